@@ -1,0 +1,1 @@
+"""Calculus: rules of arrays, which know of no graph."""

@@ -1,0 +1,132 @@
+"""Rules behind the operators. Operands broadcast; the engine sums a contribution back to shape."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinygrad_pool.rules.rule import Array, Backward, Contributions, answers
+
+
+@answers(np.add)
+def add(x: Array, w: Array) -> tuple[Array, Backward]:
+    """Add elementwise, broadcasting.
+
+    y = x + w            ∂E/∂x = g            ∂E/∂w = g
+
+    >>> y, backward = add(2.0, 3.0)
+    >>> y, backward(1.0)
+    (5.0, (1.0, 1.0))
+    """
+
+    def add_backward(g: Array) -> Contributions:
+        to_x = g
+        to_w = g
+        return to_x, to_w
+
+    return x + w, add_backward
+
+
+@answers(np.subtract)
+def sub(x: Array, w: Array) -> tuple[Array, Backward]:
+    """Subtract elementwise, broadcasting.
+
+    y = x − w            ∂E/∂x = g            ∂E/∂w = −g
+
+    >>> y, backward = sub(2.0, 3.0)
+    >>> y, backward(1.0)
+    (-1.0, (1.0, -1.0))
+    """
+
+    def sub_backward(g: Array) -> Contributions:
+        to_x = g
+        to_w = -g
+        return to_x, to_w
+
+    return x - w, sub_backward
+
+
+@answers(np.multiply)
+def mul(x: Array, w: Array) -> tuple[Array, Backward]:
+    """Multiply elementwise, broadcasting.
+
+    y = x w            ∂E/∂x = g w            ∂E/∂w = g x
+
+    >>> y, backward = mul(2.0, 3.0)
+    >>> y, backward(1.0)
+    (6.0, (3.0, 2.0))
+    """
+
+    # Captured as defaults, not as cells: floats in a tuple cost the garbage collector nothing, and
+    # most nodes of a scalar network are products. (Measured: half the time of building one.)
+    def mul_backward(g: Array, x: Array = x, w: Array = w) -> Contributions:
+        to_x = g * w
+        to_w = g * x
+        return to_x, to_w
+
+    return x * w, mul_backward
+
+
+@answers(np.divide)
+def div(x: Array, w: Array) -> tuple[Array, Backward]:
+    """Divide elementwise, broadcasting. By zero: inf or NaN, as NumPy.
+
+    y = x / w            ∂E/∂x = g / w            ∂E/∂w = −g y / w
+
+    >>> y, backward = div(6.0, 3.0)
+    >>> y, backward(3.0)
+    (2.0, (1.0, -2.0))
+    """
+    y = x / w
+
+    def div_backward(g: Array) -> Contributions:
+        to_x = g / w
+        to_w = -g * y / w
+        return to_x, to_w
+
+    return y, div_backward
+
+
+@answers(np.power)
+def power(x: Array, n: Array, *, wants: tuple[bool, bool] = (True, True)) -> tuple[Array, Backward]:
+    """Raise to a power elementwise, broadcasting.
+
+    y = xⁿ            ∂E/∂x = g n xⁿ⁻¹            ∂E/∂n = g y ln x
+
+    At n = 0 the slope in x is 0 for every x; at x = 0 the slope in n counts as 0. The power of a
+    negative number is NaN unless n is a whole number, and so is its slope in n.
+
+    >>> y, backward = power(3.0, 2.0, wants=(True, False))
+    >>> y, backward(1.0)
+    (9.0, (6.0, None))
+    """
+    y = x**n
+    to_x_wanted, to_n_wanted = wants
+
+    def power_backward(g: Array) -> Contributions:
+        to_x = to_n = None
+        if to_x_wanted:
+            not_0 = (n < 0) | (n > 0)
+            to_x = g * n * x ** (n - not_0)
+        if to_n_wanted:
+            to_n = g * y * np.log(np.where((x < 0) | (x > 0), x, 1.0))
+        return to_x, to_n
+
+    return y, power_backward
+
+
+@answers(np.negative)
+def neg(x: Array) -> tuple[Array, Backward]:
+    """Change the sign.
+
+    y = −x            ∂E/∂x = −g
+
+    >>> y, backward = neg(2.0)
+    >>> y, backward(1.0)
+    (-2.0, (-1.0,))
+    """
+
+    def neg_backward(g: Array) -> Contributions:
+        to_x = -g
+        return (to_x,)
+
+    return -x, neg_backward

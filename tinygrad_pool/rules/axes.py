@@ -1,0 +1,54 @@
+"""Shapes, and what `axis=` means for one."""
+
+import operator
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+from tinygrad_pool.errors import AxisError
+
+Shape: TypeAlias = tuple[int, ...]
+Axis: TypeAlias = int | Sequence[int] | None
+Key: TypeAlias = Any
+"""Whatever NumPy takes between square brackets."""
+
+
+def axes_of(shape: Shape, axis: Axis, name: str) -> Shape:
+    """List the axes that `axis` names, counted from 0, in order; None names all.
+
+    Raises AxisError if one is out of range or named twice.
+
+    >>> axes_of((2, 3, 4), (-1, 0), "sum")
+    (0, 2)
+    """
+    if axis is None:
+        return tuple(range(len(shape)))
+    axes = []
+    for given in axis if isinstance(axis, Sequence) else (axis,):
+        number = whole(given, f"{name}: axis")
+        if not -len(shape) <= number < len(shape):
+            raise AxisError(f"{name}: axis {number} is out of range for shape {shape}")
+        axes.append(number % len(shape))
+    if len(set(axes)) < len(axes):
+        raise AxisError(f"{name}: axis {axis} names an axis of shape {shape} twice")
+    return tuple(sorted(axes))
+
+
+def kept(shape: Shape, axes: Shape) -> Shape:
+    """Shrink the given axes to length 1: the shape of a reduction that keeps its axes.
+
+    >>> kept((2, 3, 4), (0, 2))
+    (1, 3, 1)
+    """
+    return tuple(1 if i in axes else length for i, length in enumerate(shape))
+
+
+def whole(number: object, what: str) -> int:
+    """Read a whole number. Raises AxisError, which names `what`, for anything else (NaN, 1.5, "1").
+
+    >>> whole(2, "sum: axis")
+    2
+    """
+    try:
+        return operator.index(number)  # type: ignore[arg-type]  # anything may come from a user
+    except TypeError:
+        raise AxisError(f"{what} must be a whole number, got {number!r}") from None

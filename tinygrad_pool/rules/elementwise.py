@@ -1,0 +1,283 @@
+"""Rules that act on each element by itself: the activations σ of the derivation, and their kin."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinygrad_pool.rules.rule import Array, Backward, Contributions, answers, primitive
+
+
+@answers(np.exp)
+def exp(x: Array) -> tuple[Array, Backward]:
+    """Take e to the power x.
+
+    y = eˣ            ∂E/∂x = g y
+
+    >>> y, backward = exp(0.0)
+    >>> float(y), float(backward(2.0)[0])
+    (1.0, 2.0)
+    """
+    y = np.exp(x)
+
+    def exp_backward(g: Array) -> Contributions:
+        to_x = g * y
+        return (to_x,)
+
+    return y, exp_backward
+
+
+@answers(np.expm1)
+def expm1(x: Array) -> tuple[Array, Backward]:
+    """Take eˣ − 1, exact for small x.
+
+    y = eˣ − 1            ∂E/∂x = g (y + 1)
+
+    >>> y, backward = expm1(0.0)
+    >>> float(y), float(backward(2.0)[0])
+    (0.0, 2.0)
+    """
+    y = np.expm1(x)
+
+    def expm1_backward(g: Array) -> Contributions:
+        to_x = g * (y + 1.0)
+        return (to_x,)
+
+    return y, expm1_backward
+
+
+@answers(np.log)
+def log(x: Array) -> tuple[Array, Backward]:
+    """Take the natural logarithm. Below 0 it is NaN, at 0 it is −inf, as NumPy.
+
+    y = ln x            ∂E/∂x = g / x
+
+    >>> y, backward = log(1.0)
+    >>> float(y), backward(2.0)
+    (0.0, (2.0,))
+    """
+
+    def log_backward(g: Array) -> Contributions:
+        to_x = g / x
+        return (to_x,)
+
+    return np.log(x), log_backward
+
+
+@answers(np.log1p)
+def log1p(x: Array) -> tuple[Array, Backward]:
+    """Take ln(1 + x), exact for small x.
+
+    y = ln(1 + x)            ∂E/∂x = g / (1 + x)
+
+    >>> y, backward = log1p(0.0)
+    >>> float(y), backward(2.0)
+    (0.0, (2.0,))
+    """
+
+    def log1p_backward(g: Array) -> Contributions:
+        to_x = g / (1.0 + x)
+        return (to_x,)
+
+    return np.log1p(x), log1p_backward
+
+
+@answers(np.sqrt)
+def sqrt(x: Array) -> tuple[Array, Backward]:
+    """Take the square root. At 0 the slope is inf; below 0 the root is NaN, as NumPy.
+
+    y = √x            ∂E/∂x = g / 2y
+
+    >>> y, backward = sqrt(4.0)
+    >>> float(y), float(backward(1.0)[0])
+    (2.0, 0.25)
+    """
+    y = np.sqrt(x)
+
+    def sqrt_backward(g: Array) -> Contributions:
+        to_x = g / (2.0 * y)
+        return (to_x,)
+
+    return y, sqrt_backward
+
+
+@answers(np.square)
+def square(x: Array) -> tuple[Array, Backward]:
+    """Multiply by itself.
+
+    y = x²            ∂E/∂x = 2 g x
+
+    >>> y, backward = square(3.0)
+    >>> y, backward(1.0)
+    (9.0, (6.0,))
+    """
+
+    def square_backward(g: Array) -> Contributions:
+        to_x = 2.0 * g * x
+        return (to_x,)
+
+    return x * x, square_backward
+
+
+@answers(np.sin)
+def sin(x: Array) -> tuple[Array, Backward]:
+    """Take the sine; x in radians.
+
+    y = sin x            ∂E/∂x = g cos x
+
+    >>> y, backward = sin(0.0)
+    >>> float(y), float(backward(2.0)[0])
+    (0.0, 2.0)
+    """
+
+    def sin_backward(g: Array) -> Contributions:
+        to_x = g * np.cos(x)
+        return (to_x,)
+
+    return np.sin(x), sin_backward
+
+
+@answers(np.cos)
+def cos(x: Array) -> tuple[Array, Backward]:
+    """Take the cosine; x in radians.
+
+    y = cos x            ∂E/∂x = −g sin x
+
+    >>> y, backward = cos(0.0)
+    >>> float(y)
+    1.0
+    """
+
+    def cos_backward(g: Array) -> Contributions:
+        to_x = -g * np.sin(x)
+        return (to_x,)
+
+    return np.cos(x), cos_backward
+
+
+@answers(np.tanh)
+def tanh(x: Array) -> tuple[Array, Backward]:
+    """Squash into (−1, 1).
+
+    y = tanh x            ∂E/∂x = g (1 − y²)
+
+    >>> y, backward = tanh(0.0)
+    >>> float(y), float(backward(2.0)[0])
+    (0.0, 2.0)
+    """
+    y = np.tanh(x)
+
+    def tanh_backward(g: Array) -> Contributions:
+        to_x = g * (1.0 - y * y)
+        return (to_x,)
+
+    return y, tanh_backward
+
+
+@primitive
+def logistic(x: Array) -> Array:
+    """Compute 1 / (1 + e⁻ˣ) without overflow: the exponent is never positive."""
+    e = np.exp(np.where(x < 0, x, -x))
+    return np.where(x < 0, e, 1.0) / (1.0 + e)
+
+
+@answers(logistic)
+def sigmoid(x: Array) -> tuple[Array, Backward]:
+    """Squash into (0, 1).
+
+    y = 1 / (1 + e⁻ˣ)            ∂E/∂x = g y (1 − y)
+
+    >>> y, backward = sigmoid(0.0)
+    >>> float(y), float(backward(1.0)[0])
+    (0.5, 0.25)
+    """
+    y = logistic(x)
+
+    def sigmoid_backward(g: Array) -> Contributions:
+        to_x = g * y * (1.0 - y)
+        return (to_x,)
+
+    return y, sigmoid_backward
+
+
+def relu(x: Array) -> tuple[Array, Backward]:
+    """Keep what is positive.
+
+    y = max(0, x)            ∂E/∂x = g [x > 0]
+
+    At the kink, x = 0, the slope is 0: in max(0, x) the constant comes first and wins the tie.
+    (`maximum(x, 0)` at 0 pays x, which comes first there.) NaN stays NaN, with slope 0.
+
+    >>> y, backward = relu(-2.0)
+    >>> float(y), float(backward(5.0)[0])
+    (0.0, 0.0)
+    """
+    on = x > 0
+
+    def relu_backward(g: Array) -> Contributions:
+        to_x = np.where(on, g, 0.0)
+        return (to_x,)
+
+    return np.where(x <= 0, 0.0, x), relu_backward
+
+
+@answers(np.absolute, np.fabs)
+def abs(x: Array) -> tuple[Array, Backward]:
+    """Drop the sign. At the kink, x = 0, the slope is 0.
+
+    y = |x|            ∂E/∂x = g sign x
+
+    >>> y, backward = abs(-2.0)
+    >>> float(y), float(backward(5.0)[0])
+    (2.0, -5.0)
+    """
+
+    def abs_backward(g: Array) -> Contributions:
+        to_x = np.where(x > 0, g, np.where(x < 0, -g, 0.0))
+        return (to_x,)
+
+    return np.absolute(x), abs_backward
+
+
+@answers(np.clip)
+def clip(
+    x: Array,
+    min: float | None = None,
+    max: float | None = None,
+) -> tuple[Array, Backward]:
+    """Limit to the closed interval [min, max]; None is no limit.
+
+    y = x inside, the bound outside            ∂E/∂x = g inside and at a bound, 0 outside
+
+    >>> y, backward = clip(2.0, 0.0, 1.0)
+    >>> float(y), float(backward(5.0)[0])
+    (1.0, 0.0)
+    """
+    low = -np.inf if min is None else min
+    high = np.inf if max is None else max
+
+    def clip_backward(g: Array) -> Contributions:
+        to_x = np.where((x >= low) & (x <= high), g, 0.0)
+        return (to_x,)
+
+    return np.clip(x, low, high), clip_backward
+
+
+@answers(np.where)
+def where(condition: Array, x: Array, w: Array) -> tuple[Array, Backward]:
+    """Choose elementwise, broadcasting: x where the condition holds, else w.
+
+    y = x or w            ∂E/∂x = g [condition]            ∂E/∂w = g [not condition]
+
+    The condition is a fact, not a quantity: no gradient flows to it.
+
+    >>> y, backward = where(True, 2.0, 3.0)
+    >>> float(y), [None if c is None else float(c) for c in backward(5.0)]
+    (2.0, [None, 5.0, 0.0])
+    """
+
+    def where_backward(g: Array) -> Contributions:
+        to_x = np.where(condition, g, 0.0)
+        to_w = np.where(condition, 0.0, g)
+        return None, to_x, to_w
+
+    return np.where(condition, x, w), where_backward

@@ -1,0 +1,153 @@
+"""Rules that pool: one unit stands for a window of units, and the links carry no weights."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_pool.errors import OptionError, ShapeError
+from tinygrad_pool.rules.axes import Shape
+from tinygrad_pool.rules.rule import Array, Backward, Contributions, observation
+from tinygrad_pool.rules.shaping import scatter
+from tinygrad_pool.rules.ties import Ties, winners
+from tinygrad_pool.rules.windows import Windows, cells_of, counts_of, fold, unfold
+
+
+class Links(NamedTuple):
+    """The links that carry a 1 in max pooling's matrix P: which unit takes which cell.
+
+    `unit` and `cell` are flat indices into the pooled array and the input, one pair a link, in
+    row-major order of the units; `n` is how many links share a unit, 1 or an array of y's shape.
+    """
+
+    unit: NDArray[np.int64]
+    cell: NDArray[np.int64]
+    n: NDArray[np.int64] | int
+
+    @property
+    def first(self) -> NDArray[np.int64]:
+        """The first winner of each unit."""
+        return self.cell[np.flatnonzero(np.diff(self.unit, prepend=-1))]
+
+
+@observation
+def winning_links(x: Array, *, windows: Windows, ties: Ties = "first") -> Links:
+    """Find l_max of every window.
+
+    >>> from tinygrad_pool.rules.windows import windows_of
+    >>> winning_links(np.array([1.0, 3.0, 2.0, 0.0]), windows=windows_of("max_pool1d", 1, 2)).cell
+    array([1, 2])
+    """
+    space = x.shape[x.ndim - len(windows.kernel) :]
+    cells = cells_of(windows, space)
+    planes = x.reshape(-1, prod(space))
+    window = tuple(range(1 + len(space), 1 + 2 * len(space)))
+    units = np.broadcast_to(cells >= 0, (len(planes), *cells.shape))
+    won, n = winners(planes[:, cells], window, ties=ties, name=windows.name, units=units)
+    plane, *unit_and_offset = np.nonzero(won)
+    unit = np.ravel_multi_index(tuple(unit_and_offset[: len(space)]), cells.shape[: len(space)])
+    return Links(
+        unit=plane * prod(cells.shape[: len(space)]) + unit,
+        cell=plane * prod(space) + cells[tuple(unit_and_offset)],
+        n=n
+        if isinstance(n, int)
+        else n.reshape(*x.shape[: x.ndim - len(space)], *n.shape[1 : -len(space)]),
+    )
+
+
+def max_pool(x: Array, *, windows: Windows, ties: Ties = "first") -> tuple[Array, Backward]:
+    """Keep the largest unit of each window; the whole gradient goes back to the winner.
+
+    y_k = x_l,  l = argmax over window k            ∂E/∂x_l = Σ_k g_k [l == l_max(k)]
+
+    In matrix form y = P x and ∂E/∂x = Pᵀ g, with P sparse, 0/1, one 1 a row. Where windows overlap,
+    contributions add in row-major order of the windows. A padded cell is no unit: it never wins.
+
+    Ties: first in row-major order, last, even or error. NaN propagates; the first NaN wins.
+
+    Raises OptionError if the padding is not smaller than the window, ShapeError if a window is
+    longer than the padded input or has no unit in it, TieError if ties="error".
+
+    >>> from tinygrad_pool.rules.windows import windows_of
+    >>> x, windows = np.array([1.0, 3.0, 2.0, 0.0]), windows_of("max_pool1d", 1, 2)
+    >>> y, backward = max_pool(x, windows=windows)
+    >>> y, backward(np.array([5.0, 7.0]))
+    (array([3., 2.]), (array([0., 5., 7., 0.]),))
+    """
+    shape = np.shape(x)
+    out = check_pool(shape, windows)
+    links = winning_links(x, windows=windows, ties=ties)
+
+    def max_pool_backward(g: Array) -> Contributions:
+        to_winners = np.reshape(g / links.n, -1)[links.unit]
+        to_x = np.reshape(scatter(to_winners, key=links.cell, shape=(prod(shape),)), shape)
+        return (to_x,)
+
+    return np.reshape(np.reshape(x, -1)[links.first], out), max_pool_backward
+
+
+def avg_pool(
+    x: Array,
+    *,
+    windows: Windows,
+    count_include_pad: bool = True,
+    divisor_override: float | None = None,
+) -> tuple[Array, Backward]:
+    """Average each window: the weighted layer whose links all have weight 1 / K.
+
+    y_k = Σ_{l in window k} x_l / K            ∂E/∂x_l = Σ_k g_k [l in window k] / K
+
+    K counts padded cells unless count_include_pad=False, and never the overhang of ceil_mode;
+    divisor_override is a K of your own.
+
+    Raises OptionError if the padding is not smaller than the window or the divisor is 0, ShapeError
+    if a window is longer than the padded input or has nothing to average.
+
+    >>> from tinygrad_pool.rules.windows import windows_of
+    >>> y, backward = avg_pool(np.array([1.0, 3.0]), windows=windows_of("avg_pool1d", 1, 2))
+    >>> y, backward(np.array([5.0]))
+    (array([2.]), (array([2.5, 2.5]),))
+    """
+    shape = np.shape(x)
+    out = check_pool(shape, windows, units=divisor_override is None)
+    if divisor_override == 0:
+        raise OptionError(f"{windows.name}: divisor_override must not be 0")
+    space = shape[len(shape) - len(windows.kernel) :]
+    count = divisor_override or counts_of(windows, space, padding=count_include_pad)
+    column = (*out, *(1 for _ in windows.kernel))
+    seen_shape = (*out, *windows.kernel)
+
+    def avg_pool_backward(g: Array) -> Contributions:
+        to_seen = np.broadcast_to(np.reshape(g / count, column), seen_shape)
+        to_x = fold(to_seen, windows=windows, shape=shape)
+        return (to_x,)
+
+    return np.sum(unfold(x, windows=windows), axis=windows.axes) / count, avg_pool_backward
+
+
+def check_pool(shape: Shape, windows: Windows, units: bool = True) -> Shape:
+    """Return the shape of the pooled array, after checking that every window is sound.
+
+    Raises OptionError or ShapeError; the latter, unless `units` is False, names a window that holds
+    no unit.
+    """
+    name, ndim = windows.name, len(windows.kernel)
+    for sides, extent in zip(windows.padding, windows.extent, strict=True):
+        if max(sides) >= extent:
+            raise OptionError(
+                f"{name}: padding {max(sides)} needs a window longer than {max(sides)}, "
+                f"got kernel_size={windows.kernel} with dilation={windows.dilation}"
+            )
+    out = windows.over(shape)
+    empty = np.argwhere(counts_of(windows, shape[len(shape) - ndim :], padding=False) == 0)
+    if units and len(empty):
+        window = tuple(int(i) for i in empty[0])
+        raise ShapeError(
+            f"{name}: window {window} holds no unit of the input of shape {shape}; "
+            f"kernel_size={windows.kernel}, stride={windows.stride}, "
+            f"padding={windows.padding}, dilation={windows.dilation}"
+        )
+    return (*shape[: len(shape) - ndim], *out)

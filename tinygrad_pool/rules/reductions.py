@@ -1,0 +1,265 @@
+"""Rules that make one number of many: sums, means, maxima and the softmax family."""
+
+from __future__ import annotations
+
+from functools import reduce
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_pool.errors import OptionError, ShapeError
+from tinygrad_pool.rules.axes import Axis, Shape, axes_of, kept
+from tinygrad_pool.rules.rule import Array, Backward, Contributions, answers, observation
+from tinygrad_pool.rules.ties import Ties, winners
+
+
+@answers(np.sum)
+def sum(x: Array, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Backward]:
+    """Add up over the axes; None means all of them.
+
+    y = Σ_i x_i            ∂E/∂x_i = g
+
+    Raises AxisError.
+
+    >>> y, backward = sum(np.array([1.0, 2.0, 3.0]))
+    >>> float(y), backward(2.0)
+    (6.0, (array([2., 2., 2.]),))
+    """
+    shape = np.shape(x)
+    axes = axes_of(shape, axis, "sum")
+    column = kept(shape, axes)
+
+    def sum_backward(g: Array) -> Contributions:
+        to_x = np.broadcast_to(np.reshape(g, column), shape)
+        return (to_x,)
+
+    return np.sum(x, axis=axes, keepdims=keepdims), sum_backward
+
+
+@answers(np.mean)
+def mean(x: Array, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Backward]:
+    """Average over the axes; None means all of them.
+
+    y = Σ_i x_i / K            ∂E/∂x_i = g / K
+
+    Raises AxisError, and ShapeError if there is nothing to average.
+
+    >>> y, backward = mean(np.array([1.0, 2.0, 3.0, 6.0]))
+    >>> float(y), backward(2.0)
+    (3.0, (array([0.5, 0.5, 0.5, 0.5]),))
+    """
+    shape = np.shape(x)
+    axes = axes_of(shape, axis, "mean")
+    column = kept(shape, axes)
+    count = _count(shape, axes, "mean")
+
+    def mean_backward(g: Array) -> Contributions:
+        to_x = np.broadcast_to(np.reshape(g / count, column), shape)
+        return (to_x,)
+
+    return np.sum(x, axis=axes, keepdims=keepdims) / count, mean_backward
+
+
+@answers(np.max)
+def max(
+    x: Array, axis: Axis = None, keepdims: bool = False, ties: Ties = "first"
+) -> tuple[Array, Backward]:
+    """Keep the largest over the axes; the whole gradient goes to the winner.
+
+    y = x_k,  k = argmax_l x_l            ∂E/∂x_l = g [l == k]
+
+    Ties: the first in row-major order wins, or the last, or they share evenly, or it is an error.
+    NaN propagates, and the first NaN is the winner.
+
+    Raises AxisError; ShapeError if there is nothing to choose from; TieError if ties="error".
+
+    >>> y, backward = max(np.array([1.0, 3.0, 2.0]))
+    >>> float(y), backward(5.0)
+    (3.0, (array([0., 5., 0.]),))
+    """
+    shape = np.shape(x)
+    axes = axes_of(shape, axis, "max")
+    _count(shape, axes, "max")
+    column = kept(shape, axes)
+    won, n = winners(x, axes, ties=ties, name="max")
+
+    def max_backward(g: Array) -> Contributions:
+        to_x = np.where(won, np.reshape(g, column) / n, 0.0)
+        return (to_x,)
+
+    return np.max(x, axis=axes, keepdims=keepdims), max_backward
+
+
+@answers(np.min)
+def min(
+    x: Array, axis: Axis = None, keepdims: bool = False, ties: Ties = "first"
+) -> tuple[Array, Backward]:
+    """Keep the smallest over the axes; the whole gradient goes to the winner. All as in max.
+
+    y = x_k,  k = argmin_l x_l            ∂E/∂x_l = g [l == k]
+
+    Raises AxisError; ShapeError if there is nothing to choose from; TieError if ties="error".
+
+    >>> y, backward = min(np.array([2.0, 1.0, 3.0]))
+    >>> float(y), backward(5.0)
+    (1.0, (array([0., 5., 0.]),))
+    """
+    shape = np.shape(x)
+    axes = axes_of(shape, axis, "min")
+    _count(shape, axes, "min")
+    column = kept(shape, axes)
+    won, n = winners(-x, axes, ties=ties, name="min")
+
+    def min_backward(g: Array) -> Contributions:
+        to_x = np.where(won, np.reshape(g, column) / n, 0.0)
+        return (to_x,)
+
+    return np.min(x, axis=axes, keepdims=keepdims), min_backward
+
+
+@observation
+def rivals(*xs: Array) -> NDArray[np.float64]:
+    """Stack operands, broadcast against each other, along a new first axis."""
+    return np.stack(np.broadcast_arrays(*xs))
+
+
+@answers(np.maximum)
+def maximum(*xs: Array, ties: Ties = "first") -> tuple[Array, Backward]:
+    """Keep the largest operand, elementwise; the whole gradient goes to the winner.
+
+    y = x_k,  k = argmax_i x_i            ∂E/∂x_i = g [i == k]
+
+    Ties: the first operand wins, or the last, or they share evenly, or it is an error. (JAX and
+    PyTorch pay half to each of two.) NaN propagates, and the first NaN is the winner.
+
+    Raises TieError if ties="error".
+
+    >>> y, backward = maximum(1.0, 3.0, 2.0)
+    >>> float(y), [float(c) for c in backward(5.0)]
+    (3.0, [0.0, 5.0, 0.0])
+    """
+    won, n = winners(_several(xs, "maximum"), (0,), ties=ties, name="maximum")
+
+    def maximum_backward(g: Array) -> Contributions:
+        share = np.reshape(g / n, np.shape(g))
+        to_xs = tuple(np.where(i_won, share, 0.0) for i_won in won)
+        return to_xs
+
+    return reduce(np.maximum, xs), maximum_backward
+
+
+@answers(np.minimum)
+def minimum(*xs: Array, ties: Ties = "first") -> tuple[Array, Backward]:
+    """Keep the smallest operand, elementwise; the whole gradient goes to the winner.
+
+    y = x_k,  k = argmin_i x_i            ∂E/∂x_i = g [i == k]
+
+    Raises TieError if ties="error".
+
+    >>> y, backward = minimum(2.0, 1.0, 3.0)
+    >>> float(y), [float(c) for c in backward(5.0)]
+    (1.0, [0.0, 5.0, 0.0])
+    """
+    won, n = winners(-_several(xs, "minimum"), (0,), ties=ties, name="minimum")
+
+    def minimum_backward(g: Array) -> Contributions:
+        share = np.reshape(g / n, np.shape(g))
+        to_xs = tuple(np.where(i_won, share, 0.0) for i_won in won)
+        return to_xs
+
+    return reduce(np.minimum, xs), minimum_backward
+
+
+@observation
+def peak(x: Array, axes: Shape) -> NDArray[np.float64]:
+    """Find the maximum over `axes`, kept, as a constant to shift by: 0 where it is not finite."""
+    top = np.max(x, axis=axes, keepdims=True)
+    shift: NDArray[np.float64] = np.where(np.isfinite(top), top, np.zeros_like(top))
+    return shift
+
+
+def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Backward]:
+    """Take the logarithm of the sum of eˣ over the axes, without overflow.
+
+    y = ln Σ_i exp x_i            ∂E/∂x_i = g exp(x_i − y)
+
+    Raises AxisError, and ShapeError if there is nothing to sum.
+
+    >>> y, backward = logsumexp(np.array([1000.0, 1000.0]))
+    >>> round(float(y), 4), backward(1.0)
+    (1000.6931, (array([0.5, 0.5]),))
+    """
+    shape = np.shape(x)
+    axes = axes_of(shape, axis, "logsumexp")
+    _count(shape, axes, "logsumexp")
+    shift = peak(x, axes)
+    e = np.exp(x - shift)
+    total = np.sum(e, axis=axes, keepdims=True)
+    y = np.log(total) + shift
+
+    def logsumexp_backward(g: Array) -> Contributions:
+        to_x = np.reshape(g, kept(shape, axes)) * e / total
+        return (to_x,)
+
+    return (y if keepdims else np.sum(y, axis=axes)), logsumexp_backward
+
+
+def softmax(x: Array, axis: Axis = -1) -> tuple[Array, Backward]:
+    """Turn scores into shares that add up to 1 over the axes, without overflow.
+
+    y_i = exp x_i / Σ_j exp x_j            ∂E/∂x_i = y_i (g_i − Σ_j g_j y_j)
+
+    Raises AxisError, and ShapeError if there is nothing to share.
+
+    >>> y, backward = softmax(np.array([0.0, 0.0]))
+    >>> y, backward(np.array([1.0, 0.0]))
+    (array([0.5, 0.5]), (array([ 0.25, -0.25]),))
+    """
+    axes = axes_of(np.shape(x), axis, "softmax")
+    _count(np.shape(x), axes, "softmax")
+    e = np.exp(x - peak(x, axes))
+    y = e / np.sum(e, axis=axes, keepdims=True)
+
+    def softmax_backward(g: Array) -> Contributions:
+        to_x = y * (g - np.sum(g * y, axis=axes, keepdims=True))
+        return (to_x,)
+
+    return y, softmax_backward
+
+
+def log_softmax(x: Array, axis: Axis = -1) -> tuple[Array, Backward]:
+    """Take the logarithm of the softmax over the axes, without overflow or underflow.
+
+    y_i = x_i − ln Σ_j exp x_j            ∂E/∂x_i = g_i − exp(y_i) Σ_j g_j
+
+    Raises AxisError, and ShapeError if there is nothing to share.
+
+    >>> y, backward = log_softmax(np.array([0.0, 0.0]))
+    >>> backward(np.array([1.0, 0.0]))
+    (array([ 0.5, -0.5]),)
+    """
+    axes = axes_of(np.shape(x), axis, "log_softmax")
+    _count(np.shape(x), axes, "log_softmax")
+    z = x - peak(x, axes)
+    y = z - np.log(np.sum(np.exp(z), axis=axes, keepdims=True))
+
+    def log_softmax_backward(g: Array) -> Contributions:
+        to_x = g - np.exp(y) * np.sum(g, axis=axes, keepdims=True)
+        return (to_x,)
+
+    return y, log_softmax_backward
+
+
+def _count(shape: Shape, axes: Shape, name: str) -> int:
+    count = prod(shape[i] for i in axes)
+    if count == 0 and 0 not in kept(shape, axes):
+        raise ShapeError(f"{name}: nothing to reduce over axes {axes} of shape {shape}")
+    return count
+
+
+def _several(xs: tuple[Array, ...], name: str) -> NDArray[np.float64]:
+    if not xs:
+        raise OptionError(f"{name}: needs at least one operand, got none")
+    stacked: NDArray[np.float64] = rivals(*xs)
+    return stacked

@@ -1,0 +1,316 @@
+"""Rules that move numbers without changing them: every contribution is the same move backwards."""
+
+from __future__ import annotations
+
+import operator
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from tinygrad_pool.errors import AxisError, OptionError, ShapeError, SubscriptError
+from tinygrad_pool.rules.axes import Axis, Key, Shape, axes_of, whole
+from tinygrad_pool.rules.rule import Array, Backward, Contributions, answers, primitive
+
+
+@answers(np.reshape)
+def reshape(x: Array, shape: int | Shape = -1) -> tuple[Array, Backward]:
+    """Give the same numbers another shape, in row-major order; one length may be −1.
+
+    y_j = x_j            ∂E/∂x_j = g_j
+
+    Raises ShapeError if the sizes differ.
+
+    >>> y, backward = reshape(np.array([1.0, 2.0]), (2, 1))
+    >>> y.shape, backward(np.ones((2, 1)))
+    ((2, 1), (array([1., 1.]),))
+    """
+    old = np.shape(x)
+    new = tuple(whole(n, "reshape: shape") for n in _sequence(shape))
+    free = prod(n for n in new if n != -1)
+    fits = free == prod(old) if -1 not in new else free > 0 and prod(old) % free == 0
+    if min(new, default=0) < -1 or new.count(-1) > 1 or not fits:
+        raise ShapeError(f"reshape: {prod(old)} elements of shape {old} do not fill shape {new}")
+
+    def reshape_backward(g: Array) -> Contributions:
+        to_x = np.reshape(g, old)
+        return (to_x,)
+
+    return np.reshape(x, new), reshape_backward
+
+
+@answers(np.transpose)
+def transpose(x: Array, axes: Shape | None = None) -> tuple[Array, Backward]:
+    """Reorder the axes; None reverses them.
+
+    y = x with axis i at place axes[i]            ∂E/∂x = g, reordered back
+
+    Raises AxisError unless `axes` names every axis once.
+
+    >>> y, backward = transpose(np.array([[1.0, 2.0]]))
+    >>> y.shape, backward(y)
+    ((2, 1), (array([[1., 2.]]),))
+    """
+    ndim = np.ndim(x)
+    order = tuple(range(ndim))[::-1] if axes is None else axes
+    if axes_of(np.shape(x), order, "transpose") != tuple(range(ndim)):
+        raise AxisError(f"transpose: axes {axes} must name each of the {ndim} axes once")
+    back = tuple(int(i) for i in np.argsort([i % ndim for i in order]))
+
+    def transpose_backward(g: Array) -> Contributions:
+        to_x = np.transpose(g, back)
+        return (to_x,)
+
+    return np.transpose(x, order), transpose_backward
+
+
+@answers(np.expand_dims)
+def expand_dims(x: Array, axis: Axis = 0) -> tuple[Array, Backward]:
+    """Insert axes of length 1.
+
+    y = x            ∂E/∂x = g, reshaped back
+
+    Raises AxisError.
+
+    >>> expand_dims(np.array([1.0, 2.0]), 0)[0]
+    array([[1., 2.]])
+    """
+    old = np.shape(x)
+    count = 1 if isinstance(axis, int) else len(axis or ())
+    axes = axes_of((1,) * (len(old) + count), () if axis is None else axis, "expand_dims")
+    lengths = iter(old)
+    new = tuple(1 if i in axes else next(lengths) for i in range(len(old) + count))
+
+    def expand_dims_backward(g: Array) -> Contributions:
+        to_x = np.reshape(g, old)
+        return (to_x,)
+
+    return np.reshape(x, new), expand_dims_backward
+
+
+@answers(np.squeeze)
+def squeeze(x: Array, axis: Axis = None) -> tuple[Array, Backward]:
+    """Drop axes of length 1; None drops all of them.
+
+    y = x            ∂E/∂x = g, reshaped back
+
+    Raises AxisError, and ShapeError if a named axis is longer than 1.
+
+    >>> squeeze(np.array([[1.0, 2.0]]))[0]
+    array([1., 2.])
+    """
+    old = np.shape(x)
+    axes = axes_of(old, axis, "squeeze")
+    if axis is None:
+        axes = tuple(i for i in axes if old[i] == 1)
+    if any(old[i] != 1 for i in axes):
+        raise ShapeError(f"squeeze: axes {axes} of shape {old} are not all of length 1")
+
+    def squeeze_backward(g: Array) -> Contributions:
+        to_x = np.reshape(g, old)
+        return (to_x,)
+
+    return np.reshape(x, tuple(n for i, n in enumerate(old) if i not in axes)), squeeze_backward
+
+
+@answers(np.broadcast_to)
+def broadcast_to(x: Array, shape: int | Shape = ()) -> tuple[Array, Backward]:
+    """Repeat along new axes and axes of length 1 until the shape fits.
+
+    y_ij = x_j            ∂E/∂x_j = Σ_i g_ij (the engine sums)
+
+    Raises ShapeError.
+
+    >>> broadcast_to(np.array([1.0, 2.0]), (2, 2))[0]
+    array([[1., 2.],
+           [1., 2.]])
+    """
+    old = np.shape(x)
+    new = tuple(whole(n, "broadcast_to: shape") for n in _sequence(shape))
+    aligned = new[len(new) - len(old) :]
+    if len(old) > len(new) or any(n not in (1, m) for n, m in zip(old, aligned, strict=True)):
+        raise ShapeError(f"broadcast_to: shape {old} does not broadcast to {new}")
+
+    def broadcast_to_backward(g: Array) -> Contributions:
+        to_x = g
+        return (to_x,)
+
+    return np.broadcast_to(x, new), broadcast_to_backward
+
+
+@answers(np.concatenate)
+def concatenate(*xs: Array, axis: int = 0) -> tuple[Array, Backward]:
+    """Join along an axis that exists.
+
+    y = x_1, x_2, …            ∂E/∂x_i = the part of g that x_i filled
+
+    Raises AxisError, and ShapeError if other axes differ.
+
+    >>> y, backward = concatenate(np.array([1.0]), np.array([2.0, 3.0]))
+    >>> y, backward(y)
+    (array([1., 2., 3.]), (array([1.]), array([2., 3.])))
+    """
+    shapes = [np.shape(x) for x in xs]
+    if not shapes or not shapes[0]:
+        raise ShapeError(f"concatenate: needs operands with at least one axis, got {shapes}")
+    (at,) = axes_of(shapes[0], axis, "concatenate")
+    if len({(s[:at], s[at + 1 :]) for s in shapes}) > 1 or len({len(s) for s in shapes}) > 1:
+        raise ShapeError(f"concatenate: shapes {shapes} differ beside axis {at}")
+    ends = np.cumsum([s[at] for s in shapes])
+
+    def concatenate_backward(g: Array) -> Contributions:
+        before = (slice(None),) * at
+        to_xs = tuple(
+            g[(*before, slice(int(end) - s[at], int(end)))]
+            for end, s in zip(ends, shapes, strict=True)
+        )
+        return to_xs
+
+    return np.concatenate(xs, axis=at), concatenate_backward
+
+
+@answers(np.stack)
+def stack(*xs: Array, axis: int = 0) -> tuple[Array, Backward]:
+    """Join along a new axis.
+
+    y_i = x_i            ∂E/∂x_i = g_i
+
+    Raises AxisError, and ShapeError if the shapes differ.
+
+    >>> y, backward = stack(1.0, 2.0)
+    >>> y, [float(c) for c in backward(y)]
+    (array([1., 2.]), [1.0, 2.0])
+    """
+    shapes = [np.shape(x) for x in xs]
+    if len(set(shapes)) != 1:
+        raise ShapeError(f"stack: needs operands of one shape, got {shapes}")
+    (at,) = axes_of((1, *shapes[0]), axis, "stack")
+
+    def stack_backward(g: Array) -> Contributions:
+        before = (slice(None),) * at
+        to_xs = tuple(g[(*before, i)] for i in range(len(xs)))
+        return to_xs
+
+    return np.stack(xs, axis=at), stack_backward
+
+
+@primitive
+def scatter(g: Array, *, key: Key, shape: Shape) -> Array:
+    """Add each element of g to the cell of a zero array that x[key] took it from.
+
+    The adjoint of indexing: a cell that was taken twice gets both, in order.
+
+    >>> scatter(np.array([1.0, 2.0, 3.0]), key=np.array([0, 2, 0]), shape=(3,))
+    array([4., 0., 2.])
+    """
+    to_x = np.zeros(shape, np.asarray(g).dtype)
+    if _is_basic(key):
+        to_x[key] = g
+    else:
+        np.add.at(to_x, key, g)
+    return to_x
+
+
+def getitem(x: Array, key: Key = ()) -> tuple[Array, Backward]:
+    """Select cells, by NumPy's basic and advanced indexing.
+
+    y = x[key]            ∂E/∂x[key] += g
+
+    Raises SubscriptError if the key is out of range or is no index.
+
+    >>> y, backward = getitem(np.array([1.0, 2.0]), np.array([1, 1]))
+    >>> y, backward(np.ones(2))
+    (array([2., 2.]), (array([0., 2.]),))
+    """
+    shape = np.shape(x)
+    try:
+        y = x[key]
+    except (IndexError, TypeError) as error:
+        raise SubscriptError(f"getitem: shape {shape} has no element [{key}]: {error}") from error
+
+    def getitem_backward(g: Array) -> Contributions:
+        to_x = scatter(g, key=key, shape=shape)
+        return (to_x,)
+
+    return y, getitem_backward
+
+
+@answers(scatter)
+def scatter_rule(g: Array, *, key: Key, shape: Shape) -> tuple[Array, Backward]:
+    """Differentiate scatter: its adjoint is indexing.
+
+    y[key] += g            ∂E/∂g = h[key], where h is the gradient of y
+
+    >>> y, backward = scatter_rule(np.array([5.0]), key=[1], shape=(2,))
+    >>> y, backward(np.array([3.0, 4.0]))
+    (array([0., 5.]), (array([4.]),))
+    """
+
+    def scatter_backward(h: Array) -> Contributions:
+        to_g = h[key]
+        return (to_g,)
+
+    return scatter(g, key=key, shape=shape), scatter_backward
+
+
+@primitive
+def cast(x: Array, *, dtype: Any) -> Array:
+    """Convert to another floating dtype; `float` itself stands for a Python float."""
+    return float(x) if dtype is float else np.asarray(x).astype(dtype, copy=False)
+
+
+@answers(cast)
+def astype(x: Array, dtype: Any = np.float64) -> tuple[Array, Backward]:
+    """Convert to another floating dtype.
+
+    y = x, rounded            ∂E/∂x = g, of x's dtype
+
+    Raises OptionError if the dtype is not a real floating one.
+
+    >>> astype(np.array([1.0]), np.float32)[0].dtype
+    dtype('float32')
+    """
+    if not np.issubdtype(dtype, np.floating):
+        raise OptionError(f"astype: needs a floating dtype, got {dtype!r}")
+    old = getattr(x, "dtype", float)
+
+    def astype_backward(g: Array) -> Contributions:
+        to_x = cast(g, dtype=old)
+        return (to_x,)
+
+    return cast(x, dtype=dtype), astype_backward
+
+
+def detach(x: Array) -> tuple[Array, Backward]:
+    """Keep the number and forget where it came from.
+
+    y = x            ∂E/∂x is not passed on
+
+    >>> y, backward = detach(2.0)
+    >>> y, backward(1.0)
+    (2.0, (None,))
+    """
+
+    def detach_backward(_: Array) -> Contributions:
+        return (None,)
+
+    return x, detach_backward
+
+
+def _sequence(shape: int | Shape) -> Shape:
+    return (shape,) if not hasattr(shape, "__iter__") else tuple(shape)
+
+
+def _is_basic(key: Key) -> bool:
+    """Tell whether a key takes each cell at most once: numbers, slices, None, ... ."""
+    return all(
+        part is None or part is Ellipsis or isinstance(part, slice) or _is_integer(part)
+        for part in (key if isinstance(key, tuple) else (key,))
+    )
+
+
+def _is_integer(part: object) -> bool:
+    try:
+        return not isinstance(part, bool) and operator.index(part) is not None  # type: ignore[arg-type]
+    except TypeError:
+        return False
