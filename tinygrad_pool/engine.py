@@ -1,0 +1,382 @@
+"""The engine: a Value is a number or an array that remembers the rule that made it.
+
+`lift` turns a rule, a plain function of arrays, into an operation on Values: it calls the rule on
+their data and records a node with its operands, the rule, its options and the local backward
+closure. `backward` hands each closure the gradient that arrived at its node, latest node first, and
+adds what it returns to the operands' gradients. Everything else in this package looks at what is
+recorded here.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from functools import wraps
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from tinygrad_pool.data import Data, numeric, real, settle, zeros
+from tinygrad_pool.errors import (
+    DataError,
+    GraphError,
+    RuleError,
+    ShapeError,
+    TinygradPoolError,
+)
+from tinygrad_pool.graph import NO_OPTIONS, Node, Step, ancestors, name_of, start, tick
+from tinygrad_pool.numpy_names import ANSWERS
+from tinygrad_pool.rules import arithmetic, elementwise, linear, reductions, shaping
+from tinygrad_pool.rules.rule import Array, Backward, Contributions, Rule
+from tinygrad_pool.setting import SETTING, About, no_grad
+from tinygrad_pool.signature import refuse_habits, signature_of
+
+Operation: TypeAlias = Callable[..., "Value"]
+
+
+def lift(rule: Rule) -> Operation:
+    """Make an operation on Values of a rule.
+
+    The operation calls the rule on the data of its operands and returns a Value that remembers
+    operands, rule, options and closure. Numbers and arrays among the operands are constants.
+
+    The operation raises DataError for operands that are not numbers, OptionError for options that
+    the rule does not have, ShapeError if operands do not broadcast.
+
+    >>> def cube(x):
+    ...     def cube_backward(g):
+    ...         to_x = 3 * g * x**2
+    ...         return (to_x,)
+    ...
+    ...     return x**3, cube_backward
+    >>> x = Value(2.0)
+    >>> y = lift(cube)(x)
+    >>> y.backward()
+    >>> y.data, x.grad
+    (8.0, 12.0)
+    """
+    signature = signature_of(rule)
+    name, arity, asks = signature.name, signature.arity, signature.wants
+
+    @wraps(rule)
+    def operation(*operands: Any, **options: Any) -> Value:
+        if options or len(operands) != arity:
+            operands, options = signature.sort(operands, options)
+        if not _READY.issuperset(map(type, operands)):
+            operands = tuple([_operand(v, name) for v in operands])
+        if asks:
+            options["wants"] = tuple([isinstance(v, Value) for v in operands])
+        data = [v._data if isinstance(v, Value) else v for v in operands]
+        try:
+            y, closure = rule(*data, **options)
+        except (ArithmeticError, TypeError, ValueError) as error:
+            y, closure = _again(rule, data, options, error)
+        if type(y) is not float:
+            if type(y) is complex:
+                y, closure = _on_numpy(rule, data, options)
+            y = settle(y, data, name)
+        setting = SETTING.get()
+        out: Value = _new(Value)
+        out._data = y
+        out._grad = None
+        out._time = tick()
+        out.rule = rule
+        out.options = options or NO_OPTIONS
+        out.about = setting.about
+        if setting.graph:
+            out.parents = operands
+            out._closure = closure
+            if setting.checked:
+                out._closure = _guarded(name, closure, operands, data, y)
+        else:
+            out._data = y if type(y) is float else np.array(y)
+            _cut(out)
+        return out
+
+    for function in getattr(rule, "answers", ()):
+        ANSWERS[function] = operation
+    operation.signature = signature  # type: ignore[attr-defined]  # for numpy_names
+    return operation
+
+
+def _swapped(operation: Operation) -> Operation:
+    return lambda x, w: operation(w, x)
+
+
+class Value(Node):
+    """A number or an array that remembers how it was computed.
+
+    `data` is read into a Python float, or an array of its own; `label` is for pictures and
+    messages.
+
+    Raises DataError unless `data` is made of real numbers.
+
+    >>> a, b = Value(2.0, label="a"), Value(3.0, label="b")
+    >>> E = a * b + a
+    >>> E.backward()
+    >>> E.data, a.grad, b.grad
+    (8.0, 4.0, 2.0)
+    """
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, label: str = "", **habits: Any) -> None:
+        refuse_habits("Value", habits)
+        self._data = real(data, "Value")
+        self._grad, self._time, self.about = None, tick(), About(label)
+        self.rule, self.options = None, NO_OPTIONS
+        _cut(self)
+
+    def backward(self, gradient: Any = None, **habits: Any) -> None:
+        """Compute ∂(this)/∂v for every Value v that this depends on, into `v.grad`.
+
+        Leaves add up over calls; interior nodes hold the gradient of the last one. `gradient` is
+        what arrives here: 1 for a number; for an array it has to be given, in its shape.
+
+        Raises ShapeError for an array without `gradient`, or one of another shape; GraphError if
+        the graph was cut here, or if data changed in place since.
+        """
+        refuse_habits("backward", habits)
+        for _ in start(self, gradient):
+            pass
+
+    def detach(self) -> Value:
+        """Copy the data into a leaf, through which no gradient flows.
+
+        >>> Value(3.0).exp().detach().parents
+        ()
+        """
+        with no_grad():
+            return _detach(self)
+
+    # -- operators, and methods as NumPy's arrays have them
+
+    __add__ = lift(arithmetic.add)
+    __sub__ = lift(arithmetic.sub)
+    __mul__ = lift(arithmetic.mul)
+    __truediv__ = lift(arithmetic.div)
+    __pow__ = lift(arithmetic.power)
+    __matmul__ = lift(linear.matmul)
+    __radd__ = _swapped(__add__)
+    __rsub__ = _swapped(__sub__)
+    __rmul__ = _swapped(__mul__)
+    __rtruediv__ = _swapped(__truediv__)
+    __rpow__ = _swapped(__pow__)
+    __rmatmul__ = _swapped(__matmul__)
+    __neg__ = lift(arithmetic.neg)
+    __getitem__ = lift(shaping.getitem)
+
+    exp = lift(elementwise.exp)
+    log = lift(elementwise.log)
+    sqrt = lift(elementwise.sqrt)
+    tanh = lift(elementwise.tanh)
+    sigmoid = lift(elementwise.sigmoid)
+    relu = lift(elementwise.relu)
+    abs = __abs__ = lift(elementwise.abs)
+    clip = lift(elementwise.clip)
+    sum = lift(reductions.sum)
+    mean = lift(reductions.mean)
+    max = lift(reductions.max)
+    min = lift(reductions.min)
+    astype = lift(shaping.astype)
+
+    def reshape(self, *shape: Any) -> Value:
+        """Give the same numbers another shape: v.reshape(2, 3), v.reshape((2, 3)), v.reshape(-1).
+
+        Raises ShapeError if the sizes differ.
+        """
+        return _reshape(self, shape[0] if len(shape) == 1 else shape)
+
+    def transpose(self, *axes: Any) -> Value:
+        """Reorder the axes; without arguments, reverse them. Raises AxisError."""
+        return _transpose(self, axes[0] if len(axes) == 1 else axes or None)
+
+    @property
+    def T(self) -> Value:  # noqa: N802  # NumPy's name for it
+        """The same numbers with the axes in reverse order."""
+        return _transpose(self)
+
+    # -- plain Python
+
+    def __lt__(self, other: Any) -> Any:
+        return _compare(operator.lt, self, other)
+
+    def __le__(self, other: Any) -> Any:
+        return _compare(operator.le, self, other)
+
+    def __gt__(self, other: Any) -> Any:
+        return _compare(operator.gt, self, other)
+
+    def __ge__(self, other: Any) -> Any:
+        return _compare(operator.ge, self, other)
+
+    def item(self) -> float:
+        """Return the only element as a Python float. Raises ShapeError if there are several."""
+        if self.size != 1:
+            raise ShapeError(f"item: needs one element, got shape {self.shape}")
+        return float(np.reshape(self._data, ()))
+
+    __float__ = item
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ShapeError(
+                f"bool: {name_of(self)} of shape {self.shape} is neither true nor false; "
+                "compare its data, or reduce it first"
+            )
+        return bool(self._data)
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise ShapeError(f"len: {name_of(self)} is a number and has no length")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Value]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        shown = [f"data={self._data!r}"]
+        shown += [f"grad={self._grad!r}"] if self.has_grad else []
+        shown += [f"label={self.label!r}"] if self.label else []
+        shown += [f"op={self.op!r}"] if self.rule else []
+        return f"Value({', '.join(shown)})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else str(self)
+
+
+_new = object.__new__
+_READY = frozenset({Value, float, int})
+_reshape = lift(shaping.reshape)
+_transpose = lift(shaping.transpose)
+_detach = lift(shaping.detach)
+
+
+def backward_steps(root: Value, gradient: Any = None, **habits: Any) -> Iterator[Step]:
+    """Run the backward pass one node at a time: exhausting it is `backward()`, bit for bit.
+
+    Arguments are checked, and the last pass is forgotten, at once. Each Step comes after its
+    contributions were added up.
+
+    Raises as `Value.backward` does.
+
+    >>> a = Value(2.0)
+    >>> for step in backward_steps((a * a).exp()):
+    ...     print(step.node.op, round(step.upstream, 2))
+    exp 1.0
+    mul 54.6
+    """
+    refuse_habits("backward_steps", habits)
+    return (Step(*step) for step in start(root, gradient))
+
+
+def grad(
+    y: Value,
+    xs: Value | Iterable[Value],
+    gradient: Any = None,
+    create_graph: bool = False,
+    **habits: Any,
+) -> tuple[Any, ...]:
+    """Return ∂y/∂x for each x, and leave every `.grad` as it was. Unreached x get zeros.
+
+    With create_graph=True the gradients are Values with a graph of their own, so that they can be
+    differentiated again: the rules are run once more, on the Values themselves.
+
+    Raises as `Value.backward` does; GraphError with create_graph=True also if data was assigned
+    since.
+
+    >>> x = Value(2.0)
+    >>> (slope,) = grad(x**3, x, create_graph=True)
+    >>> slope.data, grad(slope, x)
+    (12.0, (12.0,))
+    """
+    refuse_habits("grad", habits)
+    xs = (xs,) if isinstance(xs, Value) else tuple(xs)
+    for v in (y, *xs):
+        if not isinstance(v, Value):
+            raise DataError(
+                "grad: takes a Value that was computed and the Values to differentiate it by, "
+                f"as in grad(y, [x, w]), got a {type(v).__name__}"
+            )
+    before = {v: v._grad for v in (*ancestors(y), *xs)}
+    try:
+        for node in before:
+            node._grad = None
+        for _ in start(y, gradient, create_graph):
+            pass
+        return tuple(_gradient_of(x, create_graph) for x in xs)
+    finally:
+        for node, old in before.items():
+            node._grad = old
+
+
+def _gradient_of(x: Node, as_value: bool) -> Any:
+    g = zeros(x._data) if x._grad is None else x._grad
+    if as_value:
+        return g if isinstance(g, Value) else Value(g)
+    return np.array(g) if isinstance(g, np.ndarray) else g
+
+
+def _operand(v: Any, name: str) -> Any:
+    return v if isinstance(v, Value) else numeric(v, name)
+
+
+def _cut(leaf: Value) -> None:
+    """Make a Value a leaf: no parents, and data that may be changed."""
+    leaf.parents = ()
+    leaf._closure = None
+    leaf._assigned = leaf._mutated = 0
+
+
+def _again(
+    rule: Rule, data: list[Any], options: dict[str, Any], error: Exception
+) -> tuple[Any, Backward]:
+    """Explain why a rule failed; where only Python's floats refused (0.0 ** -1), use NumPy's."""
+    name = rule.__name__
+    if isinstance(error, ArithmeticError) and not any(isinstance(d, np.ndarray) for d in data):
+        return _on_numpy(rule, data, options)
+    if error.__traceback__ is not None and error.__traceback__.tb_next is None:
+        raise RuleError(f"{name}: a rule must return its result and a closure") from error
+    if isinstance(error, ValueError) and not isinstance(error, TinygradPoolError):
+        _explain_shapes(name, data, error)
+    raise error
+
+
+def _on_numpy(rule: Rule, data: list[Any], options: dict[str, Any]) -> tuple[Any, Backward]:
+    return rule(*(np.float64(real(d, rule.__name__)) for d in data), **options)
+
+
+def _explain_shapes(name: str, data: list[Any], error: ValueError) -> None:
+    shapes = [np.shape(d) for d in data]
+    try:
+        np.broadcast_shapes(*shapes)
+    except ValueError:
+        listed = " and ".join(map(str, shapes))
+        raise ShapeError(f"{name}: shapes {listed} do not broadcast") from error
+
+
+def _guarded(
+    name: str, closure: Backward, operands: tuple[Any, ...], data: list[Any], y: Data
+) -> Backward:
+    """Wrap a closure so that it first compares what the node computed with, and its result."""
+    whose = [name_of(v) if isinstance(v, Value) else "a constant" for v in operands]
+    arrays = zip([*whose, "its result"], [*data, y], strict=True)
+    kept = [(who, d, np.copy(d)) for who, d in arrays if isinstance(d, np.ndarray)]
+
+    def checked_backward(g: Array) -> Contributions:
+        for who, now, then in kept:
+            if not np.array_equal(now, then, equal_nan=True):
+                raise GraphError(f"{name}: the data of {who} changed since the forward pass")
+        return closure(g)
+
+    return checked_backward
+
+
+def _compare(relation: Callable[[Any, Any], Any], v: Value, other: Any) -> Any:
+    w = other._data if isinstance(other, Value) else numeric(other, relation.__name__)
+    try:
+        answer = relation(v._data, w)
+    except ValueError as error:
+        _explain_shapes(relation.__name__, [v._data, w], error)
+        raise
+    return answer if isinstance(answer, np.ndarray) else bool(answer)

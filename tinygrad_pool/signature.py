@@ -1,0 +1,72 @@
+"""Which parameters of a rule are operands, and which are options."""
+
+import inspect
+from typing import Any, NamedTuple
+
+from tinygrad_pool.errors import OptionError
+from tinygrad_pool.rules.rule import Rule
+
+HABITS = {
+    "dim": "axis= names an axis here",
+    "keepdim": "keepdims= keeps axes here",
+    "a_min": "the bounds are min= and max=",
+    "a_max": "the bounds are min= and max=",
+    "requires_grad": "every Value takes part; v.detach() or tg.no_grad() leaves one out",
+    "retain_graph": "a graph lives as long as you hold it",
+    "out": "results are new Values",
+    "inplace": "results are new Values",
+}
+
+
+class Signature(NamedTuple):
+    """The parameters of a rule. `arity` is None if it takes any number of operands."""
+
+    name: str
+    arity: int | None
+    options: tuple[str, ...]
+    wants: bool
+
+    def sort(
+        self, operands: tuple[Any, ...], options: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Tell operands from options given by position, and refuse what the rule does not know.
+
+        >>> signature_of(lambda x, axis=None: None).sort((2.0, 1), {})
+        ((2.0,), {'axis': 1})
+        """
+        if self.arity is not None:
+            operands, extras = operands[: self.arity], operands[self.arity :]
+            if len(operands) < self.arity or len(extras) > len(self.options):
+                raise OptionError(
+                    f"{self.name}: needs {self.arity} operands"
+                    f" and at most {len(self.options)} options, "
+                    f"got {len(operands) + len(extras)} arguments"
+                )
+            options = dict(zip(self.options, extras, strict=False)) | options
+        for option in options:
+            if option not in self.options:
+                known = ", ".join(self.options) or "none"
+                hint = f"; {HABITS[option]}" if option in HABITS else ""
+                raise OptionError(f"{self.name}: no option {option!r} (options: {known}){hint}")
+        return operands, options
+
+
+def signature_of(rule: Rule) -> Signature:
+    """Read a rule's signature: parameters with a default or after `*` are options."""
+    parameters = inspect.signature(rule).parameters.values()
+    operands = [p for p in parameters if p.kind < p.VAR_POSITIONAL and p.default is p.empty]
+    options = [p.name for p in parameters if p not in operands and p.kind != p.VAR_POSITIONAL]
+    open_ended = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    return Signature(
+        name=rule.__name__,
+        arity=None if open_ended else len(operands),
+        options=tuple(name for name in options if name != "wants"),
+        wants="wants" in options,
+    )
+
+
+def refuse_habits(name: str, given: dict[str, Any]) -> None:
+    """Raise OptionError for options that another library would take, saying what is done here."""
+    for option in given:
+        hint = f": {HABITS[option]}" if option in HABITS else ""
+        raise OptionError(f"{name}: no option {option!r}{hint}")
