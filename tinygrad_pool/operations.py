@@ -1,0 +1,239 @@
+"""Every operation under the name that users call it by: `tg.relu`, `tg.maximum`, `tg.conv2d`."""
+
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_pool.engine import Value, lift
+from tinygrad_pool.errors import ShapeError
+from tinygrad_pool.rules import elementwise, linear, pooling, reductions, shaping, windows
+from tinygrad_pool.rules.ties import Ties
+from tinygrad_pool.rules.windows import Padding, windows_of
+
+exp = lift(elementwise.exp)
+expm1 = lift(elementwise.expm1)
+log = lift(elementwise.log)
+log1p = lift(elementwise.log1p)
+sqrt = lift(elementwise.sqrt)
+square = lift(elementwise.square)
+sin = lift(elementwise.sin)
+cos = lift(elementwise.cos)
+tanh = lift(elementwise.tanh)
+sigmoid = lift(elementwise.sigmoid)
+relu = lift(elementwise.relu)
+abs = lift(elementwise.abs)
+clip = lift(elementwise.clip)
+where = lift(elementwise.where)
+maximum = lift(reductions.maximum)
+minimum = lift(reductions.minimum)
+logsumexp = lift(reductions.logsumexp)
+softmax = lift(reductions.softmax)
+log_softmax = lift(reductions.log_softmax)
+concatenate = lift(shaping.concatenate)
+stack = lift(shaping.stack)
+expand_dims = lift(shaping.expand_dims)
+squeeze = lift(shaping.squeeze)
+broadcast_to = lift(shaping.broadcast_to)
+matmul = lift(linear.matmul)
+
+Numbers: TypeAlias = int | Sequence[int]
+"""One whole number for every axis, or one an axis."""
+
+_weighted_sum = lift(linear.weighted_sum)
+_conv = lift(linear.conv)
+_max_pool = lift(pooling.max_pool)
+_avg_pool = lift(pooling.avg_pool)
+for _adjoint in (shaping.scatter_rule, windows.unfold_rule, windows.fold_rule):
+    lift(_adjoint)  # answers for its primitive when a rule runs on Values
+
+
+def weighted_sum(weights: Sequence[Any], inputs: Sequence[Any], bias: Any = 0.0) -> Value:
+    """Compute one unit's a = Σ_i w_i x_i + b as one node with a link to every weight and input.
+
+    ∂E/∂w_i = g x_i            ∂E/∂x_i = g w_i            ∂E/∂b = g
+
+    Raises ShapeError unless there are as many weights as inputs.
+
+    >>> from tinygrad_pool import Value
+    >>> w, x = [Value(2.0), Value(3.0)], [5.0, 7.0]
+    >>> a = weighted_sum(w, x, bias=1.0)
+    >>> a.backward()
+    >>> a.data, w[0].grad, w[1].grad
+    (32.0, 5.0, 7.0)
+    """
+    if len(weights) != len(inputs):
+        raise ShapeError(
+            f"weighted_sum: {len(weights)} weights need as many inputs, got {len(inputs)}"
+        )
+    return _weighted_sum(*weights, *inputs, bias)
+
+
+def conv1d(
+    x: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Numbers = 1,
+    padding: Padding = 0,
+    dilation: Numbers = 1,
+    groups: int = 1,
+) -> Value:
+    """Slide shared weights (F, C / groups, k) along the last axis of x (..., C, length).
+
+    y_f(o) = Σ_c Σ_i w_fc(i) x_c(o s − p + i d) + b_f; see `rules.linear.conv` for the gradients.
+
+    Raises ShapeError if channels or bias do not fit or the kernel is longer than the padded input;
+    OptionError if an option is out of range.
+
+    >>> conv1d([[1.0, 2.0, 4.0]], [[[-1.0, 1.0]]]).data
+    array([[1., 2.]])
+    """
+    return _convolve("conv1d", 1, x, weight, bias, stride, padding, dilation, groups)
+
+
+def conv2d(
+    x: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Numbers = 1,
+    padding: Padding = 0,
+    dilation: Numbers = 1,
+    groups: int = 1,
+) -> Value:
+    """Slide shared weights (F, C / groups, kh, kw) over the last two axes of x (..., C, h, w).
+
+    All else as in conv1d.
+
+    >>> conv2d(np.ones((1, 1, 3, 3)), np.ones((1, 1, 2, 2))).data
+    array([[[[4., 4.],
+             [4., 4.]]]])
+    """
+    return _convolve("conv2d", 2, x, weight, bias, stride, padding, dilation, groups)
+
+
+def conv3d(
+    x: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Numbers = 1,
+    padding: Padding = 0,
+    dilation: Numbers = 1,
+    groups: int = 1,
+) -> Value:
+    """Slide shared weights (F, C / groups, kd, kh, kw) over the last three axes of x.
+
+    All else as in conv1d.
+
+    >>> conv3d(np.ones((1, 2, 2, 2)), np.ones((1, 1, 2, 2, 2))).data
+    array([[[[8.]]]])
+    """
+    return _convolve("conv3d", 3, x, weight, bias, stride, padding, dilation, groups)
+
+
+def _convolve(
+    name: str,
+    ndim: int,
+    x: Any,
+    weight: Any,
+    bias: Any,
+    stride: Numbers,
+    padding: Padding,
+    dilation: Numbers,
+    groups: int,
+) -> Value:
+    kernel = np.shape(weight)[2:]
+    if len(kernel) != ndim:
+        raise ShapeError(f"{name}: weight needs {ndim + 2} axes, got shape {np.shape(weight)}")
+    windows = windows_of(name, ndim, kernel, stride, padding, dilation)
+    biases = () if bias is None else (bias,)
+    return _conv(x, weight, *biases, windows=windows, groups=groups)
+
+
+@overload
+def max_pool2d(
+    x: Any,
+    kernel_size: Numbers,
+    stride: Numbers | None = None,
+    padding: Padding = 0,
+    dilation: Numbers = 1,
+    ceil_mode: bool = False,
+    return_indices: Literal[False] = False,
+    ties: Ties = "first",
+) -> Value: ...
+@overload
+def max_pool2d(
+    x: Any,
+    kernel_size: Numbers,
+    stride: Numbers | None = None,
+    padding: Padding = 0,
+    dilation: Numbers = 1,
+    ceil_mode: bool = False,
+    *,
+    return_indices: Literal[True],
+    ties: Ties = "first",
+) -> tuple[Value, NDArray[np.int64]]: ...
+def max_pool2d(
+    x: Any,
+    kernel_size: Numbers,
+    stride: Numbers | None = None,
+    padding: Padding = 0,
+    dilation: Numbers = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+    ties: Ties = "first",
+) -> Value | tuple[Value, NDArray[np.int64]]:
+    """Keep the largest unit of each window over the last two axes; the winner gets the gradient.
+
+    y_k = x_l,  l = argmax over window k            ∂E/∂x_l = Σ_k g_k [l == l_max(k)]
+
+    `stride=None` is the kernel's own size; padding can be a pair (before, after) an axis; with
+    `return_indices`, also the winner of each window as a flat index into its plane. Ties: "first"
+    in row-major order, "last", "even" or "error". NaN propagates; a padded cell never wins.
+
+    Raises OptionError if an option is out of range; ShapeError if a window is longer than the
+    padded input or holds no unit; TieError if ties="error".
+
+    >>> y, winners = max_pool2d([[1.0, 3.0], [2.0, 0.0]], 2, return_indices=True)
+    >>> y.data, winners
+    (array([[3.]]), array([[1]]))
+    """
+    windows = windows_of("max_pool2d", 2, kernel_size, stride, padding, dilation, ceil_mode)
+    y = _max_pool(x, windows=windows, ties=ties)
+    if not return_indices:
+        return y
+    units = x.data if isinstance(x, Value) else np.asarray(x, float)
+    plane = units.shape[-2] * units.shape[-1]
+    links = pooling.winning_links(units, windows=windows, ties="first" if ties == "even" else ties)
+    return y, (links.first % plane).reshape(y.shape)
+
+
+def avg_pool2d(
+    x: Any,
+    kernel_size: Numbers,
+    stride: Numbers | None = None,
+    padding: Padding = 0,
+    dilation: Numbers = 1,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: float | None = None,
+) -> Value:
+    """Average each window over the last two axes: a layer whose links all weigh 1 / K.
+
+    y_k = Σ_{l in window k} x_l / K            ∂E/∂x_l = Σ_k g_k [l in window k] / K
+
+    K counts padded cells unless count_include_pad=False, and never the overhang of ceil_mode.
+
+    Raises OptionError if an option is out of range; ShapeError if a window is longer than the
+    padded input or holds no unit.
+
+    >>> avg_pool2d([[1.0, 3.0], [2.0, 0.0]], 2).data
+    array([[1.5]])
+    """
+    windows = windows_of("avg_pool2d", 2, kernel_size, stride, padding, dilation, ceil_mode)
+    return _avg_pool(
+        x,
+        windows=windows,
+        count_include_pad=count_include_pad,
+        divisor_override=divisor_override,
+    )
