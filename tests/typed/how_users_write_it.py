@@ -1,0 +1,1 @@
+"""How users write it: mypy --strict reads this file, and nothing ever runs it."""
