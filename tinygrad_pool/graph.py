@@ -155,10 +155,10 @@ class Step(NamedTuple):
     contributions: Contributions
 
 
-def ancestors(root: Node) -> list[Node]:
-    """List every node that `root` depends on, and itself: the oldest first, each once."""
-    found = [root]
-    seen = {root}
+def ancestors(*roots: Node) -> list[Node]:
+    """List every node that the roots depend on, and themselves: the oldest first, each once."""
+    seen = set(roots)
+    found = [*seen]
     for node in found:
         for p in node.parents:
             if isinstance(p, Node) and p not in seen:

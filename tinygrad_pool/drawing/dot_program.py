@@ -1,0 +1,88 @@
+"""Which Graphviz draws: `$TINYGRAD_POOL_DOT`, `dot` on the PATH, or one that comes as a wheel."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from functools import partial
+from importlib.metadata import PackageNotFoundError, files
+from importlib.util import find_spec
+from pathlib import Path
+
+from graphviz.backend import dot_command
+
+from tinygrad_pool.errors import ToolError
+
+VARIABLE = "TINYGRAD_POOL_DOT"
+INSTALL = (
+    "install Graphviz (its program dot), or pip install 'tinygrad_pool[render]' for SVG and PNG, "
+    "'tinygrad_pool[pdf]' for PDF too; DOT text needs nothing: render(v, 'graph.dot')"
+)
+
+
+def picture(source: str, kind: str) -> bytes:
+    """Lay out DOT text and return the picture, of kind svg, png or pdf.
+
+    Raises ToolError if no Graphviz can draw it, saying what was tried and what to install.
+    """
+    tried = []
+    for name, draw in _drawers(kind):
+        try:
+            return draw(source, kind)
+        except (OSError, subprocess.CalledProcessError) as error:
+            tried.append(f"{name}: {_reason(error)}")
+            if name == os.environ.get(VARIABLE):
+                break
+    listed = "".join(f"; {line}" for line in tried)
+    raise ToolError(f"no Graphviz here can draw {kind}{listed}; {INSTALL}")
+
+
+def lend_to_graphviz() -> None:
+    """Let the graphviz package's own `pipe` and `render` use the program found here."""
+    if Path("dot") == dot_command.DOT_BINARY:
+        found = next(_programs("svg"), None)
+        dot_command.DOT_BINARY = Path(found) if found else dot_command.DOT_BINARY
+
+
+def _drawers(kind: str) -> Iterator[tuple[str, Callable[[str, str], bytes]]]:
+    for program in _programs(kind):
+        yield program, partial(_run, program)
+    if find_spec("pygraphviz"):
+        yield "pygraphviz", _with_pygraphviz
+
+
+def _programs(kind: str) -> Iterator[str]:
+    """List programs that take dot's flags, the preferred one first."""
+    if given := os.environ.get(VARIABLE):
+        yield given
+    if found := shutil.which("dot"):
+        yield found
+    if kind != "pdf":
+        yield from _programs_of_wheel("graphviz-pure")
+
+
+def _programs_of_wheel(name: str) -> Iterator[str]:
+    try:
+        installed = files(name) or []
+    except PackageNotFoundError:
+        return
+    yield from (str(Path(f.locate()).resolve()) for f in installed if f.stem == name)
+
+
+def _run(program: str, source: str, kind: str) -> bytes:
+    command = [program, "-Kdot", f"-T{kind}"]
+    return subprocess.run(command, input=source.encode(), capture_output=True, check=True).stdout
+
+
+def _with_pygraphviz(source: str, kind: str) -> bytes:
+    import pygraphviz
+
+    drawn = pygraphviz.AGraph(string=source).draw(format=kind, prog="dot")
+    return bytes(drawn)
+
+
+def _reason(error: OSError | subprocess.CalledProcessError) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    lines = error.stderr.decode(errors="replace").strip().splitlines()
+    return lines[0] if lines else f"exit code {error.returncode}"

@@ -1,0 +1,112 @@
+"""How numbers, names and operations read in a picture. All text is escaped for Graphviz's HTML."""
+
+import re
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from tinygrad_pool.graph import Node
+
+LONGEST = 40
+SIGNS = {
+    "add": "+",
+    "sub": "−",
+    "mul": "×",
+    "div": "÷",
+    "neg": "−",
+    "power": "**",
+    "square": "x²",
+    "sqrt": "√",
+    "sum": "Σ",
+    "weighted_sum": "Σ w x + b",
+    "matmul": "@",
+    "sigmoid": "σ",
+    "abs": "|x|",
+    "maximum": "max",
+    "minimum": "min",
+    "getitem": "[ ]",
+}
+_NAME = re.compile(r"([^\W\d_]+)_?(\d+)?(\(\d+\))?")
+_LOW = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+_HIGH = str.maketrans("()0123456789", "⁽⁾⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def text(given: str) -> str:
+    """Make a text fit for a label written in Graphviz's HTML.
+
+    >>> text("a<b> & c")
+    'a&lt;b&gt; &amp; c'
+    """
+    return escape(plain(given))
+
+
+def plain(given: str) -> str:
+    """Keep a text on one line, and cut it where it would spoil a picture.
+
+    >>> plain("two" + chr(10) + "lines")
+    'two lines'
+    """
+    shown = "".join(c if c.isprintable() else " " for c in given[: LONGEST + 1])
+    return shown if len(shown) <= LONGEST else shown[: LONGEST - 1] + "…"
+
+
+def typeset(label: str) -> str:
+    """Set a name as the derivation does: w12 with an index, z1(2) with index and layer.
+
+    >>> typeset("z1(2)"), typeset("w12"), typeset("loss")
+    ('z₁⁽²⁾', 'w₁₂', 'loss')
+    """
+    match = _NAME.fullmatch(label)
+    if match is None or not (match[2] or match[3]):
+        return plain(label)
+    name, index, layer = match.groups(default="")
+    return name + index.translate(_LOW) + layer.translate(_HIGH)
+
+
+def number(x: float, digits: int = 4) -> str:
+    """Write a number in four significant digits, with a real minus sign.
+
+    >>> number(-0.123456), number(-0.0), number(1e9)
+    ('−0.1235', '0', '1e+09')
+    """
+    return f"{x + 0.0:.{digits}g}".replace("-", "−").replace("e−", "e-")
+
+
+def numbers(data: Any) -> str:
+    """Write a number, a small array row by row, or the shape and range of a large one.
+
+    >>> numbers(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    '1&nbsp; 2<BR/>3&nbsp; 4'
+    >>> numbers(np.zeros((8, 8)))
+    '8 × 8<BR/>0 … 0'
+    """
+    if np.ndim(data) == 0:
+        return number(float(data))
+    if data.size == 0:
+        return shape(data.shape) + "<BR/>empty"
+    if data.ndim <= 2 and max(data.shape) <= 4:
+        rows = data if data.ndim == 2 else [data]
+        return "<BR/>".join("&nbsp; ".join(number(float(x)) for x in row) for row in rows)
+    return f"{shape(data.shape)}<BR/>{number(float(data.min()))} … {number(float(data.max()))}"
+
+
+def shape(lengths: tuple[int, ...]) -> str:
+    """Write a shape as a picture shows it.
+
+    >>> shape((8, 1, 28))
+    '8 × 1 × 28'
+    """
+    return " × ".join(map(str, lengths))
+
+
+def sign(node: Node) -> str:
+    """Name the operation of a node by its mathematical sign, and a pooling by its window.
+
+    >>> from tinygrad_pool import Value
+    >>> sign(Value(2.0) * 3.0)
+    '×'
+    """
+    windows = node.options.get("windows")
+    name = node.op.replace("_", " ")
+    return f"{name} {'×'.join(map(str, windows.kernel))}" if windows else SIGNS.get(node.op, name)

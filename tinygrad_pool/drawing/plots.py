@@ -1,0 +1,108 @@
+"""What is a plot and not a graph, drawn with matplotlib, which the extra [plot] installs."""
+
+import io
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_pool.drawing import theme
+from tinygrad_pool.engine import Value
+from tinygrad_pool.errors import ToolError
+from tinygrad_pool.operations import maximum
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def kink(x2: float = 1.0) -> "Figure":
+    """Plot max(x₁, x₂) against x₁ with x₂ held fixed, and its derivative, both by the engine.
+
+    The slope is 0 left of the kink and 1 right of it; at x₁ = x₂ the two one-sided derivatives
+    differ, and the derivative does not exist (figure F3 of the derivation).
+
+    Raises ToolError without matplotlib.
+    """
+    x1 = Value(x2 + np.linspace(-2.0, 2.0, 401))
+    y = maximum(x1, x2)
+    y.backward(gradient=np.ones(y.shape))
+    left, right = x1.data < x2 - 1e-9, x1.data > x2 + 1e-9
+    figure, (above, below) = _axes(2, height=6.0, sharex=True)
+    above.plot(x1.data, y.data, color=theme.DATA, linewidth=3)
+    above.axvline(x2, color=theme.FAINT, linestyle=":")
+    above.set_ylabel("max(x₁, x₂)")
+    for name, side, end in (("left", left, -1), ("right", right, 0)):
+        slope = float(x1.grad[side][end])
+        below.plot(x1.data[side], x1.grad[side], color=theme.GRADIENT, linewidth=3)
+        below.plot(x2, slope, "o", markerfacecolor="white", color=theme.GRADIENT, markersize=9)
+        at = (x2 + (0.15 if name == "left" else -1.15), slope + (0.02 if slope == 0 else -0.06))
+        below.annotate(f"from the {name}: {slope:g}", at, fontsize=13)
+    below.axvline(x2, color=theme.FAINT, linestyle=":")
+    below.set_ylabel("∂ max / ∂x₁")
+    below.set_xlabel(f"x₁   (x₂ = {x2:g} held fixed)")
+    return figure
+
+
+def loss_curve(losses: Sequence[float], accuracies: Sequence[float] = ()) -> "Figure":
+    """Plot the loss of every epoch, and below it the accuracy if there is one.
+
+    Raises ToolError without matplotlib.
+    """
+    figure, axes = _axes(2 if accuracies else 1, height=6.0 if accuracies else 4.0, sharex=True)
+    epochs = np.arange(1, len(losses) + 1)
+    axes[0].plot(epochs, losses, marker="o", color=theme.DATA, linewidth=3)
+    axes[0].set_ylabel("training loss")
+    axes[0].set_ylim(bottom=0)
+    if accuracies:
+        axes[1].plot(epochs, np.multiply(accuracies, 100), marker="o", color=theme.GRADIENT)
+        axes[1].set_ylabel("test accuracy, %")
+    axes[-1].set_xlabel("epoch")
+    return figure
+
+
+def decision_boundary(
+    score: Callable[[list[float]], Any], points: NDArray[np.float64], labels: NDArray[np.int64]
+) -> "Figure":
+    """Plot where `score` of a point in the plane is positive, over points with labels −1 and 1.
+
+    Raises ToolError without matplotlib.
+    """
+    (left, bottom), (right, top) = points.min(axis=0) - 0.5, points.max(axis=0) + 0.5
+    xs, ys = np.linspace(left, right, 50), np.linspace(bottom, top, 50)
+    scores = [[float(score([float(x), float(y)])) for x in xs] for y in ys]
+    figure, (axes,) = _axes(1, height=5.0)
+    axes.contourf(xs, ys, np.array(scores) > 0, levels=1, colors=["#f6dcc8", theme.OPERATION])
+    for label, marker, colour in ((-1, "o", theme.GRADIENT), (1, "s", theme.DATA)):
+        chosen = points[labels == label]
+        axes.scatter(chosen[:, 0], chosen[:, 1], marker=marker, color=colour, edgecolor="white")
+    axes.set_aspect("equal")
+    return figure
+
+
+def picture_of(figure: "Figure", kind: str, dpi: int = 192) -> bytes:
+    """Return a figure as the contents of a file; the same figure gives the same SVG."""
+    import matplotlib as mpl
+
+    drawn = io.BytesIO()
+    with mpl.rc_context({"svg.hashsalt": "tinygrad_pool"}):
+        figure.savefig(
+            drawn, format=kind, dpi=dpi, metadata={"Date": None} if kind == "svg" else None
+        )
+    return drawn.getvalue()
+
+
+def _axes(rows: int, height: float, sharex: bool = False) -> tuple["Figure", "Sequence[Axes]"]:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ToolError("a plot needs matplotlib: pip install 'tinygrad_pool[plot]'") from None
+    figure = Figure(figsize=(8.0, height), layout="constrained", dpi=150)
+    axes = figure.subplots(rows, squeeze=False, sharex=sharex)[:, 0]
+    for each in axes:
+        each.spines[["top", "right"]].set_visible(False)
+        each.tick_params(labelsize=12)
+        each.xaxis.label.set_size(14)
+        each.yaxis.label.set_size(14)
+    return figure, list(axes)
