@@ -8,6 +8,9 @@
 (0.0, 1.0)
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from tinygrad_pool.engine import Value, backward_steps, grad, lift
 from tinygrad_pool.graph import Step
 from tinygrad_pool.operations import (
@@ -45,11 +48,21 @@ from tinygrad_pool.operations import (
 )
 from tinygrad_pool.setting import checked, no_grad, scope
 
+if TYPE_CHECKING:
+    from tinygrad_pool import datasets, nn, optim
+    from tinygrad_pool.drawing import draw, draw_units, render
+
 __version__ = "0.1.0"
 
 __all__ = [
     "Step",
     "Value",
+    "datasets",
+    "draw",
+    "draw_units",
+    "nn",
+    "optim",
+    "render",
     "abs",
     "avg_pool2d",
     "backward_steps",
@@ -88,3 +101,19 @@ __all__ = [
     "weighted_sum",
     "where",
 ]
+
+_MODULES = ("datasets", "nn", "optim")
+_INSTRUMENTS = {"draw": "drawing", "draw_units": "drawing", "render": "drawing"}
+
+
+def __getattr__(name: str) -> Any:
+    """Load what is not needed to compute, such as drawing, when it is first asked for."""
+    if name in _MODULES:
+        return import_module(f"tinygrad_pool.{name}")
+    if name in _INSTRUMENTS:
+        return getattr(import_module(f"tinygrad_pool.{_INSTRUMENTS[name]}"), name)
+    raise AttributeError(f"module 'tinygrad_pool' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
