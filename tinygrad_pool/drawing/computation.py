@@ -94,7 +94,7 @@ def _draw_frames(
                 graph.node(name, _constant_box(constant), shape="plain", id=name)
     for step, members in inner.items():
         path = f"{outer}/{step}" if outer else step
-        with graph.subgraph(name=f"cluster_{path}") as frame:
+        with graph.subgraph(name=f"cluster_{names[members[0]]}_{path.count('/')}") as frame:
             frame.attr(label=escape(plain(step)), fontsize="12", fontcolor=theme.SOFT)
             frame.attr(style="rounded", color=theme.FAINT, bgcolor=theme.PANEL)
             _draw_frames(frame, members, names, scopes, root, path)

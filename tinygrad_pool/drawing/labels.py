@@ -88,7 +88,10 @@ def numbers(data: Any) -> str:
     if data.ndim <= 2 and max(data.shape) <= 4:
         rows = data if data.ndim == 2 else [data]
         return "<BR/>".join("&nbsp; ".join(number(float(x)) for x in row) for row in rows)
-    return f"{shape(data.shape)}<BR/>{number(float(data.min()))} … {number(float(data.max()))}"
+    known = data[~np.isnan(data)]
+    ends = f"{number(float(known.min()))} … {number(float(known.max()))}" if known.size else ""
+    nans = f"{data.size - known.size} nan" if known.size < data.size else ""
+    return f"{shape(data.shape)}<BR/>{', '.join(part for part in (ends, nans) if part)}"
 
 
 def shape(lengths: tuple[int, ...]) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple, TypeAlias
 
-from graphviz import Digraph, escape
+from graphviz import Digraph, escape, nohtml
 
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.computation import Direction, check_drawable, link_style, shares_of
@@ -159,7 +159,7 @@ def _draw_circle(
 ) -> None:
     graph.node(
         name,
-        escape("\n".join(lines)),
+        nohtml("\\n".join(escape(line) for line in lines)),
         id=name,
         shape="circle",
         fixedsize="true",

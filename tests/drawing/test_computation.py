@@ -1,0 +1,148 @@
+"""The computation graph as DOT text."""
+
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value
+from tinygrad_pool.drawing.dot_program import picture
+from tinygrad_pool.errors import DataError, OptionError
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def edges(graph) -> list[str]:
+    return [line.split("[")[0].strip() for line in graph.source.splitlines() if "->" in line]
+
+
+def boxes(graph) -> list[str]:
+    return [line for line in graph.source.splitlines() if "<TABLE" in line]
+
+
+def test_a_node_used_twice_has_two_edges():
+    a = Value(2.0, label="a")
+    assert edges(tg.draw(a * a)) == ["n0 -> n1", "n0 -> n1"]
+
+
+def test_edges_come_in_the_order_of_the_operands():
+    a, b = Value(1.0), Value(2.0)
+    assert edges(tg.draw(b - a)) == ["n1 -> n2", "n0 -> n2"]
+
+
+def test_a_box_shows_label_sign_data_and_gradient():
+    a, b = Value(2.0, label="a"), Value(3.0, label="b")
+    E = a * b
+    E.label = "E"
+    assert all("–" in box for box in boxes(tg.draw(E)))
+    E.backward()
+    of_a, of_b, of_E = boxes(tg.draw(E))
+    assert "<B>a</B>" in of_a
+    assert ">2</FONT>" in of_a
+    assert ">3</FONT>" in of_a
+    assert "<B>b</B>" in of_b
+    assert "<B>×</B>&nbsp; <B>E</B>" in of_E
+    assert not any("–" in box for box in (of_a, of_b, of_E))
+
+
+def test_the_root_has_a_thick_frame():
+    a = Value(2.0)
+    first, last = boxes(tg.draw(a.exp()))
+    assert 'BORDER="1"' in first
+    assert 'BORDER="3"' in last
+
+
+def test_constants_have_boxes_of_their_own():
+    graph = tg.draw(2 * Value(3.0) + np.ones(2))
+    assert edges(graph) == ["n1c0 -> n1", "n0 -> n1", "n1 -> n2", "n2c1 -> n2"]
+
+
+def test_losers_of_a_max_are_dashed_and_the_winner_is_solid():
+    z = [Value(x) for x in (0.2, 0.9, 0.5)]
+    lines = [line for line in tg.draw(tg.maximum(*z)).source.splitlines() if "->" in line]
+    assert ["dashed" in line for line in lines] == [True, False, True]
+    assert [f'label=" {w}"' in line for line, w in zip(lines, "010", strict=True)] == [True] * 3
+
+
+def test_an_even_tie_shows_its_shares():
+    lines = tg.draw(tg.maximum(Value(1.0), Value(1.0), ties="even")).source
+    assert lines.count('label=" 0.5"') == 2
+
+
+def test_a_max_of_arrays_has_plain_edges():
+    assert "dashed" not in tg.draw(tg.maximum(Value([1.0, 2.0]), 0.0)).source
+
+
+def test_scopes_are_nested_frames_and_leaves_stand_where_they_are_used():
+    x, w = Value(1.0, label="x"), Value(2.0, label="w")
+    with tg.scope("net"):
+        with tg.scope("layer1"):
+            a = (w * x).relu()
+        with tg.scope("layer2"):
+            y = x + a
+    source = tg.draw(y * 1.0).source
+    order = ["label=net", "<B>x</B>", "label=layer1", "<B>w</B>", "label=layer2"]
+    found = [source.index(text) for text in order]
+    assert found == sorted(found)
+    assert source.count("subgraph") == 3
+
+
+def test_a_value_cut_from_its_graph_is_drawn_without_one():
+    y = Value(2.0).exp().detach() * 3.0
+    assert edges(tg.draw(y)) == ["n0 -> n1", "n1c1 -> n1"]
+    assert "<B>detach</B>" in tg.draw(y).source
+
+
+@pytest.mark.parametrize(
+    "label", ["<b>&\"'\\n", "a\nb", "x" * 10_000_000, "最大", "\x00", "]]>", "\\"]
+)
+def test_no_label_breaks_a_picture(label):
+    with tg.scope(label):
+        y = Value(2.0, label=label).exp()
+    svg = picture(tg.draw(y, title=label).source, "svg")
+    assert len(ET.fromstring(svg).findall(f".//{SVG}g[@class='node']")) == 2
+
+
+def test_svg_has_the_nodes_edges_and_frames_of_the_graph():
+    with tg.scope("inner"):
+        y = Value(2.0) * 3.0
+    root = ET.fromstring(picture(tg.draw(y + 1.0).source, "svg"))
+    count = {kind: len(root.findall(f".//{SVG}g[@class='{kind}']")) for kind in ("node", "edge")}
+    assert count == {"node": 5, "edge": 4}
+    assert {g.get("id") for g in root.iter(f"{SVG}g")} >= {"n0", "n1", "n2", "n1c1", "n2c1"}
+
+
+PROGRAM = """
+import numpy as np, tinygrad_pool as tg
+w = tg.Value(np.arange(4.0).reshape(1, 1, 2, 2), label="w")
+with tg.scope("conv"):
+    y = tg.max_pool2d(tg.conv2d(np.ones((1, 1, 5, 5)), w).tanh(), 2)
+loss = (y * y).sum()
+loss.backward()
+print(tg.draw(loss).source)
+"""
+
+
+def test_equal_programs_give_equal_text():
+    first, second = (
+        subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, check=True).stdout
+        for _ in range(2)
+    )
+    assert first == second
+    assert b"max pool2d" in first
+
+
+def test_direction_and_title_are_written_into_the_graph():
+    source = tg.draw(Value(1.0), direction="TB", title="one <leaf>").source
+    assert "rankdir=TB" in source
+    assert "one <leaf>" in source
+
+
+def test_only_values_can_be_drawn():
+    with pytest.raises(DataError, match="draw: needs a Value, got float"):
+        tg.draw(2.0)
+    with pytest.raises(OptionError, match=r"draw: direction must be one of .*, got 'up'"):
+        tg.draw(Value(1.0), direction="up")

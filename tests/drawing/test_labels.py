@@ -1,0 +1,80 @@
+"""How numbers, names and operations read in a picture."""
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value
+from tinygrad_pool.drawing.labels import LONGEST, number, numbers, plain, sign, text, typeset
+
+
+@pytest.mark.parametrize(
+    ("label", "shown"),
+    [
+        ("z1(2)", "z₁⁽²⁾"),
+        ("x0", "x₀"),
+        ("w_12", "w₁₂"),
+        ("δ1(1)", "δ₁⁽¹⁾"),
+        ("z(2)", "z⁽²⁾"),
+        ("loss", "loss"),
+        ("conv1.weight", "conv1.weight"),
+        ("", ""),
+    ],
+)
+def test_names_are_set_as_the_derivation_sets_them(label, shown):
+    assert typeset(label) == shown
+
+
+def test_text_is_escaped_for_html():
+    assert text('<b>&"') == "&lt;b&gt;&amp;&quot;"
+
+
+def test_text_is_one_line_and_cut():
+    assert plain("a\nb\tc\x00") == "a b c "
+    assert plain("x" * LONGEST) == "x" * LONGEST
+    assert plain("x" * 10_000_000) == "x" * (LONGEST - 1) + "…"
+    assert plain("最大池化") == "最大池化"
+
+
+@pytest.mark.parametrize(
+    ("x", "shown"),
+    [
+        (1 / 3, "0.3333"),
+        (-2.0, "−2"),
+        (-0.0, "0"),
+        (np.nan, "nan"),
+        (-np.inf, "−inf"),
+        (1e-9, "1e-09"),
+    ],
+)
+def test_numbers_have_four_digits_and_a_real_minus(x, shown):
+    assert number(x) == shown
+
+
+@pytest.mark.parametrize(
+    ("data", "shown"),
+    [
+        (np.array([1.0, -2.0]), "1&nbsp; −2"),
+        (np.zeros((0, 3)), "0 × 3<BR/>empty"),
+        (np.arange(5.0), "5<BR/>0 … 4"),
+        (np.array(7.0), "7"),
+    ],
+)
+def test_arrays_show_their_numbers_or_their_shape_and_range(data, shown):
+    assert numbers(data) == shown
+
+
+def test_an_array_with_nan_shows_the_range_of_the_rest():
+    assert numbers(np.array([np.nan, 1.0, 2.0, 3.0, 4.0])) == "5<BR/>1 … 4, 1 nan"
+
+
+def test_operations_go_by_their_sign():
+    x = Value(2.0)
+    assert [sign(v) for v in (x + x, x * x, x.sigmoid(), x.relu(), x)] == [
+        "+",
+        "×",
+        "σ",
+        "relu",
+        "",
+    ]
+    assert sign(tg.max_pool2d(np.ones((4, 4)), (2, 3))) == "max pool2d 2×3"

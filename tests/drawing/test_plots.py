@@ -1,0 +1,44 @@
+"""Plots, computed through the engine."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from tinygrad_pool.drawing.plots import decision_boundary, kink, loss_curve, picture_of
+from tinygrad_pool.errors import ToolError
+
+
+def test_f3_is_flat_then_the_identity_with_slopes_zero_and_one():
+    above, below = kink(x2=0.5).axes
+    x1, y = above.lines[0].get_data()
+    assert np.array_equal(y, np.maximum(x1, 0.5))
+    (left, _), (right, _) = (below.lines[0], below.lines[1]), (below.lines[2], below.lines[3])
+    assert set(left.get_ydata()) == {0.0}
+    assert set(right.get_ydata()) == {1.0}
+    assert left.get_xdata().max() < 0.5 < right.get_xdata().min()
+    assert [text.get_text() for text in below.texts] == ["from the left: 0", "from the right: 1"]
+
+
+def test_a_loss_curve_shows_every_epoch():
+    (only,) = loss_curve([3.0, 2.0, 1.0]).axes
+    assert list(only.lines[0].get_ydata()) == [3.0, 2.0, 1.0]
+    _, below = loss_curve([3.0, 2.0], [0.5, 0.9]).axes
+    assert list(below.lines[0].get_ydata()) == [50.0, 90.0]
+
+
+def test_a_decision_boundary_shows_points_of_both_classes():
+    points = np.array([[0.0, 0.0], [1.0, 1.0], [2.0, 0.0]])
+    (axes,) = decision_boundary(lambda p: p[0] - 0.5, points, np.array([-1, 1, 1])).axes
+    shown = [len(c.get_offsets()) for c in axes.collections if c.get_offsets().shape[0] < 3]
+    assert shown[-2:] == [1, 2]
+
+
+def test_the_same_figure_gives_the_same_svg():
+    assert picture_of(kink(), "svg") == picture_of(kink(), "svg")
+
+
+def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ToolError, match=r"pip install 'tinygrad_pool\[plot\]'"):
+        kink()

@@ -1,0 +1,102 @@
+"""The textbook picture of units and links."""
+
+import xml.etree.ElementTree as ET
+
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value
+from tinygrad_pool.derivation import example, network
+from tinygrad_pool.drawing.dot_program import picture
+from tinygrad_pool.errors import DataError, ShapeError
+
+
+def links(graph) -> list[str]:
+    lines = [line.strip() for line in graph.source.splitlines() if "->" in line]
+    return [line for line in lines if "invis" not in line]
+
+
+def circles(graph) -> list[str]:
+    return [line.strip() for line in graph.source.splitlines() if "shape=circle" in line]
+
+
+def test_f1_links_carry_no_weights():
+    graph = tg.draw_units(example().pooled, depth=1)
+    assert links(graph) == ["u0 -> u3", "u1 -> u3", "u2 -> u3"]
+    assert [
+        name in circle for name, circle in zip(["z₁", "z₂", "z₃"], circles(graph), strict=False)
+    ]
+    assert "z₁⁽²⁾" in circles(graph)[3]
+
+
+def test_f2_shows_weights_the_bias_unit_and_inputs_outside_the_receptive_field():
+    net = example()
+    graph = tg.draw_units(net.units[1], inputs=net.inputs)
+    assert [line.split("=")[1].strip(' "') for line in links(graph)] == ["w₂₀", "w₂₂", "w₂₃"]
+    assert links(graph)[0].startswith("bias0 -> u5")
+    faint = ["dashed" in circle for circle in circles(graph)]
+    assert faint == [False, True, False, False, True, True, False]  # x0, x1 … x5, z2
+    assert "x₀ = 1" in circles(graph)[0]
+
+
+def test_f4_is_f1_with_weights_zero_and_one():
+    f1 = tg.draw_units(example().pooled, depth=1)
+    f4 = tg.draw_units(example().pooled, depth=1, zero_one=True)
+    assert circles(f4) == circles(f1)
+    assert ['label=" 1"' in line for line in links(f4)] == [False, True, False]
+    assert ["dashed" in line for line in links(f4)] == [True, False, True]
+
+
+def test_delta_stands_in_each_unit_after_a_backward_pass_only():
+    net = network([1.0], [{0: 0.0, 1: 2.0}, {0: 0.0, 1: 1.0}], activation=tg.relu)
+    assert "δ" not in tg.draw_units(net.pooled).source
+    net.pooled.backward(gradient=-3.0)
+    graph = tg.draw_units(net.pooled)
+    assert ["δ = −3" in circle for circle in circles(graph)] == [False, False, True, False, True]
+    assert ["penwidth=3" in circle for circle in circles(graph)] == [
+        False,
+        False,
+        True,
+        False,
+        True,
+    ]
+
+
+def test_layers_stand_above_each_other_and_units_of_one_layer_beside_each_other():
+    net = example()
+    svg = ET.fromstring(picture(tg.draw_units(net.pooled, direction="BT").source, "svg"))
+    ns = "{http://www.w3.org/2000/svg}"
+    heights = {
+        g.get("id"): g.find(f"{ns}ellipse").get("cy")
+        for g in svg.iter(f"{ns}g")
+        if g.get("class") == "node"
+    }
+    assert len(set(heights.values())) == 3
+    assert heights["u0"] == heights["u4"] == heights["bias0"]
+    assert heights["u5"] == heights["u7"]
+
+
+def test_unlabelled_weights_show_their_number_and_a_constant_bias_of_zero_no_link():
+    x = Value(1.0, label="x1")
+    graph = tg.draw_units(tg.weighted_sum([0.5], [x]).tanh())
+    assert links(graph) == ['u0 -> u1 [label=" 0.5 " fontsize=12]']
+
+
+def test_any_other_operation_is_a_unit_with_its_sign():
+    a, b = Value(2.0, label="a"), Value(3.0, label="b")
+    graph = tg.draw_units(a * b)
+    assert len(links(graph)) == 2
+    assert "×" in circles(graph)[2]
+
+
+def test_two_outputs_share_the_units_below_them():
+    a = Value(2.0, label="a")
+    graph = tg.draw_units(a.exp(), a.tanh())
+    assert links(graph) == ["u0 -> u1", "u0 -> u2"]
+
+
+def test_what_is_no_number_is_refused():
+    with pytest.raises(DataError, match="draw_units: needs a Value, got int"):
+        tg.draw_units(3)
+    with pytest.raises(ShapeError, match=r"draw_units: the leaf has shape \(2,\)"):
+        tg.draw_units(Value([1.0, 2.0]).sum())
