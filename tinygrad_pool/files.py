@@ -1,7 +1,10 @@
 """Files are written whole or not at all."""
 
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tinygrad_pool.errors import OutputError
@@ -45,3 +48,28 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+@contextmanager
+def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Offer an empty folder to write into; its files appear in `path` when all of them are done.
+
+    Whatever goes wrong before that leaves `path` as it was. Raises OutputError at once if `path` is
+    a file, or its own folder does not exist or cannot be written.
+    """
+    path = check_folder(path)
+    if path.exists() and not path.is_dir():
+        raise OutputError(f"{path}: is a file, and a folder is to be written there")
+    try:
+        draft = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
+    try:
+        yield draft
+        path.mkdir(exist_ok=True)
+        for file in sorted(draft.iterdir()):
+            file.replace(path / file.name)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
