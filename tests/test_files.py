@@ -103,10 +103,22 @@ class TestAFolder:
         ):
             pass
 
-    def test_a_full_disk_is_named(self, tmp_path):
-        def fill():
+    def test_a_full_disk_is_named(self, tmp_path, monkeypatch):
+        def fill(*_, **__):
+            raise OSError(28, "No space left on device")
+
+        def write():
             with whole_folder(tmp_path / "out"):
-                raise OSError(28, "No space left on device")
+                monkeypatch.setattr(Path, "mkdir", fill)
 
         with pytest.raises(OutputError, match="out: cannot be written: No space left on device"):
-            fill()
+            write()
+        assert list(tmp_path.iterdir()) == []
+
+    def test_an_error_of_the_writer_passes_through(self, tmp_path):
+        def fail():
+            with whole_folder(tmp_path / "out"):
+                raise OutputError("render: graph.bmp needs a suffix")
+
+        with pytest.raises(OutputError, match="^render: graph.bmp"):
+            fail()

@@ -44,6 +44,15 @@ def check_folder(path: str | os.PathLike[str]) -> Path:
     return path
 
 
+def _move_files(draft: Path, path: Path) -> None:
+    try:
+        path.mkdir(exist_ok=True)
+        for file in sorted(draft.iterdir()):
+            file.replace(path / file.name)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
@@ -66,10 +75,6 @@ def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
     try:
         yield draft
-        path.mkdir(exist_ok=True)
-        for file in sorted(draft.iterdir()):
-            file.replace(path / file.name)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
+        _move_files(draft, path)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
