@@ -1,0 +1,77 @@
+"""What several test files share."""
+
+import importlib
+import os
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+
+
+@pytest.fixture
+def peer():
+    """Import another library: skip where it is missing, unless CI promised to install it."""
+
+    def load(name):
+        if "CI" in os.environ:
+            return importlib.import_module(name)
+        return pytest.importorskip(name)
+
+    return load
+
+
+@pytest.fixture
+def check_gradient():
+    """Compare the gradients of <r, f(*arrays)>, r at random, with central differences."""
+
+    def check(f, *arrays, step=1e-6, rtol=1e-5, atol=1e-7):
+        r = np.random.default_rng(1).standard_normal(f(*map(tg.Value, arrays)).shape)
+
+        def functional(*arrays):
+            return float(np.sum(r * f(*map(tg.Value, arrays)).data))
+
+        xs = [tg.Value(a) for a in arrays]
+        gradients = tg.grad(f(*xs), xs, gradient=r)
+        for i, (x, g) in enumerate(zip(xs, gradients, strict=True)):
+            assert np.shape(g) == x.shape
+            expected = _differences(functional, arrays, i, step)
+            np.testing.assert_allclose(g, expected, rtol, atol, err_msg=f"operand {i}")
+
+    return check
+
+
+@pytest.fixture
+def check_second_derivative(check_gradient):
+    """Compare likewise the gradients of f's gradients, by the operands and by what arrives."""
+
+    def check(f, *arrays, **tolerances):
+        rng = np.random.default_rng(2)
+        weights = [rng.standard_normal(np.shape(a)) for a in arrays]
+        g = rng.standard_normal(f(*map(tg.Value, arrays)).shape)
+
+        def slopes(g, *xs):
+            parts = tg.grad(f(*xs), xs, gradient=g, create_graph=True)
+            return sum((w * part).sum() for w, part in zip(weights, parts, strict=True))
+
+        check_gradient(slopes, g, *arrays, **tolerances)
+
+    return check
+
+
+def _differences(f, arrays, i, step):
+    """Take (f(x + h) − f(x − h)) / 2h for every element x of operand i."""
+    slopes = np.zeros(np.shape(arrays[i]))
+    for place in np.ndindex(slopes.shape):
+        h = np.zeros(slopes.shape)
+        h[place] = step
+        up, down = (
+            f(
+                *arrays[:i],
+                float(x) if isinstance(arrays[i], float) else np.array(x),
+                *arrays[i + 1 :],
+            )
+            for x in (arrays[i] + h, arrays[i] - h)
+        )
+        slopes[place] = (up - down) / (2 * step)
+    return slopes
