@@ -120,5 +120,5 @@ class TestAFolder:
             with whole_folder(tmp_path / "out"):
                 raise OutputError("render: graph.bmp needs a suffix")
 
-        with pytest.raises(OutputError, match="^render: graph.bmp"):
+        with pytest.raises(OutputError, match=r"^render: graph\.bmp"):
             fail()
