@@ -1,0 +1,42 @@
+"""Draw the pictures of the docs and the README, all from real Values: python docs/draw_pictures.py.
+
+They are drawn with the Graphviz of the extra [render], so that everyone gets the same bytes.
+"""
+
+from pathlib import Path
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value
+from tinygrad_pool.derivation import example, figures
+from tinygrad_pool.drawing.render import contents
+
+FOLDER = Path(__file__).parent / "pictures"
+
+
+def pictures() -> dict[str, bytes]:
+    """Draw every picture: file name and contents."""
+    net = example()
+    drawn = {name: contents(figure, "svg") for name, figure in figures(net).items()}
+    drawn["network"] = contents(
+        tg.draw_units(net.pooled, inputs=net.inputs, zero_one=True, direction="BT"), "svg"
+    )
+    drawn["expression"] = contents(tg.draw(expression()), "svg")
+    return {f"{name}.svg": picture for name, picture in drawn.items()}
+
+
+def expression() -> Value:
+    """Compute the README's example: a product, a power and a maximum, and its backward pass."""
+    a, b = Value(2.0, label="a"), Value(-3.0, label="b")
+    c = a * b
+    c.label = "c"
+    E = tg.maximum(c, b**2, a)
+    E.label = "E"
+    E.backward()
+    return E
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    for name, picture in pictures().items():
+        (FOLDER / name).write_bytes(picture)
+        print(FOLDER / name)
