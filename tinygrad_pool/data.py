@@ -115,5 +115,7 @@ def _finite_or_float(given: float | int, what: str) -> float | int:
     try:
         float(given)
     except OverflowError:
-        raise DataError(f"{what}: the integer {given:.3} is too large for a float") from None
+        raise DataError(
+            f"{what}: an integer of {int(given).bit_length()} bits is too large for a float"
+        ) from None
     return given

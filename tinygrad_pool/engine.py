@@ -63,7 +63,7 @@ def lift(rule: Rule) -> Operation:
         if options or len(operands) != arity:
             operands, options = signature.sort(operands, options)
         if not _READY.issuperset(map(type, operands)):
-            operands = tuple([_operand(v, name) for v in operands])
+            operands = _read(operands, name)
         if asks:
             options["wants"] = tuple([isinstance(v, Value) for v in operands])
         data = [v._data if isinstance(v, Value) else v for v in operands]
@@ -317,8 +317,10 @@ def _gradient_of(x: Node, as_value: bool) -> Any:
     return np.array(g) if isinstance(g, np.ndarray) else g
 
 
-def _operand(v: Any, name: str) -> Any:
-    return v if isinstance(v, Value) else numeric(v, name)
+def _read(operands: tuple[Any, ...], name: str) -> tuple[Any, ...]:
+    """Read constants as they are; but where no Value decides the dtype, as a Value would."""
+    read = numeric if any(isinstance(v, Value) for v in operands) else real
+    return tuple([v if isinstance(v, Value) else read(v, name) for v in operands])
 
 
 def _cut(leaf: Value) -> None:
@@ -333,6 +335,8 @@ def _again(
 ) -> tuple[Any, Backward]:
     """Explain why a rule failed; where only Python's floats refused (0.0 ** -1), use NumPy's."""
     name = rule.__name__
+    if any(isinstance(d, int) and d.bit_length() > 63 for d in data):  # NumPy knows no such integer
+        return rule(*(real(d, name) if isinstance(d, int) else d for d in data), **options)
     if isinstance(error, ArithmeticError) and not any(isinstance(d, np.ndarray) for d in data):
         return _on_numpy(rule, data, options)
     if error.__traceback__ is not None and error.__traceback__.tb_next is None:
