@@ -1,10 +1,13 @@
-"""Shapes, and what `axis=` means for one."""
+"""Shapes, and what `axis=` and `keepdims=` mean for one."""
 
 import operator
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, TypeAlias
 
-from tinygrad_pool.errors import AxisError
+import numpy as np
+
+from tinygrad_pool.errors import AxisError, OptionError
 
 Shape: TypeAlias = tuple[int, ...]
 Axis: TypeAlias = int | Sequence[int] | None
@@ -48,7 +51,18 @@ def whole(number: object, what: str) -> int:
     >>> whole(2, "sum: axis")
     2
     """
-    try:
-        return operator.index(number)  # type: ignore[arg-type]  # anything may come from a user
-    except TypeError:
-        raise AxisError(f"{what} must be a whole number, got {number!r}") from None
+    if not isinstance(number, bool):
+        with suppress(TypeError):
+            return operator.index(number)  # type: ignore[arg-type]  # anything may come
+    raise AxisError(f"{what} must be a whole number, got {number!r}")
+
+
+def flag(given: object, what: str) -> bool:
+    """Read True or False. Raises OptionError, which names `what`, for anything else (1, "no").
+
+    >>> flag(True, "sum: keepdims")
+    True
+    """
+    if not isinstance(given, bool | np.bool_):
+        raise OptionError(f"{what} must be True or False, got {given!r}")
+    return bool(given)

@@ -52,7 +52,7 @@ def transpose(x: Array, axes: Shape | None = None) -> tuple[Array, Backward]:
     ((2, 1), (array([[1., 2.]]),))
     """
     ndim = np.ndim(x)
-    order = tuple(range(ndim))[::-1] if axes is None else axes
+    order = tuple(range(ndim))[::-1] if axes is None else _sequence(axes)
     if axes_of(np.shape(x), order, "transpose") != tuple(range(ndim)):
         raise AxisError(f"transpose: axes {axes} must name each of the {ndim} axes once")
     back = tuple(int(i) for i in np.argsort([i % ndim for i in order]))
@@ -76,10 +76,10 @@ def expand_dims(x: Array, axis: Axis = 0) -> tuple[Array, Backward]:
     array([[1., 2.]])
     """
     old = np.shape(x)
-    count = 1 if isinstance(axis, int) else len(axis or ())
-    axes = axes_of((1,) * (len(old) + count), () if axis is None else axis, "expand_dims")
+    given = _sequence(axis)
+    axes = axes_of((1,) * (len(old) + len(given)), given, "expand_dims")
     lengths = iter(old)
-    new = tuple(1 if i in axes else next(lengths) for i in range(len(old) + count))
+    new = tuple(1 if i in axes else next(lengths) for i in range(len(old) + len(given)))
 
     def expand_dims_backward(g: Array) -> Contributions:
         to_x = np.reshape(g, old)
@@ -128,7 +128,11 @@ def broadcast_to(x: Array, shape: int | Shape = ()) -> tuple[Array, Backward]:
     old = np.shape(x)
     new = tuple(whole(n, "broadcast_to: shape") for n in _sequence(shape))
     aligned = new[len(new) - len(old) :]
-    if len(old) > len(new) or any(n not in (1, m) for n, m in zip(old, aligned, strict=True)):
+    if (
+        len(old) > len(new)
+        or min(new, default=0) < 0
+        or any(n not in (1, m) for n, m in zip(old, aligned, strict=True))
+    ):
         raise ShapeError(f"broadcast_to: shape {old} does not broadcast to {new}")
 
     def broadcast_to_backward(g: Array) -> Contributions:
@@ -153,7 +157,7 @@ def concatenate(*xs: Array, axis: int = 0) -> tuple[Array, Backward]:
     shapes = [np.shape(x) for x in xs]
     if not shapes or not shapes[0]:
         raise ShapeError(f"concatenate: needs operands with at least one axis, got {shapes}")
-    (at,) = axes_of(shapes[0], axis, "concatenate")
+    (at,) = axes_of(shapes[0], whole(axis, "concatenate: axis"), "concatenate")
     if len({(s[:at], s[at + 1 :]) for s in shapes}) > 1 or len({len(s) for s in shapes}) > 1:
         raise ShapeError(f"concatenate: shapes {shapes} differ beside axis {at}")
     ends = np.cumsum([s[at] for s in shapes])
@@ -184,7 +188,7 @@ def stack(*xs: Array, axis: int = 0) -> tuple[Array, Backward]:
     shapes = [np.shape(x) for x in xs]
     if len(set(shapes)) != 1:
         raise ShapeError(f"stack: needs operands of one shape, got {shapes}")
-    (at,) = axes_of((1, *shapes[0]), axis, "stack")
+    (at,) = axes_of((1, *shapes[0]), whole(axis, "stack: axis"), "stack")
 
     def stack_backward(g: Array) -> Contributions:
         before = (slice(None),) * at
@@ -225,7 +229,7 @@ def getitem(x: Array, key: Key = ()) -> tuple[Array, Backward]:
     shape = np.shape(x)
     try:
         y = x[key]
-    except (IndexError, TypeError) as error:
+    except (IndexError, TypeError, ValueError) as error:
         raise SubscriptError(f"getitem: shape {shape} has no element [{key}]: {error}") from error
 
     def getitem_backward(g: Array) -> Contributions:
@@ -270,7 +274,11 @@ def astype(x: Array, dtype: Any = np.float64) -> tuple[Array, Backward]:
     >>> astype(np.array([1.0]), np.float32)[0].dtype
     dtype('float32')
     """
-    if not np.issubdtype(dtype, np.floating):
+    try:
+        new = np.dtype(dtype)
+    except TypeError:
+        raise OptionError(f"astype: needs a floating dtype, got {dtype!r}") from None
+    if new.kind != "f":
         raise OptionError(f"astype: needs a floating dtype, got {dtype!r}")
     old = getattr(x, "dtype", float)
 
@@ -278,7 +286,7 @@ def astype(x: Array, dtype: Any = np.float64) -> tuple[Array, Backward]:
         to_x = cast(g, dtype=old)
         return (to_x,)
 
-    return cast(x, dtype=dtype), astype_backward
+    return cast(x, dtype=new), astype_backward
 
 
 def detach(x: Array) -> tuple[Array, Backward]:
@@ -297,8 +305,12 @@ def detach(x: Array) -> tuple[Array, Backward]:
     return x, detach_backward
 
 
-def _sequence(shape: int | Shape) -> Shape:
-    return (shape,) if not hasattr(shape, "__iter__") else tuple(shape)
+def _sequence(given: Any) -> tuple[Any, ...]:
+    """Read one item, or several, as a tuple."""
+    try:
+        return tuple(given)
+    except TypeError:
+        return (given,)
 
 
 def _is_basic(key: Key) -> bool:
