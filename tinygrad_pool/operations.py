@@ -6,9 +6,11 @@ from typing import Any, Literal, TypeAlias, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_pool.data import numeric
 from tinygrad_pool.engine import Value, lift
 from tinygrad_pool.errors import ShapeError
 from tinygrad_pool.rules import elementwise, linear, pooling, reductions, shaping, windows
+from tinygrad_pool.rules.axes import flag
 from tinygrad_pool.rules.ties import Ties
 from tinygrad_pool.rules.windows import Padding, windows_of
 
@@ -142,12 +144,17 @@ def _convolve(
     dilation: Numbers,
     groups: int,
 ) -> Value:
+    x, weight = _read(x, name), _read(weight, name)
+    biases = () if bias is None else (_read(bias, name),)
     kernel = np.shape(weight)[2:]
     if len(kernel) != ndim:
         raise ShapeError(f"{name}: weight needs {ndim + 2} axes, got shape {np.shape(weight)}")
     windows = windows_of(name, ndim, kernel, stride, padding, dilation)
-    biases = () if bias is None else (bias,)
     return _conv(x, weight, *biases, windows=windows, groups=groups)
+
+
+def _read(x: Any, name: str) -> Any:
+    return x if isinstance(x, Value) else numeric(x, name)
 
 
 @overload
@@ -199,10 +206,11 @@ def max_pool2d(
     (array([[3.]]), array([[1]]))
     """
     windows = windows_of("max_pool2d", 2, kernel_size, stride, padding, dilation, ceil_mode)
+    x = _read(x, "max_pool2d")
     y = _max_pool(x, windows=windows, ties=ties)
-    if not return_indices:
+    if not flag(return_indices, "max_pool2d: return_indices"):
         return y
-    units = x.data if isinstance(x, Value) else np.asarray(x, float)
+    units = x.data if isinstance(x, Value) else x
     plane = units.shape[-2] * units.shape[-1]
     links = pooling.winning_links(units, windows=windows, ties="first" if ties == "even" else ties)
     return y, (links.first % plane).reshape(y.shape)
@@ -232,7 +240,7 @@ def avg_pool2d(
     """
     windows = windows_of("avg_pool2d", 2, kernel_size, stride, padding, dilation, ceil_mode)
     return _avg_pool(
-        x,
+        _read(x, "avg_pool2d"),
         windows=windows,
         count_include_pad=count_include_pad,
         divisor_override=divisor_override,

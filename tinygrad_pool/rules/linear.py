@@ -10,7 +10,7 @@ import numpy as np
 from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.rules.axes import Shape
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, answers
-from tinygrad_pool.rules.windows import Windows, fold, unfold
+from tinygrad_pool.rules.windows import Windows, fold, numbers, unfold
 
 
 def weighted_sum(*terms: Array) -> tuple[Array, Backward]:
@@ -67,6 +67,7 @@ def matmul(
         g = np.reshape(g, y_shape)
         if wants[0]:
             to_x = g @ _transposed(columns)
+            to_x = to_x if len(x_shape) > 1 else np.squeeze(to_x, axis=-2)
         if wants[1]:
             to_w = _transposed(rows) @ g
             to_w = to_w if len(w_shape) > 1 else np.squeeze(to_w, axis=-1)
@@ -101,6 +102,7 @@ def conv(
     array([[1., 2.]])
     """
     x_shape, w_shape = np.shape(x), np.shape(w)
+    (groups,) = numbers(windows.name, "groups", groups, 1, least=1)
     _check_conv(x_shape, w_shape, [np.shape(v) for v in b], windows, groups)
     ndim = len(windows.kernel)
     lead, out = x_shape[: -ndim - 1], windows.over(x_shape)
@@ -110,7 +112,9 @@ def conv(
 
     # For each group a matrix of weights (F, C·K) and one of what the windows see (C·K, N·O).
     seen = np.reshape(unfold(x, windows=windows), split)
-    seen = np.reshape(np.transpose(seen, (1, 2, 4, 0, 3)), (groups, channels * taps, -1))
+    seen = np.reshape(
+        np.transpose(seen, (1, 2, 4, 0, 3)), (groups, channels * taps, batch * positions)
+    )
     weights = np.reshape(w, (groups, features, channels * taps))
     y = np.reshape(weights @ seen, (groups, features, batch, positions))
     y = np.reshape(np.transpose(y, (2, 0, 1, 3)), (*lead, groups * features, *out))
@@ -119,7 +123,8 @@ def conv(
     def conv_backward(g: Array) -> Contributions:
         to_x = to_w = None
         g = np.reshape(g, (batch, groups, features, positions))
-        rows = np.reshape(np.transpose(g, (1, 2, 0, 3)), (groups, features, -1))
+        rows = np.transpose(g, (1, 2, 0, 3))
+        rows = np.reshape(rows, (groups, features, batch * positions))
         if wants[0]:
             to_seen = np.reshape(
                 _transposed(weights) @ rows, (groups, channels, taps, batch, positions)
@@ -155,7 +160,7 @@ def _check_conv(x: Shape, w: Shape, biases: list[Shape], windows: Windows, group
     if len(x) < ndim + 1:
         raise ShapeError(f"{name}: needs an input (..., channels, *space), got shape {x}")
     channels = x[-ndim - 1]
-    if groups < 1 or channels % groups or w[0] % groups:
+    if channels % groups or w[0] % groups:
         raise OptionError(
             f"{name}: groups={groups} must divide {channels} input channels and {w[0]} filters"
         )

@@ -20,7 +20,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from tinygrad_pool.errors import AxisError, OptionError, ShapeError
-from tinygrad_pool.rules.axes import Key, Shape, whole
+from tinygrad_pool.rules.axes import Key, Shape, flag, whole
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, answers, primitive
 
 Padding: TypeAlias = int | Sequence[int | tuple[int, int]]
@@ -68,8 +68,8 @@ class Windows(NamedTuple):
                     f"dilation={self.dilation}) is longer than an axis of {n} with padding "
                     f"{p} + {q}; the input has shape {shape}"
                 )
-            count = (-(-room // s) if self.ceil_mode else room // s) + 1
-            counts.append(count - 1 if (count - 1) * s >= n + p else count)
+            last = -(-room // s) if self.ceil_mode else room // s
+            counts.append(last if self.ceil_mode and last * s >= n + p else last + 1)
         return tuple(counts)
 
     def overhang(self, shape: Shape) -> tuple[tuple[int, int], ...]:
@@ -99,23 +99,27 @@ def windows_of(
     >>> windows_of("max_pool2d", 2, (3, 2), padding=1).padding
     ((1, 1), (1, 1))
     """
-    kernel = _numbers(name, "kernel_size", kernel_size, ndim, least=1)
+    kernel = numbers(name, "kernel_size", kernel_size, ndim, least=1)
     pads = padding if isinstance(padding, Sequence) else (padding,) * ndim
     if len(pads) != ndim:
         raise OptionError(f"{name}: padding needs one number or {ndim}, got {padding!r}")
-    sides = [_numbers(name, "padding", side, 2, least=0) for side in pads]
+    sides = [numbers(name, "padding", side, 2, least=0) for side in pads]
     return Windows(
         name=name,
         kernel=kernel,
-        stride=_numbers(name, "stride", kernel if stride is None else stride, ndim, least=1),
+        stride=numbers(name, "stride", kernel if stride is None else stride, ndim, least=1),
         padding=tuple((p, q) for p, q in sides),
-        dilation=_numbers(name, "dilation", dilation, ndim, least=1),
-        ceil_mode=bool(ceil_mode),
+        dilation=numbers(name, "dilation", dilation, ndim, least=1),
+        ceil_mode=flag(ceil_mode, f"{name}: ceil_mode"),
     )
 
 
-def _numbers(name: str, option: str, given: Any, count: int, least: int) -> Shape:
-    """Read one whole number, or `count` of them, none below `least`."""
+def numbers(name: str, option: str, given: Any, count: int, least: int) -> Shape:
+    """Read one whole number for all of `count`, or one each. Raises OptionError below `least`.
+
+    >>> numbers("conv2d", "stride", 3, 2, least=1)
+    (3, 3)
+    """
     numbers = given if isinstance(given, Sequence) else (given,) * count
     if len(numbers) != count:
         raise OptionError(f"{name}: {option} needs one number or {count}, got {given!r}")
