@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from math import prod
-from typing import NamedTuple
+from math import isfinite, prod
+from numbers import Real
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.errors import OptionError, ShapeError
-from tinygrad_pool.rules.axes import Shape
+from tinygrad_pool.rules.axes import Shape, flag
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, observation
 from tinygrad_pool.rules.shaping import scatter
 from tinygrad_pool.rules.ties import Ties, winners
@@ -46,7 +47,13 @@ def winning_links(x: Array, *, windows: Windows, ties: Ties = "first") -> Links:
     planes = x.reshape(-1, prod(space))
     window = tuple(range(1 + len(space), 1 + 2 * len(space)))
     units = np.broadcast_to(cells >= 0, (len(planes), *cells.shape))
-    won, n = winners(planes[:, cells], window, ties=ties, name=windows.name, units=units)
+
+    def unit_at(place: Shape) -> tuple[NDArray[np.int64], ...]:
+        return np.unravel_index(place[0] * prod(space) + cells[place[1:]], x.shape)
+
+    won, n = winners(
+        planes[:, cells], window, ties=ties, name=windows.name, units=units, unit_at=unit_at
+    )
     plane, *unit_and_offset = np.nonzero(won)
     unit = np.ravel_multi_index(tuple(unit_and_offset[: len(space)]), cells.shape[: len(space)])
     return Links(
@@ -103,8 +110,8 @@ def avg_pool(
     K counts padded cells unless count_include_pad=False, and never the overhang of ceil_mode;
     divisor_override is a K of your own.
 
-    Raises OptionError if the padding is not smaller than the window or the divisor is 0, ShapeError
-    if a window is longer than the padded input or has nothing to average.
+    Raises OptionError if the padding is not smaller than the window or the divisor is 0 or not
+    finite, ShapeError if a window is longer than the padded input or has nothing to average.
 
     >>> from tinygrad_pool.rules.windows import windows_of
     >>> y, backward = avg_pool(np.array([1.0, 3.0]), windows=windows_of("avg_pool1d", 1, 2))
@@ -113,10 +120,11 @@ def avg_pool(
     """
     shape = np.shape(x)
     out = check_pool(shape, windows, units=divisor_override is None)
-    if divisor_override == 0:
-        raise OptionError(f"{windows.name}: divisor_override must not be 0")
     space = shape[len(shape) - len(windows.kernel) :]
-    count = divisor_override or counts_of(windows, space, padding=count_include_pad)
+    padding = flag(count_include_pad, f"{windows.name}: count_include_pad")
+    count: Array = counts_of(windows, space, padding=padding).astype(x.dtype)
+    if divisor_override is not None:
+        count = _divisor(divisor_override, windows.name)
     column = (*out, *(1 for _ in windows.kernel))
     seen_shape = (*out, *windows.kernel)
 
@@ -151,3 +159,11 @@ def check_pool(shape: Shape, windows: Windows, units: bool = True) -> Shape:
             f"padding={windows.padding}, dilation={windows.dilation}"
         )
     return (*shape[: len(shape) - ndim], *out)
+
+
+def _divisor(given: Any, name: str) -> float:
+    if isinstance(given, bool) or not isinstance(given, Real) or not isfinite(given) or given == 0:
+        raise OptionError(
+            f"{name}: divisor_override must be a finite number other than 0, got {given!r}"
+        )
+    return float(given)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.errors import OptionError, ShapeError
-from tinygrad_pool.rules.axes import Axis, Shape, axes_of, kept
+from tinygrad_pool.rules.axes import Axis, Shape, axes_of, flag, kept
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, answers, observation
 from tinygrad_pool.rules.ties import Ties, winners
 
@@ -34,7 +34,7 @@ def sum(x: Array, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Bac
         to_x = np.broadcast_to(np.reshape(g, column), shape)
         return (to_x,)
 
-    return np.sum(x, axis=axes, keepdims=keepdims), sum_backward
+    return np.sum(x, axis=axes, keepdims=flag(keepdims, "sum: keepdims")), sum_backward
 
 
 @answers(np.mean)
@@ -58,7 +58,7 @@ def mean(x: Array, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Ba
         to_x = np.broadcast_to(np.reshape(g / count, column), shape)
         return (to_x,)
 
-    return np.sum(x, axis=axes, keepdims=keepdims) / count, mean_backward
+    return np.mean(x, axis=axes, keepdims=flag(keepdims, "mean: keepdims")), mean_backward
 
 
 @answers(np.max)
@@ -88,7 +88,7 @@ def max(
         to_x = np.where(won, np.reshape(g, column) / n, 0.0)
         return (to_x,)
 
-    return np.max(x, axis=axes, keepdims=keepdims), max_backward
+    return np.max(x, axis=axes, keepdims=flag(keepdims, "max: keepdims")), max_backward
 
 
 @answers(np.min)
@@ -109,19 +109,19 @@ def min(
     axes = axes_of(shape, axis, "min")
     _count(shape, axes, "min")
     column = kept(shape, axes)
-    won, n = winners(-x, axes, ties=ties, name="min")
+    won, n = winners(x, axes, ties=ties, name="min", least=True)
 
     def min_backward(g: Array) -> Contributions:
         to_x = np.where(won, np.reshape(g, column) / n, 0.0)
         return (to_x,)
 
-    return np.min(x, axis=axes, keepdims=keepdims), min_backward
+    return np.min(x, axis=axes, keepdims=flag(keepdims, "min: keepdims")), min_backward
 
 
 @observation
 def rivals(*xs: Array) -> NDArray[np.float64]:
-    """Stack operands, broadcast against each other, along a new first axis."""
-    return np.stack(np.broadcast_arrays(*xs))
+    """Stack operands along a new first axis, broadcast, and compared in the result's dtype."""
+    return np.stack(np.broadcast_arrays(*xs), dtype=np.result_type(*xs))
 
 
 @answers(np.maximum)
@@ -161,7 +161,7 @@ def minimum(*xs: Array, ties: Ties = "first") -> tuple[Array, Backward]:
     >>> float(y), [float(c) for c in backward(5.0)]
     (1.0, [0.0, 5.0, 0.0])
     """
-    won, n = winners(-_several(xs, "minimum"), (0,), ties=ties, name="minimum")
+    won, n = winners(_several(xs, "minimum"), (0,), ties=ties, name="minimum", least=True)
 
     def minimum_backward(g: Array) -> Contributions:
         share = np.reshape(g / n, np.shape(g))
@@ -202,7 +202,9 @@ def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> tuple[Arra
         to_x = np.reshape(g, kept(shape, axes)) * e / total
         return (to_x,)
 
-    return (y if keepdims else np.sum(y, axis=axes)), logsumexp_backward
+    return (
+        y if flag(keepdims, "logsumexp: keepdims") else np.sum(y, axis=axes)
+    ), logsumexp_backward
 
 
 def softmax(x: Array, axis: Axis = -1) -> tuple[Array, Backward]:
@@ -253,7 +255,7 @@ def log_softmax(x: Array, axis: Axis = -1) -> tuple[Array, Backward]:
 
 def _count(shape: Shape, axes: Shape, name: str) -> int:
     count = prod(shape[i] for i in axes)
-    if count == 0 and 0 not in kept(shape, axes):
+    if count == 0:
         raise ShapeError(f"{name}: nothing to reduce over axes {axes} of shape {shape}")
     return count
 

@@ -1,11 +1,14 @@
 """Who wins a maximum, and who wins it when several units share it."""
 
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.errors import OptionError, TieError
+from tinygrad_pool.rules.axes import Shape
 from tinygrad_pool.rules.rule import Array, observation
 
 Ties: TypeAlias = Literal["first", "last", "even", "error"]
@@ -22,15 +25,23 @@ def check_ties(ties: str, name: str) -> None:
 
 @observation
 def winners(
-    x: Array, axes: tuple[int, ...], *, ties: Ties, name: str, units: Mask | None = None
+    x: Array,
+    axes: Shape,
+    *,
+    ties: Ties,
+    name: str,
+    least: bool = False,
+    units: Mask | None = None,
+    unit_at: Callable[[Shape], Sequence[Any]] = tuple,
 ) -> tuple[Mask, NDArray[np.int64] | int]:
-    """Find the winners of the maximum over `axes`, in row-major order.
+    """Find the winners of the maximum over `axes`, or of the minimum, in row-major order.
 
     Returns the mask [l == l_max], of x's shape, and how many share each maximum: the number n of
     winners that split a gradient, 1 unless ties="even". A NaN beats every number. Where `units` is
     False stands no unit: it never wins.
 
-    Raises TieError if ties="error" and two units share a maximum.
+    Raises TieError if ties="error" and two units share a maximum; it names them by what `unit_at`
+    makes of their places in x.
 
     >>> winners(np.array([1.0, 3.0, 3.0]), (0,), ties="first", name="max")[0]
     array([False,  True, False])
@@ -39,36 +50,37 @@ def winners(
     x = np.asarray(x)
     if units is not None:
         x = np.where(units, x, -np.inf)
-    top = x.max(axis=axes, keepdims=True)
+    top = (np.min if least else np.max)(x, axis=axes, keepdims=True)
     hits = (x == top) | (np.isnan(x) & np.isnan(top))
     if units is not None:
         hits &= units
     if ties == "even":
         return hits, hits.sum(axis=axes, keepdims=True)
     if ties == "error" and (hits.sum(axis=axes) > 1).any():
-        raise TieError(_describe_tie(x, hits, axes, name))
+        tied = _first_tie(hits, axes)
+        shared = f"the {'minimum' if least else 'maximum'} {x[tied[0]]:g}"
+        listed = ", ".join(str(tuple(map(int, unit_at(place)))) for place in tied)
+        raise TieError(
+            f"{name}: units {listed} share {shared}, and ties='error' allows one winner; "
+            "ties='first', 'last' or 'even' settles it"
+        )
     return _only(hits, axes, -1 if ties == "last" else 1), 1
 
 
-def _only(hits: Mask, axes: tuple[int, ...], step: int) -> Mask:
+def _only(hits: Mask, axes: Shape, step: int) -> Mask:
     """Keep the first hit (step 1) or the last (step −1) over `axes`, in row-major order."""
     others = [i for i in range(hits.ndim) if i not in axes]
     rows = hits.transpose(*others, *axes)
-    flat = rows.reshape([hits.shape[i] for i in others] + [-1])[..., ::step]
+    length = prod(hits.shape[i] for i in axes)
+    flat = rows.reshape([hits.shape[i] for i in others] + [length])[..., ::step]
     first = np.zeros_like(flat)
     np.put_along_axis(first, flat.argmax(axis=-1, keepdims=True), True, axis=-1)
     back = np.argsort([*others, *axes])
     return first[..., ::step].reshape(rows.shape).transpose(*back)
 
 
-def _describe_tie(x: NDArray[np.float64], hits: Mask, axes: tuple[int, ...], name: str) -> str:
-    shared = (hits.sum(axis=axes, keepdims=True) > 1) & hits
-    window = np.argwhere(shared)[0]
-    others = [i for i in range(x.ndim) if i not in axes]
-    same = [p for p in np.argwhere(shared) if all(p[i] == window[i] for i in others)]
-    units = ", ".join(str(tuple(int(i) for i in p)) for p in same)
-    value = x[tuple(window)]
-    return (
-        f"{name}: units {units} share the maximum {value:g}, and ties='error' allows one winner; "
-        "ties='first', 'last' or 'even' settles it"
-    )
+def _first_tie(hits: Mask, axes: Shape) -> list[Shape]:
+    """List the places of the first winners that share one maximum."""
+    places = [tuple(p) for p in np.argwhere(hits & (hits.sum(axis=axes, keepdims=True) > 1))]
+    others = [i for i in range(hits.ndim) if i not in axes]
+    return [p for p in places if all(p[i] == places[0][i] for i in others)]
