@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from typing import Any
+
 import numpy as np
 
+from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, answers, primitive
 
 
@@ -248,12 +252,16 @@ def clip(
 
     y = x inside, the bound outside            ∂E/∂x = g inside and at a bound, 0 outside
 
+    A bound is a constant, a number or an array that broadcasts. If min > max, y = max.
+
+    Raises OptionError if a bound is no number, ShapeError if it does not broadcast.
+
     >>> y, backward = clip(2.0, 0.0, 1.0)
     >>> float(y), float(backward(5.0)[0])
     (1.0, 0.0)
     """
-    low = -np.inf if min is None else min
-    high = np.inf if max is None else max
+    low = _bound(x, -np.inf if min is None else min, "min")
+    high = _bound(x, np.inf if max is None else max, "max")
 
     def clip_backward(g: Array) -> Contributions:
         to_x = np.where((x >= low) & (x <= high), g, 0.0)
@@ -281,3 +289,22 @@ def where(condition: Array, x: Array, w: Array) -> tuple[Array, Backward]:
         return None, to_x, to_w
 
     return np.where(condition, x, w), where_backward
+
+
+def _bound(x: Array, given: Any, name: str) -> Any:
+    """Read a bound of clip: real numbers, no NaN, that broadcast to x."""
+    bound = np.asarray("")
+    with suppress(TypeError, ValueError):
+        bound = np.asarray(given)
+    if bound.dtype.kind not in "fiu" or np.isnan(bound).any():
+        raise OptionError(
+            f"clip: {name} must be a number or an array of numbers, got {given!r:.80}; "
+            "tg.maximum and tg.minimum limit a Value by a Value"
+        )
+    try:
+        np.broadcast_shapes(np.shape(x), bound.shape)
+    except ValueError:
+        raise ShapeError(
+            f"clip: {name} of shape {bound.shape} does not broadcast to {np.shape(x)}"
+        ) from None
+    return bound if bound.ndim else given
