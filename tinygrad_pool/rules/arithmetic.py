@@ -104,11 +104,13 @@ def power(x: Array, n: Array, *, wants: tuple[bool, bool] = (True, True)) -> tup
 
     def power_backward(g: Array) -> Contributions:
         to_x = to_n = None
+        x_not_0 = to_n_wanted and (x < 0) | (x > 0)
         if to_x_wanted:
-            not_0 = (n < 0) | (n > 0)
-            to_x = g * n * x ** (n - not_0)
+            # At x = n = 0 no 0 * inf; but where x is not 0, a slope in x that still depends on n.
+            one = (n < 0) | (n > 0) | x_not_0
+            to_x = g * n * x ** (n - one)
         if to_n_wanted:
-            to_n = g * y * np.log(np.where((x < 0) | (x > 0), x, 1.0))
+            to_n = g * y * np.log(np.where(x_not_0, x, 1.0))
         return to_x, to_n
 
     return y, power_backward
