@@ -1,0 +1,95 @@
+"""Every rule against NumPy and against finite differences, in every shape and dtype."""
+
+import inspect
+from importlib import import_module
+from pkgutil import iter_modules
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool import rules
+from tinygrad_pool.rules import shaping
+
+
+def all_rules():
+    modules = [import_module(f"{rules.__name__}.{m.name}") for m in iter_modules(rules.__path__)]
+    return {
+        f
+        for module in modules
+        for _, f in inspect.getmembers(module, inspect.isfunction)
+        if f.__annotations__.get("return") == "tuple[Array, Backward]"
+    }
+
+
+def test_the_table_holds_every_rule(tabled_rules):
+    assert len(all_rules()) > 40
+    assert tabled_rules == all_rules()
+
+
+def test_a_rule_computes_what_numpy_computes(case):
+    y = case.run(*map(tg.Value, case.operands))
+    expected = case.reference(*case.operands)
+    np.testing.assert_allclose(y.data, expected, rtol=1e-14, atol=1e-15)
+    assert y.shape == np.shape(expected)
+
+
+def test_a_rule_has_the_gradient_of_finite_differences(sloped_case, check_gradient):
+    check_gradient(sloped_case.run, *sloped_case.operands)
+
+
+def test_a_rule_has_the_second_derivative_of_finite_differences(
+    sloped_case, check_second_derivative
+):
+    check_second_derivative(sloped_case.run, *sloped_case.operands)
+
+
+def test_a_rule_takes_views_with_strides(sloped_case, check_gradient):
+    def on_views(*xs):
+        return sloped_case.run(*(x[..., ::-2] if x.ndim else x for x in xs))
+
+    wide = [np.repeat(x, 2, -1)[..., ::-1] if np.ndim(x) else x for x in sloped_case.operands]
+    expected = sloped_case.reference(*sloped_case.operands)
+    y = on_views(*map(tg.Value, wide))
+    np.testing.assert_allclose(y.data, expected, rtol=1e-14, atol=1e-15)
+    check_gradient(on_views, *wide)
+
+
+def test_a_rule_writes_to_nothing_that_it_is_given(case):
+    def sealed(x):
+        x = np.array(x)
+        x.flags.writeable = False
+        return x
+
+    xs = [sealed(x) for x in (*case.constants, *case.operands)]
+    y, closure = case.rule(*xs, **case.options)
+    closure(sealed(np.ones_like(y)))
+    for x, before in zip(xs, (*case.constants, *case.operands), strict=True):
+        np.testing.assert_array_equal(x, before)
+
+
+def test_a_closure_is_named_after_its_rule(case):
+    _, closure = case.rule(*case.constants, *case.operands, **case.options)
+    assert closure.__name__ == f"{case.rule.__name__.removesuffix('_rule')}_backward"
+
+
+def test_python_floats_stay_python_floats(case):
+    xs = [tg.Value(x) for x in case.operands]
+    y = case.run(*xs)
+    if y.shape == () and not case.constants and all(isinstance(x, float) for x in case.operands):
+        assert type(y.data) is float
+    gradients = tg.grad(y, xs, gradient=np.ones(y.shape))
+    for x, g in zip(xs, gradients, strict=True):
+        assert type(g) is type(x.data)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_a_dtype_stays_in_result_and_gradients(case, dtype):
+    xs = [tg.Value(x if isinstance(x, float) else x.astype(dtype)) for x in case.operands]
+    y = case.run(*xs)
+    if any(isinstance(x.data, np.ndarray) for x in xs):
+        assert y.dtype == (np.float64 if case.rule is shaping.astype else dtype)
+    gradients = tg.grad(y, xs, gradient=np.ones(y.shape))
+    for x, g in zip(xs, gradients, strict=True):
+        if isinstance(x.data, np.ndarray):
+            assert g.dtype == dtype
