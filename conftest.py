@@ -1,0 +1,18 @@
+"""What the examples in README.md and docs/ need; what tests share is in tests/conftest.py."""
+
+import pytest
+
+from tinygrad_pool.numpy_names import ANSWERS
+
+
+@pytest.fixture(autouse=True)
+def _examples_leave_no_trace(request, monkeypatch):
+    """Give a page's examples a folder to write into, and unlearn the rules that they teach."""
+    if request.node.path.suffix != ".md":
+        yield
+        return
+    monkeypatch.chdir(request.getfixturevalue("tmp_path"))
+    before = dict(ANSWERS)
+    yield
+    ANSWERS.clear()
+    ANSWERS.update(before)

@@ -1,0 +1,65 @@
+"""How Sphinx builds these pages: `make docs`. No network is needed, here or by a reader."""
+
+import re
+from textwrap import indent
+from typing import Any
+
+import tinygrad_pool
+
+project = "tinygrad_pool"
+author = "The tinygrad_pool authors"
+project_copyright = f"2026, {author}"
+version = release = tinygrad_pool.__version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = "tinygrad_pool"
+default_role = "code"  # docstrings write code between single backquotes
+autodoc_member_order = "bysource"
+nitpick_ignore_regex = [
+    ("py:.*", r"(?!tinygrad_pool).*"),  # other projects' names cannot be looked up without network
+    ("py:class", r"tinygrad_pool\.graph\.Node"),  # to a user, every node is a Value
+]
+
+EQUATION = re.compile(r"\S+ = ")
+ASIDE = re.compile(r"(, \*)?, (wants|\*\*habits).*\)$")  # the engine's business, no user's
+
+
+def close_examples(_app: Any, _page: str, source: list[str]) -> None:
+    """Drop the blank line before a closing fence, without which doctest would read the fence."""
+    source[0] = source[0].replace("\n\n```\n", "\n```\n")
+
+
+def show_docstring(
+    _app: Any, _what: str, _name: str, of: Any, _options: Any, lines: list[str]
+) -> None:
+    """Show equations as the source has them, and leave out examples that call a bare rule."""
+    paragraphs = []
+    for paragraph in "\n".join(lines).split("\n\n"):
+        if is_operation(of) and paragraph.startswith(">>>"):
+            break
+        is_equation = EQUATION.match(paragraph)
+        paragraphs.append(f"::\n\n{indent(paragraph, '    ')}" if is_equation else paragraph)
+    lines[:] = "\n\n".join([*paragraphs, ""]).split("\n")
+
+
+def show_signature(
+    _app: Any, _what: str, _name: str, of: Any, _options: Any, signature: str, result: str
+) -> tuple[str, str] | None:
+    """Show a lifted rule as the operation that it is: it returns a Value."""
+    if not signature:
+        return None
+    return ASIDE.sub(")", signature), "Value" if is_operation(of) else result
+
+
+def is_operation(of: Any) -> bool:
+    """Tell an operation, which `lift` made of a rule, from any other function."""
+    return callable(of) and hasattr(of, "signature")
+
+
+def setup(app: Any) -> None:
+    """Let Sphinx call the functions above."""
+    app.connect("source-read", close_examples)
+    app.connect("autodoc-process-docstring", show_docstring)
+    app.connect("autodoc-process-signature", show_signature)
