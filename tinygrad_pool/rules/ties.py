@@ -19,7 +19,7 @@ TIES: tuple[Ties, ...] = ("first", "last", "even", "error")
 
 def check_ties(ties: str, name: str) -> None:
     """Raise OptionError unless `ties` is one of the four ways to settle a tie."""
-    if ties not in TIES:
+    if not isinstance(ties, str) or ties not in TIES:
         raise OptionError(f"{name}: ties must be one of {', '.join(map(repr, TIES))}, got {ties!r}")
 
 

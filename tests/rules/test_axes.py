@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+
+from tinygrad_pool.errors import AxisError, OptionError
+from tinygrad_pool.rules.axes import axes_of, flag, kept, whole
+
+
+@pytest.mark.parametrize(
+    ("axis", "axes"),
+    [
+        (None, (0, 1, 2)),
+        (1, (1,)),
+        (-1, (2,)),
+        (np.int64(-3), (0,)),
+        ((2, 0), (0, 2)),
+        ([-1, 0], (0, 2)),
+        ((), ()),
+    ],
+)
+def test_an_axis_counts_from_either_end(axis, axes):
+    assert axes_of((2, 3, 4), axis, "sum") == axes
+
+
+@pytest.mark.parametrize(
+    ("axis", "message"),
+    [
+        (3, r"sum: axis 3 is out of range for shape \(2, 3, 4\)"),
+        (-4, r"sum: axis -4 is out of range for shape \(2, 3, 4\)"),
+        ((0, -3), r"sum: axis \(0, -3\) names an axis of shape \(2, 3, 4\) twice"),
+        (1.0, "sum: axis must be a whole number, got 1.0"),
+        (float("nan"), "sum: axis must be a whole number, got nan"),
+        (True, "sum: axis must be a whole number, got True"),
+        ("0", "sum: axis must be a whole number, got '0'"),
+        ((0, None), "sum: axis must be a whole number, got None"),
+    ],
+)
+def test_an_axis_that_does_not_exist_is_named(axis, message):
+    with pytest.raises(AxisError, match=message):
+        axes_of((2, 3, 4), axis, "sum")
+
+
+def test_a_kept_axis_has_length_1():
+    assert kept((2, 3, 4), (1,)) == (2, 1, 4)
+    assert kept((), ()) == ()
+
+
+@pytest.mark.parametrize("number", [3, np.int8(3), np.array(3)])
+def test_a_whole_number_becomes_a_python_int(number):
+    assert type(whole(number, "n")) is int
+    assert whole(number, "n") == 3
+
+
+@pytest.mark.parametrize("given", [True, np.True_])
+def test_a_flag_is_true_or_false(given):
+    assert flag(given, "keepdims") is True
+
+
+@pytest.mark.parametrize("given", [1, 0.0, None, "no", np.float32, np.array([True, False])])
+def test_a_flag_is_nothing_else(given):
+    with pytest.raises(OptionError, match="sum: keepdims must be True or False, got"):
+        flag(given, "sum: keepdims")
