@@ -26,7 +26,7 @@ def pictures() -> dict[str, bytes]:
 
 def expression() -> Value:
     """Compute the README's example: a product, a power and a maximum, and its backward pass."""
-    a, b = Value(2.0, label="a"), Value(-3.0, label="b")
+    a, b = Value(2.0, label="a"), Value(3.0, label="b")
     c = a * b
     c.label = "c"
     E = tg.maximum(c, b**2, a)

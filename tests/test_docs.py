@@ -1,0 +1,54 @@
+"""The README and the docs beyond their examples, which run as doctests."""
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+import tinygrad_pool as tg
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def test_the_readme_opens_with_two_commands():
+    opening = README.partition("```\n")[2].partition("```")[0]
+    assert README.startswith("# tinygrad_pool\n\n```\n")
+    assert opening.splitlines() == [
+        "pip install '.[demo]' && tinygrad-pool demo",
+        "pip install -e '.[test]' && pytest",
+    ]
+
+
+def test_the_reference_lists_every_public_name():
+    reference = (ROOT / "docs" / "reference.md").read_text("utf-8")
+    listed = set(re.findall(r"auto\w+:: (?:tinygrad_pool\.)?([\w.]+)", reference))
+    assert set(tg.__all__) <= listed
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_to_a_file_leads_somewhere(page):
+    links = re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_example_ends_before_its_fence(page):
+    """Doctest would take a fence that follows at once for output."""
+    blocks = re.findall(r"^```python\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S)
+    assert [block for block in blocks if ">>>" in block and not block.endswith("\n\n")] == []
+
+
+def test_the_pictures_show_what_the_engine_computes_today():
+    drawn = runpy.run_path(str(ROOT / "docs" / "draw_pictures.py"))["pictures"]()
+    folder = ROOT / "docs" / "pictures"
+    assert {path.name for path in folder.iterdir()} == set(drawn)
+    for name, picture in drawn.items():
+        assert words((folder / name).read_text("utf-8")) == words(picture.decode()), name
+
+
+def words(svg):
+    """List what is written in a picture, wherever a Graphviz has put it."""
+    return sorted(re.findall(r"<(?:text|title)\b[^>]*>([^<]*)<", svg))

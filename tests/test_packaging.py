@@ -1,0 +1,96 @@
+"""What a user installs: built once, as pip builds it, and opened."""
+
+import email
+import re
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+import tinygrad_pool
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+
+
+def build(target, folder):
+    """Build a wheel or sdist with hatchling, the backend that pip would call."""
+    command = [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (built,) = folder.iterdir()
+    return built
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    with zipfile.ZipFile(build("wheel", tmp_path_factory.mktemp("wheel"))) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel):
+    (name,) = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
+    return email.message_from_string(wheel.read(name).decode())
+
+
+def test_the_wheel_is_pure_python(wheel):
+    assert wheel.filename.endswith("-py3-none-any.whl")
+
+
+def test_a_wheel_holds_every_file_of_the_package_and_nothing_else(wheel):
+    package = ROOT / "tinygrad_pool"
+    files = [f for f in package.rglob("*") if f.is_file() and f.suffix != ".pyc"]
+    expected = {f.relative_to(ROOT).as_posix() for f in files}
+    assert {n for n in wheel.namelist() if ".dist-info/" not in n} == expected
+
+
+def test_a_wheel_holds_types_digits_and_licences(wheel):
+    names = set(wheel.namelist())
+    assert "tinygrad_pool/py.typed" in names
+    licences = {n.partition(".dist-info/licenses/")[2] for n in names if "/licenses/" in n}
+    assert licences == {"LICENSE", "tinygrad_pool/digits/LICENSE.txt"}
+    assert all(wheel.getinfo(n).file_size > 500 for n in names if "/licenses/" in n)
+    data = [n for n in names if n.startswith("tinygrad_pool/digits/") and n.endswith(".npz")]
+    assert sum(wheel.getinfo(n).file_size for n in data) > 20_000
+
+
+def test_the_metadata_tells_licence_python_extras_and_the_command(wheel, metadata):
+    assert metadata["Name"] == "tinygrad_pool"
+    assert metadata["Requires-Python"] == ">=3.11"
+    assert metadata["License-Expression"].startswith("MIT")
+    assert set(metadata.get_all("Provides-Extra")) == {
+        *("render", "pdf", "plot", "demo", "test", "peers", "docs", "dev"),
+    }
+    (entry,) = [n for n in wheel.namelist() if n.endswith("entry_points.txt")]
+    assert "tinygrad-pool = tinygrad_pool.cli:main" in wheel.read(entry).decode()
+
+
+def test_no_more_than_three_packages_are_needed_at_run_time(metadata):
+    needed = [r for r in metadata.get_all("Requires-Dist") if "extra ==" not in r]
+    assert sorted(re.match(r"[\w-]+", r)[0] for r in needed) == ["graphviz", "numpy", "rich"]
+
+
+def test_a_source_distribution_holds_what_the_readme_asks_to_run(tmp_path):
+    with tarfile.open(build("sdist", tmp_path)) as opened:
+        names = {name.partition("/")[2] for name in opened.getnames()}
+    wanted = {"README.md", "conftest.py", "tests/conftest.py", "docs/index.md", "pyproject.toml"}
+    assert wanted <= names
+
+
+class TestTheVersion:
+    def test_it_is_the_packages_own(self, metadata):
+        assert metadata["Version"] == tinygrad_pool.__version__
+
+    def test_the_citation_has_it(self):
+        citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+        assert citation["version"] == tinygrad_pool.__version__
+        assert citation["license"] == PROJECT["license"]
+
+    def test_the_changelog_tells_of_it(self):
+        newest = re.search(r"^## (\S+),", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.M)
+        assert newest[1] == tinygrad_pool.__version__
