@@ -2,6 +2,7 @@
 
 import importlib
 import os
+from itertools import product
 
 import numpy as np
 import pytest
@@ -57,6 +58,34 @@ def check_second_derivative(check_gradient):
         check_gradient(slopes, g, *arrays, **tolerances)
 
     return check
+
+
+@pytest.fixture
+def windows_by_hand():
+    """Slide windows over a plane: how many on each axis, and the places that each one looks at.
+
+    Windows and places are in row-major order; a place may lie outside of the plane.
+    """
+
+    def slide(space, kernel, stride, padding, dilation, ceil_mode=False):
+        axes = [
+            _slide_along(*axis, ceil_mode)
+            for axis in zip(space, kernel, stride, padding, dilation, strict=True)
+        ]
+        return tuple(map(len, axes)), [list(product(*looks)) for looks in product(*axes)]
+
+    return slide
+
+
+def _slide_along(n, k, s, sides, d, ceil_mode):
+    seen, start, end = [], -sides[0], n + sides[1]
+    while start + d * (k - 1) < end:
+        seen.append([start + i * d for i in range(k)])
+        start += s
+    unreached = start - s + d * (k - 1) + 1 < end
+    if ceil_mode and unreached and start < n:
+        seen.append([start + i * d for i in range(k)])
+    return seen
 
 
 def _differences(f, arrays, i, step):

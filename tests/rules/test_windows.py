@@ -4,19 +4,6 @@ import pytest
 from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.rules.windows import cells_of, counts_of, fold, unfold, windows_of
 
-
-def looks(n, k, s, p, q, d, ceil):
-    """Slide a window along one axis, and list the cells that each one looks at."""
-    seen, start = [], -p
-    while start + d * (k - 1) < n + q:
-        seen.append([start + i * d for i in range(k)])
-        start += s
-    past = start - s + d * (k - 1) + 1 < n + q  # cells are left that no window reached
-    if ceil and past and start < n:
-        seen.append([start + i * d for i in range(k)])
-    return seen
-
-
 ONE_AXIS = [
     (n, k, s, p, q, d, ceil)
     for n in (1, 2, 3, 5, 8)
@@ -46,37 +33,31 @@ def plane(space, kernel, stride, padding, dilation, ceil_mode):
     return windows_of("pool", len(space), kernel, stride, padding, dilation, ceil_mode), space
 
 
-def test_there_are_as_many_windows_as_a_loop_finds():
+def test_one_axis_is_cut_into_the_windows_that_a_loop_finds(windows_by_hand):
     assert len(ONE_AXIS) > 900
     for n, k, s, p, q, d, ceil in ONE_AXIS:
         windows = windows_of("pool", 1, k, s, ((p, q),), d, ceil)
-        assert windows.over((n,)) == (len(looks(n, k, s, p, q, d, ceil)),), (n, windows)
-
-
-def test_a_window_looks_at_the_cells_that_a_loop_finds():
-    for n, k, s, p, q, d, ceil in ONE_AXIS:
-        windows = windows_of("pool", 1, k, s, ((p, q),), d, ceil)
-        cells = [[i if 0 <= i < n else -1 for i in row] for row in looks(n, k, s, p, q, d, ceil)]
-        counts = [sum(i >= 0 for i in row) for row in cells]
-        padded = [sum(-p <= i < n + q for i in row) for row in looks(n, k, s, p, q, d, ceil)]
+        count, places = windows_by_hand((n,), (k,), (s,), ((p, q),), (d,), ceil)
+        assert windows.over((n,)) == count, (n, windows)
+        cells = [[i if 0 <= i < n else -1 for (i,) in window] for window in places]
+        units = [sum(i >= 0 for i in row) for row in cells]
+        padded = [sum(-p <= i < n + q for (i,) in window) for window in places]
         assert cells_of(windows, (n,)).tolist() == cells
-        assert counts_of(windows, (n,), padding=False).tolist() == counts
+        assert counts_of(windows, (n,), padding=False).tolist() == units
         assert counts_of(windows, (n,), padding=True).tolist() == padded
 
 
 @pytest.mark.parametrize("options", PLANES)
-def test_a_window_over_a_plane_looks_where_its_axes_look(options):
+def test_a_plane_is_cut_into_the_windows_that_a_loop_finds(options, windows_by_hand):
     windows, space = plane(*options)
-    cells = cells_of(windows, space)
+    count, places = windows_by_hand(space, *windows[1:])
     flat = np.arange(np.prod(space)).reshape(space)
-    for place in np.ndindex(cells.shape):
-        o, i = place[: len(space)], place[len(space) :]
-        at = [
-            o[a] * windows.stride[a] - windows.padding[a][0] + i[a] * windows.dilation[a]
-            for a in range(len(space))
-        ]
-        inside = all(0 <= x < n for x, n in zip(at, space, strict=True))
-        assert cells[place] == (flat[tuple(at)] if inside else -1)
+    cells = [
+        [flat[p] if all(0 <= i < n for i, n in zip(p, space, strict=True)) else -1 for p in window]
+        for window in places
+    ]
+    assert cells_of(windows, space).shape == (*count, *windows.kernel)
+    assert cells_of(windows, space).ravel().tolist() == np.ravel(cells).tolist()
 
 
 @pytest.mark.parametrize("options", PLANES)
