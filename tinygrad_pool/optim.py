@@ -1,0 +1,117 @@
+"""Optimisers: how parameters follow their gradients. Formulas and defaults are PyTorch's."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_pool.engine import Value
+from tinygrad_pool.errors import OptionError
+
+
+class Optimiser(ABC):
+    """Hold parameters and move those that have a gradient, one step at a time."""
+
+    def __init__(self, parameters: Iterable[Value], lr: float, weight_decay: float) -> None:
+        self.parameters = list(parameters)
+        self.lr, self.weight_decay = lr, weight_decay
+        name = type(self).__name__
+        if not self.parameters:
+            raise OptionError(f"{name}: needs at least one parameter, got none")
+        _check(name, lr=lr, weight_decay=weight_decay)
+
+    def zero_grad(self) -> None:
+        """Forget the gradient of every parameter."""
+        for p in self.parameters:
+            p.zero_grad()
+
+    def step(self) -> None:
+        """Move every parameter that has a gradient; arrays change in place."""
+        for i, p in enumerate(self.parameters):
+            if p.has_grad:
+                g = p.grad + self.weight_decay * p.data if self.weight_decay else p.grad
+                p.data -= self._move(i, g)
+
+    @abstractmethod
+    def _move(self, i: int, g: Any) -> Any:
+        """Say by how much parameter i, whose gradient is g, is to shrink."""
+
+
+class SGD(Optimiser):
+    """Follow the gradient, with momentum.
+
+    v ← μ v + g            w ← w − lr v            g = ∂E/∂w + weight_decay · w
+
+    Raises OptionError for an option out of range or no parameters.
+
+    >>> w = Value(1.0)
+    >>> (w * 3.0).backward()
+    >>> SGD([w], lr=0.5).step()
+    >>> w.data
+    -0.5
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Value],
+        lr: float = 1e-3,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(parameters, lr, weight_decay)
+        _check("SGD", momentum=momentum)
+        self.momentum = momentum
+        self._v: dict[int, Any] = {}
+
+    def _move(self, i: int, g: Any) -> Any:
+        if self.momentum:
+            g = self._v[i] = self.momentum * self._v[i] + g if i in self._v else g + 0.0
+        return self.lr * g
+
+
+class Adam(Optimiser):
+    """Follow a running mean of the gradient, scaled by a running root mean square.
+
+    m ← β₁ m + (1 − β₁) g        v ← β₂ v + (1 − β₂) g²
+    w ← w − lr · m̂ / (√v̂ + ε),  m̂ = m / (1 − β₁ᵗ),  v̂ = v / (1 − β₂ᵗ)
+
+    Raises OptionError for an option out of range or no parameters.
+
+    >>> w = Value(1.0)
+    >>> (w * 3.0).backward()
+    >>> Adam([w], lr=0.5).step()
+    >>> round(w.data, 6)
+    0.5
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Value],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(parameters, lr, weight_decay)
+        _check("Adam", eps=eps)
+        if not all(0 <= beta < 1 for beta in betas):
+            raise OptionError(f"Adam: betas must lie in [0, 1), got {betas}")
+        self.betas, self.eps = betas, eps
+        self._moments: dict[int, tuple[Any, Any, int]] = {}
+
+    def _move(self, i: int, g: Any) -> Any:
+        beta1, beta2 = self.betas
+        m, v, t = self._moments.get(i, (0.0, 0.0, 0))
+        m, v, t = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g * g, t + 1
+        self._moments[i] = m, v, t
+        root = np.sqrt(v / (1 - beta2**t)) + self.eps
+        return self.lr * (m / (1 - beta1**t)) / root
+
+
+def _check(name: str, **options: float) -> None:
+    for option, given in options.items():
+        if not given >= 0:
+            raise OptionError(f"{name}: {option} must be 0 or more, got {given!r}")
