@@ -1,0 +1,71 @@
+"""Data to learn from: real handwritten digits, which come with the package, and two moons."""
+
+from __future__ import annotations
+
+import gzip
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_pool.errors import OptionError
+
+Images = NDArray[np.floating[Any]]
+Labels = NDArray[np.int64]
+
+TEST_SHARE = 4  # one image in four is for testing
+CLASSES = 10
+
+
+def digits(dtype: Any = np.float32) -> tuple[tuple[Images, Labels], tuple[Images, Labels]]:
+    """Return the UCI optical digits, split: (x, labels) to train on and (x, labels) to test on.
+
+    1,797 handwritten digits. Shapes: x is (n, 1, 8, 8), from 0 (paper) to 1 (ink); labels are (n,),
+    0 to 9. The split is always the same: of each digit, every fourth image in the order of the
+    data set is for testing, 445 of all; 1,352 remain to train on.
+
+    Raises OptionError if `dtype` is not a floating one.
+
+    Source: E. Alpaydin, C. Kaynak (1998), the copy that scikit-learn carries; see
+    digits/LICENSE.txt.
+
+    >>> (x, labels), (x_test, labels_test) = digits()
+    >>> x.shape, x_test.shape, labels[:3]
+    ((1352, 1, 8, 8), (445, 1, 8, 8), array([0, 1, 2]))
+    """
+    if not np.issubdtype(dtype, np.floating):
+        raise OptionError(f"digits: needs a floating dtype, got {dtype!r}")
+    packed = files("tinygrad_pool").joinpath("digits", "digits.csv.gz").read_bytes()
+    rows = np.array([line.split(b",") for line in gzip.decompress(packed).split()], np.int64)
+    x, labels = rows[:, :-1].reshape(-1, 1, 8, 8) / dtype(16), rows[:, -1]
+    x = x.astype(dtype)
+    testing = np.zeros(len(x), bool)
+    for digit in range(CLASSES):
+        testing[np.flatnonzero(labels == digit)[TEST_SHARE - 1 :: TEST_SHARE]] = True
+    return (x[~testing], labels[~testing]), (x[testing], labels[testing])
+
+
+def moons(n: int = 100, noise: float = 0.1, seed: int = 0) -> tuple[Images, Labels]:
+    """Return n points on two interleaved half circles, and their labels, −1 and 1.
+
+    Shapes: (n, 2) and (n,). The points lie on half circles of radius 1 around (0, 0) and (1, ½),
+    with normal noise of the given standard deviation.
+
+    Raises OptionError for fewer than 2 points or negative noise.
+
+    >>> points, labels = moons(4, noise=0.0)
+    >>> points.round(1).tolist(), labels.tolist()
+    ([[1.0, 0.0], [-1.0, 0.0], [0.0, 0.5], [2.0, 0.5]], [-1, -1, 1, 1])
+    """
+    if n < 2 or not noise >= 0:
+        raise OptionError(f"moons: needs n of 2 or more and noise of 0 or more, got {n}, {noise}")
+    upper, lower = np.linspace(0, np.pi, n // 2), np.linspace(0, np.pi, n - n // 2)
+    points = np.concatenate(
+        [
+            np.stack([np.cos(upper), np.sin(upper)], axis=1),
+            np.stack([1 - np.cos(lower), 0.5 - np.sin(lower)], axis=1),
+        ]
+    )
+    points += np.random.default_rng(seed).normal(0.0, noise, points.shape)
+    return points, np.repeat([-1, 1], [len(upper), len(lower)])
