@@ -1,0 +1,189 @@
+"""The command line: `tinygrad-pool demo` and `tinygrad-pool draw SCRIPT.py`."""
+
+import argparse
+import runpy
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from tinygrad_pool import __version__
+from tinygrad_pool.engine import Value
+from tinygrad_pool.errors import OptionError, TinygradPoolError
+from tinygrad_pool.files import check_folder, whole_folder, write_whole
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from tinygrad_pool.demo import DigitsNet, PoolingUnit, Progress
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return its exit code: 0, 1 for an error, 2 for a bad flag, 130 for Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a console that lacks δ shows ?, and goes on
+    try:
+        options = _parser().parse_args(arguments)
+        options.run(options)
+    except TinygradPoolError as error:
+        print(f"tinygrad-pool: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("tinygrad-pool: interrupted; nothing was written", file=sys.stderr)
+        return 130
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaint is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"{self.prog}: {message} (--help lists the options)", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def _parser() -> _Parser:
+    parser = _Parser(prog="tinygrad-pool", description="See and step through backpropagation.")
+    parser.add_argument("--version", action="version", version=f"tinygrad-pool {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    demo = commands.add_parser("demo", help="train on real digits, check the derivation, draw it")
+    demo.add_argument("--out", type=Path, default=Path("tinygrad_pool_demo"), metavar="FOLDER")
+    demo.add_argument("--seed", type=_natural, default=0, metavar="N")
+    demo.add_argument("--epochs", type=_positive, default=30, metavar="N")
+    demo.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    demo.set_defaults(run=_demo)
+
+    draw = commands.add_parser("draw", help="run a script and draw one of its Values")
+    draw.add_argument("script", type=Path, metavar="SCRIPT.py")
+    draw.add_argument("--value", metavar="NAME", help="default: the last number it made")
+    draw.add_argument("-o", "--out", type=Path, default=Path("graph.svg"), metavar="FILE")
+    draw.set_defaults(run=_draw)
+    return parser
+
+
+def _natural(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"needs a whole number, 0 or more, got {text!r}")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if _natural(text) == 0:
+        raise argparse.ArgumentTypeError("needs a whole number, 1 or more, got '0'")
+    return int(text)
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from rich.console import Console
+
+    from tinygrad_pool import datasets
+    from tinygrad_pool.demo import DigitsNet, busiest_unit, files_of, hardest, look_inside
+
+    console = Console(quiet=options.quiet)
+    with whole_folder(options.out) as folder:
+        net = DigitsNet(options.seed)
+        _, (images, labels) = datasets.digits()
+        progress = _train(net, options.epochs, options.seed, len(images), console)
+        chosen = hardest(net, images, labels)
+        inside = look_inside(net, images[chosen], int(labels[chosen]))
+        unit = busiest_unit(net, inside)
+        _report(unit, console)
+        files = files_of(net, progress, unit)
+        for file in files:
+            write_whole(folder / file.name, file.content)
+    table = _table(f"Written to {options.out}", "file", "what it shows")
+    for file in files:
+        table.add_row(file.name, file.shows)
+    console.print(table)
+
+
+def _train(net: "DigitsNet", epochs: int, seed: int, unseen: int, console: "Console") -> "Progress":
+    from rich.progress import Progress as Bar
+
+    from tinygrad_pool.demo import train
+
+    started = time.perf_counter()
+    console.print("Training conv → relu → max pool → … → linear on handwritten digits.")
+    with Bar(console=console, transient=True, disable=console.quiet) as bar:
+        task = bar.add_task("training", total=1.0)
+        for progress in train(net, epochs, seed):
+            bar.update(task, completed=progress.share)
+    console.print(
+        f"{progress.accuracies[-1]:.1%} right of {unseen} images that it has not seen, "
+        f"after {epochs} epochs in {time.perf_counter() - started:.1f} s.\n"
+    )
+    return progress
+
+
+def _report(unit: "PoolingUnit", console: "Console") -> None:
+    """Print the window, the winner, and δ of every unit, by backward and by the 0/1 weights."""
+    inside = unit.inside
+    console.print(
+        f"The hardest of them is a {inside.label}, with a loss of {inside.loss.item():.2f}. "
+        f"Of its pooling units, number {unit.row}, {unit.column} of channel {unit.channel} "
+        "takes part in that the most:\n"
+    )
+    table = _table(
+        "", "unit l", "row, column", "z_l", "weight", "δ_l by backward", "δ_l by weights"
+    )
+    z, deltas, by_weights = map(unit.window, (inside.z, inside.deltas, inside.by_weights))
+    winner = int(z.argmax())
+    for k, (down, right) in enumerate(((0, 0), (0, 1), (1, 0), (1, 1))):
+        table.add_row(
+            str(k + 1),
+            f"{2 * unit.row + down}, {2 * unit.column + right}",
+            f"{z[k]:.4f}",
+            "1" if k == winner else "0",
+            f"{deltas[k]:.6g}",
+            f"{by_weights[k]:.6g}",
+            style="bold" if k == winner else "",
+        )
+    console.print(table)
+    delta = inside.pooled_deltas[unit.channel, unit.row, unit.column]
+    console.print(f"The whole δ(2) = {delta:.6g} goes to unit {winner + 1}, the largest.")
+    units, equal = inside.deltas.size, int((inside.deltas == inside.by_weights).sum())
+    console.print(
+        f"Below the whole pool, δ by backward and by the 0/1 weights P, σ'(a) Pᵀ δ(2): "
+        f"{equal} of {units} units equal bit for bit.\n"
+    )
+
+
+def _table(title: str, *columns: str) -> "Table":
+    from rich.table import Table
+
+    table = Table(title=title or None, title_justify="left", title_style="bold")
+    for column in columns:
+        table.add_column(column)
+    return table
+
+
+def _draw(options: argparse.Namespace) -> None:
+    from tinygrad_pool.drawing import render
+
+    check_folder(options.out)
+    if not options.script.is_file():
+        raise OptionError(f"draw: there is no script {options.script}")
+    made = runpy.run_path(str(options.script), run_name="__main__")
+    value = value_of(made, options.value, str(options.script))
+    print(f"{render(value, options.out)} shows {value!r:.80}")
+
+
+def value_of(made: dict[str, Any], name: str | None, script: str) -> Value:
+    """Choose the Value called `name`, or the last number that a script made at top level.
+
+    Raises OptionError, which lists the Values there are.
+    """
+    values = {n: v for n, v in made.items() if isinstance(v, Value)}
+    numbers = [v for v in values.values() if v.size == 1]
+    if name in values:
+        return values[name]
+    if name is None and numbers:
+        return max(numbers, key=lambda v: v._time)
+    wanted = f"a Value called {name!r}" if name else "a Value that is a number"
+    raise OptionError(
+        f"{script} made no {wanted} at top level; it has {', '.join(values) or 'none'}"
+    )
