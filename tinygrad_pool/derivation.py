@@ -42,7 +42,10 @@ def network(
     """
     inputs = [Value(number, label=f"x{i}") for i, number in enumerate(x, start=1)]
     ws = [
-        {i: Value(number, label=f"w{unit}{i}") for i, number in of_unit.items()}
+        {
+            i: Value(number, label=f"w{unit}{i}" if i < 10 else f"w{unit},{i}")
+            for i, number in of_unit.items()
+        }
         for unit, of_unit in enumerate(weights, start=1)
     ]
     units = []

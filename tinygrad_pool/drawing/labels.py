@@ -27,7 +27,7 @@ SIGNS = {
     "minimum": "min",
     "getitem": "[ ]",
 }
-_NAME = re.compile(r"([^\W\d_]+)_?(\d+)?(\(\d+\))?")
+_NAME = re.compile(r"([^\W\d_]+)_?(\d+(?:,\d+)?)?(\(\d+\))?")
 _LOW = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _HIGH = str.maketrans("()0123456789", "⁽⁾⁰¹²³⁴⁵⁶⁷⁸⁹")
 

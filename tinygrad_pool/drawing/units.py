@@ -185,6 +185,6 @@ def _draw_links(
 def _weight_style(weight: Weight) -> dict[str, str]:
     if weight is None:
         return {}
-    shown = number(weight.data) if isinstance(weight, Node) else number(weight)
+    shown = number(weight.data if isinstance(weight, Node) else weight, digits=3)
     name = typeset(weight.label) if isinstance(weight, Node) and weight.label else ""
     return {"label": escape(f" {name} = {shown} " if name else f" {shown} "), "fontsize": "12"}
