@@ -22,7 +22,7 @@ nitpick_ignore_regex = [
     ("py:class", r"tinygrad_pool\.graph\.Node"),  # to a user, every node is a Value
 ]
 
-EQUATION = re.compile(r"\S+ = ")
+EQUATION = re.compile(r"\S+ [=←] ")
 ASIDE = re.compile(r"(, \*)?, (wants|\*\*habits).*\)$")  # the engine's business, no user's
 
 
