@@ -17,7 +17,7 @@ Mask: TypeAlias = NDArray[np.bool_]
 TIES: tuple[Ties, ...] = ("first", "last", "even", "error")
 
 
-def check_ties(ties: str, name: str) -> None:
+def check_ties(ties: object, name: str) -> None:
     """Raise OptionError unless `ties` is one of the four ways to settle a tie."""
     if not isinstance(ties, str) or ties not in TIES:
         raise OptionError(f"{name}: ties must be one of {', '.join(map(repr, TIES))}, got {ties!r}")
