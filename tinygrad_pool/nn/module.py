@@ -114,11 +114,13 @@ class Module:
         Raises OutputError if it cannot be read, and what `load_state_dict` raises.
         """
         try:
-            with np.load(path, allow_pickle=False) as packed:
-                state = dict(packed)
+            packed = io.BytesIO(Path(path).read_bytes())
         except OSError as error:
-            raise OutputError(f"{path}: cannot be read: {error.strerror or error}") from error
-        except (ValueError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+            raise OutputError(f"{path}: cannot be read: {error.strerror}") from error
+        try:
+            with np.load(packed, allow_pickle=False) as arrays:
+                state = dict(arrays)
+        except (ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise OutputError(f"{path}: is no .npz file of plain numbers") from error
         self.load_state_dict(state)
 

@@ -1,0 +1,130 @@
+"""Layers on tensors."""
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value, nn
+from tinygrad_pool.errors import OptionError
+
+
+def test_linear_is_x_times_w_transposed_plus_b():
+    layer = nn.Linear(3, 2, rng=0)
+    x = np.arange(12.0, dtype=np.float32).reshape(4, 3)
+    expected = x @ layer.weight.data.T + layer.bias.data
+    assert np.allclose(layer(x).data, expected)
+    layer.bias = None
+    assert np.allclose(layer(x).data, x @ layer.weight.data.T)
+
+
+def test_conv2d_uses_its_options():
+    layer = nn.Conv2d(2, 4, (3, 2), stride=2, padding=1, dilation=2, groups=2, rng=0)
+    x = np.random.default_rng(1).standard_normal((2, 2, 9, 8)).astype(np.float32)
+    expected = tg.conv2d(x, layer.weight, layer.bias, stride=2, padding=1, dilation=2, groups=2)
+    assert np.array_equal(layer(x).data, expected.data)
+    assert nn.Conv2d(1, 1, 3, bias=False).bias is None
+
+
+def test_weights_start_uniform_within_their_bound_and_follow_the_seed():
+    weights = nn.Linear(100, 50, rng=7).weight.data
+    assert np.abs(weights).max() <= 0.1
+    assert np.abs(weights).max() > 0.09
+    assert np.array_equal(weights, nn.Linear(100, 50, rng=np.random.default_rng(7)).weight.data)
+    assert not np.array_equal(weights, nn.Linear(100, 50, rng=8).weight.data)
+    assert np.abs(nn.Conv2d(4, 8, 5, rng=0).weight.data).max() <= 0.1
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_parameters_have_the_dtype_asked_for(dtype):
+    assert nn.Linear(2, 2, dtype=dtype).weight.dtype == dtype
+    assert nn.Conv2d(2, 2, 1, dtype=dtype).bias.dtype == dtype
+
+
+def test_pooling_layers_use_their_options():
+    x = np.random.default_rng(0).standard_normal((1, 2, 7, 6))
+    ours = nn.MaxPool2d(3, stride=2, padding=1, dilation=2, ceil_mode=True, ties="last")(x)
+    assert np.array_equal(ours.data, tg.max_pool2d(x, 3, 2, 1, 2, True).data)
+    assert ours.options["ties"] == "last"
+    ours = nn.AvgPool2d(2, 2, 1, True, count_include_pad=False)(x)
+    assert np.array_equal(
+        ours.data, tg.avg_pool2d(x, 2, 2, 1, 1, True, count_include_pad=False).data
+    )
+    assert np.allclose(nn.AvgPool2d(2, divisor_override=1)(x).data, 4 * nn.AvgPool2d(2)(x).data)
+
+
+@pytest.mark.parametrize(
+    ("layer", "expected"),
+    [
+        (nn.ReLU(), [0.0, 0.0, 2.0]),
+        (nn.Sigmoid(), 1 / (1 + np.exp([1.0, 0.0, -2.0]))),
+        (nn.Tanh(), np.tanh([-1.0, 0.0, 2.0])),
+    ],
+)
+def test_activations(layer, expected):
+    assert layer(Value([-1.0, 0.0, 2.0])).data == pytest.approx(expected)
+
+
+def test_flatten_keeps_the_batch():
+    assert nn.Flatten()(Value(np.ones((0, 3, 2)))).shape == (0, 6)
+
+
+class TestSequential:
+    def test_it_runs_its_modules_in_order(self):
+        net = nn.Sequential(nn.ReLU(), last=nn.Tanh())
+        assert net(Value([-5.0])).data == [0.0]
+        assert len(net) == 2
+        assert isinstance(net[1], nn.Tanh)
+        assert [type(m).__name__ for m in net] == ["ReLU", "Tanh"]
+
+    def test_a_name_of_the_modules_own_and_what_is_no_module_are_refused(self):
+        with pytest.raises(OptionError, match="a module cannot be called 'parameters'"):
+            nn.Sequential(parameters=nn.ReLU())
+        with pytest.raises(OptionError, match="needs modules, got 3 for 0"):
+            nn.Sequential(3)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: nn.Linear(0, 2), "Linear: in_features must be a whole number, 1 or more, got 0"),
+        (lambda: nn.Linear(2, 2.5), "out_features must be a whole number, 1 or more, got 2.5"),
+        (lambda: nn.Conv2d(1, 2, 0), "kernel_height must be a whole number, 1 or more, got 0"),
+        (lambda: nn.Conv2d(1, 2, (3,)), r"kernel_size needs one number or 2, got \(3,\)"),
+        (lambda: nn.Conv2d(3, 2, 1, groups=2), "groups=2 must divide both"),
+    ],
+)
+def test_sizes_out_of_range_are_named(make, message):
+    with pytest.raises(OptionError, match=message):
+        make()
+
+
+@pytest.mark.peer
+def test_a_network_has_torchs_scores_and_gradients(peer):
+    torch = peer("torch")
+    net = nn.Sequential(
+        conv=nn.Conv2d(1, 4, 3, padding=1, rng=0, dtype=np.float64),
+        act=nn.Tanh(),
+        pool=nn.MaxPool2d(2),
+        mean=nn.AvgPool2d(3, stride=1, padding=1),
+        flat=nn.Flatten(),
+        last=nn.Linear(64, 3, rng=1, dtype=np.float64),
+    )
+    theirs = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 4, 3, padding=1),
+        torch.nn.Tanh(),
+        torch.nn.MaxPool2d(2),
+        torch.nn.AvgPool2d(3, stride=1, padding=1),
+        torch.nn.Flatten(),
+        torch.nn.Linear(64, 3),
+    ).double()
+    for p, q in zip(theirs.parameters(), net.parameters(), strict=True):
+        p.data = torch.tensor(q.data)
+    x = np.random.default_rng(2).standard_normal((5, 1, 8, 8))
+    labels = np.array([0, 1, 2, 1, 0])
+    loss = nn.cross_entropy(net(x), labels)
+    loss.backward()
+    expected = torch.nn.functional.cross_entropy(theirs(torch.tensor(x)), torch.tensor(labels))
+    expected.backward()
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-12)
+    for p, q in zip(theirs.parameters(), net.parameters(), strict=True):
+        np.testing.assert_allclose(q.grad, p.grad.numpy(), rtol=1e-9, atol=1e-12)

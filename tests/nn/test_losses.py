@@ -1,0 +1,59 @@
+"""Losses."""
+
+import numpy as np
+import pytest
+
+from tinygrad_pool import Value, nn
+from tinygrad_pool.errors import DataError, ShapeError, SubscriptError
+
+SCORES = [[1.0, 2.0, 3.0], [0.0, 0.0, 5.0]]
+
+
+def test_cross_entropy_is_minus_the_mean_log_share_of_the_labels():
+    shares = np.exp(SCORES) / np.exp(SCORES).sum(axis=1, keepdims=True)
+    scores = Value(SCORES)
+    E = nn.cross_entropy(scores, [2, 0])
+    E.backward()
+    assert E.item() == pytest.approx(-(np.log(shares[0, 2]) + np.log(shares[1, 0])) / 2)
+    assert scores.grad == pytest.approx((shares - [[0, 0, 1], [1, 0, 0]]) / 2)
+
+
+def test_cross_entropy_does_not_overflow():
+    E = nn.cross_entropy(Value([[1e4, -1e4]]), [1])
+    E.backward()
+    assert E.item() == 2e4
+
+
+def test_mse_is_the_mean_square():
+    y = Value([1.0, 2.0])
+    E = nn.mse_loss(y, [1.0, 4.0])
+    E.backward()
+    assert E.item() == 2.0
+    assert np.array_equal(y.grad, [0.0, -2.0])
+    target = Value([1.0, 4.0])
+    nn.mse_loss(Value([1.0, 2.0]), target).backward()
+    assert np.array_equal(target.grad, [0.0, 2.0])
+
+
+@pytest.mark.parametrize(
+    ("labels", "error", "message"),
+    [
+        ([0.0, 1.0], DataError, r"labels must be whole numbers, got \[0.0, 1.0\]"),
+        ([0, np.nan], DataError, "labels must be whole numbers"),
+        (["a", "b"], DataError, "labels must be whole numbers"),
+        ([0, 3], SubscriptError, "label 3 is not among the 3 classes"),
+        ([0, -1], SubscriptError, "label -1 is not among the 3 classes"),
+        ([0], ShapeError, r"got \(2, 3\) and \(1,\)"),
+        ([[0, 1]], ShapeError, r"got \(2, 3\) and \(1, 2\)"),
+    ],
+)
+def test_labels_that_do_not_fit_are_named(labels, error, message):
+    with pytest.raises(error, match=f"cross_entropy: .*{message}"):
+        nn.cross_entropy(Value(SCORES), labels)
+
+
+def test_scores_need_two_axes_and_targets_the_shape_of_y():
+    with pytest.raises(ShapeError, match=r"got \(3,\) and \(3,\)"):
+        nn.cross_entropy(Value([1.0, 2.0, 3.0]), [0, 1, 2])
+    with pytest.raises(ShapeError, match=r"mse_loss: y has shape \(2,\), and the target \(1,\)"):
+        nn.mse_loss(Value([1.0, 2.0]), [1.0])

@@ -1,0 +1,42 @@
+"""micrograd's neurons on scalars."""
+
+import random
+
+import pytest
+
+from tinygrad_pool import Value, nn
+from tinygrad_pool.errors import ShapeError
+
+
+def test_a_neuron_is_one_weighted_sum_and_a_relu():
+    neuron = nn.Neuron(2)
+    neuron.w[0].data, neuron.w[1].data, neuron.b.data = 2.0, -3.0, 1.0
+    z = neuron([Value(5.0), 7.0])
+    assert z.op == "relu"
+    assert z.parents[0].op == "weighted_sum"
+    assert z.parents[0].data == 1.0 + 10.0 - 21.0
+    assert [p.label for p in neuron.parameters()] == ["w1", "w2", "b"]
+
+
+def test_a_layer_returns_one_value_or_a_list():
+    assert isinstance(nn.Layer(2, 1)([1.0, 2.0]), Value)
+    assert [z.op for z in nn.Layer(2, 3, nonlin=False)([1.0, 2.0])] == ["weighted_sum"] * 3
+
+
+def test_an_mlp_has_no_relu_at_the_end():
+    random.seed(0)
+    net = nn.MLP(2, [3, 1])
+    y = net([1.0, 2.0])
+    assert y.op == "weighted_sum"
+    assert len(net.parameters()) == 2 * 3 + 3 + 3 + 1
+
+
+def test_reprs_are_short():
+    assert repr(nn.Layer(2, 2)) == "Layer of [ReLUNeuron(2), ReLUNeuron(2)]"
+    assert repr(nn.Neuron(3, nonlin=False)) == "LinearNeuron(3)"
+    assert repr(nn.MLP(2, [16, 1])) == "MLP of [Layer(2 → 16), Layer(16 → 1)]"
+
+
+def test_another_number_of_inputs_is_an_error():
+    with pytest.raises(ShapeError, match="Neuron: has 2 weights, got 3 inputs"):
+        nn.Neuron(2)([1.0, 2.0, 3.0])
