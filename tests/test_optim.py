@@ -1,0 +1,102 @@
+"""Optimisers."""
+
+import numpy as np
+import pytest
+
+from tinygrad_pool import Value, nn
+from tinygrad_pool.errors import GraphError, OptionError
+from tinygrad_pool.optim import SGD, Adam
+
+
+def test_sgd_follows_the_gradient():
+    w = Value([1.0, 2.0])
+    (w * [3.0, 5.0]).sum().backward()
+    SGD([w], lr=0.1).step()
+    assert w.data == pytest.approx([0.7, 1.5])
+
+
+def test_momentum_carries_the_last_step_on():
+    w = Value(0.0)
+    optimiser = SGD([w], lr=1.0, momentum=0.5)
+    for _ in range(3):
+        optimiser.zero_grad()
+        (w * 1.0).backward()
+        optimiser.step()
+    assert w.data == -(1.0 + 1.5 + 1.75)
+
+
+def test_weight_decay_pulls_to_zero():
+    w = Value(2.0)
+    (w * 0.0).backward()
+    SGD([w], lr=0.1, weight_decay=0.5).step()
+    assert w.data == 2.0 - 0.1 * 0.5 * 2.0
+
+
+def test_a_parameter_without_a_gradient_stays():
+    w, v = Value(1.0), Value(1.0)
+    (w * 2.0).backward()
+    Adam([w, v], lr=0.1).step()
+    assert v.data == 1.0
+    assert w.data == pytest.approx(0.9)
+
+
+def test_arrays_change_in_place_so_that_an_old_graph_is_refused():
+    w = Value([1.0])
+    array = w.data
+    loss = (w * w).sum()
+    loss.backward()
+    SGD([w], lr=0.1).step()
+    assert w.data is array
+    with pytest.raises(GraphError, match="changed in place"):
+        loss.backward()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("optimiser", [SGD, Adam])
+def test_parameters_keep_their_dtype(optimiser, dtype):
+    net = nn.Linear(2, 2, dtype=dtype)
+    net(np.ones(2)).sum().backward()
+    optimiser(net.parameters(), lr=0.1).step()
+    assert net.weight.data.dtype == dtype
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: SGD([]), "SGD: needs at least one parameter"),
+        (lambda: SGD([Value(1.0)], lr=-1), "SGD: lr must be 0 or more, got -1"),
+        (lambda: SGD([Value(1.0)], momentum=-0.1), "SGD: momentum must be 0 or more"),
+        (lambda: Adam([Value(1.0)], weight_decay=float("nan")), "weight_decay must be 0 or more"),
+        (lambda: Adam([Value(1.0)], eps=-1), "Adam: eps must be 0 or more"),
+        (lambda: Adam([Value(1.0)], betas=(0.9, 1.0)), r"betas must lie in \[0, 1\), got \(0.9, 1"),
+    ],
+)
+def test_options_out_of_range_are_named(make, message):
+    with pytest.raises(OptionError, match=message):
+        make()
+
+
+OPTIONS = [
+    (SGD, "SGD", {"lr": 0.1}),
+    (SGD, "SGD", {"lr": 0.1, "momentum": 0.9}),
+    (SGD, "SGD", {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}),
+    (Adam, "Adam", {"lr": 0.1}),
+    (Adam, "Adam", {"lr": 0.1, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.1}),
+]
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize(("ours", "theirs", "options"), OPTIONS)
+def test_ten_steps_are_torchs(peer, ours, theirs, options):
+    torch = peer("torch")
+    start = np.random.default_rng(0).standard_normal((3, 2))
+    w, t = Value(start), torch.tensor(start, requires_grad=True)
+    ours, theirs = ours([w], **options), getattr(torch.optim, theirs)([t], **options)
+    for _ in range(10):
+        ours.zero_grad()
+        theirs.zero_grad()
+        ((w - 1.0) ** 4).sum().backward()
+        ((t - 1.0) ** 4).sum().backward()
+        ours.step()
+        theirs.step()
+    np.testing.assert_allclose(w.data, t.detach().numpy(), rtol=1e-12, atol=1e-12)
