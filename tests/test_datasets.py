@@ -1,0 +1,75 @@
+"""Data to learn from."""
+
+import numpy as np
+import pytest
+
+from tinygrad_pool.datasets import digits, moons
+from tinygrad_pool.errors import OptionError
+
+
+def test_digits_are_split_the_same_way_always():
+    (x, labels), (x_test, labels_test) = digits()
+    (again, _), _ = digits()
+    assert np.array_equal(x, again)
+    assert (x.shape, x_test.shape) == ((1352, 1, 8, 8), (445, 1, 8, 8))
+    assert (labels.shape, labels_test.shape) == ((1352,), (445,))
+    assert labels.dtype == np.int64
+
+
+def test_pixels_go_from_zero_to_one():
+    (x, _), (x_test, _) = digits()
+    assert (x.min(), x.max()) == (0.0, 1.0)
+    assert set(np.unique(x * 16)) == set(range(17))
+    assert x_test.dtype == np.float32
+
+
+def test_every_digit_is_in_both_parts_in_proportion():
+    (_, labels), (_, labels_test) = digits()
+    share = np.bincount(labels_test) / (np.bincount(labels) + np.bincount(labels_test))
+    assert np.all(np.abs(share - 0.25) < 0.01)
+
+
+def test_the_dtype_is_a_choice_among_floating_ones():
+    (x, _), _ = digits(dtype=np.float64)
+    assert x.dtype == np.float64
+    with pytest.raises(OptionError, match="digits: needs a floating dtype"):
+        digits(dtype=np.int32)
+
+
+def test_moons_are_two_half_circles():
+    points, labels = moons(101, noise=0.0)
+    upper, lower = points[labels == -1], points[labels == 1]
+    assert (len(upper), len(lower)) == (50, 51)
+    assert np.hypot(*upper.T) == pytest.approx(1.0)
+    assert np.hypot(*(lower - [1.0, 0.5]).T) == pytest.approx(1.0)
+    assert np.all(upper[:, 1] >= 0)
+    assert np.all(lower[:, 1] <= 0.5)
+
+
+def test_noise_follows_the_seed():
+    points, _ = moons(50, seed=1)
+    assert np.array_equal(points, moons(50, seed=1)[0])
+    assert not np.array_equal(points, moons(50, seed=2)[0])
+
+
+def test_too_few_points_or_negative_noise_are_named():
+    with pytest.raises(OptionError, match=r"got 1, 0\.1"):
+        moons(1)
+    with pytest.raises(OptionError, match="got 10, -1"):
+        moons(10, noise=-1)
+
+
+@pytest.mark.peer
+def test_digits_are_scikit_learns(peer):
+    theirs = peer("sklearn.datasets").load_digits()
+    (x, labels), (x_test, labels_test) = digits()
+    ours = np.concatenate([x, x_test])[:, 0] * 16
+    images = {
+        (tuple(image.ravel()), int(label))
+        for image, label in zip(theirs.images, theirs.target, strict=True)
+    }
+    found = {
+        (tuple(image.ravel()), int(label))
+        for image, label in zip(ours, [*labels, *labels_test], strict=True)
+    }
+    assert found == images
