@@ -77,6 +77,27 @@ def windows_by_hand():
     return slide
 
 
+@pytest.fixture
+def max_pool_by_hand(windows_by_hand):
+    """Max-pool one plane by loops: the result, the gradient, and each window's first winner."""
+
+    def pool(x, g, ties, *options):
+        y, to_x, winners = [], np.zeros_like(x), []
+        count, windows = windows_by_hand(x.shape, *options)
+        for g_k, places in zip(g.flat, windows, strict=True):
+            units = [p for p in places if all(0 <= i < n for i, n in zip(p, x.shape, strict=True))]
+            nans = [p for p in units if np.isnan(x[p])]
+            won = nans or [p for p in units if x[p] == max(x[q] for q in units)]
+            won = {"first": won[:1], "last": won[-1:], "even": won}[ties]
+            for p in won:
+                to_x[p] += g_k / len(won)
+            y.append(x[won[0]])
+            winners.append(np.ravel_multi_index(won[0], x.shape))
+        return np.reshape(y, count), to_x, np.reshape(winners, count)
+
+    return pool
+
+
 def _slide_along(n, k, s, sides, d, ceil_mode):
     seen, start, end = [], -sides[0], n + sides[1]
     while start + d * (k - 1) < end:

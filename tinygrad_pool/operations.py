@@ -12,7 +12,7 @@ from tinygrad_pool.errors import ShapeError
 from tinygrad_pool.rules import elementwise, linear, pooling, reductions, shaping, windows
 from tinygrad_pool.rules.axes import flag
 from tinygrad_pool.rules.ties import Ties
-from tinygrad_pool.rules.windows import Padding, windows_of
+from tinygrad_pool.rules.windows import Padding, numbers, windows_of
 
 exp = lift(elementwise.exp)
 expm1 = lift(elementwise.expm1)
@@ -149,6 +149,7 @@ def _convolve(
     kernel = np.shape(weight)[2:]
     if len(kernel) != ndim:
         raise ShapeError(f"{name}: weight needs {ndim + 2} axes, got shape {np.shape(weight)}")
+    stride = numbers(name, "stride", stride, ndim, least=1)  # None means the kernel only in pools
     windows = windows_of(name, ndim, kernel, stride, padding, dilation)
     return _conv(x, weight, *biases, windows=windows, groups=groups)
 

@@ -30,43 +30,15 @@ def read(space, options):
     return windows_of(f"pool{len(space)}d", len(space), **options)
 
 
-@pytest.fixture
-def by_hand(windows_by_hand):
-    """Pool one plane by loops: the result, the gradient, and each window's first winner."""
-
-    def units_of(space, windows):
-        count, places = windows_by_hand(space, *windows[1:])
-        inside = (
-            [p for p in window if all(0 <= i < n for i, n in zip(p, space, strict=True))]
-            for window in places
-        )
-        return count, list(inside)
-
-    def max_by_hand(x, g, windows, ties):
-        y, to_x, winners = [], np.zeros_like(x), []
-        count, windows = units_of(x.shape, windows)
-        for g_k, units in zip(g.flat, windows, strict=True):
-            nans = [p for p in units if np.isnan(x[p])]
-            won = nans or [p for p in units if x[p] == max(x[q] for q in units)]
-            won = {"first": won[:1], "last": won[-1:], "even": won}[ties]
-            for p in won:
-                to_x[p] += g_k / len(won)
-            y.append(x[won[0]])
-            winners.append(np.ravel_multi_index(won[0], x.shape))
-        return np.reshape(y, count), to_x, np.reshape(winners, count)
-
-    return max_by_hand
-
-
 @pytest.mark.parametrize("ties", ["first", "last", "even"])
 @every_grid
-def test_max_pooling_is_what_loops_compute_to_the_last_bit(space, options, ties, by_hand):
+def test_max_pooling_is_what_loops_compute_to_the_last_bit(space, options, ties, max_pool_by_hand):
     windows = read(space, options)
     rng = np.random.default_rng(0)
     x = rng.choice([-3.0, 0.0, 1.0, 2.0, -inf, nan], space, p=[0.2, 0.2, 0.3, 0.1, 0.1, 0.1])
     y, closure = max_pool(x, windows=windows, ties=ties)
     g = rng.standard_normal(y.shape)
-    expected, to_x, winners = by_hand(x, g, windows, ties)
+    expected, to_x, winners = max_pool_by_hand(x, g, ties, *windows[1:])
     np.testing.assert_array_equal(y, expected)
     np.testing.assert_array_equal(closure(g)[0], to_x)
     first = winning_links(x, windows=windows, ties=ties).first
