@@ -1,0 +1,38 @@
+"""Every example runs, and prints what it is there for."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+PRINTS = {
+    "01_chain_rule.py": ["∂E/∂w      42.0       42.0", "mul    gets 14 and sends 42 to w, 28 to x"],
+    "02_moons.py": ["with 337 parameters", "accuracy 100%"],
+    "03_pooling_unit.py": ["won by unit 2", "2   0.7311            -0.105754         -0.105754"],
+    "04_pooling_as_weights.py": [
+        "forward  equal bit for bit: True",
+        "backward equal bit for bit: True",
+    ],
+    "05_digits.py": ["epoch 10", "pool1    max_pool2d     192 of   192"],
+}
+
+
+def test_every_example_is_checked_here():
+    assert sorted(PRINTS) == sorted(path.name for path in EXAMPLES.glob("*.py"))
+
+
+@pytest.mark.parametrize("name", sorted(PRINTS))
+def test_it_runs_and_prints(name):
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", EXAMPLES / name],
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    for line in PRINTS[name]:
+        assert line in ran.stdout
