@@ -167,6 +167,8 @@ def _draw(options: argparse.Namespace) -> None:
     check_folder(options.out)
     if not options.script.is_file():
         raise OptionError(f"draw: there is no script {options.script}")
+    sys.argv[:] = [str(options.script)]
+    sys.path.insert(0, str(options.script.resolve().parent))
     made = runpy.run_path(str(options.script), run_name="__main__")
     value = value_of(made, options.value, str(options.script))
     print(f"{render(value, options.out)} shows {value!r:.80}")
@@ -183,7 +185,7 @@ def value_of(made: dict[str, Any], name: str | None, script: str) -> Value:
         return values[name]
     if name is None and numbers:
         return max(numbers, key=lambda v: v._time)
-    wanted = f"a Value called {name!r}" if name else "a Value that is a number"
+    wanted = f"Value called {name!r}" if name else "Value that is a number"
     raise OptionError(
         f"{script} made no {wanted} at top level; it has {', '.join(values) or 'none'}"
     )

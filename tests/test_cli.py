@@ -1,0 +1,192 @@
+"""The command line."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool.cli import main
+from tinygrad_pool.demo import DigitsNet
+
+FILES = {
+    "graph.svg",
+    "graph.png",
+    "F1.svg",
+    "F2.svg",
+    "F3.svg",
+    "F4.svg",
+    "loss.svg",
+    "weights.npz",
+}
+
+
+def run(*arguments, **options):
+    command = [sys.executable, "-m", "tinygrad_pool", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, check=False, **options)
+
+
+class TestDemo:
+    def test_it_reaches_97_percent_and_tells_where_the_pictures_are(self, tmp_path):
+        ran = run("demo", cwd=tmp_path, env={**os.environ, "PYTHONIOENCODING": "utf-8"})
+        printed = ran.stdout.decode()
+        assert ran.returncode == 0, ran.stderr
+        assert {path.name for path in (tmp_path / "tinygrad_pool_demo").iterdir()} == FILES
+        assert float(re.search(r"([\d.]+)% right of 445 images", printed)[1]) >= 97.0
+        assert "768 of 768 units" in " ".join(printed.split())
+        assert "Written to tinygrad_pool_demo" in printed
+        assert all(name in printed for name in FILES)
+
+    def test_options_are_followed_and_quiet_prints_nothing(self, tmp_path, capsys):
+        for out, seed in (("a", 5), ("b", 5), ("c", 6)):
+            arguments = ["demo", "--quiet", "--epochs", "1", "--seed", str(seed)]
+            assert main([*arguments, "--out", str(tmp_path / out)]) == 0
+        assert capsys.readouterr() == ("", "")
+        a, b, c = ((tmp_path / out / "weights.npz").read_bytes() for out in "abc")
+        assert a == b != c
+
+    def test_the_written_weights_can_be_loaded(self, tmp_path):
+        main(["demo", "--quiet", "--epochs", "1", "--out", str(tmp_path / "out")])
+        net = DigitsNet(seed=1)
+        net.load(tmp_path / "out" / "weights.npz")
+        assert not np.array_equal(net.conv1.weight.data, DigitsNet(seed=1).conv1.weight.data)
+
+    def test_a_console_without_greek_shows_question_marks_and_files_stay_utf8(self, tmp_path):
+        ran = run(
+            *("demo", "--epochs", "1", "--out", tmp_path / "out"),
+            env={**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
+        )
+        assert ran.returncode == 0, ran.stderr
+        assert b"?_l by backward" in ran.stdout
+        assert "δ" in (tmp_path / "out" / "F4.svg").read_text(encoding="utf-8")
+
+    def test_a_folder_that_cannot_be_written_is_one_line(self, tmp_path, capsys):
+        (tmp_path / "file").write_bytes(b"")
+        assert main(["demo", "--out", str(tmp_path / "file")]) == 1
+        assert main(["demo", "--out", str(tmp_path / "absent" / "out")]) == 1
+        first, second = capsys.readouterr().err.splitlines()
+        assert first.endswith("file: is a file, and a folder is to be written there")
+        assert second.endswith("absent does not exist")
+
+    def test_ctrl_c_is_one_line_and_leaves_nothing(self, tmp_path):
+        command = [sys.executable, "-m", "tinygrad_pool", "demo", "--epochs", "10000"]
+        running = subprocess.Popen(
+            command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        while not list(tmp_path.iterdir()):  # the hidden draft of the folder
+            time.sleep(0.05)
+        time.sleep(0.5)
+        running.send_signal(signal.SIGINT)
+        _, errors = running.communicate(timeout=60)
+        assert running.returncode == 130
+        assert errors.decode().strip() == "tinygrad-pool: interrupted; nothing was written"
+        assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def _own_argv(monkeypatch):
+    """Let the command change what Python keeps for a script, for one test."""
+    monkeypatch.setattr(sys, "argv", [*sys.argv])
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+
+@pytest.mark.usefixtures("_own_argv")
+class TestDraw:
+    @pytest.fixture
+    def script(self, tmp_path):
+        path = tmp_path / "script.py"
+        path.write_text(
+            "import tinygrad_pool as tg\n"
+            "a = tg.Value(2.0, label='a')\n"
+            "loss = a * 3.0\n"
+            "table = tg.Value([1.0, 2.0])\n"
+            "other = a + 1.0\n"
+            "loss.backward()\n"
+        )
+        return path
+
+    def test_it_draws_the_last_number_a_script_made(self, script, tmp_path, capsys):
+        out = tmp_path / "graph.dot"
+        assert main(["draw", str(script), "-o", str(out)]) == 0
+        assert "<B>+</B>" in out.read_text(encoding="utf-8")
+        assert "graph.dot shows Value(data=3.0, op='add')" in capsys.readouterr().out
+
+    def test_it_draws_the_value_called_by_name(self, script, tmp_path):
+        out = tmp_path / "graph.svg"
+        assert main(["draw", str(script), "--value", "loss", "-o", str(out)]) == 0
+        assert "×" in out.read_text(encoding="utf-8")
+
+    def test_an_unknown_name_lists_those_there_are(self, script, tmp_path, capsys):
+        assert main(["draw", str(script), "--value", "lost", "-o", str(tmp_path / "g.svg")]) == 1
+        error = capsys.readouterr().err
+        assert "made no Value called 'lost' at top level; it has a, loss, table, other" in error
+        assert not (tmp_path / "g.svg").exists()
+
+    def test_a_script_without_values_says_so(self, tmp_path, capsys):
+        (tmp_path / "empty.py").write_text("x = 1\n")
+        assert main(["draw", str(tmp_path / "empty.py"), "-o", str(tmp_path / "g.svg")]) == 1
+        assert "made no Value that is a number at top level; it has none" in capsys.readouterr().err
+
+    def test_a_missing_script_or_folder_is_one_line(self, script, tmp_path, capsys):
+        assert main(["draw", str(tmp_path / "absent.py")]) == 1
+        assert main(["draw", str(script), "-o", str(tmp_path / "absent" / "g.svg")]) == 1
+        assert main(["draw", str(script), "-o", str(tmp_path / "g.bmp")]) == 1
+        lines = capsys.readouterr().err.splitlines()
+        assert [line.startswith("tinygrad-pool: ") for line in lines] == [True] * 3
+
+    def test_a_script_sees_itself_as_the_main_program(self, tmp_path):
+        (tmp_path / "beside.py").write_text("number = 4.0\n")
+        (tmp_path / "script.py").write_text(
+            "import sys, tinygrad_pool as tg\n"
+            "from beside import number\n"
+            "if __name__ == '__main__':\n"
+            "    E = tg.Value(number, label=f'{len(sys.argv)} argument')\n"
+        )
+        ran = run("draw", tmp_path / "script.py", "-o", tmp_path / "g.dot")
+        assert ran.returncode == 0, ran.stderr
+        assert "<B>1 argument</B>" in (tmp_path / "g.dot").read_text(encoding="utf-8")
+
+    def test_an_error_of_the_script_shows_where_it_happened(self, tmp_path):
+        (tmp_path / "script.py").write_text("import tinygrad_pool\n1 / 0\n")
+        ran = run("draw", tmp_path / "script.py", "-o", tmp_path / "g.svg")
+        assert ran.returncode == 1
+        assert b'script.py", line 2' in ran.stderr
+        assert b"ZeroDivisionError" in ran.stderr
+
+
+def test_version_and_help(capsys):
+    for flag, text in (("--version", tg.__version__), ("--help", "demo")):
+        with pytest.raises(SystemExit) as ended:
+            main([flag])
+        assert ended.value.code == 0
+        assert text in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["demo", "--sed", "x"], "unrecognized arguments: --sed x"),
+        (["demo", "--seed", "-1"], "needs a whole number, 0 or more, got '-1'"),
+        (["demo", "--epochs", "0"], "needs a whole number, 1 or more, got '0'"),
+        (["dance"], "invalid choice: 'dance'"),
+        ([], "the following arguments are required: COMMAND"),
+    ],
+)
+def test_a_bad_flag_is_one_line(arguments, message, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+
+
+def test_the_command_is_installed():
+    command = Path(sys.executable).parent / "tinygrad-pool"
+    ran = subprocess.run([command, "--version"], capture_output=True, check=True)
+    assert ran.stdout.decode().strip() == f"tinygrad-pool {tg.__version__}"
