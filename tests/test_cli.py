@@ -1,7 +1,9 @@
 """The command line."""
 
+import io
 import os
 import re
+import runpy
 import signal
 import subprocess
 import sys
@@ -190,3 +192,23 @@ def test_the_command_is_installed():
     command = Path(sys.executable).parent / "tinygrad-pool"
     ran = subprocess.run([command, "--version"], capture_output=True, check=True)
     assert ran.stdout.decode().strip() == f"tinygrad-pool {tg.__version__}"
+
+
+def test_the_module_is_the_command(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["tinygrad_pool", "draw", "absent.py"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("tinygrad_pool", run_name="__main__")
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == "tinygrad-pool: draw: there is no script absent.py\n"
+
+
+def test_an_interruption_ends_with_130_on_any_stream(monkeypatch, tmp_path):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    printed = io.StringIO()  # a stream that cannot be reconfigured
+    monkeypatch.setattr(sys, "stderr", printed)
+    monkeypatch.setattr("tinygrad_pool.demo.train", interrupt)
+    assert main(["demo", "--quiet", "--out", str(tmp_path / "out")]) == 130
+    assert printed.getvalue() == "tinygrad-pool: interrupted; nothing was written\n"
+    assert list(tmp_path.iterdir()) == []
