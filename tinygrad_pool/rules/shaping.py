@@ -322,7 +322,9 @@ def _is_basic(key: Key) -> bool:
 
 
 def _is_integer(part: object) -> bool:
+    if isinstance(part, bool | np.bool_):  # older NumPys call it an integer
+        return False
     try:
-        return not isinstance(part, bool) and operator.index(part) is not None  # type: ignore[arg-type]
+        return operator.index(part) is not None  # type: ignore[arg-type]  # that is the question
     except TypeError:
         return False
