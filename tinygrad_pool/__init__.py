@@ -11,7 +11,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_pool.engine import Value, backward_steps, grad, lift
+from tinygrad_pool.engine import Value, lift
+from tinygrad_pool.gradients import backward_steps, grad
 from tinygrad_pool.graph import Step
 from tinygrad_pool.operations import (
     abs,

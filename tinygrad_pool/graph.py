@@ -1,146 +1,19 @@
-"""The graph and the walk through it: nodes, their order, and how gradients flow back."""
+"""The walk through the graph: the order of its nodes, and how gradients flow back."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import count
+from collections.abc import Iterable, Iterator
 from operator import attrgetter
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_pool.data import Data, alike, kind_of, like, real, unbroadcast_axes, zeros
+from tinygrad_pool.data import alike, kind_of, like, real, unbroadcast_axes
 from tinygrad_pool.errors import GraphError, RuleError, ShapeError
-from tinygrad_pool.numpy_names import AnswersNumPy
+from tinygrad_pool.node import Node, name_of
 from tinygrad_pool.rules.axes import Shape
-from tinygrad_pool.rules.rule import Backward, Contributions, Rule
+from tinygrad_pool.rules.rule import Backward, Contributions
 from tinygrad_pool.rules.shaping import cast
-from tinygrad_pool.setting import About
-
-NO_OPTIONS: Mapping[str, Any] = {}
-
-tick = count(1).__next__
-"""The time: a number for each node made and each change of data, ever larger."""
-
-
-class Node(AnswersNumPy):
-    """What is recorded of a Value: data, gradient, and the rule and operands that made it.
-
-    `parents` are the operands, in order: nodes, and constants as they are. A node with parents is
-    interior. One without is a leaf; if it has a rule all the same, it was cut off there (no_grad,
-    detach).
-    """
-
-    __slots__ = (
-        "__weakref__",
-        "_assigned",
-        "_closure",
-        "_data",
-        "_grad",
-        "_mutated",
-        "_time",
-        "about",
-        "options",
-        "parents",
-        "rule",
-    )
-
-    _data: Data
-    _grad: Any
-    _closure: Backward | None
-    _time: int
-    _assigned: int  # the time of the last change of a leaf's data …
-    _mutated: int  # … and of the last one in place
-    about: About
-    options: Mapping[str, Any]
-    parents: tuple[Any, ...]
-    rule: Rule | None
-    last_change: ClassVar[int] = 0  # of any leaf's data
-
-    @property
-    def data(self) -> Any:
-        """The number, a Python float, or the array. Only a leaf's can be set, in its own shape."""
-        return self._data
-
-    @data.setter
-    def data(self, new: Any) -> None:
-        if self._closure is not None:
-            raise GraphError(
-                f"data: {name_of(self)} was computed by its rule and cannot be set; "
-                "set a leaf, or the leaf that v.detach() makes"
-            )
-        in_place = new is self._data and isinstance(new, np.ndarray)
-        if not in_place:
-            self._data = like(self._data, new, f"data of {name_of(self)}")
-        Node.last_change = self._assigned = tick()
-        if in_place:
-            self._mutated = self._assigned
-
-    @property
-    def grad(self) -> Any:
-        """∂E/∂(this), of the data's shape and dtype; zeros before any backward pass.
-
-        An interior node's is read-only, since others may share the array; it can be replaced.
-        """
-        if self._grad is None:
-            return zeros(self._data)
-        if self._closure is None or isinstance(self._grad, float):
-            return self._grad
-        shown = self._grad.view()
-        shown.flags.writeable = False
-        return shown
-
-    @grad.setter
-    def grad(self, new: Any) -> None:
-        if new is None:
-            self._grad = None
-        elif new is not self._grad:
-            self._grad = like(self._data, new, f"grad of {name_of(self)}")
-
-    @property
-    def has_grad(self) -> bool:
-        """Tell "computed, and perhaps zero" from "not computed"."""
-        return self._grad is not None
-
-    def zero_grad(self) -> None:
-        """Forget the gradient: it reads as zeros, and `has_grad` is False."""
-        self._grad = None
-
-    @property
-    def label(self) -> str:
-        """The name in pictures and messages."""
-        return self.about.label
-
-    @label.setter
-    def label(self, label: str) -> None:
-        self.about = self.about._replace(label=label)
-
-    @property
-    def op(self) -> str:
-        """The name of the operation that made this, or "" for a leaf."""
-        if self.rule is None:
-            return ""
-        return str(getattr(self.options.get("windows"), "name", self.rule.__name__))
-
-    @property
-    def shape(self) -> Shape:
-        """The lengths of the axes; () for a number."""
-        return () if isinstance(self._data, float) else self._data.shape
-
-    @property
-    def ndim(self) -> int:
-        """How many axes there are."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """How many elements there are."""
-        return 1 if isinstance(self._data, float) else self._data.size
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The dtype of the data; a Python float counts as float64."""
-        return np.dtype(float) if isinstance(self._data, float) else self._data.dtype
 
 
 class Step(NamedTuple):
@@ -166,12 +39,6 @@ def ancestors(*roots: Node) -> list[Node]:
                 found.append(p)
     found.sort(key=attrgetter("_time"))
     return found
-
-
-def name_of(node: Node) -> str:
-    """Name a node in a message: what made it, and its label."""
-    made = f"the {node.op} node" if node.op else "the leaf"
-    return f"{made} {node.label!r}" if node.label else made
 
 
 def start(root: Node, gradient: Any, create_graph: bool = False) -> Iterator[tuple[Any, ...]]:
@@ -202,21 +69,22 @@ def _walk(nodes: list[Node], create_graph: bool) -> Iterator[tuple[Node, Any, Co
             closure = _rerun(node, node.parents)
         try:
             contributions = closure(g)
-        except ArithmeticError:  # Python's floats refuse 1 / 0.0; NumPy's do not
-            contributions = _closure_on_numpy(node)(np.float64(g))
+        except ArithmeticError as error:
+            contributions = _on_numpy(node, g, error)
         if type(contributions) is not tuple or len(contributions) != len(node.parents):
             raise RuleError(
                 f"{node.op}: its closure must return a tuple of {len(node.parents)} "
                 f"contributions, one per operand, got {contributions!r:.80}"
             )
+        fitted: list[Any] | None = None
         for i, p in enumerate(node.parents):
             c = contributions[i]
             if type(c) is not float or not isinstance(p, Node) or type(p._data) is not float:
-                c = _fit(node, i, p, c)
-                contributions = (*contributions[:i], c, *contributions[i + 1 :])
+                fitted = fitted or list(contributions)
+                c = fitted[i] = _fit(node, i, p, c)
             if c is not None:
                 p._grad = _total(p, c)
-        yield node, g, contributions
+        yield node, g, tuple(fitted) if fitted else contributions
 
 
 def _total(node: Node, c: Any) -> Any:
@@ -232,11 +100,13 @@ def _rerun(node: Node, operands: Iterable[Any]) -> Backward:
     return node.rule(*operands, **node.options)[1]
 
 
-def _closure_on_numpy(node: Node) -> Backward:
-    if any(isinstance(p._data if isinstance(p, Node) else p, np.ndarray) for p in node.parents):
-        raise  # noqa: PLE0704  # an array's arithmetic raises only where np.errstate asks for it
+def _on_numpy(node: Node, g: Any, error: ArithmeticError) -> Contributions:
+    """Take the step with NumPy's numbers, where Python's floats refused (1 / 0.0)."""
+    operands = [p._data if isinstance(p, Node) else p for p in node.parents]
+    if any(isinstance(x, np.ndarray) for x in operands):
+        raise error
     _refuse_stale([node], create_graph=True)
-    return _rerun(node, [np.float64(p._data if isinstance(p, Node) else p) for p in node.parents])
+    return _rerun(node, map(np.float64, operands))(np.float64(g))
 
 
 def _fit(node: Node, i: int, p: Any, c: Any) -> Any:

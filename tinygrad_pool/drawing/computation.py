@@ -11,7 +11,8 @@ from tinygrad_pool.drawing.dot_program import lend_to_graphviz
 from tinygrad_pool.drawing.labels import numbers, plain, sign, text
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import DataError, OptionError
-from tinygrad_pool.graph import Node, ancestors
+from tinygrad_pool.graph import ancestors
+from tinygrad_pool.node import Node
 
 Direction: TypeAlias = Literal["LR", "TB", "RL", "BT"]
 DIRECTIONS = ("LR", "TB", "RL", "BT")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.graph import Node
+from tinygrad_pool.node import Node
 
 LONGEST = 40
 SIGNS = {

@@ -17,7 +17,8 @@ from tinygrad_pool.drawing.dot_program import lend_to_graphviz
 from tinygrad_pool.drawing.labels import number, sign, typeset
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import ShapeError
-from tinygrad_pool.graph import Node, ancestors, name_of
+from tinygrad_pool.graph import ancestors
+from tinygrad_pool.node import Node, name_of
 
 Weight: TypeAlias = Any
 """A node, a number, or None where a link carries no weight."""

@@ -1,0 +1,80 @@
+"""Gradients without `backward`: one node at a time, or as values of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from tinygrad_pool.data import zeros
+from tinygrad_pool.engine import Value
+from tinygrad_pool.errors import DataError
+from tinygrad_pool.graph import Step, ancestors, start
+from tinygrad_pool.node import Node
+from tinygrad_pool.signature import refuse_habits
+
+
+def backward_steps(root: Value, gradient: Any = None, **habits: Any) -> Iterator[Step]:
+    """Run the backward pass one node at a time: exhausting it is `backward()`, bit for bit.
+
+    Arguments are checked, and the last pass is forgotten, at once. Each Step comes after its
+    contributions were added up.
+
+    Raises as `Value.backward` does.
+
+    >>> a = Value(2.0)
+    >>> for step in backward_steps((a * a).exp()):
+    ...     print(step.node.op, round(step.upstream, 2))
+    exp 1.0
+    mul 54.6
+    """
+    refuse_habits("backward_steps", habits)
+    return (Step(*step) for step in start(root, gradient))
+
+
+def grad(
+    y: Value,
+    xs: Value | Iterable[Value],
+    gradient: Any = None,
+    create_graph: bool = False,
+    **habits: Any,
+) -> tuple[Any, ...]:
+    """Return ∂y/∂x for each x, and leave every `.grad` as it was. Unreached x get zeros.
+
+    With create_graph=True the gradients are Values with a graph of their own, so that they can be
+    differentiated again: the rules are run once more, on the Values themselves.
+
+    Raises as `Value.backward` does; GraphError with create_graph=True also if data was assigned
+    since.
+
+    >>> x = Value(2.0)
+    >>> (slope,) = grad(x**3, x, create_graph=True)
+    >>> slope.data, grad(slope, x)
+    (12.0, (12.0,))
+    """
+    refuse_habits("grad", habits)
+    xs = (xs,) if isinstance(xs, Value) else tuple(xs)
+    for v in (y, *xs):
+        if not isinstance(v, Value):
+            raise DataError(
+                "grad: takes a Value that was computed and the Values to differentiate it by, "
+                f"as in grad(y, [x, w]), got a {type(v).__name__}"
+            )
+    before = {v: v._grad for v in (*ancestors(y), *xs)}
+    try:
+        for node in before:
+            node._grad = None
+        for _ in start(y, gradient, create_graph):
+            pass
+        return tuple(_gradient_of(x, create_graph) for x in xs)
+    finally:
+        for node, old in before.items():
+            node._grad = old
+
+
+def _gradient_of(x: Node, as_value: bool) -> Any:
+    g = zeros(x._data) if x._grad is None else x._grad
+    if as_value:
+        return g if isinstance(g, Value) else Value(g)
+    return np.array(g) if isinstance(g, np.ndarray) else g
