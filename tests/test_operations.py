@@ -184,6 +184,26 @@ def test_a_mask_leaves_the_dtype_of_what_it_masks():
     assert tg.where(np.array([True, False]), x, 0).dtype == np.float32
 
 
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x, w: x * w,
+        lambda x, w: x**w,
+        lambda x, w: x @ w.T,
+        tg.maximum,
+        lambda x, w: tg.where(np.eye(2) > 0, x, w),
+        tg.concatenate,
+        lambda x, w: tg.conv1d(x, w[:, :, None]),
+    ],
+)
+@pytest.mark.parametrize("dtypes", [(np.float16, np.float32), (np.float64, np.float32)])
+def test_of_two_dtypes_the_wider_wins_and_each_gradient_keeps_its_own(f, dtypes):
+    x, w = (tg.Value(np.full((2, 2), 1.5, dtype)) for dtype in dtypes)
+    y = f(x, w)
+    assert y.dtype == np.result_type(*dtypes)
+    assert [g.dtype for g in tg.grad(y.sum(), [x, w])] == list(dtypes)
+
+
 def test_an_integer_too_large_for_numpy_is_a_float():
     assert tg.maximum(tg.Value(1.0), 10**30).data == 1e30
     assert tg.log(10**300).data == np.log(1e300)

@@ -3,6 +3,7 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool.errors import AxisError, OptionError, ShapeError, SubscriptError
+from tinygrad_pool.rules import shaping
 
 SQUARE = tg.Value(np.arange(6.0).reshape(2, 3))
 
@@ -120,6 +121,14 @@ def test_what_does_not_fit_is_named(call, error, message):
 )
 def test_a_shape_can_be_said_in_every_way_of_numpys(call, shape):
     assert call(SQUARE).shape == shape
+
+
+def test_a_shape_that_is_not_said_is_the_plainest():
+    x = np.ones((2, 3))
+    assert shaping.reshape(x)[0].shape == (6,)
+    assert shaping.expand_dims(x)[0].shape == (1, 2, 3)
+    assert shaping.getitem(x)[0].shape == (2, 3)
+    assert shaping.broadcast_to(np.array(1.0))[0].shape == ()
 
 
 def test_a_cell_that_is_taken_twice_gets_both_gradients_in_order():

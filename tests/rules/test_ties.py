@@ -86,6 +86,13 @@ def test_a_tie_that_is_an_error_names_its_units(x, axes, least, message):
         winners(np.array(x), axes, ties="error", name="max", least=least)
 
 
+def test_of_very_many_tied_units_the_first_are_named():
+    with pytest.raises(
+        TieError, match=r"units \(0,\), .*, \(7,\) and 992 more share the maximum 0"
+    ):
+        winners(np.zeros(1000), (0,), ties="error", name="max")
+
+
 def test_no_tie_is_no_error():
     mask, n = winners(np.array([1.0, 3.0, 1.0]), (0,), ties="error", name="max")
     assert (mask.tolist(), n) == ([False, True, False], 1)

@@ -59,9 +59,10 @@ def winners(
     if ties == "error" and (hits.sum(axis=axes) > 1).any():
         tied = _first_tie(hits, axes)
         shared = f"the {'minimum' if least else 'maximum'} {x[tied[0]]:g}"
-        listed = ", ".join(str(tuple(map(int, unit_at(place)))) for place in tied)
+        listed = ", ".join(str(tuple(map(int, unit_at(place)))) for place in tied[:8])
+        more = f" and {len(tied) - 8} more" if len(tied) > 8 else ""
         raise TieError(
-            f"{name}: units {listed} share {shared}, and ties='error' allows one winner; "
+            f"{name}: units {listed}{more} share {shared}, and ties='error' allows one winner; "
             "ties='first', 'last' or 'even' settles it"
         )
     return _only(hits, axes, -1 if ties == "last" else 1), 1
