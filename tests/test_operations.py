@@ -162,6 +162,15 @@ def test_a_pixel_wide_kernel_sees_the_padding_on_both_sides():
 def test_a_unit_needs_as_many_weights_as_inputs():
     with pytest.raises(ShapeError, match="weighted_sum: 2 weights need as many inputs, got 1"):
         tg.weighted_sum([1.0, 2.0], [3.0])
+    with pytest.raises(DataError, match=r"weighted_sum: .* got a float and a list"):
+        tg.weighted_sum(1.0, [3.0])
+
+
+def test_a_unit_takes_its_weights_from_anything_that_can_be_walked():
+    w = tg.Value([1.0, 2.0])
+    a = tg.weighted_sum(w, (x for x in (3.0, 4.0)), bias=0.5)
+    assert a.data == 11.5
+    assert tg.grad(a, w)[0].tolist() == [3.0, 4.0]
 
 
 # -- constants

@@ -1,6 +1,6 @@
 """Every operation under the name that users call it by: `tg.relu`, `tg.maximum`, `tg.conv2d`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from tinygrad_pool.data import numeric
 from tinygrad_pool.engine import Value, lift
-from tinygrad_pool.errors import ShapeError
+from tinygrad_pool.errors import DataError, ShapeError
 from tinygrad_pool.rules import elementwise, linear, pooling, reductions, shaping, windows
 from tinygrad_pool.rules.axes import flag
 from tinygrad_pool.rules.ties import Ties
@@ -51,12 +51,13 @@ for _adjoint in (shaping.scatter_rule, windows.unfold_rule, windows.fold_rule):
     lift(_adjoint)  # answers for its primitive when a rule runs on Values
 
 
-def weighted_sum(weights: Sequence[Any], inputs: Sequence[Any], bias: Any = 0.0) -> Value:
+def weighted_sum(weights: Iterable[Any], inputs: Iterable[Any], bias: Any = 0.0) -> Value:
     """Compute one unit's a = Σ_i w_i x_i + b as one node with a link to every weight and input.
 
     ∂E/∂w_i = g x_i            ∂E/∂x_i = g w_i            ∂E/∂b = g
 
-    Raises ShapeError unless there are as many weights as inputs.
+    Raises ShapeError unless there are as many weights as inputs; DataError if there are none to
+    walk through.
 
     >>> from tinygrad_pool import Value
     >>> w, x = [Value(2.0), Value(3.0)], [5.0, 7.0]
@@ -65,6 +66,13 @@ def weighted_sum(weights: Sequence[Any], inputs: Sequence[Any], bias: Any = 0.0)
     >>> a.data, w[0].grad, w[1].grad
     (32.0, 5.0, 7.0)
     """
+    try:
+        weights, inputs = tuple(weights), tuple(inputs)
+    except TypeError:
+        got = f"a {type(weights).__name__} and a {type(inputs).__name__}"
+        raise DataError(
+            f"weighted_sum: takes a sequence of weights and one of inputs, got {got}"
+        ) from None
     if len(weights) != len(inputs):
         raise ShapeError(
             f"weighted_sum: {len(weights)} weights need as many inputs, got {len(inputs)}"
