@@ -113,7 +113,7 @@ def _fit(node: Node, i: int, p: Any, c: Any) -> Any:
     """Bring a contribution to its operand's shape and dtype: sum where the operand was repeated."""
     if c is None or not isinstance(p, Node):
         return None
-    if not isinstance(c, Node | np.ndarray):
+    if not isinstance(c, Node) and getattr(c, "dtype", np.dtype(object)).kind != "f":
         c = real(c, f"{node.op}: the contribution to operand {i}")
     shape = np.shape(c)
     if shape != p.shape:

@@ -42,7 +42,10 @@ class Signature(NamedTuple):
                     f" and at most {len(self.options)} options, "
                     f"got {len(operands) + len(extras)} arguments"
                 )
-            options = dict(zip(self.options, extras, strict=False)) | options
+            placed = dict(zip(self.options, extras, strict=False))
+            for option in placed.keys() & options.keys():
+                raise OptionError(f"{self.name}: option {option!r} is given twice")
+            options = placed | options
         for option in options:
             if option not in self.options:
                 known = ", ".join(self.options) or "none"

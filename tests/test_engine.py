@@ -1,0 +1,270 @@
+"""Values: what they hold, how they behave in plain Python, and how rules are lifted."""
+
+import copy
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value
+from tinygrad_pool.errors import DataError, OptionError, RuleError, ShapeError
+
+
+class TestOperators:
+    @pytest.mark.parametrize(
+        ("compute", "expected"),
+        [
+            (lambda v: v + 2, [3.0, 6.0]),
+            (lambda v: 2 + v, [3.0, 6.0]),
+            (lambda v: v - 2, [-1.0, 2.0]),
+            (lambda v: 2 - v, [1.0, -2.0]),
+            (lambda v: v * 2, [2.0, 8.0]),
+            (lambda v: 2 * v, [2.0, 8.0]),
+            (lambda v: v / 2, [0.5, 2.0]),
+            (lambda v: 2 / v, [2.0, 0.5]),
+            (lambda v: v**2, [1.0, 16.0]),
+            (lambda v: 2**v, [2.0, 16.0]),
+            (lambda v: -v, [-1.0, -4.0]),
+            (lambda v: abs(-v), [1.0, 4.0]),
+            (lambda v: v @ [1.0, 1.0], 5.0),
+            (lambda v: [1.0, 1.0] @ v, 5.0),
+            (lambda v: np.array([1.0, 1.0]) @ v, 5.0),
+            (lambda v: np.array([2.0, 2.0]) - v, [1.0, -2.0]),
+            (lambda v: np.float64(2) * v, [2.0, 8.0]),
+            (lambda v: v + np.array([1, 2]), [2.0, 6.0]),
+            (lambda v: v * np.array([True, False]), [1.0, 0.0]),
+        ],
+    )
+    def test_numbers_and_arrays_stand_on_either_side(self, compute, expected):
+        v = Value([1.0, 4.0])
+        y = compute(v)
+        assert isinstance(y, Value)
+        assert np.array_equal(y.data, expected)
+
+    def test_comparisons_give_plain_bools_or_arrays(self):
+        a, b = Value(1.0), Value(2.0)
+        assert (a < b, a <= 1, a > b, a >= 1.5) == (True, True, False, False)
+        assert {type(a < b), type(Value(np.float32(1)) < 2)} == {bool}
+        assert np.array_equal(Value([1.0, 3.0]) > 2, [False, True])
+        assert np.array_equal(np.array([1.0, 3.0]) > Value(2.0), [False, True])
+
+    def test_equality_and_hash_are_identity(self):
+        a, b = Value(1.0), Value(1.0)
+        assert a != b
+        assert a in [b, a]
+        assert {a: "a", b: "b"}[a] == "a"
+
+    @pytest.mark.parametrize("other", ["text", None, [1.0, "x"], {}, 1j])
+    def test_what_is_no_number_is_refused(self, other):
+        with pytest.raises(DataError, match="add: needs"):
+            Value(1.0) + other
+        with pytest.raises(DataError, match="lt: needs"):
+            Value(1.0) < other  # noqa: B015  # it raises
+
+    def test_shapes_that_do_not_broadcast_are_named(self):
+        x, w = Value(np.ones((2, 3))), Value(np.ones(4))
+        with pytest.raises(ShapeError, match=r"mul: shapes \(2, 3\) and \(4,\) do not broadcast"):
+            x * w
+        with pytest.raises(ShapeError, match=r"lt: shapes \(2, 3\) and \(4,\) do not broadcast"):
+            x < w  # noqa: B015  # it raises
+
+
+class TestPlainPython:
+    def test_one_element_is_a_number(self):
+        assert float(Value([[2.5]])) == 2.5
+        assert Value(2.5).item() == 2.5
+        assert bool(Value([0.0])) is False
+        assert bool(Value(2.0)) is True
+
+    @pytest.mark.parametrize("convert", [float, bool, Value.item])
+    def test_several_are_not(self, convert):
+        with pytest.raises(ShapeError, match=r"\(2,\)"):
+            convert(Value([1.0, 2.0]))
+
+    def test_if_of_an_array_says_what_to_do(self):
+        v = Value([1.0, 2.0], label="v")
+        with pytest.raises(ShapeError, match=r"bool: the leaf 'v' of shape .* is neither true nor"):
+            assert v
+
+    def test_length_iteration_and_unpacking(self):
+        v = Value([[1.0, 2.0], [3.0, 4.0]])
+        assert len(v) == 2
+        first, second = v
+        assert np.array_equal(second.data, [3.0, 4.0])
+        assert first.parents == (v,)
+        with pytest.raises(ShapeError, match="len: the leaf is a number and has no length"):
+            len(Value(1.0))
+        with pytest.raises(ShapeError, match="has no length"):
+            list(Value(1.0))
+
+    def test_repr_and_format(self):
+        x = Value(2.0, label="x")
+        y = x * 3.0
+        assert repr(y) == "Value(data=6.0, op='mul')"
+        y.backward()
+        assert repr(x) == "Value(data=2.0, grad=3.0, label='x')"
+        assert f"{y:.2f}" == "6.00"
+        assert f"{x}" == repr(x)
+
+    def test_shape_ndim_size_dtype_and_transpose(self):
+        v = Value(np.zeros((2, 3), np.float32))
+        assert (v.shape, v.ndim, v.size, v.dtype) == ((2, 3), 2, 6, np.float32)
+        assert v.T.shape == (3, 2)
+        s = Value(1.0)
+        assert (s.shape, s.ndim, s.size, s.dtype) == ((), 0, 1, np.float64)
+
+    def test_a_leaf_can_be_copied(self):
+        v = Value([1.0, 2.0], label="v")
+        w = copy.deepcopy(v)
+        w.data -= 1.0
+        assert np.array_equal(v.data, [1.0, 2.0])
+        assert w.label == "v"
+
+    def test_sums_of_lists_work(self):
+        assert sum([Value(1.0), Value(2.0)]).data == 3.0
+
+
+class TestMethods:
+    def test_reshape_and_transpose_take_lengths_or_a_tuple(self):
+        v = Value(np.arange(6.0))
+        assert v.reshape(2, 3).shape == v.reshape((2, 3)).shape == (2, 3)
+        assert v.reshape(-1).shape == (6,)
+        assert v.reshape(3, -1).shape == (3, 2)
+        m = v.reshape(1, 2, 3)
+        assert m.transpose(2, 0, 1).shape == m.transpose((2, 0, 1)).shape == (3, 1, 2)
+        assert m.transpose().shape == (3, 2, 1)
+
+    def test_options_can_be_given_by_position_as_in_numpy(self):
+        v = Value([[1.0, 5.0], [3.0, 2.0]])
+        assert np.array_equal(v.sum(0).data, [4.0, 7.0])
+        assert np.array_equal(v.max(1, True).data, [[5.0], [3.0]])
+        assert np.array_equal(v.clip(2, 3).data, [[2.0, 3.0], [3.0, 2.0]])
+
+    @pytest.mark.parametrize(
+        ("call", "hint"),
+        [
+            (lambda v: v.sum(dim=0), "sum: no option 'dim' .* axis= names an axis here"),
+            (lambda v: v.max(keepdim=True), "keepdims= keeps axes here"),
+            (lambda v: np.clip(v, a_min=0, a_max=1), "the bounds are min= and max="),
+            (lambda v: v.backward(retain_graph=True), "a graph lives as long as you hold it"),
+            (lambda v: Value(1.0, requires_grad=True), "every Value takes part"),
+            (lambda v: tg.grad(v, v, allow_unused=True), "grad: no option 'allow_unused'$"),
+            (lambda v: tg.backward_steps(v, retain_graph=True), "backward_steps: no option"),
+            (lambda v: v.sum(0, True, 1), "sum: needs 1 operands and at most 2 options, got 4"),
+            (tg.where, "where: needs 3 operands and at most 0 options, got 1"),
+        ],
+    )
+    def test_habits_from_elsewhere_get_a_hint(self, call, hint):
+        with pytest.raises(OptionError, match=hint):
+            call(Value([1.0]))
+
+
+class TestLift:
+    def test_an_operation_of_constants_alone_is_a_value(self):
+        y = tg.exp(0.0)
+        assert (y.data, y.parents) == (1.0, (0.0,))
+        assert tg.maximum(1, 2).data == 2.0
+
+    def test_it_has_the_name_and_the_docstring_of_its_rule(self):
+        assert tg.exp.__name__ == "exp"
+        assert tg.exp.__doc__.startswith("Take e to the power x.")
+
+    def test_an_integer_too_large_for_numpy_is_a_number_still(self):
+        assert (Value([1.0]) * 10**30).data == [1e30]
+        with pytest.raises(DataError, match="is too large for a float"):
+            Value(1.0) * 10**400
+
+    @pytest.mark.parametrize("made", [3.0, (1.0, 2.0, 3.0), None])
+    def test_a_rule_that_returns_no_pair_is_named(self, made):
+        def odd(x):
+            return made
+
+        with pytest.raises(RuleError, match="odd: a rule must return its result and a closure"):
+            tg.lift(odd)(Value(1.0))
+
+    @pytest.mark.parametrize(
+        ("result", "message"),
+        [("text", "needs real numbers"), (1j * np.ones(2), "complex128"), (None, "object")],
+    )
+    def test_a_rule_whose_result_is_no_number_is_named(self, result, message):
+        def odd(x):
+            return result, lambda g: (g,)
+
+        with pytest.raises(DataError, match=f"odd: .*{message}"):
+            tg.lift(odd)(Value([1.0]))
+
+    def test_an_error_of_the_users_rule_passes_through(self):
+        def failing(x):
+            raise ValueError("mine")
+
+        with pytest.raises(ValueError, match="^mine$"):
+            tg.lift(failing)(Value([1.0]))
+
+    @pytest.mark.parametrize(
+        ("contributions", "error", "message"),
+        [
+            (
+                (1.0,),
+                RuleError,
+                r"odd: its closure must return a tuple of 2 contributions, one per",
+            ),
+            ([1.0, 1.0], RuleError, r"must return a tuple of 2 .* got \[1.0, 1.0\]"),
+            (None, RuleError, "must return a tuple of 2 contributions.* got None"),
+            (
+                (np.ones(5), None),
+                RuleError,
+                r"contribution of shape \(5,\) for operand 0, which has shape \(2,\)",
+            ),
+            (
+                (np.ones((5, 2)), None),
+                RuleError,
+                r"contribution of shape \(5, 2\) for operand 0",
+            ),
+            ((1.0, None), RuleError, r"contribution of shape \(\) for operand 0"),
+            (("text", None), DataError, "odd: the contribution to operand 0: needs real numbers"),
+            ((np.ones(2) * 1j, None), DataError, "operand 0: needs real numbers, got complex"),
+        ],
+    )
+    def test_a_closure_that_breaks_its_contract_is_named(self, contributions, error, message):
+        def odd(x, w):
+            def odd_backward(g):
+                return contributions
+
+            return x * w, odd_backward
+
+        y = tg.lift(odd)(Value([1.0, 2.0]), Value([3.0, 4.0]))
+        with pytest.raises(error, match=message):
+            y.sum().backward()
+
+    def test_contributions_may_be_none_or_integers(self):
+        def steps(x, w):
+            def steps_backward(g):
+                return None, np.array([1, 2])
+
+            return x + w, steps_backward
+
+        x, w = Value([1.0, 2.0]), Value([3.0, 4.0])
+        tg.lift(steps)(x, w).sum().backward()
+        assert not x.has_grad
+        assert np.array_equal(w.grad, [1.0, 2.0])
+        assert w.grad.dtype == np.float64
+
+    def test_keyword_only_parameters_and_defaults_are_options(self):
+        def scaled(x, *, by, plus=0.0):
+            return by * x + plus, lambda g: (by * g,)
+
+        operation = tg.lift(scaled)
+        y = operation(Value(2.0), by=3.0)
+        y.backward()
+        assert (y.data, y.options, y.parents[0].grad) == (6.0, {"by": 3.0}, 3.0)
+        assert operation(Value(2.0), 3.0, 1.0).data == 7.0
+        with pytest.raises(OptionError, match=r"scaled: no option 'times' \(options: by, plus\)"):
+            operation(Value(2.0), times=3.0)
+
+    def test_a_subclass_is_a_value(self):
+        class Mine(Value):
+            __slots__ = ()
+
+        x = Mine(3.0)
+        (x * x).backward()
+        assert x.grad == 6.0
