@@ -1,0 +1,429 @@
+"""What backward promises: section by section of docs/design.md, a test for each line."""
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value
+from tinygrad_pool.errors import DataError, GraphError
+from tinygrad_pool.graph import ancestors
+
+
+class TestAccumulation:
+    def test_leaves_add_up_over_passes_and_interior_nodes_do_not(self):
+        x = Value(2.0)
+        y = x * 3.0
+        E = y * 4.0
+        E.backward()
+        E.backward()
+        assert x.grad == 24.0  # and not 36
+        assert y.grad == 4.0
+
+    def test_an_operand_used_twice_has_two_edges_in_order(self):
+        a = Value(3.0)
+        y = a * a
+        assert y.parents == (a, a)
+        (step,) = tg.backward_steps(y)
+        assert step.contributions == (3.0, 3.0)
+        assert a.grad == 6.0
+
+    def test_nodes_come_in_the_order_in_which_they_were_made(self):
+        a, b = Value(1.0), Value(2.0)
+        c, d = a + b, a * b
+        E = d - c
+        assert ancestors(E) == [a, b, c, d, E]
+        assert [step.node for step in tg.backward_steps(E)] == [E, d, c]
+
+    def test_sixty_doublings(self):
+        a = x = Value(1.0)
+        for _ in range(60):
+            a = a + a
+        a.backward()
+        assert x.grad == 2.0**60
+
+    def test_a_leaf_can_be_the_root(self):
+        x = Value(3.0)
+        x.backward()
+        x.backward()
+        assert x.grad == 2.0
+
+    def test_a_constant_gets_nothing(self):
+        (step,) = tg.backward_steps(Value(2.0) * 3.0)
+        assert step.contributions == (3.0, None)
+
+
+class TestNotComputed:
+    def test_a_gradient_reads_as_read_only_zeros_before_any_pass(self):
+        v = Value(np.ones((2, 3), np.float32))
+        assert not v.has_grad
+        assert v.grad.shape == (2, 3)
+        assert v.grad.dtype == np.float32
+        assert not v.grad.any()
+        with pytest.raises(ValueError, match="read-only"):
+            v.grad[0, 0] = 1.0
+        assert Value(2.0).grad == 0.0
+
+    def test_it_can_be_set_and_forgotten(self):
+        v = Value([1.0, 2.0])
+        v.grad = 0
+        assert v.has_grad
+        v.grad = [3.0, 4.0]
+        assert np.array_equal(v.grad, [3.0, 4.0])
+        v.grad = None
+        assert not v.has_grad
+        v.grad = [1.0, 1.0]
+        v.zero_grad()
+        assert not v.has_grad
+
+    def test_a_leafs_gradient_can_be_changed_in_place(self):
+        a, b = Value([1.0]), Value([1.0])
+        (a + b).backward(gradient=np.array([4.0]))
+        a.grad *= 0.5
+        assert (a.grad, b.grad) == ([2.0], [4.0])
+
+    def test_an_interior_gradient_is_read_only_but_can_be_replaced(self):
+        h = Value([1.0]) * 2.0
+        h.sum().backward()
+        with pytest.raises(ValueError, match="read-only"):
+            h.grad[0] = 5.0
+        h.grad = [5.0]
+        assert h.grad == [5.0]
+
+    def test_a_node_that_no_gradient_reaches_stays_not_computed(self):
+        x = Value(1.0)
+        h = x * 2.0
+        np.where(h, 3.0, 4.0).backward()
+        assert not h.has_grad
+        assert not x.has_grad
+
+
+@st.composite
+def programs(draw):
+    """Write a random program: (operation, operands) by number, over four leaves."""
+    count = 4
+    lines = []
+    for _ in range(draw(st.integers(1, 12))):
+        operation = draw(st.sampled_from(["add", "mul", "sub", "maximum", "tanh", "relu"]))
+        arity = 1 if operation in ("tanh", "relu") else 2
+        operands = [draw(st.integers(0, count - 1)) for _ in range(arity)]
+        lines.append((operation, operands))
+        count += 1
+    return lines
+
+
+OPERATIONS = {
+    "add": lambda a, b: a + b,
+    "mul": lambda a, b: a * b,
+    "sub": lambda a, b: a - b,
+    "maximum": tg.maximum,
+    "tanh": tg.tanh,
+    "relu": tg.relu,
+}
+
+
+def run(program, arrays):
+    values = [Value([0.5, -1.0] if arrays else x) for x in (0.5, -1.25, 2.0, 0.125)]
+    for operation, operands in program:
+        values.append(OPERATIONS[operation](*(values[i] for i in operands)))
+    return values
+
+
+@given(programs(), st.booleans())
+@settings(max_examples=150, deadline=None, derandomize=True)
+def test_stepping_equals_running_bit_for_bit(program, arrays):
+    running, stepping = run(program, arrays), run(program, arrays)
+    gradient = np.array([1.0, 2.0]) if arrays else 1.0
+    running[-1].backward(gradient)
+    for step in tg.backward_steps(stepping[-1], gradient):
+        assert np.array_equal(step.node.grad, step.upstream)
+    for v, w in zip(running, stepping, strict=True):
+        assert v.has_grad == w.has_grad
+        assert np.array_equal(v.grad, w.grad, equal_nan=True)
+        assert np.shape(v.grad) == v.shape
+
+
+class TestSteps:
+    def test_arguments_are_checked_and_the_last_pass_forgotten_at_once(self):
+        x = Value(2.0)
+        y = x * 3.0
+        E = y * 1.0
+        E.backward()
+        tg.backward_steps(E)
+        assert E.grad == 1.0
+        assert not y.has_grad
+        with pytest.raises(ValueError, match="gradient needs shape"):
+            tg.backward_steps(E, gradient=[1.0, 2.0])
+
+    def test_a_step_comes_after_its_contributions_were_added(self):
+        x = Value(2.0)
+        y = x * 3.0
+        steps = tg.backward_steps(y * 5.0)
+        next(steps)
+        assert y.grad == 5.0
+        assert not x.has_grad
+
+    def test_contributions_have_their_operands_shape_and_dtype(self):
+        x, w = Value(np.ones((3, 2), np.float32)), Value(np.ones(2))
+        (step,) = [s for s in tg.backward_steps((x * w).sum()) if s.node.op == "mul"]
+        to_x, to_w = step.contributions
+        assert (to_x.shape, to_x.dtype) == ((3, 2), np.float32)
+        assert (to_w.shape, to_w.dtype) == ((2,), np.float64)
+
+    def test_many_operands_are_no_burden(self):
+        xs = [Value([float(i)]) for i in range(3000)]
+        (step,) = list(tg.backward_steps(tg.concatenate(*xs).sum()))[1:]
+        assert len(step.contributions) == 3000
+        assert all(x.grad == [1.0] for x in xs)
+
+
+class TestKindsOfNumbers:
+    @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+    def test_a_floating_dtype_stays_gradients_too(self, dtype):
+        x = Value(np.array([[1.0, 2.0], [3.0, 4.0]], dtype))
+        w = Value(np.array([0.5, 2.0], dtype))
+        y = tg.tanh(x * w + 1.0) / 2 - x.max(axis=0)
+        E = y.mean()
+        E.backward()
+        assert {v.dtype for v in ancestors(E)} == {np.dtype(dtype)}
+        assert {v.grad.dtype for v in ancestors(E)} == {np.dtype(dtype)}
+
+    @pytest.mark.parametrize("given", [[1, 2], [True, False], np.array([1, 2], np.uint8)])
+    def test_integers_and_bools_become_float64(self, given):
+        assert Value(given).dtype == np.float64
+        assert type(Value(given[0]).data) is (float if isinstance(given, list) else np.ndarray)
+
+    @pytest.mark.parametrize("given", [1 + 2j, np.array([1j]), [1.0, 2j]])
+    def test_complex_is_an_error(self, given):
+        with pytest.raises(DataError, match="Value: needs real numbers, got complex128"):
+            Value(given)
+        with pytest.raises(DataError, match="mul: needs real numbers, got complex128"):
+            Value(2.0) * given
+
+    def test_a_python_number_is_a_python_float_inside(self):
+        x = Value(2)
+        y = (x * 3 + 1).exp().relu()
+        y.backward()
+        assert {type(v.data) for v in ancestors(y)} == {float}
+        assert {type(v.grad) for v in ancestors(y)} == {float}
+
+    def test_numpy_scalars_and_full_reductions_stay_arrays_of_their_dtype(self):
+        for v in (Value(np.float32(2)), Value(np.array(2, np.float32)), Value([1.0, 2.0]).sum()):
+            assert isinstance(v.data, np.ndarray)
+            assert v.shape == ()
+        y = Value(np.float32(2)) * 3.0
+        assert y.dtype == np.float32
+        assert (Value(2.0) * np.float32(3)).dtype == np.float32
+
+    def test_gradients_have_the_shape_and_dtype_of_their_value(self):
+        a, b, c = Value(2.0), Value(np.float32(3)), Value(np.ones((2, 1, 3)))
+        (a * b * c).sum().backward()
+        assert type(a.grad) is float
+        assert (b.grad.shape, b.grad.dtype) == ((), np.float32)
+        assert c.grad.shape == (2, 1, 3)
+
+    def test_data_is_the_values_own(self):
+        array = np.ones(2)
+        v = Value(array)
+        array[0] = 5.0
+        assert v.data[0] == 1.0
+
+
+class TestScalarsFollowNumPy:
+    @pytest.mark.parametrize(
+        ("compute", "expected"),
+        [
+            (lambda: Value(0.0) ** -1, np.inf),
+            (lambda: Value(-8.0) ** (1 / 3), np.nan),
+            (lambda: 1.0 / Value(0.0), np.inf),
+            (lambda: Value(0.0) / 0.0, np.nan),
+            (lambda: Value(10.0) ** 400, np.inf),
+            (lambda: Value(1000.0).exp(), np.inf),
+            (lambda: Value(0.0).log(), -np.inf),
+        ],
+    )
+    def test_where_python_raises_they_give_inf_or_nan_with_a_warning(self, compute, expected):
+        with pytest.warns(RuntimeWarning):
+            y = compute()
+        assert type(y.data) is float
+        assert np.array_equal(y.data, expected, equal_nan=True)
+
+    @pytest.mark.parametrize("root", [lambda x: x.sqrt(), lambda x: x**0.5])
+    def test_closures_too(self, root):
+        x = Value(0.0)
+        with pytest.warns(RuntimeWarning, match="divide by zero"):
+            root(x).backward()
+        assert x.grad == np.inf
+        assert type(x.grad) is float
+
+    def test_where_the_user_asks_numpy_to_raise_it_raises(self):
+        x = Value([0.0])
+        y = x.sqrt().sum()
+        with np.errstate(all="raise"), pytest.raises(FloatingPointError):
+            y.backward()
+        with np.errstate(all="raise"), pytest.raises(FloatingPointError):
+            1.0 / x
+
+    def test_a_retry_does_not_use_data_that_was_assigned_since(self):
+        x = Value(0.0)
+        y = x**0.5
+        x.data = 4.0
+        with pytest.raises(GraphError, match="the data of the leaf changed after the power node"):
+            y.backward()
+
+
+class TestDataChangedAfterUse:
+    def test_in_place_through_the_setter_ends_any_pass(self):
+        w = Value([1.0, 2.0], label="w")
+        h = w * w
+        w.data -= 0.5
+        message = (
+            "the data of the leaf 'w' changed in place after the mul node was computed from it"
+        )
+        with pytest.raises(GraphError, match=message):
+            h.sum().backward()
+        with pytest.raises(GraphError, match=message):
+            tg.grad(h.sum(), w, create_graph=True)
+
+    def test_a_plain_assignment_ends_only_a_higher_order_pass(self):
+        w = Value([1.0, 2.0], label="w")
+        E = (w * w).sum()
+        w.data = [5.0, 5.0]
+        E.backward()
+        assert np.array_equal(w.grad, [2.0, 4.0])
+        with pytest.raises(GraphError, match="the data of the leaf 'w' changed after the mul node"):
+            tg.grad(E, w, create_graph=True)
+
+    def test_numbers_are_only_ever_assigned(self):
+        w = Value(3.0)
+        E = w * w
+        w.data += 1.0
+        E.backward()
+        assert w.grad == 6.0
+
+    def test_a_training_loop_is_not_hindered(self):
+        w = Value([1.0])
+        for _ in range(3):
+            w.zero_grad()
+            (w * w).sum().backward()
+            w.data -= 0.25 * w.grad
+        assert w.data == [0.125]
+
+    def test_a_change_elsewhere_hinders_nobody(self):
+        w, other = Value([1.0]), Value([1.0])
+        E = (w * w).sum()
+        other.data -= 1.0
+        E.backward()
+        assert w.grad == [2.0]
+
+    def test_interior_data_cannot_be_set(self):
+        h = Value(2.0, label="x") * 3.0
+        h.label = "h"
+        with pytest.raises(GraphError, match="data: the mul node 'h' was computed by its rule"):
+            h.data = 5.0
+
+    def test_checked_finds_changes_behind_the_setters_back(self):
+        with tg.checked():
+            v, c = Value([1.0, np.nan], label="v"), np.array([2.0, 2.0])
+            untouched = (v * 2.0).sum()
+            of_operand = (v * 3.0).sum()
+            of_constant = (v * c).sum()
+            h = v.exp()
+            of_result = (h * 1.0).sum()
+        untouched.backward()
+        c[0] = 9.0
+        with pytest.raises(GraphError, match="mul: the data of a constant changed since"):
+            of_constant.backward()
+        h.data[0] = 9.0
+        with pytest.raises(GraphError, match="mul: the data of the exp node changed since"):
+            of_result.backward()
+        v.data[0] = 9.0
+        with pytest.raises(GraphError, match="mul: the data of the leaf 'v' changed since"):
+            of_operand.backward()
+
+    def test_checked_looks_at_results_too(self):
+        with tg.checked():
+            h = Value([1.0]).exp()
+        h.data[0] = 9.0
+        with pytest.raises(GraphError, match="exp: the data of its result changed since"):
+            h.sum().backward()
+
+
+class TestMemory:
+    @pytest.fixture(autouse=True)
+    def _no_collector(self):
+        gc.collect()
+        gc.disable()
+        yield
+        gc.enable()
+
+    def test_a_graph_dies_with_its_last_reference(self):
+        x = Value(2.0)
+        y = (x * x).exp()
+        inner = weakref.ref(y.parents[0])
+        y.backward()
+        del y
+        assert inner() is None
+
+    def test_also_after_an_abandoned_walk(self):
+        y = (Value([2.0]) * 3.0).sum()
+        inner = weakref.ref(y.parents[0])
+        steps = tg.backward_steps(y)
+        next(steps)
+        del steps, y
+        assert inner() is None
+
+    def test_also_in_checked_mode_and_after_a_higher_order_pass(self):
+        with tg.checked():
+            x = Value([2.0])
+            y = (x * x).sum()
+        inner = weakref.ref(y.parents[0])
+        (slope,) = tg.grad(y, x, create_graph=True)
+        outer = weakref.ref(slope)
+        del y, slope
+        assert inner() is None
+        assert outer() is None
+
+
+class TestCuts:
+    def test_no_grad_records_no_graph(self):
+        x = Value([1.0, 2.0])
+        with tg.no_grad():
+            y = x * 2.0
+            z = x.reshape(2, 1)
+        assert y.parents == ()
+        assert y.op == "mul"
+        z.data -= 1.0
+        assert np.array_equal(x.data, [1.0, 2.0])
+
+    def test_a_detached_value_is_a_leaf_with_data_of_its_own(self):
+        x = Value([1.0, 2.0])
+        y = (x * 1.0).detach()
+        E = (y * x).sum()
+        E.backward()
+        assert np.array_equal(x.grad, [1.0, 2.0])
+        assert np.array_equal(y.grad, [1.0, 2.0])
+        y.data -= 1.0
+        assert np.array_equal(x.data, [1.0, 2.0])
+
+    @pytest.mark.parametrize("how", ["detached", "computed under no_grad"])
+    def test_no_pass_starts_at_a_cut(self, how):
+        x = Value(2.0)
+        with tg.no_grad():
+            y = x * 3.0
+        y = x.exp().detach() if how == "detached" else y
+        with pytest.raises(GraphError, match=f"was {how}, so no graph leads back from it"):
+            y.backward()
+
+    def test_settings_nest_and_end(self):
+        with tg.no_grad():
+            with tg.scope("a"), tg.scope("b"):
+                inner = Value(1.0).exp()
+            assert (Value(1.0) * 2.0).parents == ()
+        assert inner.about.scope == "a/b"
+        assert Value(1.0).exp().about.scope == ""
+        assert Value(1.0).exp().parents != ()
