@@ -1,6 +1,7 @@
 """Which Graphviz draws, and what is said when none can."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,14 @@ def test_pdf_is_beyond_the_wheel_for_svg_and_png(path, monkeypatch):
 def test_pygraphviz_draws_pdf(path, peer):
     peer("pygraphviz")
     assert picture(SOURCE, "pdf").startswith(b"%PDF-")
+
+
+def test_a_pygraphviz_that_lacks_a_library_is_told_of(path, monkeypatch):
+    (path / "pygraphviz.py").write_text("raise ImportError('libX11.so.6: cannot open')")
+    monkeypatch.syspath_prepend(path)
+    monkeypatch.delitem(sys.modules, "pygraphviz", raising=False)
+    with pytest.raises(ToolError, match=r"can draw pdf; pygraphviz: libX11\.so\.6: cannot open; "):
+        picture(SOURCE, "pdf")
 
 
 def test_a_wheel_that_is_not_installed_offers_no_program():

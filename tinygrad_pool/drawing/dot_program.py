@@ -29,7 +29,7 @@ def picture(source: str, kind: str) -> bytes:
     for name, draw in _drawers(kind):
         try:
             return draw(source, kind)
-        except (OSError, subprocess.CalledProcessError) as error:
+        except (OSError, ImportError, subprocess.CalledProcessError) as error:
             tried.append(f"{name}: {_reason(error)}")
             if name == os.environ.get(VARIABLE):
                 break
@@ -81,8 +81,10 @@ def _with_pygraphviz(source: str, kind: str) -> bytes:
     return bytes(drawn)
 
 
-def _reason(error: OSError | subprocess.CalledProcessError) -> str:
+def _reason(error: OSError | ImportError | subprocess.CalledProcessError) -> str:
     if isinstance(error, OSError):
         return error.strerror or str(error)
+    if isinstance(error, ImportError):  # a system library that the wheel needs
+        return str(error)
     lines = error.stderr.decode(errors="replace").strip().splitlines()
     return lines[0] if lines else f"exit code {error.returncode}"
