@@ -106,14 +106,15 @@ __all__ = [
 _MODULES = ("datasets", "nn", "optim")
 _INSTRUMENTS = {"draw": "drawing", "draw_units": "drawing", "render": "drawing"}
 
+if not TYPE_CHECKING:  # a type checker reads the names above, and shall miss any other
 
-def __getattr__(name: str) -> Any:
-    """Load what is not needed to compute, such as drawing, when it is first asked for."""
-    if name in _MODULES:
-        return import_module(f"tinygrad_pool.{name}")
-    if name in _INSTRUMENTS:
-        return getattr(import_module(f"tinygrad_pool.{_INSTRUMENTS[name]}"), name)
-    raise AttributeError(f"module 'tinygrad_pool' has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        """Load what is not needed to compute, such as drawing, when it is first asked for."""
+        if name in _MODULES:
+            return import_module(f"tinygrad_pool.{name}")
+        if name in _INSTRUMENTS:
+            return getattr(import_module(f"tinygrad_pool.{_INSTRUMENTS[name]}"), name)
+        raise AttributeError(f"module 'tinygrad_pool' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -1,1 +1,110 @@
 """How users write it: mypy --strict reads this file, and nothing ever runs it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, assert_type
+
+import graphviz
+import numpy as np
+from numpy.typing import NDArray
+
+import tinygrad_pool as tg
+from tinygrad_pool import Step, Value
+from tinygrad_pool.nn import MLP, Conv2d, Linear, Module, ReLU, Sequential
+from tinygrad_pool.rules.rule import Backward, Contributions
+
+
+def scalars() -> float:
+    a, b = Value(2.0, label="a"), Value(3)
+    c = a * b + a**2 - 1 / b
+    c += 2 * -a
+    c.label = "c"
+    d = tg.maximum(a, b, 0.0, ties="even")
+    assert_type(c, Value)
+    assert_type(d, Value)
+    assert_type(a.relu().sigmoid().tanh().exp(), Value)
+    c.backward()
+    a.data -= 0.1 * a.grad
+    a.zero_grad()
+    assert_type(a.has_grad, bool)
+    assert_type(a.shape, tuple[int, ...])
+    return float(c) + c.item()
+
+
+def arrays(x: NDArray[np.float64]) -> Value:
+    v = Value(x)
+    w = x @ v + v.T @ x
+    y = w.sum(axis=0, keepdims=True).reshape(-1).transpose()[1:]
+    y = tg.softmax(y, axis=-1) * np.float64(2)
+    for row in y:
+        assert_type(row, Value)
+    if v.size > 3 and bool(np.all(v.data > 0)):
+        y.backward(gradient=np.ones(y.shape))
+    return y
+
+
+def pooling(image: Value) -> tuple[Value, NDArray[np.int64]]:
+    assert_type(tg.max_pool2d(image, 2), Value)
+    assert_type(tg.avg_pool2d(image, (2, 3), padding=((0, 1), 1)), Value)
+    assert_type(tg.conv2d(image, np.ones((1, 1, 3, 3)), padding=1), Value)
+    return tg.max_pool2d(image, 3, stride=2, return_indices=True, ties="last")
+
+
+def stepping(loss: Value) -> Iterator[str]:
+    for step in tg.backward_steps(loss):
+        assert_type(step, Step)
+        yield f"{step.node.op} {step.upstream} {step.contributions}"
+
+
+def second_order(x: Value) -> Any:
+    (slope,) = tg.grad(x**3, x, create_graph=True)
+    (curvature,) = tg.grad(slope, [x])
+    return curvature
+
+
+def rules(x: Value) -> Value:
+    def cube(x: Any) -> tuple[Any, Backward]:
+        def cube_backward(g: Any) -> Contributions:
+            to_x = 3 * g * x**2
+            return (to_x,)
+
+        return x**3, cube_backward
+
+    return tg.lift(cube)(x)
+
+
+class Net(Module):
+    def __init__(self) -> None:
+        self.body = Sequential(conv=Conv2d(1, 4, 3, rng=0), act=ReLU())
+        self.head = Linear(16, 2, rng=1)
+
+    def forward(self, x: Value) -> Value:
+        z: Value = self.head(self.body(x).reshape(len(x), -1))
+        return z
+
+
+def training() -> list[float]:
+    (x, labels), _ = tg.datasets.digits()
+    net = Net()
+    optimiser = tg.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+    with tg.no_grad(), tg.scope("look"):
+        net(x)
+    losses = []
+    for _ in range(3):
+        loss = tg.nn.cross_entropy(net(x), labels)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    net.load_state_dict(net.state_dict())
+    return losses
+
+
+def micrograd() -> Any:
+    model = MLP(2, [16, 1])
+    return [model([Value(1.0), 2.0]), [p.data for p in model.parameters()]]
+
+
+def drawing(loss: Value) -> Path:
+    assert_type(tg.draw(loss, direction="TB", title="E"), graphviz.Digraph)
+    return tg.render(tg.draw_units(loss, zero_one=True), "units.svg", dpi=150)
