@@ -197,7 +197,7 @@ class TestLift:
         def failing(x):
             raise ValueError("mine")
 
-        with pytest.raises(ValueError, match="^mine$"):
+        with pytest.raises(ValueError, match=r"^mine$"):
             tg.lift(failing)(Value([1.0]))
 
     @pytest.mark.parametrize(

@@ -1,0 +1,86 @@
+"""Every mistake gets an error of ours that names the operation, the need and what came."""
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value
+from tinygrad_pool.errors import (
+    AxisError,
+    DataError,
+    GraphError,
+    OptionError,
+    ShapeError,
+    SubscriptError,
+    TinygradPoolError,
+    UnsupportedError,
+)
+
+V = Value(np.arange(6.0).reshape(2, 3))
+IMAGE = np.ones((1, 1, 4, 4))
+FILTER = np.ones((1, 1, 3, 3))
+
+MISTAKES = [
+    ("shapes", lambda: V + np.ones(4), ShapeError, r"add: shapes \(2, 3\) and \(4,\)"),
+    ("matmul", lambda: V @ V, ShapeError, r"matmul: shapes \(2, 3\) and \(2, 3\) do not fit"),
+    ("matmul scalar", lambda: V @ 2.0, ShapeError, "matmul: needs operands with axes"),
+    ("axis", lambda: V.sum(axis=2), AxisError, r"sum: axis 2 is out of range for shape \(2, 3\)"),
+    ("axis twice", lambda: V.max(axis=(0, -2)), AxisError, "max: axis .* twice"),
+    ("axis of text", lambda: V.mean(axis="x"), AxisError, "mean: axis must be a whole number"),
+    ("axis of NaN", lambda: V.sum(axis=np.nan), AxisError, "sum: axis must be a whole number"),
+    ("reshape", lambda: V.reshape(4), ShapeError, r"reshape: 6 elements of shape \(2, 3\) do not"),
+    ("transpose", lambda: V.transpose(0, 0), AxisError, "transpose"),
+    ("large kernel", lambda: tg.max_pool2d(IMAGE, 5), ShapeError, "max_pool2d: a window of 5"),
+    ("conv kernel", lambda: tg.conv2d(V[None], FILTER), ShapeError, "conv2d: a window of 3"),
+    (
+        "stride 0",
+        lambda: tg.max_pool2d(IMAGE, 2, 0),
+        OptionError,
+        "stride must be at least 1, got 0",
+    ),
+    ("stride −1", lambda: tg.conv2d(IMAGE, FILTER, stride=-1), OptionError, "conv2d: stride .*-1"),
+    ("kernel NaN", lambda: tg.max_pool2d(IMAGE, np.nan), OptionError, "kernel_size must be whole"),
+    ("padding", lambda: tg.max_pool2d(IMAGE, 2, padding=3), OptionError, "max_pool2d: padding 3"),
+    ("index NaN", lambda: V[np.nan], SubscriptError, "getitem"),
+    ("index of floats", lambda: V[np.array([0.5])], SubscriptError, "getitem"),
+    ("index out of range", lambda: V[5], SubscriptError, r"getitem: .*\(2, 3\).*5"),
+    ("index of a Value", lambda: V[Value(1.0)], SubscriptError, "getitem"),
+    ("complex", lambda: Value(1j), DataError, "Value: needs real numbers, got complex128"),
+    ("text", lambda: Value("1.0"), DataError, "Value: needs real numbers"),
+    ("ragged", lambda: Value([[1.0], [1.0, 2.0]]), DataError, "Value: needs numbers in a regular"),
+    ("operand of text", lambda: V * "2", DataError, "mul: needs real numbers"),
+    ("array root", (V * 1.0).backward, ShapeError, r"backward: the mul node has shape"),
+    ("gradient", lambda: (V * 1.0).backward(np.ones(3)), ShapeError, r"needs shape \(2, 3\), got"),
+    ("gradient of text", lambda: (V * 1.0).backward("x"), ShapeError, "backward: gradient"),
+    ("if", lambda: bool(V), ShapeError, "bool: the leaf of shape"),
+    ("asarray", lambda: np.asarray(V), UnsupportedError, r"v\.data"),
+    ("list to NumPy", lambda: np.max([V, V]), UnsupportedError, r"np\.stack"),
+    ("groups", lambda: tg.conv2d(IMAGE, FILTER, groups=2), OptionError, "conv2d: groups=2 must"),
+    ("channels", lambda: tg.conv2d(np.ones((2, 4, 4)), FILTER), ShapeError, "conv2d: .*channels"),
+    ("bias", lambda: tg.conv2d(IMAGE, FILTER, np.ones(2)), ShapeError, "conv2d: a bias"),
+    ("ties", lambda: V.max(ties="random"), OptionError, "max: ties must be one of 'first'"),
+    ("no operands", tg.maximum, OptionError, "maximum: needs at least one operand"),
+    ("nothing to max", lambda: Value(np.ones((0, 2))).max(), ShapeError, "max: nothing to reduce"),
+    ("weights", lambda: tg.weighted_sum([1.0], [V, V]), ShapeError, "weighted_sum: 1 weights need"),
+]
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"), [m[1:] for m in MISTAKES], ids=[m[0] for m in MISTAKES]
+)
+def test_a_mistake_is_named(call, error, message):
+    with pytest.raises(error, match=message) as caught:
+        call()
+    assert isinstance(caught.value, TinygradPoolError)
+
+
+def test_backward_through_no_grad_and_after_a_change_in_place():
+    with tg.no_grad():
+        y = V * 2.0
+    with pytest.raises(GraphError, match="backward: the mul node was computed under no_grad"):
+        y.backward(np.ones((2, 3)))
+    w = Value([1.0, 2.0], label="w")
+    loss = (w * w).sum()
+    w.data -= 1.0
+    with pytest.raises(GraphError, match="'w' changed in place after the mul node was computed"):
+        loss.backward()
