@@ -226,6 +226,18 @@ class TestKindsOfNumbers:
         assert (b.grad.shape, b.grad.dtype) == ((), np.float32)
         assert c.grad.shape == (2, 1, 3)
 
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_a_zero_dimensional_gradient_is_an_array_however_often_it_is_added_to(self, dtype):
+        s = Value(np.array([2.0, 3.0], dtype)).sum()
+        E = -s + s * s + tg.maximum(s, dtype(1))
+        E.backward()
+        for v in ancestors(E):
+            assert isinstance(v.grad, np.ndarray)
+            assert v.grad.dtype == dtype
+        for step in tg.backward_steps(E):
+            kinds = {type(c) for c in (step.upstream, *step.contributions) if c is not None}
+            assert kinds == {np.ndarray}
+
     def test_data_is_the_values_own(self):
         array = np.ones(2)
         v = Value(array)

@@ -90,7 +90,8 @@ def _walk(nodes: list[Node], create_graph: bool) -> Iterator[tuple[Node, Any, Co
 def _total(node: Node, c: Any) -> Any:
     """Add a contribution to a node's gradient, out of place: the array may be another's too."""
     if node._grad is not None:
-        return node._grad + c
+        total = node._grad + c
+        return np.asarray(total) if isinstance(total, np.generic) else total  # 0-d stays an array
     return np.array(c) if node._closure is None and isinstance(c, np.ndarray) else c
 
 
@@ -113,7 +114,7 @@ def _fit(node: Node, i: int, p: Any, c: Any) -> Any:
     """Bring a contribution to its operand's shape and dtype: sum where the operand was repeated."""
     if c is None or not isinstance(p, Node):
         return None
-    if not isinstance(c, Node) and getattr(c, "dtype", np.dtype(object)).kind != "f":
+    if not isinstance(c, Node) and not (isinstance(c, np.ndarray) and c.dtype.kind == "f"):
         c = real(c, f"{node.op}: the contribution to operand {i}")
     shape = np.shape(c)
     if shape != p.shape:
