@@ -276,8 +276,9 @@ def _again(
         return _on_numpy(rule, data, options)
     if error.__traceback__ is not None and error.__traceback__.tb_next is None:
         raise RuleError(f"{name}: a rule must return its result and a closure") from error
-    if isinstance(error, ValueError) and not isinstance(error, TinygradPoolError):
-        _explain_shapes(name, data, error)
+    ours = isinstance(error, TinygradPoolError)
+    if isinstance(error, ValueError) and not ours and not _broadcast(data):
+        raise _misfit(name, data) from error
     raise error
 
 
@@ -285,13 +286,17 @@ def _on_numpy(rule: Rule, data: list[Any], options: dict[str, Any]) -> tuple[Any
     return rule(*(np.float64(real(d, rule.__name__)) for d in data), **options)
 
 
-def _explain_shapes(name: str, data: list[Any], error: ValueError) -> None:
-    shapes = [np.shape(d) for d in data]
+def _broadcast(data: list[Any]) -> bool:
     try:
-        np.broadcast_shapes(*shapes)
+        np.broadcast_shapes(*map(np.shape, data))
     except ValueError:
-        listed = " and ".join(map(str, shapes))
-        raise ShapeError(f"{name}: shapes {listed} do not broadcast") from error
+        return False
+    return True
+
+
+def _misfit(name: str, data: list[Any]) -> ShapeError:
+    shapes = " and ".join(str(np.shape(d)) for d in data)
+    return ShapeError(f"{name}: shapes {shapes} do not broadcast")
 
 
 def _guarded(
@@ -316,6 +321,5 @@ def _compare(relation: Callable[[Any, Any], Any], v: Value, other: Any) -> Any:
     try:
         answer = relation(v._data, w)
     except ValueError as error:
-        _explain_shapes(relation.__name__, [v._data, w], error)
-        raise
+        raise _misfit(relation.__name__, [v._data, w]) from error
     return answer if isinstance(answer, np.ndarray) else bool(answer)
