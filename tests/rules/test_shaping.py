@@ -57,6 +57,11 @@ SQUARE = tg.Value(np.arange(6.0).reshape(2, 3))
             r"concatenate: shapes \[\(2, 3\), \(3,\)\] differ",
         ),
         (
+            lambda v: tg.concatenate(v, v[:, 0], axis=1),
+            ShapeError,
+            r"concatenate: shapes \[\(2, 3\), \(2,\)\] differ beside axis 1",
+        ),
+        (
             lambda v: tg.concatenate(v, v.T),
             ShapeError,
             r"concatenate: shapes .* differ beside axis 0",

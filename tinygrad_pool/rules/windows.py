@@ -35,7 +35,7 @@ class Windows(NamedTuple):
     stride: Shape
     padding: tuple[tuple[int, int], ...]
     dilation: Shape
-    ceil_mode: bool = False
+    ceil_mode: bool
 
     @property
     def extent(self) -> Shape:
