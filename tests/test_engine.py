@@ -261,6 +261,26 @@ class TestLift:
         with pytest.raises(OptionError, match=r"scaled: no option 'times' \(options: by, plus\)"):
             operation(Value(2.0), times=3.0)
 
+    @pytest.mark.parametrize("join", [tg.stack, np.stack, tg.concatenate, np.concatenate])
+    def test_operands_may_come_in_a_list(self, join):
+        a, b = Value([1.0, 2.0]), Value([3.0, 4.0])
+        joined = join([a, b])
+        assert joined.parents == (a, b)
+        assert join([a, b], 0).shape == joined.shape
+
+    def test_a_list_of_values_is_several_operands_and_a_list_of_numbers_beside_one_is_one(self):
+        a, b = Value(1.0), Value(2.0)
+        assert tg.maximum([a, b]).parents == (a, b)
+        assert tg.maximum((a, b), ties="last").data == 2.0
+        assert tg.maximum([1, 2, 3]).data == 3.0
+        assert np.array_equal(tg.maximum([1.0, 3.0], b).data, [2.0, 3.0])
+        assert np.array_equal(np.maximum([1.0, 3.0], b).data, [2.0, 3.0])
+
+    @pytest.mark.parametrize("rule", [3, None, "exp"])
+    def test_only_a_function_can_be_lifted(self, rule):
+        with pytest.raises(RuleError, match="lift: needs a rule, which is a function, got"):
+            tg.lift(rule)
+
     def test_a_subclass_is_a_value(self):
         class Mine(Value):
             __slots__ = ()

@@ -77,6 +77,10 @@ class TestGrad:
     def test_a_function_or_a_number_is_refused(self):
         with pytest.raises(DataError, match=r"grad: takes a Value .* got a function"):
             tg.grad(lambda x: x, [])
+        with pytest.raises(DataError, match=r"grad: takes a Value .* got a function"):
+            tg.grad(lambda x: x, 2.0)
+        with pytest.raises(DataError, match="got a float"):
+            tg.grad(Value(1.0), 2.0)
         with pytest.raises(DataError, match="got a float"):
             tg.grad(Value(1.0), [2.0])
 

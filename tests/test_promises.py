@@ -159,6 +159,10 @@ class TestSteps:
         with pytest.raises(ValueError, match="gradient needs shape"):
             tg.backward_steps(E, gradient=[1.0, 2.0])
 
+    def test_only_a_value_can_be_walked_from(self):
+        with pytest.raises(DataError, match="backward: needs a Value that was computed, got int"):
+            tg.backward_steps(3)
+
     def test_a_step_comes_after_its_contributions_were_added(self):
         x = Value(2.0)
         y = x * 3.0

@@ -54,7 +54,7 @@ def grad(
     (12.0, (12.0,))
     """
     refuse_habits("grad", habits)
-    xs = (xs,) if isinstance(xs, Value) else tuple(xs)
+    xs = (xs,) if isinstance(xs, Value) or not hasattr(xs, "__iter__") else tuple(xs)
     for v in (y, *xs):
         if not isinstance(v, Value):
             raise DataError(

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_pool.data import alike, kind_of, like, real, unbroadcast_axes
-from tinygrad_pool.errors import GraphError, RuleError, ShapeError
+from tinygrad_pool.errors import DataError, GraphError, RuleError, ShapeError
 from tinygrad_pool.node import Node, name_of
 from tinygrad_pool.rules.axes import Shape
 from tinygrad_pool.rules.rule import Backward, Contributions
@@ -46,6 +46,8 @@ def start(root: Node, gradient: Any, create_graph: bool = False) -> Iterator[tup
 
     Interior nodes forget the last pass; leaves keep what they have, and add.
     """
+    if not isinstance(root, Node):
+        raise DataError(f"backward: needs a Value that was computed, got {type(root).__name__}")
     nodes = ancestors(root)
     if root.rule is not None and root._closure is None:
         how = "detached" if root.op == "detach" else "computed under no_grad"

@@ -55,10 +55,6 @@ class AnswersNumPy:
     def __array_function__(
         self, function: Callable[..., Any], types: Any, inputs: Any, options: Any
     ) -> Any:
-        operation = ANSWERS.get(function)
-        if operation is not None and operation.signature.arity is None:  # type: ignore[attr-defined]
-            names = operation.signature.options  # type: ignore[attr-defined]  # set by lift
-            inputs, options = inputs[0], dict(zip(names, inputs[1:], strict=False)) | options
         return answer(function, inputs, options)
 
     def __array__(self, *_: Any, **__: Any) -> NoReturn:

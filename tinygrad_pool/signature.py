@@ -3,7 +3,8 @@
 import inspect
 from typing import Any, NamedTuple
 
-from tinygrad_pool.errors import OptionError
+from tinygrad_pool.errors import OptionError, RuleError
+from tinygrad_pool.numpy_names import AnswersNumPy
 from tinygrad_pool.rules.rule import Rule
 
 HABITS = {
@@ -34,18 +35,17 @@ class Signature(NamedTuple):
         >>> signature_of(lambda x, axis=None: None).sort((2.0, 1), {})
         ((2.0,), {'axis': 1})
         """
-        if self.arity is not None:
-            operands, extras = operands[: self.arity], operands[self.arity :]
-            if len(operands) < self.arity or len(extras) > len(self.options):
-                raise OptionError(
-                    f"{self.name}: needs {self.arity} operands"
-                    f" and at most {len(self.options)} options, "
-                    f"got {len(operands) + len(extras)} arguments"
-                )
-            placed = dict(zip(self.options, extras, strict=False))
-            for option in placed.keys() & options.keys():
-                raise OptionError(f"{self.name}: option {option!r} is given twice")
-            options = placed | options
+        operands, extras = self._split(operands)
+        if len(operands) < (self.arity or 0) or len(extras) > len(self.options):
+            raise OptionError(
+                f"{self.name}: needs {self.arity} operands"
+                f" and at most {len(self.options)} options, "
+                f"got {len(operands) + len(extras)} arguments"
+            )
+        placed = dict(zip(self.options, extras, strict=False))
+        for option in placed.keys() & options.keys():
+            raise OptionError(f"{self.name}: option {option!r} is given twice")
+        options = placed | options
         for option in options:
             if option not in self.options:
                 known = ", ".join(self.options) or "none"
@@ -53,9 +53,23 @@ class Signature(NamedTuple):
                 raise OptionError(f"{self.name}: no option {option!r} (options: {known}){hint}")
         return operands, options
 
+    def _split(self, given: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """Tell operands from options by position; many operands may also come in one list."""
+        if self.arity is not None:
+            return given[: self.arity], given[self.arity :]
+        first = given[0] if given and isinstance(given[0], list | tuple) else ()
+        if first and (len(given) == 1 or any(isinstance(v, AnswersNumPy) for v in first)):
+            return tuple(first), given[1:]
+        return given, ()
+
 
 def signature_of(rule: Rule) -> Signature:
-    """Read a rule's signature: parameters with a default or after `*` are options."""
+    """Read a rule's signature: parameters with a default or after `*` are options.
+
+    Raises RuleError for what is no function.
+    """
+    if not callable(rule):
+        raise RuleError(f"lift: needs a rule, which is a function, got {rule!r:.80}")
     parameters = inspect.signature(rule).parameters.values()
     operands = [p for p in parameters if p.kind < p.VAR_POSITIONAL and p.default is p.empty]
     options = [p.name for p in parameters if p not in operands and p.kind != p.VAR_POSITIONAL]
