@@ -20,8 +20,8 @@ slow:
 	$(PYTHON) -m pytest -m slow
 
 examples:
-	@for script in $(sort $(wildcard examples/*.py)); do \
-		echo "$$script"; $(PYTHON) "$$script" > /dev/null || exit 1; \
+	@for script in $(sort $(wildcard $(CURDIR)/examples/*.py)); do \
+		echo "$$script"; (cd "$$(mktemp -d)" && $(PYTHON) "$$script" > /dev/null) || exit 1; \
 	done
 
 docs:

@@ -5,6 +5,7 @@ import random
 import numpy as np
 
 import tinygrad_pool as tg
+from tinygrad_pool.drawing.plots import decision_boundary
 
 random.seed(1337)
 points, labels = tg.datasets.moons(100, noise=0.1, seed=1337)
@@ -29,3 +30,6 @@ for k in range(100):
         print(f"step {k + 1:3d}   loss {loss.data:.4f}   accuracy {accuracy:.0%}")
     if accuracy == 1:
         break
+
+picture = decision_boundary(model, points, labels)
+print("the boundary it found:", tg.render(picture, "moons.svg"))

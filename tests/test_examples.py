@@ -10,7 +10,7 @@ import pytest
 EXAMPLES = Path(__file__).parent.parent / "examples"
 PRINTS = {
     "01_chain_rule.py": ["∂E/∂w      42.0       42.0", "mul    gets 14 and sends 42 to w, 28 to x"],
-    "02_moons.py": ["with 337 parameters", "accuracy 100%"],
+    "02_moons.py": ["with 337 parameters", "accuracy 100%", "found: moons.svg"],
     "03_pooling_unit.py": ["won by unit 2", "2   0.7311            -0.105754         -0.105754"],
     "04_pooling_as_weights.py": [
         "forward  equal bit for bit: True",
@@ -25,9 +25,10 @@ def test_every_example_is_checked_here():
 
 
 @pytest.mark.parametrize("name", sorted(PRINTS))
-def test_it_runs_and_prints(name):
+def test_it_runs_and_prints(name, tmp_path):
     ran = subprocess.run(
         [sys.executable, "-W", "error", EXAMPLES / name],
+        cwd=tmp_path,
         env={**os.environ, "PYTHONIOENCODING": "utf-8"},
         capture_output=True,
         encoding="utf-8",
