@@ -54,20 +54,21 @@ def grad(
     (12.0, (12.0,))
     """
     refuse_habits("grad", habits)
-    xs = (xs,) if isinstance(xs, Value) or not hasattr(xs, "__iter__") else tuple(xs)
-    for v in (y, *xs):
+    one = isinstance(xs, Value) or not hasattr(xs, "__iter__")
+    wanted: tuple[Any, ...] = (xs,) if one else tuple(xs)
+    for v in (y, *wanted):
         if not isinstance(v, Value):
             raise DataError(
                 "grad: takes a Value that was computed and the Values to differentiate it by, "
                 f"as in grad(y, [x, w]), got a {type(v).__name__}"
             )
-    before = {v: v._grad for v in (*ancestors(y), *xs)}
+    before = {v: v._grad for v in (*ancestors(y), *wanted)}
     try:
         for node in before:
             node._grad = None
         for _ in start(y, gradient, create_graph):
             pass
-        return tuple(_gradient_of(x, create_graph) for x in xs)
+        return tuple(_gradient_of(x, create_graph) for x in wanted)
     finally:
         for node, old in before.items():
             node._grad = old
