@@ -18,18 +18,16 @@ for k in range(100):
     decay = 1e-4 * sum(p * p for p in model.parameters())
     loss = sum(margins) * (1.0 / len(margins)) + decay
 
+    right = [(score.data > 0) == (y > 0) for y, score in zip(labels, scores, strict=True)]
+    if k % 10 == 0 or all(right):
+        print(f"step {k:3d}   loss {loss.data:.4f}   accuracy {np.mean(right):.0%}")
+    if all(right):
+        break
+
     model.zero_grad()
     loss.backward()
     for p in model.parameters():
         p.data -= (1.0 - 0.9 * k / 100) * p.grad
-
-    accuracy = np.mean(
-        [(score.data > 0) == (y > 0) for y, score in zip(labels, scores, strict=True)]
-    )
-    if k % 10 == 9 or accuracy == 1:
-        print(f"step {k + 1:3d}   loss {loss.data:.4f}   accuracy {accuracy:.0%}")
-    if accuracy == 1:
-        break
 
 picture = decision_boundary(model, points, labels)
 print("the boundary it found:", tg.render(picture, "moons.svg"))

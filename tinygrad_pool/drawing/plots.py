@@ -73,7 +73,8 @@ def decision_boundary(
     xs, ys = np.linspace(left, right, 50), np.linspace(bottom, top, 50)
     scores = [[float(score([float(x), float(y)])) for x in xs] for y in ys]
     figure, (axes,) = _axes(1, height=5.0)
-    axes.contourf(xs, ys, np.array(scores) > 0, levels=1, colors=["#f6dcc8", theme.OPERATION])
+    limits = [min(map(min, scores)) - 1, 0.0, max(map(max, scores)) + 1]
+    axes.contourf(xs, ys, scores, levels=limits, colors=["#f6dcc8", theme.OPERATION])
     for label, marker, colour in ((-1, "o", theme.GRADIENT), (1, "s", theme.DATA)):
         chosen = points[labels == label]
         axes.scatter(chosen[:, 0], chosen[:, 1], marker=marker, color=colour, edgecolor="white")
