@@ -84,6 +84,23 @@ def test_a_convolution_has_slopes_to_the_second_order(
     check_second_derivative(f, *operands(*grid), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("f", "shapes"),
+    [
+        (tg.matmul, [(2, 3), (3, 2)]),
+        (tg.conv2d, [(1, 3, 3), (2, 1, 2, 2), (2,)]),
+        (lambda x, n: x**n, [(2,), (2,)]),
+    ],
+)
+def test_beside_constants_a_value_gets_the_same_gradient(f, shapes):
+    arrays = [np.random.default_rng(0).uniform(1, 2, shape) for shape in shapes]
+    xs = [tg.Value(a) for a in arrays]
+    gradients = tg.grad(f(*xs).sum(), xs)
+    for i, to_x in enumerate(gradients):
+        alone = f(*arrays[:i], xs[i], *arrays[i + 1 :]).sum()
+        np.testing.assert_array_equal(tg.grad(alone, xs[i])[0], to_x)
+
+
 def test_nobody_is_sent_what_nobody_wants():
     x, w, b = operands(*GRID["plain"])
     options = read((2, 3))
