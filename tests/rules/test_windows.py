@@ -68,6 +68,14 @@ def test_counts_over_a_plane_are_the_cells_that_are_units(options):
     np.testing.assert_array_equal(counts_of(windows, space, padding=False), units)
 
 
+def test_what_is_remembered_between_calls_cannot_be_written_to():
+    windows = windows_of("pool", 1, 2)
+    assert cells_of(windows, (4,)) is cells_of(windows, (4,))
+    for remembered in (cells_of(windows, (4,)), counts_of(windows, (4,), padding=True)):
+        with pytest.raises(ValueError, match="read-only"):
+            remembered[0] = 7
+
+
 @pytest.mark.parametrize("lead", [(), (2,), (2, 3), (0,)])
 @pytest.mark.parametrize("options", PLANES)
 def test_unfold_lays_out_what_the_windows_see(options, lead):
