@@ -60,6 +60,17 @@ def test_constants_have_boxes_of_their_own():
     assert edges(graph) == ["n1c0 -> n1", "n0 -> n1", "n1 -> n2", "n2c1 -> n2"]
 
 
+def test_a_large_array_shows_its_shape_once_and_the_range_of_data_and_gradient():
+    x = Value(np.arange(10.0).reshape(2, 5))
+    E = (x * np.ones((2, 5))).sum()
+    E.backward()
+    of_x, of_constant, *_ = boxes(tg.draw(E))
+    assert of_x.count("2 × 5") == 1
+    assert ">0 … 9</FONT>" in of_x
+    assert ">1 … 1</FONT>" in of_x
+    assert "2 × 5<BR/>1 … 1" in of_constant + boxes(tg.draw(E))[2]
+
+
 def test_losers_of_a_max_are_dashed_and_the_winner_is_solid():
     z = [Value(x) for x in (0.2, 0.9, 0.5)]
     lines = [line for line in tg.draw(tg.maximum(*z)).source.splitlines() if "->" in line]

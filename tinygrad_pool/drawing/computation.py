@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from itertools import takewhile
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
 from graphviz import Digraph, escape
 
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.dot_program import lend_to_graphviz
-from tinygrad_pool.drawing.labels import numbers, plain, sign, text
+from tinygrad_pool.drawing.labels import is_large, numbers, plain, shape, sign, text
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import DataError, OptionError
 from tinygrad_pool.graph import ancestors
@@ -108,6 +109,7 @@ def _box(node: Node, is_root: bool) -> str:
     gradient = numbers(node.grad) if node.has_grad else "–"
     rows = [
         _row(fill, "&nbsp; ".join(titles)) if titles else "",
+        _row("white", shape(node.shape), colour=theme.SOFT) if is_large(node.data) else "",
         _row("white", numbers(node.data), "data", theme.DATA),
         _row("white", gradient, "grad", theme.GRADIENT),
     ]
@@ -128,9 +130,10 @@ def _row(fill: str, content: str, key: str = "", colour: str = theme.INK) -> str
 
 
 def _constant_box(constant: Any) -> str:
+    lines = [shape(np.shape(constant))] if is_large(constant) else []
     return (
         f'<<TABLE BORDER="0" CELLBORDER="0" CELLPADDING="4" BGCOLOR="{theme.CONSTANT}"><TR><TD>'
-        f"{numbers(constant)}</TD></TR></TABLE>>"
+        f"{'<BR/>'.join([*lines, numbers(constant)])}</TD></TR></TABLE>>"
     )
 
 

@@ -74,24 +74,33 @@ def number(x: float, digits: int = 4) -> str:
 
 
 def numbers(data: Any) -> str:
-    """Write a number, a small array row by row, or the shape and range of a large one.
+    """Write a number, a small array row by row, or the range of a large one.
 
     >>> numbers(np.array([[1.0, 2.0], [3.0, 4.0]]))
     '1&nbsp; 2<BR/>3&nbsp; 4'
-    >>> numbers(np.zeros((8, 8)))
-    '8 × 8<BR/>0 … 0'
+    >>> numbers(np.arange(64.0).reshape(8, 8))
+    '0 … 63'
     """
     if np.ndim(data) == 0:
         return number(float(data))
-    if data.size == 0:
-        return shape(data.shape) + "<BR/>empty"
-    if data.ndim <= 2 and max(data.shape) <= 4:
+    if not is_large(data):
         rows = data if data.ndim == 2 else [data]
         return "<BR/>".join("&nbsp; ".join(number(float(x)) for x in row) for row in rows)
     known = data[~np.isnan(data)]
-    ends = f"{number(float(known.min()))} … {number(float(known.max()))}" if known.size else ""
+    ends = (
+        [number(float(end), digits=3) for end in (known.min(), known.max())] if known.size else []
+    )
     nans = f"{data.size - known.size} nan" if known.size < data.size else ""
-    return f"{shape(data.shape)}<BR/>{', '.join(part for part in (ends, nans) if part)}"
+    return ", ".join(part for part in (" … ".join(ends), nans) if part) or "empty"
+
+
+def is_large(data: Any) -> bool:
+    """Tell whether an array is too large to be written out: then its shape and range stand for it.
+
+    >>> is_large(np.zeros(5)), is_large(np.zeros((4, 4))), is_large(2.0)
+    (True, False, False)
+    """
+    return np.ndim(data) > 2 or np.size(data) == 0 or max(np.shape(data), default=0) > 4
 
 
 def shape(lengths: tuple[int, ...]) -> str:

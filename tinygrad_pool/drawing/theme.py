@@ -21,7 +21,14 @@ PANEL = "#FAFAFA"
 def canvas(name: str, direction: str, title: str = "") -> Digraph:
     """Start an empty picture, laid out in `direction` (LR, TB, RL or BT)."""
     graph = Digraph(name)
-    graph.attr(rankdir=direction, fontname=FONT, fontcolor=INK, bgcolor="white")
+    graph.attr(
+        rankdir=direction,
+        ranksep="0.3",
+        nodesep="0.2",
+        fontname=FONT,
+        fontcolor=INK,
+        bgcolor="white",
+    )
     if title:
         graph.attr(label=escape(title), labelloc="t", fontsize="18")
     graph.attr("node", fontname=FONT, fontcolor=INK, color=INK, fontsize="14")
