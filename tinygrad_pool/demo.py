@@ -13,7 +13,7 @@ from tinygrad_pool.drawing.plots import loss_curve
 from tinygrad_pool.drawing.render import contents
 from tinygrad_pool.engine import Value
 from tinygrad_pool.operations import log_softmax, max_pool2d, relu
-from tinygrad_pool.setting import no_grad
+from tinygrad_pool.setting import no_grad, scope
 
 Array = NDArray[np.float32]
 
@@ -107,7 +107,8 @@ def look_inside(net: DigitsNet, image: Array, label: int) -> Inside:
     """Run one image forward and backward, and compute δ below the first pool in two ways."""
     a = net.conv1(image[None])
     z = net.relu1(a)
-    pooled, winners = max_pool2d(z, 2, return_indices=True)
+    with scope("pool1"):
+        pooled, winners = max_pool2d(z, 2, return_indices=True)
     loss = nn.cross_entropy(net.above_pool1(pooled), [label])
     loss.label = "loss"
     loss.backward()
