@@ -92,8 +92,8 @@ def power(x: Array, n: Array, *, wants: tuple[bool, bool] = (True, True)) -> tup
 
     y = xⁿ            ∂E/∂x = g n xⁿ⁻¹            ∂E/∂n = g y ln x
 
-    At n = 0 the slope in x is 0 for every x; at x = 0 the slope in n counts as 0 for n ≥ 0. The power of a
-    negative number is NaN unless n is a whole number, and so is its slope in n.
+    At n = 0 the slope in x is 0 for every x; at x = 0 the slope in n counts as 0 for n ≥ 0. The
+    power of a negative number is NaN unless n is a whole number, and so is its slope in n.
 
     >>> y, backward = power(3.0, 2.0, wants=(True, False))
     >>> y, backward(1.0)
