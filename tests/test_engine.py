@@ -1,6 +1,7 @@
 """Values: what they hold, how they behave in plain Python, and how rules are lifted."""
 
 import copy
+from functools import partial
 
 import numpy as np
 import pytest
@@ -182,6 +183,22 @@ class TestLift:
         with pytest.raises(RuleError, match="odd: a rule must return its result and a closure"):
             tg.lift(odd)(Value(1.0))
 
+    @pytest.mark.parametrize("closure", [None, 5.0])
+    def test_a_rule_without_a_closure_does_not_end_in_a_gradient_of_zero(self, closure):
+        def odd(x):
+            return x * 2.0, closure
+
+        x = Value(1.0)
+        with pytest.raises(RuleError, match=f"odd: .* a closure, got {closure} for the closure"):
+            (tg.lift(odd)(x) * 3.0).backward()
+
+    def test_a_type_error_in_the_users_closure_passes_through(self):
+        def odd(x):
+            return x * 2.0, lambda g: g["x"]
+
+        with pytest.raises(TypeError, match="not subscriptable"):
+            tg.lift(odd)(Value(1.0)).backward()
+
     @pytest.mark.parametrize(
         ("result", "message"),
         [("text", "needs real numbers"), (1j * np.ones(2), "complex128"), (None, "object")],
@@ -276,10 +293,22 @@ class TestLift:
         assert np.array_equal(tg.maximum([1.0, 3.0], b).data, [2.0, 3.0])
         assert np.array_equal(np.maximum([1.0, 3.0], b).data, [2.0, 3.0])
 
-    @pytest.mark.parametrize("rule", [3, None, "exp"])
+    def test_an_option_without_a_default_has_to_be_given(self):
+        def scaled(x, *, by):
+            return by * x, lambda g: (by * g,)
+
+        assert tg.lift(scaled)(Value(2.0), 3.0).data == 6.0
+        with pytest.raises(OptionError, match="scaled: needs the option 'by'"):
+            tg.lift(scaled)(Value(2.0))
+
+    @pytest.mark.parametrize("rule", [3, None, "exp", partial(pow, 2), max, Value(1.0)])
     def test_only_a_function_can_be_lifted(self, rule):
-        with pytest.raises(RuleError, match="lift: needs a rule, which is a function, got"):
+        with pytest.raises(RuleError, match="lift: needs a rule, a function with a name, got"):
             tg.lift(rule)
+
+    def test_an_operation_is_not_lifted_again(self):
+        with pytest.raises(RuleError, match="lift: exp is an operation already"):
+            tg.lift(tg.exp)
 
     def test_a_subclass_is_a_value(self):
         class Mine(Value):

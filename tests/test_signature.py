@@ -2,8 +2,9 @@
 
 import pytest
 
+from tinygrad_pool import Value
 from tinygrad_pool.errors import OptionError
-from tinygrad_pool.signature import refuse_habits, signature_of
+from tinygrad_pool.signature import Signature, refuse_habits, signature_of
 
 
 def rule(x, w, axis=None, *, key, wants=(True, True)):
@@ -11,8 +12,8 @@ def rule(x, w, axis=None, *, key, wants=(True, True)):
 
 
 def test_parameters_with_a_default_or_after_the_star_are_options():
-    assert signature_of(rule) == ("rule", 2, ("axis", "key"), True)
-    assert signature_of(lambda *xs, ties="first": None)[1:] == (None, ("ties",), False)
+    assert signature_of(rule) == Signature("rule", 2, ("axis", "key"), ("key",), wants=True)
+    assert signature_of(lambda *xs, ties="first": None)[1:] == (None, ("ties",), (), False)
 
 
 def test_positional_options_follow_the_operands():
@@ -29,11 +30,22 @@ def test_positional_options_follow_the_operands():
         ((1, 2, 3, 4, 5), {}, "got 5 arguments"),
         ((1, 2), {"wants": ()}, r"rule: no option 'wants' \(options: axis, key\)"),
         ((1, 2), {"dim": 0}, "no option 'dim' .*; axis= names an axis here"),
+        ((1, 2), {"axis": 0}, "rule: needs the option 'key'"),
+        ((1, 2, 3), {}, "rule: needs the option 'key'"),
     ],
 )
 def test_what_a_rule_does_not_know_is_refused(operands, options, message):
     with pytest.raises(OptionError, match=message):
         signature_of(rule).sort(operands, options)
+
+
+def test_any_number_of_operands_may_come_in_one_list():
+    sort = signature_of(lambda *xs, axis=0: None).sort
+    assert sort(([1, 2],), {}) == ((1, 2), {})
+    assert sort(([],), {}) == ((), {})
+    assert sort(([1, 2], 3), {}) == (([1, 2], 3), {})
+    with pytest.raises(OptionError, match="needs any number of operands and at most 1 options"):
+        sort(([Value(1.0)], 0, 0), {})
 
 
 def test_an_option_given_twice_is_refused():

@@ -23,7 +23,7 @@ from tinygrad_pool.errors import (
     ShapeError,
     TinygradPoolError,
 )
-from tinygrad_pool.graph import start
+from tinygrad_pool.graph import no_closure, start
 from tinygrad_pool.node import NO_OPTIONS, Node, name_of, tick
 from tinygrad_pool.numpy_names import ANSWERS
 from tinygrad_pool.rules import arithmetic, elementwise, linear, reductions, shaping
@@ -56,7 +56,8 @@ def lift(rule: Rule) -> Operation:
     (8.0, 12.0)
     """
     signature = signature_of(rule)
-    name, arity, asks = signature.name, signature.arity, signature.wants
+    name, asks = signature.name, signature.wants
+    arity = None if signature.required else signature.arity  # None: arguments are always sorted
 
     @wraps(rule)
     def operation(*operands: Any, **options: Any) -> Value:
@@ -71,6 +72,8 @@ def lift(rule: Rule) -> Operation:
             y, closure = rule(*data, **options)
         except (ArithmeticError, TypeError, ValueError) as error:
             y, closure = _again(rule, data, options, error)
+        if closure is None:
+            raise no_closure(name, closure)
         if type(y) is not float:
             if type(y) is complex:
                 y, closure = _on_numpy(rule, data, options)
@@ -95,7 +98,7 @@ def lift(rule: Rule) -> Operation:
 
     for function in getattr(rule, "answers", ()):
         ANSWERS[function] = operation
-    operation.signature = signature  # type: ignore[attr-defined]  # for numpy_names
+    operation.signature = signature  # type: ignore[attr-defined]  # a function may carry attributes
     return operation
 
 

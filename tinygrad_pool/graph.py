@@ -71,7 +71,7 @@ def _walk(nodes: list[Node], create_graph: bool) -> Iterator[tuple[Node, Any, Co
             closure = _rerun(node, node.parents)
         try:
             contributions = closure(g)
-        except ArithmeticError as error:
+        except (ArithmeticError, TypeError) as error:
             contributions = _on_numpy(node, g, error)
         if type(contributions) is not tuple or len(contributions) != len(node.parents):
             raise RuleError(
@@ -103,10 +103,19 @@ def _rerun(node: Node, operands: Iterable[Any]) -> Backward:
     return node.rule(*operands, **node.options)[1]
 
 
-def _on_numpy(node: Node, g: Any, error: ArithmeticError) -> Contributions:
+def no_closure(name: str, got: Any) -> RuleError:
+    """Say that a rule returned something else for its closure."""
+    return RuleError(
+        f"{name}: a rule must return its result and a closure, got {got!r:.80} for the closure"
+    )
+
+
+def _on_numpy(node: Node, g: Any, error: Exception) -> Contributions:
     """Take the step with NumPy's numbers, where Python's floats refused (1 / 0.0)."""
+    if not callable(node._closure):
+        raise no_closure(node.op, node._closure) from error
     operands = [p._data if isinstance(p, Node) else p for p in node.parents]
-    if any(isinstance(x, np.ndarray) for x in operands):
+    if isinstance(error, TypeError) or any(isinstance(x, np.ndarray) for x in operands):
         raise error
     _refuse_stale([node], create_graph=True)
     return _rerun(node, map(np.float64, operands))(np.float64(g))

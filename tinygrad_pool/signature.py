@@ -25,6 +25,7 @@ class Signature(NamedTuple):
     name: str
     arity: int | None
     options: tuple[str, ...]
+    required: tuple[str, ...]
     wants: bool
 
     def sort(
@@ -38,8 +39,8 @@ class Signature(NamedTuple):
         operands, extras = self._split(operands)
         if len(operands) < (self.arity or 0) or len(extras) > len(self.options):
             raise OptionError(
-                f"{self.name}: needs {self.arity} operands"
-                f" and at most {len(self.options)} options, "
+                f"{self.name}: needs {'any number of' if self.arity is None else self.arity} "
+                f"operands and at most {len(self.options)} options, "
                 f"got {len(operands) + len(extras)} arguments"
             )
         placed = dict(zip(self.options, extras, strict=False))
@@ -51,14 +52,19 @@ class Signature(NamedTuple):
                 known = ", ".join(self.options) or "none"
                 hint = f"; {HABITS[option]}" if option in HABITS else ""
                 raise OptionError(f"{self.name}: no option {option!r} (options: {known}){hint}")
+        for option in self.required:
+            if option not in options:
+                raise OptionError(f"{self.name}: needs the option {option!r}")
         return operands, options
 
     def _split(self, given: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """Tell operands from options by position; many operands may also come in one list."""
         if self.arity is not None:
             return given[: self.arity], given[self.arity :]
-        first = given[0] if given and isinstance(given[0], list | tuple) else ()
-        if first and (len(given) == 1 or any(isinstance(v, AnswersNumPy) for v in first)):
+        first = given[0] if given else None
+        if isinstance(first, list | tuple) and (
+            len(given) == 1 or any(isinstance(v, AnswersNumPy) for v in first)
+        ):
             return tuple(first), given[1:]
         return given, ()
 
@@ -66,19 +72,23 @@ class Signature(NamedTuple):
 def signature_of(rule: Rule) -> Signature:
     """Read a rule's signature: parameters with a default or after `*` are options.
 
-    Raises RuleError for what is no function.
+    Raises RuleError for what is no function, or is an operation already.
     """
-    if not callable(rule):
-        raise RuleError(f"lift: needs a rule, which is a function, got {rule!r:.80}")
-    parameters = inspect.signature(rule).parameters.values()
+    try:
+        name, parameters = rule.__name__, inspect.signature(rule).parameters.values()
+    except (AttributeError, TypeError, ValueError):
+        raise RuleError(f"lift: needs a rule, a function with a name, got {rule!r:.80}") from None
+    if isinstance(getattr(rule, "signature", None), Signature):
+        raise RuleError(f"lift: {name} is an operation already")
     operands = [p for p in parameters if p.kind < p.VAR_POSITIONAL and p.default is p.empty]
-    options = [p.name for p in parameters if p not in operands and p.kind != p.VAR_POSITIONAL]
+    options = [p for p in parameters if p not in operands and p.kind != p.VAR_POSITIONAL]
     open_ended = any(p.kind is p.VAR_POSITIONAL for p in parameters)
     return Signature(
-        name=rule.__name__,
+        name=name,
         arity=None if open_ended else len(operands),
-        options=tuple(name for name in options if name != "wants"),
-        wants="wants" in options,
+        options=tuple(p.name for p in options if p.name != "wants"),
+        required=tuple(p.name for p in options if p.default is p.empty and p.name != "wants"),
+        wants=any(p.name == "wants" for p in options),
     )
 
 
