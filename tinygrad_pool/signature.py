@@ -1,6 +1,7 @@
 """Which parameters of a rule are operands, and which are options."""
 
-import inspect
+from inspect import CO_VARARGS, unwrap
+from types import FunctionType
 from typing import Any, NamedTuple
 
 from tinygrad_pool.errors import OptionError, RuleError
@@ -74,21 +75,22 @@ def signature_of(rule: Rule) -> Signature:
 
     Raises RuleError for what is no function, or is an operation already.
     """
-    try:
-        name, parameters = rule.__name__, inspect.signature(rule).parameters.values()
-    except (AttributeError, TypeError, ValueError):
-        raise RuleError(f"lift: needs a rule, a function with a name, got {rule!r:.80}") from None
+    if not isinstance(rule, FunctionType):
+        raise RuleError(f"lift: needs a rule, a function with a name, got {rule!r:.80}")
     if isinstance(getattr(rule, "signature", None), Signature):
-        raise RuleError(f"lift: {name} is an operation already")
-    operands = [p for p in parameters if p.kind < p.VAR_POSITIONAL and p.default is p.empty]
-    options = [p for p in parameters if p not in operands and p.kind != p.VAR_POSITIONAL]
-    open_ended = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+        raise RuleError(f"lift: {rule.__name__} is an operation already")
+    function = unwrap(rule)
+    code, defaults = function.__code__, function.__defaults__ or ()
+    end = code.co_argcount + code.co_kwonlyargcount
+    arity = code.co_argcount - len(defaults)
+    options = tuple(name for name in code.co_varnames[arity:end] if name != "wants")
+    given = {*code.co_varnames[arity : code.co_argcount], *(function.__kwdefaults__ or ())}
     return Signature(
-        name=name,
-        arity=None if open_ended else len(operands),
-        options=tuple(p.name for p in options if p.name != "wants"),
-        required=tuple(p.name for p in options if p.default is p.empty and p.name != "wants"),
-        wants=any(p.name == "wants" for p in options),
+        name=rule.__name__,
+        arity=None if code.co_flags & CO_VARARGS else arity,
+        options=options,
+        required=tuple(name for name in options if name not in given),
+        wants="wants" in code.co_varnames[arity:end],
     )
 
 
