@@ -11,7 +11,13 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from tinygrad_pool.errors import UnsupportedError
+from tinygrad_pool.errors import (
+    AxisError,
+    DataError,
+    ShapeError,
+    TinygradPoolError,
+    UnsupportedError,
+)
 
 ANSWERS: dict[Callable[..., Any], Callable[..., Any]] = {}
 """The operation that each function means, filled as rules are lifted."""
@@ -22,21 +28,39 @@ QUESTIONS |= {np.less, np.less_equal, np.greater, np.greater_equal}
 """Functions that are answered from the data, with plain numbers."""
 
 HINTS = {
-    "dot": "a @ b",
-    "inner": "a @ b",
-    "ravel": "v.reshape(-1)",
-    "array_equal": "v.data",
     "allclose": "v.data",
+    "array_equal": "v.data",
+    "cosh": "(np.exp(v) + np.exp(-v)) / 2",
+    "diff": "v[1:] - v[:-1]",
+    "dot": "a @ b",
     "equal": "v.data (== between Values is identity)",
-    "not_equal": "v.data (== between Values is identity)",
-    "var": "np.mean((v - np.mean(v)) ** 2)",
-    "std": "np.sqrt(np.mean((v - np.mean(v)) ** 2))",
-    "swapaxes": "np.transpose(v, axes)",
-    "moveaxis": "np.transpose(v, axes)",
-    "vstack": "np.concatenate([...], axis=0)",
+    "exp2": "2**v",
+    "flip": "v[::-1]",
+    "fmax": "np.maximum(a, b)",
+    "fmin": "np.minimum(a, b)",
     "hstack": "np.concatenate([...], axis=1)",
+    "hypot": "np.sqrt(a * a + b * b)",
+    "inner": "a @ b",
+    "isclose": "v.data",
+    "log10": "np.log(v) / np.log(10)",
+    "logaddexp": "tg.logsumexp(np.stack([a, b]), axis=0)",
+    "moveaxis": "np.transpose(v, [...])",
+    "norm": "np.sqrt(np.sum(v * v))",
+    "not_equal": "v.data (== between Values is identity)",
+    "outer": "np.expand_dims(a, 1) * b",
+    "ptp": "np.max(v) - np.min(v)",
+    "ravel": "v.reshape(-1)",
+    "reciprocal": "1 / v",
+    "sinh": "(np.exp(v) - np.exp(-v)) / 2",
+    "sort": "v[np.argsort(v.data)]",
+    "std": "np.sqrt(np.mean((v - np.mean(v)) ** 2))",
+    "swapaxes": "np.transpose(v, [...])",
     "take": "v[indices]",
+    "tan": "np.sin(v) / np.cos(v)",
+    "var": "np.mean((v - np.mean(v)) ** 2)",
+    "vstack": "np.concatenate([...], axis=0)",
 }
+"""What to write in place of a function that has no rule."""
 
 
 class AnswersNumPy:
@@ -49,7 +73,7 @@ class AnswersNumPy:
         self, function: Callable[..., Any], method: str, *inputs: Any, **options: Any
     ) -> Any:
         if method != "__call__":
-            refuse(f"np.{function.__name__}.{method}")
+            refuse(function, method)
         return answer(function, inputs, options)
 
     def __array_function__(
@@ -68,18 +92,39 @@ def answer(function: Callable[..., Any], inputs: tuple[Any, ...], options: dict[
     """Call what `function` means on Values. Raises UnsupportedError if it means nothing."""
     if function in ANSWERS:
         return ANSWERS[function](*inputs, **options)
-    question = getattr(function, "observes", function if function in QUESTIONS else None)
-    if question is None:
-        refuse(getattr(function, "__name__", str(function)))
-    return question(*(v.data if isinstance(v, AnswersNumPy) else v for v in inputs), **options)
+    data = [v.data if isinstance(v, AnswersNumPy) else v for v in inputs]
+    if function in QUESTIONS:
+        return _ask(function, data, options)
+    if not hasattr(function, "observes"):
+        refuse(function)
+    return function.observes(*data, **options)
 
 
-def refuse(name: str) -> NoReturn:
+def refuse(function: Callable[..., Any], method: str = "") -> NoReturn:
     """Raise UnsupportedError for a function of NumPy's, naming the nearest supported one."""
     from difflib import get_close_matches  # here, since importing it takes longer than our engine
 
-    name = name.removeprefix("np.")
-    supported = sorted({f.__name__ for f in (*ANSWERS, *QUESTIONS)})
-    near = get_close_matches(name.split(".")[0], supported, n=1, cutoff=0.0)
-    hint = HINTS.get(name) or "np." + near[0]
-    raise UnsupportedError(f"np.{name} has no rule for Values; the nearest is {hint}")
+    name = function.__name__
+    supported = {f.__name__ for f in (*ANSWERS, *QUESTIONS) if getattr(np, f.__name__, 0) is f}
+    near = get_close_matches(name, sorted(supported), n=1, cutoff=0.7)
+    nearest = HINTS.get(name) or "".join("np." + other for other in near)
+    instead = "v.data holds its numbers, and tg.lift makes an operation of a rule of your own"
+    if nearest:
+        instead = f"the nearest is {nearest}"
+    raise UnsupportedError(f"{_name_of(function, method)} has no rule for Values; {instead}")
+
+
+def _ask(question: Callable[..., Any], data: list[Any], options: dict[str, Any]) -> Any:
+    """Answer from the data; what NumPy refuses is raised as an error of ours."""
+    try:
+        return question(*data, **options)
+    except (TypeError, ValueError) as error:
+        kind: type[TinygradPoolError] = DataError
+        if isinstance(error, ValueError):
+            kind = AxisError if isinstance(error, IndexError) else ShapeError
+        raise kind(f"{_name_of(question)}: {error}") from error
+
+
+def _name_of(function: Callable[..., Any], method: str = "") -> str:
+    module = (getattr(function, "__module__", None) or "numpy").replace("numpy", "np", 1)
+    return ".".join(filter(None, (module, function.__name__, method)))
