@@ -1,11 +1,19 @@
 """Modules: parameters, names, saving and loading."""
 
+import random
+
 import numpy as np
 import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value, nn
-from tinygrad_pool.errors import OptionError, OutputError, ShapeError
+from tinygrad_pool.errors import (
+    DataError,
+    OptionError,
+    OutputError,
+    ShapeError,
+    TinygradPoolError,
+)
 
 
 class Small(nn.Module):
@@ -32,6 +40,32 @@ def test_parameters_are_found_in_order_and_a_shared_one_once():
     assert net.parameters()[2] is net.scale
 
 
+class Watched(nn.Module):
+    """A layer that keeps its output for a look, and knows the module that it stands in."""
+
+    def __init__(self, owner=None) -> None:
+        self.w = Value(3.0)
+        self.owner = owner
+        self.inner = None if owner else Watched(owner=self)
+
+    def forward(self, x, *, times=1):
+        self.out = self.w * x * times
+        return self.out
+
+
+def test_an_output_that_is_kept_is_no_parameter():
+    net = Watched()
+    assert net(2.0, times=5).data == 30.0
+    with tg.no_grad():
+        net.inner(2.0)
+    assert net.out.label == "out"
+    assert [name for name, _ in net.named_parameters()] == ["w", "inner.w"]
+
+
+def test_a_part_may_know_its_owner():
+    assert repr(Watched()) == "Watched(w=(), owner=None, inner=Watched(w=(), owner=…, inner=None))"
+
+
 def test_values_without_a_label_take_the_name_of_their_attribute():
     net = Small()
     assert [net.scale.label, net.more[0].label, net.table["x"].label] == [
@@ -55,6 +89,28 @@ def scopes(y: Value) -> list[str]:
 
 def test_a_call_runs_under_the_name_of_the_attribute():
     assert scopes(Small()(np.ones((1, 2)))) == ["first"] * 3 + ["more.1.0"] * 2 + [""]
+
+
+class Stack(nn.Module):
+    """Layers in a list, and nowhere else."""
+
+    def __init__(self, *layers) -> None:
+        self.layers = []
+        for layer in layers:
+            self.layers.append(layer)
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+def test_layers_that_are_appended_to_a_list_get_their_place_as_a_name():
+    assert scopes(Stack(nn.Tanh(), nn.Tanh())(Value([1.0]))) == ["layers.0", "layers.1"]
+    net = Stack(nn.Tanh())
+    net.layers = [nn.ReLU()]
+    net.layers.append(nn.Tanh())
+    assert scopes(nn.Sequential(body=net)(Value([1.0]))) == ["body/layers.0", "body/layers.1"]
 
 
 def test_a_lone_layer_runs_under_the_name_of_its_class():
@@ -106,6 +162,37 @@ class TestState:
             net.load_state_dict({"weight": before["weight"] + 1, "bias": np.ones(2)})
         assert np.array_equal(net.weight.data, before["weight"])
 
+    @pytest.mark.parametrize(
+        "bias", [["a", "b", "c"], [1j, 1, 1], [[1], [1, 2]], Value(np.ones(3))]
+    )
+    def test_a_state_that_is_no_numbers_changes_nothing(self, bias):
+        net = nn.Linear(2, 3, rng=0)
+        before = net.state_dict()
+        with pytest.raises(DataError, match="load_state_dict: bias: needs"):
+            net.load_state_dict({"weight": before["weight"] + 1, "bias": bias})
+        assert np.array_equal(net.weight.data, before["weight"])
+
+    def test_a_state_is_a_mapping(self):
+        with pytest.raises(OptionError, match="needs names and arrays, got a list"):
+            nn.ReLU().load_state_dict([1])
+
+    def test_names_that_are_not_unique_are_refused(self):
+        net = nn.Module()
+        net.table = {1: Value(1.0), "1": Value(2.0)}
+        with pytest.raises(OptionError, match=r"Module: two parameters are called 'table\.1'"):
+            net.state_dict()
+
+    @pytest.mark.parametrize("name", ["file", "allow_pickle", "a/b", "../up"])
+    def test_a_parameter_can_have_any_name(self, tmp_path, name):
+        net, other = nn.Module(), nn.Module()
+        setattr(net, name, Value([1.0, 2.0]))
+        setattr(other, name, Value([0.0, 0.0]))
+        other.load(net.save(tmp_path / "weights.npz"))
+        assert np.array_equal(other.parameters()[0].data, [1.0, 2.0])
+
+    def test_equal_weights_make_equal_files(self):
+        assert nn.Linear(2, 3, rng=0).to_npz() == nn.Linear(2, 3, rng=0).to_npz()
+
     def test_a_file_carries_it(self, tmp_path):
         net, other = nn.Linear(2, 3, rng=0), nn.Linear(2, 3, rng=1)
         other.load(net.save(tmp_path / "weights.npz"))
@@ -124,6 +211,21 @@ class TestState:
         (tmp_path / "weights.npz").write_bytes(content)
         with pytest.raises(OutputError, match=r"weights\.npz: is no \.npz file of plain numbers"):
             nn.Linear(2, 3, rng=0).load(tmp_path / "weights.npz")
+
+    @pytest.mark.parametrize("write", [np.savez, np.savez_compressed])
+    def test_a_damaged_file_never_ends_in_another_library_s_error(self, tmp_path, write):
+        path = tmp_path / "weights.npz"
+        write(path, **nn.Linear(2, 3, rng=0).state_dict())
+        whole, chance, refused = path.read_bytes(), random.Random(0), 0
+        for _ in range(300):
+            damaged = bytearray(whole)
+            damaged[chance.randrange(len(whole))] ^= 1 << chance.randrange(8)
+            path.write_bytes(damaged)
+            try:
+                nn.Linear(2, 3, rng=0).load(path)
+            except TinygradPoolError:
+                refused += 1
+        assert refused > 100
 
     def test_a_lone_array_is_refused(self, tmp_path):
         np.save(tmp_path / "array.npy", np.ones(3))

@@ -8,11 +8,13 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
+from reprlib import recursive_repr
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_pool.data import real
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import OptionError, OutputError, ShapeError
 from tinygrad_pool.files import write_whole
@@ -23,8 +25,9 @@ class Module:
     """A part of a network: write `__init__` and `forward`, and keep its parts in attributes.
 
     Its parameters are the Values in its attributes and in those of the modules there, also in
-    lists, tuples and dicts, in order. A call runs `forward` under `tg.scope`: pictures then show a
-    frame with the name of the attribute that holds the module.
+    lists, tuples and dicts, in order. What an operation computed is none, such as an output that is
+    kept for a look. A call runs `forward` under `tg.scope`: pictures then show a frame with the
+    name of the attribute that holds the module.
 
     >>> class Twice(Module):
     ...     def __init__(self):
@@ -42,12 +45,14 @@ class Module:
         """Compute the module's output. A subclass says how."""
         raise OptionError(f"{type(self).__name__}: needs a method `forward`")
 
-    def __call__(self, *inputs: Any) -> Any:
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
         """Run `forward` under the attribute's name, or for a lone layer under its class's."""
-        holds_modules = any(isinstance(part, Module) for part in vars(self).values())
-        name = self._name or ("" if holds_modules else type(self).__name__)
+        for attribute, part in vars(self).items():
+            if isinstance(part, list) and part and _is_nameless(part[-1]):  # it was appended
+                _name_parts(attribute, part)
+        name = self._name or ("" if _holds_modules(self) else type(self).__name__)
         with scope(name) if name else nullcontext():
-            return self.forward(*inputs)
+            return self.forward(*inputs, **options)
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
@@ -55,11 +60,7 @@ class Module:
 
     def named_parameters(self) -> Iterator[tuple[str, Value]]:
         """Walk the parameters with their names, as in "conv1.weight"; a shared one comes once."""
-        seen: set[Value] = set()
-        for name, value in _walk(vars(self), ""):
-            if value not in seen:
-                seen.add(value)
-                yield name, value
+        return _walk(self, "", {id(self)})
 
     def parameters(self) -> list[Value]:
         """List the parameters."""
@@ -72,28 +73,33 @@ class Module:
 
     def state_dict(self) -> dict[str, NDArray[np.floating[Any]]]:
         """Copy the data of every parameter, by name."""
-        return {name: np.array(value.data) for name, value in self.named_parameters()}
+        return {name: np.array(value.data) for name, value in self._by_name().items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Set every parameter from a `state_dict`; nothing changes unless all of it fits.
 
-        Raises OptionError, which lists names that are missing or unknown, and ShapeError, which
-        names a parameter of another shape.
+        Raises OptionError, which lists names that are missing or unknown; ShapeError, which names a
+        parameter of another shape; DataError for what is no numbers.
         """
-        own = dict(self.named_parameters())
+        if not isinstance(state, Mapping):
+            raise OptionError(
+                f"load_state_dict: needs names and arrays, got a {type(state).__name__}"
+            )
+        own = self._by_name()
         missing, unknown = own.keys() - state.keys(), state.keys() - own.keys()
         if missing or unknown:
             raise OptionError(
                 f"load_state_dict: missing {sorted(missing) or 'nothing'}, "
-                f"unknown {sorted(unknown) or 'nothing'}"
+                f"unknown {sorted(map(str, unknown)) or 'nothing'}"
             )
+        new = {name: real(state[name], f"load_state_dict: {name}") for name in own}
         for name, value in own.items():
-            if np.shape(state[name]) != value.shape:
+            if np.shape(new[name]) != value.shape:
                 raise ShapeError(
-                    f"load_state_dict: {name} has shape {value.shape}, got {np.shape(state[name])}"
+                    f"load_state_dict: {name} has shape {value.shape}, got {np.shape(new[name])}"
                 )
         for name, value in own.items():
-            value.data = state[name]
+            value.data = new[name]
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the parameters to an .npz file, whole or not at all; return its path.
@@ -105,7 +111,11 @@ class Module:
     def to_npz(self) -> bytes:
         """Pack the parameters as the contents of an .npz file."""
         packed = io.BytesIO()
-        np.savez(packed, **self.state_dict())  # type: ignore[arg-type]  # its stubs see options
+        with zipfile.ZipFile(packed, "w") as archive:
+            for name, array in self.state_dict().items():
+                file = io.BytesIO()
+                np.save(file, array, allow_pickle=False)
+                archive.writestr(zipfile.ZipInfo(f"{name}.npy"), file.getvalue())
         return packed.getvalue()
 
     def load(self, path: str | os.PathLike[str]) -> None:
@@ -120,10 +130,19 @@ class Module:
         try:
             with np.load(packed, allow_pickle=False) as arrays:
                 state = dict(arrays)
-        except (ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except Exception as error:  # zipfile and NumPy raise a dozen kinds on a damaged file
             raise OutputError(f"{path}: is no .npz file of plain numbers") from error
         self.load_state_dict(state)
 
+    def _by_name(self) -> dict[str, Value]:
+        own: dict[str, Value] = {}
+        for name, value in self.named_parameters():
+            if name in own:
+                raise OptionError(f"{type(self).__name__}: two parameters are called {name!r}")
+            own[name] = value
+        return own
+
+    @recursive_repr("…")
     def __repr__(self) -> str:
         shown = {name: part for name, part in vars(self).items() if not name.startswith("_")}
         parts = (f"{n}={v.shape if isinstance(v, Value) else v!r}" for n, v in shown.items())
@@ -141,12 +160,25 @@ def _name_parts(name: str, value: Any) -> None:
             _name_parts(f"{name}.{key}", part)
 
 
-def _walk(parts: Mapping[Any, Any], prefix: str) -> Iterator[tuple[str, Value]]:
-    for name, value in parts.items():
-        if isinstance(value, Value):
-            yield f"{prefix}{name}", value
-        elif inner := _parts_of(value):
-            yield from _walk(inner, f"{prefix}{name}.")
+def _is_nameless(part: Any) -> bool:
+    return isinstance(part, Module) and not part._name
+
+
+def _holds_modules(whole: Any) -> bool:
+    parts = _parts_of(whole).values()
+    return any(isinstance(part, Module) or _holds_modules(part) for part in parts)
+
+
+def _walk(whole: Any, prefix: str, seen: set[int]) -> Iterator[tuple[str, Value]]:
+    for name, part in _parts_of(whole).items():
+        if id(part) in seen:
+            continue
+        if isinstance(part, Value) and part.rule is None:
+            seen.add(id(part))
+            yield f"{prefix}{name}", part
+        elif _parts_of(part):
+            seen.add(id(part))
+            yield from _walk(part, f"{prefix}{name}.", seen)
 
 
 def _parts_of(value: Any) -> Mapping[Any, Any]:
