@@ -51,7 +51,7 @@ MISTAKES = [
     ("operand of text", lambda: V * "2", DataError, "mul: needs real numbers"),
     ("array root", (V * 1.0).backward, ShapeError, r"backward: the mul node has shape"),
     ("gradient", lambda: (V * 1.0).backward(np.ones(3)), ShapeError, r"needs shape \(2, 3\), got"),
-    ("gradient of text", lambda: (V * 1.0).backward("x"), ShapeError, "backward: gradient"),
+    ("gradient of text", lambda: (V * 1.0).backward("x"), DataError, "backward: gradient: needs real"),
     ("if", lambda: bool(V), ShapeError, "bool: the leaf of shape"),
     ("asarray", lambda: np.asarray(V), UnsupportedError, r"v\.data"),
     ("list to NumPy", lambda: np.max([V, V]), UnsupportedError, r"np\.stack"),

@@ -73,12 +73,18 @@ class TestGrad:
             tg.grad(x * x, x, gradient=np.ones(3))
         with pytest.raises(DataError, match="backward: gradient: needs numbers, got Values"):
             tg.grad(x * x, x, gradient=Value([1.0, 1.0]))
+        with pytest.raises(DataError, match="backward: gradient: needs numbers in a regular"):
+            tg.grad(x * x, x, gradient=[[1.0], [1.0, 2.0]])
 
     def test_a_function_or_a_number_is_refused(self):
         with pytest.raises(DataError, match=r"grad: takes a Value .* got a function"):
             tg.grad(lambda x: x, [])
         with pytest.raises(DataError, match=r"grad: takes a Value .* got a function"):
             tg.grad(lambda x: x, 2.0)
+        with pytest.raises(DataError, match=r"as in grad\(y, \[x, w\]\), got a function"):
+            tg.grad(lambda x: x)
+        with pytest.raises(DataError, match=r"as in grad\(y, \[x, w\]\), got a NoneType"):
+            tg.grad(Value(1.0))
         with pytest.raises(DataError, match="got a float"):
             tg.grad(Value(1.0), 2.0)
         with pytest.raises(DataError, match="got a float"):
@@ -147,6 +153,33 @@ class TestHigherOrder:
         x = Value(np.ones(2, np.float32))
         (slope,) = tg.grad((x * np.ones(2)).sum(), x, create_graph=True)
         assert slope.dtype == np.float32
-        s = Value(2.0)
-        (slope,) = tg.grad((s * np.ones(2)).sum(), s, create_graph=True)
-        assert type(slope.data) is float
+        s, x = Value(2.0), Value([1.0, 1.0])
+        for constant in (np.ones(2), x, s * x):
+            (slope,) = tg.grad((s * constant).sum(), s, create_graph=True)
+            assert type(slope.data) is float
+        (curvature,) = tg.grad(slope, s)
+        assert (slope.data, curvature) == (8.0, 4.0)
+
+    def test_a_gradient_that_is_a_value_gets_the_dtype_of_the_root(self):
+        x, s = Value(np.ones(2, np.float32)), Value(2.0)
+        y, z = x * x, s * s
+        to_y, to_x = tg.grad(y, [y, x], gradient=Value([1.0, 2.0]), create_graph=True)
+        assert (to_y.dtype, to_x.dtype) == (np.float32, np.float32)
+        to_z, to_s = tg.grad(z, [z, s], gradient=Value(np.array(1.0)), create_graph=True)
+        assert (type(to_z.data), type(to_s.data)) == (float, float)
+
+    def test_third_derivatives_are_differences_of_the_second(self):
+        at = np.array([0.3, -0.7, 1.2])
+        u, v = np.array([1.0, -2.0, 0.5]), np.array([0.7, 0.1, -1.0])
+
+        def second(array):
+            x = Value(array)
+            y = (tg.softmax(x) * [1.0, 2.0, 4.0]).sum() + np.exp(x * x).sum()
+            (slope,) = tg.grad(y, x, create_graph=True)
+            (curvature,) = tg.grad((slope * u).sum(), x, create_graph=True)
+            return x, (curvature * v).sum()
+
+        x, curved = second(at)
+        (third,) = tg.grad(curved, x)
+        expected = difference(lambda array: second(array)[1].item(), at)
+        assert third == pytest.approx(expected, rel=1e-6)

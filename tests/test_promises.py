@@ -361,6 +361,16 @@ class TestDataChangedAfterUse:
         with pytest.raises(GraphError, match="mul: the data of the leaf 'v' changed since"):
             of_operand.backward()
 
+    def test_checked_finds_them_in_a_higher_order_pass(self):
+        with tg.checked():
+            v = Value([1.0, 2.0], label="v")
+            E = (v * v).sum()
+        (slope,) = tg.grad(E, v, create_graph=True)
+        assert np.array_equal(slope.data, [2.0, 4.0])
+        v.data[0] = 9.0
+        with pytest.raises(GraphError, match="mul: the data of the leaf 'v' changed since"):
+            tg.grad(E, v, create_graph=True)
+
     def test_checked_looks_at_results_too(self):
         with tg.checked():
             h = Value([1.0]).exp()

@@ -35,7 +35,7 @@ def backward_steps(root: Value, gradient: Any = None, **habits: Any) -> Iterator
 
 def grad(
     y: Value,
-    xs: Value | Iterable[Value],
+    xs: Value | Iterable[Value] | None = None,
     gradient: Any = None,
     create_graph: bool = False,
     **habits: Any,
@@ -54,8 +54,9 @@ def grad(
     (12.0, (12.0,))
     """
     refuse_habits("grad", habits)
-    one = isinstance(xs, Value) or not hasattr(xs, "__iter__")
-    wanted: tuple[Any, ...] = (xs,) if one else tuple(xs)
+    wanted: tuple[Any, ...] = (xs,)
+    if isinstance(xs, Iterable) and not isinstance(xs, Value):
+        wanted = tuple(xs)
     for v in (y, *wanted):
         if not isinstance(v, Value):
             raise DataError(

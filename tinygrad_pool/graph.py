@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_pool.data import alike, kind_of, like, real, unbroadcast_axes
+from tinygrad_pool.data import alike, kind_of, real, unbroadcast_axes
 from tinygrad_pool.errors import DataError, GraphError, RuleError, ShapeError
 from tinygrad_pool.node import Node, name_of
 from tinygrad_pool.rules.axes import Shape
@@ -68,7 +68,7 @@ def _walk(nodes: list[Node], create_graph: bool) -> Iterator[tuple[Node, Any, Co
         if closure is None or g is None:
             continue
         if create_graph:
-            closure = _rerun(node, node.parents)
+            closure = _on_values(node)
         try:
             contributions = closure(g)
         except (ArithmeticError, TypeError) as error:
@@ -97,8 +97,16 @@ def _total(node: Node, c: Any) -> Any:
     return np.array(c) if node._closure is None and isinstance(c, np.ndarray) else c
 
 
+def _on_values(node: Node) -> Backward:
+    """Run a node's rule again on its operands themselves: its closure then builds a graph."""
+    guard = getattr(node._closure, "guard", None)
+    if guard is not None:  # recorded under tg.checked()
+        guard()
+    return _rerun(node, node.parents)
+
+
 def _rerun(node: Node, operands: Iterable[Any]) -> Backward:
-    """Run a node's rule again, for its closure: on Values, it then builds a graph."""
+    """Run a node's rule again, for its closure."""
     assert node.rule is not None
     return node.rule(*operands, **node.options)[1]
 
@@ -136,6 +144,11 @@ def _fit(node: Node, i: int, p: Any, c: Any) -> Any:
                 f"for operand {i}, which has shape {p.shape}"
             )
         c = np.reshape(np.sum(c, axis=axes), p.shape)
+    return _of_kind(p, c)
+
+
+def _of_kind(p: Node, c: Any) -> Any:
+    """Bring a gradient to the dtype of what it belongs to, a Python float's to a Python float."""
     if alike(c._data if isinstance(c, Node) else c, p._data):
         return c
     return cast(c, dtype=kind_of(p._data))
@@ -155,12 +168,11 @@ def _seed(root: Node, gradient: Any, create_graph: bool) -> Any:
                 "pass gradient=, an array of that shape, or reduce it first, as with v.sum()"
             )
         gradient = np.ones(root.shape)
-    shape = np.shape(gradient)
-    if shape != root.shape:
-        raise ShapeError(f"backward: gradient needs shape {root.shape}, got {shape}")
-    if create_graph and isinstance(gradient, Node):
-        return gradient
-    return like(root._data, gradient, "backward: gradient")
+    if not (create_graph and isinstance(gradient, Node)):
+        gradient = real(gradient, "backward: gradient")
+    if np.shape(gradient) != root.shape:
+        raise ShapeError(f"backward: gradient needs shape {root.shape}, got {np.shape(gradient)}")
+    return _of_kind(root, gradient)
 
 
 def _refuse_stale(nodes: list[Node], create_graph: bool) -> None:

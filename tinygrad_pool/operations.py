@@ -47,7 +47,12 @@ _weighted_sum = lift(linear.weighted_sum)
 _conv = lift(linear.conv)
 _max_pool = lift(pooling.max_pool)
 _avg_pool = lift(pooling.avg_pool)
-for _adjoint in (shaping.scatter_rule, windows.unfold_rule, windows.fold_rule):
+for _adjoint in (
+    shaping.cast_rule,
+    shaping.scatter_rule,
+    windows.unfold_rule,
+    windows.fold_rule,
+):
     lift(_adjoint)  # answers for its primitive when a rule runs on Values
 
 

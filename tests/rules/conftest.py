@@ -223,6 +223,8 @@ TABLE = [
     ),
     *cases(shaping.astype, lambda x: x, ONE),
     *cases(shaping.astype, lambda x: x, ONE, dtype=float),
+    *cases(shaping.cast_rule, lambda x: x, ONE[:2], dtype=float),
+    *cases(shaping.cast_rule, lambda x: x, ONE[1:], dtype=np.dtype(float)),
     *cases(shaping.detach, lambda x: x, ONE),
     *cases(
         windows.unfold_rule,

@@ -264,6 +264,22 @@ def cast(x: Array, *, dtype: Any) -> Array:
 
 
 @answers(cast)
+def cast_rule(x: Array, *, dtype: Any) -> tuple[Array, Backward]:
+    """Differentiate cast: its adjoint casts back.
+
+    >>> y, backward = cast_rule(np.array(3.0, np.float32), dtype=float)
+    >>> y, backward(1.0)
+    (3.0, (array(1., dtype=float32),))
+    """
+    old = getattr(x, "dtype", float)
+
+    def cast_backward(g: Array) -> Contributions:
+        to_x = cast(g, dtype=old)
+        return (to_x,)
+
+    return cast(x, dtype=dtype), cast_backward
+
+
 def astype(x: Array, dtype: Any = np.float64) -> tuple[Array, Backward]:
     """Convert to another floating dtype.
 
