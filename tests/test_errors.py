@@ -18,6 +18,7 @@ KINDS = {
     "UnsupportedError": TypeError,
     "ToolError": RuntimeError,
     "OutputError": OSError,
+    "GradientError": AssertionError,
 }
 
 

@@ -40,7 +40,7 @@ FLOORS = [
         "drawing.units",
         "drawing",
     ],
-    ["derivation"],
+    ["derivation", "gradient_check"],
     ["demo"],
     ["", "cli"],
     ["__main__"],

@@ -52,6 +52,7 @@ from tinygrad_pool.setting import checked, no_grad, scope
 if TYPE_CHECKING:
     from tinygrad_pool import datasets, nn, optim
     from tinygrad_pool.drawing import draw, draw_units, render
+    from tinygrad_pool.gradient_check import gradcheck
 
 __version__ = "0.1.0"
 
@@ -76,6 +77,7 @@ __all__ = [
     "expand_dims",
     "expm1",
     "grad",
+    "gradcheck",
     "lift",
     "log",
     "log1p",
@@ -104,7 +106,12 @@ __all__ = [
 ]
 
 _MODULES = ("datasets", "nn", "optim")
-_INSTRUMENTS = {"draw": "drawing", "draw_units": "drawing", "render": "drawing"}
+_INSTRUMENTS = {
+    "draw": "drawing",
+    "draw_units": "drawing",
+    "gradcheck": "gradient_check",
+    "render": "drawing",
+}
 
 if not TYPE_CHECKING:  # a type checker reads the names above, and shall miss any other
 

@@ -51,3 +51,7 @@ class ToolError(TinygradPoolError, RuntimeError):
 
 class OutputError(TinygradPoolError, OSError):
     """Say that a file cannot be read or written."""
+
+
+class GradientError(TinygradPoolError, AssertionError):
+    """Say that a gradient is not the slope of what it was computed for."""

@@ -1,0 +1,161 @@
+"""A gradient check that passes right rules, at kinks too, and fails wrong ones."""
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value
+from tinygrad_pool.errors import DataError, GradientError
+from tinygrad_pool.gradient_check import gradcheck
+
+RNG = np.random.default_rng(0)
+A, B = RNG.standard_normal((2, 3)), RNG.standard_normal((2, 3))
+IMAGE, FILTERS = RNG.standard_normal((1, 2, 5, 5)), RNG.standard_normal((2, 2, 3, 3))
+
+
+@pytest.mark.parametrize(
+    ("f", "inputs"),
+    [
+        (lambda x, w: (x * w + x / (w * w + 1)).sum(), (A, B)),
+        (lambda x, w: x @ w.T, (A, B)),
+        (lambda x: tg.softmax(x).max(axis=1), (A,)),
+        (lambda x: np.concatenate([x, x * x])[[0, 0, 2]], (A,)),
+        (lambda x, w: tg.max_pool2d(tg.conv2d(x, w, padding=1), 3, stride=1), (IMAGE, FILTERS)),
+        (lambda x: tg.avg_pool2d(tg.relu(x), 2, padding=1, ceil_mode=True), (IMAGE,)),
+        (lambda x, y: tg.maximum(x, y, 0.5).exp(), (1.0, 2.0)),
+        (lambda x: tg.weighted_sum([2.0, 3.0], [x[0], x[1]]), ([1.0, 4.0],)),
+    ],
+)
+def test_right_rules_pass(f, inputs):
+    assert gradcheck(f, *inputs)
+    assert gradcheck(f, list(map(np.array, inputs)))
+
+
+@pytest.mark.parametrize(
+    ("f", "at"),
+    [
+        (tg.relu, [0.0, 1.0, -1.0]),
+        (tg.abs, [0.0]),
+        (lambda x: x.clip(0, 1), [0.0, 1.0, 2.0]),
+        (lambda x: x.max(ties="first"), [2.0, 2.0, 1.0]),
+        (lambda x: x.max(ties="last"), [2.0, 2.0, 1.0]),
+        (lambda x: x.max(ties="even"), [2.0, 2.0, 2.0]),
+        (lambda x: x.min(), [2.0, 2.0]),
+        (lambda x: tg.max_pool2d(x.reshape(3, 3), 2, stride=1), np.ones(9)),
+        (tg.sqrt, [0.0, 4.0]),
+    ],
+)
+def test_at_a_kink_or_an_end_whatever_lies_between_the_slopes_passes(f, at):
+    assert gradcheck(f, np.array(at))
+
+
+def wrong(name, result, *contributions):
+    """Make an operation of a rule whose contributions are wrong."""
+
+    def rule(x, w):
+        return result(x, w), lambda g: tuple(c(g, x, w) for c in contributions)
+
+    rule.__name__ = name
+    return tg.lift(rule)
+
+
+def one_operand(name, result, contribution):
+    def rule(x):
+        return result(x), lambda g: (contribution(g, x),)
+
+    rule.__name__ = name
+    return tg.lift(rule)
+
+
+def pooled(x, offset=0, overlap=True):
+    """Max-pool windows of two along a row, and scatter wrongly."""
+
+    def closure(g):
+        to_x = np.zeros_like(x)
+        for k in range(len(x) - 1):
+            cell = min(k + int(np.argmax(x[k : k + 2])) + offset, len(x) - 1)
+            to_x[cell] = g[k] + (to_x[cell] if overlap else 0.0)
+        return (to_x,)
+
+    return np.maximum(x[:-1], x[1:]), closure
+
+
+def off_by_one(x):
+    return pooled(x, offset=1)
+
+
+def lost_overlap(x):
+    return pooled(x, overlap=False)
+
+
+ROW, COLUMN = np.array([1.0, 5.0, 2.0, 4.0]), np.array([[1.0], [2.0]])
+BROKEN = {
+    "swapped operands": (
+        wrong("mul", lambda x, w: x * w, lambda g, x, w: g * x, lambda g, x, w: g * w),
+        (A, B),
+        r"mul: to_x\[0, 0\] is .* in all, but the result rises by",
+    ),
+    "a lost sign": (
+        wrong("sub", lambda x, w: x - w, lambda g, x, w: g, lambda g, x, w: g),
+        (A, B),
+        r"sub: to_w\[0, 0\]",
+    ),
+    "a lost factor": (
+        one_operand("square", lambda x: x * x, lambda g, x: g * x),
+        (A,),
+        r"square: to_x\[0, 0\]",
+    ),
+    "a missing un-broadcast": (
+        wrong("add", lambda x, w: x + w, lambda g, x, w: g, lambda g, x, w: g[:, :1]),
+        (A, COLUMN),
+        r"add: to_w\[0, 0\] .* operand 1 has shape \(2, 1\)",
+    ),
+    "= for +=": (
+        one_operand(
+            "twice", lambda x: x[[0, 0, 1, 2]], lambda g, x: np.array([g[1], g[2], g[3], 0.0])
+        ),
+        (ROW,),
+        r"twice: to_x\[0\]",
+    ),
+    "all ties paid in full": (
+        one_operand("max", np.max, lambda g, x: np.where(x == np.max(x), g, 0.0)),
+        ([2.0, 2.0, 1.0],),
+        r"max: to_x from element \[\] is 2 in all",
+    ),
+    "an off-by-one window": (tg.lift(off_by_one), (ROW,), r"off_by_one: to_x\[1\]"),
+    "a lost overlap": (tg.lift(lost_overlap), (ROW,), r"lost_overlap: to_x\[1\]"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_rule_is_caught_and_named(name):
+    operation, inputs, message = BROKEN[name]
+    with pytest.raises(GradientError, match=message):
+        gradcheck(lambda *xs: operation(*xs).exp(), *inputs)
+
+
+def test_a_contribution_among_many_is_named_by_its_place():
+    def total(*xs):
+        return sum(xs), lambda g: (g, 2 * g)
+
+    with pytest.raises(GradientError, match=r"total: to_xs\[1\] is 2"):
+        gradcheck(tg.lift(total), 1.0, 2.0)
+
+
+def test_a_cut_is_found_though_every_node_is_right():
+    with pytest.raises(GradientError, match=r"gradient of input 0\[0\] is .* the graph is cut"):
+        gradcheck(lambda x: x * x.detach(), [3.0])
+    with pytest.raises(GradientError, match=r"gradient of input 0 is 0, .* the graph is cut"):
+        gradcheck(lambda x: x.detach(), 3.0)
+
+
+def test_values_and_their_data_are_left_alone():
+    x = Value([1.0, 2.0])
+    x.grad = [7.0, 7.0]
+    assert gradcheck(lambda v: v * v, x)
+    assert np.array_equal(x.grad, [7.0, 7.0])
+
+
+def test_f_must_return_a_value():
+    with pytest.raises(DataError, match="gradcheck: f must return a Value, got float"):
+        gradcheck(lambda x: x.item(), 3.0)

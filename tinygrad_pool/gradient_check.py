@@ -1,0 +1,156 @@
+"""Check gradients against slopes: a rule is right if it sends back what its result does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from inspect import Parameter, signature
+from itertools import chain
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_pool.engine import Value, lift
+from tinygrad_pool.errors import DataError, GradientError
+from tinygrad_pool.gradients import grad
+from tinygrad_pool.graph import ancestors
+from tinygrad_pool.node import Node
+
+STEP = 1e-5
+TOLERANCE = 1e-6
+
+Array = NDArray[np.float64]
+
+
+class Slopes(NamedTuple):
+    """How a function rises along a direction: up to the point from the left, and on to the right.
+
+    At a kink the two differ. One is NaN where the function ends.
+    """
+
+    left: float
+    right: float
+
+    def admit(self, slope: float) -> bool:
+        """Tell whether a slope lies between the two; where one is NaN, that side is open.
+
+        >>> Slopes(0.0, 1.0).admit(0.5), Slopes(1.0, 1.0).admit(0.5)
+        (True, False)
+        """
+        if np.isnan(self).any():
+            return True
+        slack = TOLERANCE * (1 + max(map(abs, self)))
+        return min(self) - slack <= slope <= max(self) + slack
+
+
+def gradcheck(f: Callable[..., Value], *inputs: Any) -> bool:
+    """Compare every gradient of f at these inputs, given one by one or in a list, with differences.
+
+    First each node by itself: its rule is run again on the numbers it had, in float64, with each
+    element of each operand moved by ±1e-5; and, for each element of the result, with all of an
+    operand moved at once, since units that share a maximum are each right alone. Then f as a whole.
+    A gradient passes if it lies between the slope from the left and the slope to the right: at a
+    kink, where these differ, whatever lies between them does.
+
+    Returns True. Raises GradientError, which names the rule, the contribution in the rule's own
+    letters, the element, and the numbers; DataError if f does not return a Value.
+
+    >>> gradcheck(lambda x, w: (x * w).sum(), [1.0, 2.0], [3.0, 4.0])
+    True
+    """
+    if len(inputs) == 1 and isinstance(inputs[0], list | tuple):
+        several = any(isinstance(x, Value | np.ndarray | list) for x in inputs[0])
+        inputs = tuple(inputs[0]) if several else inputs
+    arrays = [np.array(x.data if isinstance(x, Value) else x, np.float64) for x in inputs]
+    y = f(*map(Value, arrays))
+    if not isinstance(y, Value):
+        raise DataError(f"gradcheck: f must return a Value, got {type(y).__name__}")
+    with np.errstate(all="ignore"):
+        for node in ancestors(y):
+            if node.parents:
+                _check_node(node)
+        for i, name, slope, slopes in _misfits(f, arrays):
+            raise GradientError(
+                f"gradcheck: the gradient of input {i}{name} is {slope:.6g}, but f rises by "
+                f"{slopes.left:.6g} from the left and {slopes.right:.6g} to the right, though each "
+                "node is right by itself: the graph is cut, or a kink is met on two paths"
+            )
+    return True
+
+
+def _check_node(node: Node) -> None:
+    """Compare what a node's closure sends to its operands with the slopes of its rule."""
+    assert node.rule is not None
+    options = {name: option for name, option in node.options.items() if name != "wants"}
+    places = [i for i, p in enumerate(node.parents) if isinstance(p, Node)]
+    operation = lift(node.rule)
+
+    def f(*moving: Value) -> Value:
+        operands = list(node.parents)
+        for i, x in zip(places, moving, strict=True):
+            operands[i] = x
+        return operation(*operands, **options)
+
+    arrays = [np.array(node.parents[i].data, np.float64) for i in places]
+    for k, place, slope, slopes in chain(_misfits(f, arrays), _shared_misfits(f, arrays)):
+        raise GradientError(
+            f"{node.op}: {_letter(node, places[k])}{place} is {slope:.6g} in all, but the result "
+            f"rises by {slopes.left:.6g} from the left and {slopes.right:.6g} to the right; "
+            f"operand {places[k]} has shape {node.parents[places[k]].shape}"
+        )
+
+
+Misfit: TypeAlias = tuple[int, str, float, Slopes]
+
+
+def _misfits(f: Callable[..., Value], arrays: list[Array]) -> Iterator[Misfit]:
+    """Move each element of each input alone: find gradients of Σ r f, r > 0, beyond its slopes."""
+    r = np.random.default_rng(0).uniform(0.5, 1.5, f(*map(Value, arrays)).shape)
+    for i, gradient in enumerate(_gradients(f, arrays, r)):
+        for place in np.ndindex(arrays[i].shape):
+            step = np.zeros_like(arrays[i])
+            step[place] = STEP
+            slopes = Slopes(*(float(np.sum(r * rise)) for rise in _rises(f, arrays, i, step)))
+            if not slopes.admit(float(gradient[place])):
+                yield i, str([*place]) if place else "", float(gradient[place]), slopes
+
+
+def _shared_misfits(f: Callable[..., Value], arrays: list[Array]) -> Iterator[Misfit]:
+    """Move all of an input at once: find elements of f whose gradients do not add up."""
+    shape = f(*map(Value, arrays)).shape
+    rises = [_rises(f, arrays, i, np.full_like(a, STEP)) for i, a in enumerate(arrays)]
+    for place in np.ndindex(shape):
+        r = np.zeros(shape)
+        r[place] = 1.0
+        for i, gradient in enumerate(_gradients(f, arrays, r)):
+            slopes = Slopes(*(float(rise[place]) for rise in rises[i]))
+            if not (np.isnan(gradient).any() or slopes.admit(float(np.sum(gradient)))):
+                yield i, f" from element {[*place]}", float(np.sum(gradient)), slopes
+
+
+def _gradients(f: Callable[..., Value], arrays: list[Array], r: Array) -> list[Array]:
+    xs = [Value(a) for a in arrays]
+    y = f(*xs)
+    return (
+        [np.asarray(g) for g in grad(y, xs, gradient=r)] if y.parents else [0 * a for a in arrays]
+    )
+
+
+def _rises(f: Callable[..., Value], arrays: list[Array], i: int, step: Array) -> list[Array]:
+    """Take the slopes of f from the left and to the right as input i moves by ±step."""
+    left, middle, right = (
+        np.asarray(f(*map(Value, [*arrays[:i], arrays[i] + k * step, *arrays[i + 1 :]])).data)
+        for k in (-1, 0, 1)
+    )
+    return [(middle - left) / STEP, (right - middle) / STEP]
+
+
+def _letter(node: Node, i: int) -> str:
+    """Name a contribution as the rule does: to_x, to_w, …, and to_xs[i] of many operands."""
+    assert node.rule is not None
+    parameters = list(signature(node.rule).parameters.values())
+    fixed = [p for p in parameters if p.kind < Parameter.VAR_POSITIONAL]
+    if i < len(fixed):
+        return f"to_{fixed[i].name}"
+    many = next(p.name for p in parameters if p.kind is Parameter.VAR_POSITIONAL)
+    return f"to_{many}[{i - len(fixed)}]"
