@@ -8,7 +8,7 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
-from tinygrad_pool.errors import DataError, OptionError, RuleError, ShapeError
+from tinygrad_pool.errors import DataError, OptionError, RuleError, ShapeError, UnsupportedError
 
 
 class TestOperators:
@@ -97,6 +97,12 @@ class TestPlainPython:
             len(Value(1.0))
         with pytest.raises(ShapeError, match="has no length"):
             list(Value(1.0))
+
+    def test_a_number_is_not_looked_for_among_values(self):
+        v = Value([1.0, 2.0])
+        with pytest.raises(UnsupportedError, match=r"in: == is identity; `x in v\.data` asks for a num"):
+            assert 2.0 in v
+        assert 2.0 in v.data
 
     def test_repr_and_format(self):
         x = Value(2.0, label="x")

@@ -5,7 +5,7 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
-from tinygrad_pool.errors import DataError, ShapeError
+from tinygrad_pool.errors import DataError, OptionError, ShapeError
 from tinygrad_pool.node import name_of
 
 
@@ -29,6 +29,18 @@ def test_labels_and_scopes_are_kept_apart():
     a.label = "a"
     assert (a.label, a.about.scope) == ("a", "layer")
     assert (b.label, b.about.scope) == ("", "layer")
+
+
+@pytest.mark.parametrize("label", [3, None, ("a", "b")])
+def test_a_label_is_text(label):
+    v = Value(1.0)
+    with pytest.raises(OptionError, match="Value: label must be text, got"):
+        Value(1.0, label)
+    with pytest.raises(OptionError, match="label must be text, got"):
+        v.label = label
+    with pytest.raises(OptionError, match="scope: its name must be text, got"), tg.scope(label):
+        pass
+    assert v.label == ""
 
 
 def test_name_of_says_what_made_a_node_and_its_label():

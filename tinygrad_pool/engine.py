@@ -12,7 +12,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator
 from functools import wraps
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 
@@ -22,13 +22,14 @@ from tinygrad_pool.errors import (
     RuleError,
     ShapeError,
     TinygradPoolError,
+    UnsupportedError,
 )
 from tinygrad_pool.graph import no_closure, start
 from tinygrad_pool.node import NO_OPTIONS, Node, name_of, tick
 from tinygrad_pool.numpy_names import ANSWERS
 from tinygrad_pool.rules import arithmetic, elementwise, linear, reductions, shaping
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, Rule
-from tinygrad_pool.setting import SETTING, About, no_grad
+from tinygrad_pool.setting import SETTING, About, no_grad, text
 from tinygrad_pool.signature import refuse_habits, signature_of
 
 Operation: TypeAlias = Callable[..., "Value"]
@@ -126,7 +127,8 @@ class Value(Node):
     def __init__(self, data: Any, label: str = "", **habits: Any) -> None:
         refuse_habits("Value", habits)
         self._data = real(data, "Value")
-        self._grad, self._time, self.about = None, tick(), About(label)
+        self._grad, self._time = None, tick()
+        self.about = About(text(label, "Value: label"))
         self.rule, self.options = None, NO_OPTIONS
         _cut(self)
 
@@ -236,6 +238,9 @@ class Value(Node):
 
     def __iter__(self) -> Iterator[Value]:
         return (self[i] for i in range(len(self)))
+
+    def __contains__(self, _: object) -> NoReturn:
+        raise UnsupportedError("in: == is identity; `x in v.data` asks for a number")
 
     def __repr__(self) -> str:
         shown = [f"data={self._data!r}"]

@@ -13,7 +13,7 @@ from tinygrad_pool.errors import GraphError
 from tinygrad_pool.numpy_names import AnswersNumPy
 from tinygrad_pool.rules.axes import Shape
 from tinygrad_pool.rules.rule import Backward, Rule
-from tinygrad_pool.setting import About
+from tinygrad_pool.setting import About, text
 
 NO_OPTIONS: Mapping[str, Any] = {}
 
@@ -111,7 +111,7 @@ class Node(AnswersNumPy):
 
     @label.setter
     def label(self, label: str) -> None:
-        self.about = self.about._replace(label=label)
+        self.about = self.about._replace(label=text(label, "label"))
 
     @property
     def op(self) -> str:

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
+from tinygrad_pool.errors import OptionError
+
 
 class About(NamedTuple):
     """What a node is called and where it was made: for readers only, no number depends on it."""
@@ -67,9 +69,21 @@ def scope(name: str) -> Iterator[None]:
     >>> y.about.scope
     'conv1'
     """
+    text(name, "scope: its name")
     outer = SETTING.get().about.scope
     with _changed(about=About(scope=f"{outer}/{name}" if outer else name)):
         yield
+
+
+def text(given: object, what: str) -> str:
+    """Read a name. Raises OptionError, which names `what`, for anything but text (3, None).
+
+    >>> text("x1", "label")
+    'x1'
+    """
+    if not isinstance(given, str):
+        raise OptionError(f"{what} must be text, got {given!r:.80}")
+    return given
 
 
 @contextmanager
