@@ -1,11 +1,23 @@
 """What a Value may hold."""
 
+import re
+
 import numpy as np
 import pytest
 
 from tinygrad_pool import Value
-from tinygrad_pool.data import alike, kind_of, like, numeric, real, settle, unbroadcast_axes, zeros
-from tinygrad_pool.errors import DataError, ShapeError
+from tinygrad_pool.data import (
+    alike,
+    floating,
+    kind_of,
+    like,
+    numeric,
+    real,
+    settle,
+    unbroadcast_axes,
+    zeros,
+)
+from tinygrad_pool.errors import DataError, OptionError, ShapeError
 
 
 @pytest.mark.parametrize(
@@ -87,3 +99,14 @@ def test_kinds():
 )
 def test_axes_along_which_a_shape_was_repeated(shape, wide, axes):
     assert unbroadcast_axes(shape, wide) == axes
+
+
+@pytest.mark.parametrize("dtype", [float, "float32", np.float16, np.dtype(np.float64)])
+def test_a_floating_dtype_is_read_however_it_is_said(dtype):
+    assert floating(dtype, "here") == np.dtype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [int, "uint8", complex, object, "no dtype", 3.5])
+def test_another_dtype_is_named(dtype):
+    with pytest.raises(OptionError, match=re.escape(f"here must be a floating one, got {dtype!r}")):
+        floating(dtype, "here")

@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.errors import DataError, ShapeError, TinygradPoolError
+from tinygrad_pool.errors import DataError, OptionError, ShapeError, TinygradPoolError
 from tinygrad_pool.rules.axes import Shape
 
 Data: TypeAlias = float | NDArray[np.floating[Any]]
@@ -48,6 +48,21 @@ def numeric(given: Any, what: str) -> Any:
     if array.dtype.kind not in "fbiu":
         raise DataError(f"{what}: needs real numbers, got {array.dtype} in {given!r:.80}")
     return array
+
+
+def floating(dtype: Any, what: str) -> np.dtype[Any]:
+    """Read a floating dtype. Raises OptionError, which names `what`, for any other.
+
+    >>> floating("float32", "digits: dtype")
+    dtype('float32')
+    """
+    try:
+        read: np.dtype[Any] = np.dtype(dtype)
+    except TypeError:
+        read = np.dtype(object)
+    if read.kind != "f":
+        raise OptionError(f"{what} must be a floating one, got {dtype!r}")
+    return read
 
 
 def settle(y: Any, data: list[Any], what: str) -> Data:

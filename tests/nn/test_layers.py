@@ -5,7 +5,7 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value, nn
-from tinygrad_pool.errors import OptionError
+from tinygrad_pool.errors import DataError, OptionError, ShapeError
 
 
 def test_linear_is_x_times_w_transposed_plus_b():
@@ -66,6 +66,32 @@ def test_activations(layer, expected):
 
 def test_flatten_keeps_the_batch():
     assert nn.Flatten()(Value(np.ones((0, 3, 2)))).shape == (0, 6)
+    assert nn.Flatten()([[[1, 2], [3, 4]]]).data.tolist() == [[1.0, 2.0, 3.0, 4.0]]
+
+
+@pytest.mark.parametrize(
+    ("layer", "x", "error", "message"),
+    [
+        (nn.Linear(3, 2, rng=0), np.ones((5, 4)), ShapeError, "3 features on the last axis, got s"),
+        (nn.Linear(3, 2, rng=0), 1.0, ShapeError, r"3 features on the last axis, got shape \(\)"),
+        (nn.Linear(3, 2, rng=0), [[1], [1, 2]], DataError, "needs numbers in a regular shape"),
+        (nn.Flatten(), 1.0, ShapeError, "needs a batch on the first axis, got a number"),
+    ],
+)
+def test_an_input_that_does_not_fit_is_named(layer, x, error, message):
+    with pytest.raises(error, match=f"{type(layer).__name__}: .*{message}"):
+        layer(x)
+
+
+def test_layers_show_their_options():
+    assert repr(nn.MaxPool2d(2, padding=(1, 0))) == (
+        "MaxPool2d(kernel_size=2, stride=None, padding=(1, 0), dilation=1, ceil_mode=False, "
+        "ties='first')"
+    )
+    assert repr(nn.AvgPool2d((2, 3), stride=1)) == (
+        "AvgPool2d(kernel_size=(2, 3), stride=1, padding=0, ceil_mode=False, "
+        "count_include_pad=True, divisor_override=None)"
+    )
 
 
 class TestSequential:
@@ -79,6 +105,10 @@ class TestSequential:
     def test_a_name_of_the_modules_own_and_what_is_no_module_are_refused(self):
         with pytest.raises(OptionError, match="a module cannot be called 'parameters'"):
             nn.Sequential(parameters=nn.ReLU())
+        with pytest.raises(OptionError, match=r"a module cannot be called 'a\.b'"):
+            nn.Sequential(**{"a.b": nn.ReLU()})
+        with pytest.raises(OptionError, match="a module cannot be called '0'"):
+            nn.Sequential(nn.ReLU(), **{"0": nn.Tanh()})
         with pytest.raises(OptionError, match="needs modules, got 3 for 0"):
             nn.Sequential(3)
 
@@ -86,11 +116,21 @@ class TestSequential:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: nn.Linear(0, 2), "Linear: in_features must be a whole number, 1 or more, got 0"),
-        (lambda: nn.Linear(2, 2.5), "out_features must be a whole number, 1 or more, got 2.5"),
-        (lambda: nn.Conv2d(1, 2, 0), "kernel_height must be a whole number, 1 or more, got 0"),
-        (lambda: nn.Conv2d(1, 2, (3,)), r"kernel_size needs one number or 2, got \(3,\)"),
-        (lambda: nn.Conv2d(3, 2, 1, groups=2), "groups=2 must divide both"),
+        (lambda: nn.Linear(0, 2), "Linear: in_features must be at least 1, got 0"),
+        (lambda: nn.Linear(2, 2.5), "Linear: out_features must be whole numbers, got 2.5"),
+        (lambda: nn.Linear(True, 2), "Linear: in_features must be whole numbers, got True"),
+        (lambda: nn.Linear(2, 2, dtype=int), "Linear: dtype must be a floating one, got <class 'i"),
+        (lambda: nn.Linear(2, 2, dtype="no"), "Linear: dtype must be a floating one, got 'no'"),
+        (lambda: nn.Linear(2, 2, rng=-1), "Linear: rng must be a generator or a seed, got -1"),
+        (lambda: nn.Conv2d(1, 2, 3, rng="a"), "Conv2d: rng must be a generator or a seed, got 'a'"),
+        (lambda: nn.Conv2d(1, 2, 0), "Conv2d: kernel_size must be at least 1, got 0"),
+        (lambda: nn.Conv2d(1, 2, (3,)), r"Conv2d: kernel_size needs one number or 2, got \(3,\)"),
+        (lambda: nn.Conv2d(1, 2, 3, stride=None), "Conv2d: stride must be whole numbers, got None"),
+        (lambda: nn.Conv2d(1, 2, 3, padding=-1), "Conv2d: padding must be at least 0, got -1"),
+        (lambda: nn.Conv2d(3, 2, 1, groups=2), "Conv2d: groups=2 must divide 3 and 2 channels"),
+        (lambda: nn.MaxPool2d(0), "MaxPool2d: kernel_size must be at least 1, got 0"),
+        (lambda: nn.MaxPool2d(2, ties="all"), "MaxPool2d: ties must be one of 'first'"),
+        (lambda: nn.AvgPool2d(2, stride=0), "AvgPool2d: stride must be at least 1, got 0"),
     ],
 )
 def test_sizes_out_of_range_are_named(make, message):

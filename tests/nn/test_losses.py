@@ -38,11 +38,17 @@ def test_mse_is_the_mean_square():
 @pytest.mark.parametrize(
     ("labels", "error", "message"),
     [
-        ([0.0, 1.0], DataError, r"labels must be whole numbers, got \[0.0, 1.0\]"),
-        ([0, np.nan], DataError, "labels must be whole numbers"),
-        (["a", "b"], DataError, "labels must be whole numbers"),
+        ([0.0, 1.0], DataError, "labels must be integers, got 0.0 in float64"),
+        ([0, np.nan], DataError, "labels must be integers, got nan in float64"),
+        ([1.0, 0.5], DataError, "labels must be integers, got 0.5 in float64"),
+        ([True, False], DataError, "labels must be integers, got True in bool"),
+        (["a", "b"], DataError, "labels: needs real numbers, got <U1"),
+        ([[0], [1, 2]], DataError, "labels: needs numbers in a regular shape"),
+        (Value([0, 1]), DataError, "labels: needs numbers, got Values"),
         ([0, 3], SubscriptError, "label 3 is not among the 3 classes"),
         ([0, -1], SubscriptError, "label -1 is not among the 3 classes"),
+        ([], ShapeError, r"got \(2, 3\) and \(0,\)"),
+        (0, ShapeError, r"got \(2, 3\) and \(\)"),
         ([0], ShapeError, r"got \(2, 3\) and \(1,\)"),
         ([[0, 1]], ShapeError, r"got \(2, 3\) and \(1, 2\)"),
     ],
@@ -50,6 +56,33 @@ def test_mse_is_the_mean_square():
 def test_labels_that_do_not_fit_are_named(labels, error, message):
     with pytest.raises(error, match=f"cross_entropy: .*{message}"):
         nn.cross_entropy(Value(SCORES), labels)
+
+
+def test_losses_take_plain_numbers_too():
+    assert nn.cross_entropy([[0.0, 0.0]], [1]).item() == pytest.approx(np.log(2))
+    assert nn.mse_loss([1.0, 2.0], [1.0, 4.0]).item() == 2.0
+    assert nn.mse_loss(np.array([0], np.uint8), np.array([3], np.uint8)).item() == 9.0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_losses_keep_the_dtype(dtype):
+    scores = Value(np.array(SCORES, dtype))
+    assert nn.cross_entropy(scores, [0, 1]).dtype == dtype
+    assert nn.mse_loss(scores, np.array(SCORES, dtype)).dtype == dtype
+
+
+def test_numbers_that_are_none_are_named():
+    with pytest.raises(DataError, match="mse_loss: target: needs numbers in a regular shape"):
+        nn.mse_loss(Value([1.0, 2.0]), [[1.0], [1.0, 2.0]])
+    with pytest.raises(DataError, match="mse_loss: y: needs real numbers, got <U1"):
+        nn.mse_loss("a", 1.0)
+    with pytest.raises(DataError, match="cross_entropy: scores: needs real numbers"):
+        nn.cross_entropy([["a"]], [0])
+
+
+def test_an_empty_batch_has_no_mean():
+    with pytest.raises(ShapeError, match="mean: nothing to reduce"):
+        nn.cross_entropy(Value(np.zeros((0, 3))), np.zeros(0, int))
 
 
 def test_scores_need_two_axes_and_targets_the_shape_of_y():

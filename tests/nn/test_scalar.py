@@ -5,7 +5,7 @@ import random
 import pytest
 
 from tinygrad_pool import Value, nn
-from tinygrad_pool.errors import ShapeError
+from tinygrad_pool.errors import DataError, OptionError, ShapeError
 
 
 def test_a_neuron_is_one_weighted_sum_and_a_relu():
@@ -37,6 +37,29 @@ def test_reprs_are_short():
     assert repr(nn.MLP(2, [16, 1])) == "MLP of [Layer(2 → 16), Layer(16 → 1)]"
 
 
-def test_another_number_of_inputs_is_an_error():
-    with pytest.raises(ShapeError, match="Neuron: has 2 weights, got 3 inputs"):
-        nn.Neuron(2)([1.0, 2.0, 3.0])
+@pytest.mark.parametrize(
+    ("x", "error", "message"),
+    [
+        ([1.0, 2.0, 3.0], ShapeError, "2 weights need as many inputs, got 3"),
+        (5.0, DataError, "a sequence of weights and one of inputs, got a list and a float"),
+    ],
+)
+def test_inputs_that_do_not_fit_are_named(x, error, message):
+    with pytest.raises(error, match=message):
+        nn.MLP(2, [1])(x)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: nn.Neuron(0), "Neuron: nin must be at least 1, got 0"),
+        (lambda: nn.Neuron(2.5), "Neuron: nin must be whole numbers, got 2.5"),
+        (lambda: nn.Layer(2, 0), "Layer: nout must be at least 1, got 0"),
+        (lambda: nn.MLP(2, 3), "MLP: nouts needs one size for each layer, got 3"),
+        (lambda: nn.MLP(2, []), r"MLP: nouts needs one size for each layer, got \[\]"),
+        (lambda: nn.MLP("2", [1]), "Neuron: nin must be whole numbers, got '2'"),
+    ],
+)
+def test_sizes_out_of_range_are_named(make, message):
+    with pytest.raises(OptionError, match=message):
+        make()

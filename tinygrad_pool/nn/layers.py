@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
+from tinygrad_pool.data import floating, numeric
 from tinygrad_pool.engine import Value
-from tinygrad_pool.errors import OptionError
+from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.nn.module import Module
 from tinygrad_pool.operations import Numbers, avg_pool2d, conv2d, max_pool2d, relu, sigmoid, tanh
-from tinygrad_pool.rules.ties import Ties
-from tinygrad_pool.rules.windows import Padding
+from tinygrad_pool.rules.ties import Ties, check_ties
+from tinygrad_pool.rules.windows import Padding, numbers, windows_of
 
 Rng: TypeAlias = np.random.Generator | int | None
 
@@ -24,7 +25,7 @@ class Linear(Module):
 
     Weights and bias start uniform in ±1/√in_features. `rng` is a generator or a seed.
 
-    Raises OptionError for sizes below 1.
+    Raises OptionError for sizes below 1; ShapeError when it is called with other than in_features.
 
     >>> layer = Linear(3, 2, rng=0)
     >>> layer(np.ones((5, 3))).shape
@@ -39,13 +40,20 @@ class Linear(Module):
         rng: Rng = None,
         dtype: Any = np.float32,
     ) -> None:
-        _check_sizes("Linear", in_features=in_features, out_features=out_features)
-        draw = _uniform(in_features, rng, dtype)
-        self.weight = Value(draw(out_features, in_features), label="weight")
-        self.bias = Value(draw(out_features), label="bias") if bias else None
+        (n,) = numbers("Linear", "in_features", in_features, 1, least=1)
+        (m,) = numbers("Linear", "out_features", out_features, 1, least=1)
+        draw = _uniform("Linear", n, rng, dtype)
+        self.weight = Value(draw(m, n), label="weight")
+        self.bias = Value(draw(m), label="bias") if bias else None
 
     def forward(self, x: Any) -> Value:
         """Compute x Wᵀ + b for x of shape (..., in_features)."""
+        x = _operand(x, "Linear")
+        features = self.weight.shape[1]
+        if np.shape(x)[-1:] != (features,):
+            raise ShapeError(
+                f"Linear: needs {features} features on the last axis, got shape {np.shape(x)}"
+            )
         y: Value = x @ self.weight.T
         return y if self.bias is None else y + self.bias
 
@@ -56,7 +64,7 @@ class Conv2d(Module):
     Weights and bias start uniform in ±1/√(in_channels / groups · kernel cells). `rng` is a
     generator or a seed.
 
-    Raises OptionError for sizes below 1, or groups that do not divide the channels.
+    Raises OptionError for an option out of range, or groups that do not divide the channels.
 
     >>> layer = Conv2d(1, 4, 3, padding=1, rng=0)
     >>> layer(np.ones((5, 1, 8, 8))).shape
@@ -76,16 +84,16 @@ class Conv2d(Module):
         rng: Rng = None,
         dtype: Any = np.float32,
     ) -> None:
-        kernel = tuple(kernel_size) if isinstance(kernel_size, Sequence) else (kernel_size,) * 2
-        if len(kernel) != 2:
-            raise OptionError(f"Conv2d: kernel_size needs one number or 2, got {kernel_size!r}")
-        sizes = {"in_channels": in_channels, "out_channels": out_channels, "groups": groups}
-        _check_sizes("Conv2d", **sizes, kernel_height=kernel[0], kernel_width=kernel[1])
-        if in_channels % groups or out_channels % groups:
-            raise OptionError(f"Conv2d: groups={groups} must divide both {sizes}")
-        draw = _uniform(in_channels // groups * prod(kernel), rng, dtype)
-        self.weight = Value(draw(out_channels, in_channels // groups, *kernel), label="weight")
-        self.bias = Value(draw(out_channels), label="bias") if bias else None
+        (c,) = numbers("Conv2d", "in_channels", in_channels, 1, least=1)
+        (f,) = numbers("Conv2d", "out_channels", out_channels, 1, least=1)
+        (parts,) = numbers("Conv2d", "groups", groups, 1, least=1)
+        numbers("Conv2d", "stride", stride, 2, least=1)
+        kernel = windows_of("Conv2d", 2, kernel_size, stride, padding, dilation).kernel
+        if c % parts or f % parts:
+            raise OptionError(f"Conv2d: groups={parts} must divide {c} and {f} channels")
+        draw = _uniform("Conv2d", c // parts * prod(kernel), rng, dtype)
+        self.weight = Value(draw(f, c // parts, *kernel), label="weight")
+        self.bias = Value(draw(f), label="bias") if bias else None
         self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
 
     def forward(self, x: Any) -> Value:
@@ -112,12 +120,15 @@ class MaxPool2d(Module):
         ceil_mode: bool = False,
         ties: Ties = "first",
     ) -> None:
-        self.options = (kernel_size, stride, padding, dilation, ceil_mode)
-        self.ties = ties
+        windows_of("MaxPool2d", 2, kernel_size, stride, padding, dilation, ceil_mode)
+        check_ties(ties, "MaxPool2d")
+        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+        self.dilation, self.ceil_mode, self.ties = dilation, ceil_mode, ties
 
     def forward(self, x: Any) -> Value:
         """Keep the largest unit of each window."""
-        return max_pool2d(x, *self.options, ties=self.ties)
+        options = (self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
+        return max_pool2d(x, *options, ties=self.ties)
 
 
 class AvgPool2d(Module):
@@ -137,12 +148,15 @@ class AvgPool2d(Module):
         count_include_pad: bool = True,
         divisor_override: float | None = None,
     ) -> None:
-        self.windows = (kernel_size, stride, padding, 1, ceil_mode)
-        self.divisor = (count_include_pad, divisor_override)
+        windows_of("AvgPool2d", 2, kernel_size, stride, padding, ceil_mode=ceil_mode)
+        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+        self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
+        self.divisor_override = divisor_override
 
     def forward(self, x: Any) -> Value:
         """Average each window."""
-        return avg_pool2d(x, *self.windows, *self.divisor)
+        windows = (self.kernel_size, self.stride, self.padding, 1, self.ceil_mode)
+        return avg_pool2d(x, *windows, self.count_include_pad, self.divisor_override)
 
 
 class ReLU(Module):
@@ -170,15 +184,18 @@ class Tanh(Module):
 
 
 class Flatten(Module):
-    """All axes but the first as one.
+    """All axes but the first as one. Raises ShapeError for a number.
 
-    >>> Flatten()(Value(np.ones((5, 4, 2, 2)))).shape
+    >>> Flatten()(np.ones((5, 4, 2, 2))).shape
     (5, 16)
     """
 
-    def forward(self, x: Value) -> Value:
+    def forward(self, x: Any) -> Value:
         """Reshape (n, ...) to (n, features)."""
-        return x.reshape(len(x), prod(x.shape[1:]))
+        x = _operand(x, "Flatten")
+        if np.ndim(x) == 0:
+            raise ShapeError("Flatten: needs a batch on the first axis, got a number")
+        return Value.reshape(x, len(x), prod(x.shape[1:]))
 
 
 class Sequential(Module):
@@ -190,8 +207,8 @@ class Sequential(Module):
     """
 
     def __init__(self, *modules: Module, **named: Module) -> None:
-        for name, module in {**{str(i): m for i, m in enumerate(modules)}, **named}.items():
-            if name in dir(Module):
+        for name, module in (*((str(i), m) for i, m in enumerate(modules)), *named.items()):
+            if name in dir(self) or "." in name:
                 raise OptionError(f"Sequential: a module cannot be called {name!r}")
             if not isinstance(module, Module):
                 raise OptionError(f"Sequential: needs modules, got {module!r} for {name}")
@@ -213,17 +230,17 @@ class Sequential(Module):
         return x
 
 
-def _check_sizes(name: str, **sizes: int) -> None:
-    for size, given in sizes.items():
-        try:
-            ok = operator.index(given) > 0
-        except TypeError:
-            ok = False
-        if not ok:
-            raise OptionError(f"{name}: {size} must be a whole number, 1 or more, got {given!r}")
+def _operand(x: Any, name: str) -> Any:
+    """Take a Value as it is, and anything else as a constant."""
+    return x if isinstance(x, Value) else numeric(x, name)
 
 
-def _uniform(fan_in: int, rng: Rng, dtype: Any) -> Any:
-    generator = np.random.default_rng(rng)
+def _uniform(name: str, fan_in: int, rng: Rng, dtype: Any) -> Callable[..., NDArray[Any]]:
+    """Return a function that draws weights of a given shape, uniform in ±1/√fan_in."""
+    kind = floating(dtype, f"{name}: dtype")
+    try:
+        generator = np.random.default_rng(rng)
+    except (TypeError, ValueError):
+        raise OptionError(f"{name}: rng must be a generator or a seed, got {rng!r}") from None
     bound = 1 / np.sqrt(fan_in)
-    return lambda *shape: generator.uniform(-bound, bound, shape).astype(dtype)
+    return lambda *shape: generator.uniform(-bound, bound, shape).astype(kind)

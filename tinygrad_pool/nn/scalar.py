@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from itertools import pairwise
 from typing import Any
 
 from tinygrad_pool.engine import Value
-from tinygrad_pool.errors import ShapeError
+from tinygrad_pool.errors import OptionError
 from tinygrad_pool.nn.module import Module
 from tinygrad_pool.operations import weighted_sum
+from tinygrad_pool.rules.windows import numbers
 
 
 class Neuron(Module):
@@ -17,7 +20,8 @@ class Neuron(Module):
 
     Weights are drawn from Python's `random`, as micrograd draws them.
 
-    Raises ShapeError when it is called with another number of inputs.
+    Raises OptionError for a size below 1; ShapeError when it is called with another number of
+    inputs.
 
     >>> neuron = Neuron(2, nonlin=False)
     >>> neuron.w[0].data, neuron.w[1].data = 2.0, 3.0
@@ -26,14 +30,13 @@ class Neuron(Module):
     """
 
     def __init__(self, nin: int, nonlin: bool = True) -> None:
-        self.w = [Value(random.uniform(-1, 1), label=f"w{i}") for i in range(1, nin + 1)]
+        (n,) = numbers("Neuron", "nin", nin, 1, least=1)
+        self.w = [Value(random.uniform(-1, 1), label=f"w{i}") for i in range(1, n + 1)]
         self.b = Value(0.0, label="b")
         self.nonlin = nonlin
 
     def forward(self, x: Sequence[Any]) -> Value:
         """Compute z."""
-        if len(x) != len(self.w):
-            raise ShapeError(f"Neuron: has {len(self.w)} weights, got {len(x)} inputs")
         a = weighted_sum(self.w, x, bias=self.b)
         return a.relu() if self.nonlin else a
 
@@ -49,7 +52,8 @@ class Layer(Module):
     """
 
     def __init__(self, nin: int, nout: int, **options: Any) -> None:
-        self.neurons = [Neuron(nin, **options) for _ in range(nout)]
+        (n,) = numbers("Layer", "nout", nout, 1, least=1)
+        self.neurons = [Neuron(nin, **options) for _ in range(n)]
 
     def forward(self, x: Sequence[Any]) -> Value | list[Value]:
         """Compute every neuron's z."""
@@ -67,9 +71,14 @@ class MLP(Module):
     MLP of [Layer(2 → 16), Layer(16 → 16), Layer(16 → 1)]
     """
 
-    def __init__(self, nin: int, nouts: Sequence[int]) -> None:
-        sizes = [nin, *nouts]
-        self.layers = [Layer(sizes[i], n, nonlin=i != len(nouts) - 1) for i, n in enumerate(nouts)]
+    def __init__(self, nin: int, nouts: Iterable[int]) -> None:
+        sizes = [nin]
+        with suppress(TypeError):
+            sizes += nouts
+        if len(sizes) < 2:
+            raise OptionError(f"MLP: nouts needs one size for each layer, got {nouts!r}")
+        last = len(sizes) - 2
+        self.layers = [Layer(n, m, nonlin=i < last) for i, (n, m) in enumerate(pairwise(sizes))]
 
     def forward(self, x: Any) -> Any:
         """Pass x through the layers."""
