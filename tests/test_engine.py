@@ -100,7 +100,9 @@ class TestPlainPython:
 
     def test_a_number_is_not_looked_for_among_values(self):
         v = Value([1.0, 2.0])
-        with pytest.raises(UnsupportedError, match=r"in: == is identity; `x in v\.data` asks for a num"):
+        with pytest.raises(
+            UnsupportedError, match=r"in: == is identity; `x in v\.data` asks for a num"
+        ):
             assert 2.0 in v
         assert 2.0 in v.data
 
