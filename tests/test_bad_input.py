@@ -10,6 +10,7 @@ from tinygrad_pool.errors import (
     DataError,
     GraphError,
     OptionError,
+    RuleError,
     ShapeError,
     SubscriptError,
     TinygradPoolError,
@@ -51,7 +52,12 @@ MISTAKES = [
     ("operand of text", lambda: V * "2", DataError, "mul: needs real numbers"),
     ("array root", (V * 1.0).backward, ShapeError, r"backward: the mul node has shape"),
     ("gradient", lambda: (V * 1.0).backward(np.ones(3)), ShapeError, r"needs shape \(2, 3\), got"),
-    ("gradient of text", lambda: (V * 1.0).backward("x"), DataError, "backward: gradient: needs real"),
+    (
+        "gradient of text",
+        lambda: (V * 1.0).backward("x"),
+        DataError,
+        "backward: gradient: needs real",
+    ),
     ("if", lambda: bool(V), ShapeError, "bool: the leaf of shape"),
     ("asarray", lambda: np.asarray(V), UnsupportedError, r"v\.data"),
     ("list to NumPy", lambda: np.max([V, V]), UnsupportedError, r"np\.stack"),
@@ -84,3 +90,106 @@ def test_backward_through_no_grad_and_after_a_change_in_place():
     w.data -= 1.0
     with pytest.raises(GraphError, match="'w' changed in place after the mul node was computed"):
         loss.backward()
+
+
+@pytest.mark.parametrize(
+    ("call", "hint"),
+    [
+        (lambda v: v.sum(dim=0), "sum: no option 'dim' .* axis= names an axis here"),
+        (lambda v: v.max(keepdim=True), "keepdims= keeps axes here"),
+        (lambda v: np.clip(v, a_min=0, a_max=1), "the bounds are min= and max="),
+        (lambda v: v.backward(retain_graph=True), "a graph lives as long as you hold it"),
+        (lambda v: Value(1.0, requires_grad=True), "every Value takes part"),
+        (lambda v: tg.grad(v, v, allow_unused=True), "grad: no option 'allow_unused'$"),
+        (lambda v: tg.backward_steps(v, retain_graph=True), "backward_steps: no option"),
+        (lambda v: v.sum(0, True, 1), "sum: needs 1 operands and at most 2 options, got 4"),
+        (tg.where, "where: needs 3 operands and at most 0 options, got 1"),
+    ],
+)
+def test_habits_from_elsewhere_get_a_hint(call, hint):
+    with pytest.raises(OptionError, match=hint):
+        call(Value([1.0]))
+
+
+@pytest.mark.parametrize("made", [3.0, (1.0, 2.0, 3.0), None])
+def test_a_rule_that_returns_no_pair_is_named(made):
+    def odd(x):
+        return made
+
+    with pytest.raises(RuleError, match="odd: a rule must return its result and a closure"):
+        tg.lift(odd)(Value(1.0))
+
+
+@pytest.mark.parametrize("closure", [None, 5.0])
+def test_a_rule_without_a_closure_does_not_end_in_a_gradient_of_zero(closure):
+    def odd(x):
+        return x * 2.0, closure
+
+    x = Value(1.0)
+    with pytest.raises(RuleError, match=f"odd: .* a closure, got {closure} for the closure"):
+        (tg.lift(odd)(x) * 3.0).backward()
+
+
+def test_a_type_error_in_the_users_closure_passes_through():
+    def odd(x):
+        return x * 2.0, lambda g: g["x"]
+
+    with pytest.raises(TypeError, match="not subscriptable"):
+        tg.lift(odd)(Value(1.0)).backward()
+
+
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [("text", "needs real numbers"), (1j * np.ones(2), "complex128"), (None, "object")],
+)
+def test_a_rule_whose_result_is_no_number_is_named(result, message):
+    def odd(x):
+        return result, lambda g: (g,)
+
+    with pytest.raises(DataError, match=f"odd: .*{message}"):
+        tg.lift(odd)(Value([1.0]))
+
+
+def test_an_error_of_the_users_rule_passes_through():
+    def failing(x):
+        raise ValueError("mine")
+
+    with pytest.raises(ValueError, match=r"^mine$"):
+        tg.lift(failing)(Value([1.0]))
+
+
+@pytest.mark.parametrize(
+    ("contributions", "error", "message"),
+    [
+        (
+            (1.0,),
+            RuleError,
+            r"odd: its closure must return a tuple of 2 contributions, one per",
+        ),
+        ([1.0, 1.0], RuleError, r"must return a tuple of 2 .* got \[1.0, 1.0\]"),
+        (None, RuleError, "must return a tuple of 2 contributions.* got None"),
+        (
+            (np.ones(5), None),
+            RuleError,
+            r"contribution of shape \(5,\) for operand 0, which has shape \(2,\)",
+        ),
+        (
+            (np.ones((5, 2)), None),
+            RuleError,
+            r"contribution of shape \(5, 2\) for operand 0",
+        ),
+        ((1.0, None), RuleError, r"contribution of shape \(\) for operand 0"),
+        (("text", None), DataError, "odd: the contribution to operand 0: needs real numbers"),
+        ((np.ones(2) * 1j, None), DataError, "operand 0: needs real numbers, got complex"),
+    ],
+)
+def test_a_closure_that_breaks_its_contract_is_named(contributions, error, message):
+    def odd(x, w):
+        def odd_backward(g):
+            return contributions
+
+        return x * w, odd_backward
+
+    y = tg.lift(odd)(Value([1.0, 2.0]), Value([3.0, 4.0]))
+    with pytest.raises(error, match=message):
+        y.sum().backward()
