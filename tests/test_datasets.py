@@ -11,8 +11,9 @@ def test_digits_are_split_the_same_way_always():
     (x, labels), (x_test, labels_test) = digits()
     (again, _), _ = digits()
     assert np.array_equal(x, again)
-    assert (x.shape, x_test.shape) == ((1352, 1, 8, 8), (445, 1, 8, 8))
-    assert (labels.shape, labels_test.shape) == ((1352,), (445,))
+    assert (x.shape, x_test.shape) == ((1347, 1, 8, 8), (450, 1, 8, 8))
+    assert (labels.shape, labels_test.shape) == ((1347,), (450,))
+    assert labels_test[:10].tolist() == [0, 2, 4, 7, 6, 8, 1, 9, 5, 0]
     assert labels.dtype == np.int64
 
 
@@ -29,11 +30,16 @@ def test_every_digit_is_in_both_parts_in_proportion():
     assert np.all(np.abs(share - 0.25) < 0.01)
 
 
-def test_the_dtype_is_a_choice_among_floating_ones():
-    (x, _), _ = digits(dtype=np.float64)
-    assert x.dtype == np.float64
-    with pytest.raises(OptionError, match="digits: needs a floating dtype"):
-        digits(dtype=np.int32)
+@pytest.mark.parametrize("dtype", [np.float16, "float32", np.dtype("float64"), float])
+def test_the_dtype_is_a_choice_among_floating_ones(dtype):
+    (x, _), _ = digits(dtype=dtype)
+    assert x.dtype == np.dtype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, "train"])
+def test_another_dtype_is_named(dtype):
+    with pytest.raises(OptionError, match="digits: dtype must be a floating one, got"):
+        digits(dtype)
 
 
 def test_moons_are_two_half_circles():
@@ -52,11 +58,19 @@ def test_noise_follows_the_seed():
     assert not np.array_equal(points, moons(50, seed=2)[0])
 
 
-def test_too_few_points_or_negative_noise_are_named():
-    with pytest.raises(OptionError, match=r"got 1, 0\.1"):
-        moons(1)
-    with pytest.raises(OptionError, match="got 10, -1"):
-        moons(10, noise=-1)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n": 1}, "moons: n must be at least 2, got 1"),
+        ({"n": 10.5}, "moons: n must be whole numbers, got 10.5"),
+        ({"noise": -1}, "moons: noise must be a number, 0 or more, got -1"),
+        ({"noise": "a"}, "moons: noise must be a number, 0 or more, got 'a'"),
+        ({"seed": -1}, "moons: seed must be at least 0, got -1"),
+    ],
+)
+def test_options_out_of_range_are_named(options, message):
+    with pytest.raises(OptionError, match=message):
+        moons(**options)
 
 
 @pytest.mark.peer

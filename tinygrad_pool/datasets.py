@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import gzip
 from importlib.resources import files
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_pool.data import floating
 from tinygrad_pool.errors import OptionError
+from tinygrad_pool.rules.windows import numbers
 
 Images = NDArray[np.floating[Any]]
 Labels = NDArray[np.int64]
 
 TEST_SHARE = 4  # one image in four is for testing
-CLASSES = 10
 
 
 def digits(dtype: Any = np.float32) -> tuple[tuple[Images, Labels], tuple[Images, Labels]]:
     """Return the UCI optical digits, split: (x, labels) to train on and (x, labels) to test on.
 
     1,797 handwritten digits. Shapes: x is (n, 1, 8, 8), from 0 (paper) to 1 (ink); labels are (n,),
-    0 to 9. The split is always the same: of each digit, every fourth image in the order of the
-    data set is for testing, 445 of all; 1,352 remain to train on.
+    0 to 9. The split is always the same: sorted by digit, and otherwise in the order of the data
+    set, every fourth image is for testing, 450 of all; 1,347 remain to train on.
 
     Raises OptionError if `dtype` is not a floating one.
 
@@ -32,17 +34,14 @@ def digits(dtype: Any = np.float32) -> tuple[tuple[Images, Labels], tuple[Images
 
     >>> (x, labels), (x_test, labels_test) = digits()
     >>> x.shape, x_test.shape, labels[:3]
-    ((1352, 1, 8, 8), (445, 1, 8, 8), array([0, 1, 2]))
+    ((1347, 1, 8, 8), (450, 1, 8, 8), array([1, 3, 5]))
     """
-    if not np.issubdtype(dtype, np.floating):
-        raise OptionError(f"digits: needs a floating dtype, got {dtype!r}")
+    kind = floating(dtype, "digits: dtype")
     packed = files("tinygrad_pool").joinpath("digits", "digits.csv.gz").read_bytes()
     rows = np.array([line.split(b",") for line in gzip.decompress(packed).split()], np.int64)
-    x, labels = rows[:, :-1].reshape(-1, 1, 8, 8) / dtype(16), rows[:, -1]
-    x = x.astype(dtype)
+    x, labels = (rows[:, :-1] / 16).reshape(-1, 1, 8, 8).astype(kind), rows[:, -1]
     testing = np.zeros(len(x), bool)
-    for digit in range(CLASSES):
-        testing[np.flatnonzero(labels == digit)[TEST_SHARE - 1 :: TEST_SHARE]] = True
+    testing[np.argsort(labels, kind="stable")[::TEST_SHARE]] = True
     return (x[~testing], labels[~testing]), (x[testing], labels[testing])
 
 
@@ -52,14 +51,16 @@ def moons(n: int = 100, noise: float = 0.1, seed: int = 0) -> tuple[Images, Labe
     Shapes: (n, 2) and (n,). The points lie on half circles of radius 1 around (0, 0) and (1, ½),
     with normal noise of the given standard deviation.
 
-    Raises OptionError for fewer than 2 points or negative noise.
+    Raises OptionError for fewer than 2 points, negative noise or a negative seed.
 
     >>> points, labels = moons(4, noise=0.0)
     >>> points.round(1).tolist(), labels.tolist()
     ([[1.0, 0.0], [-1.0, 0.0], [0.0, 0.5], [2.0, 0.5]], [-1, -1, 1, 1])
     """
-    if n < 2 or not noise >= 0:
-        raise OptionError(f"moons: needs n of 2 or more and noise of 0 or more, got {n}, {noise}")
+    (n,) = numbers("moons", "n", n, 1, least=2)
+    (seed,) = numbers("moons", "seed", seed, 1, least=0)
+    if not isinstance(noise, Real) or not 0 <= noise < np.inf:
+        raise OptionError(f"moons: noise must be a number, 0 or more, got {noise!r}")
     upper, lower = np.linspace(0, np.pi, n // 2), np.linspace(0, np.pi, n - n // 2)
     points = np.concatenate(
         [
