@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import OptionError
+from tinygrad_pool.node import name_of
 
 
 class Optimiser(ABC):
     """Hold parameters and move those that have a gradient, one step at a time."""
 
     def __init__(self, parameters: Iterable[Value], lr: float, weight_decay: float) -> None:
-        self.parameters = list(parameters)
-        self.lr, self.weight_decay = lr, weight_decay
         name = type(self).__name__
-        if not self.parameters:
-            raise OptionError(f"{name}: needs at least one parameter, got none")
+        self.parameters = _leaves(name, parameters)
         _check(name, lr=lr, weight_decay=weight_decay)
+        self.lr, self.weight_decay = lr, weight_decay
 
     def zero_grad(self) -> None:
         """Forget the gradient of every parameter."""
@@ -97,8 +97,12 @@ class Adam(Optimiser):
     ) -> None:
         super().__init__(parameters, lr, weight_decay)
         _check("Adam", eps=eps)
-        if not all(0 <= beta < 1 for beta in betas):
-            raise OptionError(f"Adam: betas must lie in [0, 1), got {betas}")
+        try:
+            within = [0 <= beta < 1 for beta in betas]
+        except TypeError:
+            within = []
+        if within != [True, True]:
+            raise OptionError(f"Adam: betas must be two numbers in [0, 1), got {betas!r}")
         self.betas, self.eps = betas, eps
         self._moments: dict[int, tuple[Any, Any, int]] = {}
 
@@ -111,7 +115,26 @@ class Adam(Optimiser):
         return self.lr * (m / (1 - beta1**t)) / root
 
 
-def _check(name: str, **options: float) -> None:
+def _leaves(name: str, parameters: Any) -> list[Value]:
+    """Read parameters: Values that no operation computed, each once."""
+    if isinstance(parameters, Value) or not isinstance(parameters, Iterable):
+        got = type(parameters).__name__
+        raise OptionError(f"{name}: needs a list of parameters, as model.parameters(), got a {got}")
+    leaves: dict[Value, None] = {}
+    for p in parameters:
+        if not isinstance(p, Value):
+            raise OptionError(f"{name}: a parameter must be a Value, got {p!r:.80}")
+        if p.parents:
+            raise OptionError(f"{name}: {name_of(p)} was computed, and cannot be a parameter")
+        if p in leaves:
+            raise OptionError(f"{name}: {name_of(p)} is listed twice")
+        leaves[p] = None
+    if not leaves:
+        raise OptionError(f"{name}: needs at least one parameter, got none")
+    return list(leaves)
+
+
+def _check(name: str, **options: Any) -> None:
     for option, given in options.items():
-        if not given >= 0:
-            raise OptionError(f"{name}: {option} must be 0 or more, got {given!r}")
+        if not isinstance(given, Real) or not 0 <= float(given) < np.inf:
+            raise OptionError(f"{name}: {option} must be a number, 0 or more, got {given!r}")
