@@ -162,6 +162,8 @@ class TestLift:
 
     def test_an_integer_too_large_for_numpy_is_a_number_still(self):
         assert (Value([1.0]) * 10**30).data == [1e30]
+        with pytest.warns(RuntimeWarning, match="overflow"):
+            assert (Value(2.0) ** 10**30).data == np.inf
         with pytest.raises(DataError, match="is too large for a float"):
             Value(1.0) * 10**400
 

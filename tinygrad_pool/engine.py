@@ -279,7 +279,11 @@ def _again(
     """Explain why a rule failed; where only Python's floats refused (0.0 ** -1), use NumPy's."""
     name = rule.__name__
     if any(isinstance(d, int) and d.bit_length() > 63 for d in data):  # NumPy knows no such integer
-        return rule(*(real(d, name) if isinstance(d, int) else d for d in data), **options)
+        data = [real(d, name) if isinstance(d, int) else d for d in data]
+        try:
+            return rule(*data, **options)
+        except (ArithmeticError, TypeError, ValueError) as now:
+            return _again(rule, data, options, now)
     if isinstance(error, ArithmeticError) and not any(isinstance(d, np.ndarray) for d in data):
         return _on_numpy(rule, data, options)
     if error.__traceback__ is not None and error.__traceback__.tb_next is None:

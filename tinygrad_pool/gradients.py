@@ -55,7 +55,7 @@ def grad(
     """
     refuse_habits("grad", habits)
     wanted: tuple[Any, ...] = (xs,)
-    if isinstance(xs, Iterable) and not isinstance(xs, Value):
+    if isinstance(xs, Iterable) and not isinstance(xs, Value | np.ndarray):
         wanted = tuple(xs)
     for v in (y, *wanted):
         if not isinstance(v, Value):

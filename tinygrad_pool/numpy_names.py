@@ -14,6 +14,7 @@ import numpy as np
 from tinygrad_pool.errors import (
     AxisError,
     DataError,
+    OptionError,
     ShapeError,
     TinygradPoolError,
     UnsupportedError,
@@ -116,9 +117,11 @@ def refuse(function: Callable[..., Any], method: str = "") -> NoReturn:
 
 def _ask(question: Callable[..., Any], data: list[Any], options: dict[str, Any]) -> Any:
     """Answer from the data; what NumPy refuses is raised as an error of ours."""
+    for option in options.keys() - {"axis", "keepdims"}:
+        raise OptionError(f"{_name_of(question)}: no option {option!r} (options: axis, keepdims)")
     try:
         return question(*data, **options)
-    except (TypeError, ValueError) as error:
+    except (OverflowError, TypeError, ValueError) as error:
         kind: type[TinygradPoolError] = DataError
         if isinstance(error, ValueError):
             kind = AxisError if isinstance(error, IndexError) else ShapeError

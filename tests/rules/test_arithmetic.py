@@ -81,6 +81,13 @@ def test_a_negative_number_has_whole_powers(check_gradient):
     check_gradient(lambda x: x ** np.array([2, 3, -1]), np.array([-2.0, -0.5, -1.5]))
 
 
+@pytest.mark.parametrize("x", [2.0, np.array([2.0, 3.0])])
+def test_an_exponent_may_be_a_mask(x):
+    x = tg.Value(x)
+    (x ** np.array([True, False])).sum().backward()
+    assert np.array_equal(x.grad, 1.0 if x.shape == () else [1.0, 0.0])
+
+
 def test_at_0_the_slope_in_the_exponent_is_0():
     n = tg.Value([0.0, 0.5, 2.0])
     assert tg.grad((0.0**n).sum(), n)[0].tolist() == [0.0, 0.0, 0.0]

@@ -108,7 +108,7 @@ def power(x: Array, n: Array, *, wants: tuple[bool, bool] = (True, True)) -> tup
         if to_x_wanted:
             # At x = n = 0 no 0 * inf; but where x is not 0, a slope in x that still depends on n.
             one = (n < 0) | (n > 0) | x_not_0
-            to_x = g * n * x ** (n - one)
+            to_x = g * n * x ** (n * 1 - one)  # n may be a mask, and bools do not subtract
         if to_n_wanted:
             to_n = g * y * np.log(np.where(x_not_0, x, 1.0))
         return to_x, to_n

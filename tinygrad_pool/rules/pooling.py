@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from math import isfinite, prod
 from numbers import Real
 from typing import Any, NamedTuple
@@ -162,8 +163,10 @@ def check_pool(shape: Shape, windows: Windows, units: bool = True) -> Shape:
 
 
 def _divisor(given: Any, name: str) -> float:
-    if isinstance(given, bool) or not isinstance(given, Real) or not isfinite(given) or given == 0:
-        raise OptionError(
-            f"{name}: divisor_override must be a finite number other than 0, got {given!r}"
-        )
-    return float(given)
+    if isinstance(given, Real) and not isinstance(given, bool):
+        with suppress(OverflowError):
+            if isfinite(given) and given != 0:
+                return float(given)
+    raise OptionError(
+        f"{name}: divisor_override must be a finite number other than 0, got {given!r:.80}"
+    )

@@ -115,7 +115,9 @@ def windows_of(
 
 
 def numbers(name: str, option: str, given: Any, count: int, least: int) -> Shape:
-    """Read one whole number for all of `count`, or one each. Raises OptionError below `least`.
+    """Read one whole number for all of `count`, or one each.
+
+    Raises OptionError below `least`, and where NumPy could not count as far.
 
     >>> numbers("conv2d", "stride", 3, 2, least=1)
     (3, 3)
@@ -129,6 +131,8 @@ def numbers(name: str, option: str, given: Any, count: int, least: int) -> Shape
         raise OptionError(f"{name}: {option} must be whole numbers, got {given!r}") from None
     if any(n < least for n in whole_numbers):
         raise OptionError(f"{name}: {option} must be at least {least}, got {given!r}")
+    if any(n >= 2**31 for n in whole_numbers):
+        raise OptionError(f"{name}: {option} must be below 2**31, got {given!r:.80}")
     return whole_numbers
 
 
