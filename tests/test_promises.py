@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
+from tinygrad_pool.data import alike
 from tinygrad_pool.errors import DataError, GraphError
 from tinygrad_pool.graph import ancestors
 
@@ -39,12 +40,21 @@ class TestAccumulation:
         assert ancestors(E) == [a, b, c, d, E]
         assert [step.node for step in tg.backward_steps(E)] == [E, d, c]
 
+    def test_equal_programs_give_equal_text(self):
+        def program():
+            a, b = Value(1.0, label="a"), Value([2.0, 3.0], label="b")
+            return tg.maximum(a * b, b, b * b + a).sum()
+
+        assert tg.draw(program()).source == tg.draw(program()).source
+
     def test_sixty_doublings(self):
         a = x = Value(1.0)
         for _ in range(60):
             a = a + a
-        a.backward()
+        assert len(list(tg.backward_steps(a))) == 60
         assert x.grad == 2.0**60
+        assert tg.grad(a, x) == (2.0**60,)
+        assert tg.draw(a).source.count(" -> ") == 120
 
     def test_a_leaf_can_be_the_root(self):
         x = Value(3.0)
@@ -126,8 +136,8 @@ OPERATIONS = {
 }
 
 
-def run(program, arrays):
-    values = [Value([0.5, -1.0] if arrays else x) for x in (0.5, -1.25, 2.0, 0.125)]
+def run(program, leaves):
+    values = [*leaves]
     for operation, operands in program:
         values.append(OPERATIONS[operation](*(values[i] for i in operands)))
     return values
@@ -136,7 +146,8 @@ def run(program, arrays):
 @given(programs(), st.booleans())
 @settings(max_examples=150, deadline=None, derandomize=True)
 def test_stepping_equals_running_bit_for_bit(program, arrays):
-    running, stepping = run(program, arrays), run(program, arrays)
+    numbers = [[0.5, -1.0], [2.0, 0.25]] * 2 if arrays else [0.5, -1.25, 2.0, 0.125]
+    running, stepping = (run(program, map(Value, numbers)) for _ in range(2))
     gradient = np.array([1.0, 2.0]) if arrays else 1.0
     running[-1].backward(gradient)
     for step in tg.backward_steps(stepping[-1], gradient):
@@ -145,6 +156,42 @@ def test_stepping_equals_running_bit_for_bit(program, arrays):
         assert v.has_grad == w.has_grad
         assert np.array_equal(v.grad, w.grad, equal_nan=True)
         assert np.shape(v.grad) == v.shape
+
+
+KINDS = {
+    "a float": 0.75,
+    "0-d": np.array(0.5),
+    "a row": np.array([0.25, -1.0, 2.0]),
+    "a column": np.array([[1.5], [-0.5]]),
+    "a matrix": np.array([[0.5, 1.0, -2.0], [3.0, -0.25, 0.125]]),
+}
+
+
+@given(
+    programs(),
+    st.lists(st.sampled_from(sorted(KINDS)), min_size=4, max_size=4),
+    st.lists(st.sampled_from([np.float32, np.float64]), min_size=4, max_size=4),
+)
+@settings(max_examples=150, deadline=None, derandomize=True)
+def test_gradients_have_the_shape_and_dtype_of_their_values_whatever_is_mixed(
+    program, kinds, dtypes
+):
+    leaves = [
+        Value(x if isinstance(x, float) else x.astype(dtype))
+        for x, dtype in zip(map(KINDS.get, kinds), dtypes, strict=True)
+    ]
+    *_, y = run(program, leaves)
+    for step in tg.backward_steps(y, np.ones(y.shape)):
+        assert alike(step.upstream, step.node.data)
+        assert np.shape(step.upstream) == step.node.shape
+        for p, c in zip(step.node.parents, step.contributions, strict=True):
+            assert c is None or (alike(c, p.data) and np.shape(c) == p.shape)
+    slopes = tg.grad(y, leaves, np.ones(y.shape), create_graph=True)
+    for leaf, slope in zip(leaves, slopes, strict=True):
+        assert alike(leaf.grad, leaf.data)
+        assert np.shape(leaf.grad) == leaf.shape
+        assert alike(slope.data, leaf.data)
+        assert np.allclose(slope.data, leaf.grad, rtol=1e-3, equal_nan=True)
 
 
 class TestSteps:
@@ -177,6 +224,15 @@ class TestSteps:
         to_x, to_w = step.contributions
         assert (to_x.shape, to_x.dtype) == ((3, 2), np.float32)
         assert (to_w.shape, to_w.dtype) == ((2,), np.float64)
+
+    def test_a_step_stays_as_it_was(self):
+        a, b = Value([1.0]), Value([2.0])
+        E = (a + b).sum()
+        steps = list(tg.backward_steps(E))
+        a.grad *= 5.0
+        E.backward(gradient=3.0)
+        assert steps[1].upstream == [1.0]
+        assert steps[1].contributions == ([1.0], [1.0])
 
     def test_many_operands_are_no_burden(self):
         xs = [Value([float(i)]) for i in range(3000)]
@@ -336,6 +392,16 @@ class TestDataChangedAfterUse:
         E.backward()
         assert w.grad == [2.0]
 
+    def test_a_graph_made_after_the_change_is_not_hindered(self):
+        w = Value([1.0, 2.0])
+        before = (w * w).sum()
+        w.data -= 0.5
+        after = (w * w).sum()
+        after.backward()
+        assert np.array_equal(w.grad, [1.0, 3.0])
+        with pytest.raises(GraphError, match="changed in place"):
+            (before + after).backward()
+
     def test_interior_data_cannot_be_set(self):
         h = Value(2.0, label="x") * 3.0
         h.label = "h"
@@ -402,6 +468,19 @@ class TestMemory:
         next(steps)
         del steps, y
         assert inner() is None
+
+    def test_also_where_python_refused_or_the_pass_failed(self):
+        x = Value(0.0)
+        with pytest.warns(RuntimeWarning):
+            y = x**-1 + (x + 2.0) ** 10**30
+        inner = [weakref.ref(p) for p in y.parents]
+        y.zero_grad()
+        with pytest.raises(DataError):
+            y.backward("text")
+        with pytest.warns(RuntimeWarning):
+            y.backward()
+        del y
+        assert [ref() for ref in inner] == [None, None]
 
     def test_also_in_checked_mode_and_after_a_higher_order_pass(self):
         with tg.checked():
