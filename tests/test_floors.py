@@ -3,7 +3,10 @@
 import ast
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+
+import pytest
 
 import tinygrad_pool
 
@@ -42,7 +45,8 @@ FLOORS = [
     ],
     ["derivation", "gradient_check"],
     ["demo"],
-    ["", "cli"],
+    [""],
+    ["cli"],
     ["__main__"],
 ]
 
@@ -56,33 +60,51 @@ def modules(package: Path) -> dict[str, Path]:
     return found
 
 
-def imports(path: Path, package: str) -> set[str]:
-    """List the modules of the package that a file imports, also inside functions."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and not node.level:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        found |= {n.removeprefix(package).lstrip(".") for n in names if n.split(".")[0] == package}
+def imports(package: Path) -> dict[str, set[str]]:
+    """List which modules of the package each one imports, also inside functions."""
+    paths = modules(package)
+    found: dict[str, set[str]] = {name: set() for name in paths}
+    for name, path in paths.items():
+        folder = path.parent.relative_to(package.parent).parts
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for imported in _names(node, folder):
+                first, *parts = imported.split(".")
+                if first == package.name:
+                    ends = range(len(parts), -1, -1)
+                    found[name].add(next(m for i in ends if (m := ".".join(parts[:i])) in paths))
     return found
+
+
+def _names(node: ast.AST, folder: tuple[str, ...]) -> list[str]:
+    """List the dotted names that a statement imports, relative ones too."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        above = folder[: len(folder) + 1 - node.level] if node.level else ()
+        stem = ".".join([*above, *([node.module] if node.module else [])])
+        return [f"{stem}.{alias.name}" for alias in node.names]
+    return []
 
 
 def upward(package: Path, floors: list[list[str]]) -> list[str]:
     """List every import that does not lead to a lower floor, or to the same folder."""
     height = {name: i for i, floor in enumerate(floors) for name in floor}
-    known = modules(package)
-    wrong = []
-    for name, path in sorted(known.items()):
-        if not name:
-            continue  # the package's face hands names on
-        for target in sorted(imports(path, package.name) & known.keys() - {""}):
-            same = name.split(".")[0] == target.split(".")[0]
-            if height[target] > height[name] or (height[target] == height[name] and not same):
-                wrong.append(f"{name} -> {target}")
-    return wrong
+    return [
+        f"{name} -> {target}"
+        for name, targets in sorted(imports(package).items())
+        for target in sorted(targets)
+        if height[target] > height[name]
+        or (height[target] == height[name] and name.split(".")[0] != target.split(".")[0])
+    ]
+
+
+def circle(package: Path) -> list[str]:
+    """Name the modules of an import circle, if there is one."""
+    try:
+        TopologicalSorter(imports(package)).prepare()
+    except CycleError as error:
+        return error.args[1]
+    return []
 
 
 def test_every_module_stands_on_a_floor():
@@ -93,26 +115,64 @@ def test_imports_go_downward():
     assert upward(PACKAGE, FLOORS) == []
 
 
-def test_a_planted_upward_import_is_found(tmp_path):
+def test_imports_make_no_circle():
+    assert circle(PACKAGE) == []
+
+
+@pytest.fixture
+def house(tmp_path):
+    """Build a small package of three floors; `plant` writes a module of it anew."""
     package = tmp_path / "house"
-    package.mkdir()
+    (package / "cellar").mkdir(parents=True)
+
+    def plant(name, text):
+        (package / f"{name}.py").write_text(text)
+        return upward(package, [["cellar.box", "cellar.jar", "cellar"], ["hall"], [""], ["attic"]])
+
     for name, text in {
-        "__init__": "from house.top import x",
-        "ground": "def f():\n    from house.top import x",
-        "middle": "import house.ground",
-        "top": "from house import middle",
+        "__init__": "from house.hall import x",
+        "cellar/__init__": "from .box import x",
+        "cellar/box": "import os.path\nfrom house.cellar import jar",
+        "cellar/jar": "x = 1",
+        "hall": "import house.cellar.box\nfrom .cellar.box import x",
+        "attic": "from house import hall, x",
     }.items():
         (package / f"{name}.py").write_text(text)
-    assert upward(package, [["ground"], ["middle"], ["top"], [""]]) == ["ground -> top"]
+    return plant
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "found"),
+    [
+        ("hall", "from house.attic import x", ["hall -> attic"]),
+        ("hall", "def f():\n    import house.attic", ["hall -> attic"]),
+        ("hall", "from house import x", ["hall -> "]),
+        ("hall", "from . import attic", ["hall -> attic"]),
+        ("cellar/jar", "from ..hall import x", ["cellar.jar -> hall"]),
+        (
+            "cellar/jar",
+            "from house import hall, attic",
+            ["cellar.jar -> attic", "cellar.jar -> hall"],
+        ),
+        ("attic", "import housekeeping, house.hall as h", []),
+    ],
+)
+def test_a_planted_upward_import_is_found(house, name, text, found):
+    assert house(name, text) == found
+
+
+def test_a_planted_circle_is_found(house, tmp_path):
+    assert circle(tmp_path / "house") == []
+    assert house("cellar/jar", "from house.cellar import box") == []
+    assert set(circle(tmp_path / "house")) == {"cellar.box", "cellar.jar"}
 
 
 def test_rules_know_no_graph_and_the_engine_no_instrument():
-    for name, path in modules(PACKAGE).items():
-        used = imports(path, "tinygrad_pool")
+    for name, targets in imports(PACKAGE).items():
         if name.startswith("rules"):
-            assert all(target.startswith(("rules", "errors")) or not target for target in used)
+            assert all(target.startswith(("rules", "errors")) for target in targets)
         if name in ("node", "graph", "engine", "operations", "gradients"):
-            assert not any(target.startswith(("drawing", "nn", "cli")) for target in used)
+            assert not any(target.startswith(("drawing", "nn", "cli")) for target in targets)
 
 
 def test_importing_the_package_loads_nothing_heavy():
