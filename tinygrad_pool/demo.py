@@ -51,12 +51,13 @@ class Progress(NamedTuple):
 
 
 def train(net: DigitsNet, epochs: int, seed: int, batch: int = 32) -> Iterator[Progress]:
-    """Train on the digits with Adam, and yield after every batch."""
+    """Train on the digits with Adam, in ever smaller steps, and yield after every batch."""
     (x, labels), (x_test, labels_test) = datasets.digits()
     rng = np.random.default_rng(seed)
-    optimiser = optim.Adam(net.parameters(), lr=5e-3)
+    optimiser = optim.Adam(net.parameters())
     progress = Progress(0.0, [], [])
     for epoch in range(epochs):
+        optimiser.lr = 5e-3 * (1 - epoch / epochs)
         order = rng.permutation(len(x))
         total = 0.0
         for start in range(0, len(x), batch):
