@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinygrad_pool.errors import (
     AxisError,
@@ -82,7 +83,9 @@ class AnswersNumPy:
     ) -> Any:
         return answer(function, inputs, options)
 
-    def __array__(self, *_: Any, **__: Any) -> NoReturn:
+    # It never returns; but after NoReturn a type checker skips what follows an np.sum(v), and with
+    # an array of floats it takes `array @ v` for one.
+    def __array__(self, *_: Any, **__: Any) -> NDArray[np.object_]:
         raise UnsupportedError(
             "np.asarray(v) would lose the graph: v.data is the array of numbers. Of several "
             "Values, np.stack([a, b]) makes one; tg.maximum(a, b) is the largest of them"

@@ -43,16 +43,39 @@ def arrays(x: NDArray[np.float64]) -> Value:
     return y
 
 
+def numpys_names(v: Value, x: NDArray[np.float64]) -> list[Any]:
+    a: Value = x @ v
+    b: Value = 1 + x * v
+    c: Value = np.mean(v, axis=0)
+    for kept in (np.exp(v), np.sum(v), np.max(v, axis=1), np.maximum(v, 0), np.clip(v, 0, 1)):
+        assert kept is not None
+    joined = [np.concatenate([v, a], axis=1), np.stack((b, c)), np.where(v.data > 0, v, 0.0)]
+    assert_type(np.float64(2) * v, Value)
+    assert_type(bool(v), bool)
+    assert_type({v: "v"}[v], str)
+    return [*joined, np.argmax(v.data), v in [a, b]]
+
+
+def comparisons(v: Value) -> bool:
+    if v < 1 and v.item() >= 0:
+        return bool(v > 0.5)
+    return v == v.detach()
+
+
 def pooling(image: Value) -> tuple[Value, NDArray[np.int64]]:
     assert_type(tg.max_pool2d(image, 2), Value)
     assert_type(tg.avg_pool2d(image, (2, 3), padding=((0, 1), 1)), Value)
     assert_type(tg.conv2d(image, np.ones((1, 1, 3, 3)), padding=1), Value)
+    y, winners = tg.max_pool2d(image, 2, return_indices=True)
+    assert_type(y, Value)
+    assert_type(winners, NDArray[np.int64])
     return tg.max_pool2d(image, 3, stride=2, return_indices=True, ties="last")
 
 
 def stepping(loss: Value) -> Iterator[str]:
     for step in tg.backward_steps(loss):
         assert_type(step, Step)
+        assert_type(step.contributions, Contributions)
         yield f"{step.node.op} {step.upstream} {step.contributions}"
 
 
@@ -70,6 +93,11 @@ def rules(x: Value) -> Value:
 
         return x**3, cube_backward
 
+    def scaled(x: Any, *, by: float, wants: tuple[bool]) -> tuple[Any, Backward]:
+        return by * x, lambda g: (by * g if wants[0] else None,)
+
+    operation = tg.lift(scaled)
+    assert_type(operation(x, by=2.0), Value)
     return tg.lift(cube)(x)
 
 
@@ -108,3 +136,13 @@ def micrograd() -> Any:
 def drawing(loss: Value) -> Path:
     assert_type(tg.draw(loss, direction="TB", title="E"), graphviz.Digraph)
     return tg.render(tg.draw_units(loss, zero_one=True), "units.svg", dpi=150)
+
+
+def mistakes(v: Value) -> None:
+    tg.max_pool2d(v, 2, ties="random")  # type: ignore[call-overload]
+    tg.conv2d(v)  # type: ignore[call-arg]
+    tg.backward_steps(3)  # type: ignore[arg-type]
+    tg.lift(3)  # type: ignore[arg-type]
+    tg.absent()  # type: ignore[attr-defined]
+    v.label = 3  # type: ignore[assignment]
+    v.shape = (2,)  # type: ignore[misc]
