@@ -31,11 +31,12 @@ def debugger(tmp_path):
         "E.backward()\n"
         "print('done', x.grad, w.grad)\n"
     )
-    environment = {**os.environ, "TERM": "dumb", "NO_COLOR": "1", "PYTHON_COLORS": "0"}
+    plain = {"TERM": "dumb", "NO_COLOR": "1", "PYTHON_COLORS": "0", "HOME": str(tmp_path)}
     child = pexpect.spawn(
         sys.executable,
         ["-m", "pdb", str(script)],
-        env=environment,
+        cwd=tmp_path,  # and HOME, so that nobody's .pdbrc is read
+        env={**os.environ, **plain},
         encoding="utf-8",
         timeout=60,
         echo=False,
