@@ -56,6 +56,14 @@ class TestAccumulation:
         assert tg.grad(a, x) == (2.0**60,)
         assert tg.draw(a).source.count(" -> ") == 120
 
+    def test_a_chain_deeper_than_pythons_stack_is_drawn_and_differentiated_twice(self):
+        x = y = Value(1.0)
+        for _ in range(2000):
+            y = y * 0.999
+        assert tg.draw(y).source.count(" -> ") == 4000
+        (slope,) = tg.grad(y * y, x, create_graph=True)
+        assert tg.grad(slope, x)[0] == pytest.approx(2 * 0.999**4000)
+
     def test_a_leaf_can_be_the_root(self):
         x = Value(3.0)
         x.backward()
