@@ -68,6 +68,14 @@ class TestDemo:
         assert b"?_l by backward" in ran.stdout
         assert "δ" in (tmp_path / "out" / "F4.svg").read_text(encoding="utf-8")
 
+    def test_what_is_not_installed_is_named_before_anything_is_trained(self, monkeypatch, capsys):
+        monkeypatch.setattr("tinygrad_pool.cli.find_spec", lambda name: None)
+        assert main(["demo"]) == 1
+        assert capsys.readouterr().err == (
+            "tinygrad-pool: demo: needs matplotlib and threadpoolctl: "
+            "pip install 'tinygrad_pool[demo]'\n"
+        )
+
     def test_a_folder_that_cannot_be_written_is_one_line(self, tmp_path, capsys):
         (tmp_path / "file").write_bytes(b"")
         assert main(["demo", "--out", str(tmp_path / "file")]) == 1

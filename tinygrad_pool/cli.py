@@ -5,12 +5,13 @@ import runpy
 import sys
 import time
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tinygrad_pool import __version__
 from tinygrad_pool.engine import Value
-from tinygrad_pool.errors import OptionError, TinygradPoolError
+from tinygrad_pool.errors import OptionError, TinygradPoolError, ToolError
 from tinygrad_pool.files import check_folder, whole_folder, write_whole
 
 if TYPE_CHECKING:
@@ -81,6 +82,9 @@ def _demo(options: argparse.Namespace) -> None:
     from rich.console import Console
 
     from tinygrad_pool import datasets
+
+    if missing := [name for name in ("matplotlib", "threadpoolctl") if find_spec(name) is None]:
+        raise ToolError(f"demo: needs {' and '.join(missing)}: pip install 'tinygrad_pool[demo]'")
     from tinygrad_pool.demo import DigitsNet, busiest_unit, files_of, hardest, look_inside
 
     console = Console(quiet=options.quiet)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from tinygrad_pool import datasets, nn, optim
 from tinygrad_pool.derivation import Network, figures, network
@@ -51,9 +52,17 @@ class Progress(NamedTuple):
 
 
 def train(net: DigitsNet, epochs: int, seed: int, batch: int = 32) -> Iterator[Progress]:
-    """Train on the digits with Adam, in ever smaller steps, and yield after every batch."""
+    """Train on the digits with Adam, in ever smaller steps, and yield after every batch.
+
+    On one thread: the matrices are so small that a second one would only wait, on a busy machine
+    for ten times as long as all the work takes.
+    """
+    with threadpool_limits(1):
+        yield from _train(net, epochs, np.random.default_rng(seed), batch)
+
+
+def _train(net: DigitsNet, epochs: int, rng: np.random.Generator, batch: int) -> Iterator[Progress]:
     (x, labels), (x_test, labels_test) = datasets.digits()
-    rng = np.random.default_rng(seed)
     optimiser = optim.Adam(net.parameters())
     progress = Progress(0.0, [], [])
     for epoch in range(epochs):
