@@ -168,12 +168,15 @@ def test_a_rule_whose_result_is_no_number_is_named(result, message):
         tg.lift(odd)(Value([1.0]))
 
 
-def test_an_error_of_the_users_rule_passes_through():
-    def failing(x):
-        raise ValueError("mine")
+@pytest.mark.parametrize(
+    ("error", "x"), [(ValueError, [1.0]), (TypeError, [1.0, 2.0]), (ZeroDivisionError, [1.0, 2.0])]
+)
+def test_an_error_of_the_users_rule_passes_through(error, x):
+    def failing(x, w):
+        raise error("mine")
 
-    with pytest.raises(ValueError, match=r"^mine$"):
-        tg.lift(failing)(Value([1.0]))
+    with pytest.raises(error, match=r"^mine$"):
+        tg.lift(failing)(Value(x), Value([1.0, 2.0, 3.0]))
 
 
 @pytest.mark.parametrize(
@@ -211,3 +214,13 @@ def test_a_closure_that_breaks_its_contract_is_named(contributions, error, messa
     y = tg.lift(odd)(Value([1.0, 2.0]), Value([3.0, 4.0]))
     with pytest.raises(error, match=message):
         y.sum().backward()
+
+
+def test_a_contribution_longer_than_the_result_is_named():
+    def odd(x, w):
+        return x * w, lambda g: (np.ones((5, 2)), None)
+
+    with pytest.raises(
+        RuleError, match=r"odd: .* shape \(5, 2\) for operand 0, which has .* \(2,\)"
+    ):
+        tg.lift(odd)(Value([1.0, 2.0]), Value(np.ones((3, 2)))).sum().backward()

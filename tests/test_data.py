@@ -37,6 +37,15 @@ def test_what_is_not_made_of_real_numbers_is_named(given, message):
         Value(given)
 
 
+def test_what_refuses_to_become_an_array_is_named():
+    class Stubborn:
+        def __array__(self, dtype=None, copy=None):
+            raise TypeError
+
+    with pytest.raises(DataError, match=r"in a regular shape, got <.*Stubborn"):
+        Value(Stubborn())
+
+
 def test_values_in_a_list_get_a_hint():
     with pytest.raises(DataError, match=r"got Values in a list; np.stack\(\[...\]\) makes one"):
         Value([Value(1.0), Value(2.0)])

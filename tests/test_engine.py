@@ -88,10 +88,10 @@ class TestPlainPython:
             assert v
 
     def test_length_iteration_and_unpacking(self):
-        v = Value([[1.0, 2.0], [3.0, 4.0]])
+        v = Value([[1.0, 2.0, 0.0], [3.0, 4.0, 0.0]])
         assert len(v) == 2
         first, second = v
-        assert np.array_equal(second.data, [3.0, 4.0])
+        assert np.array_equal(second.data, [3.0, 4.0, 0.0])
         assert first.parents == (v,)
         with pytest.raises(ShapeError, match="len: the leaf is a number and has no length"):
             len(Value(1.0))
@@ -164,6 +164,9 @@ class TestLift:
         assert (Value([1.0]) * 10**30).data == [1e30]
         with pytest.warns(RuntimeWarning, match="overflow"):
             assert (Value(2.0) ** 10**30).data == np.inf
+        assert np.array_equal(tg.maximum(Value([1.0, 2.0]), 10**30).data, [1e30, 1e30])
+        unit = tg.weighted_sum([Value([1.0, 2.0]), np.array([1, 2])], [1.0, 2**63])
+        assert np.array_equal(unit.data, [1.0 + 2.0**63, 2.0 + 2.0**64])
         with pytest.raises(DataError, match="is too large for a float"):
             Value(1.0) * 10**400
 

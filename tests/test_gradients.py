@@ -6,6 +6,7 @@ import pytest
 import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.errors import DataError, RuleError, ShapeError
+from tinygrad_pool.graph import ancestors
 
 
 def difference(f, x, h=1e-5):
@@ -58,6 +59,10 @@ class TestGrad:
     def test_results_are_the_callers_own(self):
         a, b = Value([1.0]), Value([2.0])
         to_a, to_b = tg.grad((a + b).sum(), [a, b])
+        to_a *= 5.0
+        assert to_b == [1.0]
+        a, b = a * 1.0, b * 1.0
+        to_a, to_b = tg.grad(a + b, [a, b], gradient=[1.0])
         to_a *= 5.0
         assert to_b == [1.0]
 
@@ -148,6 +153,13 @@ class TestHigherOrder:
         (slope,) = tg.grad(x * x, x, gradient=g, create_graph=True)
         (to_g,) = tg.grad(slope.sum(), g)
         assert np.array_equal(to_g, [2.0, 4.0])
+        (slope,) = tg.grad(x * x, x, gradient=[3.0, 5.0], create_graph=True)
+        assert np.array_equal(slope.data, [6.0, 20.0])
+
+    def test_nothing_is_converted_that_is_of_its_kind(self):
+        x = Value([1.0, 2.0])
+        (slope,) = tg.grad((x**3).sum(), x, create_graph=True)
+        assert {v.op for v in ancestors(slope)} == {"", "mul", "power"}
 
     def test_dtypes_and_floats_stay(self):
         x = Value(np.ones(2, np.float32))

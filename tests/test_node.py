@@ -65,6 +65,17 @@ def test_data_keeps_its_shape_and_dtype_when_it_is_set():
         v.data = "text"
 
 
+def test_a_change_in_place_keeps_the_array():
+    v = Value([1.0, 2.0])
+    array = v.data
+    v.data -= 1.0
+    assert v.data is array
+    v.grad = [1.0, 1.0]
+    gradient = v.grad
+    v.grad *= 0.5
+    assert v.grad is gradient
+
+
 def test_assigned_data_is_a_copy():
     v, array = Value([1.0, 2.0]), np.array([5.0, 6.0])
     v.data = array

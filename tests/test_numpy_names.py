@@ -83,6 +83,7 @@ def test_an_array_or_a_numpy_number_on_the_left_gives_a_value():
             r"np\.arctan has no rule for Values; v\.data holds its numbers, and tg\.lift makes",
         ),
         (np.nanmean, r"np\.nanmean has no rule for Values; the nearest is np\.mean$"),
+        (np.sinc, r"np\.sinc .* nearest is np\.sin$"),
         (np.log2, r"np\.log2 .* nearest is np\.log$"),
         (np.sort, r"np\.sort has no rule .* nearest is v\[np\.argsort\(v\.data\)\]$"),
         (lambda v: np.dot(v, v), r"np\.dot has no rule .* the nearest is a @ b$"),

@@ -48,6 +48,11 @@ def test_any_number_of_operands_may_come_in_one_list():
         sort(([Value(1.0)], 0, 0), {})
 
 
+def test_a_rule_without_options_says_so():
+    with pytest.raises(OptionError, match=r"<lambda>: no option 'dim' \(options: none\)"):
+        signature_of(lambda x: None).sort((1,), {"dim": 0})
+
+
 def test_an_option_given_twice_is_refused():
     with pytest.raises(OptionError, match="rule: option 'axis' is given twice"):
         signature_of(rule).sort((1, 2, 3), {"axis": 4})
