@@ -159,3 +159,23 @@ def test_values_and_their_data_are_left_alone():
 def test_f_must_return_a_value():
     with pytest.raises(DataError, match="gradcheck: f must return a Value, got float"):
         gradcheck(lambda x: x.item(), 3.0)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: gradcheck(Value(1.0), 2.0),
+            r"gradcheck: needs a function .* got Value\(data=1.0\)",
+        ),
+        (lambda: gradcheck(np.exp, "text"), "gradcheck: input 0: needs real numbers, got <U4"),
+        (
+            lambda: gradcheck(np.add, 1.0, [[1.0], [1.0, 2.0]]),
+            "gradcheck: input 1: needs numbers in a",
+        ),
+        (lambda: gradcheck(np.exp, 1j), "gradcheck: input 0: needs real numbers, got complex128"),
+    ],
+)
+def test_what_is_no_function_or_no_number_is_named(call, message):
+    with pytest.raises(DataError, match=message):
+        call()

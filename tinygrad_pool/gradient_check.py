@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_pool.data import real
 from tinygrad_pool.engine import Value, lift
 from tinygrad_pool.errors import DataError, GradientError
 from tinygrad_pool.gradients import grad
@@ -53,15 +54,19 @@ def gradcheck(f: Callable[..., Value], *inputs: Any) -> bool:
     kink, where these differ, whatever lies between them does.
 
     Returns True. Raises GradientError, which names the rule, the contribution in the rule's own
-    letters, the element, and the numbers; DataError if f does not return a Value.
+    letters, the element, and the numbers; DataError if f does not return a Value, or an input is not
+    made of numbers.
 
     >>> gradcheck(lambda x, w: (x * w).sum(), [1.0, 2.0], [3.0, 4.0])
     True
     """
+    if not callable(f):
+        raise DataError(f"gradcheck: needs a function and its inputs, got {f!r:.80}")
     if len(inputs) == 1 and isinstance(inputs[0], list | tuple):
         several = any(isinstance(x, Value | np.ndarray | list) for x in inputs[0])
         inputs = tuple(inputs[0]) if several else inputs
-    arrays = [np.array(x.data if isinstance(x, Value) else x, np.float64) for x in inputs]
+    data = [x.data if isinstance(x, Value) else x for x in inputs]
+    arrays = [np.array(real(x, f"gradcheck: input {i}"), np.float64) for i, x in enumerate(data)]
     y = f(*map(Value, arrays))
     if not isinstance(y, Value):
         raise DataError(f"gradcheck: f must return a Value, got {type(y).__name__}")
