@@ -54,7 +54,7 @@ def gradcheck(f: Callable[..., Value], *inputs: Any) -> bool:
     kink, where these differ, whatever lies between them does.
 
     Returns True. Raises GradientError, which names the rule, the contribution in the rule's own
-    letters, the element, and the numbers; DataError if f does not return a Value, or an input is not
+    letters, the element, and the numbers; DataError if f does not return a Value or an input is not
     made of numbers.
 
     >>> gradcheck(lambda x, w: (x * w).sum(), [1.0, 2.0], [3.0, 4.0])
