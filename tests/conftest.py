@@ -1,6 +1,7 @@
 """What several test files share."""
 
 import importlib
+import math
 import os
 from itertools import product
 
@@ -75,6 +76,20 @@ def windows_by_hand():
         return tuple(map(len, axes)), [list(product(*looks)) for looks in product(*axes)]
 
     return slide
+
+
+@pytest.fixture
+def adaptive_windows_by_hand():
+    """Cut a plane into so many windows: the places that each one looks at, in row-major order."""
+
+    def cut(space, output_size):
+        axes = [
+            [list(range(o * n // m, math.ceil((o + 1) * n / m))) for o in range(m)]
+            for n, m in zip(space, output_size, strict=True)
+        ]
+        return output_size, [list(product(*looks)) for looks in product(*axes)]
+
+    return cut
 
 
 @pytest.fixture

@@ -11,12 +11,19 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tinygrad_pool.adaptive_pools import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
+)
 from tinygrad_pool.engine import Value, lift
 from tinygrad_pool.gradients import backward_steps, grad
 from tinygrad_pool.graph import Step
 from tinygrad_pool.operations import (
     abs,
-    avg_pool2d,
     broadcast_to,
     clip,
     concatenate,
@@ -32,7 +39,6 @@ from tinygrad_pool.operations import (
     log_softmax,
     logsumexp,
     matmul,
-    max_pool2d,
     maximum,
     minimum,
     relu,
@@ -47,6 +53,20 @@ from tinygrad_pool.operations import (
     weighted_sum,
     where,
 )
+from tinygrad_pool.pools import (
+    avg_pool1d,
+    avg_pool2d,
+    avg_pool3d,
+    lp_pool1d,
+    lp_pool2d,
+    lp_pool3d,
+    max_pool1d,
+    max_pool2d,
+    max_pool3d,
+    max_unpool1d,
+    max_unpool2d,
+    max_unpool3d,
+)
 from tinygrad_pool.setting import checked, no_grad, scope
 
 if TYPE_CHECKING:
@@ -60,7 +80,15 @@ __all__ = [
     "Step",
     "Value",
     "abs",
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
+    "avg_pool1d",
     "avg_pool2d",
+    "avg_pool3d",
     "backward_steps",
     "broadcast_to",
     "checked",
@@ -83,8 +111,16 @@ __all__ = [
     "log1p",
     "log_softmax",
     "logsumexp",
+    "lp_pool1d",
+    "lp_pool2d",
+    "lp_pool3d",
     "matmul",
+    "max_pool1d",
     "max_pool2d",
+    "max_pool3d",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
     "maximum",
     "minimum",
     "nn",

@@ -13,7 +13,8 @@ from tinygrad_pool.drawing.computation import draw
 from tinygrad_pool.drawing.plots import loss_curve
 from tinygrad_pool.drawing.render import contents
 from tinygrad_pool.engine import Value
-from tinygrad_pool.operations import log_softmax, max_pool2d, relu
+from tinygrad_pool.operations import log_softmax, relu
+from tinygrad_pool.pools import max_pool2d
 from tinygrad_pool.setting import no_grad, scope
 
 Array = NDArray[np.float32]

@@ -1,17 +1,14 @@
 """Every operation under the name that users call it by: `tg.relu`, `tg.maximum`, `tg.conv2d`."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, TypeAlias, overload
+from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_pool.data import numeric
 from tinygrad_pool.engine import Value, lift
 from tinygrad_pool.errors import DataError, ShapeError
-from tinygrad_pool.rules import elementwise, linear, pooling, reductions, shaping, windows
-from tinygrad_pool.rules.axes import flag
-from tinygrad_pool.rules.ties import Ties
+from tinygrad_pool.rules import elementwise, linear, reductions, shaping, unfolding
 from tinygrad_pool.rules.windows import Padding, numbers, windows_of
 
 exp = lift(elementwise.exp)
@@ -45,13 +42,11 @@ Numbers: TypeAlias = int | Sequence[int]
 
 _weighted_sum = lift(linear.weighted_sum)
 _conv = lift(linear.conv)
-_max_pool = lift(pooling.max_pool)
-_avg_pool = lift(pooling.avg_pool)
 for _adjoint in (
     shaping.cast_rule,
     shaping.scatter_rule,
-    windows.unfold_rule,
-    windows.fold_rule,
+    unfolding.unfold_rule,
+    unfolding.fold_rule,
 ):
     lift(_adjoint)  # answers for its primitive when a rule runs on Values
 
@@ -157,8 +152,8 @@ def _convolve(
     dilation: Numbers,
     groups: int,
 ) -> Value:
-    x, weight = _read(x, name), _read(weight, name)
-    biases = () if bias is None else (_read(bias, name),)
+    x, weight = operand(x, name), operand(weight, name)
+    biases = () if bias is None else (operand(bias, name),)
     kernel = np.shape(weight)[2:]
     if len(kernel) != ndim:
         raise ShapeError(f"{name}: weight needs {ndim + 2} axes, got shape {np.shape(weight)}")
@@ -167,95 +162,6 @@ def _convolve(
     return _conv(x, weight, *biases, windows=windows, groups=groups)
 
 
-def _read(x: Any, name: str) -> Any:
+def operand(x: Any, name: str) -> Any:
+    """Take a Value as it is, and anything else as a constant."""
     return x if isinstance(x, Value) else numeric(x, name)
-
-
-@overload
-def max_pool2d(
-    x: Any,
-    kernel_size: Numbers,
-    stride: Numbers | None = None,
-    padding: Padding = 0,
-    dilation: Numbers = 1,
-    ceil_mode: bool = False,
-    return_indices: Literal[False] = False,
-    ties: Ties = "first",
-) -> Value: ...
-@overload
-def max_pool2d(
-    x: Any,
-    kernel_size: Numbers,
-    stride: Numbers | None = None,
-    padding: Padding = 0,
-    dilation: Numbers = 1,
-    ceil_mode: bool = False,
-    *,
-    return_indices: Literal[True],
-    ties: Ties = "first",
-) -> tuple[Value, NDArray[np.int64]]: ...
-def max_pool2d(
-    x: Any,
-    kernel_size: Numbers,
-    stride: Numbers | None = None,
-    padding: Padding = 0,
-    dilation: Numbers = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-    ties: Ties = "first",
-) -> Value | tuple[Value, NDArray[np.int64]]:
-    """Keep the largest unit of each window over the last two axes; the winner gets the gradient.
-
-    y_k = x_l,  l = argmax over window k            ∂E/∂x_l = Σ_k g_k [l == l_max(k)]
-
-    `stride=None` is the kernel's own size; padding can be a pair (before, after) an axis; with
-    `return_indices`, also the winner of each window as a flat index into its plane. Ties: "first"
-    in row-major order, "last", "even" or "error". NaN propagates; a padded cell never wins.
-
-    Raises OptionError if an option is out of range; ShapeError if a window is longer than the
-    padded input or holds no unit; TieError if ties="error".
-
-    >>> y, winners = max_pool2d([[1.0, 3.0], [2.0, 0.0]], 2, return_indices=True)
-    >>> y.data, winners
-    (array([[3.]]), array([[1]]))
-    """
-    windows = windows_of("max_pool2d", 2, kernel_size, stride, padding, dilation, ceil_mode)
-    x = _read(x, "max_pool2d")
-    y = _max_pool(x, windows=windows, ties=ties)
-    if not flag(return_indices, "max_pool2d: return_indices"):
-        return y
-    units = x.data if isinstance(x, Value) else x
-    plane = units.shape[-2] * units.shape[-1]
-    links = pooling.winning_links(units, windows=windows, ties="first" if ties == "even" else ties)
-    return y, (links.first % plane).reshape(y.shape)
-
-
-def avg_pool2d(
-    x: Any,
-    kernel_size: Numbers,
-    stride: Numbers | None = None,
-    padding: Padding = 0,
-    dilation: Numbers = 1,
-    ceil_mode: bool = False,
-    count_include_pad: bool = True,
-    divisor_override: float | None = None,
-) -> Value:
-    """Average each window over the last two axes: a layer whose links all weigh 1 / K.
-
-    y_k = Σ_{l in window k} x_l / K            ∂E/∂x_l = Σ_k g_k [l in window k] / K
-
-    K counts padded cells unless count_include_pad=False, and never the overhang of ceil_mode.
-
-    Raises OptionError if an option is out of range; ShapeError if a window is longer than the
-    padded input or holds no unit.
-
-    >>> avg_pool2d([[1.0, 3.0], [2.0, 0.0]], 2).data
-    array([[1.5]])
-    """
-    windows = windows_of("avg_pool2d", 2, kernel_size, stride, padding, dilation, ceil_mode)
-    return _avg_pool(
-        _read(x, "avg_pool2d"),
-        windows=windows,
-        count_include_pad=count_include_pad,
-        divisor_override=divisor_override,
-    )

@@ -40,18 +40,6 @@ def test_parameters_have_the_dtype_asked_for(dtype):
     assert nn.Conv2d(2, 2, 1, dtype=dtype).bias.dtype == dtype
 
 
-def test_pooling_layers_use_their_options():
-    x = np.random.default_rng(0).standard_normal((1, 2, 7, 6))
-    ours = nn.MaxPool2d(3, stride=2, padding=1, dilation=2, ceil_mode=True, ties="last")(x)
-    assert np.array_equal(ours.data, tg.max_pool2d(x, 3, 2, 1, 2, True).data)
-    assert ours.options["ties"] == "last"
-    ours = nn.AvgPool2d(2, 2, 1, True, count_include_pad=False)(x)
-    assert np.array_equal(
-        ours.data, tg.avg_pool2d(x, 2, 2, 1, 1, True, count_include_pad=False).data
-    )
-    assert np.allclose(nn.AvgPool2d(2, divisor_override=1)(x).data, 4 * nn.AvgPool2d(2)(x).data)
-
-
 @pytest.mark.parametrize(
     ("layer", "expected"),
     [
@@ -81,17 +69,6 @@ def test_flatten_keeps_the_batch():
 def test_an_input_that_does_not_fit_is_named(layer, x, error, message):
     with pytest.raises(error, match=f"{type(layer).__name__}: .*{message}"):
         layer(x)
-
-
-def test_layers_show_their_options():
-    assert repr(nn.MaxPool2d(2, padding=(1, 0))) == (
-        "MaxPool2d(kernel_size=2, stride=None, padding=(1, 0), dilation=1, ceil_mode=False, "
-        "ties='first')"
-    )
-    assert repr(nn.AvgPool2d((2, 3), stride=1)) == (
-        "AvgPool2d(kernel_size=(2, 3), stride=1, padding=0, ceil_mode=False, "
-        "count_include_pad=True, divisor_override=None)"
-    )
 
 
 class TestSequential:

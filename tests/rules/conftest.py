@@ -14,9 +14,10 @@ from tinygrad_pool.rules import (
     pooling,
     reductions,
     shaping,
-    windows,
+    unfolding,
+    unpooling,
 )
-from tinygrad_pool.rules.windows import windows_of
+from tinygrad_pool.rules.windows import adaptive_windows_of, windows_of
 
 FLOAT = None  # the shape of a Python float, beside () for an array without axes
 ONE = [(FLOAT,), ((),), ((3,),), ((2, 3),), ((0, 3),)]
@@ -34,6 +35,28 @@ ARRAYS = [((4,),), ((2, 3, 4),)]
 MASK = np.array([True, False, True])
 PAIRS = windows_of("conv1d", 1, 2, stride=1)
 QUADS = windows_of("max_pool2d", 2, 2)
+
+PLANES = [
+    # space, kernel, stride, padding, dilation, ceil_mode
+    ((5,), 3, 2, 1, 1, False),
+    ((7,), 2, 1, ((0, 2),), 3, False),
+    ((4, 5), 2, None, 0, 1, False),
+    ((5, 4), (3, 2), (2, 1), (1, 0), 1, True),
+    ((6, 5), 2, (1, 3), ((0, 1), (1, 0)), (2, 1), False),
+    ((5, 5), 2, 3, 0, 1, False),  # cells between windows that no window sees
+    ((3, 4, 5), (1, 2, 3), 1, (0, 1, 1), 1, False),
+    ((3, 3, 4), 2, 2, 1, 1, True),
+    ((2, 2), (1, 1), 1, 1, 1, False),  # windows in the padding alone
+]
+ADAPTIVE = [
+    # space, output_size
+    ((5,), 2),
+    ((5,), (3,)),
+    ((3,), 7),  # more windows than cells
+    ((4, 6), (2, 3)),
+    ((5, 7), (3, None)),
+    ((3, 4, 5), (2, 1, 3)),
+]
 
 rng = np.random.default_rng(0)
 
@@ -123,6 +146,22 @@ TABLE = [
         lambda x, w, b: np.stack([np.correlate(x[0], v[0]) for v in w]) + b[:, None],
         [((1, 5), (2, 1, 2), (2,))],
         windows=PAIRS,
+    ),
+    *cases(
+        pooling.lp_pool,
+        lambda x: np.cbrt(np.sum(np.abs(x).reshape(-1, 2, 2, 2, 2) ** 3, axis=(-3, -1))).reshape(
+            *x.shape[:-2], 2, 2
+        ),
+        [((4, 4),), ((2, 4, 4),), ((0, 3, 4, 4),)],
+        windows=QUADS,
+        norm_type=3,
+    ),
+    *cases(
+        unpooling.max_unpool,
+        lambda x: np.array([x[0], 0.0, 0.0, x[1]]),
+        [((2,),)],
+        windows=windows_of("max_unpool1d", 1, 2),
+        indices=np.array([0, 3]),
     ),
     *cases(
         pooling.max_pool,
@@ -227,13 +266,13 @@ TABLE = [
     *cases(shaping.cast_rule, lambda x: x, ONE[1:], dtype=np.dtype(float)),
     *cases(shaping.detach, lambda x: x, ONE),
     *cases(
-        windows.unfold_rule,
+        unfolding.unfold_rule,
         lambda x: np.stack([x[..., :-1], x[..., 1:]], -1),
         ARRAYS,
         windows=PAIRS,
     ),
     *cases(
-        windows.fold_rule,
+        unfolding.fold_rule,
         lambda g: (
             np.pad(g[..., 0], [(0, 0)] * (g.ndim - 2) + [(0, 1)])
             + np.pad(g[..., 1], [(0, 0)] * (g.ndim - 2) + [(1, 0)])
@@ -258,3 +297,12 @@ def pytest_generate_tests(metafunc):
 def tabled_rules():
     """List the rules that the table holds."""
     return {p.values[0].rule for p in TABLE}
+
+
+@pytest.fixture(params=[*PLANES, *ADAPTIVE], ids=str)
+def plane(request):
+    """Windows of many kinds, and a plane that they look at."""
+    space, *options = request.param
+    if len(options) == 1:
+        return adaptive_windows_of("pool", len(space), *options, space), space
+    return windows_of("pool", len(space), *options), space

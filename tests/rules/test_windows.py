@@ -1,8 +1,16 @@
+import re
+
 import numpy as np
 import pytest
 
 from tinygrad_pool.errors import OptionError, ShapeError
-from tinygrad_pool.rules.windows import cells_of, counts_of, fold, unfold, windows_of
+from tinygrad_pool.rules.windows import (
+    AdaptiveWindows,
+    adaptive_windows_of,
+    cells_of,
+    counts_of,
+    windows_of,
+)
 
 ONE_AXIS = [
     (n, k, s, p, q, d, ceil)
@@ -15,22 +23,6 @@ ONE_AXIS = [
     for ceil in (False, True)
     if n + p + q > d * (k - 1) and (q <= d * (k - 1) or not ceil)  # as every pool asks
 ]
-PLANES = [
-    # space, kernel, stride, padding, dilation, ceil_mode
-    ((5,), 3, 2, 1, 1, False),
-    ((7,), 2, 1, ((0, 2),), 3, False),
-    ((4, 5), 2, None, 0, 1, False),
-    ((5, 4), (3, 2), (2, 1), (1, 0), 1, True),
-    ((6, 5), 2, (1, 3), ((0, 1), (1, 0)), (2, 1), False),
-    ((5, 5), 2, 3, 0, 1, False),  # cells between windows that no window sees
-    ((3, 4, 5), (1, 2, 3), 1, (0, 1, 1), 1, False),
-    ((3, 3, 4), 2, 2, 1, 1, True),
-    ((2, 2), (1, 1), 1, 1, 1, False),  # windows in the padding alone
-]
-
-
-def plane(space, kernel, stride, padding, dilation, ceil_mode):
-    return windows_of("pool", len(space), kernel, stride, padding, dilation, ceil_mode), space
 
 
 def test_one_axis_is_cut_into_the_windows_that_a_loop_finds(windows_by_hand):
@@ -47,25 +39,32 @@ def test_one_axis_is_cut_into_the_windows_that_a_loop_finds(windows_by_hand):
         assert counts_of(windows, (n,), padding=True).tolist() == padded
 
 
-@pytest.mark.parametrize("options", PLANES)
-def test_a_plane_is_cut_into_the_windows_that_a_loop_finds(options, windows_by_hand):
-    windows, space = plane(*options)
-    count, places = windows_by_hand(space, *windows[1:])
+def test_a_plane_is_cut_into_the_windows_that_a_loop_finds(
+    plane, windows_by_hand, adaptive_windows_by_hand
+):
+    windows, space = plane
+    if isinstance(windows, AdaptiveWindows):
+        count, places = adaptive_windows_by_hand(space, windows.wanted)
+    else:
+        count, places = windows_by_hand(space, *windows[1:])
     flat = np.arange(np.prod(space)).reshape(space)
-    cells = [
-        [flat[p] if all(0 <= i < n for i, n in zip(p, space, strict=True)) else -1 for p in window]
+    looks = [
+        [flat[p] for p in window if all(0 <= i < n for i, n in zip(p, space, strict=True))]
         for window in places
     ]
-    assert cells_of(windows, space).shape == (*count, *windows.kernel)
-    assert cells_of(windows, space).ravel().tolist() == np.ravel(cells).tolist()
+    cells = cells_of(windows, space)
+    assert cells.shape == (*count, *windows.kernel)
+    rows = cells.reshape(len(places), -1)
+    assert [row[row >= 0].tolist() for row in rows] == looks
 
 
-@pytest.mark.parametrize("options", PLANES)
-def test_counts_over_a_plane_are_the_cells_that_are_units(options):
-    windows, space = plane(*options)
+def test_counts_over_a_plane_are_the_cells_that_are_units(plane):
+    windows, space = plane
     kernel_axes = tuple(range(len(space), 2 * len(space)))
     units = (cells_of(windows, space) >= 0).sum(axis=kernel_axes)
     np.testing.assert_array_equal(counts_of(windows, space, padding=False), units)
+    if isinstance(windows, AdaptiveWindows):
+        np.testing.assert_array_equal(counts_of(windows, space, padding=True), units)
 
 
 def test_what_is_remembered_between_calls_cannot_be_written_to():
@@ -74,46 +73,6 @@ def test_what_is_remembered_between_calls_cannot_be_written_to():
     for remembered in (cells_of(windows, (4,)), counts_of(windows, (4,), padding=True)):
         with pytest.raises(ValueError, match="read-only"):
             remembered[0] = 7
-
-
-@pytest.mark.parametrize("lead", [(), (2,), (2, 3), (0,)])
-@pytest.mark.parametrize("options", PLANES)
-def test_unfold_lays_out_what_the_windows_see(options, lead):
-    windows, space = plane(*options)
-    x = np.random.default_rng(0).standard_normal((*lead, *space))
-    cells = cells_of(windows, space)
-    seen = x.reshape(*lead, int(np.prod(space)))[..., cells]
-    np.testing.assert_array_equal(unfold(x, windows=windows), np.where(cells < 0, 0.0, seen))
-
-
-@pytest.mark.parametrize("options", PLANES)
-def test_fold_is_the_adjoint_of_unfold(options):
-    windows, space = plane(*options)
-    rng = np.random.default_rng(0)
-    x = rng.integers(-9, 9, (2, *space)).astype(float)
-    seen = unfold(x, windows=windows)
-    g = rng.integers(-9, 9, seen.shape).astype(float)
-    assert (seen * g).sum() == (x * fold(g, windows=windows, shape=x.shape)).sum()
-
-
-@pytest.mark.parametrize("options", PLANES)
-def test_overlapping_windows_add_up_in_row_major_order(options):
-    windows, space = plane(*options)
-    cells = cells_of(windows, space)
-    g = np.random.default_rng(0).standard_normal(cells.shape)
-    in_order = np.zeros(int(np.prod(space)))
-    np.add.at(in_order, cells[cells >= 0], g[cells >= 0])
-    np.testing.assert_array_equal(
-        fold(g, windows=windows, shape=space), in_order.reshape(space), strict=True
-    )
-
-
-def test_the_order_of_adding_is_seen_in_the_last_bit():
-    windows = windows_of("pool", 1, 3, stride=1)
-    g = np.zeros((3, 3))
-    g[0, 2], g[1, 1], g[2, 0] = 1e16, -1e16, 1.0  # all for cell 2, in the order of the windows
-    assert fold(g, windows=windows, shape=(5,))[2] == (1e16 - 1e16) + 1.0
-    assert (1.0 + -1e16) + 1e16 == 0.0  # what the other order adds up to
 
 
 @pytest.mark.parametrize(
@@ -172,3 +131,26 @@ def test_an_input_with_too_few_axes_is_named():
     windows = windows_of("max_pool2d", 2, 2)
     with pytest.raises(ShapeError, match=r"max_pool2d: needs at least 2 axes, got shape \(4,\)"):
         windows.over((4,))
+
+
+@pytest.mark.parametrize(
+    ("output_size", "message"),
+    [
+        (0, "output_size must be at least 1, got [0, 0]"),
+        ((2, -1), "output_size must be at least 1, got [2, -1]"),
+        (1.5, "output_size must be whole numbers, got [1.5, 1.5]"),
+        ((1, 2, 3), "output_size needs one number or 2, got (1, 2, 3)"),
+        ("22", "output_size must be whole numbers, got ['2', '2']"),
+    ],
+)
+def test_an_output_size_out_of_its_range_is_named(output_size, message):
+    with pytest.raises(OptionError, match=re.escape(f"adaptive_max_pool2d: {message}")):
+        adaptive_windows_of("adaptive_max_pool2d", 2, output_size, (4, 4))
+
+
+def test_adaptive_windows_need_their_axes():
+    message = r"adaptive_max_pool2d: needs at least 2 axes, got shape \(4,\)"
+    with pytest.raises(ShapeError, match=message):
+        adaptive_windows_of("adaptive_max_pool2d", 2, 1, (4,))
+    with pytest.raises(ShapeError, match=message):
+        adaptive_windows_of("adaptive_max_pool2d", 2, 1, (4, 4)).over((4,))

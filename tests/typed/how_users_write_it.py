@@ -65,10 +65,15 @@ def comparisons(v: Value) -> bool:
 def pooling(image: Value) -> tuple[Value, NDArray[np.int64]]:
     assert_type(tg.max_pool2d(image, 2), Value)
     assert_type(tg.avg_pool2d(image, (2, 3), padding=((0, 1), 1)), Value)
+    assert_type(tg.lp_pool2d(image, 2, kernel_size=2), Value)
+    assert_type(tg.adaptive_avg_pool2d(image, (1, None)), Value)
     assert_type(tg.conv2d(image, np.ones((1, 1, 3, 3)), padding=1), Value)
     y, winners = tg.max_pool2d(image, 2, return_indices=True)
     assert_type(y, Value)
     assert_type(winners, NDArray[np.int64])
+    assert_type(tg.max_unpool2d(y, winners, 2, output_size=image.shape), Value)
+    _, first = tg.adaptive_max_pool3d(image, 1, True)
+    assert_type(first, NDArray[np.int64])
     return tg.max_pool2d(image, 3, stride=2, return_indices=True, ties="last")
 
 

@@ -1,11 +1,9 @@
 """Networks by hand: modules, layers on tensors, micrograd's neurons on scalars, and losses."""
 
 from tinygrad_pool.nn.layers import (
-    AvgPool2d,
     Conv2d,
     Flatten,
     Linear,
-    MaxPool2d,
     ReLU,
     Sequential,
     Sigmoid,
@@ -13,16 +11,52 @@ from tinygrad_pool.nn.layers import (
 )
 from tinygrad_pool.nn.losses import cross_entropy, mse_loss
 from tinygrad_pool.nn.module import Module
+from tinygrad_pool.nn.pools import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveAvgPool3d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
+    AdaptiveMaxPool3d,
+    AvgPool1d,
+    AvgPool2d,
+    AvgPool3d,
+    LPPool1d,
+    LPPool2d,
+    LPPool3d,
+    MaxPool1d,
+    MaxPool2d,
+    MaxPool3d,
+    MaxUnpool1d,
+    MaxUnpool2d,
+    MaxUnpool3d,
+)
 from tinygrad_pool.nn.scalar import MLP, Layer, Neuron
 
 __all__ = [
     "MLP",
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveAvgPool3d",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d",
+    "AvgPool1d",
     "AvgPool2d",
+    "AvgPool3d",
     "Conv2d",
     "Flatten",
+    "LPPool1d",
+    "LPPool2d",
+    "LPPool3d",
     "Layer",
     "Linear",
+    "MaxPool1d",
     "MaxPool2d",
+    "MaxPool3d",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
+    "MaxUnpool3d",
     "Module",
     "Neuron",
     "ReLU",

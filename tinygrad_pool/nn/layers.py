@@ -9,12 +9,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.data import floating, numeric
+from tinygrad_pool.data import floating
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.nn.module import Module
-from tinygrad_pool.operations import Numbers, avg_pool2d, conv2d, max_pool2d, relu, sigmoid, tanh
-from tinygrad_pool.rules.ties import Ties, check_ties
+from tinygrad_pool.operations import Numbers, conv2d, operand, relu, sigmoid, tanh
 from tinygrad_pool.rules.windows import Padding, numbers, windows_of
 
 Rng: TypeAlias = np.random.Generator | int | None
@@ -48,7 +47,7 @@ class Linear(Module):
 
     def forward(self, x: Any) -> Value:
         """Compute x Wᵀ + b for x of shape (..., in_features)."""
-        x = _operand(x, "Linear")
+        x = operand(x, "Linear")
         features = self.weight.shape[1]
         if np.shape(x)[-1:] != (features,):
             raise ShapeError(
@@ -103,62 +102,6 @@ class Conv2d(Module):
         )
 
 
-class MaxPool2d(Module):
-    """A max-pooling layer: tg.max_pool2d.
-
-    >>> MaxPool2d(2)(np.arange(16.0).reshape(4, 4)).data
-    array([[ 5.,  7.],
-           [13., 15.]])
-    """
-
-    def __init__(
-        self,
-        kernel_size: Numbers,
-        stride: Numbers | None = None,
-        padding: Padding = 0,
-        dilation: Numbers = 1,
-        ceil_mode: bool = False,
-        ties: Ties = "first",
-    ) -> None:
-        windows_of("MaxPool2d", 2, kernel_size, stride, padding, dilation, ceil_mode)
-        check_ties(ties, "MaxPool2d")
-        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
-        self.dilation, self.ceil_mode, self.ties = dilation, ceil_mode, ties
-
-    def forward(self, x: Any) -> Value:
-        """Keep the largest unit of each window."""
-        options = (self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
-        return max_pool2d(x, *options, ties=self.ties)
-
-
-class AvgPool2d(Module):
-    """An average-pooling layer: tg.avg_pool2d.
-
-    >>> AvgPool2d(2)(np.arange(16.0).reshape(4, 4)).data
-    array([[ 2.5,  4.5],
-           [10.5, 12.5]])
-    """
-
-    def __init__(
-        self,
-        kernel_size: Numbers,
-        stride: Numbers | None = None,
-        padding: Padding = 0,
-        ceil_mode: bool = False,
-        count_include_pad: bool = True,
-        divisor_override: float | None = None,
-    ) -> None:
-        windows_of("AvgPool2d", 2, kernel_size, stride, padding, ceil_mode=ceil_mode)
-        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
-        self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
-        self.divisor_override = divisor_override
-
-    def forward(self, x: Any) -> Value:
-        """Average each window."""
-        windows = (self.kernel_size, self.stride, self.padding, 1, self.ceil_mode)
-        return avg_pool2d(x, *windows, self.count_include_pad, self.divisor_override)
-
-
 class ReLU(Module):
     """max(0, x), elementwise."""
 
@@ -192,7 +135,7 @@ class Flatten(Module):
 
     def forward(self, x: Any) -> Value:
         """Reshape (n, ...) to (n, features)."""
-        x = _operand(x, "Flatten")
+        x = operand(x, "Flatten")
         if np.ndim(x) == 0:
             raise ShapeError("Flatten: needs a batch on the first axis, got a number")
         return Value.reshape(x, len(x), prod(x.shape[1:]))
@@ -228,11 +171,6 @@ class Sequential(Module):
         for module in self:
             x = module(x)
         return x
-
-
-def _operand(x: Any, name: str) -> Any:
-    """Take a Value as it is, and anything else as a constant."""
-    return x if isinstance(x, Value) else numeric(x, name)
 
 
 def _uniform(name: str, fan_in: int, rng: Rng, dtype: Any) -> Callable[..., NDArray[Any]]:

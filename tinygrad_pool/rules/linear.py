@@ -10,7 +10,8 @@ import numpy as np
 from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.rules.axes import Shape
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, answers
-from tinygrad_pool.rules.windows import Windows, fold, numbers, unfold
+from tinygrad_pool.rules.unfolding import fold, unfold
+from tinygrad_pool.rules.windows import Windows, numbers
 
 
 def weighted_sum(*terms: Array) -> tuple[Array, Backward]:

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.rules.axes import Shape, flag
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, observation
-from tinygrad_pool.rules.shaping import scatter
-from tinygrad_pool.rules.ties import Ties, winners
-from tinygrad_pool.rules.windows import Windows, cells_of, counts_of, fold, unfold
+from tinygrad_pool.rules.shaping import cast, scatter
+from tinygrad_pool.rules.ties import Mask, Ties, winners
+from tinygrad_pool.rules.unfolding import fold, unfold
+from tinygrad_pool.rules.windows import AnyWindows, cells_of, counts_of
 
 
 class Links(NamedTuple):
@@ -36,7 +37,7 @@ class Links(NamedTuple):
 
 
 @observation
-def winning_links(x: Array, *, windows: Windows, ties: Ties = "first") -> Links:
+def winning_links(x: Array, *, windows: AnyWindows, ties: Ties = "first") -> Links:
     """Find l_max of every window.
 
     >>> from tinygrad_pool.rules.windows import windows_of
@@ -66,7 +67,7 @@ def winning_links(x: Array, *, windows: Windows, ties: Ties = "first") -> Links:
     )
 
 
-def max_pool(x: Array, *, windows: Windows, ties: Ties = "first") -> tuple[Array, Backward]:
+def max_pool(x: Array, *, windows: AnyWindows, ties: Ties = "first") -> tuple[Array, Backward]:
     """Keep the largest unit of each window; the whole gradient goes back to the winner.
 
     y_k = x_l,  l = argmax over window k            ∂E/∂x_l = Σ_k g_k [l == l_max(k)]
@@ -100,7 +101,7 @@ def max_pool(x: Array, *, windows: Windows, ties: Ties = "first") -> tuple[Array
 def avg_pool(
     x: Array,
     *,
-    windows: Windows,
+    windows: AnyWindows,
     count_include_pad: bool = True,
     divisor_override: float | None = None,
 ) -> tuple[Array, Backward]:
@@ -123,21 +124,67 @@ def avg_pool(
     out = check_pool(shape, windows, units=divisor_override is None)
     space = shape[len(shape) - len(windows.kernel) :]
     padding = flag(count_include_pad, f"{windows.name}: count_include_pad")
-    count: Array = counts_of(windows, space, padding=padding).astype(x.dtype)
+    wide = _wide(x.dtype)
+    count: Array = counts_of(windows, space, padding=padding).astype(wide)
     if divisor_override is not None:
         count = _divisor(divisor_override, windows.name)
     column = (*out, *(1 for _ in windows.kernel))
     seen_shape = (*out, *windows.kernel)
 
     def avg_pool_backward(g: Array) -> Contributions:
-        to_seen = np.broadcast_to(np.reshape(g / count, column), seen_shape)
+        share = np.reshape(cast(g, dtype=wide) / count, column)
+        to_x = fold(np.broadcast_to(share, seen_shape), windows=windows, shape=shape)
+        return (cast(to_x, dtype=x.dtype),)
+
+    seen = unfold(cast(x, dtype=wide), windows=windows)
+    return cast(np.sum(seen, axis=windows.axes) / count, dtype=x.dtype), avg_pool_backward
+
+
+def lp_pool(x: Array, *, windows: AnyWindows, norm_type: float = 2.0) -> tuple[Array, Backward]:
+    """Take the p-norm of each window: p = 1 sums magnitudes, p → ∞ is the largest one.
+
+    y_k = (Σ_{l in window k} |x_l|ᵖ)^(1/p)        ∂E/∂x_l = Σ_k g_k sign(x_l) (|x_l| / y_k)ᵖ⁻¹
+
+    Where all of a window is 0, so is the gradient. A padded cell adds nothing.
+
+    Raises OptionError unless norm_type is a finite number of at least 1, or if the padding is not
+    smaller than the window; ShapeError if a window is longer than the padded input or has no unit.
+
+    >>> from tinygrad_pool.rules.windows import windows_of
+    >>> y, backward = lp_pool(np.array([3.0, -4.0]), windows=windows_of("lp_pool1d", 1, 2))
+    >>> y, backward(np.array([10.0]))
+    (array([5.]), (array([ 6., -8.]),))
+    """
+    p = check_norm(norm_type, windows.name)
+    shape, column = np.shape(x), (*check_pool(np.shape(x), windows), *(1 for _ in windows.kernel))
+    wide = _wide(x.dtype)
+    seen = unfold(cast(x, dtype=wide), windows=windows)
+    largest, still, dead = _magnitude(seen, axes=windows.axes)
+    ratio = np.abs(seen) / largest
+    total = np.where(dead, 1.0, np.sum(ratio**p, axis=windows.axes, keepdims=True))
+    root = np.where(dead, 0.0, total ** (1 / p))
+
+    def lp_pool_backward(g: Array) -> Contributions:
+        share = np.where(still, 1.0, ratio / np.where(dead, 1.0, root))
+        slope = np.sign(seen) * share ** (p - 1)
+        to_seen = np.reshape(cast(g, dtype=wide), column) * slope
         to_x = fold(to_seen, windows=windows, shape=shape)
-        return (to_x,)
+        return (cast(to_x, dtype=x.dtype),)
 
-    return np.sum(unfold(x, windows=windows), axis=windows.axes) / count, avg_pool_backward
+    y = np.reshape(largest * root, column[: len(shape)])
+    return cast(y, dtype=x.dtype), lp_pool_backward
 
 
-def check_pool(shape: Shape, windows: Windows, units: bool = True) -> Shape:
+@observation
+def _magnitude(seen: Array, *, axes: Shape) -> tuple[Array, Mask, Mask]:
+    """Find the largest magnitude in each window, to scale by; the zeros, and the all-0 windows."""
+    largest = np.max(np.abs(seen), axis=axes, keepdims=True)
+    dead = largest == 0
+    scale = np.where(dead | ~np.isfinite(largest), 1, largest).astype(seen.dtype)
+    return scale, seen == 0, dead
+
+
+def check_pool(shape: Shape, windows: AnyWindows, units: bool = True) -> Shape:
     """Return the shape of the pooled array, after checking that every window is sound.
 
     Raises OptionError or ShapeError; the latter, unless `units` is False, names a window that holds
@@ -145,10 +192,10 @@ def check_pool(shape: Shape, windows: Windows, units: bool = True) -> Shape:
     """
     name, ndim = windows.name, len(windows.kernel)
     for sides, extent in zip(windows.padding, windows.extent, strict=True):
-        if max(sides) >= extent:
+        if max(sides) >= extent > 0:
             raise OptionError(
                 f"{name}: padding {max(sides)} needs a window longer than {max(sides)}, "
-                f"got kernel_size={windows.kernel} with dilation={windows.dilation}"
+                f"got {windows.options}"
             )
     out = windows.over(shape)
     empty = np.argwhere(counts_of(windows, shape[len(shape) - ndim :], padding=False) == 0)
@@ -156,10 +203,23 @@ def check_pool(shape: Shape, windows: Windows, units: bool = True) -> Shape:
         window = tuple(int(i) for i in empty[0])
         raise ShapeError(
             f"{name}: window {window} holds no unit of the input of shape {shape}; "
-            f"kernel_size={windows.kernel}, stride={windows.stride}, "
-            f"padding={windows.padding}, dilation={windows.dilation}"
+            f"{windows.options}"
         )
     return (*shape[: len(shape) - ndim], *out)
+
+
+def _wide(dtype: Any) -> Any:
+    """Name the dtype to sum in: half precision would overflow, and drop what is small."""
+    return np.dtype(np.float32) if dtype == np.float16 else dtype
+
+
+def check_norm(given: Any, name: str) -> float:
+    """Read the p of a p-norm. Raises OptionError unless it is finite and at least 1."""
+    if isinstance(given, Real) and not isinstance(given, bool):
+        with suppress(OverflowError):
+            if isfinite(given) and float(given) >= 1:
+                return float(given)
+    raise OptionError(f"{name}: norm_type must be a finite number of at least 1, got {given!r:.80}")
 
 
 def _divisor(given: Any, name: str) -> float:

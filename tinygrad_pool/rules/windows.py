@@ -6,22 +6,21 @@ window o looks at the cells o s − p + i d for i = 0 … k−1. There are
     floor((n + p + q − d (k − 1) − 1) / s) + 1
 
 windows; with `ceil_mode` the ceiling, less one where the last window would start past n + p.
+
+Adaptive pooling asks for m windows instead: window o looks at ⌊o n / m⌋ … ⌈(o + 1) n / m⌉ − 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from math import prod
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from tinygrad_pool.errors import AxisError, OptionError, ShapeError
-from tinygrad_pool.rules.axes import Key, Shape, flag, whole
-from tinygrad_pool.rules.rule import Array, Backward, Contributions, answers, primitive
+from tinygrad_pool.rules.axes import Shape, flag, whole
 
 Padding: TypeAlias = int | Sequence[int | tuple[int, int]]
 """One number for all sides, one an axis, or a pair (before, after) an axis."""
@@ -47,6 +46,14 @@ class Windows(NamedTuple):
         """The axes that windows move along: the last ones."""
         return tuple(range(-len(self.kernel), 0))
 
+    @property
+    def options(self) -> str:
+        """What was asked for, as messages say it."""
+        return (
+            f"kernel_size={self.kernel}, stride={self.stride}, padding={self.padding}, "
+            f"dilation={self.dilation}"
+        )
+
     def over(self, shape: Shape) -> Shape:
         """Count the windows on each axis over the last axes of `shape`.
 
@@ -55,10 +62,7 @@ class Windows(NamedTuple):
         >>> windows_of("max_pool2d", 2, 2).over((8, 1, 5, 4))
         (2, 2)
         """
-        ndim = len(self.kernel)
-        if len(shape) < ndim:
-            raise ShapeError(f"{self.name}: needs at least {ndim} axes, got shape {shape}")
-        space = shape[len(shape) - ndim :]
+        space = space_of(shape, len(self.kernel), self.name)
         counts = []
         for n, extent, s, (p, q) in zip(space, self.extent, self.stride, self.padding, strict=True):
             room = n + p + q - extent
@@ -81,6 +85,82 @@ class Windows(NamedTuple):
         ):
             sides.append((p, max(q, (o - 1) * s + extent - n - p)))
         return tuple(sides)
+
+    def looks(self, space: Shape) -> list[NDArray[np.int64]]:
+        """List where the windows look on each axis of a plane: o s − p + i d, of shape (o, k)."""
+        return [
+            np.arange(o)[:, None] * s - p + np.arange(k) * d
+            for o, k, s, (p, _), d in zip(
+                self.over(space), self.kernel, self.stride, self.padding, self.dilation, strict=True
+            )
+        ]
+
+
+class AdaptiveWindows(NamedTuple):
+    """As many windows as asked for, `wanted` on each axis of a plane of shape `space`."""
+
+    name: str
+    space: Shape
+    wanted: Shape
+
+    @property
+    def kernel(self) -> Shape:
+        """The cells of the longest window on each axis."""
+        return tuple(look.shape[1] for look in self.looks(self.space))
+
+    @property
+    def axes(self) -> Shape:
+        """The axes that windows lie along: the last ones."""
+        return tuple(range(-len(self.space), 0))
+
+    @property
+    def extent(self) -> Shape:
+        """How many cells the longest window spans: its kernel."""
+        return self.kernel
+
+    @property
+    def options(self) -> str:
+        """What was asked for, as messages say it."""
+        return f"output_size={self.wanted}"
+
+    @property
+    def padding(self) -> tuple[tuple[int, int], ...]:
+        """None on any side."""
+        return ((0, 0),) * len(self.space)
+
+    def over(self, shape: Shape) -> Shape:
+        """Count the windows on each axis. Raises ShapeError if there are too few axes.
+
+        >>> AdaptiveWindows("adaptive_max_pool1d", (5,), (2,)).over((8, 5))
+        (2,)
+        """
+        space_of(shape, len(self.space), self.name)
+        return self.wanted
+
+    def looks(self, space: Shape) -> list[NDArray[np.int64]]:
+        """List where the windows look on each axis; −1 past the end of a shorter one.
+
+        >>> AdaptiveWindows("adaptive_max_pool1d", (5,), (3,)).looks((5,))[0]
+        array([[ 0,  1, -1],
+               [ 1,  2,  3],
+               [ 3,  4, -1]])
+        """
+        looks = []
+        for n, m in zip(space, self.wanted, strict=True):
+            start, end = np.arange(m) * n // m, -(np.arange(1, m + 1) * -n // m)
+            at = start[:, None] + np.arange((end - start).max())
+            looks.append(np.where(at < end[:, None], at, -1))
+        return looks
+
+
+AnyWindows: TypeAlias = Windows | AdaptiveWindows
+
+
+def space_of(shape: Shape, ndim: int, name: str) -> Shape:
+    """Return the last `ndim` lengths: the plane. Raises ShapeError if there are too few axes."""
+    if len(shape) < ndim:
+        raise ShapeError(f"{name}: needs at least {ndim} axes, got shape {shape}")
+    return shape[len(shape) - ndim :]
 
 
 def windows_of(
@@ -114,6 +194,22 @@ def windows_of(
     )
 
 
+def adaptive_windows_of(name: str, ndim: int, output_size: Any, shape: Shape) -> AdaptiveWindows:
+    """Read the output size of an adaptive pool over the last axes of `shape`; None keeps an axis.
+
+    Raises OptionError, which names the option; ShapeError if there are too few axes.
+
+    >>> adaptive_windows_of("adaptive_max_pool2d", 2, (1, None), (3, 7, 5)).wanted
+    (1, 5)
+    """
+    space = space_of(shape, ndim, name)
+    sizes = output_size if isinstance(output_size, Sequence) else (output_size,) * ndim
+    if len(sizes) != ndim:
+        raise OptionError(f"{name}: output_size needs one number or {ndim}, got {output_size!r}")
+    sizes = [n if m is None else m for m, n in zip(sizes, space, strict=True)]
+    return AdaptiveWindows(name, space, numbers(name, "output_size", sizes, ndim, least=1))
+
+
 def numbers(name: str, option: str, given: Any, count: int, least: int) -> Shape:
     """Read one whole number for all of `count`, or one each.
 
@@ -137,7 +233,7 @@ def numbers(name: str, option: str, given: Any, count: int, least: int) -> Shape
 
 
 @lru_cache(maxsize=64)
-def cells_of(windows: Windows, space: Shape) -> NDArray[np.int64]:
+def cells_of(windows: AnyWindows, space: Shape) -> NDArray[np.int64]:
     """List the cells each window looks at, as flat indices into the plane; −1 is no unit.
 
     Returns an array of shape (windows on each axis ..., kernel ...).
@@ -150,11 +246,10 @@ def cells_of(windows: Windows, space: Shape) -> NDArray[np.int64]:
     ndim = len(space)
     cells: NDArray[np.int64] = np.zeros((1,) * 2 * ndim, np.int64)
     inside: NDArray[np.bool_] = np.ones((1,) * 2 * ndim, bool)
-    for axis, count in enumerate(windows.over(space)):
-        n = space[axis]
+    for axis, (n, look) in enumerate(zip(space, windows.looks(space), strict=True)):
         place = [1] * 2 * ndim
-        place[axis], place[ndim + axis] = count, windows.kernel[axis]
-        at = _looks(windows, axis, count).reshape(place)
+        place[axis], place[ndim + axis] = look.shape
+        at = look.reshape(place)
         cells = cells * n + at
         inside = inside & (at >= 0) & (at < n)
     cells = np.where(inside, cells, -1)
@@ -163,111 +258,18 @@ def cells_of(windows: Windows, space: Shape) -> NDArray[np.int64]:
 
 
 @lru_cache(maxsize=64)
-def counts_of(windows: Windows, space: Shape, padding: bool) -> NDArray[np.int64]:
+def counts_of(windows: AnyWindows, space: Shape, padding: bool) -> NDArray[np.int64]:
     """Count the cells each window looks at; with `padding`, padded cells too, overhang never.
 
     >>> counts_of(windows_of("avg_pool1d", 1, 2, padding=1), (3,), padding=False)
     array([1, 2])
     """
     counts: NDArray[np.int64] = np.ones((1,) * len(space), np.int64)
-    for axis, count in enumerate(windows.over(space)):
+    for axis, at in enumerate(windows.looks(space)):
         p, q = windows.padding[axis] if padding else (0, 0)
-        at = _looks(windows, axis, count)
         inside = (at >= -p) & (at < space[axis] + q)
         counts = counts * inside.sum(axis=1).reshape(
             [-1 if i == axis else 1 for i in range(len(space))]
         )
     counts.flags.writeable = False
     return counts
-
-
-def _looks(windows: Windows, axis: int, count: int) -> NDArray[np.int64]:
-    """List where `count` windows look along one axis: o s − p + i d, of shape (count, k)."""
-    starts = np.arange(count) * windows.stride[axis] - windows.padding[axis][0]
-    return starts[:, None] + np.arange(windows.kernel[axis]) * windows.dilation[axis]
-
-
-@primitive
-def unfold(x: Array, *, windows: Windows) -> Array:
-    """Lay out what each window sees, 0 where there is no unit: (..., *windows, *kernel).
-
-    >>> windows = windows_of("max_pool1d", 1, 2, stride=1)
-    >>> unfold(np.array([1.0, 2.0, 3.0]), windows=windows)
-    array([[1., 2.],
-           [2., 3.]])
-    """
-    x = np.asarray(x)
-    lead = x.ndim - len(windows.kernel)
-    padded = np.pad(x, ((0, 0),) * lead + windows.overhang(x.shape))
-    views = sliding_window_view(padded, windows.extent, axis=windows.axes)
-    steps = (
-        slice(0, (o - 1) * s + 1, s)
-        for o, s in zip(windows.over(x.shape), windows.stride, strict=True)
-    )
-    taps = (slice(None, None, d) for d in windows.dilation)
-    key: Key = (..., *steps, *taps)
-    return views[key]
-
-
-@primitive
-def fold(g: Array, *, windows: Windows, shape: Shape) -> Array:
-    """Add what each window sends back into the cells it looked at: the adjoint of unfold.
-
-    Where windows overlap, a cell adds up in row-major order of the windows.
-
-    >>> windows = windows_of("max_pool1d", 1, 2, stride=1)
-    >>> fold(np.ones((2, 2)), windows=windows, shape=(3,))
-    array([1., 2., 1.])
-    """
-    sides = windows.overhang(shape)
-    lead = shape[: len(shape) - len(sides)]
-    rims = list(zip(shape[len(lead) :], sides, strict=True))
-    padded = np.zeros((*lead, *(n + p + q for n, (p, q) in rims)), g.dtype)
-    inner: Key = (..., *(slice(p, p + n) for n, (p, _) in rims))
-    for offset in _offsets_backwards(windows.kernel):
-        steps = zip(offset, windows.dilation, windows.over(shape), windows.stride, strict=True)
-        into: Key = (..., *(slice(i * d, i * d + (o - 1) * s + 1, s) for i, d, o, s in steps))
-        padded[into] += g[(..., *offset)]
-    return padded[inner]
-
-
-def _offsets_backwards(kernel: Shape) -> Iterator[Shape]:
-    """Walk the kernel from its last cell: an earlier window meets a shared cell later in itself."""
-    for flat in reversed(range(prod(kernel))):
-        yield tuple(int(i) for i in np.unravel_index(flat, kernel))
-
-
-@answers(unfold)
-def unfold_rule(x: Array, *, windows: Windows) -> tuple[Array, Backward]:
-    """Differentiate unfold: its adjoint is fold.
-
-    >>> windows = windows_of("conv1d", 1, 2, stride=1)
-    >>> y, backward = unfold_rule(np.array([1.0, 2.0, 3.0]), windows=windows)
-    >>> backward(np.ones((2, 2)))
-    (array([1., 2., 1.]),)
-    """
-    shape = np.shape(x)
-
-    def unfold_backward(g: Array) -> Contributions:
-        to_x = fold(g, windows=windows, shape=shape)
-        return (to_x,)
-
-    return unfold(x, windows=windows), unfold_backward
-
-
-@answers(fold)
-def fold_rule(g: Array, *, windows: Windows, shape: Shape) -> tuple[Array, Backward]:
-    """Differentiate fold: its adjoint is unfold.
-
-    >>> windows = windows_of("conv1d", 1, 2, stride=1)
-    >>> y, backward = fold_rule(np.ones((2, 2)), windows=windows, shape=(3,))
-    >>> backward(np.array([5.0, 6.0, 7.0]))[0]
-    array([[5., 6.],
-           [6., 7.]])
-    """
-
-    def fold_backward(h: Array) -> Contributions:
-        to_g = unfold(h, windows=windows)
-        return (to_g,)
-
-    return fold(g, windows=windows, shape=shape), fold_backward

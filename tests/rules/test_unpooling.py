@@ -1,0 +1,26 @@
+import numpy as np
+
+from tinygrad_pool.rules.unpooling import max_unpool
+from tinygrad_pool.rules.windows import windows_of
+
+
+def test_each_plane_has_its_own_indices():
+    x, indices = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[3, 0], [1, 2]])
+    y, closure = max_unpool(x, windows=windows_of("max_unpool1d", 1, 2), indices=indices)
+    assert y.tolist() == [[2.0, 0.0, 0.0, 1.0], [0.0, 3.0, 4.0, 0.0]]
+    assert closure(np.arange(8.0).reshape(2, 4))[0].tolist() == [[3.0, 0.0], [5.0, 6.0]]
+
+
+def test_the_last_of_equal_indices_is_set_in_row_major_order():
+    windows = windows_of("max_unpool2d", 2, 1)
+    x, indices = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[3, 1], [1, 3]])
+    y, closure = max_unpool(x, windows=windows, indices=indices)
+    assert y.tolist() == [[0.0, 3.0], [0.0, 4.0]]
+    assert closure(np.array([[1.0, 10.0], [100.0, 1000.0]]))[0].tolist() == [[0, 0], [10, 1000]]
+
+
+def test_an_empty_batch_is_unpooled_to_an_empty_batch():
+    windows = windows_of("max_unpool2d", 2, 2)
+    x = np.zeros((0, 2, 2), np.float32)
+    y, closure = max_unpool(x, windows=windows, indices=np.zeros(x.shape, int))
+    assert (y.shape, y.dtype, closure(y)[0].shape) == ((0, 4, 4), np.float32, (0, 2, 2))

@@ -1,0 +1,274 @@
+"""Pooling layers, with the argument names and the order of PyTorch's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from tinygrad_pool import adaptive_pools, pools
+from tinygrad_pool.adaptive_pools import Sizes
+from tinygrad_pool.engine import Value
+from tinygrad_pool.nn.module import Module
+from tinygrad_pool.operations import Numbers
+from tinygrad_pool.rules.axes import flag
+from tinygrad_pool.rules.pooling import check_norm
+from tinygrad_pool.rules.ties import Ties, check_ties
+from tinygrad_pool.rules.windows import Padding, adaptive_windows_of, windows_of
+
+
+class _MaxPool(Module):
+    """Keep the largest unit of each window."""
+
+    _ndim: ClassVar[int]
+    _pool: ClassVar[Any]
+
+    def __init__(
+        self,
+        kernel_size: Numbers,
+        stride: Numbers | None = None,
+        padding: Padding = 0,
+        dilation: Numbers = 1,
+        return_indices: bool = False,
+        ceil_mode: bool = False,
+        ties: Ties = "first",
+    ) -> None:
+        name = type(self).__name__
+        windows_of(name, self._ndim, kernel_size, stride, padding, dilation, ceil_mode)
+        check_ties(ties, name)
+        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+        self.dilation = dilation
+        self.return_indices = flag(return_indices, f"{name}: return_indices")
+        self.ceil_mode, self.ties = ceil_mode, ties
+
+    def forward(self, x: Any) -> Any:
+        """Keep the largest unit of each window; with return_indices, also say which."""
+        options = (self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
+        return self._pool(x, *options, return_indices=self.return_indices, ties=self.ties)
+
+
+class _AvgPool(Module):
+    """Average each window."""
+
+    _ndim: ClassVar[int]
+    _pool: ClassVar[pools.AvgPool]
+
+    def __init__(
+        self,
+        kernel_size: Numbers,
+        stride: Numbers | None = None,
+        padding: Padding = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: float | None = None,
+    ) -> None:
+        windows_of(type(self).__name__, self._ndim, kernel_size, stride, padding, 1, ceil_mode)
+        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+        self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
+        self.divisor_override = divisor_override
+
+    def forward(self, x: Any) -> Value:
+        """Average each window."""
+        options = (self.kernel_size, self.stride, self.padding, self.ceil_mode)
+        return self._pool(x, *options, self.count_include_pad, self.divisor_override)
+
+
+class _LPPool(Module):
+    """Take the p-norm of each window."""
+
+    _ndim: ClassVar[int]
+    _pool: ClassVar[pools.LpPool]
+
+    def __init__(
+        self,
+        norm_type: float,
+        kernel_size: Numbers,
+        stride: Numbers | None = None,
+        ceil_mode: bool = False,
+    ) -> None:
+        windows_of(type(self).__name__, self._ndim, kernel_size, stride, 0, 1, ceil_mode)
+        self.norm_type = check_norm(norm_type, type(self).__name__)
+        self.kernel_size, self.stride, self.ceil_mode = kernel_size, stride, ceil_mode
+
+    def forward(self, x: Any) -> Value:
+        """Take the norm of each window."""
+        return self._pool(x, self.norm_type, self.kernel_size, self.stride, self.ceil_mode)
+
+
+class _AdaptiveMaxPool(Module):
+    """Keep the largest unit of each of `output_size` windows."""
+
+    _ndim: ClassVar[int]
+    _pool: ClassVar[Any]
+
+    def __init__(
+        self, output_size: Sizes, return_indices: bool = False, ties: Ties = "first"
+    ) -> None:
+        name = type(self).__name__
+        adaptive_windows_of(name, self._ndim, output_size, (1,) * self._ndim)
+        check_ties(ties, name)
+        self.output_size = output_size
+        self.return_indices = flag(return_indices, f"{name}: return_indices")
+        self.ties = ties
+
+    def forward(self, x: Any) -> Any:
+        """Keep the largest unit of each window; with return_indices, also say which."""
+        return self._pool(x, self.output_size, self.return_indices, self.ties)
+
+
+class _AdaptiveAvgPool(Module):
+    """Average each of `output_size` windows."""
+
+    _ndim: ClassVar[int]
+    _pool: ClassVar[adaptive_pools.AdaptiveAvgPool]
+
+    def __init__(self, output_size: Sizes) -> None:
+        adaptive_windows_of(type(self).__name__, self._ndim, output_size, (1,) * self._ndim)
+        self.output_size = output_size
+
+    def forward(self, x: Any) -> Value:
+        """Average each window."""
+        return self._pool(x, self.output_size)
+
+
+class _MaxUnpool(Module):
+    """Set each unit at the index of the winner that it came from."""
+
+    _ndim: ClassVar[int]
+    _pool: ClassVar[pools.MaxUnpool]
+
+    def __init__(
+        self, kernel_size: Numbers, stride: Numbers | None = None, padding: Padding = 0
+    ) -> None:
+        windows_of(type(self).__name__, self._ndim, kernel_size, stride, padding)
+        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+
+    def forward(self, x: Any, indices: Any, output_size: Sequence[int] | None = None) -> Value:
+        """Put the units of x back to `indices`."""
+        options = (self.kernel_size, self.stride, self.padding)
+        return self._pool(x, indices, *options, output_size)
+
+
+class MaxPool1d(_MaxPool):
+    """A max-pooling layer over the last axis: tg.max_pool1d."""
+
+    _ndim = 1
+    _pool = staticmethod(pools.max_pool1d)
+
+
+class MaxPool2d(_MaxPool):
+    """A max-pooling layer over the last two axes: tg.max_pool2d."""
+
+    _ndim = 2
+    _pool = staticmethod(pools.max_pool2d)
+
+
+class MaxPool3d(_MaxPool):
+    """A max-pooling layer over the last three axes: tg.max_pool3d."""
+
+    _ndim = 3
+    _pool = staticmethod(pools.max_pool3d)
+
+
+class AvgPool1d(_AvgPool):
+    """An average-pooling layer over the last axis: tg.avg_pool1d."""
+
+    _ndim = 1
+    _pool = staticmethod(pools.avg_pool1d)
+
+
+class AvgPool2d(_AvgPool):
+    """An average-pooling layer over the last two axes: tg.avg_pool2d."""
+
+    _ndim = 2
+    _pool = staticmethod(pools.avg_pool2d)
+
+
+class AvgPool3d(_AvgPool):
+    """An average-pooling layer over the last three axes: tg.avg_pool3d."""
+
+    _ndim = 3
+    _pool = staticmethod(pools.avg_pool3d)
+
+
+class LPPool1d(_LPPool):
+    """A layer that pools by the p-norm over the last axis: tg.lp_pool1d."""
+
+    _ndim = 1
+    _pool = staticmethod(pools.lp_pool1d)
+
+
+class LPPool2d(_LPPool):
+    """A layer that pools by the p-norm over the last two axes: tg.lp_pool2d."""
+
+    _ndim = 2
+    _pool = staticmethod(pools.lp_pool2d)
+
+
+class LPPool3d(_LPPool):
+    """A layer that pools by the p-norm over the last three axes: tg.lp_pool3d."""
+
+    _ndim = 3
+    _pool = staticmethod(pools.lp_pool3d)
+
+
+class AdaptiveMaxPool1d(_AdaptiveMaxPool):
+    """A layer of `output_size` maxima over the last axis: tg.adaptive_max_pool1d."""
+
+    _ndim = 1
+    _pool = staticmethod(adaptive_pools.adaptive_max_pool1d)
+
+
+class AdaptiveMaxPool2d(_AdaptiveMaxPool):
+    """A layer of `output_size` maxima over the last two axes: tg.adaptive_max_pool2d."""
+
+    _ndim = 2
+    _pool = staticmethod(adaptive_pools.adaptive_max_pool2d)
+
+
+class AdaptiveMaxPool3d(_AdaptiveMaxPool):
+    """A layer of `output_size` maxima over the last three axes: tg.adaptive_max_pool3d."""
+
+    _ndim = 3
+    _pool = staticmethod(adaptive_pools.adaptive_max_pool3d)
+
+
+class AdaptiveAvgPool1d(_AdaptiveAvgPool):
+    """A layer of `output_size` averages over the last axis: tg.adaptive_avg_pool1d."""
+
+    _ndim = 1
+    _pool = staticmethod(adaptive_pools.adaptive_avg_pool1d)
+
+
+class AdaptiveAvgPool2d(_AdaptiveAvgPool):
+    """A layer of `output_size` averages over the last two axes: tg.adaptive_avg_pool2d."""
+
+    _ndim = 2
+    _pool = staticmethod(adaptive_pools.adaptive_avg_pool2d)
+
+
+class AdaptiveAvgPool3d(_AdaptiveAvgPool):
+    """A layer of `output_size` averages over the last three axes: tg.adaptive_avg_pool3d."""
+
+    _ndim = 3
+    _pool = staticmethod(adaptive_pools.adaptive_avg_pool3d)
+
+
+class MaxUnpool1d(_MaxUnpool):
+    """A layer that undoes max pooling over the last axis: tg.max_unpool1d."""
+
+    _ndim = 1
+    _pool = staticmethod(pools.max_unpool1d)
+
+
+class MaxUnpool2d(_MaxUnpool):
+    """A layer that undoes max pooling over the last two axes: tg.max_unpool2d."""
+
+    _ndim = 2
+    _pool = staticmethod(pools.max_unpool2d)
+
+
+class MaxUnpool3d(_MaxUnpool):
+    """A layer that undoes max pooling over the last three axes: tg.max_unpool3d."""
+
+    _ndim = 3
+    _pool = staticmethod(pools.max_unpool3d)

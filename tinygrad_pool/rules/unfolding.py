@@ -1,0 +1,113 @@
+"""Lay out what each window sees, and its adjoint: add what each window sends back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from tinygrad_pool.rules.axes import Key, Shape
+from tinygrad_pool.rules.rule import Array, Backward, Contributions, answers, primitive
+from tinygrad_pool.rules.windows import AdaptiveWindows, AnyWindows, cells_of
+
+
+@primitive
+def unfold(x: Array, *, windows: AnyWindows) -> Array:
+    """Lay out what each window sees, 0 where there is no unit: (..., *windows, *kernel).
+
+    >>> from tinygrad_pool.rules.windows import windows_of
+    >>> windows = windows_of("max_pool1d", 1, 2, stride=1)
+    >>> unfold(np.array([1.0, 2.0, 3.0]), windows=windows)
+    array([[1., 2.],
+           [2., 3.]])
+    """
+    x = np.asarray(x)
+    lead = x.ndim - len(windows.kernel)
+    if isinstance(windows, AdaptiveWindows):
+        cells = cells_of(windows, x.shape[lead:])
+        planes = np.reshape(x, (*x.shape[:lead], prod(x.shape[lead:])))
+        return np.where(cells >= 0, planes[..., cells], x.dtype.type(0))
+    padded = np.pad(x, ((0, 0),) * lead + windows.overhang(x.shape))
+    views = sliding_window_view(padded, windows.extent, axis=windows.axes)
+    steps = (
+        slice(0, (o - 1) * s + 1, s)
+        for o, s in zip(windows.over(x.shape), windows.stride, strict=True)
+    )
+    taps = (slice(None, None, d) for d in windows.dilation)
+    key: Key = (..., *steps, *taps)
+    return views[key]
+
+
+@primitive
+def fold(g: Array, *, windows: AnyWindows, shape: Shape) -> Array:
+    """Add what each window sends back into the cells it looked at: the adjoint of unfold.
+
+    Where windows overlap, a cell adds up in row-major order of the windows.
+
+    >>> from tinygrad_pool.rules.windows import windows_of
+    >>> windows = windows_of("max_pool1d", 1, 2, stride=1)
+    >>> fold(np.ones((2, 2)), windows=windows, shape=(3,))
+    array([1., 2., 1.])
+    """
+    lead = shape[: len(shape) - len(windows.kernel)]
+    if isinstance(windows, AdaptiveWindows):
+        cells = cells_of(windows, shape[len(lead) :])
+        to_x = np.zeros((*lead, prod(shape[len(lead) :])), g.dtype)
+        key: Key = (..., cells[cells >= 0])
+        np.add.at(to_x, key, g[..., cells >= 0])
+        return to_x.reshape(shape)
+    sides = windows.overhang(shape)
+    rims = list(zip(shape[len(lead) :], sides, strict=True))
+    padded = np.zeros((*lead, *(n + p + q for n, (p, q) in rims)), g.dtype)
+    inner: Key = (..., *(slice(p, p + n) for n, (p, _) in rims))
+    for offset in _offsets_backwards(windows.kernel):
+        steps = zip(offset, windows.dilation, windows.over(shape), windows.stride, strict=True)
+        into: Key = (..., *(slice(i * d, i * d + (o - 1) * s + 1, s) for i, d, o, s in steps))
+        padded[into] += g[(..., *offset)]
+    return padded[inner]
+
+
+def _offsets_backwards(kernel: Shape) -> Iterator[Shape]:
+    """Walk the kernel from its last cell: an earlier window meets a shared cell later in itself."""
+    for flat in reversed(range(prod(kernel))):
+        yield tuple(int(i) for i in np.unravel_index(flat, kernel))
+
+
+@answers(unfold)
+def unfold_rule(x: Array, *, windows: AnyWindows) -> tuple[Array, Backward]:
+    """Differentiate unfold: its adjoint is fold.
+
+    >>> from tinygrad_pool.rules.windows import windows_of
+    >>> windows = windows_of("conv1d", 1, 2, stride=1)
+    >>> y, backward = unfold_rule(np.array([1.0, 2.0, 3.0]), windows=windows)
+    >>> backward(np.ones((2, 2)))
+    (array([1., 2., 1.]),)
+    """
+    shape = np.shape(x)
+
+    def unfold_backward(g: Array) -> Contributions:
+        to_x = fold(g, windows=windows, shape=shape)
+        return (to_x,)
+
+    return unfold(x, windows=windows), unfold_backward
+
+
+@answers(fold)
+def fold_rule(g: Array, *, windows: AnyWindows, shape: Shape) -> tuple[Array, Backward]:
+    """Differentiate fold: its adjoint is unfold.
+
+    >>> from tinygrad_pool.rules.windows import windows_of
+    >>> windows = windows_of("conv1d", 1, 2, stride=1)
+    >>> y, backward = fold_rule(np.ones((2, 2)), windows=windows, shape=(3,))
+    >>> backward(np.array([5.0, 6.0, 7.0]))[0]
+    array([[5., 6.],
+           [6., 7.]])
+    """
+
+    def fold_backward(h: Array) -> Contributions:
+        to_g = unfold(h, windows=windows)
+        return (to_g,)
+
+    return fold(g, windows=windows, shape=shape), fold_backward
