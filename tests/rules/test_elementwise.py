@@ -46,9 +46,15 @@ def test_nan_stays_nan(f):
     assert np.isnan(f(tg.Value([np.nan])).data).all()
 
 
-@pytest.mark.parametrize("f", [tg.relu, tg.abs, lambda x: tg.clip(x, -1, 1)])
+@pytest.mark.parametrize("f", [tg.abs, lambda x: tg.clip(x, -1, 1)])
 def test_nan_has_slope_0_where_the_slope_is_a_choice(f):
     assert slope(f, np.nan) == 0.0
+
+
+def test_nan_wins_a_relu_as_it_wins_every_maximum():
+    assert np.isnan(tg.relu(np.nan).data)
+    assert slope(tg.relu, np.nan) == 1.0
+    assert slope(lambda x: tg.maximum(0.0, x), np.nan) == 1.0
 
 
 @pytest.mark.parametrize("f", [tg.relu, lambda x: tg.clip(x, 0, 9), lambda x: tg.where([0], x, 0)])

@@ -209,19 +209,19 @@ def relu(x: Array) -> tuple[Array, Backward]:
     y = max(0, x)            ∂E/∂x = g [x > 0]
 
     At the kink, x = 0, the slope is 0: in max(0, x) the constant comes first and wins the tie.
-    (`maximum(x, 0)` at 0 pays x, which comes first there.) NaN stays NaN, with slope 0.
+    (`maximum(x, 0)` at 0 pays x, which comes first there.) NaN wins, as in every maximum here.
 
     >>> y, backward = relu(-2.0)
     >>> float(y), float(backward(5.0)[0])
     (0.0, 0.0)
     """
-    on = x > 0
+    off = x <= 0
 
     def relu_backward(g: Array) -> Contributions:
-        to_x = np.where(on, g, 0.0)
+        to_x = np.where(off, 0.0, g)
         return (to_x,)
 
-    return np.where(x <= 0, 0.0, x), relu_backward
+    return np.where(off, 0.0, x), relu_backward
 
 
 @answers(np.absolute, np.fabs)
