@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from tinygrad_pool import datasets, nn, optim
     from tinygrad_pool.drawing import draw, draw_units, render
     from tinygrad_pool.gradient_check import gradcheck
+    from tinygrad_pool.links import weights_of
 
 __version__ = "0.1.0"
 
@@ -138,6 +139,7 @@ __all__ = [
     "stack",
     "tanh",
     "weighted_sum",
+    "weights_of",
     "where",
 ]
 
@@ -147,6 +149,7 @@ _INSTRUMENTS = {
     "draw_units": "drawing",
     "gradcheck": "gradient_check",
     "render": "drawing",
+    "weights_of": "links",
 }
 
 if not TYPE_CHECKING:  # a type checker reads the names above, and shall miss any other

@@ -52,7 +52,7 @@ def start(root: Node, gradient: Any, create_graph: bool = False) -> Iterator[tup
     if root.rule is not None and root._closure is None:
         how = "detached" if root.op == "detach" else "computed under no_grad"
         raise GraphError(f"backward: {name_of(root)} was {how}, so no graph leads back from it")
-    _refuse_stale(nodes, create_graph)
+    refuse_stale(nodes, create_graph)
     g = _seed(root, gradient, create_graph)
     for node in nodes:
         if node._closure is not None:
@@ -83,7 +83,7 @@ def _walk(nodes: list[Node], create_graph: bool) -> Iterator[tuple[Node, Any, Co
             c = contributions[i]
             if type(c) is not float or not isinstance(p, Node) or type(p._data) is not float:
                 fitted = fitted or list(contributions)
-                c = fitted[i] = _fit(node, i, p, c)
+                c = fitted[i] = fit(node, i, p, c)
             if c is not None:
                 p._grad = _total(p, c)
         yield node, g, tuple(fitted) if fitted else contributions
@@ -125,11 +125,11 @@ def _on_numpy(node: Node, g: Any, error: Exception) -> Contributions:
     operands = [p._data if isinstance(p, Node) else p for p in node.parents]
     if isinstance(error, TypeError) or any(isinstance(x, np.ndarray) for x in operands):
         raise error
-    _refuse_stale([node], create_graph=True)
+    refuse_stale([node], create_graph=True)
     return _rerun(node, map(np.float64, operands))(np.float64(g))
 
 
-def _fit(node: Node, i: int, p: Any, c: Any) -> Any:
+def fit(node: Node, i: int, p: Any, c: Any) -> Any:
     """Bring a contribution to its operand's shape and dtype: sum where the operand was repeated."""
     if c is None or not isinstance(p, Node):
         return None
@@ -175,7 +175,7 @@ def _seed(root: Node, gradient: Any, create_graph: bool) -> Any:
     return _of_kind(root, gradient)
 
 
-def _refuse_stale(nodes: list[Node], create_graph: bool) -> None:
+def refuse_stale(nodes: list[Node], create_graph: bool) -> None:
     """Raise if an operand's data changed after a node used it.
 
     An ordinary pass works with the arrays of the forward pass, so only a change in place harms it;

@@ -9,6 +9,7 @@ from tinygrad_pool.data import numeric
 from tinygrad_pool.engine import Value, lift
 from tinygrad_pool.errors import DataError, ShapeError
 from tinygrad_pool.rules import elementwise, linear, reductions, shaping, unfolding
+from tinygrad_pool.rules.weights import weight_layer
 from tinygrad_pool.rules.windows import Padding, numbers, windows_of
 
 exp = lift(elementwise.exp)
@@ -47,6 +48,7 @@ for _adjoint in (
     shaping.scatter_rule,
     unfolding.unfold_rule,
     unfolding.fold_rule,
+    weight_layer,
 ):
     lift(_adjoint)  # answers for its primitive when a rule runs on Values
 

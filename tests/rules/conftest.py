@@ -17,6 +17,7 @@ from tinygrad_pool.rules import (
     unfolding,
     unpooling,
 )
+from tinygrad_pool.rules.weights import Weights, weight_layer
 from tinygrad_pool.rules.windows import adaptive_windows_of, windows_of
 
 FLOAT = None  # the shape of a Python float, beside () for an array without axes
@@ -155,6 +156,17 @@ TABLE = [
         [((4, 4),), ((2, 4, 4),), ((0, 3, 4, 4),)],
         windows=QUADS,
         norm_type=3,
+    ),
+    *cases(
+        weight_layer,
+        lambda x, w: np.array([x[1] + 3 * x[0], w[()], 0.0]),
+        [((2,), ())],
+        weights=(
+            Weights(
+                np.array([0, 0, 2]), np.array([1, 0, 0]), np.array([1.0, 3.0, 0.0]), (3,), (2,)
+            ),
+            Weights(np.array([1]), np.array([0]), np.array([1.0]), (3,), ()),
+        ),
     ),
     *cases(
         unpooling.max_unpool,

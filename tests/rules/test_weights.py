@@ -1,0 +1,107 @@
+import builtins
+import re
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool.errors import ShapeError, ToolError
+from tinygrad_pool.rules.weights import Weights, weigh
+
+inf, nan = np.inf, np.nan
+
+#     0  1  0          two units, three cells; unit 1 has no link that carries anything
+#     0  0  0
+P = Weights(np.array([0, 0, 1]), np.array([0, 1, 2]), np.array([0.0, 1.0, 0.0]), (2,), (3,))
+#     2  1
+#     0  1             cell 1 is shared
+W = Weights(np.array([0, 0, 1]), np.array([0, 1, 1]), np.array([2.0, 1.0, 1.0]), (2,), (2,))
+
+
+def test_a_matrix_can_be_written_out_and_turned():
+    assert P.dense().tolist() == [[0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]
+    assert W.T.dense().tolist() == W.dense().T.tolist() == [[2.0, 0.0], [1.0, 1.0]]
+    assert (P.shape, P.T.shape) == ((2, 3), (3, 2))
+
+
+def test_a_link_of_weight_1_copies_and_one_of_weight_0_carries_not_even_an_infinity():
+    np.testing.assert_array_equal(P @ np.array([inf, nan, inf]), [nan, 0.0])
+    np.testing.assert_array_equal(P.T @ np.array([-inf, nan]), [0.0, -inf, 0.0])
+
+
+def test_links_add_up_in_their_order():
+    many = Weights(np.zeros(3, int), np.arange(3), np.ones(3), (1,), (3,))
+    assert many @ np.array([1e16, -1e16, 1.0]) == [1.0]
+    assert many @ np.array([1.0, 1e16, -1e16]) == [0.0]
+
+
+def test_it_multiplies_arrays_flat_vectors_and_columns():
+    plane = Weights(np.array([0, 1]), np.array([3, 0]), np.ones(2), (1, 2), (2, 2))
+    x = np.array([[5.0, 6.0], [7.0, 8.0]])
+    assert (plane @ x).tolist() == [[8.0, 5.0]]
+    assert (plane @ x.reshape(-1)).tolist() == [8.0, 5.0]
+    columns = np.arange(12.0).reshape(4, 3)
+    assert (plane @ columns).tolist() == (plane.dense() @ columns).tolist()
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (3, 2), (1, 2)])
+def test_what_does_not_fit_is_named(shape):
+    message = f"weights: 2 × 2 weights need an operand of shape (2,), (2,) or (2, n), got {shape}"
+    with pytest.raises(ShapeError, match=re.escape(message)):
+        W @ np.ones(shape)
+
+
+def test_an_array_does_not_multiply_from_the_left():
+    with pytest.raises(TypeError, match="unsupported operand"):
+        np.ones(2) @ W
+
+
+def test_on_a_value_it_is_a_layer_that_can_be_differentiated_twice():
+    x = tg.Value([3.0, 5.0])
+    y = W @ x
+    assert (y.op, y.data.tolist()) == ("weight_layer", [11.0, 5.0])
+    (slope,) = tg.grad((y * y).sum(), x, create_graph=True)
+    np.testing.assert_array_equal(slope.data, 2 * W.dense().T @ y.data)
+    (curve,) = tg.grad(slope.sum(), x)
+    np.testing.assert_array_equal(curve, 2 * W.dense().T @ W.dense() @ np.ones(2))
+
+
+def test_links_are_listed_in_order_with_and_without_zeros():
+    assert P.links() == [(0, 1, 1.0)]
+    assert P.links(zeros=True) == [(0, 0, 0.0), (0, 1, 1.0), (1, 2, 0.0)]
+
+
+def test_column_sums_count_the_windows_that_a_unit_won():
+    x = tg.Value([[1.0, 5.0, 2.0]])
+    wins = tg.weights_of(tg.max_pool1d(x, 2, stride=1)).column_sums()
+    assert wins.tolist() == [[0.0, 2.0, 0.0]]
+
+
+def test_scipy_gets_the_links_that_carry_something():
+    sparse = P.to_scipy()
+    assert (sparse.nnz, sparse.toarray().tolist()) == (1, P.dense().tolist())
+
+
+def test_without_scipy_the_error_says_what_to_install(monkeypatch):
+    real = builtins.__import__
+
+    def missing(name, *rest, **options):
+        if name.startswith("scipy"):
+            raise ImportError(name)
+        return real(name, *rest, **options)
+
+    monkeypatch.setattr(builtins, "__import__", missing)
+    with pytest.raises(ToolError, match=r"pip install 'tinygrad_pool\[sparse\]'"):
+        P.to_scipy()
+
+
+def test_it_shows_how_many_links_of_each_weight_it_has():
+    assert repr(W) == "Weights(2 units × 2 cells, links: 2 of weight 1, 1 of other weights)"
+    assert repr(P) == "Weights(2 units × 3 cells, links: 1 of weight 1, 2 of weight 0)"
+    none = Weights(*np.zeros((2, 0), int), np.zeros(0), (1,), (1,))
+    assert repr(none) == "Weights(1 units × 1 cells, links: none)"
+
+
+def test_half_precision_stays():
+    x = np.ones(3, np.float16)
+    assert (P @ x).dtype == weigh(x, weights=(P,)).dtype == np.float16

@@ -1,0 +1,167 @@
+"""A layer of sparse weights: what any node is at its present value, pooling too.
+
+    y = W x            ∂E/∂x = Wᵀ g
+
+One link is one weight: from a cell of x to a unit of y. Pooling's W is the derivation's P, with a
+single 1 in each row, at the winner.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_pool.errors import ShapeError, ToolError
+from tinygrad_pool.rules.axes import Shape
+from tinygrad_pool.rules.rule import Array, Backward, Contributions, answers, primitive
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+
+class Weights:
+    """Sparse weights from the cells of x to the units of y, one link an entry, in row-major order.
+
+    `unit` and `cell` are flat indices into y and x, `weight` is what the link weighs. Links of
+    weight 0 are kept, since a picture draws them, and carry nothing, not even an infinity.
+
+    >>> W = Weights(np.array([0, 0]), np.array([0, 2]), np.array([0.0, 1.0]), (1,), (3,))
+    >>> W @ np.array([5.0, 6.0, 7.0]), W.dense()
+    (array([7.]), array([[0., 0., 1.]]))
+    """
+
+    __slots__ = ("cell", "unit", "weight", "x_shape", "y_shape")
+    __array_ufunc__ = None  # x @ W is no product here, W.T @ x is
+
+    def __init__(
+        self,
+        unit: NDArray[np.int64],
+        cell: NDArray[np.int64],
+        weight: NDArray[Any],
+        y_shape: Shape,
+        x_shape: Shape,
+    ) -> None:
+        self.unit, self.cell, self.weight = unit, cell, weight
+        self.y_shape, self.x_shape = y_shape, x_shape
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Units of y by cells of x."""
+        return prod(self.y_shape), prod(self.x_shape)
+
+    @property
+    def T(self) -> Weights:  # noqa: N802  # as NumPy writes it
+        """The same links the other way, in the same order: what a gradient goes through."""
+        return Weights(self.cell, self.unit, self.weight, self.x_shape, self.y_shape)
+
+    def __matmul__(self, x: Array) -> Any:
+        """Send x through the links: an array of x's shape, a flat one, or columns of flat ones.
+
+        A link of weight 1 copies; a unit without links is 0; several links add up in their order.
+        """
+        units, cells = self.shape
+        shape = np.shape(x)
+        if shape == self.x_shape:
+            return weigh(x, weights=(self,))
+        if shape == (cells,):
+            return np.reshape(self @ np.reshape(x, self.x_shape), (units,))
+        if len(shape) == 2 and shape[0] == cells:
+            return np.stack([self @ column for column in np.transpose(x)], axis=1)
+        raise ShapeError(
+            f"weights: {units} × {cells} weights need an operand of shape {self.x_shape}, "
+            f"({cells},) or ({cells}, n), got {shape}"
+        )
+
+    def dense(self) -> NDArray[Any]:
+        """Write out the whole matrix, (units, cells)."""
+        W = np.zeros(self.shape, self.weight.dtype)
+        np.add.at(W, (self.unit, self.cell), self.weight)
+        return W
+
+    def links(self, zeros: bool = False) -> list[tuple[int, int, float]]:
+        """List (unit, cell, weight) of every link, with `zeros` also those of weight 0.
+
+        >>> W = Weights(np.array([0, 0]), np.array([0, 2]), np.array([0.0, 1.0]), (1,), (3,))
+        >>> W.links(), len(W.links(zeros=True))
+        ([(0, 2, 1.0)], 2)
+        """
+        kept = self if zeros else self._carrying()
+        columns = (kept.unit.tolist(), kept.cell.tolist(), kept.weight.tolist())
+        return list(zip(*columns, strict=True))
+
+    def column_sums(self) -> NDArray[Any]:
+        """Add up what each cell gives away, in x's shape: how many windows a unit won."""
+        sums: NDArray[Any] = self.T @ np.ones(self.y_shape, self.weight.dtype)
+        return sums
+
+    def to_scipy(self) -> csr_array:
+        """Make a scipy.sparse.csr_array of the links that carry something (extra [sparse]).
+
+        Raises ToolError without SciPy.
+        """
+        try:
+            from scipy.sparse import csr_array
+        except ImportError:
+            raise ToolError(
+                "to_scipy: needs SciPy: pip install 'tinygrad_pool[sparse]'; "
+                "links() and dense() need nothing"
+            ) from None
+        kept = self._carrying()
+        return csr_array((kept.weight, (kept.unit, kept.cell)), shape=self.shape)
+
+    def __repr__(self) -> str:
+        units, cells = self.shape
+        ones, zeros = (int((self.weight == w).sum()) for w in (1, 0))
+        others = len(self.weight) - ones - zeros
+        counts = [(ones, "weight 1"), (zeros, "weight 0"), (others, "other weights")]
+        listed = ", ".join(f"{n} of {what}" for n, what in counts if n) or "none"
+        return f"Weights({units} units × {cells} cells, links: {listed})"
+
+    def _carrying(self) -> Weights:
+        """Leave out the links of weight 0."""
+        kept = self.weight != 0
+        return Weights(
+            self.unit[kept], self.cell[kept], self.weight[kept], self.y_shape, self.x_shape
+        )
+
+
+@primitive
+def weigh(*xs: Array, weights: tuple[Weights, ...]) -> Array:
+    """Send operands through layers of weights, and add: Σ_i W_i x_i, each broadcast to its layer.
+
+    >>> W = Weights(np.array([0, 1]), np.array([1, 1]), np.ones(2), (3,), (2,))
+    >>> weigh(np.array([5.0, np.inf]), weights=(W,))
+    array([inf, inf,  0.])
+    """
+    total: Array = 0.0
+    for x, W in zip(xs, weights, strict=True):
+        carrying = W._carrying()
+        cells = np.broadcast_to(x, W.x_shape).reshape(-1)[carrying.cell]
+        y = np.zeros(prod(W.y_shape), cells.dtype)
+        np.add.at(y, carrying.unit, carrying.weight.astype(cells.dtype) * cells)
+        total = total + y.reshape(W.y_shape)
+    return total
+
+
+@answers(weigh)
+def weight_layer(*xs: Array, weights: tuple[Weights, ...]) -> tuple[Array, Backward]:
+    """Send operands through layers of fixed weights, and add.
+
+    y = Σ_i W_i x_i            ∂E/∂x_i = W_iᵀ g
+
+    The weights are constants: their own derivative is 0 wherever it exists.
+
+    >>> W = Weights(np.array([0]), np.array([1]), np.ones(1), (1,), (2,))
+    >>> y, backward = weight_layer(np.array([5.0, 7.0]), weights=(W,))
+    >>> y, backward(np.array([3.0]))
+    (array([7.]), (array([0., 3.]),))
+    """
+
+    def weight_layer_backward(g: Array) -> Contributions:
+        to_xs = tuple(weigh(g, weights=(W.T,)) for W in weights)
+        return to_xs
+
+    return weigh(*xs, weights=weights), weight_layer_backward
