@@ -98,7 +98,7 @@ def _place(node: Node, parent: int | Node, name: str) -> int:
     )
 
 
-def _slopes(node: Node, i: int) -> Any:
+def slopes_of(node: Node, i: int) -> Any:
     """Push a gradient of 1 from every unit at once: enough where no two share a cell."""
     assert node._closure is not None
     ones = 1.0 if isinstance(node._data, float) else np.ones(node.shape, node.dtype)
@@ -108,7 +108,7 @@ def _slopes(node: Node, i: int) -> Any:
 def _elementwise(node: Node, i: int, units: Indices) -> Links:
     """Each unit looks at one cell, the one that was broadcast to it."""
     cell = np.broadcast_to(_numbered(node.parents[i]), node.shape).reshape(-1)[units]
-    slopes = np.broadcast_to(_slopes(node, i), node.shape).reshape(-1)
+    slopes = np.broadcast_to(slopes_of(node, i), node.shape).reshape(-1)
     return Links(units, cell, slopes[units])
 
 
@@ -120,7 +120,7 @@ def _reduction(node: Node, i: int, units: Indices) -> Links:
     owner = np.broadcast_to(np.arange(node.size).reshape(column), np.shape(x)).reshape(-1)
     order = np.argsort(owner, kind="stable")
     cell = order[np.isin(owner[order], units)]
-    return Links(owner[cell], cell, np.asarray(_slopes(node, i)).reshape(-1)[cell])
+    return Links(owner[cell], cell, np.asarray(slopes_of(node, i)).reshape(-1)[cell])
 
 
 def _selection(node: Node, i: int, units: Indices) -> Links:

@@ -136,14 +136,12 @@ def weigh(*xs: Array, weights: tuple[Weights, ...]) -> Array:
     >>> weigh(np.array([5.0, np.inf]), weights=(W,))
     array([inf, inf,  0.])
     """
-    total: Array = 0.0
+    y = np.zeros(prod(weights[0].y_shape), np.result_type(*xs))
     for x, W in zip(xs, weights, strict=True):
         carrying = W._carrying()
-        cells = np.broadcast_to(x, W.x_shape).reshape(-1)[carrying.cell]
-        y = np.zeros(prod(W.y_shape), cells.dtype)
-        np.add.at(y, carrying.unit, carrying.weight.astype(cells.dtype) * cells)
-        total = total + y.reshape(W.y_shape)
-    return total
+        cells = np.broadcast_to(x, W.x_shape).reshape(-1)[carrying.cell].astype(y.dtype)
+        np.add.at(y, carrying.unit, carrying.weight.astype(y.dtype) * cells)
+    return y.reshape(weights[0].y_shape)
 
 
 @answers(weigh)

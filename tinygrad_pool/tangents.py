@@ -1,0 +1,60 @@
+"""How everything moves when the leaves do: one sweep forward through a graph that stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tinygrad_pool.engine import Value
+from tinygrad_pool.gradients import grad
+from tinygrad_pool.graph import ancestors, refuse_stale
+from tinygrad_pool.node import Node
+
+
+def tangents(root: Node, of_leaves: Mapping[Node, Any]) -> dict[Node, Any]:
+    """Compute ẏ = Σ_p (∂y/∂p) ṗ for every node behind `root`, from ṗ of the leaves.
+
+    A leaf that is not in `of_leaves`, and what was cut off from its past, stands still: 0.
+
+    Raises GraphError if data changed since.
+
+    >>> x = Value(3.0)
+    >>> y = x * x
+    >>> float(tangents(y, {x: 1.0})[y])
+    6.0
+    """
+    nodes = ancestors(root)
+    refuse_stale(nodes, create_graph=True)
+    moved: dict[Node, Any] = {}
+    with np.errstate(all="ignore"):
+        for node in nodes:
+            if node._closure is None:
+                moved[node] = of_leaves.get(node, np.zeros(node.shape))
+            else:
+                moved[node] = _pushed_forward(node, [_of(p, moved) for p in node.parents])
+    return moved
+
+
+def _of(p: Any, moved: dict[Node, Any]) -> Any:
+    return moved[p] if isinstance(p, Node) else 0.0
+
+
+def _pushed_forward(node: Node, to_operands: list[Any]) -> Any:
+    """Push the operands' tangents through a node: the transpose of what its closure does.
+
+    The closure is linear in g, so Σ_p c_p(g) ṗ has the gradient ẏ by g. For a number that is one
+    call with g = 1; for an array the rule is run on Values once more.
+    """
+    assert node._closure is not None
+    assert node.rule is not None
+    if node.size == 1:
+        sent = node._closure(1.0 if isinstance(node._data, float) else np.ones_like(node._data))
+        moves = [np.sum(c * t) for c, t in zip(sent, to_operands, strict=True) if np.any(t)]
+        return np.reshape(sum(moves), node.shape)
+    operands = [Value(p._data) if isinstance(p, Node) else p for p in node.parents]
+    g = Value(np.zeros(node.shape, node.dtype))
+    sent = node.rule(*operands, **node.options)[1](g)
+    sums = [(c * t).sum() for c, t in zip(sent, to_operands, strict=True) if np.any(t)]
+    return grad(sum(sums[1:], sums[0]), g)[0] if sums else np.zeros(node.shape)
