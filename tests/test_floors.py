@@ -23,6 +23,7 @@ FLOORS = [
         "rules.elementwise",
         "rules.reductions",
         "rules.linear",
+        "rules.fast_pooling",
         "rules.pooling",
         "rules",
     ],
