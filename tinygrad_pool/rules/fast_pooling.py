@@ -129,11 +129,12 @@ def _pool_along(axis: int, looks: list[Look], beats: Beats, below: Maxima, above
         if begun < look.stop:
             units, cells = look.along(axis, begun, look.stop)
             _contest(y[units], winners[units], x[cells], offsets[cells] + look.offset, beats)
-        begun = min(begun, look.start)
+        begun = look.start
 
 
 def _contest(y: Floats, winners: Offsets, x: Floats, offsets: Offsets, beats: Beats) -> None:
     """Put x in the place of y where it beats it; then its offset is the larger, for it is later."""
+    x = np.ascontiguousarray(x)  # it is read twice
     won = beats(x, y)
     np.maximum(y, x, out=y)
     np.multiply(offsets, won.view(np.uint8), out=offsets)
