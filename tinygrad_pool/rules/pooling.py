@@ -75,7 +75,8 @@ def max_pool(x: Array, *, windows: Windows, ties: Ties = "first") -> tuple[Array
     In matrix form y = P x and ∂E/∂x = Pᵀ g, with P sparse, 0/1, one 1 a row. Where windows overlap,
     contributions add in row-major order of the windows. A padded cell is no unit: it never wins.
 
-    Ties: first in row-major order, last, even or error. NaN propagates; the first NaN wins.
+    Ties: first in row-major order, last, even or error. NaN propagates; the first NaN wins. Where
+    0.0 and −0.0 tie, y may have either sign.
 
     Raises OptionError if the padding is not smaller than the window, ShapeError if a window is
     longer than the padded input or has no unit in it, TieError if ties="error".
