@@ -24,6 +24,7 @@ FLOORS = [
         "rules.elementwise",
         "rules.reductions",
         "rules.linear",
+        "rules.fast_pooling",
         "rules.pooling",
         "rules.unpooling",
         "rules.weights",

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.rules.axes import Shape, flag
+from tinygrad_pool.rules.fast_pooling import fast_max_pool, fits
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, observation
 from tinygrad_pool.rules.shaping import cast, scatter
 from tinygrad_pool.rules.ties import Mask, Ties, winners
@@ -75,7 +76,8 @@ def max_pool(x: Array, *, windows: AnyWindows, ties: Ties = "first") -> tuple[Ar
     In matrix form y = P x and ∂E/∂x = Pᵀ g, with P sparse, 0/1, one 1 a row. Where windows overlap,
     contributions add in row-major order of the windows. A padded cell is no unit: it never wins.
 
-    Ties: first in row-major order, last, even or error. NaN propagates; the first NaN wins.
+    Ties: first in row-major order, last, even or error. NaN propagates; the first NaN wins. Where
+    0.0 and −0.0 tie, y may have either sign.
 
     Raises OptionError if the padding is not smaller than the window, ShapeError if a window is
     longer than the padded input or has no unit in it, TieError if ties="error".
@@ -86,16 +88,37 @@ def max_pool(x: Array, *, windows: AnyWindows, ties: Ties = "first") -> tuple[Ar
     >>> y, backward(np.array([5.0, 7.0]))
     (array([3., 2.]), (array([0., 5., 7., 0.]),))
     """
+    if fits(x, windows, ties):
+        check_pool(x.shape, windows)
+        return fast_max_pool(x, windows, ties)
+    return max_pool_by_links(x, windows=windows, ties=ties)
+
+
+def max_pool_by_links(
+    x: Array, *, windows: Windows, ties: Ties = "first"
+) -> tuple[Array, Backward]:
+    """Pool as `max_pool` does, by the links of the matrix P; on arrays that is slower.
+
+    y = P x            ∂E/∂x = Pᵀ g
+
+    Raises as `max_pool` does.
+
+    >>> from tinygrad_pool.rules.windows import windows_of
+    >>> x, windows = np.array([1.0, 3.0, 3.0, 0.0]), windows_of("max_pool1d", 1, 4)
+    >>> y, backward = max_pool_by_links(x, windows=windows, ties="even")
+    >>> y, backward(np.array([5.0]))
+    (array([3.]), (array([0. , 2.5, 2.5, 0. ]),))
+    """
     shape = np.shape(x)
     out = check_pool(shape, windows)
     links = winning_links(x, windows=windows, ties=ties)
 
-    def max_pool_backward(g: Array) -> Contributions:
+    def max_pool_by_links_backward(g: Array) -> Contributions:
         to_winners = np.reshape(g / links.n, -1)[links.unit]
         to_x = np.reshape(scatter(to_winners, key=links.cell, shape=(prod(shape),)), shape)
         return (to_x,)
 
-    return np.reshape(np.reshape(x, -1)[links.first], out), max_pool_backward
+    return np.reshape(np.reshape(x, -1)[links.first], out), max_pool_by_links_backward
 
 
 def avg_pool(
