@@ -30,7 +30,7 @@ def backward_steps(root: Value, gradient: Any = None, **habits: Any) -> Iterator
     mul 54.6
     """
     refuse_habits("backward_steps", habits)
-    return (Step(*step) for step in start(root, gradient))
+    return (Step(*step) for step in start(root, gradient, shown=True))
 
 
 def grad(

@@ -41,10 +41,13 @@ def ancestors(*roots: Node) -> list[Node]:
     return found
 
 
-def start(root: Node, gradient: Any, create_graph: bool = False) -> Iterator[tuple[Any, ...]]:
+def start(
+    root: Node, gradient: Any, create_graph: bool = False, shown: bool = False
+) -> Iterator[tuple[Any, ...]]:
     """Check and prepare a backward pass from `root`, and return the walk that carries it out.
 
-    Interior nodes forget the last pass; leaves keep what they have, and add.
+    Interior nodes forget the last pass; leaves keep what they have, and add. Where the steps are
+    `shown` to somebody, no array in them becomes a leaf's gradient, which may be written to.
     """
     if not isinstance(root, Node):
         raise DataError(f"backward: needs a Value that was computed, got {type(root).__name__}")
@@ -58,10 +61,12 @@ def start(root: Node, gradient: Any, create_graph: bool = False) -> Iterator[tup
         if node._closure is not None:
             node._grad = None
     root._grad = _total(root, g)
-    return _walk(nodes, create_graph)
+    return _walk(nodes, create_graph, shown)
 
 
-def _walk(nodes: list[Node], create_graph: bool) -> Iterator[tuple[Node, Any, Contributions]]:
+def _walk(
+    nodes: list[Node], create_graph: bool, shown: bool
+) -> Iterator[tuple[Node, Any, Contributions]]:
     """Take each node, the latest first, and add its contributions to its operands' gradients."""
     for node in reversed(nodes):
         closure, g = node._closure, node._grad
@@ -80,21 +85,23 @@ def _walk(nodes: list[Node], create_graph: bool) -> Iterator[tuple[Node, Any, Co
             )
         fitted: list[Any] | None = None
         for i, p in enumerate(node.parents):
-            c = contributions[i]
+            c, own = contributions[i], False
             if type(c) is not float or not isinstance(p, Node) or type(p._data) is not float:
                 fitted = fitted or list(contributions)
                 c = fitted[i] = fit(node, i, p, c)
+                own = not shown and getattr(node.rule, "new_arrays", False)
             if c is not None:
-                p._grad = _total(p, c)
+                p._grad = _total(p, c, own)
         yield node, g, tuple(fitted) if fitted else contributions
 
 
-def _total(node: Node, c: Any) -> Any:
-    """Add a contribution to a node's gradient, out of place: the array may be another's too."""
+def _total(node: Node, c: Any, own: bool = False) -> Any:
+    """Add a contribution to a node's gradient, out of place: unless `own`, others may hold it."""
     if node._grad is not None:
         total = node._grad + c
         return np.asarray(total) if isinstance(total, np.generic) else total  # 0-d stays an array
-    return np.array(c) if node._closure is None and isinstance(c, np.ndarray) else c
+    shared = node._closure is None and isinstance(c, np.ndarray) and not own
+    return np.array(c) if shared else c
 
 
 def _on_values(node: Node) -> Backward:

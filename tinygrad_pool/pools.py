@@ -5,7 +5,6 @@ of it at the end of this file.
 """
 
 from collections.abc import Callable, Sequence
-from math import prod
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar, overload
 
 import numpy as np
@@ -22,7 +21,6 @@ from tinygrad_pool.rules.windows import (
     AnyWindows,
     Padding,
     numbers,
-    space_of,
     windows_of,
 )
 
@@ -130,10 +128,7 @@ def keep_largest(x: Any, windows: AnyWindows, return_indices: bool, ties: Ties) 
     y = _max_pool(x, windows=windows, ties=ties)
     if not flag(return_indices, f"{windows.name}: return_indices"):
         return y
-    units = x.data if isinstance(x, Value) else x
-    plane = prod(space_of(units.shape, len(windows.axes), windows.name))
-    links = pooling.winning_links(units, windows=windows, ties="first" if ties == "even" else ties)
-    return y, (links.first % plane).reshape(y.shape)
+    return y, pooling.winning_cells(x, windows=windows, ties=ties)
 
 
 def _max_pools(ndim: int) -> MaxPool:

@@ -182,12 +182,6 @@ TABLE = [
         windows=QUADS,
     ),
     *cases(
-        pooling.max_pool_by_links,
-        lambda x: np.max(x.reshape(*x.shape[:-2], 2, 2, 2, 2), axis=(-3, -1)),
-        [((4, 4),), ((2, 4, 4),), ((0, 3, 4, 4),)],
-        windows=QUADS,
-    ),
-    *cases(
         pooling.avg_pool,
         lambda x: np.mean(x.reshape(*x.shape[:-2], 2, 2, 2, 2), axis=(-3, -1)),
         [((4, 4),), ((2, 4, 4),), ((0, 3, 4, 4),)],

@@ -55,8 +55,36 @@ def fast_max_pool(x: Floats, windows: Windows, ties: str) -> tuple[Floats, Backw
     >>> y, backward(np.array([5.0, 7.0]))
     (array([3., 3.]), (array([ 0., 12.,  0.]),))
     """
-    shape, out = x.shape, windows.over(x.shape)
-    lead, space = shape[: -len(out)], shape[-len(out) :]
+    shape, space = x.shape, x.shape[x.ndim - len(windows.kernel) :]
+    y, winners = _maxima(x, windows, ties)
+
+    def max_pool_backward(g: Array) -> Contributions:
+        to_x = np.zeros(shape, g.dtype)
+        start, flat, upstream = 0, to_x.reshape(-1), g.reshape(-1)
+        for cells in _winning_cells(winners, windows, space):
+            np.add.at(flat, cells, upstream[start : start + len(cells)])
+            start += len(cells)
+        return (to_x,)
+
+    return y, max_pool_backward
+
+
+def fast_winners(x: Floats, windows: Windows, ties: str) -> NDArray[np.intp]:
+    """List the winner of each window, in row-major order of the windows, as a flat index into x.
+
+    >>> from tinygrad_pool.rules.windows import windows_of
+    >>> fast_winners(np.array([1.0, 3.0, 2.0]), windows_of("", 1, 2, 1), "first")
+    array([1, 1])
+    """
+    _, winners = _maxima(x, windows, ties)
+    space = x.shape[x.ndim - len(windows.kernel) :]
+    return np.concatenate([np.zeros(0, int), *_winning_cells(winners, windows, space)])
+
+
+def _maxima(x: Floats, windows: Windows, ties: str) -> Maxima:
+    """Find the maximum of each window, and the offset of its winner; offsets are plane by plane."""
+    out = windows.over(x.shape)
+    lead, space = x.shape[: -len(out)], x.shape[-len(out) :]
     planes = x.reshape(-1, *space)
     y = np.empty((len(planes), *out), x.dtype)
     winners = np.empty(y.shape, np.uint8)
@@ -66,13 +94,7 @@ def fast_max_pool(x: Floats, windows: Windows, ties: str) -> tuple[Floats, Backw
         _pool(planes[block], axes, beats, y[block], winners[block])
         if np.isnan(y[block].max()):
             _pool(planes[block], axes, beats_or_nan, y[block], winners[block])
-
-    def max_pool_backward(g: Array) -> Contributions:
-        to_x = np.zeros(shape, g.dtype)
-        _send_back(g, winners, windows, space, to_x.reshape(-1))
-        return (to_x,)
-
-    return y.reshape(*lead, *out), max_pool_backward
+    return y.reshape(*lead, *out), winners
 
 
 class Look(NamedTuple):
@@ -155,8 +177,8 @@ BEATS: dict[str, tuple[Beats, Beats]] = {
 }
 
 
-def _send_back(g: Floats, winners: Offsets, windows: Windows, space: Shape, to_x: Floats) -> None:
-    """Add each g to the cell of its winner, in row-major order of the units."""
+def _winning_cells(winners: Offsets, windows: Windows, space: Shape) -> Iterator[NDArray[np.intp]]:
+    """List the flat cell of every winner, in row-major order of the units, some rows at a time."""
     sizes = [prod(space[axis + 1 :]) for axis in range(len(space))]
     moves = [s * size for s, size in zip(windows.stride, sizes, strict=True)]
     steps = [d * size for d, size in zip(windows.dilation, sizes, strict=True)]
@@ -165,13 +187,12 @@ def _send_back(g: Floats, winners: Offsets, windows: Windows, space: Shape, to_x
     row_at = _places(winners.shape[:-1], [prod(space), *moves[:-1]], corner)
     column_at = _places(winners.shape[-1:], moves[-1:])
     winners = winners.reshape(len(row_at), len(column_at))
-    g = g.reshape(winners.shape)
     for rows in _blocks(len(row_at), len(column_at), UNITS):
         for columns in _blocks(len(column_at), 1, UNITS):
             cells = cell_of.take(winners[rows, columns])
             cells += row_at[rows, None]
             cells += column_at[columns]
-            np.add.at(to_x, cells.reshape(-1), g[rows, columns].reshape(-1))
+            yield cells.reshape(-1)
 
 
 def _places(shape: Shape, moves: list[int], start: int = 0) -> NDArray[np.intp]:

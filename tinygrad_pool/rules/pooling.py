@@ -5,19 +5,22 @@ from __future__ import annotations
 from contextlib import suppress
 from math import isfinite, prod
 from numbers import Real
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.rules.axes import Shape, flag
-from tinygrad_pool.rules.fast_pooling import fast_max_pool, fits
-from tinygrad_pool.rules.rule import Array, Backward, Contributions, observation
+from tinygrad_pool.rules.fast_pooling import fast_max_pool, fast_winners, fits
+from tinygrad_pool.rules.rule import Array, Backward, Contributions, new_arrays, observation
 from tinygrad_pool.rules.shaping import cast, scatter
 from tinygrad_pool.rules.ties import Mask, Ties, winners
 from tinygrad_pool.rules.unfolding import fold, unfold
-from tinygrad_pool.rules.windows import AnyWindows, cells_of, counts_of
+from tinygrad_pool.rules.windows import AnyWindows, Windows, cells_of, counts_of
+
+Pooled: TypeAlias = tuple[Array, Backward]
+"""What a rule returns: its result, and its closure."""
 
 
 class Links(NamedTuple):
@@ -68,6 +71,26 @@ def winning_links(x: Array, *, windows: AnyWindows, ties: Ties = "first") -> Lin
     )
 
 
+@observation
+def winning_cells(x: Array, *, windows: AnyWindows, ties: Ties = "first") -> NDArray[np.int64]:
+    """List the first winner of each window, of y's shape, as a flat index into its plane.
+
+    >>> from tinygrad_pool.rules.windows import windows_of
+    >>> winning_cells(np.array([[1.0, 3.0], [2.0, 0.0]]), windows=windows_of("max_pool1d", 1, 2))
+    array([[1],
+           [0]])
+    """
+    ties = "first" if ties == "even" else ties
+    space = x.shape[x.ndim - len(windows.kernel) :]
+    if isinstance(windows, Windows) and fits(x, windows, ties):
+        cells = fast_winners(x, windows, ties)
+    else:
+        cells = winning_links(x, windows=windows, ties=ties).first
+    out: NDArray[np.int64] = (cells % prod(space)).reshape(check_pool(x.shape, windows))
+    return out
+
+
+@new_arrays
 def max_pool(x: Array, *, windows: AnyWindows, ties: Ties = "first") -> tuple[Array, Backward]:
     """Keep the largest unit of each window; the whole gradient goes back to the winner.
 
@@ -88,24 +111,18 @@ def max_pool(x: Array, *, windows: AnyWindows, ties: Ties = "first") -> tuple[Ar
     >>> y, backward(np.array([5.0, 7.0]))
     (array([3., 2.]), (array([0., 5., 7., 0.]),))
     """
-    if fits(x, windows, ties):
+    if isinstance(windows, Windows) and fits(x, windows, ties):
         check_pool(x.shape, windows)
         return fast_max_pool(x, windows, ties)
-    return max_pool_by_links(x, windows=windows, ties=ties)
+    return max_pool_by_links(x, windows, ties)
 
 
-def max_pool_by_links(
-    x: Array, *, windows: Windows, ties: Ties = "first"
-) -> tuple[Array, Backward]:
-    """Pool as `max_pool` does, by the links of the matrix P; on arrays that is slower.
-
-    y = P x            ∂E/∂x = Pᵀ g
-
-    Raises as `max_pool` does.
+def max_pool_by_links(x: Array, windows: AnyWindows, ties: Ties) -> Pooled:
+    """Pool as the matrix P says, y = P x and ∂E/∂x = Pᵀ g: readable, and slower on arrays.
 
     >>> from tinygrad_pool.rules.windows import windows_of
     >>> x, windows = np.array([1.0, 3.0, 3.0, 0.0]), windows_of("max_pool1d", 1, 4)
-    >>> y, backward = max_pool_by_links(x, windows=windows, ties="even")
+    >>> y, backward = max_pool_by_links(x, windows, "even")
     >>> y, backward(np.array([5.0]))
     (array([3.]), (array([0. , 2.5, 2.5, 0. ]),))
     """
@@ -113,12 +130,12 @@ def max_pool_by_links(
     out = check_pool(shape, windows)
     links = winning_links(x, windows=windows, ties=ties)
 
-    def max_pool_by_links_backward(g: Array) -> Contributions:
+    def max_pool_backward(g: Array) -> Contributions:
         to_winners = np.reshape(g / links.n, -1)[links.unit]
         to_x = np.reshape(scatter(to_winners, key=links.cell, shape=(prod(shape),)), shape)
         return (to_x,)
 
-    return np.reshape(np.reshape(x, -1)[links.first], out), max_pool_by_links_backward
+    return np.reshape(np.reshape(x, -1)[links.first], out), max_pool_backward
 
 
 def avg_pool(

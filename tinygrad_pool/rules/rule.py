@@ -48,6 +48,15 @@ def answers(*functions: Callable[..., Any]) -> Callable[[Function], Function]:
     return mark
 
 
+def new_arrays(rule: Function) -> Function:
+    """Mark a rule whose contributions are arrays of their own, which nothing else holds or views.
+
+    The engine then keeps the one for a leaf instead of a copy. To be used where the copy costs.
+    """
+    rule.new_arrays = True  # type: ignore[attr-defined]  # a function may carry attributes
+    return rule
+
+
 def primitive(function: Function) -> Function:
     """Let an operand answer for a function of ours, as NumPy lets it for its own (NEP 18).
 
