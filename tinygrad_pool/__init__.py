@@ -72,8 +72,11 @@ from tinygrad_pool.setting import checked, no_grad, scope
 if TYPE_CHECKING:
     from tinygrad_pool import datasets, nn, optim
     from tinygrad_pool.drawing import draw, draw_units, render
+    from tinygrad_pool.equivalence import compare_weight_layer
     from tinygrad_pool.gradient_check import gradcheck
     from tinygrad_pool.links import weights_of
+    from tinygrad_pool.ties import find_ties
+    from tinygrad_pool.weight_layers import as_weight_layer
 
 __version__ = "0.1.0"
 
@@ -87,6 +90,7 @@ __all__ = [
     "adaptive_max_pool1d",
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
+    "as_weight_layer",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
@@ -94,6 +98,7 @@ __all__ = [
     "broadcast_to",
     "checked",
     "clip",
+    "compare_weight_layer",
     "concatenate",
     "conv1d",
     "conv2d",
@@ -105,6 +110,7 @@ __all__ = [
     "exp",
     "expand_dims",
     "expm1",
+    "find_ties",
     "grad",
     "gradcheck",
     "lift",
@@ -145,6 +151,9 @@ __all__ = [
 
 _MODULES = ("datasets", "nn", "optim")
 _INSTRUMENTS = {
+    "as_weight_layer": "weight_layers",
+    "compare_weight_layer": "equivalence",
+    "find_ties": "ties",
     "draw": "drawing",
     "draw_units": "drawing",
     "gradcheck": "gradient_check",

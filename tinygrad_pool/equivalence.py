@@ -73,7 +73,8 @@ class Comparison(NamedTuple):
         """Draw a window, and others that its winner takes part in, in both networks side by side.
 
         `node` is one of the layers that choose a winner, by default the first but ReLUs; `unit` is
-        the flat index of the window, by default the one that most error arrives at.
+        the flat index of the window, by default one whose winner won most windows, and of these
+        the one that most error arrives at.
 
         Raises OptionError if there is no such layer or window.
         """
@@ -87,7 +88,7 @@ class Comparison(NamedTuple):
             raise OptionError(f"draw: {what} chooses a winner in this network")
         node = next(layer.node for layer in self.layers if layer.node is chosen[0].node)
         g = np.reshape(self.gradients[node], -1)
-        unit = int(np.abs(np.nan_to_num(g)).argmax()) if unit is None else unit
+        unit = _telling(chosen[0], g) if unit is None else unit
         if unit not in range(g.size):
             raise OptionError(f"draw: unit must be in 0 … {g.size - 1}, got {unit!r}")
         got = [self.gradients.get(p) for p in node.parents]
@@ -207,6 +208,21 @@ def _radius(contest: Contest, mattering: Mask) -> float:
     behind = ~tied & (contest.value < top) & (pace > 0)
     margins = (top[behind] - contest.value[behind]) / pace[behind]
     return float(margins.min(initial=np.inf))
+
+
+def _telling(contest: Contest, g: NDArray[Any]) -> int:
+    """Choose the window to draw: where the winner won most windows, the one with most error."""
+    won = np.flatnonzero(contest.weight)
+    _, cell, count = np.unique(
+        np.stack([contest.operand[won], contest.cell[won]]),
+        axis=1,
+        return_inverse=True,
+        return_counts=True,
+    )
+    wins = np.zeros(g.size)
+    np.maximum.at(wins, contest.unit[won], count[cell.reshape(-1)])
+    size = np.where(wins == wins.max(), np.abs(np.nan_to_num(g)), -1.0)
+    return int(size.argmax())
 
 
 def _apart(a: Any, b: Any) -> float:

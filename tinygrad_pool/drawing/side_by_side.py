@@ -15,7 +15,7 @@ from tinygrad_pool.drawing.dot_program import lend_to_graphviz
 from tinygrad_pool.drawing.labels import number, plain, sign, typeset
 from tinygrad_pool.node import Node
 
-WINDOWS, CELLS = 3, 12
+WINDOWS, CELLS, BESIDE = 3, 12, 6
 
 
 class Cell(NamedTuple):
@@ -35,24 +35,30 @@ def draw_side_by_side(contest: Contest, unit: int, data: Any, g: Any, to_operand
     members = {u: [*contest.within(u)] for u in units}
     cells = sorted({_cell(contest, i) for u in units for i in members[u]})
     graph = theme.canvas("side_by_side", "BT")
-    graph.attr(nodesep="0.15", ranksep="1.1", newrank="true")
-    titles = ("as it is: links without weights", "the same as a layer of 0/1 weights: y = P z")
+    graph.attr(nodesep="0.15", ranksep="0.9", labelloc="b", fontsize="14")
+    graph.attr(label="\\norange: what goes back along each link", fontcolor=theme.GRADIENT)
+    titles = ("as it is: links without weights", "the same as a layer of 0/1 weights, y = P z")
     for panel, title in enumerate(titles):
-        with graph.subgraph(name=f"cluster_{panel}") as frame:
-            frame.attr(label=escape(title), fontsize="16", style="rounded", labelloc="t")
-            frame.attr(color=theme.FAINT, bgcolor=theme.PANEL, margin="16")
-            names = {cell: f"p{panel}c{k}" for k, cell in enumerate(cells)}
-            _row(frame, f"low{panel}", names.values())
-            for cell, name in names.items():
-                _draw_cell(frame, name, contest, cell, to_operands)
-            _row(frame, f"high{panel}", [f"p{panel}u{u}" for u in units])
-            for u in units:
-                _draw_unit(frame, f"p{panel}u{u}", contest.node, u, data, g, weighted=panel == 1)
-                for i in members[u]:
-                    style = _link(contest.weight[i], g[u], weighted=panel == 1)
-                    frame.edge(names[_cell(contest, i)], f"p{panel}u{u}", **style)
-    if len(cells) > 4:  # too wide for one beside the other
-        graph.edge(f"p0u{units[0]}", "p1c0", style="invis")
+        names = {cell: f"p{panel}c{k}" for k, cell in enumerate(cells)}
+        tops = {u: f"p{panel}u{u}" for u in units}
+        for cell, name in names.items():
+            _draw_cell(graph, name, contest, cell, to_operands)
+        for u, name in tops.items():
+            _draw_unit(graph, name, contest.node, u, data, g, weighted=panel == 1)
+            for i in members[u]:
+                style = _link(contest.weight[i], g[u], weighted=panel == 1)
+                graph.edge(names[_cell(contest, i)], name, **style)
+            graph.edge(name, f"title{panel}", style="invis")
+        graph.node(f"title{panel}", escape(title), shape="plain", fontsize="18")
+        _row(graph, f"cells{panel}", names.values())
+        _row(graph, f"units{panel}", tops.values())
+    last = f"p0c{len(cells) - 1}"
+    if len(cells) <= BESIDE:
+        graph.node("gap", style="invis", width="0.6")
+        _row(graph, "both", [last, "gap", "p1c0"])
+    else:  # too wide for one beside the other: the first goes above the second
+        graph.edge("title1", "p0c0", style="invis")
+        graph.edge("title1", last, style="invis")
     lend_to_graphviz()
     return graph
 
@@ -129,13 +135,9 @@ def _circle(graph: Digraph, name: str, lines: list[str], fill: str, width: str =
 def _link(weight: float, g: float, weighted: bool) -> dict[str, str]:
     """Draw a link with what it carries back, and where it has one, its weight."""
     carried = number(weight * g if weight else 0.0, digits=3)
+    shown = f'<FONT COLOR="{theme.GRADIENT}" POINT-SIZE="12">&nbsp;&nbsp;{carried}</FONT>'
     style = {"color": theme.INK, "penwidth": "2.6"} if weight else {"color": theme.FAINT}
-    if not weighted:
-        return {**style, "label": f" {carried} ", "fontcolor": theme.GRADIENT, "fontsize": "12"}
-    if not weight:
-        style["style"] = "dashed"
-    shown = (
-        f'<<FONT POINT-SIZE="16"><B>{number(weight, digits=3)}</B></FONT>'
-        f'<FONT COLOR="{theme.GRADIENT}" POINT-SIZE="12"> · δ = {carried}</FONT>>'
-    )
-    return {**style, "label": shown}
+    if weighted:
+        shown = f'<FONT POINT-SIZE="18"><B>&nbsp;{number(weight, digits=3)}</B></FONT><BR/>{shown}'
+        style["style"] = "solid" if weight else "dashed"
+    return {**style, "label": f"<{shown}>"}
