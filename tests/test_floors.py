@@ -39,7 +39,7 @@ FLOORS = [
     ["pools"],
     ["adaptive_pools"],
     ["links", "tables", "tangents"],
-    ["contests", "weight_layers"],
+    ["contests", "weight_layers", "fields"],
     ["ties"],
     ["datasets", "optim", "nn.module", "nn.layers", "nn.pools", "nn.scalar", "nn.losses", "nn"],
     [

@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from tinygrad_pool import datasets, nn, optim
     from tinygrad_pool.drawing import draw, draw_units, render
     from tinygrad_pool.equivalence import compare_weight_layer
+    from tinygrad_pool.fields import receptive_field
     from tinygrad_pool.gradient_check import gradcheck
     from tinygrad_pool.links import weights_of
     from tinygrad_pool.ties import find_ties
@@ -133,6 +134,7 @@ __all__ = [
     "nn",
     "no_grad",
     "optim",
+    "receptive_field",
     "relu",
     "render",
     "scope",
@@ -157,6 +159,7 @@ _INSTRUMENTS = {
     "draw": "drawing",
     "draw_units": "drawing",
     "gradcheck": "gradient_check",
+    "receptive_field": "fields",
     "render": "drawing",
     "weights_of": "links",
 }
