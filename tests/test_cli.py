@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import tinygrad_pool as tg
+from tinygrad_pool import equivalence
 from tinygrad_pool.cli import main
 from tinygrad_pool.demo import DigitsNet
 
@@ -168,6 +169,64 @@ class TestDraw:
         assert ran.returncode == 1
         assert b'script.py", line 2' in ran.stderr
         assert b"ZeroDivisionError" in ran.stderr
+
+
+@pytest.mark.usefixtures("_own_argv")
+class TestEquivalence:
+    @pytest.fixture
+    def script(self, tmp_path):
+        path = tmp_path / "net.py"
+        path.write_text(
+            "import tinygrad_pool as tg\n"
+            "x = tg.Value([[1.0, 3.0, 2.0], [0.0, 5.0, 4.0]], label='x')\n"
+            "with tg.scope('pool'):\n"
+            "    y = tg.max_pool2d(x, 2, stride=1)\n"
+            "loss = (y * y).sum()\n"
+        )
+        return str(path)
+
+    def test_on_the_digits_it_holds_over_the_whole_test_set(self, tmp_path, capsys):
+        out = tmp_path / "equal.svg"
+        assert main(["equivalence", "-o", str(out)]) == 0
+        printed = capsys.readouterr().out
+        assert "data and gradients are equal bit for bit" in printed
+        assert re.search(r"pool1 +max_pool2d +450 × 12 × 4 × 4 +345,600 +86,400 +0", printed)
+        assert "the same as a layer of 0/1 weights" in out.read_text()
+
+    def test_it_shows_the_network_of_a_script(self, script, tmp_path, capsys):
+        out = tmp_path / "equal.dot"
+        assert main(["equivalence", script, "-o", str(out)]) == 0
+        printed = capsys.readouterr().out
+        assert re.search(r"pool +max_pool2d +1 × 2 +8 +2 +1 +0 +0 +0\.5 +0", printed)
+        assert f"{out} shows a window of both networks side by side" in printed
+        assert "y[0, 0]" in out.read_text()
+
+    def test_an_array_can_be_compared_too(self, script, tmp_path, capsys):
+        out = tmp_path / "equal.dot"
+        assert main(["equivalence", script, "--value", "y", "-o", str(out)]) == 0
+        assert "equal bit for bit" in capsys.readouterr().out
+
+    def test_a_network_without_a_choice_is_one_line(self, script, tmp_path, capsys):
+        out = tmp_path / "equal.dot"
+        assert main(["equivalence", script, "--value", "x", "-o", str(out)]) == 1
+        assert capsys.readouterr().err == (
+            "tinygrad-pool: draw: nothing chooses a winner in this network\n"
+        )
+        assert not out.exists()
+
+    def test_a_difference_ends_with_1(self, script, tmp_path, capsys, monkeypatch):
+        real = equivalence.grad
+
+        def wrong(y, *more):
+            gradients = real(y, *more)
+            return [2 * g for g in gradients] if wrong.doubles.pop() else gradients
+
+        wrong.doubles = [False, True]
+        monkeypatch.setattr(equivalence, "grad", wrong)
+        assert main(["equivalence", script, "-o", str(tmp_path / "e.dot")]) == 1
+        printed = capsys.readouterr()
+        assert "DIFFER" in printed.out
+        assert printed.err == "tinygrad-pool: equivalence: the two networks differ\n"
 
 
 def test_version_and_help(capsys):

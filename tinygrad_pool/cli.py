@@ -1,4 +1,4 @@
-"""The command line: `tinygrad-pool demo` and `tinygrad-pool draw SCRIPT.py`."""
+"""The command line: `tinygrad-pool demo`, `draw SCRIPT.py` and `equivalence [SCRIPT.py]`."""
 
 import argparse
 import runpy
@@ -9,9 +9,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import numpy as np
+
 from tinygrad_pool import __version__
 from tinygrad_pool.engine import Value
-from tinygrad_pool.errors import OptionError, TinygradPoolError, ToolError
+from tinygrad_pool.errors import GradientError, OptionError, TinygradPoolError, ToolError
 from tinygrad_pool.files import check_folder, whole_folder, write_whole
 
 if TYPE_CHECKING:
@@ -63,6 +65,20 @@ def _parser() -> _Parser:
     draw.add_argument("--value", metavar="NAME", help="default: the last number it made")
     draw.add_argument("-o", "--out", type=Path, default=Path("graph.svg"), metavar="FILE")
     draw.set_defaults(run=_draw)
+
+    same = commands.add_parser(
+        "equivalence", help="show that pooling is a layer of 0/1 weights, in a script's network"
+    )
+    same.add_argument(
+        "script",
+        type=Path,
+        nargs="?",
+        metavar="SCRIPT.py",
+        help="default: a network trained on the digits, over all images that it has not seen",
+    )
+    same.add_argument("--value", metavar="NAME", help="default: the last number it made")
+    same.add_argument("-o", "--out", type=Path, default=Path("equivalence.svg"), metavar="FILE")
+    same.set_defaults(run=_equivalence)
     return parser
 
 
@@ -83,8 +99,7 @@ def _demo(options: argparse.Namespace) -> None:
 
     from tinygrad_pool import datasets
 
-    if missing := [name for name in ("matplotlib", "threadpoolctl") if find_spec(name) is None]:
-        raise ToolError(f"demo: needs {' and '.join(missing)}: pip install 'tinygrad_pool[demo]'")
+    _check_installed("demo")
     from tinygrad_pool.demo import DigitsNet, busiest_unit, files_of, hardest, look_inside
 
     console = Console(quiet=options.quiet)
@@ -103,6 +118,13 @@ def _demo(options: argparse.Namespace) -> None:
     for file in files:
         table.add_row(file.name, file.shows)
     console.print(table)
+
+
+def _check_installed(command: str) -> None:
+    if missing := [name for name in ("matplotlib", "threadpoolctl") if find_spec(name) is None]:
+        raise ToolError(
+            f"{command}: needs {' and '.join(missing)}: pip install 'tinygrad_pool[demo]'"
+        )
 
 
 def _train(net: "DigitsNet", epochs: int, seed: int, unseen: int, console: "Console") -> "Progress":
@@ -169,13 +191,48 @@ def _draw(options: argparse.Namespace) -> None:
     from tinygrad_pool.drawing import render
 
     check_folder(options.out)
+    value = _value_from(options, "draw")
+    print(f"{render(value, options.out)} shows {value!r:.80}")
+
+
+def _equivalence(options: argparse.Namespace) -> None:
+    from tinygrad_pool.drawing import render
+    from tinygrad_pool.equivalence import compare_weight_layer
+
+    check_folder(options.out)
+    loss = _value_from(options, "equivalence") if options.script else _loss_on_digits()
+    gradient = None if loss.size == 1 else np.ones(loss.shape)
+    found = compare_weight_layer(loss, gradient)
+    picture = found.draw()
+    print(found)
+    print(f"\n{render(picture, options.out)} shows a window of both networks side by side")
+    if not found.holds:
+        raise GradientError("equivalence: the two networks differ")
+
+
+def _loss_on_digits() -> Value:
+    """Train a network on the digits, and compute its loss on all images that it has not seen."""
+    from rich.console import Console
+
+    from tinygrad_pool import datasets, nn
+
+    _check_installed("equivalence")
+    from tinygrad_pool.demo import DigitsNet
+
+    net = DigitsNet(seed=0)
+    _, (images, labels) = datasets.digits()
+    _train(net, epochs=5, seed=0, unseen=len(images), console=Console())
+    return nn.cross_entropy(net(images), labels)
+
+
+def _value_from(options: argparse.Namespace, command: str) -> Value:
+    """Run a script and choose one of the Values that it made."""
     if not options.script.is_file():
-        raise OptionError(f"draw: there is no script {options.script}")
+        raise OptionError(f"{command}: there is no script {options.script}")
     sys.argv[:] = [str(options.script)]
     sys.path.insert(0, str(options.script.resolve().parent))
     made = runpy.run_path(str(options.script), run_name="__main__")
-    value = value_of(made, options.value, str(options.script))
-    print(f"{render(value, options.out)} shows {value!r:.80}")
+    return value_of(made, options.value, str(options.script))
 
 
 def value_of(made: dict[str, Any], name: str | None, script: str) -> Value:

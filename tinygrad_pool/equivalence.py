@@ -100,7 +100,7 @@ class Comparison(NamedTuple):
         how = "bit for bit" if self.exact else f"within {SLACK} units in the last place"
         verdict = f"are equal {how}" if self.holds else "DIFFER"
         title = (
-            f"{len(self.differences):,} nodes, {len(self.layers):,} of them as layers of weights: "
+            f"Nodes: {len(self.differences):,}; layers of weights: {len(self.layers):,}; "
             f"data and gradients {verdict} (largest differences {worst[0]:.3g} and {worst[1]:.3g})."
             f"\nExact while no unit below these layers moves by more than {_length(self.radius)}."
         )
@@ -108,7 +108,7 @@ class Comparison(NamedTuple):
         groups = [list(g) for _, g in groupby(sorted(self.layers, key=_kind), _kind)]
         shown = groups if several else [[layer] for layer in self.layers]
         columns = [*("where", "layer", "units", "links", "weigh 1", "won several", "ties")]
-        columns += ["harmless", "radius", "data differ by", "gradients by"]
+        columns += ["harmless", "radius", "differs by"]
         return Table(title, columns, [self._row(group) for group in shown])
 
     def _row(self, group: list[Layer]) -> tuple[str, ...]:
@@ -126,8 +126,7 @@ class Comparison(NamedTuple):
             " × ".join(map(str, node.shape)) or "a number",
             *(f"{count:,}" for count in counts),
             _length(min(layer.radius for layer in group)),
-            f"{max(d.data for d in differences):.3g}",
-            f"{max(d.grad for d in differences):.3g}",
+            f"{max(max(d) for d in differences):.3g}",
         )
 
     def __str__(self) -> str:
