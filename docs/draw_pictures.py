@@ -5,6 +5,8 @@ They are drawn with the Graphviz of the extra [render], so that everyone gets th
 
 from pathlib import Path
 
+import numpy as np
+
 import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.derivation import example, figures
@@ -21,6 +23,7 @@ def pictures() -> dict[str, bytes]:
         tg.draw_units(net.pooled, inputs=net.inputs, zero_one=True, direction="BT"), "svg"
     )
     drawn["expression"] = contents(tg.draw(expression()), "svg")
+    drawn["side_by_side"] = contents(tg.compare_weight_layer(overlapping()).draw(), "svg")
     return {f"{name}.svg": picture for name, picture in drawn.items()}
 
 
@@ -33,6 +36,15 @@ def expression() -> Value:
     E.label = "E"
     E.backward()
     return E
+
+
+def overlapping() -> Value:
+    """Compute the network of pooling.md: a convolution, a ReLU, and windows that overlap."""
+    rng = np.random.default_rng(0)
+    image = Value(rng.standard_normal((1, 6, 6)), label="image")
+    kernel = Value(rng.standard_normal((2, 1, 3, 3)), label="kernel")
+    pooled = tg.max_pool2d(tg.relu(tg.conv2d(image, kernel)), 2, stride=1)
+    return (pooled**2).mean()
 
 
 if __name__ == "__main__":
