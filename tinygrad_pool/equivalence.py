@@ -27,7 +27,7 @@ SLACK = 32
 ROWS = 24
 
 
-class Layer(NamedTuple):
+class WeightLayer(NamedTuple):
     """One node as a layer of weights.
 
     `links` counts all, `ones` those of weight 1, `overlap` the cells that won several windows,
@@ -64,7 +64,7 @@ class Comparison(NamedTuple):
     twin: Value
     holds: bool
     exact: bool
-    layers: list[Layer]
+    layers: list[WeightLayer]
     differences: dict[Value, Difference]
     gradients: dict[Value, Any]
     radius: float
@@ -111,7 +111,7 @@ class Comparison(NamedTuple):
         columns += ["harmless", "radius", "differs by"]
         return Table(title, columns, [self._row(group) for group in shown])
 
-    def _row(self, group: list[Layer]) -> tuple[str, ...]:
+    def _row(self, group: list[WeightLayer]) -> tuple[str, ...]:
         node = group[0].node
         counts = (
             sum(count)
@@ -145,7 +145,8 @@ def compare_weight_layer(loss: Value, gradient: Any = None) -> Comparison:
     `gradient` is what arrives at an array.
 
     The picture is exact while no unit below a layer moves by more than the `radius`: half of the
-    smallest margin between a winner and the next, or |x| at a ReLU, whose 0 does not move.
+    smallest margin between a winner and the next, or at a ReLU, whose 0 does not move, the distance
+    from it.
 
     Raises as as_weight_layer and Value.backward do.
 
@@ -176,7 +177,7 @@ def compare_weight_layer(loss: Value, gradient: Any = None) -> Comparison:
     )
 
 
-def _layer(node: Value, moves: dict[Node, NDArray[np.float64]]) -> Layer:
+def _layer(node: Value, moves: dict[Node, NDArray[np.float64]]) -> WeightLayer:
     weights = layers_of(node)
     weight = np.concatenate([W.weight for W in weights])
     wins = [np.bincount(W.cell[W.weight != 0], minlength=1) for W in weights]
@@ -185,7 +186,7 @@ def _layer(node: Value, moves: dict[Node, NDArray[np.float64]]) -> Layer:
     if contest is not None:
         tied = tied_units(contest)
         matter = tied & matters(contest, moves)
-    return Layer(
+    return WeightLayer(
         node,
         links=weight.size,
         ones=int((weight == 1).sum()),
@@ -241,7 +242,7 @@ def _equal(a: Any, b: Any, slack: int) -> bool:
     return bool(a.dtype == b.dtype and _apart(a, b) <= slack * unit)
 
 
-def _kind(layer: Layer) -> tuple[str, str]:
+def _kind(layer: WeightLayer) -> tuple[str, str]:
     return layer.node.about.scope, layer.node.op
 
 
