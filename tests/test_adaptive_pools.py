@@ -107,7 +107,7 @@ def test_a_node_is_called_what_the_user_called():
             ShapeError,
             "window (0, 0) holds no unit of the input of shape (4, 0)",
         ),
-        (np.ones((0, 0)), None, OptionError, "output_size must be at least 1, got [0, 0]"),
+        (np.ones((0, 0)), None, OptionError, "output_size must be at least 1, got (0, 0)"),
         ("picture", 1, DataError, "needs real numbers"),
     ],
 )

@@ -274,10 +274,11 @@ def _max_unpools(ndim: int) -> MaxUnpool:
     return max_unpool
 
 
-def _space(name: str, ndim: int, output_size: Sequence[int], shape: Shape) -> Shape:
+def _space(name: str, ndim: int, output_size: Any, shape: Shape) -> Shape:
     """Read the shape of a plane, or of a whole array with the leading axes of `shape`."""
     lead = shape[: len(shape) - ndim]
-    count = len(shape) if np.ndim(output_size) and len(output_size) == len(shape) else ndim
+    whole = isinstance(output_size, Sequence) and len(output_size) == len(shape)
+    count = len(shape) if whole else ndim
     sizes = numbers(name, "output_size", output_size, count, least=0)
     if count != ndim and sizes[: len(lead)] != lead:
         raise ShapeError(

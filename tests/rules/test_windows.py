@@ -95,7 +95,7 @@ def test_what_is_remembered_between_calls_cannot_be_written_to():
         ({"padding": ((0, 1), (1, -1))}, r"padding must be at least 0, got \(1, -1\)"),
         ({"padding": ((0, 1, 2), 0)}, r"padding needs one number or 2, got \(0, 1, 2\)"),
         ({"padding": (1, 1, 1)}, r"padding needs one number or 2, got \(1, 1, 1\)"),
-        ({"padding": "same"}, "padding needs one number or 2, got 'same'"),
+        ({"padding": "same"}, "padding must be whole numbers, got 'same'"),
         ({"padding": float("inf")}, "padding must be whole numbers, got inf"),
         ({"dilation": 0}, "dilation must be at least 1, got 0"),
         ({"dilation": 1j}, "dilation must be whole numbers, got 1j"),
@@ -136,11 +136,11 @@ def test_an_input_with_too_few_axes_is_named():
 @pytest.mark.parametrize(
     ("output_size", "message"),
     [
-        (0, "output_size must be at least 1, got [0, 0]"),
-        ((2, -1), "output_size must be at least 1, got [2, -1]"),
-        (1.5, "output_size must be whole numbers, got [1.5, 1.5]"),
+        (0, "output_size must be at least 1, got (0, 0)"),
+        ((2, -1), "output_size must be at least 1, got (2, -1)"),
+        (1.5, "output_size must be whole numbers, got (1.5, 1.5)"),
         ((1, 2, 3), "output_size needs one number or 2, got (1, 2, 3)"),
-        ("22", "output_size must be whole numbers, got ['2', '2']"),
+        ("22", "output_size must be whole numbers, got ('22', '22')"),
     ],
 )
 def test_an_output_size_out_of_its_range_is_named(output_size, message):

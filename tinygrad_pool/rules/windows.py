@@ -180,7 +180,7 @@ def windows_of(
     ((1, 1), (1, 1))
     """
     kernel = numbers(name, "kernel_size", kernel_size, ndim, least=1)
-    pads = padding if isinstance(padding, Sequence) else (padding,) * ndim
+    pads = _each(padding, ndim)
     if len(pads) != ndim:
         raise OptionError(f"{name}: padding needs one number or {ndim}, got {padding!r}")
     sides = [numbers(name, "padding", side, 2, least=0) for side in pads]
@@ -203,10 +203,10 @@ def adaptive_windows_of(name: str, ndim: int, output_size: Any, shape: Shape) ->
     (1, 5)
     """
     space = space_of(shape, ndim, name)
-    sizes = output_size if isinstance(output_size, Sequence) else (output_size,) * ndim
+    sizes = _each(output_size, ndim)
     if len(sizes) != ndim:
         raise OptionError(f"{name}: output_size needs one number or {ndim}, got {output_size!r}")
-    sizes = [n if m is None else m for m, n in zip(sizes, space, strict=True)]
+    sizes = tuple(n if m is None else m for m, n in zip(sizes, space, strict=True))
     return AdaptiveWindows(name, space, numbers(name, "output_size", sizes, ndim, least=1))
 
 
@@ -218,7 +218,7 @@ def numbers(name: str, option: str, given: Any, count: int, least: int) -> Shape
     >>> numbers("conv2d", "stride", 3, 2, least=1)
     (3, 3)
     """
-    numbers = given if isinstance(given, Sequence) else (given,) * count
+    numbers = _each(given, count)
     if len(numbers) != count:
         raise OptionError(f"{name}: {option} needs one number or {count}, got {given!r}")
     try:
@@ -230,6 +230,12 @@ def numbers(name: str, option: str, given: Any, count: int, least: int) -> Shape
     if any(n >= 2**31 for n in whole_numbers):
         raise OptionError(f"{name}: {option} must be below 2**31, got {given!r:.80}")
     return whole_numbers
+
+
+def _each(given: Any, count: int) -> Sequence[Any]:
+    """Repeat one thing for all; text is one thing."""
+    several = isinstance(given, Sequence) and not isinstance(given, str | bytes)
+    return given if several else (given,) * count
 
 
 @lru_cache(maxsize=64)
