@@ -113,7 +113,7 @@ def receptive_field(
         if n._closure is None or not units.size:
             continue
         for i, p in enumerate(n.parents):
-            if of is None and _is_weight(n, i):
+            if of is None and is_weight(n, i):
                 continue
             cells = np.unique(links_of(n, i, units).cell)
             if isinstance(p, Node):
@@ -142,7 +142,17 @@ def _unit(node: Value, unit: int | Sequence[int] | None) -> Shape:
     return place
 
 
-def _is_weight(node: Node, i: int) -> bool:
+def weights_among(nodes: list[Node]) -> set[Node]:
+    """Find the leaves among some nodes, in order, that are weights of another, also transposed."""
+    weights: set[int] = set()
+    for node in reversed(nodes):
+        for i, p in enumerate(node.parents):
+            if is_weight(node, i) or (id(node) in weights and len(node.parents) == 1):
+                weights.add(id(p))
+    return {node for node in nodes if id(node) in weights and not node.parents}
+
+
+def is_weight(node: Node, i: int) -> bool:
     """Tell whether an operand is a weight, and no input, by its part in the rule."""
     if node.rule is linear.weighted_sum:
         n = len(node.parents) // 2

@@ -1,50 +1,103 @@
 """The computation graph of a Value as a picture: every node with its data and its gradient."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 from itertools import takewhile
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
-import numpy as np
 from graphviz import Digraph, escape
 
 from tinygrad_pool.drawing import theme
+from tinygrad_pool.drawing.boxes import constant_box, node_box
 from tinygrad_pool.drawing.dot_program import lend_to_graphviz
-from tinygrad_pool.drawing.labels import is_large, numbers, plain, shape, sign, text
+from tinygrad_pool.drawing.edges import contributions_of, edge_styles, legend
+from tinygrad_pool.drawing.folding import by_form, by_layers
+from tinygrad_pool.drawing.labels import plain
+from tinygrad_pool.drawing.overview import draw_groups, note
+from tinygrad_pool.drawing.theme import canvas, in_theme, write_on
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import DataError, OptionError
+from tinygrad_pool.fields import weights_among
 from tinygrad_pool.graph import ancestors
 from tinygrad_pool.node import Node
 
 Direction: TypeAlias = Literal["LR", "TB", "RL", "BT"]
+Detail: TypeAlias = Literal["auto", "full", "ops", "layers"]
 DIRECTIONS = ("LR", "TB", "RL", "BT")
+DETAILS = ("auto", "full", "ops", "layers")
+SHOWN = ("data", "grad", "shape", "dtype", "heat", "local", "contribution")
+FULL, UNFOLDED = 300, 1000
 
 
-def draw(value: Value, *, direction: Direction = "LR", title: str = "") -> Digraph:
+class Picture(NamedTuple):
+    """What is drawn of a graph: which nodes, how they are called and filled, what they show."""
+
+    nodes: list[Node]
+    ids: dict[Node, str]
+    names: dict[int, str]
+    fills: dict[Node, str]
+    show: frozenset[str]
+    root: Node
+
+    def name(self, node: Node) -> str:
+        """Call a node by its label, or by the name of the variable that holds it."""
+        return node.label or self.names.get(id(node), "")
+
+
+def draw(
+    value: Value,
+    *,
+    direction: Direction = "LR",
+    title: str = "",
+    show: Iterable[str] = ("data", "grad", "heat"),
+    detail: Detail = "auto",
+    depth: int | None = None,
+    names: Mapping[str, Any] | None = None,
+    highlight: Iterable[Value] | Value = (),
+    theme: str = "light",
+) -> Digraph:
     """Draw the graph that led to a Value, with data and gradients, as graphviz's Digraph.
 
     One box a node: the operation's sign, the label, `data` and `grad` (– before any pass); one
-    edge an operand, in order. Constants are boxes of their own. The edges of a `maximum` are solid
-    where the gradient goes, with its share, and dashed to the losers. Scopes become frames. Equal
-    programs give equal text.
+    edge an operand, in order. Constants are boxes of their own, weights are green, inputs yellow.
+    The edges of a `maximum` are solid where the gradient goes, with its share, and dashed to the
+    losers. Scopes become frames. Equal programs give equal text.
 
-    Raises DataError for what is no Value, OptionError for an unknown direction.
+    `show` is any of "data", "grad", "shape", "dtype", "heat" (small pictures of arrays of two axes
+    and more), and on the edges "local", the derivative of a number by each operand, or
+    "contribution", what flowed back in the last pass: width by magnitude, hue by sign.
+    `detail` is "full", "ops" (signs and labels only), "layers" (a box for each outermost scope), or
+    "auto": full up to 300 nodes, ops up to 1,000, and beyond that folded into few boxes that say
+    how many nodes they stand for. `depth` is how many edges to follow back. `names=locals()` calls
+    Values without a label by their variables. `highlight` marks some. `theme` is "light" or "dark".
+
+    Raises DataError for what is no Value, OptionError for an option out of its range.
 
     >>> a = Value(2.0, label="a")
     >>> print(draw(a * a).source.count("n0 -> n1"))
     2
     """
     check_drawable(value, direction, "draw")
-    graph = theme.canvas("computation", direction, title)
-    nodes = ancestors(value)
-    scopes = _scopes(nodes)
-    names = {node: f"n{i}" for i, node in enumerate(nodes)}
-    _draw_frames(graph, nodes, names, scopes, root=value)
-    for node in nodes:
-        for i, (p, style) in enumerate(zip(node.parents, _edge_styles(node), strict=True)):
-            tail = names[p] if isinstance(p, Node) else f"{names[node]}c{i}"
-            graph.edge(tail, names[node], **style)
+    shown = _shown(show)
+    if detail not in DETAILS:
+        raise OptionError(f"draw: detail must be one of {DETAILS}, got {detail!r}")
+    nodes = _within(value, depth)
+    lit = {highlight} if isinstance(highlight, Value) else set(highlight)
+    for node in lit:
+        check_drawable(node, direction, "draw: highlight")
+    graph = canvas("computation", direction, title)
+    if detail == "layers" or (detail == "auto" and len(nodes) > UNFOLDED):
+        groups = by_layers(nodes)
+        if detail == "auto" and len(groups) > FULL:
+            groups = by_form(nodes)
+        draw_groups(graph, groups, value, lit)
+        write_on(graph, note(len(nodes), len(groups)))
+    else:
+        if detail == "ops" or (detail == "auto" and len(nodes) > FULL):
+            shown -= {"data", "grad", "heat"}
+            graph.attr(splines="line", nslimit="2", mclimit="0.5")
+        _draw_nodes(graph, _picture(value, nodes, shown, names, lit))
     lend_to_graphviz()
-    return graph
+    return in_theme(graph, theme)
 
 
 def check_drawable(value: Any, direction: str, name: str) -> None:
@@ -53,6 +106,60 @@ def check_drawable(value: Any, direction: str, name: str) -> None:
         raise DataError(f"{name}: needs a Value, got {type(value).__name__}")
     if direction not in DIRECTIONS:
         raise OptionError(f"{name}: direction must be one of {DIRECTIONS}, got {direction!r}")
+
+
+def _shown(show: Iterable[str]) -> frozenset[str]:
+    wanted = frozenset(show.split(",") if isinstance(show, str) else show)
+    if unknown := sorted(map(str, wanted.difference(SHOWN))):
+        raise OptionError(f"draw: show takes any of {', '.join(SHOWN)}, got {', '.join(unknown)}")
+    return wanted
+
+
+def _within(root: Value, depth: int | None) -> list[Node]:
+    """List the nodes that are at most `depth` edges behind the root."""
+    nodes = ancestors(root)
+    if depth is None:
+        return nodes
+    if type(depth) is not int or depth < 0:
+        raise OptionError(f"draw: depth must be a whole number, 0 or more, got {depth!r}")
+    far: dict[Node, int] = {root: 0}
+    for node in reversed(nodes):
+        for p in node.parents:
+            if isinstance(p, Node):
+                far[p] = min(far.get(p, far[node] + 1), far[node] + 1)
+    return [node for node in nodes if far[node] <= depth]
+
+
+def _picture(
+    root: Value,
+    nodes: list[Node],
+    show: frozenset[str],
+    names: Mapping[str, Any] | None,
+    lit: set[Value],
+) -> Picture:
+    weights = weights_among(nodes)
+    fills = {}
+    for node in nodes:
+        leaf = theme.WEIGHT if node in weights else theme.LEAF
+        fills[node] = theme.OPERATION if node.parents else theme.CUT if node.op else leaf
+        fills[node] = theme.LIT if node in lit else fills[node]
+    called = {id(v): n for n, v in (names or {}).items() if isinstance(v, Value)}
+    ids = {node: f"n{i}" for i, node in enumerate(nodes)}
+    return Picture(nodes, ids, called, fills, show, root)
+
+
+def _draw_nodes(graph: Digraph, picture: Picture) -> None:
+    """Draw a box for each node, in frames for its scopes, and an edge for each operand."""
+    sent = contributions_of(picture.nodes) if "contribution" in picture.show else {}
+    _draw_frames(graph, picture, picture.nodes, _scopes(picture.nodes))
+    for node in picture.nodes:
+        styles = edge_styles(node, picture.show, sent)
+        for i, (p, style) in enumerate(zip(node.parents, styles, strict=True)):
+            end = picture.ids[node]
+            inside = isinstance(p, Node) and p in picture.ids
+            graph.edge(picture.ids[p] if inside else f"{end}c{i}", end, **style)
+    if scale := legend(sent):
+        write_on(graph, scale)
 
 
 def _scopes(nodes: list[Node]) -> dict[Node, str]:
@@ -76,86 +183,31 @@ def _shared(scopes: list[str]) -> str:
 
 
 def _draw_frames(
-    graph: Digraph,
-    nodes: list[Node],
-    names: dict[Node, str],
-    scopes: dict[Node, str],
-    root: Value,
-    outer: str = "",
+    graph: Digraph, picture: Picture, nodes: list[Node], scopes: dict[Node, str], outer: str = ""
 ) -> None:
     """Draw the nodes of one scope, and inside a frame each the scopes within it."""
     inner: dict[str, list[Node]] = {}
     for node in nodes:
         if rest := scopes[node].removeprefix(outer).lstrip("/"):
             inner.setdefault(rest.split("/")[0], []).append(node)
-            continue
-        graph.node(names[node], _box(node, is_root=node is root), shape="plain", id=names[node])
-        for i, constant in enumerate(node.parents):
-            if not isinstance(constant, Node):
-                name = f"{names[node]}c{i}"
-                graph.node(name, _constant_box(constant), shape="plain", id=name)
+        else:
+            _draw_box(graph, picture, node)
     for step, members in inner.items():
         path = f"{outer}/{step}" if outer else step
-        with graph.subgraph(name=f"cluster_{names[members[0]]}_{path.count('/')}") as frame:
+        with graph.subgraph(name=f"cluster_{picture.ids[members[0]]}_{path.count('/')}") as frame:
             frame.attr(label=escape(plain(step)), fontsize="12", fontcolor=theme.SOFT)
             frame.attr(style="rounded", color=theme.FAINT, bgcolor=theme.PANEL)
-            _draw_frames(frame, members, names, scopes, root, path)
+            _draw_frames(frame, picture, members, scopes, path)
 
 
-def _box(node: Node, is_root: bool) -> str:
-    """Write a node as an HTML table: sign and label on top, data and gradient below."""
-    titles = [f"<B>{text(title)}</B>" for title in (sign(node), node.label) if title]
-    fill = theme.LEAF if not node.op else theme.OPERATION if node.parents else theme.CUT
-    gradient = numbers(node.grad) if node.has_grad else "–"
-    rows = [
-        _row(fill, "&nbsp; ".join(titles)) if titles else "",
-        _row("white", shape(node.shape), colour=theme.SOFT) if is_large(node.data) else "",
-        _row("white", numbers(node.data), "data", theme.DATA),
-        _row("white", gradient, "grad", theme.GRADIENT),
-    ]
-    border = 3 if is_root else 1
-    return (
-        f'<<TABLE BORDER="{border}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="4" '
-        f'COLOR="{theme.INK}" BGCOLOR="white">{"".join(rows)}</TABLE>>'
-    )
-
-
-def _row(fill: str, content: str, key: str = "", colour: str = theme.INK) -> str:
-    left = f'<TD ALIGN="LEFT"><FONT POINT-SIZE="10" COLOR="{theme.SOFT}">{key}</FONT></TD>'
-    left, span = (left, "") if key else ("", ' COLSPAN="2"')
-    return (
-        f'<TR>{left}<TD{span} BGCOLOR="{fill}" ALIGN="{"RIGHT" if key else "CENTER"}">'
-        f'<FONT COLOR="{colour}">{content}</FONT></TD></TR>'
-    )
-
-
-def _constant_box(constant: Any) -> str:
-    lines = [shape(np.shape(constant))] if is_large(constant) else []
-    return (
-        f'<<TABLE BORDER="0" CELLBORDER="0" CELLPADDING="4" BGCOLOR="{theme.CONSTANT}"><TR><TD>'
-        f"{'<BR/>'.join([*lines, numbers(constant)])}</TD></TR></TABLE>>"
-    )
-
-
-def _edge_styles(node: Node) -> Iterator[dict[str, str]]:
-    """Tell the winner's edge of a maximum of numbers from the losers'; all others are plain."""
-    shares = shares_of(node)
-    for i, _ in enumerate(node.parents):
-        if shares is None:
-            yield {}
-        else:
-            yield link_style(shares[i])
-
-
-def link_style(share: float) -> dict[str, str]:
-    """Draw a link of weight 0 dashed and faint, any other solid, with its weight."""
-    if share == 0:
-        return {"label": " 0", "style": "dashed", "color": theme.FAINT, "fontcolor": theme.SOFT}
-    return {"label": f" {share:.3g}", "penwidth": "2.4", "color": theme.INK}
-
-
-def shares_of(node: Node) -> list[float] | None:
-    """Read off a maximum or minimum of numbers which share of its gradient each operand gets."""
-    if node.op not in ("maximum", "minimum") or node.shape or node._closure is None:
-        return None
-    return [float(c or 0.0) for c in node._closure(1.0)]
+def _draw_box(graph: Digraph, picture: Picture, node: Node) -> None:
+    """Draw a node, its constants, and dots for operands that are left out."""
+    name, border = picture.ids[node], 3 if node is picture.root else 1
+    box = node_box(node, picture.name(node), picture.show, picture.fills[node], border)
+    graph.node(name, box, shape="plain", id=name)
+    for i, p in enumerate(node.parents):
+        if not isinstance(p, Node):
+            box = constant_box(p, picture.show)
+            graph.node(f"{name}c{i}", box, shape="plain", id=f"{name}c{i}")
+        elif p not in picture.ids:
+            graph.node(f"{name}c{i}", "…", shape="plain", id=f"{name}c{i}")

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple, TypeAlias
 from graphviz import Digraph, escape, nohtml
 
 from tinygrad_pool.drawing import theme
-from tinygrad_pool.drawing.computation import Direction, check_drawable, link_style, shares_of
+from tinygrad_pool.drawing.computation import Direction, check_drawable
 from tinygrad_pool.drawing.dot_program import lend_to_graphviz
+from tinygrad_pool.drawing.edges import link_style, shares_of
 from tinygrad_pool.drawing.labels import number, sign, typeset
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import ShapeError

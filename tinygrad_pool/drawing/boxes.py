@@ -1,0 +1,64 @@
+"""The box of a node: its sign and label on top, below it what was asked for."""
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+
+from tinygrad_pool.drawing import theme
+from tinygrad_pool.drawing.heat import heat
+from tinygrad_pool.drawing.labels import is_large, numbers, shape, sign, text
+from tinygrad_pool.node import Node
+
+
+def node_box(node: Node, name: str, show: Collection[str], fill: str, border: int) -> str:
+    """Write a node as an HTML table; `name` is what it is called."""
+    titles = [f"<B>{text(title)}</B>" for title in (sign(node), name) if title]
+    rows = [row(fill, "&nbsp; ".join(titles))] if titles else []
+    kind = [shape(node.shape)] if "shape" in show or is_large(node.data) else []
+    kind += [str(node.dtype)] if "dtype" in show else []
+    if any(kind):
+        rows.append(row(theme.PAPER, " &nbsp;".join(part for part in kind if part), theme.SOFT))
+    if "data" in show:
+        rows += array_rows(node.data, "data", theme.DATA, "heat" in show)
+    if "grad" in show and node.has_grad:
+        rows += array_rows(node.grad, "grad", theme.GRADIENT, "heat" in show)
+    elif "grad" in show:
+        rows.append(row(theme.PAPER, "–", theme.GRADIENT, "grad"))
+    return table(rows, border, theme.GRADIENT if fill == theme.LIT else theme.INK)
+
+
+def constant_box(constant: Any, show: Collection[str]) -> str:
+    """Write a constant operand: a grey box with its numbers."""
+    lines = [shape(np.shape(constant))] if is_large(constant) else []
+    rows = [row(theme.CONSTANT, "<BR/>".join([*lines, numbers(constant)]))]
+    if "heat" in show and (picture := heat(constant)):
+        rows.append(f'<TR><TD COLSPAN="2" BGCOLOR="{theme.CONSTANT}">{picture}</TD></TR>')
+    return table(rows, 0, theme.INK)
+
+
+def array_rows(data: Any, key: str, colour: str, with_heat: bool) -> list[str]:
+    """Write a number or an array: its numbers or its range, and a heat map of a large one."""
+    rows = [row(theme.PAPER, numbers(data), colour, key)]
+    if with_heat and is_large(data) and (picture := heat(data)):
+        rows.append(f'<TR><TD COLSPAN="2" BGCOLOR="{theme.PAPER}">{picture}</TD></TR>')
+    return rows
+
+
+def row(fill: str, content: str, colour: str = theme.INK, key: str = "") -> str:
+    """Write a row: a key and what it stands for, or something across both columns."""
+    left = f'<TD ALIGN="LEFT"><FONT POINT-SIZE="10" COLOR="{theme.SOFT}">{key}</FONT></TD>'
+    left, span = (left, "") if key else ("", ' COLSPAN="2"')
+    return (
+        f'<TR>{left}<TD{span} BGCOLOR="{fill}" ALIGN="{"RIGHT" if key else "CENTER"}">'
+        f'<FONT COLOR="{colour}">{content}</FONT></TD></TR>'
+    )
+
+
+def table(rows: list[str], border: int, colour: str) -> str:
+    """Put rows into a box; a box without any is a dot."""
+    content = "".join(rows) or row(theme.PAPER, "•")
+    return (
+        f'<<TABLE BORDER="{border}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="4" '
+        f'COLOR="{colour}" BGCOLOR="{theme.PAPER}">{content}</TABLE>>'
+    )

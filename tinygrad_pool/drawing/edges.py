@@ -1,0 +1,96 @@
+"""How the edges of a graph are drawn: winners and losers, local derivatives, contributions."""
+
+from collections.abc import Collection, Iterator
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from tinygrad_pool.drawing import theme
+from tinygrad_pool.drawing.labels import number
+from tinygrad_pool.node import Node
+
+Style: TypeAlias = dict[str, str]
+Contributions: TypeAlias = dict[Node, list[float]]
+
+
+def contributions_of(nodes: list[Node]) -> Contributions:
+    """Compute what each node with a gradient sends to its operands; of an array the largest.
+
+    A node without a gradient, and a constant, has none: NaN.
+    """
+    sent: Contributions = {}
+    for node in nodes:
+        if node._closure is not None and node.has_grad:
+            with np.errstate(all="ignore"):
+                parts = node._closure(node._grad)
+            sent[node] = [
+                _extreme(c) if isinstance(p, Node) else np.nan
+                for p, c in zip(node.parents, parts, strict=True)
+            ]
+    return sent
+
+
+def _extreme(c: Any) -> float:
+    """Find the element of largest magnitude, with its sign; NaN where there is none."""
+    flat = np.asarray(np.nan if c is None else c, float).reshape(-1)
+    return float(flat[np.abs(np.nan_to_num(flat)).argmax()]) if flat.size else np.nan
+
+
+def edge_styles(node: Node, show: Collection[str], sent: Contributions) -> Iterator[Style]:
+    """Style the edges into a node, in the order of its operands."""
+    shares = shares_of(node)
+    slopes = slopes_of(node) if "local" in show else None
+    largest = max((abs(c) for cs in sent.values() for c in cs if np.isfinite(c)), default=0.0)
+    for i, _ in enumerate(node.parents):
+        style: Style = {} if shares is None else link_style(shares[i])
+        if slopes is not None and isinstance(node.parents[i], Node):
+            style |= {"label": f" × {number(slopes[i])} ", "fontcolor": theme.SOFT}
+        if node in sent:
+            style |= _carrying(sent[node][i], largest)
+        yield style
+
+
+def _carrying(c: float, largest: float) -> Style:
+    """Draw what flows back along an edge: width by magnitude, hue by sign."""
+    if np.isnan(c):
+        return {}
+    share = min(1.0, abs(c) / largest) if largest else 0.0
+    colour = theme.FAINT if c == 0 else theme.DATA if c > 0 else theme.GRADIENT
+    return {
+        "label": f" {number(c, digits=3)} ",
+        "fontcolor": colour if c else theme.SOFT,
+        "color": colour,
+        "penwidth": f"{0.8 + 4.2 * share:.2f}",
+    }
+
+
+def legend(sent: Contributions) -> str:
+    """Say what widths and hues mean, with the scale; "" where there are none."""
+    known = [abs(c) for cs in sent.values() for c in cs if np.isfinite(c)]
+    if not known:
+        return ""
+    return (
+        "edges: what goes back along them, blue above 0, orange below, "
+        f"the widest {number(max(known), digits=3)}"
+    )
+
+
+def link_style(share: float) -> Style:
+    """Draw a link of weight 0 dashed and faint, any other solid, with its weight."""
+    if share == 0:
+        return {"label": " 0", "style": "dashed", "color": theme.FAINT, "fontcolor": theme.SOFT}
+    return {"label": f" {share:.3g}", "penwidth": "2.4", "color": theme.INK}
+
+
+def shares_of(node: Node) -> list[float] | None:
+    """Read off a maximum or minimum of numbers which share of its gradient each operand gets."""
+    return slopes_of(node) if node.op in ("maximum", "minimum") else None
+
+
+def slopes_of(node: Node) -> list[float] | None:
+    """Read off the local derivatives of a number by its operands; None of an array."""
+    if node.shape or node._closure is None:
+        return None
+    with np.errstate(all="ignore"):
+        parts = node._closure(1.0 if isinstance(node._data, float) else np.ones(()))
+    return [_extreme(c) if c is not None else 0.0 for c in parts]

@@ -1,0 +1,95 @@
+"""Fold a graph that is too large to be read: many nodes become one, with a count.
+
+Two ways. By layers: nodes that were recorded one after the other in one scope are one. By form:
+nodes with the same operation on operands of the same form are one, and so is a run of the same
+operation, as in a long sum. Either way what is left has no circles, and every edge stands for edges
+of the graph.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from tinygrad_pool.fields import weights_among
+from tinygrad_pool.node import Node
+
+
+class Group(NamedTuple):
+    """Nodes drawn as one, oldest first, and the groups that their operands are in, in order."""
+
+    nodes: list[Node]
+    sources: list[int]
+    constants: int
+
+
+def by_layers(nodes: list[Node]) -> list[Group]:
+    """Fold what was recorded in one go in one scope, with its weights; the rest stays as it is."""
+    keys: dict[Node, Any] = {}
+    visit, last = 0, ""
+    for node in nodes:
+        scope = node.about.scope.split("/")[0]
+        if node.parents:
+            visit += scope != last
+            last = scope
+            keys[node] = (scope, visit) if scope else node
+    weights = weights_among(nodes)
+    for node in nodes:
+        for p in node.parents:
+            if isinstance(p, Node) and p in weights and isinstance(keys[node], tuple):
+                keys.setdefault(p, keys[node])
+    return _grouped(nodes, keys)
+
+
+def by_form(nodes: list[Node]) -> list[Group]:
+    """Fold nodes that were computed in the same way, and runs of one operation.
+
+    A node joins the run of an operand that does the same on the same others, and that nobody else
+    uses.
+    """
+    user: dict[Node, Node | None] = {}
+    for node in nodes:
+        for p in node.parents:
+            if isinstance(p, Node):
+                user[p] = node if user.get(p, node) is node else None
+    forms: dict[Any, int] = {}
+    others: list[tuple[Any, ...]] = []
+    keys: dict[Node, Any] = {}
+    for node in nodes:
+        if not node.parents:
+            continue
+        form: tuple[Any, ...] = tuple(
+            [keys.get(p, "leaf") if isinstance(p, Node) else "constant" for p in node.parents]
+        )
+        for p, key in zip(node.parents, form, strict=True):
+            alike = isinstance(p, Node) and p.parents and p.op == node.op and user[p] is node
+            if alike and all(k == key or k in others[key] for k in form):
+                keys[node] = key
+                break
+        else:
+            keys[node] = forms.setdefault((node.op, form), len(others))
+            if keys[node] == len(others):
+                others.append(form)
+    return _grouped(nodes, keys)
+
+
+def _grouped(nodes: list[Node], keys: dict[Node, Any]) -> list[Group]:
+    """Gather nodes by key; leaves, which have none, by the groups that use them."""
+    users: dict[Node, set[Any]] = {}
+    for node in nodes:
+        for p in node.parents:
+            if isinstance(p, Node) and p not in keys:
+                users.setdefault(p, set()).add(keys[node])
+    for leaf in nodes:
+        if leaf not in keys:
+            keys[leaf] = ("leaf", leaf.rule is None, frozenset(users.get(leaf, ())))
+    members: dict[Any, list[Node]] = {}
+    for node in nodes:
+        members.setdefault(keys[node], []).append(node)
+    number = {key: i for i, key in enumerate(members)}
+    groups = []
+    for i, some in enumerate(members.values()):
+        operands = [p for node in some for p in node.parents]
+        found = dict.fromkeys(number[keys[p]] for p in operands if isinstance(p, Node))
+        constants = sum(not isinstance(p, Node) for p in operands)
+        groups.append(Group(some, [k for k in found if k != i], constants))
+    return groups

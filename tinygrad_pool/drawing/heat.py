@@ -1,0 +1,60 @@
+"""Small pictures of arrays inside a box: one coloured square a cell."""
+
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+LONGEST, CELLS, PLANES = 16, 400, 8
+POSITIVE, NEGATIVE, NOT_A_NUMBER = (0, 114, 178), (213, 94, 0), "#CC79A7"
+SIDE = 5
+
+
+def heat(data: Any) -> str:
+    """Write the first planes of an array as Graphviz HTML: blue above 0, orange below, white at 0.
+
+    The darkest cell is the largest in magnitude. "" where the planes are too large for that, or the
+    array has none.
+
+    >>> heat(np.zeros(3)), heat(np.ones((2, 2))).count("<TD BGCOLOR")
+    ('', 4)
+    """
+    shape = np.shape(data)
+    if len(shape) < 2 or max(shape[-2:]) > LONGEST or max(shape[-2:]) < 2 or not prod(shape):
+        return ""
+    planes = np.reshape(data, (-1, *shape[-2:]))
+    shown = planes[: max(1, min(len(planes), PLANES, CELLS // planes[0].size))]
+    finite = np.abs(data[np.isfinite(data)])
+    largest = float(finite.max(initial=0.0)) or 1.0
+    tables = "".join(f"<TD>{_plane(plane / largest)}</TD>" for plane in shown)
+    rest = len(planes) - len(shown)
+    more = f'<TD><FONT POINT-SIZE="9">+{rest}</FONT></TD>' if rest else ""
+    return f'<TABLE BORDER="0" CELLSPACING="2" CELLPADDING="0"><TR>{tables}{more}</TR></TABLE>'
+
+
+def _plane(shares: NDArray[Any]) -> str:
+    side = max(SIDE, SIDE * 6 // max(shares.shape))
+    rows = "".join(f"<TR>{''.join(_cell(float(x), side) for x in row)}</TR>" for row in shares)
+    return (
+        '<TABLE BORDER="1" COLOR="#9a9a9a" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0">'
+        f"{rows}</TABLE>"
+    )
+
+
+def _cell(share: float, side: int) -> str:
+    size = f'FIXEDSIZE="TRUE" WIDTH="{side}" HEIGHT="{side}"'
+    return f'<TD BGCOLOR="{colour(share)}" {size}></TD>'
+
+
+def colour(share: float) -> str:
+    """Mix the colour of a number between −1 and 1.
+
+    >>> colour(0.0), colour(1.0), colour(float("nan"))
+    ('#ffffff', '#0072b2', '#CC79A7')
+    """
+    if np.isnan(share):
+        return NOT_A_NUMBER
+    far = POSITIVE if share > 0 else NEGATIVE
+    part = min(1.0, abs(share))
+    return "#" + "".join(f"{round(255 + (end - 255) * part):02x}" for end in far)

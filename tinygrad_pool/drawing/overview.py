@@ -1,0 +1,83 @@
+"""The picture of a folded graph: a box for each group, with how many nodes it stands for."""
+
+from collections import Counter
+
+import numpy as np
+from graphviz import Digraph
+
+from tinygrad_pool.drawing import theme
+from tinygrad_pool.drawing.boxes import row, table
+from tinygrad_pool.drawing.folding import Group
+from tinygrad_pool.drawing.labels import numbers, shape, sign, text
+from tinygrad_pool.engine import Value
+from tinygrad_pool.node import Node
+
+NAMED = 4
+
+
+def draw_groups(graph: Digraph, groups: list[Group], root: Node, lit: set[Value]) -> None:
+    """Draw the groups, and an edge for each two that edges of the graph join."""
+    for i, group in enumerate(groups):
+        is_lit = not lit.isdisjoint(group.nodes)
+        graph.node(
+            f"g{i}", _box(group, root in group.nodes[-1:], is_lit), shape="plain", id=f"g{i}"
+        )
+        for k in group.sources:
+            graph.edge(f"g{k}", f"g{i}")
+
+
+def note(nodes: int, groups: int) -> str:
+    """Say in the picture that it is folded."""
+    return f"{nodes:,} nodes folded into {groups:,}; detail='full' draws them all"
+
+
+def _box(group: Group, is_root: bool, is_lit: bool) -> str:
+    nodes = group.nodes
+    last = nodes[-1]
+    computed = [node for node in nodes if node.parents]
+    fill = theme.OPERATION if computed else theme.LEAF
+    rows = [row(theme.LIT if is_lit else fill, f"<B>{text(_title(group))}</B>")]
+    made = [sign(node) for node in computed]
+    if _scope(group) or len(set(made)) > 1:
+        kinds = [f"{op} ×{n:,}" if n > 1 else op for op, n in Counter(made).items()]
+        listed = ", ".join(kinds[:NAMED]) + (" …" if len(kinds) > NAMED else "")
+        rows.append(row(theme.PAPER, text(listed), theme.SOFT))
+    sizes = {node.shape for node in nodes} if not computed else {last.shape}
+    if len(sizes) == 1 and last.shape:
+        rows.append(row(theme.PAPER, shape(last.shape), theme.SOFT))
+    weights = sum(node.size for node in nodes if not node.parents) if computed else 0
+    if weights:
+        rows.append(row(theme.PAPER, f"{weights:,} weights", theme.SOFT))
+    shown = [last] if last.shape or len(nodes) == 1 else computed or nodes
+    rows.append(row(theme.PAPER, _range([n.data for n in shown]), theme.DATA, "data"))
+    gradients = [node.grad for node in shown if node.has_grad]
+    reach = _range(gradients) if gradients else "–"
+    rows.append(row(theme.PAPER, reach, theme.GRADIENT, "grad"))
+    return table(rows, 3 if is_root else 1, theme.INK)
+
+
+def _title(group: Group) -> str:
+    """Call a layer by its scope, one node by its label, and several by what they have in common."""
+    computed = [node for node in group.nodes if node.parents]
+    several = computed or group.nodes
+    count = f" ×{len(several):,}" if len(several) > 1 else ""
+    if scope := _scope(group):
+        return scope
+    if computed:
+        return sign(computed[0]) + (count or f"  {computed[0].label}")
+    labels = dict.fromkeys(node.label for node in group.nodes)
+    if len(group.nodes) <= NAMED and all(labels):
+        return ", ".join(labels)
+    return f"{'leaf' if group.nodes[0].rule is None else 'cut off'}{count}"
+
+
+def _scope(group: Group) -> str:
+    """Name the scope that all of a group was computed in; "" if there are several, or none."""
+    scopes = {node.about.scope.split("/")[0] for node in group.nodes if node.parents}
+    return scopes.pop() if len(scopes) == 1 else ""
+
+
+def _range(arrays: list[object]) -> str:
+    """Write the range of all numbers in some arrays."""
+    flat = np.concatenate([np.reshape(np.asarray(a, float), -1) for a in arrays])
+    return numbers(flat[0] if flat.size == 1 else np.resize(flat, max(5, flat.size)))
