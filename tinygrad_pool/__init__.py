@@ -71,11 +71,12 @@ from tinygrad_pool.setting import checked, no_grad, scope
 
 if TYPE_CHECKING:
     from tinygrad_pool import datasets, nn, optim
-    from tinygrad_pool.drawing import draw, draw_units, render
+    from tinygrad_pool.drawing import draw, draw_units, render, tree
     from tinygrad_pool.equivalence import compare_weight_layer
     from tinygrad_pool.fields import receptive_field
     from tinygrad_pool.gradient_check import gradcheck
     from tinygrad_pool.links import weights_of
+    from tinygrad_pool.scalars import explode
     from tinygrad_pool.ties import find_ties
     from tinygrad_pool.weight_layers import as_weight_layer
 
@@ -110,6 +111,7 @@ __all__ = [
     "draw_units",
     "exp",
     "expand_dims",
+    "explode",
     "expm1",
     "find_ties",
     "grad",
@@ -146,6 +148,7 @@ __all__ = [
     "squeeze",
     "stack",
     "tanh",
+    "tree",
     "weighted_sum",
     "weights_of",
     "where",
@@ -155,12 +158,14 @@ _MODULES = ("datasets", "nn", "optim")
 _INSTRUMENTS = {
     "as_weight_layer": "weight_layers",
     "compare_weight_layer": "equivalence",
+    "explode": "scalars",
     "find_ties": "ties",
     "draw": "drawing",
     "draw_units": "drawing",
     "gradcheck": "gradient_check",
     "receptive_field": "fields",
     "render": "drawing",
+    "tree": "drawing",
     "weights_of": "links",
 }
 

@@ -105,7 +105,7 @@ def slopes_of(node: Node, i: int) -> Any:
     return node._closure(ones)[i]
 
 
-def _elementwise(node: Node, i: int, units: Indices) -> Links:
+def elementwise_form(node: Node, i: int, units: Indices) -> Links:
     """Each unit looks at one cell, the one that was broadcast to it."""
     cell = np.broadcast_to(_numbered(node.parents[i]), node.shape).reshape(-1)[units]
     slopes = np.broadcast_to(slopes_of(node, i), node.shape).reshape(-1)
@@ -123,7 +123,7 @@ def _reduction(node: Node, i: int, units: Indices) -> Links:
     return Links(owner[cell], cell, np.asarray(slopes_of(node, i)).reshape(-1)[cell])
 
 
-def _selection(node: Node, i: int, units: Indices) -> Links:
+def selection_form(node: Node, i: int, units: Indices) -> Links:
     """Each unit is a copy of a cell, or of none: the rule is run on the numbers of the cells."""
     assert node.rule is not None
     numbered = [
@@ -245,7 +245,7 @@ _POOLED: dict[Any, Callable[..., NDArray[Any]]] = {
     pooling.lp_pool: _normed,
 }
 _OF_RULES: dict[Form, tuple[Rule, ...]] = {
-    _elementwise: (
+    elementwise_form: (
         *(arithmetic.add, arithmetic.sub, arithmetic.mul, arithmetic.div, arithmetic.power),
         *(arithmetic.neg, elementwise.exp, elementwise.expm1, elementwise.log, elementwise.log1p),
         *(elementwise.sqrt, elementwise.square, elementwise.sin, elementwise.cos),
@@ -256,7 +256,7 @@ _OF_RULES: dict[Form, tuple[Rule, ...]] = {
     _reduction: (
         *(reductions.sum, reductions.mean, reductions.max, reductions.min, reductions.logsumexp),
     ),
-    _selection: (
+    selection_form: (
         *(shaping.reshape, shaping.transpose, shaping.expand_dims, shaping.squeeze),
         *(shaping.broadcast_to, shaping.concatenate, shaping.stack, shaping.getitem),
         *(unfolding.unfold_rule, unpooling.max_unpool),

@@ -1,7 +1,8 @@
 """Pictures of graphs: the computation as it was recorded, and the units of the textbook."""
 
 from tinygrad_pool.drawing.computation import draw
+from tinygrad_pool.drawing.outline import tree
 from tinygrad_pool.drawing.render import render
 from tinygrad_pool.drawing.units import draw_units
 
-__all__ = ["draw", "draw_units", "render"]
+__all__ = ["draw", "draw_units", "render", "tree"]

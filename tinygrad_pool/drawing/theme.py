@@ -56,7 +56,8 @@ def canvas(name: str, direction: str, title: str = "") -> Digraph:
         bgcolor=PAPER,
     )
     if title:
-        graph.graph_attr.update(label=escape(title), labelloc="t", fontsize="18")
+        printable = "".join(c if c.isprintable() or c == "\n" else " " for c in title)
+        graph.graph_attr.update(label=escape(printable), labelloc="t", fontsize="18")
     graph.attr("node", fontname=FONT, fontcolor=INK, color=INK, fontsize="14")
     graph.attr("edge", fontname=FONT, fontcolor=INK, color=SOFT, arrowsize="0.7")
     return graph

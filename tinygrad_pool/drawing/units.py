@@ -25,6 +25,10 @@ Weight: TypeAlias = Any
 """A node, a number, or None where a link carries no weight."""
 
 
+CROWDED = 24
+"""More links than that have their weights drawn, and not written."""
+
+
 class Link(NamedTuple):
     """A link into a unit: from a unit, or from the bias unit where `source` is None."""
 
@@ -69,7 +73,8 @@ def draw_units(
     A sum and its activation are one unit; the links into a maximum carry no weight, or with
     `zero_one` the weights of the derivation's other picture: 1 from the winner, 0 from all others.
     `inputs` puts these first, in order, also those that no link leads from; `depth` is how many
-    layers of links to show. A thick rim marks a unit that an error arrived at.
+    layers of links to show. A thick rim marks a unit that an error arrived at. Where there are more
+    than 24 links, a weight is not written but drawn: blue above 0, orange below, wide where large.
 
     Raises DataError for what is no Value, OptionError for an unknown direction, ShapeError if a
     node is an array: units are numbers.
@@ -83,6 +88,7 @@ def draw_units(
     for value in (*outputs, *first):
         check_drawable(value, direction, "draw_units")
     layers = _layers(outputs, first, depth)
+    crowded = sum(len(u.links) for layer in layers for u in layer) > CROWDED
     names = {unit.z: f"u{i}" for i, unit in enumerate(u for layer in layers for u in layer)}
     linked = {link.source for layer in layers for u in layer for link in u.links} | set(outputs)
     graph = theme.canvas("units", direction, title)
@@ -99,7 +105,7 @@ def draw_units(
             for above, below in pairwise(order):
                 column.edge(above, below, style="invis")
         for unit in layer:
-            _draw_links(graph, unit, names, f"bias{level - 1}", zero_one)
+            _draw_links(graph, unit, names, f"bias{level - 1}", zero_one, crowded)
     lend_to_graphviz()
     return graph
 
@@ -175,18 +181,23 @@ def _draw_circle(
 
 
 def _draw_links(
-    graph: Digraph, unit: Unit, names: dict[Node, str], bias: str, zero_one: bool
+    graph: Digraph, unit: Unit, names: dict[Node, str], bias: str, zero_one: bool, crowded: bool
 ) -> None:
     shares = shares_of(unit.z) if zero_one else None
     for i, link in enumerate(unit.links):
         tail = bias if link.source is None else names[link.source]
-        style = link_style(shares[i]) if shares is not None else _weight_style(link.weight)
+        style = link_style(shares[i]) if shares else _weight_style(link.weight, crowded)
         graph.edge(tail, names[unit.z], **style)
 
 
-def _weight_style(weight: Weight) -> dict[str, str]:
+def _weight_style(weight: Weight, crowded: bool) -> dict[str, str]:
+    """Write a weight beside its link, or among very many draw it: hue by sign, width by size."""
     if weight is None:
         return {}
-    shown = number(weight.data if isinstance(weight, Node) else weight, digits=3)
+    w = float(weight.data if isinstance(weight, Node) else weight)
+    if crowded:
+        colour = theme.FAINT if w == 0 else theme.DATA if w > 0 else theme.GRADIENT
+        return {"color": colour, "penwidth": f"{0.5 + 2.5 * min(1.0, abs(w)):.2f}"}
+    shown = number(w, digits=3)
     name = typeset(weight.label) if isinstance(weight, Node) and weight.label else ""
     return {"label": escape(f" {name} = {shown} " if name else f" {shown} "), "fontsize": "12"}

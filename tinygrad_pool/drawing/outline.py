@@ -1,0 +1,96 @@
+"""A graph as indented text: for a terminal, a log, or a screen reader."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tinygrad_pool.drawing.edges import shares_of
+from tinygrad_pool.drawing.labels import is_large, number, numbers, plain, sign
+from tinygrad_pool.engine import Value
+from tinygrad_pool.errors import DataError, OptionError
+from tinygrad_pool.node import Node
+
+
+def tree(
+    value: Value,
+    *,
+    depth: int | None = None,
+    names: Mapping[str, Any] | None = None,
+    limit: int = 200,
+) -> str:
+    """Write the graph that led to a Value as a tree: operands stand below what was made of them.
+
+    A line has the label, the sign, the data, and the gradient (– before any pass); of an array its
+    shape, and the range of its numbers. Operands of a maximum say who won. A node that was written
+    already is referred to, and not written again. `depth` is how many edges to follow, `limit` how
+    many lines to write; `names=locals()` calls Values by their variables.
+
+    Raises DataError for what is no Value, OptionError for a depth or limit out of range.
+
+    >>> a, b = Value(2.0, label="a"), Value(3.0, label="b")
+    >>> E = (a * b).exp()
+    >>> E.backward()
+    >>> print(tree(E))
+    exp = 403.4, grad 1
+    └─ × = 6, grad 403.4
+       ├─ a = 2, grad 1210
+       └─ b = 3, grad 806.9
+    """
+    if not isinstance(value, Value):
+        raise DataError(f"tree: needs a Value, got {type(value).__name__}")
+    for option, given, least in (("depth", depth, 0), ("limit", limit, 1)):
+        if given is not None and (type(given) is not int or given < least):
+            raise OptionError(f"tree: {option} must be a whole number from {least}, got {given!r}")
+    called = {id(v): n for n, v in (names or {}).items() if isinstance(v, Value)}
+    lines: list[str] = []
+    written: set[Node] = set()
+    waiting: list[tuple[Any, str, str, str, int]] = [(value, "", "", "", 0)]
+    while waiting and len(lines) < limit:
+        operand, first, rest, won, level = waiting.pop()
+        again = operand in written if isinstance(operand, Node) else False
+        lines.append(f"{first}{_line(operand, called)}{won}{', as above' if again else ''}")
+        if not isinstance(operand, Node) or again or not operand.parents:
+            continue
+        written.add(operand)
+        if depth is not None and level == depth:
+            lines[-1] += " …"
+            continue
+        marks = _marks(operand)
+        last = len(operand.parents) - 1
+        for i in range(last, -1, -1):
+            branch, bar = ("└─ ", "   ") if i == last else ("├─ ", "│  ")
+            waiting.append((operand.parents[i], rest + branch, rest + bar, marks[i], level + 1))
+    return "\n".join(lines + (["… (limit= writes more)"] if waiting else []))
+
+
+def _line(operand: Any, called: Mapping[int, str]) -> str:
+    """Write one node, or a constant, on one line."""
+    if not isinstance(operand, Node):
+        return f"{np.shape(operand) or ''} {_numbers(operand)}".strip()
+    name = operand.label or called.get(id(operand), "")
+    title = ": ".join(part for part in (plain(name), sign(operand)) if part) or "leaf"
+    if operand.shape:
+        title += f" {operand.shape}"
+    grad = _numbers(operand.grad) if operand.has_grad else "–"
+    return f"{title} = {_numbers(operand.data)}, grad {grad}"
+
+
+def _numbers(data: Any) -> str:
+    """Write a number, the numbers of a small array, or the range of a large one."""
+    if is_large(data) or np.ndim(data) == 0:
+        return numbers(data)
+    if np.ndim(data) == 1:
+        return f"[{' '.join(number(float(x)) for x in data)}]"
+    return f"[{' '.join(_numbers(row) for row in data)}]"
+
+
+def _marks(node: Node) -> list[str]:
+    """Tell the winner of a maximum of numbers from the losers."""
+    shares = shares_of(node)
+    if shares is None:
+        return [""] * len(node.parents)
+    return [
+        " (wins)" if share == 1 else " (loses)" if share == 0 else f" (wins {number(share)})"
+        for share in shares
+    ]
