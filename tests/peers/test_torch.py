@@ -1,4 +1,4 @@
-"""PyTorch computes the same: results, gradients and winners of pools, convolutions and products."""
+"""PyTorch computes the same: results and gradients of convolutions, products and reductions."""
 
 from itertools import product
 
@@ -37,57 +37,6 @@ def agree(torch):
             np.testing.assert_allclose(a, d.numpy(), strict=True, **TOLERANCE[arrays[0].dtype.type])
 
     return check
-
-
-def pairs(option):
-    return option if isinstance(option, tuple) else (option, option)
-
-
-POOLS = [
-    (kernel, stride, padding, dilation, ceil_mode)
-    for kernel, stride, padding, dilation, ceil_mode in product(
-        [1, 2, 3, (2, 3)], [None, 1, 2, (3, 1)], [0, 1, (1, 0)], [1, 2, (1, 3)], [False, True]
-    )
-    if all(2 * p <= k for k, p in zip(pairs(kernel), pairs(padding), strict=True))
-]
-
-
-@every_dtype
-@pytest.mark.parametrize("values", ["random", "ties"])
-def test_max_pooling(torch, agree, values, dtype):
-    rng = np.random.default_rng(0)
-    draw = {"random": rng.standard_normal, "ties": lambda shape: rng.integers(-1, 2, shape)}
-    x = draw[values]((2, 2, 6, 7)).astype(dtype)
-    pool = torch.nn.functional.max_pool2d
-    assert len(POOLS) > 150
-    for options in POOLS:
-        agree(tg.max_pool2d, pool, [x], *options)
-        y, winners = tg.max_pool2d(x, *options, return_indices=True)
-        theirs, indices = pool(torch.tensor(x), *options, return_indices=True)
-        np.testing.assert_array_equal(y.data, theirs.numpy(), strict=True)
-        np.testing.assert_array_equal(winners, indices.numpy(), strict=True)
-
-
-def test_max_pooling_of_infinities_and_of_nan(torch):
-    x = np.full((1, 1, 4, 4), -np.inf)
-    x[0, 0, 0, 1] = x[0, 0, 1, 0] = np.nan
-    y, winners = tg.max_pool2d(x, 2, return_indices=True)
-    theirs, indices = torch.nn.functional.max_pool2d(torch.tensor(x), 2, return_indices=True)
-    np.testing.assert_array_equal(y.data, theirs.numpy())
-    assert winners.tolist() == [[[[1, 2], [8, 10]]]]
-    assert indices.tolist() == [[[[4, 2], [8, 10]]]]  # of two NaN, PyTorch takes the last
-
-
-@every_dtype
-@pytest.mark.parametrize(
-    "more", [{}, {"count_include_pad": False}, {"divisor_override": 5, "count_include_pad": False}]
-)
-def test_average_pooling(torch, agree, more, dtype):
-    x = np.random.default_rng(0).standard_normal((2, 2, 6, 7)).astype(dtype)
-    pool = torch.nn.functional.avg_pool2d
-    for *options, dilation, ceil_mode in POOLS:
-        if dilation == 1:
-            agree(tg.avg_pool2d, pool, [x], *options, ceil_mode=ceil_mode, **more)
 
 
 CONVOLUTIONS = {
