@@ -11,8 +11,10 @@ from tinygrad_pool.drawing.labels import is_large, numbers, shape, sign, text
 from tinygrad_pool.node import Node
 
 
-def node_box(node: Node, name: str, show: Collection[str], fill: str, border: int) -> str:
-    """Write a node as an HTML table; `name` is what it is called."""
+def node_box(
+    node: Node, name: str, show: Collection[str], fill: str, border: int, width: int = 0
+) -> str:
+    """Write a node as an HTML table; `name` is what it is called, `width` the least it takes."""
     titles = [f"<B>{text(title)}</B>" for title in (sign(node), name) if title]
     rows = [row(fill, "&nbsp; ".join(titles))] if titles else []
     kind = [shape(node.shape)] if "shape" in show or is_large(node.data) else []
@@ -25,6 +27,8 @@ def node_box(node: Node, name: str, show: Collection[str], fill: str, border: in
         rows += array_rows(node.grad, "grad", theme.GRADIENT, "heat" in show)
     elif "grad" in show:
         rows.append(row(theme.PAPER, "–", theme.GRADIENT, "grad"))
+    if width and rows:
+        rows[0] = rows[0].replace("<TD", f'<TD WIDTH="{width - 2 * border}"', 1)
     return table(rows, border, theme.GRADIENT if fill == theme.LIT else theme.INK)
 
 

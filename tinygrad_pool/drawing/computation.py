@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from itertools import takewhile
+from math import ceil
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from graphviz import Digraph, escape
@@ -9,7 +10,7 @@ from graphviz import Digraph, escape
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.boxes import constant_box, node_box
 from tinygrad_pool.drawing.dot_program import lend_to_graphviz
-from tinygrad_pool.drawing.edges import contributions_of, edge_styles, legend
+from tinygrad_pool.drawing.edges import Style, contributions_of, edge_styles, legend
 from tinygrad_pool.drawing.folding import by_form, by_layers
 from tinygrad_pool.drawing.labels import plain
 from tinygrad_pool.drawing.overview import draw_groups, note
@@ -37,6 +38,11 @@ class Picture(NamedTuple):
     fills: dict[Node, str]
     show: frozenset[str]
     root: Node
+    places: Mapping[str, Mapping[str, str]] = {}  # never changed
+
+    def at(self, name: str) -> Mapping[str, str]:
+        """Say where something stands, if that is settled."""
+        return self.places.get(name, {})
 
     def name(self, node: Node) -> str:
         """Call a node by its label, or by the name of the variable that holds it."""
@@ -95,7 +101,11 @@ def draw(
         if detail == "ops" or (detail == "auto" and len(nodes) > FULL):
             shown -= {"data", "grad", "heat"}
             graph.attr(splines="line", nslimit="2", mclimit="0.5")
-        _draw_nodes(graph, _picture(value, nodes, shown, names, lit))
+        picture = picture_of(value, nodes, shown, names, lit)
+        sent = contributions_of(nodes) if "contribution" in shown else {}
+        draw_nodes(graph, picture, {n: list(edge_styles(n, shown, sent)) for n in nodes})
+        if scale := legend(sent):
+            write_on(graph, scale)
     lend_to_graphviz()
     return in_theme(graph, theme)
 
@@ -130,13 +140,14 @@ def _within(root: Value, depth: int | None) -> list[Node]:
     return [node for node in nodes if far[node] <= depth]
 
 
-def _picture(
+def picture_of(
     root: Value,
     nodes: list[Node],
     show: frozenset[str],
     names: Mapping[str, Any] | None,
     lit: set[Value],
 ) -> Picture:
+    """Settle how each node is called and filled."""
     weights = weights_among(nodes)
     fills = {}
     for node in nodes:
@@ -148,18 +159,15 @@ def _picture(
     return Picture(nodes, ids, called, fills, show, root)
 
 
-def _draw_nodes(graph: Digraph, picture: Picture) -> None:
+def draw_nodes(graph: Digraph, picture: Picture, styles: Mapping[Node, list[Style]]) -> None:
     """Draw a box for each node, in frames for its scopes, and an edge for each operand."""
-    sent = contributions_of(picture.nodes) if "contribution" in picture.show else {}
     _draw_frames(graph, picture, picture.nodes, _scopes(picture.nodes))
     for node in picture.nodes:
-        styles = edge_styles(node, picture.show, sent)
-        for i, (p, style) in enumerate(zip(node.parents, styles, strict=True)):
+        for i, (p, style) in enumerate(zip(node.parents, styles[node], strict=True)):
             end = picture.ids[node]
             inside = isinstance(p, Node) and p in picture.ids
-            graph.edge(picture.ids[p] if inside else f"{end}c{i}", end, **style)
-    if scale := legend(sent):
-        write_on(graph, scale)
+            tail, name = picture.ids[p] if inside else f"{end}c{i}", f"{end}e{i}"
+            graph.edge(tail, end, id=name, **style, **picture.at(name))
 
 
 def _scopes(nodes: list[Node]) -> dict[Node, str]:
@@ -194,20 +202,23 @@ def _draw_frames(
             _draw_box(graph, picture, node)
     for step, members in inner.items():
         path = f"{outer}/{step}" if outer else step
-        with graph.subgraph(name=f"cluster_{picture.ids[members[0]]}_{path.count('/')}") as frame:
+        name = f"cluster_{picture.ids[members[0]]}_{path.count('/')}"
+        with graph.subgraph(name=name) as frame:
             frame.attr(label=escape(plain(step)), fontsize="12", fontcolor=theme.SOFT)
-            frame.attr(style="rounded", color=theme.FAINT, bgcolor=theme.PANEL)
+            frame.attr(style="rounded", color=theme.FAINT, bgcolor=theme.PANEL, **picture.at(name))
             _draw_frames(frame, picture, members, scopes, path)
 
 
 def _draw_box(graph: Digraph, picture: Picture, node: Node) -> None:
     """Draw a node, its constants, and dots for operands that are left out."""
     name, border = picture.ids[node], 3 if node is picture.root else 1
-    box = node_box(node, picture.name(node), picture.show, picture.fills[node], border)
-    graph.node(name, box, shape="plain", id=name)
+    at = picture.at(name)
+    width = ceil(72 * float(at.get("width", 0)))
+    box = node_box(node, picture.name(node), picture.show, picture.fills[node], border, width)
+    graph.node(name, box, shape="plain", id=name, **at)
     for i, p in enumerate(node.parents):
         if not isinstance(p, Node):
-            box = constant_box(p, picture.show)
-            graph.node(f"{name}c{i}", box, shape="plain", id=f"{name}c{i}")
+            of_p, box = f"{name}c{i}", constant_box(p, picture.show)
+            graph.node(of_p, box, shape="plain", id=of_p, **picture.at(of_p))
         elif p not in picture.ids:
             graph.node(f"{name}c{i}", "…", shape="plain", id=f"{name}c{i}")

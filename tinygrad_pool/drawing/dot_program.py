@@ -20,15 +20,17 @@ INSTALL = (
 )
 
 
-def picture(source: str, kind: str) -> bytes:
-    """Lay out DOT text and return the picture, of kind svg, png or pdf.
+def picture(source: str, kind: str, engine: str = "dot") -> bytes:
+    """Lay out DOT text and return the picture, of kind svg, png or pdf, or json0 for the layout.
+
+    The engine nop2 draws what is laid out already.
 
     Raises ToolError if no Graphviz can draw it, saying what was tried and what to install.
     """
     tried = []
     for name, draw in _drawers(kind):
         try:
-            return draw(source, kind)
+            return draw(source, kind, engine)
         except (OSError, ImportError, subprocess.CalledProcessError) as error:
             tried.append(f"{name}: {_reason(error)}")
             if name == os.environ.get(VARIABLE):
@@ -44,7 +46,7 @@ def lend_to_graphviz() -> None:
         dot_command.DOT_BINARY = Path(found) if found else dot_command.DOT_BINARY
 
 
-def _drawers(kind: str) -> Iterator[tuple[str, Callable[[str, str], bytes]]]:
+def _drawers(kind: str) -> Iterator[tuple[str, Callable[[str, str, str], bytes]]]:
     for program in _programs(kind):
         yield program, partial(_run, program)
     if find_spec("pygraphviz"):
@@ -69,15 +71,15 @@ def _programs_of_wheel(name: str) -> Iterator[str]:
     yield from (str(Path(f.locate()).resolve()) for f in installed if f.stem == name)
 
 
-def _run(program: str, source: str, kind: str) -> bytes:
-    command = [program, "-Kdot", f"-T{kind}"]
+def _run(program: str, source: str, kind: str, engine: str) -> bytes:
+    command = [program, f"-K{engine}", f"-T{kind}"]
     return subprocess.run(command, input=source.encode(), capture_output=True, check=True).stdout
 
 
-def _with_pygraphviz(source: str, kind: str) -> bytes:
+def _with_pygraphviz(source: str, kind: str, engine: str) -> bytes:
     import pygraphviz
 
-    drawn = pygraphviz.AGraph(string=source).draw(format=kind, prog="dot")
+    drawn = pygraphviz.AGraph(string=source).draw(format=kind, prog=engine)
     return bytes(drawn)
 
 

@@ -24,13 +24,13 @@ def contributions_of(nodes: list[Node]) -> Contributions:
             with np.errstate(all="ignore"):
                 parts = node._closure(node._grad)
             sent[node] = [
-                _extreme(c) if isinstance(p, Node) else np.nan
+                largest_of(c) if isinstance(p, Node) else np.nan
                 for p, c in zip(node.parents, parts, strict=True)
             ]
     return sent
 
 
-def _extreme(c: Any) -> float:
+def largest_of(c: Any) -> float:
     """Find the element of largest magnitude, with its sign; NaN where there is none."""
     flat = np.asarray(np.nan if c is None else c, float).reshape(-1)
     return float(flat[np.abs(np.nan_to_num(flat)).argmax()]) if flat.size else np.nan
@@ -46,11 +46,11 @@ def edge_styles(node: Node, show: Collection[str], sent: Contributions) -> Itera
         if slopes is not None and isinstance(node.parents[i], Node):
             style |= {"label": f" × {number(slopes[i])} ", "fontcolor": theme.SOFT}
         if node in sent:
-            style |= _carrying(sent[node][i], largest)
+            style |= carrying(sent[node][i], largest)
         yield style
 
 
-def _carrying(c: float, largest: float) -> Style:
+def carrying(c: float, largest: float) -> Style:
     """Draw what flows back along an edge: width by magnitude, hue by sign."""
     if np.isnan(c):
         return {}
@@ -93,4 +93,4 @@ def slopes_of(node: Node) -> list[float] | None:
         return None
     with np.errstate(all="ignore"):
         parts = node._closure(1.0 if isinstance(node._data, float) else np.ones(()))
-    return [_extreme(c) if c is not None else 0.0 for c in parts]
+    return [largest_of(c) if c is not None else 0.0 for c in parts]

@@ -1,0 +1,203 @@
+"""A backward pass as slides: one picture a step, all with the same layout."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from graphviz import Digraph, escape
+
+from tinygrad_pool.drawing import theme as look
+from tinygrad_pool.drawing.computation import Direction, Picture, draw_nodes, picture_of
+from tinygrad_pool.drawing.dot_program import picture
+from tinygrad_pool.drawing.edges import Style, largest_of
+from tinygrad_pool.drawing.labels import number, numbers, plain, sign
+from tinygrad_pool.engine import Value
+from tinygrad_pool.errors import DataError, OptionError, ToolError
+from tinygrad_pool.files import whole_folder, write_whole
+from tinygrad_pool.gradients import backward_steps
+from tinygrad_pool.graph import ancestors
+from tinygrad_pool.node import Node
+
+FORMATS = ("svg", "png", "pdf", "gif")
+WIDE, HIGH, LARGEST = 1280, 720, 2.5
+MOST = 100
+MILLISECONDS = 1500
+CAPTION = 40
+
+
+class Slide(NamedTuple):
+    """One picture: the gradients so far, the node whose turn it is, and what nodes have sent."""
+
+    grads: dict[Node, Any]
+    active: Node | None
+    sent: dict[Node, tuple[Any, ...]]
+    caption: str
+
+
+def frames(
+    value: Value,
+    folder: str | os.PathLike[str],
+    *,
+    format: str = "svg",
+    gradient: Any = None,
+    names: Mapping[str, Any] | None = None,
+    direction: Direction = "LR",
+    theme: str = "light",
+) -> list[Path]:
+    """Draw a backward pass for a slide deck: one picture for each node, 16:9, transparent.
+
+    The first shows that nothing is computed, each next one a node that hands on its gradient, and
+    the last one all gradients, as `backward()` gives them. No box moves from one to the next.
+    `format` is "svg", "png" (1920 × 1080), "pdf", or "gif", which is one moving picture. The folder
+    appears whole or not at all; no `.grad` changes. All else is as in `draw` and `backward`.
+
+    Raises DataError for what is no Value, OptionError for an unknown format or a graph of more than
+    100 nodes, OutputError if the folder cannot be written, ToolError if no Graphviz can draw the
+    format, or without Pillow for a GIF.
+
+    >>> a = Value(2.0, label="a")
+    >>> [path.name for path in frames(a * a, "slides")]
+    ['frame_0.svg', 'frame_1.svg']
+    """
+    if not isinstance(value, Value):
+        raise DataError(f"frames: needs a Value, got {type(value).__name__}")
+    if format not in FORMATS:
+        raise OptionError(f"frames: format must be one of {', '.join(FORMATS)}, got {format!r}")
+    nodes = ancestors(value)
+    if len(nodes) > MOST:
+        raise OptionError(
+            f"frames: {len(nodes):,} nodes are too many for slides, which hold {MOST}; "
+            "tg.explode(v[i]) cuts out what one unit depends on"
+        )
+    base = picture_of(value, nodes, frozenset(("data", "grad")), names, set())
+    slides = _slides(base, gradient)
+    laid = base._replace(places=_layout(base, slides, direction))
+    kind = "png" if format == "gif" else format
+    drawn = []
+    for slide in slides:
+        graph = look.in_theme(_graph(laid, slide, direction), theme)
+        _fit(graph, laid.places["graph"]["bb"], opaque=format == "gif", kind=kind)
+        drawn.append(picture(graph.source, kind, "nop2"))
+    width = len(str(len(drawn) - 1))
+    files = {f"frame_{i:0{width}}.{kind}": content for i, content in enumerate(drawn)}
+    return _write(folder, {"backward.gif": _moving(drawn)} if format == "gif" else files)
+
+
+def _slides(base: Picture, gradient: Any) -> list[Slide]:
+    """Run the pass step by step, and leave every gradient as it was."""
+    nodes = base.nodes
+    slides = [Slide({}, None, {}, "before the backward pass")]
+    with _holding(nodes, {}):
+        for step in backward_steps(base.root, gradient):  # type: ignore[arg-type]  # it is a Value
+            grads = {node: node._grad for node in nodes if node._grad is not None}
+            sent = {**slides[-1].sent, step.node: step.contributions}
+            title = (sign(step.node), plain(base.name(step.node)))
+            name = " ".join(part for part in title if part)
+            arrived = numbers(step.upstream).replace("&nbsp;", "").replace("<BR/>", ", ")
+            slides.append(Slide(grads, step.node, sent, f"{name} gets {arrived}"))
+    total = len(slides) - 1
+    numbered = [s._replace(caption=f"{i} of {total}: {s.caption}") for i, s in enumerate(slides)]
+    return slides[:1] + numbered[1:]
+
+
+@contextmanager
+def _holding(nodes: list[Node], grads: Mapping[Node, Any]) -> Iterator[None]:
+    """Let nodes hold other gradients for a while."""
+    before = [node._grad for node in nodes]
+    try:
+        for node in nodes:
+            node._grad = grads.get(node)
+        yield
+    finally:
+        for node, grad in zip(nodes, before, strict=True):
+            node._grad = grad
+
+
+def _layout(base: Picture, slides: list[Slide], direction: Direction) -> dict[str, dict[str, str]]:
+    """Lay out the graph once, with room for the longest that a box, an edge or the caption holds."""
+    longest: dict[Node, Any] = {}
+    for slide in slides:
+        for node, grad in slide.grads.items():
+            if len(numbers(grad)) > max(1, len(numbers(longest.get(node, 0.0)))):
+                longest[node] = grad  # of one digit, the dash of "not yet" is longer
+    widest = Slide(longest, None, slides[-1].sent, "")
+    laid = json.loads(picture(_graph(base, widest, direction, active=True).source, "json0"))
+    left, bottom, right, top = map(float, laid["bb"].split(","))
+    places = {
+        "graph": {"bb": f"{left},{bottom},{right},{top + CAPTION}"},
+        "caption": {"pos": f"{(left + right) / 2},{top + CAPTION / 2}"},
+    }
+    for thing in (*laid.get("objects", ()), *laid.get("edges", ())):
+        kept = {key: thing[key] for key in ("pos", "lp", "bb", "width", "height") if key in thing}
+        places[thing.get("id", thing.get("name"))] = kept
+    return places
+
+
+def _graph(shown: Picture, slide: Slide, direction: Direction, active: bool = False) -> Digraph:
+    """Draw one slide; `active` as if it were every node's turn."""
+    graph = look.canvas("frames", direction)
+    if slide.caption:
+        at = shown.at("caption")
+        graph.node("caption", escape(slide.caption), shape="plain", fontsize="18", **at)
+    lit = {slide.active: look.LIT} if slide.active else {}
+    with _holding(shown.nodes, slide.grads):
+        styles = {
+            node: _styles(node, slide, active or node is slide.active) for node in shown.nodes
+        }
+        draw_nodes(graph, shown._replace(fills={**shown.fills, **lit}), styles)
+    return graph
+
+
+def _styles(node: Node, slide: Slide, active: bool) -> list[Style]:
+    """Show what flows from the node whose turn it is; faint are the edges that wait for theirs."""
+    if node not in slide.sent:
+        return [{"color": look.FAINT, "style": "dotted"}] * len(node.parents)
+    styles: list[Style] = []
+    for p, c in zip(node.parents, slide.sent[node], strict=True):
+        style = {"color": look.INK}
+        if active and isinstance(p, Node):
+            sent = largest_of(c)
+            colour = look.SOFT if sent == 0 else look.DATA if sent > 0 else look.GRADIENT
+            style = {"color": colour, "fontcolor": colour, "label": f" {number(sent, digits=3)} "}
+        lit = node is slide.active and isinstance(p, Node)
+        styles.append(style | {"penwidth": "4"} if lit else style)
+    return styles
+
+
+def _fit(graph: Digraph, bb: str, opaque: bool, kind: str) -> None:
+    """Fit the picture into 16:9, as large as it goes, on nothing."""
+    left, bottom, right, top = map(float, bb.split(","))
+    zoom = min(LARGEST, 0.96 * WIDE / (right - left), 0.96 * HIGH / (top - bottom))
+    graph.attr(viewport=f"{WIDE},{HIGH},{zoom:.4f}")
+    for name, corner in (("low", f"{left},{bottom}"), ("high", f"{right},{top}")):
+        graph.node(name, "", shape="point", style="invis", width="0", pos=corner)  # nothing moves
+    if not opaque:
+        graph.attr(bgcolor="transparent")
+    if kind == "png":
+        graph.attr(dpi="108")  # 1280 points are 1920 pixels
+
+
+def _moving(drawn: list[bytes]) -> bytes:
+    """Join pictures into one that moves, and rests on the last."""
+    try:
+        from PIL import Image
+    except ImportError:
+        raise ToolError("frames: a GIF needs Pillow: pip install 'tinygrad_pool[plot]'") from None
+    pictures = [Image.open(io.BytesIO(png)).convert("RGB") for png in drawn]
+    rests = [MILLISECONDS] * (len(pictures) - 1) + [3 * MILLISECONDS]
+    made = io.BytesIO()
+    pictures[0].save(made, "GIF", save_all=True, append_images=pictures[1:], duration=rests, loop=0)
+    return made.getvalue()
+
+
+def _write(folder: str | os.PathLike[str], files: dict[str, bytes]) -> list[Path]:
+    with whole_folder(folder) as made:
+        for name, content in files.items():
+            write_whole(made / name, content)
+    return [Path(folder) / name for name in files]
