@@ -45,6 +45,8 @@ FLOORS = [
     [
         "drawing.theme",
         "drawing.labels",
+        "drawing.words",
+        "drawing.page",
         "drawing.dot_program",
         "drawing.plots",
         "drawing.computation",

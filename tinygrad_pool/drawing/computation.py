@@ -10,6 +10,7 @@ from graphviz import Digraph, escape
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.dot_program import lend_to_graphviz
 from tinygrad_pool.drawing.labels import is_large, numbers, plain, shape, sign, text
+from tinygrad_pool.drawing.words import graph_in_words
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import DataError, OptionError
 from tinygrad_pool.graph import ancestors
@@ -36,6 +37,7 @@ def draw(value: Value, *, direction: Direction = "LR", title: str = "") -> Digra
     check_drawable(value, direction, "draw")
     graph = theme.canvas("computation", direction, title)
     nodes = ancestors(value)
+    graph.comment = graph_in_words(value, nodes, title).comment()
     scopes = _scopes(nodes)
     names = {node: f"n{i}" for i, node in enumerate(nodes)}
     _draw_frames(graph, nodes, names, scopes, root=value)
