@@ -2,6 +2,7 @@
 
 const LARGEST_FIT = 2; // a small graph does not fill the window
 const CLOSEST = 40;
+const MARGIN = 8;
 const panel = document.querySelector("main");
 const svg = panel.querySelector("svg");
 const shown = document.querySelector("output");
@@ -13,7 +14,8 @@ let fitted = true;
 const clamp = (low, value, high) => Math.min(Math.max(value, low), high);
 
 function fitScale() {
-  return Math.min(panel.clientWidth / width, panel.clientHeight / height, LARGEST_FIT);
+  const [w, h] = [panel.clientWidth - 2 * MARGIN, panel.clientHeight - 2 * MARGIN];
+  return Math.max(Math.min(w / width, h / height, LARGEST_FIT), 1e-6);
 }
 
 function show() {
@@ -122,4 +124,3 @@ addEventListener("afterprint", () => {
 new ResizeObserver(() => (fitted ? fit() : show())).observe(panel);
 for (const part of document.querySelectorAll("[hidden]")) part.hidden = false;
 fit();
-panel.focus({ preventScroll: true });
