@@ -56,7 +56,7 @@ FLOORS = [
         "drawing",
     ],
     ["derivation", "gradient_check", "equivalence"],
-    ["demo"],
+    ["demo", "notebook"],
     [""],
     ["cli"],
     ["__main__"],

@@ -8,6 +8,7 @@
 (0.0, 1.0)
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -159,8 +160,10 @@ _INSTRUMENTS = {
     "draw": "drawing",
     "draw_units": "drawing",
     "gradcheck": "gradient_check",
+    "load_ipython_extension": "notebook",
     "receptive_field": "fields",
     "render": "drawing",
+    "unload_ipython_extension": "notebook",
     "weights_of": "links",
 }
 
@@ -177,3 +180,7 @@ if not TYPE_CHECKING:  # a type checker reads the names above, and shall miss an
 
 def __dir__() -> list[str]:
     return [*__all__, "__version__"]
+
+
+if shell := "IPython" in sys.modules and sys.modules["IPython"].get_ipython():
+    shell.extension_manager.load_extension("tinygrad_pool")
