@@ -182,5 +182,5 @@ def __dir__() -> list[str]:
     return [*__all__, "__version__"]
 
 
-if shell := "IPython" in sys.modules and sys.modules["IPython"].get_ipython():
-    shell.extension_manager.load_extension("tinygrad_pool")
+if _shell := "IPython" in sys.modules and sys.modules["IPython"].get_ipython():
+    _shell.extension_manager.load_extension("tinygrad_pool")

@@ -10,6 +10,7 @@ const { x, y, width, height } = svg.viewBox.baseVal;
 const fingers = new Map();
 let view; // the middle of what is seen, in the picture's units, and pixels a unit
 let fitted = true;
+let printing = false;
 
 const clamp = (low, value, high) => Math.min(Math.max(value, low), high);
 
@@ -111,16 +112,17 @@ for (const end of ["pointerup", "pointercancel"]) {
   panel.addEventListener(end, (event) => fingers.delete(event.pointerId));
 }
 
-let before; // printing
 addEventListener("beforeprint", () => {
-  before = { ...view };
+  printing = true;
   svg.setAttribute("viewBox", [x, y, width, height].join(" "));
 });
 addEventListener("afterprint", () => {
-  view = before;
+  printing = false;
   show();
 });
 
-new ResizeObserver(() => (fitted ? fit() : show())).observe(panel);
+new ResizeObserver(() => {
+  if (!printing) (fitted ? fit : show)();
+}).observe(panel);
 for (const part of document.querySelectorAll("[hidden]")) part.hidden = false;
 fit();
