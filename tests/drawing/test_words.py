@@ -86,6 +86,15 @@ def test_a_long_title_is_cut():
     assert title.endswith("x…")
 
 
+def test_the_other_pictures_say_what_they_are():
+    drawn = tg.draw_units(tg.maximum(Value(1.0), Value(2.0)), title="F2")
+    assert caption_of(drawn, "") == ("F2", "3 units in 2 layers, with data and weights.")
+    loss = tg.max_pool1d(Value([1.0, 3.0, 2.0, 0.0]), 2).sum()
+    title, text = caption_of(tg.compare_weight_layer(loss).draw(), "")
+    assert title == "max pool1d 2 beside a layer of weights"
+    assert text.startswith("1 unit over 2 cells, as it is: links without weights; the same as")
+
+
 def test_a_plot_is_told_by_its_axes():
     assert words(contents(kink(), "svg")) == (
         "Plot of max(x₁, x₂), ∂ max / ∂x₁",

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Drawn: TypeAlias = "Value | Digraph | Figure"
-KINDS = ("svg", "html", "png", "pdf", "dot")
+KINDS = ("svg", "png", "pdf", "html", "dot")
 
 
 def render(drawn: Drawn, path: str | os.PathLike[str], *, dpi: int = 192, **options: Any) -> Path:
     """Write the picture of a Value, or one that was drawn already, to a file; return its path.
 
-    The suffix tells the format: .svg, .html (one file, to pan and zoom), .png (with `dpi` dots an
-    inch), .pdf, or .dot for the text. Options are those of `draw`. The file is written whole or not
-    at all.
+    The suffix tells the format: .svg, .png (with `dpi` dots an inch), .pdf, .html (one file, to
+    pan and zoom), or .dot for the text. Options are those of `draw`. The file is written whole or
+    not at all.
 
     Raises OutputError for another suffix or a folder that does not exist, ToolError if no Graphviz
     can draw the format, saying what to install.

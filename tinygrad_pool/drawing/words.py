@@ -42,13 +42,13 @@ def graph_in_words(value: Node, nodes: Sequence[Node], title: str = "") -> Capti
     """
     name = plain(value.label) if value.label else name_of(value)
     kinds = Counter(node.op.replace("_", " ") or "leaf" for node in nodes)
-    listed = [_counted(n, kind, "leaves" if kind == "leaf" else kind) for kind, n in kinds.items()]
+    listed = [counted(n, kind, "leaves" if kind == "leaf" else kind) for kind, n in kinds.items()]
     if len(listed) > KINDS:
-        listed[KINDS:] = [_counted(len(listed) - KINDS, "other kind")]
+        listed[KINDS:] = [counted(len(listed) - KINDS, "other kind")]
     gradient = f"the gradient {_said(value.grad)}" if value.has_grad else ""
     return Caption(
         title or f"Computation graph of {name}",
-        f"{_counted(len(nodes), 'node')}: {', '.join(listed)}. {name} has the data "
+        f"{counted(len(nodes), 'node')}: {', '.join(listed)}. {name} has the data "
         f"{_said(value.data)}{f' and {gradient}' if gradient else '; its gradient is not computed'}"
         ".",
     )
@@ -60,8 +60,8 @@ def caption_of(drawn: "Digraph | Figure", svg: str) -> Caption:
         return _plot_in_words(drawn)
     title, _, text = (drawn.comment or drawn.name or "Graph").partition(BETWEEN)
     nodes, edges = (svg.count(f'class="{kind}"') for kind in ("node", "edge"))
-    counted = f"{_counted(nodes, 'node')} and {_counted(edges, 'edge')}."
-    return Caption(_printable(title), _printable(text) or counted)
+    listed = f"{counted(nodes, 'node')} and {counted(edges, 'edge')}."
+    return Caption(_printable(title), _printable(text) or listed)
 
 
 def with_caption(svg: str, caption: Caption) -> str:
@@ -90,7 +90,12 @@ def _said(data: Any) -> str:
     return f"{numbers(data) if is_large(data) else few} (shape {shape(np.shape(data))})"
 
 
-def _counted(n: int, what: str, several: str = "") -> str:
+def counted(n: int, what: str, several: str = "") -> str:
+    """Say how many there are.
+
+    >>> counted(1, "unit"), counted(2000, "unit"), counted(0, "leaf", "leaves")
+    ('1 unit', '2,000 units', '0 leaves')
+    """
     return f"{n:,} {what if n == 1 else several or what + 's'}"
 
 
