@@ -240,8 +240,8 @@ class TestInABrowser:
         page.emulate_media(media="print")
         assert page.locator("main > svg").get_attribute("viewBox").startswith("0 0 ")
         assert not page.get_by_role("toolbar").is_visible()
-        page.evaluate("dispatchEvent(new Event('afterprint'))")
         page.emulate_media(media="screen")
+        page.evaluate("dispatchEvent(new Event('afterprint'))")
         assert page.locator("main > svg").get_attribute("viewBox") == before
 
     def test_a_dark_page_keeps_the_picture_on_light_ground(self, view, loss):
