@@ -50,7 +50,7 @@ def test_what_has_no_label_and_no_gradient_says_so():
     y = Value(-2.0).exp()
     title, text = graph_in_words(y, ancestors(y))
     assert title == "Computation graph of the exp node"
-    assert text.endswith("the exp node has the data 0.1353; its gradient is not computed.")
+    assert text.endswith(". The result has the data 0.1353; its gradient is not computed.")
 
 
 @pytest.mark.parametrize(
