@@ -3,6 +3,7 @@
 import importlib
 import math
 import os
+import shutil
 from itertools import product
 
 import numpy as np
@@ -21,6 +22,18 @@ def peer():
         return pytest.importorskip(name)
 
     return load
+
+
+@pytest.fixture
+def browser(peer):
+    """Open Chromium: skip where it is missing, unless CI promised to install it."""
+    playwright = peer("playwright.sync_api")
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        (pytest.fail if "CI" in os.environ else pytest.skip)("there is no Chromium here")
+    with playwright.sync_playwright() as driver:
+        arguments = ["--no-sandbox", "--disable-gpu"]  # a container may have neither
+        yield driver.chromium.launch(executable_path=program, args=arguments)
 
 
 @pytest.fixture

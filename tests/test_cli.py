@@ -133,6 +133,11 @@ class TestDraw:
         assert main(["draw", str(script), "--value", "loss", "-o", str(out)]) == 0
         assert "×" in out.read_text(encoding="utf-8")
 
+    def test_it_writes_a_page_to_pan_and_zoom(self, script, tmp_path):
+        out = tmp_path / "graph.html"
+        assert main(["draw", str(script), "-o", str(out)]) == 0
+        assert "<h1>Computation graph of the add node</h1>" in out.read_text(encoding="utf-8")
+
     def test_an_unknown_name_lists_those_there_are(self, script, tmp_path, capsys):
         assert main(["draw", str(script), "--value", "lost", "-o", str(tmp_path / "g.svg")]) == 1
         error = capsys.readouterr().err

@@ -8,6 +8,7 @@
 (0.0, 1.0)
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +72,7 @@ from tinygrad_pool.setting import checked, no_grad, scope
 
 if TYPE_CHECKING:
     from tinygrad_pool import datasets, nn, optim
-    from tinygrad_pool.drawing import draw, draw_units, render, tree
+    from tinygrad_pool.drawing import draw, draw_units, frames, render, tree
     from tinygrad_pool.equivalence import compare_weight_layer
     from tinygrad_pool.fields import receptive_field
     from tinygrad_pool.gradient_check import gradcheck
@@ -114,6 +115,7 @@ __all__ = [
     "explode",
     "expm1",
     "find_ties",
+    "frames",
     "grad",
     "gradcheck",
     "lift",
@@ -162,10 +164,13 @@ _INSTRUMENTS = {
     "find_ties": "ties",
     "draw": "drawing",
     "draw_units": "drawing",
+    "frames": "drawing",
     "gradcheck": "gradient_check",
+    "load_ipython_extension": "notebook",
     "receptive_field": "fields",
     "render": "drawing",
     "tree": "drawing",
+    "unload_ipython_extension": "notebook",
     "weights_of": "links",
 }
 
@@ -182,3 +187,7 @@ if not TYPE_CHECKING:  # a type checker reads the names above, and shall miss an
 
 def __dir__() -> list[str]:
     return [*__all__, "__version__"]
+
+
+if _shell := "IPython" in sys.modules and sys.modules["IPython"].get_ipython():
+    _shell.extension_manager.load_extension("tinygrad_pool")

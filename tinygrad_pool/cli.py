@@ -1,4 +1,4 @@
-"""The command line: `tinygrad-pool demo`, `draw SCRIPT.py` and `equivalence [SCRIPT.py]`."""
+"""The command line: `tinygrad-pool demo`, and draw, tree, frames, equivalence for a script."""
 
 import argparse
 import runpy
@@ -64,7 +64,23 @@ def _parser() -> _Parser:
     draw.add_argument("script", type=Path, metavar="SCRIPT.py")
     draw.add_argument("--value", metavar="NAME", help="default: the last number it made")
     draw.add_argument("-o", "--out", type=Path, default=Path("graph.svg"), metavar="FILE")
+    draw.add_argument("--detail", default="auto", help="auto, full, ops or layers")
+    draw.add_argument("--show", default="data,grad,heat", help="data,grad,local,contribution …")
+    draw.add_argument("--theme", default="light", help="light or dark")
     draw.set_defaults(run=_draw)
+
+    text = commands.add_parser("tree", help="run a script and write one of its Values as text")
+    text.add_argument("script", type=Path, metavar="SCRIPT.py")
+    text.add_argument("--value", metavar="NAME", help="default: the last number it made")
+    text.set_defaults(run=_tree)
+
+    slides = commands.add_parser("frames", help="draw a script's backward pass, a slide each step")
+    slides.add_argument("script", type=Path, metavar="SCRIPT.py")
+    slides.add_argument("--value", metavar="NAME", help="default: the last number it made")
+    slides.add_argument("-o", "--out", type=Path, default=Path("slides"), metavar="FOLDER")
+    slides.add_argument("--format", default="svg", help="svg, png, pdf or gif")
+    slides.add_argument("--theme", default="light", help="light or dark")
+    slides.set_defaults(run=_frames)
 
     same = commands.add_parser(
         "equivalence", help="show that pooling is a layer of 0/1 weights, in a script's network"
@@ -188,11 +204,30 @@ def _table(title: str, *columns: str) -> "Table":
 
 
 def _draw(options: argparse.Namespace) -> None:
-    from tinygrad_pool.drawing import render
+    from tinygrad_pool.drawing import draw, render
 
     check_folder(options.out)
-    value = _value_from(options, "draw")
-    print(f"{render(value, options.out)} shows {value!r:.80}")
+    value, made = _value_from(options, "draw")
+    drawn = draw(value, names=made, detail=options.detail, show=options.show, theme=options.theme)
+    print(f"{render(drawn, options.out)} shows {value!r:.80}")
+
+
+def _tree(options: argparse.Namespace) -> None:
+    from tinygrad_pool.drawing import tree
+
+    value, made = _value_from(options, "tree")
+    print(tree(value, names=made))
+
+
+def _frames(options: argparse.Namespace) -> None:
+    from tinygrad_pool.drawing import frames
+
+    check_folder(options.out)
+    value, made = _value_from(options, "frames")
+    gradient = None if value.size == 1 else np.ones(value.shape)
+    looks = {"format": options.format, "theme": options.theme}
+    files = frames(value, options.out, gradient=gradient, names=made, **looks)
+    print(f"{len(files)} files in {options.out}, from {files[0].name} on")
 
 
 def _equivalence(options: argparse.Namespace) -> None:
@@ -200,7 +235,7 @@ def _equivalence(options: argparse.Namespace) -> None:
     from tinygrad_pool.equivalence import compare_weight_layer
 
     check_folder(options.out)
-    loss = _value_from(options, "equivalence") if options.script else _loss_on_digits()
+    loss = _value_from(options, "equivalence")[0] if options.script else _loss_on_digits()
     gradient = None if loss.size == 1 else np.ones(loss.shape)
     found = compare_weight_layer(loss, gradient)
     picture = found.draw()
@@ -225,14 +260,14 @@ def _loss_on_digits() -> Value:
     return nn.cross_entropy(net(images), labels)
 
 
-def _value_from(options: argparse.Namespace, command: str) -> Value:
-    """Run a script and choose one of the Values that it made."""
+def _value_from(options: argparse.Namespace, command: str) -> tuple[Value, dict[str, Any]]:
+    """Run a script and choose one of the Values that it made; return all that it made, too."""
     if not options.script.is_file():
         raise OptionError(f"{command}: there is no script {options.script}")
     sys.argv[:] = [str(options.script)]
     sys.path.insert(0, str(options.script.resolve().parent))
     made = runpy.run_path(str(options.script), run_name="__main__")
-    return value_of(made, options.value, str(options.script))
+    return value_of(made, options.value, str(options.script)), made
 
 
 def value_of(made: dict[str, Any], name: str | None, script: str) -> Value:

@@ -7,7 +7,12 @@ from tinygrad_pool import Value
 from tinygrad_pool.drawing.plots import kink
 from tinygrad_pool.errors import OptionError, OutputError
 
-STARTS = {"svg": b"<?xml", "png": b"\x89PNG", "dot": b"digraph"}
+STARTS = {
+    "svg": b"<?xml",
+    "png": b"\x89PNG",
+    "dot": b"// Computation graph",
+    "html": b"<!DOCTYPE html>",
+}
 
 
 @pytest.mark.parametrize("kind", STARTS)

@@ -1,8 +1,9 @@
 """Pictures of graphs: the computation as it was recorded, and the units of the textbook."""
 
 from tinygrad_pool.drawing.computation import draw
+from tinygrad_pool.drawing.frames import frames
 from tinygrad_pool.drawing.outline import tree
 from tinygrad_pool.drawing.render import render
 from tinygrad_pool.drawing.units import draw_units
 
-__all__ = ["draw", "draw_units", "render", "tree"]
+__all__ = ["draw", "draw_units", "frames", "render", "tree"]

@@ -15,6 +15,7 @@ from tinygrad_pool.drawing.folding import by_form, by_layers
 from tinygrad_pool.drawing.labels import plain
 from tinygrad_pool.drawing.overview import draw_groups, note
 from tinygrad_pool.drawing.theme import canvas, in_theme, write_on
+from tinygrad_pool.drawing.words import graph_in_words
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import DataError, OptionError
 from tinygrad_pool.fields import weights_among
@@ -91,6 +92,7 @@ def draw(
     for node in lit:
         check_drawable(node, direction, "draw: highlight")
     graph = canvas("computation", direction, title)
+    graph.comment = graph_in_words(value, nodes, title).comment()
     if detail == "layers" or (detail == "auto" and len(nodes) > UNFOLDED):
         groups = by_layers(nodes)
         if detail == "auto" and len(groups) > FULL:

@@ -120,7 +120,7 @@ def _holding(nodes: list[Node], grads: Mapping[Node, Any]) -> Iterator[None]:
 
 
 def _layout(base: Picture, slides: list[Slide], direction: Direction) -> dict[str, dict[str, str]]:
-    """Lay out the graph once, with room for the longest that a box, an edge or the caption holds."""
+    """Lay out the graph once, with room for the longest that a box or an edge will hold."""
     longest: dict[Node, Any] = {}
     for slide in slides:
         for node, grad in slide.grads.items():

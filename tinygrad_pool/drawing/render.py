@@ -1,4 +1,4 @@
-"""Pictures on disk: SVG, PNG, PDF, or the DOT text itself."""
+"""Pictures on disk: SVG, PNG, PDF, a page to pan and zoom, or the DOT text itself."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,9 @@ from graphviz import Digraph
 
 from tinygrad_pool.drawing.computation import draw
 from tinygrad_pool.drawing.dot_program import picture
+from tinygrad_pool.drawing.page import page
 from tinygrad_pool.drawing.plots import picture_of
+from tinygrad_pool.drawing.words import caption_of, with_caption
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import OptionError, OutputError
 from tinygrad_pool.files import check_folder, write_whole
@@ -17,14 +19,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Drawn: TypeAlias = "Value | Digraph | Figure"
-KINDS = ("svg", "png", "pdf", "dot")
+KINDS = ("svg", "png", "pdf", "html", "dot")
 
 
 def render(drawn: Drawn, path: str | os.PathLike[str], *, dpi: int = 192, **options: Any) -> Path:
     """Write the picture of a Value, or one that was drawn already, to a file; return its path.
 
-    The suffix tells the format: .svg, .png (with `dpi` dots an inch), .pdf, or .dot for the text.
-    Options are those of `draw`. The file is written whole or not at all.
+    The suffix tells the format: .svg, .png (with `dpi` dots an inch), .pdf, .html (one file, to
+    pan and zoom), or .dot for the text. Options are those of `draw`. The file is written whole or
+    not at all.
 
     Raises OutputError for another suffix or a folder that does not exist, ToolError if no Graphviz
     can draw the format, saying what to install.
@@ -45,7 +48,16 @@ def render(drawn: Drawn, path: str | os.PathLike[str], *, dpi: int = 192, **opti
 
 
 def contents(drawn: "Digraph | Figure", kind: str, dpi: int = 192) -> bytes:
-    """Return a picture as the contents of a file of kind svg, png, pdf or dot."""
+    """Return a picture as the contents of a file of kind svg, html, png, pdf or dot."""
+    if kind in ("svg", "html"):
+        svg = _laid_out(drawn, "svg", dpi).decode()
+        caption = caption_of(drawn, svg)
+        svg = with_caption(svg, caption)
+        return (svg if kind == "svg" else page(svg, caption)).encode()
+    return _laid_out(drawn, kind, dpi)
+
+
+def _laid_out(drawn: "Digraph | Figure", kind: str, dpi: int) -> bytes:
     if not isinstance(drawn, Digraph):
         return picture_of(drawn, kind, dpi)
     if kind == "dot":

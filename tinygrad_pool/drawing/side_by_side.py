@@ -13,6 +13,7 @@ from tinygrad_pool.contests import Contest
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.dot_program import lend_to_graphviz
 from tinygrad_pool.drawing.labels import number, plain, sign, typeset
+from tinygrad_pool.drawing.words import Caption, counted
 from tinygrad_pool.node import Node
 
 WINDOWS, CELLS, BESIDE = 3, 12, 6
@@ -59,6 +60,8 @@ def draw_side_by_side(contest: Contest, unit: int, data: Any, g: Any, to_operand
     else:  # too wide for one beside the other: the first goes above the second
         graph.edge("title1", "p0c0", style="invis")
         graph.edge("title1", last, style="invis")
+    said = f"{counted(len(units), 'unit')} over {counted(len(cells), 'cell')}, {'; '.join(titles)}."
+    graph.comment = Caption(f"{sign(contest.node)} beside a layer of weights", said).comment()
     lend_to_graphviz()
     return graph
 

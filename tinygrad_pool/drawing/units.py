@@ -16,6 +16,7 @@ from tinygrad_pool.drawing.computation import Direction, check_drawable
 from tinygrad_pool.drawing.dot_program import lend_to_graphviz
 from tinygrad_pool.drawing.edges import link_style, shares_of
 from tinygrad_pool.drawing.labels import number, sign, typeset
+from tinygrad_pool.drawing.words import Caption, counted
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import ShapeError
 from tinygrad_pool.graph import ancestors
@@ -106,6 +107,10 @@ def draw_units(
                 column.edge(above, below, style="invis")
         for unit in layer:
             _draw_links(graph, unit, names, f"bias{level - 1}", zero_one, crowded)
+    said = (
+        f"{counted(len(names), 'unit')} in {counted(len(layers), 'layer')}, with data and weights."
+    )
+    graph.comment = Caption(title or "Units and links", said).comment()
     lend_to_graphviz()
     return graph
 

@@ -1,0 +1,123 @@
+"""What a picture is, in words."""
+
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from graphviz import Digraph
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value
+from tinygrad_pool.drawing.plots import kink, loss_curve
+from tinygrad_pool.drawing.render import contents
+from tinygrad_pool.drawing.words import caption_of, graph_in_words, with_caption
+from tinygrad_pool.graph import ancestors
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture
+def loss():
+    a, b = Value(2.0, label="a"), Value(3.0, label="b")
+    E = a * b + a * 1.5
+    E.label = "E"
+    E.backward()
+    return E
+
+
+def words(svg):
+    """Read title and description as a screen reader does, by the image's aria-labelledby."""
+    root = ElementTree.fromstring(svg)
+    assert root.get("role") == "img"
+    title, desc = root[:2]
+    assert (title.tag, desc.tag) == (f"{SVG}title", f"{SVG}desc")
+    assert root.get("aria-labelledby").split() == [title.get("id"), desc.get("id")]
+    return title.text, desc.text
+
+
+def test_an_svg_begins_with_what_it_is(loss):
+    assert words(contents(tg.draw(loss), "svg")) == (
+        "Computation graph of E",
+        "5 nodes: 2 leaves, 2 mul, 1 add. E has the data 9 and the gradient 1.",
+    )
+
+
+def test_the_title_is_the_graphs_own_if_it_has_one(loss):
+    assert words(contents(tg.draw(loss, title="A <first>\nlook"), "svg"))[0] == "A <first> look"
+
+
+def test_what_has_no_label_and_no_gradient_says_so():
+    y = Value(-2.0).exp()
+    title, text = graph_in_words(y, ancestors(y))
+    assert title == "Computation graph of the exp node"
+    assert text.endswith(". The result has the data 0.1353; its gradient is not computed.")
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (np.array([[1.0, -2.0], [3.0, 4.0]]), "1, −2, 3, 4 (shape 2 × 2)"),
+        (np.arange(64.0).reshape(8, 8), "0 … 63 (shape 8 × 8)"),
+        (np.zeros((0, 3)), "empty (shape 0 × 3)"),
+    ],
+)
+def test_an_array_is_told_by_its_numbers_or_their_range(data, said):
+    x = Value(data, label="x")
+    assert f"x has the data {said};" in graph_in_words(x, [x]).text
+
+
+def test_of_many_kinds_of_operation_some_are_only_counted():
+    x = Value(0.5)
+    y = (((x + x) * x - x) / x).exp().log().sqrt().tanh().sigmoid().relu()
+    y = (-y).abs().sum().reshape(1, 1)
+    assert ", 1 relu, 1 neg, 3 other kinds. " in graph_in_words(y, ancestors(y)).text
+
+
+def test_a_digraph_that_tells_nothing_of_itself_is_counted():
+    graph = Digraph("roads", body=["a -> b", "b -> c"])
+    assert words(contents(graph, "svg")) == ("roads", "3 nodes and 2 edges.")
+    assert caption_of(Digraph(comment="one\x00line"), "") == ("one line", "0 nodes and 0 edges.")
+    assert caption_of(Digraph(), "").title == "Graph"
+
+
+def test_a_long_title_is_cut():
+    title = caption_of(Digraph(comment="x" * 10_000_000), "").title
+    assert len(title) == 400
+    assert title.endswith("x…")
+
+
+def test_the_other_pictures_say_what_they_are():
+    drawn = tg.draw_units(tg.maximum(Value(1.0), Value(2.0)), title="F2")
+    assert caption_of(drawn, "") == ("F2", "3 units in 2 layers, with data and weights.")
+    loss = tg.max_pool1d(Value([1.0, 3.0, 2.0, 0.0]), 2).sum()
+    title, text = caption_of(tg.compare_weight_layer(loss).draw(), "")
+    assert title == "max pool1d 2 beside a layer of weights"
+    assert text.startswith("1 unit over 2 cells, as it is: links without weights; the same as")
+
+
+def test_a_plot_is_told_by_its_axes():
+    assert words(contents(kink(), "svg")) == (
+        "Plot of max(x₁, x₂), ∂ max / ∂x₁",
+        "max(x₁, x₂), ∂ max / ∂x₁ against x₁   (x₂ = 1 held fixed).",
+    )
+    figure = loss_curve([2.0, 1.0])
+    figure.suptitle("Learning")
+    assert caption_of(figure, "") == ("Learning", "training loss against epoch.")
+
+
+def test_a_plot_without_names_is_a_plot():
+    from matplotlib.figure import Figure
+
+    assert caption_of(Figure(), "") == ("Plot", "Plot.")
+
+
+def test_two_pictures_on_a_page_have_ids_of_their_own():
+    one, two = (
+        with_caption(f'<svg width="{w}"></svg>', caption_of(Digraph("g"), "")) for w in (1, 2)
+    )
+    assert one.split('id="')[1][:14] != two.split('id="')[1][:14]
+
+
+def test_the_dot_text_says_the_words_too(loss, tmp_path):
+    path = tg.render(loss, tmp_path / "graph.dot")
+    assert path.read_text("utf-8").startswith("// Computation graph of E\t5 nodes: ")

@@ -1,0 +1,47 @@
+"""One HTML file that shows a picture to pan and zoom, and needs nothing from anywhere else."""
+
+import base64
+import re
+from hashlib import sha256
+from html import escape
+from importlib.resources import files
+from string import Template
+
+from tinygrad_pool.drawing.words import Caption
+
+COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
+TOOLTIP = re.compile(
+    r'(<g id="[^"]*" class="(?:graph|node|edge|cluster)"[^>]*>\n?)<title>[^<]*</title>\n?'
+)
+
+
+def page(svg: str, caption: Caption) -> str:
+    """Put an SVG on a page of its own, with the style and the script inside.
+
+    The page forbids itself the network and every script but its own.
+    """
+    folder = files(__name__)
+    html, style, script = (
+        folder.joinpath(f"page.{kind}").read_text("utf-8") for kind in ("html", "css", "js")
+    )
+    digest = sha256(f"\n{script}".encode()).digest()
+    return Template(html).substitute(
+        title=escape(caption.title),
+        text=escape(caption.text),
+        shape="wide" if _is_wide(svg) else "tall",
+        style=style,
+        script=script,
+        script_hash=base64.b64encode(digest).decode(),
+        svg=_inline(svg),
+    )
+
+
+def _inline(svg: str) -> str:
+    """Leave out what only a file of its own needs, and tooltips that show a bare identifier."""
+    return TOOLTIP.sub(r"\1", COMMENT.sub("", svg[svg.index("<svg") :])).strip()
+
+
+def _is_wide(svg: str) -> bool:
+    """Tell whether a picture is wider than high, so that paper is turned for it."""
+    _, _, width, height = re.findall(r'viewBox="([^"]*)"', svg)[0].split()
+    return float(width) > float(height)

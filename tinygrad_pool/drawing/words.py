@@ -1,0 +1,105 @@
+"""What a picture is, in words: the title and description that a screen reader reads out."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from hashlib import sha256
+from html import escape
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from graphviz import Digraph
+
+from tinygrad_pool.drawing.labels import is_large, number, numbers, plain, shape
+from tinygrad_pool.node import Node, name_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+BETWEEN = "\t"  # the title from the text, in a Digraph's comment
+KINDS = 12
+LONGEST = 400
+
+
+class Caption(NamedTuple):
+    """A title, and a text that says what the picture shows."""
+
+    title: str
+    text: str
+
+    def comment(self) -> str:
+        """Write both on one line, for a Digraph to keep as its comment."""
+        return BETWEEN.join(map(_printable, self))
+
+
+def graph_in_words(value: Node, nodes: Sequence[Node], title: str = "") -> Caption:
+    """Count the operations of a computation graph, and tell the data and gradient of its end.
+
+    >>> from tinygrad_pool import Value
+    >>> a = Value(2.0, label="a")
+    >>> graph_in_words(a, [a]).text
+    '1 node: 1 leaf. a has the data 2; its gradient is not computed.'
+    """
+    name = plain(value.label)
+    kinds = Counter(node.op.replace("_", " ") or "leaf" for node in nodes)
+    listed = [counted(n, kind, "leaves" if kind == "leaf" else kind) for kind, n in kinds.items()]
+    if len(listed) > KINDS:
+        listed[KINDS:] = [counted(len(listed) - KINDS, "other kind")]
+    gradient = f"the gradient {_said(value.grad)}" if value.has_grad else ""
+    return Caption(
+        title or f"Computation graph of {name or name_of(value)}",
+        f"{counted(len(nodes), 'node')}: {', '.join(listed)}. {name or 'The result'} has the data "
+        f"{_said(value.data)}{f' and {gradient}' if gradient else '; its gradient is not computed'}"
+        ".",
+    )
+
+
+def caption_of(drawn: "Digraph | Figure", svg: str) -> Caption:
+    """Find the words for a picture: its comment if a Digraph has one, or else what is counted."""
+    if not isinstance(drawn, Digraph):
+        return _plot_in_words(drawn)
+    title, _, text = (drawn.comment or drawn.name or "Graph").partition(BETWEEN)
+    nodes, edges = (svg.count(f'class="{kind}"') for kind in ("node", "edge"))
+    listed = f"{counted(nodes, 'node')} and {counted(edges, 'edge')}."
+    return Caption(_printable(title), _printable(text) or listed)
+
+
+def with_caption(svg: str, caption: Caption) -> str:
+    """Put a title and a description at the top of an SVG, and say that it is one image."""
+    key = sha256(svg.encode()).hexdigest()[:8]  # a page may hold several pictures
+    opening = re.compile(r"<svg\b[^>]*(?=>)")
+    title, text = map(escape, caption)
+    named = f' role="img" aria-labelledby="title-{key} desc-{key}"'
+    words = f'>\n<title id="title-{key}">{title}</title>\n<desc id="desc-{key}">{text}</desc'
+    return opening.sub(lambda found: found[0] + named + words, svg, count=1)
+
+
+def _plot_in_words(figure: "Figure") -> Caption:
+    axes = [(_printable(a.get_ylabel()), _printable(a.get_xlabel())) for a in figure.axes]
+    what = ", ".join(y for y, _ in axes if y)
+    against = ", ".join(x for _, x in axes if x)
+    title = _printable(figure.get_suptitle()) or (f"Plot of {what}" if what else "Plot")
+    return Caption(title, f"{what or 'Plot'} against {against}." if against else f"{title}.")
+
+
+def _said(data: Any) -> str:
+    """Say a number, or a few, or the range of many, with the shape."""
+    if np.ndim(data) == 0:
+        return number(float(data))
+    few = ", ".join(number(float(x)) for x in np.ravel(data)[:16])
+    return f"{numbers(data) if is_large(data) else few} (shape {shape(np.shape(data))})"
+
+
+def counted(n: int, what: str, several: str = "") -> str:
+    """Say how many there are.
+
+    >>> counted(1, "unit"), counted(2000, "unit"), counted(0, "leaf", "leaves")
+    ('1 unit', '2,000 units', '0 leaves')
+    """
+    return f"{n:,} {what if n == 1 else several or what + 's'}"
+
+
+def _printable(text: str) -> str:
+    """Keep a text on one line, in characters that XML allows, and at a length to be listened to."""
+    shown = "".join(c if c.isprintable() else " " for c in text[: LONGEST + 1])
+    return shown if len(shown) <= LONGEST else shown[: LONGEST - 1] + "…"
