@@ -153,3 +153,124 @@ def _differences(f, arrays, i, step):
         )
         slopes[place] = (up - down) / (2 * step)
     return slopes
+
+
+@pytest.fixture
+def random_net():
+    """Build a network of convolutions, pools, maxima and selections, from a seed.
+
+    Returns its last Value and its leaves. The numbers are drawn at random, or are small integers,
+    with many ties, or some of them are infinite or NaN.
+    """
+
+    def build(seed, numbers="random", dtype=np.float64, choices=CHOICES, steps=4, ties="first"):
+        rng = np.random.default_rng(seed)
+        ndim = int(rng.integers(1, 4))
+        shape = (
+            *rng.integers(1, 3, rng.integers(1, 3)),
+            *rng.integers(4, 9 - 2 * (ndim - 1), ndim),
+        )
+        leaves = [tg.Value(_numbers(rng, shape, numbers).astype(dtype))]
+        v = leaves[0] * 1.0
+        for name in rng.choice(choices, steps):
+            v = _STEPS[name](rng, v, ndim, ties, leaves)
+        return v, leaves
+
+    return build
+
+
+def _numbers(rng, shape, kind):
+    """Draw an array whose numbers are of one kind."""
+    x = rng.integers(-1, 3, shape).astype(float) if kind != "random" else rng.normal(size=shape)
+    odd = {"infinite": (np.inf, -np.inf), "nan": (np.nan, -np.inf)}.get(kind)
+    return x if odd is None else np.where(rng.random(shape) < 0.2, rng.choice(odd, shape), x)
+
+
+def _convolve(rng, v, ndim, _, leaves):
+    if v.ndim <= ndim or min(v.shape[-ndim:]) < 2:
+        return v
+    conv = (tg.conv1d, tg.conv2d, tg.conv3d)[ndim - 1]
+    w = tg.Value(rng.integers(-1, 2, (2, v.shape[-ndim - 1], *[2] * ndim)).astype(v.dtype))
+    leaves.append(w)
+    return conv(v, w, padding=int(rng.integers(2)))
+
+
+def _pool(rng, v, ndim, ties, _):
+    pool = (tg.max_pool1d, tg.max_pool2d, tg.max_pool3d)[ndim - 1]
+    kernel = [int(rng.integers(1, min(n, 3) + 1)) for n in v.shape[-ndim:]]
+    dilation = [int(rng.integers(1, 3)) if (k - 1) * 2 < n else 1 for k, n in _along(kernel, v)]
+    padding = [tuple(map(int, rng.integers(0, (k + 1) // 2, 2))) for k in kernel]
+    stride = [int(s) for s in rng.integers(1, 3, ndim)]
+    ceil_mode = bool(rng.integers(2))
+    return pool(v, kernel, stride, padding, dilation, ceil_mode, ties=ties)
+
+
+def _average(rng, v, ndim, *_):
+    pool = (tg.avg_pool1d, tg.avg_pool2d, tg.avg_pool3d)[ndim - 1]
+    kernel = [min(n, 3) for n in v.shape[-ndim:]]
+    padding = [k // 2 for k in kernel]
+    return pool(v, kernel, 2, padding, True, bool(rng.integers(2)))
+
+
+def _adapt(rng, v, ndim, ties, _):
+    pool = (tg.adaptive_max_pool1d, tg.adaptive_max_pool2d, tg.adaptive_max_pool3d)[ndim - 1]
+    return pool(v, [int(rng.integers(1, n + 2)) for n in v.shape[-ndim:]], ties=ties)
+
+
+def _adapt_average(rng, v, ndim, *_):
+    pool = (tg.adaptive_avg_pool1d, tg.adaptive_avg_pool2d, tg.adaptive_avg_pool3d)[ndim - 1]
+    return pool(v, [int(rng.integers(1, n + 2)) for n in v.shape[-ndim:]])
+
+
+def _norm(rng, v, ndim, *_):
+    pool = (tg.lp_pool1d, tg.lp_pool2d, tg.lp_pool3d)[ndim - 1]
+    return pool(v, 3.0, [min(n, 2) for n in v.shape[-ndim:]])
+
+
+def _along(kernel, v):
+    return zip(kernel, v.shape[-len(kernel) :], strict=True)
+
+
+def _oppose(rng, v, _, ties, leaves):
+    """Compare with a constant, a number of its own and a row that is broadcast."""
+    choose = (tg.maximum, tg.minimum)[rng.integers(2)]
+    row = tg.Value(rng.integers(0, 2, v.shape[-1:]).astype(v.dtype))
+    number = tg.Value(1.0)
+    leaves += [row, number]
+    rivals = [row, number, 0.5, rng.integers(0, 2, v.shape).astype(v.dtype), v]
+    chosen = [v, *(rivals[i] for i in rng.permutation(5)[: rng.integers(6)])]
+    return choose(*(chosen[i] for i in rng.permutation(len(chosen))), ties=ties)
+
+
+def _reduce(rng, v, ndim, ties, _):
+    reduce = (tg.Value.max, tg.Value.min)[rng.integers(2)]
+    return v * 2.0 - reduce(v, axis=int(rng.integers(v.ndim)), keepdims=True, ties=ties)
+
+
+def _select(rng, v, *_):
+    along = [slice(None), slice(None, None, -1), np.array([0, 0, *range(v.shape[-1])])]
+    return v[..., along[rng.integers(3)]]
+
+
+def _multiply(rng, v, _, __, leaves):
+    w = tg.Value(rng.integers(-1, 2, (v.shape[-1], 4)).astype(v.dtype))
+    leaves.append(w)
+    return v @ w
+
+
+_STEPS = {
+    "conv": _convolve,
+    "pool": _pool,
+    "adaptive": _adapt,
+    "oppose": _oppose,
+    "reduce": _reduce,
+    "select": _select,
+    "matmul": _multiply,
+    "relu": lambda rng, v, *_: v.relu(),
+    "twice": lambda rng, v, *_: tg.concatenate([v, v], axis=-1) + 1.0,
+    "average": _average,
+    "adaptive average": _adapt_average,
+    "norm": _norm,
+}
+CHOICES = [name for name in _STEPS if "average" not in name]
+AVERAGES = ["conv", "pool", "relu", "average", "adaptive average"]

@@ -215,7 +215,7 @@ class TestEquivalence:
         out = tmp_path / "equal.dot"
         assert main(["equivalence", script, "--value", "x", "-o", str(out)]) == 1
         assert capsys.readouterr().err == (
-            "tinygrad-pool: draw: nothing chooses a winner in this network\n"
+            "tinygrad-pool: draw: nothing in this network chooses a winner\n"
         )
         assert not out.exists()
 

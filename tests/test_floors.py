@@ -38,8 +38,8 @@ FLOORS = [
     ["gradients", "operations"],
     ["pools"],
     ["adaptive_pools"],
-    ["links", "tables", "tangents"],
-    ["contests", "weight_layers", "fields", "scalars"],
+    ["links", "tables"],
+    ["contests", "tangents", "weight_layers", "fields", "scalars"],
     ["ties"],
     ["datasets", "optim", "nn.module", "nn.layers", "nn.pools", "nn.scalar", "nn.losses", "nn"],
     [

@@ -171,3 +171,23 @@ def test_weights_are_refused_where_data_changed_since():
     x.data = [5.0, 6.0]
     with pytest.raises(GraphError, match="the data of the leaf 'x' changed after the mul node"):
         tg.weights_of(y)
+
+
+@pytest.mark.parametrize(
+    ("f", "slope"), [(tg.Value.log, np.inf), (tg.sqrt, np.inf), (lambda x: x**-1, -np.inf)]
+)
+def test_where_pythons_numbers_refuse_the_slope_is_numpys(f, slope):
+    with np.errstate(divide="ignore"):
+        assert tg.weights_of(f(tg.Value(0.0))).links() == [(0, 0, slope)]
+
+
+def test_an_operand_that_a_rule_sends_nothing_to_has_no_links():
+    def first(x, w):
+        def first_backward(g):
+            return g * 1.0, None
+
+        return x * 1.0, first_backward
+
+    y = tg.lift(first)(array(2), array(2))
+    assert tg.weights_of(y, 0).links() == [(0, 0, 1.0), (1, 1, 1.0)]
+    assert tg.weights_of(y, 1).links() == []

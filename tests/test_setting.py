@@ -6,7 +6,7 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
-from tinygrad_pool.setting import SETTING, Setting
+from tinygrad_pool.setting import SETTING, Setting, recording
 
 
 @pytest.mark.parametrize("setting", [tg.no_grad, tg.checked, lambda: tg.scope("a")])
@@ -42,3 +42,11 @@ def test_another_thread_has_settings_of_its_own():
         thread.start()
         thread.join()
     assert len(made[0].parents) == 1
+
+
+def test_recording_records_inside_no_grad():
+    with tg.no_grad():
+        with recording():
+            y = Value(1.0).exp()
+        z = Value(1.0).exp()
+    assert (len(y.parents), len(z.parents)) == (1, 0)

@@ -14,6 +14,7 @@ from tinygrad_pool.errors import OptionError
 from tinygrad_pool.gradients import grad
 from tinygrad_pool.node import Node, name_of
 from tinygrad_pool.rules.ties import Mask
+from tinygrad_pool.setting import recording
 from tinygrad_pool.tables import Table
 from tinygrad_pool.ties import how_units_move, matters, tied_units
 from tinygrad_pool.weight_layers import REPLACED, layers_of, twins_of
@@ -84,8 +85,12 @@ class Comparison(NamedTuple):
         contests.sort(key=lambda c: c.node.op == "relu")
         chosen = [c for c in contests if node is None or c.node is node]
         if not chosen:
-            what = "nothing" if node is None else name_of(node)
-            raise OptionError(f"draw: {what} chooses a winner in this network")
+            what = name_of(node) if isinstance(node, Node) else repr(node)
+            raise OptionError(
+                "draw: nothing in this network chooses a winner"
+                if node is None
+                else f"draw: {what:.80} is not one of the layers that choose a winner"
+            )
         node = next(layer.node for layer in self.layers if layer.node is chosen[0].node)
         g = np.reshape(self.gradients[node], -1)
         unit = _telling(chosen[0], g) if unit is None else unit
@@ -129,7 +134,7 @@ class Comparison(NamedTuple):
             f"{max(max(d) for d in differences):.3g}",
         )
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return self.table().text()
 
     def _repr_html_(self) -> str:
@@ -141,8 +146,8 @@ def compare_weight_layer(loss: Value, gradient: Any = None) -> Comparison:
 
     The twin is what as_weight_layer makes. The equivalence holds where all are equal bit for bit,
     but for the sign of a zero and a NaN's payload; where a layer averages, or shares ties evenly,
-    where they are equal to 32 units in the last place of the largest. No `.grad` changes.
-    `gradient` is what arrives at an array.
+    where they are equal to 32 units in the last place of the largest, in the lowest precision of
+    the graph. No `.grad` changes. `gradient` is what arrives at an array.
 
     The picture is exact while no unit below a layer moves by more than the `radius`: half of the
     smallest margin between a winner and the next, or at a ReLU, whose 0 does not move, the distance
@@ -155,12 +160,14 @@ def compare_weight_layer(loss: Value, gradient: Any = None) -> Comparison:
     >>> found.holds, found.radius
     (True, 0.5)
     """
-    twins = twins_of(loss, "compare_weight_layer")
+    with recording():
+        twins = twins_of(loss, "compare_weight_layer")
     gradients = grad(loss, twins.keys(), gradient)
     of_twins = grad(twins[loss], twins.values(), gradient)
     moves = how_units_move(loss)
     layers = [_layer(n, moves) for n in twins if n.rule in REPLACED and n._closure is not None]
     exact = all(layer.binary for layer in layers)
+    slack = 0.0 if exact else SLACK * max(float(np.finfo(node.dtype).eps) for node in twins)
     pairs = [
         ((node._data, twin._data), (g, h))
         for (node, twin), g, h in zip(twins.items(), gradients, of_twins, strict=True)
@@ -168,7 +175,7 @@ def compare_weight_layer(loss: Value, gradient: Any = None) -> Comparison:
     return Comparison(
         loss,
         twins[loss],
-        all(_equal(a, b, 0 if exact else SLACK) for pair in pairs for a, b in pair),
+        all(_equal(a, b, slack) for pair in pairs for a, b in pair),
         exact,
         layers,
         {n: Difference(*(_apart(*p) for p in pair)) for n, pair in zip(twins, pairs, strict=True)},
@@ -180,8 +187,14 @@ def compare_weight_layer(loss: Value, gradient: Any = None) -> Comparison:
 def _layer(node: Value, moves: dict[Node, NDArray[np.float64]]) -> WeightLayer:
     weights = layers_of(node)
     weight = np.concatenate([W.weight for W in weights])
-    wins = [np.bincount(W.cell[W.weight != 0], minlength=1) for W in weights]
     contest = contest_of(node)
+    wins = [np.bincount(W.cell[W.weight != 0]) for W in weights]
+    if contest is not None:
+        won = contest.moves & (contest.weight != 0)
+        wins = [
+            np.bincount(contest.cell[won & (contest.operand == i)])
+            for i, _ in enumerate(node.parents)
+        ]
     tied = matter = np.zeros(0, bool)
     if contest is not None:
         tied = tied_units(contest)
@@ -206,8 +219,9 @@ def _radius(contest: Contest, mattering: Mask) -> float:
     winners_move = np.logical_or.reduceat(tied & contest.moves, contest.starts)[contest.unit]
     pace = winners_move.astype(int) + contest.moves
     behind = ~tied & (contest.value < top) & (pace > 0)
-    margins = (top[behind] - contest.value[behind]) / pace[behind]
-    return float(margins.min(initial=np.inf))
+    with np.errstate(over="ignore"):
+        margins = top[behind].astype(float) - contest.value[behind]
+    return float((margins / pace[behind]).min(initial=np.inf))
 
 
 def _telling(contest: Contest, g: NDArray[Any]) -> int:
@@ -234,12 +248,11 @@ def _apart(a: Any, b: Any) -> float:
     return float(np.nan_to_num(differences, nan=np.inf).max(initial=0.0))
 
 
-def _equal(a: Any, b: Any, slack: int) -> bool:
-    """Tell whether arrays are of one dtype, and equal to `slack` units in the last place."""
+def _equal(a: Any, b: Any, slack: float) -> bool:
+    """Tell whether arrays are of one dtype, and differ by `slack` of the largest at most."""
     a, b = np.asarray(a), np.asarray(b)
-    known = np.abs(a[np.isfinite(a)])
-    unit = np.finfo(a.dtype).eps * float(known.max(initial=0.0))
-    return bool(a.dtype == b.dtype and _apart(a, b) <= slack * unit)
+    largest = float(np.abs(a[np.isfinite(a)]).max(initial=0.0))
+    return a.dtype == b.dtype and _apart(a, b) <= slack * largest
 
 
 def _kind(layer: WeightLayer) -> tuple[str, str]:

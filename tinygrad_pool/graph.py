@@ -77,7 +77,7 @@ def _walk(
         try:
             contributions = closure(g)
         except (ArithmeticError, TypeError) as error:
-            contributions = _on_numpy(node, g, error)
+            contributions = on_numpy(node, g, error)
         if type(contributions) is not tuple or len(contributions) != len(node.parents):
             raise RuleError(
                 f"{node.op}: its closure must return a tuple of {len(node.parents)} "
@@ -125,7 +125,7 @@ def no_closure(name: str, got: Any) -> RuleError:
     )
 
 
-def _on_numpy(node: Node, g: Any, error: Exception) -> Contributions:
+def on_numpy(node: Node, g: Any, error: Exception) -> Contributions:
     """Take the step with NumPy's numbers, where Python's floats refused (1 / 0.0)."""
     if not callable(node._closure):
         raise no_closure(node.op, node._closure) from error

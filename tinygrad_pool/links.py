@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.errors import DataError, GraphError, OptionError
-from tinygrad_pool.graph import fit, refuse_stale
+from tinygrad_pool.graph import fit, on_numpy, refuse_stale
 from tinygrad_pool.node import Node, name_of
 from tinygrad_pool.rules import (
     arithmetic,
@@ -27,7 +27,7 @@ from tinygrad_pool.rules import (
     unfolding,
     unpooling,
 )
-from tinygrad_pool.rules.rule import Rule
+from tinygrad_pool.rules.rule import Contributions, Rule
 from tinygrad_pool.rules.weights import Weights, weight_layer
 from tinygrad_pool.rules.windows import cells_of, counts_of, space_of
 
@@ -100,9 +100,17 @@ def _place(node: Node, parent: int | Node, name: str) -> int:
 
 def slopes_of(node: Node, i: int) -> Any:
     """Push a gradient of 1 from every unit at once: enough where no two share a cell."""
+    return sent_by(node, np.ones(node.shape, node.dtype))[i]
+
+
+def sent_by(node: Node, g: NDArray[Any]) -> Contributions:
+    """Push a gradient through a closure, with NumPy's numbers where Python's refuse (1 / 0.0)."""
     assert node._closure is not None
-    ones = 1.0 if isinstance(node._data, float) else np.ones(node.shape, node.dtype)
-    return node._closure(ones)[i]
+    given = float(g) if isinstance(node._data, float) else g
+    try:
+        return node._closure(given)
+    except (ArithmeticError, TypeError) as error:
+        return on_numpy(node, given, error)
 
 
 def elementwise_form(node: Node, i: int, units: Indices) -> Links:
@@ -226,13 +234,12 @@ def _weighed(node: Node, i: int, units: Indices) -> Links:
 
 def _pushed(node: Node, i: int, units: Indices) -> Links:
     """Push the gradient of one unit after another through the closure."""
-    assert node._closure is not None
     parts = []
     for unit in units:
         g = np.zeros(node.shape, node.dtype)
         g.reshape(-1)[unit] = 1
-        c = node._closure(1.0 if isinstance(node._data, float) else g)[i]
-        row = np.asarray(fit(node, i, node.parents[i], c)).reshape(-1)
+        c = fit(node, i, node.parents[i], sent_by(node, g)[i])
+        row = np.zeros(0) if c is None else np.reshape(c, -1)
         cell = np.flatnonzero(row)
         parts.append(Links(np.full(cell.shape, unit), cell, row[cell]))
     return Links(*map(np.concatenate, zip(*parts, strict=True))) if parts else _NOTHING

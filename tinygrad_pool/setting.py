@@ -40,6 +40,19 @@ def no_grad() -> Iterator[None]:
 
 
 @contextmanager
+def recording() -> Iterator[None]:
+    """Record a graph, even inside `no_grad`: for what needs one of its own.
+
+    >>> import tinygrad_pool as tg
+    >>> with tg.no_grad(), recording():
+    ...     len(tg.Value(2.0).exp().parents)
+    1
+    """
+    with _changed(graph=True):
+        yield
+
+
+@contextmanager
 def checked() -> Iterator[None]:
     """Guard the graph made inside: backward finds arrays that were changed behind `v.data = …`.
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tinygrad_pool.contests import LEAST, Contest, contest_of
 from tinygrad_pool.errors import DataError
 from tinygrad_pool.gradients import grad
-from tinygrad_pool.graph import ancestors
+from tinygrad_pool.graph import ancestors, refuse_stale
 from tinygrad_pool.node import Node
 from tinygrad_pool.rules import pooling, reductions
 from tinygrad_pool.rules.axes import Shape
@@ -65,7 +65,7 @@ class Ties(NamedTuple):
         columns = ("node", "window", "units", "value", "PyTorch pays", "JAX", "TensorFlow")
         return Table(title, columns, rows)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return self.table().text()
 
     def _repr_html_(self) -> str:
@@ -76,9 +76,9 @@ def find_ties(node: Node) -> Ties:
     """Find where two or more units share a maximum, in a node and in all that it depends on.
 
     A tie is harmless if no leaf's gradient depends on who wins: the units that share move alike, or
-    not at all, when the leaves do, as equal zeros after a ReLU; or nothing arrives at the window
-    (known where `node` is a number). Harmless ties are counted, the others listed, with whom
-    PyTorch, JAX and TensorFlow would pay.
+    not at all, when the leaves do, as equal zeros after a ReLU; or nothing arrives at the window,
+    whatever is sent from an array. Harmless ties are counted, the others listed, with whom PyTorch,
+    JAX and TensorFlow would pay.
 
     Raises DataError for what is no node; GraphError if data changed since.
 
@@ -89,7 +89,9 @@ def find_ties(node: Node) -> Ties:
     """
     if not isinstance(node, Node):
         raise DataError(f"find_ties: needs a Value that was computed, got {type(node).__name__}")
-    contests = [c for n in ancestors(node) if (c := contest_of(n)) and n.rule in ELSEWHERE]
+    nodes = ancestors(node)
+    refuse_stale(nodes, create_graph=True)
+    contests = [c for n in nodes if n.rule in ELSEWHERE and (c := contest_of(n))]
     tied = [(c, ties) for c in contests if (ties := tied_units(c)).any()]
     if not tied:
         return Ties(0, [])
@@ -126,8 +128,8 @@ def matters(contest: Contest, moves: dict[Node, NDArray[np.float64]]) -> Mask:
     tied = contest.tied
     low = np.minimum.reduceat(np.where(tied, how, np.inf), contest.starts)
     high = np.maximum.reduceat(np.where(tied, how, -np.inf), contest.starts)
-    differ: Mask = ~(low == high)
-    return differ
+    alike: Mask = (low == high) & np.isfinite(low)
+    return ~alike
 
 
 def tangents_of(contest: Contest, moves: dict[Node, NDArray[np.float64]]) -> NDArray[np.float64]:
@@ -141,10 +143,10 @@ def tangents_of(contest: Contest, moves: dict[Node, NDArray[np.float64]]) -> NDA
 
 
 def _arrivals(node: Node, nodes: list[Node]) -> list[NDArray[np.float64]]:
-    """Find the gradient that arrives at each of some nodes; of an array it may be any."""
-    if node.size != 1:
-        return [np.ones(n.shape) for n in nodes]
-    return [np.asarray(g) for g in grad(node, nodes)]  # type: ignore[arg-type]
+    """Find the gradient that arrives at each of some nodes; an array is sent one at random."""
+    g = None if node.size == 1 else np.random.default_rng(1).standard_normal(node.shape)
+    with np.errstate(all="ignore"):
+        return [np.asarray(g) for g in grad(node, nodes, g)]  # type: ignore[arg-type]
 
 
 def _tie(contest: Contest, unit: int, tied: list[int]) -> Tie:

@@ -9,7 +9,7 @@ import numpy as np
 from tinygrad_pool.engine import Value, lift
 from tinygrad_pool.errors import DataError
 from tinygrad_pool.graph import ancestors, refuse_stale
-from tinygrad_pool.links import slopes_of, weights_of
+from tinygrad_pool.links import links_of, operands_of, slopes_of
 from tinygrad_pool.node import Node
 from tinygrad_pool.rules import elementwise, pooling, reductions
 from tinygrad_pool.rules.weights import Weights, weight_layer
@@ -71,9 +71,10 @@ def layers_of(node: Node) -> tuple[Weights, ...]:
     Where each unit looks at one cell of an operand, the layer is a diagonal, as wide as the result:
     the operand is broadcast before it, and what comes back is summed by the engine, as ever.
     """
-    if node.rule not in OF_ITS_OWN:
-        return (weights_of(node),)
     units = np.arange(node.size)
+    if node.rule not in OF_ITS_OWN:
+        (x,) = operands_of(node)
+        return (Weights(*links_of(node, 0, units), node.shape, np.shape(x)),)
     diagonals = (
         np.broadcast_to(slopes_of(node, i), node.shape).reshape(-1)
         for i, _ in enumerate(node.parents)

@@ -182,3 +182,10 @@ def test_an_unknown_way_to_settle_ties_is_refused(f):
 def test_the_largest_of_nothing_is_an_error(f, name):
     with pytest.raises(OptionError, match=f"{name}: needs at least one operand, got none"):
         f()
+
+
+@pytest.mark.parametrize("f", [tg.maximum, tg.minimum])
+def test_python_numbers_never_widen_a_result(f):
+    x = tg.Value(np.float32([1, 3]))
+    assert {f(*xs).dtype for xs in ([0.5, 2.0, x], [tg.Value(2.0), 1, x], [x, 1, 2])} == {x.dtype}
+    assert f(0.5, tg.Value(1.0), np.arange(2)).dtype == np.float64

@@ -20,17 +20,31 @@ INSTALL = (
 )
 
 
+FONTS = b"Helvetica,Arial,Liberation Sans,Nimbus Sans,sans-serif"
+"""Fonts as wide as the one that the layout reckons with, for browsers that have no Helvetica."""
+
+TIMEOUT = 30.0
+SLOW = (
+    f"the layout took longer than {TIMEOUT:.0f} s; detail='layers' or 'ops' draws less, depth=3 "
+    "only the last few nodes, and render(v, 'graph.dot') writes the text without a layout"
+)
+
+
 def picture(source: str, kind: str, engine: str = "dot") -> bytes:
     """Lay out DOT text and return the picture, of kind svg, png or pdf, or json0 for the layout.
 
     The engine nop2 draws what is laid out already.
 
-    Raises ToolError if no Graphviz can draw it, saying what was tried and what to install.
+    Raises ToolError if no Graphviz can draw it, saying what was tried and what to install; or if it
+    takes longer than 30 s, saying what would not.
     """
     tried = []
     for name, draw in _drawers(kind):
         try:
-            return draw(source, kind, engine)
+            drawn = draw(source, kind, engine)
+            return drawn.replace(b"Helvetica,sans-Serif", FONTS) if kind == "svg" else drawn
+        except subprocess.TimeoutExpired:
+            raise ToolError(SLOW) from None
         except (OSError, ImportError, subprocess.CalledProcessError) as error:
             tried.append(f"{name}: {_reason(error)}")
             if name == os.environ.get(VARIABLE):
@@ -73,7 +87,9 @@ def _programs_of_wheel(name: str) -> Iterator[str]:
 
 def _run(program: str, source: str, kind: str, engine: str) -> bytes:
     command = [program, f"-K{engine}", f"-T{kind}"]
-    return subprocess.run(command, input=source.encode(), capture_output=True, check=True).stdout
+    given = source.encode()
+    ran = subprocess.run(command, input=given, capture_output=True, check=True, timeout=TIMEOUT)
+    return ran.stdout
 
 
 def _with_pygraphviz(source: str, kind: str, engine: str) -> bytes:

@@ -145,7 +145,7 @@ def _graph(shown: Picture, slide: Slide, direction: Direction, active: bool = Fa
     if slide.caption:
         at = shown.at("caption")
         graph.node("caption", escape(slide.caption), shape="plain", fontsize="18", **at)
-    lit = {slide.active: look.LIT} if slide.active else {}
+    lit = {} if slide.active is None else {slide.active: look.LIT}
     with _holding(shown.nodes, slide.grads):
         styles = {
             node: _styles(node, slide, active or node is slide.active) for node in shown.nodes

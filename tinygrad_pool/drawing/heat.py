@@ -36,9 +36,10 @@ def heat(data: Any) -> str:
 def _plane(shares: NDArray[Any]) -> str:
     side = max(SIDE, SIDE * 6 // max(shares.shape))
     rows = "".join(f"<TR>{''.join(_cell(float(x), side) for x in row)}</TR>" for row in shares)
+    high, wide = (2 + side * n for n in shares.shape)
     return (
-        '<TABLE BORDER="1" COLOR="#9a9a9a" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0">'
-        f"{rows}</TABLE>"
+        '<TABLE BORDER="1" COLOR="#9a9a9a" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0" '
+        f'FIXEDSIZE="TRUE" WIDTH="{wide}" HEIGHT="{high}">{rows}</TABLE>'
     )
 
 

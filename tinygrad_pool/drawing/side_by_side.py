@@ -17,6 +17,7 @@ from tinygrad_pool.drawing.words import Caption, counted
 from tinygrad_pool.node import Node
 
 WINDOWS, CELLS, BESIDE = 3, 12, 6
+TRIED = 100
 
 
 class Cell(NamedTuple):
@@ -71,7 +72,7 @@ def _windows(contest: Contest, unit: int) -> list[int]:
     won = [i for i in contest.within(unit) if contest.weight[i]] or [*contest.within(unit)]
     here = _cell(contest, won[0])
     same = (contest.operand == here.operand) & (contest.cell == here.cell)
-    others = [int(u) for u in contest.unit[same] if u != unit]
+    others = [int(u) for u in contest.unit[same][:TRIED] if u != unit]
     chosen = [unit]
     for other in others:
         seen = {_cell(contest, i) for u in (*chosen, other) for i in contest.within(u)}

@@ -146,7 +146,7 @@ def maximum(*xs: Array, ties: Ties = "first") -> tuple[Array, Backward]:
         to_xs = tuple(np.where(i_won, share, 0.0) for i_won in won)
         return to_xs
 
-    return reduce(np.maximum, xs), maximum_backward
+    return reduce(np.maximum, _arrays_first(xs)), maximum_backward
 
 
 @answers(np.minimum)
@@ -168,7 +168,12 @@ def minimum(*xs: Array, ties: Ties = "first") -> tuple[Array, Backward]:
         to_xs = tuple(np.where(i_won, share, 0.0) for i_won in won)
         return to_xs
 
-    return reduce(np.minimum, xs), minimum_backward
+    return reduce(np.minimum, _arrays_first(xs)), minimum_backward
+
+
+def _arrays_first(xs: tuple[Array, ...]) -> list[Array]:
+    """Put Python numbers last: two of them make a float64, which would widen what comes after."""
+    return sorted(xs, key=lambda x: type(x) in (float, int, bool))
 
 
 @observation

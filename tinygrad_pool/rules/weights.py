@@ -132,16 +132,20 @@ class Weights:
 def weigh(*xs: Array, weights: tuple[Weights, ...]) -> Array:
     """Send operands through layers of weights, and add: Σ_i W_i x_i, each broadcast to its layer.
 
+    Shares in half precision add up in single precision, as averages do; copies stay as they are.
+
     >>> W = Weights(np.array([0, 1]), np.array([1, 1]), np.ones(2), (3,), (2,))
     >>> weigh(np.array([5.0, np.inf]), weights=(W,))
     array([inf, inf,  0.])
     """
-    y = np.zeros(prod(weights[0].y_shape), np.result_type(*xs))
+    dtype = np.result_type(*xs)
+    shares = dtype == np.float16 and not all(np.isin(W.weight, (0, 1)).all() for W in weights)
+    y = np.zeros(prod(weights[0].y_shape), np.float32 if shares else dtype)
     for x, W in zip(xs, weights, strict=True):
         carrying = W._carrying()
         cells = np.broadcast_to(x, W.x_shape).reshape(-1)[carrying.cell].astype(y.dtype)
         np.add.at(y, carrying.unit, carrying.weight.astype(y.dtype) * cells)
-    return y.reshape(weights[0].y_shape)
+    return y.astype(dtype, copy=False).reshape(weights[0].y_shape)
 
 
 @answers(weigh)
