@@ -95,6 +95,13 @@ class TestTheVerdict:
         assert not found.holds
         assert found.differences == {x: (0.0, 1.0), y: (0.0, 0.0)}
 
+    def test_wrong_data_alone_is_enough_and_nan_is_infinitely_far_from_a_number(self, wrong_layers):
+        y = tg.max_pool1d(Value([nan, 1.0]), 2)
+        wrong_layers(shifted)
+        found = tg.compare_weight_layer(y, gradient=[0.0])
+        assert not found.holds
+        assert found.differences[y] == (inf, 0.0)
+
     def test_another_dtype_is_a_difference(self, monkeypatch):
         right = equivalence.twins_of
         y = Value(np.float32([1, 3])).max()
@@ -152,6 +159,10 @@ class TestALayer:
         assert layer_of(tg.maximum(Value([5.0, 1.0]), [[1.0, 2.0], [1.0, 2.0]])).overlap == 1
         assert layer_of(tg.maximum(Value([5.0, 1.0]), 6.0)).overlap == 0  # a constant is no cell
         assert layer_of(tg.avg_pool1d(Value([5.0, 1.0, 0.0]), 2, 1)).overlap == 1
+
+    def test_a_share_of_a_tie_is_not_a_1(self):
+        even = layer_of(tg.max_pool1d(Value([1.0, 1.0, 2.0, 3.0]), 2, ties="even"))
+        assert (even.links, even.ones, even.binary) == (4, 1, False)
 
     def test_an_empty_batch_has_no_links(self):
         assert layer_of(tg.max_pool1d(Value(np.zeros((0, 4))), 2))[1:7] == (0, 0, 0, 0, 0, inf)
@@ -263,6 +274,7 @@ class TestTheTable:
             ["–", "maximum, 29 times", "a number", "58", "29"],
             ["top", "relu, 2 times", "a number", "2", "2"],
         ]
+        assert [re.split(r"\s{2,}", row.strip())[8] for row in rows] == ["0.5", "435"]
 
     def test_html_is_escaped(self):
         y = Value([1.0, 2.0]).max()

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
-from tinygrad_pool.engine import Value, lift
+from tinygrad_pool.engine import Operation, Value, lift
 from tinygrad_pool.errors import DataError
 from tinygrad_pool.graph import ancestors, refuse_stale
 from tinygrad_pool.links import links_of, operands_of, slopes_of
 from tinygrad_pool.node import Node
+from tinygrad_pool.numpy_names import ANSWERS
 from tinygrad_pool.rules import elementwise, pooling, reductions
+from tinygrad_pool.rules.rule import Rule
 from tinygrad_pool.rules.weights import Weights, weight_layer
 
 OF_ITS_OWN = (reductions.maximum, reductions.minimum, elementwise.relu)
 REPLACED = (*OF_ITS_OWN, reductions.max, reductions.min, pooling.max_pool, pooling.avg_pool)
 """The rules that are replaced, those first in which each unit looks at one cell of an operand."""
 
-_operation = cache(lift)
+
+@lru_cache(maxsize=256)
+def _operation(rule: Rule) -> Operation:
+    """Lift a rule; what NumPy's functions mean on Values stays as it is."""
+    meant = dict(ANSWERS)
+    operation = lift(rule)
+    ANSWERS.update(meant)
+    return operation
 
 
 def as_weight_layer(loss: Value) -> Value:

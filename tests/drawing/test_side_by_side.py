@@ -127,6 +127,13 @@ def test_a_winner_that_loses_elsewhere_shows_that_window_too():
     assert list(circles(drawn(y, unit=0), 0)) == ["c0", "c1", "c2", "u0", "u1"]
 
 
+def test_of_several_operands_only_the_winners_windows_are_drawn():
+    y = tg.maximum(Value([5.0, 6.0], label="a"), Value([[1.0], [2.0]], label="b"))
+    found = circles(drawn(y, unit=0), 0)
+    assert [lines[0] for lines in found.values()] == ["a[0]", "b[0, 0]", "b[1, 0]", "max", "max"]
+    assert list(found)[3:] == ["u0", "u2"]
+
+
 def test_of_many_windows_only_a_few_are_drawn_and_large_ones_alone():
     peak = Value([[0.0] * 7, [0.0, 0.0, 1.0, 9.0, 2.0, 0.0, 0.0], [0.0] * 7])
     few = circles(drawn(tg.max_pool2d(peak, (1, 5), 1)), 0)
@@ -176,7 +183,7 @@ def test_equal_graphs_have_equal_text():
 
 
 def test_a_large_layer_is_drawn_at_once():
-    z = Value(np.random.default_rng(0).standard_normal(100_000)).relu()
+    z = Value(np.random.default_rng(0).standard_normal(300_000)).relu()
     start = time.perf_counter()
     assert len(circles(drawn(z), 0)) < 10
     assert time.perf_counter() - start < 2

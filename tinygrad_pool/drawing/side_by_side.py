@@ -69,8 +69,7 @@ def draw_side_by_side(contest: Contest, unit: int, data: Any, g: Any, to_operand
 
 def _windows(contest: Contest, unit: int) -> list[int]:
     """Choose the window, and with it the others that its winner wins or loses, while they fit."""
-    won = [i for i in contest.within(unit) if contest.weight[i]] or [*contest.within(unit)]
-    here = _cell(contest, won[0])
+    here = _cell(contest, next(i for i in contest.within(unit) if contest.weight[i]))
     same = (contest.operand == here.operand) & (contest.cell == here.cell)
     others = [int(u) for u in contest.unit[same][:TRIED] if u != unit]
     chosen = [unit]
