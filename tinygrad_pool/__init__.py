@@ -72,6 +72,7 @@ from tinygrad_pool.setting import checked, no_grad, scope
 
 if TYPE_CHECKING:
     from tinygrad_pool import datasets, nn, optim
+    from tinygrad_pool.debugger import debug, derive, record
     from tinygrad_pool.drawing import draw, draw_units, frames, render, tree
     from tinygrad_pool.equivalence import compare_weight_layer
     from tinygrad_pool.fields import receptive_field
@@ -108,6 +109,8 @@ __all__ = [
     "conv3d",
     "cos",
     "datasets",
+    "debug",
+    "derive",
     "draw",
     "draw_units",
     "exp",
@@ -139,6 +142,7 @@ __all__ = [
     "no_grad",
     "optim",
     "receptive_field",
+    "record",
     "relu",
     "render",
     "scope",
@@ -162,12 +166,15 @@ _INSTRUMENTS = {
     "compare_weight_layer": "equivalence",
     "explode": "scalars",
     "find_ties": "ties",
+    "debug": "debugger",
+    "derive": "debugger",
     "draw": "drawing",
     "draw_units": "drawing",
     "frames": "drawing",
     "gradcheck": "gradient_check",
     "load_ipython_extension": "notebook",
     "receptive_field": "fields",
+    "record": "debugger",
     "render": "drawing",
     "tree": "drawing",
     "unload_ipython_extension": "notebook",

@@ -1,4 +1,4 @@
-"""The command line: `tinygrad-pool demo`, and draw, tree, frames, equivalence for a script."""
+"""The command line: `tinygrad-pool demo`; draw, tree, frames, debug, equivalence of a script."""
 
 import argparse
 import runpy
@@ -81,6 +81,12 @@ def _parser() -> _Parser:
     slides.add_argument("--format", default="svg", help="svg, png, pdf or gif")
     slides.add_argument("--theme", default="light", help="light or dark")
     slides.set_defaults(run=_frames)
+
+    steps = commands.add_parser("debug", help="step through a script's backward pass at a prompt")
+    steps.add_argument("script", type=Path, metavar="SCRIPT.py")
+    steps.add_argument("--value", metavar="NAME", help="default: the last number it made")
+    steps.add_argument("-c", "--commands", default="", help="run these first, separated by ;")
+    steps.set_defaults(run=_debug)
 
     same = commands.add_parser(
         "equivalence", help="show that pooling is a layer of 0/1 weights, in a script's network"
@@ -228,6 +234,14 @@ def _frames(options: argparse.Namespace) -> None:
     looks = {"format": options.format, "theme": options.theme}
     files = frames(value, options.out, gradient=gradient, names=made, **looks)
     print(f"{len(files)} files in {options.out}, from {files[0].name} on")
+
+
+def _debug(options: argparse.Namespace) -> None:
+    from tinygrad_pool.debugger import debug
+
+    value, made = _value_from(options, "debug")
+    gradient = None if value.size == 1 else np.ones(value.shape)
+    debug(value, gradient, names=made, commands=options.commands)
 
 
 def _equivalence(options: argparse.Namespace) -> None:

@@ -55,11 +55,18 @@ def explode(value: Value, limit: int = MOST) -> Value:
     >>> top.op, [p.label for p in top.parents]
     ('maximum', ['x[0]', 'x[1]', 'x[2]'])
     """
+    made = units_of(value, limit, "explode")
+    result = made[value, 0]
+    return result if isinstance(result, Value) else Value(result)
+
+
+def units_of(value: Value, limit: int, name: str) -> dict[tuple[Node, int], Any]:
+    """Make a scalar of every unit that a number depends on, by its node and flat place."""
     if not isinstance(value, Value):
-        raise DataError(f"explode: needs a Value, got {type(value).__name__}")
+        raise DataError(f"{name}: needs a Value, got {type(value).__name__}")
     if value.size != 1:
         raise ShapeError(
-            f"explode: needs a number, got {name_of(value)} of shape {value.shape}; "
+            f"{name}: needs a number, got {name_of(value)} of shape {value.shape}; "
             "reduce it, or choose a unit by its index"
         )
     nodes = ancestors(value)
@@ -68,15 +75,14 @@ def explode(value: Value, limit: int = MOST) -> Value:
     count = sum(map(len, needed.values()))
     if count > limit:
         raise ShapeError(
-            f"explode: {name_of(value)} depends on {count:,} units, more than limit={limit:,}; "
-            "explode one unit of it, a smaller input, or raise the limit"
+            f"{name}: {name_of(value)} depends on {count:,} units, more than limit={limit:,}; "
+            "take one unit of it, a smaller input, or raise the limit"
         )
     made: dict[tuple[Node, int], Any] = {}
     for node in nodes:
         for unit in needed.get(node, ()):
             made[node, int(unit)] = _unit(node, int(unit), links, made)
-    result = made[value, 0]
-    return result if isinstance(result, Value) else Value(result)
+    return made
 
 
 def _needed(

@@ -1,0 +1,133 @@
+"""Why: the ledger of a gradient, and where a zero, a NaN or an infinity began."""
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool.errors import OptionError
+
+
+def why(E, node, index=None, **names):
+    return tg.record(E, names=names).why(node, index)
+
+
+def test_contributions_add_up_to_the_gradient():
+    a, b = tg.Value(2.0, label="a"), tg.Value(3.0, label="b")
+    found = why(a * b + a**2, "a")
+    assert [(e.upstream, e.local, e.contribution) for e in found.entries] == [(1, 4, 4), (1, 3, 3)]
+    assert (found.grad, found.causes) == (7.0, [])
+    assert str(found) == (
+        "grad of a is 7 = 4 + 3\n  from power#3: 1 × 4 = 4\n  from mul#2: 1 × 3 = 3"
+    )
+
+
+def test_a_loser_is_told_who_won_and_by_how_much():
+    z = [tg.Value(x, label=f"z{i}") for i, x in enumerate((0.2, 0.9, 0.5))]
+    E = tg.maximum(*z)
+    assert why(E, "z0").causes == ["z0 gets nothing from maximum#3: it lost to z1, by 0.7"]
+    assert why(E, "z1").grad == 1.0
+    E = tg.minimum(*z)
+    assert "it lost to z0, by 0.3" in why(E, "z2").causes[0]
+    tie = tg.maximum(z[1], tg.Value(0.9, label="late"))
+    assert "it lost to z1, by 0 (a tie, which it does not win)" in why(tie, "late").causes[0]
+    assert "it lost to a constant" in why(tg.maximum(z[0], 5.0), "z0").causes[0]
+
+
+def test_in_a_pool_the_winner_is_named_by_its_place():
+    x = tg.Value([[1.0, 5.0], [2.0, 0.0]], label="x")
+    found = why(tg.max_pool2d(x, 2).sum(), "x", (1, 0))
+    assert found.causes == [
+        "x[1, 0] gets nothing from max_pool2d#1[0, 0]: it lost to x[0, 1], by 3"
+    ]
+
+
+def test_a_zero_is_followed_to_where_it_began():
+    w, x = tg.Value(2.0, label="w"), tg.Value(-1.0, label="x")
+    a = w * x
+    a.label = "a"
+    E = a.relu().exp() * 3.0
+    found = why(E, "w")
+    assert found.entries[0].reason == "nothing arrived there"
+    assert found.causes == ["a gets nothing from relu#3: the relu is off: its input is −2"]
+
+
+@pytest.mark.parametrize(
+    ("f", "reason"),
+    [
+        (lambda x: x * tg.Value(0.0), "the other factor is 0"),
+        (lambda x: tg.clip(x, 3.0, 4.0), "it is clipped: 2 is outside the bounds"),
+        (lambda x: tg.where(np.array(False), x, 1.0), "it was not chosen"),
+        (lambda x: tg.weighted_sum([0.0], [x]), "the other factor is 0"),
+        (lambda x: (x - 2.0).abs(), "nothing from abs#2: the local derivative of abs is 0 at 0"),
+        (lambda x: x - x, "the contributions cancel"),
+        (lambda x: (x * 1e-200) * 1e-200, "underflow: 1e-200 × 1e-200 is below float64"),
+    ],
+)
+def test_each_kind_of_zero_has_its_reason(f, reason):
+    (cause,) = why(f(tg.Value(2.0, label="x")), "x").causes
+    assert cause.endswith(reason)
+
+
+def test_what_cancels_above_is_found_from_below():
+    w = tg.Value(2.0, label="w")
+    h = w * 3.0
+    h.label = "h"
+    assert why(h - h, "w").causes == ["what reaches h cancels"]
+
+
+def test_a_pass_that_begins_with_0():
+    a = tg.Value(2.0, label="a")
+    found = tg.record(a * 3.0, 0.0).why("a")
+    assert found.causes == ["the pass began with the gradient 0"]
+
+
+def test_the_loss_itself_a_stranger_and_what_gets_nothing():
+    a, other = tg.Value(2.0, label="a"), tg.Value(1.0, label="other")
+    E = a * 3.0
+    passed = tg.record(E)
+    assert passed.why(E).causes == ["the pass begins here, with the gradient that it was given"]
+    assert passed.why(other).causes == [
+        "the loss does not depend on it: it is on no path, or was detached"
+    ]
+    assert str(passed.why(other)).startswith("grad of other is not computed")
+
+    def deaf(x):
+        def deaf_backward(g):
+            return (None,)
+
+        return x * 2, deaf_backward
+
+    assert why(tg.lift(deaf)(a), "a").causes == ["no node that got a gradient hands one on to it"]
+
+
+def test_infinity_is_traced_to_the_first_that_made_one():
+    x = tg.Value(0.0, label="x")
+    with np.errstate(all="ignore"):
+        forward = why(tg.log(x * 2.0) + 1.0, "x")
+        backward = why(tg.sqrt(x * 2.0), "x")
+        given = tg.record(x * 2.0, np.inf).why("x")
+        leaf = why(tg.Value(np.nan, label="bad") * x, "x")
+    assert forward.causes == ["log#2 made it in the forward pass: log of mul#1 = 0"]
+    assert backward.causes == ["sqrt#2 made it in the backward pass: sqrt of mul#1 = 0"]
+    assert given.causes == ["it came with the gradient that the pass was given"]
+    assert leaf.causes == ["bad is not finite"]
+
+
+def test_an_element_of_an_array_and_by_default_the_one_with_the_largest_gradient():
+    x = tg.Value([1.0, 2.0, 3.0], label="x")
+    E = (x * np.array([1.0, -5.0, 2.0])).sum()
+    assert why(E, "x").name == "x[1]"
+    assert (why(E, "x", 2).grad, why(E, "x", -1).grad) == (2.0, 2.0)
+    with pytest.raises(OptionError, match=r"why: x of shape \(3,\) has no element 3"):
+        why(E, "x", 3)
+    with pytest.raises(OptionError, match="has no element"):
+        why(E, "x", (0, 0))
+
+
+def test_many_entries_are_counted_and_those_that_send_something_come_first():
+    x = tg.Value(np.arange(12.0), label="x")
+    w = tg.Value(2.0, label="w")
+    said = str(why((x * w).relu().sum(), "w"))
+    assert "(12 in all)" in said.splitlines()[0]
+    assert len(said.splitlines()) == 9
+    assert "= 1" in said.splitlines()[1]

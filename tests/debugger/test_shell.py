@@ -1,0 +1,240 @@
+"""The debugger's prompt: every command, also on bad input, and a whole session at a terminal."""
+
+import os
+import sys
+
+import pexpect
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool.debugger import breakpoints
+from tinygrad_pool.errors import OptionError, ToolError
+
+
+def network():
+    """Return E = relu(a b) + max(a, b)², with a = 2 and b = −3: the relu is off, b loses."""
+    a, b = tg.Value(2.0, label="a"), tg.Value(-3.0, label="b")
+    off = (a * b).relu()
+    m = tg.maximum(a, b)
+    m.label = "m"
+    return a, b, off + m**2
+
+
+@pytest.fixture
+def run(capsys):
+    """Run commands on the network; return what was printed."""
+    breakpoints.Breakpoint.numbers = iter(range(1, 99))
+
+    def commands(text, loss=None, **names):
+        tg.debug(network()[2] if loss is None else loss, names=names, commands=text)
+        return capsys.readouterr().out
+
+    return commands
+
+
+def test_steps_are_taken_and_undone(run):
+    assert run("node; node 2; back; goto 0; finish").splitlines() == [
+        "1 of 5: add#6 gets 1",
+        "  sends 1 to relu#3, whose grad is 1 now",
+        "  sends 1 to power#5, whose grad is 1 now",
+        "3 of 5: m (max) gets 4",
+        "  sends 4 to a, whose grad is 4 now",
+        "  sends 0 to b, whose grad is 0 now",
+        "2 of 5: power#5 gets 1",
+        "  sends 4 to m (max), whose grad is 4 now",
+        "before the first of 5 steps; node takes it",
+        "5 of 5, the last: mul#2 gets 0",
+        "  sends 0 to a, whose grad is 4 now",
+        "  sends 0 to b, whose grad is 0 now",
+    ]
+
+
+def test_at_the_ends_a_step_stays(run):
+    printed = run("back; n 99; n")
+    assert printed.count("5 of 5, the last") == 2
+    assert printed.startswith("before the first")
+
+
+def test_breakpoints_stop_a_run_in_both_directions(run):
+    printed = run("b relu; c; c; run-back; rb; info")
+    assert printed.splitlines()[0] == "breakpoint 1: relu, met 0 times"
+    assert printed.count("4 of 5: relu#3 gets 1") == 2
+    assert "breakpoint 1: relu, met 2 times" in printed
+    assert "before the first" in printed
+    assert printed.splitlines()[-1] == "0 of 5 steps taken"
+
+
+def test_a_breakpoint_has_a_condition_and_can_be_passed_by(run):
+    printed = run(
+        "break mul if g > 0; c; condition 1 op == 'mul'; restart; c; ignore 1 1; restart; c"
+    )
+    assert "breakpoint 1: mul if g > 0, met 0 times" in printed
+    assert "breakpoint 1: mul if op == 'mul', met 1 times" in printed
+    assert printed.count("5 of 5, the last") == 3
+    assert "ignored" in run("b mul; ignore 2 3; info")
+    assert "met 1 times" in run("b mul; condition 3 g > 9; condition 3; c")
+
+
+def test_a_temporary_breakpoint_stops_once(run):
+    printed = run("tbreak m; c; restart; c; info")
+    assert "breakpoint 1: m, once, met 1 times" in printed
+    assert printed.splitlines()[-1] == "5 of 5 steps taken"
+
+
+def test_until_runs_to_a_node_or_a_rule(run):
+    assert "4 of 5: relu#3" in run("until relu")
+    assert "3 of 5: m (max)" in run("u m")
+    assert "until: needs the name" in run("until")
+
+
+def test_watch_stops_where_something_is_added(run):
+    printed = run("watch a; c; contrib; c; contrib; c")
+    assert "3 of 5: m (max)" in printed
+    assert "5 of 5, the last: mul#2" in printed
+    assert "  a: grad – -> 4\n" in printed
+    assert "  a: grad 4 -> 4\n" in printed
+
+
+def test_numbers_stop_too(run):
+    assert "3 of 5: m (max) gets 4" in run("bgrad abs(g) > 3; c")
+    assert "4 of 5: relu#3 gets 1" in run("bzero; c")
+    assert "5 of 5, the last" in run("bnan; c")
+    assert "bgrad: needs an expression" in run("bgrad")
+    a = tg.Value(1e200, label="a")
+    assert "1 of 2: power#2" in run("bnan; c", (a * 1e200) ** 2)
+
+
+def test_delete_forgets(run):
+    assert "breakpoint" not in run("info; b m; delete 1; info").split("\n", 2)[2]
+    assert run("b m; b a; delete; info").splitlines()[-1] == "0 of 5 steps taken"
+
+
+def test_where_shows_the_path_of_the_gradient(run):
+    assert run("finish; where").splitlines()[-3:] == [
+        "   add#6 gets 1",
+        "   relu#3 gets 1",
+        "-> mul#2 gets 0",
+    ]
+    assert "before the first" in run("where")
+
+
+def test_show_jac_and_list(run):
+    shown = run("show; show a; show m; jac m; jac; goto 2; list")
+    assert "add#6 = 4, grad –\n  relu#3 = 0: sent 1\n  power#5 = 4: sent 1\n" in shown
+    assert "a = 2, grad –\n" in shown
+    assert "  b = −3: sent 0" in shown
+    assert "  by a: 1\n  by b: 0\n" in shown
+    assert "   1: add#6 gets 1\n-> 2: power#5 gets 1\n   3: m (max) gets 4" in shown
+    x = tg.Value([[1.0, 2.0], [0.0, 5.0]], label="x")
+    y = tg.max_pool2d(x * tg.Value(2.0), 2).sum()
+    shown = run("show max_pool2d; jac max_pool2d; show mul", y)
+    assert "[[0. 0. 0. 1.]]" in shown
+    assert "1 2; 0 5" in shown
+    big = (tg.Value([1.0] * 20, label="big") * 2.0).sum()
+    shown = run("jac mul; show mul; contrib big", big)
+    assert "Weights(20 units × 20 cells, links: 20 of other weights)" in shown
+    assert "(20,) 2 … 2" in shown
+    assert "big has no step: nothing is sent from it" in shown
+
+
+def test_why_explains(run):
+    assert "it lost to a, by 5" in run("why b")
+    assert "grad of a is 4" in run("y a")
+    assert "the relu is off: its input is −6" in run("finish; why")
+    x = tg.Value([3.0, 1.0], label="x")
+    assert "grad of x[1] is 0" in run("why x[1]", x.max())
+    assert "why: [one] is no index" in run("why x[one]", x.max())
+
+
+def test_names_of_variables_are_known(run):
+    _, _, E = network()
+    assert "grad of E is 1" in run("why E", E, E=E)
+
+
+def test_draw_writes_the_graph_with_this_step_lit(run, tmp_path):
+    out = tmp_path / "here.dot"
+    assert "shows the graph after 3 steps" in run(f"goto 3; draw {out}")
+    assert "#FFE08A" in out.read_text(encoding="utf-8")
+    assert "shows the graph after 0 steps" in run(f"draw {out}")
+    assert "#FFE08A" not in out.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("command", "answer"),
+    [
+        ("foo", "there is no command 'foo'; help lists them"),
+        ("goto", "goto: needs a whole number from 0, got ''"),
+        ("goto 99", "seek: position must be in 0 … 5, got 99"),
+        ("node x", "node: needs a whole number from 1, got 'x'"),
+        ("why nobody", "no node is called 'nobody'; there is a, b, mul#2, relu#3, m, power#5"),
+        ("why add#7", "no node is called 'add#7'; there is add#6"),
+        ("break", "break: needs the name of a node or a rule"),
+        ("break m if g >", "'g >': SyntaxError: invalid syntax"),
+        ("break m if q; c", "'q': NameError: name 'q' is not defined"),
+        ("delete 7", "no breakpoint '7'; there is none"),
+        ("ignore x 1", "no breakpoint 'x'; there is none"),
+        ("draw nowhere/x.svg", "nowhere/x.svg: the folder nowhere does not exist"),
+    ],
+)
+def test_bad_input_is_answered_in_a_line_and_loses_no_place(run, command, answer):
+    printed = run(f"goto 2; {command}; info")
+    assert answer in printed
+    assert printed.splitlines()[-1].endswith("of 5 steps taken")
+
+
+def test_leaving_keeps_the_place(run):
+    a, b, E = network()
+    run("goto 3; quit; finish", E)
+    assert (a.grad, b.has_grad) == (4.0, True)
+
+
+def test_without_a_terminal_and_without_commands_it_says_so(monkeypatch):
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
+    with pytest.raises(ToolError, match="debug: needs a terminal to ask at; commands="):
+        tg.debug(network()[2])
+
+
+def test_an_expression_that_raises_is_named():
+    with pytest.raises(OptionError, match="ZeroDivisionError"):
+        breakpoints.evaluate("1 / 0", tg.record(network()[2]).steps[0])
+
+
+def test_a_session_at_a_terminal(tmp_path):
+    script = tmp_path / "net.py"
+    script.write_text(
+        "import tinygrad_pool as tg\n"
+        "a, b = tg.Value(2.0), tg.Value(-3.0)\n"
+        "E = (a * b).relu() + tg.maximum(a, b) ** 2\n"
+    )
+    plain = {"TERM": "dumb", "HOME": str(tmp_path)}
+    child = pexpect.spawn(
+        sys.executable,
+        ["-m", "tinygrad_pool", "debug", str(script)],
+        env={**os.environ, **plain},
+        encoding="utf-8",
+        timeout=60,
+        echo=False,
+        dimensions=(50, 200),
+    )
+    prompt = r"\(backward\) "
+    child.expect(prompt)
+    assert "5 steps from E; help, quit" in child.before
+    said = []
+    for command in ("node", "", "help", "help why", "whe\t", "why b", "q"):
+        child.sendline(command)
+        child.expect(pexpect.EOF if command == "q" else prompt)
+        said.append(child.before)
+    assert "1 of 5: E (+) gets 1" in said[0]
+    assert said[1].strip() == ""
+    assert "Commands (help COMMAND tells more)" in said[2]
+    assert "explain a gradient" in said[3]
+    assert "it lost to a, by 5" in said[5]
+    child.close()
+    assert child.exitstatus == 0
+
+
+def test_completion_knows_commands_and_nodes():
+    shell = tg.debugger.shell.Shell(tg.record(network()[2]))
+    assert shell.completenames("run") == ["run-back"]
+    assert shell.completedefault("m") == ["mul#2", "m"]
+    assert shell.onecmd(shell.precmd("EOF")) is True

@@ -1,0 +1,102 @@
+"""Where a walk through a backward pass stops: at a rule, at a node, at a number, at a change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from tinygrad_pool.debugger.recording import Recording
+from tinygrad_pool.errors import OptionError
+from tinygrad_pool.graph import Step
+from tinygrad_pool.node import Node
+
+Test = Callable[[Step], bool]
+
+
+class Breakpoint:
+    """One condition to stop at: what the user wrote, whether it holds, and how often it did."""
+
+    numbers = count(1)
+
+    def __init__(self, what: str, holds: Test, once: bool = False) -> None:
+        self.number = next(Breakpoint.numbers)
+        self.what, self.holds, self.once = what, holds, once
+        self.condition, self.ignored, self.hits = "", 0, 0
+
+    def __str__(self) -> str:
+        extras = [f" if {self.condition}"] if self.condition else []
+        extras += [f", ignored {self.ignored} times more"] if self.ignored else []
+        extras += [", once"] if self.once else []
+        return f"{self.number}: {self.what}{''.join(extras)}, met {self.hits} times"
+
+    def stops(self, step: Step) -> bool:
+        """Tell whether to stop here, and count."""
+        if not self.holds(step) or (self.condition and not evaluate(self.condition, step)):
+            return False
+        self.hits += 1
+        self.ignored -= self.ignored > 0
+        return self.ignored == 0 or self.hits > self.ignored
+
+
+def at_name(passed: Recording, name: str) -> Test:
+    """Stop at a node by its label or number, or at every node of a rule.
+
+    Raises OptionError for a name that is neither.
+    """
+    rule = name.removesuffix("_backward")
+    if any(step.node.op == rule for step in passed.steps):
+        return lambda step: step.node.op == rule
+    wanted: Node = passed.find(name)
+    return lambda step: step.node is wanted
+
+
+def at_nan() -> Test:
+    """Stop where a NaN or an infinity arrives or is sent."""
+    return lambda step: not all(np.isfinite(x).all() for x in _numbers_of(step))
+
+
+def at_zero() -> Test:
+    """Stop where something arrives, and nothing but zeros is sent."""
+    return lambda step: (
+        bool(np.any(step.upstream))
+        and not any(np.any(c) for c in step.contributions if c is not None)
+    )
+
+
+def at_gradient(expression: str) -> Test:
+    """Stop where an expression of g, the gradient that arrived, holds."""
+    evaluate(expression, None)
+    return lambda step: bool(np.any(evaluate(expression, step)))
+
+
+def at_change(passed: Recording, name: str) -> Test:
+    """Stop where something is added to a node's gradient."""
+    wanted = passed.find(name)
+    return lambda step: any(
+        p is wanted and c is not None
+        for p, c in zip(step.node.parents, step.contributions, strict=True)
+    )
+
+
+def evaluate(expression: str, step: Step | None) -> Any:
+    """Compute an expression with g, data, op, label and np; without a step only check its form.
+
+    Raises OptionError, which says what is wrong with it.
+    """
+    names: dict[str, Any] = {"np": np, "abs": np.abs}
+    try:
+        code = compile(expression, "the condition", "eval")
+        if step is None:
+            return None
+        node = step.node
+        names |= {"g": step.upstream, "data": node.data, "op": node.op, "label": node.label}
+        return eval(code, names)  # it is the user's own, typed at their own prompt
+    except Exception as error:  # noqa: BLE001  # whatever a user's expression raises
+        raise OptionError(f"{expression!r}: {type(error).__name__}: {error}") from None
+
+
+def _numbers_of(step: Step) -> list[Any]:
+    return [step.upstream, *(c for c in step.contributions if c is not None)]

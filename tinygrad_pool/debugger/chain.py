@@ -1,0 +1,225 @@
+"""The chain rule for one gradient, written out as a lecture does, with the numbers put in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import fsum
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_pool.drawing.edges import slopes_of
+from tinygrad_pool.drawing.labels import number, plain
+from tinygrad_pool.engine import Value
+from tinygrad_pool.errors import DataError, OptionError
+from tinygrad_pool.graph import ancestors
+from tinygrad_pool.node import Node, name_of
+from tinygrad_pool.rules.axes import whole
+from tinygrad_pool.scalars import MOST, units_of
+
+LISTED = 12
+_INDEXED = re.compile(r"([^\W\d_]+)_?(\d+(?:,\d+)?)(\(\d+\))?")
+
+
+class Factor(NamedTuple):
+    """One local derivative on a path: how it is written, and its number."""
+
+    symbol: str
+    slope: float
+
+
+class Derivation(NamedTuple):
+    """∂E/∂v as a sum over the paths from E to v; `paths` holds those that are listed."""
+
+    loss: str
+    of: str
+    paths: list[list[Factor]]
+    total: int
+    value: float
+
+    def __str__(self) -> str:
+        head = f"∂{self.loss}/∂{self.of}"
+        if self.total > len(self.paths):
+            return f"{head} = {number(self.value)}, a sum over {self.total:,} paths"
+        if not self.paths:
+            return f"{head} = 0, for no path leads there"
+        symbols = [" · ".join(f.symbol for f in path) for path in self.paths]
+        slopes = [" · ".join(_signed(f.slope) for f in path) for path in self.paths]
+        indent = "\n" + " " * len(head)
+        between = f"{indent} + "
+        shown = [between.join(symbols), between.join(slopes), number(self.value)]
+        if len(self.paths) == 1:
+            return f"{head} = " + " = ".join(shown)
+        return f"{head} = " + f"{indent} = ".join(shown)
+
+    def latex(self) -> str:
+        r"""Write the same in LaTeX.
+
+        >>> w, x = Value(2.0, label="w1"), Value(3.0, label="x1")
+        >>> print(derive(w * x, w).latex())
+        \frac{\partial E}{\partial w_{1}} = x_{1} = 3 = 3
+        """
+        head = rf"\frac{{\partial {_latex(self.loss)}}}{{\partial {_latex(self.of)}}}"
+        if self.total > len(self.paths) or not self.paths:
+            return f"{head} = {self.value:.4g}"
+        symbols = [r" \cdot ".join(_latex(f.symbol) for f in path) for path in self.paths]
+        slopes = [r" \cdot ".join(_paren(f.slope) for f in path) for path in self.paths]
+        return f"{head} = {' + '.join(symbols)} = {' + '.join(slopes)} = {self.value:.4g}"
+
+
+def derive(
+    loss: Value,
+    v: Value,
+    index: int | Sequence[int] | None = None,
+    *,
+    names: Mapping[str, Any] | None = None,
+) -> Derivation:
+    """Write out the chain rule for one gradient: the product of local derivatives on each path.
+
+    Factors stand in the order from the loss to v; where several paths lead there, they add up. Of
+    an array, `index` says which element, and the network is taken apart into its units. More than
+    12 paths are counted, and their sum given. `.latex()` is for slides.
+
+    Raises DataError for what is no Value; OptionError for an element that there is not, or a v that
+    the loss does not depend on; ShapeError if the loss is an array, or there are too many units.
+
+    >>> w, x = Value(0.5, label="w"), Value(3.0, label="x")
+    >>> print(derive((w * x).sigmoid(), w))
+    ∂E/∂w = σ'(mul) · x = 0.1491 · 3 = 0.4474
+    """
+    for given in (loss, v):
+        if not isinstance(given, Value):
+            raise DataError(f"derive: needs Values, got a {type(given).__name__}")
+    if v not in ancestors(loss):
+        raise OptionError(f"derive: {name_of(loss)} does not depend on {name_of(v)}")
+    called = {id(value): n for n, value in (names or {}).items() if isinstance(value, Value)}
+    cell = _cell(v, index)
+    if any(node.shape for node in ancestors(loss)):
+        units = units_of(loss, MOST, "derive")
+        if (v, cell) not in units:
+            return Derivation(_name(loss, called) or "E", _name(v, called), [], 0, 0.0)
+        of, label = units[v, cell], _name(v, called)
+        loss = units[loss, 0]
+        label = of.label or label
+    else:
+        of, label = v, _name(v, called)
+    counts, slopes = _sums(loss, of)
+    few = counts.get(loss, 0) <= LISTED
+    paths = list(_paths(loss, of, counts, called)) if few else []
+    return Derivation(
+        _name(loss, called) or "E", label or "v", paths, counts.get(loss, 0), slopes.get(loss, 0.0)
+    )
+
+
+def _sums(loss: Node, of: Node) -> tuple[dict[Node, int], dict[Node, float]]:
+    """Count the paths from each node down to `of`, and add up their products."""
+    counts, slopes = {of: 1}, {of: 1.0}
+    for node in ancestors(loss):
+        if node is of or node._closure is None:
+            continue
+        local = slopes_of(node) or []
+        pairs = zip(node.parents, local, strict=True)
+        ends = [(p, s) for p, s in pairs if isinstance(p, Node) and p in counts]
+        if ends:
+            counts[node] = sum(counts[p] for p, _ in ends)
+            slopes[node] = fsum(s * slopes[p] for p, s in ends)
+    return counts, slopes
+
+
+def _paths(
+    loss: Node, of: Node, counts: dict[Node, int], called: Mapping[int, str]
+) -> Iterator[list[Factor]]:
+    """List the factors of each path, in the order of operands."""
+    waiting: list[tuple[Node, list[Factor]]] = [(loss, [])]
+    while waiting:
+        node, so_far = waiting.pop()
+        if node is of:
+            yield so_far
+            continue
+        local = slopes_of(node) or []
+        for i in range(len(local) - 1, -1, -1):
+            p = node.parents[i]
+            if isinstance(p, Node) and p in counts:
+                factor = Factor(_symbol(node, i, called), local[i])
+                waiting.append((p, [*so_far, factor]))
+
+
+def _symbol(node: Node, i: int, called: Mapping[int, str]) -> str:
+    """Write one local derivative in the letters of the derivation."""
+    names = [_said(p, called) for p in node.parents]
+    write = _WRITTEN.get(node.op)
+    return write(names, i) if write else f"∂{_name(node, called) or node.op}/∂{names[i]}"
+
+
+def _said(operand: Any, called: Mapping[int, str], depth: int = 2) -> str:
+    """Name an operand; one without a name by what it was computed as, if that is short."""
+    if not isinstance(operand, Node):
+        return number(float(operand))
+    sign = {"add": " + ", "sub": " − ", "mul": " "}.get(operand.op)
+    if name := _name(operand, called):
+        return name
+    if sign is None or not depth:
+        return operand.op or "leaf"
+    return f"({sign.join(_said(p, called, depth - 1) for p in operand.parents)})"
+
+
+def _of_power(names: list[str], i: int) -> str:
+    x, n = names
+    return f"ln({x}) {x}^{n}" if i else f"2 {x}" if n == "2" else f"{n} {x}^({n}−1)"
+
+
+def _of_sum(names: list[str], i: int) -> str:
+    n = len(names) // 2
+    return "1" if i == 2 * n else names[i + n] if i < n else names[i - n]
+
+
+_WRITTEN: dict[str, Callable[[list[str], int], str]] = {
+    "add": lambda _, __: "1",
+    "sub": lambda _, i: "−1" if i else "1",
+    "neg": lambda _, __: "(−1)",
+    "mul": lambda names, i: names[1 - i],
+    "power": _of_power,
+    "weighted_sum": _of_sum,
+    "sigmoid": lambda names, _: f"σ'({names[0]})",
+    "relu": lambda names, _: f"relu'({names[0]})",
+    "tanh": lambda names, _: f"tanh'({names[0]})",
+    "exp": lambda names, _: f"exp({names[0]})",
+    "log": lambda names, _: f"1/{names[0]}",
+    "maximum": lambda names, i: f"[{names[i]} wins]",
+    "minimum": lambda names, i: f"[{names[i]} wins]",
+}
+
+
+def _name(node: Node, called: Mapping[int, str]) -> str:
+    return plain(node.label or called.get(id(node), ""))
+
+
+def _cell(v: Value, index: int | Sequence[int] | None) -> int:
+    given = () if index is None else index if isinstance(index, Sequence) else (index,)
+    place = tuple(whole(k, "derive: index") for k in given)
+    inside = len(place) == v.ndim and all(0 <= k < n for k, n in zip(place, v.shape, strict=True))
+    if not inside:
+        raise OptionError(
+            f"derive: {name_of(v)} of shape {v.shape} needs an index into it, got {index!r}"
+        )
+    return int(np.ravel_multi_index(place, v.shape)) if place else 0
+
+
+def _signed(slope: float) -> str:
+    return f"({number(slope)})" if slope < 0 else number(slope)
+
+
+def _paren(slope: float) -> str:
+    return f"({slope:.4g})" if slope < 0 else f"{slope:.4g}"
+
+
+def _latex(symbol: str) -> str:
+    """Set a name with index and layer as LaTeX does: w12 is w_{12}, z1(2) is z_{1}^{(2)}."""
+
+    def indexed(match: re.Match[str]) -> str:
+        layer = f"^{{{match[3]}}}" if match[3] else ""
+        return f"{match[1]}_{{{match[2]}}}{layer}"
+
+    written = _INDEXED.sub(indexed, symbol).replace("−", "-")
+    return written.replace("σ", r"\sigma").replace("∂", r"\partial ").replace("δ", r"\delta")
