@@ -78,9 +78,7 @@ def test_each_local_derivative_has_its_symbol(f, symbol):
 def test_what_has_no_name_is_written_out_if_it_is_short():
     a, b = tg.Value(2.0, label="a"), tg.Value(3.0, label="b")
     assert "2 (a + b)" in str(tg.derive((a + b) ** 2, a))
-    assert "σ'((a b − 1))" in str(
-        tg.derive((a * b - 1.0).sigmoid(), a)
-    ) or "σ'(((a b) − 1))" in str(tg.derive((a * b - 1.0).sigmoid(), a))
+    assert "σ'((a b) − 1)" in str(tg.derive((a * b - 1.0).sigmoid(), a))
     deep = (((a * b) * b) * b).sigmoid()
     assert "mul" in str(tg.derive(deep, a))
     lone = tg.Value(1.0)

@@ -75,6 +75,16 @@ def test_what_cancels_above_is_found_from_below():
     assert why(h - h, "w").causes == ["what reaches h cancels"]
 
 
+def test_two_ways_to_one_zero_are_one_cause():
+    w = tg.Value(2.0, label="w")
+    a = w * 2.0 + w * 3.0
+    a.label = "a"
+    E = (-a).relu()
+    assert why(E, "w").causes == [
+        "neg#4 gets nothing from relu#5: the relu is off: its input is −10"
+    ]
+
+
 def test_a_pass_that_begins_with_0():
     a = tg.Value(2.0, label="a")
     found = tg.record(a * 3.0, 0.0).why("a")

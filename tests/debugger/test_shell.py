@@ -1,8 +1,10 @@
 """The debugger's prompt: every command, also on bad input, and a whole session at a terminal."""
 
+import io
 import os
 import sys
 
+import numpy as np
 import pexpect
 import pytest
 
@@ -197,6 +199,27 @@ def test_without_a_terminal_and_without_commands_it_says_so(monkeypatch):
 def test_an_expression_that_raises_is_named():
     with pytest.raises(OptionError, match="ZeroDivisionError"):
         breakpoints.evaluate("1 / 0", tg.record(network()[2]).steps[0])
+
+
+def test_at_a_terminal_it_asks_and_an_empty_line_does_nothing(monkeypatch, capsys):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr("sys.stdin", Terminal("node\n\nq\n"))
+    _, _, E = network()
+    tg.debug(E, names={"E": E})
+    printed = capsys.readouterr().out
+    assert printed.startswith("5 steps from E; help, quit\n")
+    assert printed.count("1 of 5: E (+) gets 1") == 1
+
+
+def test_what_a_step_made_of_an_array_s_gradient(run):
+    x = tg.Value([1.0, 2.0], label="x")
+    E = (np.array([5.0, 7.0]) * x + x * x).sum()
+    assert "  x: grad – -> 2 4\n" in run("until mul; contrib", E)
+    assert "  x: grad 4 8 -> 9 15\n" in run("finish; contrib", E)  # on top of the 2 4 of before
+    assert run("node; contrib", E).splitlines()[-1] == "  add#3: grad – -> 1 1"
 
 
 def test_a_session_at_a_terminal(tmp_path):

@@ -86,7 +86,7 @@ def derive(
 
     >>> w, x = Value(0.5, label="w"), Value(3.0, label="x")
     >>> print(derive((w * x).sigmoid(), w))
-    ∂E/∂w = σ'(mul) · x = 0.1491 · 3 = 0.4474
+    ∂E/∂w = σ'(w x) · x = 0.1491 · 3 = 0.4474
     """
     for given in (loss, v):
         if not isinstance(given, Value):
@@ -169,6 +169,10 @@ def _of_power(names: list[str], i: int) -> str:
     return f"ln({x}) {x}^{n}" if i else f"2 {x}" if n == "2" else f"{n} {x}^({n}−1)"
 
 
+def _of(function: str, name: str) -> str:
+    return f"{function}{name}" if name.startswith("(") else f"{function}({name})"
+
+
 def _of_sum(names: list[str], i: int) -> str:
     n = len(names) // 2
     return "1" if i == 2 * n else names[i + n] if i < n else names[i - n]
@@ -181,10 +185,10 @@ _WRITTEN: dict[str, Callable[[list[str], int], str]] = {
     "mul": lambda names, i: names[1 - i],
     "power": _of_power,
     "weighted_sum": _of_sum,
-    "sigmoid": lambda names, _: f"σ'({names[0]})",
-    "relu": lambda names, _: f"relu'({names[0]})",
-    "tanh": lambda names, _: f"tanh'({names[0]})",
-    "exp": lambda names, _: f"exp({names[0]})",
+    "sigmoid": lambda names, _: _of("σ'", names[0]),
+    "relu": lambda names, _: _of("relu'", names[0]),
+    "tanh": lambda names, _: _of("tanh'", names[0]),
+    "exp": lambda names, _: _of("exp", names[0]),
     "log": lambda names, _: f"1/{names[0]}",
     "maximum": lambda names, i: f"[{names[i]} wins]",
     "minimum": lambda names, i: f"[{names[i]} wins]",
