@@ -261,7 +261,7 @@ class Shell(cmd.Cmd):
             self.say(f"{self._title(node)} has no step: nothing is sent from it")
             return
         for change in self.passed._changes[position - 1]:
-            if any(p is change.node for p in node.parents):
+            if change.after is not None and any(p is change.node for p in node.parents):
                 old = "–" if change.before is None else _inline(change.before)
                 self.say(f"  {self._title(change.node)}: grad {old} -> {_inline(change.after)}")
 
