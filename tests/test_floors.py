@@ -60,6 +60,7 @@ FLOORS = [
         "drawing.overview",
         "drawing.outline",
         "drawing.frames",
+        "drawing.grids",
         "drawing",
     ],
     [

@@ -73,7 +73,7 @@ from tinygrad_pool.setting import checked, no_grad, scope
 if TYPE_CHECKING:
     from tinygrad_pool import datasets, nn, optim
     from tinygrad_pool.debugger import debug, derive, record
-    from tinygrad_pool.drawing import draw, draw_units, frames, render, tree
+    from tinygrad_pool.drawing import draw, draw_units, draw_windows, frames, render, tree
     from tinygrad_pool.equivalence import compare_weight_layer
     from tinygrad_pool.fields import receptive_field
     from tinygrad_pool.gradient_check import gradcheck
@@ -113,6 +113,7 @@ __all__ = [
     "derive",
     "draw",
     "draw_units",
+    "draw_windows",
     "exp",
     "expand_dims",
     "explode",
@@ -170,6 +171,7 @@ _INSTRUMENTS = {
     "derive": "debugger",
     "draw": "drawing",
     "draw_units": "drawing",
+    "draw_windows": "drawing",
     "frames": "drawing",
     "gradcheck": "gradient_check",
     "load_ipython_extension": "notebook",

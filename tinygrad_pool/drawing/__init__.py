@@ -2,8 +2,9 @@
 
 from tinygrad_pool.drawing.computation import draw
 from tinygrad_pool.drawing.frames import frames
+from tinygrad_pool.drawing.grids import draw_windows
 from tinygrad_pool.drawing.outline import tree
 from tinygrad_pool.drawing.render import render
 from tinygrad_pool.drawing.units import draw_units
 
-__all__ = ["draw", "draw_units", "frames", "render", "tree"]
+__all__ = ["draw", "draw_units", "draw_windows", "frames", "render", "tree"]

@@ -94,12 +94,17 @@ def picture_of(figure: "Figure", kind: str, dpi: int = 192) -> bytes:
     return drawn.getvalue()
 
 
-def _axes(rows: int, height: float, sharex: bool = False) -> tuple["Figure", "Sequence[Axes]"]:
+def empty_figure(width: float, height: float) -> "Figure":
+    """Make an empty figure of some inches. Raises ToolError without matplotlib."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
         raise ToolError("a plot needs matplotlib: pip install 'tinygrad_pool[plot]'") from None
-    figure = Figure(figsize=(8.0, height), layout="constrained", dpi=150)
+    return Figure(figsize=(width, height), layout="constrained", dpi=150)
+
+
+def _axes(rows: int, height: float, sharex: bool = False) -> tuple["Figure", "Sequence[Axes]"]:
+    figure = empty_figure(8.0, height)
     axes = figure.subplots(rows, squeeze=False, sharex=sharex)[:, 0]
     for each in axes:
         each.spines[["top", "right"]].set_visible(False)

@@ -1,0 +1,129 @@
+"""Pooling on its grid: what is written, filled and outlined."""
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value
+from tinygrad_pool.drawing.grids import COLOURS
+from tinygrad_pool.errors import DataError, OptionError, ShapeError
+
+
+def texts(axes):
+    return [text.get_text() for text in axes.texts]
+
+
+def boxes(axes):
+    """List the outlines of windows: left, top, width and height, rounded to cells."""
+    return [
+        tuple(round(float(n)) for n in (*box.get_xy(), box.get_width(), box.get_height()))
+        for box in axes.patches
+        if box.get_linewidth() > 2 and not box.get_fill()
+    ]
+
+
+def legend(figure):
+    return figure._supxlabel.get_text().replace("\n", " ")
+
+
+def test_numbers_and_after_a_pass_gradients_are_written():
+    x = Value([[1.0, 3.0], [2.0, 0.0]], label="x")
+    y = tg.max_pool2d(x, 2)
+    left, right = tg.draw_windows(y).axes
+    assert (texts(left), texts(right)) == (["1", "3", "2", "0"], ["3"])
+    y.backward([[5.0]])
+    left, right = tg.draw_windows(y).axes
+    assert texts(left) == ["1", "0", "3", "5", "2", "0", "0", "0"]
+    assert texts(right) == ["3", "5"]
+
+
+def test_the_winner_is_filled_with_its_windows_colour():
+    y = tg.max_pool2d(Value([[1.0, 3.0, 9.0, 0.0], [2.0, 0.0, 0.0, 0.0]]), 2)
+    figure = tg.draw_windows(y)
+    left, right = figure.axes
+    pale = [unit.get_facecolor() for unit in right.patches]
+    cells = [cell.get_facecolor() for cell in left.patches[:8]]
+    assert [i for i, fill in enumerate(cells) if fill in pale] == [1, 2]
+    assert (cells[1], cells[2]) == tuple(pale)
+    assert len(COLOURS) == len(set(COLOURS))
+    assert "a filled cell won" in legend(figure)
+
+
+def test_each_window_is_outlined_padding_included():
+    y = tg.max_pool2d(Value(np.arange(16.0).reshape(4, 4)), 2, 2, 1)
+    figure = tg.draw_windows(y)
+    assert boxes(figure.axes[0])[:2] == [(-1, -1, 2, 2), (1, -1, 2, 2)]
+    assert len(boxes(figure.axes[0])) == 9
+    assert "dotted: padding" in legend(figure)
+
+
+def test_of_many_windows_that_overlap_one_is_outlined_and_wins_are_counted():
+    x = np.zeros((4, 4))
+    x[1, 1] = 9.0
+    figure = tg.draw_windows(tg.max_pool2d(Value(x), 3, 1, 1))
+    assert len(boxes(figure.axes[0])) == 1
+    assert "×9" in texts(figure.axes[0])
+    assert "the box is the first window" in legend(figure)
+    assert "×2: it won two windows" in legend(figure)
+
+
+def test_what_no_window_sees_is_hatched():
+    figure = tg.draw_windows(tg.max_pool2d(Value(np.ones((5, 5))), 2))
+    hatched = [cell for cell in figure.axes[0].patches if cell.get_hatch()]
+    assert len(hatched) == 9
+    assert "hatched: no window sees it" in legend(figure)
+    dilated = tg.draw_windows(tg.max_pool1d(Value(np.ones(3)), 2, dilation=2))
+    assert [bool(cell.get_hatch()) for cell in dilated.axes[0].patches[:3]] == [False, True, False]
+
+
+def test_averages_norms_and_adaptive_windows():
+    x = Value(np.arange(1.0, 6.0), label="x")
+    average = tg.draw_windows(tg.avg_pool1d(x, 2, 2))
+    assert "a filled cell won" not in legend(average)
+    assert texts(tg.draw_windows(tg.lp_pool1d(x, 1, 5)).axes[1]) == ["15"]
+    adaptive = tg.draw_windows(tg.adaptive_max_pool1d(x, 3))
+    assert boxes(adaptive.axes[0]) == [(0, 0, 2, 1), (1, 0, 3, 1), (3, 0, 2, 1)]
+    assert adaptive.axes[0].get_title() == "x, 1 × 5"
+
+
+def test_a_plane_is_chosen_by_its_index():
+    x = Value(np.arange(16.0).reshape(2, 2, 2, 2))
+    y = tg.max_pool2d(x, 2)
+    assert texts(tg.draw_windows(y).axes[1]) == ["3"]
+    assert texts(tg.draw_windows(y, (1, 0)).axes[1]) == ["11"]
+    flat = tg.max_pool2d(x.reshape(4, 2, 2), 2)
+    assert texts(tg.draw_windows(flat, 3).axes[1]) == ["15"]
+    with pytest.raises(OptionError, match=r"plane must be an index into \(2, 2\), got \(2, 0\)"):
+        tg.draw_windows(y, (2, 0))
+    with pytest.raises(OptionError, match="got 1"):
+        tg.draw_windows(y, 1)
+
+
+def test_it_is_rendered_as_any_picture(tmp_path):
+    y = tg.max_pool2d(Value(np.eye(4)), 2)
+    path = tg.render(tg.draw_windows(y), tmp_path / "grid.svg")
+    assert "<svg" in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("ask", "error", "message"),
+    [
+        (lambda: tg.draw_windows(3.0), DataError, "draw_windows: needs a Value, got float"),
+        (lambda: tg.draw_windows(Value(1.0)), OptionError, "needs a pooled Value, got the leaf"),
+        (lambda: tg.draw_windows(Value(1.0).exp()), OptionError, "got the exp node"),
+        (lambda: tg.draw_windows(tg.max_pool1d([1.0, 2.0], 2)), OptionError, "a pooled Value"),
+        (
+            lambda: tg.draw_windows(tg.max_pool2d(Value(np.ones((13, 3))), 2)),
+            ShapeError,
+            r"at most 12 cells on each, got \(13, 3\)",
+        ),
+        (
+            lambda: tg.draw_windows(tg.max_pool3d(Value(np.ones((2, 2, 2))), 2)),
+            ShapeError,
+            r"one or two axes .*, got \(2, 2, 2\)",
+        ),
+    ],
+)
+def test_what_cannot_be_drawn_is_named(ask, error, message):
+    with pytest.raises(error, match=message):
+        ask()

@@ -1,0 +1,248 @@
+"""Pooling on its grid: the cells of a plane, the windows over them, and who won."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_pool.drawing import theme
+from tinygrad_pool.drawing.labels import number
+from tinygrad_pool.drawing.plots import empty_figure
+from tinygrad_pool.engine import Value
+from tinygrad_pool.errors import DataError, OptionError, ShapeError
+from tinygrad_pool.links import weights_of
+from tinygrad_pool.node import name_of
+from tinygrad_pool.rules import pooling
+from tinygrad_pool.rules.axes import Shape
+from tinygrad_pool.rules.windows import AdaptiveWindows, AnyWindows
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LARGEST, MANY = 12, 9
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#5D3A9B", "#8C8C00")
+POOLS = (pooling.max_pool, pooling.avg_pool, pooling.lp_pool)
+
+
+class Plane(NamedTuple):
+    """One plane before and after pooling, as rows and columns; `grads` are None before a pass."""
+
+    windows: AnyWindows
+    x: NDArray[Any]
+    y: NDArray[Any]
+    grads: tuple[NDArray[Any] | None, NDArray[Any] | None]
+    unit: NDArray[np.int64]
+    cell: NDArray[np.int64]
+    weight: NDArray[Any]
+    chooses: bool
+
+    @property
+    def wins(self) -> NDArray[np.int64]:
+        """How many windows each cell won."""
+        return np.bincount(self.cell[self.weight != 0], minlength=self.x.size)
+
+    def spans(self, unit: int) -> list[tuple[int, int]]:
+        """Say from where to where a window looks on each axis, padding included."""
+        space = self.x.shape[-len(self.windows.axes) :]
+        looks = self.windows.looks(space)
+        place = np.unravel_index(unit, self.y.shape[-len(looks) :])
+        adaptive = isinstance(self.windows, AdaptiveWindows)
+        spans = [(0, 0)] * (2 - len(looks))
+        for look, k in zip(looks, place, strict=True):
+            at = look[k][look[k] >= 0] if adaptive else look[k]
+            spans.append((int(at.min()), int(at.max())))
+        return spans
+
+    @property
+    def outlined(self) -> range:
+        """The windows to outline: all, or of many that overlap the first alone."""
+        return range(1) if self.overlap and self.y.size > MANY else range(self.y.size)
+
+    @property
+    def overlap(self) -> bool:
+        """Whether any cell is seen by several windows."""
+        return len(np.unique(self.cell)) < len(self.cell)
+
+    @property
+    def rims(self) -> tuple[tuple[int, int], ...]:
+        """The padding before and after each axis."""
+        rims = self.windows.padding
+        return ((0, 0), *rims) if len(rims) == 1 else rims
+
+
+def draw_windows(node: Value, plane: int | Sequence[int] | None = None) -> Figure:
+    """Draw a pooled plane: on the left the cells and the windows over them, on the right the units.
+
+    A cell shows its number and, after a backward pass, in orange what came back into it. A window
+    has a colour, which its unit has too. A winner is filled with it, and says how many windows it
+    won if there are several. Padding is dashed; a cell that no window sees is hatched. `plane` is
+    an index into the leading axes, by default the first one.
+
+    Raises DataError for what is no Value, OptionError for what is not pooled or a plane that there
+    is not, ShapeError for three axes or more than 12 cells on one, ToolError without matplotlib.
+
+    >>> from tinygrad_pool import max_pool2d
+    >>> figure = draw_windows(max_pool2d(Value(np.eye(4), label="x"), 2))
+    >>> [axes.get_title() for axes in figure.axes]
+    ['x, 4 × 4', 'max_pool2d, 2 × 2']
+    """
+    if not isinstance(node, Value):
+        raise DataError(f"draw_windows: needs a Value, got {type(node).__name__}")
+    x = node.parents[0] if node.parents else None
+    if node.rule not in POOLS or not isinstance(x, Value):
+        raise OptionError(f"draw_windows: needs a pooled Value, got {name_of(node)}")
+    shown = _plane_of(node, x, plane)
+    across = shown.x.shape[1] + sum(shown.rims[1]) + shown.y.shape[1]
+    down = max(shown.x.shape[0] + sum(shown.rims[0]), shown.y.shape[0])
+    figure = empty_figure(max(6.0, 1.5 + 0.95 * across), 1.5 + 0.95 * down)
+    sides = [shown.x.shape[1] + sum(shown.rims[1]), shown.y.shape[1]]
+    left, right = figure.subplots(1, 2, width_ratios=sides)
+    _draw_cells(left, shown)
+    _draw_units(right, shown)
+    for axes, name, value in ((left, x.label or "input", shown.x), (right, node.op, shown.y)):
+        axes.set_title(f"{name}, {' × '.join(map(str, value.shape))}", fontsize=15)
+        axes.set_aspect("equal")
+        axes.axis("off")
+    figure.set_layout_engine("constrained", h_pad=0.15, w_pad=0.15)
+    figure.supxlabel(_legend(shown), fontsize=11, color=theme.SOFT)
+    return figure
+
+
+def _plane_of(node: Value, x: Value, plane: int | Sequence[int] | None) -> Plane:
+    """Cut one plane out of a pooling."""
+    windows = node.options["windows"]
+    ndim = len(windows.axes)
+    lead, space, out = x.shape[:-ndim], x.shape[-ndim:], node.shape[-ndim:]
+    if ndim > 2 or max(space) > LARGEST:
+        raise ShapeError(
+            f"draw_windows: draws planes of one or two axes with at most {LARGEST} cells on each, "
+            f"got {space}"
+        )
+    at = _index(plane, lead)
+    W, flat = weights_of(node), int(np.ravel_multi_index(at, lead)) if lead else 0
+    here = W.unit // prod(out) == flat
+
+    def cut(data: Any, shape: Shape) -> NDArray[Any]:
+        return np.reshape(data[at], (1, *shape) if ndim == 1 else shape)
+
+    return Plane(
+        windows,
+        cut(x.data, space),
+        cut(node.data, out),
+        (
+            cut(x.grad, space) if x.has_grad else None,
+            cut(node.grad, out) if node.has_grad else None,
+        ),
+        W.unit[here] % prod(out),
+        W.cell[here] % prod(space),
+        W.weight[here],
+        node.rule is pooling.max_pool,
+    )
+
+
+def _index(plane: int | Sequence[int] | None, lead: Shape) -> Shape:
+    given = (0,) * len(lead) if plane is None else plane
+    place = tuple(given) if isinstance(given, Sequence) else (given,)
+    if len(place) != len(lead) or not all(
+        type(i) is int and 0 <= i < n for i, n in zip(place, lead, strict=True)
+    ):
+        raise OptionError(f"draw_windows: plane must be an index into {lead}, got {plane!r}")
+    return place
+
+
+def _draw_cells(axes: Axes, shown: Plane) -> None:
+    """Draw the cells with their numbers, padding around them, and an outline for each window."""
+    rows, columns = shown.x.shape
+    (top, bottom), (left, right) = shown.rims
+    wins, seen = shown.wins, np.isin(np.arange(shown.x.size), shown.cell)
+    for i in range(-top, rows + bottom):
+        for j in range(-left, columns + right):
+            if not (0 <= i < rows and 0 <= j < columns):
+                _square(axes, i, j, linestyle=":", edgecolor=theme.FAINT)
+                continue
+            k = i * columns + j
+            won = shown.chooses and wins[k]
+            winner = shown.unit[(shown.cell == k) & (shown.weight != 0)]
+            fill = _pale(int(winner[0])) if won else theme.PAPER
+            hatch = None if seen[k] else "////"
+            _square(axes, i, j, facecolor=fill, edgecolor=theme.FAINT, hatch=hatch)
+            _write(axes, i, j, shown.x[i, j], shown.grads[0], bold=bool(won))
+            if won and wins[k] > 1:
+                axes.text(j + 0.46, i - 0.44, f"×{wins[k]}", fontsize=10, ha="right", va="top")
+    for unit in shown.outlined:
+        _outline(axes, shown, unit)
+    axes.set_xlim(-left - 0.6, columns + right - 0.4)
+    axes.set_ylim(rows + bottom - 0.4, -top - 0.6)
+
+
+def _outline(axes: Axes, shown: Plane, unit: int) -> None:
+    """Draw a window as a box over all that it looks at, inset so that overlapping ones differ."""
+    from matplotlib.patches import Rectangle
+
+    inset = 0.44 - 0.05 * (unit % 4 if shown.overlap else 0)
+    (top, bottom), (left, right) = shown.spans(unit)
+    corner, size = (left - inset, top - inset), (right - left + 2 * inset, bottom - top + 2 * inset)
+    box = Rectangle(corner, *size, fill=False, edgecolor=_colour(unit), linewidth=2.4, zorder=3)
+    axes.add_patch(box)
+
+
+def _draw_units(axes: Axes, shown: Plane) -> None:
+    """Draw the pooled units, each in the colour of its window."""
+    rows, columns = shown.y.shape
+    for i in range(rows):
+        for j in range(columns):
+            unit = i * columns + j
+            look: dict[str, Any] = {"facecolor": _pale(unit), "edgecolor": _colour(unit)}
+            _square(axes, i, j, size=0.84, linewidth=2.4, **look)
+            _write(axes, i, j, shown.y[i, j], shown.grads[1], bold=True)
+    axes.set_xlim(-0.6, columns - 0.4)
+    axes.set_ylim(rows - 0.4, -0.6)
+
+
+def _square(axes: Axes, i: int, j: int, size: float = 1.0, **options: Any) -> None:
+    from matplotlib.patches import Rectangle
+
+    look: dict[str, Any] = {"facecolor": "none", "linewidth": 1.0, **options}
+    axes.add_patch(Rectangle((j - size / 2, i - size / 2), size, size, **look))
+
+
+def _write(
+    axes: Axes, i: int, j: int, value: float, grads: NDArray[Any] | None, bold: bool
+) -> None:
+    """Write a number into a cell, and under it the gradient if there is one."""
+    weight = "bold" if bold else "normal"
+    up = 0.0 if grads is None else 0.12
+    centre: dict[str, Any] = {"ha": "center", "va": "center", "zorder": 4}
+    axes.text(j, i - up, number(float(value), 3), fontsize=13, fontweight=weight, **centre)
+    if grads is not None:
+        shown = number(float(grads[i, j]), 3)
+        axes.text(j, i + 0.2, shown, fontsize=11, color=theme.GRADIENT, **centre)
+
+
+def _legend(shown: Plane) -> str:
+    """Say what occurs in the picture."""
+    wins = shown.wins
+    boxed = "the box is the first window" if len(shown.outlined) == 1 else "a box is a window"
+    said = [boxed, "a unit has its window's colour"]
+    said += ["a filled cell won"] if shown.chooses else []
+    said += ["×2: it won two windows"] if shown.chooses and wins.max(initial=0) > 1 else []
+    said += ["dotted: padding"] if any(sum(rim) for rim in shown.rims) else []
+    said += ["hatched: no window sees it"] if len(np.unique(shown.cell)) < shown.x.size else []
+    said += ["orange: the gradient"] if any(g is not None for g in shown.grads) else []
+    half = (len(said) + 1) // 2
+    return "; ".join(said[:half]) + (";\n" if said[half:] else "") + "; ".join(said[half:])
+
+
+def _colour(unit: int) -> str:
+    return COLOURS[unit % len(COLOURS)]
+
+
+def _pale(unit: int) -> str:
+    """Mix a window's colour with white, to be written on."""
+    parts = (int(_colour(unit)[k : k + 2], 16) for k in (1, 3, 5))
+    return "#" + "".join(f"{round(255 - (255 - part) * 0.3):02x}" for part in parts)
