@@ -44,12 +44,16 @@ class Breakpoint:
 def at_name(passed: Recording, name: str) -> Test:
     """Stop at a node by its label or number, or at every node of a rule.
 
+    A leaf takes no step: there it is where something is added to its gradient.
+
     Raises OptionError for a name that is neither.
     """
     rule = name.removesuffix("_backward")
     if any(step.node.op == rule for step in passed.steps):
         return lambda step: step.node.op == rule
     wanted: Node = passed.find(name)
+    if all(step.node is not wanted for step in passed.steps):
+        return at_change(passed, name)
     return lambda step: step.node is wanted
 
 
