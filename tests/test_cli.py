@@ -177,6 +177,44 @@ class TestDraw:
 
 
 @pytest.mark.usefixtures("_own_argv")
+class TestStepping:
+    @pytest.fixture
+    def script(self, tmp_path):
+        path = tmp_path / "net.py"
+        path.write_text(
+            "import tinygrad_pool as tg\n"
+            "a, b = tg.Value(2.0), tg.Value(-3.0)\n"
+            "E = tg.maximum(a, b) ** 2\n"
+            "v = tg.Value([1.0, 2.0]) * 3.0\n"
+        )
+        return str(path)
+
+    def test_tree_writes_the_graph_as_text(self, script, capsys):
+        assert main(["tree", script, "--value", "E"]) == 0
+        assert "a = 2, grad – (wins)" in capsys.readouterr().out
+
+    def test_frames_draws_slides(self, script, tmp_path, capsys):
+        out = tmp_path / "slides"
+        assert main(["frames", script, "-o", str(out), "--value", "v"]) == 0
+        assert f"2 files in {out}, from frame_0.svg on" in capsys.readouterr().out
+        assert main(["frames", script, "-o", str(out), "--format", "mp4"]) == 1
+        assert "frames: format must be one of" in capsys.readouterr().err
+
+    def test_debug_runs_commands(self, script, capsys):
+        assert main(["debug", script, "--value", "E", "-c", "why b"]) == 0
+        assert "it lost to a, by 5" in capsys.readouterr().out
+        assert main(["debug", script, "--value", "v", "-c", "node"]) == 0
+        assert "1 of 1, the last: v (×) gets 1" in capsys.readouterr().out
+
+    def test_draw_takes_its_options(self, script, tmp_path):
+        out = tmp_path / "g.dot"
+        flags = ["--value", "E", "--detail", "ops", "--theme", "dark", "--show", "shape"]
+        assert main(["draw", script, "-o", str(out), *flags]) == 0
+        assert "#1b1d21" in out.read_text(encoding="utf-8")
+        assert "<B>a</B>" in out.read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("_own_argv")
 class TestEquivalence:
     @pytest.fixture
     def script(self, tmp_path):

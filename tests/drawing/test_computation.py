@@ -1,5 +1,6 @@
 """The computation graph as DOT text."""
 
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -158,3 +159,130 @@ def test_only_values_can_be_drawn():
         tg.draw(2.0)
     with pytest.raises(OptionError, match=r"draw: direction must be one of .*, got 'up'"):
         tg.draw(Value(1.0), direction="up")
+
+
+# -- options
+
+
+def small():
+    a, b = Value(2.0, label="a"), Value(-3.0)
+    return a, b, tg.maximum(a * b, a) ** 2
+
+
+def test_show_chooses_what_a_box_holds():
+    a, _, E = small()
+    shown = boxes(tg.draw(E, show="grad"))
+    assert [("data" in box, "grad" in box) for box in shown] == [(False, True)] * 5 + [
+        (False, False)
+    ]
+    shown = boxes(tg.draw(Value([1.0, 2.0]), show=("shape", "dtype")))
+    assert "2 &nbsp;float64" in shown[0]
+    assert "•" in boxes(tg.draw(Value(1.0), show=()))[0]
+    assert ">a</B>" in boxes(tg.draw(a, show=()))[0]
+
+
+def test_heat_maps_are_drawn_of_arrays_with_two_axes():
+    x = Value(np.arange(36.0).reshape(6, 6) - 18)
+    y = (x * np.eye(6)).sum()
+    y.backward()
+    source = tg.draw(y).source
+    assert source.count("FIXEDSIZE") > 36 * 4
+    assert "#d55e00" in source
+    assert "FIXEDSIZE" not in tg.draw(y, show="data,grad").source
+
+
+def test_edges_show_local_derivatives():
+    _, _, E = small()
+    lines = [line for line in tg.draw(E, show="data,local").source.splitlines() if "->" in line]
+    found = [re.findall(r"× (\S+)", line) for line in lines]
+    assert found == [["−3"], ["2"], ["0"], ["1"], ["4"], []]
+    assert "×" not in tg.draw(Value([1.0]) * 2.0, show="local").source.split("n0 -> n1")[1]
+
+
+def test_edges_show_contributions_with_a_scale():
+    _, _, E = small()
+    assert "what goes back" not in tg.draw(E, show="contribution").source
+    E.backward()
+    source = tg.draw(E, show="contribution", title="square").source
+    assert "edges: what goes back along them, blue above 0, orange below, the widest 4" in source
+    assert source.count('penwidth="5.00"') + source.count("penwidth=5.00") == 2
+    (x,) = (Value([3.0, -5.0]),)
+    y = (x * x).sum()
+    y.backward()
+    assert 'label=" −5 "' in tg.draw(y, show="contribution").source
+    nothing = Value(2.0) * 0.0
+    nothing.backward()
+    assert 'label=" 0 "' in tg.draw(nothing, show="contribution").source
+
+
+def test_variables_give_names_and_some_can_be_lit():
+    _, b, E = small()
+    source = tg.draw(E, names={"E": E, "b": b, "n": 3}, highlight=[b]).source
+    assert "<B>b</B>" in source
+    assert source.count("#FFE08A") == 1
+    assert tg.draw(E, highlight=b).source.count("#FFE08A") == 2  # without a name, all of it is lit
+
+
+def test_depth_leaves_out_what_is_far():
+    _, _, E = small()
+    graph = tg.draw(E, depth=1)
+    assert edges(graph) == ["n0c0 -> n0", "n0c1 -> n0", "n0 -> n1", "n1c1 -> n1"]
+    assert graph.source.count("label=…") + graph.source.count('label="…"') == 2
+
+
+def test_a_dark_page_has_dark_colours():
+    _, _, E = small()
+    dark, light = tg.draw(E, theme="dark").source, tg.draw(E).source
+    assert "#1b1d21" in dark
+    assert "#ffffff" not in dark
+    assert light.count("#222222") == dark.count("#eeeeee")
+
+
+def test_detail_folds_and_says_so():
+    y = Value(np.ones(3), label="x")
+    for i in range(400):
+        with tg.scope(f"layer{i % 40}"):
+            y = (y * 1.5).tanh()
+    assert "data" not in tg.draw(y[0]).source.split("subgraph")[1]
+    for _ in range(2):
+        y = tg.concatenate([y, y])
+    folded = tg.draw(y, detail="layers", highlight=y)
+    assert "802 nodes folded into" in folded.source or "803 nodes folded into" in folded.source
+    deep = y
+    for _ in range(500):
+        deep = deep * 0.9
+    assert "detail='full' draws them all" in tg.draw(deep).source
+    many = Value(1.0)
+    for i in range(800):
+        with tg.scope(f"s{i}"):
+            many = many * 2.0 + 1.0
+    assert "1,601 nodes folded into" in tg.draw(many).source
+
+
+def test_weights_inputs_and_cut_off_values_are_told_apart_in_a_folded_graph():
+    w, b = Value(np.ones((2, 1, 3)), label="weight"), Value(np.ones(2), label="bias")
+    x = Value(np.ones((1, 1, 8)), label="x")
+    with tg.scope("conv"):
+        z = tg.conv1d(x, w, b)
+    cut = Value(1.0).exp().detach()
+    E = (z.relu() * cut).sum() + tg.maximum(*[Value(float(i)) for i in range(6)])
+    E.backward()
+    source = tg.draw(E, detail="layers").source
+    for text in ("<B>conv</B>", "8 weights", "<B>x</B>", "cut off", "leaf ×6", "1 × 2 × 6"):
+        assert text in source, text
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"show": ("data", "grads")}, "draw: show takes any of data, grad, .*, got grads"),
+        ({"detail": "some"}, "draw: detail must be one of"),
+        ({"depth": -1}, "draw: depth must be a whole number, 0 or more, got -1"),
+        ({"theme": "blue"}, "theme must be one of 'light', 'dark', got 'blue'"),
+    ],
+)
+def test_an_option_out_of_its_range_is_named(options, message):
+    with pytest.raises(OptionError, match=message):
+        tg.draw(Value(1.0), **options)
+    with pytest.raises(DataError, match="highlight: needs a Value, got int"):
+        tg.draw(Value(1.0), highlight=[3])

@@ -1,6 +1,7 @@
 """Which Graphviz draws, and what is said when none can."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -131,3 +132,12 @@ class TestTheGraphvizPackagesOwnHabits:
         monkeypatch.setattr(dot_command, "DOT_BINARY", Path("dot"))
         lend_to_graphviz()
         assert Path("dot") == dot_command.DOT_BINARY
+
+
+def test_a_layout_that_takes_too_long_says_what_would_not(monkeypatch):
+    def slow(*_, **options):
+        raise subprocess.TimeoutExpired("dot", options["timeout"])
+
+    monkeypatch.setattr(subprocess, "run", slow)
+    with pytest.raises(ToolError, match=r"longer than 30 s; detail='layers' or 'ops' draws less"):
+        picture("digraph {}", "svg")

@@ -100,3 +100,13 @@ def test_what_is_no_number_is_refused():
         tg.draw_units(3)
     with pytest.raises(ShapeError, match=r"draw_units: the leaf has shape \(2,\)"):
         tg.draw_units(Value([1.0, 2.0]).sum())
+
+
+def test_among_many_links_weights_are_drawn_and_not_written():
+    w = [Value(x, label=f"w{i}") for i, x in enumerate([0.0, -2.0, 0.5] * 9)]
+    a = tg.weighted_sum(w, [Value(1.0) for _ in w])
+    source = tg.draw_units(a).source
+    assert "w1" not in source
+    assert source.count('"#9a9a9a" penwidth=0.50') == 9
+    assert source.count('"#B84A00" penwidth=3.00') == 9
+    assert source.count('"#0072B2" penwidth=1.75') == 9

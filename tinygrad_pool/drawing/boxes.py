@@ -17,16 +17,17 @@ def node_box(
     """Write a node as an HTML table; `name` is what it is called, `width` the least it takes."""
     titles = [f"<B>{text(title)}</B>" for title in (sign(node), name) if title]
     rows = [row(fill, "&nbsp; ".join(titles))] if titles else []
+    paper = theme.PAPER if titles else fill  # a leaf without a name shows what it is all the same
     kind = [shape(node.shape)] if "shape" in show or is_large(node.data) else []
     kind += [str(node.dtype)] if "dtype" in show else []
     if any(kind):
-        rows.append(row(theme.PAPER, " &nbsp;".join(part for part in kind if part), theme.SOFT))
+        rows.append(row(paper, " &nbsp;".join(part for part in kind if part), theme.SOFT))
     if "data" in show:
-        rows += array_rows(node.data, "data", theme.DATA, "heat" in show)
+        rows += array_rows(node.data, "data", theme.DATA, paper, "heat" in show)
     if "grad" in show and node.has_grad:
-        rows += array_rows(node.grad, "grad", theme.GRADIENT, "heat" in show)
+        rows += array_rows(node.grad, "grad", theme.GRADIENT, paper, "heat" in show)
     elif "grad" in show:
-        rows.append(row(theme.PAPER, "–", theme.GRADIENT, "grad"))
+        rows.append(row(paper, "–", theme.GRADIENT, "grad"))
     if width and rows:
         rows[0] = rows[0].replace("<TD", f'<TD WIDTH="{width - 2 * border}"', 1)
     return table(rows, border, theme.GRADIENT if fill == theme.LIT else theme.INK)
@@ -41,11 +42,11 @@ def constant_box(constant: Any, show: Collection[str]) -> str:
     return table(rows, 0, theme.INK)
 
 
-def array_rows(data: Any, key: str, colour: str, with_heat: bool) -> list[str]:
+def array_rows(data: Any, key: str, colour: str, paper: str, with_heat: bool) -> list[str]:
     """Write a number or an array: its numbers or its range, and a heat map of a large one."""
-    rows = [row(theme.PAPER, numbers(data), colour, key)]
+    rows = [row(paper, numbers(data), colour, key)]
     if with_heat and is_large(data) and (picture := heat(data)):
-        rows.append(f'<TR><TD COLSPAN="2" BGCOLOR="{theme.PAPER}">{picture}</TD></TR>')
+        rows.append(f'<TR><TD COLSPAN="2" BGCOLOR="{paper}">{picture}</TD></TR>')
     return rows
 
 
