@@ -3,7 +3,10 @@
 They are drawn with the Graphviz of the extra [render], so that everyone gets the same bytes.
 """
 
+import re
+from contextlib import chdir
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -24,7 +27,17 @@ def pictures() -> dict[str, bytes]:
     )
     drawn["expression"] = contents(tg.draw(expression()), "svg")
     drawn["side_by_side"] = contents(tg.compare_weight_layer(overlapping()).draw(), "svg")
-    return {f"{name}.svg": picture for name, picture in drawn.items()}
+    return {**{f"{name}.svg": picture for name, picture in drawn.items()}, **gallery()}
+
+
+def gallery() -> dict[str, bytes]:
+    """Run the scripts of gallery.md as they stand there, and keep the pictures that it shows."""
+    page = (FOLDER.parent / "gallery.md").read_text(encoding="utf-8")
+    shown = set(re.findall(r"\(pictures/([\w.]+)\)", page))
+    with TemporaryDirectory() as folder, chdir(folder):
+        for script in re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL):
+            exec(script, {})  # our own, above the picture
+        return {p.name: p.read_bytes() for p in sorted(Path().rglob("*.svg")) if p.name in shown}
 
 
 def expression() -> Value:

@@ -215,6 +215,17 @@ def test_edges_show_contributions_with_a_scale():
     assert 'label=" 0 "' in tg.draw(nothing, show="contribution").source
 
 
+def test_boxes_are_filled_by_the_size_of_their_gradient():
+    x = Value(0.0, label="x")
+    y = (x * 1e-3).sigmoid()
+    assert "filled by" not in tg.draw(y, show="grad,magnitude").source
+    y.backward()
+    source = tg.draw(y, show="grad,magnitude").source
+    assert "filled by |grad|, from 0.00025 (pale) to 1" in source
+    assert "#fbefe6" in source
+    assert "#e28e4c" in source
+
+
 def test_variables_give_names_and_some_can_be_lit():
     _, b, E = small()
     source = tg.draw(E, names={"E": E, "b": b, "n": 3}, highlight=[b]).source

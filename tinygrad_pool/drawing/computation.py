@@ -12,6 +12,7 @@ from tinygrad_pool.drawing.boxes import constant_box, node_box
 from tinygrad_pool.drawing.dot_program import lend_to_graphviz
 from tinygrad_pool.drawing.edges import Style, contributions_of, edge_styles, legend
 from tinygrad_pool.drawing.folding import by_form, by_layers
+from tinygrad_pool.drawing.heat import magnitudes
 from tinygrad_pool.drawing.labels import plain
 from tinygrad_pool.drawing.overview import draw_groups, note
 from tinygrad_pool.drawing.theme import canvas, in_theme, write_on
@@ -26,7 +27,7 @@ Direction: TypeAlias = Literal["LR", "TB", "RL", "BT"]
 Detail: TypeAlias = Literal["auto", "full", "ops", "layers"]
 DIRECTIONS = ("LR", "TB", "RL", "BT")
 DETAILS = ("auto", "full", "ops", "layers")
-SHOWN = ("data", "grad", "shape", "dtype", "heat", "local", "contribution")
+SHOWN = ("data", "grad", "shape", "dtype", "heat", "magnitude", "local", "contribution")
 FULL, UNFOLDED = 300, 1000
 
 
@@ -70,7 +71,8 @@ def draw(
     losers. Scopes become frames. Equal programs give equal text.
 
     `show` is any of "data", "grad", "shape", "dtype", "heat" (small pictures of arrays of two axes
-    and more), and on the edges "local", the derivative of a number by each operand, or
+    and more), "magnitude" (boxes filled by the largest |grad|, on a logarithmic scale), and on the
+    edges "local", the derivative of a number by each operand, or
     "contribution", what flowed back in the last pass: width by magnitude, hue by sign.
     `detail` is "full", "ops" (signs and labels only), "layers" (a box for each outermost scope), or
     "auto": full up to 300 nodes, ops up to 1,000, and beyond that folded into few boxes that say
@@ -106,8 +108,9 @@ def draw(
         picture = picture_of(value, nodes, shown, names, lit)
         sent = contributions_of(nodes) if "contribution" in shown else {}
         draw_nodes(graph, picture, {n: list(edge_styles(n, shown, sent)) for n in nodes})
-        if scale := legend(sent):
-            write_on(graph, scale)
+        for scale in (legend(sent), magnitudes(nodes)[1] if "magnitude" in shown else ""):
+            if scale:
+                write_on(graph, scale)
     lend_to_graphviz()
     return in_theme(graph, theme)
 
@@ -156,6 +159,8 @@ def picture_of(
         leaf = theme.WEIGHT if node in weights else theme.LEAF
         fills[node] = theme.OPERATION if node.parents else theme.CUT if node.op else leaf
         fills[node] = theme.LIT if node in lit else fills[node]
+    if "magnitude" in show:
+        fills |= magnitudes(nodes)[0]
     called = {id(v): n for n, v in (names or {}).items() if isinstance(v, Value)}
     ids = {node: f"n{i}" for i, node in enumerate(nodes)}
     return Picture(nodes, ids, called, fills, show, root)

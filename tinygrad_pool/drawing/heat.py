@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_pool.drawing.labels import number
+from tinygrad_pool.node import Node
+
 LONGEST, CELLS, PLANES = 16, 400, 8
 POSITIVE, NEGATIVE, NOT_A_NUMBER = (0, 114, 178), (213, 94, 0), "#CC79A7"
 SIDE = 5
@@ -59,3 +62,26 @@ def colour(share: float) -> str:
     far = POSITIVE if share > 0 else NEGATIVE
     part = min(1.0, abs(share))
     return "#" + "".join(f"{round(255 + (end - 255) * part):02x}" for end in far)
+
+
+def magnitudes(nodes: list[Node]) -> tuple[dict[Node, str], str]:
+    """Fill nodes by their largest |grad|, on a logarithmic scale, and say what the scale is.
+
+    >>> from tinygrad_pool import Value
+    >>> a = Value(2.0)
+    >>> (a * 100.0).backward()
+    >>> magnitudes([a])
+    ({Value(data=2.0, grad=100.0): '#fbefe6'}, 'filled by |grad|, from 100 (pale) to 100')
+    """
+    sizes = {}
+    for node in nodes:
+        flat = np.abs(np.reshape(node.grad, -1)) if node.has_grad else np.zeros(0)
+        if np.isfinite(flat).all() and flat.max(initial=0.0) > 0:
+            sizes[node] = float(flat.max())
+    if not sizes:
+        return {}, ""
+    low, high = min(sizes.values()), max(sizes.values())
+    span = np.log10(high / low) or 1.0
+    shares = {node: -0.1 - 0.6 * np.log10(size / low) / span for node, size in sizes.items()}
+    fills = {node: colour(share) for node, share in shares.items()}
+    return fills, f"filled by |grad|, from {number(low, 3)} (pale) to {number(high, 3)}"
