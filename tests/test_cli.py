@@ -86,7 +86,12 @@ class TestDemo:
         assert second.endswith("absent does not exist")
 
     def test_ctrl_c_is_one_line_and_leaves_nothing(self, tmp_path):
-        command = [sys.executable, "-m", "tinygrad_pool", "demo", "--epochs", "10000"]
+        program = (
+            "import signal, sys; from tinygrad_pool.cli import main\n"
+            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job may ignore Ctrl-C
+            "sys.exit(main(['demo', '--epochs', '10000']))"
+        )
+        command = [sys.executable, "-c", program]
         running = subprocess.Popen(
             command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )

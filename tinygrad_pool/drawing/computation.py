@@ -11,7 +11,7 @@ from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.boxes import constant_box, node_box
 from tinygrad_pool.drawing.dot_program import lend_to_graphviz
 from tinygrad_pool.drawing.edges import Style, contributions_of, edge_styles, legend
-from tinygrad_pool.drawing.folding import by_form, by_layers
+from tinygrad_pool.drawing.folding import by_form, by_layers, layer_count
 from tinygrad_pool.drawing.heat import magnitudes
 from tinygrad_pool.drawing.labels import plain
 from tinygrad_pool.drawing.overview import draw_groups, note
@@ -96,9 +96,8 @@ def draw(
     graph = canvas("computation", direction, title)
     graph.comment = graph_in_words(value, nodes, title).comment()
     if detail == "layers" or (detail == "auto" and len(nodes) > UNFOLDED):
-        groups = by_layers(nodes)
-        if detail == "auto" and len(groups) > FULL:
-            groups = by_form(nodes)
+        in_layers = detail == "layers" or layer_count(nodes) <= FULL
+        groups = by_layers(nodes) if in_layers else by_form(nodes)
         draw_groups(graph, groups, value, lit)
         write_on(graph, note(len(nodes), len(groups)))
     else:

@@ -40,6 +40,19 @@ def by_layers(nodes: list[Node]) -> list[Group]:
     return _grouped(nodes, keys)
 
 
+def layer_count(nodes: list[Node]) -> int:
+    """Count the boxes that by_layers would make, leaves apart."""
+    visits = alone = 0
+    last = ""
+    for node in nodes:
+        if node.parents:
+            scope = node.about.scope
+            alone += not scope
+            visits += bool(scope) and scope != last
+            last = scope
+    return visits + alone
+
+
 def by_form(nodes: list[Node]) -> list[Group]:
     """Fold nodes that were computed in the same way, and runs of one operation.
 

@@ -1,0 +1,115 @@
+"""Time drawing a graph: until the DOT text, and until an SVG, beside torchviz on the same network.
+
+    python benchmarks/drawing.py
+
+The networks: 100 points through an MLP with each product and sum a node of its own (64,705 nodes);
+a chain of 1,000,000 products; 60 doublings a = a + a; the digits network. torchviz draws the same
+network in PyTorch, where it is installed and can (pip install torchviz): text alone, since dot does
+not lay out such a graph. Each is timed once, for it takes seconds.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from itertools import pairwise
+from typing import Any
+
+import tinygrad_pool as tg
+from tinygrad_pool.demo import DigitsNet
+from tinygrad_pool.drawing.render import contents
+from tinygrad_pool.graph import ancestors
+
+SIZES = (2, 16, 16, 1)
+
+
+def mlp(leaf: Callable[[float], Any], tanh: Callable[[Any], Any]) -> Any:
+    """Compute the loss of an MLP on 100 points, from single products and sums."""
+    random.seed(0)
+    layers = [
+        [[leaf(random.uniform(-1, 1)) for _ in range(n)] for _ in range(m)]
+        for n, m in pairwise(SIZES)
+    ]
+    losses = []
+    for _ in range(100):
+        x: list[Any] = [random.uniform(-1, 1) for _ in range(2)]
+        for layer in layers:
+            x = [tanh(sum(w * v for w, v in zip(row, x, strict=True))) for row in layer]
+        losses.append((1.0 - x[0]) ** 2)
+    return sum(losses)
+
+
+def chain(leaf: Callable[[float], Any], length: int) -> Any:
+    """Multiply a number so many times."""
+    y = leaf(1.0)
+    for _ in range(length):
+        y = y * 0.9999
+    return y
+
+
+def doublings(leaf: Callable[[float], Any]) -> Any:
+    """Double a number 60 times by adding it to itself."""
+    a = leaf(1.0)
+    for _ in range(60):
+        a = a + a
+    return a
+
+
+def digits() -> Any:
+    """Compute the loss of the digits network on one image."""
+    (images, labels), _ = tg.datasets.digits()
+    return tg.nn.cross_entropy(DigitsNet(seed=0)(images[:1]), labels[:1])
+
+
+def seconds(f: Callable[[], Any]) -> tuple[float, Any]:
+    """Time one call."""
+    start = time.perf_counter()
+    result = f()
+    return time.perf_counter() - start, result
+
+
+def peer() -> dict[str, Callable[[], Any]]:
+    """Return what torchviz draws, by name; nothing where it is missing."""
+    if not (find_spec("torch") and find_spec("torchviz")):
+        print("torchviz is not installed: pip install torchviz")
+        return {}
+    import torch
+    import torchviz
+
+    def leaf(x: float) -> Any:
+        return torch.tensor(x, requires_grad=True)
+
+    graphs = {
+        "MLP on 100 points": lambda: mlp(leaf, torch.tanh),
+        "chain of 1,000,000": lambda: chain(leaf, 1_000_000),
+        "60 doublings": lambda: doublings(leaf),
+    }
+    return {name: lambda f=f: torchviz.make_dot(f()) for name, f in graphs.items()}
+
+
+def main() -> None:
+    """Draw each graph, and print a table."""
+    ours = {
+        "MLP on 100 points": lambda: mlp(tg.Value, tg.tanh),
+        "chain of 1,000,000": lambda: chain(tg.Value, 1_000_000),
+        "60 doublings": lambda: doublings(tg.Value),
+        "digits network": digits,
+    }
+    theirs = peer()
+    print(f"{'':20}{'nodes':>10}{'text':>9}{'and SVG':>9}{'torchviz':>14}")
+    for name, build in ours.items():
+        value = build()
+        text, graph = seconds(lambda value=value: tg.draw(value))
+        svg, _ = seconds(lambda graph=graph: contents(graph, "svg"))
+        said = "–"
+        if name in theirs:
+            try:
+                said = f"{seconds(theirs[name])[0]:.2f} s"
+            except RecursionError:
+                said = "RecursionError"
+        count = len(ancestors(value))
+        print(f"{name:20}{count:>10,}{text:>7.2f} s{text + svg:>7.2f} s{said:>14}")
+
+
+if __name__ == "__main__":
+    main()
