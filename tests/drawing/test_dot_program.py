@@ -134,10 +134,12 @@ class TestTheGraphvizPackagesOwnHabits:
         assert Path("dot") == dot_command.DOT_BINARY
 
 
-def test_a_layout_that_takes_too_long_says_what_would_not(monkeypatch):
+def test_a_layout_that_takes_too_long_says_what_would_not(monkeypatch, tmp_path):
     def slow(*_, **options):
         raise subprocess.TimeoutExpired("dot", options["timeout"])
 
     monkeypatch.setattr(subprocess, "run", slow)
     with pytest.raises(ToolError, match=r"longer than 30 s; detail='layers' or 'ops' draws less"):
         picture("digraph {}", "svg")
+    with pytest.raises(ToolError, match=r"longer than 0.5 s; "):
+        tg.render(tg.Value(1.0), tmp_path / "graph.svg", timeout=0.5)

@@ -25,26 +25,26 @@ FONTS = b"Helvetica,Arial,Liberation Sans,Nimbus Sans,sans-serif"
 
 TIMEOUT = 30.0
 SLOW = (
-    f"the layout took longer than {TIMEOUT:.0f} s; detail='layers' or 'ops' draws less, depth=3 "
-    "only the last few nodes, and render(v, 'graph.dot') writes the text without a layout"
+    "detail='layers' or 'ops' draws less, depth=3 only the last few nodes, timeout= waits longer, "
+    "and render(v, 'graph.dot') writes the text without a layout"
 )
 
 
-def picture(source: str, kind: str, engine: str = "dot") -> bytes:
+def picture(source: str, kind: str, engine: str = "dot", timeout: float = TIMEOUT) -> bytes:
     """Lay out DOT text and return the picture, of kind svg, png or pdf, or json0 for the layout.
 
     The engine nop2 draws what is laid out already.
 
     Raises ToolError if no Graphviz can draw it, saying what was tried and what to install; or if it
-    takes longer than 30 s, saying what would not.
+    takes longer than `timeout` seconds, saying what would not.
     """
     tried = []
     for name, draw in _drawers(kind):
         try:
-            drawn = draw(source, kind, engine)
+            drawn = draw(source, kind, engine, timeout)
             return drawn.replace(b"Helvetica,sans-Serif", FONTS) if kind == "svg" else drawn
         except subprocess.TimeoutExpired:
-            raise ToolError(SLOW) from None
+            raise ToolError(f"the layout took longer than {timeout:g} s; {SLOW}") from None
         except (OSError, ImportError, subprocess.CalledProcessError) as error:
             tried.append(f"{name}: {_reason(error)}")
             if name == os.environ.get(VARIABLE):
@@ -60,7 +60,7 @@ def lend_to_graphviz() -> None:
         dot_command.DOT_BINARY = Path(found) if found else dot_command.DOT_BINARY
 
 
-def _drawers(kind: str) -> Iterator[tuple[str, Callable[[str, str, str], bytes]]]:
+def _drawers(kind: str) -> Iterator[tuple[str, Callable[[str, str, str, float], bytes]]]:
     for program in _programs(kind):
         yield program, partial(_run, program)
     if find_spec("pygraphviz"):
@@ -85,14 +85,14 @@ def _programs_of_wheel(name: str) -> Iterator[str]:
     yield from (str(Path(f.locate()).resolve()) for f in installed if f.stem == name)
 
 
-def _run(program: str, source: str, kind: str, engine: str) -> bytes:
+def _run(program: str, source: str, kind: str, engine: str, timeout: float) -> bytes:
     command = [program, f"-K{engine}", f"-T{kind}"]
     given = source.encode()
-    ran = subprocess.run(command, input=given, capture_output=True, check=True, timeout=TIMEOUT)
+    ran = subprocess.run(command, input=given, capture_output=True, check=True, timeout=timeout)
     return ran.stdout
 
 
-def _with_pygraphviz(source: str, kind: str, engine: str) -> bytes:
+def _with_pygraphviz(source: str, kind: str, engine: str, _: float) -> bytes:
     import pygraphviz
 
     drawn = pygraphviz.AGraph(string=source).draw(format=kind, prog=engine)
