@@ -222,6 +222,18 @@ def test_what_a_step_made_of_an_array_s_gradient(run):
     assert run("node; contrib", E).splitlines()[-1] == "  add#3: grad – -> 1 1"
 
 
+def test_pdb_enters_the_closure_of_a_node(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.StringIO("where\np g, w\ncontinue\n"))
+    a, b = tg.Value(2.0, label="a"), tg.Value(-3.0, label="b")
+    tg.debug((a * b).exp(), commands="finish; pdb; pdb a; info")
+    printed = capsys.readouterr().out
+    assert "mul_backward()" in printed
+    assert "-> to_x = g * w" in printed
+    assert "(0.0024787521766663585, -3.0)" in printed
+    assert "pdb: a has no step, and so no closure to enter" in printed
+    assert printed.endswith("2 of 2 steps taken\n")
+
+
 def test_a_session_at_a_terminal(tmp_path):
     script = tmp_path / "net.py"
     script.write_text(

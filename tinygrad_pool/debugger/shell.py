@@ -309,6 +309,17 @@ class Shell(cmd.Cmd):
         graph = draw(self.passed.loss, highlight=lit, names=names)  # type: ignore[arg-type]
         self.say(f"{render(graph, words[0])} shows the graph after {self.passed.position} steps")
 
+    def do_pdb(self, argument: str) -> None:
+        """pdb [NAME]: enter a node's closure in Python's own debugger, with what arrived there."""
+        import pdb
+
+        node = self._node(argument)
+        step = next((s for s in self.passed.steps if s.node is node), None)
+        if step is None or node._closure is None:
+            raise OptionError(f"pdb: {self._title(node)} has no step, and so no closure to enter")
+        with np.errstate(all="ignore"):
+            pdb.Pdb(stdin=self.stdin, stdout=self.stdout).runcall(node._closure, step.upstream)
+
     def here(self) -> None:
         """Say where we are: the step that was taken last, and what it sent."""
         passed, step = self.passed, self.passed.step
