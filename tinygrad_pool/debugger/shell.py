@@ -317,8 +317,11 @@ class Shell(cmd.Cmd):
         step = next((s for s in self.passed.steps if s.node is node), None)
         if step is None or node._closure is None:
             raise OptionError(f"pdb: {self._title(node)} has no step, and so no closure to enter")
-        with np.errstate(all="ignore"):
+        tracer = sys.gettrace()
+        try:
             pdb.Pdb(stdin=self.stdin, stdout=self.stdout).runcall(node._closure, step.upstream)
+        finally:
+            sys.settrace(tracer)  # pragma: no cover  # pdb's continue dropped it: nobody sees this
 
     def here(self) -> None:
         """Say where we are: the step that was taken last, and what it sent."""
