@@ -145,7 +145,16 @@ def test_why_explains(run):
     assert "the relu is off: its input is −6" in run("finish; why")
     x = tg.Value([3.0, 1.0], label="x")
     assert "grad of x[1] is 0" in run("why x[1]", x.max())
-    assert "why: [one] is no index" in run("why x[one]", x.max())
+    assert "[one] is no index, as [0, 2] is one" in run("why x[one]", x.max())
+    assert "no node is called 'y'" in run("why y[1]", x.max())
+
+
+def test_paths_write_out_the_chain_rule(run):
+    _, _, E = network()
+    assert "∂E/∂b = 1 · relu'(a b) · a\n" in run("paths b", E, E=E)
+    x = tg.Value([3.0, 1.0], label="x")
+    assert "∂E/∂x[0] = " in run("paths x[0]", (x * x).sum())
+    assert "needs an index into it, got None" in run("paths x", (x * x).sum())
 
 
 def test_names_of_variables_are_known(run):

@@ -280,15 +280,15 @@ class Shell(cmd.Cmd):
 
     def do_why(self, argument: str) -> None:
         """why [NAME] or why NAME[i, j]: explain a gradient, and why it is zero, NaN or infinite."""
-        name, _, place = argument.rstrip("]").partition("[")
-        node = self._node(name.strip()) if name else self._node("")
-        index = None
-        if place:
-            try:
-                index = tuple(int(part) for part in place.split(","))
-            except ValueError:
-                raise OptionError(f"why: [{place}] is no index, as [0, 2] is one") from None
+        node, index = self._element(argument)
         self.say(str(self.passed.why(node, index)))
+
+    def do_paths(self, argument: str) -> None:
+        """paths NAME or paths NAME[i, j]: write out the chain rule, a product for every path."""
+        from tinygrad_pool.debugger.chain import derive
+
+        node, index = self._element(argument)
+        self.say(str(derive(self.passed.loss, node, index, names=self._names())))  # type: ignore[arg-type]
 
     def do_list(self, _: str) -> None:
         """list: list the steps around here."""
@@ -305,8 +305,7 @@ class Shell(cmd.Cmd):
         words = shlex.split(argument) or ["backward.svg"]
         step = self.passed.step
         lit = [step.node] if step else []
-        names = {n: v for v in self.passed.nodes if (n := self.passed.names.get(id(v)))}
-        graph = draw(self.passed.loss, highlight=lit, names=names)  # type: ignore[arg-type]
+        graph = draw(self.passed.loss, highlight=lit, names=self._names())  # type: ignore[arg-type]
         self.say(f"{render(graph, words[0])} shows the graph after {self.passed.position} steps")
 
     def do_pdb(self, argument: str) -> None:
@@ -336,6 +335,22 @@ class Shell(cmd.Cmd):
             if isinstance(p, Node):
                 sent = "nothing" if c is None else _inline(c)
                 self.say(f"  sends {sent} to {self._title(p)}, whose grad is {_grad(p)} now")
+
+    def _names(self) -> dict[str, Node]:
+        """Map the names of variables to the nodes that they hold."""
+        return {n: v for v in self.passed.nodes if (n := self.passed.names.get(id(v)))}
+
+    def _element(self, argument: str) -> tuple[Node, tuple[int, ...] | None]:
+        """Read NAME or NAME[i, j]; without a name it is the node of this step."""
+        name, _, place = argument.rstrip("]").partition("[")
+        if not place:
+            return self._node(name.strip()), None
+        try:
+            return self._node(name.strip()), tuple(int(part) for part in place.split(","))
+        except ValueError as error:
+            if isinstance(error, TinygradPoolError):
+                raise
+            raise OptionError(f"[{place}] is no index, as [0, 2] is one") from None
 
     def _node(self, name: str) -> Node:
         """Find the node that is asked for, by default the one of this step."""
