@@ -71,7 +71,7 @@ def draw(
     losers. Scopes become frames. Equal programs give equal text.
 
     `show` is any of "data", "grad", "shape", "dtype", "heat" (small pictures of arrays of two axes
-    and more), "magnitude" (boxes filled by the largest |grad|, on a logarithmic scale), and on the
+    and more), "magnitude" (boxes filled by the size of their gradient, on a log scale), and on the
     edges "local", the derivative of a number by each operand, or
     "contribution", what flowed back in the last pass: width by magnitude, hue by sign.
     `detail` is "full", "ops" (signs and labels only), "layers" (a box for each outermost scope), or
