@@ -11,7 +11,15 @@ from tinygrad_pool import operations
 from tinygrad_pool.engine import Value, lift
 from tinygrad_pool.errors import DataError, ShapeError, UnsupportedError
 from tinygrad_pool.graph import ancestors, refuse_stale
-from tinygrad_pool.links import FORMS, Indices, Links, elementwise_form, links_of, selection_form
+from tinygrad_pool.links import (
+    FORMS,
+    Indices,
+    Links,
+    elementwise_form,
+    links_of,
+    operands_of,
+    selection_form,
+)
 from tinygrad_pool.node import Node, name_of
 from tinygrad_pool.rules import linear, pooling, reductions, shaping
 from tinygrad_pool.rules.axes import axes_of
@@ -98,7 +106,7 @@ def _needed(
 def _links(node: Node, i: int, units: Indices) -> Links:
     """List the links into some units; each unit of a softmax looks at all of its row."""
     if node.rule not in SOFT:
-        if node.rule not in BUILDERS:
+        if node.rule not in BUILDERS and not _is_of_numbers(node):
             raise UnsupportedError(
                 f"explode: {name_of(node)} has no scalar form; on numbers a rule of your own "
                 "stays as it is, on arrays it cannot be taken apart"
@@ -108,7 +116,12 @@ def _links(node: Node, i: int, units: Indices) -> Links:
     rows = np.moveaxis(np.arange(node.size).reshape(node.shape), axis, -1)
     place = np.moveaxis(np.indices(node.shape), 0, -1).reshape(-1, node.ndim)[units]
     cells = rows[tuple(np.delete(place, axis, axis=1).T)]
+    cells = np.broadcast_to(cells, (len(units), node.shape[axis]))
     return Links(np.repeat(units, cells.shape[1]), cells.reshape(-1), np.ones(cells.size))
+
+
+def _is_of_numbers(node: Node) -> bool:
+    return not any(np.ndim(x) for x in (node._data, *operands_of(node)))
 
 
 def _unit(
@@ -128,7 +141,7 @@ def _unit(
         flat = None if isinstance(p, Node) else np.reshape(p, -1)
         seen.scalars.append([made[p, c] if flat is None else flat[c].item() for c in cells])
         seen.weights.append(found.weight[first:last].tolist())
-    built = BUILDERS[node.rule](node, seen, unit)
+    built = BUILDERS.get(node.rule, _same_rule)(node, seen, unit)
     fresh = isinstance(built, Value) and all(built is not x for x in seen.all)
     return _called(built, node, unit) if fresh else built
 
