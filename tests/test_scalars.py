@@ -96,6 +96,12 @@ def test_every_pool(pool):
     check(pool(x), x)
 
 
+def test_a_norm_of_zeros_has_no_slope():
+    x = Value([[0.0, 0.0, 3.0, 4.0]], label="x")
+    top = check(tg.lp_pool1d(x * 1.0, 2.0, 2), x)
+    assert top.data == 10  # 1 * 0 + 2 * 5
+
+
 def test_unpooling_puts_units_back_and_zeros_between_them():
     x = called("x", 1, 1, 4, 4)
     y, indices = tg.max_pool2d(x, 2, return_indices=True)
@@ -226,26 +232,58 @@ def test_scalar_graphs_stay_as_they_are():
     assert not set(before) & set(after)
 
 
-def test_a_rule_of_your_own_stays_on_numbers_and_is_refused_on_arrays():
-    def double(x):
-        return 2 * x, lambda g: (2 * g,)
+def double(x):
+    return 2 * x, lambda g: (2 * g,)
 
-    own = tg.lift(double)
+
+def step(x):
+    return float(x > 0), lambda g: (0 * g,)
+
+
+def gate(x, y):
+    return float(y), lambda g: (None, g)
+
+
+@pytest.mark.parametrize(
+    ("own", "result"),
+    [
+        (lambda a: tg.lift(double)(a) * 3, 24),
+        (lambda a: tg.lift(step)(a) * 3, 3),
+        (lambda a: tg.lift(gate)(a, a) * 3, 12),
+    ],
+)
+def test_a_rule_of_your_own_stays_on_numbers(own, result):
+    a = Value(4.0, label="a")
+    loss = own(a)
+    loss.backward()
+    top = tg.explode(loss)
+    top.backward()
+    (unit,) = [v for v in ancestors(top) if v.label == "a"]
+    assert top.data == result
+    assert unit.grad == a.grad
+
+
+def test_a_rule_of_your_own_is_refused_on_arrays():
     x = Value([1.0, 2.0], label="x")
     with pytest.raises(UnsupportedError, match="explode: the double node has no scalar form"):
-        tg.explode(own(x).sum())
-    a = Value(4.0, label="a")
-    top = tg.explode(own(a) * 3.0)
-    top.backward()
-    assert top.data == 24
+        tg.explode(tg.lift(double)(x).sum())
 
 
-def test_too_many_units_are_refused_with_their_count():
+def test_too_many_units_are_refused_with_the_count():
     x = Value(np.ones((50, 50)), label="x")
-    with pytest.raises(ShapeError, match=r"depends on 2,501 units, more than limit=2,000; expl"):
+    with pytest.raises(
+        ShapeError, match=r"more than limit=2,000 of the 2,501 units in its graph; explode one unit"
+    ):
         tg.explode(x.sum())
     assert tg.explode(x.sum(), limit=2501).data == 2500
     assert tg.explode(x[0].sum()).data == 50
+
+
+def test_a_huge_graph_is_refused_before_its_links_are_listed():
+    x = Value(np.ones((300, 300)))
+    product = (x @ x).sum()  # 27 million links
+    with pytest.raises(ShapeError, match="of the 180,001 units in its graph"):
+        tg.explode(product)
 
 
 @pytest.mark.parametrize(

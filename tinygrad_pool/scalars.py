@@ -72,13 +72,7 @@ def explode(value: Value, limit: int = MOST) -> Value:
         )
     nodes = ancestors(value)
     refuse_stale(nodes, create_graph=True)
-    needed, links = _needed(value, nodes)
-    count = sum(map(len, needed.values()))
-    if count > limit:
-        raise ShapeError(
-            f"explode: {name_of(value)} depends on {count:,} units, more than limit={limit:,}; "
-            "explode one unit of it, a smaller input, or raise the limit"
-        )
+    needed, links = _needed(value, nodes, limit)
     made: dict[tuple[Node, int], Any] = {}
     for node in nodes:
         for unit in needed.get(node, ()):
@@ -88,12 +82,20 @@ def explode(value: Value, limit: int = MOST) -> Value:
 
 
 def _needed(
-    value: Value, nodes: list[Node]
+    value: Value, nodes: list[Node], limit: int
 ) -> tuple[dict[Node, Indices], dict[tuple[Node, int], Links]]:
     """Find the units of every node that the number depends on, and the links into them."""
     needed: dict[Node, Indices] = {value: np.zeros(1, int)}
     links: dict[tuple[Node, int], Links] = {}
+    count = 0
     for node in reversed(nodes):
+        count += len(needed.get(node, ()))
+        if count > limit:
+            raise ShapeError(
+                f"explode: {name_of(value)} depends on more than limit={limit:,} of the "
+                f"{sum(n.size for n in nodes):,} units in its graph; "
+                "explode one unit of it, a smaller input, or raise the limit"
+            )
         if node._closure is None or node not in needed:
             continue
         for i, p in enumerate(node.parents):
@@ -105,12 +107,14 @@ def _needed(
 
 def _links(node: Node, i: int, units: Indices) -> Links:
     """List the links into some units; each unit of a softmax looks at all of its row."""
-    if node.rule not in SOFT:
-        if node.rule not in BUILDERS and not _is_of_numbers(node):
+    if node.rule not in BUILDERS:
+        if any(np.ndim(x) for x in (node._data, *operands_of(node))):
             raise UnsupportedError(
                 f"explode: {name_of(node)} has no scalar form; on numbers a rule of your own "
                 "stays as it is, on arrays it cannot be taken apart"
             )
+        return Links(units, np.zeros(1, int), np.ones(1))
+    if node.rule not in SOFT:
         return links_of(node, i, units)
     (axis,) = axes_of(node.shape, node.options.get("axis", -1), node.op)
     rows = np.moveaxis(np.arange(node.size).reshape(node.shape), axis, -1)
@@ -118,10 +122,6 @@ def _links(node: Node, i: int, units: Indices) -> Links:
     cells = rows[tuple(np.delete(place, axis, axis=1).T)]
     cells = np.broadcast_to(cells, (len(units), node.shape[axis]))
     return Links(np.repeat(units, cells.shape[1]), cells.reshape(-1), np.ones(cells.size))
-
-
-def _is_of_numbers(node: Node) -> bool:
-    return not any(np.ndim(x) for x in (node._data, *operands_of(node)))
 
 
 def _unit(
@@ -187,6 +187,8 @@ def _product(_: Node, seen: Seen, __: int) -> Value:
 
 def _norm(node: Node, seen: Seen, _: int) -> Value:
     p = node.options.get("norm_type", 2.0)
+    if not any(float(x) for x in seen.all):  # 0, and so are its slopes
+        return operations.weighted_sum([0.0] * len(seen.all), seen.all)
     powers = [operations.abs(x) ** p for x in seen.all]
     norm: Value = operations.weighted_sum([1.0] * len(powers), powers) ** (1 / p)
     return norm
