@@ -11,7 +11,15 @@ from tinygrad_pool import operations
 from tinygrad_pool.engine import Value, lift
 from tinygrad_pool.errors import DataError, ShapeError, UnsupportedError
 from tinygrad_pool.graph import ancestors, refuse_stale
-from tinygrad_pool.links import FORMS, Indices, Links, elementwise_form, links_of, selection_form
+from tinygrad_pool.links import (
+    FORMS,
+    Indices,
+    Links,
+    elementwise_form,
+    links_of,
+    operands_of,
+    selection_form,
+)
 from tinygrad_pool.node import Node, name_of
 from tinygrad_pool.rules import linear, pooling, reductions, shaping
 from tinygrad_pool.rules.axes import axes_of
@@ -71,13 +79,7 @@ def units_of(value: Value, limit: int, name: str) -> dict[tuple[Node, int], Any]
         )
     nodes = ancestors(value)
     refuse_stale(nodes, create_graph=True)
-    needed, links = _needed(value, nodes)
-    count = sum(map(len, needed.values()))
-    if count > limit:
-        raise ShapeError(
-            f"{name}: {name_of(value)} depends on {count:,} units, more than limit={limit:,}; "
-            "take one unit of it, a smaller input, or raise the limit"
-        )
+    needed, links = _needed(value, nodes, limit, name)
     made: dict[tuple[Node, int], Any] = {}
     for node in nodes:
         for unit in needed.get(node, ()):
@@ -86,12 +88,20 @@ def units_of(value: Value, limit: int, name: str) -> dict[tuple[Node, int], Any]
 
 
 def _needed(
-    value: Value, nodes: list[Node]
+    value: Value, nodes: list[Node], limit: int, name: str
 ) -> tuple[dict[Node, Indices], dict[tuple[Node, int], Links]]:
     """Find the units of every node that the number depends on, and the links into them."""
     needed: dict[Node, Indices] = {value: np.zeros(1, int)}
     links: dict[tuple[Node, int], Links] = {}
+    count = 0
     for node in reversed(nodes):
+        count += len(needed.get(node, ()))
+        if count > limit:
+            raise ShapeError(
+                f"{name}: {name_of(value)} depends on more than limit={limit:,} of the "
+                f"{sum(n.size for n in nodes):,} units in its graph; "
+                "take one unit of it, a smaller input, or raise the limit"
+            )
         if node._closure is None or node not in needed:
             continue
         for i, p in enumerate(node.parents):
@@ -103,17 +113,20 @@ def _needed(
 
 def _links(node: Node, i: int, units: Indices) -> Links:
     """List the links into some units; each unit of a softmax looks at all of its row."""
-    if node.rule not in SOFT:
-        if node.rule not in BUILDERS:
+    if node.rule not in BUILDERS:
+        if any(np.ndim(x) for x in (node._data, *operands_of(node))):
             raise UnsupportedError(
                 f"explode: {name_of(node)} has no scalar form; on numbers a rule of your own "
                 "stays as it is, on arrays it cannot be taken apart"
             )
+        return Links(units, np.zeros(1, int), np.ones(1))
+    if node.rule not in SOFT:
         return links_of(node, i, units)
     (axis,) = axes_of(node.shape, node.options.get("axis", -1), node.op)
     rows = np.moveaxis(np.arange(node.size).reshape(node.shape), axis, -1)
     place = np.moveaxis(np.indices(node.shape), 0, -1).reshape(-1, node.ndim)[units]
     cells = rows[tuple(np.delete(place, axis, axis=1).T)]
+    cells = np.broadcast_to(cells, (len(units), node.shape[axis]))
     return Links(np.repeat(units, cells.shape[1]), cells.reshape(-1), np.ones(cells.size))
 
 
@@ -134,7 +147,7 @@ def _unit(
         flat = None if isinstance(p, Node) else np.reshape(p, -1)
         seen.scalars.append([made[p, c] if flat is None else flat[c].item() for c in cells])
         seen.weights.append(found.weight[first:last].tolist())
-    built = BUILDERS[node.rule](node, seen, unit)
+    built = BUILDERS.get(node.rule, _same_rule)(node, seen, unit)
     fresh = isinstance(built, Value) and all(built is not x for x in seen.all)
     return _called(built, node, unit) if fresh else built
 
@@ -180,6 +193,8 @@ def _product(_: Node, seen: Seen, __: int) -> Value:
 
 def _norm(node: Node, seen: Seen, _: int) -> Value:
     p = node.options.get("norm_type", 2.0)
+    if not any(float(x) for x in seen.all):  # 0, and so are its slopes
+        return operations.weighted_sum([0.0] * len(seen.all), seen.all)
     powers = [operations.abs(x) ** p for x in seen.all]
     norm: Value = operations.weighted_sum([1.0] * len(powers), powers) ** (1 / p)
     return norm

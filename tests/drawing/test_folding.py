@@ -1,81 +1,207 @@
-"""Folding: few boxes for many nodes, without circles and without loss."""
+"""Many nodes become one, and what is left is still the graph."""
 
-import random
+import time
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import tinygrad_pool as tg
-from tinygrad_pool import nn
+from tinygrad_pool import Value, nn
 from tinygrad_pool.drawing.folding import by_form, by_layers
 from tinygrad_pool.graph import ancestors
+from tinygrad_pool.node import Node
+
+FOLDS = pytest.mark.parametrize("fold", [by_layers, by_form])
 
 
 def check(nodes, groups):
-    """Every node is in one group, every edge between groups is there, and none leads upwards."""
-    place = {node: i for i, group in enumerate(groups) for node in group.nodes}
-    assert len(place) == sum(len(group.nodes) for group in groups) == len(nodes)
-    edges = {
-        (place[p], place[node])
-        for node in nodes
-        for p in node.parents
-        if isinstance(p, tg.Value) and place[p] != place[node]
+    """Every node is in one group, every edge within a group or along one, and none goes round."""
+    home = {node: i for i, group in enumerate(groups) for node in group.nodes}
+    assert sorted(map(id, nodes)) == sorted(id(n) for group in groups for n in group.nodes)
+    edges = {(home[p], home[n]) for n in nodes for p in n.parents if isinstance(p, Node)}
+    assert {(a, b) for a, b in edges if a != b} == {
+        (k, i) for i, group in enumerate(groups) for k in group.sources
     }
-    assert edges == {(k, i) for i, group in enumerate(groups) for k in group.sources}
-    height = dict.fromkeys(range(len(groups)), 0)
-    for _ in groups:
-        for k, i in edges:
-            height[i] = max(height[i], height[k] + 1)
-    assert max(height.values(), default=0) < len(groups)
+    constants = [sum(not isinstance(p, Node) for n in g.nodes for p in n.parents) for g in groups]
+    assert [group.constants for group in groups] == constants
+    waiting, done = dict(enumerate(groups)), set()
+    while waiting:
+        ready = [i for i, group in waiting.items() if done.issuperset(group.sources)]
+        assert ready, f"a circle among {waiting}"
+        done.update(ready)
+        for i in ready:
+            del waiting[i]
 
 
-def mlp_on_points(count):
-    random.seed(0)
-    net = nn.MLP(2, [16, 16, 1])
-    scores = [net([random.random(), random.random()]) for _ in range(count)]
-    return sum((1 - s).relu() for s in scores) + sum(p * p for p in net.parameters())
-
-
-def test_a_network_on_many_points_folds_into_its_layers():
-    nodes = ancestors(mlp_on_points(30))
-    groups = by_form(nodes)
+def folded(fold, *roots):
+    nodes = ancestors(*roots)
+    groups = fold(nodes)
     check(nodes, groups)
-    assert len(groups) < 20
-    assert sorted(len(g.nodes) for g in groups)[-3:] == [480, 480, 480]
+    return groups
 
 
-def test_a_chain_and_doublings_fold_into_a_run():
-    a = x = tg.Value(1.0)
-    for _ in range(60):
-        x = x + x
-    assert [len(g.nodes) for g in by_form(ancestors(x))] == [1, 60]
-    y = a
-    for _ in range(100_000):
-        y = y * 0.5
-    assert [len(g.nodes) for g in by_form(ancestors(y))] == [1, 100_000]
+def labels(group):
+    return [node.label or node.op for node in group.nodes]
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_any_graph_folds_without_circles(seed):
-    draw = random.Random(seed)
-    values = [tg.Value(1.0) for _ in range(3)]
-    for _ in range(40):
-        f = draw.choice([tg.Value.__add__, tg.Value.__mul__, lambda a, b: a.tanh(), tg.maximum])
-        with tg.scope(draw.choice(["one", "two", "two/three"])):
-            values.append(f(draw.choice(values), draw.choice([*values, 2.0])))
-    nodes = ancestors(sum(values[-4:]))
-    for fold in (by_form, by_layers):
-        check(nodes, fold(nodes))
+OPERATIONS = st.tuples(
+    st.sampled_from(["add", "mul", "exp", "maximum", "constant"]),
+    st.integers(0, 30),
+    st.integers(0, 30),
+    st.sampled_from(["", "a", "b", "a/c"]),
+)
 
 
-def test_layers_are_what_was_recorded_in_one_go_with_their_weights():
-    layer = nn.Linear(3, 3, rng=0)
-    net = nn.Sequential(first=layer, act=nn.ReLU(), again=layer)
-    nodes = ancestors(net(tg.Value(np.ones((1, 3)), label="x")).sum())
-    groups = by_layers(nodes)
-    check(nodes, groups)
-    listed = [[n.op or n.label for n in g.nodes] for g in groups]
-    assert ["x"] in listed
-    assert ["weight", "bias", "transpose", "matmul", "add"] in listed
-    assert ["relu"] in listed
-    assert ["transpose", "matmul", "add"] in listed
+@FOLDS
+@settings(max_examples=150, derandomize=True, deadline=None)
+@given(steps=st.lists(OPERATIONS, max_size=25))
+def test_no_fold_loses_a_node_or_an_edge_or_makes_a_circle(fold, steps):
+    made = [Value(0.5), Value(0.25)]
+    for op, i, k, where in steps:
+        x, y = made[i % len(made)], made[k % len(made)]
+        with tg.scope(where) if where else nullcontext():
+            match op:
+                case "add":
+                    made.append(x + y)
+                case "mul":
+                    made.append(x * y)
+                case "exp":
+                    made.append(tg.tanh(x))
+                case "maximum":
+                    made.append(tg.maximum(x, y, 0.5))
+                case "constant":
+                    made.append(2.0 * x)
+    folded(fold, made[-1])
+    folded(fold, *made)
+
+
+class TestByForm:
+    def test_what_is_computed_alike_is_one(self):
+        x = [Value(float(i)) for i in range(10)]
+        groups = folded(by_form, *[tg.tanh(v * 2.0) for v in x])
+        assert [len(group.nodes) for group in groups] == [10, 10, 10]
+
+    def test_different_operations_and_forms_stay_apart(self):
+        a, b = Value(1.0, label="a"), Value(2.0, label="b")
+        groups = folded(by_form, a + b, a * b, (a + b) * b, a * 2.0)
+        assert [labels(group) for group in groups] == [
+            ["a"],
+            ["b"],
+            ["add", "add"],
+            ["mul"],
+            ["mul"],
+            ["mul"],
+        ]
+
+    @pytest.mark.parametrize("n", [3, 100_000])
+    def test_a_chain_is_a_leaf_and_a_run(self, n):
+        v = Value(1.0)
+        for _ in range(n):
+            v = v + 1.0
+        groups = folded(by_form, v)
+        assert [len(group.nodes) for group in groups] == [1, n]
+        assert groups[1].constants == n
+
+    def test_a_chain_of_two_operations_in_turn_stays_long(self):
+        v = Value(1.0)
+        for _ in range(5):
+            v = (v + 1.0) * 2.0
+        assert len(folded(by_form, v)) == 11
+
+    def test_sixty_doublings_are_two(self):
+        v = Value(1.0)
+        for _ in range(60):
+            v = v + v
+        assert [len(group.nodes) for group in folded(by_form, v)] == [1, 60]
+
+    def test_a_long_sum_of_terms_is_a_run(self):
+        x, w = Value(1.0), [Value(float(i)) for i in range(50)]
+        total = 0.0
+        for weight in w:
+            total = total + weight * x
+        groups = folded(by_form, total)
+        assert [len(group.nodes) for group in groups] == [51, 50, 50]
+
+    def test_a_node_that_others_use_ends_a_run(self):
+        a = Value(1.0) + 1.0
+        b = a + 1.0
+        groups = folded(by_form, (b + 1.0) * a)
+        assert [labels(group) for group in groups][1:] == [["add"], ["add", "add"], ["mul"]]
+
+    def test_a_scalar_mlp_on_100_points_is_fewer_than_30(self):
+        rng = np.random.default_rng(0)
+        net = nn.scalar.MLP(2, [16, 16, 1])
+        loss = 0.0
+        for x in rng.standard_normal((100, 2)).tolist():
+            loss = loss + (1.0 - net(x)).relu()
+        nodes = ancestors(loss)
+        started = time.perf_counter()
+        groups = by_form(nodes)
+        assert time.perf_counter() - started < 5
+        check(nodes, groups)
+        assert len(groups) < 30
+        assert len(nodes) > 3_000
+
+    def test_cut_off_values_are_no_leaves(self):
+        a = Value(1.0, label="a")
+        groups = folded(by_form, a + a.exp().detach())
+        assert [labels(group) for group in groups] == [["a"], ["detach"], ["add"]]
+
+
+class TestByLayers:
+    def net(self):
+        return nn.Sequential(nn.Linear(3, 4, rng=0), nn.ReLU(), nn.Linear(4, 2, rng=1))
+
+    def test_a_layer_is_one_with_its_weights(self):
+        net = self.net()
+        x = Value(np.ones((5, 3)), label="x")
+        groups = folded(by_layers, net(x).sum())
+        assert [labels(group) for group in groups] == [
+            ["weight", "bias", "transpose", "matmul", "add"],
+            ["weight", "bias", "transpose", "matmul", "add"],
+            ["x"],
+            ["relu"],
+            ["sum"],
+        ]
+        assert [group.sources for group in groups] == [[2], [3], [], [0], [1]]
+
+    def test_a_layer_used_twice_is_drawn_twice_and_its_weights_stand_once(self):
+        w, x = Value(2.0, label="w"), Value(1.0, label="x")
+
+        def layer(x):
+            with tg.scope("layer"):
+                return tg.weighted_sum([w], [x]).tanh()
+
+        groups = folded(by_layers, layer(layer(x) * 3.0))
+        assert [labels(group) for group in groups] == [
+            ["w", "weighted_sum", "tanh"],
+            ["x"],
+            ["mul"],
+            ["weighted_sum", "tanh"],
+        ]
+        assert groups[3].sources == [0, 2]
+
+    def test_a_weight_that_was_used_before_stands_before_its_layer(self):
+        w = Value(2.0, label="w")
+        before = w.exp()
+        with tg.scope("layer"):
+            after = before.tanh() + w
+        groups = folded(by_layers, after)
+        assert [labels(group) for group in groups] == [["w"], ["exp"], ["tanh", "add"]]
+
+    def test_what_has_no_scope_stays_as_it_is(self):
+        a, b = Value(1.0, label="a"), Value(2.0, label="b")
+        groups = folded(by_layers, tg.exp(a * b) + a)
+        assert [labels(group) for group in groups] == [["a"], ["b"], ["mul"], ["exp"], ["add"]]
+
+    def test_only_the_outermost_scope_counts(self):
+        x = Value(1.0, label="x")
+        with tg.scope("block"):
+            with tg.scope("first"):
+                y = x.exp()
+            with tg.scope("second"):
+                y = y.tanh()
+        assert [labels(group) for group in folded(by_layers, y)] == [["x"], ["exp", "tanh"]]

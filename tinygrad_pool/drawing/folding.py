@@ -23,7 +23,10 @@ class Group(NamedTuple):
 
 
 def by_layers(nodes: list[Node]) -> list[Group]:
-    """Fold what was recorded in one go in one scope, with its weights; the rest stays as it is."""
+    """Fold what was recorded in one go in one scope; the rest stays as it is.
+
+    A weight is in the layer that used it first: a later one would close a circle.
+    """
     keys: dict[Node, Any] = {}
     visit, last = 0, ""
     for node in nodes:
@@ -32,11 +35,13 @@ def by_layers(nodes: list[Node]) -> list[Group]:
             visit += scope != last
             last = scope
             keys[node] = (scope, visit) if scope else node
-    weights = weights_among(nodes)
+    waiting = weights_among(nodes)
     for node in nodes:
         for p in node.parents:
-            if isinstance(p, Node) and p in weights and isinstance(keys[node], tuple):
-                keys.setdefault(p, keys[node])
+            if isinstance(p, Node) and p in waiting:
+                waiting.remove(p)
+                if isinstance(keys[node], tuple):
+                    keys[p] = keys[node]
     return _grouped(nodes, keys)
 
 
