@@ -79,10 +79,7 @@ def _walk(
         except (ArithmeticError, TypeError) as error:
             contributions = on_numpy(node, g, error)
         if type(contributions) is not tuple or len(contributions) != len(node.parents):
-            raise RuleError(
-                f"{node.op}: its closure must return a tuple of {len(node.parents)} "
-                f"contributions, one per operand, got {contributions!r:.80}"
-            )
+            raise not_one_each(node, contributions)
         fitted: list[Any] | None = None
         for i, p in enumerate(node.parents):
             c, own = contributions[i], False
@@ -122,6 +119,14 @@ def no_closure(name: str, got: Any) -> RuleError:
     """Say that a rule returned something else for its closure."""
     return RuleError(
         f"{name}: a rule must return its result and a closure, got {got!r:.80} for the closure"
+    )
+
+
+def not_one_each(node: Node, got: Any) -> RuleError:
+    """Say that a closure returned something else than a contribution for each operand."""
+    return RuleError(
+        f"{node.op}: its closure must return a tuple of {len(node.parents)} "
+        f"contributions, one per operand, got {got!r:.80}"
     )
 
 

@@ -7,6 +7,8 @@ import numpy as np
 
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.labels import number
+from tinygrad_pool.graph import fit, not_one_each
+from tinygrad_pool.links import sent_by
 from tinygrad_pool.node import Node
 
 Style: TypeAlias = dict[str, str]
@@ -21,13 +23,17 @@ def contributions_of(nodes: list[Node]) -> Contributions:
     sent: Contributions = {}
     for node in nodes:
         if node._closure is not None and node.has_grad:
-            with np.errstate(all="ignore"):
-                parts = node._closure(node._grad)
-            sent[node] = [
-                largest_of(c) if isinstance(p, Node) else np.nan
-                for p, c in zip(node.parents, parts, strict=True)
-            ]
+            sent[node] = [largest_of(c) for c in _sent(node, node._grad)]
     return sent
+
+
+def _sent(node: Node, g: Any) -> list[Any]:
+    """Push a gradient through a closure: what arrives at each operand, None at a constant."""
+    with np.errstate(all="ignore"):
+        parts = sent_by(node, g)
+    if type(parts) is not tuple or len(parts) != len(node.parents):
+        raise not_one_each(node, parts)
+    return [fit(node, i, p, c) for i, (p, c) in enumerate(zip(node.parents, parts, strict=True))]
 
 
 def largest_of(c: Any) -> float:
@@ -54,7 +60,7 @@ def carrying(c: float, largest: float) -> Style:
     """Draw what flows back along an edge: width by magnitude, hue by sign."""
     if np.isnan(c):
         return {}
-    share = min(1.0, abs(c) / largest) if largest else 0.0
+    share = min(1.0, abs(c) / largest) if largest else float(c != 0)
     colour = theme.FAINT if c == 0 else theme.DATA if c > 0 else theme.GRADIENT
     return {
         "label": f" {number(c, digits=3)} ",
@@ -91,6 +97,4 @@ def slopes_of(node: Node) -> list[float] | None:
     """Read off the local derivatives of a number by its operands; None of an array."""
     if node.shape or node._closure is None:
         return None
-    with np.errstate(all="ignore"):
-        parts = node._closure(1.0 if isinstance(node._data, float) else np.ones(()))
-    return [largest_of(c) if c is not None else 0.0 for c in parts]
+    return [0.0 if c is None else largest_of(c) for c in _sent(node, np.ones(()))]

@@ -1,0 +1,154 @@
+"""Edges: who won, by how much each operand is multiplied, and what flowed back."""
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value
+from tinygrad_pool.drawing import theme
+from tinygrad_pool.drawing.edges import (
+    carrying,
+    contributions_of,
+    edge_styles,
+    largest_of,
+    legend,
+    link_style,
+    shares_of,
+    slopes_of,
+)
+from tinygrad_pool.errors import RuleError
+from tinygrad_pool.graph import ancestors
+
+
+def test_contributions_are_what_a_node_sends_to_each_operand():
+    a, b = Value(2.0), Value(-3.0)
+    E = a * b + 1.0
+    assert contributions_of(ancestors(E)) == {}
+    E.backward()
+    product = E.parents[0]
+    sent = contributions_of(ancestors(E))
+    assert sent[product] == [-3, 2]
+    np.testing.assert_equal(sent[E], [1, np.nan])
+
+
+def test_of_an_array_the_largest_counts_with_its_sign():
+    x = Value([1.0, -5.0, 2.0])
+    loss = (x * x).sum()
+    loss.backward()
+    assert contributions_of(ancestors(loss))[loss.parents[0]] == [-5, -5]
+
+
+@pytest.mark.parametrize(
+    ("c", "largest"),
+    [([1.0, -3.0], -3), ([[2.0, np.nan]], 2), (4.0, 4), ([np.inf, 1.0], np.inf), ([0.0, -0.0], 0)],
+)
+def test_the_largest_of_an_array(c, largest):
+    assert largest_of(np.array(c)) == largest
+
+
+@pytest.mark.parametrize("c", [None, np.zeros(0), np.nan])
+def test_where_there_is_none_it_is_nan(c):
+    assert np.isnan(largest_of(c))
+
+
+def test_width_is_by_magnitude_and_hue_by_sign():
+    styles = [carrying(c, 4.0) for c in (4.0, -2.0, 0.0)]
+    assert [s["penwidth"] for s in styles] == ["5.00", "2.90", "0.80"]
+    assert [s["color"] for s in styles] == [theme.DATA, theme.GRADIENT, theme.FAINT]
+    assert [s["label"] for s in styles] == [" 4 ", " −2 ", " 0 "]
+
+
+@pytest.mark.parametrize(("c", "width"), [(np.inf, "5.00"), (1.0, "5.00"), (0.0, "0.80")])
+def test_no_scale_spoils_a_width(c, width):
+    assert carrying(c, 1.0)["penwidth"] == width
+    assert carrying(0.0, 0.0)["penwidth"] == "0.80"
+
+
+def test_an_unknown_contribution_has_no_look():
+    assert carrying(np.nan, 1.0) == {}
+
+
+def test_the_legend_tells_the_scale():
+    a = Value(2.0)
+    E = a * -7.5
+    E.backward()
+    sent = contributions_of(ancestors(E))
+    assert legend(sent).endswith("blue above 0, orange below, the widest 7.5")
+    assert legend({}) == ""
+    assert legend({E: [np.inf, np.nan]}) == ""
+
+
+def test_local_derivatives_stand_on_the_edges_of_numbers():
+    a, b = Value(2.0), Value(-3.0)
+    styles = list(edge_styles(a * b, {"local"}, {}))
+    assert [s["label"] for s in styles] == [" × −3 ", " × 2 "]
+    assert list(edge_styles(a * b, {"data"}, {})) == [{}, {}]
+    assert [s.get("label") for s in edge_styles(a * 5.0, {"local"}, {})] == [" × 5 ", None]
+
+
+def test_what_flowed_back_comes_before_the_local_derivative():
+    a = Value(2.0)
+    E = (a * 3.0) * 5.0
+    E.backward()
+    inner = E.parents[0]
+    (style, _) = edge_styles(inner, {"local", "contribution"}, contributions_of([inner, E]))
+    assert style["label"] == " 15 "
+
+
+def test_a_winner_is_solid_and_a_loser_dashed():
+    z = tg.maximum(Value(1.0), Value(3.0), 2.0)
+    assert shares_of(z) == [0, 1, 0]
+    assert [s.get("style") for s in edge_styles(z, (), {})] == ["dashed", None, "dashed"]
+    assert link_style(0.5)["label"] == " 0.5"
+    assert shares_of(Value(1.0).exp()) is None
+
+
+def test_a_loser_stays_dashed_where_contributions_are_shown():
+    a, b = Value(1.0), Value(3.0)
+    z = tg.maximum(a, b)
+    z.backward()
+    loser, winner = edge_styles(z, {"contribution"}, contributions_of([z]))
+    assert (loser["style"], loser["label"]) == ("dashed", " 0 ")
+    assert (winner["label"], winner["color"]) == (" 1 ", theme.DATA)
+
+
+def test_slopes_are_those_of_numbers_alone():
+    assert slopes_of(Value(2.0)) is None
+    assert slopes_of(Value([1.0, 2.0]) * 2.0) is None
+    assert slopes_of(tg.tanh(Value(0.0))) == [1]
+    assert slopes_of(Value(np.array(3.0)) ** 2) == [6, 0]
+
+
+def test_of_what_was_repeated_the_sum_arrives():
+    b = Value(1.0)
+    loss = (b + np.zeros((10, 3))).sum()
+    loss.backward()
+    assert contributions_of(ancestors(loss))[loss.parents[0]][0] == 30 == b.grad
+
+
+@pytest.mark.parametrize("f", [tg.log, lambda x: tg.log1p(x - 1.0), lambda x: x**0.5])
+def test_where_python_divides_by_zero_the_slope_is_infinite(f):
+    with np.errstate(all="ignore"):
+        y = f(Value(0.0))
+        y.backward()
+    assert slopes_of(y)[0] == np.inf
+    source = tg.draw(y, show=("contribution",)).source
+    assert 'label=" inf "' in source
+    assert "penwidth=5.00" in source
+
+
+def test_a_closure_of_a_wrong_number_is_named():
+    def own(x):
+        return 2 * x, lambda g: (g, g)
+
+    with pytest.raises(RuleError, match="own: its closure must return a tuple of 1 contributions"):
+        tg.draw(tg.lift(own)(Value(1.0)), show=("local",))
+
+
+def test_slopes_that_are_infinite_or_missing():
+    def own(x, y):
+        return float(x), lambda g: (g, None)
+
+    assert slopes_of(tg.lift(own)(Value(1.0), Value(2.0))) == [1, 0]
+    assert slopes_of(tg.sqrt(Value(0.0))) == [np.inf]
+    assert slopes_of(tg.abs(Value(0.0)))[0] == 0

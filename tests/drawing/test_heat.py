@@ -1,0 +1,73 @@
+"""Small pictures of arrays: which cells are drawn, in which colours."""
+
+import re
+
+import numpy as np
+import pytest
+
+from tinygrad_pool.drawing.heat import colour, heat
+
+
+def cells(picture):
+    return re.findall(r'<TD BGCOLOR="(#\w{6})"', picture)
+
+
+def test_one_square_a_cell_blue_above_0_and_orange_below():
+    assert cells(heat(np.array([[2.0, -2.0, 0.0]]))) == ["#0072b2", "#d55e00", "#ffffff"]
+
+
+def test_the_largest_magnitude_is_the_darkest_and_half_of_it_is_halfway():
+    assert cells(heat(np.array([[4.0, 2.0], [-2.0, 0.0]]))) == [
+        "#0072b2",
+        "#80b8d8",
+        "#eaae80",
+        "#ffffff",
+    ]
+
+
+def test_infinite_cells_are_darkest_and_nan_has_a_colour_of_its_own():
+    with np.errstate(all="raise"):
+        shown = cells(heat(np.array([[np.inf, -np.inf, np.nan, 1.0]])))
+    assert shown == ["#0072b2", "#d55e00", "#CC79A7", "#0072b2"]
+
+
+def test_a_plane_of_zeros_is_white():
+    assert set(cells(heat(np.zeros((2, 3))))) == {"#ffffff"}
+
+
+@pytest.mark.parametrize(
+    "shape", [(), (5,), (17, 2), (2, 17), (1, 1), (0, 4), (3, 1, 1), (2, 0, 4, 4)]
+)
+def test_what_has_no_plane_or_too_large_a_one_is_left_out(shape):
+    assert heat(np.ones(shape)) == ""
+
+
+@pytest.mark.parametrize(
+    ("shape", "planes", "rest"),
+    [
+        ((3, 2, 2), 3, ""),
+        ((2, 4, 3, 3), 8, ""),
+        ((9, 2, 2), 8, "+1"),
+        ((8, 16, 16), 1, "+7"),
+        ((1, 1, 16, 16), 1, ""),
+    ],
+)
+def test_the_first_planes_are_drawn_and_the_rest_counted(shape, planes, rest):
+    picture = heat(np.ones(shape))
+    assert len(cells(picture)) == planes * shape[-2] * shape[-1]
+    assert re.findall(r"\+\d+", picture) == ([rest] if rest else [])
+
+
+def test_a_small_plane_has_larger_squares():
+    assert 'WIDTH="15" HEIGHT="15"' in heat(np.ones((2, 2)))
+    assert 'WIDTH="5" HEIGHT="5"' in heat(np.ones((8, 8)))
+
+
+def test_subnormal_numbers_do_not_overflow():
+    with np.errstate(all="raise", under="ignore"):
+        assert cells(heat(np.array([[5e-324, 0.0]]))) == ["#0072b2", "#ffffff"]
+
+
+@pytest.mark.parametrize(("share", "shown"), [(2.0, "#0072b2"), (-9.0, "#d55e00")])
+def test_a_share_beyond_1_is_no_darker(share, shown):
+    assert colour(share) == shown
