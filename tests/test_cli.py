@@ -177,6 +177,97 @@ class TestDraw:
 
 
 @pytest.mark.usefixtures("_own_argv")
+class TestLooks:
+    """The flags of draw, and the commands tree and frames."""
+
+    @pytest.fixture
+    def script(self, tmp_path):
+        path = tmp_path / "net.py"
+        path.write_text(
+            "import tinygrad_pool as tg\n"
+            "a, b = tg.Value(2.0), tg.Value(3.0, label='own')\n"
+            "with tg.scope('layer'):\n"
+            "    y = tg.maximum(a * b, 1.0)\n"
+            "pair = tg.Value([1.0, 2.0]) * a\n"
+            "loss = y.tanh()\n"
+            "loss.backward()\n"
+        )
+        return str(path)
+
+    def drawn(self, script, tmp_path, *flags):
+        out = tmp_path / "g.dot"
+        assert main(["draw", script, "-o", str(out), *flags]) == 0
+        return out.read_text(encoding="utf-8")
+
+    def test_variables_call_the_boxes(self, script, tmp_path):
+        source = self.drawn(script, tmp_path)
+        assert [f"<B>{name}</B>" in source for name in ("a", "own", "b", "loss")] == [1, 1, 0, 1]
+
+    def test_detail_show_and_theme_are_followed(self, script, tmp_path):
+        assert "nodes folded into" in self.drawn(script, tmp_path, "--detail", "layers")
+        shown = self.drawn(script, tmp_path, "--show", "dtype,contribution", "--theme", "dark")
+        assert ">data<" not in shown
+        assert "float64" in shown
+        assert "edges: what goes back" in shown
+        assert 'bgcolor="#1b1d21"' in shown
+
+    @pytest.mark.parametrize(
+        ("flags", "message"),
+        [
+            (["--detail", "some"], "draw: detail must be one of"),
+            (["--show", "data,colour"], "draw: show takes any of data, grad,"),
+            (["--theme", "neon"], "theme must be one of 'light', 'dark', got 'neon'"),
+        ],
+    )
+    def test_a_look_that_does_not_exist_is_one_line(self, script, tmp_path, capsys, flags, message):
+        assert main(["draw", script, "-o", str(tmp_path / "g.dot"), *flags]) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert message in line
+        assert not (tmp_path / "g.dot").exists()
+
+    def test_tree_writes_the_graph_as_text(self, script, capsys):
+        assert main(["tree", script]) == 0
+        assert capsys.readouterr().out.splitlines() == [
+            "loss: tanh = 1, grad 1",
+            "└─ y: max = 6, grad 2.458e-05",
+            "   ├─ × = 6, grad 2.458e-05 (wins)",
+            "   │  ├─ a = 2, grad 7.373e-05",
+            "   │  └─ own = 3, grad 4.915e-05",
+            "   └─ 1 (loses)",
+        ]
+
+    def test_tree_of_a_value_called_by_name(self, script, capsys):
+        assert main(["tree", script, "--value", "pair"]) == 0
+        assert capsys.readouterr().out.startswith("pair: × (2,) = [2 4], grad –\n")
+        assert main(["tree", script, "--value", "lost"]) == 1
+        assert "made no Value called 'lost'" in capsys.readouterr().err
+
+    def test_frames_are_written_a_slide_each_step(self, script, tmp_path, capsys):
+        out = tmp_path / "deck"
+        assert main(["frames", script, "-o", str(out), "--theme", "dark"]) == 0
+        assert capsys.readouterr().out == f"4 files in {out}, from frame_0.svg on\n"
+        assert [p.name for p in sorted(out.iterdir())] == [f"frame_{i}.svg" for i in range(4)]
+        assert "#1b1d21" in (out / "frame_3.svg").read_text(encoding="utf-8")
+
+    def test_frames_of_an_array_start_from_ones(self, script, tmp_path):
+        out = tmp_path / "deck"
+        arguments = ["frames", script, "-o", str(out), "--value", "pair", "--format", "png"]
+        assert main(arguments) == 0
+        assert [p.read_bytes()[1:4] for p in out.iterdir()] == [b"PNG", b"PNG"]
+
+    def test_frames_that_cannot_be_made_are_one_line_and_leave_nothing(
+        self, script, tmp_path, capsys
+    ):
+        out = tmp_path / "deck"
+        assert main(["frames", script, "-o", str(out), "--format", "mp4"]) == 1
+        assert main(["frames", script, "-o", str(out), "--theme", "neon"]) == 1
+        assert main(["frames", script, "-o", str(tmp_path / "absent" / "deck")]) == 1
+        assert main(["frames", str(tmp_path / "absent.py"), "-o", str(out)]) == 1
+        assert len(capsys.readouterr().err.splitlines()) == 4
+        assert [p.name for p in tmp_path.iterdir()] == ["net.py"]
+
+
+@pytest.mark.usefixtures("_own_argv")
 class TestEquivalence:
     @pytest.fixture
     def script(self, tmp_path):

@@ -2,6 +2,8 @@
 
 import os
 import sys
+import time
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
@@ -131,3 +133,31 @@ class TestTheGraphvizPackagesOwnHabits:
         monkeypatch.setattr(dot_command, "DOT_BINARY", Path("dot"))
         lend_to_graphviz()
         assert Path("dot") == dot_command.DOT_BINARY
+
+
+def test_the_engine_is_handed_on(path):
+    program(path, "dot", "system")
+    assert picture(SOURCE, "json0", "nop2") == b"system -Knop2 -Tjson0\n"
+
+
+def test_an_svg_names_fonts_to_fall_back_on(path):
+    labelled = 'digraph { node [fontname=Helvetica]; a [label="Helvetica,sans-Serif"] }'
+    drawn = picture(labelled, "svg").decode()
+    assert 'font-family="Helvetica,Arial,Liberation Sans,Nimbus Sans,sans-serif"' in drawn
+    assert 'font-family="Helvetica,sans-Serif"' not in drawn
+
+
+def test_a_label_that_reads_like_the_fonts_stays(path):
+    labelled = 'digraph { a [label="Helvetica,sans-Serif" fontname=Helvetica] }'
+    texts = ET.fromstring(picture(labelled, "svg")).itertext()
+    assert "Helvetica,sans-Serif" in texts
+
+
+def test_a_layout_that_takes_too_long_ends_and_offers_what_would_work(path, monkeypatch):
+    monkeypatch.setattr(dot_program, "TIMEOUT", 0.2)
+    (path / "dot").write_text("#!/bin/sh\nexec sleep 20\n")
+    (path / "dot").chmod(0o755)
+    started = time.perf_counter()
+    with pytest.raises(ToolError, match=r"took longer than 30 s; detail='layers' or 'ops' draws"):
+        picture(SOURCE, "svg")
+    assert time.perf_counter() - started < 5

@@ -258,7 +258,7 @@ def test_a_folder_that_cannot_be_written_is_named_before_anything_is_drawn(tmp_p
     (tmp_path / "file").write_text("mine")
     with pytest.raises(OutputError, match="file: is a file, and a folder is to be written there"):
         tg.frames(alone(), tmp_path / "file")
-    with pytest.raises(OutputError, match="the folder .*absent does not exist"):
+    with pytest.raises(OutputError, match=r"the folder .*absent does not exist"):
         tg.frames(alone(), tmp_path / "absent" / "s")
     assert (tmp_path / "file").read_text() == "mine"
 

@@ -100,3 +100,36 @@ def test_what_is_no_number_is_refused():
         tg.draw_units(3)
     with pytest.raises(ShapeError, match=r"draw_units: the leaf has shape \(2,\)"):
         tg.draw_units(Value([1.0, 2.0]).sum())
+
+
+def crowd(n):
+    """A unit with n inputs, whose weights go from −1 to 1 in equal steps."""
+    weights = [Value(-1.0 + 2 * i / (n - 1), label=f"w{i}") for i in range(n)]
+    return tg.weighted_sum(weights, [Value(1.0, label=f"x{i}") for i in range(n)], 0.5)
+
+
+def test_up_to_24_links_have_their_weights_written():
+    written = links(tg.draw_units(crowd(23)))  # and the bias
+    assert len(written) == 24
+    assert all("label=" in line for line in written)
+
+
+def test_among_more_links_weights_are_drawn_by_hue_and_width():
+    bias, *drawn = links(tg.draw_units(crowd(25)))
+    assert not [line for line in drawn if "label=" in line]
+    assert 'color="#B84A00" penwidth=3.00' in drawn[0]  # −1
+    assert 'color="#9a9a9a" penwidth=0.50' in drawn[12]  # 0
+    assert 'color="#0072B2" penwidth=3.00' in drawn[24]  # 1
+    assert 'color="#0072B2" penwidth=1.75' in bias
+
+
+def test_a_weight_beyond_1_is_no_wider():
+    unit = tg.weighted_sum([9.0] * 25, [Value(1.0) for _ in range(25)])
+    assert all("penwidth=3.00" in line for line in links(tg.draw_units(unit)))
+
+
+def test_links_of_other_operations_stay_plain_in_a_crowd():
+    unit = tg.maximum(*(Value(float(i)) for i in range(30)))
+    assert links(tg.draw_units(unit)) == [f"u{i} -> u30" for i in range(30)]
+    zero_one = links(tg.draw_units(unit, zero_one=True))
+    assert sum('label=" 1"' in line for line in zero_one) == 1

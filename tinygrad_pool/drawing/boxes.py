@@ -16,7 +16,7 @@ def node_box(
 ) -> str:
     """Write a node as an HTML table; `name` is what it is called, `width` the least it takes."""
     titles = [f"<B>{text(title)}</B>" for title in (sign(node), name) if title]
-    rows = [row(fill, "&nbsp; ".join(titles))] if titles else []
+    rows = [row(fill, "&nbsp; ".join(titles) or "<B>•</B>")]
     kind = [shape(node.shape)] if "shape" in show or is_large(node.data) else []
     kind += [str(node.dtype)] if "dtype" in show else []
     if any(kind):
@@ -28,7 +28,7 @@ def node_box(
     elif "grad" in show:
         lines = numbers(node.data).count("<BR/>") if width else 0  # as high as the gradient will be
         rows.append(row(theme.PAPER, "–" + "<BR/>&nbsp;" * lines, theme.GRADIENT, "grad"))
-    if width and rows:
+    if width:
         rows[0] = rows[0].replace("<TD", f'<TD WIDTH="{width - 2 * border}"', 1)
     return table(rows, border, theme.GRADIENT if fill == theme.LIT else theme.INK)
 
@@ -61,9 +61,8 @@ def row(fill: str, content: str, colour: str = theme.INK, key: str = "") -> str:
 
 
 def table(rows: list[str], border: int, colour: str) -> str:
-    """Put rows into a box; a box without any is a dot."""
-    content = "".join(rows) or row(theme.PAPER, "•")
+    """Put rows into a box."""
     return (
         f'<<TABLE BORDER="{border}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="4" '
-        f'COLOR="{colour}" BGCOLOR="{theme.PAPER}">{content}</TABLE>>'
+        f'COLOR="{colour}" BGCOLOR="{theme.PAPER}">{"".join(rows)}</TABLE>>'
     )
