@@ -27,7 +27,8 @@ def node_box(
     if "grad" in show and node.has_grad:
         rows += array_rows(node.grad, "grad", theme.GRADIENT, paper, "heat" in show)
     elif "grad" in show:
-        rows.append(row(paper, "–", theme.GRADIENT, "grad"))
+        lines = numbers(node.data).count("<BR/>") if width else 0  # as high as the gradient will be
+        rows.append(row(paper, "–" + "<BR/>&nbsp;" * lines, theme.GRADIENT, "grad"))
     if width and rows:
         rows[0] = rows[0].replace("<TD", f'<TD WIDTH="{width - 2 * border}"', 1)
     return table(rows, border, theme.GRADIENT if fill == theme.LIT else theme.INK)

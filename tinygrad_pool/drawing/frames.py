@@ -13,12 +13,18 @@ from typing import Any, NamedTuple
 from graphviz import Digraph, escape
 
 from tinygrad_pool.drawing import theme as look
-from tinygrad_pool.drawing.computation import Direction, Picture, draw_nodes, picture_of
+from tinygrad_pool.drawing.computation import (
+    Direction,
+    Picture,
+    check_drawable,
+    draw_nodes,
+    picture_of,
+)
 from tinygrad_pool.drawing.dot_program import picture
 from tinygrad_pool.drawing.edges import Style, largest_of
 from tinygrad_pool.drawing.labels import number, numbers, plain, sign
 from tinygrad_pool.engine import Value
-from tinygrad_pool.errors import DataError, OptionError, ToolError
+from tinygrad_pool.errors import OptionError, ToolError
 from tinygrad_pool.files import whole_folder, write_whole
 from tinygrad_pool.gradients import backward_steps
 from tinygrad_pool.graph import ancestors
@@ -29,6 +35,7 @@ WIDE, HIGH, LARGEST = 1280, 720, 2.5
 MOST = 100
 MILLISECONDS = 1500
 CAPTION = 40
+CAPTIONED = {"shape": "plain", "fontsize": "18"}
 
 
 class Slide(NamedTuple):
@@ -65,8 +72,7 @@ def frames(
     >>> [path.name for path in frames(a * a, "slides")]
     ['frame_0.svg', 'frame_1.svg']
     """
-    if not isinstance(value, Value):
-        raise DataError(f"frames: needs a Value, got {type(value).__name__}")
+    check_drawable(value, direction, "frames")
     if format not in FORMATS:
         raise OptionError(f"frames: format must be one of {', '.join(FORMATS)}, got {format!r}")
     nodes = ancestors(value)
@@ -76,17 +82,25 @@ def frames(
             "tg.explode(v[i]) cuts out what one unit depends on"
         )
     base = picture_of(value, nodes, frozenset(("data", "grad")), names, set())
-    slides = _slides(base, gradient)
-    laid = base._replace(places=_layout(base, slides, direction))
+    with whole_folder(folder) as made:
+        slides = _slides(base, gradient)
+        laid = base._replace(places=_layout(base, slides, direction))
+        drawn = [_drawn(laid, slide, direction, theme, format) for slide in slides]
+        width = len(str(len(drawn) - 1))
+        files = {f"frame_{i:0{width}}.{format}": content for i, content in enumerate(drawn)}
+        if format == "gif":
+            files = {"backward.gif": _moving(drawn)}
+        for name, content in files.items():
+            write_whole(made / name, content)
+    return [Path(folder) / name for name in files]
+
+
+def _drawn(laid: Picture, slide: Slide, direction: Direction, theme: str, format: str) -> bytes:
+    """Draw one slide to a picture; of a GIF as PNG."""
     kind = "png" if format == "gif" else format
-    drawn = []
-    for slide in slides:
-        graph = look.in_theme(_graph(laid, slide, direction), theme)
-        _fit(graph, laid.places["graph"]["bb"], opaque=format == "gif", kind=kind)
-        drawn.append(picture(graph.source, kind, "nop2"))
-    width = len(str(len(drawn) - 1))
-    files = {f"frame_{i:0{width}}.{kind}": content for i, content in enumerate(drawn)}
-    return _write(folder, {"backward.gif": _moving(drawn)} if format == "gif" else files)
+    graph = look.in_theme(_graph(laid, slide, direction), theme)
+    _fit(graph, laid.places["graph"]["bb"], opaque=format == "gif", kind=kind)
+    return picture(graph.source, kind, "nop2")
 
 
 def _slides(base: Picture, gradient: Any) -> list[Slide]:
@@ -129,6 +143,8 @@ def _layout(base: Picture, slides: list[Slide], direction: Direction) -> dict[st
     widest = Slide(longest, None, slides[-1].sent, "")
     laid = json.loads(picture(_graph(base, widest, direction, active=True).source, "json0"))
     left, bottom, right, top = map(float, laid["bb"].split(","))
+    missing = max(0.0, _widest_caption(slides) - (right - left)) / 2
+    left, right = left - missing, right + missing
     places = {
         "graph": {"bb": f"{left},{bottom},{right},{top + CAPTION}"},
         "caption": {"pos": f"{(left + right) / 2},{top + CAPTION / 2}"},
@@ -139,12 +155,21 @@ def _layout(base: Picture, slides: list[Slide], direction: Direction) -> dict[st
     return places
 
 
+def _widest_caption(slides: list[Slide]) -> float:
+    """Measure the captions, which may be wider than the graph."""
+    graph = look.canvas("captions", "LR")
+    for i, slide in enumerate(slides):
+        graph.node(str(i), escape(slide.caption), **CAPTIONED)
+    laid = json.loads(picture(graph.source, "json0"))
+    return max(72 * float(caption["width"]) for caption in laid["objects"])
+
+
 def _graph(shown: Picture, slide: Slide, direction: Direction, active: bool = False) -> Digraph:
     """Draw one slide; `active` as if it were every node's turn."""
     graph = look.canvas("frames", direction)
     if slide.caption:
         at = shown.at("caption")
-        graph.node("caption", escape(slide.caption), shape="plain", fontsize="18", **at)
+        graph.node("caption", escape(slide.caption), **CAPTIONED, id="caption", **at)
     lit = {} if slide.active is None else {slide.active: look.LIT}
     with _holding(shown.nodes, slide.grads):
         styles = {
@@ -194,10 +219,3 @@ def _moving(drawn: list[bytes]) -> bytes:
     made = io.BytesIO()
     pictures[0].save(made, "GIF", save_all=True, append_images=pictures[1:], duration=rests, loop=0)
     return made.getvalue()
-
-
-def _write(folder: str | os.PathLike[str], files: dict[str, bytes]) -> list[Path]:
-    with whole_folder(folder) as made:
-        for name, content in files.items():
-            write_whole(made / name, content)
-    return [Path(folder) / name for name in files]

@@ -50,12 +50,12 @@ def tree(
         operand, first, rest, won, level = waiting.pop()
         again = operand in written if isinstance(operand, Node) else False
         lines.append(f"{first}{_line(operand, called)}{won}{', as above' if again else ''}")
-        if not isinstance(operand, Node) or again or not operand.parents:
+        if not isinstance(operand, Node) or again:
             continue
-        written.add(operand)
-        if depth is not None and level == depth:
+        if operand.parents and level == depth:
             lines[-1] += " …"
             continue
+        written.add(operand)
         marks = _marks(operand)
         last = len(operand.parents) - 1
         for i in range(last, -1, -1):

@@ -22,8 +22,8 @@ def draw_groups(graph: Digraph, groups: list[Group], root: Node, lit: set[Value]
         graph.node(
             f"g{i}", _box(group, root in group.nodes[-1:], is_lit), shape="plain", id=f"g{i}"
         )
-        for k in group.sources:
-            graph.edge(f"g{k}", f"g{i}")
+        for j, k in enumerate(group.sources):
+            graph.edge(f"g{k}", f"g{i}", id=f"g{i}e{j}")
 
 
 def note(nodes: int, groups: int) -> str:
@@ -64,7 +64,7 @@ def _title(group: Group) -> str:
     if scope := _scope(group):
         return scope
     if computed:
-        return sign(computed[0]) + (count or f"  {computed[0].label}")
+        return sign(computed[0]) + (count or f"  {computed[0].label}").rstrip()
     labels = dict.fromkeys(node.label for node in group.nodes)
     if len(group.nodes) <= NAMED and all(labels):
         return ", ".join(labels)

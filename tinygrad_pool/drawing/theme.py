@@ -86,4 +86,5 @@ def _darkened(match: re.Match[str]) -> str:
     return DARK.get(match[0], match[0])
 
 
-_COLOUR = re.compile(r'(?<=color=")#\w{6}(?=")', re.IGNORECASE)
+_COLOUR = re.compile(r'(?<=color=")#\w{6}(?="(?! FIXEDSIZE))', re.IGNORECASE)
+"""Any colour, but for those of the cells of a heat map: there white is 0 on every page."""
