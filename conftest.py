@@ -1,4 +1,4 @@
-"""What the examples in README.md and docs/ need; what tests share is in tests/conftest.py."""
+"""What the examples of pages and docstrings need; what tests share is in tests/conftest.py."""
 
 import pytest
 
@@ -7,8 +7,8 @@ from tinygrad_pool.numpy_names import ANSWERS
 
 @pytest.fixture(autouse=True)
 def _examples_leave_no_trace(request, monkeypatch):
-    """Give a page's examples a folder to write into, and unlearn the rules that they teach."""
-    if request.node.path.suffix != ".md":
+    """Give examples a folder to write into, and unlearn the rules that they teach."""
+    if not isinstance(request.node, pytest.DoctestItem):
         yield
         return
     monkeypatch.chdir(request.getfixturevalue("tmp_path"))
