@@ -297,3 +297,12 @@ def test_an_option_out_of_its_range_is_named(options, message):
         tg.draw(Value(1.0), **options)
     with pytest.raises(DataError, match="highlight: needs a Value, got int"):
         tg.draw(Value(1.0), highlight=[3])
+
+
+def test_an_overview_shows_weights_green_and_inputs_apart_from_them():
+    w, x = ([Value(1.0) for _ in range(5)] for _ in "wx")
+    weights, inputs, _ = boxes(tg.draw(tg.weighted_sum(w, x), detail="layers"))
+    assert "#E4F2E1" in weights
+    assert "<B>weight ×5</B>" in weights
+    assert "#FFF7DC" in inputs
+    assert "<B>leaf ×5</B>" in inputs

@@ -266,3 +266,11 @@ def test_a_folder_that_cannot_be_written_is_named_before_anything_is_drawn(tmp_p
 def test_a_leaf_has_no_step(tmp_path):
     (path,) = tg.frames(Value(1.0, label="a"), tmp_path / "s")
     assert path.name == "frame_0.svg"
+
+
+def test_a_caption_writes_an_array_row_by_row(tmp_path):
+    x = Value([[1.0, 20.0], [300.0, 4.0]], label="x")
+    slide = slides(tg.frames((x * x).sum(), tmp_path / "s"))[2]
+    assert words(nodes(slide)["caption"]) == ["2 of 2: × gets 1 1; 1 1"]
+    wide = slides(tg.frames(x * 1.0, tmp_path / "t", gradient=[[1.0, 20.0], [300.0, 4.0]]))[1]
+    assert words(nodes(wide)["caption"]) == ["1 of 1: × gets 1 20; 300 4"]

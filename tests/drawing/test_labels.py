@@ -80,3 +80,8 @@ def test_operations_go_by_their_sign():
         "",
     ]
     assert sign(tg.max_pool2d(np.ones((4, 4)), (2, 3))) == "max pool2d 2×3"
+
+
+def test_columns_of_numbers_stand_below_each_other():
+    rows = numbers(np.array([[1.0, -20.0], [300.0, 4.0]])).split("<BR/>")
+    assert rows == ["\u2007\u20071&nbsp; −20", "300&nbsp; \u2007\u20074"]

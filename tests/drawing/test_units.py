@@ -110,3 +110,9 @@ def test_among_many_links_weights_are_drawn_and_not_written():
     assert source.count('"#9a9a9a" penwidth=0.50') == 9
     assert source.count('"#B84A00" penwidth=3.00') == 9
     assert source.count('"#0072B2" penwidth=1.75') == 9
+
+
+def test_a_sum_of_constants_stands_above_its_bias():
+    graph = tg.draw_units(tg.weighted_sum([2.0], [3.0], Value(0.5, label="b")).relu())
+    assert links(graph) == ['bias0 -> u0 [label=" b = 0.5 " fontsize=12]']
+    assert "x₀ = 1" in circles(graph)[0]

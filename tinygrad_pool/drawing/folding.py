@@ -15,11 +15,15 @@ from tinygrad_pool.node import Node
 
 
 class Group(NamedTuple):
-    """Nodes drawn as one, oldest first, and the groups that their operands are in, in order."""
+    """Nodes drawn as one, oldest first, and the groups that their operands are in, in order.
+
+    Of nodes that were not computed here, `kind` is "weight", "leaf" or "cut off".
+    """
 
     nodes: list[Node]
     sources: list[int]
     constants: int
+    kind: str
 
 
 def by_layers(nodes: list[Node]) -> list[Group]:
@@ -97,17 +101,20 @@ def _grouped(nodes: list[Node], keys: dict[Node, Any]) -> list[Group]:
         for p in node.parents:
             if isinstance(p, Node) and p not in keys:
                 users.setdefault(p, set()).add(keys[node])
+    weights = weights_among(nodes)
     for leaf in nodes:
         if leaf not in keys:
-            keys[leaf] = ("leaf", leaf.rule is None, frozenset(users.get(leaf, ())))
+            kind = "cut off" if leaf.rule else "weight" if leaf in weights else "leaf"
+            keys[leaf] = (kind, frozenset(users.get(leaf, ())))
     members: dict[Any, list[Node]] = {}
     for node in nodes:
         members.setdefault(keys[node], []).append(node)
     number = {key: i for i, key in enumerate(members)}
     groups = []
-    for i, some in enumerate(members.values()):
+    for i, (key, some) in enumerate(members.items()):
         operands = [p for node in some for p in node.parents]
         found = dict.fromkeys(number[keys[p]] for p in operands if isinstance(p, Node))
         constants = sum(not isinstance(p, Node) for p in operands)
-        groups.append(Group(some, [k for k in found if k != i], constants))
+        kind = "" if any(node.parents for node in some) else key[0]
+        groups.append(Group(some, [k for k in found if k != i], constants, kind))
     return groups

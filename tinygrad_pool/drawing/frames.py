@@ -22,7 +22,7 @@ from tinygrad_pool.drawing.computation import (
 )
 from tinygrad_pool.drawing.dot_program import picture
 from tinygrad_pool.drawing.edges import Style, largest_of
-from tinygrad_pool.drawing.labels import number, numbers, plain, sign
+from tinygrad_pool.drawing.labels import number, numbers, on_a_line, plain, sign
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import OptionError, ToolError
 from tinygrad_pool.files import whole_folder, write_whole
@@ -113,8 +113,8 @@ def _slides(base: Picture, gradient: Any) -> list[Slide]:
             sent = {**slides[-1].sent, step.node: step.contributions}
             title = (sign(step.node), plain(base.name(step.node)))
             name = " ".join(part for part in title if part)
-            arrived = numbers(step.upstream).replace("&nbsp;", "").replace("<BR/>", ", ")
-            slides.append(Slide(grads, step.node, sent, f"{name} gets {arrived}"))
+            caption = f"{name} gets {on_a_line(step.upstream)}"
+            slides.append(Slide(grads, step.node, sent, caption))
     total = len(slides) - 1
     numbered = [s._replace(caption=f"{i} of {total}: {s.caption}") for i, s in enumerate(slides)]
     return slides[:1] + numbered[1:]

@@ -9,6 +9,9 @@ import numpy as np
 from tinygrad_pool.node import Node
 
 LONGEST = 40
+DIGIT = "\N{FIGURE SPACE}"
+"""As wide as a digit: columns of numbers stay below each other."""
+
 SIGNS = {
     "add": "+",
     "sub": "−",
@@ -65,11 +68,13 @@ def typeset(label: str) -> str:
 
 
 def number(x: float, digits: int = 4) -> str:
-    """Write a number in four significant digits, with a real minus sign.
+    """Write a number in four significant digits, with a real minus sign; up to a million, in full.
 
-    >>> number(-0.123456), number(-0.0), number(1e9)
-    ('−0.1235', '0', '1e+09')
+    >>> number(-0.123456), number(-0.0), number(12345.6), number(1e9)
+    ('−0.1235', '0', '12346', '1e+09')
     """
+    if 1e3 <= abs(x) < 1e6:
+        digits = max(digits, len(f"{abs(x):.0f}"))
     return f"{x + 0.0:.{digits}g}".replace("-", "−").replace("e−", "e-")
 
 
@@ -84,14 +89,28 @@ def numbers(data: Any) -> str:
     if np.ndim(data) == 0:
         return number(float(data))
     if not is_large(data):
-        rows = data if data.ndim == 2 else [data]
-        return "<BR/>".join("&nbsp; ".join(number(float(x)) for x in row) for row in rows)
+        rows = [[number(float(x)) for x in row] for row in (data if data.ndim == 2 else [data])]
+        wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return "<BR/>".join(
+            "&nbsp; ".join(x.rjust(n, DIGIT) for x, n in zip(row, wide, strict=True))
+            for row in rows
+        )
     known = data[~np.isnan(data)]
     ends = (
         [number(float(end), digits=3) for end in (known.min(), known.max())] if known.size else []
     )
     nans = f"{data.size - known.size} nan" if known.size < data.size else ""
     return ", ".join(part for part in (" … ".join(ends), nans) if part) or "empty"
+
+
+def on_a_line(data: Any) -> str:
+    """Write a number, a small array, or the shape and range of a large one, on one line of text.
+
+    >>> on_a_line(np.array([[1.0, 2.0], [3.0, 4.0]])), on_a_line(np.zeros((8, 8)))
+    ('1 2; 3 4', '(8, 8) 0 … 0')
+    """
+    shown = numbers(data).replace("&nbsp;", "").replace(DIGIT, "").replace("<BR/>", "; ")
+    return f"{np.shape(data)} {shown}" if np.ndim(data) and is_large(data) else shown
 
 
 def is_large(data: Any) -> bool:

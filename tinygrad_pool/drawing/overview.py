@@ -13,6 +13,7 @@ from tinygrad_pool.engine import Value
 from tinygrad_pool.node import Node
 
 NAMED = 4
+FILLS = {"weight": theme.WEIGHT, "leaf": theme.LEAF, "cut off": theme.CUT}
 
 
 def draw_groups(graph: Digraph, groups: list[Group], root: Node, lit: set[Value]) -> None:
@@ -35,7 +36,7 @@ def _box(group: Group, is_root: bool, is_lit: bool) -> str:
     nodes = group.nodes
     last = nodes[-1]
     computed = [node for node in nodes if node.parents]
-    fill = theme.OPERATION if computed else theme.LEAF
+    fill = FILLS.get(group.kind, theme.OPERATION)
     rows = [row(theme.LIT if is_lit else fill, f"<B>{text(_title(group))}</B>")]
     made = [sign(node) for node in computed]
     if _scope(group) or len(set(made)) > 1:
@@ -68,7 +69,7 @@ def _title(group: Group) -> str:
     labels = dict.fromkeys(node.label for node in group.nodes)
     if len(group.nodes) <= NAMED and all(labels):
         return ", ".join(labels)
-    return f"{'leaf' if group.nodes[0].rule is None else 'cut off'}{count}"
+    return f"{group.kind}{count}"
 
 
 def _scope(group: Group) -> str:

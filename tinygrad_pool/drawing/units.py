@@ -126,7 +126,8 @@ def _layers(outputs: Sequence[Node], first: Sequence[Node], depth: int | None) -
                 far[below] = max(far.get(below, 0), far[node] + 1)
     levels = dict.fromkeys(first, 0)
     for node in reversed(units):
-        levels[node] = max([0, *(levels[below] + 1 for below in units[node].sources)])
+        above_bias = int(bool(units[node].links))
+        levels[node] = max([above_bias, *(levels[below] + 1 for below in units[node].sources)])
     layers: list[list[Unit]] = [[] for _ in range(max(levels.values()) + 1)]
     for node, level in levels.items():
         layers[level].append(units[node])
