@@ -2,14 +2,16 @@
 
 import threading
 
+import numpy as np
 import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
+from tinygrad_pool.graph import ancestors
 from tinygrad_pool.setting import SETTING, Setting, recording
 
 
-@pytest.mark.parametrize("setting", [tg.no_grad, tg.checked, lambda: tg.scope("a")])
+@pytest.mark.parametrize("setting", [tg.no_grad, tg.checked, tg.traced, lambda: tg.scope("a")])
 def test_a_setting_ends_with_its_block_also_after_an_error(setting):
     def fail():
         with setting():
@@ -50,3 +52,47 @@ def test_recording_records_inside_no_grad():
             y = Value(1.0).exp()
         z = Value(1.0).exp()
     assert (len(y.parents), len(z.parents)) == (1, 0)
+
+
+class TestTraced:
+    def test_every_node_knows_the_line_that_made_it(self):
+        with tg.traced():
+            a = Value(2.0, label="a")
+            b = np.exp(a) + 1.0  # two nodes
+            with tg.no_grad():
+                c = b * a
+        lines = [v.about.line.number for v in (a, b, b.parents[0], c)]
+        assert [n - lines[0] for n in lines] == [0, 1, 1, 3]
+        assert a.about.line.file == __file__
+        assert a.about.line.function == "test_every_node_knows_the_line_that_made_it"
+        assert str(a.about.line) == f"test_setting.py:{lines[0]}"
+
+    def test_a_layer_is_at_the_line_that_calls_it(self):
+        net = tg.nn.Sequential(tg.nn.Linear(2, 3), tg.nn.ReLU())
+        with tg.traced():
+            y = net(np.ones((1, 2)))
+        assert {v.about.line.function for v in ancestors(y) if v.parents} == {
+            "test_a_layer_is_at_the_line_that_calls_it"
+        }
+        assert {v.about.scope for v in ancestors(y) if v.parents} == {"0", "1"}
+
+    def test_without_it_nothing_is_remembered(self):
+        a = Value(2.0)
+        assert max(a, a.exp()).about.line is None
+        assert a.about.choices == ()
+
+    def test_labels_and_guards_stay(self):
+        with tg.traced(), tg.checked(), tg.scope("s"):
+            a = Value([1.0, 2.0], label="a")
+            y = a.exp()
+        y.label = "y"
+        assert (y.label, y.about.scope, y.about.line) == ("y", "s", y.about.line)
+        assert y.about.line is not None
+        a.data[0] = 3.0
+        with pytest.raises(tg.errors.GraphError, match="changed since"):
+            y.backward([1.0, 1.0])
+
+    def test_where_only_the_package_runs_no_line_is_known(self, monkeypatch):
+        monkeypatch.setattr("tinygrad_pool.setting._PACKAGE", "")
+        with tg.traced():
+            assert Value(2.0).about.line is None

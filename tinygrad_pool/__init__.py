@@ -68,7 +68,7 @@ from tinygrad_pool.pools import (
     max_unpool2d,
     max_unpool3d,
 )
-from tinygrad_pool.setting import checked, no_grad, scope
+from tinygrad_pool.setting import checked, no_grad, scope, traced
 
 if TYPE_CHECKING:
     from tinygrad_pool import datasets, nn, optim
@@ -155,6 +155,7 @@ __all__ = [
     "squeeze",
     "stack",
     "tanh",
+    "traced",
     "tree",
     "weighted_sum",
     "weights_of",

@@ -15,6 +15,7 @@ from tinygrad_pool import __version__
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import GradientError, OptionError, TinygradPoolError, ToolError
 from tinygrad_pool.files import check_folder, whole_folder, write_whole
+from tinygrad_pool.setting import traced
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -280,7 +281,8 @@ def _value_from(options: argparse.Namespace, command: str) -> tuple[Value, dict[
         raise OptionError(f"{command}: there is no script {options.script}")
     sys.argv[:] = [str(options.script)]
     sys.path.insert(0, str(options.script.resolve().parent))
-    made = runpy.run_path(str(options.script), run_name="__main__")
+    with traced():
+        made = runpy.run_path(str(options.script), run_name="__main__")
     return value_of(made, options.value, str(options.script)), made
 
 

@@ -134,3 +134,22 @@ def _finite_or_float(given: float | int, what: str) -> float | int:
             f"{what}: an integer of {int(given).bit_length()} bits is too large for a float"
         ) from None
     return given
+
+
+def fits_together(data: list[Any]) -> bool:
+    """Tell whether shapes broadcast.
+
+    >>> fits_together([np.ones(2), 1.0]), fits_together([np.ones(2), np.ones(3)])
+    (True, False)
+    """
+    try:
+        np.broadcast_shapes(*map(np.shape, data))
+    except ValueError:
+        return False
+    return True
+
+
+def misfit(name: str, data: list[Any]) -> ShapeError:
+    """Say that shapes do not broadcast."""
+    shapes = " and ".join(str(np.shape(d)) for d in data)
+    return ShapeError(f"{name}: shapes {shapes} do not broadcast")

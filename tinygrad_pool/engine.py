@@ -16,7 +16,8 @@ from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 
-from tinygrad_pool.data import Data, numeric, real, settle
+from tinygrad_pool.comparisons import compare, note
+from tinygrad_pool.data import Data, fits_together, misfit, numeric, real, settle
 from tinygrad_pool.errors import (
     GraphError,
     RuleError,
@@ -29,7 +30,7 @@ from tinygrad_pool.node import NO_OPTIONS, Node, name_of, tick
 from tinygrad_pool.numpy_names import ANSWERS
 from tinygrad_pool.rules import arithmetic, elementwise, linear, reductions, shaping
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, Rule
-from tinygrad_pool.setting import SETTING, About, no_grad, text
+from tinygrad_pool.setting import SETTING, About, here, no_grad, text
 from tinygrad_pool.signature import refuse_habits, signature_of
 
 Operation: TypeAlias = Callable[..., "Value"]
@@ -87,14 +88,18 @@ def lift(rule: Rule) -> Operation:
         out.rule = rule
         out.options = options or NO_OPTIONS
         out.about = setting.about
-        if setting.graph:
+        if setting.plain:
             out.parents = operands
             out._closure = closure
-            if setting.checked:
-                out._closure = _guarded(name, closure, operands, data, y)
-        else:
+            return out
+        if setting.traced:
+            out.about = out.about._replace(line=here())
+        if not setting.graph:
             out._data = y if type(y) is float else np.array(y)
             _cut(out)
+            return out
+        out.parents = operands
+        out._closure = _guarded(name, closure, operands, data, y) if setting.checked else closure
         return out
 
     for function in getattr(rule, "answers", ()):
@@ -128,7 +133,8 @@ class Value(Node):
         refuse_habits("Value", habits)
         self._data = real(data, "Value")
         self._grad, self._time = None, tick()
-        self.about = About(text(label, "Value: label"))
+        line = here() if SETTING.get().traced else None
+        self.about = About(text(label, "Value: label"), line=line)
         self.rule, self.options = None, NO_OPTIONS
         _cut(self)
 
@@ -204,16 +210,16 @@ class Value(Node):
     # -- plain Python
 
     def __lt__(self, other: Any) -> Any:
-        return _compare(operator.lt, self, other)
+        return compare(operator.lt, self, other)
 
     def __le__(self, other: Any) -> Any:
-        return _compare(operator.le, self, other)
+        return compare(operator.le, self, other)
 
     def __gt__(self, other: Any) -> Any:
-        return _compare(operator.gt, self, other)
+        return compare(operator.gt, self, other)
 
     def __ge__(self, other: Any) -> Any:
-        return _compare(operator.ge, self, other)
+        return compare(operator.ge, self, other)
 
     def item(self) -> float:
         """Return the only element as a Python float. Raises ShapeError if there are several."""
@@ -229,7 +235,9 @@ class Value(Node):
                 f"bool: {name_of(self)} of shape {self.shape} is neither true nor false; "
                 "compare its data, or reduce it first"
             )
-        return bool(self._data)
+        answer = bool(self._data)
+        note(self, "bool", "", answer)
+        return answer
 
     def __len__(self) -> int:
         if not self.shape:
@@ -289,26 +297,13 @@ def _again(
     if error.__traceback__ is not None and error.__traceback__.tb_next is None:
         raise RuleError(f"{name}: a rule must return its result and a closure") from error
     ours = isinstance(error, TinygradPoolError)
-    if isinstance(error, ValueError) and not ours and not _broadcast(data):
-        raise _misfit(name, data) from error
+    if isinstance(error, ValueError) and not ours and not fits_together(data):
+        raise misfit(name, data) from error
     raise error
 
 
 def _on_numpy(rule: Rule, data: list[Any], options: dict[str, Any]) -> tuple[Any, Backward]:
     return rule(*(np.float64(real(d, rule.__name__)) for d in data), **options)
-
-
-def _broadcast(data: list[Any]) -> bool:
-    try:
-        np.broadcast_shapes(*map(np.shape, data))
-    except ValueError:
-        return False
-    return True
-
-
-def _misfit(name: str, data: list[Any]) -> ShapeError:
-    shapes = " and ".join(str(np.shape(d)) for d in data)
-    return ShapeError(f"{name}: shapes {shapes} do not broadcast")
 
 
 def _guarded(
@@ -330,12 +325,3 @@ def _guarded(
 
     checked_backward.guard = guard  # type: ignore[attr-defined]  # for a pass that runs rules again
     return checked_backward
-
-
-def _compare(relation: Callable[[Any, Any], Any], v: Value, other: Any) -> Any:
-    w = other._data if isinstance(other, Value) else numeric(other, relation.__name__)
-    try:
-        answer = relation(v._data, w)
-    except ValueError as error:
-        raise _misfit(relation.__name__, [v._data, w]) from error
-    return answer if isinstance(answer, np.ndarray) else bool(answer)

@@ -25,7 +25,6 @@ from tinygrad_pool.rules import linear, pooling, reductions, shaping
 from tinygrad_pool.rules.axes import axes_of
 from tinygrad_pool.rules.rule import Rule
 from tinygrad_pool.rules.weights import weight_layer
-from tinygrad_pool.setting import About
 
 MOST = 2000
 SOFT = (reductions.softmax, reductions.log_softmax)
@@ -156,7 +155,7 @@ def _called(scalar: Value, node: Node, unit: int) -> Value:
     """Call a unit by its array's label and its place, and put it into its scope."""
     place = ", ".join(str(int(k)) for k in np.unravel_index(unit, node.shape)) if node.shape else ""
     label = f"{node.label}[{place}]" if node.label and place else node.label
-    scalar.about = About(label, node.about.scope)
+    scalar.about = node.about._replace(label=label)
     return scalar
 
 

@@ -1,18 +1,49 @@
 """How operations record at present, and under which name."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
+from types import FrameType
 from typing import Any, NamedTuple
 
 from tinygrad_pool.errors import OptionError
 
 
+class Line(NamedTuple):
+    """A line of source: its file, its number, and the function that it is in."""
+
+    file: str
+    number: int
+    function: str
+
+    def __str__(self) -> str:
+        return f"{Path(self.file).name}:{self.number}"
+
+
+class Choice(NamedTuple):
+    """A comparison that plain Python made with a Value's data, and its answer: (<, "3.0", True).
+
+    Where a Value itself was taken for true or false, the relation is "bool".
+    """
+
+    relation: str
+    other: str
+    answer: bool
+    line: Line | None
+
+
 class About(NamedTuple):
-    """What a node is called and where it was made: for readers only, no number depends on it."""
+    """What a node is called and where it was made: for readers only, no number depends on it.
+
+    Only nodes made under `traced` know their line, and the comparisons they took part in.
+    """
 
     label: str = ""
     scope: str = ""
+    line: Line | None = None
+    choices: tuple[Choice, ...] = ()
 
 
 class Setting(NamedTuple):
@@ -20,7 +51,9 @@ class Setting(NamedTuple):
 
     graph: bool = True
     checked: bool = False
+    traced: bool = False
     about: About = About()
+    plain: bool = True  # a graph, and nothing else: what each operation asks first
 
 
 SETTING: ContextVar[Setting] = ContextVar("SETTING", default=Setting())  # noqa: B039  # a NamedTuple
@@ -73,6 +106,38 @@ def checked() -> Iterator[None]:
 
 
 @contextmanager
+def traced() -> Iterator[None]:
+    """Let each node made inside remember the line of your source that made it.
+
+    The debugger then lists your source, stops at its lines, and says where a number went wrong; and
+    `tg.diagnose` finds where Python's own `max` or `if` looked at a Value. The line is in
+    `v.about.line`. Scripts run by the command line are traced.
+
+    >>> import tinygrad_pool as tg
+    >>> with tg.traced():
+    ...     y = tg.Value(2.0).exp()
+    >>> y.about.line.number
+    2
+    """
+    with _changed(traced=True):
+        yield
+
+
+def here() -> Line | None:
+    """Return the line of source that is carried out: the nearest outside this package."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        code = frame.f_code
+        if not code.co_filename.startswith(_PACKAGE):
+            return Line(code.co_filename, frame.f_lineno, code.co_name)
+        frame = frame.f_back
+    return None
+
+
+_PACKAGE = str(Path(__file__).parent / "_")[:-1]  # with its separator
+
+
+@contextmanager
 def scope(name: str) -> Iterator[None]:
     """Name the nodes made inside, for pictures and messages; scopes nest as `outer/inner`.
 
@@ -101,7 +166,9 @@ def text(given: object, what: str) -> str:
 
 @contextmanager
 def _changed(**changes: Any) -> Iterator[None]:
-    token = SETTING.set(SETTING.get()._replace(**changes))
+    setting = SETTING.get()._replace(**changes)
+    plain = setting.graph and not setting.checked and not setting.traced
+    token = SETTING.set(setting._replace(plain=plain))
     try:
         yield
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from itertools import count
 from typing import Any
@@ -41,13 +42,43 @@ class Breakpoint:
         return self.ignored == 0 or self.hits > self.ignored
 
 
-def at_name(passed: Recording, name: str) -> Test:
-    """Stop at a node by its label or number, or at every node of a rule.
+def at_place(passed: Recording, place: str) -> Test:
+    """Stop at a node by its label or number, at every node of a rule, or of a line of source.
 
-    A leaf takes no step: there it is where something is added to its gradient.
+    A line is 12 or net.py:12. A leaf takes no step: there it is where something is added to its
+    gradient.
 
-    Raises OptionError for a name that is neither.
+    Raises OptionError for what is none of these.
     """
+    line = _LINE.fullmatch(place)
+    if line and place not in passed.known():
+        return at_line(passed, line["file"] or "", int(line["number"]))
+    return at_name(passed, place)
+
+
+_LINE = re.compile(r"(?:(?P<file>.+):)?(?P<number>\d+)")
+
+
+def at_line(passed: Recording, file: str, number: int) -> Test:
+    """Stop at every node that a line of source made. Raises OptionError if it made none."""
+    made = [node.about.line for node in passed.nodes if node.about.line and node.parents]
+    if not made:
+        raise OptionError(
+            "no node knows its line: build the graph under tg.traced(), or run the script with "
+            "tinygrad-pool debug"
+        )
+    wanted = {line for line in made if line.number == number and line.file.endswith(file)}
+    if not wanted:
+        near = sorted(
+            set(made), key=lambda line: (not line.file.endswith(file), abs(line.number - number))
+        )
+        listed = ", ".join(dict.fromkeys(map(str, near[:4])))
+        raise OptionError(f"no node was made at line {number}; near it, {listed} made some")
+    return lambda step: step.node.about.line in wanted
+
+
+def at_name(passed: Recording, name: str) -> Test:
+    """Stop at a node by its label or number, or at every node of a rule."""
     rule = name.removesuffix("_backward")
     if any(step.node.op == rule for step in passed.steps):
         return lambda step: step.node.op == rule

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_pool.contests import contest_of
+from tinygrad_pool.debugger.source import quoted
 from tinygrad_pool.drawing.labels import number
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.graph import Step
@@ -142,7 +143,7 @@ class Ledger:
                 unit = int(np.ravel_multi_index(e.unit, e.node.shape)) if e.unit else 0
                 if e.upstream or not e.local:
                     who = f"{self.at(below, at)} gets nothing from {self.at(e.node, unit)}"
-                    causes[f"{who}: {e.reason}"] = None
+                    causes[f"{who}: {e.reason}{_made(e.node)}"] = None
                 elif e.node is self.loss:
                     causes["the pass began with the gradient 0"] = None
                 elif (e.node, unit) not in seen:
@@ -160,12 +161,12 @@ class Ledger:
             operands = [np.asarray(x, float) for x in operands_of(node)]
             if not np.isfinite(node._data).all() and all(np.isfinite(x).all() for x in operands):
                 how = "made it in the forward pass" if operands else "is not finite"
-                return [f"{self.call(node)} {how}{self._operands(node)}"]
+                return [f"{self.call(node)} {how}{self._operands(node)}{_made(node)}"]
         for step in self.steps:
             sent = [c for c in step.contributions if c is not None]
             if np.isfinite(step.upstream).all() and not all(np.isfinite(c).all() for c in sent):
                 who = f"{self.call(step.node)} made it in the backward pass"
-                return [f"{who}{self._operands(step.node)}"]
+                return [f"{who}{self._operands(step.node)}{_made(step.node)}"]
         return ["it came with the gradient that the pass was given"]
 
     def _operands(self, node: Node) -> str:
@@ -198,6 +199,11 @@ class Ledger:
             )
         inside = [k % n for k, n in zip(place, node.shape, strict=True)]
         return int(np.ravel_multi_index(inside, node.shape)) if inside else 0
+
+
+def _made(node: Node) -> str:
+    """Quote the line of source that made a node, where it is known."""
+    return f", at {quoted(node.about.line)}" if node.about.line else ""
 
 
 def _lost_or_flat(link: Link, ledger: Ledger) -> str:

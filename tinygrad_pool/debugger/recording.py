@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -118,6 +119,20 @@ class Recording:
         """List the gradients that the last step changed, in the order of its operands."""
         return self._changes[self.position - 1] if self.position else []
 
+    def step_of(self, node: Node) -> Step | None:
+        """Return the step in which a node hands on its gradient; None if it has none."""
+        position = self._positions.get(node)
+        return None if position is None else self.steps[position]
+
+    def changed_by(self, node: Node) -> list[Change]:
+        """List the gradients that a node's step changes, in the order of its operands."""
+        position = self._positions.get(node)
+        return [] if position is None else self._changes[position]
+
+    @cached_property
+    def _positions(self) -> dict[Node, int]:
+        return {step.node: i for i, step in enumerate(self.steps)}
+
     def call(self, node: Node) -> str:
         """Name a node: its label, the variable that holds it, or its operation and number."""
         return (
@@ -128,11 +143,9 @@ class Recording:
         """Count a node from the oldest, so that one without a label can be asked for."""
         return self._numbers[node]
 
-    @property
+    @cached_property
     def _numbers(self) -> dict[Node, int]:
-        if not hasattr(self, "_number_of"):
-            self._number_of = {node: i for i, node in enumerate(self.nodes)}
-        return self._number_of
+        return {node: i for i, node in enumerate(self.nodes)}
 
     def find(self, name: str | Node) -> Node:
         """Find a node by its label, its variable, `op#7`, or its operation if there is one such.
@@ -172,14 +185,12 @@ class Recording:
         """
         return self._ledger.explain(self.find(node), index)
 
-    @property
+    @cached_property
     def _ledger(self) -> Ledger:
-        if not hasattr(self, "_kept_ledger"):
-            final: dict[Node, Any] = {}
-            for changes in self._changes:
-                final.update((change.node, change.after) for change in changes)
-            self._kept_ledger = Ledger(self.loss, self.nodes, self.steps, final, self.call)
-        return self._kept_ledger
+        final: dict[Node, Any] = {}
+        for changes in self._changes:
+            final.update((change.node, change.after) for change in changes)
+        return Ledger(self.loss, self.nodes, self.steps, final, self.call)
 
 
 def record(

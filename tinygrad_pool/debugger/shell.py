@@ -8,12 +8,10 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
-from tinygrad_pool.debugger import breakpoints
+from tinygrad_pool.debugger import breakpoints, looking
 from tinygrad_pool.debugger.breakpoints import Breakpoint, Test
 from tinygrad_pool.debugger.recording import Recording, record
-from tinygrad_pool.drawing.labels import is_large, number, numbers, sign
+from tinygrad_pool.debugger.source import listing
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import OptionError, TinygradPoolError, ToolError
 from tinygrad_pool.graph import Step
@@ -108,10 +106,10 @@ class Shell(cmd.Cmd):
         self._run(self._undo, ())
 
     def do_until(self, argument: str) -> None:
-        """until NAME: step on to a node by its label or op#number, or to the next of a rule."""
+        """until NAME or until LINE: step on to a node, a rule, or what a line of source made."""
         if not argument:
-            raise OptionError("until: needs the name of a node or a rule")
-        holds = breakpoints.at_name(self.passed, argument)
+            raise OptionError("until: needs the name of a node or a rule, or a line of source")
+        holds = breakpoints.at_place(self.passed, argument)
         self._run(self.passed.next, (Breakpoint(argument, holds),))
 
     def do_goto(self, argument: str) -> None:
@@ -153,9 +151,10 @@ class Shell(cmd.Cmd):
     # -- stopping
 
     def do_break(self, argument: str) -> None:
-        """break NAME [if EXPR]: stop at a node by its label or op#number, or at a rule's nodes.
+        """break NAME [if EXPR] or break FILE:LINE: stop at a node, a rule, or what a line made.
 
-        EXPR may use g, the gradient that arrived, data, op, label and np: break mul if abs(g) > 1
+        A node is named by its label, its variable, or op#number. EXPR may use g, the gradient that
+        arrived, data, op, label and np: break mul if abs(g) > 1
         """
         self._break(argument, once=False)
 
@@ -210,10 +209,10 @@ class Shell(cmd.Cmd):
     def _break(self, argument: str, once: bool) -> None:
         name, _, condition = (part.strip() for part in argument.partition(" if "))
         if not name:
-            raise OptionError("break: needs the name of a node or a rule")
+            raise OptionError("break: needs the name of a node or a rule, or a line of source")
         if condition:
             breakpoints.evaluate(condition, None)
-        self._add(name, breakpoints.at_name(self.passed, name), once, condition)
+        self._add(name, breakpoints.at_place(self.passed, name), once, condition)
 
     def _add(self, what: str, holds: Test, once: bool = False, condition: str = "") -> None:
         b = Breakpoint(what, holds, once)
@@ -232,51 +231,19 @@ class Shell(cmd.Cmd):
 
     def do_where(self, _: str) -> None:
         """where: show a path from the loss to here, with what arrived at each node."""
-        step = self.passed.step
-        if step is None:
-            self.here()
-            return
-        path = self._path(step.node)
-        upstream = {s.node: s.upstream for s in self.passed.steps}
-        for node in path:
-            mark = "->" if node is step.node else "  "
-            self.say(f"{mark} {self._title(node)} gets {_inline(upstream[node])}")
+        self.say(looking.where(self.passed))
 
     def do_show(self, argument: str) -> None:
         """show [NAME]: show a node's data and gradient, its operands, and what it sends them."""
-        node = self._node(argument)
-        self.say(f"{self._title(node)} = {_inline(node.data)}, grad {_grad(node)}")
-        step = next((s for s in self.passed.steps if s.node is node), None)
-        for i, p in enumerate(node.parents):
-            sent = None if step is None else step.contributions[i]
-            shown = f"sent {_inline(sent)}" if sent is not None else "sent nothing"
-            name = f"{self._title(p)} = {_inline(p.data)}" if isinstance(p, Node) else _inline(p)
-            self.say(f"  {name}: {shown}")
+        self.say(looking.show(self.passed, self._node(argument)))
 
     def do_contrib(self, argument: str) -> None:
         """contrib [NAME]: list what a step made of each operand's gradient, old -> new."""
-        node = self._node(argument)
-        position = next((i for i, s in enumerate(self.passed.steps, 1) if s.node is node), None)
-        if position is None:
-            self.say(f"{self._title(node)} has no step: nothing is sent from it")
-            return
-        for change in self.passed._changes[position - 1]:
-            if change.after is not None and any(p is change.node for p in node.parents):
-                old = "–" if change.before is None else _inline(change.before)
-                self.say(f"  {self._title(change.node)}: grad {old} -> {_inline(change.after)}")
+        self.say(looking.contributions(self.passed, self._node(argument)))
 
     def do_jac(self, argument: str) -> None:
         """jac [NAME]: show the local derivatives of a node by its operands: its weights."""
-        from tinygrad_pool.links import weights_of
-
-        node = self._node(argument)
-        for i, p in enumerate(node.parents):
-            if isinstance(p, Node):
-                W = weights_of(node, i)
-                small = max(W.shape) <= 8
-                shown = numbers(W.dense()) if small and W.dense().size == 1 else ""
-                shown = shown or (f"\n{W.dense()}" if small else repr(W))
-                self.say(f"  by {self._title(p)}: {shown}")
+        self.say(looking.local_derivatives(self.passed, self._node(argument)))
 
     def do_why(self, argument: str) -> None:
         """why [NAME] or why NAME[i, j]: explain a gradient, and why it is zero, NaN or infinite."""
@@ -290,13 +257,18 @@ class Shell(cmd.Cmd):
         node, index = self._element(argument)
         self.say(str(derive(self.passed.loss, node, index, names=self._names())))  # type: ignore[arg-type]
 
-    def do_list(self, _: str) -> None:
-        """list: list the steps around here."""
-        last = self.passed.position
-        first = max(0, last - 4)
-        for i, step in enumerate(self.passed.steps[first : last + 5], first + 1):
-            mark = "->" if i == last else "  "
-            self.say(f"{mark} {i}: {self._title(step.node)} gets {_inline(step.upstream)}")
+    def do_list(self, argument: str) -> None:
+        """list [NAME]: show your source around the line that made the node of this step."""
+        line = self._node(argument).about.line
+        if line is None:
+            self.say("lines are known only of graphs that are built under tg.traced(); the steps:")
+            self.do_steps("")
+        else:
+            self.say(listing(line, coloured=self.stdout.isatty()))
+
+    def do_steps(self, _: str) -> None:
+        """steps: list the steps around here."""
+        self.say(looking.steps(self.passed))
 
     def do_draw(self, argument: str) -> None:
         """draw [FILE]: draw the graph as it is here, this step lit, to a file (backward.svg)."""
@@ -313,9 +285,11 @@ class Shell(cmd.Cmd):
         import pdb
 
         node = self._node(argument)
-        step = next((s for s in self.passed.steps if s.node is node), None)
+        step = self.passed.step_of(node)
         if step is None or node._closure is None:
-            raise OptionError(f"pdb: {self._title(node)} has no step, and so no closure to enter")
+            raise OptionError(
+                f"pdb: {looking.title(self.passed, node)} has no step, and so no closure to enter"
+            )
         tracer = sys.gettrace()
         try:
             pdb.Pdb(stdin=self.stdin, stdout=self.stdout).runcall(node._closure, step.upstream)
@@ -323,18 +297,8 @@ class Shell(cmd.Cmd):
             sys.settrace(tracer)  # pragma: no cover  # pdb's continue dropped it: nobody sees this
 
     def here(self) -> None:
-        """Say where we are: the step that was taken last, and what it sent."""
-        passed, step = self.passed, self.passed.step
-        if step is None:
-            self.say(f"before the first of {len(passed)} steps; node takes it")
-            return
-        end = ", the last" if passed.position == len(passed) else ""
-        arrived = f"{self._title(step.node)} gets {_inline(step.upstream)}"
-        self.say(f"{passed.position} of {len(passed)}{end}: {arrived}")
-        for p, c in zip(step.node.parents, step.contributions, strict=True):
-            if isinstance(p, Node):
-                sent = "nothing" if c is None else _inline(c)
-                self.say(f"  sends {sent} to {self._title(p)}, whose grad is {_grad(p)} now")
+        """Say where we are."""
+        self.say(looking.here(self.passed))
 
     def _names(self) -> dict[str, Node]:
         """Map the names of variables to the nodes that they hold."""
@@ -357,22 +321,6 @@ class Shell(cmd.Cmd):
         if name:
             return self.passed.find(name)
         return self.passed.loss if self.passed.step is None else self.passed.step.node
-
-    def _title(self, node: Node) -> str:
-        name = self.passed.call(node)
-        return f"{name} ({sign(node)})" if node.op and not name.startswith(node.op) else name
-
-    def _path(self, node: Node) -> list[Node]:
-        """Find a path from the loss to a node, along which gradients flowed."""
-        user: dict[Node, Node] = {}
-        for step in self.passed.steps:
-            for p, c in zip(step.node.parents, step.contributions, strict=True):
-                if isinstance(p, Node) and c is not None:
-                    user.setdefault(p, step.node)
-        path = [node]
-        while path[-1] is not self.passed.loss:
-            path.append(user[path[-1]])
-        return path[::-1]
 
 
 def debug(
@@ -418,16 +366,3 @@ def _natural(argument: str, command: str, least: int = 1) -> int:
     if not argument.isdecimal() or int(argument) < least:
         raise OptionError(f"{command}: needs a whole number from {least}, got {argument!r}")
     return int(argument)
-
-
-def _grad(node: Node) -> str:
-    return _inline(node.grad) if node.has_grad else "–"
-
-
-def _inline(data: Any) -> str:
-    """Write a number, a small array, or the shape and range of a large one, on one line."""
-    if np.ndim(data) == 0:
-        return number(float(data))
-    if is_large(data):
-        return f"{np.shape(data)} {numbers(data)}"
-    return numbers(data).replace("&nbsp;", "").replace("<BR/>", "; ")
