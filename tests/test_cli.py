@@ -327,3 +327,16 @@ def test_an_interruption_ends_with_130_on_any_stream(monkeypatch, tmp_path):
     assert main(["demo", "--quiet", "--out", str(tmp_path / "out")]) == 130
     assert printed.getvalue() == "tinygrad-pool: interrupted; nothing was written\n"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_play_writes_a_page_and_opens_it_if_asked(tmp_path, capsys, monkeypatch):
+    (tmp_path / "net.py").write_text("import tinygrad_pool as tg\na = tg.Value(2.0)\nE = a * a\n")
+    opened = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    page = tmp_path / "pass.html"
+    assert main(["play", str(tmp_path / "net.py"), "-o", str(page)]) == 0
+    assert "pass.html plays 1 step back from Value(data=4.0, op='mul')" in capsys.readouterr().out
+    assert '"line":"net.py:3: E = a * a"' in page.read_text()
+    assert opened == []
+    main(["play", str(tmp_path / "net.py"), "-o", str(page), "--open"])
+    assert opened == [page.as_uri()]

@@ -59,6 +59,14 @@ class TestANotebook:
     def test_without_a_graphviz_there_is_text_and_no_error(self, show, monkeypatch):
         monkeypatch.setenv(VARIABLE, "absent")
         assert show(Value(2.0)) == {"text/plain": "Value(data=2.0)"}
+        passed = tg.record(Value(2.0).exp())
+        assert show(passed) == {"text/plain": "Recording(1 steps, at 0)"}
+
+    def test_a_recording_shows_its_player_in_a_frame(self, show):
+        frame = show(tg.record(Value(2.0, label="<a>").exp()))["text/html"]
+        assert frame.startswith('<iframe srcdoc="&lt;!DOCTYPE html&gt;')
+        assert 'sandbox="allow-scripts"' in frame
+        assert frame.count("<") == 2
 
     def test_a_terminal_gets_text_and_nothing_is_drawn(self, shell, show, monkeypatch):
         monkeypatch.setattr(dot_program, "picture", None)  # to call it would fail

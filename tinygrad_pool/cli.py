@@ -1,9 +1,10 @@
-"""The command line: `tinygrad-pool demo`; draw, tree, frames, debug, equivalence of a script."""
+"""The command line: `tinygrad-pool demo`, and draw, play, debug and more for scripts."""
 
 import argparse
 import runpy
 import sys
 import time
+import webbrowser
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -88,6 +89,13 @@ def _parser() -> _Parser:
     steps.add_argument("--value", metavar="NAME", help="default: the last number it made")
     steps.add_argument("-c", "--commands", default="", help="run these first, separated by ;")
     steps.set_defaults(run=_debug)
+
+    player = commands.add_parser("play", help="write a page that plays a script's backward pass")
+    player.add_argument("script", type=Path, metavar="SCRIPT.py")
+    player.add_argument("--value", metavar="NAME", help="default: the last number it made")
+    player.add_argument("-o", "--out", type=Path, default=Path("backward.html"), metavar="FILE")
+    player.add_argument("--open", action="store_true", help="open it in the browser, too")
+    player.set_defaults(run=_play)
 
     same = commands.add_parser(
         "equivalence", help="show that pooling is a layer of 0/1 weights, in a script's network"
@@ -243,6 +251,20 @@ def _debug(options: argparse.Namespace) -> None:
     value, made = _value_from(options, "debug")
     gradient = None if value.size == 1 else np.ones(value.shape)
     debug(value, gradient, names=made, commands=options.commands)
+
+
+def _play(options: argparse.Namespace) -> None:
+    from tinygrad_pool.debugger import record
+    from tinygrad_pool.drawing.words import counted
+
+    check_folder(options.out)
+    value, made = _value_from(options, "play")
+    gradient = None if value.size == 1 else np.ones(value.shape)
+    passed = record(value, gradient, names=made)
+    path = passed.to_html(options.out)
+    print(f"{path} plays {counted(len(passed), 'step')} back from {value!r:.80}")
+    if options.open:
+        webbrowser.open(path.resolve().as_uri())
 
 
 def _equivalence(options: argparse.Namespace) -> None:

@@ -5,6 +5,7 @@ Importing tinygrad_pool in a session switches it on; so does `%load_ext tinygrad
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_pool.errors import TinygradPoolError
@@ -12,12 +13,14 @@ from tinygrad_pool.node import Node
 from tinygrad_pool.tables import Table
 
 if TYPE_CHECKING:
+    from tinygrad_pool.debugger.recording import Recording
     from tinygrad_pool.engine import Value
     from tinygrad_pool.nn.module import Module
     from tinygrad_pool.rules.weights import Weights
 
 LARGEST = 60
 LISTED = 20
+HIGH = 640
 
 
 def load_ipython_extension(shell: Any) -> None:
@@ -45,6 +48,20 @@ def picture_of_value(value: "Value") -> str | None:
         return None
 
 
+def player_of(passed: "Recording") -> str | None:
+    """Show the page that plays a pass, in a frame of its own, if a Graphviz can draw it."""
+    from tinygrad_pool.debugger.player import page_of
+
+    try:
+        page = page_of(passed)
+    except TinygradPoolError:
+        return None
+    return (
+        f'<iframe srcdoc="{escape(page)}" sandbox="allow-scripts" title="Backward pass" '
+        f'style="width: 100%; height: {HIGH}px; border: 0"></iframe>'
+    )
+
+
 def table_of_module(module: "Module") -> str:
     """List a network's parameters with their shapes, as HTML."""
     rows = [
@@ -70,7 +87,11 @@ def text_of(found: Any, printer: Any, _: bool) -> None:
 
 SHOWN: dict[str, dict[str, Callable[..., Any]]] = {
     "image/svg+xml": {"engine.Value": picture_of_value},
-    "text/html": {"nn.module.Module": table_of_module, "rules.weights.Weights": table_of_weights},
+    "text/html": {
+        "debugger.recording.Recording": player_of,
+        "nn.module.Module": table_of_module,
+        "rules.weights.Weights": table_of_weights,
+    },
     "text/plain": dict.fromkeys(
         ("equivalence.Comparison", "ties.Ties", "fields.Field", "fields.ReceptiveField"), text_of
     ),

@@ -141,3 +141,10 @@ def test_many_entries_are_counted_and_those_that_send_something_come_first():
     assert "(12 in all)" in said.splitlines()[0]
     assert len(said.splitlines()) == 9
     assert "= 1" in said.splitlines()[1]
+
+
+def test_an_empty_array_has_no_gradient_to_explain():
+    x = tg.Value(np.zeros(0), label="x")
+    why = tg.record(x.sum()).why(x)
+    assert (why.grad, why.causes) == (None, ["it has no elements"])
+    assert str(why) == "grad of x is not computed\n  because it has no elements"

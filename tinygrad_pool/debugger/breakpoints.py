@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.debugger.recording import Recording
+from tinygrad_pool.debugger.walk import Walk
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.graph import Step
 from tinygrad_pool.node import Node
@@ -42,7 +42,7 @@ class Breakpoint:
         return self.ignored == 0 or self.hits > self.ignored
 
 
-def at_place(passed: Recording, place: str) -> Test:
+def at_place(passed: Walk, place: str) -> Test:
     """Stop at a node by its label or number, at every node of a rule, or of a line of source.
 
     A line is 12 or net.py:12. A leaf takes no step: there it is where something is added to its
@@ -59,7 +59,7 @@ def at_place(passed: Recording, place: str) -> Test:
 _LINE = re.compile(r"(?:(?P<file>.+):)?(?P<number>\d+)")
 
 
-def at_line(passed: Recording, file: str, number: int) -> Test:
+def at_line(passed: Walk, file: str, number: int) -> Test:
     """Stop at every node that a line of source made. Raises OptionError if it made none."""
     made = [node.about.line for node in passed.nodes if node.about.line and node.parents]
     if not made:
@@ -77,7 +77,7 @@ def at_line(passed: Recording, file: str, number: int) -> Test:
     return lambda step: step.node.about.line in wanted
 
 
-def at_name(passed: Recording, name: str) -> Test:
+def at_name(passed: Walk, name: str) -> Test:
     """Stop at a node by its label or number, or at every node of a rule."""
     rule = name.removesuffix("_backward")
     if any(step.node.op == rule for step in passed.steps):
@@ -107,7 +107,7 @@ def at_gradient(expression: str) -> Test:
     return lambda step: bool(np.any(evaluate(expression, step)))
 
 
-def at_change(passed: Recording, name: str) -> Test:
+def at_change(passed: Walk, name: str) -> Test:
     """Stop where something is added to a node's gradient."""
     wanted = passed.find(name)
     return lambda step: any(

@@ -141,11 +141,11 @@ def _paths(
         for i in range(len(local) - 1, -1, -1):
             p = node.parents[i]
             if isinstance(p, Node) and p in counts:
-                factor = Factor(_symbol(node, i, called), local[i])
+                factor = Factor(symbol_of(node, i, called), local[i])
                 waiting.append((p, [*so_far, factor]))
 
 
-def _symbol(node: Node, i: int, called: Mapping[int, str]) -> str:
+def symbol_of(node: Node, i: int, called: Mapping[int, str]) -> str:
     """Write one local derivative in the letters of the derivation."""
     names = [_said(p, called) for p in node.parents]
     write = _WRITTEN.get(node.op)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from tinygrad_pool.debugger.recording import Recording
 from tinygrad_pool.debugger.source import quoted
+from tinygrad_pool.debugger.walk import Walk
 from tinygrad_pool.drawing.labels import on_a_line, sign
 from tinygrad_pool.node import Node
 
 
-def title(passed: Recording, node: Node) -> str:
+def title(passed: Walk, node: Node) -> str:
     """Name a node, and its operation where the name does not tell it."""
     name = passed.call(node)
     return f"{name} ({sign(node)})" if node.op and not name.startswith(node.op) else name
 
 
-def here(passed: Recording) -> str:
+def here(passed: Walk) -> str:
     """Say where we are: the step that was taken last, and what it sent."""
     step = passed.step
     if step is None:
@@ -31,7 +31,7 @@ def here(passed: Recording) -> str:
     return "\n".join(lines)
 
 
-def where(passed: Recording) -> str:
+def where(passed: Walk) -> str:
     """List a path from the loss to here, with what arrived at each node."""
     step = passed.step
     if step is None:
@@ -44,7 +44,7 @@ def where(passed: Recording) -> str:
     return "\n".join(lines)
 
 
-def show(passed: Recording, node: Node) -> str:
+def show(passed: Walk, node: Node) -> str:
     """Show a node's data and gradient, its operands, and what it sends them in the pass."""
     lines = [f"{title(passed, node)} = {on_a_line(node.data)}, grad {grad_of(node)}"]
     step = passed.step_of(node)
@@ -56,7 +56,7 @@ def show(passed: Recording, node: Node) -> str:
     return "\n".join(lines)
 
 
-def contributions(passed: Recording, node: Node) -> str:
+def contributions(passed: Walk, node: Node) -> str:
     """List what a node's step made of each operand's gradient, old -> new."""
     if passed.step_of(node) is None:
         return f"{title(passed, node)} has no step: nothing is sent from it"
@@ -68,7 +68,7 @@ def contributions(passed: Recording, node: Node) -> str:
     return "\n".join(lines)
 
 
-def local_derivatives(passed: Recording, node: Node) -> str:
+def local_derivatives(passed: Walk, node: Node) -> str:
     """Show the local derivatives of a node by its operands: its weights."""
     from tinygrad_pool.links import weights_of
 
@@ -84,7 +84,7 @@ def local_derivatives(passed: Recording, node: Node) -> str:
     return "\n".join(lines)
 
 
-def steps(passed: Recording) -> str:
+def steps(passed: Walk) -> str:
     """List the steps around here."""
     last = passed.position
     first = max(0, last - 4)
@@ -100,7 +100,7 @@ def grad_of(node: Node) -> str:
     return on_a_line(node.grad) if node.has_grad else "–"
 
 
-def _path(passed: Recording, node: Node) -> list[Node]:
+def _path(passed: Walk, node: Node) -> list[Node]:
     """Find a path from the loss to a node, along which gradients flowed."""
     user: dict[Node, Node] = {}
     for step in passed.steps:

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_pool.contests import contest_of
 from tinygrad_pool.debugger.source import quoted
-from tinygrad_pool.drawing.labels import number
+from tinygrad_pool.drawing.labels import number, on_a_line
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.graph import Step
 from tinygrad_pool.links import links_of, operands_of
@@ -88,6 +88,8 @@ class Ledger:
     def explain(self, node: Node, index: int | Sequence[int] | None) -> Explanation:
         """Explain the gradient of one element of a node."""
         g = self.grads.get(node)
+        if not node.size:
+            return Explanation(self.call(node), None, [], ["it has no elements"], self.call)
         cell = self._cell(node, index, g)
         name = self.at(node, cell)
         grad = None if g is None else float(np.reshape(g, -1)[cell])
@@ -121,6 +123,11 @@ class Ledger:
                 place = tuple(int(n) for n in np.unravel_index(unit, step.node.shape))
                 found.append(Entry(step.node, place, upstream, local, sent, reason))
         return sorted(found, key=lambda e: e.contribution == 0)
+
+    def reason(self, step: Step, i: int) -> str:
+        """Say why a node that is a number sends nothing to an operand that is one."""
+        local = sum(links_of(step.node, i, np.arange(1)).weight.tolist())
+        return self._reason(Link(step.node, i, 0, 0), float(step.upstream), local)
 
     def _reason(self, link: Link, upstream: float, local: float) -> str:
         """Say why nothing came through one link."""
@@ -173,8 +180,7 @@ class Ledger:
         shown = []
         for p, x in zip(node.parents, operands_of(node), strict=True):
             name = f"{self.call(p)} = " if isinstance(p, Node) else ""
-            low, high = (number(float(end)) for end in (np.min(x), np.max(x)))
-            shown.append(name + (low if low == high else f"{low} … {high}"))
+            shown.append(name + on_a_line(x))
         return f": {node.op} of {', '.join(shown)}" if shown else ""
 
     def at(self, node: Node, cell: int) -> str:

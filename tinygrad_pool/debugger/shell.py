@@ -255,7 +255,7 @@ class Shell(cmd.Cmd):
         from tinygrad_pool.debugger.chain import derive
 
         node, index = self._element(argument)
-        self.say(str(derive(self.passed.loss, node, index, names=self._names())))  # type: ignore[arg-type]
+        self.say(str(derive(self.passed.loss, node, index, names=self.passed.variables)))  # type: ignore[arg-type]
 
     def do_list(self, argument: str) -> None:
         """list [NAME]: show your source around the line that made the node of this step."""
@@ -277,7 +277,7 @@ class Shell(cmd.Cmd):
         words = shlex.split(argument) or ["backward.svg"]
         step = self.passed.step
         lit = [step.node] if step else []
-        graph = draw(self.passed.loss, highlight=lit, names=self._names())  # type: ignore[arg-type]
+        graph = draw(self.passed.loss, highlight=lit, names=self.passed.variables)  # type: ignore[arg-type]
         self.say(f"{render(graph, words[0])} shows the graph after {self.passed.position} steps")
 
     def do_pdb(self, argument: str) -> None:
@@ -299,10 +299,6 @@ class Shell(cmd.Cmd):
     def here(self) -> None:
         """Say where we are."""
         self.say(looking.here(self.passed))
-
-    def _names(self) -> dict[str, Node]:
-        """Map the names of variables to the nodes that they hold."""
-        return {n: v for v in self.passed.nodes if (n := self.passed.names.get(id(v)))}
 
     def _element(self, argument: str) -> tuple[Node, tuple[int, ...] | None]:
         """Read NAME or NAME[i, j]; without a name it is the node of this step."""

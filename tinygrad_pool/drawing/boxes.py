@@ -1,6 +1,6 @@
 """The box of a node: its sign and label on top, below it what was asked for."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,13 @@ from tinygrad_pool.node import Node
 
 
 def node_box(
-    node: Node, name: str, show: Collection[str], fill: str, border: int, width: int = 0
+    node: Node,
+    name: str,
+    show: Collection[str],
+    fill: str,
+    border: int,
+    width: int = 0,
+    heat: Callable[[Any], str] = heat,
 ) -> str:
     """Write a node as an HTML table; `name` is what it is called, `width` the least it takes."""
     titles = [f"<B>{text(title)}</B>" for title in (sign(node), name) if title]
@@ -22,10 +28,11 @@ def node_box(
     kind += [str(node.dtype)] if "dtype" in show else []
     if any(kind):
         rows.append(row(paper, " &nbsp;".join(part for part in kind if part), theme.SOFT))
+    small_picture = heat if "heat" in show else None
     if "data" in show:
-        rows += array_rows(node.data, "data", theme.DATA, paper, "heat" in show)
+        rows += array_rows(node.data, "data", theme.DATA, paper, small_picture)
     if "grad" in show and node.has_grad:
-        rows += array_rows(node.grad, "grad", theme.GRADIENT, paper, "heat" in show)
+        rows += array_rows(node.grad, "grad", theme.GRADIENT, paper, small_picture)
     elif "grad" in show:
         lines = numbers(node.data).count("<BR/>") if width else 0  # as high as the gradient will be
         rows.append(row(paper, "–" + "<BR/>&nbsp;" * lines, theme.GRADIENT, "grad"))
@@ -43,10 +50,12 @@ def constant_box(constant: Any, show: Collection[str]) -> str:
     return table(rows, 0, theme.INK)
 
 
-def array_rows(data: Any, key: str, colour: str, paper: str, with_heat: bool) -> list[str]:
+def array_rows(
+    data: Any, key: str, colour: str, paper: str, small_picture: Callable[[Any], str] | None
+) -> list[str]:
     """Write a number or an array: its numbers or its range, and a heat map of a large one."""
     rows = [row(paper, numbers(data), colour, key)]
-    if with_heat and is_large(data) and (picture := heat(data)):
+    if small_picture and is_large(data) and (picture := small_picture(data)):
         rows.append(f'<TR><TD COLSPAN="2" BGCOLOR="{paper}">{picture}</TD></TR>')
     return rows
 

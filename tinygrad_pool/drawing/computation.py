@@ -1,6 +1,6 @@
 """The computation graph of a Value as a picture: every node with its data and its gradient."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import takewhile
 from math import ceil
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -12,7 +12,7 @@ from tinygrad_pool.drawing.boxes import constant_box, node_box
 from tinygrad_pool.drawing.dot_program import lend_to_graphviz
 from tinygrad_pool.drawing.edges import Style, contributions_of, edge_styles, legend
 from tinygrad_pool.drawing.folding import by_form, by_layers, layer_count
-from tinygrad_pool.drawing.heat import magnitudes
+from tinygrad_pool.drawing.heat import heat, magnitudes
 from tinygrad_pool.drawing.labels import plain
 from tinygrad_pool.drawing.overview import draw_groups, note
 from tinygrad_pool.drawing.theme import canvas, in_theme, write_on
@@ -41,6 +41,7 @@ class Picture(NamedTuple):
     show: frozenset[str]
     root: Node
     places: Mapping[str, Mapping[str, str]] = {}  # never changed
+    heat: Callable[[Any], str] = heat
 
     def at(self, name: str) -> Mapping[str, str]:
         """Say where something stands, if that is settled."""
@@ -220,7 +221,8 @@ def _draw_box(graph: Digraph, picture: Picture, node: Node) -> None:
     name, border = picture.ids[node], 3 if node is picture.root else 1
     at = picture.at(name)
     width = ceil(72 * float(at.get("width", 0)))
-    box = node_box(node, picture.name(node), picture.show, picture.fills[node], border, width)
+    fill, heat = picture.fills[node], picture.heat
+    box = node_box(node, picture.name(node), picture.show, fill, border, width, heat)
     graph.node(name, box, shape="plain", id=name, **at)
     for i, p in enumerate(node.parents):
         if not isinstance(p, Node):

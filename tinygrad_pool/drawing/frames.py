@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -107,7 +107,7 @@ def _slides(base: Picture, gradient: Any) -> list[Slide]:
     """Run the pass step by step, and leave every gradient as it was."""
     nodes = base.nodes
     slides = [Slide({}, None, {}, "before the backward pass")]
-    with _holding(nodes, {}):
+    with holding(nodes, {}):
         for step in backward_steps(base.root, gradient):  # type: ignore[arg-type]  # it is a Value
             grads = {node: node._grad for node in nodes if node._grad is not None}
             sent = {**slides[-1].sent, step.node: step.contributions}
@@ -121,7 +121,7 @@ def _slides(base: Picture, gradient: Any) -> list[Slide]:
 
 
 @contextmanager
-def _holding(nodes: list[Node], grads: Mapping[Node, Any]) -> Iterator[None]:
+def holding(nodes: list[Node], grads: Mapping[Node, Any]) -> Iterator[None]:
     """Let nodes hold other gradients for a while."""
     before = [node._grad for node in nodes]
     try:
@@ -135,11 +135,7 @@ def _holding(nodes: list[Node], grads: Mapping[Node, Any]) -> Iterator[None]:
 
 def _layout(base: Picture, slides: list[Slide], direction: Direction) -> dict[str, dict[str, str]]:
     """Lay out the graph once, with room for the longest that a box or an edge will hold."""
-    longest: dict[Node, Any] = {}
-    for slide in slides:
-        for node, grad in slide.grads.items():
-            if len(numbers(grad)) > max(1, len(numbers(longest.get(node, 0.0)))):
-                longest[node] = grad  # of one digit, the dash of "not yet" is longer
+    longest = longest_of(pair for slide in slides for pair in slide.grads.items())
     widest = Slide(longest, None, slides[-1].sent, "")
     laid = json.loads(picture(_graph(base, widest, direction, active=True).source, "json0"))
     left, bottom, right, top = map(float, laid["bb"].split(","))
@@ -153,6 +149,21 @@ def _layout(base: Picture, slides: list[Slide], direction: Direction) -> dict[st
         kept = {key: thing[key] for key in ("pos", "lp", "bb", "width", "height") if key in thing}
         places[thing.get("id", thing.get("name"))] = kept
     return places
+
+
+def longest_of(grads: Iterable[tuple[Node, Any]]) -> dict[Node, Any]:
+    """Choose, for each node, the gradient that takes most room; the dash of "not yet" takes some.
+
+    >>> from tinygrad_pool import Value
+    >>> a, b = Value(1.0), Value(2.0)
+    >>> list(longest_of([(a, 0.25), (b, 3.0), (a, 0.5)]).values())
+    [0.25]
+    """
+    longest: dict[Node, Any] = {}
+    for node, grad in grads:
+        if len(numbers(grad)) > max(1, len(numbers(longest.get(node, 0.0)))):
+            longest[node] = grad
+    return longest
 
 
 def _widest_caption(slides: list[Slide]) -> float:
@@ -171,7 +182,7 @@ def _graph(shown: Picture, slide: Slide, direction: Direction, active: bool = Fa
         at = shown.at("caption")
         graph.node("caption", escape(slide.caption), **CAPTIONED, id="caption", **at)
     lit = {} if slide.active is None else {slide.active: look.LIT}
-    with _holding(shown.nodes, slide.grads):
+    with holding(shown.nodes, slide.grads):
         styles = {
             node: _styles(node, slide, active or node is slide.active) for node in shown.nodes
         }

@@ -96,7 +96,7 @@ def draw_windows(node: Value, plane: int | Sequence[int] | None = None) -> Figur
     x = node.parents[0] if node.parents else None
     if node.rule not in POOLS or not isinstance(x, Value):
         raise OptionError(f"draw_windows: needs a pooled Value, got {name_of(node)}")
-    shown = _plane_of(node, x, plane)
+    shown = plane_of(node, x, plane)
     across = shown.x.shape[1] + sum(shown.rims[1]) + shown.y.shape[1]
     down = max(shown.x.shape[0] + sum(shown.rims[0]), shown.y.shape[0])
     figure = empty_figure(max(6.0, 1.5 + 0.95 * across), 1.5 + 0.95 * down)
@@ -113,7 +113,7 @@ def draw_windows(node: Value, plane: int | Sequence[int] | None = None) -> Figur
     return figure
 
 
-def _plane_of(node: Value, x: Value, plane: int | Sequence[int] | None) -> Plane:
+def plane_of(node: Value, x: Value, plane: int | Sequence[int] | None) -> Plane:
     """Cut one plane out of a pooling."""
     windows = node.options["windows"]
     ndim = len(windows.axes)

@@ -37,7 +37,7 @@ def _box(group: Group, is_root: bool, is_lit: bool) -> str:
     last = nodes[-1]
     computed = [node for node in nodes if node.parents]
     fill = FILLS.get(group.kind, theme.OPERATION)
-    rows = [row(theme.LIT if is_lit else fill, f"<B>{text(_title(group))}</B>")]
+    rows = [row(theme.LIT if is_lit else fill, f"<B>{text(title_of(group))}</B>")]
     made = [sign(node) for node in computed]
     if _scope(group) or len(set(made)) > 1:
         kinds = [f"{op} ×{n:,}" if n > 1 else op for op, n in Counter(made).items()]
@@ -57,7 +57,7 @@ def _box(group: Group, is_root: bool, is_lit: bool) -> str:
     return table(rows, 3 if is_root else 1, theme.INK)
 
 
-def _title(group: Group) -> str:
+def title_of(group: Group) -> str:
     """Call a layer by its scope, one node by its label, and several by what they have in common."""
     computed = [node for node in group.nodes if node.parents]
     several = computed or group.nodes

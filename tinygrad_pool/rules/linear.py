@@ -15,9 +15,9 @@ from tinygrad_pool.rules.windows import Windows, numbers
 
 
 def weighted_sum(*terms: Array) -> tuple[Array, Backward]:
-    """Compute one unit's a = Σ_i w_i x_i + b. Operands: w_1 … w_n, x_1 … x_n, b.
+    """Compute one unit, a weighted sum. Operands: w_1 … w_n, x_1 … x_n, b.
 
-    ∂E/∂w_i = g x_i            ∂E/∂x_i = g w_i            ∂E/∂b = g
+    a = Σ_i w_i x_i + b            ∂E/∂w_i = g x_i            ∂E/∂x_i = g w_i            ∂E/∂b = g
 
     Raises ShapeError unless there are as many weights as inputs.
 

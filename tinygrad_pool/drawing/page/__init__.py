@@ -6,6 +6,7 @@ from hashlib import sha256
 from html import escape
 from importlib.resources import files
 from string import Template
+from typing import NamedTuple
 
 from tinygrad_pool.drawing.words import Caption
 
@@ -15,7 +16,16 @@ TOOLTIP = re.compile(
 )
 
 
-def page(svg: str, caption: Caption) -> str:
+class Extra(NamedTuple):
+    """What a page has beside the picture: markup, and the style and the script for it."""
+
+    name: str = ""
+    markup: str = ""
+    style: str = ""
+    script: str = ""
+
+
+def page(svg: str, caption: Caption, extra: Extra = Extra()) -> str:  # noqa: B008  # a NamedTuple
     """Put an SVG on a page of its own, with the style and the script inside.
 
     The page forbids itself the network and every script but its own.
@@ -24,11 +34,14 @@ def page(svg: str, caption: Caption) -> str:
     html, style, script = (
         folder.joinpath(f"page.{kind}").read_text("utf-8") for kind in ("html", "css", "js")
     )
+    style, script = style + extra.style, script + extra.script
     digest = sha256(f"\n{script}".encode()).digest()
     return Template(html).substitute(
         title=escape(caption.title),
         text=escape(caption.text),
-        shape="wide" if _is_wide(svg) else "tall",
+        shape=f"{'wide' if _is_wide(svg) else 'tall'} {extra.name}".strip(),
+        more=extra.markup,
+        arrows="<kbd>Shift</kbd> and arrows" if extra.name else "arrows",
         style=style,
         script=script,
         script_hash=base64.b64encode(digest).decode(),

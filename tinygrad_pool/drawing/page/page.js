@@ -69,15 +69,23 @@ const keys = {
   ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down",
 };
 
+/** Find what a key means, unless a control that has the focus needs it for itself. */
+function meaning(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey) return undefined;
+  const own = event.target.matches("button") ? event.key === " " || event.key === "Enter"
+    : event.target.matches("select, input");
+  return own ? undefined : (event.shiftKey && keys[`Shift ${event.key}`]) || keys[event.key];
+}
+
 document.addEventListener("keydown", (event) => {
-  const action = actions[keys[event.key]];
-  if (!action || event.ctrlKey || event.metaKey || event.altKey) return;
+  const action = actions[meaning(event)];
+  if (!action) return;
   event.preventDefault();
   action();
 });
 
 for (const button of document.querySelectorAll("button")) {
-  button.addEventListener("click", actions[button.dataset.do]);
+  button.addEventListener("click", () => actions[button.dataset.do]());
 }
 
 panel.addEventListener("wheel", (event) => {

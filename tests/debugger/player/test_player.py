@@ -1,0 +1,449 @@
+"""The page that plays a pass: what it holds, and how it behaves in a browser."""
+
+import json
+import random
+import re
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value
+from tinygrad_pool.drawing.labels import numbers
+from tinygrad_pool.errors import OptionError, OutputError
+
+HOSTILE = [
+    "</script><script>document.title = 'hacked'</script>",
+    "<img src=x onerror=\"document.title = 'hacked'\">",
+    "<!--<script>",
+    "\u2028 ' \" ` $pass ${story}",
+    "' onload='document.title=\"hacked\"",
+]
+
+
+def network():
+    """Return E = relu(a b) + max(a, b)², with a = 2 and b = −3: the relu is off, b loses."""
+    a, b = Value(2.0, label="a"), Value(-3.0, label="b")
+    off = (a * b).relu()
+    off.label = "off"
+    m = tg.maximum(a, b)
+    m.label = "m"
+    E = off + m**2
+    E.label = "E"
+    return E
+
+
+def pooled():
+    """Return a loss of a pooled plane, with every kind of number: negative, zero, repeated."""
+    x = Value(np.array([[3.0, 1, 2, 0], [4, 5, 1, 1], [0, 2, 6, 7], [1, 1, 2, 8]]), label="x")
+    p = tg.max_pool2d(x, 2)
+    p.label = "p"
+    return (p * [[1.0, -2.0], [0.5, 3.0]]).sum()
+
+
+def crowd(n):
+    """Return the end of n nodes, of which few are like each other."""
+    v = Value(0.5, label="v")
+    x = v
+    for i in range((n - 1) // 2):
+        x = (x * v).tanh() if i % 2 else (x + v).sigmoid()
+    return x
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write the page of a loss; return its path."""
+    return lambda loss, **options: tg.record(loss).to_html(tmp_path / "pass.html", **options)
+
+
+def story(path):
+    """Read the data that a page holds."""
+    (told,) = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', path.read_text())
+    return json.loads(told)
+
+
+def test_the_file_is_written_whole_or_not_at_all(tmp_path):
+    passed = tg.record(network())
+    with pytest.raises(OutputError, match=r"to_html: .*pass.svg needs the suffix .html"):
+        passed.to_html(tmp_path / "pass.svg")
+    with pytest.raises(OutputError, match=r"the folder .* does not exist"):
+        passed.to_html(tmp_path / "missing" / "pass.html")
+    with pytest.raises(OptionError, match="to_html: direction must be one of"):
+        passed.to_html(tmp_path / "pass.html", direction="up")
+    assert not list(tmp_path.iterdir())
+
+
+def test_writing_leaves_the_recording_where_it_is(tmp_path):
+    loss = network()
+    passed = tg.record(loss)
+    passed.seek(2)
+    before = [(v.grad, v.has_grad) for v in passed.nodes]
+    passed.to_html(tmp_path / "pass.html")
+    assert passed.position == 2
+    assert [(v.grad, v.has_grad) for v in passed.nodes] == before
+
+
+def test_ten_nodes_take_less_than_100_kilobytes(write):
+    for loss in (crowd(10), pooled()):
+        assert write(loss).stat().st_size < 100_000
+
+
+def test_it_needs_nothing_from_elsewhere(write):
+    page = write(pooled()).read_text()
+    assert not re.findall(r'(?:src|href)="(?!#)', page)
+    assert "default-src 'none'" in page
+
+
+def test_each_contribution_is_told_with_its_numbers_and_each_zero_with_its_reason(write):
+    told = story(write(network()))
+    names = [box["name"] for box in told["boxes"]]
+    sends = {
+        (names[move["box"]], names[sent["to"]]): (sent["says"], sent.get("reason"))
+        for move in told["moves"]
+        for sent in move["sends"]
+    }
+    assert sends["m (max)", "a"] == ("g · [a wins] = 4 · 1 = 4", None)
+    assert sends["m (max)", "b"] == ("g · [b wins] = 4 · 0 = 0", "it lost to a, by 5")
+    assert sends["off (relu)", "mul#2"] == (
+        "g · relu'(a b) = 1 · 0 = 0",
+        "the relu is off: its input is −6",
+    )
+    assert told["moves"][2]["equations"] == [
+        "y = x_k,  k = argmax_i x_i",
+        "∂E/∂x_i = g [i == k]",
+    ]
+    because = {box["name"]: box["because"] for box in told["boxes"]}
+    assert because["b"] == [
+        "b gets nothing from m: it lost to a, by 5",
+        "mul#2 gets nothing from off: the relu is off: its input is −6",
+    ]
+    assert because["a"] == []
+
+
+def test_the_lines_of_source_are_told(write):
+    with tg.traced():
+        loss = network()
+    told = story(write(loss))
+    (line,) = {box["line"] for box in told["boxes"] if box["name"] == "m (max)"}
+    assert line.endswith("m = tg.maximum(a, b)")
+
+
+def test_what_leaves_had_before_is_where_the_page_begins(write):
+    loss = network()
+    loss.backward()
+    told = story(write(loss))
+    names = [box["name"] for box in told["boxes"]]
+    assert {names[c["box"]]: c["lines"] for c in told["start"]} == {"a": ["4"], "b": ["0"]}
+
+
+def test_a_gradient_that_is_not_finite_is_told(write):
+    a = Value(0.0, label="a")
+    with np.errstate(divide="ignore"):
+        told = story(write(a.sqrt()))
+    assert [c["lines"] for c in told["moves"][0]["changes"]] == [["1"], ["inf"]]
+    assert told["boxes"][0]["because"]
+
+
+def test_more_than_a_thousand_nodes_are_folded(write):
+    x = [Value(i / 10, label=f"x{i}") for i in range(10)]
+    with tg.scope("units"):
+        units = [tg.weighted_sum(x, [0.1 * k] * 10).tanh() for k in range(600)]
+    told = story(write(sum(units)))
+    assert len(told["boxes"]) < 10
+    assert (
+        sum(
+            int(re.search(r": ([\d,]+) step", m["says"])[1].replace(",", "")) for m in told["moves"]
+        )
+        == 1800
+    )
+    leaf = next(i for i, box in enumerate(told["boxes"]) if "×10" in box["name"])
+    last = [c for move in told["moves"] for c in move["changes"] if c["box"] == leaf][-1]
+    assert "…" in last["lines"][0]
+
+
+def until(page, holds):
+    """Wait until something holds on a page that forbids evaluating text by itself."""
+    for _ in range(200):
+        if page.evaluate(holds):
+            return
+        page.wait_for_timeout(50)
+    pytest.fail(f"{holds} did not come about")
+
+
+@pytest.mark.peer
+@pytest.mark.browser
+class TestInABrowser:
+    @pytest.fixture
+    def play(self, browser, write):
+        """Open the page of a loss; whatever it complains of, or asks the network for, fails."""
+        wrong, asked = [], []
+
+        def opened(loss, link="", **window):
+            options = {"viewport": {"width": 1280, "height": 720}, "reduced_motion": "reduce"}
+            page = browser.new_context(**options | window).new_page()
+            page.on("console", lambda message: wrong.append(message.text))
+            page.on("pageerror", lambda error: wrong.append(str(error)))
+            page.on("dialog", lambda dialog: (wrong.append("a dialog"), dialog.dismiss()))
+            page.on("request", lambda request: asked.append(request.url))
+            page.goto(write(loss).as_uri() + link)
+            return page
+
+        yield opened
+        assert wrong == []
+        assert {url[:5] for url in asked} <= {"file:", "data:"}
+
+    @staticmethod
+    def grads(page):
+        """Read every gradient in the picture."""
+        return page.evaluate(
+            """() => Object.fromEntries([...document.querySelectorAll("main .node")].map((node) =>
+                [node.id, [...node.querySelectorAll(".grad")].map((t) => t.textContent).join("|")]
+            ))"""
+        )
+
+    @staticmethod
+    def says(page):
+        return page.locator("#says").text_content()
+
+    def test_every_position_shows_the_gradients_of_the_recording(self, play):
+        loss = crowd(12)
+        page = play(loss)
+        passed = tg.record(loss)
+        draw = random.Random(0)
+        for position in [*range(len(passed) + 1), *(draw.randrange(len(passed)) for _ in range(9))]:
+            passed.seek(position)
+            page.evaluate("position => go(position)", position)
+            shown = [numbers(v.grad) if v.has_grad else "–" for v in passed.nodes]
+            seen = self.grads(page)
+            assert [seen[f"n{i}"] for i, _ in enumerate(shown)] == shown
+        passed.seek(0)
+
+    def test_every_button_does_what_it_says(self, play):
+        page = play(network())
+        at = lambda: self.says(page).split(":")[0]  # noqa: E731
+        press = lambda name: page.get_by_role("button", name=name, exact=True).click()  # noqa: E731
+        assert at() == "Before the first of 5 steps"
+        press("Step")
+        press("Step")
+        assert self.says(page) == "2 of 5: power#5 gets 1"
+        press("Back")
+        assert at() == "1 of 5"
+        press("To the end")
+        assert at() == "5 of 5"
+        press("To the start")
+        assert at() == "Before the first of 5 steps"
+        page.get_by_role("slider").fill("3")
+        assert self.says(page) == "3 of 5: m (max) gets 4"
+
+    def test_it_plays_to_the_end_pauses_and_begins_again(self, play):
+        page = play(crowd(40))
+        page.get_by_label("Speed").select_option("20")
+        page.get_by_role("button", name="Play").click()
+        until(page, "at >= 3")
+        page.get_by_role("button", name="Pause").click()
+        paused = page.evaluate("at")
+        page.wait_for_timeout(200)
+        assert page.evaluate("at") == paused
+        assert page.url.endswith(f"#step={paused}")
+        page.get_by_label("Speed").select_option("60")
+        page.get_by_role("button", name="Play").click()
+        until(page, "at === end && !timer")
+        page.get_by_role("button", name="Play").click()
+        until(page, "at > 0 && at < end")
+
+    def test_the_keyboard_does_it_all(self, play):
+        page = play(network())
+        for key, position in [
+            ("ArrowRight", 1), ("n", 2), ("ArrowLeft", 1), ("b", 0), ("End", 5), ("Home", 0),
+        ]:  # fmt: skip
+            page.keyboard.press(key)
+            assert page.evaluate("at") == position
+        before = page.locator("main svg").get_attribute("viewBox")
+        page.keyboard.press("+")
+        page.keyboard.press("Shift+ArrowRight")
+        assert page.locator("main svg").get_attribute("viewBox") != before
+        assert page.evaluate("at") == 0
+        page.keyboard.press(" ")
+        until(page, "at > 0")
+        page.keyboard.press(" ")
+        assert page.get_by_role("button", name="Play").is_visible()
+        page.get_by_role("slider").focus()
+        page.keyboard.press("End")
+        assert page.evaluate("at") == 5
+
+    def test_tab_reaches_each_control(self, play):
+        page = play(network())
+        reached = set()
+        for _ in range(14):
+            page.keyboard.press("Tab")
+            reached.add(
+                page.evaluate("(document.activeElement.ariaLabel || document.activeElement.id)")
+            )
+        assert {
+            "Zoom in", "Zoom out", "Fit to window", "Picture", "who", "To the start", "Back",
+            "Play", "Step", "To the end", "Step of the pass", "speed",
+        } <= reached  # fmt: skip
+
+    def test_a_link_leads_to_a_step_and_follows_the_address(self, play):
+        page = play(network(), "#step=3")
+        assert self.says(page) == "3 of 5: m (max) gets 4"
+        page.evaluate("location.hash = 'step=4'")
+        until(page, "at === 4")
+        for wild in ("step=99", "step=-1", "step=x", "step=", "<b>"):
+            page.evaluate("hash => { location.hash = hash }", wild)
+        page.wait_for_timeout(100)
+        assert 0 <= page.evaluate("at") <= 5
+
+    def test_the_step_is_lit_with_its_edges_winner_solid_losers_dashed(self, play):
+        page = play(network(), "#step=3")
+        (lit,) = page.locator(".node.active").all()
+        assert lit.get_attribute("id") == "n4"
+        to_a, to_b = (page.locator(f"#n4e{i}") for i in (0, 1))
+        assert to_a.get_attribute("class") == "edge active plus"
+        assert to_b.get_attribute("class") == "edge active zero"
+        assert to_b.locator("text").text_content() == "0"
+        dashes = "edge => getComputedStyle(edge.querySelector('path')).strokeDasharray"
+        assert to_b.evaluate(dashes) == "5px, 4px"
+        page.keyboard.press("n")
+        assert to_a.get_attribute("class") == "edge done plus"
+        assert to_a.evaluate(dashes) == "none"
+        page.keyboard.press("Home")
+        assert to_a.get_attribute("class").strip() == "edge waiting"
+
+    def test_the_bar_of_a_gradient_grows_with_it_and_shows_its_sign(self, play):
+        page = play(network())
+        wide = "id => +document.querySelector(`#${id} .bar`).getAttribute('width')"
+        assert page.evaluate(wide, "n0") == 0
+        page.evaluate("go(end)")
+        assert page.evaluate(wide, "n0") == pytest.approx(page.evaluate("boxes[0].wide"))
+        a = Value(1.0)
+        page = play(a * -2.0, "#step=1")
+        assert page.locator("#n0 .bar").get_attribute("class") == "bar minus"
+
+    def test_a_node_that_is_clicked_shows_its_ledger_and_why(self, play):
+        page = play(network(), "#step=3")
+        page.locator("#n1").click()
+        assert page.locator("#who").input_value() == "1"
+        assert page.locator("#entries li").all_text_contents() == [
+            "from m (max): g · [b wins] = 4 · 0 = 0",
+            "1 still to come",
+        ]
+        assert page.locator("#because li").count() == 0
+        page.keyboard.press("End")
+        assert page.locator("#sum").text_content() == "= 0"
+        assert page.locator("#because li").all_text_contents() == [
+            "because b gets nothing from m: it lost to a, by 5",
+            "because mul#2 gets nothing from off: the relu is off: its input is −6",
+        ]
+        page.get_by_label("Gradient of").select_option("a")
+        assert page.locator("#sum").text_content() == "= 4"
+
+    def test_a_pooling_shows_its_windows_and_where_the_gradient_lands(self, play):
+        page = play(pooled(), "#step=3")
+        cells = page.locator("#grid .cell")
+        assert cells.count() == 16 + 4
+        assert page.locator("#grid .winner").count() == 4
+        assert page.locator("#grid .landed").all_text_contents() == [
+            "−2", "1", "0.5", "3", "δ 1", "δ −2", "δ 0.5", "δ 3",
+        ]  # fmt: skip
+        page.locator("#grid g").nth(17).hover()
+        assert page.locator("#grid .seen").count() == 4 + 1
+        page.keyboard.press("b")
+        assert not page.locator("#grid").is_visible()
+
+    def test_arrays_are_painted_when_their_gradient_arrives(self, play):
+        x = Value(np.linspace(-1, 1, 36).reshape(6, 6), label="x")
+        page = play((x * x).sum())
+        pictures = page.locator("#n0 image")
+        assert [picture.is_visible() for picture in pictures.all()] == [True, False]
+        page.keyboard.press("End")
+        assert [picture.is_visible() for picture in pictures.all()] == [True, True]
+        first, last = page.evaluate(
+            """async () => {
+                const image = new Image(), canvas = document.createElement("canvas");
+                image.src = document.querySelectorAll("#n0 image")[1].getAttribute("href");
+                await image.decode();
+                [canvas.width, canvas.height] = [image.width, image.height];
+                const paper = canvas.getContext("2d", { willReadFrequently: true });
+                paper.drawImage(image, 0, 0);
+                return [[0, 0], [5, 5]].map(([i, j]) => [...paper.getImageData(i, j, 1, 1).data]);
+            }"""
+        )
+        assert first == [213, 94, 0, 255]
+        assert last == [0, 114, 178, 255]
+
+    def test_a_dark_page_has_a_dark_picture(self, play):
+        page = play(network(), color_scheme="dark")
+        fill = "node => getComputedStyle(node.querySelector('polygon')).fill"
+        assert page.locator("#n0").evaluate(fill) == "rgb(27, 29, 33)"
+        page.emulate_media(color_scheme="light")
+        assert page.locator("#n0").evaluate(fill) == "rgb(255, 255, 255)"
+
+    def test_nothing_moves_by_itself_for_who_wants_that(self, play):
+        page = play(network(), "#step=1")
+        moving = "edge => getComputedStyle(edge.querySelector('path')).animationName"
+        assert page.locator(".edge.active").first.evaluate(moving) == "none"
+        page.emulate_media(reduced_motion="no-preference")
+        assert page.locator(".edge.active").first.evaluate(moving) == "flow"
+
+    def test_a_screen_reader_is_told_each_step(self, play):
+        page = play(network(), "#step=3")
+        heard = page.locator("body").aria_snapshot()
+        for line in (
+            '- heading "Backward pass from E"',
+            '- status: "3 of 5: m (max) gets 4"',
+            '- button "Play"',
+            '- slider "Step of the pass"',
+            'img "Backward pass from E 7 nodes: 2 leaves, 1 mul',
+            '- combobox "Gradient of"',
+        ):
+            assert line in heard
+        assert (
+            page.get_by_role("slider").get_attribute("aria-valuetext") == "3 of 5: m (max) gets 4"
+        )
+
+    def test_it_fits_a_phone(self, play):
+        page = play(network(), "#step=3", viewport={"width": 390, "height": 844}, has_touch=True)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        for name in ("Step", "Back", "Play"):
+            box = page.get_by_role("button", name=name, exact=True).bounding_box()
+            assert box["y"] + box["height"] <= 844
+            assert min(box["width"], box["height"]) >= 44
+        page.get_by_role("button", name="Step", exact=True).tap()
+        assert self.says(page).startswith("4 of 5")
+        page.locator("#n1").tap()
+        assert page.locator("#who").input_value() == "1"
+
+    @pytest.mark.parametrize("label", HOSTILE)
+    def test_labels_are_shown_as_they_are_and_run_nothing(self, play, label):
+        a = Value(2.0, label=label)
+        with tg.scope("<b>scope</b>"):
+            y = a * a
+        y.label = f"{label} again"
+        page = play(y, "#step=1")
+        assert page.title() != "hacked"
+        assert label.replace("\u2028", " ").split()[0] in page.locator("#sends").text_content()
+        assert page.locator("main script, main img, #story img, #story script").count() == 0
+
+    def test_a_thousand_nodes_can_be_walked(self, play):
+        loss = crowd(999)
+        page = play(loss, "#step=400")
+        lit = page.locator(".node.active").bounding_box()
+        window = page.locator("main").bounding_box()
+        assert window["x"] <= lit["x"] <= window["x"] + window["width"]
+        assert window["y"] <= lit["y"] <= window["y"] + window["height"]
+        page.evaluate("() => { for (let n = 0; n <= end; n += 1) go(n); }")
+        first = page.evaluate("boxes[0].history.at(-1).lines[0]")
+        loss.backward()
+        leaf = min(tg.record(loss).nodes, key=lambda v: v._time)
+        assert first == numbers(leaf.grad)
+
+    def test_a_notebook_shows_it_in_a_frame(self, tmp_path, browser):
+        from tinygrad_pool.notebook import player_of
+
+        (tmp_path / "notebook.html").write_text(f"<!DOCTYPE html>{player_of(tg.record(network()))}")
+        page = browser.new_page()
+        page.goto((tmp_path / "notebook.html").as_uri())
+        frame = page.frame_locator("iframe")
+        frame.get_by_role("button", name="Step", exact=True).click()
+        assert frame.locator("#says").text_content() == "1 of 5: E (+) gets 1"

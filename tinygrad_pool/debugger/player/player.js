@@ -1,0 +1,319 @@
+
+// ---- the pass
+
+const pass = JSON.parse(document.getElementById("pass").textContent);
+const [part, end] = [(id) => document.getElementById(id), pass.moves.length];
+const boxes = pass.boxes.map((box) => ({ ...box, group: part(box.id), history: [], arrived: [] }));
+const [LISTED, TINY, LEGIBLE] = [12, 0.35, 0.5];
+let at = 0;
+let asked = boxes.length - 1; // whose ledger is shown
+let follows = true; // until the user asks for one
+let timer;
+
+for (const change of pass.start) boxes[change.box].history.push({ ...change, at: 0 });
+pass.moves.forEach((move, i) => {
+  for (const change of move.changes) boxes[change.box].history.push({ ...change, at: i + 1 });
+  for (const sent of move.sends) boxes[sent.to].arrived.push({ ...sent, at: i + 1, from: move.box });
+});
+
+const signOf = (size) => (size > 0 ? "plus" : size < 0 ? "minus" : "zero");
+
+function element(name, attributes, parent, text = "") {
+  const space = parent instanceof SVGElement || name === "svg" ? "http://www.w3.org/2000/svg" : "http://www.w3.org/1999/xhtml";
+  const made = document.createElementNS(space, name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.textContent = text;
+  parent.append(made);
+  return made;
+}
+
+/** Fill a list, of a long one with its last items. */
+function list(where, items) {
+  const ul = part(where);
+  ul.replaceChildren();
+  const more = Math.max(0, items.length - LISTED);
+  if (more) element("li", {}, ul, `${more} more …`);
+  for (const [text, kind = ""] of items.slice(more)) element("li", { class: kind }, ul, text);
+}
+
+// ---- arrays, a pixel a cell
+
+/** Colour a share between −127 and 127: blue above 0, orange below, paper at 0. */
+function coloured(share, dark) {
+  if (share === -128) return [204, 121, 167];
+  const ends = share > 0 ? [[0, 114, 178], [108, 192, 245]] : [[213, 94, 0], [255, 157, 92]];
+  const [far, paper] = dark ? [ends[1], [27, 29, 33]] : [ends[0], [255, 255, 255]];
+  return far.map((end, i) => paper[i] + (end - paper[i]) * Math.abs(share) / 127);
+}
+
+function painted([planes, rows, columns], cells) {
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [planes * (columns + 1) - 1, rows];
+  const paper = canvas.getContext("2d");
+  const image = paper.createImageData(canvas.width, rows);
+  const bytes = Int8Array.from(atob(cells), (letter) => letter.charCodeAt(0));
+  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+  bytes.forEach((share, i) => {
+    const [plane, place] = [Math.floor(i / (rows * columns)), i % (rows * columns)];
+    const x = plane * (columns + 1) + (place % columns);
+    image.data.set([...coloured(share, dark), 255], 4 * (Math.floor(place / columns) * canvas.width + x));
+  });
+  paper.putImageData(image, 0, 0);
+  return canvas.toDataURL();
+}
+
+/** Put a picture where the layout kept room for it. */
+function paint(box, name, cells) {
+  const room = box.group.querySelector(`.${name}`);
+  if (!room) return;
+  const frame = room.getBBox();
+  room.style.display = "none";
+  const image = box[name] ??= element("image", {
+    x: frame.x, y: frame.y, width: frame.width, height: frame.height,
+    preserveAspectRatio: "none", style: "image-rendering: pixelated",
+  }, box.group);
+  image.style.display = cells ? "" : "none";
+  if (cells) image.setAttribute("href", painted(box.format, cells));
+}
+
+// ---- the picture
+
+function now(box) {
+  return box.history.findLast((change) => change.at <= at) ?? { lines: ["–"], size: 0 };
+}
+
+/** Keep a text within its room, where the reader's font is wider than the one reckoned with. */
+function squeeze(text, room) {
+  text.removeAttribute("textLength");
+  if (text.getComputedTextLength() <= room) return;
+  text.setAttribute("textLength", room);
+  text.setAttribute("lengthAdjust", "spacingAndGlyphs");
+}
+
+function squeezeTitle(box, right) {
+  const titles = [...box.group.querySelectorAll("text:not(.grad)")];
+  titles.forEach((text, k) => {
+    const next = titles[k + 1]?.getAttribute("y") === text.getAttribute("y") ? titles[k + 1] : null;
+    squeeze(text, (next ? +next.getAttribute("x") : right - 3) - text.getAttribute("x"));
+  });
+}
+
+function showBox(i) {
+  const box = boxes[i];
+  const state = now(box);
+  const texts = [...box.group.querySelectorAll(".grad")];
+  texts.forEach((text, k) => {
+    text.textContent = state.lines[k] ?? "";
+    squeeze(text, box.room);
+  });
+  paint(box, "grad-cells", state.cells);
+  box.bar.setAttribute("width", Math.abs(state.size) * box.wide);
+  box.bar.setAttribute("class", `bar ${signOf(state.size)}`);
+  box.group.classList.toggle("active", at > 0 && pass.moves[at - 1].box === i);
+  box.group.classList.toggle("asked", !follows && asked === i);
+}
+
+function showEdges(n) {
+  for (const sent of pass.moves[n].sends) {
+    const group = part(sent.edge);
+    const state = n + 1 === at ? "active" : n < at ? "done" : "waiting";
+    group.setAttribute("class", `edge ${state} ${n < at ? signOf(sent.size) : ""}`);
+    const label = group.querySelector("text");
+    if (label) label.textContent = sent.short;
+  }
+}
+
+/** Move the picture so that a box is seen. */
+function bringIn(box) {
+  const [frame, window] = [box.group.getBoundingClientRect(), panel.getBoundingClientRect()];
+  const off = (low, high, from, to) => (low < from ? from - low + 20 : high > to ? to - high - 20 : 0);
+  const [right, down] = [
+    off(frame.left, frame.right, window.left, window.right),
+    off(frame.top, frame.bottom, window.top, window.bottom),
+  ];
+  if ((right || down) && !fitted) pan(right, down);
+}
+
+// ---- the story
+
+function showStory() {
+  const move = pass.moves[at - 1];
+  part("says").textContent = move ? `${at} of ${end}: ${move.says}` : `Before the first of ${end} steps`;
+  part("line").textContent = (move && boxes[move.box].line) ?? "";
+  list("equations", (move?.equations ?? []).map((text) => [text]));
+  list("sends", (move?.sends ?? []).map((sent) => [
+    `to ${boxes[sent.to].name}: ${sent.says}${sent.reason ? `: ${sent.reason}` : ""}`, signOf(sent.size),
+  ]));
+  showGrid(move?.grid);
+  part("at").value = at;
+  part("at").setAttribute("aria-valuetext", part("says").textContent);
+  part("count").textContent = `${at} of ${end}`;
+  showLedger();
+}
+
+function showLedger() {
+  const box = boxes[asked];
+  part("who").value = asked;
+  const kept = box.history.find((change) => change.at === 0);
+  const arrived = box.arrived.filter((sent) => sent.at <= at);
+  const rest = box.arrived.length - arrived.length;
+  list("entries", [
+    ...(kept ? [[`kept from before: ${kept.lines.join("; ")}`]] : []),
+    ...arrived.map((sent) => [`from ${boxes[sent.from].name}: ${sent.says}`, signOf(sent.size)]),
+    ...(rest ? [[`${rest} still to come`, "nothing"]] : []),
+  ]);
+  const state = now(box);
+  const total = state.lines.map((line) => line.replace(/[\u2007\u00a0 ]+/g, " ").trim()).join("; ");
+  part("sum").textContent = `= ${total}${state.lines[0] === "–" ? " (not computed)" : ""}`;
+  list("because", rest ? [] : box.because.map((text) => [`because ${text}`]));
+}
+
+function ask(i) {
+  const before = asked;
+  [asked, follows] = [i, false];
+  showBox(before);
+  showBox(i);
+  showLedger();
+}
+
+// ---- windows of a pooling
+
+const SIDE = 52;
+let grid;
+
+function showGrid(told) {
+  const figure = part("grid");
+  figure.hidden = !told;
+  if (!told || grid === told) return;
+  grid = told;
+  figure.replaceChildren();
+  const [rows, columns] = [told.cells.length, told.cells[0].length];
+  const [tall, wide] = [told.units.length, told.units[0].length];
+  const width = (columns + wide + 1) * SIDE;
+  const height = Math.max(rows, tall) * SIDE + 24;
+  const drawing = element("svg", { viewBox: `-2 -22 ${width + 4} ${height}`, role: "img" }, figure);
+  drawing.setAttribute("aria-label", `Windows: ${told.plane}`);
+  element("text", { x: columns * SIDE / 2, y: -6 }, drawing, told.plane ? `cells, ${told.plane}` : "cells");
+  element("text", { x: (columns + 1 + wide / 2) * SIDE, y: -6 }, drawing, "units");
+  const wins = new Set(told.windows.flat().filter(([, weight]) => weight !== "0").map(([cell]) => cell));
+  const cells = told.cells.flat().map((number, i) => {
+    const [x, y] = [(i % columns) * SIDE, Math.floor(i / columns) * SIDE];
+    const group = element("g", {}, drawing);
+    const kind = wins.has(i) && !told.weighs ? "cell winner" : "cell";
+    const square = element("rect", { x, y, width: SIDE, height: SIDE, class: kind }, group);
+    squeeze(element("text", { x: x + SIDE / 2, y: y + 22 }, group, number), SIDE - 4);
+    const landed = told.landed.flat()[i];
+    if (landed !== "0") {
+      squeeze(element("text", { x: x + SIDE / 2, y: y + 42, class: "landed" }, group, landed), SIDE - 4);
+    }
+    return square;
+  });
+  told.units.flat().forEach((number, i) => {
+    const [x, y] = [(columns + 1 + (i % wide)) * SIDE, Math.floor(i / wide) * SIDE];
+    const group = element("g", {}, drawing);
+    const square = element("rect", { x, y, width: SIDE, height: SIDE, class: "cell" }, group);
+    squeeze(element("text", { x: x + SIDE / 2, y: y + 22 }, group, number), SIDE - 4);
+    const arrived = `δ ${told.arrived.flat()[i]}`;
+    squeeze(element("text", { x: x + SIDE / 2, y: y + 42, class: "landed" }, group, arrived), SIDE - 4);
+    const outline = (on) => {
+      square.classList.toggle("seen", on);
+      for (const [cell] of told.windows[i]) cells[cell].classList.toggle("seen", on);
+    };
+    group.addEventListener("pointerenter", () => outline(true));
+    group.addEventListener("pointerleave", () => outline(false));
+  });
+}
+
+// ---- moving
+
+function go(position, keepPlaying = false) {
+  if (!keepPlaying) pause();
+  const before = at;
+  at = clamp(0, Math.round(position) || 0, end);
+  const [low, high] = [Math.min(before, at), Math.max(before, at)];
+  const touched = new Set();
+  for (let n = Math.max(0, low - 1); n < high; n += 1) {
+    showEdges(n);
+    touched.add(pass.moves[n].box);
+    for (const change of pass.moves[n].changes) touched.add(change.box);
+  }
+  const move = pass.moves[at - 1];
+  if (follows) asked = move ? move.box : boxes.length - 1;
+  for (const i of touched) showBox(i);
+  showStory();
+  if (move) bringIn(boxes[move.box]);
+  if (!timer) remember();
+}
+
+/** Keep the step in the address, so that it can be linked to. */
+function remember() {
+  try {
+    history.replaceState(null, "", `#step=${at}`);
+  } catch { /* a page inside a notebook has no address of its own */ }
+}
+
+function pause() {
+  clearTimeout(timer);
+  timer = undefined;
+  const button = document.querySelector('[data-do="play"]');
+  button.textContent = "▶ Play";
+  button.setAttribute("aria-label", "Play");
+}
+
+function play() {
+  if (timer) {
+    pause();
+    remember();
+    return;
+  }
+  const button = document.querySelector('[data-do="play"]');
+  button.textContent = "❚❚ Pause";
+  button.setAttribute("aria-label", "Pause");
+  const tick = () => {
+    if (at >= end) return play();
+    timer = setTimeout(tick, 1000 / part("speed").value);
+    return go(at + 1, true);
+  };
+  timer = 1;
+  if (at >= end) go(0, true);
+  tick();
+}
+
+Object.assign(actions, {
+  first: () => go(0), back: () => go(at - 1), next: () => go(at + 1), last: () => go(end), play,
+});
+for (const way of ["Left", "Right", "Up", "Down"]) keys[`Shift Arrow${way}`] = way.toLowerCase();
+Object.assign(keys, {
+  ArrowLeft: "back", ArrowRight: "next", ArrowUp: "back", ArrowDown: "next", b: "back", n: "next",
+  Home: "first", End: "last", " ": "play",
+});
+
+// ---- the first look
+
+boxes.forEach((box, i) => {
+  const frame = box.group.querySelector("polygon").getBBox();
+  box.wide = frame.width;
+  box.room = frame.width - 36; // beside the word "grad"
+  squeezeTitle(box, frame.x + frame.width);
+  box.bar = element("rect", { x: frame.x, y: frame.y + frame.height - 3, width: 0, height: 4 }, box.group);
+  element("title", {}, box.group, box.name + (box.data ? ` = ${box.data}` : ""));
+  if (box.cells) paint(box, "data-cells", box.cells);
+  box.group.dataset.box = i;
+  element("option", { value: i }, part("who"), box.name);
+});
+let pressed;
+panel.addEventListener("pointerdown", (event) => { pressed = event; });
+panel.addEventListener("click", (event) => {
+  if (Math.hypot(event.clientX - pressed.clientX, event.clientY - pressed.clientY) > 5) return; // a drag
+  const node = document.elementFromPoint(event.clientX, event.clientY)?.closest(".node");
+  if (node?.dataset.box) ask(+node.dataset.box);
+});
+part("at").max = end;
+part("at").addEventListener("input", (event) => go(+event.target.value));
+part("who").addEventListener("change", (event) => ask(+event.target.value));
+const linked = () => go(+(/step=(\d+)/.exec(location.hash)?.[1] ?? at));
+addEventListener("hashchange", linked);
+pass.moves.forEach((_, n) => showEdges(n));
+boxes.forEach((_, i) => showBox(i));
+if (view.scale < TINY) zoom(LEGIBLE / view.scale); // a large graph is followed, not overlooked
+linked();

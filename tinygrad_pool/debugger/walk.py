@@ -1,0 +1,204 @@
+"""A backward pass that was recorded: walked in both directions, and asked for reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from tinygrad_pool.debugger.reasons import Explanation, Ledger
+from tinygrad_pool.engine import Value
+from tinygrad_pool.errors import DataError, OptionError
+from tinygrad_pool.graph import Step, ancestors, start
+from tinygrad_pool.node import Node
+from tinygrad_pool.rules.axes import whole
+
+
+class Change(NamedTuple):
+    """What one step made of a node's gradient; None is "not computed"."""
+
+    node: Node
+    before: Any
+    after: Any
+
+
+class Walk:
+    """A backward pass, step by step. At `position` n, every `.grad` is as it is after n steps.
+
+    Position 0 is before the pass: all gradients are what they were. The last position is what
+    `backward()` leaves, bit for bit.
+    """
+
+    def __init__(
+        self, loss: Value, gradient: Any = None, names: Mapping[str, Any] | None = None
+    ) -> None:
+        if not isinstance(loss, Value):
+            raise DataError(f"record: needs a Value, got {type(loss).__name__}")
+        self.loss = loss
+        self.nodes = ancestors(loss)
+        self.names = {id(v): n for n, v in (names or {}).items() if isinstance(v, Value)}
+        self.steps: list[Step] = []
+        self.position = 0
+        self._changes: list[list[Change]] = []
+        before = {node: node._grad for node in self.nodes}
+        try:
+            self._run(gradient, before)
+        finally:
+            for node, grad in before.items():
+                node._grad = grad
+
+    def _run(self, gradient: Any, before: Mapping[Node, Any]) -> None:
+        """Carry out the pass once, and note what each step changes."""
+        walk = start(self.loss, gradient, shown=True)
+        now = {node: node._grad for node in self.nodes}
+        changes = [Change(n, old, now[n]) for n, old in before.items() if now[n] is not old]
+        for node, upstream, contributions in walk:
+            for p in dict.fromkeys(p for p in node.parents if isinstance(p, Node)):
+                if p._grad is not now[p]:
+                    changes.append(Change(p, now[p], p._grad))
+                    now[p] = p._grad
+            self.steps.append(Step(node, upstream, contributions))
+            self._changes.append(changes)
+            changes = []
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __iter__(self) -> Iterator[Step]:
+        return iter(self.steps)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.seek(0)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self)} steps, at {self.position})"
+
+    @property
+    def step(self) -> Step | None:
+        """The step that was taken last; None before the first."""
+        return self.steps[self.position - 1] if self.position else None
+
+    def seek(self, position: int) -> Step | None:
+        """Go to a position, forwards or backwards, and return the step that led there.
+
+        Raises OptionError for a position that there is not.
+        """
+        n = whole(position, "seek: position")
+        if not 0 <= n <= len(self):
+            raise OptionError(f"seek: position must be in 0 … {len(self)}, got {position!r}")
+        while self.position < n:
+            for change in self._changes[self.position]:
+                change.node._grad = change.after
+            self.position += 1
+        while self.position > n:
+            self.position -= 1
+            for change in reversed(self._changes[self.position]):
+                change.node._grad = change.before
+        return self.step
+
+    def next(self) -> Step | None:
+        """Take a step, and return it; at the end stay, and return None."""
+        return self.seek(self.position + 1) if self.position < len(self) else None
+
+    def back(self) -> Step | None:
+        """Undo a step, and return it; at the start stay, and return None."""
+        undone = self.step
+        self.seek(max(0, self.position - 1))
+        return undone
+
+    def changed(self) -> list[Change]:
+        """List the gradients that the last step changed, in the order of its operands."""
+        return self._changes[self.position - 1] if self.position else []
+
+    def step_of(self, node: Node) -> Step | None:
+        """Return the step in which a node hands on its gradient; None if it has none."""
+        position = self._positions.get(node)
+        return None if position is None else self.steps[position]
+
+    def changed_by(self, node: Node) -> list[Change]:
+        """List the gradients that a node's step changes, in the order of its operands."""
+        position = self._positions.get(node)
+        return [] if position is None else self._changes[position]
+
+    def accumulations(self) -> Iterator[list[Change]]:
+        """List what each step changes, in order; the first begins with what the pass forgot."""
+        return iter(self._changes)
+
+    @cached_property
+    def _positions(self) -> dict[Node, int]:
+        return {step.node: i for i, step in enumerate(self.steps)}
+
+    def call(self, node: Node) -> str:
+        """Name a node: its label, the variable that holds it, or its operation and number."""
+        return (
+            node.label or self.names.get(id(node), "") or f"{node.op or 'leaf'}#{self.number(node)}"
+        )
+
+    @property
+    def variables(self) -> dict[str, Value]:
+        """Map the names of variables to the Values that they hold."""
+        held = [(self.names.get(id(v)), v) for v in self.nodes]
+        return {n: v for n, v in held if n and isinstance(v, Value)}
+
+    def number(self, node: Node) -> int:
+        """Count a node from the oldest, so that one without a label can be asked for."""
+        return self._numbers[node]
+
+    @cached_property
+    def _numbers(self) -> dict[Node, int]:
+        return {node: i for i, node in enumerate(self.nodes)}
+
+    def find(self, name: str | Node) -> Node:
+        """Find a node by its label, its variable, `op#7`, or its operation if there is one such.
+
+        Raises OptionError, which lists names that come near.
+        """
+        if isinstance(name, Node):
+            return name
+        for means in (
+            lambda n: n.label,
+            lambda n: self.names.get(id(n)),
+            self.call,
+            lambda n: n.op,
+        ):
+            found = [node for node in self.nodes if means(node) == name]
+            if len(found) == 1:
+                return found[0]
+            if found:
+                several = ", ".join(f"{n.op or 'leaf'}#{self.number(n)}" for n in found[:6])
+                more = " …" if len(found) > 6 else ""
+                raise OptionError(f"{name!r} is the name of {len(found)} nodes: {several}{more}")
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, self.known(), n=4) or self.known()[:6]
+        raise OptionError(f"no node is called {name!r}; there is {', '.join(near) or 'none'}")
+
+    def known(self) -> list[str]:
+        """List the names that nodes can be asked for by, labels first."""
+        return list(dict.fromkeys(self.call(node) for node in self.nodes))
+
+    def why(self, node: str | Node, index: int | Sequence[int] | None = None) -> Explanation:
+        """Explain a gradient of the whole pass: what arrived on each path, and why it is zero.
+
+        `index` selects an element of an array; by default, the one of largest gradient.
+
+        Raises OptionError for a node or an element that there is not.
+        """
+        return self.ledger.explain(self.find(node), index)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The whole pass, to be asked for reasons."""
+        final: dict[Node, Any] = {}
+        for changes in self._changes:
+            final.update((change.node, change.after) for change in changes)
+        return Ledger(self.loss, self.nodes, self.steps, final, self.call)
