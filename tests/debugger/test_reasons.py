@@ -85,6 +85,15 @@ def test_two_ways_to_one_zero_are_one_cause():
     ]
 
 
+def test_what_a_leaf_had_from_an_earlier_pass_is_no_part_of_the_explanation():
+    a, b = tg.Value(2.0, label="a"), tg.Value(3.0, label="b")
+    (a * b).backward()
+    lost, won = (why(tg.maximum(a, b) * 5.0, name) for name in "ab")
+    assert (lost.grad, lost.causes) == (0.0, ["a gets nothing from maximum#2: it lost to b, by 1"])
+    assert str(won).startswith("grad of b is 5 = 5\n")
+    assert (a.grad, b.grad) == (3.0, 2.0)
+
+
 def test_a_pass_that_begins_with_0():
     a = tg.Value(2.0, label="a")
     found = tg.record(a * 3.0, 0.0).why("a")

@@ -101,7 +101,7 @@ class Ledger:
         elif grad is None:
             causes = ["no node that got a gradient hands one on to it"]
         elif not np.isfinite(grad):
-            causes = self._first_bad()
+            causes = self.first_bad()
         elif grad == 0:
             causes = self._origins(node, cell, entries)
         else:
@@ -149,8 +149,7 @@ class Ledger:
             for e in found:
                 unit = int(np.ravel_multi_index(e.unit, e.node.shape)) if e.unit else 0
                 if e.upstream or not e.local:
-                    who = f"{self.at(below, at)} gets nothing from {self.at(e.node, unit)}"
-                    causes[f"{who}: {e.reason}{_made(e.node)}"] = None
+                    causes[self.cause(below, at, e)] = None
                 elif e.node is self.loss:
                     causes["the pass began with the gradient 0"] = None
                 elif (e.node, unit) not in seen:
@@ -162,7 +161,13 @@ class Ledger:
                         waiting.append((e.node, unit, above))
         return list(causes)
 
-    def _first_bad(self) -> list[str]:
+    def cause(self, below: Node, cell: int, entry: Entry) -> str:
+        """Say why one unit sends nothing to an element below it."""
+        unit = int(np.ravel_multi_index(entry.unit, entry.node.shape)) if entry.unit else 0
+        who = f"{self.at(below, cell)} gets nothing from {self.at(entry.node, unit)}"
+        return f"{who}: {entry.reason}{_made(entry.node)}"
+
+    def first_bad(self) -> list[str]:
         """Find the first node that made a NaN or an infinity, forward or backward."""
         for node in self.nodes:
             operands = [np.asarray(x, float) for x in operands_of(node)]
@@ -194,7 +199,7 @@ class Ledger:
         """Read the index of an element; None is the one with the largest gradient."""
         if index is None:
             flat = np.reshape(np.zeros(node.shape) if g is None else g, -1)
-            return int(np.abs(np.nan_to_num(flat, nan=np.inf)).argmax()) if flat.size else 0
+            return int(np.abs(np.nan_to_num(flat, nan=np.inf)).argmax())
         given = index if isinstance(index, Sequence) else (index,)
         place = tuple(whole(k, "why: index") for k in given)
         if len(place) != node.ndim or not all(

@@ -196,9 +196,16 @@ class Walk:
         return self.ledger.explain(self.find(node), index)
 
     @cached_property
+    def gradients(self) -> dict[Node, Any]:
+        """The gradients that this pass computes, without what leaves had from earlier ones."""
+        own = {step.node: step.upstream for step in self.steps}
+        for step in self.steps:
+            for p, c in zip(step.node.parents, step.contributions, strict=True):
+                if isinstance(p, Node) and p._closure is None and c is not None:
+                    own[p] = own[p] + c if p in own else c
+        return own
+
+    @cached_property
     def ledger(self) -> Ledger:
         """The whole pass, to be asked for reasons."""
-        final: dict[Node, Any] = {}
-        for changes in self._changes:
-            final.update((change.node, change.after) for change in changes)
-        return Ledger(self.loss, self.nodes, self.steps, final, self.call)
+        return Ledger(self.loss, self.nodes, self.steps, self.gradients, self.call)
