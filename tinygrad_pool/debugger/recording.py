@@ -7,12 +7,16 @@ from functools import cached_property
 from types import TracebackType
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from tinygrad_pool.debugger.reasons import Explanation, Ledger
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import DataError, OptionError
 from tinygrad_pool.graph import Step, ancestors, start
-from tinygrad_pool.node import Node
-from tinygrad_pool.rules.axes import whole
+from tinygrad_pool.node import Node, name_of, tick
+from tinygrad_pool.rerun import changed, rerun
+from tinygrad_pool.rules.arithmetic import nudge
+from tinygrad_pool.rules.axes import place_of, whole
 
 
 class Change(NamedTuple):
@@ -35,12 +39,16 @@ class Recording:
     ) -> None:
         if not isinstance(loss, Value):
             raise DataError(f"record: needs a Value, got {type(loss).__name__}")
-        self.loss = loss
+        self.loss, self.gradient = loss, gradient
         self.nodes = ancestors(loss)
         self.names = {id(v): n for n, v in (names or {}).items() if isinstance(v, Value)}
         self.steps: list[Step] = []
         self.position = 0
         self._changes: list[list[Change]] = []
+        self._noted: dict[Node, Any] = {}
+        self._called: dict[Node, str] = {}
+        self.origin, self.time = object(), tick()
+        self._kept = {node: changed(node._data, {}, "") for node in self.nodes if _may_change(node)}
         before = {node: node._grad for node in self.nodes}
         try:
             self._run(gradient, before)
@@ -133,11 +141,26 @@ class Recording:
     def _positions(self) -> dict[Node, int]:
         return {step.node: i for i, step in enumerate(self.steps)}
 
+    def data_of(self, node: Node) -> Any:
+        """Return the data that a node had when the pass was recorded, whatever was set since."""
+        return self._kept.get(node, node._data)
+
+    @cached_property
+    def gradients(self) -> dict[Node, Any]:
+        """The gradients of this pass alone, without what leaves had before; of no other node."""
+        seed = np.ones(self.loss.shape) if self.gradient is None else self.gradient
+        found: dict[Node, Any] = {self.loss: self.steps[0].upstream if self.steps else seed}
+        for step in self.steps:
+            for p, c in zip(step.node.parents, step.contributions, strict=True):
+                if isinstance(p, Node) and c is not None:
+                    total = found[p] + c if p in found else c
+                    found[p] = np.asarray(total) if isinstance(total, np.generic) else total
+        return found
+
     def call(self, node: Node) -> str:
         """Name a node: its label, the variable that holds it, or its operation and number."""
-        return (
-            node.label or self.names.get(id(node), "") or f"{node.op or 'leaf'}#{self.number(node)}"
-        )
+        name = node.label or self.names.get(id(node)) or self._called.get(node)
+        return name or f"{node.op or 'leaf'}#{self.number(node)}"
 
     def number(self, node: Node) -> int:
         """Count a node from the oldest, so that one without a label can be asked for."""
@@ -185,12 +208,78 @@ class Recording:
         """
         return self._ledger.explain(self.find(node), index)
 
+    def set(self, node: str | Node, value: Any, index: int | Sequence[int] | None = None) -> None:
+        """Note other numbers for a node: what if? Nothing changes until `replay`.
+
+        `index` selects an element of an array. None as a value takes back what was noted.
+
+        Raises OptionError for a node or an element that there is not; DataError and ShapeError for
+        numbers that do not fit.
+        """
+        found = self.find(node)
+        if found not in self._numbers:
+            raise OptionError(f"set: {name_of(found)} is not in this pass")
+        what, noted = f"set {self.call(found)}", self._noted.get(found, {})
+        if value is None:
+            self._noted.pop(found, None)
+            return
+        if index is None:
+            self._noted[found] = changed(found._data, value, what)
+            return
+        place = place_of(index, found.shape, f"{what}: index")
+        if place is None:
+            raise OptionError(f"{what}: shape {found.shape} has no element {index!r}")
+        more = {place: changed(0.0, value, f"{what}: an element")}
+        some = isinstance(noted, Mapping)
+        self._noted[found] = {**noted, **more} if some else changed(noted, more, what)
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """What was noted by `set`, by name; one element as "w[0, 2]"."""
+        listed: dict[str, Any] = {}
+        for node, noted in self._noted.items():
+            name = self.call(node)
+            if isinstance(noted, Mapping):
+                listed |= {f"{name}[{', '.join(map(str, k))}]": n for k, n in noted.items()}
+            else:
+                listed[name] = noted
+        return listed
+
+    def replay(self) -> Recording:
+        """Run the graph again, forward and backward, with the numbers that were `set`.
+
+        The graph is a fresh one: see `tinygrad_pool.rerun`. Leaves have the data that they have
+        now, names are kept, and nothing in this recording changes. What was computed before it was
+        moved by `set` is called "z1 as computed".
+
+        >>> w, x = Value(2.0, label="w"), Value(3.0, label="x")
+        >>> passed = record(w * x)
+        >>> passed.set("x", 5.0)
+        >>> again = passed.replay()
+        >>> passed.gradients[w], again.gradients[again.find("w")]
+        (3.0, 5.0)
+        """
+        fresh = rerun(self.loss, self._noted)
+        names = {n: new for old, new in fresh.items() if (n := self.names.get(id(old)))}
+        again = Recording(fresh[self.loss], self.gradient, names)
+        again.origin = self.origin
+        again._called = {new: self.call(old) for old, new in fresh.items()}
+        for new in set(fresh.values()):
+            if new.rule is nudge:
+                again._called.setdefault(new.parents[0], f"{again.call(new)} as computed")
+        return again
+
     @cached_property
     def _ledger(self) -> Ledger:
         final: dict[Node, Any] = {}
         for changes in self._changes:
             final.update((change.node, change.after) for change in changes)
         return Ledger(self.loss, self.nodes, self.steps, final, self.call)
+
+
+def _may_change(node: Node) -> bool:
+    """Tell whether a node's data can be set, or may be a view of what can."""
+    return node._closure is None or getattr(node._data, "base", None) is not None
 
 
 def record(
