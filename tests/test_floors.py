@@ -39,7 +39,7 @@ FLOORS = [
     ["gradients", "operations"],
     ["pools"],
     ["adaptive_pools"],
-    ["links", "tables"],
+    ["links", "rerun", "tables"],
     ["contests", "tangents", "weight_layers", "fields", "scalars"],
     ["ties"],
     ["datasets", "optim", "nn.module", "nn.layers", "nn.pools", "nn.scalar", "nn.losses", "nn"],

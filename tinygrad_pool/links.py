@@ -254,7 +254,8 @@ _POOLED: dict[Any, Callable[..., NDArray[Any]]] = {
 _OF_RULES: dict[Form, tuple[Rule, ...]] = {
     elementwise_form: (
         *(arithmetic.add, arithmetic.sub, arithmetic.mul, arithmetic.div, arithmetic.power),
-        *(arithmetic.neg, elementwise.exp, elementwise.expm1, elementwise.log, elementwise.log1p),
+        *(arithmetic.neg, arithmetic.nudge),
+        *(elementwise.exp, elementwise.expm1, elementwise.log, elementwise.log1p),
         *(elementwise.sqrt, elementwise.square, elementwise.sin, elementwise.cos),
         *(elementwise.tanh, elementwise.sigmoid, elementwise.relu, elementwise.abs),
         *(elementwise.clip, elementwise.where, reductions.maximum, reductions.minimum),

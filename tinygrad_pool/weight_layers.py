@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.engine import Operation, Value, lift
-from tinygrad_pool.errors import DataError
+from tinygrad_pool.engine import Value
 from tinygrad_pool.graph import ancestors, refuse_stale
 from tinygrad_pool.links import links_of, operands_of, slopes_of
 from tinygrad_pool.node import Node
-from tinygrad_pool.numpy_names import ANSWERS
+from tinygrad_pool.rerun import check_value, operation_of, rebuilt, run_again
 from tinygrad_pool.rules import elementwise, pooling, reductions
-from tinygrad_pool.rules.rule import Rule
 from tinygrad_pool.rules.weights import Weights, weight_layer
 
 OF_ITS_OWN = (reductions.maximum, reductions.minimum, elementwise.relu)
 REPLACED = (*OF_ITS_OWN, reductions.max, reductions.min, pooling.max_pool, pooling.avg_pool)
 """The rules that are replaced, those first in which each unit looks at one cell of an operand."""
-
-
-@lru_cache(maxsize=256)
-def _operation(rule: Rule) -> Operation:
-    """Lift a rule; what NumPy's functions mean on Values stays as it is."""
-    meant = dict(ANSWERS)
-    operation = lift(rule)
-    ANSWERS.update(meant)
-    return operation
 
 
 def as_weight_layer(loss: Value) -> Value:
@@ -51,25 +40,17 @@ def as_weight_layer(loss: Value) -> Value:
 
 def twins_of(loss: Value, name: str) -> dict[Value, Value]:
     """Map every node behind a Value to what stands for it among weights; a leaf is its own."""
-    if not isinstance(loss, Value):
-        raise DataError(f"{name}: needs a Value, got a {type(loss).__name__}")
-    nodes = ancestors(loss)
-    refuse_stale(nodes, create_graph=True)
-    twins: dict[Value, Value] = {}
-    for node in nodes:
-        assert isinstance(node, Value)
-        twins[node] = node if node._closure is None else _twin(node, twins)
-    return twins
+    check_value(loss, name)
+    refuse_stale(ancestors(loss), create_graph=True)
+    return rebuilt(loss, _twin)
 
 
-def _twin(node: Value, twins: dict[Value, Value]) -> Value:
-    assert node.rule is not None
-    operands = [twins[p] if isinstance(p, Value) else p for p in node.parents]
-    if node.rule in REPLACED:
-        twin = _operation(weight_layer)(*operands, weights=layers_of(node))
-    else:
-        options = {k: v for k, v in node.options.items() if k != "wants"}
-        twin = _operation(node.rule)(*operands, **options)
+def _twin(node: Value, operands: list[Any]) -> Value:
+    if node._closure is None:
+        return node
+    if node.rule not in REPLACED:
+        return run_again(node, operands)
+    twin = operation_of(weight_layer)(*operands, weights=layers_of(node))
     twin.about = node.about
     return twin
 

@@ -103,6 +103,16 @@ def test_a_pass_that_breaks_leaves_everything_as_it_was():
         (lambda: tg.record(tg.Value(1.0).exp().detach()), GraphError, "detached"),
         (lambda: tg.record(network()[1]).seek(99), OptionError, r"seek: position must be in 0 … "),
         (lambda: tg.record(network()[1]).seek(-1), OptionError, "got -1"),
+        (lambda: tg.record(network()[1]).set("q", 1.0), OptionError, "no node is called 'q'"),
+        (lambda: tg.record(network()[1]).set("x", 1.0, 3), OptionError, r"set x: shape \(3,\) has"),
+        (lambda: tg.record(network()[1]).set("x", [1.0]), ShapeError, r"set x: needs shape \(3,\)"),
+        (lambda: tg.record(network()[1]).set("a", "b"), DataError, "set a: needs real numbers"),
+        (lambda: tg.record(network()[1]).set("x", [1.0], 0), ShapeError, "set x: an element: need"),
+        (
+            lambda: tg.record(network()[1]).set(tg.Value(1.0, label="q"), 1.0),
+            OptionError,
+            "set: the leaf 'q' is not in this pass",
+        ),
         (lambda: tg.record(network()[1]).find("q"), OptionError, "no node is called 'q'; there is"),
         (lambda: tg.record(network()[1]).find("mul"), OptionError, "'mul' is the name of 4 nodes:"),
     ],
@@ -123,6 +133,133 @@ def test_nodes_are_found_by_label_variable_number_and_operation():
     third = passed.nodes[3]
     assert passed.find(f"{third.op}#3") is third
     assert passed.known()[:3] == ["a", "b", "x"]
+
+
+def three_units():
+    """Build the page's network: three units, the largest of which is kept."""
+    x1, x2 = tg.Value(1.0, label="x1"), tg.Value(-2.0, label="x2")
+    ws = [tg.Value(n, label=f"w{i}") for i, n in enumerate([0.5, 1.0, -1.0, 0.3, 0.9, -0.8])]
+    zs = []
+    for unit, activation in enumerate((tg.relu, tg.tanh, tg.relu)):
+        a = tg.weighted_sum(ws[2 * unit : 2 * unit + 2], [x1, x2])
+        zs.append(activation(a))
+        zs[-1].label = f"z{unit + 1}"
+    pooled = tg.maximum(*zs)
+    E = (pooled - 1.0) ** 2
+    return {"E": E, "pooled": pooled, "sub": E.parents[0], "w": ws}
+
+
+def test_what_is_set_shows_in_a_replay_and_nowhere_else():
+    net = three_units()
+    passed = tg.record(net["E"])
+    passed.set("z1", 5)
+    passed.set("x2", -1.0)
+    assert passed.changes == {"z1": 5.0, "x2": -1.0}
+    again = passed.replay()
+    assert (again.find("z1").data, again.find("x2").data) == (5.0, -1.0)
+    assert (again.loss.data, net["E"].data) == (16.0, 2.25)
+    assert again.gradients[again.find("z1")] == 8.0
+    assert (passed.find("x2").data, passed.gradients[passed.find("z1")]) == (-2.0, 0.0)
+    assert again.changes == {}
+    assert all(not node.has_grad for node in (*passed.nodes, *again.nodes))
+
+
+def test_a_loser_below_the_winner_changes_no_gradient_and_above_it_all_of_them():
+    passed = tg.record(three_units()["E"])
+
+    def gradients(z1):
+        passed.set("z1", z1)
+        again = passed.replay()
+        return [again.gradients[again.find(z)] for z in ("z1", "z2", "z3")]
+
+    margin = 2.5
+    assert gradients(np.nextafter(margin, 0)) == [0.0, 0.0, 3.0]
+    assert gradients(margin) == [3.0, 0.0, 0.0]  # a tie, and z1 comes first
+    (z1, *others) = gradients(np.nextafter(margin, 9))
+    assert z1 == pytest.approx(3.0)
+    assert others == [0.0, 0.0]
+
+
+def test_one_element_is_set_and_the_rest_of_it_later():
+    x = tg.Value([1.0, 5.0, 2.0], label="x")
+    passed = tg.record((x * 2.0).max())
+    passed.set(x, 6.0, -1)
+    passed.set("x", 0.0, (0,))
+    assert passed.changes == {"x[2]": 6.0, "x[0]": 0.0}
+    again = passed.replay()
+    assert again.find("x").data.tolist() == [0.0, 5.0, 6.0]
+    passed.set("x", [1.0, 2.0, 3.0])
+    passed.set("x", 4.0, 0)
+    assert passed.changes["x"].tolist() == [4.0, 2.0, 3.0]
+    passed.set("x", None)
+    assert passed.changes == {}
+    passed.set("x", None)
+
+
+def test_replays_chain_and_keep_the_names_of_labels_variables_and_numbers():
+    net = three_units()
+    passed = tg.record(net["E"], names={"below": net["sub"]})
+    passed.set("weighted_sum#8", 4.0)
+    once = passed.replay()
+    assert once.find("weighted_sum#8").data == 4.0
+    assert once.find("weighted_sum#8 as computed").data == -1.5
+    assert once.call(once.find("below")) == "below"
+    assert [once.call(n) for n in once.nodes if not once.call(n).endswith("computed")] == [
+        passed.call(n) for n in passed.nodes
+    ]
+    once.set("weighted_sum#8", 2.0)
+    once.set("x1", 2.0)
+    twice = once.replay()
+    assert twice.find("weighted_sum#8").data == 2.0
+    assert twice.find("weighted_sum#8 as computed").data == -1.0
+    twice.set("weighted_sum#8", -1.0)
+    back = twice.replay()
+    assert "weighted_sum#8 as computed" not in back.known()
+    assert back.find("weighted_sum#8").op == "weighted_sum"
+
+
+def test_a_replay_takes_the_same_gradient_and_the_data_of_now():
+    x = tg.Value([1.0, 2.0], label="x")
+    passed = tg.record(x * x, [1.0, 10.0])
+    assert passed.gradients[x].tolist() == [2.0, 40.0]
+    x.data = [3.0, 4.0]
+    again = passed.replay()
+    assert again.gradients[again.find("x")].tolist() == [6.0, 80.0]
+    assert passed.data_of(x).tolist() == [1.0, 2.0]
+
+
+def test_the_data_of_a_pass_stays_when_leaves_change_in_place():
+    w = tg.Value([[1.0, 2.0]], label="w")
+    turned = w.T
+    passed = tg.record((turned * 2.0).sum())
+    w.data += 5.0
+    assert passed.data_of(w).tolist() == [[1.0, 2.0]]
+    assert passed.data_of(turned).tolist() == [[1.0], [2.0]]
+    assert turned.data.tolist() == [[6.0], [7.0]]
+
+
+def test_the_gradients_of_a_pass_are_its_own_whatever_was_there_before():
+    leaves, E = network()
+    E.backward()
+    expected = grads(leaves)
+    passed = tg.record(E)
+    assert [np.array(passed.gradients[x]).tolist() for x in leaves] == expected
+    alone = tg.Value(np.float32(2.0))
+    assert tg.record(alone).gradients == {alone: 1.0}
+    assert tg.record(alone, 3.0).gradients == {alone: 3.0}
+    y = alone * alone
+    assert type(tg.record(y).gradients[alone]) is np.ndarray
+
+
+def test_the_chain_rule_goes_through_what_was_moved():
+    passed = tg.record(three_units()["E"])
+    passed.set("z2", 5.0)
+    again = passed.replay()
+    w = again.find("w2")
+    written = tg.derive(again.loss, w)
+    assert "[z2 wins] · 1 · tanh'(weighted_sum)" in str(written)
+    assert written.value == again.gradients[w]
+    assert "grad of w2 is 1.204 = 1.204" in str(again.why("w2"))
 
 
 class Walk(RuleBasedStateMachine):

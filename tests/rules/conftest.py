@@ -103,6 +103,7 @@ TABLE = [
     *cases(arithmetic.div, np.divide, TWO, low=0.5),
     *cases(arithmetic.power, np.power, TWO, low=0.5),
     *cases(arithmetic.neg, np.negative, ONE),
+    *cases(arithmetic.nudge, lambda x, w, v: x - w + v, THREE),
     *cases(elementwise.exp, np.exp, ONE),
     *cases(elementwise.expm1, np.expm1, ONE),
     *cases(elementwise.log, np.log, ONE, low=0.5),

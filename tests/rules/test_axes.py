@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tinygrad_pool.errors import AxisError, OptionError
-from tinygrad_pool.rules.axes import axes_of, flag, kept, whole
+from tinygrad_pool.rules.axes import axes_of, flag, kept, place_of, whole
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,25 @@ def test_a_flag_is_true_or_false(given):
 def test_a_flag_is_nothing_else(given):
     with pytest.raises(OptionError, match="sum: keepdims must be True or False, got"):
         flag(given, "sum: keepdims")
+
+
+@pytest.mark.parametrize(
+    ("index", "shape", "place"),
+    [
+        (1, (3,), (1,)),
+        ([-1, 0], (2, 3), (1, 0)),
+        ((), (), ()),
+        (3, (3,), None),
+        (-4, (3,), None),
+        ((0, 0), (3,), None),
+        ((), (3,), None),
+        (0, (), None),
+    ],
+)
+def test_a_place_is_the_index_of_one_element(index, shape, place):
+    assert place_of(index, shape, "index") == place
+
+
+def test_a_place_is_made_of_whole_numbers():
+    with pytest.raises(AxisError, match=r"why: index must be a whole number, got 0\.5"):
+        place_of((0, 0.5), (2, 2), "why: index")

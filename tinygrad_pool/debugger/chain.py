@@ -15,7 +15,7 @@ from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import DataError, OptionError
 from tinygrad_pool.graph import ancestors
 from tinygrad_pool.node import Node, name_of
-from tinygrad_pool.rules.axes import whole
+from tinygrad_pool.rules.axes import place_of
 from tinygrad_pool.scalars import MOST, units_of
 
 LISTED = 12
@@ -181,6 +181,7 @@ def _of_sum(names: list[str], i: int) -> str:
 _WRITTEN: dict[str, Callable[[list[str], int], str]] = {
     "add": lambda _, __: "1",
     "sub": lambda _, i: "−1" if i else "1",
+    "nudge": lambda _, i: "−1" if i == 1 else "1",
     "neg": lambda _, __: "(−1)",
     "mul": lambda names, i: names[1 - i],
     "power": _of_power,
@@ -200,10 +201,8 @@ def _name(node: Node, called: Mapping[int, str]) -> str:
 
 
 def _cell(v: Value, index: int | Sequence[int] | None) -> int:
-    given = () if index is None else index if isinstance(index, Sequence) else (index,)
-    place = tuple(whole(k, "derive: index") for k in given)
-    inside = len(place) == v.ndim and all(0 <= k < n for k, n in zip(place, v.shape, strict=True))
-    if not inside:
+    place = place_of(() if index is None else index, v.shape, "derive: index")
+    if place is None:
         raise OptionError(
             f"derive: {name_of(v)} of shape {v.shape} needs an index into it, got {index!r}"
         )

@@ -15,7 +15,7 @@ from tinygrad_pool.graph import Step
 from tinygrad_pool.links import links_of, operands_of
 from tinygrad_pool.node import Node
 from tinygrad_pool.rules import arithmetic, elementwise, linear
-from tinygrad_pool.rules.axes import Shape, whole
+from tinygrad_pool.rules.axes import Shape, place_of
 
 LISTED = 8
 
@@ -200,16 +200,12 @@ class Ledger:
         if index is None:
             flat = np.reshape(np.zeros(node.shape) if g is None else g, -1)
             return int(np.abs(np.nan_to_num(flat, nan=np.inf)).argmax())
-        given = index if isinstance(index, Sequence) else (index,)
-        place = tuple(whole(k, "why: index") for k in given)
-        if len(place) != node.ndim or not all(
-            -n <= k < n for k, n in zip(place, node.shape, strict=True)
-        ):
+        place = place_of(index, node.shape, "why: index")
+        if place is None:
             raise OptionError(
                 f"why: {self.call(node)} of shape {node.shape} has no element {index!r}"
             )
-        inside = [k % n for k, n in zip(place, node.shape, strict=True)]
-        return int(np.ravel_multi_index(inside, node.shape)) if inside else 0
+        return int(np.ravel_multi_index(place, node.shape)) if place else 0
 
 
 def _made(node: Node) -> str:

@@ -7,11 +7,14 @@ from functools import cached_property
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+import numpy as np
+
 from tinygrad_pool.debugger.reasons import Explanation, Ledger
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import DataError, OptionError
 from tinygrad_pool.graph import Step, ancestors, start
 from tinygrad_pool.node import Node
+from tinygrad_pool.rerun import changed
 from tinygrad_pool.rules.axes import whole
 
 
@@ -35,12 +38,14 @@ class Walk:
     ) -> None:
         if not isinstance(loss, Value):
             raise DataError(f"record: needs a Value, got {type(loss).__name__}")
-        self.loss = loss
+        self.loss, self.gradient = loss, gradient
         self.nodes = ancestors(loss)
         self.names = {id(v): n for n, v in (names or {}).items() if isinstance(v, Value)}
         self.steps: list[Step] = []
         self.position = 0
         self._changes: list[list[Change]] = []
+        self._called: dict[Node, str] = {}
+        self._kept = {node: changed(node._data, {}, "") for node in self.nodes if _may_change(node)}
         before = {node: node._grad for node in self.nodes}
         try:
             self._run(gradient, before)
@@ -137,11 +142,26 @@ class Walk:
     def _positions(self) -> dict[Node, int]:
         return {step.node: i for i, step in enumerate(self.steps)}
 
+    def data_of(self, node: Node) -> Any:
+        """Return the data that a node had when the pass was recorded, whatever was set since."""
+        return self._kept.get(node, node._data)
+
+    @cached_property
+    def gradients(self) -> dict[Node, Any]:
+        """The gradients of this pass alone, without what leaves had before; of no other node."""
+        seed = np.ones(self.loss.shape) if self.gradient is None else self.gradient
+        found: dict[Node, Any] = {self.loss: self.steps[0].upstream if self.steps else seed}
+        for step in self.steps:
+            for p, c in zip(step.node.parents, step.contributions, strict=True):
+                if isinstance(p, Node) and c is not None:
+                    total = found[p] + c if p in found else c
+                    found[p] = np.asarray(total) if isinstance(total, np.generic) else total
+        return found
+
     def call(self, node: Node) -> str:
         """Name a node: its label, the variable that holds it, or its operation and number."""
-        return (
-            node.label or self.names.get(id(node), "") or f"{node.op or 'leaf'}#{self.number(node)}"
-        )
+        name = node.label or self.names.get(id(node)) or self._called.get(node)
+        return name or f"{node.op or 'leaf'}#{self.number(node)}"
 
     @property
     def variables(self) -> dict[str, Value]:
@@ -196,16 +216,11 @@ class Walk:
         return self.ledger.explain(self.find(node), index)
 
     @cached_property
-    def gradients(self) -> dict[Node, Any]:
-        """The gradients that this pass computes, without what leaves had from earlier ones."""
-        own = {step.node: step.upstream for step in self.steps}
-        for step in self.steps:
-            for p, c in zip(step.node.parents, step.contributions, strict=True):
-                if isinstance(p, Node) and p._closure is None and c is not None:
-                    own[p] = own[p] + c if p in own else c
-        return own
-
-    @cached_property
     def ledger(self) -> Ledger:
         """The whole pass, to be asked for reasons."""
         return Ledger(self.loss, self.nodes, self.steps, self.gradients, self.call)
+
+
+def _may_change(node: Node) -> bool:
+    """Tell whether a node's data can be set, or may be a view of what can."""
+    return node._closure is None or getattr(node._data, "base", None) is not None

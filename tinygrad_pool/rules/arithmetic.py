@@ -132,3 +132,22 @@ def neg(x: Array) -> tuple[Array, Backward]:
         return (to_x,)
 
     return -x, neg_backward
+
+
+def nudge(x: Array, old: Array, new: Array) -> tuple[Array, Backward]:
+    """Move elementwise by a constant, broadcasting: where x is `old`, y is `new` to the last bit.
+
+    y = (x − old) + new            ∂E/∂x = g            ∂E/∂old = −g            ∂E/∂new = g
+
+    >>> y, backward = nudge(2.5, 2.5, 0.1)
+    >>> y, backward(3.0)
+    (0.1, (3.0, -3.0, 3.0))
+    """
+
+    def nudge_backward(g: Array) -> Contributions:
+        to_x = g
+        to_old = -g
+        to_new = g
+        return to_x, to_old, to_new
+
+    return (x - old) + new, nudge_backward

@@ -57,6 +57,21 @@ def whole(number: object, what: str) -> int:
     raise AxisError(f"{what} must be a whole number, got {number!r}")
 
 
+def place_of(index: object, shape: Shape, what: str) -> Shape | None:
+    """Read the index of one element, counted from the end where it is negative; None if out of it.
+
+    Raises AxisError, which names `what`, for what is no whole number.
+
+    >>> place_of((0, -1), (2, 3), "why: index"), place_of(3, (3,), "why: index")
+    ((0, 2), None)
+    """
+    given = index if isinstance(index, Sequence) else (index,)
+    place = tuple(whole(k, what) for k in given)
+    if len(place) != len(shape) or any(not -n <= k < n for k, n in zip(place, shape, strict=True)):
+        return None
+    return tuple(k % n for k, n in zip(place, shape, strict=True))
+
+
 def flag(given: object, what: str) -> bool:
     """Read True or False. Raises OptionError, which names `what`, for anything else (1, "no").
 
