@@ -153,3 +153,16 @@ def misfit(name: str, data: list[Any]) -> ShapeError:
     """Say that shapes do not broadcast."""
     shapes = " and ".join(str(np.shape(d)) for d in data)
     return ShapeError(f"{name}: shapes {shapes} do not broadcast")
+
+
+def apart(a: Data, b: Data) -> NDArray[np.float64]:
+    """Find by how much numbers differ, elementwise: NaN is equal to NaN, and infinitely far else.
+
+    >>> apart(np.array([1.0, np.nan, np.nan]), np.array([3.0, np.nan, 1.0]))
+    array([ 2.,  0., inf])
+    """
+    a, b = np.asarray(a), np.asarray(b)
+    equal = (a == b) | (np.isnan(a) & np.isnan(b))
+    with np.errstate(all="ignore"):
+        differences = np.abs(a.astype(float) - b.astype(float))
+    return np.where(equal, 0.0, np.nan_to_num(differences, nan=np.inf, posinf=np.inf))

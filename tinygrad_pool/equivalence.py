@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.contests import Contest, contest_of
+from tinygrad_pool.data import apart
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.gradients import grad
@@ -241,11 +242,7 @@ def _telling(contest: Contest, g: NDArray[Any]) -> int:
 
 def _apart(a: Any, b: Any) -> float:
     """Find the largest difference between two arrays; NaN is equal to NaN."""
-    a, b = np.asarray(a), np.asarray(b)
-    unequal = ~((a == b) | (np.isnan(a) & np.isnan(b)))
-    with np.errstate(all="ignore"):
-        differences = np.abs(a[unequal].astype(float) - b[unequal])
-    return float(np.nan_to_num(differences, nan=np.inf).max(initial=0.0))
+    return float(apart(a, b).max(initial=0.0))
 
 
 def _equal(a: Any, b: Any, slack: float) -> bool:
