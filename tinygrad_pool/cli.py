@@ -16,6 +16,7 @@ from tinygrad_pool import __version__
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import GradientError, OptionError, TinygradPoolError, ToolError
 from tinygrad_pool.files import check_folder, whole_folder, write_whole
+from tinygrad_pool.graph import ancestors
 from tinygrad_pool.setting import traced
 
 if TYPE_CHECKING:
@@ -248,7 +249,7 @@ def _frames(options: argparse.Namespace) -> None:
 def _debug(options: argparse.Namespace) -> None:
     from tinygrad_pool.debugger import debug
 
-    value, made = _value_from(options, "debug")
+    value, made = _fresh(*_value_from(options, "debug"))
     gradient = None if value.size == 1 else np.ones(value.shape)
     debug(value, gradient, names=made, commands=options.commands)
 
@@ -258,7 +259,7 @@ def _play(options: argparse.Namespace) -> None:
     from tinygrad_pool.drawing.words import counted
 
     check_folder(options.out)
-    value, made = _value_from(options, "play")
+    value, made = _fresh(*_value_from(options, "play"))
     gradient = None if value.size == 1 else np.ones(value.shape)
     passed = record(value, gradient, names=made)
     path = passed.to_html(options.out)
@@ -295,6 +296,13 @@ def _loss_on_digits() -> Value:
     _, (images, labels) = datasets.digits()
     _train(net, epochs=5, seed=0, unseen=len(images), console=Console())
     return nn.cross_entropy(net(images), labels)
+
+
+def _fresh(value: Value, made: dict[str, Any]) -> tuple[Value, dict[str, Any]]:
+    """Forget gradients: a script that ran its own pass is stepped through as at its first."""
+    for node in ancestors(value):
+        node.zero_grad()
+    return value, made
 
 
 def _value_from(options: argparse.Namespace, command: str) -> tuple[Value, dict[str, Any]]:

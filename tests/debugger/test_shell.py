@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import sys
 
 import numpy as np
@@ -207,7 +208,7 @@ def test_without_a_terminal_and_without_commands_it_says_so(monkeypatch):
 
 def test_an_expression_that_raises_is_named():
     with pytest.raises(OptionError, match="ZeroDivisionError"):
-        breakpoints.evaluate("1 / 0", tg.record(network()[2]).steps[0])
+        breakpoints.evaluate("1 / 0", {})
 
 
 def test_at_a_terminal_it_asks_and_an_empty_line_does_nothing(monkeypatch, capsys):
@@ -282,3 +283,157 @@ def test_completion_knows_commands_and_nodes():
     assert shell.completenames("run") == ["run-back"]
     assert shell.completedefault("m") == ["mul#2", "m"]
     assert shell.onecmd(shell.precmd("EOF")) is True
+
+
+def test_set_and_replay_ask_what_if(run):
+    shown = run("set b = 4; set; replay; set").splitlines()
+    assert shown[:3] == [
+        "b is 4 at the next replay; it was −3",
+        "b = 4",
+        "before the first of 5 steps; node takes it",
+    ]
+    assert shown[3] == "Of 7 nodes, 6 have other data, 3 another gradient:"
+    assert "m: a (2) won, now b (4) does; the whole δ = 8 goes to b" in shown
+    assert shown[-1] == "nothing is set"
+
+
+def test_a_replay_stays_at_the_place_and_revert_goes_back(run):
+    shown = run("goto 3; set b = data + 7; replay; why a; revert; why a; info")
+    assert shown.count("3 of 5: m (max) gets") == 3
+    assert "grad of a is 4 = 4 + 0" in shown
+    assert shown.count("grad of a is 4 = 4") == 2
+    assert shown.endswith("3 of 5 steps taken\n")
+
+
+def test_breakpoints_stop_in_a_replay(run):
+    shown = run("b m if g > 5; c; set b = 4; replay; restart; c")
+    assert "breakpoint 1: m if g > 5, met 0 times" in shown
+    assert "5 of 5, the last" in shown
+    assert shown.rstrip().splitlines()[-4].startswith("breakpoint 1: m if g > 5, met 1 times")
+    assert "3 of 5: m (max) gets 8" in shown
+
+
+def test_one_element_is_set(run):
+    x = tg.Value([[1.0, 2.0], [3.0, 4.0]], label="x[0]")
+    shown = run("set x[0][1, -1] = data * 2; replay", (x * x).sum())
+    assert "x[0][1, -1] is data * 2 at the next replay; it was 4" in shown
+    assert re.search(r"x\[0\] +\(2, 2\): \[1, 1\] 4 → 8", shown)
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        ("set a", "set: needs a name and a value, as in set w12 = 0.5"),
+        ("set a =", "set: needs a name and a value, as in set w12 = 0.5"),
+        ("set q = 1", "no node is called 'q'"),
+        ("set a = foo", "'foo': NameError"),
+        ("set a = 1 +", "'1 +': SyntaxError"),
+        ("set a = [1, 2]", "set a"),
+        ("set a[0] = 1", "set: a of shape () has no element [0]"),
+        ("replay", "replay: nothing is set; set NAME = VALUE first"),
+        ("save", "save: needs a file, pass.html or pass.txt, got ''"),
+        ("save 'pass.txt", '"\'pass.txt": No closing quotation'),
+        ("save pass.png", "save: needs a file, pass.html or pass.txt, got 'pass.png'"),
+        ("save missing/pass.txt", "missing/pass.txt: the folder missing does not exist"),
+    ],
+)
+def test_what_cannot_be_set_or_saved_is_answered_in_one_line(run, line, answer):
+    shown = run(f"node; {line}; info").splitlines()[-2:]
+    assert shown[0].startswith(answer)
+    assert shown[1] == "1 of 5 steps taken"
+
+
+def test_a_pass_is_saved_as_a_page_or_as_text(run, tmp_path):
+    run(f"goto 2; save {tmp_path}/pass.txt; save {tmp_path}/pass.html; info")
+    told = (tmp_path / "pass.txt").read_text().splitlines()
+    assert told[0] == "before the first of 5 steps; node takes it"
+    assert told[-3:] == run("finish").splitlines()
+    assert "<title>Backward pass</title>" in (tmp_path / "pass.html").read_text()
+
+
+def test_a_drawing_follows_each_step_until_it_is_off(run, tmp_path):
+    page = tmp_path / "now.html"
+    run(f"draw {page}; node")
+    lit = page.read_text()
+    assert '<meta http-equiv="refresh" content="1">' in lit
+    assert lit.count('fill="#ffe08a"') == 1
+    run(f"draw {page}; draw off; node")
+    assert page.read_text().count('fill="#ffe08a"') == 0
+    run(f"draw {tmp_path}/now.svg; finish")
+    assert (tmp_path / "now.svg").read_text().count('fill="#ffe08a"') == 1
+
+
+def test_a_terminal_completes_names_remembers_commands_and_colours_source(tmp_path):
+    script = tmp_path / "net.py"
+    script.write_text(
+        "import tinygrad_pool as tg\n"
+        'a, b = tg.Value(2.0, label="alpha"), tg.Value(-3.0)\n'
+        "E = (a * b).relu()\n"
+    )
+    child = pexpect.spawn(
+        sys.executable,
+        ["-m", "tinygrad_pool", "debug", str(script)],
+        env={**os.environ, "TERM": "xterm", "HOME": str(tmp_path), "INPUTRC": os.devnull},
+        encoding="utf-8",
+        timeout=60,
+        dimensions=(50, 200),
+    )
+    prompt = r"\(backward\) "
+    child.expect(prompt)
+    child.send("why al\t\n")
+    child.expect("grad of alpha is 0")
+    child.expect(prompt)
+    child.send("show mul#\t\n")
+    child.expect(r"mul#2 = −6")
+    child.expect(prompt)
+    child.send("\x1b[A\n")  # arrow up: the last command again
+    child.expect(r"mul#2 = −6")
+    child.expect(prompt)
+    child.send("list\n")
+    child.expect(prompt)
+    assert "\x1b[" in child.before
+    assert re.sub(r"\x1b\[[0-9;?]*\w", "", child.before).count("->    3  E = (a * b).relu()") == 1
+    child.sendeof()
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+
+
+def test_without_readline_it_asks_all_the_same(monkeypatch, capsys):
+    monkeypatch.setattr("tinygrad_pool.debugger.prompt.find_spec", lambda _: None)
+    shell = tg.debugger.shell.Shell(tg.record(network()[2]), stdin=io.StringIO("node\nq\n"))
+    shell.cmdloop("go")
+    assert "1 of 5" in capsys.readouterr().out
+
+
+@pytest.mark.peer
+def test_in_a_notebook_the_cell_asks(peer):
+    peer("ipykernel")
+    manager, client = peer("jupyter_client.manager").start_new_kernel(kernel_name="python3")
+    answers = iter(["node", "why b", "quit"])
+    printed = []
+
+    def output(message):
+        printed.append(message["content"].get("text", ""))
+
+    def ask(message):
+        printed.append(message["content"]["prompt"])
+        client.input(next(answers))
+
+    try:
+        client.execute_interactive(
+            "import tinygrad_pool as tg\n"
+            "a, b = tg.Value(2.0, label='a'), tg.Value(-3.0, label='b')\n"
+            "tg.debug(tg.maximum(a, b) * 3.0)",
+            allow_stdin=True,
+            stdin_hook=ask,
+            output_hook=output,
+            timeout=60,
+        )
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    shown = "".join(printed)
+    assert shown.count("(backward) ") == 3
+    assert "1 of 2: mul#3 gets 1" in shown
+    assert "it lost to a, by 5" in shown

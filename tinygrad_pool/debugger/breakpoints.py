@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any
 
@@ -22,10 +22,14 @@ class Breakpoint:
 
     numbers = count(1)
 
-    def __init__(self, what: str, holds: Test, once: bool = False) -> None:
+    def __init__(self, what: str, test: Callable[[Walk], Test], once: bool = False) -> None:
         self.number = next(Breakpoint.numbers)
-        self.what, self.holds, self.once = what, holds, once
+        self.what, self.test, self.once = what, test, once
         self.condition, self.ignored, self.hits = "", 0, 0
+
+    def arm(self, passed: Walk) -> None:
+        """Look for the place in a pass. Raises OptionError if there is no such place."""
+        self.holds = self.test(passed)
 
     def __str__(self) -> str:
         extras = [f" if {self.condition}"] if self.condition else []
@@ -35,7 +39,7 @@ class Breakpoint:
 
     def stops(self, step: Step) -> bool:
         """Tell whether to stop here, and count."""
-        if not self.holds(step) or (self.condition and not evaluate(self.condition, step)):
+        if not self.holds(step) or (self.condition and not evaluate(self.condition, of_step(step))):
             return False
         self.hits += 1
         self.ignored -= self.ignored > 0
@@ -103,8 +107,8 @@ def at_zero() -> Test:
 
 def at_gradient(expression: str) -> Test:
     """Stop where an expression of g, the gradient that arrived, holds."""
-    evaluate(expression, None)
-    return lambda step: bool(np.any(evaluate(expression, step)))
+    check(expression)
+    return lambda step: bool(np.any(evaluate(expression, of_step(step))))
 
 
 def at_change(passed: Walk, name: str) -> Test:
@@ -116,19 +120,28 @@ def at_change(passed: Walk, name: str) -> Test:
     )
 
 
-def evaluate(expression: str, step: Step | None) -> Any:
-    """Compute an expression with g, data, op, label and np; without a step only check its form.
+def of_step(step: Step) -> dict[str, Any]:
+    """Name what an expression may use of a step: g, data, op and label."""
+    node = step.node
+    return {"g": step.upstream, "data": node.data, "op": node.op, "label": node.label}
+
+
+def check(expression: str) -> None:
+    """Raise OptionError, which says what is wrong, for what is no expression."""
+    try:
+        compile(expression, "the condition", "eval")
+    except (SyntaxError, ValueError) as error:
+        raise OptionError(f"{expression!r}: {type(error).__name__}: {error}") from None
+
+
+def evaluate(expression: str, names: Mapping[str, Any]) -> Any:
+    """Compute an expression with some names, and np and abs.
 
     Raises OptionError, which says what is wrong with it.
     """
-    names: dict[str, Any] = {"np": np, "abs": np.abs}
+    check(expression)
     try:
-        code = compile(expression, "the condition", "eval")
-        if step is None:
-            return None
-        node = step.node
-        names |= {"g": step.upstream, "data": node.data, "op": node.op, "label": node.label}
-        return eval(code, names)  # it is the user's own, typed at their own prompt
+        return eval(expression, {"np": np, "abs": np.abs, **names})  # it is the user's own
     except Exception as error:  # noqa: BLE001  # whatever a user's expression raises
         raise OptionError(f"{expression!r}: {type(error).__name__}: {error}") from None
 

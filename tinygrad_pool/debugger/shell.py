@@ -2,85 +2,37 @@
 
 from __future__ import annotations
 
-import cmd
-import shlex
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
+
+import numpy as np
 
 from tinygrad_pool.debugger import breakpoints, looking
 from tinygrad_pool.debugger.breakpoints import Breakpoint, Test
+from tinygrad_pool.debugger.difference import diff
+from tinygrad_pool.debugger.prompt import Prompt, in_notebook, split
 from tinygrad_pool.debugger.recording import Recording, record
+from tinygrad_pool.debugger.saving import draw_step, save
 from tinygrad_pool.debugger.source import listing
+from tinygrad_pool.debugger.walk import Walk
+from tinygrad_pool.drawing.labels import on_a_line
 from tinygrad_pool.engine import Value
-from tinygrad_pool.errors import OptionError, TinygradPoolError, ToolError
+from tinygrad_pool.errors import OptionError, ToolError
 from tinygrad_pool.graph import Step
 from tinygrad_pool.node import Node
-
-SHORT = {
-    "n": "node",
-    "b": "break",
-    "c": "continue",
-    "rb": "run_back",
-    "run-back": "run_back",
-    "u": "until",
-    "g": "goto",
-    "w": "where",
-    "s": "show",
-    "l": "list",
-    "y": "why",
-    "q": "quit",
-    "?": "help",
-    "EOF": "quit",
-}
+from tinygrad_pool.rules.axes import place_of
 
 
-class Shell(cmd.Cmd):
-    """Commands over a Recording. Each answers in text, and none loses the place."""
-
-    prompt = "(backward) "
-    doc_header = "Commands (help COMMAND tells more)"
+class Shell(Prompt):
+    """The commands: to move, to stop, to look, and to ask what if."""
 
     def __init__(self, passed: Recording, **streams: Any) -> None:
-        super().__init__(**streams)
-        self.use_rawinput = not streams.get("stdin")
-        self.passed = passed
+        super().__init__(passed, **streams)
+        self.recorded = passed
         self.breaks: dict[int, Breakpoint] = {}
-
-    # -- how commands are read
-
-    def precmd(self, line: str) -> str:
-        """Let short names stand for long ones."""
-        word, _, rest = line.strip().partition(" ")
-        return f"{SHORT.get(word, word)} {rest}".strip()
-
-    def onecmd(self, line: str) -> bool:
-        """Run a command; a mistake is answered in one line."""
-        try:
-            return bool(super().onecmd(line))
-        except TinygradPoolError as error:
-            self.say(str(error))
-        return False
-
-    def emptyline(self) -> bool:
-        """Do nothing for an empty line."""
-        return False
-
-    def default(self, line: str) -> None:
-        """Answer to what is no command."""
-        self.say(f"there is no command {line.split(maxsplit=1)[0]!r}; help lists them")
-
-    def completenames(self, text: str, *_: Any) -> list[str]:
-        """Complete commands."""
-        return [name.replace("_", "-") for name in super().completenames(text)]
-
-    def completedefault(self, text: str, *_: Any) -> list[str]:
-        """Complete names of nodes."""
-        return [name for name in self.passed.known() if name.startswith(text)]
-
-    def say(self, text: str) -> None:
-        """Write an answer."""
-        self.stdout.write(f"{text}\n")
+        self.drawn = ""
 
     # -- moving
 
@@ -109,8 +61,9 @@ class Shell(cmd.Cmd):
         """until NAME or until LINE: step on to a node, a rule, or what a line of source made."""
         if not argument:
             raise OptionError("until: needs the name of a node or a rule, or a line of source")
-        holds = breakpoints.at_place(self.passed, argument)
-        self._run(self.passed.next, (Breakpoint(argument, holds),))
+        place = Breakpoint(argument, partial(breakpoints.at_place, place=argument))
+        place.arm(self.passed)
+        self._run(self.passed.next, (place,))
 
     def do_goto(self, argument: str) -> None:
         """goto N: go to the place after N steps, forwards or backwards."""
@@ -164,27 +117,27 @@ class Shell(cmd.Cmd):
 
     def do_bnan(self, _: str) -> None:
         """bnan: stop where a NaN or an infinity arrives or is sent."""
-        self._add("a NaN or an infinity", breakpoints.at_nan())
+        self._add("a NaN or an infinity", lambda _: breakpoints.at_nan())
 
     def do_bzero(self, _: str) -> None:
         """bzero: stop where something arrives and nothing but zeros is sent."""
-        self._add("nothing sent", breakpoints.at_zero())
+        self._add("nothing sent", lambda _: breakpoints.at_zero())
 
     def do_bgrad(self, argument: str) -> None:
         """bgrad EXPR: stop where an expression of the gradient that arrived holds: abs(g) > 10."""
         if not argument:
             raise OptionError("bgrad: needs an expression of g, as in bgrad abs(g) > 10")
-        self._add(argument, breakpoints.at_gradient(argument))
+        self._add(argument, lambda _: breakpoints.at_gradient(argument))
 
     def do_watch(self, argument: str) -> None:
         """watch NAME: stop at each accumulation into a node's gradient."""
-        self._add(f"into {argument}", breakpoints.at_change(self.passed, argument))
+        self._add(f"into {argument}", partial(breakpoints.at_change, name=argument))
 
     def do_condition(self, argument: str) -> None:
         """condition N [EXPR]: let breakpoint N stop only where EXPR holds; without EXPR always."""
         which, _, expression = argument.partition(" ")
         if expression:
-            breakpoints.evaluate(expression, None)
+            breakpoints.check(expression)
         self._breakpoint(which).condition = expression
 
     def do_ignore(self, argument: str) -> None:
@@ -211,11 +164,14 @@ class Shell(cmd.Cmd):
         if not name:
             raise OptionError("break: needs the name of a node or a rule, or a line of source")
         if condition:
-            breakpoints.evaluate(condition, None)
-        self._add(name, breakpoints.at_place(self.passed, name), once, condition)
+            breakpoints.check(condition)
+        self._add(name, partial(breakpoints.at_place, place=name), once, condition)
 
-    def _add(self, what: str, holds: Test, once: bool = False, condition: str = "") -> None:
-        b = Breakpoint(what, holds, once)
+    def _add(
+        self, what: str, test: Callable[[Walk], Test], once: bool = False, condition: str = ""
+    ) -> None:
+        b = Breakpoint(what, test, once)
+        b.arm(self.passed)
         b.condition = condition
         self.breaks[b.number] = b
         self.say(f"breakpoint {b}")
@@ -271,14 +227,17 @@ class Shell(cmd.Cmd):
         self.say(looking.steps(self.passed))
 
     def do_draw(self, argument: str) -> None:
-        """draw [FILE]: draw the graph as it is here, this step lit, to a file (backward.svg)."""
-        from tinygrad_pool.drawing import draw, render
+        """draw [FILE]: draw the graph as it is here, this step lit (backward.svg).
 
-        words = shlex.split(argument) or ["backward.svg"]
-        step = self.passed.step
-        lit = [step.node] if step else []
-        graph = draw(self.passed.loss, highlight=lit, names=self.passed.variables)  # type: ignore[arg-type]
-        self.say(f"{render(graph, words[0])} shows the graph after {self.passed.position} steps")
+        The file is drawn again at each step, until draw off. A page (.html) loads itself anew.
+        """
+        words = split(argument) or ["backward.svg"]
+        if words == ["off"]:
+            self.drawn = ""
+            return
+        path = draw_step(self.passed, words[0])
+        self.drawn = words[0]
+        self.say(f"{path} shows the graph after {self.passed.position} steps; it follows each step")
 
     def do_pdb(self, argument: str) -> None:
         """pdb [NAME]: enter a node's closure in Python's own debugger, with what arrived there."""
@@ -297,26 +256,66 @@ class Shell(cmd.Cmd):
             sys.settrace(tracer)  # pragma: no cover  # pdb's continue dropped it: nobody sees this
 
     def here(self) -> None:
-        """Say where we are."""
+        """Say where we are, and draw it again if a drawing is kept up."""
         self.say(looking.here(self.passed))
+        if self.drawn:
+            draw_step(self.passed, self.drawn)
 
-    def _element(self, argument: str) -> tuple[Node, tuple[int, ...] | None]:
-        """Read NAME or NAME[i, j]; without a name it is the node of this step."""
-        name, _, place = argument.rstrip("]").partition("[")
-        if not place:
-            return self._node(name.strip()), None
-        try:
-            return self._node(name.strip()), tuple(int(part) for part in place.split(","))
-        except ValueError as error:
-            if isinstance(error, TinygradPoolError):
-                raise
-            raise OptionError(f"[{place}] is no index, as [0, 2] is one") from None
+    # -- what if
 
-    def _node(self, name: str) -> Node:
-        """Find the node that is asked for, by default the one of this step."""
-        if name:
-            return self.passed.find(name)
-        return self.passed.loss if self.passed.step is None else self.passed.step.node
+    def do_set(self, argument: str) -> None:
+        """set NAME = VALUE or set NAME[i, j] = VALUE: other data for a node, at the next replay.
+
+        VALUE may use data, the number that is there, and np: set w12 = data + 1. What is computed
+        is moved by a constant, so that gradients still flow through it. Alone it lists what is set.
+        """
+        if not argument:
+            listed = [f"{name} = {on_a_line(data)}" for name, data in self.passed.changes.items()]
+            self.say("\n".join(listed) or "nothing is set")
+            return
+        name, equals, expression = (part.strip() for part in argument.partition("="))
+        if not equals or not expression:
+            raise OptionError("set: needs a name and a value, as in set w12 = 0.5")
+        node, index = self._element(name)
+        now = node.data if index is None else self._element_of(node, index)
+        self.passed.set(node, breakpoints.evaluate(expression, {"data": now}), index)
+        self.say(f"{name} is {expression} at the next replay; it was {on_a_line(now)}")
+
+    def _element_of(self, node: Node, index: tuple[int, ...]) -> float:
+        place = place_of(index, node.shape, "set: index")
+        if place is None:
+            called = self.passed.call(node)
+            raise OptionError(f"set: {called} of shape {node.shape} has no element {list(index)}")
+        return float(np.asarray(node.data)[place])
+
+    def do_replay(self, _: str) -> None:
+        """replay: run forward and backward again with what is set, and show what changed."""
+        if not self.passed.changes:
+            raise OptionError("replay: nothing is set; set NAME = VALUE first")
+        before = self.passed
+        self._go_on_with(before.replay())
+        self.say(str(diff(before, self.passed)))
+
+    def do_revert(self, _: str) -> None:
+        """revert: go back to the pass as it was recorded, before any replay."""
+        self._go_on_with(self.recorded)
+
+    def _go_on_with(self, passed: Recording) -> None:
+        """Walk another pass, from the same place; breakpoints stop there, too."""
+        position = self.passed.position
+        self.passed.seek(0)
+        self.passed = passed
+        passed.seek(min(position, len(passed)))
+        for b in self.breaks.values():
+            b.arm(passed)
+        self.here()
+
+    def do_save(self, argument: str) -> None:
+        """save FILE: write a page that plays the pass (.html), or each step as text (.txt)."""
+        words = split(argument)
+        if len(words) != 1 or not words[0].endswith((".html", ".txt")):
+            raise OptionError(f"save: needs a file, pass.html or pass.txt, got {argument!r}")
+        self.say(f"{save(self.passed, words[0])} holds the pass")
 
 
 def debug(
@@ -343,7 +342,8 @@ def debug(
       because mul#2 gets nothing from relu#3: the relu is off: its input is −6
     before the first of 2 steps; node takes it
     """
-    if not commands and not sys.stdin.isatty():
+    asks = sys.stdin.isatty() or in_notebook()
+    if not commands and not asks:
         raise ToolError(
             "debug: needs a terminal to ask at; commands='node; why a' runs some without one, "
             "and tg.record(loss) is the same for a program"
@@ -352,7 +352,7 @@ def debug(
     for line in commands.replace("\n", ";").split(";"):
         if line.strip() and shell.onecmd(shell.precmd(line)):
             return
-    if sys.stdin.isatty():
+    if asks:
         shell.cmdloop(f"{len(shell.passed)} steps from {shell.passed.call(loss)}; help, quit")
 
 

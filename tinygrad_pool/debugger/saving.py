@@ -1,0 +1,41 @@
+"""A pass in a file: the picture of one step, a page that plays all, or text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tinygrad_pool.debugger import looking
+from tinygrad_pool.debugger.recording import Recording
+from tinygrad_pool.drawing import draw, render
+from tinygrad_pool.engine import Value
+from tinygrad_pool.files import check_folder, write_whole
+
+AGAIN = '<meta http-equiv="refresh" content="1">'
+
+
+def draw_step(passed: Recording, file: str) -> Path:
+    """Draw the graph as it is at this place, with the step that was taken last lit.
+
+    A page loads itself anew every second, to be drawn again.
+    """
+    step = passed.step
+    lit = [step.node] if step and isinstance(step.node, Value) else []
+    path = render(draw(passed.loss, highlight=lit, names=passed.variables), file)
+    if path.suffix == ".html":
+        page = path.read_text("utf-8").replace("<title>", f"{AGAIN}\n<title>", 1)
+        write_whole(path, page.encode())
+    return path
+
+
+def save(passed: Recording, file: str) -> Path:
+    """Write a pass to a page that plays it, or to text that tells each step."""
+    path = check_folder(file)
+    if path.suffix == ".html":
+        return passed.to_html(path)
+    position = passed.position
+    told = []
+    for place in range(len(passed) + 1):
+        passed.seek(place)
+        told.append(looking.here(passed))
+    passed.seek(position)
+    return write_whole(path, ("\n".join(told) + "\n").encode())
