@@ -43,7 +43,7 @@ class Walk:
         self.names = {id(v): n for n, v in (names or {}).items() if isinstance(v, Value)}
         self.steps: list[Step] = []
         self.position = 0
-        self._changes: list[list[Change]] = []
+        self._changes: list[list[Any]] = []  # of each step: node, before, after, node, …
         self._called: dict[Node, str] = {}
         self._kept = {node: changed(node._data, {}, "") for node in self.nodes if _may_change(node)}
         before = {node: node._grad for node in self.nodes}
@@ -57,11 +57,14 @@ class Walk:
         """Carry out the pass once, and note what each step changes."""
         walk = start(self.loss, gradient, shown=True)
         now = {node: node._grad for node in self.nodes}
-        changes = [Change(n, old, now[n]) for n, old in before.items() if now[n] is not old]
+        changes: list[Any] = []
+        for node, old in before.items():
+            if now[node] is not old:
+                changes += (node, old, now[node])
         for node, upstream, contributions in walk:
-            for p in dict.fromkeys(p for p in node.parents if isinstance(p, Node)):
-                if p._grad is not now[p]:
-                    changes.append(Change(p, now[p], p._grad))
+            for p in node.parents:
+                if isinstance(p, Node) and p._grad is not now[p]:
+                    changes += (p, now[p], p._grad)
                     now[p] = p._grad
             self.steps.append(Step(node, upstream, contributions))
             self._changes.append(changes)
@@ -101,13 +104,13 @@ class Walk:
         if not 0 <= n <= len(self):
             raise OptionError(f"seek: position must be in 0 … {len(self)}, got {position!r}")
         while self.position < n:
-            for change in self._changes[self.position]:
-                change.node._grad = change.after
+            for node, _, after in _triples(self._changes[self.position]):
+                node._grad = after
             self.position += 1
         while self.position > n:
             self.position -= 1
-            for change in reversed(self._changes[self.position]):
-                change.node._grad = change.before
+            for _, before, node in _triples(self._changes[self.position][::-1]):
+                node._grad = before
         return self.step
 
     def next(self) -> Step | None:
@@ -122,7 +125,7 @@ class Walk:
 
     def changed(self) -> list[Change]:
         """List the gradients that the last step changed, in the order of its operands."""
-        return self._changes[self.position - 1] if self.position else []
+        return self._changes_of(self.position - 1) if self.position else []
 
     def step_of(self, node: Node) -> Step | None:
         """Return the step in which a node hands on its gradient; None if it has none."""
@@ -132,11 +135,14 @@ class Walk:
     def changed_by(self, node: Node) -> list[Change]:
         """List the gradients that a node's step changes, in the order of its operands."""
         position = self._positions.get(node)
-        return [] if position is None else self._changes[position]
+        return [] if position is None else self._changes_of(position)
 
     def accumulations(self) -> Iterator[list[Change]]:
         """List what each step changes, in order; the first begins with what the pass forgot."""
-        return iter(self._changes)
+        return map(self._changes_of, range(len(self)))
+
+    def _changes_of(self, position: int) -> list[Change]:
+        return [Change(*triple) for triple in _triples(self._changes[position])]
 
     @cached_property
     def _positions(self) -> dict[Node, int]:
@@ -219,6 +225,11 @@ class Walk:
     def ledger(self) -> Ledger:
         """The whole pass, to be asked for reasons."""
         return Ledger(self.loss, self.nodes, self.steps, self.gradients, self.call)
+
+
+def _triples(flat: list[Any]) -> Iterator[tuple[Any, Any, Any]]:
+    """Take three items at a time: kept flat, a large pass costs the garbage collector little."""
+    return zip(flat[::3], flat[1::3], flat[2::3], strict=True)
 
 
 def _may_change(node: Node) -> bool:

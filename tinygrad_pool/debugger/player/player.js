@@ -16,7 +16,7 @@ pass.moves.forEach((move, i) => {
   for (const sent of move.sends) boxes[sent.to].arrived.push({ ...sent, at: i + 1, from: move.box });
 });
 
-const signOf = (size) => (size > 0 ? "plus" : size < 0 ? "minus" : "zero");
+const signOf = (size = 0) => (size > 0 ? "plus" : size < 0 ? "minus" : "zero");
 
 function element(name, attributes, parent, text = "") {
   const space = parent instanceof SVGElement || name === "svg" ? "http://www.w3.org/2000/svg" : "http://www.w3.org/1999/xhtml";
@@ -119,19 +119,20 @@ function showEdges(n) {
     const state = n + 1 === at ? "active" : n < at ? "done" : "waiting";
     group.setAttribute("class", `edge ${state} ${n < at ? signOf(sent.size) : ""}`);
     const label = group.querySelector("text");
-    if (label) label.textContent = sent.short;
+    if (label) label.textContent = sent.short ?? "";
   }
 }
 
 /** Move the picture so that a box is seen. */
 function bringIn(box) {
+  if (fitted) return;
   const [frame, window] = [box.group.getBoundingClientRect(), panel.getBoundingClientRect()];
   const off = (low, high, from, to) => (low < from ? from - low + 20 : high > to ? to - high - 20 : 0);
   const [right, down] = [
     off(frame.left, frame.right, window.left, window.right),
     off(frame.top, frame.bottom, window.top, window.bottom),
   ];
-  if ((right || down) && !fitted) pan(right, down);
+  if (right || down) pan(right, down);
 }
 
 // ---- the story
@@ -313,6 +314,7 @@ part("at").addEventListener("input", (event) => go(+event.target.value));
 part("who").addEventListener("change", (event) => ask(+event.target.value));
 const linked = () => go(+(/step=(\d+)/.exec(location.hash)?.[1] ?? at));
 addEventListener("hashchange", linked);
+document.body.classList.toggle("large", boxes.length > 300);
 pass.moves.forEach((_, n) => showEdges(n));
 boxes.forEach((_, i) => showBox(i));
 if (view.scale < TINY) zoom(LEGIBLE / view.scale); // a large graph is followed, not overlooked

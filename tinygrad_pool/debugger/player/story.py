@@ -10,7 +10,7 @@ import numpy as np
 from tinygrad_pool.debugger.chain import symbol_of
 from tinygrad_pool.debugger.equations import equations_of
 from tinygrad_pool.debugger.looking import title
-from tinygrad_pool.debugger.player.stage import Box, Stage
+from tinygrad_pool.debugger.player.stage import LABELLED, Box, Stage
 from tinygrad_pool.debugger.player.thumbnails import Format, cells_of, format_of, largest_in
 from tinygrad_pool.debugger.source import quoted
 from tinygrad_pool.debugger.walk import Change, Walk
@@ -132,7 +132,7 @@ class Story:
                 continue
             told: Json = {"edge": self.stage.edges[node, i], "to": self.home[p]}
             if c is None:
-                yield told | {"says": "nothing", "size": 0, "short": ""}
+                yield told | {"says": "nothing"}
                 continue
             says = on_a_line(c)
             if local is not None and not p.shape:
@@ -143,8 +143,12 @@ class Story:
                     told["reason"] = self.passed.ledger.reason(step, i)
             elif p.shape:
                 says = f"{says}, of shape {shape(p.shape)}" if not is_large(c) else says
-            short = number(largest_of(c), digits=3)
-            yield told | {"says": says, "size": self._size(c), "short": short}
+            told["says"] = says
+            if size := self._size(c):
+                told["size"] = size
+            if len(self.passed.nodes) <= LABELLED:
+                told["short"] = number(largest_of(c), digits=3)
+            yield told
 
     def _folded(self) -> Iterator[Json]:
         """Tell the steps of each box as one, in the order in which boxes are reached."""
