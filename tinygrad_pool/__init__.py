@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from tinygrad_pool.links import weights_of
     from tinygrad_pool.scalars import explode
     from tinygrad_pool.ties import find_ties
+    from tinygrad_pool.unrolling import unroll
     from tinygrad_pool.weight_layers import as_weight_layer
 
 __version__ = "0.1.0"
@@ -158,6 +159,7 @@ __all__ = [
     "tanh",
     "traced",
     "tree",
+    "unroll",
     "weighted_sum",
     "weights_of",
     "where",
@@ -183,6 +185,7 @@ _INSTRUMENTS = {
     "render": "drawing",
     "tree": "drawing",
     "unload_ipython_extension": "notebook",
+    "unroll": "unrolling",
     "weights_of": "links",
 }
 

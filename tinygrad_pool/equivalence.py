@@ -48,7 +48,7 @@ class WeightLayer(NamedTuple):
     binary: bool
 
 
-class Difference(NamedTuple):
+class Distance(NamedTuple):
     """The largest difference of a node's data and of its gradient between the two networks."""
 
     data: float
@@ -67,7 +67,7 @@ class Comparison(NamedTuple):
     holds: bool
     exact: bool
     layers: list[WeightLayer]
-    differences: dict[Value, Difference]
+    differences: dict[Value, Distance]
     gradients: dict[Value, Any]
     radius: float
 
@@ -179,7 +179,7 @@ def compare_weight_layer(loss: Value, gradient: Any = None) -> Comparison:
         all(_equal(a, b, slack) for pair in pairs for a, b in pair),
         exact,
         layers,
-        {n: Difference(*(_apart(*p) for p in pair)) for n, pair in zip(twins, pairs, strict=True)},
+        {n: Distance(*(_apart(*p) for p in pair)) for n, pair in zip(twins, pairs, strict=True)},
         dict(zip(twins, gradients, strict=True)),
         min((layer.radius for layer in layers), default=np.inf),
     )

@@ -94,3 +94,21 @@ def test_a_dtype_stays_in_result_and_gradients(case, dtype):
     for x, g in zip(xs, gradients, strict=True):
         if isinstance(x.data, np.ndarray):
             assert g.dtype == dtype
+
+
+def test_a_rule_is_unrolled_bit_for_bit(case):
+    xs = [tg.Value(x) for x in case.operands]
+    y = case.run(*xs)
+    g = np.random.default_rng(3).standard_normal(y.shape)
+    expected = tg.grad(y, xs, g)
+    loss, gradients = tg.unroll(y, g)()
+    assert_identical(loss, y.data)
+    for got, there in zip(gradients.values(), expected, strict=True):
+        assert_identical(got, there)
+
+
+def assert_identical(a, b):
+    assert type(a) is type(b)
+    assert np.asarray(a).dtype == np.asarray(b).dtype
+    np.testing.assert_array_equal(a, b, strict=True)
+    np.testing.assert_array_equal(np.signbit(a), np.signbit(b))

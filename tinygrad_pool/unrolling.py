@@ -1,0 +1,197 @@
+"""A graph as Python to read aloud: straight lines that compute the loss and every gradient."""
+
+from __future__ import annotations
+
+import linecache
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
+from functools import cached_property
+from itertools import count
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_pool.engine import Value
+from tinygrad_pool.errors import OptionError
+from tinygrad_pool.gradients import grad
+from tinygrad_pool.graph import ancestors, refuse_stale
+from tinygrad_pool.node import name_of
+from tinygrad_pool.rerun import changed, check_value, rerun
+from tinygrad_pool.spelling import WIDTH, filled, spelled
+from tinygrad_pool.straight_line import KEEPERS, Writer
+
+
+class Outcome(NamedTuple):
+    """What an unrolled pass computes: the loss, and its gradient by every leaf, by name."""
+
+    loss: Any
+    gradients: dict[str, Any]
+
+
+class Unrolled:
+    """A forward and a backward pass as Python, to read and to call.
+
+    `source` is the text, and so is `str()`; `leaves` maps the names in it to the leaves. A call
+    carries out the text, with the numbers of the graph, or with others by name or by leaf:
+    `unrolled(w=2.0)`, `unrolled({w: 2.0})`. It returns an Outcome.
+    """
+
+    numbers = count(1)
+
+    def __init__(self, loss: Value, gradient: Any, called: Mapping[int, str]) -> None:
+        nodes = ancestors(loss)
+        (seed,) = grad(loss, loss, gradient)
+        refuse_stale(nodes, create_graph=True)
+        writer = Writer(nodes, called)
+        with np.errstate(all="ignore"):
+            writer.write(nodes, loss, seed)
+        self._loss, self._gradient, self._count = loss, gradient, len(nodes)
+        self.name = writer.name[loss]
+        self.leaves = {writer.name[n]: n for n in nodes if n._closure is None}
+        self._data = {name: changed(leaf._data, {}, name) for name, leaf in self.leaves.items()}
+        large = {name: data for name, data in self._data.items() if spelled(data) is None}
+        self._given = {**large, **writer.given}
+        self.source = "\n".join(_lines(writer, self.name, self._data, self._given))
+
+    def __str__(self) -> str:
+        return self.source
+
+    def __repr__(self) -> str:
+        return f"Unrolled({self.name}: {self._count:,} nodes, {len(self.leaves):,} leaves)"
+
+    def __call__(self, changes: Mapping[Value, Any] | None = None, /, **leaves: Any) -> Outcome:
+        """Carry out both passes, with other numbers in some leaves, by leaf or by name.
+
+        Raises OptionError for what is no leaf; DataError and ShapeError for what does not fit it.
+        """
+        given: dict[Any, Any] = {**(changes or {}), **leaves}
+        new = {self._leaf(leaf): x for leaf, x in given.items()}
+        data = {name: changed(self._data[name], x, f"unrolled: {name}") for name, x in new.items()}
+        try:
+            loss, gradients = self._run(**self._given | data)
+        except (ArithmeticError, TypeError):  # Python's floats refuse what NumPy's do not: 1 / 0.0
+            return self._on_numpy(data)
+        return Outcome(_own(loss), {name: _own(g) for name, g in gradients.items()})
+
+    def _on_numpy(self, data: dict[str, Any]) -> Outcome:
+        """Write the text anew for other numbers, with NumPy's where Python's refuse."""
+        twins = rerun(self._loss, {leaf: (self._data | data)[n] for n, leaf in self.leaves.items()})
+        again = Unrolled(twins[self._loss], self._gradient, {})
+        loss, gradients = again._run(**again._given)
+        return Outcome(
+            _own(loss), dict(zip(self.leaves, map(_own, gradients.values()), strict=True))
+        )
+
+    def _leaf(self, given: Any) -> str:
+        """Find the name of a leaf."""
+        for name, leaf in self.leaves.items():
+            if leaf is given or name == given:
+                return name
+        who = name_of(given) if isinstance(given, Value) else repr(given)
+        near = get_close_matches(str(given), self.leaves, n=4) or list(self.leaves)[:6]
+        raise OptionError(
+            f"unrolled: {who:.80} is no leaf of {self.name}; there is {', '.join(near) or 'none'}"
+        )
+
+    @cached_property
+    def _run(self) -> Callable[..., tuple[Any, dict[str, Any]]]:
+        """Compile the text, so that pdb can list it."""
+        file = f"<unrolled {self.name} {next(Unrolled.numbers)}>"
+        linecache.cache[file] = len(self.source), None, self.source.splitlines(True), file
+        weakref.finalize(self, linecache.cache.pop, file, None)
+        names: dict[str, Any] = {"__name__": "unrolled"}
+        exec(compile(self.source, file, "exec"), names)
+        run: Callable[..., tuple[Any, dict[str, Any]]] = names["run"]
+        return run
+
+
+def unroll(
+    loss: Value, gradient: Any = None, *, names: Mapping[str, Any] | None = None
+) -> Unrolled:
+    """Write the forward and the backward pass of a graph as Python, a line for each node.
+
+    The text needs NumPy and `tinygrad_pool.rules` only, and computes, bit for bit, what
+    `backward()` does, in its order. Leaves are parameters; arrays of more than 16 numbers are not
+    written out, and have to be passed, as have rules of your own that cannot be imported. Call the
+    result to run it, also with other numbers. `names=locals()` calls Values by their variables.
+
+    Raises as `Value.backward` does; GraphError also if data was assigned since, or if a rule gives
+    other numbers when it is run again.
+
+    >>> x, w = Value(3.0, label="x"), Value(-2.0, label="w")
+    >>> unrolled = unroll((w * x).tanh() + x)
+    >>> unrolled(w=0.0), unrolled({x: 0.0}).gradients
+    (Outcome(loss=3.0, gradients={'x': 1.0, 'w': 3.0}), {'x': -1.0, 'w': 0.0})
+    """
+    check_value(loss, "unroll")
+    kinds = (Value, np.ndarray)
+    called = {id(v): n for n, v in (names or {}).items() if isinstance(v, kinds)}
+    return Unrolled(loss, gradient, called)
+
+
+def _lines(
+    writer: Writer, name: str, leaves: Mapping[str, Any], given: Mapping[str, Any]
+) -> Iterator[str]:
+    """Put the parts of the text together."""
+    body = [*_body(writer, name, leaves, given)]
+    keepers = [KEEPERS[keeper] for keeper in sorted(writer.keepers)]
+    yield f'"""Compute {name}, and its gradient by every leaf: a line for each node."""\n'
+    if any("np." in line for line in (*body, *keepers)):
+        yield "import numpy as np\n"
+    for module, imported in sorted(writer.imports.items()):
+        line = f"from {module} import {', '.join(sorted(imported))}"
+        short = len(line) <= WIDTH
+        yield from [line] if short else filled(f"from {module} import (", sorted(imported), ")", "")
+    yield from ("\n", *(f"{keeper}\n" for keeper in keepers), *body)
+    if not given:
+        yield f'''
+
+if __name__ == "__main__":
+    loss, gradients = run()
+    print("{name} =", loss)
+    for name, g in gradients.items():
+        print(f"∂{name}/∂{{name}} =", g)'''
+    yield ""
+
+
+def _body(
+    writer: Writer, name: str, leaves: Mapping[str, Any], given: Mapping[str, Any]
+) -> Iterator[str]:
+    """Write the function that runs both passes."""
+    parameters = {n: f"{n}={spelled(data)}" for n, data in leaves.items()}
+    parameters |= {n: n for n in given}
+    yield from _signature([*parameters.values()], given)
+    yield f'    """Run forward and backward, and return {name} and the gradients."""'
+    yield from writer.window_lines
+    yield from (
+        "    # forward",
+        *writer.forward_lines,
+        "",
+        "    # backward",
+        *writer.backward_lines,
+    )
+    returned = [f'"{leaf}": g_{leaf}' for leaf in leaves]
+    yield from ("", *filled(f"return {name}, {{", returned, "}"))
+
+
+def _signature(parameters: list[str], given: Mapping[str, Any]) -> list[str]:
+    """Write the parameters, one a line where some have to be given."""
+    if not given:
+        return filled("def run(", ["*", *parameters] if parameters else [], "):", "")
+    rows = [f"    {p},{_said(given[p]) if p in given else ''}" for p in parameters]
+    return ["def run(", "    *,", *rows, "):"]
+
+
+def _said(given: Any) -> str:
+    """Say in a comment what has to be given."""
+    if isinstance(given, np.ndarray):
+        return f"  # an array {given.shape}" + (
+            f" of {given.dtype}" if given.dtype != float else ""
+        )
+    return "  # a function" if callable(given) else ""
+
+
+def _own(x: Any) -> Any:
+    """Copy an array, so that it can be written to."""
+    return np.array(x) if isinstance(x, np.ndarray) else x
