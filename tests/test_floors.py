@@ -82,6 +82,7 @@ FLOORS = [
         "debugger.difference",
         "debugger.saving",
         "debugger.prompt",
+        "debugger.closures",
         "debugger.shell",
         "debugger",
     ],

@@ -89,6 +89,7 @@ def _parser() -> _Parser:
     steps.add_argument("script", type=Path, metavar="SCRIPT.py")
     steps.add_argument("--value", metavar="NAME", help="default: the last number it made")
     steps.add_argument("-c", "--commands", default="", help="run these first, separated by ;")
+    steps.add_argument("--pdb", action="store_true", help="in Python's own debugger, a stop a node")
     steps.set_defaults(run=_debug)
 
     player = commands.add_parser("play", help="write a page that plays a script's backward pass")
@@ -251,7 +252,7 @@ def _debug(options: argparse.Namespace) -> None:
 
     value, made = _fresh(*_value_from(options, "debug"))
     gradient = None if value.size == 1 else np.ones(value.shape)
-    debug(value, gradient, names=made, commands=options.commands)
+    debug(value, gradient, names=made, commands=options.commands, pdb=options.pdb)
 
 
 def _play(options: argparse.Namespace) -> None:

@@ -324,4 +324,5 @@ def _guarded(
         return closure(g)
 
     checked_backward.guard = guard  # type: ignore[attr-defined]  # for a pass that runs rules again
+    checked_backward.__wrapped__ = closure  # type: ignore[attr-defined]  # for a debugger
     return checked_backward

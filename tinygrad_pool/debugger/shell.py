@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from tinygrad_pool.debugger import breakpoints, looking
 from tinygrad_pool.debugger.breakpoints import Breakpoint, Test
+from tinygrad_pool.debugger.closures import ClosurePdb, Stop, debug_in_pdb, says
 from tinygrad_pool.debugger.difference import diff
 from tinygrad_pool.debugger.prompt import Prompt, in_notebook, split
 from tinygrad_pool.debugger.recording import Recording, record
@@ -240,20 +241,28 @@ class Shell(Prompt):
         self.say(f"{path} shows the graph after {self.passed.position} steps; it follows each step")
 
     def do_pdb(self, argument: str) -> None:
-        """pdb [NAME]: enter a node's closure in Python's own debugger, with what arrived there."""
-        import pdb
+        """pdb [NAME]: enter a node's closure in Python's own debugger, with what arrived there.
 
+        In it, node goes on to the closure of the next node, and we follow; q comes back here.
+        """
         node = self._node(argument)
-        step = self.passed.step_of(node)
-        if step is None or node._closure is None:
+        if self.passed.step_of(node) is None:
             raise OptionError(
                 f"pdb: {looking.title(self.passed, node)} has no step, and so no closure to enter"
             )
-        tracer = sys.gettrace()
-        try:
-            pdb.Pdb(stdin=self.stdin, stdout=self.stdout).runcall(node._closure, step.upstream)
-        finally:
-            sys.settrace(tracer)  # pragma: no cover  # pdb's continue dropped it: nobody sees this
+        ClosurePdb(stdin=self.stdin, stdout=self.stdout).walk(self._closures_from(node), one=True)
+        self.here()
+
+    def _closures_from(self, node: Node) -> Iterator[Stop]:
+        """Go to each step from a node's on, and call its closure once more."""
+        steps = self.passed.steps
+        first = next(i for i, step in enumerate(steps) if step.node is node)
+        for i, step in enumerate(steps[first:], first + 1):
+            self.passed.seek(i)
+            closure, g = step.node._closure, step.upstream
+            assert closure is not None
+            name = f"{i} of {len(steps)}: {looking.title(self.passed, step.node)}"
+            yield Stop(step.node, partial(closure, g), says(name, step.node, g))
 
     def here(self) -> None:
         """Say where we are, and draw it again if a drawing is kept up."""
@@ -324,12 +333,14 @@ def debug(
     *,
     names: Mapping[str, Any] | None = None,
     commands: str = "",
+    pdb: bool = False,
 ) -> None:
     """Step through a backward pass at a prompt, forwards and backwards, one node at a time.
 
     `node` takes a step, `back` undoes one, `why NAME` explains a gradient, `help` lists the rest.
     `names=locals()` calls Values by their variables. `commands` are run first, one a line or
-    separated by `;`; without a terminal they are all that is run.
+    separated by `;`; without a terminal they are all that is run. With pdb=True it is Python's own
+    debugger that asks, in the closure of each node, while the pass runs; `node` goes to the next.
 
     Raises as `Value.backward` does; ToolError without a terminal and without commands.
 
@@ -348,9 +359,13 @@ def debug(
             "debug: needs a terminal to ask at; commands='node; why a' runs some without one, "
             "and tg.record(loss) is the same for a program"
         )
+    lines = [line for line in commands.replace("\n", ";").split(";") if line.strip()]
+    if pdb:
+        debug_in_pdb(loss, gradient, names, lines, asks)
+        return
     shell = Shell(record(loss, gradient, names=names), stdout=sys.stdout)
-    for line in commands.replace("\n", ";").split(";"):
-        if line.strip() and shell.onecmd(shell.precmd(line)):
+    for line in lines:
+        if shell.onecmd(shell.precmd(line)):
             return
     if asks:
         shell.cmdloop(f"{len(shell.passed)} steps from {shell.passed.call(loss)}; help, quit")

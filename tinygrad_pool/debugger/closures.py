@@ -1,0 +1,190 @@
+"""Python's own debugger, with one command more: `node` goes to the closure of the next node."""
+
+from __future__ import annotations
+
+import inspect
+import io
+import pdb
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from traceback import walk_tb
+from types import CodeType, FrameType, TracebackType
+from typing import Any, NamedTuple
+
+from tinygrad_pool.debugger.source import quoted
+from tinygrad_pool.drawing.labels import on_a_line
+from tinygrad_pool.engine import Value
+from tinygrad_pool.graph import ancestors, start
+from tinygrad_pool.node import Node
+
+HINT = "node goes to the next node's closure; all of pdb's commands work: p g, step, up, where, q"
+
+RUNS_ON = -1
+"""Where Pdb stops next after `continue`: at no line."""
+
+
+class Stop(NamedTuple):
+    """A node whose turn it is: how to take its step, and what is said on arriving there."""
+
+    node: Node
+    take: Callable[[], object]
+    says: str
+
+
+class ClosurePdb(pdb.Pdb):
+    """Pdb over a backward pass: it stops once a node, in the first line of its closure.
+
+    The modules of this package that are not rules are skipped, so that `step` and `next`, too, go
+    from closure to closure.
+    """
+
+    def __init__(self, **streams: Any) -> None:
+        engine = [
+            name
+            for name in sys.modules
+            if name.startswith("tinygrad_pool") and not name.startswith("tinygrad_pool.rules")
+        ]
+        super().__init__(skip=engine, **streams)
+        self.by_node = True
+        self.waits: Stop | None = None  # for its closure to be called
+        self.entered: FrameType | None = None
+        self.done = False
+
+    def walk(self, stops: Iterable[Stop], one: bool = False) -> bool:
+        """Take the steps, stopping where asked; of `one`, on to the next only if `node` says so.
+
+        Returns whether it was gone through, and not quit. An error in a closure is looked at after
+        it happened, and raised again.
+        """
+
+        def take_all() -> None:
+            for stop in stops:
+                self.waits = stop
+                stop.take()
+                self.waits = None
+                if one and not self.by_node:
+                    break
+            self.done = True
+
+        tracer = sys.gettrace()
+        self.by_node, self.done = True, False
+        try:
+            self.runcall(take_all)
+        except Exception as error:
+            if not any(
+                f.f_code.co_name == "trace_dispatch" for f, _ in walk_tb(error.__traceback__)
+            ):
+                self._look_back(error)  # it is not pdb's own, whose terminal is gone
+            raise
+        finally:
+            sys.settrace(tracer)
+        return self.done
+
+    def _look_back(self, error: Exception) -> None:
+        """Look at the frames of an error, from the closure where it was raised."""
+        self.message(f"{type(error).__name__}: {error}; this is where it was raised")
+        self.reset()
+        self.interaction(None, error.__traceback__)
+
+    def precmd(self, line: str) -> str:
+        """Show a command that nobody typed."""
+        typed = line != "EOF" and not line.startswith("_pdbcmd")  # Pdb's own, from 3.13 on
+        if typed and not self.use_rawinput:
+            self.message(line)
+        return super().precmd(line)
+
+    # -- what Pdb asks while it traces
+
+    def stop_here(self, frame: FrameType) -> bool:
+        """Stop at the closure that is waited for; after that, as Pdb does."""
+        if self.by_node:
+            return self.waits is not None and frame.f_code is code_of(self.waits.node)
+        return super().stop_here(frame)
+
+    def user_call(self, frame: FrameType, argument_list: None) -> None:
+        """Pass by the call itself: the first line follows."""
+        if not self.by_node:
+            super().user_call(frame, argument_list)
+
+    def user_line(self, frame: FrameType) -> None:
+        """Say at which node this is."""
+        stop = self.waits
+        if stop is not None and frame.f_code is code_of(stop.node):
+            self.waits, self.by_node, self.entered = None, False, frame
+            self.message(stop.says)
+        super().user_line(frame)
+
+    def user_return(self, frame: FrameType, return_value: Any) -> None:
+        """Where a closure ends, go on to the next one, unless all is to run."""
+        super().user_return(frame, return_value)
+        if frame is self.entered and self.stoplineno != RUNS_ON:
+            self.by_node = True
+
+    def user_exception(
+        self,
+        frame: FrameType,
+        exc_info: tuple[type[BaseException], BaseException, TracebackType | None],
+    ) -> None:
+        """Stop only where the closure itself raised, not where NumPy raises and catches inside."""
+        if not frame.f_globals.get("__name__", "").startswith("numpy"):
+            super().user_exception(frame, exc_info)  # type: ignore[arg-type]  # None at times
+
+    def do_node(self, _: str) -> bool:
+        """Go on to the next node of the backward pass, into its closure."""
+        self.by_node = True
+        self.set_step()
+        return True
+
+
+def code_of(node: Node) -> CodeType | None:
+    """Return the code of a node's closure; None for what is no function of Python's."""
+    closure = inspect.unwrap(node._closure) if node._closure else None
+    return getattr(closure, "__code__", None)
+
+
+def debug_in_pdb(
+    loss: Value, gradient: Any, names: Mapping[str, Any] | None, commands: list[str], asks: bool
+) -> None:
+    """Run the backward pass under Pdb. If it is quit, every gradient is as it was before.
+
+    Commands are run first; unless it `asks`, they are all, and then it is quit.
+    """
+    if asks:
+        debugger = ClosurePdb()
+        debugger.cmdqueue += commands
+    else:
+        script = "".join(f"{command.strip()}\n" for command in commands)
+        debugger = ClosurePdb(stdin=io.StringIO(script), stdout=sys.stdout)
+    nodes = ancestors(loss)
+    before = {node: node._grad for node in nodes}
+    debugger.message(HINT)
+    finished = False
+    try:
+        finished = debugger.walk(_live(loss, nodes, gradient, names))
+    finally:
+        if not finished:
+            for node, grad in before.items():
+                node._grad = grad
+    end = "the pass is done" if finished else "the pass was quit; gradients are as before it"
+    debugger.message(end)
+
+
+def _live(
+    loss: Value, nodes: list[Node], gradient: Any, names: Mapping[str, Any] | None
+) -> Iterator[Stop]:
+    """Take the steps of a pass as it runs, not of one that was recorded."""
+    called = {id(v): name for name, v in (names or {}).items() if isinstance(v, Value)}
+    numbers = {node: i for i, node in enumerate(nodes)}
+    walk = start(loss, gradient)
+    steps = 0
+    for node in reversed(nodes):
+        if node._closure is not None and node._grad is not None:
+            steps += 1
+            name = node.label or called.get(id(node)) or f"{node.op}#{numbers[node]}"
+            yield Stop(node, lambda: next(walk), says(f"step {steps}: {name}", node, node._grad))
+
+
+def says(name: str, node: Node, upstream: Any) -> str:
+    """Say what arrives at a node, and which line of source made it."""
+    line = f"\n  {quoted(node.about.line)}" if node.about.line else ""
+    return f"{name} gets {on_a_line(upstream)}{line}"
