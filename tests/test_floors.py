@@ -83,6 +83,7 @@ FLOORS = [
         "debugger.saving",
         "debugger.prompt",
         "debugger.closures",
+        "debugger.vscode",
         "debugger.shell",
         "debugger",
     ],

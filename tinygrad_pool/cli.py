@@ -92,6 +92,11 @@ def _parser() -> _Parser:
     steps.add_argument("--pdb", action="store_true", help="in Python's own debugger, a stop a node")
     steps.set_defaults(run=_debug)
 
+    editor = commands.add_parser("vscode", help="write how VS Code steps from closure to closure")
+    editor.add_argument("folder", type=Path, nargs="?", default=Path(), metavar="FOLDER")
+    editor.add_argument("--print", action="store_true", help="write nothing, print it")
+    editor.set_defaults(run=_vscode)
+
     player = commands.add_parser("play", help="write a page that plays a script's backward pass")
     player.add_argument("script", type=Path, metavar="SCRIPT.py")
     player.add_argument("--value", metavar="NAME", help="default: the last number it made")
@@ -267,6 +272,15 @@ def _play(options: argparse.Namespace) -> None:
     print(f"{path} plays {counted(len(passed), 'step')} back from {value!r:.80}")
     if options.open:
         webbrowser.open(path.resolve().as_uri())
+
+
+def _vscode(options: argparse.Namespace) -> None:
+    from tinygrad_pool.debugger.vscode import HOW, launch_json, write_launch_json
+
+    if options.print:
+        print(launch_json(), end="")
+    else:
+        print(f"{write_launch_json(options.folder)} is written.\n{HOW}")
 
 
 def _equivalence(options: argparse.Namespace) -> None:

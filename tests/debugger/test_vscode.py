@@ -1,0 +1,174 @@
+"""An editor's debugger over a real script, by the protocol that VS Code speaks to debugpy."""
+
+import json
+import queue
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+import tinygrad_pool
+from tinygrad_pool.cli import main
+from tinygrad_pool.debugger.vscode import CONFIGURATION, launch_json
+
+SCRIPT = """\
+import tinygrad_pool as tg
+
+a, b = tg.Value(2.0, label="a"), tg.Value(-3.0, label="b")
+off = (a * b).relu()
+m = tg.maximum(off, a)
+E = (m - 1.0) ** 2
+E.backward()
+"""
+
+
+def test_it_is_written_where_an_editor_looks_for_it(tmp_path, capsys):
+    assert main(["vscode", str(tmp_path)]) == 0
+    written = json.loads((tmp_path / ".vscode" / "launch.json").read_text())
+    assert written == {"version": "0.2.0", "configurations": [CONFIGURATION]}
+    assert "function breakpoint, by name: relu_backward" in capsys.readouterr().out
+
+
+def test_what_is_there_already_is_kept(tmp_path, capsys):
+    (tmp_path / ".vscode").mkdir()
+    kept = tmp_path / ".vscode" / "launch.json"
+    kept.write_text("{ // mine\n}")
+    assert main(["vscode", str(tmp_path)]) == 1
+    assert kept.read_text() == "{ // mine\n}"
+    said = capsys.readouterr().err
+    assert "exists already; add this to its configurations:" in said
+    assert '"justMyCode": false' in said
+
+
+def test_it_can_be_printed_and_a_missing_folder_is_named(tmp_path, capsys):
+    assert main(["vscode", "--print", str(tmp_path / "absent")]) == 0
+    assert capsys.readouterr().out == launch_json()
+    assert main(["vscode", str(tmp_path / "absent")]) == 1
+    assert "absent does not exist" in capsys.readouterr().err
+
+
+class Client:
+    """Speak the debug adapter protocol with debugpy: requests, answers, and what happens."""
+
+    def __init__(self):
+        command = [sys.executable, "-m", "debugpy.adapter"]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        self.adapter = subprocess.Popen(command, **pipes)
+        self.sent = 0
+        self.heard, self.kept = queue.Queue(), []
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self):
+        while header := self.adapter.stdout.readline():
+            self.adapter.stdout.readline()
+            length = int(header.split(b":")[1])
+            self.heard.put(json.loads(self.adapter.stdout.read(length)))
+
+    def send(self, command, **arguments):
+        self.sent += 1
+        request = {"seq": self.sent, "type": "request", "command": command, "arguments": arguments}
+        body = json.dumps(request).encode()
+        self.adapter.stdin.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        self.adapter.stdin.flush()
+        return self.sent
+
+    def wait(self, **wanted):
+        """Wait for a message; others are kept for who waits for them."""
+        fits = lambda message: wanted.items() <= message.items()  # noqa: E731
+        for message in filter(fits, self.kept):
+            self.kept.remove(message)
+            return message
+        while not fits(message := self.heard.get(timeout=60)):
+            self.kept.append(message)
+        return message
+
+    def ask(self, command, **arguments):
+        answer = self.wait(type="response", request_seq=self.send(command, **arguments))
+        assert answer["success"], answer
+        return answer.get("body")
+
+    def launch(self, configuration, breakpoint):
+        """Start a script with a function breakpoint."""
+        self.ask("initialize", adapterID="debugpy", pathFormat="path")
+        launched = self.send("launch", **configuration)
+        self.wait(type="event", event="initialized")
+        self.ask("setFunctionBreakpoints", breakpoints=[{"name": breakpoint}])
+        self.ask("configurationDone")
+        assert self.wait(type="response", request_seq=launched)["success"]
+
+    def place(self):
+        """Wait for a stop, or the end; return the innermost frame, None at the end."""
+        while True:
+            message = self.wait(type="event")
+            if message["event"] == "stopped":
+                thread = message["body"]["threadId"]
+                return thread, self.ask("stackTrace", threadId=thread)["stackFrames"][0]
+            if message["event"] == "terminated":
+                return None, None
+
+    def variables(self, frame):
+        """Read the variables of a frame."""
+        scope = self.ask("scopes", frameId=frame["id"])["scopes"][0]
+        listed = self.ask("variables", variablesReference=scope["variablesReference"])
+        return {v["name"]: v["value"] for v in listed["variables"]}
+
+
+@pytest.mark.peer
+class TestWithDebugpy:
+    @pytest.fixture
+    def configuration(self, tmp_path, capsys):
+        """Return what the command writes, for a script that uses an installed package."""
+        library = tmp_path / "site-packages"
+        shutil.copytree(Path(tinygrad_pool.__file__).parent, library / "tinygrad_pool")
+        (tmp_path / "net.py").write_text(SCRIPT)
+        main(["vscode", "--print"])
+        (written,) = json.loads(capsys.readouterr().out)["configurations"]
+        return written | {
+            "program": str(tmp_path / "net.py"),
+            "console": "internalConsole",
+            "python": [sys.executable],
+            "cwd": str(tmp_path),
+            "env": {"PYTHONPATH": str(library), "PYDEVD_DISABLE_FILE_VALIDATION": "1"},
+        }
+
+    @pytest.fixture
+    def client(self, peer):
+        peer("debugpy")
+        client = Client()
+        yield client
+        client.adapter.kill()
+        client.adapter.wait()
+        client.adapter.stdin.close()
+        client.adapter.stdout.close()
+
+    def test_a_function_breakpoint_fires_and_steps_go_from_closure_to_closure(
+        self, client, configuration
+    ):
+        client.launch(configuration, "maximum_backward")
+        thread, frame = client.place()
+        assert frame["name"] == "maximum_backward"
+        assert "site-packages" in frame["source"]["path"]
+        assert client.variables(frame).items() >= {"g": "2.0", "n": "1"}.items()
+        reached = [frame["name"]]
+        for _ in range(40):
+            client.ask("stepIn", threadId=thread)
+            thread, frame = client.place()
+            if frame is None or frame["source"]["path"].endswith("net.py"):
+                break
+            if frame["name"] != reached[-1]:
+                reached.append(frame["name"])
+        closures = [name for name in reached if name.endswith("_backward")]
+        assert list(dict.fromkeys(closures)) == [
+            "maximum_backward",
+            "relu_backward",
+            "mul_backward",
+        ]
+        assert set(reached) - set(closures) <= {"<genexpr>", "cast"}
+
+    def test_with_the_defaults_every_closure_is_skipped(self, client, configuration):
+        configuration.pop("rules")
+        client.launch(configuration | {"justMyCode": True}, "maximum_backward")
+        assert client.place() == (None, None)

@@ -1,0 +1,57 @@
+"""How an editor that speaks the debug adapter protocol, such as VS Code, steps through closures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tinygrad_pool.errors import OutputError
+from tinygrad_pool.files import check_folder, write_whole
+
+CONFIGURATION: dict[str, Any] = {
+    "name": "Step through backward",
+    "type": "debugpy",
+    "request": "launch",
+    "program": "${file}",
+    "console": "integratedTerminal",
+    "justMyCode": False,
+    "rules": [
+        {"path": "**/tinygrad_pool/rules/rule.py", "include": False},
+        {"path": "**/tinygrad_pool/rules/**", "include": True},
+        {"path": "**/tinygrad_pool/**", "include": False},
+        {"path": "**/numpy/**", "include": False},
+    ],
+}
+"""A launch configuration: the closures are stepped into, the engine between them is not.
+
+With debugpy's defaults a library is skipped, and its closures with it.
+"""
+
+HOW = (
+    "In Run and Debug, under Breakpoints, + adds a function breakpoint by name: relu_backward.\n"
+    "Then start 'Step through backward'; Step Into (F11) goes from closure to closure."
+)
+
+
+def launch_json() -> str:
+    """Write the contents of a launch.json.
+
+    >>> print(launch_json().splitlines()[1])
+      "version": "0.2.0",
+    """
+    return json.dumps({"version": "0.2.0", "configurations": [CONFIGURATION]}, indent=2) + "\n"
+
+
+def write_launch_json(folder: Path) -> Path:
+    """Write `.vscode/launch.json` into a folder, and return its path.
+
+    Raises OutputError if there is one already, saying what to add to it, or if there is no such
+    folder.
+    """
+    path = check_folder(folder / ".vscode").joinpath("launch.json")
+    if path.exists():
+        entry = json.dumps(CONFIGURATION, indent=2)
+        raise OutputError(f"{path} exists already; add this to its configurations:\n{entry}")
+    path.parent.mkdir(exist_ok=True)
+    return write_whole(path, launch_json().encode())
