@@ -1,6 +1,8 @@
 """How Sphinx builds these pages: `make docs`. No network is needed, here or by a reader."""
 
 import re
+from pathlib import Path
+from runpy import run_path
 from textwrap import indent
 from typing import Any
 
@@ -53,6 +55,13 @@ def show_signature(
     return ASIDE.sub(")", signature), "Value" if is_operation(of) else result
 
 
+def write_player(app: Any, error: Exception | None) -> None:
+    """Write the page that stepping.md shows, from the example that it is about."""
+    if error is None and app.builder.format == "html":
+        made = run_path(str(Path(__file__).parents[1] / "examples" / "06_lost_gradient.py"))
+        tinygrad_pool.record(made["E"]).to_html(Path(app.outdir) / "backward.html")
+
+
 def is_operation(of: Any) -> bool:
     """Tell an operation, which `lift` made of a rule, from any other function."""
     return callable(of) and hasattr(of, "signature")
@@ -63,3 +72,4 @@ def setup(app: Any) -> None:
     app.connect("source-read", close_examples)
     app.connect("autodoc-process-docstring", show_docstring)
     app.connect("autodoc-process-signature", show_signature)
+    app.connect("build-finished", write_player)

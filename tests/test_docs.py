@@ -2,11 +2,13 @@
 
 import re
 import runpy
+import shlex
 from pathlib import Path
 
 import pytest
 
 import tinygrad_pool as tg
+from tinygrad_pool.cli import main
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -47,6 +49,25 @@ def test_the_pictures_show_what_the_engine_computes_today():
     assert {path.name for path in folder.iterdir()} == set(drawn)
     for name, picture in drawn.items():
         assert words((folder / name).read_text("utf-8")) == words(picture.decode()), name
+
+
+SESSIONS = re.findall(
+    r"^```text\n\$ tinygrad-pool (.*)\n(.*?)^```$",
+    (ROOT / "docs" / "stepping.md").read_text("utf-8"),
+    re.MULTILINE | re.DOTALL,
+)
+
+
+@pytest.mark.parametrize(("command", "printed"), SESSIONS, ids=[c for c, _ in SESSIONS])
+def test_the_sessions_are_as_they_run(command, printed, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT / "examples")
+    assert main(shlex.split(command)) == 0
+    assert anywhere(capsys.readouterr().out) == anywhere(printed)
+
+
+def anywhere(printed):
+    """Leave out where the package is, and the numbers of its lines."""
+    return re.sub(r"(> ).*(tinygrad_pool/rules/\w+\.py)\(\d+\)", r"\1\2", printed)
 
 
 def words(svg):

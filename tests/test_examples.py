@@ -17,6 +17,7 @@ PRINTS = {
         "backward equal bit for bit: True",
     ],
     "05_digits.py": ["epoch 10", "pool1    max_pool2d     192 of   192"],
+    "06_lost_gradient.py": ["because a1 gets nothing from z1: the relu is off: its input is −1.5"],
 }
 
 

@@ -29,7 +29,7 @@ def test_it_is_written_where_an_editor_looks_for_it(tmp_path, capsys):
     assert main(["vscode", str(tmp_path)]) == 0
     written = json.loads((tmp_path / ".vscode" / "launch.json").read_text())
     assert written == {"version": "0.2.0", "configurations": [CONFIGURATION]}
-    assert "function breakpoint, by name: relu_backward" in capsys.readouterr().out
+    assert "function breakpoint by name: relu_backward" in capsys.readouterr().out
 
 
 def test_what_is_there_already_is_kept(tmp_path, capsys):
