@@ -10,13 +10,15 @@ import tinygrad_pool as tg
 x1, x2 = tg.Value(1.0, label="x1"), tg.Value(-2.0, label="x2")
 
 
-def unit(l: int, w: tuple[float, float, float], activation: Callable[..., tg.Value]) -> tg.Value:
+def unit(
+    number: int, w: tuple[float, float, float], activation: Callable[..., tg.Value]
+) -> tg.Value:
     """Compute z_l of two weights and a bias."""
-    w1, w2 = tg.Value(w[0], label=f"w{l}1"), tg.Value(w[1], label=f"w{l}2")
-    a = tg.weighted_sum([w1, w2], [x1, x2], tg.Value(w[2], label=f"b{l}"))
-    a.label = f"a{l}"
+    w1, w2 = tg.Value(w[0], label=f"w{number}1"), tg.Value(w[1], label=f"w{number}2")
+    a = tg.weighted_sum([w1, w2], [x1, x2], tg.Value(w[2], label=f"b{number}"))
+    a.label = f"a{number}"
     z = activation(a)
-    z.label = f"z{l}"
+    z.label = f"z{number}"
     return z
 
 

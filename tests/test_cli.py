@@ -340,3 +340,12 @@ def test_play_writes_a_page_and_opens_it_if_asked(tmp_path, capsys, monkeypatch)
     assert opened == []
     main(["play", str(tmp_path / "net.py"), "-o", str(page), "--open"])
     assert opened == [page.as_uri()]
+
+
+def test_unroll_prints_a_program_that_runs(tmp_path, capsys):
+    (tmp_path / "net.py").write_text("import tinygrad_pool as tg\na = tg.Value(2.0)\nE = a * a\n")
+    assert main(["unroll", str(tmp_path / "net.py")]) == 0
+    program = tmp_path / "unrolled.py"
+    program.write_text(capsys.readouterr().out)
+    runpy.run_path(str(program), run_name="__main__")
+    assert capsys.readouterr().out == "E = 4.0\n∂E/∂a = 4.0\n"

@@ -52,7 +52,7 @@ def test_the_pictures_show_what_the_engine_computes_today():
 
 
 SESSIONS = re.findall(
-    r"^```text\n\$ tinygrad-pool (.*)\n(.*?)^```$",
+    r"^```text\n\$ tinygrad-pool ([^\n]*)\n(.*?)^```$",
     (ROOT / "docs" / "stepping.md").read_text("utf-8"),
     re.MULTILINE | re.DOTALL,
 )
@@ -62,10 +62,10 @@ SESSIONS = re.findall(
 def test_the_sessions_are_as_they_run(command, printed, monkeypatch, capsys):
     monkeypatch.chdir(ROOT / "examples")
     assert main(shlex.split(command)) == 0
-    assert anywhere(capsys.readouterr().out) == anywhere(printed)
+    assert shown(capsys.readouterr().out) == shown(printed)
 
 
-def anywhere(printed):
+def shown(printed):
     """Leave out where the package is, and the numbers of its lines."""
     return re.sub(r"(> ).*(tinygrad_pool/rules/\w+\.py)\(\d+\)", r"\1\2", printed)
 

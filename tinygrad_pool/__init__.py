@@ -72,7 +72,7 @@ from tinygrad_pool.setting import checked, no_grad, scope, traced
 
 if TYPE_CHECKING:
     from tinygrad_pool import datasets, nn, optim
-    from tinygrad_pool.debugger import debug, derive, diff, record
+    from tinygrad_pool.debugger import debug, derive, diagnose, diff, record
     from tinygrad_pool.drawing import draw, draw_units, draw_windows, frames, render, tree
     from tinygrad_pool.equivalence import compare_weight_layer
     from tinygrad_pool.fields import receptive_field
@@ -112,6 +112,7 @@ __all__ = [
     "datasets",
     "debug",
     "derive",
+    "diagnose",
     "diff",
     "draw",
     "draw_units",
@@ -173,6 +174,7 @@ _INSTRUMENTS = {
     "find_ties": "ties",
     "debug": "debugger",
     "derive": "debugger",
+    "diagnose": "debugger",
     "diff": "debugger",
     "draw": "drawing",
     "draw_units": "drawing",

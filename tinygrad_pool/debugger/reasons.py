@@ -101,7 +101,7 @@ class Ledger:
         elif grad is None:
             causes = ["no node that got a gradient hands one on to it"]
         elif not np.isfinite(grad):
-            causes = self.first_bad()
+            causes = [self.first_bad()[1]]
         elif grad == 0:
             causes = self._origins(node, cell, entries)
         else:
@@ -167,19 +167,24 @@ class Ledger:
         who = f"{self.at(below, cell)} gets nothing from {self.at(entry.node, unit)}"
         return f"{who}: {entry.reason}{_made(entry.node)}"
 
-    def first_bad(self) -> list[str]:
-        """Find the first node that made a NaN or an infinity, forward or backward."""
-        for node in self.nodes:
-            operands = [np.asarray(x, float) for x in operands_of(node)]
-            if not np.isfinite(node._data).all() and all(np.isfinite(x).all() for x in operands):
-                how = "made it in the forward pass" if operands else "is not finite"
-                return [f"{self.call(node)} {how}{self._operands(node)}{_made(node)}"]
-        for step in self.steps:
-            sent = [c for c in step.contributions if c is not None]
-            if np.isfinite(step.upstream).all() and not all(np.isfinite(c).all() for c in sent):
-                who = f"{self.call(step.node)} made it in the backward pass"
-                return [f"{who}{self._operands(step.node)}{_made(step.node)}"]
-        return ["it came with the gradient that the pass was given"]
+    def first_bad(self) -> tuple[Node | None, str]:
+        """Find the first node that made a NaN or an infinity, forward or backward, of finite ones.
+
+        If there is none, the first that made a NaN of infinities.
+        """
+        for good in (np.isfinite, _no_nan):
+            for node in self.nodes:
+                operands = [np.asarray(x, float) for x in operands_of(node)]
+                if not good(node._data).all() and all(good(x).all() for x in operands):
+                    how = "made it in the forward pass" if operands else "is not finite"
+                    return node, f"{self.call(node)} {how}{self._operands(node)}{_made(node)}"
+        for good in (np.isfinite, _no_nan):
+            for node, g, contributions in self.steps:
+                sent = [c for c in contributions if c is not None]
+                if good(g).all() and not all(good(c).all() for c in sent):
+                    who = f"{self.call(node)} made it in the backward pass"
+                    return node, f"{who}{self._operands(node)}{_made(node)}"
+        return None, "it came with the gradient that the pass was given"
 
     def _operands(self, node: Node) -> str:
         shown = []
@@ -206,6 +211,10 @@ class Ledger:
                 f"why: {self.call(node)} of shape {node.shape} has no element {index!r}"
             )
         return int(np.ravel_multi_index(place, node.shape)) if place else 0
+
+
+def _no_nan(x: Any) -> Any:
+    return ~np.isnan(x)
 
 
 def _made(node: Node) -> str:

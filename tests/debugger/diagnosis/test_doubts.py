@@ -1,0 +1,132 @@
+"""Numbers that are wrong, rounded away, or paid to one of several equals."""
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
+
+
+def found(kind, loss, gradient=None, **options):
+    findings = tg.diagnose(loss, gradient, **options).findings
+    return [f for f in findings if f.kind == kind]
+
+
+class TestNotFinite:
+    @pytest.mark.parametrize(
+        ("f", "name", "why"),
+        [
+            (
+                lambda w: (w * 0.0).log() + w,
+                "log#2",
+                "log#2 made it in the forward pass: log of mul#1 = 0; keep its operand above 0",
+            ),
+            (
+                lambda w: (w * 0.0).sqrt() + w,
+                "sqrt#2",
+                "sqrt#2 made it in the backward pass: sqrt of mul#1 = 0; add a small number under",
+            ),
+            (
+                lambda w: w / (w - w),
+                "div#2",
+                "div#2 made it in the forward pass: div of w = 2, sub",
+            ),
+            (lambda w: (w * 999.0).exp() * w, "exp#2", "exp#2 made it in the forward pass: exp of"),
+            (lambda w: w * tg.Value(np.inf, label="x"), "x", "x is not finite"),
+        ],
+    )
+    def test_the_first_is_named_with_its_operands(self, f, name, why):
+        (finding,) = found("not finite", f(tg.Value(2.0, label="w")))
+        assert (finding.severity, finding.name) == ("wrong numbers", name)
+        assert finding.why.startswith(why)
+        assert "of 1 parameters are not finite" in finding.says or "of 2 para" in finding.says
+
+    def test_finite_numbers_are_none(self):
+        w = tg.Value(2.0, label="w")
+        assert found("not finite", (w * 3.0).log() + w.sqrt()) == []
+
+    def test_infinities_that_do_no_harm(self):
+        w = tg.Value(np.array([1.0, 2.0]), label="w")
+        masked = np.where(np.array([True, False]), w, -np.inf)
+        assert found("not finite", tg.softmax(masked)[0] * 2.0) == []
+
+    def test_a_row_that_is_masked_as_a_whole_makes_the_first_nan(self):
+        w = tg.Value(np.array([1.0, 2.0]), label="w")
+        masked = np.where(np.array([False, False]), w, -np.inf)
+        (finding,) = found("not finite", tg.softmax(masked)[0] * 2.0)
+        assert finding.name == "softmax#2"
+
+    def test_one_that_is_made_but_reaches_nothing_is_suspicious(self):
+        w = tg.Value(2.0, label="w")
+        (finding,) = found("not finite", w + tg.minimum(w * 1e200 * 1e200, 5.0))
+        assert (finding.severity, finding.name) == ("suspicious", "mul#2")
+        assert finding.says == "it made an infinity or a NaN, which did not reach the loss"
+
+    def test_one_that_was_given(self):
+        (finding,) = found("not finite", tg.Value(2.0, label="w") * 3.0, np.nan)
+        assert (finding.name, finding.nodes) == ("the gradient that was given", ())
+
+    def test_nothing_warns(self):
+        w = tg.Value(2.0, label="w")
+        with np.errstate(all="ignore"):
+            loss = (w * 0.0).log() * w
+        with np.errstate(all="raise"):
+            assert found("not finite", loss)
+
+
+class TestUnderflow:
+    def test_gradients_without_all_their_digits(self):
+        w = tg.Value(1.0, label="w")
+        (finding,) = found("underflow", w * 1e-200 * 1e-115)
+        assert finding.says == "gradients are 1e-315 at most, in 1 parameter"
+        assert found("underflow", w * 1e-200 * 1e-100) == []
+
+    def test_float32_ends_earlier(self):
+        w = tg.Value(np.ones(2, np.float32), label="w")
+        assert found("underflow", (w * np.float32(1e-40)).sum())
+        assert found("underflow", (tg.Value(np.ones(2), label="w") * 1e-40).sum()) == []
+
+
+class TestCancelling:
+    def test_contributions_that_leave_a_rounding_error(self):
+        w = tg.Value(1.0, label="w")
+        loss = w * 0.1 + w * 0.2 - w * 0.3
+        (finding,) = found("cancels", loss)
+        assert finding.says == "3 contributions cancel, but for 2.8e-17, a rounding error"
+        assert finding.why.startswith("they sum to 0.6 without their signs: ")
+        assert found("cancels", w * 0.1 + w * 0.2 - w * 0.2999) == []
+
+    def test_all_elements_have_to(self):
+        w = tg.Value(np.ones(2), label="w")
+        assert found("cancels", (w * 0.1 + w * 0.2 - w * 0.3).sum())
+        assert found("cancels", (w * 0.1 + w * 0.2 - w * np.array([0.3, 0.0])).sum()) == []
+
+
+class TestTies:
+    def test_a_tie_that_matters(self):
+        w = tg.Value(np.ones((1, 4, 4)), label="w")
+        g = np.arange(4.0).reshape(1, 2, 2)
+        (finding,) = found("ties", (tg.max_pool2d(w, 2) * g).sum())
+        assert (finding.severity, finding.name) == ("suspicious", "max_pool2d#1")
+        assert finding.says == "3 ties in 4 windows of max_pool2d, where it matters who wins"
+        assert "(0, 0, 2), (0, 0, 3), (0, 1, 2) share 1: here the first is paid" in finding.why
+
+    def test_equal_zeros_after_a_relu_are_harmless(self):
+        w = tg.Value(np.full((1, 4, 4), -1.0), label="w")
+        assert found("ties", tg.max_pool2d(w.relu(), 2).sum()) == []
+
+    def test_ties_of_scalars_are_told_together(self):
+        w = [tg.Value(1.0, label=f"w{i}") for i in range(4)]
+        with tg.scope("pool"):
+            z = tg.maximum(w[0], w[1]) + tg.maximum(w[2], w[3])
+        (finding,) = found("ties", z)
+        assert (finding.name, len(finding.nodes)) == ("pool", 2)
+        assert finding.says == "2 ties in 2 windows of maximum, where it matters who wins"
+
+    def test_numbers_that_were_assigned_since_cannot_be_asked(self):
+        w = tg.Value(np.ones((1, 2, 2)), label="w")
+        loss = tg.max_pool2d(w, 2).sum()
+        assert found("ties", loss)
+        w.data = np.zeros((1, 2, 2))
+        assert found("ties", loss) == []

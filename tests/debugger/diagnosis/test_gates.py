@@ -1,0 +1,178 @@
+"""Units that are shut: relus that are off, operands that win nothing, slopes that are flat."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tinygrad_pool as tg
+
+
+def found(kind, loss, **options):
+    return [f for f in tg.diagnose(loss, **options).findings if f.kind == kind]
+
+
+def layer_of(loss, name, **options):
+    return next(layer for layer in tg.diagnose(loss, **options).layers if layer.name == name)
+
+
+def columns(n, *offsets):
+    """Return n examples of units that are on and off by turns, each moved by an offset."""
+    return np.resize([1.0, -1.0], (n, 1)) * np.ones(len(offsets)) + offsets
+
+
+class TestDeadRelus:
+    @pytest.mark.parametrize(
+        ("n", "severity"), [(16, "lost for the whole batch"), (15, "suspicious"), (4, "suspicious")]
+    )
+    def test_units_off_in_every_example_are_listed(self, n, severity):
+        w = tg.Value(columns(n, 0, -5, 0, -7), label="w")
+        (finding,) = found("dead relus", (w * 1.0).relu().sum())
+        assert finding.says == f"off in all {n} examples: 2 of 4 units (1, 3)"
+        assert finding.severity == severity
+        assert "with inputs of −8 … −4" in finding.why
+
+    def test_three_examples_are_too_few(self):
+        w = tg.Value(columns(3, 0, -5), label="w")
+        assert tg.diagnose((w * 1.0).relu().sum()).findings == []
+
+    def test_units_that_are_on_once_are_alive(self):
+        x = columns(20, 0, -5)
+        x[7, 1] = 0.1
+        assert found("dead relus", (tg.Value(x) * 1.0).relu().sum()) == []
+
+    def test_a_small_share_is_suspicious(self):
+        w = tg.Value(columns(20, -5, *[0] * 10))
+        (finding,) = found("dead relus", (w * 1.0).relu().sum())
+        assert finding.severity == "suspicious"
+
+    def test_feature_maps_are_dead_as_channels(self):
+        x = np.random.default_rng(0).standard_normal((20, 3, 4, 4))
+        x[:, 1] = -1
+        x[:, 2, 0, 0] = -1  # a corner that is always dark
+        with tg.scope("maps"):
+            z = (tg.Value(x) * 1.0).relu()
+        (finding,) = found("dead relus", z.sum())
+        assert finding.name == "maps"
+        assert finding.says == "off in all 20 examples: 1 of 3 channels (1)"
+
+    def test_weights_on_the_left_have_examples_along_the_second_axis(self):
+        w1, w2 = tg.Value(np.ones((3, 2)), label="w1"), tg.Value(np.ones((1, 3)), label="w2")
+        b = tg.Value([[0.0], [-9.0], [0.0]], label="b")
+        x = columns(20, 0, 0).T
+        (finding,) = found("dead relus", (w2 @ (w1 @ x + b).relu()).sum())
+        assert finding.says == "off in all 20 examples: 1 of 3 units (1)"
+
+    def test_a_vector_has_no_examples(self):
+        w = tg.Value(np.linspace(-3, 1, 20))
+        assert tg.diagnose((w * 1.0).relu().sum()).findings == []
+
+    def test_classes_that_no_example_confuses_are_no_dead_units(self):
+        w = tg.Value(columns(20, 0.0, -9.0), label="w")
+        scores = w @ tg.Value(np.eye(2), label="u")
+        assert found("dead relus", (scores + 1.0).relu().sum()) == []
+
+    def test_scalars_without_a_scope_have_no_name_to_be_counted_by(self):
+        w = tg.Value(1.0, label="w")
+        E = sum((w * x).relu() for x in (-1.0, 1.0) * 10)
+        assert tg.diagnose(E).findings == []
+
+    @given(st.integers(0, 10**6), st.integers(1, 30), st.integers(1, 6))
+    @settings(max_examples=40, deadline=None)
+    def test_the_share_that_is_off_is_a_direct_count(self, seed, n, units):
+        x = np.random.default_rng(seed).integers(-3, 2, (n, units)).astype(float)
+        with tg.scope("act"):
+            z = (tg.Value(x) * 1.0).relu()
+        of = layer_of(z.sum() + 1.0, "act")
+        dead = int((x <= 0).all(axis=0).sum())
+        assert of.off == (x <= 0).mean()
+        assert of.dead == (dead if n >= 4 else 0)
+
+    @given(st.integers(0, 10**6), st.integers(4, 12))
+    @settings(max_examples=20, deadline=None)
+    def test_neurons_are_counted_alike(self, seed, n):
+        rng = np.random.default_rng(seed)
+        layer, points = tg.nn.Layer(2, 5), rng.uniform(-1, 1, (n, 2))
+        for neuron in layer.neurons:
+            for p, x in zip((*neuron.w, neuron.b), rng.uniform(-1, 1, 3), strict=True):
+                p.data = x
+        with tg.scope("hidden"):
+            z = [layer(p) for p in points.tolist()]
+        off = np.array([[unit.data == 0 for unit in example] for example in z])
+        of = layer_of(sum(sum(example) for example in z), "hidden", parameters=layer)
+        assert (of.off, of.dead) == (off.mean(), off.all(axis=0).sum())
+
+
+class TestNeverWins:
+    def test_a_column_that_wins_for_no_example(self):
+        x = np.random.default_rng(0).standard_normal((20, 4)) - [0, 9, 0, 0]
+        (finding,) = found("never wins", tg.Value(x, label="x").max(axis=1).sum())
+        assert finding.says == "no win in all 20 examples: 1 of 4 units (1)"
+        assert found("never wins", tg.Value(x + np.eye(4)[1] * 9).max(axis=1).sum()) == []
+
+    def test_a_unit_of_one_operand(self):
+        rng = np.random.default_rng(0)
+        a, b = (tg.Value(rng.standard_normal((20, 3)), label=name) for name in "ab")
+        a.data = a.data - [0, 0, 9]
+        (finding,) = found("never wins", tg.maximum(a, b).sum())
+        assert (finding.name, finding.nodes[0].op) == ("a", "maximum")
+        assert finding.says == "no win in all 20 examples: 1 of 3 units (2)"
+
+    def test_places_in_a_map_lose_without_a_finding(self):
+        x = np.random.default_rng(0).standard_normal((20, 2, 8, 8))
+        x[..., 0, 0] = -9
+        v = tg.Value(x, label="x")
+        for loss in (v.max(axis=(2, 3)).sum(), tg.max_pool2d(v, 2).sum(), v.max()):
+            assert found("never wins", loss) == []
+
+    def test_the_table_says_how_many_never_win(self):
+        x = np.arange(32.0).reshape(2, 1, 4, 4)
+        with tg.scope("pool"):
+            y = tg.max_pool2d(tg.Value(x), 2)
+        assert layer_of(y.sum(), "pool").idle == 0.75
+
+    def test_a_place_among_scalars_in_a_scope(self):
+        rng = np.random.default_rng(0)
+        w = [tg.Value(1.0, label=f"w{i}") for i in range(3)]
+        with tg.scope("pool"):
+            z = [tg.maximum(w[0] * x, w[1] * y, w[2] - 9.0) for x, y in rng.uniform(0, 1, (20, 2))]
+        (finding,) = found("never wins", sum(z) + sum(w))
+        assert finding.says == "no win in all 20 examples: 1 of 3 units (pool, operand 3)"
+
+    def test_a_constant_is_no_unit(self):
+        z = tg.maximum(tg.Value(np.ones((20, 3)), label="x"), 0.0)
+        assert tg.diagnose(z.sum()).findings == []
+
+
+class TestSaturated:
+    @pytest.mark.parametrize(("squash", "far", "low"), [("sigmoid", 7.0, 0.0), ("tanh", 4.0, -1.0)])
+    def test_units_that_are_flat_where_the_error_would_have_them_back(self, squash, far, low):
+        w = tg.Value(np.full((4, 3), far), label="w")
+        y = getattr(w * 1.0, squash)()
+        (finding,) = found("saturated", ((y - low) ** 2).sum())
+        assert (finding.severity, finding.says) == (
+            "partly lost",
+            f"saturated: 12 of 12 units of {squash}",
+        )
+        assert "would have 12 of them back" in finding.why
+
+    @pytest.mark.parametrize(("stuck", "told"), [(5, 1), (4, 0)])
+    def test_a_quarter_of_the_units_has_to_be_stuck(self, stuck, told):
+        y = tg.Value(np.where(np.arange(20) < stuck, 5.0, -5.0)).tanh()
+        assert len(found("saturated", y.sum())) == told  # −5 is where the error would have it
+
+    def test_where_they_should_be_flat_they_are_right(self):
+        y = tg.Value(np.full((4, 3), 7.0)).sigmoid()
+        assert found("saturated", -y.log().sum()) == []
+        assert layer_of(-y.log().sum(), "sigmoid#1").flat == 1.0
+
+    def test_a_few_flat_units_are_usual(self):
+        y = tg.Value(np.linspace(-3.5, 3.5, 40)).tanh()
+        assert found("saturated", (y**2).sum()) == []
+
+    def test_scalars_of_a_layer_are_counted_together(self):
+        w = tg.Value(9.0, label="w")
+        with tg.scope("out"):
+            y = [(w * x).sigmoid() for x in (1.0, 2.0, 3.0, -0.1)]
+        (finding,) = found("saturated", sum(y))
+        assert (finding.name, finding.says) == ("out", "saturated: 3 of 4 units of sigmoid")

@@ -1,0 +1,103 @@
+"""The layers of a diagnosis: their quantiles, their trend, and the table."""
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+
+
+def net(n, scale, squash=None, width=8):
+    """Return the loss of n layers with weights of that scale, and the network."""
+    parts = {f"l{i}": tg.nn.Linear(width, width, rng=i, dtype=np.float64) for i in range(n)}
+    made = tg.nn.Sequential(**parts)
+    x = np.random.default_rng(0).standard_normal((16, width))
+    for layer in made:
+        layer.weight.data = layer.weight.data * scale
+        x = layer(x)
+        x = x.sigmoid() if squash else x
+    return (x**2).mean(), made
+
+
+def trend(n, scale, squash=None):
+    loss, made = net(n, scale, squash)
+    findings = tg.diagnose(loss, parameters=made).findings
+    return [f for f in findings if f.kind in ("vanishing", "exploding")]
+
+
+def test_gradients_that_vanish_through_sigmoids():
+    (finding,) = trend(6, 0.5, "sigmoid")
+    assert (finding.kind, finding.severity, finding.name) == (
+        "vanishing",
+        "partly lost",
+        "l0 … l5",
+    )
+    assert " times smaller in l0 than in l5: " in finding.says
+    assert finding.why.startswith("from one of the 6 layers to the next a factor of ")
+
+
+@pytest.mark.parametrize(("n", "scale", "squash"), [(2, 1e-4, None), (6, 2.4, None), (3, 1.0, 1)])
+def test_small_differences_and_two_layers_are_no_trend(n, scale, squash):
+    assert trend(n, scale, squash) == []
+
+
+def test_gradients_that_explode_towards_the_first_layer():
+    w = [tg.Value(np.ones((2, 2)), label=f"w{i}") for i in range(4)]
+    x = np.full((3, 2), 1e-3)
+    for v in w:
+        x = (x @ v) * 30.0
+        x = x * 1.0 - x.detach() + 1e-3  # as large as before, whatever its slope
+    diagnosis = tg.diagnose(x.sum(), parameters=w)
+    finding = next(f for f in diagnosis.findings if f.kind == "exploding")
+    assert " times larger in w0 than in w3: " in finding.says
+
+
+def test_gradients_beside_which_parameters_are_nothing():
+    (finding,) = trend(6, 40.0)
+    assert finding.kind == "exploding"
+    assert finding.says.endswith(" times as large as the parameters")
+
+
+def test_the_row_of_a_layer_with_parameters_counts_their_gradients():
+    w = tg.Value(np.array([0.0, 1.0, -2.0, 3.0]), label="w")
+    with tg.scope("a"):
+        loss = (w**2).sum()
+    (layer,) = tg.diagnose(loss).layers
+    assert (layer.name, layer.of_parameters, layer.elements) == ("a", True, 4)
+    assert (layer.median, layer.zeros) == (3.0, 0.25)
+    assert (layer.low, layer.high) == tuple(np.quantile([0, 2, 4, 6], [0.05, 0.95]))
+    assert layer.size == pytest.approx(np.sqrt((4 + 16 + 36) / 4))
+    assert (layer.off, layer.idle, layer.flat, layer.dtypes) == (None, None, None, ("float64",))
+
+
+def test_numbers_that_are_not_finite_are_left_out_of_quantiles():
+    w = tg.Value(np.array([0.0, 1.0]), label="w")
+    with tg.scope("a"), np.errstate(all="ignore"):
+        loss = w.sqrt().sum()
+    (layer,) = tg.diagnose(loss).layers
+    assert (layer.median, layer.size) == (0.5, 0.5)
+    nothing = tg.diagnose(tg.Value(np.nan, label="w") * 2.0).layers[0]
+    assert (layer.zeros, nothing.zeros) == (0.0, 0.0)
+
+
+def test_the_table_shows_dtypes_where_they_differ():
+    w = tg.Value(np.ones(2, np.float32), label="w")
+    with tg.scope("a"):
+        y = w * 2.0
+    alike, mixed = str(tg.diagnose(y.sum())), str(tg.diagnose((y * np.ones(2)).sum()))
+    assert "dtype" not in alike
+    assert [line.split()[-1] for line in mixed.splitlines()[-3:]] == [
+        "float32",
+        "float64",
+        "float64",
+    ]
+
+
+def test_of_many_layers_those_with_parameters_are_shown():
+    w, y = tg.Value(1.0, label="w"), tg.Value(2.0, label="x")
+    for i in range(40):
+        with tg.scope(f"s{i}"):
+            y = y * w if i == 39 else y.exp() * 0.01
+    shown = str(tg.diagnose(y, parameters=[w])).splitlines()
+    assert "40 layers, 16 of them not shown:" in shown
+    assert shown[-1].startswith(" s39 ")
+    assert len(shown) == 24 + 5

@@ -1,0 +1,97 @@
+"""Parameters that no gradient reaches, and where the way down was cut."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tinygrad_pool as tg
+
+
+def found(loss, **options):
+    return [(f.kind, f.severity, f.name) for f in tg.diagnose(loss, **options).findings]
+
+
+@given(st.sets(st.integers(0, 5)), st.sets(st.integers(0, 5)))
+@settings(max_examples=60, deadline=None)
+def test_those_called_unreached_have_no_gradient_and_all_others_do(used, detached):
+    w = [tg.Value(2.0 + i, label=f"w{i}") for i in range(6)]
+    loss = tg.Value(1.0, label="x") * 1.0
+    for i in used:
+        loss = loss * (w[i].detach() if i in detached else w[i])
+    findings = tg.diagnose(loss, parameters=w).findings
+    unreached = {v.label for f in findings if f.kind == "not reached" for v in f.nodes}
+    loss.backward()
+    assert unreached == {v.label for v in w if not v.has_grad}
+    assert unreached == {f"w{i}" for i in range(6) if i not in used or i in detached}
+
+
+def test_a_rule_that_pays_nobody_reaches_nobody():
+    def deaf(x):
+        def deaf_backward(g):
+            return (None,)
+
+        return x * 2, deaf_backward
+
+    a, b = tg.Value(2.0, label="a"), tg.Value(3.0, label="b")
+    assert found(tg.lift(deaf)(a) + b, parameters=[a, b]) == [("not reached", "no gradient", "a")]
+
+
+class TestCutOff:
+    def test_a_detached_value_is_the_trouble_where_a_parameter_is_missing(self):
+        w, b = tg.Value(2.0, label="w"), tg.Value(1.0, label="b")
+        loss = (w * 3.0).detach() * b
+        assert found(loss, parameters=[w, b]) == [
+            ("not reached", "no gradient", "w"),
+            ("cut off", "no gradient", "detach#1"),
+        ]
+
+    def test_it_may_be_meant_where_none_is_missing(self):
+        w = tg.Value(2.0, label="w")
+        loss = (w * 3.0).detach() * w
+        assert found(loss, parameters=w) == [("cut off", "suspicious", "detach#1")]
+        assert found(loss) == [("cut off", "no gradient", "detach#1")]  # who knows
+
+    def test_what_was_computed_under_no_grad_may_be_an_input(self):
+        w = tg.Value(2.0, label="w")
+        with tg.no_grad():
+            x = [tg.Value(3.0) * k for k in (1.0, 2.0)]
+        (finding,) = tg.diagnose(w * x[0] + w * x[1]).findings
+        assert (finding.severity, finding.name) == ("suspicious", "mul#1, mul#2")
+        assert finding.says == "2 Values were computed under no_grad, and used in mul"
+        assert finding.why.endswith("that is right if it was meant")
+
+    def test_nothing_is_cut_in_a_plain_graph(self):
+        assert found(tg.Value(2.0, label="w") * 3.0) == []
+
+    def test_the_line_is_quoted(self):
+        with tg.traced():
+            loss = tg.Value(2.0, label="w").detach() * tg.Value(1.0, label="b")
+        assert ": loss = tg.Value(2.0" in tg.diagnose(loss).findings[0].why
+
+
+class TestNoGraph:
+    @pytest.mark.parametrize(
+        ("make", "how"),
+        [
+            (lambda w: w, "it is a leaf: it was not computed from anything"),
+            (lambda w: (w * 2.0).detach(), "it was detached"),
+        ],
+    )
+    def test_a_loss_that_was_not_computed(self, make, how):
+        diagnosis = tg.diagnose(make(tg.Value(1.0, label="w")))
+        (finding,) = diagnosis.findings
+        assert (finding.kind, finding.severity, finding.says) == ("no graph", "no gradient", how)
+        assert diagnosis.layers == []
+        assert str(diagnosis).count("\n") == 3
+
+    def test_a_loss_computed_under_no_grad(self):
+        with tg.no_grad():
+            loss = tg.Value(1.0, label="w") * 2.0
+        assert tg.diagnose(loss).findings[0].says == "it was computed under no_grad"
+
+    def test_a_loss_of_constants(self):
+        (finding,) = tg.diagnose(tg.exp(2.0)).findings
+        assert finding.says == "it depends on no Value that could learn"
+        cut = tg.diagnose(tg.Value(np.ones(2)).detach().sum()).findings
+        assert [f.kind for f in cut] == ["cut off", "no graph"]
