@@ -52,16 +52,19 @@ def test_the_pictures_show_what_the_engine_computes_today():
 
 
 SESSIONS = re.findall(
-    r"^```text\n\$ tinygrad-pool ([^\n]*)\n(.*?)^```$",
+    r"^```text\n\$ (tinygrad-pool|python) ([^\n]*)\n(.*?)^```$",
     (ROOT / "docs" / "stepping.md").read_text("utf-8"),
     re.MULTILINE | re.DOTALL,
 )
 
 
-@pytest.mark.parametrize(("command", "printed"), SESSIONS, ids=[c for c, _ in SESSIONS])
-def test_the_sessions_are_as_they_run(command, printed, monkeypatch, capsys):
+@pytest.mark.parametrize(("program", "command", "printed"), SESSIONS, ids=[s[1] for s in SESSIONS])
+def test_the_sessions_are_as_they_run(program, command, printed, monkeypatch, capsys):
     monkeypatch.chdir(ROOT / "examples")
-    assert main(shlex.split(command)) == 0
+    if program == "python":
+        runpy.run_path(command, run_name="__main__")
+    else:
+        assert main(shlex.split(command)) == 0
     assert shown(capsys.readouterr().out) == shown(printed)
 
 
