@@ -30,7 +30,7 @@ LEAST = 3
 
 
 class Layer(NamedTuple):
-    """One layer: quantiles of |grad|, over its parameters or else its units, and what was shut.
+    """One layer: quantiles of `|grad|`, over its parameters or else its units, and what was shut.
 
     `low`, `median` and `high` are the 5, 50 and 95 % quantiles, `size` the root of the mean square,
     of what is finite; `zeros` the share of zeros among so many `elements`. `off` is the share of
