@@ -70,7 +70,7 @@ class TestDemo:
         assert "δ" in (tmp_path / "out" / "F4.svg").read_text(encoding="utf-8")
 
     def test_what_is_not_installed_is_named_before_anything_is_trained(self, monkeypatch, capsys):
-        monkeypatch.setattr("tinygrad_pool.cli.find_spec", lambda name: None)
+        monkeypatch.setattr("tinygrad_pool.digits_commands.find_spec", lambda name: None)
         assert main(["demo"]) == 1
         assert capsys.readouterr().err == (
             "tinygrad-pool: demo: needs matplotlib and threadpoolctl: "

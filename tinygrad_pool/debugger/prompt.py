@@ -8,7 +8,6 @@ import sys
 from importlib.util import find_spec
 from typing import Any
 
-from tinygrad_pool.debugger import looking
 from tinygrad_pool.debugger.recording import Recording
 from tinygrad_pool.errors import OptionError, TinygradPoolError
 from tinygrad_pool.node import Node
@@ -81,10 +80,6 @@ class Prompt(cmd.Cmd):
     def say(self, text: str) -> None:
         """Write an answer."""
         self.stdout.write(f"{text}\n")
-
-    def here(self) -> None:
-        """Say where we are."""
-        self.say(looking.here(self.passed))
 
     def _element(self, argument: str) -> tuple[Node, tuple[int, ...] | None]:
         """Read NAME or NAME[i, j]; without a name it is the node of this step."""
