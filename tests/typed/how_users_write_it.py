@@ -143,11 +143,26 @@ def drawing(loss: Value) -> Path:
     return tg.render(tg.draw_units(loss, zero_one=True), "units.svg", dpi=150)
 
 
+def debugging(loss: Value, w: Value) -> list[str]:
+    with tg.traced(), tg.record(loss, names={"w": w}) as passed:
+        step = passed.next()
+        arrived = [] if step is None else [step.node.op, str(step.upstream)]
+    passed.set("w", 5.0)
+    again = passed.replay()
+    told = [str(passed.why(w)), str(tg.diff(passed, again)), str(tg.derive(loss, w))]
+    told += [finding.why for finding in tg.diagnose(loss, parameters=[w]).findings]
+    assert_type(passed.to_html("backward.html", direction="TB"), Path)
+    outcome = tg.unroll(loss)(w=2.0)
+    return [*arrived, *told, str(outcome.gradients["w"])]
+
+
 def mistakes(v: Value) -> None:
     tg.max_pool2d(v, 2, ties="random")  # type: ignore[call-overload]
     tg.conv2d(v)  # type: ignore[call-arg]
     tg.backward_steps(3)  # type: ignore[arg-type]
     tg.lift(3)  # type: ignore[arg-type]
+    tg.record(3)  # type: ignore[arg-type]
+    tg.record(v).to_html("page.html", direction="up")  # type: ignore[arg-type]
     tg.absent()  # type: ignore[attr-defined]
     v.label = 3  # type: ignore[assignment]
     v.shape = (2,)  # type: ignore[misc]
