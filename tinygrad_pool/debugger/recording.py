@@ -92,12 +92,17 @@ class Recording(Walk):
         return again
 
     def to_html(
-        self, path: str | os.PathLike[str], *, direction: Direction = "LR", title: str = ""
+        self,
+        path: str | os.PathLike[str],
+        *,
+        direction: Direction | None = None,
+        title: str = "",
     ) -> Path:
         """Write a page that plays the pass: play, pause, step, back, and a ledger for each node.
 
-        One file, which needs no network. `direction` and folding are as in `tg.draw`. The file is
-        written whole or not at all; the place in the recording stays.
+        One file, which needs no network. Directions and folding are as in `tg.draw`; by default a
+        small graph takes the direction that fits a screen better. The file is written whole or not
+        at all; the place in the recording stays.
 
         Raises OptionError for an unknown direction, OutputError if the file cannot be written,
         ToolError if no Graphviz can draw the graph.

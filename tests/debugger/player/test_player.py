@@ -73,6 +73,16 @@ def test_the_file_is_written_whole_or_not_at_all(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_small_graph_lies_as_it_fits_a_screen(write):
+    def shape(loss, **options):
+        frame = re.findall(r'<svg[^>]*viewBox="([^"]*)"', write(loss, **options).read_text())[0]
+        _, _, wide, high = map(float, frame.split())
+        return "wide" if wide > high else "high"
+
+    many = tg.weighted_sum([Value(1.0) for _ in range(12)], [1.0] * 12).relu()
+    assert [shape(many), shape(many, direction="LR"), shape(crowd(30))] == ["wide", "high", "wide"]
+
+
 def test_writing_leaves_the_recording_where_it_is(tmp_path):
     loss = network()
     passed = tg.record(loss)
@@ -159,6 +169,18 @@ def test_more_than_a_thousand_nodes_are_folded(write):
     leaf = next(i for i, box in enumerate(told["boxes"]) if "×10" in box["name"])
     last = [c for move in told["moves"] for c in move["changes"] if c["box"] == leaf][-1]
     assert "…" in last["lines"][0]
+
+
+def contrast(*colours):
+    """Compute the contrast of two colours, as WCAG 2.2 defines it."""
+
+    def luminance(colour):
+        shares = [c / 255 for c in colour]
+        linear = [s / 12.92 if s <= 0.04045 else ((s + 0.055) / 1.055) ** 2.4 for s in shares]
+        return np.dot([0.2126, 0.7152, 0.0722], linear)
+
+    low, high = sorted(map(luminance, colours))
+    return (high + 0.05) / (low + 0.05)
 
 
 def until(page, holds):
@@ -350,6 +372,49 @@ class TestInABrowser:
         assert page.locator("#grid .seen").count() == 4 + 1
         page.keyboard.press("b")
         assert not page.locator("#grid").is_visible()
+
+    def test_padding_is_drawn_around_the_cells(self, play):
+        x = Value(np.arange(16.0).reshape(4, 4), label="x")
+        page = play(tg.max_pool2d(x, 3, stride=2, padding=1).sum(), "#step=2")
+        rim, cell = (
+            page.locator(f"#grid .{kind}").first.bounding_box() for kind in ("padding", "cell")
+        )
+        assert rim["width"] / cell["width"] == pytest.approx(6, abs=0.2)
+
+    def test_who_listens_is_told_of_stops_and_not_of_each_step_that_plays(self, play):
+        page = play(crowd(60))
+        page.get_by_label("Speed").select_option("20")
+        page.keyboard.press(" ")
+        until(page, "at > 1")
+        assert page.locator("#says").get_attribute("aria-live") == "off"
+        page.keyboard.press(" ")
+        assert page.locator("#says").get_attribute("aria-live") == "polite"
+
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_every_text_stands_out_from_its_ground(self, play, scheme):
+        page = play(pooled(), "#step=3", color_scheme=scheme)
+        styles = page.evaluate(
+            """() => {
+                const probe = document.createElement("i");
+                document.body.append(probe);
+                const shown = (name) => {
+                    probe.style.color = `var(--${name})`;
+                    return getComputedStyle(probe).color.match(/\\d+/g).map(Number);
+                };
+                return Object.fromEntries(
+                    "paper page winner lit ink soft plus minus odd"
+                        .split(" ").map((n) => [n, shown(n)])
+                );
+            }"""
+        )
+        for ground, texts in {
+            "paper": ("ink", "plus", "minus", "odd"),
+            "page": ("ink", "soft", "plus", "minus", "odd"),
+            "winner": ("ink", "minus"),
+            "lit": ("ink",),
+        }.items():
+            for text in texts:
+                assert contrast(styles[ground], styles[text]) >= 4.5, (ground, text)
 
     def test_arrays_are_painted_when_their_gradient_arrives(self, play):
         x = Value(np.linspace(-1, 1, 36).reshape(6, 6), label="x")

@@ -70,6 +70,7 @@ def test_the_plane_is_shown_where_most_arrives():
     assert grid["landed"] == [["0", "−3", *["0"] * 5, "0.5", *["0"] * 4]]
     assert grid["windows"] == [[[0, "0"], [1, "1"]], [[6, "0"], [7, "1"]]]
     assert not grid["weighs"]
+    assert grid["rims"] == ((0, 0), (0, 0))
 
 
 def test_an_average_weighs_its_cells():
@@ -116,3 +117,17 @@ def test_hundreds_of_nodes_are_told_in_short():
     assert page["boxes"][0]["because"] == []
     (sent,) = page["moves"][0]["sends"]
     assert sent.keys() == {"edge", "to", "says", "size"}
+
+
+def test_nan_has_no_sign_and_infinity_has():
+    a = Value(0.0, label="a")
+    with np.errstate(all="ignore"):
+        page = told(a.log() * a + -a.sqrt())
+    sizes = {c["lines"][0]: c["size"] for m in page["moves"] for c in m["changes"]}
+    assert sizes["nan"] is None
+    assert sizes["−inf"] == -1.0
+
+
+def test_a_long_name_is_cut_as_in_pictures():
+    page = told(Value(1.0, label="x" * 200) * 2.0)
+    assert page["boxes"][0]["name"] == "x" * 39 + "…"

@@ -17,9 +17,9 @@ from tinygrad_pool.drawing.page import Extra, page
 from tinygrad_pool.drawing.words import Caption, graph_in_words, with_caption
 
 
-def page_of(passed: Walk, direction: Direction = "LR", title: str = "") -> str:
+def page_of(passed: Walk, direction: Direction | None = None, title: str = "") -> str:
     """Write the page that plays a recorded pass. Raises OptionError for an unknown direction."""
-    check_drawable(passed.loss, direction, "to_html")
+    check_drawable(passed.loss, "LR" if direction is None else direction, "to_html")
     stage = stage_of(passed, direction)
     told = json.dumps(Story(passed, stage).told(), ensure_ascii=False, separators=(",", ":"))
     folder = files(__name__)

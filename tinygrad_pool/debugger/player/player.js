@@ -16,7 +16,7 @@ pass.moves.forEach((move, i) => {
   for (const sent of move.sends) boxes[sent.to].arrived.push({ ...sent, at: i + 1, from: move.box });
 });
 
-const signOf = (size = 0) => (size > 0 ? "plus" : size < 0 ? "minus" : "zero");
+const signOf = (size = 0) => (size === null ? "odd" : size > 0 ? "plus" : size < 0 ? "minus" : "zero");
 
 function element(name, attributes, parent, text = "") {
   const space = parent instanceof SVGElement || name === "svg" ? "http://www.w3.org/2000/svg" : "http://www.w3.org/1999/xhtml";
@@ -107,7 +107,7 @@ function showBox(i) {
     squeeze(text, box.room);
   });
   paint(box, "grad-cells", state.cells);
-  box.bar.setAttribute("width", Math.abs(state.size) * box.wide);
+  box.bar.setAttribute("width", Math.abs(state.size ?? 1) * box.wide);
   box.bar.setAttribute("class", `bar ${signOf(state.size)}`);
   box.group.classList.toggle("active", at > 0 && pass.moves[at - 1].box === i);
   box.group.classList.toggle("asked", !follows && asked === i);
@@ -139,6 +139,7 @@ function bringIn(box) {
 
 function showStory() {
   const move = pass.moves[at - 1];
+  part("says").setAttribute("aria-live", timer ? "off" : "polite"); // who listens is told of stops
   part("says").textContent = move ? `${at} of ${end}: ${move.says}` : `Before the first of ${end} steps`;
   part("line").textContent = (move && boxes[move.box].line) ?? "";
   list("equations", (move?.equations ?? []).map((text) => [text]));
@@ -191,11 +192,17 @@ function showGrid(told) {
   const [rows, columns] = [told.cells.length, told.cells[0].length];
   const [tall, wide] = [told.units.length, told.units[0].length];
   const width = (columns + wide + 1) * SIDE;
-  const height = Math.max(rows, tall) * SIDE + 24;
-  const drawing = element("svg", { viewBox: `-2 -22 ${width + 4} ${height}`, role: "img" }, figure);
+  const [[top, bottom], [left, right]] = told.rims.map((rim) => rim.map((n) => n * SIDE));
+  const height = top + Math.max(rows * SIDE, tall * SIDE) + bottom + 24;
+  const frame = `${-left - 2} ${-top - 22} ${left + width + right + 4} ${height}`;
+  const drawing = element("svg", { viewBox: frame, role: "img" }, figure);
+  element("rect", {
+    x: -left, y: -top, class: "padding",
+    width: left + columns * SIDE + right, height: top + rows * SIDE + bottom,
+  }, drawing);
   drawing.setAttribute("aria-label", `Windows: ${told.plane}`);
-  element("text", { x: columns * SIDE / 2, y: -6 }, drawing, told.plane ? `cells, ${told.plane}` : "cells");
-  element("text", { x: (columns + 1 + wide / 2) * SIDE, y: -6 }, drawing, "units");
+  element("text", { x: columns * SIDE / 2, y: -top - 6 }, drawing, told.plane ? `cells, ${told.plane}` : "cells");
+  element("text", { x: right + (columns + 1 + wide / 2) * SIDE, y: -6 }, drawing, "units");
   const wins = new Set(told.windows.flat().filter(([, weight]) => weight !== "0").map(([cell]) => cell));
   const cells = told.cells.flat().map((number, i) => {
     const [x, y] = [(i % columns) * SIDE, Math.floor(i / columns) * SIDE];
@@ -210,7 +217,7 @@ function showGrid(told) {
     return square;
   });
   told.units.flat().forEach((number, i) => {
-    const [x, y] = [(columns + 1 + (i % wide)) * SIDE, Math.floor(i / wide) * SIDE];
+    const [x, y] = [right + (columns + 1 + (i % wide)) * SIDE, Math.floor(i / wide) * SIDE];
     const group = element("g", {}, drawing);
     const square = element("rect", { x, y, width: SIDE, height: SIDE, class: "cell" }, group);
     squeeze(element("text", { x: x + SIDE / 2, y: y + 22 }, group, number), SIDE - 4);
@@ -264,6 +271,7 @@ function pause() {
 function play() {
   if (timer) {
     pause();
+    showStory();
     remember();
     return;
   }

@@ -22,7 +22,7 @@ from tinygrad_pool.drawing.dot_program import picture
 from tinygrad_pool.drawing.edges import Style, largest_of
 from tinygrad_pool.drawing.folding import by_form, by_layers, layer_count
 from tinygrad_pool.drawing.frames import holding, longest_of
-from tinygrad_pool.drawing.labels import number
+from tinygrad_pool.drawing.labels import number, plain
 from tinygrad_pool.drawing.overview import draw_groups, note, title_of
 from tinygrad_pool.node import Node
 
@@ -30,6 +30,9 @@ SVG = "http://www.w3.org/2000/svg"
 REPEATED = ("font-family", "{http://www.w3.org/XML/1998/namespace}space")
 LONG = re.compile(r"(\d\.\d)\d+")
 LABELLED = 80
+PANEL = (900, 520)
+"""The room for the picture on a screen of 1280 × 720."""
+
 ROOM = "#fefefd"
 """A fill that nothing else has: it marks where the page paints an array."""
 
@@ -50,13 +53,26 @@ class Stage(NamedTuple):
     edges: dict[tuple[Node, int], str]
 
 
-def stage_of(passed: Walk, direction: Direction) -> Stage:
-    """Draw the graph of a pass as `draw` would, folded where it would fold."""
+def stage_of(passed: Walk, direction: Direction | None = None) -> Stage:
+    """Draw the graph of a pass as `draw` would, folded where it would fold.
+
+    Without a direction, a small graph takes the one that fits better beside the story: from left to
+    right, or from the bottom to the top.
+    """
+    if direction is None and len(passed.nodes) <= LABELLED:
+        return max((stage_of(passed, way) for way in ("LR", "BT")), key=_fit)
+    direction = direction or "LR"
     folded = len(passed.nodes) > UNFOLDED
     graph = theme.canvas("backward", direction)
     boxes, edges = (_draw_folded if folded else _draw_nodes)(graph, passed)
     svg = picture(graph.source, "svg", timeout=120.0).decode()
     return Stage(_marked(svg), boxes, edges)
+
+
+def _fit(stage: Stage) -> float:
+    """Say how large the picture can be shown."""
+    _, _, wide, high = map(float, re.findall(r'viewBox="([^"]*)"', stage.svg)[0].split())
+    return min(PANEL[0] / wide, PANEL[1] / high)
 
 
 def _draw_nodes(graph: Any, passed: Walk) -> tuple[list[Box], dict[tuple[Node, int], str]]:
@@ -77,7 +93,7 @@ def _draw_nodes(graph: Any, passed: Walk) -> tuple[list[Box], dict[tuple[Node, i
         draw_nodes(graph, shown, styles)
     ids = shown.ids
     edges = {(n, i): f"{ids[n]}e{i}" for n in nodes for i, _ in enumerate(n.parents)}
-    return [Box(ids[node], title(passed, node), [node]) for node in nodes], edges
+    return [Box(ids[node], plain(title(passed, node)), [node]) for node in nodes], edges
 
 
 def _style(c: Any, labelled: bool) -> Style:

@@ -99,11 +99,13 @@ class Story:
             told["cells"] = cells_of(g, shown, largest_in(self.last[node]))
         return told
 
-    def _size(self, g: Any) -> float:
-        """Compare the largest element with the largest of the pass, on a scale from −1 to 1."""
+    def _size(self, g: Any) -> float | None:
+        """Compare the largest element with the largest of the pass: from −1 to 1, None for NaN."""
+        if np.isnan(g).any():
+            return None
         x = largest_of(g)
-        if not np.isfinite(x):
-            return 1.0
+        if np.isinf(x):
+            return float(np.sign(x))
         share = min(1.0, (abs(x) / self.largest) ** 0.5) if self.largest else 0.0
         return round(float(np.copysign(share, x)), 3)
 
@@ -144,7 +146,8 @@ class Story:
             elif p.shape:
                 says = f"{says}, of shape {shape(p.shape)}" if not is_large(c) else says
             told["says"] = says
-            if size := self._size(c):
+            size = self._size(c)
+            if size != 0:
                 told["size"] = size
             if len(self.passed.nodes) <= LABELLED:
                 told["short"] = number(largest_of(c), digits=3)
@@ -214,6 +217,7 @@ def grid_of(step: Step) -> Json | None:
         "landed": _numbers(sent),
         "windows": _windows(plane),
         "weighs": not plane.chooses,
+        "rims": plane.rims,
     }
 
 
