@@ -157,3 +157,13 @@ def test_an_empty_array_has_no_gradient_to_explain():
     why = tg.record(x.sum()).why(x)
     assert (why.grad, why.causes) == (None, ["it has no elements"])
     assert str(why) == "grad of x is not computed\n  because it has no elements"
+
+
+def test_an_element_that_is_left_out_is_told():
+    x = tg.Value([1.0, 2.0, 3.0], label="x")
+    y = x * 2.0
+    y.label = "y"
+    left = tg.record((y[1:] * 1.0).sum())
+    assert left.why("y", 0).causes == ["y[0] takes no part in getitem#2"]
+    assert left.why("x", 0).causes == ["y[0] takes no part in getitem#2"]
+    assert left.why("y", 1).causes == []

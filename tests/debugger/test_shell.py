@@ -8,6 +8,8 @@ import sys
 import numpy as np
 import pexpect
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import tinygrad_pool as tg
 from tinygrad_pool.debugger import breakpoints
@@ -26,7 +28,6 @@ def network():
 @pytest.fixture
 def run(capsys):
     """Run commands on the network; return what was printed."""
-    breakpoints.Breakpoint.numbers = iter(range(1, 99))
 
     def commands(text, loss=None, **names):
         tg.debug(network()[2] if loss is None else loss, names=names, commands=text)
@@ -74,8 +75,8 @@ def test_a_breakpoint_has_a_condition_and_can_be_passed_by(run):
     assert "breakpoint 1: mul if g > 0, met 0 times" in printed
     assert "breakpoint 1: mul if op == 'mul', met 1 times" in printed
     assert printed.count("5 of 5, the last") == 3
-    assert "ignored" in run("b mul; ignore 2 3; info")
-    assert "met 1 times" in run("b mul; condition 3 g > 9; condition 3; c")
+    assert "ignored" in run("b mul; ignore 1 3; info")
+    assert "met 1 times" in run("b mul; condition 1 g > 9; condition 1; c")
 
 
 def test_a_temporary_breakpoint_stops_once(run):
@@ -404,6 +405,37 @@ def test_without_readline_it_asks_all_the_same(monkeypatch, capsys):
     shell = tg.debugger.shell.Shell(tg.record(network()[2]), stdin=io.StringIO("node\nq\n"))
     shell.cmdloop("go")
     assert "1 of 5" in capsys.readouterr().out
+
+
+WORDS = st.sampled_from(
+    [
+        *("", "a", "b", "m", "relu", "mul#2", "power#5", "add#6", "7", "-1", "0", "1", "99"),
+        *("a[0]", "a[", "m[0, 1]", "]", "= 3", "m = data + 1", "a = 'x'", "b = 1e400", "a = nan"),
+        *("m if g > 1", "m if (", "1 g", "1 1 / 0", "1 2", "é€\u2028", "'", '"', "x" * 999),
+        *("net.py:3", ":3", "3:", "%s {0}", "(lambda: 1)()", "[].pop()", "g.foo", "np", "True"),
+    ]
+)
+COMMANDS = st.sampled_from(
+    [name[3:] for name in dir(tg.debugger.shell.Shell) if name.startswith("do_")]
+).filter(lambda name: name not in ("pdb", "draw", "save", "quit", "help"))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(COMMANDS, WORDS), min_size=1, max_size=12))
+def test_whatever_is_typed_is_answered_and_loses_nothing(lines):
+    _, _, E = network()
+    stdout = io.StringIO()
+    shell = tg.debugger.shell.Shell(tg.record(E), stdout=stdout)
+    with np.errstate(all="ignore"):
+        for command, argument in lines:
+            assert not shell.onecmd(shell.precmd(f"{command} {argument}"))
+    recorded = shell.recorded
+    shell.onecmd("revert")
+    shell.onecmd("finish")
+    assert shell.passed is recorded
+    assert recorded.position == len(recorded) == 5
+    again = tg.record(E)
+    assert [s.upstream for s in recorded] == [s.upstream for s in again]
 
 
 @pytest.mark.peer

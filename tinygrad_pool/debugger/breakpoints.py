@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from itertools import count
 from typing import Any
 
 import numpy as np
@@ -20,10 +19,8 @@ Test = Callable[[Step], bool]
 class Breakpoint:
     """One condition to stop at: what the user wrote, whether it holds, and how often it did."""
 
-    numbers = count(1)
-
     def __init__(self, what: str, test: Callable[[Walk], Test], once: bool = False) -> None:
-        self.number = next(Breakpoint.numbers)
+        self.number = 0
         self.what, self.test, self.once = what, test, once
         self.condition, self.ignored, self.hits = "", 0, 0
 

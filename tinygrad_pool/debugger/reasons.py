@@ -146,6 +146,8 @@ class Ledger:
         waiting = [(node, cell, entries)]
         while waiting and len(causes) < LISTED:
             below, at, found = waiting.pop()
+            if not found:
+                causes[self._unseen(below, at)] = None
             for e in found:
                 unit = int(np.ravel_multi_index(e.unit, e.node.shape)) if e.unit else 0
                 if e.upstream or not e.local:
@@ -160,6 +162,12 @@ class Ledger:
                     else:
                         waiting.append((e.node, unit, above))
         return list(causes)
+
+    def _unseen(self, node: Node, cell: int) -> str:
+        """Say that an element takes no part in what is computed from its array."""
+        users = dict.fromkeys(self.call(step.node) for step, _ in self.users.get(node, ()))
+        listed = ", ".join([*users][:LISTED])
+        return f"{self.at(node, cell)} takes no part in {listed}{_made(node)}"
 
     def cause(self, below: Node, cell: int, entry: Entry) -> str:
         """Say why one unit sends nothing to an element below it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ class Shell(Prompt):
         super().__init__(passed, **streams)
         self.recorded = passed
         self.breaks: dict[int, Breakpoint] = {}
+        self.numbers = count(1)
         self.drawn = ""
 
     # -- moving
@@ -173,7 +175,7 @@ class Shell(Prompt):
     ) -> None:
         b = Breakpoint(what, test, once)
         b.arm(self.passed)
-        b.condition = condition
+        b.number, b.condition = next(self.numbers), condition
         self.breaks[b.number] = b
         self.say(f"breakpoint {b}")
 
