@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -349,3 +350,34 @@ def test_unroll_prints_a_program_that_runs(tmp_path, capsys):
     program.write_text(capsys.readouterr().out)
     runpy.run_path(str(program), run_name="__main__")
     assert capsys.readouterr().out == "E = 4.0\n∂E/∂a = 4.0\n"
+
+
+def test_who_reads_only_the_beginning_gets_no_traceback(tmp_path):
+    (tmp_path / "net.py").write_text("import tinygrad_pool as tg\nE = tg.Value(2.0).exp()\n")
+    commands = "; ".join(["node; back"] * 9000)
+    program = [sys.executable, "-m", "tinygrad_pool", "debug", "net.py", "-c", commands]
+    ran = subprocess.Popen(
+        program,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+    )
+    assert b"1 of 1" in ran.stdout.readline()
+    ran.stdout.close()
+    assert ran.stderr.read() == b""
+    assert ran.wait() == 141
+    ran.stderr.close()
+
+
+def test_a_closed_pipe_is_no_error_of_ours(monkeypatch):
+    closed = []
+    monkeypatch.setattr("os.dup2", lambda *files: closed.append(files))
+    monkeypatch.setattr("sys.stdout", SimpleNamespace(fileno=lambda: 1))
+
+    def tree(_):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("tinygrad_pool.script_commands.tree", tree)
+    assert main(["tree", "net.py"]) == 141
+    assert len(closed) == 1

@@ -1,6 +1,7 @@
 """The command line: `tinygrad-pool demo`, and draw, play, debug, diagnose … for scripts."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ Run: TypeAlias = Callable[[argparse.Namespace], None]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return its exit code: 0, 1 for an error, 2 for a bad flag, 130 for Ctrl-C."""
+    """Run a command; return its exit code: 0, 1 for an error, 2 for a bad flag, or of a signal."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a console that lacks δ shows ?, and goes on
@@ -26,6 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("tinygrad-pool: interrupted; nothing was written", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # who read it, such as `head`, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     return 0
 
 

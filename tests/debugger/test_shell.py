@@ -4,6 +4,7 @@ import io
 import os
 import re
 import sys
+import time
 
 import numpy as np
 import pexpect
@@ -469,3 +470,77 @@ def test_in_a_notebook_the_cell_asks(peer):
     assert shown.count("(backward) ") == 3
     assert "1 of 2: mul#3 gets 1" in shown
     assert "it lost to a, by 5" in shown
+
+
+def test_ctrl_c_stops_a_command_and_drops_a_line_and_loses_nothing(tmp_path):
+    script = tmp_path / "net.py"
+    script.write_text("import tinygrad_pool as tg\na = tg.Value(2.0)\nE = (a * a).exp()\n")
+    child = pexpect.spawn(
+        sys.executable,
+        ["-m", "tinygrad_pool", "debug", str(script)],
+        env={**os.environ, "TERM": "dumb", "HOME": str(tmp_path)},
+        encoding="utf-8",
+        timeout=60,
+        echo=False,
+        dimensions=(50, 200),
+    )
+    prompt = r"\(backward\) "
+    child.expect(prompt)
+    child.sendline("bgrad __import__('time').sleep(99)")
+    child.expect(prompt)
+    child.sendline("continue")
+    time.sleep(0.5)
+    child.sendintr()
+    child.expect("interrupted, after 1 of 2 steps")
+    child.expect(prompt)
+    child.send("half a li")
+    child.sendintr()
+    child.expect("q leaves")
+    child.expect(prompt)
+    child.sendline("delete; info")
+    child.expect("no breakpoint")
+    child.expect(prompt)
+    child.sendline("info")
+    child.expect("1 of 2 steps taken")
+    child.expect(prompt)
+    child.sendline("q")
+    child.expect(pexpect.EOF)
+    assert child.wait() == 0
+    child.close()
+
+
+def test_an_interrupt_leaves_no_step_half_done():
+    a, _, E = network()
+    shell = tg.debugger.shell.Shell(tg.record(E), stdout=io.StringIO())
+    shell.passed.seek(3)
+    expected = [(v.grad, v.has_grad) for v in shell.passed.nodes]
+
+    def half_done(_):
+        a.grad, E.grad = 99.0, None
+        raise KeyboardInterrupt
+
+    shell.do_node = half_done
+    assert shell.onecmd("node") is False
+    assert [(v.grad, v.has_grad) for v in shell.passed.nodes] == expected
+    assert shell.stdout.getvalue() == "interrupted, after 3 of 5 steps\n"
+
+
+def test_ctrl_c_at_the_prompt_asks_again(monkeypatch):
+    shell = tg.debugger.shell.Shell(tg.record(network()[2]), stdout=io.StringIO())
+    shell.use_rawinput = True
+    typed = iter([KeyboardInterrupt, "node", "q"])
+
+    def read(_):
+        line = next(typed)
+        if line is KeyboardInterrupt:
+            raise line
+        return line
+
+    monkeypatch.setattr("builtins.input", read)
+    shell.cmdloop("go")
+    assert shell.stdout.getvalue().splitlines()[:4] == [
+        "go",
+        "",
+        "q leaves",
+        "1 of 5: add#6 gets 1",
+    ]

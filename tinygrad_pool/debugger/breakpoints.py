@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -123,10 +124,10 @@ def of_step(step: Step) -> dict[str, Any]:
     return {"g": step.upstream, "data": node.data, "op": node.op, "label": node.label}
 
 
-def check(expression: str) -> None:
-    """Raise OptionError, which says what is wrong, for what is no expression."""
+def check(expression: str) -> CodeType:
+    """Compile an expression. Raises OptionError, which says what is wrong with it."""
     try:
-        compile(expression, "the condition", "eval")
+        return compile(expression, "the condition", "eval")
     except (SyntaxError, ValueError) as error:
         raise OptionError(f"{expression!r}: {type(error).__name__}: {error}") from None
 
@@ -136,9 +137,9 @@ def evaluate(expression: str, names: Mapping[str, Any]) -> Any:
 
     Raises OptionError, which says what is wrong with it.
     """
-    check(expression)
+    code = check(expression)
     try:
-        return eval(expression, {"np": np, "abs": np.abs, **names})  # it is the user's own
+        return eval(code, {"np": np, "abs": np.abs, **names})  # it is the user's own
     except Exception as error:  # noqa: BLE001  # whatever a user's expression raises
         raise OptionError(f"{expression!r}: {type(error).__name__}: {error}") from None
 

@@ -52,7 +52,21 @@ class Prompt(cmd.Cmd):
             return bool(super().onecmd(line))
         except TinygradPoolError as error:
             self.say(str(error))
+        except KeyboardInterrupt:
+            self.passed.settle()
+            self.say(f"interrupted, after {self.passed.position} of {len(self.passed)} steps")
         return False
+
+    def cmdloop(self, intro: str | None = None) -> None:
+        """Ask until quit; Ctrl-C at the prompt drops what was typed."""
+        asking = True
+        while asking:
+            try:
+                super().cmdloop(intro)
+                asking = False
+            except KeyboardInterrupt:
+                self.say("")
+                intro = "q leaves"
 
     def preloop(self) -> None:
         """Let a name such as mul#2 or conv1/w be completed as one word."""

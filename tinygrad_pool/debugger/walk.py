@@ -113,6 +113,14 @@ class Walk:
                 node._grad = before
         return self.step
 
+    def settle(self) -> None:
+        """Set every gradient as it is at this position, after a step was interrupted midway."""
+        position, self.position = self.position, 0
+        for changes in reversed(self._changes):
+            for _, before, node in _triples(changes[::-1]):
+                node._grad = before
+        self.seek(position)
+
     def next(self) -> Step | None:
         """Take a step, and return it; at the end stay, and return None."""
         return self.seek(self.position + 1) if self.position < len(self) else None
