@@ -1,14 +1,16 @@
 """How operations record at present, and under which name."""
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
 from tinygrad_pool.errors import OptionError
+
+_SEPARATOR = re.compile(r"[/\\]")
 
 
 class Line(NamedTuple):
@@ -19,7 +21,7 @@ class Line(NamedTuple):
     function: str
 
     def __str__(self) -> str:
-        return f"{Path(self.file).name}:{self.number}"
+        return f"{_SEPARATOR.split(self.file)[-1]}:{self.number}"
 
 
 class Choice(NamedTuple):
@@ -134,7 +136,7 @@ def here() -> Line | None:
     return None
 
 
-_PACKAGE = str(Path(__file__).parent / "_")[:-1]  # with its separator
+_PACKAGE = __file__.removesuffix("setting.py")  # with its separator; pathlib takes long to import
 
 
 @contextmanager
