@@ -68,6 +68,13 @@ class TestANotebook:
         assert 'sandbox="allow-scripts"' in frame
         assert frame.count("<") == 2
 
+    def test_reasons_and_the_chain_rule_are_written_out(self, show):
+        a = Value(2.0, label="a")
+        assert show(tg.record(a * a).why("a"))["text/plain"].startswith("grad of a is 4 = 2 + 2\n")
+        shown = show(tg.derive((a * 3.0).exp(), a))
+        assert shown["text/plain"].startswith("∂E/∂a = exp(")
+        assert shown["text/latex"].startswith(r"$\frac{\partial E}{\partial a} = ")
+
     def test_a_terminal_gets_text_and_nothing_is_drawn(self, shell, show, monkeypatch):
         monkeypatch.setattr(dot_program, "picture", None)  # to call it would fail
         shell.display_formatter.active_types = ["text/plain"]

@@ -58,7 +58,10 @@ class Unrolled:
         return self.source
 
     def __repr__(self) -> str:
-        return f"Unrolled({self.name}: {self._count:,} nodes, {len(self.leaves):,} leaves)"
+        n = len(self.leaves)
+        return (
+            f"Unrolled({self.name}: {self._count:,} nodes, {n:,} {'leaf' if n == 1 else 'leaves'})"
+        )
 
     def __call__(self, changes: Mapping[Value, Any] | None = None, /, **leaves: Any) -> Outcome:
         """Carry out both passes, with other numbers in some leaves, by leaf or by name.

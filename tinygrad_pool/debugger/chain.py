@@ -53,6 +53,12 @@ class Derivation(NamedTuple):
             return f"{head} = " + " = ".join(shown)
         return f"{head} = " + f"{indent} = ".join(shown)
 
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_latex_(self) -> str:
+        return f"${self.latex()}$"
+
     def latex(self) -> str:
         r"""Write the same in LaTeX.
 

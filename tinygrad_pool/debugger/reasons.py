@@ -66,6 +66,9 @@ class Explanation(NamedTuple):
             lines.append(f"  from {self.call(e.node)}{place}: {sent}{why}")
         return "\n".join(lines + [f"  because {cause}" for cause in self.causes])
 
+    def __repr__(self) -> str:
+        return str(self)
+
 
 class Ledger:
     """The whole of a pass, to be asked for reasons."""
