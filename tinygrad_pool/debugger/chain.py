@@ -122,14 +122,14 @@ def _sums(loss: Node, of: Node) -> tuple[dict[Node, int], dict[Node, float]]:
     """Count the paths from each node down to `of`, and add up their products."""
     counts, slopes = {of: 1}, {of: 1.0}
     for node in ancestors(loss):
-        if node is of or node._closure is None:
+        below = any(isinstance(p, Node) and p in counts for p in node.parents)
+        if node is of or node._closure is None or not below:
             continue
         local = slopes_of(node) or []
         pairs = zip(node.parents, local, strict=True)
         ends = [(p, s) for p, s in pairs if isinstance(p, Node) and p in counts]
-        if ends:
-            counts[node] = sum(counts[p] for p, _ in ends)
-            slopes[node] = fsum(s * slopes[p] for p, s in ends)
+        counts[node] = sum(counts[p] for p, _ in ends)
+        slopes[node] = fsum(s * slopes[p] for p, s in ends)
     return counts, slopes
 
 
