@@ -82,6 +82,7 @@ FLOORS = [
         "debugger.difference",
         "debugger.saving",
         "debugger.prompt",
+        "debugger.moving",
         "debugger.closures",
         "debugger.vscode",
         "debugger.diagnosis.survey",

@@ -8,7 +8,9 @@ import sys
 from importlib.util import find_spec
 from typing import Any
 
+from tinygrad_pool.debugger import looking
 from tinygrad_pool.debugger.recording import Recording
+from tinygrad_pool.debugger.saving import draw_step
 from tinygrad_pool.errors import OptionError, TinygradPoolError
 from tinygrad_pool.node import Node
 
@@ -40,6 +42,7 @@ class Prompt(cmd.Cmd):
         super().__init__(**streams)
         self.use_rawinput = not streams.get("stdin")
         self.passed = passed
+        self.drawn = ""
 
     def precmd(self, line: str) -> str:
         """Let short names stand for long ones."""
@@ -94,6 +97,12 @@ class Prompt(cmd.Cmd):
     def say(self, text: str) -> None:
         """Write an answer."""
         self.stdout.write(f"{text}\n")
+
+    def here(self) -> None:
+        """Say where we are, and draw it again if a drawing is kept up."""
+        self.say(looking.here(self.passed))
+        if self.drawn:
+            draw_step(self.passed, self.drawn)
 
     def _element(self, argument: str) -> tuple[Node, tuple[int, ...] | None]:
         """Read NAME or NAME[i, j]; without a name it is the node of this step."""
