@@ -92,6 +92,12 @@ def test_until_runs_to_a_node_or_a_rule(run):
     assert "until: needs the name" in run("until")
 
 
+def test_watch_shows_what_is_added(run):
+    printed = run("watch a; c; c; rb")
+    assert printed.count("  a: grad – -> 4\n") == 2
+    assert "met 2 times\n  a: grad 4 -> 4\n5 of 5" in printed
+
+
 def test_watch_stops_where_something_is_added(run):
     printed = run("watch a; c; contrib; c; contrib; c")
     assert "3 of 5: m (max)" in printed

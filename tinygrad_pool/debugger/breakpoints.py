@@ -23,7 +23,7 @@ class Breakpoint:
     def __init__(self, what: str, test: Callable[[Walk], Test], once: bool = False) -> None:
         self.number = 0
         self.what, self.test, self.once = what, test, once
-        self.condition, self.ignored, self.hits = "", 0, 0
+        self.condition, self.ignored, self.hits, self.watched = "", 0, 0, ""
 
     def arm(self, passed: Walk) -> None:
         """Look for the place in a pass. Raises OptionError if there is no such place."""

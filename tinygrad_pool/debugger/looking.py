@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tinygrad_pool.debugger.source import quoted
-from tinygrad_pool.debugger.walk import Walk
+from tinygrad_pool.debugger.walk import Change, Walk
 from tinygrad_pool.drawing.labels import on_a_line, sign
 from tinygrad_pool.node import Node
 
@@ -60,12 +60,20 @@ def contributions(passed: Walk, node: Node) -> str:
     """List what a node's step made of each operand's gradient, old -> new."""
     if passed.step_of(node) is None:
         return f"{title(passed, node)} has no step: nothing is sent from it"
-    lines = []
-    for change in passed.changed_by(node):
-        if change.after is not None and any(p is change.node for p in node.parents):
-            old = "–" if change.before is None else on_a_line(change.before)
-            lines.append(f"  {title(passed, change.node)}: grad {old} -> {on_a_line(change.after)}")
-    return "\n".join(lines)
+    below = {p for p in node.parents if isinstance(p, Node)}
+    made = [c for c in passed.changed_by(node) if c.node in below and c.after is not None]
+    return "\n".join(_old_and_new(passed, change) for change in made)
+
+
+def accumulated(passed: Walk, node: Node) -> str:
+    """Say what the last step made of one gradient, old -> new."""
+    made = [c for c in passed.changed() if c.node is node and c.after is not None]
+    return "\n".join(_old_and_new(passed, change) for change in made)
+
+
+def _old_and_new(passed: Walk, change: Change) -> str:
+    old, new = ("–" if g is None else on_a_line(g) for g in (change.before, change.after))
+    return f"  {title(passed, change.node)}: grad {old} -> {new}"
 
 
 def local_derivatives(passed: Walk, node: Node) -> str:

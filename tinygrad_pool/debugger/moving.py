@@ -7,7 +7,7 @@ from functools import partial
 from itertools import count
 from typing import Any
 
-from tinygrad_pool.debugger import breakpoints
+from tinygrad_pool.debugger import breakpoints, looking
 from tinygrad_pool.debugger.breakpoints import Breakpoint, Test
 from tinygrad_pool.debugger.prompt import Prompt
 from tinygrad_pool.debugger.recording import Recording
@@ -83,6 +83,8 @@ class Moving(Prompt):
             for b in met:
                 if b not in more:
                     self.say(f"breakpoint {b}")
+                if b.watched:
+                    self.say(looking.accumulated(self.passed, self.passed.find(b.watched)))
                 if b.once:
                     self.breaks.pop(b.number, None)
             if met:
@@ -118,8 +120,9 @@ class Moving(Prompt):
         self._add(argument, lambda _: breakpoints.at_gradient(argument))
 
     def do_watch(self, argument: str) -> None:
-        """watch NAME: stop at each accumulation into a node's gradient."""
-        self._add(f"into {argument}", partial(breakpoints.at_change, name=argument))
+        """watch NAME: stop at each accumulation into a node's gradient, and show old -> new."""
+        b = self._add(f"into {argument}", partial(breakpoints.at_change, name=argument))
+        b.watched = argument
 
     def do_condition(self, argument: str) -> None:
         """condition N [EXPR]: let breakpoint N stop only where EXPR holds; without EXPR always."""
@@ -157,12 +160,13 @@ class Moving(Prompt):
 
     def _add(
         self, what: str, test: Callable[[Walk], Test], once: bool = False, condition: str = ""
-    ) -> None:
+    ) -> Breakpoint:
         b = Breakpoint(what, test, once)
         b.arm(self.passed)
         b.number, b.condition = next(self.numbers), condition
         self.breaks[b.number] = b
         self.say(f"breakpoint {b}")
+        return b
 
     def _breakpoint(self, which: str) -> Breakpoint:
         found = self.breaks.get(int(which)) if which.isdecimal() else None
