@@ -8,8 +8,6 @@ from pathlib import Path
 from runpy import run_path
 from tempfile import TemporaryDirectory
 
-from playwright.sync_api import sync_playwright
-
 import tinygrad_pool as tg
 
 HERE = Path(__file__).parent
@@ -17,6 +15,8 @@ HERE = Path(__file__).parent
 
 def main() -> None:
     """Open the example's pass at its third step, and take a picture of the window."""
+    from playwright.sync_api import sync_playwright
+
     loss = run_path(str(HERE.parent / "examples" / "06_lost_gradient.py"))["E"]
     with TemporaryDirectory() as folder, sync_playwright() as driver:
         page_file = tg.record(loss).to_html(Path(folder) / "backward.html")
