@@ -91,6 +91,12 @@ def test_paper_is_turned_for_a_wide_picture(write, direction, turned):
     assert f'<body class="{turned}">' in write(x, direction=direction).read_text("utf-8")
 
 
+def test_the_ground_of_a_dark_picture_goes_on_around_it(write, loss):
+    dark, light = (write(loss, theme=theme).read_text("utf-8") for theme in ("dark", "light"))
+    assert '<main style="background: #1b1d21" tabindex' in dark
+    assert "<main tabindex" in light
+
+
 @pytest.mark.browser
 class TestInABrowser:
     @pytest.fixture

@@ -8,9 +8,11 @@ from importlib.resources import files
 from string import Template
 from typing import NamedTuple
 
+from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.words import Caption
 
 COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
+GROUND = re.compile(r'class="graph"[^>]*>\s*(?:<title>[^<]*</title>\s*)?<polygon fill="(#\w{6})"')
 TOOLTIP = re.compile(
     r'(<g id="[^"]*" class="(?:graph|node|edge|cluster)"[^>]*>\n?)<title>[^<]*</title>\n?'
 )
@@ -40,6 +42,7 @@ def page(svg: str, caption: Caption, extra: Extra = Extra()) -> str:  # noqa: B0
         title=escape(caption.title),
         text=escape(caption.text),
         shape=f"{'wide' if _is_wide(svg) else 'tall'} {extra.name}".strip(),
+        ground=_ground(svg),
         more=extra.markup,
         arrows="<kbd>Shift</kbd> and arrows" if extra.name else "arrows",
         style=style,
@@ -52,6 +55,12 @@ def page(svg: str, caption: Caption, extra: Extra = Extra()) -> str:  # noqa: B0
 def _inline(svg: str) -> str:
     """Leave out what only a file of its own needs, and tooltips that show a bare identifier."""
     return TOOLTIP.sub(r"\1", COMMENT.sub("", svg[svg.index("<svg") :])).strip()
+
+
+def _ground(svg: str) -> str:
+    """Continue the picture's own ground around it, where that is not white."""
+    found = GROUND.search(svg)
+    return f' style="background: {found[1]}"' if found and found[1] != theme.PAPER else ""
 
 
 def _is_wide(svg: str) -> bool:
