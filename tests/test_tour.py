@@ -91,6 +91,25 @@ def test_the_pass_can_be_taken_one_node_at_a_time():
     assert x.grad == 4.0 * E.data
 
 
+def test_a_recorded_pass_goes_both_ways_and_says_why_a_gradient_is_zero():
+    a, b = Value(2.0, label="a"), Value(3.0, label="b")
+    passed = tg.record(tg.maximum(a, b) ** 2)
+    passed.seek(2)
+    assert b.grad == 6.0
+    passed.back()
+    assert not b.has_grad
+    assert passed.why("a").causes == ["a gets nothing from maximum#2: it lost to b, by 1"]
+
+
+def test_what_if_it_were_another_number():
+    a, b = Value(2.0, label="a"), Value(3.0, label="b")
+    passed = tg.record(tg.maximum(a, b) ** 2)
+    passed.set("a", 4.0)
+    again = passed.replay()
+    assert (passed.gradients[a], again.gradients[again.find("a")]) == (0.0, 8.0)
+    assert str(tg.diff(passed, again).moved[0]).startswith("maximum#2: b (3) won, now a (4) does")
+
+
 def test_a_rule_of_your_own_becomes_an_operation():
     def cube(x):
         def cube_backward(g):
