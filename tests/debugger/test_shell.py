@@ -92,6 +92,18 @@ def test_until_runs_to_a_node_or_a_rule(run):
     assert "until: needs the name" in run("until")
 
 
+def test_a_condition_on_an_array_holds_where_any_element_does(run):
+    x = tg.Value([1.0, 5.0], label="x")
+    E = (x * x).sum()
+    assert "2 of 2, the last: mul#1" in run("b mul if data > 20; c", E)
+    assert "met 0 times" in run("b mul if data > 30; c; info", E)
+
+
+def test_what_is_neither_true_nor_false_is_answered(run):
+    assert "'np': TypeError" in run("bgrad np; c")
+    assert "1 of 5" in run("b add if np; c; info")
+
+
 def test_watch_shows_what_is_added(run):
     printed = run("watch a; c; c; rb")
     assert printed.count("  a: grad – -> 4\n") == 2

@@ -37,7 +37,7 @@ class Breakpoint:
 
     def stops(self, step: Step) -> bool:
         """Tell whether to stop here, and count."""
-        if not self.holds(step) or (self.condition and not evaluate(self.condition, of_step(step))):
+        if not self.holds(step) or (self.condition and not is_true(self.condition, step)):
             return False
         self.hits += 1
         self.ignored -= self.ignored > 0
@@ -106,7 +106,7 @@ def at_zero() -> Test:
 def at_gradient(expression: str) -> Test:
     """Stop where an expression of g, the gradient that arrived, holds."""
     check(expression)
-    return lambda step: bool(np.any(evaluate(expression, of_step(step))))
+    return lambda step: is_true(expression, step)
 
 
 def at_change(passed: Walk, name: str) -> Test:
@@ -116,6 +116,18 @@ def at_change(passed: Walk, name: str) -> Test:
         p is wanted and c is not None
         for p, c in zip(step.node.parents, step.contributions, strict=True)
     )
+
+
+def is_true(expression: str, step: Step) -> bool:
+    """Tell whether an expression holds at a step; of an array, whether it does anywhere.
+
+    Raises OptionError, which says what is wrong with it.
+    """
+    found = evaluate(expression, of_step(step))
+    try:
+        return bool(np.any(found))
+    except Exception as error:  # noqa: BLE001  # of whatever a user's expression made
+        raise OptionError(f"{expression!r}: {type(error).__name__}: {error}") from None
 
 
 def of_step(step: Step) -> dict[str, Any]:
