@@ -131,3 +131,25 @@ def test_nan_has_no_sign_and_infinity_has():
 def test_a_long_name_is_cut_as_in_pictures():
     page = told(Value(1.0, label="x" * 200) * 2.0)
     assert page["boxes"][0]["name"] == "x" * 39 + "…"
+
+
+def test_a_folded_box_shows_its_gradient_when_all_of_it_has_arrived():
+    w = Value(0.5, label="w")
+    with tg.scope("first"):
+        xs = [(w * float(i)).tanh() for i in range(400)]
+    with tg.scope("second"):
+        ys = [x * w for x in xs]
+    page = told(tg.weighted_sum(ys, [1.0] * 400))
+    names = [box["name"] for box in page["boxes"]]
+    sent = [[names[s["to"]] for s in move["sends"]] for move in page["moves"]]
+    shown = [[names[c["box"]] for c in move["changes"]] for move in page["moves"]]
+    assert sum("w" in to for to in sent) == 2
+    assert [("w" in changed) for changed in shown] == [False, False, True]
+
+
+def test_nan_is_the_largest_that_goes_along_an_edge():
+    w = Value(0.0, label="w")
+    with np.errstate(all="ignore"):
+        roots = [(w * float(i)).sqrt() * 0.0 for i in range(400)]
+        page = told(tg.weighted_sum(roots, [1.0] * 400))
+    assert None in [sent["size"] for move in page["moves"] for sent in move["sends"]]

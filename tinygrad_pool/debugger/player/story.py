@@ -17,6 +17,7 @@ from tinygrad_pool.debugger.walk import Change, Walk
 from tinygrad_pool.drawing.edges import largest_of, slopes_of
 from tinygrad_pool.drawing.grids import LARGEST, POOLS, Plane, plane_of
 from tinygrad_pool.drawing.labels import is_large, number, numbers, on_a_line, shape
+from tinygrad_pool.drawing.words import counted
 from tinygrad_pool.engine import Value
 from tinygrad_pool.graph import Step
 from tinygrad_pool.node import Node
@@ -154,33 +155,40 @@ class Story:
             yield told
 
     def _folded(self) -> Iterator[Json]:
-        """Tell the steps of each box as one, in the order in which boxes are reached."""
+        """Tell the steps of each box as one, in the order in which boxes are reached.
+
+        The gradients of a box are shown when nothing more arrives there.
+        """
         boxes: dict[int, list[Step]] = {}
         for step in self.passed.steps:
             boxes.setdefault(self.home[step.node], []).append(step)
-        for i, steps in boxes.items():
-            sent: dict[str, Json] = {}
-            sizes: dict[str, float] = {}
-            for step in steps:
-                for j, (p, c) in enumerate(zip(step.node.parents, step.contributions, strict=True)):
-                    edge = self.stage.edges.get((step.node, j))
-                    if edge and isinstance(p, Node) and c is not None:
-                        x = largest_of(c)
-                        if abs(x) >= abs(sizes.setdefault(edge, 0.0)):
-                            sizes[edge] = x
-                            sent[edge] = {"edge": edge, "to": self.home[p], "size": self._size(x)}
-            for edge, told in sent.items():
-                told["says"] = f"at most {number(abs(sizes[edge]))} in magnitude"
-                told["short"] = number(sizes[edge], digits=3)
-            name = self.stage.boxes[i].name
-            count = f"{len(steps):,} steps" if len(steps) > 1 else "1 step"
-            reached = dict.fromkeys([i, *(told["to"] for told in sent.values())])
+        sends = [list(self._sends_of(steps)) for steps in boxes.values()]
+        settled: dict[int, int] = {}
+        for move, (i, sent) in enumerate(zip(boxes, sends, strict=True)):
+            settled.update(dict.fromkeys([i, *(told["to"] for told in sent)], move))
+        for move, (i, steps) in enumerate(boxes.items()):
             yield {
                 "box": i,
-                "says": f"{name}: {count}",
-                "sends": list(sent.values()),
-                "changes": [self._range_of(k) for k in reached],
+                "says": f"{self.stage.boxes[i].name}: {counted(len(steps), 'step')}",
+                "sends": sends[move],
+                "changes": [self._range_of(k) for k, last in settled.items() if last == move],
             }
+
+    def _sends_of(self, steps: list[Step]) -> Iterator[Json]:
+        """Tell the largest that goes along each edge out of a box; NaN counts as that."""
+        largest: dict[str, tuple[float, int]] = {}
+        for step in steps:
+            for j, (p, c) in enumerate(zip(step.node.parents, step.contributions, strict=True)):
+                edge = self.stage.edges.get((step.node, j))
+                if edge and isinstance(p, Node) and c is not None:
+                    x = largest_of(c)
+                    known, _ = largest.get(edge, (0.0, 0))
+                    if not abs(x) < abs(known) and not np.isnan(known):
+                        largest[edge] = x, self.home[p]
+        for edge, (x, to) in largest.items():
+            says = f"at most {number(abs(x))} in magnitude"
+            short = number(x, digits=3)
+            yield {"edge": edge, "to": to, "size": self._size(x), "says": says, "short": short}
 
     def _range_of(self, i: int) -> Json:
         """Tell the range of the gradients of a box."""
