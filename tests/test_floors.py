@@ -65,6 +65,7 @@ FLOORS = [
         "drawing",
     ],
     [
+        "debugger.naming",
         "debugger.source",
         "debugger.reasons",
         "debugger.walk",

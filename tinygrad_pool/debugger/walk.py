@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from tinygrad_pool.debugger.naming import Named
 from tinygrad_pool.debugger.reasons import Explanation, Ledger
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import DataError, OptionError
@@ -26,7 +27,7 @@ class Change(NamedTuple):
     after: Any
 
 
-class Walk:
+class Walk(Named):
     """A backward pass, step by step. At `position` n, every `.grad` is as it is after n steps.
 
     Position 0 is before the pass: all gradients are what they were. The last position is what
@@ -38,13 +39,11 @@ class Walk:
     ) -> None:
         if not isinstance(loss, Value):
             raise DataError(f"record: needs a Value, got {type(loss).__name__}")
+        super().__init__(ancestors(loss), names or {})
         self.loss, self.gradient = loss, gradient
-        self.nodes = ancestors(loss)
-        self.names = {id(v): n for n, v in (names or {}).items() if isinstance(v, Value)}
         self.steps: list[Step] = []
         self.position = 0
         self._changes: list[list[Any]] = []  # of each step: node, before, after, node, …
-        self._called: dict[Node, str] = {}
         self._kept = {node: changed(node._data, {}, "") for node in self.nodes if _may_change(node)}
         before = {node: node._grad for node in self.nodes}
         try:
@@ -171,54 +170,6 @@ class Walk:
                     total = found[p] + c if p in found else c
                     found[p] = np.asarray(total) if isinstance(total, np.generic) else total
         return found
-
-    def call(self, node: Node) -> str:
-        """Name a node: its label, the variable that holds it, or its operation and number."""
-        name = node.label or self.names.get(id(node)) or self._called.get(node)
-        return name or f"{node.op or 'leaf'}#{self.number(node)}"
-
-    @property
-    def variables(self) -> dict[str, Value]:
-        """Map the names of variables to the Values that they hold."""
-        held = [(self.names.get(id(v)), v) for v in self.nodes]
-        return {n: v for n, v in held if n and isinstance(v, Value)}
-
-    def number(self, node: Node) -> int:
-        """Count a node from the oldest, so that one without a label can be asked for."""
-        return self._numbers[node]
-
-    @cached_property
-    def _numbers(self) -> dict[Node, int]:
-        return {node: i for i, node in enumerate(self.nodes)}
-
-    def find(self, name: str | Node) -> Node:
-        """Find a node by its label, its variable, `op#7`, or its operation if there is one such.
-
-        Raises OptionError, which lists names that come near.
-        """
-        if isinstance(name, Node):
-            return name
-        for means in (
-            lambda n: n.label,
-            lambda n: self.names.get(id(n)),
-            self.call,
-            lambda n: n.op,
-        ):
-            found = [node for node in self.nodes if means(node) == name]
-            if len(found) == 1:
-                return found[0]
-            if found:
-                several = ", ".join(f"{n.op or 'leaf'}#{self.number(n)}" for n in found[:6])
-                more = " …" if len(found) > 6 else ""
-                raise OptionError(f"{name!r} is the name of {len(found)} nodes: {several}{more}")
-        from difflib import get_close_matches
-
-        near = get_close_matches(name, self.known(), n=4) or self.known()[:6]
-        raise OptionError(f"no node is called {name!r}; there is {', '.join(near) or 'none'}")
-
-    def known(self) -> list[str]:
-        """List the names that nodes can be asked for by, labels first."""
-        return list(dict.fromkeys(self.call(node) for node in self.nodes))
 
     def why(self, node: str | Node, index: int | Sequence[int] | None = None) -> Explanation:
         """Explain a gradient of the whole pass: what arrived on each path, and why it is zero.

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_pool.debugger.naming import held_by_modules, homes_of
 from tinygrad_pool.debugger.reasons import Ledger
 from tinygrad_pool.debugger.recording import Recording
 from tinygrad_pool.errors import DataError
 from tinygrad_pool.fields import weights_among
-from tinygrad_pool.nn.module import Module
 from tinygrad_pool.node import Node
 from tinygrad_pool.rules import arithmetic, elementwise, linear, pooling, reductions, shaping
 
@@ -42,7 +42,7 @@ class Survey:
         self.users = self.ledger.users
         self.inside = set(self.nodes)
         self._labels = Counter(node.label for node in self.nodes)
-        self._homes = _homes(self.nodes)
+        self._homes = homes_of(self.nodes)
         self.weights_on_the_left = _stand_left(self.nodes)
         self.wanted: dict[Node, str] = {}
         if parameters is None:
@@ -174,23 +174,6 @@ class Survey:
         return node.op or "leaf"
 
 
-def held_by_modules(variables: Mapping[str, Any]) -> dict[Node, str]:
-    """Find the parameters of the modules among variables; the variable names one of several."""
-    modules = [(n, v.parameters()) for n, v in variables.items() if isinstance(v, Module)]
-    modules.sort(key=lambda pair: -len(pair[1]))  # the whole before its parts
-    held: dict[Node, str] = {}
-    apart = []
-    for variable, own in modules:
-        if not held.keys() >= set(own):
-            apart.append(variable)
-            held |= {v: variable for v in own if v not in held}
-    found: dict[Node, str] = {}
-    for variable in apart:
-        for name, v in variables[variable].named_parameters():
-            found.setdefault(v, f"{variable}.{name}" if len(apart) > 1 else name)
-    return found
-
-
 def parts_of(parameters: Any) -> Iterator[tuple[str, Node]]:
     """Read parameters, Values or modules or one such, with their names in a module.
 
@@ -234,16 +217,6 @@ def _shortened(names: list[str], known: list[str]) -> Iterator[str]:
 def _prefixes(name: str) -> list[str]:
     parts = name.split(".")
     return [".".join(parts[:i]) for i in range(1, len(parts))]
-
-
-def _homes(nodes: list[Node]) -> dict[Node, Node]:
-    """Map each leaf to the first node that uses it."""
-    homes: dict[Node, Node] = {}
-    for node in nodes:
-        for p in node.parents:
-            if isinstance(p, Node) and not p.parents:
-                homes.setdefault(p, node)
-    return homes
 
 
 def leaf_below(node: Node) -> Node:
