@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
+import warnings
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from types import CodeType
 from typing import Any
 
@@ -12,7 +13,6 @@ import numpy as np
 from tinygrad_pool.debugger.walk import Walk
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.graph import Step
-from tinygrad_pool.node import Node
 
 Test = Callable[[Step], bool]
 
@@ -40,8 +40,10 @@ class Breakpoint:
         if not self.holds(step) or (self.condition and not is_true(self.condition, step)):
             return False
         self.hits += 1
-        self.ignored -= self.ignored > 0
-        return self.ignored == 0 or self.hits > self.ignored
+        if self.ignored:
+            self.ignored -= 1
+            return False
+        return True
 
 
 def at_place(passed: Walk, place: str) -> Test:
@@ -52,13 +54,20 @@ def at_place(passed: Walk, place: str) -> Test:
 
     Raises OptionError for what is none of these.
     """
-    line = _LINE.fullmatch(place)
-    if line and place not in passed.known():
-        return at_line(passed, line["file"] or "", int(line["number"]))
+    file, _, line = place.rpartition(":")
+    number = whole_number(line)
+    if number is not None and place not in passed.known():
+        return at_line(passed, file, number)
     return at_name(passed, place)
 
 
-_LINE = re.compile(r"(?:(?P<file>.+):)?(?P<number>\d+)")
+def whole_number(text: str) -> int | None:
+    """Read a whole number, from 0 and of up to 18 digits; None for anything else.
+
+    >>> whole_number("12"), whole_number("-1"), whole_number("")
+    (12, None, None)
+    """
+    return int(text) if text.isdecimal() and len(text) <= 18 else None
 
 
 def at_line(passed: Walk, file: str, number: int) -> Test:
@@ -80,14 +89,13 @@ def at_line(passed: Walk, file: str, number: int) -> Test:
 
 
 def at_name(passed: Walk, name: str) -> Test:
-    """Stop at a node by its label or number, or at every node of a rule."""
+    """Stop at each node of a label or a number, or of a rule: relu, or surely, relu_backward."""
     rule = name.removesuffix("_backward")
-    if any(step.node.op == rule for step in passed.steps):
-        return lambda step: step.node.op == rule
-    wanted: Node = passed.find(name)
-    if all(step.node is not wanted for step in passed.steps):
+    wanted = {node for node in passed.nodes if node.op == rule != name}
+    wanted = wanted or set(passed.all_called(name))
+    if not any(step.node in wanted for step in passed.steps):
         return at_change(passed, name)
-    return lambda step: step.node is wanted
+    return lambda step: step.node in wanted
 
 
 def at_nan() -> Test:
@@ -110,10 +118,10 @@ def at_gradient(expression: str) -> Test:
 
 
 def at_change(passed: Walk, name: str) -> Test:
-    """Stop where something is added to a node's gradient."""
-    wanted = passed.find(name)
+    """Stop where something is added to the gradient of a node that is called so."""
+    wanted = set(passed.all_called(name))
     return lambda step: any(
-        p is wanted and c is not None
+        c is not None and p in wanted
         for p, c in zip(step.node.parents, step.contributions, strict=True)
     )
 
@@ -136,24 +144,36 @@ def of_step(step: Step) -> dict[str, Any]:
     return {"g": step.upstream, "data": node.data, "op": node.op, "label": node.label}
 
 
+@lru_cache(maxsize=64)
 def check(expression: str) -> CodeType:
     """Compile an expression. Raises OptionError, which says what is wrong with it."""
     try:
-        return compile(expression, "the condition", "eval")
-    except (SyntaxError, ValueError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)  # such as: "is" with a literal
+            return compile(expression, "the condition", "eval")
+    except Exception as error:  # noqa: BLE001  # SyntaxError, and where it is deep, MemoryError
         raise OptionError(f"{expression!r}: {type(error).__name__}: {error}") from None
 
 
 def evaluate(expression: str, names: Mapping[str, Any]) -> Any:
-    """Compute an expression with some names, and np and abs.
+    """Compute an expression with some names, which it cannot change, and np and abs.
 
     Raises OptionError, which says what is wrong with it.
     """
     code = check(expression)
+    given = {name: _read_only(x) for name, x in names.items()}
     try:
-        return eval(code, {"np": np, "abs": np.abs, **names})  # it is the user's own
-    except Exception as error:  # noqa: BLE001  # whatever a user's expression raises
+        return eval(code, {"np": np, "abs": np.abs, **given})  # it is the user's own
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever the user's raises
         raise OptionError(f"{expression!r}: {type(error).__name__}: {error}") from None
+
+
+def _read_only(x: Any) -> Any:
+    if not isinstance(x, np.ndarray):
+        return x
+    shown = x.view()
+    shown.flags.writeable = False
+    return shown
 
 
 def _numbers_of(step: Step) -> list[Any]:

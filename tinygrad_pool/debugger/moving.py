@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any
 
 from tinygrad_pool.debugger import breakpoints, looking
-from tinygrad_pool.debugger.breakpoints import Breakpoint, Test
+from tinygrad_pool.debugger.breakpoints import Breakpoint, Test, whole_number
 from tinygrad_pool.debugger.prompt import Prompt
 from tinygrad_pool.debugger.recording import Recording
 from tinygrad_pool.debugger.walk import Walk
@@ -26,16 +26,11 @@ class Moving(Prompt):
 
     def do_node(self, argument: str) -> None:
         """node [N]: take the next step, or N of them. One step is one node."""
-        for _ in range(_natural(argument, "node")):
-            if self.passed.next() is None:
-                break
-        self.here()
+        self._seek(self.passed.position + natural(argument, "node"))
 
     def do_back(self, argument: str) -> None:
         """back [N]: undo a step, exactly, or N of them."""
-        for _ in range(_natural(argument, "back")):
-            self.passed.back()
-        self.here()
+        self._seek(self.passed.position - natural(argument, "back"))
 
     def do_continue(self, _: str) -> None:
         """continue: step on to the next breakpoint, or to the end."""
@@ -52,10 +47,12 @@ class Moving(Prompt):
         place = Breakpoint(argument, partial(breakpoints.at_place, place=argument))
         place.arm(self.passed)
         self._run(self.passed.next, (place,))
+        if not place.hits and self.passed.position == len(self.passed):
+            self.say(f"{argument} was not met: this is the end")
 
     def do_goto(self, argument: str) -> None:
         """goto N: go to the place after N steps, forwards or backwards."""
-        self.passed.seek(_natural(argument, "goto", least=0))
+        self.passed.seek(natural(argument, "goto", least=0))
         self.here()
 
     def do_finish(self, _: str) -> None:
@@ -72,6 +69,11 @@ class Moving(Prompt):
         """quit: leave. Gradients stay as they are at this place."""
         return True
 
+    def _seek(self, position: int) -> None:
+        """Go to a place, or to the end before it, and say where we are."""
+        self.passed.seek(min(max(0, position), len(self.passed)))
+        self.here()
+
     def _undo(self) -> Step | None:
         self.passed.back()
         return self.passed.step
@@ -79,17 +81,25 @@ class Moving(Prompt):
     def _run(self, move: Callable[[], Step | None], more: tuple[Breakpoint, ...]) -> None:
         """Move until a breakpoint stops, or the end is there."""
         while (step := move()) is not None:
-            met = [b for b in (*more, *self.breaks.values()) if b.stops(step)]
+            met = [b for b in (*more, *self.breaks.values()) if self._stops(b, step)]
             for b in met:
                 if b not in more:
                     self.say(f"breakpoint {b}")
                 if b.watched:
-                    self.say(looking.accumulated(self.passed, self.passed.find(b.watched)))
+                    self.say(looking.accumulated(self.passed, self.passed.all_called(b.watched)))
                 if b.once:
                     self.breaks.pop(b.number, None)
             if met:
                 break
         self.here()
+
+    def _stops(self, b: Breakpoint, step: Step) -> bool:
+        """Ask a breakpoint; where its condition raises, stop and say so."""
+        try:
+            return b.stops(step)
+        except OptionError as error:
+            self.say(f"in breakpoint {b.number}, {error}")
+            return True
 
     # -- stopping
 
@@ -129,13 +139,16 @@ class Moving(Prompt):
         which, _, expression = argument.partition(" ")
         if expression:
             breakpoints.check(expression)
-        self._breakpoint(which).condition = expression
+        b = self._breakpoint(which)
+        b.condition = expression
+        self.say(f"breakpoint {b}")
 
     def do_ignore(self, argument: str) -> None:
         """ignore N TIMES: pass by breakpoint N that many times."""
         which, _, times = argument.partition(" ")
         b = self._breakpoint(which)
-        b.ignored, b.hits = _natural(times, "ignore", least=0), 0
+        b.ignored = natural(times, "ignore", least=0)
+        self.say(f"breakpoint {b}")
 
     def do_delete(self, argument: str) -> None:
         """delete [N]: forget breakpoint N, or all of them."""
@@ -144,14 +157,8 @@ class Moving(Prompt):
         else:
             self.breaks.clear()
 
-    def do_info(self, _: str) -> None:
-        """info: list the breakpoints, and say where we are."""
-        for b in self.breaks.values():
-            self.say(f"breakpoint {b}")
-        self.say(f"{self.passed.position} of {len(self.passed)} steps taken")
-
     def _break(self, argument: str, once: bool) -> None:
-        name, _, condition = (part.strip() for part in argument.partition(" if "))
+        name, condition = self._parted(argument, " if ")
         if not name:
             raise OptionError("break: needs the name of a node or a rule, or a line of source")
         if condition:
@@ -169,16 +176,16 @@ class Moving(Prompt):
         return b
 
     def _breakpoint(self, which: str) -> Breakpoint:
-        found = self.breaks.get(int(which)) if which.isdecimal() else None
+        found = self.breaks.get(whole_number(which) or 0)
         if found is None:
             listed = ", ".join(map(str, self.breaks)) or "none"
             raise OptionError(f"no breakpoint {which!r}; there is {listed}")
         return found
 
 
-def _natural(argument: str, command: str, least: int = 1) -> int:
-    if not argument and least == 1:
-        return 1
-    if not argument.isdecimal() or int(argument) < least:
+def natural(argument: str, command: str, least: int = 1) -> int:
+    """Read how often; once if nothing is said. Raises OptionError for what is no such number."""
+    n = 1 if least == 1 and not argument else whole_number(argument)
+    if n is None or n < least:
         raise OptionError(f"{command}: needs a whole number from {least}, got {argument!r}")
-    return int(argument)
+    return n

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import cmd
+import inspect
 import shlex
 import sys
 from importlib.util import find_spec
+from shutil import get_terminal_size
 from typing import Any
 
 from tinygrad_pool.debugger import looking
@@ -36,7 +38,6 @@ class Prompt(cmd.Cmd):
     """A line is a command on a Recording. Each answers in text, and none loses the place."""
 
     prompt = "(backward) "
-    doc_header = "Commands (help COMMAND tells more)"
 
     def __init__(self, passed: Recording, **streams: Any) -> None:
         super().__init__(**streams)
@@ -50,14 +51,19 @@ class Prompt(cmd.Cmd):
         return f"{SHORT.get(word, word)} {rest}".strip()
 
     def onecmd(self, line: str) -> bool:
-        """Run a command; a mistake is answered in one line."""
+        """Run a command; a mistake, or whatever a rule raises, is answered in one line."""
         try:
             return bool(super().onecmd(line))
-        except TinygradPoolError as error:
-            self.say(str(error))
+        except BrokenPipeError:
+            raise
         except KeyboardInterrupt:
             self.passed.settle()
             self.say(f"interrupted, after {self.passed.position} of {len(self.passed)} steps")
+        except TinygradPoolError as error:
+            self.say(in_a_line(str(error)))
+        except Exception as error:  # noqa: BLE001  # a rule or an expression may raise anything
+            command, *_ = line.split()
+            self.say(in_a_line(f"{command}: {type(error).__name__}: {error}"))
         return False
 
     def cmdloop(self, intro: str | None = None) -> None:
@@ -84,7 +90,21 @@ class Prompt(cmd.Cmd):
 
     def default(self, line: str) -> None:
         """Answer to what is no command."""
-        self.say(f"there is no command {line.split(maxsplit=1)[0]!r}; help lists them")
+        command, *_ = line.split()
+        raise OptionError(f"there is no command {command!r}; help lists them")
+
+    def do_help(self, arg: str) -> None:
+        """help [COMMAND]: list the commands, or tell what one does."""
+        name = SHORT.get(arg, arg).replace("-", "_")
+        if not arg:
+            self.say("Commands (help COMMAND tells more):")
+            self.columnize(self.completenames(""), get_terminal_size().columns - 1)
+        elif command := getattr(self, f"do_{name}", None):
+            self.say(inspect.getdoc(command) or "")
+            if short := [s for s, long in SHORT.items() if long == name and len(s) < 3]:
+                self.say(f"Short: {', '.join(short)}.")
+        else:
+            self.default(arg)
 
     def completenames(self, text: str, *_: Any) -> list[str]:
         """Complete commands."""
@@ -95,8 +115,9 @@ class Prompt(cmd.Cmd):
         return [name for name in self.passed.known() if name.startswith(text)]
 
     def say(self, text: str) -> None:
-        """Write an answer."""
-        self.stdout.write(f"{text}\n")
+        """Write an answer, as far as the terminal has letters for it."""
+        encoding = getattr(self.stdout, "encoding", None) or "utf-8"
+        self.stdout.write(f"{text}\n".encode(encoding, "replace").decode(encoding))
 
     def here(self) -> None:
         """Say where we are, and draw it again if a drawing is kept up."""
@@ -121,6 +142,31 @@ class Prompt(cmd.Cmd):
         if name:
             return self.passed.find(name)
         return self.passed.loss if self.passed.step is None else self.passed.step.node
+
+    def _parted(self, argument: str, separator: str) -> tuple[str, str]:
+        """Part a line at a separator, after a name that may have it, too; else at the first."""
+        known = set(self.passed.known())
+        parts = argument.split(separator)
+        for k in range(len(parts), 0, -1):
+            name, rest = (separator.join(some).strip() for some in (parts[:k], parts[k:]))
+            element = name.endswith("]") and name.rpartition("[")[0].strip()
+            if name in known or element in known:
+                return name, rest
+        name, _, rest = argument.partition(separator)
+        return name.strip(), rest.strip()
+
+
+def in_a_line(text: str, longest: int = 300) -> str:
+    """Cut a message that would fill the screen, as one that quotes what was typed may do.
+
+    >>> in_a_line("ab " * 9, 12)
+    'ab ab … b ab'
+    """
+    line = " ".join(text.split())
+    if len(line) <= longest:
+        return line
+    half = (longest - 2) // 2
+    return f"{line[:half]} … {line[-half + 1 :]}"
 
 
 def split(argument: str) -> list[str]:

@@ -31,6 +31,17 @@ class Shell(Moving):
         super().__init__(passed, **streams)
         self.recorded = passed
 
+    def do_info(self, _: str) -> None:
+        """info: list the breakpoints and what is set, and say where we are."""
+        for b in self.breaks.values():
+            self.say(f"breakpoint {b}")
+        for name, data in self.passed.changes.items():
+            self.say(f"set for the next replay: {name} = {on_a_line(data)}")
+        if self.drawn:
+            self.say(f"{self.drawn} follows each step; draw off ends that")
+        of = "" if self.passed is self.recorded else " of a replay; revert leaves it"
+        self.say(f"{self.passed.position} of {len(self.passed)} steps taken{of}")
+
     # -- looking
 
     def do_where(self, _: str) -> None:
@@ -123,8 +134,8 @@ class Shell(Moving):
             listed = [f"{name} = {on_a_line(data)}" for name, data in self.passed.changes.items()]
             self.say("\n".join(listed) or "nothing is set")
             return
-        name, equals, expression = (part.strip() for part in argument.partition("="))
-        if not equals or not expression:
+        name, expression = self._parted(argument, "=")
+        if not expression:
             raise OptionError("set: needs a name and a value, as in set w12 = 0.5")
         node, index = self._element(name)
         now = node.data if index is None else self._element_of(node, index)

@@ -1,0 +1,179 @@
+"""How a line is read and answered: help, odd names, mistakes of every kind, narrow terminals."""
+
+import io
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool.debugger.prompt import SHORT
+from tinygrad_pool.debugger.shell import Shell
+
+COMMANDS = sorted(name[3:].replace("_", "-") for name in dir(Shell) if name.startswith("do_"))
+
+
+@pytest.fixture
+def run():
+    """Run commands on a pass; return what was answered."""
+
+    def commands(text, loss=None):
+        a, b = tg.Value(2.0, label="a"), tg.Value(-3.0, label="b")
+        shell = Shell(tg.record((a * b).relu() if loss is None else loss), stdout=io.StringIO())
+        for line in text.split("; "):
+            shell.onecmd(shell.precmd(line))
+        return shell.stdout.getvalue()
+
+    return commands
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, *SHORT])
+def test_each_command_has_help_under_each_of_its_names(run, command):
+    if command not in ("?", "EOF"):
+        long = SHORT.get(command, command).replace("_", "-")
+        said = run(f"help {command}")
+        assert said.startswith(long)
+        assert all(not line.startswith("    ") for line in said.splitlines())
+
+
+def test_help_lists_every_command_and_says_what_is_short_for_it(run):
+    listed = run("help").split()
+    assert set(COMMANDS) <= set(listed)
+    assert run("?") == run("help")
+    assert run("help run-back").splitlines()[-1] == "Short: rb."
+    assert run("?why").splitlines()[-1] == "Short: y."
+
+
+def test_help_fits_a_narrow_terminal(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    assert max(map(len, run("help").splitlines())) <= 40
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        ("help foo", "there is no command 'foo'; help lists them"),
+        ("back 99999999999999999999", "back: needs a whole number from 1, got '9999"),
+        ("node " + "9" * 5000, "node: needs a whole number from 1, got '9999"),
+        ("break net.py:" + "9" * 5000, "no node is called 'net.py:9999"),
+        ("delete " + "9" * 5000, "no breakpoint '9999"),
+        ("why " + "x" * 10_000, "no node is called 'xxxx"),
+        ("bgrad " + "-" * 10_000 + "1", "'-----"),
+        ("draw nul\0.svg", "draw: ValueError: embedded null byte"),
+        ("set a = exit()", "'exit()': SystemExit: None"),
+        ("set a = data.fill(3)", "'data.fill(3)': AttributeError: "),
+        ("set a = 'x'", "set a: needs real numbers, got <U1"),
+        ("[", "there is no command '['; help lists them"),
+    ],
+)
+def test_every_mistake_is_answered_in_one_short_line(run, line, answer):
+    before = run("node")
+    said = run(f"node; {line}")[len(before) :]
+    assert said.startswith(answer)
+    assert len(said.splitlines()) == 1
+    assert len(said) < 500
+
+
+def test_an_error_of_a_rule_is_answered_too(run):
+    def odd(x):
+        if x > 5:
+            raise KeyError("too\nlarge")
+        return x * 1.0, lambda g: (g,)
+
+    said = run("set x = 9; replay; info", tg.lift(odd)(tg.Value(2.0, label="x"))).splitlines()
+    assert said[-3:] == [
+        "replay: KeyError: 'too\\nlarge'",
+        "set for the next replay: x = 9",
+        "0 of 1 steps taken",
+    ]
+
+
+@pytest.mark.parametrize("label", ["p=q", "a == b", "x if y", "two words", "why", "7", "a[0]", "é"])
+def test_a_label_may_be_anything(run, label):
+    x = tg.Value(2.0, label=label)
+    E = x.exp()
+    assert f"grad of {label} is 7.389" in run(f"why {label}", E)
+    assert f"{label} is 3 at the next replay; it was 2" in run(f"set {label} = 3", E)
+    assert f"breakpoint 1: {label} if g > 0, met 1" in run(f"break {label} if g > 0; c", E)
+
+
+def test_an_element_of_an_array_whose_label_has_brackets_or_signs_is_set(run):
+    x = tg.Value([2.0, 3.0], label="p=q[0]")
+    assert "p=q[0][1] is 7 at the next replay; it was 3" in run("set p=q[0][1] = 7", x.sum())
+
+
+def test_info_shows_all_that_is_going_on(run, tmp_path):
+    said = run(f"break relu; watch a; set b = 4; draw {tmp_path}/now.dot; node; info").splitlines()
+    assert said[-5:] == [
+        "breakpoint 1: relu, met 0 times",
+        "breakpoint 2: into a, met 0 times",
+        "set for the next replay: b = 4",
+        f"{tmp_path}/now.dot follows each step; draw off ends that",
+        "1 of 2 steps taken",
+    ]
+    assert run("set b = 4; replay; info").splitlines()[-1].endswith("of a replay; revert leaves it")
+
+
+def test_until_what_was_passed_says_that_it_was_not_met(run):
+    assert run("finish; until mul").splitlines()[-1] == "mul was not met: this is the end"
+    assert run("until mul").splitlines()[-1] != "mul was not met: this is the end"
+
+
+def test_many_operands_are_counted_where_they_would_fill_the_screen(run):
+    xs = [tg.Value(float(i), label=f"x{i}") for i in range(100)]
+    E = tg.maximum(*xs)
+    for command in ("node", "show", "node; contrib", "jac"):
+        said = run(command, E)
+        assert "… and 84 more" in said
+        assert len(said.splitlines()) < 40
+
+
+def test_a_long_path_is_shown_from_both_ends(run):
+    v = tg.Value(1.0, label="x")
+    for _ in range(200):
+        v = v * 1.01
+    said = run("finish; where", v).splitlines()[-17:]
+    assert said[0] == "   mul#200 gets 1"
+    assert said[8] == "   … 184 nodes"
+    assert said[-1].startswith("-> mul#1 gets ")
+
+
+def test_what_a_terminal_cannot_write_is_replaced():
+    stdout = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    shell = Shell(tg.record(tg.Value(-1.0, label="δ").exp()), stdout=stdout)
+    shell.onecmd("show δ")
+    stdout.flush()
+    assert stdout.buffer.getvalue() == b"? = ?1, grad ?\n"
+
+
+def test_when_the_reader_has_gone_it_ends_quietly(tmp_path):
+    script = tmp_path / "net.py"
+    script.write_text("import tinygrad_pool as tg\nE = tg.Value(2.0).exp()\n")
+    command = [sys.executable, "-m", "tinygrad_pool", "debug", str(script), "-c", "help;" * 5000]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ}
+    ) as child:
+        child.stdout.readline()
+        child.stdout.close()
+        assert child.stderr.read() == b""
+    assert child.returncode == 141
+
+
+def test_a_program_is_told_that_the_reader_has_gone():
+    class Gone(io.StringIO):
+        def write(self, _):
+            raise BrokenPipeError
+
+    shell = Shell(tg.record(tg.Value(1.0).exp()), stdout=Gone())
+    with pytest.raises(BrokenPipeError):
+        shell.onecmd("node")
+
+
+def test_conditions_leave_the_pass_as_it_is(run):
+    x = tg.Value(np.array([1.0, 2.0]), label="x")
+    E = (x * x).sum()
+    run("break mul if g.sort() or data.fill(0); c; set x = data.sort()", E)
+    assert x.data.tolist() == [1.0, 2.0]
+    assert [step.upstream.tolist() for step in tg.record(E)][1] == [1.0, 1.0]
