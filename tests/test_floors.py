@@ -16,6 +16,7 @@ FLOORS = [
     [
         "rules.axes",
         "rules.rule",
+        "rules.masks",
         "rules.ties",
         "rules.shaping",
         "rules.windows",
@@ -35,6 +36,7 @@ FLOORS = [
     ["node"],
     ["comparisons"],
     ["graph"],
+    ["lift"],
     ["engine"],
     ["gradients", "operations"],
     ["pools"],

@@ -1,5 +1,11 @@
-"""What a Value holds: a Python float, or an array of a floating dtype. Nothing else gets in."""
+"""What a Value holds: a number or an array of a floating dtype. Nothing else gets in.
 
+A Python number is a Python float inside. What else has no axes, such as a full reduction, is a
+NumPy scalar of its dtype. Neither can be changed, so who keeps one keeps what it saw.
+"""
+
+from collections.abc import Sequence
+from numbers import Complex, Number, Real
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -7,34 +13,35 @@ from numpy.typing import NDArray
 
 from tinygrad_pool.errors import DataError, OptionError, ShapeError, TinygradPoolError
 from tinygrad_pool.rules.axes import Shape
+from tinygrad_pool.rules.rule import PYTHON
 
-Data: TypeAlias = float | NDArray[np.floating[Any]]
+Data: TypeAlias = float | np.floating[Any] | NDArray[np.floating[Any]]
 
 
 def real(given: Any, what: str) -> Data:
-    """Read numbers into data of their own: a Python number becomes a float, the rest an array.
+    """Read numbers into data of their own: a Python float, a NumPy scalar, or a new array.
 
-    Integers and bools become float64; floating dtypes stay. Raises DataError for complex numbers,
-    strings, ragged lists and objects.
+    Integers and bools become float64; floating dtypes stay, in this machine's byte order. Raises
+    DataError for complex numbers, strings, ragged lists and objects.
 
-    >>> real(2, "Value")
-    2.0
-    >>> real([1, 2], "Value")
-    array([1., 2.])
+    >>> real(2, "Value"), real([1, 2], "Value")
+    (2.0, array([1., 2.]))
     """
-    array = numeric(given, what)
-    if isinstance(array, float | int):
-        return float(array)
-    own: Data = array.astype(np.float64 if array.dtype.kind in "biu" else array.dtype)
+    read = numeric(given, what)
+    if type(read) in PYTHON:
+        return float(read)
+    dtype = read.dtype.newbyteorder("=") if read.dtype.kind == "f" else np.dtype(np.float64)
+    own: Data = read.astype(dtype)
     return own
 
 
 def numeric(given: Any, what: str) -> Any:
-    """Read a constant: a Python number, or an array of real numbers of any dtype, integers too.
+    """Read a constant: a Python number, a NumPy scalar, or an array of real numbers of any dtype.
 
-    Raises DataError, which names `what`, for anything else.
+    Integers and bools stay what they are; fractions and decimals become floats. Raises DataError,
+    which names `what`, for anything else, and for an array with masked elements.
     """
-    if type(given) in (float, int, bool):
+    if type(given) in PYTHON:
         return _finite_or_float(given, what)
     try:
         array = np.asarray(given)
@@ -45,9 +52,32 @@ def numeric(given: Any, what: str) -> Any:
         ) from None
     except (ValueError, TypeError) as error:
         raise DataError(f"{what}: needs numbers in a regular shape, got {given!r:.80}") from error
+    if isinstance(given, np.ndarray) and np.any(getattr(given, "mask", False)):
+        raise DataError(f"{what}: a masked element has no number; fill it first: x.filled(0.0)")
+    if array.dtype.kind == "O" and all(map(_is_real, array.flat)):
+        array = array.astype(np.float64)
+        return array if array.ndim else float(array)
     if array.dtype.kind not in "fbiu":
         raise DataError(f"{what}: needs real numbers, got {array.dtype} in {given!r:.80}")
-    return array
+    return array if array.ndim else array[()]
+
+
+def own(given: Any) -> Any:
+    """Return a copy of an array, an index or a list of them that nobody else can change.
+
+    >>> key = np.array([0, 1])
+    >>> kept = own((key, None))
+    >>> key[:] = 5
+    >>> kept
+    (array([0, 1]), None)
+    """
+    if isinstance(given, np.ndarray):
+        copy = np.array(given)
+        copy.flags.writeable = False
+        return copy
+    if type(given) in (list, tuple):
+        return type(given)(map(own, given))
+    return given
 
 
 def floating(dtype: Any, what: str) -> np.dtype[Any]:
@@ -65,17 +95,20 @@ def floating(dtype: Any, what: str) -> np.dtype[Any]:
     return read
 
 
-def settle(y: Any, data: list[Any], what: str) -> Data:
+def settle(y: Any, data: Sequence[Any], what: str) -> Data:
     """Bring the result of a rule into the form that a Value holds.
 
-    Python numbers alone make a Python float; anything with an array makes an array, 0-d if need be.
-    Raises DataError if the result is not made of real numbers.
+    Python numbers alone make a Python float; anything of NumPy's makes an array, or a NumPy scalar
+    where there are no axes. Raises DataError if the result is not made of real numbers.
     """
-    if not any(isinstance(d, np.ndarray) for d in data):
+    if PYTHON.issuperset(map(type, data)):
         y = real(y, what)
-        return float(y) if np.shape(y) == () else y
+        return y if np.ndim(y) else float(y)
     array = np.asarray(y)
-    return array if array.dtype.kind == "f" else real(array, what)
+    if array.dtype.kind != "f":
+        return real(array, what)
+    number: Data = array if array.ndim else array[()]
+    return number
 
 
 def like(old: Data, given: Any, what: str) -> Data:
@@ -89,26 +122,29 @@ def like(old: Data, given: Any, what: str) -> Data:
     new = real(given, what)
     if np.shape(new) not in ((), np.shape(old)):
         raise ShapeError(f"{what}: needs shape {np.shape(old)}, got {np.shape(new)}")
-    if isinstance(old, float):
-        return float(new)
-    return np.full(old.shape, new, old.dtype)
+    if isinstance(old, np.ndarray):
+        return np.full(old.shape, new, old.dtype)
+    return type(old)(new)
 
 
 def kind_of(data: Data) -> Any:
-    """Return the dtype of an array, and `float` itself for a Python float."""
-    return float if isinstance(data, float) else data.dtype
+    """Return the dtype of NumPy's numbers, and `float` itself for a Python float."""
+    return float if type(data) is float else data.dtype  # type: ignore[union-attr]  # all else has one
 
 
 def alike(a: Data, b: Data) -> bool:
-    """Tell whether both are Python floats, or arrays of one dtype."""
-    if isinstance(a, float) or isinstance(b, float):
+    """Tell whether both are Python floats, or NumPy's numbers of one dtype."""
+    if type(a) is float or type(b) is float:
         return type(a) is type(b)
-    return a.dtype == b.dtype
+    same: bool = kind_of(a) == kind_of(b)
+    return same
 
 
 def zeros(old: Data) -> Data:
-    """Make read-only zeros of the shape and dtype of `old`."""
-    return 0.0 if isinstance(old, float) else np.broadcast_to(old.dtype.type(0), old.shape)
+    """Make zeros of the shape and dtype of `old`; an array of them is read-only."""
+    if isinstance(old, np.ndarray):
+        return np.broadcast_to(old.dtype.type(0), old.shape)
+    return type(old)(0)
 
 
 def unbroadcast_axes(shape: Shape, wide: Shape) -> Shape | None:
@@ -126,6 +162,11 @@ def unbroadcast_axes(shape: Shape, wide: Shape) -> Shape | None:
     return (*range(lead), *(lead + i for i, (n, m) in enumerate(pairs) if n != m))
 
 
+def _is_real(x: object) -> bool:
+    """Tell whether float(x) is the number itself: a Fraction or a Decimal, nothing complex."""
+    return isinstance(x, Real) or (isinstance(x, Number) and not isinstance(x, Complex))
+
+
 def _finite_or_float(given: float | int, what: str) -> float | int:
     try:
         float(given)
@@ -136,7 +177,7 @@ def _finite_or_float(given: float | int, what: str) -> float | int:
     return given
 
 
-def fits_together(data: list[Any]) -> bool:
+def fits_together(data: Sequence[Any]) -> bool:
     """Tell whether shapes broadcast.
 
     >>> fits_together([np.ones(2), 1.0]), fits_together([np.ones(2), np.ones(3)])
@@ -149,7 +190,7 @@ def fits_together(data: list[Any]) -> bool:
     return True
 
 
-def misfit(name: str, data: list[Any]) -> ShapeError:
+def misfit(name: str, data: Sequence[Any]) -> ShapeError:
     """Say that shapes do not broadcast."""
     shapes = " and ".join(str(np.shape(d)) for d in data)
     return ShapeError(f"{name}: shapes {shapes} do not broadcast")

@@ -11,27 +11,21 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator
-from functools import wraps
-from typing import Any, NoReturn, TypeAlias
+from functools import cache
+from typing import Any, NoReturn, TypeAlias, cast
 
 import numpy as np
 
 from tinygrad_pool.comparisons import compare, note
-from tinygrad_pool.data import Data, fits_together, misfit, numeric, real, settle
-from tinygrad_pool.errors import (
-    GraphError,
-    RuleError,
-    ShapeError,
-    TinygradPoolError,
-    UnsupportedError,
-)
-from tinygrad_pool.graph import no_closure, start
-from tinygrad_pool.node import NO_OPTIONS, Node, name_of, tick
-from tinygrad_pool.numpy_names import ANSWERS
+from tinygrad_pool.data import real
+from tinygrad_pool.errors import ShapeError, UnsupportedError
+from tinygrad_pool.graph import start
+from tinygrad_pool.lift import bind, operation_of
+from tinygrad_pool.node import NO_OPTIONS, NOTHING, LeafNode, Node, name_of, tick
 from tinygrad_pool.rules import arithmetic, elementwise, linear, reductions, shaping
-from tinygrad_pool.rules.rule import Array, Backward, Contributions, Rule
+from tinygrad_pool.rules.rule import Rule
 from tinygrad_pool.setting import SETTING, About, here, no_grad, text
-from tinygrad_pool.signature import refuse_habits, signature_of
+from tinygrad_pool.signature import refuse_habits
 
 Operation: TypeAlias = Callable[..., "Value"]
 
@@ -40,7 +34,8 @@ def lift(rule: Rule) -> Operation:
     """Make an operation on Values of a rule.
 
     The operation calls the rule on the data of its operands and returns a Value that remembers
-    operands, rule, options and closure. Numbers and arrays among the operands are constants.
+    operands, rule, options and closure. Numbers and arrays among the operands are constants; arrays
+    are copied, so that a buffer of yours can be used again.
 
     The operation raises DataError for operands that are not numbers, OptionError for options that
     the rule does not have, ShapeError if operands do not broadcast.
@@ -57,55 +52,7 @@ def lift(rule: Rule) -> Operation:
     >>> y.data, x.grad
     (8.0, 12.0)
     """
-    signature = signature_of(rule)
-    name, asks = signature.name, signature.wants
-    arity = None if signature.required else signature.arity  # None: arguments are always sorted
-
-    @wraps(rule)
-    def operation(*operands: Any, **options: Any) -> Value:
-        if options or len(operands) != arity:
-            operands, options = signature.sort(operands, options)
-        if not _READY.issuperset(map(type, operands)):
-            operands = _read(operands, name)
-        if asks:
-            options["wants"] = tuple([isinstance(v, Value) for v in operands])
-        data = [v._data if isinstance(v, Value) else v for v in operands]
-        try:
-            y, closure = rule(*data, **options)
-        except (ArithmeticError, TypeError, ValueError) as error:
-            y, closure = _again(rule, data, options, error)
-        if closure is None:
-            raise no_closure(name, closure)
-        if type(y) is not float:
-            if type(y) is complex:
-                y, closure = _on_numpy(rule, data, options)
-            y = settle(y, data, name)
-        setting = SETTING.get()
-        out: Value = _new(Value)
-        out._data = y
-        out._grad = None
-        out._time = tick()
-        out.rule = rule
-        out.options = options or NO_OPTIONS
-        out.about = setting.about
-        if setting.plain:
-            out.parents = operands
-            out._closure = closure
-            return out
-        if setting.traced:
-            out.about = out.about._replace(line=here())
-        if not setting.graph:
-            out._data = y if type(y) is float else np.array(y)
-            _cut(out)
-            return out
-        out.parents = operands
-        out._closure = _guarded(name, closure, operands, data, y) if setting.checked else closure
-        return out
-
-    for function in getattr(rule, "answers", ()):
-        ANSWERS[function] = operation
-    operation.signature = signature  # type: ignore[attr-defined]  # a function may carry attributes
-    return operation
+    return operation_of(rule)
 
 
 def _swapped(operation: Operation) -> Operation:
@@ -129,6 +76,11 @@ class Value(Node):
 
     __slots__ = ()
 
+    def __new__(cls, *_: Any, **__: Any) -> Value:  # noqa: D102  # said at the class
+        leaf: Any = object.__new__(_leaf_class(cls))  # type: ignore[arg-type]  # it is hashable
+        leaf._assigned, leaf._mutated, leaf._bits, leaf._lent = 0, 0, None, False
+        return cast("Value", leaf)
+
     def __init__(self, data: Any, label: str = "", **habits: Any) -> None:
         refuse_habits("Value", habits)
         self._data = real(data, "Value")
@@ -136,7 +88,7 @@ class Value(Node):
         line = here() if SETTING.get().traced else None
         self.about = About(text(label, "Value: label"), line=line)
         self.rule, self.options = None, NO_OPTIONS
-        _cut(self)
+        self._x, self._w, self._closure = (), NOTHING, None
 
     def backward(self, gradient: Any = None, **habits: Any) -> None:
         """Compute ∂(this)/∂v for every Value v that this depends on, into `v.grad`.
@@ -261,68 +213,22 @@ class Value(Node):
         return format(self.item(), spec) if spec else str(self)
 
 
-_new = object.__new__
-_READY = frozenset({Value, float, int})
+class Leaf(LeafNode, Value):
+    """A Value that nothing computed, or that was cut off: its data can be changed."""
+
+    __slots__ = ("__dict__",)  # for attributes of yours
+
+
+@cache
+def _leaf_class(kind: type[Value]) -> type[Value]:
+    """Return the class of leaves that are made by calling `kind`, a Value or a subclass of it."""
+    if issubclass(kind, Leaf):
+        return kind
+    return Leaf if kind is Value else type(kind.__name__, (Leaf, kind), {"__slots__": ()})
+
+
+Leaf.__name__ = Value.__name__  # as messages name it
+bind(Value, Leaf)
 _reshape = lift(shaping.reshape)
 _transpose = lift(shaping.transpose)
 _detach = lift(shaping.detach)
-
-
-def _read(operands: tuple[Any, ...], name: str) -> tuple[Any, ...]:
-    """Read constants as they are; but where no Value decides the dtype, as a Value would."""
-    read = numeric if any(isinstance(v, Value) for v in operands) else real
-    return tuple([v if isinstance(v, Value) else read(v, name) for v in operands])
-
-
-def _cut(leaf: Value) -> None:
-    """Make a Value a leaf: no parents, and data that may be changed."""
-    leaf.parents = ()
-    leaf._closure = None
-    leaf._assigned = leaf._mutated = 0
-
-
-def _again(
-    rule: Rule, data: list[Any], options: dict[str, Any], error: Exception
-) -> tuple[Any, Backward]:
-    """Explain why a rule failed; where only Python's floats refused (0.0 ** -1), use NumPy's."""
-    name = rule.__name__
-    if any(isinstance(d, int) and d.bit_length() > 63 for d in data):  # NumPy knows no such integer
-        data = [real(d, name) if isinstance(d, int) else d for d in data]
-        try:
-            return rule(*data, **options)
-        except (ArithmeticError, TypeError, ValueError) as now:
-            return _again(rule, data, options, now)
-    if isinstance(error, ArithmeticError) and not any(isinstance(d, np.ndarray) for d in data):
-        return _on_numpy(rule, data, options)
-    if error.__traceback__ is not None and error.__traceback__.tb_next is None:
-        raise RuleError(f"{name}: a rule must return its result and a closure") from error
-    ours = isinstance(error, TinygradPoolError)
-    if isinstance(error, ValueError) and not ours and not fits_together(data):
-        raise misfit(name, data) from error
-    raise error
-
-
-def _on_numpy(rule: Rule, data: list[Any], options: dict[str, Any]) -> tuple[Any, Backward]:
-    return rule(*(np.float64(real(d, rule.__name__)) for d in data), **options)
-
-
-def _guarded(
-    name: str, closure: Backward, operands: tuple[Any, ...], data: list[Any], y: Data
-) -> Backward:
-    """Wrap a closure so that it first compares what the node computed with, and its result."""
-    whose = [name_of(v) if isinstance(v, Value) else "a constant" for v in operands]
-    arrays = zip([*whose, "its result"], [*data, y], strict=True)
-    kept = [(who, d, np.copy(d)) for who, d in arrays if isinstance(d, np.ndarray)]
-
-    def guard() -> None:
-        for who, now, then in kept:
-            if not np.array_equal(now, then, equal_nan=True):
-                raise GraphError(f"{name}: the data of {who} changed since the forward pass")
-
-    def checked_backward(g: Array) -> Contributions:
-        guard()
-        return closure(g)
-
-    checked_backward.guard = guard  # type: ignore[attr-defined]  # for a pass that runs rules again
-    checked_backward.__wrapped__ = closure  # type: ignore[attr-defined]  # for a debugger
-    return checked_backward

@@ -10,7 +10,7 @@ import numpy as np
 from tinygrad_pool.data import zeros
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import DataError
-from tinygrad_pool.graph import Step, ancestors, start
+from tinygrad_pool.graph import Step, ancestors, start, step_of
 from tinygrad_pool.node import Node
 from tinygrad_pool.signature import refuse_habits
 
@@ -30,7 +30,7 @@ def backward_steps(root: Value, gradient: Any = None, **habits: Any) -> Iterator
     mul 54.6
     """
     refuse_habits("backward_steps", habits)
-    return (Step(*step) for step in start(root, gradient, shown=True))
+    return (step_of(*step) for step in start(root, gradient))
 
 
 def grad(

@@ -10,8 +10,9 @@ import numpy as np
 
 from tinygrad_pool.data import alike, kind_of, real, unbroadcast_axes
 from tinygrad_pool.errors import DataError, GraphError, RuleError, ShapeError
-from tinygrad_pool.node import Node, name_of
+from tinygrad_pool.node import NOTHING, LeafNode, Node, name_of
 from tinygrad_pool.rules.axes import Shape
+from tinygrad_pool.rules.reductions import add_up
 from tinygrad_pool.rules.rule import Backward, Contributions
 from tinygrad_pool.rules.shaping import cast
 
@@ -28,26 +29,36 @@ class Step(NamedTuple):
     contributions: Contributions
 
 
+def step_of(node: Node, upstream: Any, contributions: Contributions) -> Step:
+    """Return a step to keep: what became a leaf's gradient may be written to, so it is copied."""
+    if _new_arrays(node):
+        pairs = zip(node.parents, contributions, strict=True)
+        contributions = tuple(
+            [np.array(c) if isinstance(p, Node) and c is p._grad else c for p, c in pairs]
+        )
+    return Step(node, upstream, contributions)
+
+
 def ancestors(*roots: Node) -> list[Node]:
     """List every node that the roots depend on, and themselves: the oldest first, each once."""
     seen = set(roots)
-    found = [*seen]
-    for node in found:
-        for p in node.parents:
+    waiting, found = [*seen], []
+    while waiting:  # depth first, which is nearly the order they were made in: it sorts in no time
+        node = waiting.pop()
+        found.append(node)
+        x = node._x
+        for p in x if type(x) is tuple else (x, node._w):
             if isinstance(p, Node) and p not in seen:
                 seen.add(p)
-                found.append(p)
+                waiting.append(p)
     found.sort(key=attrgetter("_time"))
     return found
 
 
-def start(
-    root: Node, gradient: Any, create_graph: bool = False, shown: bool = False
-) -> Iterator[tuple[Any, ...]]:
+def start(root: Node, gradient: Any, create_graph: bool = False) -> Iterator[tuple[Any, ...]]:
     """Check and prepare a backward pass from `root`, and return the walk that carries it out.
 
-    Interior nodes forget the last pass; leaves keep what they have, and add. Where the steps are
-    `shown` to somebody, no array in them becomes a leaf's gradient, which may be written to.
+    Interior nodes forget the last pass; leaves keep what they have, and add.
     """
     if not isinstance(root, Node):
         raise DataError(f"backward: needs a Value that was computed, got {type(root).__name__}")
@@ -60,13 +71,11 @@ def start(
     for node in nodes:
         if node._closure is not None:
             node._grad = None
-    root._grad = _total(root, g)
-    return _walk(nodes, create_graph, shown)
+    root._grad = g if root._grad is None else root._grad + g
+    return _walk(nodes, create_graph)
 
 
-def _walk(
-    nodes: list[Node], create_graph: bool, shown: bool
-) -> Iterator[tuple[Node, Any, Contributions]]:
+def _walk(nodes: list[Node], create_graph: bool) -> Iterator[tuple[Node, Any, Contributions]]:
     """Take each node, the latest first, and add its contributions to its operands' gradients."""
     for node in reversed(nodes):
         closure, g = node._closure, node._grad
@@ -78,27 +87,51 @@ def _walk(
             contributions = closure(g)
         except (ArithmeticError, TypeError) as error:
             contributions = on_numpy(node, g, error)
-        if type(contributions) is not tuple or len(contributions) != len(node.parents):
-            raise not_one_each(node, contributions)
-        fitted: list[Any] | None = None
-        for i, p in enumerate(node.parents):
-            c, own = contributions[i], False
-            if type(c) is not float or not isinstance(p, Node) or type(p._data) is not float:
-                fitted = fitted or list(contributions)
-                c = fitted[i] = fit(node, i, p, c)
-                own = not shown and getattr(node.rule, "new_arrays", False)
-            if c is not None:
-                p._grad = _total(p, c, own)
-        yield node, g, tuple(fitted) if fitted else contributions
+        x, w = node._x, node._w
+        if w is NOTHING or type(contributions) is not tuple or len(contributions) != 2:
+            contributions = _arrive(node, contributions)
+        else:  # two operands, as most nodes have: the same as _arrive, written out
+            to_x, to_w = contributions
+            if type(to_x) is float and isinstance(x, Node) and type(x._data) is float:
+                x._grad = to_x if x._grad is None else x._grad + to_x
+            else:
+                to_x = _add(node, 0, x, to_x)
+            if type(to_w) is float and isinstance(w, Node) and type(w._data) is float:
+                w._grad = to_w if w._grad is None else w._grad + to_w
+            else:
+                to_w = _add(node, 1, w, to_w)
+            if to_x is not contributions[0] or to_w is not contributions[1]:
+                contributions = to_x, to_w
+        yield node, g, contributions
 
 
-def _total(node: Node, c: Any, own: bool = False) -> Any:
-    """Add a contribution to a node's gradient, out of place: unless `own`, others may hold it."""
-    if node._grad is not None:
-        total = node._grad + c
-        return np.asarray(total) if isinstance(total, np.generic) else total  # 0-d stays an array
-    shared = node._closure is None and isinstance(c, np.ndarray) and not own
-    return np.array(c) if shared else c
+def _arrive(node: Node, contributions: Any) -> Contributions:
+    """Add a node's contributions to its operands' gradients, and return them as they arrived."""
+    operands = node.parents
+    if type(contributions) is not tuple or len(contributions) != len(operands):
+        raise not_one_each(node, contributions)
+    return tuple([_add(node, i, p, contributions[i]) for i, p in enumerate(operands)])
+
+
+def _add(node: Node, i: int, p: Any, c: Any) -> Any:
+    """Add a contribution to one operand's gradient, out of place: others may hold either."""
+    if c is None or not isinstance(p, Node):
+        return None
+    x, old = p._data, p._grad
+    if not (type(c) is type(x) is np.ndarray and c.dtype is x.dtype and c.shape == x.shape):
+        c = fit(node, i, p, c)
+    if old is not None:
+        p._grad = old + c
+    elif p._closure is None and isinstance(c, np.ndarray) and not _new_arrays(node):
+        p._grad = np.array(c)
+    else:
+        p._grad = c
+    return c
+
+
+def _new_arrays(node: Node) -> bool:
+    """Return whether nothing else holds the arrays that a node's closure returns."""
+    return getattr(node.rule, "new_arrays", False)
 
 
 def _on_values(node: Node) -> Backward:
@@ -106,13 +139,13 @@ def _on_values(node: Node) -> Backward:
     guard = getattr(node._closure, "guard", None)
     if guard is not None:  # recorded under tg.checked()
         guard()
-    return _rerun(node, node.parents)
+    return _run_again(node, node.parents)[1]
 
 
-def _rerun(node: Node, operands: Iterable[Any]) -> Backward:
-    """Run a node's rule again, for its closure."""
+def _run_again(node: Node, operands: Iterable[Any]) -> tuple[Any, Backward]:
+    """Run a node's rule again."""
     assert node.rule is not None
-    return node.rule(*operands, **node.options)[1]
+    return node.rule(*operands, **node.options)
 
 
 def no_closure(name: str, got: Any) -> RuleError:
@@ -138,14 +171,14 @@ def on_numpy(node: Node, g: Any, error: Exception) -> Contributions:
     if isinstance(error, TypeError) or any(isinstance(x, np.ndarray) for x in operands):
         raise error
     refuse_stale([node], create_graph=True)
-    return _rerun(node, map(np.float64, operands))(np.float64(g))
+    return _run_again(node, map(np.float64, operands))[1](np.float64(g))
 
 
 def fit(node: Node, i: int, p: Any, c: Any) -> Any:
     """Bring a contribution to its operand's shape and dtype: sum where the operand was repeated."""
     if c is None or not isinstance(p, Node):
         return None
-    if not isinstance(c, Node) and not (isinstance(c, np.ndarray) and c.dtype.kind == "f"):
+    if not isinstance(c, Node) and getattr(getattr(c, "dtype", None), "kind", None) != "f":
         c = real(c, f"{node.op}: the contribution to operand {i}")
     shape = np.shape(c)
     if shape != p.shape:
@@ -155,7 +188,11 @@ def fit(node: Node, i: int, p: Any, c: Any) -> Any:
                 f"{node.op}: its closure returned a contribution of shape {shape} "
                 f"for operand {i}, which has shape {p.shape}"
             )
-        c = np.reshape(np.sum(c, axis=axes), p.shape)
+        if isinstance(c, np.ndarray):  # in row-major order, however it lies in memory
+            c = np.ascontiguousarray(c)
+        c = np.reshape(add_up(c, axes), p.shape)
+    if isinstance(c, np.ndarray) and not c.ndim:
+        c = c[()]
     return _of_kind(p, c)
 
 
@@ -191,18 +228,41 @@ def refuse_stale(nodes: list[Node], create_graph: bool) -> None:
     """Raise if an operand's data changed after a node used it.
 
     An ordinary pass works with the arrays of the forward pass, so only a change in place harms it;
-    a higher-order pass runs the rules again, on the data of now.
+    a higher-order pass runs the rules again, on the data of now. Arrays that were handed out are
+    compared with what they were. Where a rule makes the same of them as before, nothing is stale.
     """
+    for leaf in nodes:
+        if leaf._closure is None and isinstance(leaf, LeafNode) and leaf._bits is not None:
+            leaf.look()
+            leaf._lent = True  # who holds the array may still change it
     oldest = next((v for v in nodes if v._closure is not None), None)
     if oldest is None or Node.last_change < oldest._time:
         return
     for node in nodes:
         for p in node.parents:
-            if isinstance(p, Node) and p._closure is None:
+            if isinstance(p, LeafNode):
                 changed = p._assigned if create_graph else p._mutated
-                if changed > node._time:
+                in_place = changed == p._mutated
+                if changed > node._time and not (in_place and _same_again(node, p)):
                     raise GraphError(
                         f"backward: the data of {name_of(p)} changed "
-                        f"{'in place ' if changed == p._mutated else ''}after {name_of(node)} "
+                        f"{'in place ' if in_place else ''}after {name_of(node)} "
                         "was computed from it; run the forward pass again"
                     )
+
+
+def _same_again(node: Node, leaf: Node) -> bool:
+    """Return whether a node's rule makes the same of its operands now, and so does its closure."""
+    if np.may_share_memory(node._data, leaf._data):
+        return False
+    assert node._closure is not None
+    operands = [p._data if isinstance(p, Node) else p for p in node.parents]
+    ones = np.ones(node.shape, node.dtype)
+    try:
+        y, closure = _run_again(node, operands)
+        then, now = ((node._data, *node._closure(ones)), (y, *closure(ones)))
+    except (ArithmeticError, TypeError, ValueError):
+        return False
+    return all(
+        np.asarray(a).tobytes() == np.asarray(b).tobytes() for a, b in zip(then, now, strict=True)
+    )

@@ -106,7 +106,7 @@ def slopes_of(node: Node, i: int) -> Any:
 def sent_by(node: Node, g: NDArray[Any]) -> Contributions:
     """Push a gradient through a closure, with NumPy's numbers where Python's refuse (1 / 0.0)."""
     assert node._closure is not None
-    given = float(g) if isinstance(node._data, float) else g
+    given = float(g) if type(node._data) is float else g
     try:
         return node._closure(given)
     except (ArithmeticError, TypeError) as error:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tinygrad_pool.data import Data, like, zeros
+from tinygrad_pool.data import Data, kind_of, like, zeros
 from tinygrad_pool.errors import GraphError
 from tinygrad_pool.numpy_names import AnswersNumPy
 from tinygrad_pool.rules.axes import Shape
@@ -17,6 +17,9 @@ from tinygrad_pool.setting import About, text
 
 NO_OPTIONS: Mapping[str, Any] = {}
 
+NOTHING: Any = object()
+"""Stands where there is no operand."""
+
 tick = count(1).__next__
 """The time: a number for each node made and each change of data, ever larger."""
 
@@ -24,22 +27,20 @@ tick = count(1).__next__
 class Node(AnswersNumPy):
     """What is recorded of a Value: data, gradient, and the rule and operands that made it.
 
-    `parents` are the operands, in order: nodes, and constants as they are. A node with parents is
-    interior. One without is a leaf; if it has a rule all the same, it was cut off there (no_grad,
-    detach).
+    A node with operands is interior. One without is a leaf; if it has a rule all the same, it was
+    cut off there (no_grad, detach).
     """
 
     __slots__ = (
         "__weakref__",
-        "_assigned",
         "_closure",
         "_data",
         "_grad",
-        "_mutated",
         "_time",
+        "_w",
+        "_x",
         "about",
         "options",
-        "parents",
         "rule",
     )
 
@@ -47,32 +48,33 @@ class Node(AnswersNumPy):
     _grad: Any
     _closure: Backward | None
     _time: int
-    _assigned: int  # the time of the last change of a leaf's data …
-    _mutated: int  # … and of the last one in place
+    # The operands: x and w, or x and NOTHING; other numbers of them are a tuple in x's place. A
+    # tuple for each node would be one object more for the garbage collector to visit.
+    _x: Any
+    _w: Any
     about: About
     options: Mapping[str, Any]
-    parents: tuple[Any, ...]
     rule: Rule | None
     last_change: ClassVar[int] = 0  # of any leaf's data
 
     @property
+    def parents(self) -> tuple[Any, ...]:
+        """The operands, in order: nodes, and constants as they are."""
+        if type(self._x) is tuple:
+            return self._x
+        return (self._x,) if self._w is NOTHING else (self._x, self._w)
+
+    @property
     def data(self) -> Any:
-        """The number, a Python float, or the array. Only a leaf's can be set, in its own shape."""
-        return self._data
+        """The number or the array. What was computed is read-only; a leaf's data can be set."""
+        return _locked(self._data)
 
     @data.setter
-    def data(self, new: Any) -> None:
-        if self._closure is not None:
-            raise GraphError(
-                f"data: {name_of(self)} was computed by its rule and cannot be set; "
-                "set a leaf, or the leaf that v.detach() makes"
-            )
-        in_place = new is self._data and isinstance(new, np.ndarray)
-        if not in_place:
-            self._data = like(self._data, new, f"data of {name_of(self)}")
-        Node.last_change = self._assigned = tick()
-        if in_place:
-            self._mutated = self._assigned
+    def data(self, _: Any) -> None:
+        raise GraphError(
+            f"data: {name_of(self)} was computed by its rule and cannot be set; "
+            "set a leaf, or the leaf that v.detach() makes"
+        )
 
     @property
     def grad(self) -> Any:
@@ -82,11 +84,7 @@ class Node(AnswersNumPy):
         """
         if self._grad is None:
             return zeros(self._data)
-        if self._closure is None or isinstance(self._grad, float):
-            return self._grad
-        shown = self._grad.view()
-        shown.flags.writeable = False
-        return shown
+        return self._grad if self._closure is None else _locked(self._grad)
 
     @grad.setter
     def grad(self, new: Any) -> None:
@@ -123,7 +121,7 @@ class Node(AnswersNumPy):
     @property
     def shape(self) -> Shape:
         """The lengths of the axes; () for a number."""
-        return () if isinstance(self._data, float) else self._data.shape
+        return self._data.shape if isinstance(self._data, np.ndarray) else ()
 
     @property
     def ndim(self) -> int:
@@ -133,15 +131,69 @@ class Node(AnswersNumPy):
     @property
     def size(self) -> int:
         """How many elements there are."""
-        return 1 if isinstance(self._data, float) else self._data.size
+        return self._data.size if isinstance(self._data, np.ndarray) else 1
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The dtype of the data; a Python float counts as float64."""
-        return np.dtype(float) if isinstance(self._data, float) else self._data.dtype
+        dtype: np.dtype[Any] = np.dtype(kind_of(self._data))
+        return dtype
+
+
+class LeafNode(Node):
+    """A node that nothing computed: its data can be changed, and a change is found.
+
+    An array that was handed out by `v.data` may be changed by who holds it. So its bits are kept
+    when it is used, and compared when it is used again and when a backward pass begins.
+    """
+
+    __slots__ = ("_assigned", "_bits", "_lent", "_mutated")
+
+    _assigned: int  # the time of the last change of the data …
+    _mutated: int  # … and of the last one in place
+    _bits: bytes | None  # as the operations until now saw them; None if none did since a change
+    _lent: bool  # whether the array may have been changed since it was last looked at
+
+    @property
+    def data(self) -> Any:
+        """The number, or the array, which may be written to. It can be set, in its own shape."""
+        if isinstance(self._data, np.ndarray) and not self._lent:
+            self._bits = self._bits or self._data.tobytes()
+            self._lent = True
+        return self._data
+
+    @data.setter
+    def data(self, new: Any) -> None:
+        in_place = new is self._data and isinstance(new, np.ndarray)
+        if not in_place:
+            self._data, self._lent = like(self._data, new, f"data of {name_of(self)}"), False
+        self._bits = None
+        self._has_changed(in_place)
+
+    def look(self) -> Any:
+        """Return the data, after finding out whether an array that was handed out has changed."""
+        bits = np.asarray(self._data).tobytes()
+        if self._bits not in (bits, None):
+            self._has_changed(in_place=True)
+        self._bits, self._lent = bits, False
+        return self._data
+
+    def _has_changed(self, in_place: bool) -> None:
+        Node.last_change = self._assigned = tick()
+        if in_place:
+            self._mutated = self._assigned
 
 
 def name_of(node: Node) -> str:
     """Name a node in a message: what made it, and its label."""
     made = f"the {node.op} node" if node.op else "the leaf"
     return f"{made} {node.label!r}" if node.label else made
+
+
+def _locked(numbers: Any) -> Any:
+    """Show an array without letting it be changed: others may share it."""
+    if not isinstance(numbers, np.ndarray):
+        return numbers
+    shown = numbers.view()
+    shown.flags.writeable = False
+    return shown

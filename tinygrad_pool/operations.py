@@ -8,7 +8,7 @@ import numpy as np
 from tinygrad_pool.data import numeric
 from tinygrad_pool.engine import Value, lift
 from tinygrad_pool.errors import DataError, ShapeError
-from tinygrad_pool.rules import elementwise, linear, reductions, shaping, unfolding
+from tinygrad_pool.rules import elementwise, linear, masks, reductions, shaping, unfolding
 from tinygrad_pool.rules.weights import weight_layer
 from tinygrad_pool.rules.windows import Padding, numbers, windows_of
 
@@ -49,6 +49,7 @@ for _adjoint in (
     unfolding.unfold_rule,
     unfolding.fold_rule,
     weight_layer,
+    masks.keep_rule,
 ):
     lift(_adjoint)  # answers for its primitive when a rule runs on Values
 

@@ -102,7 +102,7 @@ def changed(data: Data, change: Any, what: str) -> Data:
     """
     if not isinstance(change, Mapping):
         new = real(change, what)
-        if isinstance(data, float) or np.shape(new) != data.shape:
+        if not isinstance(data, np.ndarray) or np.shape(new) != data.shape:
             return like(data, new, what)
         return np.asarray(new).astype(data.dtype)
     array = np.array(data)
@@ -111,7 +111,7 @@ def changed(data: Data, change: Any, what: str) -> Data:
         if place is None:
             raise SubscriptError(f"{what}: there is no element {index!r} in shape {array.shape}")
         array[place] = like(0.0, number, what)
-    return float(array) if isinstance(data, float) else array
+    return array if array.ndim else like(data, array, what)
 
 
 def _leaf(node: Value, change: Any) -> Value:

@@ -48,17 +48,26 @@ class About(NamedTuple):
     choices: tuple[Choice, ...] = ()
 
 
-class Setting(NamedTuple):
-    """Whether operations record a graph, whether they guard it, and what they write beside it."""
+class Setting:
+    """Whether operations record a graph, whether they guard it, and what they write beside it.
 
-    graph: bool = True
-    checked: bool = False
-    traced: bool = False
-    about: About = About()
-    plain: bool = True  # a graph, and nothing else: what each operation asks first
+    `plain` is what each operation asks first: a graph is recorded, and nothing else is wanted.
+    """
+
+    __slots__ = ("about", "checked", "graph", "plain", "traced")
+
+    def __init__(
+        self,
+        graph: bool = True,
+        checked: bool = False,
+        traced: bool = False,
+        about: About = About(),  # noqa: B008  # a NamedTuple
+    ) -> None:
+        self.graph, self.checked, self.traced, self.about = graph, checked, traced, about
+        self.plain = graph and not checked and not traced
 
 
-SETTING: ContextVar[Setting] = ContextVar("SETTING", default=Setting())  # noqa: B039  # a NamedTuple
+SETTING: ContextVar[Setting] = ContextVar("SETTING", default=Setting())  # noqa: B039  # never changed
 
 
 @contextmanager
@@ -89,19 +98,25 @@ def recording() -> Iterator[None]:
 
 @contextmanager
 def checked() -> Iterator[None]:
-    """Guard the graph made inside: backward finds arrays that were changed behind `v.data = …`.
+    """Guard every node made inside: its closure runs only on what its rule computed with.
 
-    Every node keeps a copy of what it computed with, and compares before its closure runs. A
-    change, such as `v.data[0] = 5`, ends the pass with a GraphError that names node and operand.
+    Changes of a leaf's array are found without this. Here each node also keeps a copy of its
+    operands and its result, and compares them before its closure runs. So a rule of yours that
+    writes to what it was given ends the pass with a GraphError that names node and operand.
 
     >>> import tinygrad_pool as tg
+    >>> def halve(x):
+    ...     def halve_backward(g):
+    ...         return (g / 2,)
+    ...
+    ...     x /= 2
+    ...     return x, halve_backward
     >>> with tg.checked():
     ...     v = tg.Value([1.0, 2.0], label="v")
-    ...     E = (v * v).sum()
-    >>> v.data[0] = 5.0
+    ...     E = (v * tg.lift(halve)(v)).sum()
     >>> E.backward()
     Traceback (most recent call last):
-    tinygrad_pool.errors.GraphError: mul: the data of the leaf 'v' changed since the forward pass
+    tinygrad_pool.errors.GraphError: halve: the data of the leaf 'v' changed since the forward pass
     """
     with _changed(checked=True):
         yield
@@ -168,9 +183,9 @@ def text(given: object, what: str) -> str:
 
 @contextmanager
 def _changed(**changes: Any) -> Iterator[None]:
-    setting = SETTING.get()._replace(**changes)
-    plain = setting.graph and not setting.checked and not setting.traced
-    token = SETTING.set(setting._replace(plain=plain))
+    now = SETTING.get()
+    kept = {name: getattr(now, name) for name in ("graph", "checked", "traced", "about")}
+    token = SETTING.set(Setting(**kept | changes))
     try:
         yield
     finally:

@@ -20,6 +20,7 @@ from tinygrad_pool.errors import GraphError
 from tinygrad_pool.graph import fit
 from tinygrad_pool.node import Node, name_of
 from tinygrad_pool.rules.arithmetic import power
+from tinygrad_pool.rules.axes import Shape
 from tinygrad_pool.rules.rule import Backward, Rule
 from tinygrad_pool.rules.windows import AdaptiveWindows, Windows
 from tinygrad_pool.spelling import WIDTH, Names, dtype_of, filled, spelled
@@ -33,15 +34,15 @@ KEEPERS = {
     y, backward = result
     return float(y), backward
 ''',
-    "array": '''def array(result):
-    """Keep what was made of arrays an array, also without any axis."""
+    "scalar": '''def scalar(result):
+    """Make a number of NumPy's of what has no axes."""
     y, backward = result
-    return np.asarray(y), backward
+    return y[()], backward
 ''',
     "floats": '''def floats(result):
     """Make floats of a result."""
     y, backward = result
-    return np.asarray(y, float), backward
+    return np.asarray(y, float)[()], backward
 ''',
 }
 RESERVED = ("np", "float", "slice", *KEEPERS, "run", "_")
@@ -50,7 +51,7 @@ RESERVED = ("np", "float", "slice", *KEEPERS, "run", "_")
 class Writer:
     """Runs nodes, and writes a line for each; what cannot be written is to be `given`."""
 
-    def __init__(self, nodes: list[Node], called: Mapping[int, str]) -> None:
+    def __init__(self, nodes: list[Node], called: Mapping[Any, str]) -> None:
         self.names = Names(RESERVED)
         self.called = called
         self.imports: dict[str, set[str]] = {}
@@ -134,11 +135,12 @@ class Writer:
         return spelled(x) or self._constant(x), x
 
     def _constant(self, x: Any) -> str:
-        if id(x) not in self._constants:
-            named = self.called.get(id(x))
+        key = key_of(x)
+        if key not in self._constants:
+            named = self.called.get(key)
             name = self.names.new(named) if named else self.names.numbered("constant")
-            self._constants[id(x)], self.given[name] = name, x
-        return self._constants[id(x)]
+            self._constants[key], self.given[name] = name, x
+        return self._constants[key]
 
     def _options(self, node: Node) -> list[str]:
         """Write the options that are not at their defaults."""
@@ -158,10 +160,11 @@ class Writer:
                 fields = [f"{field}={spelled(x)}" for field, x in value._asdict().items()]
                 self.window_lines += filled(f"{name} = {type(value).__name__}(", fields, ")")
             return self.windows[value]
-        if id(value) not in self._constants:
-            self._constants[id(value)] = name = self.names.numbered(option)
+        key = key_of(value)
+        if key not in self._constants:
+            self._constants[key] = name = self.names.numbered(option)
             self.given[name] = value
-        return self._constants[id(value)]
+        return self._constants[key]
 
     # -- backward
 
@@ -213,15 +216,21 @@ class Writer:
         g, total = f"g_{self.name[p]}", c
         if p in self.grads:
             total, text = self.grads[p] + c, f"{g} + {text}"
-            if isinstance(total, np.generic):
-                total, text = np.asarray(total), f"np.asarray({text})"
         self.grads[p] = total
         self.backward_lines.append(f"    {g} = {text}")
 
     def _nothing(self, leaf: Node) -> None:
         """Write the zeros that a leaf has which no gradient reaches."""
-        zeros = "0.0" if isinstance(leaf._data, float) else f"np.zeros_like({self.name[leaf]})"
-        self.backward_lines.append(f"    g_{self.name[leaf]} = {zeros}  # nothing is sent to it")
+        name = self.name[leaf]
+        zeros = f"np.zeros_like({name})"
+        if not leaf.shape:
+            zeros = "0.0" if type(leaf._data) is float else f"{dtype_of(leaf.dtype)}(0.0)"
+        self.backward_lines.append(f"    g_{name} = {zeros}  # nothing is sent to it")
+
+
+def key_of(x: Any) -> Any:
+    """Return what tells a constant from others: its numbers, as each node has a copy of its own."""
+    return (x.dtype.str, x.shape, x.tobytes()) if isinstance(x, np.ndarray) else id(x)
 
 
 def fitted(text: str, c: Any, p: Node) -> str:
@@ -230,17 +239,29 @@ def fitted(text: str, c: Any, p: Node) -> str:
     if shape != p.shape:
         axes = unbroadcast_axes(p.shape, shape)
         assert axes is not None
-        text = f"np.sum({text}, axis={axes if len(axes) != 1 else axes[0]})"
-        c = np.sum(c, axis=axes)
+        text, c = _summed(text, c, axes)
         if np.shape(c) != p.shape:
             text, c = f"np.reshape({text}, {p.shape})", np.reshape(c, p.shape)
-    if isinstance(p._data, float):
+    if type(p._data) is float:
         return text if type(c) is float else f"float({text})"
-    if isinstance(c, np.ndarray) and c.dtype == p.dtype:
-        return text
+    if not p.shape and (not isinstance(c, np.generic) or c.dtype != p.dtype):
+        return f"{dtype_of(p.dtype)}({text})"
     if np.asarray(c).dtype == p.dtype:
-        return f"np.asarray({text})"
+        return text
     return f"np.asarray({text}, {dtype_of(p.dtype)})"
+
+
+def _summed(text: str, c: Any, axes: Shape) -> tuple[str, Any]:
+    """Write a sum as the engine takes it: in row-major order, and of halves in float32."""
+    axis = axes if len(axes) != 1 else axes[0]
+    if not c.flags.c_contiguous:
+        text, c = f"np.ascontiguousarray({text})", np.ascontiguousarray(c)
+    if c.dtype != np.float16:
+        return f"np.sum({text}, axis={axis})", np.sum(c, axis=axis)
+    return (
+        f"np.sum({text}, axis={axis}, dtype=np.float32).astype(np.float16)",
+        np.sum(c, axis=axis, dtype=np.float32).astype(np.float16),
+    )
 
 
 def unpacked(targets: list[str], call: str) -> list[str]:
@@ -270,10 +291,10 @@ def _run(rule: Rule, data: list[Any], options: Any) -> tuple[Any, Backward, bool
 
 def _keeper(node: Node, y: Any, settled: Any) -> str:
     """Name the function that brings a result into the form that a Value holds, if it needs one."""
-    if isinstance(settled, float):
+    if type(settled) is float:
         return "" if type(y) is float and not _may_leave_the_reals(node) else "number"
     if isinstance(y, np.ndarray | np.generic) and y.dtype.kind == "f":
-        return "" if isinstance(y, np.ndarray) else "array"
+        return "scalar" if isinstance(y, np.ndarray) and not y.ndim else ""
     return "floats"
 
 

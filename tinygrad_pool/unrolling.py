@@ -19,7 +19,7 @@ from tinygrad_pool.graph import ancestors, refuse_stale
 from tinygrad_pool.node import name_of
 from tinygrad_pool.rerun import changed, check_value, rerun
 from tinygrad_pool.spelling import WIDTH, filled, spelled
-from tinygrad_pool.straight_line import KEEPERS, Writer
+from tinygrad_pool.straight_line import KEEPERS, Writer, key_of
 
 
 class Outcome(NamedTuple):
@@ -129,7 +129,7 @@ def unroll(
     """
     check_value(loss, "unroll")
     kinds = (Value, np.ndarray)
-    called = {id(v): n for n, v in (names or {}).items() if isinstance(v, kinds)}
+    called = {key_of(v): n for n, v in (names or {}).items() if isinstance(v, kinds)}
     return Unrolled(loss, gradient, called)
 
 

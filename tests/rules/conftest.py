@@ -11,6 +11,7 @@ from tinygrad_pool.rules import (
     arithmetic,
     elementwise,
     linear,
+    masks,
     pooling,
     reductions,
     shaping,
@@ -118,6 +119,7 @@ TABLE = [
     *cases(elementwise.abs, np.abs, ONE),
     *cases(elementwise.clip, lambda x: np.clip(x, -0.7, 0.6), ONE, min=-0.7, max=0.6),
     *cases(elementwise.clip, lambda x: np.maximum(x, -0.7), ONE, min=-0.7),
+    *cases(masks.keep_rule, lambda x: np.where(MASK, x, 0.0), [((3,),), ((2, 3),)], mask=MASK),
     *cases(
         elementwise.where,
         lambda x, w: np.where(MASK, x, w),

@@ -18,7 +18,7 @@ def all_rules():
         f
         for module in modules
         for _, f in inspect.getmembers(module, inspect.isfunction)
-        if f.__annotations__.get("return") == "tuple[Array, Backward]"
+        if f.__annotations__.get("return") == "tuple[Array, Backward]" and f.__name__[0] != "_"
     }
 
 

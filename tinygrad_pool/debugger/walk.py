@@ -13,7 +13,7 @@ from tinygrad_pool.debugger.naming import Named
 from tinygrad_pool.debugger.reasons import Explanation, Ledger
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import DataError, OptionError
-from tinygrad_pool.graph import Step, ancestors, start
+from tinygrad_pool.graph import Step, ancestors, start, step_of
 from tinygrad_pool.node import Node
 from tinygrad_pool.rerun import changed
 from tinygrad_pool.rules.axes import whole
@@ -54,7 +54,7 @@ class Walk(Named):
 
     def _run(self, gradient: Any, before: Mapping[Node, Any]) -> None:
         """Carry out the pass once, and note what each step changes."""
-        walk = start(self.loss, gradient, shown=True)
+        walk = start(self.loss, gradient)
         now = {node: node._grad for node in self.nodes}
         changes: list[Any] = []
         for node, old in before.items():
@@ -65,7 +65,7 @@ class Walk(Named):
                 if isinstance(p, Node) and p._grad is not now[p]:
                     changes += (p, now[p], p._grad)
                     now[p] = p._grad
-            self.steps.append(Step(node, upstream, contributions))
+            self.steps.append(step_of(node, upstream, contributions))
             self._changes.append(changes)
             changes = []
 
@@ -167,8 +167,7 @@ class Walk(Named):
         for step in self.steps:
             for p, c in zip(step.node.parents, step.contributions, strict=True):
                 if isinstance(p, Node) and c is not None:
-                    total = found[p] + c if p in found else c
-                    found[p] = np.asarray(total) if isinstance(total, np.generic) else total
+                    found[p] = found[p] + c if p in found else c
         return found
 
     def why(self, node: str | Node, index: int | Sequence[int] | None = None) -> Explanation:

@@ -7,6 +7,13 @@ import numpy as np
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, answers
 
 
+def add_backward(g: Array) -> Contributions:
+    """Pass the gradient on to both. It captures nothing, so one closure serves all sums."""
+    to_x = g
+    to_w = g
+    return to_x, to_w
+
+
 @answers(np.add)
 def add(x: Array, w: Array) -> tuple[Array, Backward]:
     """Add elementwise, broadcasting.
@@ -17,13 +24,14 @@ def add(x: Array, w: Array) -> tuple[Array, Backward]:
     >>> y, backward(1.0)
     (5.0, (1.0, 1.0))
     """
-
-    def add_backward(g: Array) -> Contributions:
-        to_x = g
-        to_w = g
-        return to_x, to_w
-
     return x + w, add_backward
+
+
+def sub_backward(g: Array) -> Contributions:
+    """Pass the gradient on, and its negative."""
+    to_x = g
+    to_w = -g
+    return to_x, to_w
 
 
 @answers(np.subtract)
@@ -36,12 +44,6 @@ def sub(x: Array, w: Array) -> tuple[Array, Backward]:
     >>> y, backward(1.0)
     (-1.0, (1.0, -1.0))
     """
-
-    def sub_backward(g: Array) -> Contributions:
-        to_x = g
-        to_w = -g
-        return to_x, to_w
-
     return x - w, sub_backward
 
 
@@ -116,6 +118,12 @@ def power(x: Array, n: Array, *, wants: tuple[bool, bool] = (True, True)) -> tup
     return y, power_backward
 
 
+def neg_backward(g: Array) -> Contributions:
+    """Change the sign of the gradient."""
+    to_x = -g
+    return (to_x,)
+
+
 @answers(np.negative)
 def neg(x: Array) -> tuple[Array, Backward]:
     """Change the sign.
@@ -126,11 +134,6 @@ def neg(x: Array) -> tuple[Array, Backward]:
     >>> y, backward(1.0)
     (-2.0, (-1.0,))
     """
-
-    def neg_backward(g: Array) -> Contributions:
-        to_x = -g
-        return (to_x,)
-
     return -x, neg_backward
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.errors import OptionError, ShapeError
+from tinygrad_pool.rules.masks import choose, keep, opposite, plain, truth
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, answers, primitive
 
 
@@ -21,7 +22,7 @@ def exp(x: Array) -> tuple[Array, Backward]:
     >>> float(y), float(backward(2.0)[0])
     (1.0, 2.0)
     """
-    y = np.exp(x)
+    y = plain(np.exp(x), x)
 
     def exp_backward(g: Array) -> Contributions:
         to_x = g * y
@@ -40,7 +41,7 @@ def expm1(x: Array) -> tuple[Array, Backward]:
     >>> float(y), float(backward(2.0)[0])
     (0.0, 2.0)
     """
-    y = np.expm1(x)
+    y = plain(np.expm1(x), x)
 
     def expm1_backward(g: Array) -> Contributions:
         to_x = g * (y + 1.0)
@@ -64,7 +65,7 @@ def log(x: Array) -> tuple[Array, Backward]:
         to_x = g / x
         return (to_x,)
 
-    return np.log(x), log_backward
+    return plain(np.log(x), x), log_backward
 
 
 @answers(np.log1p)
@@ -82,7 +83,7 @@ def log1p(x: Array) -> tuple[Array, Backward]:
         to_x = g / (1.0 + x)
         return (to_x,)
 
-    return np.log1p(x), log1p_backward
+    return plain(np.log1p(x), x), log1p_backward
 
 
 @answers(np.sqrt)
@@ -95,7 +96,7 @@ def sqrt(x: Array) -> tuple[Array, Backward]:
     >>> float(y), float(backward(1.0)[0])
     (2.0, 0.25)
     """
-    y = np.sqrt(x)
+    y = plain(np.sqrt(x), x)
 
     def sqrt_backward(g: Array) -> Contributions:
         to_x = g / (2.0 * y)
@@ -134,10 +135,10 @@ def sin(x: Array) -> tuple[Array, Backward]:
     """
 
     def sin_backward(g: Array) -> Contributions:
-        to_x = g * np.cos(x)
+        to_x = g * plain(np.cos(x), x)
         return (to_x,)
 
-    return np.sin(x), sin_backward
+    return plain(np.sin(x), x), sin_backward
 
 
 @answers(np.cos)
@@ -152,10 +153,10 @@ def cos(x: Array) -> tuple[Array, Backward]:
     """
 
     def cos_backward(g: Array) -> Contributions:
-        to_x = -g * np.sin(x)
+        to_x = -g * plain(np.sin(x), x)
         return (to_x,)
 
-    return np.cos(x), cos_backward
+    return plain(np.cos(x), x), cos_backward
 
 
 @answers(np.tanh)
@@ -168,9 +169,9 @@ def tanh(x: Array) -> tuple[Array, Backward]:
     >>> float(y), float(backward(2.0)[0])
     (0.0, 2.0)
     """
-    y = np.tanh(x)
+    y = plain(np.tanh(x), x)
 
-    def tanh_backward(g: Array) -> Contributions:
+    def tanh_backward(g: Array, y: Array = y) -> Contributions:
         to_x = g * (1.0 - y * y)
         return (to_x,)
 
@@ -180,8 +181,8 @@ def tanh(x: Array) -> tuple[Array, Backward]:
 @primitive
 def logistic(x: Array) -> Array:
     """Compute 1 / (1 + e⁻ˣ) without overflow: the exponent is never positive."""
-    e = np.exp(np.where(x < 0, x, -x))
-    return np.where(x < 0, e, 1.0) / (1.0 + e)
+    e = plain(np.exp(choose(x < 0, x, -x)), x)
+    return choose(x < 0, e, 1.0) / (1.0 + e)
 
 
 @answers(logistic)
@@ -215,13 +216,13 @@ def relu(x: Array) -> tuple[Array, Backward]:
     >>> float(y), float(backward(5.0)[0])
     (0.0, 0.0)
     """
-    off = x <= 0
+    on = opposite(x <= 0)
 
-    def relu_backward(g: Array) -> Contributions:
-        to_x = np.where(off, 0.0, g)
+    def relu_backward(g: Array, on: Any = on) -> Contributions:
+        to_x = keep(g, on)
         return (to_x,)
 
-    return np.where(off, 0.0, x), relu_backward
+    return keep(x, on), relu_backward
 
 
 @answers(np.absolute, np.fabs)
@@ -236,10 +237,10 @@ def abs(x: Array) -> tuple[Array, Backward]:
     """
 
     def abs_backward(g: Array) -> Contributions:
-        to_x = np.where(x > 0, g, np.where(x < 0, -g, 0.0))
+        to_x = choose(x < 0, -g, keep(g, x > 0))
         return (to_x,)
 
-    return np.absolute(x), abs_backward
+    return plain(np.absolute(x), x), abs_backward
 
 
 @answers(np.clip)
@@ -262,9 +263,10 @@ def clip(
     """
     low = _bound(x, -np.inf if min is None else min, "min")
     high = _bound(x, np.inf if max is None else max, "max")
+    inside = (x >= low) & (x <= high)
 
-    def clip_backward(g: Array) -> Contributions:
-        to_x = np.where((x >= low) & (x <= high), g, 0.0)
+    def clip_backward(g: Array, inside: Any = inside) -> Contributions:
+        to_x = keep(g, inside)
         return (to_x,)
 
     return np.clip(x, low, high), clip_backward
@@ -282,13 +284,14 @@ def where(condition: Array, x: Array, w: Array) -> tuple[Array, Backward]:
     >>> float(y), [None if c is None else float(c) for c in backward(5.0)]
     (2.0, [None, 5.0, 0.0])
     """
+    holds = truth(condition)
 
     def where_backward(g: Array) -> Contributions:
-        to_x = np.where(condition, g, 0.0)
-        to_w = np.where(condition, 0.0, g)
+        to_x = keep(g, holds)
+        to_w = keep(g, opposite(holds))
         return None, to_x, to_w
 
-    return np.where(condition, x, w), where_backward
+    return np.where(holds, x, w), where_backward
 
 
 def _bound(x: Array, given: Any, name: str) -> Any:

@@ -4,14 +4,35 @@ from __future__ import annotations
 
 from functools import reduce
 from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.errors import OptionError, ShapeError
+from tinygrad_pool.errors import ShapeError
 from tinygrad_pool.rules.axes import Axis, Shape, axes_of, flag, kept
-from tinygrad_pool.rules.rule import Array, Backward, Contributions, answers, observation
-from tinygrad_pool.rules.ties import Ties, winners
+from tinygrad_pool.rules.masks import keep, opposite
+from tinygrad_pool.rules.rule import (
+    PYTHON,
+    Array,
+    Backward,
+    Contributions,
+    answers,
+    observation,
+)
+from tinygrad_pool.rules.shaping import cast
+from tinygrad_pool.rules.ties import Ties, first_wins, winners, winners_among
+
+
+def add_up(x: Array, axes: Shape, keepdims: bool = False) -> Array:
+    """Add up over axes as np.sum does, but halves in float32: a sum of halves stands still at 2048.
+
+    >>> float(add_up(np.ones(4096, np.float16), (0,)))
+    4096.0
+    """
+    if getattr(x, "dtype", None) != np.float16:
+        return np.sum(x, axis=axes, keepdims=keepdims)
+    return cast(np.sum(cast(x, dtype=np.float32), axis=axes, keepdims=keepdims), dtype=np.float16)
 
 
 @answers(np.sum)
@@ -34,7 +55,7 @@ def sum(x: Array, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Bac
         to_x = np.broadcast_to(np.reshape(g, column), shape)
         return (to_x,)
 
-    return np.sum(x, axis=axes, keepdims=flag(keepdims, "sum: keepdims")), sum_backward
+    return add_up(x, axes, flag(keepdims, "sum: keepdims")), sum_backward
 
 
 @answers(np.mean)
@@ -118,12 +139,6 @@ def min(
     return np.min(x, axis=axes, keepdims=flag(keepdims, "min: keepdims")), min_backward
 
 
-@observation
-def rivals(*xs: Array) -> NDArray[np.float64]:
-    """Stack operands along a new first axis, broadcast, and compared in the result's dtype."""
-    return np.stack(np.broadcast_arrays(*xs), dtype=np.result_type(*xs))
-
-
 @answers(np.maximum)
 def maximum(*xs: Array, ties: Ties = "first") -> tuple[Array, Backward]:
     """Keep the largest operand, elementwise; the whole gradient goes to the winner.
@@ -139,14 +154,31 @@ def maximum(*xs: Array, ties: Ties = "first") -> tuple[Array, Backward]:
     >>> float(y), [float(c) for c in backward(5.0)]
     (3.0, [0.0, 5.0, 0.0])
     """
-    won, n = winners(_several(xs, "maximum"), (0,), ties=ties, name="maximum")
+    if len(xs) == 2 and ties == "first":
+        return _maximum_of_two(*xs)
+    won, n = winners_among(*xs, ties=ties, name="maximum")
 
     def maximum_backward(g: Array) -> Contributions:
-        share = np.reshape(g / n, np.shape(g))
-        to_xs = tuple(np.where(i_won, share, 0.0) for i_won in won)
+        share = g if ties == "first" else np.reshape(g / n, np.shape(g))
+        to_xs = tuple(map(keep, [share] * len(won), won))
         return to_xs
 
+    if type(won[0]) is bool:
+        return xs[won.index(True)], maximum_backward
     return reduce(np.maximum, _arrays_first(xs)), maximum_backward
+
+
+def _maximum_of_two(x: Array, w: Array) -> tuple[Array, Backward]:
+    x_wins = first_wins(x, w)
+
+    def maximum_backward(g: Array, x_wins: Any = x_wins) -> Contributions:
+        to_x = keep(g, x_wins)
+        to_w = keep(g, opposite(x_wins))
+        return to_x, to_w
+
+    if type(x_wins) is bool:
+        return (x if x_wins else w), maximum_backward
+    return np.maximum(*_arrays_first((x, w))), maximum_backward
 
 
 @answers(np.minimum)
@@ -161,19 +193,31 @@ def minimum(*xs: Array, ties: Ties = "first") -> tuple[Array, Backward]:
     >>> float(y), [float(c) for c in backward(5.0)]
     (1.0, [0.0, 5.0, 0.0])
     """
-    won, n = winners(_several(xs, "minimum"), (0,), ties=ties, name="minimum", least=True)
+    if len(xs) == 2 and ties == "first":
+        return _minimum_of_two(*xs)
+    won, n = winners_among(*xs, ties=ties, name="minimum", least=True)
 
     def minimum_backward(g: Array) -> Contributions:
-        share = np.reshape(g / n, np.shape(g))
-        to_xs = tuple(np.where(i_won, share, 0.0) for i_won in won)
+        share = g if ties == "first" else np.reshape(g / n, np.shape(g))
+        to_xs = tuple(map(keep, [share] * len(won), won))
         return to_xs
 
+    if type(won[0]) is bool:
+        return xs[won.index(True)], minimum_backward
     return reduce(np.minimum, _arrays_first(xs)), minimum_backward
 
 
-def _arrays_first(xs: tuple[Array, ...]) -> list[Array]:
-    """Put Python numbers last: two of them make a float64, which would widen what comes after."""
-    return sorted(xs, key=lambda x: type(x) in (float, int, bool))
+def _minimum_of_two(x: Array, w: Array) -> tuple[Array, Backward]:
+    x_wins = first_wins(x, w, least=True)
+
+    def minimum_backward(g: Array, x_wins: Any = x_wins) -> Contributions:
+        to_x = keep(g, x_wins)
+        to_w = keep(g, opposite(x_wins))
+        return to_x, to_w
+
+    if type(x_wins) is bool:
+        return (x if x_wins else w), minimum_backward
+    return np.minimum(*_arrays_first((x, w))), minimum_backward
 
 
 @observation
@@ -265,8 +309,6 @@ def _count(shape: Shape, axes: Shape, name: str) -> int:
     return count
 
 
-def _several(xs: tuple[Array, ...], name: str) -> NDArray[np.float64]:
-    if not xs:
-        raise OptionError(f"{name}: needs at least one operand, got none")
-    stacked: NDArray[np.float64] = rivals(*xs)
-    return stacked
+def _arrays_first(xs: tuple[Array, ...]) -> list[Array]:
+    """Put Python numbers last: two of them make a float64, which would widen what comes after."""
+    return sorted(xs, key=lambda x: type(x) in PYTHON)

@@ -35,6 +35,12 @@ Contributions: TypeAlias = tuple[Array | None, ...]
 Backward: TypeAlias = Callable[[Array], Contributions]
 Rule: TypeAlias = Callable[..., tuple[Array, Backward]]
 
+PYTHON = frozenset({float, int, bool})
+"""The types of Python's own numbers; NumPy's float64 is a float, too, and is none of them."""
+
+PLAIN = frozenset({float, np.ndarray, int, bool, tuple})
+"""Types that answer for no function, the most frequent ones."""
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -66,7 +72,11 @@ def primitive(function: Function) -> Function:
     @wraps(function)
     def dispatch(*operands: Any, **options: Any) -> Any:
         for x in operands:
-            if hasattr(x, "__array_function__") and not isinstance(x, np.ndarray | np.generic):
+            if (
+                type(x) not in PLAIN
+                and hasattr(x, "__array_function__")
+                and not isinstance(x, np.ndarray | np.generic)
+            ):
                 return x.__array_function__(dispatch, (type(x),), operands, options)
         return function(*operands, **options)
 

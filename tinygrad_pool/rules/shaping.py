@@ -260,16 +260,20 @@ def scatter_rule(g: Array, *, key: Key, shape: Shape) -> tuple[Array, Backward]:
 @primitive
 def cast(x: Array, *, dtype: Any) -> Array:
     """Convert to another floating dtype; `float` itself stands for a Python float."""
-    return float(x) if dtype is float else np.asarray(x).astype(dtype, copy=False)
+    if dtype is float:
+        return float(x)
+    if isinstance(x, np.ndarray):
+        return x.astype(dtype, copy=False)
+    return np.dtype(dtype).type(x)
 
 
 @answers(cast)
 def cast_rule(x: Array, *, dtype: Any) -> tuple[Array, Backward]:
     """Differentiate cast: its adjoint casts back.
 
-    >>> y, backward = cast_rule(np.array(3.0, np.float32), dtype=float)
+    >>> y, backward = cast_rule(np.float32(3.0), dtype=float)
     >>> y, backward(1.0)
-    (3.0, (array(1., dtype=float32),))
+    (3.0, (np.float32(1.0),))
     """
     old = getattr(x, "dtype", float)
 

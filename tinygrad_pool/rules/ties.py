@@ -1,7 +1,7 @@
 """Who wins a maximum, and who wins it when several units share it."""
 
 from collections.abc import Callable, Sequence
-from math import prod
+from math import isnan, prod
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from tinygrad_pool.errors import OptionError, TieError
 from tinygrad_pool.rules.axes import Shape
-from tinygrad_pool.rules.rule import Array, observation
+from tinygrad_pool.rules.rule import PYTHON, Array, observation
 
 Ties: TypeAlias = Literal["first", "last", "even", "error"]
+
 Mask: TypeAlias = NDArray[np.bool_]
 
 TIES: tuple[Ties, ...] = ("first", "last", "even", "error")
@@ -66,6 +67,59 @@ def winners(
             "ties='first', 'last' or 'even' settles it"
         )
     return _only(hits, axes, -1 if ties == "last" else 1), 1
+
+
+def first_wins(x: Array, w: Array, least: bool = False) -> Any:
+    """Return where the first of two wins: where it is as large, or with `least` as small, or NaN.
+
+    >>> first_wins(2.0, 2.0), first_wins(np.array([1.0, np.nan]), 2.0)
+    (True, array([False,  True]))
+    """
+    if type(x) is float and type(w) is float:
+        return (x <= w if least else x >= w) or x != x  # noqa: PLR0124  # only NaN is not itself
+    return _first_wins(x, w, least)
+
+
+@observation
+def _first_wins(x: Array, w: Array, least: bool) -> Any:
+    if type(x) in PYTHON and type(w) in PYTHON:
+        return first_wins(float(x), float(w), least)
+    return (np.less_equal if least else np.greater_equal)(x, w) | np.isnan(x)
+
+
+@observation
+def winners_among(
+    *xs: Array, ties: Ties, name: str, least: bool = False
+) -> tuple[Sequence[Any], NDArray[np.int64] | int]:
+    """Find where each of several operands wins, as `winners` does for the elements of one.
+
+    >>> winners_among(1.0, 3.0, 3.0, ties="first", name="maximum")
+    ([False, True, False], 1)
+    """
+    if not xs:
+        raise OptionError(f"{name}: needs at least one operand, got none")
+    if ties != "first":
+        stacked = np.stack(np.broadcast_arrays(*xs), dtype=np.result_type(*xs))
+        won, n = winners(stacked, (0,), ties=ties, name=name, least=least)
+        return list(won), n
+    if PYTHON.issuperset(map(type, xs)):
+        k: Any = _first_winner([*map(float, xs)], least)
+    else:
+        best, *others = [np.asarray(x, np.result_type(*xs)) for x in xs]
+        k = np.zeros(best.shape, np.intp)
+        for i, x in enumerate(others, 1):
+            stays = _first_wins(best, x, least)
+            k, best = np.where(stays, k, i), np.where(stays, best, x)
+    return [k == i for i in range(len(xs))], 1
+
+
+def _first_winner(xs: list[float], least: bool) -> int:
+    """Find the first NaN or, where there is none, the first of the largest."""
+    if isnan(sum(xs)):
+        for k, x in enumerate(xs):
+            if isnan(x):
+                return k
+    return xs.index(min(xs) if least else max(xs))
 
 
 def _only(hits: Mask, axes: Shape, step: int) -> Mask:
