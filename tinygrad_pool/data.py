@@ -30,8 +30,7 @@ def real(given: Any, what: str) -> Data:
     read = numeric(given, what)
     if type(read) in PYTHON:
         return float(read)
-    dtype = read.dtype.newbyteorder("=") if read.dtype.kind == "f" else np.dtype(np.float64)
-    own: Data = read.astype(dtype)
+    own: Data = read.astype(read.dtype.type if read.dtype.kind == "f" else np.float64)
     return own
 
 

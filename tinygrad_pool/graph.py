@@ -88,45 +88,55 @@ def _walk(nodes: list[Node], create_graph: bool) -> Iterator[tuple[Node, Any, Co
         except (ArithmeticError, TypeError) as error:
             contributions = on_numpy(node, g, error)
         x, w = node._x, node._w
-        if w is NOTHING or type(contributions) is not tuple or len(contributions) != 2:
+        count = 1 if w is NOTHING else 2
+        if type(x) is tuple or type(contributions) is not tuple or len(contributions) != count:
             contributions = _arrive(node, contributions)
-        else:  # two operands, as most nodes have: the same as _arrive, written out
-            to_x, to_w = contributions
+        else:  # one or two operands, as most nodes have: the same as _arrive, written out
+            to_x = contributions[0]
             if type(to_x) is float and isinstance(x, Node) and type(x._data) is float:
                 x._grad = to_x if x._grad is None else x._grad + to_x
             else:
-                to_x = _add(node, 0, x, to_x)
-            if type(to_w) is float and isinstance(w, Node) and type(w._data) is float:
-                w._grad = to_w if w._grad is None else w._grad + to_w
-            else:
-                to_w = _add(node, 1, w, to_w)
-            if to_x is not contributions[0] or to_w is not contributions[1]:
-                contributions = to_x, to_w
+                contributions = _add(node, 0, x, contributions)
+            if w is not NOTHING:
+                to_w = contributions[1]
+                if type(to_w) is float and isinstance(w, Node) and type(w._data) is float:
+                    w._grad = to_w if w._grad is None else w._grad + to_w
+                else:
+                    contributions = _add(node, 1, w, contributions)
         yield node, g, contributions
 
 
-def _arrive(node: Node, contributions: Any) -> Contributions:
+def _arrive(node: Node, given: Any) -> Contributions:
     """Add a node's contributions to its operands' gradients, and return them as they arrived."""
     operands = node.parents
-    if type(contributions) is not tuple or len(contributions) != len(operands):
-        raise not_one_each(node, contributions)
-    return tuple([_add(node, i, p, contributions[i]) for i, p in enumerate(operands)])
+    if type(given) is not tuple or len(given) != len(operands):
+        raise not_one_each(node, given)
+    contributions: Contributions = given
+    for i, p in enumerate(operands):
+        c = contributions[i]
+        if type(c) is float and isinstance(p, Node) and type(p._data) is float:
+            p._grad = c if p._grad is None else p._grad + c
+        else:
+            contributions = _add(node, i, p, contributions)
+    return contributions
 
 
-def _add(node: Node, i: int, p: Any, c: Any) -> Any:
-    """Add a contribution to one operand's gradient, out of place: others may hold either."""
-    if c is None or not isinstance(p, Node):
-        return None
-    x, old = p._data, p._grad
-    if not (type(c) is type(x) is np.ndarray and c.dtype is x.dtype and c.shape == x.shape):
-        c = fit(node, i, p, c)
-    if old is not None:
-        p._grad = old + c
-    elif p._closure is None and isinstance(c, np.ndarray) and not _new_arrays(node):
-        p._grad = np.array(c)
-    else:
-        p._grad = c
-    return c
+def _add(node: Node, i: int, p: Any, contributions: Contributions) -> Contributions:
+    """Add one contribution to its operand's gradient, out of place: others may hold either."""
+    given = c = contributions[i]
+    if not isinstance(p, Node):
+        c = None
+    elif c is not None:
+        x, old = p._data, p._grad
+        if not (type(c) is type(x) is np.ndarray and c.dtype is x.dtype and c.shape == x.shape):
+            c = fit(node, i, p, c)
+        if old is not None:
+            p._grad = old + c
+        elif p._closure is None and isinstance(c, np.ndarray) and not _new_arrays(node):
+            p._grad = np.array(c)
+        else:
+            p._grad = c
+    return contributions if c is given else (*contributions[:i], c, *contributions[i + 1 :])
 
 
 def _new_arrays(node: Node) -> bool:

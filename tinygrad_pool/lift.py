@@ -18,18 +18,19 @@ from tinygrad_pool.errors import GraphError, RuleError, TinygradPoolError
 from tinygrad_pool.graph import no_closure
 from tinygrad_pool.node import NO_OPTIONS, NOTHING, LeafNode, Node, name_of, tick
 from tinygrad_pool.numpy_names import ANSWERS
-from tinygrad_pool.rules.rule import PYTHON, Array, Backward, Contributions, Rule
+from tinygrad_pool.rules.rule import Array, Backward, Contributions, Rule
 from tinygrad_pool.setting import SETTING, Setting, here
 from tinygrad_pool.signature import Signature, signature_of
 
 Value: type[Any] = Node
 Leaf: type[Any] = Node
+_nodes: frozenset[type] = frozenset()
 
 
 def bind(value: type[Node], leaf: type[Node]) -> None:
     """Name the classes of interior nodes and of leaves, whose operators are made by `lift`."""
-    global Value, Leaf  # the classes need operations, and operations the classes
-    Value, Leaf = value, leaf
+    global Value, Leaf, _nodes  # the classes need operations, which need them
+    Value, Leaf, _nodes = value, leaf, frozenset({value, leaf})
 
 
 def operation_of(rule: Rule) -> Callable[..., Any]:
@@ -38,12 +39,12 @@ def operation_of(rule: Rule) -> Callable[..., Any]:
     general = _general(rule, signature)
     operation = general
     if not signature.required:
-        if signature.arity == 1:
-            operation = _unary(rule, general, signature.wants)
+        if signature.arity == 1 and not signature.wants:
+            operation = _unary(rule, general)
         elif signature.arity == 2:
             operation = _binary(rule, general, signature.wants)
-        elif signature.arity is None:
-            operation = _binary(rule, _many(rule, general), signature.wants)
+        elif signature.arity is None and not signature.wants:
+            operation = _many(rule, general, _binary(rule, general))
     operation = wraps(rule)(operation)
     for function in getattr(rule, "answers", ()):
         ANSWERS[function] = operation
@@ -55,10 +56,13 @@ def _general(rule: Rule, signature: Signature) -> Callable[..., Any]:
     """Take any operands, options by position and by name, and every setting."""
 
     def operation(*operands: Any, **options: Any) -> Any:
+        while operands and operands[-1] is NOTHING:
+            operands = operands[:-1]
         if options or len(operands) != signature.arity or signature.required:
             operands, options = signature.sort(operands, options)
-            options = {option: own(given) for option, given in options.items()}
-        operands = _read(operands, signature.name)
+            options = {o: v if type(v) in _ATOMS else own(v) for o, v in options.items()}
+        if not _nodes.issuperset(map(type, operands)):
+            operands = _read(operands, signature.name)
         if signature.wants:
             options["wants"] = tuple([isinstance(v, Node) for v in operands])
         data = [_data_of(v) for v in operands]
@@ -78,39 +82,38 @@ def _general(rule: Rule, signature: Signature) -> Callable[..., Any]:
     return operation
 
 
-def _unary(rule: Rule, general: Callable[..., Any], asks: bool) -> Callable[..., Any]:
+def _unary(rule: Rule, general: Callable[..., Any]) -> Callable[..., Any]:
     """Take the usual call the short way: one Value, and nothing else."""
-    wants: Mapping[str, Any] = {"wants": (True,)} if asks else NO_OPTIONS
 
     def operation(x: Any = NOTHING, *more: Any, **options: Any) -> Any:
         setting, kind = SETTING.get(), type(x)
         if more or options or not setting.plain:
-            return general(*_given(x, *more), **options)
+            return general(x, *more, **options)
         if kind is Value:
             a = x._data
         elif kind is Leaf:
             a = x.look() if x._lent else x._data
         else:
-            return general(*_given(x))
+            return general(x)
         try:
-            y, closure = rule(a, **wants)
+            y, closure = rule(a)
         except _REFUSED as error:
-            y, closure = _again(rule, (a,), wants, error)
+            y, closure = _again(rule, (a,), NO_OPTIONS, error)
         if type(y) is not float or closure is None:
-            y, closure = _settled(rule, y, closure, (a,), wants)
-        return _node(rule, y, closure, x, NOTHING, wants, setting)
+            y, closure = _settled(rule, y, closure, (a,), NO_OPTIONS)
+        return _node(rule, y, closure, x, NOTHING, NO_OPTIONS, setting)
 
     return operation
 
 
-def _binary(rule: Rule, general: Callable[..., Any], asks: bool) -> Callable[..., Any]:
+def _binary(rule: Rule, general: Callable[..., Any], asks: bool = False) -> Callable[..., Any]:
     """Take the usual call the short way: two Values, or one and a Python number."""
     wanted = [[{"wants": (x, w)} for w in (False, True)] for x in (False, True)]
 
     def operation(x: Any = NOTHING, w: Any = NOTHING, *more: Any, **options: Any) -> Any:
         setting, x_kind, w_kind = SETTING.get(), type(x), type(w)
         if more or options or not setting.plain:
-            return general(*_given(x, w, *more), **options)
+            return general(x, w, *more, **options)
         if x_kind is Value:
             a = x._data
         elif x_kind is Leaf:
@@ -118,7 +121,7 @@ def _binary(rule: Rule, general: Callable[..., Any], asks: bool) -> Callable[...
         elif x_kind is float and issubclass(w_kind, Node):
             a = x
         else:
-            return general(*_given(x, w))
+            return general(x, w)
         if w_kind is Value:
             b = w._data
         elif w_kind is Leaf:
@@ -126,10 +129,10 @@ def _binary(rule: Rule, general: Callable[..., Any], asks: bool) -> Callable[...
         elif (w_kind is float or w_kind is int) and x_kind is not float:
             b = w
         else:
-            return general(*_given(x, w))
+            return general(x, w)
         wants = wanted[x_kind is not float][isinstance(w, Node)] if asks else NO_OPTIONS
         try:
-            y, closure = rule(a, b, **wants)
+            y, closure = rule(a, b, **wants) if asks else rule(a, b)
         except _REFUSED as error:
             y, closure = _again(rule, (a, b), wants, error)
         if type(y) is not float or closure is None:
@@ -139,23 +142,21 @@ def _binary(rule: Rule, general: Callable[..., Any], asks: bool) -> Callable[...
     return operation
 
 
-def _many(rule: Rule, general: Callable[..., Any]) -> Callable[..., Any]:
+def _many(rule: Rule, general: Callable[..., Any], two: Callable[..., Any]) -> Callable[..., Any]:
     """Take the usual call the short way: any number of Values and Python numbers."""
 
     def operation(*operands: Any, **options: Any) -> Any:
+        if len(operands) == 2:
+            return two(*operands, **options)
         setting, kinds = SETTING.get(), {*map(type, operands)}
-        if options or not setting.plain or not kinds <= {Value, Leaf, float} or kinds <= PYTHON:
+        kinds.discard(float)
+        if options or not setting.plain or not kinds or not kinds <= _nodes:
             return general(*operands, **options)
-        data = [_data_of(v) for v in operands]
+        data = [v._data if type(v) is Value else _data_of(v) for v in operands]
         y, closure = _run(rule, data, options)
         return _node(rule, y, closure, operands, NOTHING, NO_OPTIONS, setting)
 
     return operation
-
-
-def _given(*given: Any) -> tuple[Any, ...]:
-    """List operands as they were given."""
-    return tuple([v for v in given if v is not NOTHING])
 
 
 def _read(operands: tuple[Any, ...], name: str) -> tuple[Any, ...]:
@@ -226,6 +227,7 @@ def _settled(
 
 
 _new = object.__new__
+_ATOMS = frozenset({float, int, bool, str, type(None)})
 _REFUSED = (ArithmeticError, TypeError, ValueError)
 
 

@@ -44,10 +44,11 @@ class Signature(NamedTuple):
                 f"operands and at most {len(self.options)} options, "
                 f"got {len(operands) + len(extras)} arguments"
             )
-        placed = dict(zip(self.options, extras, strict=False))
-        for option in placed.keys() & options.keys():
-            raise OptionError(f"{self.name}: option {option!r} is given twice")
-        options = placed | options
+        if extras:
+            placed = dict(zip(self.options, extras))  # noqa: B905  # there may be fewer extras
+            for option in placed.keys() & options.keys() if options else ():
+                raise OptionError(f"{self.name}: option {option!r} is given twice")
+            options = placed | options if options else placed
         for option in options:
             if option not in self.options:
                 known = ", ".join(self.options) or "none"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.errors import OptionError, ShapeError
-from tinygrad_pool.rules.masks import choose, keep, opposite, plain, truth
+from tinygrad_pool.rules.masks import choose, keep, opposite, plain, split, truth
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, answers, primitive
 
 
@@ -269,6 +269,9 @@ def clip(
         to_x = keep(g, inside)
         return (to_x,)
 
+    if type(x) is float and type(low) is type(high) is float:
+        y = low if x <= low else x
+        return (high if y >= high else y), clip_backward
     return np.clip(x, low, high), clip_backward
 
 
@@ -287,15 +290,16 @@ def where(condition: Array, x: Array, w: Array) -> tuple[Array, Backward]:
     holds = truth(condition)
 
     def where_backward(g: Array) -> Contributions:
-        to_x = keep(g, holds)
-        to_w = keep(g, opposite(holds))
+        to_x, to_w = split(g, holds)
         return None, to_x, to_w
 
-    return np.where(holds, x, w), where_backward
+    return choose(holds, x, w), where_backward
 
 
 def _bound(x: Array, given: Any, name: str) -> Any:
     """Read a bound of clip: real numbers, no NaN, that broadcast to x."""
+    if type(given) in (float, int) and given == given:  # noqa: PLR0124  # NaN is not itself
+        return float(given)
     bound = np.asarray("")
     with suppress(TypeError, ValueError):
         bound = np.asarray(given)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tinygrad_pool.errors import ShapeError
 from tinygrad_pool.rules.axes import Axis, Shape, axes_of, flag, kept
-from tinygrad_pool.rules.masks import keep, opposite
+from tinygrad_pool.rules.masks import keep, split
 from tinygrad_pool.rules.rule import (
     PYTHON,
     Array,
@@ -21,7 +21,7 @@ from tinygrad_pool.rules.rule import (
     observation,
 )
 from tinygrad_pool.rules.shaping import cast
-from tinygrad_pool.rules.ties import Ties, first_wins, winners, winners_among
+from tinygrad_pool.rules.ties import Ties, first_winner, first_wins, winners, winners_among
 
 
 def add_up(x: Array, axes: Shape, keepdims: bool = False) -> Array:
@@ -154,8 +154,10 @@ def maximum(*xs: Array, ties: Ties = "first") -> tuple[Array, Backward]:
     >>> float(y), [float(c) for c in backward(5.0)]
     (3.0, [0.0, 5.0, 0.0])
     """
-    if len(xs) == 2 and ties == "first":
+    if ties == "first" and len(xs) == 2:
         return _maximum_of_two(*xs)
+    if ties == "first" and xs and PYTHON.issuperset(map(type, xs)):
+        return _maximum_of_numbers(*map(float, xs))
     won, n = winners_among(*xs, ties=ties, name="maximum")
 
     def maximum_backward(g: Array) -> Contributions:
@@ -163,8 +165,6 @@ def maximum(*xs: Array, ties: Ties = "first") -> tuple[Array, Backward]:
         to_xs = tuple(map(keep, [share] * len(won), won))
         return to_xs
 
-    if type(won[0]) is bool:
-        return xs[won.index(True)], maximum_backward
     return reduce(np.maximum, _arrays_first(xs)), maximum_backward
 
 
@@ -172,13 +172,23 @@ def _maximum_of_two(x: Array, w: Array) -> tuple[Array, Backward]:
     x_wins = first_wins(x, w)
 
     def maximum_backward(g: Array, x_wins: Any = x_wins) -> Contributions:
-        to_x = keep(g, x_wins)
-        to_w = keep(g, opposite(x_wins))
+        to_x, to_w = split(g, x_wins)
         return to_x, to_w
 
     if type(x_wins) is bool:
         return (x if x_wins else w), maximum_backward
-    return np.maximum(*_arrays_first((x, w))), maximum_backward
+    return (np.maximum(w, x) if type(x) in PYTHON else np.maximum(x, w)), maximum_backward
+
+
+def _maximum_of_numbers(*xs: float) -> tuple[Array, Backward]:
+    k = first_winner(xs)
+
+    def maximum_backward(g: Array, k: int = k, n: int = len(xs)) -> Contributions:
+        to_xs = [0.0] * n
+        to_xs[k] = g
+        return tuple(to_xs)
+
+    return xs[k], maximum_backward
 
 
 @answers(np.minimum)
@@ -193,8 +203,10 @@ def minimum(*xs: Array, ties: Ties = "first") -> tuple[Array, Backward]:
     >>> float(y), [float(c) for c in backward(5.0)]
     (1.0, [0.0, 5.0, 0.0])
     """
-    if len(xs) == 2 and ties == "first":
+    if ties == "first" and len(xs) == 2:
         return _minimum_of_two(*xs)
+    if ties == "first" and xs and PYTHON.issuperset(map(type, xs)):
+        return _minimum_of_numbers(*map(float, xs))
     won, n = winners_among(*xs, ties=ties, name="minimum", least=True)
 
     def minimum_backward(g: Array) -> Contributions:
@@ -202,8 +214,6 @@ def minimum(*xs: Array, ties: Ties = "first") -> tuple[Array, Backward]:
         to_xs = tuple(map(keep, [share] * len(won), won))
         return to_xs
 
-    if type(won[0]) is bool:
-        return xs[won.index(True)], minimum_backward
     return reduce(np.minimum, _arrays_first(xs)), minimum_backward
 
 
@@ -211,13 +221,23 @@ def _minimum_of_two(x: Array, w: Array) -> tuple[Array, Backward]:
     x_wins = first_wins(x, w, least=True)
 
     def minimum_backward(g: Array, x_wins: Any = x_wins) -> Contributions:
-        to_x = keep(g, x_wins)
-        to_w = keep(g, opposite(x_wins))
+        to_x, to_w = split(g, x_wins)
         return to_x, to_w
 
     if type(x_wins) is bool:
         return (x if x_wins else w), minimum_backward
-    return np.minimum(*_arrays_first((x, w))), minimum_backward
+    return (np.minimum(w, x) if type(x) in PYTHON else np.minimum(x, w)), minimum_backward
+
+
+def _minimum_of_numbers(*xs: float) -> tuple[Array, Backward]:
+    k = first_winner(xs, least=True)
+
+    def minimum_backward(g: Array, k: int = k, n: int = len(xs)) -> Contributions:
+        to_xs = [0.0] * n
+        to_xs[k] = g
+        return tuple(to_xs)
+
+    return xs[k], minimum_backward
 
 
 @observation

@@ -77,6 +77,8 @@ def first_wins(x: Array, w: Array, least: bool = False) -> Any:
     """
     if type(x) is float and type(w) is float:
         return (x <= w if least else x >= w) or x != x  # noqa: PLR0124  # only NaN is not itself
+    if type(x) is type(w) is np.ndarray:
+        return (x <= w if least else x >= w) | (x != x)  # noqa: PLR0124
     return _first_wins(x, w, least)
 
 
@@ -93,8 +95,8 @@ def winners_among(
 ) -> tuple[Sequence[Any], NDArray[np.int64] | int]:
     """Find where each of several operands wins, as `winners` does for the elements of one.
 
-    >>> winners_among(1.0, 3.0, 3.0, ties="first", name="maximum")
-    ([False, True, False], 1)
+    >>> winners_among(np.array([1.0, 3.0]), 3.0, ties="first", name="maximum")
+    ([array([False,  True]), array([ True, False])], 1)
     """
     if not xs:
         raise OptionError(f"{name}: needs at least one operand, got none")
@@ -102,19 +104,20 @@ def winners_among(
         stacked = np.stack(np.broadcast_arrays(*xs), dtype=np.result_type(*xs))
         won, n = winners(stacked, (0,), ties=ties, name=name, least=least)
         return list(won), n
-    if PYTHON.issuperset(map(type, xs)):
-        k: Any = _first_winner([*map(float, xs)], least)
-    else:
-        best, *others = [np.asarray(x, np.result_type(*xs)) for x in xs]
-        k = np.zeros(best.shape, np.intp)
-        for i, x in enumerate(others, 1):
-            stays = _first_wins(best, x, least)
-            k, best = np.where(stays, k, i), np.where(stays, best, x)
+    best, *others = [np.asarray(x, np.result_type(*xs)) for x in xs]
+    k = np.zeros(best.shape, np.intp)
+    for i, x in enumerate(others, 1):
+        stays = _first_wins(best, x, least)
+        k, best = np.where(stays, k, i), np.where(stays, best, x)
     return [k == i for i in range(len(xs))], 1
 
 
-def _first_winner(xs: list[float], least: bool) -> int:
-    """Find the first NaN or, where there is none, the first of the largest."""
+def first_winner(xs: Sequence[float], least: bool = False) -> int:
+    """Find the first NaN or, where there is none, the first of the largest, or of the smallest.
+
+    >>> first_winner([1.0, 3.0, 3.0]), first_winner([1.0, 3.0], least=True)
+    (1, 0)
+    """
     if isnan(sum(xs)):
         for k, x in enumerate(xs):
             if isnan(x):
