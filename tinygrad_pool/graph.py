@@ -198,8 +198,6 @@ def fit(node: Node, i: int, p: Any, c: Any) -> Any:
                 f"{node.op}: its closure returned a contribution of shape {shape} "
                 f"for operand {i}, which has shape {p.shape}"
             )
-        if isinstance(c, np.ndarray):  # in row-major order, however it lies in memory
-            c = np.ascontiguousarray(c)
         c = np.reshape(add_up(c, axes), p.shape)
     if isinstance(c, np.ndarray) and not c.ndim:
         c = c[()]

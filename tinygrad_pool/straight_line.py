@@ -252,10 +252,8 @@ def fitted(text: str, c: Any, p: Node) -> str:
 
 
 def _summed(text: str, c: Any, axes: Shape) -> tuple[str, Any]:
-    """Write a sum as the engine takes it: in row-major order, and of halves in float32."""
+    """Write a sum as the engine takes it: of halves in float32."""
     axis = axes if len(axes) != 1 else axes[0]
-    if not c.flags.c_contiguous:
-        text, c = f"np.ascontiguousarray({text})", np.ascontiguousarray(c)
     if c.dtype != np.float16:
         return f"np.sum({text}, axis={axis})", np.sum(c, axis=axis)
     return (

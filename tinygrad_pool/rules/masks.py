@@ -31,6 +31,7 @@ def keep(x: Array, mask: Any) -> Array:
     """
     if type(x) is float and type(mask) is bool:
         return x if mask else 0.0
+    x, mask = in_rows(x), in_rows(mask)
     if _have_bits(x, mask) and x.size > FEW:
         return (x.view(BITS[x.itemsize]) * mask).view(x.dtype)
     return keep_elements(x, mask=mask)
@@ -44,11 +45,19 @@ def split(x: Array, mask: Any) -> tuple[Array, Array]:
     """
     if type(x) is float and type(mask) is bool:
         return (x, 0.0) if mask else (0.0, x)
+    x, mask = in_rows(x), in_rows(mask)
     if _have_bits(x, mask):
         bits = x.view(BITS[x.itemsize])
         kept = bits * mask
         return kept.view(x.dtype), (bits - kept).view(x.dtype)
     return keep(x, mask), keep(x, opposite(mask))
+
+
+def in_rows(x: Array) -> Array:
+    """Lay an array out in row-major order, as what comes through weights is: sums are then equal."""
+    if type(x) is not np.ndarray or x.flags.c_contiguous:
+        return x
+    return np.ascontiguousarray(x)
 
 
 def _have_bits(x: Array, mask: Any) -> bool:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tinygrad_pool.errors import ShapeError
 from tinygrad_pool.rules.axes import Axis, Shape, axes_of, flag, kept
-from tinygrad_pool.rules.masks import keep, split
+from tinygrad_pool.rules.masks import in_rows, keep, split
 from tinygrad_pool.rules.rule import (
     PYTHON,
     Array,
@@ -30,9 +30,17 @@ def add_up(x: Array, axes: Shape, keepdims: bool = False) -> Array:
     >>> float(add_up(np.ones(4096, np.float16), (0,)))
     4096.0
     """
-    if getattr(x, "dtype", None) != np.float16:
-        return np.sum(x, axis=axes, keepdims=keepdims)
-    return cast(np.sum(cast(x, dtype=np.float32), axis=axes, keepdims=keepdims), dtype=np.float16)
+    return _as_given(np.sum(_widened(x), axis=axes, keepdims=keepdims), x)
+
+
+def _widened(x: Array) -> Array:
+    """Return halves as float32, to add them up."""
+    return cast(x, dtype=np.float32) if getattr(x, "dtype", None) == np.float16 else x
+
+
+def _as_given(y: Array, x: Array) -> Array:
+    """Return a result as halves where the operand held halves."""
+    return cast(y, dtype=np.float16) if getattr(x, "dtype", None) == np.float16 else y
 
 
 @answers(np.sum)
@@ -76,7 +84,7 @@ def mean(x: Array, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Ba
     count = _count(shape, axes, "mean")
 
     def mean_backward(g: Array) -> Contributions:
-        to_x = np.broadcast_to(np.reshape(g / count, column), shape)
+        to_x = np.broadcast_to(np.reshape(_widened(g) / count, column), shape)
         return (to_x,)
 
     return np.mean(x, axis=axes, keepdims=flag(keepdims, "mean: keepdims")), mean_backward
@@ -106,10 +114,11 @@ def max(
     won, n = winners(x, axes, ties=ties, name="max")
 
     def max_backward(g: Array) -> Contributions:
-        to_x = np.where(won, np.reshape(g, column) / n, 0.0)
+        to_x = in_rows(np.where(won, np.reshape(g, column) / n, 0.0))
         return (to_x,)
 
-    return np.max(x, axis=axes, keepdims=flag(keepdims, "max: keepdims")), max_backward
+    y = np.max(x, axis=axes, keepdims=flag(keepdims, "max: keepdims"))
+    return in_rows(y), max_backward
 
 
 @answers(np.min)
@@ -133,10 +142,11 @@ def min(
     won, n = winners(x, axes, ties=ties, name="min", least=True)
 
     def min_backward(g: Array) -> Contributions:
-        to_x = np.where(won, np.reshape(g, column) / n, 0.0)
+        to_x = in_rows(np.where(won, np.reshape(g, column) / n, 0.0))
         return (to_x,)
 
-    return np.min(x, axis=axes, keepdims=flag(keepdims, "min: keepdims")), min_backward
+    y = np.min(x, axis=axes, keepdims=flag(keepdims, "min: keepdims"))
+    return in_rows(y), min_backward
 
 
 @answers(np.maximum)
@@ -165,7 +175,7 @@ def maximum(*xs: Array, ties: Ties = "first") -> tuple[Array, Backward]:
         to_xs = tuple(map(keep, [share] * len(won), won))
         return to_xs
 
-    return reduce(np.maximum, _arrays_first(xs)), maximum_backward
+    return in_rows(reduce(np.maximum, _arrays_first(xs))), maximum_backward
 
 
 def _maximum_of_two(x: Array, w: Array) -> tuple[Array, Backward]:
@@ -177,7 +187,8 @@ def _maximum_of_two(x: Array, w: Array) -> tuple[Array, Backward]:
 
     if type(x_wins) is bool:
         return (x if x_wins else w), maximum_backward
-    return (np.maximum(w, x) if type(x) in PYTHON else np.maximum(x, w)), maximum_backward
+    y = np.maximum(w, x) if type(x) in PYTHON else np.maximum(x, w)
+    return in_rows(y), maximum_backward
 
 
 def _maximum_of_numbers(*xs: float) -> tuple[Array, Backward]:
@@ -214,7 +225,7 @@ def minimum(*xs: Array, ties: Ties = "first") -> tuple[Array, Backward]:
         to_xs = tuple(map(keep, [share] * len(won), won))
         return to_xs
 
-    return reduce(np.minimum, _arrays_first(xs)), minimum_backward
+    return in_rows(reduce(np.minimum, _arrays_first(xs))), minimum_backward
 
 
 def _minimum_of_two(x: Array, w: Array) -> tuple[Array, Backward]:
@@ -226,7 +237,8 @@ def _minimum_of_two(x: Array, w: Array) -> tuple[Array, Backward]:
 
     if type(x_wins) is bool:
         return (x if x_wins else w), minimum_backward
-    return (np.minimum(w, x) if type(x) in PYTHON else np.minimum(x, w)), minimum_backward
+    y = np.minimum(w, x) if type(x) in PYTHON else np.minimum(x, w)
+    return in_rows(y), minimum_backward
 
 
 def _minimum_of_numbers(*xs: float) -> tuple[Array, Backward]:
@@ -243,6 +255,8 @@ def _minimum_of_numbers(*xs: float) -> tuple[Array, Backward]:
 @observation
 def peak(x: Array, axes: Shape) -> NDArray[np.float64]:
     """Find the maximum over `axes`, kept, as a constant to shift by: 0 where it is not finite."""
+    if not np.size(x):
+        return np.zeros(kept(x.shape, axes), x.dtype)
     top = np.max(x, axis=axes, keepdims=True)
     shift: NDArray[np.float64] = np.where(np.isfinite(top), top, np.zeros_like(top))
     return shift
@@ -262,8 +276,8 @@ def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> tuple[Arra
     shape = np.shape(x)
     axes = axes_of(shape, axis, "logsumexp")
     _count(shape, axes, "logsumexp")
-    shift = peak(x, axes)
-    e = np.exp(x - shift)
+    z, shift = _widened(x), peak(x, axes)
+    e = np.exp(z - shift)
     total = np.sum(e, axis=axes, keepdims=True)
     y = np.log(total) + shift
 
@@ -271,9 +285,9 @@ def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> tuple[Arra
         to_x = np.reshape(g, kept(shape, axes)) * e / total
         return (to_x,)
 
-    return (
-        y if flag(keepdims, "logsumexp: keepdims") else np.sum(y, axis=axes)
-    ), logsumexp_backward
+    if not flag(keepdims, "logsumexp: keepdims"):
+        y = np.sum(y, axis=axes)
+    return _as_given(y, x), logsumexp_backward
 
 
 def softmax(x: Array, axis: Axis = -1) -> tuple[Array, Backward]:
@@ -281,22 +295,21 @@ def softmax(x: Array, axis: Axis = -1) -> tuple[Array, Backward]:
 
     y_i = exp x_i / Σ_j exp x_j            ∂E/∂x_i = y_i (g_i − Σ_j g_j y_j)
 
-    Raises AxisError, and ShapeError if there is nothing to share.
+    Of no elements it is none. Raises AxisError.
 
     >>> y, backward = softmax(np.array([0.0, 0.0]))
     >>> y, backward(np.array([1.0, 0.0]))
     (array([0.5, 0.5]), (array([ 0.25, -0.25]),))
     """
     axes = axes_of(np.shape(x), axis, "softmax")
-    _count(np.shape(x), axes, "softmax")
-    e = np.exp(x - peak(x, axes))
+    e = np.exp(_widened(x) - peak(x, axes))
     y = e / np.sum(e, axis=axes, keepdims=True)
 
     def softmax_backward(g: Array) -> Contributions:
         to_x = y * (g - np.sum(g * y, axis=axes, keepdims=True))
         return (to_x,)
 
-    return y, softmax_backward
+    return _as_given(y, x), softmax_backward
 
 
 def log_softmax(x: Array, axis: Axis = -1) -> tuple[Array, Backward]:
@@ -304,22 +317,21 @@ def log_softmax(x: Array, axis: Axis = -1) -> tuple[Array, Backward]:
 
     y_i = x_i − ln Σ_j exp x_j            ∂E/∂x_i = g_i − exp(y_i) Σ_j g_j
 
-    Raises AxisError, and ShapeError if there is nothing to share.
+    Of no elements it is none. Raises AxisError.
 
     >>> y, backward = log_softmax(np.array([0.0, 0.0]))
     >>> backward(np.array([1.0, 0.0]))
     (array([ 0.5, -0.5]),)
     """
     axes = axes_of(np.shape(x), axis, "log_softmax")
-    _count(np.shape(x), axes, "log_softmax")
-    z = x - peak(x, axes)
-    y = z - np.log(np.sum(np.exp(z), axis=axes, keepdims=True))
+    z = _widened(x) - peak(x, axes)
+    y = z - np.log(np.sum(np.exp(z), axis=axes, keepdims=True)) if prod(np.shape(x)) else z
 
     def log_softmax_backward(g: Array) -> Contributions:
-        to_x = g - np.exp(y) * np.sum(g, axis=axes, keepdims=True)
+        to_x = g - np.exp(y) * np.sum(_widened(g), axis=axes, keepdims=True)
         return (to_x,)
 
-    return y, log_softmax_backward
+    return _as_given(y, x), log_softmax_backward
 
 
 def _count(shape: Shape, axes: Shape, name: str) -> int:

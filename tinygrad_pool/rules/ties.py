@@ -51,6 +51,8 @@ def winners(
     x = np.asarray(x)
     if units is not None:
         x = np.where(units, x, -np.inf)
+    elif ties in ("first", "last"):
+        return _only(x, axes, ties, least), 1
     top = (np.min if least else np.max)(x, axis=axes, keepdims=True)
     hits = (x == top) | (np.isnan(x) & np.isnan(top))
     if units is not None:
@@ -66,7 +68,7 @@ def winners(
             f"{name}: units {listed}{more} share {shared}, and ties='error' allows one winner; "
             "ties='first', 'last' or 'even' settles it"
         )
-    return _only(hits, axes, -1 if ties == "last" else 1), 1
+    return _only(hits, axes, ties, least=False), 1
 
 
 def first_wins(x: Array, w: Array, least: bool = False) -> Any:
@@ -125,16 +127,18 @@ def first_winner(xs: Sequence[float], least: bool = False) -> int:
     return xs.index(min(xs) if least else max(xs))
 
 
-def _only(hits: Mask, axes: Shape, step: int) -> Mask:
-    """Keep the first hit (step 1) or the last (step −1) over `axes`, in row-major order."""
-    others = [i for i in range(hits.ndim) if i not in axes]
-    rows = hits.transpose(*others, *axes)
-    length = prod(hits.shape[i] for i in axes)
-    flat = rows.reshape([hits.shape[i] for i in others] + [length])[..., ::step]
-    first = np.zeros_like(flat)
-    np.put_along_axis(first, flat.argmax(axis=-1, keepdims=True), True, axis=-1)
-    back = np.argsort([*others, *axes])
-    return first[..., ::step].reshape(rows.shape).transpose(*back)
+def _only(x: Array, axes: Shape, ties: Ties, least: bool) -> Mask:
+    """Find the first winner over `axes`, or the last, in row-major order; a NaN beats the rest."""
+    others = [i for i in range(x.ndim) if i not in axes]
+    rows = x.transpose(*others, *axes)
+    flat = rows.reshape([x.shape[i] for i in others] + [prod(x.shape[i] for i in axes)])
+    seen = flat[..., ::-1] if ties == "last" else flat
+    k = (seen.argmin if least else seen.argmax)(axis=-1)
+    if ties == "last":
+        k = flat.shape[-1] - 1 - k
+    won = np.zeros(flat.shape, bool)
+    np.put_along_axis(won, k[..., None], True, axis=-1)
+    return won.reshape(rows.shape).transpose(*np.argsort([*others, *axes]))
 
 
 def _first_tie(hits: Mask, axes: Shape) -> list[Shape]:
