@@ -179,3 +179,40 @@ def test_f_must_return_a_value():
 def test_what_is_no_function_or_no_number_is_named(call, message):
     with pytest.raises(DataError, match=message):
         call()
+
+
+class TestScale:
+    """Steps and tolerances go with the numbers."""
+
+    @pytest.mark.parametrize(
+        ("f", "inputs"),
+        [
+            (lambda v: v**2, [1e6]),
+            (lambda v: (v**2).sum(), [np.linspace(1, 1000, 1000)]),
+            (lambda v: np.sin(v), [1e6]),
+            (lambda v: v**3 - v, [1e5]),
+            (lambda v: v * 1e-12, [3.0]),
+            (lambda v: (1e-9 * v**2).sum(), [[1.0, 2.0]]),
+            (lambda v, w: (v - w) ** 2, [1e8, 1e8 + 1]),
+            (lambda v: np.log(v), [1e-3]),
+            (lambda v: tg.logsumexp(v * 1e3), [[1.0, 1.001]]),
+            (lambda v: np.max(v), [[1e7, 1e7 - 1, 3.0]]),
+        ],
+    )
+    def test_right_rules_pass_whatever_the_numbers(self, f, inputs):
+        assert tg.gradcheck(f, *inputs)
+
+    def test_a_loss_of_house_prices(self):
+        area, price = np.array([50.0, 80.0, 120.0]), np.array([2e5, 3e5, 4.1e5])
+        assert tg.gradcheck(lambda w, b: ((w * area + b - price) ** 2).mean(), 3000.0, 1e4)
+
+    @pytest.mark.parametrize("scale", [1e-9, 1e-3, 1.0, 1e3, 1e6, 1e9])
+    @pytest.mark.parametrize("factor", [0.0, 0.5, -1.0, 1.001])
+    def test_a_wrong_rule_is_found_whatever_the_numbers(self, scale, factor):
+        def square(x):
+            return x * x, lambda g: (2.0 * factor * g * x,)
+
+        with pytest.raises(GradientError, match="square: to_x"):
+            tg.gradcheck(tg.lift(square), 3.0 * scale)
+        with pytest.raises(GradientError, match="square: to_x"):
+            tg.gradcheck(lambda v: tg.lift(square)(v).sum() * 1e-6, [scale, 2.0 * scale])

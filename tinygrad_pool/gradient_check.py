@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from inspect import Parameter, signature
 from itertools import chain
+from math import ceil, log10
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -13,7 +14,6 @@ from numpy.typing import NDArray
 from tinygrad_pool.data import real
 from tinygrad_pool.engine import Value, lift
 from tinygrad_pool.errors import DataError, GradientError
-from tinygrad_pool.gradients import grad
 from tinygrad_pool.graph import ancestors
 from tinygrad_pool.node import Node
 
@@ -32,15 +32,17 @@ class Slopes(NamedTuple):
     left: float
     right: float
 
-    def admit(self, slope: float) -> bool:
-        """Tell whether a slope lies between the two; where one is NaN, that side is open.
+    def admit(self, slope: float, noise: float = 0.0) -> bool:
+        """Return whether a slope lies between the two; where one is NaN, that side is open.
+
+        `noise` is by how much rounding may have changed the two.
 
         >>> Slopes(0.0, 1.0).admit(0.5), Slopes(1.0, 1.0).admit(0.5)
         (True, False)
         """
         if np.isnan(self).any():
             return True
-        slack = TOLERANCE * (1 + max(map(abs, self)))
+        slack = TOLERANCE * max(map(abs, self)) + noise
         return min(self) - slack <= slope <= max(self) + slack
 
 
@@ -48,10 +50,11 @@ def gradcheck(f: Callable[..., Value], *inputs: Any) -> bool:
     """Compare every gradient of f at these inputs, given one by one or in a list, with differences.
 
     First each node by itself: its rule is run again on the numbers it had, in float64, with each
-    element of each operand moved by ±1e-5; and, for each element of the result, with all of an
+    element of each operand moved a little; and, for each element of the result, with all of an
     operand moved at once, since units that share a maximum are each right alone. Then f as a whole.
     A gradient passes if it lies between the slope from the left and the slope to the right: at a
-    kink, where these differ, whatever lies between them does.
+    kink, where these differ, whatever lies between them does. Steps are short for small numbers,
+    and longer where rounding would drown the slopes: from 1e-5 x to 1e-5, or the other way round.
 
     Returns True. Raises GradientError, which names the rule, the contribution in the rule's own
     letters, the element, and the numbers; DataError if f does not return a Value or an input is not
@@ -111,43 +114,78 @@ Misfit: TypeAlias = tuple[int, str, float, Slopes]
 def _misfits(f: Callable[..., Value], arrays: list[Array]) -> Iterator[Misfit]:
     """Move each element of each input alone: find gradients of Σ r f, r > 0, beyond its slopes."""
     r = np.random.default_rng(0).uniform(0.5, 1.5, f(*map(Value, arrays)).shape)
-    for i, gradient in enumerate(_gradients(f, arrays, r)):
+    gradients, noise = _gradients(f, arrays, r)
+    for i, gradient in enumerate(gradients):
         for place in np.ndindex(arrays[i].shape):
-            step = np.zeros_like(arrays[i])
-            step[place] = STEP
-            slopes = Slopes(*(float(np.sum(r * rise)) for rise in _rises(f, arrays, i, step)))
-            if not slopes.admit(float(gradient[place])):
-                yield i, str([*place]) if place else "", float(gradient[place]), slopes
+            direction, slope = np.zeros_like(arrays[i]), float(gradient[place])
+            direction[place] = 1.0
+            taken = (
+                (h, Slopes(*(float(np.sum(r * rise)) for rise in rises)))
+                for h, rises in _rises(f, arrays, i, direction)
+            )
+            if slopes := _misfit(slope, noise, taken):
+                yield i, str([*place]) if place else "", slope, slopes
 
 
 def _shared_misfits(f: Callable[..., Value], arrays: list[Array]) -> Iterator[Misfit]:
     """Move all of an input at once: find elements of f whose gradients do not add up."""
     shape = f(*map(Value, arrays)).shape
-    rises = [_rises(f, arrays, i, np.full_like(a, STEP)) for i, a in enumerate(arrays)]
+    moved = [[*_rises(f, arrays, i, np.ones_like(a))] for i, a in enumerate(arrays)]
     for place in np.ndindex(shape):
         r = np.zeros(shape)
         r[place] = 1.0
-        for i, gradient in enumerate(_gradients(f, arrays, r)):
-            slopes = Slopes(*(float(rise[place]) for rise in rises[i]))
-            if not (np.isnan(gradient).any() or slopes.admit(float(np.sum(gradient)))):
-                yield i, f" from element {[*place]}", float(np.sum(gradient)), slopes
+        gradients, noise = _gradients(f, arrays, r)
+        for i, gradient in enumerate(gradients):
+            slope = float(np.sum(gradient))
+            taken = ((h, Slopes(*(float(rise[place]) for rise in rises))) for h, rises in moved[i])
+            if not np.isnan(slope) and (slopes := _misfit(slope, noise, taken)):
+                yield i, f" from element {[*place]}", slope, slopes
 
 
-def _gradients(f: Callable[..., Value], arrays: list[Array], r: Array) -> list[Array]:
+def _misfit(slope: float, noise: float, taken: Iterator[tuple[float, Slopes]]) -> Slopes | None:
+    """Return the slopes that do not admit a gradient, by the first step that rounding leaves alone.
+
+    If there is none, the longest step decides.
+    """
+    h, slopes = next(taken)
+    while noise / h > TOLERANCE * max(map(abs, slopes)):
+        try:
+            h, slopes = next(taken)
+        except StopIteration:
+            break
+    return None if slopes.admit(slope, noise / h) else slopes
+
+
+def _gradients(f: Callable[..., Value], arrays: list[Array], r: Array) -> tuple[list[Array], float]:
+    """Compute the gradients of Σ r f, and by how much rounding may change that sum: ε Σ |v ∂/∂v|.
+
+    The sum goes over all nodes v, each of which is rounded once or a few times.
+    """
     xs = [Value(a) for a in arrays]
     y = f(*xs)
-    return (
-        [np.asarray(g) for g in grad(y, xs, gradient=r)] if y.parents else [0 * a for a in arrays]
-    )
+    if not y.parents:
+        return [0 * a for a in arrays], 0.0
+    y.backward(r)
+    effects = [np.sum(np.abs(v.data * v.grad)) for v in ancestors(y)]
+    noise = 8 * np.finfo(np.float64).eps * float(np.nansum(effects))
+    return [np.asarray(x.grad) for x in xs], noise if np.isfinite(noise) else 0.0
 
 
-def _rises(f: Callable[..., Value], arrays: list[Array], i: int, step: Array) -> list[Array]:
-    """Take the slopes of f from the left and to the right as input i moves by ±step."""
-    left, middle, right = (
-        np.asarray(f(*map(Value, [*arrays[:i], arrays[i] + k * step, *arrays[i + 1 :]])).data)
-        for k in (-1, 0, 1)
-    )
-    return [(middle - left) / STEP, (right - middle) / STEP]
+def _rises(
+    f: Callable[..., Value], arrays: list[Array], i: int, direction: Array
+) -> Iterator[tuple[float, list[Array]]]:
+    """Take the slopes of f from the left and to the right along a direction, by growing steps."""
+    middle = np.asarray(f(*map(Value, arrays)).data)
+    sizes = np.abs(arrays[i] * direction)
+    sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
+    least = max(np.min(sizes, initial=1.0), 1e-8)  # of what is smaller, much would be drowned
+    largest = min(np.max(sizes, initial=1.0), 1e15)
+    for h in STEP * np.geomspace(least, largest, 1 + ceil(log10(largest / least))):
+        left, right = (
+            np.asarray(f(*map(Value, [*arrays[:i], moved, *arrays[i + 1 :]])).data)
+            for moved in (arrays[i] - h * direction, arrays[i] + h * direction)
+        )
+        yield h, [(middle - left) / h, (right - middle) / h]
 
 
 def _letter(node: Node, i: int) -> str:

@@ -54,7 +54,7 @@ def split(x: Array, mask: Any) -> tuple[Array, Array]:
 
 
 def in_rows(x: Array) -> Array:
-    """Lay an array out in row-major order, as what comes through weights is: sums are then equal."""
+    """Lay an array out in row-major order, as weights lay out what they send: sums stay equal."""
     if type(x) is not np.ndarray or x.flags.c_contiguous:
         return x
     return np.ascontiguousarray(x)
