@@ -1,6 +1,11 @@
 """Values: what they hold, how they behave in plain Python, and how rules are lifted."""
 
+import contextlib
 import copy
+import json
+import math
+from decimal import Decimal
+from fractions import Fraction
 from functools import partial
 
 import numpy as np
@@ -8,7 +13,14 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
-from tinygrad_pool.errors import DataError, OptionError, RuleError, ShapeError, UnsupportedError
+from tinygrad_pool.errors import (
+    DataError,
+    OptionError,
+    RuleError,
+    ShapeError,
+    SubscriptError,
+    UnsupportedError,
+)
 
 
 class TestOperators:
@@ -131,6 +143,115 @@ class TestPlainPython:
 
     def test_sums_of_lists_work(self):
         assert sum([Value(1.0), Value(2.0)]).data == 3.0
+
+    def test_it_is_a_number_wherever_python_wants_one(self):
+        v = Value(2.567)
+        assert (int(v), math.trunc(v), round(v), round(v, 2)) == (2, 2, 3, 2.57)
+        assert +v is v
+        assert "%.1f" % v == f"{v:.1f}" == "2.6"  # noqa: UP031  # as older scripts print
+        assert json.dumps([round((v * 1.0).data, 2)]) == "[2.57]"
+        assert json.dumps(float(Value(np.float32(2)).data)) == "2.0"
+        for f in (int, round, math.trunc):
+            with pytest.raises(ShapeError, match=r"item: needs one element, got shape \(2,\)"):
+                f(Value([1.0, 2.0]))
+
+    @pytest.mark.parametrize("number", [Fraction(1, 2), Decimal("0.5"), np.float16(0.5), True / 2])
+    def test_any_real_number_is_one(self, number):
+        assert Value(number).data == 0.5
+        assert (Value(3.0) * number).data == (number * Value(3.0)).data == 1.5
+        assert Value([number, number]).data.tolist() == [0.5, 0.5]
+
+    def test_an_array_of_values_loses_no_graph(self):
+        z = np.empty(2, object)
+        z[0], z[1] = Value(1.0), Value(3.0)
+        assert z.sum().data == np.sum(z).data == 4.0
+        for mean in (z.mean, lambda: np.mean(z), lambda: z.reshape(2, 1).mean(axis=0)[0] * 1.0):
+            with contextlib.suppress(UnsupportedError):
+                assert isinstance(mean(), Value)
+
+    @pytest.mark.parametrize("dtype", [">f4", "<f4", ">f8", "<f8", ">f2", "<f2"])
+    def test_every_byte_order_is_taken_and_results_are_the_machines(self, dtype):
+        x = Value(np.array([1.0, 2.0], dtype))
+        y = x * np.array([3.0, 4.0], dtype)
+        y.sum().backward()
+        assert y.data.tolist() == [3.0, 8.0]
+        assert x.grad.tolist() == [3.0, 4.0]
+        assert x.dtype.isnative
+        assert y.dtype == x.grad.dtype == x.dtype == np.dtype(dtype).newbyteorder("=")
+
+    def test_read_only_and_strided_arrays_are_taken(self):
+        a = np.asfortranarray(np.arange(6.0).reshape(2, 3))[:, ::-1]
+        a.flags.writeable = False
+        v = Value(a)
+        v.data -= 1.0
+        (v * a).sum().backward()
+        assert np.array_equal(v.grad, a)
+
+    def test_masked_elements_are_refused(self):
+        masked = np.ma.array([1.0, 2.0], mask=[False, True])
+        with pytest.raises(DataError, match="Value: a masked element has no number; fill it first"):
+            Value(masked)
+        with pytest.raises(DataError, match="mul: a masked element"):
+            Value([1.0, 2.0]) * masked
+        assert Value(np.ma.array([1.0, 2.0])).data.tolist() == [1.0, 2.0]
+        assert Value(masked.filled(0.0)).data.tolist() == [1.0, 0.0]
+
+    @pytest.mark.parametrize("key", [None, ..., (), (None, None), (..., None), True])
+    def test_a_number_is_indexed_as_an_array_without_axes(self, key):
+        x = Value(3.0)
+        y = x[key]
+        assert y.shape == np.array(3.0)[key].shape
+        (y.sum() * 2.0).backward()
+        assert x.grad == 2.0
+        with pytest.raises(SubscriptError, match=r"getitem: shape \(\) has no element"):
+            x[0]
+
+
+class TestMicrograd:
+    """What its scripts do with Values, beside computing."""
+
+    def test_its_drawing_walks_the_graph(self):
+        x, w = Value(1.0), Value(2.0)
+        y = (x * w * 3.0 + x).relu()
+        nodes, edges = set(), set()
+
+        def build(v):
+            if v not in nodes:
+                nodes.add(v)
+                for child in v._prev:
+                    edges.add((child, v))
+                    build(child)
+
+        build(y)
+        assert sorted(v._op for v in nodes) == ["", "", "add", "mul", "mul", "relu"]
+        assert len(edges) == 6
+
+    def test_its_backward_by_hand(self):
+        a, b = Value(2.0), Value(-3.0)
+        e = a * b
+        o = e + a
+        o.grad = 1.0
+        o._backward()
+        e._backward()
+        a._backward()  # a leaf passes nothing on
+        assert (a.grad, b.grad, e.grad) == (-2.0, 2.0, 1.0)
+
+    def test_its_way_to_add_an_operation_is_answered(self):
+        x = Value(0.5)
+        with pytest.raises(OptionError, match=r"y = tg\.lift\(rule\)\(x\)"):
+            Value(math.sin(x.data), (x,), "sin")
+        with pytest.raises(OptionError, match=r"tg\.lift"):
+            Value(math.sin(x.data), (x,))
+        for v in (x, x * 2.0):
+            with pytest.raises(UnsupportedError, match=r"_backward: .* y = tg\.lift\(rule\)\(x\)"):
+                v._backward = lambda: None
+
+    def test_attributes_can_be_kept_on_leaves_only(self):
+        p = Value(1.0)
+        p.m = 0.0
+        p.m = 0.9 * p.m + 0.1
+        assert vars(p) == {"m": 0.1}
+        assert not hasattr(p * 2.0, "__dict__")
 
 
 class TestMethods:

@@ -37,6 +37,7 @@ FLOORS = [
     ["comparisons"],
     ["graph"],
     ["lift"],
+    ["copying"],
     ["engine"],
     ["gradients", "operations"],
     ["pools"],

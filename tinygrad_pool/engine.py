@@ -10,6 +10,7 @@ recorded here.
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, NoReturn, TypeAlias, cast
@@ -18,8 +19,8 @@ import numpy as np
 
 from tinygrad_pool.comparisons import compare, note
 from tinygrad_pool.data import real
-from tinygrad_pool.errors import ShapeError, UnsupportedError
-from tinygrad_pool.graph import start
+from tinygrad_pool.errors import GraphError, OptionError, ShapeError, UnsupportedError
+from tinygrad_pool.graph import pass_on, start
 from tinygrad_pool.lift import bind, operation_of
 from tinygrad_pool.node import NO_OPTIONS, NOTHING, LeafNode, Node, name_of, tick
 from tinygrad_pool.rules import arithmetic, elementwise, linear, reductions, shaping
@@ -81,7 +82,12 @@ class Value(Node):
         leaf._assigned, leaf._mutated, leaf._bits, leaf._lent = 0, 0, None, False
         return cast("Value", leaf)
 
-    def __init__(self, data: Any, label: str = "", **habits: Any) -> None:
+    def __init__(self, data: Any, label: str = "", *children: Any, **habits: Any) -> None:
+        if children or (isinstance(label, tuple) and any(isinstance(p, Node) for p in label)):
+            raise OptionError(
+                "Value: takes data and a label; an operation of your own is a rule, "
+                "y = tg.lift(rule)(x), which returns its result and its backward closure"
+            )
         refuse_habits("Value", habits)
         self._data = real(data, "Value")
         self._grad, self._time = None, tick()
@@ -159,6 +165,27 @@ class Value(Node):
         """The same numbers with the axes in reverse order."""
         return _transpose(self)
 
+    # -- micrograd's names
+
+    @property
+    def _prev(self) -> set[Node]:
+        return {p for p in self.parents if isinstance(p, Node)}
+
+    @property
+    def _op(self) -> str:
+        return self.op
+
+    @property
+    def _backward(self) -> Callable[[], None]:
+        return lambda: pass_on(self)
+
+    @_backward.setter
+    def _backward(self, _: Any) -> NoReturn:
+        raise UnsupportedError(
+            "_backward: an operation of your own is a rule, y = tg.lift(rule)(x), "
+            "which returns its result and its backward closure"
+        )
+
     # -- plain Python
 
     def __lt__(self, other: Any) -> Any:
@@ -179,7 +206,24 @@ class Value(Node):
             raise ShapeError(f"item: needs one element, got shape {self.shape}")
         return float(np.reshape(self._data, ()))
 
-    __float__ = item
+    def __float__(self) -> float:
+        if sys._getframe(1).f_globals.get("__name__") == "numpy._core._methods":
+            raise UnsupportedError(
+                "np.mean of an array of Values would lose the graph: "
+                "np.stack(list_of_values) makes one Value of them, which has a mean"
+            )
+        return self.item()
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    __trunc__ = __int__
+
+    def __round__(self, digits: int | None = None) -> float:
+        return round(self.item(), digits)
+
+    def __pos__(self) -> Value:
+        return self
 
     def __bool__(self) -> bool:
         if self.size != 1:
@@ -202,6 +246,19 @@ class Value(Node):
     def __contains__(self, _: object) -> NoReturn:
         raise UnsupportedError("in: == is identity; `x in v.data` asks for a number")
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Value:
+        from tinygrad_pool.copying import deep_copy
+
+        twin: Value = deep_copy(self, memo)
+        return twin
+
+    def __reduce_ex__(self, _: Any) -> NoReturn:
+        raise GraphError(
+            f"copy, pickle: {name_of(self)} has a graph behind it, whose closures do not pickle; "
+            "copy.deepcopy(v) copies the graph, v.detach() makes a leaf that pickles, and a "
+            "module's state_dict() or the text of tg.unroll(v) can be saved"
+        )
+
     def __repr__(self) -> str:
         shown = [f"data={self._data!r}"]
         shown += [f"grad={self._grad!r}"] if self.has_grad else []
@@ -217,6 +274,14 @@ class Leaf(LeafNode, Value):
     """A Value that nothing computed, or that was cut off: its data can be changed."""
 
     __slots__ = ("__dict__",)  # for attributes of yours
+
+    def __reduce_ex__(self, _: Any) -> Any:
+        kind = type(self).__bases__[1]  # Value, or a subclass of it
+        return kind, (self._data, self.label), (self._grad, vars(self))
+
+    def __setstate__(self, state: tuple[Any, dict[str, Any]]) -> None:
+        self._grad = state[0]
+        vars(self).update(state[1])
 
 
 @cache

@@ -75,6 +75,12 @@ def start(root: Node, gradient: Any, create_graph: bool = False) -> Iterator[tup
     return _walk(nodes, create_graph)
 
 
+def pass_on(node: Node) -> None:
+    """Take one step: add what a node's gradient makes of it to its operands' gradients."""
+    for _ in _walk([node], create_graph=False):
+        pass
+
+
 def _walk(nodes: list[Node], create_graph: bool) -> Iterator[tuple[Node, Any, Contributions]]:
     """Take each node, the latest first, and add its contributions to its operands' gradients."""
     for node in reversed(nodes):

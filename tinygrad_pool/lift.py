@@ -194,6 +194,19 @@ def _node(
     return out
 
 
+def run_again(node: Node, operands: Sequence[Any]) -> Any:
+    """Run a node's rule on other operands, and call the result by the node's name."""
+    assert node.rule is not None
+    options = dict(node.options)
+    if "wants" in options:
+        options["wants"] = tuple([isinstance(v, Node) for v in operands])
+    y, closure = _run(node.rule, [_data_of(v) for v in operands], options)
+    x, w = operands if len(operands) == 2 else (tuple(operands), NOTHING)
+    twin = _node(node.rule, y, closure, x, w, options or NO_OPTIONS, SETTING.get())
+    twin.about = node.about
+    return twin
+
+
 def _cut_off(rule: Rule, y: Data, options: Mapping[str, Any], setting: Setting) -> Any:
     """Make a leaf of what an operation computed."""
     leaf = Leaf(y)

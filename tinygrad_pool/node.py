@@ -31,6 +31,7 @@ class Node(AnswersNumPy):
     cut off there (no_grad, detach).
     """
 
+    __pandas_priority__ = 5000  # a Series or a DataFrame leaves operators to the Value beside it
     __slots__ = (
         "__weakref__",
         "_closure",

@@ -12,6 +12,7 @@ from tinygrad_pool.data import Data, like, real
 from tinygrad_pool.engine import Operation, Value, lift
 from tinygrad_pool.errors import DataError, GraphError, OptionError, SubscriptError
 from tinygrad_pool.graph import ancestors
+from tinygrad_pool.lift import run_again
 from tinygrad_pool.node import Node, name_of
 from tinygrad_pool.numpy_names import ANSWERS
 from tinygrad_pool.rules.arithmetic import nudge
@@ -49,7 +50,8 @@ def rerun(loss: Value, changes: Mapping[Node, Any]) -> dict[Value, Value]:
         if node._closure is None:
             return _leaf(node, changes.get(node, {}))
         if node not in changes:
-            return run_again(node, operands)
+            again: Value = run_again(node, operands)
+            return again
         return _moved(node, operands, changes[node])
 
     with recording():
@@ -66,15 +68,6 @@ def rebuilt(loss: Value, make: Callable[[Value, list[Any]], Value]) -> dict[Valu
         assert isinstance(node, Value)
         made[node] = make(node, [made[p] if isinstance(p, Value) else p for p in node.parents])
     return made
-
-
-def run_again(node: Value, operands: list[Any]) -> Value:
-    """Run a node's rule on other operands, and call the result by the node's name."""
-    assert node.rule is not None
-    options = {k: v for k, v in node.options.items() if k != "wants"}
-    twin = operation_of(node.rule)(*operands, **options)
-    twin.about = node.about
-    return twin
 
 
 @lru_cache(maxsize=256)
@@ -123,7 +116,7 @@ def _leaf(node: Value, change: Any) -> Value:
 
 def _moved(node: Value, operands: list[Any], change: Any) -> Value:
     """Run a node again and move it to other numbers; one that was moved already goes elsewhere."""
-    y = operands[0] if node.rule is nudge else run_again(node, operands)
+    y: Value = operands[0] if node.rule is nudge else run_again(node, operands)
     new = changed(y._data, change, f"data of {name_of(node)}")
     stays = (y._data == new) | (np.isnan(y._data) & np.isnan(new))
     if np.all(stays):

@@ -10,7 +10,8 @@ from tinygrad_pool.engine import Value
 from tinygrad_pool.graph import ancestors, refuse_stale
 from tinygrad_pool.links import links_of, operands_of, slopes_of
 from tinygrad_pool.node import Node
-from tinygrad_pool.rerun import check_value, operation_of, rebuilt, run_again
+from tinygrad_pool.lift import run_again
+from tinygrad_pool.rerun import check_value, operation_of, rebuilt
 from tinygrad_pool.rules import elementwise, pooling, reductions
 from tinygrad_pool.rules.weights import Weights, weight_layer
 
@@ -49,7 +50,8 @@ def _twin(node: Value, operands: list[Any]) -> Value:
     if node._closure is None:
         return node
     if node.rule not in REPLACED:
-        return run_again(node, operands)
+        again: Value = run_again(node, operands)
+        return again
     twin = operation_of(weight_layer)(*operands, weights=layers_of(node))
     twin.about = node.about
     return twin

@@ -228,7 +228,7 @@ def getitem(x: Array, key: Key = ()) -> tuple[Array, Backward]:
     """
     shape = np.shape(x)
     try:
-        y = x[key]
+        y = (np.asarray(x) if type(x) is float else x)[key]
     except (IndexError, TypeError, ValueError) as error:
         raise SubscriptError(f"getitem: shape {shape} has no element [{key}]: {error}") from error
 
