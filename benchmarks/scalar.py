@@ -1,6 +1,9 @@
-"""Time a scalar network, build and backward, beside micrograd: the moons network of its demo.
+"""Time networks of numbers, build and backward, beside micrograd, and small arrays beside torch.
 
-Both run in one process, in turn, with the garbage collector on; what counts is the ratio.
+The network is that of micrograd's demo: two moons, 2-16-16-1, a node for each operation. It is timed
+twice. Back to back, each implementation has a process of its own and the garbage collector runs
+when it likes, as in training; micrograd then pays for the circles of its last step. Collected
+between, both run in one process in turn, and are forgiven what they left behind.
 
     pip install -e '.[peers]' && python benchmarks/scalar.py
 """
@@ -8,19 +11,30 @@ Both run in one process, in turn, with the garbage collector on; what counts is 
 import argparse
 import gc
 import random
+import resource
 import statistics
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
 import micrograd.engine
+import numpy as np
 
 import tinygrad_pool as tg
 
+SIDES: dict[str, type[Any]] = {"tinygrad_pool": tg.Value, "micrograd": micrograd.engine.Value}
+Step = Callable[[], Any]
 
-def network(number: type[Any], points: int) -> Callable[[], Any]:
-    """Return a function that builds the loss of a 2–16–16–1 network, one node per operation."""
+
+def network(number: type[Any], points: int, units: bool = False) -> Step:
+    """Return a function that builds the loss of a 2-16-16-1 network.
+
+    Each operation is one node; with `units`, each unit's weighted sum is one.
+    """
     rng = random.Random(0)
     sizes = [2, 16, 16, 1]
     layers = [
@@ -29,9 +43,14 @@ def network(number: type[Any], points: int) -> Callable[[], Any]:
     ]
     inputs = [[rng.uniform(-1, 1), rng.uniform(-1, 1)] for _ in range(points)]
 
+    def unit(ws: list[Any], x: list[Any], b: Any) -> Any:
+        if units:
+            return tg.weighted_sum(ws, x, b)
+        return sum((w * xi for w, xi in zip(ws, x, strict=True)), b)
+
     def score(x: list[Any]) -> Any:
         for layer in layers:
-            x = [sum((w * xi for w, xi in zip(ws, x, strict=True)), b) for ws, b in layer]
+            x = [unit(ws, x, b) for ws, b in layer]
             x = [a.relu() for a in x] if layer is not layers[-1] else x
         return x[0]
 
@@ -42,30 +61,149 @@ def network(number: type[Any], points: int) -> Callable[[], Any]:
     return loss
 
 
-def seconds(loss: Callable[[], Any]) -> float:
-    """Time one build and one backward pass."""
-    start = time.perf_counter()
-    loss().backward()
-    return time.perf_counter() - start
+def backward(loss: Step) -> Step:
+    """Return a function that builds a loss and runs its backward pass."""
+    return lambda: loss().backward()
+
+
+def seconds(step: Step) -> float:
+    """Time one step, in this process's own time."""
+    start = time.process_time()
+    step()
+    return time.process_time() - start
+
+
+def medians(steps: list[Step], repeats: int) -> list[float]:
+    """Time several steps in turn, collected between, and return their medians."""
+    times: list[list[float]] = [[] for _ in steps]
+    for _ in range(repeats):
+        for step, taken in zip(steps, times, strict=True):
+            gc.collect()
+            taken.append(seconds(step))
+    return [statistics.median(taken) for taken in times]
+
+
+def chain(number: type[Any], length: int) -> None:
+    """Build a chain of additions and run its backward pass."""
+    x, y = number(1.0), number(0.5)
+    for _ in range(length):
+        x = x + y
+    x.backward()
+
+
+def alone(side: str, what: str, size: int, repeats: int) -> list[float]:
+    """Time a step in a fresh process: the median in seconds, and the peak of its memory in MiB."""
+    command = [sys.executable, __file__, "--alone", side, what, str(size), str(repeats)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    return [float(word) for word in ran.stdout.split()]
+
+
+def report_alone(side: str, what: str, size: int, repeats: int) -> None:
+    """Be that fresh process."""
+    number = SIDES[side]
+    step: Step = lambda: chain(number, size)  # noqa: E731  # one of two
+    if what == "moons":
+        step = backward(network(number, size))
+    sys.setrecursionlimit(10 * size + 10_000)  # micrograd's backward calls itself
+    threading.stack_size(2**30)
+    times: list[float] = []
+    thread = threading.Thread(target=lambda: times.extend(seconds(step) for _ in range(repeats)))
+    thread.start()
+    thread.join()
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+    print(statistics.median(times), peak)
+
+
+def operations() -> dict[str, Callable[[Any], Any]]:
+    """List operations on one number and others that are at hand."""
+    b, c, *more = (tg.Value(i / 10) for i in range(1, 8))
+    return {
+        "add": lambda x: x + b,
+        "maximum of 2": lambda x: tg.maximum(x, b),
+        "maximum of 3": lambda x: tg.maximum(x, b, c),
+        "maximum of 8": lambda x: tg.maximum(x, b, c, *more),
+        "relu": lambda x: x.relu(),
+        "tanh": lambda x: x.tanh(),
+        "sigmoid": lambda x: x.sigmoid(),
+        "clip": lambda x: x.clip(-1.0, 1.0),
+        "exp": lambda x: x.exp(),
+    }
+
+
+def chained(operation: Callable[[Any], Any], length: int) -> Step:
+    """Return a step of one operation after another."""
+
+    def step() -> None:
+        x = tg.Value(0.5)
+        for _ in range(length):
+            x = operation(x) if abs(x.data) < 100 else tg.Value(0.5)
+        x.backward()
+
+    return step
+
+
+def small_arrays(length: int) -> tuple[Step, Step]:
+    """Return steps of sums, products and maxima of (4, 4) arrays: ours, and torch's."""
+    import torch  # here, since it would weigh on the memory of the processes above
+
+    rng = np.random.default_rng(0)
+    spreads = ((0.1, 1.0), (0.01, 1.0), (0.01, 0.0))
+    arrays = [(rng.standard_normal((4, 4)) * s + m).astype(np.float32) for s, m in spreads]
+    torch.set_num_threads(1)
+    g = np.ones((4, 4), np.float32)
+
+    def run(leaves: list[Any], maximum: Callable[[Any, Any], Any], g: Any) -> Any:
+        x, w, b = leaves
+        for _ in range(length // 3):
+            x = maximum((x + b) * w, b)
+        x.backward(g)
+        return leaves[0].grad
+
+    def ours() -> Any:
+        return run([tg.Value(a) for a in arrays], tg.maximum, g)
+
+    def theirs() -> Any:
+        leaves = [torch.from_numpy(a).requires_grad_() for a in arrays]
+        return run(leaves, torch.maximum, torch.from_numpy(g)).numpy()
+
+    if not np.array_equal(ours(), theirs()):
+        sys.exit("the gradients of small arrays differ")
+    return ours, theirs
 
 
 def main() -> None:
-    """Print the medians and their ratio."""
+    """Print a row for each figure: a ratio, so that it holds on other machines."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--points", type=int, default=100)
-    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--quick", action="store_true", help="small sizes: does it run?")
+    parser.add_argument("--alone", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    ours = network(tg.Value, options.points)
-    theirs = network(micrograd.engine.Value, options.points)
-    times: dict[str, list[float]] = {"tinygrad_pool": [], "micrograd": []}
-    for _ in range(options.repeats):
-        for name, loss in (("tinygrad_pool", ours), ("micrograd", theirs)):
-            gc.collect()
-            times[name].append(seconds(loss))
-    medians = {name: statistics.median(t) for name, t in times.items()}
-    for name, median in medians.items():
-        print(f"{name:14s} {median * 1e3:8.1f} ms")
-    print(f"{'speed-up':14s} {medians['micrograd'] / medians['tinygrad_pool']:8.2f} ×")
+    if options.alone:
+        side, what, *numbers = options.alone
+        report_alone(side, what, *map(int, numbers))
+        return
+    quick = options.quick
+    points, repeats, length = (5, 2, 1_000) if quick else (100, 9, 1_000_000)
+
+    ours, theirs = (backward(network(number, points)) for number in SIDES.values())
+    units = backward(network(tg.Value, points, units=True))
+    mine, other, by_units = medians([ours, theirs, units], repeats)
+    apart = [alone(side, "moons", points, repeats) for side in SIDES]
+    print(f"moons, back to back          {apart[1][0] / apart[0][0]:6.2f} × micrograd")
+    print(f"moons, collected between     {other / mine:6.2f} × micrograd")
+    print(f"moons by weighted_sum        {other / by_units:6.2f} × micrograd")
+    chains = [alone(side, "chain", length, 1) for side in SIDES]
+    name = f"chain of {length:,}"
+    print(f"{name:28s} {chains[1][0] / chains[0][0]:6.2f} × micrograd")
+    print(f"{'  peak memory':28s} {chains[0][1] / chains[1][1]:6.2f} of micrograd's")
+
+    steps = {name: chained(operation, 1_000) for name, operation in operations().items()}
+    times = dict(zip(steps, medians([*steps.values()], 3 if quick else 25), strict=True))
+    for name, taken in times.items():
+        print(f"{name:28s} {taken / times['add']:6.2f} × an addition")
+
+    mine, other = medians([*small_arrays(99 if quick else 999)], 3 if quick else 25)
+    print(f"{'999 operations on (4, 4)':28s} {other / mine:6.2f} × torch")
 
 
 if __name__ == "__main__":

@@ -101,14 +101,14 @@ def _walk(nodes: list[Node], create_graph: bool) -> Iterator[tuple[Node, Any, Co
             to_x = contributions[0]
             if type(to_x) is float and isinstance(x, Node) and type(x._data) is float:
                 x._grad = to_x if x._grad is None else x._grad + to_x
-            else:
-                contributions = _add(node, 0, x, contributions)
+            elif (c := _add(node, 0, x, to_x)) is not to_x:
+                contributions = (c, *contributions[1:])
             if w is not NOTHING:
                 to_w = contributions[1]
                 if type(to_w) is float and isinstance(w, Node) and type(w._data) is float:
                     w._grad = to_w if w._grad is None else w._grad + to_w
-                else:
-                    contributions = _add(node, 1, w, contributions)
+                elif (c := _add(node, 1, w, to_w)) is not to_w:
+                    contributions = (contributions[0], c)
         yield node, g, contributions
 
 
@@ -117,32 +117,31 @@ def _arrive(node: Node, given: Any) -> Contributions:
     operands = node.parents
     if type(given) is not tuple or len(given) != len(operands):
         raise not_one_each(node, given)
-    contributions: Contributions = given
+    arrived = [*given]
     for i, p in enumerate(operands):
-        c = contributions[i]
+        c = given[i]
         if type(c) is float and isinstance(p, Node) and type(p._data) is float:
-            p._grad = c if p._grad is None else p._grad + c
+            g = p._grad
+            p._grad = c if g is None else g + c
         else:
-            contributions = _add(node, i, p, contributions)
-    return contributions
+            arrived[i] = _add(node, i, p, c)
+    return tuple(arrived)
 
 
-def _add(node: Node, i: int, p: Any, contributions: Contributions) -> Contributions:
-    """Add one contribution to its operand's gradient, out of place: others may hold either."""
-    given = c = contributions[i]
-    if not isinstance(p, Node):
-        c = None
-    elif c is not None:
-        x, old = p._data, p._grad
-        if not (type(c) is type(x) is np.ndarray and c.dtype is x.dtype and c.shape == x.shape):
-            c = fit(node, i, p, c)
-        if old is not None:
-            p._grad = old + c
-        elif p._closure is None and isinstance(c, np.ndarray) and not _new_arrays(node):
-            p._grad = np.array(c)
-        else:
-            p._grad = c
-    return contributions if c is given else (*contributions[:i], c, *contributions[i + 1 :])
+def _add(node: Node, i: int, p: Any, c: Any) -> Any:
+    """Add a contribution to its operand's gradient, out of place: others may hold either."""
+    if c is None or not isinstance(p, Node):
+        return None
+    x, old = p._data, p._grad
+    if not (type(c) is type(x) is np.ndarray and c.dtype is x.dtype and c.shape == x.shape):
+        c = fit(node, i, p, c)
+    if old is not None:
+        p._grad = old + c
+    elif p._closure is None and isinstance(c, np.ndarray) and not _new_arrays(node):
+        p._grad = np.array(c)
+    else:
+        p._grad = c
+    return c
 
 
 def _new_arrays(node: Node) -> bool:

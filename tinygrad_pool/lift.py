@@ -18,7 +18,7 @@ from tinygrad_pool.errors import GraphError, RuleError, TinygradPoolError
 from tinygrad_pool.graph import no_closure
 from tinygrad_pool.node import NO_OPTIONS, NOTHING, LeafNode, Node, name_of, tick
 from tinygrad_pool.numpy_names import ANSWERS
-from tinygrad_pool.rules.rule import Array, Backward, Contributions, Rule
+from tinygrad_pool.rules.rule import PYTHON, Array, Backward, Contributions, Rule
 from tinygrad_pool.setting import SETTING, Setting, here
 from tinygrad_pool.signature import Signature, signature_of
 
@@ -152,7 +152,9 @@ def _many(rule: Rule, general: Callable[..., Any], two: Callable[..., Any]) -> C
         kinds.discard(float)
         if options or not setting.plain or not kinds or not kinds <= _nodes:
             return general(*operands, **options)
-        data = [v._data if type(v) is Value else _data_of(v) for v in operands]
+        data = [v if type(v) is float else v._data for v in operands]
+        if not PYTHON.issuperset(map(type, data)):
+            data = [_data_of(v) for v in operands]
         y, closure = _run(rule, data, options)
         return _node(rule, y, closure, operands, NOTHING, NO_OPTIONS, setting)
 

@@ -118,3 +118,12 @@ def test_shapes_that_do_not_broadcast_are_named(name):
 def test_a_closure_gives_nobody_what_nobody_wants():
     _, closure = tg.rules.arithmetic.power(3.0, 2.0, wants=(False, True))
     assert closure(1.0) == (None, pytest.approx(9 * np.log(3)))
+
+
+@pytest.mark.parametrize("kind", [float, np.float32, np.float64, lambda x: np.array([x])])
+@pytest.mark.parametrize("x", [1e-320, 1e-40, 0.0, 5e-324])
+def test_the_slope_at_a_power_of_0_is_0_however_small_the_base(x, kind):
+    x, n = tg.Value(kind(x)), tg.Value(kind(0.0))
+    (x**n).sum().backward()
+    assert np.all(x.grad == 0.0)
+    assert np.all(np.isfinite(n.grad))

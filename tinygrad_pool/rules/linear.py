@@ -31,14 +31,15 @@ def weighted_sum(*terms: Array) -> tuple[Array, Backward]:
     ws, xs, b = terms[:n], terms[n:-1], terms[-1]
 
     def weighted_sum_backward(g: Array) -> Contributions:
-        to_ws = tuple(g * x for x in xs)
-        to_xs = tuple(g * w for w in ws)
+        to_ws = [g * x for x in xs]
+        to_xs = [g * w for w in ws]
         to_b = g
         return (*to_ws, *to_xs, to_b)
 
-    return reduce(lambda a, wx: a + wx[0] * wx[1], zip(ws, xs, strict=True), b), (
-        weighted_sum_backward
-    )
+    a = b
+    for w, x in zip(ws, xs, strict=True):
+        a = a + w * x
+    return a, weighted_sum_backward
 
 
 @answers(np.matmul)
