@@ -18,7 +18,7 @@ from tinygrad_pool.errors import GraphError, RuleError, TinygradPoolError
 from tinygrad_pool.graph import no_closure
 from tinygrad_pool.node import NO_OPTIONS, NOTHING, LeafNode, Node, name_of, tick
 from tinygrad_pool.numpy_names import ANSWERS
-from tinygrad_pool.rules.rule import PYTHON, Array, Backward, Contributions, Rule
+from tinygrad_pool.rules.rule import Array, Backward, Contributions, Rule
 from tinygrad_pool.setting import SETTING, Setting, here
 from tinygrad_pool.signature import Signature, signature_of
 
@@ -65,10 +65,10 @@ def _general(rule: Rule, signature: Signature) -> Callable[..., Any]:
             operands = _read(operands, signature.name)
         if signature.wants:
             options["wants"] = tuple([isinstance(v, Node) for v in operands])
-        data = [_data_of(v) for v in operands]
+        data = [v._data if isinstance(v, Node) else v for v in operands]
         setting = SETTING.get()
         before = [np.copy(d) for d in data] if setting.checked else []
-        y, closure = _run(rule, data, options)
+        y, closure = _run(rule, operands, data, options)
         if not setting.graph:
             return _cut_off(rule, y, options, setting)
         if setting.checked:
@@ -89,18 +89,15 @@ def _unary(rule: Rule, general: Callable[..., Any]) -> Callable[..., Any]:
         setting, kind = SETTING.get(), type(x)
         if more or options or not setting.plain:
             return general(x, *more, **options)
-        if kind is Value:
-            a = x._data
-        elif kind is Leaf:
-            a = x.look() if x._lent else x._data
-        else:
+        if kind is not Value and kind is not Leaf:
             return general(x)
+        a = x._data
         try:
             y, closure = rule(a)
         except _REFUSED as error:
             y, closure = _again(rule, (a,), NO_OPTIONS, error)
         if type(y) is not float or closure is None:
-            y, closure = _settled(rule, y, closure, (a,), NO_OPTIONS)
+            y, closure = _settled(rule, y, closure, (x,), (a,), NO_OPTIONS)
         return _node(rule, y, closure, x, NOTHING, NO_OPTIONS, setting)
 
     return operation
@@ -114,18 +111,14 @@ def _binary(rule: Rule, general: Callable[..., Any], asks: bool = False) -> Call
         setting, x_kind, w_kind = SETTING.get(), type(x), type(w)
         if more or options or not setting.plain:
             return general(x, w, *more, **options)
-        if x_kind is Value:
+        if x_kind is Value or x_kind is Leaf:
             a = x._data
-        elif x_kind is Leaf:
-            a = x.look() if x._lent else x._data
         elif x_kind is float and issubclass(w_kind, Node):
             a = x
         else:
             return general(x, w)
-        if w_kind is Value:
+        if w_kind is Value or w_kind is Leaf:
             b = w._data
-        elif w_kind is Leaf:
-            b = w.look() if w._lent else w._data
         elif (w_kind is float or w_kind is int) and x_kind is not float:
             b = w
         else:
@@ -136,7 +129,7 @@ def _binary(rule: Rule, general: Callable[..., Any], asks: bool = False) -> Call
         except _REFUSED as error:
             y, closure = _again(rule, (a, b), wants, error)
         if type(y) is not float or closure is None:
-            y, closure = _settled(rule, y, closure, (a, b), wants)
+            y, closure = _settled(rule, y, closure, (x, w), (a, b), wants)
         return _node(rule, y, closure, x, w, wants, setting)
 
     return operation
@@ -153,9 +146,7 @@ def _many(rule: Rule, general: Callable[..., Any], two: Callable[..., Any]) -> C
         if options or not setting.plain or not kinds or not kinds <= _nodes:
             return general(*operands, **options)
         data = [v if type(v) is float else v._data for v in operands]
-        if not PYTHON.issuperset(map(type, data)):
-            data = [_data_of(v) for v in operands]
-        y, closure = _run(rule, data, options)
+        y, closure = _run(rule, operands, data, options)
         return _node(rule, y, closure, operands, NOTHING, NO_OPTIONS, setting)
 
     return operation
@@ -165,12 +156,6 @@ def _read(operands: tuple[Any, ...], name: str) -> tuple[Any, ...]:
     """Read constants as they are; but where no Value decides the dtype, as a Value would."""
     read = numeric if any(isinstance(v, Node) for v in operands) else real
     return tuple([v if isinstance(v, Node) else own(read(v, name)) for v in operands])
-
-
-def _data_of(v: Any) -> Any:
-    if isinstance(v, LeafNode):
-        return v.look() if v._lent else v._data
-    return v._data if isinstance(v, Node) else v
 
 
 def _node(
@@ -202,7 +187,8 @@ def run_again(node: Node, operands: Sequence[Any]) -> Any:
     options = dict(node.options)
     if "wants" in options:
         options["wants"] = tuple([isinstance(v, Node) for v in operands])
-    y, closure = _run(node.rule, [_data_of(v) for v in operands], options)
+    data = [v._data if isinstance(v, Node) else v for v in operands]
+    y, closure = _run(node.rule, operands, data, options)
     x, w = operands if len(operands) == 2 else (tuple(operands), NOTHING)
     twin = _node(node.rule, y, closure, x, w, options or NO_OPTIONS, SETTING.get())
     twin.about = node.about
@@ -217,7 +203,9 @@ def _cut_off(rule: Rule, y: Data, options: Mapping[str, Any], setting: Setting) 
     return leaf
 
 
-def _run(rule: Rule, data: Sequence[Any], options: Mapping[str, Any]) -> tuple[Data, Backward]:
+def _run(
+    rule: Rule, operands: Sequence[Any], data: Sequence[Any], options: Mapping[str, Any]
+) -> tuple[Data, Backward]:
     """Run a rule, and bring its result into the form that a Value holds."""
     try:
         y, closure = rule(*data, **options)
@@ -225,15 +213,23 @@ def _run(rule: Rule, data: Sequence[Any], options: Mapping[str, Any]) -> tuple[D
         y, closure = _again(rule, data, options, error)
     if type(y) is float and closure is not None:
         return y, closure
-    return _settled(rule, y, closure, data, options)
+    return _settled(rule, y, closure, operands, data, options)
 
 
 def _settled(
-    rule: Rule, y: Any, closure: Any, data: Sequence[Any], options: Mapping[str, Any]
+    rule: Rule,
+    y: Any,
+    closure: Any,
+    operands: Sequence[Any],
+    data: Sequence[Any],
+    options: Mapping[str, Any],
 ) -> tuple[Data, Backward]:
-    """Bring a result into the form that a Value holds, after checking that there is a closure."""
+    """Bring a result into the form that a Value holds, and look at arrays that were handed out."""
     if closure is None:
         raise no_closure(rule.__name__, closure)
+    for v in operands:
+        if isinstance(v, LeafNode) and v._lent:
+            v.look()
     if type(y) is np.ndarray and y.ndim and y.dtype.kind == "f":
         return y, closure
     if type(y) is complex:
@@ -253,7 +249,7 @@ def _again(
     name = rule.__name__
     if any(isinstance(d, int) and d.bit_length() > 63 for d in data):  # NumPy knows no such integer
         data = [real(d, name) if isinstance(d, int) else d for d in data]
-        return _run(rule, data, options)
+        return _run(rule, (), data, options)
     if isinstance(error, ArithmeticError) and not any(isinstance(d, np.ndarray) for d in data):
         return _on_numpy(rule, data, options)
     if error.__traceback__ is not None and error.__traceback__.tb_next is None:

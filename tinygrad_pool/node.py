@@ -171,13 +171,12 @@ class LeafNode(Node):
         self._bits = None
         self._has_changed(in_place)
 
-    def look(self) -> Any:
-        """Return the data, after finding out whether an array that was handed out has changed."""
+    def look(self) -> None:
+        """Find out whether an array that was handed out has changed since the last look."""
         bits = np.asarray(self._data).tobytes()
         if self._bits not in (bits, None):
             self._has_changed(in_place=True)
         self._bits, self._lent = bits, False
-        return self._data
 
     def _has_changed(self, in_place: bool) -> None:
         Node.last_change = self._assigned = tick()

@@ -8,9 +8,9 @@ import numpy as np
 
 from tinygrad_pool.engine import Value
 from tinygrad_pool.graph import ancestors, refuse_stale
+from tinygrad_pool.lift import run_again
 from tinygrad_pool.links import links_of, operands_of, slopes_of
 from tinygrad_pool.node import Node
-from tinygrad_pool.lift import run_again
 from tinygrad_pool.rerun import check_value, operation_of, rebuilt
 from tinygrad_pool.rules import elementwise, pooling, reductions
 from tinygrad_pool.rules.weights import Weights, weight_layer
