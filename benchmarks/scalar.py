@@ -1,8 +1,8 @@
 """Time networks of numbers, build and backward, beside micrograd, and small arrays beside torch.
 
-The network is that of micrograd's demo: two moons, 2-16-16-1, a node for each operation. It is timed
-twice. Back to back, each implementation has a process of its own and the garbage collector runs
-when it likes, as in training; micrograd then pays for the circles of its last step. Collected
+The network is that of micrograd's demo: two moons, 2-16-16-1, a node for each operation. It is
+timed twice. Back to back, each implementation has a process of its own and the garbage collector
+runs when it likes, as in training; micrograd then pays for the circles of its last step. Collected
 between, both run in one process in turn, and are forgiven what they left behind.
 
     pip install -e '.[peers]' && python benchmarks/scalar.py
