@@ -55,14 +55,17 @@ def ancestors(*roots: Node) -> list[Node]:
     return found
 
 
-def start(root: Node, gradient: Any, create_graph: bool = False) -> Iterator[tuple[Any, ...]]:
+def start(
+    root: Node, gradient: Any, create_graph: bool = False, nodes: list[Node] | None = None
+) -> Iterator[tuple[Any, ...]]:
     """Check and prepare a backward pass from `root`, and return the walk that carries it out.
 
-    Interior nodes forget the last pass; leaves keep what they have, and add.
+    Interior nodes forget the last pass; leaves keep what they have, and add. Who knows the `nodes`
+    already, `ancestors(root)`, hands them over.
     """
     if not isinstance(root, Node):
         raise DataError(f"backward: needs a Value that was computed, got {type(root).__name__}")
-    nodes = ancestors(root)
+    nodes = ancestors(root) if nodes is None else nodes
     if root.rule is not None and root._closure is None:
         how = "detached" if root.op == "detach" else "computed under no_grad"
         raise GraphError(f"backward: {name_of(root)} was {how}, so no graph leads back from it")

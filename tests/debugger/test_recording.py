@@ -1,5 +1,7 @@
 """A recorded pass: every position is what backward would have left there."""
 
+import gc
+
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -79,6 +81,29 @@ def test_a_step_forward_and_back():
     passed.seek(len(passed))
     assert passed.next() is None
     assert [s.node for s in passed] == [s.node for s in passed.steps]
+
+
+def test_the_steps_are_a_sequence():
+    _, E = network()
+    steps = tg.record(E).steps
+    assert (len(steps), steps[0].node) == (len([*steps]), E)
+    assert [s.node for s in steps[-2:]] == [s.node for s in steps][-2:]
+    assert steps[1] is steps[1]
+    assert steps[-1].node is [*steps][-1].node
+    with pytest.raises(IndexError):
+        steps[len(steps)]
+
+
+def test_a_recording_of_numbers_gives_the_collector_next_to_nothing_to_visit():
+    y = x = tg.Value(1.0)
+    for _ in range(1000):
+        y = y * x + 0.5
+    gc.collect()
+    tracked = len(gc.get_objects())
+    passed = tg.record(y)
+    gc.collect()
+    assert len(passed) == 2000
+    assert len(gc.get_objects()) - tracked < 100
 
 
 def test_a_pass_that_breaks_leaves_everything_as_it_was():

@@ -77,7 +77,7 @@ class Ledger:
         self,
         loss: Node,
         nodes: list[Node],
-        steps: list[Step],
+        steps: Sequence[Step],
         grads: dict[Node, Any],
         call: Callable[[Node], str],
     ) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, overload
 
 import numpy as np
 
@@ -27,6 +27,34 @@ class Change(NamedTuple):
     after: Any
 
 
+class Steps(Sequence[Step]):
+    """The steps of a pass, each made when it is looked at: kept flat, many cost little."""
+
+    def __init__(self, flat: list[Any]) -> None:
+        self._flat = flat  # node, upstream, contributions, node, …
+        self._last: tuple[int, Step | None] = -1, None
+
+    def __len__(self) -> int:
+        return len(self._flat) // 3
+
+    def __iter__(self) -> Iterator[Step]:
+        return map(Step, *(self._flat[i::3] for i in range(3)))
+
+    @overload
+    def __getitem__(self, place: int) -> Step: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Step]: ...
+    def __getitem__(self, place: int | slice) -> Step | list[Step]:
+        if isinstance(place, slice):
+            return [self[i] for i in range(len(self))[place]]
+        i = range(len(self))[place]
+        known, step = self._last
+        if known != i or step is None:  # the same one, each time it is asked for
+            step = Step(*self._flat[3 * i : 3 * i + 3])
+            self._last = i, step
+        return step
+
+
 class Walk(Named):
     """A backward pass, step by step. At `position` n, every `.grad` is as it is after n steps.
 
@@ -41,33 +69,28 @@ class Walk(Named):
             raise DataError(f"record: needs a Value, got {type(loss).__name__}")
         super().__init__(ancestors(loss), names or {})
         self.loss, self.gradient = loss, gradient
-        self.steps: list[Step] = []
         self.position = 0
-        self._changes: list[list[Any]] = []  # of each step: node, before, after, node, …
         self._kept = {node: changed(node._data, {}, "") for node in self.nodes if _may_change(node)}
-        before = {node: node._grad for node in self.nodes}
+        self._before = [node._grad for node in self.nodes]
         try:
-            self._run(gradient, before)
+            walk = start(loss, gradient, nodes=self.nodes)
+            self._begun = [node._grad for node in self.nodes]
+            self._run(walk)
         finally:
-            for node, grad in before.items():
+            for node, grad in zip(self.nodes, self._before, strict=True):
                 node._grad = grad
 
-    def _run(self, gradient: Any, before: Mapping[Node, Any]) -> None:
-        """Carry out the pass once, and note what each step changes."""
-        walk = start(self.loss, gradient)
-        now = {node: node._grad for node in self.nodes}
-        changes: list[Any] = []
-        for node, old in before.items():
-            if now[node] is not old:
-                changes += (node, old, now[node])
-        for node, upstream, contributions in walk:
-            for p in node.parents:
-                if isinstance(p, Node) and p._grad is not now[p]:
-                    changes += (p, now[p], p._grad)
-                    now[p] = p._grad
-            self.steps.append(step_of(node, upstream, contributions))
-            self._changes.append(changes)
-            changes = []
+    def _run(self, walk: Iterable[tuple[Any, ...]]) -> None:
+        """Carry out the pass once, and keep each step, and what its operands have after it."""
+        steps: list[Any] = []
+        self._after: list[Any] = []
+        take, note = steps.extend, self._after.append
+        for step in walk:
+            take(step if type(step[1]) is float else step_of(*step))
+            for p in step[0].parents:
+                if isinstance(p, Node):
+                    note(p._grad)
+        self.steps = Steps(steps)
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -103,21 +126,20 @@ class Walk(Named):
         if not 0 <= n <= len(self):
             raise OptionError(f"seek: position must be in 0 … {len(self)}, got {position!r}")
         while self.position < n:
-            for node, _, after in _triples(self._changes[self.position]):
+            for node, _, after in self._changes_of(self.position):
                 node._grad = after
             self.position += 1
         while self.position > n:
             self.position -= 1
-            for _, before, node in _triples(self._changes[self.position][::-1]):
+            for node, before, _ in reversed(self._changes_of(self.position)):
                 node._grad = before
         return self.step
 
     def settle(self) -> None:
         """Set every gradient as it is at this position, after a step was interrupted midway."""
         position, self.position = self.position, 0
-        for changes in reversed(self._changes):
-            for _, before, node in _triples(changes[::-1]):
-                node._grad = before
+        for node, grad in zip(self.nodes, self._before, strict=True):
+            node._grad = grad
         self.seek(position)
 
     def next(self) -> Step | None:
@@ -149,7 +171,31 @@ class Walk(Named):
         return map(self._changes_of, range(len(self)))
 
     def _changes_of(self, position: int) -> list[Change]:
-        return [Change(*triple) for triple in _triples(self._changes[position])]
+        flat, ends = self._changes
+        own = flat[ends[position - 1] if position else 0 : ends[position]]
+        return [Change(*own[i : i + 3]) for i in range(0, len(own), 3)]
+
+    @cached_property
+    def _changes(self) -> tuple[list[Any], list[int]]:
+        """What the steps change, as node, before, after, node, …; and where those of each end."""
+        now = dict(zip(self.nodes, self._before, strict=True))
+        flat: list[Any] = []
+        ends = []
+
+        def note(node: Node, after: Any) -> None:
+            if after is not now[node]:
+                flat.extend((node, now[node], after))
+                now[node] = after
+
+        for node, after in zip(self.nodes, self._begun, strict=True):
+            note(node, after)
+        afters = iter(self._after)
+        for step in self.steps:
+            for p in step.node.parents:
+                if isinstance(p, Node):
+                    note(p, next(afters))
+            ends.append(len(flat))
+        return flat, ends
 
     @cached_property
     def _positions(self) -> dict[Node, int]:
@@ -183,11 +229,6 @@ class Walk(Named):
     def ledger(self) -> Ledger:
         """The whole pass, to be asked for reasons."""
         return Ledger(self.loss, self.nodes, self.steps, self.gradients, self.call)
-
-
-def _triples(flat: list[Any]) -> Iterator[tuple[Any, Any, Any]]:
-    """Take three items at a time: kept flat, a large pass costs the garbage collector little."""
-    return zip(flat[::3], flat[1::3], flat[2::3], strict=True)
 
 
 def _may_change(node: Node) -> bool:
