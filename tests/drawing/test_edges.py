@@ -46,6 +46,12 @@ def test_the_largest_of_an_array(c, largest):
     assert largest_of(np.array(c)) == largest
 
 
+@pytest.mark.parametrize("c", [-3.0, np.float64(-3.0), np.float32(-3.0), np.array(-3.0)])
+def test_the_largest_of_a_number_is_a_python_float(c):
+    assert largest_of(c) == -3.0
+    assert type(largest_of(c)) is float
+
+
 @pytest.mark.parametrize("c", [None, np.zeros(0), np.nan])
 def test_where_there_is_none_it_is_nan(c):
     assert np.isnan(largest_of(c))

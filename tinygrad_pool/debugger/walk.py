@@ -170,6 +170,12 @@ class Walk(Named):
         """List what each step changes, in order; the first begins with what the pass forgot."""
         return map(self._changes_of, range(len(self)))
 
+    @cached_property
+    def last(self) -> dict[Node, Any]:
+        """What the pass leaves in each gradient that it changes."""
+        flat, _ = self._changes
+        return dict(zip(flat[::3], flat[2::3], strict=True))
+
     def _changes_of(self, position: int) -> list[Change]:
         flat, ends = self._changes
         own = flat[ends[position - 1] if position else 0 : ends[position]]

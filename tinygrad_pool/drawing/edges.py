@@ -38,6 +38,8 @@ def _sent(node: Node, g: Any) -> list[Any]:
 
 def largest_of(c: Any) -> float:
     """Find the element of largest magnitude, with its sign; NaN where there is none."""
+    if isinstance(c, float | np.generic):
+        return float(c)
     flat = np.asarray(np.nan if c is None else c, float).reshape(-1)
     return float(flat[np.abs(np.nan_to_num(flat)).argmax()]) if flat.size else np.nan
 

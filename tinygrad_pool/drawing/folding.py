@@ -77,13 +77,13 @@ def by_form(nodes: list[Node]) -> list[Group]:
     others: list[tuple[Any, ...]] = []
     keys: dict[Node, Any] = {}
     for node in nodes:
-        if not node.parents:
+        if not (operands := node.parents):
             continue
         form: tuple[Any, ...] = tuple(
-            [keys.get(p, "leaf") if isinstance(p, Node) else "constant" for p in node.parents]
+            [keys.get(p, "leaf") if isinstance(p, Node) else "constant" for p in operands]
         )
-        for p, key in zip(node.parents, form, strict=True):
-            alike = isinstance(p, Node) and p.parents and p.op == node.op and user[p] is node
+        for p, key in zip(operands, form, strict=True):
+            alike = isinstance(p, Node) and user[p] is node and p.parents and p.op == node.op
             if alike and all(k == key or k in others[key] for k in form):
                 keys[node] = key
                 break

@@ -103,6 +103,22 @@ def numbers(data: Any) -> str:
     return ", ".join(part for part in (" … ".join(ends), nans) if part) or "empty"
 
 
+def joined(arrays: list[Any]) -> Any:
+    """Put all numbers of some arrays in a row.
+
+    >>> joined([1.0, np.array([[2.0, 3.0]])]), joined([1.0, 2.0])
+    (array([1., 2., 3.]), array([1., 2.]))
+    """
+    if all(isinstance(a, float | np.generic) for a in arrays):
+        return np.array(arrays, float)
+    return np.concatenate([np.reshape(np.asarray(a, float), -1) for a in arrays])
+
+
+def range_of(flat: Any) -> str:
+    """Write the range of many numbers in a row, or the only one."""
+    return numbers(flat[0] if flat.size == 1 else np.resize(flat, max(5, flat.size)))
+
+
 def on_a_line(data: Any) -> str:
     """Write a number, a small array, or the shape and range of a large one, on one line of text.
 

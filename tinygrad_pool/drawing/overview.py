@@ -2,13 +2,12 @@
 
 from collections import Counter
 
-import numpy as np
 from graphviz import Digraph
 
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.boxes import row, table
 from tinygrad_pool.drawing.folding import Group
-from tinygrad_pool.drawing.labels import numbers, shape, sign, text
+from tinygrad_pool.drawing.labels import joined, range_of, shape, sign, text
 from tinygrad_pool.engine import Value
 from tinygrad_pool.node import Node
 
@@ -50,9 +49,9 @@ def _box(group: Group, is_root: bool, is_lit: bool) -> str:
     if weights:
         rows.append(row(theme.PAPER, f"{weights:,} weights", theme.SOFT))
     shown = [last] if last.shape or len(nodes) == 1 else computed or nodes
-    rows.append(row(theme.PAPER, _range([n.data for n in shown]), theme.DATA, "data"))
+    rows.append(row(theme.PAPER, range_of(joined([n.data for n in shown])), theme.DATA, "data"))
     gradients = [node.grad for node in shown if node.has_grad]
-    reach = _range(gradients) if gradients else "–"
+    reach = range_of(joined(gradients)) if gradients else "–"
     rows.append(row(theme.PAPER, reach, theme.GRADIENT, "grad"))
     return table(rows, 3 if is_root else 1, theme.INK)
 
@@ -76,9 +75,3 @@ def _scope(group: Group) -> str:
     """Name the scope that all of a group was computed in; "" if there are several, or none."""
     scopes = {node.about.scope.split("/")[0] for node in group.nodes if node.parents}
     return scopes.pop() if len(scopes) == 1 else ""
-
-
-def _range(arrays: list[object]) -> str:
-    """Write the range of all numbers in some arrays."""
-    flat = np.concatenate([np.reshape(np.asarray(a, float), -1) for a in arrays])
-    return numbers(flat[0] if flat.size == 1 else np.resize(flat, max(5, flat.size)))

@@ -46,11 +46,14 @@ class Box(NamedTuple):
 
 
 class Stage(NamedTuple):
-    """A picture as SVG, its boxes, and the edge of each operand, as (node, place): its id."""
+    """A picture as SVG, its boxes, and the ids of edges, by the box and the place of the operand.
+
+    Of a folded picture by the box, and the one that its operands are in.
+    """
 
     svg: str
     boxes: list[Box]
-    edges: dict[tuple[Node, int], str]
+    edges: dict[tuple[int, int], str]
 
 
 def stage_of(passed: Walk, direction: Direction | None = None) -> Stage:
@@ -75,7 +78,7 @@ def _fit(stage: Stage) -> float:
     return min(PANEL[0] / wide, PANEL[1] / high)
 
 
-def _draw_nodes(graph: Any, passed: Walk) -> tuple[list[Box], dict[tuple[Node, int], str]]:
+def _draw_nodes(graph: Any, passed: Walk) -> tuple[list[Box], dict[tuple[int, int], str]]:
     """Draw a box a node, as wide as its longest gradient, and edges with room for what is sent."""
     nodes = passed.nodes
     show = frozenset(("data", "grad", "heat"))
@@ -92,7 +95,7 @@ def _draw_nodes(graph: Any, passed: Walk) -> tuple[list[Box], dict[tuple[Node, i
     with holding(nodes, longest_of(computed)):
         draw_nodes(graph, shown, styles)
     ids = shown.ids
-    edges = {(n, i): f"{ids[n]}e{i}" for n in nodes for i, _ in enumerate(n.parents)}
+    edges = {(k, i): f"{ids[n]}e{i}" for k, n in enumerate(nodes) for i, _ in enumerate(n.parents)}
     return [Box(ids[node], plain(title(passed, node)), [node]) for node in nodes], edges
 
 
@@ -100,22 +103,16 @@ def _style(c: Any, labelled: bool) -> Style:
     return {} if c is None or not labelled else {"label": f" {number(largest_of(c), digits=3)} "}
 
 
-def _draw_folded(graph: Any, passed: Walk) -> tuple[list[Box], dict[tuple[Node, int], str]]:
+def _draw_folded(graph: Any, passed: Walk) -> tuple[list[Box], dict[tuple[int, int], str]]:
     """Draw a box for each layer, or for each form of operation."""
     nodes = passed.nodes
     groups = (by_layers if layer_count(nodes) <= FULL else by_form)(nodes)
-    last = {change.node: change.after for change in chain(*passed.accumulations())}
-    with holding(nodes, last):
+    with holding(nodes, passed.last):
         draw_groups(graph, groups, passed.loss, set())
     theme.write_on(graph, note(len(nodes), len(groups)).partition(";")[0])
-    home = {node: i for i, group in enumerate(groups) for node in group.nodes}
-    edges = {}
-    for i, group in enumerate(groups):
-        place = {k: f"g{i}e{j}" for j, k in enumerate(group.sources)}
-        for node in group.nodes:
-            for j, p in enumerate(node.parents):
-                if isinstance(p, Node) and home[p] in place:
-                    edges[node, j] = place[home[p]]
+    edges = {
+        (i, k): f"g{i}e{j}" for i, group in enumerate(groups) for j, k in enumerate(group.sources)
+    }
     return [Box(f"g{i}", title_of(g), g.nodes) for i, g in enumerate(groups)], edges
 
 

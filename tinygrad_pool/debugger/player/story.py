@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,15 @@ from tinygrad_pool.debugger.source import quoted
 from tinygrad_pool.debugger.walk import Change, Walk
 from tinygrad_pool.drawing.edges import largest_of, slopes_of
 from tinygrad_pool.drawing.grids import LARGEST, POOLS, Plane, plane_of
-from tinygrad_pool.drawing.labels import is_large, number, numbers, on_a_line, shape
+from tinygrad_pool.drawing.labels import (
+    is_large,
+    joined,
+    number,
+    numbers,
+    on_a_line,
+    range_of,
+    shape,
+)
 from tinygrad_pool.drawing.words import counted
 from tinygrad_pool.engine import Value
 from tinygrad_pool.graph import Step
@@ -38,11 +48,12 @@ class Story:
         self.passed, self.stage = passed, stage
         self.home = {node: i for i, box in enumerate(stage.boxes) for node in box.nodes}
         self.folded = len(stage.boxes) < len(passed.nodes)
-        changes = [change for some in passed.accumulations() for change in some]
-        self.last = {change.node: change.after for change in changes}
+        self.last = passed.last
         self.formats = {} if self.folded else {n: self._format(n) for n in self.last}
-        largest = (largest_in(g) for g in self.last.values() if g is not None)
-        self.largest = max(largest, default=0.0)
+        known = [g for g in self.last.values() if g is not None]
+        alone = [g for g in known if isinstance(g, float | np.generic)]
+        arrays = [g for g in known if not isinstance(g, float | np.generic)]
+        self.largest = max(map(largest_in, [alone, *arrays]))
         self.called = {id(v): name for name, v in passed.variables.items()}
 
     def told(self) -> Json:
@@ -133,7 +144,7 @@ class Story:
         for i, (p, c) in enumerate(zip(node.parents, step.contributions, strict=True)):
             if not isinstance(p, Node):
                 continue
-            told: Json = {"edge": self.stage.edges[node, i], "to": self.home[p]}
+            told: Json = {"edge": self.stage.edges[self.home[node], i], "to": self.home[p]}
             if c is None:
                 yield told | {"says": "nothing"}
                 continue
@@ -159,43 +170,43 @@ class Story:
 
         The gradients of a box are shown when nothing more arrives there.
         """
-        boxes: dict[int, list[Step]] = {}
-        for step in self.passed.steps:
-            boxes.setdefault(self.home[step.node], []).append(step)
-        sends = [list(self._sends_of(steps)) for steps in boxes.values()]
+        steps: Counter[int] = Counter(self.home[step.node] for step in self.passed.steps)
+        largest = self._largest_between()
         settled: dict[int, int] = {}
-        for move, (i, sent) in enumerate(zip(boxes, sends, strict=True)):
-            settled.update(dict.fromkeys([i, *(told["to"] for told in sent)], move))
-        for move, (i, steps) in enumerate(boxes.items()):
+        for move, i in enumerate(steps):
+            settled.update(dict.fromkeys([i, *largest[i]], move))
+        for move, (i, n) in enumerate(steps.items()):
             yield {
                 "box": i,
-                "says": f"{self.stage.boxes[i].name}: {counted(len(steps), 'step')}",
-                "sends": sends[move],
+                "says": f"{self.stage.boxes[i].name}: {counted(n, 'step')}",
+                "sends": [self._sent(i, to, x) for to, x in largest[i].items()],
                 "changes": [self._range_of(k) for k, last in settled.items() if last == move],
             }
 
-    def _sends_of(self, steps: list[Step]) -> Iterator[Json]:
-        """Tell the largest that goes along each edge out of a box; NaN counts as that."""
-        largest: dict[str, tuple[float, int]] = {}
-        for step in steps:
-            for j, (p, c) in enumerate(zip(step.node.parents, step.contributions, strict=True)):
-                edge = self.stage.edges.get((step.node, j))
-                if edge and isinstance(p, Node) and c is not None:
-                    x = largest_of(c)
-                    known, _ = largest.get(edge, (0.0, 0))
-                    if not abs(x) < abs(known) and not np.isnan(known):
-                        largest[edge] = x, self.home[p]
-        for edge, (x, to) in largest.items():
-            says = f"at most {number(abs(x))} in magnitude"
-            short = number(x, digits=3)
-            yield {"edge": edge, "to": to, "size": self._size(x), "says": says, "short": short}
+    def _largest_between(self) -> dict[int, dict[int, float]]:
+        """Find the largest that goes from each box to each other; NaN counts as that."""
+        found: dict[int, dict[int, float]] = {}
+        for node, _, contributions in self.passed.steps:
+            i = self.home[node]
+            sent = found.setdefault(i, {})
+            for p, c in zip(node.parents, contributions, strict=True):
+                if c is not None and (to := self.home[p]) != i:
+                    x, known = largest_of(c), sent.get(to, 0.0)
+                    if not abs(x) < abs(known) and not isnan(known):
+                        sent[to] = x
+        return found
+
+    def _sent(self, i: int, to: int, x: float) -> Json:
+        """Tell the largest that goes along an edge."""
+        says = f"at most {number(abs(x))} in magnitude"
+        told = {"edge": self.stage.edges[i, to], "to": to, "size": self._size(x), "says": says}
+        return told | {"short": number(x, digits=3)}
 
     def _range_of(self, i: int) -> Json:
         """Tell the range of the gradients of a box."""
         known = [self.last[n] for n in self.stage.boxes[i].nodes if self.last.get(n) is not None]
-        flat = np.concatenate([np.reshape(np.asarray(g, float), -1) for g in known])
-        lines = [numbers(np.resize(flat, max(5, flat.size)) if flat.size > 1 else flat[0])]
-        return {"box": i, "lines": lines, "size": self._size(flat)}
+        flat = joined(known)
+        return {"box": i, "lines": [range_of(flat)], "size": self._size(flat)}
 
 
 def grid_of(step: Step) -> Json | None:
