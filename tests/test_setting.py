@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_pool as tg
-from tinygrad_pool import Value
+from tinygrad_pool import Value, setting
 from tinygrad_pool.graph import ancestors
 from tinygrad_pool.setting import SETTING, recording
 
@@ -93,6 +93,27 @@ class TestTraced:
         y._data[0] = 3.0
         with pytest.raises(tg.errors.GraphError, match="its result changed since"):
             y.backward([1.0, 1.0])
+
+    def test_nodes_of_one_line_and_scope_share_what_is_said_of_them(self):
+        with tg.traced():
+            y = Value(1.0)
+            made = [y := y.tanh() for _ in range(3)]
+            with tg.scope("s"):
+                inner = [y.tanh() for _ in range(2)]
+        assert made[0].about is made[1].about is made[2].about
+        assert inner[0].about is inner[1].about
+        assert (made[0].about.scope, inner[0].about.scope) == ("", "s")
+        made[0].label = "first"
+        assert [v.label for v in made] == ["first", "", ""]
+
+    def test_code_that_comes_and_goes_keeps_its_own_lines(self, monkeypatch):
+        monkeypatch.setattr("tinygrad_pool.setting.MOST_PLACES", 7)
+        with tg.traced():
+            for n in range(50):
+                found = {"x": Value(1.0)}
+                exec("\n" * n + "y = x.exp()", found)  # what a notebook's cells do
+                assert found["y"].about.line.number == n + 1
+        assert len(setting._PLACED) <= 7
 
     def test_where_only_the_package_runs_no_line_is_known(self, monkeypatch):
         monkeypatch.setattr("tinygrad_pool.setting._PACKAGE", "")

@@ -19,7 +19,7 @@ from tinygrad_pool.graph import no_closure
 from tinygrad_pool.node import NO_OPTIONS, NOTHING, LeafNode, Node, name_of, tick
 from tinygrad_pool.numpy_names import ANSWERS
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, Rule
-from tinygrad_pool.setting import SETTING, Setting, here
+from tinygrad_pool.setting import SETTING, Setting, placed
 from tinygrad_pool.signature import Signature, signature_of
 
 Value: type[Any] = Node
@@ -74,10 +74,7 @@ def _general(rule: Rule, signature: Signature) -> Callable[..., Any]:
         if setting.checked:
             closure = _guarded(signature.name, closure, operands, [*data, y], [*before, np.copy(y)])
         x, w = operands if len(operands) == 2 else (operands, NOTHING)
-        out = _node(rule, y, closure, x, w, options, setting)
-        if setting.traced:
-            out.about = out.about._replace(line=here())
-        return out
+        return _node(rule, y, closure, x, w, options, setting)
 
     return operation
 
@@ -177,7 +174,7 @@ def _node(
     out._w = w
     out.rule = rule
     out.options = options
-    out.about = setting.about
+    out.about = placed(setting.about) if setting.traced else setting.about
     return out
 
 
@@ -199,7 +196,7 @@ def _cut_off(rule: Rule, y: Data, options: Mapping[str, Any], setting: Setting) 
     """Make a leaf of what an operation computed."""
     leaf = Leaf(y)
     leaf.rule, leaf.options = rule, options
-    leaf.about = setting.about._replace(line=here() if setting.traced else None)
+    leaf.about = placed(setting.about) if setting.traced else setting.about
     return leaf
 
 

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 from tinygrad_pool.errors import OptionError
@@ -51,7 +51,7 @@ class About(NamedTuple):
 class Setting:
     """Whether operations record a graph, whether they guard it, and what they write beside it.
 
-    `plain` is what each operation asks first: a graph is recorded, and nothing else is wanted.
+    `plain` is what each operation asks first: a graph is recorded, and nothing is guarded.
     """
 
     __slots__ = ("about", "checked", "graph", "plain", "traced")
@@ -64,7 +64,7 @@ class Setting:
         about: About = About(),  # noqa: B008  # a NamedTuple
     ) -> None:
         self.graph, self.checked, self.traced, self.about = graph, checked, traced, about
-        self.plain = graph and not checked and not traced
+        self.plain = graph and not checked
 
 
 SETTING: ContextVar[Setting] = ContextVar("SETTING", default=Setting())  # noqa: B039  # never changed
@@ -142,16 +142,34 @@ def traced() -> Iterator[None]:
 
 def here() -> Line | None:
     """Return the line of source that is carried out: the nearest outside this package."""
-    frame: FrameType | None = sys._getframe(1)
+    return placed(About()).line
+
+
+def placed(about: About) -> About:
+    """Add the line of source that is carried out: the nearest outside this package.
+
+    What was made at one place of the source shares one object. Python finds the number of a line
+    by reading through the code from its first line on, so it is asked for once.
+    """
+    frame: FrameType | None = sys._getframe(3)  # who asks, and the operation, are of this package
     while frame is not None:
         code = frame.f_code
+        place = about, id(code), frame.f_lasti
+        if known := _PLACED.get(place):
+            return known[0]
         if not code.co_filename.startswith(_PACKAGE):
-            return Line(code.co_filename, frame.f_lineno, code.co_name)
+            made = about._replace(line=Line(code.co_filename, frame.f_lineno, code.co_name))
+            if len(_PLACED) >= MOST_PLACES:
+                _PLACED.clear()
+            _PLACED[place] = made, code  # which thus keeps its id
+            return made
         frame = frame.f_back
-    return None
+    return about
 
 
 _PACKAGE = __file__.removesuffix("setting.py")  # with its separator; pathlib takes long to import
+_PLACED: dict[tuple[About, int, int], tuple[About, CodeType]] = {}
+MOST_PLACES = 10_000
 
 
 @contextmanager
