@@ -78,7 +78,16 @@ class ClosurePdb(pdb.Pdb):
             raise
         finally:
             sys.settrace(tracer)
+            self._let_go()
         return self.done
+
+    def _let_go(self) -> None:
+        """Hold no frame any more: frames hold the graph, and by their tracer this."""
+        self.forget()
+        self.waits, self.curframe_locals = None, {}
+        for name, held in vars(self).items():
+            if isinstance(held, FrameType):
+                setattr(self, name, None)
 
     def _look_back(self, error: Exception) -> None:
         """Look at the frames of an error, from the closure where it was raised."""

@@ -37,6 +37,12 @@ class Named:
         name = self.names.get(id(node)) or self._called.get(node) or self._placed.get(node)
         return name or f"{label or node.op or 'leaf'}#{self.number(node)}"
 
+    def alone(self) -> Named:
+        """Return the names alone, for what this holds: together they would be a circle."""
+        names = Named(self.nodes, {})
+        names.names, names._called = self.names, self._called
+        return names
+
     @property
     def variables(self) -> dict[str, Value]:
         """Map the names of variables to the Values that they hold."""

@@ -234,7 +234,7 @@ class Walk(Named):
     @cached_property
     def ledger(self) -> Ledger:
         """The whole pass, to be asked for reasons."""
-        return Ledger(self.loss, self.nodes, self.steps, self.gradients, self.call)
+        return Ledger(self.loss, self.nodes, self.steps, self.gradients, self.alone().call)
 
 
 def _may_change(node: Node) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
+from weakref import proxy
 
 import numpy as np
 
@@ -38,7 +39,10 @@ class Survey:
         self.passed = passed
         self.loss, self.nodes, self.steps = passed.loss, passed.nodes, passed.steps
         self.grads = passed.gradients
-        self.ledger = Ledger(self.loss, self.nodes, self.steps, self.grads, self.brief)
+        me = proxy(self)  # the ledger does not hold who holds it
+        self.ledger = Ledger(
+            self.loss, self.nodes, self.steps, self.grads, lambda node: me.brief(node)
+        )
         self.users = self.ledger.users
         self.inside = set(self.nodes)
         self._labels = Counter(node.label for node in self.nodes)
