@@ -1,6 +1,9 @@
 """Settings hold inside their block, and end with it, whatever happens."""
 
+import _thread
+import contextvars
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -114,6 +117,16 @@ class TestTraced:
                 exec("\n" * n + "y = x.exp()", found)  # what a notebook's cells do
                 assert found["y"].about.line.number == n + 1
         assert len(setting._PLACED) <= 7
+
+    def test_what_no_python_code_calls_has_no_line(self):
+        made, v = [], Value(1.0)
+        with tg.traced():
+            context = contextvars.copy_context()
+        _thread.start_new_thread(context.run, (made.extend, map(v.__add__, [1.0, 2.0])))
+        end = time.monotonic() + 10.0
+        while len(made) < 2 and time.monotonic() < end:
+            time.sleep(0.001)
+        assert [(y.data, y.about.line) for y in made] == [(2.0, None), (3.0, None)]
 
     def test_where_only_the_package_runs_no_line_is_known(self, monkeypatch):
         monkeypatch.setattr("tinygrad_pool.setting._PACKAGE", "")

@@ -151,7 +151,10 @@ def placed(about: About) -> About:
     What was made at one place of the source shares one object. Python finds the number of a line
     by reading through the code from its first line on, so it is asked for once.
     """
-    frame: FrameType | None = sys._getframe(3)  # who asks, and the operation, are of this package
+    try:
+        frame: FrameType | None = sys._getframe(3)  # the nearer ones are of this package
+    except ValueError:  # there is no more: the operation was called by no Python code
+        return about
     while frame is not None:
         code = frame.f_code
         place = about, id(code), frame.f_lasti

@@ -40,9 +40,11 @@ class Survey:
         self.loss, self.nodes, self.steps = passed.loss, passed.nodes, passed.steps
         self.grads = passed.gradients
         me = proxy(self)  # the ledger does not hold who holds it
-        self.ledger = Ledger(
-            self.loss, self.nodes, self.steps, self.grads, lambda node: me.brief(node)
-        )
+
+        def brief(node: Node) -> str:
+            return me.brief(node)
+
+        self.ledger = Ledger(self.loss, self.nodes, self.steps, self.grads, brief)
         self.users = self.ledger.users
         self.inside = set(self.nodes)
         self._labels = Counter(node.label for node in self.nodes)
