@@ -1,0 +1,113 @@
+"""A graph dies with its last reference, by reference counting alone, whoever looked at it."""
+
+import contextlib
+import gc
+import io
+import weakref
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value
+from tinygrad_pool.notebook import picture_of_value, player_of
+
+
+def numbers():
+    """Return a leaf and a graph of numbers, with a dead relu behind a maximum."""
+    a, b = Value(2.0, label="a"), Value(-3.0, label="b")
+    return a, tg.maximum(a * b, a, b).relu() * (a * b).relu()
+
+
+def arrays():
+    """Return a leaf and a graph of arrays, with a pooling."""
+    x = Value(np.arange(16.0).reshape(1, 1, 4, 4) - 3.0, label="x")
+    return x, ((tg.max_pool2d(x, 2) * 2.0).relu().sum() - 1.0) ** 2
+
+
+def walked(a, E):
+    passed = tg.record(E, names={"a": a, "E": E})
+    passed.seek(2)
+    passed.next()
+    passed.back()
+    return passed.changed(), passed.last, passed.find("E"), passed.variables
+
+
+def left_midway(_, E):
+    walk = tg.backward_steps(E)
+    next(walk)
+    tg.record(E).seek(1)
+
+
+def given_way(_, E):
+    walk, passed = tg.backward_steps(E), tg.record(E)
+    next(walk)
+    passed.seek(1)
+    E.backward()
+    with contextlib.suppress(tg.errors.GraphError):
+        next(walk)
+
+
+def replayed(a, E):
+    passed = tg.record(E)
+    passed.set(a, a.data + 1.0)
+    return str(tg.diff(passed, passed.replay()))
+
+
+def debugged(_, E):
+    commands = "node; where; why; show; contrib; jac; steps; set a = 1; replay; revert; pdb; quit"
+    with contextlib.redirect_stdout(io.StringIO()):
+        tg.debug(E, commands=commands)
+
+
+def debugged_in_pdb(_, E):
+    with contextlib.redirect_stdout(io.StringIO()):
+        tg.debug(E, commands="node; n; u; c", pdb=True)
+
+
+def higher_order(a, E):
+    (slope,) = tg.grad(E, a, create_graph=True)
+    tg.grad(slope.sum(), a)
+
+
+INSTRUMENTS = {
+    "backward": lambda _, E: E.backward(),
+    "higher order": higher_order,
+    "left midway": left_midway,
+    "given way": given_way,
+    "walked": walked,
+    "why": lambda a, E: str(tg.record(E).why(a)),
+    "diagnose": lambda _, E: str(tg.diagnose(E)),
+    "replayed": replayed,
+    "derive": lambda a, E: str(tg.derive(E, a, (0,) * a.ndim)),
+    "to_html": lambda _, E: tg.record(E).to_html("pass.html"),
+    "debug": debugged,
+    "pdb": debugged_in_pdb,
+    "draw": lambda _, E: tg.draw(E, show=("data", "grad", "local")).source,
+    "tree": lambda _, E: tg.tree(E),
+    "frames": lambda _, E: tg.frames(E, "slides"),
+    "explode": lambda _, E: tg.draw(tg.explode(E)).source,
+    "unroll": lambda _, E: tg.unroll(E)(),
+    "weights_of": lambda _, E: tg.weights_of(E),
+    "weight layers": lambda _, E: str(tg.compare_weight_layer(E)),
+    "find_ties": lambda _, E: tg.find_ties(E),
+    "gradcheck": lambda a, _: tg.gradcheck(lambda x: (x * x).sum(), a),
+    "notebook": lambda _, E: (repr(E), picture_of_value(E), player_of(tg.record(E))),
+}
+
+
+@pytest.mark.parametrize("look", INSTRUMENTS.values(), ids=INSTRUMENTS)
+@pytest.mark.parametrize("graph", [numbers, arrays])
+def test_a_graph_dies_with_its_last_reference(look, graph, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    look(*graph())  # what is loaded on first use, is
+    gc.collect()
+    gc.disable()
+    try:
+        leaf, E = graph()
+        gone = [weakref.ref(leaf), weakref.ref(E), weakref.ref(E.parents[0])]
+        look(leaf, E)
+        del leaf, E
+        assert [ref() for ref in gone] == [None] * 3
+    finally:
+        gc.enable()
