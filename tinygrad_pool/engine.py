@@ -27,6 +27,7 @@ from tinygrad_pool.rules import arithmetic, elementwise, linear, reductions, sha
 from tinygrad_pool.rules.rule import Rule
 from tinygrad_pool.setting import SETTING, About, here, no_grad, text
 from tinygrad_pool.signature import refuse_habits
+from tinygrad_pool.turns import TURN
 
 Operation: TypeAlias = Callable[..., "Value"]
 
@@ -106,8 +107,9 @@ class Value(Node):
         the graph was cut here, or if data changed in place since.
         """
         refuse_habits("backward", habits)
-        for _ in start(self, gradient):
-            pass
+        with TURN:
+            for _ in start(self, gradient):
+                pass
 
     def detach(self) -> Value:
         """Copy the data into a leaf, through which no gradient flows.

@@ -13,15 +13,17 @@ from tinygrad_pool.errors import DataError
 from tinygrad_pool.graph import Step, ancestors, start, step_of
 from tinygrad_pool.node import Node
 from tinygrad_pool.signature import refuse_habits
+from tinygrad_pool.turns import HALF_DONE, TURN, Paused
 
 
 def backward_steps(root: Value, gradient: Any = None, **habits: Any) -> Iterator[Step]:
     """Run the backward pass one node at a time: exhausting it is `backward()`, bit for bit.
 
     Arguments are checked, and the last pass is forgotten, at once. Each Step comes after its
-    contributions were added up.
+    contributions were added up. A pass that is given up before its end takes back what it has added
+    to leaves; and so it does when another begins in the same nodes, after which it cannot go on.
 
-    Raises as `Value.backward` does.
+    Raises as `Value.backward` does; GraphError to go on after another pass began.
 
     >>> a = Value(2.0)
     >>> for step in backward_steps((a * a).exp()):
@@ -30,7 +32,27 @@ def backward_steps(root: Value, gradient: Any = None, **habits: Any) -> Iterator
     mul 54.6
     """
     refuse_habits("backward_steps", habits)
-    return (step_of(*step) for step in start(root, gradient))
+    with TURN:
+        walk = start(root, gradient)
+        return _one_by_one(Paused(root, ancestors(root)), walk)
+
+
+def _one_by_one(half: Paused, walk: Iterator[tuple[Any, ...]]) -> Iterator[Step]:
+    """Take a step whenever one is asked for; after the last, or where it ends early, let go."""
+    try:
+        while half.waiting:
+            with TURN:
+                half.check()
+                HALF_DONE.discard(half)  # while a closure runs: it may run a pass of its own
+                taken = next(walk, None)
+                if taken is None:  # no gradient is left to be handed on: they were reset
+                    half.done()
+                    return
+                half.pause(taken[0])
+                step = step_of(*taken)
+            yield step
+    finally:
+        half.take_back()
 
 
 def grad(
@@ -63,16 +85,18 @@ def grad(
                 "grad: takes a Value that was computed and the Values to differentiate it by, "
                 f"as in grad(y, [x, w]), got a {type(v).__name__}"
             )
-    before = {v: v._grad for v in (*ancestors(y), *wanted)}
-    try:
-        for node in before:
-            node._grad = None
-        for _ in start(y, gradient, create_graph):
-            pass
-        return tuple(_gradient_of(x, create_graph) for x in wanted)
-    finally:
-        for node, old in before.items():
-            node._grad = old
+    with TURN:
+        nodes = ancestors(y)
+        before = {v: v._grad for v in (*nodes, *wanted)}
+        try:
+            for node in before:
+                node._grad = None
+            for _ in start(y, gradient, create_graph, nodes):
+                pass
+            return tuple(_gradient_of(x, create_graph) for x in wanted)
+        finally:
+            for node, old in before.items():
+                node._grad = old
 
 
 def _gradient_of(x: Node, as_value: bool) -> Any:

@@ -15,6 +15,7 @@ from tinygrad_pool.rules.axes import Shape
 from tinygrad_pool.rules.reductions import add_up
 from tinygrad_pool.rules.rule import Backward, Contributions
 from tinygrad_pool.rules.shaping import cast
+from tinygrad_pool.turns import take_turn
 
 
 class Step(NamedTuple):
@@ -60,17 +61,21 @@ def start(
 ) -> Iterator[tuple[Any, ...]]:
     """Check and prepare a backward pass from `root`, and return the walk that carries it out.
 
-    Interior nodes forget the last pass; leaves keep what they have, and add. Who knows the `nodes`
-    already, `ancestors(root)`, hands them over.
+    Interior nodes forget the last pass; leaves keep what they have, and add. A pass that stands
+    half done in the same nodes gives way. A caller that puts every gradient back in the end hands
+    over the `nodes`, which are `ancestors(root)`, and none gives way.
     """
     if not isinstance(root, Node):
         raise DataError(f"backward: needs a Value that was computed, got {type(root).__name__}")
+    borrowed = nodes is not None
     nodes = ancestors(root) if nodes is None else nodes
     if root.rule is not None and root._closure is None:
         how = "detached" if root.op == "detach" else "computed under no_grad"
         raise GraphError(f"backward: {name_of(root)} was {how}, so no graph leads back from it")
     refuse_stale(nodes, create_graph)
     g = _seed(root, gradient, create_graph)
+    if not borrowed:
+        take_turn(root, nodes)
     for node in nodes:
         if node._closure is not None:
             node._grad = None

@@ -14,7 +14,7 @@ import pytest
 import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.debugger.closures import ClosurePdb, Stop, code_of
-from tinygrad_pool.errors import GraphError, ToolError
+from tinygrad_pool.errors import DataError, GraphError, ToolError
 
 
 def network():
@@ -104,6 +104,36 @@ def test_quitting_leaves_every_gradient_as_it_was(run):
     assert printed.endswith("the pass was quit; gradients are as before it\n")
     assert (a.grad, b.has_grad, E.has_grad) == (7.0, False, False)
     assert run("node", E).endswith("as before it\n")  # the commands end, and nobody asks
+
+
+def test_a_recording_that_stands_half_done_gives_way_before_it_is_quit(run):
+    a, _, E = network()
+    passed = tg.record(E)
+    passed.seek(4)
+    run("node; q", E)
+    assert (passed.position, a.has_grad) == (0, False)
+
+
+def test_what_is_no_value_is_named(run):
+    with pytest.raises(DataError, match="debug: needs a Value, got a int"):
+        run("node", 3)
+
+
+HELD = []
+
+
+def test_a_pass_run_at_the_prompt_ends_this_one(run):
+    def double(x):
+        def double_backward(g):
+            return (2 * g,)
+
+        return 2 * x, double_backward
+
+    w = Value(3.0, label="w")
+    HELD.append(tg.lift(double)(w * w))
+    with pytest.raises(GraphError, match="while it was paused, one from the double node began"):
+        run("HELD.pop().backward(); node", HELD[0])
+    assert not w.has_grad
 
 
 def test_gradients_are_those_of_backward_bit_for_bit(run):

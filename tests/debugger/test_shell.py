@@ -214,10 +214,21 @@ def test_bad_input_is_answered_in_a_line_and_loses_no_place(run, command, answer
     assert printed.splitlines()[-1].endswith("of 5 steps taken")
 
 
-def test_leaving_keeps_the_place(run):
+@pytest.mark.parametrize("commands", ["goto 3; quit; finish", "goto 3", "set a = 9; replay; node"])
+def test_leaving_before_the_end_leaves_every_gradient_as_it_was(run, commands):
     a, b, E = network()
-    run("goto 3; quit; finish", E)
-    assert (a.grad, b.has_grad) == (4.0, True)
+    b.grad = 100.0
+    run(commands, E)
+    assert (a.has_grad, b.grad, E.has_grad) == (False, 100.0, False)
+
+
+def test_leaving_at_the_end_leaves_what_backward_does(run):
+    a, _, E = network()
+    run("finish; quit", E)
+    left = a.grad
+    a.zero_grad()
+    E.backward()
+    assert left == a.grad != 0
 
 
 def test_without_a_terminal_and_without_commands_it_says_so(monkeypatch):
@@ -248,6 +259,7 @@ def test_what_a_step_made_of_an_array_s_gradient(run):
     x = tg.Value([1.0, 2.0], label="x")
     E = (np.array([5.0, 7.0]) * x + x * x).sum()
     assert "  x: grad – -> 2 4\n" in run("until mul; contrib", E)
+    x.grad = [2.0, 4.0]
     assert "  x: grad 4 8 -> 9 15\n" in run("finish; contrib", E)  # on top of the 2 4 of before
     assert run("node; contrib", E).splitlines()[-1] == "  add#3: grad – -> 1 1"
 

@@ -16,6 +16,8 @@ from tinygrad_pool.drawing.labels import on_a_line
 from tinygrad_pool.engine import Value
 from tinygrad_pool.graph import ancestors, start
 from tinygrad_pool.node import Node
+from tinygrad_pool.rerun import check_value
+from tinygrad_pool.turns import Paused, take_turn
 
 HINT = "node goes to the next node's closure; all of pdb's commands work: p g, step, up, where, q"
 
@@ -158,6 +160,7 @@ def debug_in_pdb(
 
     Commands are run first; unless it `asks`, they are all, and then it is quit.
     """
+    check_value(loss, "debug")
     if asks:
         debugger = ClosurePdb()
         debugger.cmdqueue += commands
@@ -165,6 +168,7 @@ def debug_in_pdb(
         script = "".join(f"{command.strip()}\n" for command in commands)
         debugger = ClosurePdb(stdin=io.StringIO(script), stdout=sys.stdout)
     nodes = ancestors(loss)
+    take_turn(loss, nodes)
     before = {node: node._grad for node in nodes}
     debugger.message(HINT)
     finished = False
@@ -184,13 +188,18 @@ def _live(
     """Take the steps of a pass as it runs, not of one that was recorded."""
     called = {id(v): name for name, v in (names or {}).items() if isinstance(v, Value)}
     numbers = {node: i for i, node in enumerate(nodes)}
-    walk = start(loss, gradient)
+    walk, half = start(loss, gradient), Paused(loss, nodes)
+
+    def take() -> None:
+        half.check()
+        half.pause(next(walk)[0])
+
     steps = 0
     for node in reversed(nodes):
         if node._closure is not None and node._grad is not None:
             steps += 1
             name = node.label or called.get(id(node)) or f"{node.op}#{numbers[node]}"
-            yield Stop(node, lambda: next(walk), says(f"step {steps}: {name}", node, node._grad))
+            yield Stop(node, take, says(f"step {steps}: {name}", node, node._grad))
 
 
 def says(name: str, node: Node, upstream: Any) -> str:

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tinygrad_pool.debugger.source import quoted
-from tinygrad_pool.debugger.walk import Change, Walk
+from tinygrad_pool.debugger.steps import Change
+from tinygrad_pool.debugger.walk import Walk
 from tinygrad_pool.drawing.labels import on_a_line, sign
 from tinygrad_pool.node import Node
 

@@ -66,7 +66,7 @@ class Moving(Prompt):
         self.here()
 
     def do_quit(self, _: str) -> bool:
-        """quit: leave. Gradients stay as they are at this place."""
+        """quit: leave. Gradients are as before; at the end of the pass, as it leaves them."""
         return True
 
     def _seek(self, position: int) -> None:

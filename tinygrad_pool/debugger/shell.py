@@ -193,6 +193,7 @@ def debug(
     `names=locals()` calls Values by their variables. `commands` are run first, one a line or
     separated by `;`; without a terminal they are all that is run. With pdb=True it is Python's own
     debugger that asks, in the closure of each node, while the pass runs; `node` goes to the next.
+    Where it is quit before the end of the pass, every gradient is as before.
 
     Raises as `Value.backward` does; ToolError without a terminal and without commands.
 
@@ -216,8 +217,12 @@ def debug(
         debug_in_pdb(loss, gradient, names, lines, asks)
         return
     shell = Shell(record(loss, gradient, names=names), stdout=sys.stdout)
-    for line in lines:
-        if shell.onecmd(shell.precmd(line)):
-            return
-    if asks:
-        shell.cmdloop(f"{len(shell.passed)} steps from {shell.passed.call(loss)}; help, quit")
+    try:
+        for line in lines:
+            if shell.onecmd(shell.precmd(line)):
+                return
+        if asks:
+            shell.cmdloop(f"{len(shell.passed)} steps from {shell.passed.call(loss)}; help, quit")
+    finally:
+        if shell.passed.position < len(shell.passed):
+            shell.passed.seek(0)

@@ -2,65 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from operator import is_
 from types import TracebackType
-from typing import Any, NamedTuple, Self, overload
+from typing import Any, Self
 
 import numpy as np
 
 from tinygrad_pool.debugger.naming import Named
 from tinygrad_pool.debugger.reasons import Explanation, Ledger
+from tinygrad_pool.debugger.steps import Change, Steps, Sums
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import DataError, OptionError
 from tinygrad_pool.graph import Step, ancestors, start, step_of
 from tinygrad_pool.node import Node
 from tinygrad_pool.rerun import changed
 from tinygrad_pool.rules.axes import whole
-
-
-class Change(NamedTuple):
-    """What one step made of a node's gradient; None is "not computed"."""
-
-    node: Node
-    before: Any
-    after: Any
-
-
-class Steps(Sequence[Step]):
-    """The steps of a pass, each made when it is looked at: kept flat, many cost little."""
-
-    def __init__(self, flat: list[Any]) -> None:
-        self._flat = flat  # node, upstream, contributions, node, …
-        self._last: tuple[int, Step | None] = -1, None
-
-    def __len__(self) -> int:
-        return len(self._flat) // 3
-
-    def __iter__(self) -> Iterator[Step]:
-        return map(Step, *(self._flat[i::3] for i in range(3)))
-
-    @overload
-    def __getitem__(self, place: int) -> Step: ...
-    @overload
-    def __getitem__(self, place: slice) -> list[Step]: ...
-    def __getitem__(self, place: int | slice) -> Step | list[Step]:
-        if isinstance(place, slice):
-            return [self[i] for i in range(len(self))[place]]
-        i = range(len(self))[place]
-        known, step = self._last
-        if known != i or step is None:  # the same one, each time it is asked for
-            step = Step(*self._flat[3 * i : 3 * i + 3])
-            self._last = i, step
-        return step
+from tinygrad_pool.turns import HALF_DONE, TURN, take_turn
 
 
 class Walk(Named):
     """A backward pass, step by step. At `position` n, every `.grad` is as it is after n steps.
 
-    Position 0 is before the pass: all gradients are what they were. The last position is what
-    `backward()` leaves, bit for bit.
+    Position 0 is before the pass: all gradients are what they were when it was left. The last
+    position is what `backward()` leaves, bit for bit. In between, the pass stands half done: where
+    another begins in the same nodes, or nobody holds this any more, it goes back to position 0.
     """
+
+    position = 0
 
     def __init__(
         self, loss: Value, gradient: Any = None, names: Mapping[str, Any] | None = None
@@ -69,28 +39,24 @@ class Walk(Named):
             raise DataError(f"record: needs a Value, got {type(loss).__name__}")
         super().__init__(ancestors(loss), names or {})
         self.loss, self.gradient = loss, gradient
-        self.position = 0
         self._kept = {node: changed(node._data, {}, "") for node in self.nodes if _may_change(node)}
-        self._before = [node._grad for node in self.nodes]
-        try:
-            walk = start(loss, gradient, nodes=self.nodes)
-            self._begun = [node._grad for node in self.nodes]
-            self._run(walk)
-        finally:
-            for node, grad in zip(self.nodes, self._before, strict=True):
-                node._grad = grad
+        self._before: list[Any] | None = None  # the gradients at position 0, while at another
+        self._known: Sums | None = None
+        with TURN:
+            before = [node._grad for node in self.nodes]
+            try:
+                self.steps = self._run()
+            finally:
+                _give(self.nodes, before)
 
-    def _run(self, walk: Iterable[tuple[Any, ...]]) -> None:
-        """Carry out the pass once, and keep each step, and what its operands have after it."""
+    def _run(self) -> Steps:
+        """Carry out the pass once, and keep each step."""
+        walk = start(self.loss, self.gradient, nodes=self.nodes)
+        self._seed = self.loss._grad
         steps: list[Any] = []
-        self._after: list[Any] = []
-        take, note = steps.extend, self._after.append
         for step in walk:
-            take(step if type(step[1]) is float else step_of(*step))
-            for p in step[0].parents:
-                if isinstance(p, Node):
-                    note(p._grad)
-        self.steps = Steps(steps)
+            steps += step if type(step[1]) is float else step_of(*step)
+        return Steps(steps)
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -125,22 +91,53 @@ class Walk(Named):
         n = whole(position, "seek: position")
         if not 0 <= n <= len(self):
             raise OptionError(f"seek: position must be in 0 … {len(self)}, got {position!r}")
-        while self.position < n:
-            for node, _, after in self._changes_of(self.position):
-                node._grad = after
-            self.position += 1
-        while self.position > n:
-            self.position -= 1
-            for node, before, _ in reversed(self._changes_of(self.position)):
-                node._grad = before
+        with TURN:
+            if n != self.position and self.position in (0, len(self)):
+                self._set_out()
+            while self.position < n:
+                for node, _, after in self._sums().of(self.position):
+                    node._grad = after
+                self.position += 1
+            while self.position > n:
+                self.position -= 1
+                for node, before, _ in reversed(self._sums().of(self.position)):
+                    node._grad = before
+            if n in (0, len(self)):
+                self._arrive()
         return self.step
+
+    def _set_out(self) -> None:
+        """Leave the start or the end; what the pass adds to is the gradients of now."""
+        take_turn(self.loss, self.nodes, but=self)
+        if self._before is None:
+            self._before, self._known = [node._grad for node in self.nodes], None
+        HALF_DONE.add(self)
+
+    def _arrive(self) -> None:
+        """Come to the start or the end, where nothing is half done."""
+        HALF_DONE.discard(self)
+        if not self.position:
+            self._before = None
+
+    def give_way(self, _: Node, /) -> None:
+        """Go back to position 0, since another pass begins; what was set by others stays."""
+        sums = self._sums()
+        for node, before, left in zip(self.nodes, sums.before, sums.at(self.position), strict=True):
+            if node._grad is left:
+                node._grad = before
+        self.position = 0
+        self._arrive()
+
+    def __del__(self) -> None:
+        if 0 < self.position < len(self):
+            self.give_way(self.loss)
 
     def settle(self) -> None:
         """Set every gradient as it is at this position, after a step was interrupted midway."""
-        position, self.position = self.position, 0
-        for node, grad in zip(self.nodes, self._before, strict=True):
-            node._grad = grad
-        self.seek(position)
+        if self._before is not None:
+            position, self.position = self.position, 0
+            _give(self.nodes, self._before)
+            self.seek(position)
 
     def next(self) -> Step | None:
         """Take a step, and return it; at the end stay, and return None."""
@@ -154,7 +151,7 @@ class Walk(Named):
 
     def changed(self) -> list[Change]:
         """List the gradients that the last step changed, in the order of its operands."""
-        return self._changes_of(self.position - 1) if self.position else []
+        return self._sums().of(self.position - 1) if self.position else []
 
     def step_of(self, node: Node) -> Step | None:
         """Return the step in which a node hands on its gradient; None if it has none."""
@@ -164,44 +161,27 @@ class Walk(Named):
     def changed_by(self, node: Node) -> list[Change]:
         """List the gradients that a node's step changes, in the order of its operands."""
         position = self._positions.get(node)
-        return [] if position is None else self._changes_of(position)
+        return [] if position is None else self._sums().of(position)
 
     def accumulations(self) -> Iterator[list[Change]]:
         """List what each step changes, in order; the first begins with what the pass forgot."""
-        return map(self._changes_of, range(len(self)))
+        return map(self._sums().of, range(len(self)))
 
-    @cached_property
+    @property
     def last(self) -> dict[Node, Any]:
         """What the pass leaves in each gradient that it changes."""
-        flat, _ = self._changes
-        return dict(zip(flat[::3], flat[2::3], strict=True))
+        return self._sums().last
 
-    def _changes_of(self, position: int) -> list[Change]:
-        flat, ends = self._changes
-        own = flat[ends[position - 1] if position else 0 : ends[position]]
-        return [Change(*own[i : i + 3]) for i in range(0, len(own), 3)]
-
-    @cached_property
-    def _changes(self) -> tuple[list[Any], list[int]]:
-        """What the steps change, as node, before, after, node, …; and where those of each end."""
-        now = dict(zip(self.nodes, self._before, strict=True))
-        flat: list[Any] = []
-        ends = []
-
-        def note(node: Node, after: Any) -> None:
-            if after is not now[node]:
-                flat.extend((node, now[node], after))
-                now[node] = after
-
-        for node, after in zip(self.nodes, self._begun, strict=True):
-            note(node, after)
-        afters = iter(self._after)
-        for step in self.steps:
-            for p in step.node.parents:
-                if isinstance(p, Node):
-                    note(p, next(afters))
-            ends.append(len(flat))
-        return flat, ends
+    def _sums(self) -> Sums:
+        """Add up what the steps send; at position 0, to the gradients of now."""
+        before = self._before
+        if before is None:
+            before = [node._grad for node in self.nodes]
+            if self._known and not all(map(is_, before, self._known.before)):
+                self._known = None
+        if self._known is None:
+            self._known = Sums(self.nodes, before, self._seed, self.steps)
+        return self._known
 
     @cached_property
     def _positions(self) -> dict[Node, int]:
@@ -235,6 +215,12 @@ class Walk(Named):
     def ledger(self) -> Ledger:
         """The whole pass, to be asked for reasons."""
         return Ledger(self.loss, self.nodes, self.steps, self.gradients, self.alone().call)
+
+
+def _give(nodes: list[Node], grads: list[Any]) -> None:
+    """Give nodes gradients, in order."""
+    for node, grad in zip(nodes, grads, strict=True):
+        node._grad = grad
 
 
 def _may_change(node: Node) -> bool:

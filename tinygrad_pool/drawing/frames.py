@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import starmap
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,9 +27,9 @@ from tinygrad_pool.drawing.labels import number, numbers, on_a_line, plain, sign
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import OptionError, ToolError
 from tinygrad_pool.files import whole_folder, write_whole
-from tinygrad_pool.gradients import backward_steps
-from tinygrad_pool.graph import ancestors
+from tinygrad_pool.graph import ancestors, start, step_of
 from tinygrad_pool.node import Node
+from tinygrad_pool.turns import TURN
 
 FORMATS = ("svg", "png", "pdf", "gif")
 WIDE, HIGH, LARGEST = 1280, 720, 2.5
@@ -108,7 +109,7 @@ def _slides(base: Picture, gradient: Any) -> list[Slide]:
     nodes = base.nodes
     slides = [Slide({}, None, {}, "before the backward pass")]
     with holding(nodes, {}):
-        for step in backward_steps(base.root, gradient):  # type: ignore[arg-type]  # it is a Value
+        for step in starmap(step_of, start(base.root, gradient, nodes=nodes)):
             grads = {node: node._grad for node in nodes if node._grad is not None}
             sent = {**slides[-1].sent, step.node: step.contributions}
             title = (sign(step.node), plain(base.name(step.node)))
@@ -123,14 +124,15 @@ def _slides(base: Picture, gradient: Any) -> list[Slide]:
 @contextmanager
 def holding(nodes: list[Node], grads: Mapping[Node, Any]) -> Iterator[None]:
     """Let nodes hold other gradients for a while."""
-    before = [node._grad for node in nodes]
-    try:
-        for node in nodes:
-            node._grad = grads.get(node)
-        yield
-    finally:
-        for node, grad in zip(nodes, before, strict=True):
-            node._grad = grad
+    with TURN:
+        before = [node._grad for node in nodes]
+        try:
+            for node in nodes:
+                node._grad = grads.get(node)
+            yield
+        finally:
+            for node, grad in zip(nodes, before, strict=True):
+                node._grad = grad
 
 
 def _layout(base: Picture, slides: list[Slide], direction: Direction) -> dict[str, dict[str, str]]:

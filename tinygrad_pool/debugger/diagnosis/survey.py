@@ -39,7 +39,7 @@ class Survey:
         self.passed = passed
         self.loss, self.nodes, self.steps = passed.loss, passed.nodes, passed.steps
         self.grads = passed.gradients
-        me = proxy(self)  # the ledger does not hold who holds it
+        me: Survey = proxy(self)  # the ledger does not hold who holds it
 
         def brief(node: Node) -> str:
             return me.brief(node)

@@ -15,7 +15,8 @@ from tinygrad_pool.debugger.looking import title
 from tinygrad_pool.debugger.player.stage import LABELLED, Box, Stage
 from tinygrad_pool.debugger.player.thumbnails import Format, cells_of, format_of, largest_in
 from tinygrad_pool.debugger.source import quoted
-from tinygrad_pool.debugger.walk import Change, Walk
+from tinygrad_pool.debugger.steps import Change
+from tinygrad_pool.debugger.walk import Walk
 from tinygrad_pool.drawing.edges import largest_of, slopes_of
 from tinygrad_pool.drawing.grids import LARGEST, POOLS, Plane, plane_of
 from tinygrad_pool.drawing.labels import (
