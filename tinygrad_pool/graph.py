@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn, SupportsIndex
 
 import numpy as np
 
@@ -28,6 +28,18 @@ class Step(NamedTuple):
     node: Node
     upstream: Any
     contributions: Contributions
+
+    def __reduce_ex__(self, _: SupportsIndex) -> NoReturn:
+        refuse_copy("a step")
+
+
+def refuse_copy(what: str) -> NoReturn:
+    """Raise GraphError: what holds a graph that was walked over is not copied or pickled."""
+    raise GraphError(
+        f"{what} cannot be copied or pickled: it holds the closures of its graph. "
+        "record(loss).to_html('pass.html') keeps the pass to be looked at, and "
+        "unroll(loss).source a program that runs it again"
+    )
 
 
 def step_of(node: Node, upstream: Any, contributions: Contributions) -> Step:

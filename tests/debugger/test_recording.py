@@ -1,6 +1,8 @@
 """A recorded pass: every position is what backward would have left there."""
 
+import copy
 import gc
+import pickle
 
 import numpy as np
 import pytest
@@ -186,6 +188,34 @@ class TestHalfDone:
         passed.seek(0)
         passed.settle()
         assert (passed.last, w.has_grad) == ({}, False)
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [
+        (lambda passed: passed, "a recording"),
+        (lambda passed: {"kept": passed.steps}, "a recording"),
+        (lambda passed: passed.steps[1], "a step"),
+    ],
+)
+def test_a_recording_is_not_copied_and_says_what_keeps_it(copied, part, name):
+    given = part(tg.record(network()[1]))
+    if copied is copy.copy and isinstance(given, dict):
+        given = given["kept"]
+    with pytest.raises(GraphError, match=rf"{name} cannot be copied or pickled: .*\.to_html\("):
+        copied(given)
+
+
+def test_what_a_refused_copy_names_keeps_the_pass(tmp_path):
+    leaves, E = network()
+    passed = tg.record(E)
+    assert passed.to_html(tmp_path / "pass.html").stat().st_size > 10_000
+    found = {}
+    exec(tg.unroll(E).source, found)
+    _, gradients = found["run"]()
+    for leaf in leaves:
+        assert np.array_equal(gradients[leaf.label], passed.gradients[leaf])
 
 
 def test_a_pass_that_breaks_leaves_everything_as_it_was():

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple, NoReturn, SupportsIndex, overload
 
 import numpy as np
 
-from tinygrad_pool.graph import Step
+from tinygrad_pool.graph import Step, refuse_copy
 from tinygrad_pool.node import Node
 
 
@@ -25,6 +25,9 @@ class Steps(Sequence[Step]):
     def __init__(self, flat: list[Any]) -> None:
         self._flat = flat  # node, upstream, contributions, node, …
         self._last: tuple[int, Step | None] = -1, None
+
+    def __reduce_ex__(self, _: SupportsIndex) -> NoReturn:
+        refuse_copy("a recording")
 
     def __len__(self) -> int:
         return len(self._flat) // 3

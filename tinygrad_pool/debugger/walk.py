@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from operator import is_
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self, SupportsIndex
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from tinygrad_pool.debugger.reasons import Explanation, Ledger
 from tinygrad_pool.debugger.steps import Change, Steps, Sums
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import DataError, OptionError
-from tinygrad_pool.graph import Step, ancestors, start, step_of
+from tinygrad_pool.graph import Step, ancestors, refuse_copy, start, step_of
 from tinygrad_pool.node import Node
 from tinygrad_pool.rerun import changed
 from tinygrad_pool.rules.axes import whole
@@ -74,6 +74,9 @@ class Walk(Named):
         trace: TracebackType | None,
     ) -> None:
         self.seek(0)
+
+    def __reduce_ex__(self, _: SupportsIndex) -> NoReturn:
+        refuse_copy("a recording")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self)} steps, at {self.position})"
