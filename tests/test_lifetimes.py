@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import io
+import tracemalloc
 import weakref
 
 import numpy as np
@@ -110,4 +111,38 @@ def test_a_graph_dies_with_its_last_reference(look, graph, tmp_path, monkeypatch
         del leaf, E
         assert [ref() for ref in gone] == [None] * 3
     finally:
+        gc.enable()
+
+
+def test_memory_stays_flat_over_300_recorded_steps_of_training():
+    rng = np.random.default_rng(0)
+    net = tg.nn.Sequential(tg.nn.Linear(4, 8, rng=rng), tg.nn.Tanh(), tg.nn.Linear(8, 1, rng=rng))
+    descent = tg.optim.SGD(net.parameters(), lr=0.05)
+    x = rng.normal(size=(16, 4))
+    y = np.sin(x.sum(axis=1, keepdims=True))
+
+    def train(steps):
+        for _ in range(steps):
+            with tg.traced():
+                loss = tg.nn.mse_loss(net(x), y)
+            passed = tg.record(loss, names={"loss": loss})
+            passed.seek(len(passed))
+            assert passed.why(net.parameters()[0]).grad is not None
+            descent.step()
+            net.zero_grad()
+        return loss.item()
+
+    first = train(20)
+    tracemalloc.start()
+    gc.collect()
+    gc.disable()
+    try:
+        train(5)
+        objects, before = len(gc.get_objects()), tracemalloc.get_traced_memory()[0]
+        assert train(300) < first
+        assert len(gc.get_objects()) - objects < 100
+        gc.collect()  # of what Python keeps to use again, at most 2,000 tuples of each size
+        assert tracemalloc.get_traced_memory()[0] - before < 10_000
+    finally:
+        tracemalloc.stop()
         gc.enable()
