@@ -1,53 +1,90 @@
-"""Measure what stepping costs: recording a pass of 65,000 nodes, and a page of 1,000.
+"""Measure what stepping costs: recording a pass, tracing lines while a graph is built, and pages.
 
-Recording is compared with the plain pass, turn by turn, in the same run.
+    python benchmarks/stepping.py [--quick]
+
+The graph is the 2–16–16–1 network of micrograd's demo on 100 points, a node for each product and
+sum: 65,000. Recording is compared with building the graph and the pass itself, and building under
+`traced()` with building, in turn, in one process, by its CPU time, the garbage collector on. What
+counts are the medians of the ratios. A page is timed by the clock, Graphviz included.
 """
 
+import argparse
 import random
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import tinygrad_pool as tg
 from tinygrad_pool.graph import ancestors
 
-TURNS = 7
+SIZES = (2, 16, 16, 1)
 
 
-def network(units: int, inputs: int) -> tg.Value:
-    """Build the squared error of a scalar network over some random inputs."""
+def network(points: int) -> Callable[[], tg.Value]:
+    """Return a function that builds the loss over some random points, one node per operation."""
     draw = random.Random(0)
-    net = tg.nn.MLP(2, [units, units, 1])
-    points = ([draw.uniform(-1, 1), draw.uniform(-1, 1)] for _ in range(inputs))
-    return sum(((net(point) - 1.0) ** 2 for point in points), start=tg.Value(0.0))
+    layers = [
+        [([tg.Value(draw.uniform(-1, 1)) for _ in range(n)], tg.Value(0.0)) for _ in range(m)]
+        for n, m in pairwise(SIZES)
+    ]
+    inputs = [[draw.uniform(-1, 1), draw.uniform(-1, 1)] for _ in range(points)]
+
+    def score(x: list[Any]) -> Any:
+        for layer in layers:
+            x = [sum((w * v for w, v in zip(ws, x, strict=True)), b) for ws, b in layer]
+            x = [a.relu() for a in x] if layer is not layers[-1] else x
+        return x[0]
+
+    def loss() -> tg.Value:
+        margins = [(1 + -score(x)).relu() for x in inputs]
+        return sum(margins) * (1.0 / points)
+
+    return loss
 
 
-def seconds(work: Callable[[], object]) -> float:
+def seconds(work: Callable[[], object], clock: Callable[[], float] = time.process_time) -> float:
     """Time one call."""
-    start = time.perf_counter()
+    start = clock()
     work()
-    return time.perf_counter() - start
+    return clock() - start
+
+
+def ratios(build: Callable[[], tg.Value], repeats: int) -> tuple[float, float]:
+    """Compare record with build and backward, and a traced build with a plain one."""
+    recorded, traced = [], []
+    for _ in range(repeats):
+        plain = seconds(build)
+        loss = build()
+        passed = seconds(loss.backward)
+        recorded.append(seconds(lambda loss=loss: tg.record(loss)) / (plain + passed))
+        del loss
+        with tg.traced():
+            traced.append(seconds(build) / plain)
+    return median(recorded), median(traced)
 
 
 def main() -> None:
-    """Print the times."""
-    loss = network(16, 950)
-    passes, recordings = [], []
-    for _ in range(TURNS):
-        passes.append(seconds(loss.backward))
-        recordings.append(seconds(lambda: tg.record(loss)))
-    plain, recorded = median(passes), median(recordings)
-    print(f"{len(ancestors(loss)):,} nodes: backward {plain:.2f} s, record {recorded:.2f} s")
-    print(f"recording costs {recorded - plain:.2f} s more, {recorded / plain:.1f} times the pass")
+    """Print the ratios, and how long pages take."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="see that it runs, in a few seconds")
+    quick = parser.parse_args().quick
+    build = network(2 if quick else 100)
+    tg.record(build())  # what is loaded on first use, is
+    recorded, traced = ratios(build, 1 if quick else 15)
+    print(f"{len(ancestors(build())):,} nodes")
+    print(f"record             {recorded:5.2f} × build + backward")
+    print(f"build, traced()    {traced:5.2f} × build")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "pass.html"
-        for some in (loss, network(8, 20)):
-            passed = tg.record(some)
-            taken = seconds(lambda passed=passed: passed.to_html(file))
+        for points in (1, 2) if quick else (1, 100):
+            passed = tg.record(network(points)())
+            taken = seconds(lambda passed=passed: passed.to_html(file), time.perf_counter)
             size = file.stat().st_size / 1000
-            print(f"a page of {len(passed.nodes):,} nodes: {taken:.1f} s, {size:,.0f} KB")
+            print(f"page of {len(passed.nodes):6,} nodes {taken:5.1f} s, {size:,.0f} KB")
 
 
 if __name__ == "__main__":
