@@ -2,12 +2,14 @@
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tinygrad_pool.errors import OutputError
-from tinygrad_pool.files import whole_folder, write_whole
+from tinygrad_pool.files import check_folder, whole_folder, write_whole
 
 
 def test_text_is_written_as_utf8(tmp_path):
@@ -22,9 +24,60 @@ def test_a_file_has_the_permissions_of_any_new_file(tmp_path):
     assert stat.S_IMODE(ours.stat().st_mode) == stat.S_IMODE(theirs.stat().st_mode)
 
 
+def test_a_mask_that_the_system_makes_up_keeps_no_file_from_its_reader(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "umask", lambda _: 0o777)  # as WebAssembly answers
+    assert write_whole(tmp_path / "file", b"1").read_bytes() == b"1"
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) & stat.S_IRUSR
+    with whole_folder(tmp_path / "out") as files:
+        files["file"] = b"2"
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) & stat.S_IXUSR
+
+
+def test_no_thread_sees_another_mask_meanwhile(tmp_path, monkeypatch):
+    def refuse(_):
+        raise AssertionError("the mask is the whole process's, and not to be set to be read")
+
+    monkeypatch.setattr(os, "umask", refuse)
+    write_whole(tmp_path / "file", b"")
+
+
+def test_what_is_no_character_becomes_a_question_mark(tmp_path):
+    assert write_whole(tmp_path / "file", "a\ud800δ").read_text("utf-8") == "a?δ"
+
+
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(OutputError, match=r"absent does not exist"):
         write_whole(tmp_path / "absent" / "file", b"")
+    (tmp_path / "taken").write_bytes(b"")
+    with pytest.raises(OutputError, match=r"the folder \S*taken is no folder"):
+        write_whole(tmp_path / "taken" / "file", b"")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nul\0.svg", r"^'.*nul\\x00\.svg': cannot be written: no file can be called so$"),
+        ("a\0b/x.svg", r"a\\x00b/x\.svg': cannot be written: no file can be called so$"),
+        ("half\ud800.svg", r"half\\ud800\.svg': cannot be written: no file can be called so$"),
+        ("x" * 300, r"^\S*x{300}: cannot be written: File name too long$"),
+        ("x" * 300 + "/y", r"x{300}/y: cannot be written: File name too long$"),
+        ("two\nlines/y", r"^'.*two\\nlines/y': the folder '.*two\\nlines' does not exist$"),
+    ],
+)
+def test_a_name_that_no_file_can_have_is_refused_in_one_line(tmp_path, name, message):
+    for write in (lambda path: write_whole(path, b""), check_folder):
+        with pytest.raises(OutputError, match=message) as caught:
+            write(tmp_path / name)
+        assert len(str(caught.value).splitlines()) == 1
+    with pytest.raises(OutputError, match=message), whole_folder(tmp_path / name):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["", ".", "/"])
+def test_what_is_no_name_of_a_file_is_refused(name):
+    with pytest.raises(OutputError, match="cannot be written: "):
+        write_whole(name, b"")
 
 
 def test_a_folder_in_the_way_leaves_nothing_behind(tmp_path):
@@ -35,11 +88,11 @@ def test_a_folder_in_the_way_leaves_nothing_behind(tmp_path):
 
 
 def test_a_folder_that_refuses_is_named(tmp_path, monkeypatch):
-    def refuse(**_):
+    def refuse(*_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("tempfile.mkstemp", refuse)
-    monkeypatch.setattr("tempfile.mkdtemp", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(Path, "mkdir", refuse)
     with pytest.raises(OutputError, match="file: cannot be written: Permission denied"):
         write_whole(tmp_path / "file", b"")
     with (
@@ -65,8 +118,8 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
 class TestAFolder:
     def test_its_files_appear_when_all_are_done(self, tmp_path):
         out = tmp_path / "out"
-        with whole_folder(out) as folder:
-            write_whole(folder / "a", b"1")
+        with whole_folder(out) as files:
+            files["a"] = b"1"
             assert not out.exists()
         assert [p.name for p in out.iterdir()] == ["a"]
         assert list(tmp_path.iterdir()) == [out]
@@ -76,14 +129,14 @@ class TestAFolder:
         out.mkdir()
         (out / "a").write_bytes(b"old")
         (out / "mine").write_bytes(b"mine")
-        with whole_folder(out) as folder:
-            write_whole(folder / "a", b"new")
+        with whole_folder(out) as files:
+            files["a"] = b"new"
         assert {p.name: p.read_bytes() for p in out.iterdir()} == {"a": b"new", "mine": b"mine"}
 
     def test_an_interruption_leaves_nothing(self, tmp_path):
         def interrupted():
-            with whole_folder(tmp_path / "out") as folder:
-                write_whole(folder / "a", b"1")
+            with whole_folder(tmp_path / "out") as files:
+                files["a"] = b"1"
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
@@ -103,16 +156,39 @@ class TestAFolder:
         ):
             pass
 
-    def test_a_full_disk_is_named(self, tmp_path, monkeypatch):
+    @pytest.mark.parametrize(
+        ("full", "named"), [("open", "out/a"), ("mkdir", "out"), ("replace", "out")]
+    )
+    def test_a_full_disk_is_told_of_the_folder_asked_for(self, tmp_path, monkeypatch, full, named):
         def fill(*_, **__):
-            raise OSError(28, "No space left on device")
+            raise OSError(28, "No space left on device", str(_[0]))
 
         def write():
-            with whole_folder(tmp_path / "out"):
-                monkeypatch.setattr(Path, "mkdir", fill)
+            with whole_folder(tmp_path / "out") as files:
+                files["a"] = b"1"
+                monkeypatch.setattr(Path, full, fill)
 
-        with pytest.raises(OutputError, match="out: cannot be written: No space left on device"):
+        with pytest.raises(OutputError) as caught:
             write()
+        told = f"{tmp_path / named}: cannot be written: No space left on device"
+        assert str(caught.value) == told
+        monkeypatch.undo()
+        assert not (tmp_path / "out" / "a").exists()
+        assert [p.name for p in tmp_path.iterdir()] in ([], ["out"])
+
+    def test_a_disk_that_is_really_full_is_told_of_the_file(self, tmp_path):
+        program = (
+            "import resource, signal, sys; from tinygrad_pool.files import whole_folder\n"
+            "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+            "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+            "with whole_folder('out') as files:\n"
+            "    files['small'], files['large'] = bytes(10), bytes(2000)\n"
+        )
+        ran = subprocess.run(
+            [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, check=False
+        )
+        *_, said = ran.stderr.decode().splitlines()
+        assert said.endswith("OutputError: out/large: cannot be written: File too large")
         assert list(tmp_path.iterdir()) == []
 
     def test_an_error_of_the_writer_passes_through(self, tmp_path):

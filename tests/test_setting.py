@@ -10,6 +10,7 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value, setting
+from tinygrad_pool.errors import OptionError
 from tinygrad_pool.graph import ancestors
 from tinygrad_pool.setting import SETTING, recording
 
@@ -57,6 +58,17 @@ def test_recording_records_inside_no_grad():
             y = Value(1.0).exp()
         z = Value(1.0).exp()
     assert (len(y.parents), len(z.parents)) == (1, 0)
+
+
+def test_a_label_and_a_scope_are_characters_that_can_be_written():
+    for name in (lambda: Value(2.0, label="half \ud800"), lambda: tg.scope("\udfff").__enter__()):
+        with pytest.raises(OptionError, match=r"must be text, got half a character: '.*\\ud"):
+            name()
+    v = Value(2.0)
+    with pytest.raises(OptionError, match="label must be text, got half a character"):
+        v.label = "\udc80"
+    v.label = "\U0001d6ff"
+    assert v.label.encode() == b"\xf0\x9d\x9b\xbf"
 
 
 class TestTraced:

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import GradientError, ToolError
-from tinygrad_pool.files import check_folder, whole_folder, write_whole
+from tinygrad_pool.files import check_folder, whole_folder
 from tinygrad_pool.script_commands import value_from
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def demo(options: argparse.Namespace) -> None:
     from tinygrad_pool.demo import DigitsNet, busiest_unit, files_of, hardest, look_inside
 
     console = Console(quiet=options.quiet)
-    with whole_folder(options.out) as folder:
+    with whole_folder(options.out) as written:
         net = DigitsNet(options.seed)
         _, (images, labels) = datasets.digits()
         progress = _train(net, options.epochs, options.seed, len(images), console)
@@ -38,8 +38,7 @@ def demo(options: argparse.Namespace) -> None:
         unit = busiest_unit(net, inside)
         _report(unit, console)
         files = files_of(net, progress, unit)
-        for file in files:
-            write_whole(folder / file.name, file.content)
+        written |= {file.name: file.content for file in files}
     table = _table(f"Written to {options.out}", "file", "what it shows")
     for file in files:
         table.add_row(file.name, file.shows)

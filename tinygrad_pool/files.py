@@ -2,9 +2,8 @@
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tinygrad_pool.errors import OutputError
@@ -13,55 +12,25 @@ from tinygrad_pool.errors import OutputError
 def write_whole(path: str | os.PathLike[str], content: bytes | str) -> Path:
     """Write a file by way of a temporary one beside it, so that no half of it is ever seen.
 
-    Text is written as UTF-8. Raises OutputError if the folder does not exist
-    or cannot be written.
+    Text is written as UTF-8, with a ? for what is no character (half of a surrogate pair). Raises
+    OutputError if the folder does not exist or cannot be written.
     """
     path = check_folder(path)
-    data = content.encode() if isinstance(content, str) else content
-    try:
-        handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(draft).chmod(0o666 & ~_umask())
-        Path(draft).replace(path)
-    except OSError as error:
-        Path(draft).unlink(missing_ok=True)
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
+    draft = _draft_beside(path)
+    with _in_words(path):
+        try:
+            _write(draft, content)
+            draft.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                draft.unlink()
+            raise
     return path
-
-
-def check_folder(path: str | os.PathLike[str]) -> Path:
-    """Raise OutputError if the folder that a file is to be written into does not exist."""
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise OutputError(f"{path}: the folder {path.parent} does not exist")
-    return path
-
-
-def _move_files(draft: Path, path: Path) -> None:
-    try:
-        path.mkdir(exist_ok=True)
-        for file in sorted(draft.iterdir()):
-            file.replace(path / file.name)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 @contextmanager
-def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Offer an empty folder to write into; its files appear in `path` when all of them are done.
+def whole_folder(path: str | os.PathLike[str]) -> Iterator[dict[str, bytes | str]]:
+    """Offer a dict to fill with files by name, which all appear in the folder `path` at the end.
 
     Whatever goes wrong before that leaves `path` as it was. Raises OutputError at once if `path` is
     a file, or its own folder does not exist or cannot be written.
@@ -69,12 +38,72 @@ def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     path = check_folder(path)
     if path.exists() and not path.is_dir():
         raise OutputError(f"{path}: is a file, and a folder is to be written there")
+    draft = _draft_beside(path)
+    with _in_words(path):
+        draft.mkdir()
     try:
-        draft = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
-    try:
-        yield draft
-        _move_files(draft, path)
+        files: dict[str, bytes | str] = {}
+        yield files
+        for name, content in files.items():
+            with _in_words(path / name):
+                _write(draft / name, content)
+        with _in_words(path):
+            path.mkdir(exist_ok=True)
+            for name in files:
+                (draft / name).replace(path / name)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def check_folder(path: str | os.PathLike[str]) -> Path:
+    """Raise OutputError if there is no folder to write a file into, or no file can have its name.
+
+    >>> check_folder("absent/graph.svg")
+    Traceback (most recent call last):
+    tinygrad_pool.errors.OutputError: absent/graph.svg: the folder absent does not exist
+    """
+    path = Path(path)
+    with _in_words(path), suppress(FileNotFoundError, NotADirectoryError):
+        os.lstat(path)
+    if not path.parent.is_dir():
+        what = "is no folder" if path.parent.exists() else "does not exist"
+        raise OutputError(f"{_shown(path)}: the folder {_shown(path.parent)} {what}")
+    return path
+
+
+def kind_of(path: str | os.PathLike[str]) -> str:
+    """Return what a file's suffix says it is, in lower case.
+
+    >>> kind_of("Graph.SVG"), kind_of("graph")
+    ('svg', '')
+    """
+    return Path(path).suffix.removeprefix(".").lower()
+
+
+@contextmanager
+def _in_words(path: Path) -> Iterator[None]:
+    """Raise whatever the system has against a path as an OutputError that names the path."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"{_shown(path)}: cannot be written: {error.strerror or error}"
+        ) from error
+    except ValueError as error:  # a null character, or half a one: Python's own words change
+        raise OutputError(f"{_shown(path)}: cannot be written: no file can be called so") from error
+
+
+def _shown(path: Path) -> str:
+    text = str(path)
+    return text if text.isprintable() else ascii(text)
+
+
+def _draft_beside(path: Path) -> Path:
+    """Name a hidden file or folder beside `path`, such as no other process or thread has."""
+    return path.parent / f".tinygrad_pool.{os.urandom(8).hex()}"
+
+
+def _write(draft: Path, content: bytes | str) -> None:
+    """Write a new file; the system gives it the permissions that new files have."""
+    with draft.open("xb") as file:
+        file.write(content.encode(errors="replace") if isinstance(content, str) else content)

@@ -194,11 +194,17 @@ def scope(name: str) -> Iterator[None]:
 def text(given: object, what: str) -> str:
     """Read a name. Raises OptionError, which names `what`, for anything but text (3, None).
 
+    Half of a surrogate pair is no character: nothing could print it or write it to a file.
+
     >>> text("x1", "label")
     'x1'
     """
     if not isinstance(given, str):
         raise OptionError(f"{what} must be text, got {given!r:.80}")
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        raise OptionError(f"{what} must be text, got half a character: {given!r:.80}") from None
     return given
 
 

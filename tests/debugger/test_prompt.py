@@ -61,7 +61,7 @@ def test_help_fits_a_narrow_terminal(run, monkeypatch):
         ("delete " + "9" * 5000, "no breakpoint '9999"),
         ("why " + "x" * 10_000, "no node is called 'xxxx"),
         ("bgrad " + "-" * 10_000 + "1", "'-----"),
-        ("draw nul\0.svg", "draw: ValueError: embedded null byte"),
+        ("draw nul\0.svg", "'nul\\x00.svg': cannot be written: no file can be called so"),
         ("set a = exit()", "'exit()': SystemExit: None"),
         ("set a = data.fill(3)", "'data.fill(3)': AttributeError: "),
         ("set a = 'x'", "set a: needs real numbers, got <U1"),

@@ -381,6 +381,10 @@ def test_a_pass_is_saved_as_a_page_or_as_text(run, tmp_path):
     assert told[0] == "before the first of 5 steps; node takes it"
     assert told[-3:] == run("finish").splitlines()
     assert "<title>Backward pass</title>" in (tmp_path / "pass.html").read_text()
+    run(f"save {tmp_path}/PASS.HTML; save {tmp_path}/pass.htm; draw {tmp_path}/NOW.HTML")
+    for name in ("PASS.HTML", "pass.htm", "NOW.HTML"):
+        assert (tmp_path / name).read_text().startswith("<!DOCTYPE html>")
+    assert '<meta http-equiv="refresh" content="1">' in (tmp_path / "NOW.HTML").read_text()
 
 
 def test_a_drawing_follows_each_step_until_it_is_off(run, tmp_path):

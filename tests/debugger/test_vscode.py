@@ -2,6 +2,7 @@
 
 import json
 import queue
+import re
 import shutil
 import subprocess
 import sys
@@ -48,6 +49,30 @@ def test_it_can_be_printed_and_a_missing_folder_is_named(tmp_path, capsys):
     assert capsys.readouterr().out == launch_json()
     assert main(["vscode", str(tmp_path / "absent")]) == 1
     assert "absent does not exist" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("made", [[], [".vscode"]])
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, capsys, monkeypatch, made):
+    for name in made:
+        (tmp_path / name).mkdir()
+
+    def refuse(*_):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    assert main(["vscode", str(tmp_path)]) == 1
+    said = f"tinygrad-pool: {tmp_path}/.vscode: cannot be written: Read-only file system\n"
+    assert capsys.readouterr().err == said
+    assert [p.name for p in tmp_path.iterdir()] == made
+
+
+@pytest.mark.parametrize("file", ["folder", "folder/.vscode"])
+def test_a_file_in_the_place_of_a_folder_is_one_line(tmp_path, capsys, file):
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text("mine")
+    assert main(["vscode", str(tmp_path / "folder")]) == 1
+    assert re.search("is no folder|is a file, and a folder is to be", capsys.readouterr().err)
+    assert (tmp_path / file).read_text() == "mine"
 
 
 class Client:

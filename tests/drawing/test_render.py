@@ -22,6 +22,13 @@ def test_the_suffix_tells_the_format(kind, tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("kind", STARTS)
+def test_a_suffix_in_capitals_is_the_same_format(kind, tmp_path):
+    path = tg.render(Value(2.0).exp(), tmp_path / f"Graph.{kind.upper()}")
+    assert path.read_bytes().startswith(STARTS[kind])
+    assert path.name == f"Graph.{kind.upper()}"
+
+
 def test_a_picture_that_was_drawn_already_is_rendered_as_it_is(tmp_path):
     drawn = tg.draw_units(Value(2.0).exp())
     path = tg.render(drawn, str(tmp_path / "units.dot"))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_pool.debugger.walk import Walk
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import OptionError, OutputError
-from tinygrad_pool.files import check_folder, write_whole
+from tinygrad_pool.files import check_folder, kind_of, write_whole
 from tinygrad_pool.node import Node, name_of, tick
 from tinygrad_pool.rerun import changed, rerun
 from tinygrad_pool.rules.arithmetic import nudge
@@ -110,9 +110,9 @@ class Recording(Walk):
         from tinygrad_pool.debugger.player import page_of
 
         path = check_folder(path)
-        if path.suffix not in (".html", ".htm"):
+        if kind_of(path) not in ("html", "htm"):
             raise OutputError(f"to_html: {path} needs the suffix .html")
-        return write_whole(path, page_of(self, direction, title).encode())
+        return write_whole(path, page_of(self, direction, title))
 
 
 def record(

@@ -8,7 +8,7 @@ from tinygrad_pool.debugger import looking
 from tinygrad_pool.debugger.recording import Recording
 from tinygrad_pool.drawing import draw, render
 from tinygrad_pool.engine import Value
-from tinygrad_pool.files import check_folder, write_whole
+from tinygrad_pool.files import check_folder, kind_of, write_whole
 
 AGAIN = '<meta http-equiv="refresh" content="1">'
 
@@ -21,16 +21,16 @@ def draw_step(passed: Recording, file: str) -> Path:
     step = passed.step
     lit = [step.node] if step and isinstance(step.node, Value) else []
     path = render(draw(passed.loss, highlight=lit, names=passed.variables), file)
-    if path.suffix == ".html":
+    if kind_of(path) == "html":
         page = path.read_text("utf-8").replace("<title>", f"{AGAIN}\n<title>", 1)
-        write_whole(path, page.encode())
+        write_whole(path, page)
     return path
 
 
 def save(passed: Recording, file: str) -> Path:
     """Write a pass to a page that plays it, or to text that tells each step."""
     path = check_folder(file)
-    if path.suffix == ".html":
+    if kind_of(path) in ("html", "htm"):
         return passed.to_html(path)
     position = passed.position
     told = []
@@ -38,4 +38,4 @@ def save(passed: Recording, file: str) -> Path:
         passed.seek(place)
         told.append(looking.here(passed))
     passed.seek(position)
-    return write_whole(path, ("\n".join(told) + "\n").encode())
+    return write_whole(path, "\n".join(told) + "\n")

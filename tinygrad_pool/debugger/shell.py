@@ -20,6 +20,7 @@ from tinygrad_pool.debugger.source import listing
 from tinygrad_pool.drawing.labels import on_a_line
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import OptionError, ToolError
+from tinygrad_pool.files import kind_of
 from tinygrad_pool.node import Node
 from tinygrad_pool.rules.axes import place_of
 
@@ -174,7 +175,7 @@ class Shell(Moving):
     def do_save(self, argument: str) -> None:
         """save FILE: write a page that plays the pass (.html), or each step as text (.txt)."""
         words = split(argument)
-        if len(words) != 1 or not words[0].endswith((".html", ".txt")):
+        if len(words) != 1 or kind_of(words[0]) not in ("html", "htm", "txt"):
             raise OptionError(f"save: needs a file, pass.html or pass.txt, got {argument!r}")
         self.say(f"{save(self.passed, words[0])} holds the pass")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tinygrad_pool.errors import OutputError
-from tinygrad_pool.files import check_folder, write_whole
+from tinygrad_pool.files import check_folder, whole_folder
 
 CONFIGURATION: dict[str, Any] = {
     "name": "Step through backward",
@@ -47,11 +47,12 @@ def write_launch_json(folder: Path) -> Path:
     """Write `.vscode/launch.json` into a folder, and return its path.
 
     Raises OutputError if there is one already, saying what to add to it, or if there is no such
-    folder.
+    folder, or none that can be written to.
     """
     path = check_folder(folder / ".vscode").joinpath("launch.json")
     if path.exists():
         entry = json.dumps(CONFIGURATION, indent=2)
         raise OutputError(f"{path} exists already; add this to its configurations:\n{entry}")
-    path.parent.mkdir(exist_ok=True)
-    return write_whole(path, launch_json().encode())
+    with whole_folder(path.parent) as files:
+        files[path.name] = launch_json()
+    return path

@@ -26,7 +26,7 @@ from tinygrad_pool.drawing.edges import Style, largest_of
 from tinygrad_pool.drawing.labels import number, numbers, on_a_line, plain, sign
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import OptionError, ToolError
-from tinygrad_pool.files import whole_folder, write_whole
+from tinygrad_pool.files import whole_folder
 from tinygrad_pool.graph import ancestors, start, step_of
 from tinygrad_pool.node import Node
 from tinygrad_pool.turns import TURN
@@ -83,16 +83,15 @@ def frames(
             "tg.explode(v[i]) cuts out what one unit depends on"
         )
     base = picture_of(value, nodes, frozenset(("data", "grad")), names, set())
-    with whole_folder(folder) as made:
+    with whole_folder(folder) as files:
         slides = _slides(base, gradient)
         laid = base._replace(places=_layout(base, slides, direction))
         drawn = [_drawn(laid, slide, direction, theme, format) for slide in slides]
         width = len(str(len(drawn) - 1))
-        files = {f"frame_{i:0{width}}.{format}": content for i, content in enumerate(drawn)}
         if format == "gif":
-            files = {"backward.gif": _moving(drawn)}
-        for name, content in files.items():
-            write_whole(made / name, content)
+            files["backward.gif"] = _moving(drawn)
+        else:
+            files |= {f"frame_{i:0{width}}.{format}": slide for i, slide in enumerate(drawn)}
     return [Path(folder) / name for name in files]
 
 

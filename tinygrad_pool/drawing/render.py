@@ -13,7 +13,7 @@ from tinygrad_pool.drawing.plots import picture_of
 from tinygrad_pool.drawing.words import caption_of, with_caption
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import OptionError, OutputError
-from tinygrad_pool.files import check_folder, write_whole
+from tinygrad_pool.files import check_folder, kind_of, write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,7 +44,7 @@ def render(
     tinygrad_pool.errors.OutputError: missing/graph.dot: the folder missing does not exist
     """
     path = check_folder(path)
-    kind = path.suffix.removeprefix(".")
+    kind = kind_of(path)
     if kind not in KINDS:
         raise OutputError(f"render: {path} needs a suffix among .{', .'.join(KINDS)}")
     if isinstance(drawn, Value):
