@@ -1,5 +1,8 @@
 """How numbers, names and operations read in a picture."""
 
+import re
+import xml.etree.ElementTree as ET
+
 import numpy as np
 import pytest
 
@@ -28,6 +31,49 @@ def test_names_are_set_as_the_derivation_sets_them(label, shown):
 
 def test_text_is_escaped_for_html():
     assert text('<b>&"') == "&lt;b&gt;&amp;&quot;"
+    assert text(r"\N") == r"\\N"
+
+
+LABELS = [
+    *(r"\Gamma", r"\Nu", r"\Eta", r"\Theta", r"\Lambda", r"\H", r"\n\l\r", r"$\Gamma$"),
+    *(r"C:\New\Graph", "end\\", r"\\", r"\"", "&alpha;", "&#65;", "a&b", "&amp;", "<i>x</i>"),
+    *("<>", "<!--", "]]>", '"q"', "$x^2$", "a; b", "{a|b}", "100 %"),
+]
+
+
+def pictures_of(label, folder):
+    """Draw a graph whose nodes, scope and title have a label, in every kind of picture."""
+    x = Value(2.0, label=label)
+    with tg.scope(label.replace("/", "|")):
+        y = tg.maximum(x * 3.0, x)
+    y.label = label
+    for detail in ("full", "ops", "layers"):
+        yield detail, tg.render(tg.draw(y, detail=detail, title=label), folder / "picture.svg")
+    yield "units", tg.render(tg.draw_units(y), folder / "units.svg")
+    yield "beside", tg.render(tg.compare_weight_layer(y).draw(), folder / "beside.svg")
+    yield "page", tg.record(y).to_html(folder / "page.html")
+    yield "slide", tg.frames(y, folder)[-1]
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_a_label_is_shown_letter_by_letter_in_every_picture(label, tmp_path):
+    for kind, path in pictures_of(label, tmp_path):
+        (svg,) = re.findall(r"<svg.*</svg>", path.read_text("utf-8"), re.DOTALL)
+        words = [t.text or "" for t in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+        named = [word.strip() for word in words if word.strip() in (label, label.replace("/", "|"))]
+        assert len(named) >= {"full": 4, "ops": 4, "page": 2, "slide": 2}.get(kind, 1), (
+            kind,
+            words,
+        )
+
+
+@pytest.mark.parametrize("label", ["$x$", r"$\frac$", "$", "a_$b", "x" * 1000])
+def test_a_plot_takes_a_label_for_text_and_not_for_a_formula(label):
+    figure = tg.draw_windows(tg.max_pool2d(Value(np.eye(2), label=label), 2))
+    figure.canvas.draw()
+    title = figure.axes[0].title
+    assert title.get_text() == f"{plain(label)}, 2 × 2"
+    assert not title.get_parse_math()
 
 
 def test_text_is_one_line_and_cut():

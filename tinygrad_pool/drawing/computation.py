@@ -5,7 +5,7 @@ from itertools import takewhile
 from math import ceil
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from graphviz import Digraph, escape
+from graphviz import Digraph
 
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.boxes import constant_box, node_box
@@ -15,7 +15,7 @@ from tinygrad_pool.drawing.folding import by_form, by_layers, layer_count
 from tinygrad_pool.drawing.heat import heat, magnitudes
 from tinygrad_pool.drawing.labels import plain
 from tinygrad_pool.drawing.overview import draw_groups, note
-from tinygrad_pool.drawing.theme import canvas, in_theme, write_on
+from tinygrad_pool.drawing.theme import canvas, in_theme, literal, write_on
 from tinygrad_pool.drawing.words import graph_in_words
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import DataError, OptionError
@@ -211,7 +211,7 @@ def _draw_frames(
         path = f"{outer}/{step}" if outer else step
         name = f"cluster_{picture.ids[members[0]]}_{path.count('/')}"
         with graph.subgraph(name=name) as frame:
-            frame.attr(label=escape(plain(step)), fontsize="12", fontcolor=theme.SOFT)
+            frame.attr(label=literal(plain(step)), fontsize="12", fontcolor=theme.SOFT)
             frame.attr(style="rounded", color=theme.FAINT, bgcolor=theme.PANEL, **picture.at(name))
             _draw_frames(frame, picture, members, scopes, path)
 

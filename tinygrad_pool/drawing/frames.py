@@ -11,7 +11,7 @@ from itertools import starmap
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from graphviz import Digraph, escape
+from graphviz import Digraph
 
 from tinygrad_pool.drawing import theme as look
 from tinygrad_pool.drawing.computation import (
@@ -171,7 +171,7 @@ def _widest_caption(slides: list[Slide]) -> float:
     """Measure the captions, which may be wider than the graph."""
     graph = look.canvas("captions", "LR")
     for i, slide in enumerate(slides):
-        graph.node(str(i), escape(slide.caption), **CAPTIONED)
+        graph.node(str(i), look.literal(slide.caption), **CAPTIONED)
     laid = json.loads(picture(graph.source, "json0"))
     return max(72 * float(caption["width"]) for caption in laid["objects"])
 
@@ -181,7 +181,7 @@ def _graph(shown: Picture, slide: Slide, direction: Direction, active: bool = Fa
     graph = look.canvas("frames", direction)
     if slide.caption:
         at = shown.at("caption")
-        graph.node("caption", escape(slide.caption), **CAPTIONED, id="caption", **at)
+        graph.node("caption", look.literal(slide.caption), **CAPTIONED, id="caption", **at)
     lit = {} if slide.active is None else {slide.active: look.LIT}
     with holding(shown.nodes, slide.grads):
         styles = {

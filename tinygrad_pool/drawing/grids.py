@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.drawing import theme
-from tinygrad_pool.drawing.labels import number
+from tinygrad_pool.drawing.labels import number, plain
 from tinygrad_pool.drawing.plots import empty_figure
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import DataError, OptionError, ShapeError
@@ -104,8 +104,12 @@ def draw_windows(node: Value, plane: int | Sequence[int] | None = None) -> Figur
     left, right = figure.subplots(1, 2, width_ratios=sides)
     _draw_cells(left, shown)
     _draw_units(right, shown)
-    for axes, name, value in ((left, x.label or "input", shown.x), (right, node.op, shown.y)):
-        axes.set_title(f"{name}, {' × '.join(map(str, value.shape))}", fontsize=15)
+    for axes, name, value in (
+        (left, plain(x.label) or "input", shown.x),
+        (right, node.op, shown.y),
+    ):
+        size = " × ".join(map(str, value.shape))
+        axes.set_title(f"{name}, {size}", fontsize=15, parse_math=False)
         axes.set_aspect("equal")
         axes.axis("off")
     figure.set_layout_engine("constrained", h_pad=0.15, w_pad=0.15)

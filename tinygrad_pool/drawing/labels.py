@@ -36,12 +36,12 @@ _HIGH = str.maketrans("()0123456789", "⁽⁾⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def text(given: str) -> str:
-    """Make a text fit for a label written in Graphviz's HTML.
+    r"""Make a text fit for a label written in Graphviz's HTML, which reads backslashes, too.
 
-    >>> text("a<b> & c")
-    'a&lt;b&gt; &amp; c'
+    >>> print(text(r"a<b> & \Gamma"))
+    a&lt;b&gt; &amp; \\Gamma
     """
-    return escape(plain(given))
+    return escape(plain(given)).replace("\\", r"\\")
 
 
 def plain(given: str) -> str:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-from graphviz import Digraph, escape, nohtml
+from graphviz import Digraph
 
 from tinygrad_pool.contests import Contest
 from tinygrad_pool.drawing import theme
@@ -51,7 +51,7 @@ def draw_side_by_side(contest: Contest, unit: int, data: Any, g: Any, to_operand
                 style = _link(contest.weight[i], g[u], weighted=panel == 1)
                 graph.edge(names[_cell(contest, i)], name, **style)
             graph.edge(name, f"title{panel}", style="invis")
-        graph.node(f"title{panel}", escape(title), shape="plain", fontsize="18")
+        graph.node(f"title{panel}", theme.literal(title), shape="plain", fontsize="18")
         _row(graph, f"cells{panel}", names.values())
         _row(graph, f"units{panel}", tops.values())
     last = f"p0c{len(cells) - 1}"
@@ -124,7 +124,7 @@ def _draw_unit(
 def _circle(graph: Digraph, name: str, lines: list[str], fill: str, width: str = "1.35") -> None:
     graph.node(
         name,
-        nohtml("\\n".join(escape(line) for line in lines)),
+        theme.literal(*lines),
         id=name,
         shape="circle",
         fixedsize="true",

@@ -5,7 +5,7 @@ The colours are those of Okabe and Ito's palette, told apart by colour-blind rea
 
 import re
 
-from graphviz import Digraph, escape
+from graphviz import Digraph, escape, nohtml
 
 from tinygrad_pool.errors import OptionError
 
@@ -44,6 +44,16 @@ DARK = {
 THEMES = ("light", "dark")
 
 
+def literal(*lines: str) -> str:
+    r"""Make lines fit for a plain label, in which Graphviz reads backslashes and HTML's entities.
+
+    >>> print(literal(r"\Gamma", "&alpha;"))
+    \\Gamma\n&amp;alpha;
+    """
+    label: str = nohtml(r"\n".join(escape(line.replace("&", "&amp;")) for line in lines))
+    return label
+
+
 def canvas(name: str, direction: str, title: str = "") -> Digraph:
     """Start an empty picture, laid out in `direction` (LR, TB, RL or BT)."""
     graph = Digraph(name)
@@ -57,7 +67,7 @@ def canvas(name: str, direction: str, title: str = "") -> Digraph:
     )
     if title:
         printable = "".join(c if c.isprintable() or c == "\n" else " " for c in title)
-        graph.graph_attr.update(label=escape(printable), labelloc="t", fontsize="18")
+        graph.graph_attr.update(label=literal(printable), labelloc="t", fontsize="18")
     graph.attr("node", fontname=FONT, fontcolor=INK, color=INK, fontsize="14")
     graph.attr("edge", fontname=FONT, fontcolor=INK, color=SOFT, arrowsize="0.7")
     return graph
@@ -66,7 +76,7 @@ def canvas(name: str, direction: str, title: str = "") -> Digraph:
 def write_on(graph: Digraph, text: str) -> None:
     """Write a line under the title: how to read the picture."""
     title = graph.graph_attr.get("label", "")
-    label = f"{title}\\n{escape(text)}" if title else escape(text)
+    label = f"{title}\\n{literal(text)}" if title else literal(text)
     graph.graph_attr.update(label=label, labelloc="t", fontsize="14")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple, TypeAlias
 
-from graphviz import Digraph, escape, nohtml
+from graphviz import Digraph
 
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.computation import Direction, check_drawable
@@ -173,7 +173,7 @@ def _draw_circle(
 ) -> None:
     graph.node(
         name,
-        nohtml("\\n".join(escape(line) for line in lines)),
+        theme.literal(*lines),
         id=name,
         shape="circle",
         fixedsize="true",
@@ -206,4 +206,5 @@ def _weight_style(weight: Weight, crowded: bool) -> dict[str, str]:
         return {"color": colour, "penwidth": f"{0.5 + 2.5 * min(1.0, abs(w)):.2f}"}
     shown = number(w, digits=3)
     name = typeset(weight.label) if isinstance(weight, Node) and weight.label else ""
-    return {"label": escape(f" {name} = {shown} " if name else f" {shown} "), "fontsize": "12"}
+    label = theme.literal(f" {name} = {shown} " if name else f" {shown} ")
+    return {"label": label, "fontsize": "12"}
