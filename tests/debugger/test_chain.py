@@ -1,7 +1,10 @@
 """The chain rule for one gradient, as a lecture writes it."""
 
+import re
+
 import numpy as np
 import pytest
+from matplotlib.mathtext import MathTextParser
 
 import tinygrad_pool as tg
 from tinygrad_pool import derivation
@@ -119,11 +122,55 @@ def test_latex_sets_indices_and_layers():
     net = derivation.example()
     tex = tg.derive(net.pooled, net.weights[1][3]).latex()
     assert tex.startswith(
-        r"\frac{\partial z_{1}^{(2)}}{\partial w_{23}} = [z_{2}^{(1)} wins] \cdot "
+        r"\frac{\partial z_{1}^{(2)}}{\partial w_{23}} = [z_{2}^{(1)}\text{ wins}] \cdot "
     )
     assert r"\sigma'(a_{2}^{(1)}) \cdot x_{3}" in tex
     a = tg.Value(-2.0, label="a")
     assert tg.derive(a * a, a).latex().endswith("= (-2) + (-2) = -4")
+
+
+NAMES = [
+    *("50%", "a&b", "#1", "w_in", "{x}", "$x$", "x^2", "a~b", "C:\\New", r"\Gamma", "two words"),
+    *("σx", "δ", "δ1(1)", "x}{", "%", "^", "~", "_", "\\", "w12", "conv1.weight", "a(b)", "ln("),
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_latex_takes_any_name_letter_by_letter(name):
+    x, n = tg.Value(2.0, label=name), tg.Value(3.0, label=f"{name} too")
+    z = tg.Value(9.0, label=f"not {name}")
+    E = (tg.maximum(x**n, z) * tg.sin(n) + (x - z) ** 2).sigmoid()
+    E.label = name
+    for of in (x, n, z):
+        derived = tg.derive(E, of)
+        tex = derived.latex()
+        assert not re.search(r"(?<!\\)[%&#$~]|(?<!\\)_(?!{)|(?<!\\)\^(?!{)", tex)
+        assert tex.count("{") == tex.count("}")
+        shown = derived._repr_latex_().replace(r"\&", r"\%")  # which matplotlib does not know
+        MathTextParser("path").parse(shown)
+
+
+def test_latex_sets_what_belongs_together_in_braces():
+    x, n = tg.Value(2.0, label="x"), tg.Value(12.0, label="n")
+    assert r" = 12 x^{(12-1)} = " in tg.derive(x**12, x).latex()
+    assert r" = ln(x) x^{n} = " in tg.derive(x**n, n).latex()
+    assert r"2 (x - n) \cdot 1 = " in tg.derive((x - n) ** 2, x).latex()
+
+
+def test_latex_takes_the_name_of_a_rule_letter_by_letter():
+    def twice_of(x):
+        return 2 * x, lambda g: (2 * g,)
+
+    x = tg.Value(2.0, label="x")
+    tex = tg.derive(tg.lift(twice_of)(x).sigmoid(), x).latex()
+    assert r"= \sigma'(twice\_of) \cdot \partial twice\_of/\partial x = " in tex
+
+
+def test_latex_has_a_sign_for_what_is_not_finite():
+    x = tg.Value(0.0, label="x")
+    with np.errstate(all="ignore"):
+        assert tg.derive(x.sqrt(), x).latex().endswith(r"= \infty = \infty")
+        assert tg.derive(x.log() * 0.0, x).latex().endswith(r"= \mathrm{nan}")
 
 
 def test_variables_give_names():

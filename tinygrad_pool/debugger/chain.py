@@ -19,14 +19,18 @@ from tinygrad_pool.rules.axes import place_of
 from tinygrad_pool.scalars import MOST, units_of
 
 LISTED = 12
-_INDEXED = re.compile(r"([^\W\d_]+)_?(\d+(?:,\d+)?)(\(\d+\))?")
+_INDEXED = re.compile(r"([^\W\d_]+)_?(\d+(?:,\d+)?)(\(\d+\))?|(.)", re.DOTALL)
+_LATEX = {c: f"\\{c}" for c in "%&#_{}$ "}
+_LATEX |= {"\\": r"{\backslash}", "^": r"{\wedge}", "~": r"{\sim}"}
+_COMMANDS = {"σ": r"\sigma", "δ": r"\delta", "∂": r"\partial"}
 
 
 class Factor(NamedTuple):
-    """One local derivative on a path: how it is written, and its number."""
+    """One local derivative on a path: how it is written, its number, and how LaTeX writes it."""
 
     symbol: str
     slope: float
+    latex: str
 
 
 class Derivation(NamedTuple):
@@ -66,12 +70,13 @@ class Derivation(NamedTuple):
         >>> print(derive(w * x, w).latex())
         \frac{\partial E}{\partial w_{1}} = x_{1} = 3 = 3
         """
-        head = rf"\frac{{\partial {_latex(self.loss)}}}{{\partial {_latex(self.of)}}}"
+        loss, of = map(_in_latex, (self.loss, self.of))
+        head = rf"\frac{{\partial {_latex(loss)}}}{{\partial {_latex(of)}}}"
         if self.total > len(self.paths) or not self.paths:
-            return f"{head} = {self.value:.4g}"
-        symbols = [r" \cdot ".join(_latex(f.symbol) for f in path) for path in self.paths]
+            return f"{head} = {_digits(self.value)}"
+        symbols = [r" \cdot ".join(f.latex for f in path) for path in self.paths]
         slopes = [r" \cdot ".join(_paren(f.slope) for f in path) for path in self.paths]
-        return f"{head} = {' + '.join(symbols)} = {' + '.join(slopes)} = {self.value:.4g}"
+        return f"{head} = {' + '.join(symbols)} = {' + '.join(slopes)} = {_digits(self.value)}"
 
 
 def derive(
@@ -147,27 +152,36 @@ def _paths(
         for i in range(len(local) - 1, -1, -1):
             p = node.parents[i]
             if isinstance(p, Node) and p in counts:
-                factor = Factor(symbol_of(node, i, called), local[i])
+                latex = _latex(symbol_of(node, i, called, _in_latex))
+                factor = Factor(symbol_of(node, i, called), local[i], latex)
                 waiting.append((p, [*so_far, factor]))
 
 
-def symbol_of(node: Node, i: int, called: Mapping[int, str]) -> str:
-    """Write one local derivative in the letters of the derivation."""
-    names = [_said(p, called) for p in node.parents]
+def symbol_of(
+    node: Node, i: int, called: Mapping[int, str], spell: Callable[[str], str] = str
+) -> str:
+    """Write one local derivative in the letters of the derivation, with each name as `spell` does.
+
+    >>> symbol_of(Value(2.0, label="w1") * Value(3.0, label="x1"), 0, {}, str.upper)
+    'X1'
+    """
+    names = [_said(p, called, spell) for p in node.parents]
     write = _WRITTEN.get(node.op)
-    return write(names, i) if write else f"∂{_name(node, called) or node.op}/∂{names[i]}"
+    return write(names, i) if write else f"∂{spell(_name(node, called) or node.op)}/∂{names[i]}"
 
 
-def _said(operand: Any, called: Mapping[int, str], depth: int = 2) -> str:
+def _said(
+    operand: Any, called: Mapping[int, str], spell: Callable[[str], str], depth: int = 2
+) -> str:
     """Name an operand; one without a name by what it was computed as, if that is short."""
     if not isinstance(operand, Node):
         return number(float(operand))
     sign = {"add": " + ", "sub": " − ", "mul": " "}.get(operand.op)
     if name := _name(operand, called):
-        return name
+        return spell(name)
     if sign is None or not depth:
-        return operand.op or "leaf"
-    return f"({sign.join(_said(p, called, depth - 1) for p in operand.parents)})"
+        return spell(operand.op or "leaf")
+    return f"({sign.join(_said(p, called, spell, depth - 1) for p in operand.parents)})"
 
 
 def _of_power(names: list[str], i: int) -> str:
@@ -220,15 +234,34 @@ def _signed(slope: float) -> str:
 
 
 def _paren(slope: float) -> str:
-    return f"({slope:.4g})" if slope < 0 else f"{slope:.4g}"
+    return f"({_digits(slope)})" if slope < 0 else _digits(slope)
+
+
+def _digits(x: float) -> str:
+    return f"{x:.4g}".replace("inf", r"\infty").replace("nan", r"\mathrm{nan}")
+
+
+def _in_latex(name: str) -> str:
+    r"""Set a name with index and layer as LaTeX does, and any other letter by letter.
+
+    >>> print(_in_latex("w12"), _in_latex("z1(2)"), _in_latex("50% of a_b"))
+    w_{12} z_{1}^{(2)} 50\%\ of\ a\_b
+    """
+
+    def written(match: re.Match[str]) -> str:
+        if match[4]:
+            return _LATEX.get(match[4], match[4])
+        return f"{match[1]}_{{{match[2]}}}" + (f"^{{{match[3]}}}" if match[3] else "")
+
+    return _INDEXED.sub(written, name)
 
 
 def _latex(symbol: str) -> str:
-    """Set a name with index and layer as LaTeX does: w12 is w_{12}, z1(2) is z_{1}^{(2)}."""
-
-    def indexed(match: re.Match[str]) -> str:
-        layer = f"^{{{match[3]}}}" if match[3] else ""
-        return f"{match[1]}_{{{match[2]}}}{layer}"
-
-    written = _INDEXED.sub(indexed, symbol).replace("−", "-")
-    return written.replace("σ", r"\sigma").replace("∂", r"\partial ").replace("δ", r"\delta")
+    """Write a symbol, whose names are in LaTeX already, in LaTeX as a whole."""
+    powers = re.sub(r"(\w+_\{[\d,]+\}\^\{\(\d+\)\})\^(?!\{)", r"{\1}^", symbol)
+    braced = re.sub(r"\^(?!\{)(.*)$", r"^{\1}", powers).replace(" wins]", r"\text{ wins}]")
+    return re.sub(
+        r"([σδ∂])(?=(\w?))",  # a letter would belong to the command before it
+        lambda found: _COMMANDS[found[1]] + " " * found[2].isalpha(),
+        braced.replace("−", "-"),
+    )
