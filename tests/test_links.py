@@ -132,6 +132,25 @@ def test_pooling_is_a_layer_of_0_and_1_with_a_1_in_each_row():
     np.testing.assert_array_equal(P @ x, y.data)
 
 
+def test_cells_are_counted_where_an_index_has_32_bits(monkeypatch):
+    counts = np.bincount
+
+    def narrow(x, **options):
+        assert np.can_cast(x.dtype, np.int32, "safe"), f"Cannot cast {x.dtype} to int32"
+        return counts(x, **options)
+
+    x = tg.Value(np.arange(16.0).reshape(4, 4) % 7, label="x")
+    pooled = tg.max_pool2d(x, 2, stride=1)
+    loss = (tg.maximum(pooled, 3.0) ** 2).sum()
+    before = tg.compare_weight_layer(loss).layers
+    texts = [text.get_text() for text in tg.draw_windows(pooled).axes[0].texts]
+    monkeypatch.setattr(np, "intp", np.int32)  # as WebAssembly has it
+    monkeypatch.setattr(np, "bincount", narrow)
+    assert tg.compare_weight_layer(loss).layers == before
+    assert [text.get_text() for text in tg.draw_windows(pooled).axes[0].texts] == texts
+    assert any(layer.overlap for layer in before)
+
+
 def test_the_links_of_losers_are_there_with_weight_0():
     P = tg.weights_of(tg.max_pool1d(tg.Value([1.0, 3.0, 2.0, 0.0]), 2))
     assert P.links(zeros=True) == [(0, 0, 0.0), (0, 1, 1.0), (1, 2, 1.0), (1, 3, 0.0)]

@@ -13,6 +13,7 @@ from tinygrad_pool.data import apart
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.gradients import grad
+from tinygrad_pool.links import counts_by_cell
 from tinygrad_pool.node import Node, name_of
 from tinygrad_pool.rules.ties import Mask
 from tinygrad_pool.setting import recording
@@ -189,11 +190,11 @@ def _layer(node: Value, moves: dict[Node, NDArray[np.float64]]) -> WeightLayer:
     weights = layers_of(node)
     weight = np.concatenate([W.weight for W in weights])
     contest = contest_of(node)
-    wins = [np.bincount(W.cell[W.weight != 0]) for W in weights]
+    wins = [counts_by_cell(W.cell[W.weight != 0]) for W in weights]
     if contest is not None:
         won = contest.moves & (contest.weight != 0)
         wins = [
-            np.bincount(contest.cell[won & (contest.operand == i)])
+            counts_by_cell(contest.cell[won & (contest.operand == i)])
             for i, _ in enumerate(node.parents)
         ]
     tied = matter = np.zeros(0, bool)

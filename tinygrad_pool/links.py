@@ -75,6 +75,17 @@ def links_of(node: Node, i: int, units: Indices) -> Links:
     return Links(unit, cell, np.asarray(weight, node.dtype))
 
 
+def counts_by_cell(cell: Indices, cells: int = 0) -> NDArray[np.intp]:
+    """Count how often each cell occurs among some links, in `cells` cells at least.
+
+    NumPy counts only what it takes for an index, which has 32 bits in WebAssembly.
+
+    >>> counts_by_cell(np.array([0, 2, 2]), 4)
+    array([1, 0, 2, 0])
+    """
+    return np.bincount(cell.astype(np.intp, copy=False), minlength=cells)
+
+
 def operands_of(node: Node) -> list[Any]:
     """List the numbers that a node was computed from."""
     return [p._data if isinstance(p, Node) else p for p in node.parents]

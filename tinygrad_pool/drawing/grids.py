@@ -14,7 +14,7 @@ from tinygrad_pool.drawing.labels import number, plain
 from tinygrad_pool.drawing.plots import empty_figure
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import DataError, OptionError, ShapeError
-from tinygrad_pool.links import weights_of
+from tinygrad_pool.links import counts_by_cell, weights_of
 from tinygrad_pool.node import name_of
 from tinygrad_pool.rules import pooling
 from tinygrad_pool.rules.axes import Shape
@@ -42,9 +42,9 @@ class Plane(NamedTuple):
     chooses: bool
 
     @property
-    def wins(self) -> NDArray[np.int64]:
+    def wins(self) -> NDArray[np.intp]:
         """How many windows each cell won."""
-        return np.bincount(self.cell[self.weight != 0], minlength=self.x.size)
+        return counts_by_cell(self.cell[self.weight != 0], self.x.size)
 
     def spans(self, unit: int) -> list[tuple[int, int]]:
         """Say from where to where a window looks on each axis, padding included."""

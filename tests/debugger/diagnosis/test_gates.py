@@ -170,6 +170,13 @@ class TestSaturated:
         y = tg.Value(np.linspace(-3.5, 3.5, 40)).tanh()
         assert found("saturated", (y**2).sum()) == []
 
+    @pytest.mark.parametrize("squash", ["sigmoid", "tanh"])
+    @pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0)])
+    def test_a_layer_without_units_is_no_finding(self, squash, shape):
+        w = tg.Value(2.0, label="w")
+        y = getattr(w * np.zeros(shape), squash)()
+        assert found("saturated", y.sum() + w) == []
+
     def test_scalars_of_a_layer_are_counted_together(self):
         w = tg.Value(9.0, label="w")
         with tg.scope("out"):

@@ -191,7 +191,7 @@ def slopes_by_row(survey: Survey) -> dict[str, Slopes]:
     """Count the saturated units of each layer, and those whose gradient would have them back."""
     rows: dict[str, list[Node]] = {}
     for node in survey.nodes:
-        if node.rule in SQUASHING and node in survey.grads and node.parents:
+        if node.rule in SQUASHING and node in survey.grads and node.parents and node.size:
             rows.setdefault(survey.row(node), []).append(node)
     return {row: _slopes(survey, nodes) for row, nodes in rows.items()}
 
