@@ -46,7 +46,17 @@ FLOORS = [
     ["links", "rerun", "spelling", "tables"],
     ["contests", "tangents", "weight_layers", "fields", "scalars", "straight_line"],
     ["ties"],
-    ["datasets", "optim", "nn.module", "nn.layers", "nn.pools", "nn.scalar", "nn.losses", "nn"],
+    [
+        "datasets",
+        "optim",
+        "nn.npz",
+        "nn.module",
+        "nn.layers",
+        "nn.pools",
+        "nn.scalar",
+        "nn.losses",
+        "nn",
+    ],
     [
         "drawing.theme",
         "drawing.labels",

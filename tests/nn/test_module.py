@@ -1,6 +1,10 @@
 """Modules: parameters, names, saving and loading."""
 
+import io
 import random
+import tracemalloc
+import warnings
+import zipfile
 
 import numpy as np
 import pytest
@@ -231,6 +235,58 @@ class TestState:
         np.save(tmp_path / "array.npy", np.ones(3))
         with pytest.raises(OutputError, match=r"is no \.npz file"):
             nn.Linear(2, 3, rng=0).load(tmp_path / "array.npy")
+
+    @pytest.mark.parametrize(
+        ("members", "error", "message"),
+        [
+            ({"extra": np.zeros(1)}, OptionError, r"missing nothing, unknown \['extra'\]"),
+            ({"extra": None}, OptionError, r"missing nothing, unknown \['extra'\]"),
+            ({"bias": None}, ShapeError, r"bias has shape \(3,\), got \(8388608,\)"),
+            ({"bias": np.array(["a" * 5_000_000] * 3)}, OutputError, "is no .npz file of plain"),
+        ],
+    )
+    def test_what_nobody_asked_for_is_not_unpacked(self, tmp_path, members, error, message):
+        net, path = nn.Linear(2, 3, rng=0), tmp_path / "weights.npz"
+        before = net.state_dict()
+        large = np.zeros(2**23)  # 64 MB, and 64 kB in the file
+        arrays = {n: large if array is None else array for n, array in members.items()}
+        np.savez_compressed(path, **{**before, **arrays})
+        assert path.stat().st_size < 200_000
+        tracemalloc.start()
+        with pytest.raises(error, match=message):
+            net.load(path)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 2_000_000
+        assert all(np.array_equal(array, before[n]) for n, array in net.state_dict().items())
+
+    @pytest.mark.parametrize("again", ["bias.npy", "bias", "other.npy"])
+    def test_a_name_that_is_there_twice_is_refused(self, tmp_path, again):
+        net, path = nn.Linear(2, 3, rng=0), tmp_path / "weights.npz"
+        path.write_bytes(net.to_npz())
+        with zipfile.ZipFile(path, "a") as archive, warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            for name in (again, "other.npy"):
+                archive.writestr(name, archive.read("bias.npy"))
+        with pytest.raises(OutputError, match=r"weights\.npz: holds '(bias|other)' twice"):
+            net.load(path)
+
+    def test_what_follows_an_array_is_refused_and_the_sum_over_it_is_checked(self, tmp_path):
+        net, path = nn.Linear(2, 3, rng=0), tmp_path / "weights.npz"
+        whole = net.to_npz()
+        with zipfile.ZipFile(io.BytesIO(whole)) as read, zipfile.ZipFile(path, "w") as archive:
+            for name in read.namelist():
+                archive.writestr(name, read.read(name) + b"more")
+        with pytest.raises(OutputError, match=r"is no \.npz file of plain numbers"):
+            net.load(path)
+        at = whole.index(net.bias.data.tobytes())
+        path.write_bytes(whole[:at] + b"\x01" + whole[at + 1 :])
+        with pytest.raises(OutputError, match=r"is no \.npz file of plain numbers"):
+            net.load(path)
+
+    def test_a_folder_cannot_be_read(self, tmp_path):
+        with pytest.raises(OutputError, match="cannot be read: Is a directory"):
+            nn.Linear(2, 3, rng=0).load(tmp_path)
 
     def test_pickled_code_is_never_run(self, tmp_path):
         class Bomb:

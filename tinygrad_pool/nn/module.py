@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import os
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -16,8 +14,9 @@ from numpy.typing import NDArray
 
 from tinygrad_pool.data import real
 from tinygrad_pool.engine import Value
-from tinygrad_pool.errors import OptionError, OutputError, ShapeError
+from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.files import write_whole
+from tinygrad_pool.rules.axes import Shape
 from tinygrad_pool.setting import scope
 
 
@@ -86,18 +85,9 @@ class Module:
                 f"load_state_dict: needs names and arrays, got a {type(state).__name__}"
             )
         own = self._by_name()
-        missing, unknown = own.keys() - state.keys(), state.keys() - own.keys()
-        if missing or unknown:
-            raise OptionError(
-                f"load_state_dict: missing {sorted(missing) or 'nothing'}, "
-                f"unknown {sorted(map(str, unknown)) or 'nothing'}"
-            )
+        _check_names(own, state)
         new = {name: real(state[name], f"load_state_dict: {name}") for name in own}
-        for name, value in own.items():
-            if np.shape(new[name]) != value.shape:
-                raise ShapeError(
-                    f"load_state_dict: {name} has shape {value.shape}, got {np.shape(new[name])}"
-                )
+        _check_shapes(own, {name: np.shape(array) for name, array in new.items()})
         for name, value in own.items():
             value.data = new[name]
 
@@ -110,28 +100,24 @@ class Module:
 
     def to_npz(self) -> bytes:
         """Pack the parameters as the contents of an .npz file."""
-        packed = io.BytesIO()
-        with zipfile.ZipFile(packed, "w") as archive:
-            for name, array in self.state_dict().items():
-                file = io.BytesIO()
-                np.save(file, array, allow_pickle=False)
-                archive.writestr(zipfile.ZipInfo(f"{name}.npy"), file.getvalue())
-        return packed.getvalue()
+        from tinygrad_pool.nn.npz import packed
+
+        return packed(self.state_dict())
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Read the parameters from a file that `save` wrote. No code in it is ever run.
 
-        Raises OutputError if it cannot be read, and what `load_state_dict` raises.
+        Nothing is unpacked unless all names and shapes are those of the parameters. Raises
+        OutputError if it cannot be read, and what `load_state_dict` raises.
         """
-        try:
-            packed = io.BytesIO(Path(path).read_bytes())
-        except OSError as error:
-            raise OutputError(f"{path}: cannot be read: {error.strerror}") from error
-        try:
-            with np.load(packed, allow_pickle=False) as arrays:
-                state = dict(arrays)
-        except Exception as error:  # zipfile and NumPy raise a dozen kinds on a damaged file
-            raise OutputError(f"{path}: is no .npz file of plain numbers") from error
+        from tinygrad_pool.nn.npz import opened
+
+        own = self._by_name()
+        with opened(path) as found:
+            shapes = {name: found[name].shape() for name in own if name in found}
+            _check_names(own, found)
+            _check_shapes(own, shapes)
+            state = {name: found[name].array() for name in own}
         self.load_state_dict(state)
 
     def _by_name(self) -> dict[str, Value]:
@@ -147,6 +133,21 @@ class Module:
         shown = {name: part for name, part in vars(self).items() if not name.startswith("_")}
         parts = (f"{n}={v.shape if isinstance(v, Value) else v!r}" for n, v in shown.items())
         return f"{type(self).__name__}({', '.join(parts)})"
+
+
+def _check_names(own: Mapping[str, Value], given: Mapping[str, Any]) -> None:
+    missing, unknown = own.keys() - given.keys(), given.keys() - own.keys()
+    if missing or unknown:
+        raise OptionError(
+            f"load_state_dict: missing {sorted(missing) or 'nothing'}, "
+            f"unknown {sorted(map(str, unknown)) or 'nothing'}"
+        )
+
+
+def _check_shapes(own: Mapping[str, Value], given: Mapping[str, Shape]) -> None:
+    for name, value in own.items():
+        if given[name] != value.shape:
+            raise ShapeError(f"load_state_dict: {name} has shape {value.shape}, got {given[name]}")
 
 
 def _name_parts(name: str, value: Any) -> None:

@@ -1,0 +1,83 @@
+"""Arrays in an .npz file, each under a name: equal arrays make equal files, and no code is run."""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from tinygrad_pool.errors import OutputError, TinygradPoolError
+from tinygrad_pool.rules.axes import Shape
+
+HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+WIDEST = 32
+"""How many bytes a number has at most: a complex one of two long doubles. Texts have more."""
+
+
+def packed(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Pack arrays as the contents of an .npz file."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, array in arrays.items():
+            file = io.BytesIO()
+            np.save(file, array, allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), file.getvalue())
+    return content.getvalue()
+
+
+class Member(NamedTuple):
+    """An array in an .npz file that is open: its shape is read without the rest."""
+
+    archive: zipfile.ZipFile
+    info: zipfile.ZipInfo
+
+    def shape(self) -> Shape:
+        """Read the shape. Raises ValueError for what is no array of numbers."""
+        with self.archive.open(self.info) as file:
+            shape, _, dtype = HEADERS[npy.read_magic(file)](file)
+        if dtype.hasobject or dtype.itemsize > WIDEST:
+            raise ValueError(dtype)
+        return shape
+
+    def array(self) -> NDArray[Any]:
+        """Unpack the array. Raises ValueError if anything follows it."""
+        with self.archive.open(self.info) as file:
+            array: NDArray[Any] = npy.read_array(file, allow_pickle=False)
+            if file.read(1):  # at the end, the sum over all is checked, too
+                raise ValueError(self.info)
+        return array
+
+
+@contextmanager
+def opened(path: str | os.PathLike[str]) -> Iterator[dict[str, Member]]:
+    """Open an .npz file and list its members by name; none is unpacked before it is asked for.
+
+    Raises OutputError if the file cannot be read, is of another kind or damaged, or has a name
+    twice; also where that shows only later, inside the block.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield _members(archive)
+    except TinygradPoolError:
+        raise
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except Exception as error:  # zipfile and NumPy raise a dozen kinds on a damaged file
+        raise OutputError(f"{path}: is no .npz file of plain numbers") from error
+
+
+def _members(archive: zipfile.ZipFile) -> dict[str, Member]:
+    found: dict[str, Member] = {}
+    for info in archive.infolist():
+        name = info.filename.removesuffix(".npy")
+        if name in found:
+            raise OutputError(f"{archive.filename}: holds {name!r} twice")
+        found[name] = Member(archive, info)
+    return found
