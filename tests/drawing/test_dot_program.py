@@ -3,13 +3,14 @@
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 from graphviz.backend import dot_command
 
 import tinygrad_pool as tg
-from tinygrad_pool import Value
+from tinygrad_pool import Value, notebook
 from tinygrad_pool.drawing import dot_program
 from tinygrad_pool.drawing.dot_program import VARIABLE, lend_to_graphviz, picture
 from tinygrad_pool.errors import ToolError
@@ -18,11 +19,16 @@ SOURCE = "digraph { a -> b }"
 
 
 def program(folder: Path, name: str, says: str, code: int = 0) -> Path:
-    """Write a program that prints its arguments and a word, in place of Graphviz."""
+    """Write a program that draws its arguments and a word, in place of Graphviz."""
+    svg = '<svg viewBox=\\"0 0 1 1\\"><g class=\\"graph\\"><text>{}</text></g></svg>'
+    printed = f'echo "{svg.format(f"{says} $@")}"\necho "{says} failed" >&2'
+    return shell(folder, name, f"{printed}\nexit {code}")
+
+
+def shell(folder: Path, name: str, commands: str) -> Path:
+    """Write a program in the language of the shell."""
     path = folder / name
-    path.write_text(
-        f'#!/bin/sh\ncat > /dev/null\necho "{says} $@"\necho "{says} failed" >&2\nexit {code}\n'
-    )
+    path.write_text(f"#!/bin/sh\ncat > /dev/null\n{commands}\n")
     path.chmod(0o755)
     return path
 
@@ -54,13 +60,13 @@ def test_the_wheel_draws_where_there_is_no_dot(path):
 
 def test_dot_on_the_path_comes_before_the_wheel(path):
     program(path, "dot", "system")
-    assert picture(SOURCE, "svg") == b"system -Kdot -Tsvg\n"
+    assert b"<text>system -Kdot -Tsvg</text>" in picture(SOURCE, "svg")
 
 
 def test_the_variable_comes_before_dot(path, monkeypatch):
     program(path, "dot", "system")
     monkeypatch.setenv(VARIABLE, str(program(path, "mine", "mine")))
-    assert picture(SOURCE, "png") == b"mine -Kdot -Tpng\n"
+    assert b"<text>mine -Kdot -Tsvg</text>" in picture(SOURCE, "svg")
 
 
 def test_a_broken_dot_gives_way_to_the_wheel(path):
@@ -90,6 +96,55 @@ def test_a_program_that_says_nothing_is_known_by_its_exit_code(path):
     (path / "dot").chmod(0o755)
     with pytest.raises(ToolError, match="exit code 7"):
         picture(SOURCE, "svg")
+
+
+PRINTED = {
+    "nothing": "true",
+    "garbage": "printf '\\273\\255\\353garbage'",
+    "words": "echo 'Warning: no layout engine'",
+    "half an SVG": 'echo \'<svg viewBox="0 0 1 1"><g class="graph">\'',
+    "no box": "echo '<svg><g class=\"graph\"/></svg>'",
+    "a box of words": 'echo \'<svg viewBox="a b c d"><g class="graph"/></svg>\'',
+    "another XML": "echo '<html><p class=\"x\">502</p></html>'",
+    "an empty SVG": "echo '<svg viewBox=\"0 0 1 1\"></svg>'",
+    "half a PNG": "printf '\\211PNG\\r\\n\\032\\n'",
+    "half a PDF": "echo '%PDF-1.7'",
+    "an empty layout": "echo '{}'",
+    "a layout without a box": "echo '{\"objects\": []}'",
+    "a list": "echo '[1, 2]'",
+    "a number": "echo 12",
+    "deep": "printf '[%.0s' $(seq 200000)",
+}
+
+
+@pytest.mark.parametrize("printed", PRINTED)
+def test_a_program_that_exits_0_without_a_whole_picture_is_one_error(
+    path, tmp_path, monkeypatch, printed
+):
+    monkeypatch.setenv(VARIABLE, str(shell(path, "mine", PRINTED[printed])))
+    out = tmp_path / "out"
+    out.mkdir()
+    y = Value(2.0, label="x") * 3.0
+    draws = {kind: partial(tg.render, y, out / f"g.{kind}") for kind in ("svg", "png", "pdf")}
+    draws |= {"page": partial(tg.render, y, out / "g.html")}
+    draws |= {"player": partial(tg.record(y).to_html, out / "p.html")}
+    draws |= {f"slides {f}": partial(tg.frames, y, out / "f", format=f) for f in ("svg", "gif")}
+    for draw in draws.values():
+        with pytest.raises(ToolError, match=r"/mine: printed (nothing|what is no \w+); install"):
+            draw()
+    assert list(out.iterdir()) == []
+    assert notebook.picture_of_value(y) is None
+
+
+def test_a_program_without_a_whole_picture_gives_way_to_the_wheel(path):
+    shell(path, "dot", "echo '<svg>'")
+    for kind, start in {"svg": b"<?xml", "png": b"\x89PNG", "json0": b"{"}.items():
+        assert picture(SOURCE, kind).startswith(start)
+
+
+@pytest.mark.usefixtures("path")
+def test_half_a_character_is_drawn_as_a_question_mark():
+    assert ">?</text>" in picture('digraph { a [label="\ud800"] }', "svg").decode()
 
 
 def test_pdf_is_beyond_the_wheel_for_svg_and_png(path, monkeypatch):

@@ -1,8 +1,10 @@
 """Which Graphviz draws: `$TINYGRAD_POOL_DOT`, `dot` on the PATH, or one that comes as a wheel."""
 
+import json
 import os
 import shutil
 import subprocess
+import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.metadata import PackageNotFoundError, files
@@ -35,20 +37,23 @@ def picture(source: str, kind: str, engine: str = "dot", timeout: float = TIMEOU
 
     The engine nop2 draws what is laid out already.
 
-    Raises ToolError if no Graphviz can draw it, saying what was tried and what to install; or if it
-    takes longer than `timeout` seconds, saying what would not.
+    Raises ToolError if no Graphviz can draw it, or what one prints is no whole picture, saying what
+    was tried and what to install; or if it takes longer than `timeout` seconds, saying what would
+    not.
     """
     tried = []
     for name, draw in _drawers(kind):
         try:
             drawn = draw(source, kind, engine, timeout)
-            return drawn.replace(b"Helvetica,sans-Serif", FONTS) if kind == "svg" else drawn
+            if _is_whole(drawn, kind):
+                return drawn.replace(b"Helvetica,sans-Serif", FONTS) if kind == "svg" else drawn
+            tried.append(f"{name}: printed {'what is no ' + kind if drawn else 'nothing'}")
         except subprocess.TimeoutExpired:
             raise ToolError(f"the layout took longer than {timeout:g} s; {SLOW}") from None
         except (OSError, ImportError, subprocess.CalledProcessError) as error:
             tried.append(f"{name}: {_reason(error)}")
-            if name == os.environ.get(VARIABLE):
-                break
+        if name == os.environ.get(VARIABLE):
+            break
     listed = "".join(f"; {line}" for line in tried)
     raise ToolError(f"no Graphviz here can draw {kind}{listed}; {INSTALL}")
 
@@ -87,7 +92,7 @@ def _programs_of_wheel(name: str) -> Iterator[str]:
 
 def _run(program: str, source: str, kind: str, engine: str, timeout: float) -> bytes:
     command = [program, f"-K{engine}", f"-T{kind}"]
-    given = source.encode()
+    given = source.encode(errors="replace")
     ran = subprocess.run(command, input=given, capture_output=True, check=True, timeout=timeout)
     return ran.stdout
 
@@ -97,6 +102,24 @@ def _with_pygraphviz(source: str, kind: str, engine: str, _: float) -> bytes:
 
     drawn = pygraphviz.AGraph(string=source).draw(format=kind, prog=engine)
     return bytes(drawn)
+
+
+def _is_whole(drawn: bytes, kind: str) -> bool:
+    """Tell a whole picture from nothing, from half of one, and from anything else."""
+    if kind == "png":
+        return drawn.startswith(b"\x89PNG\r\n") and drawn.endswith(b"IEND\xaeB`\x82")
+    if kind == "pdf":
+        return drawn.startswith(b"%PDF-") and b"%%EOF" in drawn[-1024:]
+    try:
+        if kind == "svg":
+            root = ET.fromstring(drawn)
+            shown, box = root.find("*[@class='graph']"), root.get("viewBox", "").split()
+        else:
+            laid = json.loads(drawn)
+            shown, box = laid["objects"], laid["bb"].split(",")
+        return shown is not None and len([*map(float, box)]) == 4
+    except (ET.ParseError, AttributeError, KeyError, RecursionError, TypeError, ValueError):
+        return False
 
 
 def _reason(error: OSError | ImportError | subprocess.CalledProcessError) -> str:
