@@ -116,6 +116,7 @@ FLOORS = [
     ["derivation", "gradient_check", "equivalence", "unrolling"],
     ["demo", "notebook"],
     [""],
+    ["user_script"],
     ["script_commands"],
     ["digits_commands"],
     ["cli"],

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
-from tinygrad_pool import __version__, digits_commands, script_commands
+from tinygrad_pool import __version__, digits_commands, script_commands, user_script
 from tinygrad_pool.errors import TinygradPoolError
 
 Run: TypeAlias = Callable[[argparse.Namespace], None]
@@ -21,15 +21,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = _parser().parse_args(arguments)
         options.run(options)
+    except BrokenPipeError:  # who read it, such as `head`, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except TinygradPoolError as error:
         print(f"tinygrad-pool: {error}", file=sys.stderr)
+        return 1
+    except Exception as error:
+        if not (told := user_script.told(error)):  # as of a closure of the script's
+            raise
+        print(f"tinygrad-pool: {told}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("tinygrad-pool: interrupted; nothing was written", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # who read it, such as `head`, has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
     return 0
 
 
@@ -44,7 +49,8 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> _Parser:
     parser = _Parser(prog="tinygrad-pool", description="See and step through backpropagation.")
     parser.add_argument("--version", action="version", version=f"tinygrad-pool {__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    parser.set_defaults(run=lambda _: parser.print_help())
+    commands = parser.add_subparsers(metavar="COMMAND")
 
     demo = commands.add_parser("demo", help="train on real digits, check the derivation, draw it")
     demo.add_argument("--out", type=Path, default=Path("tinygrad_pool_demo"), metavar="FOLDER")

@@ -1,18 +1,19 @@
 """The main job, end to end: train on real digits, check the derivation there, and draw it all."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from tinygrad_pool import datasets, nn, optim
 from tinygrad_pool.derivation import Network, figures, network
 from tinygrad_pool.drawing.computation import draw
 from tinygrad_pool.drawing.plots import loss_curve
-from tinygrad_pool.drawing.render import contents
+from tinygrad_pool.drawing.render import Drawn, contents
 from tinygrad_pool.engine import Value
+from tinygrad_pool.errors import ToolError
 from tinygrad_pool.operations import log_softmax, relu
 from tinygrad_pool.pools import max_pool2d
 from tinygrad_pool.setting import no_grad, scope
@@ -55,11 +56,20 @@ class Progress(NamedTuple):
 def train(net: DigitsNet, epochs: int, seed: int, batch: int = 32) -> Iterator[Progress]:
     """Train on the digits with Adam, in ever smaller steps, and yield after every batch.
 
-    On one thread: the matrices are so small that a second one would only wait, on a busy machine
-    for ten times as long as all the work takes.
+    On one thread, if threadpoolctl is there: the matrices are so small that a second one would only
+    wait, on a busy machine for ten times as long as all the work takes.
     """
-    with threadpool_limits(1):
+    with _one_thread():
         yield from _train(net, epochs, np.random.default_rng(seed), batch)
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    try:
+        from threadpoolctl import threadpool_limits
+    except ImportError:
+        return nullcontext()
+    limit: AbstractContextManager[Any] = threadpool_limits(1)
+    return limit
 
 
 def _train(net: DigitsNet, epochs: int, rng: np.random.Generator, batch: int) -> Iterator[Progress]:
@@ -187,16 +197,28 @@ def busiest_unit(net: DigitsNet, inside: Inside) -> PoolingUnit:
 
 
 class File(NamedTuple):
-    """A file of the demo's folder: its name, what it shows, and what is in it."""
+    """A file of the demo's folder: its name, what it shows, what is in it, and what it lacks."""
 
     name: str
     shows: str
     content: bytes
+    lacks: str = ""
+
+
+def _file(stem: str, kind: str, shows: str, drawing: Callable[[], Drawn]) -> File:
+    """Draw a file; without a Graphviz program as DOT text, and empty if a package is missing."""
+    try:
+        drawn = drawing()
+    except ToolError as error:
+        return File(f"{stem}.{kind}", shows, b"", str(error))
+    try:
+        return File(f"{stem}.{kind}", shows, contents(drawn, kind))
+    except ToolError as error:
+        return File(f"{stem}.dot", f"{shows}, as text", contents(drawn, "dot"), str(error))
 
 
 def files_of(net: DigitsNet, progress: Progress, unit: PoolingUnit) -> list[File]:
-    """Draw everything that the demo shows."""
-    graph = draw(unit.inside.loss)
+    """Draw everything that the demo shows, as far as there are tools to draw it."""
     drawn = figures(unit.units)
     shown = {
         "F1": "the pooling unit over the four feature-map units of its window",
@@ -204,14 +226,14 @@ def files_of(net: DigitsNet, progress: Progress, unit: PoolingUnit) -> list[File
         "F3": "the kink of max, and its derivative on both sides",
         "F4": "F1 with weights: 1 on the winner's link, 0 on the losers'",
     }
+    of_loss, by_epoch = (
+        "the computation graph of one image's loss",
+        "loss and test accuracy by epoch",
+    )
     return [
-        File("graph.svg", "the computation graph of one image's loss", contents(graph, "svg")),
-        File("graph.png", "the same, for a slide", contents(graph, "png")),
-        *(File(f"{n}.svg", text, contents(drawn[n], "svg")) for n, text in shown.items()),
-        File(
-            "loss.svg",
-            "loss and test accuracy by epoch",
-            contents(loss_curve(progress.losses, progress.accuracies), "svg"),
-        ),
+        _file("graph", "svg", of_loss, lambda: draw(unit.inside.loss)),
+        _file("graph", "png", f"{of_loss}, for a slide", lambda: draw(unit.inside.loss)),
+        *(_file(name, "svg", text, drawn[name]) for name, text in shown.items()),
+        _file("loss", "svg", by_epoch, lambda: loss_curve(progress.losses, progress.accuracies)),
         File("weights.npz", "the trained weights; net.load() reads them", net.to_npz()),
     ]

@@ -71,20 +71,19 @@ def example() -> Network:
     return net
 
 
-def figures(net: Network) -> "dict[str, Digraph | Figure]":
-    """Draw the derivation's four figures from a network.
+def figures(net: Network) -> "dict[str, Callable[[], Digraph | Figure]]":
+    """List how the derivation's four figures are drawn from a network.
 
     F1: the pooling unit over its feature-map units, links without weights. F2: the winner, with
-    its receptive field among the inputs. F3: the kink of max. F4: F1 with 0 and 1 on the links.
-
-    Raises ToolError without matplotlib, for F3.
+    its receptive field among the inputs. F3: the kink of max, which raises ToolError without
+    matplotlib. F4: F1 with 0 and 1 on the links.
     """
     from tinygrad_pool.drawing.plots import kink
 
     winner = max(net.units, key=lambda z: z.item())
     return {
-        "F1": draw_units(net.pooled, depth=1, direction="BT"),
-        "F2": draw_units(winner, inputs=net.inputs, direction="BT"),
-        "F3": kink(),
-        "F4": draw_units(net.pooled, depth=1, zero_one=True, direction="BT"),
+        "F1": lambda: draw_units(net.pooled, depth=1, direction="BT"),
+        "F2": lambda: draw_units(winner, inputs=net.inputs, direction="BT"),
+        "F3": kink,
+        "F4": lambda: draw_units(net.pooled, depth=1, zero_one=True, direction="BT"),
     }

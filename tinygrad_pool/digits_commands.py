@@ -2,13 +2,12 @@
 
 import argparse
 import time
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tinygrad_pool.engine import Value
-from tinygrad_pool.errors import GradientError, ToolError
+from tinygrad_pool.errors import GradientError, OptionError
 from tinygrad_pool.files import check_folder, whole_folder
 from tinygrad_pool.script_commands import value_from
 
@@ -24,8 +23,6 @@ def demo(options: argparse.Namespace) -> None:
     from rich.console import Console
 
     from tinygrad_pool import datasets
-
-    _check_installed("demo")
     from tinygrad_pool.demo import DigitsNet, busiest_unit, files_of, hardest, look_inside
 
     console = Console(quiet=options.quiet)
@@ -38,18 +35,15 @@ def demo(options: argparse.Namespace) -> None:
         unit = busiest_unit(net, inside)
         _report(unit, console)
         files = files_of(net, progress, unit)
-        written |= {file.name: file.content for file in files}
+        shown = {file.name: file for file in reversed(files) if file.content}
+        written |= {name: file.content for name, file in shown.items()}
     table = _table(f"Written to {options.out}", "file", "what it shows")
-    for file in files:
+    for file in reversed(shown.values()):
         table.add_row(file.name, file.shows)
     console.print(table)
-
-
-def _check_installed(command: str) -> None:
-    if missing := [name for name in ("matplotlib", "threadpoolctl") if find_spec(name) is None]:
-        raise ToolError(
-            f"{command}: needs {' and '.join(missing)}: pip install 'tinygrad_pool[demo]'"
-        )
+    if lacks := {file.lacks: None for file in files if file.lacks}:
+        install = "pip install 'tinygrad_pool[demo]' brings what it takes"
+        console.print(f"\nNot all is drawn; {install}:", *lacks, sep="\n- ", markup=False)
 
 
 def _train(net: "DigitsNet", epochs: int, seed: int, unseen: int, console: "Console") -> "Progress":
@@ -121,7 +115,10 @@ def equivalence(options: argparse.Namespace) -> None:
     loss = value_from(options, "equivalence")[0] if options.script else _loss_on_digits()
     gradient = None if loss.size == 1 else np.ones(loss.shape)
     found = compare_weight_layer(loss, gradient)
-    picture = found.draw()
+    try:
+        picture = found.draw()
+    except OptionError as error:
+        raise OptionError(f"equivalence: {str(error).removeprefix('draw: ')}") from error
     print(found)
     print(f"\n{render(picture, options.out)} shows a window of both networks side by side")
     if not found.holds:
@@ -133,8 +130,6 @@ def _loss_on_digits() -> Value:
     from rich.console import Console
 
     from tinygrad_pool import datasets, nn
-
-    _check_installed("equivalence")
     from tinygrad_pool.demo import DigitsNet
 
     net = DigitsNet(seed=0)

@@ -53,5 +53,9 @@ class OutputError(TinygradPoolError, OSError):
     """Say that a file cannot be read or written."""
 
 
+class ScriptError(TinygradPoolError, RuntimeError):
+    """A script that was run ended in an error of its own."""
+
+
 class GradientError(TinygradPoolError, AssertionError):
     """Say that a gradient is not the slope of what it was computed for."""

@@ -1,18 +1,16 @@
 """What the command line does with a script: it is run, and one of its Values is looked at."""
 
 import argparse
-import runpy
-import sys
 import webbrowser
 from typing import Any
 
 import numpy as np
 
+from tinygrad_pool import user_script
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.files import check_folder
 from tinygrad_pool.graph import ancestors
-from tinygrad_pool.setting import traced
 
 
 def draw(options: argparse.Namespace) -> None:
@@ -101,10 +99,7 @@ def value_from(options: argparse.Namespace, command: str) -> tuple[Value, dict[s
     """Run a script and choose one of the Values that it made; return all that it made, too."""
     if not options.script.is_file():
         raise OptionError(f"{command}: there is no script {options.script}")
-    sys.argv[:] = [str(options.script)]
-    sys.path.insert(0, str(options.script.resolve().parent))
-    with traced():
-        made = runpy.run_path(str(options.script), run_name="__main__")
+    made = user_script.run(options.script)
     return value_of(made, options.value, str(options.script)), made
 
 
@@ -120,8 +115,10 @@ def value_of(made: dict[str, Any], name: str | None, script: str) -> Value:
     if name is None and numbers:
         return max(numbers, key=lambda v: v._time)
     wanted = f"Value called {name!r}" if name else "Value that is a number"
+    last = max(values, key=lambda n: values[n]._time, default="")
     raise OptionError(
         f"{script} made no {wanted} at top level; it has {', '.join(values) or 'none'}"
+        + (f" (--value {last} takes that one)" if last else "")
     )
 
 

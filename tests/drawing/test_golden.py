@@ -40,7 +40,7 @@ PICTURES = {
     "contribution": lambda: tg.draw(scoped(), show="grad,contribution", theme="dark"),
     "layers": lambda: tg.draw(nn.Linear(2, 2, rng=0)(Value([[1.0, 2.0]])).sum(), detail="layers"),
     "depth": lambda: tg.draw(scoped(), depth=1, detail="ops"),
-    "F4": lambda: derivation.figures(derivation.example())["F4"],
+    "F4": derivation.figures(derivation.example())["F4"],
     "side_by_side": lambda: tg.compare_weight_layer(convolved()).draw(),
 }
 
