@@ -2,11 +2,12 @@
 
 NumPy asks an operand that is no array what a function of NumPy's means for it (NEP 13 and NEP 18).
 The answer is the operation whose rule is marked as answering for that function; a question about
-the data, such as `np.argmax(v)`, is answered with plain numbers; all else is an error that names
-the nearest function that is supported.
+the data, such as `np.argmax(v)`, is answered with plain numbers; all else is an error that says
+what gives the same numbers, where something does.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -29,40 +30,91 @@ QUESTIONS |= {np.isnan, np.isinf, np.isfinite}
 QUESTIONS |= {np.less, np.less_equal, np.greater, np.greater_equal}
 """Functions that are answered from the data, with plain numbers."""
 
-HINTS = {
-    "allclose": "v.data",
-    "array_equal": "v.data",
+_FROM_MEAN = "(v - np.mean(v{keep})) ** 2{axis}"
+_NUMBERED = "np.arange(v.size).reshape(v.shape)"
+_WRITTEN = {
+    "amax": "np.max(v{axis})",
+    "amin": "np.min(v{axis})",
+    "append": "np.concatenate([a.reshape(-1), b.reshape(-1)])  # axis=0: np.concatenate([a, b])",
+    "arctanh": "(np.log1p(v) - np.log1p(-v)) / 2",
+    "astype": "v.astype(dtype)",
+    "average": "np.mean(v{axis})  # weights=w: np.sum(w * v{axis}) / np.sum(w{axis})",
+    "column_stack": "np.stack([...], axis=1) if a.ndim < 2 else np.concatenate([...], axis=1)",
     "cosh": "(np.exp(v) + np.exp(-v)) / 2",
-    "diff": "v[1:] - v[:-1]",
+    "deg2rad": "v * (np.pi / 180)",
+    "degrees": "v * (180 / np.pi)",
+    "diff": "v[..., 1:] - v[..., :-1]  # axis=0: v[1:] - v[:-1]",
     "dot": "a @ b",
-    "equal": "v.data (== between Values is identity)",
+    "ediff1d": "v.reshape(-1)[1:] - v.reshape(-1)[:-1]",
     "exp2": "2**v",
-    "flip": "v[::-1]",
-    "fmax": "np.maximum(a, b)",
-    "fmin": "np.minimum(a, b)",
-    "hstack": "np.concatenate([...], axis=1)",
+    "fmax": "np.maximum(a, b)  # a NaN wins",
+    "fmin": "np.minimum(a, b)  # a NaN wins",
+    "hstack": "np.concatenate([...], axis=min(1, a.ndim - 1))",
     "hypot": "np.sqrt(a * a + b * b)",
-    "inner": "a @ b",
-    "isclose": "v.data",
+    "inner": "a @ b.T",
     "log10": "np.log(v) / np.log(10)",
+    "log2": "np.log(v) / np.log(2)",
     "logaddexp": "tg.logsumexp(np.stack([a, b]), axis=0)",
-    "moveaxis": "np.transpose(v, [...])",
-    "norm": "np.sqrt(np.sum(v * v))",
-    "not_equal": "v.data (== between Values is identity)",
-    "outer": "np.expand_dims(a, 1) * b",
-    "ptp": "np.max(v) - np.min(v)",
+    "matmul": "a @ b",
+    "nanmax": "np.max(np.where(np.isnan(v), -np.inf, v){axis})",
+    "nanmean": "np.sum(np.where(np.isnan(v), 0, v){axis}) / np.sum(~np.isnan(v){axis})",
+    "nanmin": "np.min(np.where(np.isnan(v), np.inf, v){axis})",
+    "nansum": "np.sum(np.where(np.isnan(v), 0, v){axis})",
+    "norm": "np.sqrt(np.sum(v * v{axis}))",
+    "outer": "np.expand_dims(a.reshape(-1), 1) * b.reshape(-1)",
+    "ptp": "np.max(v{axis}) - np.min(v{axis})",
+    "rad2deg": "v * (180 / np.pi)",
+    "radians": "v * (np.pi / 180)",
     "ravel": "v.reshape(-1)",
     "reciprocal": "1 / v",
-    "sinh": "(np.exp(v) - np.exp(-v)) / 2",
-    "sort": "v[np.argsort(v.data)]",
-    "std": "np.sqrt(np.mean((v - np.mean(v)) ** 2))",
-    "swapaxes": "np.transpose(v, [...])",
-    "take": "v[indices]",
+    "sinh": "(np.expm1(v) - np.expm1(-v)) / 2",
+    "sort": "v.reshape(-1)[np.take_along_axis("
+    f"{_NUMBERED}, np.argsort(v.data, axis={{last}}), axis={{last}})]",
+    "std": f"np.sqrt(np.mean({_FROM_MEAN}))",
     "tan": "np.sin(v) / np.cos(v)",
-    "var": "np.mean((v - np.mean(v)) ** 2)",
-    "vstack": "np.concatenate([...], axis=0)",
+    "tril": "np.where(np.tri(*v.shape[-2:], dtype=bool), v, 0)",
+    "triu": "np.where(np.tri(*v.shape[-2:], k=-1, dtype=bool), 0, v)",
+    "var": f"np.mean({_FROM_MEAN})",
+    "vdot": "np.sum(a * b)",
+    "vecdot": "np.sum(a * b, axis={last})",
+    "vstack": "np.stack([...]) if a.ndim < 2 else np.concatenate([...])",
 }
-"""What to write in place of a function that has no rule."""
+_METHODS = {
+    "add.outer": "a.reshape(*a.shape, *[1] * b.ndim) + b",
+    "add.reduce": "np.sum(v, axis={first})",
+    "divide.outer": "a.reshape(*a.shape, *[1] * b.ndim) / b",
+    "maximum.reduce": "np.max(v, axis={first})",
+    "minimum.reduce": "np.min(v, axis={first})",
+    "multiply.outer": "a.reshape(*a.shape, *[1] * b.ndim) * b",
+    "subtract.outer": "a.reshape(*a.shape, *[1] * b.ndim) - b",
+}
+_DEFAULTS = {"axis": "", "keep": "", "first": "0", "last": "-1"}
+_ALONG = {
+    "axis": ", axis=axis",
+    "keep": ", axis=axis, keepdims=True",
+    "first": "axis",
+    "last": "axis",
+}
+HINTS = {name: text.format(**_DEFAULTS) for name, text in _WRITTEN.items()}
+"""What gives the same numbers as a function without a rule, of one or two axes: v, or a and b.
+
+After a # stands what another option needs.
+"""
+
+PICKS = {
+    *("atleast_1d", "atleast_2d", "atleast_3d", "delete", "diagonal", "flip", "fliplr", "flipud"),
+    *("matrix_transpose", "moveaxis", "repeat", "resize", "roll", "rollaxis", "rot90", "swapaxes"),
+    *("take", "take_along_axis", "tile"),
+}
+"""Functions whose results are elements of their first argument: an index does the same."""
+
+NUMBERS = {
+    *("all", "allclose", "any", "argpartition", "argsort", "argwhere", "array_equal", "ceil"),
+    *("count_nonzero", "empty_like", "equal", "flatnonzero", "floor", "full_like", "isclose"),
+    *("isin", "lexsort", "logical_and", "logical_not", "logical_or", "nonzero", "not_equal"),
+    *("ones_like", "rint", "round", "searchsorted", "signbit", "trunc", "unique", "zeros_like"),
+}
+"""Functions through which no gradient flows: an answer from the numbers is all there is."""
 
 
 class AnswersNumPy:
@@ -75,7 +127,7 @@ class AnswersNumPy:
         self, function: Callable[..., Any], method: str, *inputs: Any, **options: Any
     ) -> Any:
         if method != "__call__":
-            refuse(function, method)
+            refuse(function, method, inputs, options)
         return answer(function, inputs, options)
 
     def __array_function__(
@@ -100,22 +152,31 @@ def answer(function: Callable[..., Any], inputs: tuple[Any, ...], options: dict[
     if function in QUESTIONS:
         return _ask(function, data, options)
     if not hasattr(function, "observes"):
-        refuse(function)
+        refuse(function, "", inputs, options)
     return function.observes(*data, **options)
 
 
-def refuse(function: Callable[..., Any], method: str = "") -> NoReturn:
-    """Raise UnsupportedError for a function of NumPy's, naming the nearest supported one."""
-    from difflib import get_close_matches  # here, since importing it takes longer than our engine
-
-    name = function.__name__
-    supported = {f.__name__ for f in (*ANSWERS, *QUESTIONS) if getattr(np, f.__name__, 0) is f}
-    near = get_close_matches(name, sorted(supported), n=1, cutoff=0.7)
-    nearest = HINTS.get(name) or "".join("np." + other for other in near)
+def refuse(
+    function: Callable[..., Any],
+    method: str = "",
+    inputs: Sequence[Any] = (),
+    options: Mapping[str, Any] = MappingProxyType({}),
+) -> NoReturn:
+    """Raise UnsupportedError for a function of NumPy's, saying what gives the same numbers."""
+    called = _name_of(function, method)
+    name = ".".join(filter(None, (function.__name__, method)))
     instead = "v.data holds its numbers, and tg.lift makes an operation of a rule of your own"
-    if nearest:
-        instead = f"the nearest is {nearest}"
-    raise UnsupportedError(f"{_name_of(function, method)} has no rule for Values; {instead}")
+    if written := (_METHODS if method else _WRITTEN).get(name):
+        along = "axis" in options or len(inputs) > (2 if " b" in written else 1)
+        without = ", ".join(options.keys() - {"axis"})
+        instead = "write " + written.format(**_ALONG if along else _DEFAULTS)
+        instead += f" (without {without})" if without else ""
+    elif name in PICKS:
+        rest = ", ..." if len(inputs) > 1 or options else ""
+        instead = f"write v.reshape(-1)[{called}({_NUMBERED}{rest})]"
+    elif name in NUMBERS:
+        instead = f"{called} of v.data answers from its numbers, and has no gradient"
+    raise UnsupportedError(f"{called} has no rule for Values; {instead}")
 
 
 def _ask(question: Callable[..., Any], data: list[Any], options: dict[str, Any]) -> Any:
