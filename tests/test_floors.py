@@ -32,7 +32,7 @@ FLOORS = [
         "rules",
     ],
     ["setting", "files", "data", "numpy_names"],
-    ["signature"],
+    ["signature", "habits"],
     ["node"],
     ["turns"],
     ["comparisons"],

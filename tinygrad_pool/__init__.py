@@ -23,6 +23,7 @@ from tinygrad_pool.adaptive_pools import (
 from tinygrad_pool.engine import Value, lift
 from tinygrad_pool.gradients import backward_steps, grad
 from tinygrad_pool.graph import Step
+from tinygrad_pool.habits import answer_to, missing_from
 from tinygrad_pool.operations import (
     abs,
     broadcast_to,
@@ -199,7 +200,9 @@ if not TYPE_CHECKING:  # a type checker reads the names above, and shall miss an
             return import_module(f"tinygrad_pool.{name}")
         if name in _INSTRUMENTS:
             return getattr(import_module(f"tinygrad_pool.{_INSTRUMENTS[name]}"), name)
-        raise AttributeError(f"module 'tinygrad_pool' has no attribute {name!r}")
+        if name[:1].isupper() and name in import_module("tinygrad_pool.nn").__all__:
+            raise answer_to(__name__, name, f"tg.nn.{name}")
+        raise missing_from(__name__, name)
 
 
 def __dir__() -> list[str]:

@@ -245,6 +245,12 @@ class Value(Node):
     def __iter__(self) -> Iterator[Value]:
         return (self[i] for i in range(len(self)))
 
+    def __setitem__(self, _: object, __: object) -> NoReturn:
+        raise UnsupportedError(
+            "v[...] = new: a Value is not written to; np.where(mask, new, v) makes another, and "
+            "v.data[...] = new changes the numbers of a leaf"
+        )
+
     def __contains__(self, _: object) -> NoReturn:
         raise UnsupportedError("in: == is identity; `x in v.data` asks for a number")
 

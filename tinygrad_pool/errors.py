@@ -57,5 +57,9 @@ class ScriptError(TinygradPoolError, RuntimeError):
     """A script that was run ended in an error of its own."""
 
 
+class HabitError(TinygradPoolError, AttributeError):
+    """A name of another library's was looked up; here something else is to be written."""
+
+
 class GradientError(TinygradPoolError, AssertionError):
     """Say that a gradient is not the slope of what it was computed for."""

@@ -164,6 +164,23 @@ def refuse(
 ) -> NoReturn:
     """Raise UnsupportedError for a function of NumPy's, saying what gives the same numbers."""
     called = _name_of(function, method)
+    raise UnsupportedError(
+        f"{called} has no rule for Values; {instead_of(function, method, inputs, options)}"
+    )
+
+
+def instead_of(
+    function: Callable[..., Any],
+    method: str = "",
+    inputs: Sequence[Any] = (),
+    options: Mapping[str, Any] = MappingProxyType({}),
+) -> str:
+    """Say what to write in place of a call that has no rule.
+
+    >>> instead_of(np.inner)
+    'write a @ b.T'
+    """
+    called = _name_of(function, method)
     name = ".".join(filter(None, (function.__name__, method)))
     instead = "v.data holds its numbers, and tg.lift makes an operation of a rule of your own"
     if written := (_METHODS if method else _WRITTEN).get(name):
@@ -176,7 +193,7 @@ def refuse(
         instead = f"write v.reshape(-1)[{called}({_NUMBERED}{rest})]"
     elif name in NUMBERS:
         instead = f"{called} of v.data answers from its numbers, and has no gradient"
-    raise UnsupportedError(f"{called} has no rule for Values; {instead}")
+    return instead
 
 
 def _ask(question: Callable[..., Any], data: list[Any], options: dict[str, Any]) -> Any:

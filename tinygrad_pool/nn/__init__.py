@@ -1,5 +1,8 @@
 """Networks by hand: modules, layers on tensors, micrograd's neurons on scalars, and losses."""
 
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_pool.habits import missing_from
 from tinygrad_pool.nn.layers import (
     Conv2d,
     Flatten,
@@ -32,6 +35,13 @@ from tinygrad_pool.nn.pools import (
     MaxUnpool3d,
 )
 from tinygrad_pool.nn.scalar import MLP, Layer, Neuron
+
+if not TYPE_CHECKING:  # a type checker shall miss what is not there
+
+    def __getattr__(name: str) -> Any:
+        """Say what to write for a name that another library has."""
+        raise missing_from(__name__, name)
+
 
 __all__ = [
     "MLP",

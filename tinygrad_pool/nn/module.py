@@ -16,11 +16,12 @@ from tinygrad_pool.data import real
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.files import write_whole
+from tinygrad_pool.habits import ModuleHabits
 from tinygrad_pool.rules.axes import Shape
 from tinygrad_pool.setting import scope
 
 
-class Module:
+class Module(ModuleHabits):
     """A part of a network: write `__init__` and `forward`, and keep its parts in attributes.
 
     Its parameters are the Values in its attributes and in those of the modules there, also in
