@@ -16,7 +16,8 @@ from tinygrad_pool.errors import (
     ShapeError,
     UnsupportedError,
 )
-from tinygrad_pool.numpy_names import ANSWERS, HINTS, NUMBERS, PICKS, QUESTIONS, answer
+from tinygrad_pool.numpy_advice import HINTS, NUMBERS, PICKS
+from tinygrad_pool.numpy_names import ANSWERS, QUESTIONS, answer
 
 A = np.array([[0.5, 1.5, 2.5], [3.5, 0.25, 0.75]])
 B = np.array([[1.0, 2.0, 0.5], [0.1, 0.2, 0.3]])

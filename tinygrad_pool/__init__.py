@@ -23,7 +23,6 @@ from tinygrad_pool.adaptive_pools import (
 from tinygrad_pool.engine import Value, lift
 from tinygrad_pool.gradients import backward_steps, grad
 from tinygrad_pool.graph import Step
-from tinygrad_pool.habits import answer_to, missing_from
 from tinygrad_pool.operations import (
     abs,
     broadcast_to,
@@ -200,8 +199,8 @@ if not TYPE_CHECKING:  # a type checker reads the names above, and shall miss an
             return import_module(f"tinygrad_pool.{name}")
         if name in _INSTRUMENTS:
             return getattr(import_module(f"tinygrad_pool.{_INSTRUMENTS[name]}"), name)
-        if name[:1].isupper() and name in import_module("tinygrad_pool.nn").__all__:
-            raise answer_to(__name__, name, f"tg.nn.{name}")
+        from tinygrad_pool.habits import missing_from
+
         raise missing_from(__name__, name)
 
 

@@ -1,20 +1,13 @@
 """What other libraries call things: a name from PyTorch, NumPy, JAX or micrograd is answered.
 
 Whoever writes `v.view(4)`, `tg.tensor(x)` or `nn.Dropout()` is told what to write here. The answer
-is an AttributeError, so `hasattr` stays false. A Value has no `__getattr__`, which would slow down
-every attribute that there is (a pass over scalars by 12 %, in Python 3.11): each name is an
-attribute that raises.
+is an AttributeError, so `hasattr` stays false. This is read when such a name is met.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, NoReturn
-
-import numpy as np
-
 from tinygrad_pool.errors import HabitError
-from tinygrad_pool.numpy_names import ANSWERS, QUESTIONS, instead_of
+from tinygrad_pool.numpy_advice import instead_of
 
 _NORMED = (
     "(z := x - np.mean(x, axis=AXIS, keepdims=True)) "
@@ -94,14 +87,19 @@ OF_VALUES = _by_name(
 )
 """What to write for an attribute that a Value has elsewhere."""
 
-OF_NUMPY = {
-    *("absolute", "all", "any", "argmax", "argmin", "argsort", "ceil", "cos", "cosh", "cumprod"),
-    *("cumsum", "diagonal", "expm1", "flip", "floor", "isfinite", "isinf", "isnan", "log10"),
-    *("log1p", "log2", "median", "nonzero", "norm", "prod", "ptp", "ravel", "reciprocal", "repeat"),
-    *("roll", "round", "sign", "sin", "sinh", "sort", "square", "squeeze", "std", "swapaxes"),
-    *("take", "tan", "tile", "trace", "tril", "triu", "unique", "var"),
+_ANSWERED = {
+    *("absolute", "argmax", "argmin", "cos", "expm1", "isfinite", "isinf", "isnan", "log1p"),
+    *("sign", "sin", "square", "squeeze"),
 }
-"""NumPy's functions of one Value that are methods elsewhere."""
+OF_VALUES |= {name: f"np.{name}(v)" for name in _ANSWERED}
+
+OF_NUMPY = {
+    *("all", "any", "argsort", "ceil", "cosh", "cumprod", "cumsum", "diagonal", "flip", "floor"),
+    *("log10", "log2", "median", "nonzero", "norm", "prod", "ptp", "ravel", "reciprocal", "repeat"),
+    *("roll", "round", "sinh", "sort", "std", "swapaxes", "take", "tan", "tile", "trace", "tril"),
+    *("triu", "unique", "var"),
+}
+"""Attributes that a Value has elsewhere, for which the advice is that for NumPy's function."""
 
 OF_MODULES = _by_name(
     {
@@ -109,12 +107,19 @@ OF_MODULES = _by_name(
         "zeros ones empty full eye arange linspace": "tg.Value(np.zeros(shape))",
         "rand randn normal": "tg.Value(np.random.default_rng(0).standard_normal(shape))",
         "manual_seed seed random": "np.random.default_rng(0)  # layers take it as rng=",
+        "sum": "np.sum(x)",
+        "mean": "np.mean(x)",
+        "max": "np.max(x)",
+        "min": "np.min(x)",
+        "transpose": "np.transpose(x)",
+        "negative": "-x",
         "save": "net.save(path)",
         "load": "net.load(path)",
         "reshape": "x.reshape(shape)",
         "utils DataLoader": "[x[start : start + 32] for start in range(0, len(x), 32)]",
         "relu ReLU": "tg.relu(x)",
         "sigmoid": "tg.sigmoid(x)",
+        "tanh": "tg.tanh(x)",
         "Softmax": "tg.softmax(x, axis=-1)",
         "LogSoftmax": "tg.log_softmax(x, axis=-1)",
         "leaky_relu LeakyReLU": "np.maximum(x, 0.01 * x)",
@@ -136,6 +141,8 @@ OF_MODULES = _by_name(
         "NLLLoss nll_loss": "-np.mean(x[np.arange(len(labels)), labels])",
         "MSELoss mse_loss": "nn.mse_loss(x, y)",
         "L1Loss l1_loss": "np.mean(np.abs(x - y))",
+        "Linear": "nn.Linear(3, 2)  # nn is tg.nn",
+        "Module Conv2d MaxPool2d Sequential Flatten": "nn.Sequential(nn.Flatten())  # nn is tg.nn",
         "Identity": "nn.Sequential()",
         "ModuleList ParameterList": "[nn.Linear(3, 2), nn.Linear(2, 1)]  # a list in an attribute",
         "ModuleDict ParameterDict": "{'first': nn.Linear(3, 2)}  # a dict in an attribute",
@@ -186,84 +193,26 @@ OF_NETWORKS = _by_name(
 """What to write for an attribute that a network has elsewhere."""
 
 
-class Habit:
-    """An attribute that is not there: to look it up says what to write instead."""
+def answer_to(kind: str, name: str) -> HabitError:
+    """Say what to write for a name that a Value, or a Module, has not.
 
-    def __init__(self, kind: str, name: str, way: str | None) -> None:
-        self.kind, self.name, self.way = kind, name, way
-
-    def __get__(self, *_: Any) -> NoReturn:
-        raise answer_to(self.kind, self.name, self.way)
-
-    def __repr__(self) -> str:
-        return f"<{answer_to(self.kind, self.name, self.way)}>"
-
-
-class Switch(Habit):
-    """A habit whose setting would be lost in silence."""
-
-    def __set__(self, *_: Any) -> NoReturn:
-        raise answer_to(self.kind, self.name, self.way)
-
-
-class WithHabits:
-    """Answer the names of other libraries; they are not listed."""
-
-    __slots__ = ()
-
-    def __dir__(self) -> Iterable[str]:
-        """List the attributes that are there."""
-        own = getattr(self, "__dict__", {})
-        return [n for n in object.__dir__(self) if n in own or not _is_habit(type(self), n)]
-
-
-class ValueHabits(WithHabits):
-    """The names that a Value has in other libraries."""
-
-    __slots__ = ()
-
-
-class ModuleHabits(WithHabits):
-    """The names that a network has in other libraries."""
-
-
-def _is_habit(kind: type, name: str) -> bool:
-    found = next((vars(c)[name] for c in kind.__mro__ if name in vars(c)), None)
-    return isinstance(found, Habit)
-
-
-for _name in (*OF_VALUES, *OF_NUMPY):
-    _kind = Switch if _name == "requires_grad" else Habit
-    setattr(ValueHabits, _name, _kind("a Value", _name, OF_VALUES.get(_name)))
-for _name, _way in OF_NETWORKS.items():
-    setattr(ModuleHabits, _name, Habit("a Module", _name, _way))
-
-
-def answer_to(kind: str, name: str, way: str | None) -> HabitError:
-    """Say what to write for a name that `kind` has not; without a `way`, what NumPy's would be.
-
-    >>> answer_to("a Value", "view", "v.reshape(shape)"), answer_to("a Value", "sin", None)
-    (HabitError('a Value has no view: write v.reshape(shape)'),
-     HabitError('a Value has no sin: write np.sin(v)'))
+    >>> raise answer_to("a Value", "view")
+    Traceback (most recent call last):
+    tinygrad_pool.errors.HabitError: a Value has no view: write v.reshape(shape)
     """
-    if way is not None:
-        said = way if way.startswith("there ") else f"write {way}"
-    else:
-        function = _of_numpy(name)
-        answered = function in ANSWERS or function in QUESTIONS
-        said = f"write np.{name}(v)" if answered else instead_of(function)
-    return HabitError(f"{kind} has no {name}: {said}", name=name)
-
-
-def _of_numpy(name: str) -> Any:
-    return vars(np).get(name) or vars(np.linalg).get(name)
+    return _error(kind, name, (OF_NETWORKS if kind == "a Module" else OF_VALUES).get(name))
 
 
 def missing_from(module: str, name: str) -> AttributeError:
     """Return the error for a name that a module of ours has not."""
-    if name in OF_MODULES:
-        return answer_to(module, name, OF_MODULES[name])
-    function = None if name.startswith("_") else _of_numpy(name)
-    if name in OF_VALUES or name in OF_NUMPY or (callable(function) and function in ANSWERS):
-        return answer_to(module, name, OF_VALUES.get(name))
-    return AttributeError(f"module {module!r} has no attribute {name!r}", name=name)
+    way = OF_MODULES.get(name) or OF_VALUES.get(name)
+    if way is None and name not in OF_NUMPY:
+        return AttributeError(f"module {module!r} has no attribute {name!r}", name=name)
+    return _error(module, name, way)
+
+
+def _error(kind: str, name: str, way: str | None) -> HabitError:
+    said = instead_of(f"np.{name}")
+    if way is not None:
+        said = way if way.startswith("there ") else f"write {way}"
+    return HabitError(f"{kind} has no {name}: {said}", name=name)

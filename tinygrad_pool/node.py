@@ -10,7 +10,6 @@ import numpy as np
 
 from tinygrad_pool.data import Data, kind_of, like, zeros
 from tinygrad_pool.errors import GraphError
-from tinygrad_pool.habits import ValueHabits
 from tinygrad_pool.numpy_names import AnswersNumPy
 from tinygrad_pool.rules.axes import Shape
 from tinygrad_pool.rules.rule import Backward, Rule
@@ -25,7 +24,7 @@ tick = count(1).__next__
 """The time: a number for each node made and each change of data, ever larger."""
 
 
-class Node(AnswersNumPy, ValueHabits):
+class Node(AnswersNumPy):
     """What is recorded of a Value: data, gradient, and the rule and operands that made it.
 
     A node with operands is interior. One without is a leaf; if it has a rule all the same, it was

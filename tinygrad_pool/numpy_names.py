@@ -6,8 +6,7 @@ the data, such as `np.argmax(v)`, is answered with plain numbers; all else is an
 what gives the same numbers, where something does.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -30,97 +29,72 @@ QUESTIONS |= {np.isnan, np.isinf, np.isfinite}
 QUESTIONS |= {np.less, np.less_equal, np.greater, np.greater_equal}
 """Functions that are answered from the data, with plain numbers."""
 
-_FROM_MEAN = "(v - np.mean(v{keep})) ** 2{axis}"
-_NUMBERED = "np.arange(v.size).reshape(v.shape)"
-_WRITTEN = {
-    "amax": "np.max(v{axis})",
-    "amin": "np.min(v{axis})",
-    "append": "np.concatenate([a.reshape(-1), b.reshape(-1)])  # axis=0: np.concatenate([a, b])",
-    "arctanh": "(np.log1p(v) - np.log1p(-v)) / 2",
-    "astype": "v.astype(dtype)",
-    "average": "np.mean(v{axis})  # weights=w: np.sum(w * v{axis}) / np.sum(w{axis})",
-    "column_stack": "np.stack([...], axis=1) if a.ndim < 2 else np.concatenate([...], axis=1)",
-    "cosh": "(np.exp(v) + np.exp(-v)) / 2",
-    "deg2rad": "v * (np.pi / 180)",
-    "degrees": "v * (180 / np.pi)",
-    "diff": "v[..., 1:] - v[..., :-1]  # axis=0: v[1:] - v[:-1]",
-    "dot": "a @ b",
-    "ediff1d": "v.reshape(-1)[1:] - v.reshape(-1)[:-1]",
-    "exp2": "2**v",
-    "fmax": "np.maximum(a, b)  # a NaN wins",
-    "fmin": "np.minimum(a, b)  # a NaN wins",
-    "hstack": "np.concatenate([...], axis=min(1, a.ndim - 1))",
-    "hypot": "np.sqrt(a * a + b * b)",
-    "inner": "a @ b.T",
-    "log10": "np.log(v) / np.log(10)",
-    "log2": "np.log(v) / np.log(2)",
-    "logaddexp": "tg.logsumexp(np.stack([a, b]), axis=0)",
-    "matmul": "a @ b",
-    "nanmax": "np.max(np.where(np.isnan(v), -np.inf, v){axis})",
-    "nanmean": "np.sum(np.where(np.isnan(v), 0, v){axis}) / np.sum(~np.isnan(v){axis})",
-    "nanmin": "np.min(np.where(np.isnan(v), np.inf, v){axis})",
-    "nansum": "np.sum(np.where(np.isnan(v), 0, v){axis})",
-    "norm": "np.sqrt(np.sum(v * v{axis}))",
-    "outer": "np.expand_dims(a.reshape(-1), 1) * b.reshape(-1)",
-    "ptp": "np.max(v{axis}) - np.min(v{axis})",
-    "rad2deg": "v * (180 / np.pi)",
-    "radians": "v * (np.pi / 180)",
-    "ravel": "v.reshape(-1)",
-    "reciprocal": "1 / v",
-    "sinh": "(np.expm1(v) - np.expm1(-v)) / 2",
-    "sort": "v.reshape(-1)[np.take_along_axis("
-    f"{_NUMBERED}, np.argsort(v.data, axis={{last}}), axis={{last}})]",
-    "std": f"np.sqrt(np.mean({_FROM_MEAN}))",
-    "tan": "np.sin(v) / np.cos(v)",
-    "tril": "np.where(np.tri(*v.shape[-2:], dtype=bool), v, 0)",
-    "triu": "np.where(np.tri(*v.shape[-2:], k=-1, dtype=bool), 0, v)",
-    "var": f"np.mean({_FROM_MEAN})",
-    "vdot": "np.sum(a * b)",
-    "vecdot": "np.sum(a * b, axis={last})",
-    "vstack": "np.stack([...]) if a.ndim < 2 else np.concatenate([...])",
-}
-_METHODS = {
-    "add.outer": "a.reshape(*a.shape, *[1] * b.ndim) + b",
-    "add.reduce": "np.sum(v, axis={first})",
-    "divide.outer": "a.reshape(*a.shape, *[1] * b.ndim) / b",
-    "maximum.reduce": "np.max(v, axis={first})",
-    "minimum.reduce": "np.min(v, axis={first})",
-    "multiply.outer": "a.reshape(*a.shape, *[1] * b.ndim) * b",
-    "subtract.outer": "a.reshape(*a.shape, *[1] * b.ndim) - b",
-}
-_DEFAULTS = {"axis": "", "keep": "", "first": "0", "last": "-1"}
-_ALONG = {
-    "axis": ", axis=axis",
-    "keep": ", axis=axis, keepdims=True",
-    "first": "axis",
-    "last": "axis",
-}
-HINTS = {name: text.format(**_DEFAULTS) for name, text in _WRITTEN.items()}
-"""What gives the same numbers as a function without a rule, of one or two axes: v, or a and b.
 
-After a # stands what another option needs.
+class Habit:
+    """An attribute that is not there: to look it up says what to write instead.
+
+    `__getattr__` would do so, too, but slow down every attribute that is there: a pass over scalars
+    by 12 %, in Python 3.11.
+    """
+
+    __slots__ = ("kind", "name")
+
+    def __init__(self, kind: str, name: str) -> None:
+        self.kind, self.name = kind, name
+
+    def __get__(self, *_: Any) -> NoReturn:
+        from tinygrad_pool.habits import answer_to
+
+        raise answer_to(self.kind, self.name)
+
+
+class Switch(Habit):
+    """A habit that is set, elsewhere: here that would be lost in silence."""
+
+    __slots__ = ()
+
+    def __set__(self, *_: Any) -> NoReturn:
+        self.__get__()
+
+
+class WithHabits:
+    """Let the attributes that are habits be no attributes."""
+
+    __slots__ = ()
+
+    def __dir__(self) -> Iterable[str]:
+        """List the attributes that are there."""
+        own = getattr(self, "__dict__", {})
+        return [n for n in object.__dir__(self) if n in own or not _is_habit(type(self), n)]
+
+
+def _is_habit(kind: type, name: str) -> bool:
+    found = next((vars(c)[name] for c in kind.__mro__ if name in vars(c)), None)
+    return isinstance(found, Habit)
+
+
+ELSEWHERE = """
+absolute add add_ all any argmax argmin argsort assign at block_until_ready bmm bool broadcast_to
+cat ceil children chunk clamp clear_graph clone concatenate contiguous copy copy_ cos cosh cpu
+creator cuda cumprod cumsum device diagonal dim div div_ divide dot double eq expand expand_as
+expand_dims expm1 fill_ flatten flip float floor gather ge grad_fn gradient gt half index_select
+inputs int is_leaf isfinite isinf isnan le log10 log1p log2 log_softmax logsumexp long lt mT
+masked_fill masked_select matmul maximum median minimum mm mul mul_ multiply name nbytes ne neg
+nelement nonzero norm null_grad null_gradients numel numpy permute pow power prev prod ptp ravel
+realize reciprocal register_hook relu_ repeat requires_grad requires_grad_ reshape_as retain_grad
+roll round rsqrt sign sin sinh softmax sort split square squeeze stack std stop_gradient sub sub_
+subtract swapaxes t take tan tile to to_numpy tolist topk trace tril triu type unbind unique
+unsqueeze value values var view view_as where zero_
 """
-
-PICKS = {
-    *("atleast_1d", "atleast_2d", "atleast_3d", "delete", "diagonal", "flip", "fliplr", "flipud"),
-    *("matrix_transpose", "moveaxis", "repeat", "resize", "roll", "rollaxis", "rot90", "swapaxes"),
-    *("take", "take_along_axis", "tile"),
-}
-"""Functions whose results are elements of their first argument: an index does the same."""
-
-NUMBERS = {
-    *("all", "allclose", "any", "argpartition", "argsort", "argwhere", "array_equal", "ceil"),
-    *("count_nonzero", "empty_like", "equal", "flatnonzero", "floor", "full_like", "isclose"),
-    *("isin", "lexsort", "logical_and", "logical_not", "logical_or", "nonzero", "not_equal"),
-    *("ones_like", "rint", "round", "searchsorted", "signbit", "trunc", "unique", "zeros_like"),
-}
-"""Functions through which no gradient flows: an answer from the numbers is all there is."""
+"""The attributes that a Value has in PyTorch, NumPy, JAX or micrograd, and not here."""
 
 
-class AnswersNumPy:
+class AnswersNumPy(WithHabits):
     """Answer NumPy's protocols by the operations in ANSWERS. A Value is one."""
 
     __slots__ = ()
+    vars().update({name: Habit("a Value", name) for name in ELSEWHERE.split()})
+    requires_grad = Switch("a Value", "requires_grad")
     data: Any
 
     def __array_ufunc__(
@@ -157,43 +131,14 @@ def answer(function: Callable[..., Any], inputs: tuple[Any, ...], options: dict[
 
 
 def refuse(
-    function: Callable[..., Any],
-    method: str = "",
-    inputs: Sequence[Any] = (),
-    options: Mapping[str, Any] = MappingProxyType({}),
+    function: Callable[..., Any], method: str, inputs: Sequence[Any], options: Mapping[str, Any]
 ) -> NoReturn:
     """Raise UnsupportedError for a function of NumPy's, saying what gives the same numbers."""
+    from tinygrad_pool.numpy_advice import instead_of
+
     called = _name_of(function, method)
-    raise UnsupportedError(
-        f"{called} has no rule for Values; {instead_of(function, method, inputs, options)}"
-    )
-
-
-def instead_of(
-    function: Callable[..., Any],
-    method: str = "",
-    inputs: Sequence[Any] = (),
-    options: Mapping[str, Any] = MappingProxyType({}),
-) -> str:
-    """Say what to write in place of a call that has no rule.
-
-    >>> instead_of(np.inner)
-    'write a @ b.T'
-    """
-    called = _name_of(function, method)
-    name = ".".join(filter(None, (function.__name__, method)))
-    instead = "v.data holds its numbers, and tg.lift makes an operation of a rule of your own"
-    if written := (_METHODS if method else _WRITTEN).get(name):
-        along = "axis" in options or len(inputs) > (2 if " b" in written else 1)
-        without = ", ".join(options.keys() - {"axis"})
-        instead = "write " + written.format(**_ALONG if along else _DEFAULTS)
-        instead += f" (without {without})" if without else ""
-    elif name in PICKS:
-        rest = ", ..." if len(inputs) > 1 or options else ""
-        instead = f"write v.reshape(-1)[{called}({_NUMBERED}{rest})]"
-    elif name in NUMBERS:
-        instead = f"{called} of v.data answers from its numbers, and has no gradient"
-    return instead
+    instead = instead_of(called, inputs, options)
+    raise UnsupportedError(f"{called} has no rule for Values; {instead}")
 
 
 def _ask(question: Callable[..., Any], data: list[Any], options: dict[str, Any]) -> Any:

@@ -11,13 +11,14 @@ import numpy as np
 
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import OptionError
-from tinygrad_pool.habits import missing_from
 from tinygrad_pool.node import name_of
 
 if not TYPE_CHECKING:  # a type checker shall miss what is not there
 
     def __getattr__(name: str) -> Any:
         """Say what to write for a name that another library has."""
+        from tinygrad_pool.habits import missing_from
+
         raise missing_from(__name__, name)
 
 

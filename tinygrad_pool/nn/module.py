@@ -16,12 +16,13 @@ from tinygrad_pool.data import real
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.files import write_whole
-from tinygrad_pool.habits import ModuleHabits
+from tinygrad_pool.habits import OF_NETWORKS
+from tinygrad_pool.numpy_names import Habit, WithHabits
 from tinygrad_pool.rules.axes import Shape
 from tinygrad_pool.setting import scope
 
 
-class Module(ModuleHabits):
+class Module(WithHabits):
     """A part of a network: write `__init__` and `forward`, and keep its parts in attributes.
 
     Its parameters are the Values in its attributes and in those of the modules there, also in
@@ -39,6 +40,7 @@ class Module(ModuleHabits):
     (30.0, ['w'])
     """
 
+    vars().update({name: Habit("a Module", name) for name in OF_NETWORKS})
     _name: str = ""
 
     def forward(self, *_: Any) -> Any:
