@@ -1,9 +1,14 @@
+import doctest
+import inspect
+import pickle
+import pydoc
 import re
 
 import numpy as np
 import pytest
 
 import tinygrad_pool as tg
+from tinygrad_pool.debugger.equations import equations_of
 from tinygrad_pool.errors import DataError, OptionError, ShapeError
 
 CONVOLUTIONS = {"conv1d": tg.conv1d, "conv2d": tg.conv2d, "conv3d": tg.conv3d}
@@ -104,3 +109,68 @@ def test_an_integer_too_large_for_numpy_is_a_float():
 def test_an_integer_too_large_for_a_float_is_refused(x):
     with pytest.raises(DataError, match="mul: an integer of 1329 bits is too large for a float"):
         tg.Value(x) * 10**400
+
+
+# -- what help and editors show
+
+LIFTED = {name: f for name in tg.__all__ if hasattr(f := getattr(tg, name), "signature")}
+METHODS = {name: f for name, f in vars(tg.Value).items() if hasattr(f, "signature")}
+
+
+def explained(operation):
+    return pydoc.render_doc(operation, renderer=pydoc.plaintext)
+
+
+@pytest.mark.parametrize("name", LIFTED)
+def test_help_shows_an_operation_with_an_example_of_its_own_that_holds(name):
+    operation = LIFTED[name]
+    (example,) = doctest.DocTestParser().get_examples(operation.__doc__)
+    names = {"np": np, "Value": tg.Value, **LIFTED}
+    assert re.match(rf"(round\()?{name}\(", example.source)
+    assert repr(eval(example.source, names)) == example.want.rstrip()
+    shown = explained(operation)
+    assert f"{name} in module tinygrad_pool.operations" in shown
+    assert "backward = " not in shown
+
+
+@pytest.mark.parametrize(("name", "operation"), [*LIFTED.items(), *METHODS.items()])
+def test_help_shows_an_operations_own_signature(name, operation):
+    shown, rule = inspect.signature(operation), inspect.signature(operation.__wrapped__)
+    assert shown.return_annotation == "Value"
+    assert "wants" not in shown.parameters
+    assert {**shown.parameters} == {n: p for n, p in rule.parameters.items() if n != "wants"}
+    assert "backward = " not in explained(operation)
+    first, *_ = inspect.getdoc(operation.__wrapped__).splitlines()
+    assert inspect.getdoc(operation).startswith(first)
+
+
+def test_a_rule_keeps_its_own_example_and_its_source_is_found():
+    rule = tg.relu.__wrapped__
+    assert ">>> y, backward = relu(" in rule.__doc__
+    assert "def relu_backward(g" in inspect.getsource(tg.relu)
+    assert equations_of(tg.relu(tg.Value(1.0))) == ["y = max(0, x)", "∂E/∂x = g [x > 0]"]
+
+
+def test_a_rule_of_ones_own_is_shown_as_an_operation():
+    def scaled(x, *, by=2.0, wants=(True,)):
+        """Scale.
+
+        >>> scaled(1.0)[0]
+        2.0
+        """
+        return by * x, lambda g: (by * g,)
+
+    def bare(x):
+        return x * 1.0, lambda g: (g,)
+
+    assert str(inspect.signature(tg.lift(scaled))) == "(x, *, by=2.0) -> 'Value'"
+    assert inspect.getdoc(tg.lift(scaled)) == "Scale."
+    assert tg.lift(bare).__doc__ is None
+    signature = tg.lift(bare).__signature__
+    assert not hasattr(signature, "absent")
+    assert signature.bind(tg.Value(1.0)).arguments.keys() == {"x"}
+
+
+def test_operations_pickle_by_their_name():
+    for operation in LIFTED.values():
+        assert pickle.loads(pickle.dumps(operation)) is operation

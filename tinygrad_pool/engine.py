@@ -13,7 +13,7 @@ import operator
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import Any, NoReturn, TypeAlias, cast
+from typing import Any, NoReturn, ParamSpec, TypeAlias, cast
 
 import numpy as np
 
@@ -24,15 +24,16 @@ from tinygrad_pool.graph import pass_on, start
 from tinygrad_pool.lift import bind, operation_of
 from tinygrad_pool.node import NO_OPTIONS, NOTHING, LeafNode, Node, name_of, tick
 from tinygrad_pool.rules import arithmetic, elementwise, linear, reductions, shaping
-from tinygrad_pool.rules.rule import Rule
+from tinygrad_pool.rules.rule import Backward
 from tinygrad_pool.setting import SETTING, About, here, no_grad, text
 from tinygrad_pool.signature import refuse_habits
 from tinygrad_pool.turns import TURN
 
+P = ParamSpec("P")
 Operation: TypeAlias = Callable[..., "Value"]
 
 
-def lift(rule: Rule) -> Operation:
+def lift(rule: Callable[P, tuple[Any, Backward]]) -> Callable[P, Value]:
     """Make an operation on Values of a rule.
 
     The operation calls the rule on the data of its operands and returns a Value that remembers

@@ -7,6 +7,7 @@ settings and mistakes are dealt with.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any
@@ -46,10 +47,38 @@ def operation_of(rule: Rule) -> Callable[..., Any]:
         elif signature.arity is None and not signature.wants:
             operation = _many(rule, general, _binary(rule, general))
     operation = wraps(rule)(operation)
+    operation.__doc__ = _words_of(rule)
+    operation.__signature__ = ShownSignature(rule)  # type: ignore[attr-defined]  # as below
     for function in getattr(rule, "answers", ()):
         ANSWERS[function] = operation
     operation.signature = signature  # type: ignore[attr-defined]  # a function may carry attributes
     return operation
+
+
+class ShownSignature(inspect.Signature):
+    """What help and editors show of an operation, read off its rule when they ask: it takes long.
+
+    >>> ShownSignature(lambda x, axis=None, *, wants=(True,): None)
+    <ShownSignature (x, axis=None) -> 'Value'>
+    """
+
+    __slots__ = ("_rule",)
+
+    def __init__(self, rule: Rule) -> None:
+        self._rule = rule
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in inspect.Signature.__slots__:
+            raise AttributeError(name)
+        shown = inspect.signature(self._rule).parameters.values()
+        kept = [parameter for parameter in shown if parameter.name != "wants"]
+        super().__init__(kept, return_annotation="Value")
+        return getattr(self, name)
+
+
+def _words_of(rule: Rule) -> str | None:
+    """Return what a rule's docstring says but for its example, which calls the rule by itself."""
+    return rule.__doc__ and f"{rule.__doc__.partition('>>> ')[0].rstrip()}\n"
 
 
 def _general(rule: Rule, signature: Signature) -> Callable[..., Any]:

@@ -54,6 +54,37 @@ for _adjoint in (
     lift(_adjoint)  # answers for its primitive when a rule runs on Values
 
 
+for _operation, _call, _result in (
+    (exp, "exp(Value(0.0)).data", "1.0"),
+    (expm1, "expm1(Value(0.0)).data", "0.0"),
+    (log, "log(Value(1.0)).data", "0.0"),
+    (log1p, "log1p(Value(0.0)).data", "0.0"),
+    (sqrt, "sqrt(Value(4.0)).data", "2.0"),
+    (square, "square(Value(-3.0)).data", "9.0"),
+    (sin, "sin(Value(0.0)).data", "0.0"),
+    (cos, "cos(Value(0.0)).data", "1.0"),
+    (tanh, "tanh(Value(0.0)).data", "0.0"),
+    (sigmoid, "sigmoid(Value(0.0)).data", "0.5"),
+    (relu, "relu(Value([-2.0, 3.0])).data", "array([0., 3.])"),
+    (abs, "abs(Value([-2.0, 3.0])).data", "array([2., 3.])"),
+    (clip, "clip(Value([-2.0, 3.0]), 0.0, 1.0).data", "array([0., 1.])"),
+    (where, "where([True, False], Value([1.0, 2.0]), 0.0).data", "array([1., 0.])"),
+    (maximum, "maximum(Value(1.0), Value(3.0), 2.0).data", "3.0"),
+    (minimum, "minimum(Value(1.0), Value(3.0), 2.0).data", "1.0"),
+    (logsumexp, "round(logsumexp(Value([1000.0, 1000.0])).item(), 4)", "1000.6931"),
+    (softmax, "softmax(Value([0.0, 0.0])).data", "array([0.5, 0.5])"),
+    (log_softmax, "log_softmax(Value([0.0, -1000.0])).data", "array([    0., -1000.])"),
+    (concatenate, "concatenate([Value([1.0]), Value([2.0, 3.0])]).data", "array([1., 2., 3.])"),
+    (stack, "stack([Value(1.0), Value(2.0)]).data", "array([1., 2.])"),
+    (expand_dims, "expand_dims(Value([1.0, 2.0]), 0).shape", "(1, 2)"),
+    (squeeze, "squeeze(Value([[1.0, 2.0]])).shape", "(2,)"),
+    (broadcast_to, "broadcast_to(Value([1.0, 2.0]), (3, 2)).shape", "(3, 2)"),
+    (matmul, "matmul(Value([[1.0, 2.0]]), Value([3.0, 4.0])).data", "array([11.])"),
+):
+    _operation.__doc__ = f"{_operation.__doc__}\n    >>> {_call}\n    {_result}\n"
+    _operation.__module__ = __name__
+
+
 def weighted_sum(weights: Iterable[Any], inputs: Iterable[Any], bias: Any = 0.0) -> Value:
     """Compute one unit's a = Σ_i w_i x_i + b as one node with a link to every weight and input.
 

@@ -98,7 +98,7 @@ def rules(x: Value) -> Value:
 
         return x**3, cube_backward
 
-    def scaled(x: Any, *, by: float, wants: tuple[bool]) -> tuple[Any, Backward]:
+    def scaled(x: Any, *, by: float, wants: tuple[bool] = (True,)) -> tuple[Any, Backward]:
         return by * x, lambda g: (by * g if wants[0] else None,)
 
     operation = tg.lift(scaled)
@@ -157,6 +157,15 @@ def debugging(loss: Value, w: Value) -> list[str]:
 
 
 def mistakes(v: Value) -> None:
+    tg.softmax(v, axs=0)  # type: ignore[call-arg]
+    tg.maximum(v, 0.0, ties="evn")  # type: ignore[arg-type]
+    tg.relu(v, v)  # type: ignore[call-arg]
+    tg.clip(v, minimum=0.0)  # type: ignore[call-arg]
+    v.sum(axs=0)  # type: ignore[call-arg]
+    v.exp(2.0)  # type: ignore[call-arg]
+    v.view(4)  # type: ignore[attr-defined]
+    tg.tensor([1.0])  # type: ignore[attr-defined]
+    tg.nn.Dropout(0.5)  # type: ignore[attr-defined]
     tg.max_pool2d(v, 2, ties="random")  # type: ignore[call-overload]
     tg.conv2d(v)  # type: ignore[call-arg]
     tg.backward_steps(3)  # type: ignore[arg-type]
