@@ -120,7 +120,7 @@ def test_a_product_of_matrices(left, right):
 
 
 @pytest.mark.parametrize("f", [tg.softmax, tg.log_softmax, tg.logsumexp])
-@pytest.mark.parametrize("axis", [0, 1, -1])
+@pytest.mark.parametrize("axis", [0, 1, -1, (0, 1), (1, 0), None, ()])
 def test_the_softmax_family(f, axis):
     x = called("x", 2, 3)
     check(f(x, axis=axis), x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -22,7 +23,7 @@ from tinygrad_pool.links import (
 )
 from tinygrad_pool.node import Node, name_of
 from tinygrad_pool.rules import linear, pooling, reductions, shaping
-from tinygrad_pool.rules.axes import axes_of
+from tinygrad_pool.rules.axes import axes_of, kept
 from tinygrad_pool.rules.rule import Rule
 from tinygrad_pool.rules.weights import weight_layer
 
@@ -121,12 +122,17 @@ def _links(node: Node, i: int, units: Indices) -> Links:
         return Links(units, np.zeros(1, int), np.ones(1))
     if node.rule not in SOFT:
         return links_of(node, i, units)
-    (axis,) = axes_of(node.shape, node.options.get("axis", -1), node.op)
-    rows = np.moveaxis(np.arange(node.size).reshape(node.shape), axis, -1)
-    place = np.moveaxis(np.indices(node.shape), 0, -1).reshape(-1, node.ndim)[units]
-    cells = rows[tuple(np.delete(place, axis, axis=1).T)]
-    cells = np.broadcast_to(cells, (len(units), node.shape[axis]))
+    cells = _rows(node)[units]
     return Links(np.repeat(units, cells.shape[1]), cells.reshape(-1), np.ones(cells.size))
+
+
+def _rows(node: Node) -> Indices:
+    """List, for each unit of a softmax, the cells that it shares 1 with, itself among them."""
+    axes = axes_of(node.shape, node.options.get("axis", -1), node.op)
+    column = kept(node.shape, axes)
+    row = np.broadcast_to(np.arange(prod(column)).reshape(column), node.shape).reshape(-1)
+    cells: Indices = np.argsort(row, kind="stable").reshape(prod(column), -1)[row]
+    return cells
 
 
 def _unit(
@@ -207,8 +213,7 @@ def _logsumexp(_: Node, seen: Seen, __: int) -> Value:
 
 
 def _soft(node: Node, seen: Seen, unit: int) -> Value:
-    (axis,) = axes_of(node.shape, node.options.get("axis", -1), node.op)
-    own = seen.all[int(np.unravel_index(unit, node.shape)[axis])]
+    own = seen.all[_rows(node)[unit].tolist().index(unit)]
     logarithm = own - _logsumexp(node, seen, unit)
     return logarithm if node.rule is reductions.log_softmax else operations.exp(logarithm)
 

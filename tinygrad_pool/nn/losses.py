@@ -33,6 +33,7 @@ def cross_entropy(scores: Any, labels: Any) -> Value:
             "cross_entropy: needs scores (n, classes) and labels (n,), "
             f"got {scores.shape} and {classes.shape}"
         )
+    _check_some("cross_entropy", scores)
     if classes.dtype.kind not in "iu":
         odd = next((c for c in classes.tolist() if c % 1), classes[0])
         raise DataError(f"cross_entropy: labels must be integers, got {odd} in {classes.dtype}")
@@ -57,8 +58,15 @@ def mse_loss(y: Any, target: Any) -> Value:
     y, target = _value(y, "mse_loss: y"), _value(target, "mse_loss: target")
     if target.shape != y.shape:
         raise ShapeError(f"mse_loss: y has shape {y.shape}, and the target {target.shape}")
+    _check_some("mse_loss", y)
     difference: Value = y - target
     return (difference**2).mean()
+
+
+def _check_some(name: str, scores: Value) -> None:
+    """Raise ShapeError where there is nothing to average."""
+    if not scores.size:
+        raise ShapeError(f"{name}: needs at least one example, got shape {scores.shape}")
 
 
 def _value(x: Any, what: str) -> Value:
