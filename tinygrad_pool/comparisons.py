@@ -1,18 +1,23 @@
-"""Comparisons of Values: answers about their data, which leave no node in the graph."""
+"""Questions to Values: answers about their data, which leave no node in the graph."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 
 from tinygrad_pool.data import misfit, numeric
+from tinygrad_pool.graph import ancestors
 from tinygrad_pool.node import Node
-from tinygrad_pool.setting import SETTING, Choice, here
+from tinygrad_pool.setting import SETTING, THROUGH, Choice, here
 
 SIGNS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+TAKEN: WeakSet[Node] = WeakSet()
+"""Values that Python took for numbers under `traced`, and the leaves below them."""
 
 
 def compare(relation: Callable[[Any, Any], Any], v: Node, other: Any) -> Any:
@@ -25,16 +30,30 @@ def compare(relation: Callable[[Any, Any], Any], v: Node, other: Any) -> Any:
     if isinstance(answer, np.ndarray):
         return answer
     sign = SIGNS[relation.__name__]
-    note(v, sign, w, bool(answer))
-    if isinstance(other, Node):
-        note(other, MIRRORED[sign], v._data, bool(answer))
+    rival = other if isinstance(other, Node) else None
+    note(v, sign, w, bool(answer), rival)
+    if rival is not None:
+        note(rival, MIRRORED[sign], v._data, bool(answer), v)
     return bool(answer)
 
 
-def note(v: Node, relation: str, other: Any, answer: bool) -> None:
-    """Let a Value remember, under `traced`, that Python chose by its data: once for each line."""
+def note(v: Node, relation: str, other: Any, answer: bool, rival: Node | None = None) -> None:
+    """Let a Value remember, under `traced`, that Python asked for its data: once for each line."""
     if SETTING.get().traced:
         line = here()
         kept = [choice for choice in v.about.choices if choice.line != line]
-        choices = (*kept, Choice(relation, str(other), answer, line))
-        v.about = v.about._replace(choices=choices)
+        choice = Choice(relation, str(other), answer, line, 0 if rival is None else rival._time)
+        v.about = v.about._replace(choices=(*kept, choice))
+
+
+def note_number(v: Node, how: str) -> None:
+    """Let a Value, and the leaves below it, remember that Python took it for a number.
+
+    No gradient goes through that, and a leaf may be all that is left to be asked.
+    """
+    if SETTING.get().traced:
+        note(v, how, "", True)
+        below = [node for node in ancestors(v) if not node.parents and node is not v]
+        for leaf in below:
+            note(leaf, how, THROUGH, True)
+        TAKEN.update((v, *below))

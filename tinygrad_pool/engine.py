@@ -17,7 +17,7 @@ from typing import Any, NoReturn, ParamSpec, TypeAlias, cast
 
 import numpy as np
 
-from tinygrad_pool.comparisons import compare, note
+from tinygrad_pool.comparisons import compare, note, note_number
 from tinygrad_pool.data import real
 from tinygrad_pool.errors import GraphError, OptionError, ShapeError, UnsupportedError
 from tinygrad_pool.graph import pass_on, start
@@ -205,9 +205,9 @@ class Value(Node):
 
     def item(self) -> float:
         """Return the only element as a Python float. Raises ShapeError if there are several."""
-        if self.size != 1:
-            raise ShapeError(f"item: needs one element, got shape {self.shape}")
-        return float(np.reshape(self._data, ()))
+        number = _number(self)
+        note_number(self, "item")
+        return number
 
     def __float__(self) -> float:
         if sys._getframe(1).f_globals.get("__name__") == "numpy._core._methods":
@@ -215,15 +215,21 @@ class Value(Node):
                 "np.mean of an array of Values would lose the graph: "
                 "np.stack(list_of_values) makes one Value of them, which has a mean"
             )
-        return self.item()
+        number = _number(self)
+        note_number(self, "float")
+        return number
 
     def __int__(self) -> int:
-        return int(self.item())
+        number = int(_number(self))
+        note_number(self, "int")
+        return number
 
     __trunc__ = __int__
 
     def __round__(self, digits: int | None = None) -> float:
-        return round(self.item(), digits)
+        number = round(_number(self), digits)
+        note_number(self, "round")
+        return number
 
     def __pos__(self) -> Value:
         return self
@@ -276,7 +282,7 @@ class Value(Node):
         return f"Value({', '.join(shown)})"
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec else str(self)
+        return format(_number(self), spec) if spec else str(self)
 
 
 class Leaf(LeafNode, Value):
@@ -306,3 +312,9 @@ bind(Value, Leaf)
 _reshape = lift(shaping.reshape)
 _transpose = lift(shaping.transpose)
 _detach = lift(shaping.detach)
+
+
+def _number(v: Value) -> float:
+    if v.size != 1:
+        raise ShapeError(f"item: needs one element, got shape {v.shape}")
+    return float(np.reshape(v._data, ()))

@@ -27,13 +27,19 @@ class Line(NamedTuple):
 class Choice(NamedTuple):
     """A comparison that plain Python made with a Value's data, and its answer: (<, "3.0", True).
 
-    Where a Value itself was taken for true or false, the relation is "bool".
+    `rival` tells which Value it was compared with, by its `_time`; 0 is a constant. Where a Value
+    itself was taken for true or false, the relation is "bool"; where for a number, "float", "int"
+    or "item", and what it was computed from remembers that, with THROUGH as `other`.
     """
 
     relation: str
     other: str
     answer: bool
     line: Line | None
+    rival: int = 0
+
+
+THROUGH = "through"
 
 
 class About(NamedTuple):

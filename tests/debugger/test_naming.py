@@ -85,6 +85,32 @@ def test_an_element_of_a_list_is_asked_for_as_in_python(capsys):
     assert "breakpoint 1: xs[0], met 1 times" in said
 
 
+def test_a_value_outside_the_graph_is_found_by_any_of_its_names():
+    v, w = tg.Value(2.0, label="label"), tg.Value(3.0, label="w")
+    passed = tg.record(w * 2.0, names={"v": v, "again": v, "vs": [v, w]})
+    assert passed.find("v") is passed.find("again") is passed.find("vs[0]") is v
+    assert passed.find("label") is v
+    assert passed.call(v) == "label"
+    with pytest.raises(OptionError, match="v is not in this graph; why v tells more"):
+        passed.all_called("v")
+
+
+def test_one_without_a_name_is_called_what_it_is():
+    passed = tg.record(tg.Value(3.0) * 2.0)
+    assert passed.call(tg.Value(1.0)) == "the leaf"
+    assert passed.call(tg.Value(1.0).exp()) == "the exp node"
+    assert passed.why(tg.Value(1.0)).name == "the leaf"
+
+
+def test_without_names_it_says_how_variables_are_asked_for():
+    passed = tg.record(tg.Value(1.0, label="w").exp())
+    with pytest.raises(OptionError, match=r"; names=locals\(\) lets variables be asked for$"):
+        passed.find("v")
+    known = tg.record(tg.Value(1.0, label="w").exp(), names={"w": tg.Value(2.0)})
+    with pytest.raises(OptionError, match=r"there is w, exp#1$"):
+        known.find("v")
+
+
 @pytest.mark.parametrize("name", ["w#7", "mul#0", "#", "leaf#99999999999999999999", "wa"])
 def test_a_name_that_nobody_has_is_answered_with_those_that_come_near(name):
     passed = tg.record(tg.Value(1.0, label="w").exp())

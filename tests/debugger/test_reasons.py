@@ -1,9 +1,12 @@
 """Why: the ledger of a gradient, and where a zero, a NaN or an infinity began."""
 
+import math
+
 import numpy as np
 import pytest
 
 import tinygrad_pool as tg
+from tinygrad_pool.debugger import reasons
 from tinygrad_pool.errors import OptionError
 
 
@@ -150,6 +153,110 @@ def test_many_entries_are_counted_and_those_that_send_something_come_first():
     assert "(12 in all)" in said.splitlines()[0]
     assert len(said.splitlines()) == 9
     assert "= 1" in said.splitlines()[1]
+
+
+def test_causes_that_are_left_out_are_counted_and_each_kind_is_shown():
+    w = tg.Value(0.7, label="w")
+    parts = [(w * -(1.0 + i)).relu() for i in range(11)]
+    parts.append(tg.maximum(w * 2.0, tg.Value(99.0, label="big")))
+    why_w = why(sum(parts[1:], parts[0]), "w")
+    assert len(why_w.causes) == 9
+    assert sum("the relu is off" in cause for cause in why_w.causes) == 7
+    assert sum("it lost to big, by 97.6" in cause for cause in why_w.causes) == 1
+    assert str(why_w).splitlines()[-1] == "  … and 4 more"
+
+
+def test_eight_causes_are_all_shown():
+    w = tg.Value(0.7, label="w")
+    parts = [(w * -(1.0 + i)).relu() for i in range(8)]
+    causes = why(sum(parts[1:], parts[0]), "w").causes
+    assert len(causes) == 8
+    assert not any("more" in cause for cause in causes)
+
+
+def test_where_there_are_too_many_places_it_says_so(monkeypatch):
+    monkeypatch.setattr(reasons, "PLACES", 5)
+    v = tg.Value(1.0, label="v")
+    chain = v
+    for _ in range(9):
+        chain = chain * 2.0
+    assert why((-chain).relu(), "v").causes == ["… 5 places were looked at, and there are more"]
+
+
+def test_many_users_of_an_element_that_takes_no_part_are_counted():
+    x = tg.Value(np.ones(3), label="x")
+    E = sum((x[:2].sum() for _ in range(10)), 0.0)
+    (cause,) = why(E, "x", 2).causes
+    assert cause.startswith("x[2] takes no part in getitem#")
+    assert cause.endswith(" and 2 more")
+
+
+def test_a_gradient_from_before_is_told_beside():
+    w = tg.Value(1.0, label="w")
+    for _ in range(4):
+        ((w * 2 - 6) ** 2).backward()
+    passed = tg.record((w * 2 - 6) ** 2)
+    assert passed.why("w").notes == [
+        "w.grad was −64 before this pass, and is −80 after it: "
+        "zero_grad() forgets what earlier passes left"
+    ]
+    passed.seek(len(passed))
+    assert (w.grad, len(passed.why("w").notes)) == (-80.0, 1)
+    assert str(passed.why("w")).splitlines()[-1].startswith("  but w.grad was −64 before this pass")
+
+
+def test_a_gradient_from_before_of_what_gets_none_now():
+    w = tg.Value([1.0, 2.0], label="w")
+    (w * 3.0).sum().backward()
+    passed = tg.record(tg.Value(2.0) * 3.0, names={"w": w})
+    assert passed.why("w").notes == []  # it is no part of this pass
+    left = tg.record((w * 0.0 + w[0]).sum())
+    assert left.why("w", 1).notes[0].startswith("w[1].grad was 3 before this pass, and is 3 after")
+
+
+def test_the_gradient_of_this_very_pass_is_no_news():
+    w = tg.Value([1.0, np.nan], label="w")
+    E = (w * w).sum()
+    E.backward()
+    assert why(E, "w", 0).notes == []
+
+
+def test_data_that_was_set_since_is_told_beside():
+    w, x = tg.Value(2.0, label="w"), tg.Value(3.0, label="x")
+    E = w * x
+    E.label = "E"
+    w.data = 5.0
+    note = "w was set after E was computed from it: numbers are as before that; " + (
+        "run the forward pass again"
+    )
+    assert why(E, "w").notes == why(E, "x").notes == [note]
+    assert why(w * x, "w").notes == []
+
+
+def test_what_python_took_for_a_number_is_told_of_a_stranger():
+    with tg.traced():
+        v, w = tg.Value(2.0, label="v"), tg.Value(3.0, label="w")
+        h = v * 2.0
+        E = w * math.exp(h)
+    passed = tg.record(E, names={"v": v, "h": h})
+    (of_v,), (of_h,) = passed.why("v").causes, passed.why("h").causes
+    assert "; float() made a plain number of what came of it at test_reasons.py:" in of_v
+    assert "; float() made a plain number of it at test_reasons.py:" in of_h
+    assert of_h.endswith(": E = w * math.exp(h)")
+
+
+def test_what_is_no_name_is_answered():
+    passed = tg.record(tg.Value(2.0) * 3.0)
+    for odd in (3, None, 2.5, np.ones(2)):
+        with pytest.raises(OptionError, match="a node is a Value or the name of one, got "):
+            passed.why(odd)
+
+
+def test_an_element_of_a_matrix_is_named_by_its_largest_gradient():
+    x = tg.Value(np.zeros((2, 3)), label="x")
+    weights = np.array([[1.0, 2.0, 3.0], [4.0, -9.0, 5.0]])
+    found = why((x * weights).sum(), "x")
+    assert (found.name, found.grad) == ("x[1, 1]", -9.0)
 
 
 def test_an_empty_array_has_no_gradient_to_explain():

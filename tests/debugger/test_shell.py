@@ -198,7 +198,10 @@ def test_draw_writes_the_graph_with_this_step_lit(run, tmp_path):
         ("goto", "goto: needs a whole number from 0, got ''"),
         ("goto 99", "seek: position must be in 0 … 5, got 99"),
         ("node x", "node: needs a whole number from 1, got 'x'"),
-        ("why nobody", "no node is called 'nobody'; there is a, b, mul#2, relu#3, m, power#5"),
+        (
+            "why nobody",
+            "no node is called 'nobody'; there is a, b, mul#2, relu#3, m, power#5 and 1 ",
+        ),
         ("why add#7", "no node is called 'add#7'; there is add#6"),
         ("break", "break: needs the name of a node or a rule"),
         ("break m if g >", "'g >': SyntaxError: invalid syntax"),

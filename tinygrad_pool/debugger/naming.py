@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.nn.module import Module
-from tinygrad_pool.node import Node
+from tinygrad_pool.node import Node, name_of
 
+LISTED = 4
 _NUMBERED = re.compile(r"(.*)#(\d{1,18})")
 
 
@@ -24,6 +25,9 @@ class Named:
     def __init__(self, nodes: list[Node], variables: Mapping[str, Any]) -> None:
         self.nodes = nodes
         self.names = held_by(variables)
+        inside = set(nodes)
+        outside = [(name, v) for name, v in _values_in(variables) if v not in inside]
+        self._outside = {v.label: v for _, v in outside} | dict(reversed(outside))
         self._called: dict[Node, str] = {}
 
     def call(self, node: Node) -> str:
@@ -35,7 +39,9 @@ class Named:
         if label and self._times[label] < 2:
             return label
         name = self.names.get(id(node)) or self._called.get(node) or self._placed.get(node)
-        return name or f"{label or node.op or 'leaf'}#{self.number(node)}"
+        if name or node not in self._numbers:
+            return name or label or name_of(node)
+        return f"{label or node.op or 'leaf'}#{self.number(node)}"
 
     def alone(self) -> Named:
         """Return the names alone, for what this holds: together they would be a circle."""
@@ -54,16 +60,21 @@ class Named:
         return self._numbers[node]
 
     def find(self, name: str | Node) -> Node:
-        """Find the node that a name means.
+        """Find the node that a name means, or a Value of that name outside the graph.
 
         Raises OptionError if several have it; or none, with names that come near.
         """
         if isinstance(name, Node):
             return name
-        found = self.all_called(name)
+        if not isinstance(name, str):
+            raise OptionError(f"a node is a Value or the name of one, got {name!r:.80}")
+        found = self._called_so(name)
+        if not found and name in self._outside:
+            return self._outside[name]
+        found = found or self.all_called(name)
         if len(found) > 1:
-            several = ", ".join(self.call(n) for n in found[:6]) + (" …" if found[6:] else "")
-            raise OptionError(f"{name!r} is the name of {len(found)} nodes: {several}")
+            some = several([self.call(n) for n in found], 6)
+            raise OptionError(f"{name!r} is the name of {len(found)} nodes: {some}")
         return found[0]
 
     def all_called(self, name: str) -> list[Node]:
@@ -71,6 +82,20 @@ class Named:
 
         Raises OptionError, which lists names that come near, if there is none.
         """
+        if found := self._called_so(name):
+            return found
+        if name in self._outside:
+            raise OptionError(f"{name} is not in this graph; why {name} tells more")
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, self.known(), n=4) or self.known()
+        more = "" if self.names else "; names=locals() lets variables be asked for"
+        raise OptionError(
+            f"no node is called {name!r}; there is {several(near, 6) or 'none'}{more}"
+        )
+
+    def _called_so(self, name: str) -> list[Node]:
+        """List the nodes that a name means."""
         known = (
             lambda n: n.label,
             lambda n: self.names.get(id(n)),
@@ -84,10 +109,7 @@ class Named:
             node = dict(enumerate(self.nodes)).get(int(numbered[2]))
             if node and numbered[1] in (node.label, node.op or "leaf"):
                 return [node]
-        from difflib import get_close_matches
-
-        near = get_close_matches(name, self.known(), n=4) or self.known()[:6]
-        raise OptionError(f"no node is called {name!r}; there is {', '.join(near) or 'none'}")
+        return []
 
     def known(self) -> list[str]:
         """List the names that nodes can be asked for by, labels first."""
@@ -130,25 +152,31 @@ def held_by(variables: Mapping[str, Any]) -> dict[int, str]:
     >>> names[id(w)], names[id(x)]
     ('w', 'xs[1]')
     """
-    public = {n: v for n, v in variables.items() if not n.startswith("_")}
     held: dict[int, str] = {}
-    for name, v in (*public.items(), *variables.items()):  # others, as a notebook's _3, at last
-        if isinstance(v, Value):
-            held.setdefault(id(v), name)
-    for part, name in held_by_modules(public).items():
-        held.setdefault(id(part), name)
-    for name, several in public.items():
-        for key, v in _items(several):
-            if isinstance(v, Value):
-                held.setdefault(id(v), f"{name}[{key!r}]")
+    for name, v in _values_in(variables):
+        held.setdefault(id(v), name)
     return held
 
 
-def _items(several: Any) -> Iterator[tuple[Any, Any]]:
-    if isinstance(several, list | tuple):
-        yield from enumerate(several)
-    elif isinstance(several, dict):
-        yield from several.items()
+def _values_in(variables: Mapping[str, Any]) -> Iterator[tuple[str, Node]]:
+    """List the Values that variables hold, by the names that they are called by, the best first."""
+    public = {n: v for n, v in variables.items() if not n.startswith("_")}
+    for name, v in (*public.items(), *variables.items()):  # others, as a notebook's _3, at last
+        if isinstance(v, Value):
+            yield name, v
+    for part, name in held_by_modules(public).items():
+        yield name, part
+    for name, some in public.items():
+        for key, v in _items(some):
+            if isinstance(v, Value):
+                yield f"{name}[{key!r}]", v
+
+
+def _items(some: Any) -> Iterator[tuple[Any, Any]]:
+    if isinstance(some, list | tuple):
+        yield from enumerate(some)
+    elif isinstance(some, dict):
+        yield from some.items()
 
 
 def held_by_modules(variables: Mapping[str, Any]) -> dict[Node, str]:
@@ -166,3 +194,13 @@ def held_by_modules(variables: Mapping[str, Any]) -> dict[Node, str]:
         for name, v in variables[variable].named_parameters():
             found.setdefault(v, f"{variable}.{name}" if len(apart) > 1 else name)
     return found
+
+
+def several(names: Sequence[str], most: int = LISTED) -> str:
+    """List the first of many.
+
+    >>> several(["a", "b"]), several("abcdef")
+    ('a, b', 'a, b, c, d and 2 more')
+    """
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import linecache
 
+from tinygrad_pool.node import Node
 from tinygrad_pool.setting import Line
 
 AROUND = 5
@@ -16,6 +17,11 @@ def quoted(line: Line | None) -> str:
         return ""
     code = linecache.getline(line.file, line.number).strip()
     return f"{line}: {code}" if code else str(line)
+
+
+def made_at(node: Node) -> str:
+    """Quote the line of source that made a node, to end a sentence with; nothing if not known."""
+    return f", at {quoted(node.about.line)}" if node.about.line else ""
 
 
 def listing(line: Line, coloured: bool) -> str:

@@ -10,8 +10,10 @@ from typing import Any, NoReturn, Self, SupportsIndex
 
 import numpy as np
 
+from tinygrad_pool.debugger.freshness import left_before
+from tinygrad_pool.debugger.ledger import Ledger
 from tinygrad_pool.debugger.naming import Named
-from tinygrad_pool.debugger.reasons import Explanation, Ledger
+from tinygrad_pool.debugger.reasons import Explanation, explain
 from tinygrad_pool.debugger.steps import Change, Steps, Sums
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import DataError, OptionError
@@ -212,7 +214,14 @@ class Walk(Named):
 
         Raises OptionError for a node or an element that there is not.
         """
-        return self.ledger.explain(self.find(node), index)
+        return explain(self.ledger, self.find(node), index, self.left)
+
+    @property
+    def left(self) -> dict[Node, Any]:
+        """What earlier passes left in the gradients of leaves: this one adds to it."""
+        before = self._before or [node._grad for node in self.nodes]
+        grads = dict(zip(self.nodes, before, strict=True))
+        return left_before(grads, self.gradients, ran=grads[self.loss] is not None)
 
     @cached_property
     def ledger(self) -> Ledger:

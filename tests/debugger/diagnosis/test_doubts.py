@@ -57,11 +57,9 @@ class TestNotFinite:
         (finding,) = found("not finite", tg.softmax(masked)[0] * 2.0)
         assert finding.name == "softmax#2"
 
-    def test_one_that_is_made_but_reaches_nothing_is_suspicious(self):
+    def test_one_that_is_made_but_reaches_nothing_does_no_harm_either(self):
         w = tg.Value(2.0, label="w")
-        (finding,) = found("not finite", w + tg.minimum(w * 1e200 * 1e200, 5.0))
-        assert (finding.severity, finding.name) == ("suspicious", "mul#2")
-        assert finding.says == "it made an infinity or a NaN, which did not reach the loss"
+        assert found("not finite", w + tg.minimum(w * 1e200 * 1e200, 5.0)) == []
 
     def test_one_that_was_given(self):
         (finding,) = found("not finite", tg.Value(2.0, label="w") * 3.0, np.nan)

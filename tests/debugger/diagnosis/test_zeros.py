@@ -107,8 +107,8 @@ def test_a_pass_that_begins_with_0_says_so():
 
 
 def test_one_example_may_be_chance_and_many_are_not():
-    def off(n):
-        w, b = tg.Value(np.ones((2, 3)), label="w"), tg.Value(-np.ones(3) * 9, label="b")
+    def off(n, units=1):
+        w, b = tg.Value(np.ones((2, units)), label="w"), tg.Value(-np.ones(units) * 9, label="b")
         return zeros((np.ones((n, 2)) @ w + b).relu().sum(), parameters=w)[0]
 
     assert (off(1).severity, off(15).severity) == ("suspicious", "suspicious")
@@ -116,6 +116,63 @@ def test_one_example_may_be_chance_and_many_are_not():
     assert off(1).says == "a gradient of 0 throughout, in the only example"
     assert "With so few examples that may be chance" in off(15).why
     assert "Smaller steps and weights" in off(16).why
+    assert (off(5, 3).severity, off(6, 3).severity) == ("suspicious", "no gradient")
+    assert "chance" not in off(1, 30).why
+    assert off(1, 30).says == "a gradient of 0 throughout, in the only example"
+
+
+def test_a_branch_of_scalars_that_is_off_as_a_whole_is_no_chance_either():
+    """30 of 30 relus, though each unit has but 6 examples."""
+    w = [tg.Value(-1.0, label=f"w{i}") for i in range(5)]
+    loss = 0.0
+    for x in range(1, 7):
+        for i in range(5):
+            with tg.scope(f"hidden/{i}"):
+                loss = loss + (w[i] * float(x)).relu()
+    (finding,) = zeros(loss, parameters=w)
+    assert (finding.severity, len(finding.nodes)) == ("no gradient", 5)
+    assert "chance" not in finding.why
+
+
+def test_one_that_loses_every_maximum_is_no_chance():
+    x = np.random.default_rng(0).normal(size=(6, 5))
+    a, b = (tg.Value(np.full((5, 5), n), label=label) for n, label in ((1.0, "a"), (0.1, "b")))
+    (finding,) = zeros(tg.maximum(np.abs(x) @ a, np.abs(x) @ b).sum())
+    assert (finding.name, finding.severity) == ("b", "no gradient")
+    assert "it loses wherever a gradient arrives, at 30 units" in finding.why
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_a_gradient_that_underflows_is_said_to(dtype):
+    tiny = dtype(np.finfo(dtype).tiny)
+    for shape in ((), (2, 3)):
+        x, y, z = (
+            tg.Value(np.full(shape, n, dtype), label=label)
+            for n, label in ((3.0, "x"), (tiny, "y"), (tiny, "z"))
+        )
+        (finding,) = zeros(((x * y) * z).sum(), parameters=x)
+        assert finding.name == "x"
+        assert "underflow" in finding.why
+
+
+def test_a_rule_of_ones_own_that_is_flat():
+    def step(x):
+        return np.where(x > 0, 1.0, 0.0) * 1.0, lambda g: (0.0 * g,)
+
+    for x in (2.0, [2.0, 3.0]):
+        (finding,) = zeros((tg.lift(step)(tg.Value(x, label="x")) * 3.0).sum())
+        assert "x gets nothing from step#1: the local derivative of step is 0" in finding.why
+
+
+def test_what_has_no_elements_has_no_zero_gradient():
+    empty, w = tg.Value(np.zeros((0, 3)), label="empty"), tg.Value(2.0, label="w")
+    assert zeros(tg.tanh(empty * w).sum() + w, parameters=[empty, w]) == []
+
+
+def test_without_examples_a_weight_gets_nothing():
+    w, b = tg.Value(np.ones((3, 2)), label="w"), tg.Value(1.0, label="b")
+    (finding,) = zeros((np.zeros((0, 3)) @ w).relu().sum() + b)
+    assert finding.why == "w gets nothing from matmul#2: it has no elements"
 
 
 def test_examples_are_counted_through_a_transpose():

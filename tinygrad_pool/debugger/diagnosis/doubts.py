@@ -14,6 +14,7 @@ from tinygrad_pool.debugger.diagnosis.findings import (
     Finding,
 )
 from tinygrad_pool.debugger.diagnosis.survey import Survey
+from tinygrad_pool.debugger.infinities import Culprit, behind_data, behind_gradient
 from tinygrad_pool.drawing.labels import number, on_a_line
 from tinygrad_pool.drawing.words import counted
 from tinygrad_pool.errors import GraphError
@@ -33,25 +34,36 @@ ROUNDING = 4
 
 
 def not_finite(survey: Survey) -> Iterator[Finding]:
-    """Report the first NaN or infinity, if it reaches the loss or a parameter's gradient.
+    """Report what made a NaN or an infinity that reaches the loss or a parameter's gradient."""
+    loss, ledger = survey.loss, survey.ledger
+    found: dict[Node | None, tuple[str, list[Node]]] = {}
+    known: dict[tuple[Node, int], Culprit] = {}
+    if not _finite(loss._data):
+        node, why = behind_data(ledger, loss, _worst(loss._data))
+        found[node] = why, [loss]
+    for p in survey.wanted:
+        if not _finite(g := survey.grads.get(p, 0.0)):
+            node, why = behind_gradient(ledger, p, _worst(g), known)
+            found.setdefault(node, (why, []))[1].append(p)
+    for node, (why, reached) in found.items():
+        yield _bad_number(survey, node, why, reached)
 
-    One that was made on the way and did no harm there is suspicious, one that was given is not.
-    """
-    bad = [p for p in survey.wanted if not _finite(survey.grads.get(p, 0.0))]
-    harm = bool(bad) or not _finite(survey.loss._data)
-    if not harm and all(_finite(v._data) for v in survey.nodes):
-        return
-    node, why = survey.ledger.first_bad()
-    if not harm and (node is None or node.rule is None):
-        return
+
+def _bad_number(survey: Survey, node: Node | None, why: str, reached: list[Node]) -> Finding:
+    """Report a node that made a bad number, and what that reaches."""
+    bad = len([v for v in reached if v is not survey.loss])
     says = f"{survey.call(survey.loss)} is {on_a_line(survey.loss.data)}, and "
-    says += f"the gradients of {len(bad):,} of {len(survey.wanted):,} parameters are not finite"
-    if not harm:
-        says = "it made an infinity or a NaN, which did not reach the loss"
-    helps = f"; {HELPS[node.op]}" if node is not None and node.op in HELPS else ""
-    name = "the gradient that was given" if node is None else survey.call(node)
-    severity = WRONG_NUMBERS if harm else SUSPICIOUS
-    yield Finding("not finite", severity, name, says, why + helps, () if node is None else (node,))
+    says += f"the gradients of {bad:,} of {len(survey.wanted):,} parameters are not finite"
+    if node is None:
+        return Finding("not finite", WRONG_NUMBERS, "the gradient that was given", says, why)
+    helps = f"; {HELPS[node.op]}" if node.op in HELPS else ""
+    return Finding("not finite", WRONG_NUMBERS, survey.call(node), says, why + helps, (node,))
+
+
+def _worst(x: Any) -> int:
+    """Return the place of the first NaN, or else of the first infinity."""
+    flat = np.reshape(x, -1)
+    return int(np.argmax(np.where(np.isnan(flat), 2, np.isinf(flat))))
 
 
 def underflow(survey: Survey) -> Iterator[Finding]:

@@ -16,7 +16,8 @@ from tinygrad_pool.debugger.diagnosis.findings import (
     by_chance,
     in_all,
 )
-from tinygrad_pool.debugger.diagnosis.survey import CHOOSING, SQUASHING, Survey, several
+from tinygrad_pool.debugger.diagnosis.survey import CHOOSING, SQUASHING, Survey
+from tinygrad_pool.debugger.naming import several
 from tinygrad_pool.drawing.labels import number
 from tinygrad_pool.drawing.words import counted
 from tinygrad_pool.links import operands_of, slopes_of
@@ -61,6 +62,11 @@ class Gate(NamedTuple):
         return self.rectifies and len(self.dead) == self.units
 
     @property
+    def evidence(self) -> int:
+        """Count what speaks against chance: examples; and units, where all of them were shut."""
+        return self.examples * (self.units if self.whole else 1)
+
+    @property
     def rectifies(self) -> bool:
         """Tell a relu from a maximum."""
         return self.nodes[0].rule is elementwise.relu
@@ -83,7 +89,7 @@ def gates_of(survey: Survey) -> list[Gate]:
 
 def dead_units(gates: list[Gate]) -> list[tuple[Gate, Finding]]:
     """Report units that were shut in every example, if there were a few."""
-    return [(gate, _dead(gate)) for gate in gates if gate.dead and gate.examples >= FEW]
+    return [(gate, _dead(gate)) for gate in gates if gate.dead and gate.evidence >= FEW]
 
 
 def _dead(gate: Gate) -> Finding:
@@ -97,7 +103,7 @@ def _dead(gate: Gate) -> Finding:
         why = f"the relus are off{gate.inputs}, and get no gradient that would change that"
     severity = LOST_FOR_ALL if n >= SHARE * units else SUSPICIOUS
     says = f"{how} {in_all(gate.examples)}: {which}"
-    return Finding(kind, by_chance(gate.examples, severity), gate.name, says, why, gate.nodes)
+    return Finding(kind, by_chance(gate.evidence, severity), gate.name, says, why, gate.nodes)
 
 
 def _of_array(survey: Survey, node: Node) -> Iterator[Gate]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tinygrad_pool.debugger.diagnosis.findings import NO_GRADIENT, SUSPICIOUS, Finding
-from tinygrad_pool.debugger.diagnosis.survey import Survey, several
+from tinygrad_pool.debugger.diagnosis.survey import Survey
+from tinygrad_pool.debugger.freshness import numbers_taken
+from tinygrad_pool.debugger.naming import several
 from tinygrad_pool.debugger.source import quoted
 from tinygrad_pool.node import Node, name_of
 
@@ -23,9 +25,11 @@ def not_reached(survey: Survey) -> Iterator[Finding]:
     of = f"of {len(survey.wanted):,} parameters"
     if strangers:
         says = f"the loss does not depend on {_count(strangers)} {of}"
-        why = (
-            "no path leads there: it was not used, or what came of it was detached, computed under "
-            "no_grad, or made again of plain numbers"
+        taken = (how for p in strangers for how in numbers_taken(p))
+        why = "no path leads there: " + next(
+            taken,
+            "it was not used, or what came of it was detached, computed under no_grad, or made "
+            "again of plain numbers",
         )
         yield _finding("not reached", survey, strangers, says, why)
     if unpaid:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from weakref import proxy
 
 import numpy as np
 
-from tinygrad_pool.debugger.naming import held_by_modules, homes_of
-from tinygrad_pool.debugger.reasons import Ledger
+from tinygrad_pool.debugger.ledger import Ledger
+from tinygrad_pool.debugger.naming import held_by_modules, homes_of, several
 from tinygrad_pool.debugger.recording import Recording
 from tinygrad_pool.errors import DataError
 from tinygrad_pool.fields import weights_among
@@ -27,7 +27,6 @@ ACTIVE = (elementwise.relu, *CHOOSING, *SQUASHING)
 """The rules whose units can be off, lose or saturate."""
 
 ROWS = 24
-LISTED = 4
 
 
 class Survey:
@@ -87,9 +86,9 @@ class Survey:
         return self.rows[self._homes.get(node, node)]
 
     def is_zero(self, node: Node) -> bool:
-        """Tell whether a gradient was computed, and is 0 in every element."""
+        """Tell whether a gradient was computed, and is 0 in every element, of which there are."""
         g = self.grads.get(node)
-        return g is not None and not np.any(g)
+        return g is not None and node.size > 0 and not np.any(g)
 
     def examples(self, parameter: Node) -> int:
         """Count the examples that a parameter was used for: uses, and the batch in each."""
@@ -199,16 +198,6 @@ def parts_of(parameters: Any) -> Iterator[tuple[str, Node]]:
                     f"got a {type(v).__name__}"
                 )
             yield name, v
-
-
-def several(names: Sequence[str]) -> str:
-    """List the first of many.
-
-    >>> several(["a", "b"]), several("abcdef")
-    ('a, b', 'a, b, c, d and 2 more')
-    """
-    more = f" and {len(names) - LISTED:,} more" if len(names) > LISTED else ""
-    return ", ".join(names[:LISTED]) + more
 
 
 def _shortened(names: list[str], known: list[str]) -> Iterator[str]:

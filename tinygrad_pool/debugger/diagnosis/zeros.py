@@ -148,9 +148,12 @@ class Zeros:
 
     def _cause(self, origin: Origin) -> str:
         ledger = self.survey.ledger
-        entries = ledger.entries(origin.below, 0)
-        entry = next(e for e in entries if e.node is origin.step.node and not e.contribution)
-        return ledger.cause(origin.below, 0, entry)
+        below, step, i = origin
+        entries = (e for e in ledger.entries(below, 0) if e.node is step.node and e.operand == i)
+        entry = next(entries, None)
+        if entry is None:  # a rule of your own, whose slope is 0
+            return self._cause_of_arrays(origin)
+        return ledger.cause(below, 0, entry)
 
     def _cause_of_arrays(self, origin: Origin) -> str:
         below, step, i = origin
@@ -173,7 +176,9 @@ def zero_gradients(zeros: Zeros, dead: frozenset[str]) -> Iterator[tuple[Finding
         own = Counter(survey.row(p) for p in group.parameters)
         if any(p.shape for p in group.parameters) or any(own[row] == rows[row] for row in own):
             content = bool(group.keys) and all(key.in_loss for key in group.keys)
-            yield _finding(zeros, group, SUSPICIOUS if content else NO_GRADIENT), group.keys
+            cells = sum(zeros.counts[key] for key in group.keys)
+            severity = SUSPICIOUS if content else NO_GRADIENT
+            yield _finding(zeros, group, severity, cells), group.keys
         elif not group.decided:
             yield _finding(zeros, group, LOST_FOR_ALL), group.keys
         else:
@@ -188,13 +193,15 @@ def zero_gradients(zeros: Zeros, dead: frozenset[str]) -> Iterator[tuple[Finding
         yield _finding(zeros, Lost(some, keys), severity), keys
 
 
-def _finding(zeros: Zeros, group: Lost, severity: str) -> Finding:
+def _finding(zeros: Zeros, group: Lost, severity: str, cells: int = 0) -> Finding:
+    """Report parameters; of a part that is off as a whole, each of its cells speaks."""
     survey, some, seen = zeros.survey, group.parameters, ""
     why = zeros.why(group)
     if group.decided:
         examples = max(survey.examples(p) for p in some)
-        severity, seen = by_chance(examples, severity), f", {in_all(examples)}"
-        if examples < MANY:
+        evidence = max(examples, cells)
+        severity, seen = by_chance(evidence, severity), f", {in_all(examples)}"
+        if evidence < MANY:
             why += ". With so few examples that may be chance"
         elif severity != SUSPICIOUS and any(key.rule is elementwise.relu for key in group.keys):
             why += ". Smaller steps and weights, or biases above 0, keep relus on"
@@ -242,6 +249,8 @@ def _off_below(factor: Any) -> Node | None:
 def _of_array(survey: Survey, step: Step, i: int) -> str:
     """Say why a step sends nothing at all to an operand, where arrays meet."""
     node, g = step.node, np.asarray(step.upstream)
+    if not g.size:
+        return "it has no elements"
     arrived, largest = g != 0, np.abs(g).max()
     if _sends(node, i, g / largest):
         return f"underflow: gradients of up to {largest:.3g} are too small"

@@ -1,0 +1,208 @@
+"""NaN and infinity: what made them, followed from what was asked for."""
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
+
+
+def cause(loss, node, index=None, gradient=None):
+    """Say what is behind a gradient that is not finite."""
+    why = tg.record(loss, gradient).why(node, index)
+    assert not np.isfinite(why.grad)
+    (said,) = why.causes
+    return said
+
+
+@pytest.fixture
+def x():
+    return tg.Value(2.0, label="x")
+
+
+@pytest.fixture
+def z():
+    return tg.Value(0.0, label="z")
+
+
+def masks():
+    given = np.array([[0, 0, -np.inf], [0, 0, 0]])
+    yield tg.Value(given)
+    yield tg.log(tg.Value(np.exp(given)))
+    yield given
+    yield tg.Value(1.0) * given
+
+
+@pytest.mark.parametrize("k", range(4))
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_mask_that_does_no_harm_is_not_blamed(k, dtype):
+    mask = [*masks()][k]
+    mask = mask.astype(dtype)
+    q = tg.Value(np.ones((2, 3), dtype), label="q")
+    w = tg.Value(np.array([0.3, -2.0, 0.5], dtype), label="w")
+    d = w - w
+    r = d / d
+    r.label = "r"
+    loss = (tg.softmax(q + mask, axis=1) * r).sum()
+    for node in (q, w):
+        assert cause(loss, node).startswith("r[0] made it in the forward pass: div of sub")
+    (finding,) = tg.diagnose(loss).findings
+    assert (finding.name, finding.severity) == ("r", "wrong numbers")
+    sound = (tg.softmax(q + mask, axis=1) * np.arange(3.0, dtype=dtype)).sum()
+    assert tg.diagnose(sound).findings == []
+    assert tg.record(sound).why("q", (0, 2)).grad == 0
+
+
+def test_what_is_on_no_path_is_not_blamed(x, z):
+    bad = tg.log(tg.Value(0.0))
+    loss = x * 3.0 + tg.where(np.array(True), x, bad) * tg.sqrt(z)
+    assert tg.record(loss).why("x").grad == 3.0
+    assert cause(loss, "z").startswith("sqrt#")
+
+
+def test_what_was_not_chosen_still_makes_a_nan_of_0(x, z):
+    assert cause(tg.where(np.array(True), x, tg.log(z)), "z").startswith("log#2 made it in the")
+
+
+def test_each_element_has_its_own(x):
+    a = tg.Value(np.array([[1.0, 0.0], [4.0, 1.0]]), label="a")
+    b = tg.Value(np.array([[1.0, np.nan], [1.0, 1.0]]), label="b")
+    loss = (tg.log(a) * b).sum()
+    passed = tg.record(loss)
+    assert (passed.why("a", (1, 0)).grad, passed.why("b", (1, 1)).grad) == (0.25, 0.0)
+    assert passed.why("b", (0, 1)).causes == [
+        "log#2[0, 1] made it in the forward pass: log of a[0, 1] = 0"
+    ]
+    assert passed.why("a", (0, 1)).causes == ["b[0, 1] is not finite"]
+    assert passed.why("a").name == "a[0, 1]"
+
+
+def test_in_a_matrix_product_only_the_row_that_has_it(x):
+    b = tg.Value(np.array([[1.0, 2.0], [np.nan, 1.0]]), label="b")
+    w = tg.Value(np.eye(2), label="w")
+    assert cause((b @ w).sum(), "w") == "b[1, 0] is not finite"
+    kept = tg.record((b @ w)[0].sum())
+    assert np.isnan(kept.why("w").grad)  # 0 × NaN, in the product
+    assert np.isfinite(kept.why("b", (0, 0)).grad)
+
+
+def test_an_infinity_that_was_made_is_named_and_what_made_a_nan_of_it(x, z):
+    loss = (x * 999.0).exp() * z
+    assert cause(loss, "x") == "exp#3 made it in the forward pass: exp of mul#2 = 1998"
+    why = tg.record(loss).why(loss)
+    assert why.causes[1].startswith("its data is nan: exp#3 made it in the forward pass")
+    assert why.causes[1].endswith("; mul#4 made a NaN of it")
+
+
+def test_an_infinity_that_was_given_is_named_by_what_made_a_nan_of_it():
+    q, mask = tg.Value(np.ones((2, 2)), label="q"), np.array([[0, -np.inf], [-np.inf, -np.inf]])
+    for given in (mask, tg.Value(mask, label="mask")):
+        s = tg.softmax(q + given, axis=1)
+        s.label = "s"
+        assert tg.record(s.sum()).why("q", (0, 0)).grad == 0
+        said = cause(s.sum(), "q", (1, 0))
+        assert said.startswith("s[1, 0] made it in the forward pass: softmax of add")
+
+
+def test_a_constant_that_is_not_finite_is_said_to_be_one(x, z):
+    assert cause(x * np.inf, "x") == "mul#1 got it from a constant in the forward pass: " + (
+        "mul of x = 2, inf"
+    )
+    assert cause(z * np.inf, "z").startswith("mul#1 made it in the forward pass: mul of z = 0, inf")
+    assert cause(x * tg.Value(np.nan), "x") == "leaf#1 is not finite"
+
+
+@pytest.mark.parametrize(
+    ("f", "said"),
+    [
+        (lambda x, z: tg.sqrt(z) * x, "sqrt#2 made it in the backward pass: sqrt of z = 0"),
+        (lambda x, z: z**0.5, "power#1 made it in the backward pass: power of z = 0, 0.5"),
+        (lambda x, z: tg.sqrt(z) - tg.sqrt(z * 2.0), "sqrt#"),
+        (lambda x, z: x / z, "div#2 made it in the forward pass: div of x = 2, z = 0"),
+        (
+            lambda x, z: (z * 1e200 + x * 0.0) * 1e200,
+            "mul#2 made it in the backward pass: mul of z = 0, 1e+200: "
+            "1e+200 × 1e+200 is more than float64 holds",
+        ),
+        (
+            lambda x, z: z * 1e308 + z * 1e308,
+            "the gradient of z is inf: the sum of what it gets is more than float64 holds",
+        ),
+        (lambda x, z: tg.maximum(tg.Value(np.nan, label="bad"), z) * z, "bad is not finite"),
+    ],
+)
+def test_each_way_to_make_one(f, said, x, z):
+    x.data = 2.0
+    assert cause(f(x, z), "z").startswith(said)
+
+
+def test_the_gradient_that_was_given(x):
+    assert (
+        cause(x * 2.0, "x", gradient=np.nan) == "it came with the gradient that the pass was given"
+    )
+
+
+def test_a_narrow_dtype_overflows_early():
+    y = tg.Value(np.array([60000.0], np.float16), label="y")
+    assert cause((y * np.float16(100) * np.float16(1000)).sum(), "y").endswith(
+        "1000 × 100 is more than float16 holds"
+    )
+
+
+def test_rules_of_ones_own_are_followed_too(x, z):
+    def scaled(x, w):
+        return x * w, lambda g: (g * w, g * x)
+
+    loss = tg.lift(scaled)(x, tg.log(z)).sum()
+    assert cause(loss, "x").startswith("log#2 made it in the forward pass: log of z = 0")
+
+    def broken(x):
+        return x * 1.0, lambda g: (g * np.inf,)
+
+    assert cause(tg.lift(broken)(x), "x").startswith("broken#1 made it in the backward pass")
+
+
+def test_two_places_are_two_findings(x, z):
+    y = tg.Value(0.0, label="y")
+    found = tg.diagnose(tg.sqrt(z) + tg.sqrt(y), parameters=[z, y]).findings
+    assert [f.name for f in found] == ["sqrt#2", "sqrt#3"]
+    assert all("the gradients of 1 of 2 parameters are not finite" in f.says for f in found)
+
+
+def test_what_they_share_is_one(x, z):
+    y = tg.Value(1.0, label="y")
+    (finding,) = tg.diagnose(tg.log(z) * x * y, parameters=[x, y, z]).findings
+    assert finding.name == "log#3"
+    assert finding.says == "mul#5 is −inf, and the gradients of 3 of 3 parameters are not finite"
+
+
+def test_a_deep_chain_is_followed():
+    v = z = tg.Value(0.0, label="z")
+    v = v.log()
+    for _ in range(3000):
+        v = v * 1.0
+    assert "log#1 made it in the forward pass" in cause(v, z)
+
+
+@pytest.mark.parametrize("numbers", ["infinite", "nan"])
+@pytest.mark.parametrize("seed", range(25))
+def test_of_any_network_the_culprit_made_it_of_finite_numbers_or_was_given(
+    random_net, seed, numbers
+):
+    v, leaves = random_net(seed, numbers)
+    passed = tg.record(v, np.ones(v.shape))
+    for node in passed.nodes:
+        g = passed.gradients.get(node)
+        if g is None or node is v or np.isfinite(g).all():
+            continue
+        (said,) = passed.why(node).causes
+        if said.endswith("is not finite"):
+            leaf = passed.find(said.split("[")[0])
+            assert leaf in leaves
+            assert not np.isfinite(leaf.data).all()
+        elif "in the forward pass" in said:
+            maker = passed.find(said.split("[")[0].split(" ")[0])
+            assert not np.isfinite(maker.data).all()
+        else:
+            assert "in the backward pass" in said or "more than float64 holds" in said
