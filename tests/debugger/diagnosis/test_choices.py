@@ -50,6 +50,18 @@ def test_a_max_of_two_values_names_the_node_that_keeps_both(found):
         ("E = a\nwhile E < 9:\n    E = E * b", "while"),
         ("def relu(x):\n    if x > 0:\n        return x\n    return 0.0\nE = relu(a)", "if"),
         ("E = c\nfor x in (a, b):\n    if x > 1:\n        E += x", "if"),
+        ("E = max(a, b) - min(a, b)", "max"),
+        ("hi, lo = max(a, b), min(a, b)\nE = hi - lo", "max"),
+        ("E = max(a * 2.0, b)", "max"),
+        ("m = a\nfor x in (b, c):\n    m = max(m, x)\nE = m * (a + b + c)", "max"),
+        ("m = a\nfor x in (b, c):\n    if x > m:\n        m = x\nE = m * (a + b + c)", "if"),
+        ("m = max(a, b)\nE = (a - m).exp() + (b - m).exp()", "max"),
+        ("xs = [a, b, c]\nxs.sort()\nE = xs[-1] * 2.0", "sort"),
+        ("from functools import reduce\nE = reduce(max, [a, b, c]) * 2.0", "max"),
+        ("E = sum(x for x in (a, b, c) if x > 0)", "if"),
+        ("relu = lambda x: x if x > 0 else 0.0\nE = relu(a) * b", "if"),
+        ("E = a * b if float(a) > 1 else b", "if"),
+        ("class P:\n    def __call__(self, v):\n        return max(v)\nE = P()([a, b]) * 2", "max"),
     ],
 )
 def test_a_choice_of_what_the_network_goes_on_with(found, program, what):
@@ -68,6 +80,10 @@ def test_a_choice_of_what_the_network_goes_on_with(found, program, what):
         "E = a * b\nif a > 1:\n    print(E.data, end='')",
         "E = a * b\nbest = max(a, b)",
         "E = a * b\nassert a > 0",
+        "m = max(a, b).data\nE = (a - m).exp() + (b - m).exp()",
+        "n = len([x for x in (a, b) if x > 0])\nE = a * b",
+        "E = a * b\nif E > 3:\n    lr = 0.1\nelse:\n    lr = 0.01",
+        "E = a * b * (a > 0)",
         "def positive(v):\n    if v > 0:\n        return\n    raise ValueError\n"
         "positive(a)\nE = a * b",
     ],
@@ -78,6 +94,17 @@ def test_what_is_only_asked_or_counted_is_no_choice(found, program):
 
 def test_what_a_loop_asks_of_its_loss_is_no_choice(found):
     assert found("E = a * b\nbest = min(9.0, E)\nif E < best:\n    best = E", end="") == []
+
+
+def test_what_is_all_in_the_graph_loses_nothing_but_the_choice(found):
+    (finding, *_) = found("E = max(a, b) - min(a, b)")
+    assert finding.severity == "suspicious"
+    assert "the choice is not in the graph, and stays as it is when data changes" in finding.why
+
+
+def test_a_tie_and_equal_numbers_are_told_by_whom_they_belong_to(found):
+    (finding,) = found("d = tg.Value(3.0, label='d')\nE = max(b, d) * c")
+    assert (finding.severity, finding.nodes[0].label) == ("partly lost", "b")
 
 
 def test_many_values_on_one_line_are_one_finding(found):

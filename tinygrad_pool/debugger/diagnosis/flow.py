@@ -1,0 +1,141 @@
+"""Where what a line of source gives goes on to: followed by names, through one file.
+
+It is followed too far rather than not far enough: a name is one name, in whatever function.
+"""
+
+from __future__ import annotations
+
+import ast
+import linecache
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+OWN = frozenset({".data", ".grad"})
+"""Attributes of every Value: no name of one thing."""
+
+CALLED = ("forward", "__call__")
+"""Methods that are called by the name of what they are of."""
+
+
+class Move(NamedTuple):
+    """A piece of source, from its first to its last line: names that it reads, and that it sets."""
+
+    first: int
+    last: int
+    reads: frozenset[str]
+    sets: frozenset[str]
+
+
+class Source:
+    """A file that was read: its tree, and how names move on in it."""
+
+    def __init__(self, text: str) -> None:
+        self.tree = ast.parse(text)
+        functions = (part for part in ast.walk(self.tree) if isinstance(part, ast.FunctionDef))
+        self._functions = {function.name: function for function in functions}
+        self.moves = [*self._moves(self.tree, "")]
+
+    def made_by(self, first: int, last: int) -> frozenset[str]:
+        """List every name that what some lines set goes on to."""
+        here = [m for m in self.moves if m.first <= last and first <= m.last]
+        names = set().union(*(m.sets for m in here))
+        while more := {n for m in self.moves if m.reads & names for n in m.sets} - names:
+            names |= more
+        return frozenset(names)
+
+    def statement_of(self, number: int) -> tuple[int, int]:
+        """Return the first and the last line of the innermost statement at a line."""
+        here = [(m.first, m.last) for m in self.moves if m.first <= number <= m.last]
+        return min(here, key=lambda lines: lines[1] - lines[0], default=(number, number))
+
+    def reached(self, first: int, last: int, numbers: Iterable[int]) -> list[int]:
+        """Choose the lines that what some lines give goes on to; those themselves, too."""
+        names = self.made_by(first, last)
+        found = []
+        for number in numbers:
+            begin, end = self.statement_of(number)
+            some = (m for m in self.moves if m.first <= end and begin <= m.last)
+            if first <= number <= last or any(m.reads & names for m in some):
+                found.append(number)
+        return found
+
+    def _moves(self, node: ast.AST, function: str) -> Iterator[Move]:
+        for part in ast.iter_child_nodes(node):
+            inner = function
+            if isinstance(part, ast.FunctionDef | ast.ClassDef):  # what is called: net(x) is Net's
+                inner = function if part.name in CALLED else part.name
+            yield from _move(part, inner)
+            if isinstance(part, ast.Call):
+                yield from self._arguments(part)
+            yield from self._moves(part, inner)
+
+    def _arguments(self, call: ast.Call) -> Iterator[Move]:
+        """Let names move on to the parameters of a function of the same file."""
+        if isinstance(call.func, ast.Name) and call.func.id in self._functions:
+            of = self._functions[call.func.id].args
+            parameters = [*of.posonlyargs, *of.args]
+            for given, parameter in zip(call.args, parameters, strict=False):
+                yield _reading(given, given, {parameter.arg})
+            for word in call.keywords:
+                yield _reading(word.value, word.value, {word.arg or ""})
+
+
+def source_of(file: str) -> Source | None:
+    """Read a file; None if it cannot be read, or is no Python any more."""
+    return _parsed("".join(linecache.getlines(file)))
+
+
+@lru_cache(maxsize=16)
+def _parsed(text: str) -> Source | None:
+    try:
+        return Source(text) if text else None
+    except SyntaxError:
+        return None
+
+
+def names_in(*nodes: ast.AST | None) -> frozenset[str]:
+    """List the names in some nodes; attributes with their dot."""
+    parts = [part for node in nodes if node is not None for part in ast.walk(node)]
+    names = {part.id for part in parts if isinstance(part, ast.Name)}
+    return frozenset(names | {f".{part.attr}" for part in parts if isinstance(part, ast.Attribute)})
+
+
+def _move(node: ast.AST, function: str) -> Iterator[Move]:
+    """Say which names a statement reads and sets."""
+    match node:
+        case ast.Assign(targets, value):
+            yield _reading(node, value, _targets(*targets))
+        case ast.AnnAssign(target, value=ast.expr() as value) | ast.NamedExpr(target, value):
+            yield _reading(node, value, _targets(target))
+        case ast.AugAssign(target):
+            yield _reading(node, node, _targets(target))
+        case ast.Return(ast.expr() as value) | ast.Yield(ast.expr() as value):
+            yield _reading(node, value, {function})
+        case ast.For(target, iter):
+            yield _reading(iter, iter, _targets(target))
+        case ast.Expr(ast.Call(ast.Attribute(ast.Name(name))) as call):  # zs.append(x)
+            yield _reading(node, call, {name})
+        case ast.Expr(value):
+            yield _reading(node, value, ())
+
+
+def _reading(node: ast.AST, value: ast.AST, sets: Iterable[str]) -> Move:
+    assert isinstance(node, ast.stmt | ast.expr)
+    return Move(node.lineno, node.end_lineno or node.lineno, names_in(value), frozenset(sets))
+
+
+def _targets(*targets: ast.AST) -> frozenset[str]:
+    """List what is set: of x.a the attribute, of x[i] and (x, y) the names."""
+    names: set[str] = set()
+    for target in targets:
+        match target:
+            case ast.Name(name):
+                names.add(name)
+            case ast.Attribute(attr=name):
+                names.add(f".{name}")
+            case ast.Subscript(value) | ast.Starred(value):
+                names |= _targets(value)
+            case ast.Tuple(elts) | ast.List(elts):
+                names |= _targets(*elts)
+    return frozenset(names) - OWN
