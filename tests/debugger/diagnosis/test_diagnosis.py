@@ -107,8 +107,9 @@ def test_no_gradient_changes():
 def test_gradients_of_earlier_passes_are_not_counted():
     a, b = tg.Value(2.0, label="a"), tg.Value(3.0, label="b")
     (a * b).backward()
-    (finding,) = tg.diagnose(tg.maximum(a, b)).findings
-    assert (finding.name, a.grad) == ("a", 3.0)
+    left, lost = tg.diagnose(tg.maximum(a, b)).findings
+    assert (lost.kind, lost.name, a.grad) == ("zero gradient", "a", 3.0)
+    assert left.kind == "gradient left"
 
 
 class TestSoundNetworks:

@@ -19,8 +19,11 @@ from tinygrad_pool.debugger.diagnosis.gates import (
     slopes_by_row,
 )
 from tinygrad_pool.debugger.diagnosis.layers import Layer, huge, layers_of, table_of, trend
+from tinygrad_pool.debugger.diagnosis.limits import limits_of
+from tinygrad_pool.debugger.diagnosis.numbers import taken_for_numbers
 from tinygrad_pool.debugger.diagnosis.reach import cut_off, no_graph, not_reached, nothing_to_learn
 from tinygrad_pool.debugger.diagnosis.survey import ROWS, Survey
+from tinygrad_pool.debugger.diagnosis.training import data_set_since, gradients_left, made_anew
 from tinygrad_pool.debugger.diagnosis.zeros import Zeros, zero_gradients
 from tinygrad_pool.debugger.recording import record
 from tinygrad_pool.drawing.words import counted
@@ -32,12 +35,16 @@ WIDTH = 100
 
 
 class Diagnosis:
-    """What diagnose found: `findings`, the worst first, and a look at each of the `layers`."""
+    """What diagnose found: `findings`, the worst first, and a look at each of the `layers`.
+
+    `limits` say what could not be looked at.
+    """
 
     def __init__(
         self, loss: Value, findings: list[Finding], layers: list[Layer], survey: Survey | None
     ) -> None:
         self.loss, self.findings, self.layers = loss, findings, layers
+        self.limits = limits_of(survey, findings) if survey else []
         name = survey.passed.names.get(id(loss)) if survey else None
         self._name = loss.label or name or "the loss"
         self._counts = (len(survey.nodes), len(survey.wanted)) if survey else (1, 0)
@@ -51,6 +58,8 @@ class Diagnosis:
         parts += [_written(i, f) for i, f in enumerate(self.findings[:LISTED], 1)]
         if n > LISTED:
             parts.append(f"… and {n - LISTED} more, in .findings")
+        if self.limits:
+            parts.append(fill(f"Not looked at: {'; '.join(self.limits)}.", WIDTH))
         if self.layers:
             parts.append(table_of(self.layers, ROWS).text())
         return "\n\n".join(parts)
@@ -106,6 +115,10 @@ def _wherever(survey: Survey) -> Iterator[Finding]:
     yield from cut_off(survey)
     yield from nothing_to_learn(survey)
     yield from choices_of_python(survey)
+    yield from taken_for_numbers(survey)
+    yield from gradients_left(survey)
+    yield from data_set_since(survey)
+    yield from made_anew(survey)
 
 
 def _lost(survey: Survey, gates: list[Gate]) -> Iterator[Finding]:

@@ -1,0 +1,157 @@
+"""What training loops leave behind: gradients, graphs that are stale, parameters that are nodes."""
+
+import contextlib
+import random
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+
+
+def found(loss, **options):
+    return tg.diagnose(loss, **options).findings
+
+
+def pass_of(w):
+    return (w * 2.0 - 6.0) ** 2
+
+
+class TestGradientsLeft:
+    def test_forgotten_zero_grad_is_named_with_both_numbers(self):
+        w = tg.Value(1.0, label="w")
+        for _ in range(4):
+            E = pass_of(w)
+            E.backward()
+            w.data = w.data - 0.01 * w.grad
+        (finding,) = found(pass_of(w))
+        assert (finding.kind, finding.severity, finding.name) == (
+            "gradient left",
+            "suspicious",
+            "w",
+        )
+        assert finding.says == (
+            "1 parameter held a gradient before this pass: w.grad was −51.81, and backward() makes "
+            "−56.49"
+        )
+        assert "zero_grad()" in finding.why
+
+    def test_the_loss_that_was_run_last_shows_it_too(self):
+        w = tg.Value(1.0, label="w")
+        for _ in range(2):
+            E = pass_of(w)
+            E.backward()
+        assert [f.kind for f in found(E)] == ["gradient left"]
+
+    def test_its_own_run_is_no_trouble(self):
+        w = tg.Value(np.ones(2), label="w")
+        E = pass_of(w).sum()
+        E.backward()
+        assert found(E) == []
+        assert found(E, parameters=[]) == []
+
+    def test_what_is_no_parameter_is_not_told(self):
+        w, x = tg.Value(np.ones((2, 2)), label="w"), tg.Value(np.ones((3, 2)), label="x")
+        (x * 3.0).sum().backward()
+        assert found((x @ w).sum()) == []
+
+    def test_one_that_gets_no_gradient_now(self):
+        w, u = tg.Value(1.0, label="w"), tg.Value(2.0, label="u")
+        u.grad = 3.0
+        kinds = [f.kind for f in found(w * 2.0, parameters=[w, u])]
+        assert kinds == ["not reached"]
+
+
+class TestDataSetSince:
+    def test_a_change_between_forward_and_backward(self):
+        w = tg.Value(2.0, label="w")
+        E = w * w
+        E.label = "E"
+        w.data = 5.0
+        (finding,) = found(E)
+        assert (finding.kind, finding.name) == ("stale graph", "w")
+        assert finding.says == "set after E was computed from it"
+        assert "Run the forward pass again" in finding.why
+
+    def test_a_training_step_is_right_and_is_said_beside(self):
+        w = tg.Value(2.0, label="w")
+        E = w * w
+        E.backward()
+        w.data = w.data - 0.1 * w.grad
+        diagnosis = tg.diagnose(E)
+        assert diagnosis.findings == []
+        assert diagnosis.limits[-1] == (
+            "ties, and data as it is now (set after the forward pass: w)"
+        )
+
+    def test_arrays_and_constants_in_a_network(self):
+        net = tg.nn.Linear(2, 3, rng=0)
+        loss = net(np.ones((4, 2))).sum()
+        net.weight.data = net.weight.data * 2.0
+        kinds = [f.kind for f in found(loss, parameters=net)]
+        assert kinds == ["stale graph"]
+
+
+class TestMadeAnew:
+    @pytest.mark.parametrize("traced", [True, False])
+    @pytest.mark.parametrize("start", [1.0, np.array([1.0, 2.0])])
+    def test_an_update_that_makes_a_node(self, traced, start):
+        with tg.traced() if traced else contextlib.nullcontext():
+            w = tg.Value(start, label="w")
+            for _ in range(3):
+                pass_of(w).sum().backward()
+                w -= 0.01 * w.grad
+            loss = pass_of(w).sum()
+        (finding,) = (f for f in found(loss, names={"w": w}) if f.kind == "made anew")
+        assert (finding.name, finding.nodes) == ("w", (w,))
+        assert finding.says == "no leaf any more: computed from w"
+        assert "w.data -= lr * w.grad changes it" in finding.why
+        assert ("test_training.py:" in finding.why) == traced
+
+    @pytest.mark.parametrize(
+        "update", ["w = w - 0.1 * w.grad", "ws[0] -= 0.1 * ws[0].grad", "o.w += -0.1 * o.w.grad"]
+    )
+    def test_however_it_is_written(self, tmp_path, update):
+        import runpy
+
+        path = tmp_path / "net.py"
+        path.write_text(
+            "import types, tinygrad_pool as tg\n"
+            "w = tg.Value(2.0, label='w')\nws = [w]\no = types.SimpleNamespace(w=w)\n"
+            f"(w * w).backward()\n{update}\nE = (w * w) + ws[0] * o.w\n"
+        )
+        with tg.traced():
+            made = runpy.run_path(str(path))
+        (finding,) = (f for f in found(made["E"], names=made) if f.kind == "made anew")
+        assert f"at net.py:6: {update}" in finding.why
+
+    def test_a_difference_is_none(self):
+        with tg.traced():
+            w = tg.Value(2.0, label="w")
+            (w * w).backward()
+            d = w - 3.0
+            E = d * d
+        assert all(f.kind != "made anew" for f in found(E, names={"d": d, "w": w}))
+        x = tg.Value([1.0, 2.0], label="x")
+        (x * x).sum().backward()
+        d = x - np.array([1.0, 1.0])
+        F = (d * d).sum()
+        assert all(f.kind != "made anew" for f in found(F, names={"d": d}))
+        assert all(f.kind != "made anew" for f in found((x - np.zeros(2)).sum() + (3.0 - x[0])))
+
+
+def test_a_sound_loop_of_any_order_leaves_nothing():
+    random.seed(0)
+    net = tg.nn.MLP(2, [4, 1])
+    for order in ("zero first", "zero last"):
+        for _ in range(3):
+            loss = sum((net([0.1 * i, 0.5]) - 0.2) ** 2 for i in range(8)) * 0.1
+            if order == "zero first":
+                net.zero_grad()
+            loss.backward()
+            for p in net.parameters():
+                p.data -= 0.05 * p.grad
+            if order == "zero last":
+                net.zero_grad()
+        told = {finding.kind for finding in tg.diagnose(loss, parameters=net).findings}
+        assert not told & {"gradient left", "stale graph", "made anew"}
