@@ -9,6 +9,7 @@ from typing import Any, NoReturn, TypeAlias
 
 from tinygrad_pool import __version__, digits_commands, script_commands, user_script
 from tinygrad_pool.errors import TinygradPoolError
+from tinygrad_pool.letters import PLAINLY
 
 Run: TypeAlias = Callable[[argparse.Namespace], None]
 
@@ -17,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code: 0, 1 for an error, 2 for a bad flag, or of a signal."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a console that lacks δ shows ?, and goes on
+            stream.reconfigure(errors=PLAINLY)  # a console that lacks δ shows delta, and goes on
     try:
         options = _parser().parse_args(arguments)
         options.run(options)

@@ -145,7 +145,7 @@ def test_what_a_terminal_cannot_write_is_replaced():
     shell = Shell(tg.record(tg.Value(-1.0, label="δ").exp()), stdout=stdout)
     shell.onecmd("show δ")
     stdout.flush()
-    assert stdout.buffer.getvalue() == b"? = ?1, grad ?\n"
+    assert stdout.buffer.getvalue() == b"delta = -1, grad -\n"
 
 
 def test_when_the_reader_has_gone_it_ends_quietly(tmp_path):

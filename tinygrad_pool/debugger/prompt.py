@@ -14,6 +14,7 @@ from tinygrad_pool.debugger import looking
 from tinygrad_pool.debugger.recording import Recording
 from tinygrad_pool.debugger.saving import draw_step
 from tinygrad_pool.errors import OptionError, TinygradPoolError
+from tinygrad_pool.letters import written
 from tinygrad_pool.node import Node
 
 SHORT = {
@@ -63,7 +64,8 @@ class Prompt(cmd.Cmd):
             self.say(in_a_line(str(error)))
         except Exception as error:  # noqa: BLE001  # a rule or an expression may raise anything
             command, *_ = line.split()
-            self.say(in_a_line(f"{command}: {type(error).__name__}: {error}"))
+            told = "; ".join([str(error), *getattr(error, "__notes__", ())])
+            self.say(in_a_line(f"{command}: {type(error).__name__}: {told}"))
         return False
 
     def cmdloop(self, intro: str | None = None) -> None:
@@ -72,6 +74,8 @@ class Prompt(cmd.Cmd):
         while asking:
             try:
                 super().cmdloop(intro)
+                asking = False
+            except NotImplementedError:  # as a notebook says that nobody answers
                 asking = False
             except KeyboardInterrupt:
                 self.say("")
@@ -116,8 +120,7 @@ class Prompt(cmd.Cmd):
 
     def say(self, text: str) -> None:
         """Write an answer, as far as the terminal has letters for it."""
-        encoding = getattr(self.stdout, "encoding", None) or "utf-8"
-        self.stdout.write(f"{text}\n".encode(encoding, "replace").decode(encoding))
+        self.stdout.write(written(f"{text}\n", self.stdout))
 
     def here(self) -> None:
         """Say where we are, and draw it again if a drawing is kept up."""
@@ -177,7 +180,13 @@ def split(argument: str) -> list[str]:
         raise OptionError(f"{argument!r}: {error}") from None
 
 
-def in_notebook() -> bool:
-    """Tell whether a notebook's cell asks, as Jupyter's do: there, too, `input` has an answer."""
+def can_ask() -> bool:
+    """Return whether somebody can answer: at a terminal, or in a notebook that is not only run."""
     session = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    return getattr(session, "kernel", None) is not None
+    kernel = getattr(session, "kernel", None)
+    if kernel is not None:
+        return bool(getattr(kernel, "_allow_stdin", True))  # nbconvert and its like do not allow it
+    try:
+        return sys.stdin is not None and sys.stdin.isatty()  # None without a console
+    except ValueError:  # closed
+        return False
