@@ -55,7 +55,18 @@ def rerun(loss: Value, changes: Mapping[Node, Any]) -> dict[Value, Value]:
         return _moved(node, operands, changes[node])
 
     with recording():
-        return rebuilt(loss, make)
+        twins = rebuilt(loss, make)
+    _tell_rivals(twins)
+    return twins
+
+
+def _tell_rivals(twins: Mapping[Value, Value]) -> None:
+    """Let the choices that Python made by a node be against the twins of its rivals."""
+    times = {node._time: twin._time for node, twin in twins.items()}
+    for twin in twins.values():
+        if choices := twin.about.choices:
+            told = [c._replace(rival=times.get(c.rival, c.rival)) for c in choices]
+            twin.about = twin.about._replace(choices=tuple(told))
 
 
 def rebuilt(loss: Value, make: Callable[[Value, list[Any]], Value]) -> dict[Value, Value]:

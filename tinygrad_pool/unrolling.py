@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
@@ -47,6 +48,7 @@ class Unrolled:
         with np.errstate(all="ignore"):
             writer.write(nodes, loss, seed)
         self._loss, self._gradient, self._count = loss, gradient, len(nodes)
+        self._chosen = any(node.about.choices for node in nodes)
         self.name = writer.name[loss]
         self.leaves = {writer.name[n]: n for n in nodes if n._closure is None}
         self._data = {name: changed(leaf._data, {}, name) for name, leaf in self.leaves.items()}
@@ -70,6 +72,7 @@ class Unrolled:
         """
         given: dict[Any, Any] = {**(changes or {}), **leaves}
         new = {self._leaf(leaf): x for leaf, x in given.items()}
+        self._warn(new)
         data = {name: changed(self._data[name], x, f"unrolled: {name}") for name, x in new.items()}
         try:
             loss, gradients = self._run(**self._given | data)
@@ -85,6 +88,16 @@ class Unrolled:
         return Outcome(
             _own(loss), dict(zip(self.leaves, map(_own, gradients.values()), strict=True))
         )
+
+    def _warn(self, new: Mapping[str, Any]) -> None:
+        """Warn where Python's own choices, which the text keeps, would be others now."""
+        if new and self._chosen:
+            from tinygrad_pool.debugger.forks import choices_undone
+
+            for undone in choices_undone(
+                rerun(self._loss, {self.leaves[n]: x for n, x in new.items()})
+            ):
+                warnings.warn(f"unrolled: {undone}", stacklevel=3)
 
     def _leaf(self, given: Any) -> str:
         """Find the name of a leaf."""

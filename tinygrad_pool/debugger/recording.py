@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tinygrad_pool.debugger.forks import choices_undone
 from tinygrad_pool.debugger.walk import Walk
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import OptionError, OutputError
@@ -82,6 +84,8 @@ class Recording(Walk):
         (3.0, 5.0)
         """
         fresh = rerun(self.loss, self._noted)
+        for undone in choices_undone(fresh):
+            warnings.warn(f"replay: {undone}", stacklevel=2)
         names = {n: new for old, new in fresh.items() if (n := self.names.get(id(old)))}
         again = Recording(fresh[self.loss], self.gradient, names)
         again.origin = self.origin

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from tinygrad_pool.comparisons import TAKEN
 from tinygrad_pool.debugger.diagnosis.findings import NO_GRADIENT, SUSPICIOUS, Finding
-from tinygrad_pool.debugger.diagnosis.flow import source_of
 from tinygrad_pool.debugger.diagnosis.survey import Survey
+from tinygrad_pool.debugger.flow import source_of
 from tinygrad_pool.debugger.freshness import takes_number
 from tinygrad_pool.debugger.naming import several
 from tinygrad_pool.debugger.source import quoted

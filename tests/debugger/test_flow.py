@@ -2,7 +2,7 @@
 
 import pytest
 
-from tinygrad_pool.debugger.diagnosis.flow import Source, source_of
+from tinygrad_pool.debugger.flow import Source, source_of
 
 
 @pytest.mark.parametrize(
