@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, NoReturn, SupportsIndex
 import numpy as np
 
 from tinygrad_pool.data import alike, kind_of, real, unbroadcast_axes
-from tinygrad_pool.errors import DataError, GraphError, RuleError, ShapeError
+from tinygrad_pool.errors import DataError, GraphError, RuleError, ShapeError, TinygradPoolError
 from tinygrad_pool.node import NOTHING, LeafNode, Node, name_of
 from tinygrad_pool.rules.axes import Shape
 from tinygrad_pool.rules.reductions import add_up
@@ -111,7 +111,7 @@ def _walk(nodes: list[Node], create_graph: bool) -> Iterator[tuple[Node, Any, Co
             closure = _on_values(node)
         try:
             contributions = closure(g)
-        except (ArithmeticError, TypeError) as error:
+        except Exception as error:  # noqa: BLE001  # a rule may raise anything: it is named there
             contributions = on_numpy(node, g, error)
         x, w = node._x, node._w
         count = 1 if w is NOTHING else 2
@@ -203,7 +203,11 @@ def on_numpy(node: Node, g: Any, error: Exception) -> Contributions:
     if not callable(node._closure):
         raise no_closure(node.op, node._closure) from error
     operands = [p._data if isinstance(p, Node) else p for p in node.parents]
-    if isinstance(error, TypeError) or any(isinstance(x, np.ndarray) for x in operands):
+    refused = isinstance(error, ArithmeticError)
+    if not refused or any(isinstance(x, np.ndarray) for x in operands):
+        if not isinstance(error, TinygradPoolError):  # those name the node themselves
+            line = f", made at {node.about.line}" if node.about.line else ""
+            error.add_note(f"in the backward closure of {name_of(node)}{line}")
         raise error
     refuse_stale([node], create_graph=True)
     return _run_again(node, map(np.float64, operands))[1](np.float64(g))
@@ -233,7 +237,12 @@ def _of_kind(p: Node, c: Any) -> Any:
     """Bring a gradient to the dtype of what it belongs to, a Python float's to a Python float."""
     if alike(c._data if isinstance(c, Node) else c, p._data):
         return c
-    return cast(c, dtype=kind_of(p._data))
+    kind = kind_of(p._data)
+    if isinstance(c, Node):
+        return cast(c, dtype=kind)
+    if isinstance(c, np.ndarray) and kind is not float:
+        return c.astype(kind, copy=False)
+    return kind(c) if kind is float else kind.type(c)
 
 
 def _repeated(wide: Shape, axes: Shape, result: Shape) -> bool:

@@ -14,7 +14,7 @@ import pytest
 import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.debugger.closures import ClosurePdb, Stop, code_of
-from tinygrad_pool.errors import DataError, GraphError, ToolError
+from tinygrad_pool.errors import DataError, GraphError, RuleError, ToolError
 
 
 def network():
@@ -38,7 +38,7 @@ def run(capsys):
 
 def stops(printed):
     """List the closures in which it stopped, as (step, closure)."""
-    return re.findall(r"step (\d+): .*\n(?:  .*\n)?> .*\)([\w<>]+)\(\)\n", printed)
+    return re.findall(r"step (\d+) of \d+: .*\n(?:  .*\n)?> .*\)([\w<>]+)\(\)\n", printed)
 
 
 def test_a_command_a_node(run):
@@ -56,15 +56,15 @@ def test_a_command_a_node(run):
 
 
 def test_commands_are_shown_as_they_are_run(run):
-    assert "(Pdb) node\nstep 2: power#5 gets 1\n> " in run("node; q")
+    assert "(Pdb) node\nstep 2 of 5: power#5 gets 1\n> " in run("node; q")
 
 
 def test_it_says_what_arrives_under_which_name_and_from_which_line(run):
     with tg.traced():
         _, _, E = network()
     printed = run("node; node; node; node; q", E, names={"E": E})
-    assert "step 1: E gets 1\n  test_closures.py:" in printed
-    assert "step 5: m gets 4\n  test_closures.py:" in printed
+    assert "step 1 of 5: E gets 1\n  test_closures.py:" in printed
+    assert "step 5 of 5: m gets 4\n  test_closures.py:" in printed
     assert ": m = tg.maximum(a, b)\n" in printed
 
 
@@ -184,6 +184,106 @@ def test_an_error_is_looked_at_in_its_closure_and_raised(capsys):
     assert "GraphError: cannot go back with 3.0; this is where it was raised" in printed
     assert printed.endswith("(Pdb) p remembered\n3.0\n(Pdb) q\n")
     assert not a.has_grad
+
+
+def test_an_error_inside_numpy_is_looked_at_in_the_closure_and_names_its_node(capsys):
+    def broken(x):
+        def broken_backward(g):
+            kept = g * 3
+            return (kept / np.zeros(0).max(),)
+
+        return x * 1.0, broken_backward
+
+    y = tg.lift(broken)(Value(2.0, label="a"))
+    y.label = "y"
+    for commands in ("c", "node; node", "node; n; node"):
+        with pytest.raises(ValueError, match="zero-size") as raised:
+            tg.debug(y**2, commands=f"{commands}; p kept; down; p kept; q", pdb=True)
+        assert raised.value.__notes__ == ["in the backward closure of the broken node 'y'"]
+        said = capsys.readouterr().out
+        assert "in the closure of step 2 of 2: y gets 4\nValueError: zero-size array" in said
+        assert "(Pdb) p kept\n12.0\n" in said
+        assert "*** NameError" in said.split("(Pdb) down")[1]
+
+
+def test_an_error_outside_all_closures_is_looked_at_where_it_is(capsys):
+    def wrong(x):
+        return x * 1.0, lambda g: (np.ones((2, 2)),)
+
+    with pytest.raises(RuleError, match="returned a contribution of shape"):
+        tg.debug(tg.lift(wrong)(Value(2.0)), commands="c; p node.op; q", pdb=True)
+    assert "RuleError: wrong: its closure returned" in capsys.readouterr().out
+
+
+def test_a_plain_pass_and_a_recording_name_the_node_too():
+    def broken(x):
+        def broken_backward(g):
+            raise KeyError("no")
+
+        return x * 1.0, broken_backward
+
+    with tg.traced():
+        y = tg.lift(broken)(Value(2.0))
+    for run_it in (y.backward, lambda: tg.record(y), lambda: tg.grad(y, y)):
+        with pytest.raises(KeyError) as raised:
+            run_it()
+        (note,) = raised.value.__notes__
+        assert note.startswith("in the backward closure of the broken node, made at test_closures.")
+
+
+class TestNodeByName:
+    @pytest.mark.parametrize(
+        ("name", "step"),
+        [("m", "5"), ("mul", "4"), ("relu#4", "3"), ("maximum_backward", "5"), ("v", "2")],
+    )
+    def test_it_goes_on_to_that_node(self, run, name, step):
+        _, _, E = network()
+        power = E.parents[1]
+        printed = run(f"node {name}; q", E, names={"v": power})
+        assert [number for number, _ in stops(printed)] == ["1", step]
+
+    def test_it_goes_on_some_nodes(self, run):
+        assert [number for number, _ in stops(run("node 3; node 9; q"))] == ["1", "4"]
+
+    @pytest.mark.parametrize(
+        ("name", "answer"),
+        [
+            ("nobody", "*** no node is called 'nobody'; there is a, b, m"),
+            ("a", "*** a was computed from nothing: it has no closure to stop in"),
+            ("add", "*** add had its turn already; the pass goes on only forwards"),
+            ("0", "*** no node is called '0'"),
+        ],
+    )
+    def test_what_cannot_be_met_is_said_and_nothing_moves(self, run, name, answer):
+        printed = run(f"node {name}; node; q")
+        assert answer in printed
+        assert [number for number, _ in stops(printed)] == ["1", "2"]
+
+    def test_one_that_gets_no_gradient_is_not_met(self, run):
+        def deaf(x):
+            return x * 1.0, lambda g: (None,)
+
+        printed = run("node exp; q", tg.lift(deaf)(Value(2.0).exp()))
+        assert "that node was not met: no gradient arrives there\nthe pass is done" in printed
+
+    def test_a_breakpoint_on_the_way_stops_first(self, run):
+        line = code_of(Value(1.0).relu()).co_firstlineno + 1
+        printed = run(f"tbreak tinygrad_pool/rules/elementwise.py:{line}; node m; c; q")
+        assert [number for number, _ in stops(printed)] == ["1", "3"]
+
+    def test_from_the_prompt_too(self, capsys, monkeypatch):
+        monkeypatch.setattr("sys.stdin", io.StringIO("node m\nq\n"))
+        tg.debug(network()[2], commands="node; pdb; info")
+        assert "5 of 5: m (max) gets 4" in capsys.readouterr().out
+
+
+def test_gradients_and_data_from_before_are_said_at_first(run):
+    a, _, E = network()
+    a.grad = 7.0
+    a.data = 3.0
+    said = run("q", E).splitlines()
+    assert said[1] == "before this pass, which adds to it: a.grad = 7; zero_grad() forgets it"
+    assert said[2].startswith("a was set after m was computed from it: numbers are as before")
 
 
 def test_what_numpy_raises_and_catches_inside_stops_nothing(run):
@@ -370,7 +470,7 @@ def test_a_session_in_a_terminal(tmp_path):
     assert "net.py:3: E = (a * b).relu()" in said[0]
     assert "maximum_backward()" in said[2]
     assert said[3].strip() == "4.0"
-    assert "Go on to the next node of the backward pass" in said[4]
+    assert "go on to the next node of the backward pass" in said[4]
     assert "mul_backward()" in said[6]
     assert "the pass is done" in child.before
     child.close()

@@ -13,7 +13,7 @@ import pytest
 
 import tinygrad_pool
 from tinygrad_pool.cli import main
-from tinygrad_pool.debugger.vscode import CONFIGURATION, launch_json
+from tinygrad_pool.debugger.vscode import AIDS, CONFIGURATION, launch_json
 
 SCRIPT = """\
 import tinygrad_pool as tg
@@ -73,6 +73,13 @@ def test_a_file_in_the_place_of_a_folder_is_one_line(tmp_path, capsys, file):
     assert main(["vscode", str(tmp_path / "folder")]) == 1
     assert re.search("is no folder|is a file, and a folder is to be", capsys.readouterr().err)
     assert (tmp_path / file).read_text() == "mine"
+
+
+def test_what_is_stepped_over_holds_no_closures_of_a_first_order_pass():
+    rules = Path(tinygrad_pool.__file__).parent / "rules"
+    for name in AIDS:
+        closures = set(re.findall(r"def (\w+_backward)\(", (rules / f"{name}.py").read_text()))
+        assert closures <= {"keep_backward", "mul_backward"}, name  # the latter as an example
 
 
 class Client:
@@ -176,7 +183,7 @@ class TestWithDebugpy:
         thread, frame = client.place()
         assert frame["name"] == "maximum_backward"
         assert "site-packages" in frame["source"]["path"]
-        assert client.variables(frame).items() >= {"g": "2.0", "n": "1"}.items()
+        assert client.variables(frame).items() >= {"g": "2.0", "x_wins": "False"}.items()
         reached = [frame["name"]]
         for _ in range(40):
             client.ask("stepIn", threadId=thread)
@@ -191,7 +198,27 @@ class TestWithDebugpy:
             "relu_backward",
             "mul_backward",
         ]
-        assert set(reached) - set(closures) <= {"<genexpr>", "cast"}
+        assert reached == closures
+
+    @pytest.mark.parametrize("n", [2, 8])
+    def test_it_takes_a_press_a_line_and_no_more_whatever_the_number_of_operands(
+        self, client, configuration, tmp_path, n
+    ):
+        (tmp_path / "net.py").write_text(
+            "import tinygrad_pool as tg\n"
+            f"xs = [tg.Value(float(i)) for i in range({n})]\n"
+            "zs = [tg.relu(x) for x in xs]\n"
+            "E = tg.weighted_sum(zs, xs, tg.maximum(*zs))\nE.backward()\n"
+        )
+        client.launch(configuration, "weighted_sum_backward")
+        reached = []
+        thread, frame = client.place()
+        while frame is not None and frame["name"] != "relu_backward":
+            reached.append(frame["name"])
+            client.ask("stepIn", threadId=thread)
+            thread, frame = client.place()
+        assert set(reached) == {"weighted_sum_backward", "maximum_backward"}
+        assert len(reached) <= 9  # of 4 and 3 lines, and where they end
 
     def test_with_the_defaults_every_closure_is_skipped(self, client, configuration):
         configuration.pop("rules")

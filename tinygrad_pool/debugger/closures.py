@@ -11,15 +11,25 @@ from traceback import walk_tb
 from types import CodeType, FrameType, TracebackType
 from typing import Any, NamedTuple
 
+from tinygrad_pool.debugger.breakpoints import whole_number
+from tinygrad_pool.debugger.freshness import before_a_pass
+from tinygrad_pool.debugger.naming import Named
+from tinygrad_pool.debugger.prompt import in_a_line
 from tinygrad_pool.debugger.source import quoted
+from tinygrad_pool.debugger.vscode import AIDS
 from tinygrad_pool.drawing.labels import on_a_line
 from tinygrad_pool.engine import Value
+from tinygrad_pool.errors import OptionError
 from tinygrad_pool.graph import ancestors, start
+from tinygrad_pool.letters import written
 from tinygrad_pool.node import Node
 from tinygrad_pool.rerun import check_value
 from tinygrad_pool.turns import Paused, take_turn
 
-HINT = "node goes to the next node's closure; all of pdb's commands work: p g, step, up, where, q"
+HINT = (
+    "node goes to the next node's closure, node NAME to that node's; "
+    "all of pdb's commands work: p g, step, up, where, q"
+)
 
 RUNS_ON = -1
 """Where Pdb stops next after `continue`: at no line."""
@@ -40,16 +50,22 @@ class ClosurePdb(pdb.Pdb):
     from closure to closure.
     """
 
-    def __init__(self, **streams: Any) -> None:
+    def __init__(self, named: Named | None = None, **streams: Any) -> None:
         engine = [
             name
             for name in sys.modules
-            if name.startswith("tinygrad_pool") and not name.startswith("tinygrad_pool.rules")
+            if name.startswith("tinygrad_pool")
+            and (not name.startswith("tinygrad_pool.rules") or name.rpartition(".")[2] in AIDS)
         ]
         super().__init__(skip=engine, **streams)
+        self.named = named or Named([], {})
         self.by_node = True
         self.waits: Stop | None = None  # for its closure to be called
+        self.taking: Stop | None = None
         self.entered: FrameType | None = None
+        self.turn = self.goal = 0
+        self.gone: set[Node] = set()
+        self.targets: set[Node] = set()  # for `node NAME`
         self.done = False
 
     def walk(self, stops: Iterable[Stop], one: bool = False) -> bool:
@@ -61,11 +77,15 @@ class ClosurePdb(pdb.Pdb):
 
         def take_all() -> None:
             for stop in stops:
-                self.waits = stop
+                self.waits = self.taking = stop
+                self.turn += 1
+                self.gone.add(stop.node)
                 stop.take()
-                self.waits = None
+                self.waits = self.taking = None
                 if one and not self.by_node:
                     break
+            if self.targets:
+                self.message("that node was not met: no gradient arrives there")
             self.done = True
 
         tracer = sys.gettrace()
@@ -86,16 +106,30 @@ class ClosurePdb(pdb.Pdb):
     def _let_go(self) -> None:
         """Hold no frame any more: frames hold the graph, and by their tracer this."""
         self.forget()
-        self.waits, self.curframe_locals = None, {}
+        self.waits, self.taking, self.curframe_locals = None, None, {}
+        self.gone, self.targets, self.named = set(), set(), Named([], {})
         for name, held in vars(self).items():
             if isinstance(held, FrameType):
                 setattr(self, name, None)
 
     def _look_back(self, error: Exception) -> None:
-        """Look at the frames of an error, from the closure where it was raised."""
+        """Look at the frames of an error, from the closure where it was raised, or raised below."""
+        if self.taking is not None:
+            self.message(f"in the closure of {self.taking.says}")
         self.message(f"{type(error).__name__}: {error}; this is where it was raised")
         self.reset()
         self.interaction(None, error.__traceback__)
+
+    def get_stack(self, f: FrameType | None, t: TracebackType | None) -> Any:
+        """List the frames of an error; of those, the closure's comes first, and not NumPy's."""
+        stack, place = super().get_stack(f, t)
+        closure = code_of(self.taking.node) if self.taking else None
+        inside = [i for i, (frame, _) in enumerate(stack) if frame.f_code is closure]
+        return stack, inside[-1] if f is None and inside else place
+
+    def message(self, msg: str, *more: Any, **options: Any) -> None:
+        """Write in the letters that there are."""
+        super().message(written(msg, self.stdout), *more, **options)
 
     def precmd(self, line: str) -> str:
         """Show a command that nobody typed."""
@@ -109,7 +143,11 @@ class ClosurePdb(pdb.Pdb):
     def stop_here(self, frame: FrameType) -> bool:
         """Stop at the closure that is waited for; after that, as Pdb does."""
         if self.by_node:
-            return self.waits is not None and frame.f_code is code_of(self.waits.node)
+            stop = self.waits
+            wanted = stop is not None and (
+                stop.node in self.targets if self.targets else self.turn >= self.goal
+            )
+            return wanted and frame.f_code is code_of(stop.node)  # type: ignore[union-attr]
         return super().stop_here(frame)
 
     def user_call(self, frame: FrameType, argument_list: None) -> None:
@@ -121,7 +159,7 @@ class ClosurePdb(pdb.Pdb):
         """Say at which node this is."""
         stop = self.waits
         if stop is not None and frame.f_code is code_of(stop.node):
-            self.waits, self.by_node, self.entered = None, False, frame
+            self.waits, self.by_node, self.entered, self.targets = None, False, frame, set()
             self.message(stop.says)
         super().user_line(frame)
 
@@ -140,11 +178,33 @@ class ClosurePdb(pdb.Pdb):
         if not frame.f_globals.get("__name__", "").startswith("numpy"):
             super().user_exception(frame, exc_info)  # type: ignore[arg-type]  # None at times
 
-    def do_node(self, _: str) -> bool:
-        """Go on to the next node of the backward pass, into its closure."""
+    def do_node(self, arg: str) -> bool:
+        """node [N] or node NAME: go on to the next node of the backward pass, into its closure.
+
+        N is for the Nth next; NAME is a label, a variable, a rule, or an operation and a number.
+        """
+        number = whole_number(arg or "1")
+        try:
+            self.targets = set() if number else self._targets(arg)
+        except OptionError as error:
+            self.error(in_a_line(str(error)))
+            return False
+        self.goal = self.turn + (number or 1)
         self.by_node = True
         self.set_step()
         return True
+
+    def _targets(self, name: str) -> set[Node]:
+        """Find the nodes of a name whose turn is to come. Raises OptionError if there are none."""
+        rule = name.removesuffix("_backward")
+        called = [node for node in self.named.nodes if node.op == rule != name]
+        found = [node for node in called or self.named.all_called(name) if node._closure]
+        if not found:
+            raise OptionError(f"{name} was computed from nothing: it has no closure to stop in")
+        coming = set(found) - self.gone
+        if not coming:
+            raise OptionError(f"{name} had its turn already; the pass goes on only forwards")
+        return coming
 
 
 def code_of(node: Node) -> CodeType | None:
@@ -161,19 +221,22 @@ def debug_in_pdb(
     Commands are run first; unless it `asks`, they are all, and then it is quit.
     """
     check_value(loss, "debug")
+    nodes = ancestors(loss)
+    named = Named(nodes, names or {})
     if asks:
-        debugger = ClosurePdb()
+        debugger = ClosurePdb(named)
         debugger.cmdqueue += commands
     else:
         script = "".join(f"{command.strip()}\n" for command in commands)
-        debugger = ClosurePdb(stdin=io.StringIO(script), stdout=sys.stdout)
-    nodes = ancestors(loss)
+        debugger = ClosurePdb(named, stdin=io.StringIO(script), stdout=sys.stdout)
     take_turn(loss, nodes)
     before = {node: node._grad for node in nodes}
     debugger.message(HINT)
+    for line in before_a_pass(named.call, nodes):
+        debugger.message(line)
     finished = False
     try:
-        finished = debugger.walk(_live(loss, nodes, gradient, names))
+        finished = debugger.walk(_live(loss, named, gradient))
     finally:
         if not finished:
             for node, grad in before.items():
@@ -182,24 +245,19 @@ def debug_in_pdb(
     debugger.message(end)
 
 
-def _live(
-    loss: Value, nodes: list[Node], gradient: Any, names: Mapping[str, Any] | None
-) -> Iterator[Stop]:
+def _live(loss: Value, named: Named, gradient: Any) -> Iterator[Stop]:
     """Take the steps of a pass as it runs, not of one that was recorded."""
-    called = {id(v): name for name, v in (names or {}).items() if isinstance(v, Value)}
-    numbers = {node: i for i, node in enumerate(nodes)}
-    walk, half = start(loss, gradient), Paused(loss, nodes)
+    walk, half = start(loss, gradient), Paused(loss, named.nodes)
 
     def take() -> None:
         half.check()
         half.pause(next(walk)[0])
 
-    steps = 0
-    for node in reversed(nodes):
-        if node._closure is not None and node._grad is not None:
-            steps += 1
-            name = node.label or called.get(id(node)) or f"{node.op}#{numbers[node]}"
-            yield Stop(node, take, says(f"step {steps}: {name}", node, node._grad))
+    coming = [node for node in reversed(named.nodes) if node._closure is not None]
+    for i, node in enumerate(coming, 1):
+        if node._grad is not None:
+            name = f"step {i} of {len(coming)}: {named.call(node)}"
+            yield Stop(node, take, says(name, node, node._grad))
 
 
 def says(name: str, node: Node, upstream: Any) -> str:

@@ -9,6 +9,9 @@ from typing import Any
 from tinygrad_pool.errors import OutputError
 from tinygrad_pool.files import check_folder, whole_folder
 
+AIDS = ("axes", "masks", "rule", "ties", "windows")
+"""Modules of rules that help closures: they are stepped over, as the engine is."""
+
 CONFIGURATION: dict[str, Any] = {
     "name": "Step through backward",
     "type": "debugpy",
@@ -17,7 +20,7 @@ CONFIGURATION: dict[str, Any] = {
     "console": "integratedTerminal",
     "justMyCode": False,
     "rules": [
-        {"path": "**/tinygrad_pool/rules/rule.py", "include": False},
+        *({"path": f"**/tinygrad_pool/rules/{name}.py", "include": False} for name in AIDS),
         {"path": "**/tinygrad_pool/rules/**", "include": True},
         {"path": "**/tinygrad_pool/**", "include": False},
         {"path": "**/numpy/**", "include": False},

@@ -160,14 +160,12 @@ def concatenate(*xs: Array, axis: int = 0) -> tuple[Array, Backward]:
     (at,) = axes_of(shapes[0], whole(axis, "concatenate: axis"), "concatenate")
     if len({(s[:at], s[at + 1 :]) for s in shapes}) > 1 or len({len(s) for s in shapes}) > 1:
         raise ShapeError(f"concatenate: shapes {shapes} differ beside axis {at}")
-    ends = np.cumsum([s[at] for s in shapes])
+    ends = np.cumsum([s[at] for s in shapes]).tolist()
+    parts = [slice(end - s[at], end) for end, s in zip(ends, shapes, strict=True)]
+    keys = [(slice(None),) * at + (part,) for part in parts]
 
     def concatenate_backward(g: Array) -> Contributions:
-        before = (slice(None),) * at
-        to_xs = tuple(
-            g[(*before, slice(int(end) - s[at], int(end)))]
-            for end, s in zip(ends, shapes, strict=True)
-        )
+        to_xs = tuple(map(g.__getitem__, keys))
         return to_xs
 
     return np.concatenate(xs, axis=at), concatenate_backward
@@ -190,9 +188,10 @@ def stack(*xs: Array, axis: int = 0) -> tuple[Array, Backward]:
         raise ShapeError(f"stack: needs operands of one shape, got {shapes}")
     (at,) = axes_of((1, *shapes[0]), whole(axis, "stack: axis"), "stack")
 
+    keys = [(slice(None),) * at + (i,) for i in range(len(xs))]
+
     def stack_backward(g: Array) -> Contributions:
-        before = (slice(None),) * at
-        to_xs = tuple(g[(*before, i)] for i in range(len(xs)))
+        to_xs = tuple(map(g.__getitem__, keys))
         return to_xs
 
     return np.stack(xs, axis=at), stack_backward
