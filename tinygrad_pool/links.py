@@ -131,7 +131,7 @@ def elementwise_form(node: Node, i: int, units: Indices) -> Links:
     return Links(units, cell, slopes[units])
 
 
-def _reduction(node: Node, i: int, units: Indices) -> Links:
+def reduction_form(node: Node, i: int, units: Indices) -> Links:
     """Each cell is looked at by one unit, the one that stands for its row."""
     assert node.rule is not None
     x = operands_of(node)[i]
@@ -272,7 +272,7 @@ _OF_RULES: dict[Form, tuple[Rule, ...]] = {
         *(elementwise.clip, elementwise.where, reductions.maximum, reductions.minimum),
         *(linear.weighted_sum, shaping.astype, shaping.cast_rule),
     ),
-    _reduction: (
+    reduction_form: (
         *(reductions.sum, reductions.mean, reductions.max, reductions.min, reductions.logsumexp),
     ),
     selection_form: (

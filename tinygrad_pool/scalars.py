@@ -19,6 +19,7 @@ from tinygrad_pool.links import (
     elementwise_form,
     links_of,
     operands_of,
+    reduction_form,
     selection_form,
 )
 from tinygrad_pool.node import Node, name_of
@@ -96,19 +97,29 @@ def _needed(
     count = 0
     for node in reversed(nodes):
         count += len(needed.get(node, ()))
-        if count > limit:
-            raise ShapeError(
-                f"{name}: {name_of(value)} depends on more than limit={limit:,} of the "
-                f"{sum(n.size for n in nodes):,} units in its graph; "
-                "take one unit of it, a smaller input, or raise the limit"
-            )
+        _check(value, nodes, count, limit, name)
         if node._closure is None or node not in needed:
             continue
+        if (
+            node.rule and FORMS.get(node.rule) is reduction_form
+        ):  # too many are refused before they are listed
+            x = operands_of(node)[0]
+            _check(value, nodes, len(needed[node]) * np.size(x) // node.size, limit, name)
         for i, p in enumerate(node.parents):
             found = links[node, i] = _links(node, i, needed[node])
             if isinstance(p, Node):
                 needed[p] = np.union1d(needed.get(p, found.cell), found.cell)
     return needed, links
+
+
+def _check(value: Value, nodes: list[Node], count: int, limit: int, name: str) -> None:
+    """Raise ShapeError for more units than the limit."""
+    if count > limit:
+        raise ShapeError(
+            f"{name}: {name_of(value)} depends on more than limit={limit:,} of the "
+            f"{sum(n.size for n in nodes):,} units in its graph; "
+            "take one unit of it, a smaller input, or raise the limit"
+        )
 
 
 def _links(node: Node, i: int, units: Indices) -> Links:

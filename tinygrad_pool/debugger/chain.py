@@ -48,6 +48,8 @@ class Derivation(NamedTuple):
             return f"{head} = {number(self.value)}, a sum over {self.total:,} paths"
         if not self.paths:
             return f"{head} = 0, for no path leads there"
+        if self.paths == [[]]:
+            return f"{head} = 1"
         symbols = [" · ".join(f.symbol for f in path) for path in self.paths]
         slopes = [" · ".join(_signed(f.slope) for f in path) for path in self.paths]
         indent = "\n" + " " * len(head)
@@ -72,7 +74,7 @@ class Derivation(NamedTuple):
         """
         loss, of = map(_in_latex, (self.loss, self.of))
         head = rf"\frac{{\partial {_latex(loss)}}}{{\partial {_latex(of)}}}"
-        if self.total > len(self.paths) or not self.paths:
+        if self.total > len(self.paths) or self.paths in ([], [[]]):
             return f"{head} = {_digits(self.value)}"
         symbols = [r" \cdot ".join(f.latex for f in path) for path in self.paths]
         slopes = [r" \cdot ".join(_paren(f.slope) for f in path) for path in self.paths]
@@ -102,9 +104,10 @@ def derive(
     for given in (loss, v):
         if not isinstance(given, Value):
             raise DataError(f"derive: needs Values, got a {type(given).__name__}")
-    if v not in ancestors(loss):
-        raise OptionError(f"derive: {name_of(loss)} does not depend on {name_of(v)}")
     called = {id(value): n for n, value in (names or {}).items() if isinstance(value, Value)}
+    if v not in ancestors(loss):
+        ends = [_name(end, called) or name_of(end) for end in (loss, v)]
+        raise OptionError(f"derive: {ends[0]} does not depend on {ends[1]}")
     cell = _cell(v, index)
     if any(node.shape for node in ancestors(loss)):
         units = units_of(loss, MOST, "derive")
