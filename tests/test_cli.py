@@ -70,13 +70,13 @@ class TestDemo:
         net.load(tmp_path / "out" / "weights.npz")
         assert not np.array_equal(net.conv1.weight.data, DigitsNet(seed=1).conv1.weight.data)
 
-    def test_a_console_without_greek_shows_question_marks_and_files_stay_utf8(self, tmp_path):
+    def test_a_console_without_greek_shows_letters_in_words_and_files_stay_utf8(self, tmp_path):
         ran = run(
             *("demo", "--epochs", "1", "--out", tmp_path / "out"),
             env={**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
         )
         assert ran.returncode == 0, ran.stderr
-        assert b"?_l by backward" in ran.stdout
+        assert b"delta_l by backward" in ran.stdout
         assert "δ" in (tmp_path / "out" / "F4.svg").read_text(encoding="utf-8")
 
     @pytest.mark.usefixtures("bare")
@@ -417,3 +417,45 @@ def test_a_closed_pipe_is_no_error_of_ours(monkeypatch):
     monkeypatch.setattr("tinygrad_pool.script_commands.tree", tree)
     assert main(["tree", "net.py"]) == 141
     assert len(closed) == 1
+
+
+class TestGradientsOfTheScript:
+    """What a script's own pass left is forgotten before it is stepped through; the rest is not."""
+
+    SCRIPT = (
+        "import tinygrad_pool as tg\n"
+        "w = tg.Value(1.0, label='w')\n"
+        "for _ in range(3):\n"
+        "    {forget}\n"
+        "    E = (w * 2 - 6) ** 2\n"
+        "    E.backward()\n"
+        "    w.data = w.data - 0.01 * w.grad\n"
+    )
+
+    @pytest.fixture
+    def debug(self, tmp_path, capsys, monkeypatch):
+        monkeypatch.setattr(sys, "argv", [*sys.argv])
+        monkeypatch.setattr(sys, "path", [*sys.path])
+
+        def run(forget, *options):
+            script = tmp_path / "net.py"
+            script.write_text(self.SCRIPT.format(forget=forget))
+            assert main(["debug", str(script), *options]) == 0
+            return capsys.readouterr().out
+
+        return run
+
+    def test_its_own_is(self, debug):
+        said = debug("w.zero_grad()", "-c", "finish; why w")
+        assert "whose grad is −13.54 now" in said
+        assert "earlier" not in said
+        assert "before this pass" not in said.replace("w was set", "")
+
+    def test_those_of_earlier_passes_are_not(self, debug):
+        said = debug("pass", "-c", "finish; why w")
+        assert said.startswith("before this pass, which adds to it: w.grad = −30.72; zero_grad()")
+        assert "whose grad is −42.98 now" in said
+        assert "earlier passes left −30.72 in w.grad, too: with this one it is −42.98" in said
+        assert "before this pass, which adds to it: w.grad = −30.72" in debug(
+            "pass", "--pdb", "-c", "c"
+        )

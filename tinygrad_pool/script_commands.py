@@ -49,8 +49,9 @@ def debug(options: argparse.Namespace) -> None:
     """Step through the backward pass of a script."""
     from tinygrad_pool import debugger
 
-    value, made = _fresh(*value_from(options, "debug"))
+    value, made = value_from(options, "debug")
     gradient = None if value.size == 1 else np.ones(value.shape)
+    _forget_own(value, gradient)
     debugger.debug(value, gradient, names=made, commands=options.commands, pdb=options.pdb)
 
 
@@ -79,8 +80,9 @@ def play(options: argparse.Namespace) -> None:
     from tinygrad_pool.drawing.words import counted
 
     check_folder(options.out)
-    value, made = _fresh(*value_from(options, "play"))
+    value, made = value_from(options, "play")
     gradient = None if value.size == 1 else np.ones(value.shape)
+    _forget_own(value, gradient)
     passed = record(value, gradient, names=made)
     path = passed.to_html(options.out)
     print(f"{path} plays {counted(len(passed), 'step')} back from {value!r:.80}")
@@ -88,11 +90,18 @@ def play(options: argparse.Namespace) -> None:
         webbrowser.open(path.resolve().as_uri())
 
 
-def _fresh(value: Value, made: dict[str, Any]) -> tuple[Value, dict[str, Any]]:
-    """Forget gradients: a script that ran its own pass is stepped through as at its first."""
-    for node in ancestors(value):
-        node.zero_grad()
-    return value, made
+def _forget_own(value: Value, gradient: Any) -> None:
+    """Forget the gradients of a script's own pass, so that it is stepped through as at its first.
+
+    What other passes left stays: a forgotten zero_grad() is to be seen.
+    """
+    from tinygrad_pool.debugger import record
+
+    nodes = ancestors(value)
+    if any(node.has_grad for node in nodes):
+        left = record(value, gradient).left
+        for node in nodes:
+            node.grad = left.get(node)
 
 
 def value_from(options: argparse.Namespace, command: str) -> tuple[Value, dict[str, Any]]:

@@ -197,12 +197,11 @@ def test_a_gradient_from_before_is_told_beside():
         ((w * 2 - 6) ** 2).backward()
     passed = tg.record((w * 2 - 6) ** 2)
     assert passed.why("w").notes == [
-        "w.grad was −64 before this pass, and is −80 after it: "
-        "zero_grad() forgets what earlier passes left"
+        "earlier passes left −64 in w.grad, too: with this one it is −80; zero_grad() forgets it"
     ]
     passed.seek(len(passed))
     assert (w.grad, len(passed.why("w").notes)) == (-80.0, 1)
-    assert str(passed.why("w")).splitlines()[-1].startswith("  but w.grad was −64 before this pass")
+    assert str(passed.why("w")).splitlines()[-1].startswith("  but earlier passes left −64 in w.gr")
 
 
 def test_a_gradient_from_before_of_what_gets_none_now():
@@ -211,7 +210,19 @@ def test_a_gradient_from_before_of_what_gets_none_now():
     passed = tg.record(tg.Value(2.0) * 3.0, names={"w": w})
     assert passed.why("w").notes == []  # it is no part of this pass
     left = tg.record((w * 0.0 + w[0]).sum())
-    assert left.why("w", 1).notes[0].startswith("w[1].grad was 3 before this pass, and is 3 after")
+    assert (
+        left.why("w", 1).notes[0].startswith("earlier passes left 3 in w[1].grad, too: with this")
+    )
+
+
+def test_of_a_pass_that_was_run_only_what_others_left_is_told():
+    w = tg.Value(1.0, label="w")
+    for _ in range(4):
+        E = (w * 2 - 6) ** 2
+        E.backward()
+    assert why(E, "w").notes == [
+        "earlier passes left −48 in w.grad, too: with this one it is −64; zero_grad() forgets it"
+    ]
 
 
 def test_the_gradient_of_this_very_pass_is_no_news():

@@ -204,6 +204,11 @@ def test_draw_writes_the_graph_with_this_step_lit(run, tmp_path):
         ),
         ("why add#7", "no node is called 'add#7'; there is add#6"),
         ("break", "break: needs the name of a node or a rule"),
+        ("watch", "watch: needs the name of a node, as in watch w12"),
+        ("set = 3", "set: needs a name and a value, as in set w12 = 0.5"),
+        ("set m =", "set: needs a name and a value, as in set w12 = 0.5"),
+        ("condition", "condition: needs the number of a breakpoint, as in condition 1 g > 0"),
+        ("ignore", "ignore: needs the number of a breakpoint, as in ignore 1 3"),
         ("break m if g >", "'g >': SyntaxError: invalid syntax"),
         ("break m if q; c", "'q': NameError: name 'q' is not defined"),
         ("delete 7", "no breakpoint '7'; there is none"),
@@ -474,6 +479,81 @@ def test_whatever_is_typed_is_answered_and_loses_nothing(lines):
     assert recorded.position == len(recorded) == 5
     again = tg.record(E)
     assert [s.upstream for s in recorded] == [s.upstream for s in again]
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("pdb", [False, True])
+def test_in_a_notebook_that_is_only_run_commands_run_and_nobody_is_asked(peer, pdb):
+    peer("ipykernel")
+    manager, client = peer("jupyter_client.manager").start_new_kernel(kernel_name="python3")
+    printed = []
+
+    def output(message):
+        printed.append(str(message["content"]))
+
+    try:
+        program = (
+            "import tinygrad_pool as tg\nx = tg.Value(2.0, label='x')\n"
+            "E = (x * x).relu()\nE.label = 'E'\n"
+        )
+        for call in (f"tg.debug(E, commands='node', pdb={pdb})", f"tg.debug(E, pdb={pdb})"):
+            client.execute_interactive(
+                program + call, allow_stdin=False, output_hook=output, timeout=60
+            )
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    shown = "".join(printed)
+    assert "E gets 1" in shown or "E (relu) gets 1" in shown
+    assert "StdinNotImplementedError" not in shown
+    assert "debug: needs a terminal to ask at" in shown
+
+
+@pytest.mark.parametrize("stdin", [None, "closed"])
+def test_without_any_input_commands_run_all_the_same(monkeypatch, run, stdin):
+    if stdin:
+        stdin = io.StringIO()
+        stdin.close()
+    monkeypatch.setattr("sys.stdin", stdin)
+    assert run("node").startswith("1 of 5")
+
+
+def test_a_prompt_that_nobody_can_answer_ends(monkeypatch):
+    def refuse(_):
+        raise NotImplementedError
+
+    monkeypatch.setattr("builtins.input", refuse)
+    shell = tg.debugger.shell.Shell(tg.record(network()[2]), stdout=io.StringIO())
+    shell.use_rawinput = True
+    shell.cmdloop("go")
+    assert shell.stdout.getvalue() == "go\n"
+
+
+def test_what_is_there_before_a_pass_is_said_at_first(run):
+    a, _, E = network()
+    E.backward()
+    a.data = 7.0
+    said = run("show a; show m", E).splitlines()
+    assert said[0] == "before this pass, which adds to it: a.grad = 4; zero_grad() forgets it"
+    stale = (
+        "a was set after mul#2 was computed from it: numbers are as before that; run the forward"
+    )
+    assert said[1].startswith(stale)
+    assert said[3].startswith(f"  but {stale}")
+    assert said[-1].startswith(f"  but {stale}")
+
+
+def test_a_value_outside_the_graph_is_answered_by_every_command(run):
+    v = tg.Value(2.0, label="v")
+    said = run("why v; break v; watch v; until v; paths v; show v; pdb v", v=v).splitlines()
+    assert said == [
+        "grad of v is not computed",
+        "  because the loss does not depend on it: it is on no path, or was detached",
+        *["v is not in this graph; why v tells more"] * 3,
+        "derive: the add node does not depend on v",
+        "v = 2, grad –",
+        "pdb: v has no step, and so no closure to enter",
+    ]
 
 
 @pytest.mark.peer

@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_pool.debugger.naming import several
 from tinygrad_pool.debugger.source import quoted
-from tinygrad_pool.node import Node
+from tinygrad_pool.drawing.labels import on_a_line
+from tinygrad_pool.drawing.words import counted
+from tinygrad_pool.node import LeafNode, Node
 from tinygrad_pool.setting import THROUGH, Choice
 
 
@@ -18,7 +21,7 @@ def set_since(nodes: Iterable[Node]) -> dict[Node, Node]:
     if Node.last_change:
         for node in nodes:
             for p in node.parents:
-                if isinstance(p, Node) and p._closure is None and node._time < p._assigned:
+                if isinstance(p, LeafNode) and node._time < p._assigned:
                     found.setdefault(p, node)
     return found
 
@@ -29,16 +32,29 @@ def was_set(call: Callable[[Node], str], leaf: Node, user: Node) -> str:
     return f"{who}: numbers are as before that; run the forward pass again"
 
 
-def left_before(before: Mapping[Node, Any], own: Mapping[Node, Any]) -> dict[Node, Any]:
-    """Choose, of what gradients were before a pass, what earlier passes left in its leaves.
+def before_a_pass(call: Callable[[Node], str], nodes: Iterable[Node]) -> list[str]:
+    """Say what is to be known before a pass is walked: gradients that are there, data set since."""
+    lines = []
+    held = [v for v in nodes if v._closure is None and np.any(v.grad)]
+    if held:
+        some = several([f"{call(v)}.grad = {on_a_line(v.grad)}" for v in held])
+        lines.append(f"before this pass, which adds to it: {some}; zero_grad() forgets it")
+    stale = set_since(nodes)
+    lines += [was_set(call, leaf, user) for leaf, user in list(stale.items())[:1]]
+    if len(stale) > 1:
+        lines.append(f"… and so {counted(len(stale) - 1, 'other leaf', 'other leaves')}")
+    return lines
 
-    What is exactly the gradient of this pass was left by a run of this pass, and does not count.
+
+def left_before(before: Mapping[Node, Any], own: Mapping[Node, Any], ran: bool) -> dict[Node, Any]:
+    """Find what earlier passes left in the gradients of leaves, of what was `before` a pass.
+
+    If the pass `ran` before, its own gradients are in there, too.
     """
-    return {
-        node: g
-        for node, g in before.items()
-        if node._closure is None and np.any(g) and not _same(g, own.get(node))
-    }
+    leaves = {node: g for node, g in before.items() if node._closure is None and g is not None}
+    with np.errstate(all="ignore"):
+        left = {v: _without(g, own[v]) if ran and v in own else g for v, g in leaves.items()}
+    return {v: g for v, g in left.items() if np.any(g)}
 
 
 def numbers_taken(node: Node) -> list[str]:
@@ -54,8 +70,8 @@ def numbers_taken(node: Node) -> list[str]:
 
 def takes_number(choice: Choice) -> bool:
     """Tell whether a Value was taken for a number, and not compared."""
-    return choice.relation in ("float", "int", "item")
+    return choice.relation in ("float", "int", "item", "round")
 
 
-def _same(g: Any, own: Any) -> bool:
-    return own is not None and np.array_equal(g, own, equal_nan=True)
+def _without(g: Any, own: Any) -> Any:
+    return 0.0 if np.array_equal(g, own, equal_nan=True) else g - own

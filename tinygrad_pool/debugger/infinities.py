@@ -49,7 +49,7 @@ def _above(ledger: Ledger, node: Node, cell: int) -> Entry | Culprit:
     if node is ledger.loss:
         return Culprit(None, "it came with the gradient that the pass was given")
     g = float(np.reshape(ledger.grads[node], -1)[cell])
-    entry = _worst([*ledger.arrivals(node, cell)], bool(np.isnan(g)))
+    entry = _worst([*ledger.bad_arrivals(node, cell)], bool(np.isnan(g)))
     if entry is None:
         most = f"the sum of what it gets is more than {node.dtype} holds"
         return Culprit(node, f"the gradient of {ledger.at(node, cell)} is {number(g)}: {most}")

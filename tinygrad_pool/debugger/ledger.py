@@ -108,10 +108,21 @@ class Ledger:
         """List what each step above sent to one element."""
         for step, i in self.users.get(node, ()):
             if step.contributions[i] is not None:
-                units, slopes = _links_into(step.node, i, cell)
-                sent = _sent(step, i, cell, units, slopes)
-                g = np.reshape(step.upstream, -1)[units]
-                yield Arrival(step.node, i, units, g, slopes, sent)
+                yield _arrival(step, i, cell, *_links_into(step.node, i, cell))
+
+    def bad_arrivals(self, node: Node, cell: int) -> Iterator[Arrival]:
+        """List those of the steps that sent what is not finite, from units that got that at first.
+
+        Of these one is enough; only if there is none, all units are looked at.
+        """
+        for step, i in self.users.get(node, ()):
+            c = step.contributions[i]
+            if c is not None and not np.isfinite(np.reshape(c, -1)[cell]):
+                bad = np.flatnonzero(~np.isfinite(np.reshape(step.upstream, -1)))
+                links = _links_into(step.node, i, cell, bad)
+                if not len(links[0]):
+                    links = _links_into(step.node, i, cell)
+                yield _arrival(step, i, cell, *links)
 
     def reason(self, step: Step, i: int) -> str:
         """Say why a node that is a number sends nothing to an operand that is one."""
@@ -145,10 +156,22 @@ class Ledger:
         return self._contests[node]
 
 
-def _links_into(node: Node, i: int, cell: int) -> tuple[Indices, NDArray[Any]]:
-    """List the units of a node that look at one cell of operand i, and with which weight."""
+def _arrival(step: Step, i: int, cell: int, units: Indices, slopes: NDArray[Any]) -> Arrival:
+    g = np.reshape(step.upstream, -1)[units]
+    return Arrival(step.node, i, units, g, slopes, _sent(step, i, cell, units, slopes))
+
+
+def _links_into(
+    node: Node, i: int, cell: int, some: Indices | None = None
+) -> tuple[Indices, NDArray[Any]]:
+    """List the units of a node that look at one cell of operand i, and with which weight.
+
+    Of `some` units, the first are enough.
+    """
     row = row_of(node, cell)
     asked = np.arange(node.size) if row is None else row
+    if some is not None:
+        asked = np.intersect1d(asked, some)
     each = len(links_of(node, i, asked[:1]).unit) if len(asked) > 1 else 1
     block = max(1, BLOCK // max(1, each))
     units, weights = [np.zeros(0, int)], [np.zeros(0, node.dtype)]
@@ -157,6 +180,8 @@ def _links_into(node: Node, i: int, cell: int) -> tuple[Indices, NDArray[Any]]:
         here = links.cell == cell
         units.append(links.unit[here])
         weights.append(links.weight[here])
+        if some is not None and np.any(here):
+            break
     return np.concatenate(units), np.concatenate(weights)
 
 

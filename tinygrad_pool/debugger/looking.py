@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from tinygrad_pool.debugger.freshness import set_since, was_set
 from tinygrad_pool.debugger.source import quoted
 from tinygrad_pool.debugger.steps import Change
 from tinygrad_pool.debugger.walk import Walk
@@ -68,7 +69,10 @@ def show(passed: Walk, node: Node) -> str:
         shown = "sent nothing" if c is None else f"sent {on_a_line(c)}"
         name = f"{title(passed, p)} = {on_a_line(p.data)}" if isinstance(p, Node) else on_a_line(p)
         lines.append(f"  {name}: {shown}")
-    return "\n".join(lines + more)
+    stale = set_since(passed.nodes)
+    near = [p for p in (node, *node.parents) if isinstance(p, Node) and p in stale]
+    notes = [f"  but {was_set(passed.call, p, stale[p])}" for p in dict.fromkeys(near)]
+    return "\n".join(lines + more + notes)
 
 
 def contributions(passed: Walk, node: Node) -> str:

@@ -131,12 +131,15 @@ class Moving(Prompt):
 
     def do_watch(self, argument: str) -> None:
         """watch NAME: stop at each accumulation into a node's gradient, and show old -> new."""
+        if not argument:
+            raise OptionError("watch: needs the name of a node, as in watch w12")
         b = self._add(f"into {argument}", partial(breakpoints.at_change, name=argument))
         b.watched = argument
 
     def do_condition(self, argument: str) -> None:
         """condition N [EXPR]: let breakpoint N stop only where EXPR holds; without EXPR always."""
         which, _, expression = argument.partition(" ")
+        self._need_number(which, "condition 1 g > 0")
         if expression:
             breakpoints.check(expression)
         b = self._breakpoint(which)
@@ -146,6 +149,7 @@ class Moving(Prompt):
     def do_ignore(self, argument: str) -> None:
         """ignore N TIMES: pass by breakpoint N that many times."""
         which, _, times = argument.partition(" ")
+        self._need_number(which, "ignore 1 3")
         b = self._breakpoint(which)
         b.ignored = natural(times, "ignore", least=0)
         self.say(f"breakpoint {b}")
@@ -174,6 +178,11 @@ class Moving(Prompt):
         self.breaks[b.number] = b
         self.say(f"breakpoint {b}")
         return b
+
+    def _need_number(self, which: str, example: str) -> None:
+        if not which:
+            command, *_ = example.split()
+            raise OptionError(f"{command}: needs the number of a breakpoint, as in {example}")
 
     def _breakpoint(self, which: str) -> Breakpoint:
         found = self.breaks.get(whole_number(which) or 0)

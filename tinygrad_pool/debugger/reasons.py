@@ -95,11 +95,10 @@ def _notes(
 ) -> list[str]:
     """Say what the numbers do not: a gradient from before the pass, and data set since."""
     notes = []
-    if node in ledger.held:
-        before = _at(ledger.held[node], cell)
-        after = "" if grad is None else f", and is {number(before + grad)} after it"
-        held = f"{ledger.at(node, cell)}.grad was {number(before)} before this pass{after}"
-        notes.append(f"{held}: zero_grad() forgets what earlier passes left")
+    if node in ledger.held and (left := _at(ledger.held[node], cell)):
+        held = f"earlier passes left {number(left)} in {ledger.at(node, cell)}.grad, too"
+        total = "" if grad is None else f": with this one it is {number(left + grad)}"
+        notes.append(f"{held}{total}; zero_grad() forgets it")
     stale = set_since(ledger.nodes)
     users = dict.fromkeys(e.node for e in entries)
     near = dict.fromkeys([node, *(p for v in users for p in v.parents if isinstance(p, Node))])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -12,8 +13,9 @@ import numpy as np
 from tinygrad_pool.debugger import breakpoints, looking
 from tinygrad_pool.debugger.closures import ClosurePdb, Stop, debug_in_pdb, says
 from tinygrad_pool.debugger.difference import diff
+from tinygrad_pool.debugger.freshness import before_a_pass
 from tinygrad_pool.debugger.moving import Moving
-from tinygrad_pool.debugger.prompt import in_notebook, split
+from tinygrad_pool.debugger.prompt import can_ask, split
 from tinygrad_pool.debugger.recording import Recording, record
 from tinygrad_pool.debugger.saving import draw_step, save
 from tinygrad_pool.debugger.source import listing
@@ -109,7 +111,8 @@ class Shell(Moving):
             raise OptionError(
                 f"pdb: {looking.title(self.passed, node)} has no step, and so no closure to enter"
             )
-        ClosurePdb(stdin=self.stdin, stdout=self.stdout).walk(self._closures_from(node), one=True)
+        debugger = ClosurePdb(self.passed, stdin=self.stdin, stdout=self.stdout)
+        debugger.walk(self._closures_from(node), one=True)
         self.here()
 
     def _closures_from(self, node: Node) -> Iterator[Stop]:
@@ -136,7 +139,7 @@ class Shell(Moving):
             self.say("\n".join(listed) or "nothing is set")
             return
         name, expression = self._parted(argument, "=")
-        if not expression:
+        if not name or not expression:
             raise OptionError("set: needs a name and a value, as in set w12 = 0.5")
         node, index = self._element(name)
         now = node.data if index is None else self._element_of(node, index)
@@ -155,8 +158,15 @@ class Shell(Moving):
         if not self.passed.changes:
             raise OptionError("replay: nothing is set; set NAME = VALUE first")
         before = self.passed
-        self._go_on_with(before.replay())
-        self.say(str(diff(before, self.passed)))
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            after = before.replay()
+        self._go_on_with(after)
+        self.say(str(diff(before, after)))
+        for warning in told:
+            self.say(str(warning.message))
+        if not any(node.about.line for node in after.nodes if node.parents):
+            self.say("not looked at: choices of Python's if and max; build it under tg.traced()")
 
     def do_revert(self, _: str) -> None:
         """revert: go back to the pass as it was recorded, before any replay."""
@@ -207,7 +217,7 @@ def debug(
       because mul#2 gets nothing from relu#3: the relu is off: its input is −6
     before the first of 2 steps; node takes it
     """
-    asks = sys.stdin.isatty() or in_notebook()
+    asks = can_ask()
     if not commands and not asks:
         raise ToolError(
             "debug: needs a terminal to ask at; commands='node; why a' runs some without one, "
@@ -217,7 +227,10 @@ def debug(
     if pdb:
         debug_in_pdb(loss, gradient, names, lines, asks)
         return
-    shell = Shell(record(loss, gradient, names=names), stdout=sys.stdout)
+    passed = record(loss, gradient, names=names)
+    shell = Shell(passed, stdout=sys.stdout)
+    for line in before_a_pass(passed.call, passed.nodes):
+        shell.say(line)
     try:
         for line in lines:
             if shell.onecmd(shell.precmd(line)):

@@ -31,8 +31,8 @@ class TestGradientsLeft:
             "w",
         )
         assert finding.says == (
-            "1 parameter held a gradient before this pass: w.grad was −51.81, and backward() makes "
-            "−56.49"
+            "gradients of earlier passes are in 1 parameter: they left −51.81 in w.grad, which is "
+            "−56.49 with this one"
         )
         assert "zero_grad()" in finding.why
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.debugger.diagnosis.findings import SUSPICIOUS, Finding
-from tinygrad_pool.debugger.diagnosis.flow import source_of
 from tinygrad_pool.debugger.diagnosis.survey import Survey
+from tinygrad_pool.debugger.flow import source_of
 from tinygrad_pool.debugger.freshness import set_since
 from tinygrad_pool.debugger.naming import several
 from tinygrad_pool.debugger.source import made_at
@@ -25,8 +25,8 @@ def gradients_left(survey: Survey) -> Iterator[Finding]:
     if left:
         p, g = next(iter(left.items()))
         now = g + survey.grads.get(p, 0.0)
-        says = f"{counted(len(left), 'parameter')} held a gradient before this pass: "
-        says += f"{survey.call(p)}.grad was {on_a_line(g)}, and backward() makes {on_a_line(now)}"
+        says = f"gradients of earlier passes are in {counted(len(left), 'parameter')}: they left "
+        says += f"{on_a_line(g)} in {survey.call(p)}.grad, which is {on_a_line(now)} with this one"
         why = "backward() adds to what earlier passes left; zero_grad() before it forgets that"
         yield Finding("gradient left", SUSPICIOUS, survey.listed(left), says, why, tuple(left))
 
