@@ -13,7 +13,8 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
-from tinygrad_pool.debugger.closures import ClosurePdb, Stop, code_of
+from tinygrad_pool.debugger.closures import ClosurePdb, Stop, _live, code_of
+from tinygrad_pool.debugger.naming import Named
 from tinygrad_pool.errors import DataError, GraphError, RuleError, ToolError
 
 
@@ -409,6 +410,47 @@ class TestWithoutATracer:
         with pytest.raises(OSError, match="gone"):
             debugger.walk([Stop(Value(2.0).exp(), trace_dispatch, "")])
         assert "OSError" not in debugger.stdout.getvalue()
+
+        def before_any():
+            raise GraphError("stale")
+            yield
+
+        with pytest.raises(GraphError, match="stale"):
+            debugger.walk(before_any())
+        assert "in the closure of" not in debugger.stdout.getvalue().split("GraphError: no;")[1]
+
+    def test_a_node_is_found_by_number_or_name_and_not_twice(self, debugger):
+        a, b, E = network()
+        add, relu, power = E, *E.parents
+        debugger.named = Named([a, b, power.parents[0], *relu.parents, relu, power, add], {})
+        debugger.gone = {add}
+        assert debugger.do_node("2") is True
+        assert (debugger.goal, debugger.targets) == (2, set())
+        for name in ("relu_backward", "relu", "relu#4"):
+            assert debugger.do_node(name) is True
+            assert debugger.targets == {relu}
+        for name, answer in (("a", "computed from nothing"), ("add", "its turn"), ("x", "no node")):
+            assert debugger.do_node(name) is False
+            assert answer in debugger.stdout.getvalue().splitlines()[-1]
+        debugger.waits = Stop(power, lambda: None, "")
+        debugger.by_node = True
+        assert not debugger.stop_here(self.inside(power))
+        debugger.waits = Stop(relu, lambda: None, "")
+        assert debugger.stop_here(self.inside(relu))
+
+    def test_a_node_that_is_not_met_is_said(self, debugger):
+        debugger.targets = {Value(1.0)}
+        assert debugger.walk([])
+        assert "that node was not met" in debugger.stdout.getvalue()
+
+    def test_a_pass_leaves_out_nodes_that_get_nothing(self):
+        def deaf(x):
+            return x * 1.0, lambda g: (None,)
+
+        y = tg.lift(deaf)(Value(2.0).exp())
+        (stop, *_) = stops = _live(y, Named([*y.parents[0].parents, *y.parents, y], {}), None)
+        stop.take()
+        assert next(stops, None) is None
 
     def test_errors_inside_numpy_are_passed_by(self, debugger):
         error = ZeroDivisionError("no")

@@ -19,6 +19,7 @@ from tinygrad_pool.debugger.flow import Source, source_of
         ("o.a = f()\nb = o.c\nd = p.a", {1, 3}),
         ("o.data = f()\nb = w.data", {1}),
         ("f()\nb = 1", {1}),
+        ("g()[0] = f()\nb = 1", {1}),
         ("def g():\n    return f()\nb = g()\nc = 1", {2, 3}),
         ("def g():\n    yield f()\nb = g()\nc = 1", {2, 3}),
         ("class N:\n    def forward(s):\n        return f()\nn = N()\nb = n(1)\nc = 1", {3, 4, 5}),

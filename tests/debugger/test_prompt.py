@@ -4,12 +4,13 @@ import io
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import tinygrad_pool as tg
-from tinygrad_pool.debugger.prompt import SHORT
+from tinygrad_pool.debugger.prompt import SHORT, can_ask
 from tinygrad_pool.debugger.shell import Shell
 
 COMMANDS = sorted(name[3:].replace("_", "-") for name in dir(Shell) if name.startswith("do_"))
@@ -169,6 +170,17 @@ def test_a_program_is_told_that_the_reader_has_gone():
     shell = Shell(tg.record(tg.Value(1.0).exp()), stdout=Gone())
     with pytest.raises(BrokenPipeError):
         shell.onecmd("node")
+
+
+@pytest.mark.parametrize(
+    ("kernel", "asks"),
+    [(None, True), (SimpleNamespace(), True), (SimpleNamespace(_allow_stdin=False), False)],
+)
+def test_a_notebook_is_asked_only_if_it_may_answer(monkeypatch, kernel, asks):
+    session = SimpleNamespace(kernel=kernel)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: session))
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+    assert can_ask() is asks
 
 
 def test_conditions_leave_the_pass_as_it_is(run):

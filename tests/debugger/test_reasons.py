@@ -256,6 +256,23 @@ def test_what_python_took_for_a_number_is_told_of_a_stranger():
     assert of_h.endswith(": E = w * math.exp(h)")
 
 
+def test_a_batch_without_examples_says_so():
+    w = tg.Value(np.ones((2, 2)), label="w")
+    found = why((np.zeros((0, 2)) @ w).sum(), "w", (0, 1))
+    assert found.causes == ["w[0, 1] gets nothing from matmul#1: it has no elements"]
+    assert repr(found) == str(found)
+
+
+def test_a_rule_of_ones_own_whose_slope_is_0():
+    def step(x):
+        return x * 0.0, lambda g: (0.0 * g,)
+
+    w = tg.Value([2.0, 3.0], label="w")
+    assert why(tg.lift(step)(w).sum(), "w", 1).causes == [
+        "w[1] gets nothing from step#1: the local derivative of step is 0 at 3"
+    ]
+
+
 def test_what_is_no_name_is_answered():
     passed = tg.record(tg.Value(2.0) * 3.0)
     for odd in (3, None, 2.5, np.ones(2)):

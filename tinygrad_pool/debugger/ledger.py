@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,7 +73,7 @@ class Arrival(NamedTuple):
 
 
 class Ledger:
-    """The whole of a pass, to be asked what was sent. `held` are gradients from before it."""
+    """The whole of a pass, to be asked what was sent."""
 
     def __init__(
         self,
@@ -82,10 +82,8 @@ class Ledger:
         steps: Sequence[Step],
         grads: dict[Node, Any],
         call: Callable[[Node], str],
-        held: Mapping[Node, Any] | None = None,
     ) -> None:
         self.loss, self.nodes, self.steps, self.grads, self.call = loss, nodes, steps, grads, call
-        self.held = held or {}
         self.users: dict[Node, list[tuple[Step, int]]] = {}
         for step in steps:
             for i, p in enumerate(step.node.parents):

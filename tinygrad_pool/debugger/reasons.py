@@ -54,8 +54,15 @@ class Explanation(NamedTuple):
         return str(self)
 
 
-def explain(ledger: Ledger, node: Node, index: int | Sequence[int] | None) -> Explanation:
+def explain(
+    ledger: Ledger,
+    node: Node,
+    index: int | Sequence[int] | None,
+    left: Mapping[Node, Any] | None = None,
+) -> Explanation:
     """Explain the gradient of one element of a node; by default, of the largest gradient.
+
+    `left` are gradients that earlier passes left.
 
     Raises OptionError if there is no such element.
     """
@@ -67,7 +74,7 @@ def explain(ledger: Ledger, node: Node, index: int | Sequence[int] | None) -> Ex
     with np.errstate(all="ignore"):
         entries = ledger.entries(node, cell)
         causes = _causes(ledger, node, cell, grad, entries)
-    notes = _notes(ledger, node, cell, grad, entries)
+    notes = _left(ledger, node, cell, grad, left or {}) + _stale(ledger, node, entries)
     return Explanation(ledger.at(node, cell), grad, entries, causes, notes, ledger.call)
 
 
@@ -90,19 +97,24 @@ def _causes(
     return [] if grad else _origins(ledger, node, cell, entries)
 
 
-def _notes(
-    ledger: Ledger, node: Node, cell: int, grad: float | None, entries: list[Entry]
+def _left(
+    ledger: Ledger, node: Node, cell: int, grad: float | None, left: Mapping[Node, Any]
 ) -> list[str]:
-    """Say what the numbers do not: a gradient from before the pass, and data set since."""
-    notes = []
-    if node in ledger.held and (left := _at(ledger.held[node], cell)):
-        held = f"earlier passes left {number(left)} in {ledger.at(node, cell)}.grad, too"
-        total = "" if grad is None else f": with this one it is {number(left + grad)}"
-        notes.append(f"{held}{total}; zero_grad() forgets it")
+    """Say what earlier passes left in a gradient."""
+    x = _at(left[node], cell) if node in left else 0.0
+    if not x:
+        return []
+    total = "" if grad is None else f": with this one it is {number(x + grad)}"
+    held = f"earlier passes left {number(x)} in {ledger.at(node, cell)}.grad, too"
+    return [f"{held}{total}; zero_grad() forgets it"]
+
+
+def _stale(ledger: Ledger, node: Node, entries: list[Entry]) -> list[str]:
+    """Say which data near a node was set since."""
     stale = set_since(ledger.nodes)
     users = dict.fromkeys(e.node for e in entries)
     near = dict.fromkeys([node, *(p for v in users for p in v.parents if isinstance(p, Node))])
-    return notes + [was_set(ledger.call, p, stale[p]) for p in near if p in stale]
+    return [was_set(ledger.call, p, stale[p]) for p in near if p in stale]
 
 
 def _origins(ledger: Ledger, node: Node, cell: int, entries: list[Entry]) -> list[str]:

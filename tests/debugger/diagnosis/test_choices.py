@@ -122,6 +122,13 @@ def test_a_line_that_cannot_be_read_is_told_without_it():
     assert finding.why.startswith("what was not chosen is not in the graph")
 
 
+def test_without_its_source_what_a_loop_asks_of_its_loss_is_none():
+    names = {"a": tg.Value(2.0, label="a")}
+    with tg.traced():
+        exec("E = a * 3\nbig = E > 2", names)
+    assert tg.diagnose(names["E"]).findings == []
+
+
 def test_a_file_that_is_no_python_any_more(found, tmp_path):
     path = tmp_path / "changed.py"
     path.write_text(HEAD + "E = max(a, b) * 1.0\n")
