@@ -89,7 +89,7 @@ class ClosurePdb(pdb.Pdb):
             self.done = True
 
         tracer = sys.gettrace()
-        self.by_node, self.done = True, False
+        self.by_node, self.done, self.taking = True, False, None
         try:
             self.runcall(take_all)
         except Exception as error:
