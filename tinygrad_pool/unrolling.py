@@ -48,7 +48,7 @@ class Unrolled:
         with np.errstate(all="ignore"):
             writer.write(nodes, loss, seed)
         self._loss, self._gradient, self._count = loss, gradient, len(nodes)
-        self._chosen = any(node.about.choices for node in nodes)
+        self._traced = any(node.about.line for node in nodes)
         self.name = writer.name[loss]
         self.leaves = {writer.name[n]: n for n in nodes if n._closure is None}
         self._data = {name: changed(leaf._data, {}, name) for name, leaf in self.leaves.items()}
@@ -91,7 +91,7 @@ class Unrolled:
 
     def _warn(self, new: Mapping[str, Any]) -> None:
         """Warn where Python's own choices, which the text keeps, would be others now."""
-        if new and self._chosen:
+        if new and self._traced:
             from tinygrad_pool.debugger.forks import choices_undone
 
             for undone in choices_undone(

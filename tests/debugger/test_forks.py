@@ -96,6 +96,25 @@ def test_a_number_that_was_taken_stays(replayed):
     assert "float() made a plain number" in told
 
 
+@pytest.mark.parametrize("way", ["record", "unroll"])
+def test_what_asked_for_data_cannot_be_asked_again(replayed, way):
+    (told,) = replayed("E = b * 2 if b.data > 0 else b * -7", way, b=-1.0)
+    assert told.endswith(
+        ": Python's if chose by the .data of a Value at net.py:4: E = b * 2 if b.data > 0 else "
+        "b * -7; what it chose stays"
+    )
+
+
+@pytest.mark.parametrize("way", ["record", "unroll"])
+def test_what_asked_for_data_and_decided_nothing_is_none(replayed, way):
+    assert replayed("E = a * b\nright = 0\nif b.data > 0:\n    right += 1", way, b=-1.0) == []
+
+
+def test_a_leaf_that_was_made_of_a_number_stays(replayed):
+    (told,) = replayed("u = tg.Value(math.exp(b))\nE = u * b", b=3.0)
+    assert "float() made a plain number of the leaf 'b' at net.py:4" in told
+
+
 def test_a_rival_outside_the_graph_cannot_be_asked(replayed):
     (told,) = replayed("E = max(a * 1.0, b * 1.0) + b", b=9.0)
     assert told.endswith("; it stays, for it was against a Value that is not in this graph")

@@ -63,6 +63,9 @@ def test_a_zero_is_followed_to_where_it_began():
         (lambda x: tg.weighted_sum([0.0], [x]), "the other factor is 0"),
         (lambda x: (x - 2.0).abs(), "nothing from abs#2: the local derivative of abs is 0 at 0"),
         (lambda x: x - x, "the contributions cancel"),
+        (lambda x: (x * -500.0).exp(), "the local derivative of exp underflows to 0 at −1000"),
+        (lambda x: (x * 50.0).tanh(), "the local derivative of tanh rounds to 0 at 100"),
+        (lambda x: (x * 50.0).sigmoid(), "the local derivative of sigmoid rounds to 0 at 100"),
         (lambda x: (x * 1e-200) * 1e-200, "underflow: 1e-200 × 1e-200 is below float64"),
     ],
 )

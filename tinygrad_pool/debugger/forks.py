@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygrad_pool.debugger.flow import Source, source_of
+from tinygrad_pool.debugger.flow import Source, names_in, source_of
 from tinygrad_pool.debugger.freshness import takes_number
 from tinygrad_pool.debugger.source import quoted
 from tinygrad_pool.engine import Value
@@ -32,26 +32,47 @@ RELATIONS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operat
 
 
 class Fork(NamedTuple):
-    """A fork in the source: its lines, and from `begin` to `end` those that give what is chosen."""
+    """A fork in the source: its lines, and from `begin` to `end` those that give what is chosen.
+
+    One that asks for v.data and not for v is made `by_data`: no Value remembers that.
+    """
 
     what: str
     first: int
     last: int
     begin: int
     end: int
+    by_data: bool
 
 
 def fork_at(source: Source, number: int) -> Fork | None:
     """Find the innermost fork that a line decides, if what was chosen is not made a number."""
-    forks = [fork for node in ast.walk(source.tree) for fork in _read(source, node)]
-    here = [fork for fork in forks if fork.first <= number <= fork.last]
+    here = [fork for fork in _forks(source) if fork.first <= number <= fork.last]
     inner = min(here, key=lambda fork: fork.last - fork.first, default=None)
     return None if inner is None or inner.what in NUMBERS else inner
 
 
-def lines_of(nodes: Iterable[Node], file: str) -> list[int]:
-    """List the lines of a file that made nodes."""
-    made = {node.about.line for node in nodes if node.parents and node.about.line}
+def forks_by_data(nodes: Iterable[Node]) -> Iterator[tuple[str, Fork]]:
+    """List forks that ask for v.data, and go on to lines that made nodes; with their file.
+
+    A loop that runs until some number is reached is none.
+    """
+    files = dict.fromkeys(v.about.line.file for v in nodes if v.parents and v.about.line)
+    for file in files:
+        if source := source_of(file):
+            made = lines_of(nodes, file)
+            for fork in (fork for fork in _forks(source) if fork.by_data):
+                if fork.what != "while" and source.reached(fork.begin, fork.end, made):
+                    yield file, fork
+
+
+def _forks(source: Source) -> list[Fork]:
+    return [fork for node in ast.walk(source.tree) for fork in _read(source, node)]
+
+
+def lines_of(nodes: Iterable[Node], file: str, leaves: bool = False) -> list[int]:
+    """List the lines of a file that made nodes; or leaves, too."""
+    made = {v.about.line for v in nodes if (leaves or v.parents) and v.about.line}
     return [line.number for line in made if line.file == file]
 
 
@@ -69,6 +90,10 @@ def choices_undone(twins: Mapping[Value, Value]) -> list[str]:
                 undone = _undone(choice, node, twin, times.get(choice.rival))
                 if undone and goes_on(twins, choice.line):
                     said.setdefault((choice.line, takes_number(choice)), undone)
+    for file, fork in forks_by_data(twins):
+        line = Line(file, fork.first, "")
+        chose = f"Python's {fork.what} chose by the .data of a Value at {quoted(line)}"
+        said.setdefault((line, False), f"{chose}; what it chose stays")
     return [*said.values()]
 
 
@@ -111,11 +136,18 @@ def _decides(nodes: Iterable[Node], line: Line) -> bool:
 
 def _makes_constant(nodes: Iterable[Node], line: Line) -> bool:
     """Tell whether what a line gives goes on to a node that was computed with a constant."""
-    some = [v for v in nodes if not all(isinstance(p, Node) for p in v.parents)]
+    some = [node for node in nodes if has_constant(node)]
     source = source_of(line.file)
     if source is None:
         return any(v.about.line == line for v in some)
-    return bool(source.reached(*source.statement_of(line.number), lines_of(some, line.file)))
+    return bool(
+        source.reached(*source.statement_of(line.number), lines_of(some, line.file, leaves=True))
+    )
+
+
+def has_constant(node: Node) -> bool:
+    """Tell whether a node is, or was computed with, what is no node."""
+    return not node.parents or not all(isinstance(p, Node) for p in node.parents)
 
 
 def _read(source: Source, node: ast.AST) -> Iterator[Fork]:
@@ -130,13 +162,25 @@ def _read(source: Source, node: ast.AST) -> Iterator[Fork]:
             for test in tests:
                 yield _fork_of("if", test, *source.statement_of(test.lineno))
         case ast.Attribute(ast.Call() as call, attr) if attr in NUMBERS and _picks(call):
-            yield _fork_of(attr, call, 0, 0)
+            yield Fork(attr, call.lineno, _end(call), 0, 0, by_data=False)
         case ast.Call() if what := _picks(node):
             yield _fork_of(what, node, *source.statement_of(node.lineno))
 
 
 def _fork_of(what: str, test: ast.expr, begin: int, end: int) -> Fork:
-    return Fork(what, test.lineno, _end(test), begin, end)
+    return Fork(what, test.lineno, _end(test), begin, end, _asks_for_data(test))
+
+
+def _asks_for_data(test: ast.expr) -> bool:
+    """Tell whether a test puts numbers in order that are some v.data; for max, as its key does."""
+    if isinstance(test, ast.Call) and _picks(test):
+        return any(word.arg == "key" and ".data" in names_in(word.value) for word in test.keywords)
+    orders = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
+    return any(
+        ".data" in names_in(part) and any(isinstance(op, orders) for op in part.ops)
+        for part in ast.walk(test)
+        if isinstance(part, ast.Compare)
+    )
 
 
 def _end(node: ast.stmt | ast.expr) -> int:

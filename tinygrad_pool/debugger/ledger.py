@@ -17,6 +17,12 @@ from tinygrad_pool.node import Node
 from tinygrad_pool.rules import arithmetic, elementwise, linear, reductions
 from tinygrad_pool.rules.axes import Shape, axes_of
 
+ROUNDED = (
+    *(elementwise.sigmoid, elementwise.tanh, reductions.softmax, reductions.log_softmax),
+    reductions.logsumexp,
+)
+"""Rules whose slopes are never 0, but for digits that end."""
+
 BLOCK = 1 << 20
 """So many links are listed at once."""
 
@@ -215,11 +221,21 @@ def _narrower(link: Link) -> np.dtype[Any]:
     return min(dtypes, key=lambda dtype: dtype.itemsize)
 
 
+def flat(node: Node) -> str:
+    """Say that the slope of a node is 0: as it is, or because digits end."""
+    how = "is 0"
+    if node.rule in (elementwise.exp, elementwise.expm1):
+        how = "underflows to 0"
+    elif node.rule in ROUNDED:
+        how = "rounds to 0"
+    return f"the local derivative of {node.op} {how}"
+
+
 def _lost_or_flat(link: Link, ledger: Ledger) -> str:
     """Name the winner of a maximum, and by how much it won; elsewhere the slope is 0."""
     contest = ledger.contest(link.node)
     if contest is None:
-        return f"the local derivative of {link.node.op} is 0 at {link.value}"
+        return f"{flat(link.node)} at {link.value}"
     best = next(k for k in contest.within(link.unit) if contest.weight[k])
     mine = next(
         k

@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_pool.debugger.freshness import numbers_taken, set_since, was_set
 from tinygrad_pool.debugger.infinities import behind_data, behind_gradient
-from tinygrad_pool.debugger.ledger import Entry, Ledger
+from tinygrad_pool.debugger.ledger import Entry, Ledger, flat
 from tinygrad_pool.debugger.source import made_at
 from tinygrad_pool.drawing.labels import number
 from tinygrad_pool.errors import OptionError
@@ -152,9 +152,9 @@ def _unseen(ledger: Ledger, node: Node, cell: int) -> str:
         return f"{ledger.at(node, cell)} gets nothing from {listed}: it has no elements"
     if all(user.rule in FORMS for user in users):
         return f"{ledger.at(node, cell)} takes no part in {listed}{made_at(node)}"
-    ops = " and ".join(dict.fromkeys(user.op for user in users))
-    flat = f"the local derivative of {ops} is 0 at {number(_at(node._data, cell))}"
-    return f"{ledger.at(node, cell)} gets nothing from {listed}: {flat}{made_at(users[0])}"
+    slopes = " and ".join(dict.fromkeys(flat(user) for user in users))
+    said = f"{slopes} at {number(_at(node._data, cell))}{made_at(users[0])}"
+    return f"{ledger.at(node, cell)} gets nothing from {listed}: {said}"
 
 
 def _shortened(causes: Mapping[str, str], searched: int) -> list[str]:

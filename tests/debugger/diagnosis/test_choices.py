@@ -61,6 +61,9 @@ def test_a_max_of_two_values_names_the_node_that_keeps_both(found):
         ("E = sum(x for x in (a, b, c) if x > 0)", "if"),
         ("relu = lambda x: x if x > 0 else 0.0\nE = relu(a) * b", "if"),
         ("E = a * b if float(a) > 1 else b", "if"),
+        ("E = a * b if a.data > 1 else b", "if"),
+        ("if a.data > 1:\n    E = a * b\nelse:\n    E = b", "if"),
+        ("m = max([a, b], key=lambda v: v.data)\nE = m * c", "max"),
         ("class P:\n    def __call__(self, v):\n        return max(v)\nE = P()([a, b]) * 2", "max"),
     ],
 )
@@ -84,6 +87,11 @@ def test_a_choice_of_what_the_network_goes_on_with(found, program, what):
         "n = len([x for x in (a, b) if x > 0])\nE = a * b",
         "E = a * b\nif E > 3:\n    lr = 0.1\nelse:\n    lr = 0.01",
         "E = a * b * (a > 0)",
+        "E = a * b\nwhile E.data > 30:\n    E = E * 0.1",
+        "for i in range(3):\n    E = a * b\n    if E < 10:\n        break",
+        "for i in range(3):\n    E = a * b\n    if E.data < 10:\n        break",
+        "class Args:\n    data = 'x'\nE = a * b if Args.data == 'x' else a",
+        "best = max([a, b], key=lambda v: v.data)\nE = a * b",
         "def positive(v):\n    if v > 0:\n        return\n    raise ValueError\n"
         "positive(a)\nE = a * b",
     ],
@@ -94,6 +102,7 @@ def test_what_is_only_asked_or_counted_is_no_choice(found, program):
 
 def test_what_a_loop_asks_of_its_loss_is_no_choice(found):
     assert found("E = a * b\nbest = min(9.0, E)\nif E < best:\n    best = E", end="") == []
+    assert found("E = a * b\nwhile E > 3:\n    E = a * 0.1", end="") == []
 
 
 def test_what_is_all_in_the_graph_loses_nothing_but_the_choice(found):

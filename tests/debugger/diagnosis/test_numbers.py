@@ -41,6 +41,7 @@ def found(tmp_path):
         ("def f(v):\n    return math.sqrt(v)\nE = f(a * 2.0) * b", "float"),
         ("def f(v, k):\n    return v * k\nE = f(b, float(a))", "float"),
         ("s = [math.exp(a)]\nt = sum(s)\nE = b / t", "float"),
+        ("u = tg.Value(math.exp(a))\nE = b * u", "float"),
         ("s = []\ns.append(math.exp(a))\nE = b * s[0]", "float"),
     ],
 )

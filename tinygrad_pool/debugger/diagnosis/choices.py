@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from tinygrad_pool.debugger.diagnosis.findings import PARTLY_LOST, SUSPICIOUS, Finding
 from tinygrad_pool.debugger.diagnosis.survey import Survey
 from tinygrad_pool.debugger.flow import Source, source_of
-from tinygrad_pool.debugger.forks import PICKING, Fork, fork_at, lines_of
+from tinygrad_pool.debugger.forks import PICKING, Fork, fork_at, forks_by_data, lines_of
 from tinygrad_pool.debugger.naming import LISTED
 from tinygrad_pool.node import Node
 from tinygrad_pool.setting import THROUGH, Choice, Line
@@ -33,12 +33,21 @@ def choices_of_python(survey: Survey) -> Iterator[Finding]:
         if source is None:
             if alone and alone != [survey.loss]:
                 yield _finding(survey, line, "comparison", nodes, all_inside=False)
-        elif (fork := fork_at(source, line.number)) and _goes_on(survey, source, fork, line):
+            continue
+        fork = fork_at(source, line.number)
+        picks = fork is not None and fork.what in PICKING
+        asked_the_loss = nodes == [survey.loss] and not picks
+        made = [] if asked_the_loss else lines_of(survey.nodes, line.file)
+        if fork and _goes_on(survey, source, fork, made):
             yield _finding(survey, line, fork.what, nodes, all_inside=not alone)
+    known = {(line.file, line.number) for line in seen}
+    for file, fork in forks_by_data(survey.nodes):
+        if (file, fork.first) not in known:
+            yield _finding(survey, Line(file, fork.first, ""), fork.what, [], all_inside=False)
 
 
 def _finding(survey: Survey, line: Line, what: str, nodes: list[Node], all_inside: bool) -> Finding:
-    few = ", ".join(survey.call(node) for node in nodes[:LISTED])
+    few = ", ".join(survey.call(node) for node in nodes[:LISTED]) or "a Value"
     names = few if len(nodes) <= LISTED else f"{len(nodes):,} Values"
     node = PICKING.get(what, "")
     says = f"Python's {what} chose by the data of {names}"
@@ -53,8 +62,12 @@ def _finding(survey: Survey, line: Line, what: str, nodes: list[Node], all_insid
     return Finding("python choice", severity, str(line), says, why, tuple(nodes))
 
 
-def _goes_on(survey: Survey, source: Source, fork: Fork, line: Line) -> bool:
-    """Tell whether what was chosen goes on to a line that made a node, or is the loss itself."""
+def _goes_on(survey: Survey, source: Source, fork: Fork, made: list[int]) -> bool:
+    """Tell whether what was chosen goes on to a line that made a node, or is the loss itself.
+
+    A loop that asks for its loss whether it is to go on is no choice of the network.
+    """
     lines, loss = (fork.begin, fork.end), survey.passed.names.get(id(survey.loss))
-    made = lines_of(survey.nodes, line.file)
-    return loss in source.made_by(*lines) or bool(source.reached(*lines, made))
+    if fork.what != "while" and loss in source.made_by(*lines):
+        return True
+    return bool(source.reached(*lines, made))

@@ -15,6 +15,7 @@ from tinygrad_pool.debugger.diagnosis.findings import (
 )
 from tinygrad_pool.debugger.diagnosis.survey import Survey
 from tinygrad_pool.debugger.infinities import Culprit, behind_data, behind_gradient
+from tinygrad_pool.debugger.naming import several
 from tinygrad_pool.drawing.labels import number, on_a_line
 from tinygrad_pool.drawing.words import counted
 from tinygrad_pool.errors import GraphError
@@ -116,7 +117,7 @@ def ties(survey: Survey) -> Iterator[Finding]:
         name = survey.call(first.node) if len(nodes) == 1 else row
         says = f"{counted(len(some), 'tie')} in {counted(windows, 'window')} of {op}"
         says += ", where it matters who wins"
-        units = ", ".join(map(str, first.places[:3]))
+        units = several([*map(str, first.places)], 3)
         why = (
             f"the units {units} share {number(first.value)}: here the first is paid, in PyTorch "
             f"{first.torch}. Equal numbers in weights or inputs make ties"

@@ -118,17 +118,20 @@ def trend(layers: list[Layer]) -> Iterator[Finding]:
 
 def huge(layers: list[Layer]) -> Iterator[Finding]:
     """Report gradients beside which their parameters are nothing, in the first such layer."""
+    found = []
     for layer in layers:
         numbers = np.concatenate([np.reshape(v._data, -1).astype(float) for v in layer.nodes])
         size = _root_mean_square(np.abs(numbers))
         if layer.of_parameters and 0 < size * HUGE < layer.size:
-            says = f"gradients are {number(layer.size / size)} times as large as the parameters"
-            why = (
-                f"{layer.size:.2g} and {size:.2g}, by root mean square: almost any step is too "
-                "large; smaller weights or inputs, or clipped gradients, help"
-            )
-            yield Finding("exploding", PARTLY_LOST, layer.name, says, why, layer.nodes)
-            return
+            found.append((layer, size))
+    for layer, size in found[:1]:
+        says = f"gradients are {number(layer.size / size)} times as large as the parameters"
+        says += f", and so in {counted(len(found) - 1, 'layer')} more" if found[1:] else ""
+        why = (
+            f"{layer.size:.2g} and {size:.2g}, by root mean square: almost any step is too "
+            "large; smaller weights or inputs, or clipped gradients, help"
+        )
+        yield Finding("exploding", PARTLY_LOST, layer.name, says, why, layer.nodes)
 
 
 def table_of(layers: list[Layer], most: int) -> Table:

@@ -8,6 +8,7 @@ from tinygrad_pool.comparisons import TAKEN
 from tinygrad_pool.debugger.diagnosis.findings import NO_GRADIENT, SUSPICIOUS, Finding
 from tinygrad_pool.debugger.diagnosis.survey import Survey
 from tinygrad_pool.debugger.flow import source_of
+from tinygrad_pool.debugger.forks import has_constant
 from tinygrad_pool.debugger.freshness import takes_number
 from tinygrad_pool.debugger.naming import several
 from tinygrad_pool.debugger.source import quoted
@@ -22,7 +23,7 @@ def taken_for_numbers(survey: Survey) -> Iterator[Finding]:
     """
     constants: dict[Line, Node] = {}
     for node in survey.nodes:
-        if node.about.line and not all(isinstance(p, Node) for p in node.parents):
+        if node.about.line and has_constant(node):
             constants.setdefault(node.about.line, node)
     asked = [*survey.wanted, *survey.nodes, *sorted(TAKEN, key=lambda v: v._time)]
     for (line, how), nodes in _by_line(asked).items():

@@ -18,6 +18,7 @@ from tinygrad_pool.debugger.diagnosis.findings import (
     in_all,
 )
 from tinygrad_pool.debugger.diagnosis.survey import CHOOSING, Survey, leaf_below
+from tinygrad_pool.debugger.ledger import flat
 from tinygrad_pool.debugger.source import quoted
 from tinygrad_pool.drawing.labels import number
 from tinygrad_pool.drawing.words import counted
@@ -272,8 +273,7 @@ def _flat(survey: Survey, node: Node, i: int, arrived: Mask) -> str:
         said = f"the other factor, {survey.call(leaf)}, is 0"
         helps = ": weights that begin so hand nothing down" if leaf in survey.wanted else ""
         return said + helps if leaf.label or helps else "the other factor is 0"
-    flat = f"the local derivative of {node.op} is 0"
-    return f"{'it loses' if node.rule in CHOOSING else UNCHOSEN.get(node.rule, flat)} {where}"
+    return f"{'it loses' if node.rule in CHOOSING else UNCHOSEN.get(node.rule, flat(node))} {where}"
 
 
 def _sends(node: Node, i: int, g: Any) -> bool:
