@@ -101,11 +101,12 @@ class Ledger:
         """List what each unit above sent to one element, those that sent nothing at last."""
         found = []
         for arrival in self.arrivals(node, cell):
-            for k, sent in enumerate(arrival.sent.tolist()):
-                entry = arrival.entry(k, "")
-                link = Link(entry.node, entry.operand, cell, entry.cell)
-                reason = "" if sent else self._reason(link, entry.upstream, entry.local)
-                found.append(entry._replace(reason=reason))
+            for k in range(len(arrival.units)):
+                reason = ""
+                if not arrival.sent[k]:
+                    link = Link(arrival.node, arrival.operand, cell, int(arrival.units[k]))
+                    reason = self._reason(link, float(arrival.g[k]), float(arrival.slopes[k]))
+                found.append(arrival.entry(k, reason))
         return sorted(found, key=lambda e: e.contribution == 0)
 
     def arrivals(self, node: Node, cell: int) -> Iterator[Arrival]:
