@@ -24,6 +24,7 @@ FLOORS = [
         "rules.arithmetic",
         "rules.elementwise",
         "rules.reductions",
+        "rules.fast_convolution",
         "rules.linear",
         "rules.fast_pooling",
         "rules.pooling",

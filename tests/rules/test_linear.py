@@ -217,6 +217,37 @@ def test_a_vector_is_sent_a_vector():
     np.testing.assert_array_equal(w.grad, np.outer(x.data, x.data))
 
 
+@pytest.mark.parametrize(
+    ("x", "w"), [((3, 1), (1,)), ((1,), (1, 3)), ((1,), (1,)), ((2, 3, 1), (1,)), ((1, 1), (1,))]
+)
+def test_a_vector_of_length_1_is_a_vector(x, w, check_gradient, check_second_derivative):
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal(x), rng.standard_normal(w)
+    np.testing.assert_array_equal(matmul(x, w)[0], np.matmul(x, w), strict=True)
+    check_gradient(tg.matmul, x, w)
+    check_second_derivative(tg.matmul, x, w)
+
+
+def test_a_product_in_half_precision_is_summed_in_single():
+    x, w = np.ones((2, 4096), np.float16), np.ones((4096, 2), np.float16)
+    y, closure = matmul(x, w)
+    assert (y == 4096).all()  # not 2048, where 1 more is lost
+    _, closure = matmul(w, x[:, :1])
+    assert closure(np.ones((4096, 1), np.float16))[1].tolist() == [[4096.0], [4096.0]]
+
+
+def test_what_a_product_sends_to_a_leaf_is_the_leafs_own():
+    x, w = tg.Value(np.ones((2, 3))), tg.Value(np.ones((3, 2)))
+    y = x @ w
+    y.backward(np.ones((2, 2)))
+    before = x.grad.copy(), w.grad.copy()
+    x.grad += 1.0
+    w.grad += 1.0
+    y.backward(np.ones((2, 2)))
+    np.testing.assert_array_equal(x.grad, 2 * before[0] + 1.0)
+    np.testing.assert_array_equal(w.grad, 2 * before[1] + 1.0)
+
+
 def test_a_unit_needs_as_many_weights_as_inputs():
     with pytest.raises(
         ShapeError, match="weighted_sum: needs n weights, n inputs and a bias, got 2"

@@ -5,14 +5,19 @@ from __future__ import annotations
 from functools import reduce
 from math import prod
 from operator import mul
+from typing import TypeAlias
 
 import numpy as np
 
 from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.rules.axes import Shape
-from tinygrad_pool.rules.rule import Array, Backward, Contributions, answers
+from tinygrad_pool.rules.fast_convolution import fast_conv
+from tinygrad_pool.rules.rule import Array, Backward, Contributions, answers, new_arrays
 from tinygrad_pool.rules.unfolding import fold, unfold
 from tinygrad_pool.rules.windows import Windows, numbers
+
+Convolved: TypeAlias = tuple[Array, Backward]
+"""What a rule returns: its result, and its closure."""
 
 
 def weighted_sum(*terms: Array) -> tuple[Array, Backward]:
@@ -43,6 +48,7 @@ def weighted_sum(*terms: Array) -> tuple[Array, Backward]:
     return a, weighted_sum_backward
 
 
+@new_arrays
 @answers(np.matmul)
 def matmul(
     x: Array, w: Array, *, wants: tuple[bool, bool] = (True, True)
@@ -79,6 +85,7 @@ def matmul(
     return (np.squeeze(y, axis=vectors) if vectors else y), matmul_backward
 
 
+@new_arrays
 def conv(
     x: Array,
     w: Array,
@@ -104,9 +111,28 @@ def conv(
     >>> conv(x, w, windows=windows_of("conv1d", 1, 2, stride=1))[0]
     array([[1., 2.]])
     """
-    x_shape, w_shape = np.shape(x), np.shape(w)
     (groups,) = numbers(windows.name, "groups", groups, 1, least=1)
-    _check_conv(x_shape, w_shape, [np.shape(v) for v in b], windows, groups)
+    _check_conv(np.shape(x), np.shape(w), [np.shape(v) for v in b], windows, groups)
+    if all(isinstance(v, np.ndarray) for v in (x, w, *b)) and np.result_type(x, w, *b).kind == "f":
+        return fast_conv(x, w, *b, windows=windows, groups=groups, wants=wants)
+    return conv_by_unfolding(x, w, *b, windows=windows, groups=groups, wants=wants)
+
+
+def conv_by_unfolding(
+    x: Array, w: Array, *b: Array, windows: Windows, groups: int, wants: tuple[bool, ...]
+) -> Convolved:
+    """Slide weights as one product of matrices, with all that the windows see laid out beside it.
+
+    Readable, and right on Values too; but it holds the input as often as the kernel has cells.
+
+    >>> from tinygrad_pool.rules.windows import windows_of
+    >>> x, w = np.array([[1.0, 2.0, 4.0]]), np.array([[[-1.0, 1.0]]])
+    >>> windows = windows_of("conv1d", 1, 2, stride=1)
+    >>> y, backward = conv_by_unfolding(x, w, windows=windows, groups=1, wants=(True, False))
+    >>> y, backward(np.array([[1.0, 3.0]]))
+    (array([[1., 2.]]), (array([[-1., -2.,  3.]]), None))
+    """
+    x_shape, w_shape = np.shape(x), np.shape(w)
     ndim = len(windows.kernel)
     lead, out = x_shape[: -ndim - 1], windows.over(x_shape)
     batch, positions, taps = prod(lead), prod(out), prod(windows.kernel)

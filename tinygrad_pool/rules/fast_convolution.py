@@ -1,0 +1,249 @@
+"""Convolution at speed: what `conv_by_unfolding` computes, a block of windows at a time.
+
+What the windows of a block see is laid out in columns, multiplied while it is in the processor's
+cache, and forgotten; the backward pass lays it out again. So no array of the size of the unfolded
+input ever lives, and nothing is kept from one call to the next.
+
+Where windows move cell by cell along the first axis, the rows of the kernel may stay out of the
+columns. Each row i then has results z of its own, one for each row r of cells,
+
+    z_fi(r, o) = Σ_c Σ_j w_fc(i, j) x_c(r − p, o s − p + j d)
+
+and y adds them up, moved by i d rows: y_f(r, o) = Σ_i z_fi(r + i d, o). It is done where that is
+cheaper, and x and w are finite: where row i has no window, its products with 0 have to be 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from math import ceil, isfinite, prod
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_pool.rules.axes import Shape
+from tinygrad_pool.rules.rule import Array, Backward, Contributions
+from tinygrad_pool.rules.windows import Windows
+
+Floats: TypeAlias = NDArray[np.floating[Any]]
+Block: TypeAlias = tuple[slice, ...]
+"""Some images, and on each axis some windows."""
+
+NUMBERS = 2**19
+"""About how many columns and results a block has, in numbers: of float32, 2 MiB."""
+
+WINDOWS = 2**9
+"""How many windows a block has at least, if there are so many: a product of few is slow."""
+
+
+def fast_conv(
+    x: Floats, w: Floats, *b: Floats, windows: Windows, groups: int, wants: tuple[bool, ...]
+) -> tuple[Floats, Backward]:
+    """Slide shared weights over windows of the input, as `conv` does, which checks the shapes.
+
+    Half precision is summed in single.
+
+    >>> from tinygrad_pool.rules.windows import windows_of
+    >>> x, w = np.array([[1.0, 2.0, 4.0]]), np.array([[[-1.0, 1.0]]])
+    >>> windows = windows_of("conv1d", 1, 2, stride=1)
+    >>> y, backward = fast_conv(x, w, windows=windows, groups=1, wants=(True, False))
+    >>> y, backward(np.array([[1.0, 3.0]]))
+    (array([[1., 2.]]), (array([[-1., -2.,  3.]]), None))
+    """
+    dtype = np.result_type(x, w, *b)
+    wide, filters = np.result_type(dtype, np.float32), len(w) // groups
+    cells, kernels = np.ascontiguousarray(x, wide), np.ascontiguousarray(w, wide)
+    cut = cut_of(cells, kernels, windows, groups)
+    weights = cut.matrices(kernels)
+    y = np.empty((*x.shape[: -1 - len(windows.kernel)], len(w), *cut.counts[1:]), dtype)
+    _slide(cut.by_group(cells), weights, b, cut, cut.by_group(y))
+
+    def conv_backward(g: Array) -> Contributions:
+        to_x = np.zeros(x.shape, wide) if wants[0] else None
+        to_w = np.zeros(weights.shape, wide) if wants[1] else None
+        to_b = [np.zeros((groups, filters), wide) for _ in b]
+        cells, units = cut.by_group(np.ascontiguousarray(x, wide)), cut.by_group(g)
+        columns, results = cut.rooms(weights)
+        for block in cut.blocks():
+            rows = cut.spread(units, block, results)
+            if to_w is not None:
+                to_w += rows @ np.swapaxes(cut.lay_out(cells, block, columns), 1, 2)
+            if to_x is not None:
+                sent = np.matmul(np.swapaxes(weights, 1, 2), rows, out=cut.fit(columns, block))
+                cut.add_columns(sent, cut.by_group(to_x), block)
+            for i in range(len(to_b)):
+                to_b[i] += np.sum(rows[:, :filters], axis=2)
+        to_x = None if to_x is None else to_x.astype(dtype, copy=False)
+        to_w = None if to_w is None else cut.weights(to_w, w.shape).astype(dtype, copy=False)
+        to_b = [np.reshape(sums, len(w)).astype(dtype, copy=False) for sums in to_b]
+        return to_x, to_w, *to_b
+
+    return y, conv_backward
+
+
+def _slide(cells: Floats, weights: Floats, b: tuple[Floats, ...], cut: Cut, units: Floats) -> None:
+    """Compute the result of every window, block by block."""
+    columns, results = cut.rooms(weights)
+    filters = units.shape[1]
+    for block in cut.blocks():
+        seen = cut.lay_out(cells, block, columns)
+        z = np.matmul(weights, seen, out=cut.fit(results, block))
+        for v in b:
+            z[:, :filters] += np.reshape(v, (cut.groups, filters, 1))
+        units[:, :, *block] = cut.add_moved(z, block)
+
+
+class Cut(NamedTuple):
+    """How a convolution is cut into blocks, and where the numbers of a block lie."""
+
+    windows: Windows  # with those axes of the kernel that are laid out in columns
+    moves: Shape  # by how many rows the results of each row of the kernel are moved
+    groups: int
+    space: Shape
+    counts: Shape  # images, and windows on each axis
+    box: Shape  # the same of a block
+    cost: float  # of a window
+
+    def blocks(self) -> Iterator[Block]:
+        """Walk through all windows of all images."""
+        axes = [
+            [slice(i, min(i + size, n)) for i in range(0, n, size)]
+            for n, size in zip(self.counts, self.box, strict=True)
+        ]
+        return product(*axes)
+
+    def by_group(self, v: Floats) -> Floats:
+        """View (..., channels, *space) as (groups, channels, images, *space)."""
+        channels, *space = v.shape[-1 - len(self.space) :]
+        split = (self.counts[0], self.groups, channels // self.groups, *space)
+        return np.moveaxis(np.reshape(v, split), 0, 2)
+
+    def matrices(self, w: Floats) -> Floats:
+        """Lay out weights as a matrix for each group: (rows apart · filters, channels · taps)."""
+        filters, channels = len(w) // self.groups, w.shape[1]
+        apart, taps = len(self.moves), prod(self.windows.kernel)
+        parts = np.moveaxis(np.reshape(w, (self.groups, filters, channels, apart, taps)), 3, 1)
+        return np.reshape(parts, (self.groups, apart * filters, channels * taps))
+
+    def weights(self, matrices: Floats, shape: Shape) -> Floats:
+        """Bring such matrices back into the shape of weights."""
+        filters, channels = shape[0] // self.groups, shape[1]
+        apart, taps = len(self.moves), prod(self.windows.kernel)
+        parts = np.reshape(matrices, (self.groups, apart, filters, channels, taps))
+        return np.reshape(np.moveaxis(parts, 1, 3), shape)
+
+    def rooms(self, matrices: Floats) -> tuple[Floats, Floats]:
+        """Allocate memory for the columns and the results of a block; all blocks use it in turn."""
+        most = self.box[0] * (self.box[1] + self.moves[-1]) * prod(self.box[2:])
+        columns, results = (
+            np.empty((self.groups * n, most), matrices.dtype) for n in matrices.shape[:0:-1]
+        )
+        return columns, results
+
+    def fit(self, room: Floats, block: Block) -> Floats:
+        """View the start of a room as a matrix for each group, with a column for each window."""
+        windows = prod(self._shape(block))
+        start = np.reshape(room, -1)[: len(room) * windows]
+        return np.reshape(start, (self.groups, len(room) // self.groups, windows))
+
+    def lay_out(self, cells: Floats, block: Block, room: Floats) -> Floats:
+        """Lay out what the windows of a block see, a column each; 0 where there is no cell."""
+        columns = self.fit(room, block)
+        columns.fill(0)
+        for seen, place in self._taps(cells, columns, block):
+            place[...] = seen
+        return columns
+
+    def add_columns(self, columns: Floats, cells: Floats, block: Block) -> None:
+        """Add what columns send back into the cells that they were taken from."""
+        for seen, place in self._taps(cells, columns, block):
+            np.add(seen, place, out=seen)
+
+    def add_moved(self, results: Floats, block: Block) -> Floats:
+        """Add up the results of all rows of the kernel; return a view of the windows' sums."""
+        apart = len(self.moves)
+        z = np.reshape(results, (self.groups, apart, prod(results.shape[1:]) // apart))
+        for i, move in enumerate(self.moves[1:], 1):
+            step = move * prod(self._shape(block)[2:])
+            # All at once, since NumPy is slow on short rows. What comes into the last rows of an
+            # image from the next one is no window's.
+            z[:, 0, :-step] += z[:, i, step:]
+        return self._moved(results, block)[0]
+
+    def spread(self, units: Floats, block: Block, room: Floats) -> Floats:
+        """Lay out what arrives at a block's windows, for each row of the kernel in its place."""
+        rows = self.fit(room, block)
+        rows.fill(0)
+        for part in self._moved(rows, block):
+            part[...] = units[:, :, *block]
+        return rows
+
+    def _moved(self, results: Floats, block: Block) -> list[Floats]:
+        """View the windows of a block among the results of each row of the kernel."""
+        apart, windows = len(self.moves), block[1].stop - block[1].start
+        split = (self.groups, apart, results.shape[1] // apart, *self._shape(block))
+        z = np.reshape(results, split)
+        return [z[:, i, :, :, move : move + windows] for i, move in enumerate(self.moves)]
+
+    def _shape(self, block: Block) -> Shape:
+        """Count the images of a block, and along each axis the windows that have results."""
+        images, windows, *others = (some.stop - some.start for some in block)
+        return (images, windows + self.moves[-1], *others)
+
+    def _taps(
+        self, cells: Floats, columns: Floats, block: Block
+    ) -> Iterator[tuple[Floats, Floats]]:
+        """View, for each tap, the cells that windows of a block see there, and their columns."""
+        axes = []
+        for axis, (k, s, (p, _), d) in enumerate(zip(*self.windows[1:5], strict=True)):
+            start, stop = block[1 + axis].start, block[1 + axis].stop
+            stop += self.moves[-1] if axis == 0 else 0
+            axes.append([_look(start, stop, s, i * d - p, self.space[axis]) for i in range(k)])
+        split = (*cells.shape[:2], prod(self.windows.kernel), *self._shape(block))
+        place = np.reshape(columns, split)
+        for tap, pairs in enumerate(product(*axes)):
+            at, where = zip(*pairs, strict=True)
+            yield cells[:, :, block[0], *where], place[:, :, tap, :, *at]
+
+
+def _look(start: int, stop: int, stride: int, shift: int, n: int) -> tuple[slice, slice]:
+    """Find which of the windows start … stop − 1 have a cell at o · stride + shift, and the cells.
+
+    >>> _look(0, 4, 1, -1, 3)  # the first window's cell is in the padding
+    (slice(1, 4, None), slice(0, 3, 1))
+    """
+    first = max(start, -(shift // stride))
+    last = max(first, min(stop, (n - 1 - shift) // stride + 1))
+    cell = first * stride + shift
+    return slice(first - start, last - start), slice(cell, cell + (last - first) * stride, stride)
+
+
+def cut_of(x: Floats, w: Floats, windows: Windows, groups: int) -> Cut:
+    """Choose what is laid out in columns: all of the kernel, or all but its first axis."""
+    plain = _cut(x.shape, w.shape, windows, (0,), groups)
+    # With finite squares, |Σ w x| is finite, too, of any cells (Cauchy–Schwarz).
+    if windows.stride[0] > 1 or not isfinite(float(np.vdot(x, x)) + float(np.vdot(w, w))):
+        return plain
+    k, d = windows.kernel[0], windows.dilation[0]
+    others = windows._replace(kernel=(1, *windows.kernel[1:]))
+    apart = _cut(x.shape, w.shape, others, tuple(range(0, k * d, d)), groups)
+    return min(plain, apart, key=lambda cut: cut.cost)
+
+
+def _cut(x: Shape, w: Shape, windows: Windows, moves: Shape, groups: int) -> Cut:
+    """Choose how many windows a block has: all of an image if they fit, and as many images."""
+    ndim, out = len(windows.kernel), windows.over(x)
+    counts = (prod(x[: -ndim - 1]), out[0] - moves[-1], *out[1:])
+    columns, results = groups * w[1] * prod(windows.kernel), w[0] * len(moves)
+    room = max(NUMBERS // max(1, columns + results), WINDOWS)
+    box: list[int] = []
+    for axis in reversed(range(1 + ndim)):
+        over = moves[-1] if axis == 1 else 0
+        n = max(1, counts[axis])
+        box.insert(0, ceil(n / ceil(n / max(1, room - over))))  # blocks of about one size
+        room //= box[0] + over
+    # In units of a number moved: a column is laid out, and again inside the product. Measured.
+    cost = (2 * columns + results + columns * results / groups / 32) * (1 + moves[-1] / box[1])
+    return Cut(windows, moves, groups, x[-ndim:], counts, tuple(box), cost)
