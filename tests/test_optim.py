@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from tinygrad_pool import Value, nn
+from tinygrad_pool import Value, nn, optim
 from tinygrad_pool.errors import GraphError, OptionError
 from tinygrad_pool.optim import SGD, Adam
 
@@ -15,6 +15,71 @@ def test_sgd_follows_the_gradient():
     (w * [3.0, 5.0]).sum().backward()
     SGD([w], lr=0.1).step()
     assert w.data == pytest.approx([0.7, 1.5])
+
+
+SHAPES = {"a number": (), "one row": (40,), "rows": (7, 6), "long rows": (2, 30), "cube": (5, 2, 3)}
+SETTINGS = [
+    (SGD, {}),
+    (SGD, {"momentum": 0.9}),
+    (SGD, {"momentum": 0.5, "weight_decay": 0.01}),
+    (Adam, {}),
+    (Adam, {"weight_decay": 0.1}),
+]
+
+
+def as_written(options, w, gradients):
+    """Follow the formulas of SGD and Adam on whole arrays."""
+    decay, momentum = options.get("weight_decay", 0.0), options.get("momentum", 0.0)
+    m = v = 0.0
+    for t, slope in enumerate(gradients, 1):
+        g = slope + decay * w if decay else slope
+        if options["rule"] is SGD:
+            v = momentum * v + g if momentum and t > 1 else g
+            w = w - 0.1 * v
+        else:
+            m, v = 0.9 * m + (1 - 0.9) * g, 0.999 * v + (1 - 0.999) * g * g
+            w = w - 0.1 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+    return w
+
+
+@pytest.mark.parametrize("block", [1, 8, 2**15])
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize(("rule", "options"), SETTINGS)
+def test_a_step_is_what_the_formula_says_to_the_last_bit(
+    rule, options, shape, dtype, order, block, monkeypatch
+):
+    monkeypatch.setattr(optim, "BLOCK", block)
+    rng = np.random.default_rng(0)
+    start, *gradients = rng.standard_normal((5, *shape)).astype(dtype)
+    w = Value(np.asarray(start, order=order))
+    optimiser = rule([w], lr=0.1, **options)
+    for g in gradients:
+        w.grad = np.asarray(g)
+        optimiser.step()
+    expected = as_written({"rule": rule, **options}, start, gradients)
+    np.testing.assert_array_equal(w.data, expected)
+    assert np.asarray(w.data).dtype == dtype
+
+
+@pytest.mark.parametrize("block", [1, 2**15])
+@pytest.mark.parametrize(("rule", "options"), SETTINGS)
+def test_a_step_leaves_the_gradient_as_it_was_and_holds_none_of_it(
+    rule, options, block, monkeypatch
+):
+    monkeypatch.setattr(optim, "BLOCK", block)
+    ours, theirs = Value([1.0, 2.0, 3.0]), Value([1.0, 2.0, 3.0])
+    spoilt, whole = rule([ours], lr=0.1, **options), rule([theirs], lr=0.1, **options)
+    ours.grad = theirs.grad = [1.0, -2.0, 0.5]
+    spoilt.step()
+    whole.step()
+    assert ours.grad.tolist() == [1.0, -2.0, 0.5]
+    ours.grad *= 100.0
+    ours.grad = theirs.grad
+    spoilt.step()
+    whole.step()
+    np.testing.assert_array_equal(ours.data, theirs.data)
 
 
 def test_momentum_carries_the_last_step_on():
@@ -63,8 +128,10 @@ def test_a_parameter_without_a_gradient_stays():
     assert w.data == pytest.approx(0.9)
 
 
-def test_arrays_change_in_place_so_that_an_old_graph_is_refused():
-    w = Value([1.0])
+@pytest.mark.parametrize("block", [1, 2**15])
+def test_arrays_change_in_place_so_that_an_old_graph_is_refused(block, monkeypatch):
+    monkeypatch.setattr(optim, "BLOCK", block)
+    w = Value([1.0, 2.0])
     array = w.data
     loss = (w * w).sum()
     loss.backward()

@@ -5,13 +5,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.node import name_of
+
+Part: TypeAlias = tuple[int, int]
+"""Which parameter, and from which row on."""
+
+BLOCK = 2**15
+"""About how many elements move at a time: what lies between fits in the processor's cache."""
 
 if not TYPE_CHECKING:  # a type checker shall miss what is not there
 
@@ -39,13 +45,25 @@ class Optimiser(ABC):
     def step(self) -> None:
         """Move every parameter that has a gradient; arrays change in place."""
         for i, p in enumerate(self.parameters):
-            if p.has_grad:
-                g = p.grad + self.weight_decay * p.data if self.weight_decay else p.grad
-                p.data -= self._move(i, g)
+            if not p.has_grad:
+                continue
+            w: Any = p._data  # p.data would keep its bits, to find out whether somebody writes
+            g = p.grad
+            if p.size <= BLOCK:
+                w -= self._move((i, 0), self._slope(w, g))
+            else:
+                n = max(1, BLOCK * len(w) // p.size)
+                for start in range(0, len(w), n):
+                    rows = slice(start, start + n)
+                    w[rows] -= self._move((i, start), self._slope(w[rows], g[rows]))
+            p.data = w
+
+    def _slope(self, w: Any, g: Any) -> Any:
+        return g + self.weight_decay * w if self.weight_decay else g
 
     @abstractmethod
-    def _move(self, i: int, g: Any) -> Any:
-        """Say by how much parameter i, whose gradient is g, is to shrink."""
+    def _move(self, part: Part, g: Any) -> Any:
+        """Compute by how much a part of a parameter, whose gradient is g, is to shrink."""
 
 
 class SGD(Optimiser):
@@ -72,11 +90,11 @@ class SGD(Optimiser):
         super().__init__(parameters, lr, weight_decay)
         _check("SGD", momentum=momentum)
         self.momentum = momentum
-        self._v: dict[int, Any] = {}
+        self._v: dict[Part, Any] = {}
 
-    def _move(self, i: int, g: Any) -> Any:
+    def _move(self, part: Part, g: Any) -> Any:
         if self.momentum:
-            g = self._v[i] = self.momentum * self._v[i] + g if i in self._v else g + 0.0
+            g = self._v[part] = self.momentum * self._v.get(part, 0.0) + g
         return self.lr * g
 
 
@@ -112,13 +130,13 @@ class Adam(Optimiser):
         if within != [True, True]:
             raise OptionError(f"Adam: betas must be two numbers in [0, 1), got {betas!r}")
         self.betas, self.eps = betas, eps
-        self._moments: dict[int, tuple[Any, Any, int]] = {}
+        self._moments: dict[Part, tuple[Any, Any, int]] = {}
 
-    def _move(self, i: int, g: Any) -> Any:
+    def _move(self, part: Part, g: Any) -> Any:
         beta1, beta2 = self.betas
-        m, v, t = self._moments.get(i, (0.0, 0.0, 0))
+        m, v, t = self._moments.get(part, (0.0, 0.0, 0))
         m, v, t = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g * g, t + 1
-        self._moments[i] = m, v, t
+        self._moments[part] = m, v, t
         root = np.sqrt(v / (1 - beta2**t)) + self.eps
         return self.lr * (m / (1 - beta1**t)) / root
 
