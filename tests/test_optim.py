@@ -1,6 +1,9 @@
 """Optimisers."""
 
+import platform
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -148,6 +151,25 @@ def test_parameters_keep_their_dtype(optimiser, dtype):
     net(np.ones(2)).sum().backward()
     optimiser(net.parameters(), lr=0.1).step()
     assert net.weight.data.dtype == dtype
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of other C libraries we know less")
+def test_the_memory_of_a_step_comes_back_without_page_faults():
+    program = (
+        "import resource, numpy as np, tinygrad_pool as tg\n"
+        "def faults_of_a_step():\n"
+        "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "    arrays = [np.ones((256, 1024)) for _ in range(8)]\n"
+        "    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before\n"
+        "counts = [[faults_of_a_step() for _ in range(4)][-1]]\n"
+        "tg.optim.SGD([tg.Value(1.0)])\n"
+        "counts += [[faults_of_a_step() for _ in range(4)][-1]]\n"
+        "print(*counts)\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    before, after = map(int, ran.stdout.split())
+    assert before > 1000  # 16 MiB of pages
+    assert after < before / 20
 
 
 W, V, NET = Value(1.0, label="w"), Value(1.0), nn.Linear(1, 1, rng=0)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from contextlib import suppress
 from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -36,6 +38,7 @@ class Optimiser(ABC):
         self.parameters = _leaves(name, parameters)
         _check(name, lr=lr, weight_decay=weight_decay)
         self.lr, self.weight_decay = lr, weight_decay
+        _keep_freed_memory()
 
     def zero_grad(self) -> None:
         """Forget the gradient of every parameter."""
@@ -158,6 +161,20 @@ def _leaves(name: str, parameters: Any) -> list[Value]:
     if not leaves:
         raise OptionError(f"{name}: needs at least one parameter, got none")
     return list(leaves)
+
+
+def _keep_freed_memory() -> None:
+    """Let the C library keep what is freed, so that the next step need not ask for it again.
+
+    Each step of training makes the arrays of the last one anew. glibc hands memory back to the
+    system where more than twice the largest array freed so far lies idle at the end of its heap;
+    to be given zeroed pages for it again takes longer than to compute what stands in them.
+    (Measured: half of a small net's step.) Once nearly 32 MiB were freed, 64 MiB may lie idle. No
+    page of them is touched, so this costs nothing; and other C libraries do not mind.
+    """
+    if sys.platform == "linux":
+        with suppress(MemoryError):
+            np.empty(2**25 - 2**13, np.uint8)
 
 
 def _check(name: str, **options: Any) -> None:
