@@ -1,13 +1,17 @@
 """A graph as Python source that computes the same, bit for bit."""
 
+import gc
 import linecache
 import math
 import random
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value, nn
@@ -135,6 +139,99 @@ def test_a_network_of_scalars_is_equal_bit_for_bit():
     loss = sum((net(x) - 0.5) ** 2 for x in xs) * (1.0 / 6)
     unrolled = tg.unroll(loss)
     assert_identical(unrolled(), unrolled, loss)
+
+
+ODD = [0.0, -0.0, 1.0, -1.0, 2.0, math.inf, -math.inf, math.nan, 1e308, 5e-324, 710.0, -745.0]
+ONE = [
+    *(tg.exp, tg.log, tg.sqrt, tg.tanh, tg.sigmoid, tg.relu, np.sin, np.cos, np.square, np.expm1),
+    *(np.log1p, abs, lambda x: -x, lambda x: x.clip(-0.0, 1.0), lambda x: x.clip(max=2), Value.sum),
+]
+TWO = [
+    *(lambda x, w: x + w, lambda x, w: x - w, lambda x, w: x * w, lambda x, w: x / w),
+    *(lambda x, w: x**w, lambda x, w: x**2, lambda x, w: x**-1, lambda x, w: x**0.5),
+    *(tg.maximum, tg.minimum, lambda x, w: tg.maximum(x, w, ties="even"), np.maximum),
+    lambda x, w: tg.where(w, x, 0.25),
+]
+
+
+class Drawn:
+    """A graph of numbers, drawn at random, that can be built of other numbers, too."""
+
+    def __init__(self, seed):
+        self.seed, self.rng = seed, random.Random(seed)
+        self.count = self.rng.randint(1, 4)
+
+    def number(self):
+        return self.rng.choice(ODD) if self.rng.random() < 0.4 else self.rng.uniform(-3, 3)
+
+    def numbers(self):
+        return [self.number() for _ in range(self.count)]
+
+    def built(self, numbers):
+        """Build the graph: the leaves, and what is computed of them."""
+        drawn, leaves = Drawn(self.seed), [Value(x) for x in numbers]
+        made = list(leaves)
+        for _ in range(drawn.rng.randint(1, 12)):
+            made.append(drawn.step(made))
+        return leaves, made[-1] * 1.0
+
+    def step(self, made):
+        rng, x = self.rng, self.rng.choice(made)
+        constant = rng.choice([self.number(), rng.randint(-3, 3), rng.random() < 0.5])
+        w = rng.choice(made) if rng.random() < 0.7 else constant
+        kind = rng.random()
+        if kind < 0.3:
+            return rng.choice(ONE)(x)
+        if kind < 0.8:
+            return rng.choice(TWO)(
+                *((x, w) if rng.random() < 0.5 or not isinstance(w, Value) else (w, x))
+            )
+        if kind < 0.9:
+            rivals = rng.choices([*made, constant], k=rng.randint(1, 4))
+            return rng.choice([tg.maximum, tg.minimum])(x, *rivals)
+        n = rng.randint(1, 3)
+        return tg.weighted_sum(rng.choices(made, k=n), rng.choices([*made, w], k=n), w)
+
+
+@given(st.integers(0, 10**9))
+@settings(max_examples=120, deadline=None)
+def test_any_numbers_give_what_the_graph_built_anew_gives(seed):
+    drawn = Drawn(seed)
+    with np.errstate(all="ignore"):
+        leaves, loss = drawn.built(drawn.numbers())
+        unrolled = tg.unroll(loss)
+        for numbers in (drawn.numbers(), drawn.numbers(), drawn.numbers()):
+            twins, expected = drawn.built(numbers)
+            expected.backward()
+            there = dict(zip(leaves, zip(numbers, twins, strict=True), strict=True))
+            outcome = unrolled({leaf: there[leaf][0] for leaf in unrolled.leaves.values()})
+            assert type(outcome.loss) is float
+            assert bits(outcome.loss) == bits(expected.data)
+            for name, leaf in unrolled.leaves.items():
+                assert type(outcome.gradients[name]) is float
+                assert bits(outcome.gradients[name]) == bits(there[leaf][1].grad)
+
+
+def test_a_call_keeps_no_closure_and_makes_none():
+    random.seed(3)
+    net = nn.MLP(3, [8, 8, 1])
+    unrolled = tg.unroll(net([0.5, -1.0, 2.0]) ** 2)
+    unrolled()
+    gc.collect()
+    before = len(gc.get_objects())
+    gc.disable()
+    outcome = unrolled()
+    made = len(gc.get_objects()) - before
+    gc.enable()
+    assert made < 10
+    assert len(outcome.gradients) == 3 + 113 - 3
+
+
+def test_two_threads_may_call_first():
+    unrolled = tg.unroll(three_units())
+    with ThreadPoolExecutor(2) as pool:
+        first, second = (pool.submit(unrolled) for _ in range(2))
+        assert first.result() == second.result() == unrolled()
 
 
 def make_checked():
@@ -302,6 +399,17 @@ def test_where_pythons_floats_refuse_other_numbers_numpys_take_over(build, x, ex
     found = (outcome.loss, outcome.gradients["x"])
     np.testing.assert_array_equal(found, expected)
     assert [type(n) for n in found] == [float, float]
+
+
+def test_where_pythons_floats_refuse_the_gradient_that_is_given_is_used():
+    x = Value([1.0, 2.0], label="x")
+    w = Value(1.0, label="w")
+    unrolled = tg.unroll(x * (1.0 / w), [1.0, 10.0])
+    with np.errstate(all="ignore"):
+        outcome = unrolled(w=0.0)
+    assert outcome.loss.tolist() == [np.inf, np.inf]
+    assert outcome.gradients["x"].tolist() == [np.inf, np.inf]
+    assert outcome.gradients["w"] == -np.inf
 
 
 def test_a_rule_of_ones_own_that_leaves_the_reals_is_seen():

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+_PLAIN = re.compile("[A-Za-z](_?[A-Za-z0-9])*")
+
 WIDTH = 100
 MOST = 16
 """How many numbers of an array are written out."""
@@ -28,6 +30,8 @@ def identifier(text: str) -> str:
     ... )
     ('w_1', 'z1_2', 'lambda_', 'v_2nd', 'δ')
     """
+    if _PLAIN.fullmatch(text) and not iskeyword(text):
+        return text
     plain = unicodedata.normalize("NFKC", text)
     kept = "".join(c if f"v{c}".isidentifier() else "_" for c in plain)
     name = unicodedata.normalize("NFKC", re.sub("_+", "_", kept).strip("_"))

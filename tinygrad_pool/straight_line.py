@@ -15,12 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.data import settle, unbroadcast_axes
+from tinygrad_pool.conversions import KEEPERS, fitted, keeper_of
+from tinygrad_pool.data import settle
 from tinygrad_pool.errors import GraphError
 from tinygrad_pool.graph import fit
 from tinygrad_pool.node import Node, name_of
-from tinygrad_pool.rules.arithmetic import power
-from tinygrad_pool.rules.axes import Shape
 from tinygrad_pool.rules.rule import Backward, Rule
 from tinygrad_pool.rules.windows import AdaptiveWindows, Windows
 from tinygrad_pool.spelling import WIDTH, Names, dtype_of, filled, spelled
@@ -28,23 +27,6 @@ from tinygrad_pool.spelling import WIDTH, Names, dtype_of, filled, spelled
 FORMS = ("{}_backward", "g_{}", "to_{}")
 """The names that go with a node's: its closure, its gradient, and what is sent to it."""
 
-KEEPERS = {
-    "number": '''def number(result):
-    """Keep what was made of Python's numbers a Python number."""
-    y, backward = result
-    return float(y), backward
-''',
-    "scalar": '''def scalar(result):
-    """Make a number of NumPy's of what has no axes."""
-    y, backward = result
-    return y[()], backward
-''',
-    "floats": '''def floats(result):
-    """Make floats of a result."""
-    y, backward = result
-    return np.asarray(y, float)[()], backward
-''',
-}
 RESERVED = ("np", "float", "slice", *KEEPERS, "run", "_")
 
 
@@ -59,12 +41,16 @@ class Writer:
         self.keepers: set[str] = set()
         self.windows: dict[Any, str] = {}
         self.window_lines: list[str] = []
-        self.forward_lines: list[str] = []
-        self.backward_lines: list[str] = []
+        self.forward: dict[Node, list[str]] = {}
+        self.seed: list[str] = []
+        self.backward: dict[Node, list[str]] = {}
+        self.reached: dict[Node, list[Node]] = {}
+        self.nothing: dict[Node, str] = {}
+        self.helped: set[Node] = set()  # by NumPy's numbers, where Python's refused
         self.data: dict[Node, Any] = {}
         self.grads: dict[Node, Any] = {}
         self._closures: dict[Node, Backward] = {}
-        self._calls: dict[Node, tuple[str, list[str]]] = {}
+        self.calls: dict[Node, tuple[str, list[str]]] = {}
         self._constants: dict[int, str] = {}
         rules = dict.fromkeys(node.rule for node in nodes if node._closure is not None)
         self._rules = {rule: self._import(rule) for rule in rules if rule is not None}
@@ -84,6 +70,20 @@ class Writer:
         for node in nodes:
             if node._closure is None and node not in self.grads:
                 self._nothing(node)
+        self._closures.clear()
+
+    @property
+    def forward_lines(self) -> list[str]:
+        """The lines that compute the loss."""
+        return [line for lines in self.forward.values() for line in lines]
+
+    @property
+    def backward_lines(self) -> list[str]:
+        """The lines that compute every gradient."""
+        lines = [*self.seed, *(line for lines in self.backward.values() for line in lines)]
+        for leaf, zeros in self.nothing.items():
+            lines.append(f"    g_{self.name[leaf]} = {zeros}  # nothing is sent to it")
+        return lines
 
     # -- names
 
@@ -109,24 +109,25 @@ class Writer:
     def _forward(self, node: Node) -> None:
         """Run a node's rule, and write the line that does."""
         assert node.rule is not None
-        operands = [self._operand(p) for p in node.parents]
+        operands = [self.operand(p) for p in node.parents]
         texts, data = [text for text, _ in operands], [x for _, x in operands]
         y, closure, on_numpy = _run(node.rule, data, node.options)
         if on_numpy:
+            self.helped.add(node)
             texts = [f"np.float64({text})" for text in texts]
         settled = y if type(y) is float else settle(y, data, node.op)
         _refuse_other(node, settled)
         self.data[node], self._closures[node] = settled, closure
         rule, options = self._rules[node.rule], self._options(node)
-        self._calls[node] = rule, [*texts, *options]
+        self.calls[node] = rule, [*texts, *options]
         name = self.name[node]
         head, tail = f"{name}, {name}_backward = {rule}(", ")"
-        if keeper := _keeper(node, y, settled):
+        if keeper := keeper_of(node, y, settled):
             self.keepers.add(keeper)
             head, tail = f"{name}, {name}_backward = {keeper}({rule}(", "))"
-        self.forward_lines += filled(head, [*texts, *options], tail)
+        self.forward[node] = filled(head, [*texts, *options], tail)
 
-    def _operand(self, x: Any) -> tuple[str, Any]:
+    def operand(self, x: Any) -> tuple[str, Any]:
         """Write an operand; a small constant is written out, a large one has to be given."""
         if isinstance(x, Node):
             return self.name[x], self.data[x]
@@ -176,17 +177,20 @@ class Writer:
         if text is None:
             self.given[name] = g
         else:
-            self.backward_lines.append(f"    {name} = {text}")
+            self.seed.append(f"    {name} = {text}")
 
     def _backward(self, node: Node) -> None:
         """Hand a node its gradient, and write the lines that do and that add up what it returns."""
         contributions, call = self._send(node)
         targets = self._targets(node, contributions)
-        if any(target != "_" for target in targets):
-            self.backward_lines += unpacked(targets, call)
-        for i, (p, target) in enumerate(zip(node.parents, targets, strict=True)):
-            if target != "_":
-                self._add(p, fitted(target, contributions[i], p), fit(node, i, p, contributions[i]))
+        reached = [i for i, target in enumerate(targets) if target != "_"]
+        self.backward[node] = unpacked(targets, call) if reached else []
+        self.reached[node] = [node.parents[i] for i in reached]
+        for i in reached:
+            p, text, c = node.parents[i], targets[i], contributions[i]
+            if type(c) is not float or type(p._data) is not float:
+                text, c = fitted(text, c, p), fit(node, i, p, c)
+            self.backward[node].append(self._added(p, text, c))
 
     def _send(self, node: Node) -> tuple[Any, str]:
         """Call a node's closure; where Python's floats refuse (1 / 0.0), with NumPy's."""
@@ -195,9 +199,10 @@ class Writer:
             return self._closures[node](g), f"{name}_backward(g_{name})"
         except ArithmeticError:
             assert node.rule is not None
-            operands = [np.float64(self._operand(p)[1]) for p in node.parents]
+            self.helped.add(node)
+            operands = [np.float64(self.operand(p)[1]) for p in node.parents]
             closure = node.rule(*operands, **node.options)[1]
-            rule, parts = self._calls[node]
+            rule, parts = self.calls[node]
             texts = [f"np.float64({text})" for text in parts[: len(operands)]]
             call = f"{rule}({', '.join([*texts, *parts[len(operands) :]])})"
             return closure(np.float64(g)), f"{call}[1](np.float64(g_{name}))"
@@ -211,55 +216,25 @@ class Writer:
             targets.append(self.names.new(target) if wanted and target in targets else target)
         return targets
 
-    def _add(self, p: Node, text: str, c: Any) -> None:
+    def _added(self, p: Node, text: str, c: Any) -> str:
         """Add a contribution to a node's gradient."""
         g, total = f"g_{self.name[p]}", c
         if p in self.grads:
             total, text = self.grads[p] + c, f"{g} + {text}"
         self.grads[p] = total
-        self.backward_lines.append(f"    {g} = {text}")
+        return f"    {g} = {text}"
 
     def _nothing(self, leaf: Node) -> None:
-        """Write the zeros that a leaf has which no gradient reaches."""
-        name = self.name[leaf]
-        zeros = f"np.zeros_like({name})"
+        """Write the zeros of a leaf that no gradient reaches."""
+        zeros = f"np.zeros_like({self.name[leaf]})"
         if not leaf.shape:
             zeros = "0.0" if type(leaf._data) is float else f"{dtype_of(leaf.dtype)}(0.0)"
-        self.backward_lines.append(f"    g_{name} = {zeros}  # nothing is sent to it")
+        self.nothing[leaf] = zeros
 
 
 def key_of(x: Any) -> Any:
     """Return what tells a constant from others: its numbers, as each node has a copy of its own."""
     return (x.dtype.str, x.shape, x.tobytes()) if isinstance(x, np.ndarray) else id(x)
-
-
-def fitted(text: str, c: Any, p: Node) -> str:
-    """Write how a contribution is brought to its operand's shape and dtype: `graph.fit` as text."""
-    shape = np.shape(c)
-    if shape != p.shape:
-        axes = unbroadcast_axes(p.shape, shape)
-        assert axes is not None
-        text, c = _summed(text, c, axes)
-        if np.shape(c) != p.shape:
-            text, c = f"np.reshape({text}, {p.shape})", np.reshape(c, p.shape)
-    if type(p._data) is float:
-        return text if type(c) is float else f"float({text})"
-    if not p.shape and (not isinstance(c, np.generic) or c.dtype != p.dtype):
-        return f"{dtype_of(p.dtype)}({text})"
-    if np.asarray(c).dtype == p.dtype:
-        return text
-    return f"np.asarray({text}, {dtype_of(p.dtype)})"
-
-
-def _summed(text: str, c: Any, axes: Shape) -> tuple[str, Any]:
-    """Write a sum as the engine takes it: of halves in float32."""
-    axis = axes if len(axes) != 1 else axes[0]
-    if c.dtype != np.float16:
-        return f"np.sum({text}, axis={axis})", np.sum(c, axis=axis)
-    return (
-        f"np.sum({text}, axis={axis}, dtype=np.float32).astype(np.float16)",
-        np.sum(c, axis=axis, dtype=np.float32).astype(np.float16),
-    )
 
 
 def unpacked(targets: list[str], call: str) -> list[str]:
@@ -287,26 +262,10 @@ def _run(rule: Rule, data: list[Any], options: Any) -> tuple[Any, Backward, bool
     return *rule(*map(np.float64, data), **options), True
 
 
-def _keeper(node: Node, y: Any, settled: Any) -> str:
-    """Name the function that brings a result into the form that a Value holds, if it needs one."""
-    if type(settled) is float:
-        return "" if type(y) is float and not _may_leave_the_reals(node) else "number"
-    if isinstance(y, np.ndarray | np.generic) and y.dtype.kind == "f":
-        return "scalar" if isinstance(y, np.ndarray) and not y.ndim else ""
-    return "floats"
-
-
-def _may_leave_the_reals(node: Node) -> bool:
-    """Tell whether other Python floats could give a complex number: a root, or a rule unknown."""
-    assert node.rule is not None
-    if node.rule is power:
-        n = node.parents[1]
-        return isinstance(n, Node) or not float(n).is_integer()
-    return not node.rule.__module__.startswith("tinygrad_pool.rules.")
-
-
 def _refuse_other(node: Node, settled: Any) -> None:
     """Raise if a rule gives other numbers than it gave when the graph was made."""
+    if type(settled) is float and settled == node._data:
+        return
     same = type(settled) is type(node._data) and np.shape(settled) == node.shape
     if not same or not np.array_equal(settled, node._data, equal_nan=True):
         raise GraphError(

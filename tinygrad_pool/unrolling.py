@@ -7,20 +7,21 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
-from functools import cached_property
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
+from tinygrad_pool.conversions import KEEPERS
 from tinygrad_pool.engine import Value
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.gradients import grad
 from tinygrad_pool.graph import ancestors, refuse_stale
 from tinygrad_pool.node import name_of
+from tinygrad_pool.program import Program
 from tinygrad_pool.rerun import changed, check_value, rerun
 from tinygrad_pool.spelling import WIDTH, filled, spelled
-from tinygrad_pool.straight_line import KEEPERS, Writer, key_of
+from tinygrad_pool.straight_line import Writer, key_of
 
 
 class Outcome(NamedTuple):
@@ -49,12 +50,16 @@ class Unrolled:
             writer.write(nodes, loss, seed)
         self._loss, self._gradient, self._count = loss, gradient, len(nodes)
         self._traced = any(node.about.line for node in nodes)
+        self._writer: Writer | None = writer  # until it is compiled
+        self._compiled: Callable[..., tuple[Any, dict[str, Any]]] | None = None
         self.name = writer.name[loss]
-        self.leaves = {writer.name[n]: n for n in nodes if n._closure is None}
+        self.leaves: dict[str, Any] = {writer.name[n]: n for n in nodes if n._closure is None}
+        self._called = {of: name for name, leaf in self.leaves.items() for of in (name, leaf)}
         self._data = {name: changed(leaf._data, {}, name) for name, leaf in self.leaves.items()}
         large = {name: data for name, data in self._data.items() if spelled(data) is None}
         self._given = {**large, **writer.given}
-        self.source = "\n".join(_lines(writer, self.name, self._data, self._given))
+        gradients = {name: f"g_{name}" for name in self.leaves}
+        self.source = self._text(writer, writer.forward_lines, writer.backward_lines, gradients)
 
     def __str__(self) -> str:
         return self.source
@@ -71,7 +76,7 @@ class Unrolled:
         Raises OptionError for what is no leaf; DataError and ShapeError for what does not fit it.
         """
         given: dict[Any, Any] = {**(changes or {}), **leaves}
-        new = {self._leaf(leaf): x for leaf, x in given.items()}
+        new = {self._called.get(leaf) or self._refuse(leaf): x for leaf, x in given.items()}
         self._warn(new)
         data = {name: changed(self._data[name], x, f"unrolled: {name}") for name, x in new.items()}
         try:
@@ -81,13 +86,11 @@ class Unrolled:
         return Outcome(_own(loss), {name: _own(g) for name, g in gradients.items()})
 
     def _on_numpy(self, data: dict[str, Any]) -> Outcome:
-        """Write the text anew for other numbers, with NumPy's where Python's refuse."""
+        """Run the graph itself with other numbers, NumPy's where Python's refuse."""
         twins = rerun(self._loss, {leaf: (self._data | data)[n] for n, leaf in self.leaves.items()})
-        again = Unrolled(twins[self._loss], self._gradient, {})
-        loss, gradients = again._run(**again._given)
-        return Outcome(
-            _own(loss), dict(zip(self.leaves, map(_own, gradients.values()), strict=True))
-        )
+        loss, leaves = twins[self._loss], [twins[leaf] for leaf in self.leaves.values()]
+        gradients = dict(zip(self.leaves, grad(loss, leaves, self._gradient), strict=True))
+        return Outcome(_own(loss.data), gradients)
 
     def _warn(self, new: Mapping[str, Any]) -> None:
         """Warn where Python's own choices, which the text keeps, would be others now."""
@@ -99,25 +102,54 @@ class Unrolled:
             ):
                 warnings.warn(f"unrolled: {undone}", stacklevel=3)
 
-    def _leaf(self, given: Any) -> str:
-        """Find the name of a leaf."""
-        for name, leaf in self.leaves.items():
-            if leaf is given or name == given:
-                return name
+    def _text(
+        self, writer: Writer, forward: list[str], backward: list[str], gradients: Mapping[str, str]
+    ) -> str:
+        """Write the function that runs both passes, and what it needs."""
+        parameters = {n: f"{n}={spelled(data)}" for n, data in self._data.items()}
+        parameters |= {n: n for n in self._given}
+        returned = [f'"{leaf}": {g}' for leaf, g in gradients.items()]
+        body = [
+            *_signature([*parameters.values()], self._given),
+            f'    """Run forward and backward, and return {self.name} and the gradients."""',
+            *writer.window_lines,
+            "    # forward",
+            *forward,
+            "",
+            "    # backward",
+            *backward,
+            "",
+            *filled(f"return {self.name}, {{", returned, "}"),
+        ]
+        return "\n".join(_lines(writer, body, self.name, self._given))
+
+    def _refuse(self, given: Any) -> NoReturn:
+        """Raise OptionError for what is no leaf."""
         who = name_of(given) if isinstance(given, Value) else repr(given)
         near = get_close_matches(str(given), self.leaves, n=4) or list(self.leaves)[:6]
         raise OptionError(
             f"unrolled: {who:.80} is no leaf of {self.name}; there is {', '.join(near) or 'none'}"
         )
 
-    @cached_property
+    @property
     def _run(self) -> Callable[..., tuple[Any, dict[str, Any]]]:
+        """Compile the text, with rules written out in line, when it is called first."""
+        writer, run = self._writer, self._compiled  # in this order: another thread may be at it
+        if run is None:
+            assert writer is not None
+            run = self._compiled = self._compile(writer)
+            self._writer = None
+        return run
+
+    def _compile(self, writer: Writer) -> Callable[..., tuple[Any, dict[str, Any]]]:
         """Compile the text, so that pdb can list it."""
+        program = Program(writer)
+        text = self._text(writer, program.forward_lines, program.backward_lines, program.gradients)
         file = f"<unrolled {self.name} {next(Unrolled.numbers)}>"
-        linecache.cache[file] = len(self.source), None, self.source.splitlines(True), file
+        linecache.cache[file] = len(text), None, text.splitlines(True), file
         weakref.finalize(self, linecache.cache.pop, file, None)
-        names: dict[str, Any] = {"__name__": "unrolled"}
-        exec(compile(self.source, file, "exec"), names)
+        names: dict[str, Any] = {"__name__": "unrolled", **program.given}
+        exec(compile(text, file, "exec"), names)
         run: Callable[..., tuple[Any, dict[str, Any]]] = names["run"]
         return run
 
@@ -147,10 +179,12 @@ def unroll(
 
 
 def _lines(
-    writer: Writer, name: str, leaves: Mapping[str, Any], given: Mapping[str, Any]
+    writer: Writer,
+    body: list[str],
+    name: str,
+    given: Mapping[str, Any],
 ) -> Iterator[str]:
     """Put the parts of the text together."""
-    body = [*_body(writer, name, leaves, given)]
     keepers = [KEEPERS[keeper] for keeper in sorted(writer.keepers)]
     yield f'"""Compute {name}, and its gradient by every leaf: a line for each node."""\n'
     if any("np." in line for line in (*body, *keepers)):
@@ -169,26 +203,6 @@ if __name__ == "__main__":
     for name, g in gradients.items():
         print(f"∂{name}/∂{{name}} =", g)'''
     yield ""
-
-
-def _body(
-    writer: Writer, name: str, leaves: Mapping[str, Any], given: Mapping[str, Any]
-) -> Iterator[str]:
-    """Write the function that runs both passes."""
-    parameters = {n: f"{n}={spelled(data)}" for n, data in leaves.items()}
-    parameters |= {n: n for n in given}
-    yield from _signature([*parameters.values()], given)
-    yield f'    """Run forward and backward, and return {name} and the gradients."""'
-    yield from writer.window_lines
-    yield from (
-        "    # forward",
-        *writer.forward_lines,
-        "",
-        "    # backward",
-        *writer.backward_lines,
-    )
-    returned = [f'"{leaf}": g_{leaf}' for leaf in leaves]
-    yield from ("", *filled(f"return {name}, {{", returned, "}"))
 
 
 def _signature(parameters: list[str], given: Mapping[str, Any]) -> list[str]:

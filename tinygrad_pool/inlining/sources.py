@@ -1,0 +1,60 @@
+"""The source of a function as a syntax tree, if it is what Python runs."""
+
+from __future__ import annotations
+
+import ast
+import linecache
+import warnings
+from collections.abc import Iterator
+from functools import lru_cache
+from types import CodeType, FunctionType
+from typing import Any
+
+_SAME = ("co_code", "co_names", "co_varnames", "co_freevars", "co_cellvars")
+
+
+def definition_of(function: FunctionType) -> ast.FunctionDef:
+    """Find the definition of a function in the source of its module.
+
+    Raises LookupError if there is none, or if it says something else than what Python runs: the
+    file may have changed since.
+    """
+    code = function.__code__
+    source = "".join(linecache.getlines(code.co_filename, function.__globals__))
+    definition, compiled = _definitions(source)[code.co_name, code.co_firstlineno]
+    if code.co_freevars or not _same(code, compiled):
+        raise LookupError(f"the source of {function.__name__} is not what runs")
+    return definition
+
+
+@lru_cache(maxsize=32)
+def _definitions(source: str) -> dict[tuple[str, int], tuple[ast.FunctionDef, CodeType]]:
+    """Map the name and the first line of every function to its tree, and to it as compiled.
+
+    A module is compiled as a whole: what it imports decides how its functions are compiled.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Python warned of the source when it was imported
+        tree, compiled = ast.parse(source), compile(source, "<source>", "exec", dont_inherit=True)
+    found, codes = {}, {(code.co_name, code.co_firstlineno): code for code in _codes(compiled)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            at = node.name, min([node.lineno, *(mark.lineno for mark in node.decorator_list)])
+            found[at] = node, codes[at]
+    return found
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield constant
+            yield from _codes(constant)
+
+
+def _same(code: Any, other: Any) -> bool:
+    """Return whether two pieces of code, or two constants in them, do the same."""
+    if not isinstance(code, CodeType) or not isinstance(other, CodeType):
+        return type(code) is type(other) and repr(code) == repr(other)
+    if any(getattr(code, name) != getattr(other, name) for name in _SAME):
+        return False
+    return all(map(_same, code.co_consts, other.co_consts))
