@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import operator
 from collections.abc import Mapping
 from functools import reduce
 from types import FunctionType
@@ -10,7 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.inlining.symbols import Draft, InliningError, Symbol, is_open, kind_of
+from tinygrad_pool.inlining.symbols import (
+    Draft,
+    InliningError,
+    Symbol,
+    combined,
+    is_open,
+    kind_of,
+)
 from tinygrad_pool.rules.rule import primitive
 
 STRUCTURAL = (len, tuple, list, zip, enumerate, range, reversed, map, sorted, reduce)
@@ -62,6 +70,8 @@ def answered(draft: Draft, function: Any, operands: list[Any], options: Mapping[
 def later(draft: Draft, function: Any, operands: list[Any], options: Mapping[str, Any]) -> Symbol:
     """Leave a call to the program."""
     parts = [draft.symbol(x) for x in operands]
+    if function is operator.mul:
+        return combined(ast.BinOp(parts[0].tree, ast.Mult(), parts[1].tree), operands)
     keywords = [ast.keyword(name, draft.symbol(x).tree) for name, x in options.items()]
     items = getattr(function, "__self__", None)
     if _holds(items):  # xs.index(True)
@@ -100,7 +110,7 @@ def _is_pure(function: Any) -> bool:
         return not _holds(items)
     module = getattr(function, "__module__", None) or ""
     ours = module.startswith("tinygrad_pool.rules.")
-    return function in _PURE or module in ("math", "numpy") or ours
+    return function in _PURE or module in ("math", "numpy", "_operator") or ours
 
 
 def _type(x: Any) -> type:
