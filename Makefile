@@ -1,10 +1,11 @@
 # Every gate by itself, and `make check` for all of them. Needs pip install -e '.[dev,peers]'.
 
 PYTHON ?= python
+FUZZ_SECONDS ?= 0
 
-.PHONY: check lint types test slow examples docs
+.PHONY: check lint types test slow fuzz examples docs bench bench-quick
 
-check: lint types docs examples test slow
+check: lint types docs test slow
 
 lint:
 	$(PYTHON) -m ruff check .
@@ -14,15 +15,30 @@ types:
 	$(PYTHON) -m mypy
 
 test:
-	$(PYTHON) -m pytest -m "not slow" --cov --cov-fail-under=100
+	$(PYTHON) -m pytest --cov --cov-fail-under=100
 
 slow:
 	$(PYTHON) -m pytest -m slow
 
+# New cases for every test that hypothesis draws for, for FUZZ_SECONDS and a last round; 0: for ever.
+fuzz:
+	@start=$$(date +%s); \
+	while $(PYTHON) -m pytest -m hypothesis --hypothesis-profile=fuzz; do \
+		past=$$(($$(date +%s) - start)); \
+		if [ $(FUZZ_SECONDS) -gt 0 ] && [ $$past -ge $(FUZZ_SECONDS) ]; then exit 0; fi; \
+	done; exit 1
+
+# `test` and `slow` run them, too.
 examples:
-	@for script in $(sort $(wildcard $(CURDIR)/examples/*.py)); do \
-		echo "$$script"; (cd "$$(mktemp -d)" && $(PYTHON) "$$script" > /dev/null) || exit 1; \
-	done
+	$(PYTHON) -m pytest -m "" tests/test_examples.py
 
 docs:
 	$(PYTHON) -m sphinx -b html -W --keep-going -n docs docs/_build/html
+
+# The figures of docs/performance.md; one thread, on a machine that does nothing else. Quick: do they run?
+bench bench-quick:
+	@for script in $(sort $(wildcard $(CURDIR)/benchmarks/*.py)); do \
+		echo "$$script"; \
+		OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PYTHON) "$$script" \
+			$(if $(filter bench-quick,$@),--quick) || exit 1; \
+	done

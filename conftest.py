@@ -1,18 +1,46 @@
-"""What the examples of pages and docstrings need; what tests share is in tests/conftest.py."""
+"""How tests run, and what examples in pages and docstrings need; see also tests/conftest.py."""
+
+import os
+import random
+from contextlib import chdir
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import HealthCheck, settings
 
-from tinygrad_pool.numpy_names import ANSWERS
+# Before NumPy is imported: threads on small matrices wait for each other far longer than they work.
+os.environ |= {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
+
+# A test draws the same cases each time and has all the time it needs; `make fuzz` draws new ones.
+settings.register_profile(
+    "same",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.register_profile("fuzz", settings.get_profile("same"), derandomize=False, print_blob=True)
+settings.load_profile("same")
 
 
-@pytest.fixture(autouse=True)
-def _examples_leave_no_trace(request, monkeypatch):
-    """Give examples a folder to write into, and unlearn the rules that they teach."""
-    if not isinstance(request.node, pytest.DoctestItem):
-        yield
-        return
-    monkeypatch.chdir(request.getfixturevalue("tmp_path"))
+def pytest_addoption(parser, pluginmanager):
+    """Let pyproject.toml ask for several processes where pytest-xdist is off or missing."""
+    if not pluginmanager.has_plugin("xdist"):
+        for option in ("--numprocesses", "--maxprocesses", "--dist"):
+            parser.addoption(option, help="without pytest-xdist: no effect")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """Start all tests alike; let examples write into a folder, and unlearn the rules they teach."""
+    random.seed(0)  # networks of scalars draw from it
+    if not isinstance(item, pytest.DoctestItem):
+        return (yield)
+    from tinygrad_pool.numpy_names import ANSWERS
+
     before = dict(ANSWERS)
-    yield
+    with TemporaryDirectory() as folder, chdir(folder):
+        result = yield
     ANSWERS.clear()
     ANSWERS.update(before)
+    return result

@@ -4,6 +4,7 @@ import importlib
 import math
 import os
 import shutil
+import sys
 from itertools import product
 
 import numpy as np
@@ -40,38 +41,67 @@ def browser(peer):
 def check_gradient():
     """Compare the gradients of <r, f(*arrays)>, r at random, with central differences."""
 
-    def check(f, *arrays, step=1e-6, rtol=1e-5, atol=1e-7):
+    def check(f, *arrays, **tolerances):
         r = np.random.default_rng(1).standard_normal(f(*map(tg.Value, arrays)).shape)
 
         def functional(*arrays):
             return float(np.sum(r * f(*map(tg.Value, arrays)).data))
 
         xs = [tg.Value(a) for a in arrays]
-        gradients = tg.grad(f(*xs), xs, gradient=r)
-        for i, (x, g) in enumerate(zip(xs, gradients, strict=True)):
-            assert np.shape(g) == x.shape
-            expected = _differences(functional, arrays, i, step)
-            np.testing.assert_allclose(g, expected, rtol, atol, err_msg=f"operand {i}")
+        _compare_slopes(tg.grad(f(*xs), xs, gradient=r), functional, arrays, **tolerances)
 
     return check
 
 
 @pytest.fixture
-def check_second_derivative(check_gradient):
-    """Compare likewise the gradients of f's gradients, by the operands and by what arrives."""
+def check_second_derivative():
+    """Compare likewise the gradients of f's gradients, by the operands and by what arrives.
+
+    The differences are of gradients that carry no graph: those are fast, and tested elsewhere.
+    """
 
     def check(f, *arrays, **tolerances):
         rng = np.random.default_rng(2)
         weights = [rng.standard_normal(np.shape(a)) for a in arrays]
-        g = rng.standard_normal(f(*map(tg.Value, arrays)).shape)
 
-        def slopes(g, *xs):
-            parts = tg.grad(f(*xs), xs, gradient=g, create_graph=True)
+        def slope(g, xs, create_graph):
+            parts = tg.grad(f(*xs), xs, gradient=g, create_graph=create_graph)
             return sum((w * part).sum() for w, part in zip(weights, parts, strict=True))
 
-        check_gradient(slopes, g, *arrays, **tolerances)
+        def plain_slope(g, arrays):
+            return float(slope(g, [tg.Value(a) for a in arrays], create_graph=False))
+
+        xs = [tg.Value(a) for a in arrays]
+        g = tg.Value(rng.standard_normal(f(*xs).shape))
+        to_g, *to_xs = tg.grad(slope(g, xs, create_graph=True), [g, *xs])
+        _compare_slopes(to_xs, lambda *arrays: plain_slope(g.data, arrays), arrays, **tolerances)
+        for _ in range(3):  # it is linear in g: a direction at random tells all elements
+            d = rng.standard_normal(g.shape)
+            assert np.sum(to_g * d) == pytest.approx(plain_slope(d, arrays), rel=1e-9, abs=1e-9)
 
     return check
+
+
+@pytest.fixture
+def count_calls():
+    """Count the calls that a function makes: its work, which no slow machine makes longer."""
+
+    def count(f, *arguments):
+        calls = 0
+
+        def note(frame, event, _):
+            nonlocal calls
+            calls += event in ("call", "c_call")
+
+        before = sys.getprofile()
+        sys.setprofile(note)
+        try:
+            f(*arguments)
+        finally:
+            sys.setprofile(before)
+        return calls
+
+    return count
 
 
 @pytest.fixture
@@ -135,6 +165,13 @@ def _slide_along(n, k, s, sides, d, ceil_mode):
     if ceil_mode and unreached and start < n:
         seen.append([start + i * d for i in range(k)])
     return seen
+
+
+def _compare_slopes(gradients, functional, arrays, step=1e-6, rtol=1e-5, atol=1e-7):
+    for i, (x, g) in enumerate(zip(arrays, gradients, strict=True)):
+        assert np.shape(g) == np.shape(x)
+        expected = _differences(functional, arrays, i, step)
+        np.testing.assert_allclose(g, expected, rtol, atol, err_msg=f"operand {i}")
 
 
 def _differences(f, arrays, i, step):

@@ -10,11 +10,11 @@ from tinygrad_pool.errors import DataError, OptionError, ShapeError, TieError
 
 MAX = {1: tg.adaptive_max_pool1d, 2: tg.adaptive_max_pool2d, 3: tg.adaptive_max_pool3d}
 AVG = {1: tg.adaptive_avg_pool1d, 2: tg.adaptive_avg_pool2d, 3: tg.adaptive_avg_pool3d}
-SPACE = (4, 5, 3)
+SPACE = (2, 3, 4)
 
 every_ndim = pytest.mark.parametrize("ndim", [1, 2, 3])
 every_family = pytest.mark.parametrize("pools", [MAX, AVG], ids=["max", "avg"])
-every_size = pytest.mark.parametrize("size", [1, 2, 3, 7, None])
+every_size = pytest.mark.parametrize("size", [1, 2, 3, 5, None])
 
 
 def example(ndim, lead=(2,)):

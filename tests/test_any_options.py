@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_pool as tg
@@ -33,12 +33,7 @@ def window_options(draw):
 
 
 length = st.sampled_from([3, 4, 5, 6, 7, 1, 0])
-fuzz = settings(
-    max_examples=300,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+fuzz = settings(max_examples=300)
 
 
 def pair(option):

@@ -152,7 +152,7 @@ def test_a_type_error_in_the_users_closure_passes_through():
     def odd(x):
         return x * 2.0, lambda g: g["x"]
 
-    with pytest.raises(TypeError, match="not subscriptable"):
+    with pytest.raises(TypeError):
         tg.lift(odd)(Value(1.0)).backward()
 
 

@@ -7,7 +7,6 @@ import runpy
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +16,7 @@ import pytest
 import tinygrad_pool as tg
 from tinygrad_pool import equivalence
 from tinygrad_pool.cli import main
-from tinygrad_pool.demo import DigitsNet
+from tinygrad_pool.demo import DigitsNet, File
 from tinygrad_pool.drawing import dot_program
 
 FILES = {
@@ -45,7 +44,18 @@ def bare(monkeypatch):
     monkeypatch.setattr(dot_program, "_programs", lambda _: iter(()))
 
 
+@pytest.fixture
+def _weights_alone(monkeypatch):
+    """Let the demo draw nothing: other tests look at its pictures."""
+
+    def files_of(net, *_):
+        return [File("weights.npz", "the trained weights", net.to_npz())]
+
+    monkeypatch.setattr("tinygrad_pool.demo.files_of", files_of)
+
+
 class TestDemo:
+    @pytest.mark.slow
     def test_it_reaches_97_percent_and_tells_where_the_pictures_are(self, tmp_path):
         ran = run("demo", cwd=tmp_path, env={**os.environ, "PYTHONIOENCODING": "utf-8"})
         printed = ran.stdout.decode()
@@ -56,6 +66,7 @@ class TestDemo:
         assert "Written to tinygrad_pool_demo" in printed
         assert all(name in printed for name in FILES)
 
+    @pytest.mark.usefixtures("_weights_alone")
     def test_options_are_followed_and_quiet_prints_nothing(self, tmp_path, capsys):
         for out, seed in (("a", 5), ("b", 5), ("c", 6)):
             arguments = ["demo", "--quiet", "--epochs", "1", "--seed", str(seed)]
@@ -64,6 +75,7 @@ class TestDemo:
         a, b, c = ((tmp_path / out / "weights.npz").read_bytes() for out in "abc")
         assert a == b != c
 
+    @pytest.mark.usefixtures("_weights_alone")
     def test_the_written_weights_can_be_loaded(self, tmp_path):
         main(["demo", "--quiet", "--epochs", "1", "--out", str(tmp_path / "out")])
         net = DigitsNet(seed=1)
@@ -112,19 +124,21 @@ class TestDemo:
 
     def test_ctrl_c_is_one_line_and_leaves_nothing(self, tmp_path):
         program = (
-            "import signal, sys; from tinygrad_pool.cli import main\n"
+            "import signal, sys; from tinygrad_pool import cli, demo\n"
             "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job may ignore Ctrl-C
-            "sys.exit(main(['demo', '--epochs', '10000']))"
+            "def train(*arguments, real=demo.train, **options):\n"
+            "    print('training', flush=True)\n"
+            "    yield from real(*arguments, **options)\n"
+            "demo.train = train\n"
+            "sys.exit(cli.main(['demo', '--epochs', '10000']))"
         )
         command = [sys.executable, "-c", program]
-        running = subprocess.Popen(
-            command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-        while not list(tmp_path.iterdir()):  # the hidden draft of the folder
-            time.sleep(0.05)
-        time.sleep(0.5)
-        running.send_signal(signal.SIGINT)
-        _, errors = running.communicate(timeout=60)
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        with subprocess.Popen(command, cwd=tmp_path, **pipes) as running:
+            assert b"training\n" in iter(running.stdout.readline, b"")
+            assert len(list(tmp_path.iterdir())) == 1  # the hidden draft of the folder
+            running.send_signal(signal.SIGINT)
+            _, errors = running.communicate()
         assert running.returncode == 130
         assert errors.decode().strip() == "tinygrad-pool: interrupted; nothing was written"
         assert list(tmp_path.iterdir()) == []

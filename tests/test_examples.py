@@ -31,7 +31,13 @@ def test_every_example_is_checked_here():
     assert sorted(PRINTS) == sorted(path.name for path in EXAMPLES.glob("*.py"))
 
 
-@pytest.mark.parametrize("name", sorted(PRINTS))
+SLOW = {"02_moons.py"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in sorted(PRINTS)],
+)
 def test_it_runs_and_prints(name, tmp_path):
     ran = subprocess.run(
         [sys.executable, "-W", "error", EXAMPLES / name],

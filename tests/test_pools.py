@@ -274,7 +274,7 @@ def test_a_function_has_the_name_and_the_arguments_that_help_shows():
         "return_indices",
         "ties",
     ]
-    with pytest.raises(TypeError, match=r"lp_pool1d\(\) missing 2 required positional arguments"):
+    with pytest.raises(TypeError, match="lp_pool1d"):
         tg.lp_pool1d([1.0])
 
 

@@ -83,8 +83,7 @@ class TestNotComputed:
         assert v.grad.shape == (2, 3)
         assert v.grad.dtype == np.float32
         assert not v.grad.any()
-        with pytest.raises(ValueError, match="read-only"):
-            v.grad[0, 0] = 1.0
+        assert not v.grad.flags.writeable
         assert Value(2.0).grad == 0.0
 
     def test_it_can_be_set_and_forgotten(self):
@@ -108,8 +107,7 @@ class TestNotComputed:
     def test_an_interior_gradient_is_read_only_but_can_be_replaced(self):
         h = Value([1.0]) * 2.0
         (h * [3.0]).sum().backward()
-        with pytest.raises(ValueError, match="read-only"):
-            h.grad[0] = 5.0
+        assert not h.grad.flags.writeable
         assert h.grad == [3.0]
         h.grad = [5.0]
         assert h.grad == [5.0]
@@ -154,7 +152,7 @@ def run(program, leaves):
 
 
 @given(programs(), st.booleans())
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150)
 def test_stepping_equals_running_bit_for_bit(program, arrays):
     numbers = [[0.5, -1.0], [2.0, 0.25]] * 2 if arrays else [0.5, -1.25, 2.0, 0.125]
     running, stepping = (run(program, map(Value, numbers)) for _ in range(2))
@@ -182,7 +180,7 @@ KINDS = {
     st.lists(st.sampled_from(sorted(KINDS)), min_size=4, max_size=4),
     st.lists(st.sampled_from([np.float32, np.float64]), min_size=4, max_size=4),
 )
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150)
 def test_gradients_have_the_shape_and_dtype_of_their_values_whatever_is_mixed(
     program, kinds, dtypes
 ):

@@ -87,7 +87,7 @@ def test_other_numbers_in_leaves_give_what_the_network_built_anew_gives(
 numbers = st.floats(-3, 3)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100)
 @given(old=st.lists(numbers, min_size=6, max_size=6), new=st.lists(numbers, min_size=6, max_size=6))
 def test_a_network_of_scalars_with_new_numbers_is_the_one_built_by_hand(old, new):
     def build(numbers):
@@ -105,7 +105,7 @@ def test_a_network_of_scalars_with_new_numbers_is_the_one_built_by_hand(old, new
     assert [leaf.data for leaf in leaves] == old
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(
     x=st.lists(numbers, min_size=3, max_size=3),
     to=st.lists(numbers, min_size=3, max_size=3),
@@ -130,7 +130,7 @@ def test_gradients_through_what_was_moved_equal_finite_differences(x, to):
     np.testing.assert_allclose(g, slopes, rtol=1e-5, atol=1e-6)
 
 
-@settings(max_examples=300, derandomize=True)
+@settings(max_examples=300)
 @given(old=st.floats(-1e300, 1e300), new=st.floats(allow_nan=False))
 def test_what_was_moved_is_the_new_number_to_the_last_bit(old, new):
     y = tg.Value(old) * 1.0

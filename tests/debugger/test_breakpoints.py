@@ -38,7 +38,7 @@ def run():
 
 def test_a_condition_that_raises_stops_there_and_says_so(run):
     said = run(array(), "break power if 1 / 0; c").splitlines()
-    assert said[1] == "in breakpoint 1, '1 / 0': ZeroDivisionError: division by zero"
+    assert said[1].startswith("in breakpoint 1, '1 / 0': ZeroDivisionError: ")
     assert said[3] == "2 of 3: power#2 gets 1 1 1"
 
 

@@ -42,7 +42,7 @@ def networks(draw):
     return values[-1]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(networks())
 def test_entries_add_up_and_zeros_have_true_reasons(loss):
     passed = tg.record(loss)
@@ -110,7 +110,7 @@ ARRAYS = [
 ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_so_it_is_for_elements_of_arrays(data):
     def array(label):

@@ -110,7 +110,7 @@ def test_a_value_cut_from_its_graph_is_drawn_without_one():
 
 @pytest.mark.parametrize(
     "label",
-    ["<b>&\"'\\n", "a\nb", pytest.param("x" * 10_000_000, id="long"), "最大", "\x00", "]]>", "\\"],
+    ["<b>&\"'\\n", "a\nb", pytest.param("x" * 1_000_000, id="long"), "最大", "\x00", "]]>", "\\"],
 )
 def test_no_label_breaks_a_picture(label):
     with tg.scope(label):

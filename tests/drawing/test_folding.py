@@ -1,6 +1,5 @@
 """Many nodes become one, and what is left is still the graph."""
 
-import time
 from contextlib import nullcontext
 
 import numpy as np
@@ -56,7 +55,7 @@ OPERATIONS = st.tuples(
 
 
 @FOLDS
-@settings(max_examples=150, derandomize=True, deadline=None)
+@settings(max_examples=150)
 @given(steps=st.lists(OPERATIONS, max_size=25))
 def test_no_fold_loses_a_node_or_an_edge_or_makes_a_circle(fold, steps):
     made = [Value(0.5), Value(0.25)]
@@ -131,16 +130,15 @@ class TestByForm:
         groups = folded(by_form, (b + 1.0) * a)
         assert [labels(group) for group in groups][1:] == [["add"], ["add", "add"], ["mul"]]
 
-    def test_a_scalar_mlp_on_100_points_is_fewer_than_30(self):
+    def test_a_scalar_mlp_on_100_points_is_fewer_than_30(self, count_calls):
         rng = np.random.default_rng(0)
         net = nn.scalar.MLP(2, [16, 16, 1])
         loss = 0.0
         for x in rng.standard_normal((100, 2)).tolist():
             loss = loss + (1.0 - net(x)).relu()
         nodes = ancestors(loss)
-        started = time.perf_counter()
+        assert count_calls(by_form, nodes) / len(nodes) < 300
         groups = by_form(nodes)
-        assert time.perf_counter() - started < 5
         check(nodes, groups)
         assert len(groups) < 30
         assert len(nodes) > 3_000

@@ -2,19 +2,14 @@
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_pool as tg
 
 pytestmark = pytest.mark.peer
 
-grid = settings(
-    max_examples=300,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],  # it only imports
-)
+grid = settings(max_examples=300)
 VALUES = ["random", "tied", "-inf", "nan", "constant"]
 
 

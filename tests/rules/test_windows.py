@@ -71,8 +71,7 @@ def test_what_is_remembered_between_calls_cannot_be_written_to():
     windows = windows_of("pool", 1, 2)
     assert cells_of(windows, (4,)) is cells_of(windows, (4,))
     for remembered in (cells_of(windows, (4,)), counts_of(windows, (4,), padding=True)):
-        with pytest.raises(ValueError, match="read-only"):
-            remembered[0] = 7
+        assert not remembered.flags.writeable
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,9 @@ class TestSoundNetworks:
 
     def test_one_image_is_too_few_to_call_a_unit_dead(self):
         rng = np.random.default_rng(0)
-        net = tg.nn.Sequential(tg.nn.Linear(4, 30, rng=rng), tg.nn.ReLU(), tg.nn.Linear(30, 2))
+        net = tg.nn.Sequential(
+            tg.nn.Linear(4, 30, rng=rng), tg.nn.ReLU(), tg.nn.Linear(30, 2, rng=rng)
+        )
         loss = (net(rng.standard_normal((1, 4))) ** 2).sum()
         diagnosis = tg.diagnose(loss, parameters=net)
         assert diagnosis.findings == []

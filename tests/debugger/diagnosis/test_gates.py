@@ -78,7 +78,7 @@ class TestDeadRelus:
         assert tg.diagnose(E).findings == []
 
     @given(st.integers(0, 10**6), st.integers(1, 30), st.integers(1, 6))
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     def test_the_share_that_is_off_is_a_direct_count(self, seed, n, units):
         x = np.random.default_rng(seed).integers(-3, 2, (n, units)).astype(float)
         with tg.scope("act"):
@@ -89,7 +89,7 @@ class TestDeadRelus:
         assert of.dead == (dead if n >= 4 else 0)
 
     @given(st.integers(0, 10**6), st.integers(4, 12))
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=20)
     def test_neurons_are_counted_alike(self, seed, n):
         rng = np.random.default_rng(seed)
         layer, points = tg.nn.Layer(2, 5), rng.uniform(-1, 1, (n, 2))
