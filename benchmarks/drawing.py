@@ -8,6 +8,7 @@ network in PyTorch, where it is installed and can (pip install torchviz): text a
 not lay out such a graph. Each is timed once, for it takes seconds.
 """
 
+import argparse
 import random
 import time
 from collections.abc import Callable
@@ -68,7 +69,7 @@ def seconds(f: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - start, result
 
 
-def peer() -> dict[str, Callable[[], Any]]:
+def peer(length: int) -> dict[str, Callable[[], Any]]:
     """Return what torchviz draws, by name; nothing where it is missing."""
     if not (find_spec("torch") and find_spec("torchviz")):
         print("torchviz is not installed: pip install torchviz")
@@ -81,7 +82,7 @@ def peer() -> dict[str, Callable[[], Any]]:
 
     graphs = {
         "MLP on 100 points": lambda: mlp(leaf, torch.tanh),
-        "chain of 1,000,000": lambda: chain(leaf, 1_000_000),
+        f"chain of {length:,}": lambda: chain(leaf, length),
         "60 doublings": lambda: doublings(leaf),
     }
     return {name: lambda f=f: torchviz.make_dot(f()) for name, f in graphs.items()}
@@ -89,13 +90,16 @@ def peer() -> dict[str, Callable[[], Any]]:
 
 def main() -> None:
     """Draw each graph, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="a short chain: does it run?")
+    length = 1_000 if parser.parse_args().quick else 1_000_000
     ours = {
         "MLP on 100 points": lambda: mlp(tg.Value, tg.tanh),
-        "chain of 1,000,000": lambda: chain(tg.Value, 1_000_000),
+        f"chain of {length:,}": lambda: chain(tg.Value, length),
         "60 doublings": lambda: doublings(tg.Value),
         "digits network": digits,
     }
-    theirs = peer()
+    theirs = peer(length)
     print(f"{'':20}{'nodes':>10}{'text':>9}{'and SVG':>9}{'torchviz':>14}")
     for name, build in ours.items():
         value = build()
