@@ -4,7 +4,7 @@ Beside us run torch and MyGrad, each in a process of its own, on one thread, in 
 float32 numbers; they have to agree on the loss, or the sum of the gradients. What counts is the
 ratio of the medians of CPU time, theirs to ours: above 1 we are faster.
 
-    pip install -e '.[peers]' mygrad && python benchmarks/networks.py
+    pip install -e '.[peers]' && python benchmarks/networks.py
 """
 
 import argparse
