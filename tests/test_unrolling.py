@@ -194,7 +194,7 @@ class Drawn:
 
 
 @given(st.integers(0, 10**9))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_any_numbers_give_what_the_graph_built_anew_gives(seed):
     drawn = Drawn(seed)
     with np.errstate(all="ignore"):

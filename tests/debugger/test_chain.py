@@ -1,7 +1,6 @@
 """The chain rule for one gradient, as a lecture writes it."""
 
 import re
-import time
 
 import numpy as np
 import pytest
@@ -67,15 +66,17 @@ def test_what_a_loss_does_not_depend_on_is_named_by_its_variable():
 
 
 @pytest.mark.parametrize("f", [lambda x: x.sum(), lambda x: x.mean(), lambda x: x.max()])
-def test_too_much_is_refused_at_once(f):
+def test_too_much_is_refused_at_once(f, count_calls):
     x = tg.Value(np.ones((2000, 1000)), label="x")
     E = f(tg.tanh(x) * x)
-    began = time.process_time()
-    with pytest.raises(
-        ShapeError, match=r"depends on more than limit=2,000 of the 6,000,00\d units"
-    ):
-        tg.derive(E, x, (3, 4))
-    assert time.process_time() - began < 1.0
+
+    def refused():
+        with pytest.raises(
+            ShapeError, match=r"depends on more than limit=2,000 of the 6,000,00\d units"
+        ):
+            tg.derive(E, x, (3, 4))
+
+    assert count_calls(refused) < 2_000
 
 
 def test_an_operand_used_twice_is_two_paths():

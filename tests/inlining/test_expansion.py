@@ -168,7 +168,7 @@ NUMBERS |= st.floats()
 
 
 @pytest.mark.parametrize(("rule", "arity", "options"), CASES.values(), ids=CASES)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.data())
 def test_a_rule_that_is_written_out_gives_the_same_numbers(rule, arity, options, data):
     constants = data.draw(st.lists(st.none() | NUMBERS, min_size=arity, max_size=arity))

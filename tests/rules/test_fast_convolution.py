@@ -113,7 +113,6 @@ def test_nobody_is_sent_what_nobody_wants(wants):
 
 
 @given(st.data())
-@settings(deadline=None)
 def test_any_convolution_is_the_readable_one(data):
     draw = data.draw
     ndim, groups = draw(st.integers(1, 3)), draw(st.integers(1, 3))
