@@ -74,23 +74,23 @@ def by_form(nodes: list[Node]) -> list[Group]:
             if isinstance(p, Node):
                 user[p] = node if user.get(p, node) is node else None
     forms: dict[Any, int] = {}
-    others: list[tuple[Any, ...]] = []
+    found: list[tuple[str, tuple[Any, ...]]] = []
     keys: dict[Node, Any] = {}
     for node in nodes:
         if not (operands := node.parents):
             continue
-        form: tuple[Any, ...] = tuple(
-            [keys.get(p, "leaf") if isinstance(p, Node) else "constant" for p in operands]
-        )
+        op = node.op
+        form = tuple([keys.get(p, "leaf") if isinstance(p, Node) else "constant" for p in operands])
         for p, key in zip(operands, form, strict=True):
-            alike = isinstance(p, Node) and user[p] is node and p.parents and p.op == node.op
-            if alike and all(k == key or k in others[key] for k in form):
-                keys[node] = key
-                break
+            if type(key) is int and user[p] is node:  # computed, and for nobody else
+                its_op, others = found[key]
+                if its_op == op and all(k == key or k in others for k in form):
+                    keys[node] = key
+                    break
         else:
-            keys[node] = forms.setdefault((node.op, form), len(others))
-            if keys[node] == len(others):
-                others.append(form)
+            keys[node] = forms.setdefault((op, form), len(found))
+            if keys[node] == len(found):
+                found.append((op, form))
     return _grouped(nodes, keys)
 
 
@@ -109,12 +109,11 @@ def _grouped(nodes: list[Node], keys: dict[Node, Any]) -> list[Group]:
     members: dict[Any, list[Node]] = {}
     for node in nodes:
         members.setdefault(keys[node], []).append(node)
-    number = {key: i for i, key in enumerate(members)}
+    home = {node: i for i, some in enumerate(members.values()) for node in some}
     groups = []
     for i, (key, some) in enumerate(members.items()):
         operands = [p for node in some for p in node.parents]
-        found = dict.fromkeys(number[keys[p]] for p in operands if isinstance(p, Node))
-        constants = sum(not isinstance(p, Node) for p in operands)
-        kind = "" if any(node.parents for node in some) else key[0]
-        groups.append(Group(some, [k for k in found if k != i], constants, kind))
+        inner = [p for p in operands if isinstance(p, Node)]
+        sources = [k for k in dict.fromkeys(map(home.__getitem__, inner)) if k != i]
+        groups.append(Group(some, sources, len(operands) - len(inner), "" if operands else key[0]))
     return groups
