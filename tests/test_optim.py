@@ -153,6 +153,20 @@ def test_parameters_keep_their_dtype(optimiser, dtype):
     assert net.weight.data.dtype == dtype
 
 
+@pytest.mark.parametrize(("system", "asked"), [("linux", [2**25 - 2**13]), ("emscripten", [])])
+def test_memory_is_asked_for_once_where_it_is_not_kept_for_ever(system, asked, monkeypatch):
+    sizes = []
+
+    def refuse(size, dtype):
+        sizes.append(size * np.dtype(dtype).itemsize)
+        raise MemoryError
+
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(np, "empty", refuse)
+    SGD([Value(1.0)])
+    assert sizes == asked
+
+
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of other C libraries we know less")
 def test_the_memory_of_a_step_comes_back_without_page_faults():
     program = (

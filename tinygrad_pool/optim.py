@@ -56,9 +56,9 @@ class Optimiser(ABC):
                 w -= self._move((i, 0), self._slope(w, g))
             else:
                 n = max(1, BLOCK * len(w) // p.size)
-                for start in range(0, len(w), n):
-                    rows = slice(start, start + n)
-                    w[rows] -= self._move((i, start), self._slope(w[rows], g[rows]))
+                for row in range(0, len(w), n):
+                    part, slope = w[row : row + n], g[row : row + n]
+                    part -= self._move((i, row), self._slope(part, slope))
             p.data = w
 
     def _slope(self, w: Any, g: Any) -> Any:
