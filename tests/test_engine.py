@@ -4,6 +4,7 @@ import contextlib
 import copy
 import json
 import math
+import operator
 from decimal import Decimal
 from fractions import Fraction
 from functools import partial
@@ -195,6 +196,13 @@ class TestPlainPython:
             Value([1.0, 2.0]) * masked
         assert Value(np.ma.array([1.0, 2.0])).data.tolist() == [1.0, 2.0]
         assert Value(masked.filled(0.0)).data.tolist() == [1.0, 0.0]
+
+    @pytest.mark.parametrize("f", [operator.mul, operator.add, operator.sub, operator.truediv])
+    def test_a_masked_array_beside_a_value_loses_no_graph(self, f):
+        for v in (Value(2.0), Value([1.0, 1.0])):
+            for left, right in ((np.ma.array([1.0, 2.0]), v), (v, np.ma.array([1.0, 2.0]))):
+                with contextlib.suppress(UnsupportedError):
+                    assert isinstance(f(left, right), Value)
 
     @pytest.mark.parametrize("key", [None, ..., (), (None, None), (..., None), True])
     def test_a_number_is_indexed_as_an_array_without_axes(self, key):

@@ -203,7 +203,7 @@ def test_an_array_laid_out_otherwise_pools_the_same(ndim, pools):
     mirrored = x[..., ::-1].copy()[..., ::-1]
     for other in (strided, turned, mirrored):
         v = tg.Value(x)
-        v._data = other  # a Value copies what it is given; an interior node may be laid out so
+        v._numbers = other  # a Value copies what it is given; an interior node may be laid out so
         y = pools[ndim](v, 2, 1)
         np.testing.assert_allclose(y.data, expected.data, rtol=1e-14)
         y.backward(np.ones(y.shape))

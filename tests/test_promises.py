@@ -559,7 +559,7 @@ class TestDataChangedAfterUse:
     def test_checked_looks_at_results_too(self):
         with tg.checked():
             h = Value([1.0]).exp()
-        h._data[0] = 9.0
+        h._numbers[0] = 9.0
         with pytest.raises(GraphError, match="exp: the data of its result changed since"):
             h.sum().backward()
 

@@ -105,7 +105,7 @@ class TestTraced:
         y.label = "y"
         assert (y.label, y.about.scope, y.about.line) == ("y", "s", y.about.line)
         assert y.about.line is not None
-        y._data[0] = 3.0
+        y._numbers[0] = 3.0
         with pytest.raises(tg.errors.GraphError, match="its result changed since"):
             y.backward([1.0, 1.0])
 

@@ -22,18 +22,18 @@ TAKEN: WeakSet[Node] = WeakSet()
 
 def compare(relation: Callable[[Any, Any], Any], v: Node, other: Any) -> Any:
     """Compare data: a plain bool, or an array of them. Raises ShapeError if shapes do not fit."""
-    w = other._data if isinstance(other, Node) else numeric(other, relation.__name__)
+    w = other._numbers if isinstance(other, Node) else numeric(other, relation.__name__)
     try:
-        answer = relation(v._data, w)
+        answer = relation(v._numbers, w)
     except ValueError as error:
-        raise misfit(relation.__name__, [v._data, w]) from error
+        raise misfit(relation.__name__, [v._numbers, w]) from error
     if isinstance(answer, np.ndarray):
         return answer
     sign = SIGNS[relation.__name__]
     rival = other if isinstance(other, Node) else None
     note(v, sign, w, bool(answer), rival)
     if rival is not None:
-        note(rival, MIRRORED[sign], v._data, bool(answer), v)
+        note(rival, MIRRORED[sign], v._numbers, bool(answer), v)
     return bool(answer)
 
 

@@ -58,7 +58,7 @@ def fitted(text: str, c: Any, p: Node) -> str:
         text, c = _summed(text, c, axes)
         if np.shape(c) != p.shape:
             text, c = f"np.reshape({text}, {p.shape})", np.reshape(c, p.shape)
-    if type(p._data) is float:
+    if type(p._numbers) is float:
         return text if type(c) is float else f"float({text})"
     if not p.shape and (not isinstance(c, np.generic) or c.dtype != p.dtype):
         return f"{dtype_of(p.dtype)}({text})"

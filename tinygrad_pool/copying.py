@@ -30,7 +30,7 @@ def deep_copy(root: Node, memo: dict[int, Any]) -> Any:
 
 
 def _leaf(node: Any, memo: dict[int, Any]) -> Any:
-    twin = type(node)(node._data)
+    twin = type(node)(node._numbers)
     twin.about, twin.rule, twin.options = node.about, node.rule, node.options
     vars(twin).update(copy.deepcopy(vars(node), memo))
     return twin
@@ -38,7 +38,7 @@ def _leaf(node: Any, memo: dict[int, Any]) -> Any:
 
 def _interior(node: Node, memo: dict[int, Any]) -> Any:
     twin = run_again(node, [memo[id(p)] if isinstance(p, Node) else p for p in node.parents])
-    if np.asarray(twin._data).tobytes() != np.asarray(node._data).tobytes():
+    if np.asarray(twin._numbers).tobytes() != np.asarray(node._numbers).tobytes():
         raise GraphError(
             f"deepcopy: {name_of(node)} gives other numbers when its rule is run again: "
             "it draws them at random; copy leaves only, as v.detach() makes them"

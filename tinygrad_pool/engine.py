@@ -91,7 +91,7 @@ class Value(Node):
                 "y = tg.lift(rule)(x), which returns its result and its backward closure"
             )
         refuse_habits("Value", habits)
-        self._data = real(data, "Value")
+        self._numbers = real(data, "Value")
         self._grad, self._time = None, tick()
         line = here() if SETTING.get().traced else None
         self.about = About(text(label, "Value: label"), line=line)
@@ -240,7 +240,7 @@ class Value(Node):
                 f"bool: {name_of(self)} of shape {self.shape} is neither true nor false; "
                 "compare its data, or reduce it first"
             )
-        answer = bool(self._data)
+        answer = bool(self._numbers)
         note(self, "bool", "", answer)
         return answer
 
@@ -275,7 +275,7 @@ class Value(Node):
         )
 
     def __repr__(self) -> str:
-        shown = [f"data={self._data!r}"]
+        shown = [f"data={self._numbers!r}"]
         shown += [f"grad={self._grad!r}"] if self.has_grad else []
         shown += [f"label={self.label!r}"] if self.label else []
         shown += [f"op={self.op!r}"] if self.rule else []
@@ -292,7 +292,7 @@ class Leaf(LeafNode, Value):
 
     def __reduce_ex__(self, _: Any) -> Any:
         kind = type(self).__bases__[1]  # Value, or a subclass of it
-        return kind, (self._data, self.label), (self._grad, vars(self))
+        return kind, (self._numbers, self.label), (self._grad, vars(self))
 
     def __setstate__(self, state: tuple[Any, dict[str, Any]]) -> None:
         self._grad = state[0]
@@ -317,4 +317,4 @@ _detach = lift(shaping.detach)
 def _number(v: Value) -> float:
     if v.size != 1:
         raise ShapeError(f"item: needs one element, got shape {v.shape}")
-    return float(np.reshape(v._data, ()))
+    return float(np.reshape(v._numbers, ()))

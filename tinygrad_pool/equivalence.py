@@ -171,7 +171,7 @@ def compare_weight_layer(loss: Value, gradient: Any = None) -> Comparison:
     exact = all(layer.binary for layer in layers)
     slack = 0.0 if exact else SLACK * max(float(np.finfo(node.dtype).eps) for node in twins)
     pairs = [
-        ((node._data, twin._data), (g, h))
+        ((node._numbers, twin._numbers), (g, h))
         for (node, twin), g, h in zip(twins.items(), gradients, of_twins, strict=True)
     ]
     return Comparison(

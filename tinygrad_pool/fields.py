@@ -165,4 +165,4 @@ def is_weight(node: Node, i: int) -> bool:
 
 
 def _shape(operand: Any) -> Shape:
-    return np.shape(operand._data if isinstance(operand, Node) else operand)
+    return np.shape(operand._numbers if isinstance(operand, Node) else operand)

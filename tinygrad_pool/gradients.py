@@ -100,7 +100,7 @@ def grad(
 
 
 def _gradient_of(x: Node, as_value: bool) -> Any:
-    g = zeros(x._data) if x._grad is None else x._grad
+    g = zeros(x._numbers) if x._grad is None else x._grad
     if as_value:
         return g if isinstance(g, Value) else Value(g)
     return np.array(g) if isinstance(g, np.ndarray) else g

@@ -119,13 +119,13 @@ def _walk(nodes: list[Node], create_graph: bool) -> Iterator[tuple[Node, Any, Co
             contributions = _arrive(node, contributions)
         else:  # one or two operands, as most nodes have: the same as _arrive, written out
             to_x = contributions[0]
-            if type(to_x) is float and isinstance(x, Node) and type(x._data) is float:
+            if type(to_x) is float and isinstance(x, Node) and type(x._numbers) is float:
                 x._grad = to_x if x._grad is None else x._grad + to_x
             elif (c := _add(node, 0, x, to_x)) is not to_x:
                 contributions = (c, *contributions[1:])
             if w is not NOTHING:
                 to_w = contributions[1]
-                if type(to_w) is float and isinstance(w, Node) and type(w._data) is float:
+                if type(to_w) is float and isinstance(w, Node) and type(w._numbers) is float:
                     w._grad = to_w if w._grad is None else w._grad + to_w
                 elif (c := _add(node, 1, w, to_w)) is not to_w:
                     contributions = (contributions[0], c)
@@ -140,7 +140,7 @@ def _arrive(node: Node, given: Any) -> Contributions:
     arrived = [*given]
     for i, p in enumerate(operands):
         c = given[i]
-        if type(c) is float and isinstance(p, Node) and type(p._data) is float:
+        if type(c) is float and isinstance(p, Node) and type(p._numbers) is float:
             g = p._grad
             p._grad = c if g is None else g + c
         else:
@@ -152,7 +152,7 @@ def _add(node: Node, i: int, p: Any, c: Any) -> Any:
     """Add a contribution to its operand's gradient, out of place: others may hold either."""
     if c is None or not isinstance(p, Node):
         return None
-    x, old = p._data, p._grad
+    x, old = p._numbers, p._grad
     if not (type(c) is type(x) is np.ndarray and c.dtype is x.dtype and c.shape == x.shape):
         c = fit(node, i, p, c)
     if old is not None:
@@ -202,7 +202,7 @@ def on_numpy(node: Node, g: Any, error: Exception) -> Contributions:
     """Take the step with NumPy's numbers, where Python's floats refused (1 / 0.0)."""
     if not callable(node._closure):
         raise no_closure(node.op, node._closure) from error
-    operands = [p._data if isinstance(p, Node) else p for p in node.parents]
+    operands = [p._numbers if isinstance(p, Node) else p for p in node.parents]
     refused = isinstance(error, ArithmeticError)
     if not refused or any(isinstance(x, np.ndarray) for x in operands):
         if not isinstance(error, TinygradPoolError):  # those name the node themselves
@@ -235,9 +235,9 @@ def fit(node: Node, i: int, p: Any, c: Any) -> Any:
 
 def _of_kind(p: Node, c: Any) -> Any:
     """Bring a gradient to the dtype of what it belongs to, a Python float's to a Python float."""
-    if alike(c._data if isinstance(c, Node) else c, p._data):
+    if alike(c._numbers if isinstance(c, Node) else c, p._numbers):
         return c
-    kind = kind_of(p._data)
+    kind = kind_of(p._numbers)
     if isinstance(c, Node):
         return cast(c, dtype=kind)
     if isinstance(c, np.ndarray) and kind is not float:
@@ -295,14 +295,14 @@ def refuse_stale(nodes: list[Node], create_graph: bool) -> None:
 
 def _same_again(node: Node, leaf: Node) -> bool:
     """Return whether a node's rule makes the same of its operands now, and so does its closure."""
-    if np.may_share_memory(node._data, leaf._data):
+    if np.may_share_memory(node._numbers, leaf._numbers):
         return False
     assert node._closure is not None
-    operands = [p._data if isinstance(p, Node) else p for p in node.parents]
+    operands = [p._numbers if isinstance(p, Node) else p for p in node.parents]
     ones = np.ones(node.shape, node.dtype)
     try:
         y, closure = _run_again(node, operands)
-        then, now = ((node._data, *node._closure(ones)), (y, *closure(ones)))
+        then, now = ((node._numbers, *node._closure(ones)), (y, *closure(ones)))
     except (ArithmeticError, TypeError, ValueError):
         return False
     return all(

@@ -94,7 +94,7 @@ def _general(rule: Rule, signature: Signature) -> Callable[..., Any]:
             operands = _read(operands, signature.name)
         if signature.wants:
             options["wants"] = tuple([isinstance(v, Node) for v in operands])
-        data = [v._data if isinstance(v, Node) else v for v in operands]
+        data = [v._numbers if isinstance(v, Node) else v for v in operands]
         setting = SETTING.get()
         before = [np.copy(d) for d in data] if setting.checked else []
         y, closure = _run(rule, operands, data, options)
@@ -117,7 +117,7 @@ def _unary(rule: Rule, general: Callable[..., Any]) -> Callable[..., Any]:
             return general(x, *more, **options)
         if kind is not Value and kind is not Leaf:
             return general(x)
-        a = x._data
+        a = x._numbers
         try:
             y, closure = rule(a)
         except _REFUSED as error:
@@ -138,13 +138,13 @@ def _binary(rule: Rule, general: Callable[..., Any], asks: bool = False) -> Call
         if more or options or not setting.plain:
             return general(x, w, *more, **options)
         if x_kind is Value or x_kind is Leaf:
-            a = x._data
+            a = x._numbers
         elif x_kind is float and issubclass(w_kind, Node):
             a = x
         else:
             return general(x, w)
         if w_kind is Value or w_kind is Leaf:
-            b = w._data
+            b = w._numbers
         elif (w_kind is float or w_kind is int) and x_kind is not float:
             b = w
         else:
@@ -171,7 +171,7 @@ def _many(rule: Rule, general: Callable[..., Any], two: Callable[..., Any]) -> C
         kinds.discard(float)
         if options or not setting.plain or not kinds or not kinds <= _nodes:
             return general(*operands, **options)
-        data = [v if type(v) is float else v._data for v in operands]
+        data = [v if type(v) is float else v._numbers for v in operands]
         y, closure = _run(rule, operands, data, options)
         return _node(rule, y, closure, operands, NOTHING, NO_OPTIONS, setting)
 
@@ -195,7 +195,7 @@ def _node(
 ) -> Any:
     """Record what an operation did."""
     out = _new(Value)
-    out._data = y
+    out._numbers = y
     out._grad = None
     out._time = tick()
     out._closure = closure
@@ -213,7 +213,7 @@ def run_again(node: Node, operands: Sequence[Any]) -> Any:
     options = dict(node.options)
     if "wants" in options:
         options["wants"] = tuple([isinstance(v, Node) for v in operands])
-    data = [v._data if isinstance(v, Node) else v for v in operands]
+    data = [v._numbers if isinstance(v, Node) else v for v in operands]
     y, closure = _run(node.rule, operands, data, options)
     x, w = operands if len(operands) == 2 else (tuple(operands), NOTHING)
     twin = _node(node.rule, y, closure, x, w, options or NO_OPTIONS, SETTING.get())

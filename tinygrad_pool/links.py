@@ -88,7 +88,7 @@ def counts_by_cell(cell: Indices, cells: int = 0) -> NDArray[np.intp]:
 
 def operands_of(node: Node) -> list[Any]:
     """List the numbers that a node was computed from."""
-    return [p._data if isinstance(p, Node) else p for p in node.parents]
+    return [p._numbers if isinstance(p, Node) else p for p in node.parents]
 
 
 def _place(node: Node, parent: int | Node, name: str) -> int:
@@ -117,7 +117,7 @@ def slopes_of(node: Node, i: int) -> Any:
 def sent_by(node: Node, g: NDArray[Any]) -> Contributions:
     """Push a gradient through a closure, with NumPy's numbers where Python's refuse (1 / 0.0)."""
     assert node._closure is not None
-    given = float(g) if type(node._data) is float else g
+    given = float(g) if type(node._numbers) is float else g
     try:
         return node._closure(given)
     except (ArithmeticError, TypeError) as error:
@@ -156,7 +156,7 @@ def selection_form(node: Node, i: int, units: Indices) -> Links:
 
 def _numbered(operand: Any) -> Indices:
     """Give each cell of an operand its number, in the operand's shape."""
-    shape = np.shape(operand._data if isinstance(operand, Node) else operand)
+    shape = np.shape(operand._numbers if isinstance(operand, Node) else operand)
     return np.arange(prod(shape)).reshape(shape)
 
 
@@ -192,7 +192,7 @@ def _averaged(node: Node, x: NDArray[Any], unit: Indices, _: Indices) -> NDArray
 
 def _normed(node: Node, x: NDArray[Any], unit: Indices, cell: Indices) -> NDArray[Any]:
     """Weigh the links of a p-norm: sign(x) (|x| / y)ᵖ⁻¹."""
-    seen, y = x.reshape(-1)[cell], np.asarray(node._data).reshape(-1)[unit]
+    seen, y = x.reshape(-1)[cell], np.asarray(node._numbers).reshape(-1)[unit]
     share = np.abs(seen) / np.where(y == 0, 1, y)
     slope: NDArray[Any] = np.sign(seen) * share ** (node.options.get("norm_type", 2.0) - 1)
     return slope

@@ -35,7 +35,7 @@ class Node(AnswersNumPy):
     __slots__ = (
         "__weakref__",
         "_closure",
-        "_data",
+        "_numbers",
         "_grad",
         "_time",
         "_w",
@@ -45,7 +45,7 @@ class Node(AnswersNumPy):
         "rule",
     )
 
-    _data: Data
+    _numbers: Data  # a `_data` would be read by np.ma, past the graph
     _grad: Any
     _closure: Backward | None
     _time: int
@@ -68,7 +68,7 @@ class Node(AnswersNumPy):
     @property
     def data(self) -> Any:
         """The number or the array. What was computed is read-only; a leaf's data can be set."""
-        return _locked(self._data)
+        return _locked(self._numbers)
 
     @data.setter
     def data(self, _: Any) -> None:
@@ -84,7 +84,7 @@ class Node(AnswersNumPy):
         An interior node's is read-only, since others may share the array; it can be replaced.
         """
         if self._grad is None:
-            return zeros(self._data)
+            return zeros(self._numbers)
         return self._grad if self._closure is None else _locked(self._grad)
 
     @grad.setter
@@ -92,7 +92,7 @@ class Node(AnswersNumPy):
         if new is None:
             self._grad = None
         elif new is not self._grad:
-            self._grad = like(self._data, new, f"grad of {name_of(self)}")
+            self._grad = like(self._numbers, new, f"grad of {name_of(self)}")
 
     @property
     def has_grad(self) -> bool:
@@ -122,7 +122,7 @@ class Node(AnswersNumPy):
     @property
     def shape(self) -> Shape:
         """The lengths of the axes; () for a number."""
-        return self._data.shape if isinstance(self._data, np.ndarray) else ()
+        return self._numbers.shape if isinstance(self._numbers, np.ndarray) else ()
 
     @property
     def ndim(self) -> int:
@@ -132,12 +132,12 @@ class Node(AnswersNumPy):
     @property
     def size(self) -> int:
         """How many elements there are."""
-        return self._data.size if isinstance(self._data, np.ndarray) else 1
+        return self._numbers.size if isinstance(self._numbers, np.ndarray) else 1
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The dtype of the data; a Python float counts as float64."""
-        dtype: np.dtype[Any] = np.dtype(kind_of(self._data))
+        dtype: np.dtype[Any] = np.dtype(kind_of(self._numbers))
         return dtype
 
 
@@ -158,22 +158,22 @@ class LeafNode(Node):
     @property
     def data(self) -> Any:
         """The number, or the array, which may be written to. It can be set, in its own shape."""
-        if isinstance(self._data, np.ndarray) and not self._lent:
-            self._bits = self._bits or self._data.tobytes()
+        if isinstance(self._numbers, np.ndarray) and not self._lent:
+            self._bits = self._bits or self._numbers.tobytes()
             self._lent = True
-        return self._data
+        return self._numbers
 
     @data.setter
     def data(self, new: Any) -> None:
-        in_place = new is self._data and isinstance(new, np.ndarray)
+        in_place = new is self._numbers and isinstance(new, np.ndarray)
         if not in_place:
-            self._data, self._lent = like(self._data, new, f"data of {name_of(self)}"), False
+            self._numbers, self._lent = like(self._numbers, new, f"data of {name_of(self)}"), False
         self._bits = None
         self._has_changed(in_place)
 
     def look(self) -> None:
         """Find out whether an array that was handed out has changed since the last look."""
-        bits = np.asarray(self._data).tobytes()
+        bits = np.asarray(self._numbers).tobytes()
         if self._bits not in (bits, None):
             self._has_changed(in_place=True)
         self._bits, self._lent = bits, False

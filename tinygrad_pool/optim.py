@@ -50,7 +50,7 @@ class Optimiser(ABC):
         for i, p in enumerate(self.parameters):
             if not p.has_grad:
                 continue
-            w: Any = p._data  # p.data would keep its bits, to find out whether somebody writes
+            w: Any = p._numbers  # p.data would keep its bits, to find out whether somebody writes
             g = p.grad
             if p.size <= BLOCK:
                 w -= self._move((i, 0), self._slope(w, g))

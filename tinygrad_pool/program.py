@@ -61,11 +61,11 @@ class Program:
 
     def _rule(self, node: Node) -> Printed | None:
         """Write out the rule of a node that computes with Python's numbers alone."""
-        if node._closure is None or node in self.writer.helped or type(node._data) is not float:
+        if node._closure is None or node in self.writer.helped or type(node._numbers) is not float:
             return None
         fixed = [None if isinstance(p, Node) else self.writer.operand(p)[1] for p in node.parents]
         pairs = zip(fixed, node.parents, strict=True)
-        kinds = [type(p._data if x is None else x) for x, p in pairs]
+        kinds = [type(p._numbers if x is None else x) for x, p in pairs]
         if not _PYTHON.issuperset(kinds) or any(spelled(x) is None for x in node.options.values()):
             return None
         texts = self.writer.calls[node][1]

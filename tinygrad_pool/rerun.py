@@ -120,7 +120,7 @@ def changed(data: Data, change: Any, what: str) -> Data:
 
 def _leaf(node: Value, change: Any) -> Value:
     """Make a leaf of the same name, with data of its own."""
-    leaf = Value(changed(node._data, change, f"data of {name_of(node)}"))
+    leaf = Value(changed(node._numbers, change, f"data of {name_of(node)}"))
     leaf.about, leaf.rule, leaf.options = node.about, node.rule, node.options
     return leaf
 
@@ -128,18 +128,18 @@ def _leaf(node: Value, change: Any) -> Value:
 def _moved(node: Value, operands: list[Any], change: Any) -> Value:
     """Run a node again and move it to other numbers; one that was moved already goes elsewhere."""
     y: Value = operands[0] if node.rule is nudge else run_again(node, operands)
-    new = changed(y._data, change, f"data of {name_of(node)}")
-    stays = (y._data == new) | (np.isnan(y._data) & np.isnan(new))
+    new = changed(y._numbers, change, f"data of {name_of(node)}")
+    stays = (y._numbers == new) | (np.isnan(y._numbers) & np.isnan(new))
     if np.all(stays):
         y.about = node.about
         return y
-    if not np.all(np.isfinite(y._data) | stays):
+    if not np.all(np.isfinite(y._numbers) | stays):
         raise GraphError(
             f"rerun: {name_of(node)} is not finite, and no constant moves it to other numbers; "
             "change what it was computed from"
         )
-    old = like(y._data, np.where(stays, 0.0, y._data), "old")
-    to = like(y._data, np.where(stays, -0.0, new), "new")
+    old = like(y._numbers, np.where(stays, 0.0, y._numbers), "old")
+    to = like(y._numbers, np.where(stays, -0.0, new), "new")
     moved = operation_of(nudge)(y, old, to)
     moved.about = node.about
     y.about = node.about._replace(label="")

@@ -125,7 +125,7 @@ def _check(value: Value, nodes: list[Node], count: int, limit: int, name: str) -
 def _links(node: Node, i: int, units: Indices) -> Links:
     """List the links into some units; each unit of a softmax looks at all of its row."""
     if node.rule not in BUILDERS:
-        if any(np.ndim(x) for x in (node._data, *operands_of(node))):
+        if any(np.ndim(x) for x in (node._numbers, *operands_of(node))):
             raise UnsupportedError(
                 f"explode: {name_of(node)} has no scalar form; on numbers a rule of your own "
                 "stays as it is, on arrays it cannot be taken apart"
@@ -154,7 +154,7 @@ def _unit(
 ) -> Any:
     """Make one unit of a node from the scalars that it looks at."""
     if node._closure is None:
-        return _called(Value(float(np.reshape(node._data, -1)[unit])), node, unit)
+        return _called(Value(float(np.reshape(node._numbers, -1)[unit])), node, unit)
     seen = Seen([], [])
     for i, p in enumerate(node.parents):
         found = links[node, i]

@@ -60,7 +60,7 @@ class Writer:
         """Run both passes, forward and backward from the gradient g of the loss."""
         for node in nodes:
             if node._closure is None:
-                self.data[node] = node._data
+                self.data[node] = node._numbers
             else:
                 self._forward(node)
         self._seed(loss, g)
@@ -188,7 +188,7 @@ class Writer:
         self.reached[node] = [node.parents[i] for i in reached]
         for i in reached:
             p, text, c = node.parents[i], targets[i], contributions[i]
-            if type(c) is not float or type(p._data) is not float:
+            if type(c) is not float or type(p._numbers) is not float:
                 text, c = fitted(text, c, p), fit(node, i, p, c)
             self.backward[node].append(self._added(p, text, c))
 
@@ -228,7 +228,7 @@ class Writer:
         """Write the zeros of a leaf that no gradient reaches."""
         zeros = f"np.zeros_like({self.name[leaf]})"
         if not leaf.shape:
-            zeros = "0.0" if type(leaf._data) is float else f"{dtype_of(leaf.dtype)}(0.0)"
+            zeros = "0.0" if type(leaf._numbers) is float else f"{dtype_of(leaf.dtype)}(0.0)"
         self.nothing[leaf] = zeros
 
 
@@ -264,10 +264,10 @@ def _run(rule: Rule, data: list[Any], options: Any) -> tuple[Any, Backward, bool
 
 def _refuse_other(node: Node, settled: Any) -> None:
     """Raise if a rule gives other numbers than it gave when the graph was made."""
-    if type(settled) is float and settled == node._data:
+    if type(settled) is float and settled == node._numbers:
         return
-    same = type(settled) is type(node._data) and np.shape(settled) == node.shape
-    if not same or not np.array_equal(settled, node._data, equal_nan=True):
+    same = type(settled) is type(node._numbers) and np.shape(settled) == node.shape
+    if not same or not np.array_equal(settled, node._numbers, equal_nan=True):
         raise GraphError(
             f"unroll: {name_of(node)} gives other numbers when its rule is run again: it draws "
             "them at random, or data changed behind `v.data = …`"

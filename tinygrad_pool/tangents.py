@@ -56,7 +56,7 @@ def _pushed_forward(node: Node, to_operands: list[Any]) -> Any:
     if node.size == 1:
         sent = sent_by(node, np.ones(node.shape, node.dtype))
         return np.reshape(sum(map(np.sum, _products(sent, to_operands))), node.shape)
-    operands = [Value(p._data) if isinstance(p, Node) else p for p in node.parents]
+    operands = [Value(p._numbers) if isinstance(p, Node) else p for p in node.parents]
     g = Value(np.zeros(node.shape))
     try:
         sent = node.rule(*operands, **node.options)[1](g)

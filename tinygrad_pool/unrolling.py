@@ -55,8 +55,10 @@ class Unrolled:
         self.name = writer.name[loss]
         self.leaves: dict[str, Any] = {writer.name[n]: n for n in nodes if n._closure is None}
         self._called = {of: name for name, leaf in self.leaves.items() for of in (name, leaf)}
-        self._data = {name: changed(leaf._data, {}, name) for name, leaf in self.leaves.items()}
-        large = {name: data for name, data in self._data.items() if spelled(data) is None}
+        self._numbers = {
+            name: changed(leaf._numbers, {}, name) for name, leaf in self.leaves.items()
+        }
+        large = {name: data for name, data in self._numbers.items() if spelled(data) is None}
         self._given = {**large, **writer.given}
         gradients = {name: f"g_{name}" for name in self.leaves}
         self.source = self._text(writer, writer.forward_lines, writer.backward_lines, gradients)
@@ -78,7 +80,9 @@ class Unrolled:
         given: dict[Any, Any] = {**(changes or {}), **leaves}
         new = {self._called.get(leaf) or self._refuse(leaf): x for leaf, x in given.items()}
         self._warn(new)
-        data = {name: changed(self._data[name], x, f"unrolled: {name}") for name, x in new.items()}
+        data = {
+            name: changed(self._numbers[name], x, f"unrolled: {name}") for name, x in new.items()
+        }
         try:
             loss, gradients = self._run(**self._given | data)
         except (ArithmeticError, TypeError):  # Python's floats refuse what NumPy's do not: 1 / 0.0
@@ -87,7 +91,9 @@ class Unrolled:
 
     def _on_numpy(self, data: dict[str, Any]) -> Outcome:
         """Run the graph itself with other numbers, NumPy's where Python's refuse."""
-        twins = rerun(self._loss, {leaf: (self._data | data)[n] for n, leaf in self.leaves.items()})
+        twins = rerun(
+            self._loss, {leaf: (self._numbers | data)[n] for n, leaf in self.leaves.items()}
+        )
         loss, leaves = twins[self._loss], [twins[leaf] for leaf in self.leaves.values()]
         gradients = dict(zip(self.leaves, grad(loss, leaves, self._gradient), strict=True))
         return Outcome(_own(loss.data), gradients)
@@ -106,7 +112,7 @@ class Unrolled:
         self, writer: Writer, forward: list[str], backward: list[str], gradients: Mapping[str, str]
     ) -> str:
         """Write the function that runs both passes, and what it needs."""
-        parameters = {n: f"{n}={spelled(data)}" for n, data in self._data.items()}
+        parameters = {n: f"{n}={spelled(data)}" for n, data in self._numbers.items()}
         parameters |= {n: n for n in self._given}
         returned = [f'"{leaf}": {g}' for leaf, g in gradients.items()]
         body = [

@@ -101,7 +101,7 @@ def _undone(choice: Choice, node: Node, twin: Node, rival: Node | None) -> str:
     """Say what a choice has to do with other numbers; nothing if it would be the same."""
     who = f"{name_of(node)} at {quoted(choice.line)}"
     if takes_number(choice):
-        same = np.array_equal(node._data, twin._data, equal_nan=True)
+        same = np.array_equal(node._numbers, twin._numbers, equal_nan=True)
         taken = f"{choice.relation}() made a plain number of {who}"
         return "" if same else f"{taken}; it stays as it was"
     chose = f"Python chose by the data of {who}"
@@ -115,12 +115,12 @@ def _undone(choice: Choice, node: Node, twin: Node, rival: Node | None) -> str:
 def _answer(choice: Choice, asked: Node, rival: Node | None) -> bool:
     """Ask once more what Python asked."""
     if choice.relation == "bool":
-        return bool(asked._data)
+        return bool(asked._numbers)
     try:
-        other = float(choice.other) if rival is None else rival._data
+        other = float(choice.other) if rival is None else rival._numbers
     except ValueError:  # True
         return choice.answer
-    return bool(RELATIONS[choice.relation](asked._data, other))
+    return bool(RELATIONS[choice.relation](asked._numbers, other))
 
 
 def _decides(nodes: Iterable[Node], line: Line) -> bool:

@@ -62,7 +62,7 @@ def behind_data(ledger: Ledger, node: Node, cell: int) -> Culprit:
     A NaN is followed as far as it is one. If infinities became one, it began where they were made;
     but where they were given, as a mask is, at the node that made a NaN of them.
     """
-    is_nan = np.isnan(np.reshape(node._data, -1)[cell])
+    is_nan = np.isnan(np.reshape(node._numbers, -1)[cell])
     end = _end(node, cell, np.isnan if is_nan else np.isinf)
     infinite = _below(end.node, end.cell, np.isinf) if is_nan and end.made else None
     began = _end(*infinite, np.isinf) if infinite else end
@@ -146,7 +146,7 @@ def _behind_step(ledger: Ledger, entry: Entry) -> Culprit:
         slope = number(local)
         how = f": {number(entry.upstream)} × {slope} is more than {node.dtype} holds"
     else:
-        own = np.reshape(node._data, -1)[unit]
+        own = np.reshape(node._numbers, -1)[unit]
         for bad in (np.isnan if np.isnan(local) else np.isinf, _not_finite):
             others = _below(node, unit, bad, entry.operand)
             below = others or _below(node, unit, bad) or ((node, unit) if bad(own) else None)

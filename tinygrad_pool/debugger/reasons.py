@@ -87,7 +87,7 @@ def _causes(
         return [f"the loss does not depend on it: it is on no path, or was detached{taken}"]
     if node is ledger.loss:
         causes = ["the pass begins here, with the gradient that it was given"]
-        if not np.isfinite(x := _at(node._data, cell)):
+        if not np.isfinite(x := _at(node._numbers, cell)):
             causes.append(f"its data is {number(x)}: {behind_data(ledger, node, cell).says}")
         return causes
     if grad is None:
@@ -153,7 +153,7 @@ def _unseen(ledger: Ledger, node: Node, cell: int) -> str:
     if all(user.rule in FORMS for user in users):
         return f"{ledger.at(node, cell)} takes no part in {listed}{made_at(node)}"
     slopes = " and ".join(dict.fromkeys(flat(user) for user in users))
-    said = f"{slopes} at {number(_at(node._data, cell))}{made_at(users[0])}"
+    said = f"{slopes} at {number(_at(node._numbers, cell))}{made_at(users[0])}"
     return f"{ledger.at(node, cell)} gets nothing from {listed}: {said}"
 
 

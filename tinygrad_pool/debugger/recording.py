@@ -48,7 +48,7 @@ class Recording(Walk):
             self._noted.pop(found, None)
             return
         if index is None:
-            self._noted[found] = changed(found._data, value, what)
+            self._noted[found] = changed(found._numbers, value, what)
             return
         place = place_of(index, found.shape, f"{what}: index")
         if place is None:

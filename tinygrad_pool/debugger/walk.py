@@ -41,7 +41,9 @@ class Walk(Named):
             raise DataError(f"record: needs a Value, got {type(loss).__name__}")
         super().__init__(ancestors(loss), names or {})
         self.loss, self.gradient = loss, gradient
-        self._kept = {node: changed(node._data, {}, "") for node in self.nodes if _may_change(node)}
+        self._kept = {
+            node: changed(node._numbers, {}, "") for node in self.nodes if _may_change(node)
+        }
         self._before: list[Any] | None = None  # the gradients at position 0, while at another
         self._known: Sums | None = None
         with TURN:
@@ -194,7 +196,7 @@ class Walk(Named):
 
     def data_of(self, node: Node) -> Any:
         """Return the data that a node had when the pass was recorded, whatever was set since."""
-        return self._kept.get(node, node._data)
+        return self._kept.get(node, node._numbers)
 
     @cached_property
     def gradients(self) -> dict[Node, Any]:
@@ -237,4 +239,4 @@ def _give(nodes: list[Node], grads: list[Any]) -> None:
 
 def _may_change(node: Node) -> bool:
     """Tell whether a node's data can be set, or may be a view of what can."""
-    return node._closure is None or getattr(node._data, "base", None) is not None
+    return node._closure is None or getattr(node._numbers, "base", None) is not None

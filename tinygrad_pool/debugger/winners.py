@@ -105,14 +105,14 @@ def _sides(passed: Recording, nodes: list[Node]) -> list[_Side]:
 @contextmanager
 def _as_recorded(passed: Recording) -> Iterator[None]:
     """Give nodes the data that they had when they were recorded, for as long as this lasts."""
-    now = {node: node._data for node in passed.nodes}
+    now = {node: node._numbers for node in passed.nodes}
     try:
         for node in passed.nodes:
-            node._data = passed.data_of(node)
+            node._numbers = passed.data_of(node)
         yield
     finally:
         for node, data in now.items():
-            node._data = data
+            node._numbers = data
 
 
 def _other_winners(x: _Side, y: _Side) -> list[int]:

@@ -94,7 +94,7 @@ def _row(graph: Digraph, name: str, members: Iterable[str]) -> None:
 def _draw_cell(graph: Digraph, name: str, contest: Contest, cell: Cell, to_operands: Any) -> None:
     p = 0.0 if cell.operand < 0 else contest.node.parents[cell.operand]
     is_node = isinstance(p, Node)
-    value = np.reshape(p._data if isinstance(p, Node) else p, -1)[cell.cell]
+    value = np.reshape(p._numbers if isinstance(p, Node) else p, -1)[cell.cell]
     lines = [_place(p, cell.cell), number(value, digits=3)]
     if is_node:
         lines.append(f"δ = {number(np.reshape(to_operands[cell.operand], -1)[cell.cell], 3)}")

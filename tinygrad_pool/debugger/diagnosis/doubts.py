@@ -39,8 +39,8 @@ def not_finite(survey: Survey) -> Iterator[Finding]:
     loss, ledger = survey.loss, survey.ledger
     found: dict[Node | None, tuple[str, list[Node]]] = {}
     known: dict[tuple[Node, int], Culprit] = {}
-    if not _finite(loss._data):
-        node, why = behind_data(ledger, loss, _worst(loss._data))
+    if not _finite(loss._numbers):
+        node, why = behind_data(ledger, loss, _worst(loss._numbers))
         found[node] = why, [loss]
     for p in survey.wanted:
         if not _finite(g := survey.grads.get(p, 0.0)):

@@ -111,7 +111,7 @@ def _of_array(survey: Survey, node: Node) -> Iterator[Gate]:
         if not isinstance(p, Node):
             continue
         if node.rule is elementwise.relu:
-            x = np.asarray(p._data)
+            x = np.asarray(p._numbers)
             axis = None if survey.in_loss(node) else _unit_axis(survey, x.ndim)
             yield _gate(survey, node, ~(x <= 0), axis, node.about.scope or survey.call(node), x)
         else:
@@ -164,7 +164,7 @@ def _of_scalars(survey: Survey, nodes: list[Node]) -> Gate:
         for i, p in enumerate(node.parents):
             if isinstance(p, Node):
                 relu = node.rule is elementwise.relu
-                opens = not p._data <= 0 if relu else bool(np.any(slopes_of(node, i)))
+                opens = not p._numbers <= 0 if relu else bool(np.any(slopes_of(node, i)))
                 tally.setdefault((node.about.scope, i), []).append(opens)
     row = survey.row(nodes[0])
     known = {unit: some for unit, some in tally.items() if unit[0]}
@@ -203,7 +203,7 @@ def slopes_by_row(survey: Survey) -> dict[str, Slopes]:
 
 
 def _slopes(survey: Survey, nodes: list[Node]) -> Slopes:
-    y = np.concatenate([np.reshape(v._data, -1) for v in nodes])
+    y = np.concatenate([np.reshape(v._numbers, -1) for v in nodes])
     g = np.concatenate([np.reshape(survey.grads[v], -1) for v in nodes])
     sizes = [v.size for v in nodes]
     of_sigmoid = np.repeat([v.rule is elementwise.sigmoid for v in nodes], sizes)

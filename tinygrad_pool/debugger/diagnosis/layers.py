@@ -120,7 +120,7 @@ def huge(layers: list[Layer]) -> Iterator[Finding]:
     """Report gradients beside which their parameters are nothing, in the first such layer."""
     found = []
     for layer in layers:
-        numbers = np.concatenate([np.reshape(v._data, -1).astype(float) for v in layer.nodes])
+        numbers = np.concatenate([np.reshape(v._numbers, -1).astype(float) for v in layer.nodes])
         size = _root_mean_square(np.abs(numbers))
         if layer.of_parameters and 0 < size * HUGE < layer.size:
             found.append((layer, size))

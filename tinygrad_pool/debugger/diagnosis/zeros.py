@@ -237,12 +237,12 @@ def _began_at(step: Step, i: int) -> Node:
 def _off_below(factor: Any) -> Node | None:
     """Follow a 0 down to the relu that made it, also as maximum(x, 0); None if none is near."""
     for _ in range(FAR):
-        if not isinstance(factor, Node) or np.any(factor._data):
+        if not isinstance(factor, Node) or np.any(factor._numbers):
             return None
         constants = [p for p in factor.parents if not isinstance(p, Node)]
         if factor.rule is elementwise.relu or (factor.rule is reductions.maximum and constants):
             return factor
-        zeros = (p for p in factor.parents if isinstance(p, Node) and not np.any(p._data))
+        zeros = (p for p in factor.parents if isinstance(p, Node) and not np.any(p._numbers))
         factor = next(zeros, None)
     return None
 
