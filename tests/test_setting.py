@@ -4,6 +4,7 @@ import _thread
 import contextvars
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -139,6 +140,14 @@ class TestTraced:
         while len(made) < 2 and time.monotonic() < end:
             time.sleep(0.001)
         assert [(y.data, y.about.line) for y in made] == [(2.0, None), (3.0, None)]
+
+    def test_a_stack_that_ends_in_the_package_has_no_line(self, monkeypatch):
+        def too_short(depth):
+            raise ValueError("call stack is not deep enough")
+
+        monkeypatch.setattr("tinygrad_pool.setting.sys", SimpleNamespace(_getframe=too_short))
+        with tg.traced():
+            assert Value(1.0).exp().about.line is None
 
     def test_where_only_the_package_runs_no_line_is_known(self, monkeypatch):
         monkeypatch.setattr("tinygrad_pool.setting._PACKAGE", "")
