@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from typing import Any, Literal, Protocol, TypeAlias, overload
 
-import numpy as np
-
 from tinygrad_pool.engine import Value
 from tinygrad_pool.operations import operand
-from tinygrad_pool.pools import Indices, average, called, keep_largest
+from tinygrad_pool.pools import Indices, average, called, keep_largest, shape_of
 from tinygrad_pool.rules.ties import Ties
 from tinygrad_pool.rules.windows import adaptive_windows_of
 
@@ -58,7 +56,7 @@ def _adaptive_max_pools(ndim: int) -> AdaptiveMaxPool:
         array([[3., 5.]])
         """
         x = operand(x, name)
-        windows = adaptive_windows_of(name, ndim, output_size, np.shape(x))
+        windows = adaptive_windows_of(name, ndim, output_size, shape_of(x))
         return keep_largest(x, windows, return_indices, ties)
 
     return adaptive_max_pool
@@ -80,7 +78,7 @@ def _adaptive_avg_pools(ndim: int) -> AdaptiveAvgPool:
         array([[2.5]])
         """
         x = operand(x, name)
-        return average(x, windows=adaptive_windows_of(name, ndim, output_size, np.shape(x)))
+        return average(x, windows=adaptive_windows_of(name, ndim, output_size, shape_of(x)))
 
     return adaptive_avg_pool
 

@@ -27,9 +27,10 @@ from tinygrad_pool.rules import (
     unfolding,
     unpooling,
 )
+from tinygrad_pool.rules.cells import cells_of, counts_of
 from tinygrad_pool.rules.rule import Contributions, Rule
 from tinygrad_pool.rules.weights import Weights, weight_layer
-from tinygrad_pool.rules.windows import cells_of, counts_of, space_of
+from tinygrad_pool.rules.windows import space_of
 
 Indices: TypeAlias = NDArray[np.int64]
 

@@ -35,8 +35,8 @@ class Node(AnswersNumPy):
     __slots__ = (
         "__weakref__",
         "_closure",
-        "_numbers",
         "_grad",
+        "_numbers",
         "_time",
         "_w",
         "_x",
@@ -45,7 +45,7 @@ class Node(AnswersNumPy):
         "rule",
     )
 
-    _numbers: Data  # a `_data` would be read by np.ma, past the graph
+    _numbers: Data  # a `_numbers` would be read by np.ma, past the graph
     _grad: Any
     _closure: Backward | None
     _time: int

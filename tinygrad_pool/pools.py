@@ -128,7 +128,14 @@ def keep_largest(x: Any, windows: AnyWindows, return_indices: bool, ties: Ties) 
     y = _max_pool(x, windows=windows, ties=ties)
     if not flag(return_indices, f"{windows.name}: return_indices"):
         return y
-    return y, pooling.winning_cells(x, windows=windows, ties=ties)
+    numbers = x._numbers if isinstance(x, Value) else x  # to ask v.data would be to hand it out
+    return y, pooling.winning_cells(numbers, windows=windows, ties=ties)
+
+
+def shape_of(x: Any) -> Shape:
+    """Return the shape of an operand, and do not hand out its data, as np.shape(v) would."""
+    shape: Shape = getattr(x, "shape", ())
+    return shape
 
 
 def _max_pools(ndim: int) -> MaxPool:
@@ -268,7 +275,7 @@ def _max_unpools(ndim: int) -> MaxUnpool:
         """
         x, indices = operand(x, name), numeric(indices, f"{name}: indices")
         windows = windows_of(name, ndim, kernel_size, stride, padding)
-        space = None if output_size is None else _space(name, ndim, output_size, np.shape(x))
+        space = None if output_size is None else _space(name, ndim, output_size, shape_of(x))
         return _max_unpool(x, windows=windows, indices=indices, output_size=space)
 
     return max_unpool

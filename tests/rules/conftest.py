@@ -1,23 +1,29 @@
 """A table of every rule: the NumPy that computes the same, and operands of many shapes."""
 
+from contextlib import contextmanager
 from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 
 import tinygrad_pool as tg
 from tinygrad_pool.rules import (
     arithmetic,
     elementwise,
+    fast_pooling,
     linear,
     masks,
     pooling,
+    range_sums,
     reductions,
     shaping,
+    tiles,
     unfolding,
     unpooling,
 )
+from tinygrad_pool.rules.pool_checks import check_pool
 from tinygrad_pool.rules.weights import Weights, weight_layer
 from tinygrad_pool.rules.windows import adaptive_windows_of, windows_of
 
@@ -321,3 +327,115 @@ def plane(request):
     if len(options) == 1:
         return adaptive_windows_of("pool", len(space), *options, space), space
     return windows_of("pool", len(space), *options), space
+
+
+# -- pools at random: the fast forms against the readable ones
+
+nan, inf = np.nan, np.inf
+KINDS = {
+    "random": lambda rng, shape: rng.standard_normal(shape),
+    "tied": lambda rng, shape: rng.integers(-1, 2, shape),
+    "constant": lambda rng, shape: np.full(shape, -7.0),
+    "zeros": lambda rng, shape: rng.choice([0.0, -0.0], shape),
+    "NaN": lambda rng, shape: rng.choice([nan, 1.0, 2.0], shape),
+    "rare NaN": lambda rng, shape: rng.choice([nan, 1.0, 2.0], shape, p=[0.05, 0.5, 0.45]),
+    "−∞": lambda rng, shape: rng.choice([-inf, -3.0], shape, p=[0.8, 0.2]),
+    "nothing but −∞": lambda rng, shape: np.full(shape, -inf),
+    "∞": lambda rng, shape: rng.choice([inf, -inf, 0.0], shape),
+    "all of them": lambda rng, shape: rng.choice([inf, -inf, nan, 0.0, -0.0, 5.0], shape),
+}
+FINITE = ["random", "tied", "constant", "zeros"]
+DTYPES = [np.float16, np.float32, np.float64, np.longdouble, ">f4"]
+GRADIENTS = [-inf, inf, nan, -0.0, 0.0, 0.1, -0.3, 1e-4, 7.0]
+LAYOUTS = {
+    "contiguous": lambda x: x,
+    "reversed": lambda x: np.flip(np.flip(x).copy()),
+    "Fortran": np.asfortranarray,
+    "every second": lambda x: np.repeat(x, 2, axis=-1)[..., ::2],
+    "read-only": lambda x: np.broadcast_to(x, x.shape),
+}
+
+
+@st.composite
+def pools(draw, adaptive=True):
+    """Draw the shape of an array, and windows over its last axes."""
+    ndim = draw(st.integers(1, 3))
+    space = [draw(st.integers(1, (24, 9, 5)[ndim - 1])) for _ in range(ndim)]
+    shape = (*draw(st.lists(st.integers(0, 3), max_size=2)), *space)
+    if adaptive and draw(st.integers(0, 3)) == 0:
+        sizes = [draw(st.integers(1, 7)) for _ in range(ndim)]
+        return shape, adaptive_windows_of(f"pool{ndim}d", ndim, sizes, shape)
+    kernel = [draw(st.one_of(st.integers(1, 4), st.integers(1, n + 2))) for n in space]
+    each = st.lists(st.integers(1, 4), min_size=ndim, max_size=ndim)
+    options = {
+        "stride": draw(st.one_of(st.none(), each)),
+        "padding": [tuple(draw(st.integers(0, min(3, k - 1))) for _ in "pq") for k in kernel],
+        "dilation": draw(st.one_of(st.just(1), each)),
+        "ceil_mode": draw(st.booleans()),
+    }
+    return shape, windows_of(f"pool{ndim}d", ndim, kernel, **options)
+
+
+@st.composite
+def cases_of_pools(draw, adaptive=True, kinds=tuple(KINDS), gradients=tuple(GRADIENTS)):
+    """Draw an array, windows over it, and a function that draws what arrives at the result."""
+    shape, windows = draw(pools(adaptive).filter(is_sound))
+    rng, dtype = np.random.default_rng(draw(st.integers(0, 99))), draw(st.sampled_from(DTYPES))
+    layouts = [LAYOUTS[draw(st.sampled_from([*LAYOUTS]))] for _ in "xg"]
+    x = layouts[0](KINDS[draw(st.sampled_from(kinds))](rng, shape).astype(dtype))
+    return x, windows, lambda y: layouts[1](rng.choice(gradients, y.shape).astype(dtype))
+
+
+def is_sound(pool):
+    """Tell whether every window holds a unit."""
+    try:
+        check_pool(*pool)
+    except tg.errors.TinygradPoolError:
+        return False
+    return True
+
+
+@contextmanager
+def sized(cells, few):
+    """Cut arrays into tiles of so many cells; take up to so `few` cells by lists."""
+    remembered = (
+        *(tiles.tiles, tiles.tiled, fast_pooling._tiling, fast_pooling._few_lists),
+        *(range_sums._few_lists, range_sums._few_ranges),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tiles, "UNITS", 2)
+        for module in (tiles, fast_pooling, range_sums):
+            patch.setattr(module, "CELLS", cells)
+        for module in (fast_pooling, range_sums):
+            patch.setattr(module, "FEW", few)
+        for function in remembered:
+            function.cache_clear()
+        yield
+    for function in remembered:
+        function.cache_clear()
+
+
+sizes = st.tuples(st.sampled_from([1, 7, 60, 2**17]), st.sampled_from([0, 0, 2**13]))
+
+
+def assert_same(actual, expected):
+    """Compare to the last bit: equal numbers, signs of zeros too, dtype and shape."""
+    assert (actual.dtype, actual.shape) == (expected.dtype, expected.shape)
+    np.testing.assert_array_equal(actual, expected)
+    np.testing.assert_array_equal(np.signbit(actual), np.signbit(expected))
+
+
+@pytest.fixture(scope="session")
+def at_random():
+    """What tests of pools at random are made of."""
+    return Random()
+
+
+class Random:
+    """Strategies, and what is done with what they draw."""
+
+    cases = staticmethod(cases_of_pools)
+    finite = FINITE
+    sizes = sizes
+    sized = staticmethod(sized)
+    assert_same = staticmethod(assert_same)

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from tinygrad_pool.rules.cells import cells_of
 from tinygrad_pool.rules.unfolding import fold, unfold
-from tinygrad_pool.rules.windows import cells_of, windows_of
+from tinygrad_pool.rules.windows import windows_of
 
 
 @pytest.mark.parametrize("lead", [(), (2,), (2, 3), (0,)])

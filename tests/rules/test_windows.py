@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 
 from tinygrad_pool.errors import OptionError, ShapeError
+from tinygrad_pool.rules.cells import cells_of, counts_of
 from tinygrad_pool.rules.windows import (
     AdaptiveWindows,
     adaptive_windows_of,
-    cells_of,
-    counts_of,
     windows_of,
 )
 
@@ -65,13 +64,6 @@ def test_counts_over_a_plane_are_the_cells_that_are_units(plane):
     np.testing.assert_array_equal(counts_of(windows, space, padding=False), units)
     if isinstance(windows, AdaptiveWindows):
         np.testing.assert_array_equal(counts_of(windows, space, padding=True), units)
-
-
-def test_what_is_remembered_between_calls_cannot_be_written_to():
-    windows = windows_of("pool", 1, 2)
-    assert cells_of(windows, (4,)) is cells_of(windows, (4,))
-    for remembered in (cells_of(windows, (4,)), counts_of(windows, (4,), padding=True)):
-        assert not remembered.flags.writeable
 
 
 @pytest.mark.parametrize(
@@ -153,3 +145,27 @@ def test_adaptive_windows_need_their_axes():
         adaptive_windows_of("adaptive_max_pool2d", 2, 1, (4,))
     with pytest.raises(ShapeError, match=message):
         adaptive_windows_of("adaptive_max_pool2d", 2, 1, (4, 4)).over((4,))
+
+
+def test_what_was_read_before_is_not_taken_for_what_only_equals_it():
+    windows_of("max_pool2d", 2, 1, (1, 1), ceil_mode=True)
+    for odd in [{"kernel_size": True}, {"kernel_size": 1, "stride": (1, True)}]:
+        with pytest.raises(OptionError, match="must be whole numbers"):
+            windows_of("max_pool2d", 2, **odd)
+    with pytest.raises(OptionError, match="ceil_mode must be True or False, got 1"):
+        windows_of("max_pool2d", 2, 1, (1, 1), ceil_mode=1)
+    assert windows_of("max_pool2d", 2, [1, 1]) == windows_of("max_pool2d", 2, (1, 1))
+    adaptive_windows_of("adaptive_max_pool2d", 2, (1, None), (3, 4))
+    with pytest.raises(OptionError, match="must be whole numbers"):
+        adaptive_windows_of("adaptive_max_pool2d", 2, (True, 4), (3, 4))
+
+
+def test_the_longest_of_adaptive_windows_is_found_without_listing_them():
+    for n in range(12):
+        for m in range(1, 15):
+            windows = AdaptiveWindows("pool", (n,), (m,))
+            start, stop = windows.bounds(0, np.arange(m))
+            assert windows.kernel == ((stop - start).max(),)
+            assert (
+                windows.counts(0, n, np.arange(m), padding=True).tolist() == (stop - start).tolist()
+            )

@@ -11,7 +11,7 @@ from tinygrad_pool.engine import Value
 from tinygrad_pool.nn.module import Module
 from tinygrad_pool.operations import Numbers
 from tinygrad_pool.rules.axes import flag
-from tinygrad_pool.rules.pooling import check_norm
+from tinygrad_pool.rules.pool_checks import check_norm
 from tinygrad_pool.rules.ties import Ties, check_ties
 from tinygrad_pool.rules.windows import Padding, adaptive_windows_of, windows_of
 

@@ -1,51 +1,40 @@
 """Max pooling at speed: the same numbers as `max_pool_by_links`, without the links.
 
-A window is a box, so its maximum is one of maxima: along the last axis first, then along the one
-before it, up to the first. A pass walks the cells of its windows in order, and a later one wins
-only if it is larger (with ties="last", at least as large); so, of equal units, the first in
-row-major order stays. Beside each maximum goes one byte, the winner's offset in its window, and
-the backward pass needs no more than these. Planes are taken a few at a time, so that a block and
-what is computed from it stay in the processor's cache.
+Where windows are short or overlap, a window's maximum is one of maxima: along the last axis first,
+then along the one before it, up to the first. A pass over an axis takes the cells of all windows
+tap by tap, and a later one wins only if it is larger (with ties="last", at least as large); so, of
+equal units, the first in row-major order stays. Beside each maximum goes how far in the plane its
+winner lies behind the window's corner, mostly one byte, and the backward pass needs no more.
+
+Where windows are long and apart, or of several lengths, or few, the cells of each are gathered in a
+row, and the place of the largest is found there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache, reduce
 from math import prod
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.rules.axes import Key, Shape
+from tinygrad_pool.rules.axes import Shape
+from tinygrad_pool.rules.cells import cells_of
 from tinygrad_pool.rules.rule import Array, Backward, Contributions
-from tinygrad_pool.rules.windows import Windows
+from tinygrad_pool.rules.tiles import CELLS, Flat, Tile, cut, is_whole, tiled, tiles, wide_of
+from tinygrad_pool.rules.windows import AnyWindows, Windows
 
 Floats: TypeAlias = NDArray[np.floating[Any]]
-Offsets: TypeAlias = NDArray[np.uint8]
-Maxima: TypeAlias = tuple[Floats, Offsets]
-Beats: TypeAlias = Callable[[Floats, Floats], NDArray[np.bool_]]
+Places: TypeAlias = NDArray[np.intp]
+Beats: TypeAlias = Callable[[Flat, Flat], NDArray[np.bool_]]
 
-CELLS = 2**16
-"""About how many cells of the input make a block."""
-
-UNITS = 2**14
-"""About how many units send their gradients back at a time."""
+FEW = 2**13
+"""Of so few cells in all windows together, lists are faster than tiles."""
 
 
-def fits(x: object, windows: Windows, ties: object) -> bool:
-    """Tell whether `fast_max_pool` knows the case: one winner a window, its offset in a byte.
-
-    >>> from tinygrad_pool.rules.windows import windows_of
-    >>> [fits(np.ones(300), windows_of("", 1, k), "first") for k in (256, 257)]
-    [True, False]
-    """
-    floats = isinstance(x, np.ndarray) and x.dtype.kind == "f"
-    settled = isinstance(ties, str) and ties in BEATS
-    return floats and settled and prod(windows.kernel) <= 256
-
-
-def fast_max_pool(x: Floats, windows: Windows, ties: str) -> tuple[Floats, Backward]:
+def fast_max_pool(x: Floats, windows: AnyWindows, ties: str) -> tuple[Floats, Backward]:
     """Keep the largest unit of each window; the whole gradient goes back to the winner.
 
     Every window has to hold a unit. Where 0.0 and −0.0 tie, y may have either sign.
@@ -55,119 +44,111 @@ def fast_max_pool(x: Floats, windows: Windows, ties: str) -> tuple[Floats, Backw
     >>> y, backward(np.array([5.0, 7.0]))
     (array([3., 3.]), (array([ 0., 12.,  0.]),))
     """
+    tiling = _tiling(windows, x.shape)
+    if tiling is None:
+        return _max_pool_of_lists(x, windows, ties)
     shape, space = x.shape, x.shape[x.ndim - len(windows.kernel) :]
-    y, winners = _maxima(x, windows, ties)
+    planes = x.reshape(prod(shape[: -len(space)]), *space)
+    y, winners = _maxima(planes, tiling, ties)
 
     def max_pool_backward(g: Array) -> Contributions:
         to_x = np.zeros(shape, g.dtype)
-        start, flat, upstream = 0, to_x.reshape(-1), g.reshape(-1)
-        for cells in _winning_cells(winners, windows, space):
-            np.add.at(flat, cells, upstream[start : start + len(cells)])
-            start += len(cells)
+        flat, upstream, unit = to_x.reshape(-1), g.reshape(-1), 0
+        for first, cells in _winning_cells(winners, tiling, space):
+            np.add.at(flat[first:], cells, upstream[unit : unit + len(cells)])
+            unit += len(cells)
         return (to_x,)
 
-    return y, max_pool_backward
+    return y.reshape(*shape[: -len(space)], *y.shape[1:]), max_pool_backward
 
 
-def fast_winners(x: Floats, windows: Windows, ties: str) -> NDArray[np.intp]:
+def fast_winners(x: Floats, windows: AnyWindows, ties: str) -> Places:
     """List the winner of each window, in row-major order of the windows, as a flat index into x.
 
     >>> from tinygrad_pool.rules.windows import windows_of
     >>> fast_winners(np.array([1.0, 3.0, 2.0]), windows_of("", 1, 2, 1), "first")
     array([1, 1])
     """
-    _, winners = _maxima(x, windows, ties)
     space = x.shape[x.ndim - len(windows.kernel) :]
-    return np.concatenate([np.zeros(0, int), *_winning_cells(winners, windows, space)])
+    planes, tiling = x.reshape(-1, *space), _tiling(windows, x.shape)
+    if tiling is None:
+        return _listed_winners(planes, windows, ties)
+    _, winners = _maxima(planes, tiling, ties)
+    cells = [first + cells for first, cells in _winning_cells(winners, tiling, space)]
+    return np.concatenate([np.zeros(0, np.intp), *cells])
 
 
-def _maxima(x: Floats, windows: Windows, ties: str) -> Maxima:
-    """Find the maximum of each window, and the offset of its winner; offsets are plane by plane."""
-    out = windows.over(x.shape)
-    lead, space = x.shape[: -len(out)], x.shape[-len(out) :]
-    planes = x.reshape(-1, *space)
-    y = np.empty((len(planes), *out), x.dtype)
-    winners = np.empty(y.shape, np.uint8)
-    axes = [list(_looks(windows, axis, n, out[axis])) for axis, n in enumerate(space)]
-    beats, beats_or_nan = BEATS[ties]
-    for block in _blocks(len(planes), prod(space), CELLS):
-        _pool(planes[block], axes, beats, y[block], winners[block])
-        if np.isnan(y[block].max()):
-            _pool(planes[block], axes, beats_or_nan, y[block], winners[block])
-    return y.reshape(*lead, *out), winners
+def has_ties(x: Floats, windows: AnyWindows) -> bool:
+    """Return whether two units of some window share its maximum.
 
-
-class Look(NamedTuple):
-    """One offset along an axis: unit o, of start to stop, looks at cell o stride + shift."""
-
-    offset: np.uint8
-    start: int
-    stop: int
-    shift: int
-    stride: int
-
-    def along(self, axis: int, start: int, stop: int) -> tuple[Key, Key]:
-        """Select the units from start to stop, and the cells that they look at."""
-        before = (slice(None),) * axis
-        first = start * self.stride + self.shift
-        cells = slice(first, first + (stop - start - 1) * self.stride + 1, self.stride)
-        return (*before, slice(start, stop)), (*before, cells)
-
-
-def _looks(windows: Windows, axis: int, n: int, count: int) -> Iterator[Look]:
-    """List the offsets at which any of `count` windows looks at one of n cells, not at padding."""
-    s, d, p = windows.stride[axis], windows.dilation[axis], windows.padding[axis][0]
-    for i in range(windows.kernel[axis]):
-        shift = i * d - p
-        start, stop = max(0, -(shift // s)), min(count, (n - 1 - shift) // s + 1)
-        if start < stop:
-            yield Look(np.uint8(i * prod(windows.kernel[axis + 1 :])), start, stop, shift, s)
-
-
-def _pool(x: Floats, axes: list[list[Look]], beats: Beats, y: Floats, winners: Offsets) -> None:
-    """Write the maxima of some planes, and the offsets of the winners."""
-    offsets = np.broadcast_to(np.uint8(0), x.shape)
-    for axis in range(len(axes), 0, -1):
-        shape = (*x.shape[:axis], *y.shape[axis:])
-        top = y if axis == 1 else np.empty(shape, x.dtype)
-        top_offsets = winners if axis == 1 else np.empty(shape, np.uint8)
-        _pool_along(axis, axes[axis - 1], beats, (x, offsets), (top, top_offsets))
-        x, offsets = top, top_offsets
-
-
-def _pool_along(axis: int, looks: list[Look], beats: Beats, below: Maxima, above: Maxima) -> None:
-    """Write the maxima along one axis: each window begins with its first cell, and others contest.
-
-    The first look reaches every window but those that start in the padding, which are the first
-    ones; they begin with a later look. So padding never takes part.
+    >>> from tinygrad_pool.rules.windows import windows_of
+    >>> has_ties(np.array([1.0, 3.0, 3.0]), windows_of("", 1, 2, 1))
+    True
     """
-    (x, offsets), (y, winners) = below, above
-    begun = y.shape[axis]
-    for look in looks:
-        if look.start < begun:
-            units, cells = look.along(axis, look.start, begun)
-            y[units] = x[cells]
-            winners[units] = offsets[cells] + look.offset
-        if begun < look.stop:
-            units, cells = look.along(axis, begun, look.stop)
-            _contest(y[units], winners[units], x[cells], offsets[cells] + look.offset, beats)
-        begun = look.start
+    first, last = (fast_winners(x, windows, ties) for ties in ("first", "last"))
+    return not np.array_equal(first, last)
 
 
-def _contest(y: Floats, winners: Offsets, x: Floats, offsets: Offsets, beats: Beats) -> None:
-    """Put x in the place of y where it beats it; then its offset is the larger, for it is later."""
-    x = np.ascontiguousarray(x)  # it is read twice
-    won = beats(x, y)
-    np.maximum(y, x, out=y)
-    np.multiply(offsets, won.view(np.uint8), out=offsets)
-    np.maximum(winners, offsets, out=winners)
+@lru_cache(maxsize=256)
+def _tiling(windows: AnyWindows, shape: Shape) -> Windows | None:
+    """Return the windows to be cut into tiles; None where lists are faster."""
+    ndim = len(windows.kernel)
+    of_all = prod(shape[:-ndim]) * prod(windows.over(shape)) * prod(windows.kernel)
+    return None if of_all <= FEW else tiled(windows, shape[-ndim:])
 
 
-def _is_first_nan(x: Floats, y: Floats) -> NDArray[np.bool_]:
+# -- by tiles
+
+
+def _maxima(planes: Floats, windows: Windows, ties: str) -> tuple[Floats, NDArray[Any]]:
+    """Find the maximum of each window, and how far from the window's corner the winner lies."""
+    space = planes.shape[1:]
+    far = [d * prod(space[axis + 1 :]) for axis, d in enumerate(windows.dilation)]
+    furthest = sum((k - 1) * step for k, step in zip(windows.kernel, far, strict=True))
+    places = np.min_scalar_type(furthest)
+    steps = [places.type(step) for step in far]
+    y = np.empty((len(planes), *windows.over(space)), planes.dtype)
+    winners = np.empty(y.shape, places)
+    beats, beats_or_nan = BEATS[ties]
+    dtype = wide_of(planes.dtype)
+    for key, tile in tiles(windows, space, len(planes)):
+        cells = tile.lay_out(planes[key[0]], -np.inf, dtype)
+        top, won = _pool(tile, cells, steps, beats)
+        if np.isnan(np.maximum.reduce(top)):
+            top, won = _pool(tile, cells, steps, beats_or_nan)
+        y[key], winners[key] = tile.units(top), tile.units(won)
+        if not tile.full:
+            least = y[key] == -np.inf  # as padded cells are, which may have won
+            if least.any():
+                units = _outermost_units(windows, space, key[1:], ties, far).astype(places)
+                np.copyto(winners[key], units, where=least)
+    return y, winners
+
+
+def _pool(tile: Tile, top: Flat, steps: list[np.integer[Any]], beats: Beats) -> tuple[Flat, Flat]:
+    """Take the maxima of a tile: along each axis, the last one first, and where the winners are.
+
+    A window begins with its first cell, and later ones contest. What wins is further on than what
+    it beats, so that its place is the larger one.
+    """
+    won: Flat | None = None
+    for taps, step in zip(tile.taps[::-1], steps[::-1], strict=True):
+        below, of_below = top, won
+        top, won = below[taps[0]], None if of_below is None else of_below[taps[0]]
+        for i, tap in enumerate(taps[1:], 1):
+            x = below[tap]
+            beaten = beats(x, top).view(np.uint8)
+            top = np.maximum(top, x, out=None if i == 1 else top)
+            place = beaten * (i * step) if of_below is None else (of_below[tap] + i * step) * beaten
+            won = place if won is None else np.maximum(won, place, out=place)
+    return top, np.zeros(len(top), type(steps[0])) if won is None else won
+
+
+def _is_first_nan(x: Flat, y: Flat) -> NDArray[np.bool_]:
     return ~(x <= y) & ~np.isnan(y)
 
 
-def _is_last_nan(x: Floats, y: Floats) -> NDArray[np.bool_]:
+def _is_last_nan(x: Flat, y: Flat) -> NDArray[np.bool_]:
     return (x >= y) | np.isnan(x)
 
 
@@ -177,33 +158,98 @@ BEATS: dict[str, tuple[Beats, Beats]] = {
 }
 
 
-def _winning_cells(winners: Offsets, windows: Windows, space: Shape) -> Iterator[NDArray[np.intp]]:
-    """List the flat cell of every winner, in row-major order of the units, some rows at a time."""
-    sizes = [prod(space[axis + 1 :]) for axis in range(len(space))]
-    moves = [s * size for s, size in zip(windows.stride, sizes, strict=True)]
-    steps = [d * size for d, size in zip(windows.dilation, sizes, strict=True)]
-    corner = -sum(p * size for (p, _), size in zip(windows.padding, sizes, strict=True))
-    cell_of = _places(windows.kernel, steps)
-    row_at = _places(winners.shape[:-1], [prod(space), *moves[:-1]], corner)
-    column_at = _places(winners.shape[-1:], moves[-1:])
-    winners = winners.reshape(len(row_at), len(column_at))
-    for rows in _blocks(len(row_at), len(column_at), UNITS):
-        for columns in _blocks(len(column_at), 1, UNITS):
-            cells = cell_of.take(winners[rows, columns])
-            cells += row_at[rows, None]
-            cells += column_at[columns]
-            yield cells.reshape(-1)
-
-
-def _places(shape: Shape, moves: list[int], start: int = 0) -> NDArray[np.intp]:
-    """List start + Σ i_a m_a for all indices i into `shape`, in row-major order."""
-    places = np.array([start])
-    for n, move in zip(shape, moves, strict=True):
-        places = np.add.outer(places, np.arange(n) * move).reshape(-1)
+def _outermost_units(
+    windows: Windows, space: Shape, units: tuple[slice, ...], ties: str, steps: list[int]
+) -> Places:
+    """Find how far from the corner the first unit of each window lies, or the last one."""
+    along = []
+    for axis, (some, n, step) in enumerate(zip(units, space, steps, strict=True)):
+        look = windows.look(axis, np.arange(some.start, some.stop))
+        inside = (look >= 0) & (look < n)
+        last = look.shape[1] - 1 - inside[:, ::-1].argmax(axis=1)
+        along.append((last if ties == "last" else inside.argmax(axis=1)) * step)
+    places: Places = reduce(np.add.outer, along)
     return places
 
 
-def _blocks(count: int, size: int, limit: int) -> Iterator[slice]:
-    """Cut `count` things of `size` elements into slices of about `limit` elements each."""
-    step = max(1, limit // size)
-    return (slice(i, i + step) for i in range(0, count, step))
+def _winning_cells(
+    winners: NDArray[Any], windows: Windows, space: Shape
+) -> Iterator[tuple[int, Places]]:
+    """List the flat cell of every winner, in row-major order of the units, tile by tile.
+
+    Cells are counted from one that comes with them: so most tiles have corners in common.
+    """
+    sizes = [prod(space[axis + 1 :]) for axis in range(len(space))]
+    moves = [prod(space), *(s * size for s, size in zip(windows.stride, sizes, strict=True))]
+    padding = sum(p * size for (p, _), size in zip(windows.padding, sizes, strict=True))
+    known, corners = None, np.zeros(0, np.intp)
+    for key, tile in tiles(windows, space, len(winners)):
+        corner = sum(some.start * move for some, move in zip(key, moves, strict=True)) - padding
+        if (tile.counts, min(corner, 0)) != known:
+            known = tile.counts, min(corner, 0)
+            along = [np.arange(n) * move for n, move in zip(tile.counts, moves, strict=True)]
+            corners = reduce(np.add.outer, along).reshape(-1) + min(corner, 0)
+        yield max(corner, 0), corners + winners[key].reshape(-1)
+
+
+# -- by lists
+
+
+def _max_pool_of_lists(x: Floats, windows: AnyWindows, ties: str) -> tuple[Floats, Backward]:
+    shape = x.shape
+    planes = x.reshape(-1, *shape[x.ndim - len(windows.kernel) :])
+    cells = _listed_winners(planes, windows, ties)
+
+    def max_pool_backward(g: Array) -> Contributions:
+        to_x = np.zeros(shape, g.dtype)
+        np.add.at(to_x.reshape(-1), cells, g.reshape(-1))
+        return (to_x,)
+
+    out = (*shape[: x.ndim - len(windows.kernel)], *windows.over(shape))
+    return planes.reshape(-1).take(cells).reshape(out), max_pool_backward
+
+
+def _listed_winners(planes: Floats, windows: AnyWindows, ties: str) -> Places:
+    """List the flat cell of every winner, in row-major order of the units."""
+    space, size = planes.shape[1:], prod(planes.shape[1:])
+    flat = planes.reshape(len(planes), size)
+    if is_whole(windows, space):
+        turned = flat[:, ::-1] if ties == "last" else flat
+        at = turned.argmax(axis=1)
+        at = size - 1 - at if ties == "last" else at
+        return np.asarray(at + np.arange(0, flat.size, size))
+    winners = np.empty((len(planes), prod(windows.over(space))), np.intp)
+    unit = 0
+    for cells, rows in _lists_of(windows, space, ties):
+        step = max(1, CELLS // cells.size)
+        for start in range(0, len(planes), step):
+            at = flat[start : start + step].take(cells, axis=1).argmax(axis=2)
+            winners[start : start + step, unit : unit + len(rows)] = cells.take(at + rows)
+        unit += len(rows)
+    winners += np.arange(0, flat.size, size)[:, None]
+    return winners.reshape(-1)
+
+
+def _lists_of(windows: AnyWindows, space: Shape, ties: str) -> Iterable[tuple[Places, Places]]:
+    """List the cells of some windows, one row each, and where the rows start; then of more.
+
+    A row is in the order in which units win. It is filled up with its first unit: where that is the
+    largest, it has won already.
+    """
+    few = prod(windows.over(space)) * prod(windows.kernel) <= FEW
+    return (_few_lists if few else _lists)(windows, space, ties)
+
+
+def _lists(windows: AnyWindows, space: Shape, ties: str) -> Iterator[tuple[Places, Places]]:
+    for units in cut(windows.over(space), CELLS // prod(windows.kernel)):
+        cells = cells_of(windows, space, units).reshape(-1, prod(windows.kernel))
+        if ties == "last":
+            cells = cells[:, ::-1]
+        rows = np.arange(len(cells))
+        first = cells[rows, (cells >= 0).argmax(axis=1)]
+        yield np.where(cells < 0, first[:, None], cells), rows * cells.shape[1]
+
+
+@lru_cache(maxsize=64)
+def _few_lists(windows: AnyWindows, space: Shape, ties: str) -> tuple[tuple[Places, Places], ...]:
+    return tuple(_lists(windows, space, ties))

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from math import isfinite, prod
-from numbers import Real
+from math import prod
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.rules.axes import Shape, flag
-from tinygrad_pool.rules.fast_pooling import fast_max_pool, fast_winners, fits
+from tinygrad_pool.rules.box_sums import fast_avg_pool
+from tinygrad_pool.rules.cells import cells_of
+from tinygrad_pool.rules.fast_even_pooling import fast_even_max_pool
+from tinygrad_pool.rules.fast_norms import fast_lp_pool
+from tinygrad_pool.rules.fast_pooling import fast_max_pool, fast_winners, has_ties
+from tinygrad_pool.rules.pool_checks import check_divisor, check_norm, check_pool, divisors
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, new_arrays, observation
 from tinygrad_pool.rules.shaping import cast, scatter
-from tinygrad_pool.rules.ties import Mask, Ties, winners
+from tinygrad_pool.rules.ties import Mask, Ties, check_ties, winners
+from tinygrad_pool.rules.tiles import tiled, wide_of
 from tinygrad_pool.rules.unfolding import fold, unfold
-from tinygrad_pool.rules.windows import AnyWindows, Windows, cells_of, counts_of
+from tinygrad_pool.rules.windows import AnyWindows, Windows
 
 Pooled: TypeAlias = tuple[Array, Backward]
 """What a rule returns: its result, and its closure."""
@@ -80,14 +83,13 @@ def winning_cells(x: Array, *, windows: AnyWindows, ties: Ties = "first") -> NDA
     array([[1],
            [0]])
     """
-    ties = "first" if ties == "even" else ties
-    space = x.shape[x.ndim - len(windows.kernel) :]
-    if isinstance(windows, Windows) and fits(x, windows, ties):
-        cells = fast_winners(x, windows, ties)
+    space, out = x.shape[x.ndim - len(windows.kernel) :], check_pool(x.shape, windows)
+    if _is_floats(x) and ties != "error":
+        cells = fast_winners(x, windows, "last" if ties == "last" else "first")
     else:
         cells = winning_links(x, windows=windows, ties=ties).first
-    out: NDArray[np.int64] = (cells % prod(space)).reshape(check_pool(x.shape, windows))
-    return out
+    in_planes: NDArray[np.int64] = (cells % prod(space)).reshape(out)
+    return in_planes
 
 
 @new_arrays
@@ -111,10 +113,18 @@ def max_pool(x: Array, *, windows: AnyWindows, ties: Ties = "first") -> tuple[Ar
     >>> y, backward(np.array([5.0, 7.0]))
     (array([3., 2.]), (array([0., 5., 7., 0.]),))
     """
-    if isinstance(windows, Windows) and fits(x, windows, ties):
-        check_pool(x.shape, windows)
-        return fast_max_pool(x, windows, ties)
-    return max_pool_by_links(x, windows, ties)
+    if not _is_floats(x):
+        return max_pool_by_links(x, windows, ties)
+    check_ties(ties, windows.name)
+    check_pool(x.shape, windows)
+    if ties == "even":
+        tiling = tiled(windows, x.shape[x.ndim - len(windows.kernel) :])
+        if tiling is None:
+            return max_pool_by_links(x, windows, ties)
+        return fast_even_max_pool(x, tiling)
+    if ties == "error" and has_ties(x, windows):
+        winning_links(x, windows=windows, ties=ties)  # it says where
+    return fast_max_pool(x, windows, "last" if ties == "last" else "first")
 
 
 def max_pool_by_links(x: Array, windows: AnyWindows, ties: Ties) -> Pooled:
@@ -133,11 +143,12 @@ def max_pool_by_links(x: Array, windows: AnyWindows, ties: Ties) -> Pooled:
     def max_pool_backward(g: Array) -> Contributions:
         to_winners = np.reshape(g / links.n, -1)[links.unit]
         to_x = np.reshape(scatter(to_winners, key=links.cell, shape=(prod(shape),)), shape)
-        return (to_x,)
+        return (cast(to_x, dtype=g.dtype),)
 
     return np.reshape(np.reshape(x, -1)[links.first], out), max_pool_backward
 
 
+@new_arrays
 def avg_pool(
     x: Array,
     *,
@@ -161,26 +172,42 @@ def avg_pool(
     (array([2.]), (array([2.5, 2.5]),))
     """
     shape = np.shape(x)
-    out = check_pool(shape, windows, units=divisor_override is None)
-    space = shape[len(shape) - len(windows.kernel) :]
+    check_pool(shape, windows, units=divisor_override is None)
     padding = flag(count_include_pad, f"{windows.name}: count_include_pad")
-    wide = _wide(x.dtype)
-    count: Array = counts_of(windows, space, padding=padding).astype(wide)
+    wide = wide_of(x.dtype)
     if divisor_override is not None:
-        count = _divisor(divisor_override, windows.name)
-    column = (*out, *(1 for _ in windows.kernel))
-    seen_shape = (*out, *windows.kernel)
+        K: Any = check_divisor(divisor_override, windows.name)
+    else:
+        K = divisors(windows, shape[len(shape) - len(windows.kernel) :], padding, wide)
+    if _is_floats(x):
+        return fast_avg_pool(x, windows, K, wide)
+    return avg_pool_by_unfolding(x, windows, K, wide)
+
+
+def avg_pool_by_unfolding(x: Array, windows: AnyWindows, K: Any, dtype: Any) -> Pooled:
+    """Average what each window sees, laid out: readable, and slower on arrays.
+
+    >>> from tinygrad_pool.rules.windows import windows_of
+    >>> x, windows = np.array([1.0, 3.0]), windows_of("avg_pool1d", 1, 2)
+    >>> y, backward = avg_pool_by_unfolding(x, windows, 2, x.dtype)
+    >>> y, backward(np.array([5.0]))
+    (array([2.]), (array([2.5, 2.5]),))
+    """
+    shape = np.shape(x)
+    units = (*shape[: len(shape) - len(windows.kernel)], *windows.over(shape))
 
     def avg_pool_backward(g: Array) -> Contributions:
-        share = np.reshape(cast(g, dtype=wide) / count, column)
-        to_x = fold(np.broadcast_to(share, seen_shape), windows=windows, shape=shape)
+        share = np.reshape(cast(g, dtype=dtype) / K, (*units, *(1 for _ in windows.kernel)))
+        to_seen = np.broadcast_to(share, (*units, *windows.kernel))
+        to_x = fold(to_seen, windows=windows, shape=shape)
         return (cast(to_x, dtype=x.dtype),)
 
-    seen = unfold(cast(x, dtype=wide), windows=windows)
-    return cast(np.sum(seen, axis=windows.axes) / count, dtype=x.dtype), avg_pool_backward
+    seen = unfold(cast(x, dtype=dtype), windows=windows)
+    return cast(np.sum(seen, axis=windows.axes) / K, dtype=x.dtype), avg_pool_backward
 
 
-def lp_pool(x: Array, *, windows: AnyWindows, norm_type: float = 2.0) -> tuple[Array, Backward]:
+@new_arrays
+def lp_pool(x: Array, *, windows: Windows, norm_type: float = 2.0) -> tuple[Array, Backward]:
     """Take the p-norm of each window: p = 1 sums magnitudes, p → ∞ is the largest one.
 
     y_k = (Σ_{l in window k} |x_l|ᵖ)^(1/p)        ∂E/∂x_l = Σ_k g_k sign(x_l) (|x_l| / y_k)ᵖ⁻¹
@@ -196,9 +223,25 @@ def lp_pool(x: Array, *, windows: AnyWindows, norm_type: float = 2.0) -> tuple[A
     (array([5.]), (array([ 6., -8.]),))
     """
     p = check_norm(norm_type, windows.name)
-    shape, column = np.shape(x), (*check_pool(np.shape(x), windows), *(1 for _ in windows.kernel))
-    wide = _wide(x.dtype)
-    seen = unfold(cast(x, dtype=wide), windows=windows)
+    check_pool(np.shape(x), windows)
+    wide = wide_of(x.dtype)
+    if _is_floats(x) and tiled(windows, x.shape[x.ndim - len(windows.kernel) :]):
+        return fast_lp_pool(x, windows, p, wide)
+    return lp_pool_by_unfolding(x, windows, p, wide)
+
+
+def lp_pool_by_unfolding(x: Array, windows: Windows, p: float, dtype: Any) -> Pooled:
+    """Take the norm of what each window sees, laid out: readable, and slower on most arrays.
+
+    >>> from tinygrad_pool.rules.windows import windows_of
+    >>> x, windows = np.array([3.0, -4.0]), windows_of("lp_pool1d", 1, 2)
+    >>> y, backward = lp_pool_by_unfolding(x, windows, 2.0, x.dtype)
+    >>> y, backward(np.array([10.0]))
+    (array([5.]), (array([ 6., -8.]),))
+    """
+    shape = np.shape(x)
+    units = (*shape[: len(shape) - len(windows.kernel)], *windows.over(shape))
+    seen = unfold(cast(x, dtype=dtype), windows=windows)
     largest, still, dead = _magnitude(seen, axes=windows.axes)
     ratio = np.abs(seen) / largest
     total = np.where(dead, 1.0, np.sum(ratio**p, axis=windows.axes, keepdims=True))
@@ -207,12 +250,11 @@ def lp_pool(x: Array, *, windows: AnyWindows, norm_type: float = 2.0) -> tuple[A
     def lp_pool_backward(g: Array) -> Contributions:
         share = np.where(still, 1.0, ratio / np.where(dead, 1.0, root))
         slope = np.sign(seen) * share ** (p - 1)
-        to_seen = np.reshape(cast(g, dtype=wide), column) * slope
+        to_seen = np.reshape(cast(g, dtype=dtype), (*units, *(1 for _ in windows.kernel))) * slope
         to_x = fold(to_seen, windows=windows, shape=shape)
         return (cast(to_x, dtype=x.dtype),)
 
-    y = np.reshape(largest * root, column[: len(shape)])
-    return cast(y, dtype=x.dtype), lp_pool_backward
+    return cast(np.reshape(largest * root, units), dtype=x.dtype), lp_pool_backward
 
 
 @observation
@@ -224,49 +266,6 @@ def _magnitude(seen: Array, *, axes: Shape) -> tuple[Array, Mask, Mask]:
     return scale, seen == 0, dead
 
 
-def check_pool(shape: Shape, windows: AnyWindows, units: bool = True) -> Shape:
-    """Return the shape of the pooled array, after checking that every window is sound.
-
-    Raises OptionError or ShapeError; the latter, unless `units` is False, names a window that holds
-    no unit.
-    """
-    name, ndim = windows.name, len(windows.kernel)
-    for sides, extent in zip(windows.padding, windows.extent, strict=True):
-        if max(sides) >= extent > 0:
-            raise OptionError(
-                f"{name}: padding {max(sides)} needs a window longer than {max(sides)}, "
-                f"got {windows.options}"
-            )
-    out = windows.over(shape)
-    empty = np.argwhere(counts_of(windows, shape[len(shape) - ndim :], padding=False) == 0)
-    if units and len(empty):
-        window = tuple(int(i) for i in empty[0])
-        raise ShapeError(
-            f"{name}: window {window} holds no unit of the input of shape {shape}; "
-            f"{windows.options}"
-        )
-    return (*shape[: len(shape) - ndim], *out)
-
-
-def _wide(dtype: Any) -> Any:
-    """Name the dtype to sum in: half precision would overflow, and drop what is small."""
-    return np.dtype(np.float32) if dtype == np.float16 else dtype
-
-
-def check_norm(given: Any, name: str) -> float:
-    """Read the p of a p-norm. Raises OptionError unless it is finite and at least 1."""
-    if isinstance(given, Real) and not isinstance(given, bool):
-        with suppress(OverflowError):
-            if isfinite(given) and float(given) >= 1:
-                return float(given)
-    raise OptionError(f"{name}: norm_type must be a finite number of at least 1, got {given!r:.80}")
-
-
-def _divisor(given: Any, name: str) -> float:
-    if isinstance(given, Real) and not isinstance(given, bool):
-        with suppress(OverflowError):
-            if isfinite(given) and given != 0:
-                return float(given)
-    raise OptionError(
-        f"{name}: divisor_override must be a finite number other than 0, got {given!r:.80}"
-    )
+def _is_floats(x: object) -> bool:
+    """Tell whether x is an array of floats: the fast forms know no others."""
+    return isinstance(x, np.ndarray) and x.dtype.kind == "f"

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from tinygrad_pool.rules.axes import Key, Shape
+from tinygrad_pool.rules.cells import cells_of
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, answers, primitive
-from tinygrad_pool.rules.windows import AdaptiveWindows, AnyWindows, cells_of
+from tinygrad_pool.rules.windows import AdaptiveWindows, AnyWindows, Windows
 
 
 @primitive
@@ -30,11 +31,14 @@ def unfold(x: Array, *, windows: AnyWindows) -> Array:
         planes = np.reshape(x, (*x.shape[:lead], prod(x.shape[lead:])))
         return np.where(cells >= 0, planes[..., cells], x.dtype.type(0))
     padded = np.pad(x, ((0, 0),) * lead + windows.overhang(x.shape))
-    views = sliding_window_view(padded, windows.extent, axis=windows.axes)
-    steps = (
-        slice(0, (o - 1) * s + 1, s)
-        for o, s in zip(windows.over(x.shape), windows.stride, strict=True)
-    )
+    return _view(padded, windows, x.shape)
+
+
+def _view(padded: Array, windows: Windows, shape: Shape, writeable: bool = False) -> Array:
+    """View what each window sees of an array of a shape that has been padded."""
+    views = sliding_window_view(padded, windows.extent, axis=windows.axes, writeable=writeable)
+    moves = zip(windows.over(shape), windows.stride, strict=True)
+    steps = (slice(0, (o - 1) * s + 1, s) for o, s in moves)
     taps = (slice(None, None, d) for d in windows.dilation)
     key: Key = (..., *steps, *taps)
     return views[key]
@@ -62,6 +66,9 @@ def fold(g: Array, *, windows: AnyWindows, shape: Shape) -> Array:
     rims = list(zip(shape[len(lead) :], sides, strict=True))
     padded = np.zeros((*lead, *(n + p + q for n, (p, q) in rims)), g.dtype)
     inner: Key = (..., *(slice(p, p + n) for n, (p, _) in rims))
+    if all(map(int.__le__, windows.extent, windows.stride)):  # no two windows share a cell
+        _view(padded, windows, shape, writeable=True)[...] = g + 0.0  # a sum has no −0.0
+        return padded[inner]
     for offset in _offsets_backwards(windows.kernel):
         steps = zip(offset, windows.dilation, windows.over(shape), windows.stride, strict=True)
         into: Key = (..., *(slice(i * d, i * d + (o - 1) * s + 1, s) for i, d, o, s in steps))

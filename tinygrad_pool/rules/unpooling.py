@@ -60,18 +60,20 @@ def _cells(
             f"for an input of shape {shape}"
         )
     plane = prod(space)
-    outside = np.argwhere((indices < 0) | (indices >= plane))
-    if len(outside):
-        at = tuple(int(i) for i in outside[0])
+    if indices.size and not 0 <= indices.min() <= indices.max() < plane:
+        at = tuple(int(i) for i in np.argwhere((indices < 0) | (indices >= plane))[0])
         raise OptionError(
             f"{name}: indices must be in 0 … {plane - 1}, the cells of a plane of shape {space}, "
             f"got {int(indices[at])} at {at}"
         )
-    lead = shape[: len(shape) - len(space)]
-    first = np.arange(prod(lead)).reshape(*lead, *(1 for _ in space)) * plane
-    flat = (indices.astype(np.int64) + first).ravel()
-    cells, last = np.unique(flat[::-1], return_index=True)
-    return cells, flat.size - 1 - last
+    planes = prod(shape[: len(shape) - len(space)])
+    in_planes = indices.astype(np.int64).reshape(planes, prod(shape[len(shape) - len(space) :]))
+    flat = (in_planes + np.arange(planes)[:, None] * plane).reshape(-1)
+    units = np.arange(flat.size, dtype=np.int32 if flat.size < 2**31 else np.int64)
+    last = np.zeros(planes * plane, units.dtype)
+    np.maximum.at(last, flat, units)
+    kept = np.flatnonzero(last[flat] == units)
+    return flat[kept], kept
 
 
 def _space(windows: Windows, shape: Shape, output_size: Shape | None) -> Shape:

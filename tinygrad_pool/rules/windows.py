@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from math import gcd
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -24,6 +25,11 @@ from tinygrad_pool.rules.axes import Shape, flag, whole
 
 Padding: TypeAlias = int | Sequence[int | tuple[int, int]]
 """One number for all sides, one an axis, or a pair (before, after) an axis."""
+
+
+Units: TypeAlias = NDArray[np.int64]
+Ranges: TypeAlias = tuple[tuple[int, int], ...]
+"""A range (start, stop) on each axis."""
 
 
 class Windows(NamedTuple):
@@ -62,19 +68,7 @@ class Windows(NamedTuple):
         >>> windows_of("max_pool2d", 2, 2).over((8, 1, 5, 4))
         (2, 2)
         """
-        space = space_of(shape, len(self.kernel), self.name)
-        counts = []
-        for n, extent, s, (p, q) in zip(space, self.extent, self.stride, self.padding, strict=True):
-            room = n + p + q - extent
-            if room < 0:
-                raise ShapeError(
-                    f"{self.name}: a window of {extent} cells (kernel_size={self.kernel}, "
-                    f"dilation={self.dilation}) is longer than an axis of {n} with padding "
-                    f"{p} + {q}; the input has shape {shape}"
-                )
-            last = -(-room // s) if self.ceil_mode else room // s
-            counts.append(last if self.ceil_mode and last * s >= n + p else last + 1)
-        return tuple(counts)
+        return _over(self, shape)
 
     def overhang(self, shape: Shape) -> tuple[tuple[int, int], ...]:
         """List the cells on each side of the input that the windows touch: padding and overhang."""
@@ -88,12 +82,47 @@ class Windows(NamedTuple):
 
     def looks(self, space: Shape) -> list[NDArray[np.int64]]:
         """List where the windows look on each axis of a plane: o s − p + i d, of shape (o, k)."""
-        return [
-            np.arange(o)[:, None] * s - p + np.arange(k) * d
-            for o, k, s, (p, _), d in zip(
-                self.over(space), self.kernel, self.stride, self.padding, self.dilation, strict=True
+        return [self.look(axis, np.arange(o)) for axis, o in enumerate(self.over(space))]
+
+    def look(self, axis: int, units: Units) -> Units:
+        """List where some windows look on one axis."""
+        start, _ = self.bounds(axis, units)
+        return start[:, None] + np.arange(self.kernel[axis]) * self.dilation[axis]
+
+    def bounds(self, axis: int, units: Units) -> tuple[Units, Units]:
+        """List the first cell of some windows on one axis, and the one behind the last."""
+        start = units * self.stride[axis] - self.padding[axis][0]
+        return start, start + self.extent[axis]
+
+    def counts(self, axis: int, n: int, units: Units, padding: bool) -> Units:
+        """Count the cells that some windows look at on one axis; with `padding`, padded ones too.
+
+        >>> windows_of("avg_pool1d", 1, 2, padding=1).counts(0, 3, np.arange(2), padding=False)
+        array([1, 2])
+        """
+        k, d, (p, q) = self.kernel[axis], self.dilation[axis], self.padding[axis]
+        first, _ = self.bounds(axis, units)
+        low, high = (-p, n + q) if padding else (0, n)
+        begin, end = (np.clip(-((first - side) // d), 0, k) for side in (low, high))
+        return np.asarray(end - begin)
+
+
+@lru_cache(maxsize=256)
+def _over(windows: Windows, shape: Shape) -> Shape:
+    counts, space = [], space_of(shape, len(windows.kernel), windows.name)
+    for n, extent, s, (p, q) in zip(
+        space, windows.extent, windows.stride, windows.padding, strict=True
+    ):
+        room = n + p + q - extent
+        if room < 0:
+            raise ShapeError(
+                f"{windows.name}: a window of {extent} cells (kernel_size={windows.kernel}, "
+                f"dilation={windows.dilation}) is longer than an axis of {n} with padding "
+                f"{p} + {q}; the input has shape {shape}"
             )
-        ]
+        last = -(-room // s) if windows.ceil_mode else room // s
+        counts.append(last if windows.ceil_mode and last * s >= n + p else last + 1)
+    return tuple(counts)
 
 
 class AdaptiveWindows(NamedTuple):
@@ -106,7 +135,7 @@ class AdaptiveWindows(NamedTuple):
     @property
     def kernel(self) -> Shape:
         """The cells of the longest window on each axis."""
-        return tuple(look.shape[1] for look in self.looks(self.space))
+        return tuple(map(_longest, self.space, self.wanted))
 
     @property
     def axes(self) -> Shape:
@@ -145,12 +174,30 @@ class AdaptiveWindows(NamedTuple):
                [ 1,  2,  3],
                [ 3,  4, -1]])
         """
-        looks = []
-        for n, m in zip(space, self.wanted, strict=True):
-            start, end = np.arange(m) * n // m, -(np.arange(1, m + 1) * -n // m)
-            at = start[:, None] + np.arange((end - start).max())
-            looks.append(np.where(at < end[:, None], at, -1))
-        return looks
+        return [self.look(axis, np.arange(o)) for axis, o in enumerate(self.over(space))]
+
+    def look(self, axis: int, units: Units) -> Units:
+        """List where some windows look on one axis."""
+        start, stop = self.bounds(axis, units)
+        at = start[:, None] + np.arange(self.kernel[axis])
+        return np.where(at < stop[:, None], at, -1)
+
+    def bounds(self, axis: int, units: Units) -> tuple[Units, Units]:
+        """List the first cell of some windows on one axis, and the one behind the last."""
+        n, m = self.space[axis], self.wanted[axis]
+        return units * n // m, -((units + 1) * -n // m)
+
+    def counts(self, axis: int, n: int, units: Units, padding: bool) -> Units:  # noqa: ARG002
+        """Count the cells that some windows look at on one axis. There is no padding."""
+        start, stop = self.bounds(axis, units)
+        return stop - start
+
+
+@lru_cache(maxsize=256)
+def _longest(n: int, m: int) -> int:
+    """Count the cells of the longest of m windows over n cells; they start at ⌊o n / m⌋."""
+    cells, rest = divmod(n, m)
+    return cells + (rest > 0) + (rest > gcd(rest, m))
 
 
 AnyWindows: TypeAlias = Windows | AdaptiveWindows
@@ -179,6 +226,21 @@ def windows_of(
     >>> windows_of("max_pool2d", 2, (3, 2), padding=1).padding
     ((1, 1), (1, 1))
     """
+    given = (kernel_size, stride, padding, dilation)
+    known = all(map(_is_plain, given)) and isinstance(ceil_mode, bool)
+    read = _known_windows if known else _windows
+    return read(name, ndim, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+def _windows(
+    name: str,
+    ndim: int,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    ceil_mode: Any,
+) -> Windows:
     kernel = numbers(name, "kernel_size", kernel_size, ndim, least=1)
     pads = _each(padding, ndim)
     if len(pads) != ndim:
@@ -203,11 +265,27 @@ def adaptive_windows_of(name: str, ndim: int, output_size: Any, shape: Shape) ->
     (1, 5)
     """
     space = space_of(shape, ndim, name)
+    read = _known_adaptive_windows if _is_plain(output_size) else _adaptive_windows
+    return read(name, space, output_size)
+
+
+def _adaptive_windows(name: str, space: Shape, output_size: Any) -> AdaptiveWindows:
+    ndim = len(space)
     sizes = _each(output_size, ndim)
     if len(sizes) != ndim:
         raise OptionError(f"{name}: output_size needs one number or {ndim}, got {output_size!r}")
     sizes = tuple(n if m is None else m for m, n in zip(sizes, space, strict=True))
     return AdaptiveWindows(name, space, numbers(name, "output_size", sizes, ndim, least=1))
+
+
+def _is_plain(given: Any) -> bool:
+    """Tell whether an option is one whole number, several or None, and equal to none but itself."""
+    kind = type(given)
+    return kind is int or given is None or (kind is tuple and all(type(n) is int for n in given))
+
+
+_known_windows = lru_cache(maxsize=256)(_windows)
+_known_adaptive_windows = lru_cache(maxsize=256)(_adaptive_windows)
 
 
 def numbers(name: str, option: str, given: Any, count: int, least: int) -> Shape:
@@ -236,46 +314,3 @@ def _each(given: Any, count: int) -> Sequence[Any]:
     """Repeat one thing for all; text is one thing."""
     several = isinstance(given, Sequence) and not isinstance(given, str | bytes)
     return given if several else (given,) * count
-
-
-@lru_cache(maxsize=64)
-def cells_of(windows: AnyWindows, space: Shape) -> NDArray[np.int64]:
-    """List the cells each window looks at, as flat indices into the plane; −1 is no unit.
-
-    Returns an array of shape (windows on each axis ..., kernel ...).
-
-    >>> cells_of(windows_of("max_pool1d", 1, 3, stride=1, padding=1), (3,))
-    array([[-1,  0,  1],
-           [ 0,  1,  2],
-           [ 1,  2, -1]])
-    """
-    ndim = len(space)
-    cells: NDArray[np.int64] = np.zeros((1,) * 2 * ndim, np.int64)
-    inside: NDArray[np.bool_] = np.ones((1,) * 2 * ndim, bool)
-    for axis, (n, look) in enumerate(zip(space, windows.looks(space), strict=True)):
-        place = [1] * 2 * ndim
-        place[axis], place[ndim + axis] = look.shape
-        at = look.reshape(place)
-        cells = cells * n + at
-        inside = inside & (at >= 0) & (at < n)
-    cells = np.where(inside, cells, -1)
-    cells.flags.writeable = False
-    return cells
-
-
-@lru_cache(maxsize=64)
-def counts_of(windows: AnyWindows, space: Shape, padding: bool) -> NDArray[np.int64]:
-    """Count the cells each window looks at; with `padding`, padded cells too, overhang never.
-
-    >>> counts_of(windows_of("avg_pool1d", 1, 2, padding=1), (3,), padding=False)
-    array([1, 2])
-    """
-    counts: NDArray[np.int64] = np.ones((1,) * len(space), np.int64)
-    for axis, at in enumerate(windows.looks(space)):
-        p, q = windows.padding[axis] if padding else (0, 0)
-        inside = (at >= -p) & (at < space[axis] + q)
-        counts = counts * inside.sum(axis=1).reshape(
-            [-1 if i == axis else 1 for i in range(len(space))]
-        )
-    counts.flags.writeable = False
-    return counts

@@ -1,0 +1,177 @@
+"""Average pooling at speed: sums over windows, and their adjoint.
+
+A window is a box, and its sum a sum of sums: along the last axis first, and then those row by row,
+which is the order in which NumPy adds up what `unfold` lays out. Back go contributions in row-major
+order of the windows, as `fold` adds them. So both are those of `avg_pool_by_unfolding`, mostly to
+the last bit.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import gcd, prod
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_pool.rules.axes import Key, Shape
+from tinygrad_pool.rules.range_sums import spread_ranges, sum_ranges
+from tinygrad_pool.rules.rule import Array, Backward, Contributions
+from tinygrad_pool.rules.tiles import Tile, is_whole, tiled, tiles
+from tinygrad_pool.rules.windows import AnyWindows, Windows
+
+Floats: TypeAlias = NDArray[np.floating[Any]]
+
+
+def fast_avg_pool(
+    x: Floats, windows: AnyWindows, K: Any, dtype: np.dtype[Any]
+) -> tuple[Floats, Backward]:
+    """Average each window over K, one number or one a window, computing with `dtype`.
+
+    >>> from tinygrad_pool.rules.windows import windows_of
+    >>> x, windows = np.array([1.0, 3.0]), windows_of("avg_pool1d", 1, 2)
+    >>> y, backward = fast_avg_pool(x, windows, 2, x.dtype)
+    >>> y, backward(np.array([5.0]))
+    (array([2.]), (array([2.5, 2.5]),))
+    """
+    shape, lead, x_dtype = x.shape, x.ndim - len(windows.kernel), x.dtype
+    space, out = shape[lead:], windows.over(shape)
+
+    def avg_pool_backward(g: Array) -> Contributions:
+        share = g.reshape(prod(shape[:lead]), *out).astype(dtype, copy=False) / K
+        to_x = spread(share, windows, space).reshape(shape).astype(x_dtype, copy=False)
+        return (to_x,)
+
+    y = box_sums(x.reshape(prod(shape[:lead]), *space), windows, dtype)
+    y /= K
+    return y.reshape(*shape[:lead], *out).astype(x_dtype, copy=False), avg_pool_backward
+
+
+def box_sums(planes: Floats, windows: AnyWindows, dtype: np.dtype[Any]) -> Floats:
+    """Sum up each window of some planes.
+
+    >>> from tinygrad_pool.rules.windows import windows_of
+    >>> box_sums(np.array([[1.0, 2.0, 4.0]]), windows_of("", 1, 2, 1), np.dtype(float))
+    array([[3., 6.]])
+    """
+    space = planes.shape[1:]
+    if is_whole(windows, space):
+        total = _sums_of_all(planes.reshape(len(planes), prod(space)), dtype)
+        return total.reshape(len(planes), *(1 for _ in space))
+    y = np.empty((len(planes), *windows.over(space)), dtype)
+    tiling = _tiling(windows, space)
+    if tiling is None:
+        sum_ranges(planes, windows, y)
+    else:
+        for key, tile in tiles(tiling, space, len(planes)):
+            sums = _sums_apart if tile.apart and tile.full else _sums
+            y[key] = sums(tile, planes[key[0]], dtype)
+    return y
+
+
+def spread(g: Floats, windows: AnyWindows, space: Shape) -> Floats:
+    """Add up what windows send to their cells, the same to each: the adjoint of `box_sums`.
+
+    >>> from tinygrad_pool.rules.windows import windows_of
+    >>> spread(np.array([[10.0, 20.0]]), windows_of("", 1, 2, 1), (3,))
+    array([[10., 30., 20.]])
+    """
+    shape, tiling = (len(g), *space), _tiling(windows, space)
+    if is_whole(windows, space):
+        to_x = np.empty(shape, g.dtype)
+        to_x[...] = g + 0.0  # where −0.0 is sent, 0.0 arrives
+    elif tiling is None:
+        to_x = np.empty(shape, g.dtype)
+        spread_ranges(g + 0.0, windows, to_x)
+    else:
+        to_x = (np.empty if _is_paved(tiling, space) else np.zeros)(shape, g.dtype)
+        for key, tile in tiles(tiling, space, len(g)):
+            if tile.apart and tile.full:
+                _spread_apart(tile, g[key] + 0.0, to_x[key[0]])
+            else:
+                _spread(tile, g[key], to_x[key[0]])
+    return to_x
+
+
+def _tiling(windows: AnyWindows, space: Shape) -> Windows | None:
+    """Return windows to be cut into tiles; None for ranges, where they do and are faster."""
+    if isinstance(windows, Windows) and max(windows.dilation) > 1:
+        return windows
+    return tiled(windows, space)
+
+
+@lru_cache(maxsize=256)
+def _is_paved(windows: Windows, space: Shape) -> bool:
+    """Tell whether every cell is seen by one window."""
+    seen = tuple(map(int.__mul__, windows.over(space), windows.kernel))
+    side_by_side = windows.extent == windows.kernel == windows.stride
+    return side_by_side and seen == space and not any(map(any, windows.padding))
+
+
+def _sums_of_all(rows: Floats, dtype: np.dtype[Any]) -> Floats:
+    """Sum up rows: by pieces if they are long, which einsum adds up faster than sum."""
+    piece = gcd(rows.shape[1], 256)
+    if piece >= 64 and rows.dtype == dtype:
+        pieces = np.einsum("ij->i", rows.reshape(rows.size // piece, piece))
+        rows = pieces.reshape(len(rows), rows.shape[1] // piece)
+    return np.asarray(np.add.reduce(rows, axis=1, dtype=dtype))
+
+
+# -- by tiles
+
+
+def _sums(tile: Tile, planes: Floats, dtype: np.dtype[Any]) -> Floats:
+    """Sum up each window of a tile: along the last axis, and then row by row."""
+    flat = tile.lay_out(planes, 0.0, dtype)
+    for taps in (tile.taps[-1], tile.rows):
+        flat = _add_up([flat[tap] for tap in taps], dtype)
+    return tile.units(flat)
+
+
+def _sums_apart(tile: Tile, planes: Floats, dtype: np.dtype[Any]) -> Floats:
+    """Sum up windows that share no cell and leave none out, as they stand."""
+    cells, s = planes[tile.inside], tile.groups[-1]
+    rows = _add_up([cells[..., i::s] for i in range(s)], dtype)
+    return _add_up([rows[key] for key in _steps(tile.groups[:-1])], dtype)
+
+
+def _add_up(parts: list[Floats], dtype: np.dtype[Any]) -> Floats:
+    """Add arrays from the first to the last."""
+    if len(parts) == 1:
+        return parts[0].astype(dtype, copy=False)
+    total = np.add(parts[0], parts[1], dtype=dtype)
+    for part in parts[2:]:
+        total += part
+    return total
+
+
+@lru_cache(maxsize=256)
+def _steps(strides: Shape) -> list[Key]:
+    """List the keys to every s-th cell on some axes, from each of the first ones on."""
+    return [
+        (slice(None), *[slice(i, None, s) for i, s in zip(at, strides, strict=True)])
+        for at in np.ndindex(strides)
+    ]
+
+
+def _spread(tile: Tile, g: Floats, to_x: Floats) -> None:
+    """Add what the windows of a tile send to their cells."""
+    to_cells = tile.so_far(to_x)
+    taps = tile.all_taps
+    sent = np.zeros(taps[0].stop, g.dtype)
+    tile.units(sent)[...] = g
+    for tap in reversed(taps):
+        to_cells[tap] += sent
+    tile.put_back(to_cells, to_x)
+
+
+def _spread_apart(tile: Tile, g: Floats, to_x: Floats) -> None:
+    """Send to cells that one window each sees, all that there are: along the last axis first."""
+    s = tile.groups[-1]
+    rows = np.empty((*g.shape[:-1], g.shape[-1] * s), g.dtype)
+    for i in range(s):
+        rows[..., i::s] = g
+    cells = to_x[tile.inside]
+    for key in _steps(tile.groups[:-1]):
+        cells[key] = rows

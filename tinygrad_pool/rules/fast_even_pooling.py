@@ -1,0 +1,78 @@
+"""Max pooling at speed where units that share a maximum share its gradient, too.
+
+The numbers of `max_pool_by_links` with ties="even", one offset of the kernel after another.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+from math import prod
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_pool.rules.axes import Key, Shape
+from tinygrad_pool.rules.cells import counts_of
+from tinygrad_pool.rules.masks import keep
+from tinygrad_pool.rules.rule import Array, Backward, Contributions
+from tinygrad_pool.rules.tiles import Tile, tiles, wide_of
+from tinygrad_pool.rules.windows import Windows
+
+Floats: TypeAlias = NDArray[np.floating[Any]]
+
+
+def fast_even_max_pool(x: Floats, windows: Windows) -> tuple[Floats, Backward]:
+    """Keep the largest unit of each window; the gradient is split between all n that are as large.
+
+    >>> from tinygrad_pool.rules.windows import windows_of
+    >>> y, backward = fast_even_max_pool(np.array([3.0, 3.0, 2.0]), windows_of("", 1, 3))
+    >>> y, backward(np.array([6.0]))
+    (array([3.]), (array([3., 3., 0.]),))
+    """
+    shape, lead = x.shape, x.ndim - len(windows.kernel)
+    planes = x.reshape(prod(shape[:lead]), *shape[lead:])
+    y = np.empty((len(planes), *windows.over(shape)), x.dtype)
+    n = np.empty(y.shape, np.min_scalar_type(prod(windows.kernel)))
+    cut = tiles(windows, planes.shape[1:], len(planes))
+    for key, tile in cut:
+        seen = _seen(tile, planes[key[0]])
+        y[key] = reduce(np.maximum, seen)
+        n[key] = reduce(np.add, [hits.astype(n.dtype) for hits in _hits(seen, y[key])])
+        if not tile.full:
+            _count_units(windows, planes.shape[1:], key, y, n)
+
+    def max_pool_backward(g: Array) -> Contributions:
+        share = g.reshape(y.shape) / n.astype(np.int64)
+        to_planes = np.zeros(planes.shape, share.dtype)
+        for key, tile in cut:
+            to_cells = tile.so_far(to_planes[key[0]])
+            hits = _hits(_seen(tile, planes[key[0]]), y[key])
+            for tap, won in zip(tile.all_taps[::-1], hits[::-1], strict=True):
+                to_seen = tile.units(to_cells[tap])
+                np.add(to_seen, keep(share[key], won), out=to_seen)
+            tile.put_back(to_cells, to_planes[key[0]])
+        to_x = to_planes.reshape(shape).astype(g.dtype, copy=False)
+        return (to_x,)
+
+    return y.reshape(*shape[:lead], *y.shape[1:]), max_pool_backward
+
+
+def _seen(tile: Tile, planes: Floats) -> list[Floats]:
+    """List what all windows see at each offset, in row-major order."""
+    cells = tile.lay_out(planes, -np.inf, wide_of(planes.dtype))
+    return [tile.units(cells[tap]) for tap in tile.all_taps]
+
+
+def _hits(seen: list[Floats], top: Floats) -> list[NDArray[np.bool_]]:
+    """Find what is as large as the maximum, at each offset."""
+    if np.isnan(top.max()):
+        return [(cells == top) | (np.isnan(cells) & np.isnan(top)) for cells in seen]
+    return [cells == top for cells in seen]
+
+
+def _count_units(windows: Windows, space: Shape, key: Key, y: Floats, n: NDArray[Any]) -> None:
+    """Leave padded cells out where they are as large as units: all of the window's units share."""
+    units = tuple([(some.start, some.stop) for some in key[1:]])
+    counts = counts_of(windows, space, padding=False, units=units).astype(n.dtype)
+    np.copyto(n[key], counts, where=y[key] == -np.inf)

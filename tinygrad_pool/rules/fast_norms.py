@@ -1,0 +1,94 @@
+"""p-norm pooling at speed: the numbers of `lp_pool_by_unfolding`, one offset after another.
+
+What all windows see at one offset of the kernel is a slice of a tile, so that nothing as large as
+all windows together is ever laid out.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+from math import prod
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_pool.rules.rule import Array, Backward, Contributions
+from tinygrad_pool.rules.tiles import Flat, Tile, tiles
+from tinygrad_pool.rules.windows import Windows
+
+Floats: TypeAlias = NDArray[np.floating[Any]]
+
+
+def fast_lp_pool(
+    x: Floats, windows: Windows, p: float, dtype: np.dtype[Any]
+) -> tuple[Floats, Backward]:
+    """Take the p-norm of each window, computing with `dtype`.
+
+    >>> from tinygrad_pool.rules.windows import windows_of
+    >>> x, windows = np.array([3.0, -4.0]), windows_of("lp_pool1d", 1, 2)
+    >>> y, backward = fast_lp_pool(x, windows, 2.0, x.dtype)
+    >>> y, backward(np.array([10.0]))
+    (array([5.]), (array([ 6., -8.]),))
+    """
+    shape, lead, x_dtype = x.shape, x.ndim - len(windows.kernel), x.dtype
+    planes = x.reshape(prod(shape[:lead]), *shape[lead:])
+    scale = np.empty((len(planes), *windows.over(shape)), dtype)
+    root = np.empty_like(scale)
+    cut = tiles(windows, planes.shape[1:], len(planes))
+    for key, tile in cut:
+        seen = _seen(tile, np.abs(tile.lay_out(planes[key[0]], 0.0, dtype)))
+        scale[key] = _scale(seen)
+        root[key] = _total(
+            [_power(cells / scale[key], p) for cells in seen], windows.kernel[-1]
+        ) ** (1 / p)
+
+    def lp_pool_backward(g: Array) -> Contributions:
+        upstream, to_planes = g.reshape(scale.shape), np.zeros(planes.shape, dtype)
+        for key, tile in cut:
+            to_cells = tile.so_far(to_planes[key[0]])
+            seen = _seen(tile, tile.lay_out(planes[key[0]], 0.0, dtype))
+            for cells, to_seen in zip(seen[::-1], _seen(tile, to_cells)[::-1], strict=True):
+                sent = upstream[key] * _slope(cells, scale[key], root[key], p)
+                np.add(to_seen, sent, out=to_seen)
+            tile.put_back(to_cells, to_planes[key[0]])
+        to_x = to_planes.reshape(shape).astype(x_dtype, copy=False)
+        return (to_x,)
+
+    y = (scale * root).reshape(*shape[:lead], *scale.shape[1:])
+    return y.astype(x_dtype, copy=False), lp_pool_backward
+
+
+def _seen(tile: Tile, flat: Flat) -> list[Floats]:
+    """List what all windows see at each offset, in row-major order."""
+    return [tile.units(flat[tap]) for tap in tile.all_taps]
+
+
+def _scale(magnitudes: list[Floats]) -> Floats:
+    """Find the largest magnitude in each window, to scale by; 1 where it is 0 or not finite."""
+    largest: Floats = reduce(np.maximum, magnitudes)
+    scale: Floats = largest + (largest == 0)
+    if not np.isfinite(largest.max()):
+        np.copyto(scale, 1, where=~np.isfinite(largest))
+    return scale
+
+
+def _total(parts: list[Floats], row: int) -> Floats:
+    """Add up row by row, as NumPy does over windows that are laid out."""
+    rows = [reduce(np.add, parts[start : start + row]) for start in range(0, len(parts), row)]
+    total: Floats = reduce(np.add, rows)
+    return total
+
+
+def _slope(seen: Floats, scale: Floats, root: Floats, p: float) -> Floats:
+    """Find sign(x) (|x| / y)ᵖ⁻¹ where x is what is seen; 0 where that is 0."""
+    if p == 1:
+        return np.sign(seen)
+    share = seen / scale / (root + (root == 0))
+    slope = share if p == 2 else np.sign(seen) * _power(np.abs(share), p - 1)
+    return np.where(seen == 0, 0, slope) if np.isnan(root).any() else slope
+
+
+def _power(x: Floats, p: float) -> Floats:
+    """Compute x ** p, without a copy of x for p = 1."""
+    return x if p == 1 else np.square(x) if p == 2 else x**p

@@ -1,0 +1,152 @@
+"""Sums over windows of several lengths, or long and apart: axis by axis, over ranges of cells.
+
+A cell lies in a range of windows along each axis, so that the adjoint is a sum over ranges, too.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache, reduce
+from math import prod
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_pool.rules.axes import Key, Shape
+from tinygrad_pool.rules.cells import FEW, cells_of
+from tinygrad_pool.rules.tiles import CELLS
+from tinygrad_pool.rules.windows import AdaptiveWindows, AnyWindows, Units
+
+Floats: TypeAlias = NDArray[np.floating[Any]]
+Lists: TypeAlias = tuple[Units, Units]
+"""Numbers, list after list, and where each list starts."""
+
+SHORT = 16
+"""Up to so many cells a range, they are added one after another for all ranges at once."""
+
+
+def sum_ranges(planes: Floats, windows: AnyWindows, y: Floats) -> None:
+    """Write the sum of each window into y, computing with its dtype.
+
+    >>> from tinygrad_pool.rules.windows import adaptive_windows_of
+    >>> y = np.empty((1, 2))
+    >>> sum_ranges(np.array([[1.0, 2.0, 4.0]]), adaptive_windows_of("", 1, 2, (3,)), y)
+    >>> y
+    array([[3., 6.]])
+    """
+    _sum(planes, windows, planes.shape[1:], y, back=False)
+
+
+def spread_ranges(g: Floats, windows: AnyWindows, to_x: Floats) -> None:
+    """Write into to_x the sum of what the windows of each cell send: the adjoint of `sum_ranges`.
+
+    >>> from tinygrad_pool.rules.windows import adaptive_windows_of
+    >>> to_x = np.empty((1, 3))
+    >>> spread_ranges(np.array([[10.0, 20.0]]), adaptive_windows_of("", 1, 2, (3,)), to_x)
+    >>> to_x
+    array([[10., 30., 20.]])
+    """
+    _sum(g, windows, to_x.shape[1:], to_x, back=True)
+
+
+def _sum(x: Floats, windows: AnyWindows, space: Shape, out: Floats, back: bool) -> None:
+    of_all = prod(windows.over(space)) * prod(windows.kernel)
+    if isinstance(windows, AdaptiveWindows) and len(x) * of_all <= FEW:
+        numbers, starts = _few_lists(windows, space)[back]
+        seen = x.reshape(len(x), prod(x.shape[1:])).take(numbers, axis=1)
+        np.add.reduceat(seen, starts, axis=1, dtype=out.dtype, out=out.reshape(len(x), len(starts)))
+        return
+    few = sum(space) + sum(windows.over(space)) <= FEW
+    ranges = (_few_ranges if few else _ranges)(windows, space)[back]
+    step = max(1, CELLS // max(prod(x.shape[1:]), prod(out.shape[1:]), 1))
+    for start in range(0, len(x), step):
+        some = slice(start, start + step)
+        out[some] = reduce(_sum_along, ranges, x[some].astype(out.dtype, copy=False))
+
+
+@lru_cache(maxsize=64)
+def _few_lists(windows: AdaptiveWindows, space: Shape) -> tuple[Lists, Lists]:
+    """List the cells of each window, and the windows of each cell, in order: none has none."""
+    cells = cells_of(windows, space).reshape(prod(windows.over(space)), prod(windows.kernel))
+    unit, offset = np.nonzero(cells >= 0)
+    cell = cells[unit, offset]
+    by_cell = np.argsort(cell, kind="stable")
+    starts = np.flatnonzero(np.diff(unit, prepend=-1))
+    return (cell, starts), (unit[by_cell], np.flatnonzero(np.diff(cell[by_cell], prepend=-1)))
+
+
+class Ranges(NamedTuple):
+    """Ranges along one axis, in order, from start to before stop. They may be empty or overlap."""
+
+    axis: int
+    starts: Units
+    stops: Units
+    picks: list[tuple[Key, Units]]  # which have an i-th cell, and which it is; none if long
+
+    def turned(self, n: int, ndim: int) -> Ranges:
+        """List the ranges that each of n cells is in: they are in order, too."""
+        cells = np.arange(n)
+        first = np.searchsorted(self.stops, cells, side="right")
+        behind = np.searchsorted(self.starts, cells, side="right")
+        return _ranges_along(self.axis, ndim, first, behind)
+
+
+def _ranges_along(axis: int, ndim: int, starts: Units, stops: Units) -> Ranges:
+    lengths = stops - starts
+    longest, picks = lengths.max(initial=0), []
+    if longest <= (SHORT if axis == ndim else 4 * SHORT):
+        for i in range(longest):
+            longer = np.flatnonzero(lengths > i)
+            some = slice(None) if len(longer) == len(starts) else longer
+            picks.append(((*(slice(None),) * axis, some), starts[longer] + i))
+    return Ranges(axis, starts, stops, picks)
+
+
+def _ranges(windows: AnyWindows, space: Shape) -> tuple[list[Ranges], list[Ranges]]:
+    """List the cells that each window sees, axis by axis; and the windows that see each cell."""
+    ndim, there, back = len(space), [], []
+    for axis, (n, count) in enumerate(zip(space, windows.over(space), strict=True)):
+        start, stop = windows.bounds(axis, np.arange(count))
+        there.append(_ranges_along(axis + 1, ndim, np.clip(start, 0, n), np.clip(stop, 0, n)))
+        back.append(there[-1].turned(n, ndim))
+    return there, back[::-1]
+
+
+_few_ranges = lru_cache(maxsize=64)(_ranges)
+
+
+def _sum_along(x: Floats, ranges: Ranges) -> Floats:
+    """Sum up ranges along one axis."""
+    axis, starts, _, picks = ranges
+    if not picks:
+        return _sum_long_ranges_along(x, ranges)
+    (_, cells), rest = picks[0], picks[1:]
+    if len(cells) == len(starts):
+        total = x.take(cells, axis=axis)
+    else:  # some are empty
+        total, rest = _no_sums(x, ranges), picks
+    for key, cells in rest:
+        total[key] += x.take(cells, axis=axis)
+    return total
+
+
+def _sum_long_ranges_along(x: Floats, ranges: Ranges) -> Floats:
+    """Sum up ranges along one axis in a call for those that do not overlap, and for the others."""
+    axis, starts, stops, _ = ranges
+    total = _no_sums(x, ranges)
+    before: Key = (slice(None),) * axis
+    filled = np.flatnonzero(stops > starts)
+    begun = np.searchsorted(starts[filled], stops[filled])
+    apart = (begun - np.arange(len(filled))).max(initial=0)  # from each to the next that is apart
+    for first in range(apart):
+        some = filled[first::apart]
+        ends = np.stack([starts[some], stops[some]], axis=1).reshape(-1)
+        ends = ends[: -1 if ends[-1] == x.shape[axis] else None]
+        sums = np.add.reduceat(x, ends, axis=axis)  # of ranges, and of what lies between them
+        total[(*before, some)] = sums[(*before, slice(None, None, 2))]
+    return total
+
+
+def _no_sums(x: Floats, ranges: Ranges) -> Floats:
+    axis = ranges.axis
+    return np.zeros((*x.shape[:axis], len(ranges.starts), *x.shape[axis + 1 :]), x.dtype)

@@ -1,0 +1,235 @@
+"""Cut a pooling into tiles, and lay out a tile so that its windows are slices of a flat array.
+
+Along an axis, window o looks at the cells o s − p + i d. Counted from the corner of a tile's first
+window, take the cells 0, s, 2 s … first, then 1, s + 1 … and so on: s groups of cells. What the
+windows see at offset i now stands in a row, one cell a window, from cell ⌊i d / s⌋ of group
+i d mod s on. With all axes laid out like this, what all windows of all planes see at one offset is
+one slice of one flat array: a *tap*. Between its rows a tap holds cells that belong to no window.
+They are computed with, for that is faster than to go around them, and cut off in the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import product
+from math import prod
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_pool.rules.axes import Key, Shape
+from tinygrad_pool.rules.cells import counts_of
+from tinygrad_pool.rules.windows import AnyWindows, Ranges, Windows
+
+Flat: TypeAlias = NDArray[Any]
+
+CELLS = 2**17
+"""About how many cells of the input make a tile: with what is computed from them, a cache full."""
+
+UNITS = 2**12
+"""The fewest units of a tile, where there are as many: of less, NumPy's calls cost the most."""
+
+
+class Part(NamedTuple):
+    """A group that some tap lies in: which, the cells of it that the planes have, and where."""
+
+    group: Shape
+    place: Key
+    cells: Key
+
+
+class Tile(NamedTuple):
+    """Some windows over some planes, and how their cells are laid out."""
+
+    counts: Shape  # planes, windows on each axis
+    groups: Shape  # groups on each axis,
+    spans: Shape  # and cells of each
+    inside: Key  # the cells from the first window's corner on, if the planes have them all
+    parts: tuple[Part, ...]
+    full: bool  # whether the planes have all cells of all parts
+    whole: bool  # whether these are all windows of the planes
+    apart: bool  # whether every group is one tap, and no cell is seen by two windows
+    taps: tuple[tuple[slice, ...], ...]  # along each axis, when those behind it are done
+    rows: tuple[slice, ...]  # over all axes but the last, when that is done
+    steps: Shape  # from unit to unit, along each axis
+
+    @property
+    def grouped(self) -> Shape:
+        """The groups on each axis, the last one first; planes; the cells of a group."""
+        return (*self.groups[::-1], self.counts[0], *self.spans)
+
+    @property
+    def all_taps(self) -> tuple[slice, ...]:
+        """The taps over all axes, in row-major order of the offsets."""
+        return _over(self.taps, self.taps[0][0].stop)
+
+    def lay_out(self, planes: NDArray[Any], fill: float, dtype: np.dtype[Any]) -> Flat:
+        """Copy the cells of the planes into groups; `fill` stands where there is none."""
+        if self.full and prod(self.groups) == 1:
+            return np.ascontiguousarray(planes[self.parts[0].cells], dtype).reshape(-1)
+        groups = np.empty(self.grouped, dtype) if self.full else np.full(self.grouped, fill, dtype)
+        for group, place, cells in self.parts:
+            groups[group][place] = planes[cells]
+        return groups.reshape(-1)
+
+    def put_back(self, flat: Flat, planes: NDArray[Any]) -> None:
+        """Copy the cells from their groups to where they belong."""
+        groups = flat.reshape(self.grouped)
+        for group, place, cells in self.parts:
+            planes[cells] = groups[group][place]
+
+    def so_far(self, planes: NDArray[Any]) -> Flat:
+        """Lay out what cells have got from the tiles before, to be added to and put back."""
+        size = prod(self.grouped)
+        return np.zeros(size, planes.dtype) if self.whole else self.lay_out(planes, 0, planes.dtype)
+
+    def units(self, flat: Flat) -> NDArray[Any]:
+        """View what was computed of the windows, without what lies between."""
+        strides = [flat.itemsize * step for step in self.steps]
+        return np.ndarray(self.counts, flat.dtype, flat, 0, strides)
+
+
+@lru_cache(maxsize=32)
+def tiles(windows: Windows, space: Shape, planes: int) -> tuple[tuple[Key, Tile], ...]:
+    """Cut the windows over some planes into tiles: each one's key to the units, and itself.
+
+    Units are taken in row-major order, from tile to tile too. A tile is the same for any planes.
+    """
+    cells = prod(windows.stride)
+    limit = max(CELLS // cells, min(UNITS, 8 * CELLS // cells))
+    found = []
+    for some, *units in cut((planes, *windows.over(space)), limit):
+        tile = _tile(windows, space, some[1] - some[0], tuple(units))
+        found.append((keys_to((some, *units)), tile))
+    return tuple(found)
+
+
+def wide_of(dtype: Any) -> np.dtype[Any]:
+    """Name the dtype to compute with: half precision is slow, overflows, and drops what is small.
+
+    >>> wide_of(np.float16), wide_of(np.dtype(">f8"))
+    (dtype('float32'), dtype('float64'))
+    """
+    return np.dtype(np.float32) if dtype == np.float16 else np.dtype(dtype).newbyteorder("=")
+
+
+def cut(shape: Shape, limit: int) -> list[Ranges]:
+    """Cut an array into boxes of at most `limit` elements that are consecutive in row-major order.
+
+    >>> cut((2, 3), 2)
+    [((0, 1), (0, 2)), ((0, 1), (2, 3)), ((1, 2), (0, 2)), ((1, 2), (2, 3))]
+    """
+    ranges = []
+    for axis, n in enumerate(shape):
+        step = max(1, limit // max(1, prod(shape[axis + 1 :])))
+        ranges.append([(start, min(n, start + step)) for start in range(0, n, step)])
+    return list(product(*ranges))
+
+
+def keys_to(units: Ranges) -> Key:
+    """Turn a range on each axis into a key."""
+    return tuple([slice(start, stop) for start, stop in units])
+
+
+@lru_cache(maxsize=256)
+def tiled(windows: AnyWindows, space: Shape) -> Windows | None:
+    """Return windows to be cut into tiles; None where it costs less to take the windows one by one.
+
+    That is so for windows of several lengths, and for long ones that are apart.
+
+    >>> from tinygrad_pool.rules.windows import adaptive_windows_of, windows_of
+    >>> tiled(adaptive_windows_of("", 1, 4, (8,)), (8,)).kernel
+    (2,)
+    >>> tiled(adaptive_windows_of("", 1, 3, (8,)), (8,)), tiled(windows_of("", 1, 99), (999,))
+    (None, None)
+    """
+    even = isinstance(windows, Windows) or not any(map(int.__mod__, space, windows.wanted))
+    if not even or is_whole(windows, space):
+        return None
+    units = prod(windows.over(space))
+    if units * (32 + prod(windows.kernel)) <= 2 * prod(space):
+        return None
+    if isinstance(windows, Windows):
+        return windows
+    kernel, ones = windows.kernel, (1,) * len(space)
+    return Windows(windows.name, kernel, kernel, windows.padding, ones, ceil_mode=False)
+
+
+@lru_cache(maxsize=256)
+def is_whole(windows: AnyWindows, space: Shape) -> bool:
+    """Tell whether there is one window, and it sees the whole plane."""
+    alone = prod(windows.over(space)) == 1
+    return alone and counts_of(windows, space, padding=False).item() == prod(space)
+
+
+@lru_cache(maxsize=32)
+def _tile(windows: Windows, space: Shape, planes: int, units: Ranges) -> Tile:
+    counts = (planes, *[stop - start for start, stop in units])
+    frames = [_frame(windows, axis, n, *units[axis]) for axis, n in enumerate(space)]
+    groups, spans, offsets, parts = zip(*frames, strict=True)
+    taps, cells, behind = [], counts[0] * prod(spans), 0
+    for axis in reversed(range(len(space))):
+        group, size = prod(groups[:axis]) * cells, prod(spans[axis + 1 :])
+        starts = [at * group + cell * size for cell, at in offsets[axis]]
+        behind += offsets[axis][-1][0] * size
+        taps.append(tuple([slice(start, start + group - behind) for start in starts]))
+    picked = [zip(*along, strict=True) for along in product(*parts)]
+    out = windows.over(space)
+    reach = zip(windows.extent, windows.stride, out, strict=True)
+    alone = all(extent <= s or count == 1 for extent, s, count in reach)
+    corners = zip([along[0][2].start for along in parts], groups, spans, strict=True)
+    frame = [slice(at, at + s * span) for at, s, span in corners]
+    return Tile(
+        counts=counts,
+        groups=groups,
+        spans=spans,
+        inside=(slice(None), *frame),
+        parts=tuple(
+            [
+                Part(group[::-1], (slice(None), *place), (slice(None), *inside))
+                for group, place, inside in picked
+            ]
+        ),
+        full=all(
+            place == slice(0, span)
+            for span, along in zip(spans, parts, strict=True)
+            for _, place, _ in along
+        ),
+        whole=counts[1:] == out,
+        apart=alone and list(offsets) == [[(0, at) for at in range(s)] for s in groups],
+        taps=tuple(taps[::-1]),
+        rows=_over(taps[:0:-1], cells - behind),
+        steps=tuple([prod(spans[axis:]) for axis in range(len(counts))]),
+    )
+
+
+class _Frame(NamedTuple):
+    """Groups of cells along one axis, and a part for each that some tap lies in."""
+
+    groups: int
+    span: int
+    offsets: list[tuple[int, int]]  # the first cell of each tap, and its group
+    parts: list[tuple[int, slice, slice]]
+
+
+def _frame(windows: Windows, axis: int, n: int, start: int, stop: int) -> _Frame:
+    """Frame the windows from start to stop on one axis of n cells."""
+    s = windows.stride[axis] if stop - start > 1 else windows.extent[axis]
+    offsets = [divmod(i * windows.dilation[axis], s) for i in range(windows.kernel[axis])]
+    span = stop - start + offsets[-1][0]
+    corner, parts = start * windows.stride[axis] - windows.padding[axis][0], []
+    for group in sorted({group for _, group in offsets}):
+        first = corner + group
+        begin = min(span, max(0, -(first // s)))
+        end = max(begin, min(span, -((first - n) // s)))
+        cells = slice(first + begin * s, first + end * s, s) if begin < end else slice(0, 0)
+        parts.append((group, slice(begin, end), cells))
+    return _Frame(s, span, offsets, parts)
+
+
+def _over(taps: Sequence[tuple[slice, ...]], length: int) -> tuple[slice, ...]:
+    """List the taps over several axes at once."""
+    starts = product(*[[tap.start for tap in along] for along in taps])
+    return tuple([slice(sum(start), sum(start) + length) for start in starts])
