@@ -43,7 +43,7 @@ class Named:
             return name or label or name_of(node)
         return f"{label or node.op or 'leaf'}#{self.number(node)}"
 
-    def alone(self) -> Named:
+    def _alone(self) -> Named:
         """Return the names alone, for what this holds: together they would be a circle."""
         names = Named(self.nodes, {})
         names.names, names._called = self.names, self._called

@@ -228,7 +228,7 @@ class Walk(Named):
     @cached_property
     def ledger(self) -> Ledger:
         """The whole pass, to be asked for reasons."""
-        return Ledger(self.loss, self.nodes, self.steps, self.gradients, self.alone().call)
+        return Ledger(self.loss, self.nodes, self.steps, self.gradients, self._alone().call)
 
 
 def _give(nodes: list[Node], grads: list[Any]) -> None:
