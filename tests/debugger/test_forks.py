@@ -130,10 +130,10 @@ def test_a_replay_of_a_replay_asks_its_own_numbers(replayed):
 def test_at_the_prompt_it_is_said(capsys):
     names = {"b": tg.Value(1.0, label="b")}
     with tg.traced():
-        exec("E = b * 2 if b > 0 else b * -7", names)
+        exec(compile("E = b * 2 if b > 0 else b * -7", "<typed>", "exec"), names)
     tg.debug(names["E"], commands="set b = -1; replay")
     last = capsys.readouterr().out.splitlines()[-1]
-    assert last.startswith("replay: Python chose by the data of the leaf 'b' at <string>:1")
+    assert last.startswith("replay: Python chose by the data of the leaf 'b' at <typed>:1")
 
 
 def test_what_was_not_traced_cannot_be_looked_at(capsys):

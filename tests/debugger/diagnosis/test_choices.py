@@ -125,7 +125,7 @@ def test_a_line_that_cannot_be_read_is_told_without_it():
     a, b = tg.Value(2.0, label="a"), tg.Value(3.0, label="b")
     with tg.traced():
         names = {"a": a, "b": b}
-        exec("E = max(a, b)", names)
+        exec(compile("E = max(a, b)", "<typed>", "exec"), names)
     (finding,) = tg.diagnose(names["E"] * 1.0).findings
     assert finding.says == "Python's comparison chose by the data of b"
     assert finding.why.startswith("what was not chosen is not in the graph")
@@ -134,7 +134,7 @@ def test_a_line_that_cannot_be_read_is_told_without_it():
 def test_without_its_source_what_a_loop_asks_of_its_loss_is_none():
     names = {"a": tg.Value(2.0, label="a")}
     with tg.traced():
-        exec("E = a * 3\nbig = E > 2", names)
+        exec(compile("E = a * 3\nbig = E > 2", "<typed>", "exec"), names)
     assert tg.diagnose(names["E"]).findings == []
 
 
