@@ -1,5 +1,6 @@
 """How tests run, and what examples in pages and docstrings need; see also tests/conftest.py."""
 
+import gc
 import os
 import random
 from contextlib import chdir
@@ -28,6 +29,12 @@ def pytest_addoption(parser, pluginmanager):
     if not pluginmanager.has_plugin("xdist"):
         for option in ("--numprocesses", "--maxprocesses", "--dist"):
             parser.addoption(option, help="without pytest-xdist: no effect")
+
+
+def pytest_collection_finish():
+    """Let the collector pass by thousands of tests, which stay: it ran through them each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
