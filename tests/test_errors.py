@@ -19,6 +19,8 @@ KINDS = {
     "ToolError": RuntimeError,
     "OutputError": OSError,
     "GradientError": AssertionError,
+    "ScriptError": RuntimeError,
+    "HabitError": AttributeError,
 }
 
 
