@@ -25,6 +25,14 @@ def test_conv2d_uses_its_options():
     assert nn.Conv2d(1, 1, 3, bias=False).bias is None
 
 
+def test_conv2d_slides_by_one_over_the_bare_input_unless_told_otherwise():
+    layer = nn.Conv2d(2, 4, 3, rng=0)
+    x = np.random.default_rng(1).standard_normal((2, 2, 6, 5)).astype(np.float32)
+    y = layer(x)
+    assert y.shape == (2, 4, 4, 3)
+    assert np.array_equal(y.data, tg.conv2d(x, layer.weight, layer.bias).data)
+
+
 def test_weights_start_uniform_within_their_bound_and_follow_the_seed():
     weights = nn.Linear(100, 50, rng=7).weight.data
     assert np.abs(weights).max() <= 0.1

@@ -70,6 +70,20 @@ def test_a_part_may_know_its_owner():
     assert repr(Watched()) == "Watched(w=(), owner=None, inner=Watched(w=(), owner=…, inner=None))"
 
 
+def test_parts_may_refer_to_each_other():
+    left, right = nn.Linear(2, 2, rng=0), nn.Linear(2, 2, rng=1)
+    left.peer, right.peer = [right], {"back": left}
+    net = nn.Module()
+    net.left, net.right = left, right
+    assert [name for name, _ in net.named_parameters()] == [
+        "left.weight",
+        "left.bias",
+        "left.peer.0.weight",
+        "left.peer.0.bias",
+    ]
+    assert net.state_dict().keys() == dict(net.named_parameters()).keys()
+
+
 def test_values_without_a_label_take_the_name_of_their_attribute():
     net = Small()
     assert [net.scale.label, net.more[0].label, net.table["x"].label] == [
@@ -162,6 +176,8 @@ class TestState:
             net.load_state_dict({"weight": before["weight"] + 1, "other": 0.0})
         with pytest.raises(OptionError, match=r"missing \['bias', 'weight'\], unknown nothing"):
             net.load_state_dict({})
+        with pytest.raises(OptionError, match=r"missing nothing, unknown \['other'\]"):
+            net.load_state_dict({name: array + 1 for name, array in before.items()} | {"other": 0})
         with pytest.raises(ShapeError, match=r"bias has shape \(3,\), got \(2,\)"):
             net.load_state_dict({"weight": before["weight"] + 1, "bias": np.ones(2)})
         assert np.array_equal(net.weight.data, before["weight"])

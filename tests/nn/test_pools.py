@@ -62,6 +62,24 @@ def test_adaptive_layers_use_their_options(ndim):
     assert np.array_equal(winners, indices)
 
 
+@every_ndim
+@pytest.mark.parametrize("family", ["AdaptiveMaxPool", "AdaptiveAvgPool"])
+def test_adaptive_layers_take_a_size_for_each_axis_and_none_keeps_one(family, ndim):
+    x = example(ndim)
+    for sizes in ((3, 2, 4)[:ndim], (None, 2, 3)[:ndim], [2, None, None][:ndim]):
+        expected = [size or n for size, n in zip(sizes, x.shape[1:], strict=True)]
+        assert layer(family, ndim)(sizes)(x).shape == (2, *expected)
+
+
+@every_ndim
+def test_an_adaptive_max_layer_returns_no_indices_and_pays_the_first_unless_told_otherwise(ndim):
+    x = tg.Value(np.ones((2,) * ndim))
+    y = layer("AdaptiveMaxPool", ndim)(1)(x)
+    assert isinstance(y, tg.Value)
+    y.sum().backward()
+    assert x.grad.reshape(-1).tolist() == [1.0] + [0.0] * (2**ndim - 1)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

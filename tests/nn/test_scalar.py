@@ -18,6 +18,16 @@ def test_a_neuron_is_one_weighted_sum_and_a_relu():
     assert [p.label for p in neuron.parameters()] == ["w1", "w2", "b"]
 
 
+def test_weights_start_uniform_between_minus_1_and_1_and_the_bias_at_0():
+    random.seed(0)
+    neuron = nn.Neuron(1000)
+    weights = sorted(w.data for w in neuron.w)
+    assert -1 <= weights[0] < -0.95
+    assert 0.95 < weights[-1] <= 1
+    assert all(200 < sum(q <= w < q + 0.5 for w in weights) < 300 for q in (-1, -0.5, 0, 0.5))
+    assert neuron.b.data == 0
+
+
 def test_a_layer_returns_one_value_or_a_list():
     assert isinstance(nn.Layer(2, 1)([1.0, 2.0]), Value)
     assert [z.op for z in nn.Layer(2, 3, nonlin=False)([1.0, 2.0])] == ["weighted_sum"] * 3
