@@ -146,6 +146,7 @@ def test_a_cell_that_is_taken_twice_gets_both_gradients_in_order():
 KEYS = {
     "number": 1,
     "negative": -1,
+    "exactly -n": (-3, -4),
     "numpy number": np.int64(1),
     "0-d array": np.array(1),
     "slice": slice(None, None, -2),

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from tinygrad_pool.rules.unpooling import max_unpool
 from tinygrad_pool.rules.windows import windows_of
@@ -9,6 +10,22 @@ def test_each_plane_has_its_own_indices():
     y, closure = max_unpool(x, windows=windows_of("max_unpool1d", 1, 2), indices=indices)
     assert y.tolist() == [[2.0, 0.0, 0.0, 1.0], [0.0, 3.0, 4.0, 0.0]]
     assert closure(np.arange(8.0).reshape(2, 4))[0].tolist() == [[3.0, 0.0], [5.0, 6.0]]
+
+
+@pytest.mark.parametrize("lead", [(3,), (3, 1), (2, 2)])
+def test_three_planes_and_more_are_unpooled_each_by_itself(lead):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((*lead, 2, 2))
+    indices = rng.permuted(np.tile(np.arange(16), (*lead, 1)), axis=-1)[..., :4].reshape(x.shape)
+    g = rng.standard_normal((*lead, 4, 4))
+    y, closure = max_unpool(x, windows=windows_of("max_unpool2d", 2, 2), indices=indices)
+    (to_x,) = closure(g)
+    assert y.shape == g.shape
+    assert np.count_nonzero(y) == x.size
+    for unit in np.ndindex(x.shape):
+        plane = unit[:-2]
+        assert y[plane].flat[indices[unit]] == x[unit]
+        assert to_x[unit] == g[plane].flat[indices[unit]]
 
 
 def test_the_last_of_equal_indices_is_set_in_row_major_order():
