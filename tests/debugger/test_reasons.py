@@ -149,6 +149,36 @@ def test_an_element_of_an_array_and_by_default_the_one_with_the_largest_gradient
         why(E, "x", (0, 0))
 
 
+def test_the_element_and_the_units_above_it_are_those_of_its_row_and_column():
+    x = tg.Value(np.zeros((2, 3)), label="x")
+    c = np.array([[1.0, 2.0, 3.0], [4.0, -9.0, 5.0]])
+    y = (x * c).T
+    y.label = "y"
+    E = y.sum()
+    found = why(E, "x")
+    assert (found.name, found.grad) == ("x[1, 1]", -9.0)
+    for i, j in np.ndindex(2, 3):
+        for place in ((i, j), (i - 2, j - 3)):
+            found = why(E, "x", place)
+            (entry,) = found.entries
+            assert (found.name, found.grad) == (f"x[{i}, {j}]", c[i, j])
+            assert (entry.unit, entry.local) == ((i, j), c[i, j])
+            (above,) = why(E, entry.node, place).entries
+            assert (above.node, above.unit) == (y, (j, i))
+
+
+def test_a_cause_names_the_element_that_is_off_and_the_one_that_won():
+    x = tg.Value([[1.0, 2.0, -3.0], [6.0, 5.0, -1.0], [0.0, 4.0, 2.0]], label="x")
+    y = x.relu()
+    y.label = "y"
+    E = y.max(axis=0).sum()
+    for row, by in ((0, 3), (2, 1)):
+        (lost,) = why(E, "x", (row, 1)).causes
+        assert lost == f"y[{row}, 1] gets nothing from max#2[1]: it lost to y[1, 1], by {by}"
+    (off,) = why(y.sum(), "x", (0, 2)).causes
+    assert off == "x[0, 2] gets nothing from y[0, 2]: the relu is off: its input is −3"
+
+
 def test_many_entries_are_counted_and_those_that_send_something_come_first():
     x = tg.Value(np.arange(12.0), label="x")
     w = tg.Value(2.0, label="w")

@@ -270,6 +270,16 @@ def test_detail_folds_and_says_so():
     assert "1,601 nodes folded into" in tg.draw(many).source
 
 
+def test_layers_are_drawn_however_many_there_are():
+    y = Value(1.0)
+    for i in range(310):
+        with tg.scope(f"s{i}"):
+            y = y * 2.0
+    source = tg.draw(y, detail="layers").source
+    assert "311 nodes folded into 311;" in source
+    assert all(f"<B>s{i}</B>" in source for i in range(310))
+
+
 def test_weights_inputs_and_cut_off_values_are_told_apart_in_a_folded_graph():
     w, b = Value(np.ones((2, 1, 3)), label="weight"), Value(np.ones(2), label="bias")
     x = Value(np.ones((1, 1, 8)), label="x")

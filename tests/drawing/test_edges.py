@@ -109,6 +109,14 @@ def test_a_winner_is_solid_and_a_loser_dashed():
     assert shares_of(Value(1.0).exp()) is None
 
 
+def test_a_share_stands_on_its_edge_as_the_local_derivative_too():
+    z = tg.maximum(Value(3.0), Value(3.0), Value(1.0), ties="even")
+    styles = list(edge_styles(z, {"local"}, {}))
+    assert [s["label"] for s in styles] == [" × 0.5 ", " × 0.5 ", " × 0 "]
+    assert [s.get("style") for s in styles] == [None, None, "dashed"]
+    assert [s["penwidth"] for s in styles[:2]] == ["2.4", "2.4"]
+
+
 def test_a_loser_stays_dashed_where_contributions_are_shown():
     a, b = Value(1.0), Value(3.0)
     z = tg.maximum(a, b)
