@@ -276,6 +276,19 @@ class TestTheTable:
         ]
         assert [re.split(r"\s{2,}", row.strip())[8] for row in rows] == ["0.5", "435"]
 
+    def test_layers_that_alternate_are_grouped_too(self):
+        y = Value(1.0)
+        for _ in range(15):
+            with tg.scope("a"):
+                y = (y + 1.0).relu()
+            with tg.scope("b"):
+                y = tg.maximum(y, 0.5) * 1.5
+        rows = str(tg.compare_weight_layer(y)).splitlines()[4:]
+        assert [re.split(r"\s{2,}", row.strip())[:5] for row in rows] == [
+            ["a", "relu, 15 times", "a number", "15", "15"],
+            ["b", "maximum, 15 times", "a number", "30", "15"],
+        ]
+
     def test_html_is_escaped(self):
         y = Value([1.0, 2.0]).max()
         y.label = "<script>alert(1)</script>"

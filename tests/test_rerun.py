@@ -207,6 +207,21 @@ def test_names_and_scopes_stay_and_what_was_moved_takes_the_name():
     assert twins[y].parents[0].about == about._replace(label="")
 
 
+def test_names_scopes_and_lines_stay_where_nothing_is_moved():
+    x = tg.Value(2.0, label="x")
+    with tg.traced(), tg.scope("top"):
+        y = x.exp()
+        y.label = "y"
+        E = y * x
+    assert E.about.scope == "top"
+    assert E.about.line
+    for changes in ({}, {x: 3.0}):
+        twins = rerun(E, changes)
+        assert {node: twin.about for node, twin in twins.items()} == {
+            node: node.about for node in (x, y, E)
+        }
+
+
 def test_the_old_graph_and_its_gradients_stay_as_they_are():
     x = tg.Value([1.0, 5.0, 2.0])
     E = x.max() * 2.0

@@ -539,6 +539,28 @@ def test_a_text_stays_as_it_is_when_leaves_change_later():
     assert unrolled().gradients["w"].tolist() == [2.0] * 20
 
 
+@pytest.mark.parametrize("given", [None, np.arange(20.0)], ids=["ones", "given"])
+@pytest.mark.parametrize(
+    "f", [lambda x: x, lambda x: x.reshape(20), lambda x: x.T, lambda x: x + 0.0, lambda x: x[1:]]
+)
+def test_what_a_call_returns_may_be_written_to(f, given):
+    x = Value(np.arange(20.0).reshape(1, 20), label="x")
+    y = f(x)
+    g = np.ones(y.shape) if given is None else np.resize(given, y.shape)
+    unrolled, seed = tg.unroll(y, g), g.copy()
+    for changes in ({}, {"x": np.full((1, 20), 2.0)}):
+        passed = [array.copy() for array in changes.values()]
+        first = unrolled(**changes)
+        loss, gradient = np.copy(first.loss), np.copy(first.gradients["x"])
+        first.gradients["x"][...] = -7.0
+        np.copyto(first.loss, -7.0)
+        again = unrolled(**changes)
+        assert (bits(again.loss), bits(again.gradients["x"])) == (bits(loss), bits(gradient))
+        assert bits(x.data) == bits(np.arange(20.0).reshape(1, 20))
+        assert bits(g) == bits(seed)
+        assert [*map(bits, changes.values())] == [*map(bits, passed)]
+
+
 def test_pdb_finds_the_lines():
     unrolled = tg.unroll(three_units())
     unrolled()

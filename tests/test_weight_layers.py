@@ -110,6 +110,15 @@ def test_leaves_are_shared_labels_and_scopes_are_kept():
     assert tg.as_weight_layer(x) is x
 
 
+def test_what_is_no_layer_keeps_its_label_and_scope_too():
+    x = Value([1.0, 2.0], label="x")
+    with tg.scope("top"):
+        y = tg.maximum(x, 1.5) * x
+    y.label = "y"
+    twin = tg.as_weight_layer(y)
+    assert (twin.op, twin.label, twin.about.scope) == ("mul", "y", "top")
+
+
 def test_no_gradient_of_the_graph_changes():
     x = Value([[1.0, 5.0, 2.0]])
     y = x.max(axis=1).sum()
