@@ -2,6 +2,7 @@
 
 import ast
 import math
+import operator
 
 import numpy as np
 import pytest
@@ -60,6 +61,22 @@ def test_floats_of_floats_are_themselves():
     number = x()
     assert answered(Draft([]), float, [number], {}) is number
     assert answered(Draft([]), float, [x(int)], {}) is NotImplemented
+
+
+@pytest.mark.parametrize(
+    ("function", "text"),
+    [(operator.add, "x + 2.0"), (operator.mul, "x * 2.0"), (operator.truediv, "x / 2.0")],
+)
+def test_an_operator_that_is_called_is_an_operator(function, text):
+    found = answered(Draft([]), function, [x(), 2.0], {})
+    assert (ast.unparse(found.tree), found.kind) == (text, float)
+    assert answered(Draft([]), function, [3.0, 2.0], {}) == function(3.0, 2.0)
+
+
+def test_an_attribute_is_asked_for_where_the_type_decides():
+    assert answered(Draft([]), getattr, [x(), "dtype", None], {}) is None
+    assert answered(Draft([]), getattr, [x(), "real", None], {}) is NotImplemented
+    assert answered(Draft([]), getattr, [1.5, "real", None], {}) == 1.5
 
 
 def test_a_type_that_is_not_certain_is_no_answer():

@@ -40,7 +40,9 @@ CASES = {
     "clip to nothing": (elementwise.clip, 1, {"min": 2, "max": -2}),
     "half of a power": (arithmetic.power, 2, {"wants": (False, True)}),
 }
-CALLS = {  # what is written out with calls of Python functions in it, which cost time
+CALLS = {  # what is written out with calls in it, of more than NumPy's functions of numbers
+    "power": {"where"},
+    "half of a power": {"where"},
     "maximum of one": {"first_winner"},
     "maximum of three": {"first_winner"},
     "maximum of eight": {"first_winner"},
@@ -81,8 +83,9 @@ def bits(xs):
 def test_every_rule_of_numbers_is_written_out(request, rule, arity, options):
     lines = inlined(rule, [None] * arity, options)
     assert lines is not None
-    python = {f.__name__ for f in lines.given.values() if inspect.isfunction(f)}
-    assert python - {"where"} == CALLS.get(request.node.callspec.id, set())
+    functions = {f for f in lines.given.values() if callable(f)} - {float, bool}
+    others = {f.__name__ for f in functions if not isinstance(f, np.ufunc)}
+    assert others == CALLS.get(request.node.callspec.id, set())
 
 
 @pytest.mark.parametrize(

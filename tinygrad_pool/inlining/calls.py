@@ -18,12 +18,19 @@ from tinygrad_pool.inlining.symbols import (
     combined,
     is_open,
     kind_of,
+    number,
 )
 from tinygrad_pool.rules.rule import primitive
 
 STRUCTURAL = (len, tuple, list, zip, enumerate, range, reversed, map, sorted, reduce)
 """Functions that arrange and count, and do not look at what they arrange."""
 
+_OPERATORS = {
+    operator.add: ast.Add,
+    operator.sub: ast.Sub,
+    operator.mul: ast.Mult,
+    operator.truediv: ast.Div,
+}
 _DISPATCH = primitive(len).__code__
 _PURE = {
     abs,
@@ -53,25 +60,35 @@ def undispatched(function: Any) -> Any:
 
 
 def answered(draft: Draft, function: Any, operands: list[Any], options: Mapping[str, Any]) -> Any:
-    """Return what a call gives if that is known; NotImplemented if it is not."""
-    if function is type and len(operands) == 1:
-        return _type(operands[0])
-    if function is isinstance:
-        return issubclass(_type(operands[0]), operands[1])
-    if function is getattr and isinstance(x := operands[0], Symbol):
-        return NotImplemented if hasattr(_type(x), operands[1]) else operands[2]
-    if function is float and kind_of(operands[0]) is float:
-        return operands[0]
+    """Return what a call gives if that is known, or an operator; NotImplemented for all else."""
+    answer = _by_type(function, operands)
+    if answer is not NotImplemented:
+        return answer
     if _is_pure(function) and not any(map(_holds, (*operands, *options.values()))):
         return function(*map(draft.known, operands), **options)
+    if function in _OPERATORS:
+        x, w = (draft.symbol(number(x)) for x in operands)
+        return combined(ast.BinOp(x.tree, _OPERATORS[function](), w.tree), [x, w])
     return NotImplemented
+
+
+def _by_type(function: Any, operands: list[Any]) -> Any:
+    """Return what a call gives if types alone decide it; NotImplemented if they do not."""
+    answer: Any = NotImplemented
+    if function is type and len(operands) == 1:
+        answer = _type(operands[0])
+    elif function is isinstance:
+        answer = issubclass(_type(operands[0]), operands[1])
+    elif function is getattr and isinstance(operands[0], Symbol):
+        answer = answer if hasattr(_type(operands[0]), operands[1]) else operands[2]
+    elif function is float and kind_of(operands[0]) is float:
+        answer = operands[0]
+    return answer
 
 
 def later(draft: Draft, function: Any, operands: list[Any], options: Mapping[str, Any]) -> Symbol:
     """Leave a call to the program."""
     parts = [draft.symbol(x) for x in operands]
-    if function is operator.mul:
-        return combined(ast.BinOp(parts[0].tree, ast.Mult(), parts[1].tree), operands)
     keywords = [ast.keyword(name, draft.symbol(x).tree) for name, x in options.items()]
     items = getattr(function, "__self__", None)
     if _holds(items):  # xs.index(True)
