@@ -363,3 +363,13 @@ class TestLift:
         x = Mine(3.0)
         (x * x).backward()
         assert x.grad == 6.0
+
+
+@pytest.mark.parametrize(
+    ("f", "needed"), [(tg.relu, 1), (Value(1.0).__mul__, 2), (tg.matmul, 2), (tg.where, 3)]
+)
+def test_operands_that_are_missing_are_counted(f, needed):
+    with pytest.raises(
+        OptionError, match=f"needs {needed} operands? and at most .* got . argument"
+    ):
+        f()

@@ -525,3 +525,11 @@ def test_a_norm_neither_overflows_nor_vanishes_on_the_way():
 def test_a_norm_of_infinity_is_infinite_and_of_nan_is_nan():
     assert tg.lp_pool1d([-inf, 1.0], 2, 2).data.tolist() == [inf]
     assert np.isnan(tg.lp_pool1d([nan, 1.0], 2, 2).data).all()
+
+
+def test_indices_are_those_of_the_one_winner_where_ties_are_errors():
+    x = tg.Value([[1.0, 3.0], [2.0, 0.0]])
+    y, indices = tg.max_pool1d(x, 2, return_indices=True, ties="error")
+    assert (y.data.tolist(), indices.tolist()) == ([[3.0], [2.0]], [[1], [0]])
+    with pytest.raises(TieError, match="max_pool1d: units"):
+        tg.max_pool1d(tg.Value([1.0, 1.0]), 2, return_indices=True, ties="error")

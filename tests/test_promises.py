@@ -503,6 +503,19 @@ class TestDataChangedAfterUse:
         with pytest.raises(GraphError, match="changed in place"):
             stale.backward()
 
+    def test_a_rule_that_refuses_the_new_numbers_is_stale(self):
+        def root(x):
+            if np.any(x < 0):
+                raise ValueError("a negative number has no root")
+            y = np.sqrt(x)
+            return y, lambda g: (g / (2 * y),)
+
+        w = Value([1.0, 4.0], label="w")
+        E = tg.lift(root)(w).sum()
+        w.data[0] = -1.0
+        with pytest.raises(GraphError, match="the data of the leaf 'w' changed in place"):
+            E.backward()
+
     def test_a_result_is_read_only(self):
         h = Value([1.0]).exp()
         with pytest.raises(ValueError, match="read-only"):

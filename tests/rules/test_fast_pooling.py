@@ -150,3 +150,16 @@ def test_what_is_remembered_between_calls_is_small():
     assert fast_pooling._few_lists.cache_info().currsize == 0
     fast_max_pool(x[:, :9, :9], windows_of("p", 2, 2), "first")
     assert fast_pooling._few_lists.cache_info().currsize == 1
+
+
+@pytest.mark.parametrize("ties", ["first", "last"])
+@pytest.mark.parametrize("options", [(3, 2, 1), (3, 1, 1), ((2, 3), 2, (1, 1)), (2, 2, 0)])
+def test_where_all_is_minus_infinity_a_unit_wins_and_no_padding(options, ties):
+    x = np.full((2, 1, 5, 6), -np.inf)
+    x[1, 0, 2, 3] = 1.0
+    windows = windows_of("max_pool2d", 2, *options)
+    y, backward = fast_max_pool(x, windows, ties)
+    expected, readable = max_pool_by_links(x, windows, ties)
+    g = np.arange(1.0, y.size + 1).reshape(y.shape)
+    assert np.array_equal(y, expected)
+    assert np.array_equal(backward(g)[0], readable(g)[0])

@@ -108,9 +108,10 @@ def power(x: Array, n: Array, *, wants: tuple[bool, bool] = (True, True)) -> tup
         to_x = to_n = None
         x_not_0 = to_n_wanted and (x < 0) | (x > 0)
         if to_x_wanted:
-            # At n = 0 no 0 * inf; but where 1 / x is finite, a slope in x that still depends on n.
-            tiny = np.finfo(getattr(x, "dtype", np.float64)).tiny
-            one = (n < 0) | (n > 0) | (to_n_wanted and (x < -tiny) | (x > tiny))
+            one = (n < 0) | (n > 0)  # at n = 0 no 0 * inf …
+            if to_n_wanted:  # … but where 1 / x is finite, a slope in x that still depends on n
+                tiny = np.finfo(getattr(x, "dtype", np.float64)).tiny
+                one = one | (x < -tiny) | (x > tiny)
             to_x = g * n * x ** (n * 1 - one)  # n may be a mask, and bools do not subtract
         if to_n_wanted:
             to_n = g * y * np.log(np.where(x_not_0, x, 1.0))

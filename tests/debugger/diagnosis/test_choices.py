@@ -62,6 +62,7 @@ def test_a_max_of_two_values_names_the_node_that_keeps_both(found):
         ("relu = lambda x: x if x > 0 else 0.0\nE = relu(a) * b", "if"),
         ("E = a * b if float(a) > 1 else b", "if"),
         ("E = a * b if a.data > 1 else b", "if"),
+        ("E = a * b if a > 1 and b.data > 1 else b", "if"),
         ("if a.data > 1:\n    E = a * b\nelse:\n    E = b", "if"),
         ("m = max([a, b], key=lambda v: v.data)\nE = m * c", "max"),
         ("class P:\n    def __call__(self, v):\n        return max(v)\nE = P()([a, b]) * 2", "max"),
