@@ -68,6 +68,37 @@ def test_a_question_is_answered_with_plain_numbers(function):
     assert np.array_equal(answer, function(*operands))
 
 
+@pytest.mark.parametrize("ours", [Value([3.0, 8.0]), Value(8.0), Value([1.0, 2.0]) * 2.0])
+@pytest.mark.parametrize(
+    "op", [operator.add, operator.sub, operator.mul, operator.truediv, operator.pow]
+)
+def test_a_masked_array_beside_a_value_gives_a_value(op, ours):
+    masked = np.ma.array([1.0, 2.0])
+    for x, w in ((masked, ours), (ours, masked)):
+        y = op(x, w)
+        assert isinstance(y, Value)
+        assert any(p is ours for p in y.parents)
+        np.testing.assert_allclose(y.data, op(np.asarray(x.data), np.asarray(w.data)))
+    masked = np.ma.array([1.0, 2.0], mask=[True, False])
+    for x, w in ((masked, ours), (ours, masked)):
+        with pytest.raises(DataError, match=r"a masked element has no number; fill it first"):
+            op(x, w)
+
+
+@pytest.mark.parametrize(
+    ("op", "said"),
+    [
+        (operator.floordiv, r"np\.floor_divide of v\.data answers from its numbers"),
+        (operator.mod, r"write a - b \* np\.floor_divide\(a\.data, b\.data\)"),
+        (divmod, "np.divmod has no rule for Values; v.data holds"),
+    ],
+)
+def test_an_operator_without_a_rule_is_refused_in_words_on_both_sides(op, said):
+    for x, w in ((Value(7.0), 2), (7, Value(2.0)), (Value(A), Value(B)), (A, Value(B))):
+        with pytest.raises(UnsupportedError, match=said):
+            op(x, w)
+
+
 def test_an_array_or_a_numpy_number_on_the_left_gives_a_value():
     v = Value(A)
     assert isinstance(A + v, Value)
@@ -134,7 +165,7 @@ OTHER = {1: np.array([0.1, 0.75, -0.3, 2.0]), 2: np.array([[0.1, 0.75, -0.3], [-
 POSITIVE = {"log2", "log10", "tan"}
 GAPS = {"nanmax", "nanmean", "nanmin", "nansum", "nan_to_num"}
 PAIRS = {"append", "dot", "fmax", "fmin", "hypot", "inner", "logaddexp", "matmul", "outer"}
-PAIRS |= {"vdot", "vecdot"}
+PAIRS |= {"remainder", "vdot", "vecdot"}
 LISTS = {"column_stack", "hstack", "vstack"}
 MORE = {  # what a function takes beside arrays, in as many forms as are to be tried
     "astype": [{"dtype": np.float32}],
@@ -256,7 +287,8 @@ def test_no_gradient_flows_where_an_answer_from_the_numbers_is_offered(name):
     f, v = getattr(np, name), Value(A[0] + 0.01)
     assert f not in {*ANSWERS, *QUESTIONS}
     more = {"full_like": (1.0,), "searchsorted": (0.5,), "argpartition": (1,), "isin": (0.5,)}
-    pair = {"allclose", "array_equal", "equal", "isclose", "logical_and", "logical_or", "not_equal"}
+    pair = {"allclose", "array_equal", "equal", "floor_divide", "isclose", "not_equal"}
+    pair |= {"logical_and", "logical_or"}
     others = (v,) if name in pair else more.get(name, ())
     assert (
         refused(f, v, *others)

@@ -43,6 +43,7 @@ _WRITTEN = {
     "radians": "v * (np.pi / 180)",
     "ravel": "v.reshape(-1)",
     "reciprocal": "1 / v",
+    "remainder": "a - b * np.floor_divide(a.data, b.data)",
     "sinh": "(np.expm1(v) - np.expm1(-v)) / 2",
     "sort": "v.reshape(-1)[np.take_along_axis("
     f"{_NUMBERED}, np.argsort(v.data, axis={{last}}), axis={{last}})]",
@@ -86,9 +87,10 @@ PICKS = {
 
 NUMBERS = {
     *("all", "allclose", "any", "argpartition", "argsort", "argwhere", "array_equal", "ceil"),
-    *("count_nonzero", "empty_like", "equal", "flatnonzero", "floor", "full_like", "isclose"),
-    *("isin", "lexsort", "logical_and", "logical_not", "logical_or", "nonzero", "not_equal"),
-    *("ones_like", "rint", "round", "searchsorted", "signbit", "trunc", "unique", "zeros_like"),
+    *("count_nonzero", "empty_like", "equal", "flatnonzero", "floor", "floor_divide"),
+    *("full_like", "isclose", "isin", "lexsort", "logical_and", "logical_not", "logical_or"),
+    *("nonzero", "not_equal", "ones_like", "rint", "round", "searchsorted", "signbit", "trunc"),
+    *("unique", "zeros_like"),
 }
 """Functions through which no gradient flows: an answer from the numbers is all there is."""
 

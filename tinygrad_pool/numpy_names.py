@@ -89,6 +89,20 @@ unsqueeze value values var view view_as where zero_
 """The attributes that a Value has in PyTorch, NumPy, JAX or micrograd, and not here."""
 
 
+class _OfTheClass:
+    """A method for NumPy, which asks the class for it.
+
+    np.ma asks the Value, and gets None: so it leaves operators to the Value beside it, and does not
+    compute with the Value's numbers alone.
+    """
+
+    def __init__(self, method: Callable[..., Any]) -> None:
+        self.method = method
+
+    def __get__(self, instance: object, _: type) -> Callable[..., Any] | None:
+        return self.method if instance is None else None
+
+
 class AnswersNumPy(WithHabits):
     """Answer NumPy's protocols by the operations in ANSWERS. A Value is one."""
 
@@ -97,6 +111,7 @@ class AnswersNumPy(WithHabits):
     requires_grad = Switch("a Value", "requires_grad")
     data: Any
 
+    @_OfTheClass
     def __array_ufunc__(
         self, function: Callable[..., Any], method: str, *inputs: Any, **options: Any
     ) -> Any:
@@ -108,6 +123,17 @@ class AnswersNumPy(WithHabits):
         self, function: Callable[..., Any], types: Any, inputs: Any, options: Any
     ) -> Any:
         return answer(function, inputs, options)
+
+    def __floordiv__(self, other: Any) -> NoReturn:
+        refuse(np.floor_divide, "", (self, other), {})
+
+    def __mod__(self, other: Any) -> NoReturn:
+        refuse(np.remainder, "", (self, other), {})
+
+    def __divmod__(self, other: Any) -> NoReturn:
+        refuse(np.divmod, "", (self, other), {})
+
+    __rfloordiv__, __rmod__, __rdivmod__ = __floordiv__, __mod__, __divmod__
 
     # It never returns; but after NoReturn a type checker skips what follows an np.sum(v), and with
     # an array of floats it takes `array @ v` for one.
