@@ -163,6 +163,24 @@ def test_rules_of_ones_own_are_followed_too(x, z):
     assert cause(tg.lift(broken)(x), "x").startswith("broken#1 made it in the backward pass")
 
 
+def test_through_a_softmax_that_is_sure_what_came_is_followed(z):
+    """Every slope of it is 0, and 0 × NaN is one."""
+    q = tg.Value(np.array([[1000.0, 0.0]]), label="q")
+    p = tg.softmax(q + np.array([[0.0, -np.inf]]), axis=1)
+    for loss in ((p * (z / z)).sum(), (tg.log(p) * np.array([0.0, 1.0])).sum()):
+        said = cause(loss, "q")
+        assert said.startswith(("div#", "log#"))
+        assert "made it in the forward pass" in said
+
+
+def test_a_rule_of_ones_own_with_a_slope_of_0_is_followed_too(z):
+    def step(x):
+        return x * 0.0, lambda g: (g * 0.0,)
+
+    x = tg.Value([1.0, 2.0], label="x")
+    assert cause((tg.lift(step)(x) * (z / z)).sum(), "x").startswith("div#3 made it in the forward")
+
+
 def test_two_places_are_two_findings(x, z):
     y = tg.Value(0.0, label="y")
     found = tg.diagnose(tg.sqrt(z) + tg.sqrt(y), parameters=[z, y]).findings

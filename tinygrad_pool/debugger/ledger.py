@@ -118,15 +118,20 @@ class Ledger:
     def bad_arrivals(self, node: Node, cell: int) -> Iterator[Arrival]:
         """List those of the steps that sent what is not finite, from units that got that at first.
 
-        Of these one is enough; only if there is none, all units are looked at.
+        Of these one is enough; only if there is none, all units are looked at. Of a link with a
+        slope of 0, through which ∞ made a NaN, a rule may not tell: then any such unit stands.
         """
         for step, i in self.users.get(node, ()):
             c = step.contributions[i]
             if c is not None and not np.isfinite(np.reshape(c, -1)[cell]):
+                row = row_of(step.node, cell)
                 bad = np.flatnonzero(~np.isfinite(np.reshape(step.upstream, -1)))
+                bad = bad if row is None else np.intersect1d(bad, row)
                 links = _links_into(step.node, i, cell, bad)
                 if not len(links[0]):
                     links = _links_into(step.node, i, cell)
+                if not len(links[0]):
+                    links = bad[:1], np.zeros(len(bad[:1]), step.node.dtype)
                 yield _arrival(step, i, cell, *links)
 
     def reason(self, step: Step, i: int) -> str:
