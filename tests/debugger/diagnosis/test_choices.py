@@ -112,6 +112,11 @@ def test_what_is_all_in_the_graph_loses_nothing_but_the_choice(found):
     assert "the choice is not in the graph, and stays as it is when data changes" in finding.why
 
 
+def test_a_line_that_asked_for_a_value_and_for_data_is_told_once(found):
+    (finding,) = found("E = a * b if a > 1 and b.data > 1 else c")
+    assert finding.says == "Python's if chose by the data of a"
+
+
 def test_a_tie_and_equal_numbers_are_told_by_whom_they_belong_to(found):
     (finding,) = found("d = tg.Value(3.0, label='d')\nE = max(b, d) * c")
     assert (finding.severity, finding.nodes[0].label) == ("partly lost", "b")
