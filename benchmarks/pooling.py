@@ -1,9 +1,12 @@
-"""Time max pooling, forward and backward, beside torch on one thread, and weigh what both allocate.
+"""Time pools, forward and backward, beside torch on one thread, and weigh what both allocate.
 
-Both run in one process, in turn, on the same float32 arrays, and have to agree on every gradient;
-what counts is the ratio of the medians, torch's to ours. Memory is how far the peak resident set of
-a fresh process grows in the first step after a small one: everything but the input and what arrives
-at the result, which are there before.
+Both run in one process, in turn, on the same float32 arrays, and have to agree on every gradient.
+What counts is the median of the ratios of CPU time, torch's to ours, round by round: above 1 we are
+faster. Memory is how far the peak resident set of a fresh process grows in the first step after a
+small one: everything but the input and what arrives at the result, which are there before.
+
+The second table shows what an element costs us in one image of 10⁴ to 10⁸ elements: CPU time spent
+in Python and NumPy, without what the system takes to clear the memory it hands out.
 
     pip install -e '.[peers]' && python benchmarks/pooling.py
 """
@@ -16,45 +19,80 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 import tinygrad_pool as tg
 
+Shape = tuple[int, ...]
+Step = Callable[[], Any]
+
 WINDOWS = {"k2s2": (2, 2, 0), "k3s2p1": (3, 2, 1), "k3s1p1": (3, 1, 1)}
-SHAPES = [(8, 16, 64, 64), (32, 64, 56, 56)]
-SMALL = (1, 1, 8, 8)
+USUAL, LARGE, SMALL, TINY = (8, 16, 64, 64), (32, 64, 56, 56), (2, 3, 8, 16), (1, 1, 8, 8)
 MIB = 2**20
 
-Step = Callable[[], Any]
-Window = tuple[int, int, int]
+
+class Case(NamedTuple):
+    """A pool of both sides by its name and options, and the shape of the input."""
+
+    pool: str
+    options: tuple[Any, ...]
+    shape: Shape = USUAL
+
+    def of(self, side: Any) -> Callable[[Any], Any]:
+        """Return the pool of one side."""
+        return lambda x: getattr(side, self.pool)(x, *self.options)
 
 
-def ours(x: Any, g: Any, window: Window) -> Step:
+CASES = {
+    **{f"maximum {name}": Case("max_pool2d", window) for name, window in WINDOWS.items()},
+    **{f"average {name}": Case("avg_pool2d", window) for name, window in WINDOWS.items()},
+    "global maximum": Case("adaptive_max_pool2d", (1,)),
+    "global average": Case("adaptive_avg_pool2d", (1,)),
+    "maximum k64": Case("max_pool2d", (64,)),
+    "average k64": Case("avg_pool2d", (64,)),
+    "adaptive maximum 8×8": Case("adaptive_max_pool2d", (8,)),
+    "adaptive average 8×8": Case("adaptive_avg_pool2d", (8,)),
+    "adaptive maximum 7×7": Case("adaptive_max_pool2d", (7,)),
+    "adaptive average 7×7": Case("adaptive_avg_pool2d", (7,)),
+    **{f"norm p={p} k2s2": Case("lp_pool2d", (p, 2)) for p in (1, 2, 2.5)},
+    "maximum k2s2, small": Case("max_pool2d", (2,), SMALL),
+    "maximum k3s1p1, small": Case("max_pool2d", (3, 1, 1), SMALL),
+    "average k2s2, small": Case("avg_pool2d", (2,), SMALL),
+    "average k3s1p1, small": Case("avg_pool2d", (3, 1, 1), SMALL),
+    "global maximum, small": Case("adaptive_max_pool2d", (1,), SMALL),
+    "global average, small": Case("adaptive_avg_pool2d", (1,), SMALL),
+    "adaptive average 3×3, small": Case("adaptive_avg_pool2d", (3,), SMALL),
+    "norm p=2 k2s2, small": Case("lp_pool2d", (2, 2), SMALL),
+    **{f"maximum {name}, large": Case("max_pool2d", w, LARGE) for name, w in WINDOWS.items()},
+    **{f"average {name}, large": Case("avg_pool2d", w, LARGE) for name, w in WINDOWS.items()},
+}
+
+
+def ours(case: Case, x: Any, g: Any) -> Step:
     """Return a function that pools x and returns its gradient."""
-    leaf = tg.Value(x)
+    pool, leaf = case.of(tg), tg.Value(x)
 
     def step() -> Any:
         leaf.grad = None
-        y = tg.max_pool2d(leaf, *window)
-        y.backward(g)
+        pool(leaf).backward(g)
         return leaf.grad
 
     return step
 
 
-def theirs(x: Any, g: Any, window: Window) -> Step:
+def theirs(case: Case, x: Any, g: Any) -> Step:
     """Return the same of torch."""
     torch.set_num_threads(1)
-    leaf = torch.tensor(x, requires_grad=True)
+    pool, leaf = case.of(functional), torch.tensor(x, requires_grad=True)
     arriving = torch.from_numpy(g)
 
     def step() -> Any:
         leaf.grad = None
-        y = torch.nn.functional.max_pool2d(leaf, *window)
-        y.backward(arriving)
+        pool(leaf).backward(arriving)
         return leaf.grad.numpy()
 
     return step
@@ -63,29 +101,33 @@ def theirs(x: Any, g: Any, window: Window) -> Step:
 SIDES = {"tinygrad_pool": ours, "torch": theirs}
 
 
-def prepare(side: str, shape: tuple[int, ...], window: Window) -> Step:
-    """Make the arrays, the same for both sides."""
+def prepare(side: str, case: Case) -> Step:
+    """Make the arrays, the same for both sides; torch's odd norms need positive numbers."""
     rng = np.random.default_rng(0)
-    x = rng.standard_normal(shape, np.float32)
-    out = tg.max_pool2d(np.zeros((1, 1, *shape[2:])), *window).shape[2:]
-    return SIDES[side](x, rng.standard_normal((*shape[:2], *out), np.float32), window)
+    x = rng.standard_normal(case.shape, np.float32)
+    x = np.abs(x) if case.pool == "lp_pool2d" else x
+    out = case.of(tg)(np.zeros((1, 1, *case.shape[2:]))).shape[2:]
+    return SIDES[side](case, x, rng.standard_normal((*case.shape[:2], *out), np.float32))
 
 
-def milliseconds(shape: tuple[int, ...], window: Window, repeats: int) -> list[float]:
-    """Time both sides in turn; return the medians, ours first."""
-    steps = [prepare(side, shape, window) for side in SIDES]
-    gradients = [step() for step in steps]
-    if not np.array_equal(*gradients):
-        sys.exit(f"the gradients differ at {shape}, {window}")
-    del gradients
-    times: list[list[float]] = [[] for _ in steps]
-    for _ in range(repeats):
-        for step, taken in zip(steps, times, strict=True):
-            gc.collect()
-            start = time.perf_counter()
-            step()
-            taken.append((time.perf_counter() - start) * 1e3)
-    return [statistics.median(taken) for taken in times]
+def milliseconds(case: Case, rounds: int) -> list[tuple[float, ...]]:
+    """Time both sides in turn; return a pair for each round, ours first."""
+    steps = [prepare(side, case) for side in SIDES]
+    mine, other = (step() for step in steps)
+    if not np.allclose(mine, other, rtol=1e-5, atol=1e-6):
+        sys.exit(f"the gradients differ in {case}")
+    del mine, other
+    times, repeats = [], max(1, 50_000 // int(np.prod(case.shape)))
+    for _ in range(rounds):
+        gc.collect()
+        pair = []
+        for step in steps:
+            start = time.process_time()
+            for _ in range(repeats):
+                step()
+            pair.append((time.process_time() - start) * 1e3 / repeats)
+        times.append(tuple(pair))
+    return times
 
 
 def peak() -> int:
@@ -94,13 +136,14 @@ def peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def growth(side: str, shape: tuple[int, ...], window: Window) -> float:
+def growth(side: str, case: Case) -> float:
     """Measure by how many MiB one step raises the peak of this process.
 
     Imports may have held more than is held now, so memory is filled up to the old peak before.
     """
-    prepare(side, SMALL, window)()
-    step = prepare(side, shape, window)
+    if max(case.options, default=0) <= TINY[-1]:
+        prepare(side, case._replace(shape=TINY))()
+    step = prepare(side, case)
     before, ballast = peak(), [np.ones(1)]
     while peak() == before:
         ballast.append(np.ones(2**13))
@@ -109,38 +152,70 @@ def growth(side: str, shape: tuple[int, ...], window: Window) -> float:
     return (peak() - before) / MIB
 
 
-def growth_in_a_fresh_process(side: str, case: str) -> float:
+def growth_in_a_fresh_process(side: str, name: str) -> float:
     """Run `growth` in a process of its own."""
-    command = [sys.executable, __file__, "--growth", side, case]
+    command = [sys.executable, __file__, "--growth", side, name]
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
+def nanoseconds(pool: Step, size: int) -> float:
+    """Time one pool and its backward pass, an element."""
+    spent = []
+    for _ in range(max(2, 10**6 // size)):
+        start = resource.getrusage(resource.RUSAGE_SELF).ru_utime
+        pool()
+        spent.append(resource.getrusage(resource.RUSAGE_SELF).ru_utime - start)
+    return (sum(spent) - max(spent)) / (len(spent) - 1) / size * 1e9
+
+
+def print_costs(cases: dict[str, Case], largest: int) -> None:
+    """Print what an element costs in images of many sizes."""
+    sides = [10 ** (e // 2) * (3 if e % 2 else 1) for e in range(4, largest + 1)]
+    print(f"\n{'ns an element, of':28s}" + "".join(f"{n * n:9.0e}" for n in sides))
+    for name, case in cases.items():
+        costs = [
+            nanoseconds(prepare("tinygrad_pool", case._replace(shape=(1, 1, n, n))), n * n)
+            for n in sides
+        ]
+        print(f"{name:28s}" + "".join(f"{cost:9.1f}" for cost in costs), flush=True)
+
+
+def print_ratios(cases: dict[str, Case], rounds: int, weighed: Callable[..., float]) -> None:
+    """Print a row for each case."""
+    print(f"{'':28s} {'ours':>9s} {'torch':>9s} {'ratio':>7s} {'ours':>10s} {'torch':>10s}")
+    for name, case in cases.items():
+        times = milliseconds(case, rounds)
+        mine, other = (statistics.median(taken) for taken in zip(*times, strict=True))
+        ratio = statistics.median(b / a for a, b in times)
+        row = f"{name:28s} {mine:6.3f} ms {other:6.3f} ms {ratio:5.2f} ×"
+        sizes = [] if case.shape == SMALL else [weighed(side, name) for side in SIDES]
+        print(row + "".join(f" {size:6.1f} MiB" for size in sizes), flush=True)
+
+
 def main() -> None:
-    """Print a row for each window and shape."""
-    cases = {
-        f"{name} {'×'.join(map(str, shape))}": (shape, window)
-        for shape in SHAPES
-        for name, window in WINDOWS.items()
-    }
+    """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("begins", nargs="*", help="only the cases whose names begin so")
+    parser.add_argument("--rounds", type=int, default=31)
+    parser.add_argument("--largest", type=int, default=8, help="10 to the power of, in elements")
     parser.add_argument("--quick", action="store_true", help="once: does it run?")
     parser.add_argument("--growth", nargs=2, metavar=("SIDE", "CASE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.growth:
-        side, case = options.growth
-        print(growth(side, *cases[case]))
+        side, name = options.growth
+        print(growth(side, CASES[name]))
         return
+    begins = tuple(options.begins or [""])
+    cases = {name: case for name, case in CASES.items() if name.startswith(begins)}
+    images = {n: c for n, c in cases.items() if c.shape == USUAL and 64 not in c.options}
     if options.quick:
-        options.repeats, cases = 1, dict([*cases.items()][:1])
-    print(f"{'':22s} {'ours':>9s} {'torch':>9s} {'ratio':>7s} {'ours':>10s} {'torch':>10s}")
-    for case, (shape, window) in cases.items():
-        mine, other = milliseconds(shape, window, options.repeats)
-        sizes = [growth_in_a_fresh_process(side, case) for side in SIDES]
-        print(
-            f"{case:22s} {mine:6.2f} ms {other:6.2f} ms {other / mine:5.2f} × "
-            f"{sizes[0]:6.1f} MiB {sizes[1]:6.1f} MiB"
-        )
+        small = {name: case for name, case in cases.items() if case.shape == SMALL}
+        here = dict([*images.items()][:1])
+        print_ratios(small | here, 1, lambda side, name: growth(side, CASES[name]))
+        print_costs(here, 5)
+        return
+    print_ratios(cases, options.rounds, growth_in_a_fresh_process)
+    print_costs(images, options.largest)
 
 
 if __name__ == "__main__":
