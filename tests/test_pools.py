@@ -533,3 +533,13 @@ def test_indices_are_those_of_the_one_winner_where_ties_are_errors():
     assert (y.data.tolist(), indices.tolist()) == ([[3.0], [2.0]], [[1], [0]])
     with pytest.raises(TieError, match="max_pool1d: units"):
         tg.max_pool1d(tg.Value([1.0, 1.0]), 2, return_indices=True, ties="error")
+
+
+def test_the_indices_are_those_of_the_numbers_and_do_not_hand_them_out():
+    for x, ties in [(np.array([[1, 3, 2, 5]]), "first"), ([[1.0, 3.0, 2.0, 5.0]], "error")]:
+        _, indices = tg.max_pool1d(x, 2, ties=ties, return_indices=True)
+        assert indices.tolist() == [[1, 3]]
+    v = tg.Value(np.ones((2, 8, 8)))
+    tg.max_pool2d(v, 2, return_indices=True)
+    tg.adaptive_avg_pool2d(v, 3)
+    assert not v._lent  # else its bits would be copied and compared from now on

@@ -51,7 +51,7 @@ def numeric(given: Any, what: str) -> Any:
         ) from None
     except (ValueError, TypeError) as error:
         raise DataError(f"{what}: needs numbers in a regular shape, got {given!r:.80}") from error
-    if isinstance(given, np.ndarray) and np.any(getattr(given, "mask", False)):
+    if array is not given and isinstance(given, np.ndarray) and np.any(getattr(given, "mask", ())):
         raise DataError(f"{what}: a masked element has no number; fill it first: x.filled(0.0)")
     if array.dtype.kind == "O" and all(map(_is_real, array.flat)):
         array = array.astype(np.float64)
