@@ -399,7 +399,7 @@ def is_sound(pool):
 def sized(cells, few):
     """Cut arrays into tiles of so many cells; take up to so `few` cells by lists."""
     remembered = (
-        *(tiles.tiles, tiles.tiled, fast_pooling._tiling, fast_pooling._few_lists),
+        *(tiles._few_tiles, tiles.tiled, fast_pooling._tiling, fast_pooling._few_lists),
         *(range_sums._few_lists, range_sums._few_ranges),
     )
     with pytest.MonkeyPatch.context() as patch:

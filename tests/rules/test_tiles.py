@@ -76,5 +76,14 @@ def test_a_tile_is_about_as_large_as_a_cache_whatever_the_shape():
 
 def test_what_no_window_sees_between_those_far_apart_is_not_laid_out():
     windows = windows_of("p", 2, 2, stride=9)
-    ((_, tile),) = tiles(windows, (90, 90), 1)
+    [(_, tile)] = tiles(windows, (90, 90), 1)
     assert sum(np.zeros((1, 90, 90))[part.cells].size for part in tile.parts) == 4 * 100
+
+
+def test_how_many_tiles_lie_is_not_remembered(at_random):
+    windows = windows_of("p", 1, 2)
+    with at_random.sized(cells=4, few=0):
+        assert tiles(windows, (99,), 1) is tiles(windows, (99,), 1)
+        many = tiles(windows, (999,), 1)
+        assert many is not tiles(windows, (999,), 1)
+        assert len([*many]) == 250

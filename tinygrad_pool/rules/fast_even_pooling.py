@@ -34,8 +34,7 @@ def fast_even_max_pool(x: Floats, windows: Windows) -> tuple[Floats, Backward]:
     planes = x.reshape(prod(shape[:lead]), *shape[lead:])
     y = np.empty((len(planes), *windows.over(shape)), x.dtype)
     n = np.empty(y.shape, np.min_scalar_type(prod(windows.kernel)))
-    cut = tiles(windows, planes.shape[1:], len(planes))
-    for key, tile in cut:
+    for key, tile in tiles(windows, planes.shape[1:], len(planes)):
         seen = _seen(tile, planes[key[0]])
         y[key] = reduce(np.maximum, seen)
         n[key] = reduce(np.add, [hits.astype(n.dtype) for hits in _hits(seen, y[key])])
@@ -45,7 +44,7 @@ def fast_even_max_pool(x: Floats, windows: Windows) -> tuple[Floats, Backward]:
     def max_pool_backward(g: Array) -> Contributions:
         share = g.reshape(y.shape) / n.astype(np.int64)
         to_planes = np.zeros(planes.shape, share.dtype)
-        for key, tile in cut:
+        for key, tile in tiles(windows, planes.shape[1:], len(planes)):
             to_cells = tile.so_far(to_planes[key[0]])
             hits = _hits(_seen(tile, planes[key[0]]), y[key])
             for tap, won in zip(tile.all_taps[::-1], hits[::-1], strict=True):

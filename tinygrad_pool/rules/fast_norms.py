@@ -35,8 +35,7 @@ def fast_lp_pool(
     planes = x.reshape(prod(shape[:lead]), *shape[lead:])
     scale = np.empty((len(planes), *windows.over(shape)), dtype)
     root = np.empty_like(scale)
-    cut = tiles(windows, planes.shape[1:], len(planes))
-    for key, tile in cut:
+    for key, tile in tiles(windows, planes.shape[1:], len(planes)):
         seen = _seen(tile, np.abs(tile.lay_out(planes[key[0]], 0.0, dtype)))
         scale[key] = _scale(seen)
         root[key] = _total(
@@ -45,7 +44,7 @@ def fast_lp_pool(
 
     def lp_pool_backward(g: Array) -> Contributions:
         upstream, to_planes = g.reshape(scale.shape), np.zeros(planes.shape, dtype)
-        for key, tile in cut:
+        for key, tile in tiles(windows, planes.shape[1:], len(planes)):
             to_cells = tile.so_far(to_planes[key[0]])
             seen = _seen(tile, tile.lay_out(planes[key[0]], 0.0, dtype))
             for cells, to_seen in zip(seen[::-1], _seen(tile, to_cells)[::-1], strict=True):

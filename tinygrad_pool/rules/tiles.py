@@ -10,7 +10,7 @@ They are computed with, for that is faster than to go around them, and cut off i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import product
 from math import prod
@@ -30,6 +30,9 @@ CELLS = 2**17
 
 UNITS = 2**12
 """The fewest units of a tile, where there are as many: of less, NumPy's calls cost the most."""
+
+FEW = 64
+"""Of about so many tiles, how they lie is remembered."""
 
 
 class Part(NamedTuple):
@@ -91,19 +94,27 @@ class Tile(NamedTuple):
         return np.ndarray(self.counts, flat.dtype, flat, 0, strides)
 
 
-@lru_cache(maxsize=32)
-def tiles(windows: Windows, space: Shape, planes: int) -> tuple[tuple[Key, Tile], ...]:
+def tiles(windows: Windows, space: Shape, planes: int) -> Iterable[tuple[Key, Tile]]:
     """Cut the windows over some planes into tiles: each one's key to the units, and itself.
 
     Units are taken in row-major order, from tile to tile too. A tile is the same for any planes.
     """
     cells = prod(windows.stride)
-    limit = max(CELLS // cells, min(UNITS, 8 * CELLS // cells))
-    found = []
+    limit = max(CELLS // cells, min(UNITS, 8 * CELLS // cells), 1)
+    few = planes * prod(windows.over(space)) <= FEW * limit
+    return (_few_tiles if few else _tiles)(windows, space, planes, limit)
+
+
+def _tiles(windows: Windows, space: Shape, planes: int, limit: int) -> Iterator[tuple[Key, Tile]]:
     for some, *units in cut((planes, *windows.over(space)), limit):
-        tile = _tile(windows, space, some[1] - some[0], tuple(units))
-        found.append((keys_to((some, *units)), tile))
-    return tuple(found)
+        yield keys_to((some, *units)), _tile(windows, space, some[1] - some[0], tuple(units))
+
+
+@lru_cache(maxsize=32)
+def _few_tiles(
+    windows: Windows, space: Shape, planes: int, limit: int
+) -> tuple[tuple[Key, Tile], ...]:
+    return tuple(_tiles(windows, space, planes, limit))
 
 
 def wide_of(dtype: Any) -> np.dtype[Any]:
@@ -115,17 +126,17 @@ def wide_of(dtype: Any) -> np.dtype[Any]:
     return np.dtype(np.float32) if dtype == np.float16 else np.dtype(dtype).newbyteorder("=")
 
 
-def cut(shape: Shape, limit: int) -> list[Ranges]:
+def cut(shape: Shape, limit: int) -> Iterator[Ranges]:
     """Cut an array into boxes of at most `limit` elements that are consecutive in row-major order.
 
-    >>> cut((2, 3), 2)
+    >>> list(cut((2, 3), 2))
     [((0, 1), (0, 2)), ((0, 1), (2, 3)), ((1, 2), (0, 2)), ((1, 2), (2, 3))]
     """
     ranges = []
     for axis, n in enumerate(shape):
         step = max(1, limit // max(1, prod(shape[axis + 1 :])))
         ranges.append([(start, min(n, start + step)) for start in range(0, n, step)])
-    return list(product(*ranges))
+    return product(*ranges)
 
 
 def keys_to(units: Ranges) -> Key:
