@@ -3,9 +3,9 @@
 PYTHON ?= python
 FUZZ_SECONDS ?= 0
 
-.PHONY: check lint types test slow fuzz examples docs bench bench-quick
+.PHONY: check lint types test huge fuzz examples docs bench bench-quick
 
-check: lint types docs test slow
+check: lint types docs test huge
 
 lint:
 	$(PYTHON) -m ruff check .
@@ -15,10 +15,10 @@ types:
 	$(PYTHON) -m mypy
 
 test:
-	$(PYTHON) -m pytest --cov --cov-fail-under=100
+	$(PYTHON) -m pytest -m "not huge" --cov --cov-fail-under=100
 
-slow:
-	$(PYTHON) -m pytest -m slow
+huge:
+	$(PYTHON) -m pytest -m huge
 
 # New cases for every test that hypothesis draws for, for FUZZ_SECONDS and a last round; 0: for ever.
 fuzz:
@@ -28,7 +28,7 @@ fuzz:
 		if [ $(FUZZ_SECONDS) -gt 0 ] && [ $$past -ge $(FUZZ_SECONDS) ]; then exit 0; fi; \
 	done; exit 1
 
-# `test` and `slow` run them, too.
+# `test` runs them, too.
 examples:
 	$(PYTHON) -m pytest -m "" tests/test_examples.py
 

@@ -13,7 +13,7 @@ import pytest
 import tinygrad_pool as tg
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def peer():
     """Import another library: skip where it is missing, unless CI promised to install it."""
 
@@ -25,8 +25,8 @@ def peer():
     return load
 
 
-@pytest.fixture
-def browser(peer):
+@pytest.fixture(scope="class")
+def chromium(peer):
     """Open Chromium: skip where it is missing, unless CI promised to install it."""
     playwright = peer("playwright.sync_api")
     program = shutil.which("chromium") or shutil.which("google-chrome")
@@ -35,6 +35,14 @@ def browser(peer):
     with playwright.sync_playwright() as driver:
         arguments = ["--no-sandbox", "--disable-gpu"]  # a container may have neither
         yield driver.chromium.launch(executable_path=program, args=arguments)
+
+
+@pytest.fixture
+def browser(chromium):
+    """Lend Chromium to one test, and close what it opened."""
+    yield chromium
+    for context in chromium.contexts:
+        context.close()
 
 
 @pytest.fixture

@@ -82,6 +82,7 @@ class TestDemo:
         net.load(tmp_path / "out" / "weights.npz")
         assert not np.array_equal(net.conv1.weight.data, DigitsNet(seed=1).conv1.weight.data)
 
+    @pytest.mark.slow
     def test_a_console_without_greek_shows_letters_in_words_and_files_stay_utf8(self, tmp_path):
         ran = run(
             *("demo", "--epochs", "1", "--out", tmp_path / "out"),
@@ -105,6 +106,7 @@ class TestDemo:
         assert told.startswith("pip install 'tinygrad_pool[demo]' brings what it takes: - no Graph")
         assert "- a plot needs matplotlib: pip install 'tinygrad_pool[plot]'" in told
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("bare")
     def test_without_any_extra_the_equivalence_is_shown_in_numbers(self, tmp_path, capsys):
         assert main(["equivalence", "-o", str(tmp_path / "e.dot")]) == 0
@@ -276,6 +278,7 @@ class TestEquivalence:
         )
         return str(path)
 
+    @pytest.mark.slow
     def test_on_the_digits_it_holds_over_the_whole_test_set(self, tmp_path, capsys):
         out = tmp_path / "equal.svg"
         assert main(["equivalence", "-o", str(out)]) == 0

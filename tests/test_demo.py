@@ -82,6 +82,7 @@ def test_the_scalar_units_agree_with_the_network(unit):
     assert deltas == pytest.approx(unit.window(unit.inside.deltas), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_every_picture_is_drawn(trained, unit):
     net, progress = trained
     files = {file.name: file.content for file in files_of(net, progress, unit)}

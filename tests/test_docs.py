@@ -43,6 +43,7 @@ def test_every_example_ends_before_its_fence(page):
     assert [block for block in blocks if ">>>" in block and not block.endswith("\n\n")] == []
 
 
+@pytest.mark.slow
 def test_the_pictures_show_what_the_engine_computes_today():
     drawn = runpy.run_path(str(ROOT / "docs" / "draw_pictures.py"))["pictures"]()
     folder = ROOT / "docs" / "pictures"

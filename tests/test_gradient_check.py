@@ -184,6 +184,7 @@ def test_what_is_no_function_or_no_number_is_named(call, message):
 class TestScale:
     """Steps and tolerances go with the numbers."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("f", "inputs"),
         [

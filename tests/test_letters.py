@@ -48,6 +48,7 @@ E.label = 'E'
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -97,6 +97,7 @@ INSTRUMENTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("look", INSTRUMENTS.values(), ids=INSTRUMENTS)
 @pytest.mark.parametrize("graph", [numbers, arrays])
 def test_a_graph_dies_with_its_last_reference(look, graph, tmp_path, monkeypatch):
@@ -114,6 +115,7 @@ def test_a_graph_dies_with_its_last_reference(look, graph, tmp_path, monkeypatch
         gc.enable()
 
 
+@pytest.mark.slow
 def test_memory_stays_flat_over_300_recorded_steps_of_training():
     rng = np.random.default_rng(0)
     net = tg.nn.Sequential(tg.nn.Linear(4, 8, rng=rng), tg.nn.Tanh(), tg.nn.Linear(8, 1, rng=rng))

@@ -5,7 +5,7 @@ import pytest
 from tinygrad_pool import Value
 from tinygrad_pool.graph import ancestors
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.huge
 
 
 def test_a_chain_of_a_million_nodes():

@@ -4,6 +4,7 @@ import platform
 import re
 import subprocess
 import sys
+from itertools import product
 
 import numpy as np
 import pytest
@@ -45,25 +46,21 @@ def as_written(options, w, gradients):
     return w
 
 
-@pytest.mark.parametrize("block", [1, 8, 2**15])
-@pytest.mark.parametrize("order", ["C", "F"])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 @pytest.mark.parametrize(("rule", "options"), SETTINGS)
-def test_a_step_is_what_the_formula_says_to_the_last_bit(
-    rule, options, shape, dtype, order, block, monkeypatch
-):
-    monkeypatch.setattr(optim, "BLOCK", block)
+def test_a_step_is_what_the_formula_says_to_the_last_bit(rule, options, shape, monkeypatch):
     rng = np.random.default_rng(0)
-    start, *gradients = rng.standard_normal((5, *shape)).astype(dtype)
-    w = Value(np.asarray(start, order=order))
-    optimiser = rule([w], lr=0.1, **options)
-    for g in gradients:
-        w.grad = np.asarray(g)
-        optimiser.step()
-    expected = as_written({"rule": rule, **options}, start, gradients)
-    np.testing.assert_array_equal(w.data, expected)
-    assert np.asarray(w.data).dtype == dtype
+    for dtype, order, block in product([np.float32, np.float64], "CF", [1, 8, 2**15]):
+        monkeypatch.setattr(optim, "BLOCK", block)
+        start, *gradients = rng.standard_normal((5, *shape)).astype(dtype)
+        w = Value(np.asarray(start, order=order))
+        optimiser = rule([w], lr=0.1, **options)
+        for g in gradients:
+            w.grad = np.asarray(g)
+            optimiser.step()
+        expected = as_written({"rule": rule, **options}, start, gradients)
+        np.testing.assert_array_equal(w.data, expected)
+        assert np.asarray(w.data).dtype == dtype
 
 
 @pytest.mark.parametrize("block", [1, 2**15])

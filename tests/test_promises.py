@@ -175,6 +175,7 @@ KINDS = {
 }
 
 
+@pytest.mark.slow
 @given(
     programs(),
     st.lists(st.sampled_from(sorted(KINDS)), min_size=4, max_size=4),

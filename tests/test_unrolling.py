@@ -118,6 +118,7 @@ def test_the_text_runs_on_its_own(tmp_path):
     assert "Value" not in file.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("ties", ["first", "last", "even"])
@@ -193,6 +194,7 @@ class Drawn:
         return tg.weighted_sum(rng.choices(made, k=n), rng.choices([*made, w], k=n), w)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10**9))
 @settings(max_examples=120)
 def test_any_numbers_give_what_the_graph_built_anew_gives(seed):

@@ -69,6 +69,7 @@ def test_an_exit_with_0_ends_a_script_as_its_last_line_does(write, end):
     assert not sys.stdin.closed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_goes_on_after_an_exit_with_0(write, command):
     script = write("sys.exit(0)\n")

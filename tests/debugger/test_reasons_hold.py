@@ -4,6 +4,7 @@ import math
 import re
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -42,6 +43,7 @@ def networks(draw):
     return values[-1]
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(networks())
 def test_entries_add_up_and_zeros_have_true_reasons(loss):

@@ -78,6 +78,7 @@ def corners(slide):
     return found
 
 
+@pytest.mark.slow
 @GRAPHS
 @pytest.mark.parametrize("direction", ["LR", "BT"])
 def test_no_box_moves_from_frame_to_frame(graph, direction, tmp_path):
@@ -180,6 +181,7 @@ def test_a_png_is_1920_by_1080(tmp_path, peer):
             assert opened.convert("RGBA").getpixel((0, 0))[3] == 0
 
 
+@pytest.mark.slow
 def test_a_gif_has_a_picture_a_step(tmp_path, peer):
     image = peer("PIL.Image")
     (path,) = tg.frames(example(), tmp_path / "s", format="gif")

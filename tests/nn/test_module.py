@@ -252,6 +252,7 @@ class TestState:
         with pytest.raises(OutputError, match=r"is no \.npz file"):
             nn.Linear(2, 3, rng=0).load(tmp_path / "array.npy")
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("members", "error", "message"),
         [

@@ -38,6 +38,7 @@ def test_the_fast_form_is_the_readable_one_for_any_pool(at_random, data):
         np.testing.assert_allclose(actual, expected, rtol=near, atol=8 * near, strict=True)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.data())
 def test_infinities_nan_and_signs_of_zeros_stay_where_they_were(at_random, data):

@@ -86,6 +86,7 @@ def any_blocks(request, monkeypatch):
         monkeypatch.setattr(fast_convolution, name, number)
 
 
+@pytest.mark.slow
 @every_grid
 def test_the_fast_form_is_the_readable_one(grid, any_blocks):
     options = options_of(grid[4], **grid[5])
@@ -112,6 +113,7 @@ def test_nobody_is_sent_what_nobody_wants(wants):
     assert [c is None for c in contributions[:2]] == [not wanted for wanted in wants[:2]]
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_any_convolution_is_the_readable_one(data):
     draw = data.draw
@@ -167,6 +169,7 @@ def test_nothing_that_was_given_is_written_to():
         np.testing.assert_array_equal(v, old)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("odd", [inf, -inf, nan])
 @pytest.mark.parametrize("operand", ["x", "w", "b", "g"])
 @pytest.mark.parametrize("name", ["two axes", "three axes", "dilation", "stride", "one axis"])
@@ -271,6 +274,7 @@ def peak(function):
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shape", "filters", "kernel", "some"),
     [

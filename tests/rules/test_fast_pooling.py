@@ -16,6 +16,7 @@ nan, inf = np.nan, np.inf
 both_ties = pytest.mark.parametrize("ties", ["first", "last"])
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.data())
 def test_the_fast_form_is_the_readable_one_for_any_pool(at_random, data):

@@ -108,6 +108,7 @@ def test_a_folded_graph_tells_all_steps_of_a_box_at_once():
     assert sent["says"].startswith("at most ")
 
 
+@pytest.mark.slow
 def test_hundreds_of_nodes_are_told_in_short():
     x = v = Value(0.5, label="v")
     for _ in range(160):
