@@ -3,9 +3,9 @@
 PYTHON ?= python
 FUZZ_SECONDS ?= 0
 
-.PHONY: check lint types test huge fuzz examples docs bench bench-quick
+.PHONY: check lint types test browser huge fuzz examples docs bench bench-quick
 
-check: lint types docs test huge
+check: lint types docs test browser huge
 
 lint:
 	$(PYTHON) -m ruff check .
@@ -15,7 +15,10 @@ types:
 	$(PYTHON) -m mypy
 
 test:
-	$(PYTHON) -m pytest -m "not huge" --cov --cov-fail-under=100
+	$(PYTHON) -m pytest -m "not (huge or browser)" --cov --cov-fail-under=100
+
+browser:
+	$(PYTHON) -m pytest -m browser
 
 huge:
 	$(PYTHON) -m pytest -m huge

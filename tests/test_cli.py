@@ -66,6 +66,7 @@ class TestDemo:
         assert "Written to tinygrad_pool_demo" in printed
         assert all(name in printed for name in FILES)
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("_weights_alone")
     def test_options_are_followed_and_quiet_prints_nothing(self, tmp_path, capsys):
         for out, seed in (("a", 5), ("b", 5), ("c", 6)):

@@ -61,6 +61,7 @@ class TestTheVerdict:
                 assert (found.holds, found.exact) == (True, True)
                 assert set(found.differences.values()) == {(0.0, 0.0)}
 
+    @pytest.mark.slow
     def test_it_holds_on_the_digits_network_over_the_whole_test_set(self):
         _, (x, labels) = datasets.digits()
         found = tg.compare_weight_layer(nn.cross_entropy(DigitsNet(0)(x), labels))

@@ -270,6 +270,7 @@ def test_a_planted_circle_is_found(house, tmp_path):
     assert set(circle(tmp_path / "house")) == {"cellar.box", "cellar.jar"}
 
 
+@pytest.mark.slow
 def test_rules_know_no_graph_and_the_engine_no_instrument():
     for name, targets in imports(PACKAGE).items():
         if name.startswith("rules"):

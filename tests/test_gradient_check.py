@@ -13,6 +13,7 @@ A, B = RNG.standard_normal((2, 3)), RNG.standard_normal((2, 3))
 IMAGE, FILTERS = RNG.standard_normal((1, 2, 5, 5)), RNG.standard_normal((2, 2, 3, 3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("f", "inputs"),
     [

@@ -283,6 +283,7 @@ def test_pdb_enters_the_closure_of_a_node(monkeypatch, capsys):
     assert printed.endswith("2 of 2 steps taken\n")
 
 
+@pytest.mark.slow
 def test_a_session_at_a_terminal(tmp_path):
     script = tmp_path / "net.py"
     script.write_text(
@@ -406,6 +407,7 @@ def test_a_drawing_follows_each_step_until_it_is_off(run, tmp_path):
     assert (tmp_path / "now.svg").read_text().count('fill="#ffe08a"') == 1
 
 
+@pytest.mark.slow
 def test_a_terminal_completes_names_remembers_commands_and_colours_source(tmp_path):
     script = tmp_path / "net.py"
     script.write_text(
@@ -600,6 +602,7 @@ def until(child, answer, act, *line):
     pytest.fail(f"{answer!r} did not come")
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_a_command_and_drops_a_line_and_loses_nothing(tmp_path):
     script = tmp_path / "net.py"
     script.write_text("import tinygrad_pool as tg\na = tg.Value(2.0)\nE = (a * a).exp()\n")

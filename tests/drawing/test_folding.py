@@ -54,6 +54,7 @@ OPERATIONS = st.tuples(
 )
 
 
+@pytest.mark.slow
 @FOLDS
 @settings(max_examples=150)
 @given(steps=st.lists(OPERATIONS, max_size=25))

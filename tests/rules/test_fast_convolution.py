@@ -223,6 +223,7 @@ def half(form, x, w, *b):
     return y, *backward(np.ones_like(y))
 
 
+@pytest.mark.slow
 def test_half_precision_is_summed_in_single(any_blocks):
     # 2048 is where half precision has no room for 1 more.
     _, _, to_w, to_b = half(fast_conv, np.ones((2, 1, 3600)), np.ones((1, 1, 1)), np.zeros(1))

@@ -1,6 +1,7 @@
 """The fast form of max pooling with shared maxima against the readable one, to the last bit."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -9,6 +10,7 @@ from tinygrad_pool.rules.pooling import max_pool_by_links
 from tinygrad_pool.rules.windows import windows_of
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.data())
 def test_the_fast_form_is_the_readable_one_for_any_pool(at_random, data):

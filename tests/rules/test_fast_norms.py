@@ -26,6 +26,7 @@ def both(at_random, data, **some):
             return (y, expected), (*backward(g), *readable_backward(g))
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.data())
 def test_the_fast_form_is_the_readable_one_for_any_pool(at_random, data):
