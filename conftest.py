@@ -43,7 +43,7 @@ def pytest_runtest_protocol(item):
     random.seed(0)  # networks of scalars draw from it
     if not isinstance(item, pytest.DoctestItem):
         return (yield)
-    from tinygrad_pool.numpy_names import ANSWERS
+    from tinygrad_pool.engine.numpy_protocol import ANSWERS
 
     before = dict(ANSWERS)
     with TemporaryDirectory() as folder, chdir(folder):

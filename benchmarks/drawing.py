@@ -17,9 +17,9 @@ from itertools import pairwise
 from typing import Any
 
 import tinygrad_pool as tg
-from tinygrad_pool.demo import DigitsNet
-from tinygrad_pool.drawing.render import contents
-from tinygrad_pool.graph import ancestors
+from tinygrad_pool.cli.demo import DigitsNet
+from tinygrad_pool.drawing.rendering import contents
+from tinygrad_pool.engine.backward import ancestors
 
 SIZES = (2, 16, 16, 1)
 

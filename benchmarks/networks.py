@@ -44,7 +44,7 @@ def ours(case: str) -> Step:
 
     x, labels, drawn = numbers(case)
     ps = [tg.Value(p) for p in drawn]
-    optimiser = tg.optim.SGD(ps, lr=LR)
+    optimizer = tg.optim.SGD(ps, lr=LR)
 
     def conv_net() -> Any:
         a = tg.max_pool2d(tg.relu(tg.conv2d(x, ps[0], ps[1], padding=1)), 2)
@@ -55,14 +55,14 @@ def ours(case: str) -> Step:
         return tg.relu(x @ ps[0] + ps[1]) @ ps[2] + ps[3]
 
     def step() -> float:
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss = tg.nn.cross_entropy(conv_net() if case == "conv net" else mlp(), labels)
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         return float(loss)
 
     def convolve() -> float:
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         tg.conv2d(*ps, padding=1).backward(x)
         return sum(float(np.abs(p.grad).sum()) for p in ps)
 

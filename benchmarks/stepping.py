@@ -19,7 +19,7 @@ from statistics import median
 from typing import Any
 
 import tinygrad_pool as tg
-from tinygrad_pool.graph import ancestors
+from tinygrad_pool.engine.backward import ancestors
 
 SIZES = (2, 16, 16, 1)
 

@@ -21,8 +21,11 @@ default_role = "code"  # docstrings write code between single backquotes
 autodoc_member_order = "bysource"
 nitpick_ignore_regex = [
     ("py:.*", r"(?!tinygrad_pool).*"),  # other projects' names cannot be looked up without network
-    ("py:class", r"tinygrad_pool\.node\.Node"),  # what a Value is to those who know no engine
-    ("py:class", r"tinygrad_pool\.debugger\.diagnosis\.survey\.Survey"),  # its own business
+    (
+        "py:class",
+        r"tinygrad_pool\.engine\.node\.Node",
+    ),  # what a Value is to all others
+    ("py:class", r"tinygrad_pool\.diagnosis\.survey\.Survey"),  # its own business
 ]
 
 EQUATION = re.compile(r"\S+ [=←] ")

@@ -12,8 +12,8 @@ import numpy as np
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
-from tinygrad_pool.derivation import example, figures
-from tinygrad_pool.drawing.render import contents
+from tinygrad_pool.drawing.rendering import contents
+from tinygrad_pool.pooling_as_weights.derivation import example, figures
 
 FOLDER = Path(__file__).parent / "pictures"
 

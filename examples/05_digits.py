@@ -16,7 +16,7 @@ net = tg.nn.Sequential(
     flatten=tg.nn.Flatten(),
     linear=tg.nn.Linear(128, 10, rng=rng),
 )
-optimiser = tg.optim.Adam(net.parameters(), lr=5e-3)
+optimizer = tg.optim.Adam(net.parameters(), lr=5e-3)
 
 for epoch in range(1, 11):
     order = rng.permutation(len(x))
@@ -24,9 +24,9 @@ for epoch in range(1, 11):
     for start in range(0, len(x), 32):
         batch = order[start : start + 32]
         loss = tg.nn.cross_entropy(net(x[batch]), labels[batch])
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         losses.append(loss.item())
     with tg.no_grad():
         right = net(x_test).data.argmax(axis=1) == labels_test

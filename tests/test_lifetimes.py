@@ -52,7 +52,7 @@ def given_way(_, E):
 def replayed(a, E):
     passed = tg.record(E)
     passed.set(a, a.data + 1.0)
-    return str(tg.diff(passed, passed.replay()))
+    return str(tg.compare_passes(passed, passed.replay()))
 
 
 def debugged(_, E):

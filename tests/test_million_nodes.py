@@ -3,7 +3,7 @@
 import pytest
 
 from tinygrad_pool import Value
-from tinygrad_pool.graph import ancestors
+from tinygrad_pool.engine.backward import ancestors
 
 pytestmark = pytest.mark.huge
 

@@ -1,4 +1,4 @@
-"""Optimisers."""
+"""Optimizers."""
 
 import platform
 import re
@@ -54,10 +54,10 @@ def test_a_step_is_what_the_formula_says_to_the_last_bit(rule, options, shape, m
         monkeypatch.setattr(optim, "BLOCK", block)
         start, *gradients = rng.standard_normal((5, *shape)).astype(dtype)
         w = Value(np.asarray(start, order=order))
-        optimiser = rule([w], lr=0.1, **options)
+        optimizer = rule([w], lr=0.1, **options)
         for g in gradients:
             w.grad = np.asarray(g)
-            optimiser.step()
+            optimizer.step()
         expected = as_written({"rule": rule, **options}, start, gradients)
         np.testing.assert_array_equal(w.data, expected)
         assert np.asarray(w.data).dtype == dtype
@@ -84,11 +84,11 @@ def test_a_step_leaves_the_gradient_as_it_was_and_holds_none_of_it(
 
 def test_momentum_carries_the_last_step_on():
     w = Value(0.0)
-    optimiser = SGD([w], lr=1.0, momentum=0.5)
+    optimizer = SGD([w], lr=1.0, momentum=0.5)
     for _ in range(3):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         (w * 1.0).backward()
-        optimiser.step()
+        optimizer.step()
     assert w.data == -(1.0 + 1.5 + 1.75)
 
 
@@ -96,10 +96,10 @@ def test_scalars_take_the_steps_of_arrays():
     scalars, array = [Value(2.0), Value(-3.0)], Value([2.0, -3.0])
     ours, theirs = Adam(scalars, lr=0.1), Adam([array], lr=0.1)
     for _ in range(3):
-        for optimiser, loss in ((ours, sum(w**2 for w in scalars)), (theirs, (array**2).sum())):
-            optimiser.zero_grad()
+        for optimizer, loss in ((ours, sum(w**2 for w in scalars)), (theirs, (array**2).sum())):
+            optimizer.zero_grad()
             loss.backward()
-            optimiser.step()
+            optimizer.step()
     assert [w.data for w in scalars] == array.data.tolist()
     assert all(type(w.data) is float for w in scalars)
 
@@ -107,9 +107,9 @@ def test_scalars_take_the_steps_of_arrays():
 def test_the_learning_rate_can_be_changed_on_the_way():
     w = Value(1.0)
     (w * 2.0).backward()
-    optimiser = SGD([w], lr=0.1)
-    optimiser.lr = 0.25
-    optimiser.step()
+    optimizer = SGD([w], lr=0.1)
+    optimizer.lr = 0.25
+    optimizer.step()
     assert w.data == 0.5
 
 
@@ -142,11 +142,11 @@ def test_arrays_change_in_place_so_that_an_old_graph_is_refused(block, monkeypat
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("optimiser", [SGD, Adam])
-def test_parameters_keep_their_dtype(optimiser, dtype):
+@pytest.mark.parametrize("optimizer", [SGD, Adam])
+def test_parameters_keep_their_dtype(optimizer, dtype):
     net = nn.Linear(2, 2, dtype=dtype)
     net(np.ones(2)).sum().backward()
-    optimiser(net.parameters(), lr=0.1).step()
+    optimizer(net.parameters(), lr=0.1).step()
     assert net.weight.data.dtype == dtype
 
 

@@ -53,9 +53,9 @@ def test_a_wheel_holds_types_digits_and_licences(wheel):
     names = set(wheel.namelist())
     assert "tinygrad_pool/py.typed" in names
     licences = {n.partition(".dist-info/licenses/")[2] for n in names if "/licenses/" in n}
-    assert licences == {"LICENSE", "tinygrad_pool/digits/LICENSE.txt"}
+    assert licences == {"LICENSE", "tinygrad_pool/datasets/digits/LICENSE.txt"}
     assert all(wheel.getinfo(n).file_size > 500 for n in names if "/licenses/" in n)
-    assert wheel.getinfo("tinygrad_pool/digits/digits.csv.gz").file_size > 20_000
+    assert wheel.getinfo("tinygrad_pool/datasets/digits/digits.csv.gz").file_size > 20_000
 
 
 def test_the_metadata_tells_licence_python_extras_and_the_command(wheel, metadata):
@@ -66,7 +66,7 @@ def test_the_metadata_tells_licence_python_extras_and_the_command(wheel, metadat
         *("render", "pdf", "plot", "sparse", "demo", "test", "peers", "docs", "dev"),
     }
     (entry,) = [n for n in wheel.namelist() if n.endswith("entry_points.txt")]
-    assert "tinygrad-pool = tinygrad_pool.cli:main" in wheel.read(entry).decode()
+    assert "tinygrad-pool = tinygrad_pool.cli.main:main" in wheel.read(entry).decode()
 
 
 def test_no_more_than_three_packages_are_needed_at_run_time(metadata):

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
-from tinygrad_pool.data import alike
+from tinygrad_pool.engine.backward import ancestors
+from tinygrad_pool.engine.data import alike
 from tinygrad_pool.errors import DataError, GraphError
-from tinygrad_pool.graph import ancestors
 
 
 class TestAccumulation:

@@ -107,7 +107,9 @@ def test_what_if_it_were_another_number():
     passed.set("a", 4.0)
     again = passed.replay()
     assert (passed.gradients[a], again.gradients[again.find("a")]) == (0.0, 8.0)
-    assert str(tg.diff(passed, again).moved[0]).startswith("maximum#2: b (3) won, now a (4) does")
+    assert str(tg.compare_passes(passed, again).moved[0]).startswith(
+        "maximum#2: b (3) won, now a (4) does"
+    )
 
 
 def test_a_rule_of_your_own_becomes_an_operation():
@@ -132,11 +134,11 @@ def test_a_gradient_can_be_differentiated_again():
 
 def test_a_network_learns():
     net = tg.nn.Sequential(tg.nn.Linear(1, 8, rng=0), tg.nn.Tanh(), tg.nn.Linear(8, 1, rng=1))
-    optimiser = tg.optim.Adam(net.parameters(), lr=0.05)
+    optimizer = tg.optim.Adam(net.parameters(), lr=0.05)
     x = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
     for _ in range(200):
         loss = tg.nn.mse_loss(net(x), x**2)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
     assert loss.item() < 1e-3

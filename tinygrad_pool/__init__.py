@@ -6,82 +6,24 @@
 >>> z.backward()
 >>> x1.grad, x2.grad
 (0.0, 1.0)
+
+The names below are those to begin with. `tg.functional` has every operation; what is not needed to
+compute, such as drawing, is loaded when it is first asked for, from where __init__.pyi says.
 """
 
+import re
 import sys
+from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tinygrad_pool.adaptive_pools import (
-    adaptive_avg_pool1d,
-    adaptive_avg_pool2d,
-    adaptive_avg_pool3d,
-    adaptive_max_pool1d,
-    adaptive_max_pool2d,
-    adaptive_max_pool3d,
-)
-from tinygrad_pool.engine import Value, lift
-from tinygrad_pool.gradients import backward_steps, grad
-from tinygrad_pool.graph import Step
-from tinygrad_pool.operations import (
-    abs,
-    broadcast_to,
-    clip,
-    concatenate,
-    conv1d,
-    conv2d,
-    conv3d,
-    cos,
-    exp,
-    expand_dims,
-    expm1,
-    log,
-    log1p,
-    log_softmax,
-    logsumexp,
-    matmul,
-    maximum,
-    minimum,
-    relu,
-    sigmoid,
-    sin,
-    softmax,
-    sqrt,
-    square,
-    squeeze,
-    stack,
-    tanh,
-    weighted_sum,
-    where,
-)
-from tinygrad_pool.pools import (
-    avg_pool1d,
-    avg_pool2d,
-    avg_pool3d,
-    lp_pool1d,
-    lp_pool2d,
-    lp_pool3d,
-    max_pool1d,
-    max_pool2d,
-    max_pool3d,
-    max_unpool1d,
-    max_unpool2d,
-    max_unpool3d,
-)
-from tinygrad_pool.setting import checked, no_grad, scope, traced
+from tinygrad_pool import functional
+from tinygrad_pool.engine.backward import Step
+from tinygrad_pool.engine.context import checked, no_grad, scope, traced
+from tinygrad_pool.engine.gradients import backward_steps, grad
+from tinygrad_pool.engine.value import Value, lift
 
-if TYPE_CHECKING:
-    from tinygrad_pool import datasets, nn, optim
-    from tinygrad_pool.debugger import debug, derive, diagnose, diff, record
-    from tinygrad_pool.drawing import draw, draw_units, draw_windows, frames, render, tree
-    from tinygrad_pool.equivalence import compare_weight_layer
-    from tinygrad_pool.fields import receptive_field
-    from tinygrad_pool.gradient_check import gradcheck
-    from tinygrad_pool.links import weights_of
-    from tinygrad_pool.scalars import explode
-    from tinygrad_pool.ties import find_ties
-    from tinygrad_pool.unrolling import unroll
-    from tinygrad_pool.weight_layers import as_weight_layer
+globals().update({name: getattr(functional, name) for name in functional.__all__})
 
 __version__ = "0.1.0"
 
@@ -89,57 +31,38 @@ __all__ = [
     "Step",
     "Value",
     "abs",
-    "adaptive_avg_pool1d",
     "adaptive_avg_pool2d",
-    "adaptive_avg_pool3d",
-    "adaptive_max_pool1d",
-    "adaptive_max_pool2d",
-    "adaptive_max_pool3d",
     "as_weight_layer",
-    "avg_pool1d",
     "avg_pool2d",
-    "avg_pool3d",
     "backward_steps",
-    "broadcast_to",
     "checked",
     "clip",
+    "compare_passes",
     "compare_weight_layer",
     "concatenate",
-    "conv1d",
     "conv2d",
-    "conv3d",
     "cos",
     "datasets",
     "debug",
     "derive",
     "diagnose",
-    "diff",
     "draw",
     "draw_units",
     "draw_windows",
     "exp",
-    "expand_dims",
     "explode",
-    "expm1",
     "find_ties",
     "frames",
+    "functional",
     "grad",
     "gradcheck",
     "lift",
     "log",
-    "log1p",
     "log_softmax",
-    "logsumexp",
-    "lp_pool1d",
-    "lp_pool2d",
-    "lp_pool3d",
     "matmul",
     "max_pool1d",
     "max_pool2d",
-    "max_pool3d",
-    "max_unpool1d",
     "max_unpool2d",
-    "max_unpool3d",
     "maximum",
     "minimum",
     "nn",
@@ -154,8 +77,6 @@ __all__ = [
     "sin",
     "softmax",
     "sqrt",
-    "square",
-    "squeeze",
     "stack",
     "tanh",
     "traced",
@@ -166,46 +87,31 @@ __all__ = [
     "where",
 ]
 
-_MODULES = ("datasets", "nn", "optim")
-_INSTRUMENTS = {
-    "as_weight_layer": "weight_layers",
-    "compare_weight_layer": "equivalence",
-    "explode": "scalars",
-    "find_ties": "ties",
-    "debug": "debugger",
-    "derive": "debugger",
-    "diagnose": "debugger",
-    "diff": "debugger",
-    "draw": "drawing",
-    "draw_units": "drawing",
-    "draw_windows": "drawing",
-    "frames": "drawing",
-    "gradcheck": "gradient_check",
-    "load_ipython_extension": "notebook",
-    "receptive_field": "fields",
-    "record": "debugger",
-    "render": "drawing",
-    "tree": "drawing",
-    "unload_ipython_extension": "notebook",
-    "unroll": "unrolling",
-    "weights_of": "links",
-}
 
-if not TYPE_CHECKING:  # a type checker reads the names above, and shall miss any other
-
-    def __getattr__(name: str) -> Any:
-        """Load what is not needed to compute, such as drawing, when it is first asked for."""
-        if name in _MODULES:
-            return import_module(f"tinygrad_pool.{name}")
-        if name in _INSTRUMENTS:
-            return getattr(import_module(f"tinygrad_pool.{_INSTRUMENTS[name]}"), name)
-        from tinygrad_pool.habits import missing_from
+def __getattr__(name: str) -> Any:
+    """Load a name of __init__.pyi when it is first asked for."""
+    home = _homes().get(name)
+    if home is None:
+        from tinygrad_pool.engine.habits import missing_from
 
         raise missing_from(__name__, name)
+    module = import_module(home)
+    return module if home == f"{__name__}.{name}" else getattr(module, name)
 
 
 def __dir__() -> list[str]:
     return [*__all__, "__version__"]
+
+
+@cache
+def _homes() -> dict[str, str]:
+    """Read from __init__.pyi which module each name is in; a module is its own home."""
+    stub = __loader__.get_data(f"{__file__}i").decode()
+    homes = {}
+    for home, names in re.findall(r"^from (\S+) import (\([^)]*\)|.*)", stub, re.M):
+        for name in re.findall(r"(\w+) as \1\b", names):
+            homes[name] = f"{home}.{name}" if home == __name__ else home
+    return homes
 
 
 if _shell := "IPython" in sys.modules and sys.modules["IPython"].get_ipython():

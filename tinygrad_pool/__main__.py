@@ -1,5 +1,5 @@
 """`python -m tinygrad_pool` is the command `tinygrad-pool`."""
 
-from tinygrad_pool.cli import main
+from tinygrad_pool.cli.main import main
 
 raise SystemExit(main())

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.data import real
-from tinygrad_pool.engine import Value, lift
+from tinygrad_pool.engine.backward import ancestors
+from tinygrad_pool.engine.data import real
+from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.value import Value, lift
 from tinygrad_pool.errors import DataError, GradientError
-from tinygrad_pool.graph import ancestors
-from tinygrad_pool.node import Node
 
 STEP = 1e-5
 TOLERANCE = 1e-6

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from tinygrad_pool.engine.node import Node
 from tinygrad_pool.errors import TinygradPoolError
-from tinygrad_pool.node import Node
 from tinygrad_pool.tables import Table
 
 if TYPE_CHECKING:
-    from tinygrad_pool.debugger.recording import Recording
-    from tinygrad_pool.engine import Value
+    from tinygrad_pool.engine.value import Value
     from tinygrad_pool.nn.module import Module
+    from tinygrad_pool.recording.recording import Recording
     from tinygrad_pool.rules.weights import Weights
 
 LARGEST = 60
@@ -40,7 +40,7 @@ def picture_of_value(value: "Value") -> str | None:
     if not _is_small(value):
         return None
     from tinygrad_pool.drawing.computation import draw
-    from tinygrad_pool.drawing.render import contents
+    from tinygrad_pool.drawing.rendering import contents
 
     try:
         return contents(draw(value), "svg").decode()
@@ -50,7 +50,7 @@ def picture_of_value(value: "Value") -> str | None:
 
 def player_of(passed: "Recording") -> str | None:
     """Show the page that plays a pass, in a frame of its own, if a Graphviz can draw it."""
-    from tinygrad_pool.debugger.player import page_of
+    from tinygrad_pool.recording.player import page_of
 
     try:
         page = page_of(passed)
@@ -86,14 +86,20 @@ def text_of(found: Any, printer: Any, _: bool) -> None:
 
 
 SHOWN: dict[str, dict[str, Callable[..., Any]]] = {
-    "image/svg+xml": {"engine.Value": picture_of_value},
+    "image/svg+xml": {"engine.value.Value": picture_of_value},
     "text/html": {
-        "debugger.recording.Recording": player_of,
+        "recording.recording.Recording": player_of,
         "nn.module.Module": table_of_module,
         "rules.weights.Weights": table_of_weights,
     },
     "text/plain": dict.fromkeys(
-        ("equivalence.Comparison", "ties.Ties", "fields.Field", "fields.ReceptiveField"), text_of
+        (
+            "pooling_as_weights.comparison.Comparison",
+            "derivatives.ties.Ties",
+            "derivatives.receptive_fields.Field",
+            "derivatives.receptive_fields.ReceptiveField",
+        ),
+        text_of,
     ),
 }
 """How each kind is shown, by its name: it is imported when there is one."""

@@ -1,4 +1,4 @@
-"""Optimisers: how parameters follow their gradients. Formulas and defaults are PyTorch's."""
+"""Optimizers: how parameters follow their gradients. Formulas and defaults are PyTorch's."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from tinygrad_pool.engine import Value
+from tinygrad_pool.engine.node import name_of
+from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
-from tinygrad_pool.node import name_of
 
 Part: TypeAlias = tuple[int, int]
 """Which parameter, and from which row on."""
@@ -25,12 +25,12 @@ if not TYPE_CHECKING:  # a type checker shall miss what is not there
 
     def __getattr__(name: str) -> Any:
         """Say what to write for a name that another library has."""
-        from tinygrad_pool.habits import missing_from
+        from tinygrad_pool.engine.habits import missing_from
 
         raise missing_from(__name__, name)
 
 
-class Optimiser(ABC):
+class Optimizer(ABC):
     """Hold parameters and move those that have a gradient, one step at a time."""
 
     def __init__(self, parameters: Iterable[Value], lr: float, weight_decay: float) -> None:
@@ -69,7 +69,7 @@ class Optimiser(ABC):
         """Compute by how much a part of a parameter, whose gradient is g, is to shrink."""
 
 
-class SGD(Optimiser):
+class SGD(Optimizer):
     """Follow the gradient, with momentum.
 
     v ← μ v + g            w ← w − lr v            g = ∂E/∂w + weight_decay · w
@@ -101,7 +101,7 @@ class SGD(Optimiser):
         return self.lr * g
 
 
-class Adam(Optimiser):
+class Adam(Optimizer):
     """Follow a running mean of the gradient, scaled by a running root mean square.
 
     m ← β₁ m + (1 − β₁) g        v ← β₂ v + (1 − β₂) g²

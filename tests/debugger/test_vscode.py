@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import tinygrad_pool
-from tinygrad_pool.cli import main
+from tinygrad_pool.cli.main import main
 from tinygrad_pool.debugger.vscode import AIDS, CONFIGURATION, launch_json
 
 SCRIPT = """\

@@ -16,8 +16,8 @@ from tinygrad_pool.drawing.edges import (
     shares_of,
     slopes_of,
 )
+from tinygrad_pool.engine.backward import ancestors
 from tinygrad_pool.errors import RuleError
-from tinygrad_pool.graph import ancestors
 
 
 def test_contributions_are_what_a_node_sends_to_each_operand():

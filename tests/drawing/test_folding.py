@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 import tinygrad_pool as tg
 from tinygrad_pool import Value, nn
 from tinygrad_pool.drawing.folding import by_form, by_layers
-from tinygrad_pool.graph import ancestors
-from tinygrad_pool.node import Node
+from tinygrad_pool.engine.backward import ancestors
+from tinygrad_pool.engine.node import Node
 
 FOLDS = pytest.mark.parametrize("fold", [by_layers, by_form])
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import tinygrad_pool as tg
-from tinygrad_pool import Value, derivation, nn
+from tinygrad_pool import Value, nn
+from tinygrad_pool.pooling_as_weights import derivation
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -6,9 +6,9 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
-from tinygrad_pool.derivation import example, network
 from tinygrad_pool.drawing.dot_program import picture
 from tinygrad_pool.errors import DataError, ShapeError
+from tinygrad_pool.pooling_as_weights.derivation import example, network
 
 
 def links(graph) -> list[str]:

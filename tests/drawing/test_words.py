@@ -9,9 +9,9 @@ from graphviz import Digraph
 import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.drawing.plots import kink, loss_curve
-from tinygrad_pool.drawing.render import contents
+from tinygrad_pool.drawing.rendering import contents
 from tinygrad_pool.drawing.words import caption_of, graph_in_words, with_caption
-from tinygrad_pool.graph import ancestors
+from tinygrad_pool.engine.backward import ancestors
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -11,13 +11,7 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value, nn
-from tinygrad_pool.errors import (
-    DataError,
-    OptionError,
-    OutputError,
-    ShapeError,
-    TinygradPoolError,
-)
+from tinygrad_pool.errors import DataError, OptionError, OutputError, ShapeError, TinygradPoolError
 
 
 class Small(nn.Module):
@@ -102,7 +96,7 @@ def test_zero_grad_forgets_every_gradient():
 
 
 def scopes(y: Value) -> list[str]:
-    return [v.about.scope for v in tg.graph.ancestors(y) if v.parents]
+    return [v.about.scope for v in tg.engine.backward.ancestors(y) if v.parents]
 
 
 def test_a_call_runs_under_the_name_of_the_attribute():

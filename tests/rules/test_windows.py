@@ -5,11 +5,7 @@ import pytest
 
 from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.rules.cells import cells_of, counts_of
-from tinygrad_pool.rules.windows import (
-    AdaptiveWindows,
-    adaptive_windows_of,
-    windows_of,
-)
+from tinygrad_pool.rules.windows import AdaptiveWindows, adaptive_windows_of, windows_of
 
 ONE_AXIS = [
     (n, k, s, p, q, d, ceil)

@@ -119,15 +119,15 @@ class Net(Module):
 def training() -> list[float]:
     (x, labels), _ = tg.datasets.digits()
     net = Net()
-    optimiser = tg.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+    optimizer = tg.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
     with tg.no_grad(), tg.scope("look"):
         net(x)
     losses = []
     for _ in range(3):
         loss = tg.nn.cross_entropy(net(x), labels)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         losses.append(loss.item())
     net.load_state_dict(net.state_dict())
     return losses
@@ -149,7 +149,7 @@ def debugging(loss: Value, w: Value) -> list[str]:
         arrived = [] if step is None else [step.node.op, str(step.upstream)]
     passed.set("w", 5.0)
     again = passed.replay()
-    told = [str(passed.why(w)), str(tg.diff(passed, again)), str(tg.derive(loss, w))]
+    told = [str(passed.why(w)), str(tg.compare_passes(passed, again)), str(tg.derive(loss, w))]
     told += [finding.why for finding in tg.diagnose(loss, parameters=[w]).findings]
     assert_type(passed.to_html("backward.html", direction="TB"), Path)
     outcome = tg.unroll(loss)(w=2.0)

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.debugger.walk import Walk
+from tinygrad_pool.engine.backward import Step
 from tinygrad_pool.errors import OptionError
-from tinygrad_pool.graph import Step
+from tinygrad_pool.recording.trace import Walk
 
 Test = Callable[[Step], bool]
 

@@ -10,12 +10,12 @@ from importlib.util import find_spec
 from shutil import get_terminal_size
 from typing import Any
 
-from tinygrad_pool.debugger import looking
-from tinygrad_pool.debugger.recording import Recording
 from tinygrad_pool.debugger.saving import draw_step
+from tinygrad_pool.engine.node import Node
 from tinygrad_pool.errors import OptionError, TinygradPoolError
 from tinygrad_pool.letters import written
-from tinygrad_pool.node import Node
+from tinygrad_pool.recording import views
+from tinygrad_pool.recording.recording import Recording
 
 SHORT = {
     "n": "node",
@@ -124,7 +124,7 @@ class Prompt(cmd.Cmd):
 
     def here(self) -> None:
         """Say where we are, and draw it again if a drawing is kept up."""
-        self.say(looking.here(self.passed))
+        self.say(views.here(self.passed))
         if self.drawn:
             draw_step(self.passed, self.drawn)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tinygrad_pool.debugger import looking
-from tinygrad_pool.debugger.recording import Recording
 from tinygrad_pool.drawing import draw, render
-from tinygrad_pool.engine import Value
+from tinygrad_pool.engine.value import Value
 from tinygrad_pool.files import check_folder, kind_of, write_whole
+from tinygrad_pool.recording import views
+from tinygrad_pool.recording.recording import Recording
 
 AGAIN = '<meta http-equiv="refresh" content="1">'
 
@@ -36,6 +36,6 @@ def save(passed: Recording, file: str) -> Path:
     told = []
     for place in range(len(passed) + 1):
         passed.seek(place)
-        told.append(looking.here(passed))
+        told.append(views.here(passed))
     passed.seek(position)
     return write_whole(path, "\n".join(told) + "\n")

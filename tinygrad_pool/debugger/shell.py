@@ -10,20 +10,21 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.debugger import breakpoints, looking
-from tinygrad_pool.debugger.closures import ClosurePdb, Stop, debug_in_pdb, says
-from tinygrad_pool.debugger.difference import diff
-from tinygrad_pool.debugger.freshness import before_a_pass
-from tinygrad_pool.debugger.moving import Moving
+from tinygrad_pool.debugger import breakpoints
+from tinygrad_pool.debugger.closure_pdb import ClosurePdb, Stop, debug_in_pdb, says
 from tinygrad_pool.debugger.prompt import can_ask, split
-from tinygrad_pool.debugger.recording import Recording, record
 from tinygrad_pool.debugger.saving import draw_step, save
-from tinygrad_pool.debugger.source import listing
+from tinygrad_pool.debugger.stepping_commands import Moving
 from tinygrad_pool.drawing.labels import on_a_line
-from tinygrad_pool.engine import Value
+from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError, ToolError
 from tinygrad_pool.files import kind_of
-from tinygrad_pool.node import Node
+from tinygrad_pool.recording import views
+from tinygrad_pool.recording.difference import compare_passes
+from tinygrad_pool.recording.freshness import before_a_pass
+from tinygrad_pool.recording.recording import Recording, record
+from tinygrad_pool.recording.source import listing
 from tinygrad_pool.rules.axes import place_of
 
 
@@ -49,19 +50,19 @@ class Shell(Moving):
 
     def do_where(self, _: str) -> None:
         """where: show a path from the loss to here, with what arrived at each node."""
-        self.say(looking.where(self.passed))
+        self.say(views.where(self.passed))
 
     def do_show(self, argument: str) -> None:
         """show [NAME]: show a node's data and gradient, its operands, and what it sends them."""
-        self.say(looking.show(self.passed, self._node(argument)))
+        self.say(views.show(self.passed, self._node(argument)))
 
     def do_contrib(self, argument: str) -> None:
         """contrib [NAME]: list what a step made of each operand's gradient, old -> new."""
-        self.say(looking.contributions(self.passed, self._node(argument)))
+        self.say(views.contributions(self.passed, self._node(argument)))
 
     def do_jac(self, argument: str) -> None:
         """jac [NAME]: show the local derivatives of a node by its operands: its weights."""
-        self.say(looking.local_derivatives(self.passed, self._node(argument)))
+        self.say(views.local_derivatives(self.passed, self._node(argument)))
 
     def do_why(self, argument: str) -> None:
         """why [NAME] or why NAME[i, j]: explain a gradient, and why it is zero, NaN or infinite."""
@@ -70,7 +71,7 @@ class Shell(Moving):
 
     def do_paths(self, argument: str) -> None:
         """paths NAME or paths NAME[i, j]: write out the chain rule, a product for every path."""
-        from tinygrad_pool.debugger.chain import derive
+        from tinygrad_pool.recording.chain_rule import derive
 
         node, index = self._element(argument)
         self.say(str(derive(self.passed.loss, node, index, names=self.passed.variables)))  # type: ignore[arg-type]
@@ -86,7 +87,7 @@ class Shell(Moving):
 
     def do_steps(self, _: str) -> None:
         """steps: list the steps around here."""
-        self.say(looking.steps(self.passed))
+        self.say(views.steps(self.passed))
 
     def do_draw(self, argument: str) -> None:
         """draw [FILE]: draw the graph as it is here, this step lit (backward.svg).
@@ -109,7 +110,7 @@ class Shell(Moving):
         node = self._node(argument)
         if self.passed.step_of(node) is None:
             raise OptionError(
-                f"pdb: {looking.title(self.passed, node)} has no step, and so no closure to enter"
+                f"pdb: {views.title(self.passed, node)} has no step, and so no closure to enter"
             )
         debugger = ClosurePdb(self.passed, stdin=self.stdin, stdout=self.stdout)
         debugger.walk(self._closures_from(node), one=True)
@@ -123,7 +124,7 @@ class Shell(Moving):
             self.passed.seek(i)
             closure, g = step.node._closure, step.upstream
             assert closure is not None
-            name = f"{i} of {len(steps)}: {looking.title(self.passed, step.node)}"
+            name = f"{i} of {len(steps)}: {views.title(self.passed, step.node)}"
             yield Stop(step.node, partial(closure, g), says(name, step.node, g))
 
     # -- what if
@@ -162,7 +163,7 @@ class Shell(Moving):
             warnings.simplefilter("always")
             after = before.replay()
         self._go_on_with(after)
-        self.say(str(diff(before, after)))
+        self.say(str(compare_passes(before, after)))
         for warning in told:
             self.say(str(warning.message))
         if not any(node.about.line for node in after.nodes if node.parents):

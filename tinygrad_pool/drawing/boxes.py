@@ -8,7 +8,7 @@ import numpy as np
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.heat import heat
 from tinygrad_pool.drawing.labels import is_large, numbers, shape, sign, text
-from tinygrad_pool.node import Node
+from tinygrad_pool.engine.node import Node
 
 
 def node_box(

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from graphviz import Digraph
 
+from tinygrad_pool.derivatives.receptive_fields import weights_among
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.boxes import constant_box, node_box
 from tinygrad_pool.drawing.dot_program import lend_to_graphviz
@@ -17,11 +18,10 @@ from tinygrad_pool.drawing.labels import plain
 from tinygrad_pool.drawing.overview import draw_groups, note
 from tinygrad_pool.drawing.theme import canvas, in_theme, literal, write_on
 from tinygrad_pool.drawing.words import graph_in_words
-from tinygrad_pool.engine import Value
+from tinygrad_pool.engine.backward import ancestors
+from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError
-from tinygrad_pool.fields import weights_among
-from tinygrad_pool.graph import ancestors
-from tinygrad_pool.node import Node
 
 Direction: TypeAlias = Literal["LR", "TB", "RL", "BT"]
 Detail: TypeAlias = Literal["auto", "full", "ops", "layers"]

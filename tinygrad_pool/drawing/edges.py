@@ -5,11 +5,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from tinygrad_pool.derivatives.sparse_jacobian import sent_by
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.labels import number
-from tinygrad_pool.graph import fit, not_one_each
-from tinygrad_pool.links import sent_by
-from tinygrad_pool.node import Node
+from tinygrad_pool.engine.backward import fit, not_one_each
+from tinygrad_pool.engine.node import Node
 
 Style: TypeAlias = dict[str, str]
 Contributions: TypeAlias = dict[Node, list[float]]

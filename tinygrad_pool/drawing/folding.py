@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from tinygrad_pool.fields import weights_among
-from tinygrad_pool.node import Node
+from tinygrad_pool.derivatives.receptive_fields import weights_among
+from tinygrad_pool.engine.node import Node
 
 
 class Group(NamedTuple):

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_pool.derivatives.sparse_jacobian import counts_by_cell, weights_of
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.labels import number, plain
 from tinygrad_pool.drawing.plots import empty_figure
-from tinygrad_pool.engine import Value
+from tinygrad_pool.engine.node import name_of
+from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError, ShapeError
-from tinygrad_pool.links import counts_by_cell, weights_of
-from tinygrad_pool.node import name_of
 from tinygrad_pool.rules import pooling
 from tinygrad_pool.rules.axes import Shape
 from tinygrad_pool.rules.windows import AdaptiveWindows, AnyWindows

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.node import Node
+from tinygrad_pool.engine.node import Node
 
 LONGEST = 40
 DIGIT = "\N{FIGURE SPACE}"

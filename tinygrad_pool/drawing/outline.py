@@ -7,9 +7,9 @@ import numpy as np
 
 from tinygrad_pool.drawing.edges import shares_of
 from tinygrad_pool.drawing.labels import is_large, number, numbers, plain, sign
-from tinygrad_pool.engine import Value
+from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError
-from tinygrad_pool.node import Node
 
 
 def tree(

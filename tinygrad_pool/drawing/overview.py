@@ -8,8 +8,8 @@ from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.boxes import row, table
 from tinygrad_pool.drawing.folding import Group
 from tinygrad_pool.drawing.labels import joined, range_of, shape, sign, text
-from tinygrad_pool.engine import Value
-from tinygrad_pool.node import Node
+from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.value import Value
 
 NAMED = 4
 FILLS = {"weight": theme.WEIGHT, "leaf": theme.LEAF, "cut off": theme.CUT}

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.drawing import theme
-from tinygrad_pool.engine import Value
+from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import ToolError
-from tinygrad_pool.operations import maximum
+from tinygrad_pool.functional.operations import maximum
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -17,10 +17,10 @@ from tinygrad_pool.drawing.dot_program import lend_to_graphviz
 from tinygrad_pool.drawing.edges import link_style, shares_of
 from tinygrad_pool.drawing.labels import number, sign, typeset
 from tinygrad_pool.drawing.words import Caption, counted
-from tinygrad_pool.engine import Value
+from tinygrad_pool.engine.backward import ancestors
+from tinygrad_pool.engine.node import Node, name_of
+from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import ShapeError
-from tinygrad_pool.graph import ancestors
-from tinygrad_pool.node import Node, name_of
 
 Weight: TypeAlias = Any
 """A node, a number, or None where a link carries no weight."""

@@ -11,7 +11,7 @@ import numpy as np
 from graphviz import Digraph
 
 from tinygrad_pool.drawing.labels import is_large, number, numbers, plain, shape
-from tinygrad_pool.node import Node, name_of
+from tinygrad_pool.engine.node import Node, name_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,11 +9,12 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.data import floating
-from tinygrad_pool.engine import Value
+from tinygrad_pool.engine.data import floating
+from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError, ShapeError
+from tinygrad_pool.functional.convolution import conv2d
+from tinygrad_pool.functional.operations import Numbers, operand, relu, sigmoid, tanh
 from tinygrad_pool.nn.module import Module
-from tinygrad_pool.operations import Numbers, conv2d, operand, relu, sigmoid, tanh
 from tinygrad_pool.rules.windows import Padding, numbers, windows_of
 
 Rng: TypeAlias = np.random.Generator | int | None

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.data import numeric, real
-from tinygrad_pool.engine import Value
+from tinygrad_pool.engine.data import numeric, real
+from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, ShapeError, SubscriptError
-from tinygrad_pool.operations import log_softmax
+from tinygrad_pool.functional.operations import log_softmax
 
 
 def cross_entropy(scores: Any, labels: Any) -> Value:

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.data import real
-from tinygrad_pool.engine import Value
+from tinygrad_pool.engine.context import scope
+from tinygrad_pool.engine.data import real
+from tinygrad_pool.engine.habits import OF_NETWORKS
+from tinygrad_pool.engine.numpy_protocol import Habit, WithHabits
+from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.files import write_whole
-from tinygrad_pool.habits import OF_NETWORKS
-from tinygrad_pool.numpy_names import Habit, WithHabits
 from tinygrad_pool.rules.axes import Shape
-from tinygrad_pool.setting import scope
 
 
 class Module(WithHabits):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from tinygrad_pool import adaptive_pools, pools
-from tinygrad_pool.adaptive_pools import Sizes
-from tinygrad_pool.engine import Value
+from tinygrad_pool.engine.value import Value
+from tinygrad_pool.functional import adaptive_pooling, pooling
+from tinygrad_pool.functional.adaptive_pooling import Sizes
+from tinygrad_pool.functional.operations import Numbers
 from tinygrad_pool.nn.module import Module
-from tinygrad_pool.operations import Numbers
 from tinygrad_pool.rules.axes import flag
 from tinygrad_pool.rules.pool_checks import check_norm
 from tinygrad_pool.rules.ties import Ties, check_ties
@@ -50,7 +50,7 @@ class _AvgPool(Module):
     """Average each window."""
 
     _ndim: ClassVar[int]
-    _pool: ClassVar[pools.AvgPool]
+    _pool: ClassVar[pooling.AvgPool]
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class _LPPool(Module):
     """Take the p-norm of each window."""
 
     _ndim: ClassVar[int]
-    _pool: ClassVar[pools.LpPool]
+    _pool: ClassVar[pooling.LpPool]
 
     def __init__(
         self,
@@ -119,7 +119,7 @@ class _AdaptiveAvgPool(Module):
     """Average each of `output_size` windows."""
 
     _ndim: ClassVar[int]
-    _pool: ClassVar[adaptive_pools.AdaptiveAvgPool]
+    _pool: ClassVar[adaptive_pooling.AdaptiveAvgPool]
 
     def __init__(self, output_size: Sizes) -> None:
         adaptive_windows_of(type(self).__name__, self._ndim, output_size, (1,) * self._ndim)
@@ -134,7 +134,7 @@ class _MaxUnpool(Module):
     """Set each unit at the index of the winner that it came from."""
 
     _ndim: ClassVar[int]
-    _pool: ClassVar[pools.MaxUnpool]
+    _pool: ClassVar[pooling.MaxUnpool]
 
     def __init__(
         self, kernel_size: Numbers, stride: Numbers | None = None, padding: Padding = 0
@@ -152,123 +152,123 @@ class MaxPool1d(_MaxPool):
     """A max-pooling layer over the last axis: tg.max_pool1d."""
 
     _ndim = 1
-    _pool = staticmethod(pools.max_pool1d)
+    _pool = staticmethod(pooling.max_pool1d)
 
 
 class MaxPool2d(_MaxPool):
     """A max-pooling layer over the last two axes: tg.max_pool2d."""
 
     _ndim = 2
-    _pool = staticmethod(pools.max_pool2d)
+    _pool = staticmethod(pooling.max_pool2d)
 
 
 class MaxPool3d(_MaxPool):
     """A max-pooling layer over the last three axes: tg.max_pool3d."""
 
     _ndim = 3
-    _pool = staticmethod(pools.max_pool3d)
+    _pool = staticmethod(pooling.max_pool3d)
 
 
 class AvgPool1d(_AvgPool):
     """An average-pooling layer over the last axis: tg.avg_pool1d."""
 
     _ndim = 1
-    _pool = staticmethod(pools.avg_pool1d)
+    _pool = staticmethod(pooling.avg_pool1d)
 
 
 class AvgPool2d(_AvgPool):
     """An average-pooling layer over the last two axes: tg.avg_pool2d."""
 
     _ndim = 2
-    _pool = staticmethod(pools.avg_pool2d)
+    _pool = staticmethod(pooling.avg_pool2d)
 
 
 class AvgPool3d(_AvgPool):
     """An average-pooling layer over the last three axes: tg.avg_pool3d."""
 
     _ndim = 3
-    _pool = staticmethod(pools.avg_pool3d)
+    _pool = staticmethod(pooling.avg_pool3d)
 
 
 class LPPool1d(_LPPool):
     """A layer that pools by the p-norm over the last axis: tg.lp_pool1d."""
 
     _ndim = 1
-    _pool = staticmethod(pools.lp_pool1d)
+    _pool = staticmethod(pooling.lp_pool1d)
 
 
 class LPPool2d(_LPPool):
     """A layer that pools by the p-norm over the last two axes: tg.lp_pool2d."""
 
     _ndim = 2
-    _pool = staticmethod(pools.lp_pool2d)
+    _pool = staticmethod(pooling.lp_pool2d)
 
 
 class LPPool3d(_LPPool):
     """A layer that pools by the p-norm over the last three axes: tg.lp_pool3d."""
 
     _ndim = 3
-    _pool = staticmethod(pools.lp_pool3d)
+    _pool = staticmethod(pooling.lp_pool3d)
 
 
 class AdaptiveMaxPool1d(_AdaptiveMaxPool):
     """A layer of `output_size` maxima over the last axis: tg.adaptive_max_pool1d."""
 
     _ndim = 1
-    _pool = staticmethod(adaptive_pools.adaptive_max_pool1d)
+    _pool = staticmethod(adaptive_pooling.adaptive_max_pool1d)
 
 
 class AdaptiveMaxPool2d(_AdaptiveMaxPool):
     """A layer of `output_size` maxima over the last two axes: tg.adaptive_max_pool2d."""
 
     _ndim = 2
-    _pool = staticmethod(adaptive_pools.adaptive_max_pool2d)
+    _pool = staticmethod(adaptive_pooling.adaptive_max_pool2d)
 
 
 class AdaptiveMaxPool3d(_AdaptiveMaxPool):
     """A layer of `output_size` maxima over the last three axes: tg.adaptive_max_pool3d."""
 
     _ndim = 3
-    _pool = staticmethod(adaptive_pools.adaptive_max_pool3d)
+    _pool = staticmethod(adaptive_pooling.adaptive_max_pool3d)
 
 
 class AdaptiveAvgPool1d(_AdaptiveAvgPool):
     """A layer of `output_size` averages over the last axis: tg.adaptive_avg_pool1d."""
 
     _ndim = 1
-    _pool = staticmethod(adaptive_pools.adaptive_avg_pool1d)
+    _pool = staticmethod(adaptive_pooling.adaptive_avg_pool1d)
 
 
 class AdaptiveAvgPool2d(_AdaptiveAvgPool):
     """A layer of `output_size` averages over the last two axes: tg.adaptive_avg_pool2d."""
 
     _ndim = 2
-    _pool = staticmethod(adaptive_pools.adaptive_avg_pool2d)
+    _pool = staticmethod(adaptive_pooling.adaptive_avg_pool2d)
 
 
 class AdaptiveAvgPool3d(_AdaptiveAvgPool):
     """A layer of `output_size` averages over the last three axes: tg.adaptive_avg_pool3d."""
 
     _ndim = 3
-    _pool = staticmethod(adaptive_pools.adaptive_avg_pool3d)
+    _pool = staticmethod(adaptive_pooling.adaptive_avg_pool3d)
 
 
 class MaxUnpool1d(_MaxUnpool):
     """A layer that undoes max pooling over the last axis: tg.max_unpool1d."""
 
     _ndim = 1
-    _pool = staticmethod(pools.max_unpool1d)
+    _pool = staticmethod(pooling.max_unpool1d)
 
 
 class MaxUnpool2d(_MaxUnpool):
     """A layer that undoes max pooling over the last two axes: tg.max_unpool2d."""
 
     _ndim = 2
-    _pool = staticmethod(pools.max_unpool2d)
+    _pool = staticmethod(pooling.max_unpool2d)
 
 
 class MaxUnpool3d(_MaxUnpool):
     """A layer that undoes max pooling over the last three axes: tg.max_unpool3d."""
 
     _ndim = 3
-    _pool = staticmethod(pools.max_unpool3d)
+    _pool = staticmethod(pooling.max_unpool3d)

@@ -8,10 +8,10 @@ from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
-from tinygrad_pool.engine import Value
+from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
+from tinygrad_pool.functional.operations import weighted_sum
 from tinygrad_pool.nn.module import Module
-from tinygrad_pool.operations import weighted_sum
 from tinygrad_pool.rules.windows import numbers
 
 

@@ -1,0 +1,219 @@
+"""A user's script, run by a command: how it ends, and what is told if it ends badly."""
+
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tinygrad_pool.cli import scripts
+from tinygrad_pool.cli.main import _parser, main
+from tinygrad_pool.cli.user_script import run, told
+from tinygrad_pool.errors import ScriptError
+
+COMMANDS = ("tree", "unroll", "diagnose", "draw", "frames", "play", "debug", "equivalence")
+SCRIPT = """\
+import sys
+import tinygrad_pool as tg
+
+w = tg.Value(2.0, label="w")
+loss = tg.maximum(w * w, 1.0)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _own_argv(monkeypatch, tmp_path):
+    """Let the command change what Python keeps for a script, for one test."""
+    monkeypatch.setattr(sys, "argv", [*sys.argv])
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    monkeypatch.chdir(tmp_path)
+    for name in ("layers", "ending"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write a script, after SCRIPT unless it is to stand alone; return its path."""
+
+    def script(text, name="net.py", start=SCRIPT):
+        path = tmp_path / name
+        path.write_text(start + text)
+        return path
+
+    return script
+
+
+ENDS = {
+    "sys.exit(0)": "sys.exit(0)\n",
+    "sys.exit()": "sys.exit()\n",
+    "main()": "def main():\n    return 0\n\nif __name__ == '__main__':\n    sys.exit(main())\n",
+    "quit()": "import site\nsite.sethelper(), site.setquit()\nquit()\n",
+    "SystemExit": "raise SystemExit\n",
+    "in another file": "import ending\n",
+    "argparse": "import argparse\nargparse.ArgumentParser().exit()\n",
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_an_exit_with_0_ends_a_script_as_its_last_line_does(write, end):
+    write("import sys\nsys.exit()\n", "ending.py", start="")
+    made = run(write(f"late = w * 3.0\n{ENDS[end]}never = 1\n"))
+    assert made["late"].data == 6.0
+    assert made["loss"].about.line.number == 5
+    assert "never" not in made
+    assert not sys.stdin.closed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_goes_on_after_an_exit_with_0(write, command):
+    script = write("sys.exit(0)\n")
+    more = ["-c", "node"] if command == "debug" else []
+    program = [sys.executable, "-m", "tinygrad_pool", command, script, *more]
+    ran = subprocess.run(program, capture_output=True, check=False, stdin=subprocess.DEVNULL)
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    assert ran.stdout
+
+
+def test_a_prompt_can_still_ask_after_quit(write):
+    above, below = pty.openpty()
+    program = [sys.executable, "-m", "tinygrad_pool", "debug", write("quit()\n"), "-c", "node"]
+    with subprocess.Popen(program, stdin=below, stdout=below, stderr=below) as running:
+        os.close(below)
+        os.write(above, b"node\nquit\n")
+        said = b""
+        while b"2 of 2" not in said:
+            said += os.read(above, 1000)
+        assert running.wait(timeout=60) == 0
+    os.close(above)
+
+
+@pytest.mark.parametrize("code", [1, 3, True, "'no data'", 2.5])
+def test_any_other_exit_is_told_with_its_line(write, capsys, code):
+    script = write(f"def main():\n    return {code}\n\nsys.exit(main())\n")
+    assert main(["tree", str(script)]) == 1
+    printed = capsys.readouterr()
+    said = str(code).strip("'")
+    assert printed.err == (
+        f'tinygrad-pool: File "{script}", line 9: sys.exit(main())\nSystemExit: {said}\n'
+    )
+    assert printed.out == ""
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_error_is_told_by_the_users_lines_and_none_of_ours(write, capsys, command):
+    write("def f(x):\n    return x @ [1.0, 2.0]\n", "layers.py", start="")
+    script = write("from layers import f\ny = f(\n    tg.Value([[1.0, 2.0, 3.0]]))\n")
+    assert main([command, str(script)]) == 1
+    first, second, *calls = capsys.readouterr().err.splitlines()
+    layers = script.with_name("layers.py")
+    assert first == f'tinygrad-pool: File "{layers}", line 2: return x @ [1.0, 2.0]'
+    assert second.startswith("tinygrad_pool.errors.ShapeError: matmul: shapes (1, 3) and (2,) do")
+    assert calls == [f'  called at File "{script}", line 7: y = f(']
+    assert [p.name for p in script.parent.iterdir() if p.suffix not in (".py", "")] == []
+
+
+@pytest.mark.parametrize("command", ["diagnose", "play", "frames", "unroll", "equivalence"])
+def test_an_error_in_a_closure_of_the_scripts_is_told_so_too(write, capsys, command):
+    script = write(
+        "def cube(x):\n"
+        "    def cube_backward(g):\n"
+        "        return [g].pop(3),\n"
+        "    return x**3, cube_backward\n"
+        "loss = tg.lift(cube)(w)\n"
+    )
+    assert main([command, str(script)]) == 1
+    first, second, third = capsys.readouterr().err.splitlines()
+    assert first == f'tinygrad-pool: File "{script}", line 8: return [g].pop(3),'
+    assert second.startswith("IndexError: ")
+    assert third == "in the backward closure of the cube node, made at net.py:10"
+
+
+def test_an_error_of_ours_alone_keeps_its_traceback(write, monkeypatch):
+    monkeypatch.setattr(scripts, "value_of", json.loads)
+    with pytest.raises(TypeError):
+        main(["tree", str(write(""))])
+
+
+def test_a_library_is_not_the_users(write):
+    with pytest.raises(ScriptError) as caught:
+        run(write("import numpy as np\nnp.linalg.inv(\n    np.zeros((2, 2)))\n"))
+    first, second = str(caught.value).splitlines()
+    assert first.endswith('net.py", line 7: np.linalg.inv(')
+    assert second.startswith("numpy.linalg.LinAlgError: ")
+    assert isinstance(caught.value.__cause__, np.linalg.LinAlgError)
+
+
+def test_what_happened_before_is_told(write):
+    with pytest.raises(ScriptError) as caught:
+        run(
+            write("try:\n    {}['a']\nexcept KeyError as e:\n    raise ValueError('no a') from e\n")
+        )
+    first, second, third = str(caught.value).splitlines()
+    assert first.endswith("line 9: raise ValueError('no a') from e")
+    assert second == "ValueError: no a"
+    assert third.startswith("  after KeyError: 'a', at File ")
+    assert third.endswith("line 7: {}['a']")
+    with pytest.raises(ScriptError) as caught:
+        run(write("try:\n    {}['a']\nexcept KeyError:\n    raise ValueError('no a') from None\n"))
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_of_many_calls_the_last_are_told(write):
+    with pytest.raises(ScriptError) as caught:
+        run(write("def f(n):\n    return f(n + 1) if n else 1 / n\n\nf(-20)\n"))
+    lines = str(caught.value).splitlines()
+    assert lines[0].endswith("line 7: return f(n + 1) if n else 1 / n")
+    assert lines[1] == "ZeroDivisionError: division by zero"
+    assert len(lines) == 2 + 8 + 1
+    assert lines[-1] == "  … 13 more calls"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            b"x = 1\ny = (2,\n",
+            r'^File "\S*bad\.py", line 2: y = \(2,\nSyntaxError: .* never closed$',
+        ),
+        (b"# coding: klingon\n", r"^\S*bad\.py: SyntaxError: .*klingon"),
+        (b"x = '\xff'\n", r"bad\.py.*SyntaxError: .*(utf-8|UTF-8)"),
+        (b"x = 1\x00\n", r"bad\.py: (SyntaxError|ValueError): source code .*null bytes"),
+    ],
+)
+def test_what_is_no_python_is_told_with_its_place(tmp_path, content, message):
+    script = tmp_path / "bad.py"
+    script.write_bytes(content)
+    with pytest.raises(ScriptError, match=f"(?s){message}"):
+        run(script)
+
+
+def test_a_syntax_error_in_another_file_is_told_with_its_place(write):
+    write("def f(:\n", "layers.py", start="")
+    with pytest.raises(ScriptError) as caught:
+        run(write("import layers\n"))
+    first, second, third = str(caught.value).splitlines()
+    assert first.endswith('layers.py", line 1: def f(:')
+    assert second == "SyntaxError: invalid syntax"
+    assert third.endswith('net.py", line 6: import layers')
+
+
+def test_what_no_line_of_the_users_led_to_is_not_theirs():
+    assert told(ValueError("of nobody")) == ""
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, BrokenPipeError])
+def test_an_interruption_is_no_error_of_the_scripts(write, error):
+    with pytest.raises(error):
+        run(write(f"raise {error.__name__}\n"))
+
+
+def test_every_command_for_a_script_is_tried_here():
+    (commands,) = _parser()._subparsers._group_actions
+    takes = {n: {action.dest for action in p._actions} for n, p in commands.choices.items()}
+    assert {*COMMANDS} == {name for name, options in takes.items() if "script" in options}

@@ -1,0 +1,210 @@
+"""What the program of an unrolled graph says in short."""
+
+import math
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value
+from tinygrad_pool.codegen.program import Program
+from tinygrad_pool.codegen.writer import Writer
+from tinygrad_pool.engine.backward import ancestors
+
+
+def program(loss, g=1.0):
+    writer = Writer(nodes := ancestors(loss), {})
+    with np.errstate(all="ignore"):
+        writer.write(nodes, loss, g)
+    return Program(writer)
+
+
+def lines(loss, g=1.0):
+    short = program(loss, g)
+    return [line.strip() for line in (*short.forward_lines, *short.backward_lines)]
+
+
+def named(**numbers):
+    return [Value(x, name) for name, x in numbers.items()]
+
+
+def test_a_unit_reads_as_its_formula():
+    w1, w2, x1, x2, b = named(w1=1.0, w2=2.0, x1=3.0, x2=4.0, b=5.0)
+    z = (w1 * x1 + w2 * x2 + b).relu()
+    z.label = "z"
+    short = program(z)
+    assert short.forward_lines == [
+        "    add2 = w1 * x1 + w2 * x2 + b",
+        "    z_on = not add2 <= 0",
+        "    z = add2 if z_on else 0.0",
+    ]
+    assert short.backward_lines == [
+        "    g_z = 1.0",
+        "    g_add2 = g_z if z_on else 0.0",
+        "    g_w1 = g_add2 * x1",
+        "    g_w2 = g_add2 * x2",
+        "    g_x1 = g_add2 * w1",
+        "    g_x2 = g_add2 * w2",
+    ]
+    gradients = {name: f"g_{name}" for name in ("w1", "w2", "x1", "x2")}
+    assert short.gradients == {**gradients, "b": "g_add2"}  # what is sent on is the same number
+    assert short.given == {}
+
+
+def test_contributions_are_added_up_in_one_line_in_the_order_of_the_pass():
+    (x,) = named(x=3.0)
+    assert lines(x * x * 2.0 + x * 4.0) == [
+        "add1 = x * x * 2.0 + x * 4.0",
+        "g_add1 = 1.0",
+        "g_mul1 = g_add1 * 2.0",
+        "g_x = g_add1 * 4.0 + g_mul1 * x + g_mul1 * x",
+    ]
+
+
+def test_a_line_that_would_be_too_long_is_cut():
+    (x,) = named(x=0.5)
+    total = x * 1.0
+    for i in range(80):
+        total = total + x * float(i)
+    assert all(line.count(" * ") + line.count(" + ") < 36 for line in lines(total))
+    assert [line.split(" = ")[0] for line in lines(total)][-5:] == ["g_x"] * 5
+
+
+def test_a_number_that_is_used_twice_keeps_its_name():
+    a, b = named(a=3.0, b=4.0)
+    c = a * b
+    assert lines(c * c + b)[0] == "mul1 = a * b"
+    assert lines(tg.exp(c))[0] == "exp1 = float(np.exp(a * b))"
+
+
+def test_what_python_may_refuse_is_computed_where_the_pass_computes_it():
+    (x,) = named(x=4.0)
+    assert lines(x.relu().sqrt())[-2:] == [
+        "g_relu1 = g_sqrt1 / (2.0 * sqrt1)",
+        "g_x = g_relu1 if relu1_on else 0.0",
+    ]
+
+
+def test_brackets_stand_where_the_graph_has_them():
+    a, b = named(a=3.0, b=4.0)
+    assert lines(a - (b - a) + -(a + b))[0] == "add2 = a - (b - a) + -(a + b)"
+    assert lines((a + b) * 2.0 - (a * b + b))[0] == "sub1 = (a + b) * 2.0 - (a * b + b)"
+    assert lines(-2.0 * a + b * -2.0)[0] == "add1 = -2.0 * a + b * (-2.0)"
+    assert lines((-2.0) ** a)[0] == "power1_y = (-2.0) ** a"
+
+
+def test_a_constant_that_decides_is_told_from_others():
+    (x,) = named(x=3.0)
+    assert lines(x**2 + x**3)[:2] == ["power1 = x ** 2", "power2 = x ** 3"]
+    assert lines(x**2 + (x + 1.0) ** 2)[:2] == ["power1 = x ** 2", "add1 = x + 1.0"]
+    assert lines(x**2.0 + x**2)[:2] == ["power1 = x ** 2.0", "power2 = x ** 2"]
+    assert "np.inf" in lines(x * math.inf)[0]
+    assert lines(x * 10**30)[0] == "mul1 = x * 1e+30"
+
+
+def test_options_that_are_equal_but_not_the_same_are_told_apart():
+    (x,) = named(x=3.0)
+    bounds = [line for line in lines(x.clip(0.0) + x.clip(-0.0)) if "if x <=" in line]
+    assert [line.split(" if ")[0] for line in bounds] == ["clip1_y = 0.0", "clip2_y = -0.0"]
+    assert "np.inf if clip1_y >= np.inf else clip1_y" in lines(x.clip(0.0))[1]
+
+
+def hypot(x, w):
+    y = math.hypot(x, w)
+
+    def hypot_backward(g):
+        return g * x / y, g * w / y
+
+    return y, hypot_backward
+
+
+hypotenuse = tg.lift(hypot)
+
+
+def test_functions_are_given_once_and_names_do_not_collide():
+    a, b = named(hypot=0.5, float=0.25)
+    short = program(hypotenuse(a, b) * hypotenuse(b, 1.0))
+    assert short.forward_lines == [
+        "    hypot1 = hypot_3(hypot_2, float_2)",
+        "    hypot2 = hypot_3(float_2, 1.0)",
+        "    mul1 = hypot1 * hypot2",
+    ]
+    assert short.given == {"hypot_3": math.hypot}
+
+
+def root(x):
+    y = np.sqrt(x)
+
+    def root_backward(g):
+        to_x = g / (2.0 * y)
+        return (to_x,)
+
+    return y, root_backward
+
+
+def test_what_is_no_python_float_is_kept_as_it_is_for_the_closure():
+    (x,) = named(x=4.0)
+    assert lines(tg.lift(root)(x)) == [
+        "root1_y = np.sqrt(x)",
+        "root1 = float(root1_y)",
+        "g_root1 = 1.0",
+        "g_x = float(g_root1 / (2.0 * root1_y))",
+    ]
+
+
+def test_what_cannot_be_written_out_is_called_as_in_the_text():
+    x, row = Value(2.0, "x"), Value([1.0, 2.0], "row")
+    short = program((row * (x * x + 1.0)).sum(), np.float64(1.0))
+    assert short.forward_lines == [
+        "    add1 = x * x + 1.0",
+        "    mul2, mul2_backward = mul(row, add1)",
+        "    sum1, sum1_backward = sum(mul2)",
+    ]
+    assert short.backward_lines[-3:] == [
+        "    g_row = to_row",
+        "    g_add1 = float(np.sum(to_add1, axis=0))",
+        "    g_x = g_add1 * x + g_add1 * x",
+    ]
+    even = lines(tg.maximum(x * 3.0, x, ties="even") * x)
+    assert even[0] == "mul1 = x * 3.0"
+    assert even[1].startswith("maximum1, maximum1_backward = ")
+    assert "g_x = g_mul2 * maximum1" in even
+
+
+def test_where_numpy_helped_the_rule_is_called():
+    (x,) = named(x=0.0)
+    with np.errstate(all="ignore"):
+        assert "power(np.float64(x), np.float64(-1)" in lines(x**-1)[0]
+        assert "[1](np.float64(g_power1))" in lines(x**0.5)[2]
+
+
+def test_an_option_that_no_literal_says_is_passed_to_the_rule():
+    def scaled(x, *, by=None):
+        return x * by[0], lambda g: (g * by[0],)
+
+    (x,) = named(x=2.0)
+    assert lines(tg.lift(scaled)(x, by={0: 3.0}))[0] == (
+        "scaled1, scaled1_backward = number(scaled(x, by=by1))"
+    )
+
+
+def test_a_leaf_that_nothing_reaches_has_zeros():
+    c, x = Value([1.0, 0.0], "c"), Value(3.0, "x")
+    short = program(np.sum(tg.where(c, x, 0.5)), np.float64(1.0))
+    assert short.gradients == {"c": "np.zeros_like(c)", "x": "g_x"}
+    assert not any("nothing" in line for line in short.backward_lines)
+
+
+@pytest.mark.parametrize("g", [-2.0, math.inf])
+def test_a_pass_begins_with_the_gradient_that_is_given(g):
+    (x,) = named(x=3.0)
+    found = program(-x, g)
+    assert found.backward_lines[0] == f"    g_neg1 = {'np.inf' if g > 0 else '-2.0'}"
+    assert found.backward_lines[1:] == ["    g_x = -g_neg1"]
+
+
+def test_a_loss_that_is_a_leaf_is_its_own_gradient():
+    (x,) = named(x=3.0)
+    short = program(x)
+    assert (short.forward_lines, short.backward_lines) == ([], ["    g_x = 1.0"])
+    assert short.gradients == {"x": "g_x"}

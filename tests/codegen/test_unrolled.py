@@ -1,0 +1,635 @@
+"""A graph as Python source that computes the same, bit for bit."""
+
+import gc
+import linecache
+import math
+import random
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value, nn
+from tinygrad_pool.codegen.unrolled import Outcome
+from tinygrad_pool.engine.backward import ancestors
+from tinygrad_pool.errors import DataError, GraphError, OptionError, ShapeError, TieError
+
+KINDS = ("random", "tied", "infinite", "nan")
+
+
+def bits(x):
+    x = np.asarray(x)
+    return x.dtype, x.shape, np.where(np.isnan(x), np.nan, x).tobytes()
+
+
+def assert_identical(outcome, unrolled, y, g=None):
+    """Compare with what backward leaves in every leaf."""
+    assert type(outcome.loss) is type(y.data)
+    assert bits(outcome.loss) == bits(y.data)
+    leaves = [n for n in ancestors(y) if not n.parents]
+    assert list(unrolled.leaves.values()) == leaves
+    for leaf in leaves:
+        leaf.zero_grad()
+    with np.errstate(all="ignore"):
+        y.backward(g)
+    for name, leaf in unrolled.leaves.items():
+        got = outcome.gradients[name]
+        assert type(got) is type(leaf.data)
+        assert bits(got) == bits(leaf.grad), name
+
+
+def three_units():
+    x1, x2 = Value(1.0, label="x1"), Value(-2.0, label="x2")
+    zs = []
+    for unit, (w, v, activation) in enumerate(
+        [(0.5, 1.0, tg.relu), (-1.0, 0.3, tg.tanh), (0.9, -0.8, tg.relu)], 1
+    ):
+        a = tg.weighted_sum([Value(w, f"w{unit}1"), Value(v, f"w{unit}2")], [x1, x2])
+        a.label = f"a{unit}"
+        z = activation(a)
+        z.label = f"z{unit}"
+        zs.append(z)
+    pooled = tg.maximum(*zs)
+    pooled.label = "pooled"
+    E = (pooled - 1.0) ** 2
+    E.label = "E"
+    return E
+
+
+def test_the_text_reads_as_the_lecture_does():
+    lines = str(tg.unroll(three_units())).splitlines()
+    start = lines.index("    # forward")
+    assert lines[start : start + 26] == [
+        "    # forward",
+        "    a1, a1_backward = weighted_sum(w11, w12, x1, x2, 0.0)",
+        "    z1, z1_backward = relu(a1)",
+        "    a2, a2_backward = weighted_sum(w21, w22, x1, x2, 0.0)",
+        "    z2, z2_backward = tanh(a2)",
+        "    a3, a3_backward = weighted_sum(w31, w32, x1, x2, 0.0)",
+        "    z3, z3_backward = relu(a3)",
+        "    pooled, pooled_backward = maximum(z1, z2, z3)",
+        "    sub1, sub1_backward = sub(pooled, 1.0)",
+        "    E, E_backward = power(sub1, 2, wants=(True, False))",
+        "",
+        "    # backward",
+        "    g_E = 1.0",
+        "    to_sub1, _ = E_backward(g_E)",
+        "    g_sub1 = to_sub1",
+        "    to_pooled, _ = sub1_backward(g_sub1)",
+        "    g_pooled = to_pooled",
+        "    to_z1, to_z2, to_z3 = pooled_backward(g_pooled)",
+        "    g_z1 = to_z1",
+        "    g_z2 = to_z2",
+        "    g_z3 = to_z3",
+        "    (to_a3,) = z3_backward(g_z3)",
+        "    g_a3 = to_a3",
+        "    to_w31, to_w32, to_x1, to_x2, _ = a3_backward(g_a3)",
+        "    g_w31 = to_w31",
+        "    g_w32 = to_w32",
+    ]
+    assert "    g_x1 = g_x1 + to_x1" in lines
+    assert lines[2:6] == [
+        "from tinygrad_pool.rules.arithmetic import power, sub",
+        "from tinygrad_pool.rules.elementwise import relu, tanh",
+        "from tinygrad_pool.rules.linear import weighted_sum",
+        "from tinygrad_pool.rules.reductions import maximum",
+    ]
+
+
+def test_the_text_runs_on_its_own(tmp_path):
+    file = tmp_path / "passes.py"
+    file.write_text(tg.unroll(three_units()).source, encoding="utf-8")
+    ran = subprocess.run(
+        [sys.executable, "-X", "utf8", str(file)], capture_output=True, check=True, encoding="utf-8"
+    )
+    assert ran.stdout.splitlines()[:2] == ["E = 2.25", "∂E/∂x1 = 2.7"]
+    assert "∂E/∂w32 = -6.0" in ran.stdout
+    assert "Value" not in file.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("ties", ["first", "last", "even"])
+def test_loss_and_every_gradient_are_equal_bit_for_bit(random_net, kind, dtype, ties):
+    choices = ["conv", "pool", "adaptive", "oppose", "reduce", "select", "matmul", "relu", "twice"]
+    for seed in range(10):
+        with np.errstate(all="ignore"):
+            y, _ = random_net(seed, kind, dtype, [*choices, "average", "norm"], ties=ties)
+            g = np.random.default_rng(seed).standard_normal(y.shape)
+            unrolled = tg.unroll(y, g)
+            outcome = unrolled()
+        assert_identical(outcome, unrolled, y, g)
+
+
+def test_a_network_of_scalars_is_equal_bit_for_bit():
+    random.seed(3)
+    net = nn.MLP(3, [8, 8, 1])
+    xs = [[random.uniform(-2, 2) for _ in range(3)] for _ in range(6)]
+    loss = sum((net(x) - 0.5) ** 2 for x in xs) * (1.0 / 6)
+    unrolled = tg.unroll(loss)
+    assert_identical(unrolled(), unrolled, loss)
+
+
+ODD = [0.0, -0.0, 1.0, -1.0, 2.0, math.inf, -math.inf, math.nan, 1e308, 5e-324, 710.0, -745.0]
+ONE = [
+    *(tg.exp, tg.log, tg.sqrt, tg.tanh, tg.sigmoid, tg.relu, np.sin, np.cos, np.square, np.expm1),
+    *(np.log1p, abs, lambda x: -x, lambda x: x.clip(-0.0, 1.0), lambda x: x.clip(max=2), Value.sum),
+]
+TWO = [
+    *(lambda x, w: x + w, lambda x, w: x - w, lambda x, w: x * w, lambda x, w: x / w),
+    *(lambda x, w: x**w, lambda x, w: x**2, lambda x, w: x**-1, lambda x, w: x**0.5),
+    *(tg.maximum, tg.minimum, lambda x, w: tg.maximum(x, w, ties="even"), np.maximum),
+    lambda x, w: tg.where(w, x, 0.25),
+]
+
+
+class Drawn:
+    """A graph of numbers, drawn at random, that can be built of other numbers, too."""
+
+    def __init__(self, seed):
+        self.seed, self.rng = seed, random.Random(seed)
+        self.count = self.rng.randint(1, 4)
+
+    def number(self):
+        return self.rng.choice(ODD) if self.rng.random() < 0.4 else self.rng.uniform(-3, 3)
+
+    def numbers(self):
+        return [self.number() for _ in range(self.count)]
+
+    def built(self, numbers):
+        """Build the graph: the leaves, and what is computed of them."""
+        drawn, leaves = Drawn(self.seed), [Value(x) for x in numbers]
+        made = list(leaves)
+        for _ in range(drawn.rng.randint(1, 12)):
+            made.append(drawn.step(made))
+        return leaves, made[-1] * 1.0
+
+    def step(self, made):
+        rng, x = self.rng, self.rng.choice(made)
+        constant = rng.choice([self.number(), rng.randint(-3, 3), rng.random() < 0.5])
+        w = rng.choice(made) if rng.random() < 0.7 else constant
+        kind = rng.random()
+        if kind < 0.3:
+            return rng.choice(ONE)(x)
+        if kind < 0.8:
+            return rng.choice(TWO)(
+                *((x, w) if rng.random() < 0.5 or not isinstance(w, Value) else (w, x))
+            )
+        if kind < 0.9:
+            rivals = rng.choices([*made, constant], k=rng.randint(1, 4))
+            return rng.choice([tg.maximum, tg.minimum])(x, *rivals)
+        n = rng.randint(1, 3)
+        return tg.weighted_sum(rng.choices(made, k=n), rng.choices([*made, w], k=n), w)
+
+
+@pytest.mark.slow
+@given(st.integers(0, 10**9))
+@settings(max_examples=120)
+def test_any_numbers_give_what_the_graph_built_anew_gives(seed):
+    drawn = Drawn(seed)
+    with np.errstate(all="ignore"):
+        leaves, loss = drawn.built(drawn.numbers())
+        unrolled = tg.unroll(loss)
+        for numbers in (drawn.numbers(), drawn.numbers(), drawn.numbers()):
+            twins, expected = drawn.built(numbers)
+            expected.backward()
+            there = dict(zip(leaves, zip(numbers, twins, strict=True), strict=True))
+            outcome = unrolled({leaf: there[leaf][0] for leaf in unrolled.leaves.values()})
+            assert type(outcome.loss) is float
+            assert bits(outcome.loss) == bits(expected.data)
+            for name, leaf in unrolled.leaves.items():
+                assert type(outcome.gradients[name]) is float
+                assert bits(outcome.gradients[name]) == bits(there[leaf][1].grad)
+
+
+def test_a_call_keeps_no_closure_and_makes_none():
+    random.seed(3)
+    net = nn.MLP(3, [8, 8, 1])
+    unrolled = tg.unroll(net([0.5, -1.0, 2.0]) ** 2)
+    unrolled()
+    gc.collect()
+    before = len(gc.get_objects())
+    gc.disable()
+    outcome = unrolled()
+    made = len(gc.get_objects()) - before
+    gc.enable()
+    assert made < 10
+    assert len(outcome.gradients) == 3 + 113 - 3
+
+
+def test_two_threads_may_call_first():
+    unrolled = tg.unroll(three_units())
+    with ThreadPoolExecutor(2) as pool:
+        first, second = (pool.submit(unrolled) for _ in range(2))
+        assert first.result() == second.result() == unrolled()
+
+
+def make_checked():
+    with tg.checked():
+        return (Value([1.0, 2.0]) * 2.0).sum()
+
+
+def make_moved():
+    y = Value([1.0, 2.0]).exp()
+    passed = tg.record(y.max())
+    passed.set(y, 9.0, 0)
+    return passed.replay().loss
+
+
+def make_second_order():
+    x = Value([1.0, 2.0])
+    return tg.grad(x.exp().sum(), x, create_graph=True)[0].max()
+
+
+def single(*numbers):
+    return Value(np.float32(numbers))
+
+
+def of_integers(x):
+    """Return integers, and contributions that are plain Python."""
+
+    def of_integers_backward(_):
+        return ([1] * np.size(x) if np.ndim(x) else 2,)
+
+    return np.asarray(x).astype(int), of_integers_backward
+
+
+def lists(x):
+    """Return a list."""
+    return [x, x], lambda g: (np.sum(g),)
+
+
+whole, listed = tg.lift(of_integers), tg.lift(lists)
+
+GRAPHS = {
+    "integers of a rule": lambda: np.sum(whole(Value([1.5, 2.5])) * 0.5) + whole(Value(3.7)),
+    "an integer for an array": lambda: whole(Value(np.array(3.7))) * whole(Value(np.float32(1.2))),
+    "lists of a rule": lambda: (
+        np.sum(listed(Value(0.3)) * 0.1) + np.sum(listed(Value(np.array(2.0))))
+    ),
+    "a leaf": lambda: Value(2.0),
+    "a leaf of an array": lambda: Value([[2.0]]),
+    "twice": lambda: (a := Value(3.0, label="a")) * a + a,
+    "thrice": lambda: tg.maximum(a := Value(3.0), a, a * 1.0, ties="even"),
+    "a constant apart": lambda: tg.relu(3.0) * Value(2.0),
+    "integers and bools": lambda: np.sum(single(1, 2) * np.array([1, 3]) + np.array([True, False])),
+    "other constants": lambda: np.sum(single(1, 2) - np.float32(0.1) + True),
+    "a huge integer": lambda: tg.maximum(Value(2.0) * 10**30, 10**400 // 10**380),
+    "an array and a huge integer": lambda: np.sum(tg.maximum(Value([2.0]), 10**30)),
+    "repeated along axes": lambda: np.sum(Value([[1.0], [2.0]]) * Value([1.0, 3.0]) + Value(0.1)),
+    "repeated from no axis": lambda: np.sum(Value([1.0, 2.0]) * Value(np.array(0.3))),
+    "a float32 beside a number": lambda: np.sum(single(1, 2) * Value(0.1)),
+    "a float64 beside a float32": lambda: np.sum(single(1, 2) * Value([0.1, 3.0])),
+    "full sums": lambda: (x := Value([0.1, 0.2, 0.7])).sum() * x.mean() * x.max() ** 2,
+    "an array without axes": lambda: (x := Value(np.array(0.3))) * x + x,
+    "a float32 without axes": lambda: (x := Value(np.float32(0.3))) * x * 0.1 + x.exp(),
+    "stacked numbers": lambda: np.max(tg.stack(Value(1.0), Value(2.0) * 3.0, 4)),
+    "by zero": lambda: Value(1.0) / (Value(2.0) - 2.0),
+    "zero to a negative power": lambda: Value(0.0) ** -1,
+    "a root at zero": lambda: Value(0.0) ** 0.5 + Value(4.0) ** Value(0.5),
+    "a root below zero": lambda: Value(-8.0) ** (1 / 3),
+    "an infinite power": lambda: Value(0.5) ** math.inf,
+    "too large": lambda: Value(10.0) ** 400,
+    "detached": lambda: (x := Value(2.0, label="x")).exp().detach() * x,
+    "unreached": lambda: np.sum(tg.where(Value([1.0, 0.0]), Value([3.0, 4.0]), 0.5)),
+    "a number unreached": lambda: np.sum(tg.where(Value(1.0), Value([3.0, 4.0]), 0.5)),
+    "sliced": lambda: np.sum(Value(np.arange(12.0).reshape(3, 4))[1:, ::-2, None][..., [0, 0]]),
+    "a large key": lambda: np.max(Value(np.arange(40.0))[np.arange(40)[::-1] // 2]),
+    "in columns": lambda: np.sum(Value(np.array([[1, 2], [3, 0.1]], order="F")) @ np.ones(2)),
+    "cast": lambda: Value([1.0, 2.0]).astype(np.float32).sum().astype(np.dtype(float)) * 0.1,
+    "clipped": lambda: np.sum(Value([1.0, 2.0, 3.0]).clip(np.array([0.0, 2.5, 0.0]), 2.0)),
+    "normed": lambda: np.sum(tg.lp_pool1d(Value([3.0, -4.0]), 2.0, 2)),
+    "unpooled": lambda: np.max(tg.max_unpool1d(Value([3.0, 4.0]), [1, 2], 2)),
+    "a layer of weights": lambda: tg.as_weight_layer(tg.maximum(Value(2.0), Value(3.0)) * 2.0),
+    "checked": make_checked,
+    "moved": make_moved,
+    "of second order": make_second_order,
+}
+
+
+@pytest.mark.parametrize("make", GRAPHS.values(), ids=GRAPHS)
+def test_odd_graphs_are_equal_bit_for_bit(make):
+    with np.errstate(all="ignore"):
+        y = make()
+        unrolled = tg.unroll(y)
+        assert_identical(unrolled(), unrolled, y)
+
+
+def test_an_array_begins_with_the_gradient_that_is_given():
+    x = Value([1.0, 2.0], label="x")
+    y = x * x
+    y.label = "y"
+    unrolled = tg.unroll(y, [1.0, 10.0])
+    assert "    g_y = np.array([1.0, 10.0])" in unrolled.source.splitlines()
+    assert unrolled().gradients["x"].tolist() == [2.0, 40.0]
+    wide = Value(np.ones(20), label="x") * 2.0
+    g = np.arange(20.0)
+    assert "    g_mul1,  # an array (20,)" in tg.unroll(wide, g).source.splitlines()
+    assert tg.unroll(wide, g)().gradients["x"].tolist() == (2 * g).tolist()
+    assert bits(tg.unroll(wide.sum(), -2.0)().gradients["x"]) == bits(np.full(20, -4.0))
+
+
+def test_other_numbers_by_name_and_by_leaf():
+    x, w = Value(3.0, label="x"), Value([1.0, 2.0], label="w[1]")
+    E = (w * x).sum()
+    unrolled = tg.unroll(E)
+    assert list(unrolled.leaves) == ["x", "w_1"]
+    by_name = unrolled(x=2, w_1=[5, 6])
+    by_leaf = unrolled({x: 2.0, w: np.array([5.0, 6.0])})
+    either = unrolled({x: 2.0}, w_1={1: 6.0})
+    assert by_name.loss == by_leaf.loss == 22.0
+    assert type(by_name.gradients["x"]) is float
+    assert by_name.gradients["w_1"].tolist() == [2.0, 2.0]
+    assert either.loss == 14.0
+    assert isinstance(unrolled(), Outcome)
+    assert (unrolled().loss, x.data, x.has_grad, E.has_grad) == (9.0, 3.0, False, False)
+
+
+def test_other_numbers_give_what_the_graph_built_anew_gives(random_net):
+    for seed in range(25):
+        y, _ = random_net(seed, dtype=np.float32)
+        g = np.random.default_rng(seed).standard_normal(y.shape)
+        unrolled = tg.unroll(y, g)
+        changes = {leaf: 1 - 2 * leaf.data for leaf in unrolled.leaves.values()}
+        outcome = unrolled(changes)
+        for leaf, data in changes.items():
+            leaf.data = data
+        twins = tg.record(y, g).replay()
+        expected = [twins.gradients.get(n) for n in twins.nodes if not n.parents]
+        assert bits(outcome.loss) == bits(twins.loss.data)
+        for got, there in zip(outcome.gradients.values(), expected, strict=True):
+            assert there is None or bits(got) == bits(there)
+
+
+def test_winners_are_chosen_anew():
+    unrolled = tg.unroll(three_units())
+    outcome = unrolled(w12=-3.0)
+    assert (outcome.loss, outcome.gradients["w11"], outcome.gradients["w31"]) == (30.25, 11.0, 0.0)
+    tied = tg.unroll(tg.maximum(Value(1.0, label="a"), Value(2.0, label="b"), ties="error"))
+    with pytest.raises(TieError, match="share the maximum 2"):
+        tied(a=2.0)
+
+
+@pytest.mark.parametrize(
+    ("build", "x", "expected"),
+    [
+        (lambda x: 1.0 / x, 0.0, (np.inf, -np.inf)),
+        (lambda x: x**-1, 0.0, (np.inf, -np.inf)),
+        (lambda x: x**0.5, 0.0, (0.0, np.inf)),
+        (lambda x: x**0.5, -1.0, (np.nan, np.nan)),
+        (lambda x: tg.relu(x**0.5), -1.0, (np.nan, np.nan)),
+        (lambda x: x ** Value(0.5, label="n"), -4.0, (np.nan, np.nan)),
+        (lambda x: x**400, 10.0, (np.inf, np.inf)),
+    ],
+)
+def test_where_pythons_floats_refuse_other_numbers_numpys_take_over(build, x, expected):
+    unrolled = tg.unroll(build(Value(1.0, label="x")))
+    with np.errstate(all="ignore"):
+        outcome = unrolled(x=x)
+    found = (outcome.loss, outcome.gradients["x"])
+    np.testing.assert_array_equal(found, expected)
+    assert [type(n) for n in found] == [float, float]
+
+
+def test_where_pythons_floats_refuse_the_gradient_that_is_given_is_used():
+    x = Value([1.0, 2.0], label="x")
+    w = Value(1.0, label="w")
+    unrolled = tg.unroll(x * (1.0 / w), [1.0, 10.0])
+    with np.errstate(all="ignore"):
+        outcome = unrolled(w=0.0)
+    assert outcome.loss.tolist() == [np.inf, np.inf]
+    assert outcome.gradients["x"].tolist() == [np.inf, np.inf]
+    assert outcome.gradients["w"] == -np.inf
+
+
+def test_a_rule_of_ones_own_that_leaves_the_reals_is_seen():
+    def root(x):
+        def root_backward(g):
+            return (g / 2 * x**-0.5,)
+
+        return x**0.5, root_backward
+
+    unrolled = tg.unroll(tg.lift(root)(Value(4.0, label="x")) * 3.0)
+    assert unrolled().gradients == {"x": 0.75}
+    with np.errstate(all="ignore"):
+        assert math.isnan(unrolled(x=-1.0).loss)
+
+
+def cube(x, *, times=1.0, hook=None):
+    def cube_backward(g):
+        to_x = 3 * g * x**2 * times
+        return (to_x,)
+
+    return x**3 * times, cube_backward
+
+
+def test_a_rule_of_ones_own_is_imported_if_it_can_be_and_given_if_not(tmp_path, monkeypatch):
+    (tmp_path / "my_rules.py").write_text(
+        "def relu(x):\n    return x * 7.0, lambda g: (g * 7.0,)\n", encoding="utf-8"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    import my_rules
+
+    x = Value(2.0, label="x")
+    mine = tg.unroll(tg.lift(my_rules.relu)(x).relu() + x)
+    assert "from my_rules import relu\n" in mine.source
+    assert "from tinygrad_pool.rules.elementwise import relu as relu_2\n" in mine.source
+    assert mine() == (16.0, {"x": 8.0})
+
+    def square(x):
+        return x * x, lambda g: (2 * g * x,)
+
+    local = tg.unroll(tg.lift(square)(x))
+    assert "    square,  # a function" in local.source.splitlines()
+    assert local() == (4.0, {"x": 4.0})
+    assert "__main__" not in local.source
+
+
+def test_options_are_written_where_they_are_not_the_default_and_given_if_they_cannot_be():
+    x = Value(2.0, label="x")
+    lifted = tg.lift(cube)
+    assert "cube(x)" in tg.unroll(lifted(x, times=1.0, hook=None)).source
+    assert "cube(x, times=2.0)" in tg.unroll(lifted(x, times=2.0)).source
+    hooked = tg.unroll(lifted(x, hook=len) + lifted(x, hook=len))
+    assert hooked.source.count("cube(x, hook=hook1)") == 2
+    assert "    hook1,  # a function" in hooked.source
+    assert hooked().loss == 16.0
+    classed = tg.unroll(lifted(x, hook={}))
+    assert "    hook1,\n" in classed.source
+    assert classed() == (8.0, {"x": 12.0})
+
+
+def test_windows_are_written_once():
+    x = Value(np.arange(16.0).reshape(4, 4), label="x")
+    y = tg.max_pool2d(tg.max_pool2d(x, 2, 1), 2, 1) + tg.adaptive_avg_pool2d(x, 2)
+    unrolled = tg.unroll(y.max())
+    assert unrolled.source.count("= Windows(") == 1
+    assert unrolled.source.count("windows=windows1)") == 2
+    assert "windows2 = AdaptiveWindows(" in unrolled.source
+    assert_identical(unrolled(), unrolled, y.max())
+
+
+def test_large_arrays_are_passed_and_not_printed():
+    images = np.arange(50.0).reshape(1, 2, 5, 5)
+    w = Value(np.linspace(-1, 1, 36).astype(np.float32).reshape(2, 2, 3, 3), label="w")
+    loss = tg.conv2d(images, w).relu().mean()
+    unrolled = tg.unroll(loss, names={"images": images, "loss": loss})
+    lines = unrolled.source.splitlines()
+    assert "    w,  # an array (2, 2, 3, 3) of float32" in lines
+    assert "    images,  # an array (1, 2, 5, 5)" in lines
+    assert lines[0] == '"""Compute loss, and its gradient by every leaf: a line for each node."""'
+    assert "constant1" in tg.unroll(loss).source
+    assert "__main__" not in unrolled.source
+    assert_identical(unrolled(), unrolled, loss)
+    twice = tg.unroll((images + (images * Value(2.0))).sum())
+    assert twice.source.count("constant1,") == 3
+
+
+def test_odd_labels_become_names_that_do_not_collide():
+    labels = [
+        "w[1]",
+        "w(1)",
+        "w_1",
+        "for",
+        "relu",
+        "np",
+        "g_a",
+        "a",
+        "a_backward",
+        "to_a",
+        "run",
+        "",
+    ]
+    labels += ["", "_", "x²", "x2", "number", "float", "weights", "g_w_1_2", "z\n1", '"); x', "δ"]
+    leaves = [Value(i + 1.0, label=label) for i, label in enumerate(labels)]
+    E = sum(leaf.relu() * leaf for leaf in leaves)
+    E.label = "w[1]"
+    unrolled = tg.unroll(E)
+    assert_identical(unrolled(), unrolled, E)
+    names = list(unrolled.leaves)
+    assert names[:4] == ["w_1", "w_1_2", "w_1_3", "for_"]
+    assert len({*names}) == len(labels)
+
+
+def test_the_gradients_of_a_graph_are_left_alone():
+    E = three_units()
+    E.backward()
+    before = [node.grad for node in ancestors(E)]
+    tg.unroll(E)()
+    assert [node.grad for node in ancestors(E)] == before
+
+
+def test_a_text_stays_as_it_is_when_leaves_change_later():
+    w = Value(np.ones(20), label="w")
+    unrolled = tg.unroll((w * w).sum())
+    w.data += 1.0
+    assert unrolled().loss == 20.0
+    gradient = unrolled().gradients["w"]
+    gradient += 5.0
+    assert unrolled().gradients["w"].tolist() == [2.0] * 20
+
+
+@pytest.mark.parametrize("given", [None, np.arange(20.0)], ids=["ones", "given"])
+@pytest.mark.parametrize(
+    "f", [lambda x: x, lambda x: x.reshape(20), lambda x: x.T, lambda x: x + 0.0, lambda x: x[1:]]
+)
+def test_what_a_call_returns_may_be_written_to(f, given):
+    x = Value(np.arange(20.0).reshape(1, 20), label="x")
+    y = f(x)
+    g = np.ones(y.shape) if given is None else np.resize(given, y.shape)
+    unrolled, seed = tg.unroll(y, g), g.copy()
+    for changes in ({}, {"x": np.full((1, 20), 2.0)}):
+        passed = [array.copy() for array in changes.values()]
+        first = unrolled(**changes)
+        loss, gradient = np.copy(first.loss), np.copy(first.gradients["x"])
+        first.gradients["x"][...] = -7.0
+        np.copyto(first.loss, -7.0)
+        again = unrolled(**changes)
+        assert (bits(again.loss), bits(again.gradients["x"])) == (bits(loss), bits(gradient))
+        assert bits(x.data) == bits(np.arange(20.0).reshape(1, 20))
+        assert bits(g) == bits(seed)
+        assert [*map(bits, changes.values())] == [*map(bits, passed)]
+
+
+def test_pdb_finds_the_lines():
+    unrolled = tg.unroll(three_units())
+    unrolled()
+    file = unrolled._run.__code__.co_filename
+    assert linecache.getline(file, 1) == unrolled.source.splitlines(True)[0]
+    assert repr(unrolled) == "Unrolled(E: 17 nodes, 8 leaves)"
+    del unrolled
+    assert linecache.getline(file, 1) == ""
+
+
+def test_a_long_graph_is_unrolled_without_recursion():
+    x, y = Value(1.0, label="x"), Value(0.5, label="y")
+    for i in range(3_000):
+        y = y * 0.5 + x if i % 2 else y.tanh()
+    unrolled = tg.unroll(y)
+    assert len(unrolled.source.splitlines()) > 15_000
+    assert_identical(unrolled(), unrolled, y)
+
+
+def test_thousands_of_leaves_and_one_wide_sum():
+    ws = [Value(1.0 / (i + 1)) for i in range(3_000)]
+    E = tg.weighted_sum(ws, [float(i % 7) for i in range(3_000)])
+    unrolled = tg.unroll(E)
+    assert max(map(len, unrolled.source.splitlines())) <= 100
+    assert_identical(unrolled(), unrolled, E)
+
+
+@pytest.mark.parametrize(
+    ("run", "error", "message"),
+    [
+        (lambda: tg.unroll(3.0), DataError, "unroll: needs a Value, got a float"),
+        (lambda: tg.unroll(Value([1.0, 2.0])), ShapeError, "pass gradient="),
+        (lambda: tg.unroll(Value(1.0).exp().detach()), GraphError, "detached"),
+        (
+            lambda: tg.unroll(three_units())(w13=1.0),
+            OptionError,
+            "unrolled: 'w13' is no leaf of E; there is w32, w31, w21, w12",
+        ),
+        (
+            lambda: tg.unroll(three_units())({Value(1.0, label="q"): 1.0}),
+            OptionError,
+            "unrolled: the leaf 'q' is no leaf of E; there is x1, x2, w11, w12, w21, w22",
+        ),
+        (lambda: tg.unroll(tg.relu(1.0))(x=2.0), OptionError, "no leaf of relu1; there is none"),
+        (lambda: tg.unroll(three_units())(x1=[1.0, 2.0]), ShapeError, r"unrolled: x1: needs shape"),
+        (lambda: tg.unroll(three_units())(x1="a"), DataError, "unrolled: x1: needs real numbers"),
+    ],
+)
+def test_what_cannot_be_is_named(run, error, message):
+    with pytest.raises(error, match=message):
+        run()
+
+
+def test_data_that_changed_since_is_an_error():
+    x = Value(2.0, label="x")
+    E = x * x
+    x.data = 3.0
+    with pytest.raises(GraphError, match="the data of the leaf 'x' changed"):
+        tg.unroll(E)
+
+
+def test_a_rule_that_draws_at_random_is_an_error():
+    rng = np.random.default_rng(0)
+
+    def dropout(x):
+        mask = rng.random(np.shape(x)) < 0.5
+        return x * mask, lambda g: (g * mask,)
+
+    y = tg.lift(dropout)(Value(np.ones(50)))
+    with pytest.raises(GraphError, match="unroll: the dropout node gives other numbers when its"):
+        tg.unroll(y.sum())
+    v = Value([1.0, 2.0])
+    E = (v * 2.0).sum()
+    v.data[0] = 5.0
+    with pytest.raises(GraphError, match="changed in place after the mul node"):
+        tg.unroll(E)

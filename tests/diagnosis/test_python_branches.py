@@ -1,0 +1,164 @@
+"""Python's own max and if: where they choose for a network, and where they only ask."""
+
+import runpy
+
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool.engine.context import Choice
+
+HEAD = """\
+import tinygrad_pool as tg
+a, b, c = tg.Value(2.0, label="a"), tg.Value(3.0, label="b"), tg.Value(-1.0, label="c")
+"""
+
+
+@pytest.fixture
+def found(tmp_path):
+    """Run a program that makes a Value E, and return its findings about choices."""
+
+    def run(program, end="\nE = E * 1.0\n"):
+        path = tmp_path / "net.py"
+        path.write_text(HEAD + program + end)
+        with tg.traced():
+            made = runpy.run_path(str(path))
+        findings = tg.diagnose(made["E"], names=made).findings
+        return [f for f in findings if f.kind == "python choice"]
+
+    return run
+
+
+def test_a_max_of_two_values_names_the_node_that_keeps_both(found):
+    (finding,) = found("E = max(a, b) * c")
+    assert (finding.severity, finding.name) == ("partly lost", "net.py:3")
+    assert finding.says == "Python's max chose by the data of b"
+    assert finding.why.startswith("`E = max(a, b) * c`: what was not chosen is not in the graph")
+    assert finding.why.endswith("; tg.maximum is the node that keeps all")
+    assert found("E = tg.maximum(a, b) * c") == []
+
+
+@pytest.mark.parametrize(
+    ("program", "what"),
+    [
+        ("E = min(a, b)", "min"),
+        ("E = sorted([a, b])[0]", "sorted"),
+        ("E = max(\n    a,\n    b,\n)", "max"),
+        ("E = a if a > 0 else 0.0", "if"),
+        ("E = b * (a if a > 0 else c)", "if"),
+        ("if a > 0:\n    E = a * b\nelse:\n    E = c", "if"),
+        ("if a:\n    E = a * b", "if"),
+        ("E = a\nwhile E < 9:\n    E = E * b", "while"),
+        ("def relu(x):\n    if x > 0:\n        return x\n    return 0.0\nE = relu(a)", "if"),
+        ("E = c\nfor x in (a, b):\n    if x > 1:\n        E += x", "if"),
+        ("E = max(a, b) - min(a, b)", "max"),
+        ("hi, lo = max(a, b), min(a, b)\nE = hi - lo", "max"),
+        ("E = max(a * 2.0, b)", "max"),
+        ("m = a\nfor x in (b, c):\n    m = max(m, x)\nE = m * (a + b + c)", "max"),
+        ("m = a\nfor x in (b, c):\n    if x > m:\n        m = x\nE = m * (a + b + c)", "if"),
+        ("m = max(a, b)\nE = (a - m).exp() + (b - m).exp()", "max"),
+        ("xs = [a, b, c]\nxs.sort()\nE = xs[-1] * 2.0", "sort"),
+        ("from functools import reduce\nE = reduce(max, [a, b, c]) * 2.0", "max"),
+        ("E = sum(x for x in (a, b, c) if x > 0)", "if"),
+        ("relu = lambda x: x if x > 0 else 0.0\nE = relu(a) * b", "if"),
+        ("E = a * b if float(a) > 1 else b", "if"),
+        ("E = a * b if a.data > 1 else b", "if"),
+        ("E = a * b if a > 1 and b.data > 1 else b", "if"),
+        ("if a.data > 1:\n    E = a * b\nelse:\n    E = b", "if"),
+        ("m = max([a, b], key=lambda v: v.data)\nE = m * c", "max"),
+        ("class P:\n    def __call__(self, v):\n        return max(v)\nE = P()([a, b]) * 2", "max"),
+    ],
+)
+def test_a_choice_of_what_the_network_goes_on_with(found, program, what):
+    (finding, *_) = found(program)
+    assert finding.says.startswith(f"Python's {what} chose by the data of ")
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "E = a * b\nright = (a > 0) == (b > 0)",
+        "E = a * b\nright = 0\nif a > 0:\n    right += 1",
+        "E = a * b\nright = 0\nif a > 0:\n    right = right + 1",
+        "E = a * b\nright = [1 if v > 0 else 0 for v in (a, b)]",
+        "E = a * b\nright = sum(1 for v in (a, b) if v > 0)",
+        "E = a * b\nif a > 1:\n    print(E.data, end='')",
+        "E = a * b\nbest = max(a, b)",
+        "E = a * b\nassert a > 0",
+        "m = max(a, b).data\nE = (a - m).exp() + (b - m).exp()",
+        "n = len([x for x in (a, b) if x > 0])\nE = a * b",
+        "E = a * b\nif E > 3:\n    lr = 0.1\nelse:\n    lr = 0.01",
+        "E = a * b * (a > 0)",
+        "E = a * b\nwhile E.data > 30:\n    E = E * 0.1",
+        "for i in range(3):\n    E = a * b\n    if E < 10:\n        break",
+        "for i in range(3):\n    E = a * b\n    if E.data < 10:\n        break",
+        "class Args:\n    data = 'x'\nE = a * b if Args.data == 'x' else a",
+        "best = max([a, b], key=lambda v: v.data)\nE = a * b",
+        "def positive(v):\n    if v > 0:\n        return\n    raise ValueError\n"
+        "positive(a)\nE = a * b",
+    ],
+)
+def test_what_is_only_asked_or_counted_is_no_choice(found, program):
+    assert found(program) == []
+
+
+def test_what_a_loop_asks_of_its_loss_is_no_choice(found):
+    assert found("E = a * b\nbest = min(9.0, E)\nif E < best:\n    best = E", end="") == []
+    assert found("E = a * b\nwhile E > 3:\n    E = a * 0.1", end="") == []
+
+
+def test_what_is_all_in_the_graph_loses_nothing_but_the_choice(found):
+    (finding, *_) = found("E = max(a, b) - min(a, b)")
+    assert finding.severity == "suspicious"
+    assert "the choice is not in the graph, and stays as it is when data changes" in finding.why
+
+
+def test_a_line_that_asked_for_a_value_and_for_data_is_told_once(found):
+    (finding,) = found("E = a * b if a > 1 and b.data > 1 else c")
+    assert finding.says == "Python's if chose by the data of a"
+
+
+def test_a_tie_and_equal_numbers_are_told_by_whom_they_belong_to(found):
+    (finding,) = found("d = tg.Value(3.0, label='d')\nE = max(b, d) * c")
+    assert (finding.severity, finding.nodes[0].label) == ("partly lost", "b")
+
+
+def test_many_values_on_one_line_are_one_finding(found):
+    (finding,) = found("E = sum(max(a * k, c * k) for k in range(1, 6))")
+    assert finding.says == "Python's max chose by the data of 5 Values"
+
+
+def test_a_line_that_cannot_be_read_is_told_without_it():
+    a, b = tg.Value(2.0, label="a"), tg.Value(3.0, label="b")
+    with tg.traced():
+        names = {"a": a, "b": b}
+        exec(compile("E = max(a, b)", "<typed>", "exec"), names)
+    (finding,) = tg.diagnose(names["E"] * 1.0).findings
+    assert finding.says == "Python's comparison chose by the data of b"
+    assert finding.why.startswith("what was not chosen is not in the graph")
+
+
+def test_without_its_source_what_a_loop_asks_of_its_loss_is_none():
+    names = {"a": tg.Value(2.0, label="a")}
+    with tg.traced():
+        exec(compile("E = a * 3\nbig = E > 2", "<typed>", "exec"), names)
+    assert tg.diagnose(names["E"]).findings == []
+
+
+def test_a_file_that_is_no_python_any_more(found, tmp_path):
+    path = tmp_path / "changed.py"
+    path.write_text(HEAD + "E = max(a, b) * 1.0\n")
+    with tg.traced():
+        made = runpy.run_path(str(path))
+    path.write_text(HEAD + "E = = max(a, b) * 1.0\n")
+    assert "Python's comparison" in tg.diagnose(made["E"]).findings[0].says
+
+
+def test_a_choice_without_a_line_is_none():
+    a = tg.Value(2.0, label="a")
+    a.about = a.about._replace(choices=(Choice(">", "1.0", True, None),))
+    assert tg.diagnose(a * 3.0).findings == []
+
+
+def test_without_traced_nothing_is_known():
+    a, b = tg.Value(2.0, label="a"), tg.Value(3.0, label="b")
+    assert tg.diagnose(max(a, b) * 1.0).findings == []

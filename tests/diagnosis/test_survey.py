@@ -1,0 +1,152 @@
+"""How parameters and layers are found and named."""
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool.diagnosis.survey import Survey, several
+from tinygrad_pool.errors import DataError
+
+ONES = np.ones((5, 2))
+
+
+def wanted(loss, parameters=None, **names):
+    return list(Survey(tg.record(loss, names=names), parameters, names).wanted.values())
+
+
+def rows(loss, **names):
+    return list(dict.fromkeys(Survey(tg.record(loss, names=names), None, names).rows.values()))
+
+
+class TestParameters:
+    def test_those_of_a_module_are_called_as_in_it(self):
+        net = tg.nn.Sequential(a=tg.nn.Linear(2, 3), b=tg.nn.Linear(3, 1))
+        names = ["a.weight", "a.bias", "b.weight", "b.bias"]
+        assert wanted(net(ONES).sum(), net) == names
+        assert wanted(net(ONES).sum(), [net]) == names
+
+    def test_values_without_a_name_of_their_own_are_called_by_their_scope(self):
+        net = tg.nn.Sequential(a=tg.nn.Linear(2, 3), b=tg.nn.Linear(3, 1))
+        names = ["a.weight", "a.bias", "b.weight", "b.bias"]
+        assert wanted(net(ONES).sum(), net.parameters()) == names
+        assert wanted(net(ONES).sum()) == names
+
+    def test_anything_that_has_parameters_will_do(self):
+        class Own:
+            def __init__(self):
+                self.w = tg.Value(2.0)
+
+            def parameters(self):
+                return [self.w]
+
+        own = Own()
+        assert wanted(own.w * 3.0, own) == ["leaf#0"]
+        assert wanted(tg.Value(1.0) * 3.0, [own, tg.Value(1.0), tg.Value(1.0, label="b")]) == [
+            "parameter 1",
+            "parameter 2",
+            "b",
+        ]
+
+    def test_one_value_is_enough(self):
+        w = tg.Value(2.0)
+        assert wanted(w * 3.0, w, w=w) == ["w"]
+
+    def test_modules_among_the_variables_are_found_and_the_whole_before_its_parts(self):
+        net = tg.nn.Sequential(a=tg.nn.Linear(2, 3), b=tg.nn.Linear(3, 1))
+        layer = net.b
+        assert wanted(net(ONES).sum(), layer=layer, net=net, n=3)[-1] == "b.bias"
+
+    def test_of_several_modules_the_variable_is_named_too(self):
+        first, last = tg.nn.Linear(2, 3, bias=False), tg.nn.Linear(3, 1, bias=False)
+        loss = last(first(ONES)).sum()
+        assert sorted(wanted(loss, first=first, last=last)) == ["first.weight", "last.weight"]
+
+    @pytest.mark.parametrize("given", [3.0, "ab", [1.0], {"w": 1}])
+    def test_what_has_none_is_named(self, given):
+        with pytest.raises(DataError, match="diagnose: parameters needs Values, or modules that "):
+            wanted(tg.Value(1.0) * 2.0, given)
+
+
+class TestGuesses:
+    def test_weights_are_parameters_and_what_they_multiply_is_none(self):
+        x, w, b = (tg.Value(np.ones((2, 2)), label=name) for name in "xwb")
+        assert wanted((x @ w + b).sum()) == ["w", "b"]
+
+    def test_an_input_of_a_convolution_is_none(self):
+        x, w = tg.Value(np.ones((1, 4, 4)), label="x"), tg.Value(np.ones((1, 1, 2, 2)), label="w")
+        assert wanted(tg.conv2d(x, w).sum()) == ["w"]
+        assert wanted(tg.conv2d(ONES[None], w).sum()) == ["w"]
+
+    def test_weights_may_stand_on_the_left(self):
+        w1, w2 = tg.Value(np.ones((3, 5)), label="w1"), tg.Value(np.ones((1, 3)), label="w2")
+        assert wanted((w2 @ (w1 @ ONES).relu()).sum()) == ["w1", "w2"]
+
+    def test_inputs_of_weighted_sums_are_none_but_inner_ones(self):
+        w, x = tg.Value(2.0, label="w"), tg.Value(3.0, label="x")
+        assert wanted(tg.weighted_sum([w], [x], 1.0)) == ["w"]
+
+    def test_leaves_with_a_name_come_before_those_without(self):
+        w, x = tg.Value(2.0, label="w"), tg.Value(3.0)
+        assert wanted(w * x) == ["w"]
+        assert wanted(tg.Value(2.0) * x) == ["leaf#0", "leaf#1"]
+        assert wanted(tg.Value(2.0) * x, scale=x) == ["scale"]
+
+
+class TestRows:
+    def test_the_parts_of_a_network_are_layers(self):
+        net = tg.nn.Sequential(a=tg.nn.Linear(2, 3), r=tg.nn.ReLU(), b=tg.nn.Linear(3, 1))
+        assert rows(net(ONES).sum()) == ["a", "r", "b", "sum"]
+
+    def test_neurons_of_a_layer_stay_together_and_layers_apart(self):
+        class Whole(tg.nn.Module):
+            def __init__(self):
+                self.mlp = tg.nn.MLP(2, [3, 2, 1])
+                self.scale = tg.nn.Linear(1, 1)
+
+            def forward(self, x):
+                return self.mlp(x) * 2.0
+
+        model = Whole()
+        with tg.scope("model"):
+            y = model([1.0, 2.0])
+        assert rows(y) == [
+            *(f"model/mlp/layers.{i}" for i in range(3)),
+            "model",
+        ]
+
+    def test_without_scopes_parameters_and_units_name_their_rows(self):
+        w, b = tg.Value(np.ones((2, 3)), label="w"), tg.Value(np.ones(3), label="b")
+        h = (ONES @ w + b).relu()
+        assert rows((h * 2.0).sum(), h=h) == ["w", "b", "h", "mul", "sum"]
+
+    def test_many_units_without_scopes_are_one_row(self):
+        y = tg.Value(np.ones(2), label="x")
+        for _ in range(30):
+            y = y.relu()
+        assert rows(y.sum()) == ["x", "relu", "sum"]
+
+    def test_scalars_without_scopes_are_rows_by_operation(self):
+        w = tg.Value(2.0, label="w")
+        assert rows((w * 3.0 + 1.0).relu() * 2.0) == ["mul", "add", "relu"]
+
+
+class TestNames:
+    def test_parts_of_which_all_are_meant_are_shortened(self):
+        net = tg.nn.Sequential(a=tg.nn.Linear(2, 3), b=tg.nn.Linear(3, 1))
+        survey = Survey(tg.record(net(ONES).sum()), net)
+        assert survey.listed(net.a.parameters()) == "a.*"
+        assert survey.listed([net.a.weight, net.b.bias]) == "a.weight, b.bias"
+        mlp = tg.nn.MLP(3, [1])
+        survey = Survey(tg.record(mlp([1.0, 2.0, 3.0])), mlp)
+        some = mlp.layers[0].neurons[0].w[:2]
+        assert survey.listed(some) == "layers.0.neurons.0.w.0, layers.0.neurons.0.w.1"
+
+    def test_the_first_of_many_are_listed(self):
+        assert several(list("abcdefg")) == "a, b, c, d and 3 more"
+
+    def test_nodes_are_called_with_their_scope(self):
+        w = tg.Value(2.0, label="w")
+        with tg.scope("part"):
+            y = w * 3.0
+        survey = Survey(tg.record(y * 2.0))
+        assert (survey.call(y), survey.brief(y), survey.brief(w)) == ("mul#1 in part", "mul#1", "w")

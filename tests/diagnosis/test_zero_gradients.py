@@ -1,0 +1,336 @@
+"""Parameters whose whole gradient is zero: which, and where that began."""
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+
+
+def zeros(loss, gradient=None, **options):
+    found = tg.diagnose(loss, gradient, **options).findings
+    return [f for f in found if f.kind == "zero gradient"]
+
+
+def scalar(number=2.0, label="w"):
+    return tg.Value(number, label=label)
+
+
+@pytest.mark.parametrize(
+    ("f", "cause"),
+    [
+        (lambda w: w * tg.Value(0.0), "w gets nothing from mul#2: the other factor is 0"),
+        (lambda w: (w * 3.0 - 9.0).relu(), "sub#2 gets nothing from relu#3: the relu is off: its "),
+        (lambda w: (w * 1e-200) * 1e-200, "w gets nothing from mul#1: underflow: 1e-200 × 1e-200"),
+        (lambda w: tg.clip(w, 3.0, 4.0), "w gets nothing from clip#1: it is clipped: 2 is outside"),
+        (
+            lambda w: tg.maximum(w, 3.0),
+            "w gets nothing from maximum#1: it lost to a constant, by 1",
+        ),
+    ],
+)
+def test_a_number_s_zero_has_the_cause_of_the_ledger(f, cause):
+    w, loss = scalar(), None
+    loss = f(w) + 1.0
+    (finding,) = zeros(loss, parameters=[w])
+    assert finding.why.startswith(cause)
+    assert finding.why.split(". ")[0].startswith(tg.record(loss).why("w").causes[0])
+
+
+@pytest.mark.parametrize("slope", [1.0, -1.0])
+def test_what_gets_a_gradient_is_no_finding(slope):
+    assert zeros((scalar() * slope + 9.0).relu()) == []
+
+
+X = np.arange(12.0).reshape(4, 3) - 4
+
+
+@pytest.mark.parametrize(
+    ("f", "cause"),
+    [
+        (
+            lambda w: (X * w - 99.0).relu().sum(),
+            "sub#2 gets nothing from relu#3: the relu is off wherever a gradient arrives, at 12 "
+            "units: inputs −103 … −92",
+        ),
+        (
+            lambda w: tg.maximum(X * w, 99.0).sum(),
+            "mul#1 gets nothing from maximum#2: it loses wherever a gradient arrives, at 12 units",
+        ),
+        (
+            lambda w: (X * w @ tg.Value(np.zeros((3, 2)), label="U")).sum(),
+            "mul#1 gets nothing from matmul#3: the other factor, U, is 0",
+        ),
+        (lambda w: (X * 0.0 * w).sum(), "w gets nothing from mul#1: the other factor is 0"),
+        (
+            lambda w: (w * np.array([[1.0], [-1.0]])).sum(),
+            "w gets nothing from mul#1: what arrives at its units cancels",
+        ),
+        (
+            lambda w: ((w * 1e-200) * 1e-200).sum(),
+            "w gets nothing from mul#1: underflow: gradients of up to 1e-200 are too small",
+        ),
+        (
+            lambda w: np.where(X > 99, w, 0.0).sum(),
+            "w gets nothing from where#1: it is not chosen wherever a gradient arrives",
+        ),
+        (lambda w: (w - w).sum(), "what reaches w cancels"),
+        (
+            lambda w: ((w - 1.0).abs()).sum(),
+            "sub#1 gets nothing from abs#2: the local derivative of abs is 0 wherever",
+        ),
+    ],
+)
+def test_an_array_s_zero_is_told_for_all_its_units(f, cause):
+    w = tg.Value(np.ones(3), label="w")
+    (finding,) = zeros(f(w), parameters=[w])
+    assert finding.why.startswith(cause)
+    assert finding.says.startswith("a gradient of 0 throughout")
+
+
+def test_only_some_of_an_array_is_no_finding():
+    w = tg.Value(np.array([1.0, -1.0, 0.0]), label="w")
+    assert zeros((w * 2.0).relu().sum()) == []
+
+
+def test_a_line_of_source_is_quoted():
+    w = tg.Value(np.ones(3), label="w")
+    with tg.traced():
+        loss = (w - 5.0).relu().sum()
+    assert "at test_zero" in zeros(loss)[0].why
+    assert ": loss = (w - 5.0).relu().sum()" in zeros(loss)[0].why
+
+
+def test_a_pass_that_begins_with_0_says_so():
+    (finding,) = zeros(scalar() * 3.0, 0.0)
+    assert finding.why == "the pass began with the gradient 0"
+    assert finding.severity == "no gradient"
+
+
+def test_one_example_may_be_chance_and_many_are_not():
+    def off(n, units=1):
+        w, b = tg.Value(np.ones((2, units)), label="w"), tg.Value(-np.ones(units) * 9, label="b")
+        return zeros((np.ones((n, 2)) @ w + b).relu().sum(), parameters=w)[0]
+
+    assert (off(1).severity, off(15).severity) == ("suspicious", "suspicious")
+    assert off(16).severity == "no gradient"
+    assert off(1).says == "a gradient of 0 throughout, in the only example"
+    assert "With so few examples that may be chance" in off(15).why
+    assert "Smaller steps and weights" in off(16).why
+    assert (off(5, 3).severity, off(6, 3).severity) == ("suspicious", "no gradient")
+    assert "chance" not in off(1, 30).why
+    assert off(1, 30).says == "a gradient of 0 throughout, in the only example"
+
+
+def test_a_branch_of_scalars_that_is_off_as_a_whole_is_no_chance_either():
+    """30 of 30 relus, though each unit has but 6 examples."""
+    w = [tg.Value(-1.0, label=f"w{i}") for i in range(5)]
+    loss = 0.0
+    for x in range(1, 7):
+        for i in range(5):
+            with tg.scope(f"hidden/{i}"):
+                loss = loss + (w[i] * float(x)).relu()
+    (finding,) = zeros(loss, parameters=w)
+    assert (finding.severity, len(finding.nodes)) == ("no gradient", 5)
+    assert "chance" not in finding.why
+
+
+def test_one_that_loses_every_maximum_is_no_chance():
+    x = np.random.default_rng(0).normal(size=(6, 5))
+    a, b = (tg.Value(np.full((5, 5), n), label=label) for n, label in ((1.0, "a"), (0.1, "b")))
+    (finding,) = zeros(tg.maximum(np.abs(x) @ a, np.abs(x) @ b).sum())
+    assert (finding.name, finding.severity) == ("b", "no gradient")
+    assert "it loses wherever a gradient arrives, at 30 units" in finding.why
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_a_gradient_that_underflows_is_said_to(dtype):
+    tiny = dtype(np.finfo(dtype).tiny)
+    for shape in ((), (2, 3)):
+        x, y, z = (
+            tg.Value(np.full(shape, n, dtype), label=label)
+            for n, label in ((3.0, "x"), (tiny, "y"), (tiny, "z"))
+        )
+        (finding,) = zeros(((x * y) * z).sum(), parameters=x)
+        assert finding.name == "x"
+        assert "underflow" in finding.why
+
+
+def test_a_rule_of_ones_own_that_is_flat():
+    def step(x):
+        return np.where(x > 0, 1.0, 0.0) * 1.0, lambda g: (0.0 * g,)
+
+    for x in (2.0, [2.0, 3.0]):
+        (finding,) = zeros((tg.lift(step)(tg.Value(x, label="x")) * 3.0).sum())
+        assert "x gets nothing from step#1: the local derivative of step is 0" in finding.why
+
+
+def test_what_has_no_elements_has_no_zero_gradient():
+    empty, w = tg.Value(np.zeros((0, 3)), label="empty"), tg.Value(2.0, label="w")
+    assert zeros(tg.tanh(empty * w).sum() + w, parameters=[empty, w]) == []
+
+
+def test_without_examples_a_weight_gets_nothing():
+    w, b = tg.Value(np.ones((3, 2)), label="w"), tg.Value(1.0, label="b")
+    (finding,) = zeros((np.zeros((0, 3)) @ w).relu().sum() + b)
+    assert finding.why == "w gets nothing from matmul#2: it has no elements"
+
+
+def test_examples_are_counted_through_a_transpose():
+    w = tg.Value(np.ones((3, 2)), label="w")
+    (finding,) = zeros((np.ones((20, 2)) @ w.T - 9.0).relu().sum())
+    assert finding.says.endswith("in all 20 examples")
+
+
+def test_what_a_layer_that_is_off_leads_to_is_one_finding():
+    w1, w2, w3 = (tg.Value(np.ones((3, 3)), label=f"w{i}") for i in (1, 2, 3))
+    h = (np.ones((20, 3)) @ w1 - 9.0).relu()
+    E = (((h @ w2).relu() @ w3) ** 2).sum()
+    (finding,) = tg.diagnose(E).findings
+    assert finding.name == "w1, w2, w3"
+    assert ". The first that is off as a whole is relu#" in finding.why
+    assert finding.why.endswith(", with inputs of −6 … −6")
+
+
+def test_other_units_that_are_off_are_told_beside_it():
+    w, u = tg.Value(np.ones((3, 3)), label="w"), tg.Value(np.eye(3), label="u")
+    x = np.ones((20, 3)) * [1, 1, -1]
+    E = (x @ w - 9.0).relu().sum() + (x @ u).relu().sum()
+    off, part = tg.diagnose(E).findings
+    assert (off.kind, off.name, part.kind) == ("zero gradient", "w", "dead relus")
+    assert part.says == "off in all 20 examples: 1 of 3 units (2)"
+
+
+def test_weights_that_begin_at_0_are_named():
+    w1, w2 = tg.Value(np.ones((3, 3)), label="w1"), tg.Value(np.zeros((3, 1)), label="w2")
+    E = (((X @ w1).tanh() @ w2 - 1.0) ** 2).sum()
+    (finding,) = zeros(E)
+    assert (finding.name, finding.severity) == ("w1", "no gradient")
+    assert "the other factor, w2, is 0" in finding.why
+
+
+def neurons(biases, n, loss=lambda z: z * 1.0):
+    """Return the loss of n examples, and so many neurons on two inputs, one for each bias."""
+    layer = tg.nn.Layer(2, len(biases))
+    for neuron, b in zip(layer.neurons, biases, strict=True):
+        neuron.w[0].data, neuron.w[1].data, neuron.b.data = 0.5, -0.5, b
+    points = np.random.default_rng(0).uniform(-1, 1, (n, 2)).tolist()
+    with tg.scope("hidden"):
+        E = sum(loss(sum(layer(p))) for p in points)
+    return E, layer
+
+
+def test_a_neuron_that_is_off_is_told_once_by_its_name():
+    E, layer = neurons([2.0, -2.0, 2.0], 20)
+    (finding,) = tg.diagnose(E, parameters=layer).findings
+    assert finding.kind == "dead relus"
+    assert finding.says == "off in all 20 examples: 1 of 3 units (neurons.1)"
+
+
+def test_parts_of_a_layer_without_units_of_their_own_are_told_together():
+    w = [scalar(1.0, f"w{i}") for i in range(6)]
+    E = sum((w[i] * (-1.0 if i < 2 else 1.0)).relu() for i in range(6) for _ in range(20))
+    (finding,) = zeros(E)
+    assert (finding.name, finding.severity) == ("w0, w1", "lost for the whole batch")
+    assert finding.says == "a gradient of 0 throughout in 2 of 6 parameters, in all 20 examples"
+
+
+def test_a_constant_factor_of_0_is_no_matter_of_chance():
+    w = [scalar(1.0, f"w{i}") for i in range(3)]
+    E = w[0] * 0.0 + w[1] * 2.0 + w[2]
+    (finding,) = zeros(E)
+    assert (finding.name, finding.severity) == ("w0", "lost for the whole batch")
+
+
+def test_what_cancels_is_said_to():
+    w, u = scalar(), scalar(3.0, "u")
+    (finding,) = zeros(w * u - w * u)
+    assert (finding.name, finding.why) == ("w, u", "what reaches w cancels")
+
+
+def test_where_the_loss_has_no_error_it_is_no_fault_of_the_units():
+    w = [scalar(0.1, f"w{i}") for i in range(3)]
+    examples = [w[0] if k < 20 else w[1] + w[2] for k in range(40)]
+    E = sum((1.0 - z * (1.0 if k < 20 else 20.0)).relu() for k, z in enumerate(examples))
+    (finding,) = zeros(E)
+    assert (finding.name, finding.severity) == ("w1, w2", "suspicious")
+    assert "; no error comes from 20 such relus in the loss" in finding.why
+
+
+def test_zeros_that_began_at_several_places_are_told_for_two_of_them():
+    w = [scalar(1.0, f"w{i}") for i in range(3)]
+    lost = [tg.maximum(w[0] * k, 9.0) for k in (1.0, 2.0)] + [w[0].clip(3.0, 4.0), w[0] * 0.0]
+    lost += [(w[0] * -1.0).relu() * w[1]]
+    E = sum(lost) + w[1] * 2.0 + w[2]
+    (finding,) = zeros(E, parameters=w)
+    assert finding.severity == "lost for the whole batch"
+    assert finding.why.count(" gets nothing from ") == 2
+    assert finding.why.endswith("; and so at 2 more places")
+
+
+def test_each_place_is_told_with_its_own_cause():
+    w = scalar(1.0)
+    (finding,) = zeros(w * 0.0 + w.clip(3.0, 4.0) + 1.0)
+    assert finding.why == (
+        "w gets nothing from mul#1: the other factor is 0; "
+        "w gets nothing from clip#2: it is clipped: 1 is outside the bounds"
+    )
+
+
+def test_a_maximum_that_loses_in_many_examples_has_no_advice():
+    w = [scalar(1.0, f"w{i}") for i in range(3)]
+    E = sum(tg.maximum(w[0], w[1] + 1.0, w[2] + 0.5) for _ in range(20)) + w[2]
+    (finding,) = zeros(E, parameters=w)
+    assert finding.says == "a gradient of 0 throughout, in all 20 examples"
+    assert finding.why.endswith("by 1")
+
+
+@pytest.mark.parametrize("relu", [tg.relu, lambda x: tg.maximum(x, 0.0)])
+def test_zeros_are_followed_through_a_pool_to_the_relu(relu):
+    w, u = tg.Value(-np.ones((20, 4)), label="w"), tg.Value(np.ones((2, 1)), label="u")
+    (finding,) = zeros((tg.max_pool1d(relu(w * 1.0), 2) @ u).sum(), parameters=[u])
+    assert ", for " + ("relu#" if relu is tg.relu else "maximum#") in finding.why
+
+
+def test_a_maximum_that_happens_to_be_0_is_not_off():
+    w, u, v = scalar(0.0), scalar(-1.0, "u"), scalar(2.0, "v")
+    (finding,) = zeros(tg.maximum(w, u) * v + u, parameters=[v])
+    assert finding.why.endswith("the other factor is 0")
+
+
+def test_a_relu_far_below_is_not_sought_for():
+    w, u = scalar(1.0), scalar(2.0, "u")
+    h = (w * -1.0).relu()
+    near, far = h * u, h
+    for _ in range(20):
+        far = far * 1.0
+    of_near, of_far = (zeros(z * 3.0 + w, parameters=[u])[0].why for z in (near, far * u))
+    assert ", for relu#" in of_near
+    assert of_far.endswith("the other factor is 0")
+
+
+def test_margins_that_all_examples_keep_are_no_fault_either():
+    w = tg.Value(np.ones((2, 1)), label="w")
+    (finding,) = zeros((1.0 - np.ones((20, 2)) @ w).relu().sum())
+    assert finding.severity == "suspicious"
+    assert finding.why.endswith("; no error comes from 20 such relus in the loss")
+
+
+def test_a_decay_of_0_is_no_cause():
+    w = scalar(0.0)
+    (finding,) = zeros((w * -1.0).relu() + w * w)
+    assert finding.why.startswith("mul#1 gets nothing from relu#2: the relu is off: its input is 0")
+    assert "the other factor" not in finding.why
+    (finding,) = zeros((w * -1.0).relu() + w**2)
+    assert "the relu is off" in finding.why
+    (finding,) = zeros(w * w + 1.0)
+    assert finding.why == "w gets nothing from mul#1: the other factor is 0"
+
+
+def test_a_weight_of_a_unit_that_is_off_is_explained_by_that_unit():
+    w = [scalar(1.0, "w"), scalar(1.0, "u"), scalar(3.0, "b")]
+    off = (w[0] * -1.0).relu()
+    E = tg.weighted_sum([w[1]], [off], w[2])
+    (finding,) = zeros(E, parameters=w)
+    assert finding.name == "w, u"
+    of_u = zeros(E, parameters=[w[1], w[2]])[0].why
+    assert of_u.startswith("u gets nothing from weighted_sum#5: the other factor is 0, for relu#")

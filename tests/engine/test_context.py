@@ -1,0 +1,158 @@
+"""Settings hold inside their block, and end with it, whatever happens."""
+
+import _thread
+import contextvars
+import threading
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value
+from tinygrad_pool.engine import context
+from tinygrad_pool.engine.backward import ancestors
+from tinygrad_pool.engine.context import SETTING, recording
+from tinygrad_pool.errors import OptionError
+
+
+@pytest.mark.parametrize("context", [tg.no_grad, tg.checked, tg.traced, lambda: tg.scope("a")])
+def test_a_setting_ends_with_its_block_also_after_an_error(context):
+    before = SETTING.get()
+
+    def fail():
+        with context():
+            assert SETTING.get() is not before
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert SETTING.get() is before
+
+
+def test_settings_decorate_functions():
+    @tg.no_grad()
+    def score(x):
+        return x * 2.0
+
+    @tg.scope("layer")
+    def layer(x):
+        return x.exp()
+
+    for _ in range(2):
+        assert score(Value(1.0)).parents == ()
+        assert layer(Value(1.0)).about.scope == "layer"
+
+
+def test_another_thread_has_settings_of_its_own():
+    made = []
+    with tg.no_grad():
+        thread = threading.Thread(target=lambda: made.append(Value(1.0).exp()))
+        thread.start()
+        thread.join()
+    assert len(made[0].parents) == 1
+
+
+def test_recording_records_inside_no_grad():
+    with tg.no_grad():
+        with recording():
+            y = Value(1.0).exp()
+        z = Value(1.0).exp()
+    assert (len(y.parents), len(z.parents)) == (1, 0)
+
+
+def test_a_label_and_a_scope_are_characters_that_can_be_written():
+    for name in (lambda: Value(2.0, label="half \ud800"), lambda: tg.scope("\udfff").__enter__()):
+        with pytest.raises(OptionError, match=r"must be text, got half a character: '.*\\ud"):
+            name()
+    v = Value(2.0)
+    with pytest.raises(OptionError, match="label must be text, got half a character"):
+        v.label = "\udc80"
+    v.label = "\U0001d6ff"
+    assert v.label.encode() == b"\xf0\x9d\x9b\xbf"
+
+
+class TestTraced:
+    def test_every_node_knows_the_line_that_made_it(self):
+        with tg.traced():
+            a = Value(2.0, label="a")
+            b = np.exp(a) + 1.0  # two nodes
+            with tg.no_grad():
+                c = b * a
+        lines = [v.about.line.number for v in (a, b, b.parents[0], c)]
+        assert [n - lines[0] for n in lines] == [0, 1, 1, 3]
+        assert a.about.line.file == __file__
+        assert a.about.line.function == "test_every_node_knows_the_line_that_made_it"
+        assert str(a.about.line) == f"test_context.py:{lines[0]}"
+
+    def test_a_layer_is_at_the_line_that_calls_it(self):
+        net = tg.nn.Sequential(tg.nn.Linear(2, 3), tg.nn.ReLU())
+        with tg.traced():
+            y = net(np.ones((1, 2)))
+        assert {v.about.line.function for v in ancestors(y) if v.parents} == {
+            "test_a_layer_is_at_the_line_that_calls_it"
+        }
+        assert {v.about.scope for v in ancestors(y) if v.parents} == {"0", "1"}
+
+    def test_without_it_nothing_is_remembered(self):
+        a = Value(2.0)
+        assert max(a, a.exp()).about.line is None
+        assert a.about.choices == ()
+
+    def test_labels_and_guards_stay(self):
+        with tg.traced(), tg.checked(), tg.scope("s"):
+            a = Value([1.0, 2.0], label="a")
+            y = a.exp()
+        y.label = "y"
+        assert (y.label, y.about.scope, y.about.line) == ("y", "s", y.about.line)
+        assert y.about.line is not None
+        y._numbers[0] = 3.0
+        with pytest.raises(tg.errors.GraphError, match="its result changed since"):
+            y.backward([1.0, 1.0])
+
+    def test_nodes_of_one_line_and_scope_share_what_is_said_of_them(self):
+        with tg.traced():
+            y = Value(1.0)
+            made = [y := y.tanh() for _ in range(3)]
+            with tg.scope("s"):
+                inner = [y.tanh() for _ in range(2)]
+        assert made[0].about is made[1].about is made[2].about
+        assert inner[0].about is inner[1].about
+        assert (made[0].about.scope, inner[0].about.scope) == ("", "s")
+        made[0].label = "first"
+        assert [v.label for v in made] == ["first", "", ""]
+
+    def test_code_that_comes_and_goes_keeps_its_own_lines(self, monkeypatch):
+        monkeypatch.setattr("tinygrad_pool.engine.context.MOST_PLACES", 7)
+        with tg.traced():
+            for n in range(50):
+                found = {"x": Value(1.0)}
+                exec("\n" * n + "y = x.exp()", found)  # what a notebook's cells do
+                assert found["y"].about.line.number == n + 1
+        assert len(context._PLACED) <= 7
+
+    def test_what_no_python_code_calls_has_no_line(self):
+        made, v = [], Value(1.0)
+        with tg.traced():
+            context = contextvars.copy_context()
+        _thread.start_new_thread(context.run, (made.extend, map(v.__add__, [1.0, 2.0])))
+        end = time.monotonic() + 10.0
+        while len(made) < 2 and time.monotonic() < end:
+            time.sleep(0.001)
+        assert [(y.data, y.about.line) for y in made] == [(2.0, None), (3.0, None)]
+
+    def test_a_stack_that_ends_in_the_package_has_no_line(self, monkeypatch):
+        def too_short(depth):
+            raise ValueError("call stack is not deep enough")
+
+        monkeypatch.setattr(
+            "tinygrad_pool.engine.context.sys", SimpleNamespace(_getframe=too_short)
+        )
+        with tg.traced():
+            assert Value(1.0).exp().about.line is None
+
+    def test_where_only_the_package_runs_no_line_is_known(self, monkeypatch):
+        monkeypatch.setattr("tinygrad_pool.engine.context._PACKAGE", "")
+        with tg.traced():
+            assert Value(2.0).about.line is None

@@ -1,0 +1,121 @@
+"""What a Value may hold."""
+
+import re
+
+import numpy as np
+import pytest
+
+from tinygrad_pool import Value
+from tinygrad_pool.engine.data import (
+    alike,
+    floating,
+    kind_of,
+    like,
+    numeric,
+    real,
+    settle,
+    unbroadcast_axes,
+    zeros,
+)
+from tinygrad_pool.errors import DataError, OptionError, ShapeError
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("text", "needs real numbers, got <U4 in 'text'"),
+        (None, "needs real numbers, got object in None"),
+        ([1.0, [2.0, 3.0]], r"needs numbers in a regular shape, got \[1.0, \[2.0, 3.0\]\]"),
+        ([1.0, "a"], "needs real numbers"),
+        (2j, "needs real numbers, got complex128"),
+        (np.array(["2020-01-01"], "datetime64[D]"), "needs real numbers, got datetime64"),
+        (10**400, "too large for a float"),
+    ],
+)
+def test_what_is_not_made_of_real_numbers_is_named(given, message):
+    with pytest.raises(DataError, match=f"Value: .*{message}"):
+        Value(given)
+
+
+def test_what_refuses_to_become_an_array_is_named():
+    class Stubborn:
+        def __array__(self, dtype=None, copy=None):
+            raise TypeError
+
+    with pytest.raises(DataError, match=r"in a regular shape, got <tests"):
+        Value(Stubborn())
+
+
+def test_values_in_a_list_get_a_hint():
+    with pytest.raises(DataError, match=r"got Values in a list; np.stack\(\[...\]\) makes one"):
+        Value([Value(1.0), Value(2.0)])
+    with pytest.raises(DataError, match=r"got Values in a Value; .* v.data is the numbers of one"):
+        Value(Value(1.0))
+
+
+def test_real_makes_floats_and_arrays_of_their_own():
+    assert type(real(True, "")) is float
+    array = np.ones(2)
+    assert real(array, "") is not array
+    assert real(np.float32(2), "").dtype == np.float32
+
+
+def test_numeric_keeps_constants_as_they_are():
+    assert type(numeric(3, "")) is int
+    array = np.array([1, 2])
+    assert numeric(array, "") is array
+
+
+def test_settle_makes_a_float_of_python_numbers_alone():
+    assert type(settle(np.float64(2), [1.0, 2], "")) is float
+    assert type(settle(np.array(2.0), [1.0], "")) is float
+    assert type(settle(3, [1.0], "")) is float
+    assert settle(np.ones(2), [1.0, 2.0], "").shape == (2,)
+    assert settle(np.float32(2), [np.ones(2, np.float32)], "").dtype == np.float32
+    assert settle(np.array([1, 2]), [np.ones(2)], "").dtype == np.float64
+
+
+def test_like_keeps_shape_and_dtype():
+    assert type(like(1.0, np.float64(2), "")) is float
+    assert like(np.zeros(2, np.float32), [1, 2], "").dtype == np.float32
+    assert np.array_equal(like(np.zeros(2), 3, ""), [3.0, 3.0])
+    with pytest.raises(ShapeError, match=r"x: needs shape \(\), got \(1,\)"):
+        like(1.0, [2.0], "x")
+
+
+def test_kinds():
+    assert kind_of(1.0) is float
+    assert kind_of(np.ones(1, np.float32)) == np.float32
+    assert alike(1.0, 2.0)
+    assert alike(np.ones(1), np.ones(3))
+    assert not alike(1.0, np.array(1.0))
+    assert not alike(np.ones(1), np.ones(1, np.float32))
+    assert zeros(2.0) == 0.0
+    assert zeros(np.ones((2, 1), np.float32)).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("shape", "wide", "axes"),
+    [
+        ((3,), (3,), ()),
+        ((3,), (2, 3), (0,)),
+        ((1, 3), (2, 3), (0,)),
+        ((), (2, 3), (0, 1)),
+        ((3,), (2,), None),
+        ((2, 3), (3,), None),
+        ((1,), (1,), ()),
+    ],
+)
+def test_axes_along_which_a_shape_was_repeated(shape, wide, axes):
+    assert unbroadcast_axes(shape, wide) == axes
+
+
+@pytest.mark.parametrize("dtype", [float, "float32", np.float16, np.dtype(np.float64)])
+def test_a_floating_dtype_is_read_however_it_is_said(dtype):
+    assert floating(dtype, "here") == np.dtype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [int, "uint8", complex, object, "no dtype", 3.5])
+def test_another_dtype_is_named(dtype):
+    with pytest.raises(OptionError, match=re.escape(f"here must be a floating one, got {dtype!r}")):
+        floating(dtype, "here")

@@ -1,0 +1,313 @@
+"""Names of other libraries: each is answered, and what the answer says to write is right."""
+
+import copy
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value, nn, optim
+from tinygrad_pool.engine import habits
+from tinygrad_pool.engine.numpy_advice import NUMBERS, PICKS
+from tinygrad_pool.engine.numpy_protocol import ANSWERS, ELSEWHERE, QUESTIONS
+from tinygrad_pool.errors import HabitError, TinygradPoolError, UnsupportedError
+
+GENERAL = "v.data holds its numbers, and tg.lift makes an operation of a rule of your own"
+V = np.array([[0.5, -1.5, 2.5], [3.5, 0.25, -0.75]])
+W = np.array([[1.0, -1.5, 0.5], [0.1, 0.2, 0.3]])
+LABELS = [1, 0]
+POSITIVE = {"rsqrt", "log2", "log10", "log1p"}
+
+
+class Net(nn.Module):
+    def __init__(self):
+        self.layer = nn.Linear(3, 2, rng=0)
+        self.bias = Value(1.0)
+
+    def forward(self, x):
+        return self.layer(x) + self.bias
+
+
+def surroundings(name, tmp_path):
+    """Return what an answer may speak of, for the name that was looked up."""
+    rng = np.random.default_rng(0)
+    v = Value(np.abs(V) if name in POSITIVE else V, label="v")
+    w, p = Value(W, label="w"), Value(W)
+    x = Value(V)
+    if name in ("dot", "matmul", "mm", "bmm"):
+        w = Value(W.T)
+    net = Net()
+    net.save(tmp_path / "weights.npz")
+    return {
+        "np": np, "tg": tg, "nn": nn, "optim": optim, "v": v, "w": w, "p": p, "net": net,
+        "x": Value(rng.normal(size=(2, 3, 4, 4))) if name == "BatchNorm2d" else x,
+        "y": Value(W) if name in ("MSELoss", "mse_loss", "L1Loss", "l1_loss") else x * x,
+        "loss": (x**3).sum() if name == "hessian" or "grad" in name else (v * W).sum(),
+        "shape": (3, 2) if name in ("view", "reshape", "zeros") else (2, 2, 3),
+        "axis": -1, "axes": (1, 0), "dtype": np.float32, "mask": V > 0, "indices": [1, 0],
+        "labels": LABELS, "numbers": V, "g": W, "rng": np.random.default_rng(0),
+        "weight": Value(W), "images": rng.normal(size=(2, 3, 5, 5, 5)),
+        "kernels": rng.normal(size=(4, 5, 2) if name == "Conv1d" else (4, 3, 2, 2, 2)),
+        "bias": np.ones(4), "rate": 0.5,
+        "path": tmp_path / "weights.npz", "name": "new", "epoch": 3,
+        "optimizer": optim.SGD([p]),
+    }  # fmt: skip
+
+
+def said_of(owner, name):
+    """Look a name up, and return what the answer says to write."""
+    assert not hasattr(owner, name)
+    assert getattr(owner, name, "nothing") == "nothing"
+    with pytest.raises(HabitError, match=rf" has no {name}: ") as caught:
+        getattr(owner, name)
+    assert isinstance(caught.value, AttributeError | TinygradPoolError)
+    assert caught.value.name == name
+    return str(caught.value).partition(": ")[2]
+
+
+def done(said, name, tmp_path):
+    """Do what an answer says, and return what comes of it."""
+    assert said.startswith("write ")
+    way, names = said.removeprefix("write "), surroundings(name, tmp_path)
+    if " = " in way.partition("#")[0].replace(":= ", ""):
+        exec(way, names)
+        return names["p"] if "p." in way else names["optimizer"].lr
+    return eval(way, names)
+
+
+OWNERS = {
+    "a Value": (lambda: Value(V), {*habits.OF_VALUES} | habits.OF_NUMPY),
+    "an interior Value": (lambda: Value(V) * 2.0, {*habits.OF_VALUES} | habits.OF_NUMPY),
+    "a network": (Net, {*habits.OF_NETWORKS}),
+    "the package": (lambda: tg, {*habits.OF_MODULES}),
+}
+NAMES = [(owner, name) for owner, (_, names) in OWNERS.items() for name in sorted(names)]
+
+
+@pytest.mark.parametrize(("owner", "name"), NAMES)
+def test_every_answer_is_one_that_works(owner, name, tmp_path):
+    of = OWNERS[owner][0]()
+    if of is tg and hasattr(tg, name):
+        of = optim if hasattr(nn, name) else nn
+    said = said_of(of, name)
+    if said.startswith(("there are no", "there is none here; ")) or said == GENERAL:
+        return
+    if name in PICKS:  # tests/engine/test_numpy_protocol.py carries these out, with all they take
+        assert said.startswith("write v.reshape(-1)[np.")
+    elif name in NUMBERS:
+        assert said.startswith(f"np.{name} of v.data answers")
+    else:
+        done(said, name, tmp_path)
+
+
+def plain(got):
+    """Return the numbers of what an answer made."""
+    if isinstance(got, tuple | list):
+        return [plain(part) for part in got]
+    return got.data if isinstance(got, Value) else got
+
+
+NUMPY = {  # what a method of NumPy's arrays is called with
+    "view": None, "choose": None, "dot": (W.T,), "astype": None, "round": None, "copy": (),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name", sorted(({*habits.OF_VALUES} | habits.OF_NUMPY) & {*dir(np.ndarray)} - PICKS - NUMBERS)
+)
+def test_an_answer_gives_what_numpys_method_gives(name, tmp_path):
+    if name in ("view", "cumsum", "cumprod", "prod", "device", "trace"):  # another view; no answer
+        return
+    method = getattr(V.copy(), name)
+    expected = method(*NUMPY.get(name, ())) if callable(method) else method
+    if name in ("sort",):
+        expected = np.sort(V)
+    got = plain(done(said_of(Value(V), name), name, tmp_path))
+    np.testing.assert_allclose(got, expected, rtol=1e-12)
+    assert np.shape(got) == np.shape(expected)
+
+
+TORCH = {  # what a method of PyTorch's tensors is called with
+    "view": ((3, 2),), "view_as": W, "reshape_as": W, "unsqueeze": (-1,), "permute": ((1, 0),),
+    "expand": ((2, 2, 3),), "expand_as": W, "t": (), "mT": None, "flatten": (), "numpy": (),
+    "tolist": (), "double": (), "half": (), "float": (), "clone": (), "is_leaf": None, "dim": (),
+    "numel": (), "nelement": (), "nbytes": None, "add": W, "subtract": W, "sub": W, "mul": W,
+    "multiply": W, "div": W, "divide": W, "neg": (), "pow": (2,), "dot": None, "matmul": W.T,
+    "mm": W.T, "maximum": W, "minimum": W, "softmax": (-1,), "log_softmax": (-1,),
+    "logsumexp": (-1,), "clamp": (0, 1), "masked_fill": (V > 0, 0.0), "masked_select": (V > 0,),
+    "eq": W, "ne": W, "lt": W, "le": W, "gt": W, "ge": W, "sin": (), "cos": (), "tan": (),
+    "sinh": (), "cosh": (), "square": (), "squeeze": (), "reciprocal": (), "expm1": (),
+    "absolute": (), "norm": (), "ravel": (), "tril": (), "triu": (), "sign": (), "isnan": (),
+    "isinf": (), "isfinite": (), "argmax": (), "argmin": (), "contiguous": (), "cpu": (),
+    "relu_": (), "rsqrt": (), "log2": (), "log10": (), "log1p": (),
+}  # fmt: skip
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("name", [name for name in TORCH if name not in ("dot", "is_leaf")])
+def test_an_answer_gives_what_pytorchs_method_gives(name, tmp_path, peer):
+    torch = peer("torch")
+    given, tensor = TORCH[name], torch.tensor(np.abs(V) if name in POSITIVE else V)
+    arguments = (given,) if isinstance(given, np.ndarray) else given or ()
+    method = getattr(tensor, name)
+    if given is None:
+        expected = method
+    else:
+        read = [torch.tensor(a) if isinstance(a, np.ndarray) else a for a in arguments]
+        expected = method(*read)
+    got = plain(done(said_of(Value(V), name), name, tmp_path))
+    expected = expected.numpy() if isinstance(expected, torch.Tensor) else expected
+    np.testing.assert_allclose(got, expected, rtol=1e-6 if name == "float" else 1e-12, atol=1e-16)
+    assert np.shape(got) == np.shape(expected)
+    assert np.asarray(got).dtype == np.asarray(expected).dtype or name == "half"
+
+
+@pytest.mark.peer
+def test_a_layers_answer_gives_what_pytorchs_layer_gives(tmp_path, peer):
+    torch = peer("torch")
+    x, layers = torch.tensor(V), torch.nn
+    rng = np.random.default_rng(0)
+    image = torch.tensor(rng.normal(size=(2, 3, 4, 4)))
+    expected = {
+        "LeakyReLU": layers.LeakyReLU()(x),
+        "ReLU6": layers.ReLU6()(x),
+        "ELU": layers.ELU()(x),
+        "GELU": layers.GELU(approximate="tanh")(x),
+        "SiLU": layers.SiLU()(x),
+        "Softplus": layers.Softplus()(x),
+        "Softmax": layers.Softmax(dim=-1)(x),
+        "LogSoftmax": layers.LogSoftmax(dim=-1)(x),
+        "LayerNorm": layers.LayerNorm(3, dtype=float)(x),
+        "BatchNorm1d": layers.BatchNorm1d(3, dtype=float)(x),
+        "BatchNorm2d": layers.BatchNorm2d(3, dtype=float)(image),
+        "CrossEntropyLoss": layers.CrossEntropyLoss()(x, torch.tensor(LABELS)),
+        "NLLLoss": layers.NLLLoss()(x, torch.tensor(LABELS)),
+        "MSELoss": layers.MSELoss()(x, torch.tensor(W)),
+        "L1Loss": layers.L1Loss()(x, torch.tensor(W)),
+        "Embedding": layers.functional.embedding(torch.tensor(LABELS), torch.tensor(W)),
+    }
+    for name, tensor in expected.items():
+        got = done(said_of(nn, name), name, tmp_path)
+        np.testing.assert_allclose(got.data, tensor.detach().numpy(), rtol=1e-6, err_msg=name)
+
+
+def test_derivatives_are_those_of_the_answers(tmp_path):
+    d = 3 * V**2
+    (slope,) = done(said_of(tg, "autograd"), "autograd", tmp_path)
+    loss, (again,) = done(said_of(tg, "value_and_grad"), "value_and_grad", tmp_path)
+    assert np.allclose([slope, again], d)
+    assert loss == pytest.approx((V**3).sum())
+    (pulled,) = done(said_of(tg, "vjp"), "vjp", tmp_path)
+    assert np.allclose(pulled, 2 * V * W)
+    hessian = done(said_of(tg, "hessian"), "hessian", tmp_path)
+    assert np.allclose(np.reshape(hessian, (6, 6)), np.diag(6 * V.reshape(-1)))
+    jacobian = done(said_of(tg, "jacobian"), "jacobian", tmp_path)
+    assert np.allclose(np.reshape(jacobian, (6, 6)), np.diag(2 * V.reshape(-1)))
+
+
+def test_the_package_names_its_own_modules():
+    assert said_of(tg, "Linear") == "write nn.Linear(3, 2)  # nn is tg.nn"
+    assert said_of(tg, "sum") == "write np.sum(x)"
+    assert said_of(nn, "tanh") == "write tg.tanh(x)"
+    assert said_of(nn, "unsqueeze") == "write np.expand_dims(v, axis)"
+
+
+@pytest.mark.parametrize("owner", [tg, nn, optim])
+@pytest.mark.parametrize("name", ["absent", "typecodes", "core", "__wrapped__", "_private"])
+def test_a_name_of_nobodys_is_pythons_own_error(owner, name):
+    with pytest.raises(AttributeError, match=rf"module '{owner.__name__}' has no .* '{name}'") as e:
+        getattr(owner, name)
+    assert type(e.value) is AttributeError
+
+
+PROBES = ["__array_interface__", "__array_struct__", "__dlpack__", "__length_hint__", "_repr_html_"]
+PROBES += [
+    "_ipython_canary_method_should_not_exist_",
+    "_ipython_display_",
+    "__getstate_x__",
+    "absent",
+]
+
+
+@pytest.mark.parametrize("name", PROBES)
+@pytest.mark.parametrize("make", [lambda: Value(V), lambda: Value(V) * 2.0, Net])
+def test_a_probe_gets_pythons_own_error(make, name):
+    with pytest.raises(AttributeError, match=f"has no attribute '{name}'") as caught:
+        getattr(make(), name)
+    assert type(caught.value) is AttributeError
+
+
+def test_no_answer_is_for_a_name_that_is_there():
+    for owner in (Value(V), Value(V) * 2.0, Net()):
+        for name in dir(owner):
+            getattr(owner, name)
+    assert not {*dir(Value(V))} & ({*habits.OF_VALUES} | habits.OF_NUMPY)
+    assert "train" not in dir(Net())
+    for name in habits.OF_MODULES:
+        assert not all(hasattr(module, name) for module in (tg, nn, optim))
+
+
+def test_an_attribute_of_ones_own_may_have_any_of_the_names():
+    p, net = Value(1.0), Net()
+    p.name, net.train = "mine", True
+    assert (p.name, net.train) == ("mine", True)
+    assert "name" in dir(p)
+    assert "train" in dir(net)
+
+    class Trained(Net):
+        def eval(self):
+            return "mine"
+
+    assert Trained().eval() == "mine"
+    assert "eval" in dir(Trained())
+
+
+def test_what_would_freeze_elsewhere_is_not_lost_in_silence():
+    for v in (Value(1.0), Value(1.0) * 2.0):
+        with pytest.raises(HabitError, match=r"no requires_grad: write v\.detach\(\)"):
+            v.requires_grad = False
+
+
+def test_elements_are_not_written():
+    v = Value(V)
+    with pytest.raises(UnsupportedError, match=r"np\.where\(mask, new, v\) makes another"):
+        v[0] = 1.0
+    with pytest.raises(UnsupportedError, match=r"v\.data\[\.\.\.\] = new changes"):
+        v[0] += 1.0
+    v.data[0] = 1.0
+    assert (v.data[0] == 1.0).all()
+
+
+def test_copies_and_pickles_are_what_they_were():
+    v = Value(V, label="v")
+    for again in (copy.copy(v), copy.deepcopy(v), pickle.loads(pickle.dumps(v))):
+        assert np.array_equal(again.data, V)
+        assert again.label == "v"
+
+
+def test_a_typing_error_is_still_met_with_a_suggestion():
+    program = "import tinygrad_pool as tg\ntg.Value(1.0).rellu"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert b"Did you mean: 'relu'?" in ran.stderr
+    ran = subprocess.run(
+        [sys.executable, "-c", program.replace("rellu", "view")], capture_output=True, check=False
+    )
+    assert ran.stderr.decode().splitlines()[-1] == (
+        "tinygrad_pool.errors.HabitError: a Value has no view: write v.reshape(shape)"
+    )
+
+
+def test_every_name_has_an_answer_and_none_is_read_before_it_is_asked_for():
+    assert {*ELSEWHERE.split()} == {*habits.OF_VALUES} | habits.OF_NUMPY
+    functions = {getattr(np, n, None) or getattr(np.linalg, n) for n in habits.OF_NUMPY}
+    assert not functions & {*ANSWERS, *QUESTIONS}
+    program = (
+        "import sys, tinygrad_pool as tg\n"
+        "assert 'tinygrad_pool.engine.habits' not in sys.modules\n"
+        "hasattr(tg.Value(1.0), 'view')\n"
+        "assert 'tinygrad_pool.engine.habits' in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

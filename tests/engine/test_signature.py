@@ -1,0 +1,66 @@
+"""Operands and options."""
+
+import pytest
+
+from tinygrad_pool import Value
+from tinygrad_pool.engine.signature import Signature, refuse_habits, signature_of
+from tinygrad_pool.errors import OptionError
+
+
+def rule(x, w, axis=None, *, key, wants=(True, True)):
+    """Only its parameters matter."""
+
+
+def test_parameters_with_a_default_or_after_the_star_are_options():
+    assert signature_of(rule) == Signature("rule", 2, ("axis", "key"), ("key",), wants=True)
+    assert signature_of(lambda *xs, ties="first": None)[1:] == (None, ("ties",), (), False)
+
+
+def test_positional_options_follow_the_operands():
+    sort = signature_of(rule).sort
+    assert sort((1, 2, 3), {"key": 4}) == ((1, 2), {"axis": 3, "key": 4})
+    assert sort((1, 2, 3, 4), {}) == ((1, 2), {"axis": 3, "key": 4})
+    assert signature_of(lambda *xs: None).sort((1, 2, 3), {}) == ((1, 2, 3), {})
+
+
+@pytest.mark.parametrize(
+    ("operands", "options", "message"),
+    [
+        ((1,), {}, "rule: needs 2 operands and at most 2 options, got 1 arguments"),
+        ((1, 2, 3, 4, 5), {}, "got 5 arguments"),
+        ((1, 2), {"wants": ()}, r"rule: no option 'wants' \(options: axis, key\)"),
+        ((1, 2), {"dim": 0}, "no option 'dim' .*; axis= names an axis here"),
+        ((1, 2), {"axis": 0}, "rule: needs the option 'key'"),
+        ((1, 2, 3), {}, "rule: needs the option 'key'"),
+    ],
+)
+def test_what_a_rule_does_not_know_is_refused(operands, options, message):
+    with pytest.raises(OptionError, match=message):
+        signature_of(rule).sort(operands, options)
+
+
+def test_any_number_of_operands_may_come_in_one_list():
+    sort = signature_of(lambda *xs, axis=0: None).sort
+    assert sort(([1, 2],), {}) == ((1, 2), {})
+    assert sort(([],), {}) == ((), {})
+    assert sort(([1, 2], 3), {}) == (([1, 2], 3), {})
+    with pytest.raises(OptionError, match="needs any number of operands and at most 1 options"):
+        sort(([Value(1.0)], 0, 0), {})
+
+
+def test_a_rule_without_options_says_so():
+    with pytest.raises(OptionError, match=r"<lambda>: no option 'dim' \(options: none\)"):
+        signature_of(lambda x: None).sort((1,), {"dim": 0})
+
+
+def test_an_option_given_twice_is_refused():
+    with pytest.raises(OptionError, match="rule: option 'axis' is given twice"):
+        signature_of(rule).sort((1, 2, 3), {"axis": 4})
+
+
+def test_habits_of_other_libraries_get_a_hint():
+    refuse_habits("backward", {})
+    with pytest.raises(OptionError, match=r"^backward: no option 'retain_graph': a graph lives"):
+        refuse_habits("backward", {"retain_graph": True})
+    with pytest.raises(OptionError, match=r"^backward: no option 'inputs'$"):
+        refuse_habits("backward", {"inputs": []})

@@ -1,0 +1,226 @@
+"""One backward pass at a time: threads wait for each other, and what stands half done gives way."""
+
+import sys
+import threading
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value
+from tinygrad_pool.engine.turns import HALF_DONE
+from tinygrad_pool.errors import GraphError
+
+
+def cube():
+    """Return w = 3 and w³, whose gradient is 27."""
+    w = Value(3.0, label="w")
+    E = (w * w) * w
+    E.label = "E"
+    return w, E
+
+
+def paused(E, steps=1):
+    """Begin a pass and take some steps."""
+    walk = tg.backward_steps(E)
+    for _ in range(steps):
+        next(walk)
+    return walk
+
+
+def in_threads(work, n=4):
+    """Do some work in several threads, and return what it raised."""
+    raised = []
+
+    def guarded():
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001  # whatever it is, the test shows it
+            raised.append(error)
+
+    threads = [threading.Thread(target=guarded) for _ in range(n)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return raised
+
+
+class TestThreads:
+    @pytest.fixture(autouse=True)
+    def taking_turns_often(self):
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+        yield
+        sys.setswitchinterval(interval)
+
+    def graph(self):
+        w = h = Value(np.eye(60), label="w")
+        for _ in range(30):
+            h = tg.tanh(h @ w * 0.9)
+        return w, h.sum()
+
+    def test_a_graph_recorded_in_several_gives_each_the_right_gradients(self):
+        w, E = self.graph()
+        (right,) = tg.grad(E, w)
+        found = []
+
+        def work():
+            for _ in range(5):
+                found.append(tg.record(E).gradients[w])
+                found.extend(tg.grad(E, w))
+
+        assert in_threads(work) == []
+        assert len(found) == 40
+        assert all(np.array_equal(g, right) for g in found)
+        assert not w.has_grad
+
+    def test_a_leaf_adds_up_what_passes_in_several_bring(self):
+        w, E = self.graph()
+        (right,) = tg.grad(E, w)
+        assert in_threads(lambda: [E.backward() for _ in range(5)]) == []
+        assert np.allclose(w.grad, 20 * right)
+
+    def test_graphs_of_their_own_have_the_gradients_of_one(self):
+        found = []
+
+        def work():
+            w, E = self.graph()
+            E.backward()
+            found.append(w.grad)
+
+        assert in_threads(work) == []
+        assert all(np.array_equal(a, b) for a, b in pairwise(found))
+
+
+class TestPaused:
+    def test_the_next_pass_is_right_and_this_one_cannot_go_on(self):
+        w, E = cube()
+        walk = paused(E)
+        assert w.grad == 9.0
+        loss = E * 2.0
+        loss.label = "loss"
+        loss.backward()
+        assert w.grad == 54.0
+        with pytest.raises(
+            GraphError,
+            match="the pass from the mul node 'E' cannot go on: while it was paused, one from the "
+            "mul node 'loss' began in the same graph",
+        ):
+            next(walk)
+        assert w.grad == 54.0
+
+    def test_so_it_is_where_only_a_leaf_is_shared_or_no_step_was_taken(self):
+        w, E = cube()
+        walk = paused(E)
+        (w * 5.0).backward()
+        assert w.grad == 5.0
+        with pytest.raises(GraphError, match="cannot go on"):
+            next(walk)
+        walk = paused(E, steps=0)
+        E.backward()
+        with pytest.raises(GraphError, match="cannot go on"):
+            next(walk)
+        assert w.grad == 32.0
+
+    def test_another_pass_by_steps_gives_no_way_to_the_old_one(self):
+        w, E = cube()
+        old, new = paused(E), tg.backward_steps(E)
+        assert [step.node for step in new] == [E, E.parents[0]]
+        with pytest.raises(GraphError, match="cannot go on"):
+            next(old)
+        assert w.grad == 27.0
+
+    def test_passes_in_graphs_that_share_nothing_do_not_meet(self):
+        w, E = cube()
+        walk = paused(E)
+        cube()[1].backward()
+        assert len(list(walk)) == 1
+        assert w.grad == 27.0
+
+    def test_what_puts_every_gradient_back_does_not_disturb_it(self, tmp_path):
+        w, E = cube()
+        w.grad = 100.0
+        walk = paused(E)
+        assert tg.grad(E, w) == (27.0,)
+        assert tg.record(E).gradients[w] == 27.0
+        tg.diagnose(E)
+        tg.frames(E, tmp_path / "slides")
+        assert w.grad == 109.0
+        assert len(list(walk)) == 1
+        assert w.grad == 127.0
+
+    def test_given_up_it_takes_back_what_it_added(self):
+        w, E = cube()
+        w.grad = 1.0
+        for _ in tg.backward_steps(E):
+            break
+        assert w.grad == 1.0
+        assert not any(E in half.nodes for half in HALF_DONE)
+        E.backward()
+        assert w.grad == 28.0
+
+    def test_a_gradient_that_was_set_meanwhile_stays(self):
+        w, E = cube()
+        w.grad = 1.0
+        walk = paused(E)
+        w.zero_grad()
+        del walk
+        assert not w.has_grad
+
+    def test_after_its_last_step_it_is_done(self):
+        w, E = cube()
+        walk = paused(E, steps=2)
+        E.backward()
+        assert w.grad == 54.0
+        assert list(walk) == []
+        del walk
+        assert w.grad == 54.0
+
+    def test_a_branch_without_a_gradient_is_no_step(self):
+        w, v = Value(3.0), Value(2.0)
+        off = v * 4.0
+
+        def first(x, y):
+            return x + y, lambda g: (g, None)
+
+        walk = paused(tg.lift(first)(w * 2.0, off), steps=2)
+        del walk
+        assert (w.grad, v.has_grad) == (2.0, False)
+
+    def test_it_ends_where_the_gradients_that_wait_are_reset(self):
+        w, E = cube()
+        walk = paused(E)
+        E.parents[0].zero_grad()
+        assert list(walk) == []
+        assert w.grad == 9.0
+
+    def test_a_step_that_fails_leaves_leaves_as_they_were(self):
+        def broken(x):
+            def broken_backward(g):
+                raise ZeroDivisionError("on purpose")
+
+            return x * 2, broken_backward
+
+        w = Value([3.0])
+        walk = paused((tg.lift(broken)(w) * w).sum(), steps=2)
+        assert w.grad.tolist() == [6.0]
+        with pytest.raises(ZeroDivisionError):
+            next(walk)
+        assert not w.has_grad
+
+    def test_a_closure_may_run_a_pass_of_its_own_to_the_same_leaves(self):
+        w = Value(3.0, label="w")
+
+        def again(x):
+            def again_backward(g):
+                (Value(float(x)) * w).backward(g)  # as where results are made again to save memory
+                return (g * w.data,)
+
+            return x * w.data, again_backward
+
+        x = Value(2.0)
+        E = tg.lift(again)(x * w)
+        assert [step.node.op for step in tg.backward_steps(E)] == ["again", "mul"]
+        assert (x.grad, w.grad) == (9.0, 12.0)

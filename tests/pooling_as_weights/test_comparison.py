@@ -1,0 +1,352 @@
+"""Pooling and a layer of 0/1 weights: the same data, the same gradients, and for how long."""
+
+import re
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value, datasets, nn
+from tinygrad_pool.cli.demo import DigitsNet
+from tinygrad_pool.derivatives.candidates import contest_of
+from tinygrad_pool.engine.backward import ancestors
+from tinygrad_pool.errors import DataError, GraphError, OptionError, ShapeError
+from tinygrad_pool.pooling_as_weights import comparison as equivalence
+from tinygrad_pool.pooling_as_weights import weight_layers
+from tinygrad_pool.rules.weights import Weights
+
+inf, nan = np.inf, np.nan
+
+
+def compared(y):
+    return tg.compare_weight_layer(y, gradient=np.ones(y.shape))
+
+
+def layer_of(y):
+    (layer,) = compared(y).layers
+    return layer
+
+
+@pytest.fixture
+def wrong_layers(monkeypatch):
+    """Make every layer of weights a wrong one."""
+
+    def spoil(how):
+        right = weight_layers.layers_of
+        monkeypatch.setattr(weight_layers, "layers_of", lambda node: tuple(map(how, right(node))))
+
+    return spoil
+
+
+def shifted(W):
+    return Weights(W.unit, W.cell, np.roll(W.weight, 1), W.y_shape, W.x_shape)
+
+
+def scaled(W):
+    return Weights(W.unit, W.cell, W.weight * 1.000001, W.y_shape, W.x_shape)
+
+
+def swapped(W):
+    """Pay the first cell of a window; where all are equal, the data does not show it."""
+    first = np.diff(W.unit, prepend=-1) > 0
+    return Weights(W.unit, W.cell, first.astype(float), W.y_shape, W.x_shape)
+
+
+class TestTheVerdict:
+    @pytest.mark.slow
+    @pytest.mark.parametrize("kind", ["random", "tied", "infinite", "nan"])
+    @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+    def test_it_holds_on_networks_at_random(self, random_net, kind, dtype):
+        with np.errstate(all="ignore"):
+            for seed in range(100, 110):
+                found = compared(random_net(seed, kind, dtype)[0])
+                assert (found.holds, found.exact) == (True, True)
+                assert set(found.differences.values()) == {(0.0, 0.0)}
+
+    @pytest.mark.slow
+    def test_it_holds_on_the_digits_network_over_the_whole_test_set(self):
+        _, (x, labels) = datasets.digits()
+        found = tg.compare_weight_layer(nn.cross_entropy(DigitsNet(0)(x), labels))
+        assert (found.holds, found.exact, len(found.layers)) == (True, True, 4)
+        pool = found.layers[1]
+        assert (pool.links, pool.ones, pool.overlap) == (345_600, 86_400, 0)
+        assert pool.ties == pool.harmless > 10_000
+        assert 0 < found.radius < 1e-5
+
+    @pytest.mark.parametrize("numbers", [[1.0, 5.0, 2.0, 4.0], [inf, -inf, nan, 1.0]])
+    @pytest.mark.parametrize("wrong", [shifted, scaled])
+    def test_it_fails_on_wrong_weights_and_says_by_how_much(self, wrong_layers, wrong, numbers):
+        y = tg.max_pool1d(Value(numbers), 2)
+        assert compared(y).holds
+        wrong_layers(wrong)
+        found = compared(y)
+        assert not found.holds
+        assert max(max(d) for d in found.differences.values()) > 0
+        assert "data and gradients DIFFER" in str(found)
+
+    def test_it_says_which_node_differs_by_how_much(self, wrong_layers):
+        x = Value([1.0, 5.0, 2.0, 4.0])
+        y = tg.max_pool1d(x, 2)
+        wrong_layers(shifted)
+        found = compared(y)
+        assert found.differences == {x: (0.0, 1.0), y: (4.0, 0.0)}
+
+    def test_a_wrong_gradient_alone_is_enough(self, wrong_layers):
+        x = Value([3.0, 3.0, 1.0, 1.0])
+        y = tg.max_pool1d(x, 2, ties="last")
+        wrong_layers(swapped)
+        found = compared(y)
+        assert not found.holds
+        assert found.differences == {x: (0.0, 1.0), y: (0.0, 0.0)}
+
+    def test_wrong_data_alone_is_enough_and_nan_is_infinitely_far_from_a_number(self, wrong_layers):
+        y = tg.max_pool1d(Value([nan, 1.0]), 2)
+        wrong_layers(shifted)
+        found = tg.compare_weight_layer(y, gradient=[0.0])
+        assert not found.holds
+        assert found.differences[y] == (inf, 0.0)
+
+    def test_another_dtype_is_a_difference(self, monkeypatch):
+        right = equivalence.twins_of
+        y = Value(np.float32([1, 3])).max()
+
+        def wide(loss, name):
+            twins = right(loss, name)
+            return twins | {loss: twins[loss].astype(np.float64)}
+
+        monkeypatch.setattr(equivalence, "twins_of", wide)
+        assert not compared(y).holds
+
+    @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+    def test_averages_and_even_shares_may_differ_in_the_last_places(self, dtype, wrong_layers):
+        x = Value(np.linspace(1, 2, 49).reshape(7, 7).astype(dtype))
+        y = tg.avg_pool2d(x, 3) * tg.max_pool2d(x.relu() * 0.0, 3, ties="even") + 1.0
+        found = compared(y)
+        assert (found.holds, found.exact) == (True, False)
+        assert "are equal within 32 units in the last place" in str(found)
+        wrong_layers(lambda W: Weights(W.unit, W.cell, W.weight * dtype(1.1), W.y_shape, W.x_shape))
+        assert not compared(y).holds
+
+    def test_the_lowest_precision_counts(self):
+        x = Value(np.linspace(1, 2, 27))
+        w = np.random.default_rng(0).standard_normal(25).astype(np.float32)
+        found = compared(tg.avg_pool1d(x.astype(np.float32), 3, 1) * w)
+        assert found.holds
+        assert 0 < found.differences[x].grad < 1e-6
+
+    def test_a_graph_without_layers_is_its_own_twin(self):
+        found = tg.compare_weight_layer(Value(2.0).exp())
+        assert (found.holds, found.layers, found.radius) == (True, [], inf)
+        assert str(found) == (
+            "Nodes: 2; layers of weights: 0; data and gradients are equal bit for bit "
+            "(largest differences 0 and 0).\n"
+            "Exact while no unit below these layers moves by more than ∞."
+        )
+
+    def test_it_changes_no_gradient_and_works_inside_no_grad(self):
+        x = Value([1.0, 3.0])
+        y = x.max() * 2.0
+        y.backward()
+        with tg.no_grad():
+            assert tg.compare_weight_layer(y).holds
+        assert (x.grad.tolist(), y.grad) == ([0.0, 2.0], 1.0)
+
+
+class TestALayer:
+    def test_it_counts_links_ones_overlaps_and_ties(self):
+        y = tg.max_pool1d(Value([1.0, 9.0, 2.0, 2.0]).relu(), 2, 1)
+        relu, pool = compared(y).layers
+        assert relu[1:6] == (4, 4, 0, 0, 0)
+        assert pool[1:6] == (6, 3, 1, 1, 0)
+
+    def test_a_cell_that_is_broadcast_may_win_several_units(self):
+        assert layer_of(tg.maximum(Value([5.0, 1.0]), [[1.0, 2.0], [1.0, 2.0]])).overlap == 1
+        assert layer_of(tg.maximum(Value([5.0, 1.0]), 6.0)).overlap == 0  # a constant is no cell
+        assert layer_of(tg.avg_pool1d(Value([5.0, 1.0, 0.0]), 2, 1)).overlap == 1
+
+    def test_a_share_of_a_tie_is_not_a_1(self):
+        even = layer_of(tg.max_pool1d(Value([1.0, 1.0, 2.0, 3.0]), 2, ties="even"))
+        assert (even.links, even.ones, even.binary) == (4, 1, False)
+
+    def test_an_empty_batch_has_no_links(self):
+        assert layer_of(tg.max_pool1d(Value(np.zeros((0, 4))), 2))[1:7] == (0, 0, 0, 0, 0, inf)
+
+
+class TestTheRadius:
+    @pytest.mark.parametrize(
+        ("make", "radius"),
+        [
+            (lambda: Value([1.0, 4.0, 2.0]).max(), 1.0),
+            (lambda: Value([1.0, 4.0, 2.0]).min(), 0.5),
+            (lambda: tg.maximum(Value([1.0, 4.0]), 2.0), 1.0),
+            (lambda: tg.maximum(Value([1.0, 4.0]), Value(2.0)), 0.5),
+            (lambda: tg.maximum(Value(3.0), 1.0, 2.0), 1.0),
+            (lambda: tg.maximum(Value(0.0), 1.0, 3.0), 3.0),
+            (lambda: tg.maximum(1.0, 3.0), inf),
+            (lambda: Value([-0.5, 3.0]).relu(), 0.5),
+            (lambda: Value([0.0, 3.0]).relu(), 0.0),
+            (lambda: Value([1.0, 1.0]).max(), 0.0),
+            (lambda: Value([inf, 1.0]).max(), inf),
+            (lambda: Value([-inf, 1.0]).max(), inf),
+            (lambda: Value([nan, 1.0]).max(), inf),
+            (lambda: Value([nan, nan]).max(), 0.0),
+            (lambda: Value([-inf, inf, nan]).relu(), inf),
+            (lambda: Value(np.float16([60000, -60000])).max(), 60000.0),
+            (lambda: Value([1.5e308, -1.5e308]).max(), inf),
+            (lambda: tg.avg_pool1d(Value([1.0, 1.0]), 2), inf),
+            (lambda: tg.max_pool1d(Value([1.0, 2.0, 9.0, 9.5]), 2), 0.25),
+        ],
+    )
+    def test_it_is_half_the_margin_or_all_of_it_to_what_stands_still(self, make, radius):
+        assert compared(make()).radius == radius
+
+    def test_harmless_ties_are_apart_and_the_smallest_layer_counts(self):
+        z = Value([-1.0, -2.0, 3.0, -8.0]).relu()
+        relu, pool = compared(tg.max_pool1d(z, 2)).layers
+        assert (relu.radius, pool.radius) == (1.0, 1.5)
+        assert (pool.ties, pool.harmless) == (1, 1)
+        assert compared(tg.max_pool1d(z, 2)).radius == 1.0
+        assert [layer.radius for layer in compared(z.relu()).layers] == [1.0, 3.0]
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("kind", ["random", "infinite", "nan"])
+    @pytest.mark.parametrize("seed", range(25))
+    def test_within_it_no_loser_wins_and_just_beyond_it_one_does(self, random_net, kind, seed):
+        rng = np.random.default_rng(seed)
+        choices = ["pool", "adaptive", "oppose", "reduce", "relu"]
+        with np.errstate(all="ignore"):
+            layers = compared(random_net(seed, kind, choices=choices, steps=2)[0]).layers
+        for node, radius in ((layer.node, layer.radius) for layer in layers):
+            contest = contest_of(node)
+            step = 1e3 if radius == inf else radius
+            for _ in range(10):
+                moves = {p: rng.uniform(-step, step, p.shape) for p in values_of(node)}
+                assert not losers_that_win(contest, moves).any()
+            if radius not in (0.0, inf):
+                opposed = opposite_moves(contest, radius)
+                assert any(losers_that_win(contest, moves).any() for moves in opposed)
+
+
+def values_of(node):
+    return [p for p in node.parents if isinstance(p, Value)]
+
+
+def losers_that_win(contest, moves):
+    """Move operands, choose again, and tell which of those that lost have the largest value now."""
+    node = contest.node
+    moved = {p: Value(p.data + moves[p]) for p in values_of(node)}
+    operands = [moved[p] if isinstance(p, Value) else p for p in node.parents]
+    return contest_of(tg.lift(node.rule)(*operands, **node.options)).tied & ~contest.tied
+
+
+def opposite_moves(contest, radius):
+    """Move a loser towards its winners and these towards it by a bit more, the closest first."""
+    node, sign = contest.node, -1 if contest.node.op in ("min", "minimum") else 1
+    with np.errstate(invalid="ignore"):
+        margins = np.where(contest.tied, inf, contest.top - contest.value)
+    for i in np.argsort(margins)[:40]:
+        moves = {p: np.zeros(p.shape) for p in values_of(node)}
+        for j in contest.within(contest.unit[i]):
+            if contest.moves[j] and (contest.tied[j] or j == i):
+                p = node.parents[contest.operand[j]]
+                step = radius * 1.001 * (sign if j == i else -sign)
+                moves[p][contest.place(j)] = step
+        yield moves
+
+
+class TestTheTable:
+    def test_it_has_a_row_for_each_layer(self):
+        x = Value([[1.0, 5.0], [7.0, 2.0]])
+        with tg.scope("pool1"):
+            z = tg.max_pool2d(x.relu(), 2, 1)
+        title, exact, _, _, *rows = str(tg.compare_weight_layer(z.min())).splitlines()
+        assert title.startswith("Nodes: 4; layers of weights: 3; data and gradients are")
+        assert exact.endswith("moves by more than 1.")
+        assert [re.split(r"\s{2,}", row.strip())[:6] for row in rows] == [
+            ["pool1", "relu", "2 × 2", "4", "4", "0"],
+            ["pool1", "max_pool2d", "1 × 1", "4", "1", "0"],
+            ["–", "min", "a number", "1", "1", "0"],
+        ]
+        assert re.split(r"\s{2,}", rows[1].strip())[6:] == ["0", "0", "1", "0"]
+
+    def test_many_layers_are_grouped_by_scope_and_operation(self):
+        x = [Value(float(i)) for i in range(30)]
+        y = sum(tg.maximum(v, 0.5) for v in x[1:])
+        with tg.scope("top"):
+            y = (y.relu() + 1.0).relu()
+        rows = str(tg.compare_weight_layer(y)).splitlines()[4:]
+        assert [re.split(r"\s{2,}", row.strip())[:5] for row in rows] == [
+            ["–", "maximum, 29 times", "a number", "58", "29"],
+            ["top", "relu, 2 times", "a number", "2", "2"],
+        ]
+        assert [re.split(r"\s{2,}", row.strip())[8] for row in rows] == ["0.5", "435"]
+
+    def test_layers_that_alternate_are_grouped_too(self):
+        y = Value(1.0)
+        for _ in range(15):
+            with tg.scope("a"):
+                y = (y + 1.0).relu()
+            with tg.scope("b"):
+                y = tg.maximum(y, 0.5) * 1.5
+        rows = str(tg.compare_weight_layer(y)).splitlines()[4:]
+        assert [re.split(r"\s{2,}", row.strip())[:5] for row in rows] == [
+            ["a", "relu, 15 times", "a number", "15", "15"],
+            ["b", "maximum, 15 times", "a number", "30", "15"],
+        ]
+
+    def test_html_is_escaped(self):
+        y = Value([1.0, 2.0]).max()
+        y.label = "<script>alert(1)</script>"
+        found = tg.compare_weight_layer(y)
+        assert "&lt;script&gt;" in found._repr_html_()
+        assert "<script>" not in found._repr_html_()
+        assert "<script>" in repr(found)
+
+
+class TestBadInput:
+    def test_what_is_no_value(self):
+        with pytest.raises(DataError, match="compare_weight_layer: needs a Value, got a list"):
+            tg.compare_weight_layer([Value(1.0)])
+
+    def test_an_array_needs_a_gradient_of_its_shape(self):
+        y = Value([1.0, -2.0]).relu()
+        with pytest.raises(ShapeError, match="pass gradient="):
+            tg.compare_weight_layer(y)
+        with pytest.raises(ShapeError, match=re.escape("gradient needs shape (2,), got (3,)")):
+            tg.compare_weight_layer(y, gradient=[1.0, 2.0, 3.0])
+        assert tg.compare_weight_layer(y, gradient=[1.0, 2.0]).gradients[y].tolist() == [1.0, 2.0]
+
+    def test_what_was_cut_off_and_what_changed_since(self):
+        with pytest.raises(GraphError, match="detached"):
+            tg.compare_weight_layer((Value(1.0) * 2.0).detach())
+        x = Value([1.0, 3.0])
+        y = x.max()
+        x.data = [3.0, 1.0]
+        with pytest.raises(GraphError, match="changed"):
+            tg.compare_weight_layer(y)
+
+    def test_there_is_nothing_to_draw(self):
+        x = Value([1.0, 3.0])
+        with pytest.raises(OptionError, match="nothing in this network chooses a winner"):
+            tg.compare_weight_layer(x.sum()).draw()
+        average = tg.avg_pool1d(x, 2, 1)
+        found = tg.compare_weight_layer(x.max() + average.sum())
+        for node, what in ((x, "the leaf"), (average, "the avg_pool1d node"), ("max", "'max'")):
+            with pytest.raises(OptionError, match=f"draw: {what} is not one of the layers"):
+                found.draw(node)
+
+    @pytest.mark.parametrize("unit", [-1, 2, 0.5, "first"])
+    def test_there_is_no_such_window(self, unit):
+        y = tg.max_pool1d(Value([1.0, 2.0, 3.0, 4.0]), 2)
+        message = re.escape(f"draw: unit must be in 0 … 1, got {unit!r}")
+        with pytest.raises(OptionError, match=message):
+            compared(y).draw(unit=unit)
+
+
+def test_every_node_has_its_difference_and_gradient():
+    y = tg.max_pool1d(Value([1.0, 2.0, 3.0, 4.0]), 2).sum()
+    found = tg.compare_weight_layer(y)
+    assert list(found.differences) == list(found.gradients) == ancestors(y)
+    assert found.gradients[ancestors(y)[0]].tolist() == [0.0, 1.0, 0.0, 1.0]
+    assert found.loss is y
+    assert found.twin.data == y.data

@@ -1,0 +1,232 @@
+"""The chain rule for one gradient, as a lecture writes it."""
+
+import re
+
+import numpy as np
+import pytest
+from matplotlib.mathtext import MathTextParser
+
+import tinygrad_pool as tg
+from tinygrad_pool.errors import DataError, OptionError, ShapeError
+from tinygrad_pool.pooling_as_weights import derivation
+
+
+def test_the_derivations_gradient_is_written_with_its_letters():
+    net = derivation.example()
+    E = (net.pooled - 1.0) ** 2 / 2
+    winner = max(range(3), key=lambda i: net.units[i].data)
+    w = net.weights[winner][3]
+    E.label = "E"
+    written = tg.derive(E, w)
+    assert str(written).startswith(
+        "∂E/∂w23 = ∂E/∂power · 2 (z1(2) − 1) · 1 · [z2(1) wins] · σ'(a2(1)) · x3 = 0.5 · "
+    )
+    assert written.value == pytest.approx(tg.grad(E, w)[0])
+
+
+def test_a_loser_has_a_factor_0():
+    a, b = tg.Value(2.0, label="a"), tg.Value(3.0, label="b")
+    assert str(tg.derive(tg.maximum(a, b) * 5.0, a)) == "∂E/∂a = 5 · [a wins] = 5 · 0 = 0"
+
+
+def test_several_paths_add_up():
+    a, b = tg.Value(2.0, label="a"), tg.Value(3.0, label="b")
+    E = a * b + a.exp() - a
+    written = tg.derive(E, a)
+    E.backward()
+    assert len(written.paths) == written.total == 3
+    assert written.value == pytest.approx(a.grad)
+    assert str(written).splitlines() == [
+        "∂E/∂a = 1 · 1 · b",
+        "      + 1 · 1 · exp(a)",
+        "      + −1",
+        "      = 1 · 1 · 3",
+        "      + 1 · 1 · 7.389",
+        "      + (−1)",
+        "      = 9.389",
+    ]
+
+
+def test_a_value_by_itself_is_1():
+    a = tg.Value(2.0, label="a")
+    E = a * 3.0
+    E.label = "E"
+    assert (str(tg.derive(E, E)), tg.derive(E, E).value) == ("∂E/∂E = 1", 1.0)
+    assert tg.derive(E, E).latex() == r"\frac{\partial E}{\partial E} = 1"
+    x = tg.Value([1.0, 2.0], label="x")
+    s = x.sum()
+    s.label = "s"
+    assert str(tg.derive(s, s)) == "∂s/∂s = 1"
+
+
+def test_what_a_loss_does_not_depend_on_is_named_by_its_variable():
+    v, w = tg.Value(1.0), tg.Value(2.0)
+    with pytest.raises(OptionError, match="derive: the mul node does not depend on v"):
+        tg.derive(w * 2.0, v, names={"v": v})
+
+
+@pytest.mark.parametrize("f", [lambda x: x.sum(), lambda x: x.mean(), lambda x: x.max()])
+def test_too_much_is_refused_at_once(f, count_calls):
+    x = tg.Value(np.ones((2000, 1000)), label="x")
+    E = f(tg.tanh(x) * x)
+
+    def refused():
+        with pytest.raises(
+            ShapeError, match=r"depends on more than limit=2,000 of the 6,000,00\d units"
+        ):
+            tg.derive(E, x, (3, 4))
+
+    assert count_calls(refused) < 2_000
+
+
+def test_an_operand_used_twice_is_two_paths():
+    a = tg.Value(3.0, label="a")
+    assert str(tg.derive(a * a, a)).splitlines()[-1].strip() == "= 6"
+
+
+@pytest.mark.parametrize(
+    ("f", "symbol"),
+    [
+        (lambda x: -x, "(−1)"),
+        (tg.relu, "relu'(x)"),
+        (tg.tanh, "tanh'(x)"),
+        (tg.log, "1/x"),
+        (lambda x: x**2, "2 x"),
+        (lambda x: x**3, "3 x^(3−1)"),
+        (lambda x: 2.0**x, "ln(2) 2^x"),
+        (lambda x: tg.minimum(x, 9.0), "[x wins]"),
+        (lambda x: 1.0 - x, "−1"),
+        (tg.sin, "∂sin/∂x"),
+        (lambda x: tg.weighted_sum([2.0], [x], 1.0), "2"),
+        (lambda x: tg.weighted_sum([x], [5.0]), "5"),
+        (lambda x: tg.weighted_sum([2.0], [5.0], x), "1"),
+    ],
+)
+def test_each_local_derivative_has_its_symbol(f, symbol):
+    x = tg.Value(2.0, label="x")
+    written = tg.derive(f(x), x)
+    assert [factor.symbol for factor in written.paths[0]] == [symbol]
+    y = f(x)
+    assert written.value == pytest.approx(tg.grad(y, x)[0])
+
+
+def test_what_has_no_name_is_written_out_if_it_is_short():
+    a, b = tg.Value(2.0, label="a"), tg.Value(3.0, label="b")
+    assert "2 (a + b)" in str(tg.derive((a + b) ** 2, a))
+    assert "σ'((a b) − 1)" in str(tg.derive((a * b - 1.0).sigmoid(), a))
+    deep = (((a * b) * b) * b).sigmoid()
+    assert "mul" in str(tg.derive(deep, a))
+    lone = tg.Value(1.0)
+    assert "leaf" in str(tg.derive(lone * a, a))
+
+
+def test_an_element_of_an_array_is_derived_through_its_units():
+    rng = np.random.default_rng(0)
+    x, w = (
+        tg.Value(rng.standard_normal((1, 4, 4)), "x"),
+        tg.Value(rng.standard_normal((1, 1, 3, 3)), "w"),
+    )
+    E = (tg.max_pool2d(tg.conv2d(x, w).sigmoid(), 2) ** 2).sum()
+    written = tg.derive(E, w, (0, 0, 1, 2))
+    E.backward()
+    assert written.of == "w[0, 0, 1, 2]"
+    assert (written.total, len(written.paths)) == (4, 4)
+    assert written.value == pytest.approx(w.grad[0, 0, 1, 2])
+    assert "[sigmoid wins]" in str(written)
+
+
+def test_an_element_that_no_path_leads_to():
+    x = tg.Value([1.0, 2.0], label="x")
+    assert str(tg.derive(x[0] * 2.0, x, 1)) == "∂E/∂x = 0, for no path leads there"
+    assert tg.derive(x[0] * 2.0, x, 1).latex().endswith("= 0")
+
+
+def test_too_many_paths_are_counted():
+    a = v = tg.Value(1.0, label="a")
+    for _ in range(30):
+        v = v + v
+    written = tg.derive(v, a)
+    assert str(written) == "∂E/∂a = 1.074e+09, a sum over 1,073,741,824 paths"
+    assert "1.074e+09" in written.latex()
+
+
+def test_latex_sets_indices_and_layers():
+    net = derivation.example()
+    tex = tg.derive(net.pooled, net.weights[1][3]).latex()
+    assert tex.startswith(
+        r"\frac{\partial z_{1}^{(2)}}{\partial w_{23}} = [z_{2}^{(1)}\text{ wins}] \cdot "
+    )
+    assert r"\sigma'(a_{2}^{(1)}) \cdot x_{3}" in tex
+    a = tg.Value(-2.0, label="a")
+    assert tg.derive(a * a, a).latex().endswith("= (-2) + (-2) = -4")
+
+
+NAMES = [
+    *("50%", "a&b", "#1", "w_in", "{x}", "$x$", "x^2", "a~b", "C:\\New", r"\Gamma", "two words"),
+    *("σx", "δ", "δ1(1)", "x}{", "%", "^", "~", "_", "\\", "w12", "conv1.weight", "a(b)", "ln("),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_latex_takes_any_name_letter_by_letter(name):
+    x, n = tg.Value(2.0, label=name), tg.Value(3.0, label=f"{name} too")
+    z = tg.Value(9.0, label=f"not {name}")
+    E = (tg.maximum(x**n, z) * tg.sin(n) + (x - z) ** 2).sigmoid()
+    E.label = name
+    for of in (x, n, z):
+        derived = tg.derive(E, of)
+        tex = derived.latex()
+        assert not re.search(r"(?<!\\)[%&#$~]|(?<!\\)_(?!{)|(?<!\\)\^(?!{)", tex)
+        assert tex.count("{") == tex.count("}")
+        shown = derived._repr_latex_().replace(r"\&", r"\%")  # which matplotlib does not know
+        MathTextParser("path").parse(shown)
+
+
+def test_latex_sets_what_belongs_together_in_braces():
+    x, n = tg.Value(2.0, label="x"), tg.Value(12.0, label="n")
+    assert r" = 12 x^{(12-1)} = " in tg.derive(x**12, x).latex()
+    assert r" = ln(x) x^{n} = " in tg.derive(x**n, n).latex()
+    assert r"2 (x - n) \cdot 1 = " in tg.derive((x - n) ** 2, x).latex()
+
+
+def test_latex_takes_the_name_of_a_rule_letter_by_letter():
+    def twice_of(x):
+        return 2 * x, lambda g: (2 * g,)
+
+    x = tg.Value(2.0, label="x")
+    tex = tg.derive(tg.lift(twice_of)(x).sigmoid(), x).latex()
+    assert r"= \sigma'(twice\_of) \cdot \partial twice\_of/\partial x = " in tex
+
+
+def test_latex_has_a_sign_for_what_is_not_finite():
+    x = tg.Value(0.0, label="x")
+    with np.errstate(all="ignore"):
+        assert tg.derive(x.sqrt(), x).latex().endswith(r"= \infty = \infty")
+        assert tg.derive(x.log() * 0.0, x).latex().endswith(r"= \mathrm{nan}")
+
+
+def test_variables_give_names():
+    a, b = tg.Value(2.0), tg.Value(3.0)
+    E = a * b
+    assert str(tg.derive(E, a, names={"a": a, "b": b, "E": E, "n": 3})) == "∂E/∂a = b = 3 = 3"
+    assert str(tg.derive(E, a)) == "∂E/∂v = leaf = 3 = 3"
+
+
+@pytest.mark.parametrize(
+    ("ask", "error", "message"),
+    [
+        (lambda a: tg.derive(3.0, a), DataError, "derive: needs Values, got a float"),
+        (lambda a: tg.derive(a * 2.0, "a"), DataError, "derive: needs Values, got a str"),
+        (
+            lambda a: tg.derive(a * 2.0, tg.Value(1.0, "b")),
+            OptionError,
+            "does not depend on b",
+        ),
+        (lambda a: tg.derive(a * 2.0, a, 1), OptionError, r"of shape \(\) needs an index into it"),
+        (lambda a: tg.derive(tg.Value([1.0, 2.0]) * a, a), ShapeError, "derive: needs a number"),
+    ],
+)
+def test_what_cannot_be_derived_is_named(ask, error, message):
+    with pytest.raises(error, match=message):
+        ask(tg.Value(2.0, label="a"))

@@ -1,0 +1,208 @@
+"""Two passes compared: what the table shows, in which order, and what is left out."""
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value
+from tinygrad_pool.errors import DataError, GraphError, ShapeError
+
+
+def net(z1=0.0, z3=2.5):
+    units = [Value(z, label=n) for z, n in ((z1, "z1"), (-0.9, "z2"), (z3, "z3"))]
+    pooled = tg.maximum(*units)
+    pooled.label = "pooled"
+    E = (pooled - 1.0) ** 2
+    E.label = "E"
+    return E
+
+
+def test_a_loser_raised_past_the_winner_makes_the_whole_gradient_jump():
+    passed = tg.record(net())
+    passed.set("z1", 5.0)
+    found = tg.compare_passes(passed, passed.replay())
+    assert str(found).splitlines() == [
+        "Of 6 nodes, 4 have other data, 4 another gradient:",
+        " node     data        gradient",
+        "───────────────────────────────",
+        " E        2.25 → 16   1",
+        " z1       0 → 5       0 → 8",
+        " pooled   2.5 → 5     3 → 8",
+        " sub#4    1.5 → 4     3 → 8",
+        " z3       2.5         3 → 0",
+        "pooled: z3 (2.5) won, now z1 (5) does; the whole δ = 8 goes to z1",
+    ]
+    assert repr(found) == str(found)
+
+
+@pytest.mark.parametrize(
+    ("z1", "jumps"), [(np.nextafter(2.5, 0), False), (np.nextafter(2.5, 9), True)]
+)
+def test_just_below_the_margin_no_gradient_changes_and_just_above_all_of_it_moves(z1, jumps):
+    passed = tg.record(net())
+    passed.set("z1", z1)
+    found = tg.compare_passes(passed, passed.replay())
+    rows = {row.name: row for row in found.rows}
+    grads = [(rows[z].grad_before, rows[z].grad_after) for z in ("z1", "z2", "z3")]
+    assert len(found.moved) == jumps
+    if jumps:
+        assert grads == [(0.0, pytest.approx(3.0)), (0.0, 0.0), (3.0, 0.0)]
+        assert "z3 (2.5) won, now z1 (2.5) does; the whole δ = 3 goes to z1" in str(found)
+    else:
+        assert grads == [(0.0, 0.0), (0.0, 0.0), (3.0, 3.0)]
+        assert [row.name for row in found.rows if row.change] == ["z1"]
+
+
+def test_equal_passes_say_so():
+    passed = tg.record(net())
+    found = tg.compare_passes(passed, passed.replay())
+    assert str(found) == "No difference: 6 nodes have equal numbers."
+    assert [row.change for row in found.rows] == [0.0] * 6
+    assert str(tg.compare_passes(net(), net())) == str(found)
+
+
+def test_nan_is_equal_to_nan_and_infinitely_far_from_a_number():
+    def build(*xs):
+        x = Value(xs, label="x")
+        return (x * 2.0).sum()
+
+    assert "No difference" in str(tg.compare_passes(build(np.nan, np.inf), build(np.nan, np.inf)))
+    rows = tg.compare_passes(build(1.0, np.nan), build(np.inf, 1.0)).rows
+    assert [row.change for row in rows] == [np.inf] * 3
+
+
+def test_of_an_array_the_table_has_the_shape_and_the_largest_change_with_its_place():
+    def build(x, k):
+        v = Value(x, label="x")
+        return (v * k).sum()
+
+    x = np.arange(6.0).reshape(2, 3)
+    y = x.copy()
+    y[0, 1], y[1, 2] = 1.5, -5.0
+    lines = str(tg.compare_passes(build(x, 2.0), build(y, 2.0))).splitlines()
+    assert lines[3:] == [
+        " mul#1   (2, 3): [1, 2] 10 → −10   (2, 3): equal",
+        " sum#2   30 → 11                   1",
+        " x       (2, 3): [1, 2] 5 → −5     (2, 3): equal",
+    ]
+
+
+def test_a_change_that_four_digits_do_not_show_is_written_beside_them():
+    lines = str(tg.compare_passes(net(z1=1.0), net(z1=1.0 + 1e-9))).splitlines()
+    assert " z1     1 → 1 (by 1e-09)   0" in lines
+
+
+def test_what_is_not_computed_is_a_dash_and_counts_as_0():
+    def build(*, lost):
+        x = Value([1.0, 2.0], label="x")
+        y, k = x * 1.0, Value(3.0, label="k")
+        y.label = "y"
+        dead = tg.lift(forget)(y)
+        return dead + k if lost else y.sum() + k
+
+    def forget(x):
+        def forget_backward(_):
+            return (None,)
+
+        return np.sum(x), forget_backward
+
+    found = tg.compare_passes(build(lost=True), build(lost=False))
+    rows = {row.name: row for row in found.rows}
+    assert (rows["x"].grad_before, rows["x"].change) == (None, 1.0)
+    assert " x      (2,): equal   (2,): [0] – → 1" in str(found)
+    back = str(tg.compare_passes(build(lost=False), build(lost=True)))
+    assert " x      (2,): equal   (2,): [0] 1 → –" in back
+    neither = [build(lost=True), build(lost=True)]
+    neither[1].parents[1].data = 4.0
+    with pytest.raises(
+        GraphError, match="compare_passes: the data of the leaf 'k' changed after the add node"
+    ):
+        tg.compare_passes(*neither)
+
+
+def test_a_node_without_any_gradient_has_one_dash():
+    def build(x):
+        v = Value(x, label="x")
+        w = Value(1.0, label="w")
+        return tg.where(v, w, 2.0)
+
+    (first, *_) = tg.compare_passes(build(0.0), build(3.0)).rows
+    assert (first.name, first.grad_before, first.grad_after) == ("x", None, None)
+    assert " x         0 → 3   –\n" in str(tg.compare_passes(build(0.0), build(3.0)))
+
+
+def test_another_shape_is_shown_as_such_and_comes_first():
+    def build(x):
+        return (Value(x, label="x") * 100.0).sum()
+
+    found = tg.compare_passes(build([1.0, 2.0]), build([[1.0, 9.0]]))
+    assert [row.name for row in found.rows] == ["x", "mul#1", "sum#2"]
+    assert "shape (2,) → (1, 2)" in str(found)
+
+
+def test_names_that_only_one_has_are_listed_and_the_nameless_counted():
+    a, b = Value(1.0, label="a"), Value(2.0, label="b")
+    found = tg.compare_passes(a * b, (a + Value(3.0, label="c")).exp())
+    assert (found.only_before, found.only_after, found.left_out) == (["b"], ["c"], 3)
+    assert str(found).splitlines()[-3:] == [
+        "only in the first pass: b",
+        "only in the second pass: c",
+        "not compared: 3 nodes without a name or a partner",
+    ]
+    many = tg.maximum(*(Value(1.0, label=f"v{i}") for i in range(25)))
+    assert "only in the second pass: v0, v1, v2, " in str(tg.compare_passes(a, many))
+    assert "v19, …\n" in str(tg.compare_passes(a, many))
+
+
+def test_of_many_nodes_the_table_has_twenty():
+    def build(k):
+        xs = Value(np.arange(32.0) * k, label="x")
+        y = tg.maximum(*(xs[i] * (i + k) for i in range(32)), *xs.relu())
+        return y + xs.relu().sum()
+
+    text = str(tg.compare_passes(build(1.0), build(-1.0)))
+    lines = text.splitlines()
+    more = [line for line in lines if line.startswith("… and ")]
+    assert lines[23] == more[0]
+    assert more[1] == "… and 43 more"
+    assert len(lines) == 3 + 20 + 1 + 20 + 1
+
+
+def test_a_step_of_an_optimiser_between_two_recordings_is_seen():
+    w = Value([1.0, 2.0], label="w")
+
+    def build():
+        return (w * w).sum()
+
+    first = tg.record(build())
+    build().backward()
+    tg.optim.SGD([w], lr=0.25).step()
+    second = tg.record(build())
+    (row,) = (row for row in tg.compare_passes(first, second).rows if row.name == "w")
+    assert (row.before.tolist(), row.after.tolist()) == ([1.0, 2.0], [0.5, 1.0])
+    assert (row.grad_before.tolist(), row.grad_after.tolist()) == ([2.0, 4.0], [1.0, 2.0])
+
+
+def test_a_leaf_set_before_its_pass_was_recorded_is_an_error():
+    w = Value(3.0, label="w")
+    E = w * w
+    w.data = 4.0
+    with pytest.raises(GraphError, match=r"'w' changed after the mul node .* record it earlier"):
+        tg.compare_passes(E, w * w)
+
+
+def test_notebooks_get_a_table_whose_names_are_escaped():
+    E = net()
+    E.label = "<E>"
+    passed = tg.record(E)
+    passed.set("z1", 5.0)
+    html = tg.compare_passes(passed, passed.replay())._repr_html_()
+    assert "<td>&lt;E&gt;</td>" in html
+    assert "<p>pooled: z3 (2.5) won" in html
+
+
+def test_what_cannot_be_compared_is_said_as_by_record():
+    with pytest.raises(DataError, match="record: needs a Value, got int"):
+        tg.compare_passes(net(), 3)
+    with pytest.raises(ShapeError, match="pass gradient="):
+        tg.compare_passes(net(), Value([1.0, 2.0]))

@@ -1,0 +1,46 @@
+"""A rule's equations are those of its docstring."""
+
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value
+from tinygrad_pool.recording.equations import equations_of
+
+
+@pytest.mark.parametrize(
+    ("make", "stated"),
+    [
+        (lambda v: v.relu(), ["y = max(0, x)", "∂E/∂x = g [x > 0]"]),
+        (
+            lambda v: tg.weighted_sum([v], [2.0]),
+            ["a = Σ_i w_i x_i + b", "∂E/∂w_i = g x_i", "∂E/∂x_i = g w_i", "∂E/∂b = g"],
+        ),
+        (lambda v: tg.stack([v, v])[0], ["y = x[key]", "∂E/∂x[key] += g"]),
+    ],
+)
+def test_forward_and_one_for_each_operand(make, stated):
+    assert equations_of(make(Value(2.0))) == stated
+
+
+def test_convolution_says_what_it_sums():
+    y = tg.conv2d(Value([[[1.0, 2.0]]]), Value([[[[3.0]]]]))
+    assert equations_of(y)[:2] == [
+        "y_f(o) = Σ_c Σ_i w_fc(i) x_c(o s − p + i d) + b_f",
+        "∂E/∂w_fc(i) = Σ_o g_f(o) x_c(o s − p + i d)",
+    ]
+
+
+def test_a_rule_of_ones_own_is_read_too_and_one_without_words_has_none():
+    def cube(x):
+        """Raise to the third power.
+
+        y = x³            ∂E/∂x = 3 g x²
+        """
+        return x**3, lambda g: (3 * g * x**2,)
+
+    def silent(x):
+        return x, lambda g: (g,)
+
+    assert equations_of(tg.lift(cube)(Value(2.0))) == ["y = x³", "∂E/∂x = 3 g x²"]
+    assert equations_of(tg.lift(silent)(Value(2.0))) == []
+    assert equations_of(Value(2.0)) == []

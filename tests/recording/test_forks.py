@@ -1,0 +1,174 @@
+"""Choices of Python that a replay keeps: where it would choose otherwise, it warns."""
+
+import runpy
+import warnings
+
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool.recording.flow import Source
+from tinygrad_pool.recording.forks import fork_at
+
+HEAD = """\
+import math
+import tinygrad_pool as tg
+a, b, c = tg.Value(2.0, label="a"), tg.Value(1.0, label="b"), tg.Value(-1.0, label="c")
+"""
+
+
+@pytest.fixture
+def replayed(tmp_path):
+    """Run a program that makes E, replay it with other numbers, and return what is warned of."""
+
+    def run(program, way="record", **numbers):
+        path = tmp_path / "net.py"
+        path.write_text(HEAD + program)
+        with tg.traced():
+            made = runpy.run_path(str(path))
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            if way == "unroll":
+                tg.unroll(made["E"])(**numbers)
+            else:
+                passed = tg.record(made["E"])
+                for name, number in numbers.items():
+                    passed.set(name, number)
+                passed = passed.replay()
+            if way == "twice":
+                told.clear()
+                passed.set("b", 7.0)
+                passed.replay()
+        assert all(warning.filename == __file__ for warning in told)
+        return [str(warning.message) for warning in told]
+
+    return run
+
+
+@pytest.mark.parametrize("way", ["record", "unroll"])
+@pytest.mark.parametrize(
+    "program",
+    [
+        "E = b * 2 if b > 0 else b * -7",
+        "if b > 0:\n    E = b * 2\nelse:\n    E = b * -7",
+        "E = b * 2 if b else b * -7",
+        "E = max(a, b) * c + a * b",
+        "m = a\nfor x in (b, c):\n    m = max(m, x)\nE = m * (a + b + c)",
+        "E = sum(x for x in (a, b, c) if x > 0) * b",
+    ],
+)
+def test_a_choice_that_would_be_another_is_warned_of(replayed, program, way):
+    turned = {"b": 0.0} if "if b else" in program else {"b": -1.0}
+    if "max" in program:
+        turned = {"b": 9.0}
+    (told, *_) = replayed(program, way, **turned)
+    assert told.startswith("replay: " if way == "record" else "unrolled: ")
+    assert "Python chose by the data of the leaf '" in told
+    assert " at net.py:" in told
+    assert told.endswith("; now it would choose otherwise, but what it chose stays")
+
+
+@pytest.mark.parametrize(
+    ("program", "numbers"),
+    [
+        ("E = b * 2 if b > 0 else b * -7", {"b": 5.0}),
+        ("E = max(a, b) * c + a * b", {"b": 1.5}),
+        ("E = a * b\nright = b > 0", {"b": -1.0}),
+        ("E = a * b\nassert b > 0", {"b": -1.0}),
+        ("E = a * b\nif E > 0:\n    lr = 0.1\nelse:\n    lr = 0.2", {"b": -1.0}),
+        ("E = a * b\nprint(float(E), end='')", {"b": -1.0}),
+        ("E = a * b if b > True - 1 else c", {"b": 5.0}),
+        ("E = a * b if b >= True else c", {"b": 0.0}),
+    ],
+)
+@pytest.mark.parametrize("way", ["record", "unroll"])
+def test_what_stays_true_or_decides_nothing_is_not(replayed, program, numbers, way):
+    assert replayed(program, way, **numbers) == []
+
+
+def test_a_number_that_was_taken_stays(replayed):
+    (told,) = replayed("E = b * math.exp(b)", b=3.0)
+    assert told == (
+        "replay: float() made a plain number of the leaf 'b' at net.py:4: E = b * math.exp(b); "
+        "it stays as it was"
+    )
+    assert replayed("E = b * math.exp(b) + a", a=3.0) == []
+    (told,) = replayed("E = b * 2 if float(b) > 0 else b * -7", b=-1.0)
+    assert "float() made a plain number" in told
+
+
+@pytest.mark.parametrize("way", ["record", "unroll"])
+def test_what_asked_for_data_cannot_be_asked_again(replayed, way):
+    (told,) = replayed("E = b * 2 if b.data > 0 else b * -7", way, b=-1.0)
+    assert told.endswith(
+        ": Python's if chose by the .data of a Value at net.py:4: E = b * 2 if b.data > 0 else "
+        "b * -7; what it chose stays"
+    )
+
+
+@pytest.mark.parametrize("way", ["record", "unroll"])
+def test_what_asked_for_data_and_decided_nothing_is_none(replayed, way):
+    assert replayed("E = a * b\nright = 0\nif b.data > 0:\n    right += 1", way, b=-1.0) == []
+
+
+def test_a_leaf_that_was_made_of_a_number_stays(replayed):
+    (told,) = replayed("u = tg.Value(math.exp(b))\nE = u * b", b=3.0)
+    assert "float() made a plain number of the leaf 'b' at net.py:4" in told
+
+
+def test_a_rival_outside_the_graph_cannot_be_asked(replayed):
+    (told,) = replayed("E = max(a * 1.0, b * 1.0) + b", b=9.0)
+    assert told.endswith("; it stays, for it was against a Value that is not in this graph")
+
+
+def test_a_replay_of_a_replay_asks_its_own_numbers(replayed):
+    program = "E = max(a, b) * c + a * b"
+    (told,) = replayed(program, "twice", b=1.5)  # then b = 7 beats a = 2
+    assert "now it would choose otherwise" in told
+    assert replayed(program, "twice", a=20.0) == []
+
+
+def test_at_the_prompt_it_is_said(capsys):
+    names = {"b": tg.Value(1.0, label="b")}
+    with tg.traced():
+        exec(compile("E = b * 2 if b > 0 else b * -7", "<typed>", "exec"), names)
+    tg.debug(names["E"], commands="set b = -1; replay")
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("replay: Python chose by the data of the leaf 'b' at <typed>:1")
+
+
+def test_what_was_not_traced_cannot_be_looked_at(capsys):
+    b = tg.Value(1.0, label="b")
+    tg.debug(b * 2, commands="set b = -1; replay")
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "not looked at: choices of Python's if and max; build it under tg.traced()"
+    )
+
+
+def test_numbers_without_their_source(capsys):
+    names = {"b": tg.Value(1.0, label="b"), "a": tg.Value(2.0, label="a")}
+    with tg.traced():
+        exec("E = b * float(b) + a", names)
+    passed = tg.record(names["E"])
+    passed.set("b", 3.0)
+    with pytest.warns(UserWarning, match=r"float\(\) made a plain number of the leaf 'b'"):
+        passed.replay()
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "what"),
+    [
+        ("y = max(a, b)", 1, "max"),
+        ("y = sorted(xs)[0]", 1, "sorted"),
+        ("y = heapq.nlargest(1, xs)", 1, "nlargest"),
+        ("y = reduce(min, xs)", 1, "min"),
+        ("y = f(max, xs)", 1, None),
+        ("y = (lambda: a)()", 1, None),
+        ("y = max(a, b).data", 1, None),
+        ("y = a > b", 1, None),
+        ("while a > b:\n    a = f(a)", 1, "while"),
+        ("y = [x for x in xs if x > 0]", 1, "if"),
+    ],
+)
+def test_forks_in_a_source(text, line, what):
+    fork = fork_at(Source(text), line)
+    assert (fork and fork.what) == what

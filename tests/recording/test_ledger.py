@@ -1,0 +1,111 @@
+"""What was sent along each link: in its own dtype, and as much as there is."""
+
+import math
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool.recording import ledger
+
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
+
+TINY = {np.float16: 1e-4, np.float32: 1e-30, np.float64: 1e-200}
+
+
+def values(dtype, shape, **numbers):
+    return [tg.Value(np.full(shape, n, dtype), label=label) for label, n in numbers.items()]
+
+
+@pytest.mark.parametrize("shape", [(), (3,)])
+@pytest.mark.parametrize("dtype", TINY)
+def test_a_product_that_is_below_its_dtype_underflows_and_does_not_cancel(dtype, shape):
+    x, y, z = values(dtype, shape, x=3.0, y=TINY[dtype], z=TINY[dtype])
+    why = tg.record(((x * y) * z).sum()).why("x")
+    assert [e.contribution for e in why.entries] == [0.0]
+    (cause,) = why.causes
+    assert "underflow: " in cause
+    assert cause.endswith(f"is below {np.dtype(dtype)}")
+
+
+def test_what_is_cast_to_a_narrower_dtype_underflows_there():
+    x = tg.Value(np.float32(3.0), label="x")
+    why = tg.record(x.astype(np.float64) * 1e-60).why("x")
+    assert why.causes[0].endswith("underflow: 1e-60 × 1 is below float32")
+
+
+def test_many_links_of_one_step_that_underflow_are_no_cancelling():
+    x, w = values(np.float32, (4, 4), x=1e-30, w=1.0)
+    why = tg.record((x @ w * np.float32(1e-30)).sum()).why("w", (0, 0))
+    assert why.grad == 0
+    assert all("underflow" in cause for cause in why.causes)
+
+
+def test_what_does_cancel_is_said_to():
+    x = tg.Value(np.float32(3.0), label="x")
+    why = tg.record(x * np.float32(2.0) - x * np.float32(2.0)).why("x")
+    assert why.causes == ["the contributions cancel"]
+    assert [e.contribution for e in why.entries] == [-2.0, 2.0]
+
+
+def test_one_link_sends_what_the_step_sent_whatever_slope_is_shown():
+    x, w = tg.Value(1e300, label="x"), tg.Value(1e200, label="w")
+    (entry,) = tg.record((x / w) * 1e300).why("w").entries  # x / w² is 1e300 / inf
+    assert entry.contribution == entry.node.parents[1].grad * 0 + -1e300 * (1e300 / 1e200) / 1e200
+
+
+def test_infinity_times_a_slope_of_0_is_what_the_rule_makes_of_it():
+    x, off = tg.Value([1.0, 2.0], label="x"), tg.Value([1.0, -1.0], label="off")
+    g = np.array([1.0, np.inf])
+    why = tg.record(off.relu(), g).why("off", 1)
+    assert (why.grad, why.entries[0].reason) == (0.0, "the relu is off: its input is −1")
+    product = tg.record(x * tg.Value(0.0, label="w"), g).why("w")
+    assert product.grad == math.inf
+    zero = tg.record(x * np.array([3.0, 0.0]), g).why("x", 1)
+    assert math.isnan(zero.grad)
+
+
+def test_where_nothing_else_made_a_nan_it_was_infinity_times_0():
+    w = tg.Value(2.0, label="w")
+    why = tg.record(w * np.array([2.0, 0.0]), np.array([1.0, np.inf])).why("w")
+    assert math.isnan(why.grad)
+    of_2, of_0 = (e.contribution for e in why.entries)
+    assert of_2 == 2.0
+    assert math.isnan(of_0)
+
+
+def test_of_a_sum_only_what_was_chosen_away_sends_nothing():
+    w = tg.Value(2.0, label="w")
+    E = tg.where(np.array([True, False]), w, 1.0) * np.array([1.0, np.inf])
+    why = tg.record(E.sum()).why("w")
+    assert (why.grad, [e.contribution for e in why.entries]) == (1.0, [1.0, 0.0])
+
+
+@pytest.mark.parametrize("block", [1, 7, 1 << 20])
+def test_links_are_listed_in_blocks_of_any_size(monkeypatch, block):
+    monkeypatch.setattr(ledger, "BLOCK", block)
+    rng = np.random.default_rng(0)
+    x, w = (tg.Value(rng.normal(size=(3, 3)), label=n) for n in "xw")
+    loss = (tg.softmax(x @ w, axis=0) * rng.normal(size=(3, 3))).sum()
+    passed = tg.record(loss)
+    for node in (x, w, loss.parents[0], loss.parents[0].parents[0].parents[0]):
+        why = passed.why(node, (1, 2))
+        assert math.isclose(math.fsum(e.contribution for e in why.entries), why.grad, abs_tol=1e-14)
+        assert len(why.entries) == 3 or node is not w
+
+
+def test_a_softmax_over_several_axes_looks_at_all_of_them():
+    x = tg.Value(np.random.default_rng(0).normal(size=(2, 3, 2)), label="x")
+    loss = (tg.softmax(x, axis=(0, 2)) * np.arange(12.0).reshape(2, 3, 2)).sum()
+    why = tg.record(loss).why("x", (1, 2, 0))
+    assert {e.unit for e in why.entries} == {(0, 2, 0), (0, 2, 1), (1, 2, 0), (1, 2, 1)}
+    assert math.isclose(math.fsum(e.contribution for e in why.entries), why.grad)
+
+
+def test_what_a_rule_hands_to_nobody_is_no_entry():
+    def half_deaf(x, w):
+        return x * w, lambda g: (g * w, None)
+
+    x, w = tg.Value(2.0, label="x"), tg.Value(3.0, label="w")
+    passed = tg.record(tg.lift(half_deaf)(x, w) + w * 0.0)
+    assert [e.node.op for e in passed.why("w").entries] == ["mul"]

@@ -1,0 +1,118 @@
+"""What nodes are called, and which of them a name means."""
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool.errors import OptionError
+from tinygrad_pool.recording.naming import held_by
+
+
+class Two(tg.nn.Module):
+    """Two layers, whose parameters have the same labels."""
+
+    def __init__(self):
+        rng = np.random.default_rng(0)
+        self.first, self.second = tg.nn.Linear(2, 2, rng=rng), tg.nn.Linear(2, 1, rng=rng)
+
+    def forward(self, x):
+        return self.second(self.first(x).relu()).sum()
+
+
+def test_a_label_that_is_unique_comes_first():
+    w = tg.Value(2.0, label="w")
+    passed = tg.record(w.exp(), names={"x": w})
+    assert passed.call(w) == "w"
+    assert passed.find("x") is passed.find("w") is passed.find("leaf#0") is w
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_parts_of_a_network_are_told_apart_by_their_place_in_it(known):
+    net = Two()
+    E = net(tg.Value([[1.0, -2.0]]))
+    passed = tg.record(E, names={"net": net} if known else None)
+    assert passed.call(net.second.weight) == "second.weight"
+    assert passed.find("first.bias") is net.first.bias
+    with pytest.raises(OptionError, match=r"of 2 nodes: first\.bias, second\.bias"):
+        passed.find("bias")
+    assert passed.why("second.weight", (0, 1)).name == "second.weight[0, 1]"
+
+
+def test_equal_labels_without_a_place_have_a_number():
+    a, b = tg.Value(2.0, label="w"), tg.Value(3.0, label="w")
+    passed = tg.record(a * b)
+    assert [passed.call(v) for v in (a, b)] == ["w#0", "w#1"]
+    assert passed.find("w#1") is passed.find("leaf#1") is b
+    with pytest.raises(OptionError, match=r"'w' is the name of 2 nodes: w#0, w#1$"):
+        passed.find("w")
+
+
+def test_equal_labels_in_one_scope_have_a_number():
+    with tg.scope("unit"):
+        a = tg.Value(1.0).exp()
+        b = a.exp()
+    a.label = b.label = "a"
+    passed = tg.record(b)
+    assert [passed.call(v) for v in (a, b)] == ["a#1", "a#2"]
+
+
+def test_a_module_that_is_held_under_two_names_is_called_by_the_first():
+    net = Two()
+    twice = held_by({"net": net, "again": net, "part": net.second})
+    assert twice[id(net.second.bias)] == "second.bias"
+    assert held_by({"one": Two(), "net": net})[id(net.first.bias)] == "net.first.bias"
+
+
+def test_what_is_found_needs_no_search():
+    w = tg.Value(1.0)
+    passed = tg.record(w)
+    assert passed.find(w) is w
+    assert passed.variables == {}
+
+
+def test_variables_name_what_they_hold_and_the_first_one_does():
+    w, x, y, z = (tg.Value(1.0) for _ in range(4))
+    names = {"_": x, "w": w, "again": w, "_9": y, "xs": [w, x], "by": {"z": z, 3: 4}, "Out": {}}
+    held = held_by(names)
+    assert [held[id(v)] for v in (w, x, y, z)] == ["w", "_", "_9", "by['z']"]
+
+
+def test_an_element_of_a_list_is_asked_for_as_in_python(capsys):
+    xs = [tg.Value(2.0), tg.Value(3.0)]
+    tg.debug(xs[0] * xs[1], names={"xs": xs}, commands="why xs[1]; break xs[0]; c")
+    said = capsys.readouterr().out
+    assert "grad of xs[1] is 2 = 2" in said
+    assert "breakpoint 1: xs[0], met 1 times" in said
+
+
+def test_a_value_outside_the_graph_is_found_by_any_of_its_names():
+    v, w = tg.Value(2.0, label="label"), tg.Value(3.0, label="w")
+    passed = tg.record(w * 2.0, names={"v": v, "again": v, "vs": [v, w]})
+    assert passed.find("v") is passed.find("again") is passed.find("vs[0]") is v
+    assert passed.find("label") is v
+    assert passed.call(v) == "label"
+    with pytest.raises(OptionError, match="v is not in this graph; why v tells more"):
+        passed.all_called("v")
+
+
+def test_one_without_a_name_is_called_what_it_is():
+    passed = tg.record(tg.Value(3.0) * 2.0)
+    assert passed.call(tg.Value(1.0)) == "the leaf"
+    assert passed.call(tg.Value(1.0).exp()) == "the exp node"
+    assert passed.why(tg.Value(1.0)).name == "the leaf"
+
+
+def test_without_names_it_says_how_variables_are_asked_for():
+    passed = tg.record(tg.Value(1.0, label="w").exp())
+    with pytest.raises(OptionError, match=r"; names=locals\(\) lets variables be asked for$"):
+        passed.find("v")
+    known = tg.record(tg.Value(1.0, label="w").exp(), names={"w": tg.Value(2.0)})
+    with pytest.raises(OptionError, match=r"there is w, exp#1$"):
+        known.find("v")
+
+
+@pytest.mark.parametrize("name", ["w#7", "mul#0", "#", "leaf#99999999999999999999", "wa"])
+def test_a_name_that_nobody_has_is_answered_with_those_that_come_near(name):
+    passed = tg.record(tg.Value(1.0, label="w").exp())
+    with pytest.raises(OptionError, match=r"no node is called '.*'; there is w"):
+        passed.find(name)

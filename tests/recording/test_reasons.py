@@ -1,0 +1,337 @@
+"""Why: the ledger of a gradient, and where a zero, a NaN or an infinity began."""
+
+import math
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool.errors import OptionError
+from tinygrad_pool.recording import reasons
+
+
+def why(E, node, index=None, **names):
+    return tg.record(E, names=names).why(node, index)
+
+
+def test_contributions_add_up_to_the_gradient():
+    a, b = tg.Value(2.0, label="a"), tg.Value(3.0, label="b")
+    found = why(a * b + a**2, "a")
+    assert [(e.upstream, e.local, e.contribution) for e in found.entries] == [(1, 4, 4), (1, 3, 3)]
+    assert (found.grad, found.causes) == (7.0, [])
+    assert str(found) == (
+        "grad of a is 7 = 4 + 3\n  from power#3: 1 × 4 = 4\n  from mul#2: 1 × 3 = 3"
+    )
+
+
+def test_a_loser_is_told_who_won_and_by_how_much():
+    z = [tg.Value(x, label=f"z{i}") for i, x in enumerate((0.2, 0.9, 0.5))]
+    E = tg.maximum(*z)
+    assert why(E, "z0").causes == ["z0 gets nothing from maximum#3: it lost to z1, by 0.7"]
+    assert why(E, "z1").grad == 1.0
+    E = tg.minimum(*z)
+    assert "it lost to z0, by 0.3" in why(E, "z2").causes[0]
+    tie = tg.maximum(z[1], tg.Value(0.9, label="late"))
+    assert "it lost to z1, by 0 (a tie, which it does not win)" in why(tie, "late").causes[0]
+    assert "it lost to a constant" in why(tg.maximum(z[0], 5.0), "z0").causes[0]
+
+
+def test_in_a_pool_the_winner_is_named_by_its_place():
+    x = tg.Value([[1.0, 5.0], [2.0, 0.0]], label="x")
+    found = why(tg.max_pool2d(x, 2).sum(), "x", (1, 0))
+    assert found.causes == [
+        "x[1, 0] gets nothing from max_pool2d#1[0, 0]: it lost to x[0, 1], by 3"
+    ]
+
+
+def test_a_zero_is_followed_to_where_it_began():
+    w, x = tg.Value(2.0, label="w"), tg.Value(-1.0, label="x")
+    a = w * x
+    a.label = "a"
+    E = a.relu().exp() * 3.0
+    found = why(E, "w")
+    assert found.entries[0].reason == "nothing arrived there"
+    assert found.causes == ["a gets nothing from relu#3: the relu is off: its input is −2"]
+
+
+@pytest.mark.parametrize(
+    ("f", "reason"),
+    [
+        (lambda x: x * tg.Value(0.0), "the other factor is 0"),
+        (lambda x: tg.clip(x, 3.0, 4.0), "it is clipped: 2 is outside the bounds"),
+        (lambda x: tg.where(np.array(False), x, 1.0), "it was not chosen"),
+        (lambda x: tg.weighted_sum([0.0], [x]), "the other factor is 0"),
+        (lambda x: (x - 2.0).abs(), "nothing from abs#2: the local derivative of abs is 0 at 0"),
+        (lambda x: x - x, "the contributions cancel"),
+        (lambda x: (x * -500.0).exp(), "the local derivative of exp underflows to 0 at −1000"),
+        (lambda x: (x * 50.0).tanh(), "the local derivative of tanh rounds to 0 at 100"),
+        (lambda x: (x * 50.0).sigmoid(), "the local derivative of sigmoid rounds to 0 at 100"),
+        (lambda x: (x * 1e-200) * 1e-200, "underflow: 1e-200 × 1e-200 is below float64"),
+    ],
+)
+def test_each_kind_of_zero_has_its_reason(f, reason):
+    (cause,) = why(f(tg.Value(2.0, label="x")), "x").causes
+    assert cause.endswith(reason)
+
+
+def test_what_cancels_above_is_found_from_below():
+    w = tg.Value(2.0, label="w")
+    h = w * 3.0
+    h.label = "h"
+    assert why(h - h, "w").causes == ["what reaches h cancels"]
+
+
+def test_two_ways_to_one_zero_are_one_cause():
+    w = tg.Value(2.0, label="w")
+    a = w * 2.0 + w * 3.0
+    a.label = "a"
+    E = (-a).relu()
+    assert why(E, "w").causes == [
+        "neg#4 gets nothing from relu#5: the relu is off: its input is −10"
+    ]
+
+
+def test_what_a_leaf_had_from_an_earlier_pass_is_no_part_of_the_explanation():
+    a, b = tg.Value(2.0, label="a"), tg.Value(3.0, label="b")
+    (a * b).backward()
+    lost, won = (why(tg.maximum(a, b) * 5.0, name) for name in "ab")
+    assert (lost.grad, lost.causes) == (0.0, ["a gets nothing from maximum#2: it lost to b, by 1"])
+    assert str(won).startswith("grad of b is 5 = 5\n")
+    assert (a.grad, b.grad) == (3.0, 2.0)
+
+
+def test_a_pass_that_begins_with_0():
+    a = tg.Value(2.0, label="a")
+    found = tg.record(a * 3.0, 0.0).why("a")
+    assert found.causes == ["the pass began with the gradient 0"]
+
+
+def test_the_loss_itself_a_stranger_and_what_gets_nothing():
+    a, other = tg.Value(2.0, label="a"), tg.Value(1.0, label="other")
+    E = a * 3.0
+    passed = tg.record(E)
+    assert passed.why(E).causes == ["the pass begins here, with the gradient that it was given"]
+    assert passed.why(other).causes == [
+        "the loss does not depend on it: it is on no path, or was detached"
+    ]
+    assert str(passed.why(other)).startswith("grad of other is not computed")
+
+    def deaf(x):
+        def deaf_backward(g):
+            return (None,)
+
+        return x * 2, deaf_backward
+
+    assert why(tg.lift(deaf)(a), "a").causes == ["no node that got a gradient hands one on to it"]
+
+
+def test_infinity_is_traced_to_the_first_that_made_one():
+    x = tg.Value(0.0, label="x")
+    with np.errstate(all="ignore"):
+        forward = why(tg.log(x * 2.0) + 1.0, "x")
+        backward = why(tg.sqrt(x * 2.0), "x")
+        given = tg.record(x * 2.0, np.inf).why("x")
+        leaf = why(tg.Value(np.nan, label="bad") * x, "x")
+    assert forward.causes == ["log#2 made it in the forward pass: log of mul#1 = 0"]
+    assert backward.causes == ["sqrt#2 made it in the backward pass: sqrt of mul#1 = 0"]
+    assert given.causes == ["it came with the gradient that the pass was given"]
+    assert leaf.causes == ["bad is not finite"]
+
+
+def test_an_element_of_an_array_and_by_default_the_one_with_the_largest_gradient():
+    x = tg.Value([1.0, 2.0, 3.0], label="x")
+    E = (x * np.array([1.0, -5.0, 2.0])).sum()
+    assert why(E, "x").name == "x[1]"
+    assert (why(E, "x", 2).grad, why(E, "x", -1).grad) == (2.0, 2.0)
+    with pytest.raises(OptionError, match=r"why: x of shape \(3,\) has no element 3"):
+        why(E, "x", 3)
+    with pytest.raises(OptionError, match="has no element"):
+        why(E, "x", (0, 0))
+
+
+def test_the_element_and_the_units_above_it_are_those_of_its_row_and_column():
+    x = tg.Value(np.zeros((2, 3)), label="x")
+    c = np.array([[1.0, 2.0, 3.0], [4.0, -9.0, 5.0]])
+    y = (x * c).T
+    y.label = "y"
+    E = y.sum()
+    found = why(E, "x")
+    assert (found.name, found.grad) == ("x[1, 1]", -9.0)
+    for i, j in np.ndindex(2, 3):
+        for place in ((i, j), (i - 2, j - 3)):
+            found = why(E, "x", place)
+            (entry,) = found.entries
+            assert (found.name, found.grad) == (f"x[{i}, {j}]", c[i, j])
+            assert (entry.unit, entry.local) == ((i, j), c[i, j])
+            (above,) = why(E, entry.node, place).entries
+            assert (above.node, above.unit) == (y, (j, i))
+
+
+def test_a_cause_names_the_element_that_is_off_and_the_one_that_won():
+    x = tg.Value([[1.0, 2.0, -3.0], [6.0, 5.0, -1.0], [0.0, 4.0, 2.0]], label="x")
+    y = x.relu()
+    y.label = "y"
+    E = y.max(axis=0).sum()
+    for row, by in ((0, 3), (2, 1)):
+        (lost,) = why(E, "x", (row, 1)).causes
+        assert lost == f"y[{row}, 1] gets nothing from max#2[1]: it lost to y[1, 1], by {by}"
+    (off,) = why(y.sum(), "x", (0, 2)).causes
+    assert off == "x[0, 2] gets nothing from y[0, 2]: the relu is off: its input is −3"
+
+
+def test_many_entries_are_counted_and_those_that_send_something_come_first():
+    x = tg.Value(np.arange(12.0), label="x")
+    w = tg.Value(2.0, label="w")
+    said = str(why((x * w).relu().sum(), "w"))
+    assert "(12 in all)" in said.splitlines()[0]
+    assert len(said.splitlines()) == 9
+    assert "= 1" in said.splitlines()[1]
+
+
+def test_causes_that_are_left_out_are_counted_and_each_kind_is_shown():
+    w = tg.Value(0.7, label="w")
+    parts = [(w * -(1.0 + i)).relu() for i in range(11)]
+    parts.append(tg.maximum(w * 2.0, tg.Value(99.0, label="big")))
+    why_w = why(sum(parts[1:], parts[0]), "w")
+    assert len(why_w.causes) == 9
+    assert sum("the relu is off" in cause for cause in why_w.causes) == 7
+    assert sum("it lost to big, by 97.6" in cause for cause in why_w.causes) == 1
+    assert str(why_w).splitlines()[-1] == "  … and 4 more"
+
+
+def test_eight_causes_are_all_shown():
+    w = tg.Value(0.7, label="w")
+    parts = [(w * -(1.0 + i)).relu() for i in range(8)]
+    causes = why(sum(parts[1:], parts[0]), "w").causes
+    assert len(causes) == 8
+    assert not any("more" in cause for cause in causes)
+
+
+def test_where_there_are_too_many_places_it_says_so(monkeypatch):
+    monkeypatch.setattr(reasons, "PLACES", 5)
+    v = tg.Value(1.0, label="v")
+    chain = v
+    for _ in range(9):
+        chain = chain * 2.0
+    assert why((-chain).relu(), "v").causes == ["… 5 places were looked at, and there are more"]
+
+
+def test_many_users_of_an_element_that_takes_no_part_are_counted():
+    x = tg.Value(np.ones(3), label="x")
+    E = sum((x[:2].sum() for _ in range(10)), 0.0)
+    (cause,) = why(E, "x", 2).causes
+    assert cause.startswith("x[2] takes no part in getitem#")
+    assert cause.endswith(" and 2 more")
+
+
+def test_a_gradient_from_before_is_told_beside():
+    w = tg.Value(1.0, label="w")
+    for _ in range(4):
+        ((w * 2 - 6) ** 2).backward()
+    passed = tg.record((w * 2 - 6) ** 2)
+    assert passed.why("w").notes == [
+        "earlier passes left −64 in w.grad, too: with this one it is −80; zero_grad() forgets it"
+    ]
+    passed.seek(len(passed))
+    assert (w.grad, len(passed.why("w").notes)) == (-80.0, 1)
+    assert str(passed.why("w")).splitlines()[-1].startswith("  but earlier passes left −64 in w.gr")
+
+
+def test_a_gradient_from_before_of_what_gets_none_now():
+    w = tg.Value([1.0, 2.0], label="w")
+    (w * 3.0).sum().backward()
+    passed = tg.record(tg.Value(2.0) * 3.0, names={"w": w})
+    assert passed.why("w").notes == []  # it is no part of this pass
+    left = tg.record((w * 0.0 + w[0]).sum())
+    assert (
+        left.why("w", 1).notes[0].startswith("earlier passes left 3 in w[1].grad, too: with this")
+    )
+
+
+def test_of_a_pass_that_was_run_only_what_others_left_is_told():
+    w = tg.Value(1.0, label="w")
+    for _ in range(4):
+        E = (w * 2 - 6) ** 2
+        E.backward()
+    assert why(E, "w").notes == [
+        "earlier passes left −48 in w.grad, too: with this one it is −64; zero_grad() forgets it"
+    ]
+
+
+def test_the_gradient_of_this_very_pass_is_no_news():
+    w = tg.Value([1.0, np.nan], label="w")
+    E = (w * w).sum()
+    E.backward()
+    assert why(E, "w", 0).notes == []
+
+
+def test_data_that_was_set_since_is_told_beside():
+    w, x = tg.Value(2.0, label="w"), tg.Value(3.0, label="x")
+    E = w * x
+    E.label = "E"
+    w.data = 5.0
+    note = "w was set after E was computed from it: numbers are as before that; " + (
+        "run the forward pass again"
+    )
+    assert why(E, "w").notes == why(E, "x").notes == [note]
+    assert why(w * x, "w").notes == []
+
+
+def test_what_python_took_for_a_number_is_told_of_a_stranger():
+    with tg.traced():
+        v, w = tg.Value(2.0, label="v"), tg.Value(3.0, label="w")
+        h = v * 2.0
+        E = w * math.exp(h)
+    passed = tg.record(E, names={"v": v, "h": h})
+    (of_v,), (of_h,) = passed.why("v").causes, passed.why("h").causes
+    assert "; float() made a plain number of what came of it at test_reasons.py:" in of_v
+    assert "; float() made a plain number of it at test_reasons.py:" in of_h
+    assert of_h.endswith(": E = w * math.exp(h)")
+
+
+def test_a_batch_without_examples_says_so():
+    w = tg.Value(np.ones((2, 2)), label="w")
+    found = why((np.zeros((0, 2)) @ w).sum(), "w", (0, 1))
+    assert found.causes == ["w[0, 1] gets nothing from matmul#1: it has no elements"]
+    assert repr(found) == str(found)
+
+
+def test_a_rule_of_ones_own_whose_slope_is_0():
+    def step(x):
+        return x * 0.0, lambda g: (0.0 * g,)
+
+    w = tg.Value([2.0, 3.0], label="w")
+    assert why(tg.lift(step)(w).sum(), "w", 1).causes == [
+        "w[1] gets nothing from step#1: the local derivative of step is 0 at 3"
+    ]
+
+
+def test_what_is_no_name_is_answered():
+    passed = tg.record(tg.Value(2.0) * 3.0)
+    for odd in (3, None, 2.5, np.ones(2)):
+        with pytest.raises(OptionError, match="a node is a Value or the name of one, got "):
+            passed.why(odd)
+
+
+def test_an_element_of_a_matrix_is_named_by_its_largest_gradient():
+    x = tg.Value(np.zeros((2, 3)), label="x")
+    weights = np.array([[1.0, 2.0, 3.0], [4.0, -9.0, 5.0]])
+    found = why((x * weights).sum(), "x")
+    assert (found.name, found.grad) == ("x[1, 1]", -9.0)
+
+
+def test_an_empty_array_has_no_gradient_to_explain():
+    x = tg.Value(np.zeros(0), label="x")
+    why = tg.record(x.sum()).why(x)
+    assert (why.grad, why.causes) == (None, ["it has no elements"])
+    assert str(why) == "grad of x is not computed\n  because it has no elements"
+
+
+def test_an_element_that_is_left_out_is_told():
+    x = tg.Value([1.0, 2.0, 3.0], label="x")
+    y = x * 2.0
+    y.label = "y"
+    left = tg.record((y[1:] * 1.0).sum())
+    assert left.why("y", 0).causes == ["y[0] takes no part in getitem#2"]
+    assert left.why("x", 0).causes == ["y[0] takes no part in getitem#2"]
+    assert left.why("y", 1).causes == []

@@ -1,0 +1,239 @@
+"""The main job, end to end: train on real digits, check the derivation there, and draw it all."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_pool import datasets, nn, optim
+from tinygrad_pool.drawing.computation import draw
+from tinygrad_pool.drawing.plots import loss_curve
+from tinygrad_pool.drawing.rendering import Drawn, contents
+from tinygrad_pool.engine.context import no_grad, scope
+from tinygrad_pool.engine.value import Value
+from tinygrad_pool.errors import ToolError
+from tinygrad_pool.functional.operations import log_softmax, relu
+from tinygrad_pool.functional.pooling import max_pool2d
+from tinygrad_pool.pooling_as_weights.derivation import Network, figures, network
+
+Array = NDArray[np.float32]
+
+
+class DigitsNet(nn.Module):
+    """conv → relu → max pool, twice, and a linear layer over the ten digits."""
+
+    def __init__(self, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        self.conv1 = nn.Conv2d(1, 12, 3, padding=1, rng=rng)
+        self.relu1 = nn.ReLU()
+        self.pool1 = nn.MaxPool2d(2)
+        self.conv2 = nn.Conv2d(12, 32, 3, padding=1, rng=rng)
+        self.relu2 = nn.ReLU()
+        self.pool2 = nn.MaxPool2d(2)
+        self.flatten = nn.Flatten()
+        self.linear = nn.Linear(128, 10, rng=rng)
+
+    def forward(self, x: Any) -> Value:
+        """Score images (n, 1, 8, 8): (n, 10)."""
+        return self.above_pool1(self.pool1(self.relu1(self.conv1(x))))
+
+    def above_pool1(self, z: Value) -> Value:
+        """Score what the first pooling layer puts out."""
+        scores: Value = self.linear(self.flatten(self.pool2(self.relu2(self.conv2(z)))))
+        return scores
+
+
+class Progress(NamedTuple):
+    """How far training has come: the share of batches done, each epoch's loss and accuracy."""
+
+    share: float
+    losses: list[float]
+    accuracies: list[float]
+
+
+def train(net: DigitsNet, epochs: int, seed: int, batch: int = 32) -> Iterator[Progress]:
+    """Train on the digits with Adam, in ever smaller steps, and yield after every batch.
+
+    On one thread, if threadpoolctl is there: the matrices are so small that a second one would only
+    wait, on a busy machine for ten times as long as all the work takes.
+    """
+    with _one_thread():
+        yield from _train(net, epochs, np.random.default_rng(seed), batch)
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    try:
+        from threadpoolctl import threadpool_limits
+    except ImportError:
+        return nullcontext()
+    limit: AbstractContextManager[Any] = threadpool_limits(1)
+    return limit
+
+
+def _train(net: DigitsNet, epochs: int, rng: np.random.Generator, batch: int) -> Iterator[Progress]:
+    (x, labels), (x_test, labels_test) = datasets.digits()
+    optimizer = optim.Adam(net.parameters())
+    progress = Progress(0.0, [], [])
+    for epoch in range(epochs):
+        optimizer.lr = 5e-3 * (1 - epoch / epochs)
+        order = rng.permutation(len(x))
+        total = 0.0
+        for start in range(0, len(x), batch):
+            chosen = order[start : start + batch]
+            loss = nn.cross_entropy(net(x[chosen]), labels[chosen])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += loss.item() * len(chosen)
+            yield progress._replace(share=(epoch + start / len(x)) / epochs)
+        progress.losses.append(total / len(x))
+        progress.accuracies.append(accuracy(net, x_test, labels_test))
+    yield progress._replace(share=1.0)
+
+
+def accuracy(net: DigitsNet, x: Array, labels: NDArray[np.int64]) -> float:
+    """Measure the share of images whose highest score is their label's."""
+    with no_grad():
+        scores = net(x).data
+    return float((scores.argmax(axis=1) == labels).mean())
+
+
+class Inside(NamedTuple):
+    """The first pooling layer on one image, after a backward pass from the loss.
+
+    Shapes: `a`, `z` and their δ are (channels, 8, 8), the pooled ones (channels, 4, 4).
+    `by_weights` is δ(1) once more, by way of the 0/1 weights: σ'(a) Pᵀ δ(2).
+    """
+
+    image: Array
+    label: int
+    loss: Value
+    a: Array
+    z: Array
+    deltas: Array
+    pooled_deltas: Array
+    by_weights: Array
+
+
+def hardest(net: DigitsNet, x: Array, labels: NDArray[np.int64]) -> int:
+    """Find the image with the largest loss: the one that sends the largest error back."""
+    with no_grad():
+        shares = log_softmax(net(x)).data
+    return int(shares[np.arange(len(x)), labels].argmin())
+
+
+def look_inside(net: DigitsNet, image: Array, label: int) -> Inside:
+    """Run one image forward and backward, and compute δ below the first pool in two ways."""
+    a = net.conv1(image[None])
+    z = net.relu1(a)
+    with scope("pool1"):
+        pooled, winners = max_pool2d(z, 2, return_indices=True)
+    loss = nn.cross_entropy(net.above_pool1(pooled), [label])
+    loss.label = "loss"
+    loss.backward()
+    P = zero_one_weights(winners[0], a.data[0].size)
+    through = (P.T @ pooled.grad.reshape(-1)).reshape(a.shape[1:])
+    by_weights = np.where(a.data[0] > 0, through, np.float32(0))
+    return Inside(
+        image[0], label, loss, a.data[0], z.data[0], a.grad[0], pooled.grad[0], by_weights
+    )
+
+
+def zero_one_weights(winners: NDArray[np.int64], cells: int) -> Array:
+    """Write the matrix P of a max-pooling layer: (units, cells), one 1 a row, at the winner.
+
+    `winners` (channels, h, w) holds the winner of each window as an index into its channel's plane.
+
+    >>> zero_one_weights(np.array([[[1]], [[0]]]), 4)
+    array([[0., 1., 0., 0.],
+           [0., 0., 1., 0.]], dtype=float32)
+    """
+    plane = cells // len(winners)
+    rows = winners.reshape(len(winners), -1) + np.arange(len(winners))[:, None] * plane
+    P = np.zeros((winners.size, cells), np.float32)
+    P[np.arange(winners.size), rows.reshape(-1)] = 1
+    return P
+
+
+class PoolingUnit(NamedTuple):
+    """One pooling unit of a trained network: which, what its window holds, and its scalar graph."""
+
+    channel: int
+    row: int
+    column: int
+    inside: Inside
+    units: Network
+
+    def window(self, of: Array) -> Array:
+        """Cut the unit's 2×2 window out of an array (channels, 8, 8), in row-major order."""
+        rows, columns = (
+            slice(2 * self.row, 2 * self.row + 2),
+            slice(2 * self.column, 2 * self.column + 2),
+        )
+        return of[self.channel, rows, columns].reshape(-1)
+
+
+def busiest_unit(net: DigitsNet, inside: Inside) -> PoolingUnit:
+    """Take the pooling unit that most error arrives at, where every pixel below it exists.
+
+    Its four feature-map units are built once more as scalar units on the 4×4 pixels that they see,
+    with the trained weights, and a backward pass from δ(2).
+    """
+    inner = np.abs(inside.pooled_deltas[:, 1:3, 1:3])
+    channel, i, j = (int(k) for k in np.unravel_index(inner.argmax(), inner.shape))
+    row, column = i + 1, j + 1
+    pixels = inside.image[2 * row - 1 : 2 * row + 3, 2 * column - 1 : 2 * column + 3]
+    state = net.conv1.state_dict()
+    kernel, bias = state["weight"][channel, 0], state["bias"][channel]
+    weights = []
+    for down, right in np.ndindex(2, 2):
+        field = {4 * (down + u) + right + v + 1: float(kernel[u, v]) for u, v in np.ndindex(3, 3)}
+        weights.append({0: float(bias), **field})
+    units = network([float(x) for x in pixels.reshape(-1)], weights, activation=relu)
+    units.pooled.backward(gradient=float(inside.pooled_deltas[channel, row, column]))
+    return PoolingUnit(channel, row, column, inside, units)
+
+
+class File(NamedTuple):
+    """A file of the demo's folder: its name, what it shows, what is in it, and what it lacks."""
+
+    name: str
+    shows: str
+    content: bytes
+    lacks: str = ""
+
+
+def _file(stem: str, kind: str, shows: str, drawing: Callable[[], Drawn]) -> File:
+    """Draw a file; without a Graphviz program as DOT text, and empty if a package is missing."""
+    try:
+        drawn = drawing()
+    except ToolError as error:
+        return File(f"{stem}.{kind}", shows, b"", str(error))
+    try:
+        return File(f"{stem}.{kind}", shows, contents(drawn, kind))
+    except ToolError as error:
+        return File(f"{stem}.dot", f"{shows}, as text", contents(drawn, "dot"), str(error))
+
+
+def files_of(net: DigitsNet, progress: Progress, unit: PoolingUnit) -> list[File]:
+    """Draw everything that the demo shows, as far as there are tools to draw it."""
+    drawn = figures(unit.units)
+    shown = {
+        "F1": "the pooling unit over the four feature-map units of its window",
+        "F2": "the winner, with the nine pixels it sees and its trained weights",
+        "F3": "the kink of max, and its derivative on both sides",
+        "F4": "F1 with weights: 1 on the winner's link, 0 on the losers'",
+    }
+    of_loss, by_epoch = (
+        "the computation graph of one image's loss",
+        "loss and test accuracy by epoch",
+    )
+    return [
+        _file("graph", "svg", of_loss, lambda: draw(unit.inside.loss)),
+        _file("graph", "png", f"{of_loss}, for a slide", lambda: draw(unit.inside.loss)),
+        *(_file(name, "svg", text, drawn[name]) for name, text in shown.items()),
+        _file("loss", "svg", by_epoch, lambda: loss_curve(progress.losses, progress.accuracies)),
+        File("weights.npz", "the trained weights; net.load() reads them", net.to_npz()),
+    ]

@@ -1,0 +1,138 @@
+"""What the command line does with the handwritten digits: the demo, and the proof for pooling."""
+
+import argparse
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tinygrad_pool.cli.scripts import value_from
+from tinygrad_pool.engine.value import Value
+from tinygrad_pool.errors import GradientError, OptionError
+from tinygrad_pool.files import check_folder, whole_folder
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from tinygrad_pool.cli.demo import DigitsNet, PoolingUnit, Progress
+
+
+def demo(options: argparse.Namespace) -> None:
+    """Train on real digits, check the derivation in the network, and draw it."""
+    from rich.console import Console
+
+    from tinygrad_pool import datasets
+    from tinygrad_pool.cli.demo import DigitsNet, busiest_unit, files_of, hardest, look_inside
+
+    console = Console(quiet=options.quiet)
+    with whole_folder(options.out) as written:
+        net = DigitsNet(options.seed)
+        _, (images, labels) = datasets.digits()
+        progress = _train(net, options.epochs, options.seed, len(images), console)
+        chosen = hardest(net, images, labels)
+        inside = look_inside(net, images[chosen], int(labels[chosen]))
+        unit = busiest_unit(net, inside)
+        _report(unit, console)
+        files = files_of(net, progress, unit)
+        shown = {file.name: file for file in reversed(files) if file.content}
+        written |= {name: file.content for name, file in shown.items()}
+    table = _table(f"Written to {options.out}", "file", "what it shows")
+    for file in reversed(shown.values()):
+        table.add_row(file.name, file.shows)
+    console.print(table)
+    if lacks := {file.lacks: None for file in files if file.lacks}:
+        install = "pip install 'tinygrad_pool[demo]' brings what it takes"
+        console.print(f"\nNot all is drawn; {install}:", *lacks, sep="\n- ", markup=False)
+
+
+def _train(net: "DigitsNet", epochs: int, seed: int, unseen: int, console: "Console") -> "Progress":
+    from rich.progress import Progress as Bar
+
+    from tinygrad_pool.cli.demo import train
+
+    started = time.perf_counter()
+    console.print("Training conv → relu → max pool → … → linear on handwritten digits.")
+    with Bar(console=console, transient=True, disable=console.quiet) as bar:
+        task = bar.add_task("training", total=1.0)
+        for progress in train(net, epochs, seed):
+            bar.update(task, completed=progress.share)
+    console.print(
+        f"{progress.accuracies[-1]:.1%} right of {unseen} images that it has not seen, "
+        f"after {epochs} epochs in {time.perf_counter() - started:.1f} s.\n"
+    )
+    return progress
+
+
+def _report(unit: "PoolingUnit", console: "Console") -> None:
+    """Print the window, the winner, and δ of every unit, by backward and by the 0/1 weights."""
+    inside = unit.inside
+    console.print(
+        f"The hardest of them is a {inside.label}, with a loss of {inside.loss.item():.2f}. "
+        f"Of its pooling units, number {unit.row}, {unit.column} of channel {unit.channel} "
+        "takes part in that the most:\n"
+    )
+    table = _table(
+        "", "unit l", "row, column", "z_l", "weight", "δ_l by backward", "δ_l by weights"
+    )
+    z, deltas, by_weights = map(unit.window, (inside.z, inside.deltas, inside.by_weights))
+    winner = int(z.argmax())
+    for k, (down, right) in enumerate(((0, 0), (0, 1), (1, 0), (1, 1))):
+        table.add_row(
+            str(k + 1),
+            f"{2 * unit.row + down}, {2 * unit.column + right}",
+            f"{z[k]:.4f}",
+            "1" if k == winner else "0",
+            f"{deltas[k]:.6g}",
+            f"{by_weights[k]:.6g}",
+            style="bold" if k == winner else "",
+        )
+    console.print(table)
+    delta = inside.pooled_deltas[unit.channel, unit.row, unit.column]
+    console.print(f"The whole δ(2) = {delta:.6g} goes to unit {winner + 1}, the largest.")
+    units, equal = inside.deltas.size, int((inside.deltas == inside.by_weights).sum())
+    console.print(
+        f"Below the whole pool, δ by backward and by the 0/1 weights P, σ'(a) Pᵀ δ(2): "
+        f"{equal} of {units} units equal bit for bit.\n"
+    )
+
+
+def _table(title: str, *columns: str) -> "Table":
+    from rich.table import Table
+
+    table = Table(title=title or None, title_justify="left", title_style="bold")
+    for column in columns:
+        table.add_column(column)
+    return table
+
+
+def equivalence(options: argparse.Namespace) -> None:
+    """Show that pooling is a layer of 0/1 weights, in a network."""
+    from tinygrad_pool.drawing import render
+    from tinygrad_pool.pooling_as_weights.comparison import compare_weight_layer
+
+    check_folder(options.out)
+    loss = value_from(options, "equivalence")[0] if options.script else _loss_on_digits()
+    gradient = None if loss.size == 1 else np.ones(loss.shape)
+    found = compare_weight_layer(loss, gradient)
+    try:
+        picture = found.draw()
+    except OptionError as error:
+        raise OptionError(f"equivalence: {str(error).removeprefix('draw: ')}") from error
+    print(found)
+    print(f"\n{render(picture, options.out)} shows a window of both networks side by side")
+    if not found.holds:
+        raise GradientError("equivalence: the two networks differ")
+
+
+def _loss_on_digits() -> Value:
+    """Train a network on the digits, and compute its loss on all images that it has not seen."""
+    from rich.console import Console
+
+    from tinygrad_pool import datasets, nn
+    from tinygrad_pool.cli.demo import DigitsNet
+
+    net = DigitsNet(seed=0)
+    _, (images, labels) = datasets.digits()
+    _train(net, epochs=5, seed=0, unseen=len(images), console=Console())
+    return nn.cross_entropy(net(images), labels)

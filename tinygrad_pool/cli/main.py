@@ -1,0 +1,120 @@
+"""The command line: `tinygrad-pool demo`, and draw, play, debug, diagnose … for scripts."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn, TypeAlias
+
+from tinygrad_pool import __version__
+from tinygrad_pool.cli import digits, scripts, user_script
+from tinygrad_pool.errors import TinygradPoolError
+from tinygrad_pool.letters import PLAINLY
+
+Run: TypeAlias = Callable[[argparse.Namespace], None]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return its exit code: 0, 1 for an error, 2 for a bad flag, or of a signal."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors=PLAINLY)  # a console that lacks δ shows delta, and goes on
+    try:
+        options = _parser().parse_args(arguments)
+        options.run(options)
+    except BrokenPipeError:  # who read it, such as `head`, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except TinygradPoolError as error:
+        print(f"tinygrad-pool: {error}", file=sys.stderr)
+        return 1
+    except Exception as error:
+        if not (told := user_script.told(error)):  # as of a closure of the script's
+            raise
+        print(f"tinygrad-pool: {told}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("tinygrad-pool: interrupted; nothing was written", file=sys.stderr)
+        return 130
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaint is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"{self.prog}: {message} (--help lists the options)", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def _parser() -> _Parser:
+    parser = _Parser(prog="tinygrad-pool", description="See and step through backpropagation.")
+    parser.add_argument("--version", action="version", version=f"tinygrad-pool {__version__}")
+    parser.set_defaults(run=lambda _: parser.print_help())
+    commands = parser.add_subparsers(metavar="COMMAND")
+
+    demo = commands.add_parser("demo", help="train on real digits, check the derivation, draw it")
+    demo.add_argument("--out", type=Path, default=Path("tinygrad_pool_demo"), metavar="FOLDER")
+    demo.add_argument("--seed", type=_natural, default=0, metavar="N")
+    demo.add_argument("--epochs", type=_positive, default=30, metavar="N")
+    demo.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    demo.set_defaults(run=digits.demo)
+
+    def for_script(run: Run, about: str, **script: Any) -> argparse.ArgumentParser:
+        """Add a command that runs a script and looks at one of its Values."""
+        command: argparse.ArgumentParser = commands.add_parser(run.__name__, help=about)
+        command.add_argument("script", type=Path, metavar="SCRIPT.py", **script)
+        command.add_argument("--value", metavar="NAME", help="default: the last number it made")
+        command.set_defaults(run=run)
+        return command
+
+    draw = for_script(scripts.draw, "run a script and draw one of its Values")
+    draw.add_argument("-o", "--out", type=Path, default=Path("graph.svg"), metavar="FILE")
+    draw.add_argument("--detail", default="auto", help="auto, full, ops or layers")
+    draw.add_argument("--show", default="data,grad,heat", help="data,grad,local,contribution …")
+    draw.add_argument("--theme", default="light", help="light or dark")
+
+    for_script(scripts.tree, "run a script and write one of its Values as text")
+    for_script(scripts.unroll, "write a script's two passes as a straight-line program")
+
+    slides = for_script(scripts.frames, "draw a script's backward pass, a slide each step")
+    slides.add_argument("-o", "--out", type=Path, default=Path("slides"), metavar="FOLDER")
+    slides.add_argument("--format", default="svg", help="svg, png, pdf or gif")
+    slides.add_argument("--theme", default="light", help="light or dark")
+
+    steps = for_script(scripts.debug, "step through a script's backward pass at a prompt")
+    steps.add_argument("-c", "--commands", default="", help="run these first, separated by ;")
+    steps.add_argument("--pdb", action="store_true", help="in Python's own debugger, a stop a node")
+
+    for_script(scripts.diagnose, "say what keeps a script's network from learning")
+
+    player = for_script(scripts.play, "write a page that plays a script's backward pass")
+    player.add_argument("-o", "--out", type=Path, default=Path("backward.html"), metavar="FILE")
+    player.add_argument("--open", action="store_true", help="open it in the browser, too")
+
+    same = for_script(
+        digits.equivalence,
+        "show that pooling is a layer of 0/1 weights, in a script's network",
+        nargs="?",
+        help="default: a network trained on the digits, over all images that it has not seen",
+    )
+    same.add_argument("-o", "--out", type=Path, default=Path("equivalence.svg"), metavar="FILE")
+
+    editor = commands.add_parser("vscode", help="write how VS Code steps from closure to closure")
+    editor.add_argument("folder", type=Path, nargs="?", default=Path(), metavar="FOLDER")
+    editor.add_argument("--print", action="store_true", help="write nothing, print it")
+    editor.set_defaults(run=scripts.vscode)
+    return parser
+
+
+def _natural(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"needs a whole number, 0 or more, got {text!r}")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if _natural(text) == 0:
+        raise argparse.ArgumentTypeError("needs a whole number, 1 or more, got '0'")
+    return int(text)

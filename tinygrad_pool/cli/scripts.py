@@ -1,0 +1,140 @@
+"""What the command line does with a script: it is run, and one of its Values is looked at."""
+
+import argparse
+import webbrowser
+from typing import Any
+
+import numpy as np
+
+from tinygrad_pool.cli import user_script
+from tinygrad_pool.engine.backward import ancestors
+from tinygrad_pool.engine.value import Value
+from tinygrad_pool.errors import OptionError
+from tinygrad_pool.files import check_folder
+
+
+def draw(options: argparse.Namespace) -> None:
+    """Draw a Value of a script to a file."""
+    from tinygrad_pool import drawing
+
+    check_folder(options.out)
+    value, made = value_from(options, "draw")
+    drawn = drawing.draw(
+        value, names=made, detail=options.detail, show=options.show, theme=options.theme
+    )
+    print(f"{drawing.render(drawn, options.out)} shows {value!r:.80}")
+
+
+def tree(options: argparse.Namespace) -> None:
+    """Write a Value's graph as text."""
+    from tinygrad_pool import drawing
+
+    value, made = value_from(options, "tree")
+    print(drawing.tree(value, names=made))
+
+
+def frames(options: argparse.Namespace) -> None:
+    """Draw the backward pass of a script, a slide each step."""
+    from tinygrad_pool import drawing
+
+    check_folder(options.out)
+    value, made = value_from(options, "frames")
+    gradient = None if value.size == 1 else np.ones(value.shape)
+    looks = {"format": options.format, "theme": options.theme}
+    files = drawing.frames(value, options.out, gradient=gradient, names=made, **looks)
+    print(f"{len(files)} files in {options.out}, from {files[0].name} on")
+
+
+def debug(options: argparse.Namespace) -> None:
+    """Step through the backward pass of a script."""
+    from tinygrad_pool import debugger
+
+    value, made = value_from(options, "debug")
+    gradient = None if value.size == 1 else np.ones(value.shape)
+    _forget_own(value, gradient)
+    debugger.debug(value, gradient, names=made, commands=options.commands, pdb=options.pdb)
+
+
+def diagnose(options: argparse.Namespace) -> None:
+    """Say what keeps a script's network from learning."""
+    from tinygrad_pool import diagnosis
+
+    value, made = value_from(options, "diagnose")
+    gradient = None if value.size == 1 else np.ones(value.shape)
+    print(diagnosis.diagnose(value, gradient, names=made))
+
+
+def vscode(options: argparse.Namespace) -> None:
+    """Write or print how an editor steps from closure to closure."""
+    from tinygrad_pool.debugger.vscode import HOW, launch_json, write_launch_json
+
+    if options.print:
+        print(launch_json(), end="")
+    else:
+        print(f"{write_launch_json(options.folder)} is written.\n{HOW}")
+
+
+def play(options: argparse.Namespace) -> None:
+    """Write a page that plays the backward pass of a script."""
+    from tinygrad_pool.drawing.words import counted
+    from tinygrad_pool.recording import record
+
+    check_folder(options.out)
+    value, made = value_from(options, "play")
+    gradient = None if value.size == 1 else np.ones(value.shape)
+    _forget_own(value, gradient)
+    passed = record(value, gradient, names=made)
+    path = passed.to_html(options.out)
+    print(f"{path} plays {counted(len(passed), 'step')} back from {value!r:.80}")
+    if options.open:
+        webbrowser.open(path.resolve().as_uri())
+
+
+def _forget_own(value: Value, gradient: Any) -> None:
+    """Forget the gradients of a script's own pass, so that it is stepped through as at its first.
+
+    What other passes left stays: a forgotten zero_grad() is to be seen.
+    """
+    from tinygrad_pool.recording import record
+
+    nodes = ancestors(value)
+    if any(node.has_grad for node in nodes):
+        left = record(value, gradient).left
+        for node in nodes:
+            node.grad = left.get(node)
+
+
+def value_from(options: argparse.Namespace, command: str) -> tuple[Value, dict[str, Any]]:
+    """Run a script and choose one of the Values that it made; return all that it made, too."""
+    if not options.script.is_file():
+        raise OptionError(f"{command}: there is no script {options.script}")
+    made = user_script.run(options.script)
+    return value_of(made, options.value, str(options.script)), made
+
+
+def value_of(made: dict[str, Any], name: str | None, script: str) -> Value:
+    """Choose the Value called `name`, or the last number that a script made at top level.
+
+    Raises OptionError, which lists the Values there are.
+    """
+    values = {n: v for n, v in made.items() if isinstance(v, Value)}
+    numbers = [v for v in values.values() if v.size == 1]
+    if name in values:
+        return values[name]
+    if name is None and numbers:
+        return max(numbers, key=lambda v: v._time)
+    wanted = f"Value called {name!r}" if name else "Value that is a number"
+    last = max(values, key=lambda n: values[n]._time, default="")
+    raise OptionError(
+        f"{script} made no {wanted} at top level; it has {', '.join(values) or 'none'}"
+        + (f" (--value {last} takes that one)" if last else "")
+    )
+
+
+def unroll(options: argparse.Namespace) -> None:
+    """Print both passes of a script as a straight-line program."""
+    from tinygrad_pool.codegen import unrolled
+
+    value, made = value_from(options, "unroll")
+    gradient = None if value.size == 1 else np.ones(value.shape)
+    print(unrolled.unroll(value, gradient, names=made))

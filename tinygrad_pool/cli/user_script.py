@@ -1,0 +1,87 @@
+"""A user's script: run as the main program; what goes wrong in it is told by its own lines."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+import sysconfig
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from tinygrad_pool.engine.context import traced
+from tinygrad_pool.errors import ScriptError
+
+CALLS = 8
+"""How many calls are told of what led to an error."""
+
+_INSIDE = (str(Path(__file__).parents[1]), sysconfig.get_path("stdlib"), "<frozen ")
+_INSTALLED = {"site-packages", "dist-packages"}
+
+
+def run(script: Path) -> dict[str, Any]:
+    """Run a script, traced, as the main program, and return what it made at top level.
+
+    An exit with status 0 ends it as its last line would. Raises ScriptError for any other exit, and
+    for whatever it raises itself, with the lines that led there.
+    """
+    sys.argv[:] = [str(script)]
+    sys.path.insert(0, str(script.resolve().parent))
+    try:
+        with traced():
+            return runpy.run_path(str(script), run_name="__main__")
+    except (KeyboardInterrupt, BrokenPipeError):
+        raise
+    except SystemExit as ended:
+        if ended.code not in (None, 0):
+            raise ScriptError(told(ended)) from ended
+        return _made_before(ended.__traceback__, script)
+    except Exception as error:
+        said = told(error) or f"{script}: {type(error).__name__}: {error}"
+        raise ScriptError(said) from error
+
+
+def _made_before(end: TracebackType | None, script: Path) -> dict[str, Any]:
+    """Find what a script had made at top level when it ended itself."""
+    if sys.stdin is not None and sys.stdin.closed:  # as quit() leaves it, where a prompt may ask
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115  # it stays open
+    frames = (frame for frame, _ in traceback.walk_tb(end))
+    main = next(f for f in frames if f.f_globals.get("__file__") == str(script))
+    return dict(main.f_globals)
+
+
+def told(error: BaseException) -> str:
+    """Tell an error by the user's line that it came from, what it says, and the calls before.
+
+    Returns "" if no line of the user's led to it.
+    """
+    lines = list(_user_lines(error))
+    if not lines:
+        return ""
+    said = "".join(traceback.format_exception_only(error)).strip()
+    if isinstance(error, SyntaxError):
+        said = f"{type(error).__name__}: {error.msg}"
+    calls = [f"  called at {line}" for line in lines[1 : CALLS + 1]]
+    more = len(lines) - 1 - CALLS
+    calls += [f"  … {more:,} more calls"] * (more > 0)
+    earlier = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    at = next(_user_lines(earlier), lines[0]) if earlier else lines[0]
+    if at != lines[0]:
+        calls.append(f"  after {type(earlier).__name__}: {earlier}, at {at}")
+    return "\n".join([lines[0], said, *calls])
+
+
+def _user_lines(error: BaseException) -> Iterator[str]:
+    """Write the user's own lines that led to an error, the innermost first."""
+    if isinstance(error, SyntaxError) and error.lineno:
+        yield _line(str(error.filename), error.lineno, error.text)
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        inside = frame.filename.startswith(_INSIDE)
+        if not inside and _INSTALLED.isdisjoint(Path(frame.filename).parts):
+            yield _line(frame.filename, frame.lineno, frame.line)
+
+
+def _line(file: str, number: int | None, text: str | None) -> str:
+    return f'File "{file}", line {number}: {(text or "").strip()}'

@@ -1,0 +1,5 @@
+"""Both passes of a graph as a straight-line program."""
+
+from tinygrad_pool.codegen.unrolled import unroll
+
+__all__ = ["unroll"]

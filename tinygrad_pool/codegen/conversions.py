@@ -1,0 +1,78 @@
+"""How numbers are brought into the form that a Value holds, as text: results and contributions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_pool.codegen.spelling import dtype_of
+from tinygrad_pool.engine.data import unbroadcast_axes
+from tinygrad_pool.engine.node import Node
+from tinygrad_pool.rules.arithmetic import power
+from tinygrad_pool.rules.axes import Shape
+
+KEEPERS = {
+    "number": '''def number(result):
+    """Keep what was made of Python's numbers a Python number."""
+    y, backward = result
+    return float(y), backward
+''',
+    "scalar": '''def scalar(result):
+    """Make a number of NumPy's of what has no axes."""
+    y, backward = result
+    return y[()], backward
+''',
+    "floats": '''def floats(result):
+    """Make floats of a result."""
+    y, backward = result
+    return np.asarray(y, float)[()], backward
+''',
+}
+
+
+def keeper_of(node: Node, y: Any, settled: Any) -> str:
+    """Name the function that brings a result into the form that a Value holds, if it needs one."""
+    if type(settled) is float:
+        return "" if type(y) is float and not _may_leave_the_reals(node) else "number"
+    if isinstance(y, np.ndarray | np.generic) and y.dtype.kind == "f":
+        return "scalar" if isinstance(y, np.ndarray) and not y.ndim else ""
+    return "floats"
+
+
+def _may_leave_the_reals(node: Node) -> bool:
+    """Tell whether other Python floats could give a complex number: a root, or a rule unknown."""
+    assert node.rule is not None
+    if node.rule is power:
+        n = node.parents[1]
+        return isinstance(n, Node) or not float(n).is_integer()
+    return not node.rule.__module__.startswith("tinygrad_pool.rules.")
+
+
+def fitted(text: str, c: Any, p: Node) -> str:
+    """Write how a contribution is brought to its operand's shape and dtype: `graph.fit` as text."""
+    shape = np.shape(c)
+    if shape != p.shape:
+        axes = unbroadcast_axes(p.shape, shape)
+        assert axes is not None
+        text, c = _summed(text, c, axes)
+        if np.shape(c) != p.shape:
+            text, c = f"np.reshape({text}, {p.shape})", np.reshape(c, p.shape)
+    if type(p._numbers) is float:
+        return text if type(c) is float else f"float({text})"
+    if not p.shape and (not isinstance(c, np.generic) or c.dtype != p.dtype):
+        return f"{dtype_of(p.dtype)}({text})"
+    if np.asarray(c).dtype == p.dtype:
+        return text
+    return f"np.asarray({text}, {dtype_of(p.dtype)})"
+
+
+def _summed(text: str, c: Any, axes: Shape) -> tuple[str, Any]:
+    """Write a sum as the engine takes it: of halves in float32."""
+    axis = axes if len(axes) != 1 else axes[0]
+    if c.dtype != np.float16:
+        return f"np.sum({text}, axis={axis})", np.sum(c, axis=axis)
+    return (
+        f"np.sum({text}, axis={axis}, dtype=np.float32).astype(np.float16)",
+        np.sum(c, axis=axis, dtype=np.float32).astype(np.float16),
+    )

@@ -1,0 +1,12 @@
+"""A rule's own lines, for numbers: its source, followed as far as it is decided beforehand.
+
+The source is read as a syntax tree and carried out, with a symbol for each number that is known
+only when the program runs. Options, the number of operands and that they are floats are known: what
+they decide is decided. What is left are expressions of numbers, and names for some of them. So a
+derivative is written once, in its rule, whatever language it is printed in later.
+"""
+
+from tinygrad_pool.codegen.inlining.expansion import LARGE, Inlined, inlined
+from tinygrad_pool.codegen.inlining.printing import Form, Text, form_of, literal
+
+__all__ = ["LARGE", "Form", "Inlined", "Text", "form_of", "inlined", "literal"]

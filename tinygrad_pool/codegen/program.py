@@ -1,0 +1,188 @@
+"""The program that an unrolled graph runs: its text, with the rules of numbers written out in line.
+
+What is used once is put where it is used, and contributions are added up in one line, while that is
+not too long. Everything is computed as the rules do it, and added up in the order of `backward()`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_pool.codegen.inlining import LARGE, Form, Inlined, Text, form_of, inlined, literal
+from tinygrad_pool.codegen.spelling import spelled
+from tinygrad_pool.codegen.writer import Writer
+from tinygrad_pool.engine.node import Node
+
+
+class Printed(NamedTuple):
+    """A rule that is written out, with names to be filled in, and how often each is used."""
+
+    forward: dict[str, Form]
+    y: Form
+    backward: dict[str, Form]
+    contributions: list[Form | None]
+    given: Mapping[str, Any]
+    uses_forward: Counter[str]
+    uses: Counter[str]
+
+
+_PYTHON = frozenset({float, int, bool})
+
+
+class Program:
+    """Writes the lines of a Writer once more, with the rules of numbers written out."""
+
+    def __init__(self, writer: Writer) -> None:
+        self.writer, nodes = writer, [*writer.name]
+        loss = nodes[-1]
+        self.given: dict[str, Any] = {}
+        self.forward_lines: list[str] = []
+        self.backward_lines = [*writer.seed]
+        self._given_names: dict[int, str] = {}
+        self._printed: dict[Any, Printed | None] = {}
+        self._rules = {node: rule for node in nodes if (rule := self._rule(node))}
+        self._uses = self._counted(nodes, loss)
+        self._values = {node: Text(name) for node, name in writer.name.items()}
+        self._kept: dict[Node, dict[str, Text]] = {}  # numbers of the way forth, for the way back
+        self._grads = {loss: Text(f"g_{writer.name[loss]}")}
+        for node in nodes:
+            self._forward(node)
+        for node in reversed(nodes):
+            if node in writer.backward:
+                self._backward(node)
+        leaves = [node for node in nodes if node._closure is None]
+        self.gradients = {writer.name[leaf]: self._gradient(leaf) for leaf in leaves}
+
+    # -- rules
+
+    def _rule(self, node: Node) -> Printed | None:
+        """Write out the rule of a node that computes with Python's numbers alone."""
+        if node._closure is None or node in self.writer.helped or type(node._numbers) is not float:
+            return None
+        fixed = [None if isinstance(p, Node) else self.writer.operand(p)[1] for p in node.parents]
+        pairs = zip(fixed, node.parents, strict=True)
+        kinds = [type(p._numbers if x is None else x) for x, p in pairs]
+        if not _PYTHON.issuperset(kinds) or any(spelled(x) is None for x in node.options.values()):
+            return None
+        texts = self.writer.calls[node][1]
+        key = node.rule, *texts[len(fixed) :], *[x is not None and type(x) for x in fixed]
+        if key in self._printed:
+            return self._printed[key]
+        exact = *key, *[text for text, x in zip(texts, fixed, strict=False) if x is not None]
+        if exact not in self._printed:
+            found = inlined(node.rule, fixed, node.options)
+            exact = exact if found and found.decided else key
+            self._printed[exact] = found and _printed(found)
+        return self._printed[exact]
+
+    def _counted(self, nodes: list[Node], loss: Node) -> Counter[Node]:
+        """Count how often each number is used: twice where it has to have its name."""
+        counted = Counter({loss: 2})
+        for node in nodes:
+            rule = self._rules.get(node)
+            uses = rule and (rule.uses if node in self.writer.backward else rule.uses_forward)
+            for i, p in enumerate(node.parents):
+                if isinstance(p, Node):
+                    counted[p] += 2 if uses is None else uses[f"x{i}"]
+        return counted
+
+    def _texts(self, node: Node, rule: Printed) -> dict[str, Text]:
+        """Fill in what a node's rule computes with."""
+        texts = self._kept.get(node, {})
+        for i, (p, text) in enumerate(zip(node.parents, self.writer.calls[node][1], strict=False)):
+            texts[f"x{i}"] = self._values[p] if isinstance(p, Node) else literal(text)
+        for name, x in rule.given.items():
+            texts[name] = self._given(name, x)
+        return texts
+
+    def _given(self, name: str, x: Any) -> Text:
+        """Name an object that a rule uses."""
+        if x is float or type(x) is float:
+            return literal(spelled(x) or "")
+        if vars(np).get(name, self) is x:
+            return Text(f"np.{name}")
+        if id(x) not in self._given_names:
+            self._given_names[id(x)] = name = self.writer.names.new(name)
+            self.given[name] = x
+        return Text(self._given_names[id(x)])
+
+    # -- lines
+
+    def _line(self, lines: list[str], name: str, text: Text) -> Text:
+        lines.append(f"    {name} = {text.text}")
+        return Text(name)
+
+    def _forward(self, node: Node) -> None:
+        """Write how a node's number is computed, or keep that for where it is used."""
+        rule, name = self._rules.get(node), self.writer.name[node]
+        if rule is None:
+            self.forward_lines += self.writer.forward.get(node, [])
+            return
+        texts, whole = self._texts(node, rule), rule.y.symbol
+        for part, form in rule.forward.items():
+            own = whole.kind is float and rule.y.names == [part] and not whole.size
+            new = name if own else self.writer.names.new(f"{name}_{part}")
+            texts[part] = self._line(self.forward_lines, new, form.filled(texts))
+        if rule.forward:
+            self._kept[node] = {part: texts[part] for part in rule.forward}
+        y = rule.y.number(texts)
+        if self._uses[node] == 1 and whole.free and y.size < LARGE:
+            self._values[node] = y
+        elif y.text != name:
+            self._line(self.forward_lines, name, y)
+
+    def _backward(self, node: Node) -> None:
+        """Write what a node sends to its operands, and add it up."""
+        rule, name = self._rules.get(node), self.writer.name[node]
+        if rule is None:
+            for reached in [node, *self.writer.reached[node]]:
+                self._settle(reached)
+            self.backward_lines += self.writer.backward[node]
+            for reached in self.writer.reached[node]:
+                self._grads[reached] = Text(f"g_{self.writer.name[reached]}")
+            return
+        if self._grads[node].size >= (1 if rule.uses["g"] > 1 else LARGE):
+            self._settle(node)
+        texts = {**self._texts(node, rule), "g": self._grads[node]}
+        for part, form in rule.backward.items():
+            new = self.writer.names.new(f"{name}_{part}")
+            texts[part] = self._line(self.backward_lines, new, form.filled(texts))
+        for p, sent in zip(node.parents, rule.contributions, strict=True):
+            if sent is not None:
+                self._add(p, sent.number(texts), sent.symbol.free)
+
+    def _add(self, p: Node, c: Text, free: bool) -> None:
+        """Add a contribution to a gradient; one that Python may refuse is computed at once."""
+        total = self._grads[p].plus(c) if p in self._grads else c
+        self._grads[p] = total
+        if not free or total.size >= LARGE:
+            self._settle(p)
+
+    def _settle(self, node: Node) -> None:
+        """Write a line for a gradient that is added up so far."""
+        name = f"g_{self.writer.name[node]}"
+        if self._grads.get(node, Text(name)).text != name:
+            self._grads[node] = self._line(self.backward_lines, name, self._grads[node])
+
+    def _gradient(self, leaf: Node) -> str:
+        if leaf not in self._grads:
+            return self.writer.nothing[leaf]
+        if self._grads[leaf].size:
+            self._settle(leaf)
+        return self._grads[leaf].text
+
+
+def _printed(rule: Inlined) -> Printed:
+    """Print a rule that is written out."""
+    forward = {name: form_of(x) for name, x in rule.forward.items()}
+    backward = {name: form_of(x) for name, x in rule.backward.items()}
+    y, sent = form_of(rule.y), [None if x is None else form_of(x) for x in rule.contributions]
+    there = Counter(name for form in (*forward.values(), y) for name in form.names)
+    back = Counter(
+        name for form in (*backward.values(), *filter(None, sent)) for name in form.names
+    )
+    return Printed(forward, y, backward, sent, rule.given, there, there + back)

@@ -1,0 +1,274 @@
+"""A graph as a program in straight lines: a line for each node, forward, and then backward.
+
+The graph is run once while it is written, so that the text converts where the engine does: a number
+that was made of Python's numbers becomes one of them, a full sum becomes an array, a contribution
+is summed where its operand was repeated.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from functools import lru_cache
+from inspect import signature
+from typing import Any
+
+import numpy as np
+
+from tinygrad_pool.codegen.conversions import KEEPERS, fitted, keeper_of
+from tinygrad_pool.codegen.spelling import WIDTH, Names, dtype_of, filled, spelled
+from tinygrad_pool.engine.backward import fit
+from tinygrad_pool.engine.data import settle
+from tinygrad_pool.engine.node import Node, name_of
+from tinygrad_pool.errors import GraphError
+from tinygrad_pool.rules.rule import Backward, Rule
+from tinygrad_pool.rules.windows import AdaptiveWindows, Windows
+
+FORMS = ("{}_backward", "g_{}", "to_{}")
+"""The names that go with a node's: its closure, its gradient, and what is sent to it."""
+
+RESERVED = ("np", "float", "slice", *KEEPERS, "run", "_")
+
+
+class Writer:
+    """Runs nodes, and writes a line for each; what cannot be written is to be `given`."""
+
+    def __init__(self, nodes: list[Node], called: Mapping[Any, str]) -> None:
+        self.names = Names(RESERVED)
+        self.called = called
+        self.imports: dict[str, set[str]] = {}
+        self.given: dict[str, Any] = {}
+        self.keepers: set[str] = set()
+        self.windows: dict[Any, str] = {}
+        self.window_lines: list[str] = []
+        self.forward: dict[Node, list[str]] = {}
+        self.seed: list[str] = []
+        self.backward: dict[Node, list[str]] = {}
+        self.reached: dict[Node, list[Node]] = {}
+        self.nothing: dict[Node, str] = {}
+        self.helped: set[Node] = set()  # by NumPy's numbers, where Python's refused
+        self.data: dict[Node, Any] = {}
+        self.grads: dict[Node, Any] = {}
+        self._closures: dict[Node, Backward] = {}
+        self.calls: dict[Node, tuple[str, list[str]]] = {}
+        self._constants: dict[int, str] = {}
+        rules = dict.fromkeys(node.rule for node in nodes if node._closure is not None)
+        self._rules = {rule: self._import(rule) for rule in rules if rule is not None}
+        self.name = {node: self._name(node) for node in nodes}
+
+    def write(self, nodes: list[Node], loss: Node, g: Any) -> None:
+        """Run both passes, forward and backward from the gradient g of the loss."""
+        for node in nodes:
+            if node._closure is None:
+                self.data[node] = node._numbers
+            else:
+                self._forward(node)
+        self._seed(loss, g)
+        for node in reversed(nodes):
+            if node in self._closures and node in self.grads:
+                self._backward(node)
+        for node in nodes:
+            if node._closure is None and node not in self.grads:
+                self._nothing(node)
+        self._closures.clear()
+
+    @property
+    def forward_lines(self) -> list[str]:
+        """The lines that compute the loss."""
+        return [line for lines in self.forward.values() for line in lines]
+
+    @property
+    def backward_lines(self) -> list[str]:
+        """The lines that compute every gradient."""
+        lines = [*self.seed, *(line for lines in self.backward.values() for line in lines)]
+        for leaf, zeros in self.nothing.items():
+            lines.append(f"    g_{self.name[leaf]} = {zeros}  # nothing is sent to it")
+        return lines
+
+    # -- names
+
+    def _import(self, rule: Rule) -> str:
+        """Name a rule; one that cannot be imported by its name has to be given."""
+        name = self.names.new(rule.__name__)
+        module = sys.modules.get(rule.__module__)
+        if rule.__module__ == "__main__" or getattr(module, rule.__name__, None) is not rule:
+            self.given[name] = rule
+        else:
+            alias = rule.__name__ if name == rule.__name__ else f"{rule.__name__} as {name}"
+            self.imports.setdefault(rule.__module__, set()).add(alias)
+        return name
+
+    def _name(self, node: Node) -> str:
+        label = node.label or self.called.get(id(node), "")
+        if label:
+            return self.names.new(label, *FORMS)
+        return self.names.numbered(node.op or "leaf", *FORMS)
+
+    # -- forward
+
+    def _forward(self, node: Node) -> None:
+        """Run a node's rule, and write the line that does."""
+        assert node.rule is not None
+        operands = [self.operand(p) for p in node.parents]
+        texts, data = [text for text, _ in operands], [x for _, x in operands]
+        y, closure, on_numpy = _run(node.rule, data, node.options)
+        if on_numpy:
+            self.helped.add(node)
+            texts = [f"np.float64({text})" for text in texts]
+        settled = y if type(y) is float else settle(y, data, node.op)
+        _refuse_other(node, settled)
+        self.data[node], self._closures[node] = settled, closure
+        rule, options = self._rules[node.rule], self._options(node)
+        self.calls[node] = rule, [*texts, *options]
+        name = self.name[node]
+        head, tail = f"{name}, {name}_backward = {rule}(", ")"
+        if keeper := keeper_of(node, y, settled):
+            self.keepers.add(keeper)
+            head, tail = f"{name}, {name}_backward = {keeper}({rule}(", "))"
+        self.forward[node] = filled(head, [*texts, *options], tail)
+
+    def operand(self, x: Any) -> tuple[str, Any]:
+        """Write an operand; a small constant is written out, a large one has to be given."""
+        if isinstance(x, Node):
+            return self.name[x], self.data[x]
+        if type(x) is int and x.bit_length() > 63:  # NumPy knows no such integer
+            x = float(x)
+        return spelled(x) or self._constant(x), x
+
+    def _constant(self, x: Any) -> str:
+        key = key_of(x)
+        if key not in self._constants:
+            named = self.called.get(key)
+            name = self.names.new(named) if named else self.names.numbered("constant")
+            self._constants[key], self.given[name] = name, x
+        return self._constants[key]
+
+    def _options(self, node: Node) -> list[str]:
+        """Write the options that are not at their defaults."""
+        assert node.rule is not None
+        defaults, written = _defaults(node.rule), []
+        for option, value in node.options.items():
+            text = spelled(value)
+            if text is None or text != defaults.get(option):
+                written.append(f"{option}={text or self._large_option(option, value)}")
+        return written
+
+    def _large_option(self, option: str, value: Any) -> str:
+        if type(value) in (Windows, AdaptiveWindows):
+            self.imports.setdefault(type(value).__module__, set()).add(type(value).__name__)
+            if value not in self.windows:
+                self.windows[value] = name = self.names.numbered("windows")
+                fields = [f"{field}={spelled(x)}" for field, x in value._asdict().items()]
+                self.window_lines += filled(f"{name} = {type(value).__name__}(", fields, ")")
+            return self.windows[value]
+        key = key_of(value)
+        if key not in self._constants:
+            self._constants[key] = name = self.names.numbered(option)
+            self.given[name] = value
+        return self._constants[key]
+
+    # -- backward
+
+    def _seed(self, node: Node, g: Any) -> None:
+        """Begin the pass with the gradient g of a node."""
+        self.grads[node] = g
+        text = spelled(g)
+        name = f"g_{self.name[node]}"
+        if text is None:
+            self.given[name] = g
+        else:
+            self.seed.append(f"    {name} = {text}")
+
+    def _backward(self, node: Node) -> None:
+        """Hand a node its gradient, and write the lines that do and that add up what it returns."""
+        contributions, call = self._send(node)
+        targets = self._targets(node, contributions)
+        reached = [i for i, target in enumerate(targets) if target != "_"]
+        self.backward[node] = unpacked(targets, call) if reached else []
+        self.reached[node] = [node.parents[i] for i in reached]
+        for i in reached:
+            p, text, c = node.parents[i], targets[i], contributions[i]
+            if type(c) is not float or type(p._numbers) is not float:
+                text, c = fitted(text, c, p), fit(node, i, p, c)
+            self.backward[node].append(self._added(p, text, c))
+
+    def _send(self, node: Node) -> tuple[Any, str]:
+        """Call a node's closure; where Python's floats refuse (1 / 0.0), with NumPy's."""
+        g, name = self.grads[node], self.name[node]
+        try:
+            return self._closures[node](g), f"{name}_backward(g_{name})"
+        except ArithmeticError:
+            assert node.rule is not None
+            self.helped.add(node)
+            operands = [np.float64(self.operand(p)[1]) for p in node.parents]
+            closure = node.rule(*operands, **node.options)[1]
+            rule, parts = self.calls[node]
+            texts = [f"np.float64({text})" for text in parts[: len(operands)]]
+            call = f"{rule}({', '.join([*texts, *parts[len(operands) :]])})"
+            return closure(np.float64(g)), f"{call}[1](np.float64(g_{name}))"
+
+    def _targets(self, node: Node, contributions: Any) -> list[str]:
+        """Name what is sent to each operand; what nobody gets is _."""
+        targets: list[str] = []
+        for p, c in zip(node.parents, contributions, strict=True):
+            wanted = isinstance(p, Node) and c is not None
+            target = f"to_{self.name[p]}" if wanted else "_"
+            targets.append(self.names.new(target) if wanted and target in targets else target)
+        return targets
+
+    def _added(self, p: Node, text: str, c: Any) -> str:
+        """Add a contribution to a node's gradient."""
+        g, total = f"g_{self.name[p]}", c
+        if p in self.grads:
+            total, text = self.grads[p] + c, f"{g} + {text}"
+        self.grads[p] = total
+        return f"    {g} = {text}"
+
+    def _nothing(self, leaf: Node) -> None:
+        """Write the zeros of a leaf that no gradient reaches."""
+        zeros = f"np.zeros_like({self.name[leaf]})"
+        if not leaf.shape:
+            zeros = "0.0" if type(leaf._numbers) is float else f"{dtype_of(leaf.dtype)}(0.0)"
+        self.nothing[leaf] = zeros
+
+
+def key_of(x: Any) -> Any:
+    """Return what tells a constant from others: its numbers, as each node has a copy of its own."""
+    return (x.dtype.str, x.shape, x.tobytes()) if isinstance(x, np.ndarray) else id(x)
+
+
+def unpacked(targets: list[str], call: str) -> list[str]:
+    """Write how what a closure returns is unpacked."""
+    if len(targets) == 1:
+        return [f"    ({targets[0]},) = {call}"]
+    line = f"    {', '.join(targets)} = {call}"
+    return [line] if len(line) <= WIDTH else filled("(", targets, f") = {call}")
+
+
+@lru_cache(maxsize=256)
+def _defaults(rule: Rule) -> dict[str, str | None]:
+    """Write the defaults of a rule's options."""
+    return {name: spelled(p.default) for name, p in signature(rule).parameters.items()}
+
+
+def _run(rule: Rule, data: list[Any], options: Any) -> tuple[Any, Backward, bool]:
+    """Run a rule as an operation does: with NumPy's numbers where Python's refuse or leave ℝ."""
+    try:
+        y, closure = rule(*data, **options)
+    except ArithmeticError:
+        y = 0j
+    if type(y) is not complex:
+        return y, closure, False
+    return *rule(*map(np.float64, data), **options), True
+
+
+def _refuse_other(node: Node, settled: Any) -> None:
+    """Raise if a rule gives other numbers than it gave when the graph was made."""
+    if type(settled) is float and settled == node._numbers:
+        return
+    same = type(settled) is type(node._numbers) and np.shape(settled) == node.shape
+    if not same or not np.array_equal(settled, node._numbers, equal_nan=True):
+        raise GraphError(
+            f"unroll: {name_of(node)} gives other numbers when its rule is run again: it draws "
+            "them at random, or data changed behind `v.data = …`"
+        )

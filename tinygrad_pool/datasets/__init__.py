@@ -1,0 +1,72 @@
+"""Data to learn from: real handwritten digits, which come with the package, and two moons."""
+
+from __future__ import annotations
+
+import gzip
+from importlib.resources import files
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_pool.engine.data import floating
+from tinygrad_pool.errors import OptionError
+from tinygrad_pool.rules.windows import numbers
+
+Images = NDArray[np.floating[Any]]
+Labels = NDArray[np.int64]
+
+TEST_SHARE = 4  # one image in four is for testing
+
+
+def digits(dtype: Any = np.float32) -> tuple[tuple[Images, Labels], tuple[Images, Labels]]:
+    """Return the UCI optical digits, split: (x, labels) to train on and (x, labels) to test on.
+
+    1,797 handwritten digits. Shapes: x is (n, 1, 8, 8), from 0 (paper) to 1 (ink); labels are (n,),
+    0 to 9. The split is always the same: sorted by digit, and otherwise in the order of the data
+    set, every fourth image is for testing, 450 of all; 1,347 remain to train on.
+
+    Raises OptionError if `dtype` is not a floating one.
+
+    Source: E. Alpaydin, C. Kaynak (1998), the copy that scikit-learn carries; see
+    digits/LICENSE.txt.
+
+    >>> (x, labels), (x_test, labels_test) = digits()
+    >>> x.shape, x_test.shape, labels[:3]
+    ((1347, 1, 8, 8), (450, 1, 8, 8), array([1, 3, 5]))
+    """
+    kind = floating(dtype, "digits: dtype")
+    packed = files("tinygrad_pool.datasets").joinpath("digits", "digits.csv.gz").read_bytes()
+    rows = np.array([line.split(b",") for line in gzip.decompress(packed).split()], np.int64)
+    x, labels = (rows[:, :-1] / 16).reshape(-1, 1, 8, 8).astype(kind), rows[:, -1]
+    testing = np.zeros(len(x), bool)
+    testing[np.argsort(labels, kind="stable")[::TEST_SHARE]] = True
+    return (x[~testing], labels[~testing]), (x[testing], labels[testing])
+
+
+def moons(n: int = 100, noise: float = 0.1, seed: int = 0) -> tuple[Images, Labels]:
+    """Return n points on two interleaved half circles, and their labels, −1 and 1.
+
+    Shapes: (n, 2) and (n,). The points lie on half circles of radius 1 around (0, 0) and (1, ½),
+    with normal noise of the given standard deviation.
+
+    Raises OptionError for fewer than 2 points, negative noise or a negative seed.
+
+    >>> points, labels = moons(4, noise=0.0)
+    >>> points.round(1).tolist(), labels.tolist()
+    ([[1.0, 0.0], [-1.0, 0.0], [0.0, 0.5], [2.0, 0.5]], [-1, -1, 1, 1])
+    """
+    (n,) = numbers("moons", "n", n, 1, least=2)
+    (seed,) = numbers("moons", "seed", seed, 1, least=0)
+    if not isinstance(noise, Real) or not 0 <= noise < np.inf:
+        raise OptionError(f"moons: noise must be a number, 0 or more, got {noise!r}")
+    upper, lower = np.linspace(0, np.pi, n // 2), np.linspace(0, np.pi, n - n // 2)
+    points = np.concatenate(
+        [
+            np.stack([np.cos(upper), np.sin(upper)], axis=1),
+            np.stack([1 - np.cos(lower), 0.5 - np.sin(lower)], axis=1),
+        ]
+    )
+    points += np.random.default_rng(seed).normal(0.0, noise, points.shape)
+    return points, np.repeat([-1, 1], [len(upper), len(lower)])

@@ -1,0 +1,266 @@
+"""Python's own debugger, with one command more: `node` goes to the closure of the next node."""
+
+from __future__ import annotations
+
+import inspect
+import io
+import pdb
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from traceback import walk_tb
+from types import CodeType, FrameType, TracebackType
+from typing import Any, NamedTuple
+
+from tinygrad_pool.debugger.breakpoints import whole_number
+from tinygrad_pool.debugger.prompt import in_a_line
+from tinygrad_pool.debugger.vscode import AIDS
+from tinygrad_pool.drawing.labels import on_a_line
+from tinygrad_pool.engine.backward import ancestors, start
+from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.rerun import check_value
+from tinygrad_pool.engine.turns import Paused, take_turn
+from tinygrad_pool.engine.value import Value
+from tinygrad_pool.errors import OptionError
+from tinygrad_pool.letters import written
+from tinygrad_pool.recording.freshness import before_a_pass
+from tinygrad_pool.recording.naming import Named
+from tinygrad_pool.recording.source import quoted
+
+HINT = (
+    "node goes to the next node's closure, node NAME to that node's; "
+    "all of pdb's commands work: p g, step, up, where, q"
+)
+
+RUNS_ON = -1
+"""Where Pdb stops next after `continue`: at no line."""
+
+
+class Stop(NamedTuple):
+    """A node whose turn it is: how to take its step, and what is said on arriving there."""
+
+    node: Node
+    take: Callable[[], object]
+    says: str
+
+
+class ClosurePdb(pdb.Pdb):
+    """Pdb over a backward pass: it stops once a node, in the first line of its closure.
+
+    The modules of this package that are not rules are skipped, so that `step` and `next`, too, go
+    from closure to closure.
+    """
+
+    def __init__(self, named: Named | None = None, **streams: Any) -> None:
+        engine = [
+            name
+            for name in sys.modules
+            if name.startswith("tinygrad_pool")
+            and (not name.startswith("tinygrad_pool.rules") or name.rpartition(".")[2] in AIDS)
+        ]
+        super().__init__(skip=engine, **streams)
+        self.named = named or Named([], {})
+        self.by_node = True
+        self.waits: Stop | None = None  # for its closure to be called
+        self.taking: Stop | None = None
+        self.entered: FrameType | None = None
+        self.turn = self.goal = 0
+        self.gone: set[Node] = set()
+        self.targets: set[Node] = set()  # for `node NAME`
+        self.done = False
+
+    def walk(self, stops: Iterable[Stop], one: bool = False) -> bool:
+        """Take the steps, stopping where asked; of `one`, on to the next only if `node` says so.
+
+        Returns whether it was gone through, and not quit. An error in a closure is looked at after
+        it happened, and raised again.
+        """
+
+        def take_all() -> None:
+            for stop in stops:
+                self.waits = self.taking = stop
+                self.turn += 1
+                self.gone.add(stop.node)
+                stop.take()
+                self.waits = self.taking = None
+                if one and not self.by_node:
+                    break
+            if self.targets:
+                self.message("that node was not met: no gradient arrives there")
+            self.done = True
+
+        tracer = sys.gettrace()
+        self.by_node, self.done, self.taking = True, False, None
+        try:
+            self.runcall(take_all)
+        except Exception as error:
+            if not any(
+                f.f_code.co_name == "trace_dispatch" for f, _ in walk_tb(error.__traceback__)
+            ):
+                self._look_back(error)  # it is not pdb's own, whose terminal is gone
+            raise
+        finally:
+            sys.settrace(tracer)
+            self._let_go()
+        return self.done
+
+    def _let_go(self) -> None:
+        """Hold no frame any more: frames hold the graph, and by their tracer this."""
+        self.forget()
+        self.waits, self.taking, self.curframe_locals = None, None, {}
+        self.gone, self.targets, self.named = set(), set(), Named([], {})
+        for name, held in vars(self).items():
+            if isinstance(held, FrameType):
+                setattr(self, name, None)
+
+    def _look_back(self, error: Exception) -> None:
+        """Look at the frames of an error, from the closure where it was raised, or raised below."""
+        if self.taking is not None:
+            self.message(f"in the closure of {self.taking.says}")
+        self.message(f"{type(error).__name__}: {error}; this is where it was raised")
+        self.reset()
+        self.interaction(None, error.__traceback__)
+
+    def get_stack(self, f: FrameType | None, t: TracebackType | None) -> Any:
+        """List the frames of an error; of those, the closure's comes first, and not NumPy's."""
+        stack, place = super().get_stack(f, t)
+        closure = code_of(self.taking.node) if self.taking else None
+        inside = [i for i, (frame, _) in enumerate(stack) if frame.f_code is closure]
+        return stack, inside[-1] if f is None and inside else place
+
+    def message(self, msg: str, *more: Any, **options: Any) -> None:
+        """Write in the letters that there are."""
+        super().message(written(msg, self.stdout), *more, **options)
+
+    def precmd(self, line: str) -> str:
+        """Show a command that nobody typed."""
+        typed = line != "EOF" and not line.startswith("_pdbcmd")  # Pdb's own, from 3.13 on
+        if typed and not self.use_rawinput:
+            self.message(line)
+        return super().precmd(line)
+
+    # -- what Pdb asks while it traces
+
+    def stop_here(self, frame: FrameType) -> bool:
+        """Stop at the closure that is waited for; after that, as Pdb does."""
+        if self.by_node:
+            stop = self.waits
+            wanted = stop is not None and (
+                stop.node in self.targets if self.targets else self.turn >= self.goal
+            )
+            return wanted and frame.f_code is code_of(stop.node)  # type: ignore[union-attr]
+        return super().stop_here(frame)
+
+    def user_call(self, frame: FrameType, argument_list: None) -> None:
+        """Pass by the call itself: the first line follows."""
+        if not self.by_node:
+            super().user_call(frame, argument_list)
+
+    def user_line(self, frame: FrameType) -> None:
+        """Say at which node this is."""
+        stop = self.waits
+        if stop is not None and frame.f_code is code_of(stop.node):
+            self.waits, self.by_node, self.entered, self.targets = None, False, frame, set()
+            self.message(stop.says)
+        super().user_line(frame)
+
+    def user_return(self, frame: FrameType, return_value: Any) -> None:
+        """Where a closure ends, go on to the next one, unless all is to run."""
+        super().user_return(frame, return_value)
+        if frame is self.entered and self.stoplineno != RUNS_ON:
+            self.by_node = True
+
+    def user_exception(
+        self,
+        frame: FrameType,
+        exc_info: tuple[type[BaseException], BaseException, TracebackType | None],
+    ) -> None:
+        """Stop only where the closure itself raised, not where NumPy raises and catches inside."""
+        if not frame.f_globals.get("__name__", "").startswith("numpy"):
+            super().user_exception(frame, exc_info)  # type: ignore[arg-type]  # None at times
+
+    def do_node(self, arg: str) -> bool:
+        """node [N] or node NAME: go on to the next node of the backward pass, into its closure.
+
+        N is for the Nth next; NAME is a label, a variable, a rule, or an operation and a number.
+        """
+        number = whole_number(arg or "1")
+        try:
+            self.targets = set() if number else self._targets(arg)
+        except OptionError as error:
+            self.error(in_a_line(str(error)))
+            return False
+        self.goal = self.turn + (number or 1)
+        self.by_node = True
+        self.set_step()
+        return True
+
+    def _targets(self, name: str) -> set[Node]:
+        """Find the nodes of a name whose turn is to come. Raises OptionError if there are none."""
+        rule = name.removesuffix("_backward")
+        called = [node for node in self.named.nodes if node.op == rule != name]
+        found = [node for node in called or self.named.all_called(name) if node._closure]
+        if not found:
+            raise OptionError(f"{name} was computed from nothing: it has no closure to stop in")
+        coming = set(found) - self.gone
+        if not coming:
+            raise OptionError(f"{name} had its turn already; the pass goes on only forwards")
+        return coming
+
+
+def code_of(node: Node) -> CodeType | None:
+    """Return the code of a node's closure; None for what is no function of Python's."""
+    closure = inspect.unwrap(node._closure) if node._closure else None
+    return getattr(closure, "__code__", None)
+
+
+def debug_in_pdb(
+    loss: Value, gradient: Any, names: Mapping[str, Any] | None, commands: list[str], asks: bool
+) -> None:
+    """Run the backward pass under Pdb. If it is quit, every gradient is as it was before.
+
+    Commands are run first; unless it `asks`, they are all, and then it is quit.
+    """
+    check_value(loss, "debug")
+    nodes = ancestors(loss)
+    named = Named(nodes, names or {})
+    if asks:
+        debugger = ClosurePdb(named)
+        debugger.cmdqueue += commands
+    else:
+        script = "".join(f"{command.strip()}\n" for command in commands)
+        debugger = ClosurePdb(named, stdin=io.StringIO(script), stdout=sys.stdout)
+    take_turn(loss, nodes)
+    before = {node: node._grad for node in nodes}
+    debugger.message(HINT)
+    for line in before_a_pass(named.call, nodes):
+        debugger.message(line)
+    finished = False
+    try:
+        finished = debugger.walk(_live(loss, named, gradient))
+    finally:
+        if not finished:
+            for node, grad in before.items():
+                node._grad = grad
+    end = "the pass is done" if finished else "the pass was quit; gradients are as before it"
+    debugger.message(end)
+
+
+def _live(loss: Value, named: Named, gradient: Any) -> Iterator[Stop]:
+    """Take the steps of a pass as it runs, not of one that was recorded."""
+    walk, half = start(loss, gradient), Paused(loss, named.nodes)
+
+    def take() -> None:
+        half.check()
+        half.pause(next(walk)[0])
+
+    coming = [node for node in reversed(named.nodes) if node._closure is not None]
+    for i, node in enumerate(coming, 1):
+        if node._grad is not None:
+            name = f"step {i} of {len(coming)}: {named.call(node)}"
+            yield Stop(node, take, says(name, node, node._grad))
+
+
+def says(name: str, node: Node, upstream: Any) -> str:
+    """Say what arrives at a node, and which line of source made it."""
+    line = f"\n  {quoted(node.about.line)}" if node.about.line else ""
+    return f"{name} gets {on_a_line(upstream)}{line}"

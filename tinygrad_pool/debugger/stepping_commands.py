@@ -1,0 +1,201 @@
+"""The commands that move along a pass, and those that say where to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from itertools import count
+from typing import Any
+
+from tinygrad_pool.debugger import breakpoints
+from tinygrad_pool.debugger.breakpoints import Breakpoint, Test, whole_number
+from tinygrad_pool.debugger.prompt import Prompt
+from tinygrad_pool.engine.backward import Step
+from tinygrad_pool.errors import OptionError
+from tinygrad_pool.recording import views
+from tinygrad_pool.recording.recording import Recording
+from tinygrad_pool.recording.trace import Walk
+
+
+class Moving(Prompt):
+    """Commands that step, forwards and backwards, and breakpoints."""
+
+    def __init__(self, passed: Recording, **streams: Any) -> None:
+        super().__init__(passed, **streams)
+        self.breaks: dict[int, Breakpoint] = {}
+        self.numbers = count(1)
+
+    def do_node(self, argument: str) -> None:
+        """node [N]: take the next step, or N of them. One step is one node."""
+        self._seek(self.passed.position + natural(argument, "node"))
+
+    def do_back(self, argument: str) -> None:
+        """back [N]: undo a step, exactly, or N of them."""
+        self._seek(self.passed.position - natural(argument, "back"))
+
+    def do_continue(self, _: str) -> None:
+        """continue: step on to the next breakpoint, or to the end."""
+        self._run(self.passed.next, ())
+
+    def do_run_back(self, _: str) -> None:
+        """run-back: undo steps to the last breakpoint, or to the start."""
+        self._run(self._undo, ())
+
+    def do_until(self, argument: str) -> None:
+        """until NAME or until LINE: step on to a node, a rule, or what a line of source made."""
+        if not argument:
+            raise OptionError("until: needs the name of a node or a rule, or a line of source")
+        place = Breakpoint(argument, partial(breakpoints.at_place, place=argument))
+        place.arm(self.passed)
+        self._run(self.passed.next, (place,))
+        if not place.hits and self.passed.position == len(self.passed):
+            self.say(f"{argument} was not met: this is the end")
+
+    def do_goto(self, argument: str) -> None:
+        """goto N: go to the place after N steps, forwards or backwards."""
+        self.passed.seek(natural(argument, "goto", least=0))
+        self.here()
+
+    def do_finish(self, _: str) -> None:
+        """finish: step on to the end, past all breakpoints."""
+        self.passed.seek(len(self.passed))
+        self.here()
+
+    def do_restart(self, _: str) -> None:
+        """restart: go back to before the first step. Breakpoints stay."""
+        self.passed.seek(0)
+        self.here()
+
+    def do_quit(self, _: str) -> bool:
+        """quit: leave. Gradients are as before; at the end of the pass, as it leaves them."""
+        return True
+
+    def _seek(self, position: int) -> None:
+        """Go to a place, or to the end before it, and say where we are."""
+        self.passed.seek(min(max(0, position), len(self.passed)))
+        self.here()
+
+    def _undo(self) -> Step | None:
+        self.passed.back()
+        return self.passed.step
+
+    def _run(self, move: Callable[[], Step | None], more: tuple[Breakpoint, ...]) -> None:
+        """Move until a breakpoint stops, or the end is there."""
+        while (step := move()) is not None:
+            met = [b for b in (*more, *self.breaks.values()) if self._stops(b, step)]
+            for b in met:
+                if b not in more:
+                    self.say(f"breakpoint {b}")
+                if b.watched:
+                    self.say(views.accumulated(self.passed, self.passed.all_called(b.watched)))
+                if b.once:
+                    self.breaks.pop(b.number, None)
+            if met:
+                break
+        self.here()
+
+    def _stops(self, b: Breakpoint, step: Step) -> bool:
+        """Ask a breakpoint; where its condition raises, stop and say so."""
+        try:
+            return b.stops(step)
+        except OptionError as error:
+            self.say(f"in breakpoint {b.number}, {error}")
+            return True
+
+    # -- stopping
+
+    def do_break(self, argument: str) -> None:
+        """break NAME [if EXPR] or break FILE:LINE: stop at a node, a rule, or what a line made.
+
+        A node is named by its label, its variable, or op#number. EXPR may use g, the gradient that
+        arrived, data, op, label and np: break mul if abs(g) > 1
+        """
+        self._break(argument, once=False)
+
+    def do_tbreak(self, argument: str) -> None:
+        """tbreak NAME [if EXPR]: as break, but stop once."""
+        self._break(argument, once=True)
+
+    def do_bnan(self, _: str) -> None:
+        """bnan: stop where a NaN or an infinity arrives or is sent."""
+        self._add("a NaN or an infinity", lambda _: breakpoints.at_nan())
+
+    def do_bzero(self, _: str) -> None:
+        """bzero: stop where something arrives and nothing but zeros is sent."""
+        self._add("nothing sent", lambda _: breakpoints.at_zero())
+
+    def do_bgrad(self, argument: str) -> None:
+        """bgrad EXPR: stop where an expression of the gradient that arrived holds: abs(g) > 10."""
+        if not argument:
+            raise OptionError("bgrad: needs an expression of g, as in bgrad abs(g) > 10")
+        self._add(argument, lambda _: breakpoints.at_gradient(argument))
+
+    def do_watch(self, argument: str) -> None:
+        """watch NAME: stop at each accumulation into a node's gradient, and show old -> new."""
+        if not argument:
+            raise OptionError("watch: needs the name of a node, as in watch w12")
+        b = self._add(f"into {argument}", partial(breakpoints.at_change, name=argument))
+        b.watched = argument
+
+    def do_condition(self, argument: str) -> None:
+        """condition N [EXPR]: let breakpoint N stop only where EXPR holds; without EXPR always."""
+        which, _, expression = argument.partition(" ")
+        self._need_number(which, "condition 1 g > 0")
+        if expression:
+            breakpoints.check(expression)
+        b = self._breakpoint(which)
+        b.condition = expression
+        self.say(f"breakpoint {b}")
+
+    def do_ignore(self, argument: str) -> None:
+        """ignore N TIMES: pass by breakpoint N that many times."""
+        which, _, times = argument.partition(" ")
+        self._need_number(which, "ignore 1 3")
+        b = self._breakpoint(which)
+        b.ignored = natural(times, "ignore", least=0)
+        self.say(f"breakpoint {b}")
+
+    def do_delete(self, argument: str) -> None:
+        """delete [N]: forget breakpoint N, or all of them."""
+        if argument:
+            del self.breaks[self._breakpoint(argument).number]
+        else:
+            self.breaks.clear()
+
+    def _break(self, argument: str, once: bool) -> None:
+        name, condition = self._parted(argument, " if ")
+        if not name:
+            raise OptionError("break: needs the name of a node or a rule, or a line of source")
+        if condition:
+            breakpoints.check(condition)
+        self._add(name, partial(breakpoints.at_place, place=name), once, condition)
+
+    def _add(
+        self, what: str, test: Callable[[Walk], Test], once: bool = False, condition: str = ""
+    ) -> Breakpoint:
+        b = Breakpoint(what, test, once)
+        b.arm(self.passed)
+        b.number, b.condition = next(self.numbers), condition
+        self.breaks[b.number] = b
+        self.say(f"breakpoint {b}")
+        return b
+
+    def _need_number(self, which: str, example: str) -> None:
+        if not which:
+            command, *_ = example.split()
+            raise OptionError(f"{command}: needs the number of a breakpoint, as in {example}")
+
+    def _breakpoint(self, which: str) -> Breakpoint:
+        found = self.breaks.get(whole_number(which) or 0)
+        if found is None:
+            listed = ", ".join(map(str, self.breaks)) or "none"
+            raise OptionError(f"no breakpoint {which!r}; there is {listed}")
+        return found
+
+
+def natural(argument: str, command: str, least: int = 1) -> int:
+    """Read how often; once if nothing is said. Raises OptionError for what is no such number."""
+    n = 1 if least == 1 and not argument else whole_number(argument)
+    if n is None or n < least:
+        raise OptionError(f"{command}: needs a whole number from {least}, got {argument!r}")
+    return n

@@ -1,0 +1,168 @@
+"""Receptive fields: which cells of the input a unit can see, through all the layers between."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_pool.derivatives.sparse_jacobian import Indices, links_of
+from tinygrad_pool.engine.backward import ancestors, refuse_stale
+from tinygrad_pool.engine.node import Node, name_of
+from tinygrad_pool.engine.value import Value
+from tinygrad_pool.errors import DataError, OptionError, ShapeError
+from tinygrad_pool.rules import arithmetic, linear
+from tinygrad_pool.rules.axes import Shape, whole
+
+
+class Field(NamedTuple):
+    """The cells of one input that a unit sees: flat indices, in order."""
+
+    operand: Any
+    cells: Indices
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """Tell, in the input's shape, which cells are seen: the derivation's m_li = [i in R_l]."""
+        seen = np.zeros(prod(_shape(self.operand)), bool)
+        seen[self.cells] = True
+        return seen.reshape(_shape(self.operand))
+
+    @property
+    def region(self) -> tuple[slice, ...]:
+        """The smallest box around the cells, to be used as an index."""
+        shape = _shape(self.operand)
+        places = np.unravel_index(self.cells, shape) if shape else ()
+        return tuple(slice(int(at.min()), int(at.max()) + 1) for at in places)
+
+    def __str__(self) -> str:
+        name = getattr(self.operand, "label", "") or "the input"
+        box = ", ".join(f"{s.start}:{s.stop}" for s in self.region)
+        count = f"{len(self.cells)} cell{'s' * (len(self.cells) != 1)}"
+        return f"{name}[{box}], {count}" if box else name
+
+
+class ReceptiveField(NamedTuple):
+    """What one unit of a node sees: a field in each input."""
+
+    node: Node
+    unit: Shape
+    fields: tuple[Field, ...]
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """The mask of the only field. Raises ShapeError if there are several."""
+        return self._only.mask
+
+    @property
+    def region(self) -> tuple[slice, ...]:
+        """The region of the only field. Raises ShapeError if there are several."""
+        return self._only.region
+
+    @property
+    def _only(self) -> Field:
+        if len(self.fields) != 1:
+            raise ShapeError(
+                f"receptive_field: the unit sees {len(self.fields)} inputs, and not one; "
+                "`fields` lists them, and of=x asks for one"
+            )
+        return self.fields[0]
+
+    def __str__(self) -> str:
+        seen = "; ".join(map(str, self.fields)) or "no input"
+        unit = f"unit {self.unit} of " if self.unit else ""
+        return f"{unit}{name_of(self.node)} sees {seen}"
+
+
+def receptive_field(
+    node: Value, unit: int | Sequence[int] | None = None, of: Value | None = None
+) -> ReceptiveField:
+    """Find the receptive field of a unit: the derivation's R_l, in the coordinates of the input.
+
+    `unit` is an index into the node, by default the middle one. Inputs are the leaves and the
+    constant arrays behind it, weights left out: those of conv and weighted_sum, the second factor
+    of a product of matrices, and a leaf that is added to what was computed. `of` asks for one leaf,
+    whatever its part.
+
+    Every link counts, also one of weight 0; padding is no cell.
+
+    Raises DataError for what is no Value; OptionError for a unit that is not there, or an `of` that
+    the unit does not depend on; GraphError if data changed since.
+
+    >>> import tinygrad_pool as tg
+    >>> x = tg.Value(np.zeros((1, 8, 8)), label="x")
+    >>> z = tg.max_pool2d(tg.conv2d(x, np.ones((1, 1, 3, 3))), 2)
+    >>> print(receptive_field(z, (0, 1, 2)))
+    unit (0, 1, 2) of the max_pool2d node sees x[0:1, 2:6, 4:8], 16 cells
+    """
+    for given in (node,) if of is None else (node, of):
+        if not isinstance(given, Value):
+            raise DataError(f"receptive_field: needs a Value, got a {type(given).__name__}")
+    nodes = ancestors(node)
+    refuse_stale(nodes, create_graph=True)
+    place = _unit(node, unit)
+    seen: dict[Node, Indices] = {node: np.array([np.ravel_multi_index(place, node.shape)], int)}
+    fields: list[Field] = []
+    for n in reversed(nodes):
+        units = seen.get(n, np.zeros(0, int))
+        if n._closure is None and units.size and of in (None, n):
+            fields.append(Field(n, units))
+        if n._closure is None or not units.size:
+            continue
+        for i, p in enumerate(n.parents):
+            if of is None and is_weight(n, i):
+                continue
+            cells = np.unique(links_of(n, i, units).cell)
+            if isinstance(p, Node):
+                seen[p] = np.union1d(seen.get(p, cells), cells)
+            elif np.ndim(p) and of is None and cells.size:
+                fields.append(Field(p, cells))
+    if of is not None and not fields:
+        raise OptionError(f"receptive_field: {name_of(node)} does not depend on {name_of(of)}")
+    return ReceptiveField(node, place, tuple(reversed(fields)))
+
+
+def _unit(node: Value, unit: int | Sequence[int] | None) -> Shape:
+    """Read an index into a node, each axis counted from 0; None is the middle."""
+    if unit is None:
+        if not node.size:
+            raise OptionError(f"receptive_field: {name_of(node)} of shape {node.shape} has no unit")
+        return tuple(n // 2 for n in node.shape)
+    given = unit if isinstance(unit, Sequence) else (unit,)
+    place = tuple(whole(k, "receptive_field: unit") for k in given)
+    if len(place) != node.ndim or any(
+        not 0 <= k < n for k, n in zip(place, node.shape, strict=True)
+    ):
+        raise OptionError(
+            f"receptive_field: unit must be an index into shape {node.shape}, got {unit!r}"
+        )
+    return place
+
+
+def weights_among(nodes: list[Node]) -> set[Node]:
+    """Find the leaves among some nodes, in order, that are weights of another, also transposed."""
+    weights: set[int] = set()
+    for node in reversed(nodes):
+        for i, p in enumerate(node.parents):
+            if is_weight(node, i) or (id(node) in weights and len(node.parents) == 1):
+                weights.add(id(p))
+    return {node for node in nodes if id(node) in weights and not node.parents}
+
+
+def is_weight(node: Node, i: int) -> bool:
+    """Tell whether an operand is a weight, and no input, by its part in the rule."""
+    if node.rule is linear.weighted_sum:
+        n = len(node.parents) // 2
+        return i < n or i == 2 * n
+    if node.rule is arithmetic.add:
+        other = node.parents[1 - i]
+        added = isinstance(node.parents[i], Node) and not node.parents[i].parents
+        return added and isinstance(other, Node) and bool(other.parents)
+    return i > 0 and node.rule in (linear.conv, linear.matmul)
+
+
+def _shape(operand: Any) -> Shape:
+    return np.shape(operand._numbers if isinstance(operand, Node) else operand)

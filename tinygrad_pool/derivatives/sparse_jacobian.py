@@ -1,0 +1,290 @@
+"""The links of a node: which cells of an operand each unit looks at, and with which weight.
+
+Any node is, at its present value, a layer of weights: its local Jacobian. Where the form of a rule
+tells which cell a unit looks at, the links are listed directly; else by pushing one unit's gradient
+after another through the closure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_pool.engine.backward import fit, on_numpy, refuse_stale
+from tinygrad_pool.engine.node import Node, name_of
+from tinygrad_pool.errors import DataError, GraphError, OptionError
+from tinygrad_pool.rules import (
+    arithmetic,
+    elementwise,
+    linear,
+    pooling,
+    reductions,
+    shaping,
+    unfolding,
+    unpooling,
+)
+from tinygrad_pool.rules.cells import cells_of, counts_of
+from tinygrad_pool.rules.rule import Contributions, Rule
+from tinygrad_pool.rules.weights import Weights, weight_layer
+from tinygrad_pool.rules.windows import space_of
+
+Indices: TypeAlias = NDArray[np.int64]
+
+
+class Links(NamedTuple):
+    """Links into some units of a node, from one operand: flat unit, flat cell, weight."""
+
+    unit: Indices
+    cell: Indices
+    weight: NDArray[Any]
+
+
+Form: TypeAlias = Callable[[Node, int, Indices], Links]
+"""How a rule lists the links from operand i into the units asked for, in row-major order."""
+
+
+def weights_of(node: Node, parent: int | Node = 0) -> Weights:
+    """Return what a node is at its present value: a layer of sparse weights on one operand.
+
+    y ≈ y₀ + W (x − x₀), with W the local Jacobian ∂y/∂x. `parent` is the operand, or its place
+    among `node.parents`. Of max pooling, W is the derivation's P: 1 on the winners' links and 0 on
+    the losers'; of a product, W is the other factor.
+
+    Raises DataError for what is no node; OptionError if there is no such operand, or it is a
+    constant; GraphError for a leaf, or if data changed since.
+
+    >>> import tinygrad_pool as tg
+    >>> P = weights_of(tg.max_pool1d(tg.Value([1.0, 3.0, 2.0, 0.0]), 2))
+    >>> P.dense()
+    array([[0., 1., 0., 0.],
+           [0., 0., 1., 0.]])
+    """
+    i = _place(node, parent, "weights_of")
+    x_shape = np.shape(operands_of(node)[i])
+    links = links_of(node, i, np.arange(node.size))
+    return Weights(*links, node.shape, x_shape)
+
+
+def links_of(node: Node, i: int, units: Indices) -> Links:
+    """List the links from operand i into some units of a node, unit by unit."""
+    form = FORMS.get(node.rule, _pushed) if node.rule else _pushed
+    unit, cell, weight = form(node, i, units)
+    return Links(unit, cell, np.asarray(weight, node.dtype))
+
+
+def counts_by_cell(cell: Indices, cells: int = 0) -> NDArray[np.intp]:
+    """Count how often each cell occurs among some links, in `cells` cells at least.
+
+    NumPy counts only what it takes for an index, which has 32 bits in WebAssembly.
+
+    >>> counts_by_cell(np.array([0, 2, 2]), 4)
+    array([1, 0, 2, 0])
+    """
+    return np.bincount(cell.astype(np.intp, copy=False), minlength=cells)
+
+
+def operands_of(node: Node) -> list[Any]:
+    """List the numbers that a node was computed from."""
+    return [p._numbers if isinstance(p, Node) else p for p in node.parents]
+
+
+def _place(node: Node, parent: int | Node, name: str) -> int:
+    """Find an operand's place among the parents, after checking that it has one."""
+    if not isinstance(node, Node):
+        raise DataError(f"{name}: needs a Value that was computed, got a {type(node).__name__}")
+    if node._closure is None:
+        raise GraphError(f"{name}: {name_of(node)} was not computed from anything that it knows")
+    refuse_stale([node], create_graph=True)
+    for i, p in enumerate(node.parents):
+        if isinstance(p, Node) and (p is parent or (type(parent) is int and i == parent)):
+            return i
+    places = [i for i, p in enumerate(node.parents) if isinstance(p, Node)]
+    raise OptionError(
+        f"{name}: {name_of(node)} has Values at the places {places} of its "
+        f"{len(node.parents)} operands; parent must be one of these, or such a Value, "
+        f"got {parent!r:.80}"
+    )
+
+
+def slopes_of(node: Node, i: int) -> Any:
+    """Push a gradient of 1 from every unit at once: enough where no two share a cell."""
+    return sent_by(node, np.ones(node.shape, node.dtype))[i]
+
+
+def sent_by(node: Node, g: NDArray[Any]) -> Contributions:
+    """Push a gradient through a closure, with NumPy's numbers where Python's refuse (1 / 0.0)."""
+    assert node._closure is not None
+    given = float(g) if type(node._numbers) is float else g
+    try:
+        return node._closure(given)
+    except (ArithmeticError, TypeError) as error:
+        return on_numpy(node, given, error)
+
+
+def elementwise_form(node: Node, i: int, units: Indices) -> Links:
+    """Each unit looks at one cell, the one that was broadcast to it."""
+    cell = np.broadcast_to(_numbered(node.parents[i]), node.shape).reshape(-1)[units]
+    slopes = np.broadcast_to(slopes_of(node, i), node.shape).reshape(-1)
+    return Links(units, cell, slopes[units])
+
+
+def reduction_form(node: Node, i: int, units: Indices) -> Links:
+    """Each cell is looked at by one unit, the one that stands for its row."""
+    assert node.rule is not None
+    x = operands_of(node)[i]
+    column = np.shape(node.rule(x, **(dict(node.options) | {"keepdims": True}))[0])
+    owner = np.broadcast_to(np.arange(node.size).reshape(column), np.shape(x)).reshape(-1)
+    order = np.argsort(owner, kind="stable")
+    cell = order[np.isin(owner[order], units)]
+    return Links(owner[cell], cell, np.asarray(slopes_of(node, i)).reshape(-1)[cell])
+
+
+def selection_form(node: Node, i: int, units: Indices) -> Links:
+    """Each unit is a copy of a cell, or of none: the rule is run on the numbers of the cells."""
+    assert node.rule is not None
+    numbered = [
+        _numbered(p) + 1 if j == i else np.zeros(np.shape(p), int)
+        for j, p in enumerate(operands_of(node))
+    ]
+    cell = np.asarray(node.rule(*numbered, **node.options)[0]).reshape(-1)[units] - 1
+    copied = cell >= 0
+    return Links(units[copied], cell[copied], np.ones(copied.sum()))
+
+
+def _numbered(operand: Any) -> Indices:
+    """Give each cell of an operand its number, in the operand's shape."""
+    shape = np.shape(operand._numbers if isinstance(operand, Node) else operand)
+    return np.arange(prod(shape)).reshape(shape)
+
+
+def _pool(node: Node, i: int, units: Indices) -> Links:
+    """Each unit looks at the cells of its window."""
+    windows, x = node.options["windows"], np.asarray(operands_of(node)[i])
+    space = space_of(x.shape, len(windows.kernel), node.op)
+    cells = cells_of(windows, space).reshape(prod(windows.over(space)), -1)
+    plane, window = np.divmod(units, len(cells))
+    seen = cells[window]
+    unit = np.broadcast_to(units[:, None], seen.shape)[seen >= 0]
+    cell = (seen + plane[:, None] * prod(space))[seen >= 0]
+    return Links(unit, cell, _POOLED[node.rule](node, x, unit, cell))
+
+
+def _won(node: Node, x: NDArray[Any], unit: Indices, cell: Indices) -> NDArray[Any]:
+    """Weigh the links of max pooling: 1 from the winner, or its share of a tie, 0 from losers."""
+    options = {k: v for k, v in node.options.items() if k in ("windows", "ties")}
+    won = pooling.winning_links(x, **options)
+    shares = np.broadcast_to(1 / np.asarray(won.n), node.shape).reshape(-1)
+    return shares[unit] * np.isin(unit * x.size + cell, won.unit * x.size + won.cell)
+
+
+def _averaged(node: Node, x: NDArray[Any], unit: Indices, _: Indices) -> NDArray[Any]:
+    """Weigh the links of average pooling: 1 / K."""
+    windows, padding = node.options["windows"], node.options.get("count_include_pad", True)
+    counts = counts_of(windows, x.shape[x.ndim - len(windows.kernel) :], padding=padding).reshape(
+        -1
+    )
+    own: float | None = node.options.get("divisor_override")
+    return 1 / (counts[unit % counts.size] if own is None else np.full(unit.shape, own))
+
+
+def _normed(node: Node, x: NDArray[Any], unit: Indices, cell: Indices) -> NDArray[Any]:
+    """Weigh the links of a p-norm: sign(x) (|x| / y)ᵖ⁻¹."""
+    seen, y = x.reshape(-1)[cell], np.asarray(node._numbers).reshape(-1)[unit]
+    share = np.abs(seen) / np.where(y == 0, 1, y)
+    slope: NDArray[Any] = np.sign(seen) * share ** (node.options.get("norm_type", 2.0) - 1)
+    return slope
+
+
+def _conv(node: Node, i: int, units: Indices) -> Links:
+    """Each unit looks at the cells of its window in the channels of its group."""
+    x, w, *_ = map(np.asarray, operands_of(node))
+    windows, groups = node.options["windows"], node.options.get("groups", 1)
+    features, channels, *kernel = w.shape
+    space = x.shape[x.ndim - len(kernel) :]
+    cells = cells_of(windows, space).reshape(-1, 1, prod(kernel))
+    rest, window = np.divmod(units, len(cells))
+    image, feature = np.divmod(rest, features)
+    if i == 2:
+        return Links(units, feature, np.ones(units.shape))
+    of_w = feature[:, None, None] * channels * prod(kernel) + _numbered(w[0]).reshape(channels, -1)
+    group = feature // (features // groups)
+    channel = (image * groups + group)[:, None, None] * channels + np.arange(channels)[:, None]
+    at = np.broadcast_to(cells[window], of_w.shape)
+    of_x = channel * prod(space) + at
+    unit = np.broadcast_to(units[:, None, None], of_w.shape)[at >= 0]
+    of_w, of_x = of_w[at >= 0], of_x[at >= 0]
+    if i == 0:
+        return Links(unit, of_x, w.reshape(-1)[of_w])
+    return Links(unit, of_w, x.reshape(-1)[of_x])
+
+
+def _matmul(node: Node, i: int, units: Indices) -> Links:
+    """Each unit looks at a row of x and a column of w."""
+    x, w = map(_numbered, operands_of(node))
+    rows = x if x.ndim > 1 else x[None]
+    columns = w.swapaxes(-1, -2) if w.ndim > 1 else w[None]
+    lead = np.broadcast_shapes(rows.shape[:-2], columns.shape[:-2])
+    *place, row, column = np.unravel_index(units, (*lead, rows.shape[-2], columns.shape[-2]))
+    of_x = np.broadcast_to(rows, (*lead, *rows.shape[-2:]))[(*place, row)]
+    of_w = np.broadcast_to(columns, (*lead, *columns.shape[-2:]))[(*place, column)]
+    cell, other = (of_x, of_w) if i == 0 else (of_w, of_x)
+    factor = np.asarray(operands_of(node)[1 - i]).reshape(-1)[other.reshape(-1)]
+    return Links(np.repeat(units, cell.shape[1]), cell.reshape(-1), factor)
+
+
+def _weighed(node: Node, i: int, units: Indices) -> Links:
+    """Take the links that a layer of weights is given by."""
+    W: Weights = node.options["weights"][i]
+    kept = np.isin(W.unit, units)
+    cell = np.broadcast_to(_numbered(node.parents[i]), W.x_shape).reshape(-1)[W.cell[kept]]
+    return Links(W.unit[kept], cell, W.weight[kept])
+
+
+def _pushed(node: Node, i: int, units: Indices) -> Links:
+    """Push the gradient of one unit after another through the closure."""
+    parts = []
+    for unit in units:
+        g = np.zeros(node.shape, node.dtype)
+        g.reshape(-1)[unit] = 1
+        c = fit(node, i, node.parents[i], sent_by(node, g)[i])
+        row = np.zeros(0) if c is None else np.reshape(c, -1)
+        cell = np.flatnonzero(row)
+        parts.append(Links(np.full(cell.shape, unit), cell, row[cell]))
+    return Links(*map(np.concatenate, zip(*parts, strict=True))) if parts else _NOTHING
+
+
+_NOTHING = Links(np.zeros(0, int), np.zeros(0, int), np.zeros(0))
+_POOLED: dict[Any, Callable[..., NDArray[Any]]] = {
+    pooling.max_pool: _won,
+    pooling.avg_pool: _averaged,
+    pooling.lp_pool: _normed,
+}
+_OF_RULES: dict[Form, tuple[Rule, ...]] = {
+    elementwise_form: (
+        *(arithmetic.add, arithmetic.sub, arithmetic.mul, arithmetic.div, arithmetic.power),
+        *(arithmetic.neg, arithmetic.nudge),
+        *(elementwise.exp, elementwise.expm1, elementwise.log, elementwise.log1p),
+        *(elementwise.sqrt, elementwise.square, elementwise.sin, elementwise.cos),
+        *(elementwise.tanh, elementwise.sigmoid, elementwise.relu, elementwise.abs),
+        *(elementwise.clip, elementwise.where, reductions.maximum, reductions.minimum),
+        *(linear.weighted_sum, shaping.astype, shaping.cast_rule),
+    ),
+    reduction_form: (
+        *(reductions.sum, reductions.mean, reductions.max, reductions.min, reductions.logsumexp),
+    ),
+    selection_form: (
+        *(shaping.reshape, shaping.transpose, shaping.expand_dims, shaping.squeeze),
+        *(shaping.broadcast_to, shaping.concatenate, shaping.stack, shaping.getitem),
+        *(unfolding.unfold_rule, unpooling.max_unpool),
+    ),
+    _pool: (pooling.max_pool, pooling.avg_pool, pooling.lp_pool),
+    _conv: (linear.conv,),
+    _matmul: (linear.matmul,),
+    _weighed: (weight_layer,),
+}
+FORMS: dict[Rule, Form] = {rule: form for form, rules in _OF_RULES.items() for rule in rules}
+"""The form of every rule whose form is known."""

@@ -1,0 +1,231 @@
+"""Units that let no gradient through: relus that are off, those that win nothing, flat ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_pool.derivatives.sparse_jacobian import operands_of, slopes_of
+from tinygrad_pool.diagnosis.findings import (
+    FEW,
+    LOST_FOR_ALL,
+    PARTLY_LOST,
+    SUSPICIOUS,
+    Finding,
+    by_chance,
+    in_all,
+)
+from tinygrad_pool.diagnosis.survey import CHOOSING, SQUASHING, Survey
+from tinygrad_pool.drawing.labels import number
+from tinygrad_pool.drawing.words import counted
+from tinygrad_pool.engine.node import Node
+from tinygrad_pool.recording.naming import several
+from tinygrad_pool.rules import elementwise, pooling, reductions
+from tinygrad_pool.rules.axes import axes_of
+from tinygrad_pool.rules.ties import Mask
+
+FLAT = 0.01
+"""A sigmoid or a tanh is saturated where its slope is below this share of the largest: from
+|a| = 6 and 3 on. What it hands down is then below the differences between weights and steps."""
+
+STUCK = 0.25
+"""A layer is saturated if so many of its units are, and the gradient would have them back: in a
+layer whose units are all saturated, with errors at random, half of them."""
+
+SHARE = 0.1
+"""Of units that are dead, a smaller share is suspicious at most: the others can learn."""
+
+
+class Gate(NamedTuple):
+    """Units of one layer that were tried on a batch of examples, and whether they were shut.
+
+    `shut` of `tried` cells were shut: relus that were off; of a maximum, cells that won in no
+    example. Of `units` that can be told apart, `dead` were shut in every example.
+    """
+
+    row: str
+    name: str
+    nodes: tuple[Node, ...]
+    shut: int
+    tried: int
+    dead: list[str]
+    units: int
+    examples: int
+    inputs: str = ""
+    scopes: frozenset[str] = frozenset()
+
+    @property
+    def whole(self) -> bool:
+        """Tell whether relus are off as a whole: every unit in every example."""
+        return self.rectifies and len(self.dead) == self.units
+
+    @property
+    def evidence(self) -> int:
+        """Count what speaks against chance: examples; and units, where all of them were shut."""
+        return self.examples * (self.units if self.whole else 1)
+
+    @property
+    def rectifies(self) -> bool:
+        """Tell a relu from a maximum."""
+        return self.nodes[0].rule is elementwise.relu
+
+
+def gates_of(survey: Survey) -> list[Gate]:
+    """List the gates of a network: every array of them, and the scalars of a layer as one."""
+    scalars: dict[tuple[Any, ...], list[Node]] = {}
+    found: list[Gate] = []
+    for node in survey.nodes:
+        if node.rule not in (elementwise.relu, *CHOOSING) or not node.parents or not node.size:
+            continue
+        if any(np.shape(x) for x in operands_of(node)):
+            found += _of_array(survey, node)
+        else:
+            key = (survey.row(node), node.rule, len(node.parents))
+            scalars.setdefault(key, []).append(node)
+    return found + [_of_scalars(survey, nodes) for nodes in scalars.values()]
+
+
+def dead_units(gates: list[Gate]) -> list[tuple[Gate, Finding]]:
+    """Report units that were shut in every example, if there were a few."""
+    return [(gate, _dead(gate)) for gate in gates if gate.dead and gate.evidence >= FEW]
+
+
+def _dead(gate: Gate) -> Finding:
+    n, units = len(gate.dead), gate.units
+    what = counted(units, "unit" if gate.nodes[0].ndim < 3 else "channel")
+    which = f"all {what}" if n == units else f"{n:,} of {what} ({several(gate.dead)})"
+    kind, how = "never wins", "no win"
+    why = "what loses wherever it competes gets no gradient that would change that"
+    if gate.rectifies:
+        kind, how = "dead relus", "off"
+        why = f"the relus are off{gate.inputs}, and get no gradient that would change that"
+    severity = LOST_FOR_ALL if n >= SHARE * units else SUSPICIOUS
+    says = f"{how} {in_all(gate.examples)}: {which}"
+    return Finding(kind, by_chance(gate.evidence, severity), gate.name, says, why, gate.nodes)
+
+
+def _of_array(survey: Survey, node: Node) -> Iterator[Gate]:
+    for i, p in enumerate(node.parents):
+        if not isinstance(p, Node):
+            continue
+        if node.rule is elementwise.relu:
+            x = np.asarray(p._numbers)
+            axis = None if survey.in_loss(node) else _unit_axis(survey, x.ndim)
+            yield _gate(survey, node, ~(x <= 0), axis, node.about.scope or survey.call(node), x)
+        else:
+            won = np.asarray(slopes_of(node, i)) != 0
+            name = survey.call(p if node.parents[1:] else node)
+            yield _gate(survey, node, won, _contest_axis(survey, node, won.ndim), name)
+
+
+def _gate(
+    survey: Survey, node: Node, opens: Mask, axis: int | None, name: str, x: Any = None
+) -> Gate:
+    """Count where an array was shut; `axis` is the one of its units, if they can be told apart."""
+    row, batch = survey.row(node), survey.batch_axis(opens.ndim)
+    dead: Mask = np.zeros(0, bool)
+    if axis is not None:
+        dead = ~np.any(opens, axis=tuple(k for k in range(opens.ndim) if k != axis))
+    inputs = ""
+    if x is not None and dead.any():
+        of_dead = np.compress(dead, x, axis=axis)
+        inputs = f", with inputs of {number(of_dead.min())} … {number(of_dead.max())}"
+    cells = opens if x is not None or opens.ndim < 2 else opens.any(axis=batch)
+    shut = cells.size - int(np.count_nonzero(cells))
+    names = [str(k) for k in np.flatnonzero(dead)]
+    examples = opens.shape[batch] if opens.ndim > 1 else 1
+    return Gate(row, name, (node,), shut, cells.size, names, dead.size, examples, inputs)
+
+
+def _unit_axis(survey: Survey, ndim: int) -> int | None:
+    """Return the axis of units, or of channels: the one after the examples."""
+    return None if ndim < 2 else 1 - survey.batch_axis(ndim)
+
+
+def _contest_axis(survey: Survey, node: Node, ndim: int) -> int | None:
+    """Return the axis of those that compete; in the windows of a pool nobody does for good."""
+    if node.rule in (reductions.maximum, reductions.minimum):
+        return _unit_axis(survey, ndim)
+    if node.rule is pooling.max_pool:
+        return None
+    axes = axes_of(node.parents[0].shape, node.options.get("axis"), node.op)
+    return axes[0] if len(axes) == 1 and axes[0] != survey.batch_axis(ndim) else None
+
+
+def _of_scalars(survey: Survey, nodes: list[Node]) -> Gate:
+    """Count where scalars of a layer were shut: a unit is a scope, or in it a place in a maximum.
+
+    Without a scope nobody knows which of them are the same unit for another example.
+    """
+    tally: dict[tuple[str, int], list[bool]] = {}
+    for node in nodes:
+        for i, p in enumerate(node.parents):
+            if isinstance(p, Node):
+                relu = node.rule is elementwise.relu
+                opens = not p._numbers <= 0 if relu else bool(np.any(slopes_of(node, i)))
+                tally.setdefault((node.about.scope, i), []).append(opens)
+    row = survey.row(nodes[0])
+    known = {unit: some for unit, some in tally.items() if unit[0]}
+    dead = [unit for unit, some in known.items() if not any(some)]
+    one = len(nodes[0].parents) == 1
+    names = [
+        scope.removeprefix(f"{row}/") + ("" if one else f", operand {i + 1}") for scope, i in dead
+    ]
+    answers = [opens for some in tally.values() for opens in some]
+    examples = min((len(known[unit]) for unit in dead), default=0)
+    counts = (answers.count(False), len(answers), names, len(known), examples)
+    if nodes[0].rule is not elementwise.relu:
+        return Gate(row, row, tuple(nodes), *counts)
+    scopes = frozenset(scope for scope, _ in dead)
+    x = [operands_of(node)[0] for node in nodes if node.about.scope in scopes]
+    inputs = f", with inputs of {number(min(x))} … {number(max(x))}" if x else ""
+    return Gate(row, row, tuple(nodes), *counts, inputs, scopes)
+
+
+class Slopes(NamedTuple):
+    """The sigmoids and tanhs of one layer: how many are saturated, and stuck there."""
+
+    nodes: tuple[Node, ...]
+    flat: int
+    stuck: int
+    units: int
+
+
+def slopes_by_row(survey: Survey) -> dict[str, Slopes]:
+    """Count the saturated units of each layer, and those whose gradient would have them back."""
+    rows: dict[str, list[Node]] = {}
+    for node in survey.nodes:
+        if node.rule in SQUASHING and node in survey.grads and node.parents and node.size:
+            rows.setdefault(survey.row(node), []).append(node)
+    return {row: _slopes(survey, nodes) for row, nodes in rows.items()}
+
+
+def _slopes(survey: Survey, nodes: list[Node]) -> Slopes:
+    y = np.concatenate([np.reshape(v._numbers, -1) for v in nodes])
+    g = np.concatenate([np.reshape(survey.grads[v], -1) for v in nodes])
+    sizes = [v.size for v in nodes]
+    of_sigmoid = np.repeat([v.rule is elementwise.sigmoid for v in nodes], sizes)
+    y = np.where(of_sigmoid, 2 * y - 1, y)
+    flat = 1 - y * y < FLAT
+    stuck = flat & (g * y > 0)
+    return Slopes(tuple(nodes), int(flat.sum()), int(stuck.sum()), y.size)
+
+
+def saturated(survey: Survey, rows: dict[str, Slopes]) -> Iterator[Finding]:
+    """Report layers of sigmoids or tanhs that are flat where the gradient would have them back.
+
+    One that is flat where it should be, such as the output of a trained network, is no finding.
+    """
+    for row, found in rows.items():
+        if found.stuck < STUCK * found.units:
+            continue
+        op = found.nodes[0].op
+        name = survey.call(found.nodes[0]) if len(found.nodes) == 1 else row
+        says = f"saturated: {found.flat:,} of {counted(found.units, 'unit')} of {op}"
+        why = (
+            f"the local derivative of {op} is below {FLAT:.0%} of its largest there, and the error "
+            f"would have {found.stuck:,} of them back. Smaller weights or inputs keep it steep"
+        )
+        yield Finding("saturated", PARTLY_LOST, name, says, why, found.nodes)

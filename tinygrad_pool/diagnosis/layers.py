@@ -1,0 +1,190 @@
+"""The layers of a network, one after the other: how large the gradients in each of them are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_pool.diagnosis.dead_units import Gate, Slopes
+from tinygrad_pool.diagnosis.findings import FEW, PARTLY_LOST, Finding
+from tinygrad_pool.diagnosis.survey import Survey
+from tinygrad_pool.drawing.labels import number
+from tinygrad_pool.drawing.words import counted
+from tinygrad_pool.engine.node import Node
+from tinygrad_pool.tables import Table
+
+TREND = 1000.0
+"""Gradients vanish or explode if those of the first and the last layer differ by such a factor: a
+step that moves one by a hundredth moves the other by nothing, or by ten times its size. Different
+widths and inputs make factors of 10 to 100."""
+
+HUGE = 1e6
+"""Gradients are too large for any usual step if they are so many times their parameters."""
+
+LEAST = 3
+"""A trend needs so many layers."""
+
+
+class Layer(NamedTuple):
+    """One layer: quantiles of `|grad|`, over its parameters or else its units, and what was shut.
+
+    `low`, `median` and `high` are the 5, 50 and 95 % quantiles, `size` the root of the mean square,
+    of what is finite; `zeros` the share of zeros among so many `elements`. `off` is the share of
+    relus off, `idle` of units that win in no example, `dead` counts relus off in every example,
+    `flat` is the share of saturated sigmoids and tanhs; None where there are none. `dtypes` are
+    those of data and gradients.
+    """
+
+    name: str
+    nodes: tuple[Node, ...]
+    of_parameters: bool
+    elements: int
+    low: float
+    median: float
+    high: float
+    size: float
+    zeros: float
+    off: float | None
+    dead: int
+    idle: float | None
+    flat: float | None
+    dtypes: tuple[str, ...]
+
+    def cells(self) -> tuple[str, ...]:
+        """Write a row of the table."""
+        shut = [f"{self.off:.0%} off" if self.off is not None else ""]
+        shut += [f"{self.dead:,} always" if self.dead else ""]
+        shut += [f"{self.idle:.0%} never win" if self.idle is not None else ""]
+        shut += [f"{self.flat:.0%} saturated" if self.flat is not None else ""]
+        quantiles = (f"{x:.2g}" for x in (self.low, self.median, self.high))
+        of = counted(self.elements, "parameter" if self.of_parameters else "unit")
+        return (
+            *(self.name, of, *quantiles, f"{self.zeros:.0%}"),
+            ", ".join(part for part in shut if part),
+        )
+
+
+def layers_of(survey: Survey, gates: list[Gate], slopes: dict[str, Slopes]) -> list[Layer]:
+    """Look at each layer, in forward order."""
+    members: dict[str, list[Node]] = {}
+    for node, row in survey.rows.items():
+        members.setdefault(row, []).append(node)
+    own: dict[str, list[Node]] = {}
+    for parameter in survey.wanted:
+        if parameter in survey.inside:
+            own.setdefault(survey.row(parameter), []).append(parameter)
+    shut: dict[str, list[Gate]] = {}
+    for gate in gates:
+        shut.setdefault(gate.row, []).append(gate)
+    return [
+        _layer(survey, row, nodes, own.get(row, []), shut.get(row, []), slopes.get(row))
+        for row, nodes in members.items()
+    ]
+
+
+def trend(layers: list[Layer]) -> Iterator[Finding]:
+    """Report gradients that vanish or explode from the last layer with parameters to the first."""
+    held = [layer for layer in layers if layer.of_parameters and layer.size > 0]
+    if any(node.ndim > 1 for layer in held for node in layer.nodes):
+        held = [layer for layer in held if any(node.ndim > 1 for node in layer.nodes)]
+    if len(held) < LEAST:
+        return
+    first, last = held[0], held[-1]
+    ratio = last.size / first.size
+    if 1 / TREND < ratio < TREND:
+        return
+    each = ratio ** (1 / (len(held) - 1))
+    factors = [after.size / before.size for before, after in pairwise(held)]
+    worst = int(np.argmax(np.log(factors) * np.sign(np.log(ratio))))
+    kind, help_ = "vanishing", "steeper activations, larger initial weights or shortcuts help"
+    if ratio < 1:
+        kind, help_ = "exploding", "smaller initial weights, or clipped gradients, help"
+    says = (
+        f"gradients are {number(max(ratio, 1 / ratio))} times "
+        f"{'smaller' if ratio > 1 else 'larger'} in {first.name} than in {last.name}: "
+        f"{first.size:.2g} and {last.size:.2g}, by root mean square"
+    )
+    why = (
+        f"from one of the {len(held)} layers to the next a factor of {each:.2g}, and of "
+        f"{factors[worst]:.2g} from {held[worst].name} to {held[worst + 1].name}; {help_}"
+    )
+    nodes = (*first.nodes, *last.nodes)
+    yield Finding(kind, PARTLY_LOST, f"{first.name} … {last.name}", says, why, nodes)
+
+
+def huge(layers: list[Layer]) -> Iterator[Finding]:
+    """Report gradients beside which their parameters are nothing, in the first such layer."""
+    found = []
+    for layer in layers:
+        numbers = np.concatenate([np.reshape(v._numbers, -1).astype(float) for v in layer.nodes])
+        size = _root_mean_square(np.abs(numbers))
+        if layer.of_parameters and 0 < size * HUGE < layer.size:
+            found.append((layer, size))
+    for layer, size in found[:1]:
+        says = f"gradients are {number(layer.size / size)} times as large as the parameters"
+        says += f", and so in {counted(len(found) - 1, 'layer')} more" if found[1:] else ""
+        why = (
+            f"{layer.size:.2g} and {size:.2g}, by root mean square: almost any step is too "
+            "large; smaller weights or inputs, or clipped gradients, help"
+        )
+        yield Finding("exploding", PARTLY_LOST, layer.name, says, why, layer.nodes)
+
+
+def table_of(layers: list[Layer], most: int) -> Table:
+    """Lay out the layers, in forward order; of many, those with parameters before others."""
+    first = sorted(range(len(layers)), key=lambda i: not layers[i].of_parameters)[:most]
+    shown = [layers[i] for i in sorted(first)]
+    columns = ["layer", "|grad| of", "5 %", "median", "95 %", "zero", "units"]
+    rows = [[*layer.cells()] for layer in shown]
+    if len({layer.dtypes for layer in layers}) > 1:
+        columns.append("dtype")
+        rows = [[*row, ", ".join(of.dtypes)] for row, of in zip(rows, shown, strict=True)]
+    hidden = len(layers) - len(shown)
+    n = counted(len(layers), "layer")
+    return Table(f"{n}, {hidden} of them not shown:" if hidden else f"{n}:", columns, rows)
+
+
+def _layer(
+    survey: Survey,
+    row: str,
+    nodes: list[Node],
+    own: list[Node],
+    gates: list[Gate],
+    slopes: Slopes | None,
+) -> Layer:
+    of = own or nodes
+    got = [np.reshape(g, -1) for v in of if (g := survey.grads.get(v)) is not None]
+    sizes = np.abs(np.concatenate(got)) if got else np.zeros(0)
+    finite = sizes[np.isfinite(sizes)].astype(float)
+    low, median, high = np.quantile(finite, (0.05, 0.5, 0.95)) if finite.size else (np.nan,) * 3
+    relus = [gate for gate in gates if gate.rectifies]
+    return Layer(
+        row,
+        tuple(of),
+        of_parameters=bool(own),
+        elements=sum(v.size for v in of),
+        low=float(low),
+        median=float(median),
+        high=float(high),
+        size=_root_mean_square(finite),
+        zeros=float(np.mean(sizes == 0)) if sizes.size else 0.0,
+        off=_share(relus),
+        dead=sum(len(gate.dead) for gate in relus if gate.examples >= FEW),
+        idle=_share([gate for gate in gates if not gate.rectifies]),
+        flat=slopes.flat / slopes.units if slopes else None,
+        dtypes=tuple(sorted(str(dtype) for dtype in {v.dtype for v in (*nodes, *own)})),
+    )
+
+
+def _root_mean_square(x: NDArray[np.float64]) -> float:
+    largest = x.max(initial=0.0)
+    return float(largest * np.sqrt(np.mean((x / largest) ** 2))) if largest else 0.0
+
+
+def _share(gates: list[Gate]) -> float | None:
+    tried = sum(gate.tried for gate in gates)
+    return sum(gate.shut for gate in gates) / tried if tried else None

@@ -1,0 +1,64 @@
+"""Values that Python took for plain numbers, as float(v) does, on the way to the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from tinygrad_pool.diagnosis.findings import NO_GRADIENT, SUSPICIOUS, Finding
+from tinygrad_pool.diagnosis.survey import Survey
+from tinygrad_pool.engine.comparisons import TAKEN
+from tinygrad_pool.engine.context import Line
+from tinygrad_pool.engine.node import Node
+from tinygrad_pool.recording.flow import source_of
+from tinygrad_pool.recording.forks import has_constant
+from tinygrad_pool.recording.freshness import takes_number
+from tinygrad_pool.recording.naming import several
+from tinygrad_pool.recording.source import quoted
+
+
+def taken_for_numbers(survey: Survey) -> Iterator[Finding]:
+    """Report lines where a number was taken of a Value, and went on into the graph as a constant.
+
+    That is the trouble if a parameter is in the graph nowhere else; else it may be meant.
+    """
+    constants: dict[Line, Node] = {}
+    for node in survey.nodes:
+        if node.about.line and has_constant(node):
+            constants.setdefault(node.about.line, node)
+    asked = [*survey.wanted, *survey.nodes, *sorted(TAKEN, key=lambda v: v._time)]
+    for (line, how), nodes in _by_line(asked).items():
+        user = next((constants[made] for made in _goes_on(line, constants)), None)
+        if user is not None:
+            leaves = [node for node in nodes if not node.parents]
+            lost = [leaf for leaf in leaves if leaf not in survey.inside]
+            yield _finding(survey, line, how, user, lost or leaves, bool(lost))
+
+
+def _finding(
+    survey: Survey, line: Line, how: str, user: Node, leaves: list[Node], lost: bool
+) -> Finding:
+    names = several([survey.call(leaf) for leaf in leaves])
+    says = f"a plain number that {how}() made of it went into {survey.call(user)}"
+    why = f"no gradient goes back through a number, at {quoted(line)}"
+    helps = "; v.exp(), np.exp(v) and the like are nodes" if lost else "; that may be meant"
+    severity = NO_GRADIENT if lost else SUSPICIOUS
+    return Finding("cut off", severity, names, says, why + helps, tuple(leaves))
+
+
+def _by_line(nodes: list[Node]) -> dict[tuple[Line, str], list[Node]]:
+    """Gather Values by the line that took a number of them, or of what came of them."""
+    found: dict[tuple[Line, str], list[Node]] = {}
+    for node in dict.fromkeys(nodes):
+        for choice in node.about.choices:
+            if takes_number(choice) and choice.line:
+                found.setdefault((choice.line, choice.relation), []).append(node)
+    return found
+
+
+def _goes_on(line: Line, made: Iterable[Line]) -> list[Line]:
+    """Choose the lines that what a line gives goes on to; without its source, the line itself."""
+    source = source_of(line.file)
+    if source is None:
+        return [other for other in made if other == line]
+    here = {other.number: other for other in made if other.file == line.file}
+    return [here[n] for n in source.reached(*source.statement_of(line.number), here)]

@@ -1,0 +1,124 @@
+"""Numbers that are wrong, or that a gradient should not depend on: NaN, rounding, ties."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from tinygrad_pool.derivatives.ties import Tie, find_ties
+from tinygrad_pool.diagnosis.findings import PARTLY_LOST, SUSPICIOUS, WRONG_NUMBERS, Finding
+from tinygrad_pool.diagnosis.survey import Survey
+from tinygrad_pool.drawing.labels import number, on_a_line
+from tinygrad_pool.drawing.words import counted
+from tinygrad_pool.engine.node import Node
+from tinygrad_pool.errors import GraphError
+from tinygrad_pool.recording.infinities import Culprit, behind_data, behind_gradient
+from tinygrad_pool.recording.naming import several
+
+HELPS = {
+    "log": "keep its operand above 0; log_softmax and logsumexp do it for shares",
+    "exp": "take the maximum off first, as softmax and logsumexp do",
+    "div": "keep the divisor away from 0",
+    "sqrt": "add a small number under the root",
+    "power": "keep its operand above 0",
+}
+
+ROUNDING = 4
+"""A sum is rounding error if it is below so many units in the last place, for each term."""
+
+
+def not_finite(survey: Survey) -> Iterator[Finding]:
+    """Report what made a NaN or an infinity that reaches the loss or a parameter's gradient."""
+    loss, ledger = survey.loss, survey.ledger
+    found: dict[Node | None, tuple[str, list[Node]]] = {}
+    known: dict[tuple[Node, int], Culprit] = {}
+    if not _finite(loss._numbers):
+        node, why = behind_data(ledger, loss, _worst(loss._numbers))
+        found[node] = why, [loss]
+    for p in survey.wanted:
+        if not _finite(g := survey.grads.get(p, 0.0)):
+            node, why = behind_gradient(ledger, p, _worst(g), known)
+            found.setdefault(node, (why, []))[1].append(p)
+    for node, (why, reached) in found.items():
+        yield _bad_number(survey, node, why, reached)
+
+
+def _bad_number(survey: Survey, node: Node | None, why: str, reached: list[Node]) -> Finding:
+    """Report a node that made a bad number, and what that reaches."""
+    bad = len([v for v in reached if v is not survey.loss])
+    says = f"{survey.call(survey.loss)} is {on_a_line(survey.loss.data)}, and "
+    says += f"the gradients of {bad:,} of {len(survey.wanted):,} parameters are not finite"
+    if node is None:
+        return Finding("not finite", WRONG_NUMBERS, "the gradient that was given", says, why)
+    helps = f"; {HELPS[node.op]}" if node.op in HELPS else ""
+    return Finding("not finite", WRONG_NUMBERS, survey.call(node), says, why + helps, (node,))
+
+
+def _worst(x: Any) -> int:
+    """Return the place of the first NaN, or else of the first infinity."""
+    flat = np.reshape(x, -1)
+    return int(np.argmax(np.where(np.isnan(flat), 2, np.isinf(flat))))
+
+
+def underflow(survey: Survey) -> Iterator[Finding]:
+    """Report parameters whose whole gradient is too small for all digits of its dtype."""
+    sizes = {
+        p: np.abs(survey.grads[p]).max(initial=0.0) for p in survey.wanted if p in survey.grads
+    }
+    small = [p for p, size in sizes.items() if 0 < size < np.finfo(p.dtype).tiny]
+    if small:
+        largest = max(sizes[p] for p in small)
+        tiny = max(np.finfo(p.dtype).tiny for p in small)
+        says = f"gradients are {largest:.2g} at most, in {counted(len(small), 'parameter')}"
+        why = f"below {tiny:.2g} digits are lost, and then all: scale the loss or the weights up"
+        yield Finding("underflow", PARTLY_LOST, survey.listed(small), says, why, tuple(small))
+
+
+def cancelling(survey: Survey) -> Iterator[Finding]:
+    """Report parameters whose contributions cancel, but for what rounding leaves of them."""
+    some: list[Node] = []
+    worst: tuple[Any, float, int] = (0.0, 0.0, 0)
+    for p in survey.wanted:
+        sent = [
+            c for step, i in survey.users.get(p, ()) if (c := step.contributions[i]) is not None
+        ]
+        terms = sum(map(np.abs, sent))
+        slack = ROUNDING * len(sent) * np.finfo(p.dtype).eps * terms
+        if len(sent) > 1 and np.any(survey.grads[p]) and np.all(np.abs(survey.grads[p]) <= slack):
+            some.append(p)
+            worst = (np.abs(survey.grads[p]).max(), np.max(terms), len(sent))
+    if some:
+        says = f"{worst[2]:,} contributions cancel, but for {worst[0]:.2g}, a rounding error"
+        why = f"they sum to {number(float(worst[1]))} without their signs: what one path asks for, "
+        why += "another takes back"
+        yield Finding("cancels", SUSPICIOUS, survey.listed(some), says, why, tuple(some))
+
+
+def ties(survey: Survey) -> Iterator[Finding]:
+    """Report maxima that several units share, where a parameter's gradient depends on who wins."""
+    rows: dict[tuple[str, str], list[Tie]] = {}
+    try:
+        found = find_ties(survey.loss).others
+    except GraphError:  # data was assigned since: nothing can be run again
+        return
+    for tie in found:
+        rows.setdefault((survey.row(tie.node), tie.node.op), []).append(tie)
+    for (row, op), some in rows.items():
+        first = some[0]
+        nodes = tuple(dict.fromkeys(tie.node for tie in some))
+        windows = sum(node.size for node in nodes)
+        name = survey.call(first.node) if len(nodes) == 1 else row
+        says = f"{counted(len(some), 'tie')} in {counted(windows, 'window')} of {op}"
+        says += ", where it matters who wins"
+        units = several([*map(str, first.places)], 3)
+        why = (
+            f"the units {units} share {number(first.value)}: here the first is paid, in PyTorch "
+            f"{first.torch}. Equal numbers in weights or inputs make ties"
+        )
+        yield Finding("ties", SUSPICIOUS, name, says, why, nodes)
+
+
+def _finite(x: Any) -> bool:
+    return bool(np.isfinite(x).all())

@@ -1,0 +1,261 @@
+"""What a diagnosis looks at: a recorded pass, with its parameters and its layers by name."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+from weakref import proxy
+
+import numpy as np
+
+from tinygrad_pool.derivatives.receptive_fields import weights_among
+from tinygrad_pool.engine.node import Node
+from tinygrad_pool.errors import DataError
+from tinygrad_pool.recording.ledger import Ledger
+from tinygrad_pool.recording.naming import held_by_modules, homes_of, several
+from tinygrad_pool.recording.recording import Recording
+from tinygrad_pool.rules import arithmetic, elementwise, linear, pooling, reductions, shaping
+
+SHAPING = (shaping.transpose, shaping.reshape, shaping.expand_dims, shaping.squeeze)
+CHOOSING = (
+    *(pooling.max_pool, reductions.max, reductions.min),
+    *(reductions.maximum, reductions.minimum),
+)
+SQUASHING = (elementwise.sigmoid, elementwise.tanh)
+ACTIVE = (elementwise.relu, *CHOOSING, *SQUASHING)
+"""The rules whose units can be off, lose or saturate."""
+
+ROWS = 24
+
+
+class Survey:
+    """A recorded pass: its parameters, `wanted`, by name, and the layer, or row, of each node."""
+
+    def __init__(
+        self, passed: Recording, parameters: Any = None, names: Mapping[str, Any] | None = None
+    ) -> None:
+        self.passed = passed
+        self.loss, self.nodes, self.steps = passed.loss, passed.nodes, passed.steps
+        self.grads = passed.gradients
+        me: Survey = proxy(self)  # the ledger does not hold who holds it
+
+        def brief(node: Node) -> str:
+            return me.brief(node)
+
+        self.ledger = Ledger(self.loss, self.nodes, self.steps, self.grads, brief)
+        self.users = self.ledger.users
+        self.inside = set(self.nodes)
+        self._labels = Counter(node.label for node in self.nodes)
+        self._homes = homes_of(self.nodes)
+        self.weights_on_the_left = _stand_left(self.nodes)
+        self.wanted: dict[Node, str] = {}
+        if parameters is None:
+            self.wanted = held_by_modules(names or {})
+            self.given = bool(self.wanted)
+            self.wanted |= self._guessed()
+        else:
+            self.given = True
+            self.wanted = self._named(parameters)
+        self.rows = self._rows()
+        order = list(dict.fromkeys(self.rows.values()))
+        held = {self.row(p) for p in self.wanted if p in self._homes}
+        last = max((order.index(row) for row in held), default=-1)
+        self._above = set(order[last + 1 :])
+
+    def call(self, node: Node) -> str:
+        """Name a node: as a parameter, by a label of its own, or by operation, number and scope."""
+        if node in self.wanted:
+            return self.wanted[node]
+        scope = self.scope(node)
+        if node.label and self._labels[node.label] > 1 and scope:
+            return f"{scope.replace('/', '.')}.{node.label}"
+        name = self.passed.call(node)
+        return f"{name} in {scope}" if scope and node.rule and "#" in name else name
+
+    def brief(self, node: Node) -> str:
+        """Name a node as `call` does, without its scope."""
+        return self.passed.call(node) if node.rule else self.call(node)
+
+    def scope(self, node: Node) -> str:
+        """Return the scope that made a node, or that uses a leaf first."""
+        return node.about.scope or self._homes.get(node, node).about.scope
+
+    def row(self, node: Node) -> str:
+        """Return the layer that a node, or the first user of a leaf, belongs to."""
+        return self.rows[self._homes.get(node, node)]
+
+    def is_zero(self, node: Node) -> bool:
+        """Tell whether a gradient was computed, and is 0 in every element, of which there are."""
+        g = self.grads.get(node)
+        return g is not None and node.size > 0 and not np.any(g)
+
+    def examples(self, parameter: Node) -> int:
+        """Count the examples that a parameter was used for: uses, and the batch in each."""
+        total, waiting = 0, [parameter]
+        while waiting:
+            for step, _ in self.users.get(waiting.pop(), ()):
+                node = step.node
+                if node.rule in SHAPING:
+                    waiting.append(node)
+                else:
+                    total += node.shape[self.batch_axis(node.ndim)] if node.ndim > 1 else 1
+        return total
+
+    def in_loss(self, node: Node) -> bool:
+        """Tell whether a relu is one of the loss, as in a hinge: off where there is no error.
+
+        It stands above all parameters, and on a sum with a constant, the margin.
+        """
+        if node.rule is not elementwise.relu or self.rows[node] not in self._above:
+            return False
+        a = node.parents[0]
+        margin = a.rule in (arithmetic.add, arithmetic.sub)
+        return margin and not all(isinstance(p, Node) for p in a.parents)
+
+    def batch_axis(self, ndim: int) -> int:
+        """Return the axis of examples: the first, unless weights stand left of their inputs."""
+        return 1 if self.weights_on_the_left and ndim == 2 else 0
+
+    def listed(self, some: Iterable[Node]) -> str:
+        """List parameters by name, `conv1.*` for all of a part's, the first of many."""
+        names = [self.wanted[node] for node in some]
+        return several(list(dict.fromkeys(_shortened(names, list(self.wanted.values())))))
+
+    def _named(self, parameters: Any) -> dict[Node, str]:
+        found: dict[Node, str] = {}
+        for name, v in parts_of(parameters):
+            known = self.call(v) if v in self.inside else v.label or self.passed.names.get(id(v))
+            found.setdefault(v, name or known or f"parameter {len(found) + 1}")
+        return found
+
+    def _guessed(self) -> dict[Node, str]:
+        """Take for parameters the leaves that are weights, and others that are surely no inputs.
+
+        Of the others only those with a name, if any has one.
+        """
+        weights, inputs = weights_among(self.nodes), set(self._inputs())
+        leaves = [v for v in self.nodes if v.rule is None and (v in weights or v not in inputs)]
+        called = [v for v in leaves if v in weights or v.label or id(v) in self.passed.names]
+        some = called or ([] if self.wanted else leaves)
+        return {leaf: self.call(leaf) for leaf in some}
+
+    def _inputs(self) -> Iterator[Node]:
+        for node in self.nodes:
+            operands = node.parents
+            if node.rule is linear.weighted_sum:
+                n = len(operands) // 2
+                yield from (p for p in operands[n : 2 * n] if isinstance(p, Node))
+            elif node.rule is linear.conv or (
+                node.rule is linear.matmul
+                and isinstance(operands[1], Node)
+                and not self.weights_on_the_left
+            ):
+                yield from (p for p in operands[:1] if isinstance(p, Node))
+
+    def _rows(self) -> dict[Node, str]:
+        """Name the layer of each node: its scope, down to where scopes follow each other.
+
+        Without a scope, what uses a parameter array is called by it, and an array of units by its
+        own name if there are few; all else by its operation.
+        """
+        made = [node for node in self.nodes if node.parents] or [self.loss]
+        cut = _cut_scopes(made)
+        active = [v for v in made if v.shape and v.rule in ACTIVE and not v.about.scope]
+        few = set(active) if len(active) <= ROWS else set()
+        rows = {}
+        for node in made:
+            scope = node.about.scope
+            rows[node] = cut[scope] if scope else self._unscoped(node, node in few)
+        return rows
+
+    def _unscoped(self, node: Node, alone: bool) -> str:
+        if alone:
+            return self.call(node)
+        if node.shape:
+            for p in node.parents:
+                if isinstance(p, Node) and (leaf := leaf_below(p)) in self.wanted:
+                    return self.wanted[leaf]
+        return node.op or "leaf"
+
+
+def parts_of(parameters: Any) -> Iterator[tuple[str, Node]]:
+    """Read parameters, Values or modules or one such, with their names in a module.
+
+    Raises DataError for anything else.
+    """
+    one = isinstance(parameters, Node) or hasattr(parameters, "parameters")
+    for part in parameters if isinstance(parameters, Iterable) and not one else [parameters]:
+        pairs: Iterable[tuple[str, Any]] = [("", part)]
+        if hasattr(part, "named_parameters"):
+            pairs = part.named_parameters()
+        elif callable(getattr(part, "parameters", None)):
+            pairs = [("", v) for v in part.parameters()]
+        for name, v in pairs:
+            if not isinstance(v, Node):
+                raise DataError(
+                    "diagnose: parameters needs Values, or modules that have .parameters(), "
+                    f"got a {type(v).__name__}"
+                )
+            yield name, v
+
+
+def _shortened(names: list[str], known: list[str]) -> Iterator[str]:
+    """Write `part.*` for the largest part of a network that has all its parameters among some."""
+    own = Counter(prefix for name in names for prefix in _prefixes(name))
+    all_of = Counter(prefix for name in known for prefix in _prefixes(name))
+    for name in names:
+        whole = (p for p in _prefixes(name) if own[p] == all_of[p] > 1)
+        yield next((f"{p}.*" for p in whole), name)
+
+
+def _prefixes(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[:i]) for i in range(1, len(parts))]
+
+
+def leaf_below(node: Node) -> Node:
+    """Follow a node that only shapes another to what it shapes."""
+    while node.rule in SHAPING and isinstance(node.parents[0] if node.parents else 0, Node):
+        node = node.parents[0]
+    return node
+
+
+def _stand_left(nodes: list[Node]) -> bool:
+    """Tell whether products are W @ x rather than x @ W: a leaf times what is none."""
+    left = 0
+    for node in nodes:
+        if node.rule is linear.matmul and node.parents:
+            x, w = (isinstance(p, Node) and leaf_below(p).rule is None for p in node.parents)
+            left += x - w
+    return left > 0
+
+
+def _cut_scopes(nodes: list[Node]) -> dict[str, str]:
+    """Map each scope to its layer: parts that begin at different depths follow each other.
+
+    Parts that begin at one depth, such as the neurons of a layer, stay together.
+    """
+    depth: dict[Node, int] = {}
+    first: dict[str, int] = {}
+    for node in nodes:
+        below = [depth.get(p, 0) for p in node.parents if isinstance(p, Node)]
+        depth[node] = 1 + max(below, default=0)
+        scope = node.about.scope
+        first[scope] = min(first.get(scope, depth[node]), depth[node])
+    begins: dict[str, int] = {}
+    for scope, d in first.items():
+        for path in _paths(scope):
+            begins[path] = min(begins.get(path, d), d)
+    parts: dict[str, set[str]] = {}
+    for path in begins:
+        parts.setdefault(path.rpartition("/")[0], set()).add(path)
+    apart = {whole for whole, some in parts.items() if len({begins[p] for p in some}) > 1}
+    apart |= {path for whole in apart for path in _paths(whole)}
+    return {s: next((p for p in _paths(s) if p not in apart), s) for s in first}
+
+
+def _paths(scope: str) -> list[str]:
+    """List a scope and those around it, the outermost first."""
+    parts = scope.split("/")
+    return ["/".join(parts[: i + 1]) for i in range(len(parts))]

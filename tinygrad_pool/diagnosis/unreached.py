@@ -1,0 +1,91 @@
+"""Parameters that no gradient reaches, and places where the way down was cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tinygrad_pool.diagnosis.findings import NO_GRADIENT, SUSPICIOUS, Finding
+from tinygrad_pool.diagnosis.survey import Survey
+from tinygrad_pool.engine.node import Node, name_of
+from tinygrad_pool.recording.freshness import numbers_taken
+from tinygrad_pool.recording.naming import several
+from tinygrad_pool.recording.source import quoted
+
+
+def unreached(survey: Survey) -> list[Node]:
+    """List the parameters that this pass computes no gradient for."""
+    return [parameter for parameter in survey.wanted if parameter not in survey.grads]
+
+
+def not_reached(survey: Survey) -> Iterator[Finding]:
+    """Report them: those that the loss does not depend on, and those that nobody pays."""
+    lost = unreached(survey)
+    strangers = [p for p in lost if p not in survey.inside]
+    unpaid = [p for p in lost if p in survey.inside]
+    of = f"of {len(survey.wanted):,} parameters"
+    if strangers:
+        says = f"the loss does not depend on {_count(strangers)} {of}"
+        taken = (how for p in strangers for how in numbers_taken(p))
+        why = "no path leads there: " + next(
+            taken,
+            "it was not used, or what came of it was detached, computed under no_grad, or made "
+            "again of plain numbers",
+        )
+        yield _finding("not reached", survey, strangers, says, why)
+    if unpaid:
+        says = f"no gradient is computed for {_count(unpaid)} {of}"
+        why = "no node that got a gradient hands one on"
+        yield _finding("not reached", survey, unpaid, says, why)
+
+
+def cut_off(survey: Survey) -> Iterator[Finding]:
+    """Report leaves that were computed, and cut off from what they were computed from.
+
+    That is the trouble if a parameter is missing, or if nobody knows; else it may be meant.
+    """
+    groups: dict[tuple[bool, str], list[Node]] = {}
+    for node in survey.nodes:
+        if node.rule is not None and not node.parents and node._closure is None:
+            groups.setdefault((node.op == "detach", survey.row(node)), []).append(node)
+    missing = bool(unreached(survey))
+    for (detached, row), nodes in groups.items():
+        severe = missing or (detached and not survey.given)
+        how = "detached" if detached else "computed under no_grad"
+        n = f"{len(nodes):,} Values were" if nodes[1:] else "it was"
+        line = nodes[0].about.line
+        made = f", at {quoted(line)}" if line else ""
+        why = f"no gradient goes on to what is behind{made}"
+        yield Finding(
+            "cut off",
+            NO_GRADIENT if severe else SUSPICIOUS,
+            several([survey.call(node) for node in nodes]),
+            f"{n} {how}, and used in {row}",
+            why if severe else f"{why}; that is right if it was meant",
+            tuple(nodes),
+        )
+
+
+def no_graph(loss: Node) -> Finding:
+    """Say that a loss was not computed from anything that it knows."""
+    how = "is a leaf: it was not computed from anything"
+    if loss.rule is not None:
+        how = "was detached" if loss.op == "detach" else "was computed under no_grad"
+    why = f"{name_of(loss)} has no operands: compute the loss from Values, outside no_grad"
+    return Finding("no graph", NO_GRADIENT, loss.label or "the loss", f"it {how}", why, (loss,))
+
+
+def nothing_to_learn(survey: Survey) -> Iterator[Finding]:
+    """Report a loss whose every leaf is a constant, or was cut off."""
+    if all(node.rule is not None for node in survey.nodes):
+        name = survey.call(survey.loss)
+        says = "it depends on no Value that could learn"
+        why = "it was computed from constants, or from what was cut off"
+        yield Finding("no graph", NO_GRADIENT, name, says, why, (survey.loss,))
+
+
+def _count(some: list[Node]) -> str:
+    return f"{len(some):,}"
+
+
+def _finding(kind: str, survey: Survey, some: list[Node], says: str, why: str) -> Finding:
+    return Finding(kind, NO_GRADIENT, survey.listed(some), says, why, tuple(some))

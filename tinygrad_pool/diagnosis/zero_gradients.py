@@ -1,0 +1,282 @@
+"""Parameters whose whole gradient is zero, gathered by where their zeros began."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_pool.derivatives.sparse_jacobian import operands_of, sent_by
+from tinygrad_pool.diagnosis.findings import (
+    LOST_FOR_ALL,
+    MANY,
+    NO_GRADIENT,
+    SUSPICIOUS,
+    Finding,
+    by_chance,
+    in_all,
+)
+from tinygrad_pool.diagnosis.survey import CHOOSING, Survey, leaf_below
+from tinygrad_pool.drawing.labels import number
+from tinygrad_pool.drawing.words import counted
+from tinygrad_pool.engine.backward import Step, fit
+from tinygrad_pool.engine.node import Node
+from tinygrad_pool.recording.ledger import flat
+from tinygrad_pool.recording.source import quoted
+from tinygrad_pool.rules import arithmetic, elementwise, linear, reductions
+from tinygrad_pool.rules.rule import Rule
+from tinygrad_pool.rules.ties import Mask
+
+DECIDING = (elementwise.relu, *CHOOSING)
+FLAT_AT_0 = (arithmetic.power, elementwise.square, elementwise.abs)
+PRODUCTS = (arithmetic.mul, linear.matmul, linear.conv)
+FAR = 16
+UNCHOSEN: dict[Any, str] = {
+    elementwise.where: "it is not chosen",
+    elementwise.clip: "it is clipped",
+}
+
+
+class Key(NamedTuple):
+    """Where zeros begin: a rule, or None where what was sent cancels, and a layer."""
+
+    rule: Rule | None
+    row: str
+    in_loss: bool
+
+
+class Origin(NamedTuple):
+    """A step that sends nothing to operand i, `below`, though something arrived there."""
+
+    below: Node
+    step: Step
+    i: int
+
+
+class Lost(NamedTuple):
+    """Parameters whose whole gradient is zero, and the places where that began."""
+
+    parameters: list[Node]
+    keys: frozenset[Key]
+
+    @property
+    def decided(self) -> bool:
+        """Tell whether every zero is a matter of a unit that is off, or that lost."""
+        return bool(self.keys) and all(key.rule in DECIDING for key in self.keys)
+
+
+class Zeros:
+    """Every zero of a pass: `began` says where those of each node began."""
+
+    def __init__(self, survey: Survey) -> None:
+        self.survey = survey
+        self.counts: Counter[Key] = Counter()
+        self.began: dict[Node, frozenset[Key]] = {}
+        for node in reversed(survey.nodes):
+            if survey.is_zero(node):
+                self.began[node] = self._keys(node)
+
+    def _keys(self, node: Node) -> frozenset[Key]:
+        """Find where the zeros of a node began: at its users, or where those of its users did."""
+        found: set[Key] = set()
+        of_itself: set[Key] = set()
+        for step, i in self._paid(node):
+            if step.node in self.began:
+                found |= self.began[step.node]
+            else:
+                key = self._key(Origin(node, step, i))
+                (of_itself if _is_square(step.node, node) else found).add(key)
+                self.counts[key] += step.node.size
+        return frozenset(found or of_itself)  # w * w, where weights decay, is no cause
+
+    def _paid(self, node: Node) -> Iterator[tuple[Step, int]]:
+        users = self.survey.users.get(node, ())
+        return ((step, i) for step, i in users if step.contributions[i] is not None)
+
+    def _key(self, origin: Origin) -> Key:
+        below, step, i = origin
+        cancels = bool(np.any(step.contributions[i]))
+        node = below if cancels else _began_at(step, i)
+        in_loss = not cancels and self.survey.in_loss(node)
+        return Key(None if cancels else node.rule, self.survey.row(node), in_loss)
+
+    def _origin(self, node: Node, key: Key) -> Origin:
+        """Go up from a node to one of the places where its zeros began."""
+        while True:
+            above = (Origin(node, step, i) for step, i in self._paid(node))
+            origin = next(o for o in above if key in self._keys_of(o))
+            node = origin.step.node
+            if node not in self.began:
+                return origin
+
+    def _keys_of(self, origin: Origin) -> Collection[Key]:
+        return self.began.get(origin.step.node) or (self._key(origin),)
+
+    def lost(self) -> list[Lost]:
+        """Gather the parameters whose whole gradient is zero."""
+        groups: dict[frozenset[Key], list[Node]] = {}
+        for parameter in self.survey.wanted:
+            if parameter in self.began:
+                groups.setdefault(self.began[parameter], []).append(parameter)
+        return [Lost(some, keys) for keys, some in groups.items()]
+
+    def why(self, group: Lost) -> str:
+        """Say where zeros began, at two places."""
+        keys = [key for key in reversed(self.counts) if key in group.keys]
+        keys.sort(key=lambda key: not key.in_loss)
+        told = []
+        for key in keys[:2]:
+            parameter = next(p for p in group.parameters if key in self.began[p])
+            told.append(self._reason(self._origin(parameter, key), key))
+        more = f"; and so at {counted(len(keys) - 2, 'more place')}" if len(keys) > 2 else ""
+        return "; ".join(told) + more if told else "the pass began with the gradient 0"
+
+    def _reason(self, origin: Origin, key: Key) -> str:
+        survey, (below, step, i) = self.survey, origin
+        if key.rule is None:
+            return f"what reaches {survey.call(below)} cancels"
+        place = f"in {step.node.about.scope}, " if step.node.about.scope else ""
+        scalars = not step.node.shape and not below.shape
+        cause = self._cause(origin) if scalars else self._cause_of_arrays(origin)
+        factor = _began_at(step, i)
+        if factor is not step.node:
+            cause += f", for {survey.brief(factor)} is off"
+        if key.in_loss:
+            cause += f"; no error comes from {counted(self.counts[key], 'such relu')} in the loss"
+        return place + cause
+
+    def _cause(self, origin: Origin) -> str:
+        ledger = self.survey.ledger
+        below, step, i = origin
+        entries = (e for e in ledger.entries(below, 0) if e.node is step.node and e.operand == i)
+        entry = next(entries, None)
+        if entry is None:  # a rule of your own, whose slope is 0
+            return self._cause_of_arrays(origin)
+        return ledger.cause(below, 0, entry)
+
+    def _cause_of_arrays(self, origin: Origin) -> str:
+        below, step, i = origin
+        line = step.node.about.line
+        made = f", at {quoted(line)}" if line else ""
+        who = f"{self.survey.brief(below)} gets nothing from {self.survey.brief(step.node)}"
+        return f"{who}: {_of_array(self.survey, step, i)}{made}"
+
+
+def zero_gradients(zeros: Zeros, dead: frozenset[str]) -> Iterator[tuple[Finding, frozenset[Key]]]:
+    """Report parameters whose whole gradient is zero, and the places where that began.
+
+    Where only the loss has no error it is no fault. Parts of layers whose units are off, or lose,
+    are told together, without those that are in a scope that is `dead`.
+    """
+    survey = zeros.survey
+    rows = Counter(survey.row(p) for p in survey.wanted if p in survey.inside)
+    partly: dict[str, list[Lost]] = {}
+    for group in zeros.lost():
+        own = Counter(survey.row(p) for p in group.parameters)
+        if any(p.shape for p in group.parameters) or any(own[row] == rows[row] for row in own):
+            content = bool(group.keys) and all(key.in_loss for key in group.keys)
+            cells = sum(zeros.counts[key] for key in group.keys)
+            severity = SUSPICIOUS if content else NO_GRADIENT
+            yield _finding(zeros, group, severity, cells), group.keys
+        elif not group.decided:
+            yield _finding(zeros, group, LOST_FOR_ALL), group.keys
+        else:
+            hinge = any(key.in_loss for key in group.keys)
+            some = [p for p in group.parameters if survey.scope(p) not in dead]
+            severity = SUSPICIOUS if hinge else LOST_FOR_ALL
+            if some:
+                partly.setdefault(severity, []).append(Lost(some, group.keys))
+    for severity, groups in partly.items():
+        some = [p for group in groups for p in group.parameters]
+        keys = frozenset(key for group in groups for key in group.keys)
+        yield _finding(zeros, Lost(some, keys), severity), keys
+
+
+def _finding(zeros: Zeros, group: Lost, severity: str, cells: int = 0) -> Finding:
+    """Report parameters; of a part that is off as a whole, each of its cells speaks."""
+    survey, some, seen = zeros.survey, group.parameters, ""
+    why = zeros.why(group)
+    if group.decided:
+        examples = max(survey.examples(p) for p in some)
+        evidence = max(examples, cells)
+        severity, seen = by_chance(evidence, severity), f", {in_all(examples)}"
+        if evidence < MANY:
+            why += ". With so few examples that may be chance"
+        elif severity != SUSPICIOUS and any(key.rule is elementwise.relu for key in group.keys):
+            why += ". Smaller steps and weights, or biases above 0, keep relus on"
+    of = f" in {len(some):,} of {len(survey.wanted):,} parameters" if some[1:] else ""
+    says = f"a gradient of 0 throughout{of}{seen}"
+    return Finding("zero gradient", severity, survey.listed(some), says, why, tuple(some))
+
+
+def _is_square(node: Node, of: Node) -> bool:
+    """Tell whether a node is the square, or another power, of a leaf."""
+    if of.parents:
+        return False
+    if node.rule is arithmetic.mul:
+        return node.parents[0] is node.parents[1]
+    return node.rule in (arithmetic.power, elementwise.square) and node.parents[0] is of
+
+
+def _began_at(step: Step, i: int) -> Node:
+    """Return the node where a zero begins: a relu also where it is a factor, and 0."""
+    node, n = step.node, len(step.node.parents) // 2
+    other: Any = node
+    if node.rule in PRODUCTS and i < 2:
+        other = node.parents[1 - i]
+    elif node.rule is linear.weighted_sum and i < 2 * n:
+        other = node.parents[i + n if i < n else i - n]
+    elif node.rule in FLAT_AT_0:
+        other = node.parents[0]
+    off = None if other is node else _off_below(other)
+    return node if off is None else off
+
+
+def _off_below(factor: Any) -> Node | None:
+    """Follow a 0 down to the relu that made it, also as maximum(x, 0); None if none is near."""
+    for _ in range(FAR):
+        if not isinstance(factor, Node) or np.any(factor._numbers):
+            return None
+        constants = [p for p in factor.parents if not isinstance(p, Node)]
+        if factor.rule is elementwise.relu or (factor.rule is reductions.maximum and constants):
+            return factor
+        zeros = (p for p in factor.parents if isinstance(p, Node) and not np.any(p._numbers))
+        factor = next(zeros, None)
+    return None
+
+
+def _of_array(survey: Survey, step: Step, i: int) -> str:
+    """Say why a step sends nothing at all to an operand, where arrays meet."""
+    node, g = step.node, np.asarray(step.upstream)
+    if not g.size:
+        return "it has no elements"
+    arrived, largest = g != 0, np.abs(g).max()
+    if _sends(node, i, g / largest):
+        return f"underflow: gradients of up to {largest:.3g} are too small"
+    slopes = np.random.default_rng(0).uniform(1, 2, g.shape)
+    if _sends(node, i, np.where(arrived, slopes, 0)):
+        return "what arrives at its units cancels"
+    return _flat(survey, node, i, arrived)
+
+
+def _flat(survey: Survey, node: Node, i: int, arrived: Mask) -> str:
+    """Say why a local derivative is 0 wherever a gradient arrives."""
+    where = f"wherever a gradient arrives, at {counted(int(arrived.sum()), 'unit')}"
+    if node.rule is elementwise.relu:
+        at = np.asarray(operands_of(node)[i])[arrived]
+        return f"the relu is off {where}: inputs {number(at.min())} … {number(at.max())}"
+    if node.rule in PRODUCTS:
+        other = node.parents[1 - i]
+        leaf = leaf_below(other) if isinstance(other, Node) else node
+        said = f"the other factor, {survey.call(leaf)}, is 0"
+        helps = ": weights that begin so hand nothing down" if leaf in survey.wanted else ""
+        return said + helps if leaf.label or helps else "the other factor is 0"
+    return f"{'it loses' if node.rule in CHOOSING else UNCHOSEN.get(node.rule, flat(node))} {where}"
+
+
+def _sends(node: Node, i: int, g: Any) -> bool:
+    with np.errstate(all="ignore"):
+        sent = sent_by(node, np.asarray(g, node.dtype))[i]
+        return bool(np.any(fit(node, i, node.parents[i], sent)))

@@ -1,0 +1,233 @@
+"""A backward pass as slides: one picture a step, all with the same layout."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import starmap
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from graphviz import Digraph
+
+from tinygrad_pool.drawing import theme as look
+from tinygrad_pool.drawing.computation import (
+    Direction,
+    Picture,
+    check_drawable,
+    draw_nodes,
+    picture_of,
+)
+from tinygrad_pool.drawing.dot_program import picture
+from tinygrad_pool.drawing.edges import Style, largest_of
+from tinygrad_pool.drawing.labels import number, numbers, on_a_line, plain, sign
+from tinygrad_pool.engine.backward import ancestors, start, step_of
+from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.turns import TURN
+from tinygrad_pool.engine.value import Value
+from tinygrad_pool.errors import OptionError, ToolError
+from tinygrad_pool.files import whole_folder
+
+FORMATS = ("svg", "png", "pdf", "gif")
+WIDE, HIGH, LARGEST = 1280, 720, 2.5
+MOST = 100
+MILLISECONDS = 1500
+CAPTION = 40
+CAPTIONED = {"shape": "plain", "fontsize": "18"}
+
+
+class Slide(NamedTuple):
+    """One picture: the gradients so far, the node whose turn it is, and what nodes have sent."""
+
+    grads: dict[Node, Any]
+    active: Node | None
+    sent: dict[Node, tuple[Any, ...]]
+    caption: str
+
+
+def frames(
+    value: Value,
+    folder: str | os.PathLike[str],
+    *,
+    format: str = "svg",
+    gradient: Any = None,
+    names: Mapping[str, Any] | None = None,
+    direction: Direction = "LR",
+    theme: str = "light",
+) -> list[Path]:
+    """Draw a backward pass for a slide deck: one picture for each node, 16:9, transparent.
+
+    The first shows that nothing is computed, each next one a node that hands on its gradient, and
+    the last one all gradients, as `backward()` gives them. No box moves from one to the next.
+    `format` is "svg", "png" (1920 × 1080), "pdf", or "gif", which is one moving picture. The folder
+    appears whole or not at all; no `.grad` changes. All else is as in `draw` and `backward`.
+
+    Raises DataError for what is no Value, OptionError for an unknown format or a graph of more than
+    100 nodes, OutputError if the folder cannot be written, ToolError if no Graphviz can draw the
+    format, or without Pillow for a GIF.
+
+    >>> a = Value(2.0, label="a")
+    >>> [path.name for path in frames(a * a, "slides")]
+    ['frame_0.svg', 'frame_1.svg']
+    """
+    check_drawable(value, direction, "frames")
+    if format not in FORMATS:
+        raise OptionError(f"frames: format must be one of {', '.join(FORMATS)}, got {format!r}")
+    nodes = ancestors(value)
+    if len(nodes) > MOST:
+        raise OptionError(
+            f"frames: {len(nodes):,} nodes are too many for slides, which hold {MOST}; "
+            "tg.explode(v[i]) cuts out what one unit depends on"
+        )
+    base = picture_of(value, nodes, frozenset(("data", "grad")), names, set())
+    with whole_folder(folder) as files:
+        slides = _slides(base, gradient)
+        laid = base._replace(places=_layout(base, slides, direction))
+        drawn = [_drawn(laid, slide, direction, theme, format) for slide in slides]
+        width = len(str(len(drawn) - 1))
+        if format == "gif":
+            files["backward.gif"] = _moving(drawn)
+        else:
+            files |= {f"frame_{i:0{width}}.{format}": slide for i, slide in enumerate(drawn)}
+    return [Path(folder) / name for name in files]
+
+
+def _drawn(laid: Picture, slide: Slide, direction: Direction, theme: str, format: str) -> bytes:
+    """Draw one slide to a picture; of a GIF as PNG."""
+    kind = "png" if format == "gif" else format
+    graph = look.in_theme(_graph(laid, slide, direction), theme)
+    _fit(graph, laid.places["graph"]["bb"], opaque=format == "gif", kind=kind)
+    return picture(graph.source, kind, "nop2")
+
+
+def _slides(base: Picture, gradient: Any) -> list[Slide]:
+    """Run the pass step by step, and leave every gradient as it was."""
+    nodes = base.nodes
+    slides = [Slide({}, None, {}, "before the backward pass")]
+    with holding(nodes, {}):
+        for step in starmap(step_of, start(base.root, gradient, nodes=nodes)):
+            grads = {node: node._grad for node in nodes if node._grad is not None}
+            sent = {**slides[-1].sent, step.node: step.contributions}
+            title = (sign(step.node), plain(base.name(step.node)))
+            name = " ".join(part for part in title if part)
+            caption = f"{name} gets {on_a_line(step.upstream)}"
+            slides.append(Slide(grads, step.node, sent, caption))
+    total = len(slides) - 1
+    numbered = [s._replace(caption=f"{i} of {total}: {s.caption}") for i, s in enumerate(slides)]
+    return slides[:1] + numbered[1:]
+
+
+@contextmanager
+def holding(nodes: list[Node], grads: Mapping[Node, Any]) -> Iterator[None]:
+    """Let nodes hold other gradients for a while."""
+    with TURN:
+        before = [node._grad for node in nodes]
+        try:
+            for node in nodes:
+                node._grad = grads.get(node)
+            yield
+        finally:
+            for node, grad in zip(nodes, before, strict=True):
+                node._grad = grad
+
+
+def _layout(base: Picture, slides: list[Slide], direction: Direction) -> dict[str, dict[str, str]]:
+    """Lay out the graph once, with room for the longest that a box or an edge will hold."""
+    longest = longest_of(pair for slide in slides for pair in slide.grads.items())
+    widest = Slide(longest, None, slides[-1].sent, "")
+    laid = json.loads(picture(_graph(base, widest, direction, active=True).source, "json0"))
+    left, bottom, right, top = map(float, laid["bb"].split(","))
+    missing = max(0.0, _widest_caption(slides) - (right - left)) / 2
+    left, right = left - missing, right + missing
+    places = {
+        "graph": {"bb": f"{left},{bottom},{right},{top + CAPTION}"},
+        "caption": {"pos": f"{(left + right) / 2},{top + CAPTION / 2}"},
+    }
+    for thing in (*laid.get("objects", ()), *laid.get("edges", ())):
+        kept = {key: thing[key] for key in ("pos", "lp", "bb", "width", "height") if key in thing}
+        places[thing.get("id", thing.get("name"))] = kept
+    return places
+
+
+def longest_of(grads: Iterable[tuple[Node, Any]]) -> dict[Node, Any]:
+    """Choose, for each node, the gradient that takes most room; the dash of "not yet" takes some.
+
+    >>> from tinygrad_pool import Value
+    >>> a, b = Value(1.0), Value(2.0)
+    >>> list(longest_of([(a, 0.25), (b, 3.0), (a, 0.5)]).values())
+    [0.25]
+    """
+    longest: dict[Node, Any] = {}
+    for node, grad in grads:
+        if len(numbers(grad)) > max(1, len(numbers(longest.get(node, 0.0)))):
+            longest[node] = grad
+    return longest
+
+
+def _widest_caption(slides: list[Slide]) -> float:
+    """Measure the captions, which may be wider than the graph."""
+    graph = look.canvas("captions", "LR")
+    for i, slide in enumerate(slides):
+        graph.node(str(i), look.literal(slide.caption), **CAPTIONED)
+    laid = json.loads(picture(graph.source, "json0"))
+    return max(72 * float(caption["width"]) for caption in laid["objects"])
+
+
+def _graph(shown: Picture, slide: Slide, direction: Direction, active: bool = False) -> Digraph:
+    """Draw one slide; `active` as if it were every node's turn."""
+    graph = look.canvas("frames", direction)
+    if slide.caption:
+        at = shown.at("caption")
+        graph.node("caption", look.literal(slide.caption), **CAPTIONED, id="caption", **at)
+    lit = {} if slide.active is None else {slide.active: look.LIT}
+    with holding(shown.nodes, slide.grads):
+        styles = {
+            node: _styles(node, slide, active or node is slide.active) for node in shown.nodes
+        }
+        draw_nodes(graph, shown._replace(fills={**shown.fills, **lit}), styles)
+    return graph
+
+
+def _styles(node: Node, slide: Slide, active: bool) -> list[Style]:
+    """Show what flows from the node whose turn it is; faint are the edges that wait for theirs."""
+    if node not in slide.sent:
+        return [{"color": look.FAINT, "style": "dotted"}] * len(node.parents)
+    styles: list[Style] = []
+    for p, c in zip(node.parents, slide.sent[node], strict=True):
+        style = {"color": look.INK}
+        if active and isinstance(p, Node):
+            sent = largest_of(c)
+            colour = look.SOFT if sent == 0 else look.DATA if sent > 0 else look.GRADIENT
+            style = {"color": colour, "fontcolor": colour, "label": f" {number(sent, digits=3)} "}
+        lit = node is slide.active and isinstance(p, Node)
+        styles.append(style | {"penwidth": "4"} if lit else style)
+    return styles
+
+
+def _fit(graph: Digraph, bb: str, opaque: bool, kind: str) -> None:
+    """Fit the picture into 16:9, as large as it goes, on nothing."""
+    left, bottom, right, top = map(float, bb.split(","))
+    zoom = min(LARGEST, 0.96 * WIDE / (right - left), 0.96 * HIGH / (top - bottom))
+    graph.attr(viewport=f"{WIDE},{HIGH},{zoom:.4f}")
+    for name, corner in (("low", f"{left},{bottom}"), ("high", f"{right},{top}")):
+        graph.node(name, "", shape="point", style="invis", width="0", pos=corner)  # nothing moves
+    if not opaque:
+        graph.attr(bgcolor="transparent")
+    if kind == "png":
+        graph.attr(dpi="108")  # 1280 points are 1920 pixels
+
+
+def _moving(drawn: list[bytes]) -> bytes:
+    """Join pictures into one that moves, and rests on the last."""
+    try:
+        from PIL import Image
+    except ImportError:
+        raise ToolError("frames: a GIF needs Pillow: pip install 'tinygrad_pool[plot]'") from None
+    pictures = [Image.open(io.BytesIO(png)).convert("RGB") for png in drawn]
+    rests = [MILLISECONDS] * (len(pictures) - 1) + [3 * MILLISECONDS]
+    made = io.BytesIO()
+    pictures[0].save(made, "GIF", save_all=True, append_images=pictures[1:], duration=rests, loop=0)
+    return made.getvalue()

@@ -1,0 +1,1 @@
+"""The graph and its backward pass. Read `rules/rule.py` first, then value, lift and backward."""

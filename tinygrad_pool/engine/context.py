@@ -1,0 +1,225 @@
+"""How operations record at present, and under which name."""
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import CodeType, FrameType
+from typing import Any, NamedTuple
+
+from tinygrad_pool.errors import OptionError
+
+_SEPARATOR = re.compile(r"[/\\]")
+
+
+class Line(NamedTuple):
+    """A line of source: its file, its number, and the function that it is in."""
+
+    file: str
+    number: int
+    function: str
+
+    def __str__(self) -> str:
+        return f"{_SEPARATOR.split(self.file)[-1]}:{self.number}"
+
+
+class Choice(NamedTuple):
+    """A comparison that plain Python made with a Value's data, and its answer: (<, "3.0", True).
+
+    `rival` tells which Value it was compared with, by its `_time`; 0 is a constant. Where a Value
+    itself was taken for true or false, the relation is "bool"; where for a number, "float", "int",
+    "item" or "round", and what it was computed from remembers that, with THROUGH as `other`.
+    """
+
+    relation: str
+    other: str
+    answer: bool
+    line: Line | None
+    rival: int = 0
+
+
+THROUGH = "through"
+
+
+class About(NamedTuple):
+    """What a node is called and where it was made: for readers only, no number depends on it.
+
+    Only nodes made under `traced` know their line, and the comparisons they took part in.
+    """
+
+    label: str = ""
+    scope: str = ""
+    line: Line | None = None
+    choices: tuple[Choice, ...] = ()
+
+
+class Setting:
+    """Whether operations record a graph, whether they guard it, and what they write beside it.
+
+    `plain` is what each operation asks first: a graph is recorded, and nothing is guarded.
+    """
+
+    __slots__ = ("about", "checked", "graph", "plain", "traced")
+
+    def __init__(
+        self,
+        graph: bool = True,
+        checked: bool = False,
+        traced: bool = False,
+        about: About = About(),  # noqa: B008  # a NamedTuple
+    ) -> None:
+        self.graph, self.checked, self.traced, self.about = graph, checked, traced, about
+        self.plain = graph and not checked
+
+
+SETTING: ContextVar[Setting] = ContextVar("SETTING", default=Setting())  # noqa: B039  # never changed
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """Compute without recording a graph: results are cut off from what they came from.
+
+    >>> import tinygrad_pool as tg
+    >>> with tg.no_grad():
+    ...     tg.Value(2.0).exp().parents
+    ()
+    """
+    with _changed(graph=False):
+        yield
+
+
+@contextmanager
+def recording() -> Iterator[None]:
+    """Record a graph, even inside `no_grad`: for what needs one of its own.
+
+    >>> import tinygrad_pool as tg
+    >>> with tg.no_grad(), recording():
+    ...     len(tg.Value(2.0).exp().parents)
+    1
+    """
+    with _changed(graph=True):
+        yield
+
+
+@contextmanager
+def checked() -> Iterator[None]:
+    """Guard every node made inside: its closure runs only on what its rule computed with.
+
+    Changes of a leaf's array are found without this. Here each node also keeps a copy of its
+    operands and its result, and compares them before its closure runs. So a rule of yours that
+    writes to what it was given ends the pass with a GraphError that names node and operand.
+
+    >>> import tinygrad_pool as tg
+    >>> def halve(x):
+    ...     def halve_backward(g):
+    ...         return (g / 2,)
+    ...
+    ...     x /= 2
+    ...     return x, halve_backward
+    >>> with tg.checked():
+    ...     v = tg.Value([1.0, 2.0], label="v")
+    ...     E = (v * tg.lift(halve)(v)).sum()
+    >>> E.backward()
+    Traceback (most recent call last):
+    tinygrad_pool.errors.GraphError: halve: the data of the leaf 'v' changed since the forward pass
+    """
+    with _changed(checked=True):
+        yield
+
+
+@contextmanager
+def traced() -> Iterator[None]:
+    """Let each node made inside remember the line of your source that made it.
+
+    The debugger then lists your source, stops at its lines, and says where a number went wrong; and
+    `tg.diagnose` finds where Python's own `max` or `if` looked at a Value. The line is in
+    `v.about.line`. Scripts run by the command line are traced.
+
+    >>> import tinygrad_pool as tg
+    >>> with tg.traced():
+    ...     y = tg.Value(2.0).exp()
+    >>> y.about.line.number
+    2
+    """
+    with _changed(traced=True):
+        yield
+
+
+def here() -> Line | None:
+    """Return the line of source that is carried out: the nearest outside this package."""
+    return placed(About()).line
+
+
+def placed(about: About) -> About:
+    """Add the line of source that is carried out: the nearest outside this package.
+
+    What was made at one place of the source shares one object. Python finds the number of a line
+    by reading through the code from its first line on, so it is asked for once.
+    """
+    try:
+        frame: FrameType | None = sys._getframe(3)  # the nearer ones are of this package
+    except ValueError:  # there is no more: the operation was called by no Python code
+        return about
+    while frame is not None:
+        code = frame.f_code
+        place = about, id(code), frame.f_lasti
+        if known := _PLACED.get(place):
+            return known[0]
+        if not code.co_filename.startswith(_PACKAGE):
+            made = about._replace(line=Line(code.co_filename, frame.f_lineno, code.co_name))
+            if len(_PLACED) >= MOST_PLACES:
+                _PLACED.clear()
+            _PLACED[place] = made, code  # which thus keeps its id
+            return made
+        frame = frame.f_back
+    return about
+
+
+_PACKAGE = __file__[: -len("engine/context.py")]  # with its separator; pathlib takes long to import
+_PLACED: dict[tuple[About, int, int], tuple[About, CodeType]] = {}
+MOST_PLACES = 10_000
+
+
+@contextmanager
+def scope(name: str) -> Iterator[None]:
+    """Name the nodes made inside, for pictures and messages; scopes nest as `outer/inner`.
+
+    >>> import tinygrad_pool as tg
+    >>> with tg.scope("conv1"):
+    ...     y = tg.Value(2.0).exp()
+    >>> y.about.scope
+    'conv1'
+    """
+    text(name, "scope: its name")
+    outer = SETTING.get().about.scope
+    with _changed(about=About(scope=f"{outer}/{name}" if outer else name)):
+        yield
+
+
+def text(given: object, what: str) -> str:
+    """Read a name. Raises OptionError, which names `what`, for anything but text (3, None).
+
+    Half of a surrogate pair is no character: nothing could print it or write it to a file.
+
+    >>> text("x1", "label")
+    'x1'
+    """
+    if not isinstance(given, str):
+        raise OptionError(f"{what} must be text, got {given!r:.80}")
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        raise OptionError(f"{what} must be text, got half a character: {given!r:.80}") from None
+    return given
+
+
+@contextmanager
+def _changed(**changes: Any) -> Iterator[None]:
+    now = SETTING.get()
+    kept = {name: getattr(now, name) for name in ("graph", "checked", "traced", "about")}
+    token = SETTING.set(Setting(**kept | changes))
+    try:
+        yield
+    finally:
+        SETTING.reset(token)

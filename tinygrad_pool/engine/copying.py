@@ -1,0 +1,46 @@
+"""Copies of Values: a deep copy of a graph is a graph of its own."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from tinygrad_pool.engine.backward import ancestors, refuse_stale
+from tinygrad_pool.engine.lift import run_again
+from tinygrad_pool.engine.node import LeafNode, Node, name_of
+from tinygrad_pool.errors import GraphError
+
+
+def deep_copy(root: Node, memo: dict[int, Any]) -> Any:
+    """Copy a Value and all that it depends on, as `copy.deepcopy` does, which keeps `memo`.
+
+    Leaves get data of their own, and every rule is run again on the copies, so that no closure is
+    shared. Raises GraphError if data changed since, or if a rule gives other numbers now.
+    """
+    nodes = ancestors(root)
+    refuse_stale(nodes, create_graph=True)
+    for node in nodes:
+        if id(node) not in memo:
+            twin = _leaf(node, memo) if isinstance(node, LeafNode) else _interior(node, memo)
+            twin._grad = np.copy(node._grad) if isinstance(node._grad, np.ndarray) else node._grad
+            memo[id(node)] = twin
+    return memo[id(root)]
+
+
+def _leaf(node: Any, memo: dict[int, Any]) -> Any:
+    twin = type(node)(node._numbers)
+    twin.about, twin.rule, twin.options = node.about, node.rule, node.options
+    vars(twin).update(copy.deepcopy(vars(node), memo))
+    return twin
+
+
+def _interior(node: Node, memo: dict[int, Any]) -> Any:
+    twin = run_again(node, [memo[id(p)] if isinstance(p, Node) else p for p in node.parents])
+    if np.asarray(twin._numbers).tobytes() != np.asarray(node._numbers).tobytes():
+        raise GraphError(
+            f"deepcopy: {name_of(node)} gives other numbers when its rule is run again: "
+            "it draws them at random; copy leaves only, as v.detach() makes them"
+        )
+    return twin

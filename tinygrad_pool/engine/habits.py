@@ -1,0 +1,218 @@
+"""What other libraries call things: a name from PyTorch, NumPy, JAX or micrograd is answered.
+
+Whoever writes `v.view(4)`, `tg.tensor(x)` or `nn.Dropout()` is told what to write here. The answer
+is an AttributeError, so `hasattr` stays false. This is read when such a name is met.
+"""
+
+from __future__ import annotations
+
+from tinygrad_pool.engine.numpy_advice import instead_of
+from tinygrad_pool.errors import HabitError
+
+_NORMED = (
+    "(z := x - np.mean(x, axis=AXIS, keepdims=True)) "
+    "/ np.sqrt(np.mean(z * z, axis=AXIS, keepdims=True) + 1e-5)"
+)
+
+
+def _by_name(table: dict[str, str]) -> dict[str, str]:
+    return {name: way for names, way in table.items() for name in names.split()}
+
+
+OF_VALUES = _by_name(
+    {
+        "view": "v.reshape(shape)",
+        "view_as reshape_as": "v.reshape(w.shape)",
+        "flatten": "v.reshape(-1)",
+        "unsqueeze expand_dims": "np.expand_dims(v, axis)",
+        "permute": "v.transpose(axes)",
+        "t mT": "v.T",
+        "expand broadcast_to": "tg.broadcast_to(v, shape)",
+        "expand_as": "tg.broadcast_to(v, w.shape)",
+        "gather index_select": "v[indices]",
+        "split chunk unbind": "v[:1], v[1:]",
+        "cat concatenate": "np.concatenate([v, w])",
+        "stack": "np.stack([v, w])",
+        "numpy values value to_numpy cpu": "v.data",
+        "tolist": "np.asarray(v.data).tolist()",
+        "to type": "v.astype(dtype)",
+        "double": "v.astype(np.float64)",
+        "float": "v.astype(np.float32)",
+        "half": "v.astype(np.float16)",
+        "int long bool": "v.data.astype(dtype)",
+        "cuda contiguous realize block_until_ready": "v",
+        "clone copy": "v  # no operation changes it; tg.Value(v.data) is a leaf of its own",
+        "stop_gradient": "v.detach()",
+        "requires_grad requires_grad_": "v.detach()  # every Value takes part, but this does not",
+        "grad_fn creator": "v.op, v.rule",
+        "is_leaf": "not v.parents",
+        "children inputs prev": "v.parents",
+        "retain_grad": "v.grad  # every Value keeps its own",
+        "register_hook": "[step.upstream for step in tg.backward_steps(loss)]",
+        "gradient": "v.grad",
+        "null_grad null_gradients clear_graph": "v.zero_grad()  # a graph goes when its end goes",
+        "name": "v.label",
+        "dim": "v.ndim",
+        "numel nelement": "v.size",
+        "nbytes": "np.asarray(v.data).nbytes",
+        "device": "v.dtype  # there are no devices",
+        "add": "v + w",
+        "subtract sub": "v - w",
+        "multiply mul": "v * w",
+        "divide div": "v / w",
+        "neg": "-v",
+        "pow power": "v**2",
+        "dot matmul mm bmm": "v @ w",
+        "maximum": "np.maximum(v, w)",
+        "minimum": "np.minimum(v, w)",
+        "where": "np.where(mask, v, w)",
+        "rsqrt": "1 / np.sqrt(v)",
+        "softmax": "tg.softmax(v, axis=axis)",
+        "log_softmax": "tg.log_softmax(v, axis=axis)",
+        "logsumexp": "tg.logsumexp(v, axis=axis)",
+        "clamp": "v.clip(0, 1)",
+        "masked_fill": "np.where(mask, 0.0, v)",
+        "masked_select": "v[mask]",
+        "topk": "v.reshape(-1)[np.argsort(v.data, axis=None)[-2:]]",
+        "eq": "v.data == w.data  # == between Values is identity",
+        "ne": "v.data != w.data  # != between Values is identity",
+        "lt": "v < w",
+        "le": "v <= w",
+        "gt": "v > w",
+        "ge": "v >= w",
+        "relu_": "v.relu()  # results are new Values",
+        "add_ sub_ mul_ div_ zero_ fill_ copy_ assign": "p.data = np.zeros(p.shape)  # p is a leaf",
+        "at": "np.where(mask, 0.0, v)",
+    }
+)
+"""What to write for an attribute that a Value has elsewhere."""
+
+_ANSWERED = {
+    *("absolute", "argmax", "argmin", "cos", "expm1", "isfinite", "isinf", "isnan", "log1p"),
+    *("sign", "sin", "square", "squeeze"),
+}
+OF_VALUES |= {name: f"np.{name}(v)" for name in _ANSWERED}
+
+OF_NUMPY = {
+    *("all", "any", "argsort", "ceil", "cosh", "cumprod", "cumsum", "diagonal", "flip", "floor"),
+    *("log10", "log2", "median", "nonzero", "norm", "prod", "ptp", "ravel", "reciprocal", "repeat"),
+    *("roll", "round", "sinh", "sort", "std", "swapaxes", "take", "tan", "tile", "trace", "tril"),
+    *("triu", "unique", "var"),
+}
+"""Attributes that a Value has elsewhere, for which the advice is that for NumPy's function."""
+
+OF_MODULES = _by_name(
+    {
+        "tensor Tensor array asarray Variable Parameter": "tg.Value(numbers)",
+        "zeros ones empty full eye arange linspace": "tg.Value(np.zeros(shape))",
+        "rand randn normal": "tg.Value(np.random.default_rng(0).standard_normal(shape))",
+        "manual_seed seed random": "np.random.default_rng(0)  # layers take it as rng=",
+        "sum": "np.sum(x)",
+        "mean": "np.mean(x)",
+        "max": "np.max(x)",
+        "min": "np.min(x)",
+        "transpose": "np.transpose(x)",
+        "negative": "-x",
+        "save": "net.save(path)",
+        "load": "net.load(path)",
+        "reshape": "x.reshape(shape)",
+        "utils DataLoader": "[x[start : start + 32] for start in range(0, len(x), 32)]",
+        "relu ReLU": "tg.relu(x)",
+        "sigmoid": "tg.sigmoid(x)",
+        "tanh": "tg.tanh(x)",
+        "Softmax": "tg.softmax(x, axis=-1)",
+        "LogSoftmax": "tg.log_softmax(x, axis=-1)",
+        "leaky_relu LeakyReLU": "np.maximum(x, 0.01 * x)",
+        "relu6 ReLU6": "np.clip(x, 0, 6)",
+        "elu ELU": "np.where(x > 0, x, np.expm1(np.minimum(x, 0)))",
+        "gelu GELU": "x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))",
+        "silu swish SiLU": "x * x.sigmoid()",
+        "softplus Softplus": "tg.logsumexp(np.stack([x, np.zeros(x.shape)]), axis=0)",
+        "dropout Dropout Dropout2d": "x * (rng.random(x.shape) >= rate) / (1 - rate)",
+        "BatchNorm1d": _NORMED.replace("AXIS", "0"),
+        "BatchNorm2d": _NORMED.replace("AXIS", "(0, 2, 3)"),
+        "LayerNorm layer_norm": _NORMED.replace("AXIS", "-1"),
+        "pad": "np.concatenate([np.zeros((1, *x.shape[1:])), x])  # pools and conv take padding=",
+        "one_hot": "np.eye(10)[labels]",
+        "Embedding embedding": "weight[labels]",
+        "Conv1d": "tg.conv1d(images, kernels, bias)",
+        "Conv3d": "tg.conv3d(images, kernels, bias)",
+        "CrossEntropyLoss cross_entropy": "nn.cross_entropy(x, labels)",
+        "NLLLoss nll_loss": "-np.mean(x[np.arange(len(labels)), labels])",
+        "MSELoss mse_loss": "nn.mse_loss(x, y)",
+        "L1Loss l1_loss": "np.mean(np.abs(x - y))",
+        "Linear": "nn.Linear(3, 2)  # nn is tg.nn",
+        "Module Conv2d MaxPool2d Sequential Flatten": "nn.Sequential(nn.Flatten())  # nn is tg.nn",
+        "Identity": "nn.Sequential()",
+        "ModuleList ParameterList": "[nn.Linear(3, 2), nn.Linear(2, 1)]  # a list in an attribute",
+        "ModuleDict ParameterDict": "{'first': nn.Linear(3, 2)}  # a dict in an attribute",
+        "functional F": "tg.relu(x)  # operations are in tg itself",
+        "init": "nn.Linear(3, 2, rng=0)  # or set p.data of a parameter p",
+        "SGD Adam": "optim.Adam(net.parameters())",
+        "AdamW": "optim.Adam(net.parameters())  # p.data *= 1 - lr * decay before each step",
+        "Optimizer": "optim.Optimizer",
+        "lr_scheduler": "optimizer.lr = 0.1 * 0.9**epoch",
+        "autograd": "tg.grad(loss, [x])",
+        "value_and_grad": "loss.data, tg.grad(loss, [x])",
+        "vjp": "tg.grad(y, [x], gradient=g)",
+        "jacobian jacrev": "np.stack([tg.grad(unit, [x])[0] for unit in y.reshape(-1)])",
+        "hessian": (
+            "[tg.grad(h, [x])[0] for h in tg.grad(loss, [x], create_graph=True)[0].reshape(-1)]"
+        ),
+        "vmap": "x * y  # operations broadcast: the batch is an axis",
+        "jit compile": "tg.unroll(loss)",
+        "inference_mode enable_grad set_grad_enabled": "tg.no_grad()",
+        "float16 float32 float64": "np.float32",
+        "cuda device": "there are no devices",
+        "RMSprop Adagrad Adadelta LBFGS NAdam": "there is none here; optim has SGD and Adam",
+        "RNN LSTM GRU Transformer MultiheadAttention Upsample ConvTranspose1d ConvTranspose2d": (
+            "there is none here; a Module of your own is a class with a forward"
+        ),
+        "einsum jvp conv_transpose1d conv_transpose2d": (
+            "there is none here; tg.lift makes an operation of a rule of your own"
+        ),
+    }
+)
+"""What to write for what tinygrad_pool, its nn or its optim has elsewhere; x comes into a layer."""
+
+OF_NETWORKS = _by_name(
+    {
+        "train eval": "net(x)  # nothing behaves otherwise in training",
+        "children named_children modules named_modules": "vars(net)",
+        "register_parameter": "setattr(net, name, tg.Value(numbers))",
+        "add_module register_module": "setattr(net, name, nn.Linear(3, 2))",
+        "register_buffer buffers named_buffers": "setattr(net, name, np.zeros(3))  # no parameter",
+        "to cpu cuda compile": "net  # there are no devices",
+        "double float half": "nn.Linear(3, 2, dtype=np.float64)",
+        "summary": "dict(net.named_parameters())",
+        "num_parameters": "sum(p.size for p in net.parameters())",
+        "get_weights": "net.state_dict()",
+        "requires_grad_ freeze": "optim.SGD([net.bias])  # which moves only what it is given",
+    }
+)
+"""What to write for an attribute that a network has elsewhere."""
+
+
+def answer_to(kind: str, name: str) -> HabitError:
+    """Say what to write for a name that a Value, or a Module, has not.
+
+    >>> raise answer_to("a Value", "view")
+    Traceback (most recent call last):
+    tinygrad_pool.errors.HabitError: a Value has no view: write v.reshape(shape)
+    """
+    return _error(kind, name, (OF_NETWORKS if kind == "a Module" else OF_VALUES).get(name))
+
+
+def missing_from(module: str, name: str) -> AttributeError:
+    """Return the error for a name that a module of ours has not."""
+    way = OF_MODULES.get(name) or OF_VALUES.get(name)
+    if way is None and name not in OF_NUMPY:
+        return AttributeError(f"module {module!r} has no attribute {name!r}", name=name)
+    return _error(module, name, way)
+
+
+def _error(kind: str, name: str, way: str | None) -> HabitError:
+    said = instead_of(f"np.{name}")
+    if way is not None:
+        said = way if way.startswith("there ") else f"write {way}"
+    return HabitError(f"{kind} has no {name}: {said}", name=name)

@@ -1,0 +1,185 @@
+"""NumPy's own names on Values: `np.exp(v)`, `np.maximum(v, 0)`, `ndarray @ v`, `np.concatenate`.
+
+NumPy asks an operand that is no array what a function of NumPy's means for it (NEP 13 and NEP 18).
+The answer is the operation whose rule is marked as answering for that function; a question about
+the data, such as `np.argmax(v)`, is answered with plain numbers; all else is an error that says
+what gives the same numbers, where something does.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_pool.errors import (
+    AxisError,
+    DataError,
+    OptionError,
+    ShapeError,
+    TinygradPoolError,
+    UnsupportedError,
+)
+
+ANSWERS: dict[Callable[..., Any], Callable[..., Any]] = {}
+"""The operation that each function means, filled as rules are lifted."""
+
+QUESTIONS: set[Callable[..., Any]] = {np.shape, np.ndim, np.size, np.argmax, np.argmin, np.sign}
+QUESTIONS |= {np.isnan, np.isinf, np.isfinite}
+QUESTIONS |= {np.less, np.less_equal, np.greater, np.greater_equal}
+"""Functions that are answered from the data, with plain numbers."""
+
+
+class Habit:
+    """An attribute that is not there: to look it up says what to write instead.
+
+    `__getattr__` would do so, too, but slow down every attribute that is there: a pass over scalars
+    by 12 %, in Python 3.11.
+    """
+
+    __slots__ = ("kind", "name")
+
+    def __init__(self, kind: str, name: str) -> None:
+        self.kind, self.name = kind, name
+
+    def __get__(self, *_: Any) -> NoReturn:
+        from tinygrad_pool.engine.habits import answer_to
+
+        raise answer_to(self.kind, self.name)
+
+
+class Switch(Habit):
+    """A habit that is set, elsewhere: here that would be lost in silence."""
+
+    __slots__ = ()
+
+    def __set__(self, *_: Any) -> NoReturn:
+        self.__get__()
+
+
+class WithHabits:
+    """Let the attributes that are habits be no attributes."""
+
+    __slots__ = ()
+
+    def __dir__(self) -> Iterable[str]:
+        """List the attributes that are there."""
+        own = getattr(self, "__dict__", {})
+        return [n for n in object.__dir__(self) if n in own or not _is_habit(type(self), n)]
+
+
+def _is_habit(kind: type, name: str) -> bool:
+    found = next((vars(c)[name] for c in kind.__mro__ if name in vars(c)), None)
+    return isinstance(found, Habit)
+
+
+ELSEWHERE = """
+absolute add add_ all any argmax argmin argsort assign at block_until_ready bmm bool broadcast_to
+cat ceil children chunk clamp clear_graph clone concatenate contiguous copy copy_ cos cosh cpu
+creator cuda cumprod cumsum device diagonal dim div div_ divide dot double eq expand expand_as
+expand_dims expm1 fill_ flatten flip float floor gather ge grad_fn gradient gt half index_select
+inputs int is_leaf isfinite isinf isnan le log10 log1p log2 log_softmax logsumexp long lt mT
+masked_fill masked_select matmul maximum median minimum mm mul mul_ multiply name nbytes ne neg
+nelement nonzero norm null_grad null_gradients numel numpy permute pow power prev prod ptp ravel
+realize reciprocal register_hook relu_ repeat requires_grad requires_grad_ reshape_as retain_grad
+roll round rsqrt sign sin sinh softmax sort split square squeeze stack std stop_gradient sub sub_
+subtract swapaxes t take tan tile to to_numpy tolist topk trace tril triu type unbind unique
+unsqueeze value values var view view_as where zero_
+"""
+"""The attributes that a Value has in PyTorch, NumPy, JAX or micrograd, and not here."""
+
+
+class _OfTheClass:
+    """A method for NumPy, which asks the class for it.
+
+    np.ma asks the Value, and gets None: so it leaves operators to the Value beside it, and does not
+    compute with the Value's numbers alone.
+    """
+
+    def __init__(self, method: Callable[..., Any]) -> None:
+        self.method = method
+
+    def __get__(self, instance: object, _: type) -> Callable[..., Any] | None:
+        return self.method if instance is None else None
+
+
+class AnswersNumPy(WithHabits):
+    """Answer NumPy's protocols by the operations in ANSWERS. A Value is one."""
+
+    __slots__ = ()
+    vars().update({name: Habit("a Value", name) for name in ELSEWHERE.split()})
+    requires_grad = Switch("a Value", "requires_grad")
+    data: Any
+
+    @_OfTheClass
+    def __array_ufunc__(
+        self, function: Callable[..., Any], method: str, *inputs: Any, **options: Any
+    ) -> Any:
+        if method != "__call__":
+            refuse(function, method, inputs, options)
+        return answer(function, inputs, options)
+
+    def __array_function__(
+        self, function: Callable[..., Any], types: Any, inputs: Any, options: Any
+    ) -> Any:
+        return answer(function, inputs, options)
+
+    def __floordiv__(self, other: Any) -> NoReturn:
+        refuse(np.floor_divide, "", (self, other), {})
+
+    def __mod__(self, other: Any) -> NoReturn:
+        refuse(np.remainder, "", (self, other), {})
+
+    def __divmod__(self, other: Any) -> NoReturn:
+        refuse(np.divmod, "", (self, other), {})
+
+    __rfloordiv__, __rmod__, __rdivmod__ = __floordiv__, __mod__, __divmod__
+
+    # It never returns; but after NoReturn a type checker skips what follows an np.sum(v), and with
+    # an array of floats it takes `array @ v` for one.
+    def __array__(self, *_: Any, **__: Any) -> NDArray[np.object_]:
+        raise UnsupportedError(
+            "np.asarray(v) would lose the graph: v.data is the array of numbers. Of several "
+            "Values, np.stack([a, b]) makes one; tg.maximum(a, b) is the largest of them"
+        )
+
+
+def answer(function: Callable[..., Any], inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """Call what `function` means on Values. Raises UnsupportedError if it means nothing."""
+    if function in ANSWERS:
+        return ANSWERS[function](*inputs, **options)
+    data = [v.data if isinstance(v, AnswersNumPy) else v for v in inputs]
+    if function in QUESTIONS:
+        return _ask(function, data, options)
+    if not hasattr(function, "observes"):
+        refuse(function, "", inputs, options)
+    return function.observes(*data, **options)
+
+
+def refuse(
+    function: Callable[..., Any], method: str, inputs: Sequence[Any], options: Mapping[str, Any]
+) -> NoReturn:
+    """Raise UnsupportedError for a function of NumPy's, saying what gives the same numbers."""
+    from tinygrad_pool.engine.numpy_advice import instead_of
+
+    called = _name_of(function, method)
+    instead = instead_of(called, inputs, options)
+    raise UnsupportedError(f"{called} has no rule for Values; {instead}")
+
+
+def _ask(question: Callable[..., Any], data: list[Any], options: dict[str, Any]) -> Any:
+    """Answer from the data; what NumPy refuses is raised as an error of ours."""
+    for option in options.keys() - {"axis", "keepdims"}:
+        raise OptionError(f"{_name_of(question)}: no option {option!r} (options: axis, keepdims)")
+    try:
+        return question(*data, **options)
+    except (OverflowError, TypeError, ValueError) as error:
+        kind: type[TinygradPoolError] = DataError
+        if isinstance(error, ValueError):
+            kind = AxisError if isinstance(error, IndexError) else ShapeError
+        raise kind(f"{_name_of(question)}: {error}") from error
+
+
+def _name_of(function: Callable[..., Any], method: str = "") -> str:
+    module = (getattr(function, "__module__", None) or "numpy").replace("numpy", "np", 1)
+    return ".".join(filter(None, (module, function.__name__, method)))

@@ -1,0 +1,146 @@
+"""A graph once more, on fresh nodes: as it stands, or with other numbers in some of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from tinygrad_pool.engine.backward import ancestors
+from tinygrad_pool.engine.context import recording
+from tinygrad_pool.engine.data import Data, like, real
+from tinygrad_pool.engine.lift import run_again
+from tinygrad_pool.engine.node import Node, name_of
+from tinygrad_pool.engine.numpy_protocol import ANSWERS
+from tinygrad_pool.engine.value import Operation, Value, lift
+from tinygrad_pool.errors import DataError, GraphError, OptionError, SubscriptError
+from tinygrad_pool.rules.arithmetic import nudge
+from tinygrad_pool.rules.axes import place_of
+from tinygrad_pool.rules.rule import Rule
+
+
+def rerun(loss: Value, changes: Mapping[Node, Any]) -> dict[Value, Value]:
+    """Compute a Value once more on fresh nodes, with other numbers, and map each node to its twin.
+
+    A change is new data, or numbers by the index of an element: {w: 2.0, x: {(0, 2): 5.0}}. A leaf
+    gets them. What was computed is moved to them by a constant, y = f(x) + c, through which
+    gradients flow on to what it was computed from. All else is computed by its rule, from the data
+    that the leaves have now; winners are chosen anew. What Python itself chose, by `if` or `max`,
+    and what was detached, stays. No node of the old graph changes.
+
+    Raises DataError for what is no Value or no number; OptionError for a node that the loss does
+    not depend on; ShapeError for data of another shape; GraphError to move what is not finite.
+
+    >>> w, x = Value(2.0), Value(3.0)
+    >>> y = w * x
+    >>> E = y**2
+    >>> twin = rerun(E, {x: 5.0, y: 7.0})
+    >>> twin[x].data, twin[y].data, twin[E].data
+    (5.0, 7.0, 49.0)
+    """
+    check_value(loss, "rerun")
+    strange: set[Any] = changes.keys() - set(ancestors(loss))
+    for given in strange:
+        who = name_of(given) if isinstance(given, Node) else repr(given)
+        raise OptionError(f"rerun: {name_of(loss)} does not depend on {who:.80}")
+
+    def make(node: Value, operands: list[Any]) -> Value:
+        if node._closure is None:
+            return _leaf(node, changes.get(node, {}))
+        if node not in changes:
+            again: Value = run_again(node, operands)
+            return again
+        return _moved(node, operands, changes[node])
+
+    with recording():
+        twins = rebuilt(loss, make)
+    _tell_rivals(twins)
+    return twins
+
+
+def _tell_rivals(twins: Mapping[Value, Value]) -> None:
+    """Let the choices that Python made by a node be against the twins of its rivals."""
+    times = {node._time: twin._time for node, twin in twins.items()}
+    for twin in twins.values():
+        if choices := twin.about.choices:
+            told = [c._replace(rival=times.get(c.rival, c.rival)) for c in choices]
+            twin.about = twin.about._replace(choices=tuple(told))
+
+
+def rebuilt(loss: Value, make: Callable[[Value, list[Any]], Value]) -> dict[Value, Value]:
+    """Map every node behind a Value, the oldest first, to what `make` makes of it and its operands.
+
+    The operands are what the node's own were mapped to; constants are as they are.
+    """
+    made: dict[Value, Value] = {}
+    for node in ancestors(loss):
+        assert isinstance(node, Value)
+        made[node] = make(node, [made[p] if isinstance(p, Value) else p for p in node.parents])
+    return made
+
+
+@lru_cache(maxsize=256)
+def operation_of(rule: Rule) -> Operation:
+    """Lift a rule; what NumPy's functions mean on Values stays as it is."""
+    meant = dict(ANSWERS)
+    operation = lift(rule)
+    ANSWERS.update(meant)
+    return operation
+
+
+def check_value(given: object, name: str) -> None:
+    """Raise DataError for what is no Value."""
+    if not isinstance(given, Value):
+        raise DataError(f"{name}: needs a Value, got a {type(given).__name__}")
+
+
+def changed(data: Data, change: Any, what: str) -> Data:
+    """Put new numbers in the place of data: all of them, or some by the index of an element.
+
+    Raises DataError, ShapeError and SubscriptError, which name `what`.
+
+    >>> changed(np.zeros(3), {(1,): 5.0}, "x")
+    array([0., 5., 0.])
+    """
+    if not isinstance(change, Mapping):
+        new = real(change, what)
+        if not isinstance(data, np.ndarray) or np.shape(new) != data.shape:
+            return like(data, new, what)
+        return np.asarray(new).astype(data.dtype)
+    array = np.array(data)
+    for index, number in change.items():
+        place = place_of(index, array.shape, what)
+        if place is None:
+            raise SubscriptError(f"{what}: there is no element {index!r} in shape {array.shape}")
+        array[place] = like(0.0, number, what)
+    return array if array.ndim else like(data, array, what)
+
+
+def _leaf(node: Value, change: Any) -> Value:
+    """Make a leaf of the same name, with data of its own."""
+    leaf = Value(changed(node._numbers, change, f"data of {name_of(node)}"))
+    leaf.about, leaf.rule, leaf.options = node.about, node.rule, node.options
+    return leaf
+
+
+def _moved(node: Value, operands: list[Any], change: Any) -> Value:
+    """Run a node again and move it to other numbers; one that was moved already goes elsewhere."""
+    y: Value = operands[0] if node.rule is nudge else run_again(node, operands)
+    new = changed(y._numbers, change, f"data of {name_of(node)}")
+    stays = (y._numbers == new) | (np.isnan(y._numbers) & np.isnan(new))
+    if np.all(stays):
+        y.about = node.about
+        return y
+    if not np.all(np.isfinite(y._numbers) | stays):
+        raise GraphError(
+            f"rerun: {name_of(node)} is not finite, and no constant moves it to other numbers; "
+            "change what it was computed from"
+        )
+    old = like(y._numbers, np.where(stays, 0.0, y._numbers), "old")
+    to = like(y._numbers, np.where(stays, -0.0, new), "new")
+    moved = operation_of(nudge)(y, old, to)
+    moved.about = node.about
+    y.about = node.about._replace(label="")
+    return moved

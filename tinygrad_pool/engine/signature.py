@@ -1,0 +1,102 @@
+"""Which parameters of a rule are operands, and which are options."""
+
+from inspect import CO_VARARGS, unwrap
+from types import FunctionType
+from typing import Any, NamedTuple
+
+from tinygrad_pool.engine.numpy_protocol import AnswersNumPy
+from tinygrad_pool.errors import OptionError, RuleError
+from tinygrad_pool.rules.rule import Rule
+
+HABITS = {
+    "dim": "axis= names an axis here",
+    "keepdim": "keepdims= keeps axes here",
+    "a_min": "the bounds are min= and max=",
+    "a_max": "the bounds are min= and max=",
+    "requires_grad": "every Value takes part; v.detach() or tg.no_grad() leaves one out",
+    "retain_graph": "a graph lives as long as you hold it",
+    "out": "results are new Values",
+    "inplace": "results are new Values",
+}
+
+
+class Signature(NamedTuple):
+    """The parameters of a rule. `arity` is None if it takes any number of operands."""
+
+    name: str
+    arity: int | None
+    options: tuple[str, ...]
+    required: tuple[str, ...]
+    wants: bool
+
+    def sort(
+        self, operands: tuple[Any, ...], options: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Tell operands from options given by position, and refuse what the rule does not know.
+
+        >>> signature_of(lambda x, axis=None: None).sort((2.0, 1), {})
+        ((2.0,), {'axis': 1})
+        """
+        operands, extras = self._split(operands)
+        if len(operands) < (self.arity or 0) or len(extras) > len(self.options):
+            raise OptionError(
+                f"{self.name}: needs {'any number of' if self.arity is None else self.arity} "
+                f"operands and at most {len(self.options)} options, "
+                f"got {len(operands) + len(extras)} arguments"
+            )
+        if extras:
+            placed = dict(zip(self.options, extras))  # noqa: B905  # there may be fewer extras
+            for option in placed.keys() & options.keys() if options else ():
+                raise OptionError(f"{self.name}: option {option!r} is given twice")
+            options = placed | options if options else placed
+        for option in options:
+            if option not in self.options:
+                known = ", ".join(self.options) or "none"
+                hint = f"; {HABITS[option]}" if option in HABITS else ""
+                raise OptionError(f"{self.name}: no option {option!r} (options: {known}){hint}")
+        for option in self.required:
+            if option not in options:
+                raise OptionError(f"{self.name}: needs the option {option!r}")
+        return operands, options
+
+    def _split(self, given: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """Tell operands from options by position; many operands may also come in one list."""
+        if self.arity is not None:
+            return given[: self.arity], given[self.arity :]
+        first = given[0] if given else None
+        if isinstance(first, list | tuple) and (
+            len(given) == 1 or any(isinstance(v, AnswersNumPy) for v in first)
+        ):
+            return tuple(first), given[1:]
+        return given, ()
+
+
+def signature_of(rule: Rule) -> Signature:
+    """Read a rule's signature: parameters with a default or after `*` are options.
+
+    Raises RuleError for what is no function, or is an operation already.
+    """
+    if not isinstance(rule, FunctionType):
+        raise RuleError(f"lift: needs a rule, a function with a name, got {rule!r:.80}")
+    if isinstance(getattr(rule, "signature", None), Signature):
+        raise RuleError(f"lift: {rule.__name__} is an operation already")
+    function = unwrap(rule)
+    code, defaults = function.__code__, function.__defaults__ or ()
+    end = code.co_argcount + code.co_kwonlyargcount
+    arity = code.co_argcount - len(defaults)
+    options = tuple(name for name in code.co_varnames[arity:end] if name != "wants")
+    given = {*code.co_varnames[arity : code.co_argcount], *(function.__kwdefaults__ or ())}
+    return Signature(
+        name=rule.__name__,
+        arity=None if code.co_flags & CO_VARARGS else arity,
+        options=options,
+        required=tuple(name for name in options if name not in given),
+        wants="wants" in code.co_varnames[arity:end],
+    )
+
+
+def refuse_habits(name: str, given: dict[str, Any]) -> None:
+    """Raise OptionError for options that another library would take, saying what is done here."""
+    for option in given:
+        hint = f": {HABITS[option]}" if option in HABITS else ""
+        raise OptionError(f"{name}: no option {option!r}{hint}")

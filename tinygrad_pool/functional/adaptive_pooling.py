@@ -1,0 +1,87 @@
+"""Adaptive pools: the number of windows is asked for, and their sizes follow."""
+
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol, TypeAlias, overload
+
+from tinygrad_pool.engine.value import Value
+from tinygrad_pool.functional.operations import operand
+from tinygrad_pool.functional.pooling import Indices, average, called, keep_largest, shape_of
+from tinygrad_pool.rules.ties import Ties
+from tinygrad_pool.rules.windows import adaptive_windows_of
+
+Sizes: TypeAlias = int | Sequence[int | None] | None
+"""One size for every axis, or one an axis; None keeps an axis as it is."""
+
+
+class AdaptiveMaxPool(Protocol):
+    """How `adaptive_max_pool1d`, `adaptive_max_pool2d` and `adaptive_max_pool3d` are called."""
+
+    @overload
+    def __call__(
+        self,
+        x: Any,
+        output_size: Sizes,
+        return_indices: Literal[False] = False,
+        ties: Ties = "first",
+    ) -> Value: ...
+    @overload
+    def __call__(
+        self, x: Any, output_size: Sizes, return_indices: Literal[True], ties: Ties = "first"
+    ) -> tuple[Value, Indices]: ...
+
+
+class AdaptiveAvgPool(Protocol):
+    """How `adaptive_avg_pool1d`, `adaptive_avg_pool2d` and `adaptive_avg_pool3d` are called."""
+
+    def __call__(self, x: Any, output_size: Sizes) -> Value:
+        """Pool x."""
+
+
+def _adaptive_max_pools(ndim: int) -> AdaptiveMaxPool:
+    name = f"adaptive_max_pool{ndim}d"
+
+    @called(name)
+    def adaptive_max_pool(
+        x: Any, output_size: Sizes, return_indices: bool = False, ties: Ties = "first"
+    ) -> Any:
+        """Keep the largest unit of each of `output_size` windows over the last axes.
+
+        Window o of m on an axis of n cells looks at ⌊o n / m⌋ … ⌈(o + 1) n / m⌉ − 1; all else is as
+        in max_pool2d. None keeps an axis.
+
+        Raises OptionError for sizes below 1; ShapeError if there are too few axes, or one is empty;
+        TieError if ties="error".
+
+        >>> adaptive_max_pool2d([[1.0, 3.0, 5.0], [2.0, 0.0, 4.0]], (1, 2)).data
+        array([[3., 5.]])
+        """
+        x = operand(x, name)
+        windows = adaptive_windows_of(name, ndim, output_size, shape_of(x))
+        return keep_largest(x, windows, return_indices, ties)
+
+    return adaptive_max_pool
+
+
+def _adaptive_avg_pools(ndim: int) -> AdaptiveAvgPool:
+    name = f"adaptive_avg_pool{ndim}d"
+
+    @called(name)
+    def adaptive_avg_pool(x: Any, output_size: Sizes) -> Value:
+        """Average each of `output_size` windows over the last axes.
+
+        Window o of m on an axis of n cells looks at ⌊o n / m⌋ … ⌈(o + 1) n / m⌉ − 1; all else is as
+        in avg_pool2d. None keeps an axis.
+
+        Raises OptionError for sizes below 1; ShapeError if there are too few axes, or one is empty.
+
+        >>> adaptive_avg_pool2d([[1.0, 3.0, 5.0], [2.0, 0.0, 4.0]], 1).data
+        array([[2.5]])
+        """
+        x = operand(x, name)
+        return average(x, windows=adaptive_windows_of(name, ndim, output_size, shape_of(x)))
+
+    return adaptive_avg_pool
+
+
+adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d = map(_adaptive_max_pools, (1, 2, 3))
+adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d = map(_adaptive_avg_pools, (1, 2, 3))

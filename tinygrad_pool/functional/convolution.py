@@ -1,0 +1,95 @@
+"""Convolution along one, two or three axes: one rule under three names."""
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_pool.engine.value import Value, lift
+from tinygrad_pool.errors import ShapeError
+from tinygrad_pool.functional.operations import Numbers, operand
+from tinygrad_pool.rules import linear
+from tinygrad_pool.rules.windows import Padding, numbers, windows_of
+
+_conv = lift(linear.conv)
+
+
+def conv1d(
+    x: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Numbers = 1,
+    padding: Padding = 0,
+    dilation: Numbers = 1,
+    groups: int = 1,
+) -> Value:
+    """Slide shared weights (F, C / groups, k) along the last axis of x (..., C, length).
+
+    y_f(o) = Σ_c Σ_i w_fc(i) x_c(o s − p + i d) + b_f; see `rules.linear.conv` for the gradients.
+
+    Raises ShapeError if channels or bias do not fit or the kernel is longer than the padded input;
+    OptionError if an option is out of range.
+
+    >>> conv1d([[1.0, 2.0, 4.0]], [[[-1.0, 1.0]]]).data
+    array([[1., 2.]])
+    """
+    return _convolve("conv1d", 1, x, weight, bias, stride, padding, dilation, groups)
+
+
+def conv2d(
+    x: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Numbers = 1,
+    padding: Padding = 0,
+    dilation: Numbers = 1,
+    groups: int = 1,
+) -> Value:
+    """Slide shared weights (F, C / groups, kh, kw) over the last two axes of x (..., C, h, w).
+
+    All else as in conv1d.
+
+    >>> conv2d(np.ones((1, 1, 3, 3)), np.ones((1, 1, 2, 2))).data
+    array([[[[4., 4.],
+             [4., 4.]]]])
+    """
+    return _convolve("conv2d", 2, x, weight, bias, stride, padding, dilation, groups)
+
+
+def conv3d(
+    x: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Numbers = 1,
+    padding: Padding = 0,
+    dilation: Numbers = 1,
+    groups: int = 1,
+) -> Value:
+    """Slide shared weights (F, C / groups, kd, kh, kw) over the last three axes of x.
+
+    All else as in conv1d.
+
+    >>> conv3d(np.ones((1, 2, 2, 2)), np.ones((1, 1, 2, 2, 2))).data
+    array([[[[8.]]]])
+    """
+    return _convolve("conv3d", 3, x, weight, bias, stride, padding, dilation, groups)
+
+
+def _convolve(
+    name: str,
+    ndim: int,
+    x: Any,
+    weight: Any,
+    bias: Any,
+    stride: Numbers,
+    padding: Padding,
+    dilation: Numbers,
+    groups: int,
+) -> Value:
+    x, weight = operand(x, name), operand(weight, name)
+    biases = () if bias is None else (operand(bias, name),)
+    kernel = np.shape(weight)[2:]
+    if len(kernel) != ndim:
+        raise ShapeError(f"{name}: weight needs {ndim + 2} axes, got shape {np.shape(weight)}")
+    stride = numbers(name, "stride", stride, ndim, least=1)  # None means the kernel only in pools
+    windows = windows_of(name, ndim, kernel, stride, padding, dilation)
+    return _conv(x, weight, *biases, windows=windows, groups=groups)

@@ -1,0 +1,261 @@
+"""Pooling and a layer of 0/1 weights, side by side: the same forward, the same gradients."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_pool.derivatives.candidates import Contest, contest_of
+from tinygrad_pool.derivatives.sparse_jacobian import counts_by_cell
+from tinygrad_pool.derivatives.ties import how_units_move, matters, tied_units
+from tinygrad_pool.engine.context import recording
+from tinygrad_pool.engine.data import apart
+from tinygrad_pool.engine.gradients import grad
+from tinygrad_pool.engine.node import Node, name_of
+from tinygrad_pool.engine.value import Value
+from tinygrad_pool.errors import OptionError
+from tinygrad_pool.pooling_as_weights.weight_layers import REPLACED, layers_of, twins_of
+from tinygrad_pool.rules.ties import Mask
+from tinygrad_pool.tables import Table
+
+if TYPE_CHECKING:
+    from graphviz import Digraph
+
+SLACK = 32
+"""How many units in the last place averages, and even shares, may make a difference of."""
+
+ROWS = 24
+
+
+class WeightLayer(NamedTuple):
+    """One node as a layer of weights.
+
+    `links` counts all, `ones` those of weight 1, `overlap` the cells that won several windows,
+    `ties` and `harmless` the windows with several largest units. `radius` is how far every cell may
+    move, in sup-norm, before a winner changes, harmless ties apart. `binary` tells whether all
+    weights are 0 or 1.
+    """
+
+    node: Value
+    links: int
+    ones: int
+    overlap: int
+    ties: int
+    harmless: int
+    radius: float
+    binary: bool
+
+
+class Distance(NamedTuple):
+    """The largest difference of a node's data and of its gradient between the two networks."""
+
+    data: float
+    grad: float
+
+
+class Comparison(NamedTuple):
+    """What compare_weight_layer found.
+
+    `twin` is the loss of the network with weights. `holds` is the verdict, `exact` tells whether it
+    is one bit for bit, `radius` is the smallest of the layers'.
+    """
+
+    loss: Value
+    twin: Value
+    holds: bool
+    exact: bool
+    layers: list[WeightLayer]
+    differences: dict[Value, Distance]
+    gradients: dict[Value, Any]
+    radius: float
+
+    def draw(self, node: Value | None = None, unit: int | None = None) -> Digraph:
+        """Draw a window, and others that its winner takes part in, in both networks side by side.
+
+        `node` is one of the layers that choose a winner, by default the first but ReLUs; `unit` is
+        the flat index of the window, by default one whose winner won most windows, and of these
+        the one that most error arrives at.
+
+        Raises OptionError if there is no such layer or window.
+        """
+        from tinygrad_pool.pooling_as_weights.side_by_side import draw_side_by_side
+
+        contests = [c for layer in self.layers if (c := contest_of(layer.node))]
+        contests.sort(key=lambda c: c.node.op == "relu")
+        chosen = [c for c in contests if node is None or c.node is node]
+        if not chosen:
+            what = name_of(node) if isinstance(node, Node) else repr(node)
+            raise OptionError(
+                "draw: nothing in this network chooses a winner"
+                if node is None
+                else f"draw: {what:.80} is not one of the layers that choose a winner"
+            )
+        node = next(layer.node for layer in self.layers if layer.node is chosen[0].node)
+        g = np.reshape(self.gradients[node], -1)
+        unit = _telling(chosen[0], g) if unit is None else unit
+        if unit not in range(g.size):
+            raise OptionError(f"draw: unit must be in 0 … {g.size - 1}, got {unit!r}")
+        got = [self.gradients.get(p) for p in node.parents]
+        return draw_side_by_side(chosen[0], unit, np.reshape(node.data, -1), g, got)
+
+    def table(self) -> Table:
+        """Lay out a row for each layer; of many, one for each scope and operation."""
+        worst = [max(column) for column in zip(*self.differences.values(), strict=True)]
+        how = "bit for bit" if self.exact else f"within {SLACK} units in the last place"
+        verdict = f"are equal {how}" if self.holds else "DIFFER"
+        title = (
+            f"Nodes: {len(self.differences):,}; layers of weights: {len(self.layers):,}; "
+            f"data and gradients {verdict} (largest differences {worst[0]:.3g} and {worst[1]:.3g})."
+            f"\nExact while no unit below these layers moves by more than {_length(self.radius)}."
+        )
+        several = len(self.layers) > ROWS
+        groups = [list(g) for _, g in groupby(sorted(self.layers, key=_kind), _kind)]
+        shown = groups if several else [[layer] for layer in self.layers]
+        columns = [*("where", "layer", "units", "links", "weigh 1", "won several", "ties")]
+        columns += ["harmless", "radius", "differs by"]
+        return Table(title, columns, [self._row(group) for group in shown])
+
+    def _row(self, group: list[WeightLayer]) -> tuple[str, ...]:
+        node = group[0].node
+        counts = (
+            sum(count)
+            for count in zip(
+                *((x.links, x.ones, x.overlap, x.ties, x.harmless) for x in group), strict=True
+            )
+        )
+        differences = [self.differences[layer.node] for layer in group]
+        return (
+            node.about.scope or node.label or "–",
+            node.op if len(group) == 1 else f"{node.op}, {len(group):,} times",
+            " × ".join(map(str, node.shape)) or "a number",
+            *(f"{count:,}" for count in counts),
+            _length(min(layer.radius for layer in group)),
+            f"{max(max(d) for d in differences):.3g}",
+        )
+
+    def __repr__(self) -> str:
+        return self.table().text()
+
+    def _repr_html_(self) -> str:
+        return self.table().html()
+
+
+def compare_weight_layer(loss: Value, gradient: Any = None) -> Comparison:
+    """Run a graph and its twin with weights, and compare all data and every gradient.
+
+    The twin is what as_weight_layer makes. The equivalence holds where all are equal bit for bit,
+    but for the sign of a zero and a NaN's payload; where a layer averages, or shares ties evenly,
+    where they are equal to 32 units in the last place of the largest, in the lowest precision of
+    the graph. No `.grad` changes. `gradient` is what arrives at an array.
+
+    The picture is exact while no unit below a layer moves by more than the `radius`: half of the
+    smallest margin between a winner and the next, or at a ReLU, whose 0 does not move, the distance
+    from it.
+
+    Raises as as_weight_layer and Value.backward do.
+
+    >>> from tinygrad_pool import max_pool2d
+    >>> found = compare_weight_layer(max_pool2d(Value([[1.0, 3.0], [2.0, 0.0]]), 2).sum())
+    >>> found.holds, found.radius
+    (True, 0.5)
+    """
+    with recording():
+        twins = twins_of(loss, "compare_weight_layer")
+    gradients = grad(loss, twins.keys(), gradient)
+    of_twins = grad(twins[loss], twins.values(), gradient)
+    moves = how_units_move(loss)
+    layers = [_layer(n, moves) for n in twins if n.rule in REPLACED and n._closure is not None]
+    exact = all(layer.binary for layer in layers)
+    slack = 0.0 if exact else SLACK * max(float(np.finfo(node.dtype).eps) for node in twins)
+    pairs = [
+        ((node._numbers, twin._numbers), (g, h))
+        for (node, twin), g, h in zip(twins.items(), gradients, of_twins, strict=True)
+    ]
+    return Comparison(
+        loss,
+        twins[loss],
+        all(_equal(a, b, slack) for pair in pairs for a, b in pair),
+        exact,
+        layers,
+        {n: Distance(*(_apart(*p) for p in pair)) for n, pair in zip(twins, pairs, strict=True)},
+        dict(zip(twins, gradients, strict=True)),
+        min((layer.radius for layer in layers), default=np.inf),
+    )
+
+
+def _layer(node: Value, moves: dict[Node, NDArray[np.float64]]) -> WeightLayer:
+    weights = layers_of(node)
+    weight = np.concatenate([W.weight for W in weights])
+    contest = contest_of(node)
+    wins = [counts_by_cell(W.cell[W.weight != 0]) for W in weights]
+    if contest is not None:
+        won = contest.moves & (contest.weight != 0)
+        wins = [
+            counts_by_cell(contest.cell[won & (contest.operand == i)])
+            for i, _ in enumerate(node.parents)
+        ]
+    tied = matter = np.zeros(0, bool)
+    if contest is not None:
+        tied = tied_units(contest)
+        matter = tied & matters(contest, moves)
+    return WeightLayer(
+        node,
+        links=weight.size,
+        ones=int((weight == 1).sum()),
+        overlap=sum(int((of > 1).sum()) for of in wins),
+        ties=int(tied.sum()),
+        harmless=int(tied.sum() - matter.sum()),
+        radius=np.inf if contest is None else _radius(contest, matter),
+        binary=bool(np.isin(weight, (0, 1)).all()),
+    )
+
+
+def _radius(contest: Contest, mattering: Mask) -> float:
+    """Find how far all contestants may move before one that loses catches up with the winner."""
+    if mattering.any():
+        return 0.0
+    tied, top = contest.tied, contest.top
+    winners_move = np.logical_or.reduceat(tied & contest.moves, contest.starts)[contest.unit]
+    pace = winners_move.astype(int) + contest.moves
+    behind = ~tied & (contest.value < top) & (pace > 0)
+    with np.errstate(over="ignore"):
+        margins = top[behind].astype(float) - contest.value[behind]
+    return float((margins / pace[behind]).min(initial=np.inf))
+
+
+def _telling(contest: Contest, g: NDArray[Any]) -> int:
+    """Choose the window to draw: where the winner won most windows, the one with most error."""
+    won = np.flatnonzero(contest.weight)
+    _, cell, count = np.unique(
+        np.stack([contest.operand[won], contest.cell[won]]),
+        axis=1,
+        return_inverse=True,
+        return_counts=True,
+    )
+    wins = np.zeros(g.size)
+    np.maximum.at(wins, contest.unit[won], count[cell.reshape(-1)])
+    size = np.where(wins == wins.max(), np.abs(np.nan_to_num(g)), -1.0)
+    return int(size.argmax())
+
+
+def _apart(a: Any, b: Any) -> float:
+    """Find the largest difference between two arrays; NaN is equal to NaN."""
+    return float(apart(a, b).max(initial=0.0))
+
+
+def _equal(a: Any, b: Any, slack: float) -> bool:
+    """Tell whether arrays are of one dtype, and differ by `slack` of the largest at most."""
+    a, b = np.asarray(a), np.asarray(b)
+    largest = float(np.abs(a[np.isfinite(a)]).max(initial=0.0))
+    return a.dtype == b.dtype and _apart(a, b) <= slack * largest
+
+
+def _kind(layer: WeightLayer) -> tuple[str, str]:
+    return layer.node.about.scope, layer.node.op
+
+
+def _length(radius: float) -> str:
+    return "∞" if radius == np.inf else f"{radius:.3g}"

@@ -1,0 +1,270 @@
+"""The chain rule for one gradient, written out as a lecture does, with the numbers put in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import fsum
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_pool.derivatives.scalars import MOST, units_of
+from tinygrad_pool.drawing.edges import slopes_of
+from tinygrad_pool.drawing.labels import number, plain
+from tinygrad_pool.engine.backward import ancestors
+from tinygrad_pool.engine.node import Node, name_of
+from tinygrad_pool.engine.value import Value
+from tinygrad_pool.errors import DataError, OptionError
+from tinygrad_pool.rules.axes import place_of
+
+LISTED = 12
+_INDEXED = re.compile(r"([^\W\d_]+)_?(\d+(?:,\d+)?)(\(\d+\))?|(.)", re.DOTALL)
+_LATEX = {c: f"\\{c}" for c in "%&#_{}$ "}
+_LATEX |= {"\\": r"{\backslash}", "^": r"{\wedge}", "~": r"{\sim}"}
+_COMMANDS = {"σ": r"\sigma", "δ": r"\delta", "∂": r"\partial"}
+
+
+class Factor(NamedTuple):
+    """One local derivative on a path: how it is written, its number, and how LaTeX writes it."""
+
+    symbol: str
+    slope: float
+    latex: str
+
+
+class Derivation(NamedTuple):
+    """∂E/∂v as a sum over the paths from E to v; `paths` holds those that are listed."""
+
+    loss: str
+    of: str
+    paths: list[list[Factor]]
+    total: int
+    value: float
+
+    def __str__(self) -> str:
+        head = f"∂{self.loss}/∂{self.of}"
+        if self.total > len(self.paths):
+            return f"{head} = {number(self.value)}, a sum over {self.total:,} paths"
+        if not self.paths:
+            return f"{head} = 0, for no path leads there"
+        if self.paths == [[]]:
+            return f"{head} = 1"
+        symbols = [" · ".join(f.symbol for f in path) for path in self.paths]
+        slopes = [" · ".join(_signed(f.slope) for f in path) for path in self.paths]
+        indent = "\n" + " " * len(head)
+        between = f"{indent} + "
+        shown = [between.join(symbols), between.join(slopes), number(self.value)]
+        if len(self.paths) == 1:
+            return f"{head} = " + " = ".join(shown)
+        return f"{head} = " + f"{indent} = ".join(shown)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_latex_(self) -> str:
+        return f"${self.latex()}$"
+
+    def latex(self) -> str:
+        r"""Write the same in LaTeX.
+
+        >>> w, x = Value(2.0, label="w1"), Value(3.0, label="x1")
+        >>> print(derive(w * x, w).latex())
+        \frac{\partial E}{\partial w_{1}} = x_{1} = 3 = 3
+        """
+        loss, of = map(_in_latex, (self.loss, self.of))
+        head = rf"\frac{{\partial {_latex(loss)}}}{{\partial {_latex(of)}}}"
+        if self.total > len(self.paths) or self.paths in ([], [[]]):
+            return f"{head} = {_digits(self.value)}"
+        symbols = [r" \cdot ".join(f.latex for f in path) for path in self.paths]
+        slopes = [r" \cdot ".join(_paren(f.slope) for f in path) for path in self.paths]
+        return f"{head} = {' + '.join(symbols)} = {' + '.join(slopes)} = {_digits(self.value)}"
+
+
+def derive(
+    loss: Value,
+    v: Value,
+    index: int | Sequence[int] | None = None,
+    *,
+    names: Mapping[str, Any] | None = None,
+) -> Derivation:
+    """Write out the chain rule for one gradient: the product of local derivatives on each path.
+
+    Factors stand in the order from the loss to v; where several paths lead there, they add up. Of
+    an array, `index` says which element, and the network is taken apart into its units. More than
+    12 paths are counted, and their sum given. `.latex()` is for slides.
+
+    Raises DataError for what is no Value; OptionError for an element that there is not, or a v that
+    the loss does not depend on; ShapeError if the loss is an array, or there are too many units.
+
+    >>> w, x = Value(0.5, label="w"), Value(3.0, label="x")
+    >>> print(derive((w * x).sigmoid(), w))
+    ∂E/∂w = σ'(w x) · x = 0.1491 · 3 = 0.4474
+    """
+    for given in (loss, v):
+        if not isinstance(given, Value):
+            raise DataError(f"derive: needs Values, got a {type(given).__name__}")
+    called = {id(value): n for n, value in (names or {}).items() if isinstance(value, Value)}
+    if v not in ancestors(loss):
+        ends = [_name(end, called) or name_of(end) for end in (loss, v)]
+        raise OptionError(f"derive: {ends[0]} does not depend on {ends[1]}")
+    cell = _cell(v, index)
+    if any(node.shape for node in ancestors(loss)):
+        units = units_of(loss, MOST, "derive")
+        if (v, cell) not in units:
+            return Derivation(_name(loss, called) or "E", _name(v, called), [], 0, 0.0)
+        of, label = units[v, cell], _name(v, called)
+        loss = units[loss, 0]
+        label = of.label or label
+    else:
+        of, label = v, _name(v, called)
+    counts, slopes = _sums(loss, of)
+    few = counts.get(loss, 0) <= LISTED
+    paths = list(_paths(loss, of, counts, called)) if few else []
+    return Derivation(
+        _name(loss, called) or "E", label or "v", paths, counts.get(loss, 0), slopes.get(loss, 0.0)
+    )
+
+
+def _sums(loss: Node, of: Node) -> tuple[dict[Node, int], dict[Node, float]]:
+    """Count the paths from each node down to `of`, and add up their products."""
+    counts, slopes = {of: 1}, {of: 1.0}
+    for node in ancestors(loss):
+        below = any(isinstance(p, Node) and p in counts for p in node.parents)
+        if node is of or node._closure is None or not below:
+            continue
+        local = slopes_of(node) or []
+        pairs = zip(node.parents, local, strict=True)
+        ends = [(p, s) for p, s in pairs if isinstance(p, Node) and p in counts]
+        counts[node] = sum(counts[p] for p, _ in ends)
+        slopes[node] = fsum(s * slopes[p] for p, s in ends)
+    return counts, slopes
+
+
+def _paths(
+    loss: Node, of: Node, counts: dict[Node, int], called: Mapping[int, str]
+) -> Iterator[list[Factor]]:
+    """List the factors of each path, in the order of operands."""
+    waiting: list[tuple[Node, list[Factor]]] = [(loss, [])]
+    while waiting:
+        node, so_far = waiting.pop()
+        if node is of:
+            yield so_far
+            continue
+        local = slopes_of(node) or []
+        for i in range(len(local) - 1, -1, -1):
+            p = node.parents[i]
+            if isinstance(p, Node) and p in counts:
+                latex = _latex(symbol_of(node, i, called, _in_latex))
+                factor = Factor(symbol_of(node, i, called), local[i], latex)
+                waiting.append((p, [*so_far, factor]))
+
+
+def symbol_of(
+    node: Node, i: int, called: Mapping[int, str], spell: Callable[[str], str] = str
+) -> str:
+    """Write one local derivative in the letters of the derivation, with each name as `spell` does.
+
+    >>> symbol_of(Value(2.0, label="w1") * Value(3.0, label="x1"), 0, {}, str.upper)
+    'X1'
+    """
+    names = [_said(p, called, spell) for p in node.parents]
+    write = _WRITTEN.get(node.op)
+    return write(names, i) if write else f"∂{spell(_name(node, called) or node.op)}/∂{names[i]}"
+
+
+def _said(
+    operand: Any, called: Mapping[int, str], spell: Callable[[str], str], depth: int = 2
+) -> str:
+    """Name an operand; one without a name by what it was computed as, if that is short."""
+    if not isinstance(operand, Node):
+        return number(float(operand))
+    sign = {"add": " + ", "sub": " − ", "mul": " "}.get(operand.op)
+    if name := _name(operand, called):
+        return spell(name)
+    if sign is None or not depth:
+        return spell(operand.op or "leaf")
+    return f"({sign.join(_said(p, called, spell, depth - 1) for p in operand.parents)})"
+
+
+def _of_power(names: list[str], i: int) -> str:
+    x, n = names
+    return f"ln({x}) {x}^{n}" if i else f"2 {x}" if n == "2" else f"{n} {x}^({n}−1)"
+
+
+def _of(function: str, name: str) -> str:
+    return f"{function}{name}" if name.startswith("(") else f"{function}({name})"
+
+
+def _of_sum(names: list[str], i: int) -> str:
+    n = len(names) // 2
+    return "1" if i == 2 * n else names[i + n] if i < n else names[i - n]
+
+
+_WRITTEN: dict[str, Callable[[list[str], int], str]] = {
+    "add": lambda _, __: "1",
+    "sub": lambda _, i: "−1" if i else "1",
+    "nudge": lambda _, i: "−1" if i == 1 else "1",
+    "neg": lambda _, __: "(−1)",
+    "mul": lambda names, i: names[1 - i],
+    "power": _of_power,
+    "weighted_sum": _of_sum,
+    "sigmoid": lambda names, _: _of("σ'", names[0]),
+    "relu": lambda names, _: _of("relu'", names[0]),
+    "tanh": lambda names, _: _of("tanh'", names[0]),
+    "exp": lambda names, _: _of("exp", names[0]),
+    "log": lambda names, _: f"1/{names[0]}",
+    "maximum": lambda names, i: f"[{names[i]} wins]",
+    "minimum": lambda names, i: f"[{names[i]} wins]",
+}
+
+
+def _name(node: Node, called: Mapping[int, str]) -> str:
+    return plain(node.label or called.get(id(node), ""))
+
+
+def _cell(v: Value, index: int | Sequence[int] | None) -> int:
+    place = place_of(() if index is None else index, v.shape, "derive: index")
+    if place is None:
+        raise OptionError(
+            f"derive: {name_of(v)} of shape {v.shape} needs an index into it, got {index!r}"
+        )
+    return int(np.ravel_multi_index(place, v.shape)) if place else 0
+
+
+def _signed(slope: float) -> str:
+    return f"({number(slope)})" if slope < 0 else number(slope)
+
+
+def _paren(slope: float) -> str:
+    return f"({_digits(slope)})" if slope < 0 else _digits(slope)
+
+
+def _digits(x: float) -> str:
+    return f"{x:.4g}".replace("inf", r"\infty").replace("nan", r"\mathrm{nan}")
+
+
+def _in_latex(name: str) -> str:
+    r"""Set a name with index and layer as LaTeX does, and any other letter by letter.
+
+    >>> print(_in_latex("w12"), _in_latex("z1(2)"), _in_latex("50% of a_b"))
+    w_{12} z_{1}^{(2)} 50\%\ of\ a\_b
+    """
+
+    def written(match: re.Match[str]) -> str:
+        if match[4]:
+            return _LATEX.get(match[4], match[4])
+        return f"{match[1]}_{{{match[2]}}}" + (f"^{{{match[3]}}}" if match[3] else "")
+
+    return _INDEXED.sub(written, name)
+
+
+def _latex(symbol: str) -> str:
+    """Write a symbol, whose names are in LaTeX already, in LaTeX as a whole."""
+    powers = re.sub(r"(\w+_\{[\d,]+\}\^\{\(\d+\)\})\^(?!\{)", r"{\1}^", symbol)
+    braced = re.sub(r"\^(?!\{)(.*)$", r"^{\1}", powers).replace(" wins]", r"\text{ wins}]")
+    return re.sub(
+        r"([σδ∂])(?=(\w?))",  # a letter would belong to the command before it
+        lambda found: _COMMANDS[found[1]] + " " * found[2].isalpha(),
+        braced.replace("−", "-"),
+    )

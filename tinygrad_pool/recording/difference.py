@@ -1,0 +1,179 @@
+"""Two passes compared: which data and which gradients differ, and where another unit wins."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_pool.drawing.labels import number
+from tinygrad_pool.engine.data import apart
+from tinygrad_pool.engine.node import Node, name_of
+from tinygrad_pool.engine.value import Value
+from tinygrad_pool.errors import GraphError
+from tinygrad_pool.recording.matching import matched, own_name
+from tinygrad_pool.recording.moved_winners import Moved, moved_between
+from tinygrad_pool.recording.recording import Recording, record
+from tinygrad_pool.tables import Table
+
+LISTED = 20
+
+
+class Row(NamedTuple):
+    """One node in both passes. A gradient is None where none is computed, which counts as 0.
+
+    `change` is the largest difference, of data or gradient: 0 where nothing differs, ∞ where the
+    shape does, or where one is NaN and the other is not.
+    """
+
+    name: str
+    before: Any
+    after: Any
+    grad_before: Any
+    grad_after: Any
+    change: float
+
+
+class Difference(NamedTuple):
+    """What differs between two passes.
+
+    `rows` are the nodes that both have, those that differ first, by size. `moved` lists the units
+    that another wins. `only_before` and `only_after` name what one pass alone has; `left_out`
+    counts the nodes without a name that have no partner.
+    """
+
+    rows: list[Row]
+    moved: list[Moved]
+    only_before: list[str]
+    only_after: list[str]
+    left_out: int
+
+    def table(self) -> Table:
+        """Lay out the nodes that differ, those that differ most first."""
+        rows = [row for row in self.rows if row.change]
+        if not rows:
+            return Table(f"No difference: {len(self.rows):,} nodes have equal numbers.", (), [])
+        data = sum(_far(row.before, row.after) > 0 for row in rows)
+        grads = sum(_far(row.grad_before, row.grad_after) > 0 for row in rows)
+        return Table(
+            f"Of {len(self.rows):,} nodes, {data:,} have other data, {grads:,} another gradient:",
+            ("node", "data", "gradient"),
+            [
+                (r.name, _cell(r.before, r.after), _cell(r.grad_before, r.grad_after))
+                for r in rows[:LISTED]
+            ],
+        )
+
+    def notes(self) -> list[str]:
+        """Say what the table leaves out, who wins now, and what could not be compared."""
+        lines = _more(sum(row.change > 0 for row in self.rows))
+        lines += [*map(str, self.moved[:LISTED]), *_more(len(self.moved))]
+        for which, names in (("first", self.only_before), ("second", self.only_after)):
+            if names:
+                more = ", …" if len(names) > LISTED else ""
+                lines.append(f"only in the {which} pass: {', '.join(names[:LISTED])}{more}")
+        if self.left_out:
+            lines.append(f"not compared: {self.left_out:,} nodes without a name or a partner")
+        return lines
+
+    def __str__(self) -> str:
+        return "\n".join([self.table().text(), *self.notes()])
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        notes = (Table(note, (), []).html() for note in self.notes())
+        return self.table().html() + "".join(notes)
+
+
+def compare_passes(pass_a: Recording | Value, pass_b: Recording | Value) -> Difference:
+    """Compare two backward passes, node by node: data, gradients, and who wins each maximum.
+
+    Nodes are matched by label or variable; those without a name by number, if both graphs have the
+    same form or one is a replay of the other. NaN is equal to NaN. A Value is recorded first; a
+    leaf that changes between two passes is compared as it was when each was recorded.
+
+    Raises as `record` does; GraphError if a leaf changed before its pass was recorded.
+
+    >>> from tinygrad_pool import maximum
+    >>> passed = record(maximum(Value(0.0, label="z1"), Value(2.5, label="z3")) * 3.0)
+    >>> passed.set("z1", 5.0)
+    >>> print(compare_passes(passed, passed.replay()).moved[0])
+    maximum#2: z3 (2.5) won, now z1 (5) does; the whole δ = 3 goes to z1
+    """
+    a, b = (p if isinstance(p, Recording) else record(p) for p in (pass_a, pass_b))
+    _refuse_changed(a)
+    _refuse_changed(b)
+    found = matched(a, b)
+    rows = [_row(name, a, x, b, y) for name, x, y in found.pairs]
+    only_a = [name for x in found.only_a if (name := own_name(a, x))]
+    only_b = [name for y in found.only_b if (name := own_name(b, y))]
+    unnamed = len(found.only_a) + len(found.only_b) - len(only_a) - len(only_b)
+    return Difference(
+        sorted(rows, key=lambda row: -row.change),
+        moved_between(a, b, found),
+        only_a,
+        only_b,
+        0 if a.origin is b.origin else unnamed,
+    )
+
+
+def _refuse_changed(passed: Recording) -> None:
+    """Raise if a leaf had other data when it was recorded than when it was used."""
+    for node in passed.nodes:
+        for p in node.parents:
+            leaf = isinstance(p, Node) and p._closure is None
+            if leaf and node._time < p._assigned < passed.time:
+                raise GraphError(
+                    f"compare_passes: the data of {name_of(p)} changed after {name_of(node)} "
+                    "was computed from it and before the pass was recorded; record it earlier"
+                )
+
+
+def _row(name: str, a: Recording, x: Node, b: Recording, y: Node) -> Row:
+    data = a.data_of(x), b.data_of(y)
+    grads = a.gradients.get(x), b.gradients.get(y)
+    return Row(name, *data, *grads, max(_far(*data), _far(*grads)))
+
+
+def _far(before: Any, after: Any) -> float:
+    """Find the largest difference; a gradient that is not computed counts as 0."""
+    if type(before) is type(after) is float and before == after:
+        return 0.0
+    before, after = _same_shape(before, after)
+    if np.shape(before) != np.shape(after):
+        return float(np.inf)
+    return float(apart(before, after).max(initial=0.0))
+
+
+def _same_shape(before: Any, after: Any) -> tuple[Any, Any]:
+    """Put zeros in the place of a gradient that is not computed."""
+    if before is None:
+        return np.zeros(np.shape(0.0 if after is None else after)), 0.0 if after is None else after
+    return before, np.zeros(np.shape(before)) if after is None else after
+
+
+def _cell(before: Any, after: Any) -> str:
+    """Write a number before and after; of an array its shape, and where it differs most."""
+    if before is None and after is None:
+        return "–"
+    dashes = [before is None, after is None]
+    before, after = _same_shape(before, after)
+    if np.shape(before) != np.shape(after):
+        return f"shape {np.shape(before)} → {np.shape(after)}"
+    differences = apart(before, after)
+    lengths = f"{differences.shape}: " if differences.shape else ""
+    if not differences.any():
+        return f"{lengths}equal" if lengths else number(float(before))
+    place = tuple(int(k) for k in np.unravel_index(differences.argmax(), differences.shape))
+    old, new = (
+        "–" if dash else number(float(np.asarray(x)[place]))
+        for dash, x in zip(dashes, (before, after), strict=True)
+    )
+    at = f"{lengths}{list(place)} " if lengths else ""
+    return f"{at}{old} → {new}" + (f" (by {differences[place]:.2g})" if old == new else "")
+
+
+def _more(count: int) -> list[str]:
+    return [f"… and {count - LISTED:,} more"] if count > LISTED else []

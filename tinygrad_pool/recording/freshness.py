@@ -1,0 +1,77 @@
+"""Whether a pass is about the Values as they are now: data set since, gradients held before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from tinygrad_pool.drawing.labels import on_a_line
+from tinygrad_pool.drawing.words import counted
+from tinygrad_pool.engine.context import THROUGH, Choice
+from tinygrad_pool.engine.node import LeafNode, Node
+from tinygrad_pool.recording.naming import several
+from tinygrad_pool.recording.source import quoted
+
+
+def set_since(nodes: Iterable[Node]) -> dict[Node, Node]:
+    """Map leaves that were set after a node was computed from them to the first such node."""
+    found: dict[Node, Node] = {}
+    if Node.last_change:
+        for node in nodes:
+            for p in node.parents:
+                if isinstance(p, LeafNode) and node._time < p._assigned:
+                    found.setdefault(p, node)
+    return found
+
+
+def was_set(call: Callable[[Node], str], leaf: Node, user: Node) -> str:
+    """Say that a leaf was set after a node was computed from it."""
+    who = f"{call(leaf)} was set after {call(user)} was computed from it"
+    return f"{who}: numbers are as before that; run the forward pass again"
+
+
+def before_a_pass(call: Callable[[Node], str], nodes: Iterable[Node]) -> list[str]:
+    """Say what is to be known before a pass is walked: gradients that are there, data set since."""
+    lines = []
+    held = [v for v in nodes if v._closure is None and np.any(v.grad)]
+    if held:
+        some = several([f"{call(v)}.grad = {on_a_line(v.grad)}" for v in held])
+        lines.append(f"before this pass, which adds to it: {some}; zero_grad() forgets it")
+    stale = set_since(nodes)
+    lines += [was_set(call, leaf, user) for leaf, user in list(stale.items())[:1]]
+    if len(stale) > 1:
+        lines.append(f"… and so {counted(len(stale) - 1, 'other leaf', 'other leaves')}")
+    return lines
+
+
+def left_before(before: Mapping[Node, Any], own: Mapping[Node, Any], ran: bool) -> dict[Node, Any]:
+    """Find what earlier passes left in the gradients of leaves, of what was `before` a pass.
+
+    If the pass `ran` before, its own gradients are in there, too.
+    """
+    leaves = {node: g for node, g in before.items() if node._closure is None and g is not None}
+    with np.errstate(all="ignore"):
+        left = {v: _without(g, own[v]) if ran and v in own else g for v, g in leaves.items()}
+    return {v: g for v, g in left.items() if np.any(g)}
+
+
+def numbers_taken(node: Node) -> list[str]:
+    """Say where Python took a Value, or what came of it, for a number: known under `traced`."""
+    of = ("it", "what came of it")
+    return [
+        f"{choice.relation}() made a plain number of {of[choice.other == THROUGH]} "
+        f"at {quoted(choice.line)}"
+        for choice in node.about.choices
+        if takes_number(choice)
+    ]
+
+
+def takes_number(choice: Choice) -> bool:
+    """Tell whether a Value was taken for a number, and not compared."""
+    return choice.relation in ("float", "int", "item", "round")
+
+
+def _without(g: Any, own: Any) -> Any:
+    return 0.0 if np.array_equal(g, own, equal_nan=True) else g - own

@@ -1,0 +1,181 @@
+"""Where a NaN or an infinity began: followed from what was asked for, and from nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_pool.derivatives.sparse_jacobian import Indices, links_of, operands_of
+from tinygrad_pool.drawing.labels import number, on_a_line
+from tinygrad_pool.engine.node import Node
+from tinygrad_pool.recording.ledger import Arrival, Entry, Ledger, row_of
+from tinygrad_pool.recording.source import made_at
+
+Test: TypeAlias = Callable[[Any], Any]
+
+
+class Culprit(NamedTuple):
+    """The node that made a number bad, None where it was given to the pass; and how."""
+
+    node: Node | None
+    says: str
+
+
+def behind_gradient(
+    ledger: Ledger, node: Node, cell: int, known: dict[tuple[Node, int], Culprit] | None = None
+) -> Culprit:
+    """Follow a gradient that is not finite upwards, to the step that made it of finite numbers.
+
+    `known` keeps what is behind each place on the way, for who asks for several.
+    """
+    known = {} if known is None else known
+    way: list[tuple[Node, int]] = []
+    while (place := (node, cell)) not in known:
+        way.append(place)
+        above = _above(ledger, node, cell)
+        if isinstance(above, Culprit):
+            known[place] = above
+        else:
+            node, cell = above.node, above.cell
+    known |= dict.fromkeys(way, known[place])
+    return known[place]
+
+
+def _above(ledger: Ledger, node: Node, cell: int) -> Entry | Culprit:
+    """Find what handed a bad number on to an element, or else what made it bad there."""
+    if node is ledger.loss:
+        return Culprit(None, "it came with the gradient that the pass was given")
+    g = float(np.reshape(ledger.grads[node], -1)[cell])
+    entry = _worst([*ledger.bad_arrivals(node, cell)], bool(np.isnan(g)))
+    if entry is None:
+        most = f"the sum of what it gets is more than {node.dtype} holds"
+        return Culprit(node, f"the gradient of {ledger.at(node, cell)} is {number(g)}: {most}")
+    return entry if not np.isfinite(entry.upstream) else _behind_step(ledger, entry)
+
+
+def behind_data(ledger: Ledger, node: Node, cell: int) -> Culprit:
+    """Follow data that is not finite down to the node that made it of finite numbers.
+
+    A NaN is followed as far as it is one. If infinities became one, it began where they were made;
+    but where they were given, as a mask is, at the node that made a NaN of them.
+    """
+    is_nan = np.isnan(np.reshape(node._numbers, -1)[cell])
+    end = _end(node, cell, np.isnan if is_nan else np.isinf)
+    infinite = _below(end.node, end.cell, np.isinf) if is_nan and end.made else None
+    began = _end(*infinite, np.isinf) if infinite else end
+    if not began.made:
+        return Culprit(end.node, _says(ledger, end))
+    became = f"; {ledger.at(end.node, end.cell)} made a NaN of it" if infinite else ""
+    return Culprit(began.node, _says(ledger, began) + became)
+
+
+class _End(NamedTuple):
+    """Where a bad number ends that is followed down; `made` of good ones, or given."""
+
+    node: Node
+    cell: int
+    made: bool
+
+
+def _end(node: Node, cell: int, bad: Test) -> _End:
+    """Follow a number down for as long as an operand is as bad."""
+    while (below := _below(node, cell, bad)) is not None:
+        node, cell = below
+    constants = [of.x for of in _looked_at(node, cell) if not isinstance(of.operand, Node)]
+    given = not node.parents or any(bad(x).any() for x in constants)
+    return _End(node, cell, made=not given)
+
+
+def _below(node: Node, unit: int, bad: Test, but: int | None = None) -> tuple[Node, int] | None:
+    """Find an operand's element that is bad, of those that a unit looks at: one that counts first.
+
+    `but` is an operand that is left out.
+    """
+    found: list[tuple[bool, Node, int]] = []
+    for of in _looked_at(node, unit):
+        if isinstance(of.operand, Node) and of.i != but:
+            places = np.flatnonzero(bad(of.x))
+            weightless = of.weights[places] == 0
+            found += [
+                (bool(weightless[k]), of.operand, int(of.cells[places[k]]))
+                for k in np.argsort(weightless, kind="stable")[:1]
+            ]
+    first = min(found, key=lambda item: item[0], default=None)
+    return first and first[1:]
+
+
+class _Looked(NamedTuple):
+    """What one unit looks at in operand i, a node or a constant: cells, numbers and weights."""
+
+    i: int
+    operand: Any
+    cells: Indices
+    x: NDArray[Any]
+    weights: NDArray[Any]
+
+
+def _looked_at(node: Node, unit: int) -> Iterator[_Looked]:
+    """List what a unit looks at; of a rule that tells only of links that count, any cell else."""
+    for i, (p, x) in enumerate(zip(node.parents, operands_of(node), strict=True)):
+        links = links_of(node, i, np.array([unit]))
+        row = row_of(node, unit)  # a NaN elsewhere makes links that there are not
+        near = slice(None) if row is None else np.isin(links.cell, row)
+        cells, weights = links.cell[near], links.weight[near]
+        if not len(cells):
+            cells, weights = np.arange(np.size(x)), np.zeros(np.size(x))
+        yield _Looked(i, p, cells, np.reshape(np.asarray(x, float), -1)[cells], weights)
+
+
+def _worst(arrivals: list[Arrival], nan: bool) -> Entry | None:
+    """Choose what made a sum bad: a NaN if it is one, unless infinities cancelled."""
+    for test in (np.isnan if nan else np.isinf, _not_finite):
+        for arrival in arrivals:
+            bad = np.flatnonzero(test(arrival.sent))
+            if len(bad):
+                return arrival.entry(int(bad[0]), "")
+    return None
+
+
+def _behind_step(ledger: Ledger, entry: Entry) -> Culprit:
+    """Say why a step sent a bad number though a good one arrived: data, a slope, an overflow."""
+    node, unit, local, how = entry.node, entry.cell, entry.local, ""
+    if np.isfinite(local):
+        slope = number(local)
+        how = f": {number(entry.upstream)} × {slope} is more than {node.dtype} holds"
+    else:
+        own = np.reshape(node._numbers, -1)[unit]
+        for bad in (np.isnan if np.isnan(local) else np.isinf, _not_finite):
+            others = _below(node, unit, bad, entry.operand)
+            below = others or _below(node, unit, bad) or ((node, unit) if bad(own) else None)
+            if below is not None:
+                return behind_data(ledger, *below)
+    made = f"{ledger.at(node, unit)} made it in the backward pass{_operands(ledger, node, unit)}"
+    return Culprit(node, made + how + made_at(node))
+
+
+def _not_finite(x: Any) -> Any:
+    return ~np.isfinite(x)
+
+
+def _says(ledger: Ledger, end: _End) -> str:
+    """Say what a node has to do with a bad number."""
+    node, name = end.node, ledger.at(end.node, end.cell)
+    if not node.parents:
+        return f"{name} is not finite{made_at(node)}"
+    how = "made it" if end.made else "got it from a constant"
+    return f"{name} {how} in the forward pass{_operands(ledger, node, end.cell)}{made_at(node)}"
+
+
+def _operands(ledger: Ledger, node: Node, unit: int) -> str:
+    """Write what a unit was computed from: its one cell of each operand, or all of its cells."""
+    shown = []
+    for of in _looked_at(node, unit):
+        p, one = of.operand, len(of.cells) == 1
+        x = number(of.x[0]) if one else on_a_line(of.x)
+        if isinstance(p, Node):
+            x = f"{ledger.at(p, of.cells[0]) if one else ledger.call(p)} = {x}"
+        shown.append(x)
+    return f": {node.op} of {', '.join(shown)}"

@@ -1,0 +1,161 @@
+"""Where another unit wins a maximum in one pass than in another, and which relus went on or off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import numpy as np
+
+from tinygrad_pool.derivatives.candidates import CHOOSING, contest_of
+from tinygrad_pool.derivatives.sparse_jacobian import Indices
+from tinygrad_pool.drawing.labels import number
+from tinygrad_pool.engine.node import Node
+from tinygrad_pool.recording.matching import Matched
+from tinygrad_pool.recording.recording import Recording
+from tinygrad_pool.rules import elementwise
+from tinygrad_pool.rules.arithmetic import nudge
+
+NAMED = 4
+
+
+class Moved(NamedTuple):
+    """A unit that another wins in the second pass, or a relu that went on or off there.
+
+    `before` and `after` say who won and who does, with their numbers; `gradient` is the δ that
+    arrives in the second pass, None if nothing does, and `goes` says where it goes.
+    """
+
+    name: str
+    before: str
+    after: str
+    gradient: float | None
+    goes: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.before}, now {self.after}; {self.goes}"
+
+
+def moved_between(a: Recording, b: Recording, found: Matched) -> list[Moved]:
+    """List the units of max, min, maximum, minimum, relu and max pool that another wins in b."""
+    pairs = [(_computed(x), _computed(y)) for _, x, y in found.pairs]
+    pairs = [(x, y) for x, y in pairs if x.rule is y.rule and x.rule in CHOOSING]
+    before, after = _sides(a, [x for x, _ in pairs]), _sides(b, [y for _, y in pairs])
+    sides = zip(before, after, strict=True)
+    return [_moved(x, y, unit) for x, y in sides for unit in _other_winners(x, y)]
+
+
+class _Side(NamedTuple):
+    """A node in one of the passes, and who wins each unit: flat unit, operand, flat cell.
+
+    Operand −1 is the constant 0 of a relu.
+    """
+
+    passed: Recording
+    node: Node
+    unit: Indices
+    operand: Indices
+    cell: Indices
+
+    def winners(self, unit: int) -> list[tuple[int, int]]:
+        """List the operand and the cell of each winner of a unit."""
+        first, last = np.searchsorted(self.unit, (unit, unit + 1))
+        return [(int(self.operand[k]), int(self.cell[k])) for k in range(first, last)]
+
+    def name(self, i: int, cell: int) -> str:
+        """Name a cell of operand i; a constant has no name."""
+        p = self.node.parents[i] if i >= 0 else None
+        return self.passed.ledger.at(p, cell) if isinstance(p, Node) else ""
+
+    def names(self, unit: int) -> list[str]:
+        """Name the winners of a unit."""
+        return [self.name(*winner) for winner in self.winners(unit)]
+
+    def value(self, i: int, cell: int) -> str:
+        """Write the number in a cell of operand i."""
+        p = self.node.parents[i]
+        data = self.passed.data_of(p) if isinstance(p, Node) else p
+        return number(float(np.reshape(data, -1)[cell]))
+
+    def operands(self) -> list[str]:
+        """Name the operands."""
+        return [self.passed.call(p) if isinstance(p, Node) else "" for p in self.node.parents]
+
+
+def _computed(node: Node) -> Node:
+    """Return what a node was before a replay moved it."""
+    return node.parents[0] if node.rule is nudge else node
+
+
+def _sides(passed: Recording, nodes: list[Node]) -> list[_Side]:
+    """Find who won where, with the data that the pass was recorded with."""
+    sides = []
+    with _as_recorded(passed):
+        for node in nodes:
+            contest = contest_of(node)
+            columns = (np.zeros(0, int),) * 3
+            if contest is not None:
+                won = np.flatnonzero(contest.weight)
+                columns = (contest.unit[won], contest.operand[won], contest.cell[won])
+            sides.append(_Side(passed, node, *columns))
+    return sides
+
+
+@contextmanager
+def _as_recorded(passed: Recording) -> Iterator[None]:
+    """Give nodes the data that they had when they were recorded, for as long as this lasts."""
+    now = {node: node._numbers for node in passed.nodes}
+    try:
+        for node in passed.nodes:
+            node._numbers = passed.data_of(node)
+        yield
+    finally:
+        for node, data in now.items():
+            node._numbers = data
+
+
+def _other_winners(x: _Side, y: _Side) -> list[int]:
+    """List the units that are won by another in y than in x."""
+    if x.node.shape != y.node.shape:
+        return []
+    if x.operands() == y.operands():
+        high = 2 + max(side.operand.max(initial=0) for side in (x, y))
+        wide = 1 + max(side.cell.max(initial=0) for side in (x, y))
+        codes = [((side.unit * high) + side.operand + 1) * wide + side.cell for side in (x, y)]
+        units = np.unique(np.setxor1d(*codes) // (high * wide))
+        return [int(unit) for unit in units]
+    return [u for u in range(x.node.size) if x.names(u) != y.names(u)]
+
+
+def _moved(x: _Side, y: _Side, unit: int) -> Moved:
+    name = y.passed.ledger.at(y.node, unit)
+    g = y.passed.gradients.get(y.node)
+    gradient = None if g is None else float(np.reshape(g, -1)[unit])
+    say = _state if y.node.rule is elementwise.relu else _who
+    before, _ = say(x, unit, ("won", "shared"))
+    after, goes = say(y, unit, ("does" if len(x.winners(unit)) == 1 else "wins", "share"))
+    if gradient is None:
+        goes = "no gradient arrives there"
+    return Moved(name, before, after, gradient, goes.replace("δ", f"δ = {number(gradient or 0.0)}"))
+
+
+def _state(side: _Side, unit: int, _: tuple[str, str]) -> tuple[str, str]:
+    """Say whether a relu is on, and where δ goes."""
+    name = side.name(0, unit)
+    on = side.winners(unit) == [(0, unit)]
+    where = f"{'on' if on else 'off'} at {name or 'a constant'} = {side.value(0, unit)}"
+    return where, f"δ goes on to {name}" if on and name else "δ stops there"
+
+
+def _who(side: _Side, unit: int, verbs: tuple[str, str]) -> tuple[str, str]:
+    """Say who wins a maximum, and where δ goes."""
+    winners, names = side.winners(unit), side.names(unit)
+    listed = [
+        f"{name} ({side.value(*winner)})" if name else f"the constant {side.value(*winner)}"
+        for name, winner in zip(names[:NAMED], winners, strict=False)
+    ]
+    more = f" and {len(winners) - NAMED} more" if len(winners) > NAMED else ""
+    if len(winners) > 1:
+        return f"{' and '.join(listed)}{more} {verbs[1]}", "δ is split between them"
+    return f"{listed[0]} {verbs[0]}", f"the whole δ goes to {names[0] or 'no node'}"

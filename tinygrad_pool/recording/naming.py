@@ -1,0 +1,206 @@
+"""What the nodes of a graph are called, and which of them a name means."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from tinygrad_pool.engine.node import Node, name_of
+from tinygrad_pool.engine.value import Value
+from tinygrad_pool.errors import OptionError
+from tinygrad_pool.nn.module import Module
+
+LISTED = 4
+_NUMBERED = re.compile(r"(.*)#(\d{1,18})")
+
+
+class Named:
+    """Nodes with their names: labels, variables, parts of modules, operations and numbers."""
+
+    nodes: list[Node]
+
+    def __init__(self, nodes: list[Node], variables: Mapping[str, Any]) -> None:
+        self.nodes = nodes
+        self.names = held_by(variables)
+        inside = set(nodes)
+        outside = [(name, v) for name, v in _values_in(variables) if v not in inside]
+        self._outside = {v.label: v for _, v in outside} | dict(reversed(outside))
+        self._called: dict[Node, str] = {}
+
+    def call(self, node: Node) -> str:
+        """Name a node: its label, if no other has it; the variable that holds it; or a number.
+
+        Of several with one label, a part of a module is called "conv1.weight".
+        """
+        label = node.label
+        if label and self._times[label] < 2:
+            return label
+        name = self.names.get(id(node)) or self._called.get(node) or self._placed.get(node)
+        if name or node not in self._numbers:
+            return name or label or name_of(node)
+        return f"{label or node.op or 'leaf'}#{self.number(node)}"
+
+    def _alone(self) -> Named:
+        """Return the names alone, for what this holds: together they would be a circle."""
+        names = Named(self.nodes, {})
+        names.names, names._called = self.names, self._called
+        return names
+
+    @property
+    def variables(self) -> dict[str, Value]:
+        """Map the names of variables to the Values that they hold."""
+        held = [(self.names.get(id(v)), v) for v in self.nodes]
+        return {n: v for n, v in held if n and isinstance(v, Value)}
+
+    def number(self, node: Node) -> int:
+        """Count a node from the oldest, so that one without a label can be asked for."""
+        return self._numbers[node]
+
+    def find(self, name: str | Node) -> Node:
+        """Find the node that a name means, or a Value of that name outside the graph.
+
+        Raises OptionError if several have it; or none, with names that come near.
+        """
+        if isinstance(name, Node):
+            return name
+        if not isinstance(name, str):
+            raise OptionError(f"a node is a Value or the name of one, got {name!r:.80}")
+        found = self._called_so(name)
+        if not found and name in self._outside:
+            return self._outside[name]
+        found = found or self.all_called(name)
+        if len(found) > 1:
+            some = several([self.call(n) for n in found], 6)
+            raise OptionError(f"{name!r} is the name of {len(found)} nodes: {some}")
+        return found[0]
+
+    def all_called(self, name: str) -> list[Node]:
+        """List the nodes of a label, a variable or a number; else those of an operation.
+
+        Raises OptionError, which lists names that come near, if there is none.
+        """
+        if found := self._called_so(name):
+            return found
+        if name in self._outside:
+            raise OptionError(f"{name} is not in this graph; why {name} tells more")
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, self.known(), n=4) or self.known()
+        more = "" if self.names else "; names=locals() lets variables be asked for"
+        raise OptionError(
+            f"no node is called {name!r}; there is {several(near, 6) or 'none'}{more}"
+        )
+
+    def _called_so(self, name: str) -> list[Node]:
+        """List the nodes that a name means."""
+        known = (
+            lambda n: n.label,
+            lambda n: self.names.get(id(n)),
+            self.call,
+            lambda n: n.op,
+        )
+        for means in known:
+            if found := [node for node in self.nodes if means(node) == name]:
+                return found
+        if numbered := _NUMBERED.fullmatch(name):
+            node = dict(enumerate(self.nodes)).get(int(numbered[2]))
+            if node and numbered[1] in (node.label, node.op or "leaf"):
+                return [node]
+        return []
+
+    def known(self) -> list[str]:
+        """List the names that nodes can be asked for by, labels first."""
+        return list(dict.fromkeys(self.call(node) for node in self.nodes))
+
+    @cached_property
+    def _numbers(self) -> dict[Node, int]:
+        return {node: i for i, node in enumerate(self.nodes)}
+
+    @cached_property
+    def _times(self) -> Counter[str]:
+        return Counter(node.label for node in self.nodes)
+
+    @cached_property
+    def _placed(self) -> dict[Node, str]:
+        """Name those whose labels are not their own by the scope that makes or first uses them."""
+        some = [node for node in self.nodes if node.label and self._times[node.label] > 1]
+        homes = homes_of(self.nodes)
+        scopes = {node: node.about.scope or homes.get(node, node).about.scope for node in some}
+        placed = {n: f"{s.replace('/', '.')}.{n.label}" for n, s in scopes.items() if s}
+        times = Counter(placed.values())
+        return {node: name for node, name in placed.items() if times[name] == 1}
+
+
+def homes_of(nodes: list[Node]) -> dict[Node, Node]:
+    """Map each leaf to the first node that uses it."""
+    homes: dict[Node, Node] = {}
+    for node in nodes:
+        for p in node.parents:
+            if isinstance(p, Node) and not p.parents:
+                homes.setdefault(p, node)
+    return homes
+
+
+def held_by(variables: Mapping[str, Any]) -> dict[int, str]:
+    """Map Values, by their id, to the variables that hold them, themselves or as one of several.
+
+    >>> w, x = Value(1.0), Value(2.0)
+    >>> names = held_by({"w": w, "xs": [w, x]})
+    >>> names[id(w)], names[id(x)]
+    ('w', 'xs[1]')
+    """
+    held: dict[int, str] = {}
+    for name, v in _values_in(variables):
+        held.setdefault(id(v), name)
+    return held
+
+
+def _values_in(variables: Mapping[str, Any]) -> Iterator[tuple[str, Node]]:
+    """List the Values that variables hold, by the names that they are called by, the best first."""
+    public = {n: v for n, v in variables.items() if not n.startswith("_")}
+    for name, v in (*public.items(), *variables.items()):  # others, as a notebook's _3, at last
+        if isinstance(v, Value):
+            yield name, v
+    for part, name in held_by_modules(public).items():
+        yield name, part
+    for name, some in public.items():
+        for key, v in _items(some):
+            if isinstance(v, Value):
+                yield f"{name}[{key!r}]", v
+
+
+def _items(some: Any) -> Iterator[tuple[Any, Any]]:
+    if isinstance(some, list | tuple):
+        yield from enumerate(some)
+    elif isinstance(some, dict):
+        yield from some.items()
+
+
+def held_by_modules(variables: Mapping[str, Any]) -> dict[Node, str]:
+    """Find the parameters of the modules among variables; the variable names one of several."""
+    modules = [(n, v.parameters()) for n, v in variables.items() if isinstance(v, Module)]
+    modules.sort(key=lambda pair: -len(pair[1]))  # the whole before its parts
+    held: dict[Node, str] = {}
+    apart = []
+    for variable, own in modules:
+        if not held.keys() >= set(own):
+            apart.append(variable)
+            held |= {v: variable for v in own if v not in held}
+    found: dict[Node, str] = {}
+    for variable in apart:
+        for name, v in variables[variable].named_parameters():
+            found.setdefault(v, f"{variable}.{name}" if len(apart) > 1 else name)
+    return found
+
+
+def several(names: Sequence[str], most: int = LISTED) -> str:
+    """List the first of many.
+
+    >>> several(["a", "b"]), several("abcdef")
+    ('a, b', 'a, b, c, d and 2 more')
+    """
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

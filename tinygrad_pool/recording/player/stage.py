@@ -1,0 +1,158 @@
+"""The picture that a page plays on: laid out once, with room for every number that will come."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from itertools import chain
+from typing import Any, NamedTuple
+
+from tinygrad_pool.drawing import theme
+from tinygrad_pool.drawing.computation import FULL, UNFOLDED, Direction, draw_nodes, picture_of
+from tinygrad_pool.drawing.dot_program import picture
+from tinygrad_pool.drawing.edges import Style, largest_of
+from tinygrad_pool.drawing.folding import by_form, by_layers, layer_count
+from tinygrad_pool.drawing.labels import number, plain
+from tinygrad_pool.drawing.overview import draw_groups, note, title_of
+from tinygrad_pool.drawing.slides import holding, longest_of
+from tinygrad_pool.engine.node import Node
+from tinygrad_pool.recording.player.thumbnails import format_of
+from tinygrad_pool.recording.trace import Walk
+from tinygrad_pool.recording.views import title
+
+SVG = "http://www.w3.org/2000/svg"
+REPEATED = ("font-family", "{http://www.w3.org/XML/1998/namespace}space")
+LONG = re.compile(r"(\d\.\d)\d+")
+LABELLED = 80
+PANEL = (900, 520)
+"""The room for the picture on a screen of 1280 × 720."""
+
+ROOM = "#fefefd"
+"""A fill that nothing else has: it marks where the page paints an array."""
+
+
+class Box(NamedTuple):
+    """A box of the picture, and the nodes that it stands for, oldest first."""
+
+    id: str
+    name: str
+    nodes: list[Node]
+
+
+class Stage(NamedTuple):
+    """A picture as SVG, its boxes, and the ids of edges, by the box and the place of the operand.
+
+    Of a folded picture by the box, and the one that its operands are in.
+    """
+
+    svg: str
+    boxes: list[Box]
+    edges: dict[tuple[int, int], str]
+
+
+def stage_of(passed: Walk, direction: Direction | None = None) -> Stage:
+    """Draw the graph of a pass as `draw` would, folded where it would fold.
+
+    Without a direction, a small graph takes the one that fits better beside the story: from left to
+    right, or from the bottom to the top.
+    """
+    if direction is None and len(passed.nodes) <= LABELLED:
+        return max((stage_of(passed, way) for way in ("LR", "BT")), key=_fit)
+    direction = direction or "LR"
+    folded = len(passed.nodes) > UNFOLDED
+    graph = theme.canvas("backward", direction)
+    boxes, edges = (_draw_folded if folded else _draw_nodes)(graph, passed)
+    svg = picture(graph.source, "svg", timeout=120.0).decode()
+    return Stage(_marked(svg), boxes, edges)
+
+
+def _fit(stage: Stage) -> float:
+    """Say how large the picture can be shown."""
+    _, _, wide, high = map(float, re.findall(r'viewBox="([^"]*)"', stage.svg)[0].split())
+    return min(PANEL[0] / wide, PANEL[1] / high)
+
+
+def _draw_nodes(graph: Any, passed: Walk) -> tuple[list[Box], dict[tuple[int, int], str]]:
+    """Draw a box a node, as wide as its longest gradient, and edges with room for what is sent."""
+    nodes = passed.nodes
+    show = frozenset(("data", "grad", "heat"))
+    if len(nodes) > FULL:
+        show = frozenset()
+        graph.attr(splines="line", nslimit="2", mclimit="0.5")
+    shown = picture_of(passed.loss, nodes, show, passed.variables, set())._replace(heat=_room)
+    sent = {step.node: step.contributions for step in passed.steps}
+    styles = {}
+    for node in nodes:
+        given = sent.get(node, (None,) * len(node.parents))
+        styles[node] = [_style(c, len(nodes) <= LABELLED) for c in given]
+    computed = ((c.node, c.after) for c in chain(*passed.accumulations()) if c.after is not None)
+    with holding(nodes, longest_of(computed)):
+        draw_nodes(graph, shown, styles)
+    ids = shown.ids
+    edges = {(k, i): f"{ids[n]}e{i}" for k, n in enumerate(nodes) for i, _ in enumerate(n.parents)}
+    return [Box(ids[node], plain(title(passed, node)), [node]) for node in nodes], edges
+
+
+def _style(c: Any, labelled: bool) -> Style:
+    return {} if c is None or not labelled else {"label": f" {number(largest_of(c), digits=3)} "}
+
+
+def _draw_folded(graph: Any, passed: Walk) -> tuple[list[Box], dict[tuple[int, int], str]]:
+    """Draw a box for each layer, or for each form of operation."""
+    nodes = passed.nodes
+    groups = (by_layers if layer_count(nodes) <= FULL else by_form)(nodes)
+    with holding(nodes, passed.last):
+        draw_groups(graph, groups, passed.loss, set())
+    theme.write_on(graph, note(len(nodes), len(groups)).partition(";")[0])
+    edges = {
+        (i, k): f"g{i}e{j}" for i, group in enumerate(groups) for j, k in enumerate(group.sources)
+    }
+    return [Box(f"g{i}", title_of(g), g.nodes) for i, g in enumerate(groups)], edges
+
+
+def _room(data: Any) -> str:
+    """Keep room for the picture of an array, which the page paints."""
+    shown = format_of(data.shape)
+    if shown is None:
+        return ""
+    wide, high = shown.size
+    return (
+        '<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0"><TR>'
+        f'<TD FIXEDSIZE="TRUE" WIDTH="{wide}" HEIGHT="{high}" BGCOLOR="{ROOM}"></TD>'
+        "</TR></TABLE>"
+    )
+
+
+def _marked(svg: str) -> str:
+    """Name what the page will change, and drop what it need not repeat."""
+    ET.register_namespace("", SVG)
+    root = ET.fromstring(svg[svg.index("<svg") :])
+    for group in root.iter(f"{{{SVG}}}g"):
+        for identifier in group.findall(f"{{{SVG}}}title"):
+            group.remove(identifier)
+        if group.get("class") == "node":
+            _mark_box(group)
+    for part in root.iter():
+        for key in REPEATED:
+            part.attrib.pop(key, None)
+        for key in ("points", "d", "x", "y"):
+            if key in part.attrib:
+                part.set(key, LONG.sub(r"\1", part.attrib[key]))
+    return ET.tostring(root, encoding="unicode")
+
+
+def _mark_box(group: ET.Element) -> None:
+    """Mark the texts of the gradient, which end at the right edge of their cell, and pictures."""
+    pictures = []
+    right = "0"
+    for child in group:
+        fill = child.get("fill", "").lower()
+        if child.tag == f"{{{SVG}}}polygon":
+            xs = [float(pair.split(",")[0]) for pair in child.get("points", "").split()]
+            right = f"{max(xs) - 4:.1f}"
+            if fill == ROOM:
+                pictures.append(child)
+        elif child.tag == f"{{{SVG}}}text" and fill == theme.GRADIENT.lower():
+            child.attrib |= {"class": "grad", "x": right, "text-anchor": "end"}
+    for name, child in zip(("data-cells", "grad-cells"), pictures, strict=False):
+        child.set("class", name)

@@ -1,0 +1,253 @@
+"""What a page tells of a pass, step by step: numbers as text, ready to be shown."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from math import isnan
+from typing import Any
+
+import numpy as np
+
+from tinygrad_pool.drawing.edges import largest_of, slopes_of
+from tinygrad_pool.drawing.grids import LARGEST, POOLS, Plane, plane_of
+from tinygrad_pool.drawing.labels import (
+    is_large,
+    joined,
+    number,
+    numbers,
+    on_a_line,
+    range_of,
+    shape,
+)
+from tinygrad_pool.drawing.words import counted
+from tinygrad_pool.engine.backward import Step
+from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.value import Value
+from tinygrad_pool.recording.chain_rule import symbol_of
+from tinygrad_pool.recording.equations import equations_of
+from tinygrad_pool.recording.player.stage import LABELLED, Box, Stage
+from tinygrad_pool.recording.player.thumbnails import Format, cells_of, format_of, largest_in
+from tinygrad_pool.recording.source import quoted
+from tinygrad_pool.recording.steps import Change
+from tinygrad_pool.recording.trace import Walk
+from tinygrad_pool.recording.views import title
+
+EXPLAINED = 300
+"""So many gradients that are zero are explained; in larger graphs, the debugger's `why` does it."""
+
+Json = dict[str, Any]
+
+
+class Story:
+    """A pass as plain data: the boxes, the gradients at first, and what each move does.
+
+    A move is a step; where the picture is folded, all steps of a box.
+    """
+
+    def __init__(self, passed: Walk, stage: Stage) -> None:
+        self.passed, self.stage = passed, stage
+        self.home = {node: i for i, box in enumerate(stage.boxes) for node in box.nodes}
+        self.folded = len(stage.boxes) < len(passed.nodes)
+        self.last = passed.last
+        self.formats = {} if self.folded else {n: self._format(n) for n in self.last}
+        known = [g for g in self.last.values() if g is not None]
+        alone = [g for g in known if isinstance(g, float | np.generic)]
+        arrays = [g for g in known if not isinstance(g, float | np.generic)]
+        self.largest = max(map(largest_in, [alone, *arrays]))
+        self.called = {id(v): name for name, v in passed.variables.items()}
+
+    def told(self) -> Json:
+        """Return all of it, to be written as JSON."""
+        return {
+            "boxes": [self._box(box) for box in self.stage.boxes],
+            "start": [] if self.folded else [self._change(kept) for kept in self._kept()],
+            "moves": list(self._folded() if self.folded else self._steps()),
+        }
+
+    def _box(self, box: Box) -> Json:
+        if self.folded:
+            return {"id": box.id, "name": box.name, "because": []}
+        (node,) = box.nodes
+        told: Json = {"id": box.id, "name": box.name}
+        told["data"] = on_a_line(node.data)
+        told["because"] = self._because(node)
+        if line := quoted(node.about.line):
+            told["line"] = line
+        if shown := self.formats.get(node) or self._format(node):
+            told["format"] = shown[:3]
+            told["cells"] = cells_of(node.data, shown, largest_in(node.data))
+        return told
+
+    def _format(self, node: Node) -> Format | None:
+        """Settle how an array is shown; none whose numbers are written out, nor in large graphs."""
+        return format_of(node.shape) if is_large(node.data) and self._in_full else None
+
+    @property
+    def _in_full(self) -> bool:
+        return len(self.passed.nodes) <= EXPLAINED
+
+    def _because(self, node: Node) -> list[str]:
+        """Explain a gradient of the whole pass that is zero, not finite, or not computed."""
+        g = self.last.get(node)
+        if not self._in_full or (g is not None and np.any(g) and np.isfinite(g).all()):
+            return []
+        return self.passed.why(node).causes
+
+    def _kept(self) -> list[Change]:
+        """List the gradients that leaves had before the pass."""
+        first: dict[Node, Change] = {}
+        for some in self.passed.accumulations():
+            for change in some:
+                first.setdefault(change.node, change)
+        kept = [c for c in first.values() if c.before is not None and not c.node.parents]
+        return [Change(c.node, None, c.before) for c in kept]
+
+    def _change(self, change: Change) -> Json:
+        """Tell a gradient: the box, its lines of text, its size and sign, and the cells of it."""
+        node, g = change.node, change.after
+        lines = numbers(g).replace("&nbsp;", "\u00a0").split("<BR/>")
+        told: Json = {"box": self.home[node], "lines": lines, "size": self._size(g)}
+        if shown := self.formats.get(node):
+            told["cells"] = cells_of(g, shown, largest_in(self.last[node]))
+        return told
+
+    def _size(self, g: Any) -> float | None:
+        """Compare the largest element with the largest of the pass: from −1 to 1, None for NaN."""
+        if np.isnan(g).any():
+            return None
+        x = largest_of(g)
+        if np.isinf(x):
+            return float(np.sign(x))
+        share = min(1.0, (abs(x) / self.largest) ** 0.5) if self.largest else 0.0
+        return round(float(np.copysign(share, x)), 3)
+
+    def _steps(self) -> Iterator[Json]:
+        """Tell each step."""
+        for step, changes in zip(self.passed.steps, self.passed.accumulations(), strict=True):
+            known = [c for c in changes if c.after is not None]
+            told: Json = {
+                "box": self.home[step.node],
+                "says": f"{title(self.passed, step.node)} gets {on_a_line(step.upstream)}",
+                "sends": list(self._sends(step)),
+                "changes": [self._change(c) for c in known],
+            }
+            if rules := equations_of(step.node):
+                told["equations"] = rules
+            if grid := grid_of(step):
+                told["grid"] = grid
+            yield told
+
+    def _sends(self, step: Step) -> Iterator[Json]:
+        """Tell what goes to each operand: upstream × local = contribution."""
+        node = step.node
+        local = slopes_of(node) if self._in_full else None
+        for i, (p, c) in enumerate(zip(node.parents, step.contributions, strict=True)):
+            if not isinstance(p, Node):
+                continue
+            told: Json = {"edge": self.stage.edges[self.home[node], i], "to": self.home[p]}
+            if c is None:
+                yield told | {"says": "nothing"}
+                continue
+            says = on_a_line(c)
+            if local is not None and not p.shape:
+                slope = f"({number(local[i])})" if local[i] < 0 else number(local[i])
+                symbol = symbol_of(node, i, self.called)
+                says = f"g · {symbol} = {number(step.upstream)} · {slope} = {says}"
+                if not c:
+                    told["reason"] = self.passed.ledger.reason(step, i)
+            elif p.shape:
+                says = f"{says}, of shape {shape(p.shape)}" if not is_large(c) else says
+            told["says"] = says
+            size = self._size(c)
+            if size != 0:
+                told["size"] = size
+            if len(self.passed.nodes) <= LABELLED:
+                told["short"] = number(largest_of(c), digits=3)
+            yield told
+
+    def _folded(self) -> Iterator[Json]:
+        """Tell the steps of each box as one, in the order in which boxes are reached.
+
+        The gradients of a box are shown when nothing more arrives there.
+        """
+        steps: Counter[int] = Counter(self.home[step.node] for step in self.passed.steps)
+        largest = self._largest_between()
+        settled: dict[int, int] = {}
+        for move, i in enumerate(steps):
+            settled.update(dict.fromkeys([i, *largest[i]], move))
+        for move, (i, n) in enumerate(steps.items()):
+            yield {
+                "box": i,
+                "says": f"{self.stage.boxes[i].name}: {counted(n, 'step')}",
+                "sends": [self._sent(i, to, x) for to, x in largest[i].items()],
+                "changes": [self._range_of(k) for k, last in settled.items() if last == move],
+            }
+
+    def _largest_between(self) -> dict[int, dict[int, float]]:
+        """Find the largest that goes from each box to each other; NaN counts as that."""
+        found: dict[int, dict[int, float]] = {}
+        for node, _, contributions in self.passed.steps:
+            i = self.home[node]
+            sent = found.setdefault(i, {})
+            for p, c in zip(node.parents, contributions, strict=True):
+                if c is not None and (to := self.home[p]) != i:
+                    x, known = largest_of(c), sent.get(to, 0.0)
+                    if not abs(x) < abs(known) and not isnan(known):
+                        sent[to] = x
+        return found
+
+    def _sent(self, i: int, to: int, x: float) -> Json:
+        """Tell the largest that goes along an edge."""
+        says = f"at most {number(abs(x))} in magnitude"
+        told = {"edge": self.stage.edges[i, to], "to": to, "size": self._size(x), "says": says}
+        return told | {"short": number(x, digits=3)}
+
+    def _range_of(self, i: int) -> Json:
+        """Tell the range of the gradients of a box."""
+        known = [self.last[n] for n in self.stage.boxes[i].nodes if self.last.get(n) is not None]
+        flat = joined(known)
+        return {"box": i, "lines": [range_of(flat)], "size": self._size(flat)}
+
+
+def grid_of(step: Step) -> Json | None:
+    """Tell the windows of a pooling: cells, units, who looks at whom, and what lands where.
+
+    Of several planes, the one is shown in which the largest gradient arrives. None for what is no
+    pooling of planes of at most 12 × 12 cells, or of none.
+    """
+    node = step.node
+    x = node.parents[0] if node.parents else None
+    if node.rule not in POOLS or not (isinstance(node, Value) and isinstance(x, Value)):
+        return None
+    axes = len(node.options["windows"].axes)
+    if axes > 2 or max(x.shape[-axes:]) > LARGEST or not node.size:
+        return None
+    lead = node.shape[:-axes]
+    planes = np.abs(np.nan_to_num(np.reshape(step.upstream, (*lead, -1)))).max(axis=-1)
+    place = tuple(int(k) for k in np.unravel_index(int(np.argmax(planes)), lead)) if lead else ()
+    plane = plane_of(node, x, place)
+    arrived = np.reshape(step.upstream[place], plane.y.shape)
+    sent = np.reshape(np.asarray(step.contributions[0])[place], plane.x.shape)
+    return {
+        "plane": f"plane {', '.join(map(str, place))} of {shape(lead)}" if lead else "",
+        "cells": _numbers(plane.x),
+        "units": _numbers(plane.y),
+        "arrived": _numbers(arrived),
+        "landed": _numbers(sent),
+        "windows": _windows(plane),
+        "weighs": not plane.chooses,
+        "rims": plane.rims,
+    }
+
+
+def _numbers(plane: Any) -> list[list[str]]:
+    return [[number(float(x), digits=3) for x in row] for row in plane]
+
+
+def _windows(plane: Plane) -> list[list[list[Any]]]:
+    """List, for each unit, the cells that its window sees, with their weights."""
+    windows: list[list[list[Any]]] = [[] for _ in range(plane.y.size)]
+    for unit, cell, weight in zip(plane.unit, plane.cell, plane.weight, strict=True):
+        windows[int(unit)].append([int(cell), number(float(weight), digits=3)])
+    return windows

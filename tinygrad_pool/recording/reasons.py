@@ -1,0 +1,190 @@
+"""Why a gradient is what it is: what arrived on each path, and where a zero or a NaN began."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_pool.derivatives.sparse_jacobian import FORMS
+from tinygrad_pool.drawing.labels import number
+from tinygrad_pool.engine.node import Node
+from tinygrad_pool.errors import OptionError
+from tinygrad_pool.recording.freshness import numbers_taken, set_since, was_set
+from tinygrad_pool.recording.infinities import behind_data, behind_gradient
+from tinygrad_pool.recording.ledger import Entry, Ledger, flat
+from tinygrad_pool.recording.source import made_at
+from tinygrad_pool.rules.axes import place_of
+
+LISTED = 8
+
+PLACES = 2000
+"""So many places are looked at for where zeros began; where there are more, it is said."""
+
+
+class Explanation(NamedTuple):
+    """One gradient explained: the entries add up to it, `causes` say where zeros began.
+
+    `notes` say what else is to be known: a gradient that was held before, data set since.
+    """
+
+    name: str
+    grad: float | None
+    entries: list[Entry]
+    causes: list[str]
+    notes: list[str]
+    call: Callable[[Node], str]
+
+    def __str__(self) -> str:
+        shown = "not computed" if self.grad is None else number(self.grad)
+        sums = " + ".join(number(e.contribution) for e in self.entries[:LISTED])
+        more = f" + … ({len(self.entries)} in all)" if len(self.entries) > LISTED else ""
+        lines = [f"grad of {self.name} is {shown}" + (f" = {sums}{more}" if sums else "")]
+        for e in self.entries[:LISTED]:
+            place = f"[{', '.join(map(str, e.unit))}]" if e.unit else ""
+            sent = f"{number(e.upstream)} × {number(e.local)} = {number(e.contribution)}"
+            why = f"   {e.reason}" if e.reason else ""
+            lines.append(f"  from {self.call(e.node)}{place}: {sent}{why}")
+        because = (f"  {'' if c.startswith('…') else 'because '}{c}" for c in self.causes)
+        return "\n".join([*lines, *because, *(f"  but {note}" for note in self.notes)])
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def explain(
+    ledger: Ledger,
+    node: Node,
+    index: int | Sequence[int] | None,
+    left: Mapping[Node, Any] | None = None,
+) -> Explanation:
+    """Explain the gradient of one element of a node; by default, of the largest gradient.
+
+    `left` are gradients that earlier passes left.
+
+    Raises OptionError if there is no such element.
+    """
+    g = ledger.grads.get(node)
+    if not node.size:
+        return Explanation(ledger.call(node), None, [], ["it has no elements"], [], ledger.call)
+    cell = _cell(ledger, node, index, g)
+    grad = None if g is None else _at(g, cell)
+    with np.errstate(all="ignore"):
+        entries = ledger.entries(node, cell)
+        causes = _causes(ledger, node, cell, grad, entries)
+    notes = _left(ledger, node, cell, grad, left or {}) + _stale(ledger, node, entries)
+    return Explanation(ledger.at(node, cell), grad, entries, causes, notes, ledger.call)
+
+
+def _causes(
+    ledger: Ledger, node: Node, cell: int, grad: float | None, entries: list[Entry]
+) -> list[str]:
+    """Say why a gradient is not computed, not finite, or zero; nothing of any other."""
+    if node not in ledger.nodes:
+        taken = "".join(f"; {how}" for how in numbers_taken(node))
+        return [f"the loss does not depend on it: it is on no path, or was detached{taken}"]
+    if node is ledger.loss:
+        causes = ["the pass begins here, with the gradient that it was given"]
+        if not np.isfinite(x := _at(node._numbers, cell)):
+            causes.append(f"its data is {number(x)}: {behind_data(ledger, node, cell).says}")
+        return causes
+    if grad is None:
+        return ["no node that got a gradient hands one on to it"]
+    if not np.isfinite(grad):
+        return [behind_gradient(ledger, node, cell).says]
+    return [] if grad else _origins(ledger, node, cell, entries)
+
+
+def _left(
+    ledger: Ledger, node: Node, cell: int, grad: float | None, left: Mapping[Node, Any]
+) -> list[str]:
+    """Say what earlier passes left in a gradient."""
+    x = _at(left[node], cell) if node in left else 0.0
+    if not x:
+        return []
+    total = "" if grad is None else f": with this one it is {number(x + grad)}"
+    held = f"earlier passes left {number(x)} in {ledger.at(node, cell)}.grad, too"
+    return [f"{held}{total}; zero_grad() forgets it"]
+
+
+def _stale(ledger: Ledger, node: Node, entries: list[Entry]) -> list[str]:
+    """Say which data near a node was set since."""
+    stale = set_since(ledger.nodes)
+    users = dict.fromkeys(e.node for e in entries)
+    near = dict.fromkeys([node, *(p for v in users for p in v.parents if isinstance(p, Node))])
+    return [was_set(ledger.call, p, stale[p]) for p in near if p in stale]
+
+
+def _origins(ledger: Ledger, node: Node, cell: int, entries: list[Entry]) -> list[str]:
+    """Follow zeros upwards to where each began."""
+    if entries and any(e.contribution for e in entries):
+        return ["the contributions cancel"]
+    causes: dict[str, str] = {}  # and the operation that it is about
+    seen = {(node, cell)}
+    waiting = [(node, cell, entries)]
+    while waiting and len(seen) < PLACES:
+        below, at, found = waiting.pop()
+        if not found:
+            causes[_unseen(ledger, below, at)] = ""
+        for e in found:
+            if e.upstream or not e.local:
+                causes[ledger.cause(below, at, e)] = e.node.op
+            elif e.node is ledger.loss:
+                causes["the pass began with the gradient 0"] = ""
+            elif (e.node, e.cell) not in seen:
+                seen.add((e.node, e.cell))
+                above = ledger.entries(e.node, e.cell)
+                if above and any(a.contribution for a in above):
+                    causes[f"what reaches {ledger.at(e.node, e.cell)} cancels"] = ""
+                else:
+                    waiting.append((e.node, e.cell, above))
+    return _shortened(causes, len(seen) if waiting else 0)
+
+
+def _unseen(ledger: Ledger, node: Node, cell: int) -> str:
+    """Say that an element takes no part in what is computed from its array."""
+    users = list(dict.fromkeys(step.node for step, _ in ledger.users.get(node, ())))
+    more = f" and {len(users) - LISTED:,} more" if len(users) > LISTED else ""
+    listed = ", ".join(map(ledger.call, users[:LISTED])) + more
+    if not any(user.size for user in users):
+        return f"{ledger.at(node, cell)} gets nothing from {listed}: it has no elements"
+    if all(user.rule in FORMS for user in users):
+        return f"{ledger.at(node, cell)} takes no part in {listed}{made_at(node)}"
+    slopes = " and ".join(dict.fromkeys(flat(user) for user in users))
+    said = f"{slopes} at {number(_at(node._numbers, cell))}{made_at(users[0])}"
+    return f"{ledger.at(node, cell)} gets nothing from {listed}: {said}"
+
+
+def _shortened(causes: Mapping[str, str], searched: int) -> list[str]:
+    """Choose some of many causes, one of each operation before more of the same; count the rest."""
+    times: Counter[str] = Counter()
+    rank = {}
+    for cause, op in causes.items():
+        rank[cause] = times[op]
+        times[op] += 1
+    kept = {*sorted(causes, key=rank.__getitem__)[:LISTED]}
+    shown = [cause for cause in causes if cause in kept]
+    if hidden := len(causes) - len(shown):
+        shown.append(f"… and {hidden:,} more")
+    if searched:
+        shown.append(f"… {searched:,} places were looked at, and there are more")
+    return shown
+
+
+def _cell(ledger: Ledger, node: Node, index: int | Sequence[int] | None, g: Any) -> int:
+    """Read the index of an element; None is the one with the largest gradient."""
+    if index is None:
+        flat = np.reshape(np.zeros(node.shape) if g is None else g, -1)
+        return int(np.abs(np.nan_to_num(flat, nan=np.inf)).argmax())
+    place = place_of(index, node.shape, "why: index")
+    if place is None:
+        raise OptionError(
+            f"why: {ledger.call(node)} of shape {node.shape} has no element {index!r}"
+        )
+    return int(np.ravel_multi_index(place, node.shape)) if place else 0
+
+
+def _at(data: Any, cell: int) -> float:
+    return float(np.reshape(data, -1)[cell])

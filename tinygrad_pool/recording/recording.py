@@ -1,0 +1,138 @@
+"""Recording a backward pass."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_pool.engine.node import Node, name_of, tick
+from tinygrad_pool.engine.rerun import changed, rerun
+from tinygrad_pool.engine.value import Value
+from tinygrad_pool.errors import OptionError, OutputError
+from tinygrad_pool.files import check_folder, kind_of, write_whole
+from tinygrad_pool.recording.forks import choices_undone
+from tinygrad_pool.recording.trace import Walk
+from tinygrad_pool.rules.arithmetic import nudge
+from tinygrad_pool.rules.axes import place_of
+
+if TYPE_CHECKING:
+    from tinygrad_pool.drawing.computation import Direction
+
+
+class Recording(Walk):
+    """A backward pass, step by step, that can be replayed with other numbers, and on a page."""
+
+    def __init__(
+        self, loss: Value, gradient: Any = None, names: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(loss, gradient, names)
+        self._noted: dict[Node, Any] = {}
+        self.origin, self.time = object(), tick()
+
+    def set(self, node: str | Node, value: Any, index: int | Sequence[int] | None = None) -> None:
+        """Note other numbers for a node: what if? Nothing changes until `replay`.
+
+        `index` selects an element of an array. None as a value takes back what was noted.
+
+        Raises OptionError for a node or an element that there is not; DataError and ShapeError for
+        numbers that do not fit.
+        """
+        found = self.find(node)
+        if found not in self._numbers:
+            raise OptionError(f"set: {name_of(found)} is not in this pass")
+        what, noted = f"set {self.call(found)}", self._noted.get(found, {})
+        if value is None:
+            self._noted.pop(found, None)
+            return
+        if index is None:
+            self._noted[found] = changed(found._numbers, value, what)
+            return
+        place = place_of(index, found.shape, f"{what}: index")
+        if place is None:
+            raise OptionError(f"{what}: shape {found.shape} has no element {index!r}")
+        more = {place: changed(0.0, value, f"{what}: an element")}
+        some = isinstance(noted, Mapping)
+        self._noted[found] = {**noted, **more} if some else changed(noted, more, what)
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """What was noted by `set`, by name; one element as "w[0, 2]"."""
+        listed: dict[str, Any] = {}
+        for node, noted in self._noted.items():
+            name = self.call(node)
+            if isinstance(noted, Mapping):
+                listed |= {f"{name}[{', '.join(map(str, k))}]": n for k, n in noted.items()}
+            else:
+                listed[name] = noted
+        return listed
+
+    def replay(self) -> Recording:
+        """Run the graph again, forward and backward, with the numbers that were `set`.
+
+        The graph is a fresh one: see `tinygrad_pool.engine.rerun`. Leaves have the data that they
+        have now, names are kept, and nothing in this recording changes. What was computed before it
+        was moved by `set` is called "z1 as computed".
+
+        >>> w, x = Value(2.0, label="w"), Value(3.0, label="x")
+        >>> passed = record(w * x)
+        >>> passed.set("x", 5.0)
+        >>> again = passed.replay()
+        >>> passed.gradients[w], again.gradients[again.find("w")]
+        (3.0, 5.0)
+        """
+        fresh = rerun(self.loss, self._noted)
+        for undone in choices_undone(fresh):
+            warnings.warn(f"replay: {undone}", stacklevel=2)
+        names = {n: new for old, new in fresh.items() if (n := self.names.get(id(old)))}
+        again = Recording(fresh[self.loss], self.gradient, names)
+        again.origin = self.origin
+        again._called = {new: self.call(old) for old, new in fresh.items()}
+        for new in set(fresh.values()):
+            if new.rule is nudge:
+                again._called.setdefault(new.parents[0], f"{again.call(new)} as computed")
+        return again
+
+    def to_html(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        direction: Direction | None = None,
+        title: str = "",
+    ) -> Path:
+        """Write a page that plays the pass: play, pause, step, back, and a ledger for each node.
+
+        One file, which needs no network. Directions and folding are as in `tg.draw`; by default a
+        small graph takes the direction that fits a screen better. The file is written whole or not
+        at all; the place in the recording stays.
+
+        Raises OptionError for an unknown direction, OutputError if the file cannot be written,
+        ToolError if no Graphviz can draw the graph.
+        """
+        from tinygrad_pool.recording.player import page_of
+
+        path = check_folder(path)
+        if kind_of(path) not in ("html", "htm"):
+            raise OutputError(f"to_html: {path} needs the suffix .html")
+        return write_whole(path, page_of(self, direction, title))
+
+
+def record(
+    loss: Value, gradient: Any = None, *, names: Mapping[str, Any] | None = None
+) -> Recording:
+    """Record a backward pass, to walk through it in both directions and to ask it why.
+
+    Nothing changes until it is moved: then every `.grad` is as it is after that many steps, and at
+    the last position as `backward()` leaves it. `names=locals()` calls Values by their variables.
+
+    Raises as `Value.backward` does.
+
+    >>> a, b = Value(2.0, label="a"), Value(3.0, label="b")
+    >>> passed = record((a * b).exp())
+    >>> step = passed.seek(1)
+    >>> step.node.op, a.has_grad, passed.next().node.op, round(a.grad, 1)
+    ('exp', False, 'mul', 1210.3)
+    """
+    return Recording(loss, gradient, names)

@@ -1,0 +1,43 @@
+"""Lines of the user's source, as the debugger shows them."""
+
+from __future__ import annotations
+
+import io
+import linecache
+
+from tinygrad_pool.engine.context import Line
+from tinygrad_pool.engine.node import Node
+
+AROUND = 5
+
+
+def quoted(line: Line | None) -> str:
+    """Write a line with its place, `net.py:12: y = a * b`; nothing for a line that is not known."""
+    if line is None:
+        return ""
+    code = linecache.getline(line.file, line.number).strip()
+    return f"{line}: {code}" if code else str(line)
+
+
+def made_at(node: Node) -> str:
+    """Quote the line of source that made a node, to end a sentence with; nothing if not known."""
+    return f", at {quoted(node.about.line)}" if node.about.line else ""
+
+
+def listing(line: Line, coloured: bool) -> str:
+    """Write the lines around one, which is marked; in the terminal's colours if they are wanted."""
+    from rich.console import Console
+    from rich.syntax import Syntax
+
+    known = linecache.getlines(line.file)
+    if not known:
+        return f"{line}, in {line.function}; its source cannot be read"
+    first = max(1, line.number - AROUND)
+    code = Syntax("", "python", theme="ansi_dark").highlight("".join(known)).split("\n")
+    console = Console(file=io.StringIO(), force_terminal=coloured, highlight=False)
+    with console.capture() as written:
+        console.print(f"{line.file}, in {line.function}", style="bold", soft_wrap=True)
+        for number, text in enumerate(code[first - 1 : line.number + AROUND], first):
+            mark = "->" if number == line.number else "  "
+            console.print(f"{mark} {number:4}  ", text, sep="", soft_wrap=True)
+    return "\n".join(row.rstrip() for row in written.get().splitlines())

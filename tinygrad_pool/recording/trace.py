@@ -1,0 +1,242 @@
+"""A backward pass that was recorded: walked in both directions, and asked for reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from operator import is_
+from types import TracebackType
+from typing import Any, NoReturn, Self, SupportsIndex
+
+import numpy as np
+
+from tinygrad_pool.engine.backward import Step, ancestors, refuse_copy, start, step_of
+from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.rerun import changed
+from tinygrad_pool.engine.turns import HALF_DONE, TURN, take_turn
+from tinygrad_pool.engine.value import Value
+from tinygrad_pool.errors import DataError, OptionError
+from tinygrad_pool.recording.freshness import left_before
+from tinygrad_pool.recording.ledger import Ledger
+from tinygrad_pool.recording.naming import Named
+from tinygrad_pool.recording.reasons import Explanation, explain
+from tinygrad_pool.recording.steps import Change, Steps, Sums
+from tinygrad_pool.rules.axes import whole
+
+
+class Walk(Named):
+    """A backward pass, step by step. At `position` n, every `.grad` is as it is after n steps.
+
+    Position 0 is before the pass: all gradients are what they were when it was left. The last
+    position is what `backward()` leaves, bit for bit. In between, the pass stands half done: where
+    another begins in the same nodes, or nobody holds this any more, it goes back to position 0.
+    """
+
+    position = 0
+
+    def __init__(
+        self, loss: Value, gradient: Any = None, names: Mapping[str, Any] | None = None
+    ) -> None:
+        if not isinstance(loss, Value):
+            raise DataError(f"record: needs a Value, got {type(loss).__name__}")
+        super().__init__(ancestors(loss), names or {})
+        self.loss, self.gradient = loss, gradient
+        self._kept = {
+            node: changed(node._numbers, {}, "") for node in self.nodes if _may_change(node)
+        }
+        self._before: list[Any] | None = None  # the gradients at position 0, while at another
+        self._known: Sums | None = None
+        with TURN:
+            before = [node._grad for node in self.nodes]
+            try:
+                self.steps = self._run()
+            finally:
+                _give(self.nodes, before)
+
+    def _run(self) -> Steps:
+        """Carry out the pass once, and keep each step."""
+        walk = start(self.loss, self.gradient, nodes=self.nodes)
+        self._seed = self.loss._grad
+        steps: list[Any] = []
+        for step in walk:
+            steps += step if type(step[1]) is float else step_of(*step)
+        return Steps(steps)
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __iter__(self) -> Iterator[Step]:
+        return iter(self.steps)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.seek(0)
+
+    def __reduce_ex__(self, _: SupportsIndex) -> NoReturn:
+        refuse_copy("a recording")
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self)} steps, at {self.position})"
+
+    @property
+    def step(self) -> Step | None:
+        """The step that was taken last; None before the first."""
+        return self.steps[self.position - 1] if self.position else None
+
+    def seek(self, position: int) -> Step | None:
+        """Go to a position, forwards or backwards, and return the step that led there.
+
+        Raises OptionError for a position that there is not.
+        """
+        n = whole(position, "seek: position")
+        if not 0 <= n <= len(self):
+            raise OptionError(f"seek: position must be in 0 … {len(self)}, got {position!r}")
+        with TURN:
+            if n != self.position and self.position in (0, len(self)):
+                self._set_out()
+            while self.position < n:
+                for node, _, after in self._sums().of(self.position):
+                    node._grad = after
+                self.position += 1
+            while self.position > n:
+                self.position -= 1
+                for node, before, _ in reversed(self._sums().of(self.position)):
+                    node._grad = before
+            if n in (0, len(self)):
+                self._arrive()
+        return self.step
+
+    def _set_out(self) -> None:
+        """Leave the start or the end; what the pass adds to is the gradients of now."""
+        take_turn(self.loss, self.nodes, but=self)
+        if self._before is None:
+            self._before, self._known = [node._grad for node in self.nodes], None
+        HALF_DONE.add(self)
+
+    def _arrive(self) -> None:
+        """Come to the start or the end, where nothing is half done."""
+        HALF_DONE.discard(self)
+        if not self.position:
+            self._before = None
+
+    def give_way(self, _: Node, /) -> None:
+        """Go back to position 0, since another pass begins; what was set by others stays."""
+        sums = self._sums()
+        for node, before, left in zip(self.nodes, sums.before, sums.at(self.position), strict=True):
+            if node._grad is left:
+                node._grad = before
+        self.position = 0
+        self._arrive()
+
+    def __del__(self) -> None:
+        if 0 < self.position < len(self):
+            self.give_way(self.loss)
+
+    def settle(self) -> None:
+        """Set every gradient as it is at this position, after a step was interrupted midway."""
+        if self._before is not None:
+            position, self.position = self.position, 0
+            _give(self.nodes, self._before)
+            self.seek(position)
+
+    def next(self) -> Step | None:
+        """Take a step, and return it; at the end stay, and return None."""
+        return self.seek(self.position + 1) if self.position < len(self) else None
+
+    def back(self) -> Step | None:
+        """Undo a step, and return it; at the start stay, and return None."""
+        undone = self.step
+        self.seek(max(0, self.position - 1))
+        return undone
+
+    def changed(self) -> list[Change]:
+        """List the gradients that the last step changed, in the order of its operands."""
+        return self._sums().of(self.position - 1) if self.position else []
+
+    def step_of(self, node: Node) -> Step | None:
+        """Return the step in which a node hands on its gradient; None if it has none."""
+        position = self._positions.get(node)
+        return None if position is None else self.steps[position]
+
+    def changed_by(self, node: Node) -> list[Change]:
+        """List the gradients that a node's step changes, in the order of its operands."""
+        position = self._positions.get(node)
+        return [] if position is None else self._sums().of(position)
+
+    def accumulations(self) -> Iterator[list[Change]]:
+        """List what each step changes, in order; the first begins with what the pass forgot."""
+        return map(self._sums().of, range(len(self)))
+
+    @property
+    def last(self) -> dict[Node, Any]:
+        """What the pass leaves in each gradient that it changes."""
+        return self._sums().last
+
+    def _sums(self) -> Sums:
+        """Add up what the steps send; at position 0, to the gradients of now."""
+        before = self._before
+        if before is None:
+            before = [node._grad for node in self.nodes]
+            if self._known and not all(map(is_, before, self._known.before)):
+                self._known = None
+        if self._known is None:
+            self._known = Sums(self.nodes, before, self._seed, self.steps)
+        return self._known
+
+    @cached_property
+    def _positions(self) -> dict[Node, int]:
+        return {step.node: i for i, step in enumerate(self.steps)}
+
+    def data_of(self, node: Node) -> Any:
+        """Return the data that a node had when the pass was recorded, whatever was set since."""
+        return self._kept.get(node, node._numbers)
+
+    @cached_property
+    def gradients(self) -> dict[Node, Any]:
+        """The gradients of this pass alone, without what leaves had before; of no other node."""
+        seed = np.ones(self.loss.shape) if self.gradient is None else self.gradient
+        found: dict[Node, Any] = {self.loss: self.steps[0].upstream if self.steps else seed}
+        for step in self.steps:
+            for p, c in zip(step.node.parents, step.contributions, strict=True):
+                if isinstance(p, Node) and c is not None:
+                    found[p] = found[p] + c if p in found else c
+        return found
+
+    def why(self, node: str | Node, index: int | Sequence[int] | None = None) -> Explanation:
+        """Explain a gradient of the whole pass: what arrived on each path, and why it is zero.
+
+        `index` selects an element of an array; by default, the one of largest gradient.
+
+        Raises OptionError for a node or an element that there is not.
+        """
+        return explain(self.ledger, self.find(node), index, self.left)
+
+    @property
+    def left(self) -> dict[Node, Any]:
+        """What earlier passes left in the gradients of leaves: this one adds to it."""
+        before = self._before or [node._grad for node in self.nodes]
+        grads = dict(zip(self.nodes, before, strict=True))
+        return left_before(grads, self.gradients, ran=grads[self.loss] is not None)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The whole pass, to be asked for reasons."""
+        return Ledger(self.loss, self.nodes, self.steps, self.gradients, self._alone().call)
+
+
+def _give(nodes: list[Node], grads: list[Any]) -> None:
+    """Give nodes gradients, in order."""
+    for node, grad in zip(nodes, grads, strict=True):
+        node._grad = grad
+
+
+def _may_change(node: Node) -> bool:
+    """Tell whether a node's data can be set, or may be a view of what can."""
+    return node._closure is None or getattr(node._numbers, "base", None) is not None
