@@ -137,15 +137,15 @@ def _arrive(node: Node, given: Any) -> Contributions:
     operands = node.parents
     if type(given) is not tuple or len(given) != len(operands):
         raise not_one_each(node, given)
-    arrived = [*given]
+    others = {}
     for i, p in enumerate(operands):
         c = given[i]
         if type(c) is float and isinstance(p, Node) and type(p._numbers) is float:
             g = p._grad
             p._grad = c if g is None else g + c
-        else:
-            arrived[i] = _add(node, i, p, c)
-    return tuple(arrived)
+        elif (arrived := _add(node, i, p, c)) is not c:
+            others[i] = arrived
+    return tuple([others.get(i, c) for i, c in enumerate(given)]) if others else given
 
 
 def _add(node: Node, i: int, p: Any, c: Any) -> Any:

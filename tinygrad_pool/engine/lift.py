@@ -41,7 +41,7 @@ def operation_of(rule: Rule) -> Callable[..., Any]:
     operation = general
     if not signature.required:
         if signature.arity == 1 and not signature.wants:
-            operation = _unary(rule, general)
+            operation = _unary(rule, general, signature.options)
         elif signature.arity == 2:
             operation = _binary(rule, general, signature.wants)
         elif signature.arity is None and not signature.wants:
@@ -108,23 +108,26 @@ def _general(rule: Rule, signature: Signature) -> Callable[..., Any]:
     return operation
 
 
-def _unary(rule: Rule, general: Callable[..., Any]) -> Callable[..., Any]:
-    """Take the usual call the short way: one Value, and nothing else."""
+def _unary(rule: Rule, general: Callable[..., Any], names: Sequence[str]) -> Callable[..., Any]:
+    """Take the usual call the short way: one Value, and at most numbers as options by position."""
 
     def operation(x: Any = NOTHING, *more: Any, **options: Any) -> Any:
         setting, kind = SETTING.get(), type(x)
-        if more or options or not setting.plain:
+        if options or not setting.plain or (kind is not Value and kind is not Leaf):
             return general(x, *more, **options)
-        if kind is not Value and kind is not Leaf:
-            return general(x)
+        given: Mapping[str, Any] = NO_OPTIONS
+        if more:
+            if len(more) > len(names) or not _ATOMS.issuperset(map(type, more)):
+                return general(x, *more)
+            given = dict(zip(names, more, strict=False))
         a = x._numbers
         try:
-            y, closure = rule(a)
+            y, closure = rule(a, **given) if more else rule(a)
         except _REFUSED as error:
-            y, closure = _again(rule, (a,), NO_OPTIONS, error)
+            y, closure = _again(rule, (a,), given, error)
         if type(y) is not float or closure is None:
-            y, closure = _settled(rule, y, closure, (x,), (a,), NO_OPTIONS)
-        return _node(rule, y, closure, x, NOTHING, NO_OPTIONS, setting)
+            y, closure = _settled(rule, y, closure, (x,), (a,), given)
+        return _node(rule, y, closure, x, NOTHING, given, setting)
 
     return operation
 
@@ -172,7 +175,12 @@ def _many(rule: Rule, general: Callable[..., Any], two: Callable[..., Any]) -> C
         if options or not setting.plain or not kinds or not kinds <= _nodes:
             return general(*operands, **options)
         data = [v if type(v) is float else v._numbers for v in operands]
-        y, closure = _run(rule, operands, data, options)
+        try:
+            y, closure = rule(*data)
+        except _REFUSED as error:
+            y, closure = _again(rule, data, options, error)
+        if type(y) is not float or closure is None:
+            y, closure = _settled(rule, y, closure, operands, data, options)
         return _node(rule, y, closure, operands, NOTHING, NO_OPTIONS, setting)
 
     return operation

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import reduce
 from math import prod
 from typing import Any
@@ -160,7 +161,7 @@ def maximum(*xs: Array, ties: Ties = "first") -> tuple[Array, Backward]:
     if ties == "first" and len(xs) == 2:
         return _maximum_of_two(*xs)
     if ties == "first" and xs and PYTHON.issuperset(map(type, xs)):
-        return _maximum_of_numbers(*map(float, xs))
+        return _maximum_of_numbers(xs)
     won, n = winners_among(*xs, ties=ties, name="maximum")
 
     def maximum_backward(g: Array) -> Contributions:
@@ -184,7 +185,7 @@ def _maximum_of_two(x: Array, w: Array) -> tuple[Array, Backward]:
     return in_rows(y), maximum_backward
 
 
-def _maximum_of_numbers(*xs: float) -> tuple[Array, Backward]:
+def _maximum_of_numbers(xs: Sequence[float]) -> tuple[Array, Backward]:
     k = first_winner(xs)
 
     def maximum_backward(g: Array, k: int = k, n: int = len(xs)) -> Contributions:
@@ -192,7 +193,7 @@ def _maximum_of_numbers(*xs: float) -> tuple[Array, Backward]:
         to_xs[k] = g
         return tuple(to_xs)
 
-    return xs[k], maximum_backward
+    return float(xs[k]), maximum_backward
 
 
 @answers(np.minimum)
@@ -210,7 +211,7 @@ def minimum(*xs: Array, ties: Ties = "first") -> tuple[Array, Backward]:
     if ties == "first" and len(xs) == 2:
         return _minimum_of_two(*xs)
     if ties == "first" and xs and PYTHON.issuperset(map(type, xs)):
-        return _minimum_of_numbers(*map(float, xs))
+        return _minimum_of_numbers(xs)
     won, n = winners_among(*xs, ties=ties, name="minimum", least=True)
 
     def minimum_backward(g: Array) -> Contributions:
@@ -234,7 +235,7 @@ def _minimum_of_two(x: Array, w: Array) -> tuple[Array, Backward]:
     return in_rows(y), minimum_backward
 
 
-def _minimum_of_numbers(*xs: float) -> tuple[Array, Backward]:
+def _minimum_of_numbers(xs: Sequence[float]) -> tuple[Array, Backward]:
     k = first_winner(xs, least=True)
 
     def minimum_backward(g: Array, k: int = k, n: int = len(xs)) -> Contributions:
@@ -242,7 +243,7 @@ def _minimum_of_numbers(*xs: float) -> tuple[Array, Backward]:
         to_xs[k] = g
         return tuple(to_xs)
 
-    return xs[k], minimum_backward
+    return float(xs[k]), minimum_backward
 
 
 @observation
