@@ -43,11 +43,11 @@ def pytest_runtest_protocol(item):
     random.seed(0)  # networks of scalars draw from it
     if not isinstance(item, pytest.DoctestItem):
         return (yield)
-    from tinygrad_pool.engine.numpy_protocol import ANSWERS
+    from tinygrad_pool.rules.rule import IMPLEMENTED
 
-    before = dict(ANSWERS)
+    before = dict(IMPLEMENTED)
     with TemporaryDirectory() as folder, chdir(folder):
         result = yield
-    ANSWERS.clear()
-    ANSWERS.update(before)
+    IMPLEMENTED.clear()
+    IMPLEMENTED.update(before)
     return result

@@ -9,7 +9,6 @@ import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.engine.backward import ancestors
 from tinygrad_pool.engine.context import About
-from tinygrad_pool.engine.numpy_protocol import ANSWERS
 from tinygrad_pool.engine.rerun import rerun
 from tinygrad_pool.errors import (
     AxisError,
@@ -276,15 +275,10 @@ def test_a_rule_of_ones_own_does_not_change_what_numpy_means():
 
         return x * 7.0, exp_backward
 
-    exp.answers = (np.exp,)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(ANSWERS, np.exp, ANSWERS[np.exp])
-        mine = tg.lift(exp)
-        ANSWERS[np.exp] = tg.exp
-        x = tg.Value(1.0)
-        y = mine(x)
-        assert rerun(y, {x: 2.0})[y].data == 14.0
-        assert ANSWERS[np.exp] is tg.exp
+    x = tg.Value(1.0)
+    y = tg.lift(exp)(x)
+    assert rerun(y, {x: 2.0})[y].data == 14.0
+    assert np.exp(x).data == pytest.approx(np.e)
 
 
 a = tg.Value([1.0, 2.0], label="a")

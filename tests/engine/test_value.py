@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import functools
 import json
 import math
 import operator
@@ -22,6 +23,7 @@ from tinygrad_pool.errors import (
     SubscriptError,
     UnsupportedError,
 )
+from tinygrad_pool.rules import elementwise
 
 
 class TestOperators:
@@ -373,3 +375,18 @@ def test_operands_that_are_missing_are_counted(f, needed):
         OptionError, match=f"needs {needed} operands? and at most .* got . argument"
     ):
         f()
+
+
+def test_a_rule_has_one_operation_and_one_that_wraps_it_has_its_own():
+    def half(x):
+        return x / 2, lambda g: (g / 2,)
+
+    operation = tg.lift(half)
+    assert tg.lift(half) is operation
+
+    @functools.wraps(half)
+    def quarter(x):
+        return x / 4, lambda g: (g / 4,)
+
+    assert (operation(8.0).data, tg.lift(quarter)(8.0).data) == (4.0, 2.0)
+    assert tg.lift(elementwise.exp) is tg.exp

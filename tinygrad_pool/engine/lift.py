@@ -18,7 +18,6 @@ from tinygrad_pool.engine.backward import no_closure
 from tinygrad_pool.engine.context import SETTING, Setting, placed
 from tinygrad_pool.engine.data import Data, fits_together, misfit, numeric, own, real, settle
 from tinygrad_pool.engine.node import NO_OPTIONS, NOTHING, LeafNode, Node, name_of, tick
-from tinygrad_pool.engine.numpy_protocol import ANSWERS
 from tinygrad_pool.engine.signature import Signature, signature_of
 from tinygrad_pool.errors import GraphError, RuleError, TinygradPoolError
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, Rule
@@ -35,7 +34,12 @@ def bind(value: type[Node], leaf: type[Node]) -> None:
 
 
 def operation_of(rule: Rule) -> Callable[..., Any]:
-    """Make the operation of a rule, and let it answer for the functions that the rule names."""
+    """Return the operation of a rule, which is made once and kept with it."""
+    made: Callable[..., Any] | None = getattr(rule, "operation", None)
+    if (
+        made is not None and getattr(made, "__wrapped__", None) is rule
+    ):  # and not of a rule that this one wraps
+        return made
     signature = signature_of(rule)
     general = _general(rule, signature)
     operation = general
@@ -49,9 +53,8 @@ def operation_of(rule: Rule) -> Callable[..., Any]:
     operation = wraps(rule)(operation)
     operation.__doc__ = _words_of(rule)
     operation.__signature__ = ShownSignature(rule)  # type: ignore[attr-defined]  # as below
-    for function in getattr(rule, "answers", ()):
-        ANSWERS[function] = operation
     operation.signature = signature  # type: ignore[attr-defined]  # a function may carry attributes
+    rule.operation = operation  # type: ignore[attr-defined]  # as above
     return operation
 
 

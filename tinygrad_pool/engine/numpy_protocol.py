@@ -20,9 +20,7 @@ from tinygrad_pool.errors import (
     TinygradPoolError,
     UnsupportedError,
 )
-
-ANSWERS: dict[Callable[..., Any], Callable[..., Any]] = {}
-"""The operation that each function means, filled as rules are lifted."""
+from tinygrad_pool.rules.rule import IMPLEMENTED, Rule
 
 QUESTIONS: set[Callable[..., Any]] = {np.shape, np.ndim, np.size, np.argmax, np.argmin, np.sign}
 QUESTIONS |= {np.isnan, np.isinf, np.isfinite}
@@ -104,12 +102,13 @@ class _OfTheClass:
 
 
 class AnswersNumPy(WithHabits):
-    """Answer NumPy's protocols by the operations in ANSWERS. A Value is one."""
+    """Answer NumPy's protocols by the operations of the rules in IMPLEMENTED. A Value does."""
 
     __slots__ = ()
     vars().update({name: Habit("a Value", name) for name in ELSEWHERE.split()})
     requires_grad = Switch("a Value", "requires_grad")
     data: Any
+    _operation_of: Callable[[Rule], Callable[..., Any]]
 
     @_OfTheClass
     def __array_ufunc__(
@@ -117,12 +116,12 @@ class AnswersNumPy(WithHabits):
     ) -> Any:
         if method != "__call__":
             refuse(function, method, inputs, options)
-        return answer(function, inputs, options)
+        return answer(function, inputs, options, self._operation_of)
 
     def __array_function__(
         self, function: Callable[..., Any], types: Any, inputs: Any, options: Any
     ) -> Any:
-        return answer(function, inputs, options)
+        return answer(function, inputs, options, self._operation_of)
 
     def __floordiv__(self, other: Any) -> NoReturn:
         refuse(np.floor_divide, "", (self, other), {})
@@ -144,10 +143,15 @@ class AnswersNumPy(WithHabits):
         )
 
 
-def answer(function: Callable[..., Any], inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+def answer(
+    function: Callable[..., Any],
+    inputs: tuple[Any, ...],
+    options: dict[str, Any],
+    operation_of: Callable[[Rule], Callable[..., Any]],
+) -> Any:
     """Call what `function` means on Values. Raises UnsupportedError if it means nothing."""
-    if function in ANSWERS:
-        return ANSWERS[function](*inputs, **options)
+    if function in IMPLEMENTED:
+        return operation_of(IMPLEMENTED[function])(*inputs, **options)
     data = [v.data if isinstance(v, AnswersNumPy) else v for v in inputs]
     if function in QUESTIONS:
         return _ask(function, data, options)

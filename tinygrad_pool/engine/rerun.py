@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,12 +12,10 @@ from tinygrad_pool.engine.context import recording
 from tinygrad_pool.engine.data import Data, like, real
 from tinygrad_pool.engine.lift import run_again
 from tinygrad_pool.engine.node import Node, name_of
-from tinygrad_pool.engine.numpy_protocol import ANSWERS
-from tinygrad_pool.engine.value import Operation, Value, lift
+from tinygrad_pool.engine.value import Value, lift
 from tinygrad_pool.errors import DataError, GraphError, OptionError, SubscriptError
 from tinygrad_pool.rules.arithmetic import nudge
 from tinygrad_pool.rules.axes import place_of
-from tinygrad_pool.rules.rule import Rule
 
 
 def rerun(loss: Value, changes: Mapping[Node, Any]) -> dict[Value, Value]:
@@ -81,15 +78,6 @@ def rebuilt(loss: Value, make: Callable[[Value, list[Any]], Value]) -> dict[Valu
     return made
 
 
-@lru_cache(maxsize=256)
-def operation_of(rule: Rule) -> Operation:
-    """Lift a rule; what NumPy's functions mean on Values stays as it is."""
-    meant = dict(ANSWERS)
-    operation = lift(rule)
-    ANSWERS.update(meant)
-    return operation
-
-
 def check_value(given: object, name: str) -> None:
     """Raise DataError for what is no Value."""
     if not isinstance(given, Value):
@@ -140,7 +128,7 @@ def _moved(node: Value, operands: list[Any], change: Any) -> Value:
         )
     old = like(y._numbers, np.where(stays, 0.0, y._numbers), "old")
     to = like(y._numbers, np.where(stays, -0.0, new), "new")
-    moved = operation_of(nudge)(y, old, to)
+    moved = lift(nudge)(y, old, to)
     moved.about = node.about
     y.about = node.about._replace(label="")
     return moved

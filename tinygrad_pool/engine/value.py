@@ -121,6 +121,8 @@ class Value(Node):
         with no_grad():
             return _detach(self)
 
+    _operation_of = staticmethod(operation_of)
+
     # -- operators, and methods as NumPy's arrays have them
 
     __add__ = lift(arithmetic.add)

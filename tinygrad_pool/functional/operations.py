@@ -6,8 +6,7 @@ from typing import Any, TypeAlias
 from tinygrad_pool.engine.data import numeric
 from tinygrad_pool.engine.value import Value, lift
 from tinygrad_pool.errors import DataError, ShapeError
-from tinygrad_pool.rules import elementwise, linear, masks, reductions, shaping, unfolding
-from tinygrad_pool.rules.weights import weight_layer
+from tinygrad_pool.rules import elementwise, linear, reductions, shaping
 
 exp = lift(elementwise.exp)
 expm1 = lift(elementwise.expm1)
@@ -39,15 +38,6 @@ Numbers: TypeAlias = int | Sequence[int]
 """One whole number for every axis, or one an axis."""
 
 _weighted_sum = lift(linear.weighted_sum)
-for _adjoint in (
-    shaping.cast_rule,
-    shaping.scatter_rule,
-    unfolding.unfold_rule,
-    unfolding.fold_rule,
-    weight_layer,
-    masks.keep_rule,
-):
-    lift(_adjoint)  # answers for its primitive when a rule runs on Values
 
 
 for _operation, _call, _result in (

@@ -10,8 +10,8 @@ from tinygrad_pool.derivatives.sparse_jacobian import links_of, operands_of, slo
 from tinygrad_pool.engine.backward import ancestors, refuse_stale
 from tinygrad_pool.engine.lift import run_again
 from tinygrad_pool.engine.node import Node
-from tinygrad_pool.engine.rerun import check_value, operation_of, rebuilt
-from tinygrad_pool.engine.value import Value
+from tinygrad_pool.engine.rerun import check_value, rebuilt
+from tinygrad_pool.engine.value import Value, lift
 from tinygrad_pool.rules import elementwise, pooling, reductions
 from tinygrad_pool.rules.weights import Weights, weight_layer
 
@@ -52,7 +52,7 @@ def _twin(node: Value, operands: list[Any]) -> Value:
     if node.rule not in REPLACED:
         again: Value = run_again(node, operands)
         return again
-    twin = operation_of(weight_layer)(*operands, weights=layers_of(node))
+    twin = lift(weight_layer)(*operands, weights=layers_of(node))
     twin.about = node.about
     return twin
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygrad_pool.rules.rule import Array, Backward, Contributions, answers
+from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 
 
 def add_backward(g: Array) -> Contributions:
@@ -14,7 +14,7 @@ def add_backward(g: Array) -> Contributions:
     return to_x, to_w
 
 
-@answers(np.add)
+@implements(np.add)
 def add(x: Array, w: Array) -> tuple[Array, Backward]:
     """Add elementwise, broadcasting.
 
@@ -34,7 +34,7 @@ def sub_backward(g: Array) -> Contributions:
     return to_x, to_w
 
 
-@answers(np.subtract)
+@implements(np.subtract)
 def sub(x: Array, w: Array) -> tuple[Array, Backward]:
     """Subtract elementwise, broadcasting.
 
@@ -47,7 +47,7 @@ def sub(x: Array, w: Array) -> tuple[Array, Backward]:
     return x - w, sub_backward
 
 
-@answers(np.multiply)
+@implements(np.multiply)
 def mul(x: Array, w: Array) -> tuple[Array, Backward]:
     """Multiply elementwise, broadcasting.
 
@@ -68,7 +68,7 @@ def mul(x: Array, w: Array) -> tuple[Array, Backward]:
     return x * w, mul_backward
 
 
-@answers(np.divide)
+@implements(np.divide)
 def div(x: Array, w: Array) -> tuple[Array, Backward]:
     """Divide elementwise, broadcasting. By zero: inf or NaN, as NumPy.
 
@@ -88,7 +88,7 @@ def div(x: Array, w: Array) -> tuple[Array, Backward]:
     return y, div_backward
 
 
-@answers(np.power)
+@implements(np.power)
 def power(x: Array, n: Array, *, wants: tuple[bool, bool] = (True, True)) -> tuple[Array, Backward]:
     """Raise to a power elementwise, broadcasting.
 
@@ -126,7 +126,7 @@ def neg_backward(g: Array) -> Contributions:
     return (to_x,)
 
 
-@answers(np.negative)
+@implements(np.negative)
 def neg(x: Array) -> tuple[Array, Backward]:
     """Change the sign.
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.rules.masks import choose, keep, opposite, plain, split, truth
-from tinygrad_pool.rules.rule import Array, Backward, Contributions, answers, primitive
+from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements, primitive
 
 
-@answers(np.exp)
+@implements(np.exp)
 def exp(x: Array) -> tuple[Array, Backward]:
     """Take e to the power x.
 
@@ -31,7 +31,7 @@ def exp(x: Array) -> tuple[Array, Backward]:
     return y, exp_backward
 
 
-@answers(np.expm1)
+@implements(np.expm1)
 def expm1(x: Array) -> tuple[Array, Backward]:
     """Take eˣ − 1, exact for small x.
 
@@ -50,7 +50,7 @@ def expm1(x: Array) -> tuple[Array, Backward]:
     return y, expm1_backward
 
 
-@answers(np.log)
+@implements(np.log)
 def log(x: Array) -> tuple[Array, Backward]:
     """Take the natural logarithm. Below 0 it is NaN, at 0 it is −inf, as NumPy.
 
@@ -68,7 +68,7 @@ def log(x: Array) -> tuple[Array, Backward]:
     return plain(np.log(x), x), log_backward
 
 
-@answers(np.log1p)
+@implements(np.log1p)
 def log1p(x: Array) -> tuple[Array, Backward]:
     """Take ln(1 + x), exact for small x.
 
@@ -86,7 +86,7 @@ def log1p(x: Array) -> tuple[Array, Backward]:
     return plain(np.log1p(x), x), log1p_backward
 
 
-@answers(np.sqrt)
+@implements(np.sqrt)
 def sqrt(x: Array) -> tuple[Array, Backward]:
     """Take the square root. At 0 the slope is inf; below 0 the root is NaN, as NumPy.
 
@@ -105,7 +105,7 @@ def sqrt(x: Array) -> tuple[Array, Backward]:
     return y, sqrt_backward
 
 
-@answers(np.square)
+@implements(np.square)
 def square(x: Array) -> tuple[Array, Backward]:
     """Multiply by itself.
 
@@ -123,7 +123,7 @@ def square(x: Array) -> tuple[Array, Backward]:
     return x * x, square_backward
 
 
-@answers(np.sin)
+@implements(np.sin)
 def sin(x: Array) -> tuple[Array, Backward]:
     """Take the sine; x in radians.
 
@@ -141,7 +141,7 @@ def sin(x: Array) -> tuple[Array, Backward]:
     return plain(np.sin(x), x), sin_backward
 
 
-@answers(np.cos)
+@implements(np.cos)
 def cos(x: Array) -> tuple[Array, Backward]:
     """Take the cosine; x in radians.
 
@@ -159,7 +159,7 @@ def cos(x: Array) -> tuple[Array, Backward]:
     return plain(np.cos(x), x), cos_backward
 
 
-@answers(np.tanh)
+@implements(np.tanh)
 def tanh(x: Array) -> tuple[Array, Backward]:
     """Squash into (−1, 1).
 
@@ -185,7 +185,7 @@ def logistic(x: Array) -> Array:
     return choose(x < 0, e, 1.0) / (1.0 + e)
 
 
-@answers(logistic)
+@implements(logistic)
 def sigmoid(x: Array) -> tuple[Array, Backward]:
     """Squash into (0, 1).
 
@@ -225,7 +225,7 @@ def relu(x: Array) -> tuple[Array, Backward]:
     return keep(x, on), relu_backward
 
 
-@answers(np.absolute, np.fabs)
+@implements(np.absolute, np.fabs)
 def abs(x: Array) -> tuple[Array, Backward]:
     """Drop the sign. At the kink, x = 0, the slope is 0.
 
@@ -243,7 +243,7 @@ def abs(x: Array) -> tuple[Array, Backward]:
     return plain(np.absolute(x), x), abs_backward
 
 
-@answers(np.clip)
+@implements(np.clip)
 def clip(
     x: Array,
     min: float | None = None,
@@ -275,7 +275,7 @@ def clip(
     return np.clip(x, low, high), clip_backward
 
 
-@answers(np.where)
+@implements(np.where)
 def where(condition: Array, x: Array, w: Array) -> tuple[Array, Backward]:
     """Choose elementwise, broadcasting: x where the condition holds, else w.
 

@@ -12,7 +12,7 @@ import numpy as np
 from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.rules.axes import Shape
 from tinygrad_pool.rules.fast_convolution import fast_conv
-from tinygrad_pool.rules.rule import Array, Backward, Contributions, answers, new_arrays
+from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements, new_arrays
 from tinygrad_pool.rules.unfolding import fold, unfold
 from tinygrad_pool.rules.windows import Windows, numbers
 
@@ -49,7 +49,7 @@ def weighted_sum(*terms: Array) -> tuple[Array, Backward]:
 
 
 @new_arrays
-@answers(np.matmul)
+@implements(np.matmul)
 def matmul(
     x: Array, w: Array, *, wants: tuple[bool, bool] = (True, True)
 ) -> tuple[Array, Backward]:

@@ -11,7 +11,7 @@ from tinygrad_pool.rules.rule import (
     Array,
     Backward,
     Contributions,
-    answers,
+    implements,
     observation,
     primitive,
 )
@@ -74,7 +74,7 @@ def keep_elements(x: Array, *, mask: Any) -> Array:
     return np.where(mask, x, 0.0)
 
 
-@answers(keep_elements)
+@implements(keep_elements)
 def keep_rule(x: Array, *, mask: Any) -> tuple[Array, Backward]:
     """Differentiate keep: what was dropped gets nothing.
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tinygrad_pool.errors import ShapeError
 from tinygrad_pool.rules.axes import Axis, Shape, axes_of, flag, kept
 from tinygrad_pool.rules.masks import in_rows, keep, split
-from tinygrad_pool.rules.rule import PYTHON, Array, Backward, Contributions, answers, observation
+from tinygrad_pool.rules.rule import PYTHON, Array, Backward, Contributions, implements, observation
 from tinygrad_pool.rules.shaping import cast
 from tinygrad_pool.rules.ties import Ties, first_winner, first_wins, winners, winners_among
 
@@ -37,7 +37,7 @@ def _as_given(y: Array, x: Array) -> Array:
     return cast(y, dtype=np.float16) if getattr(x, "dtype", None) == np.float16 else y
 
 
-@answers(np.sum)
+@implements(np.sum)
 def sum(x: Array, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Backward]:
     """Add up over the axes; None means all of them.
 
@@ -60,7 +60,7 @@ def sum(x: Array, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Bac
     return add_up(x, axes, flag(keepdims, "sum: keepdims")), sum_backward
 
 
-@answers(np.mean)
+@implements(np.mean)
 def mean(x: Array, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Backward]:
     """Average over the axes; None means all of them.
 
@@ -84,7 +84,7 @@ def mean(x: Array, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Ba
     return np.mean(x, axis=axes, keepdims=flag(keepdims, "mean: keepdims")), mean_backward
 
 
-@answers(np.max)
+@implements(np.max)
 def max(
     x: Array, axis: Axis = None, keepdims: bool = False, ties: Ties = "first"
 ) -> tuple[Array, Backward]:
@@ -115,7 +115,7 @@ def max(
     return in_rows(y), max_backward
 
 
-@answers(np.min)
+@implements(np.min)
 def min(
     x: Array, axis: Axis = None, keepdims: bool = False, ties: Ties = "first"
 ) -> tuple[Array, Backward]:
@@ -143,7 +143,7 @@ def min(
     return in_rows(y), min_backward
 
 
-@answers(np.maximum)
+@implements(np.maximum)
 def maximum(*xs: Array, ties: Ties = "first") -> tuple[Array, Backward]:
     """Keep the largest operand, elementwise; the whole gradient goes to the winner.
 
@@ -196,7 +196,7 @@ def _maximum_of_numbers(xs: Sequence[float]) -> tuple[Array, Backward]:
     return float(xs[k]), maximum_backward
 
 
-@answers(np.minimum)
+@implements(np.minimum)
 def minimum(*xs: Array, ties: Ties = "first") -> tuple[Array, Backward]:
     """Keep the smallest operand, elementwise; the whole gradient goes to the winner.
 

@@ -44,14 +44,18 @@ PLAIN = frozenset({float, np.ndarray, int, bool, tuple})
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def answers(*functions: Callable[..., Any]) -> Callable[[Function], Function]:
-    """Mark a rule as the one that these functions mean when they are called on a Value."""
+IMPLEMENTED: dict[Callable[..., Any], Rule] = {}
+"""The rule that each function means on a Value: a function of NumPy's, or a primitive of ours."""
 
-    def mark(rule: Function) -> Function:
-        rule.answers = functions  # type: ignore[attr-defined]  # a function may carry attributes
+
+def implements(*functions: Callable[..., Any]) -> Callable[[Function], Function]:
+    """Enter a rule as the one that these functions mean when they are called on a Value."""
+
+    def enter(rule: Function) -> Function:
+        IMPLEMENTED.update(dict.fromkeys(functions, rule))
         return rule
 
-    return mark
+    return enter
 
 
 def new_arrays(rule: Function) -> Function:

@@ -10,10 +10,10 @@ import numpy as np
 
 from tinygrad_pool.errors import AxisError, OptionError, ShapeError, SubscriptError
 from tinygrad_pool.rules.axes import Axis, Key, Shape, axes_of, whole
-from tinygrad_pool.rules.rule import Array, Backward, Contributions, answers, primitive
+from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements, primitive
 
 
-@answers(np.reshape)
+@implements(np.reshape)
 def reshape(x: Array, shape: int | Shape = -1) -> tuple[Array, Backward]:
     """Give the same numbers another shape, in row-major order; one length may be −1.
 
@@ -39,7 +39,7 @@ def reshape(x: Array, shape: int | Shape = -1) -> tuple[Array, Backward]:
     return np.reshape(x, new), reshape_backward
 
 
-@answers(np.transpose)
+@implements(np.transpose)
 def transpose(x: Array, axes: Shape | None = None) -> tuple[Array, Backward]:
     """Reorder the axes; None reverses them.
 
@@ -64,7 +64,7 @@ def transpose(x: Array, axes: Shape | None = None) -> tuple[Array, Backward]:
     return np.transpose(x, order), transpose_backward
 
 
-@answers(np.expand_dims)
+@implements(np.expand_dims)
 def expand_dims(x: Array, axis: Axis = 0) -> tuple[Array, Backward]:
     """Insert axes of length 1.
 
@@ -88,7 +88,7 @@ def expand_dims(x: Array, axis: Axis = 0) -> tuple[Array, Backward]:
     return np.reshape(x, new), expand_dims_backward
 
 
-@answers(np.squeeze)
+@implements(np.squeeze)
 def squeeze(x: Array, axis: Axis = None) -> tuple[Array, Backward]:
     """Drop axes of length 1; None drops all of them.
 
@@ -113,7 +113,7 @@ def squeeze(x: Array, axis: Axis = None) -> tuple[Array, Backward]:
     return np.reshape(x, tuple(n for i, n in enumerate(old) if i not in axes)), squeeze_backward
 
 
-@answers(np.broadcast_to)
+@implements(np.broadcast_to)
 def broadcast_to(x: Array, shape: int | Shape = ()) -> tuple[Array, Backward]:
     """Repeat along new axes and axes of length 1 until the shape fits.
 
@@ -142,7 +142,7 @@ def broadcast_to(x: Array, shape: int | Shape = ()) -> tuple[Array, Backward]:
     return np.broadcast_to(x, new), broadcast_to_backward
 
 
-@answers(np.concatenate)
+@implements(np.concatenate)
 def concatenate(*xs: Array, axis: int = 0) -> tuple[Array, Backward]:
     """Join along an axis that exists.
 
@@ -171,7 +171,7 @@ def concatenate(*xs: Array, axis: int = 0) -> tuple[Array, Backward]:
     return np.concatenate(xs, axis=at), concatenate_backward
 
 
-@answers(np.stack)
+@implements(np.stack)
 def stack(*xs: Array, axis: int = 0) -> tuple[Array, Backward]:
     """Join along a new axis.
 
@@ -238,7 +238,7 @@ def getitem(x: Array, key: Key = ()) -> tuple[Array, Backward]:
     return y, getitem_backward
 
 
-@answers(scatter)
+@implements(scatter)
 def scatter_rule(g: Array, *, key: Key, shape: Shape) -> tuple[Array, Backward]:
     """Differentiate scatter: its adjoint is indexing.
 
@@ -266,7 +266,7 @@ def cast(x: Array, *, dtype: Any) -> Array:
     return np.dtype(dtype).type(x)
 
 
-@answers(cast)
+@implements(cast)
 def cast_rule(x: Array, *, dtype: Any) -> tuple[Array, Backward]:
     """Differentiate cast: its adjoint casts back.
 

@@ -10,7 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from tinygrad_pool.rules.axes import Key, Shape
 from tinygrad_pool.rules.cells import cells_of
-from tinygrad_pool.rules.rule import Array, Backward, Contributions, answers, primitive
+from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements, primitive
 from tinygrad_pool.rules.windows import AdaptiveWindows, AnyWindows, Windows
 
 
@@ -82,7 +82,7 @@ def _offsets_backwards(kernel: Shape) -> Iterator[Shape]:
         yield tuple(int(i) for i in np.unravel_index(flat, kernel))
 
 
-@answers(unfold)
+@implements(unfold)
 def unfold_rule(x: Array, *, windows: AnyWindows) -> tuple[Array, Backward]:
     """Differentiate unfold: its adjoint is fold.
 
@@ -101,7 +101,7 @@ def unfold_rule(x: Array, *, windows: AnyWindows) -> tuple[Array, Backward]:
     return unfold(x, windows=windows), unfold_backward
 
 
-@answers(fold)
+@implements(fold)
 def fold_rule(g: Array, *, windows: AnyWindows, shape: Shape) -> tuple[Array, Backward]:
     """Differentiate fold: its adjoint is unfold.
 

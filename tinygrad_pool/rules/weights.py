@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tinygrad_pool.errors import ShapeError, ToolError
 from tinygrad_pool.rules.axes import Shape
-from tinygrad_pool.rules.rule import Array, Backward, Contributions, answers, primitive
+from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements, primitive
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -148,7 +148,7 @@ def weigh(*xs: Array, weights: tuple[Weights, ...]) -> Array:
     return y.astype(dtype, copy=False).reshape(weights[0].y_shape)
 
 
-@answers(weigh)
+@implements(weigh)
 def weight_layer(*xs: Array, weights: tuple[Weights, ...]) -> tuple[Array, Backward]:
     """Send operands through layers of fixed weights, and add.
 

@@ -1,0 +1,123 @@
+"""Time a node and an element in graphs and arrays of many sizes, and draw both curves.
+
+Forward and backward together, CPU time of this process. A line that is level means that cost grows
+linearly. A chain of scalars has 10³ to 10⁶ nodes; pools and a convolution have one image of 10⁴ to
+10⁸ elements (the convolution, whose result has four channels, to 10⁷).
+
+    pip install -e '.[plot]' && python benchmarks/linearity.py docs/pictures/linearity.svg
+"""
+
+import argparse
+import gc
+import resource
+from collections.abc import Callable
+
+import numpy as np
+
+import tinygrad_pool as tg
+
+Curve = dict[int, float]
+
+
+def nanoseconds(step: Callable[[], None], size: int) -> float:
+    """Time a step, a node or an element: the best of some, without what the system takes."""
+    spent = []
+    for _ in range(5 if size <= 10**6 else 2):
+        start = resource.getrusage(resource.RUSAGE_SELF).ru_utime
+        for _ in range(repeats := max(1, 10**5 // size)):
+            step()
+        spent.append((resource.getrusage(resource.RUSAGE_SELF).ru_utime - start) / repeats)
+    return min(spent) / size * 1e9
+
+
+def chain(n: int) -> Callable[[], None]:
+    """Return a step of a chain of n scalar nodes, made, walked and let go."""
+    w, b = tg.Value(0.999999), tg.Value(1e-6)
+
+    def step() -> None:
+        y = tg.Value(1.0)
+        for _ in range(n // 2):
+            y = y * w + b
+        y.backward()
+
+    return step
+
+
+def image(operation: Callable[[tg.Value], tg.Value]) -> Callable[[int], Callable[[], None]]:
+    """Return what makes a step of an operation on one square image of n elements."""
+
+    def of(n: int) -> Callable[[], None]:
+        side = round(n**0.5)
+        x = tg.Value(np.random.default_rng(0).standard_normal((1, 1, side, side), np.float32))
+        g = np.ones(operation(x).shape, np.float32)
+
+        def step() -> None:
+            operation(x).backward(g)
+            x.zero_grad()
+
+        return step
+
+    return of
+
+
+def measured(make: Callable[[int], Callable[[], None]], sizes: list[int]) -> Curve:
+    """Time a step of each size."""
+    curve = {}
+    for n in sizes:
+        gc.collect()
+        curve[n] = nanoseconds(make(n), n)
+    return curve
+
+
+def curves(largest: int) -> tuple[dict[str, Curve], dict[str, Curve]]:
+    """Measure what a node costs, and what an element does."""
+    kernels = tg.Value(np.random.default_rng(1).standard_normal((4, 1, 3, 3), np.float32))
+    images = {
+        "maximum k2s2": lambda x: tg.max_pool2d(x, 2),
+        "maximum k3s1p1": lambda x: tg.max_pool2d(x, 3, 1, 1),
+        "average k3s1p1": lambda x: tg.avg_pool2d(x, 3, 1, 1),
+        "convolution 3×3, 1 → 4": lambda x: tg.conv2d(x, kernels, padding=1),
+    }
+    sizes = [10**e for e in range(4, largest + 1)]
+    nodes = {"chain of scalars": measured(chain, [10**e for e in range(3, min(largest, 6) + 1)])}
+    most = {"convolution 3×3, 1 → 4": 10**7}
+    elements = {
+        name: measured(image(operation), [n for n in sizes if n <= most.get(name, n)])
+        for name, operation in images.items()
+    }
+    return nodes, elements
+
+
+def draw(parts: dict[str, dict[str, Curve]], path: str) -> None:
+    """Draw the curves beside each other, both axes logarithmic, and write them to a file."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    for axes, (what, lines) in zip(figure.subplots(1, 2), parts.items(), strict=True):
+        for name, curve in lines.items():
+            axes.loglog([*curve], [*curve.values()], marker="o", label=name)
+        low, high = axes.get_ylim()
+        axes.set(xlabel=f"{what}s", ylabel=f"ns a {what}".replace("a e", "an e"))
+        axes.set_ylim(low / 3, high * 3)
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.savefig(path, metadata={"Date": None} if path.endswith(".svg") else None)
+
+
+def main() -> None:
+    """Print the figures, and draw them if a file is named."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("picture", nargs="?", help="a file to draw the curves to")
+    parser.add_argument("--quick", action="store_true", help="small sizes only: does it run?")
+    options = parser.parse_args()
+    nodes, elements = curves(5 if options.quick else 8)
+    for what, lines in (("node", nodes), ("element", elements)):
+        for name, curve in lines.items():
+            costs = "".join(f"  {n:.0e}: {cost:,.1f}" for n, cost in curve.items())
+            print(f"{name:24s} ns of CPU for each {what}:{costs}")
+    if options.picture:
+        draw({"node": nodes, "element": elements}, options.picture)
+
+
+if __name__ == "__main__":
+    main()
