@@ -186,7 +186,9 @@ def test_what_is_text_needs_no_graphviz():
         "except tg.errors.ToolError as error:\n"
         "    print(error)\n"
     )
-    ran = subprocess.run([sys.executable, "-X", "utf8", "-c", program], capture_output=True, check=False)
+    ran = subprocess.run(
+        [sys.executable, "-X", "utf8", "-c", program], capture_output=True, check=False
+    )
     out, err = ran.stdout.decode(), ran.stderr.decode()
     assert (ran.returncode, err) == (0, "")
     for said in (
