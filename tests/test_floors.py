@@ -12,7 +12,7 @@ import tinygrad_pool
 
 PACKAGE = Path(tinygrad_pool.__file__).parent
 FLOORS = [
-    "errors files letters tables",
+    "errors files formatting",
     "rules",
     "engine",
     "functional",
@@ -167,13 +167,49 @@ def test_importing_the_package_loads_nothing_heavy():
     assert ran.stdout.strip() == b"[]"
 
 
+def test_what_is_text_needs_no_graphviz():
+    program = (
+        "import sys\n"
+        "sys.modules['graphviz'] = None\n"
+        "import numpy as np, tinygrad_pool as tg\n"
+        "x, w = tg.Value(np.eye(4)[None, None], label='x'), tg.Value(-0.5, label='w')\n"
+        "E = tg.relu(tg.max_pool2d(x * w, 2)).sum()\n"
+        "passed = tg.record(E)\n"
+        "passed.set('w', 2.0)\n"
+        "print(passed.why(w), tg.derive(E, w), tg.diagnose(E), sep='\\n')\n"
+        "print(tg.compare_passes(passed, passed.replay()), tg.tree(E), sep='\\n')\n"
+        "tg.debug(E, commands='show w; where; node; why w')\n"
+        "print(tg.weights_of(E.parents[0].parents[0]), tg.compare_weight_layer(E))\n"
+        "print(tg.unroll(E), tg.find_ties(E), tg.receptive_field(E))\n"
+        "try:\n"
+        "    tg.draw(E)\n"
+        "except tg.errors.ToolError as error:\n"
+        "    print(error)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-X", "utf8", "-c", program], capture_output=True, check=False
+    )
+    out, err = ran.stdout.decode(), ran.stderr.decode()
+    assert (ran.returncode, err) == (0, "")
+    for said in (
+        "grad of w is 0 = 0 + 0",
+        "∂E/∂w",
+        "Diagnosis of ",
+        "max_pool2d#3[0, 0, 0, 0]: mul#2[0, 0, 0, 1] (0) won",
+        "└─ relu (1, 1, 2, 2) = 0 … 0, grad –",
+        "pip install graphviz",
+    ):
+        assert said in out
+
+
 def test_names_load_lazily_and_complete():
     program = (
         "import sys, tinygrad_pool as tg\n"
         "assert {'draw', 'nn', 'Value'} <= set(dir(tg))\n"
         "assert 'tinygrad_pool.nn' not in sys.modules\n"
         "tg.nn, tg.draw\n"
-        "assert 'graphviz' in sys.modules and 'tinygrad_pool.nn' in sys.modules\n"
+        "assert {'tinygrad_pool.nn', 'tinygrad_pool.drawing'} <= set(sys.modules)\n"
+        "assert 'graphviz' not in sys.modules\n"
         "assert all(hasattr(tg, name) for name in tg.__all__)\n"
         "assert not hasattr(tg, 'absent')\n"
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.errors import TinygradPoolError
-from tinygrad_pool.tables import Table
+from tinygrad_pool.formatting import Table, counted, shape
 
 if TYPE_CHECKING:
     from tinygrad_pool.engine.value import Value
@@ -65,11 +65,10 @@ def player_of(passed: "Recording") -> str | None:
 def table_of_module(module: "Module") -> str:
     """List a network's parameters with their shapes, as HTML."""
     rows = [
-        (name, " × ".join(map(str, v.shape)) or "a number", f"{v.size:,}")
-        for name, v in module.named_parameters()
+        (name, shape(v.shape) or "a number", f"{v.size:,}") for name, v in module.named_parameters()
     ]
     n = sum(v.size for v in module.parameters())
-    title = f"{type(module).__name__}: {n:,} number{'s' * (n != 1)} to learn"
+    title = f"{type(module).__name__}: {counted(n, 'number')} to learn"
     return _table(title, ("parameter", "shape", "numbers"), rows, len(rows))
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_pool as tg
-from tinygrad_pool.diagnosis.survey import Survey, several
+from tinygrad_pool.diagnosis.survey import Survey
 from tinygrad_pool.errors import DataError
 
 ONES = np.ones((5, 2))
@@ -140,9 +140,6 @@ class TestNames:
         survey = Survey(tg.record(mlp([1.0, 2.0, 3.0])), mlp)
         some = mlp.layers[0].neurons[0].w[:2]
         assert survey.listed(some) == "layers.0.neurons.0.w.0, layers.0.neurons.0.w.1"
-
-    def test_the_first_of_many_are_listed(self):
-        assert several(list("abcdefg")) == "a, b, c, d and 3 more"
 
     def test_nodes_are_called_with_their_scope(self):
         w = tg.Value(2.0, label="w")

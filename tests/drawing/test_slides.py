@@ -9,10 +9,10 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
-from tinygrad_pool.drawing.labels import number
 from tinygrad_pool.drawing.theme import DARK, PAPER
 from tinygrad_pool.engine.backward import ancestors
 from tinygrad_pool.errors import DataError, OptionError, OutputError, ShapeError, ToolError
+from tinygrad_pool.formatting import number
 from tinygrad_pool.pooling_as_weights import derivation
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -1,6 +1,7 @@
 """Colours: every one has a dark partner, and text is readable on both pages."""
 
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.theme import DARK, THEMES, canvas, in_theme, write_on
-from tinygrad_pool.errors import OptionError
+from tinygrad_pool.errors import OptionError, ToolError
+from tinygrad_pool.notebook import picture_of_value
 
 COLOURS = {
     name: value
@@ -107,3 +109,23 @@ def test_a_line_is_written_under_the_title():
     plain = canvas("g", "LR")
     write_on(plain, "alone")
     assert "label=alone" in plain.source
+
+
+def test_without_the_package_graphviz_graphs_say_what_to_install_and_plots_are_drawn(
+    monkeypatch, tmp_path
+):
+    monkeypatch.setitem(sys.modules, "graphviz", None)
+    pooled = tg.max_pool1d(Value([1.0, 3.0]), 2)
+    loss = pooled.sum()
+    for draw in (
+        tg.draw,
+        lambda y: tg.draw_units(Value(2.0)),
+        lambda y: tg.frames(y, tmp_path / "slides"),
+        lambda y: tg.record(y).to_html(tmp_path / "page.html"),
+        lambda y: tg.compare_weight_layer(y).draw(),
+    ):
+        with pytest.raises(ToolError, match="pip install graphviz"):
+            draw(loss)
+    assert picture_of_value(loss) is None
+    assert tg.render(tg.draw_windows(pooled), tmp_path / "windows.svg").stat().st_size
+    assert [path.name for path in tmp_path.iterdir()] == ["windows.svg"]

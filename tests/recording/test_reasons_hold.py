@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
-from tinygrad_pool.drawing.labels import number
+from tinygrad_pool.formatting import number
 
 NUMBERS = st.sampled_from([-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 3.0])
 

@@ -10,7 +10,7 @@ from typing import Any, NoReturn, TypeAlias
 from tinygrad_pool import __version__
 from tinygrad_pool.cli import digits, scripts, user_script
 from tinygrad_pool.errors import TinygradPoolError
-from tinygrad_pool.letters import PLAINLY
+from tinygrad_pool.formatting import PLAINLY
 
 Run: TypeAlias = Callable[[argparse.Namespace], None]
 

@@ -76,7 +76,7 @@ def vscode(options: argparse.Namespace) -> None:
 
 def play(options: argparse.Namespace) -> None:
     """Write a page that plays the backward pass of a script."""
-    from tinygrad_pool.drawing.words import counted
+    from tinygrad_pool.formatting import counted
     from tinygrad_pool.recording import record
 
     check_folder(options.out)

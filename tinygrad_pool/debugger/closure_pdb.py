@@ -14,14 +14,13 @@ from typing import Any, NamedTuple
 from tinygrad_pool.debugger.breakpoints import whole_number
 from tinygrad_pool.debugger.prompt import in_a_line
 from tinygrad_pool.debugger.vscode import AIDS
-from tinygrad_pool.drawing.labels import on_a_line
 from tinygrad_pool.engine.backward import ancestors, start
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.rerun import check_value
 from tinygrad_pool.engine.turns import Paused, take_turn
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
-from tinygrad_pool.letters import written
+from tinygrad_pool.formatting import on_a_line, written
 from tinygrad_pool.recording.freshness import before_a_pass
 from tinygrad_pool.recording.naming import Named
 from tinygrad_pool.recording.source import quoted

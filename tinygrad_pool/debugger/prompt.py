@@ -13,7 +13,7 @@ from typing import Any
 from tinygrad_pool.debugger.saving import draw_step
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.errors import OptionError, TinygradPoolError
-from tinygrad_pool.letters import written
+from tinygrad_pool.formatting import written
 from tinygrad_pool.recording import views
 from tinygrad_pool.recording.recording import Recording
 

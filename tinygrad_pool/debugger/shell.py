@@ -15,11 +15,11 @@ from tinygrad_pool.debugger.closure_pdb import ClosurePdb, Stop, debug_in_pdb, s
 from tinygrad_pool.debugger.prompt import can_ask, split
 from tinygrad_pool.debugger.saving import draw_step, save
 from tinygrad_pool.debugger.stepping_commands import Moving
-from tinygrad_pool.drawing.labels import on_a_line
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError, ToolError
 from tinygrad_pool.files import kind_of
+from tinygrad_pool.formatting import on_a_line
 from tinygrad_pool.recording import views
 from tinygrad_pool.recording.difference import compare_passes
 from tinygrad_pool.recording.freshness import before_a_pass

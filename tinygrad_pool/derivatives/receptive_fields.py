@@ -14,6 +14,7 @@ from tinygrad_pool.engine.backward import ancestors, refuse_stale
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError, ShapeError
+from tinygrad_pool.formatting import counted
 from tinygrad_pool.rules import arithmetic, linear
 from tinygrad_pool.rules.axes import Shape, whole
 
@@ -41,7 +42,7 @@ class Field(NamedTuple):
     def __str__(self) -> str:
         name = getattr(self.operand, "label", "") or "the input"
         box = ", ".join(f"{s.start}:{s.stop}" for s in self.region)
-        count = f"{len(self.cells)} cell{'s' * (len(self.cells) != 1)}"
+        count = counted(len(self.cells), "cell")
         return f"{name}[{box}], {count}" if box else name
 
 

@@ -19,9 +19,9 @@ from tinygrad_pool.diagnosis.survey import ROWS, Survey
 from tinygrad_pool.diagnosis.training import data_set_since, gradients_left, made_anew
 from tinygrad_pool.diagnosis.unreached import cut_off, no_graph, not_reached, nothing_to_learn
 from tinygrad_pool.diagnosis.zero_gradients import Zeros, zero_gradients
-from tinygrad_pool.drawing.words import counted
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError
+from tinygrad_pool.formatting import counted
 from tinygrad_pool.recording.recording import record
 
 LISTED = 12

@@ -18,10 +18,8 @@ from tinygrad_pool.diagnosis.findings import (
     in_all,
 )
 from tinygrad_pool.diagnosis.survey import CHOOSING, SQUASHING, Survey
-from tinygrad_pool.drawing.labels import number
-from tinygrad_pool.drawing.words import counted
 from tinygrad_pool.engine.node import Node
-from tinygrad_pool.recording.naming import several
+from tinygrad_pool.formatting import counted, number, several
 from tinygrad_pool.rules import elementwise, pooling, reductions
 from tinygrad_pool.rules.axes import axes_of
 from tinygrad_pool.rules.ties import Mask

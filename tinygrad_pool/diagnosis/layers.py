@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 from tinygrad_pool.diagnosis.dead_units import Gate, Slopes
 from tinygrad_pool.diagnosis.findings import FEW, PARTLY_LOST, Finding
 from tinygrad_pool.diagnosis.survey import Survey
-from tinygrad_pool.drawing.labels import number
-from tinygrad_pool.drawing.words import counted
 from tinygrad_pool.engine.node import Node
-from tinygrad_pool.tables import Table
+from tinygrad_pool.formatting import Table, counted, number
 
 TREND = 1000.0
 """Gradients vanish or explode if those of the first and the last layer differ by such a factor: a

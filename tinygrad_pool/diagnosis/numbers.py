@@ -9,10 +9,10 @@ from tinygrad_pool.diagnosis.survey import Survey
 from tinygrad_pool.engine.comparisons import TAKEN
 from tinygrad_pool.engine.context import Line
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.formatting import several
 from tinygrad_pool.recording.flow import source_of
 from tinygrad_pool.recording.forks import has_constant
 from tinygrad_pool.recording.freshness import takes_number
-from tinygrad_pool.recording.naming import several
 from tinygrad_pool.recording.source import quoted
 
 

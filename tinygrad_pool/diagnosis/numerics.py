@@ -10,12 +10,10 @@ import numpy as np
 from tinygrad_pool.derivatives.ties import Tie, find_ties
 from tinygrad_pool.diagnosis.findings import PARTLY_LOST, SUSPICIOUS, WRONG_NUMBERS, Finding
 from tinygrad_pool.diagnosis.survey import Survey
-from tinygrad_pool.drawing.labels import number, on_a_line
-from tinygrad_pool.drawing.words import counted
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.errors import GraphError
+from tinygrad_pool.formatting import counted, number, on_a_line, several
 from tinygrad_pool.recording.infinities import Culprit, behind_data, behind_gradient
-from tinygrad_pool.recording.naming import several
 
 HELPS = {
     "log": "keep its operand above 0; log_softmax and logsumexp do it for shares",

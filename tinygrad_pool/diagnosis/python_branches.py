@@ -9,9 +9,9 @@ from tinygrad_pool.diagnosis.findings import PARTLY_LOST, SUSPICIOUS, Finding
 from tinygrad_pool.diagnosis.survey import Survey
 from tinygrad_pool.engine.context import THROUGH, Choice, Line
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.formatting import LISTED
 from tinygrad_pool.recording.flow import Source, source_of
 from tinygrad_pool.recording.forks import PICKING, Fork, fork_at, forks_by_data, lines_of
-from tinygrad_pool.recording.naming import LISTED
 
 
 def choices_of_python(survey: Survey) -> Iterator[Finding]:

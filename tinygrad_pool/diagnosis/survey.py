@@ -12,8 +12,9 @@ import numpy as np
 from tinygrad_pool.derivatives.receptive_fields import weights_among
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.errors import DataError
+from tinygrad_pool.formatting import several
 from tinygrad_pool.recording.ledger import Ledger
-from tinygrad_pool.recording.naming import held_by_modules, homes_of, several
+from tinygrad_pool.recording.naming import held_by_modules, homes_of
 from tinygrad_pool.recording.recording import Recording
 from tinygrad_pool.rules import arithmetic, elementwise, linear, pooling, reductions, shaping
 

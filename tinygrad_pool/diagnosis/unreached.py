@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from tinygrad_pool.diagnosis.findings import NO_GRADIENT, SUSPICIOUS, Finding
 from tinygrad_pool.diagnosis.survey import Survey
 from tinygrad_pool.engine.node import Node, name_of
+from tinygrad_pool.formatting import several
 from tinygrad_pool.recording.freshness import numbers_taken
-from tinygrad_pool.recording.naming import several
 from tinygrad_pool.recording.source import quoted
 
 

@@ -19,10 +19,9 @@ from tinygrad_pool.diagnosis.findings import (
     in_all,
 )
 from tinygrad_pool.diagnosis.survey import CHOOSING, Survey, leaf_below
-from tinygrad_pool.drawing.labels import number
-from tinygrad_pool.drawing.words import counted
 from tinygrad_pool.engine.backward import Step, fit
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.formatting import counted, number
 from tinygrad_pool.recording.ledger import flat
 from tinygrad_pool.recording.source import quoted
 from tinygrad_pool.rules import arithmetic, elementwise, linear, reductions

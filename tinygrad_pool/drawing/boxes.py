@@ -7,8 +7,9 @@ import numpy as np
 
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.heat import heat
-from tinygrad_pool.drawing.labels import is_large, numbers, shape, sign, text
+from tinygrad_pool.drawing.labels import lines, sign, text
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.formatting import is_large, numbers, shape
 
 
 def node_box(
@@ -34,8 +35,8 @@ def node_box(
     if "grad" in show and node.has_grad:
         rows += array_rows(node.grad, "grad", theme.GRADIENT, paper, small_picture)
     elif "grad" in show:
-        lines = numbers(node.data).count("<BR/>") if width else 0  # as high as the gradient will be
-        rows.append(row(paper, "–" + "<BR/>&nbsp;" * lines, theme.GRADIENT, "grad"))
+        rest = numbers(node.data).count("\n") if width else 0  # as high as the gradient will be
+        rows.append(row(paper, "–" + lines("\n\u00a0" * rest), theme.GRADIENT, "grad"))
     if width and rows:
         rows[0] = rows[0].replace("<TD", f'<TD WIDTH="{width - 2 * border}"', 1)
     return table(rows, border, theme.GRADIENT if fill == theme.LIT else theme.INK)
@@ -43,8 +44,8 @@ def node_box(
 
 def constant_box(constant: Any, show: Collection[str]) -> str:
     """Write a constant operand: a grey box with its numbers."""
-    lines = [shape(np.shape(constant))] if is_large(constant) else []
-    rows = [row(theme.CONSTANT, "<BR/>".join([*lines, numbers(constant)]))]
+    size = [shape(np.shape(constant))] if is_large(constant) else []
+    rows = [row(theme.CONSTANT, lines("\n".join([*size, numbers(constant)])))]
     if "heat" in show and (picture := heat(constant)):
         rows.append(f'<TR><TD COLSPAN="2" BGCOLOR="{theme.CONSTANT}">{picture}</TD></TR>')
     return table(rows, 0, theme.INK)
@@ -54,7 +55,7 @@ def array_rows(
     data: Any, key: str, colour: str, paper: str, small_picture: Callable[[Any], str] | None
 ) -> list[str]:
     """Write a number or an array: its numbers or its range, and a heat map of a large one."""
-    rows = [row(paper, numbers(data), colour, key)]
+    rows = [row(paper, lines(numbers(data)), colour, key)]
     if small_picture and is_large(data) and (picture := small_picture(data)):
         rows.append(f'<TR><TD COLSPAN="2" BGCOLOR="{paper}">{picture}</TD></TR>')
     return rows

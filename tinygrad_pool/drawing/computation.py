@@ -1,11 +1,11 @@
 """The computation graph of a Value as a picture: every node with its data and its gradient."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Mapping
 from itertools import takewhile
 from math import ceil
-from typing import Any, Literal, NamedTuple, TypeAlias
-
-from graphviz import Digraph
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from tinygrad_pool.derivatives.receptive_fields import weights_among
 from tinygrad_pool.drawing import theme
@@ -14,7 +14,6 @@ from tinygrad_pool.drawing.dot_program import lend_to_graphviz
 from tinygrad_pool.drawing.edges import Style, contributions_of, edge_styles, legend
 from tinygrad_pool.drawing.folding import by_form, by_layers, layer_count
 from tinygrad_pool.drawing.heat import heat, magnitudes
-from tinygrad_pool.drawing.labels import plain
 from tinygrad_pool.drawing.overview import draw_groups, note
 from tinygrad_pool.drawing.theme import canvas, in_theme, literal, write_on
 from tinygrad_pool.drawing.words import graph_in_words
@@ -22,6 +21,10 @@ from tinygrad_pool.engine.backward import ancestors
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError
+from tinygrad_pool.formatting import plain
+
+if TYPE_CHECKING:
+    from graphviz import Digraph
 
 Direction: TypeAlias = Literal["LR", "TB", "RL", "BT"]
 Detail: TypeAlias = Literal["auto", "full", "ops", "layers"]

@@ -11,8 +11,6 @@ from importlib.metadata import PackageNotFoundError, files
 from importlib.util import find_spec
 from pathlib import Path
 
-from graphviz.backend import dot_command
-
 from tinygrad_pool.errors import ToolError
 
 VARIABLE = "TINYGRAD_POOL_DOT"
@@ -60,6 +58,8 @@ def picture(source: str, kind: str, engine: str = "dot", timeout: float = TIMEOU
 
 def lend_to_graphviz() -> None:
     """Let the graphviz package's own `pipe` and `render` use the program found here."""
+    from graphviz.backend import dot_command
+
     if Path("dot") == dot_command.DOT_BINARY:
         found = next(_programs("svg"), None)
         dot_command.DOT_BINARY = Path(found) if found else dot_command.DOT_BINARY

@@ -7,9 +7,9 @@ import numpy as np
 
 from tinygrad_pool.derivatives.sparse_jacobian import sent_by
 from tinygrad_pool.drawing import theme
-from tinygrad_pool.drawing.labels import number
 from tinygrad_pool.engine.backward import fit, not_one_each
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.formatting import number
 
 Style: TypeAlias = dict[str, str]
 Contributions: TypeAlias = dict[Node, list[float]]

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from tinygrad_pool.derivatives.sparse_jacobian import counts_by_cell, weights_of
 from tinygrad_pool.drawing import theme
-from tinygrad_pool.drawing.labels import number, plain
 from tinygrad_pool.drawing.plots import empty_figure
 from tinygrad_pool.engine.node import name_of
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError, ShapeError
+from tinygrad_pool.formatting import number, plain, shape
 from tinygrad_pool.rules import pooling
 from tinygrad_pool.rules.axes import Shape
 from tinygrad_pool.rules.windows import AdaptiveWindows, AnyWindows
@@ -108,7 +108,7 @@ def draw_windows(node: Value, plane: int | Sequence[int] | None = None) -> Figur
         (left, plain(x.label) or "input", shown.x),
         (right, node.op, shown.y),
     ):
-        size = " × ".join(map(str, value.shape))
+        size = shape(value.shape)
         axes.set_title(f"{name}, {size}", fontsize=15, parse_math=False)
         axes.set_aspect("equal")
         axes.axis("off")

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.drawing.labels import number
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.formatting import number
 
 LONGEST, CELLS, PLANES = 16, 400, 8
 POSITIVE, NEGATIVE, NOT_A_NUMBER = (0, 114, 178), (213, 94, 0), "#CC79A7"

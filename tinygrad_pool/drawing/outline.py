@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.drawing.edges import shares_of
-from tinygrad_pool.drawing.labels import is_large, number, numbers, plain, sign
+from tinygrad_pool.drawing.labels import sign
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError
+from tinygrad_pool.formatting import is_large, number, numbers, plain
 
 
 def tree(

@@ -1,15 +1,20 @@
 """The picture of a folded graph: a box for each group, with how many nodes it stands for."""
 
-from collections import Counter
+from __future__ import annotations
 
-from graphviz import Digraph
+from collections import Counter
+from typing import TYPE_CHECKING
 
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.boxes import row, table
 from tinygrad_pool.drawing.folding import Group
-from tinygrad_pool.drawing.labels import joined, range_of, shape, sign, text
+from tinygrad_pool.drawing.labels import sign, text
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
+from tinygrad_pool.formatting import joined, range_of, shape
+
+if TYPE_CHECKING:
+    from graphviz import Digraph
 
 NAMED = 4
 FILLS = {"weight": theme.WEIGHT, "leaf": theme.LEAF, "cut off": theme.CUT}

@@ -4,18 +4,17 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from graphviz import Digraph
-
 from tinygrad_pool.drawing.computation import draw
 from tinygrad_pool.drawing.dot_program import TIMEOUT, picture
 from tinygrad_pool.drawing.page import page
 from tinygrad_pool.drawing.plots import picture_of
-from tinygrad_pool.drawing.words import caption_of, with_caption
+from tinygrad_pool.drawing.words import caption_of, is_graph, with_caption
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError, OutputError
 from tinygrad_pool.files import check_folder, kind_of, write_whole
 
 if TYPE_CHECKING:
+    from graphviz import Digraph
     from matplotlib.figure import Figure
 
 Drawn: TypeAlias = "Value | Digraph | Figure"
@@ -67,7 +66,7 @@ def contents(
 
 
 def _laid_out(drawn: "Digraph | Figure", kind: str, dpi: int, timeout: float) -> bytes:
-    if not isinstance(drawn, Digraph):
+    if not is_graph(drawn):
         return picture_of(drawn, kind, dpi)
     if kind == "dot":
         return str(drawn.source).encode()

@@ -9,9 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import starmap
 from pathlib import Path
-from typing import Any, NamedTuple
-
-from graphviz import Digraph
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinygrad_pool.drawing import theme as look
 from tinygrad_pool.drawing.computation import (
@@ -23,13 +21,17 @@ from tinygrad_pool.drawing.computation import (
 )
 from tinygrad_pool.drawing.dot_program import picture
 from tinygrad_pool.drawing.edges import Style, largest_of
-from tinygrad_pool.drawing.labels import number, numbers, on_a_line, plain, sign
+from tinygrad_pool.drawing.labels import sign
 from tinygrad_pool.engine.backward import ancestors, start, step_of
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.turns import TURN
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError, ToolError
 from tinygrad_pool.files import whole_folder
+from tinygrad_pool.formatting import number, numbers, on_a_line, plain
+
+if TYPE_CHECKING:
+    from graphviz import Digraph
 
 FORMATS = ("svg", "png", "pdf", "gif")
 WIDE, HIGH, LARGEST = 1280, 720, 2.5

@@ -3,11 +3,15 @@
 The colours are those of Okabe and Ito's palette, told apart by colour-blind readers and in grey.
 """
 
+from __future__ import annotations
+
 import re
+from typing import TYPE_CHECKING
 
-from graphviz import Digraph, escape, nohtml
+from tinygrad_pool.errors import OptionError, ToolError
 
-from tinygrad_pool.errors import OptionError
+if TYPE_CHECKING:
+    from graphviz import Digraph
 
 FONT = "Helvetica"
 INK = "#222222"
@@ -50,12 +54,21 @@ def literal(*lines: str) -> str:
     >>> print(literal(r"\Gamma", "&alpha;"))
     \\Gamma\n&amp;alpha;
     """
+    from graphviz import escape, nohtml
+
     label: str = nohtml(r"\n".join(escape(line.replace("&", "&amp;")) for line in lines))
     return label
 
 
 def canvas(name: str, direction: str, title: str = "") -> Digraph:
-    """Start an empty picture, laid out in `direction` (LR, TB, RL or BT)."""
+    """Return an empty picture, laid out in `direction` (LR, TB, RL or BT).
+
+    Raises ToolError without the Python package graphviz.
+    """
+    try:
+        from graphviz import Digraph
+    except ImportError:
+        raise ToolError("a graph's picture needs Python's graphviz: pip install graphviz") from None
     graph = Digraph(name)
     graph.attr(
         rankdir=direction,

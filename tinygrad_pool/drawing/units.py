@@ -5,22 +5,26 @@ pooling unit z = max(z_1 … z_L). What the graph has as two nodes, a sum and it
 circle here, and a bias is the weight on the link from the bias unit x₀ = 1.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple, TypeAlias
-
-from graphviz import Digraph
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.computation import Direction, check_drawable
 from tinygrad_pool.drawing.dot_program import lend_to_graphviz
 from tinygrad_pool.drawing.edges import link_style, shares_of
-from tinygrad_pool.drawing.labels import number, sign, typeset
-from tinygrad_pool.drawing.words import Caption, counted
+from tinygrad_pool.drawing.labels import sign
+from tinygrad_pool.drawing.words import Caption
 from tinygrad_pool.engine.backward import ancestors
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import ShapeError
+from tinygrad_pool.formatting import counted, number, typeset
+
+if TYPE_CHECKING:
+    from graphviz import Digraph
 
 Weight: TypeAlias = Any
 """A node, a number, or None where a link carries no weight."""

@@ -5,20 +5,21 @@ from collections import Counter
 from collections.abc import Sequence
 from hashlib import sha256
 from html import escape
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
 import numpy as np
-from graphviz import Digraph
 
-from tinygrad_pool.drawing.labels import is_large, number, numbers, plain, shape
 from tinygrad_pool.engine.node import Node, name_of
+from tinygrad_pool.formatting import counted, is_large, number, numbers, plain, shape
 
 if TYPE_CHECKING:
+    from graphviz import Digraph
     from matplotlib.figure import Figure
 
 BETWEEN = "\t"  # the title from the text, in a Digraph's comment
 KINDS = 12
 LONGEST = 400
+"""So many characters of a title or a description are read out."""
 
 
 class Caption(NamedTuple):
@@ -29,7 +30,7 @@ class Caption(NamedTuple):
 
     def comment(self) -> str:
         """Write both on one line, for a Digraph to keep as its comment."""
-        return BETWEEN.join(map(_printable, self))
+        return BETWEEN.join(plain(part, LONGEST) for part in self)
 
 
 def graph_in_words(value: Node, nodes: Sequence[Node], title: str = "") -> Caption:
@@ -56,12 +57,17 @@ def graph_in_words(value: Node, nodes: Sequence[Node], title: str = "") -> Capti
 
 def caption_of(drawn: "Digraph | Figure", svg: str) -> Caption:
     """Find the words for a picture: its comment if a Digraph has one, or else what is counted."""
-    if not isinstance(drawn, Digraph):
+    if not is_graph(drawn):
         return _plot_in_words(drawn)
     title, _, text = (drawn.comment or drawn.name or "Graph").partition(BETWEEN)
     nodes, edges = (svg.count(f'class="{kind}"') for kind in ("node", "edge"))
     listed = f"{counted(nodes, 'node')} and {counted(edges, 'edge')}."
-    return Caption(_printable(title), _printable(text) or listed)
+    return Caption(plain(title, LONGEST), plain(text, LONGEST) or listed)
+
+
+def is_graph(drawn: "Digraph | Figure") -> "TypeGuard[Digraph]":
+    """Return whether a picture is a Digraph and not a plot, without loading either's package."""
+    return hasattr(drawn, "pipe")
 
 
 def with_caption(svg: str, caption: Caption) -> str:
@@ -75,31 +81,16 @@ def with_caption(svg: str, caption: Caption) -> str:
 
 
 def _plot_in_words(figure: "Figure") -> Caption:
-    axes = [(_printable(a.get_ylabel()), _printable(a.get_xlabel())) for a in figure.axes]
+    axes = [(plain(a.get_ylabel(), LONGEST), plain(a.get_xlabel(), LONGEST)) for a in figure.axes]
     what = ", ".join(y for y, _ in axes if y)
     against = ", ".join(x for _, x in axes if x)
-    title = _printable(figure.get_suptitle()) or (f"Plot of {what}" if what else "Plot")
+    title = plain(figure.get_suptitle(), LONGEST) or (f"Plot of {what}" if what else "Plot")
     return Caption(title, f"{what or 'Plot'} against {against}." if against else f"{title}.")
 
 
 def _said(data: Any) -> str:
-    """Say a number, or a few, or the range of many, with the shape."""
+    """Format a number, a few numbers, or the range of many, with the shape."""
     if np.ndim(data) == 0:
         return number(float(data))
     few = ", ".join(number(float(x)) for x in np.ravel(data)[:16])
     return f"{numbers(data) if is_large(data) else few} (shape {shape(np.shape(data))})"
-
-
-def counted(n: int, what: str, several: str = "") -> str:
-    """Say how many there are.
-
-    >>> counted(1, "unit"), counted(2000, "unit"), counted(0, "leaf", "leaves")
-    ('1 unit', '2,000 units', '0 leaves')
-    """
-    return f"{n:,} {what if n == 1 else several or what + 's'}"
-
-
-def _printable(text: str) -> str:
-    """Keep a text on one line, in characters that XML allows, and at a length to be listened to."""
-    shown = "".join(c if c.isprintable() else " " for c in text[: LONGEST + 1])
-    return shown if len(shown) <= LONGEST else shown[: LONGEST - 1] + "…"

@@ -17,9 +17,9 @@ from tinygrad_pool.engine.gradients import grad
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
+from tinygrad_pool.formatting import Table, shape
 from tinygrad_pool.pooling_as_weights.weight_layers import REPLACED, layers_of, twins_of
 from tinygrad_pool.rules.ties import Mask
-from tinygrad_pool.tables import Table
 
 if TYPE_CHECKING:
     from graphviz import Digraph
@@ -130,7 +130,7 @@ class Comparison(NamedTuple):
         return (
             node.about.scope or node.label or "–",
             node.op if len(group) == 1 else f"{node.op}, {len(group):,} times",
-            " × ".join(map(str, node.shape)) or "a number",
+            shape(node.shape) or "a number",
             *(f"{count:,}" for count in counts),
             _length(min(layer.radius for layer in group)),
             f"{max(max(d) for d in differences):.3g}",

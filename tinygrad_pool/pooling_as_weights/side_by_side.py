@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from graphviz import Digraph
 
 from tinygrad_pool.derivatives.candidates import Contest
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.dot_program import lend_to_graphviz
-from tinygrad_pool.drawing.labels import number, plain, sign, typeset
-from tinygrad_pool.drawing.words import Caption, counted
+from tinygrad_pool.drawing.labels import sign
+from tinygrad_pool.drawing.words import Caption
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.formatting import counted, number, plain, typeset
+
+if TYPE_CHECKING:
+    from graphviz import Digraph
 
 WINDOWS, CELLS, BESIDE = 3, 12, 6
 TRIED = 100

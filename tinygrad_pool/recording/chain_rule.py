@@ -11,11 +11,11 @@ import numpy as np
 
 from tinygrad_pool.derivatives.scalars import MOST, units_of
 from tinygrad_pool.drawing.edges import slopes_of
-from tinygrad_pool.drawing.labels import number, plain
 from tinygrad_pool.engine.backward import ancestors
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError
+from tinygrad_pool.formatting import number, plain
 from tinygrad_pool.rules.axes import place_of
 
 LISTED = 12

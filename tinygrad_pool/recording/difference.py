@@ -6,15 +6,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_pool.drawing.labels import number
 from tinygrad_pool.engine.data import apart
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import GraphError
+from tinygrad_pool.formatting import Table, number
 from tinygrad_pool.recording.matching import matched, own_name
 from tinygrad_pool.recording.moved_winners import Moved, moved_between
 from tinygrad_pool.recording.recording import Recording, record
-from tinygrad_pool.tables import Table
 
 LISTED = 20
 

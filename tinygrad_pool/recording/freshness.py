@@ -7,11 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.drawing.labels import on_a_line
-from tinygrad_pool.drawing.words import counted
 from tinygrad_pool.engine.context import THROUGH, Choice
 from tinygrad_pool.engine.node import LeafNode, Node
-from tinygrad_pool.recording.naming import several
+from tinygrad_pool.formatting import counted, on_a_line, several
 from tinygrad_pool.recording.source import quoted
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.derivatives.sparse_jacobian import Indices, links_of, operands_of
-from tinygrad_pool.drawing.labels import number, on_a_line
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.formatting import number, on_a_line
 from tinygrad_pool.recording.ledger import Arrival, Entry, Ledger, row_of
 from tinygrad_pool.recording.source import made_at
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from tinygrad_pool.derivatives.candidates import Contest, contest_of
 from tinygrad_pool.derivatives.sparse_jacobian import Indices, links_of, operands_of
-from tinygrad_pool.drawing.labels import number
 from tinygrad_pool.engine.backward import Step
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.formatting import number
 from tinygrad_pool.recording.source import made_at
 from tinygrad_pool.rules import arithmetic, elementwise, linear, reductions
 from tinygrad_pool.rules.axes import Shape, axes_of

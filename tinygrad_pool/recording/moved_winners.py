@@ -10,8 +10,8 @@ import numpy as np
 
 from tinygrad_pool.derivatives.candidates import CHOOSING, contest_of
 from tinygrad_pool.derivatives.sparse_jacobian import Indices
-from tinygrad_pool.drawing.labels import number
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.formatting import number
 from tinygrad_pool.recording.matching import Matched
 from tinygrad_pool.recording.recording import Recording
 from tinygrad_pool.rules import elementwise

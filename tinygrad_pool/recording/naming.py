@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
+from tinygrad_pool.formatting import several
 from tinygrad_pool.nn.module import Module
 
-LISTED = 4
 _NUMBERED = re.compile(r"(.*)#(\d{1,18})")
 
 
@@ -194,13 +194,3 @@ def held_by_modules(variables: Mapping[str, Any]) -> dict[Node, str]:
         for name, v in variables[variable].named_parameters():
             found.setdefault(v, f"{variable}.{name}" if len(apart) > 1 else name)
     return found
-
-
-def several(names: Sequence[str], most: int = LISTED) -> str:
-    """List the first of many.
-
-    >>> several(["a", "b"]), several("abcdef")
-    ('a, b', 'a, b, c, d and 2 more')
-    """
-    more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_pool.derivatives.sparse_jacobian import FORMS
-from tinygrad_pool.drawing.labels import number
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.errors import OptionError
+from tinygrad_pool.formatting import number
 from tinygrad_pool.recording.freshness import numbers_taken, set_since, was_set
 from tinygrad_pool.recording.infinities import behind_data, behind_gradient
 from tinygrad_pool.recording.ledger import Entry, Ledger, flat

@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tinygrad_pool.drawing.labels import on_a_line, sign
+from tinygrad_pool.drawing.labels import sign
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.formatting import on_a_line
 from tinygrad_pool.recording.freshness import set_since, was_set
 from tinygrad_pool.recording.source import quoted
 from tinygrad_pool.recording.steps import Change

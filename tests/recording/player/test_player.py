@@ -9,8 +9,8 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
-from tinygrad_pool.drawing.labels import numbers
 from tinygrad_pool.errors import OptionError, OutputError
+from tinygrad_pool.formatting import numbers
 
 HOSTILE = [
     "</script><script>document.title = 'hacked'</script>",

@@ -9,9 +9,9 @@ from string import Template
 
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.computation import Direction, check_drawable
-from tinygrad_pool.drawing.labels import plain
 from tinygrad_pool.drawing.page import Extra, page
 from tinygrad_pool.drawing.words import Caption, graph_in_words, with_caption
+from tinygrad_pool.formatting import plain
 from tinygrad_pool.recording.player.stage import stage_of
 from tinygrad_pool.recording.player.story import Story
 from tinygrad_pool.recording.trace import Walk

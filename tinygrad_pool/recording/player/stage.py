@@ -12,10 +12,10 @@ from tinygrad_pool.drawing.computation import FULL, UNFOLDED, Direction, draw_no
 from tinygrad_pool.drawing.dot_program import picture
 from tinygrad_pool.drawing.edges import Style, largest_of
 from tinygrad_pool.drawing.folding import by_form, by_layers, layer_count
-from tinygrad_pool.drawing.labels import number, plain
 from tinygrad_pool.drawing.overview import draw_groups, note, title_of
 from tinygrad_pool.drawing.slides import holding, longest_of
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.formatting import number, plain
 from tinygrad_pool.recording.player.thumbnails import format_of
 from tinygrad_pool.recording.trace import Walk
 from tinygrad_pool.recording.views import title

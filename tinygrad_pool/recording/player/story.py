@@ -11,7 +11,11 @@ import numpy as np
 
 from tinygrad_pool.drawing.edges import largest_of, slopes_of
 from tinygrad_pool.drawing.grids import LARGEST, POOLS, Plane, plane_of
-from tinygrad_pool.drawing.labels import (
+from tinygrad_pool.engine.backward import Step
+from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.value import Value
+from tinygrad_pool.formatting import (
+    counted,
     is_large,
     joined,
     number,
@@ -20,10 +24,6 @@ from tinygrad_pool.drawing.labels import (
     range_of,
     shape,
 )
-from tinygrad_pool.drawing.words import counted
-from tinygrad_pool.engine.backward import Step
-from tinygrad_pool.engine.node import Node
-from tinygrad_pool.engine.value import Value
 from tinygrad_pool.recording.chain_rule import symbol_of
 from tinygrad_pool.recording.equations import equations_of
 from tinygrad_pool.recording.player.stage import LABELLED, Box, Stage
@@ -106,7 +106,7 @@ class Story:
     def _change(self, change: Change) -> Json:
         """Tell a gradient: the box, its lines of text, its size and sign, and the cells of it."""
         node, g = change.node, change.after
-        lines = numbers(g).replace("&nbsp;", "\u00a0").split("<BR/>")
+        lines = numbers(g).split("\n")
         told: Json = {"box": self.home[node], "lines": lines, "size": self._size(g)}
         if shown := self.formats.get(node):
             told["cells"] = cells_of(g, shown, largest_in(self.last[node]))

@@ -1,0 +1,243 @@
+"""Numbers, shapes, counts and tables as text; and where a terminal lacks a sign, words for it."""
+
+import io
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+import tinygrad_pool as tg
+from tinygrad_pool.formatting import (
+    LONGEST,
+    PLAINLY,
+    Table,
+    counted,
+    is_large,
+    joined,
+    number,
+    numbers,
+    on_a_line,
+    plain,
+    plainly,
+    range_of,
+    several,
+    shape,
+    typeset,
+    written,
+)
+
+
+@pytest.mark.parametrize(
+    ("label", "shown"),
+    [
+        ("z1(2)", "z₁⁽²⁾"),
+        ("x0", "x₀"),
+        ("w_12", "w₁₂"),
+        ("w1,10", "w₁,₁₀"),
+        ("δ1(1)", "δ₁⁽¹⁾"),
+        ("z(2)", "z⁽²⁾"),
+        ("loss", "loss"),
+        ("conv1.weight", "conv1.weight"),
+        ("", ""),
+    ],
+)
+def test_names_are_set_as_the_derivation_sets_them(label, shown):
+    assert typeset(label) == shown
+
+
+def test_text_is_one_line_and_cut():
+    assert plain("a\nb\tc\x00") == "a b c "
+    assert plain("x" * LONGEST) == "x" * LONGEST
+    assert plain("x" * 10_000_000) == "x" * (LONGEST - 1) + "…"
+    assert plain("最大池化") == "最大池化"
+
+
+@pytest.mark.parametrize(
+    ("x", "shown"),
+    [
+        (1 / 3, "0.3333"),
+        (-2.0, "−2"),
+        (-0.0, "0"),
+        (np.nan, "nan"),
+        (-np.inf, "−inf"),
+        (1e-9, "1e-09"),
+    ],
+)
+def test_numbers_have_four_digits_and_a_real_minus(x, shown):
+    assert number(x) == shown
+
+
+@pytest.mark.parametrize(
+    ("data", "shown"),
+    [
+        (np.array([1.0, -2.0]), "1\u00a0 −2"),
+        (np.zeros((0, 3)), "empty"),
+        (np.arange(5.0), "0 … 4"),
+        (np.array(7.0), "7"),
+    ],
+)
+def test_arrays_show_their_numbers_or_their_shape_and_range(data, shown):
+    assert numbers(data) == shown
+
+
+def test_an_array_with_nan_shows_the_range_of_the_rest():
+    assert numbers(np.array([np.nan, 1.0, 2.0, 3.0, 4.0])) == "1 … 4, 1 nan"
+    assert numbers(np.full(5, np.nan)) == "5 nan"
+
+
+def test_columns_of_numbers_stand_below_each_other():
+    rows = numbers(np.array([[1.0, -20.0], [300.0, 4.0]])).split("\n")
+    assert rows == ["\u2007\u20071\u00a0 −20", "300\u00a0 \u2007\u20074"]
+
+
+ARRAYS = arrays(np.float64, array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=6))
+
+
+@given(ARRAYS)
+def test_an_array_is_text_without_markup_and_on_a_line_without_breaks(data):
+    shown, line = numbers(data), on_a_line(data)
+    assert not set(shown) & set("&<>")
+    assert shown.count("\n") == (len(data) - 1 if data.ndim == 2 and not is_large(data) else 0)
+    assert line.isprintable()
+    if data.ndim and is_large(data):
+        assert line == f"{data.shape} {shown}"
+    else:
+        assert line.replace(";", "").split() == shown.replace("\u2007", "").split()
+
+
+@given(st.lists(ARRAYS, min_size=1))
+def test_the_range_of_some_arrays_spans_all_their_numbers(some):
+    flat = joined([*some, 2.0])
+    assert flat.shape == (sum(a.size for a in some) + 1,)
+    shown = range_of(flat)
+    known = flat[~np.isnan(flat)]
+    if flat.size == 1:
+        assert shown == "2"
+    else:
+        ends = f"{number(known.min(), 3)} … {number(known.max(), 3)}"
+        assert shown.partition(",")[0] == ends
+
+
+def test_shapes_counts_and_lists():
+    assert (shape((2, 3)), shape((4,)), shape(())) == ("2 × 3", "4", "")
+    assert counted(1, "leaf", "leaves") == "1 leaf"
+    assert counted(1_000, "leaf", "leaves") == "1,000 leaves"
+    assert several(list("abcdefg")) == "a, b, c, d and 3 more"
+    assert several(list("abc"), 3) == "a, b, c"
+    assert several([]) == ""
+
+
+WIDE = "x" * 300
+
+
+def test_columns_are_as_wide_as_what_is_in_them_however_wide_the_terminal_is(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "20")
+    title, head, rule, row = Table("Names", ["short", "b"], [[WIDE, 0.5]]).text().splitlines()
+    assert (title, head.split()) == ("Names", ["short", "b"])
+    assert row == f" {WIDE}   0.5"
+    assert rule == "─" * (len(row) + 1)
+
+
+def test_what_looks_like_markup_stays_as_it_is():
+    table = Table("a [b]", ["[red]"], [["[/bold] <script>"]])
+    assert [line.strip() for line in table.text().splitlines()] == [
+        "a [b]",
+        "[red]",
+        "─" * 18,
+        "[/bold] <script>",
+    ]
+
+
+def test_html_is_escaped():
+    html = Table("1 < 2", ["<b>"], [["<script>alert('&')</script>", 3]]).html()
+    assert html == (
+        "<p>1 &lt; 2</p><table><thead><tr><th>&lt;b&gt;</th></tr></thead><tbody><tr>"
+        "<td>&lt;script&gt;alert(&#x27;&amp;&#x27;)&lt;/script&gt;</td><td>3</td>"
+        "</tr></tbody></table>"
+    )
+
+
+def test_without_rows_there_is_the_title_alone():
+    table = Table("Nothing", ["a"], [])
+    assert (table.text(), table.html()) == ("Nothing", "<p>Nothing</p>")
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("3 × −1 = −3", "3 * -1 = -3"),
+        ("grad – -> 2", "grad - -> 2"),
+        ("∂E/∂w = σ'(a) · x²", "dE/dw = sigma'(a) * x^2"),
+        ("a → b … √2", "a -> b ... sqrt 2"),
+        ("z₁⁽⁴⁾", "z1(4)"),
+        ("é ß ☂", "e ? ?"),
+        ("1e−3", "1e-3"),
+    ],
+)
+def test_signs_are_written_in_words(text, plain):
+    assert text.encode("ascii", PLAINLY).decode() == plain
+
+
+def test_what_an_encoding_has_stays():
+    assert "−2 × é".encode("latin-1", PLAINLY) == b"-2 \xd7 \xe9"
+    assert "−2".encode("utf-8", PLAINLY) == "−2".encode()
+    assert written("δ = −1", io.StringIO()) == "δ = −1"
+
+
+def test_bytes_that_are_no_letters_are_not_its_matter():
+    with pytest.raises(UnicodeDecodeError):
+        b"\xff".decode("ascii", PLAINLY)
+    with pytest.raises(UnicodeDecodeError):
+        plainly(UnicodeDecodeError("ascii", b"\xff", 0, 1, "no"))
+
+
+SCRIPT = """\
+import tinygrad_pool as tg
+x = tg.Value(2.0, label='x')
+E = (x * -1.0) * 3
+E.label = 'E'
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["debug", "-c", "node; node; why x"], "from mul#1: 3 * -1 = -3"),
+        (["debug", "--pdb", "-c", "node; c"], "step 1 of 2: E gets 1"),
+        (["debug", "--pdb", "-c", "p 1, '\\u2212'; node; c"], "(1, '-')"),
+        (["tree"], "-1"),
+        (["diagnose"], "Diagnosis of E"),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["ascii", "cp437"])
+def test_every_command_writes_it_so(tmp_path, arguments, said, encoding):
+    script = tmp_path / "net.py"
+    script.write_text(SCRIPT)
+    command, *options = arguments
+    ran = subprocess.run(
+        [sys.executable, "-m", "tinygrad_pool", command, str(script), *options],
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"},
+    )
+    out = ran.stdout.decode(encoding)
+    assert ran.returncode == 0, ran.stderr
+    assert said in out
+    assert "?" not in out
+
+
+@pytest.mark.parametrize("pdb", [True, False])
+def test_a_program_s_own_debugger_does_so_too(monkeypatch, pdb):
+    stdout = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", stdout)
+    x = tg.Value(2.0, label="x")
+    tg.debug((x * -1.0) * 3.0, commands="node; node", pdb=pdb)
+    stdout.flush()
+    assert b"gets 3" in stdout.buffer.getvalue()
+    assert b"?" not in stdout.buffer.getvalue()

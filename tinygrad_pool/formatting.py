@@ -1,0 +1,231 @@
+"""Numbers, shapes, counts and tables as text for people: no HTML but a table's, no Graphviz."""
+
+from __future__ import annotations
+
+import codecs
+import re
+import unicodedata
+from collections.abc import Sequence
+from html import escape
+from io import StringIO
+from typing import Any, NamedTuple
+
+import numpy as np
+
+LONGEST = 40
+LISTED = 4
+DIGIT = "\N{FIGURE SPACE}"
+"""As wide as a digit: numbers below each other align."""
+BETWEEN = "\N{NO-BREAK SPACE} "
+"""Between the columns of an array."""
+
+_NAME = re.compile(r"([^\W\d_]+)_?(\d+(?:,\d+)?)?(\(\d+\))?")
+_LOW = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+_HIGH = str.maketrans("()0123456789", "⁽⁾⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def plain(text: str, longest: int = LONGEST) -> str:
+    """Return a text on one line, without control characters, cut to at most `longest` characters.
+
+    >>> plain("two" + chr(10) + "lines"), plain("abcdef", 4)
+    ('two lines', 'abc…')
+    """
+    shown = "".join(c if c.isprintable() else " " for c in text[: longest + 1])
+    return shown if len(shown) <= longest else shown[: longest - 1] + "…"
+
+
+def typeset(label: str) -> str:
+    """Format a name as the derivation does: w12 with an index, z1(2) with an index and a layer.
+
+    >>> typeset("z1(2)"), typeset("w12"), typeset("loss")
+    ('z₁⁽²⁾', 'w₁₂', 'loss')
+    """
+    match = _NAME.fullmatch(label)
+    if match is None or not (match[2] or match[3]):
+        return plain(label)
+    name, index, layer = match.groups(default="")
+    return name + index.translate(_LOW) + layer.translate(_HIGH)
+
+
+def number(x: float, digits: int = 4) -> str:
+    """Format a number with four significant digits and a real minus sign; up to a million, in full.
+
+    >>> number(-0.123456), number(-0.0), number(12345.6), number(1e9)
+    ('−0.1235', '0', '12346', '1e+09')
+    """
+    if 1e3 <= abs(x) < 1e6:
+        digits = max(digits, len(f"{abs(x):.0f}"))
+    return f"{x + 0.0:.{digits}g}".replace("-", "−").replace("e−", "e-")
+
+
+def numbers(data: Any) -> str:
+    r"""Format a number, a small array with a line for each row, or the range of a large array.
+
+    >>> numbers(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    '1\xa0 2\n3\xa0 4'
+    >>> numbers(np.arange(64.0).reshape(8, 8))
+    '0 … 63'
+    """
+    if np.ndim(data) == 0:
+        return number(float(data))
+    if not is_large(data):
+        rows = [[number(float(x)) for x in row] for row in (data if data.ndim == 2 else [data])]
+        wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return "\n".join(
+            BETWEEN.join(x.rjust(n, DIGIT) for x, n in zip(row, wide, strict=True)) for row in rows
+        )
+    known = data[~np.isnan(data)]
+    ends = (
+        [number(float(end), digits=3) for end in (known.min(), known.max())] if known.size else []
+    )
+    nans = f"{data.size - known.size} nan" if known.size < data.size else ""
+    return ", ".join(part for part in (" … ".join(ends), nans) if part) or "empty"
+
+
+def is_large(data: Any) -> bool:
+    """Return whether an array is too large to show its numbers, so that its range stands for it.
+
+    >>> is_large(np.zeros(5)), is_large(np.zeros((4, 4))), is_large(2.0)
+    (True, False, False)
+    """
+    return np.ndim(data) > 2 or np.size(data) == 0 or max(np.shape(data), default=0) > 4
+
+
+def on_a_line(data: Any) -> str:
+    """Format a number, a small array, or the shape and range of a large array, on one line.
+
+    >>> on_a_line(np.array([[1.0, 2.0], [3.0, 4.0]])), on_a_line(np.zeros((8, 8)))
+    ('1 2; 3 4', '(8, 8) 0 … 0')
+    """
+    shown = numbers(data).replace(BETWEEN, " ").replace(DIGIT, "").replace("\n", "; ")
+    return f"{np.shape(data)} {shown}" if np.ndim(data) and is_large(data) else shown
+
+
+def joined(arrays: Sequence[Any]) -> Any:
+    """Return all numbers of some arrays as one flat array.
+
+    >>> joined([1.0, np.array([[2.0, 3.0]])]), joined([1.0, 2.0])
+    (array([1., 2., 3.]), array([1., 2.]))
+    """
+    if all(isinstance(a, float | np.generic) for a in arrays):
+        return np.array(arrays, float)
+    return np.concatenate([np.reshape(np.asarray(a, float), -1) for a in arrays])
+
+
+def range_of(flat: Any) -> str:
+    """Format the range of a flat array, or its only number.
+
+    >>> range_of(np.array([3.0, 1.0])), range_of(np.array([2.0]))
+    ('1 … 3', '2')
+    """
+    return numbers(flat[0] if flat.size == 1 else np.resize(flat, max(5, flat.size)))
+
+
+def shape(lengths: tuple[int, ...]) -> str:
+    """Format a shape; that of a number is "".
+
+    >>> shape((8, 1, 28)), shape(())
+    ('8 × 1 × 28', '')
+    """
+    return " × ".join(map(str, lengths))
+
+
+def counted(n: int, what: str, plural: str = "") -> str:
+    """Format a count with its noun; `plural` is for nouns that do not just take an s.
+
+    >>> counted(1, "unit"), counted(2000, "unit"), counted(0, "leaf", "leaves")
+    ('1 unit', '2,000 units', '0 leaves')
+    """
+    return f"{n:,} {what if n == 1 else plural or what + 's'}"
+
+
+def several(names: Sequence[str], most: int = LISTED) -> str:
+    """List the first names, and count the others.
+
+    >>> several(["a", "b"]), several("abcdef")
+    ('a, b', 'a, b, c, d and 2 more')
+    """
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+class Table(NamedTuple):
+    """A table of results: a title, a heading for each column, and rows of anything with a `str`.
+
+    >>> print(Table("Sums", ["of", "are"], [["1 and 2", 3]]).text())
+    Sums
+     of        are
+    ───────────────
+     1 and 2   3
+    """
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+
+    def text(self) -> str:
+        """Format the table as lines of text, as wide as its cells and not as the terminal."""
+        from rich import box
+        from rich.console import Console
+        from rich.table import Table as Rich
+        from rich.text import Text
+
+        table = Rich(box=box.SIMPLE_HEAD, show_edge=False, header_style="")
+        for column in self.columns:
+            table.add_column(Text(column), no_wrap=True)
+        for row in self.rows:
+            table.add_row(*(Text(str(cell)) for cell in row))
+        console = Console(file=StringIO(), width=1000, color_system=None)
+        with console.capture() as captured:
+            console.print(table)
+        lines = [self.title, *captured.get().splitlines()] if self.rows else [self.title]
+        return "\n".join(line.rstrip() for line in lines)
+
+    def html(self) -> str:
+        """Format the table as HTML, with every text escaped."""
+        head = "".join(f"<th>{escape(column)}</th>" for column in self.columns)
+        rows = "".join(
+            f"<tr>{''.join(f'<td>{escape(str(cell))}</td>' for cell in row)}</tr>"
+            for row in self.rows
+        )
+        return f"<p>{escape(self.title)}</p>" + (
+            f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>" if rows else ""
+        )
+
+
+PLAINLY = "tinygrad_pool"
+"""The name of `plainly` among Python's error handlers for encodings, such as "replace"."""
+
+IN_ASCII = {
+    **dict.fromkeys("−–—─", "-"),
+    **dict.fromkeys("│├", "|"),
+    **{"└": "`", "×": "*", "·": "*", "÷": "/", "±": "+-", "√": "sqrt ", "∞": "inf"},
+    **{"∂": "d", "δ": "delta", "ε": "eps", "σ": "sigma", "μ": "mu", "β": "beta", "Σ": "sum"},
+    **{"→": "->", "←": "<-", "≥": ">=", "≤": "<=", "≈": "~", "²": "^2", "³": "^3", "ᵀ": ".T"},
+}
+
+
+def plainly(error: UnicodeError) -> tuple[str, int]:
+    """Replace characters that an encoding lacks: signs by what they mean, letters by their base.
+
+    >>> "−2 × é → ☂".encode("ascii", PLAINLY)
+    b'-2 * e -> ?'
+    """
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(map(_replacement, error.object[error.start : error.end])), error.end
+
+
+def written(text: str, stream: object) -> str:
+    """Return a text in the characters that a stream can encode."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return text.encode(encoding, PLAINLY).decode(encoding)
+
+
+def _replacement(character: str) -> str:
+    if character in IN_ASCII:
+        return IN_ASCII[character]
+    return unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode() or "?"
+
+
+codecs.register_error(PLAINLY, plainly)
