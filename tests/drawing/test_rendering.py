@@ -5,7 +5,7 @@ import pytest
 import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.drawing.plots import kink
-from tinygrad_pool.errors import OptionError, OutputError
+from tinygrad_pool.errors import DataError, OptionError, OutputError
 
 STARTS = {
     "svg": b"<?xml",
@@ -59,4 +59,11 @@ def test_an_unknown_suffix_and_a_missing_folder_are_named(tmp_path):
         tg.render(Value(2.0), tmp_path / "graph.bmp")
     with pytest.raises(OutputError, match=r"the folder .*missing does not exist"):
         tg.render(Value(2.0), tmp_path / "missing" / "graph.svg")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("given", [5, None, [Value(2.0)]])
+def test_what_is_no_picture_is_named(given, tmp_path):
+    with pytest.raises(DataError, match=f"got a {type(given).__name__}"):
+        tg.render(given, tmp_path / "graph.svg")
     assert list(tmp_path.iterdir()) == []

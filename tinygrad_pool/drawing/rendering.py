@@ -10,7 +10,7 @@ from tinygrad_pool.drawing.page import page
 from tinygrad_pool.drawing.plots import picture_of
 from tinygrad_pool.drawing.words import caption_of, is_graph, with_caption
 from tinygrad_pool.engine.value import Value
-from tinygrad_pool.errors import OptionError, OutputError
+from tinygrad_pool.errors import DataError, OptionError, OutputError
 from tinygrad_pool.files import check_folder, kind_of, write_whole
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def render(
     pan and zoom), or .dot for the text. Options are those of `draw`. The file is written whole or
     not at all. A layout may take `timeout` seconds.
 
-    Raises OutputError for another suffix or a folder that does not exist, ToolError if no Graphviz
+    Raises DataError for anything else, OutputError for another suffix or a folder that does not exist, ToolError if no Graphviz
     can draw the format, or not in that time, saying what to do.
 
     >>> render(Value(2.0).exp(), "missing/graph.dot")
@@ -50,6 +50,10 @@ def render(
         drawn = draw(drawn, **options)
     elif options:
         raise OptionError(f"render: {', '.join(options)} must be given where the picture is drawn")
+    elif not (is_graph(drawn) or hasattr(drawn, "savefig")):
+        raise DataError(
+            f"render: needs a Value or what a draw function returned, got a {type(drawn).__name__}"
+        )
     return write_whole(path, contents(drawn, kind, dpi, timeout))
 
 
