@@ -35,8 +35,8 @@ def render(
     pan and zoom), or .dot for the text. Options are those of `draw`. The file is written whole or
     not at all. A layout may take `timeout` seconds.
 
-    Raises DataError for anything else, OutputError for another suffix or a folder that does not exist, ToolError if no Graphviz
-    can draw the format, or not in that time, saying what to do.
+    Raises DataError for anything else, OutputError for another suffix or a folder that does not
+    exist, ToolError if no Graphviz can draw the format, or not in that time, saying what to do.
 
     >>> render(Value(2.0).exp(), "missing/graph.dot")
     Traceback (most recent call last):
