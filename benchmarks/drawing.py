@@ -19,7 +19,7 @@ from typing import Any
 import tinygrad_pool as tg
 from tinygrad_pool.cli.demo import DigitsNet
 from tinygrad_pool.drawing.rendering import contents
-from tinygrad_pool.engine.backward import ancestors
+from tinygrad_pool.engine.backward import topological_order
 
 SIZES = (2, 16, 16, 1)
 
@@ -111,7 +111,7 @@ def main() -> None:
                 said = f"{seconds(theirs[name])[0]:.2f} s"
             except RecursionError:
                 said = "RecursionError"
-        count = len(ancestors(value))
+        count = len(topological_order(value))
         print(f"{name:20}{count:>10,}{text:>7.2f} s{text + svg:>7.2f} s{said:>14}")
 
 

@@ -19,7 +19,7 @@ from statistics import median
 from typing import Any
 
 import tinygrad_pool as tg
-from tinygrad_pool.engine.backward import ancestors
+from tinygrad_pool.engine.backward import topological_order
 
 SIZES = (2, 16, 16, 1)
 
@@ -75,7 +75,7 @@ def main() -> None:
     build = network(2 if quick else 100)
     tg.record(build())  # what is loaded on first use, is
     recorded, traced = ratios(build, 1 if quick else 15)
-    print(f"{len(ancestors(build())):,} nodes")
+    print(f"{len(topological_order(build())):,} nodes")
     print(f"record             {recorded:5.2f} × build + backward")
     print(f"build, traced()    {traced:5.2f} × build")
     with tempfile.TemporaryDirectory() as folder:

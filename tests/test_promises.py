@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
-from tinygrad_pool.engine.backward import ancestors
-from tinygrad_pool.engine.data import alike
+from tinygrad_pool.engine.backward import topological_order
+from tinygrad_pool.engine.data import same_dtype
 from tinygrad_pool.errors import DataError, GraphError
 
 
@@ -37,7 +37,7 @@ class TestAccumulation:
         a, b = Value(1.0), Value(2.0)
         c, d = a + b, a * b
         E = d - c
-        assert ancestors(E) == [a, b, c, d, E]
+        assert topological_order(E) == [a, b, c, d, E]
         assert [step.node for step in tg.backward_steps(E)] == [E, d, c]
 
     def test_equal_programs_give_equal_text(self):
@@ -191,15 +191,15 @@ def test_gradients_have_the_shape_and_dtype_of_their_values_whatever_is_mixed(
     ]
     *_, y = run(program, leaves)
     for step in tg.backward_steps(y, np.ones(y.shape)):
-        assert alike(step.upstream, step.node.data)
+        assert same_dtype(step.upstream, step.node.data)
         assert np.shape(step.upstream) == step.node.shape
         for p, c in zip(step.node.parents, step.contributions, strict=True):
-            assert c is None or (alike(c, p.data) and np.shape(c) == p.shape)
+            assert c is None or (same_dtype(c, p.data) and np.shape(c) == p.shape)
     slopes = tg.grad(y, leaves, np.ones(y.shape), create_graph=True)
     for leaf, slope in zip(leaves, slopes, strict=True):
-        assert alike(leaf.grad, leaf.data)
+        assert same_dtype(leaf.grad, leaf.data)
         assert np.shape(leaf.grad) == leaf.shape
-        assert alike(slope.data, leaf.data)
+        assert same_dtype(slope.data, leaf.data)
         assert np.allclose(slope.data, leaf.grad, rtol=1e-3, equal_nan=True)
 
 
@@ -258,8 +258,8 @@ class TestKindsOfNumbers:
         y = tg.tanh(x * w + 1.0) / 2 - x.max(axis=0)
         E = y.mean()
         E.backward()
-        assert {v.dtype for v in ancestors(E)} == {np.dtype(dtype)}
-        assert {v.grad.dtype for v in ancestors(E)} == {np.dtype(dtype)}
+        assert {v.dtype for v in topological_order(E)} == {np.dtype(dtype)}
+        assert {v.grad.dtype for v in topological_order(E)} == {np.dtype(dtype)}
 
     @pytest.mark.parametrize("given", [[1, 2], [True, False], np.array([1, 2], np.uint8)])
     def test_integers_and_bools_become_float64(self, given):
@@ -277,8 +277,8 @@ class TestKindsOfNumbers:
         x = Value(2)
         y = (x * 3 + 1).exp().relu()
         y.backward()
-        assert {type(v.data) for v in ancestors(y)} == {float}
-        assert {type(v.grad) for v in ancestors(y)} == {float}
+        assert {type(v.data) for v in topological_order(y)} == {float}
+        assert {type(v.grad) for v in topological_order(y)} == {float}
 
     @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
     def test_what_else_has_no_axes_is_a_numpy_scalar(self, dtype):
@@ -326,7 +326,7 @@ class TestKindsOfNumbers:
         s = Value(np.array([2.0, 3.0], dtype)).sum()
         E = -s + s * s + tg.maximum(s, dtype(1))
         E.backward()
-        for v in ancestors(E):
+        for v in topological_order(E):
             assert type(v.grad) is (dtype if not v.shape else np.ndarray)
         for step in tg.backward_steps(E):
             kinds = {type(c) for c in (step.upstream, *step.contributions) if c is not None}

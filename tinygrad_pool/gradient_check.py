@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.engine.backward import ancestors
-from tinygrad_pool.engine.data import real
+from tinygrad_pool.engine.backward import topological_order
+from tinygrad_pool.engine.data import to_data
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value, lift
 from tinygrad_pool.errors import DataError, GradientError
@@ -69,12 +69,12 @@ def gradcheck(f: Callable[..., Value], *inputs: Any) -> bool:
         several = any(isinstance(x, Value | np.ndarray | list) for x in inputs[0])
         inputs = tuple(inputs[0]) if several else inputs
     data = [x.data if isinstance(x, Value) else x for x in inputs]
-    arrays = [np.array(real(x, f"gradcheck: input {i}"), np.float64) for i, x in enumerate(data)]
+    arrays = [np.array(to_data(x, f"gradcheck: input {i}"), np.float64) for i, x in enumerate(data)]
     y = f(*map(Value, arrays))
     if not isinstance(y, Value):
         raise DataError(f"gradcheck: f must return a Value, got {type(y).__name__}")
     with np.errstate(all="ignore"):
-        for node in ancestors(y):
+        for node in topological_order(y):
             if node.parents:
                 _check_node(node)
         for i, name, slope, slopes in _misfits(f, arrays):
@@ -166,7 +166,7 @@ def _gradients(f: Callable[..., Value], arrays: list[Array], r: Array) -> tuple[
     if not y.parents:
         return [0 * a for a in arrays], 0.0
     y.backward(r)
-    effects = [np.sum(np.abs(v.data * v.grad)) for v in ancestors(y)]
+    effects = [np.sum(np.abs(v.data * v.grad)) for v in topological_order(y)]
     noise = 8 * np.finfo(np.float64).eps * float(np.nansum(effects))
     return [np.asarray(x.grad) for x in xs], noise if np.isfinite(noise) else 0.0
 

@@ -9,11 +9,11 @@ import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.codegen.program import Program
 from tinygrad_pool.codegen.writer import Writer
-from tinygrad_pool.engine.backward import ancestors
+from tinygrad_pool.engine.backward import topological_order
 
 
 def program(loss, g=1.0):
-    writer = Writer(nodes := ancestors(loss), {})
+    writer = Writer(nodes := topological_order(loss), {})
     with np.errstate(all="ignore"):
         writer.write(nodes, loss, g)
     return Program(writer)

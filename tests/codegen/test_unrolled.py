@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import tinygrad_pool as tg
 from tinygrad_pool import Value, nn
 from tinygrad_pool.codegen.unrolled import Outcome
-from tinygrad_pool.engine.backward import ancestors
+from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.errors import DataError, GraphError, OptionError, ShapeError, TieError
 
 KINDS = ("random", "tied", "infinite", "nan")
@@ -31,7 +31,7 @@ def assert_identical(outcome, unrolled, y, g=None):
     """Compare with what backward leaves in every leaf."""
     assert type(outcome.loss) is type(y.data)
     assert bits(outcome.loss) == bits(y.data)
-    leaves = [n for n in ancestors(y) if not n.parents]
+    leaves = [n for n in topological_order(y) if not n.parents]
     assert list(unrolled.leaves.values()) == leaves
     for leaf in leaves:
         leaf.zero_grad()
@@ -520,9 +520,9 @@ def test_odd_labels_become_names_that_do_not_collide():
 def test_the_gradients_of_a_graph_are_left_alone():
     E = three_units()
     E.backward()
-    before = [node.grad for node in ancestors(E)]
+    before = [node.grad for node in topological_order(E)]
     tg.unroll(E)()
-    assert [node.grad for node in ancestors(E)] == before
+    assert [node.grad for node in topological_order(E)] == before
 
 
 def test_a_text_stays_as_it_is_when_leaves_change_later():

@@ -5,11 +5,11 @@ import numpy as np
 import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.codegen.writer import Writer, unpacked
-from tinygrad_pool.engine.backward import ancestors
+from tinygrad_pool.engine.backward import topological_order
 
 
 def written(loss, g=1.0):
-    writer = Writer(nodes := ancestors(loss), {})
+    writer = Writer(nodes := topological_order(loss), {})
     writer.write(nodes, loss, g)
     return writer
 

@@ -5,7 +5,7 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
-from tinygrad_pool.derivatives.jvp import tangents
+from tinygrad_pool.derivatives.jvp import jvp
 from tinygrad_pool.errors import GraphError
 
 
@@ -16,7 +16,7 @@ def assert_adjoint(y, leaves):
     r = rng.standard_normal(y.shape)
     slopes = tg.grad(y, leaves, gradient=r)
     expected = sum(np.sum(g * moves[x]) for x, g in zip(leaves, slopes, strict=True))
-    moved = tangents(y, moves)[y]
+    moved = jvp(y, moves)[y]
     assert np.shape(moved) == y.shape
     assert np.sum(r * moved) == pytest.approx(expected, rel=1e-9, abs=1e-9)
     return expected
@@ -38,7 +38,7 @@ def test_half_precision_does_not_round_them():
     x = Value(np.ones(4000, np.float16))
     rng = np.random.default_rng(0)
     y = x * 40000.0
-    moved = tangents(y, {x: rng.standard_normal(4000)})[y]
+    moved = jvp(y, {x: rng.standard_normal(4000)})[y]
     assert moved.dtype == np.float64
     assert np.isfinite(moved).all()
     assert len(np.unique(moved)) == 4000
@@ -47,16 +47,16 @@ def test_half_precision_does_not_round_them():
 def test_what_is_not_moved_and_what_was_cut_off_stands_still():
     x, w = Value([1.0, 2.0]), Value([5.0, 7.0])
     y = x * w + x.detach() * 3.0 + np.array([1.0, 2.0])
-    moved = tangents(y, {x: np.array([1.0, 10.0])})
+    moved = jvp(y, {x: np.array([1.0, 10.0])})
     assert moved[y].tolist() == [5.0, 70.0]
     assert moved[w].tolist() == [0.0, 0.0]
-    assert tangents(x, {})[x].tolist() == [0.0, 0.0]
+    assert jvp(x, {})[x].tolist() == [0.0, 0.0]
 
 
 def test_where_nothing_moves_nothing_does():
     y = Value([1.0, 2.0]) * 3.0
-    assert tangents(y, {})[y].tolist() == [0.0, 0.0]
-    assert tangents(y.sum(), {})[y.parents[0]].tolist() == [0.0, 0.0]
+    assert jvp(y, {})[y].tolist() == [0.0, 0.0]
+    assert jvp(y.sum(), {})[y.parents[0]].tolist() == [0.0, 0.0]
 
 
 def test_inside_no_grad_they_are_the_same(monkeypatch):
@@ -66,14 +66,14 @@ def test_inside_no_grad_they_are_the_same(monkeypatch):
     x = Value([1.0, 2.0])
     y = x * x
     with tg.no_grad():
-        assert tangents(y, {x: np.array([1.0, 1.0])})[y].tolist() == [2.0, 4.0]
+        assert jvp(y, {x: np.array([1.0, 1.0])})[y].tolist() == [2.0, 4.0]
 
 
 def test_where_pythons_numbers_refuse_numpys_answer():
     x = Value(0.0)
     with np.errstate(divide="ignore"):
         y = x.log()
-    assert tangents(y, {x: 2.0})[y] == np.inf
+    assert jvp(y, {x: 2.0})[y] == np.inf
 
 
 def cube_of_arrays(x, _):
@@ -90,8 +90,8 @@ def test_a_rule_for_arrays_only_and_one_that_sends_nothing_to_an_operand(shape):
     x, w = Value(np.full(shape, 2.0)), Value(np.ones(shape))
     y = tg.lift(cube_of_arrays)(x, w)
     move = np.reshape(np.arange(1.0, x.size + 1), shape)
-    np.testing.assert_array_equal(tangents(y, {x: move, w: move})[y], 12 * move)
-    np.testing.assert_array_equal(tangents(y, {x: move})[y], 12 * move)
+    np.testing.assert_array_equal(jvp(y, {x: move, w: move})[y], 12 * move)
+    np.testing.assert_array_equal(jvp(y, {x: move})[y], 12 * move)
 
 
 def test_data_that_changed_since_is_an_error():
@@ -99,4 +99,4 @@ def test_data_that_changed_since_is_an_error():
     y = x * x
     x.data = [3.0, 4.0]
     with pytest.raises(GraphError, match="changed"):
-        tangents(y, {})
+        jvp(y, {})

@@ -7,7 +7,7 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value, nn
-from tinygrad_pool.engine.backward import ancestors
+from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.errors import DataError, GraphError, ShapeError, UnsupportedError
 from tinygrad_pool.pooling_as_weights.weight_layers import as_weight_layer
 
@@ -21,7 +21,7 @@ def called(label, *shape):
 def gathered(top, leaf):
     """Assemble the gradient of an array from those of its units, each found by its label."""
     gradient = np.zeros(leaf.shape)
-    for unit in ancestors(top):
+    for unit in topological_order(top):
         if match := re.fullmatch(re.escape(leaf.label) + r"\[([\d, ]+)\]", unit.label):
             gradient[tuple(map(int, match[1].split(", ")))] += unit.grad
     return gradient
@@ -32,7 +32,7 @@ def check(y, *leaves):
     loss = (y * np.arange(1.0, y.size + 1).reshape(y.shape)).sum() if y.shape else y
     loss.backward()
     top = tg.explode(loss)
-    assert all(not v.shape for v in ancestors(top))
+    assert all(not v.shape for v in topological_order(top))
     assert top.data == pytest.approx(float(loss.data), rel=1e-12)
     top.backward()
     for leaf in leaves:
@@ -52,7 +52,7 @@ def tied(label="x"):
 def test_a_convolution_with_bias_and_groups(groups, options):
     x, w, b = called("x", 1, 2, 4, 4), called("w", 2, 2 // groups, 2, 2), called("b", 2)
     top = check(tg.conv2d(x, w, b, groups=groups, **options), x, w, b)
-    assert {v.op for v in ancestors(top)} <= {"", "mul", "weighted_sum"}
+    assert {v.op for v in topological_order(top)} <= {"", "mul", "weighted_sum"}
 
 
 def test_a_convolution_without_bias_along_one_axis():
@@ -67,7 +67,7 @@ def test_a_convolution_without_bias_along_one_axis():
 def test_max_pooling_with_ties(kernel, options, ties):
     x = tied()
     top = check(tg.max_pool2d(x, kernel, ties=ties, **options), x)
-    assert {v.op for v in ancestors(top)} == {"", "mul", "maximum", "weighted_sum"}
+    assert {v.op for v in topological_order(top)} == {"", "mul", "maximum", "weighted_sum"}
 
 
 @pytest.mark.parametrize("ties", ["first", "last", "even"])
@@ -116,7 +116,7 @@ def test_unpooling_puts_units_back_and_zeros_between_them():
 def test_a_product_of_matrices(left, right):
     x, w = called("x", *left), called("w", *right)
     top = check(x @ w, x, w)
-    assert {v.op for v in ancestors(top)} <= {"", "mul", "weighted_sum"}
+    assert {v.op for v in topological_order(top)} <= {"", "mul", "weighted_sum"}
 
 
 @pytest.mark.parametrize("f", [tg.softmax, tg.log_softmax, tg.logsumexp])
@@ -190,7 +190,7 @@ def test_a_layer_of_weights_looks_only_where_it_has_weights():
     weighted = as_weight_layer(loss)
     top = check(weighted, x)
     assert top.data == 25 + 9
-    sums = [v for v in ancestors(top) if v.op == "weighted_sum" and v is not top]
+    sums = [v for v in topological_order(top) if v.op == "weighted_sum" and v is not top]
     assert [len(v.parents) for v in sums] == [3, 3]  # a weight of 1, the winner, and the bias
 
 
@@ -214,7 +214,7 @@ def test_a_constant_stays_a_constant():
 def test_a_unit_used_twice_is_one_unit():
     x = Value([3.0], label="x")
     top = tg.explode((x * x).sum())
-    (unit,) = [v for v in ancestors(top) if not v.parents]
+    (unit,) = [v for v in topological_order(top) if not v.parents]
     top.backward()
     assert (unit.label, unit.grad) == ("x[0]", 6.0)
 
@@ -225,7 +225,7 @@ def test_scalar_graphs_stay_as_they_are():
         c = tg.maximum(a * b, a).tanh()
     c.label = "c"
     top = tg.explode(c)
-    before, after = ancestors(c), ancestors(top)
+    before, after = topological_order(c), topological_order(top)
     assert [(v.op, v.label, v.data, v.about.scope) for v in after] == [
         (v.op, v.label, v.data, v.about.scope) for v in before
     ]
@@ -258,7 +258,7 @@ def test_a_rule_of_your_own_stays_on_numbers(own, result):
     loss.backward()
     top = tg.explode(loss)
     top.backward()
-    (unit,) = [v for v in ancestors(top) if v.label == "a"]
+    (unit,) = [v for v in topological_order(top) if v.label == "a"]
     assert top.data == result
     assert unit.grad == a.grad
 

@@ -9,7 +9,7 @@ import tinygrad_pool as tg
 from tinygrad_pool import Value, nn
 from tinygrad_pool.derivatives.candidates import contest_of
 from tinygrad_pool.derivatives.ties import ELSEWHERE, find_ties, tied_units
-from tinygrad_pool.engine.backward import ancestors
+from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.errors import DataError, GraphError
 from tinygrad_pool.pooling_as_weights import weight_layers
 from tinygrad_pool.rules.weights import Weights
@@ -78,7 +78,9 @@ def test_a_tie_is_harmless_exactly_where_no_leafs_gradient_depends_on_the_winner
     ties = find_ties(y)
     mattering = {(t.node, t.window) for t in ties.others}
     count = 0
-    for contest in (c for n in ancestors(y) if n.rule in ELSEWHERE and (c := contest_of(n))):
+    for contest in (
+        c for n in topological_order(y) if n.rule in ELSEWHERE and (c := contest_of(n))
+    ):
         units = np.flatnonzero(tied_units(contest))
         count += len(units)
         for unit in rng.permutation(units)[:6]:
@@ -207,7 +209,7 @@ def test_thousands_of_scalars_are_as_much_work_each_as_hundreds(count_calls):
             y = tg.maximum(y, net([1.0, 1.0]))
         return y
 
-    work = [count_calls(find_ties, y) / len(ancestors(y)) for y in (loss(10), loss(40))]
+    work = [count_calls(find_ties, y) / len(topological_order(y)) for y in (loss(10), loss(40))]
     assert work[1] < 2 * work[0]
     ties = find_ties(loss(40))
     assert (ties.harmless, ties.others) == (3, [])

@@ -16,17 +16,17 @@ from tinygrad_pool.drawing.edges import (
     shares_of,
     slopes_of,
 )
-from tinygrad_pool.engine.backward import ancestors
+from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.errors import RuleError
 
 
 def test_contributions_are_what_a_node_sends_to_each_operand():
     a, b = Value(2.0), Value(-3.0)
     E = a * b + 1.0
-    assert contributions_of(ancestors(E)) == {}
+    assert contributions_of(topological_order(E)) == {}
     E.backward()
     product = E.parents[0]
-    sent = contributions_of(ancestors(E))
+    sent = contributions_of(topological_order(E))
     assert sent[product] == [-3, 2]
     np.testing.assert_equal(sent[E], [1, np.nan])
 
@@ -35,7 +35,7 @@ def test_of_an_array_the_largest_counts_with_its_sign():
     x = Value([1.0, -5.0, 2.0])
     loss = (x * x).sum()
     loss.backward()
-    assert contributions_of(ancestors(loss))[loss.parents[0]] == [-5, -5]
+    assert contributions_of(topological_order(loss))[loss.parents[0]] == [-5, -5]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_the_legend_tells_the_scale():
     a = Value(2.0)
     E = a * -7.5
     E.backward()
-    sent = contributions_of(ancestors(E))
+    sent = contributions_of(topological_order(E))
     assert legend(sent).endswith("blue above 0, orange below, the widest 7.5")
     assert legend({}) == ""
     assert legend({E: [np.inf, np.nan]}) == ""
@@ -137,7 +137,7 @@ def test_of_what_was_repeated_the_sum_arrives():
     b = Value(1.0)
     loss = (b + np.zeros((10, 3))).sum()
     loss.backward()
-    assert contributions_of(ancestors(loss))[loss.parents[0]][0] == 30 == b.grad
+    assert contributions_of(topological_order(loss))[loss.parents[0]][0] == 30 == b.grad
 
 
 @pytest.mark.parametrize("f", [tg.log, lambda x: tg.log1p(x - 1.0), lambda x: x**0.5])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import tinygrad_pool as tg
 from tinygrad_pool import Value, nn
 from tinygrad_pool.drawing.folding import by_form, by_layers
-from tinygrad_pool.engine.backward import ancestors
+from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node
 
 FOLDS = pytest.mark.parametrize("fold", [by_layers, by_form])
@@ -36,7 +36,7 @@ def check(nodes, groups):
 
 
 def folded(fold, *roots):
-    nodes = ancestors(*roots)
+    nodes = topological_order(*roots)
     groups = fold(nodes)
     check(nodes, groups)
     return groups
@@ -139,7 +139,7 @@ class TestByForm:
         loss = 0.0
         for x in rng.standard_normal((100, 2)).tolist():
             loss = loss + (1.0 - net(x)).relu()
-        nodes = ancestors(loss)
+        nodes = topological_order(loss)
         assert count_calls(by_form, nodes) / len(nodes) < 300
         groups = by_form(nodes)
         check(nodes, groups)

@@ -10,7 +10,7 @@ import pytest
 import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.drawing.theme import DARK, PAPER
-from tinygrad_pool.engine.backward import ancestors
+from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.errors import DataError, OptionError, OutputError, ShapeError, ToolError
 from tinygrad_pool.formatting import number
 from tinygrad_pool.pooling_as_weights import derivation
@@ -93,12 +93,12 @@ def test_no_box_moves_from_frame_to_frame(graph, direction, tmp_path):
 @GRAPHS
 def test_the_first_frame_has_no_gradient_and_the_last_one_those_of_backward(graph, tmp_path):
     v = graph()
-    for node in ancestors(v):
+    for node in topological_order(v):
         node.zero_grad()
     first, *_, last = slides(tg.frames(v, tmp_path / "s"))
     assert {shown_grad(g) for g in nodes(first).values() if "grad" in words(g)} == {"–"}
     v.backward()
-    numbered = {f"n{i}": node for i, node in enumerate(ancestors(v))}
+    numbered = {f"n{i}": node for i, node in enumerate(topological_order(v))}
     for name, node in numbered.items():
         if not node.shape:
             given = number(node.grad) if node.has_grad else "–"
@@ -201,12 +201,12 @@ def test_a_gif_without_pillow_says_what_to_install(tmp_path, monkeypatch):
 @GRAPHS
 def test_no_gradient_changes(graph, tmp_path):
     v = graph()
-    for i, node in enumerate(ancestors(v)):
+    for i, node in enumerate(topological_order(v)):
         if i % 2:
             node.grad = 7.0
-    before = [node._grad for node in ancestors(v)]
+    before = [node._grad for node in topological_order(v)]
     tg.frames(v, tmp_path / "s")
-    assert all(node._grad is g for node, g in zip(ancestors(v), before, strict=True))
+    assert all(node._grad is g for node, g in zip(topological_order(v), before, strict=True))
 
 
 def test_a_pass_that_fails_changes_no_gradient_and_leaves_no_file(tmp_path):

@@ -11,7 +11,7 @@ from tinygrad_pool import Value
 from tinygrad_pool.drawing.plots import kink, loss_curve
 from tinygrad_pool.drawing.rendering import contents
 from tinygrad_pool.drawing.words import caption_of, graph_in_words, with_caption
-from tinygrad_pool.engine.backward import ancestors
+from tinygrad_pool.engine.backward import topological_order
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -48,7 +48,7 @@ def test_the_title_is_the_graphs_own_if_it_has_one(loss):
 
 def test_what_has_no_label_and_no_gradient_says_so():
     y = Value(-2.0).exp()
-    title, text = graph_in_words(y, ancestors(y))
+    title, text = graph_in_words(y, topological_order(y))
     assert title == "Computation graph of the exp node"
     assert text.endswith(". The result has the data 0.1353; its gradient is not computed.")
 
@@ -70,7 +70,7 @@ def test_of_many_kinds_of_operation_some_are_only_counted():
     x = Value(0.5)
     y = (((x + x) * x - x) / x).exp().log().sqrt().tanh().sigmoid().relu()
     y = (-y).abs().sum().reshape(1, 1)
-    assert ", 1 relu, 1 neg, 3 other kinds. " in graph_in_words(y, ancestors(y)).text
+    assert ", 1 relu, 1 neg, 3 other kinds. " in graph_in_words(y, topological_order(y)).text
 
 
 def test_a_digraph_that_tells_nothing_of_itself_is_counted():

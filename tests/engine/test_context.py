@@ -12,7 +12,7 @@ import pytest
 import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.engine import context
-from tinygrad_pool.engine.backward import ancestors
+from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.context import SETTING, recording
 from tinygrad_pool.errors import OptionError
 
@@ -90,10 +90,10 @@ class TestTraced:
         net = tg.nn.Sequential(tg.nn.Linear(2, 3), tg.nn.ReLU())
         with tg.traced():
             y = net(np.ones((1, 2)))
-        assert {v.about.line.function for v in ancestors(y) if v.parents} == {
+        assert {v.about.line.function for v in topological_order(y) if v.parents} == {
             "test_a_layer_is_at_the_line_that_calls_it"
         }
-        assert {v.about.scope for v in ancestors(y) if v.parents} == {"0", "1"}
+        assert {v.about.scope for v in topological_order(y) if v.parents} == {"0", "1"}
 
     def test_without_it_nothing_is_remembered(self):
         a = Value(2.0)

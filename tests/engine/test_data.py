@@ -7,13 +7,13 @@ import pytest
 
 from tinygrad_pool import Value
 from tinygrad_pool.engine.data import (
-    alike,
+    cast_like,
+    dtype_of,
     floating,
-    kind_of,
-    like,
-    numeric,
-    real,
-    settle,
+    same_dtype,
+    to_constant,
+    to_data,
+    to_result,
     unbroadcast_axes,
     zeros,
 )
@@ -54,42 +54,42 @@ def test_values_in_a_list_get_a_hint():
 
 
 def test_real_makes_floats_and_arrays_of_their_own():
-    assert type(real(True, "")) is float
+    assert type(to_data(True, "")) is float
     array = np.ones(2)
-    assert real(array, "") is not array
-    assert real(np.float32(2), "").dtype == np.float32
+    assert to_data(array, "") is not array
+    assert to_data(np.float32(2), "").dtype == np.float32
 
 
 def test_numeric_keeps_constants_as_they_are():
-    assert type(numeric(3, "")) is int
+    assert type(to_constant(3, "")) is int
     array = np.array([1, 2])
-    assert numeric(array, "") is array
+    assert to_constant(array, "") is array
 
 
 def test_settle_makes_a_float_of_python_numbers_alone():
-    assert type(settle(np.float64(2), [1.0, 2], "")) is float
-    assert type(settle(np.array(2.0), [1.0], "")) is float
-    assert type(settle(3, [1.0], "")) is float
-    assert settle(np.ones(2), [1.0, 2.0], "").shape == (2,)
-    assert settle(np.float32(2), [np.ones(2, np.float32)], "").dtype == np.float32
-    assert settle(np.array([1, 2]), [np.ones(2)], "").dtype == np.float64
+    assert type(to_result(np.float64(2), [1.0, 2], "")) is float
+    assert type(to_result(np.array(2.0), [1.0], "")) is float
+    assert type(to_result(3, [1.0], "")) is float
+    assert to_result(np.ones(2), [1.0, 2.0], "").shape == (2,)
+    assert to_result(np.float32(2), [np.ones(2, np.float32)], "").dtype == np.float32
+    assert to_result(np.array([1, 2]), [np.ones(2)], "").dtype == np.float64
 
 
 def test_like_keeps_shape_and_dtype():
-    assert type(like(1.0, np.float64(2), "")) is float
-    assert like(np.zeros(2, np.float32), [1, 2], "").dtype == np.float32
-    assert np.array_equal(like(np.zeros(2), 3, ""), [3.0, 3.0])
+    assert type(cast_like(1.0, np.float64(2), "")) is float
+    assert cast_like(np.zeros(2, np.float32), [1, 2], "").dtype == np.float32
+    assert np.array_equal(cast_like(np.zeros(2), 3, ""), [3.0, 3.0])
     with pytest.raises(ShapeError, match=r"x: needs shape \(\), got \(1,\)"):
-        like(1.0, [2.0], "x")
+        cast_like(1.0, [2.0], "x")
 
 
 def test_kinds():
-    assert kind_of(1.0) is float
-    assert kind_of(np.ones(1, np.float32)) == np.float32
-    assert alike(1.0, 2.0)
-    assert alike(np.ones(1), np.ones(3))
-    assert not alike(1.0, np.array(1.0))
-    assert not alike(np.ones(1), np.ones(1, np.float32))
+    assert dtype_of(1.0) is float
+    assert dtype_of(np.ones(1, np.float32)) == np.float32
+    assert same_dtype(1.0, 2.0)
+    assert same_dtype(np.ones(1), np.ones(3))
+    assert not same_dtype(1.0, np.array(1.0))
+    assert not same_dtype(np.ones(1), np.ones(1, np.float32))
     assert zeros(2.0) == 0.0
     assert zeros(np.ones((2, 1), np.float32)).dtype == np.float32
 

@@ -5,7 +5,7 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
-from tinygrad_pool.engine.backward import ancestors
+from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.errors import DataError, RuleError, ShapeError
 
 
@@ -159,7 +159,7 @@ class TestHigherOrder:
     def test_nothing_is_converted_that_is_of_its_kind(self):
         x = Value([1.0, 2.0])
         (slope,) = tg.grad((x**3).sum(), x, create_graph=True)
-        assert {v.op for v in ancestors(slope)} == {"", "mul", "power"}
+        assert {v.op for v in topological_order(slope)} == {"", "mul", "power"}
 
     def test_dtypes_and_floats_stay(self):
         x = Value(np.ones(2, np.float32))

@@ -3,7 +3,7 @@
 import pytest
 
 from tinygrad_pool import Value
-from tinygrad_pool.engine.signature import Signature, refuse_habits, signature_of
+from tinygrad_pool.engine.signature import Signature, reject_foreign_options, signature_of
 from tinygrad_pool.errors import OptionError
 
 
@@ -59,8 +59,8 @@ def test_an_option_given_twice_is_refused():
 
 
 def test_habits_of_other_libraries_get_a_hint():
-    refuse_habits("backward", {})
+    reject_foreign_options("backward", {})
     with pytest.raises(OptionError, match=r"^backward: no option 'retain_graph': a graph lives"):
-        refuse_habits("backward", {"retain_graph": True})
+        reject_foreign_options("backward", {"retain_graph": True})
     with pytest.raises(OptionError, match=r"^backward: no option 'inputs'$"):
-        refuse_habits("backward", {"inputs": []})
+        reject_foreign_options("backward", {"inputs": []})

@@ -96,7 +96,7 @@ def test_zero_grad_forgets_every_gradient():
 
 
 def scopes(y: Value) -> list[str]:
-    return [v.about.scope for v in tg.engine.backward.ancestors(y) if v.parents]
+    return [v.about.scope for v in tg.engine.backward.topological_order(y) if v.parents]
 
 
 def test_a_call_runs_under_the_name_of_the_attribute():

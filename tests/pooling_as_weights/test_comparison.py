@@ -9,7 +9,7 @@ import tinygrad_pool as tg
 from tinygrad_pool import Value, datasets, nn
 from tinygrad_pool.cli.demo import DigitsNet
 from tinygrad_pool.derivatives.candidates import contest_of
-from tinygrad_pool.engine.backward import ancestors
+from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.errors import DataError, GraphError, OptionError, ShapeError
 from tinygrad_pool.pooling_as_weights import comparison as equivalence
 from tinygrad_pool.pooling_as_weights import weight_layers
@@ -346,7 +346,7 @@ class TestBadInput:
 def test_every_node_has_its_difference_and_gradient():
     y = tg.max_pool1d(Value([1.0, 2.0, 3.0, 4.0]), 2).sum()
     found = tg.compare_weight_layer(y)
-    assert list(found.differences) == list(found.gradients) == ancestors(y)
-    assert found.gradients[ancestors(y)[0]].tolist() == [0.0, 1.0, 0.0, 1.0]
+    assert list(found.differences) == list(found.gradients) == topological_order(y)
+    assert found.gradients[topological_order(y)[0]].tolist() == [0.0, 1.0, 0.0, 1.0]
     assert found.loss is y
     assert found.twin.data == y.data

@@ -7,7 +7,7 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value, nn
-from tinygrad_pool.engine.backward import ancestors
+from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.errors import DataError, GraphError
 from tinygrad_pool.pooling_as_weights.weight_layers import REPLACED, twins_of
 from tinygrad_pool.rules.rule import IMPLEMENTED
@@ -61,7 +61,7 @@ def test_all_data_and_every_gradient_are_equal_bit_for_bit(random_net, kind, dty
             y, _ = random_net(seed, kind, dtype, ties=ties)
         assert y.dtype == dtype
         assert_twin_is_equal(y)
-        replaced += sum(node.rule in REPLACED for node in ancestors(y))
+        replaced += sum(node.rule in REPLACED for node in topological_order(y))
     assert replaced > 20
 
 
@@ -93,7 +93,7 @@ def test_a_large_average_in_half_precision_does_not_get_stuck():
 def test_nodes_that_choose_become_weights_and_lp_pooling_stays():
     x = Value(np.arange(8.0))
     y = tg.lp_pool1d(tg.max_pool1d(x.relu(), 2), 2.0, 2).max() + tg.avg_pool1d(x, 8).min()
-    ops = [node.op for node in ancestors(tg.as_weight_layer(y))]
+    ops = [node.op for node in topological_order(tg.as_weight_layer(y))]
     assert ops.count("weight_layer") == 5
     assert {op for op in ops if op and op != "weight_layer"} == {"lp_pool1d", "add"}
     assert_twin_is_close(y, float)
@@ -124,7 +124,7 @@ def test_no_gradient_of_the_graph_changes():
     x = Value([[1.0, 5.0, 2.0]])
     y = x.max(axis=1).sum()
     y.backward()
-    before = {node: node.grad for node in ancestors(y)}
+    before = {node: node.grad for node in topological_order(y)}
     gradients_of_both(y)
     assert all(node.grad is g or np.array_equal(node.grad, g) for node, g in before.items())
     unseen = x.max()
@@ -161,7 +161,7 @@ def test_what_was_cut_off_is_a_leaf_of_both():
     with tg.no_grad():
         top = x.max()
     y = (x - top).relu().max()
-    assert top in ancestors(tg.as_weight_layer(y))
+    assert top in topological_order(tg.as_weight_layer(y))
     assert_twin_is_equal(y)
 
 

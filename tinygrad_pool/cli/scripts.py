@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.cli import user_script
-from tinygrad_pool.engine.backward import ancestors
+from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.files import check_folder
@@ -97,7 +97,7 @@ def _forget_own(value: Value, gradient: Any) -> None:
     """
     from tinygrad_pool.recording import record
 
-    nodes = ancestors(value)
+    nodes = topological_order(value)
     if any(node.has_grad for node in nodes):
         left = record(value, gradient).left
         for node in nodes:
@@ -122,9 +122,9 @@ def value_of(made: dict[str, Any], name: str | None, script: str) -> Value:
     if name in values:
         return values[name]
     if name is None and numbers:
-        return max(numbers, key=lambda v: v._time)
+        return max(numbers, key=lambda v: v._order)
     wanted = f"Value called {name!r}" if name else "Value that is a number"
-    last = max(values, key=lambda n: values[n]._time, default="")
+    last = max(values, key=lambda n: values[n]._order, default="")
     raise OptionError(
         f"{script} made no {wanted} at top level; it has {', '.join(values) or 'none'}"
         + (f" (--value {last} takes that one)" if last else "")

@@ -16,7 +16,7 @@ from tinygrad_pool.codegen.conversions import KEEPERS
 from tinygrad_pool.codegen.program import Program
 from tinygrad_pool.codegen.spelling import WIDTH, filled, spelled
 from tinygrad_pool.codegen.writer import Writer, key_of
-from tinygrad_pool.engine.backward import ancestors, refuse_stale
+from tinygrad_pool.engine.backward import check_not_stale, topological_order
 from tinygrad_pool.engine.gradients import grad
 from tinygrad_pool.engine.node import name_of
 from tinygrad_pool.engine.rerun import changed, check_value, rerun
@@ -42,9 +42,9 @@ class Unrolled:
     numbers = count(1)
 
     def __init__(self, loss: Value, gradient: Any, called: Mapping[int, str]) -> None:
-        nodes = ancestors(loss)
+        nodes = topological_order(loss)
         (seed,) = grad(loss, loss, gradient)
-        refuse_stale(nodes, create_graph=True)
+        check_not_stale(nodes, create_graph=True)
         writer = Writer(nodes, called)
         with np.errstate(all="ignore"):
             writer.write(nodes, loss, seed)

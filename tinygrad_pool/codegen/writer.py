@@ -17,8 +17,8 @@ import numpy as np
 
 from tinygrad_pool.codegen.conversions import KEEPERS, fitted, keeper_of
 from tinygrad_pool.codegen.spelling import WIDTH, Names, dtype_of, filled, spelled
-from tinygrad_pool.engine.backward import fit
-from tinygrad_pool.engine.data import settle
+from tinygrad_pool.engine.backward import unbroadcast
+from tinygrad_pool.engine.data import to_result
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.errors import GraphError
 from tinygrad_pool.rules.rule import Backward, Rule
@@ -115,7 +115,7 @@ class Writer:
         if on_numpy:
             self.helped.add(node)
             texts = [f"np.float64({text})" for text in texts]
-        settled = y if type(y) is float else settle(y, data, node.op)
+        settled = y if type(y) is float else to_result(y, data, node.op)
         _refuse_other(node, settled)
         self.data[node], self._closures[node] = settled, closure
         rule, options = self._rules[node.rule], self._options(node)
@@ -189,7 +189,7 @@ class Writer:
         for i in reached:
             p, text, c = node.parents[i], targets[i], contributions[i]
             if type(c) is not float or type(p._numbers) is not float:
-                text, c = fitted(text, c, p), fit(node, i, p, c)
+                text, c = fitted(text, c, p), unbroadcast(node, i, p, c)
             self.backward[node].append(self._added(p, text, c))
 
     def _send(self, node: Node) -> tuple[Any, str]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from tinygrad_pool.engine.backward import Step
 from tinygrad_pool.errors import OptionError
-from tinygrad_pool.recording.trace import Walk
+from tinygrad_pool.recording.trace import Trace
 
 Test = Callable[[Step], bool]
 
@@ -20,12 +20,12 @@ Test = Callable[[Step], bool]
 class Breakpoint:
     """One condition to stop at: what the user wrote, whether it holds, and how often it did."""
 
-    def __init__(self, what: str, test: Callable[[Walk], Test], once: bool = False) -> None:
+    def __init__(self, what: str, test: Callable[[Trace], Test], once: bool = False) -> None:
         self.number = 0
         self.what, self.test, self.once = what, test, once
         self.condition, self.ignored, self.hits, self.watched = "", 0, 0, ""
 
-    def arm(self, passed: Walk) -> None:
+    def arm(self, passed: Trace) -> None:
         """Look for the place in a pass. Raises OptionError if there is no such place."""
         self.holds = self.test(passed)
 
@@ -46,7 +46,7 @@ class Breakpoint:
         return True
 
 
-def at_place(passed: Walk, place: str) -> Test:
+def at_place(passed: Trace, place: str) -> Test:
     """Stop at a node by its label or number, at every node of a rule, or of a line of source.
 
     A line is 12 or net.py:12. A leaf takes no step: there it is where something is added to its
@@ -70,7 +70,7 @@ def whole_number(text: str) -> int | None:
     return int(text) if text.isdecimal() and len(text) <= 18 else None
 
 
-def at_line(passed: Walk, file: str, number: int) -> Test:
+def at_line(passed: Trace, file: str, number: int) -> Test:
     """Stop at every node that a line of source made. Raises OptionError if it made none."""
     made = [node.about.line for node in passed.nodes if node.about.line and node.parents]
     if not made:
@@ -88,7 +88,7 @@ def at_line(passed: Walk, file: str, number: int) -> Test:
     return lambda step: step.node.about.line in wanted
 
 
-def at_name(passed: Walk, name: str) -> Test:
+def at_name(passed: Trace, name: str) -> Test:
     """Stop at each node of a label or a number, or of a rule: relu, or surely, relu_backward."""
     rule = name.removesuffix("_backward")
     wanted = {node for node in passed.nodes if node.op == rule != name}
@@ -117,7 +117,7 @@ def at_gradient(expression: str) -> Test:
     return lambda step: is_true(expression, step)
 
 
-def at_change(passed: Walk, name: str) -> Test:
+def at_change(passed: Trace, name: str) -> Test:
     """Stop where something is added to the gradient of a node that is called so."""
     wanted = set(passed.all_called(name))
     return lambda step: any(

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from tinygrad_pool.debugger.breakpoints import whole_number
 from tinygrad_pool.debugger.prompt import in_a_line
 from tinygrad_pool.debugger.vscode import AIDS
-from tinygrad_pool.engine.backward import ancestors, start
+from tinygrad_pool.engine.backward import start, topological_order
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.rerun import check_value
 from tinygrad_pool.engine.turns import Paused, take_turn
@@ -220,7 +220,7 @@ def debug_in_pdb(
     Commands are run first; unless it `asks`, they are all, and then it is quit.
     """
     check_value(loss, "debug")
-    nodes = ancestors(loss)
+    nodes = topological_order(loss)
     named = Named(nodes, names or {})
     if asks:
         debugger = ClosurePdb(named)

@@ -14,7 +14,7 @@ from tinygrad_pool.debugger import breakpoints
 from tinygrad_pool.debugger.closure_pdb import ClosurePdb, Stop, debug_in_pdb, says
 from tinygrad_pool.debugger.prompt import can_ask, split
 from tinygrad_pool.debugger.saving import draw_step, save
-from tinygrad_pool.debugger.stepping_commands import Moving
+from tinygrad_pool.debugger.stepping_commands import SteppingCommands
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError, ToolError
@@ -28,7 +28,7 @@ from tinygrad_pool.recording.source import listing
 from tinygrad_pool.rules.axes import place_of
 
 
-class Shell(Moving):
+class Shell(SteppingCommands):
     """The commands to look around, and to ask what if, beside those to move and to stop."""
 
     def __init__(self, passed: Recording, **streams: Any) -> None:

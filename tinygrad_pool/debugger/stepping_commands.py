@@ -14,10 +14,10 @@ from tinygrad_pool.engine.backward import Step
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.recording import views
 from tinygrad_pool.recording.recording import Recording
-from tinygrad_pool.recording.trace import Walk
+from tinygrad_pool.recording.trace import Trace
 
 
-class Moving(Prompt):
+class SteppingCommands(Prompt):
     """Commands that step, forwards and backwards, and breakpoints."""
 
     def __init__(self, passed: Recording, **streams: Any) -> None:
@@ -171,7 +171,7 @@ class Moving(Prompt):
         self._add(name, partial(breakpoints.at_place, place=name), once, condition)
 
     def _add(
-        self, what: str, test: Callable[[Walk], Test], once: bool = False, condition: str = ""
+        self, what: str, test: Callable[[Trace], Test], once: bool = False, condition: str = ""
     ) -> Breakpoint:
         b = Breakpoint(what, test, once)
         b.arm(self.passed)

@@ -18,7 +18,7 @@ CHOOSING = (pooling.max_pool, reductions.max, reductions.maximum, elementwise.re
 """The rules that choose a winner, those for whom the least wins first."""
 
 
-class Contest(NamedTuple):
+class Candidates(NamedTuple):
     """The contestants of every unit of a node, unit by unit, in the order that settles a tie.
 
     `operand` and `cell` say where a contestant stands, operand −1 being the constant of a ReLU;
@@ -63,7 +63,7 @@ class Contest(NamedTuple):
         return tuple(int(k) for k in np.unravel_index(self.cell[i], shape))
 
 
-def contest_of(node: Node) -> Contest | None:
+def contest_of(node: Node) -> Candidates | None:
     """List the contestants of a node that chooses a winner; None for any other, or an empty one."""
     if node.rule not in CHOOSING or node._closure is None or not node.size:
         return None
@@ -84,4 +84,4 @@ def contest_of(node: Node) -> Contest | None:
     order = np.argsort(unit, kind="stable")
     value = -value if node.rule in LEAST else value
     columns = (unit, operand, cell, value, weight, moves)
-    return Contest(node, *(column[order] for column in columns))
+    return Candidates(node, *(column[order] for column in columns))

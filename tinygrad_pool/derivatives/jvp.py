@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.derivatives.sparse_jacobian import links_of, sent_by
-from tinygrad_pool.engine.backward import ancestors, refuse_stale
+from tinygrad_pool.engine.backward import check_not_stale, topological_order
 from tinygrad_pool.engine.context import recording
 from tinygrad_pool.engine.gradients import grad
 from tinygrad_pool.engine.node import Node
@@ -17,7 +17,7 @@ from tinygrad_pool.errors import TinygradPoolError
 from tinygrad_pool.rules.rule import Contributions
 
 
-def tangents(root: Node, of_leaves: Mapping[Node, Any]) -> dict[Node, Any]:
+def jvp(root: Node, of_leaves: Mapping[Node, Any]) -> dict[Node, Any]:
     """Compute ẏ = Σ_p (∂y/∂p) ṗ for every node behind `root`, from ṗ of the leaves.
 
     A leaf that is not in `of_leaves`, and what was cut off from its past, stands still: 0.
@@ -26,11 +26,11 @@ def tangents(root: Node, of_leaves: Mapping[Node, Any]) -> dict[Node, Any]:
 
     >>> x = Value(3.0)
     >>> y = x * x
-    >>> float(tangents(y, {x: 1.0})[y])
+    >>> float(jvp(y, {x: 1.0})[y])
     6.0
     """
-    nodes = ancestors(root)
-    refuse_stale(nodes, create_graph=True)
+    nodes = topological_order(root)
+    check_not_stale(nodes, create_graph=True)
     moved: dict[Node, Any] = {}
     with np.errstate(all="ignore"), recording():
         for node in nodes:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.derivatives.sparse_jacobian import Indices, links_of
-from tinygrad_pool.engine.backward import ancestors, refuse_stale
+from tinygrad_pool.engine.backward import check_not_stale, topological_order
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError, ShapeError
@@ -102,8 +102,8 @@ def receptive_field(
     for given in (node,) if of is None else (node, of):
         if not isinstance(given, Value):
             raise DataError(f"receptive_field: needs a Value, got a {type(given).__name__}")
-    nodes = ancestors(node)
-    refuse_stale(nodes, create_graph=True)
+    nodes = topological_order(node)
+    check_not_stale(nodes, create_graph=True)
     place = _unit(node, unit)
     seen: dict[Node, Indices] = {node: np.array([np.ravel_multi_index(place, node.shape)], int)}
     fields: list[Field] = []

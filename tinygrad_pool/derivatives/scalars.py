@@ -18,7 +18,7 @@ from tinygrad_pool.derivatives.sparse_jacobian import (
     reduction_form,
     selection_form,
 )
-from tinygrad_pool.engine.backward import ancestors, refuse_stale
+from tinygrad_pool.engine.backward import check_not_stale, topological_order
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.value import Value, lift
 from tinygrad_pool.errors import DataError, ShapeError, UnsupportedError
@@ -78,8 +78,8 @@ def units_of(value: Value, limit: int, name: str) -> dict[tuple[Node, int], Any]
             f"{name}: needs a number, got {name_of(value)} of shape {value.shape}; "
             "reduce it, or choose a unit by its index"
         )
-    nodes = ancestors(value)
-    refuse_stale(nodes, create_graph=True)
+    nodes = topological_order(value)
+    check_not_stale(nodes, create_graph=True)
     needed, links = _needed(value, nodes, limit, name)
     made: dict[tuple[Node, int], Any] = {}
     for node in nodes:

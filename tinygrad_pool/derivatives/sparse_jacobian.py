@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.engine.backward import fit, on_numpy, refuse_stale
+from tinygrad_pool.engine.backward import check_not_stale, on_numpy, unbroadcast
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.errors import DataError, GraphError, OptionError
 from tinygrad_pool.rules import (
@@ -98,7 +98,7 @@ def _place(node: Node, parent: int | Node, name: str) -> int:
         raise DataError(f"{name}: needs a Value that was computed, got a {type(node).__name__}")
     if node._closure is None:
         raise GraphError(f"{name}: {name_of(node)} was not computed from anything that it knows")
-    refuse_stale([node], create_graph=True)
+    check_not_stale([node], create_graph=True)
     for i, p in enumerate(node.parents):
         if isinstance(p, Node) and (p is parent or (type(parent) is int and i == parent)):
             return i
@@ -250,7 +250,7 @@ def _pushed(node: Node, i: int, units: Indices) -> Links:
     for unit in units:
         g = np.zeros(node.shape, node.dtype)
         g.reshape(-1)[unit] = 1
-        c = fit(node, i, node.parents[i], sent_by(node, g)[i])
+        c = unbroadcast(node, i, node.parents[i], sent_by(node, g)[i])
         row = np.zeros(0) if c is None else np.reshape(c, -1)
         cell = np.flatnonzero(row)
         parts.append(Links(np.full(cell.shape, unit), cell, row[cell]))

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.derivatives.candidates import LEAST, Contest, contest_of
-from tinygrad_pool.derivatives.jvp import tangents
-from tinygrad_pool.engine.backward import ancestors, refuse_stale
+from tinygrad_pool.derivatives.candidates import LEAST, Candidates, contest_of
+from tinygrad_pool.derivatives.jvp import jvp
+from tinygrad_pool.engine.backward import check_not_stale, topological_order
 from tinygrad_pool.engine.gradients import grad
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.errors import DataError
@@ -89,13 +89,13 @@ def find_ties(node: Node) -> Ties:
     """
     if not isinstance(node, Node):
         raise DataError(f"find_ties: needs a Value that was computed, got {type(node).__name__}")
-    nodes = ancestors(node)
-    refuse_stale(nodes, create_graph=True)
+    nodes = topological_order(node)
+    check_not_stale(nodes, create_graph=True)
     contests = [c for n in nodes if n.rule in ELSEWHERE and (c := contest_of(n))]
     tied = [(c, ties) for c in contests if (ties := tied_units(c)).any()]
     if not tied:
         return Ties(0, [])
-    moves = how_units_move(node)
+    moves = random_tangents(node)
     arrives = _arrivals(node, [c.node for c, _ in tied])
     harmless, others = 0, []
     for (contest, ties), g in zip(tied, arrives, strict=True):
@@ -109,20 +109,20 @@ def find_ties(node: Node) -> Ties:
     return Ties(harmless, others)
 
 
-def tied_units(contest: Contest) -> Mask:
+def tied_units(contest: Candidates) -> Mask:
     """Tell, for each unit of a node, whether several share its maximum."""
     tied: Mask = np.add.reduceat(contest.tied, contest.starts, dtype=int) > 1
     return tied
 
 
-def how_units_move(node: Node) -> dict[Node, NDArray[np.float64]]:
+def random_tangents(node: Node) -> dict[Node, NDArray[np.float64]]:
     """Move every leaf at random: units with one and the same slope by every leaf move alike."""
     rng = np.random.default_rng(0)
-    leaves = [leaf for leaf in ancestors(node) if leaf.rule is None]
-    return tangents(node, {leaf: rng.standard_normal(leaf.shape) for leaf in leaves})
+    leaves = [leaf for leaf in topological_order(node) if leaf.rule is None]
+    return jvp(node, {leaf: rng.standard_normal(leaf.shape) for leaf in leaves})
 
 
-def matters(contest: Contest, moves: dict[Node, NDArray[np.float64]]) -> Mask:
+def matters(contest: Candidates, moves: dict[Node, NDArray[np.float64]]) -> Mask:
     """Tell, for each unit, whether those that share its maximum move differently."""
     how = tangents_of(contest, moves)
     tied = contest.tied
@@ -132,7 +132,7 @@ def matters(contest: Contest, moves: dict[Node, NDArray[np.float64]]) -> Mask:
     return ~alike
 
 
-def tangents_of(contest: Contest, moves: dict[Node, NDArray[np.float64]]) -> NDArray[np.float64]:
+def tangents_of(contest: Candidates, moves: dict[Node, NDArray[np.float64]]) -> NDArray[np.float64]:
     """Look up how each contestant moves; a constant does not."""
     how = np.zeros(contest.unit.shape)
     for i, p in enumerate(contest.node.parents):
@@ -149,7 +149,7 @@ def _arrivals(node: Node, nodes: list[Node]) -> list[NDArray[np.float64]]:
         return [np.asarray(g) for g in grad(node, nodes, g)]  # type: ignore[arg-type]
 
 
-def _tie(contest: Contest, unit: int, tied: list[int]) -> Tie:
+def _tie(contest: Candidates, unit: int, tied: list[int]) -> Tie:
     node = contest.node
     several = len(node.parents) > 1
     places = [

@@ -25,7 +25,7 @@ def taken_for_numbers(survey: Survey) -> Iterator[Finding]:
     for node in survey.nodes:
         if node.about.line and has_constant(node):
             constants.setdefault(node.about.line, node)
-    asked = [*survey.wanted, *survey.nodes, *sorted(TAKEN, key=lambda v: v._time)]
+    asked = [*survey.wanted, *survey.nodes, *sorted(TAKEN, key=lambda v: v._order)]
     for (line, how), nodes in _by_line(asked).items():
         user = next((constants[made] for made in _goes_on(line, constants)), None)
         if user is not None:

@@ -25,7 +25,7 @@ def choices_of_python(survey: Survey) -> Iterator[Finding]:
         for choice in node.about.choices:
             if choice.line is not None and choice.other != THROUGH:
                 seen.setdefault(choice.line, []).append((node, choice))
-    times = {node._time for node in survey.nodes}
+    times = {node._order for node in survey.nodes}
     for line, asked in seen.items():
         alone = [node for node, choice in asked if choice.rival not in times]
         nodes = alone or [node for node, _ in asked]

@@ -13,7 +13,7 @@ from tinygrad_pool.derivatives.receptive_fields import weights_among
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.errors import DataError
 from tinygrad_pool.formatting import several
-from tinygrad_pool.recording.ledger import Ledger
+from tinygrad_pool.recording.ledger import GradientExplainer
 from tinygrad_pool.recording.naming import held_by_modules, homes_of
 from tinygrad_pool.recording.recording import Recording
 from tinygrad_pool.rules import arithmetic, elementwise, linear, pooling, reductions, shaping
@@ -44,7 +44,7 @@ class Survey:
         def brief(node: Node) -> str:
             return me.brief(node)
 
-        self.ledger = Ledger(self.loss, self.nodes, self.steps, self.grads, brief)
+        self.ledger = GradientExplainer(self.loss, self.nodes, self.steps, self.grads, brief)
         self.users = self.ledger.users
         self.inside = set(self.nodes)
         self._labels = Counter(node.label for node in self.nodes)

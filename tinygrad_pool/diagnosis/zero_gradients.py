@@ -19,7 +19,7 @@ from tinygrad_pool.diagnosis.findings import (
     in_all,
 )
 from tinygrad_pool.diagnosis.survey import CHOOSING, Survey, leaf_below
-from tinygrad_pool.engine.backward import Step, fit
+from tinygrad_pool.engine.backward import Step, unbroadcast
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import counted, number
 from tinygrad_pool.recording.ledger import flat
@@ -278,4 +278,4 @@ def _flat(survey: Survey, node: Node, i: int, arrived: Mask) -> str:
 def _sends(node: Node, i: int, g: Any) -> bool:
     with np.errstate(all="ignore"):
         sent = sent_by(node, np.asarray(g, node.dtype))[i]
-        return bool(np.any(fit(node, i, node.parents[i], sent)))
+        return bool(np.any(unbroadcast(node, i, node.parents[i], sent)))

@@ -17,7 +17,7 @@ from tinygrad_pool.drawing.heat import heat, magnitudes
 from tinygrad_pool.drawing.overview import draw_groups, note
 from tinygrad_pool.drawing.theme import canvas, in_theme, literal, write_on
 from tinygrad_pool.drawing.words import graph_in_words
-from tinygrad_pool.engine.backward import ancestors
+from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError
@@ -135,7 +135,7 @@ def _shown(show: Iterable[str]) -> frozenset[str]:
 
 def _within(root: Value, depth: int | None) -> list[Node]:
     """List the nodes that are at most `depth` edges behind the root."""
-    nodes = ancestors(root)
+    nodes = topological_order(root)
     if depth is None:
         return nodes
     if type(depth) is not int or depth < 0:

@@ -7,7 +7,7 @@ import numpy as np
 
 from tinygrad_pool.derivatives.sparse_jacobian import sent_by
 from tinygrad_pool.drawing import theme
-from tinygrad_pool.engine.backward import fit, not_one_each
+from tinygrad_pool.engine.backward import not_one_each, unbroadcast
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import number
 
@@ -33,7 +33,9 @@ def _sent(node: Node, g: Any) -> list[Any]:
         parts = sent_by(node, g)
     if type(parts) is not tuple or len(parts) != len(node.parents):
         raise not_one_each(node, parts)
-    return [fit(node, i, p, c) for i, (p, c) in enumerate(zip(node.parents, parts, strict=True))]
+    return [
+        unbroadcast(node, i, p, c) for i, (p, c) in enumerate(zip(node.parents, parts, strict=True))
+    ]
 
 
 def largest_of(c: Any) -> float:

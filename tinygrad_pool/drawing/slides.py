@@ -22,7 +22,7 @@ from tinygrad_pool.drawing.computation import (
 from tinygrad_pool.drawing.dot_program import picture
 from tinygrad_pool.drawing.edges import Style, largest_of
 from tinygrad_pool.drawing.labels import sign
-from tinygrad_pool.engine.backward import ancestors, start, step_of
+from tinygrad_pool.engine.backward import start, step_of, topological_order
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.turns import TURN
 from tinygrad_pool.engine.value import Value
@@ -78,7 +78,7 @@ def frames(
     check_drawable(value, direction, "frames")
     if format not in FORMATS:
         raise OptionError(f"frames: format must be one of {', '.join(FORMATS)}, got {format!r}")
-    nodes = ancestors(value)
+    nodes = topological_order(value)
     if len(nodes) > MOST:
         raise OptionError(
             f"frames: {len(nodes):,} nodes are too many for slides, which hold {MOST}; "

@@ -17,7 +17,7 @@ from tinygrad_pool.drawing.dot_program import lend_to_graphviz
 from tinygrad_pool.drawing.edges import link_style, shares_of
 from tinygrad_pool.drawing.labels import sign
 from tinygrad_pool.drawing.words import Caption
-from tinygrad_pool.engine.backward import ancestors
+from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import ShapeError
@@ -123,7 +123,7 @@ def _layers(outputs: Sequence[Node], first: Sequence[Node], depth: int | None) -
     """Find the units behind the outputs; a unit's layer is one above the highest it links from."""
     far = dict.fromkeys((*outputs, *first), 0)
     units: dict[Node, Unit] = {}
-    for node in reversed(ancestors(*far)):
+    for node in reversed(topological_order(*far)):
         if node in far:
             units[node] = _unit(node, with_links=depth is None or far[node] < depth)
             for below in units[node].sources:

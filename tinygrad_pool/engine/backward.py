@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, NoReturn, SupportsIndex
 
 import numpy as np
 
-from tinygrad_pool.engine.data import alike, kind_of, real, unbroadcast_axes
+from tinygrad_pool.engine.data import dtype_of, same_dtype, to_data, unbroadcast_axes
 from tinygrad_pool.engine.node import NOTHING, LeafNode, Node, name_of
 from tinygrad_pool.engine.turns import take_turn
 from tinygrad_pool.errors import DataError, GraphError, RuleError, ShapeError, TinygradPoolError
@@ -52,7 +52,7 @@ def step_of(node: Node, upstream: Any, contributions: Contributions) -> Step:
     return Step(node, upstream, contributions)
 
 
-def ancestors(*roots: Node) -> list[Node]:
+def topological_order(*roots: Node) -> list[Node]:
     """List every node that the roots depend on, and themselves: the oldest first, each once."""
     seen = set(roots)
     waiting, found = [*seen], []
@@ -64,7 +64,7 @@ def ancestors(*roots: Node) -> list[Node]:
             if isinstance(p, Node) and p not in seen:
                 seen.add(p)
                 waiting.append(p)
-    found.sort(key=attrgetter("_time"))
+    found.sort(key=attrgetter("_order"))
     return found
 
 
@@ -75,16 +75,16 @@ def start(
 
     Interior nodes forget the last pass; leaves keep what they have, and add. A pass that stands
     half done in the same nodes gives way. A caller that puts every gradient back in the end hands
-    over the `nodes`, which are `ancestors(root)`, and none gives way.
+    over the `nodes`, which are `topological_order(root)`, and none gives way.
     """
     if not isinstance(root, Node):
         raise DataError(f"backward: needs a Value that was computed, got {type(root).__name__}")
     borrowed = nodes is not None
-    nodes = ancestors(root) if nodes is None else nodes
+    nodes = topological_order(root) if nodes is None else nodes
     if root.rule is not None and root._closure is None:
         how = "detached" if root.op == "detach" else "computed under no_grad"
         raise GraphError(f"backward: {name_of(root)} was {how}, so no graph leads back from it")
-    refuse_stale(nodes, create_graph)
+    check_not_stale(nodes, create_graph)
     g = _seed(root, gradient, create_graph)
     if not borrowed:
         take_turn(root, nodes)
@@ -108,7 +108,7 @@ def _walk(nodes: list[Node], create_graph: bool) -> Iterator[tuple[Node, Any, Co
         if closure is None or g is None:
             continue
         if create_graph:
-            closure = _on_values(node)
+            closure = vjp_on_values(node)
         try:
             contributions = closure(g)
         except Exception as error:  # noqa: BLE001  # a rule may raise anything: it is named there
@@ -154,7 +154,7 @@ def _add(node: Node, i: int, p: Any, c: Any) -> Any:
         return None
     x, old = p._numbers, p._grad
     if not (type(c) is type(x) is np.ndarray and c.dtype is x.dtype and c.shape == x.shape):
-        c = fit(node, i, p, c)
+        c = unbroadcast(node, i, p, c)
     if old is not None:
         p._grad = old + c
     elif p._closure is None and isinstance(c, np.ndarray) and not _new_arrays(node):
@@ -169,7 +169,7 @@ def _new_arrays(node: Node) -> bool:
     return getattr(node.rule, "new_arrays", False)
 
 
-def _on_values(node: Node) -> Backward:
+def vjp_on_values(node: Node) -> Backward:
     """Run a node's rule again on its operands themselves: its closure then builds a graph."""
     guard = getattr(node._closure, "guard", None)
     if guard is not None:  # recorded under tg.checked()
@@ -209,16 +209,16 @@ def on_numpy(node: Node, g: Any, error: Exception) -> Contributions:
             line = f", made at {node.about.line}" if node.about.line else ""
             error.add_note(f"in the backward closure of {name_of(node)}{line}")
         raise error
-    refuse_stale([node], create_graph=True)
+    check_not_stale([node], create_graph=True)
     return _run_again(node, map(np.float64, operands))[1](np.float64(g))
 
 
-def fit(node: Node, i: int, p: Any, c: Any) -> Any:
+def unbroadcast(node: Node, i: int, p: Any, c: Any) -> Any:
     """Bring a contribution to its operand's shape and dtype: sum where the operand was repeated."""
     if c is None or not isinstance(p, Node):
         return None
     if not isinstance(c, Node) and getattr(getattr(c, "dtype", None), "kind", None) != "f":
-        c = real(c, f"{node.op}: the contribution to operand {i}")
+        c = to_data(c, f"{node.op}: the contribution to operand {i}")
     shape = np.shape(c)
     if shape != p.shape:
         axes = unbroadcast_axes(p.shape, shape)
@@ -235,9 +235,9 @@ def fit(node: Node, i: int, p: Any, c: Any) -> Any:
 
 def _of_kind(p: Node, c: Any) -> Any:
     """Bring a gradient to the dtype of what it belongs to, a Python float's to a Python float."""
-    if alike(c._numbers if isinstance(c, Node) else c, p._numbers):
+    if same_dtype(c._numbers if isinstance(c, Node) else c, p._numbers):
         return c
-    kind = kind_of(p._numbers)
+    kind = dtype_of(p._numbers)
     if isinstance(c, Node):
         return cast(c, dtype=kind)
     if isinstance(c, np.ndarray) and kind is not float:
@@ -260,13 +260,13 @@ def _seed(root: Node, gradient: Any, create_graph: bool) -> Any:
             )
         gradient = np.ones(root.shape)
     if not (create_graph and isinstance(gradient, Node)):
-        gradient = real(gradient, "backward: gradient")
+        gradient = to_data(gradient, "backward: gradient")
     if np.shape(gradient) != root.shape:
         raise ShapeError(f"backward: gradient needs shape {root.shape}, got {np.shape(gradient)}")
     return _of_kind(root, gradient)
 
 
-def refuse_stale(nodes: list[Node], create_graph: bool) -> None:
+def check_not_stale(nodes: list[Node], create_graph: bool) -> None:
     """Raise if an operand's data changed after a node used it.
 
     An ordinary pass works with the arrays of the forward pass, so only a change in place harms it;
@@ -278,14 +278,14 @@ def refuse_stale(nodes: list[Node], create_graph: bool) -> None:
             leaf.look()
             leaf._lent = True  # who holds the array may still change it
     oldest = next((v for v in nodes if v._closure is not None), None)
-    if oldest is None or Node.last_change < oldest._time:
+    if oldest is None or Node.last_change < oldest._order:
         return
     for node in nodes:
         for p in node.parents:
             if isinstance(p, LeafNode):
                 changed = p._assigned if create_graph else p._mutated
                 in_place = changed == p._mutated
-                if changed > node._time and not (in_place and _same_again(node, p)):
+                if changed > node._order and not (in_place and _same_again(node, p)):
                     raise GraphError(
                         f"backward: the data of {name_of(p)} changed "
                         f"{'in place ' if in_place else ''}after {name_of(node)} "

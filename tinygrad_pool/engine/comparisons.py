@@ -8,9 +8,9 @@ from weakref import WeakSet
 
 import numpy as np
 
-from tinygrad_pool.engine.backward import ancestors
+from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.context import SETTING, THROUGH, Choice, here
-from tinygrad_pool.engine.data import misfit, numeric
+from tinygrad_pool.engine.data import broadcast_error, to_constant
 from tinygrad_pool.engine.node import Node
 
 SIGNS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">="}
@@ -22,11 +22,11 @@ TAKEN: WeakSet[Node] = WeakSet()
 
 def compare(relation: Callable[[Any, Any], Any], v: Node, other: Any) -> Any:
     """Compare data: a plain bool, or an array of them. Raises ShapeError if shapes do not fit."""
-    w = other._numbers if isinstance(other, Node) else numeric(other, relation.__name__)
+    w = other._numbers if isinstance(other, Node) else to_constant(other, relation.__name__)
     try:
         answer = relation(v._numbers, w)
     except ValueError as error:
-        raise misfit(relation.__name__, [v._numbers, w]) from error
+        raise broadcast_error(relation.__name__, [v._numbers, w]) from error
     if isinstance(answer, np.ndarray):
         return answer
     sign = SIGNS[relation.__name__]
@@ -42,7 +42,7 @@ def note(v: Node, relation: str, other: Any, answer: bool, rival: Node | None = 
     if SETTING.get().traced:
         line = here()
         kept = [choice for choice in v.about.choices if choice.line != line]
-        choice = Choice(relation, str(other), answer, line, 0 if rival is None else rival._time)
+        choice = Choice(relation, str(other), answer, line, 0 if rival is None else rival._order)
         v.about = v.about._replace(choices=(*kept, choice))
 
 
@@ -53,7 +53,7 @@ def note_number(v: Node, how: str) -> None:
     """
     if SETTING.get().traced:
         note(v, how, "", True)
-        below = [node for node in ancestors(v) if not node.parents and node is not v]
+        below = [node for node in topological_order(v) if not node.parents and node is not v]
         for leaf in below:
             note(leaf, how, THROUGH, True)
         TAKEN.update((v, *below))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.engine.backward import ancestors, refuse_stale
+from tinygrad_pool.engine.backward import check_not_stale, topological_order
 from tinygrad_pool.engine.lift import run_again
 from tinygrad_pool.engine.node import LeafNode, Node, name_of
 from tinygrad_pool.errors import GraphError
@@ -19,8 +19,8 @@ def deep_copy(root: Node, memo: dict[int, Any]) -> Any:
     Leaves get data of their own, and every rule is run again on the copies, so that no closure is
     shared. Raises GraphError if data changed since, or if a rule gives other numbers now.
     """
-    nodes = ancestors(root)
-    refuse_stale(nodes, create_graph=True)
+    nodes = topological_order(root)
+    check_not_stale(nodes, create_graph=True)
     for node in nodes:
         if id(node) not in memo:
             twin = _leaf(node, memo) if isinstance(node, LeafNode) else _interior(node, memo)

@@ -18,23 +18,23 @@ from tinygrad_pool.rules.rule import PYTHON
 Data: TypeAlias = float | np.floating[Any] | NDArray[np.floating[Any]]
 
 
-def real(given: Any, what: str) -> Data:
+def to_data(given: Any, what: str) -> Data:
     """Read numbers into data of their own: a Python float, a NumPy scalar, or a new array.
 
     Integers and bools become float64; floating dtypes stay, in this machine's byte order. Raises
     DataError for complex numbers, strings, ragged lists and objects.
 
-    >>> real(2, "Value"), real([1, 2], "Value")
+    >>> to_data(2, "Value"), to_data([1, 2], "Value")
     (2.0, array([1., 2.]))
     """
-    read = numeric(given, what)
+    read = to_constant(given, what)
     if type(read) in PYTHON:
         return float(read)
     own: Data = read.astype(read.dtype.type if read.dtype.kind == "f" else np.float64)
     return own
 
 
-def numeric(given: Any, what: str) -> Any:
+def to_constant(given: Any, what: str) -> Any:
     """Read a constant: a Python number, a NumPy scalar, or an array of real numbers of any dtype.
 
     Integers and bools stay what they are; fractions and decimals become floats. Raises DataError,
@@ -94,31 +94,31 @@ def floating(dtype: Any, what: str) -> np.dtype[Any]:
     return read
 
 
-def settle(y: Any, data: Sequence[Any], what: str) -> Data:
+def to_result(y: Any, data: Sequence[Any], what: str) -> Data:
     """Bring the result of a rule into the form that a Value holds.
 
     Python numbers alone make a Python float; anything of NumPy's makes an array, or a NumPy scalar
     where there are no axes. Raises DataError if the result is not made of real numbers.
     """
     if PYTHON.issuperset(map(type, data)):
-        y = real(y, what)
+        y = to_data(y, what)
         return y if np.ndim(y) else float(y)
     array = np.asarray(y)
     if array.dtype.kind != "f":
-        return real(array, what)
+        return to_data(array, what)
     number: Data = array if array.ndim else array[()]
     return number
 
 
-def like(old: Data, given: Any, what: str) -> Data:
+def cast_like(old: Data, given: Any, what: str) -> Data:
     """Read numbers of the shape and dtype of `old`; one number fills any shape.
 
     Raises DataError, and ShapeError if the shape is another.
 
-    >>> like(np.zeros(2), 1, "grad")
+    >>> cast_like(np.zeros(2), 1, "grad")
     array([1., 1.])
     """
-    new = real(given, what)
+    new = to_data(given, what)
     if np.shape(new) not in ((), np.shape(old)):
         raise ShapeError(f"{what}: needs shape {np.shape(old)}, got {np.shape(new)}")
     if isinstance(old, np.ndarray):
@@ -126,16 +126,16 @@ def like(old: Data, given: Any, what: str) -> Data:
     return type(old)(new)
 
 
-def kind_of(data: Data) -> Any:
+def dtype_of(data: Data) -> Any:
     """Return the dtype of NumPy's numbers, and `float` itself for a Python float."""
     return float if type(data) is float else data.dtype  # type: ignore[union-attr]  # all else has one
 
 
-def alike(a: Data, b: Data) -> bool:
+def same_dtype(a: Data, b: Data) -> bool:
     """Tell whether both are Python floats, or NumPy's numbers of one dtype."""
     if type(a) is float or type(b) is float:
         return type(a) is type(b)
-    same: bool = kind_of(a) == kind_of(b)
+    same: bool = dtype_of(a) == dtype_of(b)
     return same
 
 
@@ -189,16 +189,16 @@ def fits_together(data: Sequence[Any]) -> bool:
     return True
 
 
-def misfit(name: str, data: Sequence[Any]) -> ShapeError:
+def broadcast_error(name: str, data: Sequence[Any]) -> ShapeError:
     """Say that shapes do not broadcast."""
     shapes = " and ".join(str(np.shape(d)) for d in data)
     return ShapeError(f"{name}: shapes {shapes} do not broadcast")
 
 
-def apart(a: Data, b: Data) -> NDArray[np.float64]:
+def abs_difference(a: Data, b: Data) -> NDArray[np.float64]:
     """Find by how much numbers differ, elementwise: NaN is equal to NaN, and infinitely far else.
 
-    >>> apart(np.array([1.0, np.nan, np.nan]), np.array([3.0, np.nan, 1.0]))
+    >>> abs_difference(np.array([1.0, np.nan, np.nan]), np.array([3.0, np.nan, 1.0]))
     array([ 2.,  0., inf])
     """
     a, b = np.asarray(a), np.asarray(b)

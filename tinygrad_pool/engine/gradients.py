@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.engine.backward import Step, ancestors, start, step_of
+from tinygrad_pool.engine.backward import Step, start, step_of, topological_order
 from tinygrad_pool.engine.data import zeros
 from tinygrad_pool.engine.node import Node
-from tinygrad_pool.engine.signature import refuse_habits
+from tinygrad_pool.engine.signature import reject_foreign_options
 from tinygrad_pool.engine.turns import HALF_DONE, TURN, Paused
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError
@@ -31,10 +31,10 @@ def backward_steps(root: Value, gradient: Any = None, **habits: Any) -> Iterator
     exp 1.0
     mul 54.6
     """
-    refuse_habits("backward_steps", habits)
+    reject_foreign_options("backward_steps", habits)
     with TURN:
         walk = start(root, gradient)
-        return _one_by_one(Paused(root, ancestors(root)), walk)
+        return _one_by_one(Paused(root, topological_order(root)), walk)
 
 
 def _one_by_one(half: Paused, walk: Iterator[tuple[Any, ...]]) -> Iterator[Step]:
@@ -75,7 +75,7 @@ def grad(
     >>> slope.data, grad(slope, x)
     (12.0, (12.0,))
     """
-    refuse_habits("grad", habits)
+    reject_foreign_options("grad", habits)
     wanted: tuple[Any, ...] = (xs,)
     if isinstance(xs, Iterable) and not isinstance(xs, Value | np.ndarray):
         wanted = tuple(xs)
@@ -86,7 +86,7 @@ def grad(
                 f"as in grad(y, [x, w]), got a {type(v).__name__}"
             )
     with TURN:
-        nodes = ancestors(y)
+        nodes = topological_order(y)
         before = {v: v._grad for v in (*nodes, *wanted)}
         try:
             for node in before:

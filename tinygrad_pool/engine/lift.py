@@ -16,8 +16,16 @@ import numpy as np
 
 from tinygrad_pool.engine.backward import no_closure
 from tinygrad_pool.engine.context import SETTING, Setting, placed
-from tinygrad_pool.engine.data import Data, fits_together, misfit, numeric, own, real, settle
-from tinygrad_pool.engine.node import NO_OPTIONS, NOTHING, LeafNode, Node, name_of, tick
+from tinygrad_pool.engine.data import (
+    Data,
+    broadcast_error,
+    fits_together,
+    own,
+    to_constant,
+    to_data,
+    to_result,
+)
+from tinygrad_pool.engine.node import NO_OPTIONS, NOTHING, LeafNode, Node, name_of, next_id
 from tinygrad_pool.engine.signature import Signature, signature_of
 from tinygrad_pool.errors import GraphError, RuleError, TinygradPoolError
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, Rule
@@ -191,7 +199,7 @@ def _many(rule: Rule, general: Callable[..., Any], two: Callable[..., Any]) -> C
 
 def _read(operands: tuple[Any, ...], name: str) -> tuple[Any, ...]:
     """Read constants as they are; but where no Value decides the dtype, as a Value would."""
-    read = numeric if any(isinstance(v, Node) for v in operands) else real
+    read = to_constant if any(isinstance(v, Node) for v in operands) else to_data
     return tuple([v if isinstance(v, Node) else own(read(v, name)) for v in operands])
 
 
@@ -208,7 +216,7 @@ def _node(
     out = _new(Value)
     out._numbers = y
     out._grad = None
-    out._time = tick()
+    out._order = next_id()
     out._closure = closure
     out._x = x
     out._w = w
@@ -271,7 +279,7 @@ def _settled(
         return y, closure
     if type(y) is complex:
         y, closure = _on_numpy(rule, data, options)
-    return settle(y, data, rule.__name__), closure
+    return to_result(y, data, rule.__name__), closure
 
 
 _new = object.__new__
@@ -285,7 +293,7 @@ def _again(
     """Explain why a rule failed; where only Python's floats refused (0.0 ** -1), use NumPy's."""
     name = rule.__name__
     if any(isinstance(d, int) and d.bit_length() > 63 for d in data):  # NumPy knows no such integer
-        data = [real(d, name) if isinstance(d, int) else d for d in data]
+        data = [to_data(d, name) if isinstance(d, int) else d for d in data]
         return _run(rule, (), data, options)
     if isinstance(error, ArithmeticError) and not any(isinstance(d, np.ndarray) for d in data):
         return _on_numpy(rule, data, options)
@@ -293,12 +301,12 @@ def _again(
         raise RuleError(f"{name}: a rule must return its result and a closure") from error
     ours = isinstance(error, TinygradPoolError)
     if isinstance(error, ValueError) and not ours and not fits_together(data):
-        raise misfit(name, data) from error
+        raise broadcast_error(name, data) from error
     raise error
 
 
 def _on_numpy(rule: Rule, data: Sequence[Any], options: Mapping[str, Any]) -> tuple[Any, Backward]:
-    return rule(*(np.float64(real(d, rule.__name__)) for d in data), **options)
+    return rule(*(np.float64(to_data(d, rule.__name__)) for d in data), **options)
 
 
 def _guarded(

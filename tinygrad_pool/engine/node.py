@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tinygrad_pool.engine.context import About, text
-from tinygrad_pool.engine.data import Data, kind_of, like, zeros
+from tinygrad_pool.engine.data import Data, cast_like, dtype_of, zeros
 from tinygrad_pool.engine.numpy_protocol import AnswersNumPy
 from tinygrad_pool.errors import GraphError
 from tinygrad_pool.rules.axes import Shape
@@ -20,7 +20,7 @@ NO_OPTIONS: Mapping[str, Any] = {}
 NOTHING: Any = object()
 """Stands where there is no operand."""
 
-tick = count(1).__next__
+next_id = count(1).__next__
 """The time: a number for each node made and each change of data, ever larger."""
 
 
@@ -37,7 +37,7 @@ class Node(AnswersNumPy):
         "_closure",
         "_grad",
         "_numbers",
-        "_time",
+        "_order",
         "_w",
         "_x",
         "about",
@@ -48,7 +48,7 @@ class Node(AnswersNumPy):
     _numbers: Data  # a `_numbers` would be read by np.ma, past the graph
     _grad: Any
     _closure: Backward | None
-    _time: int
+    _order: int
     # The operands: x and w, or x and NOTHING; other numbers of them are a tuple in x's place. A
     # tuple for each node would be one object more for the garbage collector to visit.
     _x: Any
@@ -92,7 +92,7 @@ class Node(AnswersNumPy):
         if new is None:
             self._grad = None
         elif new is not self._grad:
-            self._grad = like(self._numbers, new, f"grad of {name_of(self)}")
+            self._grad = cast_like(self._numbers, new, f"grad of {name_of(self)}")
 
     @property
     def has_grad(self) -> bool:
@@ -137,7 +137,7 @@ class Node(AnswersNumPy):
     @property
     def dtype(self) -> np.dtype[Any]:
         """The dtype of the data; a Python float counts as float64."""
-        dtype: np.dtype[Any] = np.dtype(kind_of(self._numbers))
+        dtype: np.dtype[Any] = np.dtype(dtype_of(self._numbers))
         return dtype
 
 
@@ -167,7 +167,10 @@ class LeafNode(Node):
     def data(self, new: Any) -> None:
         in_place = new is self._numbers and isinstance(new, np.ndarray)
         if not in_place:
-            self._numbers, self._lent = like(self._numbers, new, f"data of {name_of(self)}"), False
+            self._numbers, self._lent = (
+                cast_like(self._numbers, new, f"data of {name_of(self)}"),
+                False,
+            )
         self._bits = None
         self._has_changed(in_place)
 
@@ -179,7 +182,7 @@ class LeafNode(Node):
         self._bits, self._lent = bits, False
 
     def _has_changed(self, in_place: bool) -> None:
-        Node.last_change = self._assigned = tick()
+        Node.last_change = self._assigned = next_id()
         if in_place:
             self._mutated = self._assigned
 

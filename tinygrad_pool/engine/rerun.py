@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.engine.backward import ancestors
+from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.context import recording
-from tinygrad_pool.engine.data import Data, like, real
+from tinygrad_pool.engine.data import Data, cast_like, to_data
 from tinygrad_pool.engine.lift import run_again
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.value import Value, lift
@@ -38,7 +38,7 @@ def rerun(loss: Value, changes: Mapping[Node, Any]) -> dict[Value, Value]:
     (5.0, 7.0, 49.0)
     """
     check_value(loss, "rerun")
-    strange: set[Any] = changes.keys() - set(ancestors(loss))
+    strange: set[Any] = changes.keys() - set(topological_order(loss))
     for given in strange:
         who = name_of(given) if isinstance(given, Node) else repr(given)
         raise OptionError(f"rerun: {name_of(loss)} does not depend on {who:.80}")
@@ -59,7 +59,7 @@ def rerun(loss: Value, changes: Mapping[Node, Any]) -> dict[Value, Value]:
 
 def _tell_rivals(twins: Mapping[Value, Value]) -> None:
     """Let the choices that Python made by a node be against the twins of its rivals."""
-    times = {node._time: twin._time for node, twin in twins.items()}
+    times = {node._order: twin._order for node, twin in twins.items()}
     for twin in twins.values():
         if choices := twin.about.choices:
             told = [c._replace(rival=times.get(c.rival, c.rival)) for c in choices]
@@ -72,7 +72,7 @@ def rebuilt(loss: Value, make: Callable[[Value, list[Any]], Value]) -> dict[Valu
     The operands are what the node's own were mapped to; constants are as they are.
     """
     made: dict[Value, Value] = {}
-    for node in ancestors(loss):
+    for node in topological_order(loss):
         assert isinstance(node, Value)
         made[node] = make(node, [made[p] if isinstance(p, Value) else p for p in node.parents])
     return made
@@ -93,17 +93,17 @@ def changed(data: Data, change: Any, what: str) -> Data:
     array([0., 5., 0.])
     """
     if not isinstance(change, Mapping):
-        new = real(change, what)
+        new = to_data(change, what)
         if not isinstance(data, np.ndarray) or np.shape(new) != data.shape:
-            return like(data, new, what)
+            return cast_like(data, new, what)
         return np.asarray(new).astype(data.dtype)
     array = np.array(data)
     for index, number in change.items():
         place = place_of(index, array.shape, what)
         if place is None:
             raise SubscriptError(f"{what}: there is no element {index!r} in shape {array.shape}")
-        array[place] = like(0.0, number, what)
-    return array if array.ndim else like(data, array, what)
+        array[place] = cast_like(0.0, number, what)
+    return array if array.ndim else cast_like(data, array, what)
 
 
 def _leaf(node: Value, change: Any) -> Value:
@@ -126,8 +126,8 @@ def _moved(node: Value, operands: list[Any], change: Any) -> Value:
             f"rerun: {name_of(node)} is not finite, and no constant moves it to other numbers; "
             "change what it was computed from"
         )
-    old = like(y._numbers, np.where(stays, 0.0, y._numbers), "old")
-    to = like(y._numbers, np.where(stays, -0.0, new), "new")
+    old = cast_like(y._numbers, np.where(stays, 0.0, y._numbers), "old")
+    to = cast_like(y._numbers, np.where(stays, -0.0, new), "new")
     moved = lift(nudge)(y, old, to)
     moved.about = node.about
     y.about = node.about._replace(label="")

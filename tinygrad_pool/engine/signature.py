@@ -95,7 +95,7 @@ def signature_of(rule: Rule) -> Signature:
     )
 
 
-def refuse_habits(name: str, given: dict[str, Any]) -> None:
+def reject_foreign_options(name: str, given: dict[str, Any]) -> None:
     """Raise OptionError for options that another library would take, saying what is done here."""
     for option in given:
         hint = f": {HABITS[option]}" if option in HABITS else ""

@@ -20,10 +20,10 @@ import numpy as np
 from tinygrad_pool.engine.backward import pass_on, start
 from tinygrad_pool.engine.comparisons import compare, note, note_number
 from tinygrad_pool.engine.context import SETTING, About, here, no_grad, text
-from tinygrad_pool.engine.data import real
+from tinygrad_pool.engine.data import to_data
 from tinygrad_pool.engine.lift import bind, operation_of
-from tinygrad_pool.engine.node import NO_OPTIONS, NOTHING, LeafNode, Node, name_of, tick
-from tinygrad_pool.engine.signature import refuse_habits
+from tinygrad_pool.engine.node import NO_OPTIONS, NOTHING, LeafNode, Node, name_of, next_id
+from tinygrad_pool.engine.signature import reject_foreign_options
 from tinygrad_pool.engine.turns import TURN
 from tinygrad_pool.errors import GraphError, OptionError, ShapeError, UnsupportedError
 from tinygrad_pool.rules import arithmetic, elementwise, linear, reductions, shaping
@@ -90,9 +90,9 @@ class Value(Node):
                 "Value: takes data and a label; an operation of your own is a rule, "
                 "y = tg.lift(rule)(x), which returns its result and its backward closure"
             )
-        refuse_habits("Value", habits)
-        self._numbers = real(data, "Value")
-        self._grad, self._time = None, tick()
+        reject_foreign_options("Value", habits)
+        self._numbers = to_data(data, "Value")
+        self._grad, self._order = None, next_id()
         line = here() if SETTING.get().traced else None
         self.about = About(text(label, "Value: label"), line=line)
         self.rule, self.options = None, NO_OPTIONS
@@ -107,7 +107,7 @@ class Value(Node):
         Raises ShapeError for an array without `gradient`, or one of another shape; GraphError if
         the graph was cut here, or if data changed in place since.
         """
-        refuse_habits("backward", habits)
+        reject_foreign_options("backward", habits)
         with TURN:
             for _ in start(self, gradient):
                 pass

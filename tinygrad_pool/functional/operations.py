@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
-from tinygrad_pool.engine.data import numeric
+from tinygrad_pool.engine.data import to_constant
 from tinygrad_pool.engine.value import Value, lift
 from tinygrad_pool.errors import DataError, ShapeError
 from tinygrad_pool.rules import elementwise, linear, reductions, shaping
@@ -102,4 +102,4 @@ def weighted_sum(weights: Iterable[Any], inputs: Iterable[Any], bias: Any = 0.0)
 
 def operand(x: Any, name: str) -> Any:
     """Take a Value as it is, and anything else as a constant."""
-    return x if isinstance(x, Value) else numeric(x, name)
+    return x if isinstance(x, Value) else to_constant(x, name)

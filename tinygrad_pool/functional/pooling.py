@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol, TypeAlias, TypeVar, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.engine.data import numeric
+from tinygrad_pool.engine.data import to_constant
 from tinygrad_pool.engine.value import Value, lift
 from tinygrad_pool.errors import ShapeError
 from tinygrad_pool.functional.operations import Numbers, operand
@@ -268,7 +268,7 @@ def _max_unpools(ndim: int) -> MaxUnpool:
         array([[0., 3.],
                [0., 0.]])
         """
-        x, indices = operand(x, name), numeric(indices, f"{name}: indices")
+        x, indices = operand(x, name), to_constant(indices, f"{name}: indices")
         windows = windows_of(name, ndim, kernel_size, stride, padding)
         space = None if output_size is None else _space(name, ndim, output_size, shape_of(x))
         return _max_unpool(x, windows=windows, indices=indices, output_size=space)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.engine.data import numeric, real
+from tinygrad_pool.engine.data import to_constant, to_data
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, ShapeError, SubscriptError
 from tinygrad_pool.functional.operations import log_softmax
@@ -27,7 +27,7 @@ def cross_entropy(scores: Any, labels: Any) -> Value:
     0.6931
     """
     scores = _value(scores, "cross_entropy: scores")
-    classes = np.asarray(numeric(labels, "cross_entropy: labels"))
+    classes = np.asarray(to_constant(labels, "cross_entropy: labels"))
     if len(scores.shape) != 2 or classes.shape != scores.shape[:1]:
         raise ShapeError(
             "cross_entropy: needs scores (n, classes) and labels (n,), "
@@ -70,4 +70,4 @@ def _check_some(name: str, scores: Value) -> None:
 
 
 def _value(x: Any, what: str) -> Value:
-    return x if isinstance(x, Value) else Value(real(x, what))
+    return x if isinstance(x, Value) else Value(to_data(x, what))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.engine.context import scope
-from tinygrad_pool.engine.data import real
+from tinygrad_pool.engine.data import to_data
 from tinygrad_pool.engine.habits import OF_NETWORKS
 from tinygrad_pool.engine.numpy_protocol import Habit, WithHabits
 from tinygrad_pool.engine.value import Value
@@ -89,7 +89,7 @@ class Module(WithHabits):
             )
         own = self._by_name()
         _check_names(own, state)
-        new = {name: real(state[name], f"load_state_dict: {name}") for name in own}
+        new = {name: to_data(state[name], f"load_state_dict: {name}") for name in own}
         _check_shapes(own, {name: np.shape(array) for name, array in new.items()})
         for name, value in own.items():
             value.data = new[name]

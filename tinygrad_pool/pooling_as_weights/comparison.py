@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.derivatives.candidates import Contest, contest_of
+from tinygrad_pool.derivatives.candidates import Candidates, contest_of
 from tinygrad_pool.derivatives.sparse_jacobian import counts_by_cell
-from tinygrad_pool.derivatives.ties import how_units_move, matters, tied_units
+from tinygrad_pool.derivatives.ties import matters, random_tangents, tied_units
 from tinygrad_pool.engine.context import recording
-from tinygrad_pool.engine.data import apart
+from tinygrad_pool.engine.data import abs_difference
 from tinygrad_pool.engine.gradients import grad
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.value import Value
@@ -166,7 +166,7 @@ def compare_weight_layer(loss: Value, gradient: Any = None) -> Comparison:
         twins = twins_of(loss, "compare_weight_layer")
     gradients = grad(loss, twins.keys(), gradient)
     of_twins = grad(twins[loss], twins.values(), gradient)
-    moves = how_units_move(loss)
+    moves = random_tangents(loss)
     layers = [_layer(n, moves) for n in twins if n.rule in REPLACED and n._closure is not None]
     exact = all(layer.binary for layer in layers)
     slack = 0.0 if exact else SLACK * max(float(np.finfo(node.dtype).eps) for node in twins)
@@ -213,7 +213,7 @@ def _layer(node: Value, moves: dict[Node, NDArray[np.float64]]) -> WeightLayer:
     )
 
 
-def _radius(contest: Contest, mattering: Mask) -> float:
+def _radius(contest: Candidates, mattering: Mask) -> float:
     """Find how far all contestants may move before one that loses catches up with the winner."""
     if mattering.any():
         return 0.0
@@ -226,7 +226,7 @@ def _radius(contest: Contest, mattering: Mask) -> float:
     return float((margins / pace[behind]).min(initial=np.inf))
 
 
-def _telling(contest: Contest, g: NDArray[Any]) -> int:
+def _telling(contest: Candidates, g: NDArray[Any]) -> int:
     """Choose the window to draw: where the winner won most windows, the one with most error."""
     won = np.flatnonzero(contest.weight)
     _, cell, count = np.unique(
@@ -243,7 +243,7 @@ def _telling(contest: Contest, g: NDArray[Any]) -> int:
 
 def _apart(a: Any, b: Any) -> float:
     """Find the largest difference between two arrays; NaN is equal to NaN."""
-    return float(apart(a, b).max(initial=0.0))
+    return float(abs_difference(a, b).max(initial=0.0))
 
 
 def _equal(a: Any, b: Any, slack: float) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_pool.derivatives.candidates import Contest
+from tinygrad_pool.derivatives.candidates import Candidates
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.dot_program import lend_to_graphviz
 from tinygrad_pool.drawing.labels import sign
@@ -30,7 +30,9 @@ class Cell(NamedTuple):
     cell: int
 
 
-def draw_side_by_side(contest: Contest, unit: int, data: Any, g: Any, to_operands: Any) -> Digraph:
+def draw_side_by_side(
+    contest: Candidates, unit: int, data: Any, g: Any, to_operands: Any
+) -> Digraph:
     """Draw a window and the ones that its winner takes part in, without weights and with.
 
     `data` and `g` are the node's data and the gradient that arrived at it, flat; `to_operands` what
@@ -70,7 +72,7 @@ def draw_side_by_side(contest: Contest, unit: int, data: Any, g: Any, to_operand
     return graph
 
 
-def _windows(contest: Contest, unit: int) -> list[int]:
+def _windows(contest: Candidates, unit: int) -> list[int]:
     """Choose the window, and with it the others that its winner wins or loses, while they fit."""
     here = _cell(contest, next(i for i in contest.within(unit) if contest.weight[i]))
     same = (contest.operand == here.operand) & (contest.cell == here.cell)
@@ -83,7 +85,7 @@ def _windows(contest: Contest, unit: int) -> list[int]:
     return sorted(chosen)
 
 
-def _cell(contest: Contest, i: int) -> Cell:
+def _cell(contest: Candidates, i: int) -> Cell:
     return Cell(int(contest.operand[i]), int(contest.cell[i]))
 
 
@@ -94,7 +96,9 @@ def _row(graph: Digraph, name: str, members: Iterable[str]) -> None:
             row.edge(left, right, style="invis")
 
 
-def _draw_cell(graph: Digraph, name: str, contest: Contest, cell: Cell, to_operands: Any) -> None:
+def _draw_cell(
+    graph: Digraph, name: str, contest: Candidates, cell: Cell, to_operands: Any
+) -> None:
     p = 0.0 if cell.operand < 0 else contest.node.parents[cell.operand]
     is_node = isinstance(p, Node)
     value = np.reshape(p._numbers if isinstance(p, Node) else p, -1)[cell.cell]

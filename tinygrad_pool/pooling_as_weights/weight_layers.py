@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.derivatives.sparse_jacobian import links_of, operands_of, slopes_of
-from tinygrad_pool.engine.backward import ancestors, refuse_stale
+from tinygrad_pool.engine.backward import check_not_stale, topological_order
 from tinygrad_pool.engine.lift import run_again
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.rerun import check_value, rebuilt
@@ -42,7 +42,7 @@ def as_weight_layer(loss: Value) -> Value:
 def twins_of(loss: Value, name: str) -> dict[Value, Value]:
     """Map every node behind a Value to what stands for it among weights; a leaf is its own."""
     check_value(loss, name)
-    refuse_stale(ancestors(loss), create_graph=True)
+    check_not_stale(topological_order(loss), create_graph=True)
     return rebuilt(loss, _twin)
 
 

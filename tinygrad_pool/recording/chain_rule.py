@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygrad_pool.derivatives.scalars import MOST, units_of
 from tinygrad_pool.drawing.edges import slopes_of
-from tinygrad_pool.engine.backward import ancestors
+from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError
@@ -105,11 +105,11 @@ def derive(
         if not isinstance(given, Value):
             raise DataError(f"derive: needs Values, got a {type(given).__name__}")
     called = {id(value): n for n, value in (names or {}).items() if isinstance(value, Value)}
-    if v not in ancestors(loss):
+    if v not in topological_order(loss):
         ends = [_name(end, called) or name_of(end) for end in (loss, v)]
         raise OptionError(f"derive: {ends[0]} does not depend on {ends[1]}")
     cell = _cell(v, index)
-    if any(node.shape for node in ancestors(loss)):
+    if any(node.shape for node in topological_order(loss)):
         units = units_of(loss, MOST, "derive")
         if (v, cell) not in units:
             return Derivation(_name(loss, called) or "E", _name(v, called), [], 0, 0.0)
@@ -129,7 +129,7 @@ def derive(
 def _sums(loss: Node, of: Node) -> tuple[dict[Node, int], dict[Node, float]]:
     """Count the paths from each node down to `of`, and add up their products."""
     counts, slopes = {of: 1}, {of: 1.0}
-    for node in ancestors(loss):
+    for node in topological_order(loss):
         below = any(isinstance(p, Node) and p in counts for p in node.parents)
         if node is of or node._closure is None or not below:
             continue

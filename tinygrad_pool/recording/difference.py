@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_pool.engine.data import apart
+from tinygrad_pool.engine.data import abs_difference
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import GraphError
@@ -123,7 +123,7 @@ def _refuse_changed(passed: Recording) -> None:
     for node in passed.nodes:
         for p in node.parents:
             leaf = isinstance(p, Node) and p._closure is None
-            if leaf and node._time < p._assigned < passed.time:
+            if leaf and node._order < p._assigned < passed.time:
                 raise GraphError(
                     f"compare_passes: the data of {name_of(p)} changed after {name_of(node)} "
                     "was computed from it and before the pass was recorded; record it earlier"
@@ -143,7 +143,7 @@ def _far(before: Any, after: Any) -> float:
     before, after = _same_shape(before, after)
     if np.shape(before) != np.shape(after):
         return float(np.inf)
-    return float(apart(before, after).max(initial=0.0))
+    return float(abs_difference(before, after).max(initial=0.0))
 
 
 def _same_shape(before: Any, after: Any) -> tuple[Any, Any]:
@@ -161,7 +161,7 @@ def _cell(before: Any, after: Any) -> str:
     before, after = _same_shape(before, after)
     if np.shape(before) != np.shape(after):
         return f"shape {np.shape(before)} → {np.shape(after)}"
-    differences = apart(before, after)
+    differences = abs_difference(before, after)
     lengths = f"{differences.shape}: " if differences.shape else ""
     if not differences.any():
         return f"{lengths}equal" if lengths else number(float(before))

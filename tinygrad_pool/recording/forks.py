@@ -81,7 +81,7 @@ def choices_undone(twins: Mapping[Value, Value]) -> list[str]:
 
     `twins` maps each node to what the replay made of it.
     """
-    times = {node._time: twin for node, twin in twins.items()}
+    times = {node._order: twin for node, twin in twins.items()}
     said: dict[tuple[Line, bool], str] = {}
     for node, twin in twins.items():
         for choice in node.about.choices:

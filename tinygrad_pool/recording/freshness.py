@@ -19,7 +19,7 @@ def set_since(nodes: Iterable[Node]) -> dict[Node, Node]:
     if Node.last_change:
         for node in nodes:
             for p in node.parents:
-                if isinstance(p, LeafNode) and node._time < p._assigned:
+                if isinstance(p, LeafNode) and node._order < p._assigned:
                     found.setdefault(p, node)
     return found
 

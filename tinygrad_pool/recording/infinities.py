@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tinygrad_pool.derivatives.sparse_jacobian import Indices, links_of, operands_of
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import number, on_a_line
-from tinygrad_pool.recording.ledger import Arrival, Entry, Ledger, row_of
+from tinygrad_pool.recording.ledger import Arrival, Entry, GradientExplainer, row_of
 from tinygrad_pool.recording.source import made_at
 
 Test: TypeAlias = Callable[[Any], Any]
@@ -25,7 +25,10 @@ class Culprit(NamedTuple):
 
 
 def behind_gradient(
-    ledger: Ledger, node: Node, cell: int, known: dict[tuple[Node, int], Culprit] | None = None
+    ledger: GradientExplainer,
+    node: Node,
+    cell: int,
+    known: dict[tuple[Node, int], Culprit] | None = None,
 ) -> Culprit:
     """Follow a gradient that is not finite upwards, to the step that made it of finite numbers.
 
@@ -44,7 +47,7 @@ def behind_gradient(
     return known[place]
 
 
-def _above(ledger: Ledger, node: Node, cell: int) -> Entry | Culprit:
+def _above(ledger: GradientExplainer, node: Node, cell: int) -> Entry | Culprit:
     """Find what handed a bad number on to an element, or else what made it bad there."""
     if node is ledger.loss:
         return Culprit(None, "it came with the gradient that the pass was given")
@@ -56,7 +59,7 @@ def _above(ledger: Ledger, node: Node, cell: int) -> Entry | Culprit:
     return entry if not np.isfinite(entry.upstream) else _behind_step(ledger, entry)
 
 
-def behind_data(ledger: Ledger, node: Node, cell: int) -> Culprit:
+def behind_data(ledger: GradientExplainer, node: Node, cell: int) -> Culprit:
     """Follow data that is not finite down to the node that made it of finite numbers.
 
     A NaN is followed as far as it is one. If infinities became one, it began where they were made;
@@ -139,7 +142,7 @@ def _worst(arrivals: list[Arrival], nan: bool) -> Entry | None:
     return None
 
 
-def _behind_step(ledger: Ledger, entry: Entry) -> Culprit:
+def _behind_step(ledger: GradientExplainer, entry: Entry) -> Culprit:
     """Say why a step sent a bad number though a good one arrived: data, a slope, an overflow."""
     node, unit, local, how = entry.node, entry.cell, entry.local, ""
     if np.isfinite(local):
@@ -160,7 +163,7 @@ def _not_finite(x: Any) -> Any:
     return ~np.isfinite(x)
 
 
-def _says(ledger: Ledger, end: _End) -> str:
+def _says(ledger: GradientExplainer, end: _End) -> str:
     """Say what a node has to do with a bad number."""
     node, name = end.node, ledger.at(end.node, end.cell)
     if not node.parents:
@@ -169,7 +172,7 @@ def _says(ledger: Ledger, end: _End) -> str:
     return f"{name} {how} in the forward pass{_operands(ledger, node, end.cell)}{made_at(node)}"
 
 
-def _operands(ledger: Ledger, node: Node, unit: int) -> str:
+def _operands(ledger: GradientExplainer, node: Node, unit: int) -> str:
     """Write what a unit was computed from: its one cell of each operand, or all of its cells."""
     shown = []
     for of in _looked_at(node, unit):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.derivatives.candidates import Contest, contest_of
+from tinygrad_pool.derivatives.candidates import Candidates, contest_of
 from tinygrad_pool.derivatives.sparse_jacobian import Indices, links_of, operands_of
 from tinygrad_pool.engine.backward import Step
 from tinygrad_pool.engine.node import Node
@@ -78,7 +78,7 @@ class Arrival(NamedTuple):
         return Entry(self.node, unit, g, slope, sent, reason, self.operand)
 
 
-class Ledger:
+class GradientExplainer:
     """The whole of a pass, to be asked what was sent."""
 
     def __init__(
@@ -95,7 +95,7 @@ class Ledger:
             for i, p in enumerate(step.node.parents):
                 if isinstance(p, Node):
                     self.users.setdefault(p, []).append((step, i))
-        self._contests: dict[Node, Contest | None] = {}
+        self._contests: dict[Node, Candidates | None] = {}
 
     def entries(self, node: Node, cell: int) -> list[Entry]:
         """List what each unit above sent to one element, those that sent nothing at last."""
@@ -159,7 +159,7 @@ class Ledger:
         place = ", ".join(str(int(k)) for k in np.unravel_index(cell, node.shape))
         return f"{self.call(node)}[{place}]"
 
-    def contest(self, node: Node) -> Contest | None:
+    def contest(self, node: Node) -> Candidates | None:
         """List who competes at a node; None if it chooses no winner."""
         if node not in self._contests:
             self._contests[node] = contest_of(node)
@@ -237,7 +237,7 @@ def flat(node: Node) -> str:
     return f"the local derivative of {node.op} {how}"
 
 
-def _lost_or_flat(link: Link, ledger: Ledger) -> str:
+def _lost_or_flat(link: Link, ledger: GradientExplainer) -> str:
     """Name the winner of a maximum, and by how much it won; elsewhere the slope is 0."""
     contest = ledger.contest(link.node)
     if contest is None:
@@ -255,7 +255,7 @@ def _lost_or_flat(link: Link, ledger: Ledger) -> str:
     return f"it lost to {winner}, by {behind}{tie}"
 
 
-_OFF: dict[Any, Callable[[Link, Ledger], str]] = {
+_OFF: dict[Any, Callable[[Link, GradientExplainer], str]] = {
     elementwise.relu: lambda link, _: f"the relu is off: its input is {link.value}",
     elementwise.where: lambda _, __: "it was not chosen",
     elementwise.clip: lambda link, _: f"it is clipped: {link.value} is outside the bounds",

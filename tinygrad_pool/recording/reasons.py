@@ -14,7 +14,7 @@ from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import number
 from tinygrad_pool.recording.freshness import numbers_taken, set_since, was_set
 from tinygrad_pool.recording.infinities import behind_data, behind_gradient
-from tinygrad_pool.recording.ledger import Entry, Ledger, flat
+from tinygrad_pool.recording.ledger import Entry, GradientExplainer, flat
 from tinygrad_pool.recording.source import made_at
 from tinygrad_pool.rules.axes import place_of
 
@@ -55,7 +55,7 @@ class Explanation(NamedTuple):
 
 
 def explain(
-    ledger: Ledger,
+    ledger: GradientExplainer,
     node: Node,
     index: int | Sequence[int] | None,
     left: Mapping[Node, Any] | None = None,
@@ -79,7 +79,7 @@ def explain(
 
 
 def _causes(
-    ledger: Ledger, node: Node, cell: int, grad: float | None, entries: list[Entry]
+    ledger: GradientExplainer, node: Node, cell: int, grad: float | None, entries: list[Entry]
 ) -> list[str]:
     """Say why a gradient is not computed, not finite, or zero; nothing of any other."""
     if node not in ledger.nodes:
@@ -98,7 +98,7 @@ def _causes(
 
 
 def _left(
-    ledger: Ledger, node: Node, cell: int, grad: float | None, left: Mapping[Node, Any]
+    ledger: GradientExplainer, node: Node, cell: int, grad: float | None, left: Mapping[Node, Any]
 ) -> list[str]:
     """Say what earlier passes left in a gradient."""
     x = _at(left[node], cell) if node in left else 0.0
@@ -109,7 +109,7 @@ def _left(
     return [f"{held}{total}; zero_grad() forgets it"]
 
 
-def _stale(ledger: Ledger, node: Node, entries: list[Entry]) -> list[str]:
+def _stale(ledger: GradientExplainer, node: Node, entries: list[Entry]) -> list[str]:
     """Say which data near a node was set since."""
     stale = set_since(ledger.nodes)
     users = dict.fromkeys(e.node for e in entries)
@@ -117,7 +117,7 @@ def _stale(ledger: Ledger, node: Node, entries: list[Entry]) -> list[str]:
     return [was_set(ledger.call, p, stale[p]) for p in near if p in stale]
 
 
-def _origins(ledger: Ledger, node: Node, cell: int, entries: list[Entry]) -> list[str]:
+def _origins(ledger: GradientExplainer, node: Node, cell: int, entries: list[Entry]) -> list[str]:
     """Follow zeros upwards to where each began."""
     if entries and any(e.contribution for e in entries):
         return ["the contributions cancel"]
@@ -143,7 +143,7 @@ def _origins(ledger: Ledger, node: Node, cell: int, entries: list[Entry]) -> lis
     return _shortened(causes, len(seen) if waiting else 0)
 
 
-def _unseen(ledger: Ledger, node: Node, cell: int) -> str:
+def _unseen(ledger: GradientExplainer, node: Node, cell: int) -> str:
     """Say that an element takes no part in what is computed from its array."""
     users = list(dict.fromkeys(step.node for step, _ in ledger.users.get(node, ())))
     more = f" and {len(users) - LISTED:,} more" if len(users) > LISTED else ""
@@ -173,7 +173,7 @@ def _shortened(causes: Mapping[str, str], searched: int) -> list[str]:
     return shown
 
 
-def _cell(ledger: Ledger, node: Node, index: int | Sequence[int] | None, g: Any) -> int:
+def _cell(ledger: GradientExplainer, node: Node, index: int | Sequence[int] | None, g: Any) -> int:
     """Read the index of an element; None is the one with the largest gradient."""
     if index is None:
         flat = np.reshape(np.zeros(node.shape) if g is None else g, -1)

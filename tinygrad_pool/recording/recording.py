@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_pool.engine.node import Node, name_of, tick
+from tinygrad_pool.engine.node import Node, name_of, next_id
 from tinygrad_pool.engine.rerun import changed, rerun
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError, OutputError
 from tinygrad_pool.files import check_folder, kind_of, write_whole
 from tinygrad_pool.recording.forks import choices_undone
-from tinygrad_pool.recording.trace import Walk
+from tinygrad_pool.recording.trace import Trace
 from tinygrad_pool.rules.arithmetic import nudge
 from tinygrad_pool.rules.axes import place_of
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tinygrad_pool.drawing.computation import Direction
 
 
-class Recording(Walk):
+class Recording(Trace):
     """A backward pass, step by step, that can be replayed with other numbers, and on a page."""
 
     def __init__(
@@ -30,7 +30,7 @@ class Recording(Walk):
     ) -> None:
         super().__init__(loss, gradient, names)
         self._noted: dict[Node, Any] = {}
-        self.origin, self.time = object(), tick()
+        self.origin, self.time = object(), next_id()
 
     def set(self, node: str | Node, value: Any, index: int | Sequence[int] | None = None) -> None:
         """Note other numbers for a node: what if? Nothing changes until `replay`.

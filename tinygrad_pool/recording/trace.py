@@ -10,21 +10,21 @@ from typing import Any, NoReturn, Self, SupportsIndex
 
 import numpy as np
 
-from tinygrad_pool.engine.backward import Step, ancestors, refuse_copy, start, step_of
+from tinygrad_pool.engine.backward import Step, refuse_copy, start, step_of, topological_order
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.rerun import changed
 from tinygrad_pool.engine.turns import HALF_DONE, TURN, take_turn
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError
 from tinygrad_pool.recording.freshness import left_before
-from tinygrad_pool.recording.ledger import Ledger
+from tinygrad_pool.recording.ledger import GradientExplainer
 from tinygrad_pool.recording.naming import Named
 from tinygrad_pool.recording.reasons import Explanation, explain
 from tinygrad_pool.recording.steps import Change, Steps, Sums
 from tinygrad_pool.rules.axes import whole
 
 
-class Walk(Named):
+class Trace(Named):
     """A backward pass, step by step. At `position` n, every `.grad` is as it is after n steps.
 
     Position 0 is before the pass: all gradients are what they were when it was left. The last
@@ -39,7 +39,7 @@ class Walk(Named):
     ) -> None:
         if not isinstance(loss, Value):
             raise DataError(f"record: needs a Value, got {type(loss).__name__}")
-        super().__init__(ancestors(loss), names or {})
+        super().__init__(topological_order(loss), names or {})
         self.loss, self.gradient = loss, gradient
         self._kept = {
             node: changed(node._numbers, {}, "") for node in self.nodes if _may_change(node)
@@ -226,9 +226,11 @@ class Walk(Named):
         return left_before(grads, self.gradients, ran=grads[self.loss] is not None)
 
     @cached_property
-    def ledger(self) -> Ledger:
+    def ledger(self) -> GradientExplainer:
         """The whole pass, to be asked for reasons."""
-        return Ledger(self.loss, self.nodes, self.steps, self.gradients, self._alone().call)
+        return GradientExplainer(
+            self.loss, self.nodes, self.steps, self.gradients, self._alone().call
+        )
 
 
 def _give(nodes: list[Node], grads: list[Any]) -> None:

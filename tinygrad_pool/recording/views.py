@@ -13,20 +13,20 @@ from tinygrad_pool.formatting import on_a_line
 from tinygrad_pool.recording.freshness import set_since, was_set
 from tinygrad_pool.recording.source import quoted
 from tinygrad_pool.recording.steps import Change
-from tinygrad_pool.recording.trace import Walk
+from tinygrad_pool.recording.trace import Trace
 
 LISTED = 16
 ENDS = 8
 Item = TypeVar("Item")
 
 
-def title(passed: Walk, node: Node) -> str:
+def title(passed: Trace, node: Node) -> str:
     """Name a node, and its operation where the name does not tell it."""
     name = passed.call(node)
     return f"{name} ({sign(node)})" if node.op and not name.startswith(node.op) else name
 
 
-def here(passed: Walk) -> str:
+def here(passed: Trace) -> str:
     """Say where we are: the step that was taken last, and what it sent."""
     step = passed.step
     if step is None:
@@ -44,7 +44,7 @@ def here(passed: Walk) -> str:
     return "\n".join(lines + more)
 
 
-def where(passed: Walk) -> str:
+def where(passed: Trace) -> str:
     """List a path from the loss to here, with what arrived at each node; of a long one its ends."""
     step = passed.step
     if step is None:
@@ -60,7 +60,7 @@ def where(passed: Walk) -> str:
     return "\n".join(lines)
 
 
-def show(passed: Walk, node: Node) -> str:
+def show(passed: Trace, node: Node) -> str:
     """Show a node's data and gradient, its operands, and what it sends them in the pass."""
     lines = [f"{title(passed, node)} = {on_a_line(node.data)}, grad {grad_of(node)}"]
     step = passed.step_of(node)
@@ -76,7 +76,7 @@ def show(passed: Walk, node: Node) -> str:
     return "\n".join(lines + more + notes)
 
 
-def contributions(passed: Walk, node: Node) -> str:
+def contributions(passed: Trace, node: Node) -> str:
     """List what a node's step made of each operand's gradient, old -> new."""
     if passed.step_of(node) is None:
         return f"{title(passed, node)} has no step: nothing is sent from it"
@@ -85,12 +85,12 @@ def contributions(passed: Walk, node: Node) -> str:
     )
 
 
-def accumulated(passed: Walk, nodes: Collection[Node]) -> str:
+def accumulated(passed: Trace, nodes: Collection[Node]) -> str:
     """Say what the last step made of some gradients, old -> new."""
     return _listed(passed, passed.changed(), nodes)
 
 
-def _listed(passed: Walk, changes: list[Change], nodes: Collection[Node]) -> str:
+def _listed(passed: Trace, changes: list[Change], nodes: Collection[Node]) -> str:
     made = [c for c in changes if c.node in nodes and c.after is not None]
     some, more = few(made, first=lambda c: c.before is not c.after)
     lines = []
@@ -100,7 +100,7 @@ def _listed(passed: Walk, changes: list[Change], nodes: Collection[Node]) -> str
     return "\n".join(lines + more)
 
 
-def local_derivatives(passed: Walk, node: Node) -> str:
+def local_derivatives(passed: Trace, node: Node) -> str:
     """Show the local derivatives of a node by its operands: its weights."""
     from tinygrad_pool.derivatives.sparse_jacobian import weights_of
 
@@ -134,7 +134,7 @@ def _sends(pair: tuple[Any, Any]) -> bool:
     return bool(np.any(pair[1]))
 
 
-def steps(passed: Walk) -> str:
+def steps(passed: Trace) -> str:
     """List the steps around here."""
     last = passed.position
     first = max(0, last - 4)
@@ -150,7 +150,7 @@ def grad_of(node: Node) -> str:
     return on_a_line(node.grad) if node.has_grad else "–"
 
 
-def _path(passed: Walk, node: Node) -> list[Node]:
+def _path(passed: Trace, node: Node) -> list[Node]:
     """Find a path from the loss to a node: along which gradients flowed, if there is one."""
     path = [node]
     while path[-1] is not passed.loss:

@@ -504,7 +504,7 @@ class TestInABrowser:
         )
         first = page.evaluate("boxes[0].history.at(-1).lines[0]")
         loss.backward()
-        leaf = min(tg.record(loss).nodes, key=lambda v: v._time)
+        leaf = min(tg.record(loss).nodes, key=lambda v: v._order)
         assert first == numbers(leaf.grad)
 
     def test_a_notebook_shows_it_in_a_frame(self, tmp_path, browser):

@@ -14,10 +14,10 @@ from tinygrad_pool.drawing.words import Caption, graph_in_words, with_caption
 from tinygrad_pool.formatting import plain
 from tinygrad_pool.recording.player.stage import stage_of
 from tinygrad_pool.recording.player.story import Story
-from tinygrad_pool.recording.trace import Walk
+from tinygrad_pool.recording.trace import Trace
 
 
-def page_of(passed: Walk, direction: Direction | None = None, title: str = "") -> str:
+def page_of(passed: Trace, direction: Direction | None = None, title: str = "") -> str:
     """Write the page that plays a recorded pass. Raises OptionError for an unknown direction."""
     check_drawable(passed.loss, "LR" if direction is None else direction, "to_html")
     stage = stage_of(passed, direction)

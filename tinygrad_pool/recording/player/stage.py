@@ -17,7 +17,7 @@ from tinygrad_pool.drawing.slides import holding, longest_of
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import number, plain
 from tinygrad_pool.recording.player.thumbnails import format_of
-from tinygrad_pool.recording.trace import Walk
+from tinygrad_pool.recording.trace import Trace
 from tinygrad_pool.recording.views import title
 
 SVG = "http://www.w3.org/2000/svg"
@@ -50,7 +50,7 @@ class Stage(NamedTuple):
     edges: dict[tuple[int, int], str]
 
 
-def stage_of(passed: Walk, direction: Direction | None = None) -> Stage:
+def stage_of(passed: Trace, direction: Direction | None = None) -> Stage:
     """Draw the graph of a pass as `draw` would, folded where it would fold.
 
     Without a direction, a small graph takes the one that fits better beside the story: from left to
@@ -72,7 +72,7 @@ def _fit(stage: Stage) -> float:
     return min(PANEL[0] / wide, PANEL[1] / high)
 
 
-def _draw_nodes(graph: Any, passed: Walk) -> tuple[list[Box], dict[tuple[int, int], str]]:
+def _draw_nodes(graph: Any, passed: Trace) -> tuple[list[Box], dict[tuple[int, int], str]]:
     """Draw a box a node, as wide as its longest gradient, and edges with room for what is sent."""
     nodes = passed.nodes
     show = frozenset(("data", "grad", "heat"))
@@ -97,7 +97,7 @@ def _style(c: Any, labelled: bool) -> Style:
     return {} if c is None or not labelled else {"label": f" {number(largest_of(c), digits=3)} "}
 
 
-def _draw_folded(graph: Any, passed: Walk) -> tuple[list[Box], dict[tuple[int, int], str]]:
+def _draw_folded(graph: Any, passed: Trace) -> tuple[list[Box], dict[tuple[int, int], str]]:
     """Draw a box for each layer, or for each form of operation."""
     nodes = passed.nodes
     groups = (by_layers if layer_count(nodes) <= FULL else by_form)(nodes)

@@ -30,7 +30,7 @@ from tinygrad_pool.recording.player.stage import LABELLED, Box, Stage
 from tinygrad_pool.recording.player.thumbnails import Format, cells_of, format_of, largest_in
 from tinygrad_pool.recording.source import quoted
 from tinygrad_pool.recording.steps import Change
-from tinygrad_pool.recording.trace import Walk
+from tinygrad_pool.recording.trace import Trace
 from tinygrad_pool.recording.views import title
 
 EXPLAINED = 300
@@ -45,7 +45,7 @@ class Story:
     A move is a step; where the picture is folded, all steps of a box.
     """
 
-    def __init__(self, passed: Walk, stage: Stage) -> None:
+    def __init__(self, passed: Trace, stage: Stage) -> None:
         self.passed, self.stage = passed, stage
         self.home = {node: i for i, box in enumerate(stage.boxes) for node in box.nodes}
         self.folded = len(stage.boxes) < len(passed.nodes)
