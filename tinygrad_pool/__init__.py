@@ -17,6 +17,8 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
+import numpy as _numpy  # noqa: F401  # here, since its import takes longer from deep inside others
+
 from tinygrad_pool import functional
 from tinygrad_pool.engine.backward import Step
 from tinygrad_pool.engine.context import checked, no_grad, scope, traced
