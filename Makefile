@@ -3,43 +3,43 @@
 PYTHON ?= python
 FUZZ_SECONDS ?= 0
 
-.PHONY: check lint types test browser huge fuzz examples docs bench bench-quick
+.PHONY: help check lint types test browser huge fuzz examples docs bench bench-quick
 
-check: lint types docs test browser huge
+help:  ## what can be made
+	@grep -hE '^[a-z-]+( [a-z-]+)?:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 22
 
-lint:
+check: lint types docs test browser huge  ## everything that must hold before a change lands
+
+lint:  ## ruff: lint and format
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 
-types:
+types:  ## mypy --strict over the package and typed tests
 	$(PYTHON) -m mypy
 
-test:
+test:  ## all tests but those of a million nodes and of the browser, with coverage
 	$(PYTHON) -m pytest -m "not (huge or browser)" --cov --cov-fail-under=100
 
-browser:
+browser:  ## the tests that drive Chromium
 	$(PYTHON) -m pytest -m browser
 
-huge:
+huge:  ## the tests of a million nodes, without coverage
 	$(PYTHON) -m pytest -m huge
 
-# New cases for every test that hypothesis draws for, for FUZZ_SECONDS and a last round; 0: for ever.
-fuzz:
+fuzz:  ## new cases wherever hypothesis draws, for FUZZ_SECONDS and a last round; 0: for ever
 	@start=$$(date +%s); \
 	while $(PYTHON) -m pytest -m hypothesis --hypothesis-profile=fuzz; do \
 		past=$$(($$(date +%s) - start)); \
 		if [ $(FUZZ_SECONDS) -gt 0 ] && [ $$past -ge $(FUZZ_SECONDS) ]; then exit 0; fi; \
 	done; exit 1
 
-# `test` runs them, too.
-examples:
+examples:  ## run the examples, as `test` does
 	$(PYTHON) -m pytest -m "" tests/test_examples.py
 
-docs:
+docs:  ## build the docs, warnings are errors
 	$(PYTHON) -m sphinx -b html -W --keep-going -n docs docs/_build/html
 
-# The figures of docs/performance.md; one thread, on a machine that does nothing else. Quick: do they run?
-bench bench-quick:
+bench bench-quick:  ## the figures of docs/performance.md, on an idle machine; quick: do they run?
 	@for script in $(sort $(wildcard $(CURDIR)/benchmarks/*.py)); do \
 		echo "$$script"; \
 		OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PYTHON) "$$script" \

@@ -4,7 +4,7 @@ Forward and backward together, CPU time of this process. A line that is level me
 linearly. A chain of scalars has 10³ to 10⁶ nodes; pools and a convolution have one image of 10⁴ to
 10⁸ elements (the convolution, whose result has four channels, to 10⁷).
 
-    pip install -e '.[plot]' && python benchmarks/linearity.py docs/pictures/linearity.svg
+    pip install -e '.[plot]' && python benchmarks/linearity.py docs/measured/linearity.svg
 """
 
 import argparse
