@@ -390,3 +390,14 @@ def test_a_rule_has_one_operation_and_one_that_wraps_it_has_its_own():
 
     assert (operation(8.0).data, tg.lift(quarter)(8.0).data) == (4.0, 2.0)
     assert tg.lift(elementwise.exp) is tg.exp
+
+
+def test_many_operands_that_do_not_fit_are_named_and_a_rule_of_many_may_refuse():
+    with pytest.raises(ShapeError, match=r"maximum: shapes \(2,\) and \(3,\)"):
+        tg.maximum(Value([1.0, 2.0]), Value([1.0, 2.0, 3.0]), Value(1.0))
+
+    def power(*xs):
+        return xs[0] ** -xs[1], lambda g: (g,) * len(xs)
+
+    with np.errstate(divide="ignore"):
+        assert tg.lift(power)(Value(0.0), Value(1.0), Value(1.0)).data == math.inf
