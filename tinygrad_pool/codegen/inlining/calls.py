@@ -127,7 +127,8 @@ def _is_pure(function: Any) -> bool:
         return not _holds(items)
     module = getattr(function, "__module__", None) or ""
     ours = module.startswith("tinygrad_pool.rules.")
-    return function in _PURE or module in ("math", "numpy", "_operator") or ours
+    pure = module in ("math", "numpy", "_operator") or isinstance(function, np.ufunc)
+    return function in _PURE or pure or ours
 
 
 def _type(x: Any) -> type:
