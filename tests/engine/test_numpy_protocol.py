@@ -304,7 +304,8 @@ DISPATCHING = {
 
 
 @pytest.mark.parametrize(
-    "function", sorted(DISPATCHING, key=lambda f: (getattr(f, "__module__", None) or "", f.__name__))
+    "function",
+    sorted(DISPATCHING, key=lambda f: (getattr(f, "__module__", None) or "", f.__name__)),
 )
 def test_every_function_of_numpys_is_answered_or_refused_with_advice_that_is_tested(function):
     if function in IMPLEMENTED or function in QUESTIONS:
