@@ -1,6 +1,7 @@
-"""Draw the pictures of the docs and the README, all from real Values: python docs/draw_pictures.py.
+"""Draw the pictures of the docs and the README, from real Values: python docs/draw_pictures.py.
 
 They are drawn with the Graphviz of the extra [render], so that everyone gets the same bytes.
+That of the floors is drawn from what the modules import.
 """
 
 import re
@@ -8,6 +9,7 @@ from contextlib import chdir
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import floors
 import numpy as np
 
 import tinygrad_pool as tg
@@ -27,6 +29,7 @@ def pictures() -> dict[str, bytes]:
     )
     drawn["expression"] = contents(tg.draw(expression()), "svg")
     drawn["side_by_side"] = contents(tg.compare_weight_layer(overlapping()).draw(), "svg")
+    drawn["floors"] = contents(floors.picture(), "svg")
     return {**{f"{name}.svg": picture for name, picture in drawn.items()}, **gallery()}
 
 

@@ -1,69 +1,17 @@
 """Imports go downward only; and importing the package brings nothing heavy."""
 
-import ast
+import re
 import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
+from floors import FLOORS, PACKAGE, arrows, imports, modules, room_of, without_shortcuts
 
-import tinygrad_pool
-
-PACKAGE = Path(tinygrad_pool.__file__).parent
-FLOORS = [
-    "errors files formatting",
-    "rules",
-    "engine",
-    "functional",
-    "tinygrad_pool nn optim datasets derivatives gradient_check",
-    "drawing",
-    "recording pooling_as_weights",
-    "diagnosis codegen",
-    "debugger notebook",
-    "cli __main__",
-]
-"""From the ground: a room, a folder or a file, imports what is on a lower floor or to its left."""
-
-
-def modules(package: Path) -> dict[str, Path]:
-    """List the modules of a package by their dotted name below it."""
-    found = {}
-    for path in package.rglob("*.py"):
-        parts = path.relative_to(package).with_suffix("").parts
-        found[".".join(p for p in parts if p != "__init__")] = path
-    return found
-
-
-def imports(package: Path) -> dict[str, set[str]]:
-    """List which modules of the package each one imports, also inside functions."""
-    paths = modules(package)
-    found: dict[str, set[str]] = {name: set() for name in paths}
-    for name, path in paths.items():
-        folder = path.parent.relative_to(package.parent).parts
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            for imported in _names(node, folder):
-                first, *parts = imported.split(".")
-                if first == package.name:
-                    ends = range(len(parts), -1, -1)
-                    found[name].add(next(m for i in ends if (m := ".".join(parts[:i])) in paths))
-    return found
-
-
-def _names(node: ast.AST, folder: tuple[str, ...]) -> list[str]:
-    """List the dotted names that a statement imports, relative ones too."""
-    if isinstance(node, ast.Import):
-        return [alias.name for alias in node.names]
-    if isinstance(node, ast.ImportFrom):
-        above = folder[: len(folder) + 1 - node.level] if node.level else ()
-        stem = ".".join([*above, *([node.module] if node.module else [])])
-        return [f"{stem}.{alias.name}" for alias in node.names]
-    return []
-
-
-def room_of(module: str, package: Path) -> str:
-    """Name the room of a module: a folder or a file below the package, or the package itself."""
-    return module.split(".", maxsplit=1)[0] or package.name
+DOCS = Path(__file__).parents[1] / "docs"
+DESIGN = (DOCS / "design.md").read_text("utf-8").partition("\n## Floors\n")[2].partition("\n## ")[0]
+PICTURE = (DOCS / "pictures" / "floors.svg").read_text("utf-8")
 
 
 def upward(package: Path, floors: list[str]) -> list[str]:
@@ -98,6 +46,29 @@ def test_imports_go_downward():
 
 def test_imports_make_no_circle():
     assert circle(PACKAGE) == []
+
+
+def test_the_table_of_the_design_has_the_rooms_of_each_floor():
+    listed, floor = [set() for _ in FLOORS], 0
+    for number, rooms in re.findall(r"^\| (\d*) ?\| ([^|]*`[^|]*)? \|", DESIGN, re.M):
+        floor = int(number or floor)
+        listed[floor - 1] |= set(re.findall(r"`(\w+)/?`", rooms))
+    assert listed == [set(rooms.split()) for rooms in FLOORS]
+
+
+def test_the_picture_has_a_row_a_floor():
+    node = r'<title>(\w+|floor \d+)</title>\s*(?:<polygon[^>]*>)?\s*<text\b.* y="(\S+)"'
+    rows = {}
+    for room, y in re.findall(node, PICTURE):
+        rows.setdefault(float(y), set()).add(room)
+    from_the_ground = [rows[y] for y in sorted(rows, reverse=True)]
+    assert from_the_ground == [{f"floor {n}", *rooms.split()} for n, rooms in enumerate(FLOORS, 1)]
+
+
+def test_the_picture_has_the_arrows_that_the_imports_say():
+    shown = re.findall(r"<title>(\w+)&#45;&gt;(\w+)</title>", PICTURE)
+    drawn = without_shortcuts(arrows(PACKAGE))
+    assert sorted(shown) == sorted((room, to) for room, targets in drawn.items() for to in targets)
 
 
 @pytest.fixture
@@ -146,6 +117,18 @@ def test_a_planted_circle_is_found(house, tmp_path):
     assert circle(tmp_path / "house") == []
     assert house("cellar/jar", "from house.cellar import box") == []
     assert set(circle(tmp_path / "house")) == {"cellar.box", "cellar.jar"}
+
+
+def test_an_arrow_is_drawn_unless_others_lead_there(house, tmp_path):
+    assert house("attic", "import house.hall, house.cellar.box") == []
+    there = arrows(tmp_path / "house")
+    assert there["attic"] == {"hall", "cellar"}
+    assert without_shortcuts(there) == {
+        "attic": {"hall"},
+        "house": {"hall"},
+        "hall": {"cellar"},
+        "cellar": set(),
+    }
 
 
 @pytest.mark.slow

@@ -1,0 +1,118 @@
+"""The floors of the package: its rooms, what imports what, and the picture in design.md."""
+
+import ast
+from itertools import pairwise
+from pathlib import Path
+
+from graphviz import Digraph
+
+import tinygrad_pool
+from tinygrad_pool.drawing import theme
+from tinygrad_pool.drawing.words import Caption
+
+PACKAGE = Path(tinygrad_pool.__file__).parent
+FLOORS = [
+    "errors files formatting",
+    "rules",
+    "engine",
+    "functional",
+    "tinygrad_pool nn optim datasets derivatives gradient_check",
+    "drawing",
+    "recording pooling_as_weights",
+    "diagnosis codegen",
+    "debugger notebook",
+    "cli __main__",
+]
+"""From the ground: a room, a folder or a file, imports what is on a lower floor or to its left."""
+
+
+def modules(package: Path) -> dict[str, Path]:
+    """List the modules of a package by their dotted name below it."""
+    found = {}
+    for path in package.rglob("*.py"):
+        parts = path.relative_to(package).with_suffix("").parts
+        found[".".join(p for p in parts if p != "__init__")] = path
+    return found
+
+
+def imports(package: Path) -> dict[str, set[str]]:
+    """List which modules of the package each one imports, also inside functions."""
+    paths = modules(package)
+    found: dict[str, set[str]] = {name: set() for name in paths}
+    for name, path in paths.items():
+        folder = path.parent.relative_to(package.parent).parts
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for imported in _names(node, folder):
+                first, *parts = imported.split(".")
+                if first == package.name:
+                    ends = range(len(parts), -1, -1)
+                    found[name].add(next(m for i in ends if (m := ".".join(parts[:i])) in paths))
+    return found
+
+
+def _names(node: ast.AST, folder: tuple[str, ...]) -> list[str]:
+    """List the dotted names that a statement imports, relative ones too."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        above = folder[: len(folder) + 1 - node.level] if node.level else ()
+        stem = ".".join([*above, *([node.module] if node.module else [])])
+        return [f"{stem}.{alias.name}" for alias in node.names]
+    return []
+
+
+def room_of(module: str, package: Path) -> str:
+    """Name the room of a module: a folder or a file below the package, or the package itself."""
+    return module.split(".", maxsplit=1)[0] or package.name
+
+
+def arrows(package: Path) -> dict[str, set[str]]:
+    """List which other rooms each room imports."""
+    found: dict[str, set[str]] = {}
+    for name, targets in imports(package).items():
+        room = room_of(name, package)
+        found.setdefault(room, set()).update(room_of(target, package) for target in targets)
+    return {room: targets - {room} for room, targets in found.items()}
+
+
+def without_shortcuts(arrows: dict[str, set[str]]) -> dict[str, set[str]]:
+    """Leave out each arrow whose end a longer way also leads to. There must be no circle.
+
+    >>> without_shortcuts({"attic": {"hall", "cellar"}, "hall": {"cellar"}, "cellar": set()})
+    {'attic': {'hall'}, 'hall': {'cellar'}, 'cellar': set()}
+    """
+
+    def below(room: str) -> set[str]:
+        return arrows[room].union(*map(below, arrows[room]))
+
+    return {room: to.difference(*map(below, to)) for room, to in arrows.items()}
+
+
+def picture(package: Path = PACKAGE, floors: list[str] = FLOORS) -> Digraph:
+    """Draw a row for each floor, the ground at the bottom, and arrows to what a room imports."""
+    every = arrows(package)
+    drawn = without_shortcuts(every)
+    shown, there = (sum(map(len, found.values())) for found in (drawn, every))
+    graph = theme.canvas("floors", "TB")
+    graph.comment = Caption(
+        "The floors of tinygrad_pool, drawn from its imports",
+        f"{len(floors)} floors, {len(every)} rooms. {shown} of {there} arrows are drawn; "
+        "the others follow from them.",
+    ).comment()
+    graph.attr("node", shape="box", style="filled")
+    numbers = range(len(floors), 0, -1)
+    for number in numbers:
+        with graph.subgraph() as row:
+            row.attr(rank="same")
+            row.node(f"floor {number}", str(number), shape="plaintext", style="")
+            for room in floors[number - 1].split():
+                if (package / room).is_dir():
+                    row.node(room, f"{room}/", fillcolor=theme.OPERATION)
+                else:
+                    row.node(room, fillcolor=theme.LEAF)
+    for upper, lower in pairwise(numbers):
+        graph.edge(f"floor {upper}", f"floor {lower}", style="invis")
+    for room, targets in sorted(drawn.items()):
+        for target in sorted(targets):
+            graph.edge(room, target)
+    return graph
