@@ -9,7 +9,19 @@ from pathlib import Path
 import pytest
 from floors import FLOORS, PACKAGE, arrows, imports, modules, room_of, without_shortcuts
 
-DOCS = Path(__file__).parents[1] / "docs"
+TESTS = Path(__file__).parent
+ELSEWHERE = {
+    "diagnosis.findings": "diagnosis/test_diagnosis.py",
+    "drawing.boxes": "drawing/test_computation.py",
+    "drawing.overview": "drawing/test_computation.py",
+    "recording.player.stage": "recording/player/test_player.py",
+    "recording.steps": "recording/test_recording.py",
+    "recording.trace": "recording/test_recording.py",
+    "recording.views": "debugger/test_shell.py",
+}
+"""Modules that are tested with what they are a part of: it is all that uses them."""
+
+DOCS = TESTS.parent / "docs"
 DESIGN = (DOCS / "design.md").read_text("utf-8").partition("\n## Floors\n")[2].partition("\n## ")[0]
 PICTURE = (DOCS / "pictures" / "floors.svg").read_text("utf-8")
 
@@ -69,6 +81,22 @@ def test_the_picture_has_the_arrows_that_the_imports_say():
     shown = re.findall(r"<title>(\w+)&#45;&gt;(\w+)</title>", PICTURE)
     drawn = without_shortcuts(arrows(PACKAGE))
     assert sorted(shown) == sorted((room, to) for room, targets in drawn.items() for to in targets)
+
+
+def test_every_module_has_a_file_of_tests_of_its_own_or_it_is_known_where():
+    paths = {
+        name: path.relative_to(PACKAGE)
+        for name, path in modules(PACKAGE).items()
+        if not path.stem.startswith("__")
+    }
+    alone = {n for n, p in paths.items() if (TESTS / p.parent / f"test_{p.name}").exists()}
+    assert sorted(paths.keys() - alone) == sorted(ELSEWHERE)
+    assert [place for place in ELSEWHERE.values() if not (TESTS / place).exists()] == []
+
+
+def test_every_folder_of_tests_is_one_of_the_package():
+    folders = {path.parent.relative_to(TESTS) for path in TESTS.rglob("test_*.py")}
+    assert {str(f) for f in folders if not (PACKAGE / f).is_dir()} == {"peers"}
 
 
 @pytest.fixture

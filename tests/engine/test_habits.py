@@ -96,7 +96,7 @@ def test_every_answer_is_one_that_works(owner, name, tmp_path):
     said = said_of(of, name)
     if said.startswith(("there are no", "there is none here; ")) or said == GENERAL:
         return
-    if name in PICKS:  # tests/engine/test_numpy_protocol.py carries these out, with all they take
+    if name in PICKS:  # tests/engine/test_numpy_advice.py carries these out, with all they take
         assert said.startswith("write v.reshape(-1)[np.")
     elif name in NUMBERS:
         assert said.startswith(f"np.{name} of v.data answers")

@@ -1,0 +1,183 @@
+"""The command line with a script: what each command does with one of its Values."""
+
+import runpy
+import sys
+
+import pytest
+
+from tinygrad_pool.cli.main import main
+
+
+@pytest.mark.usefixtures("_own_argv")
+class TestDraw:
+    @pytest.fixture
+    def script(self, tmp_path):
+        path = tmp_path / "script.py"
+        path.write_text(
+            "import tinygrad_pool as tg\n"
+            "a = tg.Value(2.0, label='a')\n"
+            "loss = a * 3.0\n"
+            "table = tg.Value([1.0, 2.0])\n"
+            "other = a + 1.0\n"
+            "loss.backward()\n"
+        )
+        return path
+
+    def test_it_draws_the_last_number_a_script_made(self, script, tmp_path, capsys):
+        out = tmp_path / "graph.dot"
+        assert main(["draw", str(script), "-o", str(out)]) == 0
+        assert "<B>+</B>" in out.read_text(encoding="utf-8")
+        assert "graph.dot shows Value(data=3.0, op='add')" in capsys.readouterr().out
+
+    def test_it_draws_the_value_called_by_name(self, script, tmp_path):
+        out = tmp_path / "graph.svg"
+        assert main(["draw", str(script), "--value", "loss", "-o", str(out)]) == 0
+        assert "×" in out.read_text(encoding="utf-8")
+
+    def test_it_writes_a_page_to_pan_and_zoom(self, script, tmp_path):
+        out = tmp_path / "graph.html"
+        assert main(["draw", str(script), "-o", str(out)]) == 0
+        assert "<h1>Computation graph of the add node</h1>" in out.read_text(encoding="utf-8")
+
+    def test_an_unknown_name_lists_those_there_are(self, script, tmp_path, capsys):
+        assert main(["draw", str(script), "--value", "lost", "-o", str(tmp_path / "g.svg")]) == 1
+        error = capsys.readouterr().err
+        assert "made no Value called 'lost' at top level; it has a, loss, table, other" in error
+        assert error.endswith(" (--value other takes that one)\n")
+        assert not (tmp_path / "g.svg").exists()
+
+    def test_a_script_without_values_says_so(self, tmp_path, capsys):
+        (tmp_path / "empty.py").write_text("x = 1\n")
+        assert main(["draw", str(tmp_path / "empty.py"), "-o", str(tmp_path / "g.svg")]) == 1
+        assert "made no Value that is a number at top level; it has none" in capsys.readouterr().err
+
+    def test_a_script_of_arrays_alone_is_told_what_to_ask_for(self, tmp_path, capsys):
+        (tmp_path / "net.py").write_text("import tinygrad_pool as tg\ny = tg.Value([1.0, 2.0])\n")
+        assert main(["tree", str(tmp_path / "net.py")]) == 1
+        error = capsys.readouterr().err
+        assert error.endswith(
+            "net.py made no Value that is a number at top level; it has y "
+            "(--value y takes that one)\n"
+        )
+        assert main(["tree", str(tmp_path / "net.py"), "--value", "y"]) == 0
+
+    def test_a_missing_script_or_folder_is_one_line(self, script, tmp_path, capsys):
+        assert main(["draw", str(tmp_path / "absent.py")]) == 1
+        assert main(["draw", str(script), "-o", str(tmp_path / "absent" / "g.svg")]) == 1
+        assert main(["draw", str(script), "-o", str(tmp_path / "g.bmp")]) == 1
+        lines = capsys.readouterr().err.splitlines()
+        assert [line.startswith("tinygrad-pool: ") for line in lines] == [True] * 3
+
+    def test_a_script_sees_itself_as_the_main_program(self, tmp_path, run):
+        (tmp_path / "beside.py").write_text("number = 4.0\n")
+        (tmp_path / "script.py").write_text(
+            "import sys, tinygrad_pool as tg\n"
+            "from beside import number\n"
+            "if __name__ == '__main__':\n"
+            "    E = tg.Value(number, label=f'{len(sys.argv)} argument')\n"
+        )
+        ran = run("draw", tmp_path / "script.py", "-o", tmp_path / "g.dot")
+        assert ran.returncode == 0, ran.stderr
+        assert "<B>1 argument</B>" in (tmp_path / "g.dot").read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("_own_argv")
+class TestStepping:
+    @pytest.fixture
+    def script(self, tmp_path):
+        path = tmp_path / "net.py"
+        path.write_text(
+            "import tinygrad_pool as tg\n"
+            "a, b = tg.Value(2.0), tg.Value(-3.0)\n"
+            "E = tg.maximum(a, b) ** 2\n"
+            "v = tg.Value([1.0, 2.0]) * 3.0\n"
+        )
+        return str(path)
+
+    def test_tree_writes_the_graph_as_text(self, script, capsys):
+        assert main(["tree", script, "--value", "E"]) == 0
+        assert "a = 2, grad – (wins)" in capsys.readouterr().out
+
+    def test_frames_draws_slides(self, script, tmp_path, capsys):
+        out = tmp_path / "slides"
+        assert main(["frames", script, "-o", str(out), "--value", "v"]) == 0
+        assert f"2 files in {out}, from frame_0.svg on" in capsys.readouterr().out
+        assert main(["frames", script, "-o", str(out), "--format", "mp4"]) == 1
+        assert "frames: format must be one of" in capsys.readouterr().err
+
+    def test_debug_runs_commands(self, script, capsys):
+        assert main(["debug", script, "--value", "E", "-c", "why b"]) == 0
+        assert "it lost to a, by 5" in capsys.readouterr().out
+        assert main(["debug", script, "--value", "v", "-c", "node"]) == 0
+        assert "1 of 1, the last: v (×) gets 1" in capsys.readouterr().out
+
+    def test_draw_takes_its_options(self, script, tmp_path):
+        out = tmp_path / "g.dot"
+        flags = ["--value", "E", "--detail", "ops", "--theme", "dark", "--show", "shape"]
+        assert main(["draw", script, "-o", str(out), *flags]) == 0
+        assert "#1b1d21" in out.read_text(encoding="utf-8")
+        assert "<B>a</B>" in out.read_text(encoding="utf-8")
+
+
+def test_play_writes_a_page_and_opens_it_if_asked(tmp_path, capsys, monkeypatch):
+    (tmp_path / "net.py").write_text("import tinygrad_pool as tg\na = tg.Value(2.0)\nE = a * a\n")
+    opened = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    page = tmp_path / "pass.html"
+    assert main(["play", str(tmp_path / "net.py"), "-o", str(page)]) == 0
+    assert "pass.html plays 1 step back from Value(data=4.0, op='mul')" in capsys.readouterr().out
+    assert '"line":"net.py:3: E = a * a"' in page.read_text()
+    assert opened == []
+    main(["play", str(tmp_path / "net.py"), "-o", str(page), "--open"])
+    assert opened == [page.as_uri()]
+
+
+def test_unroll_prints_a_program_that_runs(tmp_path, capsys):
+    (tmp_path / "net.py").write_text("import tinygrad_pool as tg\na = tg.Value(2.0)\nE = a * a\n")
+    assert main(["unroll", str(tmp_path / "net.py")]) == 0
+    program = tmp_path / "unrolled.py"
+    program.write_text(capsys.readouterr().out)
+    runpy.run_path(str(program), run_name="__main__")
+    assert capsys.readouterr().out == "E = 4.0\n∂E/∂a = 4.0\n"
+
+
+class TestGradientsOfTheScript:
+    """What a script's own pass left is forgotten before it is stepped through; the rest is not."""
+
+    SCRIPT = (
+        "import tinygrad_pool as tg\n"
+        "w = tg.Value(1.0, label='w')\n"
+        "for _ in range(3):\n"
+        "    {forget}\n"
+        "    E = (w * 2 - 6) ** 2\n"
+        "    E.backward()\n"
+        "    w.data = w.data - 0.01 * w.grad\n"
+    )
+
+    @pytest.fixture
+    def debug(self, tmp_path, capsys, monkeypatch):
+        monkeypatch.setattr(sys, "argv", [*sys.argv])
+        monkeypatch.setattr(sys, "path", [*sys.path])
+
+        def run(forget, *options):
+            script = tmp_path / "net.py"
+            script.write_text(self.SCRIPT.format(forget=forget))
+            assert main(["debug", str(script), *options]) == 0
+            return capsys.readouterr().out
+
+        return run
+
+    def test_its_own_is(self, debug):
+        said = debug("w.zero_grad()", "-c", "finish; why w")
+        assert "whose grad is −13.54 now" in said
+        assert "earlier" not in said
+        assert "before this pass" not in said.replace("w was set", "")
+
+    def test_those_of_earlier_passes_are_not(self, debug):
+        said = debug("pass", "-c", "finish; why w")
+        assert said.startswith("before this pass, which adds to it: w.grad = −30.72; zero_grad()")
+        assert "whose grad is −42.98 now" in said
+        assert "earlier passes left −30.72 in w.grad, too: with this one it is −42.98" in said
+        assert "before this pass, which adds to it: w.grad = −30.72" in debug(
+            "pass", "--pdb", "-c", "c"
+        )

@@ -1,0 +1,127 @@
+"""The commands that move along a pass, and those that say where to stop."""
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+
+
+def test_steps_are_taken_and_undone(run):
+    assert run("node; node 2; back; goto 0; finish").splitlines() == [
+        "1 of 5: add#6 gets 1",
+        "  sends 1 to relu#3, whose grad is 1 now",
+        "  sends 1 to power#5, whose grad is 1 now",
+        "3 of 5: m (max) gets 4",
+        "  sends 4 to a, whose grad is 4 now",
+        "  sends 0 to b, whose grad is 0 now",
+        "2 of 5: power#5 gets 1",
+        "  sends 4 to m (max), whose grad is 4 now",
+        "before the first of 5 steps; node takes it",
+        "5 of 5, the last: mul#2 gets 0",
+        "  sends 0 to a, whose grad is 4 now",
+        "  sends 0 to b, whose grad is 0 now",
+    ]
+
+
+def test_at_the_ends_a_step_stays(run):
+    printed = run("back; n 99; n")
+    assert printed.count("5 of 5, the last") == 2
+    assert printed.startswith("before the first")
+
+
+def test_breakpoints_stop_a_run_in_both_directions(run):
+    printed = run("b relu; c; c; run-back; rb; info")
+    assert printed.splitlines()[0] == "breakpoint 1: relu, met 0 times"
+    assert printed.count("4 of 5: relu#3 gets 1") == 2
+    assert "breakpoint 1: relu, met 2 times" in printed
+    assert "before the first" in printed
+    assert printed.splitlines()[-1] == "0 of 5 steps taken"
+
+
+def test_a_breakpoint_has_a_condition_and_can_be_passed_by(run):
+    printed = run(
+        "break mul if g > 0; c; condition 1 op == 'mul'; restart; c; ignore 1 1; restart; c"
+    )
+    assert "breakpoint 1: mul if g > 0, met 0 times" in printed
+    assert "breakpoint 1: mul if op == 'mul', met 1 times" in printed
+    assert printed.count("5 of 5, the last") == 3
+    assert "ignored" in run("b mul; ignore 1 3; info")
+    assert "met 1 times" in run("b mul; condition 1 g > 9; condition 1; c")
+
+
+def test_a_temporary_breakpoint_stops_once(run):
+    printed = run("tbreak m; c; restart; c; info")
+    assert "breakpoint 1: m, once, met 1 times" in printed
+    assert printed.splitlines()[-1] == "5 of 5 steps taken"
+
+
+def test_until_runs_to_a_node_or_a_rule(run):
+    assert "4 of 5: relu#3" in run("until relu")
+    assert "3 of 5: m (max)" in run("u m")
+    assert "until: needs the name" in run("until")
+
+
+def test_a_condition_on_an_array_holds_where_any_element_does(run):
+    x = tg.Value([1.0, 5.0], label="x")
+    E = (x * x).sum()
+    assert "2 of 2, the last: mul#1" in run("b mul if data > 20; c", E)
+    assert "met 0 times" in run("b mul if data > 30; c; info", E)
+
+
+def test_what_is_neither_true_nor_false_is_answered(run):
+    assert "'np': TypeError" in run("bgrad np; c")
+    assert "1 of 5" in run("b add if np; c; info")
+
+
+def test_watch_shows_what_is_added(run):
+    printed = run("watch a; c; c; rb")
+    assert printed.count("  a: grad – -> 4\n") == 2
+    assert "met 2 times\n  a: grad 4 -> 4\n5 of 5" in printed
+
+
+def test_watch_stops_where_something_is_added(run):
+    printed = run("watch a; c; contrib; c; contrib; c")
+    assert "3 of 5: m (max)" in printed
+    assert "5 of 5, the last: mul#2" in printed
+    assert "  a: grad – -> 4\n" in printed
+    assert "  a: grad 4 -> 4\n" in printed
+
+
+def test_numbers_stop_too(run):
+    assert "3 of 5: m (max) gets 4" in run("bgrad abs(g) > 3; c")
+    assert "4 of 5: relu#3 gets 1" in run("bzero; c")
+    assert "5 of 5, the last" in run("bnan; c")
+    assert "bgrad: needs an expression" in run("bgrad")
+    a = tg.Value(1e200, label="a")
+    assert "1 of 2: power#2" in run("bnan; c", (a * 1e200) ** 2)
+
+
+def test_delete_forgets(run):
+    assert "breakpoint" not in run("info; b m; delete 1; info").split("\n", 2)[2]
+    assert run("b m; b a; delete; info").splitlines()[-1] == "0 of 5 steps taken"
+
+
+@pytest.mark.parametrize("commands", ["goto 3; quit; finish", "goto 3", "set a = 9; replay; node"])
+def test_leaving_before_the_end_leaves_every_gradient_as_it_was(run, commands, network):
+    a, b, E = network()
+    b.grad = 100.0
+    run(commands, E)
+    assert (a.has_grad, b.grad, E.has_grad) == (False, 100.0, False)
+
+
+def test_leaving_at_the_end_leaves_what_backward_does(run, network):
+    a, _, E = network()
+    run("finish; quit", E)
+    left = a.grad
+    a.zero_grad()
+    E.backward()
+    assert left == a.grad != 0
+
+
+def test_what_a_step_made_of_an_array_s_gradient(run):
+    x = tg.Value([1.0, 2.0], label="x")
+    E = (np.array([5.0, 7.0]) * x + x * x).sum()
+    assert "  x: grad – -> 2 4\n" in run("until mul; contrib", E)
+    x.grad = [2.0, 4.0]
+    assert "  x: grad 4 8 -> 9 15\n" in run("finish; contrib", E)  # on top of the 2 4 of before
+    assert run("node; contrib", E).splitlines()[-1] == "  add#3: grad – -> 1 1"

@@ -1,0 +1,140 @@
+"""How a rule is lifted: operands and options, and what cannot be lifted."""
+
+import functools
+import math
+from functools import partial
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value
+from tinygrad_pool.errors import (
+    DataError,
+    OptionError,
+    RuleError,
+    ShapeError,
+)
+from tinygrad_pool.rules import elementwise
+
+
+class TestLift:
+    def test_an_operation_of_constants_alone_is_a_value(self):
+        y = tg.exp(0.0)
+        assert (y.data, y.parents) == (1.0, (0.0,))
+        assert tg.maximum(1, 2).data == 2.0
+
+    def test_it_has_the_name_and_the_docstring_of_its_rule(self):
+        assert tg.exp.__name__ == "exp"
+        assert tg.exp.__doc__.startswith("Take e to the power x.")
+
+    def test_an_integer_too_large_for_numpy_is_a_number_still(self):
+        assert (Value([1.0]) * 10**30).data == [1e30]
+        with pytest.warns(RuntimeWarning, match="overflow"):
+            assert (Value(2.0) ** 10**30).data == np.inf
+        assert np.array_equal(tg.maximum(Value([1.0, 2.0]), 10**30).data, [1e30, 1e30])
+        unit = tg.weighted_sum([Value([1.0, 2.0]), np.array([1, 2])], [1.0, 2**63])
+        assert np.array_equal(unit.data, [1.0 + 2.0**63, 2.0 + 2.0**64])
+        with pytest.raises(DataError, match="is too large for a float"):
+            Value(1.0) * 10**400
+
+    def test_contributions_may_be_none_or_integers(self):
+        def steps(x, w):
+            def steps_backward(g):
+                return None, np.array([1, 2])
+
+            return x + w, steps_backward
+
+        x, w = Value([1.0, 2.0]), Value([3.0, 4.0])
+        tg.lift(steps)(x, w).sum().backward()
+        assert not x.has_grad
+        assert np.array_equal(w.grad, [1.0, 2.0])
+        assert w.grad.dtype == np.float64
+
+    def test_keyword_only_parameters_and_defaults_are_options(self):
+        def scaled(x, *, by, plus=0.0):
+            return by * x + plus, lambda g: (by * g,)
+
+        operation = tg.lift(scaled)
+        y = operation(Value(2.0), by=3.0)
+        y.backward()
+        assert (y.data, y.options, y.parents[0].grad) == (6.0, {"by": 3.0}, 3.0)
+        assert operation(Value(2.0), 3.0, 1.0).data == 7.0
+        with pytest.raises(OptionError, match=r"scaled: no option 'times' \(options: by, plus\)"):
+            operation(Value(2.0), times=3.0)
+
+    @pytest.mark.parametrize("join", [tg.stack, np.stack, tg.concatenate, np.concatenate])
+    def test_operands_may_come_in_a_list(self, join):
+        a, b = Value([1.0, 2.0]), Value([3.0, 4.0])
+        joined = join([a, b])
+        assert joined.parents == (a, b)
+        assert join([a, b], 0).shape == joined.shape
+
+    def test_a_list_of_values_is_several_operands_and_a_list_of_numbers_beside_one_is_one(self):
+        a, b = Value(1.0), Value(2.0)
+        assert tg.maximum([a, b]).parents == (a, b)
+        assert tg.maximum((a, b), ties="last").data == 2.0
+        assert tg.maximum([1, 2, 3]).data == 3.0
+        assert np.array_equal(tg.maximum([1.0, 3.0], b).data, [2.0, 3.0])
+        assert np.array_equal(np.maximum([1.0, 3.0], b).data, [2.0, 3.0])
+
+    def test_an_option_without_a_default_has_to_be_given(self):
+        def scaled(x, *, by):
+            return by * x, lambda g: (by * g,)
+
+        assert tg.lift(scaled)(Value(2.0), 3.0).data == 6.0
+        with pytest.raises(OptionError, match="scaled: needs the option 'by'"):
+            tg.lift(scaled)(Value(2.0))
+
+    @pytest.mark.parametrize("rule", [3, None, "exp", partial(pow, 2), max, Value(1.0)])
+    def test_only_a_function_can_be_lifted(self, rule):
+        with pytest.raises(RuleError, match="lift: needs a rule, a function with a name, got"):
+            tg.lift(rule)
+
+    def test_an_operation_is_not_lifted_again(self):
+        with pytest.raises(RuleError, match="lift: exp is an operation already"):
+            tg.lift(tg.exp)
+
+    def test_a_subclass_is_a_value(self):
+        class Mine(Value):
+            __slots__ = ()
+
+        x = Mine(3.0)
+        (x * x).backward()
+        assert x.grad == 6.0
+
+
+@pytest.mark.parametrize(
+    ("f", "needed"), [(tg.relu, 1), (Value(1.0).__mul__, 2), (tg.matmul, 2), (tg.where, 3)]
+)
+def test_operands_that_are_missing_are_counted(f, needed):
+    with pytest.raises(
+        OptionError, match=f"needs {needed} operands? and at most .* got . argument"
+    ):
+        f()
+
+
+def test_a_rule_has_one_operation_and_one_that_wraps_it_has_its_own():
+    def half(x):
+        return x / 2, lambda g: (g / 2,)
+
+    operation = tg.lift(half)
+    assert tg.lift(half) is operation
+
+    @functools.wraps(half)
+    def quarter(x):
+        return x / 4, lambda g: (g / 4,)
+
+    assert (operation(8.0).data, tg.lift(quarter)(8.0).data) == (4.0, 2.0)
+    assert tg.lift(elementwise.exp) is tg.exp
+
+
+def test_many_operands_that_do_not_fit_are_named_and_a_rule_of_many_may_refuse():
+    with pytest.raises(ShapeError, match=r"maximum: shapes \(2,\) and \(3,\)"):
+        tg.maximum(Value([1.0, 2.0]), Value([1.0, 2.0, 3.0]), Value(1.0))
+
+    def power(*xs):
+        return xs[0] ** -xs[1], lambda g: (g,) * len(xs)
+
+    with np.errstate(divide="ignore"):
+        assert tg.lift(power)(Value(0.0), Value(1.0), Value(1.0)).data == math.inf

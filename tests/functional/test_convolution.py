@@ -1,0 +1,40 @@
+"""Convolutions under their three names: errors, and padding."""
+
+import re
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool.errors import DataError, OptionError, ShapeError
+
+CONVOLUTIONS = {"conv1d": tg.conv1d, "conv2d": tg.conv2d, "conv3d": tg.conv3d}
+
+
+@pytest.mark.parametrize(("name", "ndim"), [("conv1d", 1), ("conv2d", 2), ("conv3d", 3)])
+def test_a_convolution_names_itself_and_what_is_wrong(name, ndim):
+    conv = CONVOLUTIONS[name]
+    x, w = np.ones((2, *(4,) * ndim)), np.ones((3, 2, *(2,) * ndim))
+    for error, message, arguments in [
+        (ShapeError, f"weight needs {ndim + 2} axes, got shape (3, 2)", (x, np.ones((3, 2)))),
+        (ShapeError, f"weight needs {ndim + 2} axes, got shape ()", (x, 1.0)),
+        (ShapeError, "needs an input (..., channels, *space), got shape ()", (1.0, w)),
+        (DataError, "needs numbers in a regular shape", (x, [[1.0], [1.0, 2.0]])),
+        (DataError, "needs numbers in a regular shape", ([[1.0], [1.0, 2.0]], w)),
+        (DataError, "needs real numbers", (x, w, "bias")),
+        (ShapeError, "a bias for 3 filters has shape (3,), got ()", (x, w, 1.0)),
+        (OptionError, "kernel_size must be at least 1", (x, np.ones((3, 2, *(0,) * ndim)))),
+        (OptionError, "stride must be at least 1, got 0", (x, w, None, 0)),
+        (OptionError, "stride must be whole numbers, got None", (x, w, None, None)),
+        (OptionError, "padding must be whole numbers, got", (x, w, None, 1, "same")),
+        (OptionError, "dilation must be whole numbers, got 1.5", (x, w, None, 1, 0, 1.5)),
+        (OptionError, "groups=2 must divide 2 input channels", (x, w, None, 1, 0, 1, 2)),
+        (ShapeError, "a window of 10 cells", (x, w, None, 1, 0, 9)),
+    ]:
+        with pytest.raises(error, match="^" + re.escape(f"{name}: {message}")):
+            conv(*arguments)
+
+
+def test_a_pixel_wide_kernel_sees_the_padding_on_both_sides():
+    y = tg.conv2d(np.ones((1, 2, 3)), np.full((1, 1, 1, 1), 2.0), padding=1)
+    assert y.data[0].tolist() == np.pad(np.full((2, 3), 2.0), 1).tolist()
