@@ -28,8 +28,19 @@ nitpick_ignore_regex = [
     ("py:class", r"tinygrad_pool\.diagnosis\.survey\.Survey"),  # its own business
 ]
 
+INCLUDED = re.compile(r"^```\{include\} (\.\./\w+\.md)\n```$", re.MULTILINE)
 EQUATION = re.compile(r"\S+ [=←] ")
 ASIDE = re.compile(r"(, \*)?, (wants|\*\*habits).*\)$")  # the engine's business, no user's
+
+
+def include(_app: Any, _page: str, source: list[str]) -> None:
+    """Put in the pages that stand above this folder; their links begin there."""
+
+    def contents(found: re.Match[str]) -> str:
+        text = (Path(__file__).parent / found[1]).read_text("utf-8")
+        return re.sub(r"\]\((?!\w+:)", "](../", text)
+
+    source[0] = INCLUDED.sub(contents, source[0])
 
 
 def close_examples(_app: Any, _page: str, source: list[str]) -> None:
@@ -73,6 +84,7 @@ def is_operation(of: Any) -> bool:
 
 def setup(app: Any) -> None:
     """Let Sphinx call the functions above."""
+    app.connect("source-read", include)
     app.connect("source-read", close_examples)
     app.connect("autodoc-process-docstring", show_docstring)
     app.connect("autodoc-process-signature", show_signature)
