@@ -50,7 +50,7 @@ def _may_leave_the_reals(node: Node) -> bool:
 
 
 def fitted(text: str, c: Any, p: Node) -> str:
-    """Write how a contribution is brought to its operand's shape and dtype: `graph.fit` as text."""
+    """Write how a contribution is brought to its operand's shape and dtype: `unbroadcast` as text."""
     shape = np.shape(c)
     if shape != p.shape:
         axes = unbroadcast_axes(p.shape, shape)
