@@ -41,7 +41,7 @@ def keeper_of(node: Node, y: Any, settled: Any) -> str:
 
 
 def _may_leave_the_reals(node: Node) -> bool:
-    """Tell whether other Python floats could give a complex number: a root, or a rule unknown."""
+    """Return whether other Python floats could give a complex number: a root, or a rule unknown."""
     assert node.rule is not None
     if node.rule is power:
         n = node.parents[1]
@@ -50,7 +50,7 @@ def _may_leave_the_reals(node: Node) -> bool:
 
 
 def fitted(text: str, c: Any, p: Node) -> str:
-    """Write how a contribution is brought to its operand's shape and dtype: `unbroadcast` as text."""
+    """Write how a contribution gets its operand's shape and dtype: `unbroadcast` as text."""
     shape = np.shape(c)
     if shape != p.shape:
         axes = unbroadcast_axes(p.shape, shape)

@@ -36,7 +36,7 @@ class Breakpoint:
         return f"{self.number}: {self.what}{''.join(extras)}, met {self.hits} times"
 
     def stops(self, step: Step) -> bool:
-        """Tell whether to stop here, and count."""
+        """Return whether to stop here, and count."""
         if not self.holds(step) or (self.condition and not is_true(self.condition, step)):
             return False
         self.hits += 1
@@ -127,7 +127,7 @@ def at_change(passed: Trace, name: str) -> Test:
 
 
 def is_true(expression: str, step: Step) -> bool:
-    """Tell whether an expression holds at a step; of an array, whether it does anywhere.
+    """Return whether an expression holds at a step; of an array, whether it does anywhere.
 
     Raises OptionError, which says what is wrong with it.
     """

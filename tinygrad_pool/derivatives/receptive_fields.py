@@ -154,7 +154,7 @@ def weights_among(nodes: list[Node]) -> set[Node]:
 
 
 def is_weight(node: Node, i: int) -> bool:
-    """Tell whether an operand is a weight, and no input, by its part in the rule."""
+    """Return whether an operand is a weight, and no input, by its part in the rule."""
     if node.rule is linear.weighted_sum:
         n = len(node.parents) // 2
         return i < n or i == 2 * n

@@ -56,7 +56,7 @@ class Gate(NamedTuple):
 
     @property
     def whole(self) -> bool:
-        """Tell whether relus are off as a whole: every unit in every example."""
+        """Return whether relus are off as a whole: every unit in every example."""
         return self.rectifies and len(self.dead) == self.units
 
     @property

@@ -63,7 +63,7 @@ def _finding(survey: Survey, line: Line, what: str, nodes: list[Node], all_insid
 
 
 def _goes_on(survey: Survey, source: Source, fork: Fork, made: list[int]) -> bool:
-    """Tell whether what was chosen goes on to a line that made a node, or is the loss itself.
+    """Return whether what was chosen goes on to a line that made a node, or is the loss itself.
 
     A loop that asks for its loss whether it is to go on is no choice of the network.
     """

@@ -87,7 +87,7 @@ class Survey:
         return self.rows[self._homes.get(node, node)]
 
     def is_zero(self, node: Node) -> bool:
-        """Tell whether a gradient was computed, and is 0 in every element, of which there are."""
+        """Return whether a gradient was computed, and is 0 in every element, of which there are."""
         g = self.grads.get(node)
         return g is not None and node.size > 0 and not np.any(g)
 
@@ -104,7 +104,7 @@ class Survey:
         return total
 
     def in_loss(self, node: Node) -> bool:
-        """Tell whether a relu is one of the loss, as in a hinge: off where there is no error.
+        """Return whether a relu is one of the loss, as in a hinge: off where there is no error.
 
         It stands above all parameters, and on a sum with a constant, the margin.
         """
@@ -223,7 +223,7 @@ def leaf_below(node: Node) -> Node:
 
 
 def _stand_left(nodes: list[Node]) -> bool:
-    """Tell whether products are W @ x rather than x @ W: a leaf times what is none."""
+    """Return whether products are W @ x rather than x @ W: a leaf times what is none."""
     left = 0
     for node in nodes:
         if node.rule is linear.matmul and node.parents:

@@ -83,7 +83,7 @@ def _updated(survey: Survey, node: Node) -> Node | None:
 
 
 def _along(step: Any, g: Any) -> bool:
-    """Tell whether an array is a multiple of a gradient, element by element."""
+    """Return whether an array is a multiple of a gradient, element by element."""
     step, g = np.asarray(step), np.asarray(0.0 if g is None else g)
     if step.shape != g.shape or g.size < 2 or not np.any(step):
         return False

@@ -62,7 +62,7 @@ class Lost(NamedTuple):
 
     @property
     def decided(self) -> bool:
-        """Tell whether every zero is a matter of a unit that is off, or that lost."""
+        """Return whether every zero is a matter of a unit that is off, or that lost."""
         return bool(self.keys) and all(key.rule in DECIDING for key in self.keys)
 
 
@@ -211,7 +211,7 @@ def _finding(zeros: Zeros, group: Lost, severity: str, cells: int = 0) -> Findin
 
 
 def _is_square(node: Node, of: Node) -> bool:
-    """Tell whether a node is the square, or another power, of a leaf."""
+    """Return whether a node is the square, or another power, of a leaf."""
     if of.parents:
         return False
     if node.rule is arithmetic.mul:

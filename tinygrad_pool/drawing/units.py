@@ -61,7 +61,7 @@ class Unit(NamedTuple):
 
     @property
     def is_lit(self) -> bool:
-        """Tell whether an error arrived at this unit."""
+        """Return whether an error arrived at this unit."""
         return bool(self.z.parents) and bool((self.a or self.z).grad)
 
 

@@ -246,7 +246,7 @@ def _of_kind(p: Node, c: Any) -> Any:
 
 
 def _repeated(wide: Shape, axes: Shape, result: Shape) -> bool:
-    """Tell whether the result has the axes, too, along which a contribution is to be summed."""
+    """Return whether the result has the axes, too, along which a contribution is to be summed."""
     back = [i - len(wide) for i in axes]
     return all(-i <= len(result) and result[i] == wide[i] for i in back)
 

@@ -132,7 +132,7 @@ def dtype_of(data: Data) -> Any:
 
 
 def same_dtype(a: Data, b: Data) -> bool:
-    """Tell whether both are Python floats, or NumPy's numbers of one dtype."""
+    """Return whether both are Python floats, or NumPy's numbers of one dtype."""
     if type(a) is float or type(b) is float:
         return type(a) is type(b)
     same: bool = dtype_of(a) == dtype_of(b)
@@ -162,7 +162,7 @@ def unbroadcast_axes(shape: Shape, wide: Shape) -> Shape | None:
 
 
 def _is_real(x: object) -> bool:
-    """Tell whether float(x) is the number itself: a Fraction or a Decimal, nothing complex."""
+    """Return whether float(x) is the number itself: a Fraction or a Decimal, nothing complex."""
     return isinstance(x, Real) or (isinstance(x, Number) and not isinstance(x, Complex))
 
 
@@ -177,7 +177,7 @@ def _finite_or_float(given: float | int, what: str) -> float | int:
 
 
 def fits_together(data: Sequence[Any]) -> bool:
-    """Tell whether shapes broadcast.
+    """Return whether shapes broadcast.
 
     >>> fits_together([np.ones(2), 1.0]), fits_together([np.ones(2), np.ones(3)])
     (True, False)

@@ -247,7 +247,7 @@ def _apart(a: Any, b: Any) -> float:
 
 
 def _equal(a: Any, b: Any, slack: float) -> bool:
-    """Tell whether arrays are of one dtype, and differ by `slack` of the largest at most."""
+    """Return whether arrays are of one dtype, and differ by `slack` of the largest at most."""
     a, b = np.asarray(a), np.asarray(b)
     largest = float(np.abs(a[np.isfinite(a)]).max(initial=0.0))
     return a.dtype == b.dtype and _apart(a, b) <= slack * largest

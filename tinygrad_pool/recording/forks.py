@@ -124,7 +124,7 @@ def _answer(choice: Choice, asked: Node, rival: Node | None) -> bool:
 
 
 def _decides(nodes: Iterable[Node], line: Line) -> bool:
-    """Tell whether a line decides what nodes are made of; without its source it may."""
+    """Return whether a line decides what nodes are made of; without its source it may."""
     source = source_of(line.file)
     if source is None:
         return True
@@ -135,7 +135,7 @@ def _decides(nodes: Iterable[Node], line: Line) -> bool:
 
 
 def _makes_constant(nodes: Iterable[Node], line: Line) -> bool:
-    """Tell whether what a line gives goes on to a node that was computed with a constant."""
+    """Return whether what a line gives goes on to a node that was computed with a constant."""
     some = [node for node in nodes if has_constant(node)]
     source = source_of(line.file)
     if source is None:
@@ -146,7 +146,7 @@ def _makes_constant(nodes: Iterable[Node], line: Line) -> bool:
 
 
 def has_constant(node: Node) -> bool:
-    """Tell whether a node is, or was computed with, what is no node."""
+    """Return whether a node is, or was computed with, what is no node."""
     return not node.parents or not all(isinstance(p, Node) for p in node.parents)
 
 
@@ -172,7 +172,7 @@ def _fork_of(what: str, test: ast.expr, begin: int, end: int) -> Fork:
 
 
 def _asks_for_data(test: ast.expr) -> bool:
-    """Tell whether a test puts numbers in order that are some v.data; for max, as its key does."""
+    """Return whether a test, or the key of a max, puts numbers in order that are some v.data."""
     if isinstance(test, ast.Call) and _picks(test):
         return any(word.arg == "key" and ".data" in names_in(word.value) for word in test.keywords)
     orders = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)

@@ -67,7 +67,7 @@ def numbers_taken(node: Node) -> list[str]:
 
 
 def takes_number(choice: Choice) -> bool:
-    """Tell whether a Value was taken for a number, and not compared."""
+    """Return whether a Value was taken for a number, and not compared."""
     return choice.relation in ("float", "int", "item", "round")
 
 

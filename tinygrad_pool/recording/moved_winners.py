@@ -141,7 +141,7 @@ def _moved(x: _Side, y: _Side, unit: int) -> Moved:
 
 
 def _state(side: _Side, unit: int, _: tuple[str, str]) -> tuple[str, str]:
-    """Say whether a relu is on, and where δ goes."""
+    """Return whether a relu is on, and where δ goes."""
     name = side.name(0, unit)
     on = side.winners(unit) == [(0, unit)]
     where = f"{'on' if on else 'off'} at {name or 'a constant'} = {side.value(0, unit)}"

@@ -240,5 +240,5 @@ def _give(nodes: list[Node], grads: list[Any]) -> None:
 
 
 def _may_change(node: Node) -> bool:
-    """Tell whether a node's data can be set, or may be a view of what can."""
+    """Return whether a node's data can be set, or may be a view of what can."""
     return node._closure is None or getattr(node._numbers, "base", None) is not None

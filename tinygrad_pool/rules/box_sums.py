@@ -103,7 +103,7 @@ def _tiling(windows: AnyWindows, space: Shape) -> Windows | None:
 
 @lru_cache(maxsize=256)
 def _is_paved(windows: Windows, space: Shape) -> bool:
-    """Tell whether every cell is seen by one window."""
+    """Return whether every cell is seen by one window."""
     seen = tuple(map(int.__mul__, windows.over(space), windows.kernel))
     side_by_side = windows.extent == windows.kernel == windows.stride
     return side_by_side and seen == space and not any(map(any, windows.padding))

@@ -47,8 +47,7 @@ def fast_even_max_pool(x: Floats, windows: Windows) -> tuple[Floats, Backward]:
         for key, tile in tiles(windows, planes.shape[1:], len(planes)):
             to_cells = tile.so_far(to_planes[key[0]])
             hits = _hits(_seen(tile, planes[key[0]]), y[key])
-            for tap, won in zip(tile.all_taps[::-1], hits[::-1], strict=True):
-                to_seen = tile.units(to_cells[tap])
+            for to_seen, won in zip(tile.seen(to_cells)[::-1], hits[::-1], strict=True):
                 np.add(to_seen, keep(share[key], won), out=to_seen)
             tile.put_back(to_cells, to_planes[key[0]])
         to_x = to_planes.reshape(shape).astype(g.dtype, copy=False)
@@ -58,9 +57,8 @@ def fast_even_max_pool(x: Floats, windows: Windows) -> tuple[Floats, Backward]:
 
 
 def _seen(tile: Tile, planes: Floats) -> list[Floats]:
-    """List what all windows see at each offset, in row-major order."""
-    cells = tile.lay_out(planes, -np.inf, wide_of(planes.dtype))
-    return [tile.units(cells[tap]) for tap in tile.all_taps]
+    """List what all windows see at each offset; a padded cell is −∞."""
+    return tile.seen(tile.lay_out(planes, -np.inf, wide_of(planes.dtype)))
 
 
 def _hits(seen: list[Floats], top: Floats) -> list[NDArray[np.bool_]]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.rules.rule import Array, Backward, Contributions
-from tinygrad_pool.rules.tiles import Flat, Tile, tiles
+from tinygrad_pool.rules.tiles import tiles
 from tinygrad_pool.rules.windows import Windows
 
 Floats: TypeAlias = NDArray[np.floating[Any]]
@@ -36,7 +36,7 @@ def fast_lp_pool(
     scale = np.empty((len(planes), *windows.over(shape)), dtype)
     root = np.empty_like(scale)
     for key, tile in tiles(windows, planes.shape[1:], len(planes)):
-        seen = _seen(tile, np.abs(tile.lay_out(planes[key[0]], 0.0, dtype)))
+        seen = tile.seen(np.abs(tile.lay_out(planes[key[0]], 0.0, dtype)))
         scale[key] = _scale(seen)
         root[key] = _total(
             [_power(cells / scale[key], p) for cells in seen], windows.kernel[-1]
@@ -46,8 +46,8 @@ def fast_lp_pool(
         upstream, to_planes = g.reshape(scale.shape), np.zeros(planes.shape, dtype)
         for key, tile in tiles(windows, planes.shape[1:], len(planes)):
             to_cells = tile.so_far(to_planes[key[0]])
-            seen = _seen(tile, tile.lay_out(planes[key[0]], 0.0, dtype))
-            for cells, to_seen in zip(seen[::-1], _seen(tile, to_cells)[::-1], strict=True):
+            seen = tile.seen(tile.lay_out(planes[key[0]], 0.0, dtype))
+            for cells, to_seen in zip(seen[::-1], tile.seen(to_cells)[::-1], strict=True):
                 sent = upstream[key] * _slope(cells, scale[key], root[key], p)
                 np.add(to_seen, sent, out=to_seen)
             tile.put_back(to_cells, to_planes[key[0]])
@@ -56,11 +56,6 @@ def fast_lp_pool(
 
     y = (scale * root).reshape(*shape[:lead], *scale.shape[1:])
     return y.astype(x_dtype, copy=False), lp_pool_backward
-
-
-def _seen(tile: Tile, flat: Flat) -> list[Floats]:
-    """List what all windows see at each offset, in row-major order."""
-    return [tile.units(flat[tap]) for tap in tile.all_taps]
 
 
 def _scale(magnitudes: list[Floats]) -> Floats:

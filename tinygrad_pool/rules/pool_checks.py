@@ -67,7 +67,7 @@ def divisors(windows: AnyWindows, space: Shape, padding: bool, dtype: Any) -> An
 
 @lru_cache(maxsize=256)
 def _is_even(windows: AnyWindows, space: Shape, padding: bool) -> bool:
-    """Tell whether all windows count as many cells: then the outermost ones have all of theirs."""
+    """Return whether all windows count as many cells: then the outermost ones have all theirs."""
     ends = zip(space, windows.over(space), windows.kernel, strict=True)
     return all(
         (windows.counts(axis, n, np.array([0, count - 1]), padding) == k).all()
@@ -77,19 +77,25 @@ def _is_even(windows: AnyWindows, space: Shape, padding: bool) -> bool:
 
 def check_norm(given: Any, name: str) -> float:
     """Read the p of a p-norm. Raises OptionError unless it is finite and at least 1."""
-    if isinstance(given, Real) and not isinstance(given, bool):
-        with suppress(OverflowError):
-            if isfinite(given) and float(given) >= 1:
-                return float(given)
+    p = _finite(given)
+    if p is not None and p >= 1:
+        return p
     raise OptionError(f"{name}: norm_type must be a finite number of at least 1, got {given!r:.80}")
 
 
 def check_divisor(given: Any, name: str) -> float:
     """Read the divisor of an average. Raises OptionError unless it is finite and not 0."""
-    if isinstance(given, Real) and not isinstance(given, bool):
-        with suppress(OverflowError):
-            if isfinite(given) and given != 0:
-                return float(given)
+    divisor = _finite(given)
+    if divisor:
+        return divisor
     raise OptionError(
         f"{name}: divisor_override must be a finite number other than 0, got {given!r:.80}"
     )
+
+
+def _finite(given: Any) -> float | None:
+    """Return a finite number as a float; None for all else."""
+    if isinstance(given, Real) and not isinstance(given, bool):
+        with suppress(OverflowError):
+            return float(given) if isfinite(given) else None
+    return None

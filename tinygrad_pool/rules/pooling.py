@@ -267,5 +267,5 @@ def _magnitude(seen: Array, *, axes: Shape) -> tuple[Array, Mask, Mask]:
 
 
 def _is_floats(x: object) -> bool:
-    """Tell whether x is an array of floats: the fast forms know no others."""
+    """Return whether x is an array of floats: the fast forms know no others."""
     return isinstance(x, np.ndarray) and x.dtype.kind == "f"

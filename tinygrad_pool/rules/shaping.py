@@ -333,7 +333,7 @@ def _sequence(given: Any) -> tuple[Any, ...]:
 
 
 def _is_basic(key: Key) -> bool:
-    """Tell whether a key takes each cell at most once: numbers, slices, None, ... ."""
+    """Return whether a key takes each cell at most once: numbers, slices, None, ... ."""
     return all(
         part is None or part is Ellipsis or isinstance(part, slice) or _is_integer(part)
         for part in (key if isinstance(key, tuple) else (key,))

@@ -88,6 +88,10 @@ class Tile(NamedTuple):
         size = prod(self.grouped)
         return np.zeros(size, planes.dtype) if self.whole else self.lay_out(planes, 0, planes.dtype)
 
+    def seen(self, flat: Flat) -> list[NDArray[Any]]:
+        """List what all windows see at each offset, in row-major order."""
+        return [self.units(flat[tap]) for tap in self.all_taps]
+
     def units(self, flat: Flat) -> NDArray[Any]:
         """View what was computed of the windows, without what lies between."""
         strides = [flat.itemsize * step for step in self.steps]
@@ -170,7 +174,7 @@ def tiled(windows: AnyWindows, space: Shape) -> Windows | None:
 
 @lru_cache(maxsize=256)
 def is_whole(windows: AnyWindows, space: Shape) -> bool:
-    """Tell whether there is one window, and it sees the whole plane."""
+    """Return whether there is one window, and it sees the whole plane."""
     alone = prod(windows.over(space)) == 1
     return alone and counts_of(windows, space, padding=False).item() == prod(space)
 

@@ -279,7 +279,7 @@ def _adaptive_windows(name: str, space: Shape, output_size: Any) -> AdaptiveWind
 
 
 def _is_plain(given: Any) -> bool:
-    """Tell whether an option is one whole number, several or None, and equal to none but itself."""
+    """Return whether an option is one integer, several or None, and equal to none but itself."""
     kind = type(given)
     return kind is int or given is None or (kind is tuple and all(type(n) is int for n in given))
 

@@ -64,6 +64,6 @@ def _ground(svg: str) -> str:
 
 
 def _is_wide(svg: str) -> bool:
-    """Tell whether a picture is wider than high, so that paper is turned for it."""
+    """Return whether a picture is wider than high, so that paper is turned for it."""
     _, _, width, height = re.findall(r'viewBox="([^"]*)"', svg)[0].split()
     return float(width) > float(height)
