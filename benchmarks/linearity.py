@@ -75,7 +75,10 @@ def curves(largest: int) -> tuple[dict[str, Curve], dict[str, Curve]]:
     images = {
         "maximum k2s2": lambda x: tg.max_pool2d(x, 2),
         "maximum k3s1p1": lambda x: tg.max_pool2d(x, 3, 1, 1),
+        "average k2s2": lambda x: tg.avg_pool2d(x, 2),
         "average k3s1p1": lambda x: tg.avg_pool2d(x, 3, 1, 1),
+        "global maximum": lambda x: tg.adaptive_max_pool2d(x, 1),
+        "adaptive average 8×8": lambda x: tg.adaptive_avg_pool2d(x, 8),
         "convolution 3×3, 1 → 4": lambda x: tg.conv2d(x, kernels, padding=1),
     }
     sizes = [10**e for e in range(4, largest + 1)]
@@ -97,11 +100,11 @@ def draw(parts: dict[str, dict[str, Curve]], path: str) -> None:
         for name, curve in lines.items():
             axes.loglog([*curve], [*curve.values()], marker="o", label=name)
         low, high = axes.get_ylim()
-        axes.set(xlabel=f"{what}s", ylabel=f"ns a {what}".replace("a e", "an e"))
         axes.set_ylim(low / 3, high * 3)
+        axes.set(xlabel=f"{what}s", ylabel=f"ns for each {what}")
         axes.grid(alpha=0.3)
         axes.legend()
-    figure.savefig(path, metadata={"Date": None} if path.endswith(".svg") else None)
+    tg.render(figure, path)
 
 
 def main() -> None:

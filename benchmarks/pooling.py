@@ -5,9 +5,6 @@ What counts is the median of the ratios of CPU time, torch's to ours, round by r
 faster. Memory is how far the peak resident set of a fresh process grows in the first step after a
 small one: everything but the input and what arrives at the result, which are there before.
 
-The second table shows what an element costs us in one image of 10⁴ to 10⁸ elements: CPU time spent
-in Python and NumPy, without what the system takes to clear the memory it hands out.
-
     pip install -e '.[peers]' && python benchmarks/pooling.py
 """
 
@@ -158,28 +155,6 @@ def growth_in_a_fresh_process(side: str, name: str) -> float:
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
-def nanoseconds(pool: Step, size: int) -> float:
-    """Time one pool and its backward pass, an element."""
-    spent = []
-    for _ in range(max(2, 10**6 // size)):
-        start = resource.getrusage(resource.RUSAGE_SELF).ru_utime
-        pool()
-        spent.append(resource.getrusage(resource.RUSAGE_SELF).ru_utime - start)
-    return (sum(spent) - max(spent)) / (len(spent) - 1) / size * 1e9
-
-
-def print_costs(cases: dict[str, Case], largest: int) -> None:
-    """Print what an element costs in images of many sizes."""
-    sides = [10 ** (e // 2) * (3 if e % 2 else 1) for e in range(4, largest + 1)]
-    print(f"\n{'ns an element, of':28s}" + "".join(f"{n * n:9.0e}" for n in sides))
-    for name, case in cases.items():
-        costs = [
-            nanoseconds(prepare("tinygrad_pool", case._replace(shape=(1, 1, n, n))), n * n)
-            for n in sides
-        ]
-        print(f"{name:28s}" + "".join(f"{cost:9.1f}" for cost in costs), flush=True)
-
-
 def print_ratios(cases: dict[str, Case], rounds: int, weighed: Callable[..., float]) -> None:
     """Print a row for each case."""
     print(f"{'':28s} {'ours':>9s} {'torch':>9s} {'ratio':>7s} {'ours':>10s} {'torch':>10s}")
@@ -193,11 +168,10 @@ def print_ratios(cases: dict[str, Case], rounds: int, weighed: Callable[..., flo
 
 
 def main() -> None:
-    """Print both tables."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("begins", nargs="*", help="only the cases whose names begin so")
     parser.add_argument("--rounds", type=int, default=31)
-    parser.add_argument("--largest", type=int, default=8, help="10 to the power of, in elements")
     parser.add_argument("--quick", action="store_true", help="once: does it run?")
     parser.add_argument("--growth", nargs=2, metavar=("SIDE", "CASE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -207,15 +181,12 @@ def main() -> None:
         return
     begins = tuple(options.begins or [""])
     cases = {name: case for name, case in CASES.items() if name.startswith(begins)}
-    images = {n: c for n, c in cases.items() if c.shape == USUAL and 64 not in c.options}
     if options.quick:
-        small = {name: case for name, case in cases.items() if case.shape == SMALL}
-        here = dict([*images.items()][:1])
-        print_ratios(small | here, 1, lambda side, name: growth(side, CASES[name]))
-        print_costs(here, 5)
+        here = [name for name in cases if cases[name].shape == USUAL][:1]
+        few = {name: c for name, c in cases.items() if c.shape == SMALL or name in here}
+        print_ratios(few, 1, lambda side, name: growth(side, CASES[name]))
         return
     print_ratios(cases, options.rounds, growth_in_a_fresh_process)
-    print_costs(images, options.largest)
 
 
 if __name__ == "__main__":
