@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tinygrad_pool.engine.value import Value
     from tinygrad_pool.nn.module import Module
     from tinygrad_pool.recording.recording import Recording
-    from tinygrad_pool.rules.weights import Weights
+    from tinygrad_pool.rules.sparse_weights import Weights
 
 LARGEST = 60
 LISTED = 20
@@ -89,7 +89,7 @@ SHOWN: dict[str, dict[str, Callable[..., Any]]] = {
     "text/html": {
         "recording.recording.Recording": player_of,
         "nn.module.Module": table_of_module,
-        "rules.weights.Weights": table_of_weights,
+        "rules.sparse_weights.Weights": table_of_weights,
     },
     "text/plain": dict.fromkeys(
         (

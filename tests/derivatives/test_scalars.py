@@ -195,7 +195,7 @@ def test_a_layer_of_weights_looks_only_where_it_has_weights():
 
 
 def test_a_layer_without_weights_is_zero():
-    from tinygrad_pool.rules.weights import Weights, weight_layer
+    from tinygrad_pool.rules.sparse_weights import Weights, weight_layer
 
     none = Weights(np.zeros(0, int), np.zeros(0, int), np.zeros(0), (2,), (2,))
     x = Value([1.0, 2.0], label="x")

@@ -12,7 +12,7 @@ from tinygrad_pool.derivatives.ties import ELSEWHERE, find_ties, tied_units
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.errors import DataError, GraphError
 from tinygrad_pool.pooling_as_weights import weight_layers
-from tinygrad_pool.rules.weights import Weights
+from tinygrad_pool.rules.sparse_weights import Weights
 
 inf, nan = np.inf, np.nan
 

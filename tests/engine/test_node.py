@@ -18,6 +18,15 @@ def test_a_node_knows_its_rule_options_and_operands():
     assert (x.rule, x.options, x.parents, x.op) == (None, {}, (), "")
 
 
+def test_gradients_end_at_leaves_and_flow_through_interior_nodes():
+    x = Value(2.0)
+    y = x.exp()
+    with tg.no_grad():
+        z = y * 3.0
+    assert [v.is_leaf for v in (x, y, z, y.detach())] == [True, False, True, True]
+    assert [v.is_interior for v in (x, y, z, y.detach())] == [False, True, False, False]
+
+
 def test_a_pooling_node_goes_by_the_name_of_its_operation():
     assert tg.max_pool2d(np.ones((2, 2)), 2).op == "max_pool2d"
     assert tg.conv1d([[1.0]], [[[1.0]]]).op == "conv1d"

@@ -13,7 +13,7 @@ from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.errors import DataError, GraphError, OptionError, ShapeError
 from tinygrad_pool.pooling_as_weights import comparison as equivalence
 from tinygrad_pool.pooling_as_weights import weight_layers
-from tinygrad_pool.rules.weights import Weights
+from tinygrad_pool.rules.sparse_weights import Weights
 
 inf, nan = np.inf, np.nan
 

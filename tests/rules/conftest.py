@@ -24,7 +24,7 @@ from tinygrad_pool.rules import (
     unpooling,
 )
 from tinygrad_pool.rules.pool_checks import check_pool
-from tinygrad_pool.rules.weights import Weights, weight_layer
+from tinygrad_pool.rules.sparse_weights import Weights, weight_layer
 from tinygrad_pool.rules.windows import adaptive_windows_of, windows_of
 
 FLOAT = None  # the shape of a Python float, beside () for an array without axes

@@ -9,8 +9,8 @@ import numpy as np
 from tinygrad_pool.codegen.spelling import dtype_of
 from tinygrad_pool.engine.data import unbroadcast_axes
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.rules.arguments import Shape
 from tinygrad_pool.rules.arithmetic import power
-from tinygrad_pool.rules.axes import Shape
 
 KEEPERS = {
     "number": '''def number(result):

@@ -54,14 +54,14 @@ class Program:
         for node in reversed(nodes):
             if node in writer.backward:
                 self._backward(node)
-        leaves = [node for node in nodes if node._closure is None]
+        leaves = [node for node in nodes if node.is_leaf]
         self.gradients = {writer.name[leaf]: self._gradient(leaf) for leaf in leaves}
 
     # -- rules
 
     def _rule(self, node: Node) -> Printed | None:
         """Write out the rule of a node that computes with Python's numbers alone."""
-        if node._closure is None or node in self.writer.helped or type(node._numbers) is not float:
+        if node.is_leaf or node in self.writer.helped or type(node._numbers) is not float:
             return None
         fixed = [None if isinstance(p, Node) else self.writer.operand(p)[1] for p in node.parents]
         pairs = zip(fixed, node.parents, strict=True)

@@ -53,7 +53,7 @@ class Unrolled:
         self._writer: Writer | None = writer  # until it is compiled
         self._compiled: Callable[..., tuple[Any, dict[str, Any]]] | None = None
         self.name = writer.name[loss]
-        self.leaves: dict[str, Any] = {writer.name[n]: n for n in nodes if n._closure is None}
+        self.leaves: dict[str, Any] = {writer.name[n]: n for n in nodes if n.is_leaf}
         self._called = {of: name for name, leaf in self.leaves.items() for of in (name, leaf)}
         self._numbers = {
             name: changed(leaf._numbers, {}, name) for name, leaf in self.leaves.items()

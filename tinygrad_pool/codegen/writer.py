@@ -52,14 +52,14 @@ class Writer:
         self._closures: dict[Node, Backward] = {}
         self.calls: dict[Node, tuple[str, list[str]]] = {}
         self._constants: dict[int, str] = {}
-        rules = dict.fromkeys(node.rule for node in nodes if node._closure is not None)
+        rules = dict.fromkeys(node.rule for node in nodes if node.is_interior)
         self._rules = {rule: self._import(rule) for rule in rules if rule is not None}
         self.name = {node: self._name(node) for node in nodes}
 
     def write(self, nodes: list[Node], loss: Node, g: Any) -> None:
         """Run both passes, forward and backward from the gradient g of the loss."""
         for node in nodes:
-            if node._closure is None:
+            if node.is_leaf:
                 self.data[node] = node._numbers
             else:
                 self._forward(node)
@@ -68,7 +68,7 @@ class Writer:
             if node in self._closures and node in self.grads:
                 self._backward(node)
         for node in nodes:
-            if node._closure is None and node not in self.grads:
+            if node.is_leaf and node not in self.grads:
                 self._nothing(node)
         self._closures.clear()
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tinygrad_pool.engine.data import floating
 from tinygrad_pool.errors import OptionError
-from tinygrad_pool.rules.windows import numbers
+from tinygrad_pool.rules.arguments import numbers
 
 Images = NDArray[np.floating[Any]]
 Labels = NDArray[np.int64]

@@ -197,7 +197,7 @@ class ClosurePdb(pdb.Pdb):
         """Find the nodes of a name whose turn is to come. Raises OptionError if there are none."""
         rule = name.removesuffix("_backward")
         called = [node for node in self.named.nodes if node.op == rule != name]
-        found = [node for node in called or self.named.all_called(name) if node._closure]
+        found = [node for node in called or self.named.all_called(name) if node.is_interior]
         if not found:
             raise OptionError(f"{name} was computed from nothing: it has no closure to stop in")
         coming = set(found) - self.gone
@@ -252,7 +252,7 @@ def _live(loss: Value, named: Named, gradient: Any) -> Iterator[Stop]:
         half.check()
         half.pause(next(walk)[0])
 
-    coming = [node for node in reversed(named.nodes) if node._closure is not None]
+    coming = [node for node in reversed(named.nodes) if node.is_interior]
     for i, node in enumerate(coming, 1):
         if node._grad is not None:
             name = f"step {i} of {len(coming)}: {named.call(node)}"

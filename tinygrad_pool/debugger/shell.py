@@ -25,7 +25,7 @@ from tinygrad_pool.recording.difference import compare_passes
 from tinygrad_pool.recording.freshness import before_a_pass
 from tinygrad_pool.recording.recording import Recording, record
 from tinygrad_pool.recording.source import listing
-from tinygrad_pool.rules.axes import place_of
+from tinygrad_pool.rules.arguments import place_of
 
 
 class Shell(SteppingCommands):

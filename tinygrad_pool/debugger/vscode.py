@@ -9,7 +9,7 @@ from typing import Any
 from tinygrad_pool.errors import OutputError
 from tinygrad_pool.files import check_folder, whole_folder
 
-AIDS = ("axes", "masks", "rule", "ties", "windows")
+AIDS = ("arguments", "masks", "rule", "tie_breaking", "windows")
 """Modules of rules that help closures: they are stepped over, as the engine is."""
 
 CONFIGURATION: dict[str, Any] = {

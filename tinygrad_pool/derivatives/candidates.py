@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from tinygrad_pool.derivatives.sparse_jacobian import Indices, Links, links_of, operands_of
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.rules import elementwise, pooling, reductions
-from tinygrad_pool.rules.axes import Shape
-from tinygrad_pool.rules.ties import Mask
+from tinygrad_pool.rules.arguments import Shape
+from tinygrad_pool.rules.tie_breaking import Mask
 
 LEAST = (reductions.min, reductions.minimum)
 CHOOSING = (pooling.max_pool, reductions.max, reductions.maximum, elementwise.relu, *LEAST)
@@ -65,7 +65,7 @@ class Candidates(NamedTuple):
 
 def contest_of(node: Node) -> Candidates | None:
     """List the contestants of a node that chooses a winner; None for any other, or an empty one."""
-    if node.rule not in CHOOSING or node._closure is None or not node.size:
+    if node.rule not in CHOOSING or node.is_leaf or not node.size:
         return None
     operands = operands_of(node)
     links = [links_of(node, i, np.arange(node.size)) for i in range(len(operands))]

@@ -34,7 +34,7 @@ def jvp(root: Node, of_leaves: Mapping[Node, Any]) -> dict[Node, Any]:
     moved: dict[Node, Any] = {}
     with np.errstate(all="ignore"), recording():
         for node in nodes:
-            if node._closure is None:
+            if node.is_leaf:
                 moved[node] = of_leaves.get(node, np.zeros(node.shape))
             else:
                 moved[node] = _pushed_forward(node, [_of(p, moved) for p in node.parents])

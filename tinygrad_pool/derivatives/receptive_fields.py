@@ -16,7 +16,7 @@ from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError, ShapeError
 from tinygrad_pool.formatting import counted
 from tinygrad_pool.rules import arithmetic, linear
-from tinygrad_pool.rules.axes import Shape, whole
+from tinygrad_pool.rules.arguments import Shape, whole
 
 
 class Field(NamedTuple):
@@ -109,9 +109,9 @@ def receptive_field(
     fields: list[Field] = []
     for n in reversed(nodes):
         units = seen.get(n, np.zeros(0, int))
-        if n._closure is None and units.size and of in (None, n):
+        if n.is_leaf and units.size and of in (None, n):
             fields.append(Field(n, units))
-        if n._closure is None or not units.size:
+        if n.is_leaf or not units.size:
             continue
         for i, p in enumerate(n.parents):
             if of is None and is_weight(n, i):

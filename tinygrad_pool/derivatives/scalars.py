@@ -24,9 +24,9 @@ from tinygrad_pool.engine.value import Value, lift
 from tinygrad_pool.errors import DataError, ShapeError, UnsupportedError
 from tinygrad_pool.functional import operations
 from tinygrad_pool.rules import linear, pooling, reductions, shaping
-from tinygrad_pool.rules.axes import axes_of, kept
+from tinygrad_pool.rules.arguments import axes_of, kept
 from tinygrad_pool.rules.rule import Rule
-from tinygrad_pool.rules.weights import weight_layer
+from tinygrad_pool.rules.sparse_weights import weight_layer
 
 MOST = 2000
 SOFT = (reductions.softmax, reductions.log_softmax)
@@ -98,7 +98,7 @@ def _needed(
     for node in reversed(nodes):
         count += len(needed.get(node, ()))
         _check(value, nodes, count, limit, name)
-        if node._closure is None or node not in needed:
+        if node.is_leaf or node not in needed:
             continue
         if (
             node.rule and FORMS.get(node.rule) is reduction_form
@@ -153,7 +153,7 @@ def _unit(
     made: dict[tuple[Node, int], Any],
 ) -> Any:
     """Make one unit of a node from the scalars that it looks at."""
-    if node._closure is None:
+    if node.is_leaf:
         return _called(Value(float(np.reshape(node._numbers, -1)[unit])), node, unit)
     seen = Seen([], [])
     for i, p in enumerate(node.parents):

@@ -29,7 +29,7 @@ from tinygrad_pool.rules import (
 )
 from tinygrad_pool.rules.cells import cells_of, counts_of
 from tinygrad_pool.rules.rule import Contributions, Rule
-from tinygrad_pool.rules.weights import Weights, weight_layer
+from tinygrad_pool.rules.sparse_weights import Weights, weight_layer
 from tinygrad_pool.rules.windows import space_of
 
 Indices: TypeAlias = NDArray[np.int64]
@@ -96,7 +96,7 @@ def _place(node: Node, parent: int | Node, name: str) -> int:
     """Find an operand's place among the parents, after checking that it has one."""
     if not isinstance(node, Node):
         raise DataError(f"{name}: needs a Value that was computed, got a {type(node).__name__}")
-    if node._closure is None:
+    if node.is_leaf:
         raise GraphError(f"{name}: {name_of(node)} was not computed from anything that it knows")
     check_not_stale([node], create_graph=True)
     for i, p in enumerate(node.parents):

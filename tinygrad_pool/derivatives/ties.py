@@ -15,9 +15,9 @@ from tinygrad_pool.engine.node import Node
 from tinygrad_pool.errors import DataError
 from tinygrad_pool.formatting import Table
 from tinygrad_pool.rules import pooling, reductions
-from tinygrad_pool.rules.axes import Shape
+from tinygrad_pool.rules.arguments import Shape
 from tinygrad_pool.rules.rule import Rule
-from tinygrad_pool.rules.ties import Mask
+from tinygrad_pool.rules.tie_breaking import Mask
 
 LISTED = 20
 HALF = "half each"

@@ -21,8 +21,8 @@ from tinygrad_pool.diagnosis.survey import CHOOSING, SQUASHING, Survey
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import counted, number, several
 from tinygrad_pool.rules import elementwise, pooling, reductions
-from tinygrad_pool.rules.axes import axes_of
-from tinygrad_pool.rules.ties import Mask
+from tinygrad_pool.rules.arguments import axes_of
+from tinygrad_pool.rules.tie_breaking import Mask
 
 FLAT = 0.01
 """A sigmoid or a tanh is saturated where its slope is below this share of the largest: from

@@ -45,7 +45,7 @@ def cut_off(survey: Survey) -> Iterator[Finding]:
     """
     groups: dict[tuple[bool, str], list[Node]] = {}
     for node in survey.nodes:
-        if node.rule is not None and not node.parents and node._closure is None:
+        if node.rule is not None and not node.parents and node.is_leaf:
             groups.setdefault((node.op == "detach", survey.row(node)), []).append(node)
     missing = bool(unreached(survey))
     for (detached, row), nodes in groups.items():

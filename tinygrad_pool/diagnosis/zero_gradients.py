@@ -26,7 +26,7 @@ from tinygrad_pool.recording.ledger import flat
 from tinygrad_pool.recording.source import quoted
 from tinygrad_pool.rules import arithmetic, elementwise, linear, reductions
 from tinygrad_pool.rules.rule import Rule
-from tinygrad_pool.rules.ties import Mask
+from tinygrad_pool.rules.tie_breaking import Mask
 
 DECIDING = (elementwise.relu, *CHOOSING)
 FLAT_AT_0 = (arithmetic.power, elementwise.square, elementwise.abs)

@@ -22,7 +22,7 @@ def contributions_of(nodes: list[Node]) -> Contributions:
     """
     sent: Contributions = {}
     for node in nodes:
-        if node._closure is not None and node.has_grad:
+        if node.is_interior and node.has_grad:
             sent[node] = [largest_of(c) for c in _sent(node, node._grad)]
     return sent
 
@@ -99,6 +99,6 @@ def shares_of(node: Node) -> list[float] | None:
 
 def slopes_of(node: Node) -> list[float] | None:
     """Read off the local derivatives of a number by its operands; None of an array."""
-    if node.shape or node._closure is None:
+    if node.shape or node.is_leaf:
         return None
     return [0.0 if c is None else largest_of(c) for c in _sent(node, np.ones(()))]

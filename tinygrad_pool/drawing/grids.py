@@ -17,7 +17,7 @@ from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError, ShapeError
 from tinygrad_pool.formatting import number, plain, shape
 from tinygrad_pool.rules import pooling
-from tinygrad_pool.rules.axes import Shape
+from tinygrad_pool.rules.arguments import Shape
 from tinygrad_pool.rules.windows import AdaptiveWindows, AnyWindows
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from tinygrad_pool.engine.data import dtype_of, same_dtype, to_data, unbroadcast
 from tinygrad_pool.engine.node import NOTHING, LeafNode, Node, name_of
 from tinygrad_pool.engine.turns import take_turn
 from tinygrad_pool.errors import DataError, GraphError, RuleError, ShapeError, TinygradPoolError
-from tinygrad_pool.rules.axes import Shape
+from tinygrad_pool.rules.arguments import Shape
 from tinygrad_pool.rules.reductions import add_up
 from tinygrad_pool.rules.rule import Backward, Contributions
 from tinygrad_pool.rules.shaping import cast

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.errors import DataError, OptionError, ShapeError, TinygradPoolError
-from tinygrad_pool.rules.axes import Shape
+from tinygrad_pool.rules.arguments import Shape
 from tinygrad_pool.rules.rule import PYTHON
 
 Data: TypeAlias = float | np.floating[Any] | NDArray[np.floating[Any]]

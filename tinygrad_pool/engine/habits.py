@@ -45,7 +45,6 @@ OF_VALUES = _by_name(
         "stop_gradient": "v.detach()",
         "requires_grad requires_grad_": "v.detach()  # every Value takes part, but this does not",
         "grad_fn creator": "v.op, v.rule",
-        "is_leaf": "not v.parents",
         "children inputs prev": "v.parents",
         "retain_grad": "v.grad  # every Value keeps its own",
         "register_hook": "[step.upstream for step in tg.backward_steps(loss)]",

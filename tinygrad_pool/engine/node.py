@@ -12,7 +12,7 @@ from tinygrad_pool.engine.context import About, text
 from tinygrad_pool.engine.data import Data, cast_like, dtype_of, zeros
 from tinygrad_pool.engine.numpy_protocol import AnswersNumPy
 from tinygrad_pool.errors import GraphError
-from tinygrad_pool.rules.axes import Shape
+from tinygrad_pool.rules.arguments import Shape
 from tinygrad_pool.rules.rule import Backward, Rule
 
 NO_OPTIONS: Mapping[str, Any] = {}
@@ -57,6 +57,16 @@ class Node(AnswersNumPy):
     options: Mapping[str, Any]
     rule: Rule | None
     last_change: ClassVar[int] = 0  # of any leaf's data
+
+    @property
+    def is_interior(self) -> bool:
+        """Whether a rule computed this and gradients flow through it to its operands."""
+        return self._closure is not None
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether gradients end here: nothing computed this, or it was cut off."""
+        return self._closure is None
 
     @property
     def parents(self) -> tuple[Any, ...]:

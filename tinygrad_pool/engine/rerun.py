@@ -14,8 +14,8 @@ from tinygrad_pool.engine.lift import run_again
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.value import Value, lift
 from tinygrad_pool.errors import DataError, GraphError, OptionError, SubscriptError
+from tinygrad_pool.rules.arguments import place_of
 from tinygrad_pool.rules.arithmetic import nudge
-from tinygrad_pool.rules.axes import place_of
 
 
 def rerun(loss: Value, changes: Mapping[Node, Any]) -> dict[Value, Value]:

@@ -6,7 +6,7 @@ from typing import Any, Literal, Protocol, TypeAlias, overload
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.functional.operations import operand
 from tinygrad_pool.functional.pooling import Indices, average, called, keep_largest, shape_of
-from tinygrad_pool.rules.ties import Ties
+from tinygrad_pool.rules.tie_breaking import Ties
 from tinygrad_pool.rules.windows import adaptive_windows_of
 
 Sizes: TypeAlias = int | Sequence[int | None] | None

@@ -8,7 +8,8 @@ from tinygrad_pool.engine.value import Value, lift
 from tinygrad_pool.errors import ShapeError
 from tinygrad_pool.functional.operations import Numbers, operand
 from tinygrad_pool.rules import linear
-from tinygrad_pool.rules.windows import Padding, numbers, windows_of
+from tinygrad_pool.rules.arguments import numbers
+from tinygrad_pool.rules.windows import Padding, windows_of
 
 _conv = lift(linear.conv)
 

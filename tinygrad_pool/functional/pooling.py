@@ -15,9 +15,9 @@ from tinygrad_pool.engine.value import Value, lift
 from tinygrad_pool.errors import ShapeError
 from tinygrad_pool.functional.operations import Numbers, operand
 from tinygrad_pool.rules import pooling, unpooling
-from tinygrad_pool.rules.axes import Shape, flag
-from tinygrad_pool.rules.ties import Ties
-from tinygrad_pool.rules.windows import AnyWindows, Padding, numbers, windows_of
+from tinygrad_pool.rules.arguments import Shape, flag, numbers
+from tinygrad_pool.rules.tie_breaking import Ties
+from tinygrad_pool.rules.windows import AnyWindows, Padding, windows_of
 
 Indices: TypeAlias = NDArray[np.int64]
 Function = TypeVar("Function", bound=Callable[..., Any])

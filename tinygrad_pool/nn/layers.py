@@ -15,7 +15,8 @@ from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.functional.convolution import conv2d
 from tinygrad_pool.functional.operations import Numbers, operand, relu, sigmoid, tanh
 from tinygrad_pool.nn.module import Module
-from tinygrad_pool.rules.windows import Padding, numbers, windows_of
+from tinygrad_pool.rules.arguments import numbers
+from tinygrad_pool.rules.windows import Padding, windows_of
 
 Rng: TypeAlias = np.random.Generator | int | None
 

@@ -19,7 +19,7 @@ from tinygrad_pool.engine.numpy_protocol import Habit, WithHabits
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.files import write_whole
-from tinygrad_pool.rules.axes import Shape
+from tinygrad_pool.rules.arguments import Shape
 
 
 class Module(WithHabits):

@@ -10,9 +10,9 @@ from tinygrad_pool.functional import adaptive_pooling, pooling
 from tinygrad_pool.functional.adaptive_pooling import Sizes
 from tinygrad_pool.functional.operations import Numbers
 from tinygrad_pool.nn.module import Module
-from tinygrad_pool.rules.axes import flag
+from tinygrad_pool.rules.arguments import flag
 from tinygrad_pool.rules.pool_checks import check_norm
-from tinygrad_pool.rules.ties import Ties, check_ties
+from tinygrad_pool.rules.tie_breaking import Ties, check_ties
 from tinygrad_pool.rules.windows import Padding, adaptive_windows_of, windows_of
 
 

@@ -12,7 +12,7 @@ from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.functional.operations import weighted_sum
 from tinygrad_pool.nn.module import Module
-from tinygrad_pool.rules.windows import numbers
+from tinygrad_pool.rules.arguments import numbers
 
 
 class Neuron(Module):

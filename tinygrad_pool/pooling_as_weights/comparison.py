@@ -19,7 +19,7 @@ from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import Table, shape
 from tinygrad_pool.pooling_as_weights.weight_layers import REPLACED, layers_of, twins_of
-from tinygrad_pool.rules.ties import Mask
+from tinygrad_pool.rules.tie_breaking import Mask
 
 if TYPE_CHECKING:
     from graphviz import Digraph
@@ -167,7 +167,7 @@ def compare_weight_layer(loss: Value, gradient: Any = None) -> Comparison:
     gradients = grad(loss, twins.keys(), gradient)
     of_twins = grad(twins[loss], twins.values(), gradient)
     moves = random_tangents(loss)
-    layers = [_layer(n, moves) for n in twins if n.rule in REPLACED and n._closure is not None]
+    layers = [_layer(n, moves) for n in twins if n.rule in REPLACED and n.is_interior]
     exact = all(layer.binary for layer in layers)
     slack = 0.0 if exact else SLACK * max(float(np.finfo(node.dtype).eps) for node in twins)
     pairs = [

@@ -13,7 +13,7 @@ from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.rerun import check_value, rebuilt
 from tinygrad_pool.engine.value import Value, lift
 from tinygrad_pool.rules import elementwise, pooling, reductions
-from tinygrad_pool.rules.weights import Weights, weight_layer
+from tinygrad_pool.rules.sparse_weights import Weights, weight_layer
 
 OF_ITS_OWN = (reductions.maximum, reductions.minimum, elementwise.relu)
 REPLACED = (*OF_ITS_OWN, reductions.max, reductions.min, pooling.max_pool, pooling.avg_pool)
@@ -47,7 +47,7 @@ def twins_of(loss: Value, name: str) -> dict[Value, Value]:
 
 
 def _twin(node: Value, operands: list[Any]) -> Value:
-    if node._closure is None:
+    if node.is_leaf:
         return node
     if node.rule not in REPLACED:
         again: Value = run_again(node, operands)

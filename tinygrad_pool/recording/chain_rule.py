@@ -16,7 +16,7 @@ from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError
 from tinygrad_pool.formatting import number, plain
-from tinygrad_pool.rules.axes import place_of
+from tinygrad_pool.rules.arguments import place_of
 
 LISTED = 12
 _INDEXED = re.compile(r"([^\W\d_]+)_?(\d+(?:,\d+)?)(\(\d+\))?|(.)", re.DOTALL)
@@ -131,7 +131,7 @@ def _sums(loss: Node, of: Node) -> tuple[dict[Node, int], dict[Node, float]]:
     counts, slopes = {of: 1}, {of: 1.0}
     for node in topological_order(loss):
         below = any(isinstance(p, Node) and p in counts for p in node.parents)
-        if node is of or node._closure is None or not below:
+        if node is of or node.is_leaf or not below:
             continue
         local = slopes_of(node) or []
         pairs = zip(node.parents, local, strict=True)

@@ -122,7 +122,7 @@ def _refuse_changed(passed: Recording) -> None:
     """Raise if a leaf had other data when it was recorded than when it was used."""
     for node in passed.nodes:
         for p in node.parents:
-            leaf = isinstance(p, Node) and p._closure is None
+            leaf = isinstance(p, Node) and p.is_leaf
             if leaf and node._order < p._assigned < passed.time:
                 raise GraphError(
                     f"compare_passes: the data of {name_of(p)} changed after {name_of(node)} "

@@ -33,7 +33,7 @@ def was_set(call: Callable[[Node], str], leaf: Node, user: Node) -> str:
 def before_a_pass(call: Callable[[Node], str], nodes: Iterable[Node]) -> list[str]:
     """Say what is to be known before a pass is walked: gradients that are there, data set since."""
     lines = []
-    held = [v for v in nodes if v._closure is None and np.any(v.grad)]
+    held = [v for v in nodes if v.is_leaf and np.any(v.grad)]
     if held:
         some = several([f"{call(v)}.grad = {on_a_line(v.grad)}" for v in held])
         lines.append(f"before this pass, which adds to it: {some}; zero_grad() forgets it")
@@ -49,7 +49,7 @@ def left_before(before: Mapping[Node, Any], own: Mapping[Node, Any], ran: bool) 
 
     If the pass `ran` before, its own gradients are in there, too.
     """
-    leaves = {node: g for node, g in before.items() if node._closure is None and g is not None}
+    leaves = {node: g for node, g in before.items() if node.is_leaf and g is not None}
     with np.errstate(all="ignore"):
         left = {v: _without(g, own[v]) if ran and v in own else g for v, g in leaves.items()}
     return {v: g for v, g in left.items() if np.any(g)}

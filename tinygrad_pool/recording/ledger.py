@@ -15,7 +15,7 @@ from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import number
 from tinygrad_pool.recording.source import made_at
 from tinygrad_pool.rules import arithmetic, elementwise, linear, reductions
-from tinygrad_pool.rules.axes import Shape, axes_of
+from tinygrad_pool.rules.arguments import Shape, axes_of
 
 ROUNDED = (
     *(elementwise.sigmoid, elementwise.tanh, reductions.softmax, reductions.log_softmax),

@@ -16,7 +16,7 @@ from tinygrad_pool.recording.freshness import numbers_taken, set_since, was_set
 from tinygrad_pool.recording.infinities import behind_data, behind_gradient
 from tinygrad_pool.recording.ledger import Entry, GradientExplainer, flat
 from tinygrad_pool.recording.source import made_at
-from tinygrad_pool.rules.axes import place_of
+from tinygrad_pool.rules.arguments import place_of
 
 LISTED = 8
 

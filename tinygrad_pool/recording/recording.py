@@ -15,8 +15,8 @@ from tinygrad_pool.errors import OptionError, OutputError
 from tinygrad_pool.files import check_folder, kind_of, write_whole
 from tinygrad_pool.recording.forks import choices_undone
 from tinygrad_pool.recording.trace import Trace
+from tinygrad_pool.rules.arguments import place_of
 from tinygrad_pool.rules.arithmetic import nudge
-from tinygrad_pool.rules.axes import place_of
 
 if TYPE_CHECKING:
     from tinygrad_pool.drawing.computation import Direction

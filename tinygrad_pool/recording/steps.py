@@ -60,7 +60,7 @@ class Sums:
         self._ends: list[int] = []  # of each step's part of it
         root = steps[0].node if steps else None
         for node in nodes:
-            if node._closure is not None:
+            if node.is_interior:
                 self._note({node: seed if node is root else None})
         for node, _, contributions in steps:
             after: dict[Node, Any] = {}
@@ -98,4 +98,4 @@ def _sum(node: Node, before: Any, c: Any) -> Any:
     """Add a contribution, as a pass does; what a leaf gets may be written to, so it is a copy."""
     if before is not None:
         return before + c
-    return np.array(c) if node._closure is None and isinstance(c, np.ndarray) else c
+    return np.array(c) if node.is_leaf and isinstance(c, np.ndarray) else c

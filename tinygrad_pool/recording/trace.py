@@ -21,7 +21,7 @@ from tinygrad_pool.recording.ledger import GradientExplainer
 from tinygrad_pool.recording.naming import Named
 from tinygrad_pool.recording.reasons import Explanation, explain
 from tinygrad_pool.recording.steps import Change, Steps, Sums
-from tinygrad_pool.rules.axes import whole
+from tinygrad_pool.rules.arguments import whole
 
 
 class Trace(Named):
@@ -241,4 +241,4 @@ def _give(nodes: list[Node], grads: list[Any]) -> None:
 
 def _may_change(node: Node) -> bool:
     """Return whether a node's data can be set, or may be a view of what can."""
-    return node._closure is None or getattr(node._numbers, "base", None) is not None
+    return node.is_leaf or getattr(node._numbers, "base", None) is not None

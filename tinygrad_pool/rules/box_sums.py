@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.rules.axes import Key, Shape
+from tinygrad_pool.rules.arguments import Key, Shape
 from tinygrad_pool.rules.range_sums import spread_ranges, sum_ranges
 from tinygrad_pool.rules.rule import Array, Backward, Contributions
 from tinygrad_pool.rules.tiles import Tile, is_whole, tiled, tiles

@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.rules.axes import Shape
+from tinygrad_pool.rules.arguments import Shape
 from tinygrad_pool.rules.windows import AnyWindows, Ranges, Units
 
 FEW = 2**13

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.rules.axes import Shape
+from tinygrad_pool.rules.arguments import Shape
 from tinygrad_pool.rules.rule import Array, Backward, Contributions
 from tinygrad_pool.rules.windows import Windows
 

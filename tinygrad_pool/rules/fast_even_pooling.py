@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.rules.axes import Key, Shape
+from tinygrad_pool.rules.arguments import Key, Shape
 from tinygrad_pool.rules.cells import counts_of
 from tinygrad_pool.rules.masks import keep
 from tinygrad_pool.rules.rule import Array, Backward, Contributions

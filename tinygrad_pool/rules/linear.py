@@ -10,11 +10,11 @@ from typing import TypeAlias
 import numpy as np
 
 from tinygrad_pool.errors import OptionError, ShapeError
-from tinygrad_pool.rules.axes import Shape
+from tinygrad_pool.rules.arguments import Shape, numbers
 from tinygrad_pool.rules.fast_convolution import fast_conv
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements, new_arrays
 from tinygrad_pool.rules.unfolding import fold, unfold
-from tinygrad_pool.rules.windows import Windows, numbers
+from tinygrad_pool.rules.windows import Windows
 
 Convolved: TypeAlias = tuple[Array, Backward]
 """What a rule returns: its result, and its closure."""

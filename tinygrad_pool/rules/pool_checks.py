@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.errors import OptionError, ShapeError
-from tinygrad_pool.rules.axes import Shape
+from tinygrad_pool.rules.arguments import Shape
 from tinygrad_pool.rules.cells import counts_of
 from tinygrad_pool.rules.windows import AnyWindows
 

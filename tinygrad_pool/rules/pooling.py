@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.rules.axes import Shape, flag
+from tinygrad_pool.rules.arguments import Shape, flag
 from tinygrad_pool.rules.box_sums import fast_avg_pool
 from tinygrad_pool.rules.cells import cells_of
 from tinygrad_pool.rules.fast_even_pooling import fast_even_max_pool
@@ -17,7 +17,7 @@ from tinygrad_pool.rules.fast_pooling import fast_max_pool, fast_winners, has_ti
 from tinygrad_pool.rules.pool_checks import check_divisor, check_norm, check_pool, divisors
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, new_arrays, observation
 from tinygrad_pool.rules.shaping import cast, scatter
-from tinygrad_pool.rules.ties import Mask, Ties, check_ties, winners
+from tinygrad_pool.rules.tie_breaking import Mask, Ties, check_ties, winners
 from tinygrad_pool.rules.tiles import tiled, wide_of
 from tinygrad_pool.rules.unfolding import fold, unfold
 from tinygrad_pool.rules.windows import AnyWindows, Windows

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.errors import ShapeError
-from tinygrad_pool.rules.axes import Axis, Shape, axes_of, flag, kept
+from tinygrad_pool.rules.arguments import Axis, Shape, axes_of, flag, kept
 from tinygrad_pool.rules.masks import in_rows, keep, split
 from tinygrad_pool.rules.rule import PYTHON, Array, Backward, Contributions, implements, observation
 from tinygrad_pool.rules.shaping import cast
-from tinygrad_pool.rules.ties import Ties, first_winner, first_wins, winners, winners_among
+from tinygrad_pool.rules.tie_breaking import Ties, first_winner, first_wins, winners, winners_among
 
 
 def add_up(x: Array, axes: Shape, keepdims: bool = False) -> Array:

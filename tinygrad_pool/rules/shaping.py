@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.errors import AxisError, OptionError, ShapeError, SubscriptError
-from tinygrad_pool.rules.axes import Axis, Key, Shape, axes_of, whole
+from tinygrad_pool.rules.arguments import Axis, Key, Shape, axes_of, whole
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements, primitive
 
 

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.rules.axes import Key, Shape
+from tinygrad_pool.rules.arguments import Key, Shape
 from tinygrad_pool.rules.cells import counts_of
 from tinygrad_pool.rules.windows import AnyWindows, Ranges, Windows
 

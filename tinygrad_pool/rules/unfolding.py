@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from tinygrad_pool.rules.axes import Key, Shape
+from tinygrad_pool.rules.arguments import Key, Shape
 from tinygrad_pool.rules.cells import cells_of
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements, primitive
 from tinygrad_pool.rules.windows import AdaptiveWindows, AnyWindows, Windows

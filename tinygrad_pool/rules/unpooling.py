@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.errors import OptionError, ShapeError
-from tinygrad_pool.rules.axes import Shape
+from tinygrad_pool.rules.arguments import Shape
 from tinygrad_pool.rules.rule import Array, Backward, Contributions
 from tinygrad_pool.rules.shaping import scatter
 from tinygrad_pool.rules.windows import Windows, space_of

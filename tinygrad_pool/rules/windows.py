@@ -20,8 +20,8 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.errors import AxisError, OptionError, ShapeError
-from tinygrad_pool.rules.axes import Shape, flag, whole
+from tinygrad_pool.errors import OptionError, ShapeError
+from tinygrad_pool.rules.arguments import Shape, each, flag, numbers
 
 Padding: TypeAlias = int | Sequence[int | tuple[int, int]]
 """One number for all sides, one an axis, or a pair (before, after) an axis."""
@@ -242,7 +242,7 @@ def _windows(
     ceil_mode: Any,
 ) -> Windows:
     kernel = numbers(name, "kernel_size", kernel_size, ndim, least=1)
-    pads = _each(padding, ndim)
+    pads = each(padding, ndim)
     if len(pads) != ndim:
         raise OptionError(f"{name}: padding needs one number or {ndim}, got {padding!r}")
     sides = [numbers(name, "padding", side, 2, least=0) for side in pads]
@@ -271,7 +271,7 @@ def adaptive_windows_of(name: str, ndim: int, output_size: Any, shape: Shape) ->
 
 def _adaptive_windows(name: str, space: Shape, output_size: Any) -> AdaptiveWindows:
     ndim = len(space)
-    sizes = _each(output_size, ndim)
+    sizes = each(output_size, ndim)
     if len(sizes) != ndim:
         raise OptionError(f"{name}: output_size needs one number or {ndim}, got {output_size!r}")
     sizes = tuple(n if m is None else m for m, n in zip(sizes, space, strict=True))
@@ -286,31 +286,3 @@ def _is_plain(given: Any) -> bool:
 
 _known_windows = lru_cache(maxsize=256)(_windows)
 _known_adaptive_windows = lru_cache(maxsize=256)(_adaptive_windows)
-
-
-def numbers(name: str, option: str, given: Any, count: int, least: int) -> Shape:
-    """Read one whole number for all of `count`, or one each.
-
-    Raises OptionError below `least`, and where NumPy could not count as far.
-
-    >>> numbers("conv2d", "stride", 3, 2, least=1)
-    (3, 3)
-    """
-    numbers = _each(given, count)
-    if len(numbers) != count:
-        raise OptionError(f"{name}: {option} needs one number or {count}, got {given!r}")
-    try:
-        whole_numbers = tuple(whole(n, option) for n in numbers)
-    except AxisError:
-        raise OptionError(f"{name}: {option} must be whole numbers, got {given!r}") from None
-    if any(n < least for n in whole_numbers):
-        raise OptionError(f"{name}: {option} must be at least {least}, got {given!r}")
-    if any(n >= 2**31 for n in whole_numbers):
-        raise OptionError(f"{name}: {option} must be below 2**31, got {given!r:.80}")
-    return whole_numbers
-
-
-def _each(given: Any, count: int) -> Sequence[Any]:
-    """Repeat one thing for all; text is one thing."""
-    several = isinstance(given, Sequence) and not isinstance(given, str | bytes)
-    return given if several else (given,) * count

@@ -10,7 +10,7 @@ import pytest
 from tinygrad_pool.codegen.inlining.calls import answered, later, undispatched
 from tinygrad_pool.codegen.inlining.symbols import Constant, Draft, InliningError, Symbol
 from tinygrad_pool.rules.elementwise import logistic
-from tinygrad_pool.rules.ties import first_wins
+from tinygrad_pool.rules.tie_breaking import first_wins
 
 
 def x(kind=float):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tinygrad_pool.errors import OptionError, TieError
-from tinygrad_pool.rules.ties import TIES, check_ties, winners
+from tinygrad_pool.rules.tie_breaking import TIES, check_ties, winners
 
 nan, inf = np.nan, np.inf
 SQUARE = np.array([[1.0, 3.0, 2.0], [3.0, 0.0, 3.0]])

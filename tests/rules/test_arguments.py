@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tinygrad_pool.errors import AxisError, OptionError
-from tinygrad_pool.rules.axes import axes_of, flag, kept, place_of, whole
+from tinygrad_pool.rules.arguments import axes_of, flag, kept, place_of, whole
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.errors import OptionError, TieError
-from tinygrad_pool.rules.axes import Shape
+from tinygrad_pool.rules.arguments import Shape
 from tinygrad_pool.rules.rule import PYTHON, Array, observation
 
 Ties: TypeAlias = Literal["first", "last", "even", "error"]

@@ -6,7 +6,7 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool.errors import ShapeError, ToolError
-from tinygrad_pool.rules.weights import Weights, weigh
+from tinygrad_pool.rules.sparse_weights import Weights, weigh
 
 inf, nan = np.inf, np.nan
 

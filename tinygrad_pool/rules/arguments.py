@@ -1,4 +1,4 @@
-"""Shapes, and what `axis=` and `keepdims=` mean for one."""
+"""Read what users pass: axes, indices, flags and whole numbers, one or one per axis."""
 
 import operator
 from collections.abc import Sequence
@@ -81,3 +81,31 @@ def flag(given: object, what: str) -> bool:
     if not isinstance(given, bool | np.bool_):
         raise OptionError(f"{what} must be True or False, got {given!r}")
     return bool(given)
+
+
+def numbers(name: str, option: str, given: Any, count: int, least: int) -> Shape:
+    """Read one whole number for all of `count`, or one each.
+
+    Raises OptionError below `least`, and where NumPy could not count as far.
+
+    >>> numbers("conv2d", "stride", 3, 2, least=1)
+    (3, 3)
+    """
+    numbers = each(given, count)
+    if len(numbers) != count:
+        raise OptionError(f"{name}: {option} needs one number or {count}, got {given!r}")
+    try:
+        whole_numbers = tuple(whole(n, option) for n in numbers)
+    except AxisError:
+        raise OptionError(f"{name}: {option} must be whole numbers, got {given!r}") from None
+    if any(n < least for n in whole_numbers):
+        raise OptionError(f"{name}: {option} must be at least {least}, got {given!r}")
+    if any(n >= 2**31 for n in whole_numbers):
+        raise OptionError(f"{name}: {option} must be below 2**31, got {given!r:.80}")
+    return whole_numbers
+
+
+def each(given: Any, count: int) -> Sequence[Any]:
+    """Return what was given for each of `count`: one thing is repeated; text is one thing."""
+    several = isinstance(given, Sequence) and not isinstance(given, str | bytes)
+    return given if several else (given,) * count

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.errors import ShapeError, ToolError
-from tinygrad_pool.rules.axes import Shape
+from tinygrad_pool.rules.arguments import Shape
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements, primitive
 
 if TYPE_CHECKING:
