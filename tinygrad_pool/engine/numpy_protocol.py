@@ -76,7 +76,7 @@ absolute add add_ all any argmax argmin argsort assign at block_until_ready bmm 
 cat ceil children chunk clamp clear_graph clone concatenate contiguous copy copy_ cos cosh cpu
 creator cuda cumprod cumsum device diagonal dim div div_ divide dot double eq expand expand_as
 expand_dims expm1 fill_ flatten flip float floor gather ge grad_fn gradient gt half index_select
-inputs int is_leaf isfinite isinf isnan le log10 log1p log2 log_softmax logsumexp long lt mT
+inputs int isfinite isinf isnan le log10 log1p log2 log_softmax logsumexp long lt mT
 masked_fill masked_select matmul maximum median minimum mm mul mul_ multiply name nbytes ne neg
 nelement nonzero norm null_grad null_gradients numel numpy permute pow power prev prod ptp ravel
 realize reciprocal register_hook relu_ repeat requires_grad requires_grad_ reshape_as retain_grad
