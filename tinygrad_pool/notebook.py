@@ -95,8 +95,8 @@ SHOWN: dict[str, dict[str, Callable[..., Any]]] = {
         (
             "pooling_as_weights.comparison.Comparison",
             "derivatives.ties.Ties",
-            "derivatives.receptive_fields.Field",
             "derivatives.receptive_fields.ReceptiveField",
+            "derivatives.receptive_fields.ReceptiveFields",
         ),
         text_of,
     ),

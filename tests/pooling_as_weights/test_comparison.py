@@ -8,11 +8,10 @@ import pytest
 import tinygrad_pool as tg
 from tinygrad_pool import Value, datasets, nn
 from tinygrad_pool.cli.demo import DigitsNet
-from tinygrad_pool.derivatives.candidates import contest_of
+from tinygrad_pool.derivatives.candidates import candidates_of
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.errors import DataError, GraphError, OptionError, ShapeError
 from tinygrad_pool.pooling_as_weights import comparison as equivalence
-from tinygrad_pool.pooling_as_weights import weight_layers
 from tinygrad_pool.rules.sparse_weights import Weights
 
 inf, nan = np.inf, np.nan
@@ -32,8 +31,12 @@ def wrong_layers(monkeypatch):
     """Make every layer of weights a wrong one."""
 
     def spoil(how):
-        right = weight_layers.layers_of
-        monkeypatch.setattr(weight_layers, "layers_of", lambda node: tuple(map(how, right(node))))
+        right = equivalence.with_weights
+
+        def wrong(loss, weights):
+            return right(loss, {node: [*map(how, Ws)] for node, Ws in weights.items()})
+
+        monkeypatch.setattr(equivalence, "with_weights", wrong)
 
     return spoil
 
@@ -107,14 +110,14 @@ class TestTheVerdict:
         assert found.differences[y] == (inf, 0.0)
 
     def test_another_dtype_is_a_difference(self, monkeypatch):
-        right = equivalence.twins_of
+        right = equivalence.with_weights
         y = Value(np.float32([1, 3])).max()
 
-        def wide(loss, name):
-            twins = right(loss, name)
+        def wide(loss, weights):
+            twins = right(loss, weights)
             return twins | {loss: twins[loss].astype(np.float64)}
 
-        monkeypatch.setattr(equivalence, "twins_of", wide)
+        monkeypatch.setattr(equivalence, "with_weights", wide)
         assert not compared(y).holds
 
     @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
@@ -217,40 +220,40 @@ class TestTheRadius:
         with np.errstate(all="ignore"):
             layers = compared(random_net(seed, kind, choices=choices, steps=2)[0]).layers
         for node, radius in ((layer.node, layer.radius) for layer in layers):
-            contest = contest_of(node)
+            candidates = candidates_of(node)
             step = 1e3 if radius == inf else radius
             for _ in range(10):
                 moves = {p: rng.uniform(-step, step, p.shape) for p in values_of(node)}
-                assert not losers_that_win(contest, moves).any()
+                assert not losers_that_win(candidates, moves).any()
             if radius not in (0.0, inf):
-                opposed = opposite_moves(contest, radius)
-                assert any(losers_that_win(contest, moves).any() for moves in opposed)
+                opposed = opposite_moves(candidates, radius)
+                assert any(losers_that_win(candidates, moves).any() for moves in opposed)
 
 
 def values_of(node):
     return [p for p in node.parents if isinstance(p, Value)]
 
 
-def losers_that_win(contest, moves):
+def losers_that_win(candidates, moves):
     """Move operands, choose again, and tell which of those that lost have the largest value now."""
-    node = contest.node
+    node = candidates.node
     moved = {p: Value(p.data + moves[p]) for p in values_of(node)}
     operands = [moved[p] if isinstance(p, Value) else p for p in node.parents]
-    return contest_of(tg.lift(node.rule)(*operands, **node.options)).tied & ~contest.tied
+    return candidates_of(tg.lift(node.rule)(*operands, **node.options)).tied & ~candidates.tied
 
 
-def opposite_moves(contest, radius):
+def opposite_moves(candidates, radius):
     """Move a loser towards its winners and these towards it by a bit more, the closest first."""
-    node, sign = contest.node, -1 if contest.node.op in ("min", "minimum") else 1
+    node, sign = candidates.node, -1 if candidates.node.op in ("min", "minimum") else 1
     with np.errstate(invalid="ignore"):
-        margins = np.where(contest.tied, inf, contest.top - contest.value)
+        margins = np.where(candidates.tied, inf, candidates.top - candidates.value)
     for i in np.argsort(margins)[:40]:
         moves = {p: np.zeros(p.shape) for p in values_of(node)}
-        for j in contest.within(contest.unit[i]):
-            if contest.moves[j] and (contest.tied[j] or j == i):
-                p = node.parents[contest.operand[j]]
+        for j in candidates.within(candidates.unit[i]):
+            if candidates.is_variable[j] and (candidates.tied[j] or j == i):
+                p = node.parents[candidates.operand[j]]
                 step = radius * 1.001 * (sign if j == i else -sign)
-                moves[p][contest.place(j)] = step
+                moves[p][candidates.place(j)] = step
         yield moves
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_pool.derivatives.sparse_jacobian import operands_of, slopes_of
+from tinygrad_pool.derivatives.sparse_jacobian import operands_of, unit_slopes
 from tinygrad_pool.diagnosis.findings import (
     FEW,
     LOST_FOR_ALL,
@@ -17,12 +17,13 @@ from tinygrad_pool.diagnosis.findings import (
     by_chance,
     in_all,
 )
-from tinygrad_pool.diagnosis.survey import CHOOSING, SQUASHING, Survey
+from tinygrad_pool.diagnosis.survey import Survey
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import counted, number, several
-from tinygrad_pool.rules import elementwise, pooling, reductions
+from tinygrad_pool.rules import elementwise
 from tinygrad_pool.rules.arguments import axes_of
 from tinygrad_pool.rules.tie_breaking import Mask
+from tinygrad_pool.rules.traits import traits_of
 
 FLAT = 0.01
 """A sigmoid or a tanh is saturated where its slope is below this share of the largest: from
@@ -75,7 +76,7 @@ def gates_of(survey: Survey) -> list[Gate]:
     scalars: dict[tuple[Any, ...], list[Node]] = {}
     found: list[Gate] = []
     for node in survey.nodes:
-        if node.rule not in (elementwise.relu, *CHOOSING) or not node.parents or not node.size:
+        if not traits_of(node.rule).chooses or not node.parents or not node.size:
             continue
         if any(np.shape(x) for x in operands_of(node)):
             found += _of_array(survey, node)
@@ -113,7 +114,7 @@ def _of_array(survey: Survey, node: Node) -> Iterator[Gate]:
             axis = None if survey.in_loss(node) else _unit_axis(survey, x.ndim)
             yield _gate(survey, node, ~(x <= 0), axis, node.about.scope or survey.call(node), x)
         else:
-            won = np.asarray(slopes_of(node, i)) != 0
+            won = np.asarray(unit_slopes(node, i)) != 0
             name = survey.call(p if node.parents[1:] else node)
             yield _gate(survey, node, won, _contest_axis(survey, node, won.ndim), name)
 
@@ -144,10 +145,9 @@ def _unit_axis(survey: Survey, ndim: int) -> int | None:
 
 def _contest_axis(survey: Survey, node: Node, ndim: int) -> int | None:
     """Return the axis of those that compete; in the windows of a pool nobody does for good."""
-    if node.rule in (reductions.maximum, reductions.minimum):
-        return _unit_axis(survey, ndim)
-    if node.rule is pooling.max_pool:
-        return None
+    sparsity = traits_of(node.rule).sparsity
+    if sparsity != "reduction":
+        return _unit_axis(survey, ndim) if sparsity == "elementwise" else None
     axes = axes_of(node.parents[0].shape, node.options.get("axis"), node.op)
     return axes[0] if len(axes) == 1 and axes[0] != survey.batch_axis(ndim) else None
 
@@ -162,7 +162,7 @@ def _of_scalars(survey: Survey, nodes: list[Node]) -> Gate:
         for i, p in enumerate(node.parents):
             if isinstance(p, Node):
                 relu = node.rule is elementwise.relu
-                opens = not p._numbers <= 0 if relu else bool(np.any(slopes_of(node, i)))
+                opens = not p._numbers <= 0 if relu else bool(np.any(unit_slopes(node, i)))
                 tally.setdefault((node.about.scope, i), []).append(opens)
     row = survey.row(nodes[0])
     known = {unit: some for unit, some in tally.items() if unit[0]}
@@ -195,7 +195,8 @@ def slopes_by_row(survey: Survey) -> dict[str, Slopes]:
     """Count the saturated units of each layer, and those whose gradient would have them back."""
     rows: dict[str, list[Node]] = {}
     for node in survey.nodes:
-        if node.rule in SQUASHING and node in survey.grads and node.parents and node.size:
+        squash = traits_of(node.rule).unit == "squash"
+        if squash and node in survey.grads and node.parents and node.size:
             rows.setdefault(survey.row(node), []).append(node)
     return {row: _slopes(survey, nodes) for row, nodes in rows.items()}
 

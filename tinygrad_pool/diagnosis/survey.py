@@ -16,16 +16,8 @@ from tinygrad_pool.formatting import several
 from tinygrad_pool.recording.ledger import GradientExplainer
 from tinygrad_pool.recording.naming import held_by_modules, homes_of
 from tinygrad_pool.recording.recording import Recording
-from tinygrad_pool.rules import arithmetic, elementwise, linear, pooling, reductions, shaping
-
-SHAPING = (shaping.transpose, shaping.reshape, shaping.expand_dims, shaping.squeeze)
-CHOOSING = (
-    *(pooling.max_pool, reductions.max, reductions.min),
-    *(reductions.maximum, reductions.minimum),
-)
-SQUASHING = (elementwise.sigmoid, elementwise.tanh)
-ACTIVE = (elementwise.relu, *CHOOSING, *SQUASHING)
-"""The rules whose units can be off, lose or saturate."""
+from tinygrad_pool.rules import arithmetic, elementwise, linear
+from tinygrad_pool.rules.traits import traits_of
 
 ROWS = 24
 
@@ -97,7 +89,7 @@ class Survey:
         while waiting:
             for step, _ in self.users.get(waiting.pop(), ()):
                 node = step.node
-                if node.rule in SHAPING:
+                if traits_of(node.rule).unit == "move":
                     waiting.append(node)
                 else:
                     total += node.shape[self.batch_axis(node.ndim)] if node.ndim > 1 else 1
@@ -162,7 +154,7 @@ class Survey:
         """
         made = [node for node in self.nodes if node.parents] or [self.loss]
         cut = _cut_scopes(made)
-        active = [v for v in made if v.shape and v.rule in ACTIVE and not v.about.scope]
+        active = [v for v in made if v.shape and _can_be_off(v) and not v.about.scope]
         few = set(active) if len(active) <= ROWS else set()
         rows = {}
         for node in made:
@@ -215,9 +207,17 @@ def _prefixes(name: str) -> list[str]:
     return [".".join(parts[:i]) for i in range(1, len(parts))]
 
 
+def _can_be_off(node: Node) -> bool:
+    """Return whether the units of a node can be off, lose or saturate."""
+    traits = traits_of(node.rule)
+    return traits.chooses or traits.unit == "squash"
+
+
 def leaf_below(node: Node) -> Node:
     """Follow a node that only shapes another to what it shapes."""
-    while node.rule in SHAPING and isinstance(node.parents[0] if node.parents else 0, Node):
+    while traits_of(node.rule).unit == "move" and node.parents:
+        if not isinstance(node.parents[0], Node):
+            break
         node = node.parents[0]
     return node
 

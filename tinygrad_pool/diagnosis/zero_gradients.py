@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_pool.derivatives.sparse_jacobian import operands_of, sent_by
+from tinygrad_pool.derivatives.sparse_jacobian import operands_of
 from tinygrad_pool.diagnosis.findings import (
     LOST_FOR_ALL,
     MANY,
@@ -18,8 +18,8 @@ from tinygrad_pool.diagnosis.findings import (
     by_chance,
     in_all,
 )
-from tinygrad_pool.diagnosis.survey import CHOOSING, Survey, leaf_below
-from tinygrad_pool.engine.backward import Step, unbroadcast
+from tinygrad_pool.diagnosis.survey import Survey, leaf_below
+from tinygrad_pool.engine.backward import Step, vjp
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import counted, number
 from tinygrad_pool.recording.ledger import flat
@@ -27,15 +27,9 @@ from tinygrad_pool.recording.source import quoted
 from tinygrad_pool.rules import arithmetic, elementwise, linear, reductions
 from tinygrad_pool.rules.rule import Rule
 from tinygrad_pool.rules.tie_breaking import Mask
+from tinygrad_pool.rules.traits import traits_of
 
-DECIDING = (elementwise.relu, *CHOOSING)
-FLAT_AT_0 = (arithmetic.power, elementwise.square, elementwise.abs)
-PRODUCTS = (arithmetic.mul, linear.matmul, linear.conv)
 FAR = 16
-UNCHOSEN: dict[Any, str] = {
-    elementwise.where: "it is not chosen",
-    elementwise.clip: "it is clipped",
-}
 
 
 class Key(NamedTuple):
@@ -63,7 +57,7 @@ class Lost(NamedTuple):
     @property
     def decided(self) -> bool:
         """Return whether every zero is a matter of a unit that is off, or that lost."""
-        return bool(self.keys) and all(key.rule in DECIDING for key in self.keys)
+        return bool(self.keys) and all(traits_of(key.rule).chooses for key in self.keys)
 
 
 class Zeros:
@@ -222,12 +216,12 @@ def _is_square(node: Node, of: Node) -> bool:
 def _began_at(step: Step, i: int) -> Node:
     """Return the node where a zero begins: a relu also where it is a factor, and 0."""
     node, n = step.node, len(step.node.parents) // 2
-    other: Any = node
-    if node.rule in PRODUCTS and i < 2:
+    unit, other = traits_of(node.rule).unit, node
+    if node.rule is linear.weighted_sum:
+        other = node.parents[i + n if i < n else i - n] if i < 2 * n else node
+    elif unit == "product" and i < 2:
         other = node.parents[1 - i]
-    elif node.rule is linear.weighted_sum and i < 2 * n:
-        other = node.parents[i + n if i < n else i - n]
-    elif node.rule in FLAT_AT_0:
+    elif unit == "power":
         other = node.parents[0]
     off = None if other is node else _off_below(other)
     return node if off is None else off
@@ -266,16 +260,17 @@ def _flat(survey: Survey, node: Node, i: int, arrived: Mask) -> str:
     if node.rule is elementwise.relu:
         at = np.asarray(operands_of(node)[i])[arrived]
         return f"the relu is off {where}: inputs {number(at.min())} … {number(at.max())}"
-    if node.rule in PRODUCTS:
+    traits = traits_of(node.rule)
+    if traits.unit == "product" and node.rule is not linear.weighted_sum:
         other = node.parents[1 - i]
         leaf = leaf_below(other) if isinstance(other, Node) else node
         said = f"the other factor, {survey.call(leaf)}, is 0"
         helps = ": weights that begin so hand nothing down" if leaf in survey.wanted else ""
         return said + helps if leaf.label or helps else "the other factor is 0"
-    return f"{'it loses' if node.rule in CHOOSING else UNCHOSEN.get(node.rule, flat(node))} {where}"
+    off, _, _ = traits.off.partition(":")
+    return f"{'it loses' if traits.chooses else off or flat(node)} {where}"
 
 
 def _sends(node: Node, i: int, g: Any) -> bool:
     with np.errstate(all="ignore"):
-        sent = sent_by(node, np.asarray(g, node.dtype))[i]
-        return bool(np.any(unbroadcast(node, i, node.parents[i], sent)))
+        return bool(np.any(vjp(node, np.asarray(g, node.dtype))[i]))

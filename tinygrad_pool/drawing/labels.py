@@ -4,25 +4,7 @@ from html import escape
 
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import plain
-
-SIGNS = {
-    "add": "+",
-    "sub": "−",
-    "mul": "×",
-    "div": "÷",
-    "neg": "−",
-    "power": "**",
-    "square": "x²",
-    "sqrt": "√",
-    "sum": "Σ",
-    "weighted_sum": "Σ w x + b",
-    "matmul": "@",
-    "sigmoid": "σ",
-    "abs": "|x|",
-    "maximum": "max",
-    "minimum": "min",
-    "getitem": "[ ]",
-}
+from tinygrad_pool.rules.traits import traits_of
 
 
 def text(given: str) -> str:
@@ -52,4 +34,6 @@ def sign(node: Node) -> str:
     """
     windows = node.options.get("windows")
     name = node.op.replace("_", " ")
-    return f"{name} {'×'.join(map(str, windows.kernel))}" if windows else SIGNS.get(node.op, name)
+    if windows:
+        return f"{name} {'×'.join(map(str, windows.kernel))}"
+    return traits_of(node.rule).sign or name

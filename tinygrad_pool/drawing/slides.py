@@ -11,6 +11,7 @@ from itertools import starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tinygrad_pool.derivatives.slopes import largest_of
 from tinygrad_pool.drawing import theme as look
 from tinygrad_pool.drawing.computation import (
     Direction,
@@ -20,7 +21,7 @@ from tinygrad_pool.drawing.computation import (
     picture_of,
 )
 from tinygrad_pool.drawing.dot_program import picture
-from tinygrad_pool.drawing.edges import Style, largest_of
+from tinygrad_pool.drawing.edges import Style
 from tinygrad_pool.drawing.labels import sign
 from tinygrad_pool.engine.backward import start, step_of, topological_order
 from tinygrad_pool.engine.node import Node

@@ -198,6 +198,34 @@ def not_one_each(node: Node, got: Any) -> RuleError:
     )
 
 
+def call_closure(node: Node, g: Any) -> Contributions:
+    """Call a node's closure with a gradient, and return a contribution for each operand as it is.
+
+    Raises RuleError if the closure returns anything else.
+    """
+    assert node._closure is not None
+    if type(node._numbers) is float:
+        g = float(g)
+    try:
+        contributions = node._closure(g)
+    except Exception as error:  # noqa: BLE001  # a rule may raise anything: it is named there
+        contributions = on_numpy(node, g, error)
+    if type(contributions) is not tuple or len(contributions) != len(node.parents):
+        raise not_one_each(node, contributions)
+    return contributions
+
+
+def vjp(node: Node, g: Any) -> Contributions:
+    """Compute (∂y/∂p)ᵀ g for each operand p of a node, in its shape and dtype; None of a constant.
+
+    No gradient changes.
+
+    Raises RuleError if the closure of the node returns anything else.
+    """
+    pairs = zip(node.parents, call_closure(node, g), strict=True)
+    return tuple([unbroadcast(node, i, p, c) for i, (p, c) in enumerate(pairs)])
+
+
 def on_numpy(node: Node, g: Any, error: Exception) -> Contributions:
     """Take the step with NumPy's numbers, where Python's floats refused (1 / 0.0)."""
     if not callable(node._closure):

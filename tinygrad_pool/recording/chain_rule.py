@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_pool.derivatives.scalars import MOST, units_of
-from tinygrad_pool.drawing.edges import slopes_of
+from tinygrad_pool.derivatives.slopes import slopes_of
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.value import Value
@@ -94,8 +94,8 @@ def derive(
     an array, `index` says which element, and the network is taken apart into its units. More than
     12 paths are counted, and their sum given. `.latex()` is for slides.
 
-    Raises DataError for what is no Value; OptionError for an element that there is not, or a v that
-    the loss does not depend on; ShapeError if the loss is an array, or there are too many units.
+    Raises DataError if `loss` or `v` is not a Value; OptionError if there is no such element, or
+    the loss does not depend on v; ShapeError if the loss is an array, or there are too many units.
 
     >>> w, x = Value(0.5, label="w"), Value(3.0, label="x")
     >>> print(derive((w * x).sigmoid(), w))
@@ -111,10 +111,10 @@ def derive(
     cell = _cell(v, index)
     if any(node.shape for node in topological_order(loss)):
         units = units_of(loss, MOST, "derive")
-        if (v, cell) not in units:
+        if cell not in units.get(v, {}):
             return Derivation(_name(loss, called) or "E", _name(v, called), [], 0, 0.0)
-        of, label = units[v, cell], _name(v, called)
-        loss = units[loss, 0]
+        of, label = units[v][cell], _name(v, called)
+        loss = units[loss][0]
         label = of.label or label
     else:
         of, label = v, _name(v, called)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.derivatives.sparse_jacobian import Indices, links_of, operands_of
+from tinygrad_pool.derivatives.sparse_jacobian import Indices, operands_of, sparse_jacobian
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import number, on_a_line
 from tinygrad_pool.recording.ledger import Arrival, Entry, GradientExplainer, row_of
@@ -123,10 +123,10 @@ class _Looked(NamedTuple):
 def _looked_at(node: Node, unit: int) -> Iterator[_Looked]:
     """List what a unit looks at; of a rule that tells only of links that count, any cell else."""
     for i, (p, x) in enumerate(zip(node.parents, operands_of(node), strict=True)):
-        links = links_of(node, i, np.array([unit]))
+        W = sparse_jacobian(node, i, np.array([unit]))
         row = row_of(node, unit)  # a NaN elsewhere makes links that there are not
-        near = slice(None) if row is None else np.isin(links.cell, row)
-        cells, weights = links.cell[near], links.weight[near]
+        near = slice(None) if row is None else np.isin(W.cell, row)
+        cells, weights = W.cell[near], W.weight[near]
         if not len(cells):
             cells, weights = np.arange(np.size(x)), np.zeros(np.size(x))
         yield _Looked(i, p, cells, np.reshape(np.asarray(x, float), -1)[cells], weights)

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_pool.derivatives.sparse_jacobian import FORMS
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import number
@@ -17,6 +16,7 @@ from tinygrad_pool.recording.infinities import behind_data, behind_gradient
 from tinygrad_pool.recording.ledger import Entry, GradientExplainer, flat
 from tinygrad_pool.recording.source import made_at
 from tinygrad_pool.rules.arguments import place_of
+from tinygrad_pool.rules.traits import traits_of
 
 LISTED = 8
 
@@ -150,7 +150,7 @@ def _unseen(ledger: GradientExplainer, node: Node, cell: int) -> str:
     listed = ", ".join(map(ledger.call, users[:LISTED])) + more
     if not any(user.size for user in users):
         return f"{ledger.at(node, cell)} gets nothing from {listed}: it has no elements"
-    if all(user.rule in FORMS for user in users):
+    if all(traits_of(user.rule).sparsity for user in users):
         return f"{ledger.at(node, cell)} takes no part in {listed}{made_at(node)}"
     slopes = " and ".join(dict.fromkeys(flat(user) for user in users))
     said = f"{slopes} at {number(_at(node._numbers, cell))}{made_at(users[0])}"

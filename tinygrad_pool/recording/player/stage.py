@@ -7,10 +7,11 @@ import xml.etree.ElementTree as ET
 from itertools import chain
 from typing import Any, NamedTuple
 
+from tinygrad_pool.derivatives.slopes import largest_of
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.computation import FULL, UNFOLDED, Direction, draw_nodes, picture_of
 from tinygrad_pool.drawing.dot_program import picture
-from tinygrad_pool.drawing.edges import Style, largest_of
+from tinygrad_pool.drawing.edges import Style
 from tinygrad_pool.drawing.folding import by_form, by_layers, layer_count
 from tinygrad_pool.drawing.overview import draw_groups, note, title_of
 from tinygrad_pool.drawing.slides import holding, longest_of
