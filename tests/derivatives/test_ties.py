@@ -30,8 +30,8 @@ def gradients_if(monkeypatch):
     def force(y, leaves, gradient, candidates, i):
         usual = weight_layers.pooling_weights
 
-        def forced(root):
-            weights = usual(root)
+        def forced(root, name):
+            weights = usual(root, name)
             layers = weights[candidates.node]
             paid, cell = candidates.at(i)
             weights[candidates.node] = [

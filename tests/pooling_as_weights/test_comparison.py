@@ -1,6 +1,9 @@
 """Pooling and a layer of 0/1 weights: the same data, the same gradients, and for how long."""
 
 import re
+import sys
+from itertools import groupby
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -31,12 +34,12 @@ def wrong_layers(monkeypatch):
     """Make every layer of weights a wrong one."""
 
     def spoil(how):
-        right = equivalence.with_weights
+        right = equivalence.operations_of
 
-        def wrong(loss, weights):
-            return right(loss, {node: [*map(how, Ws)] for node, Ws in weights.items()})
+        def wrong(weights):
+            return right({node: [*map(how, Ws)] for node, Ws in weights.items()})
 
-        monkeypatch.setattr(equivalence, "with_weights", wrong)
+        monkeypatch.setattr(equivalence, "operations_of", wrong)
 
     return spoil
 
@@ -110,14 +113,14 @@ class TestTheVerdict:
         assert found.differences[y] == (inf, 0.0)
 
     def test_another_dtype_is_a_difference(self, monkeypatch):
-        right = equivalence.with_weights
+        right = equivalence.replaced
         y = Value(np.float32([1, 3])).max()
 
-        def wide(loss, weights):
-            twins = right(loss, weights)
+        def wide(loss, operations):
+            twins = right(loss, operations)
             return twins | {loss: twins[loss].astype(np.float64)}
 
-        monkeypatch.setattr(equivalence, "with_weights", wide)
+        monkeypatch.setattr(equivalence, "replaced", wide)
         assert not compared(y).holds
 
     @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
@@ -353,3 +356,40 @@ def test_every_node_has_its_difference_and_gradient():
     assert found.gradients[topological_order(y)[0]].tolist() == [0.0, 1.0, 0.0, 1.0]
     assert found.loss is y
     assert found.twin.data == y.data
+
+
+PACKAGE = Path(tg.__file__).parent
+
+
+def room_of(frame):
+    """Return the folder of the package that a frame's function stands in, or "" outside of it."""
+    path = Path(frame.f_code.co_filename) if frame else PACKAGE.parent
+    return path.relative_to(PACKAGE).parts[0] if path.is_relative_to(PACKAGE) else ""
+
+
+def road(f):
+    """List the rooms whose functions the flagship calls, in order, and those that call it back."""
+    entered, back = [], set()
+
+    def look(frame, event, _):
+        home, here, by = "pooling_as_weights", room_of(frame), room_of(frame.f_back)
+        if event == "call" and here and "." not in frame.f_code.co_qualname:  # of no object
+            if by == home != here:
+                entered.append(here)
+            elif here == home != by:
+                back.add(by)
+
+    sys.setprofile(look)
+    try:
+        f()
+    finally:
+        sys.setprofile(None)
+    return [room for room, _ in groupby(entered)], back
+
+
+def test_its_road_enters_no_room_twice():
+    x, w = Value(np.eye(6)[None], label="x"), Value(np.ones((2, 1, 3, 3)), label="w")
+    loss = tg.maximum(tg.max_pool2d(tg.conv2d(x, w).relu(), 2), 0.5).mean().max()
+    tg.compare_weight_layer(loss)  # imports are no part of it
+    assert road(lambda: tg.compare_weight_layer(loss)) == (["derivatives", "rules", "engine"], {""})
+    assert road(lambda: tg.as_weight_layer(loss)) == (["derivatives", "rules", "engine"], {""})

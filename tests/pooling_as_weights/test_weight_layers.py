@@ -9,8 +9,9 @@ import tinygrad_pool as tg
 from tinygrad_pool import Value, nn
 from tinygrad_pool.derivatives.sparse_jacobian import pooling_weights
 from tinygrad_pool.engine.backward import topological_order
+from tinygrad_pool.engine.rerun import replaced
 from tinygrad_pool.errors import DataError, GraphError
-from tinygrad_pool.pooling_as_weights.weight_layers import with_weights
+from tinygrad_pool.pooling_as_weights.weight_layers import operations_of
 from tinygrad_pool.rules.rule import IMPLEMENTED
 from tinygrad_pool.rules.traits import traits_of
 
@@ -20,7 +21,7 @@ ULPS = 32
 
 def gradients_of_both(y):
     """Pair data and gradients of every node with its twin's, for a gradient at random."""
-    twins = with_weights(y, pooling_weights(y))
+    twins = replaced(y, operations_of(pooling_weights(y, "test")))
     g = np.random.default_rng(5).standard_normal(y.shape)
     arrive = tg.grad(y, twins, gradient=g)
     at_twins = tg.grad(twins[y], twins.values(), gradient=g)

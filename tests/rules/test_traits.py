@@ -94,9 +94,13 @@ def test_a_maximum_of_your_own_has_candidates(table):
 @pytest.mark.parametrize(
     ("given", "more", "message"),
     [
-        (("elementwize",), {}, "sparsity must be one of 'elementwise', 'reduction', .*, got 'elem"),
+        (
+            ("elementwize",),
+            {},
+            "sparsity must be one of '', 'elementwise', 'reduction', .*, got 'elem",
+        ),
         ((["reduction"],), {}, r"sparsity must be one of .*, got \['reduction'\]"),
-        (("reduction", "most"), {}, "unit must be one of 'copy', .*, got 'most'"),
+        (("reduction", "most"), {}, "unit must be one of '', 'copy', .*, got 'most'"),
         ((), {"symbol": "Σ"}, "no trait is called 'symbol'; there are sparsity, unit, sign, "),
     ],
 )

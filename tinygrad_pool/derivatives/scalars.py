@@ -220,7 +220,7 @@ def _builder(node: Node) -> Builder | None:
     return _same_rule if same else BUILDERS.get(unit)
 
 
-BUILDERS: dict[str | None, Builder] = {
+BUILDERS: dict[str, Builder] = {
     "copy": _copy,
     "move": _copy,
     "sum": _sum,

@@ -21,6 +21,8 @@ from tinygrad_pool.engine.backward import (
     vjp,
 )
 from tinygrad_pool.engine.node import Node, name_of
+from tinygrad_pool.engine.rerun import check_value
+from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, GraphError, OptionError
 from tinygrad_pool.rules.cells import cells_of, counts_of
 from tinygrad_pool.rules.pooling import winning_links
@@ -58,18 +60,19 @@ def weights_of(node: Node, parent: int | Node = 0) -> Weights:
 def sparse_jacobian(node: Node, i: int, units: Indices | None = None) -> Weights:
     """List the links from operand i into all units of a node, or into some, unit by unit."""
     units = np.arange(node.size) if units is None else units
-    pattern = SPARSITY.get(traits_of(node.rule).sparsity or "", dense_rows)
+    pattern = SPARSITY.get(traits_of(node.rule).sparsity, dense_rows)
     unit, cell, weight = pattern(node, i, units)
     shapes = node.shape, np.shape(operands_of(node)[i])
     return Weights(unit, cell, np.asarray(weight, node.dtype), *shapes)
 
 
-def pooling_weights(root: Node) -> dict[Any, list[Weights]]:
-    """List the weights, by operand, of each node behind `root` that pools: its winners, or a mean.
+def pooling_weights(loss: Value, name: str) -> dict[Value, list[Weights]]:
+    """List the weights, by operand, of each node behind `loss` that pools: its winners, or a mean.
 
-    Raises GraphError if data changed since.
+    Raises DataError, which says `name`, if `loss` is not a Value; GraphError if data changed since.
     """
-    nodes = topological_order(root)
+    check_value(loss, name)
+    nodes: list[Any] = topological_order(loss)
     check_not_stale(nodes, create_graph=True)
     pools = (node for node in nodes if node.is_interior and traits_of(node.rule).pools)
     return {node: [sparse_jacobian(node, i) for i in range(len(node.parents))] for node in pools}

@@ -151,7 +151,6 @@ def _tie(candidates: Candidates, unit: int, tied: list[int]) -> Tie:
     ]
     value = float(candidates.value[tied[0]]) * (-1 if traits.unit == "least" else 1)
     window = tuple(int(k) for k in np.unravel_index(unit, node.shape))
-    assert traits.paid is not None
     torch, jax, tensorflow = traits.paid
     if np.isnan(value):
         torch = "the last NaN" if traits.sparsity == "pool" else torch

@@ -15,11 +15,11 @@ from tinygrad_pool.engine.context import recording
 from tinygrad_pool.engine.data import abs_difference
 from tinygrad_pool.engine.gradients import grad
 from tinygrad_pool.engine.node import Node, name_of
-from tinygrad_pool.engine.rerun import check_value
+from tinygrad_pool.engine.rerun import replaced
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import Table, shape
-from tinygrad_pool.pooling_as_weights.weight_layers import with_weights
+from tinygrad_pool.pooling_as_weights.weight_layers import operations_of
 from tinygrad_pool.rules.sparse_weights import Weights
 from tinygrad_pool.rules.tie_breaking import Mask
 
@@ -164,11 +164,12 @@ def compare_weight_layer(loss: Value, gradient: Any = None) -> Comparison:
     >>> found.holds, found.radius
     (True, 0.5)
     """
-    check_value(loss, "compare_weight_layer")
-    weights, tangents = pooling_weights(loss), random_tangents(loss)
+    weights = pooling_weights(loss, "compare_weight_layer")
+    tangents = random_tangents(loss)
     layers = [_layer(node, Ws, tangents) for node, Ws in weights.items()]
+    operations = operations_of(weights)
     with recording():
-        twins = with_weights(loss, weights)
+        twins = replaced(loss, operations)
     gradients = grad(loss, twins.keys(), gradient)
     of_twins = grad(twins[loss], twins.values(), gradient)
     exact = all(layer.binary for layer in layers)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 from tinygrad_pool.derivatives.sparse_jacobian import pooling_weights
 from tinygrad_pool.engine.node import Node
-from tinygrad_pool.engine.rerun import check_value, replaced
+from tinygrad_pool.engine.rerun import replaced
 from tinygrad_pool.engine.value import Value, lift
 from tinygrad_pool.rules.sparse_weights import Weights, weight_layer
 from tinygrad_pool.rules.traits import traits_of
+
+_layer = lift(weight_layer)
 
 
 def as_weight_layer(loss: Value) -> Value:
@@ -29,19 +32,19 @@ def as_weight_layer(loss: Value) -> Value:
     >>> y.op, float(y.data)
     ('weight_layer', 5.0)
     """
-    check_value(loss, "as_weight_layer")
-    return with_weights(loss, pooling_weights(loss))[loss]
+    weights = pooling_weights(loss, "as_weight_layer")
+    return replaced(loss, operations_of(weights))[loss]
 
 
-def with_weights(loss: Value, weights: Mapping[Node, list[Weights]]) -> dict[Value, Value]:
-    """Map every node that `loss` depends on to its twin among weights; a leaf is its own.
+def operations_of(weights: Mapping[Value, list[Weights]]) -> dict[Node, Callable[..., Any]]:
+    """Make the layer of weights that stands for each node.
 
     Where each unit looks at one cell of an operand, the layer is a diagonal, as wide as the result:
     the operand is broadcast before it, and what comes back is summed by the engine, as ever.
     """
-    operations = {}
+    operations: dict[Node, Callable[..., Any]] = {}
     for node, Ws in weights.items():
         alone = traits_of(node.rule).sparsity == "elementwise"
         layers = tuple(W.diagonal() if alone else W for W in Ws)
-        operations[node] = partial(lift(weight_layer), weights=layers)
-    return replaced(loss, operations)
+        operations[node] = partial(_layer, weights=layers)
+    return operations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar, get_args
+from typing import Any, NamedTuple, TypeVar
 
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.rules import (
@@ -20,46 +20,32 @@ from tinygrad_pool.rules import (
 from tinygrad_pool.rules.rule import Rule
 from tinygrad_pool.rules.sparse_weights import weight_layer
 
-Sparsity: TypeAlias = Literal[
-    "elementwise", "reduction", "selection", "pool", "conv", "matmul", "weights"
-]
-Unit: TypeAlias = Literal[
-    "copy",
-    "move",
-    "sum",
-    "product",
-    "power",
-    "largest",
-    "least",
-    "squash",
-    "norm",
-    "logsumexp",
-    "softmax",
-]
+SPARSITIES = "elementwise reduction selection pool conv matmul weights"
+UNITS = "copy move sum product power largest least squash norm logsumexp softmax"
 
 
 class Traits(NamedTuple):
     """What is known of a rule.
 
-    `sparsity` is which cells of an operand each unit of the result looks at: in "elementwise" the
-    one that is broadcast to it, in a "reduction" those of its row, in a "selection" one that it
-    copies, or none. None is unknown: the Jacobian is then found by calling the closure.
+    `sparsity` is which cells of an operand each unit of the result looks at: "elementwise" the one
+    that is broadcast to it, "reduction" those of its row, "selection" one that it copies, or none.
+    Where it is "", unknown, the Jacobian is found by calling the closure for each unit.
 
-    `unit` is what a unit makes of them: a "copy"; a "move", which is a copy of each cell once; a
-    weighted "sum"; a "product" of two operands; a "power", flat where its operand is 0; the
-    "largest" or the "least"; a "squash" into bounds, where it saturates; and so on.
+    `unit` is what a unit makes of them: a "copy"; a "move", which copies each cell once; a weighted
+    "sum"; a "product" of two operands; a "power", flat where its operand is 0; the "largest" or the
+    "least"; a "squash" into bounds, where it saturates; or what its name says.
 
     `sign` is written in pictures instead of the rule's name. `off` says why a slope is 0 at an
-    input `{x}`; `vanishes` is what a slope does that is 0 because digits end. `paid` says whom a
-    tie pays in PyTorch, in JAX and in TensorFlow.
+    input {x}; `vanishes` what a slope does that is 0 because digits end. `paid` says who is paid at
+    a tie in PyTorch, in JAX and in TensorFlow.
     """
 
-    sparsity: Sparsity | None = None
-    unit: Unit | None = None
+    sparsity: str = ""
+    unit: str = ""
     sign: str = ""
     off: str = ""
     vanishes: str = ""
-    paid: tuple[str, str, str] | None = None
+    paid: tuple[str, ...] = ()
 
     @property
     def chooses(self) -> bool:
@@ -73,9 +59,10 @@ class Traits(NamedTuple):
 
 
 UNKNOWN = Traits()
-ZERO = "the other factor is 0"
-HALF = ("half each", "half each", "the first")
-FIRST = ("the first", "the first", "the first")
+ELEMENTWISE = Traits("elementwise")
+MOVE, COPY = Traits("selection", "move"), Traits("selection", "copy")
+ZERO, ROUNDS, UNDERFLOWS = "the other factor is 0", "rounds to 0", "underflows to 0"
+FIRST, HALF, EVENLY = "the first", "half each", "all evenly"
 
 TRAITS: dict[Rule | None, Traits] = {
     arithmetic.add: Traits("elementwise", sign="+"),
@@ -84,59 +71,47 @@ TRAITS: dict[Rule | None, Traits] = {
     arithmetic.div: Traits("elementwise", sign="÷"),
     arithmetic.power: Traits("elementwise", "power", "**"),
     arithmetic.neg: Traits("elementwise", sign="−"),
-    arithmetic.nudge: Traits("elementwise"),
-    elementwise.exp: Traits("elementwise", vanishes="underflows to 0"),
-    elementwise.expm1: Traits("elementwise", vanishes="underflows to 0"),
-    elementwise.log: Traits("elementwise"),
-    elementwise.log1p: Traits("elementwise"),
+    elementwise.exp: Traits("elementwise", vanishes=UNDERFLOWS),
+    elementwise.expm1: Traits("elementwise", vanishes=UNDERFLOWS),
     elementwise.sqrt: Traits("elementwise", sign="√"),
     elementwise.square: Traits("elementwise", "power", "x²"),
-    elementwise.sin: Traits("elementwise"),
-    elementwise.cos: Traits("elementwise"),
-    elementwise.tanh: Traits("elementwise", "squash", vanishes="rounds to 0"),
-    elementwise.sigmoid: Traits("elementwise", "squash", "σ", vanishes="rounds to 0"),
+    elementwise.tanh: Traits("elementwise", "squash", vanishes=ROUNDS),
+    elementwise.sigmoid: Traits("elementwise", "squash", "σ", vanishes=ROUNDS),
     elementwise.relu: Traits("elementwise", "largest", off="the relu is off: its input is {x}"),
     elementwise.abs: Traits("elementwise", "power", "|x|"),
     elementwise.clip: Traits("elementwise", off="it is clipped: {x} is outside the bounds"),
     elementwise.where: Traits("elementwise", off="it was not chosen"),
-    reductions.maximum: Traits("elementwise", "largest", "max", paid=HALF),
-    reductions.minimum: Traits("elementwise", "least", "min", paid=HALF),
+    reductions.maximum: Traits("elementwise", "largest", "max", paid=(HALF, HALF, FIRST)),
+    reductions.minimum: Traits("elementwise", "least", "min", paid=(HALF, HALF, FIRST)),
     linear.weighted_sum: Traits("elementwise", "product", "Σ w x + b", ZERO),
     shaping.astype: Traits("elementwise", "copy"),
     shaping.cast_rule: Traits("elementwise", "copy"),
-    masks.keep_rule: UNKNOWN,
     reductions.sum: Traits("reduction", "sum", "Σ"),
     reductions.mean: Traits("reduction", "sum"),
     reductions.max: Traits(
-        *("reduction", "largest"),
-        paid=("max(dim) the first, amax all evenly", "all evenly", "all evenly"),
+        "reduction", "largest", paid=("max(dim) the first, amax all evenly", EVENLY, EVENLY)
     ),
     reductions.min: Traits(
-        *("reduction", "least"),
-        paid=("min(dim) the first, amin all evenly", "all evenly", "all evenly"),
+        "reduction", "least", paid=("min(dim) the first, amin all evenly", EVENLY, EVENLY)
     ),
-    reductions.logsumexp: Traits("reduction", "logsumexp", vanishes="rounds to 0"),
-    reductions.softmax: Traits(unit="softmax", vanishes="rounds to 0"),
-    reductions.log_softmax: Traits(unit="softmax", vanishes="rounds to 0"),
-    shaping.reshape: Traits("selection", "move"),
-    shaping.transpose: Traits("selection", "move"),
-    shaping.expand_dims: Traits("selection", "move"),
-    shaping.squeeze: Traits("selection", "move"),
-    shaping.broadcast_to: Traits("selection", "copy"),
-    shaping.concatenate: Traits("selection", "copy"),
-    shaping.stack: Traits("selection", "copy"),
+    reductions.logsumexp: Traits("reduction", "logsumexp", vanishes=ROUNDS),
+    reductions.softmax: Traits("", "softmax", vanishes=ROUNDS),
+    reductions.log_softmax: Traits("", "softmax", vanishes=ROUNDS),
     shaping.getitem: Traits("selection", "copy", "[ ]"),
-    shaping.scatter_rule: UNKNOWN,
-    shaping.detach: UNKNOWN,
-    unfolding.unfold_rule: Traits("selection", "copy"),
-    unfolding.fold_rule: UNKNOWN,
-    unpooling.max_unpool: Traits("selection", "copy"),
-    pooling.max_pool: Traits("pool", "largest", paid=FIRST),
+    pooling.max_pool: Traits("pool", "largest", paid=(FIRST, FIRST, FIRST)),
     pooling.avg_pool: Traits("pool", "sum"),
     pooling.lp_pool: Traits("pool", "norm"),
     linear.conv: Traits("conv", "product", off=ZERO),
     linear.matmul: Traits("matmul", "product", "@", ZERO),
     weight_layer: Traits("weights", "sum"),
+    **dict.fromkeys((elementwise.log, elementwise.log1p), ELEMENTWISE),
+    **dict.fromkeys((elementwise.sin, elementwise.cos, arithmetic.nudge), ELEMENTWISE),
+    **dict.fromkeys((shaping.reshape, shaping.transpose), MOVE),
+    **dict.fromkeys((shaping.expand_dims, shaping.squeeze), MOVE),
+    **dict.fromkeys((shaping.broadcast_to, shaping.concatenate, shaping.stack), COPY),
+    **dict.fromkeys((unfolding.unfold_rule, unpooling.max_unpool), COPY),
+    **dict.fromkeys((shaping.scatter_rule, unfolding.fold_rule), UNKNOWN),
+    **dict.fromkeys((masks.keep_rule, shaping.detach), UNKNOWN),
 }
 """The traits of every rule here; `with_traits` enters those of a rule of your own."""
 
@@ -148,14 +123,12 @@ def traits_of(rule: Rule | None) -> Traits:
     return TRAITS.get(rule, UNKNOWN)
 
 
-def with_traits(
-    sparsity: Sparsity | None = None, unit: Unit | None = None, **more: Any
-) -> Callable[[Function], Function]:
+def with_traits(sparsity: str = "", unit: str = "", **more: Any) -> Callable[[Function], Function]:
     """Give a rule of your own its traits, as a decorator: see `Traits`.
 
-    They are taken at your word, so try the rule with `gradcheck`, and its `weights_of`.
+    They are taken at your word: compare `weights_of` with what you expect.
 
-    Raises OptionError for traits that there are not.
+    Raises OptionError if there is no such trait, or no such sparsity or unit.
 
     >>> @with_traits("elementwise", sign="x/2")
     ... def half(x):
@@ -163,15 +136,14 @@ def with_traits(
     >>> traits_of(half).sign
     'x/2'
     """
-    for trait, given, known in (("sparsity", sparsity, Sparsity), ("unit", unit, Unit)):
-        if given not in (None, *get_args(known)):
-            listed = ", ".join(map(repr, get_args(known)))
+    known = {"sparsity": ["", *SPARSITIES.split()], "unit": ["", *UNITS.split()]}
+    for trait, given in {"sparsity": sparsity, "unit": unit, **more}.items():
+        if trait not in Traits._fields:
+            listed = ", ".join(Traits._fields)
+            raise OptionError(f"with_traits: no trait is called {trait!r}; there are {listed}")
+        if given not in known.get(trait, [given]):
+            listed = ", ".join(map(repr, known[trait]))
             raise OptionError(f"with_traits: {trait} must be one of {listed}, got {given!r:.80}")
-    if unknown := more.keys() - set(Traits._fields):
-        raise OptionError(
-            f"with_traits: no trait is called {min(unknown)!r}; there are "
-            f"{', '.join(Traits._fields)}"
-        )
 
     def enter(rule: Function) -> Function:
         TRAITS[rule] = Traits(sparsity, unit, **more)
