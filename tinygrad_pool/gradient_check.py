@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.data import to_data
+from tinygrad_pool.engine.lift import run_again
 from tinygrad_pool.engine.node import Node
-from tinygrad_pool.engine.value import Value, lift
+from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, GradientError
 
 STEP = 1e-5
@@ -88,16 +89,13 @@ def gradcheck(f: Callable[..., Value], *inputs: Any) -> bool:
 
 def _check_node(node: Node) -> None:
     """Compare what a node's closure sends to its operands with the slopes of its rule."""
-    assert node.rule is not None
-    options = {name: option for name, option in node.options.items() if name != "wants"}
     places = [i for i, p in enumerate(node.parents) if isinstance(p, Node)]
-    operation = lift(node.rule)
 
-    def f(*moving: Value) -> Value:
+    def f(*moving: Value) -> Any:
         operands = list(node.parents)
         for i, x in zip(places, moving, strict=True):
             operands[i] = x
-        return operation(*operands, **options)
+        return run_again(node, operands)
 
     arrays = [np.array(node.parents[i].data, np.float64) for i in places]
     for k, place, slope, slopes in chain(_misfits(f, arrays), _shared_misfits(f, arrays)):

@@ -14,8 +14,9 @@ import numpy as np
 
 from tinygrad_pool.codegen.inlining import LARGE, Form, Inlined, Text, form_of, inlined, literal
 from tinygrad_pool.codegen.spelling import spelled
-from tinygrad_pool.codegen.writer import Writer
+from tinygrad_pool.codegen.writer import Writer, constant
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.rules.rule import PYTHON
 
 
 class Printed(NamedTuple):
@@ -28,9 +29,6 @@ class Printed(NamedTuple):
     given: Mapping[str, Any]
     uses_forward: Counter[str]
     uses: Counter[str]
-
-
-_PYTHON = frozenset({float, int, bool})
 
 
 class Program:
@@ -63,10 +61,10 @@ class Program:
         """Write out the rule of a node that computes with Python's numbers alone."""
         if node.is_leaf or node in self.writer.helped or type(node._numbers) is not float:
             return None
-        fixed = [None if isinstance(p, Node) else self.writer.operand(p)[1] for p in node.parents]
+        fixed = [None if isinstance(p, Node) else constant(p) for p in node.parents]
         pairs = zip(fixed, node.parents, strict=True)
         kinds = [type(p._numbers if x is None else x) for x, p in pairs]
-        if not _PYTHON.issuperset(kinds) or any(spelled(x) is None for x in node.options.values()):
+        if not PYTHON.issuperset(kinds) or any(spelled(x) is None for x in node.options.values()):
             return None
         texts = self.writer.calls[node][1]
         key = node.rule, *texts[len(fixed) :], *[x is not None and type(x) for x in fixed]

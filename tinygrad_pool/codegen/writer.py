@@ -17,9 +17,10 @@ import numpy as np
 
 from tinygrad_pool.codegen.conversions import KEEPERS, fitted, keeper_of
 from tinygrad_pool.codegen.spelling import WIDTH, Names, dtype_of, filled, spelled
-from tinygrad_pool.engine.backward import unbroadcast
+from tinygrad_pool.engine.backward import call_closure, unbroadcast
 from tinygrad_pool.engine.data import to_result
 from tinygrad_pool.engine.node import Node, name_of
+from tinygrad_pool.engine.rerun import run_forward
 from tinygrad_pool.errors import GraphError
 from tinygrad_pool.rules.rule import Backward, Rule
 from tinygrad_pool.rules.windows import AdaptiveWindows, Windows
@@ -47,7 +48,6 @@ class Writer:
         self.reached: dict[Node, list[Node]] = {}
         self.nothing: dict[Node, str] = {}
         self.helped: set[Node] = set()  # by NumPy's numbers, where Python's refused
-        self.data: dict[Node, Any] = {}
         self.grads: dict[Node, Any] = {}
         self._closures: dict[Node, Backward] = {}
         self.calls: dict[Node, tuple[str, list[str]]] = {}
@@ -58,11 +58,7 @@ class Writer:
 
     def write(self, nodes: list[Node], loss: Node, g: Any) -> None:
         """Run both passes, forward and backward from the gradient g of the loss."""
-        for node in nodes:
-            if node.is_leaf:
-                self.data[node] = node._numbers
-            else:
-                self._forward(node)
+        run_forward(loss, self._forward)
         self._seed(loss, g)
         for node in reversed(nodes):
             if node in self._closures and node in self.grads:
@@ -106,18 +102,18 @@ class Writer:
 
     # -- forward
 
-    def _forward(self, node: Node) -> None:
-        """Run a node's rule, and write the line that does."""
-        assert node.rule is not None
-        operands = [self.operand(p) for p in node.parents]
-        texts, data = [text for text, _ in operands], [x for _, x in operands]
+    def _forward(self, node: Node, operands: list[Any]) -> Any:
+        """Run a node's rule, and write the line that does; return its data."""
+        if node.rule is None or node.is_leaf:
+            return node._numbers
+        texts, data = [*map(self.operand, node.parents)], [*map(constant, operands)]
         y, closure, on_numpy = _run(node.rule, data, node.options)
         if on_numpy:
             self.helped.add(node)
             texts = [f"np.float64({text})" for text in texts]
         settled = y if type(y) is float else to_result(y, data, node.op)
         _refuse_other(node, settled)
-        self.data[node], self._closures[node] = settled, closure
+        self._closures[node] = closure
         rule, options = self._rules[node.rule], self._options(node)
         self.calls[node] = rule, [*texts, *options]
         name = self.name[node]
@@ -126,14 +122,13 @@ class Writer:
             self.keepers.add(keeper)
             head, tail = f"{name}, {name}_backward = {keeper}({rule}(", "))"
         self.forward[node] = filled(head, [*texts, *options], tail)
+        return settled
 
-    def operand(self, x: Any) -> tuple[str, Any]:
+    def operand(self, x: Any) -> str:
         """Write an operand; a small constant is written out, a large one has to be given."""
         if isinstance(x, Node):
-            return self.name[x], self.data[x]
-        if type(x) is int and x.bit_length() > 63:  # NumPy knows no such integer
-            x = float(x)
-        return spelled(x) or self._constant(x), x
+            return self.name[x]
+        return spelled(constant(x)) or self._constant(x)
 
     def _constant(self, x: Any) -> str:
         key = key_of(x)
@@ -198,14 +193,11 @@ class Writer:
         try:
             return self._closures[node](g), f"{name}_backward(g_{name})"
         except ArithmeticError:
-            assert node.rule is not None
             self.helped.add(node)
-            operands = [np.float64(self.operand(p)[1]) for p in node.parents]
-            closure = node.rule(*operands, **node.options)[1]
-            rule, parts = self.calls[node]
-            texts = [f"np.float64({text})" for text in parts[: len(operands)]]
-            call = f"{rule}({', '.join([*texts, *parts[len(operands) :]])})"
-            return closure(np.float64(g)), f"{call}[1](np.float64(g_{name}))"
+            (rule, parts), n = self.calls[node], len(node.parents)
+            texts = [f"np.float64({text})" for text in parts[:n]]
+            call = f"{rule}({', '.join([*texts, *parts[n:]])})"
+            return call_closure(node, g), f"{call}[1](np.float64(g_{name}))"
 
     def _targets(self, node: Node, contributions: Any) -> list[str]:
         """Name what is sent to each operand; what nobody gets is _."""
@@ -230,6 +222,11 @@ class Writer:
         if not leaf.shape:
             zeros = "0.0" if type(leaf._numbers) is float else f"{dtype_of(leaf.dtype)}(0.0)"
         self.nothing[leaf] = zeros
+
+
+def constant(x: Any) -> Any:
+    """Return a constant as a rule takes it: NumPy knows no integer of more than 63 bits."""
+    return float(x) if type(x) is int and x.bit_length() > 63 else x
 
 
 def key_of(x: Any) -> Any:

@@ -10,9 +10,11 @@ import numpy as np
 
 from tinygrad_pool.derivatives.sparse_jacobian import Indices, operands_of, sparse_jacobian
 from tinygrad_pool.engine.backward import check_not_stale, topological_order
+from tinygrad_pool.engine.context import recording
+from tinygrad_pool.engine.lift import run_again
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.rerun import run_forward
-from tinygrad_pool.engine.value import Value, lift
+from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, ShapeError, UnsupportedError
 from tinygrad_pool.functional import operations
 from tinygrad_pool.rules import reductions
@@ -77,7 +79,8 @@ def units_of(value: Value, limit: int, name: str) -> dict[Node, dict[int, Any]]:
         below = links.get(node, [])
         return {u: _unit(node, u, operands, below) for u in needed.get(node, NONE).tolist()}
 
-    return run_forward(value, make)
+    with recording():
+        return run_forward(value, make)
 
 
 def _needed(
@@ -163,9 +166,7 @@ def _called(scalar: Value, node: Node, unit: int) -> Value:
 
 
 def _same_rule(node: Node, seen: Seen, _: int) -> Any:
-    assert node.rule is not None
-    options = {k: v for k, v in node.options.items() if k != "wants"}
-    return lift(node.rule)(*seen.all, **options)
+    return run_again(node, seen.all)
 
 
 def _copy(_: Node, seen: Seen, __: int) -> Any:

@@ -77,10 +77,10 @@ class Recording(Trace):
         was moved by `set` is called "z1 as computed".
 
         >>> w, x = Value(2.0, label="w"), Value(3.0, label="x")
-        >>> passed = record(w * x)
-        >>> passed.set("x", 5.0)
-        >>> again = passed.replay()
-        >>> passed.gradients[w], again.gradients[again.find("w")]
+        >>> recording = record(w * x)
+        >>> recording.set("x", 5.0)
+        >>> again = recording.replay()
+        >>> recording.gradients[w], again.gradients[again.find("w")]
         (3.0, 5.0)
         """
         fresh = rerun(self.loss, self._noted)
@@ -130,9 +130,9 @@ def record(
     Raises as `Value.backward` does.
 
     >>> a, b = Value(2.0, label="a"), Value(3.0, label="b")
-    >>> passed = record((a * b).exp())
-    >>> step = passed.seek(1)
-    >>> step.node.op, a.has_grad, passed.next().node.op, round(a.grad, 1)
+    >>> recording = record((a * b).exp())
+    >>> step = recording.seek(1)
+    >>> step.node.op, a.has_grad, recording.next().node.op, round(a.grad, 1)
     ('exp', False, 'mul', 1210.3)
     """
     return Recording(loss, gradient, names)
