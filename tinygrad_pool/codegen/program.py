@@ -32,7 +32,7 @@ class Printed(NamedTuple):
 
 
 class Program:
-    """Writes the lines of a Writer once more, with the rules of numbers written out."""
+    """Rewrite the lines of a Writer with the rules of numbers inlined."""
 
     def __init__(self, writer: Writer) -> None:
         self.writer, nodes = writer, [*writer.name]
@@ -58,7 +58,7 @@ class Program:
     # -- rules
 
     def _rule(self, node: Node) -> Printed | None:
-        """Write out the rule of a node that computes with Python's numbers alone."""
+        """Inline the rule of a node that computes with Python's numbers alone."""
         if node.is_leaf or node in self.writer.helped or type(node._numbers) is not float:
             return None
         fixed = [None if isinstance(p, Node) else constant(p) for p in node.parents]
@@ -78,7 +78,7 @@ class Program:
         return self._printed[exact]
 
     def _counted(self, nodes: list[Node], loss: Node) -> Counter[Node]:
-        """Count how often each number is used: twice where it has to have its name."""
+        """Count how often each number is used: at least twice if it needs its name."""
         counted = Counter({loss: 2})
         for node in nodes:
             rule = self._rules.get(node)
@@ -89,7 +89,7 @@ class Program:
         return counted
 
     def _texts(self, node: Node, rule: Printed) -> dict[str, Text]:
-        """Fill in what a node's rule computes with."""
+        """Collect the texts of a rule's operands and constants."""
         texts = self._kept.get(node, {})
         for i, (p, text) in enumerate(zip(node.parents, self.writer.calls[node][1], strict=False)):
             texts[f"x{i}"] = self._values[p] if isinstance(p, Node) else literal(text)
@@ -115,7 +115,7 @@ class Program:
         return Text(name)
 
     def _forward(self, node: Node) -> None:
-        """Write how a node's number is computed, or keep that for where it is used."""
+        """Write the line of a node's number, or keep its expression to be inlined."""
         rule, name = self._rules.get(node), self.writer.name[node]
         if rule is None:
             self.forward_lines += self.writer.forward.get(node, [])
@@ -134,7 +134,7 @@ class Program:
             self._line(self.forward_lines, name, y)
 
     def _backward(self, node: Node) -> None:
-        """Write what a node sends to its operands, and add it up."""
+        """Write a node's contributions to its operands, and add them up."""
         rule, name = self._rules.get(node), self.writer.name[node]
         if rule is None:
             for reached in [node, *self.writer.reached[node]]:
@@ -161,7 +161,7 @@ class Program:
             self._settle(p)
 
     def _settle(self, node: Node) -> None:
-        """Write a line for a gradient that is added up so far."""
+        """Write a line for the sum of a gradient so far."""
         name = f"g_{self.writer.name[node]}"
         if self._grads.get(node, Text(name)).text != name:
             self._grads[node] = self._line(self.backward_lines, name, self._grads[node])

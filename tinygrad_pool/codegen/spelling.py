@@ -41,7 +41,7 @@ def identifier(text: str) -> str:
 
 
 class Names:
-    """Identifiers that are given out once each.
+    """Unique identifiers.
 
     >>> names = Names(["np"])
     >>> names.new("x"), names.new("x"), names.new("np"), names.new("y", "g_{}"), names.new("g_y")

@@ -1,4 +1,4 @@
-"""A graph as a program in straight lines: a line for each node, forward, and then backward.
+"""A graph as a straight-line program: a line for each node, forward and then backward.
 
 The graph is run once while it is written, so that the text converts where the engine does: a number
 that was made of Python's numbers becomes one of them, a full sum becomes an array, a contribution
@@ -32,7 +32,7 @@ RESERVED = ("np", "float", "slice", *KEEPERS, "run", "_")
 
 
 class Writer:
-    """Runs nodes, and writes a line for each; what cannot be written is to be `given`."""
+    """Run nodes and write a line for each; `given` collects what has no source text."""
 
     def __init__(self, nodes: list[Node], called: Mapping[Any, str]) -> None:
         self.names = Names(RESERVED)
@@ -84,7 +84,7 @@ class Writer:
     # -- names
 
     def _import(self, rule: Rule) -> str:
-        """Name a rule; one that cannot be imported by its name has to be given."""
+        """Name a rule; one that cannot be imported by its name becomes a parameter."""
         name = self.names.new(rule.__name__)
         module = sys.modules.get(rule.__module__)
         if rule.__module__ == "__main__" or getattr(module, rule.__name__, None) is not rule:
@@ -125,7 +125,7 @@ class Writer:
         return settled
 
     def operand(self, x: Any) -> str:
-        """Write an operand; a small constant is written out, a large one has to be given."""
+        """Write an operand; a small constant is written out, a large one becomes a parameter."""
         if isinstance(x, Node):
             return self.name[x]
         return spelled(constant(x)) or self._constant(x)
@@ -139,7 +139,7 @@ class Writer:
         return self._constants[key]
 
     def _options(self, node: Node) -> list[str]:
-        """Write the options that are not at their defaults."""
+        """Write the options that differ from their defaults."""
         assert node.rule is not None
         defaults, written = _defaults(node.rule), []
         for option, value in node.options.items():
@@ -175,7 +175,7 @@ class Writer:
             self.seed.append(f"    {name} = {text}")
 
     def _backward(self, node: Node) -> None:
-        """Hand a node its gradient, and write the lines that do and that add up what it returns."""
+        """Call a node's closure, and write the lines that do so and add up the contributions."""
         contributions, call = self._send(node)
         targets = self._targets(node, contributions)
         reached = [i for i, target in enumerate(targets) if target != "_"]
@@ -188,7 +188,7 @@ class Writer:
             self.backward[node].append(self._added(p, text, c))
 
     def _send(self, node: Node) -> tuple[Any, str]:
-        """Call a node's closure; where Python's floats refuse (1 / 0.0), with NumPy's."""
+        """Call a node's closure, with NumPy's numbers if Python's floats fail (1 / 0.0)."""
         g, name = self.grads[node], self.name[node]
         try:
             return self._closures[node](g), f"{name}_backward(g_{name})"
@@ -200,7 +200,7 @@ class Writer:
             return call_closure(node, g), f"{call}[1](np.float64(g_{name}))"
 
     def _targets(self, node: Node, contributions: Any) -> list[str]:
-        """Name what is sent to each operand; what nobody gets is _."""
+        """Name the contribution to each operand; "_" if it is not used."""
         targets: list[str] = []
         for p, c in zip(node.parents, contributions, strict=True):
             wanted = isinstance(p, Node) and c is not None
@@ -230,12 +230,12 @@ def constant(x: Any) -> Any:
 
 
 def key_of(x: Any) -> Any:
-    """Return what tells a constant from others: its numbers, as each node has a copy of its own."""
+    """Return a key that identifies a constant by its numbers: each node has a copy of its own."""
     return (x.dtype.str, x.shape, x.tobytes()) if isinstance(x, np.ndarray) else id(x)
 
 
 def unpacked(targets: list[str], call: str) -> list[str]:
-    """Write how what a closure returns is unpacked."""
+    """Write the line that unpacks the contributions."""
     if len(targets) == 1:
         return [f"    ({targets[0]},) = {call}"]
     line = f"    {', '.join(targets)} = {call}"
@@ -249,7 +249,7 @@ def _defaults(rule: Rule) -> dict[str, str | None]:
 
 
 def _run(rule: Rule, data: list[Any], options: Any) -> tuple[Any, Backward, bool]:
-    """Run a rule as an operation does: with NumPy's numbers where Python's refuse or leave ℝ."""
+    """Run a rule as an operation does: with NumPy's numbers if Python's fail or become complex."""
     try:
         y, closure = rule(*data, **options)
     except ArithmeticError:

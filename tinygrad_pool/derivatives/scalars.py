@@ -1,4 +1,4 @@
-"""An array graph as the scalar graph that it stands for: each unit a Value of its own."""
+"""An array graph as a scalar graph: each unit a Value of its own."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NONE = np.zeros(0, int)
 
 
 class Seen(NamedTuple):
-    """What one unit looks at in each operand: scalars, and the weights of the links to them."""
+    """The scalars that one unit looks at in each operand, and the weights of its links to them."""
 
     scalars: list[list[Any]]
     weights: list[list[float]]
@@ -43,7 +43,7 @@ Builder: TypeAlias = Callable[[Node, Seen, int], Any]
 
 
 def explode(value: Value, limit: int = MOST) -> Value:
-    """Compute a number once more with every unit behind it as a Value of its own.
+    """Re-compute a number with every unit that it depends on as a Value of its own.
 
     Sums become `weighted_sum`, pools `maximum`, and so on; what only moves numbers, as reshape
     does, becomes nothing. A unit is called by its array's label and its place in it. The gradients

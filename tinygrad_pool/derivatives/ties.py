@@ -107,7 +107,7 @@ def tied_units(candidates: Candidates) -> Mask:
 
 
 def random_tangents(node: Node) -> dict[Node, NDArray[np.float64]]:
-    """Move every leaf at random: units with one and the same slope by every leaf move alike."""
+    """Compute JVPs of random tangents: units with equal gradients have equal ones."""
     rng = np.random.default_rng(0)
     leaves = [leaf for leaf in topological_order(node) if leaf.rule is None]
     return jvp(node, {leaf: rng.standard_normal(leaf.shape) for leaf in leaves})

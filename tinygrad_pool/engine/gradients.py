@@ -1,4 +1,4 @@
-"""Gradients without `backward`: one node at a time, or as values of their own."""
+"""Gradients without `backward`: one node at a time, or as Values of their own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pooling and a layer of 0/1 weights, side by side: the same forward, the same gradients."""
+"""Compare a graph with its twin of 0/1 weight layers: data and every gradient."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two networks side by side: a window that chooses its winner, and the same with 0/1 weights."""
+"""Draw a window that chooses its winner beside the same window with 0/1 weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The chain rule for one gradient, written out as a lecture does, with the numbers put in."""
+"""The chain rule for one gradient, written out with its numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two passes compared: which data and which gradients differ, and where another unit wins."""
+"""Compare two passes: data, gradients and winners that differ."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Difference(NamedTuple):
         )
 
     def notes(self) -> list[str]:
-        """Say what the table leaves out, who wins now, and what could not be compared."""
+        """List what the table leaves out, changed winners, and what could not be compared."""
         lines = _more(sum(row.change > 0 for row in self.rows))
         lines += [*map(str, self.moved[:LISTED]), *_more(len(self.moved))]
         for which, names in (("first", self.only_before), ("second", self.only_after)):

@@ -1,4 +1,4 @@
-"""What arrived at each node of a pass, link by link, and why nothing came through a link."""
+"""The contributions of a pass, link by link, and why some are zero."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Link(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """What one unit above sent: upstream × local = contribution, and why that is zero.
+    """The contribution of one unit above: upstream × local, and why it is zero.
 
     The contribution is as it was sent, in its own dtype. `operand` says for which of the node's.
     """
@@ -56,7 +56,7 @@ class Entry(NamedTuple):
 
 
 class Arrival(NamedTuple):
-    """What one step sent to one element, link by link: its units, g, the slopes, what was sent."""
+    """The contributions of one step to one element, link by link."""
 
     node: Node
     operand: int
@@ -73,7 +73,7 @@ class Arrival(NamedTuple):
 
 
 class GradientExplainer:
-    """The whole of a pass, to be asked what was sent."""
+    """Explain the gradients of a pass from its steps."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class GradientExplainer:
         self._candidates: dict[Node, Candidates | None] = {}
 
     def entries(self, node: Node, cell: int) -> list[Entry]:
-        """List what each unit above sent to one element, those that sent nothing at last."""
+        """List the contribution of each unit above to one element, zeros last."""
         found = []
         for arrival in self.arrivals(node, cell):
             for k in range(len(arrival.units)):
@@ -104,13 +104,13 @@ class GradientExplainer:
         return sorted(found, key=lambda e: e.contribution == 0)
 
     def arrivals(self, node: Node, cell: int) -> Iterator[Arrival]:
-        """List what each step above sent to one element."""
+        """List the contributions of each step above to one element."""
         for step, i in self.users.get(node, ()):
             if step.contributions[i] is not None:
                 yield _arrival(step, i, cell, *_links_into(step.node, i, cell))
 
     def bad_arrivals(self, node: Node, cell: int) -> Iterator[Arrival]:
-        """List those of the steps that sent what is not finite, from units that got that at first.
+        """List the steps that sent what is not finite, from units that received such first.
 
         Of these one is enough; only if there is none, all units are looked at. Of a link with a
         slope of 0, through which ∞ made a NaN, a rule may not tell: then any such unit stands.
@@ -129,12 +129,12 @@ class GradientExplainer:
                 yield _arrival(step, i, cell, *links)
 
     def reason(self, step: Step, i: int) -> str:
-        """Say why a node that is a number sends nothing to an operand that is one."""
+        """Explain why a scalar node sends nothing to a scalar operand."""
         local = sum(sparse_jacobian(step.node, i).weight.tolist())
         return self._reason(Link(step.node, i, 0, 0), float(step.upstream), local)
 
     def _reason(self, link: Link, upstream: float, local: float) -> str:
-        """Say why nothing came through one link."""
+        """Explain why nothing came through one link."""
         if local and upstream:
             return f"underflow: {upstream:.3g} × {local:.3g} is below {_narrower(link)}"
         if local:
@@ -144,7 +144,7 @@ class GradientExplainer:
         return self._lost(link) or f"{flat(link.node)} at {link.value}"
 
     def cause(self, below: Node, cell: int, entry: Entry) -> str:
-        """Say why one unit sends nothing to an element below it."""
+        """Explain why one unit sends nothing to an element below it."""
         who = f"{self.at(below, cell)} gets nothing from {self.at(entry.node, entry.cell)}"
         return f"{who}: {entry.reason}{made_at(entry.node)}"
 
@@ -204,7 +204,7 @@ def _links_into(
 
 
 def row_of(node: Node, cell: int) -> Indices | None:
-    """List the units of a softmax that look at a cell, which are those at the cells of its row."""
+    """List the units of a softmax that look at a cell: those of its row. None for other rules."""
     if traits_of(node.rule).unit != "softmax":
         return None
     place: list[Any] = [*np.unravel_index(cell, node.shape)]
@@ -215,7 +215,7 @@ def row_of(node: Node, cell: int) -> Indices | None:
 
 
 def _sent(step: Step, i: int, cell: int, units: Indices, weights: NDArray[Any]) -> NDArray[Any]:
-    """Find what each of some units sent to a cell, of which the step tells only the sum."""
+    """Split a step's contribution to a cell among the units that sent it."""
     total = np.asarray(step.contributions[i]).reshape(-1)[cell]
     if len(units) == 1:
         return np.array([total])
@@ -236,5 +236,5 @@ def _narrower(link: Link) -> np.dtype[Any]:
 
 
 def flat(node: Node) -> str:
-    """Say that the slope of a node is 0: as it is, or because digits end."""
+    """Write that the slope of a node is 0, exactly or by rounding."""
     return f"the local derivative of {node.op} {traits_of(node.rule).vanishes or 'is 0'}"

@@ -1,4 +1,4 @@
-"""Which node of one recorded pass stands for which node of another."""
+"""Match the nodes of two recorded passes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tinygrad_pool.recording.recording import Recording
 
 
 class Matched(NamedTuple):
-    """Nodes of two passes: pairs with a name, and those of each pass that have no partner."""
+    """The nodes of two passes: pairs with a name, and those without a partner."""
 
     pairs: list[tuple[str, Node, Node]]
     only_a: list[Node]

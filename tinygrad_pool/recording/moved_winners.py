@@ -1,4 +1,4 @@
-"""Where another unit wins a maximum in one pass than in another, and which relus went on or off."""
+"""Maxima whose winner differs between two passes, and relus that went on or off."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _computed(node: Node) -> Node:
 
 
 def _sides(recording: Recording, nodes: list[Node]) -> list[_Side | None]:
-    """Find who won where, with the data that the pass was recorded with; None of no units."""
+    """Find the winners of nodes in the data that was recorded; None for a node without units."""
     with _as_recorded(recording):
         found = [candidates_of(node) for node in nodes]
     return [c and _Side(recording, c.winners) for c in found]
@@ -94,7 +94,7 @@ def _sides(recording: Recording, nodes: list[Node]) -> list[_Side | None]:
 
 @contextmanager
 def _as_recorded(recording: Recording) -> Iterator[None]:
-    """Give nodes the data that they had when they were recorded, for as long as this lasts."""
+    """Give nodes their recorded data within a `with` block."""
     now = {node: node._numbers for node in recording.nodes}
     try:
         for node in recording.nodes:
@@ -106,7 +106,7 @@ def _as_recorded(recording: Recording) -> Iterator[None]:
 
 
 def _other_winners(x: _Side, y: _Side) -> list[int]:
-    """List the units that are won by another in y than in x."""
+    """List the units whose winners differ between x and y."""
     if x.node.shape != y.node.shape:
         return []
     if x.operands() == y.operands():
@@ -140,7 +140,7 @@ def _state(side: _Side, unit: int, _: tuple[str, str]) -> tuple[str, str]:
 
 
 def _who(side: _Side, unit: int, verbs: tuple[str, str]) -> tuple[str, str]:
-    """Say who wins a maximum, and where δ goes."""
+    """Write who wins a maximum, and where δ goes."""
     winners, names = side.winners(unit), side.names(unit)
     listed = [
         f"{name} ({side.value(*winner)})" if name else f"the constant {side.value(*winner)}"

@@ -1,4 +1,4 @@
-"""What the nodes of a graph are called, and which of them a name means."""
+"""The names of a graph's nodes, and the node that a name means."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Named:
         return f"{label or node.op or 'leaf'}#{self.number(node)}"
 
     def _alone(self) -> Named:
-        """Return the names alone, for what this holds: together they would be a circle."""
+        """Return the names without the pass, so that what the pass holds does not hold the pass."""
         names = Named(self.nodes, {})
         names.names, names._called = self.names, self._called
         return names

@@ -1,4 +1,4 @@
-"""Why a gradient is what it is: what arrived on each path, and where a zero or a NaN began."""
+"""Explain a gradient: its contributions, and where a zero or a NaN began."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def explain(
 def _causes(
     ledger: GradientExplainer, node: Node, cell: int, grad: float | None, entries: list[Entry]
 ) -> list[str]:
-    """Say why a gradient is not computed, not finite, or zero; nothing of any other."""
+    """Explain why a gradient is not computed, not finite, or zero; [] for any other."""
     if node not in ledger.nodes:
         taken = "".join(f"; {how}" for how in numbers_taken(node))
         return [f"the loss does not depend on it: it is on no path, or was detached{taken}"]
@@ -100,7 +100,7 @@ def _causes(
 def _left(
     ledger: GradientExplainer, node: Node, cell: int, grad: float | None, left: Mapping[Node, Any]
 ) -> list[str]:
-    """Say what earlier passes left in a gradient."""
+    """Write what earlier passes left in a gradient."""
     x = _at(left[node], cell) if node in left else 0.0
     if not x:
         return []
@@ -110,7 +110,7 @@ def _left(
 
 
 def _stale(ledger: GradientExplainer, node: Node, entries: list[Entry]) -> list[str]:
-    """Say which data near a node was set since."""
+    """Write which data near a node was set since."""
     stale = set_since(ledger.nodes)
     users = dict.fromkeys(e.node for e in entries)
     near = dict.fromkeys([node, *(p for v in users for p in v.parents if isinstance(p, Node))])
@@ -144,7 +144,7 @@ def _origins(ledger: GradientExplainer, node: Node, cell: int, entries: list[Ent
 
 
 def _unseen(ledger: GradientExplainer, node: Node, cell: int) -> str:
-    """Say that an element takes no part in what is computed from its array."""
+    """Write that an element takes no part in what is computed from its array."""
     users = list(dict.fromkeys(step.node for step, _ in ledger.users.get(node, ())))
     more = f" and {len(users) - LISTED:,} more" if len(users) > LISTED else ""
     listed = ", ".join(map(ledger.call, users[:LISTED])) + more
@@ -158,7 +158,7 @@ def _unseen(ledger: GradientExplainer, node: Node, cell: int) -> str:
 
 
 def _shortened(causes: Mapping[str, str], searched: int) -> list[str]:
-    """Choose some of many causes, one of each operation before more of the same; count the rest."""
+    """Shorten a list of causes: one of each operation first; count the rest."""
     times: Counter[str] = Counter()
     rank = {}
     for cause, op in causes.items():

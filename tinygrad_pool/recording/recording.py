@@ -33,7 +33,7 @@ class Recording(Trace):
         self.origin, self.time = object(), next_id()
 
     def set(self, node: str | Node, value: Any, index: int | Sequence[int] | None = None) -> None:
-        """Note other numbers for a node: what if? Nothing changes until `replay`.
+        """Set other numbers for a node in the next `replay`. Nothing changes until then.
 
         `index` selects an element of an array. None as a value takes back what was noted.
 
@@ -59,7 +59,7 @@ class Recording(Trace):
 
     @property
     def changes(self) -> dict[str, Any]:
-        """What was noted by `set`, by name; one element as "w[0, 2]"."""
+        """The numbers that were set for a replay, by name; one element as "w[0, 2]"."""
         listed: dict[str, Any] = {}
         for node, noted in self._noted.items():
             name = self.call(node)
@@ -122,7 +122,7 @@ class Recording(Trace):
 def record(
     loss: Value, gradient: Any = None, *, names: Mapping[str, Any] | None = None
 ) -> Recording:
-    """Record a backward pass, to walk through it in both directions and to ask it why.
+    """Record a backward pass, to step through it both ways and to explain its gradients.
 
     Nothing changes until it is moved: then every `.grad` is as it is after that many steps, and at
     the last position as `backward()` leaves it. `names=locals()` calls Values by their variables.

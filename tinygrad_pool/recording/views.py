@@ -1,4 +1,4 @@
-"""What can be seen from one place in a recorded pass, as text."""
+"""Text views of a recorded pass at its present position."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def title(recording: Trace, node: Node) -> str:
 
 
 def here(recording: Trace) -> str:
-    """Say where we are: the step that was taken last, and what it sent."""
+    """Write the last step: its node, what arrived and what it sent."""
     step = recording.step
     if step is None:
         return f"before the first of {len(recording)} steps; node takes it"
@@ -61,7 +61,7 @@ def where(recording: Trace) -> str:
 
 
 def show(recording: Trace, node: Node) -> str:
-    """Show a node's data and gradient, its operands, and what it sends them in the pass."""
+    """Write a node's data and gradient, its operands, and its contributions to them."""
     lines = [f"{title(recording, node)} = {on_a_line(node.data)}, grad {grad_of(node)}"]
     step = recording.step_of(node)
     sent = [None] * len(node.parents) if step is None else step.contributions
@@ -79,7 +79,7 @@ def show(recording: Trace, node: Node) -> str:
 
 
 def contributions(recording: Trace, node: Node) -> str:
-    """List what a node's step made of each operand's gradient, old -> new."""
+    """List each operand's gradient before and after a node's step."""
     if recording.step_of(node) is None:
         return f"{title(recording, node)} has no step: nothing is sent from it"
     return _listed(
@@ -88,7 +88,7 @@ def contributions(recording: Trace, node: Node) -> str:
 
 
 def accumulated(recording: Trace, nodes: Collection[Node]) -> str:
-    """Say what the last step made of some gradients, old -> new."""
+    """List some gradients before and after the last step."""
     return _listed(recording, recording.changed(), nodes)
 
 
@@ -103,7 +103,7 @@ def _listed(recording: Trace, changes: list[Change], nodes: Collection[Node]) ->
 
 
 def local_derivatives(recording: Trace, node: Node) -> str:
-    """Show the local derivatives of a node by its operands: its weights."""
+    """Write the local derivatives of a node by its operands: its weights."""
     from tinygrad_pool.derivatives.sparse_jacobian import weights_of
 
     lines = []
@@ -121,7 +121,7 @@ def local_derivatives(recording: Trace, node: Node) -> str:
 def few(
     items: list[Item], first: Callable[[Item], Any] = lambda _: True
 ) -> tuple[list[Item], list[str]]:
-    """Choose the first of many, those that meet `first` before others, and count the rest.
+    """Take the first of many items, those that meet `first` before others, and count the rest.
 
     >>> few([*range(30)], first=lambda n: n == 25)[0][:3], few([*range(30)])[1]
     ([25, 0, 1], ['  … and 14 more'])
@@ -153,7 +153,7 @@ def grad_of(node: Node) -> str:
 
 
 def _path(recording: Trace, node: Node) -> list[Node]:
-    """Find a path from the loss to a node: along which gradients flowed, if there is one."""
+    """Find a path from the loss to a node, preferably one with gradients along it."""
     path = [node]
     while path[-1] is not recording.loss:
         users = [(step.node, step.contributions[i]) for step, i in recording.ledger.users[path[-1]]]
