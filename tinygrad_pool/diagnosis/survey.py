@@ -215,9 +215,7 @@ def _can_be_off(node: Node) -> bool:
 
 def leaf_below(node: Node) -> Node:
     """Follow a node that only shapes another to what it shapes."""
-    while traits_of(node.rule).unit == "move" and node.parents:
-        if not isinstance(node.parents[0], Node):
-            break
+    while traits_of(node.rule).unit == "move" and isinstance([*node.parents, None][0], Node):
         node = node.parents[0]
     return node
 
