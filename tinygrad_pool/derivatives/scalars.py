@@ -179,12 +179,10 @@ def _sum(_: Node, seen: Seen, __: int) -> Value:
     return operations.weighted_sum(*zip(*carrying, strict=True)) if carrying else Value(0.0)
 
 
-def _largest(node: Node, seen: Seen, _: int) -> Value:
-    return operations.maximum(*seen.all, ties=node.options.get("ties", "first"))
-
-
-def _smallest(node: Node, seen: Seen, _: int) -> Value:
-    return operations.minimum(*seen.all, ties=node.options.get("ties", "first"))
+def _winner(node: Node, seen: Seen, _: int) -> Value:
+    least = traits_of(node.rule).unit == "least"
+    choose = operations.minimum if least else operations.maximum
+    return choose(*seen.all, ties=node.options.get("ties", "first"))
 
 
 def _product(_: Node, seen: Seen, __: int) -> Value:
@@ -222,13 +220,8 @@ def _builder(node: Node) -> Builder | None:
 
 
 BUILDERS: dict[str, Builder] = {
-    "copy": _copy,
-    "move": _copy,
-    "sum": _sum,
-    "product": _product,
-    "largest": _largest,
-    "least": _smallest,
-    "norm": _norm,
-    "logsumexp": _logsumexp,
-    "softmax": _soft,
+    **dict.fromkeys(("copy", "move"), _copy),
+    **dict.fromkeys(("largest", "least"), _winner),
+    **{"sum": _sum, "product": _product},
+    **{"norm": _norm, "logsumexp": _logsumexp, "softmax": _soft},
 }

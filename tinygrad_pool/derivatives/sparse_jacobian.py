@@ -14,12 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.engine.backward import (
-    call_closure,
-    check_not_stale,
-    topological_order,
-    vjp,
-)
+from tinygrad_pool.engine.backward import call_closure, check_not_stale, topological_order, vjp
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.rerun import check_value
 from tinygrad_pool.engine.value import Value
@@ -165,9 +160,8 @@ def _won(node: Node, x: NDArray[Any], unit: Indices, cell: Indices) -> NDArray[A
 def _averaged(node: Node, x: NDArray[Any], unit: Indices, _: Indices) -> NDArray[Any]:
     """Weigh the links of average pooling: 1 / K."""
     windows, padding = node.options["windows"], node.options.get("count_include_pad", True)
-    counts = counts_of(windows, x.shape[x.ndim - len(windows.kernel) :], padding=padding).reshape(
-        -1
-    )
+    space = x.shape[x.ndim - len(windows.kernel) :]
+    counts = counts_of(windows, space, padding=padding).reshape(-1)
     own: float | None = node.options.get("divisor_override")
     return 1 / (counts[unit % counts.size] if own is None else np.full(unit.shape, own))
 
@@ -240,11 +234,8 @@ def dense_rows(node: Node, i: int, units: Indices) -> Links:
     return unit, cell, weight
 
 
-_POOLED: dict[Any, Callable[..., NDArray[Any]]] = {
-    "largest": _won,
-    "sum": _averaged,
-    "norm": _normed,
-}
+_POOLED: dict[str, Callable[..., NDArray[Any]]]
+_POOLED = {"largest": _won, "sum": _averaged, "norm": _normed}
 SPARSITY: dict[str, Pattern] = {
     "elementwise": _elementwise,
     "reduction": _reduction,

@@ -20,8 +20,13 @@ from tinygrad_pool.rules import (
 from tinygrad_pool.rules.rule import Rule
 from tinygrad_pool.rules.sparse_weights import weight_layer
 
-SPARSITIES = "elementwise reduction selection pool conv matmul weights"
-UNITS = "copy move sum product power largest least squash norm logsumexp softmax"
+PATTERNS = ("", "elementwise", "reduction", "selection")
+"""The sparsities that a rule of your own can have; others go with the options of our rules."""
+
+UNITS = (
+    *("", "copy", "move", "sum", "product", "power", "largest", "least", "squash"),
+    *("norm", "logsumexp", "softmax"),
+)
 
 
 class Traits(NamedTuple):
@@ -63,6 +68,7 @@ ELEMENTWISE = Traits("elementwise")
 MOVE, COPY = Traits("selection", "move"), Traits("selection", "copy")
 ZERO, ROUNDS, UNDERFLOWS = "the other factor is 0", "rounds to 0", "underflows to 0"
 FIRST, HALF, EVENLY = "the first", "half each", "all evenly"
+AMAX, AMIN = f"{FIRST}, amax {EVENLY}", f"{FIRST}, amin {EVENLY}"
 
 TRAITS: dict[Rule | None, Traits] = {
     arithmetic.add: Traits("elementwise", sign="+"),
@@ -88,12 +94,8 @@ TRAITS: dict[Rule | None, Traits] = {
     shaping.cast_rule: Traits("elementwise", "copy"),
     reductions.sum: Traits("reduction", "sum", "Σ"),
     reductions.mean: Traits("reduction", "sum"),
-    reductions.max: Traits(
-        "reduction", "largest", paid=("max(dim) the first, amax all evenly", EVENLY, EVENLY)
-    ),
-    reductions.min: Traits(
-        "reduction", "least", paid=("min(dim) the first, amin all evenly", EVENLY, EVENLY)
-    ),
+    reductions.max: Traits("reduction", "largest", paid=(f"max(dim) {AMAX}", EVENLY, EVENLY)),
+    reductions.min: Traits("reduction", "least", paid=(f"min(dim) {AMIN}", EVENLY, EVENLY)),
     reductions.logsumexp: Traits("reduction", "logsumexp", vanishes=ROUNDS),
     reductions.softmax: Traits("", "softmax", vanishes=ROUNDS),
     reductions.log_softmax: Traits("", "softmax", vanishes=ROUNDS),
@@ -124,11 +126,9 @@ def traits_of(rule: Rule | None) -> Traits:
 
 
 def with_traits(sparsity: str = "", unit: str = "", **more: Any) -> Callable[[Function], Function]:
-    """Give a rule of your own its traits, as a decorator: see `Traits`.
+    """Give a rule of your own its traits, as a decorator: see `Traits`. `gradcheck` checks them.
 
-    They are taken at your word: compare `weights_of` with what you expect.
-
-    Raises OptionError if there is no such trait, or no such sparsity or unit.
+    Raises OptionError if there is no such sparsity or unit.
 
     >>> @with_traits("elementwise", sign="x/2")
     ... def half(x):
@@ -136,17 +136,14 @@ def with_traits(sparsity: str = "", unit: str = "", **more: Any) -> Callable[[Fu
     >>> traits_of(half).sign
     'x/2'
     """
-    known = {"sparsity": ["", *SPARSITIES.split()], "unit": ["", *UNITS.split()]}
-    for trait, given in {"sparsity": sparsity, "unit": unit, **more}.items():
-        if trait not in Traits._fields:
-            listed = ", ".join(Traits._fields)
-            raise OptionError(f"with_traits: no trait is called {trait!r}; there are {listed}")
-        if given not in known.get(trait, [given]):
-            listed = ", ".join(map(repr, known[trait]))
-            raise OptionError(f"with_traits: {trait} must be one of {listed}, got {given!r:.80}")
+    traits = Traits(sparsity, unit, **more)
+    for what, given, known in (("sparsity", sparsity, PATTERNS), ("unit", unit, UNITS)):
+        if given not in known:
+            listed = ", ".join(map(repr, known))
+            raise OptionError(f"with_traits: {what} must be one of {listed}, got {given!r:.80}")
 
     def enter(rule: Function) -> Function:
-        TRAITS[rule] = Traits(sparsity, unit, **more)
+        TRAITS[rule] = traits
         return rule
 
     return enter
