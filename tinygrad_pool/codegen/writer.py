@@ -130,11 +130,11 @@ class Writer:
             return self.name[x]
         return spelled(constant(x)) or self._constant(x)
 
-    def _constant(self, x: Any) -> str:
+    def _constant(self, x: Any, stem: str = "constant") -> str:
         key = key_of(x)
         if key not in self._constants:
             named = self.called.get(key)
-            name = self.names.new(named) if named else self.names.numbered("constant")
+            name = self.names.new(named) if named else self.names.numbered(stem)
             self._constants[key], self.given[name] = name, x
         return self._constants[key]
 
@@ -156,11 +156,7 @@ class Writer:
                 fields = [f"{field}={spelled(x)}" for field, x in value._asdict().items()]
                 self.window_lines += filled(f"{name} = {type(value).__name__}(", fields, ")")
             return self.windows[value]
-        key = key_of(value)
-        if key not in self._constants:
-            self._constants[key] = name = self.names.numbered(option)
-            self.given[name] = value
-        return self._constants[key]
+        return self._constant(value, option)
 
     # -- backward
 

@@ -60,19 +60,11 @@ def _push_forward(node: Node, tangents: list[Any]) -> Any:
         sums = [np.sum(product) for product in _products(sent, tangents)]
         return grad(sum(sums[1:], sums[0]), g)[0] if sums else np.zeros(node.shape)
     except (TinygradPoolError, AttributeError, TypeError):  # a user's rule, for arrays only
-        return _along_links(node, tangents)
+        moved = [sparse_jacobian(node, i) @ t for i, t in enumerate(tangents) if np.any(t)]
+        return sum(moved, np.zeros(node.shape))
 
 
 def _products(sent: Contributions, tangents: list[Any]) -> list[Any]:
     """Multiply what goes back to each operand by its tangent, where neither is 0 throughout."""
     pairs = zip(sent, tangents, strict=True)
     return [c * t for c, t in pairs if c is not None and np.any(t)]
-
-
-def _along_links(node: Node, tangents: list[Any]) -> Any:
-    moved = np.zeros(node.size)
-    for i, t in enumerate(tangents):
-        if np.any(t):
-            W = sparse_jacobian(node, i)
-            np.add.at(moved, W.unit, W.weight * np.reshape(t, -1)[W.cell])
-    return moved.reshape(node.shape)
