@@ -1,4 +1,4 @@
-"""Draw a window that chooses its winner beside the same window with 0/1 weights."""
+"""Two networks side by side: a window that chooses its winner, and the same with 0/1 weights."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ class Cell(NamedTuple):
 
 
 def draw_side_by_side(
-    candidates: Candidates, unit: int, data: Any, g: Any, to_operands: Any
+    contest: Candidates, unit: int, data: Any, g: Any, to_operands: Any
 ) -> Digraph:
     """Draw a window and the ones that its winner takes part in, without weights and with.
 
     `data` and `g` are the node's data and the gradient that arrived at it, flat; `to_operands` what
     each operand got in all.
     """
-    units = _windows(candidates, unit)
-    members = {u: [*candidates.within(u)] for u in units}
-    cells = sorted({_cell(candidates, i) for u in units for i in members[u]})
+    units = _windows(contest, unit)
+    members = {u: [*contest.within(u)] for u in units}
+    cells = sorted({_cell(contest, i) for u in units for i in members[u]})
     graph = theme.canvas("side_by_side", "BT")
     graph.attr(nodesep="0.15", ranksep="0.9", labelloc="b", fontsize="14")
     graph.attr(label="\\norange: what goes back along each link", fontcolor=theme.GRADIENT)
@@ -49,12 +49,12 @@ def draw_side_by_side(
         names = {cell: f"p{panel}c{k}" for k, cell in enumerate(cells)}
         tops = {u: f"p{panel}u{u}" for u in units}
         for cell, name in names.items():
-            _draw_cell(graph, name, candidates, cell, to_operands)
+            _draw_cell(graph, name, contest, cell, to_operands)
         for u, name in tops.items():
-            _draw_unit(graph, name, candidates.node, u, data, g, weighted=panel == 1)
+            _draw_unit(graph, name, contest.node, u, data, g, weighted=panel == 1)
             for i in members[u]:
-                style = _link(candidates.weight[i], g[u], weighted=panel == 1)
-                graph.edge(names[_cell(candidates, i)], name, **style)
+                style = _link(contest.weight[i], g[u], weighted=panel == 1)
+                graph.edge(names[_cell(contest, i)], name, **style)
             graph.edge(name, f"title{panel}", style="invis")
         graph.node(f"title{panel}", theme.literal(title), shape="plain", fontsize="18")
         _row(graph, f"cells{panel}", names.values())
@@ -67,26 +67,26 @@ def draw_side_by_side(
         graph.edge("title1", "p0c0", style="invis")
         graph.edge("title1", last, style="invis")
     said = f"{counted(len(units), 'unit')} over {counted(len(cells), 'cell')}, {'; '.join(titles)}."
-    graph.comment = Caption(f"{sign(candidates.node)} beside a layer of weights", said).comment()
+    graph.comment = Caption(f"{sign(contest.node)} beside a layer of weights", said).comment()
     lend_to_graphviz()
     return graph
 
 
-def _windows(candidates: Candidates, unit: int) -> list[int]:
+def _windows(contest: Candidates, unit: int) -> list[int]:
     """Choose the window, and with it the others that its winner wins or loses, while they fit."""
-    here = _cell(candidates, next(i for i in candidates.within(unit) if candidates.weight[i]))
-    same = (candidates.operand == here.operand) & (candidates.cell == here.cell)
-    others = [int(u) for u in candidates.unit[same][:TRIED] if u != unit]
+    here = _cell(contest, next(i for i in contest.within(unit) if contest.weight[i]))
+    same = (contest.operand == here.operand) & (contest.cell == here.cell)
+    others = [int(u) for u in contest.unit[same][:TRIED] if u != unit]
     chosen = [unit]
     for other in others:
-        seen = {_cell(candidates, i) for u in (*chosen, other) for i in candidates.within(u)}
+        seen = {_cell(contest, i) for u in (*chosen, other) for i in contest.within(u)}
         if len(chosen) < WINDOWS and len(seen) <= CELLS:
             chosen.append(other)
     return sorted(chosen)
 
 
-def _cell(candidates: Candidates, i: int) -> Cell:
-    return Cell(*candidates.at(i))
+def _cell(contest: Candidates, i: int) -> Cell:
+    return Cell(int(contest.operand[i]), int(contest.cell[i]))
 
 
 def _row(graph: Digraph, name: str, members: Iterable[str]) -> None:
@@ -97,9 +97,9 @@ def _row(graph: Digraph, name: str, members: Iterable[str]) -> None:
 
 
 def _draw_cell(
-    graph: Digraph, name: str, candidates: Candidates, cell: Cell, to_operands: Any
+    graph: Digraph, name: str, contest: Candidates, cell: Cell, to_operands: Any
 ) -> None:
-    p = 0.0 if cell.operand < 0 else candidates.node.parents[cell.operand]
+    p = 0.0 if cell.operand < 0 else contest.node.parents[cell.operand]
     is_node = isinstance(p, Node)
     value = np.reshape(p._numbers if isinstance(p, Node) else p, -1)[cell.cell]
     lines = [_place(p, cell.cell), number(value, digits=3)]
