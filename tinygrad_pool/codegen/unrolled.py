@@ -184,12 +184,7 @@ def unroll(
     return Unrolled(loss, gradient, called)
 
 
-def _lines(
-    writer: Writer,
-    body: list[str],
-    name: str,
-    given: Mapping[str, Any],
-) -> Iterator[str]:
+def _lines(writer: Writer, body: list[str], name: str, given: Mapping[str, Any]) -> Iterator[str]:
     """Assemble the program text."""
     keepers = [KEEPERS[keeper] for keeper in sorted(writer.keepers)]
     yield f'"""Compute {name}, and its gradient by every leaf: a line for each node."""\n'

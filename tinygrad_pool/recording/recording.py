@@ -96,11 +96,7 @@ class Recording(Trace):
         return again
 
     def to_html(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        direction: Direction | None = None,
-        title: str = "",
+        self, path: str | os.PathLike[str], *, direction: Direction | None = None, title: str = ""
     ) -> Path:
         """Write a page that plays the pass: play, pause, step, back, and a ledger for each node.
 
