@@ -17,7 +17,7 @@ import numpy as np
 
 from tinygrad_pool.codegen.conversions import KEEPERS, fitted, keeper_of
 from tinygrad_pool.codegen.spelling import WIDTH, Names, dtype_of, filled, spelled
-from tinygrad_pool.engine.backward import call_closure, unbroadcast
+from tinygrad_pool.engine.backward import unbroadcast, vjp
 from tinygrad_pool.engine.data import to_result
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.rerun import run_forward
@@ -193,7 +193,7 @@ class Writer:
             (rule, parts), n = self.calls[node], len(node.parents)
             texts = [f"np.float64({text})" for text in parts[:n]]
             call = f"{rule}({', '.join([*texts, *parts[n:]])})"
-            return call_closure(node, g), f"{call}[1](np.float64(g_{name}))"
+            return vjp(node, g), f"{call}[1](np.float64(g_{name}))"
 
     def _targets(self, node: Node, contributions: Any) -> list[str]:
         """Name the contribution to each operand; "_" if it is not used."""

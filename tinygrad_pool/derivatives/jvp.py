@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.derivatives.sparse_jacobian import sparse_jacobian
-from tinygrad_pool.engine.backward import check_not_stale, topological_order, vjp
+from tinygrad_pool.engine.backward import check_not_stale, topological_order, vjp_by_operand
 from tinygrad_pool.engine.context import recording
 from tinygrad_pool.engine.gradients import grad
 from tinygrad_pool.engine.node import Node
@@ -51,7 +51,7 @@ def _push_forward(node: Node, tangents: list[Any]) -> Any:
     """
     assert node.rule is not None
     if node.size == 1:
-        sent = vjp(node, np.ones(node.shape, node.dtype))
+        sent = vjp_by_operand(node, np.ones(node.shape, node.dtype))
         return np.reshape(sum(map(np.sum, _products(sent, tangents))), node.shape)
     operands = [Value(p._numbers) if isinstance(p, Node) else p for p in node.parents]
     g = Value(np.zeros(node.shape))

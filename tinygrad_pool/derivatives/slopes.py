@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.engine.backward import vjp
+from tinygrad_pool.engine.backward import vjp_by_operand
 from tinygrad_pool.engine.node import Node
 
 
@@ -20,7 +20,7 @@ def slopes_of(node: Node) -> list[float] | None:
     if node.shape or node.is_leaf:
         return None
     with np.errstate(all="ignore"):
-        return [0.0 if c is None else largest_of(c) for c in vjp(node, np.ones(()))]
+        return [0.0 if c is None else largest_of(c) for c in vjp_by_operand(node, np.ones(()))]
 
 
 def largest_of(c: Any) -> float:

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.engine.backward import call_closure, check_not_stale, topological_order, vjp
+from tinygrad_pool.engine.backward import check_not_stale, topological_order, vjp, vjp_by_operand
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.rerun import check_value
 from tinygrad_pool.engine.value import Value
@@ -98,7 +98,7 @@ def _place(node: Node, parent: int | Node, name: str) -> int:
 
 def unit_slopes(node: Node, i: int) -> Any:
     """Push a gradient of 1 from every unit at once: enough where no two share a cell."""
-    return call_closure(node, np.ones(node.shape, node.dtype))[i]
+    return vjp(node, np.ones(node.shape, node.dtype))[i]
 
 
 def _elementwise(node: Node, i: int, units: Indices) -> Links:
@@ -225,7 +225,7 @@ def dense_rows(node: Node, i: int, units: Indices) -> Links:
     for unit in units:
         g = np.zeros(node.shape, node.dtype)
         g.reshape(-1)[unit] = 1
-        c = vjp(node, g)[i]
+        c = vjp_by_operand(node, g)[i]
         row = np.zeros(0) if c is None else np.reshape(c, -1)
         cell = np.flatnonzero(row)
         parts.append((np.full(cell.shape, unit), cell, row[cell]))

@@ -19,7 +19,7 @@ from tinygrad_pool.diagnosis.findings import (
     in_all,
 )
 from tinygrad_pool.diagnosis.survey import Survey, leaf_below
-from tinygrad_pool.engine.backward import Step, vjp
+from tinygrad_pool.engine.backward import Step, vjp_by_operand
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import counted, number
 from tinygrad_pool.recording.ledger import flat
@@ -273,4 +273,4 @@ def _flat(survey: Survey, node: Node, i: int, arrived: Mask) -> str:
 
 def _sends(node: Node, i: int, g: Any) -> bool:
     with np.errstate(all="ignore"):
-        return bool(np.any(vjp(node, np.asarray(g, node.dtype))[i]))
+        return bool(np.any(vjp_by_operand(node, np.asarray(g, node.dtype))[i]))

@@ -7,7 +7,7 @@ import numpy as np
 
 from tinygrad_pool.derivatives.slopes import largest_of, slopes_of
 from tinygrad_pool.drawing import theme
-from tinygrad_pool.engine.backward import vjp
+from tinygrad_pool.engine.backward import vjp_by_operand
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import number
 
@@ -24,7 +24,7 @@ def contributions_of(nodes: list[Node]) -> Contributions:
     for node in nodes:
         if node.is_interior and node.has_grad:
             with np.errstate(all="ignore"):
-                sent[node] = [largest_of(c) for c in vjp(node, node._grad)]
+                sent[node] = [largest_of(c) for c in vjp_by_operand(node, node._grad)]
     return sent
 
 

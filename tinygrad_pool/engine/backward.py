@@ -198,7 +198,7 @@ def not_one_each(node: Node, got: Any) -> RuleError:
     )
 
 
-def call_closure(node: Node, g: Any) -> Contributions:
+def vjp(node: Node, g: Any) -> Contributions:
     """Call a node's closure with a gradient, and return a contribution for each operand as it is.
 
     Raises RuleError if the closure returns anything else.
@@ -215,14 +215,14 @@ def call_closure(node: Node, g: Any) -> Contributions:
     return contributions
 
 
-def vjp(node: Node, g: Any) -> Contributions:
+def vjp_by_operand(node: Node, g: Any) -> Contributions:
     """Compute (∂y/∂p)ᵀ g for each operand p of a node, in its shape and dtype; None of a constant.
 
     No gradient changes.
 
     Raises RuleError if the closure of the node returns anything else.
     """
-    pairs = zip(node.parents, call_closure(node, g), strict=True)
+    pairs = zip(node.parents, vjp(node, g), strict=True)
     return tuple([unbroadcast(node, i, p, c) for i, (p, c) in enumerate(pairs)])
 
 
