@@ -89,7 +89,7 @@ def gradcheck(f: Callable[..., Value], *inputs: Any) -> bool:
 def _check_node(node: Node) -> None:
     """Compare what a node's closure sends to its operands with the slopes of its rule."""
     assert node.rule is not None
-    options = {name: option for name, option in node.options.items() if name != "wants"}
+    options = dict(node.options)
     places = [i for i, p in enumerate(node.parents) if isinstance(p, Node)]
     operation = lift(node.rule)
 

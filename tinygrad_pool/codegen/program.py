@@ -16,6 +16,7 @@ from tinygrad_pool.codegen.inlining import LARGE, Form, Inlined, Text, form_of, 
 from tinygrad_pool.codegen.spelling import spelled
 from tinygrad_pool.codegen.writer import Writer
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.running import call_options
 
 
 class Printed(NamedTuple):
@@ -63,10 +64,11 @@ class Program:
         """Write out the rule of a node that computes with Python's numbers alone."""
         if node.is_leaf or node in self.writer.helped or type(node._numbers) is not float:
             return None
+        options = call_options(node)
         fixed = [None if isinstance(p, Node) else self.writer.operand(p)[1] for p in node.parents]
         pairs = zip(fixed, node.parents, strict=True)
         kinds = [type(p._numbers if x is None else x) for x, p in pairs]
-        if not _PYTHON.issuperset(kinds) or any(spelled(x) is None for x in node.options.values()):
+        if not _PYTHON.issuperset(kinds) or any(spelled(x) is None for x in options.values()):
             return None
         texts = self.writer.calls[node][1]
         key = node.rule, *texts[len(fixed) :], *[x is not None and type(x) for x in fixed]
@@ -74,7 +76,7 @@ class Program:
             return self._printed[key]
         exact = *key, *[text for text, x in zip(texts, fixed, strict=False) if x is not None]
         if exact not in self._printed:
-            found = inlined(node.rule, fixed, node.options)
+            found = inlined(node.rule, fixed, options)
             exact = exact if found and found.decided else key
             self._printed[exact] = found and _printed(found)
         return self._printed[exact]

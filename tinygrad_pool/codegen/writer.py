@@ -17,9 +17,10 @@ import numpy as np
 
 from tinygrad_pool.codegen.conversions import KEEPERS, fitted, keeper_of
 from tinygrad_pool.codegen.spelling import WIDTH, Names, dtype_of, filled, spelled
-from tinygrad_pool.engine.backward import unbroadcast
 from tinygrad_pool.engine.data import to_result
 from tinygrad_pool.engine.node import Node, name_of
+from tinygrad_pool.engine.running import call_options, run_again
+from tinygrad_pool.engine.vjp import unbroadcast
 from tinygrad_pool.errors import GraphError
 from tinygrad_pool.rules.rule import Backward, Rule
 from tinygrad_pool.rules.windows import AdaptiveWindows, Windows
@@ -111,7 +112,7 @@ class Writer:
         assert node.rule is not None
         operands = [self.operand(p) for p in node.parents]
         texts, data = [text for text, _ in operands], [x for _, x in operands]
-        y, closure, on_numpy = _run(node.rule, data, node.options)
+        y, closure, on_numpy = _run(node.rule, data, call_options(node))
         if on_numpy:
             self.helped.add(node)
             texts = [f"np.float64({text})" for text in texts]
@@ -131,8 +132,6 @@ class Writer:
         """Write an operand; a small constant is written out, a large one has to be given."""
         if isinstance(x, Node):
             return self.name[x], self.data[x]
-        if type(x) is int and x.bit_length() > 63:  # NumPy knows no such integer
-            x = float(x)
         return spelled(x) or self._constant(x), x
 
     def _constant(self, x: Any) -> str:
@@ -147,7 +146,7 @@ class Writer:
         """Write the options that are not at their defaults."""
         assert node.rule is not None
         defaults, written = _defaults(node.rule), []
-        for option, value in node.options.items():
+        for option, value in call_options(node).items():
             text = spelled(value)
             if text is None or text != defaults.get(option):
                 written.append(f"{option}={text or self._large_option(option, value)}")
@@ -201,7 +200,7 @@ class Writer:
             assert node.rule is not None
             self.helped.add(node)
             operands = [np.float64(self.operand(p)[1]) for p in node.parents]
-            closure = node.rule(*operands, **node.options)[1]
+            closure = run_again(node, operands)[1]
             rule, parts = self.calls[node]
             texts = [f"np.float64({text})" for text in parts[: len(operands)]]
             call = f"{rule}({', '.join([*texts, *parts[len(operands) :]])})"

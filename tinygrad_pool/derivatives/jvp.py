@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.derivatives.sparse_jacobian import links_of, sent_by
-from tinygrad_pool.engine.backward import check_not_stale, topological_order
-from tinygrad_pool.engine.context import recording
+from tinygrad_pool.engine.backward import topological_order
+from tinygrad_pool.engine.context import with_graph
 from tinygrad_pool.engine.gradients import grad
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.staleness import check_not_stale
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import TinygradPoolError
 from tinygrad_pool.rules.rule import Contributions
@@ -32,7 +33,7 @@ def jvp(root: Node, of_leaves: Mapping[Node, Any]) -> dict[Node, Any]:
     nodes = topological_order(root)
     check_not_stale(nodes, create_graph=True)
     moved: dict[Node, Any] = {}
-    with np.errstate(all="ignore"), recording():
+    with np.errstate(all="ignore"), with_graph():
         for node in nodes:
             if node.is_leaf:
                 moved[node] = of_leaves.get(node, np.zeros(node.shape))

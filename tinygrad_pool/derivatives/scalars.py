@@ -18,8 +18,9 @@ from tinygrad_pool.derivatives.sparse_jacobian import (
     reduction_form,
     selection_form,
 )
-from tinygrad_pool.engine.backward import check_not_stale, topological_order
+from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node, name_of
+from tinygrad_pool.engine.staleness import check_not_stale
 from tinygrad_pool.engine.value import Value, lift
 from tinygrad_pool.errors import DataError, ShapeError, UnsupportedError
 from tinygrad_pool.functional import operations
@@ -178,7 +179,7 @@ def _called(scalar: Value, node: Node, unit: int) -> Value:
 
 def _same_rule(node: Node, seen: Seen, _: int) -> Any:
     assert node.rule is not None
-    options = {k: v for k, v in node.options.items() if k != "wants"}
+    options = dict(node.options)
     if node.rule in (shaping.astype, shaping.cast_rule):
         return seen.all[0]
     return lift(node.rule)(*seen.all, **options)

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.engine.backward import check_not_stale, on_numpy, unbroadcast
 from tinygrad_pool.engine.node import Node, name_of
+from tinygrad_pool.engine.staleness import check_not_stale
+from tinygrad_pool.engine.vjp import unbroadcast, vjp_on_numpy
 from tinygrad_pool.errors import DataError, GraphError, OptionError
 from tinygrad_pool.rules import (
     arithmetic,
@@ -122,7 +123,7 @@ def sent_by(node: Node, g: NDArray[Any]) -> Contributions:
     try:
         return node._closure(given)
     except (ArithmeticError, TypeError) as error:
-        return on_numpy(node, given, error)
+        return vjp_on_numpy(node, given, error)
 
 
 def elementwise_form(node: Node, i: int, units: Indices) -> Links:

@@ -7,8 +7,8 @@ import numpy as np
 
 from tinygrad_pool.derivatives.sparse_jacobian import sent_by
 from tinygrad_pool.drawing import theme
-from tinygrad_pool.engine.backward import not_one_each, unbroadcast
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.vjp import not_one_each, unbroadcast
 from tinygrad_pool.formatting import number
 
 Style: TypeAlias = dict[str, str]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tinygrad_pool.derivatives.candidates import Candidates, contest_of
 from tinygrad_pool.derivatives.sparse_jacobian import counts_by_cell
 from tinygrad_pool.derivatives.ties import matters, random_tangents, tied_units
-from tinygrad_pool.engine.context import recording
+from tinygrad_pool.engine.context import with_graph
 from tinygrad_pool.engine.data import abs_difference
 from tinygrad_pool.engine.gradients import grad
 from tinygrad_pool.engine.node import Node, name_of
@@ -162,7 +162,7 @@ def compare_weight_layer(loss: Value, gradient: Any = None) -> Comparison:
     >>> found.holds, found.radius
     (True, 0.5)
     """
-    with recording():
+    with with_graph():
         twins = twins_of(loss, "compare_weight_layer")
     gradients = grad(loss, twins.keys(), gradient)
     of_twins = grad(twins[loss], twins.values(), gradient)

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.derivatives.sparse_jacobian import links_of, operands_of, slopes_of
-from tinygrad_pool.engine.backward import check_not_stale, topological_order
-from tinygrad_pool.engine.lift import run_again
+from tinygrad_pool.engine.backward import topological_order
+from tinygrad_pool.engine.lift import reapply
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.rerun import check_value, rebuilt
+from tinygrad_pool.engine.staleness import check_not_stale
 from tinygrad_pool.engine.value import Value, lift
 from tinygrad_pool.rules import elementwise, pooling, reductions
 from tinygrad_pool.rules.sparse_weights import Weights, weight_layer
@@ -50,7 +51,7 @@ def _twin(node: Value, operands: list[Any]) -> Value:
     if node.is_leaf:
         return node
     if node.rule not in REPLACED:
-        again: Value = run_again(node, operands)
+        again: Value = reapply(node, operands)
         return again
     twin = lift(weight_layer)(*operands, weights=layers_of(node))
     twin.about = node.about

@@ -11,8 +11,8 @@ import numpy as np
 
 from tinygrad_pool.drawing.edges import largest_of, slopes_of
 from tinygrad_pool.drawing.grids import LARGEST, POOLS, Plane, plane_of
-from tinygrad_pool.engine.backward import Step
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.formatting import (
     counted,
