@@ -14,6 +14,9 @@ ELSEWHERE = {
     "diagnosis.findings": "diagnosis/test_diagnosis.py",
     "drawing.boxes": "drawing/test_computation.py",
     "drawing.overview": "drawing/test_computation.py",
+    "engine.running": "engine/test_lift.py",
+    "engine.short_ways": "engine/test_lift.py",
+    "engine.staleness": "test_promises.py",
     "recording.player.stage": "recording/player/test_player.py",
     "recording.steps": "recording/test_recording.py",
     "recording.trace": "recording/test_recording.py",
@@ -66,6 +69,11 @@ def test_the_table_of_the_design_has_the_rooms_of_each_floor():
         floor = int(number or floor)
         listed[floor - 1] |= set(re.findall(r"`(\w+)/?`", rooms))
     assert listed == [set(rooms.split()) for rooms in FLOORS]
+
+
+def test_the_engine_can_be_read_aloud_in_a_quarter_of_an_hour():
+    paths = ["rules/rule.py", "engine/value.py", "engine/lift.py", "engine/backward.py"]
+    assert sum(len((PACKAGE / path).read_text("utf-8").split()) for path in paths) <= 2_600
 
 
 def test_the_picture_has_a_row_a_floor():

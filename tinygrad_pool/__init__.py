@@ -20,9 +20,9 @@ from typing import Any
 import numpy as _numpy  # noqa: F401  # here, since its import takes longer from deep inside others
 
 from tinygrad_pool import functional
-from tinygrad_pool.engine.backward import Step
 from tinygrad_pool.engine.context import checked, no_grad, scope, traced
 from tinygrad_pool.engine.gradients import backward_steps, grad
+from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.engine.value import Value, lift
 
 globals().update({name: getattr(functional, name) for name in functional.__all__})

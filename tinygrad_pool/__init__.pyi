@@ -72,7 +72,6 @@ from tinygrad_pool.drawing import (
 from tinygrad_pool.drawing import (
     tree as tree,
 )
-from tinygrad_pool.engine.backward import Step as Step
 from tinygrad_pool.engine.context import (
     checked as checked,
 )
@@ -91,6 +90,7 @@ from tinygrad_pool.engine.gradients import (
 from tinygrad_pool.engine.gradients import (
     grad as grad,
 )
+from tinygrad_pool.engine.steps import Step as Step
 from tinygrad_pool.engine.value import (
     Value as Value,
 )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tinygrad_pool.derivatives.sparse_jacobian import dense_rows, sparse_jacobian
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.data import to_data
-from tinygrad_pool.engine.lift import run_again
+from tinygrad_pool.engine.lift import reapply
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, GradientError
@@ -99,7 +99,7 @@ def _check_node(node: Node) -> None:
         operands = list(node.parents)
         for i, x in zip(places, moving, strict=True):
             operands[i] = x
-        return run_again(node, operands)
+        return reapply(node, operands)
 
     arrays = [np.array(node.parents[i].data, np.float64) for i in places]
     for k, place, slope, slopes in chain(_misfits(f, arrays), _shared_misfits(f, arrays)):

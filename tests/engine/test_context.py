@@ -13,7 +13,7 @@ import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.engine import context
 from tinygrad_pool.engine.backward import topological_order
-from tinygrad_pool.engine.context import SETTING, recording
+from tinygrad_pool.engine.context import SETTING, with_graph
 from tinygrad_pool.errors import OptionError
 
 
@@ -56,7 +56,7 @@ def test_another_thread_has_settings_of_its_own():
 
 def test_recording_records_inside_no_grad():
     with tg.no_grad():
-        with recording():
+        with with_graph():
             y = Value(1.0).exp()
         z = Value(1.0).exp()
     assert (len(y.parents), len(z.parents)) == (1, 0)

@@ -14,9 +14,10 @@ import numpy as np
 
 from tinygrad_pool.codegen.inlining import LARGE, Form, Inlined, Text, form_of, inlined, literal
 from tinygrad_pool.codegen.spelling import spelled
-from tinygrad_pool.codegen.writer import Writer, constant
+from tinygrad_pool.codegen.writer import Writer
 from tinygrad_pool.engine.node import Node
-from tinygrad_pool.rules.rule import PYTHON
+from tinygrad_pool.engine.running import call_options
+from tinygrad_pool.rules.primitive import PYTHON
 
 
 class Printed(NamedTuple):
@@ -61,10 +62,11 @@ class Program:
         """Inline the rule of a node that computes with Python's numbers alone."""
         if node.is_leaf or node in self.writer.helped or type(node._numbers) is not float:
             return None
-        fixed = [None if isinstance(p, Node) else constant(p) for p in node.parents]
+        options = call_options(node)
+        fixed = [None if isinstance(p, Node) else p for p in node.parents]
         pairs = zip(fixed, node.parents, strict=True)
         kinds = [type(p._numbers if x is None else x) for x, p in pairs]
-        if not PYTHON.issuperset(kinds) or any(spelled(x) is None for x in node.options.values()):
+        if not PYTHON.issuperset(kinds) or any(spelled(x) is None for x in options.values()):
             return None
         texts = self.writer.calls[node][1]
         key = node.rule, *texts[len(fixed) :], *[x is not None and type(x) for x in fixed]
@@ -72,7 +74,7 @@ class Program:
             return self._printed[key]
         exact = *key, *[text for text, x in zip(texts, fixed, strict=False) if x is not None]
         if exact not in self._printed:
-            found = inlined(node.rule, fixed, node.options)
+            found = inlined(node.rule, fixed, options)
             exact = exact if found and found.decided else key
             self._printed[exact] = found and _printed(found)
         return self._printed[exact]

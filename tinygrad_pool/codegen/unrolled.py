@@ -16,10 +16,11 @@ from tinygrad_pool.codegen.conversions import KEEPERS
 from tinygrad_pool.codegen.program import Program
 from tinygrad_pool.codegen.spelling import WIDTH, filled, spelled
 from tinygrad_pool.codegen.writer import Writer, key_of
-from tinygrad_pool.engine.backward import check_not_stale, topological_order
+from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.gradients import grad
 from tinygrad_pool.engine.node import name_of
 from tinygrad_pool.engine.rerun import changed, check_value, rerun
+from tinygrad_pool.engine.staleness import check_not_stale
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
 

@@ -17,10 +17,11 @@ import numpy as np
 
 from tinygrad_pool.codegen.conversions import KEEPERS, fitted, keeper_of
 from tinygrad_pool.codegen.spelling import WIDTH, Names, dtype_of, filled, spelled
-from tinygrad_pool.engine.backward import unbroadcast, vjp
 from tinygrad_pool.engine.data import to_result
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.rerun import run_forward
+from tinygrad_pool.engine.running import call_options
+from tinygrad_pool.engine.vjp import unbroadcast, vjp
 from tinygrad_pool.errors import GraphError
 from tinygrad_pool.rules.rule import Backward, Rule
 from tinygrad_pool.rules.windows import AdaptiveWindows, Windows
@@ -106,8 +107,8 @@ class Writer:
         """Run a node's rule, and write the line that does; return its data."""
         if node.rule is None or node.is_leaf:
             return node._numbers
-        texts, data = [*map(self.operand, node.parents)], [*map(constant, operands)]
-        y, closure, on_numpy = _run(node.rule, data, node.options)
+        texts, data = [*map(self.operand, node.parents)], operands
+        y, closure, on_numpy = _run(node.rule, data, call_options(node))
         if on_numpy:
             self.helped.add(node)
             texts = [f"np.float64({text})" for text in texts]
@@ -128,7 +129,7 @@ class Writer:
         """Write an operand; a small constant is written out, a large one becomes a parameter."""
         if isinstance(x, Node):
             return self.name[x]
-        return spelled(constant(x)) or self._constant(x)
+        return spelled(x) or self._constant(x)
 
     def _constant(self, x: Any, stem: str = "constant") -> str:
         key = key_of(x)
@@ -142,7 +143,7 @@ class Writer:
         """Write the options that differ from their defaults."""
         assert node.rule is not None
         defaults, written = _defaults(node.rule), []
-        for option, value in node.options.items():
+        for option, value in call_options(node).items():
             text = spelled(value)
             if text is None or text != defaults.get(option):
                 written.append(f"{option}={text or self._large_option(option, value)}")
@@ -218,11 +219,6 @@ class Writer:
         if not leaf.shape:
             zeros = "0.0" if type(leaf._numbers) is float else f"{dtype_of(leaf.dtype)}(0.0)"
         self.nothing[leaf] = zeros
-
-
-def constant(x: Any) -> Any:
-    """Return a constant as a rule takes it: NumPy knows no integer of more than 63 bits."""
-    return float(x) if type(x) is int and x.bit_length() > 63 else x
 
 
 def key_of(x: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.engine.backward import Step
+from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.recording.trace import Trace
 

@@ -10,7 +10,7 @@ from typing import Any
 from tinygrad_pool.debugger import breakpoints
 from tinygrad_pool.debugger.breakpoints import Breakpoint, Test, whole_number
 from tinygrad_pool.debugger.prompt import Prompt
-from tinygrad_pool.engine.backward import Step
+from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.recording import views
 from tinygrad_pool.recording.recording import Recording

@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.derivatives.sparse_jacobian import sparse_jacobian
-from tinygrad_pool.engine.backward import check_not_stale, topological_order, vjp_by_operand
-from tinygrad_pool.engine.context import recording
+from tinygrad_pool.engine.backward import topological_order
+from tinygrad_pool.engine.context import with_graph
 from tinygrad_pool.engine.gradients import grad
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.rerun import run_forward
+from tinygrad_pool.engine.running import run_again
+from tinygrad_pool.engine.staleness import check_not_stale
 from tinygrad_pool.engine.value import Value
+from tinygrad_pool.engine.vjp import vjp_by_operand
 from tinygrad_pool.errors import TinygradPoolError
 from tinygrad_pool.rules.rule import Contributions
 
@@ -38,7 +41,7 @@ def jvp(root: Node, of_leaves: Mapping[Node, Any]) -> dict[Node, Any]:
         pairs = zip(node.parents, operands, strict=True)
         return _push_forward(node, [t if isinstance(p, Node) else 0.0 for p, t in pairs])
 
-    with np.errstate(all="ignore"), recording():
+    with np.errstate(all="ignore"), with_graph():
         return run_forward(root, push)
 
 
@@ -49,14 +52,13 @@ def _push_forward(node: Node, tangents: list[Any]) -> Any:
     with g = 1; for an array the rule is run on Values once more or, where it cannot be, the links
     are listed.
     """
-    assert node.rule is not None
     if node.size == 1:
         sent = vjp_by_operand(node, np.ones(node.shape, node.dtype))
         return np.reshape(sum(map(np.sum, _products(sent, tangents))), node.shape)
     operands = [Value(p._numbers) if isinstance(p, Node) else p for p in node.parents]
     g = Value(np.zeros(node.shape))
     try:
-        sent = node.rule(*operands, **node.options)[1](g)
+        sent = run_again(node, operands)[1](g)
         sums = [np.sum(product) for product in _products(sent, tangents)]
         return grad(sum(sums[1:], sums[0]), g)[0] if sums else np.zeros(node.shape)
     except (TinygradPoolError, AttributeError, TypeError):  # a user's rule, for arrays only

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.derivatives.sparse_jacobian import sparse_jacobian
-from tinygrad_pool.engine.backward import check_not_stale
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.staleness import check_not_stale
 from tinygrad_pool.rules.arguments import Shape
 from tinygrad_pool.rules.sparse_weights import Weights
 from tinygrad_pool.rules.traits import traits_of

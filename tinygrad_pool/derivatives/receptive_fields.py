@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.derivatives.sparse_jacobian import Indices, sparse_jacobian
-from tinygrad_pool.engine.backward import check_not_stale, topological_order
+from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node, name_of
+from tinygrad_pool.engine.staleness import check_not_stale
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError, ShapeError
 from tinygrad_pool.formatting import counted

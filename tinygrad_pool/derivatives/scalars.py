@@ -9,11 +9,12 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from tinygrad_pool.derivatives.sparse_jacobian import Indices, operands_of, sparse_jacobian
-from tinygrad_pool.engine.backward import check_not_stale, topological_order
-from tinygrad_pool.engine.context import recording
-from tinygrad_pool.engine.lift import run_again
+from tinygrad_pool.engine.backward import topological_order
+from tinygrad_pool.engine.context import with_graph
+from tinygrad_pool.engine.lift import reapply
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.rerun import run_forward
+from tinygrad_pool.engine.staleness import check_not_stale
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, ShapeError, UnsupportedError
 from tinygrad_pool.functional import operations
@@ -79,7 +80,7 @@ def units_of(value: Value, limit: int, name: str) -> dict[Node, dict[int, Any]]:
         below = links.get(node, [])
         return {u: _unit(node, u, operands, below) for u in needed.get(node, NONE).tolist()}
 
-    with recording():
+    with with_graph():
         return run_forward(value, make)
 
 
@@ -166,7 +167,7 @@ def _called(scalar: Value, node: Node, unit: int) -> Value:
 
 
 def _same_rule(node: Node, seen: Seen, _: int) -> Any:
-    return run_again(node, seen.all)
+    return reapply(node, seen.all)
 
 
 def _copy(_: Node, seen: Seen, __: int) -> Any:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.engine.backward import vjp_by_operand
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.vjp import vjp_by_operand
 
 
 def slopes_of(node: Node) -> list[float] | None:

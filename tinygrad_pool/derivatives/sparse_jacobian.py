@@ -14,10 +14,12 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.engine.backward import check_not_stale, topological_order, vjp, vjp_by_operand
+from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.rerun import check_value
+from tinygrad_pool.engine.staleness import check_not_stale
 from tinygrad_pool.engine.value import Value
+from tinygrad_pool.engine.vjp import vjp, vjp_by_operand
 from tinygrad_pool.errors import DataError, GraphError, OptionError
 from tinygrad_pool.rules.cells import cells_of, counts_of
 from tinygrad_pool.rules.pooling import winning_links

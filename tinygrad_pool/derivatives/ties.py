@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from tinygrad_pool.derivatives.candidates import Candidates, candidates_of
 from tinygrad_pool.derivatives.jvp import jvp
-from tinygrad_pool.engine.backward import check_not_stale, topological_order
+from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.gradients import grad
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.staleness import check_not_stale
 from tinygrad_pool.errors import DataError
 from tinygrad_pool.formatting import Table
 from tinygrad_pool.rules.arguments import Shape

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 
 from tinygrad_pool.diagnosis.findings import NO_GRADIENT, SUSPICIOUS, Finding
 from tinygrad_pool.diagnosis.survey import Survey
-from tinygrad_pool.engine.comparisons import TAKEN
 from tinygrad_pool.engine.context import Line
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.python_protocol import TAKEN
 from tinygrad_pool.formatting import several
 from tinygrad_pool.recording.flow import source_of
 from tinygrad_pool.recording.forks import has_constant

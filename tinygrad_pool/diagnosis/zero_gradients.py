@@ -19,8 +19,9 @@ from tinygrad_pool.diagnosis.findings import (
     in_all,
 )
 from tinygrad_pool.diagnosis.survey import Survey, leaf_below
-from tinygrad_pool.engine.backward import Step, vjp_by_operand
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.steps import Step
+from tinygrad_pool.engine.vjp import vjp_by_operand
 from tinygrad_pool.formatting import counted, number
 from tinygrad_pool.recording.ledger import flat
 from tinygrad_pool.recording.source import quoted

@@ -7,8 +7,8 @@ import numpy as np
 
 from tinygrad_pool.derivatives.slopes import largest_of, slopes_of
 from tinygrad_pool.drawing import theme
-from tinygrad_pool.engine.backward import vjp_by_operand
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.vjp import vjp_by_operand
 from tinygrad_pool.formatting import number
 
 Style: TypeAlias = dict[str, str]

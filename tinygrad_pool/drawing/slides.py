@@ -23,8 +23,9 @@ from tinygrad_pool.drawing.computation import (
 from tinygrad_pool.drawing.dot_program import picture
 from tinygrad_pool.drawing.edges import Style
 from tinygrad_pool.drawing.labels import sign
-from tinygrad_pool.engine.backward import start, step_of, topological_order
+from tinygrad_pool.engine.backward import start, topological_order
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.steps import step_of
 from tinygrad_pool.engine.turns import TURN
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError, ToolError

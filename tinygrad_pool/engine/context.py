@@ -90,11 +90,11 @@ def no_grad() -> Iterator[None]:
 
 
 @contextmanager
-def recording() -> Iterator[None]:
+def with_graph() -> Iterator[None]:
     """Record a graph, even inside `no_grad`: for what needs one of its own.
 
     >>> import tinygrad_pool as tg
-    >>> with tg.no_grad(), recording():
+    >>> with tg.no_grad(), with_graph():
     ...     len(tg.Value(2.0).exp().parents)
     1
     """

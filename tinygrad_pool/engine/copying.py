@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.engine.backward import check_not_stale, topological_order
-from tinygrad_pool.engine.lift import run_again
+from tinygrad_pool.engine.backward import topological_order
+from tinygrad_pool.engine.lift import reapply
 from tinygrad_pool.engine.node import LeafNode, Node, name_of
+from tinygrad_pool.engine.staleness import check_not_stale
 from tinygrad_pool.errors import GraphError
 
 
@@ -37,7 +38,7 @@ def _leaf(node: Any, memo: dict[int, Any]) -> Any:
 
 
 def _interior(node: Node, memo: dict[int, Any]) -> Any:
-    twin = run_again(node, [memo[id(p)] if isinstance(p, Node) else p for p in node.parents])
+    twin = reapply(node, [memo[id(p)] if isinstance(p, Node) else p for p in node.parents])
     if np.asarray(twin._numbers).tobytes() != np.asarray(node._numbers).tobytes():
         raise GraphError(
             f"deepcopy: {name_of(node)} gives other numbers when its rule is run again: "

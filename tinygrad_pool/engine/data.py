@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 
 from tinygrad_pool.errors import DataError, OptionError, ShapeError, TinygradPoolError
 from tinygrad_pool.rules.arguments import Shape
-from tinygrad_pool.rules.rule import PYTHON
+from tinygrad_pool.rules.primitive import PYTHON
+
+LARGE = 2**63
+"""NumPy knows no integers as large."""
 
 Data: TypeAlias = float | np.floating[Any] | NDArray[np.floating[Any]]
 
@@ -41,7 +44,7 @@ def to_constant(given: Any, what: str) -> Any:
     which names `what`, for anything else, and for an array with masked elements.
     """
     if type(given) in PYTHON:
-        return _finite_or_float(given, what)
+        return _number(given, what)
     try:
         array = np.asarray(given)
     except TinygradPoolError:
@@ -166,9 +169,11 @@ def _is_real(x: object) -> bool:
     return isinstance(x, Real) or (isinstance(x, Number) and not isinstance(x, Complex))
 
 
-def _finite_or_float(given: float | int, what: str) -> float | int:
+def _number(given: float | int, what: str) -> float | int:
+    """Return a Python number, as a float where NumPy knows no integer as large."""
     try:
-        float(given)
+        if not -LARGE < float(given) < LARGE:
+            return float(given)
     except OverflowError:
         raise DataError(
             f"{what}: an integer of {int(given).bit_length()} bits is too large for a float"

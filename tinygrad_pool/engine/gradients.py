@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.engine.backward import Step, start, step_of, topological_order
+from tinygrad_pool.engine.backward import start, topological_order
 from tinygrad_pool.engine.data import zeros
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.signature import reject_foreign_options
+from tinygrad_pool.engine.steps import Step, step_of
 from tinygrad_pool.engine.turns import HALF_DONE, TURN, Paused
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError

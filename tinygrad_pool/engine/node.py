@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tinygrad_pool.engine.context import About, text
+from tinygrad_pool.engine.context import About, Setting, placed, text
 from tinygrad_pool.engine.data import Data, cast_like, dtype_of, zeros
 from tinygrad_pool.engine.numpy_protocol import AnswersNumPy
 from tinygrad_pool.errors import GraphError
@@ -195,6 +195,48 @@ class LeafNode(Node):
         Node.last_change = self._assigned = next_id()
         if in_place:
             self._mutated = self._assigned
+
+
+_interior: type[Any] = Node
+_leaf: type[Any] = LeafNode
+_new = object.__new__
+
+
+def bind(interior: type[Node], leaf: type[Node]) -> None:
+    """Name the classes of the nodes to be made, whose operators are operations themselves."""
+    global _interior, _leaf
+    _interior, _leaf = interior, leaf
+
+
+def record(
+    rule: Rule,
+    y: Data,
+    closure: Backward,
+    x: Any,
+    w: Any,
+    options: Mapping[str, Any],
+    setting: Setting,
+) -> Any:
+    """Return a node that remembers what an operation did."""
+    out = _new(_interior)
+    out._numbers = y
+    out._grad = None
+    out._order = next_id()
+    out._closure = closure
+    out._x = x
+    out._w = w
+    out.rule = rule
+    out.options = options
+    out.about = placed(setting.about) if setting.traced else setting.about
+    return out
+
+
+def cut_off(rule: Rule, y: Data, options: Mapping[str, Any], setting: Setting) -> Any:
+    """Return a leaf of what an operation computed."""
+    leaf = _leaf(y)
+    leaf.rule, leaf.options = rule, options
+    leaf.about = placed(setting.about) if setting.traced else setting.about
+    return leaf
 
 
 def name_of(node: Node) -> str:

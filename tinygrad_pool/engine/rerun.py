@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tinygrad_pool.engine.backward import topological_order
-from tinygrad_pool.engine.context import recording
+from tinygrad_pool.engine.context import with_graph
 from tinygrad_pool.engine.data import Data, cast_like, to_data
-from tinygrad_pool.engine.lift import run_again
+from tinygrad_pool.engine.lift import reapply
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.value import Value, lift
 from tinygrad_pool.errors import DataError, GraphError, OptionError, SubscriptError
@@ -50,11 +50,11 @@ def rerun(loss: Value, changes: Mapping[Node, Any]) -> dict[Value, Value]:
         if node._closure is None:
             return _leaf(node, changes.get(node, {}))
         if node not in changes:
-            again: Value = run_again(node, operands)
+            again: Value = reapply(node, operands)
             return again
         return _moved(node, operands, changes[node])
 
-    with recording():
+    with with_graph():
         twins = run_forward(loss, make)
     _tell_rivals(twins)
     return twins
@@ -95,7 +95,7 @@ def replaced(loss: Value, operations: Mapping[Node, Callable[..., Value]]) -> di
         if node.is_leaf:
             return node
         if node not in operations:
-            again: Value = run_again(node, operands)
+            again: Value = reapply(node, operands)
             return again
         twin = operations[node](*operands)
         twin.about = node.about
@@ -141,7 +141,7 @@ def _leaf(node: Value, change: Any) -> Value:
 
 def _moved(node: Value, operands: list[Any], change: Any) -> Value:
     """Run a node again and move it to other numbers; one that was moved already goes elsewhere."""
-    y: Value = operands[0] if node.rule is nudge else run_again(node, operands)
+    y: Value = operands[0] if node.rule is nudge else reapply(node, operands)
     new = changed(y._numbers, change, f"data of {name_of(node)}")
     stays = (y._numbers == new) | (np.isnan(y._numbers) & np.isnan(new))
     if np.all(stays):

@@ -1,6 +1,10 @@
 """Which parameters of a rule are operands, and which are options."""
 
-from inspect import CO_VARARGS, unwrap
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
 from types import FunctionType
 from typing import Any, NamedTuple
 
@@ -80,7 +84,7 @@ def signature_of(rule: Rule) -> Signature:
         raise RuleError(f"lift: needs a rule, a function with a name, got {rule!r:.80}")
     if isinstance(getattr(rule, "signature", None), Signature):
         raise RuleError(f"lift: {rule.__name__} is an operation already")
-    function = unwrap(rule)
+    function = inspect.unwrap(rule)
     code, defaults = function.__code__, function.__defaults__ or ()
     end = code.co_argcount + code.co_kwonlyargcount
     arity = code.co_argcount - len(defaults)
@@ -88,7 +92,7 @@ def signature_of(rule: Rule) -> Signature:
     given = {*code.co_varnames[arity : code.co_argcount], *(function.__kwdefaults__ or ())}
     return Signature(
         name=rule.__name__,
-        arity=None if code.co_flags & CO_VARARGS else arity,
+        arity=None if code.co_flags & inspect.CO_VARARGS else arity,
         options=options,
         required=tuple(name for name in options if name not in given),
         wants="wants" in code.co_varnames[arity:end],
@@ -100,3 +104,38 @@ def reject_foreign_options(name: str, given: dict[str, Any]) -> None:
     for option in given:
         hint = f": {HABITS[option]}" if option in HABITS else ""
         raise OptionError(f"{name}: no option {option!r}{hint}")
+
+
+def described(operation: Callable[..., Any], rule: Rule, signature: Signature) -> Any:
+    """Let help and editors show the rule's words and parameters for its operation."""
+    described: Any = wraps(rule)(operation)
+    described.__doc__ = _words_of(rule)
+    described.__signature__ = ShownSignature(rule)
+    described.signature = signature
+    return described
+
+
+class ShownSignature(inspect.Signature):
+    """What help and editors show of an operation, read off its rule when they ask: it takes long.
+
+    >>> ShownSignature(lambda x, axis=None, *, wants=(True,): None)
+    <ShownSignature (x, axis=None) -> 'Value'>
+    """
+
+    __slots__ = ("_rule",)
+
+    def __init__(self, rule: Rule) -> None:
+        self._rule = rule
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in inspect.Signature.__slots__:
+            raise AttributeError(name)
+        shown = inspect.signature(self._rule).parameters.values()
+        kept = [parameter for parameter in shown if parameter.name != "wants"]
+        super().__init__(kept, return_annotation="Value")
+        return getattr(self, name)
+
+
+def _words_of(rule: Rule) -> str | None:
+    """Return what a rule's docstring says but for its example, which calls the rule by itself."""
+    return rule.__doc__ and f"{rule.__doc__.partition('>>> ')[0].rstrip()}\n"

@@ -9,23 +9,19 @@ recorded here.
 
 from __future__ import annotations
 
-import operator
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
-from typing import Any, NoReturn, ParamSpec, TypeAlias, cast
+from typing import Any, ParamSpec, TypeAlias, cast
 
-import numpy as np
-
-from tinygrad_pool.engine.backward import pass_on, start
-from tinygrad_pool.engine.comparisons import compare, note, note_number
+from tinygrad_pool.engine.backward import start
 from tinygrad_pool.engine.context import SETTING, About, here, no_grad, text
 from tinygrad_pool.engine.data import to_data
-from tinygrad_pool.engine.lift import bind, operation_of
-from tinygrad_pool.engine.node import NO_OPTIONS, NOTHING, LeafNode, Node, name_of, next_id
+from tinygrad_pool.engine.lift import operation_of
+from tinygrad_pool.engine.node import NO_OPTIONS, NOTHING, LeafNode, Node, bind, next_id
+from tinygrad_pool.engine.python_protocol import AnswersPython
 from tinygrad_pool.engine.signature import reject_foreign_options
 from tinygrad_pool.engine.turns import TURN
-from tinygrad_pool.errors import GraphError, OptionError, ShapeError, UnsupportedError
+from tinygrad_pool.errors import OptionError
 from tinygrad_pool.rules import arithmetic, elementwise, linear, reductions, shaping
 from tinygrad_pool.rules.rule import Backward
 
@@ -62,7 +58,7 @@ def _swapped(operation: Operation) -> Operation:
     return lambda x, w: operation(w, x)
 
 
-class Value(Node):
+class Value(AnswersPython):
     """A number or an array that remembers how it was computed.
 
     `data` is read into a Python float, or an array of its own; `label` is for pictures and
@@ -170,122 +166,6 @@ class Value(Node):
         """The same numbers with the axes in reverse order."""
         return _transpose(self)
 
-    # -- micrograd's names
-
-    @property
-    def _prev(self) -> set[Node]:
-        return {p for p in self.parents if isinstance(p, Node)}
-
-    @property
-    def _op(self) -> str:
-        return self.op
-
-    @property
-    def _backward(self) -> Callable[[], None]:
-        return lambda: pass_on(self)
-
-    @_backward.setter
-    def _backward(self, _: Any) -> NoReturn:
-        raise UnsupportedError(
-            "_backward: an operation of your own is a rule, y = tg.lift(rule)(x), "
-            "which returns its result and its backward closure"
-        )
-
-    # -- plain Python
-
-    def __lt__(self, other: Any) -> Any:
-        return compare(operator.lt, self, other)
-
-    def __le__(self, other: Any) -> Any:
-        return compare(operator.le, self, other)
-
-    def __gt__(self, other: Any) -> Any:
-        return compare(operator.gt, self, other)
-
-    def __ge__(self, other: Any) -> Any:
-        return compare(operator.ge, self, other)
-
-    def item(self) -> float:
-        """Return the only element as a Python float. Raises ShapeError if there are several."""
-        number = _number(self)
-        note_number(self, "item")
-        return number
-
-    def __float__(self) -> float:
-        if sys._getframe(1).f_globals.get("__name__") == "numpy._core._methods":
-            raise UnsupportedError(
-                "np.mean of an array of Values would lose the graph: "
-                "np.stack(list_of_values) makes one Value of them, which has a mean"
-            )
-        number = _number(self)
-        note_number(self, "float")
-        return number
-
-    def __int__(self) -> int:
-        number = int(_number(self))
-        note_number(self, "int")
-        return number
-
-    __trunc__ = __int__
-
-    def __round__(self, digits: int | None = None) -> float:
-        number = round(_number(self), digits)
-        note_number(self, "round")
-        return number
-
-    def __pos__(self) -> Value:
-        return self
-
-    def __bool__(self) -> bool:
-        if self.size != 1:
-            raise ShapeError(
-                f"bool: {name_of(self)} of shape {self.shape} is neither true nor false; "
-                "compare its data, or reduce it first"
-            )
-        answer = bool(self._numbers)
-        note(self, "bool", "", answer)
-        return answer
-
-    def __len__(self) -> int:
-        if not self.shape:
-            raise ShapeError(f"len: {name_of(self)} is a number and has no length")
-        return self.shape[0]
-
-    def __iter__(self) -> Iterator[Value]:
-        return (self[i] for i in range(len(self)))
-
-    def __setitem__(self, _: object, __: object) -> NoReturn:
-        raise UnsupportedError(
-            "v[...] = new: a Value is not written to; np.where(mask, new, v) makes another, and "
-            "v.data[...] = new changes the numbers of a leaf"
-        )
-
-    def __contains__(self, _: object) -> NoReturn:
-        raise UnsupportedError("in: == is identity; `x in v.data` asks for a number")
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Value:
-        from tinygrad_pool.engine.copying import deep_copy
-
-        twin: Value = deep_copy(self, memo)
-        return twin
-
-    def __reduce_ex__(self, _: Any) -> NoReturn:
-        raise GraphError(
-            f"copy, pickle: {name_of(self)} has a graph behind it, whose closures do not pickle; "
-            "copy.deepcopy(v) copies the graph, v.detach() makes a leaf that pickles, and a "
-            "module's state_dict() or the text of tg.unroll(v) can be saved"
-        )
-
-    def __repr__(self) -> str:
-        shown = [f"data={self._numbers!r}"]
-        shown += [f"grad={self._grad!r}"] if self.has_grad else []
-        shown += [f"label={self.label!r}"] if self.label else []
-        shown += [f"op={self.op!r}"] if self.rule else []
-        return f"Value({', '.join(shown)})"
-
-    def __format__(self, spec: str) -> str:
-        return format(_number(self), spec) if spec else str(self)
-
 
 class Leaf(LeafNode, Value):
     """A Value that nothing computed, or that was cut off: its data can be changed."""
@@ -314,9 +194,3 @@ bind(Value, Leaf)
 _reshape = lift(shaping.reshape)
 _transpose = lift(shaping.transpose)
 _detach = lift(shaping.detach)
-
-
-def _number(v: Value) -> float:
-    if v.size != 1:
-        raise ShapeError(f"item: needs one element, got shape {v.shape}")
-    return float(np.reshape(v._numbers, ()))

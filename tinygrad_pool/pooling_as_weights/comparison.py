@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tinygrad_pool.derivatives.candidates import Candidates, candidates_of
 from tinygrad_pool.derivatives.sparse_jacobian import pooling_weights
 from tinygrad_pool.derivatives.ties import affects_gradient, random_tangents, tied_units
-from tinygrad_pool.engine.context import recording
+from tinygrad_pool.engine.context import with_graph
 from tinygrad_pool.engine.data import abs_difference
 from tinygrad_pool.engine.gradients import grad
 from tinygrad_pool.engine.node import Node, name_of
@@ -168,7 +168,7 @@ def compare_weight_layer(loss: Value, gradient: Any = None) -> Comparison:
     tangents = random_tangents(loss)
     layers = [_layer(node, Ws, tangents) for node, Ws in weights.items()]
     operations = operations_of(weights)
-    with recording():
+    with with_graph():
         twins = replaced(loss, operations)
     gradients = grad(loss, twins.keys(), gradient)
     of_twins = grad(twins[loss], twins.values(), gradient)

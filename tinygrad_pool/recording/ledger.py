@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from tinygrad_pool.derivatives.candidates import Candidates, candidates_of
 from tinygrad_pool.derivatives.sparse_jacobian import Indices, operands_of, sparse_jacobian
-from tinygrad_pool.engine.backward import Step
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.formatting import number
 from tinygrad_pool.recording.source import made_at
 from tinygrad_pool.rules.arguments import Shape, axes_of

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple, NoReturn, SupportsIndex, overload
 
 import numpy as np
 
-from tinygrad_pool.engine.backward import Step, refuse_copy
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.steps import Step, refuse_copy
 
 
 class Change(NamedTuple):

@@ -10,9 +10,10 @@ from typing import Any, NoReturn, Self, SupportsIndex
 
 import numpy as np
 
-from tinygrad_pool.engine.backward import Step, refuse_copy, start, step_of, topological_order
+from tinygrad_pool.engine.backward import start, topological_order
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.rerun import changed
+from tinygrad_pool.engine.steps import Step, refuse_copy, step_of
 from tinygrad_pool.engine.turns import HALF_DONE, TURN, take_turn
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError

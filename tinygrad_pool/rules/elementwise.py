@@ -9,7 +9,8 @@ import numpy as np
 
 from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.rules.masks import choose, keep, opposite, plain, split, truth
-from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements, primitive
+from tinygrad_pool.rules.primitive import primitive
+from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 
 
 @implements(np.exp)

@@ -6,15 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.rules.rule import (
-    PYTHON,
-    Array,
-    Backward,
-    Contributions,
-    implements,
-    observation,
-    primitive,
-)
+from tinygrad_pool.rules.primitive import PYTHON, observation, primitive
+from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 
 BITS = {2: np.int16, 4: np.int32, 8: np.int64}
 """Integers of as many bytes as a float."""

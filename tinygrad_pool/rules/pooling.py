@@ -15,7 +15,8 @@ from tinygrad_pool.rules.fast_even_pooling import fast_even_max_pool
 from tinygrad_pool.rules.fast_norms import fast_lp_pool
 from tinygrad_pool.rules.fast_pooling import fast_max_pool, fast_winners, has_ties
 from tinygrad_pool.rules.pool_checks import check_divisor, check_norm, check_pool, divisors
-from tinygrad_pool.rules.rule import Array, Backward, Contributions, new_arrays, observation
+from tinygrad_pool.rules.primitive import observation
+from tinygrad_pool.rules.rule import Array, Backward, Contributions, new_arrays
 from tinygrad_pool.rules.shaping import cast, scatter
 from tinygrad_pool.rules.tie_breaking import Mask, Ties, check_ties, winners
 from tinygrad_pool.rules.tiles import tiled, wide_of

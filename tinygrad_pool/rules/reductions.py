@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from tinygrad_pool.errors import ShapeError
 from tinygrad_pool.rules.arguments import Axis, Shape, axes_of, flag, kept
 from tinygrad_pool.rules.masks import in_rows, keep, split
-from tinygrad_pool.rules.rule import PYTHON, Array, Backward, Contributions, implements, observation
+from tinygrad_pool.rules.primitive import PYTHON, observation
+from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 from tinygrad_pool.rules.shaping import cast
 from tinygrad_pool.rules.tie_breaking import Ties, first_winner, first_wins, winners, winners_among
 

@@ -16,17 +16,13 @@ parameters with a default are options. An expensive rule may take `wants`, one b
 return None for a contribution that nobody wants.
 
 Rules know of no graph. In a higher-order pass the same rule is run on Values instead of arrays, so
-it is written with operators and with functions that an operand can answer for: NumPy's own, and the
-ones that are marked `@primitive` or `@observation` here.
+it is written with operators, NumPy's functions and those of `primitive.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
 from typing import Any, TypeAlias, TypeVar
-
-import numpy as np
 
 Array: TypeAlias = Any
 """A Python float, an ndarray or, in a higher-order pass, a Value."""
@@ -35,14 +31,7 @@ Contributions: TypeAlias = tuple[Array | None, ...]
 Backward: TypeAlias = Callable[[Array], Contributions]
 Rule: TypeAlias = Callable[..., tuple[Array, Backward]]
 
-PYTHON = frozenset({float, int, bool})
-"""The types of Python's own numbers; NumPy's float64 is a float, too, and is none of them."""
-
-PLAIN = frozenset({float, np.ndarray, int, bool, tuple})
-"""Types that answer for no function, the most frequent ones."""
-
 Function = TypeVar("Function", bound=Callable[..., Any])
-
 
 IMPLEMENTED: dict[Callable[..., Any], Rule] = {}
 """The rule that each function means on a Value: a function of NumPy's, or a primitive of ours."""
@@ -67,31 +56,6 @@ def new_arrays(rule: Function) -> Function:
     return rule
 
 
-def primitive(function: Function) -> Function:
-    """Let an operand answer for a function of ours, as NumPy lets it for its own (NEP 18).
-
-    An operand that has `__array_function__` and is no array decides; else the function runs.
-    """
-
-    @wraps(function)
-    def dispatch(*operands: Any, **options: Any) -> Any:
-        for x in operands:
-            if (
-                type(x) not in PLAIN
-                and hasattr(x, "__array_function__")
-                and not isinstance(x, np.ndarray | np.generic)
-            ):
-                return x.__array_function__(dispatch, (type(x),), operands, options)
-        return function(*operands, **options)
-
-    return dispatch  # type: ignore[return-value]  # the same signature, by way of wraps
-
-
-def observation(function: Function) -> Function:
-    """Mark a function that reads facts off the data: winners, signs, shapes. Never differentiated.
-
-    On Values it sees their data, and what it returns is a constant.
-    """
-    dispatch = primitive(function)
-    dispatch.observes = function  # type: ignore[attr-defined]  # read by who dispatches
-    return dispatch
+def has_new_arrays(rule: Rule | None) -> bool:
+    """Return whether a rule is marked so."""
+    return getattr(rule, "new_arrays", False)

@@ -10,7 +10,8 @@ import numpy as np
 
 from tinygrad_pool.errors import AxisError, OptionError, ShapeError, SubscriptError
 from tinygrad_pool.rules.arguments import Axis, Key, Shape, axes_of, whole
-from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements, primitive
+from tinygrad_pool.rules.primitive import primitive
+from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 
 
 @implements(np.reshape)

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from tinygrad_pool.errors import ShapeError, ToolError
 from tinygrad_pool.rules.arguments import Shape
-from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements, primitive
+from tinygrad_pool.rules.primitive import primitive
+from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from tinygrad_pool.errors import OptionError, TieError
 from tinygrad_pool.rules.arguments import Shape
-from tinygrad_pool.rules.rule import PYTHON, Array, observation
+from tinygrad_pool.rules.primitive import PYTHON, observation
+from tinygrad_pool.rules.rule import Array
 
 Ties: TypeAlias = Literal["first", "last", "even", "error"]
 

@@ -10,7 +10,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from tinygrad_pool.rules.arguments import Key, Shape
 from tinygrad_pool.rules.cells import cells_of
-from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements, primitive
+from tinygrad_pool.rules.primitive import primitive
+from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 from tinygrad_pool.rules.windows import AdaptiveWindows, AnyWindows, Windows
 
 

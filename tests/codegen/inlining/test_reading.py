@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tinygrad_pool.codegen.inlining import inlined
-from tinygrad_pool.rules.rule import primitive
+from tinygrad_pool.rules.primitive import primitive
 
 SCALE = 3.0
 

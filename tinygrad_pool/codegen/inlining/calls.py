@@ -20,7 +20,7 @@ from tinygrad_pool.codegen.inlining.symbols import (
     kind_of,
     number,
 )
-from tinygrad_pool.rules.rule import primitive
+from tinygrad_pool.rules.primitive import primitive
 
 STRUCTURAL = (len, tuple, list, zip, enumerate, range, reversed, map, sorted, reduce)
 """Functions that arrange and count, and do not look at what they arrange."""

@@ -12,8 +12,8 @@ import numpy as np
 from tinygrad_pool.derivatives.planes import Plane, is_pool, plane_of
 from tinygrad_pool.derivatives.slopes import largest_of, slopes_of
 from tinygrad_pool.drawing.grids import LARGEST
-from tinygrad_pool.engine.backward import Step
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.formatting import (
     counted,
     is_large,

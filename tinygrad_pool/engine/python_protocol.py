@@ -1,0 +1,192 @@
+"""What Python's own syntax means on a Value: comparing, iterating, copying, float(v), print(v).
+
+Answers are plain, and leave no node in the graph. Under `traced` a Value remembers that it was
+asked, and on which line, so that what Python chose by it can be found.
+"""
+
+from __future__ import annotations
+
+import operator
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn, Self
+from weakref import WeakSet
+
+import numpy as np
+
+from tinygrad_pool.engine.backward import pass_on, topological_order
+from tinygrad_pool.engine.context import SETTING, THROUGH, Choice, here
+from tinygrad_pool.engine.data import broadcast_error, to_constant
+from tinygrad_pool.engine.node import Node, name_of
+from tinygrad_pool.errors import GraphError, ShapeError, UnsupportedError
+
+SIGNS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">="}
+MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+TAKEN: WeakSet[Node] = WeakSet()
+"""Values that Python took for numbers under `traced`, and the leaves below them."""
+
+
+class AnswersPython(Node):
+    """A node that plain Python can compare, iterate over, copy and show."""
+
+    __slots__ = ()
+
+    def __lt__(self, other: Any) -> Any:
+        return _compare(operator.lt, self, other)
+
+    def __le__(self, other: Any) -> Any:
+        return _compare(operator.le, self, other)
+
+    def __gt__(self, other: Any) -> Any:
+        return _compare(operator.gt, self, other)
+
+    def __ge__(self, other: Any) -> Any:
+        return _compare(operator.ge, self, other)
+
+    def item(self) -> float:
+        """Return the only element as a Python float. Raises ShapeError if there are several."""
+        number = _number(self)
+        _note_number(self, "item")
+        return number
+
+    def __float__(self) -> float:
+        if sys._getframe(1).f_globals.get("__name__") == "numpy._core._methods":
+            raise UnsupportedError(
+                "np.mean of an array of Values would lose the graph: "
+                "np.stack(list_of_values) makes one Value of them, which has a mean"
+            )
+        number = _number(self)
+        _note_number(self, "float")
+        return number
+
+    def __int__(self) -> int:
+        number = int(_number(self))
+        _note_number(self, "int")
+        return number
+
+    __trunc__ = __int__
+
+    def __round__(self, digits: int | None = None) -> float:
+        number = round(_number(self), digits)
+        _note_number(self, "round")
+        return number
+
+    def __pos__(self) -> Self:
+        return self
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ShapeError(
+                f"bool: {name_of(self)} of shape {self.shape} is neither true nor false; "
+                "compare its data, or reduce it first"
+            )
+        answer = bool(self._numbers)
+        _note(self, "bool", "", answer)
+        return answer
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise ShapeError(f"len: {name_of(self)} is a number and has no length")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Self]:
+        v: Any = self
+        return (v[i] for i in range(len(self)))
+
+    def __setitem__(self, _: object, __: object) -> NoReturn:
+        raise UnsupportedError(
+            "v[...] = new: a Value is not written to; np.where(mask, new, v) makes another, and "
+            "v.data[...] = new changes the numbers of a leaf"
+        )
+
+    def __contains__(self, _: object) -> NoReturn:
+        raise UnsupportedError("in: == is identity; `x in v.data` asks for a number")
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        from tinygrad_pool.engine.copying import deep_copy
+
+        return deep_copy(self, memo)
+
+    def __reduce_ex__(self, _: Any) -> NoReturn:
+        raise GraphError(
+            f"copy, pickle: {name_of(self)} has a graph behind it, whose closures do not pickle; "
+            "copy.deepcopy(v) copies the graph, v.detach() makes a leaf that pickles, and a "
+            "module's state_dict() or the text of tg.unroll(v) can be saved"
+        )
+
+    def __repr__(self) -> str:
+        shown = [f"data={self._numbers!r}"]
+        shown += [f"grad={self._grad!r}"] if self.has_grad else []
+        shown += [f"label={self.label!r}"] if self.label else []
+        shown += [f"op={self.op!r}"] if self.rule else []
+        return f"Value({', '.join(shown)})"
+
+    def __format__(self, spec: str) -> str:
+        return format(_number(self), spec) if spec else str(self)
+
+    # -- micrograd's private names, which its notebooks use
+
+    @property
+    def _prev(self) -> set[Node]:
+        return {p for p in self.parents if isinstance(p, Node)}
+
+    @property
+    def _op(self) -> str:
+        return self.op
+
+    @property
+    def _backward(self) -> Callable[[], None]:
+        return lambda: pass_on(self)
+
+    @_backward.setter
+    def _backward(self, _: Any) -> NoReturn:
+        raise UnsupportedError(
+            "_backward: an operation of your own is a rule, y = tg.lift(rule)(x), "
+            "which returns its result and its backward closure"
+        )
+
+
+def _number(v: Node) -> float:
+    if v.size != 1:
+        raise ShapeError(f"item: needs one element, got shape {v.shape}")
+    return float(np.reshape(v._numbers, ()))
+
+
+def _compare(relation: Callable[[Any, Any], Any], v: Node, other: Any) -> Any:
+    """Compare data: a plain bool, or an array of them. Raises ShapeError if shapes do not fit."""
+    w = other._numbers if isinstance(other, Node) else to_constant(other, relation.__name__)
+    try:
+        answer = relation(v._numbers, w)
+    except ValueError as error:
+        raise broadcast_error(relation.__name__, [v._numbers, w]) from error
+    if isinstance(answer, np.ndarray):
+        return answer
+    sign = SIGNS[relation.__name__]
+    rival = other if isinstance(other, Node) else None
+    _note(v, sign, w, bool(answer), rival)
+    if rival is not None:
+        _note(rival, MIRRORED[sign], v._numbers, bool(answer), v)
+    return bool(answer)
+
+
+def _note(v: Node, relation: str, other: Any, answer: bool, rival: Node | None = None) -> None:
+    """Let a Value remember, under `traced`, that Python asked for its data: once for each line."""
+    if SETTING.get().traced:
+        line = here()
+        kept = [choice for choice in v.about.choices if choice.line != line]
+        choice = Choice(relation, str(other), answer, line, 0 if rival is None else rival._order)
+        v.about = v.about._replace(choices=(*kept, choice))
+
+
+def _note_number(v: Node, how: str) -> None:
+    """Let a Value, and the leaves below it, remember that Python took it for a number.
+
+    No gradient goes through that, and a leaf may be all that is left to be asked.
+    """
+    if SETTING.get().traced:
+        _note(v, how, "", True)
+        below = [node for node in topological_order(v) if not node.parents and node is not v]
+        for leaf in below:
+            _note(leaf, how, THROUGH, True)
+        TAKEN.update((v, *below))

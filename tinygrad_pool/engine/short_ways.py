@@ -1,0 +1,115 @@
+"""The usual calls of an operation, on the short way: Values and Python's numbers, and nothing else.
+
+They end as `lift.py` has it, in the same node. Whatever else comes, options by name, arrays,
+settings or a mistake, goes the general way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tinygrad_pool.engine.context import SETTING
+from tinygrad_pool.engine.data import LARGE
+from tinygrad_pool.engine.node import NO_OPTIONS, NOTHING, Node, record
+from tinygrad_pool.engine.running import REFUSED, recovered, settled
+from tinygrad_pool.engine.signature import Signature
+from tinygrad_pool.rules.rule import Rule
+
+Operation = Callable[..., Any]
+
+_ATOMS = frozenset({float, int, bool, str, type(None)})
+
+
+def short_way(rule: Rule, signature: Signature, general: Operation) -> Operation:
+    """Return the operation of a rule that takes its usual calls the short way, if it has one."""
+    if signature.required:
+        return general
+    if signature.arity == 2:
+        return _binary(rule, general, signature.wants)
+    if signature.arity == 1 and not signature.wants:
+        return _unary(rule, general, signature.options)
+    if signature.arity is None and not signature.wants:
+        return _many(rule, general, _binary(rule, general))
+    return general
+
+
+def _binary(rule: Rule, general: Operation, asks: bool = False) -> Operation:
+    wanted = [[{"wants": (x, w)} for w in (False, True)] for x in (False, True)]
+
+    def operation(x: Any = NOTHING, w: Any = NOTHING, *more: Any, **options: Any) -> Any:
+        setting = SETTING.get()
+        if more or options or not setting.plain:
+            return general(*_given(x, w), *more, **options)
+        if isinstance(x, Node):
+            a = x._numbers
+            if isinstance(w, Node):
+                b = w._numbers
+            elif type(w) is float or (type(w) is int and -LARGE < w < LARGE):
+                b = w
+            else:
+                return general(*_given(x, w))
+        elif type(x) is float and isinstance(w, Node):
+            a, b = x, w._numbers
+        else:
+            return general(*_given(x, w))
+        wants = wanted[a is not x][b is not w] if asks else NO_OPTIONS
+        try:
+            y, closure = rule(a, b, **wants) if asks else rule(a, b)
+        except REFUSED as error:
+            y, closure = recovered(rule, (a, b), wants, error)
+        if type(y) is not float or closure is None:
+            y, closure = settled(rule, y, closure, (x, w), (a, b), wants)
+        return record(rule, y, closure, x, w, NO_OPTIONS, setting)
+
+    return operation
+
+
+def _unary(rule: Rule, general: Operation, names: Sequence[str]) -> Operation:
+    """Take numbers as options by position, too."""
+
+    def operation(x: Any = NOTHING, *more: Any, **options: Any) -> Any:
+        setting = SETTING.get()
+        if options or not setting.plain or not isinstance(x, Node):
+            return general(*_given(x), *more, **options)
+        given: Mapping[str, Any] = NO_OPTIONS
+        if more:
+            if len(more) > len(names) or not _ATOMS.issuperset(map(type, more)):
+                return general(x, *more)
+            given = dict(zip(names, more, strict=False))
+        a = x._numbers
+        try:
+            y, closure = rule(a, **given) if more else rule(a)
+        except REFUSED as error:
+            y, closure = recovered(rule, (a,), given, error)
+        if type(y) is not float or closure is None:
+            y, closure = settled(rule, y, closure, (x,), (a,), given)
+        return record(rule, y, closure, x, NOTHING, given, setting)
+
+    return operation
+
+
+def _many(rule: Rule, general: Operation, two: Operation) -> Operation:
+    def operation(*operands: Any, **options: Any) -> Any:
+        if options:
+            return general(*operands, **options)
+        if len(operands) == 2:
+            return two(*operands)
+        setting, kinds = SETTING.get(), {*map(type, operands)}
+        kinds.discard(float)
+        if not setting.plain or not kinds or not all(issubclass(kind, Node) for kind in kinds):
+            return general(*operands)
+        data = [v if type(v) is float else v._numbers for v in operands]
+        try:
+            y, closure = rule(*data)
+        except REFUSED as error:
+            y, closure = recovered(rule, data, options, error)
+        if type(y) is not float or closure is None:
+            y, closure = settled(rule, y, closure, operands, data, options)
+        return record(rule, y, closure, operands, NOTHING, NO_OPTIONS, setting)
+
+    return operation
+
+
+def _given(*operands: Any) -> list[Any]:
+    return [v for v in operands if v is not NOTHING]

@@ -1,0 +1,112 @@
+"""A node's vector-Jacobian product: what its closure makes of the gradient that arrived."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_pool.engine.data import dtype_of, same_dtype, to_data, unbroadcast_axes
+from tinygrad_pool.engine.node import Node, name_of
+from tinygrad_pool.engine.running import data_of, no_closure, run_again
+from tinygrad_pool.engine.staleness import check_not_stale
+from tinygrad_pool.errors import RuleError, TinygradPoolError
+from tinygrad_pool.rules.arguments import Shape
+from tinygrad_pool.rules.reductions import add_up
+from tinygrad_pool.rules.rule import Backward, Contributions
+from tinygrad_pool.rules.shaping import cast
+
+
+def vjp(node: Node, g: Any) -> Contributions:
+    """Return one contribution per operand, as a node's closure gives them for a gradient `g`.
+
+    Where Python's floats refuse (1 / 0.0), NumPy's numbers answer. Raises what the closure raises,
+    with a note that names the node; RuleError if it returns anything else.
+    """
+    if type(node._numbers) is float:
+        g = float(g)
+    try:
+        contributions = node._closure(g)  # type: ignore[misc]  # a leaf has none, and is named
+    except Exception as error:  # noqa: BLE001  # a rule may raise anything: it is named there
+        contributions = vjp_on_numpy(node, g, error)
+    if type(contributions) is not tuple or len(contributions) != len(node.parents):
+        raise not_one_each(node, contributions)
+    return contributions
+
+
+def vjp_by_operand(node: Node, g: Any) -> Contributions:
+    """Compute (∂y/∂p)ᵀ g for each operand p of a node, in its shape and dtype; None of a constant.
+
+    Raises as `vjp` does.
+    """
+    pairs = zip(node.parents, vjp(node, g), strict=True)
+    return tuple([unbroadcast(node, i, p, c) for i, (p, c) in enumerate(pairs)])
+
+
+def vjp_on_numpy(node: Node, g: Any, error: Exception) -> Contributions:
+    """Return what a node's closure gives with NumPy's numbers, or raise its error, named."""
+    if not callable(node._closure):
+        raise no_closure(node.op, node._closure) from error
+    data = data_of(node.parents)
+    refused = isinstance(error, ArithmeticError)
+    if not refused or any(isinstance(d, np.ndarray) for d in data):
+        if not isinstance(error, TinygradPoolError):  # those name the node themselves
+            line = f", made at {node.about.line}" if node.about.line else ""
+            error.add_note(f"in the backward closure of {name_of(node)}{line}")
+        raise error
+    check_not_stale([node], create_graph=True)
+    return run_again(node, [np.float64(d) for d in data])[1](np.float64(g))
+
+
+def vjp_on_values(node: Node) -> Backward:
+    """Run a node's rule again on its operands themselves: its closure then builds a graph."""
+    guard = getattr(node._closure, "guard", None)
+    if guard is not None:  # recorded under tg.checked()
+        guard()
+    return run_again(node, node.parents)[1]
+
+
+def unbroadcast(node: Node, i: int, p: Any, c: Any) -> Any:
+    """Bring a contribution to its operand's shape and dtype: sum where the operand was repeated."""
+    if c is None or not isinstance(p, Node):
+        return None
+    if not isinstance(c, Node) and getattr(getattr(c, "dtype", None), "kind", None) != "f":
+        c = to_data(c, f"{node.op}: the contribution to operand {i}")
+    shape = np.shape(c)
+    if shape != p.shape:
+        axes = unbroadcast_axes(p.shape, shape)
+        if axes is None or not _repeated(shape, axes, node.shape):
+            raise RuleError(
+                f"{node.op}: its closure returned a contribution of shape {shape} "
+                f"for operand {i}, which has shape {p.shape}"
+            )
+        c = np.reshape(add_up(c, axes), p.shape)
+    if isinstance(c, np.ndarray) and not c.ndim:
+        c = c[()]
+    return of_kind(p, c)
+
+
+def of_kind(p: Node, c: Any) -> Any:
+    """Bring a gradient to the dtype of what it belongs to, a Python float's to a Python float."""
+    if same_dtype(c._numbers if isinstance(c, Node) else c, p._numbers):
+        return c
+    kind = dtype_of(p._numbers)
+    if isinstance(c, Node):
+        return cast(c, dtype=kind)
+    if isinstance(c, np.ndarray) and kind is not float:
+        return c.astype(kind, copy=False)
+    return kind(c) if kind is float else kind.type(c)
+
+
+def _repeated(wide: Shape, axes: Shape, result: Shape) -> bool:
+    """Return whether the result has the axes, too, along which a contribution is to be summed."""
+    back = [i - len(wide) for i in axes]
+    return all(-i <= len(result) and result[i] == wide[i] for i in back)
+
+
+def not_one_each(node: Node, got: Any) -> RuleError:
+    """Return the error for a closure that returned anything but one contribution per operand."""
+    return RuleError(
+        f"{node.op}: its closure must return a tuple of {len(node.parents)} "
+        f"contributions, one per operand, got {got!r:.80}"
+    )

@@ -1,0 +1,52 @@
+"""Functions of ours that operands answer for, as they do for NumPy's own (NEP 18).
+
+A rule also runs on Values, in a higher-order pass. Where it needs a function that NumPy does not
+have, that function is marked `@primitive`, and has a rule of its own; or `@observation`, if it only
+reads facts off the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+import numpy as np
+
+PYTHON = frozenset({float, int, bool})
+"""The types of Python's own numbers; NumPy's float64 is a float, too, and is none of them."""
+
+PLAIN = frozenset({float, np.ndarray, int, bool, tuple})
+"""Types that answer for no function, the most frequent ones."""
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def primitive(function: Function) -> Function:
+    """Let an operand answer for a function of ours, as NumPy lets it for its own (NEP 18).
+
+    An operand that has `__array_function__` and is no array decides; else the function runs.
+    """
+
+    @wraps(function)
+    def dispatch(*operands: Any, **options: Any) -> Any:
+        for x in operands:
+            if (
+                type(x) not in PLAIN
+                and hasattr(x, "__array_function__")
+                and not isinstance(x, np.ndarray | np.generic)
+            ):
+                return x.__array_function__(dispatch, (type(x),), operands, options)
+        return function(*operands, **options)
+
+    return dispatch  # type: ignore[return-value]  # the same signature, by way of wraps
+
+
+def observation(function: Function) -> Function:
+    """Mark a function that reads facts off the data: winners, signs, shapes. Never differentiated.
+
+    On Values it sees their data, and what it returns is a constant.
+    """
+    dispatch = primitive(function)
+    dispatch.observes = function  # type: ignore[attr-defined]  # read by who dispatches
+    return dispatch
