@@ -72,14 +72,8 @@ def plane_of(node: Node, place: Shape) -> Plane:
     def cut(data: Any, shape: Shape) -> NDArray[Any]:
         return np.reshape(data[place], (1, *shape) if ndim == 1 else shape)
 
-    return Plane(
-        windows,
-        cut(x.data, space),
-        cut(node.data, out),
-        (
-            cut(x.grad, space) if x.has_grad else None,
-            cut(node.grad, out) if node.has_grad else None,
-        ),
-        Weights(W.unit % prod(out), W.cell % prod(space), W.weight, out, space),
-        traits_of(node.rule).chooses,
-    )
+    to_x = cut(x.grad, space) if x.has_grad else None
+    g = cut(node.grad, out) if node.has_grad else None
+    links = Weights(W.unit % prod(out), W.cell % prod(space), W.weight, out, space)
+    chooses = traits_of(node.rule).chooses
+    return Plane(windows, cut(x.data, space), cut(node.data, out), (to_x, g), links, chooses)

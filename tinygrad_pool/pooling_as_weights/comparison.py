@@ -122,12 +122,8 @@ class Comparison(NamedTuple):
 
     def _row(self, group: list[WeightLayer]) -> tuple[str, ...]:
         node = group[0].node
-        counts = (
-            sum(count)
-            for count in zip(
-                *((x.links, x.ones, x.overlap, x.ties, x.harmless) for x in group), strict=True
-            )
-        )
+        rows = ((x.links, x.ones, x.overlap, x.ties, x.harmless) for x in group)
+        counts = map(sum, zip(*rows, strict=True))
         differences = [self.differences[layer.node] for layer in group]
         return (
             node.about.scope or node.label or "–",

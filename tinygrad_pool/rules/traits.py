@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.rules import (
@@ -17,7 +17,7 @@ from tinygrad_pool.rules import (
     unfolding,
     unpooling,
 )
-from tinygrad_pool.rules.rule import Rule
+from tinygrad_pool.rules.rule import Function, Rule
 from tinygrad_pool.rules.sparse_weights import weight_layer
 
 PATTERNS = ("", "elementwise", "reduction", "selection")
@@ -116,8 +116,6 @@ TRAITS: dict[Rule | None, Traits] = {
     **dict.fromkeys((masks.keep_rule, shaping.detach), UNKNOWN),
 }
 """The traits of every rule here; `with_traits` enters those of a rule of your own."""
-
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def traits_of(rule: Rule | None) -> Traits:

@@ -32,22 +32,8 @@ _OPERATORS = {
     operator.truediv: ast.Div,
 }
 _DISPATCH = primitive(len).__code__
-_PURE = {
-    abs,
-    all,
-    any,
-    bool,
-    divmod,
-    float,
-    getattr,
-    hasattr,
-    int,
-    issubclass,
-    max,
-    min,
-    round,
-    sum,
-}
+_PURE = {abs, all, any, bool, divmod, float, getattr, hasattr, int, issubclass}
+_PURE |= {max, min, round, sum}
 _PYTHON: dict[Any, type] = {float: float, int: int, bool: bool}
 _ANNOTATED = _PYTHON | {kind.__name__: kind for kind in _PYTHON}
 _SAMPLES = {float: 0.5, int: 2, bool: True, np.float64: np.float64(0.5)}

@@ -25,15 +25,8 @@ from tinygrad_pool.codegen.inlining.symbols import (
 from tinygrad_pool.errors import TinygradPoolError
 
 REFUSALS = (
-    ArithmeticError,
-    AttributeError,
-    InliningError,
-    LookupError,
-    RecursionError,
-    SyntaxError,
-    TinygradPoolError,
-    TypeError,
-    ValueError,
+    *(ArithmeticError, AttributeError, InliningError, LookupError, RecursionError),
+    *(SyntaxError, TinygradPoolError, TypeError, ValueError),
 )
 """What is raised where a function cannot be followed."""
 
