@@ -149,6 +149,23 @@ def several(names: Sequence[str], most: int = LISTED) -> str:
     return ", ".join(names[:most]) + more
 
 
+class Text(str):
+    r"""A text of several lines, which a prompt and a notebook show as `print` does.
+
+    >>> Text("a\nb")
+    a
+    b
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(self)}</pre>"
+
+
 class Table(NamedTuple):
     """A table of results: a title, a heading for each column, and rows of anything with a `str`.
 
@@ -180,6 +197,13 @@ class Table(NamedTuple):
             console.print(table)
         lines = [self.title, *captured.get().splitlines()] if self.rows else [self.title]
         return "\n".join(line.rstrip() for line in lines)
+
+    def with_count(self, n: int) -> Table:
+        """Return the table with a last line that counts what it leaves out of n rows."""
+        if n == len(self.rows):
+            return self
+        rest = [f"… {n - len(self.rows):,} more", *[""] * (len(self.columns) - 1)]
+        return self._replace(rows=[*self.rows, rest])
 
     def html(self) -> str:
         """Format the table as HTML, with every text escaped."""

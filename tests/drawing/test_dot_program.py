@@ -10,7 +10,7 @@ import pytest
 from graphviz.backend import dot_command
 
 import tinygrad_pool as tg
-from tinygrad_pool import Value, notebook
+from tinygrad_pool import Value
 from tinygrad_pool.drawing import dot_program
 from tinygrad_pool.drawing.dot_program import VARIABLE, lend_to_graphviz, picture
 from tinygrad_pool.errors import ToolError
@@ -134,7 +134,7 @@ def test_a_program_that_exits_0_without_a_whole_picture_is_one_error(
         with pytest.raises(ToolError, match=r"/mine: printed (nothing|what is no \w+); install"):
             draw()
     assert list(out.iterdir()) == []
-    assert notebook.picture_of_value(y) is None
+    assert y._repr_svg_() is None
 
 
 def test_a_program_without_a_whole_picture_gives_way_to_the_wheel(path):

@@ -46,6 +46,9 @@ class Field(NamedTuple):
         count = counted(len(self.cells), "cell")
         return f"{name}[{box}], {count}" if box else name
 
+    def __repr__(self) -> str:
+        return str(self)
+
 
 class ReceptiveField(NamedTuple):
     """What one unit of a node sees: a field in each input."""
@@ -77,6 +80,9 @@ class ReceptiveField(NamedTuple):
         seen = "; ".join(map(str, self.fields)) or "no input"
         unit = f"unit {self.unit} of " if self.unit else ""
         return f"{unit}{name_of(self.node)} sees {seen}"
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def receptive_field(

@@ -19,7 +19,11 @@ from tinygrad_pool.engine.numpy_protocol import Habit, WithHabits
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.files import write_whole
+from tinygrad_pool.formatting import Table, counted, shape
 from tinygrad_pool.rules.arguments import Shape
+
+LISTED = 20
+"""So many parameters are listed where a module ends a notebook's cell."""
 
 
 class Module(WithHabits):
@@ -136,6 +140,14 @@ class Module(WithHabits):
         shown = {name: part for name, part in vars(self).items() if not name.startswith("_")}
         parts = (f"{n}={v.shape if isinstance(v, Value) else v!r}" for n, v in shown.items())
         return f"{type(self).__name__}({', '.join(parts)})"
+
+    def _repr_html_(self) -> str:
+        own = dict(self.named_parameters())
+        rows = [(name, shape(v.shape) or "a number", f"{v.size:,}") for name, v in own.items()]
+        n = sum(v.size for v in own.values())
+        title = f"{type(self).__name__}: {counted(n, 'number')} to learn"
+        table = Table(title, ("parameter", "shape", "numbers"), rows[:LISTED])
+        return table.with_count(len(rows)).html()
 
 
 def _check_names(own: Mapping[str, Value], given: Mapping[str, Any]) -> None:
