@@ -24,7 +24,7 @@ from tinygrad_pool.engine.gradients import backward_steps, grad
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.engine.value import Value, lift
 
-globals().update({name: getattr(functional, name) for name in functional.__all__})
+globals().update({name: f for name, f in vars(functional).items() if name in functional.__all__})
 
 __version__ = "0.1.0"
 
@@ -97,7 +97,8 @@ def __getattr__(name: str) -> Any:
 
         raise missing_from(__name__, name)
     module = import_module(home)
-    return module if home == f"{__name__}.{name}" else getattr(module, name)
+    globals()[name] = found = module if home == f"{__name__}.{name}" else getattr(module, name)
+    return found
 
 
 def __dir__() -> list[str]:
