@@ -1,4 +1,4 @@
-"""Check gradients against slopes: a rule is right if it sends back what its result does."""
+"""Check gradients against finite differences."""
 
 from __future__ import annotations
 

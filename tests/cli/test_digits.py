@@ -31,6 +31,7 @@ def bare(monkeypatch):
     """Hide what the extras install, and every Graphviz."""
     for name in ("matplotlib", "matplotlib.figure", "threadpoolctl", "pygraphviz"):
         monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.delitem(sys.modules, "tinygrad_pool.drawing.figure", raising=False)
     monkeypatch.setattr(dot_program, "_programs", lambda _: iter(()))
 
 

@@ -1,4 +1,4 @@
-"""Data to learn from: real handwritten digits, which come with the package, and two moons."""
+"""Data sets: real handwritten digits, included in the package, and two moons."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The backward debugger: a prompt at which a pass is walked, node by node, in both directions."""
+"""The backward debugger: a prompt to walk a pass node by node, in both directions."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from tinygrad_pool.rules.arguments import place_of
 
 
 class Shell(SteppingCommands):
-    """The commands to look around, and to ask what if, beside those to move and to stop."""
+    """All commands: those that step, those that look around, and those that ask what if."""
 
     def __init__(self, passed: Recording, **streams: Any) -> None:
         super().__init__(passed, **streams)
         self.recorded = passed
 
     def do_info(self, _: str) -> None:
-        """info: list the breakpoints and what is set, and say where we are."""
+        """info: list the breakpoints and what is set, and show where we are."""
         for b in self.breaks.values():
             self.say(f"breakpoint {b}")
         for name, data in self.passed.changes.items():
@@ -117,7 +117,7 @@ class Shell(SteppingCommands):
         self.here()
 
     def _closures_from(self, node: Node) -> Iterator[Stop]:
-        """Go to each step from a node's on, and call its closure once more."""
+        """Go through the steps from a node on, and call each closure once more."""
         steps = self.passed.steps
         first = next(i for i, step in enumerate(steps) if step.node is node)
         for i, step in enumerate(steps[first:], first + 1):
@@ -132,8 +132,8 @@ class Shell(SteppingCommands):
     def do_set(self, argument: str) -> None:
         """set NAME = VALUE or set NAME[i, j] = VALUE: other data for a node, at the next replay.
 
-        VALUE may use data, the number that is there, and np: set w12 = data + 1. What is computed
-        is moved by a constant, so that gradients still flow through it. Alone it lists what is set.
+        VALUE may use np and data, the present number: set w12 = data + 1. A computed node gets a
+        constant added, so that gradients still flow through it. Alone, set lists what is set.
         """
         if not argument:
             listed = [f"{name} = {on_a_line(data)}" for name, data in self.passed.changes.items()]
@@ -174,7 +174,7 @@ class Shell(SteppingCommands):
         self._go_on_with(self.recorded)
 
     def _go_on_with(self, passed: Recording) -> None:
-        """Walk another pass, from the same place; breakpoints stop there, too."""
+        """Walk another pass from the same position; breakpoints stay."""
         position = self.passed.position
         self.passed.seek(0)
         self.passed = passed
@@ -202,10 +202,10 @@ def debug(
     """Step through a backward pass at a prompt, forwards and backwards, one node at a time.
 
     `node` takes a step, `back` undoes one, `why NAME` explains a gradient, `help` lists the rest.
-    `names=locals()` calls Values by their variables. `commands` are run first, one a line or
-    separated by `;`; without a terminal they are all that is run. With pdb=True it is Python's own
-    debugger that asks, in the closure of each node, while the pass runs; `node` goes to the next.
-    Where it is quit before the end of the pass, every gradient is as before.
+    `names=locals()` calls Values by their variables. `commands` are run first, one per line or
+    separated by `;`; without a terminal nothing else is run. With pdb=True, Python's own debugger
+    stops in the closure of each node while the pass runs, and `node` goes to the next one. After
+    quitting before the end of the pass, every gradient is as before.
 
     Raises as `Value.backward` does; ToolError without a terminal and without commands.
 

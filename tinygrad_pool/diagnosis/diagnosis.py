@@ -29,9 +29,9 @@ WIDTH = 100
 
 
 class Diagnosis:
-    """What diagnose found: `findings`, the worst first, and a look at each of the `layers`.
+    """The result of diagnose: `findings`, most severe first, and figures of each of the `layers`.
 
-    `limits` say what could not be looked at.
+    `limits` lists what could not be checked.
     """
 
     def __init__(
@@ -71,15 +71,15 @@ def diagnose(
     parameters: Any = None,
     names: Mapping[str, Any] | None = None,
 ) -> Diagnosis:
-    """Look through a backward pass for what keeps a network from learning, and say it worst first.
+    """Diagnose why a network does not learn; most severe finding first.
 
-    `parameters` is a module, or Values and modules: then those that no gradient reaches are found.
-    `names=globals()` calls Values by their variables, and finds modules among them. Without either
-    the leaves that are weights are taken. Examples are along the first axis. No `.grad` changes.
+    `parameters` is a module, or Values and modules; those that no gradient reaches are reported.
+    `names=globals()` calls Values by their variables, and finds modules among them. Without either,
+    leaves used as weights are taken. Examples are along the first axis. No `.grad` changes.
 
-    A graph that is built under `tg.traced()` knows its lines, and where Python's max or if chose.
+    A graph built under `tg.traced()` knows its lines, and where Python's max or if chose.
 
-    Raises DataError for what is no Value; else as `Value.backward` does.
+    Raises DataError if `loss` is not a Value; else as `Value.backward` does.
 
     >>> w, x = Value(2.0, label="w"), Value(0.0, label="x")
     >>> print(diagnose(w * x).findings[0].why)
@@ -94,7 +94,7 @@ def diagnose(
         gates, slopes = gates_of(survey), slopes_by_row(survey)
         layers = layers_of(survey, gates, slopes)
         found = [*_wherever(survey)]
-        if all(f.severity != WRONG_NUMBERS for f in found):  # else numbers tell nothing
+        if all(f.severity != WRONG_NUMBERS for f in found):  # else all is meaningless
             found += [*_lost(survey, gates), *saturated(survey, slopes)]
             found += list(trend(layers)) or huge(layers)
             found += [*underflow(survey), *cancelling(survey), *ties(survey)]
@@ -103,7 +103,7 @@ def diagnose(
 
 
 def _wherever(survey: Survey) -> Iterator[Finding]:
-    """Report what can be said whatever the numbers are, and whether they are numbers."""
+    """Report what does not depend on the numbers, and numbers that are not finite."""
     yield from not_finite(survey)
     yield from not_reached(survey)
     yield from cut_off(survey)
@@ -116,7 +116,7 @@ def _wherever(survey: Survey) -> Iterator[Finding]:
 
 
 def _lost(survey: Survey, gates: list[Gate]) -> Iterator[Finding]:
-    """Report zero gradients and dead units: what one of them explains is said once."""
+    """Report zero gradients and dead units, each cause once."""
     dead = dead_units(gates)
     whole = [gate for gate, _ in dead if gate.whole]
     scopes = frozenset(scope for gate, _ in dead for scope in gate.scopes)

@@ -1,4 +1,4 @@
-"""Adaptive pools: the number of windows is asked for, and their sizes follow."""
+"""Adaptive pools: you choose the number of windows, and their sizes follow."""
 
 from collections.abc import Sequence
 from typing import Any, Literal, Protocol, TypeAlias, overload
@@ -10,11 +10,11 @@ from tinygrad_pool.rules.tie_breaking import Ties
 from tinygrad_pool.rules.windows import adaptive_windows_of
 
 Sizes: TypeAlias = int | Sequence[int | None] | None
-"""One size for every axis, or one an axis; None keeps an axis as it is."""
+"""One size, or one per axis; None keeps an axis as it is."""
 
 
 class AdaptiveMaxPool(Protocol):
-    """How `adaptive_max_pool1d`, `adaptive_max_pool2d` and `adaptive_max_pool3d` are called."""
+    """The signature of `adaptive_max_pool1d`, `adaptive_max_pool2d` and `adaptive_max_pool3d`."""
 
     @overload
     def __call__(
@@ -31,7 +31,7 @@ class AdaptiveMaxPool(Protocol):
 
 
 class AdaptiveAvgPool(Protocol):
-    """How `adaptive_avg_pool1d`, `adaptive_avg_pool2d` and `adaptive_avg_pool3d` are called."""
+    """The signature of `adaptive_avg_pool1d`, `adaptive_avg_pool2d` and `adaptive_avg_pool3d`."""
 
     def __call__(self, x: Any, output_size: Sizes) -> Value:
         """Pool x."""

@@ -29,7 +29,7 @@ _max_unpool = lift(unpooling.max_unpool)
 
 
 class MaxPool(Protocol):
-    """How `max_pool1d`, `max_pool2d` and `max_pool3d` are called."""
+    """The signature of `max_pool1d`, `max_pool2d` and `max_pool3d`."""
 
     @overload
     def __call__(
@@ -59,7 +59,7 @@ class MaxPool(Protocol):
 
 
 class AvgPool(Protocol):
-    """How `avg_pool1d`, `avg_pool2d` and `avg_pool3d` are called."""
+    """The signature of `avg_pool1d`, `avg_pool2d` and `avg_pool3d`."""
 
     def __call__(
         self,
@@ -77,7 +77,7 @@ class AvgPool(Protocol):
 
 
 class LpPool(Protocol):
-    """How `lp_pool1d`, `lp_pool2d` and `lp_pool3d` are called."""
+    """The signature of `lp_pool1d`, `lp_pool2d` and `lp_pool3d`."""
 
     def __call__(
         self,
@@ -94,7 +94,7 @@ class LpPool(Protocol):
 
 
 class MaxUnpool(Protocol):
-    """How `max_unpool1d`, `max_unpool2d` and `max_unpool3d` are called."""
+    """The signature of `max_unpool1d`, `max_unpool2d` and `max_unpool3d`."""
 
     def __call__(
         self,
@@ -109,7 +109,7 @@ class MaxUnpool(Protocol):
 
 
 def called(name: str) -> Callable[[Function], Function]:
-    """Give a function the name that users call it by."""
+    """Return a decorator that gives a function its public name."""
 
     def rename(function: Function) -> Function:
         function.__name__ = function.__qualname__ = name
@@ -119,16 +119,16 @@ def called(name: str) -> Callable[[Function], Function]:
 
 
 def keep_largest(x: Any, windows: AnyWindows, return_indices: bool, ties: Ties) -> Any:
-    """Max-pool, and return the winners as flat indices into their planes where they are asked."""
+    """Max-pool; with return_indices, also return the winners as flat indices into their planes."""
     y = _max_pool(x, windows=windows, ties=ties)
     if not flag(return_indices, f"{windows.name}: return_indices"):
         return y
-    numbers = x._numbers if isinstance(x, Value) else x  # to ask v.data would be to hand it out
+    numbers = x._numbers if isinstance(x, Value) else x  # v.data would hand it out
     return y, pooling.winning_cells(numbers, windows=windows, ties=ties)
 
 
 def shape_of(x: Any) -> Shape:
-    """Return the shape of an operand, and do not hand out its data, as np.shape(v) would."""
+    """Return the shape of an operand without handing out its data, as np.shape(v) would."""
     shape: Shape = getattr(x, "shape", ())
     return shape
 
@@ -151,8 +151,8 @@ def _max_pools(ndim: int) -> MaxPool:
 
         y_k = x_l,  l = argmax over window k            ∂E/∂x_l = Σ_k g_k [l == l_max(k)]
 
-        `stride=None` is the kernel's own size; padding can be a pair (before, after) an axis; with
-        `return_indices`, also the winner of each window as a flat index into its plane. Ties:
+        `stride=None` means the kernel's size; padding can be a pair (before, after) per axis; with
+        `return_indices`, also return each window's winner as a flat index into its plane. Ties:
         "first" in row-major order, "last", "even" or "error". NaN propagates; a padded cell never
         wins.
 
@@ -184,12 +184,12 @@ def _avg_pools(ndim: int) -> AvgPool:
         *,
         dilation: Numbers = 1,
     ) -> Value:
-        """Average each window over the last axes: a layer whose links all weigh 1 / K.
+        """Average each window over the last axes: a layer whose weights are all 1 / K.
 
         y_k = Σ_{l in window k} x_l / K            ∂E/∂x_l = Σ_k g_k [l in window k] / K
 
         K counts padded cells unless count_include_pad=False, and never the overhang of ceil_mode;
-        divisor_override is a K of your own.
+        divisor_override replaces K.
 
         Raises OptionError if an option is out of range; ShapeError if a window is longer than the
         padded input or holds no unit.
@@ -252,16 +252,16 @@ def _max_unpools(ndim: int) -> MaxUnpool:
         padding: Padding = 0,
         output_size: Sequence[int] | None = None,
     ) -> Value:
-        """Set each unit at the index of the winner that it came from, in a plane of zeros.
+        """Place each unit at the index of its winner, in a plane of zeros.
 
         y[index_k] = x_k, 0 elsewhere            ∂E/∂x_k = g[index_k]
 
-        `indices` are what max pooling returns with return_indices=True. Several planes can have
-        been pooled to this one; `output_size`, the shape of the plane or of all of y, says which.
-        Where several units have one index the last is set, and only it gets a gradient.
+        `indices` are what max pooling returns with return_indices=True. Planes of different sizes
+        pool to this one; `output_size`, the shape of the plane or of all of y, chooses one. Where
+        several units share an index, the last one is kept, and only it gets a gradient.
 
-        Raises OptionError for indices out of range; ShapeError unless there is one for each unit,
-        or if no plane of output_size can have been pooled to x.
+        Raises OptionError for indices out of range; ShapeError unless there is one per unit, or if
+        no plane of `output_size` pools to the shape of x.
 
         >>> y, winners = max_pool2d([[1.0, 3.0], [2.0, 0.0]], 2, return_indices=True)
         >>> max_unpool2d(y, winners, 2).data

@@ -1,4 +1,4 @@
-"""Layers on tensors, with PyTorch's argument names."""
+"""Layers on arrays, with PyTorch's argument names."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Linear(Module):
 
     Weights and bias start uniform in ±1/√in_features. `rng` is a generator or a seed.
 
-    Raises OptionError for sizes below 1; ShapeError when it is called with other than in_features.
+    Raises OptionError for sizes below 1; ShapeError when called on another number of features.
 
     >>> layer = Linear(3, 2, rng=0)
     >>> layer(np.ones((5, 3))).shape
@@ -108,7 +108,7 @@ class ReLU(Module):
     """max(0, x), elementwise."""
 
     def forward(self, x: Any) -> Value:
-        """Keep what is positive."""
+        """Compute max(0, x)."""
         return relu(x)
 
 
@@ -116,7 +116,7 @@ class Sigmoid(Module):
     """1 / (1 + e⁻ˣ), elementwise."""
 
     def forward(self, x: Any) -> Value:
-        """Squash into (0, 1)."""
+        """Compute 1 / (1 + e⁻ˣ)."""
         return sigmoid(x)
 
 
@@ -124,12 +124,12 @@ class Tanh(Module):
     """tanh x, elementwise."""
 
     def forward(self, x: Any) -> Value:
-        """Squash into (−1, 1)."""
+        """Compute tanh x."""
         return tanh(x)
 
 
 class Flatten(Module):
-    """All axes but the first as one. Raises ShapeError for a number.
+    """Merge all axes but the first. Raises ShapeError for a number.
 
     >>> Flatten()(np.ones((5, 4, 2, 2))).shape
     (5, 16)
@@ -144,7 +144,7 @@ class Flatten(Module):
 
 
 class Sequential(Module):
-    """Modules that run one after the other: `Sequential(a, b)` or `Sequential(conv=a, act=b)`.
+    """Modules in sequence: `Sequential(a, b)` or `Sequential(conv=a, act=b)`.
 
     >>> net = Sequential(first=Linear(3, 4, rng=0), act=ReLU(), last=Linear(4, 2, rng=1))
     >>> [name for name, _ in net.named_parameters()]

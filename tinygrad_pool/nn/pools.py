@@ -1,4 +1,4 @@
-"""Pooling layers, with the argument names and the order of PyTorch's."""
+"""Pooling layers, with PyTorch's arguments in PyTorch's order."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ class _MaxUnpool(Module):
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
 
     def forward(self, x: Any, indices: Any, output_size: Sequence[int] | None = None) -> Value:
-        """Put the units of x back to `indices`."""
+        """Put the units of x back at `indices`."""
         options = (self.kernel_size, self.stride, self.padding)
         return self._pool(x, indices, *options, output_size)
 
