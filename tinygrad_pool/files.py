@@ -37,7 +37,7 @@ def whole_folder(path: str | os.PathLike[str]) -> Iterator[dict[str, bytes | str
     """
     path = check_folder(path)
     if path.exists() and not path.is_dir():
-        raise OutputError(f"{path}: is a file, and a folder is to be written there")
+        raise OutputError(f"{path}: is a file, not a folder to write into")
     draft = _draft_beside(path)
     with _in_words(path):
         draft.mkdir()
@@ -66,8 +66,13 @@ def check_folder(path: str | os.PathLike[str]) -> Path:
     with _in_words(path), suppress(FileNotFoundError, NotADirectoryError):
         os.lstat(path)
     if not path.parent.is_dir():
-        what = "is no folder" if path.parent.exists() else "does not exist"
-        raise OutputError(f"{_shown(path)}: the folder {_shown(path.parent)} {what}")
+        folder = _shown(path.parent)
+        what = (
+            f"{folder} is not a folder"
+            if path.parent.exists()
+            else f"the folder {folder} does not exist"
+        )
+        raise OutputError(f"{_shown(path)}: {what}")
     return path
 
 
@@ -90,7 +95,7 @@ def _in_words(path: Path) -> Iterator[None]:
             f"{_shown(path)}: cannot be written: {error.strerror or error}"
         ) from error
     except ValueError as error:  # a null character or a lone surrogate: Python's own message varies
-        raise OutputError(f"{_shown(path)}: cannot be written: no file can be called so") from error
+        raise OutputError(f"{_shown(path)}: cannot be written: not a possible file name") from error
 
 
 def _shown(path: Path) -> str:

@@ -148,13 +148,15 @@ def _leaves(name: str, parameters: Any) -> list[Value]:
     """Check parameters: Values that no operation computed, each listed once."""
     if isinstance(parameters, Value) or not isinstance(parameters, Iterable):
         got = type(parameters).__name__
-        raise OptionError(f"{name}: needs a list of parameters, as model.parameters(), got a {got}")
+        raise OptionError(
+            f"{name}: needs a list of parameters, such as model.parameters(), got a {got}"
+        )
     leaves: dict[Value, None] = {}
     for p in parameters:
         if not isinstance(p, Value):
             raise OptionError(f"{name}: a parameter must be a Value, got {p!r:.80}")
         if p.parents:
-            raise OptionError(f"{name}: {name_of(p)} was computed, and cannot be a parameter")
+            raise OptionError(f"{name}: {name_of(p)} was computed; only leaves can be parameters")
         if p in leaves:
             raise OptionError(f"{name}: {name_of(p)} is listed twice")
         leaves[p] = None
@@ -180,4 +182,4 @@ def _keep_freed_memory() -> None:
 def _check(name: str, **options: Any) -> None:
     for option, given in options.items():
         if not isinstance(given, Real) or not 0 <= float(given) < np.inf:
-            raise OptionError(f"{name}: {option} must be a number, 0 or more, got {given!r}")
+            raise OptionError(f"{name}: {option} must be a non-negative number, got {given!r}")

@@ -115,7 +115,7 @@ class TestDemo:
         assert main(["demo", "--out", str(tmp_path / "file")]) == 1
         assert main(["demo", "--out", str(tmp_path / "absent" / "out")]) == 1
         first, second = capsys.readouterr().err.splitlines()
-        assert first.endswith("file: is a file, and a folder is to be written there")
+        assert first.endswith("file: is a file, not a folder to write into")
         assert second.endswith("absent does not exist")
 
     def test_ctrl_c_is_one_line_and_leaves_nothing(self, tmp_path):

@@ -259,7 +259,7 @@ def test_too_many_nodes_are_refused_with_their_count(tmp_path):
 def test_a_folder_that_cannot_be_written_is_named_before_anything_is_drawn(tmp_path, monkeypatch):
     monkeypatch.setattr(import_module("tinygrad_pool.drawing.slides"), "picture", None)
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(OutputError, match="file: is a file, and a folder is to be written there"):
+    with pytest.raises(OutputError, match="file: is a file, not a folder to write into"):
         tg.frames(alone(), tmp_path / "file")
     with pytest.raises(OutputError, match=r"the folder .*absent does not exist"):
         tg.frames(alone(), tmp_path / "absent" / "s")

@@ -408,7 +408,9 @@ def test_unpooling_names_what_cannot_be(indices, options, error, message):
 
 
 def test_unpooling_names_the_leading_axes_that_differ():
-    message = "max_unpool1d: output_size=(3, 4) needs to begin with (2,), as x of shape (2, 1) does"
+    message = (
+        "max_unpool1d: output_size=(3, 4) must begin with (2,), as the shape of x does, (2, 1)"
+    )
     with pytest.raises(ShapeError, match=re.escape(message)):
         tg.max_unpool1d([[5.0], [7.0]], [[0], [1]], 4, output_size=(3, 4))
 

@@ -126,8 +126,8 @@ def value_of(made: dict[str, Any], name: str | None, script: str) -> Value:
     wanted = f"Value called {name!r}" if name else "Value that is a number"
     last = max(values, key=lambda n: values[n]._order, default="")
     raise OptionError(
-        f"{script} made no {wanted} at top level; it has {', '.join(values) or 'none'}"
-        + (f" (--value {last} takes that one)" if last else "")
+        f"{script} has no {wanted} at top level; it has {', '.join(values) or 'none'}"
+        + (f" (--value {last} selects that one)" if last else "")
     )
 
 

@@ -75,8 +75,8 @@ def at_line(passed: Trace, file: str, number: int) -> Test:
     made = [node.about.line for node in passed.nodes if node.about.line and node.parents]
     if not made:
         raise OptionError(
-            "no node knows its line: build the graph under tg.traced(), or run the script with "
-            "tinygrad-pool debug"
+            "no lines of source were recorded: build the graph under tg.traced(), or run the "
+            "script with tinygrad-pool debug"
         )
     wanted = {line for line in made if line.number == number and line.file.endswith(file)}
     if not wanted:
@@ -84,7 +84,9 @@ def at_line(passed: Trace, file: str, number: int) -> Test:
             set(made), key=lambda line: (not line.file.endswith(file), abs(line.number - number))
         )
         listed = ", ".join(dict.fromkeys(map(str, near[:4])))
-        raise OptionError(f"no node was made at line {number}; near it, {listed} made some")
+        raise OptionError(
+            f"no node was made at line {number}; nearby lines that made one: {listed}"
+        )
     return lambda step: step.node.about.line in wanted
 
 

@@ -199,10 +199,12 @@ class ClosurePdb(pdb.Pdb):
         called = [node for node in self.named.nodes if node.op == rule != name]
         found = [node for node in called or self.named.all_called(name) if node.is_interior]
         if not found:
-            raise OptionError(f"{name} was computed from nothing: it has no closure to stop in")
+            raise OptionError(f"{name} is a leaf: it has no closure to stop in")
         coming = set(found) - self.gone
         if not coming:
-            raise OptionError(f"{name} had its turn already; the pass goes on only forwards")
+            raise OptionError(
+                f"{name} has been passed already, and in pdb a pass only runs forwards"
+            )
         return coming
 
 

@@ -95,7 +95,7 @@ class Prompt(cmd.Cmd):
     def default(self, line: str) -> None:
         """Handle an unknown command."""
         command, *_ = line.split()
-        raise OptionError(f"there is no command {command!r}; help lists them")
+        raise OptionError(f"unknown command {command!r}; help lists all commands")
 
     def do_help(self, arg: str) -> None:
         """help [COMMAND]: list the commands, or explain one."""
@@ -138,7 +138,7 @@ class Prompt(cmd.Cmd):
         except ValueError as error:
             if isinstance(error, TinygradPoolError):
                 raise
-            raise OptionError(f"[{place}] is no index, as [0, 2] is one") from None
+            raise OptionError(f"[{place}] is not an index, such as [0, 2]") from None
 
     def _node(self, name: str) -> Node:
         """Find a node by its name, by default the node of this step."""

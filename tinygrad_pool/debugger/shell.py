@@ -110,7 +110,8 @@ class Shell(SteppingCommands):
         node = self._node(argument)
         if self.passed.step_of(node) is None:
             raise OptionError(
-                f"pdb: {views.title(self.passed, node)} has no step, and so no closure to enter"
+                f"pdb: {views.title(self.passed, node)} takes no step in this pass, so it has no "
+                "closure to enter"
             )
         debugger = ClosurePdb(self.passed, stdin=self.stdin, stdout=self.stdout)
         debugger.walk(self._closures_from(node), one=True)
@@ -187,7 +188,7 @@ class Shell(SteppingCommands):
         """save FILE: write a page that plays the pass (.html), or each step as text (.txt)."""
         words = split(argument)
         if len(words) != 1 or kind_of(words[0]) not in ("html", "htm", "txt"):
-            raise OptionError(f"save: needs a file, pass.html or pass.txt, got {argument!r}")
+            raise OptionError(f"save: needs a file name ending in .html or .txt, got {argument!r}")
         self.say(f"{save(self.passed, words[0])} holds the pass")
 
 
@@ -221,8 +222,8 @@ def debug(
     asks = can_ask()
     if not commands and not asks:
         raise ToolError(
-            "debug: needs a terminal to ask at; commands='node; why a' runs some without one, "
-            "and tg.record(loss) is the same for a program"
+            "debug: needs a terminal for its prompt; without one, give commands='node; why a', "
+            "or use tg.record(loss) in a program"
         )
     lines = [line for line in commands.replace("\n", ";").split(";") if line.strip()]
     if pdb:

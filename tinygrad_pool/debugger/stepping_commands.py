@@ -189,7 +189,7 @@ class SteppingCommands(Prompt):
         found = self.breaks.get(whole_number(which) or 0)
         if found is None:
             listed = ", ".join(map(str, self.breaks)) or "none"
-            raise OptionError(f"no breakpoint {which!r}; there is {listed}")
+            raise OptionError(f"there is no breakpoint {which!r}; existing breakpoints: {listed}")
         return found
 
 

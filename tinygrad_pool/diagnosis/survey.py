@@ -195,7 +195,7 @@ def parts_of(parameters: Any) -> Iterator[tuple[str, Node]]:
         for name, v in pairs:
             if not isinstance(v, Node):
                 raise DataError(
-                    "diagnose: parameters needs Values, or modules that have .parameters(), "
+                    "diagnose: parameters must be Values, or modules that have .parameters(), "
                     f"got a {type(v).__name__}"
                 )
             yield name, v

@@ -91,7 +91,7 @@ def weighted_sum(weights: Iterable[Any], inputs: Iterable[Any], bias: Any = 0.0)
     except TypeError:
         got = f"a {type(weights).__name__} and a {type(inputs).__name__}"
         raise DataError(
-            f"weighted_sum: takes a sequence of weights and one of inputs, got {got}"
+            f"weighted_sum: needs a sequence of weights and one of inputs, got {got}"
         ) from None
     if len(weights) != len(inputs):
         raise ShapeError(

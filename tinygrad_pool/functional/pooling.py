@@ -284,7 +284,7 @@ def _space(name: str, ndim: int, output_size: Any, shape: Shape) -> Shape:
     sizes = numbers(name, "output_size", output_size, count, least=0)
     if count != ndim and sizes[: len(lead)] != lead:
         raise ShapeError(
-            f"{name}: output_size={sizes} needs to begin with {lead}, as x of shape {shape} does"
+            f"{name}: output_size={sizes} must begin with {lead}, as the shape of x does, {shape}"
         )
     return sizes[count - ndim :]
 

@@ -91,7 +91,9 @@ class Conv2d(Module):
         numbers("Conv2d", "stride", stride, 2, least=1)
         kernel = windows_of("Conv2d", 2, kernel_size, stride, padding, dilation).kernel
         if c % parts or f % parts:
-            raise OptionError(f"Conv2d: groups={parts} must divide {c} and {f} channels")
+            raise OptionError(
+                f"Conv2d: groups={parts} must divide both {c} input and {f} output channels"
+            )
         draw = _uniform("Conv2d", c // parts * prod(kernel), rng, dtype)
         self.weight = Value(draw(f, c // parts, *kernel), label="weight")
         self.bias = Value(draw(f), label="bias") if bias else None
@@ -139,7 +141,7 @@ class Flatten(Module):
         """Reshape (n, ...) to (n, features)."""
         x = operand(x, "Flatten")
         if np.ndim(x) == 0:
-            raise ShapeError("Flatten: needs a batch on the first axis, got a number")
+            raise ShapeError("Flatten: needs at least one axis, the batch, got a number")
         return Value.reshape(x, len(x), prod(x.shape[1:]))
 
 
@@ -154,7 +156,7 @@ class Sequential(Module):
     def __init__(self, *modules: Module, **named: Module) -> None:
         for name, module in (*((str(i), m) for i, m in enumerate(modules)), *named.items()):
             if name in dir(self) or "." in name:
-                raise OptionError(f"Sequential: a module cannot be called {name!r}")
+                raise OptionError(f"Sequential: {name!r} cannot be the name of a module")
             if not isinstance(module, Module):
                 raise OptionError(f"Sequential: needs modules, got {module!r} for {name}")
             setattr(self, name, module)
@@ -181,6 +183,6 @@ def _uniform(name: str, fan_in: int, rng: Rng, dtype: Any) -> Callable[..., NDAr
     try:
         generator = np.random.default_rng(rng)
     except (TypeError, ValueError):
-        raise OptionError(f"{name}: rng must be a generator or a seed, got {rng!r}") from None
+        raise OptionError(f"{name}: rng must be a NumPy generator or a seed, got {rng!r}") from None
     bound = 1 / np.sqrt(fan_in)
     return lambda *shape: generator.uniform(-bound, bound, shape).astype(kind)

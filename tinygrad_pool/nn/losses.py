@@ -40,7 +40,7 @@ def cross_entropy(scores: Any, labels: Any) -> Value:
     wrong = classes[(classes < 0) | (classes >= scores.shape[1])]
     if wrong.size:
         raise SubscriptError(
-            f"cross_entropy: label {wrong[0]} is not among the {scores.shape[1]} classes, from 0"
+            f"cross_entropy: labels must be in 0 … {scores.shape[1] - 1}, got {wrong[0]}"
         )
     return -log_softmax(scores)[np.arange(len(classes)), classes].mean()
 
@@ -57,7 +57,7 @@ def mse_loss(y: Any, target: Any) -> Value:
     """
     y, target = _value(y, "mse_loss: y"), _value(target, "mse_loss: target")
     if target.shape != y.shape:
-        raise ShapeError(f"mse_loss: y has shape {y.shape}, and the target {target.shape}")
+        raise ShapeError(f"mse_loss: y and target need one shape, got {y.shape} and {target.shape}")
     _check_some("mse_loss", y)
     difference: Value = y - target
     return (difference**2).mean()

@@ -162,7 +162,9 @@ def _check_names(own: Mapping[str, Value], given: Mapping[str, Any]) -> None:
 def _check_shapes(own: Mapping[str, Value], given: Mapping[str, Shape]) -> None:
     for name, value in own.items():
         if given[name] != value.shape:
-            raise ShapeError(f"load_state_dict: {name} has shape {value.shape}, got {given[name]}")
+            raise ShapeError(
+                f"load_state_dict: {name} needs shape {value.shape}, got {given[name]}"
+            )
 
 
 def _name_parts(name: str, value: Any) -> None:

@@ -70,7 +70,7 @@ def opened(path: str | os.PathLike[str]) -> Iterator[dict[str, Member]]:
     except OSError as error:
         raise OutputError(f"{path}: cannot be read: {error.strerror or error}") from error
     except Exception as error:  # zipfile and NumPy raise many kinds of errors on a damaged file
-        raise OutputError(f"{path}: is no .npz file of plain numbers") from error
+        raise OutputError(f"{path}: is not an .npz file of plain numbers") from error
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, Member]:
