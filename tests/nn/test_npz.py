@@ -76,7 +76,7 @@ def test_a_lone_array_is_refused(tmp_path):
     [
         ({"extra": np.zeros(1)}, OptionError, r"missing nothing, unknown \['extra'\]"),
         ({"extra": None}, OptionError, r"missing nothing, unknown \['extra'\]"),
-        ({"bias": None}, ShapeError, r"bias has shape \(3,\), got \(8388608,\)"),
+        ({"bias": None}, ShapeError, r"bias needs shape \(3,\), got \(8388608,\)"),
         ({"bias": np.array(["a" * 5_000_000] * 3)}, OutputError, "is not an .npz file of plain"),
     ],
 )
