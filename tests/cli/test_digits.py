@@ -108,7 +108,7 @@ class TestDemo:
         assert main(["equivalence", "-o", str(tmp_path / "e.svg")]) == 1
         printed = capsys.readouterr()
         assert "data and gradients are equal bit for bit" in printed.out
-        assert printed.err.startswith("tinygrad-pool: no Graphviz here can draw svg; install")
+        assert printed.err.startswith("tinygrad-pool: no Graphviz found here can draw svg; install")
 
     def test_a_folder_that_cannot_be_written_is_one_line(self, tmp_path, capsys):
         (tmp_path / "file").write_bytes(b"")

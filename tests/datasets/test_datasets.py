@@ -38,7 +38,7 @@ def test_the_dtype_is_a_choice_among_floating_ones(dtype):
 
 @pytest.mark.parametrize("dtype", [np.int32, "train"])
 def test_another_dtype_is_named(dtype):
-    with pytest.raises(OptionError, match="digits: dtype must be a floating one, got"):
+    with pytest.raises(OptionError, match="digits: dtype must be a floating-point type, got"):
         digits(dtype)
 
 

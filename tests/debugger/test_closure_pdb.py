@@ -251,7 +251,7 @@ class TestNodeByName:
     @pytest.mark.parametrize(
         ("name", "answer"),
         [
-            ("nobody", "*** no node is called 'nobody'; there is a, b, m"),
+            ("nobody", "*** no node is called 'nobody'; known names: a, b, m"),
             ("a", "*** a is a leaf: it has no closure to stop in"),
             ("add", "*** add has been passed already, and in pdb a pass only runs forwards"),
             ("0", "*** no node is called '0'"),

@@ -77,9 +77,9 @@ def test_names_of_variables_are_known(run, network):
         ("node x", "node: needs a whole number from 1, got 'x'"),
         (
             "why nobody",
-            "no node is called 'nobody'; there is a, b, mul#2, relu#3, m, power#5 and 1 ",
+            "no node is called 'nobody'; known names: a, b, mul#2, relu#3, m, power#5 and 1 ",
         ),
-        ("why add#7", "no node is called 'add#7'; there is add#6"),
+        ("why add#7", "no node is called 'add#7'; known names: add#6"),
         ("break", "break: needs the name of a node or a rule"),
         ("watch", "watch: needs the name of a node, as in watch w12"),
         ("set = 3", "set: needs a name and a value, as in set w12 = 0.5"),

@@ -252,7 +252,9 @@ def test_too_many_nodes_are_refused_with_their_count(tmp_path):
     v = Value(1.0)
     for _ in range(1000):
         v = v + 1.0
-    with pytest.raises(OptionError, match=r"1,001 nodes are too many for slides, which hold 100; "):
+    with pytest.raises(
+        OptionError, match=r"1,001 nodes are too many for slides, at most 100 fit; "
+    ):
         tg.frames(v, tmp_path / "s")
 
 

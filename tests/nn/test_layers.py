@@ -104,8 +104,14 @@ class TestSequential:
         (lambda: nn.Linear(0, 2), "Linear: in_features must be at least 1, got 0"),
         (lambda: nn.Linear(2, 2.5), "Linear: out_features must be whole numbers, got 2.5"),
         (lambda: nn.Linear(True, 2), "Linear: in_features must be whole numbers, got True"),
-        (lambda: nn.Linear(2, 2, dtype=int), "Linear: dtype must be a floating one, got <class 'i"),
-        (lambda: nn.Linear(2, 2, dtype="no"), "Linear: dtype must be a floating one, got 'no'"),
+        (
+            lambda: nn.Linear(2, 2, dtype=int),
+            "Linear: dtype must be a floating-point type, got <class 'i",
+        ),
+        (
+            lambda: nn.Linear(2, 2, dtype="no"),
+            "Linear: dtype must be a floating-point type, got 'no'",
+        ),
         (
             lambda: nn.Linear(2, 2, rng=-1),
             "Linear: rng must be a NumPy generator or a seed, got -1",

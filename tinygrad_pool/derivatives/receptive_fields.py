@@ -71,8 +71,8 @@ class ReceptiveField(NamedTuple):
     def _only(self) -> Field:
         if len(self.fields) != 1:
             raise ShapeError(
-                f"receptive_field: the unit sees {len(self.fields)} inputs, and not one; "
-                "`fields` lists them, and of=x asks for one"
+                f"receptive_field: the unit sees {len(self.fields)} inputs, not one; "
+                "`fields` lists them, and of=x chooses one"
             )
         return self.fields[0]
 
@@ -137,7 +137,9 @@ def _unit(node: Value, unit: int | Sequence[int] | None) -> Shape:
     """Read an index into a node, each axis counted from 0; None is the middle."""
     if unit is None:
         if not node.size:
-            raise OptionError(f"receptive_field: {name_of(node)} of shape {node.shape} has no unit")
+            raise OptionError(
+                f"receptive_field: {name_of(node)} of shape {node.shape} has no units"
+            )
         return tuple(n // 2 for n in node.shape)
     given = unit if isinstance(unit, Sequence) else (unit,)
     place = tuple(whole(k, "receptive_field: unit") for k in given)

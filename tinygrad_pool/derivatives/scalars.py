@@ -77,7 +77,7 @@ def units_of(value: Value, limit: int, name: str) -> dict[tuple[Node, int], Any]
     if value.size != 1:
         raise ShapeError(
             f"{name}: needs a number, got {name_of(value)} of shape {value.shape}; "
-            "reduce it, or choose a unit by its index"
+            "reduce it, or take one unit by its index"
         )
     nodes = topological_order(value)
     check_not_stale(nodes, create_graph=True)
@@ -128,8 +128,8 @@ def _links(node: Node, i: int, units: Indices) -> Links:
     if node.rule not in BUILDERS:
         if any(np.ndim(x) for x in (node._numbers, *operands_of(node))):
             raise UnsupportedError(
-                f"explode: {name_of(node)} has no scalar form; on numbers a rule of your own "
-                "stays as it is, on arrays it cannot be taken apart"
+                f"explode: {name_of(node)} has no scalar form: a rule of your own can be "
+                "kept as it is on numbers, but not taken apart on arrays"
             )
         return Links(units, np.zeros(1, int), np.ones(1))
     if node.rule not in SOFT:

@@ -45,7 +45,7 @@ def picture(source: str, kind: str, engine: str = "dot", timeout: float = TIMEOU
             drawn = draw(source, kind, engine, timeout)
             if _is_whole(drawn, kind):
                 return drawn.replace(b"Helvetica,sans-Serif", FONTS) if kind == "svg" else drawn
-            tried.append(f"{name}: printed {'what is no ' + kind if drawn else 'nothing'}")
+            tried.append(f"{name}: printed {f'no {kind}' if drawn else 'nothing'}")
         except subprocess.TimeoutExpired:
             raise ToolError(f"the layout took longer than {timeout:g} s; {SLOW}") from None
         except (OSError, ImportError, subprocess.CalledProcessError) as error:
@@ -53,7 +53,7 @@ def picture(source: str, kind: str, engine: str = "dot", timeout: float = TIMEOU
         if name == os.environ.get(VARIABLE):
             break
     listed = "".join(f"; {line}" for line in tried)
-    raise ToolError(f"no Graphviz here can draw {kind}{listed}; {INSTALL}")
+    raise ToolError(f"no Graphviz found here can draw {kind}{listed}; {INSTALL}")
 
 
 def lend_to_graphviz() -> None:

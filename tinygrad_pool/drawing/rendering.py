@@ -48,7 +48,9 @@ def render(
     if isinstance(drawn, Value):
         drawn = draw(drawn, **options)
     elif options:
-        raise OptionError(f"render: {', '.join(options)} must be given where the picture is drawn")
+        raise OptionError(
+            f"render: give {', '.join(options)} to the draw function; this is drawn already"
+        )
     elif not (is_graph(drawn) or hasattr(drawn, "savefig")):
         raise DataError(
             f"render: needs a Value or what a draw function returned, got a {type(drawn).__name__}"

@@ -68,7 +68,9 @@ def canvas(name: str, direction: str, title: str = "") -> Digraph:
     try:
         from tinygrad_pool.drawing.digraph import Drawing
     except ImportError:
-        raise ToolError("a graph's picture needs Python's graphviz: pip install graphviz") from None
+        raise ToolError(
+            "drawing a graph needs the Python package graphviz: pip install graphviz"
+        ) from None
     graph = Drawing(name)
     graph.attr(
         rankdir=direction,

@@ -60,7 +60,7 @@ class Signature(NamedTuple):
                 raise OptionError(f"{self.name}: no option {option!r} (options: {known}){hint}")
         for option in self.required:
             if option not in options:
-                raise OptionError(f"{self.name}: needs the option {option!r}")
+                raise OptionError(f"{self.name}: missing the option {option!r}")
         return operands, options
 
     def _split(self, given: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
