@@ -105,7 +105,7 @@ def _with_pygraphviz(source: str, kind: str, engine: str, _: float) -> bytes:
 
 
 def _is_whole(drawn: bytes, kind: str) -> bool:
-    """Tell a whole picture from nothing, from half of one, and from anything else."""
+    """Return whether a program's output is a complete picture."""
     if kind == "png":
         return drawn.startswith(b"\x89PNG\r\n") and drawn.endswith(b"IEND\xaeB`\x82")
     if kind == "pdf":

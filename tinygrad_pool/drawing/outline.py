@@ -27,7 +27,7 @@ def tree(
     already is referred to, and not written again. `depth` is how many edges to follow, `limit` how
     many lines to write; `names=locals()` calls Values by their variables.
 
-    Raises DataError for what is no Value, OptionError for a depth or limit out of range.
+    Raises DataError if `value` is not a Value, OptionError for a depth or limit out of range.
 
     >>> a, b = Value(2.0, label="a"), Value(3.0, label="b")
     >>> E = (a * b).exp()
@@ -87,7 +87,7 @@ def _numbers(data: Any) -> str:
 
 
 def _marks(node: Node) -> list[str]:
-    """Tell the winner of a maximum of numbers from the losers."""
+    """Mark the winner and the losers of a maximum of numbers."""
     shares = shares_of(node)
     if shares is None:
         return [""] * len(node.parents)

@@ -195,7 +195,7 @@ def fits_together(data: Sequence[Any]) -> bool:
 
 
 def broadcast_error(name: str, data: Sequence[Any]) -> ShapeError:
-    """Say that shapes do not broadcast."""
+    """Return the error for shapes that do not broadcast."""
     shapes = " and ".join(str(np.shape(d)) for d in data)
     return ShapeError(f"{name}: shapes {shapes} do not broadcast")
 
