@@ -95,7 +95,7 @@ BROKEN = {
     "swapped operands": (
         wrong("mul", lambda x, w: x * w, lambda g, x, w: g * x, lambda g, x, w: g * w),
         (A, B),
-        r"mul: to_x\[0, 0\] is .* in all, but the result rises by",
+        r"mul: to_x\[0, 0\] is .* in total, but the slope is",
     ),
     "a lost sign": (
         wrong("sub", lambda x, w: x - w, lambda g, x, w: g, lambda g, x, w: g),
@@ -122,7 +122,7 @@ BROKEN = {
     "all ties paid in full": (
         one_operand("max", np.max, lambda g, x: np.where(x == np.max(x), g, 0.0)),
         ([2.0, 2.0, 1.0],),
-        r"max: to_x from element \[\] is 2 in all",
+        r"max: to_x from element \[\] is 2 in total",
     ),
     "an off-by-one window": (tg.lift(off_by_one), (ROW,), r"off_by_one: to_x\[1\]"),
     "a lost overlap": (tg.lift(lost_overlap), (ROW,), r"lost_overlap: to_x\[1\]"),

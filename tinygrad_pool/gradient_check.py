@@ -83,9 +83,9 @@ def gradcheck(f: Callable[..., Value], *inputs: Any) -> bool:
                 _check_node(node)
         for i, name, slope, slopes in _misfits(f, arrays):
             raise GradientError(
-                f"gradcheck: the gradient of input {i}{name} is {slope:.6g}, but f rises by "
-                f"{slopes.left:.6g} from the left and {slopes.right:.6g} to the right, though each "
-                "node is right by itself: the graph is cut, or a kink is met on two paths"
+                f"gradcheck: the gradient of input {i}{name} is {slope:.6g}, but the slope of "
+                f"f is {slopes.left:.6g} from the left and {slopes.right:.6g} to the right. Each "
+                "node alone is right: the graph is cut, or two paths meet at a kink"
             )
     return True
 
@@ -104,8 +104,8 @@ def _check_node(node: Node) -> None:
     arrays = [np.array(node.parents[i].data, np.float64) for i in places]
     for k, place, slope, slopes in chain(_misfits(f, arrays), _shared_misfits(f, arrays)):
         raise GradientError(
-            f"{node.op}: {_letter(node, places[k])}{place} is {slope:.6g} in all, but the result "
-            f"rises by {slopes.left:.6g} from the left and {slopes.right:.6g} to the right; "
+            f"{node.op}: {_letter(node, places[k])}{place} is {slope:.6g} in total, but the slope "
+            f"is {slopes.left:.6g} from the left and {slopes.right:.6g} to the right; "
             f"operand {places[k]} has shape {node.parents[places[k]].shape}"
         )
     if not node.rule.__module__.startswith("tinygrad_pool."):

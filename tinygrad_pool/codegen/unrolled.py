@@ -135,7 +135,7 @@ class Unrolled:
         who = name_of(given) if isinstance(given, Value) else repr(given)
         near = get_close_matches(str(given), self.leaves, n=4) or list(self.leaves)[:6]
         raise OptionError(
-            f"unrolled: {who:.80} is no leaf of {self.name}; there is {', '.join(near) or 'none'}"
+            f"unrolled: {who:.80} is not a leaf of {self.name}; it has {', '.join(near) or 'none'}"
         )
 
     @property

@@ -258,6 +258,6 @@ def _refuse_other(node: Node, settled: Any) -> None:
     same = type(settled) is type(node._numbers) and np.shape(settled) == node.shape
     if not same or not np.array_equal(settled, node._numbers, equal_nan=True):
         raise GraphError(
-            f"unroll: {name_of(node)} gives other numbers when its rule is run again: it draws "
-            "them at random, or data changed behind `v.data = …`"
+            f"unroll: {name_of(node)} gives different numbers when its rule runs again: the "
+            "rule is random, or data was changed other than by `v.data = …`"
         )

@@ -48,6 +48,9 @@ class ReceptiveField(NamedTuple):
         count = counted(len(self.cells), "cell")
         return f"{name}[{box}], {count}" if box else name
 
+    def __repr__(self) -> str:
+        return str(self)
+
 
 class ReceptiveFields(NamedTuple):
     """What one unit of a node sees: a field in each input."""
@@ -70,8 +73,8 @@ class ReceptiveFields(NamedTuple):
     def _only(self) -> ReceptiveField:
         if len(self.fields) != 1:
             raise ShapeError(
-                f"receptive_field: the unit sees {len(self.fields)} inputs, and not one; "
-                "`fields` lists them, and of=x asks for one"
+                f"receptive_field: the unit sees {len(self.fields)} inputs, not one; "
+                "`fields` lists them, and of=x chooses one"
             )
         return self.fields[0]
 
@@ -79,6 +82,9 @@ class ReceptiveFields(NamedTuple):
         seen = "; ".join(map(str, self.fields)) or "no input"
         unit = f"unit {self.unit} of " if self.unit else ""
         return f"{unit}{name_of(self.node)} sees {seen}"
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def receptive_field(
@@ -133,7 +139,9 @@ def _unit(node: Value, unit: int | Sequence[int] | None) -> Shape:
     """Read an index into a node, each axis counted from 0; None is the middle."""
     if unit is None:
         if not node.size:
-            raise OptionError(f"receptive_field: {name_of(node)} of shape {node.shape} has no unit")
+            raise OptionError(
+                f"receptive_field: {name_of(node)} of shape {node.shape} has no units"
+            )
         return tuple(n // 2 for n in node.shape)
     given = unit if isinstance(unit, Sequence) else (unit,)
     place = tuple(whole(k, "receptive_field: unit") for k in given)

@@ -70,7 +70,7 @@ def units_of(value: Value, limit: int, name: str) -> dict[Node, dict[int, Any]]:
     if value.size != 1:
         raise ShapeError(
             f"{name}: needs a number, got {name_of(value)} of shape {value.shape}; "
-            "reduce it, or choose a unit by its index"
+            "reduce it, or take one unit by its index"
         )
     nodes = topological_order(value)
     check_not_stale(nodes, create_graph=True)
@@ -122,8 +122,8 @@ def _links(node: Node, i: int, units: Indices) -> Weights:
     if _builder(node) is None:
         if any(np.ndim(x) for x in (node._numbers, *operands_of(node))):
             raise UnsupportedError(
-                f"explode: {name_of(node)} has no scalar form; on numbers a rule of your own "
-                "stays as it is, on arrays it cannot be taken apart"
+                f"explode: {name_of(node)} has no scalar form: a rule of your own can be "
+                "kept as it is on numbers, but not taken apart on arrays"
             )
         return Weights(units, np.zeros(1, int), np.ones(1), node.shape, x_shape)
     if traits_of(node.rule).unit != "softmax":

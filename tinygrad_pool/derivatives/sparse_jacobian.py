@@ -85,15 +85,15 @@ def _place(node: Node, parent: int | Node, name: str) -> int:
     if not isinstance(node, Node):
         raise DataError(f"{name}: needs a Value that was computed, got a {type(node).__name__}")
     if node.is_leaf:
-        raise GraphError(f"{name}: {name_of(node)} was not computed from anything that it knows")
+        raise GraphError(f"{name}: {name_of(node)} has no graph: it was not computed from Values")
     check_not_stale([node], create_graph=True)
     for i, p in enumerate(node.parents):
         if isinstance(p, Node) and (p is parent or (type(parent) is int and i == parent)):
             return i
     places = [i for i, p in enumerate(node.parents) if isinstance(p, Node)]
     raise OptionError(
-        f"{name}: {name_of(node)} has Values at the places {places} of its "
-        f"{len(node.parents)} operands; parent must be one of these, or such a Value, "
+        f"{name}: {name_of(node)} has {len(node.parents)} operands, Values at the "
+        f"places {places}; parent must be one of these places or Values, "
         f"got {parent!r:.80}"
     )
 

@@ -83,8 +83,8 @@ def frames(
     nodes = topological_order(value)
     if len(nodes) > MOST:
         raise OptionError(
-            f"frames: {len(nodes):,} nodes are too many for slides, which hold {MOST}; "
-            "tg.explode(v[i]) cuts out what one unit depends on"
+            f"frames: {len(nodes):,} nodes are too many for slides, at most {MOST} fit; "
+            "frames(tg.explode(v[i])) shows what one unit depends on"
         )
     base = picture_of(value, nodes, frozenset(("data", "grad")), names, set())
     with whole_folder(folder) as files:

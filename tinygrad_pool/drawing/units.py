@@ -142,7 +142,7 @@ def _unit(z: Node, with_links: bool) -> Unit:
     """Read a node as a unit: a sum with its activation, a maximum, an input, or any operation."""
     if z.shape:
         raise ShapeError(
-            f"draw_units: {name_of(z)} has shape {z.shape}, and a unit is a number; "
+            f"draw_units: needs a number, got {name_of(z)} of shape {z.shape}; "
             "draw() draws graphs of arrays"
         )
     a = z

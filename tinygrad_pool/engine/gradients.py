@@ -83,7 +83,7 @@ def grad(
     for v in (y, *wanted):
         if not isinstance(v, Value):
             raise DataError(
-                "grad: takes a Value that was computed and the Values to differentiate it by, "
+                "grad: needs a Value that was computed and the Values to differentiate it by, "
                 f"as in grad(y, [x, w]), got a {type(v).__name__}"
             )
     with TURN:

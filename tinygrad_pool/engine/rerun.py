@@ -149,7 +149,7 @@ def _moved(node: Value, operands: list[Any], change: Any) -> Value:
         return y
     if not np.all(np.isfinite(y._numbers) | stays):
         raise GraphError(
-            f"rerun: {name_of(node)} is not finite, and no constant moves it to other numbers; "
+            f"rerun: {name_of(node)} is not finite, so adding a constant cannot change it; "
             "change what it was computed from"
         )
     old = cast_like(y._numbers, np.where(stays, 0.0, y._numbers), "old")

@@ -67,7 +67,7 @@ class Named:
         if isinstance(name, Node):
             return name
         if not isinstance(name, str):
-            raise OptionError(f"a node is a Value or the name of one, got {name!r:.80}")
+            raise OptionError(f"needs a Value or the name of a node, got {name!r:.80}")
         found = self._called_so(name)
         if not found and name in self._outside:
             return self._outside[name]
@@ -89,9 +89,9 @@ class Named:
         from difflib import get_close_matches
 
         near = get_close_matches(name, self.known(), n=4) or self.known()
-        more = "" if self.names else "; names=locals() lets variables be asked for"
+        more = "" if self.names else "; names=locals() also finds variables"
         raise OptionError(
-            f"no node is called {name!r}; there is {several(near, 6) or 'none'}{more}"
+            f"no node is called {name!r}; known names: {several(near, 6) or 'none'}{more}"
         )
 
     def _called_so(self, name: str) -> list[Node]:

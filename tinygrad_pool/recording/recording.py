@@ -114,6 +114,11 @@ class Recording(Trace):
             raise OutputError(f"to_html: {path} needs the suffix .html")
         return write_whole(path, page_of(self, direction, title))
 
+    def _repr_html_(self) -> str:
+        from tinygrad_pool.recording.player import frame_of
+
+        return frame_of(self)
+
 
 def record(
     loss: Value, gradient: Any = None, *, names: Mapping[str, Any] | None = None

@@ -22,6 +22,9 @@ from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
+LISTED = 20
+"""So many links are listed where weights end a notebook's cell."""
+
 
 class Weights:
     """Sparse weights from the cells of x to the units of y, one link an entry, in row-major order.
@@ -125,6 +128,13 @@ class Weights:
         counts = [(ones, "weight 1"), (zeros, "weight 0"), (others, "other weights")]
         listed = ", ".join(f"{n} of {what}" for n, what in counts if n) or "none"
         return f"Weights({units} units × {cells} cells, links: {listed})"
+
+    def _repr_html_(self) -> str:
+        from tinygrad_pool.formatting import Table
+
+        columns = {name: getattr(self, name) for name in ("unit", "cell", "weight")}
+        rows = [*zip(*(column[:LISTED].tolist() for column in columns.values()), strict=True)]
+        return Table(repr(self), [*columns], rows).with_count(len(self.weight)).html()
 
     def diagonal(self) -> Weights:
         """Let each link come from a cell of its own: for an operand as wide as the result."""

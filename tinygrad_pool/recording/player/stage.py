@@ -49,6 +49,7 @@ class Stage(NamedTuple):
     svg: str
     boxes: list[Box]
     edges: dict[tuple[int, int], str]
+    folded: bool
 
 
 def stage_of(passed: Trace, direction: Direction | None = None) -> Stage:
@@ -64,7 +65,7 @@ def stage_of(passed: Trace, direction: Direction | None = None) -> Stage:
     graph = theme.canvas("backward", direction)
     boxes, edges = (_draw_folded if folded else _draw_nodes)(graph, passed)
     svg = picture(graph.source, "svg", timeout=120.0).decode()
-    return Stage(_marked(svg), boxes, edges)
+    return Stage(_marked(svg), boxes, edges, folded)
 
 
 def _fit(stage: Stage) -> float:

@@ -48,7 +48,7 @@ class Story:
     def __init__(self, passed: Trace, stage: Stage) -> None:
         self.passed, self.stage = passed, stage
         self.home = {node: i for i, box in enumerate(stage.boxes) for node in box.nodes}
-        self.folded = len(stage.boxes) < len(passed.nodes)
+        self.folded = stage.folded
         self.last = passed.last
         self.formats = {} if self.folded else {n: self._format(n) for n in self.last}
         known = [g for g in self.last.values() if g is not None]

@@ -1,0 +1,26 @@
+"""A plot as matplotlib's Figure, which a notebook shows without pyplot."""
+
+import io
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from tinygrad_pool.drawing.words import caption_of, with_caption
+
+
+class Plot(Figure):
+    """A Figure that shows itself as SVG at the end of a cell, without `%matplotlib inline`."""
+
+    def _repr_svg_(self) -> str:
+        svg = contents_of(self, "svg").decode()
+        return with_caption(svg, caption_of(self, svg))
+
+
+def contents_of(figure: Figure, kind: str, dpi: int = 192) -> bytes:
+    """Return a figure as the contents of a file; the same figure gives the same SVG."""
+    drawn = io.BytesIO()
+    with mpl.rc_context({"svg.hashsalt": "tinygrad_pool"}):
+        figure.savefig(
+            drawn, format=kind, dpi=dpi, metadata={"Date": None} if kind == "svg" else None
+        )
+    return drawn.getvalue()
