@@ -122,8 +122,8 @@ def _links(node: Node, i: int, units: Indices) -> Weights:
     if _builder(node) is None:
         if any(np.ndim(x) for x in (node._numbers, *operands_of(node))):
             raise UnsupportedError(
-                f"explode: {name_of(node)} has no scalar form: a rule of your own can be "
-                "kept as it is on numbers, but not taken apart on arrays"
+                f"explode: {name_of(node)} has no scalar form; on numbers a rule of your "
+                "own stays as it is, on arrays it cannot be taken apart"
             )
         return Weights(units, np.zeros(1, int), np.ones(1), node.shape, x_shape)
     if traits_of(node.rule).unit != "softmax":
