@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tinygrad_pool as tg
-from tinygrad_pool.debugger.prompt import SHORT, can_ask
+from tinygrad_pool.debugger.prompt import GROUPS, SHORT, can_ask
 from tinygrad_pool.debugger.shell import Shell
 
 COMMANDS = sorted(name[3:].replace("_", "-") for name in dir(Shell) if name.startswith("do_"))
@@ -43,8 +43,46 @@ def test_help_lists_every_command_and_says_what_is_short_for_it(run):
     listed = run("help").split()
     assert set(COMMANDS) <= set(listed)
     assert run("?") == run("help")
-    assert run("help run-back").splitlines()[-1] == "Short: rb."
-    assert run("?why").splitlines()[-1] == "Short: y."
+    assert run("h") == run("help")
+    assert run("help run-back").splitlines()[-1] == "Also: rb, rc, reverse-continue."
+    assert run("?why").splitlines()[-1] == "Also: y."
+
+
+def test_every_command_stands_in_one_group():
+    listed = " ".join(GROUPS.values()).split()
+    assert sorted(listed) == sorted(COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        ("brek mul", "unknown command 'brek'; did you mean break?; help lists all commands"),
+        ("wher", "unknown command 'wher'; did you mean where?; help lists all commands"),
+        ("zzz", "unknown command 'zzz'; help lists all commands"),
+        ("a", "a = 2, grad –"),
+        ("a.data + 1", "3"),
+        ("print g * 2", "2"),
+        ("pp [a.grad, b.label]", "[0.0, 'b']"),
+        ("p np.array([1.0, 2.0])", "1 2"),
+        ("print", "print: needs an expression, as in print g * data"),
+        ("p nope", "'nope': NameError: name 'nope' is not defined"),
+    ],
+)
+def test_a_name_or_an_expression_shows_what_it_is_and_else_the_nearest_command(run, line, answer):
+    assert run(f"node; {line}").splitlines()[2:] == [answer]
+
+
+def test_up_and_down_select_a_node_of_the_path_until_the_next_step(run):
+    said = run("up; node 2; up; p op; up; down; down; p op; up; rs; p op").splitlines()
+    assert said[0] == "this is the loss: nothing is above it"
+    assert said.count(said[0]) == 2
+    assert said.count("this is the node of this step: back undoes steps") == 1
+    assert [line for line in said if line.startswith("'")] == ["'relu'", "'mul'", "'relu'"]
+
+
+def test_an_empty_line_moves_again_and_repeats_nothing_else(run):
+    assert run("n; ; ; rs; ; rs").splitlines()[-1] == "before the first of 2 steps; node takes it"
+    assert run("p 7; ; ").splitlines() == ["7"]
 
 
 def test_help_fits_a_narrow_terminal(run, monkeypatch):

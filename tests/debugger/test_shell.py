@@ -87,7 +87,7 @@ def test_names_of_variables_are_known(run, network):
         ("condition", "condition: needs the number of a breakpoint, as in condition 1 g > 0"),
         ("ignore", "ignore: needs the number of a breakpoint, as in ignore 1 3"),
         ("break m if g >", "'g >': SyntaxError: "),
-        ("break m if q; c", "'q': NameError: "),
+        ("break m if q; c", "'q': there is no q here; g is the gradient that arrived"),
         ("delete 7", "there is no breakpoint '7'; existing breakpoints: none"),
         ("ignore x 1", "there is no breakpoint 'x'; existing breakpoints: none"),
         ("draw nowhere/x.svg", "nowhere/x.svg: the folder nowhere does not exist"),
@@ -112,7 +112,9 @@ def test_an_expression_that_raises_is_named():
         breakpoints.evaluate("1 / 0", {})
 
 
-def test_at_a_terminal_it_asks_and_an_empty_line_does_nothing(monkeypatch, capsys, network):
+def test_at_a_terminal_it_says_where_it_is_and_an_empty_line_moves_again(
+    monkeypatch, capsys, network
+):
     class Terminal(io.StringIO):
         def isatty(self):
             return True
@@ -121,8 +123,10 @@ def test_at_a_terminal_it_asks_and_an_empty_line_does_nothing(monkeypatch, capsy
     _, _, E = network()
     tg.debug(E, names={"E": E})
     printed = capsys.readouterr().out
-    assert printed.startswith("5 steps from E; help, quit\n")
-    assert printed.count("1 of 5: E (+) gets 1") == 1
+    assert printed.startswith("5 steps back from E = 4\nn takes a step, rn undoes one, w shows")
+    assert "why a explains a gradient;\nhelp lists all commands, q leaves\n" in printed
+    assert "1 of 5: E (+) gets 1" in printed
+    assert "2 of 5: power" in printed
 
 
 def test_pdb_enters_the_closure_of_a_node(monkeypatch, capsys):
@@ -157,15 +161,15 @@ def test_a_session_at_a_terminal(tmp_path):
     )
     prompt = r"\(backward\) "
     child.expect(prompt)
-    assert "5 steps from E; help, quit" in child.before
+    assert re.search(r"5 steps back from E = 4, made at net.py:3\r\n", child.before)
     said = []
     for command in ("node", "", "help", "help why", "whe\t", "why b", "q"):
         child.sendline(command)
         child.expect(pexpect.EOF if command == "q" else prompt)
         said.append(child.before)
     assert "1 of 5: E (+) gets 1" in said[0]
-    assert said[1].strip() == ""
-    assert "Commands (help COMMAND tells more)" in said[2]
+    assert "2 of 5: power" in said[1]
+    assert "help COMMAND: more." in said[2]
     assert "explain a gradient" in said[3]
     assert "it lost to a, by 5" in said[5]
     child.close()

@@ -57,7 +57,7 @@ def test_a_temporary_breakpoint_stops_once(run):
 
 def test_until_runs_to_a_node_or_a_rule(run):
     assert "4 of 5: relu#3" in run("until relu")
-    assert "3 of 5: m (max)" in run("u m")
+    assert "3 of 5: m (max)" in run("unt m")
     assert "until: needs the name" in run("until")
 
 

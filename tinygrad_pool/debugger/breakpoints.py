@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
 import warnings
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -115,7 +117,7 @@ def at_zero() -> Test:
 
 def at_gradient(expression: str) -> Test:
     """Stop where an expression of g, the gradient that arrived, holds."""
-    check(expression)
+    check_condition(expression)
     return lambda step: is_true(expression, step)
 
 
@@ -144,6 +146,21 @@ def of_step(step: Step) -> dict[str, Any]:
     """Return the names that an expression may use: g, data, op and label."""
     node = step.node
     return {"g": step.upstream, "data": node.data, "op": node.op, "label": node.label}
+
+
+def check_condition(expression: str) -> None:
+    """Check an expression of a step. Raises OptionError, which says what is wrong with it."""
+    check(expression)
+    parts = [*ast.walk(ast.parse(expression.strip(), mode="eval"))]
+    names = [part for part in parts if isinstance(part, ast.Name)]
+    bound = {part.arg for part in parts if isinstance(part, ast.arg)}
+    bound |= {name.id for name in names if isinstance(name.ctx, ast.Store)}
+    for name in names:
+        if name.id not in bound | {"g", "data", "op", "label", "np"} | {*dir(builtins)}:
+            raise OptionError(
+                f"{expression!r}: there is no {name.id} here; g is the gradient that arrived, and "
+                "there are data, op, label and np"
+            )
 
 
 @lru_cache(maxsize=64)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import cmd
 import inspect
+import re
 import shlex
 import sys
+import textwrap
+from difflib import get_close_matches
 from importlib.util import find_spec
 from shutil import get_terminal_size
 from typing import Any
 
+from tinygrad_pool.debugger.breakpoints import check
 from tinygrad_pool.debugger.saving import draw_step
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.errors import OptionError, TinygradPoolError
@@ -17,22 +21,35 @@ from tinygrad_pool.formatting import written
 from tinygrad_pool.recording import views
 from tinygrad_pool.recording.recording import Recording
 
-SHORT = {
-    "n": "node",
-    "b": "break",
-    "c": "continue",
-    "rb": "run_back",
-    "run-back": "run_back",
-    "u": "until",
-    "g": "goto",
-    "w": "where",
-    "s": "show",
-    "l": "list",
-    "y": "why",
-    "q": "quit",
-    "?": "help",
-    "EOF": "quit",
+_NAMES = {
+    "node": "n next s step",
+    "back": "rn rs reverse-next reverse-step",
+    "continue": "c cont",
+    "run_back": "rb rc run-back reverse-continue",
+    "until": "unt",
+    "goto": "g",
+    "break": "b",
+    "where": "w bt backtrace",
+    "up": "u",
+    "down": "d",
+    "print": "p pp",
+    "list": "l",
+    "why": "y",
+    "help": "h ?",
+    "quit": "q exit EOF",
 }
+SHORT = {name: command for command, names in _NAMES.items() for name in names.split()}
+"""Other names of commands, as in gdb, pdb and rr. One step is one node: stepping is n and s."""
+
+GROUPS = {
+    "to move": "node back continue run-back until goto finish restart",
+    "to stop": "break tbreak bnan bzero bgrad watch condition ignore delete",
+    "to look": "where up down show print why paths contrib jac list steps draw info",
+    "what if": "set replay revert pdb",
+    "to leave": "save help quit",
+}
+REPEATED = ("node", "back", "continue", "run_back", "up", "down")
+"""What an empty line does again."""
 
 
 class Prompt(cmd.Cmd):
@@ -45,6 +62,7 @@ class Prompt(cmd.Cmd):
         self.use_rawinput = not streams.get("stdin")
         self.passed = passed
         self.drawn = ""
+        self.selected: Node | None = None  # by up and down
 
     def precmd(self, line: str) -> str:
         """Expand aliases."""
@@ -89,26 +107,49 @@ class Prompt(cmd.Cmd):
             readline.set_completer_delims(" \t\n=[")
 
     def emptyline(self) -> bool:
-        """Do nothing for an empty line."""
-        return False
+        """Repeat the last command if it moved."""
+        return self.lastcmd.partition(" ")[0] in REPEATED and self.onecmd(self.lastcmd)
 
     def default(self, line: str) -> None:
-        """Handle an unknown command."""
-        command, *_ = line.split()
-        raise OptionError(f"unknown command {command!r}; help lists all commands")
+        """Show the node or the expression that was typed; or handle an unknown command."""
+        if line in self.passed.known():
+            self.onecmd(f"show {line}")
+        elif line.isidentifier() or not is_expression(line):
+            self.unknown(line.split(maxsplit=1)[0])
+        else:
+            self.onecmd(f"print {line}")
+
+    def unknown(self, command: str) -> None:
+        """Raise OptionError for an unknown command, with the nearest one."""
+        near = get_close_matches(command, [*self.completenames(""), *SHORT, *self.passed.known()])
+        meant = f"; did you mean {near[0]}?" if near else ""
+        raise OptionError(f"unknown command {command!r}{meant}; help lists all commands")
 
     def do_help(self, arg: str) -> None:
         """help [COMMAND]: list the commands, or explain one."""
         name = SHORT.get(arg, arg).replace("-", "_")
         if not arg:
-            self.say("Commands (help COMMAND tells more):")
-            self.columnize(self.completenames(""), get_terminal_size().columns - 1)
+            self._list_commands(get_terminal_size().columns)
         elif command := getattr(self, f"do_{name}", None):
             self.say(inspect.getdoc(command) or "")
-            if short := [s for s, long in SHORT.items() if long == name and len(s) < 3]:
-                self.say(f"Short: {', '.join(short)}.")
+            if short := [s for s, long in SHORT.items() if long == name and s != arg]:
+                self.say(f"Also: {', '.join(s for s in short if s not in ('run-back', 'EOF'))}.")
         else:
-            self.default(arg)
+            self.unknown(arg)
+
+    def _list_commands(self, columns: int) -> None:
+        """Say a line for each command, in groups."""
+        for what, names in GROUPS.items():
+            self.say(f"{what}:")
+            for name in names.split():
+                command = name.replace("-", "_")
+                said = inspect.getdoc(getattr(self, f"do_{command}")) or ""
+                does = re.split(r"[.;:] |\.$", said.splitlines()[0].partition(": ")[2])[0]
+                short = [s for s in _NAMES.get(command, "").split() if len(s) < 3]
+                line = f"  {' '.join([name, *short]):<16} {does}"
+                self.say(line if len(line) < columns else f"{line[: columns - 2]}…")
+        more = "help COMMAND: more. An empty line moves again. A name or an expression is shown."
+        self.say(textwrap.fill(more, columns - 1))
 
     def completenames(self, text: str, *_: Any) -> list[str]:
         """Complete commands."""
@@ -124,6 +165,7 @@ class Prompt(cmd.Cmd):
 
     def here(self) -> None:
         """Return where we are, and update the drawing if there is one."""
+        self.selected = None
         self.say(views.here(self.passed))
         if self.drawn:
             draw_step(self.passed, self.drawn)
@@ -141,9 +183,11 @@ class Prompt(cmd.Cmd):
             raise OptionError(f"[{place}] is not an index, such as [0, 2]") from None
 
     def _node(self, name: str) -> Node:
-        """Find a node by its name, by default the node of this step."""
+        """Find a node by its name, by default the selected one, or that of this step."""
         if name:
             return self.passed.find(name)
+        if self.selected is not None:
+            return self.selected
         return self.passed.loss if self.passed.step is None else self.passed.step.node
 
     def _parted(self, argument: str, separator: str) -> tuple[str, str]:
@@ -170,6 +214,19 @@ def in_a_line(text: str, longest: int = 300) -> str:
         return line
     half = (longest - 2) // 2
     return f"{line[:half]} … {line[-half + 1 :]}"
+
+
+def is_expression(line: str) -> bool:
+    """Return whether a line is an expression of Python's.
+
+    >>> is_expression("w.grad * 2"), is_expression("brek mul")
+    (True, False)
+    """
+    try:
+        check(line)
+    except OptionError:
+        return False
+    return True
 
 
 def split(argument: str) -> list[str]:

@@ -12,10 +12,11 @@ import numpy as np
 
 from tinygrad_pool.debugger import breakpoints
 from tinygrad_pool.debugger.closure_pdb import ClosurePdb, Stop, debug_in_pdb, says
-from tinygrad_pool.debugger.prompt import can_ask, split
+from tinygrad_pool.debugger.prompt import can_ask, in_a_line, split
 from tinygrad_pool.debugger.saving import draw_step, save
 from tinygrad_pool.debugger.stepping_commands import SteppingCommands
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError, ToolError
 from tinygrad_pool.files import kind_of
@@ -51,6 +52,40 @@ class Shell(SteppingCommands):
     def do_where(self, _: str) -> None:
         """where: show a path from the loss to here, with what arrived at each node."""
         self.say(views.where(self.passed))
+
+    def do_up(self, _: str) -> None:
+        """up: select the node above, from which the gradient came; show, why and print mean it."""
+        self._select(-1, "the loss: nothing is above it")
+
+    def do_down(self, _: str) -> None:
+        """down: select the node below again, after up."""
+        self._select(1, "the node of this step: back undoes steps")
+
+    def _select(self, by: int, end: str) -> None:
+        """Select another node of the path from the loss to the node of this step."""
+        step = self.passed.step
+        path = views.path_to(self.passed, self.passed.loss if step is None else step.node)
+        place = path.index(self._node("")) + by
+        if not 0 <= place < len(path):
+            self.say(f"this is {end}")
+            return
+        self.selected = path[place]
+        self.say(views.show(self.passed, self.selected))
+
+    def do_print(self, argument: str) -> None:
+        """print EXPR: evaluate an expression; it may use g, data, op, label, np and your names.
+
+        g is the gradient that arrived at this node. A name is a Value: print w12.grad * 2
+        """
+        if not argument:
+            raise OptionError("print: needs an expression, as in print g * data")
+        node = self._node("")
+        step = self.passed.step_of(node) or Step(node, node.grad, ())
+        called = {self.passed.call(v): v for v in self.passed.nodes}
+        names = {**self.passed.variables, **called, **breakpoints.of_step(step)}
+        found = breakpoints.evaluate(argument, names)
+        numbers = isinstance(found, float | int | np.generic | np.ndarray)
+        self.say(on_a_line(found) if numbers else in_a_line(repr(found)))
 
     def do_show(self, argument: str) -> None:
         """show [NAME]: show a node's data and gradient, its operands, and what it sends them."""
@@ -192,6 +227,20 @@ class Shell(SteppingCommands):
         self.say(f"{save(self.passed, words[0])} holds the pass")
 
 
+def _first_words(shell: Shell) -> str:
+    """Return where we are and what to try first."""
+    passed = shell.passed
+    leaf = next((passed.call(v) for v in passed.nodes if v.is_leaf and v.label), "NAME")
+    made = passed.loss.about.line
+    at = f", made at {made}" if made else ""
+    return (
+        f"{len(passed)} steps back from {passed.call(passed.loss)} = "
+        f"{on_a_line(passed.loss.data)}{at}\n"
+        f"n takes a step, rn undoes one, w shows the way here, why {leaf} explains a gradient;\n"
+        "help lists all commands, q leaves"
+    )
+
+
 def debug(
     loss: Value,
     gradient: Any = None,
@@ -238,7 +287,7 @@ def debug(
             if shell.onecmd(shell.precmd(line)):
                 return
         if asks:
-            shell.cmdloop(f"{len(shell.passed)} steps from {shell.passed.call(loss)}; help, quit")
+            shell.cmdloop(_first_words(shell))
     finally:
         if shell.passed.position < len(shell.passed):
             shell.passed.seek(0)

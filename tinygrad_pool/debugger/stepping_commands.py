@@ -142,7 +142,7 @@ class SteppingCommands(Prompt):
         which, _, expression = argument.partition(" ")
         self._need_number(which, "condition 1 g > 0")
         if expression:
-            breakpoints.check(expression)
+            breakpoints.check_condition(expression)
         b = self._breakpoint(which)
         b.condition = expression
         self.say(f"breakpoint {b}")
@@ -167,7 +167,7 @@ class SteppingCommands(Prompt):
         if not name:
             raise OptionError("break: needs the name of a node or a rule, or a line of source")
         if condition:
-            breakpoints.check(condition)
+            breakpoints.check_condition(condition)
         self._add(name, partial(breakpoints.at_place, place=name), once, condition)
 
     def _add(

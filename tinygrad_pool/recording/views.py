@@ -49,7 +49,7 @@ def where(recording: Trace) -> str:
     step = recording.step
     if step is None:
         return here(recording)
-    path = _path(recording, step.node)
+    path = path_to(recording, step.node)
     lines = []
     for node in [*path[:ENDS], *path[max(ENDS, len(path) - ENDS) :]]:
         mark = "->" if node is step.node else "  "
@@ -152,7 +152,7 @@ def grad_of(node: Node) -> str:
     return on_a_line(node.grad) if node.has_grad else "–"
 
 
-def _path(recording: Trace, node: Node) -> list[Node]:
+def path_to(recording: Trace, node: Node) -> list[Node]:
     """Find a path from the loss to a node, preferably one with gradients along it."""
     path = [node]
     while path[-1] is not recording.loss:
