@@ -50,8 +50,7 @@ def spread_ranges(g: Floats, windows: AnyWindows, to_x: Floats) -> None:
 
 
 def _sum(x: Floats, windows: AnyWindows, space: Shape, out: Floats, back: bool) -> None:
-    of_all = prod(windows.over(space)) * prod(windows.kernel)
-    if isinstance(windows, AdaptiveWindows) and len(x) * of_all <= FEW:
+    if isinstance(windows, AdaptiveWindows) and len(x) * _cells_of_all(windows, space) <= FEW:
         numbers, starts = _few_lists(windows, space)[back]
         seen = x.reshape(len(x), prod(x.shape[1:])).take(numbers, axis=1)
         np.add.reduceat(seen, starts, axis=1, dtype=out.dtype, out=out.reshape(len(x), len(starts)))
@@ -62,6 +61,11 @@ def _sum(x: Floats, windows: AnyWindows, space: Shape, out: Floats, back: bool) 
     for start in range(0, len(x), step):
         some = slice(start, start + step)
         out[some] = reduce(_sum_along, ranges, x[some].astype(out.dtype, copy=False))
+
+
+@lru_cache(maxsize=256)
+def _cells_of_all(windows: AdaptiveWindows, space: Shape) -> int:
+    return prod(windows.over(space)) * prod(windows.kernel)
 
 
 @lru_cache(maxsize=64)
