@@ -1,8 +1,9 @@
 """Time a training step of a small convolutional net and of an MLP, and a convolution by itself.
 
 Beside us run torch and MyGrad, those that are installed, each in a process of its own, on one
-thread, in turn, on the same float32 numbers; they have to agree on the loss, or the sum of the gradients. What counts is the
-ratio of the medians of CPU time, theirs to ours: above 1 we are faster.
+thread, in turn, on the same float32 numbers; they have to agree on the loss, or the sum of the
+gradients. What counts is the ratio of the medians of CPU time, theirs to ours: above 1 we are
+faster.
 
     pip install -e '.[peers]' && python benchmarks/networks.py
 """

@@ -3,8 +3,10 @@
 Both run in one process, in turn, on the same float32 arrays, and have to agree on every gradient.
 A round is some steps of each (`--steps`), and who begins changes from round to round: a single step
 finds the processor's caches full of what the other side left there. What counts is the median of
-the ratios of CPU time, torch's to ours, round by round: above 1 we are faster. Memory is how far the peak resident set of a fresh process grows in the first step after a
-small one: everything but the input and what arrives at the result, which are there before.
+the ratios of CPU time, torch's to ours, round by round: above 1 we are faster.
+
+Memory is how far the peak resident set of a fresh process grows in the first step after a small
+one: everything but the input and what arrives at the result, which are there before.
 
     pip install -e '.[peers]' && python benchmarks/pooling.py
 """
