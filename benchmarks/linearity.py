@@ -95,7 +95,7 @@ def draw(parts: dict[str, dict[str, Curve]], path: str) -> None:
     """Draw the curves beside each other, both axes logarithmic, and write them to a file."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 4), layout="constrained")
+    figure = Figure(figsize=(12, 4), layout="constrained")
     for axes, (what, lines) in zip(figure.subplots(1, 2), parts.items(), strict=True):
         for name, curve in lines.items():
             axes.loglog([*curve], [*curve.values()], marker="o", label=name)
@@ -103,7 +103,7 @@ def draw(parts: dict[str, dict[str, Curve]], path: str) -> None:
         axes.set_ylim(low / 3, high * 3)
         axes.set(xlabel=f"{what}s", ylabel=f"ns for each {what}")
         axes.grid(alpha=0.3)
-        axes.legend()
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)  # beside the lines
     tg.render(figure, path)
 
 

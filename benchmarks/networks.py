@@ -1,8 +1,9 @@
 """Time a training step of a small convolutional net and of an MLP, and a convolution by itself.
 
-Beside us run torch and MyGrad, each in a process of its own, on one thread, in turn, on the same
-float32 numbers; they have to agree on the loss, or the sum of the gradients. What counts is the
-ratio of the medians of CPU time, theirs to ours: above 1 we are faster.
+Beside us run torch and MyGrad, those that are installed, each in a process of its own, on one
+thread, in turn, on the same float32 numbers; they have to agree on the loss, or the sum of the
+gradients. What counts is the ratio of the medians of CPU time, theirs to ours: above 1 we are
+faster.
 
     pip install -e '.[peers]' && python benchmarks/networks.py
 """
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -139,6 +141,7 @@ def mygrads(case: str) -> Step:
 
 
 SIDES = {"tinygrad_pool": ours, "torch": torchs, "mygrad": mygrads}
+HERE = [side for side in SIDES if find_spec(side)]
 
 
 def answer(side: str, case: str) -> None:
@@ -176,12 +179,12 @@ class Racer:
 
 def race(case: str, rounds: int, steps: int) -> dict[str, float]:
     """Let all sides run in turn; return the median milliseconds of each."""
-    racers = {side: Racer(side, case) for side in SIDES}
+    racers = {side: Racer(side, case) for side in HERE}
     for i in range(rounds + 1):
         for racer in racers.values():
             racer.run(steps)
         numbers = {side: racer.number for side, racer in racers.items()}
-        if not all(math.isclose(n, numbers["torch"], rel_tol=1e-3) for n in numbers.values()):
+        if not all(math.isclose(n, numbers[HERE[0]], rel_tol=1e-3) for n in numbers.values()):
             sys.exit(f"{case}: the sides differ in round {i}: {numbers}")
     for racer in racers.values():
         racer.process.communicate()
@@ -202,7 +205,8 @@ def main() -> None:
         answer(*options.answer)
         return
     rounds, steps = (1, 1) if options.quick else (options.rounds, options.steps)
-    print(f"{'':10s}" + "".join(f"{side:>17s}" for side in SIDES) + "   × torch  × mygrad")
+    print(f"{'':10s}" + "".join(f"{side:>17s}" for side in HERE), end="")
+    print("".join(f"{'× ' + side:>10s}" for side in HERE[1:]))
     for case in SHAPES:
         medians = race(case, rounds, steps)
         mine, *others = medians.values()

@@ -1,9 +1,12 @@
 """Time pools, forward and backward, beside torch on one thread, and weigh what both allocate.
 
 Both run in one process, in turn, on the same float32 arrays, and have to agree on every gradient.
-What counts is the median of the ratios of CPU time, torch's to ours, round by round: above 1 we are
-faster. Memory is how far the peak resident set of a fresh process grows in the first step after a
-small one: everything but the input and what arrives at the result, which are there before.
+A round is some steps of each (`--steps`), and who begins changes from round to round: a single step
+finds the processor's caches full of what the other side left there. What counts is the median of
+the ratios of CPU time, torch's to ours, round by round: above 1 we are faster.
+
+Memory is how far the peak resident set of a fresh process grows in the first step after a small
+one: everything but the input and what arrives at the result, which are there before.
 
     pip install -e '.[peers]' && python benchmarks/pooling.py
 """
@@ -62,6 +65,7 @@ CASES = {
     "average k3s1p1, small": Case("avg_pool2d", (3, 1, 1), SMALL),
     "global maximum, small": Case("adaptive_max_pool2d", (1,), SMALL),
     "global average, small": Case("adaptive_avg_pool2d", (1,), SMALL),
+    "adaptive maximum 3×3, small": Case("adaptive_max_pool2d", (3,), SMALL),
     "adaptive average 3×3, small": Case("adaptive_avg_pool2d", (3,), SMALL),
     "norm p=2 k2s2, small": Case("lp_pool2d", (2, 2), SMALL),
     **{f"maximum {name}, large": Case("max_pool2d", w, LARGE) for name, w in WINDOWS.items()},
@@ -107,22 +111,22 @@ def prepare(side: str, case: Case) -> Step:
     return SIDES[side](case, x, rng.standard_normal((*case.shape[:2], *out), np.float32))
 
 
-def milliseconds(case: Case, rounds: int) -> list[tuple[float, ...]]:
-    """Time both sides in turn; return a pair for each round, ours first."""
+def milliseconds(case: Case, rounds: int, count: int) -> list[tuple[float, ...]]:
+    """Time both sides in turn, `count` steps or more; return a pair for each round, ours first."""
     steps = [prepare(side, case) for side in SIDES]
     mine, other = (step() for step in steps)
     if not np.allclose(mine, other, rtol=1e-5, atol=1e-6):
         sys.exit(f"the gradients differ in {case}")
     del mine, other
-    times, repeats = [], max(1, 50_000 // int(np.prod(case.shape)))
-    for _ in range(rounds):
+    times, repeats = [], max(count, 50_000 // int(np.prod(case.shape)))
+    for i in range(rounds):
         gc.collect()
-        pair = []
-        for step in steps:
+        pair = [0.0, 0.0]
+        for side in (0, 1) if i % 2 else (1, 0):
             start = time.process_time()
             for _ in range(repeats):
-                step()
-            pair.append((time.process_time() - start) * 1e3 / repeats)
+                steps[side]()
+            pair[side] = (time.process_time() - start) * 1e3 / repeats
         times.append(tuple(pair))
     return times
 
@@ -155,11 +159,13 @@ def growth_in_a_fresh_process(side: str, name: str) -> float:
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
-def print_ratios(cases: dict[str, Case], rounds: int, weighed: Callable[..., float]) -> None:
+def print_ratios(
+    cases: dict[str, Case], rounds: int, steps: int, weighed: Callable[..., float]
+) -> None:
     """Print a row for each case."""
     print(f"{'':28s} {'ours':>9s} {'torch':>9s} {'ratio':>7s} {'ours':>10s} {'torch':>10s}")
     for name, case in cases.items():
-        times = milliseconds(case, rounds)
+        times = milliseconds(case, rounds, steps)
         mine, other = (statistics.median(taken) for taken in zip(*times, strict=True))
         ratio = statistics.median(b / a for a, b in times)
         row = f"{name:28s} {mine:6.3f} ms {other:6.3f} ms {ratio:5.2f} ×"
@@ -172,6 +178,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("begins", nargs="*", help="only the cases whose names begin so")
     parser.add_argument("--rounds", type=int, default=31)
+    parser.add_argument("--steps", type=int, default=5, help="how many a round, at least")
     parser.add_argument("--quick", action="store_true", help="once: does it run?")
     parser.add_argument("--growth", nargs=2, metavar=("SIDE", "CASE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -184,9 +191,9 @@ def main() -> None:
     if options.quick:
         here = [name for name in cases if cases[name].shape == USUAL][:1]
         few = {name: c for name, c in cases.items() if c.shape == SMALL or name in here}
-        print_ratios(few, 1, lambda side, name: growth(side, CASES[name]))
+        print_ratios(few, 1, 1, lambda side, name: growth(side, CASES[name]))
         return
-    print_ratios(cases, options.rounds, growth_in_a_fresh_process)
+    print_ratios(cases, options.rounds, options.steps, growth_in_a_fresh_process)
 
 
 if __name__ == "__main__":

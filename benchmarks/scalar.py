@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any
 
@@ -202,6 +203,8 @@ def main() -> None:
     for name, taken in times.items():
         print(f"{name:28s} {taken / times['add']:6.2f} × an addition")
 
+    if not find_spec("torch"):
+        return
     mine, other = medians([*small_arrays(99 if quick else 999)], 3 if quick else 25)
     print(f"{'999 operations on (4, 4)':28s} {other / mine:6.2f} × torch")
 

@@ -13,6 +13,7 @@ POOLS = {
     "short ranges": (adaptive_windows_of("p", 2, (30, 7), (64, 64)), (64, 64), 3),
     "long ranges": (adaptive_windows_of("p", 2, (3, 2), (299, 67)), (299, 67), 3),
     "more windows than cells": (adaptive_windows_of("p", 2, (90, 200), (4, 7)), (4, 7), 3),
+    "few ranges of long rows": (adaptive_windows_of("p", 2, (3, 9), (80, 200)), (80, 200), 3),
     "one axis": (adaptive_windows_of("p", 1, 7, (9999,)), (9999,), 2),
     "three axes": (adaptive_windows_of("p", 3, (2, 3, 5), (9, 64, 64)), (9, 64, 64), 1),
     "apart": (windows_of("p", 2, 20, stride=31), (99, 70), 2),
@@ -37,6 +38,18 @@ def test_sums_are_those_of_what_is_laid_out_and_back_goes_what_is_folded(pool, d
     column = g.reshape(*g.shape, *(1 for _ in space))
     to_seen = np.broadcast_to(column, (*g.shape, *windows.kernel))
     np.testing.assert_array_equal(to_x, fold(to_seen, windows=windows, shape=x.shape))
+
+
+def test_rows_that_are_summed_as_they_lie_have_the_same_bits(monkeypatch):
+    windows = adaptive_windows_of("p", 2, (7, 9), (75, 200))
+    x = np.random.default_rng(0).standard_normal((3, 75, 200))
+    sums = []
+    for row in (1, range_sums.ROW, 10**9):
+        monkeypatch.setattr(range_sums, "ROW", row)
+        sums.append(np.empty((3, 7, 9)))
+        sum_ranges(x, windows, sums[-1])
+    np.testing.assert_array_equal(sums[1], sums[2])
+    np.testing.assert_allclose(sums[0], sums[2], rtol=1e-12, atol=1e-12)
 
 
 def test_no_planes_and_no_cells_have_no_sums():

@@ -36,16 +36,17 @@ def fast_avg_pool(
     (array([2.]), (array([2.5, 2.5]),))
     """
     shape, lead, x_dtype = x.shape, x.ndim - len(windows.kernel), x.dtype
-    space, out = shape[lead:], windows.over(shape)
+    space = shape[lead:]
+    y = box_sums(x.reshape(prod(shape[:lead]), *space), windows, dtype)
+    y /= K
+    units = y.shape
 
     def avg_pool_backward(g: Array) -> Contributions:
-        share = g.reshape(prod(shape[:lead]), *out).astype(dtype, copy=False) / K
+        share = g.reshape(units).astype(dtype, copy=False) / K
         to_x = spread(share, windows, space).reshape(shape).astype(x_dtype, copy=False)
         return (to_x,)
 
-    y = box_sums(x.reshape(prod(shape[:lead]), *space), windows, dtype)
-    y /= K
-    return y.reshape(*shape[:lead], *out).astype(x_dtype, copy=False), avg_pool_backward
+    return y.reshape(*shape[:lead], *units[1:]).astype(x_dtype, copy=False), avg_pool_backward
 
 
 def box_sums(planes: Floats, windows: AnyWindows, dtype: np.dtype[Any]) -> Floats:

@@ -139,7 +139,12 @@ def _pool(tile: Tile, top: Flat, steps: list[np.integer[Any]], beats: Beats) -> 
             x = below[tap]
             beaten = beats(x, top).view(np.uint8)
             top = np.maximum(top, x, out=None if i == 1 else top)
-            place = beaten * (i * step) if of_below is None else (of_below[tap] + i * step) * beaten
+            far = i * step
+            if of_below is None:
+                place = beaten * far if far > 1 else beaten
+            else:
+                place = of_below[tap] + far
+                place *= beaten
             won = place if won is None else np.maximum(won, place, out=place)
     return top, np.zeros(len(top), type(steps[0])) if won is None else won
 
@@ -182,14 +187,20 @@ def _winning_cells(
     sizes = [prod(space[axis + 1 :]) for axis in range(len(space))]
     moves = [prod(space), *(s * size for s, size in zip(windows.stride, sizes, strict=True))]
     padding = sum(p * size for (p, _), size in zip(windows.padding, sizes, strict=True))
-    known, corners = None, np.zeros(0, np.intp)
     for key, tile in tiles(windows, space, len(winners)):
         corner = sum(some.start * move for some, move in zip(key, moves, strict=True)) - padding
-        if (tile.counts, min(corner, 0)) != known:
-            known = tile.counts, min(corner, 0)
-            along = [np.arange(n) * move for n, move in zip(tile.counts, moves, strict=True)]
-            corners = reduce(np.add.outer, along).reshape(-1) + min(corner, 0)
-        yield max(corner, 0), corners + winners[key].reshape(-1)
+        cells = winners[key].reshape(-1).astype(np.intp)
+        cells += _corners(tile.counts, tuple(moves), min(corner, 0))
+        yield max(corner, 0), cells
+
+
+@lru_cache(maxsize=4)
+def _corners(counts: Shape, moves: Shape, first: int) -> Places:
+    """List the flat cells at which the windows of a tile begin."""
+    along = [np.arange(n) * move for n, move in zip(counts, moves, strict=True)]
+    corners: Places = reduce(np.add.outer, along).reshape(-1) + first
+    corners.flags.writeable = False
+    return corners
 
 
 # -- by lists

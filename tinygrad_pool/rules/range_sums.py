@@ -24,6 +24,9 @@ Lists: TypeAlias = tuple[Units, Units]
 SHORT = 16
 """Up to so many cells a range, they are added one after another for all ranges at once."""
 
+ROW = 128
+"""From so many cells in a row on, few ranges of rows are summed one by one, as they lie."""
+
 
 def sum_ranges(planes: Floats, windows: AnyWindows, y: Floats) -> None:
     """Write the sum of each window into y, computing with its dtype.
@@ -50,8 +53,7 @@ def spread_ranges(g: Floats, windows: AnyWindows, to_x: Floats) -> None:
 
 
 def _sum(x: Floats, windows: AnyWindows, space: Shape, out: Floats, back: bool) -> None:
-    of_all = prod(windows.over(space)) * prod(windows.kernel)
-    if isinstance(windows, AdaptiveWindows) and len(x) * of_all <= FEW:
+    if isinstance(windows, AdaptiveWindows) and len(x) * _cells_of_all(windows, space) <= FEW:
         numbers, starts = _few_lists(windows, space)[back]
         seen = x.reshape(len(x), prod(x.shape[1:])).take(numbers, axis=1)
         np.add.reduceat(seen, starts, axis=1, dtype=out.dtype, out=out.reshape(len(x), len(starts)))
@@ -61,7 +63,13 @@ def _sum(x: Floats, windows: AnyWindows, space: Shape, out: Floats, back: bool) 
     step = max(1, CELLS // max(prod(x.shape[1:]), prod(out.shape[1:]), 1))
     for start in range(0, len(x), step):
         some = slice(start, start + step)
-        out[some] = reduce(_sum_along, ranges, x[some].astype(out.dtype, copy=False))
+        sums = reduce(_sum_along, ranges[:-1], x[some].astype(out.dtype, copy=False))
+        _sum_along(sums, ranges[-1], out[some])
+
+
+@lru_cache(maxsize=256)
+def _cells_of_all(windows: AdaptiveWindows, space: Shape) -> int:
+    return prod(windows.over(space)) * prod(windows.kernel)
 
 
 @lru_cache(maxsize=64)
@@ -81,6 +89,7 @@ class Ranges(NamedTuple):
     axis: int
     starts: Units
     stops: Units
+    longest: int
     picks: list[tuple[Key, Units]]  # which have an i-th cell, and which it is; none if long
 
     def turned(self, n: int, ndim: int) -> Ranges:
@@ -93,13 +102,13 @@ class Ranges(NamedTuple):
 
 def _ranges_along(axis: int, ndim: int, starts: Units, stops: Units) -> Ranges:
     lengths = stops - starts
-    longest, picks = lengths.max(initial=0), []
+    longest, picks = int(lengths.max(initial=0)), []
     if longest <= (SHORT if axis == ndim else 4 * SHORT):
         for i in range(longest):
             longer = np.flatnonzero(lengths > i)
             some = slice(None) if len(longer) == len(starts) else longer
             picks.append(((*(slice(None),) * axis, some), starts[longer] + i))
-    return Ranges(axis, starts, stops, picks)
+    return Ranges(axis, starts, stops, longest, picks)
 
 
 def _ranges(windows: AnyWindows, space: Shape) -> tuple[list[Ranges], list[Ranges]]:
@@ -115,25 +124,32 @@ def _ranges(windows: AnyWindows, space: Shape) -> tuple[list[Ranges], list[Range
 _few_ranges = lru_cache(maxsize=64)(_ranges)
 
 
-def _sum_along(x: Floats, ranges: Ranges) -> Floats:
+def _sum_along(x: Floats, ranges: Ranges, out: Floats | None = None) -> Floats:
     """Sum up ranges along one axis."""
-    axis, starts, _, picks = ranges
-    if not picks:
-        return _sum_long_ranges_along(x, ranges)
-    (_, cells), rest = picks[0], picks[1:]
-    if len(cells) == len(starts):
-        total = x.take(cells, axis=axis)
-    else:  # some are empty
-        total, rest = _no_sums(x, ranges), picks
-    for key, cells in rest:
-        total[key] += x.take(cells, axis=axis)
+    axis, starts, stops, _, picks = ranges
+    shape = (*x.shape[:axis], len(starts), *x.shape[axis + 1 :])
+    total = np.empty(shape, x.dtype) if out is None else out
+    if len(starts) <= ranges.longest and prod(x.shape[axis + 1 :]) >= ROW:
+        before: Key = (slice(None),) * axis
+        for unit, some in enumerate(map(slice, starts, stops)):
+            np.add.reduce(x[(*before, some)], axis=axis, out=total[(*before, unit)])
+    elif not picks:
+        _sum_long_ranges_along(x, ranges, total)
+    else:
+        (_, cells), rest = picks[0], picks[1:]
+        if len(cells) == len(starts):
+            x.take(cells, axis=axis, out=total, mode="clip")
+        else:  # some are empty
+            total[...], rest = 0, picks
+        for key, cells in rest:
+            total[key] += x.take(cells, axis=axis)
     return total
 
 
-def _sum_long_ranges_along(x: Floats, ranges: Ranges) -> Floats:
+def _sum_long_ranges_along(x: Floats, ranges: Ranges, total: Floats) -> None:
     """Sum up ranges along one axis in a call for those that do not overlap, and for the others."""
-    axis, starts, stops, _ = ranges
-    total = _no_sums(x, ranges)
+    axis, starts, stops, *_ = ranges
+    total[...] = 0
     before: Key = (slice(None),) * axis
     filled = np.flatnonzero(stops > starts)
     begun = np.searchsorted(starts[filled], stops[filled])
@@ -144,9 +160,3 @@ def _sum_long_ranges_along(x: Floats, ranges: Ranges) -> Floats:
         ends = ends[: -1 if ends[-1] == x.shape[axis] else None]
         sums = np.add.reduceat(x, ends, axis=axis)  # of ranges, and of what lies between them
         total[(*before, some)] = sums[(*before, slice(None, None, 2))]
-    return total
-
-
-def _no_sums(x: Floats, ranges: Ranges) -> Floats:
-    axis = ranges.axis
-    return np.zeros((*x.shape[:axis], len(ranges.starts), *x.shape[axis + 1 :]), x.dtype)

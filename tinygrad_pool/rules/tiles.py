@@ -56,6 +56,7 @@ class Tile(NamedTuple):
     apart: bool  # whether every group is one tap, and no cell is seen by two windows
     taps: tuple[tuple[slice, ...], ...]  # along each axis, when those behind it are done
     rows: tuple[slice, ...]  # over all axes but the last, when that is done
+    all_taps: tuple[slice, ...]  # over all axes, in row-major order of the offsets
     steps: Shape  # from unit to unit, along each axis
 
     @property
@@ -63,16 +64,13 @@ class Tile(NamedTuple):
         """The groups on each axis, the last one first; planes; the cells of a group."""
         return (*self.groups[::-1], self.counts[0], *self.spans)
 
-    @property
-    def all_taps(self) -> tuple[slice, ...]:
-        """The taps over all axes, in row-major order of the offsets."""
-        return _over(self.taps, self.taps[0][0].stop)
-
     def lay_out(self, planes: NDArray[Any], fill: float, dtype: np.dtype[Any]) -> Flat:
         """Copy the cells of the planes into groups; `fill` stands where there is none."""
         if self.full and prod(self.groups) == 1:
             return np.ascontiguousarray(planes[self.parts[0].cells], dtype).reshape(-1)
-        groups = np.empty(self.grouped, dtype) if self.full else np.full(self.grouped, fill, dtype)
+        groups = np.empty(self.grouped, dtype)
+        if not self.full:
+            groups.fill(fill)
         for group, place, cells in self.parts:
             groups[group][place] = planes[cells]
         return groups.reshape(-1)
@@ -103,10 +101,16 @@ def tiles(windows: Windows, space: Shape, planes: int) -> Iterable[tuple[Key, Ti
 
     Units are taken in row-major order, from tile to tile too. A tile is the same for any planes.
     """
+    limit, few = _limits(windows, space)
+    return (_few_tiles if planes <= few else _tiles)(windows, space, planes, limit)
+
+
+@lru_cache(maxsize=256)
+def _limits(windows: Windows, space: Shape) -> tuple[int, int]:
+    """Return the most units of a tile, and of how many planes the tiles are remembered."""
     cells = prod(windows.stride)
     limit = max(CELLS // cells, min(UNITS, 8 * CELLS // cells), 1)
-    few = planes * prod(windows.over(space)) <= FEW * limit
-    return (_few_tiles if few else _tiles)(windows, space, planes, limit)
+    return limit, FEW * limit // max(1, prod(windows.over(space)))
 
 
 def _tiles(windows: Windows, space: Shape, planes: int, limit: int) -> Iterator[tuple[Key, Tile]]:
@@ -216,6 +220,7 @@ def _tile(windows: Windows, space: Shape, planes: int, units: Ranges) -> Tile:
         apart=alone and list(offsets) == [[(0, at) for at in range(s)] for s in groups],
         taps=tuple(taps[::-1]),
         rows=_over(taps[:0:-1], cells - behind),
+        all_taps=_over(taps[::-1], taps[-1][0].stop),
         steps=tuple([prod(spans[axis:]) for axis in range(len(counts))]),
     )
 

@@ -135,7 +135,7 @@ class AdaptiveWindows(NamedTuple):
     @property
     def kernel(self) -> Shape:
         """The cells of the longest window on each axis."""
-        return tuple(map(_longest, self.space, self.wanted))
+        return _longest(self.space, self.wanted)
 
     @property
     def axes(self) -> Shape:
@@ -194,10 +194,13 @@ class AdaptiveWindows(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def _longest(n: int, m: int) -> int:
+def _longest(space: Shape, wanted: Shape) -> Shape:
     """Count the cells of the longest of m windows over n cells; they start at ⌊o n / m⌋."""
-    cells, rest = divmod(n, m)
-    return cells + (rest > 0) + (rest > gcd(rest, m))
+    lengths = []
+    for n, m in zip(space, wanted, strict=True):
+        cells, rest = divmod(n, m)
+        lengths.append(cells + (rest > 0) + (rest > gcd(rest, m)))
+    return tuple(lengths)
 
 
 AnyWindows: TypeAlias = Windows | AdaptiveWindows
