@@ -187,7 +187,7 @@ def test_heat_maps_are_drawn_of_arrays_with_two_axes():
     y.backward()
     source = tg.draw(y).source
     assert source.count("FIXEDSIZE") > 36 * 4
-    assert "#d55e00" in source
+    assert "#b84a00" in source
     assert "FIXEDSIZE" not in tg.draw(y, show="data,grad").source
 
 
@@ -204,7 +204,10 @@ def test_edges_show_contributions_with_a_scale():
     assert "what goes back" not in tg.draw(E, show="contribution").source
     E.backward()
     source = tg.draw(E, show="contribution", title="square").source
-    assert "edges: what goes back along them, blue above 0, orange below, the widest 4" in source
+    assert (
+        "arrows: what goes back along them; blue above 0, orange below, dashed 0, the widest 4"
+        in source
+    )
     assert source.count('penwidth="5.00"') + source.count("penwidth=5.00") == 2
     (x,) = (Value([3.0, -5.0]),)
     y = (x * x).sum()
@@ -222,8 +225,8 @@ def test_boxes_are_filled_by_the_size_of_their_gradient():
     y.backward()
     source = tg.draw(y, show="grad,magnitude").source
     assert "filled by |grad|, from 0.00025 (pale) to 1" in source
-    assert "#fbefe6" in source
-    assert "#e28e4c" in source
+    assert "#f4f4f4" in source
+    assert "#b2b2b2" in source
 
 
 def test_variables_give_names_and_some_can_be_lit():

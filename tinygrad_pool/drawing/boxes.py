@@ -31,15 +31,15 @@ def node_box(
         rows.append(row(paper, " &nbsp;".join(part for part in kind if part), theme.SOFT))
     small_picture = heat if "heat" in show else None
     if "data" in show:
-        rows += array_rows(node.data, "data", theme.DATA, paper, small_picture)
+        rows += array_rows(node.data, "data", theme.INK, paper, small_picture)
     if "grad" in show and node.has_grad:
-        rows += array_rows(node.grad, "grad", theme.GRADIENT, paper, small_picture)
+        rows += array_rows(node.grad, "grad", theme.of_sign(node.grad), paper, small_picture)
     elif "grad" in show:
         rest = numbers(node.data).count("\n") if width else 0  # as high as the gradient will be
-        rows.append(row(paper, "–" + lines("\n\u00a0" * rest), theme.GRADIENT, "grad"))
+        rows.append(row(paper, "–" + lines("\n\u00a0" * rest), theme.SOFT, "grad"))
     if width and rows:
         rows[0] = rows[0].replace("<TD", f'<TD WIDTH="{width - 2 * border}"', 1)
-    return table(rows, border, theme.GRADIENT if fill == theme.LIT else theme.INK)
+    return table(rows, border)
 
 
 def constant_box(constant: Any, show: Collection[str]) -> str:
@@ -48,7 +48,7 @@ def constant_box(constant: Any, show: Collection[str]) -> str:
     rows = [row(theme.CONSTANT, lines("\n".join([*size, numbers(constant)])))]
     if "heat" in show and (picture := heat(constant)):
         rows.append(f'<TR><TD COLSPAN="2" BGCOLOR="{theme.CONSTANT}">{picture}</TD></TR>')
-    return table(rows, 0, theme.INK)
+    return table(rows, 0)
 
 
 def array_rows(
@@ -71,10 +71,10 @@ def row(fill: str, content: str, colour: str = theme.INK, key: str = "") -> str:
     )
 
 
-def table(rows: list[str], border: int, colour: str) -> str:
+def table(rows: list[str], border: int) -> str:
     """Put rows into a box; a box without any is a dot."""
     content = "".join(rows) or row(theme.PAPER, "•")
     return (
         f'<<TABLE BORDER="{border}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="4" '
-        f'COLOR="{colour}" BGCOLOR="{theme.PAPER}">{content}</TABLE>>'
+        f'COLOR="{theme.INK}" BGCOLOR="{theme.PAPER}">{content}</TABLE>>'
     )

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LARGEST, MANY = 12, 9
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#5D3A9B", "#8C8C00")
+COLOURS = ("#009E73", "#CC79A7", "#5D3A9B", "#8C8C00", "#00A0A8", "#7A4A2B", "#4D4D4D", "#C2185B")
+"""Of the windows; blue and orange are signs."""
+
 POOLS = (pooling.max_pool, pooling.avg_pool, pooling.lp_pool)
 
 
@@ -78,7 +80,7 @@ class Plane(NamedTuple):
 def draw_windows(node: Value, plane: int | Sequence[int] | None = None) -> Figure:
     """Draw a pooled plane: on the left the cells and the windows over them, on the right the units.
 
-    A cell shows its number and, after a backward pass, in orange what came back into it. A window
+    A cell shows its number and, after a backward pass, below it what came back into it. A window
     has a colour, which its unit has too. A winner is filled with it, and says how many windows it
     won if there are several. Padding is dashed; a cell that no window sees is hatched. `plane` is
     an index into the leading axes, by default the first one.
@@ -225,7 +227,7 @@ def _write(
     axes.text(j, i - up, number(float(value), 3), fontsize=13, fontweight=weight, **centre)
     if grads is not None:
         shown = number(float(grads[i, j]), 3)
-        axes.text(j, i + 0.2, shown, fontsize=11, color=theme.GRADIENT, **centre)
+        axes.text(j, i + 0.2, shown, fontsize=11, color=theme.of_sign(grads[i, j]), **centre)
 
 
 def _legend(shown: Plane) -> str:
@@ -237,7 +239,8 @@ def _legend(shown: Plane) -> str:
     said += ["×2: it won two windows"] if shown.chooses and wins.max(initial=0) > 1 else []
     said += ["dotted: padding"] if any(sum(rim) for rim in shown.rims) else []
     said += ["hatched: no window sees it"] if len(np.unique(shown.cell)) < shown.x.size else []
-    said += ["orange: the gradient"] if any(g is not None for g in shown.grads) else []
+    backward = any(g is not None for g in shown.grads)
+    said += ["below a number its gradient, blue above 0, orange below"] if backward else []
     half = (len(said) + 1) // 2
     return "; ".join(said[:half]) + (";\n" if said[half:] else "") + "; ".join(said[half:])
 
@@ -248,5 +251,4 @@ def _colour(unit: int) -> str:
 
 def _pale(unit: int) -> str:
     """Mix a window's colour with white, to be written on."""
-    parts = (int(_colour(unit)[k : k + 2], 16) for k in (1, 3, 5))
-    return "#" + "".join(f"{round(255 - (255 - part) * 0.3):02x}" for part in parts)
+    return theme.mixed(_colour(unit), 0.3)

@@ -20,15 +20,17 @@ NAMED = 4
 FILLS = {"weight": theme.WEIGHT, "leaf": theme.LEAF, "cut off": theme.CUT}
 
 
-def draw_groups(graph: Digraph, groups: list[Group], root: Node, lit: set[Value]) -> None:
-    """Draw the groups, and an edge for each two that edges of the graph join."""
+def draw_groups(
+    graph: Digraph, groups: list[Group], root: Node, lit: set[Value], **edges: str
+) -> None:
+    """Draw the groups, and an edge for each two that edges of the graph join, styled as given."""
     for i, group in enumerate(groups):
         is_lit = not lit.isdisjoint(group.nodes)
         graph.node(
             f"g{i}", _box(group, root in group.nodes[-1:], is_lit), shape="plain", id=f"g{i}"
         )
         for j, k in enumerate(group.sources):
-            graph.edge(f"g{k}", f"g{i}", id=f"g{i}e{j}")
+            graph.edge(f"g{k}", f"g{i}", id=f"g{i}e{j}", **edges)
 
 
 def note(nodes: int, groups: int) -> str:
@@ -54,11 +56,12 @@ def _box(group: Group, is_root: bool, is_lit: bool) -> str:
     if weights:
         rows.append(row(theme.PAPER, f"{weights:,} weights", theme.SOFT))
     shown = [last] if last.shape or len(nodes) == 1 else computed or nodes
-    rows.append(row(theme.PAPER, range_of(joined([n.data for n in shown])), theme.DATA, "data"))
+    rows.append(row(theme.PAPER, range_of(joined([n.data for n in shown])), key="data"))
     gradients = [node.grad for node in shown if node.has_grad]
-    reach = range_of(joined(gradients)) if gradients else "–"
-    rows.append(row(theme.PAPER, reach, theme.GRADIENT, "grad"))
-    return table(rows, 3 if is_root else 1, theme.INK)
+    g = joined(gradients) if gradients else 0.0
+    reach = range_of(g) if gradients else "–"
+    rows.append(row(theme.PAPER, reach, theme.of_sign(g), "grad"))
+    return table(rows, 3 if is_root else 1)
 
 
 def title_of(group: Group) -> str:

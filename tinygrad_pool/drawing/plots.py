@@ -30,13 +30,13 @@ def kink(x2: float = 1.0) -> "Figure":
     y.backward(gradient=np.ones(y.shape))
     left, right = x1.data < x2 - 1e-9, x1.data > x2 + 1e-9
     figure, (above, below) = _axes(2, height=6.0, sharex=True)
-    above.plot(x1.data, y.data, color=theme.DATA, linewidth=3)
+    above.plot(x1.data, y.data, color=theme.INK, linewidth=3)
     above.axvline(x2, color=theme.FAINT, linestyle=":")
     above.set_ylabel("max(x₁, x₂)")
     for name, side, end in (("left", left, -1), ("right", right, 0)):
         slope = float(x1.grad[side][end])
-        below.plot(x1.data[side], x1.grad[side], color=theme.GRADIENT, linewidth=3)
-        below.plot(x2, slope, "o", markerfacecolor="white", color=theme.GRADIENT, markersize=9)
+        below.plot(x1.data[side], x1.grad[side], color=theme.INK, linewidth=3)
+        below.plot(x2, slope, "o", markerfacecolor="white", color=theme.INK, markersize=9)
         at = (x2 + (0.15 if name == "left" else -1.15), slope + (0.02 if slope == 0 else -0.06))
         below.annotate(f"from the {name}: {slope:g}", at, fontsize=13)
     below.axvline(x2, color=theme.FAINT, linestyle=":")
@@ -52,11 +52,11 @@ def loss_curve(losses: Sequence[float], accuracies: Sequence[float] = ()) -> "Fi
     """
     figure, axes = _axes(2 if accuracies else 1, height=6.0 if accuracies else 4.0, sharex=True)
     epochs = np.arange(1, len(losses) + 1)
-    axes[0].plot(epochs, losses, marker="o", color=theme.DATA, linewidth=3)
+    axes[0].plot(epochs, losses, marker="o", color=theme.INK, linewidth=3)
     axes[0].set_ylabel("training loss")
     axes[0].set_ylim(bottom=0)
     if accuracies:
-        axes[1].plot(epochs, np.multiply(accuracies, 100), marker="o", color=theme.GRADIENT)
+        axes[1].plot(epochs, np.multiply(accuracies, 100), marker="o", color=theme.INK)
         axes[1].set_ylabel("test accuracy, %")
     axes[-1].set_xlabel("epoch")
     return figure
@@ -74,8 +74,14 @@ def decision_boundary(
     scores = [[float(score([float(x), float(y)])) for x in xs] for y in ys]
     figure, (axes,) = _axes(1, height=5.0)
     limits = [min(map(min, scores)) - 1, 0.0, max(map(max, scores)) + 1]
-    axes.contourf(xs, ys, scores, levels=limits, colors=["#f6dcc8", theme.OPERATION])
-    for label, marker, colour in ((-1, "o", theme.GRADIENT), (1, "s", theme.DATA)):
+    axes.contourf(
+        xs,
+        ys,
+        scores,
+        levels=limits,
+        colors=[theme.mixed(theme.NEGATIVE, 0.22), theme.mixed(theme.POSITIVE, 0.13)],
+    )
+    for label, marker, colour in ((-1, "o", theme.NEGATIVE), (1, "s", theme.POSITIVE)):
         chosen = points[labels == label]
         axes.scatter(chosen[:, 0], chosen[:, 1], marker=marker, color=colour, edgecolor="white")
     axes.set_aspect("equal")

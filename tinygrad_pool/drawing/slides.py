@@ -195,19 +195,26 @@ def _graph(shown: Picture, slide: Slide, direction: Direction, active: bool = Fa
 
 
 def _styles(node: Node, slide: Slide, active: bool) -> list[Style]:
-    """Show what flows from the node whose turn it is; faint are the edges that wait for theirs."""
+    """Show what flows back, by its sign, dashed if that is 0; dotted are edges that still wait."""
     if node not in slide.sent:
-        return [{"color": look.FAINT, "style": "dotted"}] * len(node.parents)
+        return [_waiting(p) for p in node.parents]
     styles: list[Style] = []
     for p, c in zip(node.parents, slide.sent[node], strict=True):
-        style = {"color": look.INK}
-        if active and isinstance(p, Node):
-            sent = largest_of(c)
-            colour = look.SOFT if sent == 0 else look.DATA if sent > 0 else look.GRADIENT
-            style = {"color": colour, "fontcolor": colour, "label": f" {number(sent, digits=3)} "}
-        lit = node is slide.active and isinstance(p, Node)
-        styles.append(style | {"penwidth": "4"} if lit else style)
+        if not isinstance(p, Node) or c is None:
+            styles.append(_waiting(p))
+            continue
+        sent = largest_of(c)
+        style = {"dir": "back", "color": look.of_sign(sent), "style": "solid" if sent else "dashed"}
+        if active:
+            style |= {"fontcolor": style["color"], "label": f" {number(sent, digits=3)} "}
+        styles.append(style | ({"penwidth": "4"} if sent and node is slide.active else {}))
     return styles
+
+
+def _waiting(operand: Any) -> Style:
+    """Draw an edge that nothing flows along, with its head where that will arrive, if it ever."""
+    back = {"dir": "back"} if isinstance(operand, Node) else {}
+    return {**back, "color": look.FAINT, "style": "dotted"}
 
 
 def _fit(graph: Digraph, bb: str, opaque: bool, kind: str) -> None:

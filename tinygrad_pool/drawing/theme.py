@@ -1,12 +1,16 @@
 """The look of every picture: one place for colours, fonts and line widths.
 
-The colours are those of Okabe and Ito's palette, told apart by colour-blind readers and in grey.
+A colour means one thing in all of them. Blue is above 0 and orange below, of what flows back; data
+is written in ink. Boxes are filled by their kind: inputs yellow, weights green, the rest in greys.
+Blue and orange are of Okabe and Ito's palette, told apart by colour-blind readers and in grey.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from tinygrad_pool.errors import OptionError, ToolError
 
@@ -17,12 +21,13 @@ FONT = "Helvetica"
 INK = "#222222"
 SOFT = "#5a5a5a"
 FAINT = "#9a9a9a"
-DATA = "#0072B2"
-GRADIENT = "#B84A00"
-OPERATION = "#DCE9F5"
+POSITIVE = "#0072B2"
+NEGATIVE = "#B84A00"
+NOT_A_NUMBER = "#A8326E"
+OPERATION = "#E6E8EB"
 LEAF = "#FFF7DC"
 WEIGHT = "#E4F2E1"
-CONSTANT = "#F2F2F2"
+CONSTANT = "#F6F6F6"
 CUT = "#EFE3EE"
 PANEL = "#FAFAFA"
 PAPER = "#ffffff"
@@ -34,18 +39,44 @@ DARK = {
     INK: "#eeeeee",
     SOFT: "#b8b8b8",
     FAINT: "#7d7d7d",
-    DATA: "#6cc0f5",
-    GRADIENT: "#ff9d5c",
-    OPERATION: "#26384a",
+    POSITIVE: "#6cc0f5",
+    NEGATIVE: "#ff9d5c",
+    NOT_A_NUMBER: "#f09ac4",
+    OPERATION: "#3a3f46",
     LEAF: "#453c1f",
     WEIGHT: "#24402a",
-    CONSTANT: "#33363b",
+    CONSTANT: "#2b2e33",
     CUT: "#43323f",
     LIT: "#7a5c00",
 }
 """What each colour becomes on a dark page."""
 
 THEMES = ("light", "dark")
+
+
+def of_sign(g: Any, zero: str = SOFT) -> str:
+    """Return the colour of what flows back: by its sign, `zero` for 0, ink where signs are mixed.
+
+    >>> of_sign(2.0) == POSITIVE, of_sign(0.0) == SOFT, of_sign([1.0, -1.0]) == INK
+    (True, True, True)
+    """
+    flat = np.reshape(np.asarray(g, float), -1)
+    if np.isnan(flat).any():
+        return NOT_A_NUMBER
+    low, high = flat.min(initial=0.0), flat.max(initial=0.0)
+    if low < 0 < high:
+        return INK
+    return POSITIVE if high > 0 else NEGATIVE if low < 0 else zero
+
+
+def mixed(colour: str, part: float, ground: str = PAPER) -> str:
+    """Mix a colour with a ground: all of it for a part of 1, none for 0.
+
+    >>> mixed("#000000", 0.2)
+    '#cccccc'
+    """
+    ends = [[int(c[k : k + 2], 16) for k in (1, 3, 5)] for c in (ground, colour)]
+    return "#" + "".join(f"{round(a + (b - a) * part):02x}" for a, b in zip(*ends, strict=True))
 
 
 def literal(*lines: str) -> str:
@@ -106,8 +137,13 @@ def in_theme(graph: Digraph, name: str) -> Digraph:
 
 
 def _darkened(match: re.Match[str]) -> str:
-    return DARK.get(match[0], match[0])
+    """Change a colour to its partner, and a grey, which is ink on paper, to as much of both."""
+    light = match[0]
+    if light in DARK or len({light[1:3], light[3:5], light[5:]}) > 1:
+        return DARK.get(light, light)
+    white, black, grey = (int(colour[1:3], 16) for colour in (PAPER, INK, light))
+    return mixed(DARK[INK], (white - grey) / (white - black), DARK[PAPER])
 
 
-_COLOUR = re.compile(r'(?<=color=")#\w{6}(?="(?! FIXEDSIZE))', re.IGNORECASE)
+_COLOUR = re.compile(r'(?<=color=")#\w{6}(?="(?! FIXEDSIZE="TRUE"))', re.IGNORECASE)
 """Any colour, but for those of the cells of a heat map: there white is 0 on every page."""

@@ -339,8 +339,35 @@ class TestInABrowser:
         page.evaluate("go(end)")
         assert page.evaluate(wide, "n0") == pytest.approx(page.evaluate("boxes[0].wide"))
         a = Value(1.0)
-        page = play(a * -2.0, "#step=1")
+        page = play(a * -0.5, "#step=1")
+        bar, box = (
+            page.locator(f"#n0 {part}").first.bounding_box() for part in (".bar", "polygon")
+        )
         assert page.locator("#n0 .bar").get_attribute("class") == "bar minus"
+        assert bar["width"] < 0.9 * box["width"]
+        assert bar["x"] + bar["width"] == pytest.approx(box["x"] + box["width"], abs=3)
+        assert page.locator("#n0 .grad").get_attribute("class") == "grad minus"
+
+    def test_dashes_mean_0_and_nothing_else(self, play):
+        page = play(network(), "#step=3")
+        dashes = page.evaluate(
+            """() => [...document.querySelectorAll("main .edge")].map((edge) => [
+                edge.getAttribute("class").trim(),
+                getComputedStyle(edge.querySelector("path")).strokeDasharray,
+            ])"""
+        )
+        looks = {"zero": "5px, 4px", "waiting": "1px, 4px", "plus": "none", "minus": "none"}
+        for kind, dash in dashes:
+            assert looks.get(kind.split()[-1], "none") == dash, kind
+
+    def test_an_edge_points_to_where_its_contribution_goes(self, play):
+        page = play(network(), "#step=3", reduced_motion="reduce")
+        tip, m, a = (
+            page.locator(f"{name} polygon").first.bounding_box() for name in ("#n4e0", "#n4", "#n0")
+        )
+        near = [abs(tip["x"] - x) for x in (a["x"] + a["width"], m["x"])]
+        low = [abs(tip["y"] - y) for y in (a["y"], m["y"] + m["height"])]
+        assert near[0] < near[1] or low[0] < low[1]
 
     def test_a_node_that_is_clicked_shows_its_ledger_and_why(self, play):
         page = play(network(), "#step=3")
@@ -434,7 +461,7 @@ class TestInABrowser:
                 return [[0, 0], [5, 5]].map(([i, j]) => [...paper.getImageData(i, j, 1, 1).data]);
             }"""
         )
-        assert first == [213, 94, 0, 255]
+        assert first == [184, 74, 0, 255]
         assert last == [0, 114, 178, 255]
 
     def test_a_dark_page_has_a_dark_picture(self, play):

@@ -18,6 +18,16 @@ pass.moves.forEach((move, i) => {
 
 const signOf = (size = 0) => (size === null ? "odd" : size > 0 ? "plus" : size < 0 ? "minus" : "zero");
 
+/** Find the sign that all numbers of a line share, leaving zeros out. */
+function signOfText(text) {
+  if (text.includes("nan")) return "odd";
+  const signs = new Set((text.match(/−?(?:[\d.e+-]+|inf)/g) ?? []).map((one) => (
+    one[0] === "−" ? "minus" : one === "0" ? "zero" : "plus"
+  )));
+  if (signs.size > 1) signs.delete("zero");
+  return signs.size > 1 ? "mixed" : [...signs][0] ?? "";
+}
+
 function element(name, attributes, parent, text = "") {
   const space = parent instanceof SVGElement || name === "svg" ? "http://www.w3.org/2000/svg" : "http://www.w3.org/1999/xhtml";
   const made = document.createElementNS(space, name);
@@ -40,8 +50,8 @@ function list(where, items) {
 
 /** Colour a share between −127 and 127: blue above 0, orange below, paper at 0. */
 function coloured(share, dark) {
-  if (share === -128) return [204, 121, 167];
-  const ends = share > 0 ? [[0, 114, 178], [108, 192, 245]] : [[213, 94, 0], [255, 157, 92]];
+  if (share === -128) return dark ? [240, 154, 196] : [168, 50, 110];
+  const ends = share > 0 ? [[0, 114, 178], [108, 192, 245]] : [[184, 74, 0], [255, 157, 92]];
   const [far, paper] = dark ? [ends[1], [27, 29, 33]] : [ends[0], [255, 255, 255]];
   return far.map((end, i) => paper[i] + (end - paper[i]) * Math.abs(share) / 127);
 }
@@ -104,10 +114,13 @@ function showBox(i) {
   const texts = [...box.group.querySelectorAll(".grad")];
   texts.forEach((text, k) => {
     text.textContent = state.lines[k] ?? "";
+    text.setAttribute("class", `grad ${signOfText(text.textContent)}`);
     squeeze(text, box.room);
   });
   paint(box, "grad-cells", state.cells);
-  box.bar.setAttribute("width", Math.abs(state.size ?? 1) * box.wide);
+  const length = Math.abs(state.size ?? 1) * box.wide;
+  box.bar.setAttribute("width", length);
+  box.bar.setAttribute("x", box.left + (state.size < 0 ? box.wide - length : 0)); // below 0 from the right
   box.bar.setAttribute("class", `bar ${signOf(state.size)}`);
   box.group.classList.toggle("active", at > 0 && pass.moves[at - 1].box === i);
   box.group.classList.toggle("asked", !follows && asked === i);
@@ -212,7 +225,7 @@ function showGrid(told) {
     squeeze(element("text", { x: x + SIDE / 2, y: y + 22 }, group, number), SIDE - 4);
     const landed = told.landed.flat()[i];
     if (landed !== "0") {
-      squeeze(element("text", { x: x + SIDE / 2, y: y + 42, class: "landed" }, group, landed), SIDE - 4);
+      squeeze(element("text", { x: x + SIDE / 2, y: y + 42, class: `landed ${signOfText(landed)}` }, group, landed), SIDE - 4);
     }
     return square;
   });
@@ -221,8 +234,8 @@ function showGrid(told) {
     const group = element("g", {}, drawing);
     const square = element("rect", { x, y, width: SIDE, height: SIDE, class: "cell" }, group);
     squeeze(element("text", { x: x + SIDE / 2, y: y + 22 }, group, number), SIDE - 4);
-    const arrived = `δ ${told.arrived.flat()[i]}`;
-    squeeze(element("text", { x: x + SIDE / 2, y: y + 42, class: "landed" }, group, arrived), SIDE - 4);
+    const error = told.arrived.flat()[i];
+    squeeze(element("text", { x: x + SIDE / 2, y: y + 42, class: `landed ${signOfText(error)}` }, group, `δ ${error}`), SIDE - 4);
     const outline = (on) => {
       square.classList.toggle("seen", on);
       for (const [cell] of told.windows[i]) cells[cell].classList.toggle("seen", on);
@@ -301,7 +314,7 @@ Object.assign(keys, {
 
 boxes.forEach((box, i) => {
   const frame = box.group.querySelector("polygon").getBBox();
-  box.wide = frame.width;
+  [box.left, box.wide] = [frame.x, frame.width];
   box.room = frame.width - 36; // beside the word "grad"
   squeezeTitle(box, frame.x + frame.width);
   box.bar = element("rect", { x: frame.x, y: frame.y + frame.height - 3, width: 0, height: 4 }, box.group);
