@@ -7,13 +7,13 @@ from itertools import takewhile
 from math import ceil
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from tinygrad_pool.derivatives.receptive_fields import weights_among
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.boxes import constant_box, node_box
 from tinygrad_pool.drawing.dot_program import lend_to_graphviz
 from tinygrad_pool.drawing.edges import Style, contributions_of, edge_styles, legend
 from tinygrad_pool.drawing.folding import by_form, by_layers, layer_count
 from tinygrad_pool.drawing.heat import heat, magnitudes
+from tinygrad_pool.drawing.labels import weights_in
 from tinygrad_pool.drawing.overview import draw_groups, note
 from tinygrad_pool.drawing.theme import canvas, in_theme, literal, write_on
 from tinygrad_pool.drawing.words import graph_in_words
@@ -156,7 +156,8 @@ def picture_of(
     lit: set[Value],
 ) -> Picture:
     """Settle how each node is called and filled."""
-    weights = weights_among(nodes)
+    called = {id(v): n for n, v in (names or {}).items() if isinstance(v, Value)}
+    weights = weights_in(nodes, called)
     fills = {}
     for node in nodes:
         leaf = theme.WEIGHT if node in weights else theme.LEAF
@@ -164,14 +165,18 @@ def picture_of(
         fills[node] = theme.LIT if node in lit else fills[node]
     if "magnitude" in show:
         fills |= magnitudes(nodes)[0]
-    called = {id(v): n for n, v in (names or {}).items() if isinstance(v, Value)}
     ids = {node: f"n{i}" for i, node in enumerate(nodes)}
     return Picture(nodes, ids, called, fills, show, root)
 
 
 def draw_nodes(graph: Digraph, picture: Picture, styles: Mapping[Node, list[Style]]) -> None:
-    """Draw a box for each node, in frames for its scopes, and an edge for each operand."""
-    _draw_frames(graph, picture, picture.nodes, _scopes(picture.nodes))
+    """Draw a box for each node, in frames for its scopes, and an edge for each operand.
+
+    Operands stand in order, the first on top or on the left. Where layers are columns, Graphviz
+    turns them around, but not what is in a frame: there they are written backwards.
+    """
+    backwards = graph.graph_attr["rankdir"] in ("LR", "RL")
+    _draw_frames(graph, picture, picture.nodes, _scopes(picture.nodes), backwards)
     for node in picture.nodes:
         for i, (p, style) in enumerate(zip(node.parents, styles[node], strict=True)):
             end = picture.ids[node]
@@ -201,26 +206,57 @@ def _shared(scopes: list[str]) -> str:
 
 
 def _draw_frames(
-    graph: Digraph, picture: Picture, nodes: list[Node], scopes: dict[Node, str], outer: str = ""
+    graph: Digraph,
+    picture: Picture,
+    nodes: list[Node],
+    scopes: dict[Node, str],
+    backwards: bool,
+    outer: str = "",
 ) -> None:
     """Draw the nodes of one scope, and inside a frame each the scopes within it."""
     inner: dict[str, list[Node]] = {}
+    here = []
     for node in nodes:
         if rest := scopes[node].removeprefix(outer).lstrip("/"):
             inner.setdefault(rest.split("/")[0], []).append(node)
         else:
+            here.append(node)
+    step_back = -1 if outer and backwards else 1
+    for node, i in _in_order(here)[::step_back]:
+        if i is None:
             _draw_box(graph, picture, node)
-    for step, members in inner.items():
+        else:
+            _draw_constant(graph, picture, node, i)
+    for step, members in [*inner.items()][::step_back]:
         path = f"{outer}/{step}" if outer else step
         name = f"cluster_{picture.ids[members[0]]}_{path.count('/')}"
         with graph.subgraph(name=name) as frame:
             frame.attr(label=literal(plain(step)), fontsize="12", fontcolor=theme.SOFT)
             frame.attr(style="rounded", color=theme.FAINT, bgcolor=theme.PANEL, **picture.at(name))
-            _draw_frames(frame, picture, members, scopes, path)
+            _draw_frames(frame, picture, members, scopes, backwards, path)
+
+
+def _in_order(nodes: list[Node]) -> list[tuple[Node, int | None]]:
+    """List nodes, each behind its leaves and constants, which stand in the order of its operands.
+
+    A constant is a node and the place among its operands.
+    """
+    waiting = {node for node in nodes if not node.parents}
+    order: list[tuple[Node, int | None]] = []
+    for node in nodes:
+        for i, p in enumerate(node.parents):
+            if not isinstance(p, Node):
+                order.append((node, i))
+            elif p in waiting:
+                waiting.remove(p)
+                order.append((p, None))
+        if node.parents:
+            order.append((node, None))
+    return order + [(leaf, None) for leaf in nodes if leaf in waiting]
 
 
 def _draw_box(graph: Digraph, picture: Picture, node: Node) -> None:
-    """Draw a node, its constants, and dots for operands that are left out."""
+    """Draw a node, and dots for operands that are left out."""
     name, border = picture.ids[node], 3 if node is picture.root else 1
     at = picture.at(name)
     width = ceil(72 * float(at.get("width", 0)))
@@ -228,8 +264,11 @@ def _draw_box(graph: Digraph, picture: Picture, node: Node) -> None:
     box = node_box(node, picture.name(node), picture.show, fill, border, width, heat)
     graph.node(name, box, shape="plain", id=name, **at)
     for i, p in enumerate(node.parents):
-        if not isinstance(p, Node):
-            of_p, box = f"{name}c{i}", constant_box(p, picture.show)
-            graph.node(of_p, box, shape="plain", id=of_p, **picture.at(of_p))
-        elif p not in picture.ids:
+        if isinstance(p, Node) and p not in picture.ids:
             graph.node(f"{name}c{i}", "…", shape="plain", id=f"{name}c{i}")
+
+
+def _draw_constant(graph: Digraph, picture: Picture, node: Node, i: int) -> None:
+    name = f"{picture.ids[node]}c{i}"
+    box = constant_box(node.parents[i], picture.show)
+    graph.node(name, box, shape="plain", id=name, **picture.at(name))

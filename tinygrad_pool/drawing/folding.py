@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from tinygrad_pool.derivatives.receptive_fields import weights_among
+from tinygrad_pool.drawing.labels import weights_in
 from tinygrad_pool.engine.node import Node
 
 
@@ -39,7 +39,7 @@ def by_layers(nodes: list[Node]) -> list[Group]:
             visit += scope != last
             last = scope
             keys[node] = (scope, visit) if scope else node
-    waiting = weights_among(nodes)
+    waiting = weights_in(nodes)
     for node in nodes:
         for p in node.parents:
             if isinstance(p, Node) and p in waiting:
@@ -101,7 +101,7 @@ def _grouped(nodes: list[Node], keys: dict[Node, Any]) -> list[Group]:
         for p in node.parents:
             if isinstance(p, Node) and p not in keys:
                 users.setdefault(p, set()).add(keys[node])
-    weights = weights_among(nodes)
+    weights = weights_in(nodes)
     for leaf in nodes:
         if leaf not in keys:
             kind = "cut off" if leaf.rule else "weight" if leaf in weights else "leaf"

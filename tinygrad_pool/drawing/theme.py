@@ -100,9 +100,8 @@ def canvas(name: str, direction: str, title: str = "") -> Digraph:
         from graphviz import Digraph
     except ImportError:
         raise ToolError("a graph's picture needs Python's graphviz: pip install graphviz") from None
-    graph = Digraph(name)
+    graph = Digraph(name, graph_attr={"rankdir": direction})
     graph.attr(
-        rankdir=direction,
         ranksep="0.3",
         nodesep="0.2",
         fontname=FONT,

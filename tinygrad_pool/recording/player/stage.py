@@ -24,7 +24,7 @@ SVG = "http://www.w3.org/2000/svg"
 REPEATED = ("font-family", "{http://www.w3.org/XML/1998/namespace}space")
 LONG = re.compile(r"(\d\.\d)\d+")
 LABELLED = 80
-KEY = "10.00"
+KEY = "12.00"
 """The size of the keys "data" and "grad"."""
 PANEL = (900, 520)
 """The room for the picture on a screen of 1280 × 720."""
