@@ -12,6 +12,7 @@ import pytest
 from tinygrad_pool.cli.demo import DigitsNet, File
 from tinygrad_pool.cli.main import main
 from tinygrad_pool.drawing import dot_program
+from tinygrad_pool.drawing.fields import LEGEND
 from tinygrad_pool.pooling_as_weights import comparison as equivalence
 
 FILES = {
@@ -92,7 +93,7 @@ class TestDemo:
         assert {p.name for p in out.iterdir()} == {
             *("graph.dot", "F1.dot", "F2.dot", "F4.dot", "weights.npz")
         }
-        assert "x₁₀" in (out / "F2.dot").read_text("utf-8")
+        assert LEGEND in (out / "F2.dot").read_text("utf-8")
         printed = " ".join(capsys.readouterr().out.split())
         assert "768 of 768 units equal bit for bit" in printed
         told = printed.partition("Not all is drawn; ")[2]

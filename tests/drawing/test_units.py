@@ -67,6 +67,10 @@ def test_delta_stands_in_each_unit_after_a_backward_pass_only():
     assert "δ = ∂E/∂a = ∂E/∂z · σ′(a)\\nwithout a sum: δ = ∂E/∂z" in graph.source
 
 
+def test_a_unit_of_0_has_its_link():
+    assert links(tg.draw_units(tg.maximum(Value(0.0), Value(-1.0)))) == ["u0 -> u2", "u1 -> u2"]
+
+
 def test_four_plain_values_show_delta_and_a_rim():
     pooled = tg.maximum(*map(Value, (0.3, 1.2, 0.7, -0.4)))
     pooled.backward()

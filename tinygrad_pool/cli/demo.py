@@ -219,7 +219,7 @@ def _file(stem: str, kind: str, shows: str, drawing: Callable[[], Drawn]) -> Fil
 
 def files_of(net: DigitsNet, progress: Progress, unit: PoolingUnit) -> list[File]:
     """Draw everything that the demo shows, as far as there are tools to draw it."""
-    drawn = figures(unit.units)
+    drawn = figures(unit.units, columns=4)
     shown = {
         "F1": "the pooling unit over the four feature-map units of its window",
         "F2": "the winner, with the nine pixels it sees and its trained weights",

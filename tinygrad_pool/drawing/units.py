@@ -7,7 +7,7 @@ along the links of a unit, and from others if there are any, is ∂E/∂z; times
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +15,7 @@ from tinygrad_pool.drawing import theme as look
 from tinygrad_pool.drawing.computation import Direction, check_drawable
 from tinygrad_pool.drawing.dot_program import lend_to_graphviz
 from tinygrad_pool.drawing.edges import CHOICES, link_style
+from tinygrad_pool.drawing.fields import LEGEND, draw_field, field_of
 from tinygrad_pool.drawing.labels import sign
 from tinygrad_pool.drawing.layers import Link, Unit, Weight, layers_of, others_of
 from tinygrad_pool.drawing.words import Caption
@@ -36,7 +37,7 @@ WIDTH, A_LETTER = 1.35, 0.098
 
 def draw_units(
     *outputs: Value,
-    inputs: Iterable[Value] = (),
+    inputs: Iterable[Value | Sequence[Value]] = (),
     depth: int | None = None,
     zero_one: bool = False,
     direction: Direction = "LR",
@@ -48,13 +49,15 @@ def draw_units(
     A sum and its activation are one unit; the links into a maximum carry no weight, or with
     `zero_one` the weights of the derivation's other picture: 1 from the winner, 0 from all others.
     The links into any other operation carry its local derivatives. `inputs` puts these first, in
-    order, also those that no link leads from; `depth` is how many layers of links to show. `theme`
-    is "light" or "dark".
+    order, also those that no link leads from; given in rows, they are drawn as a grid under each
+    unit that sums them, which shows its receptive field. So are the cells of an array that was
+    taken apart, if there are many links. `depth` is how many layers of links to show.
 
     After a backward pass a unit shows its δ, and one with an activation ∂E/∂z and σ'(a), whose
     product it is. What came along links that are not drawn is written as "others". A thick rim, of
     the colour of δ, marks a unit that an error arrived at. Where there are more than 24 links, a
     weight is not written but drawn: blue above 0, orange and dashed below, wide where large.
+    `theme` is "light" or "dark".
 
     Raises DataError for what is no Value, OptionError for an unknown direction or theme, ShapeError
     if a node is an array: units are numbers.
@@ -64,45 +67,55 @@ def draw_units(
     >>> draw_units(maximum(z1, z2), zero_one=True).source.count("dashed")
     1
     """
-    first = list(inputs)
+    rows = [[row] if isinstance(row, Node) else [*row] for row in inputs]
+    first = [value for row in rows for value in row]
     for value in (*outputs, *first):
         check_drawable(value, direction, "draw_units")
     layers = layers_of(outputs, first, depth)
     units = [unit for layer in layers for unit in layer]
-    crowded = sum(len(unit.links) for unit in units) > CROWDED
-    names = {unit.z: f"u{i}" for i, unit in enumerate(units)}
-    linked = {link.source for unit in units for link in unit.links} | set(outputs)
-    others = others_of(layers)
-    texts = {u.z: _lines(u, u.z in linked, others.get(u.z, 0.0)) for u in units}
-    width = width_of(line for lines in texts.values() for line in lines)
     graph = look.canvas("units", direction, title)
     graph.attr(nodesep="0.12", ranksep="1.2")
+    crowded = sum(len(unit.links) for unit in units) > CROWDED
+    field = field_of(rows, units, crowded)
+    linked = {link.source for unit in units for link in unit.links} | set(outputs)
+    others = others_of(layers)
+    texts = {u.z: _lines(u, u.z in linked, others.get(u.z, 0.0)) for u in units if u.z not in field}
+    names = {z: f"u{i}" for i, z in enumerate(texts)}
+    width = width_of(line for lines in texts.values() for line in lines)
     for level, layer in enumerate(layers):
+        above = layers[level + 1] if level + 1 < len(layers) else []
         with graph.subgraph(name=f"layer{level}") as column:
             column.attr(rank="same")
-            order = [f"bias{level}"] if _needs_bias(layers[level + 1 : level + 2]) else []
+            order = [f"bias{level}"] if any(unit.has_bias for unit in above) else []
             for name in order:
                 draw_circle(column, name, ["x₀ = 1"], width, fillcolor=look.CONSTANT)
-            for unit in layer:
+            for unit in (unit for unit in above if field.holds(unit)):
+                order.append(f"field_{names[unit.z]}")
+                draw_field(column, order[-1], field, unit)
+            for unit in (unit for unit in layer if unit.z not in field):
+                order.append(names[unit.z])
                 shape = _shape(unit, faint=unit.z not in linked)
                 draw_circle(column, names[unit.z], texts[unit.z], width, **shape)
-            order += [names[unit.z] for unit in layer]
-            for above, below in pairwise(order):
-                column.edge(above, below, style="invis")
+            for before, after in pairwise(order):
+                column.edge(before, after, style="invis")
         for unit in layer:
-            _draw_links(graph, unit, names, f"bias{level - 1}", zero_one, crowded)
-    for line in _legend([u for u in units if u.z in linked], bool(others)):
+            if field.holds(unit):
+                graph.edge(f"field_{names[unit.z]}", names[unit.z])
+            links = [link for link in unit.links if link.source not in field]
+            for link in links:
+                tail = f"bias{level - 1}" if link.source is None else names[link.source]
+                style = _link_style(unit, link, zero_one, crowded and not field)
+                graph.edge(tail, names[unit.z], **style)
+    for line in _legend([u for u in units if u.z in linked and u.z in texts], bool(others)):
         look.write_on(graph, line)
+    if field:
+        look.write_on(graph, LEGEND)
     said = (
-        f"{counted(len(names), 'unit')} in {counted(len(layers), 'layer')}, with data and weights."
+        f"{counted(len(units), 'unit')} in {counted(len(layers), 'layer')}, with data and weights."
     )
     graph.comment = Caption(title or "Units and links", said).comment()
     lend_to_graphviz()
     return look.in_theme(graph, theme)
-
-
-def _needs_bias(layers: list[list[Unit]]) -> bool:
-    return any(link.source is None for layer in layers for unit in layer for link in unit.links)
 
 
 def _lines(unit: Unit, linked: bool, others: float) -> list[str]:
@@ -151,14 +164,6 @@ def draw_circle(graph: Digraph, name: str, lines: list[str], width: float, **sty
     shown = {"style": "filled", "color": look.INK, **style}
     options = {"shape": "circle", "fixedsize": "true", "width": f"{width:.2f}", **shown}
     graph.node(name, look.literal(*lines), id=name, **options)
-
-
-def _draw_links(
-    graph: Digraph, unit: Unit, names: dict[Node, str], bias: str, zero_one: bool, crowded: bool
-) -> None:
-    for link in unit.links:
-        tail = bias if link.source is None else names[link.source]
-        graph.edge(tail, names[unit.z], **_link_style(unit, link, zero_one, crowded))
 
 
 def _link_style(unit: Unit, link: Link, zero_one: bool, crowded: bool) -> dict[str, str]:
