@@ -41,6 +41,12 @@ def node_box(
     return table(rows, border)
 
 
+def name_box(name: str, leaf: Node, fill: str) -> str:
+    """Write the name of a leaf that is drawn elsewhere, or its numbers if it has none."""
+    shown = f"<B>{text(name)}</B>" if name else lines(numbers(leaf.data))
+    return table([row(fill, shown)], 0)
+
+
 def constant_box(constant: Any, show: Collection[str]) -> str:
     """Write a constant operand: a grey box with its numbers."""
     size = [shape(np.shape(constant))] if is_large(constant) else []

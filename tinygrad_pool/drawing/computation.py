@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import takewhile
 from math import ceil
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from tinygrad_pool.drawing import theme
-from tinygrad_pool.drawing.boxes import constant_box, node_box
+from tinygrad_pool.drawing.boxes import constant_box, name_box, node_box
 from tinygrad_pool.drawing.dot_program import lend_to_graphviz
 from tinygrad_pool.drawing.edges import Style, contributions_of, edge_styles, legend
 from tinygrad_pool.drawing.folding import by_form, by_layers, layer_count
@@ -17,6 +17,7 @@ from tinygrad_pool.drawing.labels import weights_in
 from tinygrad_pool.drawing.overview import draw_groups, note
 from tinygrad_pool.drawing.theme import canvas, in_theme, literal, write_on
 from tinygrad_pool.drawing.words import graph_in_words
+from tinygrad_pool.drawing.wrapping import rows_of
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
@@ -32,6 +33,8 @@ DIRECTIONS = ("LR", "TB", "RL", "BT")
 DETAILS = ("auto", "full", "ops", "layers")
 SHOWN = ("data", "grad", "shape", "dtype", "heat", "magnitude", "local", "contribution")
 FULL, UNFOLDED = 300, 1000
+OFTEN = 4
+"""So many layers use a leaf that is called by its name beside them."""
 
 
 class Picture(NamedTuple):
@@ -43,7 +46,9 @@ class Picture(NamedTuple):
     fills: dict[Node, str]
     show: frozenset[str]
     root: Node
+    across: bool = True
     places: Mapping[str, Mapping[str, str]] = {}  # never changed
+    again: Collection[tuple[Node, int]] = ()
     heat: Callable[[Any], str] = heat
 
     def at(self, name: str) -> Mapping[str, str]:
@@ -65,6 +70,7 @@ def draw(
     depth: int | None = None,
     names: Mapping[str, Any] | None = None,
     highlight: Iterable[Value] | Value = (),
+    rows: int | None = None,
     theme: str = "light",
 ) -> Digraph:
     """Draw the graph that led to a Value, with data and gradients, as graphviz's Digraph.
@@ -81,7 +87,9 @@ def draw(
     `detail` is "full", "ops" (signs and labels only), "layers" (a box for each outermost scope), or
     "auto": full up to 300 nodes, ops up to 1,000, and beyond that folded into few boxes that say
     how many nodes they stand for. `depth` is how many edges to follow back. `names=locals()` calls
-    Values without a label by their variables. `highlight` marks some. `theme` is "light" or "dark".
+    Values without a label by their variables. `highlight` marks some. A long graph without frames
+    goes on in the next row, in so many `rows`, by default as it fits a slide. `theme` is "light" or
+    "dark".
 
     Raises DataError for what is no Value, OptionError for an option out of its range.
 
@@ -93,6 +101,8 @@ def draw(
     shown = _shown(show)
     if detail not in DETAILS:
         raise OptionError(f"draw: detail must be one of {DETAILS}, got {detail!r}")
+    if rows is not None and (type(rows) is not int or rows < 1):
+        raise OptionError(f"draw: rows must be a whole number, 1 or more, got {rows!r}")
     nodes = _within(value, depth)
     lit = {highlight} if isinstance(highlight, Value) else set(highlight)
     for node in lit:
@@ -102,7 +112,7 @@ def draw(
     if detail == "layers" or (detail == "auto" and len(nodes) > UNFOLDED):
         in_layers = detail == "layers" or layer_count(nodes) <= FULL
         groups = by_layers(nodes) if in_layers else by_form(nodes)
-        draw_groups(graph, groups, value, lit)
+        draw_groups(graph, groups, value, lit, rows)
         write_on(graph, note(len(nodes), len(groups)))
     else:
         if detail == "ops" or (detail == "auto" and len(nodes) > FULL):
@@ -110,7 +120,7 @@ def draw(
             graph.attr(splines="line", nslimit="2", mclimit="0.5")
         picture = picture_of(value, nodes, shown, names, lit)
         sent = contributions_of(nodes) if "contribution" in shown else {}
-        draw_nodes(graph, picture, {n: list(edge_styles(n, shown, sent)) for n in nodes})
+        draw_nodes(graph, picture, {n: list(edge_styles(n, shown, sent)) for n in nodes}, rows)
         for scale in (legend(sent), magnitudes(nodes)[1] if "magnitude" in shown else ""):
             if scale:
                 write_on(graph, scale)
@@ -169,20 +179,45 @@ def picture_of(
     return Picture(nodes, ids, called, fills, show, root)
 
 
-def draw_nodes(graph: Digraph, picture: Picture, styles: Mapping[Node, list[Style]]) -> None:
+def draw_nodes(
+    graph: Digraph, picture: Picture, styles: Mapping[Node, list[Style]], rows: int | None = None
+) -> None:
     """Draw a box for each node, in frames for its scopes, and an edge for each operand.
 
     Operands stand in order, the first on top or on the left. Where layers are columns, Graphviz
-    turns them around, but not what is in a frame: there they are written backwards.
+    turns them around, but not what is in a frame: there they are written backwards. A leaf that
+    many layers use is drawn once, and called by its name beside the others.
     """
-    backwards = graph.graph_attr["rankdir"] in ("LR", "RL")
-    _draw_frames(graph, picture, picture.nodes, _scopes(picture.nodes), backwards)
+    direction = graph.graph_attr["rankdir"]
+    picture = picture._replace(across=direction in ("LR", "RL"))
+    scopes = _scopes(picture.nodes)
+    known = [(p, n) for n in picture.nodes for p in n.parents if isinstance(p, Node)]
+    edges = [(picture.ids[p], picture.ids[n]) for p, n in known if p in picture.ids]
+    framed = any(scopes.values())
+    placed = rows_of([*picture.ids.values()], edges, 1 if framed else rows, direction)
+    again = _used_again(picture, placed.depth)
+    _draw_frames(graph, picture._replace(again=again), picture.nodes, scopes)
+    placed.align(graph)
     for node in picture.nodes:
         for i, (p, style) in enumerate(zip(node.parents, styles[node], strict=True)):
             end = picture.ids[node]
-            inside = isinstance(p, Node) and p in picture.ids
+            inside = isinstance(p, Node) and p in picture.ids and (node, i) not in again
             tail, name = picture.ids[p] if inside else f"{end}c{i}", f"{end}e{i}"
-            graph.edge(tail, end, id=name, **style, **picture.at(name))
+            turned = placed.style(tail, end) if inside else {}
+            graph.edge(tail, end, id=name, **style, **turned, **picture.at(name))
+
+
+def _used_again(picture: Picture, depth: Mapping[str, int]) -> set[tuple[Node, int]]:
+    """Find uses of a leaf in many layers, but for the first: each a node and an operand's place."""
+    uses: dict[Node, list[tuple[Node, int]]] = {}
+    for node in picture.nodes:
+        for i, p in enumerate(node.parents):
+            if isinstance(p, Node) and p.is_leaf and p in picture.ids:
+                uses.setdefault(p, []).append((node, i))
+    often = [
+        some for some in uses.values() if len({depth[picture.ids[n]] for n, _ in some}) >= OFTEN
+    ]
+    return {use for some in often for use in some[1:]}
 
 
 def _scopes(nodes: list[Node]) -> dict[Node, str]:
@@ -210,7 +245,6 @@ def _draw_frames(
     picture: Picture,
     nodes: list[Node],
     scopes: dict[Node, str],
-    backwards: bool,
     outer: str = "",
 ) -> None:
     """Draw the nodes of one scope, and inside a frame each the scopes within it."""
@@ -221,31 +255,33 @@ def _draw_frames(
             inner.setdefault(rest.split("/")[0], []).append(node)
         else:
             here.append(node)
-    step_back = -1 if outer and backwards else 1
-    for node, i in _in_order(here)[::step_back]:
+    step_back = -1 if outer and picture.across else 1
+    for node, i in _in_order(here, picture.again)[::step_back]:
         if i is None:
             _draw_box(graph, picture, node)
         else:
-            _draw_constant(graph, picture, node, i)
+            _draw_operand(graph, picture, node, i)
     for step, members in [*inner.items()][::step_back]:
         path = f"{outer}/{step}" if outer else step
         name = f"cluster_{picture.ids[members[0]]}_{path.count('/')}"
         with graph.subgraph(name=name) as frame:
             frame.attr(label=literal(plain(step)), fontsize="12", fontcolor=theme.SOFT)
             frame.attr(style="rounded", color=theme.FAINT, bgcolor=theme.PANEL, **picture.at(name))
-            _draw_frames(frame, picture, members, scopes, backwards, path)
+            _draw_frames(frame, picture, members, scopes, path)
 
 
-def _in_order(nodes: list[Node]) -> list[tuple[Node, int | None]]:
+def _in_order(
+    nodes: list[Node], again: Collection[tuple[Node, int]]
+) -> list[tuple[Node, int | None]]:
     """List nodes, each behind its leaves and constants, which stand in the order of its operands.
 
-    A constant is a node and the place among its operands.
+    A constant, and a leaf that is used again, is a node and the place among its operands.
     """
     waiting = {node for node in nodes if not node.parents}
     order: list[tuple[Node, int | None]] = []
     for node in nodes:
         for i, p in enumerate(node.parents):
-            if not isinstance(p, Node):
+            if not isinstance(p, Node) or (node, i) in again:
                 order.append((node, i))
             elif p in waiting:
                 waiting.remove(p)
@@ -268,7 +304,9 @@ def _draw_box(graph: Digraph, picture: Picture, node: Node) -> None:
             graph.node(f"{name}c{i}", "…", shape="plain", id=f"{name}c{i}")
 
 
-def _draw_constant(graph: Digraph, picture: Picture, node: Node, i: int) -> None:
-    name = f"{picture.ids[node]}c{i}"
-    box = constant_box(node.parents[i], picture.show)
+def _draw_operand(graph: Digraph, picture: Picture, node: Node, i: int) -> None:
+    """Draw a constant with its number, and a leaf that is used again with its name."""
+    name, p = f"{picture.ids[node]}c{i}", node.parents[i]
+    leaf = isinstance(p, Node)
+    box = name_box(picture.name(p), p, picture.fills[p]) if leaf else constant_box(p, picture.show)
     graph.node(name, box, shape="plain", id=name, **picture.at(name))

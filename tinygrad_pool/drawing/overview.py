@@ -9,6 +9,7 @@ from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.boxes import row, table
 from tinygrad_pool.drawing.folding import Group
 from tinygrad_pool.drawing.labels import sign, text
+from tinygrad_pool.drawing.wrapping import rows_of
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.formatting import joined, range_of, shape
@@ -21,16 +22,26 @@ FILLS = {"weight": theme.WEIGHT, "leaf": theme.LEAF, "cut off": theme.CUT}
 
 
 def draw_groups(
-    graph: Digraph, groups: list[Group], root: Node, lit: set[Value], **edges: str
+    graph: Digraph,
+    groups: list[Group],
+    root: Node,
+    lit: set[Value],
+    rows: int | None = None,
+    **style: str,
 ) -> None:
     """Draw the groups, and an edge for each two that edges of the graph join, styled as given."""
+    edges = [(f"g{k}", f"g{i}") for i, group in enumerate(groups) for k in group.sources]
+    names = [f"g{i}" for i, _ in enumerate(groups)]
+    placed = rows_of(names, edges, rows, graph.graph_attr["rankdir"])
     for i, group in enumerate(groups):
         is_lit = not lit.isdisjoint(group.nodes)
         graph.node(
             f"g{i}", _box(group, root in group.nodes[-1:], is_lit), shape="plain", id=f"g{i}"
         )
         for j, k in enumerate(group.sources):
-            graph.edge(f"g{k}", f"g{i}", id=f"g{i}e{j}", **edges)
+            turned = placed.style(f"g{k}", f"g{i}")
+            graph.edge(f"g{k}", f"g{i}", id=f"g{i}e{j}", **style, **turned)
+    placed.align(graph)
 
 
 def note(nodes: int, groups: int) -> str:
