@@ -82,6 +82,9 @@ def title_of(group: Group) -> str:
     count = f" ×{len(several):,}" if len(several) > 1 else ""
     if scope := _scope(group):
         return scope
+    made = Counter(sign(node) for node in computed)
+    if len(made) > 1:
+        return f"loop ×{max(made.values()):,}"
     if computed:
         return sign(computed[0]) + (count or f"  {computed[0].label}").rstrip()
     labels = dict.fromkeys(node.label for node in group.nodes)

@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tinygrad_pool.drawing import theme as look
 from tinygrad_pool.drawing.computation import (
     Direction,
-    Picture,
     check_drawable,
-    draw_nodes,
     picture_of,
 )
 from tinygrad_pool.drawing.dot_program import picture
 from tinygrad_pool.drawing.edges import Style, largest_of
 from tinygrad_pool.drawing.labels import sign
+from tinygrad_pool.drawing.nodes import Picture, draw_nodes
 from tinygrad_pool.engine.backward import start, topological_order
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.steps import step_of

@@ -8,10 +8,11 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from tinygrad_pool.drawing import theme
-from tinygrad_pool.drawing.computation import FULL, UNFOLDED, Direction, draw_nodes, picture_of
+from tinygrad_pool.drawing.computation import FULL, UNFOLDED, Direction, picture_of
 from tinygrad_pool.drawing.dot_program import picture
 from tinygrad_pool.drawing.edges import Style, largest_of
-from tinygrad_pool.drawing.folding import by_form, by_layers, layer_count
+from tinygrad_pool.drawing.folding import folded
+from tinygrad_pool.drawing.nodes import draw_nodes
 from tinygrad_pool.drawing.overview import draw_groups, note, title_of
 from tinygrad_pool.drawing.slides import holding, longest_of
 from tinygrad_pool.engine.node import Node
@@ -108,7 +109,7 @@ def _style(operand: Any, c: Any, labelled: bool) -> Style:
 def _draw_folded(graph: Any, passed: Trace) -> tuple[list[Box], dict[tuple[int, int], str]]:
     """Draw a box for each layer, or for each form of operation."""
     nodes = passed.nodes
-    groups = (by_layers if layer_count(nodes) <= FULL else by_form)(nodes)
+    groups = folded(nodes)
     with holding(nodes, passed.last):
         draw_groups(graph, groups, passed.loss, set(), dir="back")
     theme.write_on(graph, note(len(nodes), len(groups)).partition(";")[0])
