@@ -220,6 +220,6 @@ def test_the_turns_of_a_loop_are_one():
     assert len(by_form(nodes)) > FEW
     assert len(groups) < 10
     source = tg.draw((h - 1.0) ** 2).source
-    assert "loop ×1,200" in source
-    assert "× ×1,200, + ×600, tanh ×600" in source
+    assert "loop ×600" in source
+    assert "+ ×600, tanh ×600, × ×1,199" in source
     assert len(folded(nodes, layers=True)) > FEW

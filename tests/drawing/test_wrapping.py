@@ -116,7 +116,7 @@ def test_a_leaf_that_many_layers_use_is_called_by_its_name_beside_them():
     assert len(re.findall(r"\bn1 -> n\d+", source)) == 1
     assert tg.draw(loop(3)).source.count("<B>b</B>") == 1
     nameless = Value(0.25)
-    z = Value(1.0)
+    z = Value(2.0)
     for _ in range(4):
         z = (z * nameless).tanh()
     assert tg.draw(z).source.count(">0.25<") == 4

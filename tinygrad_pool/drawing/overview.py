@@ -84,7 +84,7 @@ def title_of(group: Group) -> str:
         return scope
     made = Counter(sign(node) for node in computed)
     if len(made) > 1:
-        return f"loop ×{max(made.values()):,}"
+        return f"loop ×{min(made.values()):,}"
     if computed:
         return sign(computed[0]) + (count or f"  {computed[0].label}").rstrip()
     labels = dict.fromkeys(node.label for node in group.nodes)
