@@ -8,6 +8,7 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
+from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.dot_program import picture
 
 inf, nan = np.inf, np.nan
@@ -52,6 +53,12 @@ def test_the_windows_of_a_winner_are_drawn_with_their_cells_in_order(overlapping
     assert list(with_weights) == list(circles(overlapping, 0))
     assert with_weights["u0"] == ["y[0] = 5", "Σ P z", "δ = 3"]
     assert "others: from links that are not drawn" in overlapping.source
+
+
+def test_it_may_be_dark():
+    y = tg.max_pool1d(Value([1.0, 5.0, 2.0]), 2)
+    assert theme.DARK[theme.PAPER] in drawn(y, theme="dark").source
+    assert theme.PAPER not in drawn(y, theme="dark").source
 
 
 def test_on_the_left_links_carry_no_weight_but_what_goes_back(overlapping):

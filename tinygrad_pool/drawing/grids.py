@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.derivatives.sparse_jacobian import counts_by_cell, weights_of
-from tinygrad_pool.drawing import theme
-from tinygrad_pool.drawing.plots import empty_figure
+from tinygrad_pool.drawing import theme as look
+from tinygrad_pool.drawing.plots import empty_figure, plot_in_theme
 from tinygrad_pool.engine.node import name_of
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError, ShapeError
@@ -55,8 +55,8 @@ class Plane(NamedTuple):
         place = np.unravel_index(unit, self.y.shape[-len(looks) :])
         adaptive = isinstance(self.windows, AdaptiveWindows)
         spans = [(0, 0)] * (2 - len(looks))
-        for look, k in zip(looks, place, strict=True):
-            at = look[k][look[k] >= 0] if adaptive else look[k]
+        for seen, k in zip(looks, place, strict=True):
+            at = seen[k][seen[k] >= 0] if adaptive else seen[k]
             spans.append((int(at.min()), int(at.max())))
         return spans
 
@@ -77,16 +77,19 @@ class Plane(NamedTuple):
         return ((0, 0), *rims) if len(rims) == 1 else rims
 
 
-def draw_windows(node: Value, plane: int | Sequence[int] | None = None) -> Figure:
+def draw_windows(
+    node: Value, plane: int | Sequence[int] | None = None, *, theme: str = "light"
+) -> Figure:
     """Draw a pooled plane: on the left the cells and the windows over them, on the right the units.
 
     A cell shows its number and, after a backward pass, below it what came back into it. A window
     has a colour, which its unit has too. A winner is filled with it, and says how many windows it
     won if there are several. Padding is dashed; a cell that no window sees is hatched. `plane` is
-    an index into the leading axes, by default the first one.
+    an index into the leading axes, by default the first one. `theme` is "light" or "dark".
 
-    Raises DataError for what is no Value, OptionError for what is not pooled or a plane that there
-    is not, ShapeError for three axes or more than 12 cells on one, ToolError without matplotlib.
+    Raises DataError for what is no Value, OptionError for what is not pooled, a plane that there is
+    not or an unknown theme, ShapeError for three axes or more than 12 cells on one, ToolError
+    without matplotlib.
 
     >>> from tinygrad_pool import max_pool2d
     >>> figure = draw_windows(max_pool2d(Value(np.eye(4), label="x"), 2))
@@ -115,8 +118,8 @@ def draw_windows(node: Value, plane: int | Sequence[int] | None = None) -> Figur
         axes.set_aspect("equal")
         axes.axis("off")
     figure.set_layout_engine("constrained", h_pad=0.15, w_pad=0.15)
-    figure.supxlabel(_legend(shown), fontsize=11, color=theme.SOFT)
-    return figure
+    figure.supxlabel(_legend(shown), fontsize=11, color=look.SOFT)
+    return plot_in_theme(figure, theme)
 
 
 def plane_of(node: Value, x: Value, plane: int | Sequence[int] | None) -> Plane:
@@ -169,14 +172,14 @@ def _draw_cells(axes: Axes, shown: Plane) -> None:
     for i in range(-top, rows + bottom):
         for j in range(-left, columns + right):
             if not (0 <= i < rows and 0 <= j < columns):
-                _square(axes, i, j, linestyle=":", edgecolor=theme.FAINT)
+                _square(axes, i, j, linestyle=":", edgecolor=look.FAINT)
                 continue
             k = i * columns + j
             won = shown.chooses and wins[k]
             winner = shown.unit[(shown.cell == k) & (shown.weight != 0)]
-            fill = _pale(int(winner[0])) if won else theme.PAPER
+            fill = _pale(int(winner[0])) if won else look.PAPER
             hatch = None if seen[k] else "////"
-            _square(axes, i, j, facecolor=fill, edgecolor=theme.FAINT, hatch=hatch)
+            _square(axes, i, j, facecolor=fill, edgecolor=look.FAINT, hatch=hatch)
             _write(axes, i, j, shown.x[i, j], shown.grads[0], bold=bool(won))
             if won and wins[k] > 1:
                 axes.text(j + 0.46, i - 0.44, f"×{wins[k]}", fontsize=10, ha="right", va="top")
@@ -227,7 +230,7 @@ def _write(
     axes.text(j, i - up, number(float(value), 3), fontsize=13, fontweight=weight, **centre)
     if grads is not None:
         shown = number(float(grads[i, j]), 3)
-        axes.text(j, i + 0.2, shown, fontsize=11, color=theme.of_sign(grads[i, j]), **centre)
+        axes.text(j, i + 0.2, shown, fontsize=11, color=look.of_sign(grads[i, j]), **centre)
 
 
 def _legend(shown: Plane) -> str:
@@ -251,4 +254,4 @@ def _colour(unit: int) -> str:
 
 def _pale(unit: int) -> str:
     """Mix a window's colour with white, to be written on."""
-    return theme.mixed(_colour(unit), 0.3)
+    return look.mixed(_colour(unit), 0.3)

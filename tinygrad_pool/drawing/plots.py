@@ -88,10 +88,36 @@ def decision_boundary(
     return figure
 
 
-def picture_of(figure: "Figure", kind: str, dpi: int = 192) -> bytes:
+def plot_in_theme(figure: "Figure", name: str) -> "Figure":
+    """Change every colour of a plot to that of a theme; pale fills become as deep.
+
+    Raises OptionError for a theme that does not exist.
+    """
+    from matplotlib.colors import to_hex, to_rgba
+
+    theme.check(name)
+    if name == "dark":
+        for part in figure.findobj(lambda part: not hasattr(part, "patch")):  # its own comes too
+            for kind in ("color", "facecolor", "edgecolor"):
+                get, put = (getattr(part, f"{do}_{kind}", None) for do in ("get", "set"))
+                if get and put and isinstance(colour := get(), str | tuple) and to_rgba(colour)[3]:
+                    put(theme.darkened(to_hex(colour)))
+    return figure
+
+
+def picture_of(
+    figure: "Figure",
+    kind: str,
+    dpi: float = 192,
+    size: tuple[int | None, int | None] = (None, None),
+) -> bytes:
     """Return a figure as the contents of a file; the same figure gives the same SVG."""
     import matplotlib as mpl
 
+    if any(size):
+        inches = figure.get_size_inches()
+        scales = [side / x for side, x in zip(size, inches, strict=True) if side]
+        dpi = min(scales)
     drawn = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "tinygrad_pool"}):
         figure.savefig(

@@ -8,6 +8,7 @@ Blue and orange are of Okabe and Ito's palette, told apart by colour-blind reade
 from __future__ import annotations
 
 import re
+from colorsys import hls_to_rgb, rgb_to_hls
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -123,26 +124,41 @@ def write_on(graph: Digraph, text: str) -> None:
     graph.graph_attr.update(label=label, labelloc="t", fontsize="14")
 
 
-def in_theme(graph: Digraph, name: str) -> Digraph:
-    """Change every colour to that of a theme. Raises OptionError for one that does not exist."""
+def check(name: str) -> None:
+    """Raise OptionError for a theme that does not exist."""
     if name not in THEMES:
         raise OptionError(f"theme must be one of {', '.join(map(repr, THEMES))}, got {name!r}")
+
+
+def in_theme(graph: Digraph, name: str) -> Digraph:
+    """Change every colour to that of a theme. Raises OptionError for one that does not exist."""
+    check(name)
     if name == "dark":
         for attributes in (graph.graph_attr, graph.node_attr, graph.edge_attr):
             colours = {key: DARK.get(v, v) for key, v in attributes.items() if "color" in key}
             attributes.update(colours)
-        graph.body[:] = [_COLOUR.sub(_darkened, line) for line in graph.body]
+        graph.body[:] = [_COLOUR.sub(lambda found: darkened(found[0]), line) for line in graph.body]
     return graph
 
 
-def _darkened(match: re.Match[str]) -> str:
-    """Change a colour to its partner, and a grey, which is ink on paper, to as much of both."""
-    light = match[0]
-    if light in DARK or len({light[1:3], light[3:5], light[5:]}) > 1:
-        return DARK.get(light, light)
-    white, black, grey = (int(colour[1:3], 16) for colour in (PAPER, INK, light))
-    return mixed(DARK[INK], (white - grey) / (white - black), DARK[PAPER])
+def darkened(light: str) -> str:
+    """Change a colour to its partner; any other to as light a one as it was dark, of its hue.
+
+    >>> darkened(INK), darkened("#cccccc"), darkened("#d0e0ff")
+    ('#eeeeee', '#4c4d50', '#00102f')
+    """
+    light = light.lower()
+    if light in _PARTNERS:
+        return _PARTNERS[light]
+    red, green, blue = (int(light[k : k + 2], 16) / 255 for k in (1, 3, 5))
+    if red == green == blue:  # ink on paper
+        white, black = (int(colour[1:3], 16) / 255 for colour in (PAPER, INK))
+        return mixed(DARK[INK], min(1.0, (white - red) / (white - black)), DARK[PAPER])
+    hue, lightness, saturation = rgb_to_hls(red, green, blue)
+    parts = hls_to_rgb(hue, 1 - lightness, saturation)
+    return "#" + "".join(f"{round(255 * part):02x}" for part in parts)
 
 
+_PARTNERS = {light.lower(): dark for light, dark in DARK.items()}
 _COLOUR = re.compile(r'(?<=color=")#\w{6}(?="(?! FIXEDSIZE="TRUE"))', re.IGNORECASE)
 """Any colour, but for those of the cells of a heat map: there white is 0 on every page."""
