@@ -18,6 +18,7 @@ from tinygrad_pool.pooling_as_weights import comparison as equivalence
 FILES = {
     "graph.svg",
     "graph.png",
+    "graph.html",
     "F1.svg",
     "F2.svg",
     "F3.svg",
@@ -56,6 +57,7 @@ class TestDemo:
         assert "768 of 768 units" in " ".join(printed.split())
         assert "Written to tinygrad_pool_demo" in printed
         assert all(name in printed for name in FILES)
+        assert "Open F4 first" in printed
 
     @pytest.mark.slow
     @pytest.mark.usefixtures("_weights_alone")
