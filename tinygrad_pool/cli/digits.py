@@ -13,8 +13,8 @@ from tinygrad_pool.files import check_folder, whole_folder
 
 NEXT = (
     "\nOpen F4 first: the unit of the table above, with every δ. F1 to F4 are the four figures of "
-    "the derivation, which docs/derivation.md goes through line by line.\nThen step through a pass: "
-    "tinygrad-pool play examples/03_pooling_unit.py --open"
+    "the derivation, which docs/derivation.md goes through line by line.\n"
+    "Then step through a pass: tinygrad-pool play examples/03_pooling_unit.py --open"
 )
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from graphviz import Digraph
 
 FORMATS = ("svg", "png", "pdf", "gif")
-WIDE, HIGH, LARGEST = 1280, 720, 2.5
+WIDE, HIGH, LARGEST = 1280, 720, 3.5
 MOST = 100
 MILLISECONDS = 1500
 CAPTION = 40
@@ -57,7 +57,7 @@ def frames(
     format: str = "svg",
     gradient: Any = None,
     names: Mapping[str, Any] | None = None,
-    direction: Direction = "LR",
+    direction: Direction | None = None,
     theme: str = "light",
 ) -> list[Path]:
     """Draw a backward pass for a slide deck: one picture for each node, 16:9, transparent.
@@ -65,7 +65,9 @@ def frames(
     The first shows that nothing is computed, each next one a node that hands on its gradient, and
     the last one all gradients, as `backward()` gives them. No box moves from one to the next.
     `format` is "svg", "png" (1920 × 1080), "pdf", or "gif", which is one moving picture. The folder
-    appears whole or not at all; no `.grad` changes. All else is as in `draw` and `backward`.
+    appears whole or not at all; no `.grad` changes. Without a `direction` the graph takes the one
+    that fills a slide better, from left to right or from the bottom to the top. All else is as in
+    `draw` and `backward`.
 
     Raises DataError for what is no Value, OptionError for an unknown format or a graph of more than
     100 nodes, OutputError if the folder cannot be written, ToolError if no Graphviz can draw the
@@ -75,7 +77,7 @@ def frames(
     >>> [path.name for path in frames(a * a, "slides")]
     ['frame_0.svg', 'frame_1.svg']
     """
-    check_drawable(value, direction, "frames")
+    check_drawable(value, direction or "LR", "frames")
     if format not in FORMATS:
         raise OptionError(f"frames: format must be one of {', '.join(FORMATS)}, got {format!r}")
     nodes = topological_order(value)
@@ -87,8 +89,11 @@ def frames(
     base = picture_of(value, nodes, frozenset(("data", "grad")), names, set())
     with whole_folder(folder) as files:
         slides = _slides(base, gradient)
-        laid = base._replace(places=_layout(base, slides, direction))
-        drawn = [_drawn(laid, slide, direction, theme, format) for slide in slides]
+        ways: tuple[Direction, ...] = (direction,) if direction else ("LR", "BT")
+        layouts = {way: _layout(base, slides, way) for way in ways}
+        way = max(ways, key=lambda way: _zoom(layouts[way]["graph"]["bb"]))
+        laid = base._replace(places=layouts[way])
+        drawn = [_drawn(laid, slide, way, theme, format) for slide in slides]
         width = len(str(len(drawn) - 1))
         if format == "gif":
             files["backward.gif"] = _moving(drawn)
@@ -219,14 +224,19 @@ def _waiting(operand: Any) -> Style:
 def _fit(graph: Digraph, bb: str, opaque: bool, kind: str) -> None:
     """Fit the picture into 16:9, as large as it goes, on nothing."""
     left, bottom, right, top = map(float, bb.split(","))
-    zoom = min(LARGEST, 0.96 * WIDE / (right - left), 0.96 * HIGH / (top - bottom))
-    graph.attr(viewport=f"{WIDE},{HIGH},{zoom:.4f}")
+    graph.attr(viewport=f"{WIDE},{HIGH},{min(LARGEST, _zoom(bb)):.4f}")
     for name, corner in (("low", f"{left},{bottom}"), ("high", f"{right},{top}")):
         graph.node(name, "", shape="point", style="invis", width="0", pos=corner)  # nothing moves
     if not opaque:
         graph.attr(bgcolor="transparent")
     if kind == "png":
         graph.attr(dpi="108")  # 1280 points are 1920 pixels
+
+
+def _zoom(bb: str) -> float:
+    """Return how much a picture can be enlarged."""
+    left, bottom, right, top = map(float, bb.split(","))
+    return min(0.96 * WIDE / (right - left), 0.96 * HIGH / (top - bottom))
 
 
 def _moving(drawn: list[bytes]) -> bytes:
