@@ -296,7 +296,7 @@ class TestInABrowser:
     def test_tab_reaches_each_control(self, play):
         page = play(network())
         reached = set()
-        for _ in range(14):
+        for _ in range(14 + 7):  # and seven nodes
             page.keyboard.press("Tab")
             reached.add(
                 page.evaluate("(document.activeElement.ariaLabel || document.activeElement.id)")
@@ -400,6 +400,63 @@ class TestInABrowser:
         page.keyboard.press("b")
         assert not page.locator("#grid").is_visible()
 
+    def test_equations_are_set_as_mathematics(self, play):
+        page = play(network(), "#step=3")
+        math = page.locator("#equations math")
+        assert [m.get_attribute("aria-label") for m in math.all()] == [
+            "y = x_k,  k = argmax_i x_i",
+            "∂E/∂x_i = g [i == k]",
+        ]
+        assert math.nth(1).locator("mfrac > mrow").all_text_contents() == ["∂E", "∂xi"]
+        assert math.nth(0).locator("msub").all_text_contents() == ["xk", "argmaxi", "xi"]
+        box = math.nth(1).locator("mfrac").bounding_box()
+        over, under = (row.bounding_box() for row in math.nth(1).locator("mfrac > mrow").all())
+        assert over["y"] < under["y"] < box["y"] + box["height"]
+
+    def test_a_node_without_a_label_has_its_number_in_the_picture(self, play):
+        page = play(network(), "#step=2")
+        assert self.says(page) == "2 of 5: power#5 gets 1"
+        assert "#5" in page.locator("#n5").text_content()
+
+    def test_a_node_is_asked_by_keyboard(self, play):
+        page = play(network(), "#step=3")
+        node = page.get_by_role("button", name="m (max)", exact=True)
+        node.focus()
+        page.keyboard.press("Enter")
+        assert page.locator("#who").input_value() == "4"
+        page.get_by_role("button", name="b", exact=True).focus()
+        page.keyboard.press(" ")
+        assert page.locator("#who").input_value() == "1"
+        assert page.evaluate("at") == 3  # the space does not play
+
+    def test_a_tap_is_answered_where_the_finger_is(self, play):
+        page = play(network(), "#step=3", viewport={"width": 390, "height": 844}, has_touch=True)
+        page.locator("#n4").tap()
+        answer = page.locator("#answer")
+        assert answer.text_content().startswith("m (max) = 4from power#5: g · ")
+        bubble, node = answer.bounding_box(), page.locator("#n4").bounding_box()
+        assert bubble["x"] >= 0
+        assert bubble["x"] + bubble["width"] <= 390
+        assert abs(bubble["y"] + bubble["height"] - node["y"]) < 150
+        page.keyboard.press("n")
+        assert not answer.is_visible()
+        wide = play(network(), "#step=3")
+        wide.locator("#n4").click()
+        assert not wide.locator("#answer").is_visible()
+
+    @pytest.mark.parametrize(("wide", "high"), [(390, 844), (1280, 720)])
+    def test_numbers_can_be_read_at_first_sight(self, play, wide, high):
+        z = Value(0.5, label="x")
+        for i in range(8):
+            z = (Value(1.0, label=f"w{i}") * z).sigmoid()
+        page = play(z, viewport={"width": wide, "height": high})
+        size = "t => parseFloat(getComputedStyle(t).fontSize) * t.getScreenCTM().a"
+        assert page.locator("#n0 .grad").evaluate(size) > 8
+        root = page.locator(".node[aria-label*='sigmoid#24']").bounding_box()
+        frame = page.locator("main").bounding_box()
+        assert frame["x"] <= root["x"]
+        assert root["x"] + root["width"] <= frame["x"] + frame["width"]
+
     def test_padding_is_drawn_around_the_cells(self, play):
         x = Value(np.arange(16.0).reshape(4, 4), label="x")
         page = play(tg.max_pool2d(x, 3, stride=2, padding=1).sum(), "#step=2")
@@ -486,7 +543,8 @@ class TestInABrowser:
             '- status: "3 of 5: m (max) gets 4"',
             '- button "Play"',
             '- slider "Step of the pass"',
-            'img "Backward pass from E 7 nodes: 2 leaves, 1 mul',
+            'group "Backward pass from E 7 nodes: 2 leaves, 1 mul',
+            '- button "m (max)"',
             '- combobox "Gradient of"',
         ):
             assert line in heard

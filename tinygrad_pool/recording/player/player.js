@@ -4,7 +4,8 @@
 const pass = JSON.parse(document.getElementById("pass").textContent);
 const [part, end] = [(id) => document.getElementById(id), pass.moves.length];
 const boxes = pass.boxes.map((box) => ({ ...box, group: part(box.id), history: [], arrived: [] }));
-const [LISTED, TINY, LEGIBLE] = [12, 0.35, 0.5];
+const [LISTED, TINY, LEGIBLE] = [12, 0.6, 0.9];
+const MATHML = "http://www.w3.org/1998/Math/MathML";
 let at = 0;
 let asked = boxes.length - 1; // whose ledger is shown
 let follows = true; // until the user asks for one
@@ -29,7 +30,8 @@ function signOfText(text) {
 }
 
 function element(name, attributes, parent, text = "") {
-  const space = parent instanceof SVGElement || name === "svg" ? "http://www.w3.org/2000/svg" : "http://www.w3.org/1999/xhtml";
+  const space = parent instanceof SVGElement || name === "svg" ? "http://www.w3.org/2000/svg"
+    : parent instanceof MathMLElement || name === "math" ? MATHML : "http://www.w3.org/1999/xhtml";
   const made = document.createElementNS(space, name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
   made.textContent = text;
@@ -44,6 +46,39 @@ function list(where, items) {
   const more = Math.max(0, items.length - LISTED);
   if (more) element("li", {}, ul, `${more} more …`);
   for (const [text, kind = ""] of items.slice(more)) element("li", { class: kind }, ul, text);
+}
+
+// ---- equations
+
+const TOKEN = /∂(\p{L}+)\/∂(\p{L}+(?:_\w+)?)|(\p{L}+)_(\w+)|\p{L}+['′]?|[\d.]+|\s+|[^]/gu;
+
+function symbol(text, parent) {
+  const [name, index] = text.split("_");
+  if (!index) return element("mi", {}, parent, name);
+  const sub = element("msub", {}, parent);
+  element("mi", {}, sub, name);
+  return element("mi", {}, sub, index);
+}
+
+/** Set an equation as mathematics; what it says as a text is kept for those who cannot see it. */
+function typeset(text, parent) {
+  const math = element("math", { "aria-label": text }, parent);
+  for (const [token, above, below] of text.matchAll(TOKEN)) {
+    if (above) {
+      const fraction = element("mfrac", {}, math);
+      for (const name of [above, below]) {
+        const row = element("mrow", {}, fraction);
+        element("mo", {}, row, "∂");
+        symbol(name, row);
+      }
+    } else if (/^\s/.test(token)) {
+      element("mspace", { width: `${0.25 * token.length}em` }, math);
+    } else if (/^\p{L}/u.test(token)) {
+      symbol(token, math);
+    } else {
+      element(/^[\d.]+$/.test(token) ? "mn" : "mo", {}, math, token);
+    }
+  }
 }
 
 // ---- arrays, a pixel a cell
@@ -155,7 +190,8 @@ function showStory() {
   part("says").setAttribute("aria-live", timer ? "off" : "polite"); // who listens is told of stops
   part("says").textContent = move ? `${at} of ${end}: ${move.says}` : `Before the first of ${end} steps`;
   part("line").textContent = (move && boxes[move.box].line) ?? "";
-  list("equations", (move?.equations ?? []).map((text) => [text]));
+  part("equations").replaceChildren();
+  for (const text of move?.equations ?? []) typeset(text, element("li", {}, part("equations")));
   list("sends", (move?.sends ?? []).map((sent) => [
     `to ${boxes[sent.to].name}: ${sent.says}${sent.reason ? `: ${sent.reason}` : ""}`, signOf(sent.size),
   ]));
@@ -189,6 +225,18 @@ function ask(i) {
   showBox(before);
   showBox(i);
   showLedger();
+}
+
+/** Answer where the finger is, if the ledger is out of sight. */
+function answer(i, { clientX, clientY }) {
+  const [bubble, told] = [part("answer"), part("ledger").getBoundingClientRect()];
+  bubble.hidden = !matchMedia("(max-width: 50rem)").matches || told.bottom <= innerHeight;
+  bubble.replaceChildren();
+  element("b", {}, bubble, `${boxes[i].name} ${part("sum").textContent}`);
+  for (const item of part("entries").children) bubble.append(item.cloneNode(true));
+  const [wide, high] = [bubble.offsetWidth, bubble.offsetHeight];
+  bubble.style.left = `${clamp(4, clientX - wide / 2, innerWidth - wide - 4)}px`;
+  bubble.style.top = `${clientY > high + 24 ? clientY - high - 16 : clientY + 24}px`;
 }
 
 // ---- windows of a pooling
@@ -259,6 +307,7 @@ function go(position, keepPlaying = false) {
     for (const change of pass.moves[n].changes) touched.add(change.box);
   }
   const move = pass.moves[at - 1];
+  part("answer").hidden = true;
   if (follows) asked = move ? move.box : boxes.length - 1;
   for (const i of touched) showBox(i);
   showStory();
@@ -321,14 +370,28 @@ boxes.forEach((box, i) => {
   element("title", {}, box.group, box.name + (box.data ? ` = ${box.data}` : ""));
   if (box.cells) paint(box, "data-cells", box.cells);
   box.group.dataset.box = i;
+  for (const [name, value] of [["tabindex", 0], ["role", "button"], ["aria-label", box.name]]) {
+    box.group.setAttribute(name, value);
+  }
   element("option", { value: i }, part("who"), box.name);
 });
+svg.setAttribute("role", "group"); // whose nodes are buttons
+svg.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" && event.key !== " ") return;
+  event.preventDefault();
+  event.stopPropagation();
+  ask(+event.target.closest(".node").dataset.box);
+});
+svg.addEventListener("focusin", (event) => bringIn(boxes[event.target.dataset.box]));
 let pressed;
 panel.addEventListener("pointerdown", (event) => { pressed = event; });
 panel.addEventListener("click", (event) => {
   if (Math.hypot(event.clientX - pressed.clientX, event.clientY - pressed.clientY) > 5) return; // a drag
   const node = document.elementFromPoint(event.clientX, event.clientY)?.closest(".node");
-  if (node?.dataset.box) ask(+node.dataset.box);
+  part("answer").hidden = true;
+  if (!node?.dataset.box) return;
+  ask(+node.dataset.box);
+  answer(+node.dataset.box, event);
 });
 part("at").max = end;
 part("at").addEventListener("input", (event) => go(+event.target.value));
@@ -338,5 +401,8 @@ addEventListener("hashchange", linked);
 document.body.classList.toggle("large", boxes.length > 300);
 pass.moves.forEach((_, n) => showEdges(n));
 boxes.forEach((_, i) => showBox(i));
-if (view.scale < TINY) zoom(LEGIBLE / view.scale); // a large graph is followed, not overlooked
+if (view.scale < TINY) { // what cannot be read is followed, from where the pass begins
+  zoom(LEGIBLE / view.scale);
+  bringIn(boxes.at(-1));
+}
 linked();

@@ -82,7 +82,9 @@ def _draw_nodes(graph: Any, passed: Trace) -> tuple[list[Box], dict[tuple[int, i
     if len(nodes) > FULL:
         show = frozenset()
         graph.attr(splines="line", nslimit="2", mclimit="0.5")
-    shown = picture_of(passed.loss, nodes, show, passed.variables, set())._replace(heat=_room)
+    numbered: dict[str, Any] = {f"#{passed.number(node)}": node for node in nodes}
+    names = numbered | passed.variables
+    shown = picture_of(passed.loss, nodes, show, names, set())._replace(heat=_room)
     sent = {step.node: step.contributions for step in passed.steps}
     styles = {}
     for node in nodes:
