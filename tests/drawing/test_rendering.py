@@ -1,6 +1,7 @@
 """Pictures on disk."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -114,3 +115,14 @@ def test_a_dark_pdf_has_no_white_rim(tmp_path, peer):
     (sizes,) = re.findall(rb"MediaBox \[ 0 0 (\d+) (\d+)", path.read_bytes())
     own = re.search(r'width="(\d+)pt" height="(\d+)pt"', svg).groups()
     assert [*map(int, sizes)] == pytest.approx([*map(int, own)], rel=0.03)
+
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.mark.parametrize("path", sorted((DOCS / "pictures").glob("*.svg")), ids=lambda p: p.stem)
+def test_every_text_of_the_docs_pictures_has_16_pixels_on_a_slide(path):
+    svg = path.read_text("utf-8")
+    wide, high = map(float, re.findall(r'viewBox="[\d.]+ [\d.]+ ([\d.]+) ([\d.]+)"', svg)[0])
+    zoom = min(1920 / wide, 1080 / high) * float(re.findall(r"scale\(([\d.]+)|$", svg)[0] or 1)
+    assert all(float(size) * zoom >= 16 for size in re.findall(r'font-size="([\d.]+)"', svg))
