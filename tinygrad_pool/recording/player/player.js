@@ -50,7 +50,7 @@ function list(where, items) {
 
 // ---- equations
 
-const TOKEN = /∂(\p{L}+)\/∂(\p{L}+(?:_\w+)?)|(\p{L}+)_(\w+)|\p{L}+['′]?|[\d.]+|\s+|[^]/gu;
+const TOKEN = /∂(\p{L}+)\/∂(\p{L}+(?:_\w+)?)|(\p{L}+)_(\w+)|\p{L}+['′]?|[\d.]+|\s+|==|[^]/gu;
 
 function symbol(text, parent) {
   const [name, index] = text.split("_");
@@ -76,7 +76,7 @@ function typeset(text, parent) {
     } else if (/^\p{L}/u.test(token)) {
       symbol(token, math);
     } else {
-      element(/^[\d.]+$/.test(token) ? "mn" : "mo", {}, math, token);
+      element(/^[\d.]+$/.test(token) ? "mn" : "mo", {}, math, token === "==" ? "=" : token);
     }
   }
 }
