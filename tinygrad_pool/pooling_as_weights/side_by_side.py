@@ -44,7 +44,7 @@ def draw_side_by_side(
     members = {u: [*contest.within(u)] for u in units}
     cells = sorted({_cell(contest, i) for u in units for i in members[u]})
     graph = theme.canvas("side_by_side", "BT")
-    graph.attr(nodesep="0.12", ranksep="0.8")
+    graph.attr(nodesep="0.12", ranksep="0.55")
     got = {cell: _got(contest, cell, to_operands) for cell in cells}
     others = _others(contest, members, g, got)
     lines = {cell: _lines(contest, cell, got[cell], others.get(cell)) for cell in cells}
