@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LARGEST, MANY = 12, 9
+LARGEST, MANY, FEW = 12, 9, 4
+TAG = "window"
+"""The gid of a text that names a window."""
 COLOURS = ("#009E73", "#CC79A7", "#5D3A9B", "#8C8C00", "#00A0A8", "#7A4A2B", "#4D4D4D", "#C2185B")
 """Of the windows; blue and orange are signs."""
 
@@ -83,9 +86,10 @@ def draw_windows(
     """Draw a pooled plane: on the left the cells and the windows over them, on the right the units.
 
     A cell shows its number and, after a backward pass, below it what came back into it. A window
-    has a colour, which its unit has too. A winner is filled with it, and says how many windows it
-    won if there are several. Padding is dashed; a cell that no window sees is hatched. `plane` is
-    an index into the leading axes, by default the first one. `theme` is "light" or "dark".
+    has a colour and a letter, which its unit has too. A winner is filled with it, and says which
+    windows it won, and how many if there are several. Padding is dashed; a cell that no window sees
+    is hatched. `plane` is an index into the leading axes, by default the first one. `theme` is
+    "light" or "dark".
 
     Raises DataError for what is no Value, OptionError for what is not pooled, a plane that there is
     not or an unknown theme, ShapeError for three axes or more than 12 cells on one, ToolError
@@ -181,6 +185,9 @@ def _draw_cells(axes: Axes, shown: Plane) -> None:
             hatch = None if seen[k] else "////"
             _square(axes, i, j, facecolor=fill, edgecolor=look.FAINT, hatch=hatch)
             _write(axes, i, j, shown.x[i, j], shown.grads[0], bold=bool(won))
+            if won:
+                names = "".join(_letter(int(unit)) for unit in winner[:FEW])
+                _tag(axes, i, j, names + "…" * (len(winner) > FEW))
             if won and wins[k] > 1:
                 axes.text(j + 0.46, i - 0.44, f"×{wins[k]}", fontsize=10, ha="right", va="top")
     for unit in shown.outlined:
@@ -198,6 +205,8 @@ def _outline(axes: Axes, shown: Plane, unit: int) -> None:
     corner, size = (left - inset, top - inset), (right - left + 2 * inset, bottom - top + 2 * inset)
     box = Rectangle(corner, *size, fill=False, edgecolor=_colour(unit), linewidth=2.4, zorder=3)
     axes.add_patch(box)
+    if not shown.chooses:
+        _tag(axes, top, left, _letter(unit))
 
 
 def _draw_units(axes: Axes, shown: Plane) -> None:
@@ -206,9 +215,11 @@ def _draw_units(axes: Axes, shown: Plane) -> None:
     for i in range(rows):
         for j in range(columns):
             unit = i * columns + j
-            look: dict[str, Any] = {"facecolor": _pale(unit), "edgecolor": _colour(unit)}
-            _square(axes, i, j, size=0.84, linewidth=2.4, **look)
+            paint: dict[str, Any] = {"facecolor": _pale(unit), "edgecolor": _colour(unit)}
+            _square(axes, i, j, size=0.84, linewidth=2.4, **paint)
             _write(axes, i, j, shown.y[i, j], shown.grads[1], bold=True)
+            if shown.y.size > 1:
+                _tag(axes, i, j, _letter(unit))
     axes.set_xlim(-0.6, columns - 0.4)
     axes.set_ylim(rows - 0.4, -0.6)
 
@@ -233,11 +244,21 @@ def _write(
         axes.text(j, i + 0.2, shown, fontsize=11, color=look.of_sign(grads[i, j]), **centre)
 
 
+def _tag(axes: Axes, i: int, j: int, name: str) -> None:
+    """Write the letters of windows into the corner of a cell or a unit."""
+    axes.text(j - 0.38, i - 0.36, name, fontsize=10, color=look.SOFT, va="top", gid=TAG)
+
+
+def _letter(unit: int) -> str:
+    """Name a window, for those who do not tell its colour: a to z, then aa, bb and so on."""
+    return ascii_lowercase[unit % 26] * (1 + unit // 26)
+
+
 def _legend(shown: Plane) -> str:
     """Say what occurs in the picture."""
     wins = shown.wins
     boxed = "the box is the first window" if len(shown.outlined) == 1 else "a box is a window"
-    said = [boxed, "a unit has its window's colour"]
+    said = [boxed, "a unit has its window's colour and letter"]
     said += ["a filled cell won"] if shown.chooses else []
     said += ["×2: it won two windows"] if shown.chooses and wins.max(initial=0) > 1 else []
     said += ["dotted: padding"] if any(sum(rim) for rim in shown.rims) else []
