@@ -20,7 +20,7 @@ FLOORS = [
     "drawing",
     "recording pooling_as_weights",
     "diagnosis codegen",
-    "debugger notebook",
+    "debugger",
     "cli __main__",
 ]
 """From the ground: a room, a folder or a file, imports what is on a lower floor or to its left."""

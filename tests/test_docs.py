@@ -12,7 +12,9 @@ from tinygrad_pool.cli.main import main
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+ROOMS = ["drawing", "recording", "diagnosis", "debugger", "derivatives"]
+ROOMS += ["pooling_as_weights", "codegen"]
 
 
 def test_the_readme_opens_with_two_commands():
@@ -24,9 +26,18 @@ def test_the_readme_opens_with_two_commands():
     ]
 
 
+def listed_in(page):
+    text = (ROOT / "docs" / page).read_text("utf-8")
+    return {name.rpartition(".")[2] for name in re.findall(r"auto\w+:: ([\w.]+)", text)}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_each_room_has_its_page(room):
+    assert {*getattr(tg, room).__all__} <= listed_in(f"reference/{room}.md")
+
+
 def test_the_reference_lists_every_public_name():
-    reference = (ROOT / "docs" / "reference.md").read_text("utf-8")
-    listed = set(re.findall(r"auto\w+:: (?:tinygrad_pool\.)?([\w.]+)", reference))
+    listed = listed_in("reference.md").union(*(listed_in(f"reference/{r}.md") for r in ROOMS))
     assert {*tg.__all__, *tg.functional.__all__} <= listed
 
 

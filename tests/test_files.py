@@ -49,16 +49,16 @@ def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(OutputError, match=r"absent does not exist"):
         write_whole(tmp_path / "absent" / "file", b"")
     (tmp_path / "taken").write_bytes(b"")
-    with pytest.raises(OutputError, match=r"the folder \S*taken is no folder"):
+    with pytest.raises(OutputError, match=r"\S*taken is not a folder"):
         write_whole(tmp_path / "taken" / "file", b"")
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nul\0.svg", r"^'.*nul\\x00\.svg': cannot be written: no file can be called so$"),
-        ("a\0b/x.svg", r"a\\x00b/x\.svg': cannot be written: no file can be called so$"),
-        ("half\ud800.svg", r"half\\ud800\.svg': cannot be written: no file can be called so$"),
+        ("nul\0.svg", r"^'.*nul\\x00\.svg': cannot be written: not a possible file name$"),
+        ("a\0b/x.svg", r"a\\x00b/x\.svg': cannot be written: not a possible file name$"),
+        ("half\ud800.svg", r"half\\ud800\.svg': cannot be written: not a possible file name$"),
         ("x" * 300, r"^\S*x{300}: cannot be written: File name too long$"),
         ("x" * 300 + "/y", r"x{300}/y: cannot be written: File name too long$"),
         ("two\nlines/y", r"^'.*two\\nlines/y': the folder '.*two\\nlines' does not exist$"),
@@ -146,7 +146,7 @@ class TestAFolder:
     def test_a_file_or_a_missing_folder_in_the_way_is_named(self, tmp_path):
         (tmp_path / "file").write_bytes(b"")
         with (
-            pytest.raises(OutputError, match="file: is a file, and a folder is to be written"),
+            pytest.raises(OutputError, match="file: is a file, not a folder to write into"),
             whole_folder(tmp_path / "file"),
         ):
             pass

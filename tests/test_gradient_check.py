@@ -7,6 +7,7 @@ import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.errors import DataError, GradientError
 from tinygrad_pool.gradient_check import gradcheck
+from tinygrad_pool.rules.traits import TRAITS, Traits
 
 RNG = np.random.default_rng(0)
 A, B = RNG.standard_normal((2, 3)), RNG.standard_normal((2, 3))
@@ -94,7 +95,7 @@ BROKEN = {
     "swapped operands": (
         wrong("mul", lambda x, w: x * w, lambda g, x, w: g * x, lambda g, x, w: g * w),
         (A, B),
-        r"mul: to_x\[0, 0\] is .* in all, but the result rises by",
+        r"mul: to_x\[0, 0\] is .* in total, but the slope is",
     ),
     "a lost sign": (
         wrong("sub", lambda x, w: x - w, lambda g, x, w: g, lambda g, x, w: g),
@@ -121,7 +122,7 @@ BROKEN = {
     "all ties paid in full": (
         one_operand("max", np.max, lambda g, x: np.where(x == np.max(x), g, 0.0)),
         ([2.0, 2.0, 1.0],),
-        r"max: to_x from element \[\] is 2 in all",
+        r"max: to_x from element \[\] is 2 in total",
     ),
     "an off-by-one window": (tg.lift(off_by_one), (ROW,), r"off_by_one: to_x\[1\]"),
     "a lost overlap": (tg.lift(lost_overlap), (ROW,), r"lost_overlap: to_x\[1\]"),
@@ -218,3 +219,40 @@ class TestScale:
             tg.gradcheck(tg.lift(square), 3.0 * scale)
         with pytest.raises(GradientError, match="square: to_x"):
             tg.gradcheck(lambda v: tg.lift(square)(v).sum() * 1e-6, [scale, 2.0 * scale])
+
+
+def running(x):
+    def running_backward(g):
+        return (np.flip(np.cumsum(np.flip(g))),)
+
+    return np.cumsum(x), running_backward
+
+
+def total(x, axis=None, keepdims=False):
+    def total_backward(g):
+        return (np.broadcast_to(g, x.shape) * 1.0,)
+
+    return np.sum(x, axis=axis, keepdims=keepdims), total_backward
+
+
+@pytest.mark.parametrize(
+    ("rule", "sparsity", "holds"),
+    [
+        (running, "", True),
+        (running, "elementwise", False),
+        (running, "reduction", False),
+        (running, "selection", False),
+        (total, "reduction", True),
+        (total, "elementwise", False),
+    ],
+)
+def test_traits_that_do_not_hold_are_found(monkeypatch, rule, sparsity, holds):
+    monkeypatch.setitem(TRAITS, rule, Traits(sparsity))
+    f = tg.lift(rule)
+    if holds:
+        assert gradcheck(f, [1.0, 2.0, 4.0])
+    else:
+        with pytest.raises(
+            GradientError, match=f"its trait '{sparsity}' does not hold for operand 0"
+        ):
+            gradcheck(f, [1.0, 2.0, 4.0])

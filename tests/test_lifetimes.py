@@ -11,7 +11,6 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
-from tinygrad_pool.notebook import picture_of_value, player_of
 
 
 def numbers():
@@ -93,7 +92,7 @@ INSTRUMENTS = {
     "weight layers": lambda _, E: str(tg.compare_weight_layer(E)),
     "find_ties": lambda _, E: tg.find_ties(E),
     "gradcheck": lambda a, _: tg.gradcheck(lambda x: (x * x).sum(), a),
-    "notebook": lambda _, E: (repr(E), picture_of_value(E), player_of(tg.record(E))),
+    "notebook": lambda _, E: (E._repr_svg_(), tg.record(E)._repr_html_()),
 }
 
 

@@ -12,7 +12,6 @@ compute, such as drawing, is loaded when it is first asked for, from where __ini
 """
 
 import re
-import sys
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -25,7 +24,7 @@ from tinygrad_pool.engine.gradients import backward_steps, grad
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.engine.value import Value, lift
 
-globals().update({name: getattr(functional, name) for name in functional.__all__})
+globals().update({name: f for name, f in vars(functional).items() if name in functional.__all__})
 
 __version__ = "0.1.0"
 
@@ -98,7 +97,8 @@ def __getattr__(name: str) -> Any:
 
         raise missing_from(__name__, name)
     module = import_module(home)
-    return module if home == f"{__name__}.{name}" else getattr(module, name)
+    globals()[name] = found = module if home == f"{__name__}.{name}" else getattr(module, name)
+    return found
 
 
 def __dir__() -> list[str]:
@@ -116,5 +116,12 @@ def _homes() -> dict[str, str]:
     return homes
 
 
-if _shell := "IPython" in sys.modules and sys.modules["IPython"].get_ipython():
-    _shell.extension_manager.load_extension("tinygrad_pool")
+def _svg_of(value: Value) -> str | None:
+    svg: str | None = import_module("tinygrad_pool.drawing.display").svg_of(value)
+    return svg
+
+
+# What Jupyter, VS Code and marimo ask of a Value that ends a cell, so that the engine need not know
+# pictures. Marimo asks for the text where there is no picture; the others write its repr.
+Value._repr_svg_ = _svg_of  # type: ignore[attr-defined]
+Value._repr_text_ = Value.__repr__  # type: ignore[attr-defined]

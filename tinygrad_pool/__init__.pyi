@@ -241,12 +241,6 @@ from tinygrad_pool.functional import (
 from tinygrad_pool.gradient_check import (
     gradcheck as gradcheck,
 )
-from tinygrad_pool.notebook import (
-    load_ipython_extension as load_ipython_extension,
-)
-from tinygrad_pool.notebook import (
-    unload_ipython_extension as unload_ipython_extension,
-)
 from tinygrad_pool.pooling_as_weights import (
     as_weight_layer as as_weight_layer,
 )

@@ -1,65 +1,64 @@
-"""Every exception this package raises on purpose.
+"""Every exception that this package raises on purpose.
 
-Each one also is the built-in exception that a reader would expect there, so `except ValueError`
-works for someone who has never opened this file.
+Each one is also the built-in exception that fits, so `except ValueError` works as expected.
 """
 
 
 class TinygradPoolError(Exception):
-    """Stand above every error of this package, so that one `except` catches them all."""
+    """Base class of all errors raised here: one `except` catches them all."""
 
 
 class ShapeError(TinygradPoolError, ValueError):
-    """Say that shapes do not fit each other or the operation."""
+    """Shapes do not fit each other or the operation."""
 
 
 class AxisError(TinygradPoolError, ValueError, IndexError):
-    """Say that an axis does not exist or is named twice."""
+    """An axis does not exist or is named twice."""
 
 
 class SubscriptError(TinygradPoolError, IndexError):
-    """Say that an index is out of range or is no index at all."""
+    """An index is out of range or not an index at all."""
 
 
 class DataError(TinygradPoolError, TypeError):
-    """Say that data is not made of real numbers."""
+    """Data is not made of real numbers."""
 
 
 class OptionError(TinygradPoolError, ValueError, TypeError):
-    """Say that an option is unknown or out of its range."""
+    """An option is unknown or out of range."""
 
 
 class TieError(TinygradPoolError, ValueError):
-    """Say that several units share a maximum where ties="error" allows one winner only."""
+    """Several units share a maximum, and ties="error" allows only one winner."""
 
 
 class GraphError(TinygradPoolError, RuntimeError):
-    """Say that a graph cannot carry a gradient: it was cut, or its data changed since."""
+    """A graph cannot carry a gradient: it was cut off, or its data has changed."""
 
 
 class RuleError(TinygradPoolError, TypeError):
-    """Say that a rule broke its contract: one contribution per operand, of a fitting shape."""
+    """A rule broke its contract: one contribution per operand, of a matching shape."""
 
 
 class UnsupportedError(TinygradPoolError, TypeError):
-    """Say that a NumPy function or a conversion does not exist for Values."""
+    """A NumPy function or a conversion does not exist for Values."""
 
 
 class ToolError(TinygradPoolError, RuntimeError):
-    """Say that a program or package outside this one is missing or failed."""
+    """An external program or package is missing or failed."""
 
 
 class OutputError(TinygradPoolError, OSError):
-    """Say that a file cannot be read or written."""
+    """A file cannot be read or written."""
 
 
 class ScriptError(TinygradPoolError, RuntimeError):
-    """A script that was run ended in an error of its own."""
+    """A user's script ended with an error of its own."""
 
 
 class HabitError(TinygradPoolError, AttributeError):
-    """A name of another library's was looked up; here something else is to be written."""
+    """A name from another library was used; the message says what to write here."""
 
 
 class GradientError(TinygradPoolError, AssertionError):
-    """Say that a gradient is not the slope of what it was computed for."""
+    """A gradient does not match the slope of its function."""

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all."""
+"""Write files completely or not at all."""
 
 import os
 import shutil
@@ -10,10 +10,10 @@ from tinygrad_pool.errors import OutputError
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes | str) -> Path:
-    """Write a file by way of a temporary one beside it, so that no half of it is ever seen.
+    """Write a file through a temporary one beside it, so that nobody ever sees half of it.
 
-    Text is written as UTF-8, with a ? for what is no character (half of a surrogate pair). Raises
-    OutputError if the folder does not exist or cannot be written.
+    Text is written as UTF-8, lone surrogates as ?. Raises OutputError if the folder does not exist
+    or cannot be written.
     """
     path = check_folder(path)
     draft = _draft_beside(path)
@@ -30,14 +30,14 @@ def write_whole(path: str | os.PathLike[str], content: bytes | str) -> Path:
 
 @contextmanager
 def whole_folder(path: str | os.PathLike[str]) -> Iterator[dict[str, bytes | str]]:
-    """Offer a dict to fill with files by name, which all appear in the folder `path` at the end.
+    """Yield a dict to fill with files by name; at the end all of them appear in the folder `path`.
 
-    Whatever goes wrong before that leaves `path` as it was. Raises OutputError at once if `path` is
-    a file, or its own folder does not exist or cannot be written.
+    If anything fails before that, `path` stays as it was. Raises OutputError at once if `path` is a
+    file, or if its parent folder does not exist or cannot be written.
     """
     path = check_folder(path)
     if path.exists() and not path.is_dir():
-        raise OutputError(f"{path}: is a file, and a folder is to be written there")
+        raise OutputError(f"{path}: is a file, not a folder to write into")
     draft = _draft_beside(path)
     with _in_words(path):
         draft.mkdir()
@@ -56,7 +56,7 @@ def whole_folder(path: str | os.PathLike[str]) -> Iterator[dict[str, bytes | str
 
 
 def check_folder(path: str | os.PathLike[str]) -> Path:
-    """Raise OutputError if there is no folder to write a file into, or no file can have its name.
+    """Raise OutputError if the folder of a file does not exist or the file name is not possible.
 
     >>> check_folder("absent/graph.svg")
     Traceback (most recent call last):
@@ -66,13 +66,18 @@ def check_folder(path: str | os.PathLike[str]) -> Path:
     with _in_words(path), suppress(FileNotFoundError, NotADirectoryError):
         os.lstat(path)
     if not path.parent.is_dir():
-        what = "is no folder" if path.parent.exists() else "does not exist"
-        raise OutputError(f"{_shown(path)}: the folder {_shown(path.parent)} {what}")
+        folder = _shown(path.parent)
+        what = (
+            f"{folder} is not a folder"
+            if path.parent.exists()
+            else f"the folder {folder} does not exist"
+        )
+        raise OutputError(f"{_shown(path)}: {what}")
     return path
 
 
 def kind_of(path: str | os.PathLike[str]) -> str:
-    """Return what a file's suffix says it is, in lower case.
+    """Return the suffix of a file in lower case, without the dot.
 
     >>> kind_of("Graph.SVG"), kind_of("graph")
     ('svg', '')
@@ -82,15 +87,15 @@ def kind_of(path: str | os.PathLike[str]) -> str:
 
 @contextmanager
 def _in_words(path: Path) -> Iterator[None]:
-    """Raise whatever the system has against a path as an OutputError that names the path."""
+    """Turn the system's errors about a path into an OutputError that names the path."""
     try:
         yield
     except OSError as error:
         raise OutputError(
             f"{_shown(path)}: cannot be written: {error.strerror or error}"
         ) from error
-    except ValueError as error:  # a null character, or half a one: Python's own words change
-        raise OutputError(f"{_shown(path)}: cannot be written: no file can be called so") from error
+    except ValueError as error:  # a null character or a lone surrogate: Python's own message varies
+        raise OutputError(f"{_shown(path)}: cannot be written: not a possible file name") from error
 
 
 def _shown(path: Path) -> str:
@@ -99,11 +104,11 @@ def _shown(path: Path) -> str:
 
 
 def _draft_beside(path: Path) -> Path:
-    """Name a hidden file or folder beside `path`, such as no other process or thread has."""
+    """Return a hidden path beside `path` that no other process or thread uses."""
     return path.parent / f".tinygrad_pool.{os.urandom(8).hex()}"
 
 
 def _write(draft: Path, content: bytes | str) -> None:
-    """Write a new file; the system gives it the permissions that new files have."""
+    """Write a new file, with the default permissions of new files."""
     with draft.open("xb") as file:
         file.write(content.encode(errors="replace") if isinstance(content, str) else content)

@@ -1,4 +1,4 @@
-"""Numbers, shapes, counts and tables as text for people: no HTML but a table's, no Graphviz."""
+"""Numbers, shapes, counts and tables as text for people."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 LONGEST = 40
 LISTED = 4
 DIGIT = "\N{FIGURE SPACE}"
-"""As wide as a digit: numbers below each other align."""
+"""As wide as a digit, so that columns of numbers align."""
 BETWEEN = "\N{NO-BREAK SPACE} "
 """Between the columns of an array."""
 
@@ -83,7 +83,7 @@ def numbers(data: Any) -> str:
 
 
 def is_large(data: Any) -> bool:
-    """Return whether an array is too large to show its numbers, so that its range stands for it.
+    """Return whether an array is too large to show its numbers; its range is shown instead.
 
     >>> is_large(np.zeros(5)), is_large(np.zeros((4, 4))), is_large(2.0)
     (True, False, False)
@@ -122,7 +122,7 @@ def range_of(flat: Any) -> str:
 
 
 def shape(lengths: tuple[int, ...]) -> str:
-    """Format a shape; that of a number is "".
+    """Format a shape; a number's is "".
 
     >>> shape((8, 1, 28)), shape(())
     ('8 × 1 × 28', '')
@@ -131,7 +131,7 @@ def shape(lengths: tuple[int, ...]) -> str:
 
 
 def counted(n: int, what: str, plural: str = "") -> str:
-    """Format a count with its noun; `plural` is for nouns that do not just take an s.
+    """Format a count with its noun; `plural` is for irregular nouns.
 
     >>> counted(1, "unit"), counted(2000, "unit"), counted(0, "leaf", "leaves")
     ('1 unit', '2,000 units', '0 leaves')
@@ -147,6 +147,23 @@ def several(names: Sequence[str], most: int = LISTED) -> str:
     """
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+class Text(str):
+    r"""A text of several lines, which a prompt and a notebook show as `print` does.
+
+    >>> Text("a\nb")
+    a
+    b
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(self)}</pre>"
 
 
 class Table(NamedTuple):
@@ -181,6 +198,13 @@ class Table(NamedTuple):
         lines = [self.title, *captured.get().splitlines()] if self.rows else [self.title]
         return "\n".join(line.rstrip() for line in lines)
 
+    def with_count(self, n: int) -> Table:
+        """Return the table with a last line that counts what it leaves out of n rows."""
+        if n == len(self.rows):
+            return self
+        rest = [f"… {n - len(self.rows):,} more", *[""] * (len(self.columns) - 1)]
+        return self._replace(rows=[*self.rows, rest])
+
     def html(self) -> str:
         """Format the table as HTML, with every text escaped."""
         head = "".join(f"<th>{escape(column)}</th>" for column in self.columns)
@@ -194,7 +218,7 @@ class Table(NamedTuple):
 
 
 PLAINLY = "tinygrad_pool"
-"""The name of `plainly` among Python's error handlers for encodings, such as "replace"."""
+"""The name under which `plainly` is registered as an error handler, as "replace" is."""
 
 IN_ASCII = {
     **dict.fromkeys("−–—─", "-"),
@@ -206,7 +230,7 @@ IN_ASCII = {
 
 
 def plainly(error: UnicodeError) -> tuple[str, int]:
-    """Replace characters that an encoding lacks: signs by what they mean, letters by their base.
+    """Replace characters that an encoding lacks: signs by words, accented letters by plain ones.
 
     >>> "−2 × é → ☂".encode("ascii", PLAINLY)
     b'-2 * e -> ?'

@@ -1,4 +1,4 @@
-"""Check gradients against slopes: a rule is right if it sends back what its result does."""
+"""Check gradients against finite differences."""
 
 from __future__ import annotations
 
@@ -11,11 +11,15 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_pool.derivatives.sparse_jacobian import dense_rows, sparse_jacobian
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.data import to_data
+from tinygrad_pool.engine.lift import reapply
 from tinygrad_pool.engine.node import Node
-from tinygrad_pool.engine.value import Value, lift
+from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, GradientError
+from tinygrad_pool.rules.sparse_weights import Weights
+from tinygrad_pool.rules.traits import traits_of
 
 STEP = 1e-5
 TOLERANCE = 1e-6
@@ -79,9 +83,9 @@ def gradcheck(f: Callable[..., Value], *inputs: Any) -> bool:
                 _check_node(node)
         for i, name, slope, slopes in _misfits(f, arrays):
             raise GradientError(
-                f"gradcheck: the gradient of input {i}{name} is {slope:.6g}, but f rises by "
-                f"{slopes.left:.6g} from the left and {slopes.right:.6g} to the right, though each "
-                "node is right by itself: the graph is cut, or a kink is met on two paths"
+                f"gradcheck: the gradient of input {i}{name} is {slope:.6g}, but the slope of "
+                f"f is {slopes.left:.6g} from the left and {slopes.right:.6g} to the right. Each "
+                "node alone is right: the graph is cut, or two paths meet at a kink"
             )
     return True
 
@@ -89,23 +93,41 @@ def gradcheck(f: Callable[..., Value], *inputs: Any) -> bool:
 def _check_node(node: Node) -> None:
     """Compare what a node's closure sends to its operands with the slopes of its rule."""
     assert node.rule is not None
-    options = dict(node.options)
     places = [i for i, p in enumerate(node.parents) if isinstance(p, Node)]
-    operation = lift(node.rule)
 
-    def f(*moving: Value) -> Value:
+    def f(*moving: Value) -> Any:
         operands = list(node.parents)
         for i, x in zip(places, moving, strict=True):
             operands[i] = x
-        return operation(*operands, **options)
+        return reapply(node, operands)
 
     arrays = [np.array(node.parents[i].data, np.float64) for i in places]
     for k, place, slope, slopes in chain(_misfits(f, arrays), _shared_misfits(f, arrays)):
         raise GradientError(
-            f"{node.op}: {_letter(node, places[k])}{place} is {slope:.6g} in all, but the result "
-            f"rises by {slopes.left:.6g} from the left and {slopes.right:.6g} to the right; "
+            f"{node.op}: {_letter(node, places[k])}{place} is {slope:.6g} in total, but the slope "
+            f"is {slopes.left:.6g} from the left and {slopes.right:.6g} to the right; "
             f"operand {places[k]} has shape {node.parents[places[k]].shape}"
         )
+    if not node.rule.__module__.startswith("tinygrad_pool."):
+        _check_traits(node, places)
+
+
+def _check_traits(node: Node, places: list[int]) -> None:
+    """Compare the Jacobian that the traits of a rule tell with the one that its closure sends."""
+    sparsity = traits_of(node.rule).sparsity
+    for i in places if sparsity else ():
+        unit, cell, weight = dense_rows(node, i, np.arange(node.size))
+        try:
+            W = sparse_jacobian(node, i)
+            sent = Weights(unit, cell, weight, W.y_shape, W.x_shape)
+            holds = np.allclose(W.dense(), sent.dense(), equal_nan=True)
+        except (TypeError, ValueError, IndexError):  # as of another sparsity
+            holds = False
+        if not holds:
+            raise GradientError(
+                f"{node.op}: its trait {sparsity!r} does not hold for operand {i}: "
+                "the closure sends to other cells, or other numbers"
+            )
 
 
 Misfit: TypeAlias = tuple[int, str, float, Slopes]

@@ -16,15 +16,15 @@ from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
 
 Part: TypeAlias = tuple[int, int]
-"""Which parameter, and from which row on."""
+"""The index of a parameter, and its first row."""
 
 BLOCK = 2**15
-"""About how many elements move at a time: what lies between fits in the processor's cache."""
+"""About how many elements are updated at a time, so that intermediates fit in the cache."""
 
-if not TYPE_CHECKING:  # a type checker shall miss what is not there
+if not TYPE_CHECKING:  # so that a type checker still reports unknown names
 
     def __getattr__(name: str) -> Any:
-        """Say what to write for a name that another library has."""
+        """Raise AttributeError; for a name from another library, say what to write here."""
         from tinygrad_pool.engine.habits import missing_from
 
         raise missing_from(__name__, name)
@@ -50,7 +50,7 @@ class Optimizer(ABC):
         for i, p in enumerate(self.parameters):
             if not p.has_grad:
                 continue
-            w: Any = p._numbers  # p.data would keep its bits, to find out whether somebody writes
+            w: Any = p._numbers  # p.data would copy the bits, to detect later changes
             g = p.grad
             if p.size <= BLOCK:
                 w -= self._move((i, 0), self._slope(w, g))
@@ -66,7 +66,7 @@ class Optimizer(ABC):
 
     @abstractmethod
     def _move(self, part: Part, g: Any) -> Any:
-        """Compute by how much a part of a parameter, whose gradient is g, is to shrink."""
+        """Compute what to subtract from a part of a parameter whose gradient is g."""
 
 
 class SGD(Optimizer):
@@ -145,16 +145,18 @@ class Adam(Optimizer):
 
 
 def _leaves(name: str, parameters: Any) -> list[Value]:
-    """Read parameters: Values that no operation computed, each once."""
+    """Check parameters: Values that no operation computed, each listed once."""
     if isinstance(parameters, Value) or not isinstance(parameters, Iterable):
         got = type(parameters).__name__
-        raise OptionError(f"{name}: needs a list of parameters, as model.parameters(), got a {got}")
+        raise OptionError(
+            f"{name}: needs a list of parameters, such as model.parameters(), got a {got}"
+        )
     leaves: dict[Value, None] = {}
     for p in parameters:
         if not isinstance(p, Value):
             raise OptionError(f"{name}: a parameter must be a Value, got {p!r:.80}")
         if p.parents:
-            raise OptionError(f"{name}: {name_of(p)} was computed, and cannot be a parameter")
+            raise OptionError(f"{name}: {name_of(p)} was computed; only leaves can be parameters")
         if p in leaves:
             raise OptionError(f"{name}: {name_of(p)} is listed twice")
         leaves[p] = None
@@ -164,13 +166,13 @@ def _leaves(name: str, parameters: Any) -> list[Value]:
 
 
 def _keep_freed_memory() -> None:
-    """Let the C library keep what is freed, so that the next step need not ask for it again.
+    """Let the C library keep freed memory, so that the next step need not ask for it again.
 
-    Each step of training makes the arrays of the last one anew. glibc hands memory back to the
-    system where more than twice the largest array freed so far lies idle at the end of its heap;
-    to be given zeroed pages for it again takes longer than to compute what stands in them.
-    (Measured: half of a small net's step.) Once nearly 32 MiB were freed, 64 MiB may lie idle. No
-    page of them is touched, so this costs nothing; and other C libraries do not mind.
+    Each training step allocates the same arrays again. glibc returns memory to the system when more
+    than twice the largest array freed so far lies idle at the end of its heap; getting zeroed pages
+    back takes longer than computing their contents (measured: half of a small net's step). After
+    nearly 32 MiB were freed once, 64 MiB may stay idle. No page is touched, so this costs nothing,
+    and other C libraries ignore it.
     """
     if sys.platform == "linux":
         with suppress(MemoryError):
@@ -180,4 +182,4 @@ def _keep_freed_memory() -> None:
 def _check(name: str, **options: Any) -> None:
     for option, given in options.items():
         if not isinstance(given, Real) or not 0 <= float(given) < np.inf:
-            raise OptionError(f"{name}: {option} must be a number, 0 or more, got {given!r}")
+            raise OptionError(f"{name}: {option} must be a non-negative number, got {given!r}")

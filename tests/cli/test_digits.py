@@ -33,6 +33,7 @@ def bare(monkeypatch):
     """Hide what the extras install, and every Graphviz."""
     for name in ("matplotlib", "matplotlib.figure", "threadpoolctl", "pygraphviz"):
         monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.delitem(sys.modules, "tinygrad_pool.drawing.figure", raising=False)
     monkeypatch.setattr(dot_program, "_programs", lambda _: iter(()))
 
 
@@ -110,14 +111,14 @@ class TestDemo:
         assert main(["equivalence", "-o", str(tmp_path / "e.svg")]) == 1
         printed = capsys.readouterr()
         assert "data and gradients are equal bit for bit" in printed.out
-        assert printed.err.startswith("tinygrad-pool: no Graphviz here can draw svg; install")
+        assert printed.err.startswith("tinygrad-pool: no Graphviz found here can draw svg; install")
 
     def test_a_folder_that_cannot_be_written_is_one_line(self, tmp_path, capsys):
         (tmp_path / "file").write_bytes(b"")
         assert main(["demo", "--out", str(tmp_path / "file")]) == 1
         assert main(["demo", "--out", str(tmp_path / "absent" / "out")]) == 1
         first, second = capsys.readouterr().err.splitlines()
-        assert first.endswith("file: is a file, and a folder is to be written there")
+        assert first.endswith("file: is a file, not a folder to write into")
         assert second.endswith("absent does not exist")
 
     def test_ctrl_c_is_one_line_and_leaves_nothing(self, tmp_path):

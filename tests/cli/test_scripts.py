@@ -42,22 +42,22 @@ class TestDraw:
     def test_an_unknown_name_lists_those_there_are(self, script, tmp_path, capsys):
         assert main(["draw", str(script), "--value", "lost", "-o", str(tmp_path / "g.svg")]) == 1
         error = capsys.readouterr().err
-        assert "made no Value called 'lost' at top level; it has a, loss, table, other" in error
-        assert error.endswith(" (--value other takes that one)\n")
+        assert "has no Value called 'lost' at top level; it has a, loss, table, other" in error
+        assert error.endswith(" (--value other selects that one)\n")
         assert not (tmp_path / "g.svg").exists()
 
     def test_a_script_without_values_says_so(self, tmp_path, capsys):
         (tmp_path / "empty.py").write_text("x = 1\n")
         assert main(["draw", str(tmp_path / "empty.py"), "-o", str(tmp_path / "g.svg")]) == 1
-        assert "made no Value that is a number at top level; it has none" in capsys.readouterr().err
+        assert "has no Value that is a number at top level; it has none" in capsys.readouterr().err
 
     def test_a_script_of_arrays_alone_is_told_what_to_ask_for(self, tmp_path, capsys):
         (tmp_path / "net.py").write_text("import tinygrad_pool as tg\ny = tg.Value([1.0, 2.0])\n")
         assert main(["tree", str(tmp_path / "net.py")]) == 1
         error = capsys.readouterr().err
         assert error.endswith(
-            "net.py made no Value that is a number at top level; it has y "
-            "(--value y takes that one)\n"
+            "net.py has no Value that is a number at top level; it has y "
+            "(--value y selects that one)\n"
         )
         assert main(["tree", str(tmp_path / "net.py"), "--value", "y"]) == 0
 

@@ -593,14 +593,14 @@ def test_thousands_of_leaves_and_one_wide_sum():
         (
             lambda: tg.unroll(three_units())(w13=1.0),
             OptionError,
-            "unrolled: 'w13' is no leaf of E; there is w32, w31, w21, w12",
+            "unrolled: 'w13' is not a leaf of E; it has w32, w31, w21, w12",
         ),
         (
             lambda: tg.unroll(three_units())({Value(1.0, label="q"): 1.0}),
             OptionError,
-            "unrolled: the leaf 'q' is no leaf of E; there is x1, x2, w11, w12, w21, w22",
+            "unrolled: the leaf 'q' is not a leaf of E; it has x1, x2, w11, w12, w21, w22",
         ),
-        (lambda: tg.unroll(tg.relu(1.0))(x=2.0), OptionError, "no leaf of relu1; there is none"),
+        (lambda: tg.unroll(tg.relu(1.0))(x=2.0), OptionError, "not a leaf of relu1; it has none"),
         (lambda: tg.unroll(three_units())(x1=[1.0, 2.0]), ShapeError, r"unrolled: x1: needs shape"),
         (lambda: tg.unroll(three_units())(x1="a"), DataError, "unrolled: x1: needs real numbers"),
     ],
@@ -626,7 +626,9 @@ def test_a_rule_that_draws_at_random_is_an_error():
         return x * mask, lambda g: (g * mask,)
 
     y = tg.lift(dropout)(Value(np.ones(50)))
-    with pytest.raises(GraphError, match="unroll: the dropout node gives other numbers when its"):
+    with pytest.raises(
+        GraphError, match="unroll: the dropout node gives different numbers when its"
+    ):
         tg.unroll(y.sum())
     v = Value([1.0, 2.0])
     E = (v * 2.0).sum()

@@ -38,7 +38,7 @@ def test_the_dtype_is_a_choice_among_floating_ones(dtype):
 
 @pytest.mark.parametrize("dtype", [np.int32, "train"])
 def test_another_dtype_is_named(dtype):
-    with pytest.raises(OptionError, match="digits: dtype must be a floating one, got"):
+    with pytest.raises(OptionError, match="digits: dtype must be a floating-point type, got"):
         digits(dtype)
 
 
@@ -63,8 +63,8 @@ def test_noise_follows_the_seed():
     [
         ({"n": 1}, "moons: n must be at least 2, got 1"),
         ({"n": 10.5}, "moons: n must be whole numbers, got 10.5"),
-        ({"noise": -1}, "moons: noise must be a number, 0 or more, got -1"),
-        ({"noise": "a"}, "moons: noise must be a number, 0 or more, got 'a'"),
+        ({"noise": -1}, "moons: noise must be a non-negative number, got -1"),
+        ({"noise": "a"}, "moons: noise must be a non-negative number, got 'a'"),
         ({"seed": -1}, "moons: seed must be at least 0, got -1"),
     ],
 )

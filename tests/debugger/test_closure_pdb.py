@@ -251,9 +251,9 @@ class TestNodeByName:
     @pytest.mark.parametrize(
         ("name", "answer"),
         [
-            ("nobody", "*** no node is called 'nobody'; there is a, b, m"),
-            ("a", "*** a was computed from nothing: it has no closure to stop in"),
-            ("add", "*** add had its turn already; the pass goes on only forwards"),
+            ("nobody", "*** no node is called 'nobody'; known names: a, b, m"),
+            ("a", "*** a is a leaf: it has no closure to stop in"),
+            ("add", "*** add has been passed already, and in pdb a pass only runs forwards"),
             ("0", "*** no node is called '0'"),
         ],
     )
@@ -431,7 +431,7 @@ class TestWithoutATracer:
         for name in ("relu_backward", "relu", "relu#4"):
             assert debugger.do_node(name) is True
             assert debugger.targets == {relu}
-        for name, answer in (("a", "computed from nothing"), ("add", "its turn"), ("x", "no node")):
+        for name, answer in (("a", "is a leaf"), ("add", "passed already"), ("x", "no node")):
             assert debugger.do_node(name) is False
             assert answer in debugger.stdout.getvalue().splitlines()[-1]
         debugger.waits = Stop(power, lambda: None, "")

@@ -55,18 +55,18 @@ def test_help_fits_a_narrow_terminal(run, monkeypatch):
 @pytest.mark.parametrize(
     ("line", "answer"),
     [
-        ("help foo", "there is no command 'foo'; help lists them"),
+        ("help foo", "unknown command 'foo'; help lists all commands"),
         ("back 99999999999999999999", "back: needs a whole number from 1, got '9999"),
         ("node " + "9" * 5000, "node: needs a whole number from 1, got '9999"),
         ("break net.py:" + "9" * 5000, "no node is called 'net.py:9999"),
-        ("delete " + "9" * 5000, "no breakpoint '9999"),
+        ("delete " + "9" * 5000, "there is no breakpoint '9999"),
         ("why " + "x" * 10_000, "no node is called 'xxxx"),
         ("bgrad " + "-" * 10_000 + "1", "'-----"),
-        ("draw nul\0.svg", "'nul\\x00.svg': cannot be written: no file can be called so"),
+        ("draw nul\0.svg", "'nul\\x00.svg': cannot be written: not a possible file name"),
         ("set a = exit()", "'exit()': SystemExit: None"),
         ("set a = data.fill(3)", "'data.fill(3)': AttributeError: "),
         ("set a = 'x'", "set a: needs real numbers, got <U1"),
-        ("[", "there is no command '['; help lists them"),
+        ("[", "unknown command '['; help lists all commands"),
     ],
 )
 def test_every_mistake_is_answered_in_one_short_line(run, line, answer):

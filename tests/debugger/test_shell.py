@@ -51,7 +51,7 @@ def test_why_explains(run):
     assert "the relu is off: its input is −6" in run("finish; why")
     x = tg.Value([3.0, 1.0], label="x")
     assert "grad of x[1] is 0" in run("why x[1]", x.max())
-    assert "[one] is no index, as [0, 2] is one" in run("why x[one]", x.max())
+    assert "[one] is not an index, such as [0, 2]" in run("why x[one]", x.max())
     assert "no node is called 'y'" in run("why y[1]", x.max())
 
 
@@ -71,15 +71,15 @@ def test_names_of_variables_are_known(run, network):
 @pytest.mark.parametrize(
     ("command", "answer"),
     [
-        ("foo", "there is no command 'foo'; help lists them"),
+        ("foo", "unknown command 'foo'; help lists all commands"),
         ("goto", "goto: needs a whole number from 0, got ''"),
         ("goto 99", "seek: position must be in 0 … 5, got 99"),
         ("node x", "node: needs a whole number from 1, got 'x'"),
         (
             "why nobody",
-            "no node is called 'nobody'; there is a, b, mul#2, relu#3, m, power#5 and 1 ",
+            "no node is called 'nobody'; known names: a, b, mul#2, relu#3, m, power#5 and 1 ",
         ),
-        ("why add#7", "no node is called 'add#7'; there is add#6"),
+        ("why add#7", "no node is called 'add#7'; known names: add#6"),
         ("break", "break: needs the name of a node or a rule"),
         ("watch", "watch: needs the name of a node, as in watch w12"),
         ("set = 3", "set: needs a name and a value, as in set w12 = 0.5"),
@@ -88,8 +88,8 @@ def test_names_of_variables_are_known(run, network):
         ("ignore", "ignore: needs the number of a breakpoint, as in ignore 1 3"),
         ("break m if g >", "'g >': SyntaxError: "),
         ("break m if q; c", "'q': NameError: "),
-        ("delete 7", "no breakpoint '7'; there is none"),
-        ("ignore x 1", "no breakpoint 'x'; there is none"),
+        ("delete 7", "there is no breakpoint '7'; existing breakpoints: none"),
+        ("ignore x 1", "there is no breakpoint 'x'; existing breakpoints: none"),
         ("draw nowhere/x.svg", "nowhere/x.svg: the folder nowhere does not exist"),
     ],
 )
@@ -101,7 +101,9 @@ def test_bad_input_is_answered_in_a_line_and_loses_no_place(run, command, answer
 
 def test_without_a_terminal_and_without_commands_it_says_so(monkeypatch, network):
     monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
-    with pytest.raises(ToolError, match="debug: needs a terminal to ask at; commands="):
+    with pytest.raises(
+        ToolError, match="debug: needs a terminal for its prompt; without one, give commands="
+    ):
         tg.debug(network()[2])
 
 
@@ -131,7 +133,7 @@ def test_pdb_enters_the_closure_of_a_node(monkeypatch, capsys):
     assert "mul_backward()" in printed
     assert "-> to_x = g * w" in printed
     assert "(0.0024787521766663585, -3.0)" in printed
-    assert "pdb: a has no step, and so no closure to enter" in printed
+    assert "pdb: a takes no step in this pass, so it has no closure to enter" in printed
     assert printed.endswith("2 of 2 steps taken\n")
 
 
@@ -223,9 +225,9 @@ def test_one_element_is_set(run):
         ("set a = [1, 2]", "set a"),
         ("set a[0] = 1", "set: a of shape () has no element [0]"),
         ("replay", "replay: nothing is set; set NAME = VALUE first"),
-        ("save", "save: needs a file, pass.html or pass.txt, got ''"),
+        ("save", "save: needs a file name ending in .html or .txt, got ''"),
         ("save 'pass.txt", '"\'pass.txt": No closing quotation'),
-        ("save pass.png", "save: needs a file, pass.html or pass.txt, got 'pass.png'"),
+        ("save pass.png", "save: needs a file name ending in .html or .txt, got 'pass.png'"),
         ("save missing/pass.txt", "missing/pass.txt: the folder missing does not exist"),
     ],
 )
@@ -335,7 +337,7 @@ def test_in_a_notebook_that_is_only_run_commands_run_and_nobody_is_asked(peer, p
     shown = "".join(printed)
     assert "E gets 1" in shown or "E (relu) gets 1" in shown
     assert "StdinNotImplementedError" not in shown
-    assert "debug: needs a terminal to ask at" in shown
+    assert "debug: needs a terminal for its prompt" in shown
 
 
 @pytest.mark.parametrize("stdin", [None, "closed"])
@@ -381,7 +383,7 @@ def test_a_value_outside_the_graph_is_answered_by_every_command(run):
         *["v is not in this graph; why v tells more"] * 3,
         "derive: the add node does not depend on v",
         "v = 2, grad –",
-        "pdb: v has no step, and so no closure to enter",
+        "pdb: v takes no step in this pass, so it has no closure to enter",
     ]
 
 

@@ -71,7 +71,7 @@ def test_a_file_in_the_place_of_a_folder_is_one_line(tmp_path, capsys, file):
     (tmp_path / file).parent.mkdir(exist_ok=True)
     (tmp_path / file).write_text("mine")
     assert main(["vscode", str(tmp_path / "folder")]) == 1
-    assert re.search("is no folder|is a file, and a folder is to be", capsys.readouterr().err)
+    assert re.search("is not a folder|is a file, not a folder", capsys.readouterr().err)
     assert (tmp_path / file).read_text() == "mine"
 
 

@@ -61,7 +61,7 @@ def test_where_nothing_moves_nothing_does():
 
 def test_inside_no_grad_they_are_the_same(monkeypatch):
     monkeypatch.setattr(
-        "tinygrad_pool.derivatives.jvp._along_links", None
+        "tinygrad_pool.derivatives.jvp.sparse_jacobian", None
     )  # the rule itself will do
     x = Value([1.0, 2.0])
     y = x * x

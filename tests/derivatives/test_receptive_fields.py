@@ -110,7 +110,7 @@ def test_several_inputs_are_listed():
     a, b = tg.Value([1.0, 2.0], label="a"), tg.Value([3.0, 4.0], label="b")
     field = tg.receptive_field(a * b, (0,))
     assert [f.operand for f in field.fields] == [a, b]
-    with pytest.raises(ShapeError, match="the unit sees 2 inputs, and not one"):
+    with pytest.raises(ShapeError, match="the unit sees 2 inputs, not one"):
         _ = field.mask
 
 
@@ -124,7 +124,7 @@ def test_several_inputs_are_listed():
         (lambda x: tg.receptive_field(x, (0, 0)), OptionError, r"got \(0, 0\)"),
         (lambda x: tg.receptive_field(x, 0.5), AxisError, "unit"),
         (lambda x: tg.receptive_field(x, 0, of=tg.Value(1.0, "w")), OptionError, "depend on the l"),
-        (lambda x: tg.receptive_field(x[:0]), OptionError, r"of shape \(0,\) has no unit"),
+        (lambda x: tg.receptive_field(x[:0]), OptionError, r"of shape \(0,\) has no units"),
     ],
 )
 def test_what_has_no_field_is_named(ask, error, message):

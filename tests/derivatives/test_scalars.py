@@ -325,3 +325,11 @@ def test_a_net_on_a_small_image_can_be_drawn_as_the_textbook_does():
     assert source.count("shape=circle") == 4 + 1 + 1 + 1 + 1  # z, max, square, sum, bias
     assert source.count("id=field_") == 4  # x, once a z
     assert "δ = " in source
+
+
+def test_under_no_grad_units_are_recorded_all_the_same():
+    x = Value([1.0, 3.0], label="x")
+    y = (x * x).sum()
+    with tg.no_grad():
+        assert tg.explode(y).op == "weighted_sum"
+        assert str(tg.derive(y, x, 1)).endswith("= 6")

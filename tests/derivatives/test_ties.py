@@ -7,12 +7,13 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value, nn
-from tinygrad_pool.derivatives.candidates import contest_of
-from tinygrad_pool.derivatives.ties import ELSEWHERE, find_ties, tied_units
+from tinygrad_pool.derivatives.candidates import candidates_of
+from tinygrad_pool.derivatives.ties import find_ties, tied_units
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.errors import DataError, GraphError
 from tinygrad_pool.pooling_as_weights import weight_layers
 from tinygrad_pool.rules.sparse_weights import Weights
+from tinygrad_pool.rules.traits import traits_of
 
 inf, nan = np.inf, np.nan
 
@@ -26,23 +27,21 @@ def found(node):
 def gradients_if(monkeypatch):
     """Compute the leaves' gradients as they are if another contestant wins one window."""
 
-    def force(y, leaves, gradient, contest, i):
-        usual = weight_layers.layers_of
+    def force(y, leaves, gradient, candidates, i):
+        usual = weight_layers.pooling_weights
 
-        def forced(node):
-            layers = usual(node)
-            if node is not contest.node:
-                return layers
-            diagonal = len(node.parents) > 1
-            return tuple(
-                _paying(
-                    W, contest.unit[i], operand == contest.operand[i], contest.cell[i], diagonal
-                )
+        def forced(root, name):
+            weights = usual(root, name)
+            layers = weights[candidates.node]
+            paid, cell = candidates.at(i)
+            weights[candidates.node] = [
+                _paying(W, candidates.unit[i], operand == paid, cell, len(layers) > 1)
                 for operand, W in enumerate(layers)
-            )
+            ]
+            return weights
 
         with monkeypatch.context() as patch:
-            patch.setattr(weight_layers, "layers_of", forced)
+            patch.setattr(weight_layers, "pooling_weights", forced)
             return tg.grad(tg.as_weight_layer(y), leaves, gradient=gradient)
 
     return force
@@ -78,16 +77,16 @@ def test_a_tie_is_harmless_exactly_where_no_leafs_gradient_depends_on_the_winner
     ties = find_ties(y)
     mattering = {(t.node, t.window) for t in ties.others}
     count = 0
-    for contest in (
-        c for n in topological_order(y) if n.rule in ELSEWHERE and (c := contest_of(n))
+    for candidates in (
+        c for n in topological_order(y) if traits_of(n.rule).paid and (c := candidates_of(n))
     ):
-        units = np.flatnonzero(tied_units(contest))
+        units = np.flatnonzero(tied_units(candidates))
         count += len(units)
         for unit in rng.permutation(units)[:6]:
-            tied = [i for i in contest.within(unit) if contest.tied[i]]
-            results = [gradients_if(y, leaves, gradient, contest, i) for i in tied]
-            window = tuple(int(k) for k in np.unravel_index(unit, contest.node.shape))
-            assert differ(results) == ((contest.node, window) in mattering)
+            tied = [i for i in candidates.within(unit) if candidates.tied[i]]
+            results = [gradients_if(y, leaves, gradient, candidates, i) for i in tied]
+            window = tuple(int(k) for k in np.unravel_index(unit, candidates.node.shape))
+            assert differ(results) == ((candidates.node, window) in mattering)
     assert ties.harmless + len(ties.others) == count
 
 

@@ -71,7 +71,7 @@ X = np.arange(12.0).reshape(4, 3) - 4
         ),
         (
             lambda w: np.where(X > 99, w, 0.0).sum(),
-            "w gets nothing from where#1: it is not chosen wherever a gradient arrives",
+            "w gets nothing from where#1: it was not chosen wherever a gradient arrives",
         ),
         (lambda w: (w - w).sum(), "what reaches w cancels"),
         (

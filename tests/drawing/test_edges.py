@@ -5,16 +5,15 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
+from tinygrad_pool.derivatives.slopes import slopes_of
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.edges import (
     carrying,
     contributions_of,
     edge_styles,
-    largest_of,
     legend,
     link_style,
     shares_of,
-    slopes_of,
 )
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.errors import RuleError
@@ -36,25 +35,6 @@ def test_of_an_array_the_largest_counts_with_its_sign():
     loss = (x * x).sum()
     loss.backward()
     assert contributions_of(topological_order(loss))[loss.parents[0]] == [-5, -5]
-
-
-@pytest.mark.parametrize(
-    ("c", "largest"),
-    [([1.0, -3.0], -3), ([[2.0, np.nan]], 2), (4.0, 4), ([np.inf, 1.0], np.inf), ([0.0, -0.0], 0)],
-)
-def test_the_largest_of_an_array(c, largest):
-    assert largest_of(np.array(c)) == largest
-
-
-@pytest.mark.parametrize("c", [-3.0, np.float64(-3.0), np.float32(-3.0), np.array(-3.0)])
-def test_the_largest_of_a_number_is_a_python_float(c):
-    assert largest_of(c) == -3.0
-    assert type(largest_of(c)) is float
-
-
-@pytest.mark.parametrize("c", [None, np.zeros(0), np.nan])
-def test_where_there_is_none_it_is_nan(c):
-    assert np.isnan(largest_of(c))
 
 
 def test_width_is_by_magnitude_and_hue_by_sign():
@@ -128,13 +108,6 @@ def test_a_loser_stays_dashed_where_contributions_are_shown():
     assert (winner["label"], winner["color"]) == (" 1 ", theme.POSITIVE)
 
 
-def test_slopes_are_those_of_numbers_alone():
-    assert slopes_of(Value(2.0)) is None
-    assert slopes_of(Value([1.0, 2.0]) * 2.0) is None
-    assert slopes_of(tg.tanh(Value(0.0))) == [1]
-    assert slopes_of(Value(np.array(3.0)) ** 2) == [6, 0]
-
-
 def test_of_what_was_repeated_the_sum_arrives():
     b = Value(1.0)
     loss = (b + np.zeros((10, 3))).sum()
@@ -159,12 +132,3 @@ def test_a_closure_of_a_wrong_number_is_named():
 
     with pytest.raises(RuleError, match="own: its closure must return a tuple of 1 contributions"):
         tg.draw(tg.lift(own)(Value(1.0)), show=("local",))
-
-
-def test_slopes_that_are_infinite_or_missing():
-    def own(x, y):
-        return float(x), lambda g: (g, None)
-
-    assert slopes_of(tg.lift(own)(Value(1.0), Value(2.0))) == [1, 0]
-    assert slopes_of(tg.sqrt(Value(0.0))) == [np.inf]
-    assert slopes_of(tg.abs(Value(0.0)))[0] == 0

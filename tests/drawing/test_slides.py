@@ -273,14 +273,16 @@ def test_too_many_nodes_are_refused_with_their_count(tmp_path):
     v = Value(1.0)
     for _ in range(1000):
         v = v + 1.0
-    with pytest.raises(OptionError, match=r"1,001 nodes are too many for slides, which hold 100; "):
+    with pytest.raises(
+        OptionError, match=r"1,001 nodes are too many for slides, at most 100 fit; "
+    ):
         tg.frames(v, tmp_path / "s")
 
 
 def test_a_folder_that_cannot_be_written_is_named_before_anything_is_drawn(tmp_path, monkeypatch):
     monkeypatch.setattr(import_module("tinygrad_pool.drawing.slides"), "picture", None)
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(OutputError, match="file: is a file, and a folder is to be written there"):
+    with pytest.raises(OutputError, match="file: is a file, not a folder to write into"):
         tg.frames(alone(), tmp_path / "file")
     with pytest.raises(OutputError, match=r"the folder .*absent does not exist"):
         tg.frames(alone(), tmp_path / "absent" / "s")

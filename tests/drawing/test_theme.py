@@ -11,7 +11,6 @@ from tinygrad_pool import Value
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.theme import DARK, THEMES, canvas, in_theme, write_on
 from tinygrad_pool.errors import OptionError, ToolError
-from tinygrad_pool.notebook import picture_of_value
 
 COLOURS = {
     name: value
@@ -148,6 +147,7 @@ def test_without_the_package_graphviz_graphs_say_what_to_install_and_plots_are_d
     monkeypatch, tmp_path
 ):
     monkeypatch.setitem(sys.modules, "graphviz", None)
+    monkeypatch.delitem(sys.modules, "tinygrad_pool.drawing.digraph", raising=False)
     pooled = tg.max_pool1d(Value([1.0, 3.0]), 2)
     loss = pooled.sum()
     for draw in (
@@ -159,6 +159,6 @@ def test_without_the_package_graphviz_graphs_say_what_to_install_and_plots_are_d
     ):
         with pytest.raises(ToolError, match="pip install graphviz"):
             draw(loss)
-    assert picture_of_value(loss) is None
+    assert loss._repr_svg_() is None
     assert tg.render(tg.draw_windows(pooled), tmp_path / "windows.svg").stat().st_size
     assert [path.name for path in tmp_path.iterdir()] == ["windows.svg"]

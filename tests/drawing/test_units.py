@@ -137,7 +137,9 @@ def test_two_outputs_share_the_units_below_them():
 def test_what_is_no_number_is_refused():
     with pytest.raises(DataError, match="draw_units: needs a Value, got int"):
         tg.draw_units(3)
-    with pytest.raises(ShapeError, match=r"draw_units: the leaf has shape \(2,\)"):
+    with pytest.raises(
+        ShapeError, match=r"draw_units: needs a number, got the leaf of shape \(2,\)"
+    ):
         tg.draw_units(Value([1.0, 2.0]).sum())
 
 

@@ -79,7 +79,9 @@ def test_a_stale_graph_and_a_rule_that_draws_are_refused():
     def noisy(x):
         return x + rng.normal(), lambda g: (g,)
 
-    with pytest.raises(GraphError, match="deepcopy: the noisy node gives other numbers when its"):
+    with pytest.raises(
+        GraphError, match="deepcopy: the noisy node gives different numbers when its"
+    ):
         copy.deepcopy(tg.lift(noisy)(Value(1.0)))
 
 
@@ -124,7 +126,7 @@ def test_modules_and_optimisers_pickle():
 
 def test_a_graph_does_not_pickle_and_says_what_does():
     y = Value(2.0) * 3.0
-    with pytest.raises(GraphError, match=r"pickle: the mul node has a graph behind it.* v\.detach"):
+    with pytest.raises(GraphError, match=r"pickle: the mul node has a graph, .* v\.detach"):
         pickle.dumps(y)
     assert pickle.loads(pickle.dumps(y.detach())).data == 6.0
 

@@ -49,7 +49,7 @@ def test_what_refuses_to_become_an_array_is_named():
 def test_values_in_a_list_get_a_hint():
     with pytest.raises(DataError, match=r"got Values in a list; np.stack\(\[...\]\) makes one"):
         Value([Value(1.0), Value(2.0)])
-    with pytest.raises(DataError, match=r"got Values in a Value; .* v.data is the numbers of one"):
+    with pytest.raises(DataError, match=r"got Values in a Value; .* v.data has the numbers of one"):
         Value(Value(1.0))
 
 
@@ -117,5 +117,7 @@ def test_a_floating_dtype_is_read_however_it_is_said(dtype):
 
 @pytest.mark.parametrize("dtype", [int, "uint8", complex, object, "no dtype", 3.5])
 def test_another_dtype_is_named(dtype):
-    with pytest.raises(OptionError, match=re.escape(f"here must be a floating one, got {dtype!r}")):
+    with pytest.raises(
+        OptionError, match=re.escape(f"here must be a floating-point type, got {dtype!r}")
+    ):
         floating(dtype, "here")

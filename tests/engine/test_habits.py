@@ -226,7 +226,7 @@ def test_a_name_of_nobodys_is_pythons_own_error(owner, name):
     assert type(e.value) is AttributeError
 
 
-PROBES = ["__array_interface__", "__array_struct__", "__dlpack__", "__length_hint__", "_repr_html_"]
+PROBES = ["__array_interface__", "__array_struct__", "__dlpack__", "__length_hint__", "_repr_png_"]
 PROBES += [
     "_ipython_canary_method_should_not_exist_",
     "_ipython_display_",

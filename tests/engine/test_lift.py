@@ -83,7 +83,7 @@ class TestLift:
             return by * x, lambda g: (by * g,)
 
         assert tg.lift(scaled)(Value(2.0), 3.0).data == 6.0
-        with pytest.raises(OptionError, match="scaled: needs the option 'by'"):
+        with pytest.raises(OptionError, match="scaled: missing the option 'by'"):
             tg.lift(scaled)(Value(2.0))
 
     @pytest.mark.parametrize("rule", [3, None, "exp", partial(pow, 2), max, Value(1.0)])

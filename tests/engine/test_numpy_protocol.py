@@ -72,7 +72,7 @@ def test_a_masked_array_beside_a_value_gives_a_value(op, ours):
         np.testing.assert_allclose(y.data, op(np.asarray(x.data), np.asarray(w.data)))
     masked = np.ma.array([1.0, 2.0], mask=[True, False])
     for x, w in ((masked, ours), (ours, masked)):
-        with pytest.raises(DataError, match=r"a masked element has no number; fill it first"):
+        with pytest.raises(DataError, match=r"masked elements have no number; fill them first"):
             op(x, w)
 
 

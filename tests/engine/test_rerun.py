@@ -9,7 +9,7 @@ import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.context import About
-from tinygrad_pool.engine.rerun import rerun
+from tinygrad_pool.engine.rerun import replaced, rerun, run_forward
 from tinygrad_pool.errors import (
     AxisError,
     DataError,
@@ -321,7 +321,9 @@ def test_no_constant_moves_what_is_not_finite():
     x = tg.Value([0.0, 1.0])
     with np.errstate(all="ignore"):
         y = x.log()
-        with pytest.raises(GraphError, match="rerun: the log node is not finite, and no constant"):
+        with pytest.raises(
+            GraphError, match="rerun: the log node is not finite, so adding a constant"
+        ):
             rerun(y, {y: 1.0})
         assert rerun(y, {y: {1: 5.0}})[y].data.tolist() == [-np.inf, 5.0]
 
@@ -332,3 +334,27 @@ def test_a_chain_of_ten_thousand_nodes_is_run_again():
     for _ in range(10_000):
         y = y + 1.0
     assert rerun(y, {x: 5.0})[y].data == 10_005.0
+
+
+def test_run_forward_maps_each_node_once_from_what_its_operands_became():
+    x = tg.Value(1.0)
+    y = x
+    for _ in range(60):
+        y = y + y
+    calls = []
+    paths = run_forward(y, lambda node, operands: calls.append(node) or sum(operands) or 1)
+    assert (paths[y], len(calls)) == (2**60, 61)
+    assert calls == topological_order(y)
+
+
+def test_what_is_replaced_keeps_its_name_and_all_else_is_run_on_the_same_leaves():
+    x = tg.Value([1.0, -2.0], label="x")
+    with tg.scope("layer"):
+        z = x.relu()
+    z.label = "z"
+    E = (z * x).sum()
+    twins = replaced(E, {z: lambda v: v.abs()})
+    assert twins[x] is x
+    assert (twins[z].op, twins[z].label, twins[z].about.scope) == ("abs", "z", "layer")
+    assert (twins[E].op, twins[E].data, E.data) == ("sum", -3.0, 1.0)
+    assert z.op == "relu"

@@ -22,7 +22,7 @@ def test_a_convolution_names_itself_and_what_is_wrong(name, ndim):
         (DataError, "needs numbers in a regular shape", (x, [[1.0], [1.0, 2.0]])),
         (DataError, "needs numbers in a regular shape", ([[1.0], [1.0, 2.0]], w)),
         (DataError, "needs real numbers", (x, w, "bias")),
-        (ShapeError, "a bias for 3 filters has shape (3,), got ()", (x, w, 1.0)),
+        (ShapeError, "bias of 3 filters needs shape (3,), got ()", (x, w, 1.0)),
         (OptionError, "kernel_size must be at least 1", (x, np.ones((3, 2, *(0,) * ndim)))),
         (OptionError, "stride must be at least 1, got 0", (x, w, None, 0)),
         (OptionError, "stride must be whole numbers, got None", (x, w, None, None)),

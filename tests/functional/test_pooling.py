@@ -369,15 +369,15 @@ def test_of_two_units_with_one_index_the_last_is_set_and_paid():
             {"output_size": (6,)},
             ShapeError,
             "windows with kernel_size=(2,), stride=(2,), padding=((0, 0),) "
-            "make no (2,) units of a plane of shape (6,); "
-            "the smallest without ceil_mode is (4,)",
+            "do not pool a plane of shape (6,) to (2,); "
+            "the smallest plane that fits, without ceil_mode, is (4,)",
         ),
         (
             [0, 2],
             {"output_size": (2,)},
             ShapeError,
             "windows with kernel_size=(2,), stride=(2,), padding=((0, 0),) "
-            "make no (2,) units of a plane of shape (2,)",
+            "do not pool a plane of shape (2,) to (2,)",
         ),
         (
             [0, 2],
@@ -397,7 +397,7 @@ def test_of_two_units_with_one_index_the_last_is_set_and_paid():
             {"padding": 2},
             ShapeError,
             "windows with kernel_size=(2,), stride=(2,), padding=((2, 2),) "
-            "make no (2,) units of a plane of shape (0,)",
+            "do not pool a plane of shape (0,) to (2,)",
         ),
         ([0, 2], {"kernel_size": 0}, OptionError, "kernel_size must be at least 1, got 0"),
     ],
@@ -408,7 +408,9 @@ def test_unpooling_names_what_cannot_be(indices, options, error, message):
 
 
 def test_unpooling_names_the_leading_axes_that_differ():
-    message = "max_unpool1d: output_size=(3, 4) needs to begin with (2,), as x of shape (2, 1) does"
+    message = (
+        "max_unpool1d: output_size=(3, 4) must begin with (2,), as the shape of x does, (2, 1)"
+    )
     with pytest.raises(ShapeError, match=re.escape(message)):
         tg.max_unpool1d([[5.0], [7.0]], [[0], [1]], 4, output_size=(3, 4))
 

@@ -71,7 +71,7 @@ def test_flatten_keeps_the_batch():
         (nn.Linear(3, 2, rng=0), np.ones((5, 4)), ShapeError, "3 features on the last axis, got s"),
         (nn.Linear(3, 2, rng=0), 1.0, ShapeError, r"3 features on the last axis, got shape \(\)"),
         (nn.Linear(3, 2, rng=0), [[1], [1, 2]], DataError, "needs numbers in a regular shape"),
-        (nn.Flatten(), 1.0, ShapeError, "needs a batch on the first axis, got a number"),
+        (nn.Flatten(), 1.0, ShapeError, "needs at least one axis, the batch, got a number"),
     ],
 )
 def test_an_input_that_does_not_fit_is_named(layer, x, error, message):
@@ -88,11 +88,11 @@ class TestSequential:
         assert [type(m).__name__ for m in net] == ["ReLU", "Tanh"]
 
     def test_a_name_of_the_modules_own_and_what_is_no_module_are_refused(self):
-        with pytest.raises(OptionError, match="a module cannot be called 'parameters'"):
+        with pytest.raises(OptionError, match="'parameters' cannot be the name of a module"):
             nn.Sequential(parameters=nn.ReLU())
-        with pytest.raises(OptionError, match=r"a module cannot be called 'a\.b'"):
+        with pytest.raises(OptionError, match=r"'a\.b' cannot be the name of a module"):
             nn.Sequential(**{"a.b": nn.ReLU()})
-        with pytest.raises(OptionError, match="a module cannot be called '0'"):
+        with pytest.raises(OptionError, match="'0' cannot be the name of a module"):
             nn.Sequential(nn.ReLU(), **{"0": nn.Tanh()})
         with pytest.raises(OptionError, match="needs modules, got 3 for 0"):
             nn.Sequential(3)
@@ -104,15 +104,30 @@ class TestSequential:
         (lambda: nn.Linear(0, 2), "Linear: in_features must be at least 1, got 0"),
         (lambda: nn.Linear(2, 2.5), "Linear: out_features must be whole numbers, got 2.5"),
         (lambda: nn.Linear(True, 2), "Linear: in_features must be whole numbers, got True"),
-        (lambda: nn.Linear(2, 2, dtype=int), "Linear: dtype must be a floating one, got <class 'i"),
-        (lambda: nn.Linear(2, 2, dtype="no"), "Linear: dtype must be a floating one, got 'no'"),
-        (lambda: nn.Linear(2, 2, rng=-1), "Linear: rng must be a generator or a seed, got -1"),
-        (lambda: nn.Conv2d(1, 2, 3, rng="a"), "Conv2d: rng must be a generator or a seed, got 'a'"),
+        (
+            lambda: nn.Linear(2, 2, dtype=int),
+            "Linear: dtype must be a floating-point type, got <class 'i",
+        ),
+        (
+            lambda: nn.Linear(2, 2, dtype="no"),
+            "Linear: dtype must be a floating-point type, got 'no'",
+        ),
+        (
+            lambda: nn.Linear(2, 2, rng=-1),
+            "Linear: rng must be a NumPy generator or a seed, got -1",
+        ),
+        (
+            lambda: nn.Conv2d(1, 2, 3, rng="a"),
+            "Conv2d: rng must be a NumPy generator or a seed, got 'a'",
+        ),
         (lambda: nn.Conv2d(1, 2, 0), "Conv2d: kernel_size must be at least 1, got 0"),
         (lambda: nn.Conv2d(1, 2, (3,)), r"Conv2d: kernel_size needs one number or 2, got \(3,\)"),
         (lambda: nn.Conv2d(1, 2, 3, stride=None), "Conv2d: stride must be whole numbers, got None"),
         (lambda: nn.Conv2d(1, 2, 3, padding=-1), "Conv2d: padding must be at least 0, got -1"),
-        (lambda: nn.Conv2d(3, 2, 1, groups=2), "Conv2d: groups=2 must divide 3 and 2 channels"),
+        (
+            lambda: nn.Conv2d(3, 2, 1, groups=2),
+            "Conv2d: groups=2 must divide both 3 input and 2 output channels",
+        ),
         (lambda: nn.MaxPool2d(0), "MaxPool2d: kernel_size must be at least 1, got 0"),
         (lambda: nn.MaxPool2d(2, ties="all"), "MaxPool2d: ties must be one of 'first'"),
         (lambda: nn.AvgPool2d(2, stride=0), "AvgPool2d: stride must be at least 1, got 0"),

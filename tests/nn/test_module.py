@@ -166,7 +166,7 @@ class TestState:
             net.load_state_dict({})
         with pytest.raises(OptionError, match=r"missing nothing, unknown \['other'\]"):
             net.load_state_dict({name: array + 1 for name, array in before.items()} | {"other": 0})
-        with pytest.raises(ShapeError, match=r"bias has shape \(3,\), got \(2,\)"):
+        with pytest.raises(ShapeError, match=r"bias needs shape \(3,\), got \(2,\)"):
             net.load_state_dict({"weight": before["weight"] + 1, "bias": np.ones(2)})
         assert np.array_equal(net.weight.data, before["weight"])
 

@@ -1,6 +1,9 @@
 """Pooling and a layer of 0/1 weights: the same data, the same gradients, and for how long."""
 
 import re
+import sys
+from itertools import groupby
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,11 +11,10 @@ import pytest
 import tinygrad_pool as tg
 from tinygrad_pool import Value, datasets, nn
 from tinygrad_pool.cli.demo import DigitsNet
-from tinygrad_pool.derivatives.candidates import contest_of
+from tinygrad_pool.derivatives.candidates import candidates_of
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.errors import DataError, GraphError, OptionError, ShapeError
 from tinygrad_pool.pooling_as_weights import comparison as equivalence
-from tinygrad_pool.pooling_as_weights import weight_layers
 from tinygrad_pool.rules.sparse_weights import Weights
 
 inf, nan = np.inf, np.nan
@@ -32,8 +34,12 @@ def wrong_layers(monkeypatch):
     """Make every layer of weights a wrong one."""
 
     def spoil(how):
-        right = weight_layers.layers_of
-        monkeypatch.setattr(weight_layers, "layers_of", lambda node: tuple(map(how, right(node))))
+        right = equivalence.operations_of
+
+        def wrong(weights):
+            return right({node: [*map(how, Ws)] for node, Ws in weights.items()})
+
+        monkeypatch.setattr(equivalence, "operations_of", wrong)
 
     return spoil
 
@@ -107,14 +113,14 @@ class TestTheVerdict:
         assert found.differences[y] == (inf, 0.0)
 
     def test_another_dtype_is_a_difference(self, monkeypatch):
-        right = equivalence.twins_of
+        right = equivalence.replaced
         y = Value(np.float32([1, 3])).max()
 
-        def wide(loss, name):
-            twins = right(loss, name)
+        def wide(loss, operations):
+            twins = right(loss, operations)
             return twins | {loss: twins[loss].astype(np.float64)}
 
-        monkeypatch.setattr(equivalence, "twins_of", wide)
+        monkeypatch.setattr(equivalence, "replaced", wide)
         assert not compared(y).holds
 
     @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
@@ -217,40 +223,40 @@ class TestTheRadius:
         with np.errstate(all="ignore"):
             layers = compared(random_net(seed, kind, choices=choices, steps=2)[0]).layers
         for node, radius in ((layer.node, layer.radius) for layer in layers):
-            contest = contest_of(node)
+            candidates = candidates_of(node)
             step = 1e3 if radius == inf else radius
             for _ in range(10):
                 moves = {p: rng.uniform(-step, step, p.shape) for p in values_of(node)}
-                assert not losers_that_win(contest, moves).any()
+                assert not losers_that_win(candidates, moves).any()
             if radius not in (0.0, inf):
-                opposed = opposite_moves(contest, radius)
-                assert any(losers_that_win(contest, moves).any() for moves in opposed)
+                opposed = opposite_moves(candidates, radius)
+                assert any(losers_that_win(candidates, moves).any() for moves in opposed)
 
 
 def values_of(node):
     return [p for p in node.parents if isinstance(p, Value)]
 
 
-def losers_that_win(contest, moves):
+def losers_that_win(candidates, moves):
     """Move operands, choose again, and tell which of those that lost have the largest value now."""
-    node = contest.node
+    node = candidates.node
     moved = {p: Value(p.data + moves[p]) for p in values_of(node)}
     operands = [moved[p] if isinstance(p, Value) else p for p in node.parents]
-    return contest_of(tg.lift(node.rule)(*operands, **node.options)).tied & ~contest.tied
+    return candidates_of(tg.lift(node.rule)(*operands, **node.options)).tied & ~candidates.tied
 
 
-def opposite_moves(contest, radius):
+def opposite_moves(candidates, radius):
     """Move a loser towards its winners and these towards it by a bit more, the closest first."""
-    node, sign = contest.node, -1 if contest.node.op in ("min", "minimum") else 1
+    node, sign = candidates.node, -1 if candidates.node.op in ("min", "minimum") else 1
     with np.errstate(invalid="ignore"):
-        margins = np.where(contest.tied, inf, contest.top - contest.value)
+        margins = np.where(candidates.tied, inf, candidates.top - candidates.value)
     for i in np.argsort(margins)[:40]:
         moves = {p: np.zeros(p.shape) for p in values_of(node)}
-        for j in contest.within(contest.unit[i]):
-            if contest.moves[j] and (contest.tied[j] or j == i):
-                p = node.parents[contest.operand[j]]
+        for j in candidates.within(candidates.unit[i]):
+            if candidates.is_variable[j] and (candidates.tied[j] or j == i):
+                p = node.parents[candidates.operand[j]]
                 step = radius * 1.001 * (sign if j == i else -sign)
-                moves[p][contest.place(j)] = step
+                moves[p][candidates.place(j)] = step
         yield moves
 
 
@@ -350,3 +356,40 @@ def test_every_node_has_its_difference_and_gradient():
     assert found.gradients[topological_order(y)[0]].tolist() == [0.0, 1.0, 0.0, 1.0]
     assert found.loss is y
     assert found.twin.data == y.data
+
+
+PACKAGE = Path(tg.__file__).parent
+
+
+def room_of(frame):
+    """Return the folder of the package that a frame's function stands in, or "" outside of it."""
+    path = Path(frame.f_code.co_filename) if frame else PACKAGE.parent
+    return path.relative_to(PACKAGE).parts[0] if path.is_relative_to(PACKAGE) else ""
+
+
+def road(f):
+    """List the rooms whose functions the flagship calls, in order, and those that call it back."""
+    entered, back = [], set()
+
+    def look(frame, event, _):
+        home, here, by = "pooling_as_weights", room_of(frame), room_of(frame.f_back)
+        if event == "call" and here and "." not in frame.f_code.co_qualname:  # of no object
+            if by == home != here:
+                entered.append(here)
+            elif here == home != by:
+                back.add(by)
+
+    sys.setprofile(look)
+    try:
+        f()
+    finally:
+        sys.setprofile(None)
+    return [room for room, _ in groupby(entered)], back
+
+
+def test_its_road_enters_no_room_twice():
+    x, w = Value(np.eye(6)[None], label="x"), Value(np.ones((2, 1, 3, 3)), label="w")
+    loss = tg.maximum(tg.max_pool2d(tg.conv2d(x, w).relu(), 2), 0.5).mean().max()
+    tg.compare_weight_layer(loss)  # imports are no part of it
+    assert road(lambda: tg.compare_weight_layer(loss)) == (["derivatives", "rules", "engine"], {""})
+    assert road(lambda: tg.as_weight_layer(loss)) == (["derivatives", "rules", "engine"], {""})

@@ -309,7 +309,7 @@ def test_a_rule_of_ones_own_whose_slope_is_0():
 def test_what_is_no_name_is_answered():
     passed = tg.record(tg.Value(2.0) * 3.0)
     for odd in (3, None, 2.5, np.ones(2)):
-        with pytest.raises(OptionError, match="a node is a Value or the name of one, got "):
+        with pytest.raises(OptionError, match="needs a Value or the name of a node, got "):
             passed.why(odd)
 
 

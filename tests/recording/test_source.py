@@ -104,10 +104,8 @@ def test_until_and_break_take_lines(run):
 
 
 def test_lines_that_made_nothing_are_told_with_those_near(run):
-    assert (
-        run("until 7")
-        == "no node was made at line 7; near it, net.py:8, net.py:12, net.py:13 made some\n"
-    )
+    near = "nearby lines that made one: net.py:8, net.py:12, net.py:13"
+    assert run("until 7") == f"no node was made at line 7; {near}\n"
     assert "no node was made at line 8" in run("break other.py:8")
 
 
@@ -124,7 +122,9 @@ def test_without_lines_it_says_how_to_have_them():
     shell.onecmd("node")
     shell.onecmd("list")
     shown = shell.stdout.getvalue().splitlines()
-    assert shown[0].startswith("no node knows its line: build the graph under tg.traced()")
+    assert shown[0].startswith(
+        "no lines of source were recorded: build the graph under tg.traced()"
+    )
     assert shown[-2:] == [
         "lines are known only of graphs that are built under tg.traced(); the steps:",
         "-> 1: exp#1 gets 1",

@@ -148,7 +148,7 @@ def test_a_convolution_keeps_its_dtype(dtype):
             (3,),
             1,
             ShapeError,
-            "a bias for 2 filters has shape (2,), got (3,)",
+            "bias of 2 filters needs shape (2,), got (3,)",
         ),
         (
             (1, 3, 3),
@@ -156,7 +156,7 @@ def test_a_convolution_keeps_its_dtype(dtype):
             (2, 1),
             1,
             ShapeError,
-            "a bias for 2 filters has shape (2,), got (2, 1)",
+            "bias of 2 filters needs shape (2,), got (2, 1)",
         ),
         (
             (1, 3, 1),
@@ -191,12 +191,16 @@ def test_what_does_not_fit_a_convolution_is_named(x, w, b, groups, error, messag
         (
             (2, 3),
             (2, 3),
-            r"shapes \(2, 3\) and \(2, 3\) do not fit: a row of 3 meets a column of 2",
+            r"shapes \(2, 3\) and \(2, 3\) do not match: rows have 3 elements, columns 2",
         ),
-        ((3,), (2,), r"shapes \(3,\) and \(2,\) do not fit: a row of 3 meets a column of 2"),
-        ((3,), (3, 2, 2), r"shapes \(3,\) and \(3, 2, 2\) do not fit: a row of 3 meets .* of 2"),
-        ((), (2, 2), r"needs operands with axes, got shapes \(\) and \(2, 2\); \* scales"),
-        ((2,), (), r"needs operands with axes, got shapes \(2,\) and \(\)"),
+        ((3,), (2,), r"shapes \(3,\) and \(2,\) do not match: rows have 3 elements, columns 2"),
+        (
+            (3,),
+            (3, 2, 2),
+            r"shapes \(3,\) and \(3, 2, 2\) do not match: rows have 3 elements, .* 2",
+        ),
+        ((), (2, 2), r"needs arrays, got shapes \(\) and \(2, 2\); use \* to scale"),
+        ((2,), (), r"needs arrays, got shapes \(2,\) and \(\)"),
         ((2, 3, 4), (5, 4, 6), r"shapes \(2, 3, 4\) and \(5, 4, 6\) do not broadcast"),
     ],
 )

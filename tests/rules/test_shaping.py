@@ -14,12 +14,12 @@ SQUARE = tg.Value(np.arange(6.0).reshape(2, 3))
         (
             lambda v: v.reshape(4, 2),
             ShapeError,
-            r"reshape: 6 elements of shape \(2, 3\) do not fill shape \(4, 2\)",
+            r"reshape: 6 elements of shape \(2, 3\) do not fit shape \(4, 2\)",
         ),
-        (lambda v: v.reshape(4, -1), ShapeError, r"reshape: .* do not fill shape \(4, -1\)"),
-        (lambda v: v.reshape(-1, -1), ShapeError, r"reshape: .* do not fill shape \(-1, -1\)"),
-        (lambda v: v.reshape(-2, -3), ShapeError, r"reshape: .* do not fill shape \(-2, -3\)"),
-        (lambda v: v.reshape(0, -1), ShapeError, r"reshape: .* do not fill shape \(0, -1\)"),
+        (lambda v: v.reshape(4, -1), ShapeError, r"reshape: .* do not fit shape \(4, -1\)"),
+        (lambda v: v.reshape(-1, -1), ShapeError, r"reshape: .* do not fit shape \(-1, -1\)"),
+        (lambda v: v.reshape(-2, -3), ShapeError, r"reshape: .* do not fit shape \(-2, -3\)"),
+        (lambda v: v.reshape(0, -1), ShapeError, r"reshape: .* do not fit shape \(0, -1\)"),
         (lambda v: v.reshape(1.5), AxisError, "reshape: shape must be a whole number, got 1.5"),
         (lambda v: v.reshape(None), AxisError, "reshape: shape must be a whole number, got None"),
         (
@@ -59,12 +59,12 @@ SQUARE = tg.Value(np.arange(6.0).reshape(2, 3))
         (
             lambda v: tg.concatenate(v, v[:, 0], axis=1),
             ShapeError,
-            r"concatenate: shapes \[\(2, 3\), \(2,\)\] differ beside axis 1",
+            r"concatenate: shapes \[\(2, 3\), \(2,\)\] differ on axes other than 1",
         ),
         (
             lambda v: tg.concatenate(v, v.T),
             ShapeError,
-            r"concatenate: shapes .* differ beside axis 0",
+            r"concatenate: shapes .* differ on axes other than 0",
         ),
         (
             lambda _: tg.concatenate(1.0, 2.0),
@@ -90,9 +90,13 @@ SQUARE = tg.Value(np.arange(6.0).reshape(2, 3))
         (lambda v: v[np.array([True, False, True])], SubscriptError, "getitem: .* has no element"),
         (lambda v: v[v[0, 0]], SubscriptError, "getitem: .* has no element"),
         (lambda _: tg.Value(2.0)[0], SubscriptError, r"getitem: shape \(\) has no element \[0\]"),
-        (lambda v: v.astype(int), OptionError, "astype: needs a floating dtype, got <class 'int'>"),
+        (
+            lambda v: v.astype(int),
+            OptionError,
+            "astype: needs a floating-point dtype, got <class 'int'>",
+        ),
         (lambda v: v.astype("complex64"), OptionError, "astype: .* got 'complex64'"),
-        (lambda v: v.astype("foo"), OptionError, "astype: needs a floating dtype, got 'foo'"),
+        (lambda v: v.astype("foo"), OptionError, "astype: needs a floating-point dtype, got 'foo'"),
     ],
 )
 def test_what_does_not_fit_is_named(call, error, message):

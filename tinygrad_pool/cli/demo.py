@@ -46,7 +46,7 @@ class DigitsNet(nn.Module):
 
 
 class Progress(NamedTuple):
-    """How far training has come: the share of batches done, each epoch's loss and accuracy."""
+    """Training progress: the share of batches done, and each epoch's loss and accuracy."""
 
     share: float
     losses: list[float]
@@ -56,8 +56,8 @@ class Progress(NamedTuple):
 def train(net: DigitsNet, epochs: int, seed: int, batch: int = 32) -> Iterator[Progress]:
     """Train on the digits with Adam, in ever smaller steps, and yield after every batch.
 
-    On one thread, if threadpoolctl is there: the matrices are so small that a second one would only
-    wait, on a busy machine for ten times as long as all the work takes.
+    Runs on one thread if threadpoolctl is installed: the matrices are so small that a second thread
+    only waits, on a busy machine ten times as long as the work takes.
     """
     with _one_thread():
         yield from _train(net, epochs, np.random.default_rng(seed), batch)
@@ -118,7 +118,7 @@ class Inside(NamedTuple):
 
 
 def hardest(net: DigitsNet, x: Array, labels: NDArray[np.int64]) -> int:
-    """Find the image with the largest loss: the one that sends the largest error back."""
+    """Find the image with the largest loss, which sends back the largest error."""
     with no_grad():
         shares = log_softmax(net(x)).data
     return int(shares[np.arange(len(x)), labels].argmin())
@@ -167,7 +167,7 @@ class PoolingUnit(NamedTuple):
     units: Network
 
     def window(self, of: Array) -> Array:
-        """Cut the unit's 2×2 window out of an array (channels, 8, 8), in row-major order."""
+        """Return the unit's 2×2 window of an array (channels, 8, 8), in row-major order."""
         rows, columns = (
             slice(2 * self.row, 2 * self.row + 2),
             slice(2 * self.column, 2 * self.column + 2),
@@ -176,7 +176,7 @@ class PoolingUnit(NamedTuple):
 
 
 def busiest_unit(net: DigitsNet, inside: Inside) -> PoolingUnit:
-    """Take the pooling unit that most error arrives at, of those that tell something.
+    """Choose the pooling unit with the largest error among those that tell something.
 
     Every pixel below it exists, and if there is such a one, its window holds four different
     numbers above 0: a loser of 0 would have no gradient anyway. Its four feature-map units are
@@ -202,7 +202,7 @@ def busiest_unit(net: DigitsNet, inside: Inside) -> PoolingUnit:
 
 
 class File(NamedTuple):
-    """A file of the demo's folder: its name, what it shows, what is in it, and what it lacks."""
+    """A file in the demo's folder: its name, what it shows, its contents, and what is missing."""
 
     name: str
     shows: str
@@ -225,7 +225,7 @@ def _file(
 
 
 def files_of(net: DigitsNet, progress: Progress, unit: PoolingUnit) -> list[File]:
-    """Draw everything that the demo shows, as far as there are tools to draw it."""
+    """Draw everything that the demo shows, as far as the tools for it are installed."""
     drawn = figures(unit.units, columns=4)
     shown = {
         "F1": "the pooling unit over the four feature-map units of its window",

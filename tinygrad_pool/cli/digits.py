@@ -1,4 +1,4 @@
-"""What the command line does with the handwritten digits: the demo, and the proof for pooling."""
+"""Commands that use the handwritten digits: the demo, and the proof for pooling."""
 
 import argparse
 import time
@@ -133,7 +133,7 @@ def equivalence(options: argparse.Namespace) -> None:
 
 
 def _loss_on_digits() -> Value:
-    """Train a network on the digits, and compute its loss on all images that it has not seen."""
+    """Train a network on the digits, and compute its loss on all test images."""
     from rich.console import Console
 
     from tinygrad_pool import datasets, nn

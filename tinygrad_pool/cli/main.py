@@ -16,21 +16,21 @@ Run: TypeAlias = Callable[[argparse.Namespace], None]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return its exit code: 0, 1 for an error, 2 for a bad flag, or of a signal."""
+    """Run a command; return its exit code: 0, 1 for an error, 2 for a bad flag, or a signal's."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors=PLAINLY)  # a console that lacks δ shows delta, and goes on
+            stream.reconfigure(errors=PLAINLY)  # a console without δ shows delta
     try:
         options = _parser().parse_args(arguments)
         options.run(options)
-    except BrokenPipeError:  # who read it, such as `head`, has gone
+    except BrokenPipeError:  # the reader, such as `head`, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except TinygradPoolError as error:
         print(f"tinygrad-pool: {error}", file=sys.stderr)
         return 1
     except Exception as error:
-        if not (told := user_script.told(error)):  # as of a closure of the script's
+        if not (told := user_script.told(error)):  # raised by a closure of the script, for example
             raise
         print(f"tinygrad-pool: {told}", file=sys.stderr)
         return 1
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose complaint is one line."""
+    """A parser that reports errors in one line."""
 
     def error(self, message: str) -> NoReturn:
         print(f"{self.prog}: {message} (--help lists the options)", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What the command line does with a script: it is run, and one of its Values is looked at."""
+"""Commands that run a script and look at one of its Values."""
 
 import argparse
 import webbrowser
@@ -34,7 +34,7 @@ def tree(options: argparse.Namespace) -> None:
 
 
 def frames(options: argparse.Namespace) -> None:
-    """Draw the backward pass of a script, a slide each step."""
+    """Draw the backward pass of a script, one slide per step."""
     from tinygrad_pool import drawing
 
     check_folder(options.out)
@@ -56,7 +56,7 @@ def debug(options: argparse.Namespace) -> None:
 
 
 def diagnose(options: argparse.Namespace) -> None:
-    """Say what keeps a script's network from learning."""
+    """Diagnose why a script's network does not learn."""
     from tinygrad_pool import diagnosis
 
     value, made = value_from(options, "diagnose")
@@ -91,9 +91,9 @@ def play(options: argparse.Namespace) -> None:
 
 
 def _forget_own(value: Value, gradient: Any) -> None:
-    """Forget the gradients of a script's own pass, so that it is stepped through as at its first.
+    """Forget the gradients of a script's own pass, so that it can be stepped through as if new.
 
-    What other passes left stays: a forgotten zero_grad() is to be seen.
+    Gradients of other passes stay, so that a forgotten zero_grad() shows.
     """
     from tinygrad_pool.recording import record
 
@@ -105,7 +105,7 @@ def _forget_own(value: Value, gradient: Any) -> None:
 
 
 def value_from(options: argparse.Namespace, command: str) -> tuple[Value, dict[str, Any]]:
-    """Run a script and choose one of the Values that it made; return all that it made, too."""
+    """Run a script; return one of the Values that it made, and all its names."""
     if not options.script.is_file():
         raise OptionError(f"{command}: there is no script {options.script}")
     made = user_script.run(options.script)
@@ -126,8 +126,8 @@ def value_of(made: dict[str, Any], name: str | None, script: str) -> Value:
     wanted = f"Value called {name!r}" if name else "Value that is a number"
     last = max(values, key=lambda n: values[n]._order, default="")
     raise OptionError(
-        f"{script} made no {wanted} at top level; it has {', '.join(values) or 'none'}"
-        + (f" (--value {last} takes that one)" if last else "")
+        f"{script} has no {wanted} at top level; it has {', '.join(values) or 'none'}"
+        + (f" (--value {last} selects that one)" if last else "")
     )
 
 

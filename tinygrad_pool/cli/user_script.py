@@ -1,4 +1,4 @@
-"""A user's script: run as the main program; what goes wrong in it is told by its own lines."""
+"""Run a user's script as the main program, and report its errors by its own lines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tinygrad_pool.engine.context import traced
 from tinygrad_pool.errors import ScriptError
 
 CALLS = 8
-"""How many calls are told of what led to an error."""
+"""How many calls that led to an error are listed."""
 
 _INSIDE = (str(Path(__file__).parents[1]), sysconfig.get_path("stdlib"), "<frozen ")
 _INSTALLED = {"site-packages", "dist-packages"}
@@ -24,8 +24,8 @@ _INSTALLED = {"site-packages", "dist-packages"}
 def run(script: Path) -> dict[str, Any]:
     """Run a script, traced, as the main program, and return what it made at top level.
 
-    An exit with status 0 ends it as its last line would. Raises ScriptError for any other exit, and
-    for whatever it raises itself, with the lines that led there.
+    An exit with status 0 counts as reaching the last line. Raises ScriptError for any other exit
+    and for every error of the script, with the lines that led there.
     """
     sys.argv[:] = [str(script)]
     sys.path.insert(0, str(script.resolve().parent))
@@ -44,8 +44,8 @@ def run(script: Path) -> dict[str, Any]:
 
 
 def _made_before(end: TracebackType | None, script: Path) -> dict[str, Any]:
-    """Find what a script had made at top level when it ended itself."""
-    if sys.stdin is not None and sys.stdin.closed:  # as quit() leaves it, where a prompt may ask
+    """Return the names of a script's top level at the moment it exited."""
+    if sys.stdin is not None and sys.stdin.closed:  # quit() closes it, and a prompt may need it
         sys.stdin = open(0, closefd=False)  # noqa: SIM115  # it stays open
     frames = (frame for frame, _ in traceback.walk_tb(end))
     main = next(f for f in frames if f.f_globals.get("__file__") == str(script))
@@ -53,9 +53,9 @@ def _made_before(end: TracebackType | None, script: Path) -> dict[str, Any]:
 
 
 def told(error: BaseException) -> str:
-    """Tell an error by the user's line that it came from, what it says, and the calls before.
+    """Describe an error: the user's line that caused it, its message, and the calls before.
 
-    Returns "" if no line of the user's led to it.
+    Returns "" if none of the user's lines led to it.
     """
     lines = list(_user_lines(error))
     if not lines:
@@ -74,7 +74,7 @@ def told(error: BaseException) -> str:
 
 
 def _user_lines(error: BaseException) -> Iterator[str]:
-    """Write the user's own lines that led to an error, the innermost first."""
+    """List the user's own lines that led to an error, innermost first."""
     if isinstance(error, SyntaxError) and error.lineno:
         yield _line(str(error.filename), error.lineno, error.text)
     for frame in reversed(traceback.extract_tb(error.__traceback__)):

@@ -1,4 +1,4 @@
-"""How numbers are brought into the form that a Value holds, as text: results and contributions."""
+"""Source text that converts results and contributions to the form that a Value holds."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ KEEPERS = {
 
 
 def keeper_of(node: Node, y: Any, settled: Any) -> str:
-    """Name the function that brings a result into the form that a Value holds, if it needs one."""
+    """Name the function that converts a result to what a Value holds; "" if none is needed."""
     if type(settled) is float:
         return "" if type(y) is float and not _may_leave_the_reals(node) else "number"
     if isinstance(y, np.ndarray | np.generic) and y.dtype.kind == "f":
@@ -41,7 +41,7 @@ def keeper_of(node: Node, y: Any, settled: Any) -> str:
 
 
 def _may_leave_the_reals(node: Node) -> bool:
-    """Return whether other Python floats could give a complex number: a root, or a rule unknown."""
+    """Return whether Python floats could give a complex number: a root, or an unknown rule."""
     assert node.rule is not None
     if node.rule is power:
         n = node.parents[1]
@@ -50,7 +50,7 @@ def _may_leave_the_reals(node: Node) -> bool:
 
 
 def fitted(text: str, c: Any, p: Node) -> str:
-    """Write how a contribution gets its operand's shape and dtype: `unbroadcast` as text."""
+    """Write how a contribution is converted to its operand's shape and dtype: `unbroadcast`."""
     shape = np.shape(c)
     if shape != p.shape:
         axes = unbroadcast_axes(p.shape, shape)
@@ -68,7 +68,7 @@ def fitted(text: str, c: Any, p: Node) -> str:
 
 
 def _summed(text: str, c: Any, axes: Shape) -> tuple[str, Any]:
-    """Write a sum as the engine takes it: of halves in float32."""
+    """Write a sum as the engine computes it: half precision adds up in float32."""
     axis = axes if len(axes) != 1 else axes[0]
     if c.dtype != np.float16:
         return f"np.sum({text}, axis={axis})", np.sum(c, axis=axis)

@@ -17,6 +17,7 @@ from tinygrad_pool.codegen.spelling import spelled
 from tinygrad_pool.codegen.writer import Writer
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.running import call_options
+from tinygrad_pool.rules.primitive import PYTHON
 
 
 class Printed(NamedTuple):
@@ -31,11 +32,8 @@ class Printed(NamedTuple):
     uses: Counter[str]
 
 
-_PYTHON = frozenset({float, int, bool})
-
-
 class Program:
-    """Writes the lines of a Writer once more, with the rules of numbers written out."""
+    """Rewrite the lines of a Writer with the rules of numbers inlined."""
 
     def __init__(self, writer: Writer) -> None:
         self.writer, nodes = writer, [*writer.name]
@@ -61,14 +59,14 @@ class Program:
     # -- rules
 
     def _rule(self, node: Node) -> Printed | None:
-        """Write out the rule of a node that computes with Python's numbers alone."""
+        """Inline the rule of a node that computes with Python's numbers alone."""
         if node.is_leaf or node in self.writer.helped or type(node._numbers) is not float:
             return None
         options = call_options(node)
-        fixed = [None if isinstance(p, Node) else self.writer.operand(p)[1] for p in node.parents]
+        fixed = [None if isinstance(p, Node) else p for p in node.parents]
         pairs = zip(fixed, node.parents, strict=True)
         kinds = [type(p._numbers if x is None else x) for x, p in pairs]
-        if not _PYTHON.issuperset(kinds) or any(spelled(x) is None for x in options.values()):
+        if not PYTHON.issuperset(kinds) or any(spelled(x) is None for x in options.values()):
             return None
         texts = self.writer.calls[node][1]
         key = node.rule, *texts[len(fixed) :], *[x is not None and type(x) for x in fixed]
@@ -82,7 +80,7 @@ class Program:
         return self._printed[exact]
 
     def _counted(self, nodes: list[Node], loss: Node) -> Counter[Node]:
-        """Count how often each number is used: twice where it has to have its name."""
+        """Count how often each number is used: at least twice if it needs its name."""
         counted = Counter({loss: 2})
         for node in nodes:
             rule = self._rules.get(node)
@@ -93,7 +91,7 @@ class Program:
         return counted
 
     def _texts(self, node: Node, rule: Printed) -> dict[str, Text]:
-        """Fill in what a node's rule computes with."""
+        """Collect the texts of a rule's operands and constants."""
         texts = self._kept.get(node, {})
         for i, (p, text) in enumerate(zip(node.parents, self.writer.calls[node][1], strict=False)):
             texts[f"x{i}"] = self._values[p] if isinstance(p, Node) else literal(text)
@@ -119,7 +117,7 @@ class Program:
         return Text(name)
 
     def _forward(self, node: Node) -> None:
-        """Write how a node's number is computed, or keep that for where it is used."""
+        """Write the line of a node's number, or keep its expression to be inlined."""
         rule, name = self._rules.get(node), self.writer.name[node]
         if rule is None:
             self.forward_lines += self.writer.forward.get(node, [])
@@ -138,7 +136,7 @@ class Program:
             self._line(self.forward_lines, name, y)
 
     def _backward(self, node: Node) -> None:
-        """Write what a node sends to its operands, and add it up."""
+        """Write a node's contributions to its operands, and add them up."""
         rule, name = self._rules.get(node), self.writer.name[node]
         if rule is None:
             for reached in [node, *self.writer.reached[node]]:
@@ -165,7 +163,7 @@ class Program:
             self._settle(p)
 
     def _settle(self, node: Node) -> None:
-        """Write a line for a gradient that is added up so far."""
+        """Write a line for the sum of a gradient so far."""
         name = f"g_{self.writer.name[node]}"
         if self._grads.get(node, Text(name)).text != name:
             self._grads[node] = self._line(self.backward_lines, name, self._grads[node])

@@ -21,14 +21,8 @@ MOST = 16
 def identifier(text: str) -> str:
     """Make a text fit to be the name of a variable.
 
-    >>> (
-    ...     identifier("w[1]"),
-    ...     identifier("z1(2)"),
-    ...     identifier("lambda"),
-    ...     identifier("2nd"),
-    ...     identifier("δ"),
-    ... )
-    ('w_1', 'z1_2', 'lambda_', 'v_2nd', 'δ')
+    >>> [*map(identifier, ("w[1]", "z1(2)", "lambda", "2nd", "δ"))]
+    ['w_1', 'z1_2', 'lambda_', 'v_2nd', 'δ']
     """
     if _PLAIN.fullmatch(text) and not iskeyword(text):
         return text
@@ -41,7 +35,7 @@ def identifier(text: str) -> str:
 
 
 class Names:
-    """Identifiers that are given out once each.
+    """Unique identifiers.
 
     >>> names = Names(["np"])
     >>> names.new("x"), names.new("x"), names.new("np"), names.new("y", "g_{}"), names.new("g_y")

@@ -1,4 +1,4 @@
-"""A graph as Python to read aloud: straight lines that compute the loss and every gradient."""
+"""A graph as readable straight-line Python that computes the loss and every gradient."""
 
 from __future__ import annotations
 
@@ -74,9 +74,9 @@ class Unrolled:
         )
 
     def __call__(self, changes: Mapping[Value, Any] | None = None, /, **leaves: Any) -> Outcome:
-        """Carry out both passes, with other numbers in some leaves, by leaf or by name.
+        """Run both passes, optionally with other data for some leaves, by leaf or by name.
 
-        Raises OptionError for what is no leaf; DataError and ShapeError for what does not fit it.
+        Raises OptionError unless each is a leaf; DataError and ShapeError if data does not fit.
         """
         given: dict[Any, Any] = {**(changes or {}), **leaves}
         new = {self._called.get(leaf) or self._refuse(leaf): x for leaf, x in given.items()}
@@ -91,7 +91,7 @@ class Unrolled:
         return Outcome(_own(loss), {name: _own(g) for name, g in gradients.items()})
 
     def _on_numpy(self, data: dict[str, Any]) -> Outcome:
-        """Run the graph itself with other numbers, NumPy's where Python's refuse."""
+        """Re-run the graph itself, with NumPy's numbers where Python's refuse."""
         twins = rerun(
             self._loss, {leaf: (self._numbers | data)[n] for n, leaf in self.leaves.items()}
         )
@@ -100,7 +100,7 @@ class Unrolled:
         return Outcome(_own(loss.data), gradients)
 
     def _warn(self, new: Mapping[str, Any]) -> None:
-        """Warn where Python's own choices, which the text keeps, would be others now."""
+        """Warn about Python's own choices, kept in the text, that new data would change."""
         if new and self._traced:
             from tinygrad_pool.recording.forks import choices_undone
 
@@ -131,11 +131,11 @@ class Unrolled:
         return "\n".join(_lines(writer, body, self.name, self._given))
 
     def _refuse(self, given: Any) -> NoReturn:
-        """Raise OptionError for what is no leaf."""
+        """Raise OptionError: not a leaf."""
         who = name_of(given) if isinstance(given, Value) else repr(given)
         near = get_close_matches(str(given), self.leaves, n=4) or list(self.leaves)[:6]
         raise OptionError(
-            f"unrolled: {who:.80} is no leaf of {self.name}; there is {', '.join(near) or 'none'}"
+            f"unrolled: {who:.80} is not a leaf of {self.name}; it has {', '.join(near) or 'none'}"
         )
 
     @property
@@ -185,13 +185,8 @@ def unroll(
     return Unrolled(loss, gradient, called)
 
 
-def _lines(
-    writer: Writer,
-    body: list[str],
-    name: str,
-    given: Mapping[str, Any],
-) -> Iterator[str]:
-    """Put the parts of the text together."""
+def _lines(writer: Writer, body: list[str], name: str, given: Mapping[str, Any]) -> Iterator[str]:
+    """Assemble the program text."""
     keepers = [KEEPERS[keeper] for keeper in sorted(writer.keepers)]
     yield f'"""Compute {name}, and its gradient by every leaf: a line for each node."""\n'
     if any("np." in line for line in (*body, *keepers)):
@@ -213,7 +208,7 @@ if __name__ == "__main__":
 
 
 def _signature(parameters: list[str], given: Mapping[str, Any]) -> list[str]:
-    """Write the parameters, one a line where some have to be given."""
+    """Write the parameters, one a line where some have no default."""
     if not given:
         return filled("def run(", ["*", *parameters] if parameters else [], "):", "")
     rows = [f"    {p},{_said(given[p]) if p in given else ''}" for p in parameters]
@@ -221,7 +216,7 @@ def _signature(parameters: list[str], given: Mapping[str, Any]) -> list[str]:
 
 
 def _said(given: Any) -> str:
-    """Say in a comment what has to be given."""
+    """Write a comment for a parameter without a default."""
     if isinstance(given, np.ndarray):
         return f"  # an array {given.shape}" + (
             f" of {given.dtype}" if given.dtype != float else ""
@@ -230,5 +225,5 @@ def _said(given: Any) -> str:
 
 
 def _own(x: Any) -> Any:
-    """Copy an array, so that it can be written to."""
+    """Copy an array, so that the caller may write to it."""
     return np.array(x) if isinstance(x, np.ndarray) else x

@@ -1,4 +1,4 @@
-"""A graph as a program in straight lines: a line for each node, forward, and then backward.
+"""A graph as a straight-line program: a line for each node, forward and then backward.
 
 The graph is run once while it is written, so that the text converts where the engine does: a number
 that was made of Python's numbers becomes one of them, a full sum becomes an array, a contribution
@@ -19,8 +19,9 @@ from tinygrad_pool.codegen.conversions import KEEPERS, fitted, keeper_of
 from tinygrad_pool.codegen.spelling import WIDTH, Names, dtype_of, filled, spelled
 from tinygrad_pool.engine.data import to_result
 from tinygrad_pool.engine.node import Node, name_of
-from tinygrad_pool.engine.running import call_options, run_again
-from tinygrad_pool.engine.vjp import unbroadcast
+from tinygrad_pool.engine.rerun import run_forward
+from tinygrad_pool.engine.running import call_options
+from tinygrad_pool.engine.vjp import unbroadcast, vjp
 from tinygrad_pool.errors import GraphError
 from tinygrad_pool.rules.rule import Backward, Rule
 from tinygrad_pool.rules.windows import AdaptiveWindows, Windows
@@ -32,7 +33,7 @@ RESERVED = ("np", "float", "slice", *KEEPERS, "run", "_")
 
 
 class Writer:
-    """Runs nodes, and writes a line for each; what cannot be written is to be `given`."""
+    """Run nodes and write a line for each; `given` collects what has no source text."""
 
     def __init__(self, nodes: list[Node], called: Mapping[Any, str]) -> None:
         self.names = Names(RESERVED)
@@ -48,7 +49,6 @@ class Writer:
         self.reached: dict[Node, list[Node]] = {}
         self.nothing: dict[Node, str] = {}
         self.helped: set[Node] = set()  # by NumPy's numbers, where Python's refused
-        self.data: dict[Node, Any] = {}
         self.grads: dict[Node, Any] = {}
         self._closures: dict[Node, Backward] = {}
         self.calls: dict[Node, tuple[str, list[str]]] = {}
@@ -59,11 +59,7 @@ class Writer:
 
     def write(self, nodes: list[Node], loss: Node, g: Any) -> None:
         """Run both passes, forward and backward from the gradient g of the loss."""
-        for node in nodes:
-            if node.is_leaf:
-                self.data[node] = node._numbers
-            else:
-                self._forward(node)
+        run_forward(loss, self._forward)
         self._seed(loss, g)
         for node in reversed(nodes):
             if node in self._closures and node in self.grads:
@@ -89,7 +85,7 @@ class Writer:
     # -- names
 
     def _import(self, rule: Rule) -> str:
-        """Name a rule; one that cannot be imported by its name has to be given."""
+        """Name a rule; one that cannot be imported by its name becomes a parameter."""
         name = self.names.new(rule.__name__)
         module = sys.modules.get(rule.__module__)
         if rule.__module__ == "__main__" or getattr(module, rule.__name__, None) is not rule:
@@ -107,18 +103,18 @@ class Writer:
 
     # -- forward
 
-    def _forward(self, node: Node) -> None:
-        """Run a node's rule, and write the line that does."""
-        assert node.rule is not None
-        operands = [self.operand(p) for p in node.parents]
-        texts, data = [text for text, _ in operands], [x for _, x in operands]
+    def _forward(self, node: Node, operands: list[Any]) -> Any:
+        """Run a node's rule, and write the line that does; return its data."""
+        if node.rule is None or node.is_leaf:
+            return node._numbers
+        texts, data = [*map(self.operand, node.parents)], operands
         y, closure, on_numpy = _run(node.rule, data, call_options(node))
         if on_numpy:
             self.helped.add(node)
             texts = [f"np.float64({text})" for text in texts]
         settled = y if type(y) is float else to_result(y, data, node.op)
         _refuse_other(node, settled)
-        self.data[node], self._closures[node] = settled, closure
+        self._closures[node] = closure
         rule, options = self._rules[node.rule], self._options(node)
         self.calls[node] = rule, [*texts, *options]
         name = self.name[node]
@@ -127,23 +123,24 @@ class Writer:
             self.keepers.add(keeper)
             head, tail = f"{name}, {name}_backward = {keeper}({rule}(", "))"
         self.forward[node] = filled(head, [*texts, *options], tail)
+        return settled
 
-    def operand(self, x: Any) -> tuple[str, Any]:
-        """Write an operand; a small constant is written out, a large one has to be given."""
+    def operand(self, x: Any) -> str:
+        """Write an operand; a small constant is written out, a large one becomes a parameter."""
         if isinstance(x, Node):
-            return self.name[x], self.data[x]
-        return spelled(x) or self._constant(x), x
+            return self.name[x]
+        return spelled(x) or self._constant(x)
 
-    def _constant(self, x: Any) -> str:
+    def _constant(self, x: Any, stem: str = "constant") -> str:
         key = key_of(x)
         if key not in self._constants:
             named = self.called.get(key)
-            name = self.names.new(named) if named else self.names.numbered("constant")
+            name = self.names.new(named) if named else self.names.numbered(stem)
             self._constants[key], self.given[name] = name, x
         return self._constants[key]
 
     def _options(self, node: Node) -> list[str]:
-        """Write the options that are not at their defaults."""
+        """Write the options that differ from their defaults."""
         assert node.rule is not None
         defaults, written = _defaults(node.rule), []
         for option, value in call_options(node).items():
@@ -160,11 +157,7 @@ class Writer:
                 fields = [f"{field}={spelled(x)}" for field, x in value._asdict().items()]
                 self.window_lines += filled(f"{name} = {type(value).__name__}(", fields, ")")
             return self.windows[value]
-        key = key_of(value)
-        if key not in self._constants:
-            self._constants[key] = name = self.names.numbered(option)
-            self.given[name] = value
-        return self._constants[key]
+        return self._constant(value, option)
 
     # -- backward
 
@@ -179,7 +172,7 @@ class Writer:
             self.seed.append(f"    {name} = {text}")
 
     def _backward(self, node: Node) -> None:
-        """Hand a node its gradient, and write the lines that do and that add up what it returns."""
+        """Call a node's closure, and write the lines that do so and add up the contributions."""
         contributions, call = self._send(node)
         targets = self._targets(node, contributions)
         reached = [i for i, target in enumerate(targets) if target != "_"]
@@ -192,22 +185,19 @@ class Writer:
             self.backward[node].append(self._added(p, text, c))
 
     def _send(self, node: Node) -> tuple[Any, str]:
-        """Call a node's closure; where Python's floats refuse (1 / 0.0), with NumPy's."""
+        """Call a node's closure, with NumPy's numbers if Python's floats fail (1 / 0.0)."""
         g, name = self.grads[node], self.name[node]
         try:
             return self._closures[node](g), f"{name}_backward(g_{name})"
         except ArithmeticError:
-            assert node.rule is not None
             self.helped.add(node)
-            operands = [np.float64(self.operand(p)[1]) for p in node.parents]
-            closure = run_again(node, operands)[1]
-            rule, parts = self.calls[node]
-            texts = [f"np.float64({text})" for text in parts[: len(operands)]]
-            call = f"{rule}({', '.join([*texts, *parts[len(operands) :]])})"
-            return closure(np.float64(g)), f"{call}[1](np.float64(g_{name}))"
+            (rule, parts), n = self.calls[node], len(node.parents)
+            texts = [f"np.float64({text})" for text in parts[:n]]
+            call = f"{rule}({', '.join([*texts, *parts[n:]])})"
+            return vjp(node, g), f"{call}[1](np.float64(g_{name}))"
 
     def _targets(self, node: Node, contributions: Any) -> list[str]:
-        """Name what is sent to each operand; what nobody gets is _."""
+        """Name the contribution to each operand; "_" if it is not used."""
         targets: list[str] = []
         for p, c in zip(node.parents, contributions, strict=True):
             wanted = isinstance(p, Node) and c is not None
@@ -232,12 +222,12 @@ class Writer:
 
 
 def key_of(x: Any) -> Any:
-    """Return what tells a constant from others: its numbers, as each node has a copy of its own."""
+    """Return a key that identifies a constant by its numbers: each node has a copy of its own."""
     return (x.dtype.str, x.shape, x.tobytes()) if isinstance(x, np.ndarray) else id(x)
 
 
 def unpacked(targets: list[str], call: str) -> list[str]:
-    """Write how what a closure returns is unpacked."""
+    """Write the line that unpacks the contributions."""
     if len(targets) == 1:
         return [f"    ({targets[0]},) = {call}"]
     line = f"    {', '.join(targets)} = {call}"
@@ -251,7 +241,7 @@ def _defaults(rule: Rule) -> dict[str, str | None]:
 
 
 def _run(rule: Rule, data: list[Any], options: Any) -> tuple[Any, Backward, bool]:
-    """Run a rule as an operation does: with NumPy's numbers where Python's refuse or leave ℝ."""
+    """Run a rule as an operation does: with NumPy's numbers if Python's fail or become complex."""
     try:
         y, closure = rule(*data, **options)
     except ArithmeticError:
@@ -268,6 +258,6 @@ def _refuse_other(node: Node, settled: Any) -> None:
     same = type(settled) is type(node._numbers) and np.shape(settled) == node.shape
     if not same or not np.array_equal(settled, node._numbers, equal_nan=True):
         raise GraphError(
-            f"unroll: {name_of(node)} gives other numbers when its rule is run again: it draws "
-            "them at random, or data changed behind `v.data = …`"
+            f"unroll: {name_of(node)} gives different numbers when its rule runs again: the "
+            "rule is random, or data was changed other than by `v.data = …`"
         )

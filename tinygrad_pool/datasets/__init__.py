@@ -1,4 +1,4 @@
-"""Data to learn from: real handwritten digits, which come with the package, and two moons."""
+"""Data sets: real handwritten digits, included in the package, and two moons."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def moons(n: int = 100, noise: float = 0.1, seed: int = 0) -> tuple[Images, Labe
     (n,) = numbers("moons", "n", n, 1, least=2)
     (seed,) = numbers("moons", "seed", seed, 1, least=0)
     if not isinstance(noise, Real) or not 0 <= noise < np.inf:
-        raise OptionError(f"moons: noise must be a number, 0 or more, got {noise!r}")
+        raise OptionError(f"moons: noise must be a non-negative number, got {noise!r}")
     upper, lower = np.linspace(0, np.pi, n // 2), np.linspace(0, np.pi, n - n // 2)
     points = np.concatenate(
         [

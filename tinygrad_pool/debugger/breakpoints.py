@@ -1,4 +1,4 @@
-"""Where a walk through a backward pass stops: at a rule, at a node, at a number, at a change."""
+"""Breakpoints of a backward pass: at a rule, a node, a line, a number or a change."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Test = Callable[[Step], bool]
 
 
 class Breakpoint:
-    """One condition to stop at: what the user wrote, whether it holds, and how often it did."""
+    """A breakpoint: what the user typed, its condition, and how often it was met."""
 
     def __init__(self, what: str, test: Callable[[Trace], Test], once: bool = False) -> None:
         self.number = 0
@@ -26,7 +26,7 @@ class Breakpoint:
         self.condition, self.ignored, self.hits, self.watched = "", 0, 0, ""
 
     def arm(self, passed: Trace) -> None:
-        """Look for the place in a pass. Raises OptionError if there is no such place."""
+        """Find the place in a pass. Raises OptionError if there is none."""
         self.holds = self.test(passed)
 
     def __str__(self) -> str:
@@ -52,7 +52,7 @@ def at_place(passed: Trace, place: str) -> Test:
     A line is 12 or net.py:12. A leaf takes no step: there it is where something is added to its
     gradient.
 
-    Raises OptionError for what is none of these.
+    Raises OptionError for anything else.
     """
     file, _, line = place.rpartition(":")
     number = whole_number(line)
@@ -62,7 +62,7 @@ def at_place(passed: Trace, place: str) -> Test:
 
 
 def whole_number(text: str) -> int | None:
-    """Read a whole number, from 0 and of up to 18 digits; None for anything else.
+    """Return a non-negative integer of up to 18 digits; None for anything else.
 
     >>> whole_number("12"), whole_number("-1"), whole_number("")
     (12, None, None)
@@ -75,8 +75,8 @@ def at_line(passed: Trace, file: str, number: int) -> Test:
     made = [node.about.line for node in passed.nodes if node.about.line and node.parents]
     if not made:
         raise OptionError(
-            "no node knows its line: build the graph under tg.traced(), or run the script with "
-            "tinygrad-pool debug"
+            "no lines of source were recorded: build the graph under tg.traced(), or run the "
+            "script with tinygrad-pool debug"
         )
     wanted = {line for line in made if line.number == number and line.file.endswith(file)}
     if not wanted:
@@ -84,12 +84,14 @@ def at_line(passed: Trace, file: str, number: int) -> Test:
             set(made), key=lambda line: (not line.file.endswith(file), abs(line.number - number))
         )
         listed = ", ".join(dict.fromkeys(map(str, near[:4])))
-        raise OptionError(f"no node was made at line {number}; near it, {listed} made some")
+        raise OptionError(
+            f"no node was made at line {number}; nearby lines that made one: {listed}"
+        )
     return lambda step: step.node.about.line in wanted
 
 
 def at_name(passed: Trace, name: str) -> Test:
-    """Stop at each node of a label or a number, or of a rule: relu, or surely, relu_backward."""
+    """Stop at each node with a label, a number or a rule; relu_backward always means the rule."""
     rule = name.removesuffix("_backward")
     wanted = {node for node in passed.nodes if node.op == rule != name}
     wanted = wanted or set(passed.all_called(name))
@@ -104,7 +106,7 @@ def at_nan() -> Test:
 
 
 def at_zero() -> Test:
-    """Stop where something arrives, and nothing but zeros is sent."""
+    """Stop where a gradient arrives, and only zeros are sent."""
     return lambda step: (
         bool(np.any(step.upstream))
         and not any(np.any(c) for c in step.contributions if c is not None)
@@ -118,7 +120,7 @@ def at_gradient(expression: str) -> Test:
 
 
 def at_change(passed: Trace, name: str) -> Test:
-    """Stop where something is added to the gradient of a node that is called so."""
+    """Stop where something is added to the gradient of the node of this name."""
     wanted = set(passed.all_called(name))
     return lambda step: any(
         c is not None and p in wanted
@@ -127,7 +129,7 @@ def at_change(passed: Trace, name: str) -> Test:
 
 
 def is_true(expression: str, step: Step) -> bool:
-    """Return whether an expression holds at a step; of an array, whether it does anywhere.
+    """Return whether an expression holds at a step, for an array anywhere in it.
 
     Raises OptionError, which says what is wrong with it.
     """
@@ -139,7 +141,7 @@ def is_true(expression: str, step: Step) -> bool:
 
 
 def of_step(step: Step) -> dict[str, Any]:
-    """Name what an expression may use of a step: g, data, op and label."""
+    """Return the names that an expression may use: g, data, op and label."""
     node = step.node
     return {"g": step.upstream, "data": node.data, "op": node.op, "label": node.label}
 
@@ -156,7 +158,7 @@ def check(expression: str) -> CodeType:
 
 
 def evaluate(expression: str, names: Mapping[str, Any]) -> Any:
-    """Compute an expression with some names, which it cannot change, and np and abs.
+    """Evaluate an expression with some names, np and abs; it cannot change them.
 
     Raises OptionError, which says what is wrong with it.
     """

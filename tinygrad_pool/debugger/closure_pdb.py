@@ -1,4 +1,4 @@
-"""Python's own debugger, with one command more: `node` goes to the closure of the next node."""
+"""Python's own debugger with one more command: `node` goes to the closure of the next node."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ RUNS_ON = -1
 
 
 class Stop(NamedTuple):
-    """A node whose turn it is: how to take its step, and what is said on arriving there."""
+    """The node that is next: how to take its step, and what to print on arrival."""
 
     node: Node
     take: Callable[[], object]
@@ -45,8 +45,8 @@ class Stop(NamedTuple):
 class ClosurePdb(pdb.Pdb):
     """Pdb over a backward pass: it stops once a node, in the first line of its closure.
 
-    The modules of this package that are not rules are skipped, so that `step` and `next`, too, go
-    from closure to closure.
+    Modules of this package other than rules are skipped, so that `step` and `next` also go from
+    closure to closure.
     """
 
     def __init__(self, named: Named | None = None, **streams: Any) -> None:
@@ -68,10 +68,10 @@ class ClosurePdb(pdb.Pdb):
         self.done = False
 
     def walk(self, stops: Iterable[Stop], one: bool = False) -> bool:
-        """Take the steps, stopping where asked; of `one`, on to the next only if `node` says so.
+        """Take the steps, stopping where asked; with `one`, go on to the next only after `node`.
 
-        Returns whether it was gone through, and not quit. An error in a closure is looked at after
-        it happened, and raised again.
+        Returns False if the user quit. An error in a closure is shown after it happened, and raised
+        again.
         """
 
         def take_all() -> None:
@@ -95,7 +95,7 @@ class ClosurePdb(pdb.Pdb):
             if not any(
                 f.f_code.co_name == "trace_dispatch" for f, _ in walk_tb(error.__traceback__)
             ):
-                self._look_back(error)  # it is not pdb's own, whose terminal is gone
+                self._look_back(error)  # pdb's own error means that its terminal is gone
             raise
         finally:
             sys.settrace(tracer)
@@ -103,7 +103,7 @@ class ClosurePdb(pdb.Pdb):
         return self.done
 
     def _let_go(self) -> None:
-        """Hold no frame any more: frames hold the graph, and by their tracer this."""
+        """Release all frames: they hold the graph and, through their tracer, this object."""
         self.forget()
         self.waits, self.taking, self.curframe_locals = None, None, {}
         self.gone, self.targets, self.named = set(), set(), Named([], {})
@@ -112,7 +112,7 @@ class ClosurePdb(pdb.Pdb):
                 setattr(self, name, None)
 
     def _look_back(self, error: Exception) -> None:
-        """Look at the frames of an error, from the closure where it was raised, or raised below."""
+        """Show the frames of an error, starting at the closure that raised it."""
         if self.taking is not None:
             self.message(f"in the closure of {self.taking.says}")
         self.message(f"{type(error).__name__}: {error}; this is where it was raised")
@@ -120,27 +120,27 @@ class ClosurePdb(pdb.Pdb):
         self.interaction(None, error.__traceback__)
 
     def get_stack(self, f: FrameType | None, t: TracebackType | None) -> Any:
-        """List the frames of an error; of those, the closure's comes first, and not NumPy's."""
+        """List the frames of an error, the closure's first, without NumPy's."""
         stack, place = super().get_stack(f, t)
         closure = code_of(self.taking.node) if self.taking else None
         inside = [i for i, (frame, _) in enumerate(stack) if frame.f_code is closure]
         return stack, inside[-1] if f is None and inside else place
 
     def message(self, msg: str, *more: Any, **options: Any) -> None:
-        """Write in the letters that there are."""
+        """Write a line in the characters that the stream has."""
         super().message(written(msg, self.stdout), *more, **options)
 
     def precmd(self, line: str) -> str:
-        """Show a command that nobody typed."""
+        """Show a command that was not typed."""
         typed = line != "EOF" and not line.startswith("_pdbcmd")  # Pdb's own, from 3.13 on
         if typed and not self.use_rawinput:
             self.message(line)
         return super().precmd(line)
 
-    # -- what Pdb asks while it traces
+    # -- Pdb's hooks while it traces
 
     def stop_here(self, frame: FrameType) -> bool:
-        """Stop at the closure that is waited for; after that, as Pdb does."""
+        """Stop at the expected closure; otherwise as Pdb does."""
         if self.by_node:
             stop = self.waits
             wanted = stop is not None and (
@@ -150,12 +150,12 @@ class ClosurePdb(pdb.Pdb):
         return super().stop_here(frame)
 
     def user_call(self, frame: FrameType, argument_list: None) -> None:
-        """Pass by the call itself: the first line follows."""
+        """Skip the call itself: the first line follows."""
         if not self.by_node:
             super().user_call(frame, argument_list)
 
     def user_line(self, frame: FrameType) -> None:
-        """Say at which node this is."""
+        """Print which node this is."""
         stop = self.waits
         if stop is not None and frame.f_code is code_of(stop.node):
             self.waits, self.by_node, self.entered, self.targets = None, False, frame, set()
@@ -163,7 +163,7 @@ class ClosurePdb(pdb.Pdb):
         super().user_line(frame)
 
     def user_return(self, frame: FrameType, return_value: Any) -> None:
-        """Where a closure ends, go on to the next one, unless all is to run."""
+        """Go on to the next closure where one ends, unless everything is to run."""
         super().user_return(frame, return_value)
         if frame is self.entered and self.stoplineno != RUNS_ON:
             self.by_node = True
@@ -173,7 +173,7 @@ class ClosurePdb(pdb.Pdb):
         frame: FrameType,
         exc_info: tuple[type[BaseException], BaseException, TracebackType | None],
     ) -> None:
-        """Stop only where the closure itself raised, not where NumPy raises and catches inside."""
+        """Stop only where the closure itself raises, not where NumPy catches its own errors."""
         if not frame.f_globals.get("__name__", "").startswith("numpy"):
             super().user_exception(frame, exc_info)  # type: ignore[arg-type]  # None at times
 
@@ -194,20 +194,22 @@ class ClosurePdb(pdb.Pdb):
         return True
 
     def _targets(self, name: str) -> set[Node]:
-        """Find the nodes of a name whose turn is to come. Raises OptionError if there are none."""
+        """Find the nodes of a name that are still to come. Raises OptionError if there are none."""
         rule = name.removesuffix("_backward")
         called = [node for node in self.named.nodes if node.op == rule != name]
         found = [node for node in called or self.named.all_called(name) if node.is_interior]
         if not found:
-            raise OptionError(f"{name} was computed from nothing: it has no closure to stop in")
+            raise OptionError(f"{name} is a leaf: it has no closure to stop in")
         coming = set(found) - self.gone
         if not coming:
-            raise OptionError(f"{name} had its turn already; the pass goes on only forwards")
+            raise OptionError(
+                f"{name} has been passed already, and in pdb a pass only runs forwards"
+            )
         return coming
 
 
 def code_of(node: Node) -> CodeType | None:
-    """Return the code of a node's closure; None for what is no function of Python's."""
+    """Return the code of a node's closure; None if it is not a Python function."""
     closure = inspect.unwrap(node._closure) if node._closure else None
     return getattr(closure, "__code__", None)
 
@@ -217,7 +219,7 @@ def debug_in_pdb(
 ) -> None:
     """Run the backward pass under Pdb. If it is quit, every gradient is as it was before.
 
-    Commands are run first; unless it `asks`, they are all, and then it is quit.
+    Commands are run first; unless it `asks`, it quits after them.
     """
     check_value(loss, "debug")
     nodes = topological_order(loss)
@@ -245,7 +247,7 @@ def debug_in_pdb(
 
 
 def _live(loss: Value, named: Named, gradient: Any) -> Iterator[Stop]:
-    """Take the steps of a pass as it runs, not of one that was recorded."""
+    """Take the steps of a running pass, not of a recorded one."""
     walk, half = start(loss, gradient), Paused(loss, named.nodes)
 
     def take() -> None:
@@ -260,6 +262,6 @@ def _live(loss: Value, named: Named, gradient: Any) -> Iterator[Stop]:
 
 
 def says(name: str, node: Node, upstream: Any) -> str:
-    """Say what arrives at a node, and which line of source made it."""
+    """Describe what arrives at a node, and which line of source made it."""
     line = f"\n  {quoted(node.about.line)}" if node.about.line else ""
     return f"{name} gets {on_a_line(upstream)}{line}"

@@ -1,4 +1,4 @@
-"""The prompt of the backward debugger: how a line is read, completed and answered."""
+"""The prompt of the backward debugger: reads, completes and answers a line."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SHORT = {
 
 
 class Prompt(cmd.Cmd):
-    """A line is a command on a Recording. Each answers in text, and none loses the place."""
+    """A prompt whose commands act on a Recording and answer in text."""
 
     prompt = "(backward) "
 
@@ -47,12 +47,12 @@ class Prompt(cmd.Cmd):
         self.drawn = ""
 
     def precmd(self, line: str) -> str:
-        """Let short names stand for long ones."""
+        """Expand aliases."""
         word, _, rest = line.strip().partition(" ")
         return f"{SHORT.get(word, word)} {rest}".strip()
 
     def onecmd(self, line: str) -> bool:
-        """Run a command; a mistake, or whatever a rule raises, is answered in one line."""
+        """Run a command; report a mistake, or an error of a rule, in one line."""
         try:
             return bool(super().onecmd(line))
         except BrokenPipeError:
@@ -75,14 +75,14 @@ class Prompt(cmd.Cmd):
             try:
                 super().cmdloop(intro)
                 asking = False
-            except NotImplementedError:  # as a notebook says that nobody answers
+            except NotImplementedError:  # raised in a notebook that cannot ask
                 asking = False
             except KeyboardInterrupt:
                 self.say("")
                 intro = "q leaves"
 
     def preloop(self) -> None:
-        """Let a name such as mul#2 or conv1/w be completed as one word."""
+        """Complete a name such as mul#2 or conv1/w as one word."""
         if find_spec("readline"):  # not on Windows
             import readline
 
@@ -93,12 +93,12 @@ class Prompt(cmd.Cmd):
         return False
 
     def default(self, line: str) -> None:
-        """Answer to what is no command."""
+        """Handle an unknown command."""
         command, *_ = line.split()
-        raise OptionError(f"there is no command {command!r}; help lists them")
+        raise OptionError(f"unknown command {command!r}; help lists all commands")
 
     def do_help(self, arg: str) -> None:
-        """help [COMMAND]: list the commands, or tell what one does."""
+        """help [COMMAND]: list the commands, or explain one."""
         name = SHORT.get(arg, arg).replace("-", "_")
         if not arg:
             self.say("Commands (help COMMAND tells more):")
@@ -119,17 +119,17 @@ class Prompt(cmd.Cmd):
         return [name for name in self.passed.known() if name.startswith(text)]
 
     def say(self, text: str) -> None:
-        """Write an answer, as far as the terminal has letters for it."""
+        """Print an answer in the characters that the terminal has."""
         self.stdout.write(written(f"{text}\n", self.stdout))
 
     def here(self) -> None:
-        """Say where we are, and draw it again if a drawing is kept up."""
+        """Return where we are, and update the drawing if there is one."""
         self.say(views.here(self.passed))
         if self.drawn:
             draw_step(self.passed, self.drawn)
 
     def _element(self, argument: str) -> tuple[Node, tuple[int, ...] | None]:
-        """Read NAME or NAME[i, j]; without a name it is the node of this step."""
+        """Read NAME or NAME[i, j]; without a name, take the node of this step."""
         name, _, place = argument.rstrip("]").rpartition("[")
         if not name or argument in self.passed.known():
             return self._node(argument), None
@@ -138,16 +138,16 @@ class Prompt(cmd.Cmd):
         except ValueError as error:
             if isinstance(error, TinygradPoolError):
                 raise
-            raise OptionError(f"[{place}] is no index, as [0, 2] is one") from None
+            raise OptionError(f"[{place}] is not an index, such as [0, 2]") from None
 
     def _node(self, name: str) -> Node:
-        """Find the node that is asked for, by default the one of this step."""
+        """Find a node by its name, by default the node of this step."""
         if name:
             return self.passed.find(name)
         return self.passed.loss if self.passed.step is None else self.passed.step.node
 
     def _parted(self, argument: str, separator: str) -> tuple[str, str]:
-        """Part a line at a separator, after a name that may have it, too; else at the first."""
+        """Split a line at a separator that may also occur in the name before it."""
         known = set(self.passed.known())
         parts = argument.split(separator)
         for k in range(len(parts), 0, -1):
@@ -160,7 +160,7 @@ class Prompt(cmd.Cmd):
 
 
 def in_a_line(text: str, longest: int = 300) -> str:
-    """Cut a message that would fill the screen, as one that quotes what was typed may do.
+    """Shorten a message that would fill the screen, such as one that quotes the input.
 
     >>> in_a_line("ab " * 9, 12)
     'ab ab … b ab'
@@ -173,7 +173,7 @@ def in_a_line(text: str, longest: int = 300) -> str:
 
 
 def split(argument: str) -> list[str]:
-    """Split what follows a command into words, as a terminal does. Raises OptionError."""
+    """Split the arguments of a command into words, as a shell does. Raises OptionError."""
     try:
         return shlex.split(argument)
     except ValueError as error:
@@ -181,11 +181,11 @@ def split(argument: str) -> list[str]:
 
 
 def can_ask() -> bool:
-    """Return whether somebody can answer: at a terminal, or in a notebook that is not only run."""
+    """Return whether input can be asked for: at a terminal, or in an interactive notebook."""
     session = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     kernel = getattr(session, "kernel", None)
     if kernel is not None:
-        return bool(getattr(kernel, "_allow_stdin", True))  # nbconvert and its like do not allow it
+        return bool(getattr(kernel, "_allow_stdin", True))  # not allowed in nbconvert
     try:
         return sys.stdin is not None and sys.stdin.isatty()  # None without a console
     except ValueError:  # closed

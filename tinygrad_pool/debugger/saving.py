@@ -1,4 +1,4 @@
-"""A pass in a file: the picture of one step, a page that plays all, or text."""
+"""Save a pass: the picture of one step, a page that plays it, or text."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ AGAIN = '<meta http-equiv="refresh" content="1">'
 
 
 def draw_step(passed: Recording, file: str) -> Path:
-    """Draw the graph as it is at this place, with the step that was taken last lit.
+    """Draw the graph at this position, with the last step highlighted.
 
-    A page loads itself anew every second, to be drawn again.
+    A page reloads itself every second, to show the next drawing.
     """
     step = passed.step
     lit = [step.node] if step and isinstance(step.node, Value) else []
@@ -28,7 +28,7 @@ def draw_step(passed: Recording, file: str) -> Path:
 
 
 def save(passed: Recording, file: str) -> Path:
-    """Write a pass to a page that plays it, or to text that tells each step."""
+    """Write a pass as a page that plays it, or as text that describes each step."""
     path = check_folder(file)
     if kind_of(path) in ("html", "htm"):
         return passed.to_html(path)

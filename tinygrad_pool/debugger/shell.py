@@ -1,4 +1,4 @@
-"""The backward debugger: a prompt at which a pass is walked, node by node, in both directions."""
+"""The backward debugger: a prompt to walk a pass node by node, in both directions."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from tinygrad_pool.rules.arguments import place_of
 
 
 class Shell(SteppingCommands):
-    """The commands to look around, and to ask what if, beside those to move and to stop."""
+    """All commands: those that step, those that look around, and those that ask what if."""
 
     def __init__(self, passed: Recording, **streams: Any) -> None:
         super().__init__(passed, **streams)
         self.recorded = passed
 
     def do_info(self, _: str) -> None:
-        """info: list the breakpoints and what is set, and say where we are."""
+        """info: list the breakpoints and what is set, and show where we are."""
         for b in self.breaks.values():
             self.say(f"breakpoint {b}")
         for name, data in self.passed.changes.items():
@@ -110,14 +110,15 @@ class Shell(SteppingCommands):
         node = self._node(argument)
         if self.passed.step_of(node) is None:
             raise OptionError(
-                f"pdb: {views.title(self.passed, node)} has no step, and so no closure to enter"
+                f"pdb: {views.title(self.passed, node)} takes no step in this pass, so it has no "
+                "closure to enter"
             )
         debugger = ClosurePdb(self.passed, stdin=self.stdin, stdout=self.stdout)
         debugger.walk(self._closures_from(node), one=True)
         self.here()
 
     def _closures_from(self, node: Node) -> Iterator[Stop]:
-        """Go to each step from a node's on, and call its closure once more."""
+        """Go through the steps from a node on, and call each closure once more."""
         steps = self.passed.steps
         first = next(i for i, step in enumerate(steps) if step.node is node)
         for i, step in enumerate(steps[first:], first + 1):
@@ -132,8 +133,8 @@ class Shell(SteppingCommands):
     def do_set(self, argument: str) -> None:
         """set NAME = VALUE or set NAME[i, j] = VALUE: other data for a node, at the next replay.
 
-        VALUE may use data, the number that is there, and np: set w12 = data + 1. What is computed
-        is moved by a constant, so that gradients still flow through it. Alone it lists what is set.
+        VALUE may use np and data, the present number: set w12 = data + 1. A computed node gets a
+        constant added, so that gradients still flow through it. Alone, set lists what is set.
         """
         if not argument:
             listed = [f"{name} = {on_a_line(data)}" for name, data in self.passed.changes.items()]
@@ -174,7 +175,7 @@ class Shell(SteppingCommands):
         self._go_on_with(self.recorded)
 
     def _go_on_with(self, passed: Recording) -> None:
-        """Walk another pass, from the same place; breakpoints stop there, too."""
+        """Walk another pass from the same position; breakpoints stay."""
         position = self.passed.position
         self.passed.seek(0)
         self.passed = passed
@@ -187,7 +188,7 @@ class Shell(SteppingCommands):
         """save FILE: write a page that plays the pass (.html), or each step as text (.txt)."""
         words = split(argument)
         if len(words) != 1 or kind_of(words[0]) not in ("html", "htm", "txt"):
-            raise OptionError(f"save: needs a file, pass.html or pass.txt, got {argument!r}")
+            raise OptionError(f"save: needs a file name ending in .html or .txt, got {argument!r}")
         self.say(f"{save(self.passed, words[0])} holds the pass")
 
 
@@ -202,10 +203,10 @@ def debug(
     """Step through a backward pass at a prompt, forwards and backwards, one node at a time.
 
     `node` takes a step, `back` undoes one, `why NAME` explains a gradient, `help` lists the rest.
-    `names=locals()` calls Values by their variables. `commands` are run first, one a line or
-    separated by `;`; without a terminal they are all that is run. With pdb=True it is Python's own
-    debugger that asks, in the closure of each node, while the pass runs; `node` goes to the next.
-    Where it is quit before the end of the pass, every gradient is as before.
+    `names=locals()` calls Values by their variables. `commands` are run first, one per line or
+    separated by `;`; without a terminal nothing else is run. With pdb=True, Python's own debugger
+    stops in the closure of each node while the pass runs, and `node` goes to the next one. After
+    quitting before the end of the pass, every gradient is as before.
 
     Raises as `Value.backward` does; ToolError without a terminal and without commands.
 
@@ -221,8 +222,8 @@ def debug(
     asks = can_ask()
     if not commands and not asks:
         raise ToolError(
-            "debug: needs a terminal to ask at; commands='node; why a' runs some without one, "
-            "and tg.record(loss) is the same for a program"
+            "debug: needs a terminal for its prompt; without one, give commands='node; why a', "
+            "or use tg.record(loss) in a program"
         )
     lines = [line for line in commands.replace("\n", ";").split(";") if line.strip()]
     if pdb:

@@ -1,4 +1,4 @@
-"""The commands that move along a pass, and those that say where to stop."""
+"""Commands that move along a pass, and commands that set breakpoints."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class SteppingCommands(Prompt):
         return True
 
     def _seek(self, position: int) -> None:
-        """Go to a place, or to the end before it, and say where we are."""
+        """Go to a position, at most to the end, and show where we are."""
         self.passed.seek(min(max(0, position), len(self.passed)))
         self.here()
 
@@ -80,7 +80,7 @@ class SteppingCommands(Prompt):
         return self.passed.step
 
     def _run(self, move: Callable[[], Step | None], more: tuple[Breakpoint, ...]) -> None:
-        """Move until a breakpoint stops, or the end is there."""
+        """Move until a breakpoint stops, or to the end."""
         while (step := move()) is not None:
             met = [b for b in (*more, *self.breaks.values()) if self._stops(b, step)]
             for b in met:
@@ -95,7 +95,7 @@ class SteppingCommands(Prompt):
         self.here()
 
     def _stops(self, b: Breakpoint, step: Step) -> bool:
-        """Ask a breakpoint; where its condition raises, stop and say so."""
+        """Check a breakpoint; if its condition raises, stop and report it."""
         try:
             return b.stops(step)
         except OptionError as error:
@@ -148,7 +148,7 @@ class SteppingCommands(Prompt):
         self.say(f"breakpoint {b}")
 
     def do_ignore(self, argument: str) -> None:
-        """ignore N TIMES: pass by breakpoint N that many times."""
+        """ignore N TIMES: skip breakpoint N that many times."""
         which, _, times = argument.partition(" ")
         self._need_number(which, "ignore 1 3")
         b = self._breakpoint(which)
@@ -189,12 +189,12 @@ class SteppingCommands(Prompt):
         found = self.breaks.get(whole_number(which) or 0)
         if found is None:
             listed = ", ".join(map(str, self.breaks)) or "none"
-            raise OptionError(f"no breakpoint {which!r}; there is {listed}")
+            raise OptionError(f"there is no breakpoint {which!r}; existing breakpoints: {listed}")
         return found
 
 
 def natural(argument: str, command: str, least: int = 1) -> int:
-    """Read how often; once if nothing is said. Raises OptionError for what is no such number."""
+    """Read a count, by default 1. Raises OptionError for anything else."""
     n = 1 if least == 1 and not argument else whole_number(argument)
     if n is None or n < least:
         raise OptionError(f"{command}: needs a whole number from {least}, got {argument!r}")

@@ -1,4 +1,4 @@
-"""How an editor that speaks the debug adapter protocol, such as VS Code, steps through closures."""
+"""A launch configuration with which VS Code steps from closure to closure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tinygrad_pool.errors import OutputError
 from tinygrad_pool.files import check_folder, whole_folder
 
 AIDS = ("arguments", "masks", "rule", "tie_breaking", "windows")
-"""Modules of rules that help closures: they are stepped over, as the engine is."""
+"""Modules of rules without closures: they are stepped over, as the engine is."""
 
 CONFIGURATION: dict[str, Any] = {
     "name": "Step through backward",
@@ -26,7 +26,7 @@ CONFIGURATION: dict[str, Any] = {
         {"path": "**/numpy/**", "include": False},
     ],
 }
-"""A launch configuration: the closures are stepped into, the engine between them is not.
+"""Settings that step into closures, but not into the engine between them.
 
 With debugpy's defaults a library is skipped, and its closures with it.
 """
@@ -49,8 +49,8 @@ def launch_json() -> str:
 def write_launch_json(folder: Path) -> Path:
     """Write `.vscode/launch.json` into a folder, and return its path.
 
-    Raises OutputError if there is one already, saying what to add to it, or if there is no such
-    folder, or none that can be written to.
+    Raises OutputError if the file exists already, with what to add to it, or if the folder does not
+    exist or cannot be written.
     """
     path = check_folder(folder / ".vscode").joinpath("launch.json")
     if path.exists():

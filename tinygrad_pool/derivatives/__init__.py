@@ -1,4 +1,4 @@
-"""What a graph says of derivatives: Jacobians as links, ties, receptive fields, scalar units."""
+"""Derivatives of a recorded graph: Jacobians, ties, receptive fields, scalar units."""
 
 from tinygrad_pool.derivatives.receptive_fields import receptive_field
 from tinygrad_pool.derivatives.scalars import explode

@@ -1,4 +1,4 @@
-"""Who competes at a maximum: every unit that each window looks at, also a ReLU's constant 0."""
+"""The candidates of every max: all inputs of each window, and the 0 of a ReLU; and who won."""
 
 from __future__ import annotations
 
@@ -7,23 +7,20 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.derivatives.sparse_jacobian import Indices, Links, links_of, operands_of
+from tinygrad_pool.derivatives.sparse_jacobian import Indices, operands_of, sparse_jacobian
 from tinygrad_pool.engine.node import Node
-from tinygrad_pool.rules import elementwise, pooling, reductions
 from tinygrad_pool.rules.arguments import Shape
+from tinygrad_pool.rules.elementwise import relu
 from tinygrad_pool.rules.tie_breaking import Mask
-
-LEAST = (reductions.min, reductions.minimum)
-CHOOSING = (pooling.max_pool, reductions.max, reductions.maximum, elementwise.relu, *LEAST)
-"""The rules that choose a winner, those for whom the least wins first."""
+from tinygrad_pool.rules.traits import traits_of
 
 
 class Candidates(NamedTuple):
-    """The contestants of every unit of a node, unit by unit, in the order that settles a tie.
+    """The candidates of every unit of a node, unit by unit, in the order that settles a tie.
 
-    `operand` and `cell` say where a contestant stands, operand −1 being the constant of a ReLU;
-    `value` is what it competes with, negated where the least wins; `weight` is what its link
-    weighs; `moves` tells Values from constants.
+    `operand` and `cell` say where a candidate stands, operand −1 being the constant of a ReLU;
+    `value` is what it competes with, negated where the least wins; `weight` is its share of the
+    unit's gradient; `is_variable` distinguishes Values from constants.
     """
 
     node: Node
@@ -32,56 +29,64 @@ class Candidates(NamedTuple):
     cell: Indices
     value: NDArray[Any]
     weight: NDArray[Any]
-    moves: Mask
+    is_variable: Mask
 
     @property
     def starts(self) -> Indices:
-        """Where the contestants of each unit begin."""
+        """Where the candidates of each unit begin."""
         return np.flatnonzero(np.diff(self.unit, prepend=-1))
 
     @property
     def top(self) -> NDArray[Any]:
-        """The largest value of each unit's contest, repeated for every contestant; NaN wins."""
+        """The largest value of each unit, repeated for every candidate of it; NaN wins."""
         tops: NDArray[Any] = np.maximum.reduceat(self.value, self.starts)
         return tops[self.unit]
 
     @property
     def tied(self) -> Mask:
-        """Tell who has the largest value."""
+        """Which candidates have the largest value."""
         top = self.top
         tied: Mask = (self.value == top) | (np.isnan(self.value) & np.isnan(top))
         return tied
 
+    @property
+    def winners(self) -> Candidates:
+        """The candidates that get a share of the gradient."""
+        won = np.flatnonzero(self.weight)
+        return self._replace(**{name: getattr(self, name)[won] for name in self._fields[1:]})
+
     def within(self, unit: int) -> range:
-        """List the contestants of one unit."""
+        """List the candidates of one unit."""
         first, last = np.searchsorted(self.unit, (unit, unit + 1))
         return range(int(first), int(last))
 
+    def at(self, i: int) -> tuple[int, int]:
+        """Return the operand of a candidate, and its flat cell in it."""
+        return int(self.operand[i]), int(self.cell[i])
+
     def place(self, i: int) -> Shape:
-        """Say where a contestant stands in its operand."""
+        """Return the index of a candidate in its operand."""
         shape = np.shape(operands_of(self.node)[self.operand[i]])
         return tuple(int(k) for k in np.unravel_index(self.cell[i], shape))
 
 
-def contest_of(node: Node) -> Candidates | None:
-    """List the contestants of a node that chooses a winner; None for any other, or an empty one."""
-    if node.rule not in CHOOSING or node.is_leaf or not node.size:
+def candidates_of(node: Node) -> Candidates | None:
+    """List the candidates of a node that is a max or a min; None for any other, or an empty one."""
+    traits = traits_of(node.rule)
+    if not traits.chooses or node.is_leaf or not node.size:
         return None
-    operands = operands_of(node)
-    links = [links_of(node, i, np.arange(node.size)) for i in range(len(operands))]
-    values = [np.asarray(x).reshape(-1)[of.cell] for x, of in zip(operands, links, strict=True)]
-    places = list(range(len(operands)))
-    if node.rule is elementwise.relu:  # max(0, x): the constant comes first
-        zero = np.zeros(node.size)
-        links.insert(0, Links(np.arange(node.size), zero.astype(int), 1 - links[0].weight))
-        values.insert(0, zero)
-        places.insert(0, -1)
-    unit, cell, weight = (np.concatenate(column) for column in zip(*links, strict=True))
-    value = np.concatenate(values).astype(node.dtype)
-    operand = np.repeat(places, [len(of.unit) for of in links])
-    moving = [i >= 0 and isinstance(node.parents[i], Node) for i in places]
-    moves = np.repeat(moving, [len(of.unit) for of in links])
+    numbers: list[NDArray[Any]] = [*map(np.asarray, operands_of(node))]
+    links = [sparse_jacobian(node, i) for i in range(len(numbers))]
+    columns: list[tuple[NDArray[Any], ...]] = [
+        (W.unit, np.full(W.unit.shape, i), W.cell, x.reshape(-1)[W.cell], W.weight)
+        for i, (x, W) in enumerate(zip(numbers, links, strict=True))
+    ]
+    if node.rule is relu:  # max(0, x): the constant comes first
+        zero = np.zeros(node.size, int)
+        columns.insert(0, (np.arange(node.size), zero - 1, zero, zero, 1 - links[0].weight))
+    unit, operand, cell, value, weight = map(np.concatenate, zip(*columns, strict=True))
     order = np.argsort(unit, kind="stable")
-    value = -value if node.rule in LEAST else value
-    columns = (unit, operand, cell, value, weight, moves)
-    return Candidates(node, *(column[order] for column in columns))
+    value = value.astype(node.dtype) * (-1 if traits.unit == "least" else 1)
+    is_variable = np.array([isinstance(p, Node) for p in (*node.parents, None)])[operand]
+    ordered = (unit, operand, cell, value, weight, is_variable)
+    return Candidates(node, *(column[order] for column in ordered))

@@ -9,18 +9,20 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.derivatives.sparse_jacobian import Indices, links_of
+from tinygrad_pool.derivatives.sparse_jacobian import Indices, sparse_jacobian
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.staleness import check_not_stale
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError, ShapeError
 from tinygrad_pool.formatting import counted
-from tinygrad_pool.rules import arithmetic, linear
 from tinygrad_pool.rules.arguments import Shape, whole
+from tinygrad_pool.rules.arithmetic import add
+from tinygrad_pool.rules.linear import weighted_sum
+from tinygrad_pool.rules.traits import traits_of
 
 
-class Field(NamedTuple):
+class ReceptiveField(NamedTuple):
     """The cells of one input that a unit sees: flat indices, in order."""
 
     operand: Any
@@ -28,7 +30,7 @@ class Field(NamedTuple):
 
     @property
     def mask(self) -> NDArray[np.bool_]:
-        """Tell, in the input's shape, which cells are seen: the derivation's m_li = [i in R_l]."""
+        """Which cells are seen, in the input's shape: the derivation's m_li = [i in R_l]."""
         seen = np.zeros(prod(_shape(self.operand)), bool)
         seen[self.cells] = True
         return seen.reshape(_shape(self.operand))
@@ -46,13 +48,16 @@ class Field(NamedTuple):
         count = counted(len(self.cells), "cell")
         return f"{name}[{box}], {count}" if box else name
 
+    def __repr__(self) -> str:
+        return str(self)
 
-class ReceptiveField(NamedTuple):
+
+class ReceptiveFields(NamedTuple):
     """What one unit of a node sees: a field in each input."""
 
     node: Node
     unit: Shape
-    fields: tuple[Field, ...]
+    fields: tuple[ReceptiveField, ...]
 
     @property
     def mask(self) -> NDArray[np.bool_]:
@@ -65,11 +70,11 @@ class ReceptiveField(NamedTuple):
         return self._only.region
 
     @property
-    def _only(self) -> Field:
+    def _only(self) -> ReceptiveField:
         if len(self.fields) != 1:
             raise ShapeError(
-                f"receptive_field: the unit sees {len(self.fields)} inputs, and not one; "
-                "`fields` lists them, and of=x asks for one"
+                f"receptive_field: the unit sees {len(self.fields)} inputs, not one; "
+                "`fields` lists them, and of=x chooses one"
             )
         return self.fields[0]
 
@@ -78,10 +83,13 @@ class ReceptiveField(NamedTuple):
         unit = f"unit {self.unit} of " if self.unit else ""
         return f"{unit}{name_of(self.node)} sees {seen}"
 
+    def __repr__(self) -> str:
+        return str(self)
+
 
 def receptive_field(
     node: Value, unit: int | Sequence[int] | None = None, of: Value | None = None
-) -> ReceptiveField:
+) -> ReceptiveFields:
     """Find the receptive field of a unit: the derivation's R_l, in the coordinates of the input.
 
     `unit` is an index into the node, by default the middle one. Inputs are the leaves and the
@@ -91,8 +99,8 @@ def receptive_field(
 
     Every link counts, also one of weight 0; padding is no cell.
 
-    Raises DataError for what is no Value; OptionError for a unit that is not there, or an `of` that
-    the unit does not depend on; GraphError if data changed since.
+    Raises DataError if `node` or `of` is not a Value; OptionError if there is no such unit, or it
+    does not depend on `of`; GraphError if data changed since.
 
     >>> import tinygrad_pool as tg
     >>> x = tg.Value(np.zeros((1, 8, 8)), label="x")
@@ -107,31 +115,33 @@ def receptive_field(
     check_not_stale(nodes, create_graph=True)
     place = _unit(node, unit)
     seen: dict[Node, Indices] = {node: np.array([np.ravel_multi_index(place, node.shape)], int)}
-    fields: list[Field] = []
+    fields: list[ReceptiveField] = []
     for n in reversed(nodes):
         units = seen.get(n, np.zeros(0, int))
         if n.is_leaf and units.size and of in (None, n):
-            fields.append(Field(n, units))
+            fields.append(ReceptiveField(n, units))
         if n.is_leaf or not units.size:
             continue
         for i, p in enumerate(n.parents):
             if of is None and is_weight(n, i):
                 continue
-            cells = np.unique(links_of(n, i, units).cell)
+            cells = np.unique(sparse_jacobian(n, i, units).cell)
             if isinstance(p, Node):
                 seen[p] = np.union1d(seen.get(p, cells), cells)
             elif np.ndim(p) and of is None and cells.size:
-                fields.append(Field(p, cells))
+                fields.append(ReceptiveField(p, cells))
     if of is not None and not fields:
         raise OptionError(f"receptive_field: {name_of(node)} does not depend on {name_of(of)}")
-    return ReceptiveField(node, place, tuple(reversed(fields)))
+    return ReceptiveFields(node, place, tuple(reversed(fields)))
 
 
 def _unit(node: Value, unit: int | Sequence[int] | None) -> Shape:
     """Read an index into a node, each axis counted from 0; None is the middle."""
     if unit is None:
         if not node.size:
-            raise OptionError(f"receptive_field: {name_of(node)} of shape {node.shape} has no unit")
+            raise OptionError(
+                f"receptive_field: {name_of(node)} of shape {node.shape} has no units"
+            )
         return tuple(n // 2 for n in node.shape)
     given = unit if isinstance(unit, Sequence) else (unit,)
     place = tuple(whole(k, "receptive_field: unit") for k in given)
@@ -156,14 +166,15 @@ def weights_among(nodes: list[Node]) -> set[Node]:
 
 def is_weight(node: Node, i: int) -> bool:
     """Return whether an operand is a weight, and no input, by its part in the rule."""
-    if node.rule is linear.weighted_sum:
+    if node.rule is weighted_sum:
         n = len(node.parents) // 2
         return i < n or i == 2 * n
-    if node.rule is arithmetic.add:
+    if node.rule is add:
         other = node.parents[1 - i]
         added = isinstance(node.parents[i], Node) and not node.parents[i].parents
         return added and isinstance(other, Node) and bool(other.parents)
-    return i > 0 and node.rule in (linear.conv, linear.matmul)
+    traits = traits_of(node.rule)
+    return i > 0 and traits.unit == "product" and traits.sparsity != "elementwise"
 
 
 def _shape(operand: Any) -> Shape:

@@ -1,4 +1,4 @@
-"""An array graph as the scalar graph that it stands for: each unit a Value of its own."""
+"""An array graph as a scalar graph: each unit a Value of its own."""
 
 from __future__ import annotations
 
@@ -8,33 +8,27 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from tinygrad_pool.derivatives.sparse_jacobian import (
-    FORMS,
-    Indices,
-    Links,
-    elementwise_form,
-    links_of,
-    operands_of,
-    reduction_form,
-    selection_form,
-)
+from tinygrad_pool.derivatives.sparse_jacobian import Indices, operands_of, sparse_jacobian
 from tinygrad_pool.engine.backward import topological_order
+from tinygrad_pool.engine.context import with_graph
+from tinygrad_pool.engine.lift import reapply
 from tinygrad_pool.engine.node import Node, name_of
+from tinygrad_pool.engine.rerun import run_forward
 from tinygrad_pool.engine.staleness import check_not_stale
-from tinygrad_pool.engine.value import Value, lift
+from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, ShapeError, UnsupportedError
 from tinygrad_pool.functional import operations
-from tinygrad_pool.rules import linear, pooling, reductions, shaping
+from tinygrad_pool.rules import reductions
 from tinygrad_pool.rules.arguments import axes_of, kept
-from tinygrad_pool.rules.rule import Rule
-from tinygrad_pool.rules.sparse_weights import weight_layer
+from tinygrad_pool.rules.sparse_weights import Weights
+from tinygrad_pool.rules.traits import traits_of
 
 MOST = 2000
-SOFT = (reductions.softmax, reductions.log_softmax)
+NONE = np.zeros(0, int)
 
 
 class Seen(NamedTuple):
-    """What one unit looks at in each operand: scalars, and the weights of the links to them."""
+    """The scalars that one unit looks at in each operand, and the weights of its links to them."""
 
     scalars: list[list[Any]]
     weights: list[list[float]]
@@ -50,14 +44,14 @@ Builder: TypeAlias = Callable[[Node, Seen, int], Any]
 
 
 def explode(value: Value, limit: int = MOST) -> Value:
-    """Compute a number once more with every unit behind it as a Value of its own.
+    """Re-compute a number with every unit that it depends on as a Value of its own.
 
     Sums become `weighted_sum`, pools `maximum`, and so on; what only moves numbers, as reshape
     does, becomes nothing. A unit is called by its array's label and its place in it. The gradients
     are those of the arrays; only units that the number depends on are there. Units are Python
     floats, in double precision.
 
-    Raises DataError for what is no Value; ShapeError for an array, or if there would be more than
+    Raises DataError if it is not a Value; ShapeError for an array, or if there would be more than
     `limit` units; UnsupportedError for a rule of your own on arrays; GraphError if data changed.
 
     >>> x = Value([1.0, 3.0, 2.0], label="x")
@@ -65,49 +59,48 @@ def explode(value: Value, limit: int = MOST) -> Value:
     >>> top.op, [p.label for p in top.parents]
     ('maximum', ['x[0]', 'x[1]', 'x[2]'])
     """
-    made = units_of(value, limit, "explode")
-    result = made[value, 0]
+    result = units_of(value, limit, "explode")[value][0]
     return result if isinstance(result, Value) else Value(result)
 
 
-def units_of(value: Value, limit: int, name: str) -> dict[tuple[Node, int], Any]:
-    """Make a scalar of every unit that a number depends on, by its node and flat place."""
+def units_of(value: Value, limit: int, name: str) -> dict[Node, dict[int, Any]]:
+    """Make a scalar of every unit that a number depends on, by its node and its flat place."""
     if not isinstance(value, Value):
         raise DataError(f"{name}: needs a Value, got {type(value).__name__}")
     if value.size != 1:
         raise ShapeError(
             f"{name}: needs a number, got {name_of(value)} of shape {value.shape}; "
-            "reduce it, or choose a unit by its index"
+            "reduce it, or take one unit by its index"
         )
     nodes = topological_order(value)
     check_not_stale(nodes, create_graph=True)
     needed, links = _needed(value, nodes, limit, name)
-    made: dict[tuple[Node, int], Any] = {}
-    for node in nodes:
-        for unit in needed.get(node, ()):
-            made[node, int(unit)] = _unit(node, int(unit), links, made)
-    return made
+
+    def make(node: Node, operands: list[Any]) -> dict[int, Any]:
+        below = links.get(node, [])
+        return {u: _unit(node, u, operands, below) for u in needed.get(node, NONE).tolist()}
+
+    with with_graph():
+        return run_forward(value, make)
 
 
 def _needed(
     value: Value, nodes: list[Node], limit: int, name: str
-) -> tuple[dict[Node, Indices], dict[tuple[Node, int], Links]]:
+) -> tuple[dict[Node, Indices], dict[Node, list[Weights]]]:
     """Find the units of every node that the number depends on, and the links into them."""
     needed: dict[Node, Indices] = {value: np.zeros(1, int)}
-    links: dict[tuple[Node, int], Links] = {}
+    links: dict[Node, list[Weights]] = {}
     count = 0
     for node in reversed(nodes):
         count += len(needed.get(node, ()))
         _check(value, nodes, count, limit, name)
         if node.is_leaf or node not in needed:
             continue
-        if (
-            node.rule and FORMS.get(node.rule) is reduction_form
-        ):  # too many are refused before they are listed
+        if traits_of(node.rule).sparsity == "reduction":  # before too many are listed
             x = operands_of(node)[0]
             _check(value, nodes, len(needed[node]) * np.size(x) // node.size, limit, name)
-        for i, p in enumerate(node.parents):
-            found = links[node, i] = _links(node, i, needed[node])
+        links[node] = [_links(node, i, needed[node]) for i, _ in enumerate(node.parents)]
+        for p, found in zip(node.parents, links[node], strict=True):
             if isinstance(p, Node):
                 needed[p] = np.union1d(needed.get(p, found.cell), found.cell)
     return needed, links
@@ -123,19 +116,21 @@ def _check(value: Value, nodes: list[Node], count: int, limit: int, name: str) -
         )
 
 
-def _links(node: Node, i: int, units: Indices) -> Links:
+def _links(node: Node, i: int, units: Indices) -> Weights:
     """List the links into some units; each unit of a softmax looks at all of its row."""
-    if node.rule not in BUILDERS:
+    x_shape = np.shape(operands_of(node)[i])
+    if _builder(node) is None:
         if any(np.ndim(x) for x in (node._numbers, *operands_of(node))):
             raise UnsupportedError(
-                f"explode: {name_of(node)} has no scalar form; on numbers a rule of your own "
-                "stays as it is, on arrays it cannot be taken apart"
+                f"explode: {name_of(node)} has no scalar form; on numbers a rule of your "
+                "own stays as it is, on arrays it cannot be taken apart"
             )
-        return Links(units, np.zeros(1, int), np.ones(1))
-    if node.rule not in SOFT:
-        return links_of(node, i, units)
+        return Weights(units, np.zeros(1, int), np.ones(1), node.shape, x_shape)
+    if traits_of(node.rule).unit != "softmax":
+        return sparse_jacobian(node, i, units)
     cells = _rows(node)[units]
-    return Links(np.repeat(units, cells.shape[1]), cells.reshape(-1), np.ones(cells.size))
+    unit = np.repeat(units, cells.shape[1])
+    return Weights(unit, cells.reshape(-1), np.ones(cells.size), node.shape, x_shape)
 
 
 def _rows(node: Node) -> Indices:
@@ -147,24 +142,18 @@ def _rows(node: Node) -> Indices:
     return cells
 
 
-def _unit(
-    node: Node,
-    unit: int,
-    links: dict[tuple[Node, int], Links],
-    made: dict[tuple[Node, int], Any],
-) -> Any:
+def _unit(node: Node, unit: int, operands: list[Any], links: list[Weights]) -> Any:
     """Make one unit of a node from the scalars that it looks at."""
     if node.is_leaf:
         return _called(Value(float(np.reshape(node._numbers, -1)[unit])), node, unit)
     seen = Seen([], [])
-    for i, p in enumerate(node.parents):
-        found = links[node, i]
-        first, last = np.searchsorted(found.unit, (unit, unit + 1))
-        cells = found.cell[first:last].tolist()
-        flat = None if isinstance(p, Node) else np.reshape(p, -1)
-        seen.scalars.append([made[p, c] if flat is None else flat[c].item() for c in cells])
-        seen.weights.append(found.weight[first:last].tolist())
-    built = BUILDERS.get(node.rule, _same_rule)(node, seen, unit)
+    for x, W in zip(operands, links, strict=True):
+        first, last = np.searchsorted(W.unit, (unit, unit + 1))
+        scalars = x if isinstance(x, dict) else np.reshape(x, -1)
+        cells = (scalars[c] for c in W.cell[first:last].tolist())
+        seen.scalars.append([c.item() if isinstance(c, np.generic) else c for c in cells])
+        seen.weights.append(W.weight[first:last].tolist())
+    built = (_builder(node) or _same_rule)(node, seen, unit)
     fresh = isinstance(built, Value) and all(built is not x for x in seen.all)
     return _called(built, node, unit) if fresh else built
 
@@ -178,11 +167,7 @@ def _called(scalar: Value, node: Node, unit: int) -> Value:
 
 
 def _same_rule(node: Node, seen: Seen, _: int) -> Any:
-    assert node.rule is not None
-    options = dict(node.options)
-    if node.rule in (shaping.astype, shaping.cast_rule):
-        return seen.all[0]
-    return lift(node.rule)(*seen.all, **options)
+    return reapply(node, seen.all)
 
 
 def _copy(_: Node, seen: Seen, __: int) -> Any:
@@ -195,12 +180,10 @@ def _sum(_: Node, seen: Seen, __: int) -> Value:
     return operations.weighted_sum(*zip(*carrying, strict=True)) if carrying else Value(0.0)
 
 
-def _largest(node: Node, seen: Seen, _: int) -> Value:
-    return operations.maximum(*seen.all, ties=node.options.get("ties", "first"))
-
-
-def _smallest(node: Node, seen: Seen, _: int) -> Value:
-    return operations.minimum(*seen.all, ties=node.options.get("ties", "first"))
+def _winner(node: Node, seen: Seen, _: int) -> Value:
+    least = traits_of(node.rule).unit == "least"
+    choose = operations.minimum if least else operations.maximum
+    return choose(*seen.all, ties=node.options.get("ties", "first"))
 
 
 def _product(_: Node, seen: Seen, __: int) -> Value:
@@ -230,14 +213,16 @@ def _soft(node: Node, seen: Seen, unit: int) -> Value:
     return logarithm if node.rule is reductions.log_softmax else operations.exp(logarithm)
 
 
-BUILDERS: dict[Rule | None, Builder] = {
-    **{rule: _same_rule for rule, form in FORMS.items() if form is elementwise_form},
-    **{rule: _copy for rule, form in FORMS.items() if form is selection_form},
-    **dict.fromkeys((reductions.sum, reductions.mean, pooling.avg_pool, weight_layer), _sum),
-    **dict.fromkeys((reductions.max, pooling.max_pool), _largest),
-    **dict.fromkeys((linear.conv, linear.matmul), _product),
-    **dict.fromkeys(SOFT, _soft),
-    reductions.min: _smallest,
-    pooling.lp_pool: _norm,
-    reductions.logsumexp: _logsumexp,
+def _builder(node: Node) -> Builder | None:
+    """Return how a unit of a node is built; None if that is not known."""
+    sparsity, unit, *_ = traits_of(node.rule)
+    same = sparsity == "elementwise" and unit != "copy"
+    return _same_rule if same else BUILDERS.get(unit)
+
+
+BUILDERS: dict[str, Builder] = {
+    **dict.fromkeys(("copy", "move"), _copy),
+    **dict.fromkeys(("largest", "least"), _winner),
+    **{"sum": _sum, "product": _product},
+    **{"norm": _norm, "logsumexp": _logsumexp, "softmax": _soft},
 }

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.derivatives.candidates import LEAST, Candidates, contest_of
+from tinygrad_pool.derivatives.candidates import Candidates, candidates_of
 from tinygrad_pool.derivatives.jvp import jvp
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.gradients import grad
@@ -15,20 +15,11 @@ from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.staleness import check_not_stale
 from tinygrad_pool.errors import DataError
 from tinygrad_pool.formatting import Table
-from tinygrad_pool.rules import pooling, reductions
 from tinygrad_pool.rules.arguments import Shape
-from tinygrad_pool.rules.rule import Rule
 from tinygrad_pool.rules.tie_breaking import Mask
+from tinygrad_pool.rules.traits import traits_of
 
 LISTED = 20
-HALF = "half each"
-ELSEWHERE: dict[Rule | None, tuple[str, str, str]] = {
-    pooling.max_pool: ("the first", "the first", "the first"),
-    reductions.max: ("max(dim) the first, amax all evenly", "all evenly", "all evenly"),
-    reductions.min: ("min(dim) the first, amin all evenly", "all evenly", "all evenly"),
-    reductions.maximum: (HALF, HALF, "the first"),
-    reductions.minimum: (HALF, HALF, "the first"),
-}
 
 
 class Tie(NamedTuple):
@@ -81,7 +72,7 @@ def find_ties(node: Node) -> Ties:
     whatever is sent from an array. Harmless ties are counted, the others listed, with whom PyTorch,
     JAX and TensorFlow would pay.
 
-    Raises DataError for what is no node; GraphError if data changed since.
+    Raises DataError if `node` is not a Value; GraphError if data changed since.
 
     >>> from tinygrad_pool import Value, max_pool1d
     >>> ties = find_ties(max_pool1d(Value([3.0, 3.0, 1.0, 2.0]), 2))
@@ -92,55 +83,57 @@ def find_ties(node: Node) -> Ties:
         raise DataError(f"find_ties: needs a Value that was computed, got {type(node).__name__}")
     nodes = topological_order(node)
     check_not_stale(nodes, create_graph=True)
-    contests = [c for n in nodes if n.rule in ELSEWHERE and (c := contest_of(n))]
-    tied = [(c, ties) for c in contests if (ties := tied_units(c)).any()]
+    found = [c for n in nodes if traits_of(n.rule).paid and (c := candidates_of(n))]
+    tied = [(c, ties) for c in found if (ties := tied_units(c)).any()]
     if not tied:
         return Ties(0, [])
-    moves = random_tangents(node)
+    tangents = random_tangents(node)
     arrives = _arrivals(node, [c.node for c, _ in tied])
     harmless, others = 0, []
-    for (contest, ties), g in zip(tied, arrives, strict=True):
-        mattering = ties & matters(contest, moves) & (np.reshape(g, -1) != 0)
+    for (of, ties), g in zip(tied, arrives, strict=True):
+        mattering = ties & affects_gradient(of, tangents) & (np.reshape(g, -1) != 0)
         harmless += int(ties.sum() - mattering.sum())
-        everyone = contest.tied
+        everyone = of.tied
         others += [
-            _tie(contest, unit, [i for i in contest.within(unit) if everyone[i]])
+            _tie(of, unit, [i for i in of.within(unit) if everyone[i]])
             for unit in np.flatnonzero(mattering).tolist()
         ]
     return Ties(harmless, others)
 
 
-def tied_units(contest: Candidates) -> Mask:
-    """Tell, for each unit of a node, whether several share its maximum."""
-    tied: Mask = np.add.reduceat(contest.tied, contest.starts, dtype=int) > 1
+def tied_units(candidates: Candidates) -> Mask:
+    """Return, for each unit of a node, whether several candidates share its maximum."""
+    tied: Mask = np.add.reduceat(candidates.tied, candidates.starts, dtype=int) > 1
     return tied
 
 
 def random_tangents(node: Node) -> dict[Node, NDArray[np.float64]]:
-    """Move every leaf at random: units with one and the same slope by every leaf move alike."""
+    """Compute JVPs of random tangents: units with equal gradients have equal ones."""
     rng = np.random.default_rng(0)
     leaves = [leaf for leaf in topological_order(node) if leaf.rule is None]
     return jvp(node, {leaf: rng.standard_normal(leaf.shape) for leaf in leaves})
 
 
-def matters(contest: Candidates, moves: dict[Node, NDArray[np.float64]]) -> Mask:
-    """Tell, for each unit, whether those that share its maximum move differently."""
-    how = tangents_of(contest, moves)
-    tied = contest.tied
-    low = np.minimum.reduceat(np.where(tied, how, np.inf), contest.starts)
-    high = np.maximum.reduceat(np.where(tied, how, -np.inf), contest.starts)
+def affects_gradient(candidates: Candidates, tangents: dict[Node, NDArray[np.float64]]) -> Mask:
+    """Return, for each unit, whether the candidates that share its maximum move differently."""
+    moves = tangents_of(candidates, tangents)
+    tied = candidates.tied
+    low = np.minimum.reduceat(np.where(tied, moves, np.inf), candidates.starts)
+    high = np.maximum.reduceat(np.where(tied, moves, -np.inf), candidates.starts)
     alike: Mask = (low == high) & np.isfinite(low)
     return ~alike
 
 
-def tangents_of(contest: Candidates, moves: dict[Node, NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Look up how each contestant moves; a constant does not."""
-    how = np.zeros(contest.unit.shape)
-    for i, p in enumerate(contest.node.parents):
+def tangents_of(
+    candidates: Candidates, tangents: dict[Node, NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """Look up the tangent of each candidate; a constant's is 0."""
+    found = np.zeros(candidates.unit.shape)
+    for i, p in enumerate(candidates.node.parents):
         if isinstance(p, Node):
-            here = contest.operand == i
-            how[here] = np.reshape(moves[p], -1)[contest.cell[here]]
-    return how
+            here = candidates.operand == i
+            found[here] = np.reshape(tangents[p], -1)[candidates.cell[here]]
+    return found
 
 
 def _arrivals(node: Node, nodes: list[Node]) -> list[NDArray[np.float64]]:
@@ -150,17 +143,18 @@ def _arrivals(node: Node, nodes: list[Node]) -> list[NDArray[np.float64]]:
         return [np.asarray(g) for g in grad(node, nodes, g)]  # type: ignore[arg-type]
 
 
-def _tie(contest: Candidates, unit: int, tied: list[int]) -> Tie:
-    node = contest.node
+def _tie(candidates: Candidates, unit: int, tied: list[int]) -> Tie:
+    node, traits = candidates.node, traits_of(candidates.node.rule)
     several = len(node.parents) > 1
     places = [
-        (int(contest.operand[i]), *contest.place(i)) if several else contest.place(i) for i in tied
+        (candidates.at(i)[0], *candidates.place(i)) if several else candidates.place(i)
+        for i in tied
     ]
-    value = float(contest.value[tied[0]]) * (-1 if node.rule in LEAST else 1)
+    value = float(candidates.value[tied[0]]) * (-1 if traits.unit == "least" else 1)
     window = tuple(int(k) for k in np.unravel_index(unit, node.shape))
-    torch, jax, tensorflow = ELSEWHERE[node.rule]
+    torch, jax, tensorflow = traits.paid
     if np.isnan(value):
-        torch = "the last NaN" if node.rule is pooling.max_pool else torch
+        torch = "the last NaN" if traits.sparsity == "pool" else torch
         tensorflow = "skips NaN"
     return Tie(node, window, places, value, torch, jax, tensorflow)
 

@@ -1,4 +1,4 @@
-"""Units that let no gradient through: relus that are off, those that win nothing, flat ones."""
+"""Units that let no gradient through: relus that are off, losers of a maximum, saturated units."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_pool.derivatives.sparse_jacobian import operands_of, slopes_of
+from tinygrad_pool.derivatives.sparse_jacobian import operands_of, unit_slopes
 from tinygrad_pool.diagnosis.findings import (
     FEW,
     LOST_FOR_ALL,
@@ -17,30 +17,31 @@ from tinygrad_pool.diagnosis.findings import (
     by_chance,
     in_all,
 )
-from tinygrad_pool.diagnosis.survey import CHOOSING, SQUASHING, Survey
+from tinygrad_pool.diagnosis.survey import Survey
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import counted, number, several
-from tinygrad_pool.rules import elementwise, pooling, reductions
+from tinygrad_pool.rules import elementwise
 from tinygrad_pool.rules.arguments import axes_of
 from tinygrad_pool.rules.tie_breaking import Mask
+from tinygrad_pool.rules.traits import traits_of
 
 FLAT = 0.01
-"""A sigmoid or a tanh is saturated where its slope is below this share of the largest: from
-|a| = 6 and 3 on. What it hands down is then below the differences between weights and steps."""
+"""A sigmoid or tanh is saturated where its slope is below this share of the largest, which is from
+|a| = 6 and 3 on. What it passes down is then smaller than differences between weights and steps."""
 
 STUCK = 0.25
-"""A layer is saturated if so many of its units are, and the gradient would have them back: in a
-layer whose units are all saturated, with errors at random, half of them."""
+"""A layer is saturated if this share of its units is and the gradient pulls them back. In a fully
+saturated layer with random errors it is half of them."""
 
 SHARE = 0.1
-"""Of units that are dead, a smaller share is suspicious at most: the others can learn."""
+"""A smaller share of dead units is only suspicious: the others can learn."""
 
 
 class Gate(NamedTuple):
-    """Units of one layer that were tried on a batch of examples, and whether they were shut.
+    """Units of one layer, and how many of them were shut on a batch of examples.
 
-    `shut` of `tried` cells were shut: relus that were off; of a maximum, cells that won in no
-    example. Of `units` that can be told apart, `dead` were shut in every example.
+    `shut` of `tried` cells were shut: a relu that was off, or a cell of a maximum that won in no
+    example. Of the `units` that can be told apart, `dead` were shut in every example.
     """
 
     row: str
@@ -61,21 +62,21 @@ class Gate(NamedTuple):
 
     @property
     def evidence(self) -> int:
-        """Count what speaks against chance: examples; and units, where all of them were shut."""
+        """Count what rules out chance: the examples, and the units if all of them were shut."""
         return self.examples * (self.units if self.whole else 1)
 
     @property
     def rectifies(self) -> bool:
-        """Tell a relu from a maximum."""
+        """Return whether this is a relu, and not a maximum."""
         return self.nodes[0].rule is elementwise.relu
 
 
 def gates_of(survey: Survey) -> list[Gate]:
-    """List the gates of a network: every array of them, and the scalars of a layer as one."""
+    """List the gates of a network: every array of them, and all scalars of a layer together."""
     scalars: dict[tuple[Any, ...], list[Node]] = {}
     found: list[Gate] = []
     for node in survey.nodes:
-        if node.rule not in (elementwise.relu, *CHOOSING) or not node.parents or not node.size:
+        if not traits_of(node.rule).chooses or not node.parents or not node.size:
             continue
         if any(np.shape(x) for x in operands_of(node)):
             found += _of_array(survey, node)
@@ -86,7 +87,7 @@ def gates_of(survey: Survey) -> list[Gate]:
 
 
 def dead_units(gates: list[Gate]) -> list[tuple[Gate, Finding]]:
-    """Report units that were shut in every example, if there were a few."""
+    """Report units that were shut in every example, if there were enough examples."""
     return [(gate, _dead(gate)) for gate in gates if gate.dead and gate.evidence >= FEW]
 
 
@@ -113,7 +114,7 @@ def _of_array(survey: Survey, node: Node) -> Iterator[Gate]:
             axis = None if survey.in_loss(node) else _unit_axis(survey, x.ndim)
             yield _gate(survey, node, ~(x <= 0), axis, node.about.scope or survey.call(node), x)
         else:
-            won = np.asarray(slopes_of(node, i)) != 0
+            won = np.asarray(unit_slopes(node, i)) != 0
             name = survey.call(p if node.parents[1:] else node)
             yield _gate(survey, node, won, _contest_axis(survey, node, won.ndim), name)
 
@@ -121,7 +122,7 @@ def _of_array(survey: Survey, node: Node) -> Iterator[Gate]:
 def _gate(
     survey: Survey, node: Node, opens: Mask, axis: int | None, name: str, x: Any = None
 ) -> Gate:
-    """Count where an array was shut; `axis` is the one of its units, if they can be told apart."""
+    """Count where an array was shut; `axis` is its axis of units, if they can be told apart."""
     row, batch = survey.row(node), survey.batch_axis(opens.ndim)
     dead: Mask = np.zeros(0, bool)
     if axis is not None:
@@ -143,26 +144,25 @@ def _unit_axis(survey: Survey, ndim: int) -> int | None:
 
 
 def _contest_axis(survey: Survey, node: Node, ndim: int) -> int | None:
-    """Return the axis of those that compete; in the windows of a pool nobody does for good."""
-    if node.rule in (reductions.maximum, reductions.minimum):
-        return _unit_axis(survey, ndim)
-    if node.rule is pooling.max_pool:
-        return None
+    """Return the axis of the competitors; None for a pool, whose windows differ."""
+    sparsity = traits_of(node.rule).sparsity
+    if sparsity != "reduction":
+        return _unit_axis(survey, ndim) if sparsity == "elementwise" else None
     axes = axes_of(node.parents[0].shape, node.options.get("axis"), node.op)
     return axes[0] if len(axes) == 1 and axes[0] != survey.batch_axis(ndim) else None
 
 
 def _of_scalars(survey: Survey, nodes: list[Node]) -> Gate:
-    """Count where scalars of a layer were shut: a unit is a scope, or in it a place in a maximum.
+    """Count where scalars of a layer were shut; a unit is a scope, or a place in its maximum.
 
-    Without a scope nobody knows which of them are the same unit for another example.
+    Without a scope it is unknown which scalars are the same unit for another example.
     """
     tally: dict[tuple[str, int], list[bool]] = {}
     for node in nodes:
         for i, p in enumerate(node.parents):
             if isinstance(p, Node):
                 relu = node.rule is elementwise.relu
-                opens = not p._numbers <= 0 if relu else bool(np.any(slopes_of(node, i)))
+                opens = not p._numbers <= 0 if relu else bool(np.any(unit_slopes(node, i)))
                 tally.setdefault((node.about.scope, i), []).append(opens)
     row = survey.row(nodes[0])
     known = {unit: some for unit, some in tally.items() if unit[0]}
@@ -183,7 +183,7 @@ def _of_scalars(survey: Survey, nodes: list[Node]) -> Gate:
 
 
 class Slopes(NamedTuple):
-    """The sigmoids and tanhs of one layer: how many are saturated, and stuck there."""
+    """The sigmoids and tanhs of one layer: how many are saturated, and how many stuck."""
 
     nodes: tuple[Node, ...]
     flat: int
@@ -192,10 +192,11 @@ class Slopes(NamedTuple):
 
 
 def slopes_by_row(survey: Survey) -> dict[str, Slopes]:
-    """Count the saturated units of each layer, and those whose gradient would have them back."""
+    """Count the saturated units of each layer, and those that the gradient pulls back."""
     rows: dict[str, list[Node]] = {}
     for node in survey.nodes:
-        if node.rule in SQUASHING and node in survey.grads and node.parents and node.size:
+        squash = traits_of(node.rule).unit == "squash"
+        if squash and node in survey.grads and node.parents and node.size:
             rows.setdefault(survey.row(node), []).append(node)
     return {row: _slopes(survey, nodes) for row, nodes in rows.items()}
 
@@ -212,9 +213,9 @@ def _slopes(survey: Survey, nodes: list[Node]) -> Slopes:
 
 
 def saturated(survey: Survey, rows: dict[str, Slopes]) -> Iterator[Finding]:
-    """Report layers of sigmoids or tanhs that are flat where the gradient would have them back.
+    """Report layers of sigmoids or tanhs that are saturated although the gradient pulls them back.
 
-    One that is flat where it should be, such as the output of a trained network, is no finding.
+    A layer that should be saturated, such as the output of a trained network, is not reported.
     """
     for row, found in rows.items():
         if found.stuck < STUCK * found.units:

@@ -1,4 +1,4 @@
-"""What a diagnosis finds: one trouble, how bad it is, and why."""
+"""A finding of a diagnosis: the problem, its severity and its cause."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ LOST_FOR_ALL = "lost for the whole batch"
 PARTLY_LOST = "partly lost"
 SUSPICIOUS = "suspicious"
 SEVERITIES = (WRONG_NUMBERS, NO_GRADIENT, LOST_FOR_ALL, PARTLY_LOST, SUSPICIOUS)
-"""How bad a finding is, the worst first."""
+"""The severities of findings, most severe first."""
 
 FEW = 4
-"""Below as many examples, a unit that is off or loses in all of them is no news: 1 in 8 does."""
+"""With fewer examples, a unit that is off in all of them is not reported: by chance, 1 in 8 is."""
 
 MANY = 16
-"""From as many examples on it is hardly chance: of 65,000 units that are off half of the time, one
-is off in 16 of 16."""
+"""From this many examples on, it is hardly chance: of 65,000 units that are off half of the time,
+one is off in 16 of 16."""
 
 
 class Finding(NamedTuple):
-    """One trouble: its kind, how bad it is, what it is about, what is the matter, and why.
+    """One problem: its kind, its severity, the name of what it is about, what is wrong, and why.
 
     `severity` is one of "wrong numbers", "no gradient", "lost for the whole batch", "partly lost"
-    and "suspicious". `nodes` are what `name` names: `tg.record(loss).why(node)` tells more.
+    and "suspicious". `nodes` are those that `name` names: `tg.record(loss).why(node)` explains one.
     """
 
     kind: str
@@ -41,12 +41,12 @@ class Finding(NamedTuple):
 
 
 def by_chance(examples: int, otherwise: str) -> str:
-    """Weigh what a unit did in every one of so many examples."""
+    """Return the severity of what a unit did in every one of n examples."""
     return otherwise if examples >= MANY else SUSPICIOUS
 
 
 def in_all(examples: int) -> str:
-    """Write that something was so for every example.
+    """Format "in every example".
 
     >>> in_all(1), in_all(450)
     ('in the only example', 'in all 450 examples')

@@ -1,4 +1,4 @@
-"""The layers of a network, one after the other: how large the gradients in each of them are."""
+"""The size of the gradients in each layer of a network."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import Table, counted, number
 
 TREND = 1000.0
-"""Gradients vanish or explode if those of the first and the last layer differ by such a factor: a
-step that moves one by a hundredth moves the other by nothing, or by ten times its size. Different
-widths and inputs make factors of 10 to 100."""
+"""Gradients vanish or explode if the first and the last layer's differ by this factor: a step that
+changes one by a hundredth changes the other by nothing, or by ten times its size. Different
+widths and inputs alone cause factors of 10 to 100."""
 
 HUGE = 1e6
-"""Gradients are too large for any usual step if they are so many times their parameters."""
+"""Gradients this many times larger than their parameters are too large for any usual step."""
 
 LEAST = 3
-"""A trend needs so many layers."""
+"""How many layers a trend needs."""
 
 
 class Layer(NamedTuple):
-    """One layer: quantiles of `|grad|`, over its parameters or else its units, and what was shut.
+    """One layer: quantiles of `|grad|` over its parameters, or else its units, and what was shut.
 
     `low`, `median` and `high` are the 5, 50 and 95 % quantiles, `size` the root of the mean square,
-    of what is finite; `zeros` the share of zeros among so many `elements`. `off` is the share of
+    of what is finite; `zeros` the share of zeros among its `elements`. `off` is the share of
     relus off, `idle` of units that win in no example, `dead` counts relus off in every example,
     `flat` is the share of saturated sigmoids and tanhs; None where there are none. `dtypes` are
     those of data and gradients.
@@ -53,7 +53,7 @@ class Layer(NamedTuple):
     dtypes: tuple[str, ...]
 
     def cells(self) -> tuple[str, ...]:
-        """Write a row of the table."""
+        """Return this layer's row of the table."""
         shut = [f"{self.off:.0%} off" if self.off is not None else ""]
         shut += [f"{self.dead:,} always" if self.dead else ""]
         shut += [f"{self.idle:.0%} never win" if self.idle is not None else ""]
@@ -67,7 +67,7 @@ class Layer(NamedTuple):
 
 
 def layers_of(survey: Survey, gates: list[Gate], slopes: dict[str, Slopes]) -> list[Layer]:
-    """Look at each layer, in forward order."""
+    """Measure each layer, in forward order."""
     members: dict[str, list[Node]] = {}
     for node, row in survey.rows.items():
         members.setdefault(row, []).append(node)
@@ -115,7 +115,7 @@ def trend(layers: list[Layer]) -> Iterator[Finding]:
 
 
 def huge(layers: list[Layer]) -> Iterator[Finding]:
-    """Report gradients beside which their parameters are nothing, in the first such layer."""
+    """Report gradients that dwarf their parameters, in the first such layer."""
     found = []
     for layer in layers:
         numbers = np.concatenate([np.reshape(v._numbers, -1).astype(float) for v in layer.nodes])
@@ -133,7 +133,7 @@ def huge(layers: list[Layer]) -> Iterator[Finding]:
 
 
 def table_of(layers: list[Layer], most: int) -> Table:
-    """Lay out the layers, in forward order; of many, those with parameters before others."""
+    """Lay out the layers in forward order; of many, prefer those with parameters."""
     first = sorted(range(len(layers)), key=lambda i: not layers[i].of_parameters)[:most]
     shown = [layers[i] for i in sorted(first)]
     columns = ["layer", "|grad| of", "5 %", "median", "95 %", "zero", "units"]

@@ -1,4 +1,4 @@
-"""What a diagnosis could not look at, said beside what it found."""
+"""What a diagnosis could not check."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tinygrad_pool.recording.freshness import set_since
 
 
 def limits_of(survey: Survey, findings: list[Finding]) -> list[str]:
-    """List what was not looked at, and why."""
+    """List what was not checked, and why."""
     return [*_limits(survey, any(f.severity == WRONG_NUMBERS for f in findings))]
 
 

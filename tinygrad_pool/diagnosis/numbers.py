@@ -1,4 +1,4 @@
-"""Values that Python took for plain numbers, as float(v) does, on the way to the loss."""
+"""Values that were turned into plain numbers, as by float(v), on the way to the loss."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from tinygrad_pool.recording.source import quoted
 
 
 def taken_for_numbers(survey: Survey) -> Iterator[Finding]:
-    """Report lines where a number was taken of a Value, and went on into the graph as a constant.
+    """Report lines where a Value was turned into a number that entered the graph as a constant.
 
-    That is the trouble if a parameter is in the graph nowhere else; else it may be meant.
+    That is severe if a parameter is nowhere else in the graph; otherwise it may be intended.
     """
     constants: dict[Line, Node] = {}
     for node in survey.nodes:
@@ -46,7 +46,7 @@ def _finding(
 
 
 def _by_line(nodes: list[Node]) -> dict[tuple[Line, str], list[Node]]:
-    """Gather Values by the line that took a number of them, or of what came of them."""
+    """Group Values by the line that turned them, or what was computed from them, into a number."""
     found: dict[tuple[Line, str], list[Node]] = {}
     for node in dict.fromkeys(nodes):
         for choice in node.about.choices:
@@ -56,7 +56,7 @@ def _by_line(nodes: list[Node]) -> dict[tuple[Line, str], list[Node]]:
 
 
 def _goes_on(line: Line, made: Iterable[Line]) -> list[Line]:
-    """Choose the lines that what a line gives goes on to; without its source, the line itself."""
+    """Return the lines that use the result of a line; without its source, the line itself."""
     source = source_of(line.file)
     if source is None:
         return [other for other in made if other == line]

@@ -1,4 +1,4 @@
-"""Numbers that are wrong, or that a gradient should not depend on: NaN, rounding, ties."""
+"""Wrong or unreliable numbers: NaN, infinities, rounding, ties."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ HELPS = {
 }
 
 ROUNDING = 4
-"""A sum is rounding error if it is below so many units in the last place, for each term."""
+"""A sum below this many units in the last place per term is rounding error."""
 
 
 def not_finite(survey: Survey) -> Iterator[Finding]:
-    """Report what made a NaN or an infinity that reaches the loss or a parameter's gradient."""
+    """Report where a NaN or an infinity began that reaches the loss or a parameter's gradient."""
     loss, ledger = survey.loss, survey.ledger
     found: dict[Node | None, tuple[str, list[Node]]] = {}
     known: dict[tuple[Node, int], Culprit] = {}
@@ -44,7 +44,7 @@ def not_finite(survey: Survey) -> Iterator[Finding]:
 
 
 def _bad_number(survey: Survey, node: Node | None, why: str, reached: list[Node]) -> Finding:
-    """Report a node that made a bad number, and what that reaches."""
+    """Report a node that made a NaN or an infinity, and what it reaches."""
     bad = len([v for v in reached if v is not survey.loss])
     says = f"{survey.call(survey.loss)} is {on_a_line(survey.loss.data)}, and "
     says += f"the gradients of {bad:,} of {len(survey.wanted):,} parameters are not finite"
@@ -61,7 +61,7 @@ def _worst(x: Any) -> int:
 
 
 def underflow(survey: Survey) -> Iterator[Finding]:
-    """Report parameters whose whole gradient is too small for all digits of its dtype."""
+    """Report parameters whose whole gradient is too small for the full precision of its dtype."""
     sizes = {
         p: np.abs(survey.grads[p]).max(initial=0.0) for p in survey.wanted if p in survey.grads
     }
@@ -75,7 +75,7 @@ def underflow(survey: Survey) -> Iterator[Finding]:
 
 
 def cancelling(survey: Survey) -> Iterator[Finding]:
-    """Report parameters whose contributions cancel, but for what rounding leaves of them."""
+    """Report parameters whose contributions cancel to rounding error."""
     some: list[Node] = []
     worst: tuple[Any, float, int] = (0.0, 0.0, 0)
     for p in survey.wanted:
@@ -95,11 +95,11 @@ def cancelling(survey: Survey) -> Iterator[Finding]:
 
 
 def ties(survey: Survey) -> Iterator[Finding]:
-    """Report maxima that several units share, where a parameter's gradient depends on who wins."""
+    """Report ties in maxima on which a parameter's gradient depends."""
     rows: dict[tuple[str, str], list[Tie]] = {}
     try:
         found = find_ties(survey.loss).others
-    except GraphError:  # data was assigned since: nothing can be run again
+    except GraphError:  # data has changed: nothing can be run again
         return
     for tie in found:
         rows.setdefault((survey.row(tie.node), tie.node.op), []).append(tie)

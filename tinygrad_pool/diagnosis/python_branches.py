@@ -1,4 +1,4 @@
-"""Choices that plain Python made by the data of Values: no gradient knows of them."""
+"""Choices that plain Python made from the data of Values, which no gradient sees."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from tinygrad_pool.recording.forks import PICKING, Fork, fork_at, forks_by_data,
 
 
 def choices_of_python(survey: Survey) -> Iterator[Finding]:
-    """Report lines at which Python chose, by a Value's data, what the network goes on with.
+    """Report lines where Python chose, from a Value's data, what the network continues with.
 
-    What a loop asks of its loss, or counts, is no choice of the network: what was chosen must go on
-    to a line that made a node of it.
+    A loop that checks its loss, or counts, is not a choice of the network: what was chosen must
+    reach a line that made a node of it.
     """
     seen: dict[Line, list[tuple[Node, Choice]]] = {}
     for node in survey.nodes:
@@ -63,9 +63,9 @@ def _finding(survey: Survey, line: Line, what: str, nodes: list[Node], all_insid
 
 
 def _goes_on(survey: Survey, source: Source, fork: Fork, made: list[int]) -> bool:
-    """Return whether what was chosen goes on to a line that made a node, or is the loss itself.
+    """Return whether what was chosen reaches a line that made a node, or is the loss itself.
 
-    A loop that asks for its loss whether it is to go on is no choice of the network.
+    A loop that checks its loss to decide whether to go on is not a choice of the network.
     """
     lines, loss = (fork.begin, fork.end), survey.passed.names.get(id(survey.loss))
     if fork.what != "while" and loss in source.made_by(*lines):

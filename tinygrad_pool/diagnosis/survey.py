@@ -1,4 +1,4 @@
-"""What a diagnosis looks at: a recorded pass, with its parameters and its layers by name."""
+"""The data of a diagnosis: a recorded pass with its parameters and layers by name."""
 
 from __future__ import annotations
 
@@ -16,22 +16,14 @@ from tinygrad_pool.formatting import several
 from tinygrad_pool.recording.ledger import GradientExplainer
 from tinygrad_pool.recording.naming import held_by_modules, homes_of
 from tinygrad_pool.recording.recording import Recording
-from tinygrad_pool.rules import arithmetic, elementwise, linear, pooling, reductions, shaping
-
-SHAPING = (shaping.transpose, shaping.reshape, shaping.expand_dims, shaping.squeeze)
-CHOOSING = (
-    *(pooling.max_pool, reductions.max, reductions.min),
-    *(reductions.maximum, reductions.minimum),
-)
-SQUASHING = (elementwise.sigmoid, elementwise.tanh)
-ACTIVE = (elementwise.relu, *CHOOSING, *SQUASHING)
-"""The rules whose units can be off, lose or saturate."""
+from tinygrad_pool.rules import arithmetic, elementwise, linear
+from tinygrad_pool.rules.traits import traits_of
 
 ROWS = 24
 
 
 class Survey:
-    """A recorded pass: its parameters, `wanted`, by name, and the layer, or row, of each node."""
+    """A recorded pass: its parameters by name, `wanted`, and the layer, or row, of each node."""
 
     def __init__(
         self, passed: Recording, parameters: Any = None, names: Mapping[str, Any] | None = None
@@ -39,7 +31,7 @@ class Survey:
         self.passed = passed
         self.loss, self.nodes, self.steps = passed.loss, passed.nodes, passed.steps
         self.grads = passed.gradients
-        me: Survey = proxy(self)  # the ledger does not hold who holds it
+        me: Survey = proxy(self)  # avoids a reference cycle
 
         def brief(node: Node) -> str:
             return me.brief(node)
@@ -65,7 +57,7 @@ class Survey:
         self._above = set(order[last + 1 :])
 
     def call(self, node: Node) -> str:
-        """Name a node: as a parameter, by a label of its own, or by operation, number and scope."""
+        """Name a node: as a parameter, by its label, or by operation, number and scope."""
         if node in self.wanted:
             return self.wanted[node]
         scope = self.scope(node)
@@ -87,26 +79,26 @@ class Survey:
         return self.rows[self._homes.get(node, node)]
 
     def is_zero(self, node: Node) -> bool:
-        """Return whether a gradient was computed, and is 0 in every element, of which there are."""
+        """Return whether a gradient was computed and is 0 in all elements, at least one."""
         g = self.grads.get(node)
         return g is not None and node.size > 0 and not np.any(g)
 
     def examples(self, parameter: Node) -> int:
-        """Count the examples that a parameter was used for: uses, and the batch in each."""
+        """Count the examples that a parameter was used for, over all its uses."""
         total, waiting = 0, [parameter]
         while waiting:
             for step, _ in self.users.get(waiting.pop(), ()):
                 node = step.node
-                if node.rule in SHAPING:
+                if traits_of(node.rule).unit == "move":
                     waiting.append(node)
                 else:
                     total += node.shape[self.batch_axis(node.ndim)] if node.ndim > 1 else 1
         return total
 
     def in_loss(self, node: Node) -> bool:
-        """Return whether a relu is one of the loss, as in a hinge: off where there is no error.
+        """Return whether a relu belongs to the loss, as in a hinge, where being off means no error.
 
-        It stands above all parameters, and on a sum with a constant, the margin.
+        Such a relu comes after all parameters, and after adding a constant, the margin.
         """
         if node.rule is not elementwise.relu or self.rows[node] not in self._above:
             return False
@@ -115,11 +107,11 @@ class Survey:
         return margin and not all(isinstance(p, Node) for p in a.parents)
 
     def batch_axis(self, ndim: int) -> int:
-        """Return the axis of examples: the first, unless weights stand left of their inputs."""
+        """Return the axis of examples: the first, unless weights are left of their inputs."""
         return 1 if self.weights_on_the_left and ndim == 2 else 0
 
     def listed(self, some: Iterable[Node]) -> str:
-        """List parameters by name, `conv1.*` for all of a part's, the first of many."""
+        """List the first parameters by name, with `conv1.*` for all parameters of a part."""
         names = [self.wanted[node] for node in some]
         return several(list(dict.fromkeys(_shortened(names, list(self.wanted.values())))))
 
@@ -131,9 +123,9 @@ class Survey:
         return found
 
     def _guessed(self) -> dict[Node, str]:
-        """Take for parameters the leaves that are weights, and others that are surely no inputs.
+        """Guess the parameters: leaves that are weights, and others that cannot be inputs.
 
-        Of the others only those with a name, if any has one.
+        If any of the others has a name, only those with names.
         """
         weights, inputs = weights_among(self.nodes), set(self._inputs())
         leaves = [v for v in self.nodes if v.rule is None and (v in weights or v not in inputs)]
@@ -157,12 +149,12 @@ class Survey:
     def _rows(self) -> dict[Node, str]:
         """Name the layer of each node: its scope, down to where scopes follow each other.
 
-        Without a scope, what uses a parameter array is called by it, and an array of units by its
-        own name if there are few; all else by its operation.
+        Without a scope, a layer is called by the parameter array that it uses, a small array of
+        units by its own name, and all else by its operation.
         """
         made = [node for node in self.nodes if node.parents] or [self.loss]
         cut = _cut_scopes(made)
-        active = [v for v in made if v.shape and v.rule in ACTIVE and not v.about.scope]
+        active = [v for v in made if v.shape and _can_be_off(v) and not v.about.scope]
         few = set(active) if len(active) <= ROWS else set()
         rows = {}
         for node in made:
@@ -181,7 +173,7 @@ class Survey:
 
 
 def parts_of(parameters: Any) -> Iterator[tuple[str, Node]]:
-    """Read parameters, Values or modules or one such, with their names in a module.
+    """Read parameters, given as Values or modules, with their names in a module.
 
     Raises DataError for anything else.
     """
@@ -195,14 +187,14 @@ def parts_of(parameters: Any) -> Iterator[tuple[str, Node]]:
         for name, v in pairs:
             if not isinstance(v, Node):
                 raise DataError(
-                    "diagnose: parameters needs Values, or modules that have .parameters(), "
+                    "diagnose: parameters must be Values, or modules that have .parameters(), "
                     f"got a {type(v).__name__}"
                 )
             yield name, v
 
 
 def _shortened(names: list[str], known: list[str]) -> Iterator[str]:
-    """Write `part.*` for the largest part of a network that has all its parameters among some."""
+    """Return `part.*` for the largest part of a network whose parameters are all among some."""
     own = Counter(prefix for name in names for prefix in _prefixes(name))
     all_of = Counter(prefix for name in known for prefix in _prefixes(name))
     for name in names:
@@ -215,15 +207,21 @@ def _prefixes(name: str) -> list[str]:
     return [".".join(parts[:i]) for i in range(1, len(parts))]
 
 
+def _can_be_off(node: Node) -> bool:
+    """Return whether the units of a node can be off, lose or saturate."""
+    traits = traits_of(node.rule)
+    return traits.chooses or traits.unit == "squash"
+
+
 def leaf_below(node: Node) -> Node:
-    """Follow a node that only shapes another to what it shapes."""
-    while node.rule in SHAPING and isinstance(node.parents[0] if node.parents else 0, Node):
+    """Follow nodes that only change the shape to what they reshape."""
+    while traits_of(node.rule).unit == "move" and isinstance([*node.parents, None][0], Node):
         node = node.parents[0]
     return node
 
 
 def _stand_left(nodes: list[Node]) -> bool:
-    """Return whether products are W @ x rather than x @ W: a leaf times what is none."""
+    """Return whether products are W @ x rather than x @ W: a leaf times a computed node."""
     left = 0
     for node in nodes:
         if node.rule is linear.matmul and node.parents:

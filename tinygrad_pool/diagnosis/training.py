@@ -1,4 +1,4 @@
-"""What a training loop left behind: gradients, data that was set since, parameters made anew."""
+"""Mistakes of a training loop: gradients left over, data set too early, updates as nodes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tinygrad_pool.rules import arithmetic
 
 
 def gradients_left(survey: Survey) -> Iterator[Finding]:
-    """Report parameters to whose gradients of earlier passes this one will be added."""
+    """Report parameters with gradients of earlier passes, to which this pass will add."""
     left = {p: g for p in survey.wanted if (g := survey.passed.left.get(p)) is not None}
     if left:
         p, g = next(iter(left.items()))
@@ -30,9 +30,9 @@ def gradients_left(survey: Survey) -> Iterator[Finding]:
 
 
 def data_set_since(survey: Survey) -> Iterator[Finding]:
-    """Report leaves that were set after the loss was computed, and before it was ever run back.
+    """Report leaves that were set after the loss was computed, but before its backward pass.
 
-    After its own backward() it is right: so a step is taken.
+    After its own backward() that is right: it is how a step is taken.
     """
     stale = set_since(survey.nodes)
     if stale and not survey.loss.has_grad:
@@ -47,7 +47,7 @@ def data_set_since(survey: Survey) -> Iterator[Finding]:
 
 
 def made_anew(survey: Survey) -> Iterator[Finding]:
-    """Report what was to be an update of a parameter, and is a node of the graph: w -= lr * g."""
+    """Report updates of a parameter that became nodes of the graph: w -= lr * g."""
     last: dict[Node, Node] = {}
     for node in survey.nodes:
         if (leaf := _updated(survey, node)) is not None:

@@ -1,4 +1,4 @@
-"""Parameters that no gradient reaches, and places where the way down was cut."""
+"""Parameters that no gradient reaches, and places where the graph was cut."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def unreached(survey: Survey) -> list[Node]:
 
 
 def not_reached(survey: Survey) -> Iterator[Finding]:
-    """Report them: those that the loss does not depend on, and those that nobody pays."""
+    """Report parameters that the loss does not depend on, or that get no gradient."""
     lost = unreached(survey)
     strangers = [p for p in lost if p not in survey.inside]
     unpaid = [p for p in lost if p in survey.inside]
@@ -39,9 +39,9 @@ def not_reached(survey: Survey) -> Iterator[Finding]:
 
 
 def cut_off(survey: Survey) -> Iterator[Finding]:
-    """Report leaves that were computed, and cut off from what they were computed from.
+    """Report leaves that were computed, but cut off from what they were computed from.
 
-    That is the trouble if a parameter is missing, or if nobody knows; else it may be meant.
+    That is severe if a parameter is missing, or if that is unknown; else it may be intended.
     """
     groups: dict[tuple[bool, str], list[Node]] = {}
     for node in survey.nodes:
@@ -66,7 +66,7 @@ def cut_off(survey: Survey) -> Iterator[Finding]:
 
 
 def no_graph(loss: Node) -> Finding:
-    """Say that a loss was not computed from anything that it knows."""
+    """Report that a loss has no graph."""
     how = "is a leaf: it was not computed from anything"
     if loss.rule is not None:
         how = "was detached" if loss.op == "detach" else "was computed under no_grad"
@@ -75,7 +75,7 @@ def no_graph(loss: Node) -> Finding:
 
 
 def nothing_to_learn(survey: Survey) -> Iterator[Finding]:
-    """Report a loss whose every leaf is a constant, or was cut off."""
+    """Report a loss whose leaves are all constants or were cut off."""
     if all(node.rule is not None for node in survey.nodes):
         name = survey.call(survey.loss)
         says = "it depends on no Value that could learn"

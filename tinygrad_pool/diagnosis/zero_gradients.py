@@ -1,4 +1,4 @@
-"""Parameters whose whole gradient is zero, gathered by where their zeros began."""
+"""Parameters whose whole gradient is zero, grouped by where the zeros began."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_pool.derivatives.sparse_jacobian import operands_of, sent_by
+from tinygrad_pool.derivatives.sparse_jacobian import operands_of
 from tinygrad_pool.diagnosis.findings import (
     LOST_FOR_ALL,
     MANY,
@@ -18,29 +18,23 @@ from tinygrad_pool.diagnosis.findings import (
     by_chance,
     in_all,
 )
-from tinygrad_pool.diagnosis.survey import CHOOSING, Survey, leaf_below
+from tinygrad_pool.diagnosis.survey import Survey, leaf_below
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.steps import Step
-from tinygrad_pool.engine.vjp import unbroadcast
+from tinygrad_pool.engine.vjp import vjp_by_operand
 from tinygrad_pool.formatting import counted, number
 from tinygrad_pool.recording.ledger import flat
 from tinygrad_pool.recording.source import quoted
 from tinygrad_pool.rules import arithmetic, elementwise, linear, reductions
 from tinygrad_pool.rules.rule import Rule
 from tinygrad_pool.rules.tie_breaking import Mask
+from tinygrad_pool.rules.traits import traits_of
 
-DECIDING = (elementwise.relu, *CHOOSING)
-FLAT_AT_0 = (arithmetic.power, elementwise.square, elementwise.abs)
-PRODUCTS = (arithmetic.mul, linear.matmul, linear.conv)
 FAR = 16
-UNCHOSEN: dict[Any, str] = {
-    elementwise.where: "it is not chosen",
-    elementwise.clip: "it is clipped",
-}
 
 
 class Key(NamedTuple):
-    """Where zeros begin: a rule, or None where what was sent cancels, and a layer."""
+    """Where zeros begin: a layer, and a rule, or None where contributions cancel."""
 
     rule: Rule | None
     row: str
@@ -48,7 +42,7 @@ class Key(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """A step that sends nothing to operand i, `below`, though something arrived there."""
+    """A step that sends nothing to its operand i, `below`, although a gradient arrived."""
 
     below: Node
     step: Step
@@ -63,12 +57,12 @@ class Lost(NamedTuple):
 
     @property
     def decided(self) -> bool:
-        """Return whether every zero is a matter of a unit that is off, or that lost."""
-        return bool(self.keys) and all(key.rule in DECIDING for key in self.keys)
+        """Return whether every zero comes from a unit that is off or that lost."""
+        return bool(self.keys) and all(traits_of(key.rule).chooses for key in self.keys)
 
 
 class Zeros:
-    """Every zero of a pass: `began` says where those of each node began."""
+    """The zeros of a pass: `began` maps each node to where its zeros began."""
 
     def __init__(self, survey: Survey) -> None:
         self.survey = survey
@@ -79,7 +73,7 @@ class Zeros:
                 self.began[node] = self._keys(node)
 
     def _keys(self, node: Node) -> frozenset[Key]:
-        """Find where the zeros of a node began: at its users, or where those of its users did."""
+        """Find where the zeros of a node began: at its users, or where those of the users began."""
         found: set[Key] = set()
         of_itself: set[Key] = set()
         for step, i in self._paid(node):
@@ -89,7 +83,7 @@ class Zeros:
                 key = self._key(Origin(node, step, i))
                 (of_itself if _is_square(step.node, node) else found).add(key)
                 self.counts[key] += step.node.size
-        return frozenset(found or of_itself)  # w * w, where weights decay, is no cause
+        return frozenset(found or of_itself)  # w * w, as in weight decay, is not a cause
 
     def _paid(self, node: Node) -> Iterator[tuple[Step, int]]:
         users = self.survey.users.get(node, ())
@@ -103,7 +97,7 @@ class Zeros:
         return Key(None if cancels else node.rule, self.survey.row(node), in_loss)
 
     def _origin(self, node: Node, key: Key) -> Origin:
-        """Go up from a node to one of the places where its zeros began."""
+        """Return the path from a node up to one of the places where its zeros began."""
         while True:
             above = (Origin(node, step, i) for step, i in self._paid(node))
             origin = next(o for o in above if key in self._keys_of(o))
@@ -115,7 +109,7 @@ class Zeros:
         return self.began.get(origin.step.node) or (self._key(origin),)
 
     def lost(self) -> list[Lost]:
-        """Gather the parameters whose whole gradient is zero."""
+        """Collect the parameters whose whole gradient is zero."""
         groups: dict[frozenset[Key], list[Node]] = {}
         for parameter in self.survey.wanted:
             if parameter in self.began:
@@ -123,7 +117,7 @@ class Zeros:
         return [Lost(some, keys) for keys, some in groups.items()]
 
     def why(self, group: Lost) -> str:
-        """Say where zeros began, at two places."""
+        """Describe where zeros began, naming two places."""
         keys = [key for key in reversed(self.counts) if key in group.keys]
         keys.sort(key=lambda key: not key.in_loss)
         told = []
@@ -152,7 +146,7 @@ class Zeros:
         below, step, i = origin
         entries = (e for e in ledger.entries(below, 0) if e.node is step.node and e.operand == i)
         entry = next(entries, None)
-        if entry is None:  # a rule of your own, whose slope is 0
+        if entry is None:  # a user's rule with slope 0
             return self._cause_of_arrays(origin)
         return ledger.cause(below, 0, entry)
 
@@ -167,8 +161,8 @@ class Zeros:
 def zero_gradients(zeros: Zeros, dead: frozenset[str]) -> Iterator[tuple[Finding, frozenset[Key]]]:
     """Report parameters whose whole gradient is zero, and the places where that began.
 
-    Where only the loss has no error it is no fault. Parts of layers whose units are off, or lose,
-    are told together, without those that are in a scope that is `dead`.
+    A loss without error is not a fault. Parts of layers whose units are off or lose are reported
+    together, except those in a `dead` scope.
     """
     survey = zeros.survey
     rows = Counter(survey.row(p) for p in survey.wanted if p in survey.inside)
@@ -195,7 +189,7 @@ def zero_gradients(zeros: Zeros, dead: frozenset[str]) -> Iterator[tuple[Finding
 
 
 def _finding(zeros: Zeros, group: Lost, severity: str, cells: int = 0) -> Finding:
-    """Report parameters; of a part that is off as a whole, each of its cells speaks."""
+    """Report parameters; in a part that is off as a whole, each of its cells counts."""
     survey, some, seen = zeros.survey, group.parameters, ""
     why = zeros.why(group)
     if group.decided:
@@ -221,21 +215,21 @@ def _is_square(node: Node, of: Node) -> bool:
 
 
 def _began_at(step: Step, i: int) -> Node:
-    """Return the node where a zero begins: a relu also where it is a factor, and 0."""
+    """Return the node where a zero begins: also a relu that is 0 as a factor."""
     node, n = step.node, len(step.node.parents) // 2
-    other: Any = node
-    if node.rule in PRODUCTS and i < 2:
+    unit, other = traits_of(node.rule).unit, node
+    if node.rule is linear.weighted_sum:
+        other = node.parents[i + n if i < n else i - n] if i < 2 * n else node
+    elif unit == "product" and i < 2:
         other = node.parents[1 - i]
-    elif node.rule is linear.weighted_sum and i < 2 * n:
-        other = node.parents[i + n if i < n else i - n]
-    elif node.rule in FLAT_AT_0:
+    elif unit == "power":
         other = node.parents[0]
     off = None if other is node else _off_below(other)
     return node if off is None else off
 
 
 def _off_below(factor: Any) -> Node | None:
-    """Follow a 0 down to the relu that made it, also as maximum(x, 0); None if none is near."""
+    """Follow a 0 down to the relu, or maximum(x, 0), that made it; None if there is none."""
     for _ in range(FAR):
         if not isinstance(factor, Node) or np.any(factor._numbers):
             return None
@@ -248,7 +242,7 @@ def _off_below(factor: Any) -> Node | None:
 
 
 def _of_array(survey: Survey, step: Step, i: int) -> str:
-    """Say why a step sends nothing at all to an operand, where arrays meet."""
+    """Explain why a step on arrays sends only zeros to an operand."""
     node, g = step.node, np.asarray(step.upstream)
     if not g.size:
         return "it has no elements"
@@ -262,21 +256,22 @@ def _of_array(survey: Survey, step: Step, i: int) -> str:
 
 
 def _flat(survey: Survey, node: Node, i: int, arrived: Mask) -> str:
-    """Say why a local derivative is 0 wherever a gradient arrives."""
+    """Explain why a local derivative is 0 wherever a gradient arrives."""
     where = f"wherever a gradient arrives, at {counted(int(arrived.sum()), 'unit')}"
     if node.rule is elementwise.relu:
         at = np.asarray(operands_of(node)[i])[arrived]
         return f"the relu is off {where}: inputs {number(at.min())} … {number(at.max())}"
-    if node.rule in PRODUCTS:
+    traits = traits_of(node.rule)
+    if traits.unit == "product" and node.rule is not linear.weighted_sum:
         other = node.parents[1 - i]
         leaf = leaf_below(other) if isinstance(other, Node) else node
         said = f"the other factor, {survey.call(leaf)}, is 0"
         helps = ": weights that begin so hand nothing down" if leaf in survey.wanted else ""
         return said + helps if leaf.label or helps else "the other factor is 0"
-    return f"{'it loses' if node.rule in CHOOSING else UNCHOSEN.get(node.rule, flat(node))} {where}"
+    off, _, _ = traits.off.partition(":")
+    return f"{'it loses' if traits.chooses else off or flat(node)} {where}"
 
 
 def _sends(node: Node, i: int, g: Any) -> bool:
     with np.errstate(all="ignore"):
-        sent = sent_by(node, np.asarray(g, node.dtype))[i]
-        return bool(np.any(unbroadcast(node, i, node.parents[i], sent)))
+        return bool(np.any(vjp_by_operand(node, np.asarray(g, node.dtype))[i]))

@@ -119,7 +119,7 @@ def _within(root: Value, depth: int | None) -> list[Node]:
     if depth is None:
         return nodes
     if type(depth) is not int or depth < 0:
-        raise OptionError(f"draw: depth must be a whole number, 0 or more, got {depth!r}")
+        raise OptionError(f"draw: depth must be a non-negative integer, got {depth!r}")
     far: dict[Node, int] = {root: 0}
     for node in reversed(nodes):
         for p in node.parents:

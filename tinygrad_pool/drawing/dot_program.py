@@ -45,7 +45,7 @@ def picture(source: str, kind: str, engine: str = "dot", timeout: float = TIMEOU
             drawn = draw(source, kind, engine, timeout)
             if _is_whole(drawn, kind):
                 return drawn.replace(b"Helvetica,sans-Serif", FONTS) if kind == "svg" else drawn
-            tried.append(f"{name}: printed {'what is no ' + kind if drawn else 'nothing'}")
+            tried.append(f"{name}: printed {f'no {kind}' if drawn else 'nothing'}")
         except subprocess.TimeoutExpired:
             raise ToolError(f"the layout took longer than {timeout:g} s; {SLOW}") from None
         except (OSError, ImportError, subprocess.CalledProcessError) as error:
@@ -53,7 +53,7 @@ def picture(source: str, kind: str, engine: str = "dot", timeout: float = TIMEOU
         if name == os.environ.get(VARIABLE):
             break
     listed = "".join(f"; {line}" for line in tried)
-    raise ToolError(f"no Graphviz here can draw {kind}{listed}; {INSTALL}")
+    raise ToolError(f"no Graphviz found here can draw {kind}{listed}; {INSTALL}")
 
 
 def lend_to_graphviz() -> None:
@@ -105,7 +105,7 @@ def _with_pygraphviz(source: str, kind: str, engine: str, _: float) -> bytes:
 
 
 def _is_whole(drawn: bytes, kind: str) -> bool:
-    """Tell a whole picture from nothing, from half of one, and from anything else."""
+    """Return whether a program's output is a complete picture."""
     if kind == "png":
         return drawn.startswith(b"\x89PNG\r\n") and drawn.endswith(b"IEND\xaeB`\x82")
     if kind == "pdf":

@@ -1,14 +1,14 @@
 """How the edges of a graph are drawn: winners and losers, local derivatives, contributions."""
 
 from collections.abc import Collection, Iterator
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
-from tinygrad_pool.derivatives.sparse_jacobian import sent_by
+from tinygrad_pool.derivatives.slopes import largest_of, slopes_of
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.engine.node import Node
-from tinygrad_pool.engine.vjp import not_one_each, unbroadcast
+from tinygrad_pool.engine.vjp import vjp_by_operand
 from tinygrad_pool.formatting import number
 
 CHOICES = ("maximum", "minimum")
@@ -24,27 +24,9 @@ def contributions_of(nodes: list[Node]) -> Contributions:
     sent: Contributions = {}
     for node in nodes:
         if node.is_interior and node.has_grad:
-            sent[node] = [largest_of(c) for c in _sent(node, node._grad)]
+            with np.errstate(all="ignore"):
+                sent[node] = [largest_of(c) for c in vjp_by_operand(node, node._grad)]
     return sent
-
-
-def _sent(node: Node, g: Any) -> list[Any]:
-    """Push a gradient through a closure: what arrives at each operand, None at a constant."""
-    with np.errstate(all="ignore"):
-        parts = sent_by(node, g)
-    if type(parts) is not tuple or len(parts) != len(node.parents):
-        raise not_one_each(node, parts)
-    return [
-        unbroadcast(node, i, p, c) for i, (p, c) in enumerate(zip(node.parents, parts, strict=True))
-    ]
-
-
-def largest_of(c: Any) -> float:
-    """Find the element of largest magnitude, with its sign; NaN where there is none."""
-    if isinstance(c, float | np.generic):
-        return float(c)
-    flat = np.asarray(np.nan if c is None else c, float).reshape(-1)
-    return float(flat[np.abs(np.nan_to_num(flat)).argmax()]) if flat.size else np.nan
 
 
 def edge_styles(node: Node, show: Collection[str], sent: Contributions) -> Iterator[Style]:
@@ -97,10 +79,3 @@ def link_style(share: float) -> Style:
 def shares_of(node: Node) -> list[float] | None:
     """Read off a maximum or minimum of numbers which share of its gradient each operand gets."""
     return slopes_of(node) if node.op in CHOICES else None
-
-
-def slopes_of(node: Node) -> list[float] | None:
-    """Read off the local derivatives of a number by its operands; None of an array."""
-    if node.shape or node.is_leaf:
-        return None
-    return [0.0 if c is None else largest_of(c) for c in _sent(node, np.ones(()))]

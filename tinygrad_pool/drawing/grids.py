@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 from string import ascii_lowercase
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.derivatives.sparse_jacobian import counts_by_cell, weights_of
+from tinygrad_pool.derivatives.planes import Plane, is_pool, plane_of
 from tinygrad_pool.drawing import theme as look
 from tinygrad_pool.drawing.plots import empty_figure, plot_in_theme
 from tinygrad_pool.engine.node import name_of
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError, ShapeError
 from tinygrad_pool.formatting import number, plain, shape
-from tinygrad_pool.rules import pooling
 from tinygrad_pool.rules.arguments import Shape
-from tinygrad_pool.rules.windows import AdaptiveWindows, AnyWindows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,54 +27,6 @@ TAG = "window"
 """The gid of a text that names a window."""
 COLOURS = ("#009E73", "#CC79A7", "#5D3A9B", "#8C8C00", "#00A0A8", "#7A4A2B", "#4D4D4D", "#C2185B")
 """Of the windows; blue and orange are signs."""
-
-POOLS = (pooling.max_pool, pooling.avg_pool, pooling.lp_pool)
-
-
-class Plane(NamedTuple):
-    """One plane before and after pooling, as rows and columns; `grads` are None before a pass."""
-
-    windows: AnyWindows
-    x: NDArray[Any]
-    y: NDArray[Any]
-    grads: tuple[NDArray[Any] | None, NDArray[Any] | None]
-    unit: NDArray[np.int64]
-    cell: NDArray[np.int64]
-    weight: NDArray[Any]
-    chooses: bool
-
-    @property
-    def wins(self) -> NDArray[np.intp]:
-        """How many windows each cell won."""
-        return counts_by_cell(self.cell[self.weight != 0], self.x.size)
-
-    def spans(self, unit: int) -> list[tuple[int, int]]:
-        """Say from where to where a window looks on each axis, padding included."""
-        space = self.x.shape[-len(self.windows.axes) :]
-        looks = self.windows.looks(space)
-        place = np.unravel_index(unit, self.y.shape[-len(looks) :])
-        adaptive = isinstance(self.windows, AdaptiveWindows)
-        spans = [(0, 0)] * (2 - len(looks))
-        for seen, k in zip(looks, place, strict=True):
-            at = seen[k][seen[k] >= 0] if adaptive else seen[k]
-            spans.append((int(at.min()), int(at.max())))
-        return spans
-
-    @property
-    def outlined(self) -> range:
-        """The windows to outline: all, or of many that overlap the first alone."""
-        return range(1) if self.overlap and self.y.size > MANY else range(self.y.size)
-
-    @property
-    def overlap(self) -> bool:
-        """Whether any cell is seen by several windows."""
-        return len(np.unique(self.cell)) < len(self.cell)
-
-    @property
-    def rims(self) -> tuple[tuple[int, int], ...]:
-        """The padding before and after each axis."""
-        rims = self.windows.padding
-        return ((0, 0), *rims) if len(rims) == 1 else rims
 
 
 def draw_windows(
@@ -102,10 +51,16 @@ def draw_windows(
     """
     if not isinstance(node, Value):
         raise DataError(f"draw_windows: needs a Value, got {type(node).__name__}")
-    x = node.parents[0] if node.parents else None
-    if node.rule not in POOLS or not isinstance(x, Value):
+    if not is_pool(node):
         raise OptionError(f"draw_windows: needs a pooled Value, got {name_of(node)}")
-    shown = plane_of(node, x, plane)
+    x, ndim = node.parents[0], len(node.options["windows"].axes)
+    space = x.shape[-ndim:]
+    if ndim > 2 or max(space) > LARGEST:
+        raise ShapeError(
+            f"draw_windows: draws planes of one or two axes with at most {LARGEST} cells on each, "
+            f"got {space}"
+        )
+    shown = plane_of(node, _index(plane, x.shape[:-ndim]))
     across = shown.x.shape[1] + sum(shown.rims[1]) + shown.y.shape[1]
     down = max(shown.x.shape[0] + sum(shown.rims[0]), shown.y.shape[0])
     figure = empty_figure(max(6.0, 1.5 + 0.95 * across), 1.5 + 0.95 * down)
@@ -126,38 +81,6 @@ def draw_windows(
     return plot_in_theme(figure, theme)
 
 
-def plane_of(node: Value, x: Value, plane: int | Sequence[int] | None) -> Plane:
-    """Cut one plane out of a pooling."""
-    windows = node.options["windows"]
-    ndim = len(windows.axes)
-    lead, space, out = x.shape[:-ndim], x.shape[-ndim:], node.shape[-ndim:]
-    if ndim > 2 or max(space) > LARGEST:
-        raise ShapeError(
-            f"draw_windows: draws planes of one or two axes with at most {LARGEST} cells on each, "
-            f"got {space}"
-        )
-    at = _index(plane, lead)
-    W, flat = weights_of(node), int(np.ravel_multi_index(at, lead)) if lead else 0
-    here = W.unit // prod(out) == flat
-
-    def cut(data: Any, shape: Shape) -> NDArray[Any]:
-        return np.reshape(data[at], (1, *shape) if ndim == 1 else shape)
-
-    return Plane(
-        windows,
-        cut(x.data, space),
-        cut(node.data, out),
-        (
-            cut(x.grad, space) if x.has_grad else None,
-            cut(node.grad, out) if node.has_grad else None,
-        ),
-        W.unit[here] % prod(out),
-        W.cell[here] % prod(space),
-        W.weight[here],
-        node.rule is pooling.max_pool,
-    )
-
-
 def _index(plane: int | Sequence[int] | None, lead: Shape) -> Shape:
     given = (0,) * len(lead) if plane is None else plane
     place = tuple(given) if isinstance(given, Sequence) else (given,)
@@ -172,7 +95,8 @@ def _draw_cells(axes: Axes, shown: Plane) -> None:
     """Draw the cells with their numbers, padding around them, and an outline for each window."""
     rows, columns = shown.x.shape
     (top, bottom), (left, right) = shown.rims
-    wins, seen = shown.wins, np.isin(np.arange(shown.x.size), shown.cell)
+    wins, seen = shown.links.wins(), np.isin(np.arange(shown.x.size), shown.links.cell)
+    carrying = shown.links.carrying()
     for i in range(-top, rows + bottom):
         for j in range(-left, columns + right):
             if not (0 <= i < rows and 0 <= j < columns):
@@ -180,7 +104,7 @@ def _draw_cells(axes: Axes, shown: Plane) -> None:
                 continue
             k = i * columns + j
             won = shown.chooses and wins[k]
-            winner = shown.unit[(shown.cell == k) & (shown.weight != 0)]
+            winner = carrying.unit[carrying.cell == k]
             fill = _pale(int(winner[0])) if won else look.PAPER
             hatch = None if seen[k] else "////"
             _square(axes, i, j, facecolor=fill, edgecolor=look.FAINT, hatch=hatch)
@@ -190,10 +114,15 @@ def _draw_cells(axes: Axes, shown: Plane) -> None:
                 _tag(axes, i, j, names + "…" * (len(winner) > FEW))
             if won and wins[k] > 1:
                 axes.text(j + 0.46, i - 0.44, f"×{wins[k]}", fontsize=10, ha="right", va="top")
-    for unit in shown.outlined:
+    for unit in _outlined(shown):
         _outline(axes, shown, unit)
     axes.set_xlim(-left - 0.6, columns + right - 0.4)
     axes.set_ylim(rows + bottom - 0.4, -top - 0.6)
+
+
+def _outlined(shown: Plane) -> range:
+    """List the windows to outline: all, or of many that overlap the first alone."""
+    return range(1) if shown.overlap and shown.y.size > MANY else range(shown.y.size)
 
 
 def _outline(axes: Axes, shown: Plane, unit: int) -> None:
@@ -256,13 +185,13 @@ def _letter(unit: int) -> str:
 
 def _legend(shown: Plane) -> str:
     """Say what occurs in the picture."""
-    wins = shown.wins
-    boxed = "the box is the first window" if len(shown.outlined) == 1 else "a box is a window"
+    wins, seen = shown.links.wins(), np.unique(shown.links.cell)
+    boxed = "the box is the first window" if len(_outlined(shown)) == 1 else "a box is a window"
     said = [boxed, "a unit has its window's colour and letter"]
     said += ["a filled cell won"] if shown.chooses else []
     said += ["×2: it won two windows"] if shown.chooses and wins.max(initial=0) > 1 else []
     said += ["dotted: padding"] if any(sum(rim) for rim in shown.rims) else []
-    said += ["hatched: no window sees it"] if len(np.unique(shown.cell)) < shown.x.size else []
+    said += ["hatched: no window sees it"] if len(seen) < shown.x.size else []
     backward = any(g is not None for g in shown.grads)
     said += ["below a number its gradient, blue above 0, orange below"] if backward else []
     half = (len(said) + 1) // 2

@@ -7,25 +7,8 @@ from html import escape
 from tinygrad_pool.derivatives.receptive_fields import weights_among
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import plain
+from tinygrad_pool.rules.traits import traits_of
 
-SIGNS = {
-    "add": "+",
-    "sub": "−",
-    "mul": "×",
-    "div": "÷",
-    "neg": "−",
-    "power": "**",
-    "square": "x²",
-    "sqrt": "√",
-    "sum": "Σ",
-    "weighted_sum": "Σ w x + b",
-    "matmul": "@",
-    "sigmoid": "σ",
-    "abs": "|x|",
-    "maximum": "max",
-    "minimum": "min",
-    "getitem": "[ ]",
-}
 INPUT, WEIGHT = (re.compile(rf"(?:{names})[\d_,()]*") for names in ("x|X|input", "w|W|weight"))
 
 
@@ -56,7 +39,9 @@ def sign(node: Node) -> str:
     """
     windows = node.options.get("windows")
     name = node.op.replace("_", " ")
-    return f"{name} {'×'.join(map(str, windows.kernel))}" if windows else SIGNS.get(node.op, name)
+    if windows:
+        return f"{name} {'×'.join(map(str, windows.kernel))}"
+    return traits_of(node.rule).sign or name
 
 
 def weights_in(nodes: list[Node], called: Mapping[int, str] = {}) -> set[Node]:

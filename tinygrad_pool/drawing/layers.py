@@ -12,7 +12,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from tinygrad_pool.drawing.edges import contributions_of, slopes_of
+from tinygrad_pool.derivatives.slopes import slopes_of
+from tinygrad_pool.drawing.edges import contributions_of
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.errors import ShapeError
@@ -118,7 +119,7 @@ def _unit(z: Node, a: Node | None, with_links: bool) -> Unit:
     """Read a node as a unit: a sum with its activation, a maximum, an input, or any operation."""
     if z.shape:
         raise ShapeError(
-            f"draw_units: {name_of(z)} has shape {z.shape}, and a unit is a number; "
+            f"draw_units: needs a number, got {name_of(z)} of shape {z.shape}; "
             "draw() draws graphs of arrays"
         )
     node = a or z

@@ -10,7 +10,7 @@ from tinygrad_pool.drawing.labels import sign
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError
-from tinygrad_pool.formatting import is_large, number, numbers, plain
+from tinygrad_pool.formatting import Text, is_large, number, numbers, plain
 
 
 def tree(
@@ -19,7 +19,7 @@ def tree(
     depth: int | None = None,
     names: Mapping[str, Any] | None = None,
     limit: int = 200,
-) -> str:
+) -> Text:
     """Write the graph that led to a Value as a tree: operands stand below what was made of them.
 
     A line has the label, the sign, the data, and the gradient (– before any pass); of an array its
@@ -27,12 +27,12 @@ def tree(
     already is referred to, and not written again. `depth` is how many edges to follow, `limit` how
     many lines to write; `names=locals()` calls Values by their variables.
 
-    Raises DataError for what is no Value, OptionError for a depth or limit out of range.
+    Raises DataError if `value` is not a Value, OptionError for a depth or limit out of range.
 
     >>> a, b = Value(2.0, label="a"), Value(3.0, label="b")
     >>> E = (a * b).exp()
     >>> E.backward()
-    >>> print(tree(E))
+    >>> tree(E)
     exp = 403.4, grad 1
     └─ × = 6, grad 403.4
        ├─ a = 2, grad 1210
@@ -62,7 +62,7 @@ def tree(
         for i in range(last, -1, -1):
             branch, bar = ("└─ ", "   ") if i == last else ("├─ ", "│  ")
             waiting.append((operand.parents[i], rest + branch, rest + bar, marks[i], level + 1))
-    return "\n".join(lines + (["… (limit= writes more)"] if waiting else []))
+    return Text("\n".join(lines + (["… (limit= writes more)"] if waiting else [])))
 
 
 def _line(operand: Any, called: Mapping[int, str]) -> str:
@@ -87,7 +87,7 @@ def _numbers(data: Any) -> str:
 
 
 def _marks(node: Node) -> list[str]:
-    """Tell the winner of a maximum of numbers from the losers."""
+    """Mark the winner and the losers of a maximum of numbers."""
     shares = shares_of(node)
     if shares is None:
         return [""] * len(node.parents)

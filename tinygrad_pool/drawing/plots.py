@@ -1,6 +1,5 @@
 """What is a plot and not a graph, drawn with matplotlib, which the extra [plot] installs."""
 
-import io
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -115,34 +114,13 @@ def _has(part: "Artist", kind: str) -> bool:
     return hasattr(part, f"get_{kind}") and hasattr(part, f"set_{kind}")
 
 
-def picture_of(
-    figure: "Figure",
-    kind: str,
-    dpi: float = 192,
-    size: tuple[int | None, int | None] = (None, None),
-) -> bytes:
-    """Return a figure as the contents of a file; the same figure gives the same SVG."""
-    import matplotlib as mpl
-
-    if any(size):
-        inches = figure.get_size_inches()
-        scales = [side / x for side, x in zip(size, inches, strict=True) if side]
-        dpi = min(scales)
-    drawn = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "tinygrad_pool"}):
-        figure.savefig(
-            drawn, format=kind, dpi=dpi, metadata={"Date": None} if kind == "svg" else None
-        )
-    return drawn.getvalue()
-
-
 def empty_figure(width: float, height: float) -> "Figure":
     """Make an empty figure of some inches. Raises ToolError without matplotlib."""
     try:
-        from matplotlib.figure import Figure
+        from tinygrad_pool.drawing.figure import Plot
     except ImportError:
         raise ToolError("a plot needs matplotlib: pip install 'tinygrad_pool[plot]'") from None
-    return Figure(figsize=(width, height), layout="constrained", dpi=150)
+    return Plot(figsize=(width, height), layout="constrained", dpi=150)
 
 
 def _axes(rows: int, height: float, sharex: bool = False) -> tuple["Figure", "Sequence[Axes]"]:

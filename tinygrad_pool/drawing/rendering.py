@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from tinygrad_pool.drawing.computation import draw
 from tinygrad_pool.drawing.dot_program import TIMEOUT, picture
 from tinygrad_pool.drawing.page import page
-from tinygrad_pool.drawing.plots import picture_of
 from tinygrad_pool.drawing.words import caption_of, is_graph, with_caption
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError, OutputError
@@ -57,7 +56,9 @@ def render(
     if isinstance(drawn, Value):
         drawn = draw(drawn, **options)
     elif options:
-        raise OptionError(f"render: {', '.join(options)} must be given where the picture is drawn")
+        raise OptionError(
+            f"render: give {', '.join(options)} to the draw function; this is drawn already"
+        )
     elif not (is_graph(drawn) or hasattr(drawn, "savefig")):
         raise DataError(
             f"render: needs a Value or what a draw function returned, got a {type(drawn).__name__}"
@@ -86,7 +87,9 @@ def contents(
 
 def _laid_out(drawn: "Digraph | Figure", kind: str, dpi: int, timeout: float, size: Size) -> bytes:
     if not is_graph(drawn):
-        return picture_of(drawn, kind, dpi, size)
+        from tinygrad_pool.drawing.figure import contents_of
+
+        return contents_of(drawn, kind, dpi, size)
     if kind == "dot":
         return str(drawn.source).encode()
     graph = drawn.copy()

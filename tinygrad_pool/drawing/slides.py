@@ -11,6 +11,7 @@ from itertools import starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tinygrad_pool.derivatives.slopes import largest_of
 from tinygrad_pool.drawing import theme as look
 from tinygrad_pool.drawing.computation import (
     Direction,
@@ -18,7 +19,7 @@ from tinygrad_pool.drawing.computation import (
     picture_of,
 )
 from tinygrad_pool.drawing.dot_program import picture
-from tinygrad_pool.drawing.edges import Style, largest_of
+from tinygrad_pool.drawing.edges import Style
 from tinygrad_pool.drawing.labels import sign
 from tinygrad_pool.drawing.nodes import Picture, draw_nodes
 from tinygrad_pool.engine.backward import start, topological_order
@@ -83,8 +84,8 @@ def frames(
     nodes = topological_order(value)
     if len(nodes) > MOST:
         raise OptionError(
-            f"frames: {len(nodes):,} nodes are too many for slides, which hold {MOST}; "
-            "tg.explode(v[i]) cuts out what one unit depends on"
+            f"frames: {len(nodes):,} nodes are too many for slides, at most {MOST} fit; "
+            "frames(tg.explode(v[i])) shows what one unit depends on"
         )
     base = picture_of(value, nodes, frozenset(("data", "grad")), names, set())
     with whole_folder(folder) as files:

@@ -98,10 +98,12 @@ def canvas(name: str, direction: str, title: str = "") -> Digraph:
     Raises ToolError without the Python package graphviz.
     """
     try:
-        from graphviz import Digraph
+        from tinygrad_pool.drawing.digraph import Drawing
     except ImportError:
-        raise ToolError("a graph's picture needs Python's graphviz: pip install graphviz") from None
-    graph = Digraph(name, graph_attr={"rankdir": direction})
+        raise ToolError(
+            "drawing a graph needs the Python package graphviz: pip install graphviz"
+        ) from None
+    graph = Drawing(name, graph_attr={"rankdir": direction})
     graph.attr(
         ranksep="0.3",
         nodesep="0.2",

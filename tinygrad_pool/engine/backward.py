@@ -48,7 +48,9 @@ def start(
     nodes = topological_order(root) if nodes is None else nodes
     if root.rule is not None and root._closure is None:
         how = "detached" if root.op == "detach" else "computed under no_grad"
-        raise GraphError(f"backward: {name_of(root)} was {how}, so no graph leads back from it")
+        raise GraphError(
+            f"backward: {name_of(root)} was {how}, so it has no graph to go back through"
+        )
     check_not_stale(nodes, create_graph)
     g = _seed(root, gradient, create_graph)
     if not borrowed:
@@ -133,7 +135,7 @@ def _seed(root: Node, gradient: Any, create_graph: bool) -> Any:
     if gradient is None:
         if root.size != 1:
             raise ShapeError(
-                f"backward: {name_of(root)} has shape {root.shape} and not one element; "
+                f"backward: {name_of(root)} has shape {root.shape}, not one element; "
                 "pass gradient=, an array of that shape, or reduce it first, as with v.sum()"
             )
         gradient = np.ones(root.shape)

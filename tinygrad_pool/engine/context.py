@@ -210,7 +210,9 @@ def text(given: object, what: str) -> str:
     try:
         given.encode()
     except UnicodeEncodeError:
-        raise OptionError(f"{what} must be text, got half a character: {given!r:.80}") from None
+        raise OptionError(
+            f"{what} must be text without lone surrogates, got {given!r:.80}"
+        ) from None
     return given
 
 

@@ -41,7 +41,7 @@ def _interior(node: Node, memo: dict[int, Any]) -> Any:
     twin = reapply(node, [memo[id(p)] if isinstance(p, Node) else p for p in node.parents])
     if np.asarray(twin._numbers).tobytes() != np.asarray(node._numbers).tobytes():
         raise GraphError(
-            f"deepcopy: {name_of(node)} gives other numbers when its rule is run again: "
-            "it draws them at random; copy leaves only, as v.detach() makes them"
+            f"deepcopy: {name_of(node)} gives different numbers when its rule runs "
+            "again, because the rule is random; copy v.detach() instead"
         )
     return twin

@@ -50,12 +50,12 @@ def to_constant(given: Any, what: str) -> Any:
     except TinygradPoolError:
         raise DataError(
             f"{what}: needs numbers, got Values in a {type(given).__name__}; "
-            "np.stack([...]) makes one Value of several, v.data is the numbers of one"
+            "np.stack([...]) makes one Value of several, and v.data has the numbers of one"
         ) from None
     except (ValueError, TypeError) as error:
         raise DataError(f"{what}: needs numbers in a regular shape, got {given!r:.80}") from error
     if array is not given and isinstance(given, np.ndarray) and np.any(getattr(given, "mask", ())):
-        raise DataError(f"{what}: a masked element has no number; fill it first: x.filled(0.0)")
+        raise DataError(f"{what}: masked elements have no number; fill them first: x.filled(0.0)")
     if array.dtype.kind == "O" and all(map(_is_real, array.flat)):
         array = array.astype(np.float64)
         return array if array.ndim else float(array)
@@ -93,7 +93,7 @@ def floating(dtype: Any, what: str) -> np.dtype[Any]:
     except TypeError:
         read = np.dtype(object)
     if read.kind != "f":
-        raise OptionError(f"{what} must be a floating one, got {dtype!r}")
+        raise OptionError(f"{what} must be a floating-point type, got {dtype!r}")
     return read
 
 
@@ -195,7 +195,7 @@ def fits_together(data: Sequence[Any]) -> bool:
 
 
 def broadcast_error(name: str, data: Sequence[Any]) -> ShapeError:
-    """Say that shapes do not broadcast."""
+    """Return the error for shapes that do not broadcast."""
     shapes = " and ".join(str(np.shape(d)) for d in data)
     return ShapeError(f"{name}: shapes {shapes} do not broadcast")
 

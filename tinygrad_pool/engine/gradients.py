@@ -1,4 +1,4 @@
-"""Gradients without `backward`: one node at a time, or as values of their own."""
+"""Gradients without `backward`: one node at a time, or as Values of their own."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def grad(
     for v in (y, *wanted):
         if not isinstance(v, Value):
             raise DataError(
-                "grad: takes a Value that was computed and the Values to differentiate it by, "
+                "grad: needs a Value that was computed and the Values to differentiate it by, "
                 f"as in grad(y, [x, w]), got a {type(v).__name__}"
             )
     with TURN:

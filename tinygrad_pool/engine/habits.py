@@ -193,7 +193,7 @@ OF_NETWORKS = _by_name(
 
 
 def answer_to(kind: str, name: str) -> HabitError:
-    """Say what to write for a name that a Value, or a Module, has not.
+    """Return the error for a name that a Value or a Module lacks, with what to write instead.
 
     >>> raise answer_to("a Value", "view")
     Traceback (most recent call last):

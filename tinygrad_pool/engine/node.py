@@ -106,7 +106,7 @@ class Node(AnswersNumPy):
 
     @property
     def has_grad(self) -> bool:
-        """Tell "computed, and perhaps zero" from "not computed"."""
+        """Whether a gradient was computed, even if it is zero."""
         return self._grad is not None
 
     def zero_grad(self) -> None:

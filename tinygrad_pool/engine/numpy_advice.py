@@ -98,7 +98,7 @@ NUMBERS = {
 def instead_of(
     called: str, inputs: Sequence[Any] = (), options: Mapping[str, Any] = MappingProxyType({})
 ) -> str:
-    """Say what to write in place of a call of a function, "np.inner", or of a method of it.
+    """Return what to write instead of a function of NumPy's, "np.inner", or of a method of it.
 
     >>> instead_of("np.inner")
     'write a @ b.T'

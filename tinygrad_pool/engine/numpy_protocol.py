@@ -138,8 +138,8 @@ class AnswersNumPy(WithHabits):
     # an array of floats it takes `array @ v` for one.
     def __array__(self, *_: Any, **__: Any) -> NDArray[np.object_]:
         raise UnsupportedError(
-            "np.asarray(v) would lose the graph: v.data is the array of numbers. Of several "
-            "Values, np.stack([a, b]) makes one; tg.maximum(a, b) is the largest of them"
+            "np.asarray(v) would lose the graph: v.data is the array of numbers. np.stack([a, b]) "
+            "makes one Value of several, and tg.maximum(a, b) takes the larger elements"
         )
 
 

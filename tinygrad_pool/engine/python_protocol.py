@@ -78,7 +78,7 @@ class AnswersPython(Node):
     def __bool__(self) -> bool:
         if self.size != 1:
             raise ShapeError(
-                f"bool: {name_of(self)} of shape {self.shape} is neither true nor false; "
+                f"bool: {name_of(self)} of shape {self.shape} has no truth value; "
                 "compare its data, or reduce it first"
             )
         answer = bool(self._numbers)
@@ -96,12 +96,14 @@ class AnswersPython(Node):
 
     def __setitem__(self, _: object, __: object) -> NoReturn:
         raise UnsupportedError(
-            "v[...] = new: a Value is not written to; np.where(mask, new, v) makes another, and "
-            "v.data[...] = new changes the numbers of a leaf"
+            "v[...] = new: the elements of a Value cannot be set; np.where(mask, new, v) makes "
+            "another Value, and v.data[...] = new changes the numbers of a leaf"
         )
 
     def __contains__(self, _: object) -> NoReturn:
-        raise UnsupportedError("in: == is identity; `x in v.data` asks for a number")
+        raise UnsupportedError(
+            "in: Values are compared by identity; `x in v.data` looks for a number"
+        )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         from tinygrad_pool.engine.copying import deep_copy
@@ -110,9 +112,9 @@ class AnswersPython(Node):
 
     def __reduce_ex__(self, _: Any) -> NoReturn:
         raise GraphError(
-            f"copy, pickle: {name_of(self)} has a graph behind it, whose closures do not pickle; "
-            "copy.deepcopy(v) copies the graph, v.detach() makes a leaf that pickles, and a "
-            "module's state_dict() or the text of tg.unroll(v) can be saved"
+            f"copy, pickle: {name_of(self)} has a graph, whose closures cannot be pickled; "
+            "copy.deepcopy(v) copies the graph, v.detach() makes a leaf that can be pickled, and "
+            "a module's state_dict() or the text of tg.unroll(v) can be saved"
         )
 
     def __repr__(self) -> str:

@@ -1,9 +1,9 @@
-"""A graph once more, on fresh nodes: as it stands, or with other numbers in some of them."""
+"""Re-run a recorded graph on new nodes, optionally with changed data."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,9 +17,11 @@ from tinygrad_pool.errors import DataError, GraphError, OptionError, SubscriptEr
 from tinygrad_pool.rules.arguments import place_of
 from tinygrad_pool.rules.arithmetic import nudge
 
+Made = TypeVar("Made")
+
 
 def rerun(loss: Value, changes: Mapping[Node, Any]) -> dict[Value, Value]:
-    """Compute a Value once more on fresh nodes, with other numbers, and map each node to its twin.
+    """Compute a Value again on new nodes, with changed data, and map each node to its twin.
 
     A change is new data, or numbers by the index of an element: {w: 2.0, x: {(0, 2): 5.0}}. A leaf
     gets them. What was computed is moved to them by a constant, y = f(x) + c, through which
@@ -27,8 +29,9 @@ def rerun(loss: Value, changes: Mapping[Node, Any]) -> dict[Value, Value]:
     that the leaves have now; winners are chosen anew. What Python itself chose, by `if` or `max`,
     and what was detached, stays. No node of the old graph changes.
 
-    Raises DataError for what is no Value or no number; OptionError for a node that the loss does
-    not depend on; ShapeError for data of another shape; GraphError to move what is not finite.
+    Raises DataError if `loss` is not a Value, or a change is not a number; OptionError for a node
+    that the loss does not depend on; ShapeError for data of another shape; GraphError to move what
+    is not finite.
 
     >>> w, x = Value(2.0), Value(3.0)
     >>> y = w * x
@@ -52,7 +55,7 @@ def rerun(loss: Value, changes: Mapping[Node, Any]) -> dict[Value, Value]:
         return _moved(node, operands, changes[node])
 
     with with_graph():
-        twins = rebuilt(loss, make)
+        twins = run_forward(loss, make)
     _tell_rivals(twins)
     return twins
 
@@ -66,20 +69,43 @@ def _tell_rivals(twins: Mapping[Value, Value]) -> None:
             twin.about = twin.about._replace(choices=tuple(told))
 
 
-def rebuilt(loss: Value, make: Callable[[Value, list[Any]], Value]) -> dict[Value, Value]:
-    """Map every node behind a Value, the oldest first, to what `make` makes of it and its operands.
+def run_forward(root: Node, make: Callable[[Any, list[Any]], Made]) -> dict[Any, Made]:
+    """Map every node that `root` depends on to make(node, operands), the oldest first.
 
     The operands are what the node's own were mapped to; constants are as they are.
+
+    >>> E = Value(3.0) * 2.0 + 1.0
+    >>> made = run_forward(E, lambda node, operands: f"({node.op.join(map(str, operands)) or 'x'})")
+    >>> made[E]
+    '(((x)mul2.0)add1.0)'
     """
-    made: dict[Value, Value] = {}
-    for node in topological_order(loss):
-        assert isinstance(node, Value)
-        made[node] = make(node, [made[p] if isinstance(p, Value) else p for p in node.parents])
+    made: dict[Any, Made] = {}
+    for node in topological_order(root):
+        made[node] = make(node, [made[p] if isinstance(p, Node) else p for p in node.parents])
     return made
 
 
+def replaced(loss: Value, operations: Mapping[Node, Callable[..., Value]]) -> dict[Value, Value]:
+    """Run a graph again on its own leaves, with other operations in place of some nodes.
+
+    Returns each node's twin. A leaf is its own.
+    """
+
+    def make(node: Value, operands: list[Any]) -> Value:
+        if node.is_leaf:
+            return node
+        if node not in operations:
+            again: Value = reapply(node, operands)
+            return again
+        twin = operations[node](*operands)
+        twin.about = node.about
+        return twin
+
+    return run_forward(loss, make)
+
+
 def check_value(given: object, name: str) -> None:
-    """Raise DataError for what is no Value."""
+    """Raise DataError unless a Value is given."""
     if not isinstance(given, Value):
         raise DataError(f"{name}: needs a Value, got a {type(given).__name__}")
 
@@ -123,7 +149,7 @@ def _moved(node: Value, operands: list[Any], change: Any) -> Value:
         return y
     if not np.all(np.isfinite(y._numbers) | stays):
         raise GraphError(
-            f"rerun: {name_of(node)} is not finite, and no constant moves it to other numbers; "
+            f"rerun: {name_of(node)} is not finite, so adding a constant cannot change it; "
             "change what it was computed from"
         )
     old = cast_like(y._numbers, np.where(stays, 0.0, y._numbers), "old")

@@ -36,7 +36,7 @@ class Signature(NamedTuple):
     def sort(
         self, operands: tuple[Any, ...], options: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Tell operands from options given by position, and refuse what the rule does not know.
+        """Separate operands from options given by position, and reject unknown options.
 
         >>> signature_of(lambda x, axis=None: None).sort((2.0, 1), {})
         ((2.0,), {'axis': 1})
@@ -60,11 +60,11 @@ class Signature(NamedTuple):
                 raise OptionError(f"{self.name}: no option {option!r} (options: {known}){hint}")
         for option in self.required:
             if option not in options:
-                raise OptionError(f"{self.name}: needs the option {option!r}")
+                raise OptionError(f"{self.name}: missing the option {option!r}")
         return operands, options
 
     def _split(self, given: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-        """Tell operands from options by position; many operands may also come in one list."""
+        """Separate operands from options by position; many operands may also come in one list."""
         if self.arity is not None:
             return given[: self.arity], given[self.arity :]
         first = given[0] if given else None
@@ -78,7 +78,7 @@ class Signature(NamedTuple):
 def signature_of(rule: Rule) -> Signature:
     """Read a rule's signature: parameters with a default or after `*` are options.
 
-    Raises RuleError for what is no function, or is an operation already.
+    Raises RuleError if `rule` is not a function, or is an operation already.
     """
     if not isinstance(rule, FunctionType):
         raise RuleError(f"lift: needs a rule, a function with a name, got {rule!r:.80}")

@@ -30,8 +30,8 @@ def refuse_copy(what: str) -> NoReturn:
     """Raise GraphError: what holds a graph that was walked over is not copied or pickled."""
     raise GraphError(
         f"{what} cannot be copied or pickled: it holds the closures of its graph. "
-        "record(loss).to_html('pass.html') keeps the pass to be looked at, and "
-        "unroll(loss).source a program that runs it again"
+        "record(loss).to_html('pass.html') saves the pass as a page, and "
+        "unroll(loss).source as a program"
     )
 
 

@@ -66,7 +66,7 @@ class Paused:
             raise GraphError(
                 f"the pass from {name_of(self.root)} cannot go on: while it was paused, one from "
                 f"{self._gave_way} began in the same graph, and what this one had added to leaves "
-                "was taken back"
+                "was undone"
             )
 
     def pause(self, node: Node) -> None:

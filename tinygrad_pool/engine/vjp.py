@@ -21,12 +21,26 @@ def vjp(node: Node, g: Any) -> Contributions:
     """Return one contribution per operand, as a node's closure gives them for a gradient `g`.
 
     Where Python's floats refuse (1 / 0.0), NumPy's numbers answer. Raises what the closure raises,
-    with a note that names the node.
+    with a note that names the node; RuleError if it returns anything else.
     """
+    if type(node._numbers) is float:
+        g = float(g)
     try:
-        return node._closure(g)  # type: ignore[misc]  # a leaf has none, and is named below
+        contributions = node._closure(g)  # type: ignore[misc]  # a leaf has none, and is named
     except Exception as error:  # noqa: BLE001  # a rule may raise anything: it is named there
-        return vjp_on_numpy(node, g, error)
+        contributions = vjp_on_numpy(node, g, error)
+    if type(contributions) is not tuple or len(contributions) != len(node.parents):
+        raise not_one_each(node, contributions)
+    return contributions
+
+
+def vjp_by_operand(node: Node, g: Any) -> Contributions:
+    """Compute (∂y/∂p)ᵀ g for each operand p of a node, in its shape and dtype; None of a constant.
+
+    Raises as `vjp` does.
+    """
+    pairs = zip(node.parents, vjp(node, g), strict=True)
+    return tuple([unbroadcast(node, i, p, c) for i, (p, c) in enumerate(pairs)])
 
 
 def vjp_on_numpy(node: Node, g: Any, error: Exception) -> Contributions:

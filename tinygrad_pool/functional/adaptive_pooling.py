@@ -1,20 +1,20 @@
-"""Adaptive pools: the number of windows is asked for, and their sizes follow."""
+"""Adaptive pools: you choose the number of windows, and their sizes follow."""
 
-from collections.abc import Sequence
-from typing import Any, Literal, Protocol, TypeAlias, overload
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, Protocol, TypeAlias, cast, overload
 
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.functional.operations import operand
-from tinygrad_pool.functional.pooling import Indices, average, called, keep_largest, shape_of
+from tinygrad_pool.functional.pooling import Indices, average, keep_largest, over_axes, shape_of
 from tinygrad_pool.rules.tie_breaking import Ties
 from tinygrad_pool.rules.windows import adaptive_windows_of
 
 Sizes: TypeAlias = int | Sequence[int | None] | None
-"""One size for every axis, or one an axis; None keeps an axis as it is."""
+"""One size, or one per axis; None keeps an axis as it is."""
 
 
 class AdaptiveMaxPool(Protocol):
-    """How `adaptive_max_pool1d`, `adaptive_max_pool2d` and `adaptive_max_pool3d` are called."""
+    """The signature of `adaptive_max_pool1d`, `adaptive_max_pool2d` and `adaptive_max_pool3d`."""
 
     @overload
     def __call__(
@@ -30,58 +30,46 @@ class AdaptiveMaxPool(Protocol):
     ) -> tuple[Value, Indices]: ...
 
 
-class AdaptiveAvgPool(Protocol):
-    """How `adaptive_avg_pool1d`, `adaptive_avg_pool2d` and `adaptive_avg_pool3d` are called."""
+def _adaptive_max_pool(
+    name: str,
+    ndim: int,
+    x: Any,
+    output_size: Sizes,
+    return_indices: bool = False,
+    ties: Ties = "first",
+) -> Any:
+    """Keep the largest unit of each of `output_size` windows over the last axes.
 
-    def __call__(self, x: Any, output_size: Sizes) -> Value:
-        """Pool x."""
+    Window o of m on an axis of n cells looks at ⌊o n / m⌋ … ⌈(o + 1) n / m⌉ − 1; all else is as
+    in max_pool2d. None keeps an axis.
 
+    Raises OptionError for sizes below 1; ShapeError if there are too few axes, or one is empty;
+    TieError if ties="error".
 
-def _adaptive_max_pools(ndim: int) -> AdaptiveMaxPool:
-    name = f"adaptive_max_pool{ndim}d"
-
-    @called(name)
-    def adaptive_max_pool(
-        x: Any, output_size: Sizes, return_indices: bool = False, ties: Ties = "first"
-    ) -> Any:
-        """Keep the largest unit of each of `output_size` windows over the last axes.
-
-        Window o of m on an axis of n cells looks at ⌊o n / m⌋ … ⌈(o + 1) n / m⌉ − 1; all else is as
-        in max_pool2d. None keeps an axis.
-
-        Raises OptionError for sizes below 1; ShapeError if there are too few axes, or one is empty;
-        TieError if ties="error".
-
-        >>> adaptive_max_pool2d([[1.0, 3.0, 5.0], [2.0, 0.0, 4.0]], (1, 2)).data
-        array([[3., 5.]])
-        """
-        x = operand(x, name)
-        windows = adaptive_windows_of(name, ndim, output_size, shape_of(x))
-        return keep_largest(x, windows, return_indices, ties)
-
-    return adaptive_max_pool
+    >>> adaptive_max_pool2d([[1.0, 3.0, 5.0], [2.0, 0.0, 4.0]], (1, 2)).data
+    array([[3., 5.]])
+    """
+    x = operand(x, name)
+    windows = adaptive_windows_of(name, ndim, output_size, shape_of(x))
+    return keep_largest(x, windows, return_indices, ties)
 
 
-def _adaptive_avg_pools(ndim: int) -> AdaptiveAvgPool:
-    name = f"adaptive_avg_pool{ndim}d"
+def _adaptive_avg_pool(name: str, ndim: int, x: Any, output_size: Sizes) -> Value:
+    """Average each of `output_size` windows over the last axes.
 
-    @called(name)
-    def adaptive_avg_pool(x: Any, output_size: Sizes) -> Value:
-        """Average each of `output_size` windows over the last axes.
+    Window o of m on an axis of n cells looks at ⌊o n / m⌋ … ⌈(o + 1) n / m⌉ − 1; all else is as
+    in avg_pool2d. None keeps an axis.
 
-        Window o of m on an axis of n cells looks at ⌊o n / m⌋ … ⌈(o + 1) n / m⌉ − 1; all else is as
-        in avg_pool2d. None keeps an axis.
+    Raises OptionError for sizes below 1; ShapeError if there are too few axes, or one is empty.
 
-        Raises OptionError for sizes below 1; ShapeError if there are too few axes, or one is empty.
-
-        >>> adaptive_avg_pool2d([[1.0, 3.0, 5.0], [2.0, 0.0, 4.0]], 1).data
-        array([[2.5]])
-        """
-        x = operand(x, name)
-        return average(x, windows=adaptive_windows_of(name, ndim, output_size, shape_of(x)))
-
-    return adaptive_avg_pool
+    >>> adaptive_avg_pool2d([[1.0, 3.0, 5.0], [2.0, 0.0, 4.0]], 1).data
+    array([[2.5]])
+    """
+    x = operand(x, name)
+    return average(x, windows=adaptive_windows_of(name, ndim, output_size, shape_of(x)))
 
 
-adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d = map(_adaptive_max_pools, (1, 2, 3))
-adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d = map(_adaptive_avg_pools, (1, 2, 3))
+adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d = cast(
+    "Iterator[AdaptiveMaxPool]", over_axes(_adaptive_max_pool)
+)
+adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d = over_axes(_adaptive_avg_pool)

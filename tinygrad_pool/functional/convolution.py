@@ -91,6 +91,6 @@ def _convolve(
     kernel = np.shape(weight)[2:]
     if len(kernel) != ndim:
         raise ShapeError(f"{name}: weight needs {ndim + 2} axes, got shape {np.shape(weight)}")
-    stride = numbers(name, "stride", stride, ndim, least=1)  # None means the kernel only in pools
+    stride = numbers(name, "stride", stride, ndim, least=1)  # None is for pools only
     windows = windows_of(name, ndim, kernel, stride, padding, dilation)
     return _conv(x, weight, *biases, windows=windows, groups=groups)

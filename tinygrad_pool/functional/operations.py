@@ -1,4 +1,4 @@
-"""Every operation under the name that users call it by: `tg.relu`, `tg.maximum`."""
+"""Elementwise operations, reductions, shapes and products under their public names."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
@@ -35,7 +35,7 @@ broadcast_to = lift(shaping.broadcast_to)
 matmul = lift(linear.matmul)
 
 Numbers: TypeAlias = int | Sequence[int]
-"""One whole number for every axis, or one an axis."""
+"""One integer, or one per axis."""
 
 _weighted_sum = lift(linear.weighted_sum)
 
@@ -72,12 +72,12 @@ for _operation, _call, _result in (
 
 
 def weighted_sum(weights: Iterable[Any], inputs: Iterable[Any], bias: Any = 0.0) -> Value:
-    """Compute one unit's a = Σ_i w_i x_i + b as one node with a link to every weight and input.
+    """Compute a unit's weighted sum, a = Σ_i w_i x_i + b, as a single node.
 
     ∂E/∂w_i = g x_i            ∂E/∂x_i = g w_i            ∂E/∂b = g
 
-    Raises ShapeError unless there are as many weights as inputs; DataError if there are none to
-    walk through.
+    Raises ShapeError unless there are as many weights as inputs; DataError if either is not a
+    sequence.
 
     >>> from tinygrad_pool import Value
     >>> w, x = [Value(2.0), Value(3.0)], [5.0, 7.0]
@@ -91,7 +91,7 @@ def weighted_sum(weights: Iterable[Any], inputs: Iterable[Any], bias: Any = 0.0)
     except TypeError:
         got = f"a {type(weights).__name__} and a {type(inputs).__name__}"
         raise DataError(
-            f"weighted_sum: takes a sequence of weights and one of inputs, got {got}"
+            f"weighted_sum: needs a sequence of weights and one of inputs, got {got}"
         ) from None
     if len(weights) != len(inputs):
         raise ShapeError(
@@ -101,5 +101,5 @@ def weighted_sum(weights: Iterable[Any], inputs: Iterable[Any], bias: Any = 0.0)
 
 
 def operand(x: Any, name: str) -> Any:
-    """Take a Value as it is, and anything else as a constant."""
+    """Return a Value as it is, and anything else as a constant."""
     return x if isinstance(x, Value) else to_constant(x, name)

@@ -1,11 +1,24 @@
 """The pooling family over one, two and three axes, with PyTorch's names for its arguments.
 
-A pool of each kind is written once, as a function of the number of axes; the public names are made
-of it at the end of this file.
+A pool of each kind is written once, as a function of its name and the number of axes; the public
+functions are made of it at the end of this file.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol, TypeAlias, TypeVar, overload
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from functools import wraps
+from types import FunctionType
+from typing import (
+    Any,
+    Concatenate,
+    Literal,
+    ParamSpec,
+    Protocol,
+    TypeAlias,
+    TypeVar,
+    cast,
+    overload,
+)
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,16 +33,17 @@ from tinygrad_pool.rules.tie_breaking import Ties
 from tinygrad_pool.rules.windows import AnyWindows, Padding, windows_of
 
 Indices: TypeAlias = NDArray[np.int64]
-Function = TypeVar("Function", bound=Callable[..., Any])
+P = ParamSpec("P")
+R = TypeVar("R")
 
-_max_pool = lift(pooling.max_pool)
+_largest = lift(pooling.max_pool)
 average = lift(pooling.avg_pool)
-_lp_pool = lift(pooling.lp_pool)
-_max_unpool = lift(unpooling.max_unpool)
+_norm = lift(pooling.lp_pool)
+_placed = lift(unpooling.max_unpool)
 
 
 class MaxPool(Protocol):
-    """How `max_pool1d`, `max_pool2d` and `max_pool3d` are called."""
+    """The signature of `max_pool1d`, `max_pool2d` and `max_pool3d`."""
 
     @overload
     def __call__(
@@ -58,222 +72,169 @@ class MaxPool(Protocol):
     ) -> tuple[Value, Indices]: ...
 
 
-class AvgPool(Protocol):
-    """How `avg_pool1d`, `avg_pool2d` and `avg_pool3d` are called."""
-
-    def __call__(
-        self,
-        x: Any,
-        kernel_size: Numbers,
-        stride: Numbers | None = None,
-        padding: Padding = 0,
-        ceil_mode: bool = False,
-        count_include_pad: bool = True,
-        divisor_override: float | None = None,
-        *,
-        dilation: Numbers = 1,
-    ) -> Value:
-        """Pool x."""
+def over_axes(pool: Callable[Concatenate[str, int, P], R]) -> Iterator[Callable[P, R]]:
+    """Yield a pool over one, two and three axes; it takes its name and their number first."""
+    signature = inspect.signature(pool)
+    shown = signature.replace(parameters=[*signature.parameters.values()][2:])
+    for ndim in (1, 2, 3):
+        yield _named(pool, f"{pool.__name__.strip('_')}{ndim}d", ndim, shown)
 
 
-class LpPool(Protocol):
-    """How `lp_pool1d`, `lp_pool2d` and `lp_pool3d` are called."""
+def _named(
+    pool: Callable[Concatenate[str, int, P], R], name: str, ndim: int, shown: inspect.Signature
+) -> Callable[P, R]:
+    own = FunctionType(pool.__code__, pool.__globals__, name, pool.__defaults__)
+    own.__kwdefaults__, own.__qualname__ = pool.__kwdefaults__, name  # Python's errors say the name
 
-    def __call__(
-        self,
-        x: Any,
-        norm_type: float,
-        kernel_size: Numbers,
-        stride: Numbers | None = None,
-        ceil_mode: bool = False,
-        *,
-        padding: Padding = 0,
-        dilation: Numbers = 1,
-    ) -> Value:
-        """Pool x."""
+    @wraps(pool)
+    def over_ndim(*operands: P.args, **options: P.kwargs) -> R:
+        return own(name, ndim, *operands, **options)  # type: ignore[no-any-return]
 
-
-class MaxUnpool(Protocol):
-    """How `max_unpool1d`, `max_unpool2d` and `max_unpool3d` are called."""
-
-    def __call__(
-        self,
-        x: Any,
-        indices: Any,
-        kernel_size: Numbers,
-        stride: Numbers | None = None,
-        padding: Padding = 0,
-        output_size: Sequence[int] | None = None,
-    ) -> Value:
-        """Unpool x."""
-
-
-def called(name: str) -> Callable[[Function], Function]:
-    """Give a function the name that users call it by."""
-
-    def rename(function: Function) -> Function:
-        function.__name__ = function.__qualname__ = name
-        return function
-
-    return rename
+    over_ndim.__name__ = over_ndim.__qualname__ = name
+    over_ndim.__signature__ = shown  # type: ignore[attr-defined]  # a function may carry attributes
+    return over_ndim
 
 
 def keep_largest(x: Any, windows: AnyWindows, return_indices: bool, ties: Ties) -> Any:
-    """Max-pool, and return the winners as flat indices into their planes where they are asked."""
-    y = _max_pool(x, windows=windows, ties=ties)
+    """Max-pool; with return_indices, also return the winners as flat indices into their planes."""
+    y = _largest(x, windows=windows, ties=ties)
     if not flag(return_indices, f"{windows.name}: return_indices"):
         return y
-    numbers = x._numbers if isinstance(x, Value) else x  # to ask v.data would be to hand it out
+    numbers = x._numbers if isinstance(x, Value) else x  # v.data would hand it out
     return y, pooling.winning_cells(numbers, windows=windows, ties=ties)
 
 
 def shape_of(x: Any) -> Shape:
-    """Return the shape of an operand, and do not hand out its data, as np.shape(v) would."""
+    """Return the shape of an operand without handing out its data, as np.shape(v) would."""
     shape: Shape = getattr(x, "shape", ())
     return shape
 
 
-def _max_pools(ndim: int) -> MaxPool:
-    name = f"max_pool{ndim}d"
+def _max_pool(
+    name: str,
+    ndim: int,
+    x: Any,
+    kernel_size: Numbers,
+    stride: Numbers | None = None,
+    padding: Padding = 0,
+    dilation: Numbers = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+    ties: Ties = "first",
+) -> Any:
+    """Keep the largest unit of each window over the last axes; the winner gets the gradient.
 
-    @called(name)
-    def max_pool(
-        x: Any,
-        kernel_size: Numbers,
-        stride: Numbers | None = None,
-        padding: Padding = 0,
-        dilation: Numbers = 1,
-        ceil_mode: bool = False,
-        return_indices: bool = False,
-        ties: Ties = "first",
-    ) -> Any:
-        """Keep the largest unit of each window over the last axes; the winner gets the gradient.
+    y_k = x_l,  l = argmax over window k            ∂E/∂x_l = Σ_k g_k [l == l_max(k)]
 
-        y_k = x_l,  l = argmax over window k            ∂E/∂x_l = Σ_k g_k [l == l_max(k)]
+    `stride=None` means the kernel's size; padding can be a pair (before, after) per axis; with
+    `return_indices`, also return each window's winner as a flat index into its plane. Ties:
+    "first" in row-major order, "last", "even" or "error". NaN propagates; a padded cell never
+    wins.
 
-        `stride=None` is the kernel's own size; padding can be a pair (before, after) an axis; with
-        `return_indices`, also the winner of each window as a flat index into its plane. Ties:
-        "first" in row-major order, "last", "even" or "error". NaN propagates; a padded cell never
-        wins.
+    Raises OptionError if an option is out of range; ShapeError if a window is longer than the
+    padded input or holds no unit; TieError if ties="error".
 
-        Raises OptionError if an option is out of range; ShapeError if a window is longer than the
-        padded input or holds no unit; TieError if ties="error".
-
-        >>> y, winners = max_pool2d([[1.0, 3.0], [2.0, 0.0]], 2, return_indices=True)
-        >>> y.data, winners
-        (array([[3.]]), array([[1]]))
-        """
-        windows = windows_of(name, ndim, kernel_size, stride, padding, dilation, ceil_mode)
-        return keep_largest(operand(x, name), windows, return_indices, ties)
-
-    return max_pool
+    >>> y, winners = max_pool2d([[1.0, 3.0], [2.0, 0.0]], 2, return_indices=True)
+    >>> y.data, winners
+    (array([[3.]]), array([[1]]))
+    """
+    windows = windows_of(name, ndim, kernel_size, stride, padding, dilation, ceil_mode)
+    return keep_largest(operand(x, name), windows, return_indices, ties)
 
 
-def _avg_pools(ndim: int) -> AvgPool:
-    name = f"avg_pool{ndim}d"
+def _avg_pool(
+    name: str,
+    ndim: int,
+    x: Any,
+    kernel_size: Numbers,
+    stride: Numbers | None = None,
+    padding: Padding = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: float | None = None,
+    *,
+    dilation: Numbers = 1,
+) -> Value:
+    """Average each window over the last axes: a layer whose weights are all 1 / K.
 
-    @called(name)
-    def avg_pool(
-        x: Any,
-        kernel_size: Numbers,
-        stride: Numbers | None = None,
-        padding: Padding = 0,
-        ceil_mode: bool = False,
-        count_include_pad: bool = True,
-        divisor_override: float | None = None,
-        *,
-        dilation: Numbers = 1,
-    ) -> Value:
-        """Average each window over the last axes: a layer whose links all weigh 1 / K.
+    y_k = Σ_{l in window k} x_l / K            ∂E/∂x_l = Σ_k g_k [l in window k] / K
 
-        y_k = Σ_{l in window k} x_l / K            ∂E/∂x_l = Σ_k g_k [l in window k] / K
+    K counts padded cells unless count_include_pad=False, and never the overhang of ceil_mode;
+    divisor_override replaces K.
 
-        K counts padded cells unless count_include_pad=False, and never the overhang of ceil_mode;
-        divisor_override is a K of your own.
+    Raises OptionError if an option is out of range; ShapeError if a window is longer than the
+    padded input or holds no unit.
 
-        Raises OptionError if an option is out of range; ShapeError if a window is longer than the
-        padded input or holds no unit.
-
-        >>> avg_pool2d([[1.0, 3.0], [2.0, 0.0]], 2).data
-        array([[1.5]])
-        """
-        return average(
-            operand(x, name),
-            windows=windows_of(name, ndim, kernel_size, stride, padding, dilation, ceil_mode),
-            count_include_pad=count_include_pad,
-            divisor_override=divisor_override,
-        )
-
-    return avg_pool
+    >>> avg_pool2d([[1.0, 3.0], [2.0, 0.0]], 2).data
+    array([[1.5]])
+    """
+    return average(
+        operand(x, name),
+        windows=windows_of(name, ndim, kernel_size, stride, padding, dilation, ceil_mode),
+        count_include_pad=count_include_pad,
+        divisor_override=divisor_override,
+    )
 
 
-def _lp_pools(ndim: int) -> LpPool:
-    name = f"lp_pool{ndim}d"
+def _lp_pool(
+    name: str,
+    ndim: int,
+    x: Any,
+    norm_type: float,
+    kernel_size: Numbers,
+    stride: Numbers | None = None,
+    ceil_mode: bool = False,
+    *,
+    padding: Padding = 0,
+    dilation: Numbers = 1,
+) -> Value:
+    """Take the p-norm of each window over the last axes, p being `norm_type`.
 
-    @called(name)
-    def lp_pool(
-        x: Any,
-        norm_type: float,
-        kernel_size: Numbers,
-        stride: Numbers | None = None,
-        ceil_mode: bool = False,
-        *,
-        padding: Padding = 0,
-        dilation: Numbers = 1,
-    ) -> Value:
-        """Take the p-norm of each window over the last axes, p being `norm_type`.
+    y_k = (Σ_{l in window k} |x_l|ᵖ)^(1/p)        ∂E/∂x_l = Σ_k g_k sign(x_l) (|x_l| / y_k)ᵖ⁻¹
 
-        y_k = (Σ_{l in window k} |x_l|ᵖ)^(1/p)        ∂E/∂x_l = Σ_k g_k sign(x_l) (|x_l| / y_k)ᵖ⁻¹
+    Where all of a window is 0, so is the gradient. (PyTorch leaves out the magnitude: there, an
+    odd p of negative units gives a negative sum, or NaN.)
 
-        Where all of a window is 0, so is the gradient. (PyTorch leaves out the magnitude: there, an
-        odd p of negative units gives a negative sum, or NaN.)
+    Raises OptionError if an option is out of range, norm_type below 1; ShapeError if a window
+    is longer than the padded input or holds no unit.
 
-        Raises OptionError if an option is out of range, norm_type below 1; ShapeError if a window
-        is longer than the padded input or holds no unit.
-
-        >>> lp_pool2d([[3.0, 0.0], [-4.0, 0.0]], 2, kernel_size=2).data
-        array([[5.]])
-        """
-        windows = windows_of(name, ndim, kernel_size, stride, padding, dilation, ceil_mode)
-        return _lp_pool(operand(x, name), windows=windows, norm_type=norm_type)
-
-    return lp_pool
+    >>> lp_pool2d([[3.0, 0.0], [-4.0, 0.0]], 2, kernel_size=2).data
+    array([[5.]])
+    """
+    windows = windows_of(name, ndim, kernel_size, stride, padding, dilation, ceil_mode)
+    return _norm(operand(x, name), windows=windows, norm_type=norm_type)
 
 
-def _max_unpools(ndim: int) -> MaxUnpool:
-    name = f"max_unpool{ndim}d"
+def _max_unpool(
+    name: str,
+    ndim: int,
+    x: Any,
+    indices: Any,
+    kernel_size: Numbers,
+    stride: Numbers | None = None,
+    padding: Padding = 0,
+    output_size: Sequence[int] | None = None,
+) -> Value:
+    """Place each unit at the index of its winner, in a plane of zeros.
 
-    @called(name)
-    def max_unpool(
-        x: Any,
-        indices: Any,
-        kernel_size: Numbers,
-        stride: Numbers | None = None,
-        padding: Padding = 0,
-        output_size: Sequence[int] | None = None,
-    ) -> Value:
-        """Set each unit at the index of the winner that it came from, in a plane of zeros.
+    y[index_k] = x_k, 0 elsewhere            ∂E/∂x_k = g[index_k]
 
-        y[index_k] = x_k, 0 elsewhere            ∂E/∂x_k = g[index_k]
+    `indices` are what max pooling returns with return_indices=True. Planes of different sizes
+    pool to this one; `output_size`, the shape of the plane or of all of y, chooses one. Where
+    several units share an index, the last one is kept, and only it gets a gradient.
 
-        `indices` are what max pooling returns with return_indices=True. Several planes can have
-        been pooled to this one; `output_size`, the shape of the plane or of all of y, says which.
-        Where several units have one index the last is set, and only it gets a gradient.
+    Raises OptionError for indices out of range; ShapeError unless there is one per unit, or if
+    no plane of `output_size` pools to the shape of x.
 
-        Raises OptionError for indices out of range; ShapeError unless there is one for each unit,
-        or if no plane of output_size can have been pooled to x.
-
-        >>> y, winners = max_pool2d([[1.0, 3.0], [2.0, 0.0]], 2, return_indices=True)
-        >>> max_unpool2d(y, winners, 2).data
-        array([[0., 3.],
-               [0., 0.]])
-        """
-        x, indices = operand(x, name), to_constant(indices, f"{name}: indices")
-        windows = windows_of(name, ndim, kernel_size, stride, padding)
-        space = None if output_size is None else _space(name, ndim, output_size, shape_of(x))
-        return _max_unpool(x, windows=windows, indices=indices, output_size=space)
-
-    return max_unpool
+    >>> y, winners = max_pool2d([[1.0, 3.0], [2.0, 0.0]], 2, return_indices=True)
+    >>> max_unpool2d(y, winners, 2).data
+    array([[0., 3.],
+           [0., 0.]])
+    """
+    x, indices = operand(x, name), to_constant(indices, f"{name}: indices")
+    windows = windows_of(name, ndim, kernel_size, stride, padding)
+    space = None if output_size is None else _space(name, ndim, output_size, shape_of(x))
+    return _placed(x, windows=windows, indices=indices, output_size=space)
 
 
 def _space(name: str, ndim: int, output_size: Any, shape: Shape) -> Shape:
@@ -284,12 +245,12 @@ def _space(name: str, ndim: int, output_size: Any, shape: Shape) -> Shape:
     sizes = numbers(name, "output_size", output_size, count, least=0)
     if count != ndim and sizes[: len(lead)] != lead:
         raise ShapeError(
-            f"{name}: output_size={sizes} needs to begin with {lead}, as x of shape {shape} does"
+            f"{name}: output_size={sizes} must begin with {lead}, as the shape of x does, {shape}"
         )
     return sizes[count - ndim :]
 
 
-max_pool1d, max_pool2d, max_pool3d = map(_max_pools, (1, 2, 3))
-avg_pool1d, avg_pool2d, avg_pool3d = map(_avg_pools, (1, 2, 3))
-lp_pool1d, lp_pool2d, lp_pool3d = map(_lp_pools, (1, 2, 3))
-max_unpool1d, max_unpool2d, max_unpool3d = map(_max_unpools, (1, 2, 3))
+max_pool1d, max_pool2d, max_pool3d = cast("Iterator[MaxPool]", over_axes(_max_pool))
+avg_pool1d, avg_pool2d, avg_pool3d = over_axes(_avg_pool)
+lp_pool1d, lp_pool2d, lp_pool3d = over_axes(_lp_pool)
+max_unpool1d, max_unpool2d, max_unpool3d = over_axes(_max_unpool)

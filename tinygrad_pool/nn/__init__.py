@@ -1,4 +1,4 @@
-"""Networks by hand: modules, layers on tensors, micrograd's neurons on scalars, and losses."""
+"""Modules, layers on arrays, micrograd's neurons on scalars, and losses."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -28,10 +28,10 @@ from tinygrad_pool.nn.pools import (
 )
 from tinygrad_pool.nn.scalar import MLP, Layer, Neuron
 
-if not TYPE_CHECKING:  # a type checker shall miss what is not there
+if not TYPE_CHECKING:  # so that a type checker still reports unknown names
 
     def __getattr__(name: str) -> Any:
-        """Say what to write for a name that another library has."""
+        """Raise AttributeError; for a name from another library, say what to write here."""
         raise missing_from(__name__, name)
 
 

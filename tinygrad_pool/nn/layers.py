@@ -1,4 +1,4 @@
-"""Layers on tensors, with PyTorch's argument names."""
+"""Layers on arrays, with PyTorch's argument names."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Linear(Module):
 
     Weights and bias start uniform in ±1/√in_features. `rng` is a generator or a seed.
 
-    Raises OptionError for sizes below 1; ShapeError when it is called with other than in_features.
+    Raises OptionError for sizes below 1; ShapeError when called on another number of features.
 
     >>> layer = Linear(3, 2, rng=0)
     >>> layer(np.ones((5, 3))).shape
@@ -91,7 +91,9 @@ class Conv2d(Module):
         numbers("Conv2d", "stride", stride, 2, least=1)
         kernel = windows_of("Conv2d", 2, kernel_size, stride, padding, dilation).kernel
         if c % parts or f % parts:
-            raise OptionError(f"Conv2d: groups={parts} must divide {c} and {f} channels")
+            raise OptionError(
+                f"Conv2d: groups={parts} must divide both {c} input and {f} output channels"
+            )
         draw = _uniform("Conv2d", c // parts * prod(kernel), rng, dtype)
         self.weight = Value(draw(f, c // parts, *kernel), label="weight")
         self.bias = Value(draw(f), label="bias") if bias else None
@@ -108,7 +110,7 @@ class ReLU(Module):
     """max(0, x), elementwise."""
 
     def forward(self, x: Any) -> Value:
-        """Keep what is positive."""
+        """Compute max(0, x)."""
         return relu(x)
 
 
@@ -116,7 +118,7 @@ class Sigmoid(Module):
     """1 / (1 + e⁻ˣ), elementwise."""
 
     def forward(self, x: Any) -> Value:
-        """Squash into (0, 1)."""
+        """Compute 1 / (1 + e⁻ˣ)."""
         return sigmoid(x)
 
 
@@ -124,12 +126,12 @@ class Tanh(Module):
     """tanh x, elementwise."""
 
     def forward(self, x: Any) -> Value:
-        """Squash into (−1, 1)."""
+        """Compute tanh x."""
         return tanh(x)
 
 
 class Flatten(Module):
-    """All axes but the first as one. Raises ShapeError for a number.
+    """Merge all axes but the first. Raises ShapeError for a number.
 
     >>> Flatten()(np.ones((5, 4, 2, 2))).shape
     (5, 16)
@@ -139,12 +141,12 @@ class Flatten(Module):
         """Reshape (n, ...) to (n, features)."""
         x = operand(x, "Flatten")
         if np.ndim(x) == 0:
-            raise ShapeError("Flatten: needs a batch on the first axis, got a number")
+            raise ShapeError("Flatten: needs at least one axis, the batch, got a number")
         return Value.reshape(x, len(x), prod(x.shape[1:]))
 
 
 class Sequential(Module):
-    """Modules that run one after the other: `Sequential(a, b)` or `Sequential(conv=a, act=b)`.
+    """Modules in sequence: `Sequential(a, b)` or `Sequential(conv=a, act=b)`.
 
     >>> net = Sequential(first=Linear(3, 4, rng=0), act=ReLU(), last=Linear(4, 2, rng=1))
     >>> [name for name, _ in net.named_parameters()]
@@ -154,7 +156,7 @@ class Sequential(Module):
     def __init__(self, *modules: Module, **named: Module) -> None:
         for name, module in (*((str(i), m) for i, m in enumerate(modules)), *named.items()):
             if name in dir(self) or "." in name:
-                raise OptionError(f"Sequential: a module cannot be called {name!r}")
+                raise OptionError(f"Sequential: {name!r} cannot be the name of a module")
             if not isinstance(module, Module):
                 raise OptionError(f"Sequential: needs modules, got {module!r} for {name}")
             setattr(self, name, module)
@@ -181,6 +183,6 @@ def _uniform(name: str, fan_in: int, rng: Rng, dtype: Any) -> Callable[..., NDAr
     try:
         generator = np.random.default_rng(rng)
     except (TypeError, ValueError):
-        raise OptionError(f"{name}: rng must be a generator or a seed, got {rng!r}") from None
+        raise OptionError(f"{name}: rng must be a NumPy generator or a seed, got {rng!r}") from None
     bound = 1 / np.sqrt(fan_in)
     return lambda *shape: generator.uniform(-bound, bound, shape).astype(kind)

@@ -1,4 +1,4 @@
-"""Losses: what a network is asked to make small."""
+"""Loss functions."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def cross_entropy(scores: Any, labels: Any) -> Value:
 
     Shapes: scores (n, classes), labels (n,), whole numbers from 0 to classes − 1.
 
-    Raises ShapeError; DataError for labels that are no integers; SubscriptError for one that is out
-    of range.
+    Raises ShapeError; DataError for labels that are not integers; SubscriptError for a label out of
+    range.
 
     >>> E = cross_entropy(Value([[0.0, 0.0]]), [1])
     >>> round(E.data.item(), 4)
@@ -40,7 +40,7 @@ def cross_entropy(scores: Any, labels: Any) -> Value:
     wrong = classes[(classes < 0) | (classes >= scores.shape[1])]
     if wrong.size:
         raise SubscriptError(
-            f"cross_entropy: label {wrong[0]} is not among the {scores.shape[1]} classes, from 0"
+            f"cross_entropy: labels must be in 0 … {scores.shape[1] - 1}, got {wrong[0]}"
         )
     return -log_softmax(scores)[np.arange(len(classes)), classes].mean()
 
@@ -50,21 +50,21 @@ def mse_loss(y: Any, target: Any) -> Value:
 
     E = (1/n) Σ (y_i − t_i)²            ∂E/∂y_i = 2 (y_i − t_i) / n
 
-    Raises ShapeError unless both have one shape; DataError for what is no numbers.
+    Raises ShapeError unless both have the same shape; DataError if they are not numbers.
 
     >>> mse_loss(Value([1.0, 2.0]), [1.0, 4.0]).item()
     2.0
     """
     y, target = _value(y, "mse_loss: y"), _value(target, "mse_loss: target")
     if target.shape != y.shape:
-        raise ShapeError(f"mse_loss: y has shape {y.shape}, and the target {target.shape}")
+        raise ShapeError(f"mse_loss: y and target need one shape, got {y.shape} and {target.shape}")
     _check_some("mse_loss", y)
     difference: Value = y - target
     return (difference**2).mean()
 
 
 def _check_some(name: str, scores: Value) -> None:
-    """Raise ShapeError where there is nothing to average."""
+    """Raise ShapeError if there is nothing to average."""
     if not scores.size:
         raise ShapeError(f"{name}: needs at least one example, got shape {scores.shape}")
 

@@ -1,4 +1,4 @@
-"""A module: parameters, and what is done with all of them at once."""
+"""The base class of layers and networks: a module holds parameters."""
 
 from __future__ import annotations
 
@@ -19,15 +19,19 @@ from tinygrad_pool.engine.numpy_protocol import Habit, WithHabits
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.files import write_whole
+from tinygrad_pool.formatting import Table, counted, shape
 from tinygrad_pool.rules.arguments import Shape
+
+LISTED = 20
+"""How many parameters a notebook lists."""
 
 
 class Module(WithHabits):
     """A part of a network: write `__init__` and `forward`, and keep its parts in attributes.
 
     Its parameters are the Values in its attributes and in those of the modules there, also in
-    lists, tuples and dicts, in order. What an operation computed is none, such as an output that is
-    kept for a look. A call runs `forward` under `tg.scope`: pictures then show a frame with the
+    lists, tuples and dicts, in order. A computed Value is not a parameter, such as an output kept
+    for inspection. A call runs `forward` under `tg.scope`: pictures then show a frame with the
     name of the attribute that holds the module.
 
     >>> class Twice(Module):
@@ -44,11 +48,11 @@ class Module(WithHabits):
     _name: str = ""
 
     def forward(self, *_: Any) -> Any:
-        """Compute the module's output. A subclass says how."""
+        """Compute the module's output; a subclass implements it."""
         raise OptionError(f"{type(self).__name__}: needs a method `forward`")
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
-        """Run `forward` under the attribute's name, or for a lone layer under its class's."""
+        """Run `forward` in a scope named after the attribute, or the class of a lone layer."""
         for attribute, part in vars(self).items():
             if isinstance(part, list) and part and _is_nameless(part[-1]):  # it was appended
                 _name_parts(attribute, part)
@@ -61,7 +65,7 @@ class Module(WithHabits):
         _name_parts(name, value)
 
     def named_parameters(self) -> Iterator[tuple[str, Value]]:
-        """Walk the parameters with their names, as in "conv1.weight"; a shared one comes once."""
+        """Iterate over the parameters and their names, as "conv1.weight"; shared ones come once."""
         return _walk(self, "", {id(self)})
 
     def parameters(self) -> list[Value]:
@@ -81,7 +85,7 @@ class Module(WithHabits):
         """Set every parameter from a `state_dict`; nothing changes unless all of it fits.
 
         Raises OptionError, which lists names that are missing or unknown; ShapeError, which names a
-        parameter of another shape; DataError for what is no numbers.
+        parameter of another shape; DataError for an entry that is not numbers.
         """
         if not isinstance(state, Mapping):
             raise OptionError(
@@ -95,7 +99,7 @@ class Module(WithHabits):
             value.data = new[name]
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the parameters to an .npz file, whole or not at all; return its path.
+        """Write the parameters to an .npz file, completely or not at all, and return its path.
 
         Raises OutputError if the folder does not exist or cannot be written.
         """
@@ -108,10 +112,10 @@ class Module(WithHabits):
         return packed(self.state_dict())
 
     def load(self, path: str | os.PathLike[str]) -> None:
-        """Read the parameters from a file that `save` wrote. No code in it is ever run.
+        """Read the parameters from a file that `save` wrote. No code in the file is run.
 
-        Nothing is unpacked unless all names and shapes are those of the parameters. Raises
-        OutputError if it cannot be read, and what `load_state_dict` raises.
+        Nothing is loaded unless all names and shapes match. Raises OutputError if the file cannot
+        be read, and whatever `load_state_dict` raises.
         """
         from tinygrad_pool.nn.npz import opened
 
@@ -137,6 +141,14 @@ class Module(WithHabits):
         parts = (f"{n}={v.shape if isinstance(v, Value) else v!r}" for n, v in shown.items())
         return f"{type(self).__name__}({', '.join(parts)})"
 
+    def _repr_html_(self) -> str:
+        own = dict(self.named_parameters())
+        rows = [(name, shape(v.shape) or "a number", f"{v.size:,}") for name, v in own.items()]
+        n = sum(v.size for v in own.values())
+        title = f"{type(self).__name__}: {counted(n, 'number')} to learn"
+        table = Table(title, ("parameter", "shape", "numbers"), rows[:LISTED])
+        return table.with_count(len(rows)).html()
+
 
 def _check_names(own: Mapping[str, Value], given: Mapping[str, Any]) -> None:
     missing, unknown = own.keys() - given.keys(), given.keys() - own.keys()
@@ -150,11 +162,13 @@ def _check_names(own: Mapping[str, Value], given: Mapping[str, Any]) -> None:
 def _check_shapes(own: Mapping[str, Value], given: Mapping[str, Shape]) -> None:
     for name, value in own.items():
         if given[name] != value.shape:
-            raise ShapeError(f"load_state_dict: {name} has shape {value.shape}, got {given[name]}")
+            raise ShapeError(
+                f"load_state_dict: {name} needs shape {value.shape}, got {given[name]}"
+            )
 
 
 def _name_parts(name: str, value: Any) -> None:
-    """Give modules, and Values without a label, the name of the attribute that holds them."""
+    """Name modules, and Values without a label, after the attribute that holds them."""
     if isinstance(value, Module):
         object.__setattr__(value, "_name", name)
     elif isinstance(value, Value):

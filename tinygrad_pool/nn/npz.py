@@ -1,4 +1,4 @@
-"""Arrays in an .npz file, each under a name: equal arrays make equal files, and no code is run."""
+"""Read and write arrays in .npz files: equal arrays make equal files, and no code is run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tinygrad_pool.rules.arguments import Shape
 
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 WIDEST = 32
-"""How many bytes a number has at most: a complex one of two long doubles. Texts have more."""
+"""The size of the largest number in bytes: a complex of two long doubles."""
 
 
 def packed(arrays: Mapping[str, NDArray[Any]]) -> bytes:
@@ -33,13 +33,13 @@ def packed(arrays: Mapping[str, NDArray[Any]]) -> bytes:
 
 
 class Member(NamedTuple):
-    """An array in an .npz file that is open: its shape is read without the rest."""
+    """An array in an open .npz file; its shape can be read without its data."""
 
     archive: zipfile.ZipFile
     info: zipfile.ZipInfo
 
     def shape(self) -> Shape:
-        """Read the shape. Raises ValueError for what is no array of numbers."""
+        """Read the shape. Raises ValueError if this is not an array of numbers."""
         with self.archive.open(self.info) as file:
             shape, _, dtype = HEADERS[npy.read_magic(file)](file)
         if dtype.hasobject or dtype.itemsize > WIDEST:
@@ -50,17 +50,17 @@ class Member(NamedTuple):
         """Unpack the array. Raises ValueError if anything follows it."""
         with self.archive.open(self.info) as file:
             array: NDArray[Any] = npy.read_array(file, allow_pickle=False)
-            if file.read(1):  # at the end, the sum over all is checked, too
+            if file.read(1):  # reading to the end checks the checksum
                 raise ValueError(self.info)
         return array
 
 
 @contextmanager
 def opened(path: str | os.PathLike[str]) -> Iterator[dict[str, Member]]:
-    """Open an .npz file and list its members by name; none is unpacked before it is asked for.
+    """Open an .npz file and list its members by name; they are unpacked on demand.
 
-    Raises OutputError if the file cannot be read, is of another kind or damaged, or has a name
-    twice; also where that shows only later, inside the block.
+    Raises OutputError if the file cannot be read, is damaged or of another kind, or has a name
+    twice, even if that shows only later, inside the block.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -69,8 +69,8 @@ def opened(path: str | os.PathLike[str]) -> Iterator[dict[str, Member]]:
         raise
     except OSError as error:
         raise OutputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except Exception as error:  # zipfile and NumPy raise a dozen kinds on a damaged file
-        raise OutputError(f"{path}: is no .npz file of plain numbers") from error
+    except Exception as error:  # zipfile and NumPy raise many kinds of errors on a damaged file
+        raise OutputError(f"{path}: is not an .npz file of plain numbers") from error
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, Member]:

@@ -1,8 +1,8 @@
-"""Pooling layers, with the argument names and the order of PyTorch's."""
+"""Pooling layers, with PyTorch's arguments in PyTorch's order."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from tinygrad_pool.engine.value import Value
@@ -16,11 +16,20 @@ from tinygrad_pool.rules.tie_breaking import Ties, check_ties
 from tinygrad_pool.rules.windows import Padding, adaptive_windows_of, windows_of
 
 
-class _MaxPool(Module):
-    """Keep the largest unit of each window."""
+class _Pool(Module):
+    """A layer that calls a pool over so many axes."""
 
     _ndim: ClassVar[int]
-    _pool: ClassVar[Any]
+    _pool: ClassVar[Callable[..., Value]]
+
+    def __init_subclass__(cls, ndim: int = 0, pool: Any = None) -> None:
+        super().__init_subclass__()
+        if ndim:
+            cls._ndim, cls._pool = ndim, staticmethod(pool)
+
+
+class _MaxPool(_Pool):
+    """Keep the largest unit of each window."""
 
     def __init__(
         self,
@@ -46,11 +55,8 @@ class _MaxPool(Module):
         return self._pool(x, *options, return_indices=self.return_indices, ties=self.ties)
 
 
-class _AvgPool(Module):
+class _AvgPool(_Pool):
     """Average each window."""
-
-    _ndim: ClassVar[int]
-    _pool: ClassVar[pooling.AvgPool]
 
     def __init__(
         self,
@@ -72,11 +78,8 @@ class _AvgPool(Module):
         return self._pool(x, *options, self.count_include_pad, self.divisor_override)
 
 
-class _LPPool(Module):
+class _LPPool(_Pool):
     """Take the p-norm of each window."""
-
-    _ndim: ClassVar[int]
-    _pool: ClassVar[pooling.LpPool]
 
     def __init__(
         self,
@@ -94,11 +97,8 @@ class _LPPool(Module):
         return self._pool(x, self.norm_type, self.kernel_size, self.stride, self.ceil_mode)
 
 
-class _AdaptiveMaxPool(Module):
+class _AdaptiveMaxPool(_Pool):
     """Keep the largest unit of each of `output_size` windows."""
-
-    _ndim: ClassVar[int]
-    _pool: ClassVar[Any]
 
     def __init__(
         self, output_size: Sizes, return_indices: bool = False, ties: Ties = "first"
@@ -115,11 +115,8 @@ class _AdaptiveMaxPool(Module):
         return self._pool(x, self.output_size, self.return_indices, self.ties)
 
 
-class _AdaptiveAvgPool(Module):
+class _AdaptiveAvgPool(_Pool):
     """Average each of `output_size` windows."""
-
-    _ndim: ClassVar[int]
-    _pool: ClassVar[adaptive_pooling.AdaptiveAvgPool]
 
     def __init__(self, output_size: Sizes) -> None:
         adaptive_windows_of(type(self).__name__, self._ndim, output_size, (1,) * self._ndim)
@@ -130,11 +127,8 @@ class _AdaptiveAvgPool(Module):
         return self._pool(x, self.output_size)
 
 
-class _MaxUnpool(Module):
+class _MaxUnpool(_Pool):
     """Set each unit at the index of the winner that it came from."""
-
-    _ndim: ClassVar[int]
-    _pool: ClassVar[pooling.MaxUnpool]
 
     def __init__(
         self, kernel_size: Numbers, stride: Numbers | None = None, padding: Padding = 0
@@ -143,132 +137,78 @@ class _MaxUnpool(Module):
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
 
     def forward(self, x: Any, indices: Any, output_size: Sequence[int] | None = None) -> Value:
-        """Put the units of x back to `indices`."""
+        """Put the units of x back at `indices`."""
         options = (self.kernel_size, self.stride, self.padding)
         return self._pool(x, indices, *options, output_size)
 
 
-class MaxPool1d(_MaxPool):
+class MaxPool1d(_MaxPool, ndim=1, pool=pooling.max_pool1d):
     """A max-pooling layer over the last axis: tg.max_pool1d."""
 
-    _ndim = 1
-    _pool = staticmethod(pooling.max_pool1d)
 
-
-class MaxPool2d(_MaxPool):
+class MaxPool2d(_MaxPool, ndim=2, pool=pooling.max_pool2d):
     """A max-pooling layer over the last two axes: tg.max_pool2d."""
 
-    _ndim = 2
-    _pool = staticmethod(pooling.max_pool2d)
 
-
-class MaxPool3d(_MaxPool):
+class MaxPool3d(_MaxPool, ndim=3, pool=pooling.max_pool3d):
     """A max-pooling layer over the last three axes: tg.max_pool3d."""
 
-    _ndim = 3
-    _pool = staticmethod(pooling.max_pool3d)
 
-
-class AvgPool1d(_AvgPool):
+class AvgPool1d(_AvgPool, ndim=1, pool=pooling.avg_pool1d):
     """An average-pooling layer over the last axis: tg.avg_pool1d."""
 
-    _ndim = 1
-    _pool = staticmethod(pooling.avg_pool1d)
 
-
-class AvgPool2d(_AvgPool):
+class AvgPool2d(_AvgPool, ndim=2, pool=pooling.avg_pool2d):
     """An average-pooling layer over the last two axes: tg.avg_pool2d."""
 
-    _ndim = 2
-    _pool = staticmethod(pooling.avg_pool2d)
 
-
-class AvgPool3d(_AvgPool):
+class AvgPool3d(_AvgPool, ndim=3, pool=pooling.avg_pool3d):
     """An average-pooling layer over the last three axes: tg.avg_pool3d."""
 
-    _ndim = 3
-    _pool = staticmethod(pooling.avg_pool3d)
 
-
-class LPPool1d(_LPPool):
+class LPPool1d(_LPPool, ndim=1, pool=pooling.lp_pool1d):
     """A layer that pools by the p-norm over the last axis: tg.lp_pool1d."""
 
-    _ndim = 1
-    _pool = staticmethod(pooling.lp_pool1d)
 
-
-class LPPool2d(_LPPool):
+class LPPool2d(_LPPool, ndim=2, pool=pooling.lp_pool2d):
     """A layer that pools by the p-norm over the last two axes: tg.lp_pool2d."""
 
-    _ndim = 2
-    _pool = staticmethod(pooling.lp_pool2d)
 
-
-class LPPool3d(_LPPool):
+class LPPool3d(_LPPool, ndim=3, pool=pooling.lp_pool3d):
     """A layer that pools by the p-norm over the last three axes: tg.lp_pool3d."""
 
-    _ndim = 3
-    _pool = staticmethod(pooling.lp_pool3d)
 
-
-class AdaptiveMaxPool1d(_AdaptiveMaxPool):
+class AdaptiveMaxPool1d(_AdaptiveMaxPool, ndim=1, pool=adaptive_pooling.adaptive_max_pool1d):
     """A layer of `output_size` maxima over the last axis: tg.adaptive_max_pool1d."""
 
-    _ndim = 1
-    _pool = staticmethod(adaptive_pooling.adaptive_max_pool1d)
 
-
-class AdaptiveMaxPool2d(_AdaptiveMaxPool):
+class AdaptiveMaxPool2d(_AdaptiveMaxPool, ndim=2, pool=adaptive_pooling.adaptive_max_pool2d):
     """A layer of `output_size` maxima over the last two axes: tg.adaptive_max_pool2d."""
 
-    _ndim = 2
-    _pool = staticmethod(adaptive_pooling.adaptive_max_pool2d)
 
-
-class AdaptiveMaxPool3d(_AdaptiveMaxPool):
+class AdaptiveMaxPool3d(_AdaptiveMaxPool, ndim=3, pool=adaptive_pooling.adaptive_max_pool3d):
     """A layer of `output_size` maxima over the last three axes: tg.adaptive_max_pool3d."""
 
-    _ndim = 3
-    _pool = staticmethod(adaptive_pooling.adaptive_max_pool3d)
 
-
-class AdaptiveAvgPool1d(_AdaptiveAvgPool):
+class AdaptiveAvgPool1d(_AdaptiveAvgPool, ndim=1, pool=adaptive_pooling.adaptive_avg_pool1d):
     """A layer of `output_size` averages over the last axis: tg.adaptive_avg_pool1d."""
 
-    _ndim = 1
-    _pool = staticmethod(adaptive_pooling.adaptive_avg_pool1d)
 
-
-class AdaptiveAvgPool2d(_AdaptiveAvgPool):
+class AdaptiveAvgPool2d(_AdaptiveAvgPool, ndim=2, pool=adaptive_pooling.adaptive_avg_pool2d):
     """A layer of `output_size` averages over the last two axes: tg.adaptive_avg_pool2d."""
 
-    _ndim = 2
-    _pool = staticmethod(adaptive_pooling.adaptive_avg_pool2d)
 
-
-class AdaptiveAvgPool3d(_AdaptiveAvgPool):
+class AdaptiveAvgPool3d(_AdaptiveAvgPool, ndim=3, pool=adaptive_pooling.adaptive_avg_pool3d):
     """A layer of `output_size` averages over the last three axes: tg.adaptive_avg_pool3d."""
 
-    _ndim = 3
-    _pool = staticmethod(adaptive_pooling.adaptive_avg_pool3d)
 
-
-class MaxUnpool1d(_MaxUnpool):
+class MaxUnpool1d(_MaxUnpool, ndim=1, pool=pooling.max_unpool1d):
     """A layer that undoes max pooling over the last axis: tg.max_unpool1d."""
 
-    _ndim = 1
-    _pool = staticmethod(pooling.max_unpool1d)
 
-
-class MaxUnpool2d(_MaxUnpool):
+class MaxUnpool2d(_MaxUnpool, ndim=2, pool=pooling.max_unpool2d):
     """A layer that undoes max pooling over the last two axes: tg.max_unpool2d."""
 
-    _ndim = 2
-    _pool = staticmethod(pooling.max_unpool2d)
 
-
-class MaxUnpool3d(_MaxUnpool):
+class MaxUnpool3d(_MaxUnpool, ndim=3, pool=pooling.max_unpool3d):
     """A layer that undoes max pooling over the last three axes: tg.max_unpool3d."""
-
-    _ndim = 3
-    _pool = staticmethod(pooling.max_unpool3d)

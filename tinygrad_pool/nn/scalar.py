@@ -45,7 +45,7 @@ class Neuron(Module):
 
 
 class Layer(Module):
-    """Several neurons on the same inputs; one output comes as a Value, several as a list.
+    """Several neurons on the same inputs; a single output is a Value, several are a list.
 
     >>> len(Layer(2, 3)([1.0, 2.0]))
     3
@@ -65,7 +65,7 @@ class Layer(Module):
 
 
 class MLP(Module):
-    """Layers one after the other, relu in all but the last.
+    """A sequence of layers, with a relu in all but the last.
 
     >>> MLP(2, [16, 16, 1])
     MLP of [Layer(2 → 16), Layer(16 → 16), Layer(16 → 1)]

@@ -1,4 +1,4 @@
-"""Pooling and a layer of 0/1 weights, side by side: the same forward, the same gradients."""
+"""Compare a graph with its twin of 0/1 weight layers: data and every gradient."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.derivatives.candidates import Candidates, contest_of
-from tinygrad_pool.derivatives.sparse_jacobian import counts_by_cell
-from tinygrad_pool.derivatives.ties import matters, random_tangents, tied_units
+from tinygrad_pool.derivatives.candidates import Candidates, candidates_of
+from tinygrad_pool.derivatives.sparse_jacobian import pooling_weights
+from tinygrad_pool.derivatives.ties import affects_gradient, random_tangents, tied_units
 from tinygrad_pool.engine.context import with_graph
 from tinygrad_pool.engine.data import abs_difference
 from tinygrad_pool.engine.gradients import grad
 from tinygrad_pool.engine.node import Node, name_of
+from tinygrad_pool.engine.rerun import replaced
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import Table, shape
-from tinygrad_pool.pooling_as_weights.weight_layers import REPLACED, layers_of, twins_of
+from tinygrad_pool.pooling_as_weights.weight_layers import operations_of
+from tinygrad_pool.rules.sparse_weights import Weights
 from tinygrad_pool.rules.tie_breaking import Mask
 
 if TYPE_CHECKING:
@@ -86,9 +88,9 @@ class Comparison(NamedTuple):
         from tinygrad_pool.drawing.theme import in_theme
         from tinygrad_pool.pooling_as_weights.side_by_side import draw_side_by_side
 
-        contests = [c for layer in self.layers if (c := contest_of(layer.node))]
-        contests.sort(key=lambda c: c.node.op == "relu")
-        chosen = [c for c in contests if node is None or c.node is node]
+        choosing = [c for layer in self.layers if (c := candidates_of(layer.node))]
+        choosing.sort(key=lambda c: c.node.op == "relu")
+        chosen = [c for c in choosing if node is None or c.node is node]
         if not chosen:
             what = name_of(node) if isinstance(node, Node) else repr(node)
             raise OptionError(
@@ -124,12 +126,8 @@ class Comparison(NamedTuple):
 
     def _row(self, group: list[WeightLayer]) -> tuple[str, ...]:
         node = group[0].node
-        counts = (
-            sum(count)
-            for count in zip(
-                *((x.links, x.ones, x.overlap, x.ties, x.harmless) for x in group), strict=True
-            )
-        )
+        rows = ((x.links, x.ones, x.overlap, x.ties, x.harmless) for x in group)
+        counts = map(sum, zip(*rows, strict=True))
         differences = [self.differences[layer.node] for layer in group]
         return (
             node.about.scope or node.label or "–",
@@ -166,12 +164,14 @@ def compare_weight_layer(loss: Value, gradient: Any = None) -> Comparison:
     >>> found.holds, found.radius
     (True, 0.5)
     """
+    weights = pooling_weights(loss, "compare_weight_layer")
+    tangents = random_tangents(loss)
+    layers = [_layer(node, Ws, tangents) for node, Ws in weights.items()]
+    operations = operations_of(weights)
     with with_graph():
-        twins = twins_of(loss, "compare_weight_layer")
+        twins = replaced(loss, operations)
     gradients = grad(loss, twins.keys(), gradient)
     of_twins = grad(twins[loss], twins.values(), gradient)
-    moves = random_tangents(loss)
-    layers = [_layer(n, moves) for n in twins if n.rule in REPLACED and n.is_interior]
     exact = all(layer.binary for layer in layers)
     slack = 0.0 if exact else SLACK * max(float(np.finfo(node.dtype).eps) for node in twins)
     pairs = [
@@ -190,57 +190,49 @@ def compare_weight_layer(loss: Value, gradient: Any = None) -> Comparison:
     )
 
 
-def _layer(node: Value, moves: dict[Node, NDArray[np.float64]]) -> WeightLayer:
-    weights = layers_of(node)
+def _layer(
+    node: Value, weights: list[Weights], tangents: dict[Node, NDArray[np.float64]]
+) -> WeightLayer:
     weight = np.concatenate([W.weight for W in weights])
-    contest = contest_of(node)
-    wins = [counts_by_cell(W.cell[W.weight != 0]) for W in weights]
-    if contest is not None:
-        won = contest.moves & (contest.weight != 0)
-        wins = [
-            counts_by_cell(contest.cell[won & (contest.operand == i)])
-            for i, _ in enumerate(node.parents)
-        ]
+    candidates = candidates_of(node)
     tied = matter = np.zeros(0, bool)
-    if contest is not None:
-        tied = tied_units(contest)
-        matter = tied & matters(contest, moves)
+    if candidates is not None:
+        tied = tied_units(candidates)
+        matter = tied & affects_gradient(candidates, tangents)
+    of_nodes = (W for W, p in zip(weights, node.parents, strict=True) if isinstance(p, Node))
     return WeightLayer(
         node,
         links=weight.size,
         ones=int((weight == 1).sum()),
-        overlap=sum(int((of > 1).sum()) for of in wins),
+        overlap=sum(int((W.wins() > 1).sum()) for W in of_nodes),
         ties=int(tied.sum()),
         harmless=int(tied.sum() - matter.sum()),
-        radius=np.inf if contest is None else _radius(contest, matter),
+        radius=np.inf if candidates is None else _radius(candidates, matter),
         binary=bool(np.isin(weight, (0, 1)).all()),
     )
 
 
-def _radius(contest: Candidates, mattering: Mask) -> float:
-    """Find how far all contestants may move before one that loses catches up with the winner."""
+def _radius(candidates: Candidates, mattering: Mask) -> float:
+    """Find how far all candidates may move before one that loses catches up with the winner."""
     if mattering.any():
         return 0.0
-    tied, top = contest.tied, contest.top
-    winners_move = np.logical_or.reduceat(tied & contest.moves, contest.starts)[contest.unit]
-    pace = winners_move.astype(int) + contest.moves
-    behind = ~tied & (contest.value < top) & (pace > 0)
+    tied, top = candidates.tied, candidates.top
+    variable = candidates.is_variable
+    winners_move = np.logical_or.reduceat(tied & variable, candidates.starts)[candidates.unit]
+    pace = winners_move.astype(int) + variable
+    behind = ~tied & (candidates.value < top) & (pace > 0)
     with np.errstate(over="ignore"):
-        margins = top[behind].astype(float) - contest.value[behind]
+        margins = top[behind].astype(float) - candidates.value[behind]
     return float((margins / pace[behind]).min(initial=np.inf))
 
 
-def _telling(contest: Candidates, g: NDArray[Any]) -> int:
+def _telling(candidates: Candidates, g: NDArray[Any]) -> int:
     """Choose the window to draw: where the winner won most windows, the one with most error."""
-    won = np.flatnonzero(contest.weight)
-    _, cell, count = np.unique(
-        np.stack([contest.operand[won], contest.cell[won]]),
-        axis=1,
-        return_inverse=True,
-        return_counts=True,
-    )
+    won = candidates.winners
+    places = np.stack([won.operand, won.cell])
+    _, place, count = np.unique(places, axis=1, return_inverse=True, return_counts=True)
     wins = np.zeros(g.size)
-    np.maximum.at(wins, contest.unit[won], count[cell.reshape(-1)])
+    np.maximum.at(wins, won.unit, count[place.reshape(-1)])
     size = np.where(wins == wins.max(), np.abs(np.nan_to_num(g)), -1.0)
     return int(size.argmax())
 

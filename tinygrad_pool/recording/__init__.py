@@ -1,4 +1,4 @@
-"""A backward pass written down: what each step sent, why a gradient is what it is, as a page."""
+"""Recorded backward passes: steps, explanations of gradients, a page."""
 
 from tinygrad_pool.recording.chain_rule import Derivation, derive
 from tinygrad_pool.recording.difference import Difference, compare_passes

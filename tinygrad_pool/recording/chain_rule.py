@@ -1,4 +1,4 @@
-"""The chain rule for one gradient, written out as a lecture does, with the numbers put in."""
+"""The chain rule for one gradient, written out with its numbers."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_pool.derivatives.scalars import MOST, units_of
-from tinygrad_pool.drawing.edges import slopes_of
+from tinygrad_pool.derivatives.slopes import slopes_of
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node, name_of
+from tinygrad_pool.engine.rerun import run_forward
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError
 from tinygrad_pool.formatting import number, plain
@@ -94,8 +95,8 @@ def derive(
     an array, `index` says which element, and the network is taken apart into its units. More than
     12 paths are counted, and their sum given. `.latex()` is for slides.
 
-    Raises DataError for what is no Value; OptionError for an element that there is not, or a v that
-    the loss does not depend on; ShapeError if the loss is an array, or there are too many units.
+    Raises DataError if `loss` or `v` is not a Value; OptionError if there is no such element, or
+    the loss does not depend on v; ShapeError if the loss is an array, or there are too many units.
 
     >>> w, x = Value(0.5, label="w"), Value(3.0, label="x")
     >>> print(derive((w * x).sigmoid(), w))
@@ -111,38 +112,37 @@ def derive(
     cell = _cell(v, index)
     if any(node.shape for node in topological_order(loss)):
         units = units_of(loss, MOST, "derive")
-        if (v, cell) not in units:
+        if cell not in units.get(v, {}):
             return Derivation(_name(loss, called) or "E", _name(v, called), [], 0, 0.0)
-        of, label = units[v, cell], _name(v, called)
-        loss = units[loss, 0]
+        of, label = units[v][cell], _name(v, called)
+        loss = units[loss][0]
         label = of.label or label
     else:
         of, label = v, _name(v, called)
-    counts, slopes = _sums(loss, of)
-    few = counts.get(loss, 0) <= LISTED
-    paths = list(_paths(loss, of, counts, called)) if few else []
-    return Derivation(
-        _name(loss, called) or "E", label or "v", paths, counts.get(loss, 0), slopes.get(loss, 0.0)
-    )
+    sums = _sums(loss, of)
+    count, slope = sums[loss]
+    paths = list(_paths(loss, of, sums, called)) if count <= LISTED else []
+    return Derivation(_name(loss, called) or "E", label or "v", paths, count, slope)
 
 
-def _sums(loss: Node, of: Node) -> tuple[dict[Node, int], dict[Node, float]]:
+def _sums(loss: Node, of: Node) -> dict[Node, tuple[int, float]]:
     """Count the paths from each node down to `of`, and add up their products."""
-    counts, slopes = {of: 1}, {of: 1.0}
-    for node in topological_order(loss):
-        below = any(isinstance(p, Node) and p in counts for p in node.parents)
-        if node is of or node.is_leaf or not below:
-            continue
-        local = slopes_of(node) or []
-        pairs = zip(node.parents, local, strict=True)
-        ends = [(p, s) for p, s in pairs if isinstance(p, Node) and p in counts]
-        counts[node] = sum(counts[p] for p, _ in ends)
-        slopes[node] = fsum(s * slopes[p] for p, s in ends)
-    return counts, slopes
+
+    def add_up(node: Node, operands: list[Any]) -> tuple[int, float]:
+        if node is of:
+            return 1, 1.0
+        below = [p if type(p) is tuple else (0, 0.0) for p in operands]
+        if not any(count for count, _ in below):
+            return 0, 0.0
+        ends = zip(below, slopes_of(node) or [], strict=True)
+        products = (slope * local for (count, slope), local in ends if count)
+        return sum(count for count, _ in below), fsum(products)
+
+    return run_forward(loss, add_up)
 
 
 def _paths(
-    loss: Node, of: Node, counts: dict[Node, int], called: Mapping[int, str]
+    loss: Node, of: Node, sums: dict[Node, tuple[int, float]], called: Mapping[int, str]
 ) -> Iterator[list[Factor]]:
     """List the factors of each path, in the order of operands."""
     waiting: list[tuple[Node, list[Factor]]] = [(loss, [])]
@@ -154,7 +154,7 @@ def _paths(
         local = slopes_of(node) or []
         for i in range(len(local) - 1, -1, -1):
             p = node.parents[i]
-            if isinstance(p, Node) and p in counts:
+            if isinstance(p, Node) and sums[p][0]:
                 latex = _latex(symbol_of(node, i, called, _in_latex))
                 factor = Factor(symbol_of(node, i, called), local[i], latex)
                 waiting.append((p, [*so_far, factor]))

@@ -1,4 +1,4 @@
-"""Two passes compared: which data and which gradients differ, and where another unit wins."""
+"""Compare two passes: data, gradients and winners that differ."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Difference(NamedTuple):
         )
 
     def notes(self) -> list[str]:
-        """Say what the table leaves out, who wins now, and what could not be compared."""
+        """List what the table leaves out, changed winners, and what could not be compared."""
         lines = _more(sum(row.change > 0 for row in self.rows))
         lines += [*map(str, self.moved[:LISTED]), *_more(len(self.moved))]
         for which, names in (("first", self.only_before), ("second", self.only_after)):
@@ -96,9 +96,9 @@ def compare_passes(pass_a: Recording | Value, pass_b: Recording | Value) -> Diff
     Raises as `record` does; GraphError if a leaf changed before its pass was recorded.
 
     >>> from tinygrad_pool import maximum
-    >>> passed = record(maximum(Value(0.0, label="z1"), Value(2.5, label="z3")) * 3.0)
-    >>> passed.set("z1", 5.0)
-    >>> print(compare_passes(passed, passed.replay()).moved[0])
+    >>> recording = record(maximum(Value(0.0, label="z1"), Value(2.5, label="z3")) * 3.0)
+    >>> recording.set("z1", 5.0)
+    >>> print(compare_passes(recording, recording.replay()).moved[0])
     maximum#2: z3 (2.5) won, now z1 (5) does; the whole δ = 3 goes to z1
     """
     a, b = (p if isinstance(p, Recording) else record(p) for p in (pass_a, pass_b))
@@ -118,12 +118,12 @@ def compare_passes(pass_a: Recording | Value, pass_b: Recording | Value) -> Diff
     )
 
 
-def _refuse_changed(passed: Recording) -> None:
+def _refuse_changed(recording: Recording) -> None:
     """Raise if a leaf had other data when it was recorded than when it was used."""
-    for node in passed.nodes:
+    for node in recording.nodes:
         for p in node.parents:
             leaf = isinstance(p, Node) and p.is_leaf
-            if leaf and node._order < p._assigned < passed.time:
+            if leaf and node._order < p._assigned < recording.time:
                 raise GraphError(
                     f"compare_passes: the data of {name_of(p)} changed after {name_of(node)} "
                     "was computed from it and before the pass was recorded; record it earlier"

@@ -1,4 +1,4 @@
-"""Where what a line of source gives goes on to: followed by names, through one file.
+"""Data flow from a line of source, followed by names through one file.
 
 It is followed too far rather than not far enough: a name is one name, in whatever function.
 """
@@ -102,7 +102,7 @@ def names_in(*nodes: ast.AST | None) -> frozenset[str]:
 
 
 def _move(node: ast.AST, function: str) -> Iterator[Move]:
-    """Say which names a statement reads and sets."""
+    """List the names that a statement reads and sets."""
     match node:
         case ast.Assign(targets, value):
             yield _reading(node, value, _targets(*targets))

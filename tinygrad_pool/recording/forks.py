@@ -1,4 +1,4 @@
-"""Places where plain Python goes on with one thing or another: if, max, a filter; as source says.
+"""Places in the source where plain Python chooses: if, max, a filter.
 
 A recorded choice is one only if what was chosen goes on to a line that made a node.
 """
@@ -98,7 +98,7 @@ def choices_undone(twins: Mapping[Value, Value]) -> list[str]:
 
 
 def _undone(choice: Choice, node: Node, twin: Node, rival: Node | None) -> str:
-    """Say what a choice has to do with other numbers; nothing if it would be the same."""
+    """Write how other numbers change a choice; "" if they do not."""
     who = f"{name_of(node)} at {quoted(choice.line)}"
     if takes_number(choice):
         same = np.array_equal(node._numbers, twin._numbers, equal_nan=True)
@@ -146,7 +146,7 @@ def _makes_constant(nodes: Iterable[Node], line: Line) -> bool:
 
 
 def has_constant(node: Node) -> bool:
-    """Return whether a node is, or was computed with, what is no node."""
+    """Return whether a node is a constant, or was computed with one."""
     return not node.parents or not all(isinstance(p, Node) for p in node.parents)
 
 

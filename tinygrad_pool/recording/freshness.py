@@ -1,4 +1,4 @@
-"""Whether a pass is about the Values as they are now: data set since, gradients held before."""
+"""Whether a pass still fits its Values: data set since, gradients held before."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def set_since(nodes: Iterable[Node]) -> dict[Node, Node]:
 
 
 def was_set(call: Callable[[Node], str], leaf: Node, user: Node) -> str:
-    """Say that a leaf was set after a node was computed from it."""
+    """Write that a leaf was set after a node was computed from it."""
     who = f"{call(leaf)} was set after {call(user)} was computed from it"
     return f"{who}: numbers are as before that; run the forward pass again"
 
 
 def before_a_pass(call: Callable[[Node], str], nodes: Iterable[Node]) -> list[str]:
-    """Say what is to be known before a pass is walked: gradients that are there, data set since."""
+    """List notes to read before a pass: gradients that leaves hold, data set since."""
     lines = []
     held = [v for v in nodes if v.is_leaf and np.any(v.grad)]
     if held:
@@ -56,7 +56,7 @@ def left_before(before: Mapping[Node, Any], own: Mapping[Node, Any], ran: bool) 
 
 
 def numbers_taken(node: Node) -> list[str]:
-    """Say where Python took a Value, or what came of it, for a number: known under `traced`."""
+    """List the places where Python made a number of a Value: known under `traced`."""
     of = ("it", "what came of it")
     return [
         f"{choice.relation}() made a plain number of {of[choice.other == THROUGH]} "

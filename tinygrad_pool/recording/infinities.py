@@ -1,4 +1,4 @@
-"""Where a NaN or an infinity began: followed from what was asked for, and from nowhere else."""
+"""Trace a NaN or an infinity back to where it began."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.derivatives.sparse_jacobian import Indices, links_of, operands_of
+from tinygrad_pool.derivatives.sparse_jacobian import Indices, operands_of, sparse_jacobian
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import number, on_a_line
 from tinygrad_pool.recording.ledger import Arrival, Entry, GradientExplainer, row_of
@@ -18,7 +18,7 @@ Test: TypeAlias = Callable[[Any], Any]
 
 
 class Culprit(NamedTuple):
-    """The node that made a number bad, None where it was given to the pass; and how."""
+    """The node where a number became NaN or infinite, None if it was given; and how."""
 
     node: Node | None
     says: str
@@ -30,7 +30,7 @@ def behind_gradient(
     cell: int,
     known: dict[tuple[Node, int], Culprit] | None = None,
 ) -> Culprit:
-    """Follow a gradient that is not finite upwards, to the step that made it of finite numbers.
+    """Trace a gradient that is not finite to the step that made it from finite numbers.
 
     `known` keeps what is behind each place on the way, for who asks for several.
     """
@@ -48,7 +48,7 @@ def behind_gradient(
 
 
 def _above(ledger: GradientExplainer, node: Node, cell: int) -> Entry | Culprit:
-    """Find what handed a bad number on to an element, or else what made it bad there."""
+    """Find the unit that sent a bad number to an element, or what made it bad there."""
     if node is ledger.loss:
         return Culprit(None, "it came with the gradient that the pass was given")
     g = float(np.reshape(ledger.grads[node], -1)[cell])
@@ -60,7 +60,7 @@ def _above(ledger: GradientExplainer, node: Node, cell: int) -> Entry | Culprit:
 
 
 def behind_data(ledger: GradientExplainer, node: Node, cell: int) -> Culprit:
-    """Follow data that is not finite down to the node that made it of finite numbers.
+    """Trace data that is not finite to the node that made it from finite numbers.
 
     A NaN is followed as far as it is one. If infinities became one, it began where they were made;
     but where they were given, as a mask is, at the node that made a NaN of them.
@@ -76,7 +76,7 @@ def behind_data(ledger: GradientExplainer, node: Node, cell: int) -> Culprit:
 
 
 class _End(NamedTuple):
-    """Where a bad number ends that is followed down; `made` of good ones, or given."""
+    """The node that a bad number was traced to; `made` tells computed from given."""
 
     node: Node
     cell: int
@@ -84,7 +84,7 @@ class _End(NamedTuple):
 
 
 def _end(node: Node, cell: int, bad: Test) -> _End:
-    """Follow a number down for as long as an operand is as bad."""
+    """Follow a number down while an operand is as bad."""
     while (below := _below(node, cell, bad)) is not None:
         node, cell = below
     constants = [of.x for of in _looked_at(node, cell) if not isinstance(of.operand, Node)]
@@ -93,7 +93,7 @@ def _end(node: Node, cell: int, bad: Test) -> _End:
 
 
 def _below(node: Node, unit: int, bad: Test, but: int | None = None) -> tuple[Node, int] | None:
-    """Find an operand's element that is bad, of those that a unit looks at: one that counts first.
+    """Find a bad operand element that a unit looks at, preferably one with weight.
 
     `but` is an operand that is left out.
     """
@@ -111,7 +111,7 @@ def _below(node: Node, unit: int, bad: Test, but: int | None = None) -> tuple[No
 
 
 class _Looked(NamedTuple):
-    """What one unit looks at in operand i, a node or a constant: cells, numbers and weights."""
+    """The cells that one unit looks at in operand i, with their numbers and weights."""
 
     i: int
     operand: Any
@@ -121,19 +121,19 @@ class _Looked(NamedTuple):
 
 
 def _looked_at(node: Node, unit: int) -> Iterator[_Looked]:
-    """List what a unit looks at; of a rule that tells only of links that count, any cell else."""
+    """List the cells that a unit looks at, by operand; all cells if no link is known."""
     for i, (p, x) in enumerate(zip(node.parents, operands_of(node), strict=True)):
-        links = links_of(node, i, np.array([unit]))
+        W = sparse_jacobian(node, i, np.array([unit]))
         row = row_of(node, unit)  # a NaN elsewhere makes links that there are not
-        near = slice(None) if row is None else np.isin(links.cell, row)
-        cells, weights = links.cell[near], links.weight[near]
+        near = slice(None) if row is None else np.isin(W.cell, row)
+        cells, weights = W.cell[near], W.weight[near]
         if not len(cells):
             cells, weights = np.arange(np.size(x)), np.zeros(np.size(x))
         yield _Looked(i, p, cells, np.reshape(np.asarray(x, float), -1)[cells], weights)
 
 
 def _worst(arrivals: list[Arrival], nan: bool) -> Entry | None:
-    """Choose what made a sum bad: a NaN if it is one, unless infinities cancelled."""
+    """Choose the contribution that made a sum bad: a NaN first, unless infinities cancelled."""
     for test in (np.isnan if nan else np.isinf, _not_finite):
         for arrival in arrivals:
             bad = np.flatnonzero(test(arrival.sent))
@@ -143,7 +143,7 @@ def _worst(arrivals: list[Arrival], nan: bool) -> Entry | None:
 
 
 def _behind_step(ledger: GradientExplainer, entry: Entry) -> Culprit:
-    """Say why a step sent a bad number though a good one arrived: data, a slope, an overflow."""
+    """Explain why a step sent a bad number though a finite one arrived."""
     node, unit, local, how = entry.node, entry.cell, entry.local, ""
     if np.isfinite(local):
         slope = number(local)
@@ -164,7 +164,7 @@ def _not_finite(x: Any) -> Any:
 
 
 def _says(ledger: GradientExplainer, end: _End) -> str:
-    """Say what a node has to do with a bad number."""
+    """Write whether a node made a bad number or got it."""
     node, name = end.node, ledger.at(end.node, end.cell)
     if not node.parents:
         return f"{name} is not finite{made_at(node)}"
@@ -173,7 +173,7 @@ def _says(ledger: GradientExplainer, end: _End) -> str:
 
 
 def _operands(ledger: GradientExplainer, node: Node, unit: int) -> str:
-    """Write what a unit was computed from: its one cell of each operand, or all of its cells."""
+    """Write the numbers that a unit was computed from."""
     shown = []
     for of in _looked_at(node, unit):
         p, one = of.operand, len(of.cells) == 1

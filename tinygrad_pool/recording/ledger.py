@@ -1,4 +1,4 @@
-"""What arrived at each node of a pass, link by link, and why nothing came through a link."""
+"""The contributions of a pass, link by link, and why some are zero."""
 
 from __future__ import annotations
 
@@ -8,20 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.derivatives.candidates import Candidates, contest_of
-from tinygrad_pool.derivatives.sparse_jacobian import Indices, links_of, operands_of
+from tinygrad_pool.derivatives.candidates import Candidates, candidates_of
+from tinygrad_pool.derivatives.sparse_jacobian import Indices, operands_of, sparse_jacobian
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.formatting import number
 from tinygrad_pool.recording.source import made_at
-from tinygrad_pool.rules import arithmetic, elementwise, linear, reductions
 from tinygrad_pool.rules.arguments import Shape, axes_of
-
-ROUNDED = (
-    *(elementwise.sigmoid, elementwise.tanh, reductions.softmax, reductions.log_softmax),
-    reductions.logsumexp,
-)
-"""Rules whose slopes are never 0, but for digits that end."""
+from tinygrad_pool.rules.traits import traits_of
 
 BLOCK = 1 << 20
 """So many links are listed at once."""
@@ -42,7 +36,7 @@ class Link(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """What one unit above sent: upstream × local = contribution, and why that is zero.
+    """The contribution of one unit above: upstream × local, and why it is zero.
 
     The contribution is as it was sent, in its own dtype. `operand` says for which of the node's.
     """
@@ -62,7 +56,7 @@ class Entry(NamedTuple):
 
 
 class Arrival(NamedTuple):
-    """What one step sent to one element, link by link: its units, g, the slopes, what was sent."""
+    """The contributions of one step to one element, link by link."""
 
     node: Node
     operand: int
@@ -79,7 +73,7 @@ class Arrival(NamedTuple):
 
 
 class GradientExplainer:
-    """The whole of a pass, to be asked what was sent."""
+    """Explain the gradients of a pass from its steps."""
 
     def __init__(
         self,
@@ -95,10 +89,10 @@ class GradientExplainer:
             for i, p in enumerate(step.node.parents):
                 if isinstance(p, Node):
                     self.users.setdefault(p, []).append((step, i))
-        self._contests: dict[Node, Candidates | None] = {}
+        self._candidates: dict[Node, Candidates | None] = {}
 
     def entries(self, node: Node, cell: int) -> list[Entry]:
-        """List what each unit above sent to one element, those that sent nothing at last."""
+        """List the contribution of each unit above to one element, zeros last."""
         found = []
         for arrival in self.arrivals(node, cell):
             for k in range(len(arrival.units)):
@@ -110,13 +104,13 @@ class GradientExplainer:
         return sorted(found, key=lambda e: e.contribution == 0)
 
     def arrivals(self, node: Node, cell: int) -> Iterator[Arrival]:
-        """List what each step above sent to one element."""
+        """List the contributions of each step above to one element."""
         for step, i in self.users.get(node, ()):
             if step.contributions[i] is not None:
                 yield _arrival(step, i, cell, *_links_into(step.node, i, cell))
 
     def bad_arrivals(self, node: Node, cell: int) -> Iterator[Arrival]:
-        """List those of the steps that sent what is not finite, from units that got that at first.
+        """List the steps that sent what is not finite, from units that received such first.
 
         Of these one is enough; only if there is none, all units are looked at. Of a link with a
         slope of 0, through which ∞ made a NaN, a rule may not tell: then any such unit stands.
@@ -135,20 +129,22 @@ class GradientExplainer:
                 yield _arrival(step, i, cell, *links)
 
     def reason(self, step: Step, i: int) -> str:
-        """Say why a node that is a number sends nothing to an operand that is one."""
-        local = sum(links_of(step.node, i, np.arange(1)).weight.tolist())
+        """Explain why a scalar node sends nothing to a scalar operand."""
+        local = sum(sparse_jacobian(step.node, i).weight.tolist())
         return self._reason(Link(step.node, i, 0, 0), float(step.upstream), local)
 
     def _reason(self, link: Link, upstream: float, local: float) -> str:
-        """Say why nothing came through one link."""
+        """Explain why nothing came through one link."""
         if local and upstream:
             return f"underflow: {upstream:.3g} × {local:.3g} is below {_narrower(link)}"
         if local:
             return "nothing arrived there"
-        return _OFF.get(link.node.rule, _lost_or_flat)(link, self)
+        if off := traits_of(link.node.rule).off:
+            return off.format(x=link.value)
+        return self._lost(link) or f"{flat(link.node)} at {link.value}"
 
     def cause(self, below: Node, cell: int, entry: Entry) -> str:
-        """Say why one unit sends nothing to an element below it."""
+        """Explain why one unit sends nothing to an element below it."""
         who = f"{self.at(below, cell)} gets nothing from {self.at(entry.node, entry.cell)}"
         return f"{who}: {entry.reason}{made_at(entry.node)}"
 
@@ -159,11 +155,23 @@ class GradientExplainer:
         place = ", ".join(str(int(k)) for k in np.unravel_index(cell, node.shape))
         return f"{self.call(node)}[{place}]"
 
-    def contest(self, node: Node) -> Candidates | None:
-        """List who competes at a node; None if it chooses no winner."""
-        if node not in self._contests:
-            self._contests[node] = contest_of(node)
-        return self._contests[node]
+    def _lost(self, link: Link) -> str:
+        """Name the winner of a maximum, and by how much it won; "" where there is none."""
+        node = link.node
+        if node not in self._candidates:
+            self._candidates[node] = candidates_of(node)
+        candidates = self._candidates[node]
+        if candidates is None:
+            return ""
+        here = candidates.within(link.unit)
+        best = next(k for k in here if candidates.weight[k])
+        mine = next(k for k in here if candidates.at(k) == (link.i, link.cell))
+        i, cell = candidates.at(best)
+        p = node.parents[i]
+        winner = self.at(p, cell) if isinstance(p, Node) else "a constant"
+        behind = candidates.value[best] - candidates.value[mine]
+        tie = "" if behind else " (a tie, which it does not win)"
+        return f"it lost to {winner}, by {number(float(behind))}{tie}"
 
 
 def _arrival(step: Step, i: int, cell: int, units: Indices, slopes: NDArray[Any]) -> Arrival:
@@ -182,22 +190,22 @@ def _links_into(
     asked = np.arange(node.size) if row is None else row
     if some is not None:
         asked = np.intersect1d(asked, some)
-    each = len(links_of(node, i, asked[:1]).unit) if len(asked) > 1 else 1
+    each = len(sparse_jacobian(node, i, asked[:1]).unit) if len(asked) > 1 else 1
     block = max(1, BLOCK // max(1, each))
     units, weights = [np.zeros(0, int)], [np.zeros(0, node.dtype)]
     for first in range(0, len(asked), block):
-        links = links_of(node, i, asked[first : first + block])
-        here = links.cell == cell
-        units.append(links.unit[here])
-        weights.append(links.weight[here])
+        W = sparse_jacobian(node, i, asked[first : first + block])
+        here = W.cell == cell
+        units.append(W.unit[here])
+        weights.append(W.weight[here])
         if some is not None and np.any(here):
             break
     return np.concatenate(units), np.concatenate(weights)
 
 
 def row_of(node: Node, cell: int) -> Indices | None:
-    """List the units of a softmax that look at a cell, which are those at the cells of its row."""
-    if node.rule not in (reductions.softmax, reductions.log_softmax):
+    """List the units of a softmax that look at a cell: those of its row. None for other rules."""
+    if traits_of(node.rule).unit != "softmax":
         return None
     place: list[Any] = [*np.unravel_index(cell, node.shape)]
     for axis in axes_of(node.shape, node.options.get("axis", -1), node.op):
@@ -207,7 +215,7 @@ def row_of(node: Node, cell: int) -> Indices | None:
 
 
 def _sent(step: Step, i: int, cell: int, units: Indices, weights: NDArray[Any]) -> NDArray[Any]:
-    """Find what each of some units sent to a cell, of which the step tells only the sum."""
+    """Split a step's contribution to a cell among the units that sent it."""
     total = np.asarray(step.contributions[i]).reshape(-1)[cell]
     if len(units) == 1:
         return np.array([total])
@@ -228,39 +236,5 @@ def _narrower(link: Link) -> np.dtype[Any]:
 
 
 def flat(node: Node) -> str:
-    """Say that the slope of a node is 0: as it is, or because digits end."""
-    how = "is 0"
-    if node.rule in (elementwise.exp, elementwise.expm1):
-        how = "underflows to 0"
-    elif node.rule in ROUNDED:
-        how = "rounds to 0"
-    return f"the local derivative of {node.op} {how}"
-
-
-def _lost_or_flat(link: Link, ledger: GradientExplainer) -> str:
-    """Name the winner of a maximum, and by how much it won; elsewhere the slope is 0."""
-    contest = ledger.contest(link.node)
-    if contest is None:
-        return f"{flat(link.node)} at {link.value}"
-    best = next(k for k in contest.within(link.unit) if contest.weight[k])
-    mine = next(
-        k
-        for k in contest.within(link.unit)
-        if (contest.operand[k], contest.cell[k]) == (link.i, link.cell)
-    )
-    p, cell = link.node.parents[int(contest.operand[best])], int(contest.cell[best])
-    winner = ledger.at(p, cell) if isinstance(p, Node) else "a constant"
-    behind = number(float(contest.value[best] - contest.value[mine]))
-    tie = " (a tie, which it does not win)" if contest.value[best] == contest.value[mine] else ""
-    return f"it lost to {winner}, by {behind}{tie}"
-
-
-_OFF: dict[Any, Callable[[Link, GradientExplainer], str]] = {
-    elementwise.relu: lambda link, _: f"the relu is off: its input is {link.value}",
-    elementwise.where: lambda _, __: "it was not chosen",
-    elementwise.clip: lambda link, _: f"it is clipped: {link.value} is outside the bounds",
-    arithmetic.mul: lambda _, __: "the other factor is 0",
-    linear.weighted_sum: lambda _, __: "the other factor is 0",
-    linear.matmul: lambda _, __: "the other factor is 0",
-    linear.conv: lambda _, __: "the other factor is 0",
-}
+    """Write that the slope of a node is 0, exactly or by rounding."""
+    return f"the local derivative of {node.op} {traits_of(node.rule).vanishes or 'is 0'}"

@@ -1,4 +1,4 @@
-"""Which node of one recorded pass stands for which node of another."""
+"""Match the nodes of two recorded passes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tinygrad_pool.recording.recording import Recording
 
 
 class Matched(NamedTuple):
-    """Nodes of two passes: pairs with a name, and those of each pass that have no partner."""
+    """The nodes of two passes: pairs with a name, and those without a partner."""
 
     pairs: list[tuple[str, Node, Node]]
     only_a: list[Node]
@@ -47,25 +47,25 @@ def matched(a: Recording, b: Recording) -> Matched:
     )
 
 
-def own_name(passed: Recording, node: Node) -> str:
+def own_name(recording: Recording, node: Node) -> str:
     """Return a node's label or variable, and "" if it has neither."""
-    return node.label or passed.names.get(id(node), "")
+    return node.label or recording.names.get(id(node), "")
 
 
-def _keyed(passed: Recording, kin: bool) -> dict[tuple[str, int], Node]:
+def _keyed(recording: Recording, kin: bool) -> dict[tuple[str, int], Node]:
     """Key nodes by their names, and by a count where several have one name."""
     keyed: dict[tuple[str, int], Node] = {}
     times: Counter[str] = Counter()
-    for node in passed.nodes:
-        if name := passed.call(node) if kin else own_name(passed, node):
+    for node in recording.nodes:
+        if name := recording.call(node) if kin else own_name(recording, node):
             keyed[name, times[name]] = node
             times[name] += 1
     return keyed
 
 
-def _form(passed: Recording) -> list[Any]:
+def _form(recording: Recording) -> list[Any]:
     """Describe each node by its operation and the numbers of its operands."""
     return [
-        (n.op, [passed.number(p) if isinstance(p, Node) else None for p in n.parents])
-        for n in passed.nodes
+        (n.op, [recording.number(p) if isinstance(p, Node) else None for p in n.parents])
+        for n in recording.nodes
     ]

@@ -1,4 +1,4 @@
-"""Where another unit wins a maximum in one pass than in another, and which relus went on or off."""
+"""Maxima whose winner differs between two passes, and relus that went on or off."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygrad_pool.derivatives.candidates import CHOOSING, contest_of
-from tinygrad_pool.derivatives.sparse_jacobian import Indices
+from tinygrad_pool.derivatives.candidates import Candidates, candidates_of
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import number
 from tinygrad_pool.recording.matching import Matched
 from tinygrad_pool.recording.recording import Recording
 from tinygrad_pool.rules import elementwise
 from tinygrad_pool.rules.arithmetic import nudge
+from tinygrad_pool.rules.traits import traits_of
 
 NAMED = 4
 
@@ -39,34 +39,31 @@ class Moved(NamedTuple):
 
 def moved_between(a: Recording, b: Recording, found: Matched) -> list[Moved]:
     """List the units of max, min, maximum, minimum, relu and max pool that another wins in b."""
-    pairs = [(_computed(x), _computed(y)) for _, x, y in found.pairs]
-    pairs = [(x, y) for x, y in pairs if x.rule is y.rule and x.rule in CHOOSING]
-    before, after = _sides(a, [x for x, _ in pairs]), _sides(b, [y for _, y in pairs])
+    nodes = [(_computed(x), _computed(y)) for _, x, y in found.pairs]
+    nodes = [(x, y) for x, y in nodes if x.rule is y.rule and traits_of(x.rule).chooses]
+    before, after = _sides(a, [x for x, _ in nodes]), _sides(b, [y for _, y in nodes])
     sides = zip(before, after, strict=True)
-    return [_moved(x, y, unit) for x, y in sides for unit in _other_winners(x, y)]
+    return [_moved(x, y, unit) for x, y in sides if x and y for unit in _other_winners(x, y)]
 
 
 class _Side(NamedTuple):
-    """A node in one of the passes, and who wins each unit: flat unit, operand, flat cell.
+    """A node in one of the passes, and who wins each unit."""
 
-    Operand −1 is the constant 0 of a relu.
-    """
+    recording: Recording
+    won: Candidates
 
-    passed: Recording
-    node: Node
-    unit: Indices
-    operand: Indices
-    cell: Indices
+    @property
+    def node(self) -> Node:
+        return self.won.node
 
     def winners(self, unit: int) -> list[tuple[int, int]]:
         """List the operand and the cell of each winner of a unit."""
-        first, last = np.searchsorted(self.unit, (unit, unit + 1))
-        return [(int(self.operand[k]), int(self.cell[k])) for k in range(first, last)]
+        return [self.won.at(k) for k in self.won.within(unit)]
 
     def name(self, i: int, cell: int) -> str:
         """Name a cell of operand i; a constant has no name."""
         p = self.node.parents[i] if i >= 0 else None
-        return self.passed.ledger.at(p, cell) if isinstance(p, Node) else ""
+        return self.recording.ledger.at(p, cell) if isinstance(p, Node) else ""
 
     def names(self, unit: int) -> list[str]:
         """Name the winners of a unit."""
@@ -75,12 +72,12 @@ class _Side(NamedTuple):
     def value(self, i: int, cell: int) -> str:
         """Write the number in a cell of operand i."""
         p = self.node.parents[i]
-        data = self.passed.data_of(p) if isinstance(p, Node) else p
+        data = self.recording.data_of(p) if isinstance(p, Node) else p
         return number(float(np.reshape(data, -1)[cell]))
 
     def operands(self) -> list[str]:
         """Name the operands."""
-        return [self.passed.call(p) if isinstance(p, Node) else "" for p in self.node.parents]
+        return [self.recording.call(p) if isinstance(p, Node) else "" for p in self.node.parents]
 
 
 def _computed(node: Node) -> Node:
@@ -88,27 +85,20 @@ def _computed(node: Node) -> Node:
     return node.parents[0] if node.rule is nudge else node
 
 
-def _sides(passed: Recording, nodes: list[Node]) -> list[_Side]:
-    """Find who won where, with the data that the pass was recorded with."""
-    sides = []
-    with _as_recorded(passed):
-        for node in nodes:
-            contest = contest_of(node)
-            columns = (np.zeros(0, int),) * 3
-            if contest is not None:
-                won = np.flatnonzero(contest.weight)
-                columns = (contest.unit[won], contest.operand[won], contest.cell[won])
-            sides.append(_Side(passed, node, *columns))
-    return sides
+def _sides(recording: Recording, nodes: list[Node]) -> list[_Side | None]:
+    """Find the winners of nodes in the data that was recorded; None for a node without units."""
+    with _as_recorded(recording):
+        found = [candidates_of(node) for node in nodes]
+    return [c and _Side(recording, c.winners) for c in found]
 
 
 @contextmanager
-def _as_recorded(passed: Recording) -> Iterator[None]:
-    """Give nodes the data that they had when they were recorded, for as long as this lasts."""
-    now = {node: node._numbers for node in passed.nodes}
+def _as_recorded(recording: Recording) -> Iterator[None]:
+    """Give nodes their recorded data within a `with` block."""
+    now = {node: node._numbers for node in recording.nodes}
     try:
-        for node in passed.nodes:
-            node._numbers = passed.data_of(node)
+        for node in recording.nodes:
+            node._numbers = recording.data_of(node)
         yield
     finally:
         for node, data in now.items():
@@ -116,21 +106,22 @@ def _as_recorded(passed: Recording) -> Iterator[None]:
 
 
 def _other_winners(x: _Side, y: _Side) -> list[int]:
-    """List the units that are won by another in y than in x."""
+    """List the units whose winners differ between x and y."""
     if x.node.shape != y.node.shape:
         return []
     if x.operands() == y.operands():
-        high = 2 + max(side.operand.max(initial=0) for side in (x, y))
-        wide = 1 + max(side.cell.max(initial=0) for side in (x, y))
-        codes = [((side.unit * high) + side.operand + 1) * wide + side.cell for side in (x, y)]
+        both = (x.won, y.won)
+        high = 2 + max(won.operand.max(initial=0) for won in both)
+        wide = 1 + max(won.cell.max(initial=0) for won in both)
+        codes = [((won.unit * high) + won.operand + 1) * wide + won.cell for won in both]
         units = np.unique(np.setxor1d(*codes) // (high * wide))
         return [int(unit) for unit in units]
     return [u for u in range(x.node.size) if x.names(u) != y.names(u)]
 
 
 def _moved(x: _Side, y: _Side, unit: int) -> Moved:
-    name = y.passed.ledger.at(y.node, unit)
-    g = y.passed.gradients.get(y.node)
+    name = y.recording.ledger.at(y.node, unit)
+    g = y.recording.gradients.get(y.node)
     gradient = None if g is None else float(np.reshape(g, -1)[unit])
     say = _state if y.node.rule is elementwise.relu else _who
     before, _ = say(x, unit, ("won", "shared"))
@@ -149,7 +140,7 @@ def _state(side: _Side, unit: int, _: tuple[str, str]) -> tuple[str, str]:
 
 
 def _who(side: _Side, unit: int, verbs: tuple[str, str]) -> tuple[str, str]:
-    """Say who wins a maximum, and where δ goes."""
+    """Write who wins a maximum, and where δ goes."""
     winners, names = side.winners(unit), side.names(unit)
     listed = [
         f"{name} ({side.value(*winner)})" if name else f"the constant {side.value(*winner)}"

@@ -1,4 +1,4 @@
-"""What the nodes of a graph are called, and which of them a name means."""
+"""The names of a graph's nodes, and the node that a name means."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Named:
         return f"{label or node.op or 'leaf'}#{self.number(node)}"
 
     def _alone(self) -> Named:
-        """Return the names alone, for what this holds: together they would be a circle."""
+        """Return the names without the pass, so that what the pass holds does not hold the pass."""
         names = Named(self.nodes, {})
         names.names, names._called = self.names, self._called
         return names
@@ -67,7 +67,7 @@ class Named:
         if isinstance(name, Node):
             return name
         if not isinstance(name, str):
-            raise OptionError(f"a node is a Value or the name of one, got {name!r:.80}")
+            raise OptionError(f"needs a Value or the name of a node, got {name!r:.80}")
         found = self._called_so(name)
         if not found and name in self._outside:
             return self._outside[name]
@@ -89,19 +89,14 @@ class Named:
         from difflib import get_close_matches
 
         near = get_close_matches(name, self.known(), n=4) or self.known()
-        more = "" if self.names else "; names=locals() lets variables be asked for"
+        more = "" if self.names else "; names=locals() also finds variables"
         raise OptionError(
-            f"no node is called {name!r}; there is {several(near, 6) or 'none'}{more}"
+            f"no node is called {name!r}; known names: {several(near, 6) or 'none'}{more}"
         )
 
     def _called_so(self, name: str) -> list[Node]:
         """List the nodes that a name means."""
-        known = (
-            lambda n: n.label,
-            lambda n: self.names.get(id(n)),
-            self.call,
-            lambda n: n.op,
-        )
+        known = (lambda n: n.label, lambda n: self.names.get(id(n)), self.call, lambda n: n.op)
         for means in known:
             if found := [node for node in self.nodes if means(node) == name]:
                 return found

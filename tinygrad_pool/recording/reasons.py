@@ -1,4 +1,4 @@
-"""Why a gradient is what it is: what arrived on each path, and where a zero or a NaN began."""
+"""Explain a gradient: its contributions, and where a zero or a NaN began."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_pool.derivatives.sparse_jacobian import FORMS
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import number
@@ -17,6 +16,7 @@ from tinygrad_pool.recording.infinities import behind_data, behind_gradient
 from tinygrad_pool.recording.ledger import Entry, GradientExplainer, flat
 from tinygrad_pool.recording.source import made_at
 from tinygrad_pool.rules.arguments import place_of
+from tinygrad_pool.rules.traits import traits_of
 
 LISTED = 8
 
@@ -81,7 +81,7 @@ def explain(
 def _causes(
     ledger: GradientExplainer, node: Node, cell: int, grad: float | None, entries: list[Entry]
 ) -> list[str]:
-    """Say why a gradient is not computed, not finite, or zero; nothing of any other."""
+    """Explain why a gradient is not computed, not finite, or zero; [] for any other."""
     if node not in ledger.nodes:
         taken = "".join(f"; {how}" for how in numbers_taken(node))
         return [f"the loss does not depend on it: it is on no path, or was detached{taken}"]
@@ -100,7 +100,7 @@ def _causes(
 def _left(
     ledger: GradientExplainer, node: Node, cell: int, grad: float | None, left: Mapping[Node, Any]
 ) -> list[str]:
-    """Say what earlier passes left in a gradient."""
+    """Write what earlier passes left in a gradient."""
     x = _at(left[node], cell) if node in left else 0.0
     if not x:
         return []
@@ -110,7 +110,7 @@ def _left(
 
 
 def _stale(ledger: GradientExplainer, node: Node, entries: list[Entry]) -> list[str]:
-    """Say which data near a node was set since."""
+    """Write which data near a node was set since."""
     stale = set_since(ledger.nodes)
     users = dict.fromkeys(e.node for e in entries)
     near = dict.fromkeys([node, *(p for v in users for p in v.parents if isinstance(p, Node))])
@@ -144,13 +144,13 @@ def _origins(ledger: GradientExplainer, node: Node, cell: int, entries: list[Ent
 
 
 def _unseen(ledger: GradientExplainer, node: Node, cell: int) -> str:
-    """Say that an element takes no part in what is computed from its array."""
+    """Write that an element takes no part in what is computed from its array."""
     users = list(dict.fromkeys(step.node for step, _ in ledger.users.get(node, ())))
     more = f" and {len(users) - LISTED:,} more" if len(users) > LISTED else ""
     listed = ", ".join(map(ledger.call, users[:LISTED])) + more
     if not any(user.size for user in users):
         return f"{ledger.at(node, cell)} gets nothing from {listed}: it has no elements"
-    if all(user.rule in FORMS for user in users):
+    if all(traits_of(user.rule).sparsity for user in users):
         return f"{ledger.at(node, cell)} takes no part in {listed}{made_at(node)}"
     slopes = " and ".join(dict.fromkeys(flat(user) for user in users))
     said = f"{slopes} at {number(_at(node._numbers, cell))}{made_at(users[0])}"
@@ -158,7 +158,7 @@ def _unseen(ledger: GradientExplainer, node: Node, cell: int) -> str:
 
 
 def _shortened(causes: Mapping[str, str], searched: int) -> list[str]:
-    """Choose some of many causes, one of each operation before more of the same; count the rest."""
+    """Shorten a list of causes: one of each operation first; count the rest."""
     times: Counter[str] = Counter()
     rank = {}
     for cause, op in causes.items():

@@ -33,7 +33,7 @@ class Recording(Trace):
         self.origin, self.time = object(), next_id()
 
     def set(self, node: str | Node, value: Any, index: int | Sequence[int] | None = None) -> None:
-        """Note other numbers for a node: what if? Nothing changes until `replay`.
+        """Set other numbers for a node in the next `replay`. Nothing changes until then.
 
         `index` selects an element of an array. None as a value takes back what was noted.
 
@@ -59,7 +59,7 @@ class Recording(Trace):
 
     @property
     def changes(self) -> dict[str, Any]:
-        """What was noted by `set`, by name; one element as "w[0, 2]"."""
+        """The numbers that were set for a replay, by name; one element as "w[0, 2]"."""
         listed: dict[str, Any] = {}
         for node, noted in self._noted.items():
             name = self.call(node)
@@ -77,10 +77,10 @@ class Recording(Trace):
         was moved by `set` is called "z1 as computed".
 
         >>> w, x = Value(2.0, label="w"), Value(3.0, label="x")
-        >>> passed = record(w * x)
-        >>> passed.set("x", 5.0)
-        >>> again = passed.replay()
-        >>> passed.gradients[w], again.gradients[again.find("w")]
+        >>> recording = record(w * x)
+        >>> recording.set("x", 5.0)
+        >>> again = recording.replay()
+        >>> recording.gradients[w], again.gradients[again.find("w")]
         (3.0, 5.0)
         """
         fresh = rerun(self.loss, self._noted)
@@ -96,11 +96,7 @@ class Recording(Trace):
         return again
 
     def to_html(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        direction: Direction | None = None,
-        title: str = "",
+        self, path: str | os.PathLike[str], *, direction: Direction | None = None, title: str = ""
     ) -> Path:
         """Write a page that plays the pass: play, pause, step, back, and a ledger for each node.
 
@@ -118,11 +114,16 @@ class Recording(Trace):
             raise OutputError(f"to_html: {path} needs the suffix .html")
         return write_whole(path, page_of(self, direction, title))
 
+    def _repr_html_(self) -> str:
+        from tinygrad_pool.recording.player import frame_of
+
+        return frame_of(self)
+
 
 def record(
     loss: Value, gradient: Any = None, *, names: Mapping[str, Any] | None = None
 ) -> Recording:
-    """Record a backward pass, to walk through it in both directions and to ask it why.
+    """Record a backward pass, to step through it both ways and to explain its gradients.
 
     Nothing changes until it is moved: then every `.grad` is as it is after that many steps, and at
     the last position as `backward()` leaves it. `names=locals()` calls Values by their variables.
@@ -130,9 +131,9 @@ def record(
     Raises as `Value.backward` does.
 
     >>> a, b = Value(2.0, label="a"), Value(3.0, label="b")
-    >>> passed = record((a * b).exp())
-    >>> step = passed.seek(1)
-    >>> step.node.op, a.has_grad, passed.next().node.op, round(a.grad, 1)
+    >>> recording = record((a * b).exp())
+    >>> step = recording.seek(1)
+    >>> step.node.op, a.has_grad, recording.next().node.op, round(a.grad, 1)
     ('exp', False, 'mul', 1210.3)
     """
     return Recording(loss, gradient, names)

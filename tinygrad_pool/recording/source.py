@@ -12,7 +12,7 @@ AROUND = 5
 
 
 def quoted(line: Line | None) -> str:
-    """Write a line with its place, `net.py:12: y = a * b`; nothing for a line that is not known."""
+    """Write a line with its place, `net.py:12: y = a * b`; "" if it is not known."""
     if line is None:
         return ""
     code = linecache.getline(line.file, line.number).strip()
@@ -20,7 +20,7 @@ def quoted(line: Line | None) -> str:
 
 
 def made_at(node: Node) -> str:
-    """Quote the line of source that made a node, to end a sentence with; nothing if not known."""
+    """Quote the source line that made a node, as the end of a sentence; "" if it is not known."""
     return f", at {quoted(node.about.line)}" if node.about.line else ""
 
 

@@ -1,4 +1,4 @@
-"""The steps of a recorded pass, and what they make of the gradients that were there before."""
+"""The steps of a recorded pass, and the gradients after each of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tinygrad_pool.engine.steps import Step, refuse_copy
 
 
 class Change(NamedTuple):
-    """What one step made of a node's gradient; None is "not computed"."""
+    """A node's gradient before and after one step; None is "not computed"."""
 
     node: Node
     before: Any
@@ -20,7 +20,7 @@ class Change(NamedTuple):
 
 
 class Steps(Sequence[Step]):
-    """Steps that are made when they are looked at: kept flat, a large pass costs little."""
+    """Steps stored flat and built on access, so that a large pass takes little memory."""
 
     def __init__(self, flat: list[Any]) -> None:
         self._flat = flat  # node, upstream, contributions, node, …
@@ -51,7 +51,7 @@ class Steps(Sequence[Step]):
 
 
 class Sums:
-    """What each step makes of gradients, out of place: `before` are those at the start."""
+    """The gradients after each step, added up out of place; `before` are those at the start."""
 
     def __init__(self, nodes: list[Node], before: list[Any], seed: Any, steps: Steps) -> None:
         self.before = before

@@ -1,4 +1,4 @@
-"""A backward pass that was recorded: walked in both directions, and asked for reasons."""
+"""A recorded backward pass: stepped through both ways, and explained."""
 
 from __future__ import annotations
 
@@ -115,14 +115,14 @@ class Trace(Named):
         return self.step
 
     def _set_out(self) -> None:
-        """Leave the start or the end; what the pass adds to is the gradients of now."""
+        """Leave the start or the end; the pass adds to the gradients of now."""
         take_turn(self.loss, self.nodes, but=self)
         if self._before is None:
             self._before, self._known = [node._grad for node in self.nodes], None
         HALF_DONE.add(self)
 
     def _arrive(self) -> None:
-        """Come to the start or the end, where nothing is half done."""
+        """Arrive at the start or the end, where nothing is half done."""
         HALF_DONE.discard(self)
         if not self.position:
             self._before = None
@@ -141,7 +141,7 @@ class Trace(Named):
             self.give_way(self.loss)
 
     def settle(self) -> None:
-        """Set every gradient as it is at this position, after a step was interrupted midway."""
+        """Restore every gradient at this position, after a step was interrupted midway."""
         if self._before is not None:
             position, self.position = self.position, 0
             _give(self.nodes, self._before)
@@ -181,7 +181,7 @@ class Trace(Named):
         return self._sums().last
 
     def _sums(self) -> Sums:
-        """Add up what the steps send; at position 0, to the gradients of now."""
+        """Add up the contributions of the steps; at position 0, to the gradients of now."""
         before = self._before
         if before is None:
             before = [node._grad for node in self.nodes]
@@ -228,14 +228,14 @@ class Trace(Named):
 
     @cached_property
     def ledger(self) -> GradientExplainer:
-        """The whole pass, to be asked for reasons."""
+        """The explainer of the whole pass."""
         return GradientExplainer(
             self.loss, self.nodes, self.steps, self.gradients, self._alone().call
         )
 
 
 def _give(nodes: list[Node], grads: list[Any]) -> None:
-    """Give nodes gradients, in order."""
+    """Set the gradients of nodes."""
     for node, grad in zip(nodes, grads, strict=True):
         node._grad = grad
 

@@ -1,4 +1,4 @@
-"""What can be seen from one place in a recorded pass, as text."""
+"""Text views of a recorded pass at its present position."""
 
 from __future__ import annotations
 
@@ -20,88 +20,90 @@ ENDS = 8
 Item = TypeVar("Item")
 
 
-def title(passed: Trace, node: Node) -> str:
+def title(recording: Trace, node: Node) -> str:
     """Name a node, and its operation where the name does not tell it."""
-    name = passed.call(node)
+    name = recording.call(node)
     return f"{name} ({sign(node)})" if node.op and not name.startswith(node.op) else name
 
 
-def here(passed: Trace) -> str:
-    """Say where we are: the step that was taken last, and what it sent."""
-    step = passed.step
+def here(recording: Trace) -> str:
+    """Write the last step: its node, what arrived and what it sent."""
+    step = recording.step
     if step is None:
-        return f"before the first of {len(passed)} steps; node takes it"
-    end = ", the last" if passed.position == len(passed) else ""
-    arrived = f"{title(passed, step.node)} gets {on_a_line(step.upstream)}"
-    lines = [f"{passed.position} of {len(passed)}{end}: {arrived}"]
+        return f"before the first of {len(recording)} steps; node takes it"
+    end = ", the last" if recording.position == len(recording) else ""
+    arrived = f"{title(recording, step.node)} gets {on_a_line(step.upstream)}"
+    lines = [f"{recording.position} of {len(recording)}{end}: {arrived}"]
     if step.node.about.line:
         lines.append(f"  {quoted(step.node.about.line)}")
     sent = zip(step.node.parents, step.contributions, strict=True)
     some, more = few([(p, c) for p, c in sent if isinstance(p, Node)], first=_sends)
     for p, c in some:
         sends = "nothing" if c is None else on_a_line(c)
-        lines.append(f"  sends {sends} to {title(passed, p)}, whose grad is {grad_of(p)} now")
+        lines.append(f"  sends {sends} to {title(recording, p)}, whose grad is {grad_of(p)} now")
     return "\n".join(lines + more)
 
 
-def where(passed: Trace) -> str:
+def where(recording: Trace) -> str:
     """List a path from the loss to here, with what arrived at each node; of a long one its ends."""
-    step = passed.step
+    step = recording.step
     if step is None:
-        return here(passed)
-    path = _path(passed, step.node)
+        return here(recording)
+    path = _path(recording, step.node)
     lines = []
     for node in [*path[:ENDS], *path[max(ENDS, len(path) - ENDS) :]]:
         mark = "->" if node is step.node else "  "
-        g = passed.gradients[node]
-        lines.append(f"{mark} {title(passed, node)} gets {on_a_line(g)}")
+        g = recording.gradients[node]
+        lines.append(f"{mark} {title(recording, node)} gets {on_a_line(g)}")
     if len(path) > len(lines):
         lines.insert(ENDS, f"   … {len(path) - len(lines):,} nodes")
     return "\n".join(lines)
 
 
-def show(passed: Trace, node: Node) -> str:
-    """Show a node's data and gradient, its operands, and what it sends them in the pass."""
-    lines = [f"{title(passed, node)} = {on_a_line(node.data)}, grad {grad_of(node)}"]
-    step = passed.step_of(node)
+def show(recording: Trace, node: Node) -> str:
+    """Write a node's data and gradient, its operands, and its contributions to them."""
+    lines = [f"{title(recording, node)} = {on_a_line(node.data)}, grad {grad_of(node)}"]
+    step = recording.step_of(node)
     sent = [None] * len(node.parents) if step is None else step.contributions
     some, more = few([*zip(node.parents, sent, strict=True)], first=_sends)
     for p, c in some:
         shown = "sent nothing" if c is None else f"sent {on_a_line(c)}"
-        name = f"{title(passed, p)} = {on_a_line(p.data)}" if isinstance(p, Node) else on_a_line(p)
+        name = (
+            f"{title(recording, p)} = {on_a_line(p.data)}" if isinstance(p, Node) else on_a_line(p)
+        )
         lines.append(f"  {name}: {shown}")
-    stale = set_since(passed.nodes)
+    stale = set_since(recording.nodes)
     near = [p for p in (node, *node.parents) if isinstance(p, Node) and p in stale]
-    notes = [f"  but {was_set(passed.call, p, stale[p])}" for p in dict.fromkeys(near)]
+    notes = [f"  but {was_set(recording.call, p, stale[p])}" for p in dict.fromkeys(near)]
     return "\n".join(lines + more + notes)
 
 
-def contributions(passed: Trace, node: Node) -> str:
-    """List what a node's step made of each operand's gradient, old -> new."""
-    if passed.step_of(node) is None:
-        return f"{title(passed, node)} has no step: nothing is sent from it"
+def contributions(recording: Trace, node: Node) -> str:
+    """List each operand's gradient before and after a node's step."""
+    if recording.step_of(node) is None:
+        return f"{title(recording, node)} has no step: nothing is sent from it"
     return _listed(
-        passed, passed.changed_by(node), {p for p in node.parents if isinstance(p, Node)}
+        recording, recording.changed_by(node), {p for p in node.parents if isinstance(p, Node)}
     )
 
 
-def accumulated(passed: Trace, nodes: Collection[Node]) -> str:
-    """Say what the last step made of some gradients, old -> new."""
-    return _listed(passed, passed.changed(), nodes)
+def accumulated(recording: Trace, nodes: Collection[Node]) -> str:
+    """List some gradients before and after the last step."""
+    return _listed(recording, recording.changed(), nodes)
 
 
-def _listed(passed: Trace, changes: list[Change], nodes: Collection[Node]) -> str:
+def _listed(recording: Trace, changes: list[Change], nodes: Collection[Node]) -> str:
     made = [c for c in changes if c.node in nodes and c.after is not None]
     some, more = few(made, first=lambda c: c.before is not c.after)
     lines = []
     for change in some:
         old, new = ("–" if g is None else on_a_line(g) for g in (change.before, change.after))
-        lines.append(f"  {title(passed, change.node)}: grad {old} -> {new}")
+        lines.append(f"  {title(recording, change.node)}: grad {old} -> {new}")
     return "\n".join(lines + more)
 
 
-def local_derivatives(passed: Trace, node: Node) -> str:
-    """Show the local derivatives of a node by its operands: its weights."""
+def local_derivatives(recording: Trace, node: Node) -> str:
+    """Write the local derivatives of a node by its operands: its weights."""
     from tinygrad_pool.derivatives.sparse_jacobian import weights_of
 
     lines = []
@@ -112,14 +114,14 @@ def local_derivatives(passed: Trace, node: Node) -> str:
         if max(W.shape) <= 8:
             dense = W.dense()
             shown = on_a_line(dense) if dense.size == 1 else f"\n{dense}"
-        lines.append(f"  by {title(passed, node.parents[i])}: {shown}")
-    return "\n".join(lines + more) or f"{title(passed, node)} was computed from no other node"
+        lines.append(f"  by {title(recording, node.parents[i])}: {shown}")
+    return "\n".join(lines + more) or f"{title(recording, node)} was computed from no other node"
 
 
 def few(
     items: list[Item], first: Callable[[Item], Any] = lambda _: True
 ) -> tuple[list[Item], list[str]]:
-    """Choose the first of many, those that meet `first` before others, and count the rest.
+    """Take the first of many items, those that meet `first` before others, and count the rest.
 
     >>> few([*range(30)], first=lambda n: n == 25)[0][:3], few([*range(30)])[1]
     ([25, 0, 1], ['  … and 14 more'])
@@ -134,14 +136,14 @@ def _sends(pair: tuple[Any, Any]) -> bool:
     return bool(np.any(pair[1]))
 
 
-def steps(passed: Trace) -> str:
+def steps(recording: Trace) -> str:
     """List the steps around here."""
-    last = passed.position
+    last = recording.position
     first = max(0, last - 4)
     lines = []
-    for i, step in enumerate(passed.steps[first : last + 5], first + 1):
+    for i, step in enumerate(recording.steps[first : last + 5], first + 1):
         mark = "->" if i == last else "  "
-        lines.append(f"{mark} {i}: {title(passed, step.node)} gets {on_a_line(step.upstream)}")
+        lines.append(f"{mark} {i}: {title(recording, step.node)} gets {on_a_line(step.upstream)}")
     return "\n".join(lines)
 
 
@@ -150,11 +152,11 @@ def grad_of(node: Node) -> str:
     return on_a_line(node.grad) if node.has_grad else "–"
 
 
-def _path(passed: Trace, node: Node) -> list[Node]:
-    """Find a path from the loss to a node: along which gradients flowed, if there is one."""
+def _path(recording: Trace, node: Node) -> list[Node]:
+    """Find a path from the loss to a node, preferably one with gradients along it."""
     path = [node]
-    while path[-1] is not passed.loss:
-        users = [(step.node, step.contributions[i]) for step, i in passed.ledger.users[path[-1]]]
+    while path[-1] is not recording.loss:
+        users = [(step.node, step.contributions[i]) for step, i in recording.ledger.users[path[-1]]]
         sending = [user for user, c in users if c is not None and np.any(c)]
         path.append(sending[0] if sending else next(u for u, c in users if c is not None))
     return path[::-1]

@@ -60,7 +60,7 @@ def whole(number: object, what: str) -> int:
 def place_of(index: object, shape: Shape, what: str) -> Shape | None:
     """Read the index of one element, counted from the end where it is negative; None if out of it.
 
-    Raises AxisError, which names `what`, for what is no whole number.
+    Raises AxisError, which names `what`, if it is not an integer.
 
     >>> place_of((0, -1), (2, 3), "why: index"), place_of(3, (3,), "why: index")
     ((0, 2), None)

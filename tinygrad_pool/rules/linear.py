@@ -176,11 +176,11 @@ def _transposed(x: Array) -> Array:
 
 def _check_matmul(x: Shape, w: Shape) -> None:
     if not x or not w:
-        raise ShapeError(f"matmul: needs operands with axes, got shapes {x} and {w}; * scales")
+        raise ShapeError(f"matmul: needs arrays, got shapes {x} and {w}; use * to scale")
     if x[-1] != w[0 if len(w) == 1 else -2]:
         raise ShapeError(
-            f"matmul: shapes {x} and {w} do not fit: a row of {x[-1]} "
-            f"meets a column of {w[0 if len(w) == 1 else -2]}"
+            f"matmul: shapes {x} and {w} do not match: rows have {x[-1]} elements, "
+            f"columns {w[0 if len(w) == 1 else -2]}"
         )
 
 
@@ -199,4 +199,4 @@ def _check_conv(x: Shape, w: Shape, biases: list[Shape], windows: Windows, group
             f"channels, got {channels} in an input of shape {x}"
         )
     if biases and biases[0] != (w[0],):
-        raise ShapeError(f"{name}: a bias for {w[0]} filters has shape {(w[0],)}, got {biases[0]}")
+        raise ShapeError(f"{name}: bias of {w[0]} filters needs shape {(w[0],)}, got {biases[0]}")

@@ -27,8 +27,8 @@ Pooled: TypeAlias = tuple[Array, Backward]
 """What a rule returns: its result, and its closure."""
 
 
-class Links(NamedTuple):
-    """The links that carry a 1 in max pooling's matrix P: which unit takes which cell.
+class Winners(NamedTuple):
+    """The winners of every window: where max pooling's matrix P has a 1.
 
     `unit` and `cell` are flat indices into the pooled array and the input, one pair a link, in
     row-major order of the units; `n` is how many links share a unit, 1 or an array of y's shape.
@@ -45,7 +45,7 @@ class Links(NamedTuple):
 
 
 @observation
-def winning_links(x: Array, *, windows: AnyWindows, ties: Ties = "first") -> Links:
+def winning_links(x: Array, *, windows: AnyWindows, ties: Ties = "first") -> Winners:
     """Find l_max of every window.
 
     >>> from tinygrad_pool.rules.windows import windows_of
@@ -66,7 +66,7 @@ def winning_links(x: Array, *, windows: AnyWindows, ties: Ties = "first") -> Lin
     )
     plane, *unit_and_offset = np.nonzero(won)
     unit = np.ravel_multi_index(tuple(unit_and_offset[: len(space)]), cells.shape[: len(space)])
-    return Links(
+    return Winners(
         unit=plane * prod(cells.shape[: len(space)]) + unit,
         cell=plane * prod(space) + cells[tuple(unit_and_offset)],
         n=n

@@ -31,7 +31,7 @@ def reshape(x: Array, shape: int | Shape = -1) -> tuple[Array, Backward]:
     free = prod(n for n in new if n != -1)
     fits = free == prod(old) if -1 not in new else free > 0 and prod(old) % free == 0
     if min(new, default=0) < -1 or new.count(-1) > 1 or not fits:
-        raise ShapeError(f"reshape: {prod(old)} elements of shape {old} do not fill shape {new}")
+        raise ShapeError(f"reshape: {prod(old)} elements of shape {old} do not fit shape {new}")
 
     def reshape_backward(g: Array) -> Contributions:
         to_x = np.reshape(g, old)
@@ -160,7 +160,7 @@ def concatenate(*xs: Array, axis: int = 0) -> tuple[Array, Backward]:
         raise ShapeError(f"concatenate: needs operands with at least one axis, got {shapes}")
     (at,) = axes_of(shapes[0], whole(axis, "concatenate: axis"), "concatenate")
     if len({(s[:at], s[at + 1 :]) for s in shapes}) > 1 or len({len(s) for s in shapes}) > 1:
-        raise ShapeError(f"concatenate: shapes {shapes} differ beside axis {at}")
+        raise ShapeError(f"concatenate: shapes {shapes} differ on axes other than {at}")
     ends = np.cumsum([s[at] for s in shapes]).tolist()
     parts = [slice(end - s[at], end) for end, s in zip(ends, shapes, strict=True)]
     keys = [(slice(None),) * at + (part,) for part in parts]
@@ -297,9 +297,9 @@ def astype(x: Array, dtype: Any = np.float64) -> tuple[Array, Backward]:
     try:
         new = np.dtype(dtype)
     except TypeError:
-        raise OptionError(f"astype: needs a floating dtype, got {dtype!r}") from None
+        raise OptionError(f"astype: needs a floating-point dtype, got {dtype!r}") from None
     if new.kind != "f":
-        raise OptionError(f"astype: needs a floating dtype, got {dtype!r}")
+        raise OptionError(f"astype: needs a floating-point dtype, got {dtype!r}")
     old = getattr(x, "dtype", float)
 
     def astype_backward(g: Array) -> Contributions:

@@ -22,6 +22,8 @@ from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
+LISTED = 20
+"""So many links are listed where weights end a notebook's cell."""
 LONGEST = 16
 """So many units, or cells, has a layer that is printed as a matrix."""
 
@@ -92,7 +94,7 @@ class Weights:
         >>> W.links(), len(W.links(zeros=True))
         ([(0, 2, 1.0)], 2)
         """
-        kept = self if zeros else self._carrying()
+        kept = self if zeros else self.carrying()
         columns = (kept.unit.tolist(), kept.cell.tolist(), kept.weight.tolist())
         return list(zip(*columns, strict=True))
 
@@ -100,6 +102,11 @@ class Weights:
         """Add up what each cell gives away, in x's shape: how many windows a unit won."""
         sums: NDArray[Any] = self.T @ np.ones(self.y_shape, self.weight.dtype)
         return sums
+
+    def wins(self) -> NDArray[np.intp]:
+        """Count, for each flat cell, the links that carry something: of a max, what it won."""
+        cell = self.carrying().cell.astype(np.intp, copy=False)  # has 32 bits in WebAssembly
+        return np.bincount(cell, minlength=self.shape[1])
 
     def to_scipy(self) -> csr_array:
         """Make a scipy.sparse.csr_array of the links that carry something (extra [sparse]).
@@ -113,7 +120,7 @@ class Weights:
                 "to_scipy: needs SciPy: pip install 'tinygrad_pool[sparse]'; "
                 "links() and dense() need nothing"
             ) from None
-        kept = self._carrying()
+        kept = self.carrying()
         return csr_array((kept.weight, (kept.unit, kept.cell)), shape=self.shape)
 
     def __repr__(self) -> str:
@@ -142,7 +149,18 @@ class Weights:
         lines = ["".join(text.rjust(wide) for text in row).rstrip() for row in rows]
         return "\n".join([repr(self), *lines])
 
-    def _carrying(self) -> Weights:
+    def _repr_html_(self) -> str:
+        from tinygrad_pool.formatting import Table
+
+        columns = {name: getattr(self, name) for name in ("unit", "cell", "weight")}
+        rows = [*zip(*(column[:LISTED].tolist() for column in columns.values()), strict=True)]
+        return Table(repr(self), [*columns], rows).with_count(len(self.weight)).html()
+
+    def diagonal(self) -> Weights:
+        """Let each link come from a cell of its own: for an operand as wide as the result."""
+        return Weights(self.unit, self.unit, self.weight, self.y_shape, self.y_shape)
+
+    def carrying(self) -> Weights:
         """Leave out the links of weight 0."""
         kept = self.weight != 0
         return Weights(
@@ -164,7 +182,7 @@ def weigh(*xs: Array, weights: tuple[Weights, ...]) -> Array:
     shares = dtype == np.float16 and not all(np.isin(W.weight, (0, 1)).all() for W in weights)
     y = np.zeros(prod(weights[0].y_shape), np.float32 if shares else dtype)
     for x, W in zip(xs, weights, strict=True):
-        carrying = W._carrying()
+        carrying = W.carrying()
         cells = np.broadcast_to(x, W.x_shape).reshape(-1)[carrying.cell].astype(y.dtype)
         np.add.at(y, carrying.unit, carrying.weight.astype(y.dtype) * cells)
     return y.astype(dtype, copy=False).reshape(weights[0].y_shape)

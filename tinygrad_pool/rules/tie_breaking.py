@@ -67,7 +67,7 @@ def winners(
         more = f" and {len(tied) - 8} more" if len(tied) > 8 else ""
         raise TieError(
             f"{name}: units {listed}{more} share {shared}, and ties='error' allows one winner; "
-            "ties='first', 'last' or 'even' settles it"
+            "ties='first', 'last' or 'even' breaks the tie"
         )
     return _only(hits, axes, ties, least=False), 1
 

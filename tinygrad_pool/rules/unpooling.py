@@ -90,7 +90,7 @@ def _space(windows: Windows, shape: Shape, output_size: Shape | None) -> Shape:
         if n < 1 or not fewest - s < n < fewest + s:
             raise ShapeError(
                 f"{name}: windows with kernel_size={windows.kernel}, stride={windows.stride}, "
-                f"padding={windows.padding} make no {pooled} units of a plane of shape {space}; "
-                f"the smallest without ceil_mode is {least}"
+                f"padding={windows.padding} do not pool a plane of shape {space} to {pooled}; the "
+                f"smallest plane that fits, without ceil_mode, is {least}"
             )
     return space

@@ -595,9 +595,9 @@ class TestInABrowser:
         assert shown == numbers(v.grad)
 
     def test_a_notebook_shows_it_in_a_frame(self, tmp_path, browser):
-        from tinygrad_pool.notebook import player_of
-
-        (tmp_path / "notebook.html").write_text(f"<!DOCTYPE html>{player_of(tg.record(network()))}")
+        (tmp_path / "notebook.html").write_text(
+            f"<!DOCTYPE html>{tg.record(network())._repr_html_()}"
+        )
         page = browser.new_page()
         page.goto((tmp_path / "notebook.html").as_uri())
         frame = page.frame_locator("iframe")

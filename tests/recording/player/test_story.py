@@ -154,3 +154,13 @@ def test_nan_is_the_largest_that_goes_along_an_edge():
         roots = [(w * float(i)).sqrt() * 0.0 for i in range(400)]
         page = told(tg.weighted_sum(roots, [1.0] * 400))
     assert None in [sent["size"] for move in page["moves"] for sent in move["sends"]]
+
+
+@pytest.mark.slow
+def test_a_large_graph_of_which_nothing_folds_is_told_by_its_boxes():
+    y = Value(0.5)
+    for i in range(1_000):
+        y = y * 0.5 if i % 2 else y.tanh()
+    story = told(y)
+    assert len(story["moves"]) == 1_000
+    assert len(story["boxes"]) == 1_001

@@ -1,4 +1,4 @@
-"""A rule's own lines, for numbers: its source, followed as far as it is decided beforehand.
+"""Inline a rule of numbers: evaluate its source symbolically, as far as it is known beforehand.
 
 The source is read as a syntax tree and carried out, with a symbol for each number that is known
 only when the program runs. Options, the number of operands and that they are floats are known: what

@@ -1,4 +1,4 @@
-"""Calls with numbers that may be known only later: what is known of them, and what is left."""
+"""Calls with symbolic numbers: evaluated now where possible, else left to the program."""
 
 from __future__ import annotations
 
@@ -32,35 +32,21 @@ _OPERATORS = {
     operator.truediv: ast.Div,
 }
 _DISPATCH = primitive(len).__code__
-_PURE = {
-    abs,
-    all,
-    any,
-    bool,
-    divmod,
-    float,
-    getattr,
-    hasattr,
-    int,
-    issubclass,
-    max,
-    min,
-    round,
-    sum,
-}
+_PURE = {abs, all, any, bool, divmod, float, getattr, hasattr, int, issubclass}
+_PURE |= {max, min, round, sum}
 _PYTHON: dict[Any, type] = {float: float, int: int, bool: bool}
 _ANNOTATED = _PYTHON | {kind.__name__: kind for kind in _PYTHON}
 _SAMPLES = {float: 0.5, int: 2, bool: True, np.float64: np.float64(0.5)}
 
 
 def undispatched(function: Any) -> Any:
-    """Return the function behind one that operands can answer for: numbers do not."""
+    """Return the function that a dispatching one calls for plain numbers."""
     behind = getattr(function, "__code__", None) is _DISPATCH
     return function.__wrapped__ if behind else function
 
 
 def answered(draft: Draft, function: Any, operands: list[Any], options: Mapping[str, Any]) -> Any:
-    """Return what a call gives if that is known, or an operator; NotImplemented for all else."""
+    """Return the result of a call if it is known, or an operator; NotImplemented for all else."""
     answer = _by_type(function, operands)
     if answer is not NotImplemented:
         return answer
@@ -73,7 +59,7 @@ def answered(draft: Draft, function: Any, operands: list[Any], options: Mapping[
 
 
 def _by_type(function: Any, operands: list[Any]) -> Any:
-    """Return what a call gives if types alone decide it; NotImplemented if they do not."""
+    """Return the result of a call if types alone decide it; NotImplemented if they do not."""
     answer: Any = NotImplemented
     if function is type and len(operands) == 1:
         answer = _type(operands[0])
@@ -87,7 +73,7 @@ def _by_type(function: Any, operands: list[Any]) -> Any:
 
 
 def later(draft: Draft, function: Any, operands: list[Any], options: Mapping[str, Any]) -> Symbol:
-    """Leave a call to the program."""
+    """Make a symbol of a call that the program carries out."""
     parts = [draft.symbol(x) for x in operands]
     keywords = [ast.keyword(name, draft.symbol(x).tree) for name, x in options.items()]
     items = getattr(function, "__self__", None)
@@ -101,7 +87,7 @@ def later(draft: Draft, function: Any, operands: list[Any], options: Mapping[str
 
 
 def _kind(function: Any, operands: list[Symbol]) -> type | None:
-    """Return the type of what a function gives, if that depends on its operands' types only."""
+    """Return a function's result type, if it depends on its operands' types only."""
     module = getattr(function, "__module__", None) or ""
     if isinstance(function, FunctionType) and module.startswith("tinygrad_pool."):
         return _ANNOTATED.get(function.__annotations__.get("return"))
@@ -114,14 +100,14 @@ def _kind(function: Any, operands: list[Symbol]) -> type | None:
 
 
 def _holds(x: Any) -> bool:
-    """Return whether something is, or holds, a number that is not known yet."""
+    """Return whether an object is or contains a symbolic number."""
     if type(x) in (tuple, list):
         return any(isinstance(part, Symbol) or _holds(part) for part in x)
     return is_open(x)
 
 
 def _is_pure(function: Any) -> bool:
-    """Return whether a function is known to give the same for the same, and to do nothing else."""
+    """Return whether a function is known to be pure."""
     items = getattr(function, "__self__", None)
     if type(items) in (frozenset, tuple, str):
         return not _holds(items)

@@ -73,7 +73,7 @@ def inlined(rule: Any, constants: list[Any], options: Mapping[str, Any]) -> Inli
 
 
 class _Tidy(ast.NodeTransformer):
-    """Leaves out what is not used, and puts what is used once where it is used."""
+    """Drop names that are not used, and inline those that are used once."""
 
     def __init__(self, bound: Lines, results: list[Symbol]) -> None:
         self.bound, self.lines = bound, dict[str, Symbol]()
@@ -84,7 +84,7 @@ class _Tidy(ast.NodeTransformer):
                 self.uses.update(names_in(x))
 
     def stage(self, names: list[str], results: list[Any]) -> tuple[Lines, list[Any]]:
-        """Tidy the numbers of one pass, and its results."""
+        """Tidy the numbers of one pass and its results."""
         self.lines = {}
         for name in names:
             x = self.bound[name]
@@ -116,5 +116,5 @@ class _Tidy(ast.NodeTransformer):
 
 
 def names_in(x: Symbol) -> list[str]:
-    """List the names in an expression, as often as they are there."""
+    """List the names in an expression, with repetitions."""
     return [node.id for node in ast.walk(x.tree) if isinstance(node, ast.Name)]

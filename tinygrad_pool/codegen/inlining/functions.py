@@ -1,4 +1,4 @@
-"""A function that is followed when it is called, instead of being run."""
+"""A function that is evaluated symbolically when it is called."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Function:
         self.take.__defaults__ = defaults
 
     def __call__(self, *operands: Any, **options: Any) -> Any:
-        """Follow the body, with operands that are known or not."""
+        """Evaluate the body with operands that may be symbols."""
         taken = self.take(*operands, **options)
         named = {name: self.draft.named(x, name) for name, x in taken.items()}
         result = self.follow(self.scope.new_child(named))

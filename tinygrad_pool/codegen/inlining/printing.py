@@ -1,4 +1,4 @@
-"""Expressions of symbols as Python's text, in which names are filled in, over and over."""
+"""Symbolic expressions as source text with names to fill in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Functions followed by their source, where some numbers are known only later."""
+"""Symbolic evaluation of functions from their source."""
 
 from __future__ import annotations
 
@@ -25,15 +25,8 @@ from tinygrad_pool.codegen.inlining.symbols import (
 from tinygrad_pool.errors import TinygradPoolError
 
 REFUSALS = (
-    ArithmeticError,
-    AttributeError,
-    InliningError,
-    LookupError,
-    RecursionError,
-    SyntaxError,
-    TinygradPoolError,
-    TypeError,
-    ValueError,
+    *(ArithmeticError, AttributeError, InliningError, LookupError, RecursionError),
+    *(SyntaxError, TinygradPoolError, TypeError, ValueError),
 )
 """What is raised where a function cannot be followed."""
 
@@ -41,7 +34,7 @@ _OPERATORS = (ast.Attribute, ast.BinOp, ast.Compare, ast.Subscript, ast.UnaryOp)
 
 
 def followed(draft: Draft, function: FunctionType) -> Function:
-    """Make a function that is followed of one that Python would run."""
+    """Wrap a Python function for symbolic evaluation."""
     definition = definition_of(function)
     scope: Scope = ChainMap(function.__globals__, vars(builtins))
     follow = partial(run, draft, definition.body)
@@ -54,7 +47,7 @@ def followed(draft: Draft, function: FunctionType) -> Function:
 
 
 def run(draft: Draft, body: list[ast.stmt], scope: Scope) -> Any:
-    """Follow statements up to a return; NotImplemented if there is none."""
+    """Evaluate statements up to a return; NotImplemented if there is none."""
     for statement in body:
         result = NotImplemented
         match statement:
@@ -83,7 +76,7 @@ def run(draft: Draft, body: list[ast.stmt], scope: Scope) -> Any:
 
 
 def _repeated(draft: Draft, loop: ast.For, scope: Scope) -> Any:
-    """Follow the body of a loop for each item, up to a return."""
+    """Evaluate the body of a loop for each item, up to a return."""
     for x in value(draft, loop.iter, scope):
         _assign(draft, [loop.target], x, scope)
         result = run(draft, loop.body, scope)
@@ -93,7 +86,7 @@ def _repeated(draft: Draft, loop: ast.For, scope: Scope) -> Any:
 
 
 def _decided(draft: Draft, tree: ast.expr, scope: Scope) -> bool:
-    """Return whether a condition holds, which has to be known."""
+    """Return whether a condition holds. It must not be symbolic."""
     return bool(draft.known(value(draft, tree, scope)))
 
 
@@ -116,7 +109,7 @@ def _assign(draft: Draft, targets: list[ast.expr], x: Any, scope: Scope) -> None
 
 
 def value(draft: Draft, tree: ast.expr, scope: Scope) -> Any:
-    """Find what an expression gives: a symbol where that is not known yet."""
+    """Evaluate an expression: to a symbol where it is not known yet."""
     x: Any
     match tree:
         case ast.Constant():
@@ -165,7 +158,7 @@ def _looked_up(name: str, scope: Scope) -> Any:
 
 
 def _several(draft: Draft, trees: list[ast.expr], scope: Scope) -> list[Any]:
-    """Find what expressions give, of which some may stand for several."""
+    """Evaluate expressions, some of which may be starred."""
     found: list[Any] = []
     for tree in trees:
         if isinstance(tree, ast.Starred):
@@ -198,7 +191,7 @@ def _conditional(draft: Draft, tree: ast.IfExp, scope: Scope) -> Any:
 
 
 def _logical(draft: Draft, tree: ast.BoolOp, scope: Scope) -> Any:
-    """Follow `and` and `or`, which end where they are decided."""
+    """Evaluate `and` and `or`, with short circuit."""
     parts: list[Any] = []
     for part in tree.values:
         x = draft.apart(partial(value, draft, part, scope)) if parts else value(draft, part, scope)
@@ -240,7 +233,7 @@ def _operator(draft: Draft, tree: ast.expr, scope: Scope) -> Any:
 
 
 def _over(tree: ast.expr, operands: list[ast.expr]) -> ast.expr:
-    """Put other operands under an operator."""
+    """Replace the operands of an operator."""
     new = iter(operands)
     fields: dict[str, Any] = {}
     for name, field in ast.iter_fields(tree):
@@ -252,7 +245,7 @@ def _over(tree: ast.expr, operands: list[ast.expr]) -> ast.expr:
 
 
 def _item(draft: Draft, items: Any, i: Symbol) -> Symbol:
-    """Choose one of several numbers by an index that is not known yet."""
+    """Select one of several numbers by a symbolic index."""
     kinds = {kind_of(number(x)) for x in items}
     tree = ast.Subscript(draft.symbol(items).tree, i.tree, ast.Load())
     kind = kinds.pop() if len(kinds) == 1 else None
@@ -260,7 +253,7 @@ def _item(draft: Draft, items: Any, i: Symbol) -> Symbol:
 
 
 def called(draft: Draft, function: Any, operands: list[Any], options: Mapping[str, Any]) -> Any:
-    """Call a function: now where all is known, by its source if that can be followed, or later."""
+    """Call a function: now if all is known, symbolically if its source can be read, or later."""
     function = undispatched(function)
     if isinstance(function, Function):
         return function(*operands, **options)
@@ -284,5 +277,5 @@ def called(draft: Draft, function: Any, operands: list[Any], options: Mapping[st
 
 
 def _passed(draft: Draft, x: Any) -> Any:
-    """Let a function that is passed to another be called as all are here."""
+    """Wrap a function that is passed to another, so that it is evaluated symbolically."""
     return (lambda *xs: called(draft, x, [*xs], {})) if callable(x) else x

@@ -1,4 +1,4 @@
-"""The source of a function as a syntax tree, if it is what Python runs."""
+"""The syntax tree of a function, if its source is what Python runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers that are known only when a program runs: as expressions, with the type they will have."""
+"""Symbolic numbers: expressions with the type that their value will have."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Draft:
         self.changes = 0  # of lists
 
     def named(self, x: Any, name: str) -> Any:
-        """Give a name to what is more than a name, so that it can be used twice."""
+        """Name an expression, so that it can be used twice."""
         if type(x) is tuple:
             return tuple([self.named(part, name) for part in x])
         if type(x) is list:  # it stays the same list
@@ -74,14 +74,14 @@ class Draft:
         return Symbol(ast.Name(name), x.kind)
 
     def known(self, x: Any) -> Any:
-        """Take a constant for its value, which then decides."""
+        """Use a constant's value, on which the form then depends."""
         if isinstance(x, Constant):
             self.decided = True
             return x.value
         return x
 
     def symbol(self, x: Any) -> Symbol:
-        """Make a symbol of what is known; an object that no literal says is given by name."""
+        """Make a symbol of a known object; one without a literal is passed by name."""
         if isinstance(x, Symbol):
             return x
         if type(x) in (tuple, list):
@@ -107,7 +107,7 @@ class Draft:
         return result
 
     def chosen(self, test: Symbol, x: Any, w: Any) -> Any:
-        """Choose by a number that is not known yet: a number, or each in a tuple."""
+        """Select by a symbolic condition: a number, or each number of a tuple."""
         if type(x) is type(w) is tuple:
             test = self.named(test, "test")
             return tuple([self.chosen(test, *pair) for pair in zip(x, w, strict=True)])
@@ -115,7 +115,7 @@ class Draft:
         return combined(ast.IfExp(*[part.tree for part in parts]), parts)
 
     def changed(self, items: list[Any], i: Any, x: Any) -> None:
-        """Change an item of a list, whose index may not be known yet."""
+        """Change an item of a list, whose index may be symbolic."""
         self.changes += 1
         if not is_open(i):
             items[self.known(i)] = x
@@ -135,19 +135,19 @@ def number(x: Any) -> Any:
 
 
 def is_open(x: Any) -> bool:
-    """Return whether something is a number that is not known yet."""
+    """Return whether an object is a symbolic number."""
     return isinstance(x, Symbol) and not isinstance(x, Constant)
 
 
 def kind_of(x: Any) -> type | None:
-    """Return the type of a number, known or not; None for all else."""
+    """Return the type of a number, symbolic or not; None for all else."""
     if isinstance(x, Symbol):
         return x.kind
     return type(x) if type(x) in (float, int, bool) else None
 
 
 def written(x: Any) -> ast.expr | None:
-    """Write a number as an expression; None where no literal says it.
+    """Write a number as an expression; None if it has no literal.
 
     >>> ast.unparse(written(-0.0)), written(float("inf"))
     ('-0.0', None)
@@ -160,7 +160,7 @@ def written(x: Any) -> ast.expr | None:
 
 
 def combined(tree: ast.expr, parts: list[Any]) -> Symbol:
-    """Make a symbol of an operator, whose operands are known or not."""
+    """Make a symbol of an operator with operands that may be symbols."""
     kinds = [kind_of(x) for x in parts]
     python = {*kinds} <= {float, int, bool}
     symbols = [x for x in parts if isinstance(x, Symbol)]

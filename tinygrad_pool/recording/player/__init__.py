@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+from html import escape
 from importlib.resources import files
 from string import Template
 
 from tinygrad_pool.drawing import theme
-from tinygrad_pool.drawing.computation import Direction, check_drawable
+from tinygrad_pool.drawing.computation import FULL, Direction, check_drawable
 from tinygrad_pool.drawing.page import Extra, page
 from tinygrad_pool.drawing.words import Caption, graph_in_words, with_caption
-from tinygrad_pool.formatting import plain
+from tinygrad_pool.errors import ToolError
+from tinygrad_pool.formatting import Text, plain
 from tinygrad_pool.recording.player.stage import stage_of
 from tinygrad_pool.recording.player.story import Story
 from tinygrad_pool.recording.trace import Trace
+
+HEIGHT = 640
 
 
 def page_of(passed: Trace, direction: Direction | None = None, title: str = "") -> str:
@@ -34,6 +38,20 @@ def page_of(passed: Trace, direction: Direction | None = None, title: str = "") 
     caption = Caption(heading, f"{counted}. Click a node for what its gradient is made of.")
     extra = Extra("player", markup, style + _dark(), script)
     return page(with_caption(stage.svg, caption), caption, extra)
+
+
+def frame_of(passed: Trace) -> str:
+    """Return the page in a frame of its own; the recording's text if that takes long or fails."""
+    try:
+        page = page_of(passed) if len(passed.nodes) <= FULL else ""
+    except ToolError:
+        page = ""
+    if not page:
+        return Text(repr(passed))._repr_html_()
+    return (
+        f'<iframe srcdoc="{escape(page)}" sandbox="allow-scripts" title="Backward pass" '
+        f'style="width: 100%; height: {HEIGHT}px; border: 0"></iframe>'
+    )
 
 
 def _dark() -> str:

@@ -7,10 +7,11 @@ import xml.etree.ElementTree as ET
 from itertools import chain
 from typing import Any, NamedTuple
 
+from tinygrad_pool.derivatives.slopes import largest_of
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.computation import FULL, UNFOLDED, Direction, picture_of
 from tinygrad_pool.drawing.dot_program import picture
-from tinygrad_pool.drawing.edges import Style, largest_of
+from tinygrad_pool.drawing.edges import Style
 from tinygrad_pool.drawing.folding import folded
 from tinygrad_pool.drawing.nodes import draw_nodes
 from tinygrad_pool.drawing.overview import draw_groups, note, title_of
@@ -51,6 +52,7 @@ class Stage(NamedTuple):
     svg: str
     boxes: list[Box]
     edges: dict[tuple[int, int], str]
+    folded: bool
 
 
 def stage_of(passed: Trace, direction: Direction | None = None) -> Stage:
@@ -66,7 +68,7 @@ def stage_of(passed: Trace, direction: Direction | None = None) -> Stage:
     graph = theme.canvas("backward", direction)
     boxes, edges = (_draw_folded if folded else _draw_nodes)(graph, passed)
     svg = picture(graph.source, "svg", timeout=120.0).decode()
-    return Stage(_marked(svg), boxes, edges)
+    return Stage(_marked(svg), boxes, edges, folded)
 
 
 def _fit(stage: Stage) -> float:

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.drawing.edges import largest_of, slopes_of
-from tinygrad_pool.drawing.grids import LARGEST, POOLS, Plane, plane_of
+from tinygrad_pool.derivatives.planes import Plane, is_pool, plane_of
+from tinygrad_pool.derivatives.slopes import largest_of, slopes_of
+from tinygrad_pool.drawing.grids import LARGEST
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.steps import Step
-from tinygrad_pool.engine.value import Value
 from tinygrad_pool.formatting import (
     counted,
     is_large,
@@ -48,7 +48,7 @@ class Story:
     def __init__(self, passed: Trace, stage: Stage) -> None:
         self.passed, self.stage = passed, stage
         self.home = {node: i for i, box in enumerate(stage.boxes) for node in box.nodes}
-        self.folded = len(stage.boxes) < len(passed.nodes)
+        self.folded = stage.folded
         self.last = passed.last
         self.formats = {} if self.folded else {n: self._format(n) for n in self.last}
         known = [g for g in self.last.values() if g is not None]
@@ -217,16 +217,15 @@ def grid_of(step: Step) -> Json | None:
     pooling of planes of at most 12 × 12 cells, or of none.
     """
     node = step.node
-    x = node.parents[0] if node.parents else None
-    if node.rule not in POOLS or not (isinstance(node, Value) and isinstance(x, Value)):
+    if not is_pool(node):
         return None
     axes = len(node.options["windows"].axes)
-    if axes > 2 or max(x.shape[-axes:]) > LARGEST or not node.size:
+    if axes > 2 or max(node.parents[0].shape[-axes:]) > LARGEST or not node.size:
         return None
     lead = node.shape[:-axes]
     planes = np.abs(np.nan_to_num(np.reshape(step.upstream, (*lead, -1)))).max(axis=-1)
     place = tuple(int(k) for k in np.unravel_index(int(np.argmax(planes)), lead)) if lead else ()
-    plane = plane_of(node, x, place)
+    plane = plane_of(node, place)
     arrived = np.reshape(step.upstream[place], plane.y.shape)
     sent = np.reshape(np.asarray(step.contributions[0])[place], plane.x.shape)
     return {
@@ -248,6 +247,6 @@ def _numbers(plane: Any) -> list[list[str]]:
 def _windows(plane: Plane) -> list[list[list[Any]]]:
     """List, for each unit, the cells that its window sees, with their weights."""
     windows: list[list[list[Any]]] = [[] for _ in range(plane.y.size)]
-    for unit, cell, weight in zip(plane.unit, plane.cell, plane.weight, strict=True):
-        windows[int(unit)].append([int(cell), number(float(weight), digits=3)])
+    for unit, cell, weight in plane.links.links(zeros=True):
+        windows[unit].append([cell, number(weight, digits=3)])
     return windows

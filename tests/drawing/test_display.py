@@ -1,10 +1,7 @@
-"""What a notebook shows by itself."""
+"""What a notebook shows by itself, as IPython asks for it; marimo and VS Code ask for the same."""
 
-import os
-import runpy
 import subprocess
 import sys
-from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -20,15 +17,13 @@ from tinygrad_pool.drawing.dot_program import VARIABLE
 def shell(peer):
     """Open a session that shows all that a notebook can show."""
     formatters = peer("IPython.core.formatters")
-    session = SimpleNamespace(display_formatter=formatters.DisplayFormatter())
-    tg.load_ipython_extension(session)
-    return session
+    return formatters.DisplayFormatter()
 
 
 @pytest.fixture
 def show(shell):
     """Show a value as the end of a cell does: a text or picture for each kind of output."""
-    return lambda value: shell.display_formatter.format(value)[0]
+    return lambda value: shell.format(value)[0]
 
 
 @pytest.mark.peer
@@ -60,7 +55,31 @@ class TestANotebook:
         monkeypatch.setenv(VARIABLE, "absent")
         assert show(Value(2.0)) == {"text/plain": "Value(data=2.0)"}
         passed = tg.record(Value(2.0).exp())
-        assert show(passed) == {"text/plain": "Recording(1 steps, at 0)"}
+        said = "Recording(1 steps, at 0)"
+        assert show(passed) == {"text/plain": said, "text/html": f"<pre>{said}</pre>"}
+        assert "pip install 'tinygrad_pool[render]'" in show(tg.draw(Value(2.0)))["text/plain"]
+
+    def test_many_operands_are_not_drawn(self, show, count_calls):
+        x = Value(np.ones(1))
+        few, many = (tg.concatenate([x, *[np.ones(1)] * n]) for n in (241, 3_000))
+        assert show(many).keys() == {"text/plain"}
+        assert count_calls(show, many) < 1.1 * count_calls(show, few)
+
+    def test_a_long_recording_is_text(self, show):
+        x = Value(1.0)
+        for _ in range(65_000):
+            x = x + 1.0
+        assert show(tg.record(x))["text/html"] == "<pre>Recording(65000 steps, at 0)</pre>"
+
+    def test_a_picture_shows_itself(self, show):
+        picture = tg.draw(Value(2.0, label="<a>"))
+        root = ElementTree.fromstring(show(picture)["image/svg+xml"])
+        assert root.find("{*}title").text == "Computation graph of <a>"
+
+    def test_a_plot_shows_itself_without_pyplot(self, show):
+        figure = tg.draw_windows(tg.max_pool2d(Value(np.eye(4), label="x"), 2))
+        root = ElementTree.fromstring(show(figure)["image/svg+xml"])
+        assert root.find("{*}title").text.startswith("Plot")
 
     def test_a_recording_shows_its_player_in_a_frame(self, show):
         frame = show(tg.record(Value(2.0, label="<a>").exp()))["text/html"]
@@ -77,7 +96,7 @@ class TestANotebook:
 
     def test_a_terminal_gets_text_and_nothing_is_drawn(self, shell, show, monkeypatch):
         monkeypatch.setattr(dot_program, "picture", None)  # to call it would fail
-        shell.display_formatter.active_types = ["text/plain"]
+        shell.active_types = ["text/plain"]
         assert show(Value(2.0)) == {"text/plain": "Value(data=2.0)"}
 
     def test_a_layer_lists_its_parameters(self, show):
@@ -108,49 +127,38 @@ class TestANotebook:
             assert shown["text/plain"] == str(found)
             assert shown["text/html"] == found.table().html()
 
-    def test_it_can_be_switched_off(self, shell, show):
-        show(Value(2.0))
-        tg.unload_ipython_extension(shell)
-        assert show(Value(2.0)).keys() == {"text/plain"}
+    def test_a_tree_shows_its_lines(self, show):
+        shown = show(tg.tree(Value(2.0, label="<a>").exp()))
+        assert shown["text/plain"].split("\n")[1] == "└─ <a> = 2, grad –"
+        assert "\n└─ &lt;a&gt; = 2" in shown["text/html"]
 
-    def test_a_session_that_imports_it_draws_until_it_is_unloaded(self, peer, tmp_path):
-        peer("IPython")
-        program = (
-            "from IPython.core.interactiveshell import InteractiveShell\n"
-            "shell = InteractiveShell.instance()\n"
-            "for line in ('from tinygrad_pool import Value; v = Value(2.0)',\n"
-            "             '%unload_ext tinygrad_pool', '%load_ext tinygrad_pool'):\n"
-            "    shell.run_cell(line)\n"
-            "    kinds, _ = shell.display_formatter.format(shell.user_ns['v'])\n"
-            "    print('image/svg+xml' in kinds)\n"
-        )
-        ran = subprocess.run(
-            [sys.executable, "-c", program],
-            env={**os.environ, "IPYTHONDIR": str(tmp_path)},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert ran.stdout.split() == ["True", "False", "True"], ran.stdout
+    def test_a_receptive_field_shows_its_sentence(self, show):
+        field = tg.receptive_field(tg.max_pool1d(Value([1.0, 3.0], label="x"), 2))
+        assert show(field)["text/plain"] == str(field)
+        assert show(field.fields)["text/plain"] == "(x[0:2], 2 cells,)"
+
+    @pytest.mark.parametrize("data", [np.nan, np.zeros(0), np.zeros((2, 0, 3)), np.float16(np.inf)])
+    @pytest.mark.parametrize("label", ["", "\x00", "<&\n>", "N" * 10_000])
+    def test_whatever_the_data_and_the_label_there_is_a_picture(self, show, data, label):
+        with np.errstate(all="ignore"):
+            assert "image/svg+xml" in show(Value(data, label=label) * 2.0)
 
 
-class TestImporting:
-    @pytest.fixture
-    def loaded(self, monkeypatch):
-        """Pretend to be in a session, and list the extensions that it loads."""
-        extensions = []
-        manager = SimpleNamespace(load_extension=extensions.append)
-        ipython = SimpleNamespace(get_ipython=lambda: SimpleNamespace(extension_manager=manager))
-        monkeypatch.setitem(sys.modules, "IPython", ipython)
-        return extensions
+def test_every_class_of_values_can_be_shown():
+    class Mine(Value):
+        pass
 
-    def test_in_a_session_switches_it_on(self, loaded):
-        runpy.run_path(tg.__file__)
-        assert loaded == ["tinygrad_pool"]
+    for value in (Value(2.0), Value(2.0).exp(), Mine(2.0)):
+        assert value._repr_svg_().startswith("<?xml")
+        assert value._repr_text_() == repr(value)
 
-    def test_elsewhere_does_not(self, loaded, monkeypatch):
-        monkeypatch.setattr(sys.modules["IPython"], "get_ipython", lambda: None)
-        runpy.run_path(tg.__file__)
-        monkeypatch.delitem(sys.modules, "IPython")
-        runpy.run_path(tg.__file__)
-        assert loaded == []
+
+def test_the_engine_alone_knows_no_picture():
+    program = (
+        "import sys, tinygrad_pool as tg\n"
+        "repr(tg.Value(2.0))\n"
+        "assert 'tinygrad_pool.drawing' not in sys.modules\n"
+        "sys.modules['graphviz'] = None\n"
+        "assert tg.Value(2.0)._repr_svg_() is None\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -1,0 +1,34 @@
+"""What a node's closure makes of a gradient."""
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value
+from tinygrad_pool.engine.vjp import vjp, vjp_by_operand
+from tinygrad_pool.errors import RuleError
+
+
+def test_a_vjp_has_the_shape_and_the_dtype_of_each_operand_and_none_of_a_constant():
+    x, c = Value(np.ones(3, np.float32)), np.arange(6.0).reshape(2, 3)
+    y, g = x * c, np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    to_x, to_c = vjp_by_operand(y, g)
+    assert (to_x.tolist(), to_x.dtype, to_c) == ([12.0, 22.0, 36.0], np.float32, None)
+    np.testing.assert_array_equal(vjp(y, g)[0], g * c)
+    assert not x.has_grad
+
+
+@pytest.mark.parametrize("g", [2.0, np.float64(2.0), np.array(2.0)])
+def test_a_vjp_takes_numpys_numbers_where_pythons_refuse(g):
+    with np.errstate(all="ignore"):
+        assert vjp_by_operand(Value(0.0) ** -1, g)[0] == -np.inf
+    assert vjp_by_operand(Value(3.0) * 5.0, g) == (10.0, None)
+    assert type(vjp_by_operand(Value(3.0) * 5.0, g)[0]) is float
+
+
+@pytest.mark.parametrize("given", [lambda g: g, lambda g: [g], lambda g: (g, g), lambda g: None])
+def test_a_closure_that_returns_anything_else_is_named(given):
+    y = tg.lift(named_own := lambda x: (2 * x, given))(Value([1.0]))
+    assert y.rule is named_own
+    with pytest.raises(RuleError, match="must return a tuple of 1 contributions"):
+        vjp_by_operand(y, np.ones(1))

@@ -1,0 +1,122 @@
+"""What rules are like: every rule says it, and what it says is so."""
+
+import inspect
+import pkgutil
+from importlib import import_module
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value, rules
+from tinygrad_pool.errors import OptionError
+from tinygrad_pool.rules import traits as module
+from tinygrad_pool.rules.rule import Array, Backward
+from tinygrad_pool.rules.traits import TRAITS, UNKNOWN, Traits, traits_of, with_traits
+
+Returned = tuple[Array, Backward]
+RETURNED = "tuple[Array, Backward]"
+
+PARTS = ("_by_unfolding", "_by_links", "fast_")
+"""Ways to carry out a rule: parts of it, and no rules of their own."""
+
+
+def is_rule(f, part):
+    """Return whether a function of a module returns a result and a closure, as rules do."""
+    own = inspect.isfunction(f) and f.__module__ == part.__name__
+    returned = own and f.__annotations__.get("return")
+    way = own and (f.__name__[0] == "_" or any(way in f.__name__ for way in PARTS))
+    return returned in (Returned, RETURNED) and not way
+
+
+def rules_in(*modules):
+    return {f for part in modules for f in vars(part).values() if is_rule(f, part)}
+
+
+def test_every_rule_has_its_traits():
+    names = [part.name for part in pkgutil.iter_modules(rules.__path__)]
+    assert rules_in(*(import_module(f"tinygrad_pool.rules.{name}") for name in names)) == set(
+        TRAITS
+    )
+    operations = (getattr(owner, n, None) for owner in (Value, tg.functional) for n in dir(owner))
+    lifted = {f.__wrapped__ for f in operations if hasattr(f, "signature")}
+    assert len(lifted) > 30
+    assert lifted <= set(TRAITS)
+
+
+def test_a_rule_that_is_planted_is_found():
+    def halve(x) -> Returned:
+        return x / 2, lambda g: (g / 2,)
+
+    planted = ModuleType("planted")
+    planted.halve, halve.__module__ = halve, "planted"
+    assert rules_in(planted) == {halve}
+    assert halve not in TRAITS
+
+
+@pytest.fixture
+def table(monkeypatch):
+    """Take back what is entered."""
+    monkeypatch.setattr(module, "TRAITS", dict(TRAITS))
+
+
+def test_a_rule_of_your_own_without_traits_is_unknown_and_with_traits_is_known(table):
+    def cube(x):
+        return x**3, lambda g: (3 * g * x**2,)
+
+    x = Value([2.0, 0.0], label="x")
+    y = tg.lift(cube)(x)
+    assert traits_of(cube) is UNKNOWN
+    assert len(tg.weights_of(y).links(zeros=True)) == 1
+    with pytest.raises(tg.errors.UnsupportedError, match="the cube node has no scalar form"):
+        tg.explode(y.sum())
+    assert with_traits("elementwise", sign="x³")(cube) is cube
+    assert traits_of(cube) == Traits("elementwise", sign="x³")
+    assert tg.weights_of(y).links(zeros=True) == [(0, 0, 12.0), (1, 1, 0.0)]
+    assert tg.explode(y.sum()).parents[-1] == 0.0
+    assert "x³" in tg.draw(y).source
+
+
+def test_a_maximum_of_your_own_has_candidates(table):
+    @with_traits("elementwise", "largest")
+    def larger(x, w):
+        first = x >= w
+        return np.where(first, x, w), lambda g: (np.where(first, g, 0.0), np.where(first, 0.0, g))
+
+    y = tg.lift(larger)(Value([1.0, 5.0], label="x"), Value([3.0, 2.0], label="w"))
+    passed = tg.record(y.sum(), names={"y": y})
+    assert "it lost to w[0], by 2" in str(passed.why("x", 0))
+    found = tg.compare_weight_layer(y.sum())
+    assert (found.holds, found.exact, len(found.layers)) == (True, True, 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("elementwize",), "sparsity must be one of '', 'elementwise', 'reduction', .*, got 'elem"),
+        (("pool",), "got 'pool'"),
+        ((["reduction"],), r"sparsity must be one of .*, got \['reduction'\]"),
+        (("reduction", "most"), "unit must be one of '', 'copy', .*, got 'most'"),
+    ],
+)
+def test_traits_that_there_are_not_are_named(given, message):
+    with pytest.raises(OptionError, match=message):
+        with_traits(*given)
+
+
+def test_what_chooses_and_what_pools():
+    some = {rule.__name__: t for rule, t in TRAITS.items()}
+    chooses = {name for name, t in some.items() if t.chooses}
+    assert chooses == {"relu", "maximum", "minimum", "max", "min", "max_pool"}
+    assert {name for name, t in some.items() if t.pools} == {*chooses, "avg_pool"}
+    assert {name for name, t in some.items() if t.paid} == chooses - {"relu"}
+
+
+@pytest.mark.parametrize("rule", [r for r, t in TRAITS.items() if t.unit == "move"])
+def test_what_only_moves_has_each_cell_once(rule):
+    x = Value(np.arange(6.0).reshape(2, 1, 3))
+    options = {"reshape": (3, 2), "expand_dims": 0}
+    y = tg.lift(rule)(x, *[options[rule.__name__]] if rule.__name__ in options else [])
+    assert sorted(y.data.reshape(-1)) == [*range(6)]
+    assert tg.weights_of(y).wins().tolist() == [1] * 6

@@ -1,0 +1,79 @@
+"""One plane of a pooling: its cells, the windows over them, and who won."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_pool.derivatives.sparse_jacobian import sparse_jacobian
+from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.staleness import check_not_stale
+from tinygrad_pool.rules.arguments import Shape
+from tinygrad_pool.rules.sparse_weights import Weights
+from tinygrad_pool.rules.traits import traits_of
+from tinygrad_pool.rules.windows import AdaptiveWindows, AnyWindows
+
+
+class Plane(NamedTuple):
+    """One plane before and after pooling, as rows and columns; `grads` are None before a pass."""
+
+    windows: AnyWindows
+    x: NDArray[Any]
+    y: NDArray[Any]
+    grads: tuple[NDArray[Any] | None, NDArray[Any] | None]
+    links: Weights
+    chooses: bool
+
+    def spans(self, unit: int) -> list[tuple[int, int]]:
+        """List the first and the last cell of a window on each axis, padding included."""
+        space = self.x.shape[-len(self.windows.axes) :]
+        looks = self.windows.looks(space)
+        place = np.unravel_index(unit, self.y.shape[-len(looks) :])
+        adaptive = isinstance(self.windows, AdaptiveWindows)
+        spans = [(0, 0)] * (2 - len(looks))
+        for look, k in zip(looks, place, strict=True):
+            at = look[k][look[k] >= 0] if adaptive else look[k]
+            spans.append((int(at.min()), int(at.max())))
+        return spans
+
+    @property
+    def overlap(self) -> bool:
+        """Whether any cell is seen by several windows."""
+        return len(np.unique(self.links.cell)) < len(self.links.cell)
+
+    @property
+    def rims(self) -> tuple[tuple[int, int], ...]:
+        """The padding before and after each axis."""
+        rims = self.windows.padding
+        return ((0, 0), *rims) if len(rims) == 1 else rims
+
+
+def is_pool(node: Node) -> bool:
+    """Return whether a node is a pooling of a Value."""
+    pools = traits_of(node.rule).sparsity == "pool" and node.is_interior
+    return pools and isinstance(node.parents[0], Node)
+
+
+def plane_of(node: Node, place: Shape) -> Plane:
+    """Cut one plane of one or two axes out of a pooling, by its index into the leading axes.
+
+    Raises GraphError if data changed since.
+    """
+    check_not_stale([node], create_graph=True)
+    windows, x = node.options["windows"], node.parents[0]
+    ndim = len(windows.axes)
+    lead, space, out = x.shape[:-ndim], x.shape[-ndim:], node.shape[-ndim:]
+    units = np.arange(prod(out)) + prod(out) * (np.ravel_multi_index(place, lead) if lead else 0)
+    W = sparse_jacobian(node, 0, units)
+
+    def cut(data: Any, shape: Shape) -> NDArray[Any]:
+        return np.reshape(data[place], (1, *shape) if ndim == 1 else shape)
+
+    to_x = cut(x.grad, space) if x.has_grad else None
+    g = cut(node.grad, out) if node.has_grad else None
+    links = Weights(W.unit % prod(out), W.cell % prod(space), W.weight, out, space)
+    chooses = traits_of(node.rule).chooses
+    return Plane(windows, cut(x.data, space), cut(node.data, out), (to_x, g), links, chooses)

@@ -1,0 +1,31 @@
+"""The local derivatives of a number by its operands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.vjp import vjp_by_operand
+
+
+def slopes_of(node: Node) -> list[float] | None:
+    """Compute ∂y/∂p of a number for each operand p, of an array the largest; None of an array y.
+
+    >>> from tinygrad_pool import Value
+    >>> slopes_of(Value(2.0) * 3.0)
+    [3.0, 0.0]
+    """
+    if node.shape or node.is_leaf:
+        return None
+    with np.errstate(all="ignore"):
+        return [0.0 if c is None else largest_of(c) for c in vjp_by_operand(node, np.ones(()))]
+
+
+def largest_of(c: Any) -> float:
+    """Find the element of largest magnitude, with its sign; NaN where there is none."""
+    if isinstance(c, float | np.generic):
+        return float(c)
+    flat = np.asarray(np.nan if c is None else c, float).reshape(-1)
+    return float(flat[np.abs(np.nan_to_num(flat)).argmax()]) if flat.size else np.nan

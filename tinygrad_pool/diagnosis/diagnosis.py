@@ -1,0 +1,131 @@
+"""Diagnose why a network does not learn; most severe finding first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from textwrap import fill
+from typing import Any
+
+import numpy as np
+
+from tinygrad_pool.diagnosis.dead_units import Gate, dead_units, gates_of, saturated, slopes_by_row
+from tinygrad_pool.diagnosis.findings import SEVERITIES, WRONG_NUMBERS, Finding
+from tinygrad_pool.diagnosis.layers import Layer, huge, layers_of, table_of, trend
+from tinygrad_pool.diagnosis.limits import limits_of
+from tinygrad_pool.diagnosis.numbers import taken_for_numbers
+from tinygrad_pool.diagnosis.numerics import cancelling, not_finite, ties, underflow
+from tinygrad_pool.diagnosis.python_branches import choices_of_python
+from tinygrad_pool.diagnosis.survey import ROWS, Survey
+from tinygrad_pool.diagnosis.training import data_set_since, gradients_left, made_anew
+from tinygrad_pool.diagnosis.unreached import cut_off, no_graph, not_reached, nothing_to_learn
+from tinygrad_pool.diagnosis.zero_gradients import Zeros, zero_gradients
+from tinygrad_pool.engine.value import Value
+from tinygrad_pool.errors import DataError
+from tinygrad_pool.formatting import counted
+from tinygrad_pool.recording.recording import record
+
+LISTED = 12
+WIDTH = 100
+
+
+class Diagnosis:
+    """The result of diagnose: `findings`, most severe first, and figures of each of the `layers`.
+
+    `limits` lists what could not be checked.
+    """
+
+    def __init__(
+        self, loss: Value, findings: list[Finding], layers: list[Layer], survey: Survey | None
+    ) -> None:
+        self.loss, self.findings, self.layers = loss, findings, layers
+        self.limits = limits_of(survey, findings) if survey else []
+        name = survey.passed.names.get(id(loss)) if survey else None
+        self._name = loss.label or name or "the loss"
+        self._counts = (len(survey.nodes), len(survey.wanted)) if survey else (1, 0)
+
+    def __repr__(self) -> str:
+        n = len(self.findings)
+        found = f"{counted(n, 'finding')}, worst first" if n else "nothing was found"
+        nodes, parameters = self._counts
+        counts = f"{counted(nodes, 'node')}, {counted(parameters, 'parameter')}"
+        parts = [f"Diagnosis of {self._name} ({counts}): {found}."]
+        parts += [_written(i, f) for i, f in enumerate(self.findings[:LISTED], 1)]
+        if n > LISTED:
+            parts.append(f"… and {n - LISTED} more, in .findings")
+        if self.limits:
+            parts.append(fill(f"Not looked at: {'; '.join(self.limits)}.", WIDTH))
+        if self.layers:
+            parts.append(table_of(self.layers, ROWS).text())
+        return "\n\n".join(parts)
+
+
+def _written(i: int, finding: Finding) -> str:
+    lines = (f"{i}. {finding}", f"   {finding.why}")
+    return "\n".join(fill(line, WIDTH, subsequent_indent="   ") for line in lines)
+
+
+def diagnose(
+    loss: Value,
+    gradient: Any = None,
+    *,
+    parameters: Any = None,
+    names: Mapping[str, Any] | None = None,
+) -> Diagnosis:
+    """Diagnose why a network does not learn; most severe finding first.
+
+    `parameters` is a module, or Values and modules; those that no gradient reaches are reported.
+    `names=globals()` calls Values by their variables, and finds modules among them. Without either,
+    leaves used as weights are taken. Examples are along the first axis. No `.grad` changes.
+
+    A graph built under `tg.traced()` knows its lines, and where Python's max or if chose.
+
+    Raises DataError if `loss` is not a Value; else as `Value.backward` does.
+
+    >>> w, x = Value(2.0, label="w"), Value(0.0, label="x")
+    >>> print(diagnose(w * x).findings[0].why)
+    w gets nothing from mul#2: the other factor is 0
+    """
+    if not isinstance(loss, Value):
+        raise DataError(f"diagnose: needs a Value that was computed, got a {type(loss).__name__}")
+    if not loss.parents:
+        return Diagnosis(loss, [no_graph(loss)], [], None)
+    with np.errstate(all="ignore"):
+        survey = Survey(record(loss, gradient, names=names), parameters, names)
+        gates, slopes = gates_of(survey), slopes_by_row(survey)
+        layers = layers_of(survey, gates, slopes)
+        found = [*_wherever(survey)]
+        if all(f.severity != WRONG_NUMBERS for f in found):  # else all is meaningless
+            found += [*_lost(survey, gates), *saturated(survey, slopes)]
+            found += list(trend(layers)) or huge(layers)
+            found += [*underflow(survey), *cancelling(survey), *ties(survey)]
+    found.sort(key=lambda f: SEVERITIES.index(f.severity))
+    return Diagnosis(loss, found, layers, survey)
+
+
+def _wherever(survey: Survey) -> Iterator[Finding]:
+    """Report what does not depend on the numbers, and numbers that are not finite."""
+    yield from not_finite(survey)
+    yield from not_reached(survey)
+    yield from cut_off(survey)
+    yield from nothing_to_learn(survey)
+    yield from choices_of_python(survey)
+    yield from taken_for_numbers(survey)
+    yield from gradients_left(survey)
+    yield from data_set_since(survey)
+    yield from made_anew(survey)
+
+
+def _lost(survey: Survey, gates: list[Gate]) -> Iterator[Finding]:
+    """Report zero gradients and dead units, each cause once."""
+    dead = dead_units(gates)
+    whole = [gate for gate, _ in dead if gate.whole]
+    scopes = frozenset(scope for gate, _ in dead for scope in gate.scopes)
+    explained = False
+    for finding, keys in zero_gradients(Zeros(survey), scopes):
+        cited = [gate for gate in whole if gate.row in {key.row for key in keys}]
+        why = finding.why
+        if cited and cited[0] is not whole[0]:
+            why += f". The first that is off as a whole is {whole[0].name}{whole[0].inputs}"
+        explained |= bool(cited)
+        yield finding._replace(why=why)
+    yield from (f for gate, f in dead if not (explained and gate.whole))

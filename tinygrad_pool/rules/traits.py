@@ -1,0 +1,147 @@
+"""What each rule is like: facts that pictures, explanations and rewritings need, stated once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from tinygrad_pool.errors import OptionError
+from tinygrad_pool.rules import (
+    arithmetic,
+    elementwise,
+    linear,
+    masks,
+    pooling,
+    reductions,
+    shaping,
+    unfolding,
+    unpooling,
+)
+from tinygrad_pool.rules.rule import Function, Rule
+from tinygrad_pool.rules.sparse_weights import weight_layer
+
+PATTERNS = ("", "elementwise", "reduction", "selection")
+"""The sparsities that a rule of your own can have; others go with the options of our rules."""
+
+UNITS = (
+    *("", "copy", "move", "sum", "product", "power", "largest", "least", "squash"),
+    *("norm", "logsumexp", "softmax"),
+)
+
+
+class Traits(NamedTuple):
+    """What is known of a rule.
+
+    `sparsity` is which cells of an operand each unit of the result looks at: "elementwise" the one
+    that is broadcast to it, "reduction" those of its row, "selection" one that it copies, or none.
+    Where it is "", unknown, the Jacobian is found by calling the closure for each unit.
+
+    `unit` is what a unit makes of them: a "copy"; a "move", which copies each cell once; a weighted
+    "sum"; a "product" of two operands; a "power", flat where its operand is 0; the "largest" or the
+    "least"; a "squash" into bounds, where it saturates; or what its name says.
+
+    `sign` is written in pictures instead of the rule's name. `off` says why a slope is 0 at an
+    input {x}; `vanishes` what a slope does that is 0 because digits end. `paid` says who is paid at
+    a tie in PyTorch, in JAX and in TensorFlow.
+    """
+
+    sparsity: str = ""
+    unit: str = ""
+    sign: str = ""
+    off: str = ""
+    vanishes: str = ""
+    paid: tuple[str, ...] = ()
+
+    @property
+    def chooses(self) -> bool:
+        """Whether each unit is one of the cells that it looks at: a maximum or a minimum."""
+        return self.unit in ("largest", "least")
+
+    @property
+    def pools(self) -> bool:
+        """Whether each unit is one of the cells that it looks at, or the mean of its window."""
+        return self.chooses or (self.unit == "sum" and self.sparsity == "pool")
+
+
+UNKNOWN = Traits()
+ELEMENTWISE = Traits("elementwise")
+MOVE, COPY = Traits("selection", "move"), Traits("selection", "copy")
+ZERO, ROUNDS, UNDERFLOWS = "the other factor is 0", "rounds to 0", "underflows to 0"
+FIRST, HALF, EVENLY = "the first", "half each", "all evenly"
+AMAX, AMIN = f"{FIRST}, amax {EVENLY}", f"{FIRST}, amin {EVENLY}"
+
+TRAITS: dict[Rule | None, Traits] = {
+    arithmetic.add: Traits("elementwise", sign="+"),
+    arithmetic.sub: Traits("elementwise", sign="−"),
+    arithmetic.mul: Traits("elementwise", "product", "×", ZERO),
+    arithmetic.div: Traits("elementwise", sign="÷"),
+    arithmetic.power: Traits("elementwise", "power", "**"),
+    arithmetic.neg: Traits("elementwise", sign="−"),
+    elementwise.exp: Traits("elementwise", vanishes=UNDERFLOWS),
+    elementwise.expm1: Traits("elementwise", vanishes=UNDERFLOWS),
+    elementwise.sqrt: Traits("elementwise", sign="√"),
+    elementwise.square: Traits("elementwise", "power", "x²"),
+    elementwise.tanh: Traits("elementwise", "squash", vanishes=ROUNDS),
+    elementwise.sigmoid: Traits("elementwise", "squash", "σ", vanishes=ROUNDS),
+    elementwise.relu: Traits("elementwise", "largest", off="the relu is off: its input is {x}"),
+    elementwise.abs: Traits("elementwise", "power", "|x|"),
+    elementwise.clip: Traits("elementwise", off="it is clipped: {x} is outside the bounds"),
+    elementwise.where: Traits("elementwise", off="it was not chosen"),
+    reductions.maximum: Traits("elementwise", "largest", "max", paid=(HALF, HALF, FIRST)),
+    reductions.minimum: Traits("elementwise", "least", "min", paid=(HALF, HALF, FIRST)),
+    linear.weighted_sum: Traits("elementwise", "product", "Σ w x + b", ZERO),
+    shaping.astype: Traits("elementwise", "copy"),
+    shaping.cast_rule: Traits("elementwise", "copy"),
+    reductions.sum: Traits("reduction", "sum", "Σ"),
+    reductions.mean: Traits("reduction", "sum"),
+    reductions.max: Traits("reduction", "largest", paid=(f"max(dim) {AMAX}", EVENLY, EVENLY)),
+    reductions.min: Traits("reduction", "least", paid=(f"min(dim) {AMIN}", EVENLY, EVENLY)),
+    reductions.logsumexp: Traits("reduction", "logsumexp", vanishes=ROUNDS),
+    reductions.softmax: Traits("", "softmax", vanishes=ROUNDS),
+    reductions.log_softmax: Traits("", "softmax", vanishes=ROUNDS),
+    shaping.getitem: Traits("selection", "copy", "[ ]"),
+    pooling.max_pool: Traits("pool", "largest", paid=(FIRST, FIRST, FIRST)),
+    pooling.avg_pool: Traits("pool", "sum"),
+    pooling.lp_pool: Traits("pool", "norm"),
+    linear.conv: Traits("conv", "product", off=ZERO),
+    linear.matmul: Traits("matmul", "product", "@", ZERO),
+    weight_layer: Traits("weights", "sum"),
+    **dict.fromkeys((elementwise.log, elementwise.log1p), ELEMENTWISE),
+    **dict.fromkeys((elementwise.sin, elementwise.cos, arithmetic.nudge), ELEMENTWISE),
+    **dict.fromkeys((shaping.reshape, shaping.transpose), MOVE),
+    **dict.fromkeys((shaping.expand_dims, shaping.squeeze), MOVE),
+    **dict.fromkeys((shaping.broadcast_to, shaping.concatenate, shaping.stack), COPY),
+    **dict.fromkeys((unfolding.unfold_rule, unpooling.max_unpool), COPY),
+    **dict.fromkeys((shaping.scatter_rule, unfolding.fold_rule), UNKNOWN),
+    **dict.fromkeys((masks.keep_rule, shaping.detach), UNKNOWN),
+}
+"""The traits of every rule here; `with_traits` enters those of a rule of your own."""
+
+
+def traits_of(rule: Rule | None) -> Traits:
+    """Return what is known of a rule: nothing of one that has no traits, or of a leaf's None."""
+    return TRAITS.get(rule, UNKNOWN)
+
+
+def with_traits(sparsity: str = "", unit: str = "", **more: Any) -> Callable[[Function], Function]:
+    """Give a rule of your own its traits, as a decorator: see `Traits`. `gradcheck` checks them.
+
+    Raises OptionError if there is no such sparsity or unit.
+
+    >>> @with_traits("elementwise", sign="x/2")
+    ... def half(x):
+    ...     return x / 2, lambda g: (g / 2,)
+    >>> traits_of(half).sign
+    'x/2'
+    """
+    traits = Traits(sparsity, unit, **more)
+    for what, given, known in (("sparsity", sparsity, PATTERNS), ("unit", unit, UNITS)):
+        if given not in known:
+            listed = ", ".join(map(repr, known))
+            raise OptionError(f"with_traits: {what} must be one of {listed}, got {given!r:.80}")
+
+    def enter(rule: Function) -> Function:
+        TRAITS[rule] = traits
+        return rule
+
+    return enter
