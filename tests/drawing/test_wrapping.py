@@ -97,7 +97,7 @@ def test_a_graph_with_frames_stays_in_one_row():
 
 @pytest.mark.parametrize("rows", [0, -1, 1.5, True, "2"])
 def test_what_is_no_number_of_rows_is_refused(rows):
-    with pytest.raises(OptionError, match="draw: rows must be a whole number, 1 or more"):
+    with pytest.raises(OptionError, match="draw: rows must be a positive integer"):
         tg.draw(Value(1.0), rows=rows)
 
 

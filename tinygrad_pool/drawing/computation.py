@@ -73,7 +73,7 @@ def draw(
     if detail not in DETAILS:
         raise OptionError(f"draw: detail must be one of {DETAILS}, got {detail!r}")
     if rows is not None and (type(rows) is not int or rows < 1):
-        raise OptionError(f"draw: rows must be a whole number, 1 or more, got {rows!r}")
+        raise OptionError(f"draw: rows must be a positive integer, got {rows!r}")
     nodes = _within(value, depth)
     lit = {highlight} if isinstance(highlight, Value) else set(highlight)
     for node in lit:

@@ -65,7 +65,7 @@ def render(
         )
     for name, side in (("width", width), ("height", height)):
         if side is not None and (type(side) is not int or side < 1):
-            raise OptionError(f"render: {name} must be a number of pixels, 1 or more, got {side!r}")
+            raise OptionError(f"render: {name} must be a positive number of pixels, got {side!r}")
     return write_whole(path, contents(drawn, kind, dpi, timeout, (width, height)))
 
 
