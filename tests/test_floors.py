@@ -13,6 +13,7 @@ TESTS = Path(__file__).parent
 ELSEWHERE = {
     "diagnosis.findings": "diagnosis/test_diagnosis.py",
     "drawing.boxes": "drawing/test_computation.py",
+    "drawing.nodes": "drawing/test_computation.py",
     "drawing.overview": "drawing/test_computation.py",
     "engine.running": "engine/test_lift.py",
     "engine.short_ways": "engine/test_lift.py",

@@ -14,6 +14,7 @@ from tinygrad_pool.cli.demo import (
     train,
     zero_one_weights,
 )
+from tinygrad_pool.drawing.fields import LEGEND
 
 
 @pytest.fixture(scope="module")
@@ -83,14 +84,21 @@ def test_the_scalar_units_agree_with_the_network(unit):
 
 
 @pytest.mark.slow
+def test_its_window_holds_four_different_numbers_above_0(unit):
+    z = unit.window(unit.inside.z)
+    assert z.min() > 0
+    assert len(set(z.tolist())) == 4
+
+
 def test_every_picture_is_drawn(trained, unit):
     net, progress = trained
     files = {file.name: file.content for file in files_of(net, progress, unit)}
     assert list(files) == [
-        *("graph.svg", "graph.png", "F1.svg", "F2.svg", "F3.svg", "F4.svg"),
+        *("F1.svg", "F2.svg", "F3.svg", "F4.svg", "graph.svg", "graph.png", "graph.html"),
         *("loss.svg", "weights.npz"),
     ]
     assert all(b"<svg" in content for name, content in files.items() if name.endswith(".svg"))
     assert "max pool2d 2×2".encode() in files["graph.svg"]
-    assert "w₁,₁₀".encode() in files["F2.svg"] or "x₁₀".encode() in files["F2.svg"]
+    assert int.from_bytes(files["graph.png"][16:20], "big") == 1920
+    assert LEGEND.encode() in files["F2.svg"]
     assert files["F1.svg"] != files["F4.svg"]

@@ -12,11 +12,13 @@ import pytest
 from tinygrad_pool.cli.demo import DigitsNet, File
 from tinygrad_pool.cli.main import main
 from tinygrad_pool.drawing import dot_program
+from tinygrad_pool.drawing.fields import LEGEND
 from tinygrad_pool.pooling_as_weights import comparison as equivalence
 
 FILES = {
     "graph.svg",
     "graph.png",
+    "graph.html",
     "F1.svg",
     "F2.svg",
     "F3.svg",
@@ -56,6 +58,7 @@ class TestDemo:
         assert "768 of 768 units" in " ".join(printed.split())
         assert "Written to tinygrad_pool_demo" in printed
         assert all(name in printed for name in FILES)
+        assert "Open F4 first" in printed
 
     @pytest.mark.slow
     @pytest.mark.usefixtures("_weights_alone")
@@ -93,7 +96,7 @@ class TestDemo:
         assert {p.name for p in out.iterdir()} == {
             *("graph.dot", "F1.dot", "F2.dot", "F4.dot", "weights.npz")
         }
-        assert "x₁₀" in (out / "F2.dot").read_text("utf-8")
+        assert LEGEND in (out / "F2.dot").read_text("utf-8")
         printed = " ".join(capsys.readouterr().out.split())
         assert "768 of 768 units equal bit for bit" in printed
         told = printed.partition("Not all is drawn; ")[2]

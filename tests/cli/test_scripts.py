@@ -117,6 +117,9 @@ class TestStepping:
         assert main(["draw", script, "-o", str(out), *flags]) == 0
         assert "#1b1d21" in out.read_text(encoding="utf-8")
         assert "<B>a</B>" in out.read_text(encoding="utf-8")
+        wide = tmp_path / "g.svg"
+        assert main(["draw", script, "-o", str(wide), "--width", "1920"]) == 0
+        assert 'width="1920px"' in wide.read_text(encoding="utf-8")
 
 
 def test_play_writes_a_page_and_opens_it_if_asked(tmp_path, capsys, monkeypatch):

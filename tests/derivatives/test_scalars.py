@@ -322,7 +322,8 @@ def test_a_net_on_a_small_image_can_be_drawn_as_the_textbook_does():
     loss = (tg.max_pool2d(tg.conv2d(x, w, b).sigmoid(), 2) ** 2).sum()
     top = check(loss, x, w, b)
     source = tg.draw_units(top).source
-    assert source.count("shape=circle") == 16 + 4 + 1 + 1 + 1 + 1  # x, z, max, square, sum, bias
+    assert source.count("shape=circle") == 4 + 1 + 1 + 1 + 1  # z, max, square, sum, bias
+    assert source.count("id=field_") == 4  # x, once a z
     assert "δ = " in source
 
 

@@ -4,12 +4,14 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
+from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.dot_program import picture
 from tinygrad_pool.errors import DataError, OptionError
 
@@ -96,9 +98,9 @@ def test_scopes_are_nested_frames_and_leaves_stand_where_they_are_used():
         with tg.scope("layer2"):
             y = x + a
     source = tg.draw(y * 1.0).source
-    order = ["label=net", "<B>x</B>", "label=layer1", "<B>w</B>", "label=layer2"]
+    order = ["label=net", "<B>x</B>", "label=layer2", "label=layer1", "<B>w</B>"]
     found = [source.index(text) for text in order]
-    assert found == sorted(found)
+    assert found == sorted(found)  # inside a frame the last comes first, and is drawn below
     assert source.count("subgraph") == 3
 
 
@@ -172,12 +174,12 @@ def small():
 def test_show_chooses_what_a_box_holds():
     a, _, E = small()
     shown = boxes(tg.draw(E, show="grad"))
-    assert [("data" in box, "grad" in box) for box in shown] == [(False, True)] * 5 + [
-        (False, False)
-    ]
+    assert [("data" in box, "grad" in box) for box in shown] == [
+        *[(False, True)] * 4, (False, False), (False, True),
+    ]  # fmt: skip
     shown = boxes(tg.draw(Value([1.0, 2.0]), show=("shape", "dtype")))
     assert "2 &nbsp;float64" in shown[0]
-    assert "•" in boxes(tg.draw(Value(1.0), show=()))[0]
+    assert ">leaf<" in boxes(tg.draw(Value(1.0), show=()))[0]
     assert ">a</B>" in boxes(tg.draw(a, show=()))[0]
 
 
@@ -187,7 +189,7 @@ def test_heat_maps_are_drawn_of_arrays_with_two_axes():
     y.backward()
     source = tg.draw(y).source
     assert source.count("FIXEDSIZE") > 36 * 4
-    assert "#d55e00" in source
+    assert "#b84a00" in source
     assert "FIXEDSIZE" not in tg.draw(y, show="data,grad").source
 
 
@@ -204,7 +206,10 @@ def test_edges_show_contributions_with_a_scale():
     assert "what goes back" not in tg.draw(E, show="contribution").source
     E.backward()
     source = tg.draw(E, show="contribution", title="square").source
-    assert "edges: what goes back along them, blue above 0, orange below, the widest 4" in source
+    assert (
+        "arrows: what goes back along them; blue above 0, orange below, dashed 0, the widest 4"
+        in source
+    )
     assert source.count('penwidth="5.00"') + source.count("penwidth=5.00") == 2
     (x,) = (Value([3.0, -5.0]),)
     y = (x * x).sum()
@@ -222,8 +227,51 @@ def test_boxes_are_filled_by_the_size_of_their_gradient():
     y.backward()
     source = tg.draw(y, show="grad,magnitude").source
     assert "filled by |grad|, from 0.00025 (pale) to 1" in source
-    assert "#fbefe6" in source
-    assert "#e28e4c" in source
+    assert "#f4f4f4" in source
+    assert "#b2b2b2" in source
+
+
+def fill_of(graph, name):
+    """Read the colour of the title row that holds a name."""
+    (row,) = re.findall(rf'BGCOLOR="(#\w+)"[^>]*><FONT[^>]*>(?:<B>)?{name}<', graph.source)
+    return row
+
+
+def test_a_weight_of_a_product_is_no_input():
+    x, w, b = Value(2.0, label="x"), Value(3.0, label="w"), Value(1.0, label="b")
+    graph = tg.draw(x * w + b)
+    kinds = [theme.LEAF, theme.WEIGHT, theme.WEIGHT]
+    assert [fill_of(graph, name) for name in "xwb"] == kinds
+    w1, x1 = Value(3.0), Value(2.0)
+    named = tg.draw(x1 * w1 + x1, names={"w1": w1, "x1": x1})  # added, and an input all the same
+    assert [fill_of(named, name) for name in ("x1", "w1")] == kinds[:2]
+    assert [fill_of(tg.draw(Value(2.0, label="wave") * x), name) for name in ("wave",)] == kinds[:1]
+
+
+def heights(graph):
+    """List the boxes from the top to the bottom of a picture, by their id."""
+    svg = ET.fromstring(picture(graph.source, "svg"))
+    ns = "{http://www.w3.org/2000/svg}"
+    boxes = [g for g in svg.iter(f"{ns}g") if g.get("class") == "node"]
+    top = {g.get("id"): min(float(t.get("y")) for t in g.iter(f"{ns}text")) for g in boxes}
+    return sorted(top, key=top.get)
+
+
+@pytest.mark.parametrize("scope", [nullcontext, lambda: tg.scope("neuron")], ids=["bare", "framed"])
+@pytest.mark.parametrize("label", ["", "x"])
+def test_operands_stand_in_order_from_the_top(scope, label):
+    with scope():
+        w = [Value(0.5, label=label and f"w{i}") for i in (1, 2)]
+        x = [Value(2.0, label=label and "x1"), 3.0]
+        a = tg.weighted_sum(w, x, Value(1.0))
+    assert heights(tg.draw(a))[:2] == ["n0", "n1"]
+    leaves = [name for name in heights(tg.draw(a)) if name != "n4"]
+    assert leaves == ["n0", "n1", "n2", "n4c3", "n3"]  # w1, w2, x1, a constant, b
+
+
+def test_a_leaf_without_a_name_is_a_whole_box():
+    graph = tg.draw(tg.weighted_sum([Value(0.5)], [Value(2.0)]))
+    assert [fill_of(graph, kind) for kind in ("weight", "leaf")] == [theme.WEIGHT, theme.LEAF]
 
 
 def test_variables_give_names_and_some_can_be_lit():
@@ -231,7 +279,7 @@ def test_variables_give_names_and_some_can_be_lit():
     source = tg.draw(E, names={"E": E, "b": b, "n": 3}, highlight=[b]).source
     assert "<B>b</B>" in source
     assert source.count("#FFE08A") == 1
-    assert tg.draw(E, highlight=b).source.count("#FFE08A") == 2  # without a name, all of it is lit
+    assert tg.draw(E, highlight=b).source.count("#FFE08A") == 1
 
 
 def test_depth_leaves_out_what_is_far():

@@ -40,8 +40,10 @@ def test_of_an_array_the_largest_counts_with_its_sign():
 def test_width_is_by_magnitude_and_hue_by_sign():
     styles = [carrying(c, 4.0) for c in (4.0, -2.0, 0.0)]
     assert [s["penwidth"] for s in styles] == ["5.00", "2.90", "0.80"]
-    assert [s["color"] for s in styles] == [theme.DATA, theme.GRADIENT, theme.FAINT]
+    assert [s["color"] for s in styles] == [theme.POSITIVE, theme.NEGATIVE, theme.FAINT]
     assert [s["label"] for s in styles] == [" 4 ", " −2 ", " 0 "]
+    assert [s.get("style") for s in styles] == [None, None, "dashed"]
+    assert {s["dir"] for s in styles} == {"back"}
 
 
 @pytest.mark.parametrize(("c", "width"), [(np.inf, "5.00"), (1.0, "5.00"), (0.0, "0.80")])
@@ -59,7 +61,7 @@ def test_the_legend_tells_the_scale():
     E = a * -7.5
     E.backward()
     sent = contributions_of(topological_order(E))
-    assert legend(sent).endswith("blue above 0, orange below, the widest 7.5")
+    assert legend(sent).endswith("blue above 0, orange below, dashed 0, the widest 7.5")
     assert legend({}) == ""
     assert legend({E: [np.inf, np.nan]}) == ""
 
@@ -103,7 +105,7 @@ def test_a_loser_stays_dashed_where_contributions_are_shown():
     z.backward()
     loser, winner = edge_styles(z, {"contribution"}, contributions_of([z]))
     assert (loser["style"], loser["label"]) == ("dashed", " 0 ")
-    assert (winner["label"], winner["color"]) == (" 1 ", theme.DATA)
+    assert (winner["label"], winner["color"]) == (" 1 ", theme.POSITIVE)
 
 
 def test_of_what_was_repeated_the_sum_arrives():

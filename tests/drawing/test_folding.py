@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value, nn
-from tinygrad_pool.drawing.folding import by_form, by_layers
+from tinygrad_pool.drawing.folding import FEW, by_form, by_layers, by_turns, folded
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node
 
-FOLDS = pytest.mark.parametrize("fold", [by_layers, by_form])
+FOLDS = pytest.mark.parametrize("fold", [by_layers, by_form, by_turns])
 
 
 def check(nodes, groups):
@@ -35,7 +35,7 @@ def check(nodes, groups):
             del waiting[i]
 
 
-def folded(fold, *roots):
+def folded_by(fold, *roots):
     nodes = topological_order(*roots)
     groups = fold(nodes)
     check(nodes, groups)
@@ -74,19 +74,19 @@ def test_no_fold_loses_a_node_or_an_edge_or_makes_a_circle(fold, steps):
                     made.append(tg.maximum(x, y, 0.5))
                 case "constant":
                     made.append(2.0 * x)
-    folded(fold, made[-1])
-    folded(fold, *made)
+    folded_by(fold, made[-1])
+    folded_by(fold, *made)
 
 
 class TestByForm:
     def test_what_is_computed_alike_is_one(self):
         x = [Value(float(i)) for i in range(10)]
-        groups = folded(by_form, *[tg.tanh(v * 2.0) for v in x])
+        groups = folded_by(by_form, *[tg.tanh(v * 2.0) for v in x])
         assert [len(group.nodes) for group in groups] == [10, 10, 10]
 
     def test_different_operations_and_forms_stay_apart(self):
         a, b = Value(1.0, label="a"), Value(2.0, label="b")
-        groups = folded(by_form, a + b, a * b, (a + b) * b, a * 2.0)
+        groups = folded_by(by_form, a + b, a * b, (a + b) * b, a * 2.0)
         assert [labels(group) for group in groups] == [
             ["a"],
             ["b"],
@@ -102,7 +102,7 @@ class TestByForm:
         v = Value(1.0)
         for _ in range(n):
             v = v + 1.0
-        groups = folded(by_form, v)
+        groups = folded_by(by_form, v)
         assert [len(group.nodes) for group in groups] == [1, n]
         assert groups[1].constants == n
 
@@ -110,26 +110,26 @@ class TestByForm:
         v = Value(1.0)
         for _ in range(5):
             v = (v + 1.0) * 2.0
-        assert len(folded(by_form, v)) == 11
+        assert len(folded_by(by_form, v)) == 11
 
     def test_sixty_doublings_are_two(self):
         v = Value(1.0)
         for _ in range(60):
             v = v + v
-        assert [len(group.nodes) for group in folded(by_form, v)] == [1, 60]
+        assert [len(group.nodes) for group in folded_by(by_form, v)] == [1, 60]
 
     def test_a_long_sum_of_terms_is_a_run(self):
         x, w = Value(1.0), [Value(float(i)) for i in range(50)]
         total = 0.0
         for weight in w:
             total = total + weight * x
-        groups = folded(by_form, total)
+        groups = folded_by(by_form, total)
         assert [len(group.nodes) for group in groups] == [51, 50, 50]
 
     def test_a_node_that_others_use_ends_a_run(self):
         a = Value(1.0) + 1.0
         b = a + 1.0
-        groups = folded(by_form, (b + 1.0) * a)
+        groups = folded_by(by_form, (b + 1.0) * a)
         assert [labels(group) for group in groups][1:] == [["add"], ["add", "add"], ["mul"]]
 
     @pytest.mark.slow
@@ -148,7 +148,7 @@ class TestByForm:
 
     def test_cut_off_values_are_no_leaves(self):
         a = Value(1.0, label="a")
-        groups = folded(by_form, a + a.exp().detach())
+        groups = folded_by(by_form, a + a.exp().detach())
         assert [labels(group) for group in groups] == [["a"], ["detach"], ["add"]]
 
 
@@ -159,7 +159,7 @@ class TestByLayers:
     def test_a_layer_is_one_with_its_weights(self):
         net = self.net()
         x = Value(np.ones((5, 3)), label="x")
-        groups = folded(by_layers, net(x).sum())
+        groups = folded_by(by_layers, net(x).sum())
         assert [labels(group) for group in groups] == [
             ["weight", "bias", "transpose", "matmul", "add"],
             ["weight", "bias", "transpose", "matmul", "add"],
@@ -176,7 +176,7 @@ class TestByLayers:
             with tg.scope("layer"):
                 return tg.weighted_sum([w], [x]).tanh()
 
-        groups = folded(by_layers, layer(layer(x) * 3.0))
+        groups = folded_by(by_layers, layer(layer(x) * 3.0))
         assert [labels(group) for group in groups] == [
             ["w", "weighted_sum", "tanh"],
             ["x"],
@@ -190,12 +190,12 @@ class TestByLayers:
         before = w.exp()
         with tg.scope("layer"):
             after = before.tanh() + w
-        groups = folded(by_layers, after)
+        groups = folded_by(by_layers, after)
         assert [labels(group) for group in groups] == [["w"], ["exp"], ["tanh", "add"]]
 
     def test_what_has_no_scope_stays_as_it_is(self):
         a, b = Value(1.0, label="a"), Value(2.0, label="b")
-        groups = folded(by_layers, tg.exp(a * b) + a)
+        groups = folded_by(by_layers, tg.exp(a * b) + a)
         assert [labels(group) for group in groups] == [["a"], ["b"], ["mul"], ["exp"], ["add"]]
 
     def test_only_the_outermost_scope_counts(self):
@@ -205,4 +205,21 @@ class TestByLayers:
                 y = x.exp()
             with tg.scope("second"):
                 y = y.tanh()
-        assert [labels(group) for group in folded(by_layers, y)] == [["x"], ["exp", "tanh"]]
+        assert [labels(group) for group in folded_by(by_layers, y)] == [["x"], ["exp", "tanh"]]
+
+
+def test_the_turns_of_a_loop_are_one():
+    h, u, w = Value(0.5, label="h0"), Value(0.9, label="u"), Value(0.1, label="w")
+    for i in range(2 * FEW):
+        with tg.scope("cell"):
+            h = (h * w + u * Value(float(i))).tanh()
+        h = h * 0.5
+    nodes = topological_order((h - 1.0) ** 2)
+    groups = folded(nodes)
+    check(nodes, groups)
+    assert len(by_form(nodes)) > FEW
+    assert len(groups) < 10
+    source = tg.draw((h - 1.0) ** 2).source
+    assert "loop ×600" in source
+    assert "+ ×600, tanh ×600, × ×1,199" in source
+    assert len(folded(nodes, layers=True)) > FEW

@@ -2,15 +2,21 @@
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
-from tinygrad_pool.drawing.grids import COLOURS
+from tinygrad_pool.drawing import theme
+from tinygrad_pool.drawing.grids import COLOURS, TAG
 from tinygrad_pool.errors import DataError, OptionError, ShapeError
 
 
 def texts(axes):
-    return [text.get_text() for text in axes.texts]
+    return [text.get_text() for text in axes.texts if text.get_gid() != TAG]
+
+
+def letters(axes):
+    return [text.get_text() for text in axes.texts if text.get_gid() == TAG]
 
 
 def boxes(axes):
@@ -35,6 +41,34 @@ def test_numbers_and_after_a_pass_gradients_are_written():
     left, right = tg.draw_windows(y).axes
     assert texts(left) == ["1", "0", "3", "5", "2", "0", "0", "0"]
     assert texts(right) == ["3", "5"]
+
+
+def test_a_window_is_told_by_a_letter_too():
+    x = Value([[1.0, 9.0, 3.0, 4.0]], label="x")
+    left, right = tg.draw_windows(tg.max_pool2d(x, (1, 2), stride=1)).axes
+    assert (letters(left), letters(right)) == (["ab", "c"], ["a", "b", "c"])
+    left, right = tg.draw_windows(tg.avg_pool2d(x, (1, 2))).axes
+    assert (letters(left), letters(right)) == (["a", "b"], ["a", "b"])
+    peak = Value(np.pad([[9.0]], 2), label="x")
+    left, right = tg.draw_windows(tg.max_pool2d(peak, 3, stride=1)).axes
+    assert letters(left) == ["abcd…"]
+    assert letters(tg.draw_windows(tg.max_pool1d(Value(np.eye(1, 12)), 1)).axes[1])[-1] == "l"
+    many = letters(tg.draw_windows(tg.max_pool2d(Value(np.eye(12)), 2)).axes[1])
+    assert many[25:28] == ["z", "aa", "bb"]
+
+
+def test_a_grid_may_be_dark():
+    y = tg.max_pool2d(Value(np.eye(4), label="x"), 2)
+    y.backward(np.ones((2, 2)))
+    light, dark = (tg.draw_windows(y, theme=name) for name in theme.THEMES)
+    grounds = [to_hex(drawn.get_facecolor()) for drawn in (light, dark)]
+    assert grounds == [theme.PAPER, theme.DARK[theme.PAPER]]
+    before, after = ([text.get_color() for text in drawn.axes[0].texts] for drawn in (light, dark))
+    assert theme.POSITIVE in before
+    assert theme.DARK[theme.POSITIVE] in after
+    assert not set(before) & set(after)
+    with pytest.raises(OptionError, match="theme must be one of"):
+        tg.draw_windows(y, theme="neon")
 
 
 def test_the_winner_is_filled_with_its_windows_colour():

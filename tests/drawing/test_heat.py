@@ -13,14 +13,14 @@ def cells(picture):
 
 
 def test_one_square_a_cell_blue_above_0_and_orange_below():
-    assert cells(heat(np.array([[2.0, -2.0, 0.0]]))) == ["#0072b2", "#d55e00", "#ffffff"]
+    assert cells(heat(np.array([[2.0, -2.0, 0.0]]))) == ["#0072b2", "#b84a00", "#ffffff"]
 
 
 def test_the_largest_magnitude_is_the_darkest_and_half_of_it_is_halfway():
     assert cells(heat(np.array([[4.0, 2.0], [-2.0, 0.0]]))) == [
         "#0072b2",
         "#80b8d8",
-        "#eaae80",
+        "#dca480",
         "#ffffff",
     ]
 
@@ -28,7 +28,7 @@ def test_the_largest_magnitude_is_the_darkest_and_half_of_it_is_halfway():
 def test_infinite_cells_are_darkest_and_nan_has_a_colour_of_its_own():
     with np.errstate(all="raise"):
         shown = cells(heat(np.array([[np.inf, -np.inf, np.nan, 1.0]])))
-    assert shown == ["#0072b2", "#d55e00", "#CC79A7", "#0072b2"]
+    assert shown == ["#0072b2", "#b84a00", "#a8326e", "#0072b2"]
 
 
 def test_a_plane_of_zeros_is_white():
@@ -68,6 +68,6 @@ def test_subnormal_numbers_do_not_overflow():
         assert cells(heat(np.array([[5e-324, 0.0]]))) == ["#0072b2", "#ffffff"]
 
 
-@pytest.mark.parametrize(("share", "shown"), [(2.0, "#0072b2"), (-9.0, "#d55e00")])
+@pytest.mark.parametrize(("share", "shown"), [(2.0, "#0072b2"), (-9.0, "#b84a00")])
 def test_a_share_beyond_1_is_no_darker(share, shown):
     assert colour(share) == shown

@@ -49,7 +49,8 @@ def test_a_label_is_shown_letter_by_letter_in_every_picture(label, tmp_path):
     for kind, path in pictures_of(label, tmp_path):
         (svg,) = re.findall(r"<svg.*</svg>", path.read_text("utf-8"), re.DOTALL)
         words = [t.text or "" for t in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
-        named = [word.strip() for word in words if word.strip() in (label, label.replace("/", "|"))]
+        words = [word.strip().removesuffix(" = 2").removesuffix(" = 6") for word in words]
+        named = [word for word in words if word in (label, label.replace("/", "|"))]
         assert len(named) >= {"full": 4, "ops": 4, "page": 2, "slide": 2}.get(kind, 1), (
             kind,
             words,

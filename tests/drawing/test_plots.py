@@ -1,12 +1,14 @@
 """Plots, computed through the engine."""
 
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
 
+from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.plots import decision_boundary, kink, loss_curve
-from tinygrad_pool.errors import ToolError
+from tinygrad_pool.errors import OptionError, ToolError
 
 
 def test_f3_is_flat_then_the_identity_with_slopes_zero_and_one():
@@ -38,3 +40,24 @@ def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "tinygrad_pool.drawing.figure", None)
     with pytest.raises(ToolError, match=r"pip install 'tinygrad_pool\[plot\]'"):
         kink()
+
+
+def test_every_plot_may_be_dark():
+    from matplotlib.colors import to_hex
+
+    points = np.array([[0.0, 0.0], [1.0, 1.0]])
+    labels = np.array([-1, 1])
+    for plot in (
+        kink,
+        partial(loss_curve, [2.0, 1.0], [0.5, 0.9]),
+        partial(decision_boundary, lambda p: p[0] - 0.5, points, labels),
+    ):
+        light, dark = (plot(theme=name) for name in theme.THEMES)
+        grounds = [to_hex(figure.get_facecolor()) for figure in (light, dark)]
+        assert grounds == [theme.PAPER, theme.DARK[theme.PAPER]]
+        assert to_hex(dark.axes[0].xaxis.label.get_color()) == theme.DARK[theme.INK]
+        with pytest.raises(OptionError, match="theme must be one of"):
+            plot(theme="neon")
+    point = kink(theme="dark").axes[1].lines[1]
+    assert to_hex(point.get_markerfacecolor()) == theme.DARK[theme.PAPER]
+    assert to_hex(point.get_markeredgecolor()) == theme.DARK[theme.INK]

@@ -1,5 +1,9 @@
 """Pictures on disk."""
 
+import re
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 import tinygrad_pool as tg
@@ -67,3 +71,58 @@ def test_what_is_no_picture_is_named(given, tmp_path):
     with pytest.raises(DataError, match=f"got a {type(given).__name__}"):
         tg.render(given, tmp_path / "graph.svg")
     assert list(tmp_path.iterdir()) == []
+
+
+def small():
+    a = Value(2.0, label="a")
+    return (a * 3.0 + 1.0).tanh()
+
+
+def plot():
+    return tg.draw_windows(tg.max_pool2d(Value(np.eye(4), label="x"), 2))
+
+
+def png_size(path):
+    return tuple(int.from_bytes(path.read_bytes()[k : k + 4], "big") for k in (16, 20))
+
+
+def svg_size(path):
+    found = re.search(r'<svg[^>]*?width="(\d+)px"\s+height="(\d+)px"', path.read_text("utf-8"))
+    return tuple(map(int, found.groups()))
+
+
+@pytest.mark.parametrize("drawn", [small, plot])
+@pytest.mark.parametrize(("kind", "measure"), [("png", png_size), ("svg", svg_size)])
+def test_a_picture_has_as_many_pixels_as_it_was_asked_for(drawn, kind, measure, tmp_path):
+    wide = measure(tg.render(drawn(), tmp_path / f"wide.{kind}", width=1920))
+    high = measure(tg.render(drawn(), tmp_path / f"high.{kind}", width=1920, height=300))
+    assert wide[0] == pytest.approx(1920, abs=1)
+    assert high[1] == pytest.approx(300, abs=1)
+    assert high[0] / high[1] == pytest.approx(wide[0] / wide[1], rel=0.02)
+
+
+@pytest.mark.parametrize("side", [0, -5, 2.5, True, "wide"])
+def test_what_is_no_number_of_pixels_is_refused(side, tmp_path):
+    with pytest.raises(OptionError, match="render: height must be a positive number of pixels"):
+        tg.render(small(), tmp_path / "a.svg", height=side)
+
+
+@pytest.mark.peer
+def test_a_dark_pdf_has_no_white_rim(tmp_path, peer):
+    peer("pygraphviz")
+    path = tg.render(small(), tmp_path / "dark.pdf", theme="dark")
+    svg = tg.render(small(), tmp_path / "dark.svg", theme="dark").read_text("utf-8")
+    (sizes,) = re.findall(rb"MediaBox \[ 0 0 (\d+) (\d+)", path.read_bytes())
+    own = re.search(r'width="(\d+)pt" height="(\d+)pt"', svg).groups()
+    assert [*map(int, sizes)] == pytest.approx([*map(int, own)], rel=0.03)
+
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.mark.parametrize("path", sorted((DOCS / "pictures").glob("*.svg")), ids=lambda p: p.stem)
+def test_every_text_of_the_docs_pictures_has_16_pixels_on_a_slide(path):
+    svg = path.read_text("utf-8")
+    wide, high = map(float, re.findall(r'viewBox="[\d.]+ [\d.]+ ([\d.]+) ([\d.]+)"', svg)[0])
+    zoom = min(1920 / wide, 1080 / high) * float(re.findall(r"scale\(([\d.]+)|$", svg)[0] or 1)
+    assert all(float(size) * zoom >= 16 for size in re.findall(r'font-size="([\d.]+)"', svg))

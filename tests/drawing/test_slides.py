@@ -9,7 +9,7 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
-from tinygrad_pool.drawing.theme import DARK, PAPER
+from tinygrad_pool.drawing.theme import DARK, PAPER, POSITIVE
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.errors import DataError, OptionError, OutputError, ShapeError, ToolError
 from tinygrad_pool.formatting import number
@@ -123,6 +123,27 @@ def test_gradients_grow_from_frame_to_frame(tmp_path):
     """a is used twice: it has 4 first, and 4 + 2 · (−3) in the end."""
     shown = [shown_grad(nodes(s)["n0"]) for s in slides(tg.frames(example(), tmp_path / "s"))]
     assert shown == ["–", "–", "4", "4", "−2"]
+
+
+def test_what_is_sent_points_to_where_it_goes_and_zero_is_dashed_and_thin(tmp_path):
+    a, b = Value(1.0, label="a"), Value(3.0, label="b")
+    v = tg.maximum(a, b) * 2.0
+    last = slides(tg.frames(v, tmp_path / "s"))[-1]
+    edges = {g.get("id"): g for g in last.iter(f"{SVG}g") if g.get("class") == "edge"}
+    right = {name: corners(last)[name][2] for name in ("n0", "n1")}
+    for name, end in (("n2e0", "n0"), ("n2e1", "n1")):
+        tips = np.array(
+            [
+                [*map(float, p.split(","))]
+                for p in edges[name].find(f"{SVG}polygon").get("points").split()
+            ]
+        )
+        assert tips[:, 0].min() == pytest.approx(right[end], abs=8)
+    lost, won = (edges[name].find(f"{SVG}path") for name in ("n2e0", "n2e1"))
+    assert lost.get("stroke-dasharray")
+    assert lost.get("stroke-width") is None
+    assert won.get("stroke-dasharray") is None
+    assert (won.get("stroke"), won.get("stroke-width")) == (POSITIVE.lower(), "4")
 
 
 def test_names_of_many_frames_sort(tmp_path):

@@ -17,7 +17,7 @@ COLOURS = {
     for name, value in vars(theme).items()
     if isinstance(value, str) and value.startswith("#")
 }
-TEXTS = ("INK", "SOFT", "DATA", "GRADIENT")
+TEXTS = ("INK", "SOFT", "POSITIVE", "NEGATIVE", "NOT_A_NUMBER")
 SURFACES = ("PAPER", "PANEL")
 FILLS = ("OPERATION", "LEAF", "WEIGHT", "CONSTANT", "CUT", "LIT")
 
@@ -85,7 +85,40 @@ def test_a_label_that_looks_like_a_colour_keeps_its_text():
 def test_zero_is_white_in_a_heat_map_on_every_page():
     x = Value(np.array([[0.0, 1e-9, 1.0, 0.0, -1.0]]))
     light, dark = (re.findall(r'"(#\w{6})" FIXED', tg.draw(x, theme=t).source) for t in THEMES)
-    assert light == dark == ["#ffffff", "#ffffff", "#0072b2", "#ffffff", "#d55e00"]
+    assert light == dark == ["#ffffff", "#ffffff", "#0072b2", "#ffffff", "#b84a00"]
+
+
+def test_ink_on_a_box_that_is_filled_by_magnitude_can_be_read_on_every_page():
+    x = Value(0.1)
+    loss = ((x * 0.01).tanh() * 0.01).exp()
+    loss.backward()
+    light, dark = (tg.draw(loss, theme=t, show=("magnitude", "grad")).source for t in THEMES)
+    fills = re.findall(r'COLSPAN="2" BGCOLOR="(#\w{6})"', light)
+    assert fills != re.findall(r'COLSPAN="2" BGCOLOR="(#\w{6})"', dark)
+    for ink, source in ((theme.INK, light), (DARK[theme.INK], dark)):
+        for fill in re.findall(r'COLSPAN="2" BGCOLOR="(#\w{6})"', source):
+            assert contrast(ink, fill) >= 4.5
+
+
+def test_a_gradient_has_the_colour_of_its_sign_in_a_box_as_on_an_edge():
+    a, c = Value(4.0, label="a"), Value(-1.5, label="c")
+    E = a * c * 2.0
+    E.backward()
+    source = tg.draw(E, show=("data", "grad", "contribution")).source
+    assert re.findall(r'COLOR="(#\w+)">−3<', source) == [theme.NEGATIVE]
+    assert re.findall(r'label=" −3 " color="(#\w+)"', source) == [theme.NEGATIVE]
+    assert re.findall(r'COLOR="(#\w+)">−(?:1.5|6|12)<', source) == [theme.INK] * 3  # data
+
+
+@pytest.mark.parametrize(
+    ("g", "colour"),
+    [
+        (1.0, "POSITIVE"), ([-1.0, 0.0], "NEGATIVE"), ([-1.0, 2.0], "INK"), (0.0, "SOFT"),
+        (np.nan, "NOT_A_NUMBER"), (-np.inf, "NEGATIVE"), (np.zeros((0, 2)), "SOFT"),
+    ],
+)  # fmt: skip
+def test_what_flows_back_is_coloured_by_its_sign(g, colour):
+    assert theme.of_sign(g) == COLOURS[colour]
 
 
 def test_an_unknown_theme_is_refused():

@@ -1,13 +1,15 @@
 """The textbook picture of units and links."""
 
+import re
 import xml.etree.ElementTree as ET
 
 import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
+from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.dot_program import picture
-from tinygrad_pool.errors import DataError, ShapeError
+from tinygrad_pool.errors import DataError, OptionError, ShapeError
 from tinygrad_pool.pooling_as_weights.derivation import example, network
 
 
@@ -52,14 +54,51 @@ def test_delta_stands_in_each_unit_after_a_backward_pass_only():
     assert "δ" not in tg.draw_units(net.pooled).source
     net.pooled.backward(gradient=-3.0)
     graph = tg.draw_units(net.pooled)
-    assert ["δ = −3" in circle for circle in circles(graph)] == [False, False, True, False, True]
-    assert ["penwidth=3" in circle for circle in circles(graph)] == [
-        False,
-        False,
-        True,
-        False,
-        True,
+    told = [re.findall("(∂E/∂z|relu′\\(a\\)|δ) = (−?\\d)", circle) for circle in circles(graph)]
+    assert told == [
+        [],  # x₀ = 1
+        [("δ", "−6")],
+        [("∂E/∂z", "−3"), ("relu′(a)", "1"), ("δ", "−3")],
+        [("∂E/∂z", "0"), ("relu′(a)", "1"), ("δ", "0")],
+        [("δ", "−3")],
     ]
+    rims = [re.findall('" color="(#\\w+)".*penwidth=4', circle) for circle in circles(graph)]
+    assert rims == [[], [theme.NEGATIVE], [theme.NEGATIVE], [], [theme.NEGATIVE]]
+    assert "δ = ∂E/∂a = ∂E/∂z · σ′(a)\\nwithout a sum: δ = ∂E/∂z" in graph.source
+
+
+def test_a_unit_of_0_has_its_link():
+    assert links(tg.draw_units(tg.maximum(Value(0.0), Value(-1.0)))) == ["u0 -> u2", "u1 -> u2"]
+
+
+def test_four_plain_values_show_delta_and_a_rim():
+    pooled = tg.maximum(*map(Value, (0.3, 1.2, 0.7, -0.4)))
+    pooled.backward()
+    graph = tg.draw_units(pooled, zero_one=True)
+    assert [re.findall("δ = (\\d)", circle) for circle in circles(graph)] == [
+        ["0"], ["1"], ["0"], ["0"], ["1"],
+    ]  # fmt: skip
+    assert ["penwidth=4" in circle for circle in circles(graph)] == [
+        False, True, False, False, True,
+    ]  # fmt: skip
+
+
+def test_what_comes_along_links_that_are_not_drawn_is_told():
+    z = [Value(x, label=f"z{i}") for i, x in enumerate((1.0, 5.0, 2.0))]
+    first, second = tg.maximum(*z[:2]), tg.maximum(*z[1:])
+    (first * 3.0 + second * 4.0).backward()
+    graph = tg.draw_units(first)
+    assert "z₁ = 5\\n+ others: 4\\nδ = 7" in graph.source
+    assert "others: from links that are not drawn" in graph.source
+    assert "others" not in tg.draw_units(first, second).source
+
+
+def test_a_picture_may_be_dark():
+    light, dark = (tg.draw_units(example().pooled, theme=t).source for t in theme.THEMES)
+    assert theme.LEAF in light
+    assert [c for c in re.findall("#\\w{6}", dark) if c in theme.DARK] == []
+    with pytest.raises(OptionError, match="theme must be one of"):
+        tg.draw_units(Value(1.0), theme="neon")
 
 
 def test_layers_stand_above_each_other_and_units_of_one_layer_beside_each_other():
@@ -79,7 +118,7 @@ def test_layers_stand_above_each_other_and_units_of_one_layer_beside_each_other(
 def test_unlabelled_weights_show_their_number_and_a_constant_bias_of_zero_no_link():
     x = Value(1.0, label="x1")
     graph = tg.draw_units(tg.weighted_sum([0.5], [x]).tanh())
-    assert links(graph) == ['u0 -> u1 [label=" 0.5 " fontsize=12]']
+    assert links(graph) == ['u0 -> u1 [label=" 0.5 "]']
 
 
 def test_any_other_operation_is_a_unit_with_its_sign():
@@ -110,11 +149,11 @@ def test_among_many_links_weights_are_drawn_and_not_written():
     source = tg.draw_units(a).source
     assert "w1" not in source
     assert source.count('"#9a9a9a" penwidth=0.50') == 9
-    assert source.count('"#B84A00" penwidth=3.00') == 9
+    assert source.count('"#B84A00" penwidth=3.00 style=dashed') == 9
     assert source.count('"#0072B2" penwidth=1.75') == 9
 
 
 def test_a_sum_of_constants_stands_above_its_bias():
     graph = tg.draw_units(tg.weighted_sum([2.0], [3.0], Value(0.5, label="b")).relu())
-    assert links(graph) == ['bias0 -> u0 [label=" b = 0.5 " fontsize=12]']
+    assert links(graph) == ['bias0 -> u0 [label=" b = 0.5 "]']
     assert "x₀ = 1" in circles(graph)[0]

@@ -8,6 +8,7 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
+from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.dot_program import picture
 
 inf, nan = np.inf, np.nan
@@ -20,7 +21,7 @@ def drawn(y, gradient=None, **chosen):
 
 def circles(graph, panel):
     """Map the name of each circle of a panel to its lines, in order."""
-    found = re.findall(rf'(p{panel}\w+) \[label="(.*?)" fillcolor', graph.source)
+    found = re.findall(rf'(p{panel}\w+) \[label="(.*?)" color', graph.source)
     return {name[2:]: text.split(r"\n") for name, text in found}
 
 
@@ -28,7 +29,7 @@ def links(graph, panel):
     """List cell, unit, numbers on the link and its style, in order."""
     pattern = rf"p{panel}(\w+) -> p{panel}(\w+) \[label=<(.*)> (color.*)\]"
     return [
-        (cell, unit, re.findall(r"&nbsp;([^<&]+)<", label), style)
+        (cell, unit, re.findall(r"&nbsp;([^<&↓]+)<", label), style)
         for cell, unit, label, style in re.findall(pattern, graph.source)
     ]
 
@@ -42,15 +43,22 @@ def overlapping():
 
 def test_the_windows_of_a_winner_are_drawn_with_their_cells_in_order(overlapping):
     assert list(circles(overlapping, 0).items()) == [
-        ("c0", ["z[0]", "1", "δ = 0"]),
-        ("c1", ["z[1]", "5", "δ = −1"]),
-        ("c2", ["z[2]", "2", "δ = 7"]),
-        ("u0", ["max pool1d 2", "y[0]", "5", "δ = 3"]),
-        ("u1", ["max pool1d 2", "y[1]", "5", "δ = −4"]),
+        ("c0", ["z[0] = 1", "∂E/∂z = 0"]),
+        ("c1", ["z[1] = 5", "∂E/∂z = −1"]),
+        ("c2", ["z[2] = 2", "+ others: 7", "∂E/∂z = 7"]),
+        ("u0", ["y[0] = 5", "max pool1d 2", "δ = 3"]),
+        ("u1", ["y[1] = 5", "max pool1d 2", "δ = −4"]),
     ]
     with_weights = circles(overlapping, 1)
     assert list(with_weights) == list(circles(overlapping, 0))
-    assert with_weights["u0"] == ["Σ P z", "y[0]", "5", "δ = 3"]
+    assert with_weights["u0"] == ["y[0] = 5", "Σ P z", "δ = 3"]
+    assert "others: from links that are not drawn" in overlapping.source
+
+
+def test_it_may_be_dark():
+    y = tg.max_pool1d(Value([1.0, 5.0, 2.0]), 2)
+    assert theme.DARK[theme.PAPER] in drawn(y, theme="dark").source
+    assert theme.PAPER not in drawn(y, theme="dark").source
 
 
 def test_on_the_left_links_carry_no_weight_but_what_goes_back(overlapping):
@@ -60,7 +68,7 @@ def test_on_the_left_links_carry_no_weight_but_what_goes_back(overlapping):
         ("c1", "u1", ["−4"]),
         ("c2", "u1", ["0"]),
     ]
-    assert all("dashed" not in style for *_, style in links(overlapping, 0))
+    assert ["dashed" in style for *_, style in links(overlapping, 0)] == [True, False, False, True]
 
 
 def test_on_the_right_winners_are_solid_with_1_and_losers_dashed_with_0(overlapping):
@@ -71,14 +79,13 @@ def test_on_the_right_winners_are_solid_with_1_and_losers_dashed_with_0(overlapp
         ("c2", "u1", ["0", "0"]),
     ]
     styles = [style for *_, style in links(overlapping, 1)]
-    assert ["solid" in style for style in styles] == [False, True, True, False]
     assert ["dashed" in style for style in styles] == [True, False, False, True]
     assert ["penwidth=2.6" in style for style in styles] == [False, True, True, False]
 
 
 def test_without_a_choice_most_wins_and_then_most_error_decide():
     y = tg.max_pool1d(Value([1.0, 2.0, 5.0, 3.0, 4.0, 0.0]), 2)
-    assert "y[2]" in circles(drawn(y, [1.0, 2.0, -3.0]), 0)["u2"]
+    assert circles(drawn(y, [1.0, 2.0, -3.0]), 0)["u2"][0] == "y[2] = 4"
     assert list(circles(drawn(y, [nan, 2.0, 1.0]), 0)) == ["c0", "c1", "u1"]
     assert list(circles(drawn(y, [1.0, 2.0, 3.0], unit=0), 0)) == ["c0", "c1", "u0"]
 
@@ -86,11 +93,11 @@ def test_without_a_choice_most_wins_and_then_most_error_decide():
 def test_by_default_a_pool_is_drawn_and_a_relu_on_request_or_alone():
     z = Value([-1.0, 2.0], label="a").relu()
     y = tg.max_pool1d(z, 2)
-    assert circles(drawn(y), 0)["u0"][0] == "max pool1d 2"
+    assert circles(drawn(y), 0)["u0"][1] == "max pool1d 2"
     graph = drawn(y, node=z, unit=0)
     assert circles(graph, 0) == circles(drawn(z, [0.0, 1.0], unit=0), 0)
-    assert circles(graph, 0)["c0"] == ["constant", "0"]
-    assert circles(graph, 0)["c1"] == ["a[0]", "−1", "δ = 0"]
+    assert circles(graph, 0)["c0"] == ["constant = 0"]
+    assert circles(graph, 0)["c1"] == ["a[0] = −1", "∂E/∂z = 0"]
     assert [on for *_, on, _ in links(graph, 1)] == [["1", "0"], ["0", "0"], ["0", "0"], ["1", "1"]]
 
 
@@ -98,13 +105,13 @@ def test_a_graph_of_numbers_has_names_and_no_places():
     z1, z2 = Value(0.5, label="z1"), Value(0.25, label="z2")
     graph = drawn(tg.maximum(z1, z2 * 3.0, 0.1, z1.exp() * 0.0))
     assert list(circles(graph, 0).values()) == [
-        ["z₁", "0.5", "δ = 0"],
-        ["×", "0.75", "δ = 1"],
-        ["constant", "0.1"],
-        ["×", "0", "δ = 0"],
-        ["max", "0.75", "δ = 1"],
+        ["z₁ = 0.5", "∂E/∂z = 0"],
+        ["× = 0.75", "∂E/∂z = 1"],
+        ["constant = 0.1"],
+        ["× = 0", "∂E/∂z = 0"],
+        ["0.75", "max", "δ = 1"],
     ]
-    assert circles(drawn(tg.maximum(Value(1.0), 0.0)), 0)["c0"][0] == "z"
+    assert circles(drawn(tg.maximum(Value(1.0), 0.0)), 0)["c0"][0] == "z = 1"
 
 
 def test_shares_of_a_tie_are_their_weights():
@@ -114,8 +121,8 @@ def test_shares_of_a_tie_are_their_weights():
 
 def test_infinities_and_nan_are_drawn():
     x = Value([inf, -inf, nan, 1.0])
-    assert [lines[1] for lines in circles(drawn(tg.max_pool1d(x, 4)), 0).values()] == [
-        *("inf", "−inf", "nan", "1", "y[0]")
+    assert [lines[0] for lines in circles(drawn(tg.max_pool1d(x, 4)), 0).values()] == [
+        *("z[0] = inf", "z[1] = −inf", "z[2] = nan", "z[3] = 1", "y[0] = nan")
     ]
     loser = links(drawn(tg.max_pool1d(x, 4), [inf]), 1)[0]
     assert loser[2] == ["0", "0"]
@@ -129,7 +136,9 @@ def test_a_winner_that_loses_elsewhere_shows_that_window_too():
 def test_of_several_operands_only_the_winners_windows_are_drawn():
     y = tg.maximum(Value([5.0, 6.0], label="a"), Value([[1.0], [2.0]], label="b"))
     found = circles(drawn(y, unit=0), 0)
-    assert [lines[0] for lines in found.values()] == ["a[0]", "b[0, 0]", "b[1, 0]", "max", "max"]
+    assert [lines[0] for lines in found.values()] == [
+        *("a[0] = 5", "b[0, 0] = 1", "b[1, 0] = 2", "y[0, 0] = 5", "y[1, 0] = 5")
+    ]
     assert list(found)[3:] == ["u0", "u2"]
 
 
@@ -156,7 +165,7 @@ def test_any_label_may_be_drawn(label):
     shown = label.replace("\n", " ")[:8]
     svg = ET.fromstring(picture(graph.source, "svg"))
     texts = [text.text for text in svg.iter("{http://www.w3.org/2000/svg}text")]
-    assert texts.count(f"{shown}[0]") == 2
+    assert texts.count(f"{shown}[0] = 1") == 2
 
 
 def test_the_picture_has_cells_in_a_row_units_above_and_every_link(overlapping):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import tinygrad_pool as tg
+from tinygrad_pool import Value
 from tinygrad_pool.errors import ShapeError, ToolError
 from tinygrad_pool.rules.sparse_weights import Weights, weigh
 
@@ -105,3 +106,15 @@ def test_it_shows_how_many_links_of_each_weight_it_has():
 def test_half_precision_stays():
     x = np.ones(3, np.float16)
     assert (P @ x).dtype == weigh(x, weights=(P,)).dtype == np.float16
+
+
+def test_a_small_layer_prints_as_its_matrix_and_a_large_one_by_its_counts():
+    x = Value([[1.0, 3.0, 2.0, 0.0], [0.0, 2.0, 5.0, 4.0]])
+    assert str(tg.weights_of(tg.max_pool2d(x, 2))).splitlines()[1:] == [
+        " · 1     · ·",
+        "     · ·     1 ·",
+    ]
+    shares = str(tg.weights_of(tg.avg_pool1d(Value([1.0, 3.0, 5.0]), 3))).splitlines()
+    assert shares[1:] == [" 0.333 0.333 0.333"]
+    large = tg.weights_of(tg.relu(Value(np.ones(17))))
+    assert str(large) == repr(large)

@@ -176,12 +176,17 @@ class PoolingUnit(NamedTuple):
 
 
 def busiest_unit(net: DigitsNet, inside: Inside) -> PoolingUnit:
-    """Choose the pooling unit with the largest error among those whose pixels all exist.
+    """Choose the pooling unit with the largest error among those that tell something.
 
-    Its four feature-map units are built once more as scalar units on the 4×4 pixels that they see,
-    with the trained weights, and a backward pass from δ(2).
+    Every pixel below it exists, and if there is such a one, its window holds four different
+    numbers above 0: a loser of 0 would have no gradient anyway. Its four feature-map units are
+    built once more as scalar units on the 4×4 pixels that they see, with the trained weights, and
+    a backward pass from δ(2).
     """
-    inner = np.abs(inside.pooled_deltas[:, 1:3, 1:3])
+    windows = np.sort(inside.z.reshape(-1, 4, 2, 4, 2).swapaxes(2, 3).reshape(-1, 4, 4, 4))
+    differs = (windows[..., 0] > 0) & (np.diff(windows) > 0).all(axis=-1)
+    errors = np.where(differs, 1.0, 1e-9) * np.abs(inside.pooled_deltas)
+    inner = errors[:, 1:3, 1:3]
     channel, i, j = (int(k) for k in np.unravel_index(inner.argmax(), inner.shape))
     row, column = i + 1, j + 1
     pixels = inside.image[2 * row - 1 : 2 * row + 3, 2 * column - 1 : 2 * column + 3]
@@ -205,35 +210,42 @@ class File(NamedTuple):
     lacks: str = ""
 
 
-def _file(stem: str, kind: str, shows: str, drawing: Callable[[], Drawn]) -> File:
+def _file(
+    stem: str, kind: str, shows: str, drawing: Callable[[], Drawn], width: int | None = None
+) -> File:
     """Draw a file; without a Graphviz program as DOT text, and empty if a package is missing."""
     try:
         drawn = drawing()
     except ToolError as error:
         return File(f"{stem}.{kind}", shows, b"", str(error))
     try:
-        return File(f"{stem}.{kind}", shows, contents(drawn, kind))
+        return File(f"{stem}.{kind}", shows, contents(drawn, kind, size=(width, None)))
     except ToolError as error:
         return File(f"{stem}.dot", f"{shows}, as text", contents(drawn, "dot"), str(error))
 
 
 def files_of(net: DigitsNet, progress: Progress, unit: PoolingUnit) -> list[File]:
     """Draw everything that the demo shows, as far as the tools for it are installed."""
-    drawn = figures(unit.units)
+    drawn = figures(unit.units, columns=4)
     shown = {
         "F1": "the pooling unit over the four feature-map units of its window",
         "F2": "the winner, with the nine pixels it sees and its trained weights",
         "F3": "the kink of max, and its derivative on both sides",
         "F4": "F1 with weights: 1 on the winner's link, 0 on the losers'",
     }
-    of_loss, by_epoch = (
-        "the computation graph of one image's loss",
-        "loss and test accuracy by epoch",
-    )
+    of_loss, by_epoch = "the network on one image, by layers", "loss and test accuracy by epoch"
+
+    def by_layers() -> Drawn:
+        return draw(unit.inside.loss, detail="layers")
+
     return [
-        _file("graph", "svg", of_loss, lambda: draw(unit.inside.loss)),
-        _file("graph", "png", f"{of_loss}, for a slide", lambda: draw(unit.inside.loss)),
         *(_file(name, "svg", text, drawn[name]) for name, text in shown.items()),
+        _file("graph", "svg", of_loss, by_layers),
+        _file("graph", "png", f"{of_loss}, for a slide", by_layers, width=1920),
+        _file(
+            *("graph", "html", "every node of it, with its arrays, to pan and zoom"),
+            lambda: draw(unit.inside.loss),
+        ),
         _file("loss", "svg", by_epoch, lambda: loss_curve(progress.losses, progress.accuracies)),
         File("weights.npz", "the trained weights; net.load() reads them", net.to_npz()),
     ]

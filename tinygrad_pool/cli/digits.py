@@ -11,6 +11,12 @@ from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import GradientError, OptionError
 from tinygrad_pool.files import check_folder, whole_folder
 
+NEXT = (
+    "\nOpen F4 first: the unit of the table above, with every δ. F1 to F4 are the four figures of "
+    "the derivation, which docs/derivation.md goes through line by line.\n"
+    "Then step through a pass: tinygrad-pool play examples/03_pooling_unit.py --open"
+)
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -41,6 +47,7 @@ def demo(options: argparse.Namespace) -> None:
     for file in reversed(shown.values()):
         table.add_row(file.name, file.shows)
     console.print(table)
+    console.print(NEXT)
     if lacks := {file.lacks: None for file in files if file.lacks}:
         install = "pip install 'tinygrad_pool[demo]' brings what it takes"
         console.print(f"\nNot all is drawn; {install}:", *lacks, sep="\n- ", markup=False)
@@ -69,8 +76,8 @@ def _report(unit: "PoolingUnit", console: "Console") -> None:
     inside = unit.inside
     console.print(
         f"The hardest of them is a {inside.label}, with a loss of {inside.loss.item():.2f}. "
-        f"Of its pooling units, number {unit.row}, {unit.column} of channel {unit.channel} "
-        "takes part in that the most:\n"
+        f"Of its pooling units over four different numbers, number {unit.row}, {unit.column} of "
+        f"channel {unit.channel} takes part in that the most:\n"
     )
     table = _table(
         "", "unit l", "row, column", "z_l", "weight", "δ_l by backward", "δ_l by weights"

@@ -22,7 +22,7 @@ def draw(options: argparse.Namespace) -> None:
     drawn = drawing.draw(
         value, names=made, detail=options.detail, show=options.show, theme=options.theme
     )
-    print(f"{drawing.render(drawn, options.out)} shows {value!r:.80}")
+    print(f"{drawing.render(drawn, options.out, width=options.width)} shows {value!r:.80}")
 
 
 def tree(options: argparse.Namespace) -> None:

@@ -23,23 +23,28 @@ def node_box(
 ) -> str:
     """Write a node as an HTML table; `name` is what it is called, `width` the least it takes."""
     titles = [f"<B>{text(title)}</B>" for title in (sign(node), name) if title]
-    rows = [row(fill, "&nbsp; ".join(titles))] if titles else []
-    paper = theme.PAPER if titles else fill  # a leaf without a name shows what it is all the same
+    rows = [row(fill, "&nbsp; ".join(titles) or ("weight" if fill == theme.WEIGHT else "leaf"))]
     kind = [shape(node.shape)] if "shape" in show or is_large(node.data) else []
     kind += [str(node.dtype)] if "dtype" in show else []
     if any(kind):
-        rows.append(row(paper, " &nbsp;".join(part for part in kind if part), theme.SOFT))
+        rows.append(row(theme.PAPER, " &nbsp;".join(part for part in kind if part), theme.SOFT))
     small_picture = heat if "heat" in show else None
     if "data" in show:
-        rows += array_rows(node.data, "data", theme.DATA, paper, small_picture)
+        rows += array_rows(node.data, "data", theme.INK, small_picture)
     if "grad" in show and node.has_grad:
-        rows += array_rows(node.grad, "grad", theme.GRADIENT, paper, small_picture)
+        rows += array_rows(node.grad, "grad", theme.of_sign(node.grad), small_picture)
     elif "grad" in show:
         rest = numbers(node.data).count("\n") if width else 0  # as high as the gradient will be
-        rows.append(row(paper, "–" + lines("\n\u00a0" * rest), theme.GRADIENT, "grad"))
-    if width and rows:
+        rows.append(row(theme.PAPER, "–" + lines("\n\u00a0" * rest), theme.SOFT, "grad"))
+    if width:
         rows[0] = rows[0].replace("<TD", f'<TD WIDTH="{width - 2 * border}"', 1)
-    return table(rows, border, theme.GRADIENT if fill == theme.LIT else theme.INK)
+    return table(rows, border)
+
+
+def name_box(name: str, leaf: Node, fill: str) -> str:
+    """Write the name of a leaf that is drawn elsewhere, or its numbers if it has none."""
+    shown = f"<B>{text(name)}</B>" if name else lines(numbers(leaf.data))
+    return table([row(fill, shown)], 0)
 
 
 def constant_box(constant: Any, show: Collection[str]) -> str:
@@ -48,22 +53,22 @@ def constant_box(constant: Any, show: Collection[str]) -> str:
     rows = [row(theme.CONSTANT, lines("\n".join([*size, numbers(constant)])))]
     if "heat" in show and (picture := heat(constant)):
         rows.append(f'<TR><TD COLSPAN="2" BGCOLOR="{theme.CONSTANT}">{picture}</TD></TR>')
-    return table(rows, 0, theme.INK)
+    return table(rows, 0)
 
 
 def array_rows(
-    data: Any, key: str, colour: str, paper: str, small_picture: Callable[[Any], str] | None
+    data: Any, key: str, colour: str, small_picture: Callable[[Any], str] | None
 ) -> list[str]:
     """Write a number or an array: its numbers or its range, and a heat map of a large one."""
-    rows = [row(paper, lines(numbers(data)), colour, key)]
+    rows = [row(theme.PAPER, lines(numbers(data)), colour, key)]
     if small_picture and is_large(data) and (picture := small_picture(data)):
-        rows.append(f'<TR><TD COLSPAN="2" BGCOLOR="{paper}">{picture}</TD></TR>')
+        rows.append(f'<TR><TD COLSPAN="2" BGCOLOR="{theme.PAPER}">{picture}</TD></TR>')
     return rows
 
 
 def row(fill: str, content: str, colour: str = theme.INK, key: str = "") -> str:
     """Write a row: a key and what it stands for, or something across both columns."""
-    left = f'<TD ALIGN="LEFT"><FONT POINT-SIZE="10" COLOR="{theme.SOFT}">{key}</FONT></TD>'
+    left = f'<TD ALIGN="LEFT"><FONT POINT-SIZE="12" COLOR="{theme.SOFT}">{key}</FONT></TD>'
     left, span = (left, "") if key else ("", ' COLSPAN="2"')
     return (
         f'<TR>{left}<TD{span} BGCOLOR="{fill}" ALIGN="{"RIGHT" if key else "CENTER"}">'
@@ -71,10 +76,9 @@ def row(fill: str, content: str, colour: str = theme.INK, key: str = "") -> str:
     )
 
 
-def table(rows: list[str], border: int, colour: str) -> str:
-    """Put rows into a box; a box without any is a dot."""
-    content = "".join(rows) or row(theme.PAPER, "•")
+def table(rows: list[str], border: int) -> str:
+    """Put rows into a box."""
     return (
         f'<<TABLE BORDER="{border}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="4" '
-        f'COLOR="{colour}" BGCOLOR="{theme.PAPER}">{content}</TABLE>>'
+        f'COLOR="{theme.INK}" BGCOLOR="{theme.PAPER}">{"".join(rows)}</TABLE>>'
     )

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from itertools import takewhile
-from math import ceil
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from tinygrad_pool.derivatives.receptive_fields import weights_among
 from tinygrad_pool.drawing import theme
-from tinygrad_pool.drawing.boxes import constant_box, node_box
 from tinygrad_pool.drawing.dot_program import lend_to_graphviz
-from tinygrad_pool.drawing.edges import Style, contributions_of, edge_styles, legend
-from tinygrad_pool.drawing.folding import by_form, by_layers, layer_count
-from tinygrad_pool.drawing.heat import heat, magnitudes
+from tinygrad_pool.drawing.edges import contributions_of, edge_styles, legend
+from tinygrad_pool.drawing.folding import folded
+from tinygrad_pool.drawing.heat import magnitudes
+from tinygrad_pool.drawing.labels import weights_in
+from tinygrad_pool.drawing.nodes import Picture, draw_nodes
 from tinygrad_pool.drawing.overview import draw_groups, note
-from tinygrad_pool.drawing.theme import canvas, in_theme, literal, write_on
+from tinygrad_pool.drawing.theme import canvas, in_theme, write_on
 from tinygrad_pool.drawing.words import graph_in_words
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError
-from tinygrad_pool.formatting import plain
 
 if TYPE_CHECKING:
     from graphviz import Digraph
@@ -34,27 +31,6 @@ SHOWN = ("data", "grad", "shape", "dtype", "heat", "magnitude", "local", "contri
 FULL, UNFOLDED = 300, 1000
 
 
-class Picture(NamedTuple):
-    """What is drawn of a graph: which nodes, how they are called and filled, what they show."""
-
-    nodes: list[Node]
-    ids: dict[Node, str]
-    names: dict[int, str]
-    fills: dict[Node, str]
-    show: frozenset[str]
-    root: Node
-    places: Mapping[str, Mapping[str, str]] = {}  # never changed
-    heat: Callable[[Any], str] = heat
-
-    def at(self, name: str) -> Mapping[str, str]:
-        """Say where something stands, if that is settled."""
-        return self.places.get(name, {})
-
-    def name(self, node: Node) -> str:
-        """Call a node by its label, or by the name of the variable that holds it."""
-        return node.label or self.names.get(id(node), "")
-
-
 def draw(
     value: Value,
     *,
@@ -65,6 +41,7 @@ def draw(
     depth: int | None = None,
     names: Mapping[str, Any] | None = None,
     highlight: Iterable[Value] | Value = (),
+    rows: int | None = None,
     theme: str = "light",
 ) -> Digraph:
     """Draw the graph that led to a Value, with data and gradients, as graphviz's Digraph.
@@ -81,7 +58,9 @@ def draw(
     `detail` is "full", "ops" (signs and labels only), "layers" (a box for each outermost scope), or
     "auto": full up to 300 nodes, ops up to 1,000, and beyond that folded into few boxes that say
     how many nodes they stand for. `depth` is how many edges to follow back. `names=locals()` calls
-    Values without a label by their variables. `highlight` marks some. `theme` is "light" or "dark".
+    Values without a label by their variables. `highlight` marks some. A long graph without frames
+    goes on in the next row, in so many `rows`, by default as it fits a slide. `theme` is "light" or
+    "dark".
 
     Raises DataError for what is no Value, OptionError for an option out of its range.
 
@@ -93,6 +72,8 @@ def draw(
     shown = _shown(show)
     if detail not in DETAILS:
         raise OptionError(f"draw: detail must be one of {DETAILS}, got {detail!r}")
+    if rows is not None and (type(rows) is not int or rows < 1):
+        raise OptionError(f"draw: rows must be a positive integer, got {rows!r}")
     nodes = _within(value, depth)
     lit = {highlight} if isinstance(highlight, Value) else set(highlight)
     for node in lit:
@@ -100,9 +81,8 @@ def draw(
     graph = canvas("computation", direction, title)
     graph.comment = graph_in_words(value, nodes, title).comment()
     if detail == "layers" or (detail == "auto" and len(nodes) > UNFOLDED):
-        in_layers = detail == "layers" or layer_count(nodes) <= FULL
-        groups = by_layers(nodes) if in_layers else by_form(nodes)
-        draw_groups(graph, groups, value, lit)
+        groups = folded(nodes, layers=detail == "layers")
+        draw_groups(graph, groups, value, lit, rows)
         write_on(graph, note(len(nodes), len(groups)))
     else:
         if detail == "ops" or (detail == "auto" and len(nodes) > FULL):
@@ -110,7 +90,7 @@ def draw(
             graph.attr(splines="line", nslimit="2", mclimit="0.5")
         picture = picture_of(value, nodes, shown, names, lit)
         sent = contributions_of(nodes) if "contribution" in shown else {}
-        draw_nodes(graph, picture, {n: list(edge_styles(n, shown, sent)) for n in nodes})
+        draw_nodes(graph, picture, {n: list(edge_styles(n, shown, sent)) for n in nodes}, rows)
         for scale in (legend(sent), magnitudes(nodes)[1] if "magnitude" in shown else ""):
             if scale:
                 write_on(graph, scale)
@@ -156,7 +136,8 @@ def picture_of(
     lit: set[Value],
 ) -> Picture:
     """Settle how each node is called and filled."""
-    weights = weights_among(nodes)
+    called = {id(v): n for n, v in (names or {}).items() if isinstance(v, Value)}
+    weights = weights_in(nodes, called)
     fills = {}
     for node in nodes:
         leaf = theme.WEIGHT if node in weights else theme.LEAF
@@ -164,72 +145,5 @@ def picture_of(
         fills[node] = theme.LIT if node in lit else fills[node]
     if "magnitude" in show:
         fills |= magnitudes(nodes)[0]
-    called = {id(v): n for n, v in (names or {}).items() if isinstance(v, Value)}
     ids = {node: f"n{i}" for i, node in enumerate(nodes)}
     return Picture(nodes, ids, called, fills, show, root)
-
-
-def draw_nodes(graph: Digraph, picture: Picture, styles: Mapping[Node, list[Style]]) -> None:
-    """Draw a box for each node, in frames for its scopes, and an edge for each operand."""
-    _draw_frames(graph, picture, picture.nodes, _scopes(picture.nodes))
-    for node in picture.nodes:
-        for i, (p, style) in enumerate(zip(node.parents, styles[node], strict=True)):
-            end = picture.ids[node]
-            inside = isinstance(p, Node) and p in picture.ids
-            tail, name = picture.ids[p] if inside else f"{end}c{i}", f"{end}e{i}"
-            graph.edge(tail, end, id=name, **style, **picture.at(name))
-
-
-def _scopes(nodes: list[Node]) -> dict[Node, str]:
-    """Find the frame of each node: its scope, or for a leaf without one what its users share."""
-    users: dict[Node, list[str]] = {}
-    scopes = {}
-    for node in reversed(nodes):
-        scopes[node] = node.about.scope
-        if not (node.parents or node.about.scope):
-            scopes[node] = _shared(users.get(node, []))
-        for p in node.parents:
-            if isinstance(p, Node):
-                users.setdefault(p, []).append(scopes[node])
-    return scopes
-
-
-def _shared(scopes: list[str]) -> str:
-    """Find the innermost scope that holds all of these."""
-    levels = zip(*(scope.split("/") for scope in scopes), strict=False)
-    return "/".join(level[0] for level in takewhile(lambda level: len(set(level)) == 1, levels))
-
-
-def _draw_frames(
-    graph: Digraph, picture: Picture, nodes: list[Node], scopes: dict[Node, str], outer: str = ""
-) -> None:
-    """Draw the nodes of one scope, and inside a frame each the scopes within it."""
-    inner: dict[str, list[Node]] = {}
-    for node in nodes:
-        if rest := scopes[node].removeprefix(outer).lstrip("/"):
-            inner.setdefault(rest.split("/")[0], []).append(node)
-        else:
-            _draw_box(graph, picture, node)
-    for step, members in inner.items():
-        path = f"{outer}/{step}" if outer else step
-        name = f"cluster_{picture.ids[members[0]]}_{path.count('/')}"
-        with graph.subgraph(name=name) as frame:
-            frame.attr(label=literal(plain(step)), fontsize="12", fontcolor=theme.SOFT)
-            frame.attr(style="rounded", color=theme.FAINT, bgcolor=theme.PANEL, **picture.at(name))
-            _draw_frames(frame, picture, members, scopes, path)
-
-
-def _draw_box(graph: Digraph, picture: Picture, node: Node) -> None:
-    """Draw a node, its constants, and dots for operands that are left out."""
-    name, border = picture.ids[node], 3 if node is picture.root else 1
-    at = picture.at(name)
-    width = ceil(72 * float(at.get("width", 0)))
-    fill, heat = picture.fills[node], picture.heat
-    box = node_box(node, picture.name(node), picture.show, fill, border, width, heat)
-    graph.node(name, box, shape="plain", id=name, **at)
-    for i, p in enumerate(node.parents):
-        if not isinstance(p, Node):
-            of_p, box = f"{name}c{i}", constant_box(p, picture.show)
-            graph.node(of_p, box, shape="plain", id=of_p, **picture.at(of_p))
-        elif p not in picture.ids:
-            graph.node(f"{name}c{i}", "…", shape="plain", id=f"{name}c{i}")

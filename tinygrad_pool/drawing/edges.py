@@ -11,6 +11,7 @@ from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.vjp import vjp_by_operand
 from tinygrad_pool.formatting import number
 
+CHOICES = ("maximum", "minimum")
 Style: TypeAlias = dict[str, str]
 Contributions: TypeAlias = dict[Node, list[float]]
 
@@ -43,16 +44,17 @@ def edge_styles(node: Node, show: Collection[str], sent: Contributions) -> Itera
 
 
 def carrying(c: float, largest: float) -> Style:
-    """Draw what flows back along an edge: width by magnitude, hue by sign."""
+    """Draw what flows back along an edge: width by magnitude, hue by sign, its head at the end."""
     if np.isnan(c):
         return {}
     share = min(1.0, abs(c) / largest) if largest else float(c != 0)
-    colour = theme.FAINT if c == 0 else theme.DATA if c > 0 else theme.GRADIENT
-    return {
+    style = {"style": "dashed"} if c == 0 else {}
+    return style | {
         "label": f" {number(c, digits=3)} ",
-        "fontcolor": colour if c else theme.SOFT,
-        "color": colour,
+        "fontcolor": theme.of_sign(c),
+        "color": theme.of_sign(c, zero=theme.FAINT),
         "penwidth": f"{0.8 + 4.2 * share:.2f}",
+        "dir": "back",
     }
 
 
@@ -62,7 +64,7 @@ def legend(sent: Contributions) -> str:
     if not known:
         return ""
     return (
-        "edges: what goes back along them, blue above 0, orange below, "
+        "arrows: what goes back along them; blue above 0, orange below, dashed 0, "
         f"the widest {number(max(known), digits=3)}"
     )
 
@@ -76,4 +78,4 @@ def link_style(share: float) -> Style:
 
 def shares_of(node: Node) -> list[float] | None:
     """Read off a maximum or minimum of numbers which share of its gradient each operand gets."""
-    return slopes_of(node) if node.op in ("maximum", "minimum") else None
+    return slopes_of(node) if node.op in CHOICES else None

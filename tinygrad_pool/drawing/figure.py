@@ -16,8 +16,16 @@ class Plot(Figure):
         return with_caption(svg, caption_of(self, svg))
 
 
-def contents_of(figure: Figure, kind: str, dpi: int = 192) -> bytes:
+def contents_of(
+    figure: Figure,
+    kind: str,
+    dpi: float = 192,
+    size: tuple[int | None, int | None] = (None, None),
+) -> bytes:
     """Return a figure as the contents of a file; the same figure gives the same SVG."""
+    if any(size):
+        inches = figure.get_size_inches()
+        dpi = min(side / length for side, length in zip(size, inches, strict=True) if side)
     drawn = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "tinygrad_pool"}):
         figure.savefig(

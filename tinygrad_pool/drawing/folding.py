@@ -1,16 +1,16 @@
 """Fold a graph that is too large to be read: many nodes become one, with a count.
 
-Two ways. By layers: nodes that were recorded one after the other in one scope are one. By form:
+Three ways. By layers: nodes that were recorded one after the other in one scope are one. By form:
 nodes with the same operation on operands of the same form are one, and so is a run of the same
-operation, as in a long sum. Either way what is left has no circles, and every edge stands for edges
-of the graph.
+operation, as in a long sum. By turn: all turns of a loop are one. In each what is left has no
+circles, and every edge stands for edges of the graph.
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from tinygrad_pool.derivatives.receptive_fields import weights_among
+from tinygrad_pool.drawing.labels import weights_in
 from tinygrad_pool.engine.node import Node
 
 
@@ -26,6 +26,18 @@ class Group(NamedTuple):
     kind: str
 
 
+FEW = 300
+"""A folded graph has at most so many boxes, if there is a way."""
+
+
+def folded(nodes: list[Node], layers: bool = False) -> list[Group]:
+    """Fold a graph in the first way that leaves few boxes: by layers, by form, or by turn."""
+    if layers or layer_count(nodes) <= FEW:
+        return by_layers(nodes)
+    groups = by_form(nodes)
+    return groups if len(groups) <= FEW else by_turns(nodes)
+
+
 def by_layers(nodes: list[Node]) -> list[Group]:
     """Fold what was recorded in one go in one scope; the rest stays as it is.
 
@@ -39,7 +51,7 @@ def by_layers(nodes: list[Node]) -> list[Group]:
             visit += scope != last
             last = scope
             keys[node] = (scope, visit) if scope else node
-    waiting = weights_among(nodes)
+    waiting = weights_in(nodes)
     for node in nodes:
         for p in node.parents:
             if isinstance(p, Node) and p in waiting:
@@ -94,6 +106,40 @@ def by_form(nodes: list[Node]) -> list[Group]:
     return _grouped(nodes, keys)
 
 
+def by_turns(nodes: list[Node]) -> list[Group]:
+    """Fold the turns of loops: nodes of the same operation on the same ones, round and round.
+
+    These may lead to themselves by way of others, in a circle, which is then one group.
+    """
+
+    def kind(p: Any) -> Any:
+        return "constant" if not isinstance(p, Node) else p.op if p.parents else "leaf"
+
+    steps = {n: (n.op, frozenset(map(kind, n.parents))) for n in nodes if n.parents}
+    after: dict[Any, set[Any]] = {step: set() for step in steps.values()}
+    for node, step in steps.items():
+        for p in node.parents:
+            if isinstance(p, Node) and p in steps:
+                after[steps[p]].add(step)
+    reached = {step: _reached(after, step) for step in after}
+    circle = {
+        step: next((first for first in after if first in ways and step in reached[first]), step)
+        for step, ways in reached.items()
+    }
+    return _grouped(nodes, {node: circle[step] for node, step in steps.items()})
+
+
+def _reached(after: dict[Any, set[Any]], start: Any) -> set[Any]:
+    """Find all that follows, near or far."""
+    found: set[Any] = set()
+    waiting = [start]
+    while waiting:
+        fresh = after[waiting.pop()] - found
+        found |= fresh
+        waiting += fresh
+    return found
+
+
 def _grouped(nodes: list[Node], keys: dict[Node, Any]) -> list[Group]:
     """Gather nodes by key; leaves, which have none, by the groups that use them."""
     users: dict[Node, set[Any]] = {}
@@ -101,7 +147,7 @@ def _grouped(nodes: list[Node], keys: dict[Node, Any]) -> list[Group]:
         for p in node.parents:
             if isinstance(p, Node) and p not in keys:
                 users.setdefault(p, set()).add(keys[node])
-    weights = weights_among(nodes)
+    weights = weights_in(nodes)
     for leaf in nodes:
         if leaf not in keys:
             kind = "cut off" if leaf.rule else "weight" if leaf in weights else "leaf"

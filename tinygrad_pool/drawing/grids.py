@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.derivatives.planes import Plane, is_pool, plane_of
-from tinygrad_pool.drawing import theme
-from tinygrad_pool.drawing.plots import empty_figure
+from tinygrad_pool.drawing import theme as look
+from tinygrad_pool.drawing.plots import empty_figure, plot_in_theme
 from tinygrad_pool.engine.node import name_of
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError, ShapeError
@@ -21,20 +22,27 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LARGEST, MANY = 12, 9
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#5D3A9B", "#8C8C00")
+LARGEST, MANY, FEW = 12, 9, 4
+TAG = "window"
+"""The gid of a text that names a window."""
+COLOURS = ("#009E73", "#CC79A7", "#5D3A9B", "#8C8C00", "#00A0A8", "#7A4A2B", "#4D4D4D", "#C2185B")
+"""Of the windows; blue and orange are signs."""
 
 
-def draw_windows(node: Value, plane: int | Sequence[int] | None = None) -> Figure:
+def draw_windows(
+    node: Value, plane: int | Sequence[int] | None = None, *, theme: str = "light"
+) -> Figure:
     """Draw a pooled plane: on the left the cells and the windows over them, on the right the units.
 
-    A cell shows its number and, after a backward pass, in orange what came back into it. A window
-    has a colour, which its unit has too. A winner is filled with it, and says how many windows it
-    won if there are several. Padding is dashed; a cell that no window sees is hatched. `plane` is
-    an index into the leading axes, by default the first one.
+    A cell shows its number and, after a backward pass, below it what came back into it. A window
+    has a colour and a letter, which its unit has too. A winner is filled with it, and says which
+    windows it won, and how many if there are several. Padding is dashed; a cell that no window sees
+    is hatched. `plane` is an index into the leading axes, by default the first one. `theme` is
+    "light" or "dark".
 
-    Raises DataError for what is no Value, OptionError for what is not pooled or a plane that there
-    is not, ShapeError for three axes or more than 12 cells on one, ToolError without matplotlib.
+    Raises DataError for what is no Value, OptionError for what is not pooled, a plane that there is
+    not or an unknown theme, ShapeError for three axes or more than 12 cells on one, ToolError
+    without matplotlib.
 
     >>> from tinygrad_pool import max_pool2d
     >>> figure = draw_windows(max_pool2d(Value(np.eye(4), label="x"), 2))
@@ -69,8 +77,8 @@ def draw_windows(node: Value, plane: int | Sequence[int] | None = None) -> Figur
         axes.set_aspect("equal")
         axes.axis("off")
     figure.set_layout_engine("constrained", h_pad=0.15, w_pad=0.15)
-    figure.supxlabel(_legend(shown), fontsize=11, color=theme.SOFT)
-    return figure
+    figure.supxlabel(_legend(shown), fontsize=11, color=look.SOFT)
+    return plot_in_theme(figure, theme)
 
 
 def _index(plane: int | Sequence[int] | None, lead: Shape) -> Shape:
@@ -92,14 +100,18 @@ def _draw_cells(axes: Axes, shown: Plane) -> None:
     for i in range(-top, rows + bottom):
         for j in range(-left, columns + right):
             if not (0 <= i < rows and 0 <= j < columns):
-                _square(axes, i, j, linestyle=":", edgecolor=theme.FAINT)
+                _square(axes, i, j, linestyle=":", edgecolor=look.FAINT)
                 continue
             k = i * columns + j
             won = shown.chooses and wins[k]
-            fill = _pale(int(carrying.unit[carrying.cell == k][0])) if won else theme.PAPER
+            winner = carrying.unit[carrying.cell == k]
+            fill = _pale(int(winner[0])) if won else look.PAPER
             hatch = None if seen[k] else "////"
-            _square(axes, i, j, facecolor=fill, edgecolor=theme.FAINT, hatch=hatch)
+            _square(axes, i, j, facecolor=fill, edgecolor=look.FAINT, hatch=hatch)
             _write(axes, i, j, shown.x[i, j], shown.grads[0], bold=bool(won))
+            if won:
+                names = "".join(_letter(int(unit)) for unit in winner[:FEW])
+                _tag(axes, i, j, names + "…" * (len(winner) > FEW))
             if won and wins[k] > 1:
                 axes.text(j + 0.46, i - 0.44, f"×{wins[k]}", fontsize=10, ha="right", va="top")
     for unit in _outlined(shown):
@@ -122,6 +134,8 @@ def _outline(axes: Axes, shown: Plane, unit: int) -> None:
     corner, size = (left - inset, top - inset), (right - left + 2 * inset, bottom - top + 2 * inset)
     box = Rectangle(corner, *size, fill=False, edgecolor=_colour(unit), linewidth=2.4, zorder=3)
     axes.add_patch(box)
+    if not shown.chooses:
+        _tag(axes, top, left, _letter(unit))
 
 
 def _draw_units(axes: Axes, shown: Plane) -> None:
@@ -130,9 +144,11 @@ def _draw_units(axes: Axes, shown: Plane) -> None:
     for i in range(rows):
         for j in range(columns):
             unit = i * columns + j
-            look: dict[str, Any] = {"facecolor": _pale(unit), "edgecolor": _colour(unit)}
-            _square(axes, i, j, size=0.84, linewidth=2.4, **look)
+            paint: dict[str, Any] = {"facecolor": _pale(unit), "edgecolor": _colour(unit)}
+            _square(axes, i, j, size=0.84, linewidth=2.4, **paint)
             _write(axes, i, j, shown.y[i, j], shown.grads[1], bold=True)
+            if shown.y.size > 1:
+                _tag(axes, i, j, _letter(unit))
     axes.set_xlim(-0.6, columns - 0.4)
     axes.set_ylim(rows - 0.4, -0.6)
 
@@ -154,19 +170,30 @@ def _write(
     axes.text(j, i - up, number(float(value), 3), fontsize=13, fontweight=weight, **centre)
     if grads is not None:
         shown = number(float(grads[i, j]), 3)
-        axes.text(j, i + 0.2, shown, fontsize=11, color=theme.GRADIENT, **centre)
+        axes.text(j, i + 0.2, shown, fontsize=11, color=look.of_sign(grads[i, j]), **centre)
+
+
+def _tag(axes: Axes, i: int, j: int, name: str) -> None:
+    """Write the letters of windows into the corner of a cell or a unit."""
+    axes.text(j - 0.38, i - 0.36, name, fontsize=10, color=look.SOFT, va="top", gid=TAG)
+
+
+def _letter(unit: int) -> str:
+    """Name a window, for those who do not tell its colour: a to z, then aa, bb and so on."""
+    return ascii_lowercase[unit % 26] * (1 + unit // 26)
 
 
 def _legend(shown: Plane) -> str:
     """Say what occurs in the picture."""
     wins, seen = shown.links.wins(), np.unique(shown.links.cell)
     boxed = "the box is the first window" if len(_outlined(shown)) == 1 else "a box is a window"
-    said = [boxed, "a unit has its window's colour"]
+    said = [boxed, "a unit has its window's colour and letter"]
     said += ["a filled cell won"] if shown.chooses else []
     said += ["×2: it won two windows"] if shown.chooses and wins.max(initial=0) > 1 else []
     said += ["dotted: padding"] if any(sum(rim) for rim in shown.rims) else []
     said += ["hatched: no window sees it"] if len(seen) < shown.x.size else []
-    said += ["orange: the gradient"] if any(g is not None for g in shown.grads) else []
+    backward = any(g is not None for g in shown.grads)
+    said += ["below a number its gradient, blue above 0, orange below"] if backward else []
     half = (len(said) + 1) // 2
     return "; ".join(said[:half]) + (";\n" if said[half:] else "") + "; ".join(said[half:])
 
@@ -177,5 +204,4 @@ def _colour(unit: int) -> str:
 
 def _pale(unit: int) -> str:
     """Mix a window's colour with white, to be written on."""
-    parts = (int(_colour(unit)[k : k + 2], 16) for k in (1, 3, 5))
-    return "#" + "".join(f"{round(255 - (255 - part) * 0.3):02x}" for part in parts)
+    return look.mixed(_colour(unit), 0.3)

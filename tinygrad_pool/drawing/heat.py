@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_pool.drawing import theme
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import number
 
 LONGEST, CELLS, PLANES = 16, 400, 8
-POSITIVE, NEGATIVE, NOT_A_NUMBER = (0, 114, 178), (213, 94, 0), "#CC79A7"
 SIDE = 5
 
 
@@ -55,13 +55,10 @@ def colour(share: float) -> str:
     """Mix the colour of a number between −1 and 1.
 
     >>> colour(0.0), colour(1.0), colour(float("nan"))
-    ('#ffffff', '#0072b2', '#CC79A7')
+    ('#ffffff', '#0072b2', '#a8326e')
     """
-    if np.isnan(share):
-        return NOT_A_NUMBER
-    far = POSITIVE if share > 0 else NEGATIVE
-    part = min(1.0, abs(share))
-    return "#" + "".join(f"{round(255 + (end - 255) * part):02x}" for end in far)
+    part = 1.0 if np.isnan(share) else min(1.0, abs(share))
+    return theme.mixed(theme.of_sign(share), part)
 
 
 def magnitudes(nodes: list[Node]) -> tuple[dict[Node, str], str]:
@@ -71,7 +68,7 @@ def magnitudes(nodes: list[Node]) -> tuple[dict[Node, str], str]:
     >>> a = Value(2.0)
     >>> (a * 100.0).backward()
     >>> magnitudes([a])
-    ({Value(data=2.0, grad=100.0): '#fbefe6'}, 'filled by |grad|, from 100 (pale) to 100')
+    ({Value(data=2.0, grad=100.0): '#f4f4f4'}, 'filled by |grad|, from 100 (pale) to 100')
     """
     sizes = {}
     for node in nodes:
@@ -82,6 +79,6 @@ def magnitudes(nodes: list[Node]) -> tuple[dict[Node, str], str]:
         return {}, ""
     low, high = min(sizes.values()), max(sizes.values())
     span = np.log10(high / low) or 1.0
-    shares = {node: -0.1 - 0.6 * np.log10(size / low) / span for node, size in sizes.items()}
-    fills = {node: colour(share) for node, share in shares.items()}
+    shares = {node: 0.05 + 0.3 * np.log10(size / low) / span for node, size in sizes.items()}
+    fills = {node: theme.mixed(theme.INK, share) for node, share in shares.items()}
     return fills, f"filled by |grad|, from {number(low, 3)} (pale) to {number(high, 3)}"

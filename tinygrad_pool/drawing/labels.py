@@ -1,10 +1,15 @@
 """Text in the boxes of a picture: escaped for Graphviz's HTML, and the signs of operations."""
 
+import re
+from collections.abc import Mapping
 from html import escape
 
+from tinygrad_pool.derivatives.receptive_fields import weights_among
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import plain
 from tinygrad_pool.rules.traits import traits_of
+
+INPUT, WEIGHT = (re.compile(rf"(?:{names})[\d_,()]*") for names in ("x|X|input", "w|W|weight"))
 
 
 def text(given: str) -> str:
@@ -37,3 +42,23 @@ def sign(node: Node) -> str:
     if windows:
         return f"{name} {'×'.join(map(str, windows.kernel))}"
     return traits_of(node.rule).sign or name
+
+
+def weights_in(nodes: list[Node], called: Mapping[int, str] = {}) -> set[Node]:
+    """Find the leaves that are weights: by their names, x or w, or else by their part in the rules.
+
+    `called` is how Values without a label are called, by their id.
+
+    >>> from tinygrad_pool import Value
+    >>> x, w = Value(2.0, label="x"), Value(3.0, label="w1")
+    >>> weights_in([x, w, x * w]) == {w}
+    True
+    """
+    weights = weights_among(nodes)
+    for leaf in (node for node in nodes if node.is_leaf):
+        name = leaf.label or called.get(id(leaf), "")
+        if WEIGHT.fullmatch(name):
+            weights.add(leaf)
+        elif INPUT.fullmatch(name):
+            weights.discard(leaf)
+    return weights

@@ -9,6 +9,7 @@ from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.boxes import row, table
 from tinygrad_pool.drawing.folding import Group
 from tinygrad_pool.drawing.labels import sign, text
+from tinygrad_pool.drawing.wrapping import rows_of
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.formatting import joined, range_of, shape
@@ -20,15 +21,27 @@ NAMED = 4
 FILLS = {"weight": theme.WEIGHT, "leaf": theme.LEAF, "cut off": theme.CUT}
 
 
-def draw_groups(graph: Digraph, groups: list[Group], root: Node, lit: set[Value]) -> None:
-    """Draw the groups, and an edge for each two that edges of the graph join."""
+def draw_groups(
+    graph: Digraph,
+    groups: list[Group],
+    root: Node,
+    lit: set[Value],
+    rows: int | None = None,
+    **style: str,
+) -> None:
+    """Draw the groups, and an edge for each two that edges of the graph join, styled as given."""
+    edges = [(f"g{k}", f"g{i}") for i, group in enumerate(groups) for k in group.sources]
+    names = [f"g{i}" for i, _ in enumerate(groups)]
+    placed = rows_of(names, edges, rows, graph.graph_attr["rankdir"])
     for i, group in enumerate(groups):
         is_lit = not lit.isdisjoint(group.nodes)
         graph.node(
             f"g{i}", _box(group, root in group.nodes[-1:], is_lit), shape="plain", id=f"g{i}"
         )
         for j, k in enumerate(group.sources):
-            graph.edge(f"g{k}", f"g{i}", id=f"g{i}e{j}")
+            turned = placed.style(f"g{k}", f"g{i}")
+            graph.edge(f"g{k}", f"g{i}", id=f"g{i}e{j}", **style, **turned)
+    placed.align(graph)
 
 
 def note(nodes: int, groups: int) -> str:
@@ -54,11 +67,12 @@ def _box(group: Group, is_root: bool, is_lit: bool) -> str:
     if weights:
         rows.append(row(theme.PAPER, f"{weights:,} weights", theme.SOFT))
     shown = [last] if last.shape or len(nodes) == 1 else computed or nodes
-    rows.append(row(theme.PAPER, range_of(joined([n.data for n in shown])), theme.DATA, "data"))
+    rows.append(row(theme.PAPER, range_of(joined([n.data for n in shown])), key="data"))
     gradients = [node.grad for node in shown if node.has_grad]
-    reach = range_of(joined(gradients)) if gradients else "–"
-    rows.append(row(theme.PAPER, reach, theme.GRADIENT, "grad"))
-    return table(rows, 3 if is_root else 1, theme.INK)
+    g = joined(gradients) if gradients else 0.0
+    reach = range_of(g) if gradients else "–"
+    rows.append(row(theme.PAPER, reach, theme.of_sign(g), "grad"))
+    return table(rows, 3 if is_root else 1)
 
 
 def title_of(group: Group) -> str:
@@ -68,6 +82,9 @@ def title_of(group: Group) -> str:
     count = f" ×{len(several):,}" if len(several) > 1 else ""
     if scope := _scope(group):
         return scope
+    made = Counter(sign(node) for node in computed)
+    if len(made) > 1:
+        return f"loop ×{min(made.values()):,}"
     if computed:
         return sign(computed[0]) + (count or f"  {computed[0].label}").rstrip()
     labels = dict.fromkeys(node.label for node in group.nodes)

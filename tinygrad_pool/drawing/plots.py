@@ -6,79 +6,112 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.drawing import theme
+from tinygrad_pool.drawing import theme as look
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import ToolError
 from tinygrad_pool.functional.operations import maximum
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
-def kink(x2: float = 1.0) -> "Figure":
+def kink(x2: float = 1.0, theme: str = "light") -> "Figure":
     """Plot max(x₁, x₂) against x₁ with x₂ held fixed, and its derivative, both by the engine.
 
     The slope is 0 left of the kink and 1 right of it; at x₁ = x₂ the two one-sided derivatives
     differ, and the derivative does not exist (figure F3 of the derivation).
 
-    Raises ToolError without matplotlib.
+    `theme` is "light" or "dark". Raises OptionError for another, ToolError without matplotlib.
     """
     x1 = Value(x2 + np.linspace(-2.0, 2.0, 401))
     y = maximum(x1, x2)
     y.backward(gradient=np.ones(y.shape))
     left, right = x1.data < x2 - 1e-9, x1.data > x2 + 1e-9
     figure, (above, below) = _axes(2, height=6.0, sharex=True)
-    above.plot(x1.data, y.data, color=theme.DATA, linewidth=3)
-    above.axvline(x2, color=theme.FAINT, linestyle=":")
+    above.plot(x1.data, y.data, color=look.INK, linewidth=3)
+    above.axvline(x2, color=look.FAINT, linestyle=":")
     above.set_ylabel("max(x₁, x₂)")
     for name, side, end in (("left", left, -1), ("right", right, 0)):
         slope = float(x1.grad[side][end])
-        below.plot(x1.data[side], x1.grad[side], color=theme.GRADIENT, linewidth=3)
-        below.plot(x2, slope, "o", markerfacecolor="white", color=theme.GRADIENT, markersize=9)
+        below.plot(x1.data[side], x1.grad[side], color=look.INK, linewidth=3)
+        below.plot(x2, slope, "o", markerfacecolor="white", color=look.INK, markersize=9)
         at = (x2 + (0.15 if name == "left" else -1.15), slope + (0.02 if slope == 0 else -0.06))
         below.annotate(f"from the {name}: {slope:g}", at, fontsize=13)
-    below.axvline(x2, color=theme.FAINT, linestyle=":")
+    below.axvline(x2, color=look.FAINT, linestyle=":")
     below.set_ylabel("∂ max / ∂x₁")
     below.set_xlabel(f"x₁   (x₂ = {x2:g} held fixed)")
-    return figure
+    return plot_in_theme(figure, theme)
 
 
-def loss_curve(losses: Sequence[float], accuracies: Sequence[float] = ()) -> "Figure":
+def loss_curve(
+    losses: Sequence[float], accuracies: Sequence[float] = (), theme: str = "light"
+) -> "Figure":
     """Plot the loss of every epoch, and below it the accuracy if there is one.
 
-    Raises ToolError without matplotlib.
+    `theme` is "light" or "dark". Raises OptionError for another, ToolError without matplotlib.
     """
     figure, axes = _axes(2 if accuracies else 1, height=6.0 if accuracies else 4.0, sharex=True)
     epochs = np.arange(1, len(losses) + 1)
-    axes[0].plot(epochs, losses, marker="o", color=theme.DATA, linewidth=3)
+    axes[0].plot(epochs, losses, marker="o", color=look.INK, linewidth=3)
     axes[0].set_ylabel("training loss")
     axes[0].set_ylim(bottom=0)
     if accuracies:
-        axes[1].plot(epochs, np.multiply(accuracies, 100), marker="o", color=theme.GRADIENT)
+        axes[1].plot(epochs, np.multiply(accuracies, 100), marker="o", color=look.INK)
         axes[1].set_ylabel("test accuracy, %")
     axes[-1].set_xlabel("epoch")
-    return figure
+    return plot_in_theme(figure, theme)
 
 
 def decision_boundary(
-    score: Callable[[list[float]], Any], points: NDArray[np.float64], labels: NDArray[np.int64]
+    score: Callable[[list[float]], Any],
+    points: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    theme: str = "light",
 ) -> "Figure":
     """Plot where `score` of a point in the plane is positive, over points with labels −1 and 1.
 
-    Raises ToolError without matplotlib.
+    `theme` is "light" or "dark". Raises OptionError for another, ToolError without matplotlib.
     """
     (left, bottom), (right, top) = points.min(axis=0) - 0.5, points.max(axis=0) + 0.5
     xs, ys = np.linspace(left, right, 50), np.linspace(bottom, top, 50)
     scores = [[float(score([float(x), float(y)])) for x in xs] for y in ys]
     figure, (axes,) = _axes(1, height=5.0)
     limits = [min(map(min, scores)) - 1, 0.0, max(map(max, scores)) + 1]
-    axes.contourf(xs, ys, scores, levels=limits, colors=["#f6dcc8", theme.OPERATION])
-    for label, marker, colour in ((-1, "o", theme.GRADIENT), (1, "s", theme.DATA)):
+    ground = look.DARK[look.PAPER] if theme == "dark" else look.PAPER  # areas keep what they have
+    areas = [look.mixed(colour, 0.2, ground) for colour in (look.NEGATIVE, look.POSITIVE)]
+    axes.contourf(xs, ys, scores, levels=limits, colors=areas)
+    for label, marker, colour in ((-1, "o", look.NEGATIVE), (1, "s", look.POSITIVE)):
         chosen = points[labels == label]
         axes.scatter(chosen[:, 0], chosen[:, 1], marker=marker, color=colour, edgecolor="white")
     axes.set_aspect("equal")
+    return plot_in_theme(figure, theme)
+
+
+KINDS = ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor")
+"""What of a plot has a colour."""
+
+
+def plot_in_theme(figure: "Figure", name: str) -> "Figure":
+    """Change every colour of a plot to that of a theme; pale fills become as deep.
+
+    Raises OptionError for a theme that does not exist.
+    """
+    from matplotlib.colors import to_hex, to_rgba_array
+
+    look.check(name)
+    if name == "dark":
+        for part in figure.findobj(lambda part: not hasattr(part, "patch")):  # its own comes too
+            before = {k: to_rgba_array(getattr(part, f"get_{k}")()) for k in KINDS if _has(part, k)}
+            for kind, colours in before.items():
+                if seen := [look.darkened(to_hex(colour)) for colour in colours if colour[3]]:
+                    getattr(part, f"set_{kind}")(seen[0] if len(seen) == 1 else seen)
     return figure
+
+
+def _has(part: "Artist", kind: str) -> bool:
+    return hasattr(part, f"get_{kind}") and hasattr(part, f"set_{kind}")
 
 
 def empty_figure(width: float, height: float) -> "Figure":

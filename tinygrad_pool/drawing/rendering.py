@@ -1,6 +1,7 @@
 """Pictures on disk: SVG, PNG, PDF, a page to pan and zoom, or the DOT text itself."""
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Drawn: TypeAlias = "Value | Digraph | Figure"
+Size: TypeAlias = tuple[int | None, int | None]
+"""Width and height in pixels, or one of them."""
+POINTS, LARGEST = 72, 100_000
 KINDS = ("svg", "png", "pdf", "html", "dot")
 
 
@@ -24,6 +28,8 @@ def render(
     drawn: Drawn,
     path: str | os.PathLike[str],
     *,
+    width: int | None = None,
+    height: int | None = None,
     dpi: int = 192,
     timeout: float = TIMEOUT,
     **options: Any,
@@ -31,11 +37,13 @@ def render(
     """Write the picture of a Value, or one that was drawn already, to a file; return its path.
 
     The suffix tells the format: .svg, .png (with `dpi` dots an inch), .pdf, .html (one file, to
-    pan and zoom), or .dot for the text. Options are those of `draw`. The file is written whole or
-    not at all. A layout may take `timeout` seconds.
+    pan and zoom), or .dot for the text. `width` and `height` are pixels: the picture is as large as
+    it fits, and keeps its shape. Options are those of `draw`. The file is written whole or not at
+    all. A layout may take `timeout` seconds.
 
-    Raises DataError for anything else, OutputError for another suffix or a folder that does not
-    exist, ToolError if no Graphviz can draw the format, or not in that time, saying what to do.
+    Raises DataError for anything else, OptionError for a size below 1, OutputError for another
+    suffix or a folder that does not exist, ToolError if no Graphviz can draw the format, or not in
+    that time, saying what to do.
 
     >>> render(Value(2.0).exp(), "missing/graph.dot")
     Traceback (most recent call last):
@@ -55,29 +63,50 @@ def render(
         raise DataError(
             f"render: needs a Value or what a draw function returned, got a {type(drawn).__name__}"
         )
-    return write_whole(path, contents(drawn, kind, dpi, timeout))
+    for name, side in (("width", width), ("height", height)):
+        if side is not None and (type(side) is not int or side < 1):
+            raise OptionError(f"render: {name} must be a positive number of pixels, got {side!r}")
+    return write_whole(path, contents(drawn, kind, dpi, timeout, (width, height)))
 
 
 def contents(
-    drawn: "Digraph | Figure", kind: str, dpi: int = 192, timeout: float = TIMEOUT
+    drawn: "Digraph | Figure",
+    kind: str,
+    dpi: int = 192,
+    timeout: float = TIMEOUT,
+    size: Size = (None, None),
 ) -> bytes:
     """Return a picture as the contents of a file of kind svg, html, png, pdf or dot."""
     if kind in ("svg", "html"):
-        svg = _laid_out(drawn, "svg", dpi, timeout).decode()
+        svg = _laid_out(drawn, "svg", dpi, timeout, size).decode()
         caption = caption_of(drawn, svg)
-        svg = with_caption(svg, caption)
+        svg = with_caption(_sized(svg, size) if any(size) else svg, caption)
         return (svg if kind == "svg" else page(svg, caption)).encode()
-    return _laid_out(drawn, kind, dpi, timeout)
+    return _laid_out(drawn, kind, dpi, timeout, size)
 
 
-def _laid_out(drawn: "Digraph | Figure", kind: str, dpi: int, timeout: float) -> bytes:
+def _laid_out(drawn: "Digraph | Figure", kind: str, dpi: int, timeout: float, size: Size) -> bytes:
     if not is_graph(drawn):
         from tinygrad_pool.drawing.figure import contents_of
 
-        return contents_of(drawn, kind, dpi)
+        return contents_of(drawn, kind, dpi, size)
     if kind == "dot":
         return str(drawn.source).encode()
     graph = drawn.copy()
     if kind == "png":
         graph.attr(dpi=str(dpi))
+    if kind == "pdf":
+        graph.attr(margin="0")  # or a dark picture has a white rim
+    if any(size) and kind != "svg":
+        wide, high = (side or LARGEST for side in size)
+        graph.attr(size=f"{wide / POINTS},{high / POINTS}!", dpi=str(POINTS))
     return picture(graph.source, kind, timeout=timeout)
+
+
+def _sized(svg: str, size: Size) -> str:
+    """Give an SVG its size in pixels."""
+    _, _, *own = map(float, re.findall(r'viewBox="([^"]*)"', svg)[0].split())
+    scale = min(side / length for side, length in zip(size, own, strict=True) if side)
+    wide, high = (f"{length * scale:.0f}px" for length in own)
+    opening = re.compile(r'(<svg[^>]*?)width="[^"]*"(\s*)height="[^"]*"')
+    return opening.sub(rf'\1width="{wide}"\2height="{high}"', svg, count=1)

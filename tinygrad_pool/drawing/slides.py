@@ -15,14 +15,13 @@ from tinygrad_pool.derivatives.slopes import largest_of
 from tinygrad_pool.drawing import theme as look
 from tinygrad_pool.drawing.computation import (
     Direction,
-    Picture,
     check_drawable,
-    draw_nodes,
     picture_of,
 )
 from tinygrad_pool.drawing.dot_program import picture
 from tinygrad_pool.drawing.edges import Style
 from tinygrad_pool.drawing.labels import sign
+from tinygrad_pool.drawing.nodes import Picture, draw_nodes
 from tinygrad_pool.engine.backward import start, topological_order
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.steps import step_of
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from graphviz import Digraph
 
 FORMATS = ("svg", "png", "pdf", "gif")
-WIDE, HIGH, LARGEST = 1280, 720, 2.5
+WIDE, HIGH, LARGEST = 1280, 720, 3.5
 MOST = 100
 MILLISECONDS = 1500
 CAPTION = 40
@@ -59,7 +58,7 @@ def frames(
     format: str = "svg",
     gradient: Any = None,
     names: Mapping[str, Any] | None = None,
-    direction: Direction = "LR",
+    direction: Direction | None = None,
     theme: str = "light",
 ) -> list[Path]:
     """Draw a backward pass for a slide deck: one picture for each node, 16:9, transparent.
@@ -67,7 +66,9 @@ def frames(
     The first shows that nothing is computed, each next one a node that hands on its gradient, and
     the last one all gradients, as `backward()` gives them. No box moves from one to the next.
     `format` is "svg", "png" (1920 × 1080), "pdf", or "gif", which is one moving picture. The folder
-    appears whole or not at all; no `.grad` changes. All else is as in `draw` and `backward`.
+    appears whole or not at all; no `.grad` changes. Without a `direction` the graph takes the one
+    that fills a slide better, from left to right or from the bottom to the top. All else is as in
+    `draw` and `backward`.
 
     Raises DataError for what is no Value, OptionError for an unknown format or a graph of more than
     100 nodes, OutputError if the folder cannot be written, ToolError if no Graphviz can draw the
@@ -77,7 +78,7 @@ def frames(
     >>> [path.name for path in frames(a * a, "slides")]
     ['frame_0.svg', 'frame_1.svg']
     """
-    check_drawable(value, direction, "frames")
+    check_drawable(value, direction or "LR", "frames")
     if format not in FORMATS:
         raise OptionError(f"frames: format must be one of {', '.join(FORMATS)}, got {format!r}")
     nodes = topological_order(value)
@@ -89,8 +90,11 @@ def frames(
     base = picture_of(value, nodes, frozenset(("data", "grad")), names, set())
     with whole_folder(folder) as files:
         slides = _slides(base, gradient)
-        laid = base._replace(places=_layout(base, slides, direction))
-        drawn = [_drawn(laid, slide, direction, theme, format) for slide in slides]
+        ways: tuple[Direction, ...] = (direction,) if direction else ("LR", "BT")
+        layouts = {way: _layout(base, slides, way) for way in ways}
+        way = max(ways, key=lambda way: _zoom(layouts[way]["graph"]["bb"]))
+        laid = base._replace(places=layouts[way])
+        drawn = [_drawn(laid, slide, way, theme, format) for slide in slides]
         width = len(str(len(drawn) - 1))
         if format == "gif":
             files["backward.gif"] = _moving(drawn)
@@ -196,32 +200,44 @@ def _graph(shown: Picture, slide: Slide, direction: Direction, active: bool = Fa
 
 
 def _styles(node: Node, slide: Slide, active: bool) -> list[Style]:
-    """Show what flows from the node whose turn it is; faint are the edges that wait for theirs."""
+    """Show what flows back, by its sign, dashed if that is 0; dotted are edges that still wait."""
     if node not in slide.sent:
-        return [{"color": look.FAINT, "style": "dotted"}] * len(node.parents)
+        return [_waiting(p) for p in node.parents]
     styles: list[Style] = []
     for p, c in zip(node.parents, slide.sent[node], strict=True):
-        style = {"color": look.INK}
-        if active and isinstance(p, Node):
-            sent = largest_of(c)
-            colour = look.SOFT if sent == 0 else look.DATA if sent > 0 else look.GRADIENT
-            style = {"color": colour, "fontcolor": colour, "label": f" {number(sent, digits=3)} "}
-        lit = node is slide.active and isinstance(p, Node)
-        styles.append(style | {"penwidth": "4"} if lit else style)
+        if not isinstance(p, Node) or c is None:
+            styles.append(_waiting(p))
+            continue
+        sent = largest_of(c)
+        style = {"dir": "back", "color": look.of_sign(sent), "style": "solid" if sent else "dashed"}
+        if active:
+            style |= {"fontcolor": style["color"], "label": f" {number(sent, digits=3)} "}
+        styles.append(style | ({"penwidth": "4"} if sent and node is slide.active else {}))
     return styles
+
+
+def _waiting(operand: Any) -> Style:
+    """Draw an edge that nothing flows along, with its head where that will arrive, if it ever."""
+    back = {"dir": "back"} if isinstance(operand, Node) else {}
+    return {**back, "color": look.FAINT, "style": "dotted"}
 
 
 def _fit(graph: Digraph, bb: str, opaque: bool, kind: str) -> None:
     """Fit the picture into 16:9, as large as it goes, on nothing."""
     left, bottom, right, top = map(float, bb.split(","))
-    zoom = min(LARGEST, 0.96 * WIDE / (right - left), 0.96 * HIGH / (top - bottom))
-    graph.attr(viewport=f"{WIDE},{HIGH},{zoom:.4f}")
+    graph.attr(viewport=f"{WIDE},{HIGH},{min(LARGEST, _zoom(bb)):.4f}")
     for name, corner in (("low", f"{left},{bottom}"), ("high", f"{right},{top}")):
         graph.node(name, "", shape="point", style="invis", width="0", pos=corner)  # nothing moves
     if not opaque:
         graph.attr(bgcolor="transparent")
     if kind == "png":
         graph.attr(dpi="108")  # 1280 points are 1920 pixels
+
+
+def _zoom(bb: str) -> float:
+    """Return how much a picture can be enlarged."""
+    left, bottom, right, top = map(float, bb.split(","))
+    return min(0.96 * WIDE / (right - left), 0.96 * HIGH / (top - bottom))
 
 
 def _moving(drawn: list[bytes]) -> bytes:

@@ -1,12 +1,17 @@
 """The look of every picture: one place for colours, fonts and line widths.
 
-The colours are those of Okabe and Ito's palette, told apart by colour-blind readers and in grey.
+A colour means one thing in all of them. Blue is above 0 and orange below, of what flows back; data
+is written in ink. Boxes are filled by their kind: inputs yellow, weights green, the rest in greys.
+Blue and orange are of Okabe and Ito's palette, told apart by colour-blind readers and in grey.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from colorsys import hls_to_rgb, rgb_to_hls
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from tinygrad_pool.errors import OptionError, ToolError
 
@@ -17,12 +22,13 @@ FONT = "Helvetica"
 INK = "#222222"
 SOFT = "#5a5a5a"
 FAINT = "#9a9a9a"
-DATA = "#0072B2"
-GRADIENT = "#B84A00"
-OPERATION = "#DCE9F5"
+POSITIVE = "#0072B2"
+NEGATIVE = "#B84A00"
+NOT_A_NUMBER = "#A8326E"
+OPERATION = "#E6E8EB"
 LEAF = "#FFF7DC"
 WEIGHT = "#E4F2E1"
-CONSTANT = "#F2F2F2"
+CONSTANT = "#F6F6F6"
 CUT = "#EFE3EE"
 PANEL = "#FAFAFA"
 PAPER = "#ffffff"
@@ -34,18 +40,44 @@ DARK = {
     INK: "#eeeeee",
     SOFT: "#b8b8b8",
     FAINT: "#7d7d7d",
-    DATA: "#6cc0f5",
-    GRADIENT: "#ff9d5c",
-    OPERATION: "#26384a",
+    POSITIVE: "#6cc0f5",
+    NEGATIVE: "#ff9d5c",
+    NOT_A_NUMBER: "#f09ac4",
+    OPERATION: "#3a3f46",
     LEAF: "#453c1f",
     WEIGHT: "#24402a",
-    CONSTANT: "#33363b",
+    CONSTANT: "#2b2e33",
     CUT: "#43323f",
     LIT: "#7a5c00",
 }
 """What each colour becomes on a dark page."""
 
 THEMES = ("light", "dark")
+
+
+def of_sign(g: Any, zero: str = SOFT) -> str:
+    """Return the colour of what flows back: by its sign, `zero` for 0, ink where signs are mixed.
+
+    >>> of_sign(2.0) == POSITIVE, of_sign(0.0) == SOFT, of_sign([1.0, -1.0]) == INK
+    (True, True, True)
+    """
+    flat = np.reshape(np.asarray(g, float), -1)
+    if np.isnan(flat).any():
+        return NOT_A_NUMBER
+    low, high = flat.min(initial=0.0), flat.max(initial=0.0)
+    if low < 0 < high:
+        return INK
+    return POSITIVE if high > 0 else NEGATIVE if low < 0 else zero
+
+
+def mixed(colour: str, part: float, ground: str = PAPER) -> str:
+    """Mix a colour with a ground: all of it for a part of 1, none for 0.
+
+    >>> mixed("#000000", 0.2)
+    '#cccccc'
+    """
+    ends = [[int(c[k : k + 2], 16) for k in (1, 3, 5)] for c in (ground, colour)]
+    return "#" + "".join(f"{round(a + (b - a) * part):02x}" for a, b in zip(*ends, strict=True))
 
 
 def literal(*lines: str) -> str:
@@ -71,9 +103,8 @@ def canvas(name: str, direction: str, title: str = "") -> Digraph:
         raise ToolError(
             "drawing a graph needs the Python package graphviz: pip install graphviz"
         ) from None
-    graph = Drawing(name)
+    graph = Drawing(name, graph_attr={"rankdir": direction})
     graph.attr(
-        rankdir=direction,
         ranksep="0.3",
         nodesep="0.2",
         fontname=FONT,
@@ -95,21 +126,41 @@ def write_on(graph: Digraph, text: str) -> None:
     graph.graph_attr.update(label=label, labelloc="t", fontsize="14")
 
 
-def in_theme(graph: Digraph, name: str) -> Digraph:
-    """Change every colour to that of a theme. Raises OptionError for one that does not exist."""
+def check(name: str) -> None:
+    """Raise OptionError for a theme that does not exist."""
     if name not in THEMES:
         raise OptionError(f"theme must be one of {', '.join(map(repr, THEMES))}, got {name!r}")
+
+
+def in_theme(graph: Digraph, name: str) -> Digraph:
+    """Change every colour to that of a theme. Raises OptionError for one that does not exist."""
+    check(name)
     if name == "dark":
         for attributes in (graph.graph_attr, graph.node_attr, graph.edge_attr):
             colours = {key: DARK.get(v, v) for key, v in attributes.items() if "color" in key}
             attributes.update(colours)
-        graph.body[:] = [_COLOUR.sub(_darkened, line) for line in graph.body]
+        graph.body[:] = [_COLOUR.sub(lambda found: darkened(found[0]), line) for line in graph.body]
     return graph
 
 
-def _darkened(match: re.Match[str]) -> str:
-    return DARK.get(match[0], match[0])
+def darkened(light: str) -> str:
+    """Change a colour to its partner; any other to as light a one as it was dark, of its hue.
+
+    >>> darkened(INK), darkened("#cccccc"), darkened("#d0e0ff")
+    ('#eeeeee', '#4c4d50', '#00102f')
+    """
+    light = light.lower()
+    if light in _PARTNERS:
+        return _PARTNERS[light]
+    red, green, blue = (int(light[k : k + 2], 16) / 255 for k in (1, 3, 5))
+    if red == green == blue:  # ink on paper
+        white, black = (int(colour[1:3], 16) / 255 for colour in (PAPER, INK))
+        return mixed(DARK[INK], min(1.0, (white - red) / (white - black)), DARK[PAPER])
+    hue, lightness, saturation = rgb_to_hls(red, green, blue)
+    parts = hls_to_rgb(hue, 1 - lightness, saturation)
+    return "#" + "".join(f"{round(255 * part):02x}" for part in parts)
 
 
-_COLOUR = re.compile(r'(?<=color=")#\w{6}(?="(?! FIXEDSIZE))', re.IGNORECASE)
+_PARTNERS = {light.lower(): dark for light, dark in DARK.items()}
+_COLOUR = re.compile(r'(?<=color=")#\w{6}(?="(?! FIXEDSIZE="TRUE"))', re.IGNORECASE)
 """Any colour, but for those of the cells of a heat map: there white is 0 on every page."""

@@ -1,214 +1,200 @@
-"""The textbook picture: units as circles in layers, weights on the links, δ beside each unit.
+"""The textbook picture: units as circles in layers, weights on the links, δ in each unit.
 
-A unit is what the derivation calls one: an input x_i, a feature-map unit z = σ(Σ w_i x_i + b), or a
-pooling unit z = max(z_1 … z_L). What the graph has as two nodes, a sum and its activation, is one
-circle here, and a bias is the weight on the link from the bias unit x₀ = 1.
+What the graph has as two nodes, a sum and its activation, is one circle here, and a bias is the
+weight on the link from the bias unit x₀ = 1. The numbers add up by what is drawn: what comes back
+along the links of a unit, and from others if there are any, is ∂E/∂z; times σ'(a) it is δ.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal
 
-from tinygrad_pool.drawing import theme
+from tinygrad_pool.drawing import theme as look
 from tinygrad_pool.drawing.computation import Direction, check_drawable
 from tinygrad_pool.drawing.dot_program import lend_to_graphviz
-from tinygrad_pool.drawing.edges import link_style, shares_of
+from tinygrad_pool.drawing.edges import CHOICES, link_style
+from tinygrad_pool.drawing.fields import LEGEND, draw_field, field_of
 from tinygrad_pool.drawing.labels import sign
+from tinygrad_pool.drawing.layers import Link, Unit, Weight, layers_of, others_of
 from tinygrad_pool.drawing.words import Caption
-from tinygrad_pool.engine.backward import topological_order
-from tinygrad_pool.engine.node import Node, name_of
+from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
-from tinygrad_pool.errors import ShapeError
 from tinygrad_pool.formatting import counted, number, typeset
 
 if TYPE_CHECKING:
     from graphviz import Digraph
 
-Weight: TypeAlias = Any
-"""A node, a number, or None where a link carries no weight."""
-
-
 CROWDED = 24
 """More links than that have their weights drawn, and not written."""
-
-
-class Link(NamedTuple):
-    """A link into a unit: from a unit, or from the bias unit where `source` is None."""
-
-    source: Node | None
-    weight: Weight
-
-
-class Unit(NamedTuple):
-    """A unit: its output z, its sum a if it has one, and the links into it."""
-
-    z: Node
-    a: Node | None
-    links: list[Link]
-
-    @property
-    def sources(self) -> list[Node]:
-        """The units that links lead from, the bias unit left out."""
-        return [link.source for link in self.links if link.source is not None]
-
-    @property
-    def delta(self) -> str:
-        """δ = ∂E/∂a, or ∂E/∂z where a unit has no sum, as text; "" before a backward pass."""
-        node = self.a or self.z
-        return f"δ = {number(node.grad, digits=3)}" if node.has_grad and self.z.parents else ""
-
-    @property
-    def is_lit(self) -> bool:
-        """Return whether an error arrived at this unit."""
-        return bool(self.z.parents) and bool((self.a or self.z).grad)
+OTHERS = "others: from links that are not drawn"
+NAMED = 15
+"""A name and its number are on one line up to so many letters."""
+WIDTH, A_LETTER = 1.35, 0.098
+"""A circle's width, and how much more it takes for each letter that does not fit, in inches."""
 
 
 def draw_units(
     *outputs: Value,
-    inputs: Iterable[Value] = (),
+    inputs: Iterable[Value | Sequence[Value]] = (),
     depth: int | None = None,
     zero_one: bool = False,
     direction: Direction = "LR",
     title: str = "",
+    theme: Literal["light", "dark"] = "light",
 ) -> Digraph:
     """Draw the units and links behind some outputs, in layers, with weights, data and δ.
 
     A sum and its activation are one unit; the links into a maximum carry no weight, or with
     `zero_one` the weights of the derivation's other picture: 1 from the winner, 0 from all others.
-    `inputs` puts these first, in order, also those that no link leads from; `depth` is how many
-    layers of links to show. A thick rim marks a unit that an error arrived at. Where there are more
-    than 24 links, a weight is not written but drawn: blue above 0, orange below, wide where large.
+    The links into any other operation carry its local derivatives. `inputs` puts these first, in
+    order, also those that no link leads from; given in rows, they are drawn as a grid under each
+    unit that sums them, which shows its receptive field. So are the cells of an array that was
+    taken apart, if there are many links. `depth` is how many layers of links to show.
 
-    Raises DataError for what is no Value, OptionError for an unknown direction, ShapeError if a
-    node is an array: units are numbers.
+    After a backward pass a unit shows its δ, and one with an activation ∂E/∂z and σ'(a), whose
+    product it is. What came along links that are not drawn is written as "others". A thick rim, of
+    the colour of δ, marks a unit that an error arrived at. Where there are more than 24 links, a
+    weight is not written but drawn: blue above 0, orange and dashed below, wide where large.
+    `theme` is "light" or "dark".
+
+    Raises DataError for what is no Value, OptionError for an unknown direction or theme, ShapeError
+    if a node is an array: units are numbers.
 
     >>> from tinygrad_pool import maximum
     >>> z1, z2 = Value(0.2, label="z1(1)"), Value(0.7, label="z2(1)")
     >>> draw_units(maximum(z1, z2), zero_one=True).source.count("dashed")
     1
     """
-    first = list(inputs)
+    rows = [[row] if isinstance(row, Node) else [*row] for row in inputs]
+    first = [value for row in rows for value in row]
     for value in (*outputs, *first):
         check_drawable(value, direction, "draw_units")
-    layers = _layers(outputs, first, depth)
-    crowded = sum(len(u.links) for layer in layers for u in layer) > CROWDED
-    names = {unit.z: f"u{i}" for i, unit in enumerate(u for layer in layers for u in layer)}
-    linked = {link.source for layer in layers for u in layer for link in u.links} | set(outputs)
-    graph = theme.canvas("units", direction, title)
+    layers = layers_of(outputs, first, depth)
+    units = [unit for layer in layers for unit in layer]
+    graph = look.canvas("units", direction, title)
     graph.attr(nodesep="0.12", ranksep="1.2")
+    crowded = sum(len(unit.links) for unit in units) > CROWDED
+    field = field_of(rows, units, crowded)
+    linked = {link.source for unit in units for link in unit.links} | set(outputs)
+    others = others_of(layers)
+    texts = {u.z: _lines(u, u.z in linked, others.get(u.z, 0.0)) for u in units if u.z not in field}
+    names = {z: f"u{i}" for i, z in enumerate(texts)}
+    width = width_of(line for lines in texts.values() for line in lines)
     for level, layer in enumerate(layers):
+        above = layers[level + 1] if level + 1 < len(layers) else []
         with graph.subgraph(name=f"layer{level}") as column:
             column.attr(rank="same")
-            order = [f"bias{level}"] if _needs_bias(layers[level + 1 : level + 2]) else []
+            order = [f"bias{level}"] if any(unit.has_bias for unit in above) else []
             for name in order:
-                _draw_circle(column, name, ["x₀ = 1"], theme.CONSTANT)
-            for unit in layer:
-                _draw_unit(column, names[unit.z], unit, faint=unit.z not in linked)
-            order += [names[unit.z] for unit in layer]
-            for above, below in pairwise(order):
-                column.edge(above, below, style="invis")
+                draw_circle(column, name, ["x₀ = 1"], width, fillcolor=look.CONSTANT)
+            for unit in (unit for unit in above if field.holds(unit)):
+                order.append(f"field_{names[unit.z]}")
+                draw_field(column, order[-1], field, unit)
+            for unit in (unit for unit in layer if unit.z not in field):
+                order.append(names[unit.z])
+                shape = _shape(unit, faint=unit.z not in linked)
+                draw_circle(column, names[unit.z], texts[unit.z], width, **shape)
+            for before, after in pairwise(order):
+                column.edge(before, after, style="invis")
         for unit in layer:
-            _draw_links(graph, unit, names, f"bias{level - 1}", zero_one, crowded)
+            if field.holds(unit):
+                graph.edge(f"field_{names[unit.z]}", names[unit.z])
+            links = [link for link in unit.links if link.source not in field]
+            for link in links:
+                tail = f"bias{level - 1}" if link.source is None else names[link.source]
+                style = _link_style(unit, link, zero_one, crowded and not field)
+                graph.edge(tail, names[unit.z], **style)
+    for line in _legend([u for u in units if u.z in linked and u.z in texts], bool(others)):
+        look.write_on(graph, line)
+    if field:
+        look.write_on(graph, LEGEND)
     said = (
-        f"{counted(len(names), 'unit')} in {counted(len(layers), 'layer')}, with data and weights."
+        f"{counted(len(units), 'unit')} in {counted(len(layers), 'layer')}, with data and weights."
     )
     graph.comment = Caption(title or "Units and links", said).comment()
     lend_to_graphviz()
-    return graph
+    return look.in_theme(graph, theme)
 
 
-def _layers(outputs: Sequence[Node], first: Sequence[Node], depth: int | None) -> list[list[Unit]]:
-    """Find the units behind the outputs; a unit's layer is one above the highest it links from."""
-    far = dict.fromkeys((*outputs, *first), 0)
-    units: dict[Node, Unit] = {}
-    for node in reversed(topological_order(*far)):
-        if node in far:
-            units[node] = _unit(node, with_links=depth is None or far[node] < depth)
-            for below in units[node].sources:
-                far[below] = max(far.get(below, 0), far[node] + 1)
-    levels = dict.fromkeys(first, 0)
-    for node in reversed(units):
-        above_bias = int(bool(units[node].links))
-        levels[node] = max([above_bias, *(levels[below] + 1 for below in units[node].sources)])
-    layers: list[list[Unit]] = [[] for _ in range(max(levels.values()) + 1)]
-    for node, level in levels.items():
-        layers[level].append(units[node])
-    return layers
-
-
-def _unit(z: Node, with_links: bool) -> Unit:
-    """Read a node as a unit: a sum with its activation, a maximum, an input, or any operation."""
-    if z.shape:
-        raise ShapeError(
-            f"draw_units: needs a number, got {name_of(z)} of shape {z.shape}; "
-            "draw() draws graphs of arrays"
-        )
-    a = z
-    if len(z.parents) == 1 and isinstance(z.parents[0], Node) and z.parents[0].op == "weighted_sum":
-        a = z.parents[0]
-    if a.op != "weighted_sum":
-        links = [Link(p, None) for p in z.parents if isinstance(p, Node)]
-        return Unit(z, None, links if with_links else [])
-    n = len(a.parents) // 2
-    ws, xs, b = a.parents[:n], a.parents[n:-1], a.parents[-1]
-    links = [Link(x, w) for x, w in zip(xs, ws, strict=True) if isinstance(x, Node)]
-    if isinstance(b, Node) or b != 0:
-        links.insert(0, Link(None, b))
-    return Unit(z, a, links if with_links else [])
-
-
-def _needs_bias(layers: list[list[Unit]]) -> bool:
-    return any(link.source is None for layer in layers for unit in layer for link in unit.links)
-
-
-def _draw_unit(graph: Digraph, name: str, unit: Unit, faint: bool) -> None:
+def _lines(unit: Unit, linked: bool, others: float) -> list[str]:
+    """Write what stands in a unit, line by line; of one without a link only its data."""
     z = unit.z
-    lines = [typeset(z.label)] if z.label else []
+    lines = called(typeset(z.label), z.data)
     lines += [sign(z)] if unit.a is None and unit.links else []
-    lines += [number(z.data, digits=3), *([unit.delta] if unit.delta else [])]
-    fill = theme.OPERATION if z.parents else theme.LEAF
-    _draw_circle(graph, name, lines, "white" if faint else fill, faint, lit=unit.is_lit)
+    if unit.delta is None or not linked:
+        return lines
+    lines += [f"+ others: {number(others, digits=3)}"] if others else []
+    if unit.slope is not None:
+        activation = "σ" if z.op == "sigmoid" else z.op
+        lines.append(f"∂E/∂z = {number(float(z.grad), digits=3)}")
+        lines.append(f"{activation}′(a) = {number(unit.slope, digits=3)}")
+    return [*lines, f"δ = {number(unit.delta, digits=3)}"]
 
 
-def _draw_circle(
-    graph: Digraph, name: str, lines: list[str], fill: str, faint: bool = False, lit: bool = False
-) -> None:
-    graph.node(
-        name,
-        theme.literal(*lines),
-        id=name,
-        shape="circle",
-        fixedsize="true",
-        width="1.35",
-        style="filled,dashed" if faint else "filled",
-        fillcolor=fill,
-        color=theme.FAINT if faint else theme.GRADIENT if lit else theme.INK,
-        fontcolor=theme.SOFT if faint else theme.INK,
-        penwidth="3" if lit else "1",
-    )
+def called(name: str, data: float) -> list[str]:
+    """Write a number with its name: on one line, if that is short."""
+    shown = number(data, digits=3)
+    line = f"{name} = {shown}" if name else shown
+    return [line] if len(line) <= NAMED else [name, shown]
 
 
-def _draw_links(
-    graph: Digraph, unit: Unit, names: dict[Node, str], bias: str, zero_one: bool, crowded: bool
-) -> None:
-    shares = shares_of(unit.z) if zero_one else None
-    for i, link in enumerate(unit.links):
-        tail = bias if link.source is None else names[link.source]
-        style = link_style(shares[i]) if shares else _weight_style(link.weight, crowded)
-        graph.edge(tail, names[unit.z], **style)
+def rim(g: float | None) -> dict[str, str]:
+    """Draw the rim thick where an error arrived, in the colour of its sign."""
+    return {"color": look.of_sign(g), "penwidth": "4"} if g else {}
+
+
+def width_of(lines: Iterable[str]) -> float:
+    """Return how wide the circles must be for the longest line, in inches."""
+    longest = max(map(len, lines), default=0)
+    return WIDTH + A_LETTER * max(0, longest - 11)
+
+
+def _shape(unit: Unit, faint: bool) -> dict[str, str]:
+    """Choose the fill and the rim of a unit."""
+    if faint:
+        paper = {"style": "filled,dashed", "fillcolor": look.PAPER}
+        return {**paper, "color": look.FAINT, "fontcolor": look.SOFT}
+    return {"fillcolor": look.OPERATION if unit.z.parents else look.LEAF} | rim(unit.delta)
+
+
+def draw_circle(graph: Digraph, name: str, lines: list[str], width: float, **style: str) -> None:
+    """Draw a unit: some lines in a circle of so many inches."""
+    shown = {"style": "filled", "color": look.INK, **style}
+    options = {"shape": "circle", "fixedsize": "true", "width": f"{width:.2f}", **shown}
+    graph.node(name, look.literal(*lines), id=name, **options)
+
+
+def _link_style(unit: Unit, link: Link, zero_one: bool, crowded: bool) -> dict[str, str]:
+    """Write on a link its weight, the share of a maximum if asked for, or the local derivative."""
+    if unit.a is not None:
+        return _weight_style(link.weight, crowded)
+    if unit.z.op in CHOICES:
+        return link_style(link.slope) if zero_one else {}
+    label = f" × {number(link.slope, digits=3)} "
+    return {"label": label, "fontcolor": look.SOFT} if unit.delta is not None else {}
 
 
 def _weight_style(weight: Weight, crowded: bool) -> dict[str, str]:
     """Write a weight beside its link, or among very many draw it: hue by sign, width by size."""
-    if weight is None:
-        return {}
     w = float(weight.data if isinstance(weight, Node) else weight)
     if crowded:
-        colour = theme.FAINT if w == 0 else theme.DATA if w > 0 else theme.GRADIENT
-        return {"color": colour, "penwidth": f"{0.5 + 2.5 * min(1.0, abs(w)):.2f}"}
+        wide = {"color": look.of_sign(w, zero=look.FAINT)}
+        wide |= {"style": "dashed"} if w < 0 else {}
+        return wide | {"penwidth": f"{0.5 + 2.5 * min(1.0, abs(w)):.2f}"}
     shown = number(w, digits=3)
     name = typeset(weight.label) if isinstance(weight, Node) and weight.label else ""
-    label = theme.literal(f" {name} = {shown} " if name else f" {shown} ")
-    return {"label": label, "fontsize": "12"}
+    return {"label": look.literal(f" {name} = {shown} " if name else f" {shown} ")}
+
+
+def _legend(units: list[Unit], others: bool) -> list[str]:
+    """Say which derivative a δ is, and what others are, if there are any."""
+    known = [unit for unit in units if unit.delta is not None]
+    active = [unit for unit in known if unit.slope is not None]
+    sums = [unit for unit in known if unit.slope is None and unit.a is not None]
+    rest = len(known) - len(active) - len(sums)
+    lines = ["δ = ∂E/∂a = ∂E/∂z · σ′(a)"] if active else ["δ = ∂E/∂a"] if sums else []
+    if rest:
+        lines.append("without a sum: δ = ∂E/∂z" if lines else "δ = ∂E/∂z")
+    return lines + [OTHERS] * others

@@ -74,15 +74,18 @@ class Comparison(NamedTuple):
     gradients: dict[Value, Any]
     radius: float
 
-    def draw(self, node: Value | None = None, unit: int | None = None) -> Digraph:
+    def draw(
+        self, node: Value | None = None, unit: int | None = None, *, theme: str = "light"
+    ) -> Digraph:
         """Draw a window, and others that its winner takes part in, in both networks side by side.
 
         `node` is one of the layers that choose a winner, by default the first but ReLUs; `unit` is
         the flat index of the window, by default one whose winner won most windows, and of these
-        the one that most error arrives at.
+        the one that most error arrives at. `theme` is "light" or "dark".
 
-        Raises OptionError if there is no such layer or window.
+        Raises OptionError if there is no such layer, window or theme.
         """
+        from tinygrad_pool.drawing.theme import in_theme
         from tinygrad_pool.pooling_as_weights.side_by_side import draw_side_by_side
 
         choosing = [c for layer in self.layers if (c := candidates_of(layer.node))]
@@ -101,7 +104,8 @@ class Comparison(NamedTuple):
         if unit not in range(g.size):
             raise OptionError(f"draw: unit must be in 0 … {g.size - 1}, got {unit!r}")
         got = [self.gradients.get(p) for p in node.parents]
-        return draw_side_by_side(chosen[0], unit, np.reshape(node.data, -1), g, got)
+        drawn = draw_side_by_side(chosen[0], unit, np.reshape(node.data, -1), g, got)
+        return in_theme(drawn, theme)
 
     def table(self) -> Table:
         """Lay out a row for each layer; of many, one for each scope and operation."""

@@ -6,7 +6,7 @@ The notes draw it in four figures; `figures` draws the same four from a network 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from tinygrad_pool.drawing.units import draw_units
 from tinygrad_pool.engine.value import Value
@@ -71,8 +71,12 @@ def example() -> Network:
     return net
 
 
-def figures(net: Network) -> "dict[str, Callable[[], Digraph | Figure]]":
+def figures(
+    net: Network, columns: int = 1, theme: Literal["light", "dark"] = "light"
+) -> "dict[str, Callable[[], Digraph | Figure]]":
     """List how the derivation's four figures are drawn from a network.
+
+    Inputs that are a plane of several columns are drawn as one. `theme` is "light" or "dark".
 
     F1: the pooling unit over its feature-map units, links without weights. F2: the winner, with
     its receptive field among the inputs. F3: the kink of max, which raises ToolError without
@@ -80,10 +84,11 @@ def figures(net: Network) -> "dict[str, Callable[[], Digraph | Figure]]":
     """
     from tinygrad_pool.drawing.plots import kink
 
+    rows = [net.inputs[i : i + columns] for i in range(0, len(net.inputs), columns)]
     winner = max(net.units, key=lambda z: z.item())
     return {
-        "F1": lambda: draw_units(net.pooled, depth=1, direction="BT"),
-        "F2": lambda: draw_units(winner, inputs=net.inputs, direction="BT"),
-        "F3": kink,
-        "F4": lambda: draw_units(net.pooled, depth=1, zero_one=True, direction="BT"),
+        "F1": lambda: draw_units(net.pooled, depth=1, direction="BT", theme=theme),
+        "F2": lambda: draw_units(winner, inputs=rows, direction="BT", theme=theme),
+        "F3": lambda: kink(theme=theme),
+        "F4": lambda: draw_units(net.pooled, depth=1, zero_one=True, direction="BT", theme=theme),
     }

@@ -12,6 +12,7 @@ from tinygrad_pool.derivatives.candidates import Candidates
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.dot_program import lend_to_graphviz
 from tinygrad_pool.drawing.labels import sign
+from tinygrad_pool.drawing.units import OTHERS, called, draw_circle, rim, width_of
 from tinygrad_pool.drawing.words import Caption
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import counted, number, plain, typeset
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 WINDOWS, CELLS, BESIDE = 3, 12, 6
 TRIED = 100
+SENT = "↓ goes back along a link: weight · δ; all that comes to a unit is ∂E/∂z"
 
 
 class Cell(NamedTuple):
@@ -42,14 +44,20 @@ def draw_side_by_side(
     members = {u: [*contest.within(u)] for u in units}
     cells = sorted({_cell(contest, i) for u in units for i in members[u]})
     graph = theme.canvas("side_by_side", "BT")
-    graph.attr(nodesep="0.15", ranksep="0.9", labelloc="b", fontsize="14")
-    graph.attr(label="\\norange: what goes back along each link", fontcolor=theme.GRADIENT)
+    graph.attr(nodesep="0.12", ranksep="0.55")
+    got = {cell: _got(contest, cell, to_operands) for cell in cells}
+    others = _others(contest, members, g, got)
+    lines = {cell: _lines(contest, cell, got[cell], others.get(cell)) for cell in cells}
+    width = width_of(line for some in lines.values() for line in some)
+    for line in (SENT, *[OTHERS] * bool(others)):
+        theme.write_on(graph, line)
     titles = ("as it is: links without weights", "the same as a layer of 0/1 weights, y = P z")
     for panel, title in enumerate(titles):
         names = {cell: f"p{panel}c{k}" for k, cell in enumerate(cells)}
         tops = {u: f"p{panel}u{u}" for u in units}
         for cell, name in names.items():
-            _draw_cell(graph, name, contest, cell, to_operands)
+            fill = theme.CONSTANT if got[cell] is None else theme.LEAF
+            draw_circle(graph, name, lines[cell], width, fillcolor=fill, **rim(got[cell]))
         for u, name in tops.items():
             _draw_unit(graph, name, contest.node, u, data, g, weighted=panel == 1)
             for i in members[u]:
@@ -96,16 +104,39 @@ def _row(graph: Digraph, name: str, members: Iterable[str]) -> None:
             row.edge(left, right, style="invis")
 
 
-def _draw_cell(
-    graph: Digraph, name: str, contest: Candidates, cell: Cell, to_operands: Any
-) -> None:
-    p = 0.0 if cell.operand < 0 else contest.node.parents[cell.operand]
-    is_node = isinstance(p, Node)
+def _got(contest: Candidates, cell: Cell, to_operands: Any) -> float | None:
+    """Read what a cell got in all; None of a constant."""
+    if cell.operand < 0 or not isinstance(contest.node.parents[cell.operand], Node):
+        return None
+    return float(np.reshape(to_operands[cell.operand], -1)[cell.cell])
+
+
+def _others(
+    contest: Candidates, members: dict[int, list[int]], g: Any, got: dict[Cell, float | None]
+) -> dict[Cell, float]:
+    """Find what arrived at cells from elsewhere than the windows that are drawn."""
+    drawn = dict.fromkeys(got, 0.0)
+    for u, some in members.items():
+        for i in some:
+            drawn[_cell(contest, i)] += _carried(contest.weight[i], g[u])
+    return {
+        cell: total - drawn[cell]
+        for cell, total in got.items()
+        if total is not None and not np.isclose(total, drawn[cell], rtol=1e-5, equal_nan=True)
+    }
+
+
+def _carried(weight: float, g: float) -> float:
+    return float(weight * g) if weight else 0.0
+
+
+def _lines(contest: Candidates, cell: Cell, got: float | None, others: float | None) -> list[str]:
+    """Write what stands in a cell; `got` is its gradient."""
+    p = contest.node.parents[cell.operand] if cell.operand >= 0 else 0.0
     value = np.reshape(p._numbers if isinstance(p, Node) else p, -1)[cell.cell]
-    lines = [_place(p, cell.cell), number(value, digits=3)]
-    if is_node:
-        lines.append(f"δ = {number(np.reshape(to_operands[cell.operand], -1)[cell.cell], 3)}")
-    _circle(graph, name, lines, theme.LEAF if is_node else theme.CONSTANT)
+    lines = called(_place(p, cell.cell), value)
+    lines += [f"+ others: {number(others, digits=3)}"] if others else []
+    return lines if got is None else [*lines, f"∂E/∂z = {number(got, digits=3)}"]
 
 
 def _place(p: Any, cell: int) -> str:
@@ -122,32 +153,18 @@ def _draw_unit(
     graph: Digraph, name: str, node: Node, unit: int, data: Any, g: Any, weighted: bool
 ) -> None:
     place = ", ".join(str(int(k)) for k in np.unravel_index(unit, node.shape))
-    lines = ["Σ P z" if weighted else sign(node)]
-    lines += [f"y[{place}]"] if place else []
-    lines += [number(data[unit], digits=3), f"δ = {number(g[unit], digits=3)}"]
-    _circle(graph, name, lines, theme.OPERATION, width="1.6")
-
-
-def _circle(graph: Digraph, name: str, lines: list[str], fill: str, width: str = "1.35") -> None:
-    graph.node(
-        name,
-        theme.literal(*lines),
-        id=name,
-        shape="circle",
-        fixedsize="true",
-        width=width,
-        fontsize="12",
-        style="filled",
-        fillcolor=fill,
-    )
+    lines = called(f"y[{place}]" if place else "", data[unit])
+    lines += ["Σ P z" if weighted else sign(node), f"δ = {number(g[unit], digits=3)}"]
+    draw_circle(graph, name, lines, width_of(lines), fillcolor=theme.OPERATION, **rim(g[unit]))
 
 
 def _link(weight: float, g: float, weighted: bool) -> dict[str, str]:
     """Draw a link with what it carries back, and where it has one, its weight."""
-    carried = number(weight * g if weight else 0.0, digits=3)
-    shown = f'<FONT COLOR="{theme.GRADIENT}" POINT-SIZE="12">&nbsp;&nbsp;{carried}</FONT>'
+    carried = _carried(weight, g)
+    colour = theme.of_sign(carried)
+    shown = f'<FONT COLOR="{colour}">&nbsp;↓&nbsp;{number(carried, digits=3)}</FONT>'
     style = {"color": theme.INK, "penwidth": "2.6"} if weight else {"color": theme.FAINT}
+    style |= {} if weight else {"style": "dashed"}
     if weighted:
         shown = f'<FONT POINT-SIZE="18"><B>&nbsp;{number(weight, digits=3)}</B></FONT><BR/>{shown}'
-        style["style"] = "solid" if weight else "dashed"
     return {**style, "label": f"<{shown}>"}

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 LISTED = 20
 """So many links are listed where weights end a notebook's cell."""
+LONGEST = 16
+"""So many units, or cells, has a layer that is printed as a matrix."""
 
 
 class Weights:
@@ -128,6 +130,24 @@ class Weights:
         counts = [(ones, "weight 1"), (zeros, "weight 0"), (others, "other weights")]
         listed = ", ".join(f"{n} of {what}" for n, what in counts if n) or "none"
         return f"Weights({units} units × {cells} cells, links: {listed})"
+
+    def __str__(self) -> str:
+        """Show a small layer as the matrix that it is: a dot is a link of weight 0, a gap is none.
+
+        >>> W = Weights(np.array([0, 0, 1]), np.array([0, 1, 2]), np.array([0, 1, 1]), (2,), (3,))
+        >>> print(W)
+        Weights(2 units × 3 cells, links: 2 of weight 1, 1 of weight 0)
+         · 1
+             1
+        """
+        if max(self.shape) > LONGEST:
+            return repr(self)
+        rows = [[""] * self.shape[1] for _ in range(self.shape[0])]
+        for unit, cell, weight in zip(self.unit, self.cell, self.weight, strict=True):
+            rows[unit][cell] = f"{weight:.3g}" if weight else "·"
+        wide = 1 + max((len(text) for row in rows for text in row), default=0)
+        lines = ["".join(text.rjust(wide) for text in row).rstrip() for row in rows]
+        return "\n".join([repr(self), *lines])
 
     def _repr_html_(self) -> str:
         from tinygrad_pool.formatting import Table

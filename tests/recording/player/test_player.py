@@ -296,7 +296,7 @@ class TestInABrowser:
     def test_tab_reaches_each_control(self, play):
         page = play(network())
         reached = set()
-        for _ in range(14):
+        for _ in range(14 + 7):  # and seven nodes
             page.keyboard.press("Tab")
             reached.add(
                 page.evaluate("(document.activeElement.ariaLabel || document.activeElement.id)")
@@ -339,8 +339,35 @@ class TestInABrowser:
         page.evaluate("go(end)")
         assert page.evaluate(wide, "n0") == pytest.approx(page.evaluate("boxes[0].wide"))
         a = Value(1.0)
-        page = play(a * -2.0, "#step=1")
+        page = play(a * -0.5, "#step=1")
+        bar, box = (
+            page.locator(f"#n0 {part}").first.bounding_box() for part in (".bar", "polygon")
+        )
         assert page.locator("#n0 .bar").get_attribute("class") == "bar minus"
+        assert bar["width"] < 0.9 * box["width"]
+        assert bar["x"] + bar["width"] == pytest.approx(box["x"] + box["width"], abs=3)
+        assert page.locator("#n0 .grad").get_attribute("class") == "grad minus"
+
+    def test_dashes_mean_0_and_nothing_else(self, play):
+        page = play(network(), "#step=3")
+        dashes = page.evaluate(
+            """() => [...document.querySelectorAll("main .edge")].map((edge) => [
+                edge.getAttribute("class").trim(),
+                getComputedStyle(edge.querySelector("path")).strokeDasharray,
+            ])"""
+        )
+        looks = {"zero": "5px, 4px", "waiting": "1px, 4px", "plus": "none", "minus": "none"}
+        for kind, dash in dashes:
+            assert looks.get(kind.split()[-1], "none") == dash, kind
+
+    def test_an_edge_points_to_where_its_contribution_goes(self, play):
+        page = play(network(), "#step=3", reduced_motion="reduce")
+        tip, m, a = (
+            page.locator(f"{name} polygon").first.bounding_box() for name in ("#n4e0", "#n4", "#n0")
+        )
+        near = [abs(tip["x"] - x) for x in (a["x"] + a["width"], m["x"])]
+        low = [abs(tip["y"] - y) for y in (a["y"], m["y"] + m["height"])]
+        assert near[0] < near[1] or low[0] < low[1]
 
     def test_a_node_that_is_clicked_shows_its_ledger_and_why(self, play):
         page = play(network(), "#step=3")
@@ -372,6 +399,63 @@ class TestInABrowser:
         assert page.locator("#grid .seen").count() == 4 + 1
         page.keyboard.press("b")
         assert not page.locator("#grid").is_visible()
+
+    def test_equations_are_set_as_mathematics(self, play):
+        page = play(network(), "#step=3")
+        math = page.locator("#equations math")
+        assert [m.get_attribute("aria-label") for m in math.all()] == [
+            "y = x_k,  k = argmax_i x_i",
+            "∂E/∂x_i = g [i == k]",
+        ]
+        assert math.nth(1).locator("mfrac > mrow").all_text_contents() == ["∂E", "∂xi"]
+        assert math.nth(0).locator("msub").all_text_contents() == ["xk", "argmaxi", "xi"]
+        box = math.nth(1).locator("mfrac").bounding_box()
+        over, under = (row.bounding_box() for row in math.nth(1).locator("mfrac > mrow").all())
+        assert over["y"] < under["y"] < box["y"] + box["height"]
+
+    def test_a_node_without_a_label_has_its_number_in_the_picture(self, play):
+        page = play(network(), "#step=2")
+        assert self.says(page) == "2 of 5: power#5 gets 1"
+        assert "#5" in page.locator("#n5").text_content()
+
+    def test_a_node_is_asked_by_keyboard(self, play):
+        page = play(network(), "#step=3")
+        node = page.get_by_role("button", name="m (max)", exact=True)
+        node.focus()
+        page.keyboard.press("Enter")
+        assert page.locator("#who").input_value() == "4"
+        page.get_by_role("button", name="b", exact=True).focus()
+        page.keyboard.press(" ")
+        assert page.locator("#who").input_value() == "1"
+        assert page.evaluate("at") == 3  # the space does not play
+
+    def test_a_tap_is_answered_where_the_finger_is(self, play):
+        page = play(network(), "#step=3", viewport={"width": 390, "height": 844}, has_touch=True)
+        page.locator("#n4").tap()
+        answer = page.locator("#answer")
+        assert answer.text_content().startswith("m (max) = 4from power#5: g · ")
+        bubble, node = answer.bounding_box(), page.locator("#n4").bounding_box()
+        assert bubble["x"] >= 0
+        assert bubble["x"] + bubble["width"] <= 390
+        assert abs(bubble["y"] + bubble["height"] - node["y"]) < 150
+        page.keyboard.press("n")
+        assert not answer.is_visible()
+        wide = play(network(), "#step=3")
+        wide.locator("#n4").click()
+        assert not wide.locator("#answer").is_visible()
+
+    @pytest.mark.parametrize(("wide", "high"), [(390, 844), (1280, 720)])
+    def test_numbers_can_be_read_at_first_sight(self, play, wide, high):
+        z = Value(0.5, label="x")
+        for i in range(8):
+            z = (Value(1.0, label=f"w{i}") * z).sigmoid()
+        page = play(z, viewport={"width": wide, "height": high})
+        size = "t => parseFloat(getComputedStyle(t).fontSize) * t.getScreenCTM().a"
+        assert page.locator("#n0 .grad").evaluate(size) > 8
+        root = page.locator(".node[aria-label*='sigmoid#24']").bounding_box()
+        frame = page.locator("main").bounding_box()
+        assert frame["x"] <= root["x"]
+        assert root["x"] + root["width"] <= frame["x"] + frame["width"]
 
     def test_padding_is_drawn_around_the_cells(self, play):
         x = Value(np.arange(16.0).reshape(4, 4), label="x")
@@ -434,7 +518,7 @@ class TestInABrowser:
                 return [[0, 0], [5, 5]].map(([i, j]) => [...paper.getImageData(i, j, 1, 1).data]);
             }"""
         )
-        assert first == [213, 94, 0, 255]
+        assert first == [184, 74, 0, 255]
         assert last == [0, 114, 178, 255]
 
     def test_a_dark_page_has_a_dark_picture(self, play):
@@ -459,7 +543,8 @@ class TestInABrowser:
             '- status: "3 of 5: m (max) gets 4"',
             '- button "Play"',
             '- slider "Step of the pass"',
-            'img "Backward pass from E 7 nodes: 2 leaves, 1 mul',
+            'group "Backward pass from E 7 nodes: 2 leaves, 1 mul',
+            '- button "m (max)"',
             '- combobox "Gradient of"',
         ):
             assert line in heard

@@ -89,7 +89,7 @@ def test_sizes_compare_with_the_largest_of_the_pass():
 
 
 def test_a_folded_graph_tells_all_steps_of_a_box_at_once():
-    w = Value(0.5, label="w")
+    w = Value(0.5, label="v")
     with tg.scope("first"):
         xs = [(w * float(i)).tanh() for i in range(400)]
     with tg.scope("second"):
@@ -104,7 +104,7 @@ def test_a_folded_graph_tells_all_steps_of_a_box_at_once():
     moves = {names[move["box"]]: move for move in page["moves"]}
     assert [names[m["box"]] for m in page["moves"]][-1] == "first"
     (sent,) = moves["first"]["sends"]
-    assert names[sent["to"]] == "w"
+    assert names[sent["to"]] == "v"
     assert sent["says"].startswith("at most ")
 
 
@@ -135,7 +135,7 @@ def test_a_long_name_is_cut_as_in_pictures():
 
 
 def test_a_folded_box_shows_its_gradient_when_all_of_it_has_arrived():
-    w = Value(0.5, label="w")
+    w = Value(0.5, label="v")
     with tg.scope("first"):
         xs = [(w * float(i)).tanh() for i in range(400)]
     with tg.scope("second"):
@@ -144,8 +144,8 @@ def test_a_folded_box_shows_its_gradient_when_all_of_it_has_arrived():
     names = [box["name"] for box in page["boxes"]]
     sent = [[names[s["to"]] for s in move["sends"]] for move in page["moves"]]
     shown = [[names[c["box"]] for c in move["changes"]] for move in page["moves"]]
-    assert sum("w" in to for to in sent) == 2
-    assert [("w" in changed) for changed in shown] == [False, False, True]
+    assert sum("v" in to for to in sent) == 2
+    assert [("v" in changed) for changed in shown] == [False, False, True]
 
 
 def test_nan_is_the_largest_that_goes_along_an_edge():

@@ -4,7 +4,8 @@
 const pass = JSON.parse(document.getElementById("pass").textContent);
 const [part, end] = [(id) => document.getElementById(id), pass.moves.length];
 const boxes = pass.boxes.map((box) => ({ ...box, group: part(box.id), history: [], arrived: [] }));
-const [LISTED, TINY, LEGIBLE] = [12, 0.35, 0.5];
+const [LISTED, TINY, LEGIBLE] = [12, 0.6, 0.9];
+const MATHML = "http://www.w3.org/1998/Math/MathML";
 let at = 0;
 let asked = boxes.length - 1; // whose ledger is shown
 let follows = true; // until the user asks for one
@@ -18,8 +19,19 @@ pass.moves.forEach((move, i) => {
 
 const signOf = (size = 0) => (size === null ? "odd" : size > 0 ? "plus" : size < 0 ? "minus" : "zero");
 
+/** Find the sign that all numbers of a line share, leaving zeros out. */
+function signOfText(text) {
+  if (text.includes("nan")) return "odd";
+  const signs = new Set((text.match(/−?(?:[\d.e+-]+|inf)/g) ?? []).map((one) => (
+    one[0] === "−" ? "minus" : one === "0" ? "zero" : "plus"
+  )));
+  if (signs.size > 1) signs.delete("zero");
+  return signs.size > 1 ? "mixed" : [...signs][0] ?? "";
+}
+
 function element(name, attributes, parent, text = "") {
-  const space = parent instanceof SVGElement || name === "svg" ? "http://www.w3.org/2000/svg" : "http://www.w3.org/1999/xhtml";
+  const space = parent instanceof SVGElement || name === "svg" ? "http://www.w3.org/2000/svg"
+    : parent instanceof MathMLElement || name === "math" ? MATHML : "http://www.w3.org/1999/xhtml";
   const made = document.createElementNS(space, name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
   made.textContent = text;
@@ -36,12 +48,45 @@ function list(where, items) {
   for (const [text, kind = ""] of items.slice(more)) element("li", { class: kind }, ul, text);
 }
 
+// ---- equations
+
+const TOKEN = /∂(\p{L}+)\/∂(\p{L}+(?:_\w+)?)|(\p{L}+)_(\w+)|\p{L}+['′]?|[\d.]+|\s+|==|[^]/gu;
+
+function symbol(text, parent) {
+  const [name, index] = text.split("_");
+  if (!index) return element("mi", {}, parent, name);
+  const sub = element("msub", {}, parent);
+  element("mi", {}, sub, name);
+  return element("mi", {}, sub, index);
+}
+
+/** Set an equation as mathematics; what it says as a text is kept for those who cannot see it. */
+function typeset(text, parent) {
+  const math = element("math", { "aria-label": text }, parent);
+  for (const [token, above, below] of text.matchAll(TOKEN)) {
+    if (above) {
+      const fraction = element("mfrac", {}, math);
+      for (const name of [above, below]) {
+        const row = element("mrow", {}, fraction);
+        element("mo", {}, row, "∂");
+        symbol(name, row);
+      }
+    } else if (/^\s/.test(token)) {
+      element("mspace", { width: `${0.25 * token.length}em` }, math);
+    } else if (/^\p{L}/u.test(token)) {
+      symbol(token, math);
+    } else {
+      element(/^[\d.]+$/.test(token) ? "mn" : "mo", {}, math, token === "==" ? "=" : token);
+    }
+  }
+}
+
 // ---- arrays, a pixel a cell
 
 /** Colour a share between −127 and 127: blue above 0, orange below, paper at 0. */
 function coloured(share, dark) {
-  if (share === -128) return [204, 121, 167];
-  const ends = share > 0 ? [[0, 114, 178], [108, 192, 245]] : [[213, 94, 0], [255, 157, 92]];
+  if (share === -128) return dark ? [240, 154, 196] : [168, 50, 110];
+  const ends = share > 0 ? [[0, 114, 178], [108, 192, 245]] : [[184, 74, 0], [255, 157, 92]];
   const [far, paper] = dark ? [ends[1], [27, 29, 33]] : [ends[0], [255, 255, 255]];
   return far.map((end, i) => paper[i] + (end - paper[i]) * Math.abs(share) / 127);
 }
@@ -104,10 +149,13 @@ function showBox(i) {
   const texts = [...box.group.querySelectorAll(".grad")];
   texts.forEach((text, k) => {
     text.textContent = state.lines[k] ?? "";
+    text.setAttribute("class", `grad ${signOfText(text.textContent)}`);
     squeeze(text, box.room);
   });
   paint(box, "grad-cells", state.cells);
-  box.bar.setAttribute("width", Math.abs(state.size ?? 1) * box.wide);
+  const length = Math.abs(state.size ?? 1) * box.wide;
+  box.bar.setAttribute("width", length);
+  box.bar.setAttribute("x", box.left + (state.size < 0 ? box.wide - length : 0)); // below 0 from the right
   box.bar.setAttribute("class", `bar ${signOf(state.size)}`);
   box.group.classList.toggle("active", at > 0 && pass.moves[at - 1].box === i);
   box.group.classList.toggle("asked", !follows && asked === i);
@@ -142,7 +190,8 @@ function showStory() {
   part("says").setAttribute("aria-live", timer ? "off" : "polite"); // who listens is told of stops
   part("says").textContent = move ? `${at} of ${end}: ${move.says}` : `Before the first of ${end} steps`;
   part("line").textContent = (move && boxes[move.box].line) ?? "";
-  list("equations", (move?.equations ?? []).map((text) => [text]));
+  part("equations").replaceChildren();
+  for (const text of move?.equations ?? []) typeset(text, element("li", {}, part("equations")));
   list("sends", (move?.sends ?? []).map((sent) => [
     `to ${boxes[sent.to].name}: ${sent.says}${sent.reason ? `: ${sent.reason}` : ""}`, signOf(sent.size),
   ]));
@@ -176,6 +225,18 @@ function ask(i) {
   showBox(before);
   showBox(i);
   showLedger();
+}
+
+/** Answer where the finger is, if the ledger is out of sight. */
+function answer(i, { clientX, clientY }) {
+  const [bubble, told] = [part("answer"), part("ledger").getBoundingClientRect()];
+  bubble.hidden = !matchMedia("(max-width: 50rem)").matches || told.bottom <= innerHeight;
+  bubble.replaceChildren();
+  element("b", {}, bubble, `${boxes[i].name} ${part("sum").textContent}`);
+  for (const item of part("entries").children) bubble.append(item.cloneNode(true));
+  const [wide, high] = [bubble.offsetWidth, bubble.offsetHeight];
+  bubble.style.left = `${clamp(4, clientX - wide / 2, innerWidth - wide - 4)}px`;
+  bubble.style.top = `${clientY > high + 24 ? clientY - high - 16 : clientY + 24}px`;
 }
 
 // ---- windows of a pooling
@@ -212,7 +273,7 @@ function showGrid(told) {
     squeeze(element("text", { x: x + SIDE / 2, y: y + 22 }, group, number), SIDE - 4);
     const landed = told.landed.flat()[i];
     if (landed !== "0") {
-      squeeze(element("text", { x: x + SIDE / 2, y: y + 42, class: "landed" }, group, landed), SIDE - 4);
+      squeeze(element("text", { x: x + SIDE / 2, y: y + 42, class: `landed ${signOfText(landed)}` }, group, landed), SIDE - 4);
     }
     return square;
   });
@@ -221,8 +282,8 @@ function showGrid(told) {
     const group = element("g", {}, drawing);
     const square = element("rect", { x, y, width: SIDE, height: SIDE, class: "cell" }, group);
     squeeze(element("text", { x: x + SIDE / 2, y: y + 22 }, group, number), SIDE - 4);
-    const arrived = `δ ${told.arrived.flat()[i]}`;
-    squeeze(element("text", { x: x + SIDE / 2, y: y + 42, class: "landed" }, group, arrived), SIDE - 4);
+    const error = told.arrived.flat()[i];
+    squeeze(element("text", { x: x + SIDE / 2, y: y + 42, class: `landed ${signOfText(error)}` }, group, `δ ${error}`), SIDE - 4);
     const outline = (on) => {
       square.classList.toggle("seen", on);
       for (const [cell] of told.windows[i]) cells[cell].classList.toggle("seen", on);
@@ -246,6 +307,7 @@ function go(position, keepPlaying = false) {
     for (const change of pass.moves[n].changes) touched.add(change.box);
   }
   const move = pass.moves[at - 1];
+  part("answer").hidden = true;
   if (follows) asked = move ? move.box : boxes.length - 1;
   for (const i of touched) showBox(i);
   showStory();
@@ -301,21 +363,35 @@ Object.assign(keys, {
 
 boxes.forEach((box, i) => {
   const frame = box.group.querySelector("polygon").getBBox();
-  box.wide = frame.width;
+  [box.left, box.wide] = [frame.x, frame.width];
   box.room = frame.width - 36; // beside the word "grad"
   squeezeTitle(box, frame.x + frame.width);
   box.bar = element("rect", { x: frame.x, y: frame.y + frame.height - 3, width: 0, height: 4 }, box.group);
   element("title", {}, box.group, box.name + (box.data ? ` = ${box.data}` : ""));
   if (box.cells) paint(box, "data-cells", box.cells);
   box.group.dataset.box = i;
+  for (const [name, value] of [["tabindex", 0], ["role", "button"], ["aria-label", box.name]]) {
+    box.group.setAttribute(name, value);
+  }
   element("option", { value: i }, part("who"), box.name);
 });
+svg.setAttribute("role", "group"); // whose nodes are buttons
+svg.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" && event.key !== " ") return;
+  event.preventDefault();
+  event.stopPropagation();
+  ask(+event.target.closest(".node").dataset.box);
+});
+svg.addEventListener("focusin", (event) => bringIn(boxes[event.target.dataset.box]));
 let pressed;
 panel.addEventListener("pointerdown", (event) => { pressed = event; });
 panel.addEventListener("click", (event) => {
   if (Math.hypot(event.clientX - pressed.clientX, event.clientY - pressed.clientY) > 5) return; // a drag
   const node = document.elementFromPoint(event.clientX, event.clientY)?.closest(".node");
-  if (node?.dataset.box) ask(+node.dataset.box);
+  part("answer").hidden = true;
+  if (!node?.dataset.box) return;
+  ask(+node.dataset.box);
+  answer(+node.dataset.box, event);
 });
 part("at").max = end;
 part("at").addEventListener("input", (event) => go(+event.target.value));
@@ -325,5 +401,8 @@ addEventListener("hashchange", linked);
 document.body.classList.toggle("large", boxes.length > 300);
 pass.moves.forEach((_, n) => showEdges(n));
 boxes.forEach((_, i) => showBox(i));
-if (view.scale < TINY) zoom(LEGIBLE / view.scale); // a large graph is followed, not overlooked
+if (view.scale < TINY) { // what cannot be read is followed, from where the pass begins
+  zoom(LEGIBLE / view.scale);
+  bringIn(boxes.at(-1));
+}
 linked();

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 from tinygrad_pool.derivatives.slopes import largest_of
 from tinygrad_pool.drawing import theme
-from tinygrad_pool.drawing.computation import FULL, UNFOLDED, Direction, draw_nodes, picture_of
+from tinygrad_pool.drawing.computation import FULL, UNFOLDED, Direction, picture_of
 from tinygrad_pool.drawing.dot_program import picture
 from tinygrad_pool.drawing.edges import Style
-from tinygrad_pool.drawing.folding import by_form, by_layers, layer_count
+from tinygrad_pool.drawing.folding import folded
+from tinygrad_pool.drawing.nodes import draw_nodes
 from tinygrad_pool.drawing.overview import draw_groups, note, title_of
 from tinygrad_pool.drawing.slides import holding, longest_of
 from tinygrad_pool.engine.node import Node
@@ -25,6 +26,8 @@ SVG = "http://www.w3.org/2000/svg"
 REPEATED = ("font-family", "{http://www.w3.org/XML/1998/namespace}space")
 LONG = re.compile(r"(\d\.\d)\d+")
 LABELLED = 80
+KEY = "12.00"
+"""The size of the keys "data" and "grad"."""
 PANEL = (900, 520)
 """The room for the picture on a screen of 1280 × 720."""
 
@@ -81,12 +84,16 @@ def _draw_nodes(graph: Any, passed: Trace) -> tuple[list[Box], dict[tuple[int, i
     if len(nodes) > FULL:
         show = frozenset()
         graph.attr(splines="line", nslimit="2", mclimit="0.5")
-    shown = picture_of(passed.loss, nodes, show, passed.variables, set())._replace(heat=_room)
+    numbered: dict[str, Any] = {f"#{passed.number(node)}": node for node in nodes}
+    names = numbered | passed.variables
+    shown = picture_of(passed.loss, nodes, show, names, set())._replace(heat=_room)
     sent = {step.node: step.contributions for step in passed.steps}
     styles = {}
     for node in nodes:
         given = sent.get(node, (None,) * len(node.parents))
-        styles[node] = [_style(c, len(nodes) <= LABELLED) for c in given]
+        styles[node] = [
+            _style(p, c, len(nodes) <= LABELLED) for p, c in zip(node.parents, given, strict=True)
+        ]
     computed = ((c.node, c.after) for c in chain(*passed.accumulations()) if c.after is not None)
     with holding(nodes, longest_of(computed)):
         draw_nodes(graph, shown, styles)
@@ -95,16 +102,20 @@ def _draw_nodes(graph: Any, passed: Trace) -> tuple[list[Box], dict[tuple[int, i
     return [Box(ids[node], plain(title(passed, node)), [node]) for node in nodes], edges
 
 
-def _style(c: Any, labelled: bool) -> Style:
-    return {} if c is None or not labelled else {"label": f" {number(largest_of(c), digits=3)} "}
+def _style(operand: Any, c: Any, labelled: bool) -> Style:
+    """Let an edge point to where its contribution goes; from a constant, to where that is used."""
+    style = {"dir": "back"} if isinstance(operand, Node) else {}
+    if c is None or not labelled:
+        return style
+    return style | {"label": f" {number(largest_of(c), digits=3)} "}
 
 
 def _draw_folded(graph: Any, passed: Trace) -> tuple[list[Box], dict[tuple[int, int], str]]:
     """Draw a box for each layer, or for each form of operation."""
     nodes = passed.nodes
-    groups = (by_layers if layer_count(nodes) <= FULL else by_form)(nodes)
+    groups = folded(nodes)
     with holding(nodes, passed.last):
-        draw_groups(graph, groups, passed.loss, set())
+        draw_groups(graph, groups, passed.loss, set(), dir="back")
     theme.write_on(graph, note(len(nodes), len(groups)).partition(";")[0])
     edges = {
         (i, k): f"g{i}e{j}" for i, group in enumerate(groups) for j, k in enumerate(group.sources)
@@ -144,9 +155,12 @@ def _marked(svg: str) -> str:
 
 
 def _mark_box(group: ET.Element) -> None:
-    """Mark the texts of the gradient, which end at the right edge of their cell, and pictures."""
+    """Mark the texts of the gradient, which end at the right edge of their cell, and pictures.
+
+    The gradient is the last row: all that is written after its key.
+    """
     pictures = []
-    right = "0"
+    right, is_grad = "0", False
     for child in group:
         fill = child.get("fill", "").lower()
         if child.tag == f"{{{SVG}}}polygon":
@@ -154,7 +168,10 @@ def _mark_box(group: ET.Element) -> None:
             right = f"{max(xs) - 4:.1f}"
             if fill == ROOM:
                 pictures.append(child)
-        elif child.tag == f"{{{SVG}}}text" and fill == theme.GRADIENT.lower():
+        elif child.tag == f"{{{SVG}}}text" and is_grad:
             child.attrib |= {"class": "grad", "x": right, "text-anchor": "end"}
+            child.attrib.pop("fill", None)
+        elif child.text == "grad" and child.get("font-size") == KEY:
+            is_grad = True
     for name, child in zip(("data-cells", "grad-cells"), pictures, strict=False):
         child.set("class", name)

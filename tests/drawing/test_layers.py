@@ -1,0 +1,147 @@
+"""Units in layers: whatever picture of them is drawn, its numbers add up by what is drawn."""
+
+import re
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value
+from tinygrad_pool.cli.demo import DigitsNet, busiest_unit, look_inside
+from tinygrad_pool.pooling_as_weights.derivation import example, figures, network
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def written(text, name):
+    """Read a number that stands behind a name in a picture; None if it does not."""
+    found = re.search(rf"{re.escape(name)}\s*(−?[\d.]+(?:e-?\d+)?)", text)
+    return None if found is None else float(found[1].replace("−", "-"))
+
+
+def check_sums(graph):
+    """Add up what is drawn: all that comes back along links, and from others, is the gradient."""
+    circles = dict(re.findall(r'^\s*(\w+) \[label="(.*?)" \w+=', graph.source, re.MULTILINE))
+    links = re.findall(r"^\s*(\w+) -> (\w+)(?: \[(.*)\])?$", graph.source, re.MULTILINE)
+    delta = {name: written(text, "δ =") for name, text in circles.items()}
+    total = {name: written(text, "∂E/∂z =") for name, text in circles.items()}
+    total = {name: delta[name] if g is None else g for name, g in total.items()}
+    for name, text in circles.items():
+        if (slope := written(text, "′(a) =")) is not None:
+            assert delta[name] == pytest.approx(total[name] * slope, rel=0.02), name
+    links = [link for link in links if "invis" not in link[2] and delta.get(link[1]) is not None]
+    checked = 0
+    for name, text in circles.items():
+        leaving = [(head, label) for tail, head, label in links if tail == name]
+        if total[name] is None or not leaving:
+            continue
+        sent = [carried(label, delta[head], total[name]) for head, label in leaving]
+        others = written(text, "+ others:") or 0.0
+        slack = 0.011 * (sum(map(abs, sent)) + abs(others) + abs(total[name]))
+        assert sum(sent) + others == pytest.approx(total[name], abs=slack), (name, sent)
+        checked += 1
+    plain = {head for tail, head, label in links if not label and tail in circles}
+    for head in plain:  # figure F1: all of δ goes down
+        tails = [tail for tail, to, _ in links if to == head]
+        below = sum(total[t] - (written(circles[t], "+ others:") or 0.0) for t in tails)
+        assert below == pytest.approx(delta[head], rel=0.02), head
+    return checked
+
+
+def carried(label, above, below):
+    """Read what goes back along a link: as it is written, or its weight times δ."""
+    if (sent := written(label, "↓&nbsp;")) is not None:
+        return sent
+    if not label:
+        return below
+    weight = re.search(r"(?:= |× |\" )(−?[\d.]+(?:e-?\d+)?)", label)[1]
+    return float(weight.replace("−", "-")) * above
+
+
+def overlapping():
+    """Two windows of which one is drawn: the other's error arrives at the same units."""
+    z = [Value(x, label=f"z{i}") for i, x in enumerate((1.0, 5.0, 2.0))]
+    first, second = tg.maximum(*z[:2]), tg.maximum(*z[1:])
+    (first * 3.0 + second * 4.0).backward()
+    return tg.draw_units(first, zero_one=True)
+
+
+def four():
+    pooled = tg.maximum(*map(Value, (0.3, 1.2, 0.7, -0.4)))
+    pooled.backward(2.5)
+    return tg.draw_units(pooled, zero_one=True)
+
+
+def several_activations():
+    """A sum whose value goes on by two ways is a unit of its own."""
+    w, x = [Value(0.5), Value(-2.0)], [Value(3.0, label="x1"), Value(1.5, label="x2")]
+    a = tg.weighted_sum(w, x, Value(0.25))
+    E = tg.maximum(a.tanh(), a.sigmoid()) * x[0]
+    E.backward()
+    return tg.draw_units(E)
+
+
+def activations(h):
+    net = network([1.0, -0.5], [{0: 0.3, 1: 1.5}, {0: -0.2, 1: 0.4, 2: 2.0}], activation=h)
+    (net.pooled * -3.0).backward()
+    return tg.draw_units(net.pooled, inputs=net.inputs, zero_one=True)
+
+
+def twice():
+    net = example()
+    net.pooled.backward()
+    return tg.draw_units(net.pooled)
+
+
+def windows(**options):
+    x = Value(np.random.default_rng(3).standard_normal((5, 5)), label="x")
+    y = tg.max_pool2d(x.tanh(), 3, 1)
+    return tg.compare_weight_layer((y**2).sum()).draw(**options)
+
+
+PICTURES = {
+    **{name: figure for name, figure in figures(example()).items() if name != "F3"},
+    "overlapping": overlapping,
+    "four": four,
+    "several activations": several_activations,
+    **{
+        h.__name__: lambda h=h: activations(h)
+        for h in (tg.tanh, tg.relu, tg.sigmoid, tg.exp, tg.abs)
+    },
+    "identity": lambda: activations(lambda a: a),
+    "twice": twice,
+    "windows": windows,
+    "a loser": lambda: windows(unit=4),
+    "docs": lambda: tg.compare_weight_layer(
+        runpy.run_path(str(DOCS / "draw_pictures.py"))["overlapping"]()
+    ).draw(),
+}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_what_is_drawn_as_sent_adds_up_to_the_gradient_that_is_shown(name):
+    assert check_sums(PICTURES[name]()) or name == "F2"
+
+
+@pytest.mark.slow
+def test_the_pictures_of_the_gallery_add_up(monkeypatch, tmp_path):
+    """The scripts of the page run as they stand, and every picture of units is read."""
+    drawn = []
+    monkeypatch.setattr(tg, "render", lambda picture, *_, **__: drawn.append(picture))
+    monkeypatch.chdir(tmp_path)
+    page = (DOCS / "gallery.md").read_text(encoding="utf-8")
+    for script in re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL):
+        if "draw_units" in script or "compare_weight_layer" in script:
+            exec(script, {})
+    assert [bool(check_sums(picture)) for picture in drawn] == [True] * 5
+
+
+@pytest.mark.slow
+def test_the_pictures_of_the_demo_add_up():
+    (x, labels), _ = tg.datasets.digits()
+    net = DigitsNet(seed=0)
+    drawn = figures(busiest_unit(net, look_inside(net, x[0], int(labels[0]))).units, columns=4)
+    for name in ("F1", "F2", "F4"):
+        assert check_sums(drawn[name]()) or name == "F2"

@@ -1,0 +1,134 @@
+"""Long graphs in rows: which node stands in which, and that the picture becomes large."""
+
+import re
+from itertools import pairwise
+
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value
+from tinygrad_pool.drawing.dot_program import picture
+from tinygrad_pool.drawing.wrapping import rows_of
+from tinygrad_pool.errors import OptionError
+
+CHAIN = "abcdefghijkl"
+
+
+def edges(names):
+    return [*pairwise(names)]
+
+
+def size(drawn):
+    svg = picture(drawn.source, "svg").decode()
+    return [
+        float(side) for side in re.findall(r'viewBox="[\d.]+ [\d.]+ ([\d.]+) ([\d.]+)"', svg)[0]
+    ]
+
+
+def text(drawn):
+    """Return the size of a label of 14 points, in pixels, on a slide of 1920 × 1080."""
+    wide, high = size(drawn)
+    return 14 * min(1920 / wide, 1080 / high)
+
+
+def squashed(n):
+    z = Value(0.5, label="x")
+    for i in range(n):
+        z = (Value(1.0, label=f"w{i}") * z).sigmoid()
+    z.backward()
+    return z
+
+
+def test_a_chain_is_cut_into_rows_of_one_length():
+    placed = rows_of(CHAIN, edges(CHAIN), 3, "LR")
+    assert [placed.row[name] for name in CHAIN] == [0] * 4 + [1] * 4 + [2] * 4
+    assert placed.style("a", "b") == {}
+    assert placed.style("d", "e") == {"constraint": "false"}
+    assert rows_of(CHAIN, edges(CHAIN), 1, "LR").first == ["a"]
+    assert rows_of(CHAIN, edges(CHAIN), 100, "LR").first == ["a", *CHAIN[2:]]  # a leaf is with b
+
+
+def test_a_short_graph_and_one_that_is_as_high_as_wide_stay_as_they_are():
+    assert rows_of(CHAIN[:8], edges(CHAIN[:8]), None, "LR").first == ["a"]
+    names = [f"{c}{i}" for c in CHAIN for i in range(8)]
+    full = [(f"{a}{i}", f"{b}{j}") for a, b in edges(CHAIN) for i in range(8) for j in range(8)]
+    assert len(rows_of(names, full, None, "LR").first) == 1
+    assert rows_of([], [], None, "LR").first == []
+
+
+def test_a_leaf_stands_in_the_row_of_its_first_user():
+    placed = rows_of([*CHAIN, "leaf"], [*edges(CHAIN), ("leaf", "g"), ("leaf", "k")], 2, "LR")
+    assert placed.row["leaf"] == placed.row["g"] == 1
+    assert placed.first == ["a", "leaf"]  # one layer before g, which begins the row
+
+
+def test_what_is_computed_early_stands_where_it_is_used():
+    placed = rows_of([*CHAIN, "x", "y"], [*edges(CHAIN), ("x", "y"), ("y", "k")], 3, "LR")
+    assert (placed.depth["x"], placed.depth["y"], placed.depth["k"]) == (8, 9, 10)
+
+
+@pytest.mark.parametrize("direction", ["LR", "RL", "TB", "BT"])
+def test_a_long_chain_can_be_read_from_the_back_row(direction):
+    drawn = tg.draw(squashed(7), show="grad,contribution", direction=direction)
+    assert text(drawn) > 16
+    assert text(drawn) > 1.25 * text(tg.draw(squashed(7), show="grad,contribution", rows=1))
+
+
+def test_rows_stand_below_each_other_in_order():
+    drawn = tg.draw(squashed(7), rows=3)
+    svg = picture(drawn.source, "svg").decode()
+    found = re.findall(
+        r'id="n(\d+)" class="node">.*?<text[^>]* x="([-\d.]+)" y="([-\d.]+)"', svg, re.S
+    )
+    places = {int(n): (float(x), float(y)) for n, x, y in found}
+    firsts = [
+        int(name[1:]) for name in re.findall(r"n\d+", drawn.source.split("rank=same")[1])[:4:2]
+    ]
+    chain = [places[n][1] for n in firsts]
+    assert chain == sorted(chain)
+    assert "constraint=false" in drawn.source
+
+
+def test_a_graph_with_frames_stays_in_one_row():
+    with tg.scope("net"):
+        z = squashed(7)
+    assert "constraint" not in tg.draw(z, rows=3).source
+
+
+@pytest.mark.parametrize("rows", [0, -1, 1.5, True, "2"])
+def test_what_is_no_number_of_rows_is_refused(rows):
+    with pytest.raises(OptionError, match="draw: rows must be a positive integer"):
+        tg.draw(Value(1.0), rows=rows)
+
+
+def loop(turns):
+    E, b, x = Value(0.5, label="E"), Value(0.9, label="b"), Value(0.1, label="x")
+    for _ in range(turns):
+        E = E * b + x
+    E.backward()
+    return E
+
+
+def test_a_leaf_that_many_layers_use_is_called_by_its_name_beside_them():
+    source = tg.draw(loop(6)).source
+    assert source.count("<B>b</B>") == source.count("<B>x</B>") == 6
+    assert source.count(">data<") == 2 * 6 + 3
+    assert len(re.findall(r"\bn1 -> n\d+", source)) == 1
+    assert tg.draw(loop(3)).source.count("<B>b</B>") == 1
+    nameless = Value(0.25)
+    z = Value(2.0)
+    for _ in range(4):
+        z = (z * nameless).tanh()
+    assert tg.draw(z).source.count(">0.25<") == 4
+
+
+def test_a_leaf_that_one_layer_uses_often_has_its_links():
+    x = Value(1.0, label="x")
+    units = [(x * float(i)).tanh() for i in range(1, 7)]
+    assert tg.draw(tg.maximum(*units)).source.count("<B>x</B>") == 1
+
+
+@pytest.mark.slow
+def test_a_loop_of_two_hundred_nodes_is_laid_out_in_seconds(tmp_path):
+    path = tg.render(loop(100), tmp_path / "loop.svg", timeout=10)
+    assert path.read_text("utf-8").count('class="node"') == 203 + 198
