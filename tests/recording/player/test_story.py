@@ -5,6 +5,7 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
+from tinygrad_pool.drawing.folding import by_form
 from tinygrad_pool.recording.player.stage import stage_of
 from tinygrad_pool.recording.player.story import Story, grid_of
 
@@ -156,11 +157,19 @@ def test_nan_is_the_largest_that_goes_along_an_edge():
     assert None in [sent["size"] for move in page["moves"] for sent in move["sends"]]
 
 
-@pytest.mark.slow
-def test_a_large_graph_of_which_nothing_folds_is_told_by_its_boxes():
-    y = Value(0.5)
-    for i in range(1_000):
-        y = y * 0.5 if i % 2 else y.tanh()
-    story = told(y)
-    assert len(story["moves"]) == 1_000
-    assert len(story["boxes"]) == 1_001
+def test_a_loop_of_many_turns_is_told_in_one_move_and_a_graph_that_is_drawn_in_full_step_by_step(
+    monkeypatch,
+):
+    def turns(n):
+        y = Value(0.5)
+        for i in range(n):
+            y = y * 0.5 if i % 2 else y.tanh()
+        return told(y)
+
+    loop = turns(1_000)
+    assert [move["says"] for move in loop["moves"]] == ["loop ×499: 999 steps", "tanh: 1 step"]
+    assert len(loop["boxes"]) == 3
+    monkeypatch.setattr("tinygrad_pool.recording.player.stage.UNFOLDED", 10)
+    monkeypatch.setattr("tinygrad_pool.recording.player.stage.folded", by_form)
+    story = turns(20)
+    assert (len(story["moves"]), len(story["boxes"])) == (20, 21)
