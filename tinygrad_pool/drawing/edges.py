@@ -59,7 +59,7 @@ def carrying(c: float, largest: float) -> Style:
 
 
 def legend(sent: Contributions) -> str:
-    """Say what widths and hues mean, with the scale; "" where there are none."""
+    """Write the legend of widths and hues, with the scale; "" where there are none."""
     known = [abs(c) for cs in sent.values() for c in cs if np.isfinite(c)]
     if not known:
         return ""

@@ -184,7 +184,7 @@ def _letter(unit: int) -> str:
 
 
 def _legend(shown: Plane) -> str:
-    """Say what occurs in the picture."""
+    """Write the legend: what occurs in the picture."""
     wins, seen = shown.links.wins(), np.unique(shown.links.cell)
     boxed = "the box is the first window" if len(_outlined(shown)) == 1 else "a box is a window"
     said = [boxed, "a unit has its window's colour and letter"]

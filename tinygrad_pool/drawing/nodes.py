@@ -38,7 +38,7 @@ class Picture(NamedTuple):
     heat: Callable[[Any], str] = heat
 
     def at(self, name: str) -> Mapping[str, str]:
-        """Say where something stands, if that is settled."""
+        """Return the position of a node as Graphviz takes it, if it is settled."""
         return self.places.get(name, {})
 
     def name(self, node: Node) -> str:

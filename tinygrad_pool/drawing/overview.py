@@ -45,7 +45,7 @@ def draw_groups(
 
 
 def note(nodes: int, groups: int) -> str:
-    """Say in the picture that it is folded."""
+    """Add a line to the picture that says it is folded."""
     return f"{nodes:,} nodes folded into {groups:,}; detail='full' draws them all"
 
 

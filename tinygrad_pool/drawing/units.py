@@ -189,7 +189,7 @@ def _weight_style(weight: Weight, crowded: bool) -> dict[str, str]:
 
 
 def _legend(units: list[Unit], others: bool) -> list[str]:
-    """Say which derivative a δ is, and what others are, if there are any."""
+    """Write the legend: which derivative δ is, and what "others" means if it occurs."""
     known = [unit for unit in units if unit.delta is not None]
     active = [unit for unit in known if unit.slope is not None]
     sums = [unit for unit in known if unit.slope is None and unit.a is not None]

@@ -56,7 +56,7 @@ class Switch(Habit):
 
 
 class WithHabits:
-    """Let the attributes that are habits be no attributes."""
+    """Leave habits of other libraries out of dir()."""
 
     __slots__ = ()
 
@@ -102,7 +102,7 @@ class _OfTheClass:
 
 
 class AnswersNumPy(WithHabits):
-    """Answer NumPy's protocols by the operations of the rules in IMPLEMENTED. A Value does."""
+    """Answer NumPy's functions with the operations of the rules in IMPLEMENTED."""
 
     __slots__ = ()
     vars().update({name: Habit("a Value", name) for name in ELSEWHERE.split()})
@@ -172,7 +172,7 @@ def refuse(
 
 
 def _ask(question: Callable[..., Any], data: list[Any], options: dict[str, Any]) -> Any:
-    """Answer from the data; what NumPy refuses is raised as an error of ours."""
+    """Answer from the data. Raises an error of this package for what NumPy refuses."""
     for option in options.keys() - {"axis", "keepdims"}:
         raise OptionError(f"{_name_of(question)}: no option {option!r} (options: axis, keepdims)")
     try:

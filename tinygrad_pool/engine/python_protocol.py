@@ -173,7 +173,7 @@ def _compare(relation: Callable[[Any, Any], Any], v: Node, other: Any) -> Any:
 
 
 def _note(v: Node, relation: str, other: Any, answer: bool, rival: Node | None = None) -> None:
-    """Let a Value remember, under `traced`, that Python asked for its data: once for each line."""
+    """Note on a Value, under `traced`, that Python asked for its data: once for each line."""
     if SETTING.get().traced:
         line = here()
         kept = [choice for choice in v.about.choices if choice.line != line]
@@ -182,7 +182,7 @@ def _note(v: Node, relation: str, other: Any, answer: bool, rival: Node | None =
 
 
 def _note_number(v: Node, how: str) -> None:
-    """Let a Value, and the leaves below it, remember that Python took it for a number.
+    """Note on a Value, and on the leaves below it, that Python took it for a number.
 
     No gradient goes through that, and a leaf may be all that is left to be asked.
     """

@@ -61,7 +61,7 @@ def rerun(loss: Value, changes: Mapping[Node, Any]) -> dict[Value, Value]:
 
 
 def _tell_rivals(twins: Mapping[Value, Value]) -> None:
-    """Let the choices that Python made by a node be against the twins of its rivals."""
+    """Point the choices that Python made to the twins of the Values it compared with."""
     times = {node._order: twin._order for node, twin in twins.items()}
     for twin in twins.values():
         if choices := twin.about.choices:

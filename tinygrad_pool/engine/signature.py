@@ -107,7 +107,7 @@ def reject_foreign_options(name: str, given: dict[str, Any]) -> None:
 
 
 def described(operation: Callable[..., Any], rule: Rule, signature: Signature) -> Any:
-    """Let help and editors show the rule's words and parameters for its operation."""
+    """Give an operation the docstring and the signature of its rule, for help and editors."""
     described: Any = wraps(rule)(operation)
     described.__doc__ = _words_of(rule)
     described.__signature__ = ShownSignature(rule)

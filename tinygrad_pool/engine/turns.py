@@ -34,7 +34,7 @@ HALF_DONE: WeakSet[HalfDone] = WeakSet()
 
 
 def take_turn(root: Node, nodes: Iterable[Node], but: HalfDone | None = None) -> None:
-    """Let passes that stand half done in some of the nodes give way to one that begins there."""
+    """Make half-done passes in the same nodes take back what they added, for one that begins."""
     if not len(HALF_DONE):
         return
     mine = set(nodes)
@@ -82,13 +82,13 @@ class Paused:
             self.done()
 
     def take_back(self) -> None:
-        """Give leaves the gradients from before, except where somebody has set others since."""
+        """Restore the gradients of leaves, except where somebody has set others since."""
         for leaf, grad in self._left.items():
             if leaf._grad is grad:
                 leaf._grad = self._before[leaf]
         self.done()
 
     def done(self) -> None:
-        """Let go of the leaves: what was added stays."""
+        """Release the leaves: what was added stays."""
         self._left.clear()
         HALF_DONE.discard(self)

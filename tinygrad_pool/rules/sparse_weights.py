@@ -157,7 +157,7 @@ class Weights:
         return Table(repr(self), [*columns], rows).with_count(len(self.weight)).html()
 
     def diagonal(self) -> Weights:
-        """Let each link come from a cell of its own: for an operand as wide as the result."""
+        """Return the same weights as a diagonal, for an operand as wide as the result."""
         return Weights(self.unit, self.unit, self.weight, self.y_shape, self.y_shape)
 
     def carrying(self) -> Weights:

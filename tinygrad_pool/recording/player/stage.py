@@ -72,7 +72,7 @@ def stage_of(passed: Trace, direction: Direction | None = None) -> Stage:
 
 
 def _fit(stage: Stage) -> float:
-    """Say how large the picture can be shown."""
+    """Return the scale at which the picture fits the panel."""
     _, _, wide, high = map(float, re.findall(r'viewBox="([^"]*)"', stage.svg)[0].split())
     return min(PANEL[0] / wide, PANEL[1] / high)
 
@@ -103,7 +103,7 @@ def _draw_nodes(graph: Any, passed: Trace) -> tuple[list[Box], dict[tuple[int, i
 
 
 def _style(operand: Any, c: Any, labelled: bool) -> Style:
-    """Let an edge point to where its contribution goes; from a constant, to where that is used."""
+    """Point an edge to where its contribution goes; from a constant, to where that is used."""
     style = {"dir": "back"} if isinstance(operand, Node) else {}
     if c is None or not labelled:
         return style

@@ -104,7 +104,7 @@ class Story:
         return [Change(c.node, None, c.before) for c in kept]
 
     def _change(self, change: Change) -> Json:
-        """Tell a gradient: the box, its lines of text, its size and sign, and the cells of it."""
+        """Describe a gradient: its box, lines of text, size, sign and cells."""
         node, g = change.node, change.after
         lines = numbers(g).split("\n")
         told: Json = {"box": self.home[node], "lines": lines, "size": self._size(g)}
@@ -123,7 +123,7 @@ class Story:
         return round(float(np.copysign(share, x)), 3)
 
     def _steps(self) -> Iterator[Json]:
-        """Tell each step."""
+        """Describe each step."""
         for step, changes in zip(self.passed.steps, self.passed.accumulations(), strict=True):
             known = [c for c in changes if c.after is not None]
             told: Json = {
@@ -139,7 +139,7 @@ class Story:
             yield told
 
     def _sends(self, step: Step) -> Iterator[Json]:
-        """Tell what goes to each operand: upstream × local = contribution."""
+        """Describe what goes to each operand: upstream × local = contribution."""
         node = step.node
         local = slopes_of(node) if self._in_full else None
         for i, (p, c) in enumerate(zip(node.parents, step.contributions, strict=True)):
@@ -167,7 +167,7 @@ class Story:
             yield told
 
     def _folded(self) -> Iterator[Json]:
-        """Tell the steps of each box as one, in the order in which boxes are reached.
+        """Describe the steps of each box as one, in the order in which boxes are reached.
 
         The gradients of a box are shown when nothing more arrives there.
         """
@@ -198,20 +198,20 @@ class Story:
         return found
 
     def _sent(self, i: int, to: int, x: float) -> Json:
-        """Tell the largest that goes along an edge."""
+        """Return the largest contribution along an edge."""
         says = f"at most {number(abs(x))} in magnitude"
         told = {"edge": self.stage.edges[i, to], "to": to, "size": self._size(x), "says": says}
         return told | {"short": number(x, digits=3)}
 
     def _range_of(self, i: int) -> Json:
-        """Tell the range of the gradients of a box."""
+        """Return the range of the gradients of a box."""
         known = [self.last[n] for n in self.stage.boxes[i].nodes if self.last.get(n) is not None]
         flat = joined(known)
         return {"box": i, "lines": [range_of(flat)], "size": self._size(flat)}
 
 
 def grid_of(step: Step) -> Json | None:
-    """Tell the windows of a pooling: cells, units, who looks at whom, and what lands where.
+    """Describe the windows of a pooling: cells, units, who looks at whom, and what lands where.
 
     Of several planes, the one is shown in which the largest gradient arrives. None for what is no
     pooling of planes of at most 12 × 12 cells, or of none.
