@@ -80,6 +80,14 @@ def test_up_and_down_select_a_node_of_the_path_until_the_next_step(run):
     assert [line for line in said if line.startswith("'")] == ["'relu'", "'mul'", "'relu'"]
 
 
+def test_check_compares_closures_with_slopes_and_data_with_the_leaves(run):
+    a = tg.Value(2.0, label="a")
+    E = a * 3.0
+    a.data = 5.0
+    assert run("check").splitlines() == ["2 closures compared with slopes: none wrong"]
+    assert run("check", E).splitlines()[-1] == "set since this pass: a"
+
+
 def test_an_empty_line_moves_again_and_repeats_nothing_else(run):
     assert run("n; ; ; rs; ; rs").splitlines()[-1] == "before the first of 2 steps; node takes it"
     assert run("p 7; ; ").splitlines() == ["7"]

@@ -13,6 +13,24 @@ def found(kind, loss, gradient=None, **options):
     return [f for f in findings if f.kind == kind]
 
 
+class TestWrongRule:
+    def test_a_rule_of_ones_own_is_compared_with_its_slopes_each_once(self):
+        def cube(x):
+            return x**3, lambda g: (2.0 * g * x**2,)
+
+        def square(x):
+            return x * x, lambda g: (2.0 * g * x,)
+
+        x = tg.Value(2.0, label="x")
+        (finding,) = found(
+            "wrong rule", tg.lift(cube)(x) + tg.lift(square)(x) + tg.lift(cube)(x * 3.0)
+        )
+        assert "its closure sends " in finding.says
+        assert finding.says.endswith("; 1 other node of this rule too")
+        assert [node.op for node in finding.nodes] == ["cube", "cube"]
+        assert "the rule is wrong, or means to be; tg.gradcheck names" in finding.why
+
+
 class TestNotFinite:
     @pytest.mark.parametrize(
         ("f", "name", "why"),

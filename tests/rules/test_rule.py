@@ -37,6 +37,13 @@ def test_a_rule_has_the_gradient_of_finite_differences(sloped_case, check_gradie
     check_gradient(sloped_case.run, *sloped_case.operands)
 
 
+def test_no_right_closure_is_called_wrong(case):
+    y = case.run(*map(tg.Value, case.operands))
+    if y.is_interior and y.size:
+        found = tg.record(y, np.random.default_rng(0).normal(size=y.shape)).check()
+        assert (found.wrong, found.unchecked) == ([], [])
+
+
 def test_a_rule_has_the_second_derivative_of_finite_differences(
     sloped_case, check_second_derivative
 ):

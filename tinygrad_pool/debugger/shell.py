@@ -20,7 +20,7 @@ from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError, ToolError
 from tinygrad_pool.files import kind_of
-from tinygrad_pool.formatting import on_a_line
+from tinygrad_pool.formatting import on_a_line, several
 from tinygrad_pool.recording import views
 from tinygrad_pool.recording.difference import compare_passes
 from tinygrad_pool.recording.freshness import before_a_pass
@@ -94,6 +94,12 @@ class Shell(SteppingCommands):
     def do_contrib(self, argument: str) -> None:
         """contrib [NAME]: list what a step made of each operand's gradient, old -> new."""
         self.say(views.contributions(self.passed, self._node(argument)))
+
+    def do_check(self, _: str) -> None:
+        """check: compare every closure with the slopes of its rule, and data with the leaves."""
+        self.say(str(self.passed.check()))
+        if stale := self.passed.stale():
+            self.say(f"set since this pass: {several([self.passed.call(v) for v in stale])}")
 
     def do_jac(self, argument: str) -> None:
         """jac [NAME]: show the local derivatives of a node by its operands: its weights."""

@@ -13,7 +13,13 @@ from tinygrad_pool.diagnosis.findings import SEVERITIES, WRONG_NUMBERS, Finding
 from tinygrad_pool.diagnosis.layers import Layer, huge, layers_of, table_of, trend
 from tinygrad_pool.diagnosis.limits import limits_of
 from tinygrad_pool.diagnosis.numbers import taken_for_numbers
-from tinygrad_pool.diagnosis.numerics import cancelling, not_finite, ties, underflow
+from tinygrad_pool.diagnosis.numerics import (
+    cancelling,
+    not_finite,
+    ties,
+    underflow,
+    wrong_rules,
+)
 from tinygrad_pool.diagnosis.python_branches import choices_of_python
 from tinygrad_pool.diagnosis.survey import ROWS, Survey
 from tinygrad_pool.diagnosis.training import data_set_since, gradients_left, made_anew
@@ -97,7 +103,7 @@ def diagnose(
         if all(f.severity != WRONG_NUMBERS for f in found):  # else all is meaningless
             found += [*_lost(survey, gates), *saturated(survey, slopes)]
             found += list(trend(layers)) or huge(layers)
-            found += [*underflow(survey), *cancelling(survey), *ties(survey)]
+            found += [*wrong_rules(survey), *underflow(survey), *cancelling(survey), *ties(survey)]
     found.sort(key=lambda f: SEVERITIES.index(f.severity))
     return Diagnosis(loss, found, layers, survey)
 

@@ -13,7 +13,9 @@ from tinygrad_pool.diagnosis.survey import Survey
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.errors import GraphError
 from tinygrad_pool.formatting import counted, number, on_a_line, several
+from tinygrad_pool.recording.closures import ClosureCheck, WrongClosure
 from tinygrad_pool.recording.infinities import Culprit, behind_data, behind_gradient
+from tinygrad_pool.recording.source import made_at
 
 HELPS = {
     "log": "keep its operand above 0; log_softmax and logsumexp do it for shares",
@@ -25,6 +27,29 @@ HELPS = {
 
 ROUNDING = 4
 """A sum below this many units in the last place per term is rounding error."""
+
+
+def wrong_rules(survey: Survey) -> Iterator[Finding]:
+    """Report rules of the user's whose closures do not send what their slopes say."""
+    steps = [
+        step
+        for step in survey.passed.steps
+        if not getattr(step.node.rule, "__module__", "").startswith("tinygrad_pool.")
+    ]
+    wrong: dict[Any, list[WrongClosure]] = {}
+    for found in ClosureCheck(survey.passed, steps).wrong:
+        wrong.setdefault(found.node.rule, []).append(found)
+    for several_found in wrong.values():
+        first, nodes = several_found[0], tuple(found.node for found in several_found)
+        says = f"its closure sends {number(first.sent)} where the slope of {first.node.op} is "
+        says += first.slope
+        if len(nodes) > 1:
+            says += f"; {counted(len(nodes) - 1, 'other node')} of this rule too"
+        why = (
+            f"the rule is wrong, or means to be{made_at(first.node)}; tg.gradcheck names the "
+            "contribution and the element"
+        )
+        yield Finding("wrong rule", SUSPICIOUS, survey.call(first.node), says, why, nodes)
 
 
 def not_finite(survey: Survey) -> Iterator[Finding]:

@@ -8,12 +8,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tinygrad_pool.engine.node import Node, name_of, next_id
 from tinygrad_pool.engine.rerun import changed, rerun
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError, OutputError
 from tinygrad_pool.files import check_folder, kind_of, write_whole
+from tinygrad_pool.recording.closures import ClosureCheck
 from tinygrad_pool.recording.forks import choices_undone
+from tinygrad_pool.recording.freshness import set_since
 from tinygrad_pool.recording.trace import Trace
 from tinygrad_pool.rules.arguments import place_of
 from tinygrad_pool.rules.arithmetic import nudge
@@ -94,6 +98,40 @@ class Recording(Trace):
             if new.rule is nudge:
                 again._called.setdefault(new.parents[0], f"{again.call(new)} as computed")
         return again
+
+    def check(self) -> ClosureCheck:
+        """Compare every closure of this pass with the slopes of its rule.
+
+        A rule is run again in float64 on the numbers of this pass, with its operands moved a little
+        to either side, each alone and all at once. At a kink, whatever lies between the slopes from
+        the left and to the right is right. Returns which closures are wrong; prints as text.
+
+        >>> from tinygrad_pool import lift
+        >>> def cube(x):
+        ...     return x**3, lambda g: (2 * g * x**2,)
+        >>> x = Value(2.0, label="x")
+        >>> record(lift(cube)(x)).check()
+        1 closure compared with slopes: 1 wrong
+          cube#1: the rule cube has the slope 27.29, its closure sends 18.19 to x
+        """
+        return ClosureCheck(self, self.steps)
+
+    def stale(self) -> list[Node]:
+        """List the leaves whose data are no longer what this pass was computed with.
+
+        >>> w = Value(2.0, label="w")
+        >>> recording = record(w * 3.0)
+        >>> w.data = 5.0
+        >>> [leaf.label for leaf in recording.stale()]
+        ['w']
+        """
+        since = set_since(self.nodes)
+        return [
+            leaf
+            for leaf in self.nodes
+            if leaf in since
+            or (leaf.is_leaf and not np.array_equal(self.data_of(leaf), leaf.data, equal_nan=True))
+        ]
 
     def to_html(
         self, path: str | os.PathLike[str], *, direction: Direction | None = None, title: str = ""

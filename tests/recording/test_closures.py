@@ -1,0 +1,116 @@
+"""Closures of a pass against the slopes of their rules."""
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value
+
+X = [1.5, -0.5, 2.0, 0.0]
+W = [1.5, 3.0, -1.0, 0.0]
+
+
+def wrong_factor(x):
+    return x**3, lambda g: (2.0 * g * x**2,)
+
+
+def wrong_sign(x, w):
+    return x - w, lambda g: (g, g)
+
+
+def swapped(x, w):
+    return x * w, lambda g: (g * x, g * w)
+
+
+def pays_every_tie(x, w):
+    return np.maximum(x, w), lambda g: (g * (x >= w), g * (w >= x))
+
+
+def forgets_a_cell(x):
+    def to_all_but_the_first(g):
+        to_x = np.full(np.shape(x), g)
+        to_x[0] = 0.0
+        return (to_x,)
+
+    return np.sum(x), to_all_but_the_first
+
+
+@pytest.mark.parametrize("rule", [wrong_factor, wrong_sign, swapped, pays_every_tie])
+@pytest.mark.parametrize("arrays", [True, False])
+def test_a_wrong_closure_is_found_among_right_ones(rule, arrays):
+    place = slice(None) if arrays else int(rule is swapped)  # 0 is a tie
+    x, w = Value(X[place], label="x"), Value(W[place], label="w")
+    y = tg.lift(rule)(*(x, w)[: rule.__code__.co_argcount])
+    found = tg.record((tg.relu(y) + x * w + y).sum()).check()
+    assert not found.holds
+    assert [wrong.node for wrong in found.wrong] == [y]
+    assert f"the rule {rule.__name__} has the slope " in str(found)
+
+
+def test_the_operand_is_named_if_it_is_one_alone():
+    x, w = Value(X, label="x"), Value(W, label="w")
+    (wrong,) = tg.record(tg.lift(wrong_sign)(x, w).sum()).check().wrong
+    assert wrong.operands == (1,)
+    (wrong,) = tg.record(tg.lift(pays_every_tie)(x, w).sum()).check().wrong
+    assert wrong.operands == (0, 1)
+
+
+def test_a_cell_that_gets_nothing_is_found():
+    assert not tg.record(tg.lift(forgets_a_cell)(Value(X))).check().holds
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
+def test_right_closures_are_right_at_ties_kinks_and_poles_in_every_dtype(dtype):
+    x, w = Value(np.array(X, dtype), label="x"), Value(np.array(W, dtype), label="w")
+    with np.errstate(all="ignore"):
+        y = tg.maximum(x, w) + tg.relu(x) + abs(x) + x.clip(0.0, 2.0) + tg.sqrt(abs(x)) + 1 / w
+        E = y.sum() + tg.maximum(x, x).max() + tg.softmax(x).max() + tg.log(abs(w)).sum()
+        assert tg.record(E).check().holds
+
+
+def test_a_pool_with_ties_is_right():
+    x = Value(np.array([[1.0, 1.0, 2.0], [1.0, 2.0, 2.0], [0.0, 0.0, -0.0]]))
+    pooled = [tg.max_pool2d(x, 2, 1), tg.max_pool2d(x, 2, 1, ties="last"), tg.avg_pool2d(x, 2, 1)]
+    assert tg.record(sum((y * y).sum() for y in pooled)).check().holds
+
+
+def test_numbers_outside_a_rules_domain_are_left_alone():
+    with np.errstate(all="ignore"):
+        found = tg.record(Value(0.0) ** 0.5).check()
+    assert (found.holds, found.unchecked) == (True, [])
+
+
+def test_a_rule_that_draws_or_fails_is_not_checked():
+    rng = np.random.default_rng(0)
+
+    def noise(x):
+        return x + rng.normal(), lambda g: (g,)
+
+    def once(x):
+        if x != 3.0:
+            raise ValueError(x)
+        return x, lambda g: (g,)
+
+    found = tg.record(tg.lift(noise)(Value(1.0)) + tg.lift(once)(Value(3.0))).check()
+    assert (found.holds, len(found.unchecked)) == (True, 2)
+    assert "not checked, since the rule gives other numbers now, or an error: " in str(found)
+
+
+def test_many_wrong_ones_are_counted_and_lines_are_quoted():
+    with tg.traced():
+        y = sum(tg.lift(wrong_factor)(Value(float(i))) for i in range(1, 15))
+    said = str(tg.record(y).check()).splitlines()
+    assert said[0] == "28 closures compared with slopes: 14 wrong"
+    assert said[-1] == "… and 2 more, in .wrong"
+    assert "y = sum(tg.lift(wrong_factor)" in said[2]
+
+
+def test_leaves_that_were_set_since_are_listed():
+    w, x, b = (Value(n, label=name) for n, name in ((2.0, "w"), ([1.0, 2.0], "x"), (0.5, "b")))
+    recording = tg.record((w * x + b).sum())
+    assert recording.stale() == []
+    w.data, x.data[1] = 3.0, 7.0
+    assert recording.stale() == [w, x]
+    recorded = tg.record(w * 2.0)
+    w.data = 2.5
+    assert recorded.stale() == [w]

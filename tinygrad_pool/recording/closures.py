@@ -1,0 +1,166 @@
+"""Compare the closures of a recorded pass with the slopes of their rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import isclose, isfinite, isnan, nan
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.running import run_again
+from tinygrad_pool.engine.steps import Step
+from tinygrad_pool.formatting import counted, number
+from tinygrad_pool.recording.source import quoted
+from tinygrad_pool.recording.trace import Trace
+
+STEP = 1e-5
+TOLERANCE = 1e-6
+LISTED = 12
+
+
+class WrongClosure(NamedTuple):
+    """A closure that does not send what its rule's slopes say.
+
+    The `operands` are moved together, each element in a direction d. `sent` is what the closure
+    makes of that, Σ c d over the contributions c; `least` and `most` are the bounds of the slopes.
+    """
+
+    node: Node
+    operands: tuple[int, ...]
+    sent: float
+    least: float
+    most: float
+
+    @property
+    def slope(self) -> str:
+        """The slope, or at a kink its bounds, as text."""
+        return " to ".join(dict.fromkeys([number(self.least), number(self.most)]))
+
+
+class ClosureCheck:
+    """The result of `Recording.check`: `wrong` closures, and the `unchecked` nodes.
+
+    A node is not checked if its rule gives other numbers now, or fails on moved operands.
+    """
+
+    def __init__(self, recording: Trace, steps: Sequence[Step]) -> None:
+        self._call, self._steps = recording.call, len(steps)
+        self.wrong: list[WrongClosure] = []
+        self.unchecked: list[Node] = []
+        rng = np.random.default_rng(0)
+        with np.errstate(all="ignore"):
+            for step in steps:
+                try:
+                    self.wrong += _wrong(recording, step, rng)
+                except Exception:  # noqa: BLE001  # a rule of the user's may raise anything
+                    self.unchecked.append(step.node)
+
+    @property
+    def holds(self) -> bool:
+        """Whether no closure was found wrong."""
+        return not self.wrong
+
+    def __repr__(self) -> str:
+        checked = counted(self._steps - len(self.unchecked), "closure")
+        lines = [f"{checked} compared with slopes: {len(self.wrong) or 'none'} wrong"]
+        lines += [self._written(found) for found in self.wrong[:LISTED]]
+        lines += [f"… and {len(self.wrong) - LISTED} more, in .wrong"][: len(self.wrong) > LISTED]
+        if self.unchecked:
+            some = ", ".join(self._call(node) for node in self.unchecked[:LISTED])
+            lines.append(
+                f"not checked, since the rule gives other numbers now, or an error: {some}"
+            )
+        return "\n".join(lines)
+
+    def _written(self, found: WrongClosure) -> str:
+        node = found.node
+        line = f"\n    {quoted(node.about.line)}" if node.about.line else ""
+        whom = [self._call(node.parents[i]) for i in found.operands]
+        return (
+            f"  {self._call(node)}: the rule {node.op} has the slope {found.slope}, "
+            f"its closure sends {number(found.sent)} to {' and '.join(whom)}{line}"
+        )
+
+
+def _wrong(recording: Trace, step: Step, rng: np.random.Generator) -> Iterator[WrongClosure]:
+    """Compare a step's contributions with slopes, all operands moved at once.
+
+    Directions are at random, so that errors do not cancel, and positive, so that units which share
+    a maximum cannot be paid twice unseen. Where all at once is wrong, one operand may be so alone.
+    """
+    node, sent = step.node, step.contributions
+    data = [_wide(recording.data_of(p) if isinstance(p, Node) else p) for p in node.parents]
+    moving = [i for i, p in enumerate(node.parents) if isinstance(p, Node) and sent[i] is not None]
+    towards = {i: _direction(data[i], rng) for i in moving}
+    middle = _result(node, data)
+    if not _is_close(middle, node._numbers):
+        raise ArithmeticError("the rule gives other numbers each time")
+    found = [_compared(step, data, towards, middle, (*moving,))]
+    if found[0] and len(moving) > 1:
+        alone = [_compared(step, data, towards, middle, (i,)) for i in moving]
+        found = [next(filter(None, alone), found[0])]
+    yield from filter(None, found)
+
+
+def _compared(
+    step: Step,
+    data: list[Any],
+    towards: dict[int, Any],
+    middle: Any,
+    operands: tuple[int, ...],
+) -> WrongClosure | None:
+    """Compare Σ c d with the bounds of Σ g ∂y/∂d, in a direction d of some operands."""
+    node, g = step.node, _wide(step.upstream)
+    shares = [_wide(step.contributions[i]) * towards[i] for i in operands]
+    slopes = []
+    for h in (-STEP, STEP):
+        moved = [*data]
+        for i in operands:
+            moved[i] = data[i] + h * towards[i]
+        slopes.append(g * ((_result(node, moved) - middle) / h))
+    if isinstance(slopes[0], float) and all(isinstance(share, float) for share in shares):
+        ours, effect, least, most = sum(shares), sum(map(abs, shares)), min(slopes), max(slopes)
+    else:
+        ours = sum(float(np.sum(share)) for share in shares)
+        effect = sum(float(np.sum(np.abs(share))) for share in shares)
+        least, most = float(np.sum(np.minimum(*slopes))), float(np.sum(np.maximum(*slopes)))
+    slack = _precision(node, step.contributions) * max(effect, abs(least), abs(most))
+    if least - slack <= ours <= most + slack or not isfinite(ours + least + most):
+        return None
+    return WrongClosure(node, operands, ours, least, most)
+
+
+def _result(node: Node, data: list[Any]) -> Any:
+    return _wide(run_again(node, data)[0])
+
+
+def _wide(x: Any) -> Any:
+    """Return numbers in float64; Python's numbers, and constants of integers, as they are."""
+    if type(x) is complex:  # a power beyond its domain
+        return nan
+    if type(x) is float or getattr(x, "dtype", np.dtype(int)).kind != "f":
+        return x
+    return np.asarray(x, np.float64)[()]
+
+
+def _direction(x: Any, rng: np.random.Generator) -> Any:
+    """Return a positive direction, in which each element moves by about its own size."""
+    if type(x) is float:
+        return rng.uniform(0.5, 1.5) * (abs(x) or 1.0)
+    size = np.abs(x)
+    typical = float(np.mean(size)) if np.size(x) else 1.0
+    return rng.uniform(0.5, 1.5, np.shape(x)) * np.where(size > 0, size, typical or 1.0)
+
+
+def _is_close(x: Any, y: Any) -> bool:
+    if type(x) is type(y) is float:
+        return isclose(x, y, rel_tol=1e-9) or isnan(x) or isnan(y)
+    return np.allclose(x, y, rtol=1e-3, atol=1e-6, equal_nan=True)
+
+
+def _precision(node: Node, sent: tuple[Any, ...]) -> float:
+    """Return how precise numbers of a node are: by their dtypes, or by the step that is taken."""
+    dtypes = {c.dtype for c in (node._numbers, *sent) if isinstance(c, np.ndarray | np.generic)}
+    return max([TOLERANCE, *(64 * float(np.finfo(dtype).eps) for dtype in dtypes)])
