@@ -91,15 +91,22 @@ def _unary(rule: Rule, general: Operation, names: Sequence[str]) -> Operation:
 
 def _many(rule: Rule, general: Operation, two: Operation) -> Operation:
     def operation(*operands: Any, **options: Any) -> Any:
-        if options:
+        setting = SETTING.get()
+        if options or not setting.plain:
             return general(*operands, **options)
         if len(operands) == 2:
             return two(*operands)
-        setting, kinds = SETTING.get(), {*map(type, operands)}
-        kinds.discard(float)
-        if not setting.plain or not kinds or not all(issubclass(kind, Node) for kind in kinds):
+        data, constants = [], 0
+        for v in operands:
+            if isinstance(v, Node):
+                data.append(v._numbers)
+            elif type(v) is float:
+                data.append(v)
+                constants += 1
+            else:
+                return general(*operands)
+        if constants == len(operands):
             return general(*operands)
-        data = [v if type(v) is float else v._numbers for v in operands]
         try:
             y, closure = rule(*data)
         except REFUSED as error:
