@@ -57,7 +57,7 @@ class Bad(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """Gradients with norms below `vanish` have vanished; they and weights explode above `explode`."""
+    """Gradients vanish below the norm `vanish`; they, and weights, explode above `explode`."""
 
     vanish: float
     explode: float
@@ -70,9 +70,9 @@ class Limits(NamedTuple):
         """
         g, _, w = norms
         there = g[g != ABSENT]
-        if there.size and np.isfinite(loss) and there.min() >= self.vanish:
-            if max(there.max(), w.max()) <= self.explode:
-                return
+        calm = there.size and there.min() >= self.vanish and there.max() <= self.explode
+        if calm and np.isfinite(loss) and w.max() <= self.explode:
+            return
         places = [("loss", np.array([loss])), ("gradient", g)]
         places.insert(2 if updated else 0, ("weight", w))
         tests: dict[str, Callable[[str, NDArray[Any]], Any]] = {

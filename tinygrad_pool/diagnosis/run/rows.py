@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from operator import attrgetter
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.engine.node import LeafNode
+from tinygrad_pool.engine.node import name_of
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError
 
-Flat: TypeAlias = NDArray[np.floating[Any]]
+Numbers: TypeAlias = NDArray[np.floating[Any]]
 
 ABSENT = -1.0
 """Stands for a norm that there is not, where NaN is one that there is."""
@@ -21,6 +23,7 @@ ABSENT = -1.0
 SAFE = (1e-30, 1e30)
 """Sums of squares in between were neither rounded to 0 nor too large, in single precision too."""
 
+ASSIGNED = attrgetter("_assigned")
 LAYER = re.compile(r"(.*?\.\d+)\.|(.*)\.\d+$")
 
 
@@ -30,69 +33,89 @@ class Row:
     def __init__(self, name: str, values: list[Value]) -> None:
         self.name, self.values = name, values
         self.size = sum(v.size for v in values)
-        self._before: Flat | None = None
+        self._before: Numbers | None = None
+        self._had = False
+        self._seen: Callable[[], Any] = lambda: None
 
-    def weights(self) -> Flat:
-        """Return the data as a flat array, which may be the parameter's own."""
+    def weights(self) -> Numbers:
+        """Return the data as an array, which may be the parameter's own."""
         if len(self.values) > 1:
             return np.array([v._numbers for v in self.values], float)
-        return np.ravel(self.values[0]._numbers)
+        return np.asarray(self.values[0]._numbers)
 
-    def gradient(self) -> Flat | None:
+    def gradient(self) -> Numbers | None:
         """Return the gradient likewise; None if no parameter of the row has one."""
         if len(self.values) == 1:
             g = self.values[0]._grad
-            return None if g is None else np.ravel(g)
+            return None if g is None else np.asarray(g)
         grads = [v._grad for v in self.values]
-        if all(g is None for g in grads):
-            return None
-        return np.array([0.0 if g is None else g for g in grads], float)
+        if None in grads:
+            if grads.count(None) == len(grads):
+                return None
+            grads = [0.0 if g is None else g for g in grads]
+        return np.array(grads, float)
 
-    def moved(self, keep: bool = True) -> float:
-        """Measure how far the weights are from those that were kept last; keep those of now."""
+    def is_idle(self) -> bool:
+        """Return whether gradients came, but none since the last time that this was asked.
+
+        The parameter may have been replaced by another one.
+        """
+        now = self.values[0]._grad
+        had, self._had = self._had, now is not None
+        idle = had and (now is None or now is self._seen())
+        try:
+            self._seen = weakref.ref(now)
+        except TypeError:  # a number, which is small enough to be kept
+            self._seen = lambda: now
+        return idle
+
+    def distance(self) -> float:
+        """Measure how far the weights are from those that were kept last."""
+        return ABSENT if self._before is None else rms(self.weights() - self._before)
+
+    def moved(self) -> float:
+        """Measure the same, and keep the weights of now."""
         now, before = self.weights(), self._before
         if before is None:
-            if keep:
-                self._before = now.copy()
+            self._before = now.copy()
             return ABSENT
-        if not keep:
-            return rms(now - before)
         distance = rms(np.subtract(now, before, out=before))
         before[...] = now
         return distance
 
     def go_on(self, old: Row | None) -> None:
         """Take over the weights that were kept of this row when the parameters were read last."""
-        if old is not None and old.size == self.size:
-            self._before = old._before
-        else:
+        kept = None if old is None else old._before
+        if old is None or kept is None or kept.shape != self.weights().shape:
             self.moved()
+        else:
+            self._before, self._had, self._seen = kept, old._had, old._seen
 
     def changed_after(self, time: int) -> bool:
         """Return whether the data of a parameter were set after a time of the engine's."""
-        for v in self.values:
-            if isinstance(v, LeafNode):
-                if v._lent:  # an array that was handed out may have been written to
-                    v.look()
-                if v._assigned > time:
-                    return True
-        return False
+        first: Any = self.values[0]
+        if first._lent:  # an array that was handed out may have been written to
+            first.look()
+        return bool(max(map(ASSIGNED, self.values)) > time)
 
     def worst(self, smallest: bool) -> Value:
         """Return the parameter with the smallest or the largest gradient; NaN is the largest."""
-        sizes = np.array([0.0 if v._grad is None else rms(np.ravel(v._grad)) for v in self.values])
+        sizes = np.array(
+            [0.0 if v._grad is None else rms(np.asarray(v._grad)) for v in self.values]
+        )
         sizes[np.isnan(sizes)] = np.inf
         return self.values[int(sizes.argmin() if smallest else sizes.argmax())]
 
 
-def rms(x: Flat) -> float:
-    """Return √(Σ x² / n) of a flat array; NaN if an element is, else ∞ if one is infinite.
+def rms(x: Numbers) -> float:
+    """Return √(Σ x² / n) of an array; NaN if an element is, else ∞ if one is infinite.
 
     Squares that are too small or too large for the dtype do no harm.
 
     >>> rms(np.array([3.0, 4.0, 0.0, 0.0])), rms(np.full(9, 1e-30, np.float32)) > 0
     (2.5, True)
     """
+    x = x.ravel(order="K")
     if x.dtype == np.float16:
         x = x.astype(np.float32)
     square = float(np.dot(x, x))
@@ -121,6 +144,8 @@ def rows_of(parameters: Any) -> list[Row]:
         if id(v) in seen or not v.size:
             continue
         seen.add(id(v))
+        if v.is_interior:
+            raise DataError(f"watch: {name_of(v)} was computed; only leaves can be parameters")
         if v.shape:
             row = _free(name or v.label or "parameter", arrays.keys() | scalars.keys())
             arrays[row] = v

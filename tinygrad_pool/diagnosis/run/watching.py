@@ -30,9 +30,9 @@ from tinygrad_pool.rules.arguments import whole
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FEW = 32
-"""So many parameters are read anew in each step, since some may have been added; of more, in every
-second, third, … step, since that takes time."""
+EACH = 16
+"""Every so many steps parameters are read anew, since some may have been added; many numbers, such
+as those of a network of scalars, less often: that takes time."""
 
 
 class Run:
@@ -71,7 +71,8 @@ class Run:
                 f"watch: step: {name_of(loss)} has no gradient yet; call step(loss) after "
                 "loss.backward(), before the weights are updated"
             )
-        if self.steps and self.steps % max(1, sum(len(r.values) for r in self._rows) // FEW) == 0:
+        idle = sum([row.is_idle() for row in self._rows])
+        if idle or self.steps % self._each == self._each - 1:
             self._read()
         with np.errstate(all="ignore"):
             updated = any(row.changed_after(loss._order) for row in self._rows)
@@ -89,6 +90,7 @@ class Run:
         for row in self._rows:
             row.go_on(old.get(row.name))
             self._history.names.setdefault(row.name, len(self._history.names))
+        self._each = max(EACH, sum(len(row.values) for row in self._rows) // EACH)
 
     def _measured(self, loss: Value, updated: bool) -> Point:
         """Measure gradients and weights, and the update, of this step or of the last."""
@@ -124,7 +126,7 @@ class Run:
         recording = self.recordings.get(self.steps)
         name = "" if bad.row is None else self.names[bad.row]
         if bad.kind == MISSING:
-            why = "no parameter has a gradient: zero_grad() was called, or the loss needs none"
+            why = "the loss depends on no parameter, or zero_grad() was called after backward()"
         elif bad.what == "weight":
             why = self._growth(bad.row or 0, point)
         elif recording is not None:
@@ -150,11 +152,8 @@ class Run:
             return "it was so when it was first measured"
         by = last if self._open else point
         sizes = (last.norms[WEIGHT, i], by.norms[GRADIENT, i], by.norms[UPDATE, i])
-        before, g, update = (number(float(x), digits=3) for x in sizes)
-        return (
-            f"before the update of step {by.step:,} |weight| was {before}; there |gradient| was {g} "
-            f"and |update| {update}"
-        )
+        before, g, update = ("–" if x == ABSENT else number(float(x), digits=3) for x in sizes)
+        return f"update {by.step:,} made it: |weight| {before}, |gradient| {g}, |update| {update}"
 
     def compare(self, step_a: int, step_b: int) -> Difference:
         """Compare the passes of two steps that were recorded, node by node: see `compare_passes`.
@@ -196,7 +195,7 @@ class Run:
         """
         last = self._history.last
         if self._open and last is not None:
-            moved = [(self._history.names[row.name], row.moved(keep=False)) for row in self._rows]
+            moved = [(self._history.names[row.name], row.distance()) for row in self._rows]
             if any(distance > 0 for _, distance in moved):
                 for i, distance in moved:
                     last.norms[UPDATE, i] = distance
@@ -261,11 +260,12 @@ def watch(
 ) -> Run:
     """Watch a training run: call `.step(loss)` on the result in every step, after backward().
 
-    `parameters` is a module, Values, or a dict of them; those that are added later are found.
-    Measured are norms, √(Σ x² / n), of gradient, update and weight, of each array, and of the
-    numbers of each layer together. The first step in which one is NaN or infinite, or a gradient is
-    below `vanish`, or it or a weight above `explode`, is recorded and explained. So that `compare`
-    can, the steps in `recorded` are, too. At most about `points` steps are kept: of a long run every second, fourth, …
+    `parameters` is a module, Values, or a dict of them; those that are added later are found within
+    16 steps. Measured are norms, √(Σ x² / n), of gradient, update and weight, of each array, and of
+    the numbers of each layer together. The first step in which one is NaN or infinite, a gradient is
+    below `vanish`, or a gradient or a weight above `explode`, is recorded and explained. The steps
+    in `recorded` are recorded, too, for `compare`. At most about `points` steps are kept: of a long
+    run every second, fourth, …
 
     Raises DataError for parameters that are none; OptionError for options out of range.
 
