@@ -71,7 +71,7 @@ class Run:
                 f"watch: step: {name_of(loss)} has no gradient yet; call step(loss) after "
                 "loss.backward(), before the weights are updated"
             )
-        idle = sum([row.is_idle() for row in self._rows])
+        idle = sum([row.is_idle() for row in self._rows])  # of every row: it remembers what it saw
         if idle or self.steps % self._each == self._each - 1:
             self._read()
         with np.errstate(all="ignore"):
@@ -164,8 +164,8 @@ class Run:
             if step not in self.recordings:
                 known = ", ".join(map(str, sorted(self.recordings))) or "none"
                 raise OptionError(
-                    f"compare: step {step!r} was not recorded, but {known}; "
-                    "watch(net, recorded=[…]) chooses which are"
+                    f"compare: step {step!r} was not recorded, but {known}; watch(net, "
+                    "recorded=[…]) chooses which are, if step(loss) comes before the update"
                 )
         return compare_passes(self.recordings[step_a], self.recordings[step_b])
 
@@ -195,7 +195,8 @@ class Run:
         """
         last = self._history.last
         if self._open and last is not None:
-            moved = [(self._history.names[row.name], row.distance()) for row in self._rows]
+            with np.errstate(all="ignore"):
+                moved = [(self._history.names[row.name], row.distance()) for row in self._rows]
             if any(distance > 0 for _, distance in moved):
                 for i, distance in moved:
                     last.norms[UPDATE, i] = distance
@@ -262,7 +263,7 @@ def watch(
 
     `parameters` is a module, Values, or a dict of them; those that are added later are found within
     16 steps. Measured are norms, √(Σ x² / n), of gradient, update and weight, of each array, and of
-    the numbers of each layer together. The first step in which one is NaN or infinite, a gradient is
+    the numbers of each layer together. The first step in which one is NaN or infinite, a gradient
     below `vanish`, or a gradient or a weight above `explode`, is recorded and explained. The steps
     in `recorded` are recorded, too, for `compare`. At most about `points` steps are kept: of a long
     run every second, fourth, …
@@ -286,6 +287,6 @@ def watch(
             raise OptionError(f"watch: {option} must be a non-negative number, got {given!r}")
     if whole(points, "watch: points") < 2:
         raise OptionError(f"watch: points must be at least 2, got {points!r}")
-    if not hasattr(recorded, "__contains__"):
+    if isinstance(recorded, str) or not hasattr(recorded, "__contains__"):
         raise OptionError(f"watch: recorded must be a collection of steps, got {recorded!r}")
     return Run(parameters, Limits(float(vanish), float(explode)), recorded, whole(points, ""))
