@@ -103,7 +103,7 @@ class TestInABrowser:
     def test_the_picture_shows_what_is_chosen_with_a_line_for_each_parameter(self, opened, run):
         page = opened(run)
         lines = page.locator("main polyline")
-        for what, n in (("gradient", 3), ("weight", 2), ("share", 2), ("loss", 1)):
+        for what, n in (("gradient", 2), ("weight", 2), ("share", 2), ("loss", 1)):
             page.locator("#what").select_option(what)
             assert lines.count() == n, what
         place = page.locator("#cursor").get_attribute("x1")

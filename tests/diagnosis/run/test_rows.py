@@ -106,10 +106,10 @@ def test_a_row_measures_how_far_it_was_moved():
 
 
 @pytest.mark.parametrize("data", [1.0, np.float32(1), np.ones(2)])
-def test_a_row_is_idle_if_gradients_came_and_none_comes_any_more(data):
+def test_a_row_is_idle_when_no_gradient_comes_until_that_is_known(data):
     w = Value(data)
     row = Row("w", [w])
-    assert [row.is_idle(), row.is_idle()] == [False, False]
+    assert [row.is_idle(), row.is_idle()] == [True, False]
     w.grad = data
     assert [row.is_idle(), row.is_idle()] == [False, True]
     w.grad = data * 2

@@ -1,6 +1,7 @@
 """Training runs, watched: whatever the loop, the norms are those of its steps."""
 
 import csv
+import gc
 import tracemalloc
 from itertools import pairwise
 
@@ -155,14 +156,16 @@ def test_a_parameter_that_is_replaced_is_found_at_once():
 
 
 def test_a_parameter_of_another_shape_begins_anew():
-    net = tg.nn.Linear(3, 2, rng=0)
+    net = {"w": Value(np.ones(2))}
     run = tg.watch(net)
-
-    def change(i):
+    for i in range(5):
         if i == 3:
-            net.weight, net.bias = Value(np.ones((3, 4))), Value(np.ones(4))
-
-    trained(net, run, 5, change)
+            net["w"] = Value(np.ones(4))
+        E = (net["w"] ** 2).sum()
+        net["w"].zero_grad()
+        E.backward()
+        run.step(E)
+        net["w"].data -= 0.1 * net["w"].grad
     assert np.isnan(run.history["update"][:, 0]).tolist() == [False, False, True, False, False]
 
 
@@ -297,7 +300,7 @@ def test_a_weight_that_is_bad_from_the_start_and_one_that_is_added():
         E.backward()
         run.step(E)
         if i == 3:
-            net["b"] = Value(np.full(2, np.inf))
+            net["b"] = Value(np.full(2, 1e6))
     bad = next(event for event in run.events if event.what == "weight")
     assert (bad.name, bad.why) == ("b", "it was so when it was first measured")
 
@@ -352,17 +355,19 @@ def test_two_steps_of_training_are_compared():
 @pytest.mark.slow
 def test_memory_stays_flat_over_2000_steps():
     net = tg.nn.Linear(3, 1, rng=0)
-    run = tg.watch(net, points=100)
+    run = tg.watch(net, points=100, vanish=0)
     trained(net, run, 300)
     tracemalloc.start()
     trained(net, run, 100)
+    gc.collect()
     before = tracemalloc.get_traced_memory()[0]
     trained(net, run, 1600)
+    gc.collect()
     grown = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
     assert run.steps == 2000
     assert 50 <= len(run.history["step"]) <= 102
-    assert grown < 50_000
+    assert grown < 10_000
 
 
 def test_the_csv_has_a_line_for_each_step_and_parameter(tmp_path):
@@ -370,7 +375,8 @@ def test_the_csv_has_a_line_for_each_step_and_parameter(tmp_path):
     apart = Value(np.ones(2), label="apart")
     run = tg.watch([net, apart])
     trained(net, run, 3)
-    rows = list(csv.DictReader(run.to_csv(tmp_path / "run.csv").open(encoding="utf-8")))
+    lines = run.to_csv(tmp_path / "run.csv").read_text("utf-8").splitlines()
+    rows = list(csv.DictReader(lines))
     assert [row["parameter"] for row in rows] == ["weight", "bias", "apart"] * 3
     assert float(rows[3]["gradient"]) == run.history["gradient"][1, 0]
     assert rows[2]["gradient"] == ""
@@ -405,7 +411,7 @@ def test_a_generator_of_parameters_is_read_once():
         ({"explode": "big"}, "watch: explode must be a non-negative number, got 'big'"),
         ({"explode": np.nan}, "watch: explode must be a non-negative number, got nan"),
         ({"points": 1}, "watch: points must be at least 2, got 1"),
-        ({"points": 2.5}, "watch: points must be a whole number, got 2.5"),
+        ({"points": 2.5}, "watch: points must be whole numbers, got 2.5"),
         ({"recorded": 5}, "watch: recorded must be a collection of steps, got 5"),
         ({"recorded": "all"}, "watch: recorded must be a collection of steps, got 'all'"),
     ],

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tinygrad_pool.diagnosis.run.summary import Summary
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.plots import empty_figure
 from tinygrad_pool.formatting import plain
@@ -13,30 +14,29 @@ from tinygrad_pool.formatting import plain
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from tinygrad_pool.diagnosis.run.watching import Run
 
+WHAT = ("|gradient|", "|update| / |weight|", "|weight|")
 NAMED = 14
 """So many parameters have their name in the legend."""
 
 
-def plot_of(run: Run) -> Figure:
+def plot_of(run: Summary) -> Figure:
     """Plot the norms of a run: the first parameter is the darkest, dashes are events."""
     figure = empty_figure(9.0, 8.0)
     from matplotlib import colormaps
 
     colours = colormaps["viridis"](np.linspace(0.0, 0.9, len(run.names)))
     axes = figure.subplots(3, sharex=True)
-    history, names = run.history, run.names
-    with np.errstate(all="ignore"):
-        share = history["update"] / history["weight"]
-    panels = [("|gradient|", history["gradient"]), ("|update| / |weight|", share)]
-    for panel, (what, lines) in zip(axes, [*panels, ("|weight|", history["weight"])], strict=True):
+    names, steps = run.names, [point.step for point in run.points]
+    g, _, w = run.norms
+    panels = zip(axes, WHAT, (g, run.shares, w), strict=True)
+    for panel, what, lines in panels:
         shown = np.where(np.isfinite(lines) & (lines > 0), lines, np.nan)
         if not np.isnan(shown).all():
             panel.set_yscale("log")
         for i, name in enumerate(names):
             label = plain(name) if i < NAMED else "_"
-            panel.plot(history["step"], shown[:, i], color=colours[i], linewidth=1.5, label=label)
+            panel.plot(steps, shown[:, i], color=colours[i], linewidth=1.5, label=label)
         for event in run.events:
             panel.axvline(event.step, color=theme.GRADIENT, linestyle="--", linewidth=1)
         panel.set_ylabel(what, fontsize=13)
@@ -53,7 +53,7 @@ def plot_of(run: Run) -> Figure:
     return figure
 
 
-def _kinds(run: Run) -> dict[int, str]:
+def _kinds(run: Summary) -> dict[int, str]:
     """List what happened, by step."""
     kinds: dict[int, str] = {}
     for event in run.events:

@@ -34,7 +34,7 @@ class Row:
         self.name, self.values = name, values
         self.size = sum(v.size for v in values)
         self._before: Numbers | None = None
-        self._had = False
+        self._had = True  # or it is to be asked for
         self._seen: Callable[[], Any] = lambda: None
 
     def weights(self) -> Numbers:
@@ -56,9 +56,9 @@ class Row:
         return np.array(grads, float)
 
     def is_idle(self) -> bool:
-        """Return whether gradients came, but none since the last time that this was asked.
+        """Return whether no gradient came since the last time that this was asked.
 
-        The parameter may have been replaced by another one.
+        The parameter may have been replaced by another one. If none comes for long, that is known.
         """
         now = self.values[0]._grad
         had, self._had = self._had, now is not None
@@ -83,13 +83,12 @@ class Row:
         before[...] = now
         return distance
 
-    def go_on(self, old: Row | None) -> None:
-        """Take over the weights that were kept of this row when the parameters were read last."""
-        kept = None if old is None else old._before
-        if old is None or kept is None or kept.shape != self.weights().shape:
-            self.moved()
-        else:
-            self._before, self._had, self._seen = kept, old._had, old._seen
+    def go_on(self, old: Row) -> None:
+        """Take over what was kept of this row when the parameters were read last."""
+        if old._before is not None and old._before.shape == self.weights().shape:
+            self._before = old._before
+        if old.values[0] is self.values[0]:
+            self._had, self._seen = old._had, old._seen
 
     def changed_after(self, time: int) -> bool:
         """Return whether the data of a parameter were set after a time of the engine's."""

@@ -100,6 +100,7 @@ function names(lines, up) {
 function drawPicture() {
   const by = small.matches ? 1.7 : 1; // a phone shows the picture at half its size
   room = { left: 46 * by, right: 84 * by, top: 12 * by, bottom: 26 * by, line: 11 * by };
+  if (end < 0) return;
   for (const old of svg.querySelectorAll("line, text, polyline, circle")) old.remove();
   const lines = seriesOf(part("what").value);
   const scale = scaleOf(lines);
@@ -112,8 +113,7 @@ function drawPicture() {
 }
 
 function placeCursor() {
-  const x = across(run.steps[at] ?? 0);
-  for (const side of ["x1", "x2"]) part("cursor").setAttribute(side, x);
+  for (const side of ["x1", "x2"]) part("cursor").setAttribute(side, across(run.steps[at]));
 }
 
 // ---- one step
@@ -131,7 +131,7 @@ function showStep() {
   part("why").textContent = here.map((event) => `${event.says}\n${event.why}`).join("\n\n");
   part("at").value = at;
   part("at").setAttribute("aria-valuetext", part("says").textContent);
-  placeCursor();
+  if (end >= 0) placeCursor();
 }
 
 function go(to) {

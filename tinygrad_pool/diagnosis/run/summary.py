@@ -1,13 +1,14 @@
-"""A run as a table."""
+"""What is shown of a run, and its table."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_pool.diagnosis.run.events import Event
 from tinygrad_pool.diagnosis.run.history import Point
 from tinygrad_pool.diagnosis.run.rows import ABSENT
 from tinygrad_pool.formatting import Table, counted, number
@@ -24,38 +25,51 @@ COLUMNS = (
 )
 
 
-def table_of(
-    steps: int,
-    points: Sequence[Point],
-    norms: NDArray[np.float64],
-    names: Sequence[str],
-    sizes: Mapping[str, int],
-) -> Table:
-    """Lay out each parameter: gradients and weights from the first step to the last.
+class Summary(NamedTuple):
+    """What is shown of a run: its steps in all, those that are kept, their norms, and the events.
 
-    Of the share of the weights that an update changes, the median is shown.
+    `norms` are those of gradient, update and weight, of shape (3, steps, parameters), and −1 where
+    there is none.
     """
-    title = f"Watched {counted(steps, 'step')}"
-    if points:
-        title += f": the loss went from {number(points[0].loss)} to {number(points[-1].loss)}"
-    rows = [
-        (name, f"{sizes[name]:,}" if name in sizes else "–", *_cells(*norms[:, :, i]))
-        for i, name in enumerate(names[:LISTED])
-    ]
-    return Table(title, COLUMNS, rows).with_count(len(names))
+
+    steps: int
+    names: list[str]
+    points: list[Point]
+    norms: NDArray[np.float64]
+    events: list[Event]
+
+    @property
+    def shares(self) -> NDArray[np.float64]:
+        """The share of the weights that each update changes; −1 where there was no update."""
+        _, update, w = self.norms
+        with np.errstate(all="ignore"):
+            return np.where(update == ABSENT, ABSENT, update / w)
+
+    def table(self, sizes: Mapping[str, int]) -> Table:
+        """Lay out each parameter: gradients and weights from the first step to the last.
+
+        Of the share of the weights that an update changes, the median is shown.
+        """
+        title = f"Watched {counted(self.steps, 'step')}"
+        if self.points:
+            first, last = (number(self.points[i].loss) for i in (0, -1))
+            title += f": the loss went from {first} to {last}"
+        rows = []
+        for i, name in enumerate(self.names[:LISTED]):
+            size = f"{sizes[name]:,}" if name in sizes else "–"
+            rows.append((name, size, *_cells(self.norms[:, :, i], self.shares[:, i])))
+        return Table(title, COLUMNS, rows).with_count(len(self.names))
 
 
-def _cells(g: Any, update: Any, w: Any) -> tuple[str, ...]:
+def _cells(norms: Any, shares: Any) -> tuple[str, ...]:
+    g, _, w = norms
     there = g[g != ABSENT]
     finite = there[np.isfinite(there)]
-    ends = (
-        [number(float(end), digits=3) for end in (finite.min(), finite.max())]
-        if finite.size
-        else "––"
-    )
-    known = (update != ABSENT) & (w > 0) & np.isfinite(update)
-    shares = update[known] / w[known]
-    share = number(float(np.median(shares)), digits=2) if shares.size else "–"
+    ends = ["–", "–"]
+    if finite.size:
+        ends = [number(float(end), digits=3) for end in (finite.min(), finite.max())]
+    known = shares[np.isfinite(shares) & (shares != ABSENT)]
+    share = number(float(np.median(known)), digits=2) if known.size else "–"
     return (_from_to(there), *ends, share, _from_to(w[w != ABSENT]))
 
 

@@ -17,7 +17,7 @@ from tinygrad_pool.diagnosis.diagnosis import diagnose
 from tinygrad_pool.diagnosis.run.events import MISSING, VANISHED, Bad, Event, Limits
 from tinygrad_pool.diagnosis.run.history import GRADIENT, MEASURES, UPDATE, WEIGHT, History, Point
 from tinygrad_pool.diagnosis.run.rows import ABSENT, Row, rms, rows_of
-from tinygrad_pool.diagnosis.run.summary import table_of
+from tinygrad_pool.diagnosis.run.summary import Summary
 from tinygrad_pool.engine.node import name_of
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, GraphError, OptionError
@@ -25,7 +25,7 @@ from tinygrad_pool.files import check_folder, write_whole
 from tinygrad_pool.formatting import Table, number
 from tinygrad_pool.recording.difference import Difference, compare_passes
 from tinygrad_pool.recording.recording import Recording, record
-from tinygrad_pool.rules.arguments import whole
+from tinygrad_pool.rules.arguments import numbers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,6 +54,8 @@ class Run:
         self._rows: list[Row] = []
         self._open = False  # whether the last step still waits for its update
         self._read()
+        for row in self._rows:
+            row.moved()
 
     def step(self, loss: Value) -> Event | None:
         """Measure a step of training: between `loss.backward()` and the update of the weights.
@@ -71,9 +73,11 @@ class Run:
                 f"watch: step: {name_of(loss)} has no gradient yet; call step(loss) after "
                 "loss.backward(), before the weights are updated"
             )
-        idle = sum([row.is_idle() for row in self._rows])  # of every row: it remembers what it saw
+        idle = sum([row.is_idle() for row in self._rows])
         if idle or self.steps % self._each == self._each - 1:
             self._read()
+            for row in self._rows:
+                row.is_idle()  # it remembers the gradient of now
         with np.errstate(all="ignore"):
             updated = any(row.changed_after(loss._order) for row in self._rows)
             point = self._measured(loss, updated)
@@ -88,7 +92,8 @@ class Run:
         old = {row.name: row for row in self._rows}
         self._rows = rows_of(self._parameters)
         for row in self._rows:
-            row.go_on(old.get(row.name))
+            if row.name in old:
+                row.go_on(old[row.name])
             self._history.names.setdefault(row.name, len(self._history.names))
         self._each = max(EACH, sum(len(row.values) for row in self._rows) // EACH)
 
@@ -130,8 +135,8 @@ class Run:
         elif bad.what == "weight":
             why = self._growth(bad.row or 0, point)
         elif recording is not None:
-            row = next((row for row in self._rows if row.name == name), None)
-            node = row.worst(smallest=bad.kind == VANISHED) if row else loss
+            rows = {row.name: row for row in self._rows}
+            node = rows[name].worst(smallest=bad.kind == VANISHED) if name else loss
             why = self._reason(recording, node, lost=bad.kind == VANISHED)
         return Event(self.steps, bad.kind, bad.what, name, bad.size, bad.others, why, recording)
 
@@ -140,9 +145,8 @@ class Run:
         if lost:
             parameters = [v for row in self._rows for v in row.values]
             found = diagnose(recording.loss, recording.gradient, parameters=parameters).findings
-            for finding in found:
-                if node in finding.nodes:
-                    return f"{finding}\n{finding.why}"
+            if about := [finding for finding in found if node in finding.nodes]:
+                return f"{about[0]}\n{about[0].why}"
         return str(recording.why(node))
 
     def _growth(self, i: int, point: Point) -> str:
@@ -175,11 +179,11 @@ class Run:
 
         Those are "gradient", "update" and "weight"; NaN also where there is none.
         """
-        norms, points = self.norms(), self._history.points
-        known = np.where(norms == ABSENT, np.nan, norms)
+        shown = self.summary()
+        known = np.where(shown.norms == ABSENT, np.nan, shown.norms)
         return {
-            "step": np.array([p.step for p in points], float),
-            "loss": np.array([p.loss for p in points], float),
+            "step": np.array([p.step for p in shown.points], float),
+            "loss": np.array([p.loss for p in shown.points], float),
             **dict(zip(MEASURES, known, strict=True)),
         }
 
@@ -188,11 +192,8 @@ class Run:
         """The names of the parameters, as `history` has them."""
         return list(self._history.names)
 
-    def norms(self) -> NDArray[np.float64]:
-        """Return the norms of gradient, update and weight, of shape (3, steps, parameters).
-
-        They are −1 where there is none. The last step has its update as far as it was made.
-        """
+    def summary(self) -> Summary:
+        """Return what is shown of the run. The last step has its update as far as it was made."""
         last = self._history.last
         if self._open and last is not None:
             with np.errstate(all="ignore"):
@@ -200,13 +201,12 @@ class Run:
             if any(distance > 0 for _, distance in moved):
                 for i, distance in moved:
                     last.norms[UPDATE, i] = distance
-        return self._history.table()
+        points, norms = self._history.points, self._history.table()
+        return Summary(self.steps, self.names, points, norms, self.events)
 
     def table(self) -> Table:
         """Lay out each parameter with the norms of the run."""
-        sizes = {row.name: row.size for row in self._rows}
-        points = self._history.points
-        return table_of(self.steps, points, self.norms(), self.names, sizes)
+        return self.summary().table({row.name: row.size for row in self._rows})
 
     def __str__(self) -> str:
         return "\n".join([self.table().text(), *map(str, self.events)])
@@ -225,7 +225,7 @@ class Run:
         """
         from tinygrad_pool.diagnosis.run.plot import plot_of
 
-        return plot_of(self)
+        return plot_of(self.summary())
 
     def to_html(self, path: str | os.PathLike[str], *, title: str = "Training run") -> Path:
         """Write a page with a slider over the steps. One file, which needs no network.
@@ -234,19 +234,19 @@ class Run:
         """
         from tinygrad_pool.diagnosis.run.page import page_of
 
-        return write_whole(check_folder(path), page_of(self, title))
+        return write_whole(check_folder(path), page_of(self.summary(), title))
 
     def to_csv(self, path: str | os.PathLike[str]) -> Path:
         """Write the norms to a file, a line for each step and parameter; empty where there is none.
 
         Raises OutputError if the file cannot be written.
         """
-        table, lines = self.norms(), StringIO()
+        shown, lines = self.summary(), StringIO()
         writer = csv.writer(lines, lineterminator="\n")
         writer.writerow(["step", "loss", "parameter", *MEASURES])
-        for i, point in enumerate(self._history.points):
-            for name, k in self._history.names.items():
-                norms = ["" if x == ABSENT else repr(float(x)) for x in table[:, i, k]]
+        for i, point in enumerate(shown.points):
+            for k, name in enumerate(shown.names):
+                norms = ["" if x == ABSENT else repr(float(x)) for x in shown.norms[:, i, k]]
                 writer.writerow([point.step, repr(point.loss), name, *norms])
         return write_whole(check_folder(path), lines.getvalue())
 
@@ -285,8 +285,8 @@ def watch(
     for option, given in limits.items():
         if not isinstance(given, Real) or not float(given) >= 0:
             raise OptionError(f"watch: {option} must be a non-negative number, got {given!r}")
-    if whole(points, "watch: points") < 2:
-        raise OptionError(f"watch: points must be at least 2, got {points!r}")
-    if isinstance(recorded, str) or not hasattr(recorded, "__contains__"):
+    (most,) = numbers("watch", "points", points, 1, least=2)
+    steps: Any = recorded
+    if isinstance(steps, str) or not isinstance(steps, Container):
         raise OptionError(f"watch: recorded must be a collection of steps, got {recorded!r}")
-    return Run(parameters, Limits(float(vanish), float(explode)), recorded, whole(points, ""))
+    return Run(parameters, Limits(float(vanish), float(explode)), recorded, most)
