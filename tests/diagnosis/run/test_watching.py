@@ -367,7 +367,7 @@ def test_memory_stays_flat_over_2000_steps():
     tracemalloc.stop()
     assert run.steps == 2000
     assert 50 <= len(run.history["step"]) <= 102
-    assert grown < 10_000
+    assert grown < 20_000
 
 
 def test_the_csv_has_a_line_for_each_step_and_parameter(tmp_path):

@@ -38,12 +38,12 @@ def plot_of(run: Summary) -> Figure:
             label = plain(name) if i < NAMED else "_"
             panel.plot(steps, shown[:, i], color=colours[i], linewidth=1.5, label=label)
         for event in run.events:
-            panel.axvline(event.step, color=theme.GRADIENT, linestyle="--", linewidth=1)
+            panel.axvline(event.step, color=theme.NOT_A_NUMBER, linestyle="--", linewidth=1)
         panel.set_ylabel(what, fontsize=13)
         panel.spines[["top", "right"]].set_visible(False)
     for step, kinds in _kinds(run).items():
         across = axes[0].get_xaxis_transform()
-        style = {"color": theme.GRADIENT, "ha": "right", "va": "top", "transform": across}
+        style = {"color": theme.NOT_A_NUMBER, "ha": "right", "va": "top", "transform": across}
         axes[0].text(step, 1.0, f"{kinds} ", **style)
     axes[-1].set_xlabel("step", fontsize=13)
     more = f"and {len(names) - NAMED:,} more" if len(names) > NAMED else None
