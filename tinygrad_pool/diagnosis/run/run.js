@@ -32,7 +32,7 @@ function written(value) {
 
 // ---- the picture
 
-/** Choose a scale: log, unless the loss is not above 0; zeros lie on the ground. */
+/** Choose a scale: log, unless numbers are below 0; zeros lie on the ground, beneath all others. */
 function scaleOf(lines) {
   const all = lines.flat().filter(finite);
   const log = all.some((value) => value > 0) && all.every((value) => value >= 0);
@@ -41,11 +41,14 @@ function scaleOf(lines) {
   let [low, high] = [Math.min(...shown, Infinity), Math.max(...shown, -Infinity)];
   if (!shown.length) [low, high] = [0, 1];
   if (high - low < 1e-9) [low, high] = [low - 0.5, high + 0.5];
+  if (log && high - low > 1) [low, high] = [Math.floor(low), Math.ceil(high)];
+  const zero = log && all.includes(0);
+  if (zero) low -= (high - low) / 12;
   const up = (value) => {
     const share = Number.isFinite(of(value)) ? (of(value) - low) / (high - low) : 0;
     return height - room.bottom - (height - room.top - room.bottom) * share;
   };
-  return { log, low, high, up };
+  return { log, zero, low, high, up };
 }
 
 /** Choose at most about six numbers to write beside an axis. */
@@ -58,8 +61,9 @@ function ticks(low, high, whole) {
   return Array.from({ length: Math.floor(high / each + 1e-9) - first + 1 }, (_, i) => Number(((first + i) * each).toPrecision(12)));
 }
 
-function axes({ log, low, high, up }) {
-  for (const tick of ticks(low, high, log && high - low > 2)) {
+function axes({ log, zero, low, high, up }) {
+  if (zero) element("text", { x: room.left - 6, y: up(0) + room.line / 3, "text-anchor": "end" }, svg, "0");
+  for (const tick of ticks(low, high, log && high - low > 1)) {
     const value = log ? 10 ** tick : tick;
     element("line", { class: "grid", x1: room.left, x2: width - room.right, y1: up(value), y2: up(value) }, svg);
     element("text", { x: room.left - 6, y: up(value) + room.line / 3, "text-anchor": "end" }, svg, written(value));
