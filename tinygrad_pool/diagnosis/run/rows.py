@@ -77,7 +77,7 @@ class Row:
         """Measure the same, and keep the weights of now."""
         now, before = self.weights(), self._before
         if before is None:
-            self._before = now.copy()
+            self._before = now.copy(order="K")
             return ABSENT
         distance = rms(np.subtract(now, before, out=before))
         before[...] = now

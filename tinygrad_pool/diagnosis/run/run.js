@@ -26,7 +26,7 @@ const seriesOf = (what) => what === "loss" ? [run.loss] : run.names.map((_, i) =
 function written(value) {
   if (!finite(value)) return value;
   const size = Math.abs(value);
-  const text = value === 0 || (size >= 1e-3 && size < 1e6) ? String(Number(value.toPrecision(4))) : value.toExponential(2);
+  const text = value === 0 || (size >= 1e-3 && size < 1e6) ? String(Number(value.toPrecision(4))) : value.toExponential(2).replace(/\.?0+e/, "e");
   return text.replaceAll("-", "−");
 }
 
