@@ -83,6 +83,7 @@ __all__ = [
     "traced",
     "tree",
     "unroll",
+    "watch",
     "weighted_sum",
     "weights_of",
     "where",

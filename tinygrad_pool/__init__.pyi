@@ -54,6 +54,9 @@ from tinygrad_pool.derivatives import (
 from tinygrad_pool.diagnosis import (
     diagnose as diagnose,
 )
+from tinygrad_pool.diagnosis import (
+    watch as watch,
+)
 from tinygrad_pool.drawing import (
     draw as draw,
 )

@@ -151,6 +151,10 @@ def debugging(loss: Value, w: Value) -> list[str]:
     again = passed.replay()
     told = [str(passed.why(w)), str(tg.compare_passes(passed, again)), str(tg.derive(loss, w))]
     told += [finding.why for finding in tg.diagnose(loss, parameters=[w]).findings]
+    run = tg.watch([w])
+    loss.backward()
+    if (bad := run.step(loss)) is not None:
+        told += [bad.kind, bad.why, run.table().text()]
     assert_type(passed.to_html("backward.html", direction="TB"), Path)
     outcome = tg.unroll(loss)(w=2.0)
     return [*arrived, *told, str(outcome.gradients["w"])]

@@ -1,0 +1,118 @@
+"""Which parameters are measured together, and how large they are."""
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value
+from tinygrad_pool.diagnosis.run.rows import ABSENT, Row, rms, rows_of
+from tinygrad_pool.errors import DataError
+
+
+def named(parameters):
+    return {row.name: len(row.values) for row in rows_of(parameters)}
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_a_norm_neither_overflows_nor_rounds_to_zero(dtype):
+    info = np.finfo(dtype)
+    with np.errstate(all="ignore"):
+        for size in (float(info.tiny), 1.0, float(info.max) / 4):
+            x = np.array([[size, -size], [0.0, 0.0]], dtype).T
+            assert rms(x) == pytest.approx(float(dtype(size)) * 0.5**0.5, rel=2e-3)
+        assert rms(np.zeros(3, dtype)) == 0
+        assert rms(np.array([1.0, np.inf], dtype)) == np.inf
+        assert np.isnan(rms(np.array([np.inf, np.nan, 1.0], dtype)))
+
+
+def test_arrays_are_rows_and_the_numbers_of_a_layer_are_one():
+    net = tg.nn.Sequential(tg.nn.Linear(2, 3), tg.nn.ReLU(), tg.nn.Linear(3, 1))
+    assert named(net) == dict.fromkeys(["0.weight", "0.bias", "2.weight", "2.bias"], 1)
+    assert named(tg.nn.MLP(2, [4, 1])) == {"layers.0": 12, "layers.1": 5}
+    assert named(tg.nn.Neuron(2)) == {"w": 2, "b": 1}
+    assert named(tg.nn.Layer(2, 2)) == {"neurons.0": 3, "neurons.1": 3}
+
+
+def test_values_are_called_by_their_labels_or_the_keys_of_a_dict():
+    w, b = Value(np.ones(2), label="w"), Value(1.0, label="b")
+    assert named([w, b]) == named({"w": w, "b": b}) == {"w": 1, "b": 1}
+    assert named(w) == {"w": 1}
+    assert named([w, Value(np.ones(3), label="w"), w]) == {"w": 1, "w (2)": 1}
+    assert named([Value(np.ones(2)), Value(1.0), Value(2.0)]) == {"parameter": 1, "numbers": 2}
+    assert named([Value(1.0, label="w"), w]) == {"w": 1, "w (2)": 1}
+    assert named([w, Value(1.0, label="w")]) == {"w": 1, "w (2)": 1}
+    assert named({"net": tg.nn.Linear(1, 1), "scale": b}) == {
+        **{"net.weight": 1, "net.bias": 1},
+        "scale": 1,
+    }
+    assert named([Value(np.ones((0, 2)))]) == {}
+
+
+def test_a_module_of_another_kind_has_only_to_list_its_parameters():
+    class Net:
+        def __init__(self):
+            self.w = Value(np.ones(2), label="w")
+
+        def parameters(self):
+            return [self.w]
+
+    assert named(Net()) == named([Net()]) == {"w": 1}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "got"),
+    [(3.0, "float"), ([1.0], "float"), ("w", "str"), (np.ones(2), "ndarray"), ({"w": 1}, "int")],
+)
+def test_anything_else_is_refused(parameters, got):
+    with pytest.raises(DataError, match=rf"watch: needs a module .*, got a {got}"):
+        rows_of(parameters)
+
+
+def test_a_module_whose_parameters_are_of_another_library_is_refused():
+    class Net:
+        def parameters(self):
+            return [np.ones(2)]
+
+    with pytest.raises(DataError, match=r"watch: needs a module .*, got a ndarray"):
+        rows_of(Net())
+
+
+def test_what_was_computed_is_refused():
+    h = Value(1.0).exp()
+    h.label = "h"
+    with pytest.raises(DataError, match=r"the exp node 'h' was computed; only leaves"):
+        rows_of([h])
+
+
+def test_a_row_of_numbers_has_a_gradient_if_one_of_them_has():
+    a, b = Value(1.0), Value(2.0)
+    row = Row("ab", [a, b])
+    assert row.gradient() is None
+    a.grad = 3.0
+    np.testing.assert_array_equal(row.gradient(), [3.0, 0.0])
+    assert row.worst(smallest=True) is b
+    assert row.worst(smallest=False) is a
+    b.grad = np.nan
+    assert row.worst(smallest=False) is b
+
+
+def test_a_row_measures_how_far_it_was_moved():
+    w = Value(np.zeros(4))
+    row = Row("w", [w])
+    assert row.distance() == row.moved() == ABSENT
+    w.data += 2.0
+    assert row.distance() == row.moved() == 2.0
+    assert row.moved() == 0.0
+
+
+@pytest.mark.parametrize("data", [1.0, np.float32(1), np.ones(2)])
+def test_a_row_is_idle_when_no_gradient_comes_until_that_is_known(data):
+    w = Value(data)
+    row = Row("w", [w])
+    assert [row.is_idle(), row.is_idle()] == [True, False]
+    w.grad = data
+    assert [row.is_idle(), row.is_idle()] == [False, True]
+    w.grad = data * 2
+    assert not row.is_idle()
+    w.zero_grad()
+    assert [row.is_idle(), row.is_idle()] == [True, False]

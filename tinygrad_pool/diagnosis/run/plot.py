@@ -1,0 +1,62 @@
+"""A run as a plot, drawn with matplotlib."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tinygrad_pool.diagnosis.run.summary import Summary
+from tinygrad_pool.drawing import theme
+from tinygrad_pool.drawing.plots import empty_figure
+from tinygrad_pool.formatting import plain
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+WHAT = ("|gradient|", "|update| / |weight|", "|weight|")
+NAMED = 14
+"""So many parameters have their name in the legend."""
+
+
+def plot_of(run: Summary) -> Figure:
+    """Plot the norms of a run: the first parameter is the darkest, dashes are events."""
+    figure = empty_figure(9.0, 8.0)
+    from matplotlib import colormaps
+
+    colours = colormaps["viridis"](np.linspace(0.0, 0.9, len(run.names)))
+    axes = figure.subplots(3, sharex=True)
+    names, steps = run.names, [point.step for point in run.points]
+    g, _, w = run.norms
+    panels = zip(axes, WHAT, (g, run.shares, w), strict=True)
+    for panel, what, lines in panels:
+        shown = np.where(np.isfinite(lines) & (lines > 0), lines, np.nan)
+        if not np.isnan(shown).all():
+            panel.set_yscale("log")
+        for i, name in enumerate(names):
+            label = plain(name) if i < NAMED else "_"
+            panel.plot(steps, shown[:, i], color=colours[i], linewidth=1.5, label=label)
+        for event in run.events:
+            panel.axvline(event.step, color=theme.NOT_A_NUMBER, linestyle="--", linewidth=1)
+        panel.set_ylabel(what, fontsize=13)
+        panel.spines[["top", "right"]].set_visible(False)
+    for step, kinds in _kinds(run).items():
+        across = axes[0].get_xaxis_transform()
+        style = {"color": theme.NOT_A_NUMBER, "ha": "right", "va": "top", "transform": across}
+        axes[0].text(step, 1.0, f"{kinds} ", **style)
+    axes[-1].set_xlabel("step", fontsize=13)
+    more = f"and {len(names) - NAMED:,} more" if len(names) > NAMED else None
+    figure.legend(
+        *axes[0].get_legend_handles_labels(), loc="outside right upper", frameon=False, title=more
+    )
+    return figure
+
+
+def _kinds(run: Summary) -> dict[int, str]:
+    """List what happened, by step."""
+    kinds: dict[int, str] = {}
+    for event in run.events:
+        before = kinds.get(event.step)
+        kinds[event.step] = f"{before}, {event.kind}" if before else event.kind
+    return kinds

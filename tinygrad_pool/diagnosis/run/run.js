@@ -1,0 +1,164 @@
+
+// ---- the run
+
+const run = JSON.parse(document.getElementById("run").textContent);
+const part = (id) => document.getElementById(id);
+const end = run.steps.length - 1;
+const small = matchMedia("(max-width: 50rem)");
+let room; // around the picture, and for a line of text
+let at = end;
+
+function element(name, attributes, parent, text = "") {
+  const space = parent instanceof SVGElement ? "http://www.w3.org/2000/svg" : "http://www.w3.org/1999/xhtml";
+  const made = document.createElementNS(space, name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.textContent = text;
+  parent.append(made);
+  return made;
+}
+
+const colourOf = (i) => `--colour: hsl(${270 - (250 * i) / Math.max(1, run.names.length - 1)} 65% var(--lightness))`;
+const finite = (value) => typeof value === "number";
+const across = (step) => room.left + ((width - room.left - room.right) * (step - run.steps[0])) / Math.max(1, run.steps[end] - run.steps[0]);
+const seriesOf = (what) => what === "loss" ? [run.loss] : run.names.map((_, i) => run[what].map((row) => row[i]));
+
+/** Write a number in four digits, with a real minus sign. */
+function written(value) {
+  if (!finite(value)) return value;
+  const size = Math.abs(value);
+  const text = value === 0 || (size >= 1e-3 && size < 1e6) ? String(Number(value.toPrecision(4))) : value.toExponential(2).replace(/\.?0+e/, "e");
+  return text.replaceAll("-", "−");
+}
+
+// ---- the picture
+
+/** Choose a scale: log, unless numbers are below 0; zeros lie on the ground, beneath all others. */
+function scaleOf(lines) {
+  const all = lines.flat().filter(finite);
+  const log = all.some((value) => value > 0) && all.every((value) => value >= 0);
+  const of = (value) => (log ? Math.log10(value) : value);
+  const shown = all.map(of).filter(Number.isFinite);
+  let [low, high] = [Math.min(...shown, Infinity), Math.max(...shown, -Infinity)];
+  if (!shown.length) [low, high] = [0, 1];
+  if (high - low < 1e-9) [low, high] = [low - 0.5, high + 0.5];
+  if (log && high - low > 1) [low, high] = [Math.floor(low), Math.ceil(high)];
+  const zero = log && all.includes(0);
+  if (zero) low -= (high - low) / 12;
+  const up = (value) => {
+    const share = Number.isFinite(of(value)) ? (of(value) - low) / (high - low) : 0;
+    return height - room.bottom - (height - room.top - room.bottom) * share;
+  };
+  return { log, zero, low, high, up };
+}
+
+/** Choose at most about six numbers to write beside an axis. */
+function ticks(low, high, whole) {
+  const rough = (high - low) / 6;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  let each = [1, 2, 5, 10].map((n) => n * power).find((n) => n >= rough);
+  if (whole) each = Math.max(1, Math.round(each));
+  const first = Math.ceil(low / each - 1e-9);
+  return Array.from({ length: Math.floor(high / each + 1e-9) - first + 1 }, (_, i) => Number(((first + i) * each).toPrecision(12)));
+}
+
+function axes({ log, zero, low, high, up }) {
+  if (zero) element("text", { x: room.left - 6, y: up(0) + room.line / 3, "text-anchor": "end" }, svg, "0");
+  for (const tick of ticks(low, high, log && high - low > 1)) {
+    const value = log ? 10 ** tick : tick;
+    element("line", { class: "grid", x1: room.left, x2: width - room.right, y1: up(value), y2: up(value) }, svg);
+    element("text", { x: room.left - 6, y: up(value) + room.line / 3, "text-anchor": "end" }, svg, written(value));
+  }
+  for (const tick of ticks(run.steps[0], Math.max(run.steps[end], run.steps[0] + 1), true)) {
+    element("text", { x: across(tick), y: height - room.bottom / 3, "text-anchor": "middle" }, svg, tick.toLocaleString("en"));
+  }
+}
+
+/** Draw one line, in pieces where numbers are missing; what is infinite is a cross at the top. */
+function curve(values, i, up) {
+  let piece = [];
+  const style = { style: colourOf(i) };
+  const draw = () => {
+    if (piece.length === 1) element("circle", { ...style, cx: piece[0][0], cy: piece[0][1], r: 2 }, svg);
+    else if (piece.length) element("polyline", { ...style, points: piece.map((p) => p.map((x) => x.toFixed(1)).join()).join(" ") }, svg);
+    piece = [];
+  };
+  values.forEach((value, k) => {
+    if (finite(value)) piece.push([across(run.steps[k]), up(value)]);
+    else draw();
+    if (value === "inf") element("text", { class: "odd", x: across(run.steps[k]), y: room.top, "text-anchor": "middle" }, svg, "×");
+  });
+  draw();
+}
+
+/** Write the names at the ends of their lines, as many as there is room for. */
+function names(lines, up) {
+  const ends = lines.map((values, i) => ({ i, y: up(values.findLast(finite) ?? 0) })).sort((a, b) => a.y - b.y);
+  let free = -Infinity;
+  for (const { i, y } of ends) {
+    if (y < free) continue;
+    element("text", { class: "name", style: colourOf(i), x: width - room.right + 6, y: y + room.line / 3 }, svg, run.names[i].slice(0, 17));
+    free = y + room.line;
+  }
+}
+
+function drawPicture() {
+  const by = small.matches ? 1.7 : 1; // a phone shows the picture at half its size
+  room = { left: 46 * by, right: 84 * by, top: 12 * by, bottom: 26 * by, line: 11 * by };
+  if (end < 0) return;
+  for (const old of svg.querySelectorAll("line, text, polyline, circle")) old.remove();
+  const lines = seriesOf(part("what").value);
+  const scale = scaleOf(lines);
+  axes(scale);
+  for (const { step } of run.events) element("line", { class: "event", x1: across(step), x2: across(step), y1: room.top, y2: height - room.bottom }, svg);
+  lines.forEach((values, i) => curve(values, i, scale.up));
+  if (part("what").value !== "loss") names(lines, scale.up);
+  element("line", { id: "cursor", y1: room.top, y2: height - room.bottom }, svg);
+  placeCursor();
+}
+
+function placeCursor() {
+  for (const side of ["x1", "x2"]) part("cursor").setAttribute(side, across(run.steps[at]));
+}
+
+// ---- one step
+
+function showStep() {
+  const step = run.steps[at];
+  part("says").textContent = end < 0 ? "No step was watched." : `Step ${step.toLocaleString("en")}: loss ${written(run.loss[at])}`;
+  run.rows.forEach((cells, i) => ["gradient", "share", "weight"].forEach((what, k) => {
+    const value = end < 0 ? null : run[what][at][i];
+    cells[k].textContent = value === null ? "–" : written(value);
+    cells[k].className = value === null || finite(value) ? "" : "bad";
+  }));
+  const here = run.events.filter((event) => event.step === step);
+  part("why").hidden = !here.length;
+  part("why").textContent = here.map((event) => `${event.says}\n${event.why}`).join("\n\n");
+  part("at").value = at;
+  part("at").setAttribute("aria-valuetext", part("says").textContent);
+  if (end >= 0) placeCursor();
+}
+
+function go(to) {
+  at = clamp(0, to, Math.max(0, end));
+  showStep();
+}
+
+run.rows = run.names.map((name, i) => {
+  const row = element("tr", {}, part("rows"));
+  element("td", { style: colourOf(i) }, row, name);
+  return [0, 1, 2].map(() => element("td", {}, row));
+});
+for (const event of run.events) {
+  const button = element("button", { type: "button" }, element("li", {}, part("events")), event.says);
+  button.addEventListener("click", () => go(run.steps.indexOf(event.step)));
+}
+
+Object.assign(actions, { first: () => go(0), back: () => go(at - 1), next: () => go(at + 1), last: () => go(end) });
+for (const way of ["Left", "Right", "Up", "Down"]) keys[`Shift Arrow${way}`] = way.toLowerCase();
+Object.assign(keys, { ArrowLeft: "back", ArrowRight: "next", ArrowUp: "back", ArrowDown: "next", Home: "first", End: "last" });
+part("at").max = Math.max(0, end);
+part("at").addEventListener("input", (event) => go(+event.target.value));
+part("what").addEventListener("change", drawPicture);
+small.addEventListener("change", drawPicture);
+drawPicture();
+go(run.events.length ? run.steps.indexOf(run.events[0].step) : end);

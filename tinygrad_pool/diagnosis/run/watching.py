@@ -1,0 +1,292 @@
+"""Watching a training run: norms of every step, and a recording of the first bad one."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Container, Iterator
+from io import StringIO
+from numbers import Real
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_pool.diagnosis.diagnosis import diagnose
+from tinygrad_pool.diagnosis.run.events import MISSING, VANISHED, Bad, Event, Limits
+from tinygrad_pool.diagnosis.run.history import GRADIENT, MEASURES, UPDATE, WEIGHT, History, Point
+from tinygrad_pool.diagnosis.run.rows import ABSENT, Row, rms, rows_of
+from tinygrad_pool.diagnosis.run.summary import Summary
+from tinygrad_pool.engine.node import name_of
+from tinygrad_pool.engine.value import Value
+from tinygrad_pool.errors import DataError, GraphError, OptionError
+from tinygrad_pool.files import check_folder, write_whole
+from tinygrad_pool.formatting import Table, number
+from tinygrad_pool.recording.difference import Difference, compare_passes
+from tinygrad_pool.recording.recording import Recording, record
+from tinygrad_pool.rules.arguments import numbers
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+EACH = 16
+"""Every so many steps parameters are read anew, since some may have been added; many numbers, such
+as those of a network of scalars, less often: that takes time."""
+
+
+class Run:
+    """A training run that is watched: `step(loss)` in every step, then print it.
+
+    `events` lists the first step of each kind of trouble; `recordings` maps steps to their passes:
+    those that were asked for, and those of events.
+    """
+
+    def __init__(
+        self, parameters: Any, limits: Limits, recorded: Container[int], points: int
+    ) -> None:
+        self._parameters = list(parameters) if isinstance(parameters, Iterator) else parameters
+        self._limits, self._recorded = limits, recorded
+        self.steps = 0
+        self.events: list[Event] = []
+        self.recordings: dict[int, Recording] = {}
+        self._history = History(points)
+        self._rows: list[Row] = []
+        self._open = False  # whether the last step still waits for its update
+        self._read()
+        for row in self._rows:
+            row.moved()
+
+    def step(self, loss: Value) -> Event | None:
+        """Measure a step of training: between `loss.backward()` and the update of the weights.
+
+        Returns what went wrong for the first time, if something did, so that a loop can stop. After
+        the update it measures the same; but if that changed arrays in place, there is no pass left
+        to be recorded.
+
+        Raises DataError if `loss` is not a Value; GraphError before its backward pass.
+        """
+        if not isinstance(loss, Value):
+            raise DataError(f"watch: step: needs the loss, a Value, got a {type(loss).__name__}")
+        if not loss.has_grad:
+            raise GraphError(
+                f"watch: step: {name_of(loss)} has no gradient yet; call step(loss) after "
+                "loss.backward(), before the weights are updated"
+            )
+        idle = sum([row.is_idle() for row in self._rows])
+        if idle or self.steps % self._each == self._each - 1:
+            self._read()
+            for row in self._rows:
+                row.is_idle()  # it remembers the gradient of now
+        with np.errstate(all="ignore"):
+            updated = any(row.changed_after(loss._order) for row in self._rows)
+            point = self._measured(loss, updated)
+            events = self._found(loss, point, updated)
+        self._history.add(point)
+        self.events += events
+        self.steps += 1
+        return events[0] if events else None
+
+    def _read(self) -> None:
+        """Read the parameters: some may have been added, or replaced, since."""
+        old = {row.name: row for row in self._rows}
+        self._rows = rows_of(self._parameters)
+        for row in self._rows:
+            if row.name in old:
+                row.go_on(old[row.name])
+            self._history.names.setdefault(row.name, len(self._history.names))
+        self._each = max(EACH, sum(len(row.values) for row in self._rows) // EACH)
+
+    def _measured(self, loss: Value, updated: bool) -> Point:
+        """Measure gradients and weights, and the update, of this step or of the last."""
+        norms, last = self._history.blank(), self._history.last
+        target = norms if updated or last is None else last.norms
+        for row in self._rows:
+            i, g = self._history.names[row.name], row.gradient()
+            norms[GRADIENT, i] = ABSENT if g is None else rms(g)
+            norms[WEIGHT, i] = rms(row.weights())
+            moved = row.moved()
+            if i < target.shape[1] and (updated or last is not None):
+                target[UPDATE, i] = moved
+        self._open = not updated
+        return Point(self.steps, float(np.mean(loss._numbers)), norms)
+
+    def _found(self, loss: Value, point: Point, updated: bool) -> list[Event]:
+        """Explain what is bad for the first time, and record the pass if it is asked for."""
+        known = {event.kind for event in self.events}
+        broken = self._limits.broken(point.loss, point.norms, updated)
+        bad = [one for one in broken if one.kind not in known]
+        why = ""
+        if bad or self.steps in self._recorded:
+            named = {row.name: row.values[0] for row in self._rows if len(row.values) == 1}
+            try:
+                self.recordings[self.steps] = record(loss, loss.grad, names=named)
+            except GraphError as error:
+                why = f"not recorded, call step(loss) before the update: {error}"
+        if bad:
+            self._history.kept.add(self.steps)
+        return [self._explained(loss, one, point, why) for one in bad]
+
+    def _explained(self, loss: Value, bad: Bad, point: Point, why: str) -> Event:
+        recording = self.recordings.get(self.steps)
+        name = "" if bad.row is None else self.names[bad.row]
+        if bad.kind == MISSING:
+            why = "the loss depends on no parameter, or zero_grad() was called after backward()"
+        elif bad.what == "weight":
+            why = self._growth(bad.row or 0, point)
+        elif recording is not None:
+            rows = {row.name: row for row in self._rows}
+            node = rows[name].worst(smallest=bad.kind == VANISHED) if name else loss
+            why = self._reason(recording, node, lost=bad.kind == VANISHED)
+        return Event(self.steps, bad.kind, bad.what, name, bad.size, bad.others, why, recording)
+
+    def _reason(self, recording: Recording, node: Value, lost: bool) -> str:
+        """Explain a gradient; where it was lost, as a diagnosis of the pass does, if it knows."""
+        if lost:
+            parameters = [v for row in self._rows for v in row.values]
+            found = diagnose(recording.loss, recording.gradient, parameters=parameters).findings
+            if about := [finding for finding in found if node in finding.nodes]:
+                return f"{about[0]}\n{about[0].why}"
+        return str(recording.why(node))
+
+    def _growth(self, i: int, point: Point) -> str:
+        """Tell what the last update did to a weight."""
+        last = self._history.last
+        if last is None or i >= last.norms.shape[1]:
+            return "it was so when it was first measured"
+        by = last if self._open else point
+        sizes = (last.norms[WEIGHT, i], by.norms[GRADIENT, i], by.norms[UPDATE, i])
+        before, g, update = ("–" if x == ABSENT else number(float(x), digits=3) for x in sizes)
+        return f"update {by.step:,} made it: |weight| {before}, |gradient| {g}, |update| {update}"
+
+    def compare(self, step_a: int, step_b: int) -> Difference:
+        """Compare the passes of two steps that were recorded, node by node: see `compare_passes`.
+
+        Raises OptionError for a step that was not.
+        """
+        for step in (step_a, step_b):
+            if step not in self.recordings:
+                known = ", ".join(map(str, sorted(self.recordings))) or "none"
+                raise OptionError(
+                    f"compare: step {step!r} was not recorded, but {known}; watch(net, "
+                    "recorded=[…]) chooses which are, if step(loss) comes before the update"
+                )
+        return compare_passes(self.recordings[step_a], self.recordings[step_b])
+
+    @property
+    def history(self) -> dict[str, NDArray[np.float64]]:
+        """The steps that are kept: "step", "loss", and the norms, of shape (steps, parameters).
+
+        Those are "gradient", "update" and "weight"; NaN also where there is none.
+        """
+        shown = self.summary()
+        known = np.where(shown.norms == ABSENT, np.nan, shown.norms)
+        return {
+            "step": np.array([p.step for p in shown.points], float),
+            "loss": np.array([p.loss for p in shown.points], float),
+            **dict(zip(MEASURES, known, strict=True)),
+        }
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the parameters, as `history` has them."""
+        return list(self._history.names)
+
+    def summary(self) -> Summary:
+        """Return what is shown of the run. The last step has its update as far as it was made."""
+        last = self._history.last
+        if self._open and last is not None:
+            with np.errstate(all="ignore"):
+                moved = [(self._history.names[row.name], row.distance()) for row in self._rows]
+            if any(distance > 0 for _, distance in moved):
+                for i, distance in moved:
+                    last.norms[UPDATE, i] = distance
+        points, norms = self._history.points, self._history.table()
+        return Summary(self.steps, self.names, points, norms, self.events)
+
+    def table(self) -> Table:
+        """Lay out each parameter with the norms of the run."""
+        return self.summary().table({row.name: row.size for row in self._rows})
+
+    def __str__(self) -> str:
+        return "\n".join([self.table().text(), *map(str, self.events)])
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        events = (Table(str(event), (), []).html() for event in self.events)
+        return self.table().html() + "".join(events)
+
+    def plot(self) -> Figure:
+        """Plot the norms by step, on log scales, with a line for each parameter and event.
+
+        Raises ToolError without matplotlib.
+        """
+        from tinygrad_pool.diagnosis.run.plot import plot_of
+
+        return plot_of(self.summary())
+
+    def to_html(self, path: str | os.PathLike[str], *, title: str = "Training run") -> Path:
+        """Write a page with a slider over the steps. One file, which needs no network.
+
+        Raises OutputError if the file cannot be written.
+        """
+        from tinygrad_pool.diagnosis.run.page import page_of
+
+        return write_whole(check_folder(path), page_of(self.summary(), title))
+
+    def to_csv(self, path: str | os.PathLike[str]) -> Path:
+        """Write the norms to a file, a line for each step and parameter; empty where there is none.
+
+        Raises OutputError if the file cannot be written.
+        """
+        shown, lines = self.summary(), StringIO()
+        writer = csv.writer(lines, lineterminator="\n")
+        writer.writerow(["step", "loss", "parameter", *MEASURES])
+        for i, point in enumerate(shown.points):
+            for k, name in enumerate(shown.names):
+                norms = ["" if x == ABSENT else repr(float(x)) for x in shown.norms[:, i, k]]
+                writer.writerow([point.step, repr(point.loss), name, *norms])
+        return write_whole(check_folder(path), lines.getvalue())
+
+
+def watch(
+    parameters: Any,
+    *,
+    vanish: float = 1e-8,
+    explode: float = 1e4,
+    recorded: Container[int] = (0,),
+    points: int = 1000,
+) -> Run:
+    """Watch a training run: call `.step(loss)` on the result in every step, after backward().
+
+    `parameters` is a module, Values, or a dict of them; those that are added later are found within
+    16 steps. Measured are norms, √(Σ x² / n), of gradient, update and weight, of each array, and of
+    the numbers of each layer together. The first step in which one is NaN or infinite, a gradient
+    below `vanish`, or a gradient or a weight above `explode`, is recorded and explained. The steps
+    in `recorded` are recorded, too, for `compare`. At most about `points` steps are kept: of a long
+    run every second, fourth, …
+
+    Raises DataError for parameters that are none; OptionError for options out of range.
+
+    >>> w = Value(2.0, label="w")
+    >>> run = watch(w)
+    >>> for _ in range(3):
+    ...     w.zero_grad()
+    ...     E = (w * 3.0) ** 2
+    ...     E.backward()
+    ...     bad = run.step(E)
+    ...     w.data -= 0.1 * w.grad
+    >>> run.steps, run.names, run.history["gradient"][:, 0]
+    (3, ['w'], array([36.  , 28.8 , 23.04]))
+    """
+    limits: dict[str, Any] = {"vanish": vanish, "explode": explode}
+    for option, given in limits.items():
+        if not isinstance(given, Real) or not float(given) >= 0:
+            raise OptionError(f"watch: {option} must be a non-negative number, got {given!r}")
+    (most,) = numbers("watch", "points", points, 1, least=2)
+    steps: Any = recorded
+    if isinstance(steps, str) or not isinstance(steps, Container):
+        raise OptionError(f"watch: recorded must be a collection of steps, got {recorded!r}")
+    return Run(parameters, Limits(float(vanish), float(explode)), recorded, most)
