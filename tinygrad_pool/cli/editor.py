@@ -49,14 +49,13 @@ def load(arguments: Mapping[str, Any]) -> Recording:
     if not (value is None or isinstance(value, str)):
         raise OptionError(f"launch: value is the name of a Value, got {value!r}")
     made = user_script.run(script, given, frames=True)
+    gc.freeze()  # all this stays: the collector need not run through it again and again
     try:
-        passed = scripts.recorded(scripts.value_of(made, value or None, program), made)
+        return scripts.recorded(scripts.value_of(made, value or None, program), made)
     except TinygradPoolError:
         raise
     except Exception as error:  # as of a closure of the script's
         raise ScriptError(user_script.told(error) or f"{type(error).__name__}: {error}") from error
-    gc.freeze()  # all this stays: the collector need not run through it at each step
-    return passed
 
 
 @contextmanager

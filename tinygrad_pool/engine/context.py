@@ -169,49 +169,54 @@ def placed(about: About) -> About:
         frame: FrameType | None = sys._getframe(3)  # the nearer ones are of this package
     except ValueError:  # there is no more: the operation was called by no Python code
         return about
+    if SETTING.get().frames:
+        return _with_calls(about, frame)
     while frame is not None:
         code = frame.f_code
         place = about, id(code), frame.f_lasti
-        if (known := _PLACED.get(place)) or not code.co_filename.startswith(_PACKAGE):
-            made = known[0] if known else _kept(place, about._replace(line=_line(frame)), [code])
-            return _called(made, frame) if SETTING.get().frames else made
+        if known := _PLACED.get(place):
+            return known[0]
+        if not code.co_filename.startswith(_PACKAGE):
+            return _kept(place, about._replace(line=_line(frame)), [frame])
         frame = frame.f_back
     return about
 
 
-def _called(about: About, frame: FrameType) -> About:
-    """Add the lines outside this package that called a frame, up to the top level of a file."""
-    callers: list[FrameType] = []
+def _with_calls(about: About, frame: FrameType | None) -> About:
+    """Add the line that is carried out, and those that called it, up to the top level of a file."""
+    frames: list[FrameType] = []
     place: list[Any] = [about]
-    while len(callers) < MOST_CALLERS and frame.f_code.co_name != "<module>":
-        if frame.f_back is None:
+    while frame is not None and len(frames) < MOST_FRAMES:
+        code = frame.f_code
+        frames.append(frame)
+        place += id(code), frame.f_lasti
+        if code.co_name == "<module>":
             break
         frame = frame.f_back
-        if not frame.f_code.co_filename.startswith(_PACKAGE):
-            callers.append(frame)
-            place += (id(frame.f_code), frame.f_lasti)
     if known := _PLACED.get(key := tuple(place)):
         return known[0]
-    made = about._replace(callers=tuple(map(_line, callers)))
-    return _kept(key, made, [caller.f_code for caller in callers])
+    outside = [f for f in frames if not f.f_code.co_filename.startswith(_PACKAGE)]
+    lines = tuple(map(_line, outside))
+    made = about._replace(line=lines[0], callers=lines[1:]) if lines else about
+    return _kept(key, made, frames)
 
 
 def _line(frame: FrameType) -> Line:
     return Line(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
 
 
-def _kept(place: tuple[Any, ...], made: About, codes: list[CodeType]) -> About:
-    """Keep what was made at a place, and the codes that thus keep their ids."""
+def _kept(place: tuple[Any, ...], made: About, frames: list[FrameType]) -> About:
+    """Keep what was made at a place, and the code that thus keeps its ids."""
     if len(_PLACED) >= MOST_PLACES:
         _PLACED.clear()
-    _PLACED[place] = made, codes
+    _PLACED[place] = made, [frame.f_code for frame in frames]
     return made
 
 
 _PACKAGE = __file__[: -len("engine/context.py")]  # with its separator; pathlib takes long to import
 _PLACED: dict[tuple[Any, ...], tuple[About, list[CodeType]]] = {}
 MOST_PLACES = 10_000
-MOST_CALLERS = 20
+MOST_FRAMES = 30
 
 
 @contextmanager

@@ -44,7 +44,8 @@ class Session:
         self.console = Console(passed, asked_to_stop)
         self.stops = Stops(self.console, lambda line: self.wire.output(f"{line}\n"))
         self._then: Callable[[], None] | None = None
-        passed.seek(min(1, len(passed)))  # sums are made at the first move: not in the first step
+        passed.seek(min(1, len(passed)))  # sums and names are made now, not at the first step
+        views.contributions(passed, self._node())
         passed.seek(0)
         self.paths, self.variables = Paths(passed), Variables(passed)
         self.met: list[Breakpoint] = []
