@@ -1,4 +1,4 @@
-"""The debug adapter's command: an editor at its standard streams, or at a port of this machine."""
+"""The commands for editors: the debug adapter, at a port or standard streams; VS Code's files."""
 
 from __future__ import annotations
 
@@ -19,6 +19,20 @@ if TYPE_CHECKING:
     from tinygrad_pool.recording.recording import Recording
 
 LOOPBACK = "127.0.0.1"
+
+
+def vscode(options: argparse.Namespace) -> None:
+    """Write how VS Code steps from closure to closure, or an extension of it that steps back."""
+    from tinygrad_pool import __version__
+    from tinygrad_pool.debugger.dap.extension import write_extension
+    from tinygrad_pool.debugger.vscode import HOW, launch_json, write_launch_json
+
+    if options.extension:
+        print(f"{write_extension(options.folder, __version__)} is an extension for VS Code.")
+    elif options.print:
+        print(launch_json(), end="")
+    else:
+        print(f"{write_launch_json(options.folder)} is written.\n{HOW}")
 
 
 def dap(options: argparse.Namespace) -> None:

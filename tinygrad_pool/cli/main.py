@@ -105,7 +105,10 @@ def _parser() -> _Parser:
     vscode = commands.add_parser("vscode", help="write how VS Code steps from closure to closure")
     vscode.add_argument("folder", type=Path, nargs="?", default=Path(), metavar="FOLDER")
     vscode.add_argument("--print", action="store_true", help="write nothing, print it")
-    vscode.set_defaults(run=scripts.vscode)
+    vscode.add_argument(
+        "--extension", action="store_true", help="write the extension that steps back, instead"
+    )
+    vscode.set_defaults(run=editor.vscode)
 
     adapter = commands.add_parser("dap", help="let an editor step back and forth: a debug adapter")
     adapter.add_argument("--port", type=_port, metavar="N", help="0: any; default: stdin, stdout")

@@ -69,16 +69,6 @@ def diagnose(options: argparse.Namespace) -> None:
     print(diagnosis.diagnose(value, gradient, names=made))
 
 
-def vscode(options: argparse.Namespace) -> None:
-    """Write or print how an editor steps from closure to closure."""
-    from tinygrad_pool.debugger.vscode import HOW, launch_json, write_launch_json
-
-    if options.print:
-        print(launch_json(), end="")
-    else:
-        print(f"{write_launch_json(options.folder)} is written.\n{HOW}")
-
-
 def play(options: argparse.Namespace) -> None:
     """Write a page that plays the backward pass of a script."""
     from tinygrad_pool.formatting import counted

@@ -169,8 +169,10 @@ class Session:
     def set_lines(self, arguments: Arguments) -> Body:
         """Set the breakpoints of a file."""
         path = arguments["source"]["path"]
-        places = places_at_lines(path, arguments.get("breakpoints") or (), self.first)
-        return self._set("breakpoint", places, path)
+        given = arguments.get("breakpoints") or ()
+        set_now = self.stops.set("breakpoint", places_at_lines(path, given, self.first), path)
+        lines = [{"line": b["line"]} for b in given]
+        return {"breakpoints": [b | line for b, line in zip(set_now, lines, strict=True)]}
 
     def set_functions(self, arguments: Arguments) -> Body:
         """Set breakpoints at rules or nodes, by name."""
@@ -197,8 +199,8 @@ class Session:
         places = [(*FILTERS[b["filterId"]], b) for b in wanted]
         return self._set("exception", places)
 
-    def _set(self, reason: str, places: list[Any], file: str = "") -> Body:
-        return {"breakpoints": self.stops.set(reason, places, file)}
+    def _set(self, reason: str, places: list[Any]) -> Body:
+        return {"breakpoints": self.stops.set(reason, places)}
 
     def lines_with_nodes(self, arguments: Arguments) -> Body:
         """List the lines at which a breakpoint would stop."""
