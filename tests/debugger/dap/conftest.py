@@ -3,6 +3,7 @@
 import json
 import queue
 import socket
+import sys
 import threading
 
 import pytest
@@ -207,3 +208,10 @@ def stand(connect):
         return client
 
     return standing
+
+
+@pytest.fixture
+def _own_argv(monkeypatch):
+    """Let a launch change what Python keeps for a script, for one test."""
+    monkeypatch.setattr(sys, "argv", [*sys.argv])
+    monkeypatch.setattr(sys, "path", [*sys.path])
