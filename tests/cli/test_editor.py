@@ -198,14 +198,14 @@ class TestLoad:
     @pytest.mark.parametrize(
         ("arguments", "said"),
         [
-            ({}, "program is the path of a script, got None"),
-            ({"program": 3}, "program is the path of a script, got 3"),
-            ({"program": "absent.py"}, "program is the path of a script, got 'absent.py'"),
-            ({"program": __file__, "cwd": "absent"}, "cwd is a folder, got 'absent'"),
-            ({"program": __file__, "cwd": 3}, "cwd is a folder, got 3"),
-            ({"program": __file__, "args": "x"}, "args is a list of text, got 'x'"),
-            ({"program": __file__, "args": [1]}, r"args is a list of text, got \[1\]"),
-            ({"program": __file__, "value": 1}, "value is the name of a Value, got 1"),
+            ({}, "program must be the path of a script, got None"),
+            ({"program": 3}, "program must be the path of a script, got 3"),
+            ({"program": "absent.py"}, "program must be the path of a script, got 'absent.py'"),
+            ({"program": __file__, "cwd": "absent"}, "cwd must be a folder, got 'absent'"),
+            ({"program": __file__, "cwd": 3}, "cwd must be a folder, got 3"),
+            ({"program": __file__, "args": "x"}, "args must be a list of strings, got 'x'"),
+            ({"program": __file__, "args": [1]}, r"args must be a list of strings, got \[1\]"),
+            ({"program": __file__, "value": 1}, "value must be the name of a Value, got 1"),
         ],
     )
     def test_what_a_launch_lacks_is_told(self, arguments, said):
@@ -226,7 +226,7 @@ class TestLoad:
 
     def test_a_pass_that_cannot_be_walked_says_so(self, net):
         net.write_text("import tinygrad_pool as tg\n")
-        with pytest.raises(OptionError, match="made no Value that is a number"):
+        with pytest.raises(OptionError, match="has no Value that is a number"):
             editor.load({"program": str(net)})
 
     def test_an_error_without_a_line_of_the_script_is_told_all_the_same(self, net, monkeypatch):

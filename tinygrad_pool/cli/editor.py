@@ -52,16 +52,16 @@ def load(arguments: Mapping[str, Any]) -> Recording:
     program, value = arguments.get("program"), arguments.get("value")
     given, folder = arguments.get("args") or [], arguments.get("cwd")
     if not isinstance(program, str) or not Path(program).is_file():
-        raise OptionError(f"launch: program is the path of a script, got {program!r}")
+        raise OptionError(f"launch: program must be the path of a script, got {program!r}")
     script = Path(os.path.abspath(program))  # noqa: PTH100  # resolve() would follow links
     if folder:
         if not isinstance(folder, str) or not Path(folder).is_dir():
-            raise OptionError(f"launch: cwd is a folder, got {folder!r}")
+            raise OptionError(f"launch: cwd must be a folder, got {folder!r}")
         os.chdir(folder)
     if not isinstance(given, list) or not all(isinstance(word, str) for word in given):
-        raise OptionError(f"launch: args is a list of text, got {given!r}")
+        raise OptionError(f"launch: args must be a list of strings, got {given!r}")
     if not (value is None or isinstance(value, str)):
-        raise OptionError(f"launch: value is the name of a Value, got {value!r}")
+        raise OptionError(f"launch: value must be the name of a Value, got {value!r}")
     made = user_script.run(script, given, frames=True)
     gc.freeze()  # all this stays: the collector need not run through it again and again
     try:

@@ -24,7 +24,7 @@ _INSTALLED = {"site-packages", "dist-packages"}
 def run(script: Path, arguments: Sequence[str] = (), frames: bool = False) -> dict[str, Any]:
     """Run a script, traced, as the main program, and return what it made at top level.
 
-    `frames` keeps the calls that led to each node, too. An exit with status 0 counts as reaching the
+    `frames` keeps the calls that led to each node. An exit with status 0 counts as reaching the
     last line. Raises ScriptError for any other exit and for every error of the script, with the
     lines that led there.
     """

@@ -53,7 +53,7 @@ def test_a_path_along_which_something_flowed_comes_first():
     passed = tg.record(c.relu() + c.tanh())
     path = [node.op for node in Paths(passed).up(c)]
     assert path == ["mul", "tanh", "add"]
-    assert path == [node.op for node in views._path(passed, c)[::-1]]
+    assert path == [node.op for node in views.path_to(passed, c)[::-1]]
     off = tg.record((a * b).relu())
     assert [node.op for node in Paths(off).up(off.steps[1].node)] == ["mul", "relu"]
 

@@ -24,15 +24,17 @@ def test_it_tells_what_it_can_do(connect):
 
 def test_what_comes_before_launch_is_refused(connect):
     client = connect(power)
-    assert client.refused("threads") == "threads: launch a script first"
-    assert client.refused("configurationDone") == "configurationDone: launch a script first"
-    assert client.refused("modules") == "modules: there is no such request here"
+    assert client.refused("threads") == "threads: no script has been launched"
+    assert client.refused("configurationDone") == "configurationDone: no script has been launched"
+    assert client.refused("modules") == "modules: this adapter does not know the request"
 
 
 def test_a_second_launch_is_refused(connect):
     client = connect(power)
     client.start()
-    assert client.refused("launch") == "launch: this session has its script already"
+    assert (
+        client.refused("launch") == "launch: a script was launched already; start another session"
+    )
 
 
 def test_arguments_that_do_not_fit_are_refused_and_the_session_goes_on(connect):
@@ -70,7 +72,7 @@ def test_an_error_of_the_script_is_output_and_the_session_ends(connect):
     client.event("terminated")
     said = client.event("output")
     assert (said["category"], said["output"][:22]) == ("stderr", 'File "net.py", line 3:')
-    assert client.refused("threads") == "threads: launch a script first"
+    assert client.refused("threads") == "threads: no script has been launched"
 
 
 def test_what_is_printed_becomes_output(connect):

@@ -38,7 +38,7 @@ def test_a_run_goes_to_the_next_breakpoint_and_back_to_the_last(net, line):
         "breakpoints"
     ]
     assert (first["verified"], second["verified"]) == (True, False)
-    assert "no node was made at line 1; near it, net.py:8" in second["message"]
+    assert "no node was made at line 1; nearby lines that made one: net.py:8" in second["message"]
     at = [net.move("continue") for _ in range(3)]
     assert {reason for reason, _ in at} == {"breakpoint"}
     assert [frame["line"] for _, frame in at] == [line("z = activation(a)")] * 3
@@ -179,8 +179,17 @@ class TestAsking:
         assert net.repl("node 3") != ""
         assert net.stopped()[0] == "goto"
         assert net.position() == 3
-        assert "there is no command 'nonsense'" in net.repl("nonsense")
+        assert "unknown command 'nonsense'" in net.repl("nonsense")
         assert net.repl("") == ""
+
+    def test_a_command_means_the_node_of_the_frame_that_is_selected(self, net):
+        net.ask("setFunctionBreakpoints", breakpoints=[{"name": "z3"}])
+        net.move("continue")
+        frames = net.ask("stackTrace", threadId=1)["stackFrames"]
+        asked = {"expression": "show", "context": "repl"}
+        for frame, name in zip(frames, ("z3 (relu)", "pooled (max)"), strict=False):
+            shown = net.ask("evaluate", **asked, frameId=frame["id"])["result"]
+            assert shown.startswith(f"{name} = ")
 
     def test_breakpoints_of_the_console_stop_an_editors_run(self, net):
         net.repl("break pooled")
@@ -254,7 +263,7 @@ class TestChanging:
         net.move("next")
         node = net.scope("Node")
         ask = {"variablesReference": node, "name": "upstream g", "value": "3"}
-        assert "follows from data" in net.refused("setVariable", **ask)
+        assert "is computed" in net.refused("setVariable", **ask)
         ask |= {"name": "data", "value": "nobody"}
         assert "NameError" in net.refused("setVariable", **ask)
         ask |= {"value": "[1, 2, 3]"}
@@ -302,7 +311,7 @@ def test_lines_may_be_counted_from_zero(connect, script, line):
 def test_a_reference_of_an_earlier_stop_is_refused(net):
     reference = net.scope("Leaves: data, and gradient so far")
     net.move("next")
-    assert "it was of an earlier stop" in net.refused("variables", variablesReference=reference)
+    assert "they end with each stop" in net.refused("variables", variablesReference=reference)
     assert "there is no frame 99" in net.refused("scopes", frameId=99)
     node = net.scope("Node")
     assert "there is no variable 'absent'" in net.refused(

@@ -51,7 +51,7 @@ def test_only_where_a_condition_holds_is_a_hit(chain):
 
 @pytest.mark.parametrize("hits", ["x", "% 0", "-1", "3 or so", "9" * 10])
 def test_what_is_no_hit_count_is_refused(hits):
-    with pytest.raises(OptionError, match=r"a hit count is 3, >= 3 or % 3, got"):
+    with pytest.raises(OptionError, match=r"a hit count must look like 3, >= 3 or % 3, got"):
         counted_hits(hits)
 
 
@@ -60,7 +60,7 @@ def test_a_mistake_in_a_breakpoint_is_told_beside_it(chain, given):
     told = chain.ask("setFunctionBreakpoints", breakpoints=[{"name": "tanh", **given}])
     (b,) = told["breakpoints"]
     assert not b["verified"]
-    assert "SyntaxError" in b["message"] or "a hit count is" in b["message"]
+    assert "SyntaxError" in b["message"] or "a hit count must" in b["message"]
     assert chain.move("continue")[0] == "step"
 
 

@@ -126,12 +126,12 @@ class Server:
         """Ask the session. Raises OptionError where there is none, or no such request."""
         ask = Session.requests.get(request.command)
         if ask is None:
-            raise OptionError("there is no such request here")
+            raise OptionError("this adapter does not know the request")
         self.wire.answer(request, ask(self._launched(), request.arguments) or {})
 
     def _launched(self) -> Session:
         if self.session is None:
-            raise OptionError("launch a script first")
+            raise OptionError("no script has been launched")
         return self.session
 
     def _initialize(self, request: Request) -> None:
@@ -141,7 +141,7 @@ class Server:
     def _launch(self, request: Request) -> None:
         """Run the script, and record its pass; an error of the script is output, line first."""
         if self.session is not None:
-            raise OptionError("this session has its script already")
+            raise OptionError("a script was launched already; start another session")
         self._stop_on_entry = bool(request.arguments.get("stopOnEntry", True))
         try:
             passed = self._loaded(request.arguments)

@@ -264,6 +264,8 @@ class Session:
         text = arguments["expression"]
         if arguments.get("context", "repl") != "repl":
             return self._value_of(text, arguments)
+        if "frameId" in arguments:
+            self.console.selected = self._frame(arguments)
         before = self.passed, self.passed.position
         said = self.console.answer(text)
         if (self.passed, self.passed.position) != before:
@@ -291,7 +293,7 @@ class Session:
         found = self.variables.find(arguments["variablesReference"], arguments["name"])
         node = found.node
         if node is None:
-            raise OptionError(f"{found.name} follows from data; set the data of a node")
+            raise OptionError(f"{found.name} is computed and cannot be set; set the data of a node")
         before = self.passed
         now = before.data_of(node) if found.place is None else before.data_of(node)[found.place]
         value = breakpoints.evaluate(arguments["value"], {"data": now})

@@ -56,7 +56,7 @@ class EditorBreakpoint(Breakpoint):
         self.condition, self.message = condition, message
         self.counts = counted_hits(hits)
         if condition:
-            breakpoints.check(condition)
+            breakpoints.check_condition(condition)
 
     def stops(self, step: Step) -> bool:
         """Return whether to stop here; count, and write a log point's line."""
@@ -147,7 +147,7 @@ def counted_hits(text: str) -> Callable[[int], bool]:
         return lambda _: True
     read = re.fullmatch(r"\s*(==|=|>=|<=|>|<|%|)\s*(\d{1,9})\s*", text)
     if read is None or (read[1] == "%" and not int(read[2])):
-        raise OptionError(f"a hit count is 3, >= 3 or % 3, got {text!r}")
+        raise OptionError(f"a hit count must look like 3, >= 3 or % 3, got {text!r}")
     compare, n = _COMPARED[read[1]], int(read[2])
     return lambda hits: bool(compare(hits, n))
 

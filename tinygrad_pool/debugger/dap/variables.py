@@ -107,7 +107,7 @@ class Variables:
 
     def _at(self, reference: int) -> Variable:
         if not 0 < reference <= len(self.asked):
-            raise OptionError(f"nothing has the reference {reference}: it was of an earlier stop")
+            raise OptionError(f"reference {reference} is not valid: they end with each stop")
         return self.asked[reference - 1]
 
     def _node(self, node: Node) -> list[Variable]:
