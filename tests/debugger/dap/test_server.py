@@ -1,5 +1,6 @@
 """A session from launch to exit: scripts that fail, clients that leave, requests that are wrong."""
 
+import io
 import sys
 import threading
 import time
@@ -7,6 +8,7 @@ import time
 import pytest
 
 import tinygrad_pool as tg
+from tinygrad_pool.debugger.dap import Server, Wire
 from tinygrad_pool.errors import ScriptError
 
 
@@ -79,13 +81,14 @@ def test_what_is_printed_becomes_output(connect):
     def load(_):
         sys.stdout.write("of the script\n")
         sys.stderr.write("and an error\n")
-        assert sys.stdout.writable()
-        assert sys.stdout.encoding == "utf-8"
+        sys.stdout.buffer.write("as bytes: ∂\n".encode())
+        sys.stdout.write("half a character: \udc80, without an end")
         return power()
 
     client = connect(load)
     client.start()
-    assert client.output("stdout") == "of the script\n"
+    half = "half a character: \\udc80, without an end"
+    assert client.output("stdout") == f"of the script\nas bytes: ∂\n{half}"
     assert client.output("stderr") == "and an error\n"
 
 
@@ -165,6 +168,18 @@ class TestLeaving:
         assert client.wait(type="response", request_seq=left)["success"]
         client.server.join(30)
         assert not client.server.is_alive()
+
+    def test_a_script_is_not_run_for_a_client_that_has_left(self):
+        ran = []
+        sent = b""
+        for seq, command in enumerate(("launch", "disconnect"), 1):
+            body = b'{"seq": %d, "command": "%b"}' % (seq, command.encode())
+            sent += b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+        server = Server(Wire(io.BytesIO(sent), io.BytesIO()), ran.append, lambda: None)
+        server._listen()  # before anything is answered
+        server.serve()
+        assert ran == []
+        assert b"launch: interrupted" in server.wire.writer.getvalue()
 
     def test_it_interrupts_nothing_when_a_client_left_before_the_script_began(self, connect):
         interrupted = []

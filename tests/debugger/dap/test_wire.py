@@ -58,6 +58,13 @@ def test_a_damaged_frame_is_named_and_the_next_is_read(damaged, told):
     assert second == Request("threads", {}, 1)
 
 
+def test_a_request_of_a_browser_ends_the_connection():
+    inside = ask("launch", program="/etc/x.py")
+    post = b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n" % len(inside)
+    (only,) = heard(post + inside + post + inside)
+    assert only.damage == "a request of a browser; this connection ends"
+
+
 @pytest.mark.parametrize("kept", [5, 20, 24, -1])
 def test_a_frame_that_breaks_off_is_the_end(kept):
     assert heard(ask("threads")[:kept]) == []

@@ -80,10 +80,12 @@ class Server:
         """Answer requests until the client disconnects, or is gone."""
         listener = Thread(target=self._listen, daemon=True)
         listener.start()
-        out, err = _Output(self.wire, "stdout"), _Output(self.wire, "stderr")
+        out, err = output_to(self.wire, "stdout"), output_to(self.wire, "stderr")
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             while not self._over:
                 self._handle(self._waiting.popleft() if self._waiting else self._heard.get())
+                out.flush()
+                err.flush()
         if self.session is not None:
             self.session.passed.seek(0)
         listener.join(1.0)
@@ -97,11 +99,17 @@ class Server:
         self._hear(GONE)
 
     def _hear(self, request: Request) -> None:
-        self._heard.put(request)
         with self._lock:
-            if self._loading and request.command in LEAVE:
+            self._heard.put(request)
+            if self._loading and self._is_left():
                 self._loading = False
                 self.interrupt()
+
+    def _is_left(self) -> bool:
+        """Return whether the client leaves, and asks for nothing before."""
+        self.asked_to_stop()
+        commands = [r.command for r in self._waiting if r.command != "pause"]
+        return bool(commands) and commands[0] in LEAVE
 
     def asked_to_stop(self) -> bool:
         """Return whether the client asks to pause, or leaves."""
@@ -161,7 +169,10 @@ class Server:
             self.wire.tell("initialized")
 
     def _loaded(self, arguments: Mapping[str, Any]) -> Recording:
-        self._loading = not self.asked_to_stop()
+        with self._lock:
+            if self._is_left():
+                raise KeyboardInterrupt
+            self._loading = True
         try:
             return self.load(arguments)
         finally:
@@ -202,19 +213,19 @@ def _mistake_in(work: Callable[[], None]) -> str:
     return ""
 
 
-class _Output(io.TextIOBase):
-    """A stream of text that becomes output of the session."""
+def output_to(wire: Wire, category: str) -> io.TextIOWrapper:
+    """Return a stream like Python's own, of which each line becomes output of the session."""
+    stream = _Output(wire, category)
+    return io.TextIOWrapper(stream, "utf-8", "backslashreplace", "", line_buffering=True)  # type: ignore[arg-type]  # it has no name
 
+
+class _Output(io.RawIOBase):
     def __init__(self, wire: Wire, category: str) -> None:
         self._wire, self._category = wire, category
 
     def writable(self) -> bool:
         return True
 
-    def write(self, text: str, /) -> int:
-        self._wire.output(text, self._category)
-        return len(text)
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]
-        return "utf-8"
+    def write(self, data: Any, /) -> int:
+        self._wire.output(bytes(data).decode("utf-8", "replace"), self._category)
+        return len(data)

@@ -32,6 +32,9 @@ class Wire:
         """Yield requests until the client is gone; of a damaged frame, what is wrong with it."""
         with suppress(OSError, ValueError):  # broken off, or closed
             while (header := self._header()) is not None:
+                if header and b" HTTP/" in header[0]:  # a web page must not run code here
+                    yield Request(damage="a request of a browser; this connection ends")
+                    return
                 length = _length_in(header)
                 if length is None:
                     yield Request(damage=f"a frame without a length: {header!r:.80}")
