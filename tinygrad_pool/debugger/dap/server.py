@@ -11,6 +11,7 @@ from queue import Queue
 from threading import Lock, Thread
 from typing import Any
 
+from tinygrad_pool.debugger.dap.requests import REQUESTS
 from tinygrad_pool.debugger.dap.session import Session
 from tinygrad_pool.debugger.dap.stops import FILTERS
 from tinygrad_pool.debugger.dap.wire import Request, Wire
@@ -132,7 +133,7 @@ class Server:
 
     def _ask(self, request: Request) -> None:
         """Ask the session. Raises OptionError where there is none, or no such request."""
-        ask = Session.requests.get(request.command)
+        ask = REQUESTS.get(request.command)
         if ask is None:
             raise OptionError("this adapter does not know the request")
         self.wire.answer(request, ask(self._launched(), request.arguments) or {})

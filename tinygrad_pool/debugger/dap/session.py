@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 from tinygrad_pool.debugger import breakpoints
 from tinygrad_pool.debugger.breakpoints import Breakpoint
 from tinygrad_pool.debugger.dap.console import Console
 from tinygrad_pool.debugger.dap.frames import Paths
 from tinygrad_pool.debugger.dap.stops import (
-    FILTERS,
     EditorBreakpoint,
     Stops,
-    files_of,
     known_path,
-    places_at_lines,
 )
 from tinygrad_pool.debugger.dap.variables import Variables, numbers_in, part_of
 from tinygrad_pool.debugger.dap.wire import Wire
@@ -34,8 +31,6 @@ Body = dict[str, Any]
 
 class Session:
     """A pass that an editor walks. A request is answered first; then comes what it sets off."""
-
-    requests: ClassVar[dict[str, Callable[[Session, Arguments], Body | None]]] = {}
 
     def __init__(
         self, passed: Recording, wire: Wire, first: int, asked_to_stop: Callable[[], bool]
@@ -66,7 +61,7 @@ class Session:
             self.end()
 
     def end(self) -> None:
-        """Tell the editor that this is over."""
+        """Send the events that end a session, once."""
         if not self.over:
             self.over = True
             self.wire.tell("exited", exitCode=0)
@@ -80,7 +75,7 @@ class Session:
             self._move("continue", "step")
 
     def _stopped(self, reason: str, said: str) -> None:
-        """Say where we are, and why."""
+        """Report a stop and its reason, and forget what was shown before it."""
         self.wire.output(said)
         if self.paths.passed is not self.passed:
             self.paths = Paths(self.passed)
@@ -164,62 +159,6 @@ class Session:
     def pause(self, _: Arguments) -> None:
         """Stand still, as we already do: a run that is asked to stop has done so."""
 
-    # -- breakpoints
-
-    def set_lines(self, arguments: Arguments) -> Body:
-        """Set the breakpoints of a file."""
-        path = arguments["source"]["path"]
-        given = arguments.get("breakpoints") or ()
-        set_now = self.stops.set("breakpoint", places_at_lines(path, given, self.first), path)
-        lines = [{"line": b["line"]} for b in given]
-        return {"breakpoints": [b | line for b, line in zip(set_now, lines, strict=True)]}
-
-    def set_functions(self, arguments: Arguments) -> Body:
-        """Set breakpoints at rules or nodes, by name."""
-        return self._set("function breakpoint", [self._named(b) for b in arguments["breakpoints"]])
-
-    def _named(self, b: Arguments) -> tuple[str, Callable[[Any], Any], Arguments]:
-        return b["name"], partial(breakpoints.at_name, name=b["name"]), b
-
-    def set_data(self, arguments: Arguments) -> Body:
-        """Set breakpoints at what grows gradients."""
-        places = [
-            (f"into {b['dataId']}", partial(breakpoints.at_change, name=b["dataId"]), b)
-            for b in arguments["breakpoints"]
-        ]
-        return self._set("data breakpoint", places)
-
-    def set_filters(self, arguments: Arguments) -> Body:
-        """Set what counts as an exception."""
-        wanted = [{"filterId": name} for name in arguments.get("filters") or ()]
-        wanted += arguments.get("filterOptions") or ()
-        for b in wanted:
-            if b["filterId"] not in FILTERS:
-                raise OptionError(f"there is no exception filter {b['filterId']!r}")
-        places = [(*FILTERS[b["filterId"]], b) for b in wanted]
-        return self._set("exception", places)
-
-    def _set(self, reason: str, places: list[Any]) -> Body:
-        return {"breakpoints": self.stops.set(reason, places)}
-
-    def lines_with_nodes(self, arguments: Arguments) -> Body:
-        """List the lines at which a breakpoint would stop."""
-        file = known_path(self.passed, arguments["source"]["path"])
-        begin = arguments["line"] + 1 - self.first
-        end = arguments.get("endLine", arguments["line"]) + 1 - self.first
-        lines = sorted(n for n in files_of(self.passed)[file] if begin <= n <= end)
-        return {"breakpoints": [{"line": n - 1 + self.first} for n in lines]}
-
-    def data_info(self, arguments: Arguments) -> Body:
-        """Tell which gradient to watch at a variable, or at a name."""
-        name, reference = arguments["name"], arguments.get("variablesReference")
-        node = self.variables.find(reference, name).node if reference else self.passed.find(name)
-        if node is None:
-            return {"dataId": None, "description": f"{name} is nobody's data"}
-        called = self.passed.call(node)
-        told = f"what is added to the gradient of {called}"
-        return {"dataId": called, "description": told, "accessTypes": ["write"]}
-
     # -- looking
 
     def threads(self, _: Arguments) -> Body:
@@ -244,7 +183,7 @@ class Session:
         return {"variables": found}
 
     def exception(self, _: Arguments) -> Body:
-        """Tell what made an exception, and why."""
+        """Return what made an exception, and why."""
         node = self._node()
         met = ", ".join(b.what for b in self.met) or "no exception"
         parents = dict.fromkeys(p for p in node.parents if isinstance(p, Node))
@@ -319,31 +258,3 @@ class Session:
 
     def _position(self, node: Node) -> int:
         return next(i for i, step in enumerate(self.passed, 1) if step.node is node)
-
-
-Session.requests = {
-    "breakpointLocations": Session.lines_with_nodes,
-    "completions": Session.completions,
-    "continue": Session.go_on,
-    "dataBreakpointInfo": Session.data_info,
-    "evaluate": Session.evaluate,
-    "exceptionInfo": Session.exception,
-    "goto": Session.goto,
-    "gotoTargets": Session.goto_targets,
-    "next": Session.step,
-    "pause": Session.pause,
-    "restartFrame": Session.restart_frame,
-    "reverseContinue": Session.run_back,
-    "scopes": Session.scopes,
-    "setBreakpoints": Session.set_lines,
-    "setDataBreakpoints": Session.set_data,
-    "setExceptionBreakpoints": Session.set_filters,
-    "setFunctionBreakpoints": Session.set_functions,
-    "setVariable": Session.set_variable,
-    "stackTrace": Session.stack,
-    "stepBack": Session.step_back,
-    "stepIn": Session.step,
-    "stepOut": Session.step_out,
-    "threads": Session.threads,
-    "variables": Session.list_variables,
-}
