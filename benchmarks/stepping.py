@@ -1,4 +1,4 @@
-"""Measure what stepping costs: recording, tracing lines, watching a training run, and pages.
+"""Measure what stepping costs: recording, lines, watching a run, pages, an editor's session.
 
     python benchmarks/stepping.py [--quick]
 
@@ -8,10 +8,17 @@ sum: 65,000. Recording is compared with building the graph and the pass itself, 
 counts are the medians of the ratios. A page is timed by the clock, Graphviz included. Watching is
 compared with the rest of a training step: of that network with a node for each unit, and of a small
 convolutional net.
+
+An editor's session is timed as its client sees it, by the clock: `tinygrad-pool dap` in a process of
+its own, with a script that builds 47,000 nodes; beside the start, what the script alone takes. A step
+is taken, and everything is asked for that an editor shows after it.
 """
 
 import argparse
+import json
 import random
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -57,9 +64,9 @@ def seconds(work: Callable[[], object], clock: Callable[[], float] = time.proces
     return clock() - start
 
 
-def ratios(build: Callable[[], tg.Value], repeats: int) -> tuple[float, float]:
-    """Compare record with build and backward, and a traced build with a plain one."""
-    recorded, traced = [], []
+def ratios(build: Callable[[], tg.Value], repeats: int) -> list[float]:
+    """Compare record with build and backward, and traced builds with a plain one."""
+    recorded, traced, framed = [], [], []
     for _ in range(repeats):
         plain = seconds(build)
         loss = build()
@@ -68,7 +75,71 @@ def ratios(build: Callable[[], tg.Value], repeats: int) -> tuple[float, float]:
         del loss
         with tg.traced():
             traced.append(seconds(build) / plain)
-    return median(recorded), median(traced)
+        with tg.traced(frames=True):
+            framed.append(seconds(build) / plain)
+    return [median(found) for found in (recorded, traced, framed)]
+
+
+class Editor:
+    """A client of the debug adapter protocol, in as few lines as it can be."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", "tinygrad_pool", "dap"]
+        self.adapter = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.sent = 0
+
+    def ask(self, command: str, *, until: str = "", **arguments: Any) -> Any:
+        """Send a request, and return the answer; `until` waits for an event, too."""
+        self.sent += 1
+        request = {"seq": self.sent, "type": "request", "command": command, "arguments": arguments}
+        body = json.dumps(request).encode()
+        self.adapter.stdin.write(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+        self.adapter.stdin.flush()
+        answer: Any = None
+        while answer is None or until:
+            message = self._read()
+            if message.get("request_seq") == self.sent:
+                answer = message.get("body")
+            elif message.get("event") == until:
+                until = ""
+        return answer
+
+    def _read(self) -> Any:
+        length = int(self.adapter.stdout.readline().split(b":")[1])
+        self.adapter.stdout.readline()
+        return json.loads(self.adapter.stdout.read(length))
+
+    def step(self, command: str) -> None:
+        """Take a step, and ask for what an editor shows: frames, scopes and open variables."""
+        self.ask(command, until="stopped", threadId=1)
+        frames = self.ask("stackTrace", threadId=1, levels=20)["stackFrames"]
+        for scope in self.ask("scopes", frameId=frames[0]["id"])["scopes"]:
+            if not scope["expensive"]:
+                self.ask("variables", variablesReference=scope["variablesReference"])
+
+
+def session(script: Path, points: int, steps: int) -> tuple[float, float, float, float]:
+    """Time an editor's session: the script alone, then start, the median and longest of steps."""
+    here = Path(__file__).parent
+    script.write_text(
+        f"import sys\nsys.path.insert(0, {str(here)!r})\n"
+        f"from stepping import network\nloss = network({points})()\n"
+    )
+    command = [sys.executable, str(script)]
+    alone = seconds(lambda: subprocess.run(command, check=True), time.perf_counter)
+    begun = time.perf_counter()
+    editor = Editor()
+    editor.ask("initialize", adapterID="backward")
+    editor.ask("launch", until="initialized", program=str(script))
+    editor.ask("configurationDone", until="stopped")
+    started = time.perf_counter() - begun
+    taken = [
+        seconds(lambda c=command: editor.step(c), time.perf_counter)
+        for command in ["next"] * steps + ["stepBack"] * steps
+    ]
+    editor.ask("disconnect")
+    editor.adapter.communicate()
+    return alone, started, median(taken), max(taken)
 
 
 def moons(points: int) -> tuple[tg.nn.Module, Callable[[], tg.Value]]:
@@ -123,10 +194,11 @@ def main() -> None:
     quick = parser.parse_args().quick
     build = network(2 if quick else 100)
     tg.record(build())  # what is loaded on first use, is
-    recorded, traced = ratios(build, 1 if quick else 15)
+    recorded, traced, framed = ratios(build, 1 if quick else 15)
     print(f"{len(topological_order(build())):,} nodes")
     print(f"record             {recorded:5.2f} × build + backward")
     print(f"build, traced()    {traced:5.2f} × build")
+    print(f"build, with frames {framed:5.2f} × build")
     for name, (net, loss) in {
         "moons, by units": moons(4 if quick else 100),
         "conv net": conv_net(2 if quick else 64),
@@ -134,6 +206,12 @@ def main() -> None:
         share = watched(net, loss, 2 if quick else 100)
         print(f"watch {name:15s} {100 * share:5.1f} % of a step")
     with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "net.py"
+        sizes = (2, 10) if quick else (72, 100)
+        runs = [session(script, *sizes) for _ in range(1 if quick else 5)]
+        alone, started, step, longest = map(median, zip(*runs, strict=True))
+        print(f"an editor's start  {started:5.2f} s, of which the script takes {alone:.2f} s alone")
+        print(f"an editor's step   {1000 * step:5.1f} ms, at most {1000 * longest:.1f} ms")
         file = Path(folder) / "pass.html"
         for points in (1, 2) if quick else (1, 100):
             passed = tg.record(network(points)())

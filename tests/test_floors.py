@@ -11,6 +11,8 @@ from floors import FLOORS, PACKAGE, arrows, imports, modules, room_of, without_s
 
 TESTS = Path(__file__).parent
 ELSEWHERE = {
+    "debugger.dap.breakpoint_requests": "debugger/dap/test_stops.py",
+    "debugger.dap.requests": "debugger/dap/test_server.py",
     "diagnosis.findings": "diagnosis/test_diagnosis.py",
     "drawing.boxes": "drawing/test_computation.py",
     "drawing.nodes": "drawing/test_computation.py",

@@ -132,6 +132,58 @@ class TestTraced:
                 assert found["y"].about.line.number == n + 1
         assert len(context._PLACED) <= 7
 
+    def test_frames_tell_apart_what_several_calls_made(self):
+        def double(x):
+            return x * 2.0
+
+        def twice(x):
+            return double(double(x))
+
+        with tg.traced(frames=True):
+            made = [twice(Value(1.0)), twice(Value(2.0))]
+            with tg.traced():  # as a script of yours may say once more
+                inner = double(Value(3.0))
+            top = {"double": double, "x": Value(1.0)}
+            exec("y = double(x)", top)
+        callers = [[str(line) for line in y.about.callers[:2]] for y in made]
+        first = made[0].about.line.number
+        assert callers == [[f"test_context.py:{first + n}" for n in (3, k)] for k in (6, 6)]
+        assert [line.function for line in made[0].about.callers[:2]] == [
+            "twice",
+            "test_frames_tell_apart_what_several_calls_made",
+        ]
+        assert inner.about.callers[0].number == first + 8
+        with tg.traced(frames=True):
+            same = [twice(Value(x)).about for x in (1.0, 2.0)]
+        assert same[0] is same[1]
+        assert [line.function for line in top["y"].about.callers] == ["<module>"]
+        assert double(Value(1.0)).about.callers == ()
+
+    def test_no_more_than_some_callers_are_kept(self):
+        def deep(n):
+            return deep(n - 1) if n else Value(1.0).exp()
+
+        with tg.traced(frames=True):
+            assert 20 < len(deep(100).about.callers) < context.MOST_FRAMES
+
+    def test_calls_are_followed_to_the_first_function_of_a_thread_and_past_the_package(self):
+        class Double(tg.nn.Module):
+            def forward(self, x):
+                return x * 2.0
+
+        made = []
+
+        def alone():
+            with tg.traced(frames=True):
+                made.append(Double()(Value(1.0)))
+
+        thread = threading.Thread(target=alone)
+        thread.start()
+        thread.join()
+        assert made[0].about.line.function == "forward"
+        functions = [line.function for line in made[0].about.callers]
+        assert (functions[0], functions[-1]) == ("alone", "_bootstrap")
+
     def test_what_no_python_code_calls_has_no_line(self):
         made, v = [], Value(1.0)
         with tg.traced():

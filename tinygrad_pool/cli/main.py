@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
 from tinygrad_pool import __version__
-from tinygrad_pool.cli import digits, scripts, user_script
+from tinygrad_pool.cli import digits, editor, scripts, user_script
 from tinygrad_pool.errors import TinygradPoolError
 from tinygrad_pool.formatting import PLAINLY
 
@@ -102,16 +102,29 @@ def _parser() -> _Parser:
     )
     same.add_argument("-o", "--out", type=Path, default=Path("equivalence.svg"), metavar="FILE")
 
-    editor = commands.add_parser("vscode", help="write how VS Code steps from closure to closure")
-    editor.add_argument("folder", type=Path, nargs="?", default=Path(), metavar="FOLDER")
-    editor.add_argument("--print", action="store_true", help="write nothing, print it")
-    editor.set_defaults(run=scripts.vscode)
+    vscode = commands.add_parser("vscode", help="write how VS Code steps from closure to closure")
+    vscode.add_argument("folder", type=Path, nargs="?", default=Path(), metavar="FOLDER")
+    vscode.add_argument("--print", action="store_true", help="write nothing, print it")
+    vscode.add_argument(
+        "--extension", action="store_true", help="write the extension that steps back, instead"
+    )
+    vscode.set_defaults(run=editor.vscode)
+
+    adapter = commands.add_parser("dap", help="let an editor step back and forth: a debug adapter")
+    adapter.add_argument("--port", type=_port, metavar="N", help="0: any; default: stdin, stdout")
+    adapter.set_defaults(run=editor.dap)
     return parser
 
 
 def _natural(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"needs a whole number, 0 or more, got {text!r}")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if _natural(text) > 65535:
+        raise argparse.ArgumentTypeError(f"needs a port, 0 to 65535, got {text!r}")
     return int(text)
 
 

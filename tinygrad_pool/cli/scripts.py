@@ -1,8 +1,10 @@
 """Commands that run a script and look at one of its Values."""
 
+from __future__ import annotations
+
 import argparse
 import webbrowser
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +13,9 @@ from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.files import check_folder
+
+if TYPE_CHECKING:
+    from tinygrad_pool.recording.recording import Recording
 
 
 def draw(options: argparse.Namespace) -> None:
@@ -64,30 +69,26 @@ def diagnose(options: argparse.Namespace) -> None:
     print(diagnosis.diagnose(value, gradient, names=made))
 
 
-def vscode(options: argparse.Namespace) -> None:
-    """Write or print how an editor steps from closure to closure."""
-    from tinygrad_pool.debugger.vscode import HOW, launch_json, write_launch_json
-
-    if options.print:
-        print(launch_json(), end="")
-    else:
-        print(f"{write_launch_json(options.folder)} is written.\n{HOW}")
-
-
 def play(options: argparse.Namespace) -> None:
     """Write a page that plays the backward pass of a script."""
     from tinygrad_pool.formatting import counted
-    from tinygrad_pool.recording import record
 
     check_folder(options.out)
     value, made = value_from(options, "play")
-    gradient = None if value.size == 1 else np.ones(value.shape)
-    _forget_own(value, gradient)
-    passed = record(value, gradient, names=made)
+    passed = recorded(value, made)
     path = passed.to_html(options.out)
     print(f"{path} plays {counted(len(passed), 'step')} back from {value!r:.80}")
     if options.open:
         webbrowser.open(path.resolve().as_uri())
+
+
+def recorded(value: Value, made: dict[str, Any]) -> Recording:
+    """Record the pass of a script's Value, as at its first; where it is an array, of its sum."""
+    from tinygrad_pool.recording import record
+
+    gradient = None if value.size == 1 else np.ones(value.shape)
+    _forget_own(value, gradient)
+    return record(value, gradient, names=made)
 
 
 def _forget_own(value: Value, gradient: Any) -> None:

@@ -6,7 +6,7 @@ import runpy
 import sys
 import sysconfig
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,16 +21,17 @@ _INSIDE = (str(Path(__file__).parents[1]), sysconfig.get_path("stdlib"), "<froze
 _INSTALLED = {"site-packages", "dist-packages"}
 
 
-def run(script: Path) -> dict[str, Any]:
+def run(script: Path, arguments: Sequence[str] = (), frames: bool = False) -> dict[str, Any]:
     """Run a script, traced, as the main program, and return what it made at top level.
 
-    An exit with status 0 counts as reaching the last line. Raises ScriptError for any other exit
-    and for every error of the script, with the lines that led there.
+    `frames` keeps the calls that led to each node. An exit with status 0 counts as reaching the
+    last line. Raises ScriptError for any other exit and for every error of the script, with the
+    lines that led there.
     """
-    sys.argv[:] = [str(script)]
+    sys.argv[:] = [str(script), *arguments]
     sys.path.insert(0, str(script.resolve().parent))
     try:
-        with traced():
+        with traced(frames=frames):
             return runpy.run_path(str(script), run_name="__main__")
     except (KeyboardInterrupt, BrokenPipeError):
         raise

@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_pool.engine.context import Line
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.recording.trace import Trace
 
 Test = Callable[[Step], bool]
+VANISHING = 1000.0
 
 
 class Breakpoint:
@@ -73,15 +75,25 @@ def whole_number(text: str) -> int | None:
 
 
 def at_line(passed: Trace, file: str, number: int) -> Test:
-    """Stop at every node that a line of source made. Raises OptionError if it made none."""
+    """Stop at every node that a line of source made, or else that was made in what it called.
+
+    Raises OptionError if there is none.
+    """
     made = [node.about.line for node in passed.nodes if node.about.line and node.parents]
     if not made:
         raise OptionError(
             "no lines of source were recorded: build the graph under tg.traced(), or run the "
             "script with tinygrad-pool debug"
         )
-    wanted = {line for line in made if line.number == number and line.file.endswith(file)}
+
+    def is_there(line: Line) -> bool:
+        return line.number == number and line.file.endswith(file)
+
+    wanted = {line for line in made if is_there(line)}
     if not wanted:
+        called = {node for node in passed.nodes if any(map(is_there, node.about.callers))}
+        if called:
+            return lambda step: step.node in called
         near = sorted(
             set(made), key=lambda line: (not line.file.endswith(file), abs(line.number - number))
         )
@@ -104,7 +116,22 @@ def at_name(passed: Trace, name: str) -> Test:
 
 def at_nan() -> Test:
     """Stop where a NaN or an infinity arrives or is sent."""
-    return lambda step: not all(np.isfinite(x).all() for x in _numbers_of(step))
+    return at_numbers(lambda x: ~np.isfinite(x))
+
+
+def at_numbers(kind: Callable[[Any], Any]) -> Test:
+    """Stop where numbers of a kind arrive or are sent, such as np.isinf."""
+    return lambda step: any(np.any(kind(x)) for x in _numbers_of(step))
+
+
+def at_vanishing() -> Test:
+    """Stop where less than a thousandth of what arrived is sent on, and not nothing."""
+
+    def vanishes(step: Step) -> bool:
+        arrived, *sent = (np.max(np.abs(x), initial=0.0) for x in _numbers_of(step))
+        return bool(0.0 < max(sent, default=0.0) < arrived / VANISHING)
+
+    return vanishes
 
 
 def at_zero() -> Test:

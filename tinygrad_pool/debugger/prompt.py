@@ -170,7 +170,7 @@ class Prompt(cmd.Cmd):
         if self.drawn:
             draw_step(self.passed, self.drawn)
 
-    def _element(self, argument: str) -> tuple[Node, tuple[int, ...] | None]:
+    def element(self, argument: str) -> tuple[Node, tuple[int, ...] | None]:
         """Read NAME or NAME[i, j]; without a name, take the node of this step."""
         name, _, place = argument.rstrip("]").rpartition("[")
         if not name or argument in self.passed.known():

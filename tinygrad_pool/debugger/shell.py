@@ -107,14 +107,14 @@ class Shell(SteppingCommands):
 
     def do_why(self, argument: str) -> None:
         """why [NAME] or why NAME[i, j]: explain a gradient, and why it is zero, NaN or infinite."""
-        node, index = self._element(argument)
+        node, index = self.element(argument)
         self.say(str(self.passed.why(node, index)))
 
     def do_paths(self, argument: str) -> None:
         """paths NAME or paths NAME[i, j]: write out the chain rule, a product for every path."""
         from tinygrad_pool.recording.chain_rule import derive
 
-        node, index = self._element(argument)
+        node, index = self.element(argument)
         self.say(str(derive(self.passed.loss, node, index, names=self.passed.variables)))  # type: ignore[arg-type]
 
     def do_list(self, argument: str) -> None:
@@ -184,7 +184,7 @@ class Shell(SteppingCommands):
         name, expression = self._parted(argument, "=")
         if not name or not expression:
             raise OptionError("set: needs a name and a value, as in set w12 = 0.5")
-        node, index = self._element(name)
+        node, index = self.element(name)
         now = node.data if index is None else self._element_of(node, index)
         self.passed.set(node, breakpoints.evaluate(expression, {"data": now}), index)
         self.say(f"{name} is {expression} at the next replay; it was {on_a_line(now)}")

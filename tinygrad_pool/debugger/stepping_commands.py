@@ -23,6 +23,7 @@ class SteppingCommands(Prompt):
     def __init__(self, passed: Recording, **streams: Any) -> None:
         super().__init__(passed, **streams)
         self.breaks: dict[int, Breakpoint] = {}
+        self.met: list[Breakpoint] = []  # at the last stop
         self.numbers = count(1)
 
     def do_node(self, argument: str) -> None:
@@ -72,6 +73,7 @@ class SteppingCommands(Prompt):
 
     def _seek(self, position: int) -> None:
         """Go to a position, at most to the end, and show where we are."""
+        self.met = []
         self.passed.seek(min(max(0, position), len(self.passed)))
         self.here()
 
@@ -79,10 +81,16 @@ class SteppingCommands(Prompt):
         self.passed.back()
         return self.passed.step
 
+    def asked_to_stop(self) -> bool:
+        """Return whether to stop at the next step, whatever is there. A prompt has Ctrl-C."""
+        return False
+
     def _run(self, move: Callable[[], Step | None], more: tuple[Breakpoint, ...]) -> None:
         """Move until a breakpoint stops, or to the end."""
-        while (step := move()) is not None:
+        self.met = []
+        while not self.asked_to_stop() and (step := move()) is not None:
             met = [b for b in (*more, *self.breaks.values()) if self._stops(b, step)]
+            self.met = met
             for b in met:
                 if b not in more:
                     self.say(f"breakpoint {b}")
@@ -174,11 +182,16 @@ class SteppingCommands(Prompt):
         self, what: str, test: Callable[[Trace], Test], once: bool = False, condition: str = ""
     ) -> Breakpoint:
         b = Breakpoint(what, test, once)
-        b.arm(self.passed)
-        b.number, b.condition = next(self.numbers), condition
-        self.breaks[b.number] = b
+        b.condition = condition
+        self.put(b)
         self.say(f"breakpoint {b}")
         return b
+
+    def put(self, b: Breakpoint) -> None:
+        """Let a breakpoint stop here, under a number. Raises OptionError if there is no place."""
+        b.arm(self.passed)
+        b.number = next(self.numbers)
+        self.breaks[b.number] = b
 
     def _need_number(self, which: str, example: str) -> None:
         if not which:

@@ -45,13 +45,15 @@ THROUGH = "through"
 class About(NamedTuple):
     """What a node is called and where it was made: for readers only, no number depends on it.
 
-    Only nodes made under `traced` know their line, and the comparisons they took part in.
+    Only nodes made under `traced` know their line, and the comparisons they took part in; under
+    `traced(frames=True)` also the lines that called the function of that line, nearest first.
     """
 
     label: str = ""
     scope: str = ""
     line: Line | None = None
     choices: tuple[Choice, ...] = ()
+    callers: tuple[Line, ...] = ()
 
 
 class Setting:
@@ -60,7 +62,7 @@ class Setting:
     `plain` is what each operation asks first: a graph is recorded, and nothing is guarded.
     """
 
-    __slots__ = ("about", "checked", "graph", "plain", "traced")
+    __slots__ = ("about", "checked", "frames", "graph", "plain", "traced")
 
     def __init__(
         self,
@@ -68,8 +70,10 @@ class Setting:
         checked: bool = False,
         traced: bool = False,
         about: About = About(),  # noqa: B008  # a NamedTuple
+        frames: bool = False,
     ) -> None:
         self.graph, self.checked, self.traced, self.about = graph, checked, traced, about
+        self.frames = frames
         self.plain = graph and not checked
 
 
@@ -129,20 +133,24 @@ def checked() -> Iterator[None]:
 
 
 @contextmanager
-def traced() -> Iterator[None]:
+def traced(frames: bool = False) -> Iterator[None]:
     """Let each node made inside remember the line of your source that made it.
 
     The debugger then lists your source, stops at its lines, and says where a number went wrong; and
     `tg.diagnose` finds where Python's own `max` or `if` looked at a Value. The line is in
-    `v.about.line`. Scripts run by the command line are traced.
+    `v.about.line`. Scripts run by the command line are traced. With `frames=True`, the lines that
+    called the function of that line are in `v.about.callers`, nearest first, up to the top level
+    of a file: they tell apart what several calls of one function made.
 
     >>> import tinygrad_pool as tg
-    >>> with tg.traced():
-    ...     y = tg.Value(2.0).exp()
-    >>> y.about.line.number
-    2
+    >>> def double(x):
+    ...     return x * 2
+    >>> with tg.traced(frames=True):
+    ...     y = double(double(tg.Value(2.0)).exp())
+    >>> y.about.line.number, y.about.callers[0].number
+    (2, 2)
     """
-    with _changed(traced=True):
+    with _changed(traced=True, frames=frames or SETTING.get().frames):
         yield
 
 
@@ -161,24 +169,54 @@ def placed(about: About) -> About:
         frame: FrameType | None = sys._getframe(3)  # the nearer ones are of this package
     except ValueError:  # there is no more: the operation was called by no Python code
         return about
+    if SETTING.get().frames:
+        return _with_calls(about, frame)
     while frame is not None:
         code = frame.f_code
         place = about, id(code), frame.f_lasti
         if known := _PLACED.get(place):
             return known[0]
         if not code.co_filename.startswith(_PACKAGE):
-            made = about._replace(line=Line(code.co_filename, frame.f_lineno, code.co_name))
-            if len(_PLACED) >= MOST_PLACES:
-                _PLACED.clear()
-            _PLACED[place] = made, code  # which thus keeps its id
-            return made
+            return _kept(place, about._replace(line=_line(frame)), [frame])
         frame = frame.f_back
     return about
 
 
+def _with_calls(about: About, frame: FrameType | None) -> About:
+    """Add the line that is carried out, and those that called it, up to the top level of a file."""
+    frames: list[FrameType] = []
+    place: list[Any] = [about]
+    while frame is not None and len(frames) < MOST_FRAMES:
+        code = frame.f_code
+        frames.append(frame)
+        place += id(code), frame.f_lasti
+        if code.co_name == "<module>":
+            break
+        frame = frame.f_back
+    if known := _PLACED.get(key := tuple(place)):
+        return known[0]
+    outside = [f for f in frames if not f.f_code.co_filename.startswith(_PACKAGE)]
+    lines = tuple(map(_line, outside))
+    made = about._replace(line=lines[0], callers=lines[1:]) if lines else about
+    return _kept(key, made, frames)
+
+
+def _line(frame: FrameType) -> Line:
+    return Line(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
+
+
+def _kept(place: tuple[Any, ...], made: About, frames: list[FrameType]) -> About:
+    """Keep what was made at a place, and the code that thus keeps its ids."""
+    if len(_PLACED) >= MOST_PLACES:
+        _PLACED.clear()
+    _PLACED[place] = made, [frame.f_code for frame in frames]
+    return made
+
+
 _PACKAGE = __file__[: -len("engine/context.py")]  # with its separator; pathlib takes long to import
-_PLACED: dict[tuple[About, int, int], tuple[About, CodeType]] = {}
+_PLACED: dict[tuple[Any, ...], tuple[About, list[CodeType]]] = {}
 MOST_PLACES = 10_000
+MOST_FRAMES = 30
 
 
 @contextmanager
@@ -219,7 +257,7 @@ def text(given: object, what: str) -> str:
 @contextmanager
 def _changed(**changes: Any) -> Iterator[None]:
     now = SETTING.get()
-    kept = {name: getattr(now, name) for name in ("graph", "checked", "traced", "about")}
+    kept = {name: getattr(now, name) for name in ("graph", "checked", "traced", "about", "frames")}
     token = SETTING.set(Setting(**kept | changes))
     try:
         yield

@@ -21,7 +21,13 @@ def quoted(line: Line | None) -> str:
 
 def made_at(node: Node) -> str:
     """Quote the source line that made a node, as the end of a sentence; "" if it is not known."""
-    return f", at {quoted(node.about.line)}" if node.about.line else ""
+    return f", at {quoted_calls(node)}" if node.about.line else ""
+
+
+def quoted_calls(node: Node) -> str:
+    """Quote the line that made a node, and name those that called it, as far as they are kept."""
+    called = [f", called at {line}" for line in node.about.callers]
+    return quoted(node.about.line) + "".join(called)
 
 
 def listing(line: Line, coloured: bool) -> str:

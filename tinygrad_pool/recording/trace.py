@@ -118,7 +118,9 @@ class Trace(Named):
         """Leave the start or the end; the pass adds to the gradients of now."""
         take_turn(self.loss, self.nodes, but=self)
         if self._before is None:
-            self._before, self._known = [node._grad for node in self.nodes], None
+            self._before = [node._grad for node in self.nodes]
+            if self._known and not all(map(_is_same, self._before, self._known.before)):
+                self._known = None
         HALF_DONE.add(self)
 
     def _arrive(self) -> None:
@@ -238,6 +240,11 @@ def _give(nodes: list[Node], grads: list[Any]) -> None:
     """Set the gradients of nodes."""
     for node, grad in zip(nodes, grads, strict=True):
         node._grad = grad
+
+
+def _is_same(before: Any, known: Any) -> bool:
+    """Return whether a gradient is surely what it was: an array may have been written to."""
+    return before is known and not isinstance(before, np.ndarray)
 
 
 def _may_change(node: Node) -> bool:

@@ -11,7 +11,7 @@ from tinygrad_pool.drawing.labels import sign
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import on_a_line
 from tinygrad_pool.recording.freshness import set_since, was_set
-from tinygrad_pool.recording.source import quoted
+from tinygrad_pool.recording.source import quoted_calls
 from tinygrad_pool.recording.steps import Change
 from tinygrad_pool.recording.trace import Trace
 
@@ -35,7 +35,7 @@ def here(recording: Trace) -> str:
     arrived = f"{title(recording, step.node)} gets {on_a_line(step.upstream)}"
     lines = [f"{recording.position} of {len(recording)}{end}: {arrived}"]
     if step.node.about.line:
-        lines.append(f"  {quoted(step.node.about.line)}")
+        lines.append(f"  {quoted_calls(step.node)}")
     sent = zip(step.node.parents, step.contributions, strict=True)
     some, more = few([(p, c) for p, c in sent if isinstance(p, Node)], first=_sends)
     for p, c in some:

@@ -1,0 +1,254 @@
+"""The debug adapter's command, as editors start it: over standard streams, and at a port."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool.cli import editor
+from tinygrad_pool.cli.main import main
+from tinygrad_pool.errors import OptionError, ScriptError
+
+SCRIPT = """\
+import sys
+import tinygrad_pool as tg
+
+def double(x):
+    return x * 2.0
+
+x = tg.Value(3.0, label="x")
+y = double(x)
+E = double(y)
+E.backward()
+print(sys.argv[1:])
+"""
+
+
+@pytest.fixture
+def net(tmp_path):
+    file = tmp_path / "net.py"
+    file.write_text(SCRIPT)
+    return file
+
+
+def frames(*commands):
+    """Write requests as they go over the wire."""
+    bodies = [
+        json.dumps({"seq": i, "type": "request", "command": c, "arguments": a}).encode()
+        for i, (c, a) in enumerate(commands, 1)
+    ]
+    return b"".join(b"Content-Length: %d\r\n\r\n%b" % (len(b), b) for b in bodies)
+
+
+def messages(data):
+    """Read what came back."""
+    found = []
+    while data:
+        header, _, data = data.partition(b"\r\n\r\n")
+        length = int(header.removeprefix(b"Content-Length: "))
+        found.append(json.loads(data[:length]))
+        data = data[length:]
+    return found
+
+
+def session(net):
+    return frames(
+        ("initialize", {"adapterID": "backward"}),
+        ("launch", {"program": str(net), "args": ["1", "2"]}),
+        ("configurationDone", {}),
+        ("next", {"threadId": 1}),
+        ("next", {"threadId": 1}),
+        ("stackTrace", {"threadId": 1}),
+        ("stepBack", {"threadId": 1}),
+        ("disconnect", {}),
+    )
+
+
+def told(found):
+    """Read the places of a session: outputs, stops, and the frames that were asked for."""
+    events = [m["event"] for m in found if m["type"] == "event" and m["event"] != "output"]
+    output = {}
+    for m in found:
+        if m.get("event") == "output":
+            category = m["body"]["category"]
+            output[category] = output.get(category, "") + m["body"]["output"]
+    answers = {m["command"]: m for m in found if m["type"] == "response"}
+    return events, output, answers
+
+
+def check(found):
+    events, output, answers = told(found)
+    assert events == ["initialized", *["stopped"] * 4]
+    assert output["stdout"] == "['1', '2']\n"
+    assert output["console"].endswith("sends 2 to y (×), whose grad is 2 now\n")
+    names = [frame["name"] for frame in answers["stackTrace"]["body"]["stackFrames"]]
+    assert names == ["y (×), in double called at net.py:8", "E (×), in double called at net.py:9"]
+    assert all(answer["success"] for answer in answers.values())
+
+
+def test_an_editor_at_the_standard_streams(net):
+    command = [sys.executable, "-m", "tinygrad_pool", "dap"]
+    ran = subprocess.run(command, input=session(net), capture_output=True, check=True)
+    check(messages(ran.stdout))
+    assert ran.stderr == b""
+
+
+def test_what_writes_past_python_does_not_break_the_protocol(net):
+    net.write_text("import os\nos.write(1, b'aside')\nprint(repr(os.read(0, 9)))\n" + SCRIPT)
+    command = [sys.executable, "-m", "tinygrad_pool", "dap"]
+    ran = subprocess.run(command, input=session(net), capture_output=True, check=True)
+    assert ran.stderr == b"aside"
+    assert told(messages(ran.stdout))[1]["stdout"].splitlines()[0] == "b''"
+
+
+@pytest.mark.usefixtures("_own_argv")
+class TestInThisProcess:
+    @pytest.fixture
+    def streams(self, tmp_path):
+        """Put files in the place of the standard streams, and hand out what was written."""
+        kept = os.dup(0), os.dup(1)
+        out = tmp_path / "out"
+        files = []
+
+        def given(data):
+            (tmp_path / "in").write_bytes(data)
+            for fd, file, flags in (
+                (0, tmp_path / "in", os.O_RDONLY),
+                (1, out, os.O_WRONLY | os.O_CREAT),
+            ):
+                files.append(os.open(file, flags))
+                os.dup2(files[-1], fd)
+            return out
+
+        yield given
+        for fd, was in enumerate(kept):
+            os.dup2(was, fd)
+            os.close(was)
+        for file in files:
+            os.close(file)
+
+    def test_the_streams_are_its_own_while_it_serves(self, streams, net):
+        out = streams(session(net))
+        assert main(["dap"]) == 0
+        check(messages(out.read_bytes()))
+        os.write(1, b"after")
+        assert out.read_bytes().endswith(b"after")
+
+    def test_an_editor_at_a_port_of_this_machine(self, net, capsys, monkeypatch):
+        listening = threading.Event()
+        create = socket.create_server
+        made = []
+
+        def noted(address):
+            made.append(create(address))
+            listening.set()
+            return made[0]
+
+        monkeypatch.setattr(editor.socket, "create_server", noted)
+        received = []
+
+        def call():
+            assert listening.wait(30)
+            host, port = made[0].getsockname()
+            assert host == "127.0.0.1"
+            with socket.create_connection((host, port)) as caller, caller.makefile("rb") as answers:
+                caller.sendall(session(net))
+                received.append(answers.read())
+
+        caller = threading.Thread(target=call)
+        caller.start()
+        assert main(["dap", "--port", "0"]) == 0
+        caller.join(30)
+        check(messages(received[0]))
+        assert re.fullmatch(r"waiting for an editor at 127.0.0.1:\d+\n", capsys.readouterr().err)
+
+    def test_a_script_that_fails_is_told_by_its_line(self, streams, net):
+        net.write_text("import tinygrad_pool as tg\n\nx = 1 / 0\n")
+        out = streams(session(net))
+        assert main(["dap"]) == 0
+        events, output, answers = told(messages(out.read_bytes()))
+        assert events == ["exited", "terminated"]
+        said = f'File "{net}", line 3: x = 1 / 0\nZeroDivisionError: division by zero'
+        assert answers["launch"]["message"] == said
+        assert output == {"stderr": said + "\n"}
+        assert answers["disconnect"]["success"]
+
+
+@pytest.mark.usefixtures("_own_argv")
+class TestLoad:
+    def test_a_value_can_be_named(self, net):
+        passed = editor.load({"program": str(net), "value": "y"})
+        assert passed.call(passed.loss) == "y"
+        assert len(passed) == 1
+        assert not passed.loss.has_grad
+
+    def test_a_folder_to_run_in_is_entered(self, net, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "inside").mkdir()
+        net.write_text("import os\n" + SCRIPT + "where = os.getcwd()\n")
+        editor.load({"program": "net.py", "cwd": "inside"})
+        assert os.getcwd() == str(tmp_path / "inside")  # noqa: PTH109
+
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            ({}, "program must be the path of a script, got None"),
+            ({"program": 3}, "program must be the path of a script, got 3"),
+            ({"program": "absent.py"}, "program must be the path of a script, got 'absent.py'"),
+            ({"program": __file__, "cwd": "absent"}, "cwd must be a folder, got 'absent'"),
+            ({"program": __file__, "cwd": 3}, "cwd must be a folder, got 3"),
+            ({"program": __file__, "args": "x"}, "args must be a list of strings, got 'x'"),
+            ({"program": __file__, "args": [1]}, r"args must be a list of strings, got \[1\]"),
+            ({"program": __file__, "value": 1}, "value must be the name of a Value, got 1"),
+        ],
+    )
+    def test_what_a_launch_lacks_is_told(self, arguments, said):
+        with pytest.raises(OptionError, match=f"launch: {said}"):
+            editor.load(arguments)
+
+    def test_a_closure_of_the_script_that_raises_is_told_by_its_line(self, net):
+        net.write_text(
+            "import tinygrad_pool as tg\n\n"
+            "def broken(x):\n"
+            "    def broken_backward(g):\n"
+            "        raise ValueError('no way back')\n\n"
+            "    return x * 1.0, broken_backward\n\n"
+            "E = tg.lift(broken)(tg.Value(2.0))\n"
+        )
+        with pytest.raises(ScriptError, match=r"line 5: raise ValueError(.|\n)*no way back"):
+            editor.load({"program": str(net)})
+
+    def test_a_pass_that_cannot_be_walked_says_so(self, net):
+        net.write_text("import tinygrad_pool as tg\n")
+        with pytest.raises(OptionError, match="has no Value that is a number"):
+            editor.load({"program": str(net)})
+
+    def test_an_error_without_a_line_of_the_script_is_told_all_the_same(self, net, monkeypatch):
+        def broken(*_):
+            raise RuntimeError("inside")
+
+        monkeypatch.setattr(editor.scripts, "recorded", broken)
+        monkeypatch.setattr(editor.user_script, "told", lambda _: "")
+        with pytest.raises(ScriptError, match="RuntimeError: inside"):
+            editor.load({"program": str(net)})
+
+
+def test_a_port_that_is_taken_or_is_none_is_one_line(capsys):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert main(["dap", "--port", port]) == 1
+    assert capsys.readouterr().err == f"tinygrad-pool: dap: port {port}: Address already in use\n"
+    with pytest.raises(SystemExit):
+        main(["dap", "--port", "70000"])
+    assert "needs a port, 0 to 65535, got '70000'" in capsys.readouterr().err
+
+
+def test_nothing_but_loopback_is_listened_at():
+    assert editor.LOOPBACK == "127.0.0.1"
+    assert tg.__version__

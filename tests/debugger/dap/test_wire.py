@@ -1,0 +1,98 @@
+"""Frames of the protocol: what is whole is read, what is damaged is named and passed by."""
+
+import io
+import json
+
+import pytest
+
+from tinygrad_pool.debugger.dap.wire import LONGEST, Request, Wire, request_in
+
+
+def frame(body):
+    return b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+
+
+def ask(command, seq=1, **arguments):
+    return frame(json.dumps({"seq": seq, "command": command, "arguments": arguments}).encode())
+
+
+def heard(data):
+    return [*Wire(io.BytesIO(data), io.BytesIO()).requests()]
+
+
+def test_requests_are_read_one_after_another():
+    sent = ask("threads") + ask("scopes", seq=2, frameId=3)
+    assert heard(sent) == [Request("threads", {}, 1), Request("scopes", {"frameId": 3}, 2)]
+
+
+def test_other_headers_and_letters_of_any_case_are_read():
+    body = b'{"seq": 7, "command": "threads"}'
+    header = b"Content-Type: x\r\ncontent-length:%d\r\n\r\n" % len(body)
+    assert heard(header + body) == [Request("threads", {}, 7)]
+
+
+@pytest.mark.parametrize(
+    ("damaged", "told"),
+    [
+        (b"Content-Length: x\r\n\r\n", "a frame without a length: [b'Content-Length: x']"),
+        (b"Content-Length: -4\r\n\r\n", "a frame without a length: [b'Content-Length: -4']"),
+        (b"Content-Length: %d\r\n\r\n" % (LONGEST + 1), "a frame without a length"),
+        (b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n", "a frame without a length"),
+        (b"nonsense\r\n\r\n", "a frame without a length: [b'nonsense']"),
+        (b"\r\n", "a frame without a length: []"),
+        (frame(b"{"), "a frame that is no JSON: "),
+        (frame(b""), "a frame that is no JSON: "),
+        (frame(b"\xff\xfe"), "a frame that is no JSON: "),
+        (frame(b"[" * 100_000), "a frame that is no JSON: "),
+        (frame(b"[1, 2]"), "a frame that is no request: [1, 2]"),
+        (frame(b'{"seq": 1}'), "a frame that is no request: {'seq': 1}"),
+        (frame(b'{"seq": 1, "command": ["x"]}'), "a frame that is no request: "),
+        (frame(b'{"seq": "1", "command": "x"}'), "a request without a number or arguments: "),
+        (frame(b'{"seq": 1, "command": "x", "arguments": [1]}'), "a request without a number"),
+    ],
+)
+def test_a_damaged_frame_is_named_and_the_next_is_read(damaged, told):
+    first, second = heard(damaged + ask("threads"))
+    assert first.damage.startswith(told)
+    assert len(first.damage) < 200
+    assert second == Request("threads", {}, 1)
+
+
+def test_a_request_of_a_browser_ends_the_connection():
+    inside = ask("launch", program="/etc/x.py")
+    post = b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n" % len(inside)
+    (only,) = heard(post + inside + post + inside)
+    assert only.damage == "a request of a browser; this connection ends"
+
+
+@pytest.mark.parametrize("kept", [5, 20, 24, -1])
+def test_a_frame_that_breaks_off_is_the_end(kept):
+    assert heard(ask("threads")[:kept]) == []
+
+
+def test_what_is_sent_is_numbered_and_read_again():
+    out = io.BytesIO()
+    wire = Wire(io.BytesIO(), out)
+    request = request_in(b'{"seq": 4, "command": "threads"}')
+    wire.answer(request, {"x": "∂"})
+    wire.refuse(request, "a {mistake}")
+    wire.output("")
+    wire.output("said\n", "stdout")
+    messages = []
+    out.seek(0)
+    while header := out.readline():
+        out.readline()
+        messages.append(json.loads(out.read(int(header.split(b":")[1]))))
+    assert [m["seq"] for m in messages] == [1, 2, 3]
+    answer, refusal, output = messages
+    assert answer["body"] == {"x": "∂"}
+    assert (answer["request_seq"], answer["success"], refusal["success"]) == (4, True, False)
+    assert refusal["message"] == "a {mistake}"
+    assert refusal["body"]["error"]["format"] == "a (mistake)"
+    assert output["body"] == {"category": "stdout", "output": "said\n"}
+
+
+def test_where_nobody_reads_nothing_is_raised():
+    out = io.BytesIO()
+    out.close()
+    Wire(io.BytesIO(), out).tell("stopped")

@@ -1,0 +1,260 @@
+"""What an editor asks of a recorded pass: to move, to stop, to show and to change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from tinygrad_pool.debugger import breakpoints
+from tinygrad_pool.debugger.breakpoints import Breakpoint
+from tinygrad_pool.debugger.dap.console import Console
+from tinygrad_pool.debugger.dap.frames import Paths
+from tinygrad_pool.debugger.dap.stops import (
+    EditorBreakpoint,
+    Stops,
+    known_path,
+)
+from tinygrad_pool.debugger.dap.variables import Variables, numbers_in, part_of
+from tinygrad_pool.debugger.dap.wire import Wire
+from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.steps import Step
+from tinygrad_pool.errors import OptionError, TinygradPoolError
+from tinygrad_pool.formatting import on_a_line
+from tinygrad_pool.recording import views
+from tinygrad_pool.recording.recording import Recording
+
+THREAD = 1
+Arguments = Mapping[str, Any]
+Body = dict[str, Any]
+
+
+class Session:
+    """A pass that an editor walks. A request is answered first; then comes what it sets off."""
+
+    def __init__(
+        self, passed: Recording, wire: Wire, first: int, asked_to_stop: Callable[[], bool]
+    ) -> None:
+        self.wire, self.first = wire, first
+        self.console = Console(passed, asked_to_stop)
+        self.stops = Stops(self.console, lambda line: self.wire.output(f"{line}\n"))
+        self._then: Callable[[], None] | None = None
+        passed.seek(min(1, len(passed)))  # sums and names are made now, not at the first step
+        views.contributions(passed, self._node())
+        passed.seek(0)
+        self.paths, self.variables = Paths(passed), Variables(passed)
+        self.met: list[Breakpoint] = []
+        self.over = False
+        self.asked_to_stop = asked_to_stop
+
+    @property
+    def passed(self) -> Recording:
+        """The pass that is walked: the recorded one, or a replay of it."""
+        return self.console.passed
+
+    def follow(self) -> None:
+        """Do what the last request set off, now that it is answered."""
+        then, self._then = self._then, None
+        if then is not None:
+            then()
+        if self.console.left:
+            self.end()
+
+    def end(self) -> None:
+        """Send the events that end a session, once."""
+        if not self.over:
+            self.over = True
+            self.wire.tell("exited", exitCode=0)
+            self.wire.tell("terminated")
+
+    def enter(self, stop: bool) -> None:
+        """Begin before the first step: stop there, or run to the first breakpoint."""
+        if stop:
+            self._stopped("entry", views.here(self.passed) + "\n")
+        else:
+            self._move("continue", "step")
+
+    def _stopped(self, reason: str, said: str) -> None:
+        """Report a stop and its reason, and forget what was shown before it."""
+        self.wire.output(said)
+        if self.paths.passed is not self.passed:
+            self.paths = Paths(self.passed)
+        self.variables = Variables(self.passed)
+        self.met = self.console.met
+        why: Body = {}
+        if self.met:
+            first = self.met[0]
+            reason = first.reason if isinstance(first, EditorBreakpoint) else "breakpoint"
+            why = {"text": first.what, "description": first.what}
+            why["hitBreakpointIds"] = [b.number for b in self.met]
+        self.wire.tell("stopped", reason=reason, threadId=THREAD, allThreadsStopped=True, **why)
+
+    def _move(self, command: str, reason: str) -> None:
+        said = self.console.answer(command)
+        self._stopped("pause" if self.asked_to_stop() else reason, said)
+
+    def _will(self, command: str, reason: str = "step") -> None:
+        self._then = partial(self._move, command, reason)
+
+    def _node(self) -> Node:
+        step = self.passed.step
+        return self.passed.loss if step is None else step.node
+
+    # -- moving
+
+    def go_on(self, _: Arguments) -> Body:
+        """Run to the next breakpoint, or to the end; from there, end."""
+        if self.passed.position == len(self.passed):
+            self._then = self.end
+        else:
+            self._will("continue")
+        return {"allThreadsContinued": True}
+
+    def run_back(self, _: Arguments) -> None:
+        """Undo steps to the last breakpoint, or to the start."""
+        self._will("run-back")
+
+    def step(self, _: Arguments) -> None:
+        """Take a step: one node."""
+        self._will("node")
+
+    def step_back(self, _: Arguments) -> None:
+        """Undo a step."""
+        self._will("back")
+
+    def step_out(self, _: Arguments) -> None:
+        """Go on to the next node that another call of a function made."""
+        self._then = self._leave
+
+    def _leave(self) -> None:
+        about = self._node().about
+        call = about.line and about.line.function, about.callers
+        position = self.passed.position
+        while position < len(self.passed) and not self.asked_to_stop():
+            position += 1
+            made = self.passed.steps[position - 1].node.about
+            if (made.line and made.line.function, made.callers) != call:
+                break
+        self._move(f"goto {position}", "step")
+
+    def restart_frame(self, arguments: Arguments) -> None:
+        """Go to the step of a frame's node."""
+        self._will(f"goto {self._position(self._frame(arguments))}", "goto")
+
+    def goto_targets(self, arguments: Arguments) -> Body:
+        """List the steps of what a line made."""
+        file = known_path(self.passed, arguments["source"]["path"])
+        line = arguments["line"] + 1 - self.first
+        targets = [
+            {"id": i, "label": f"{i}: {views.title(self.passed, step.node)}"}
+            for i, step in enumerate(self.passed, 1)
+            if (made := step.node.about.line) and (made.file, made.number) == (file, line)
+        ]
+        return {"targets": [target | {"line": arguments["line"]} for target in targets]}
+
+    def goto(self, arguments: Arguments) -> None:
+        """Go to one of the steps that were listed."""
+        self._will(f"goto {arguments['targetId']}", "goto")
+
+    def pause(self, _: Arguments) -> None:
+        """Stand still, as we already do: a run that is asked to stop has done so."""
+
+    # -- looking
+
+    def threads(self, _: Arguments) -> Body:
+        """Name the one thread for the place in the pass."""
+        name = f"backward: {self.passed.position} of {len(self.passed)}"
+        return {"threads": [{"id": THREAD, "name": name}]}
+
+    def stack(self, arguments: Arguments) -> Body:
+        """Return the path from here up to the loss."""
+        start, levels = (max(0, arguments.get(key) or 0) for key in ("startFrame", "levels"))
+        return self.paths.frames(self._node(), start, levels, self.first)
+
+    def scopes(self, arguments: Arguments) -> Body:
+        """Return what there is to see of a frame's node."""
+        return {"scopes": self.variables.scopes(self._frame(arguments))}
+
+    def list_variables(self, arguments: Arguments) -> Body:
+        """Return the variables below a reference."""
+        if arguments.get("filter") == "named" and "count" not in arguments:
+            arguments = {"variablesReference": arguments["variablesReference"]}
+        found = self.variables.children(arguments["variablesReference"], part_of(arguments))
+        return {"variables": found}
+
+    def exception(self, _: Arguments) -> Body:
+        """Return what made an exception, and why."""
+        node = self._node()
+        met = ", ".join(b.what for b in self.met) or "no exception"
+        parents = dict.fromkeys(p for p in node.parents if isinstance(p, Node))
+        whys = [str(self.passed.why(n)) for n in (node, *parents)]
+        details = {"message": met, "stackTrace": "\n".join(whys)}
+        return {
+            "exceptionId": met,
+            "description": views.here(self.passed),
+            "breakMode": "always",
+            "details": details,
+        }
+
+    # -- asking and changing
+
+    def evaluate(self, arguments: Arguments) -> Body:
+        """Run a command of the prompt, or show a node or an expression of what is known here."""
+        text = arguments["expression"]
+        if arguments.get("context", "repl") != "repl":
+            return self._value_of(text, arguments)
+        if "frameId" in arguments:
+            self.console.selected = self._frame(arguments)
+        before = self.passed, self.passed.position
+        said = self.console.answer(text)
+        if (self.passed, self.passed.position) != before:
+            self._then = partial(self._stopped, "goto", "")
+        return {"result": said.rstrip("\n"), "variablesReference": 0}
+
+    def _value_of(self, text: str, arguments: Arguments) -> Body:
+        node = self._frame(arguments) if "frameId" in arguments else self._node()
+        step = self.passed.step_of(node) or Step(node, None, ())
+        try:
+            found = self.variables.of_node(*self.console.element(text))
+        except OptionError:
+            x = breakpoints.evaluate(text, breakpoints.of_step(step))
+            found = numbers_in(text, x)
+        told = self.variables.shown(found)
+        return {"result": told["value"], "variablesReference": told["variablesReference"]}
+
+    def completions(self, arguments: Arguments) -> Body:
+        """List what can be typed in the debug console."""
+        end = arguments["column"] - self.first
+        return {"targets": self.console.completions(arguments["text"], end)}
+
+    def set_variable(self, arguments: Arguments) -> Body:
+        """Give a node other data and replay the pass, from the same place."""
+        found = self.variables.find(arguments["variablesReference"], arguments["name"])
+        node = found.node
+        if node is None:
+            raise OptionError(f"{found.name} is computed and cannot be set; set the data of a node")
+        before = self.passed
+        now = before.data_of(node) if found.place is None else before.data_of(node)[found.place]
+        value = breakpoints.evaluate(arguments["value"], {"data": now})
+        before.set(node, value, found.place)
+        try:
+            self.console.do_replay("")
+        except Exception as error:  # whatever a rule raises
+            before.set(node, None)
+            if isinstance(error, TinygradPoolError):
+                raise
+            told = "; ".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())])
+            raise OptionError(told) from error
+        finally:
+            said = self.console.answer("")
+        self._then = partial(self._stopped, "goto", said)
+        return {"value": on_a_line(value), "variablesReference": 0}
+
+    def _frame(self, arguments: Arguments) -> Node:
+        number = int(arguments["frameId"])
+        if not 0 < number <= len(self.passed.nodes):
+            raise OptionError(f"there is no frame {number}")
+        return self.passed.nodes[number - 1]
+
+    def _position(self, node: Node) -> int:
+        return next(i for i, step in enumerate(self.passed, 1) if step.node is node)
