@@ -94,7 +94,15 @@ def _causes(
         return ["no node that got a gradient hands one on to it"]
     if not np.isfinite(grad):
         return [behind_gradient(ledger, node, cell).says]
-    return [] if grad else _origins(ledger, node, cell, entries)
+    return _by_degrees(ledger, node) if grad else _origins(ledger, node, cell, entries)
+
+
+def _by_degrees(ledger: GradientExplainer, node: Node) -> list[str]:
+    """Explain by which steps a gradient vanishes or explodes on the way down; [] if it does not."""
+    end = ledger.strongest.above[node] if node.is_leaf else node
+    top = ledger.depths[end].top if end in ledger.depths else None
+    path = None if top is None else ledger.strongest.gains(top, end, ledger.call).between_names()
+    return [f"{path.summary()}: {path.reasons()}"] if path and path.by_degrees else []
 
 
 def _left(
