@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from math import log10
 
 from tinygrad_pool.diagnosis.findings import PARTLY_LOST, Finding
@@ -45,10 +45,10 @@ def _paths(survey: Survey) -> Iterator[GainPath]:
             yield path.between_names()
 
 
-def _leaves(survey: Survey) -> Container[Node]:
+def _leaves(survey: Survey) -> Set[Node]:
     """Collect the parameters; if none were given, all leaves that cannot be inputs."""
     if survey.given:
-        return survey.wanted
+        return survey.wanted.keys()
     inputs = set(survey.inputs())
     return {v for v in survey.nodes if v.rule is None and v not in inputs}
 

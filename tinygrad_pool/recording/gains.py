@@ -86,7 +86,8 @@ class GainPath:
     def by_degrees(self) -> bool:
         """Whether the gradient vanishes or explodes by what rules do that are repeated."""
         repeated = sum(sum(some) for some in self._groups("rule").values() if some[1:])
-        return log10(TREND) < min(self.decades, repeated, key=abs) * self._sign < inf
+        found = (self.decades * self._sign, repeated * self._sign)
+        return all(log10(TREND) < x < inf for x in found)  # not if one is NaN
 
     def between_names(self) -> GainPath:
         """Cut off what is above the first node that has a name, and below the last, of several."""
@@ -207,10 +208,11 @@ def _in_turns(steps: list[Gain]) -> list[Gain]:
     """Count the turns of a loop: as many as most steps of the path are repeated."""
     keys = [(s.node.rule, s.line) for s in steps]
     total = Counter(keys)
-    turns = Counter(n for n in total.values() if n > 1).most_common(1)
-    if not turns:
+    often = Counter(n for n in total.values() if n > 1)
+    if not often:
         return steps
-    most, seen, found = turns[0][0], Counter[Any](), []
+    most = max(often, key=lambda n: (often[n], -n))
+    seen, found = Counter[Any](), []
     for s, key in zip(reversed(steps), reversed(keys), strict=True):
         turn = 1 + seen[key] * most // total[key]
         seen[key] += 1

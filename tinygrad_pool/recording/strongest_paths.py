@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from math import inf
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.steps import Step
-from tinygrad_pool.recording.gains import GainPath, leaf_below
+from tinygrad_pool.recording.gains import GainPath
 from tinygrad_pool.rules.arithmetic import add, sub
 from tinygrad_pool.rules.traits import traits_of
 
@@ -53,79 +53,62 @@ class StrongestPaths:
         path.reverse()
         return GainPath(path, [self.size(n) for n in path], call)
 
-    def layers(self, leaves: Container[Node]) -> dict[Node, Depth]:
-        """Measure how deep each node is: in layers, or in sigmoids and tanhs if there are few."""
-        found = self._depths(leaves)
-        deep = any(depth.layers >= LEAST for depth in found.values())
-        return found if deep else self._squashes()
-
-    def _depths(self, leaves: Container[Node]) -> dict[Node, Depth]:
+    def layers(self, leaves: Set[Node]) -> dict[Node, Depth]:
         """Measure how deep each node is, in layers: nodes that use one of the leaves, and gates.
 
         A gate is a product of two nodes that depend on leaves. A bias that is added to a product
         belongs to its layer. Left out is what depends on no leaf; and what is computed from leaves
         alone, as the weight of a product with data: its gradient is a sum over the batch.
-        """
-        nodes = [node for node, _, _ in self._steps]
-        depend, weights = _dependent(leaves, nodes)
-        found: dict[Node, Depth] = {}
-        biased: set[Node] = set()
-        for node in nodes:
-            above = self.above.get(node)
-            depth = Depth(0, None) if above is None else found.get(above)
-            if depth is None or node not in depend or _is_weight(node, above, weights, leaves):
-                continue
-            uses = any(isinstance(p, Node) and leaf_below(p) in leaves for p in node.parents)
-            if uses or _is_gate(node, depend):
-                top = node if depth.top is None else depth.top
-                depth = Depth(depth.layers + (above not in biased), top)
-                if node.rule in (add, sub):
-                    biased.add(node)
-            found[node] = depth
-        return found
 
-    def _squashes(self) -> dict[Node, Depth]:
-        """Measure how deep each node is, in sigmoids and tanhs."""
+        Where there are few layers, each sigmoid and tanh counts as one.
+        """
+        depend, layers, weights = _layers_among([node for node, _, _ in self._steps], leaves)
+        found = self._depths(depend - weights, layers)
+        if any(depth.layers >= LEAST for depth in found.values()):
+            return found
+        return self._depths(depend, {v for v in depend if traits_of(v.rule).unit == "squash"})
+
+    def _depths(self, nodes: Set[Node], layers: Set[Node]) -> dict[Node, Depth]:
         found: dict[Node, Depth] = {}
         for node, _, _ in self._steps:
             above = self.above.get(node)
-            depth = Depth(0, None) if above is None else found.get(above, Depth(0, None))
-            if traits_of(node.rule).unit == "squash":
-                depth = Depth(depth.layers + 1, node if depth.top is None else depth.top)
+            depth = _TOP if above is None else found.get(above)
+            if depth is None or node not in nodes:
+                continue
+            if node in layers:
+                n, top = depth
+                biased = above is not None and above in layers and above.rule in (add, sub)
+                depth = Depth(n if biased else n + 1, node if top is None else top)
             found[node] = depth
         return found
 
 
-def _dependent(leaves: Container[Node], nodes: list[Node]) -> tuple[set[Node], set[Node]]:
-    """Collect the nodes that depend on leaves; and on them alone, without a product of arrays."""
-    depend: set[Node] = set()
-    alone: set[Node] = set()
+_TOP = Depth(0, None)
+
+
+def _layers_among(nodes: list[Node], leaves: Set[Node]) -> tuple[set[Node], set[Node], set[Node]]:
+    """Collect the nodes that depend on leaves, the layers among them, and computed weights."""
+    moved = {*leaves}  # and what only changes the shape of a leaf
+    depend, layers, alone, weights = set[Node](), set[Node](), {*leaves}, set[Node]()
     for node in reversed(nodes):
-        below = [p for p in node.parents if isinstance(p, Node)]
-        if any(p in depend or p in leaves for p in below):
-            depend.add(node)
-            if not _contracts(node) and all(p in alone or p in leaves for p in below):
+        below = {p for p in node.parents if isinstance(p, Node)}
+        if below.isdisjoint(depend) and below.isdisjoint(leaves):
+            continue
+        depend.add(node)
+        traits = traits_of(node.rule)
+        if not below.isdisjoint(moved):
+            (moved if traits.unit == "move" else layers).add(node)
+        contracts = False
+        if traits.unit == "product":
+            contracts = traits.sparsity != "elementwise"
+            if len(below & depend) > 1:
+                layers.add(node)
+        if not contracts:
+            if below <= alone:
                 alone.add(node)
-    return depend, alone
-
-
-def _is_gate(node: Node, depend: set[Node]) -> bool:
-    if traits_of(node.rule).unit != "product":
-        return False
-    return len({p for p in node.parents if isinstance(p, Node) and p in depend}) > 1
-
-
-def _is_weight(node: Node, above: Node | None, weights: set[Node], leaves: Container[Node]) -> bool:
-    """Return whether a node is the weight of a product with data."""
-    if node not in weights or above is None or not _contracts(above):
-        return False
-    return not all(isinstance(p, Node) and (p in weights or p in leaves) for p in above.parents)
-
-
-def _contracts(node: Node) -> bool:
-    """Return whether a node is a product that is summed, as of matrices or in a convolution."""
-    traits = traits_of(node.rule)
-    return traits.unit == "product" and traits.sparsity != "elementwise"
+        elif len(below) < len(node.parents) or not below <= alone:
+            weights |= (below & alone) - leaves
+    return depend, layers, weights
 
 
 def length(g: Any) -> float:
