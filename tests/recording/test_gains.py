@@ -94,13 +94,19 @@ def test_of_few_steps_the_largest_can_stand_out():
 
 
 def test_the_ends_between_names():
-    a = tg.Value(0.5, label="a")
-    b = tg.exp(a)
-    b.label = "b"
-    path = tg.record(tg.exp(tg.exp(b))).gains(a)
-    assert [path.call(n) for n in path.between_names().nodes] == ["b", "a"]
-    unnamed = GainPath(path.nodes[:3], path.sizes[:3], lambda _: "exp#1")
-    assert unnamed.between_names() is unnamed
+    z, nodes = tg.Value(0.5), []
+    for _ in range(5):
+        z = z.tanh()
+        nodes.insert(0, z)
+    sizes = [1.0, 0.5, 1e-2, 1e-4, 1e-5]
+
+    def cut(*named):
+        path = GainPath(nodes, sizes, lambda n: "a" if nodes.index(n) in named else "tanh#1")
+        return path.between_names().sizes
+
+    assert cut(1, 3) == sizes[1:4]
+    assert cut(0, 2, 4) == cut(1) == cut() == sizes
+    assert cut(0, 1) == sizes  # what is to be shown happens below
 
 
 @pytest.mark.parametrize(
@@ -111,6 +117,7 @@ def test_the_ends_between_names():
         ([1.0, 0.1, 0.02], False),
         ([1.0, np.inf, 1e-9], False),
         ([np.inf, 1.0, 1e-9], False),
+        ([1.0, 0.0, 1e-9], False),  # a rule may send what it did not get
     ],
 )
 def test_by_degrees_takes_a_factor_of_a_thousand_of_finite_steps(sizes, expected):

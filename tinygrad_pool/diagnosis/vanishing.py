@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
-from math import log10
+from math import isfinite
 
 from tinygrad_pool.diagnosis.findings import PARTLY_LOST, Finding
 from tinygrad_pool.diagnosis.survey import Survey
 from tinygrad_pool.engine.node import Node
-from tinygrad_pool.recording.gains import GainPath
+from tinygrad_pool.recording.gains import GainPath, decades_between
 from tinygrad_pool.recording.strongest_paths import LEAST, Depth
 
 HELP = {
@@ -38,8 +38,11 @@ def _paths(survey: Survey) -> Iterator[GainPath]:
     """Find the path that shrinks most, and the one that grows most, if they do so much."""
     strongest = survey.ledger.strongest
     deep = _deep(survey, strongest.layers(_leaves(survey)))
-    decades = {n: log10(strongest.size(n)) - log10(strongest.size(top)) for n, top in deep.items()}
-    for end in {pick(deep, key=decades.__getitem__) for pick in (min, max)} if deep else ():
+    size = strongest.size
+    found = {n: decades_between(size(top), size(n)) for n, top in deep.items()}
+    decades = {n: x for n, x in found.items() if isfinite(x)}
+    ends = (min, max) if decades else ()
+    for end in dict.fromkeys(pick(decades, key=decades.__getitem__) for pick in ends):
         path = strongest.gains(deep[end], end, survey.call)
         if path.by_degrees:
             yield path.between_names()

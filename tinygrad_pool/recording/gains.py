@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
-from math import inf, log10
+from math import inf, log10, nan
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinygrad_pool.engine.context import Line
@@ -49,7 +49,7 @@ class Gain(NamedTuple):
     @property
     def decades(self) -> float:
         """The gain as a power of ten."""
-        return log10(self.after) - log10(self.before)
+        return decades_between(self.before, self.after)
 
     @property
     def line(self) -> Line | None:
@@ -76,7 +76,7 @@ class GainPath:
     @property
     def decades(self) -> float:
         """The gain of the whole path as a power of ten."""
-        return log10(self.sizes[-1]) - log10(self.sizes[0])
+        return decades_between(self.sizes[0], self.sizes[-1])
 
     @property
     def _sign(self) -> int:
@@ -90,12 +90,16 @@ class GainPath:
         return all(log10(TREND) < x < inf for x in found)  # not if one is NaN
 
     def between_names(self) -> GainPath:
-        """Cut off what is above the first node that has a name, and below the last, of several."""
+        """Cut off what is above the first node that has a name, and below the last, of several.
+
+        If the trend is outside of them, nothing is cut off.
+        """
         named = self._named
         if not named[1:]:
             return self
-        begin, end = named[0], named[-1] + 1
-        return GainPath(self.nodes[begin:end], self.sizes[begin:end], self.call)
+        ends = slice(named[0], named[-1] + 1)
+        cut = GainPath(self.nodes[ends], self.sizes[ends], self.call)
+        return cut if cut.by_degrees else self
 
     def hops(self) -> list[Gain]:
         """Join the steps between nodes that have a name; of a path without names, list each."""
@@ -218,6 +222,15 @@ def _in_turns(steps: list[Gain]) -> list[Gain]:
         seen[key] += 1
         found.append(s._replace(turn=turn, turns=most) if total[key] >= most else s)
     return found[::-1]
+
+
+def decades_between(before: float, after: float) -> float:
+    """Compute by which power of ten a size changes; NaN if one is 0 or not finite.
+
+    >>> decades_between(5e-324, 5e300) > 600, decades_between(0.0, 1.0)
+    (True, nan)
+    """
+    return log10(after) - log10(before) if 0 < before < inf and 0 < after < inf else nan
 
 
 def times(decades: float) -> str:

@@ -99,10 +99,12 @@ def _causes(
 
 def _by_degrees(ledger: GradientExplainer, node: Node) -> list[str]:
     """Explain by which steps a gradient vanishes or explodes on the way down; [] if it does not."""
-    end = ledger.strongest.above[node] if node.is_leaf else node
-    top = ledger.depths[end].top if end in ledger.depths else None
-    path = None if top is None else ledger.strongest.gains(top, end, ledger.call).between_names()
-    return [f"{path.summary()}: {path.reasons()}"] if path and path.by_degrees else []
+    end = ledger.strongest.above.get(node) if node.is_leaf else node
+    depth = None if end is None else ledger.depths.get(end)
+    if end is None or depth is None or depth.top is None:
+        return []
+    path = ledger.strongest.gains(depth.top, end, ledger.call).between_names()
+    return [f"{path.summary()}: {path.reasons()}"] if path.by_degrees else []
 
 
 def _left(
