@@ -232,8 +232,8 @@ class Trace(Named):
         >>> for _ in range(20):
         ...     z = (w * z).tanh()
         >>> print(Trace(z).gains("x"))
-        |grad| shrinks from 1 at tanh#40 to 7.3e-07 at x, × 7.3e-07 in 40 steps
-        mul 20 times × 0.5; sharpest at mul#2 → x, × 0.5, through w, in turn 1 of 20
+        |grad| shrinks from 1 at tanh#41 to 7e-07 at x, × 7e-07 in 40 steps
+        mul 20 times × 0.5; no step stands out
         """
         found = self.find(node)
         if found is self.loss:
