@@ -191,8 +191,18 @@ def test_the_leaf_below_what_changes_the_shape():
 def test_a_plot_marks_the_sharpest_steps(loop):
     path = loop.gains("x")
     (axes,) = path.plot().axes
-    assert axes.get_title("left") == path.summary()
+    assert axes.figure.get_suptitle() == path.summary()
     assert list(axes.lines[0].get_ydata()) == path.sizes
     texts = [text.get_text() for text in axes.get_legend().get_texts()]
     assert texts[0] == "1: z4 → z3, × 0.0005, through w, in turn 5 of 10"
     assert [label.get_text() for label in axes.get_xticklabels()][-1] == "E"
+
+
+def test_a_plot_of_modules_names_their_scopes():
+    z = tg.Value(np.ones((2, 4)), label="x")
+    for i in range(3):
+        with tg.scope(f"l{i}"):
+            z = tg.tanh(z @ np.eye(4))
+    (axes,) = tg.record(z.sum()).gains("x").plot().axes
+    written = [label.get_text() for label in axes.get_xticklabels()]
+    assert written == ["x", "l0", "l1", "l2", "sum#7"]

@@ -56,7 +56,7 @@ def by_depth(
             fontweight="bold",
         )
     axes.set_yscale("log")
-    axes.set_title(title, color=ink, fontsize=13, loc="left", wrap=True)
+    figure.suptitle(title, color=ink, fontsize=13)
     axes.set_ylabel("|grad|, log scale", color=ink, fontsize=14)
     axes.set_xlabel("steps down from the loss  →", color=ink, fontsize=14)
     _name_places(axes, names)

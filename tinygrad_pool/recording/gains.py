@@ -113,12 +113,12 @@ class GainPath:
     def sharpest(self, most: int = NAMED) -> list[Gain]:
         """List the steps between named nodes that do most of what the whole path does.
 
-        There is none if many do about the same.
+        Only those that stand out are listed: none if many do about the same.
         """
         found = sorted(self.hops(), key=lambda s: -self._sign * s.decades)
         rivals = found[max(1, len(found) // 4) :][:1]
-        alike = any(ALIKE * s.decades * self._sign >= found[0].decades * self._sign for s in rivals)
-        return [] if alike else found[:most]
+        least = max((ALIKE * s.decades * self._sign for s in rivals), default=-inf)
+        return [s for s in found[:most] if s.decades * self._sign > least]
 
     @property
     def _named(self) -> list[int]:
@@ -166,7 +166,8 @@ class GainPath:
         leaves = dict.fromkeys(leaf for part in self.steps[begin:end] for leaf in part.leaves)
         parts = [f"{self.call(s.node)} → {self.call(s.below)}", times(s.decades)]
         parts += [f"through {several([*map(self.call, leaves)])}"] if leaves else []
-        looped = not s.node.about.scope and (not leaves or any(self._times(p) > 1 for p in leaves))
+        shared = any(self._times(leaf) > 1 for leaf in leaves)
+        looped = not s.node.about.scope and (shared or (not leaves and s.below.is_interior))
         parts += [f"in turn {s.turn} of {s.turns}"] if s.turn and looped else []
         parts += [f"at {quoted(s.line)}"] if s.line and source else []
         return ", ".join(parts)
@@ -196,7 +197,11 @@ class GainPath:
         """
         from tinygrad_pool.drawing.depth import by_depth
 
-        names = {i: self.call(self.nodes[i]) for i in self._named}
+        scopes: dict[str, int] = {}
+        for i, node in enumerate(self.nodes):
+            scopes.setdefault(node.about.scope, i)
+        names = {i: scope for scope, i in scopes.items() if scope}
+        names |= {i: self.call(self.nodes[i]) for i in self._named}
         names |= {end: self.call(self.nodes[end]) for end in (0, len(self.steps))}
         marks = [(*self._places(s), self.place(s, source=False)) for s in self.sharpest()]
         return by_depth(self.sizes, names, marks, self.summary(), theme)
