@@ -16,8 +16,13 @@ def test_the_path_its_names_and_its_sharpest_step():
     assert axes.get_yscale() == "log"
     assert [text.get_text() for text in axes.get_xticklabels()] == ["h0", "h1", "E"]
     assert list(axes.lines[1].get_xdata()) == [1, 2]
-    assert [text.get_text() for text in axes.texts] == ["1"]
+    assert [(text.get_text(), text.xyann) for text in axes.texts] == [("1", (10, 4))]
     assert axes.get_legend().get_texts()[0].get_text() == "1: h2 → h1, × 0.002"
+
+
+def test_the_number_stands_below_a_line_that_rises():
+    (axes,) = by_depth(SIZES[::-1], {}, [(0, 3, "E → x")], "a title").axes
+    assert axes.texts[0].xyann == (10, -14)
 
 
 def test_without_names_and_steps_there_is_a_line():
@@ -40,6 +45,6 @@ def test_in_the_dark_every_colour_is_that_of_the_dark():
     paper, ink = theme.DARK[theme.PAPER], theme.DARK[theme.INK]
     assert to_hex(figure.get_facecolor()) == to_hex(axes.get_facecolor()) == paper
     assert axes.lines[0].get_color() == axes.yaxis.label.get_color() == ink
-    assert axes.lines[1].get_color() == theme.DARK[theme.GRADIENT]
+    assert axes.lines[1].get_color() == theme.DARK[theme.LIT]
     with pytest.raises(OptionError, match="theme must be one of 'light', 'dark', got 'blue'"):
         by_depth(SIZES, {}, [], "a title", "blue")

@@ -7,10 +7,9 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from tinygrad_pool.drawing import theme as look
-from tinygrad_pool.drawing.plots import empty_figure
+from tinygrad_pool.drawing.plots import axes_of, plot_in_theme
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 TICKS = 12
@@ -32,52 +31,22 @@ def by_depth(
 
     Raises OptionError for an unknown theme, ToolError without matplotlib.
     """
-    look.check(theme)
-    paper, ink, soft, red = (
-        look.DARK[colour] if theme == "dark" else colour
-        for colour in (look.PAPER, look.INK, look.SOFT, look.GRADIENT)
-    )
-    figure = empty_figure(9.6, 5.4)
-    figure.set_facecolor(paper)
-    axes = figure.subplots()
-    axes.set_facecolor(paper)
-    axes.plot(range(len(sizes)), sizes, color=ink, linewidth=2, zorder=2)
+    figure, (axes,) = axes_of(1, height=5.4)
+    axes.plot(range(len(sizes)), sizes, color=look.INK, linewidth=2)
     for rank, (begin, end, text) in enumerate(sharpest, 1):
+        line = sizes[begin : end + 1]
         places = range(begin, end + 1)
-        line = [sizes[i] for i in places]
-        axes.plot(places, line, color=red, linewidth=4, label=f"{rank}: {text}", zorder=3)
-        axes.annotate(
-            f"{rank}",
-            ((begin + end) / 2, (line[0] * line[-1]) ** 0.5),
-            (9, 5),
-            textcoords="offset points",
-            color=red,
-            fontsize=14,
-            fontweight="bold",
-        )
+        axes.plot(places, line, color=look.LIT, linewidth=9, label=f"{rank}: {text}", zorder=1)
+        middle = (begin + end) / 2, line[0] ** 0.5 * line[-1] ** 0.5
+        beside = (10, 4) if line[-1] < line[0] else (10, -14)
+        axes.annotate(f"{rank}", middle, beside, textcoords="offset points", fontsize=14)
     axes.set_yscale("log")
-    figure.suptitle(title, color=ink, fontsize=13)
-    axes.set_ylabel("|grad|, log scale", color=ink, fontsize=14)
-    axes.set_xlabel("steps down from the loss  →", color=ink, fontsize=14)
-    _name_places(axes, names)
-    _in_colours(axes, ink, soft)
+    axes.set_ylabel("|grad|, log scale")
+    axes.set_xlabel("steps down from the loss →")
+    axes.grid(axis="y", color=look.FAINT, alpha=0.3)
+    written = sorted(names, reverse=True)[:: ceil(len(names) / TICKS) or 1]
+    axes.set_xticks(written, [names[i] for i in written], rotation=30, ha="right")
+    figure.suptitle(title, fontsize=13)
     if sharpest:
-        legend = axes.legend(
-            title="sharpest steps", fontsize=11, frameon=False, labelcolor=ink, alignment="left"
-        )
-        legend.get_title().set_color(ink)
-    return figure
-
-
-def _name_places(axes: Axes, names: Mapping[int, str]) -> None:
-    """Write the names of nodes along the axis; of many, some evenly apart, the last one too."""
-    places = sorted(names, reverse=True)[:: ceil(len(names) / TICKS) or 1]
-    if places:
-        axes.set_xticks(places, [names[i] for i in places], rotation=30, ha="right")
-
-
-def _in_colours(axes: Axes, ink: str, soft: str) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(soft)
-    axes.tick_params(which="both", colors=ink, labelsize=11)
-    axes.grid(axis="y", color=soft, alpha=0.25)
+        axes.legend(title="sharpest steps", fontsize=11, frameon=False, alignment="left")
+    return plot_in_theme(figure, theme)
