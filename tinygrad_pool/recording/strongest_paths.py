@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
-from math import inf
+from math import inf, sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +13,9 @@ from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.recording.gains import GainPath
 from tinygrad_pool.rules.arithmetic import add, sub
 from tinygrad_pool.rules.traits import traits_of
+
+SAFE = 1e-30
+"""From a sum of squares of this size on, in single precision too, nothing underflowed that counts."""
 
 LEAST = 3
 """How many layers a trend needs."""
@@ -119,7 +122,12 @@ def length(g: Any) -> float:
     """
     if isinstance(g, float):
         return abs(g)
-    flat = np.abs(np.asarray(g, float).reshape(-1))
+    flat = np.reshape(g, -1)
+    with np.errstate(all="ignore"):
+        total = float(flat @ flat)
+    if SAFE < total < 1 / SAFE:
+        return sqrt(total)
+    flat = np.abs(flat.astype(float))
     largest = float(flat.max(initial=0.0))
     if not 0 < largest < inf:
         return largest
