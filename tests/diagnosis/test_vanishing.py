@@ -123,6 +123,31 @@ def test_a_sound_network_has_no_finding(loss):
     assert found(loss()) == []
 
 
+def test_a_trained_network_whose_errors_are_small_has_no_finding():
+    """The factor p − y of a small error is in every gradient alike."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(64, 2))
+    Y = (X[:, 0] * X[:, 1] > 0).astype(float)
+    net = tg.nn.Sequential(*(tg.nn.Linear(n, m, rng=n) for n, m in ((2, 16), (16, 17), (17, 1))))
+    optimizer = tg.optim.Adam(net.parameters(), lr=0.03)
+
+    def forward():
+        h = X
+        for layer in net:
+            h = layer(tg.tanh(h) if h is not X else X)
+        p = tg.sigmoid(h[:, 0])
+        return -(Y * tg.log(p + 1e-12) + (1 - Y) * tg.log(1 - p + 1e-12)).mean()
+
+    for _ in range(300):
+        optimizer.zero_grad()
+        forward().backward()
+        optimizer.step()
+    optimizer.zero_grad()
+    loss = forward()
+    assert loss.data < 0.01
+    assert found(loss, parameters=net) == found(loss) == []
+
+
 def test_what_layers_show_is_explained_by_the_path_and_not_found_twice():
     (finding,) = found(mlp(8, 0.3, tg.sigmoid))
     assert finding.name == "W0 … W7"

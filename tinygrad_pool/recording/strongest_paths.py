@@ -15,7 +15,7 @@ from tinygrad_pool.rules.arithmetic import add, sub
 from tinygrad_pool.rules.traits import traits_of
 
 SAFE = 1e-30
-"""From a sum of squares of this size on, in single precision too, nothing underflowed that counts."""
+"""A sum of squares of this size lost nothing that counts to underflow, in single precision too."""
 
 LEAST = 3
 """How many layers a trend needs."""
