@@ -33,7 +33,7 @@ LARGEST = 300
 
 
 class Gain(NamedTuple):
-    """One step down a path: |δ| = √Σ δ² of a node, `before`, and of the one `below` it, `after`.
+    """One step down a path: `|grad|`, √Σ g², of a node, `before`, and of the one `below`, `after`.
 
     What other paths bring to the lower one is in it. `turn` counts the repetitions of a loop, of
     which there are `turns`, from 1 in forward order; both are 0 outside of a loop.
@@ -58,7 +58,7 @@ class Gain(NamedTuple):
 
     @property
     def leaves(self) -> list[Node]:
-        """The leaves that a product multiplies δ by."""
+        """The leaves that a product multiplies the gradient by."""
         if traits_of(self.node.rule).unit != "product":
             return []
         others = (leaf_below(p) for p in self.node.parents if isinstance(p, Node))
@@ -66,7 +66,7 @@ class Gain(NamedTuple):
 
 
 class GainPath:
-    """How |δ| grows or shrinks on the strongest path to a node, as `steps`; it prints a summary."""
+    """How `|grad|` changes on the strongest path to a node, as `steps`; it prints a summary."""
 
     def __init__(self, nodes: list[Node], sizes: list[float], call: Callable[[Node], str]) -> None:
         self.nodes, self.sizes, self.call = nodes, sizes, call
@@ -138,7 +138,7 @@ class GainPath:
         return Table(f"{self.summary()}:", [what, "steps", "each", "in all"], rows)
 
     def summary(self, names: bool = True) -> str:
-        """Write |grad| at both ends of the path, and the gain between them."""
+        """Write `|grad|` at both ends of the path, and the gain between them."""
         at = [f" at {self.call(self.nodes[end])}" if names else "" for end in (0, -1)]
         how = "grows" if self.decades > 0 else "shrinks"
         return (
@@ -149,7 +149,7 @@ class GainPath:
     def reasons(self) -> str:
         """Write which rules do it, and where it is sharpest.
 
-        Rules that change |grad| by less than half in all are left out.
+        Rules that change `|grad|` by less than half in all are left out.
         """
         groups = sorted(self._groups("rule").items(), key=lambda group: -abs(sum(group[1])))
         told = [
@@ -191,7 +191,7 @@ class GainPath:
         return groups
 
     def plot(self, theme: str = "light") -> Figure:
-        """Plot |δ| by depth on a log scale, and name the sharpest steps.
+        """Plot `|grad|` by depth on a log scale, and name the sharpest steps.
 
         `theme` is "light" or "dark". Raises OptionError for another, ToolError without matplotlib.
         """

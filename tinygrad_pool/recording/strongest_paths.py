@@ -29,7 +29,7 @@ class Depth(NamedTuple):
 
 
 class StrongestPaths:
-    """The strongest path to each node of a pass, and |δ| = √Σ δ² of the nodes on it."""
+    """The strongest path to each node of a pass, and `|grad|`, √Σ g², of the nodes on it."""
 
     def __init__(self, steps: Sequence[Step], grads: Mapping[Node, Any]) -> None:
         self._steps, self._grads = steps, grads
@@ -45,11 +45,11 @@ class StrongestPaths:
                         self.above[p] = node
 
     def size(self, node: Node) -> float:
-        """Compute |δ| of a node."""
+        """Compute `|grad|` of a node."""
         return length(self._grads[node])
 
     def gains(self, top: Node, node: Node, call: Callable[[Node], str]) -> GainPath:
-        """Measure |δ| on the strongest path to a node, from another above on."""
+        """Measure `|grad|` on the strongest path to a node, from another above on."""
         path = [node]
         while path[-1] is not top:
             path.append(self.above[path[-1]])
