@@ -9,9 +9,9 @@ counts are the medians of the ratios. A page is timed by the clock, Graphviz inc
 compared with the rest of a training step: of that network with a node for each unit, and of a small
 convolutional net.
 
-An editor's session is timed as its client sees it, by the clock: `tinygrad-pool dap` in a process of
-its own, with a script that builds 47,000 nodes; beside the start, what the script alone takes. A step
-is taken, and everything is asked for that an editor shows after it.
+An editor's session is timed as its client sees it, by the clock: `tinygrad-pool dap` in a process
+of its own, with a script that builds 47,000 nodes; beside the start, what the script alone takes. A
+step is taken, and everything is asked for that an editor shows after it.
 """
 
 import argparse

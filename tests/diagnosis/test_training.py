@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import tinygrad_pool as tg
+from tinygrad_pool.recording.trace import Trace
 
 
 def found(loss, **options):
@@ -60,6 +61,13 @@ class TestGradientsLeft:
         u.grad = 3.0
         kinds = [f.kind for f in found(w * 2.0, parameters=[w, u])]
         assert kinds == ["not reached"]
+
+    def test_the_pass_is_asked_once_and_not_once_a_parameter(self, monkeypatch):
+        asked, left = [], Trace.left.fget
+        monkeypatch.setattr(Trace, "left", property(lambda p: asked.append(p) or left(p)))
+        w = [tg.Value(1.0, label=f"w{i}") for i in range(20)]
+        found(pass_of(sum(w)))
+        assert len(asked) == 1
 
 
 class TestDataSetSince:

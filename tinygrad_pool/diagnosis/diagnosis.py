@@ -24,6 +24,7 @@ from tinygrad_pool.diagnosis.python_branches import choices_of_python
 from tinygrad_pool.diagnosis.survey import ROWS, Survey
 from tinygrad_pool.diagnosis.training import data_set_since, gradients_left, made_anew
 from tinygrad_pool.diagnosis.unreached import cut_off, no_graph, not_reached, nothing_to_learn
+from tinygrad_pool.diagnosis.vanishing import by_degrees
 from tinygrad_pool.diagnosis.zero_gradients import Zeros, zero_gradients
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError
@@ -102,7 +103,7 @@ def diagnose(
         found = [*_wherever(survey)]
         if all(f.severity != WRONG_NUMBERS for f in found):  # else all is meaningless
             found += [*_lost(survey, gates), *saturated(survey, slopes)]
-            found += list(trend(layers)) or huge(layers)
+            found += by_degrees(survey, [*trend(layers)] or [*huge(layers)])
             found += [*wrong_rules(survey), *underflow(survey), *cancelling(survey), *ties(survey)]
     found.sort(key=lambda f: SEVERITIES.index(f.severity))
     return Diagnosis(loss, found, layers, survey)

@@ -14,17 +14,11 @@ from tinygrad_pool.diagnosis.findings import FEW, PARTLY_LOST, Finding
 from tinygrad_pool.diagnosis.survey import Survey
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import Table, counted, number
-
-TREND = 1000.0
-"""Gradients vanish or explode if the first and the last layer's differ by this factor: a step that
-changes one by a hundredth changes the other by nothing, or by ten times its size. Different
-widths and inputs alone cause factors of 10 to 100."""
+from tinygrad_pool.recording.gains import TREND
+from tinygrad_pool.recording.strongest_paths import LEAST
 
 HUGE = 1e6
 """Gradients this many times larger than their parameters are too large for any usual step."""
-
-LEAST = 3
-"""How many layers a trend needs."""
 
 
 class Layer(NamedTuple):

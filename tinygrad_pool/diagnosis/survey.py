@@ -13,6 +13,7 @@ from tinygrad_pool.derivatives.receptive_fields import weights_among
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.errors import DataError
 from tinygrad_pool.formatting import several
+from tinygrad_pool.recording.gains import leaf_below
 from tinygrad_pool.recording.ledger import GradientExplainer
 from tinygrad_pool.recording.naming import held_by_modules, homes_of
 from tinygrad_pool.recording.recording import Recording
@@ -127,13 +128,14 @@ class Survey:
 
         If any of the others has a name, only those with names.
         """
-        weights, inputs = weights_among(self.nodes), set(self._inputs())
+        weights, inputs = weights_among(self.nodes), set(self.inputs())
         leaves = [v for v in self.nodes if v.rule is None and (v in weights or v not in inputs)]
         called = [v for v in leaves if v in weights or v.label or id(v) in self.passed.names]
         some = called or ([] if self.wanted else leaves)
         return {leaf: self.call(leaf) for leaf in some}
 
-    def _inputs(self) -> Iterator[Node]:
+    def inputs(self) -> Iterator[Node]:
+        """List what products take as their data."""
         for node in self.nodes:
             operands = node.parents
             if node.rule is linear.weighted_sum:
@@ -211,13 +213,6 @@ def _can_be_off(node: Node) -> bool:
     """Return whether the units of a node can be off, lose or saturate."""
     traits = traits_of(node.rule)
     return traits.chooses or traits.unit == "squash"
-
-
-def leaf_below(node: Node) -> Node:
-    """Follow nodes that only change the shape to what they reshape."""
-    while traits_of(node.rule).unit == "move" and isinstance([*node.parents, None][0], Node):
-        node = node.parents[0]
-    return node
 
 
 def _stand_left(nodes: list[Node]) -> bool:

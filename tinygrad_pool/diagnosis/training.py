@@ -19,7 +19,8 @@ from tinygrad_pool.rules import arithmetic
 
 def gradients_left(survey: Survey) -> Iterator[Finding]:
     """Report parameters with gradients of earlier passes, to which this pass will add."""
-    left = {p: g for p in survey.wanted if (g := survey.passed.left.get(p)) is not None}
+    known = survey.passed.left
+    left = {p: g for p in survey.wanted if (g := known.get(p)) is not None}
     if left:
         p, g = next(iter(left.items()))
         now = g + survey.grads.get(p, 0.0)

@@ -18,11 +18,12 @@ from tinygrad_pool.diagnosis.findings import (
     by_chance,
     in_all,
 )
-from tinygrad_pool.diagnosis.survey import Survey, leaf_below
+from tinygrad_pool.diagnosis.survey import Survey
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.engine.vjp import vjp_by_operand
 from tinygrad_pool.formatting import counted, number
+from tinygrad_pool.recording.gains import leaf_below
 from tinygrad_pool.recording.ledger import flat
 from tinygrad_pool.recording.source import quoted
 from tinygrad_pool.rules import arithmetic, elementwise, linear, reductions

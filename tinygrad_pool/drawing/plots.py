@@ -29,7 +29,7 @@ def kink(x2: float = 1.0, theme: str = "light") -> "Figure":
     y = maximum(x1, x2)
     y.backward(gradient=np.ones(y.shape))
     left, right = x1.data < x2 - 1e-9, x1.data > x2 + 1e-9
-    figure, (above, below) = _axes(2, height=6.0, sharex=True)
+    figure, (above, below) = axes_of(2, height=6.0, sharex=True)
     above.plot(x1.data, y.data, color=look.INK, linewidth=3)
     above.axvline(x2, color=look.FAINT, linestyle=":")
     above.set_ylabel("max(x₁, x₂)")
@@ -52,7 +52,7 @@ def loss_curve(
 
     `theme` is "light" or "dark". Raises OptionError for another, ToolError without matplotlib.
     """
-    figure, axes = _axes(2 if accuracies else 1, height=6.0 if accuracies else 4.0, sharex=True)
+    figure, axes = axes_of(2 if accuracies else 1, height=6.0 if accuracies else 4.0, sharex=True)
     epochs = np.arange(1, len(losses) + 1)
     axes[0].plot(epochs, losses, marker="o", color=look.INK, linewidth=3)
     axes[0].set_ylabel("training loss")
@@ -77,7 +77,7 @@ def decision_boundary(
     (left, bottom), (right, top) = points.min(axis=0) - 0.5, points.max(axis=0) + 0.5
     xs, ys = np.linspace(left, right, 50), np.linspace(bottom, top, 50)
     scores = [[float(score([float(x), float(y)])) for x in xs] for y in ys]
-    figure, (axes,) = _axes(1, height=5.0)
+    figure, (axes,) = axes_of(1, height=5.0)
     limits = [min(map(min, scores)) - 1, 0.0, max(map(max, scores)) + 1]
     ground = look.DARK[look.PAPER] if theme == "dark" else look.PAPER  # areas keep what they have
     areas = [look.mixed(colour, 0.2, ground) for colour in (look.NEGATIVE, look.POSITIVE)]
@@ -123,7 +123,8 @@ def empty_figure(width: float, height: float) -> "Figure":
     return Plot(figsize=(width, height), layout="constrained", dpi=150)
 
 
-def _axes(rows: int, height: float, sharex: bool = False) -> tuple["Figure", "Sequence[Axes]"]:
+def axes_of(rows: int, height: float, sharex: bool = False) -> tuple["Figure", "Sequence[Axes]"]:
+    """Make a figure of some axes, one above the other. Raises ToolError without matplotlib."""
     figure = empty_figure(8.0, height)
     axes = figure.subplots(rows, squeeze=False, sharex=sharex)[:, 0]
     for each in axes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.formatting import number
 from tinygrad_pool.recording.source import made_at
+from tinygrad_pool.recording.strongest_paths import Depth, StrongestPaths
 from tinygrad_pool.rules.arguments import Shape, axes_of
 from tinygrad_pool.rules.traits import traits_of
 
@@ -90,6 +92,16 @@ class GradientExplainer:
                 if isinstance(p, Node):
                     self.users.setdefault(p, []).append((step, i))
         self._candidates: dict[Node, Candidates | None] = {}
+
+    @cached_property
+    def strongest(self) -> StrongestPaths:
+        """The strongest path from the loss to each node."""
+        return StrongestPaths(self.steps, self.grads)
+
+    @cached_property
+    def depths(self) -> dict[Node, Depth]:
+        """How deep each node is, in layers that use a leaf."""
+        return self.strongest.layers({v for v in self.nodes if v.rule is None})
 
     def entries(self, node: Node, cell: int) -> list[Entry]:
         """List the contribution of each unit above to one element, zeros last."""

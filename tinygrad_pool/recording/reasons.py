@@ -94,7 +94,17 @@ def _causes(
         return ["no node that got a gradient hands one on to it"]
     if not np.isfinite(grad):
         return [behind_gradient(ledger, node, cell).says]
-    return [] if grad else _origins(ledger, node, cell, entries)
+    return _by_degrees(ledger, node) if grad else _origins(ledger, node, cell, entries)
+
+
+def _by_degrees(ledger: GradientExplainer, node: Node) -> list[str]:
+    """Explain by which steps a gradient vanishes or explodes on the way down; [] if it does not."""
+    end = ledger.strongest.above.get(node) if node.is_leaf else node
+    depth = None if end is None else ledger.depths.get(end)
+    if end is None or depth is None or depth.top is None:
+        return []
+    path = ledger.strongest.gains(depth.top, end, ledger.call).between_names()
+    return [f"{path.summary()}: {path.reasons()}"] if path.by_degrees else []
 
 
 def _left(

@@ -1,0 +1,208 @@
+"""The gains of a path: their product, by rule and turn, and where they are sharpest."""
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool.errors import OptionError
+from tinygrad_pool.recording.gains import GainPath, leaf_below, times
+
+
+@pytest.fixture
+def loop():
+    """A loop of ten turns, of which the fourth divides by more."""
+    w, z = tg.Value(0.5, label="w"), tg.Value(0.1, label="x")
+    for t in range(10):
+        z = tg.sin(z * w)
+        z.label = f"z{t}"
+        if t == 3:
+            z = z * 1e-3
+    E = z * 5.0
+    E.label = "E"
+    return tg.record(E)
+
+
+def test_the_product_of_the_gains_is_the_ratio_of_the_gradients(loop):
+    path = loop.gains("x")
+    assert (path.nodes[0].label, path.nodes[-1].label) == ("E", "x")
+    x = loop.find("x")
+    assert 10**path.decades == pytest.approx(abs(loop.gradients[x]))
+    assert 10 ** sum(s.decades for s in path.steps) == pytest.approx(10**path.decades)
+    assert [s.node for s in path.steps[1:]] == [s.below for s in path.steps[:-1]]
+
+
+def test_it_prints_which_rules_do_it_and_where_it_is_sharpest(loop):
+    shown = repr(loop.gains("x"))
+    first, second = shown.splitlines()
+    assert first.startswith("|grad| shrinks from 1 at E to ")
+    assert first.endswith(" in 22 steps")
+    assert second.startswith("mul 12 times × 0.")
+    assert "; sharpest at z4 → z3, × 0.0005, through w, in turn 5 of 10" in second
+
+
+def test_gains_by_rule_node_line_and_turn(loop):
+    path = loop.gains("x")
+    rules = path.by("rule")
+    assert rules.columns == ["rule", "steps", "each", "in all"]
+    assert [row[:2] for row in rules.rows] == [["mul", 12], ["sin", 10]]
+    assert len(path.by("node").rows) == 22
+    assert [row[0] for row in path.by("line").rows] == ["not known without tg.traced()"]
+    turns = {row[0]: row[1] for row in path.by("turn").rows}
+    assert list(turns) == [f"{t} of 10" for t in range(10, 0, -1)]
+    with pytest.raises(OptionError, match=r"by: must be one of 'node', 'rule', .* got 'layer'"):
+        path.by("layer")
+
+
+def test_lines_are_quoted_of_a_traced_graph():
+    w, z = tg.Value(0.5, label="w"), tg.Value(0.1, label="x")
+    with tg.traced():
+        for t in range(10):
+            z = tg.tanh(z * w)
+            z.label = f"z{t}"
+    path = tg.record(z).gains("x")
+    ((line, steps, *_),) = path.by("line").rows
+    assert line.startswith("test_gains.py:")
+    assert line.endswith("z = tg.tanh(z * w)")
+    assert steps == 20
+    assert ", at test_gains.py:" in path.place(path.steps[0])
+    assert " at " not in path.place(path.steps[0], source=False)
+
+
+def test_a_path_without_a_loop_has_no_turns():
+    x = tg.Value(0.5, label="x")
+    path = tg.record(tg.exp(tg.tanh(x))).gains("x")
+    assert [row[0] for row in path.by("turn").rows] == ["outside"]
+    assert path.place(path.steps[-1]) == "tanh#1 → x, × 0.79"
+
+
+def test_no_step_stands_out_where_all_do_the_same():
+    z = tg.Value(0.0, label="x")
+    for _ in range(8):
+        z = (z * 0.25).tanh()
+    path = tg.record(z).gains("x")
+    assert path.sharpest() == []
+    assert path.reasons() == "mul 8 times × 0.25; no step stands out"
+
+
+def test_of_few_steps_the_largest_can_stand_out():
+    x = tg.Value(2.0, label="x")
+    only = tg.record(x * 8.0).gains("x")
+    assert [s.node.op for s in only.sharpest()] == ["mul"]
+    path = tg.record(tg.tanh(x * 8.0 + 1.0)).gains("x")
+    assert [s.node.op for s in path.sharpest(1)] == ["tanh"]
+    assert path.reasons().startswith("tanh once × ")
+
+
+def test_the_ends_between_names():
+    z, nodes = tg.Value(0.5), []
+    for _ in range(5):
+        z = z.tanh()
+        nodes.insert(0, z)
+    sizes = [1.0, 0.5, 1e-2, 1e-4, 1e-5]
+
+    def cut(*named):
+        path = GainPath(nodes, sizes, lambda n: "a" if nodes.index(n) in named else "tanh#1")
+        return path.between_names().sizes
+
+    assert cut(1, 3) == sizes[1:4]
+    assert cut(0, 2, 4) == cut(1) == cut() == sizes
+    assert cut(0, 1) == sizes  # what is to be shown happens below
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ([1.0, 0.1, 0.01, 1e-4], True),
+        ([1e-4, 1e-2, 1.0], True),
+        ([1.0, 0.1, 0.02], False),
+        ([1.0, np.inf, 1e-9], False),
+        ([np.inf, 1.0, 1e-9], False),
+        ([1.0, 0.0, 1e-9], False),  # a rule may send what it did not get
+    ],
+)
+def test_by_degrees_takes_a_factor_of_a_thousand_of_finite_steps(sizes, expected):
+    z, nodes = tg.Value(1.0), []
+    for _ in sizes:
+        z = z.tanh()
+        nodes.insert(0, z)
+    assert GainPath(nodes, sizes, lambda _: "tanh#1").by_degrees is expected
+
+
+def test_one_steep_step_is_no_degrees():
+    x = tg.Value(0.5)
+    a = x.exp()
+    b = a * 1e-9
+    assert not GainPath([b, a, x], [1.0, 1e-9, 1e-9], lambda n: n.op).by_degrees
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("E", "gains: needs a node below E, where the pass begins"),
+        ("off", r"gains: the gradient of off is 0, not finite or not computed; why\('off'\)"),
+        ("bad", "gains: the gradient of bad is 0, not finite"),
+    ],
+)
+def test_gains_needs_a_gradient(name, said):
+    off, bad = tg.Value(-1.0, label="off"), tg.Value(0.0, label="bad")
+    with np.errstate(all="ignore"):
+        E = tg.relu(off) + tg.sqrt(bad)
+        E.label = "E"
+        passed = tg.record(E)
+    with pytest.raises(OptionError, match=said):
+        passed.gains(name)
+
+
+def test_why_says_how_a_gradient_vanishes():
+    w, z = tg.Value(0.5, label="w"), tg.Value(0.1, label="x")
+    for t in range(20):
+        z = tg.tanh(z * w)
+        z.label = f"z{t}"
+    passed = tg.record(z * 1e-9)
+    (cause,) = passed.why("z0").causes
+    assert cause.startswith("|grad| shrinks from 5e-10 at z18 to ")
+    assert ": mul 18 times × 0.5; no step stands out" in cause
+    assert passed.why("x").causes[0].startswith("|grad| shrinks from ")
+    assert (passed.why("z17").causes, passed.why("w").causes) == ([], [])
+
+
+def test_why_of_what_no_layer_is_above_stays_short():
+    x = tg.Value(0.5, label="x")
+    a = x * 1e-9
+    a.label = "a"
+    assert tg.record(a * 1e-9).why("a").causes == []
+
+
+def test_factors_as_text():
+    assert [times(x) for x in (0.0, 6.0, -400.0, 400.0)] == [
+        "× 1",
+        "× 1e+06",
+        "× 1e-400",
+        "× 1e400",
+    ]
+
+
+def test_the_leaf_below_what_changes_the_shape():
+    w = tg.Value(np.ones((2, 3)))
+    assert leaf_below(w.T.reshape(6)) is w
+    assert leaf_below(w) is w
+
+
+def test_a_plot_marks_the_sharpest_steps(loop):
+    path = loop.gains("x")
+    (axes,) = path.plot().axes
+    assert axes.figure.get_suptitle() == path.summary()
+    assert list(axes.lines[0].get_ydata()) == path.sizes
+    texts = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert texts[0] == "1: z4 → z3, × 0.0005, through w, in turn 5 of 10"
+    assert [label.get_text() for label in axes.get_xticklabels()][-1] == "E"
+
+
+def test_a_plot_of_modules_names_their_scopes():
+    z = tg.Value(np.ones((2, 4)), label="x")
+    for i in range(3):
+        with tg.scope(f"l{i}"):
+            z = tg.tanh(z @ np.eye(4))
+    (axes,) = tg.record(z.sum()).gains("x").plot().axes
+    written = [label.get_text() for label in axes.get_xticklabels()]
+    assert written == ["x", "l0", "l1", "l2", "sum#7"]

@@ -1,0 +1,260 @@
+"""Where a gradient is lost by degrees: the gain of each step of a path down from the loss."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from itertools import pairwise
+from math import inf, log10, nan
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tinygrad_pool.engine.context import Line
+from tinygrad_pool.engine.node import Node
+from tinygrad_pool.errors import OptionError
+from tinygrad_pool.formatting import Table, counted, number, several
+from tinygrad_pool.recording.source import quoted
+from tinygrad_pool.rules.traits import traits_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+NAMED = 3
+BY = ("node", "rule", "line", "turn")
+TREND = 1000.0
+"""Gradients vanish or explode if the first and the last layer's differ by this factor: a step that
+changes one by a hundredth changes the other by nothing, or by ten times its size. Different
+widths and inputs alone cause factors of 10 to 100."""
+
+ALIKE = 1.1
+"""The sharpest step stands out if a quarter of the others, as powers of ten, is that much less."""
+
+LARGEST = 300
+"""A gain beyond 10 to this power is no float, though the numbers that it leads between are."""
+
+
+class Gain(NamedTuple):
+    """One step down a path: `|grad|`, √Σ g², of a node, `before`, and of the one `below`, `after`.
+
+    What other paths bring to the lower one is in it. `turn` counts the repetitions of a loop, of
+    which there are `turns`, from 1 in forward order; both are 0 outside of a loop.
+    """
+
+    node: Node
+    below: Node
+    before: float
+    after: float
+    turn: int = 0
+    turns: int = 0
+
+    @property
+    def decades(self) -> float:
+        """The gain as a power of ten."""
+        return decades_between(self.before, self.after)
+
+    @property
+    def line(self) -> Line | None:
+        """The source line of the step, if the graph was built under `traced`."""
+        return self.node.about.line
+
+    @property
+    def leaves(self) -> list[Node]:
+        """The leaves that a product multiplies the gradient by."""
+        if traits_of(self.node.rule).unit != "product":
+            return []
+        others = (leaf_below(p) for p in self.node.parents if isinstance(p, Node))
+        return [p for p in others if p.is_leaf and p is not self.below]
+
+
+class GainPath:
+    """How `|grad|` changes on the strongest path to a node, as `steps`; it prints a summary."""
+
+    def __init__(self, nodes: list[Node], sizes: list[float], call: Callable[[Node], str]) -> None:
+        self.nodes, self.sizes, self.call = nodes, sizes, call
+        pairs = zip(pairwise(nodes), pairwise(sizes), strict=True)
+        self.steps = _in_turns([Gain(*ends, *lengths) for ends, lengths in pairs])
+
+    @property
+    def decades(self) -> float:
+        """The gain of the whole path as a power of ten."""
+        return decades_between(self.sizes[0], self.sizes[-1])
+
+    @property
+    def _sign(self) -> int:
+        return 1 if self.decades > 0 else -1
+
+    @property
+    def by_degrees(self) -> bool:
+        """Whether the gradient vanishes or explodes by what rules do that are repeated."""
+        repeated = sum(sum(some) for some in self._groups("rule").values() if some[1:])
+        found = (self.decades * self._sign, repeated * self._sign)
+        return all(log10(TREND) < x < inf for x in found)  # not if one is NaN
+
+    def between_names(self) -> GainPath:
+        """Cut off what is above the first node that has a name, and below the last, of several.
+
+        If the trend is outside of them, nothing is cut off.
+        """
+        named = self._named
+        if not named[1:]:
+            return self
+        ends = slice(named[0], named[-1] + 1)
+        cut = GainPath(self.nodes[ends], self.sizes[ends], self.call)
+        return cut if cut.by_degrees else self
+
+    def hops(self) -> list[Gain]:
+        """Join the steps between nodes that have a name; of a path without names, list each."""
+        last = len(self.steps)
+        cuts = [i for i in self._named if 0 < i < last]
+        if not cuts:
+            return self.steps
+        some = (self.steps[i:k] for i, k in pairwise([0, *cuts, last]))
+        return [s[0]._replace(below=s[-1].below, after=s[-1].after) for s in some]
+
+    def sharpest(self, most: int = NAMED) -> list[Gain]:
+        """List the steps between named nodes that do most of what the whole path does.
+
+        Only those that stand out are listed: none if many do about the same.
+        """
+        found = sorted(self.hops(), key=lambda s: -self._sign * s.decades)
+        rivals = found[max(1, len(found) // 4) :][:1]
+        least = max((ALIKE * s.decades * self._sign for s in rivals), default=-inf)
+        return [s for s in found[:most] if s.decades * self._sign > least]
+
+    @property
+    def _named(self) -> list[int]:
+        return [i for i, node in enumerate(self.nodes) if "#" not in self.call(node)]
+
+    def by(self, what: str) -> Table:
+        """Tabulate the gains by "node", "rule", "line" of the source, or "turn" of a loop.
+
+        Raises OptionError for anything else.
+        """
+        if what not in BY:
+            raise OptionError(f"by: must be one of {', '.join(map(repr, BY))}, got {what!r:.80}")
+        rows = [
+            [name, len(some), times(sum(some) / len(some)), times(sum(some))]
+            for name, some in self._groups(what).items()
+        ]
+        return Table(f"{self.summary()}:", [what, "steps", "each", "in all"], rows)
+
+    def summary(self, names: bool = True) -> str:
+        """Write `|grad|` at both ends of the path, and the gain between them."""
+        at = [f" at {self.call(self.nodes[end])}" if names else "" for end in (0, -1)]
+        how = "grows" if self.decades > 0 else "shrinks"
+        return (
+            f"|grad| {how} from {self.sizes[0]:.2g}{at[0]} to {self.sizes[-1]:.2g}{at[1]}, "
+            f"{times(self.decades)} in {counted(len(self.steps), 'step')}"
+        )
+
+    def reasons(self) -> str:
+        """Write which rules do it, and where it is sharpest.
+
+        Rules that change `|grad|` by less than half in all are left out.
+        """
+        groups = sorted(self._groups("rule").items(), key=lambda group: -abs(sum(group[1])))
+        told = [
+            f"{op} {_often(len(some))} {times(sum(some) / len(some))}"
+            for op, some in groups
+            if abs(sum(some)) > log10(2)
+        ]
+        worst = [f"sharpest at {self.place(s)}" for s in self.sharpest(1)]
+        return "; ".join([several(told), *(worst or ["no step stands out"])])
+
+    def place(self, s: Gain, source: bool = True) -> str:
+        """Write where a step is: "h4 → h3, × 7100, through W4, in turn 4 of 50, at net.py:12"."""
+        begin, end = self._places(s)
+        leaves = dict.fromkeys(leaf for part in self.steps[begin:end] for leaf in part.leaves)
+        parts = [f"{self.call(s.node)} → {self.call(s.below)}", times(s.decades)]
+        parts += [f"through {several([*map(self.call, leaves)])}"] if leaves else []
+        shared = any(self._times(leaf) > 1 for leaf in leaves)
+        looped = not s.node.about.scope and (shared or (not leaves and s.below.is_interior))
+        parts += [f"in turn {s.turn} of {s.turns}"] if s.turn and looped else []
+        parts += [f"at {quoted(s.line)}"] if s.line and source else []
+        return ", ".join(parts)
+
+    def _times(self, leaf: Node) -> int:
+        return sum(leaf in s.leaves for s in self.steps)
+
+    def _groups(self, what: str) -> dict[str, list[float]]:
+        """Collect the gains, as powers of ten, of the steps that belong together."""
+        groups: dict[str, list[float]] = {}
+        for s in self.steps:
+            if what == "node":
+                name = f"{self.call(s.node)} → {self.call(s.below)}"
+            elif what == "rule":
+                name = s.node.op
+            elif what == "line":
+                name = quoted(s.line) or "not known without tg.traced()"
+            else:
+                name = f"{s.turn} of {s.turns}" if s.turn else "outside"
+            groups.setdefault(name, []).append(s.decades)
+        return groups
+
+    def plot(self, theme: str = "light") -> Figure:
+        """Plot `|grad|` by depth on a log scale, and name the sharpest steps.
+
+        `theme` is "light" or "dark". Raises OptionError for another, ToolError without matplotlib.
+        """
+        from tinygrad_pool.drawing.depth import by_depth
+
+        scopes: dict[str, int] = {}
+        for i, node in enumerate(self.nodes):
+            scopes.setdefault(node.about.scope, i)
+        names = {i: scope for scope, i in scopes.items() if scope}
+        names |= {i: self.call(self.nodes[i]) for i in self._named}
+        names |= {end: self.call(self.nodes[end]) for end in (0, len(self.steps))}
+        marks = [(*self._places(s), self.place(s, source=False)) for s in self.sharpest()]
+        return by_depth(self.sizes, names, marks, self.summary(), theme)
+
+    def _places(self, s: Gain) -> tuple[int, int]:
+        return self.nodes.index(s.node), self.nodes.index(s.below)
+
+    def __repr__(self) -> str:
+        return f"{self.summary()}\n{self.reasons()}"
+
+
+def _in_turns(steps: list[Gain]) -> list[Gain]:
+    """Count the turns of a loop: as many as most steps of the path are repeated."""
+    keys = [(s.node.rule, s.line) for s in steps]
+    total = Counter(keys)
+    often = Counter(n for n in total.values() if n > 1)
+    if not often:
+        return steps
+    most = max(often, key=lambda n: (often[n], -n))
+    seen, found = Counter[Any](), []
+    for s, key in zip(reversed(steps), reversed(keys), strict=True):
+        turn = 1 + seen[key] * most // total[key]
+        seen[key] += 1
+        found.append(s._replace(turn=turn, turns=most) if total[key] >= most else s)
+    return found[::-1]
+
+
+def decades_between(before: float, after: float) -> float:
+    """Compute by which power of ten a size changes; NaN if one is 0 or not finite.
+
+    >>> decades_between(5e-324, 5e300) > 600, decades_between(0.0, 1.0)
+    (True, nan)
+    """
+    return log10(after) - log10(before) if 0 < before < inf and 0 < after < inf else nan
+
+
+def times(decades: float) -> str:
+    """Write a factor, given as a power of ten.
+
+    >>> times(3.8512), times(-0.31), times(-400)
+    ('× 7100', '× 0.49', '× 1e-400')
+    """
+    if abs(decades) > LARGEST:
+        return f"× 1e{decades:.0f}"
+    return f"× {number(float(f'{10**decades:.2g}'))}"
+
+
+def _often(n: int) -> str:
+    return "once" if n == 1 else f"{n:,} times"
+
+
+def leaf_below(node: Node) -> Node:
+    """Follow nodes that only change the shape to what they reshape."""
+    while traits_of(node.rule).unit == "move" and isinstance([*node.parents, None][0], Node):
+        node = node.parents[0]
+    return node

@@ -1,0 +1,134 @@
+"""The strongest path from the loss to each node: from user to user by the largest contribution."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence, Set
+from math import inf, sqrt
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.steps import Step
+from tinygrad_pool.recording.gains import GainPath
+from tinygrad_pool.rules.arithmetic import add, sub
+from tinygrad_pool.rules.traits import traits_of
+
+SAFE = 1e-30
+"""A sum of squares of this size lost nothing that counts to underflow, in single precision too."""
+
+LEAST = 3
+"""How many layers a trend needs."""
+
+
+class Depth(NamedTuple):
+    """How deep a node is: how many nodes of its path take in a leaf, and the first, at the top."""
+
+    layers: int
+    top: Node | None
+
+
+class StrongestPaths:
+    """The strongest path to each node of a pass, and `|grad|`, √Σ g², of the nodes on it."""
+
+    def __init__(self, steps: Sequence[Step], grads: Mapping[Node, Any]) -> None:
+        self._steps, self._grads = steps, grads
+        self.above: dict[Node, Node] = {}
+        sent: dict[Node, float] = {}
+        for node, _, contributions in steps:
+            for p, c in zip(node.parents, contributions, strict=True):
+                if c is not None and isinstance(p, Node):
+                    size = c if c.__class__ is float else length(c)
+                    size = -size if size < 0 else size
+                    if size > sent.get(p, 0.0):  # never for NaN
+                        sent[p] = size
+                        self.above[p] = node
+
+    def size(self, node: Node) -> float:
+        """Compute `|grad|` of a node."""
+        return length(self._grads[node])
+
+    def gains(self, top: Node, node: Node, call: Callable[[Node], str]) -> GainPath:
+        """Measure `|grad|` on the strongest path to a node, from another above on."""
+        path = [node]
+        while path[-1] is not top:
+            path.append(self.above[path[-1]])
+        path.reverse()
+        return GainPath(path, [self.size(n) for n in path], call)
+
+    def layers(self, leaves: Set[Node]) -> dict[Node, Depth]:
+        """Measure how deep each node is, in layers: nodes that use one of the leaves, and gates.
+
+        A gate is a product of two nodes that depend on leaves. A bias that is added to a product
+        belongs to its layer. Left out is what depends on no leaf; and what is computed from leaves
+        alone, as the weight of a product with data: its gradient is a sum over the batch.
+
+        Where there are few layers, each sigmoid and tanh counts as one.
+        """
+        depend, layers, weights = _layers_among([node for node, _, _ in self._steps], leaves)
+        found = self._depths(depend - weights, layers)
+        if any(depth.layers >= LEAST for depth in found.values()):
+            return found
+        return self._depths(depend, {v for v in depend if traits_of(v.rule).unit == "squash"})
+
+    def _depths(self, nodes: Set[Node], layers: Set[Node]) -> dict[Node, Depth]:
+        found: dict[Node, Depth] = {}
+        for node, _, _ in self._steps:
+            above = self.above.get(node)
+            depth = _TOP if above is None else found.get(above)
+            if depth is None or node not in nodes:
+                continue
+            if node in layers:
+                n, top = depth
+                biased = above is not None and above in layers and above.rule in (add, sub)
+                depth = Depth(n if biased else n + 1, node if top is None else top)
+            found[node] = depth
+        return found
+
+
+_TOP = Depth(0, None)
+
+
+def _layers_among(nodes: list[Node], leaves: Set[Node]) -> tuple[set[Node], set[Node], set[Node]]:
+    """Collect the nodes that depend on leaves, the layers among them, and computed weights."""
+    moved = {*leaves}  # and what only changes the shape of a leaf
+    depend, layers, alone, weights = set[Node](), set[Node](), {*leaves}, set[Node]()
+    for node in reversed(nodes):
+        below = {p for p in node.parents if isinstance(p, Node)}
+        if below.isdisjoint(depend) and below.isdisjoint(leaves):
+            continue
+        depend.add(node)
+        traits = traits_of(node.rule)
+        if not below.isdisjoint(moved):
+            (moved if traits.unit == "move" else layers).add(node)
+        contracts = False
+        if traits.unit == "product":
+            contracts = traits.sparsity != "elementwise"
+            if len(below & depend) > 1:
+                layers.add(node)
+        if not contracts:
+            if below <= alone:
+                alone.add(node)
+        elif len(below) < len(node.parents) or not below <= alone:
+            weights |= (below & alone) - leaves
+    return depend, layers, weights
+
+
+def length(g: Any) -> float:
+    """Compute the Euclidean length of a gradient, √Σ g², without under- or overflow.
+
+    >>> length(-3.0), length(np.array([3e-200, 4e-200]))
+    (3.0, 5e-200)
+    """
+    if isinstance(g, float):
+        return abs(g)
+    flat = np.reshape(g, -1)
+    with np.errstate(all="ignore"):
+        total = float(flat @ flat)
+    if SAFE < total < 1 / SAFE:
+        return sqrt(total)
+    flat = np.abs(flat.astype(float))
+    largest = float(flat.max(initial=0.0))
+    if not 0 < largest < inf:
+        return largest
+    return largest * float(np.linalg.norm(flat / largest))
