@@ -80,6 +80,19 @@ def test_up_and_down_select_a_node_of_the_path_until_the_next_step(run):
     assert [line for line in said if line.startswith("'")] == ["'relu'", "'mul'", "'relu'"]
 
 
+def test_gains_tabulates_the_strongest_path_and_says_where_it_is_sharpest(run):
+    x = h = tg.Value(0.5, label="x")
+    for _ in range(9):
+        h = (h * 0.1).tanh()
+    said = run("gains x; gains", h).splitlines()
+    assert said[0] == f"{tg.record(h).gains(x)}".partition("\n")[0] + ":"
+    assert any(line.split()[:2] == ["mul", "9"] for line in said)
+    assert said[-2:] == [
+        "mul 9 times × 0.1; no step stands out",
+        "gains: needs a node below tanh#18, where the pass begins",
+    ]
+
+
 def test_check_compares_closures_with_slopes_and_data_with_the_leaves(run):
     a = tg.Value(2.0, label="a")
     E = a * 3.0

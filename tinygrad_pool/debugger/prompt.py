@@ -44,7 +44,7 @@ SHORT = {name: command for command, names in _NAMES.items() for name in names.sp
 GROUPS = {
     "to move": "node back continue run-back until goto finish restart",
     "to stop": "break tbreak bnan bzero bgrad watch condition ignore delete",
-    "to look": "where up down show print why paths contrib jac check list steps draw info",
+    "to look": "where up down show print why paths gains contrib jac check list steps draw info",
     "what if": "set replay revert pdb",
     "to leave": "save help quit",
 }

@@ -95,6 +95,12 @@ class Shell(SteppingCommands):
         """contrib [NAME]: list what a step made of each operand's gradient, old -> new."""
         self.say(views.contributions(self.passed, self._node(argument)))
 
+    def do_gains(self, argument: str) -> None:
+        """gains [NAME]: show what each rule does to |grad| on the strongest path to a node."""
+        path = self.passed.gains(self._node(argument))
+        self.say(path.by("rule").text())
+        self.say(str(path).partition("\n")[2])
+
     def do_check(self, _: str) -> None:
         """check: compare every closure with the slopes of its rule, and data with the leaves."""
         self.say(str(self.passed.check()))
