@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 import tinygrad_pool as tg
+from tinygrad_pool.debugger.breakpoints import at_name
 from tinygrad_pool.debugger.prompt import GROUPS, SHORT, can_ask
 from tinygrad_pool.debugger.shell import Shell
+from tinygrad_pool.errors import OptionError
 
 COMMANDS = sorted(name[3:].replace("_", "-") for name in dir(Shell) if name.startswith("do_"))
 
@@ -62,6 +64,8 @@ def test_every_command_stands_in_one_group():
         ("a", "a = 2, grad –"),
         ("a.data + 1", "3"),
         ("print g * 2", "2"),
+        ("op", "'relu'"),
+        ("break ", "break: needs the name of a node or a rule, or a line of source"),
         ("pp [a.grad, b.label]", "[0.0, 'b']"),
         ("p np.array([1.0, 2.0])", "1 2"),
         ("print", "print: needs an expression, as in print g * data"),
@@ -99,6 +103,18 @@ def test_check_compares_closures_with_slopes_and_data_with_the_leaves(run):
     a.data = 5.0
     assert run("check").splitlines() == ["2 closures compared with slopes: none wrong"]
     assert run("check", E).splitlines()[-1] == "set since this pass: a"
+
+
+@pytest.mark.parametrize("commands", [["n", "s"], b"n", 3])
+def test_commands_are_text(commands):
+    with pytest.raises(OptionError, match="debug: commands must be text, as in commands='node"):
+        tg.debug(tg.Value(1.0).exp(), commands=commands)
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_a_breakpoint_has_a_name(name):
+    with pytest.raises(OptionError, match="a breakpoint needs the name of a node or a rule"):
+        at_name(tg.record(tg.Value(1.0).exp()), name)
 
 
 def test_an_empty_line_moves_again_and_repeats_nothing_else(run):

@@ -72,7 +72,7 @@ def test_names_of_variables_are_known(run, network):
     ("command", "answer"),
     [
         ("foo", "unknown command 'foo'; help lists all commands"),
-        ("goto", "goto: needs a whole number from 0, got ''"),
+        ("goto", "goto: needs a number of steps, as in goto 3; p g shows the gradient"),
         ("goto 99", "seek: position must be in 0 … 5, got 99"),
         ("node x", "node: needs a whole number from 1, got 'x'"),
         (

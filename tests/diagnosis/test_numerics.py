@@ -29,6 +29,8 @@ class TestWrongRule:
         assert finding.says.endswith("; 1 other node of this rule too")
         assert [node.op for node in finding.nodes] == ["cube", "cube"]
         assert "the rule is wrong, or means to be; tg.gradcheck names" in finding.why
+        (finding,) = found("wrong rule", tg.lift(cube)(x))
+        assert finding.says == "its closure sends 8 where the slope of cube is 12"
 
 
 class TestNotFinite:

@@ -40,6 +40,14 @@ def test_it_prints_which_rules_do_it_and_where_it_is_sharpest(loop):
     assert "; sharpest at z4 → z3, × 0.0005, through w, in turn 5 of 10" in second
 
 
+def test_a_path_that_changes_nothing_neither_shrinks_nor_grows():
+    q = tg.Value(1.0, label="q")
+    assert str(tg.record(q * 1.0).gains("q")).splitlines() == [
+        "|grad| goes from 1 at mul#1 to 1 at q, × 1 in 1 step",
+        "no rule changes it by half or more",
+    ]
+
+
 def test_gains_by_rule_node_line_and_turn(loop):
     path = loop.gains("x")
     rules = path.by("rule")

@@ -10,7 +10,7 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value, rules
-from tinygrad_pool.errors import OptionError
+from tinygrad_pool.errors import OptionError, RuleError
 from tinygrad_pool.rules import traits as module
 from tinygrad_pool.rules.rule import Array, Backward
 from tinygrad_pool.rules.traits import TRAITS, UNKNOWN, Traits, traits_of, with_traits
@@ -120,3 +120,34 @@ def test_what_only_moves_has_each_cell_once(rule):
     y = tg.lift(rule)(x, *[options[rule.__name__]] if rule.__name__ in options else [])
     assert sorted(y.data.reshape(-1)) == [*range(6)]
     assert tg.weights_of(y).wins().tolist() == [1] * 6
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"foo": "x"}, r"no trait 'foo' \(traits: sparsity, unit, sign"),
+        ({"sign": 3}, "sign must be text, got 3"),
+    ],
+)
+def test_a_trait_that_there_is_not_or_that_is_no_text_is_refused(more, message):
+    with pytest.raises(OptionError, match=f"with_traits: {message}"):
+        with_traits("elementwise", **more)
+
+
+def test_traits_are_those_of_a_rule_and_not_of_its_operation():
+    def double(x):
+        return 2.0 * x, lambda g: (2.0 * g,)
+
+    for what in (3, tg.lift(double)):
+        with pytest.raises(RuleError, match=r"with_traits: needs a rule, before tg\.lift"):
+            with_traits("elementwise")(what)
+
+
+def test_ties_of_a_rule_of_ones_own_that_chooses_are_found():
+    @with_traits("elementwise", "largest")
+    def larger(x, w):
+        x_wins = x >= w
+        return np.maximum(x, w), lambda g: (g * x_wins, g * ~x_wins)
+
+    (tie,) = tg.find_ties(tg.lift(larger)(tg.Value([1.0, 2.0]), tg.Value([1.0, 3.0]))).others
+    assert (tie.window, tie.torch) == ((0,), "–")

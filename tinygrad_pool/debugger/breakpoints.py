@@ -106,6 +106,8 @@ def at_line(passed: Trace, file: str, number: int) -> Test:
 
 def at_name(passed: Trace, name: str) -> Test:
     """Stop at each node with a label, a number or a rule; relu_backward always means the rule."""
+    if not name.strip():
+        raise OptionError("a breakpoint needs the name of a node or a rule")
     rule = name.removesuffix("_backward")
     wanted = {node for node in passed.nodes if node.op == rule != name}
     wanted = wanted or set(passed.all_called(name))
@@ -188,6 +190,12 @@ def check_condition(expression: str) -> None:
                 f"{expression!r}: there is no {name.id} here; g is the gradient that arrived, and "
                 "there are data, op, label and np"
             )
+
+
+def names_at(recording: Trace, step: Step) -> dict[str, Any]:
+    """Return the names that an expression to be shown may use: those of a step, and of nodes."""
+    called = {recording.call(v): v for v in recording.nodes}
+    return {**recording.variables, **called, **of_step(step)}
 
 
 @lru_cache(maxsize=64)

@@ -114,6 +114,8 @@ class Prompt(cmd.Cmd):
         """Show the node or the expression that was typed; or handle an unknown command."""
         if line in self.passed.known():
             self.onecmd(f"show {line}")
+        elif line in ("data", "op", "label"):
+            self.onecmd(f"print {line}")
         elif line.isidentifier() or not is_expression(line):
             self.unknown(line.split(maxsplit=1)[0])
         else:

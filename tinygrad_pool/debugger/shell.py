@@ -81,9 +81,7 @@ class Shell(SteppingCommands):
             raise OptionError("print: needs an expression, as in print g * data")
         node = self._node("")
         step = self.passed.step_of(node) or Step(node, node.grad, ())
-        called = {self.passed.call(v): v for v in self.passed.nodes}
-        names = {**self.passed.variables, **called, **breakpoints.of_step(step)}
-        found = breakpoints.evaluate(argument, names)
+        found = breakpoints.evaluate(argument, breakpoints.names_at(self.passed, step))
         numbers = isinstance(found, float | int | np.generic | np.ndarray)
         self.say(on_a_line(found) if numbers else in_a_line(repr(found)))
 
@@ -280,6 +278,10 @@ def debug(
       because mul#2 gets nothing from relu#3: the relu is off: its input is −6
     before the first of 2 steps; node takes it
     """
+    if not isinstance(commands, str):
+        raise OptionError(
+            f"debug: commands must be text, as in commands='node; why a', got {commands!r:.80}"
+        )
     asks = can_ask()
     if not commands and not asks:
         raise ToolError(

@@ -54,6 +54,8 @@ class SteppingCommands(Prompt):
 
     def do_goto(self, argument: str) -> None:
         """goto N: go to the place after N steps, forwards or backwards."""
+        if not argument:
+            raise OptionError("goto: needs a number of steps, as in goto 3; p g shows the gradient")
         self.passed.seek(natural(argument, "goto", least=0))
         self.here()
 

@@ -83,7 +83,7 @@ def find_ties(node: Node) -> Ties:
         raise DataError(f"find_ties: needs a Value that was computed, got {type(node).__name__}")
     nodes = topological_order(node)
     check_not_stale(nodes, create_graph=True)
-    found = [c for n in nodes if traits_of(n.rule).paid and (c := candidates_of(n))]
+    found = [c for n in nodes if _may_tie(n) and (c := candidates_of(n))]
     tied = [(c, ties) for c in found if (ties := tied_units(c)).any()]
     if not tied:
         return Ties(0, [])
@@ -99,6 +99,13 @@ def find_ties(node: Node) -> Ties:
             for unit in np.flatnonzero(mattering).tolist()
         ]
     return Ties(harmless, others)
+
+
+def _may_tie(node: Node) -> bool:
+    """Return whether a node chooses among cells. A relu, whose rival is a 0, is left out."""
+    traits = traits_of(node.rule)
+    own = not getattr(node.rule, "__module__", "").startswith("tinygrad_pool.")
+    return bool(traits.paid) or (traits.chooses and own)
 
 
 def tied_units(candidates: Candidates) -> Mask:
@@ -152,7 +159,7 @@ def _tie(candidates: Candidates, unit: int, tied: list[int]) -> Tie:
     ]
     value = float(candidates.value[tied[0]]) * (-1 if traits.unit == "least" else 1)
     window = tuple(int(k) for k in np.unravel_index(unit, node.shape))
-    torch, jax, tensorflow = traits.paid
+    torch, jax, tensorflow = traits.paid or ("–",) * 3
     if np.isnan(value):
         torch = "the last NaN" if traits.sparsity == "pool" else torch
         tensorflow = "skips NaN"

@@ -39,8 +39,8 @@ def start(
     """Check and prepare a backward pass from `root`, and return the walk that carries it out.
 
     Interior nodes forget the last pass; leaves keep what they have, and add. A pass that stands
-    half done in the same nodes gives way. A caller that puts every gradient back in the end hands
-    over the `nodes`, which are `topological_order(root)`, and none gives way.
+    half done in the same nodes gives way. Give `nodes`, which are `topological_order(root)`, if you
+    restore all gradients afterwards: then a half-done pass is left standing.
     """
     if not isinstance(root, Node):
         raise DataError(f"backward: needs a Value that was computed, got {type(root).__name__}")

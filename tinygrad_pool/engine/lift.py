@@ -1,7 +1,7 @@
 """From a rule to an operation: it runs the rule on its operands' data and records a node.
 
-What stands here is the way that every call can go. Usual ones, of Values and Python's numbers, take
-a shorter way to the same end: `short_ways.py`.
+This is the general way. Calls with Values and Python's numbers alone have a faster one, with the
+same result, in `short_ways.py`.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ def apply(rule: Rule, operands: tuple[Any, ...], options: Mapping[str, Any]) -> 
         return cut_off(rule, y, options, setting)
     if setting.checked:
         closure = guarded(rule.__name__, closure, operands, [*data, y], [*before, np.copy(y)])
+    # a node has two slots for operands; other numbers of them are a tuple in the first
     x, w = operands if len(operands) == 2 else (operands, NOTHING)
     return record(rule, y, closure, x, w, options, setting)
 

@@ -23,8 +23,9 @@ LISTED = 12
 class WrongClosure(NamedTuple):
     """A closure that does not send what its rule's slopes say.
 
-    The `operands` are moved together, each element in a direction d. `sent` is what the closure
-    makes of that, Σ c d over the contributions c; `least` and `most` are the bounds of the slopes.
+    Of one operand that is a number, `sent` is its contribution; `least` and `most` bound g ∂y/∂x.
+    Else the `operands` are moved together in a random direction d: `sent` is Σ c d over their
+    contributions c, and `least` and `most` bound Σ g ∂y/∂d.
     """
 
     node: Node
@@ -42,7 +43,8 @@ class WrongClosure(NamedTuple):
 class ClosureCheck:
     """The result of `Recording.check`: `wrong` closures, and the `unchecked` nodes.
 
-    A node is not checked if its rule gives other numbers now, or fails on moved operands.
+    A node is not checked if its rule gives other numbers now, or fails on moved operands; nor is an
+    operand for which the closure returns None: a rule says so that no gradient goes there.
     """
 
     def __init__(self, recording: Trace, steps: Sequence[Step]) -> None:
@@ -77,10 +79,12 @@ class ClosureCheck:
     def _written(self, found: WrongClosure) -> str:
         node = found.node
         line = f"\n    {quoted(node.about.line)}" if node.about.line else ""
-        whom = [self._call(node.parents[i]) for i in found.operands]
+        whom = " and ".join(self._call(node.parents[i]) for i in found.operands)
+        alone = len(found.operands) == 1 and not np.shape(node.parents[found.operands[0]])
+        along = "" if alone else ", along a random direction"
         return (
-            f"  {self._call(node)}: the rule {node.op} has the slope {found.slope}, "
-            f"its closure sends {number(found.sent)} to {' and '.join(whom)}{line}"
+            f"  {self._call(node)}: its closure sends {number(found.sent)} to {whom}, and by the "
+            f"slopes of {node.op} it is {found.slope}{along}{line}"
         )
 
 
@@ -97,11 +101,10 @@ def _wrong(recording: Trace, step: Step, rng: np.random.Generator) -> Iterator[W
     middle = _result(node, data)
     if not _is_close(middle, node._numbers):
         raise ArithmeticError("the rule gives other numbers each time")
-    found = [_compared(step, data, towards, middle, (*moving,))]
-    if found[0] and len(moving) > 1:
+    together = _compared(step, data, towards, middle, (*moving,))
+    if together is not None:
         alone = [_compared(step, data, towards, middle, (i,)) for i in moving]
-        found = [next(filter(None, alone), found[0])]
-    yield from filter(None, found)
+        yield from [found for found in alone if found is not None] or [together]
 
 
 def _compared(
@@ -127,8 +130,12 @@ def _compared(
         effect = sum(float(np.sum(np.abs(share))) for share in shares)
         least, most = float(np.sum(np.minimum(*slopes))), float(np.sum(np.maximum(*slopes)))
     slack = _precision(node, step.contributions) * max(effect, abs(least), abs(most))
-    if least - slack <= ours <= most + slack or not isfinite(ours + least + most):
+    if not isfinite(least + most):
         return None
+    if isfinite(ours) and least - slack <= ours <= most + slack:
+        return None
+    if len(operands) == 1 and isinstance(d := towards[operands[0]], float):
+        ours, least, most = (x / d for x in (ours, least, most))
     return WrongClosure(node, operands, ours, least, most)
 
 

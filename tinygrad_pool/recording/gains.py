@@ -28,6 +28,9 @@ widths and inputs alone cause factors of 10 to 100."""
 ALIKE = 1.1
 """The sharpest step stands out if a quarter of the others, as powers of ten, is that much less."""
 
+SAME = 0.005
+"""A power of ten that is written as × 1."""
+
 LARGEST = 300
 """A gain beyond 10 to this power is no float, though the numbers that it leads between are."""
 
@@ -140,7 +143,7 @@ class GainPath:
     def summary(self, names: bool = True) -> str:
         """Write `|grad|` at both ends of the path, and the gain between them."""
         at = [f" at {self.call(self.nodes[end])}" if names else "" for end in (0, -1)]
-        how = "grows" if self.decades > 0 else "shrinks"
+        how = "grows" if self.decades > SAME else "shrinks" if self.decades < -SAME else "goes"
         return (
             f"|grad| {how} from {self.sizes[0]:.2g}{at[0]} to {self.sizes[-1]:.2g}{at[1]}, "
             f"{times(self.decades)} in {counted(len(self.steps), 'step')}"
@@ -158,6 +161,8 @@ class GainPath:
             if abs(sum(some)) > log10(2)
         ]
         worst = [f"sharpest at {self.place(s)}" for s in self.sharpest(1)]
+        if not told:
+            return "no rule changes it by half or more"
         return "; ".join([several(told), *(worst or ["no step stands out"])])
 
     def place(self, s: Gain, source: bool = True) -> str:

@@ -38,7 +38,7 @@ IMPLEMENTED: dict[Callable[..., Any], Rule] = {}
 
 
 def implements(*functions: Callable[..., Any]) -> Callable[[Function], Function]:
-    """Enter a rule as the one that these functions mean when they are called on a Value."""
+    """Let these functions run this rule when they are called on a Value."""
 
     def enter(rule: Function) -> Function:
         IMPLEMENTED.update(dict.fromkeys(functions, rule))
@@ -50,12 +50,12 @@ def implements(*functions: Callable[..., Any]) -> Callable[[Function], Function]
 def new_arrays(rule: Function) -> Function:
     """Mark a rule whose contributions are arrays of their own, which nothing else holds or views.
 
-    The engine then keeps the one for a leaf instead of a copy. To be used where the copy costs.
+    The engine then keeps the one for a leaf instead of a copy. Use it where the copy takes time.
     """
     rule.new_arrays = True  # type: ignore[attr-defined]  # a function may carry attributes
     return rule
 
 
 def has_new_arrays(rule: Rule | None) -> bool:
-    """Return whether a rule is marked so."""
+    """Return whether a rule is marked with `new_arrays`."""
     return getattr(rule, "new_arrays", False)

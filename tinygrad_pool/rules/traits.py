@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any, NamedTuple
 
-from tinygrad_pool.errors import OptionError
+from tinygrad_pool.errors import OptionError, RuleError
 from tinygrad_pool.rules import (
     arithmetic,
     elementwise,
@@ -126,7 +127,7 @@ def traits_of(rule: Rule | None) -> Traits:
 def with_traits(sparsity: str = "", unit: str = "", **more: Any) -> Callable[[Function], Function]:
     """Give a rule of your own its traits, as a decorator: see `Traits`. `gradcheck` checks them.
 
-    Raises OptionError if there is no such sparsity or unit.
+    Raises OptionError if there is no such trait, sparsity or unit; RuleError for what is no rule.
 
     >>> @with_traits("elementwise", sign="x/2")
     ... def half(x):
@@ -134,6 +135,12 @@ def with_traits(sparsity: str = "", unit: str = "", **more: Any) -> Callable[[Fu
     >>> traits_of(half).sign
     'x/2'
     """
+    for trait, text in more.items():
+        if trait not in Traits._fields:
+            listed = ", ".join(Traits._fields)
+            raise OptionError(f"with_traits: no trait {trait!r} (traits: {listed})")
+        if not isinstance(text, str):
+            raise OptionError(f"with_traits: {trait} must be text, got {text!r:.80}")
     traits = Traits(sparsity, unit, **more)
     for what, given, known in (("sparsity", sparsity, PATTERNS), ("unit", unit, UNITS)):
         if given not in known:
@@ -141,6 +148,11 @@ def with_traits(sparsity: str = "", unit: str = "", **more: Any) -> Callable[[Fu
             raise OptionError(f"with_traits: {what} must be one of {listed}, got {given!r:.80}")
 
     def enter(rule: Function) -> Function:
+        if not isinstance(rule, FunctionType) or hasattr(rule, "signature"):
+            raise RuleError(
+                "with_traits: needs a rule, before tg.lift makes an operation of it, "
+                f"got {rule!r:.80}"
+            )
         TRAITS[rule] = traits
         return rule
 

@@ -207,6 +207,7 @@ class TestAsking:
         assert net.variables(asked["variablesReference"])["data"]["value"] == "−0.8"
         net.move("next")
         assert net.ask("evaluate", expression="g * 2", context="watch")["result"] == "2"
+        assert net.ask("evaluate", expression="w32.grad + 1", context="watch")["result"] == "1"
         frame = net.frame()["id"]
         assert (
             net.ask("evaluate", expression="data", context="watch", frameId=frame)["result"]

@@ -217,7 +217,7 @@ class Session:
         try:
             found = self.variables.of_node(*self.console.element(text))
         except OptionError:
-            x = breakpoints.evaluate(text, breakpoints.of_step(step))
+            x = breakpoints.evaluate(text, breakpoints.names_at(self.passed, step))
             found = numbers_in(text, x)
         told = self.variables.shown(found)
         return {"result": told["value"], "variablesReference": told["variablesReference"]}
