@@ -421,7 +421,7 @@ sizes = st.tuples(st.sampled_from([1, 7, 60, 2**17]), st.sampled_from([0, 0, 2**
 def assert_same(actual, expected):
     """Compare to the last bit: equal numbers, signs of zeros too, dtype and shape.
 
-    The sign of a NaN that ∞ − ∞ made says nothing: it differs from one processor's unit to another.
+    The sign of a NaN, such as ∞ − ∞ makes, says nothing.
     """
     assert (actual.dtype, actual.shape) == (expected.dtype, expected.shape)
     np.testing.assert_array_equal(actual, expected)
