@@ -88,3 +88,12 @@ def test_how_many_tiles_lie_is_not_remembered(at_random):
         many = tiles(windows, (999,), 1)
         assert many is not tiles(windows, (999,), 1)
         assert len([*many]) == 250
+
+
+@pytest.mark.parametrize("kernel", [1, 2])
+def test_what_lies_between_windows_is_set_too(monkeypatch, kernel):
+    empty = np.empty
+    monkeypatch.setattr(np, "empty", lambda *a, **k: np.full_like(empty(*a, **k), np.nan))
+    windows = windows_of("p", 2, kernel, stride=3)
+    for _, tile in tiles(windows, (5, 5), 1):
+        assert np.isfinite(tile.lay_out(np.ones((1, 5, 5)), 0.0, np.dtype(float))).all()

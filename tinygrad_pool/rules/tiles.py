@@ -68,9 +68,7 @@ class Tile(NamedTuple):
         """Copy the cells of the planes into groups; `fill` stands where there is none."""
         if self.full and prod(self.groups) == 1:
             return np.ascontiguousarray(planes[self.parts[0].cells], dtype).reshape(-1)
-        groups = np.empty(self.grouped, dtype)
-        if not self.full:
-            groups.fill(fill)
+        groups = np.full(self.grouped, fill, dtype)  # also what lies between windows is added up
         for group, place, cells in self.parts:
             groups[group][place] = planes[cells]
         return groups.reshape(-1)
