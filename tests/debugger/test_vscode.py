@@ -1,12 +1,10 @@
 """An editor's debugger over a real script, by the protocol that VS Code speaks to debugpy."""
 
 import json
-import queue
 import re
 import shutil
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -82,70 +80,32 @@ def test_what_is_stepped_over_holds_no_closures_of_a_first_order_pass():
         assert closures <= {"keep_backward", "mul_backward"}, name  # the latter as an example
 
 
-class Client:
-    """Speak the debug adapter protocol with debugpy: requests, answers, and what happens."""
+def launch(client, configuration, breakpoint):
+    """Start a script with a function breakpoint."""
+    client.ask("initialize", adapterID="debugpy", pathFormat="path")
+    launched = client.send("launch", **configuration)
+    client.event("initialized")
+    client.ask("setFunctionBreakpoints", breakpoints=[{"name": breakpoint}])
+    client.ask("configurationDone")
+    assert client.wait(type="response", request_seq=launched)["success"]
 
-    def __init__(self):
-        command = [sys.executable, "-m", "debugpy.adapter"]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        self.adapter = subprocess.Popen(command, **pipes)
-        self.sent = 0
-        self.heard, self.kept = queue.Queue(), []
-        threading.Thread(target=self._listen, daemon=True).start()
 
-    def _listen(self):
-        while header := self.adapter.stdout.readline():
-            self.adapter.stdout.readline()
-            length = int(header.split(b":")[1])
-            self.heard.put(json.loads(self.adapter.stdout.read(length)))
+def place(client):
+    """Wait for a stop, or the end; return the innermost frame, None at the end."""
+    while True:
+        message = client.wait(type="event")
+        if message["event"] == "stopped":
+            thread = message["body"]["threadId"]
+            return thread, client.ask("stackTrace", threadId=thread)["stackFrames"][0]
+        if message["event"] == "terminated":
+            return None, None
 
-    def send(self, command, **arguments):
-        self.sent += 1
-        request = {"seq": self.sent, "type": "request", "command": command, "arguments": arguments}
-        body = json.dumps(request).encode()
-        self.adapter.stdin.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
-        self.adapter.stdin.flush()
-        return self.sent
 
-    def wait(self, **wanted):
-        """Wait for a message; others are kept for who waits for them."""
-        fits = lambda message: wanted.items() <= message.items()  # noqa: E731
-        for message in filter(fits, self.kept):
-            self.kept.remove(message)
-            return message
-        while not fits(message := self.heard.get(timeout=60)):
-            self.kept.append(message)
-        return message
-
-    def ask(self, command, **arguments):
-        answer = self.wait(type="response", request_seq=self.send(command, **arguments))
-        assert answer["success"], answer
-        return answer.get("body")
-
-    def launch(self, configuration, breakpoint):
-        """Start a script with a function breakpoint."""
-        self.ask("initialize", adapterID="debugpy", pathFormat="path")
-        launched = self.send("launch", **configuration)
-        self.wait(type="event", event="initialized")
-        self.ask("setFunctionBreakpoints", breakpoints=[{"name": breakpoint}])
-        self.ask("configurationDone")
-        assert self.wait(type="response", request_seq=launched)["success"]
-
-    def place(self):
-        """Wait for a stop, or the end; return the innermost frame, None at the end."""
-        while True:
-            message = self.wait(type="event")
-            if message["event"] == "stopped":
-                thread = message["body"]["threadId"]
-                return thread, self.ask("stackTrace", threadId=thread)["stackFrames"][0]
-            if message["event"] == "terminated":
-                return None, None
-
-    def variables(self, frame):
-        """Read the variables of a frame."""
-        scope = self.ask("scopes", frameId=frame["id"])["scopes"][0]
-        listed = self.ask("variables", variablesReference=scope["variablesReference"])
-        return {v["name"]: v["value"] for v in listed["variables"]}
+def values(client, frame):
+    """Read the variables of a frame."""
+    scope = client.ask("scopes", frameId=frame["id"])["scopes"][0]
+    listed = client.variables(scope["variablesReference"])
+    return {name: v["value"] for name, v in listed.items()}
 
 
 @pytest.mark.peer
@@ -167,27 +127,28 @@ class TestWithDebugpy:
         }
 
     @pytest.fixture
-    def client(self, peer):
+    def client(self, peer, client_class):
         peer("debugpy")
-        client = Client()
-        yield client
-        client.adapter.kill()
-        client.adapter.wait()
-        client.adapter.stdin.close()
-        client.adapter.stdout.close()
+        command = [sys.executable, "-m", "debugpy.adapter"]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        with subprocess.Popen(command, **pipes) as adapter:
+            client = client_class(adapter.stdout, adapter.stdin)
+            yield client
+            adapter.kill()
+            client.thread.join(60)
 
     def test_a_function_breakpoint_fires_and_steps_go_from_closure_to_closure(
         self, client, configuration
     ):
-        client.launch(configuration, "maximum_backward")
-        thread, frame = client.place()
+        launch(client, configuration, "maximum_backward")
+        thread, frame = place(client)
         assert frame["name"] == "maximum_backward"
         assert "site-packages" in frame["source"]["path"]
-        assert client.variables(frame).items() >= {"g": "2.0", "x_wins": "False"}.items()
+        assert values(client, frame).items() >= {"g": "2.0", "x_wins": "False"}.items()
         reached = [frame["name"]]
         for _ in range(40):
             client.ask("stepIn", threadId=thread)
-            thread, frame = client.place()
+            thread, frame = place(client)
             if frame is None or frame["source"]["path"].endswith("net.py"):
                 break
             if frame["name"] != reached[-1]:
@@ -210,17 +171,17 @@ class TestWithDebugpy:
             "zs = [tg.relu(x) for x in xs]\n"
             "E = tg.weighted_sum(zs, xs, tg.maximum(*zs))\nE.backward()\n"
         )
-        client.launch(configuration, "weighted_sum_backward")
+        launch(client, configuration, "weighted_sum_backward")
         reached = []
-        thread, frame = client.place()
+        thread, frame = place(client)
         while frame is not None and frame["name"] != "relu_backward":
             reached.append(frame["name"])
             client.ask("stepIn", threadId=thread)
-            thread, frame = client.place()
+            thread, frame = place(client)
         assert set(reached) == {"weighted_sum_backward", "maximum_backward"}
         assert len(reached) <= 9  # of 4 and 3 lines, and where they end
 
     def test_with_the_defaults_every_closure_is_skipped(self, client, configuration):
         configuration.pop("rules")
-        client.launch(configuration | {"justMyCode": True}, "maximum_backward")
-        assert client.place() == (None, None)
+        launch(client, configuration | {"justMyCode": True}, "maximum_backward")
+        assert place(client) == (None, None)
