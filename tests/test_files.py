@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import tinygrad_pool as tg
 from tinygrad_pool.errors import OutputError
 from tinygrad_pool.files import check_folder, whole_folder, write_whole
 
@@ -198,3 +199,11 @@ class TestAFolder:
 
         with pytest.raises(OutputError, match=r"^render: graph\.bmp"):
             fail()
+
+
+@pytest.mark.parametrize("path", [3, None, b"run.svg", ["a.svg"]])
+def test_what_is_no_path_is_said(path):
+    y = tg.Value(1.0).exp()
+    for write in (lambda p: tg.render(y, p), tg.record(y).to_html, tg.nn.Linear(1, 1).save):
+        with pytest.raises(OutputError, match=r"^a file needs a path, got "):
+            write(path)

@@ -56,12 +56,14 @@ def whole_folder(path: str | os.PathLike[str]) -> Iterator[dict[str, bytes | str
 
 
 def check_folder(path: str | os.PathLike[str]) -> Path:
-    """Raise OutputError if the folder of a file does not exist or the file name is not possible.
+    """Raise OutputError if what is given is no path, or names a file that cannot be written there.
 
     >>> check_folder("absent/graph.svg")
     Traceback (most recent call last):
     tinygrad_pool.errors.OutputError: absent/graph.svg: the folder absent does not exist
     """
+    if not isinstance(path, str | os.PathLike):
+        raise OutputError(f"a file needs a path, got {path!r:.80}")
     path = Path(path)
     with _in_words(path), suppress(FileNotFoundError, NotADirectoryError):
         os.lstat(path)
@@ -83,6 +85,19 @@ def kind_of(path: str | os.PathLike[str]) -> str:
     ('svg', '')
     """
     return Path(path).suffix.removeprefix(".").lower()
+
+
+def html_path(path: str | os.PathLike[str]) -> Path:
+    """Check the path of a page as `check_folder` does. Raises OutputError for another suffix.
+
+    >>> html_path("run.txt")
+    Traceback (most recent call last):
+    tinygrad_pool.errors.OutputError: to_html: run.txt needs the suffix .html
+    """
+    path = check_folder(path)
+    if kind_of(path) not in ("html", "htm"):
+        raise OutputError(f"to_html: {path} needs the suffix .html")
+    return path
 
 
 @contextmanager

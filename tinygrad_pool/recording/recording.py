@@ -13,8 +13,8 @@ import numpy as np
 from tinygrad_pool.engine.node import Node, name_of, next_id
 from tinygrad_pool.engine.rerun import changed, rerun
 from tinygrad_pool.engine.value import Value
-from tinygrad_pool.errors import OptionError, OutputError
-from tinygrad_pool.files import check_folder, kind_of, write_whole
+from tinygrad_pool.errors import OptionError
+from tinygrad_pool.files import html_path, write_whole
 from tinygrad_pool.recording.closures import ClosureCheck
 from tinygrad_pool.recording.forks import choices_undone
 from tinygrad_pool.recording.freshness import set_since
@@ -147,10 +147,7 @@ class Recording(Trace):
         """
         from tinygrad_pool.recording.player import page_of
 
-        path = check_folder(path)
-        if kind_of(path) not in ("html", "htm"):
-            raise OutputError(f"to_html: {path} needs the suffix .html")
-        return write_whole(path, page_of(self, direction, title))
+        return write_whole(html_path(path), page_of(self, direction, title))
 
     def _repr_html_(self) -> str:
         from tinygrad_pool.recording.player import frame_of

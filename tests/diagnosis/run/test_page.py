@@ -54,6 +54,8 @@ def test_it_needs_nothing_from_elsewhere_and_is_written_whole(run, tmp_path):
     assert "default-src 'none'" in page
     with pytest.raises(OutputError, match="does not exist"):
         run.to_html(tmp_path / "missing" / "run.html")
+    with pytest.raises(OutputError, match=r"to_html: .*run\.txt needs the suffix \.html"):
+        run.to_html(tmp_path / "run.txt")
 
 
 @pytest.mark.peer

@@ -21,7 +21,7 @@ from tinygrad_pool.diagnosis.run.summary import Summary
 from tinygrad_pool.engine.node import name_of
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, GraphError, OptionError
-from tinygrad_pool.files import check_folder, write_whole
+from tinygrad_pool.files import check_folder, html_path, write_whole
 from tinygrad_pool.formatting import Table, number
 from tinygrad_pool.recording.difference import Difference, compare_passes
 from tinygrad_pool.recording.recording import Recording, record
@@ -230,11 +230,11 @@ class Run:
     def to_html(self, path: str | os.PathLike[str], *, title: str = "Training run") -> Path:
         """Write a page with a slider over the steps. One file, which needs no network.
 
-        Raises OutputError if the file cannot be written.
+        Raises OutputError if the file cannot be written, or has another suffix.
         """
         from tinygrad_pool.diagnosis.run.page import page_of
 
-        return write_whole(check_folder(path), page_of(self.summary(), title))
+        return write_whole(html_path(path), page_of(self.summary(), title))
 
     def to_csv(self, path: str | os.PathLike[str]) -> Path:
         """Write the norms to a file, a line for each step and parameter; empty where there is none.
