@@ -161,3 +161,12 @@ def test_it_is_rendered_as_any_picture(tmp_path):
 def test_what_cannot_be_drawn_is_named(ask, error, message):
     with pytest.raises(error, match=message):
         ask()
+
+
+def test_counts_and_letters_stand_above_the_boxes_of_windows():
+    figure = tg.draw_windows(
+        tg.max_pool2d(tg.Value(np.arange(16.0).reshape(4, 4) % 7), 2, stride=1)
+    )
+    cells, _ = figure.axes
+    highest_box = max(patch.get_zorder() for patch in cells.patches)
+    assert min(text.get_zorder() for text in cells.texts) > highest_box
