@@ -151,3 +151,11 @@ def test_ties_of_a_rule_of_ones_own_that_chooses_are_found():
 
     (tie,) = tg.find_ties(tg.lift(larger)(tg.Value([1.0, 2.0]), tg.Value([1.0, 3.0]))).others
     assert (tie.window, tie.torch) == ((0,), "–")
+
+
+def test_a_reduction_has_keepdims():
+    with pytest.raises(OptionError, match="largest_of needs the option keepdims to be a 'reduc"):
+
+        @with_traits("reduction", "largest")
+        def largest_of(x):
+            return np.max(x), lambda g: (g * (x == np.max(x)),)

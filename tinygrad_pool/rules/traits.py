@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 from types import FunctionType
 from typing import Any, NamedTuple
 
@@ -152,6 +153,10 @@ def with_traits(sparsity: str = "", unit: str = "", **more: Any) -> Callable[[Fu
             raise RuleError(
                 "with_traits: needs a rule, before tg.lift makes an operation of it, "
                 f"got {rule!r:.80}"
+            )
+        if sparsity == "reduction" and "keepdims" not in signature(rule).parameters:
+            raise OptionError(
+                f"with_traits: {rule.__name__} needs the option keepdims to be a 'reduction'"
             )
         TRAITS[rule] = traits
         return rule
