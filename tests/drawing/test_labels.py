@@ -9,6 +9,7 @@ import pytest
 import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.drawing.labels import lines, sign, text
+from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import numbers, plain
 
 
@@ -76,3 +77,19 @@ def test_operations_go_by_their_sign():
         "",
     ]
     assert sign(tg.max_pool2d(np.ones((4, 4)), (2, 3))) == "max pool2d 2×3"
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        tg.draw,
+        tg.tree,
+        tg.record,
+        tg.diagnose,
+        lambda v, names: tg.derive(v, v.parents[0], names=names),
+    ],
+)
+@pytest.mark.parametrize("names", [3, ["x"]])
+def test_names_are_a_dict(ask, names):
+    with pytest.raises(OptionError, match=r"^names must be a dict, such as locals\(\), got "):
+        ask(Value(1.0) * Value(2.0), names=names)

@@ -134,6 +134,15 @@ def test_two_outputs_share_the_units_below_them():
     assert links(graph) == ["u0 -> u1", "u0 -> u2"]
 
 
+def test_there_is_something_to_draw_and_inputs_are_values():
+    with pytest.raises(
+        OptionError, match=r"draw_units: needs the units to draw, as in draw_units\("
+    ):
+        tg.draw_units()
+    with pytest.raises(DataError, match="draw_units: needs a Value, got int"):
+        tg.draw_units(Value(1.0) * 2.0, inputs=[3])
+
+
 def test_what_is_no_number_is_refused():
     with pytest.raises(DataError, match="draw_units: needs a Value, got int"):
         tg.draw_units(3)

@@ -10,7 +10,7 @@ from tinygrad_pool.drawing.dot_program import lend_to_graphviz
 from tinygrad_pool.drawing.edges import contributions_of, edge_styles, legend
 from tinygrad_pool.drawing.folding import folded
 from tinygrad_pool.drawing.heat import magnitudes
-from tinygrad_pool.drawing.labels import weights_in
+from tinygrad_pool.drawing.labels import called_by, weights_in
 from tinygrad_pool.drawing.nodes import Picture, draw_nodes
 from tinygrad_pool.drawing.overview import draw_groups, note
 from tinygrad_pool.drawing.theme import canvas, in_theme, write_on
@@ -136,7 +136,7 @@ def picture_of(
     lit: set[Value],
 ) -> Picture:
     """Settle how each node is called and filled."""
-    called = {id(v): n for n, v in (names or {}).items() if isinstance(v, Value)}
+    called = called_by(names)
     weights = weights_in(nodes, called)
     fills = {}
     for node in nodes:

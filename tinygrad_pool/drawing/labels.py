@@ -3,9 +3,11 @@
 import re
 from collections.abc import Mapping
 from html import escape
+from typing import Any
 
 from tinygrad_pool.derivatives.receptive_fields import weights_among
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import plain
 from tinygrad_pool.rules.traits import traits_of
 
@@ -62,3 +64,22 @@ def weights_in(nodes: list[Node], called: Mapping[int, str] = {}) -> set[Node]:
         elif INPUT.fullmatch(name):
             weights.discard(leaf)
     return weights
+
+
+def called_by(names: Mapping[str, Any] | None) -> dict[int, str]:
+    """Map Values, by their id, to the variables that hold them. Raises OptionError for no dict.
+
+    >>> from tinygrad_pool import Value
+    >>> x = Value(2.0)
+    >>> called_by({"x": x, "n": 3}) == {id(x): "x"}
+    True
+    """
+    names = check_names(names)
+    return {id(v): name for name, v in names.items() if isinstance(v, Node)}
+
+
+def check_names(names: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return the variables that were given, if any. Raises OptionError for what is no dict."""
+    if names is not None and not isinstance(names, Mapping):
+        raise OptionError(f"names must be a dict, such as locals(), got {names!r:.80}")
+    return names or {}

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.drawing.edges import shares_of
-from tinygrad_pool.drawing.labels import sign
+from tinygrad_pool.drawing.labels import called_by, sign
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError
@@ -43,7 +43,7 @@ def tree(
     for option, given, least in (("depth", depth, 0), ("limit", limit, 1)):
         if given is not None and (type(given) is not int or given < least):
             raise OptionError(f"tree: {option} must be a whole number from {least}, got {given!r}")
-    called = {id(v): n for n, v in (names or {}).items() if isinstance(v, Value)}
+    called = called_by(names)
     lines: list[str] = []
     written: set[Node] = set()
     waiting: list[tuple[Any, str, str, str, int]] = [(value, "", "", "", 0)]

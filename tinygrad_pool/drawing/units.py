@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tinygrad_pool.drawing import theme as look
 from tinygrad_pool.drawing.computation import Direction, check_drawable
@@ -21,6 +21,7 @@ from tinygrad_pool.drawing.layers import Link, Unit, Weight, layers_of, others_o
 from tinygrad_pool.drawing.words import Caption
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
+from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import counted, number, typeset
 
 if TYPE_CHECKING:
@@ -67,8 +68,10 @@ def draw_units(
     >>> draw_units(maximum(z1, z2), zero_one=True).source.count("dashed")
     1
     """
-    rows = [[row] if isinstance(row, Node) else [*row] for row in inputs]
+    rows: list[list[Any]] = [[*r] if isinstance(r, list | tuple) else [r] for r in inputs]
     first = [value for row in rows for value in row]
+    if not outputs:
+        raise OptionError("draw_units: needs the units to draw, as in draw_units(z1, z2)")
     for value in (*outputs, *first):
         check_drawable(value, direction, "draw_units")
     layers = layers_of(outputs, first, depth)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
+from tinygrad_pool.drawing.labels import check_names
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
@@ -24,7 +25,7 @@ class Named:
 
     def __init__(self, nodes: list[Node], variables: Mapping[str, Any]) -> None:
         self.nodes = nodes
-        self.names = held_by(variables)
+        self.names = held_by(check_names(variables))
         inside = set(nodes)
         outside = [(name, v) for name, v in _values_in(variables) if v not in inside]
         self._outside = {v.label: v for _, v in outside} | dict(reversed(outside))
