@@ -68,9 +68,12 @@ class Tile(NamedTuple):
         """Copy the cells of the planes into groups; `fill` stands where there is none."""
         if self.full and prod(self.groups) == 1:
             return np.ascontiguousarray(planes[self.parts[0].cells], dtype).reshape(-1)
-        groups = np.full(self.grouped, fill, dtype)  # also what lies between windows is added up
-        for group, place, cells in self.parts:
-            groups[group][place] = planes[cells]
+        groups = np.empty(self.grouped, dtype)
+        places = [groups[group][place] for group, place, _ in self.parts]
+        if sum([place.size for place in places]) < groups.size:
+            groups.fill(fill)  # also what lies between windows, since it is added up
+        for place, (_, _, cells) in zip(places, self.parts, strict=True):
+            place[...] = planes[cells]
         return groups.reshape(-1)
 
     def put_back(self, flat: Flat, planes: NDArray[Any]) -> None:
