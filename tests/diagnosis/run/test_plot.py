@@ -6,6 +6,7 @@ import pytest
 import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.diagnosis.run.plot import NAMED
+from tinygrad_pool.errors import OptionError
 
 
 def run_of(n, steps=3):
@@ -29,12 +30,19 @@ def test_it_has_a_line_for_each_parameter_and_a_dash_for_each_event():
         *("|gradient|", "|update| / |weight|", "|weight|"),
     ]
     lines = {line.get_label(): line.get_ydata() for line in gradient.get_lines()}
-    np.testing.assert_allclose(lines["w0"], [2.0, 3.2, np.nan])
+    zero = next(text.get_position()[1] for text in gradient.texts if text.get_text() == "0")
+    np.testing.assert_allclose(lines["w0"], [2.0, 3.2, zero])
+    low, high = gradient.get_ylim()
+    assert low < zero < 2.0
+    assert high > 3.2
+    assert not np.isclose(gradient.get_yticks(), zero, rtol=0.1).any()
     assert [axis.get_yscale() for axis in figure.axes] == ["log"] * 3
     dashed = [line.get_xdata()[0] for line in share.get_lines() if line.get_linestyle() == "--"]
     assert dashed == [1, 2]
-    assert [text.get_text().strip() for text in gradient.texts] == ["exploded", "vanished"]
+    told = [text.get_text().strip() for text in gradient.texts]
+    assert told == ["0", "exploded", "vanished"]
     assert len(weight.get_lines()) == 4
+    assert not weight.texts  # no weight is 0
     assert "<svg" in figure._repr_svg_()
 
 
@@ -44,8 +52,28 @@ def test_events_of_one_step_are_written_together():
     E = (w * 0.0).sum()
     E.backward()
     run.step(E)
-    (text,) = run.plot().axes[0].texts
-    assert text.get_text().strip() == "vanished, exploded"
+    told = [text.get_text().strip() for text in run.plot().axes[0].texts]
+    assert told == ["0", "vanished, exploded"]
+
+
+def test_a_lone_step_between_others_that_are_not_finite_is_seen():
+    w = Value(np.ones(2), label="w")
+    run = tg.watch(w)
+    for factor in (np.nan, 1.0, np.nan):
+        w.zero_grad()
+        E = (w * factor).sum()
+        E.backward()
+        run.step(E)
+    line = run.plot().axes[0].get_lines()[0]
+    assert np.isfinite(line.get_ydata()).tolist() == [False, True, False]
+    assert line.get_marker() == "."
+
+
+def test_a_theme_is_dark_or_refused():
+    run = run_of(1)
+    assert run.plot(theme="dark").get_facecolor() != run.plot().get_facecolor()
+    with pytest.raises(OptionError, match="theme must be"):
+        run.plot(theme="pink")
 
 
 @pytest.mark.parametrize(("n", "more"), [(NAMED, ""), (NAMED + 3, "and 3 more")])

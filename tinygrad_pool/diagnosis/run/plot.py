@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_pool.diagnosis.run.summary import Summary
 from tinygrad_pool.drawing import theme
-from tinygrad_pool.drawing.plots import empty_figure
+from tinygrad_pool.drawing.plots import empty_figure, plot_in_theme
 from tinygrad_pool.formatting import plain
 
 if TYPE_CHECKING:
@@ -20,8 +20,11 @@ NAMED = 14
 """So many parameters have their name in the legend."""
 
 
-def plot_of(run: Summary) -> Figure:
-    """Plot the norms of a run: the first parameter is the darkest, dashes are events."""
+def plot_of(run: Summary, name: str = "light") -> Figure:
+    """Plot the norms of a run in a theme: the first parameter is the darkest, dashes are events.
+
+    Zeros, which no log scale has, lie on a line below the others.
+    """
     figure = empty_figure(9.0, 8.0)
     from matplotlib import colormaps
 
@@ -31,12 +34,19 @@ def plot_of(run: Summary) -> Figure:
     g, _, w = run.norms
     panels = zip(axes, WHAT, (g, run.shares, w), strict=True)
     for panel, what, lines in panels:
-        shown = np.where(np.isfinite(lines) & (lines > 0), lines, np.nan)
-        if not np.isnan(shown).all():
-            panel.set_yscale("log")
-        for i, name in enumerate(names):
-            label = plain(name) if i < NAMED else "_"
-            panel.plot(steps, shown[:, i], color=colours[i], linewidth=1.5, label=label)
+        positive = lines[np.isfinite(lines) & (lines > 0)]
+        zero = 10.0 ** (np.floor(np.log10(positive.min(initial=1.0))) - 1.5)  # at no tick
+        shown = np.where(np.isfinite(lines) & (lines >= 0), np.maximum(lines, zero), np.nan)
+        panel.set_yscale("log")
+        for i, parameter in enumerate(names):
+            label = plain(parameter) if i < NAMED else "_"
+            style = {"linewidth": 1.5, "marker": ".", "markersize": 3}  # a lone point is seen, too
+            panel.plot(steps, shown[:, i], color=colours[i], label=label, **style)
+        if np.any(lines == 0):
+            panel.axhline(zero, color=theme.FAINT, linewidth=1)
+            across = panel.get_yaxis_transform()
+            panel.text(-0.012, zero, "0", ha="right", va="center", transform=across)
+            panel.set_ylim(bottom=zero / 2)
         for event in run.events:
             panel.axvline(event.step, color=theme.NOT_A_NUMBER, linestyle="--", linewidth=1)
         panel.set_ylabel(what, fontsize=13)
@@ -50,7 +60,8 @@ def plot_of(run: Summary) -> Figure:
     figure.legend(
         *axes[0].get_legend_handles_labels(), loc="outside right upper", frameon=False, title=more
     )
-    return figure
+    axes[-1].xaxis.get_major_locator().set_params(integer=True)
+    return plot_in_theme(figure, name)
 
 
 def _kinds(run: Summary) -> dict[int, str]:

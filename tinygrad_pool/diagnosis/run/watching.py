@@ -218,14 +218,14 @@ class Run:
         events = (Table(str(event), (), []).html() for event in self.events)
         return self.table().html() + "".join(events)
 
-    def plot(self) -> Figure:
+    def plot(self, *, theme: str = "light") -> Figure:
         """Plot the norms by step, on log scales, with a line for each parameter and event.
 
-        Raises ToolError without matplotlib.
+        `theme` is "light" or "dark". Raises OptionError for another, ToolError without matplotlib.
         """
         from tinygrad_pool.diagnosis.run.plot import plot_of
 
-        return plot_of(self.summary())
+        return plot_of(self.summary(), theme)
 
     def to_html(self, path: str | os.PathLike[str], *, title: str = "Training run") -> Path:
         """Write a page with a slider over the steps. One file, which needs no network.
