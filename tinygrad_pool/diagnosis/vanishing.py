@@ -18,7 +18,7 @@ HELP = {
 
 
 def by_degrees(survey: Survey, found: list[Finding]) -> list[Finding]:
-    """Say along which path gradients vanish or explode: of what was `found`, or as a new finding.
+    """Add the path along which gradients vanish or explode: to what was `found`, or as a finding.
 
     A path begins where the first parameter is used, since what is above, such as a mean over the
     batch, all gradients have in common. It is taken to the largest gradient of each depth.
