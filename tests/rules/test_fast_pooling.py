@@ -73,6 +73,18 @@ def test_the_way_that_costs_least_is_taken(shape, windows, way, taken):
 
 
 @both_ties
+@pytest.mark.parametrize("width", range(1, 8))
+def test_windows_wider_than_the_plane_find_their_winners(width, ties, at_random):
+    x = np.random.default_rng(width).integers(0, 3, (3, width)).astype(float)
+    windows = windows_of("max_pool2d", 2, (3, 4), 1, ((2, 0), (0, 2)), (1, 2), ceil_mode=False)
+    if windows.padding[1][1] + width < windows.extent[1]:
+        windows = windows_of("max_pool2d", 2, (3, 4), 1, ((2, 0), (2, 2)), 1, ceil_mode=False)
+    with at_random.sized(cells=1, few=0):
+        winners = fast_winners(x, windows, ties)
+    np.testing.assert_array_equal(winners, winning_links(x, windows=windows, ties=ties).first)
+
+
+@both_ties
 def test_a_gradient_broadcast_from_one_number_is_sent_back_whole(ties, at_random):
     x = np.random.default_rng(0).integers(0, 3, (2, 7, 7)).astype(float)
     windows = windows_of("max_pool2d", 2, 3, stride=2, padding=1)

@@ -91,10 +91,17 @@ def has_ties(x: Floats, windows: AnyWindows) -> bool:
 
 @lru_cache(maxsize=256)
 def _tiling(windows: AnyWindows, shape: Shape) -> Windows | None:
-    """Return the windows to be cut into tiles; None where lists are faster."""
+    """Return the windows to be cut into tiles; None where lists are faster, or needed.
+
+    In a window longer than an axis, a padded cell may lie further on in the plane than what beats
+    it, so that `_pool` would keep the wrong place.
+    """
     ndim = len(windows.kernel)
+    space = shape[-ndim:]
     of_all = prod(shape[:-ndim]) * prod(windows.over(shape)) * prod(windows.kernel)
-    return None if of_all <= FEW else tiled(windows, shape[-ndim:])
+    tiling = None if of_all <= FEW else tiled(windows, space)
+    fits = tiling is not None and all(map(int.__le__, tiling.extent[1:], space[1:]))
+    return tiling if fits else None
 
 
 # -- by tiles
