@@ -29,8 +29,8 @@ ARRAYS = {
 """The operands of the calls below, by their letters; x is between 0 and 3."""
 
 N = np.where(np.arange(6.0).reshape(2, 3) == 1, np.nan, 1.0)
-OTHERS = {"np": np, "tg": tg, "N": N, "K": np.array([2, 0]), "M": ARRAYS["a"] > 0}
-"""What stands in the calls as it is: N is NaN in one place and else 1, M a mask."""
+OTHERS = {"np": np, "tg": tg, "N": N, "K": np.array([2, 0]), "M": ARRAYS["a"] > 0, "Z": 1 - np.eye(2, 3)}
+"""What stands in the calls as it is: N is NaN in one place and else 1, Z is 0 once a row, M a mask."""
 
 ELEMENTWISE = """
 absolute:a deg2rad:a degrees:a rad2deg:a radians:a exp:a exp2:a expm1:a log:p log10:p log1p:p
@@ -40,7 +40,7 @@ floor:a ceil:a rint:a trunc:a sign:a isnan:a isinf:a isfinite:a signbit:a logica
 """
 PAIRS = """
 add subtract multiply divide maximum minimum fmax fmin hypot logaddexp logaddexp2 arctan2 remainder
-fmod divmod copysign floor_divide less less_equal greater greater_equal equal not_equal logical_and
+fmod divmod floor_divide less less_equal greater greater_equal equal not_equal logical_and
 logical_or logical_xor heaviside isclose
 """
 REDUCTIONS = """
@@ -51,17 +51,18 @@ WITHOUT_SEVERAL_AXES = {"argmax", "argmin", "nanargmax", "nanargmin"}
 CALLS = {
     "power": ["p ** s", "np.power(p, a)", "np.power(p, [1, 2, 3])"],
     "float_power": ["np.float_power(p, a)", "np.float_power(p, 2)"],
+    "copysign": ["np.copysign(a, b)", "np.copysign(s, -2.0)"],
     "modf": ["np.modf(a)"],
     "ldexp": ["np.ldexp(a, [1, 2, 3])"],
     "clip": ["np.clip(a, -0.5, 0.5)", "np.clip(u, None, 0.0)"],
     "where": ["np.where(M, a, b)", "np.where(M, a, 0.0)", "np.where(M, s, b)"],
     "select": ["np.select([M, ~M], [a, b])", "np.select([M], [a * b], 7.0)"],
     "choose": ["np.choose([0, 1, 0], [a, b])"],
-    "nan_to_num": ["np.nan_to_num(a * N)", "np.nan_to_num(a / N, nan=3.0)"],
+    "nan_to_num": ["np.nan_to_num(np.where(N == 1, a, np.nan))", "np.nan_to_num(np.where(N == 1, a, np.inf), posinf=3.0)"],
     "cumsum": ["np.cumsum(u)", "np.cumsum(t)", "np.cumsum(t, axis=-2)", "np.cumsum(s)"],
-    "cumprod": ["np.cumprod(u)", "np.cumprod(t, axis=1)", "np.cumprod(M * a, axis=-1)"],
-    "nancumsum": ["np.nancumsum(a * N, axis=1)", "np.nancumsum(a)"],
-    "nancumprod": ["np.nancumprod(a * N, axis=1)", "np.nancumprod(a)"],
+    "cumprod": ["np.cumprod(u)", "np.cumprod(t, axis=1)", "np.cumprod(Z * a, axis=-1)"],
+    "nancumsum": ["np.nancumsum(np.where(N == 1, a, np.nan), axis=1)", "np.nancumsum(a)"],
+    "nancumprod": ["np.nancumprod(np.where(N == 1, a, np.nan), axis=1)", "np.nancumprod(a)"],
     "cumulative_sum": ["np.cumulative_sum(a, axis=1)", "np.cumulative_sum(u, include_initial=True)"],
     "cumulative_prod": ["np.cumulative_prod(a, axis=0)"],
     "quantile": [
@@ -72,8 +73,8 @@ CALLS = {
         "np.quantile(u, 0.4, method='hazen')",
     ],
     "percentile": ["np.percentile(a, 30)", "np.percentile(a, [10, 60], axis=0)"],
-    "nanquantile": ["np.nanquantile(a * N, 0.3)", "np.nanquantile(a * N, 0.3, axis=1)"],
-    "nanpercentile": ["np.nanpercentile(a * N, [20, 70], axis=-1)"],
+    "nanquantile": ["np.nanquantile(np.where(N == 1, a, np.nan), 0.3)", "np.nanquantile(np.where(N == 1, a, np.nan), 0.3, axis=1)"],
+    "nanpercentile": ["np.nanpercentile(np.where(N == 1, a, np.nan), [20, 70], axis=-1)"],
     "diff": [
         "np.diff(u)",
         "np.diff(t, 2, axis=1)",
@@ -246,13 +247,13 @@ MORE = {
     "average": ["np.average(a, axis=-1, weights=x)", "np.average(a, weights=p, returned=True)"],
     "var": ["np.var(t, axis=(0, -1), ddof=1)"],
     "std": ["np.std(t, axis=1, ddof=1.5)"],
-    "prod": ["np.prod(M * a, axis=1)"],
-    **{f"nan{name}": [f"np.nan{name}(a * N, axis=1)"] for name in "sum prod mean max min".split()},
-    "nanvar": ["np.nanvar(a * N, axis=1, ddof=1)"],
-    "nanstd": ["np.nanstd(a * N)"],
-    "nanmedian": ["np.nanmedian(a * N, axis=-1, keepdims=True)"],
-    "fmax": ["np.fmax(a * N, b)"],
-    "fmin": ["np.fmin(a, b * N)"],
+    "prod": ["np.prod(Z * a, axis=1)"],
+    **{f"nan{name}": [f"np.nan{name}(np.where(N == 1, a, np.nan), axis=1)"] for name in "sum prod mean max min".split()},
+    "nanvar": ["np.nanvar(np.where(N == 1, a, np.nan), axis=1, ddof=1)"],
+    "nanstd": ["np.nanstd(np.where(N == 1, a, np.nan))"],
+    "nanmedian": ["np.nanmedian(np.where(N == 1, a, np.nan), axis=-1, keepdims=True)"],
+    "fmax": ["np.fmax(np.where(N == 1, a, np.nan), b)"],
+    "fmin": ["np.fmin(a, np.where(N == 1, b, np.nan))"],
     "remainder": ["a % 0.3", "2.0 % p"],
     "divmod": ["divmod(a, 0.3)"],
     "floor_divide": ["a // 0.3"],

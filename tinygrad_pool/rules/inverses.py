@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_pool.errors import DataError, ShapeError
 from tinygrad_pool.rules.arguments import whole
-from tinygrad_pool.rules.composition import composes, operand
+from tinygrad_pool.rules.composition import composes, dtype_of, operand
 from tinygrad_pool.rules.primitive import observation, primitive
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 
@@ -180,7 +180,7 @@ def cholesky(x: Array) -> tuple[Array, Backward]:
 def _lower(x: Array) -> Array:
     """Keep the lower triangle, and halve the diagonal."""
     n = np.shape(x)[-1]
-    return np.tril(x) * (1.0 - np.eye(n, dtype=getattr(x, "dtype", None)) / 2)
+    return np.tril(x) * (1.0 - np.eye(n, dtype=dtype_of(x)) / 2)
 
 
 @composes("linalg.matrix_power")
@@ -190,7 +190,7 @@ def matrix_power(a: Array, n: int) -> Array:
     if count < 0:
         a, count = np.linalg.inv(a), -count
     if not count:
-        return a * 0.0 + np.eye(np.shape(a)[-1])
+        return a * 0.0 + np.eye(np.shape(a)[-1], dtype=dtype_of(a))
     y = None
     while count:
         count, odd = divmod(count, 2)
@@ -207,5 +207,5 @@ def _of_matrices(name: str, function: Callable[..., Any], *xs: Array) -> Any:
         raise ShapeError(f"{name}: needs square matrices, got shape {shape}")
     try:
         return function(*xs)
-    except np.linalg.LinAlgError as error:
+    except (np.linalg.LinAlgError, TypeError) as error:  # and halves, which LAPACK does not know
         raise DataError(f"{name}: {str(error).lower()}, of shape {shape}") from error

@@ -229,10 +229,15 @@ def same(x: Array) -> Array:
 @composes("float_power")
 def float_power(x: Array, n: Array) -> Array:
     """Raise to a power in double precision."""
-    return np.power(_double(x), _double(n))
+    return np.power(double(x), double(n))
 
 
-def _double(x: Array) -> Array:
+def double(x: Array) -> Array:
+    """Convert to double precision; Python's own numbers have it.
+
+    >>> double(np.ones(1, np.float32)).dtype
+    dtype('float64')
+    """
     if type(x) in PYTHON or dtype_of(x) == np.float64:
         return x
     return operand(x).astype(np.float64)

@@ -198,3 +198,16 @@ def polyval(p: Array, x: Array) -> Array:
     for k in range(1, np.size(p)):
         y = y * x + p[k]
     return y
+
+
+@composes("unwrap")
+def unwrap(
+    p: Array, discont: float | None = None, axis: int = -1, *, period: float = 2 * np.pi
+) -> Array:
+    """Add whole periods, which are constants, so that no step is longer than half of one."""
+    return p + _periods(p, discont=discont, axis=axis, period=period)
+
+
+@observation
+def _periods(p: Array, **options: Any) -> Any:
+    return np.unwrap(p, **options) - p

@@ -14,6 +14,7 @@ from tinygrad_pool.rules.accumulations import freedom_of, out_of_rows, p_norm, r
 from tinygrad_pool.rules.arguments import Axis, axes_of, flag, kept
 from tinygrad_pool.rules.composition import composes, dtype_of, is_value, operand
 from tinygrad_pool.rules.moves import order_of
+from tinygrad_pool.rules.powers import double
 from tinygrad_pool.rules.primitive import observation
 from tinygrad_pool.rules.rule import Array
 
@@ -191,7 +192,7 @@ def _quantile(
         raise ShapeError(f"{name}: nothing to choose from over axes {axes} of shape {shape}")
     low, high, share = _between(rows, function, q, method)
     row = np.reshape(rows, -1)
-    y = row[low]
+    y = row[low] if share.dtype == dtype_of(a) else double(row[low])
     if share.any():
         y = y + (row[high] - y) * share
     if flag(keepdims, f"{name}: keepdims"):
@@ -219,7 +220,8 @@ def _between(
         np.take_along_axis(cells, ends(places)[..., None].astype(int), axis=-1)[..., 0]
         for ends in (np.floor, np.ceil)
     )
-    return low, high, (places - np.floor(places)).astype(rows.dtype)
+    kind = np.result_type(rows, q) if np.ndim(q) else rows.dtype
+    return low, high, (places - np.floor(places)).astype(kind)
 
 
 # -- beside NaN
@@ -343,7 +345,7 @@ def _variables(m: Array, rowvar: bool) -> Array:
     m = operand(m)
     if np.ndim(m) > 2:
         raise ShapeError(f"np.cov: needs two axes at most, got shape {np.shape(m)}")
-    rows = np.atleast_2d(m)
+    rows = double(np.atleast_2d(m))
     return rows.T if not rowvar and np.shape(rows)[0] != 1 else rows
 
 
