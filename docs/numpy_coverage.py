@@ -5,6 +5,7 @@
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,8 +30,15 @@ ARRAYS = {
 """The operands of the calls below, by their letters; x is between 0 and 3."""
 
 N = np.where(np.arange(6.0).reshape(2, 3) == 1, np.nan, 1.0)
-OTHERS = {"np": np, "tg": tg, "N": N, "K": np.array([2, 0]), "M": ARRAYS["a"] > 0, "Z": 1 - np.eye(2, 3)}
-"""What stands in the calls as it is: N is NaN in one place and else 1, Z is 0 once a row, M a mask."""
+OTHERS = {
+    "np": np,
+    "tg": tg,
+    "N": N,
+    "K": np.array([2, 0]),
+    "M": ARRAYS["a"] > 0,
+    "Z": 1 - np.eye(2, 3),
+}
+"""What stands in the calls as it is: N is NaN once and else 1, Z is 0 once a row, M is a mask."""
 
 ELEMENTWISE = """
 absolute:a deg2rad:a degrees:a rad2deg:a radians:a exp:a exp2:a expm1:a log:p log10:p log1p:p
@@ -58,12 +66,18 @@ CALLS = {
     "where": ["np.where(M, a, b)", "np.where(M, a, 0.0)", "np.where(M, s, b)"],
     "select": ["np.select([M, ~M], [a, b])", "np.select([M], [a * b], 7.0)"],
     "choose": ["np.choose([0, 1, 0], [a, b])"],
-    "nan_to_num": ["np.nan_to_num(np.where(N == 1, a, np.nan))", "np.nan_to_num(np.where(N == 1, a, np.inf), posinf=3.0)"],
+    "nan_to_num": [
+        "np.nan_to_num(np.where(N == 1, a, np.nan))",
+        "np.nan_to_num(np.where(N == 1, a, np.inf), posinf=3.0)",
+    ],
     "cumsum": ["np.cumsum(u)", "np.cumsum(t)", "np.cumsum(t, axis=-2)", "np.cumsum(s)"],
     "cumprod": ["np.cumprod(u)", "np.cumprod(t, axis=1)", "np.cumprod(Z * a, axis=-1)"],
     "nancumsum": ["np.nancumsum(np.where(N == 1, a, np.nan), axis=1)", "np.nancumsum(a)"],
     "nancumprod": ["np.nancumprod(np.where(N == 1, a, np.nan), axis=1)", "np.nancumprod(a)"],
-    "cumulative_sum": ["np.cumulative_sum(a, axis=1)", "np.cumulative_sum(u, include_initial=True)"],
+    "cumulative_sum": [
+        "np.cumulative_sum(a, axis=1)",
+        "np.cumulative_sum(u, include_initial=True)",
+    ],
     "cumulative_prod": ["np.cumulative_prod(a, axis=0)"],
     "quantile": [
         "np.quantile(a, 0.3)",
@@ -73,7 +87,10 @@ CALLS = {
         "np.quantile(u, 0.4, method='hazen')",
     ],
     "percentile": ["np.percentile(a, 30)", "np.percentile(a, [10, 60], axis=0)"],
-    "nanquantile": ["np.nanquantile(np.where(N == 1, a, np.nan), 0.3)", "np.nanquantile(np.where(N == 1, a, np.nan), 0.3, axis=1)"],
+    "nanquantile": [
+        "np.nanquantile(np.where(N == 1, a, np.nan), 0.3)",
+        "np.nanquantile(np.where(N == 1, a, np.nan), 0.3, axis=1)",
+    ],
     "nanpercentile": ["np.nanpercentile(np.where(N == 1, a, np.nan), [20, 70], axis=-1)"],
     "diff": [
         "np.diff(u)",
@@ -248,7 +265,10 @@ MORE = {
     "var": ["np.var(t, axis=(0, -1), ddof=1)"],
     "std": ["np.std(t, axis=1, ddof=1.5)"],
     "prod": ["np.prod(Z * a, axis=1)"],
-    **{f"nan{name}": [f"np.nan{name}(np.where(N == 1, a, np.nan), axis=1)"] for name in "sum prod mean max min".split()},
+    **{
+        f"nan{name}": [f"np.nan{name}(np.where(N == 1, a, np.nan), axis=1)"]
+        for name in ["sum", "prod", "mean", "max", "min"]
+    },
     "nanvar": ["np.nanvar(np.where(N == 1, a, np.nan), axis=1, ddof=1)"],
     "nanstd": ["np.nanstd(np.where(N == 1, a, np.nan))"],
     "nanmedian": ["np.nanmedian(np.where(N == 1, a, np.nan), axis=-1, keepdims=True)"],
@@ -261,7 +281,7 @@ MORE = {
 """What is tried besides, of functions that are tried with all the others of their kind."""
 
 
-def calls():
+def calls() -> dict[str, list[str]]:
     """List the calls of each function by its name."""
     found = {}
     for word in ELEMENTWISE.split():
@@ -277,40 +297,41 @@ def calls():
     return {name: [*ways, *MORE.get(name, [])] for name, ways in found.items() if there_is(name)}
 
 
-def there_is(name):
+def there_is(name: str) -> bool:
     """Return whether this NumPy has a function: unstack and cumulative_sum are of 2.1."""
-    owner = np
+    owner: Any = np
     for part in name.split("."):
         owner = getattr(owner, part, None)
     return owner is not None
 
 
-def evaluated(call, operands):
+def evaluated(call: str, operands: dict[str, Any]) -> Any:
     """Carry out a call, on arrays or on Values."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return eval(call, OTHERS | operands)
 
 
-def operands_in(call):
+def operands_in(call: str) -> list[str]:
     """List the letters of the operands in a call."""
     return [name for name in compile(call, "", "eval").co_names if name in ARRAYS]
 
 
-def parts(result):
+def parts(result: Any) -> list[Any]:
     """List the arrays and Values in a result."""
     if isinstance(result, tuple | list):
         return [part for one in result for part in parts(one)]
     return [result]
 
 
-def joined(result):
+def joined(result: Any) -> Value:
     """Lay all Values in a result out in one row."""
     rows = [np.reshape(part, -1) for part in parts(result) if isinstance(part, Value)]
-    return np.concatenate(rows)
+    row: Value = np.concatenate(rows)
+    return row
 
 
-def tried(call):
+def tried(call: str) -> str | TinygradPoolError:
     """Carry out a call on Values; return "works", "answered", or the error that refused it.
 
     Raises AssertionError where numbers or slopes are not NumPy's.
@@ -330,14 +351,14 @@ def tried(call):
     if not any(isinstance(one, Value) for one in got):
         return "answered"
 
-    def f(*values):
+    def f(*values: Value) -> Value:
         return joined(evaluated(call, dict(zip(letters, values, strict=True))))
 
     assert tg.gradcheck(f, *(ARRAYS[name] for name in letters))
     return "works"
 
 
-def table():
+def table() -> dict[str, str | TinygradPoolError]:
     """List each function, and what came of it: "works", "answered", or an error."""
     found = {}
     for name, ways in sorted(calls().items()):
@@ -352,18 +373,17 @@ HEAD = """# NumPy on Values
 
 A function of NumPy's that is called on a Value is one of three kinds. It *works*: its result is a
 Value, and gradients of first and second order are right. It is *answered* from the data, with plain
-numbers: its slopes are 0, or it asks what has none. Or it is *refused*, and the error says what to
-write. Each function below is run by `python docs/numpy_coverage.py`, its numbers compared with
-NumPy's, its slopes with differences; a test holds that this page says what comes of it.
+numbers: its slopes are 0, or it asks what has none. Or it is *refused*, and the error says so.
+`python docs/numpy_coverage.py` runs each function below, compares its numbers with NumPy's and its
+slopes with differences, and writes this page; a test holds that it is so.
 
-Whatever only moves, repeats, drops or zero-fills cells is NumPy's own function on the numbers of the
-cells, and then one index. Most others are made of rules, and leave several nodes. All of them are
-`tg.<name>` too, of those in `np.linalg` without `linalg`, and the methods that arrays have are methods
-of a Value.
+Whatever only moves, repeats, drops or zero-fills cells is NumPy's own function on the numbers of
+the cells, and then one index. Most others are made of rules, and leave several nodes. All of them
+are `tg.<name>` too, those of `np.linalg` without `linalg`; and a Value has the methods of arrays.
 """
 
 
-def page():
+def page() -> str:
     """Write the page."""
     found = table()
     counts = [sum(result == kind for result in found.values()) for kind in ("works", "answered")]
@@ -375,9 +395,7 @@ def page():
     ]
     for title, kind in (("Works", "works"), ("Answered from the data", "answered")):
         rows += [f"## {title}\n", "| function | for example |", "| --- | --- |"]
-        rows += [
-            f"| `{name}` | `{calls()[name][0]}` |" for name, r in found.items() if r == kind
-        ]
+        rows += [f"| `{name}` | `{calls()[name][0]}` |" for name, r in found.items() if r == kind]
         rows.append("")
     rows += ["## Refused\n", "| function | what is said |", "| --- | --- |"]
     rows += [f"| `{name}` | {said} |" for name, said in refused.items()]

@@ -57,9 +57,11 @@ def _cumprod(x: Value, axis: int | None = None) -> Any:
 def _columns(rows: Any) -> list[Any]:
     """List the products of the first columns: of none, which is 1, of one, of two, and so on."""
     *lead, n = rows.shape
-    return [np.ones(lead) + 0.0 * np.sum(rows, axis=-1)] if not n else [
-        None, *accumulate((rows[..., i] for i in range(n)), mul)
-    ]
+    return (
+        [np.ones(lead) + 0.0 * np.sum(rows, axis=-1)]
+        if not n
+        else [None, *accumulate((rows[..., i] for i in range(n)), mul)]
+    )
 
 
 def _var(x: Value, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
@@ -73,7 +75,7 @@ def _contract(*xs: Any, subscripts: str) -> Any:
     letters = [*out, *sorted(set(inputs) - {*out, ","})]
     spread = []
     for x, term in zip(xs, inputs.split(","), strict=True):
-        order = sorted(range(len(term)), key=lambda k, term=term: letters.index(term[k]))
+        order = [term.index(c) for c in letters if c in term]
         shape = [np.shape(x)[term.index(c)] if c in term else 1 for c in letters]
         spread.append(np.reshape(np.transpose(x, order), shape))
     y = spread[0]

@@ -17,17 +17,19 @@ from tinygrad_pool.rules.composition import COMPOSED, asked, load
 from tinygrad_pool.rules.rule import IMPLEMENTED, Rule
 
 ASKED = """
-all allclose any argmax argmin argpartition argsort argwhere array_equal array_equiv array_repr
-array_str array2string bincount ceil count_nonzero digitize empty_like equal flatnonzero floor
-floor_divide full_like greater greater_equal heaviside histogram histogram_bin_edges histogram2d
-iscomplex iscomplexobj isclose isfinite isin isinf isnan isneginf isposinf isreal isrealobj less
-less_equal lexsort logical_and logical_not logical_or logical_xor matrix_rank ndim nanargmax
-nanargmin nonzero not_equal ones_like result_type rint round searchsorted shape sign signbit size
-tril_indices_from triu_indices_from trunc fix unique unique_all unique_counts unique_inverse
-unique_values zeros_like
+all allclose any argmax argmin argpartition argsort argwhere around array2string array_equal
+array_equiv array_repr array_str bincount ceil count_nonzero digitize einsum_path empty_like equal
+fix flatnonzero floor floor_divide full_like greater greater_equal heaviside histogram histogram2d
+histogram_bin_edges histogramdd intersect1d iscomplex iscomplexobj isclose isfinite isin isinf isnan
+isneginf isposinf isreal isrealobj less less_equal lexsort logical_and logical_not logical_or
+logical_xor nanargmax nanargmin ndim nonzero not_equal ones_like result_type rint round searchsorted
+setdiff1d setxor1d shape sign signbit size tril_indices_from triu_indices_from trunc union1d unique
+unique_all unique_counts unique_inverse unique_values zeros_like
 """
 QUESTIONS: set[Callable[..., Any]] = {getattr(np, n) for n in ASKED.split() if hasattr(np, n)}
 """Functions that are answered from the data, with plain numbers: their slopes are 0 or none."""
+
+QUESTIONS |= {np.linalg.matrix_rank}
 
 OPTIONS_REFUSED = ("out", "where", "subok", "like")
 """Options of questions that would write to an array, or leave answers unset."""
@@ -77,17 +79,15 @@ def _is_habit(kind: type, name: str) -> bool:
 
 
 ELSEWHERE = """
-absolute add add_ all any argmax argmin argsort assign at block_until_ready bmm bool broadcast_to
-cat ceil children chunk clamp clear_graph clone concatenate contiguous copy copy_ cos cosh cpu
-creator cuda cumprod cumsum device diagonal dim div div_ divide dot double eq expand expand_as
-expand_dims expm1 fill_ flatten flip float floor gather ge grad_fn gradient gt half index_select
-inputs int isfinite isinf isnan le log10 log1p log2 log_softmax logsumexp long lt mT
-masked_fill masked_select matmul maximum median minimum mm mul mul_ multiply name nbytes ne neg
-nelement nonzero norm null_grad null_gradients numel numpy permute pow power prev prod ptp ravel
-realize reciprocal register_hook relu_ repeat requires_grad requires_grad_ reshape_as retain_grad
-roll round rsqrt sign sin sinh softmax sort split square squeeze stack std stop_gradient sub sub_
-subtract swapaxes t take tan tile to to_numpy tolist topk trace tril triu type unbind unique
-unsqueeze value values var view view_as where zero_
+absolute add add_ assign at block_until_ready bmm bool broadcast_to cat ceil children chunk clamp
+clear_graph clone concatenate contiguous copy_ cos cosh cpu creator cuda device dim
+div div_ divide double eq expand expand_as expand_dims expm1 fill_ flip float floor gather ge
+grad_fn gradient gt half index_select inputs int isfinite isinf isnan le log10 log1p log2
+log_softmax logsumexp long lt masked_fill masked_select matmul maximum median minimum mm mul mul_
+multiply name nbytes ne neg nelement norm null_grad null_gradients numel numpy permute pow power
+prev put realize reciprocal register_hook relu_ requires_grad requires_grad_ reshape_as retain_grad
+roll rsqrt sign sin sinh softmax sort split square stack stop_gradient sub sub_ subtract t tan tile
+to to_numpy tolist topk tril triu type unbind unique unsqueeze value values view view_as where zero_
 """
 """The attributes that a Value has in PyTorch, NumPy, JAX or micrograd, and not here."""
 
@@ -129,13 +129,13 @@ class AnswersNumPy(WithHabits):
         return answer(function, inputs, options, self._operation_of)
 
     def __floordiv__(self, other: Any) -> Any:
-        return np.floor_divide(self, other)  # type: ignore[call-overload]  # it answers for that
+        return np.floor_divide(self, other)
 
     def __mod__(self, other: Any) -> Any:
-        return np.remainder(self, other)  # type: ignore[call-overload]
+        return np.remainder(self, other)
 
     def __divmod__(self, other: Any) -> Any:
-        return np.divmod(self, other)  # type: ignore[call-overload]
+        return np.divmod(self, other)
 
     def __rfloordiv__(self, other: Any) -> Any:
         return np.floor_divide(other, self)

@@ -1,6 +1,7 @@
 """Every operation, under the name that NumPy or PyTorch has for it.
 
-Pooling and convolution are loaded when they are first asked for.
+Pooling and convolution are loaded when they are first asked for; and so is what else NumPy has,
+under its own names: `tg.functional.var`, `tg.functional.einsum`, `tg.functional.norm`.
 """
 
 from importlib import import_module
@@ -20,7 +21,10 @@ from tinygrad_pool.functional.operations import (
     log_softmax,
     logsumexp,
     matmul,
+    max,
     maximum,
+    mean,
+    min,
     minimum,
     relu,
     sigmoid,
@@ -30,6 +34,7 @@ from tinygrad_pool.functional.operations import (
     square,
     squeeze,
     stack,
+    sum,
     tanh,
     weighted_sum,
     where,
@@ -66,10 +71,11 @@ if TYPE_CHECKING:
 else:
 
     def __getattr__(name: str) -> Any:
-        """Load a pool or a convolution when it is first asked for."""
-        if name not in __all__:
+        """Load a pool, a convolution or a function of NumPy's when it is first asked for."""
+        if name.startswith("_"):
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
         kind = next(kind for start, kind in _KINDS.items() if name.startswith(start))
+        kind = kind if name in __all__ else "numpy_functions"
         globals()[name] = found = getattr(import_module(f"{__name__}.{kind}"), name)
         return found
 
@@ -105,6 +111,7 @@ __all__ = [
     "lp_pool2d",
     "lp_pool3d",
     "matmul",
+    "max",
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
@@ -112,6 +119,8 @@ __all__ = [
     "max_unpool2d",
     "max_unpool3d",
     "maximum",
+    "mean",
+    "min",
     "minimum",
     "relu",
     "sigmoid",
@@ -121,6 +130,7 @@ __all__ = [
     "square",
     "squeeze",
     "stack",
+    "sum",
     "tanh",
     "weighted_sum",
     "where",

@@ -119,7 +119,7 @@ def var(
 ) -> tuple[Array, Backward]:
     """Take the mean of the squared distances from the mean, over the axes; None means all of them.
 
-    y = Σ_i (x_i − m)² / (K − ddof),  m = Σ_i x_i / K            ∂E/∂x_i = 2 g (x_i − m) / (K − ddof)
+    y = Σ_i (x_i − m)² / n,  n = K − ddof,  m = Σ_i x_i / K            ∂E/∂x_i = 2 g (x_i − m) / n
 
     Raises AxisError, OptionError if ddof is no number; ShapeError if there is nothing to average.
 

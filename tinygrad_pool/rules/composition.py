@@ -30,7 +30,13 @@ COMPOSED: dict[Callable[..., Any], Callable[..., Any]] = {}
 SUBJECTS = "accumulations contractions inverses moves powers sequences statistics trigonometry"
 """The modules that answer for NumPy's rarer functions; they are loaded when one is called."""
 
-HINTS = {"out": "results are new Values", "dtype": "v.astype(dtype) converts"}
+HINTS = {
+    "out": "results are new Values",
+    "dtype": "v.astype(dtype) converts",
+    "dim": "axis= names an axis here",
+    "keepdim": "keepdims= keeps axes here",
+    "where": "np.where(mask, v, 0.0) leaves numbers out of a sum",
+}
 
 
 @cache

@@ -26,7 +26,7 @@ def contracted(*xs: Array, subscripts: str) -> Array:
 def contract(*xs: Array, subscripts: str) -> tuple[Array, Backward]:
     """Differentiate a product that is summed over letters: each operand gets the others' product.
 
-    y_out = Σ x_1 x_2 …            ∂E/∂x_i = Σ g_out Π_j x_j,  j ≠ i, over all letters but those of x_i
+    y_out = Σ x_1 x_2 …            ∂E/∂x_i = Σ g_out Π_j x_j,  j ≠ i,  over all other letters
 
     >>> y, backward = contract(np.ones((2, 3)), np.ones(3), subscripts="ij,j->i")
     >>> y, backward(np.array([1.0, 2.0]))[1]
@@ -233,6 +233,16 @@ def matmul(x1: Array, x2: Array) -> Array:
 def outer(a: Array, b: Array) -> Array:
     """Multiply each of one by each of the other."""
     return np.reshape(operand(a), (-1, 1)) * np.reshape(operand(b), -1)
+
+
+@composes("linalg.outer")
+def outer_of_vectors(x1: Array, x2: Array) -> Array:
+    """Multiply each of one vector by each of the other."""
+    if np.ndim(x1) != 1 or np.ndim(x2) != 1:
+        raise ShapeError(
+            f"np.linalg.outer: needs two vectors, got shapes {np.shape(x1)} and {np.shape(x2)}"
+        )
+    return outer(x1, x2)
 
 
 @composes("kron")

@@ -201,7 +201,7 @@ def matrix_power(a: Array, n: int) -> Array:
 
 
 def _of_matrices(name: str, function: Callable[..., Any], *xs: Array) -> Any:
-    """Call a function of square matrices. Raises ShapeError, and DataError where it has no answer."""
+    """Call a function of square matrices. Raises ShapeError, and DataError without an answer."""
     shape = np.shape(xs[0])
     if len(shape) < 2 or shape[-1] != shape[-2]:
         raise ShapeError(f"{name}: needs square matrices, got shape {shape}")

@@ -1,8 +1,8 @@
 """What only moves, repeats, drops or zero-fills cells: NumPy's own function on the cells' numbers.
 
-`np.tile` of a Value is `np.tile` of its cells numbered 1, 2, 3, …, where 0 is a cell that holds 0.0,
-and then one index. So each of these functions takes what NumPy's takes, and its links are those of
-an index: one cell a unit.
+`np.tile` of a Value is `np.tile` of its cells numbered 1, 2, 3, …, where 0 is a cell that holds
+0.0, and then one index. So each of these functions takes what NumPy's takes, and its links are
+those of an index: one cell a unit.
 """
 
 from __future__ import annotations
@@ -17,16 +17,30 @@ from numpy.typing import NDArray
 
 from tinygrad_pool.errors import OptionError, UnsupportedError
 from tinygrad_pool.rules.arguments import Axis, axes_of
-from tinygrad_pool.rules.composition import COMPOSED, asked, composes, dtype_of, found, is_value, operand
+from tinygrad_pool.rules.composition import (
+    COMPOSED,
+    asked,
+    composes,
+    dtype_of,
+    found,
+    is_value,
+    operand,
+)
 from tinygrad_pool.rules.primitive import observation
 from tinygrad_pool.rules.rule import Array
 
-MOVED = {
-    **dict.fromkeys("array_split copy delete diag diagflat diagonal repeat resize roll".split(), 0),
-    **dict.fromkeys("hsplit vsplit dsplit split ravel rot90 take take_along_axis tile".split(), 0),
-    **dict.fromkeys(("tril", "triu", "unstack", "lib.stride_tricks.sliding_window_view"), 0),
-    **dict.fromkeys(("compress", "extract", "choose"), 1),
-    **dict.fromkeys(("atleast_1d", "atleast_2d", "atleast_3d", "block", "meshgrid"), None),
+FIRST = """
+array_split copy delete diag diagflat diagonal dsplit fft.fftshift fft.ifftshift hsplit
+lib.stride_tricks.sliding_window_view ravel repeat resize roll rot90 split take take_along_axis tile
+tril triu unstack vsplit
+"""
+SECOND = "choose compress extract"
+EACH = "atleast_1d atleast_2d atleast_3d block meshgrid"
+
+MOVED: dict[str, int | None] = {
+    **dict.fromkeys(FIRST.split(), 0),
+    **dict.fromkeys(SECOND.split(), 1),
+    **dict.fromkeys(EACH.split(), None),
 }
 """The place of the operand whose cells are moved by each function; None is every one."""
 
@@ -60,7 +74,7 @@ def moved(name: str, place: int | None, *operands: Any, **options: Any) -> Any:
 
 
 def _numbered(x: Any) -> tuple[Any, Array]:
-    """Number the cells of an operand, or of a nest of lists of them; and lay them out in a row."""
+    """Give the cells of an operand their numbers, or of a nest of lists; and lay all in a row."""
     leaves: list[Any] = []
     count = 1
 
@@ -102,7 +116,7 @@ for _name, _place in MOVED.items():
 
 
 def reordered(name: str, x: Array, *more: Any, **options: Any) -> Array:
-    """Let NumPy reorder the axes of an empty array, whose lengths number them: 0, 1, 2, …
+    """Let NumPy reorder the axes of an empty array, whose lengths are their numbers.
 
     >>> reordered("swapaxes", np.ones((2, 3)), 0, 1).shape
     (3, 2)
@@ -224,7 +238,7 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Array], default: Array 
             f"and {len(condlist)}"
         )
     pairs = list(zip(condlist, choicelist, strict=True))
-    return reduce(lambda y, pair: np.where(*pair, y), reversed(pairs), default)
+    return reduce(lambda y, pair: np.where(pair[0], pair[1], y), reversed(pairs), default)
 
 
 # -- by order

@@ -12,7 +12,6 @@ from tinygrad_pool.rules.masks import choose, plain
 from tinygrad_pool.rules.primitive import PYTHON, observation
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 
-
 LN_2, LN_10 = log(2.0), log(10.0)
 
 
@@ -296,3 +295,10 @@ def nan_to_num(
 @observation
 def _filled(x: Array, **numbers: Any) -> Any:
     return np.nan_to_num(x, **numbers)
+
+
+@composes("astype")
+def astype(x: Array, dtype: Any, copy: bool = True) -> Array:
+    """Convert to another floating dtype."""
+    del copy  # a result is always another Value
+    return operand(x).astype(dtype)

@@ -186,8 +186,8 @@ def interp(
 @observation
 def _piece(x: Array, xp: Array) -> NDArray[np.int64]:
     """Find which line each x lies on."""
-    k: NDArray[np.int64] = np.clip(np.searchsorted(xp, x, side="right") - 1, 0, len(xp) - 2)
-    return k
+    after = np.asarray(np.searchsorted(xp, x, side="right"))
+    return np.clip(after - 1, 0, len(xp) - 2)
 
 
 @composes("polyval")

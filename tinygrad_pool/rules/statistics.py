@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.errors import OptionError, ShapeError
-from tinygrad_pool.rules.accumulations import freedom_of, out_of_rows, p_norm, rows_of
+from tinygrad_pool.rules.accumulations import freedom_of, p_norm, rows_of
 from tinygrad_pool.rules.arguments import Axis, axes_of, flag, kept
 from tinygrad_pool.rules.composition import composes, dtype_of, is_value, operand
 from tinygrad_pool.rules.moves import order_of

@@ -215,7 +215,7 @@ def sinc(x: Array) -> Array:
     near = np.less(np.abs(u), 0.5)
     away = np.where(near, 1.0, u)
     square = np.where(near, u, 0.0) ** 2
-    series = 1.0
+    series: Array = 1.0
     for k in range(9, 0, -1):
         series = 1.0 - square / (2 * k * (2 * k + 1)) * series
     return np.where(near, series, np.sin(away) / away)
