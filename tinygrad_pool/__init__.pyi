@@ -51,6 +51,21 @@ from tinygrad_pool.derivatives import (
 from tinygrad_pool.derivatives import (
     weights_of as weights_of,
 )
+from tinygrad_pool.derivatives.transforms import (
+    hessian as hessian,
+)
+from tinygrad_pool.derivatives.transforms import (
+    jacobian as jacobian,
+)
+from tinygrad_pool.derivatives.transforms import (
+    jacrev as jacrev,
+)
+from tinygrad_pool.derivatives.transforms import (
+    jvp as jvp,
+)
+from tinygrad_pool.derivatives.transforms import (
+    vjp as vjp,
+)
 from tinygrad_pool.diagnosis import (
     diagnose as diagnose,
 )
@@ -92,6 +107,9 @@ from tinygrad_pool.engine.gradients import (
 )
 from tinygrad_pool.engine.gradients import (
     grad as grad,
+)
+from tinygrad_pool.engine.gradients import (
+    value_and_grad as value_and_grad,
 )
 from tinygrad_pool.engine.steps import Step as Step
 from tinygrad_pool.engine.value import (
