@@ -170,6 +170,6 @@ def _value_of(name: str, x: Any, graph: bool) -> Value:
             return Value(x)
         except DataError as error:
             raise DataError(f"{name}: an argument to differentiate by: {error}") from error
-    own: Any = np.copy(x) if graph else Value(x._numbers)
+    own: Value = cast("Value", np.copy(x)) if graph else Value(x._numbers)
     own.about = x.about
     return own

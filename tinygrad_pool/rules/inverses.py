@@ -11,6 +11,7 @@ from tinygrad_pool.errors import DataError, ShapeError
 from tinygrad_pool.rules.arguments import whole
 from tinygrad_pool.rules.composition import composes, dtype_of, operand
 from tinygrad_pool.rules.primitive import observation, primitive
+from tinygrad_pool.rules.reductions import as_given, widened
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 
 
@@ -26,7 +27,7 @@ def inv(x: Array) -> tuple[Array, Backward]:
     >>> y, backward(np.array([[1.0]]))
     (array([[0.5]]), (array([[-0.25]]),))
     """
-    y = _of_matrices("inv", np.linalg.inv, x)
+    y = _inverse(x)
 
     def inv_backward(g: Array) -> Contributions:
         across = np.matrix_transpose(y)
@@ -46,7 +47,7 @@ def solved(x: Array, w: Array) -> Array:
 def solve(x: Array, w: Array) -> tuple[Array, Backward]:
     """Solve linear systems, for each column of W.
 
-    X Y = W            ∂E/∂W = X⁻ᵀ G            ∂E/∂X = −(X⁻ᵀ G) Yᵀ
+    Y = X⁻¹ W            ∂E/∂X = −(X⁻ᵀ G) Yᵀ            ∂E/∂W = X⁻ᵀ G
 
     Raises ShapeError if they do not fit, DataError if X has no inverse.
 
@@ -94,7 +95,7 @@ def det(x: Array) -> tuple[Array, Backward]:
         if isinstance(x, np.ndarray):
             to_x = wide * _cofactors(x)
         else:
-            to_x = wide * np.expand_dims(y, (-2, -1)) * np.matrix_transpose(np.linalg.inv(x))
+            to_x = wide * np.expand_dims(y, (-2, -1)) * np.matrix_transpose(_inverse(x))
         return (to_x,)
 
     return y, det_backward
@@ -102,7 +103,7 @@ def det(x: Array) -> tuple[Array, Backward]:
 
 def _cofactors(x: Array) -> Array:
     """Compute adj(X)ᵀ by singular values, which divides by none of them."""
-    u, s, vt = np.linalg.svd(x)
+    u, s, vt = np.linalg.svd(widened(x))
     n = s.shape[-1]
     others = np.where(np.eye(n, dtype=bool), 1, s[..., None, :]).prod(axis=-1)
     sign = (np.linalg.det(u) * np.linalg.det(vt))[..., None, None]
@@ -119,7 +120,7 @@ class SlogdetResult(NamedTuple):
 @primitive
 def log_of_det(x: Array) -> Array:
     """Take ln |det X|."""
-    return _of_matrices("slogdet", np.linalg.slogdet, x)[1]
+    return _of_matrices("slogdet", lambda x: np.linalg.slogdet(x)[1], x)
 
 
 @implements(log_of_det)
@@ -134,7 +135,7 @@ def logabsdet(x: Array) -> tuple[Array, Backward]:
     """
 
     def logabsdet_backward(g: Array) -> Contributions:
-        to_x = np.expand_dims(g, (-2, -1)) * np.matrix_transpose(np.linalg.inv(x))
+        to_x = np.expand_dims(g, (-2, -1)) * np.matrix_transpose(_inverse(x))
         return (to_x,)
 
     return log_of_det(x), logabsdet_backward
@@ -148,16 +149,16 @@ def slogdet(a: Array) -> SlogdetResult:
 
 @observation
 def _sign_of_det(x: Array) -> Any:
-    return _of_matrices("slogdet", np.linalg.slogdet, x)[0]
+    return _of_matrices("slogdet", lambda x: np.linalg.slogdet(x)[0], x)
 
 
 @implements(np.linalg.cholesky)
 def cholesky(x: Array) -> tuple[Array, Backward]:
-    """Take the lower triangle L of X = L Lᵀ, for symmetric, positive matrices.
+    """Take the lower triangle Y of X = Y Yᵀ, for symmetric, positive matrices.
 
     As NumPy it looks at the lower triangle of X only, and so only that gets a gradient.
 
-    X = L Lᵀ            S = L⁻ᵀ Φ(Lᵀ G) L⁻¹            ∂E/∂X = Φ(S + Sᵀ)
+    Y = chol X            ∂E/∂X = Φ(S + Sᵀ),  S = Y⁻ᵀ Φ(Yᵀ G) Y⁻¹
 
     Φ keeps the lower triangle, and halves the diagonal. Raises ShapeError unless they are square,
     DataError unless they are positive definite.
@@ -169,7 +170,7 @@ def cholesky(x: Array) -> tuple[Array, Backward]:
     y = _of_matrices("cholesky", np.linalg.cholesky, x)
 
     def cholesky_backward(g: Array) -> Contributions:
-        inverse = np.linalg.inv(y)
+        inverse = _inverse(y)
         s = np.matrix_transpose(inverse) @ _lower(np.matrix_transpose(y) @ g) @ inverse
         to_x = _lower(s + np.matrix_transpose(s))
         return (to_x,)
@@ -200,12 +201,19 @@ def matrix_power(a: Array, n: int) -> Array:
     return y
 
 
+def _inverse(x: Array) -> Array:
+    return _of_matrices("inv", np.linalg.inv, x)
+
+
 def _of_matrices(name: str, function: Callable[..., Any], *xs: Array) -> Any:
-    """Call a function of square matrices. Raises ShapeError, and DataError without an answer."""
+    """Call a function of square matrices, of halves in float32, which is the least LAPACK knows.
+
+    Raises ShapeError unless they are square, DataError where there is no answer.
+    """
     shape = np.shape(xs[0])
     if len(shape) < 2 or shape[-1] != shape[-2]:
         raise ShapeError(f"{name}: needs square matrices, got shape {shape}")
     try:
-        return function(*xs)
-    except (np.linalg.LinAlgError, TypeError) as error:  # and halves, which LAPACK does not know
+        return as_given(function(*map(widened, xs)), xs[0])
+    except np.linalg.LinAlgError as error:
         raise DataError(f"{name}: {str(error).lower()}, of shape {shape}") from error

@@ -63,14 +63,14 @@ def moved(name: str, place: int | None, *operands: Any, **options: Any) -> Any:
         raise OptionError(f"{called}: no option 'out' on Values; results are new Values")
     if place is None:
         at, flat = _numbered(list(operands))
-        return picked(flat, asked(called, function, *at, **options))
-    given = asked(called, inspect.signature(function).bind, *operands, **options)
+        return picked(flat, function(*at, **options))
+    given = inspect.signature(function).bind(*operands, **options)
     rest = [x for i, x in enumerate(given.args) if i != place]
     if any(is_value(x) for x in (*rest, *given.kwargs.values())):
         raise OptionError(f"{called}: an index is a constant, not a Value; v.data has its numbers")
     at, flat = _numbered(given.args[place])
     rest.insert(place, at)
-    return picked(flat, asked(called, function, *rest, **given.kwargs))
+    return picked(flat, function(*rest, **given.kwargs))
 
 
 def _numbered(x: Any) -> tuple[Any, Array]:
@@ -112,7 +112,7 @@ def picked(x: Array, at: Any) -> Any:
 
 for _name, _place in MOVED.items():
     if _function := found(_name):
-        COMPOSED[_function] = partial(moved, _name, _place)
+        COMPOSED[_function] = partial(asked, f"np.{_name}", moved, _name, _place)
 
 
 def reordered(name: str, x: Array, *more: Any, **options: Any) -> Array:
@@ -123,13 +123,12 @@ def reordered(name: str, x: Array, *more: Any, **options: Any) -> Array:
     """
     function: Any = found(name)
     x = operand(x)
-    order = asked(f"np.{name}", function, np.empty(range(np.ndim(x))), *more, **options).shape
-    return np.transpose(x, order)
+    return np.transpose(x, function(np.empty(range(np.ndim(x))), *more, **options).shape)
 
 
 for _name in REORDERED.split():
     if _function := found(_name):
-        COMPOSED[_function] = partial(reordered, _name)
+        COMPOSED[_function] = partial(asked, f"np.{_name}", reordered, _name)
 
 
 @composes("flip")

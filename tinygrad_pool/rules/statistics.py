@@ -220,7 +220,7 @@ def _between(
         np.take_along_axis(cells, ends(places)[..., None].astype(int), axis=-1)[..., 0]
         for ends in (np.floor, np.ceil)
     )
-    kind = np.result_type(rows, q) if np.ndim(q) else rows.dtype
+    kind = np.result_type(rows, np.asarray(q)) if np.ndim(q) else rows.dtype
     return low, high, (places - np.floor(places)).astype(kind)
 
 

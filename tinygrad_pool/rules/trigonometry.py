@@ -53,9 +53,9 @@ def arccos(x: Array) -> tuple[Array, Backward]:
 
     y = arccos x            ∂E/∂x = −g / √(1 − x²)
 
-    >>> y, backward = arccos(1.0 / 2)
+    >>> y, backward = arccos(0.0)
     >>> float(y), float(backward(2.0)[0])
-    (1.0471975511965979, -2.3094010767585034)
+    (1.5707963267948966, -2.0)
     """
 
     def arccos_backward(g: Array) -> Contributions:
