@@ -142,12 +142,11 @@ def tensordot(a: Array, b: Array, axes: Any = 2) -> Array:
     """Multiply and sum over axes of both: as many of the last and the first, or those named."""
     a, b = operand(a), operand(b)
     of_a, of_b = _paired(np.ndim(a), np.ndim(b), axes)
-    in_a = list(axes_in_order(np.shape(a), of_a))
-    in_b = list(axes_in_order(np.shape(b), of_b))
+    in_a, in_b = axes_in_order(np.shape(a), of_a), axes_in_order(np.shape(b), of_b)
     lengths = [np.shape(a)[i] for i in in_a]
     if lengths != [np.shape(b)[i] for i in in_b]:
         raise ShapeError(
-            f"np.tensordot: axes {of_a} of {np.shape(a)} and {of_b} of {np.shape(b)} differ"
+            f"np.tensordot: axes {in_a} of {np.shape(a)} and {in_b} of {np.shape(b)} differ"
         )
     rest_a = [i for i in range(np.ndim(a)) if i not in in_a]
     rest_b = [i for i in range(np.ndim(b)) if i not in in_b]

@@ -110,9 +110,13 @@ def picked(x: Array, at: Any) -> Any:
     return row[at - 1]
 
 
-for _name, _place in MOVED.items():
-    if _function := found(_name):
-        COMPOSED[_function] = partial(asked, f"np.{_name}", moved, _name, _place)
+COMPOSED.update(
+    {
+        function: partial(asked, f"np.{name}", moved, name, place)
+        for name, place in MOVED.items()
+        if (function := found(name))
+    }
+)
 
 
 def reordered(name: str, x: Array, *more: Any, **options: Any) -> Array:
@@ -126,9 +130,13 @@ def reordered(name: str, x: Array, *more: Any, **options: Any) -> Array:
     return np.transpose(x, function(np.empty(range(np.ndim(x))), *more, **options).shape)
 
 
-for _name in REORDERED.split():
-    if _function := found(_name):
-        COMPOSED[_function] = partial(asked, f"np.{_name}", reordered, _name)
+COMPOSED.update(
+    {
+        function: partial(asked, f"np.{name}", reordered, name)
+        for name in REORDERED.split()
+        if (function := found(name))
+    }
+)
 
 
 @composes("flip")

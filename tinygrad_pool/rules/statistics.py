@@ -65,13 +65,16 @@ def _spread(weights: Array, shape: tuple[int, ...], axis: Axis) -> Array:
     if np.shape(weights) == shape:
         return weights
     axes = axes_of(shape, axis, "np.average") if axis is not None else ()
-    if not axes or np.shape(weights) != tuple(shape[i] for i in axes):
+    named = axis if isinstance(axis, Sequence) else [axis or 0]
+    given = [int(i) % len(shape) for i in named]
+    if not axes or np.shape(weights) != tuple(shape[i] for i in given):
         raise ShapeError(
             f"np.average: weights of shape {np.shape(weights)} fit neither {shape} nor its "
             f"axis {axis}"
         )
     column = tuple(n if i in axes else 1 for i, n in enumerate(shape))
-    return np.broadcast_to(np.reshape(weights, column), shape)
+    in_order = np.transpose(weights, tuple(int(i) for i in np.argsort(given)))
+    return np.broadcast_to(np.reshape(in_order, column), shape)
 
 
 # -- norms
