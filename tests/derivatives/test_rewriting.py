@@ -14,6 +14,7 @@ CALLS = [
     lambda x, w: np.prod(x, axis=1, keepdims=True),
     lambda x, w: np.prod(x[:0], axis=0),
     lambda x, w: np.cumprod(x),
+    lambda x, w: np.cumprod(x[:0]).sum() + np.var(x),
     lambda x, w: np.cumprod(x, axis=0),
     lambda x, w: np.var(x, axis=0, ddof=0.5),
     lambda x, w: np.einsum("ij,jk->ki", x, w),
@@ -26,7 +27,7 @@ def test_what_is_written_out_is_the_same(call):
     x, w = Value(A), Value(B)
     y = call(x, w).sum()
     twin = rewritten(y)[y]
-    assert not {node.rule for node in topological_order(twin)} & SIMPLER.keys()
+    assert not {node.rule for node in topological_order(twin) if node.size} & SIMPLER.keys()
     assert twin.data == pytest.approx(y.data)
     for one, other in zip(tg.grad(twin, [x, w]), tg.grad(y, [x, w]), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-12)

@@ -36,7 +36,7 @@ def test_a_composition_answers_for_a_function_and_for_none_that_numpy_lacks():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: np.std(V, out=V.data), r"np.std: .*\(on Values it takes x, axis, .* new Values"),
+        (lambda: np.std(V, out=V.data), r"np.std: .*\(on Values it takes a, axis, .* new Values"),
         (lambda: np.std(V, dtype=float), r"'dtype' .*; v.astype\(dtype\) converts"),
         (lambda: V.std(dim=0), "axis= names an axis here"),
         (lambda: np.std(V, where=[True, False]), r"np.where\(mask, v, 0.0\) leaves numbers out"),

@@ -70,6 +70,7 @@ def test_zeros_are_trimmed_from_either_end_and_from_nothing():
         (lambda: np.pad(V, 1, lambda *_: None), UnsupportedError, "np.pad on Values copies"),
         (lambda: np.take(V, Value([0.0])), OptionError, "an index is a constant, not a Value"),
         (lambda: V.take([0], out=np.zeros(1)), OptionError, "no option 'out' on Values"),
+        (lambda: np.take(V, [0], None, np.zeros(1)), OptionError, "np.take: no option 'out' on"),
         (lambda: np.select([V.data > 0], [V, V]), OptionError, "got 2 and 1"),
     ],
 )

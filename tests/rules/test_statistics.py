@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -19,6 +19,7 @@ linear median_unbiased normal_unbiased lower higher midpoint nearest
 """
 
 
+@settings(max_examples=50)
 @given(
     arrays(float, st.integers(1, 7), elements=st.sampled_from([0.0, 1.0, 1.5, -2.0, 7.0])),
     st.sampled_from(METHODS.split()),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import accumulate
-from math import prod as product
 from operator import mul
 from typing import Any
 
@@ -15,7 +14,7 @@ from tinygrad_pool.engine.context import with_graph
 from tinygrad_pool.engine.rerun import replaced
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.rules import accumulations, contractions
-from tinygrad_pool.rules.accumulations import out_of_rows, rows_of
+from tinygrad_pool.rules.accumulations import freedom_of, out_of_rows, rows_of
 from tinygrad_pool.rules.arguments import Axis, axes_of, kept
 from tinygrad_pool.rules.rule import Rule
 
@@ -30,7 +29,7 @@ def rewritten(value: Value) -> dict[Value, Value]:
     (np.float64(6.0), ['mul', 'reshape'])
     """
     nodes: list[Any] = topological_order(value)
-    operations = {node: _written_out(node) for node in nodes if node.rule in SIMPLER}
+    operations = {node: _written_out(node) for node in nodes if node.rule in SIMPLER and node.size}
     if not operations:
         return {node: node for node in nodes}
     with with_graph():
@@ -66,8 +65,8 @@ def _columns(rows: Any) -> list[Any]:
 
 def _var(x: Value, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
     away = x - np.mean(x, axis=axis, keepdims=True)
-    count = product(x.shape[i] for i in axes_of(x.shape, axis, "var"))
-    return np.sum(away * away, axis=axis, keepdims=keepdims) * (1.0 / (count - ddof))
+    freedom = freedom_of(x.shape, axes_of(x.shape, axis, "var"), ddof, "var")
+    return np.sum(away * away, axis=axis, keepdims=keepdims) / freedom
 
 
 def _contract(*xs: Any, subscripts: str) -> Any:

@@ -141,10 +141,10 @@ def var(
 
 
 @composes("std")
-def std(x: Array, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Array:
+def std(a: Array, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Array:
     """Take the root of the variance. Where all are equal, a kink, its slopes are 0."""
-    freedom = freedom_of(np.shape(x), axes_of(np.shape(x), axis, "std"), ddof, "std")
-    away = x - np.mean(x, axis=axis, keepdims=True)
+    freedom = freedom_of(np.shape(a), axes_of(np.shape(a), axis, "std"), ddof, "std")
+    away = a - np.mean(a, axis=axis, keepdims=True)
     return p_norm(away, axis=axis, keepdims=keepdims) / freedom**0.5
 
 

@@ -59,12 +59,12 @@ def moved(name: str, place: int | None, *operands: Any, **options: Any) -> Any:
     """
     function: Any = found(name)
     called = f"np.{name}"
-    if "out" in options:
-        raise OptionError(f"{called}: no option 'out' on Values; results are new Values")
     if place is None:
         at, flat = _numbered(list(operands))
         return picked(flat, function(*at, **options))
     given = inspect.signature(function).bind(*operands, **options)
+    if given.arguments.get("out") is not None:
+        raise OptionError(f"{called}: no option 'out' on Values; results are new Values")
     rest = [x for i, x in enumerate(given.args) if i != place]
     if any(is_value(x) for x in (*rest, *given.kwargs.values())):
         raise OptionError(f"{called}: an index is a constant, not a Value; v.data has its numbers")

@@ -66,7 +66,7 @@ def _spread(weights: Array, shape: tuple[int, ...], axis: Axis) -> Array:
         return weights
     axes = axes_of(shape, axis, "np.average") if axis is not None else ()
     named = axis if isinstance(axis, Sequence) else [axis or 0]
-    given = [int(i) % len(shape) for i in named]
+    given = [int(i) % max(len(shape), 1) for i in named]
     if not axes or np.shape(weights) != tuple(shape[i] for i in given):
         raise ShapeError(
             f"np.average: weights of shape {np.shape(weights)} fit neither {shape} nor its "
