@@ -149,3 +149,4 @@ def test_a_name_that_no_operation_has_is_pythons_own_error():
     assert "max_pool2d" in dir(tg)
     with pytest.raises(AttributeError, match=r"has no attribute 'absent'"):
         tg.functional.absent  # noqa: B018  # it raises
+    assert not hasattr(tg.functional, "_private")

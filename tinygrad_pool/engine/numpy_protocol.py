@@ -162,18 +162,17 @@ def answer(
     operation_of: Callable[[Rule], Callable[..., Any]],
 ) -> Any:
     """Call what `function` means on Values. Raises UnsupportedError if it means nothing."""
+    if function not in IMPLEMENTED:
+        if function in QUESTIONS:
+            return _ask(function, inputs, options)
+        if hasattr(function, "observes"):
+            return function.observes(*map(_plain, inputs), **options)
+        load()
     if function in IMPLEMENTED:
         return operation_of(IMPLEMENTED[function])(*inputs, **options)
-    if function in QUESTIONS:
-        return _ask(function, inputs, options)
-    if hasattr(function, "observes"):
-        return function.observes(*map(_plain, inputs), **options)
-    load()
-    if function in COMPOSED:
-        return COMPOSED[function](*inputs, **options)
-    if function not in IMPLEMENTED:
+    if function not in COMPOSED:
         refuse(function, "", inputs, options)
-    return operation_of(IMPLEMENTED[function])(*inputs, **options)
+    return COMPOSED[function](*inputs, **options)
 
 
 def refuse(
