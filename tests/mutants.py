@@ -199,14 +199,9 @@ def _places(tree, where="module"):
 
 def suites_of(path):
     """List what notices a mistake: the tests of the module, of its room, and all of them."""
-    from test_floors import ELSEWHERE
-
     below = Path(path).relative_to("tinygrad_pool")
-    name = ".".join(below.with_suffix("").parts)
-    own = ELSEWHERE.get(name, str(below.parent / f"test_{below.name}"))
-    room = Path("tests", below.parts[0])
-    mirror = [str(Path("tests", own))] if (ROOT / "tests" / own).exists() else []
-    yield [str(path), *mirror]
+    room, mirror = Path("tests", below.parts[0]), Path("tests", below.parent, f"test_{below.name}")
+    yield [str(path), *([str(mirror)] if (ROOT / mirror).exists() else [])]
     if room.is_dir():
         yield [str(room), "tests/test_tour.py"]
     yield ["--ignore=tests/test_messages.py"]  # which any error that goes would change
@@ -279,7 +274,9 @@ def main(arguments=None):
     with TemporaryDirectory() as folder, ThreadPoolExecutor(wanted.jobs) as pool:
         trees = SimpleQueue()
         for job in range(wanted.jobs):
-            names = shutil.ignore_patterns(".git", ".*_cache", "_build", "__pycache__", "*.egg-info")
+            names = shutil.ignore_patterns(
+                ".git", ".*_cache", "_build", "__pycache__", "*.egg-info"
+            )
             tree = shutil.copytree(ROOT, Path(folder, str(job)), ignore=names)
             trees.put(tree)
         if fails(tree):
