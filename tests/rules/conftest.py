@@ -13,6 +13,7 @@ from tinygrad_pool.rules import (
     accumulations,
     arithmetic,
     contractions,
+    convolution,
     elementwise,
     fast_pooling,
     inverses,
@@ -157,7 +158,7 @@ TABLE = [
         ],
     ),
     *cases(
-        linear.conv,
+        convolution.conv,
         lambda x, w, b: np.stack([np.correlate(x[0], v[0]) for v in w]) + b[:, None],
         [((1, 5), (2, 1, 2), (2,))],
         windows=PAIRS,
