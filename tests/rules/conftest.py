@@ -238,13 +238,13 @@ TABLE = [
         ord=3,
     ),
     *cases(
-        contractions.contract,
+        contractions.einsum,
         lambda *x: np.einsum("ij,jk->ik", *x),
         [((2, 3), (3, 2)), ((0, 3), (3, 1))],
         subscripts="ij,jk->ik",
     ),
     *cases(
-        contractions.contract,
+        contractions.einsum,
         lambda *x: np.einsum("ij,kj,k->i", *x),
         [((2, 3), (2, 3), (2,))],
         subscripts="ij,kj,k->i",

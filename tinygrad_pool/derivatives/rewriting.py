@@ -69,7 +69,7 @@ def _var(x: Value, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -
     return np.sum(away * away, axis=axis, keepdims=keepdims) / freedom
 
 
-def _contract(*xs: Any, subscripts: str) -> Any:
+def _einsum(*xs: Any, subscripts: str) -> Any:
     inputs, _, out = subscripts.partition("->")
     letters = [*out, *sorted(set(inputs) - {*out, ","})]
     spread = []
@@ -87,6 +87,6 @@ SIMPLER: dict[Rule | None, Callable[..., Any]] = {
     accumulations.prod: _prod,
     accumulations.cumprod: _cumprod,
     accumulations.var: _var,
-    contractions.contract: _contract,
+    contractions.einsum: _einsum,
 }
 """What a rule is made of."""

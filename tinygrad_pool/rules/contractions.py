@@ -23,18 +23,18 @@ def contracted(*xs: Array, subscripts: str) -> Array:
 
 
 @implements(contracted)
-def contract(*xs: Array, subscripts: str) -> tuple[Array, Backward]:
+def einsum(*xs: Array, subscripts: str) -> tuple[Array, Backward]:
     """Differentiate a product that is summed over letters: each operand gets the others' product.
 
     y_out = Σ x_1 x_2 …            ∂E/∂x_i = Σ g_out Π_j x_j,  j ≠ i,  over all other letters
 
-    >>> y, backward = contract(np.ones((2, 3)), np.ones(3), subscripts="ij,j->i")
+    >>> y, backward = einsum(np.ones((2, 3)), np.ones(3), subscripts="ij,j->i")
     >>> y, backward(np.array([1.0, 2.0]))[1]
     (array([3., 3.]), array([3., 3., 3.]))
     """
     terms, out = _terms(subscripts)
 
-    def contract_backward(g: Array) -> Contributions:
+    def einsum_backward(g: Array) -> Contributions:
         to_xs = []
         for i, letters in enumerate(terms):
             others = [*xs[:i], *xs[i + 1 :]]
@@ -42,7 +42,7 @@ def contract(*xs: Array, subscripts: str) -> tuple[Array, Backward]:
             to_xs.append(contracted(g, *others, subscripts=f"{way}->{letters}"))
         return tuple(to_xs)
 
-    return contracted(*xs, subscripts=subscripts), contract_backward
+    return contracted(*xs, subscripts=subscripts), einsum_backward
 
 
 def _terms(subscripts: str) -> tuple[list[str], str]:
@@ -51,7 +51,7 @@ def _terms(subscripts: str) -> tuple[list[str], str]:
 
 
 @composes("einsum")
-def einsum(subscripts: str, *operands: Array, optimize: Any = False) -> Array:
+def sum_of_products(subscripts: str, *operands: Array, optimize: Any = False) -> Array:
     """Multiply operands and sum over the letters that the result lacks, as "ij,jk->ik".
 
     A letter that one operand has twice is its diagonal; one that it alone has is summed at once.

@@ -122,7 +122,7 @@ TRAITS: dict[Rule | None, Traits] = {
     accumulations.vector_norm: Traits("reduction", "norm"),
     accumulations.cumsum: Traits("", "sum"),
     accumulations.cumprod: UNKNOWN,
-    contractions.contract: UNKNOWN,
+    contractions.einsum: UNKNOWN,
     **dict.fromkeys((inverses.inv, inverses.solve, inverses.det, inverses.logabsdet), UNKNOWN),
     inverses.cholesky: UNKNOWN,
     **dict.fromkeys((elementwise.log, elementwise.log1p), ELEMENTWISE),
