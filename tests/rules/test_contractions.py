@@ -55,6 +55,7 @@ A, T = Value(np.ones((2, 3))), Value(np.ones((2, 3, 4)))
         (lambda: np.tensordot(A, T, ([0], [2])), ShapeError, r"axes \[0\] of \(2, 3\) .* differ"),
         (lambda: np.linalg.outer(A, A), ShapeError, "needs two vectors"),
         (lambda: np.linalg.multi_dot([A]), OptionError, "two matrices at least, got 1"),
+        (lambda: np.linalg.multi_dot([A, A[0], A]), ShapeError, r"got \[2, 1, 2\] axes"),
         (lambda: np.cross(A[:, :2], A), ShapeError, "three cells, got 2 and 3"),
     ],
 )

@@ -272,6 +272,12 @@ def multi_dot(arrays: Any) -> Array:
     """Multiply several matrices, the first with the second, and so on."""
     if len(arrays) < 2:
         raise OptionError(f"np.linalg.multi_dot: needs two matrices at least, got {len(arrays)}")
+    ndims = [np.ndim(x) for x in arrays]
+    if {*ndims[1:-1]} - {2} or {ndims[0], ndims[-1]} - {1, 2}:
+        raise ShapeError(
+            "np.linalg.multi_dot: needs matrices, the first and the last may be vectors, "
+            f"got {ndims} axes"
+        )
     return reduce(dot, arrays)
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_pool.errors import DataError, ShapeError
-from tinygrad_pool.rules.arguments import whole
+from tinygrad_pool.rules.arguments import Shape, whole
 from tinygrad_pool.rules.composition import composes, dtype_of, operand
 from tinygrad_pool.rules.primitive import observation, primitive
 from tinygrad_pool.rules.reductions import as_given, widened
@@ -188,6 +188,7 @@ def _lower(x: Array) -> Array:
 def matrix_power(a: Array, n: int) -> Array:
     """Multiply a matrix by itself, n times; if n < 0, its inverse."""
     a, count = operand(a), whole(n, "np.linalg.matrix_power: n")
+    _check_square(np.shape(a), "matrix_power")
     if count < 0:
         a, count = np.linalg.inv(a), -count
     if not count:
@@ -211,9 +212,13 @@ def _of_matrices(name: str, function: Callable[..., Any], *xs: Array) -> Any:
     Raises ShapeError unless they are square, DataError where there is no answer.
     """
     shape = np.shape(xs[0])
-    if len(shape) < 2 or shape[-1] != shape[-2]:
-        raise ShapeError(f"{name}: needs square matrices, got shape {shape}")
+    _check_square(shape, name)
     try:
         return as_given(function(*map(widened, xs)), xs[0])
     except np.linalg.LinAlgError as error:
         raise DataError(f"{name}: {str(error).lower()}, of shape {shape}") from error
+
+
+def _check_square(shape: Shape, name: str) -> None:
+    if len(shape) < 2 or shape[-1] != shape[-2]:
+        raise ShapeError(f"{name}: needs square matrices, got shape {shape}")
