@@ -193,7 +193,7 @@ def test_what_is_ignored_is_left_out_of_the_mean():
         (
             lambda: of.binary_cross_entropy(Y, SHARES),
             DataError,
-            "binary_cross_entropy: probabilities must be in 0 … 1",
+            "binary_cross_entropy: probabilities must be in 0 … 1, got -",
         ),
         (lambda: of.binary_cross_entropy(SHARES, T), DataError, "targets must be in 0 … 1"),
         (

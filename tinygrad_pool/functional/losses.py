@@ -115,8 +115,10 @@ def binary_cross_entropy(
     name = "binary_cross_entropy"
     p, target = _pair(name, p, target)
     for x, what in ((p, "probabilities"), (target, "targets")):
-        if np.any((x < 0) | (x > 1)):
-            raise DataError(f"{name}: {what} must be in 0 … 1, got {x}")
+        out = np.asarray((x < 0) | (x > 1))
+        if out.any():
+            wrong = np.asarray(x.data)[out][0]
+            raise DataError(f"{name}: {what} must be in 0 … 1, got {wrong:g}")
     return _reduced(name, _weighted(name, _binary_cross_entropy(p, target), weight), reduction)
 
 
