@@ -303,6 +303,10 @@ def test_reprs(torch):
         *NORMS,
         *((name, (), options) for name, options in ACTIVATIONS),
         ("Flatten", (), {}),
+        ("MaxPool1d", (3,), {"stride": 2, "padding": 1}),
+        ("MaxPool2d", ((2, 3),), {"ceil_mode": True}),
+        ("AvgPool2d", (2,), {}),
+        ("AdaptiveAvgPool2d", (3,), {}),
         *((name, (), {}) for name in ("MSELoss", "CrossEntropyLoss", "BCEWithLogitsLoss")),
     ]:
         ours, theirs = both(torch, name, arguments, options)
