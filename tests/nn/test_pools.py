@@ -115,5 +115,12 @@ def test_layers_show_their_options():
         "MaxPool1d(kernel_size=3, stride=3, padding=0, dilation=1, return_indices=True, "
         "ceil_mode=False, ties='last')"
     )
+
+    class Halving(nn.MaxPool1d):
+        def __init__(self, why):
+            super().__init__(2)
+            self.note = why
+
+    assert repr(Halving("")).startswith("Halving(kernel_size=2, stride=2, padding=0, dilation=1, ")
     assert repr(nn.AdaptiveMaxPool2d((3, None))) == "AdaptiveMaxPool2d(output_size=(3, None))"
     assert repr(nn.LPPool2d(2, 3)) == "LPPool2d(norm_type=2.0, kernel_size=3, stride=3)"

@@ -31,13 +31,12 @@ class _Pool(Module):
 
     def extra_repr(self) -> str:
         """Say what PyTorch does, and every other option that was chosen."""
-        shown = []
-        for name, parameter in signature(type(self)).parameters.items():
-            option = getattr(self, name)
-            if name == "stride" and option is None:
-                option = vars(self)["kernel_size"]
-            if name in self._always or option != parameter.default:
-                shown.append(f"{name}={option!r}")
+        usual, shown = signature(type(self).__init__).parameters, []
+        for name, option in vars(self).items():
+            chosen = name in usual and option != usual[name].default
+            if name in self._always or chosen:
+                given = vars(self)["kernel_size"] if name == "stride" and option is None else option
+                shown.append(f"{name}={given!r}")
         return ", ".join(shown)
 
 
