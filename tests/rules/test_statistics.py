@@ -30,6 +30,13 @@ def test_a_quantile_is_numpys_by_every_method(x, method, q):
     np.testing.assert_allclose(y.data, np.quantile(x, q, method=method), atol=1e-12)
 
 
+def test_a_quantile_among_infinities_is_one_of_them_or_a_number():
+    x = Value([-np.inf, 0.0, 1.0, np.inf])
+    y = np.quantile(x, [0.0, 0.1, 0.5, 1.0])
+    assert y.data.tolist() == [-np.inf, -np.inf, 0.5, np.inf]
+    assert tg.grad(y[2], x)[0].tolist() == [0.0, 0.5, 0.5, 0.0]
+
+
 def test_a_quantile_with_nan_is_nan_and_beside_nan_a_number():
     x = Value([[3.0, np.nan, 1.0], [1.0, 2.0, 9.0]])
     assert np.array_equal(np.median(x, axis=1).data, [np.nan, 2.0], equal_nan=True)

@@ -197,7 +197,8 @@ def _quantile(
     row = np.reshape(rows, -1)
     y = row[low] if share.dtype == dtype_of(a) else double(row[low])
     if share.any():
-        y = y + (row[high] - y) * share
+        other = row[high] if share.all() else np.where(share > 0, row[high], 0.0)  # not 0 * inf
+        y = y * (1 - share) + other * share
     if flag(keepdims, f"{name}: keepdims"):
         y = np.reshape(y, (*np.shape(q), *kept(shape, axes)))
     return y
