@@ -34,7 +34,8 @@ def test_a_quantile_among_infinities_is_one_of_them_or_a_number():
     x = Value([-np.inf, 0.0, 1.0, np.inf])
     y = np.quantile(x, [0.0, 0.1, 0.5, 1.0])
     assert y.data.tolist() == [-np.inf, -np.inf, 0.5, np.inf]
-    assert tg.grad(y[2], x)[0].tolist() == [0.0, 0.5, 0.5, 0.0]
+    with np.errstate(invalid="ignore"):  # 0 * inf, of which a constant would get the gradient
+        assert tg.grad(y[2], x)[0].tolist() == [0.0, 0.5, 0.5, 0.0]
 
 
 def test_a_quantile_with_nan_is_nan_and_beside_nan_a_number():
