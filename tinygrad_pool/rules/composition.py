@@ -27,7 +27,9 @@ from tinygrad_pool.rules.rule import Function
 COMPOSED: dict[Callable[..., Any], Callable[..., Any]] = {}
 """What a function of NumPy's is made of, where it has no rule of its own."""
 
-SUBJECTS = "accumulations contractions inverses moves powers sequences statistics trigonometry"
+SUBJECTS = """
+accumulations contractions inverses moves powers quantiles sequences statistics trigonometry
+"""
 """The modules that answer for NumPy's rarer functions; they are loaded when one is called."""
 
 HINTS = {
