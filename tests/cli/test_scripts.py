@@ -178,7 +178,9 @@ class TestGradientsOfTheScript:
 
     def test_those_of_earlier_passes_are_not(self, debug):
         said = debug("pass", "-c", "finish; why w")
-        assert said.startswith("before this pass, which adds to it: w.grad = −30.72; zero_grad()")
+        assert said.splitlines()[1].startswith(
+            "before this pass, which adds to it: w.grad = −30.72; zero_grad()"
+        )
         assert "whose grad is −42.98 now" in said
         assert "earlier passes left −30.72 in w.grad, too: with this one it is −42.98" in said
         assert "before this pass, which adds to it: w.grad = −30.72" in debug(

@@ -18,11 +18,12 @@ from tinygrad_pool.diagnosis.run.events import MISSING, VANISHED, Bad, Event, Li
 from tinygrad_pool.diagnosis.run.history import GRADIENT, MEASURES, UPDATE, WEIGHT, History, Point
 from tinygrad_pool.diagnosis.run.rows import ABSENT, Row, rms, rows_of
 from tinygrad_pool.diagnosis.run.summary import Summary
+from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import name_of
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, GraphError, OptionError
 from tinygrad_pool.files import check_folder, html_path, write_whole
-from tinygrad_pool.formatting import Table, number
+from tinygrad_pool.formatting import Table, number, several
 from tinygrad_pool.recording.difference import Difference, compare_passes
 from tinygrad_pool.recording.recording import Recording, record
 from tinygrad_pool.rules.arguments import numbers
@@ -64,7 +65,8 @@ class Run:
         the update it measures the same; but if that changed arrays in place, there is no pass left
         to be recorded.
 
-        Raises DataError if `loss` is not a Value; GraphError before its backward pass.
+        Raises DataError if `loss` is not a Value; GraphError before its backward pass, and in the
+        first step if the loss depends on no parameter.
         """
         if not isinstance(loss, Value):
             raise DataError(f"watch: step: needs the loss, a Value, got a {type(loss).__name__}")
@@ -74,6 +76,8 @@ class Run:
                 "loss.backward(), before the weights are updated"
             )
         idle = sum([row.is_idle() for row in self._rows])
+        if not self.steps:
+            self._check(loss)
         if idle or self.steps % self._each == self._each - 1:
             self._read()
             for row in self._rows:
@@ -86,6 +90,15 @@ class Run:
         self.events += events
         self.steps += 1
         return events[0] if events else None
+
+    def _check(self, loss: Value) -> None:
+        """Raise GraphError if the loss depends on none of the parameters."""
+        watched = [v for row in self._rows for v in row.values]
+        if watched and {*watched}.isdisjoint(topological_order(loss)):
+            raise GraphError(
+                f"watch: step: the loss depends on no parameter that is watched: "
+                f"{several(self.names)}; watch those that it was computed from"
+            )
 
     def _read(self) -> None:
         """Read the parameters: some may have been added, or replaced, since."""
