@@ -38,8 +38,9 @@ LARGEST = 300
 class Gain(NamedTuple):
     """One step down a path: `|grad|`, √Σ g², of a node, `before`, and of the one `below`, `after`.
 
-    What other paths bring to the lower one is in it; `sent` is what this one brings. `turn` counts the repetitions of a loop, of
-    which there are `turns`, from 1 in forward order; both are 0 outside of a loop.
+    What other paths bring to the lower one is in it; `sent` is what this one brings. `turn` counts
+    the repetitions of a loop, of which there are `turns`, from 1 in forward order; both are 0
+    outside of a loop.
     """
 
     node: Node

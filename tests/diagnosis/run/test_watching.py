@@ -456,7 +456,7 @@ def test_a_net_of_torchs_is_watched_in_a_loop_by_hand(peer):
         torch.nn.functional.mse_loss(theirs(torch.tensor(X)), torch.tensor(t)).backward()
         with torch.no_grad():
             for p in theirs.parameters():
-                p -= 0.1 * p.grad
+                p.sub_(0.1 * p.grad)
         norms.append([float(p.grad.norm()) / p.numel() ** 0.5 for p in theirs.parameters()])
     assert run.names == ["0.weight", "0.bias", "2.weight", "2.bias"]
     assert run.events == []
