@@ -56,7 +56,7 @@ class Run:
         self._open = False  # whether the last step still waits for its update
         self._read()
         for row in self._rows:
-            row.moved()
+            row.moved(row.weights())
 
     def step(self, loss: Value) -> Event | None:
         """Measure a step of training: between `loss.backward()` and the update of the weights.
@@ -117,15 +117,20 @@ class Run:
         for row in self._rows:
             i, g = self._history.names[row.name], row.gradient()
             norms[GRADIENT, i] = ABSENT if g is None else rms(g)
-            norms[WEIGHT, i] = rms(row.weights())
-            moved = row.moved()
+            weights = row.weights()
+            norms[WEIGHT, i] = rms(weights)
+            moved = row.moved(weights)
             if i < target.shape[1] and (updated or last is not None):
                 target[UPDATE, i] = moved
         self._open = not updated
-        return Point(self.steps, float(np.mean(loss._numbers)), norms)
+        E = loss._numbers
+        mean = float(E) if loss.size == 1 else float(np.mean(E))
+        return Point(self.steps, mean, norms)
 
     def _found(self, loss: Value, point: Point, updated: bool) -> list[Event]:
         """Explain what is bad for the first time, and record the pass if it is asked for."""
+        if self._limits.hold(point.loss, point.norms) and self.steps not in self._recorded:
+            return []
         known = {event.kind for event in self.events}
         broken = self._limits.broken(point.loss, point.norms, updated)
         bad = [one for one in broken if one.kind not in known]
@@ -276,10 +281,10 @@ def watch(
 
     `parameters` is a module, Values, or a dict of them; those that are added later are found within
     16 steps. Measured are norms, √(Σ x² / n), of gradient, update and weight, of each array, and of
-    the numbers of each layer together. The first step in which one is NaN or infinite, a gradient
-    below `vanish`, or a gradient or a weight above `explode`, is recorded and explained. The steps
-    in `recorded` are recorded, too, for `compare`. At most about `points` steps are kept: of a long
-    run every second, fourth, …
+    the numbers of each layer together; of an array above 8,192 numbers, the update of some 8,192.
+    The first step in which one is NaN or infinite, a gradient below `vanish`, or a gradient or a
+    weight above `explode`, is recorded and explained. The steps in `recorded` are recorded, too,
+    for `compare`. At most about `points` steps are kept: of a long run every second, fourth, …
 
     Raises DataError for parameters that are none; OptionError for options out of range.
 
