@@ -68,7 +68,7 @@ def array_rows(
 
 def row(fill: str, content: str, colour: str = theme.INK, key: str = "") -> str:
     """Write a row: a key and what it stands for, or something across both columns."""
-    left = f'<TD ALIGN="LEFT"><FONT POINT-SIZE="12" COLOR="{theme.SOFT}">{key}</FONT></TD>'
+    left = f'<TD ALIGN="LEFT"><FONT COLOR="{theme.SOFT}">{key}</FONT></TD>'
     left, span = (left, "") if key else ("", ' COLSPAN="2"')
     return (
         f'<TR>{left}<TD{span} BGCOLOR="{fill}" ALIGN="{"RIGHT" if key else "CENTER"}">'
