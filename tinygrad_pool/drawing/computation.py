@@ -28,7 +28,7 @@ Detail: TypeAlias = Literal["auto", "full", "ops", "layers"]
 DIRECTIONS = ("LR", "TB", "RL", "BT")
 DETAILS = ("auto", "full", "ops", "layers")
 SHOWN = ("data", "grad", "shape", "dtype", "heat", "magnitude", "local", "contribution")
-FULL, UNFOLDED = 300, 1000
+FULL = 300
 
 
 def draw(
@@ -56,8 +56,8 @@ def draw(
     edges "local", the derivative of a number by each operand, or
     "contribution", what flowed back in the last pass: width by magnitude, hue by sign.
     `detail` is "full", "ops" (signs and labels only), "layers" (a box for each outermost scope), or
-    "auto": full up to 300 nodes, ops up to 1,000, and beyond that folded into few boxes that say
-    how many nodes they stand for. `depth` is how many edges to follow back. `names=locals()` calls
+    "auto": full up to 300 nodes, and beyond that folded into few boxes that say how many nodes they
+    stand for. `depth` is how many edges to follow back. `names=locals()` calls
     Values without a label by their variables. `highlight` marks some. Without a `direction` the
     graph goes from left to right, or downwards where that fits a slide better. A long one without
     frames goes on in the next row, in so many `rows`, by default as it fits. `theme` is "light" or
@@ -81,12 +81,12 @@ def draw(
         check_drawable(node, "LR", "draw: highlight")
     graph = canvas("computation", direction or "LR", title)
     graph.comment = graph_in_words(value, nodes, title).comment()
-    if detail == "layers" or (detail == "auto" and len(nodes) > UNFOLDED):
+    if detail == "layers" or (detail == "auto" and len(nodes) > FULL):
         groups = folded(nodes, layers=detail == "layers")
         draw_groups(graph, groups, value, lit, rows)
         write_on(graph, note(len(nodes), len(groups)))
     else:
-        if detail == "ops" or (detail == "auto" and len(nodes) > FULL):
+        if detail == "ops":
             shown -= {"data", "grad", "heat"}
             graph.attr(splines="line", nslimit="2", mclimit="0.5")
         picture = picture_of(value, nodes, shown, names, lit)

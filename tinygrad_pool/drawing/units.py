@@ -125,7 +125,11 @@ def _lines(unit: Unit, linked: bool, others: float) -> list[str]:
     """Write what stands in a unit, line by line; of one without a link only its data."""
     z = unit.z
     lines = called(typeset(z.label), z.data)
-    lines += [sign(z)] if unit.a is None and unit.links else []
+    constants = ", ".join(number(c, digits=3) for c in unit.constants)
+    if unit.a is not None:
+        lines += [f"+ {constants} of constants"] if constants else []
+    elif unit.links:
+        lines.append(f"{sign(z)} with {constants}" if constants else sign(z))
     if unit.delta is None or not linked:
         return lines
     lines += [f"+ others: {number(others, digits=3)}"] if others else []

@@ -114,6 +114,7 @@ def _best(
         a_row = -(-layers // rows)
         starts = range(0, layers, a_row)
         broad = sum(max(sizes[k] for k in range(i, min(i + a_row, layers))) for i in starts)
+        broad = max(1, broad)
         wide, high = (a_row, broad) if across else (broad, a_row)
         return min(WIDE / (wide * BOX[0]), HIGH / (high * BOX[1]))
 
