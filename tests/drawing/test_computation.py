@@ -207,7 +207,7 @@ def test_edges_show_contributions_with_a_scale():
     E.backward()
     source = tg.draw(E, show="contribution", title="square").source
     assert (
-        "arrows: what goes back along them; blue above 0, orange below, dashed 0, the widest 4"
+        r"arrows: what goes back along them, the widest 4\nblue above 0, orange below, dashed 0"
         in source
     )
     assert source.count('penwidth="5.00"') + source.count("penwidth=5.00") == 2

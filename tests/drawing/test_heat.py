@@ -17,7 +17,9 @@ def test_one_square_a_cell_blue_above_0_and_orange_below():
 
 
 def test_cells_below_0_have_a_rim_too_the_darker_the_larger():
-    rims = re.findall(r'<TD BORDER="1" COLOR="(#\w{6})"', heat(np.array([[2.0, -2.0], [-1.0, -0.0]])))
+    rims = re.findall(
+        r'<TD BORDER="1" COLOR="(#\w{6})"', heat(np.array([[2.0, -2.0], [-1.0, -0.0]]))
+    )
     assert rims == ["#222222", "#909090"]
 
 

@@ -95,8 +95,8 @@ def draw(
         sent = contributions_of(nodes) if "contribution" in shown else {}
         draw_nodes(graph, picture, {n: list(edge_styles(n, shown, sent)) for n in nodes}, rows)
         for scale in (legend(sent), magnitudes(nodes)[1] if "magnitude" in shown else ""):
-            if scale:
-                write_on(graph, scale)
+            for line in scale.splitlines():
+                write_on(graph, line)
     lend_to_graphviz()
     return in_theme(graph, theme)
 
