@@ -205,5 +205,5 @@ def test_a_narrow_one_is_one_window_and_stands_above_itself_with_weights():
     assert len(circles(graph, 0)) == len(circles(graph, 1)) == 3
     svg = ET.fromstring(picture(graph.source, "svg"))
     wide, high = (float(side) for side in svg.get("viewBox").split()[2:])
-    assert 390 / wide * 14 > 12
+    assert 390 / wide * 14 > 11
     assert high > wide

@@ -141,3 +141,14 @@ def test_leaves_that_were_set_since_are_listed():
     recorded = tg.record(w * 2.0)
     w.data = 2.5
     assert recorded.stale() == [w]
+
+
+def test_a_rule_without_a_place_is_named_alone():
+    def cube(x):
+        return x**3, lambda g: (g,)
+
+    cube.__module__ = "tinygrad_pool.rules.elementwise"  # as if it were the package's own
+    found = tg.record(tg.lift(cube)(Value(2.0, label="x"))).check()
+    assert str(found).splitlines()[1:] == [
+        "  cube#1: its closure sends 1 to x, and by the slopes of cube it is 12"
+    ]
