@@ -68,15 +68,17 @@ def array_rows(
 
     Without a colour each number has that of its sign.
     """
-    shown = lines(numbers(data)) if colour else _by_sign(numbers(data))
+    shown = lines(numbers(data)) if colour else by_sign(numbers(data))
     rows = [row(theme.PAPER, shown, colour or theme.SOFT, key)]
     if small_picture and is_large(data) and (picture := small_picture(data)):
         rows.append(f'<TR><TD COLSPAN="2" BGCOLOR="{theme.PAPER}">{picture}</TD></TR>')
     return rows
 
 
-def _by_sign(given: str) -> str:
+def by_sign(given: str) -> str:
     """Write numbers, each in the colour of its sign, those of one colour at once."""
+    if "nan" in given:
+        return lines(given)
     words = re.findall(r"\s*\S+", given.replace(" ", "\N{NO-BREAK SPACE}"))
     runs = groupby(words, key=lambda word: _colour(word.strip()))
     return "".join(f'<FONT COLOR="{c}">{lines("".join(run))}</FONT>' for c, run in runs)
