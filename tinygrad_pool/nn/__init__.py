@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_pool.engine.habits import missing_from
+from tinygrad_pool.functional.losses import cross_entropy, mse_loss
 from tinygrad_pool.nn.layers import Conv2d, Flatten, Linear, ReLU, Sequential, Sigmoid, Tanh
-from tinygrad_pool.nn.losses import cross_entropy, mse_loss
 from tinygrad_pool.nn.module import Module
 from tinygrad_pool.nn.pools import (
     AdaptiveAvgPool1d,
