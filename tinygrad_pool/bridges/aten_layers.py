@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from math import prod, sqrt
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from tinygrad_pool import functional
-from tinygrad_pool.bridges.aten import same, var
+from tinygrad_pool.bridges.aten import same
 from tinygrad_pool.bridges.translations import TRANSLATIONS, data_of, translates
 from tinygrad_pool.errors import UnsupportedError
-from tinygrad_pool.functional import operations
-
-
-@translates("aten.linear")
-def linear(x: Any, w: Any, b: Any = None) -> Any:
-    """Compute x Wᵀ + b."""
-    y = x @ w.T
-    return y if b is None else y + b
+from tinygrad_pool.functional import activations, layers, losses
 
 
 @translates("aten.addmm", "aten.baddbmm", "aten.addmv")
@@ -123,113 +115,35 @@ for _n in (1, 2, 3):
     )
 
 
-@translates("aten.leaky_relu")
-def leaky_relu(x: Any, slope: float = 0.01) -> Any:
-    """Multiply what is not positive by a slope."""
-    return np.where(data_of(x) > 0, x, x * slope)
+KEPT: dict[str, Callable[..., Any]] = {
+    **{name: getattr(activations, name) for name in ("leaky_relu", "prelu", "elu", "celu", "selu")},
+    **{name: getattr(activations, name) for name in ("silu", "softplus", "mish", "gelu", "relu6")},
+    **{name: getattr(activations, name) for name in ("hardtanh", "hardsigmoid", "hardswish")},
+    **{name: getattr(activations, name) for name in ("erf", "erfc", "softsign")},
+    "_prelu_kernel": lambda x, slope: np.where(data_of(x) > 0, x, x * slope),
+    "log_sigmoid": activations.logsigmoid,
+    "threshold": lambda x, least, value: np.where(data_of(x) > least, x, value),
+    "linear": layers.linear,
+    "layer_norm": lambda x, shape, w=None, b=None, eps=1e-5, *_: layers.layer_norm(
+        x, shape, w, b, eps
+    ),
+    "group_norm": lambda x, groups, w=None, b=None, eps=1e-5, *_: layers.group_norm(
+        x, groups, w, b, eps
+    ),
+    "dropout": layers.dropout,
+}
+TRANSLATIONS.update({f"aten.{name}": f for name, f in KEPT.items()})
 
 
-@translates("aten.prelu", "aten._prelu_kernel")
-def prelu(x: Any, slope: Any) -> Any:
-    """Multiply what is not positive by a slope that is learned, one for each channel."""
-    if np.ndim(x) > 1 and np.ndim(slope) == 1 and np.size(data_of(slope)) > 1:
-        slope = np.reshape(slope, (-1,) + (1,) * (x.ndim - 2))
-    return np.where(data_of(x) > 0, x, x * slope)
-
-
-@translates("aten.elu")
-def elu(x: Any, alpha: float = 1.0, scale: float = 1.0, input_scale: float = 1.0) -> Any:
-    """Bend what is not positive towards −alpha."""
-    bent = np.expm1(np.minimum(x, 0.0) * input_scale) * (alpha * scale)
-    return np.where(data_of(x) > 0, x * scale, bent)
-
-
-TRANSLATIONS["aten.celu"] = lambda x, alpha=1.0: elu(x, alpha, 1.0, 1.0 / alpha)
-TRANSLATIONS["aten.selu"] = lambda x: elu(x, 1.6732632423543772, 1.0507009873554805)
-
-
-@translates("aten.silu")
-def silu(x: Any) -> Any:
-    """Compute x σ(x)."""
-    return x * operations.sigmoid(x)
-
-
-@translates("aten.softplus")
-def softplus(x: Any, beta: float = 1, threshold: float = 20) -> Any:
-    """Compute ln(1 + exp(beta x)) / beta; x itself above the threshold."""
-    scaled = x * beta
-    bent = np.log1p(np.exp(np.minimum(scaled, threshold))) * (1 / beta)
-    return np.where(data_of(scaled) > threshold, x, bent)
-
-
-@translates("aten.mish")
-def mish(x: Any) -> Any:
-    """Compute x tanh(ln(1 + eˣ))."""
-    return x * np.tanh(softplus(x))
-
-
-@translates("aten.log_sigmoid")
-def log_sigmoid(x: Any) -> Any:
-    """Compute ln σ(x) without overflow."""
-    return np.minimum(x, 0.0) - np.log1p(np.exp(-np.abs(x)))
-
-
-@translates("aten.hardsigmoid")
-def hardsigmoid(x: Any) -> Any:
-    """Limit x + 3 to 0 … 6, over 6."""
-    return np.clip(x + 3.0, 0.0, 6.0) / 6.0
-
-
-@translates("aten.hardswish")
-def hardswish(x: Any) -> Any:
-    """Compute x hardsigmoid(x)."""
-    return x * np.clip(x + 3.0, 0.0, 6.0) / 6.0
-
-
-@translates("aten.gelu")
-def gelu(x: Any, approximate: str = "none") -> Any:
-    """Compute x Φ(x), Φ of the normal distribution, or its approximation by a tanh."""
-    if approximate == "tanh":
-        return x * 0.5 * (1.0 + np.tanh((x + x**3 * 0.044715) * sqrt(2 / np.pi)))
-    return x * 0.5 * (1.0 + erf(x * sqrt(0.5)))
-
-
-@translates("aten.threshold")
-def threshold(x: Any, least: float, value: float) -> Any:
-    """Keep what is above, and put a number for the rest."""
-    return np.where(data_of(x) > least, x, value)
-
-
-@translates("aten.dropout", "aten.native_dropout")
-def dropout(x: Any, p: float, train: bool = True) -> Any:
-    """Return x, in evaluation. Raises UnsupportedError in training: its numbers are random."""
+@translates("aten.feature_dropout", "aten.alpha_dropout")
+def dropout_of_channels(x: Any, p: float, train: bool) -> Any:
+    """Return x, in evaluation. Raises UnsupportedError in training."""
     if train and p:
         raise UnsupportedError(
-            "dropout: in training it is random, and so is not the same here and in PyTorch; "
+            "dropout: of whole channels, or with alpha, is not translated in training; "
             "module.eval() before from_torch, or p=0, leaves it out"
         )
     return x
-
-
-TRANSLATIONS["aten.feature_dropout"] = TRANSLATIONS["aten.alpha_dropout"] = dropout
-TRANSLATIONS["aten.rrelu"] = same
-
-
-def _column(v: Any, ndim: int) -> Any:
-    """Give a vector of channels the axes of (n, channels, …)."""
-    return np.reshape(v, (-1,) + (1,) * (ndim - 2)) if ndim > 2 else v
-
-
-def _scaled(x: Any, w: Any, b: Any) -> Any:
-    y = x if w is None else x * w
-    return y if b is None else y + b
-
-
-def _normed(x: Any, axes: tuple[int, ...], eps: float) -> tuple[Any, Any, Any]:
-    """Move to mean 0 and scale to variance 1 over axes; return also the mean and 1 / σ."""
-    centre = np.mean(x, axis=axes, keepdims=True)
-    rstd = 1.0 / np.sqrt(var(x, axes, 0, keepdim=True) + eps)
-    return (x - centre) * rstd, centre, rstd
 
 
 @translates("aten._native_batch_norm_legit_no_training")
@@ -237,29 +151,17 @@ def batch_norm_of_running(
     x: Any, w: Any, b: Any, mean: Any, variance: Any, momentum: float, eps: float
 ) -> Any:
     """Normalize each channel by its running mean and variance: a batch norm in evaluation."""
-    del momentum
-    rstd = _column(1.0 / np.sqrt(variance + eps), x.ndim)
-    y = (x - _column(mean, x.ndim)) * rstd
-    return _scaled(y, *(v if v is None else _column(v, x.ndim) for v in (w, b))), mean, rstd
+    return layers.batch_norm(x, mean, variance, w, b, False, momentum, eps), None, None
 
 
 @translates("aten._native_batch_norm_legit_functional")
 def batch_norm(
     x: Any, w: Any, b: Any, mean: Any, variance: Any, training: bool, momentum: float, eps: float
 ) -> Any:
-    """Normalize each channel over the batch, and move the running mean and variance."""
-    if not training:
-        y, centre, rstd = batch_norm_of_running(x, w, b, mean, variance, momentum, eps)
-        return y, centre, rstd, mean, variance
-    axes = (0, *range(2, x.ndim))
-    y, centre, rstd = _normed(x, axes, eps)
-    numbers = data_of(x)
-    n = numbers.size // x.shape[1]
-    moved = numbers.var(axes) * (n / max(n - 1, 1))
-    new_mean = (1 - momentum) * mean + momentum * numbers.mean(axes)
-    new_variance = (1 - momentum) * variance + momentum * moved
-    y = _scaled(y, *(v if v is None else _column(v, x.ndim) for v in (w, b)))
-    return y, centre, rstd, new_mean, new_variance
+    """Normalize each channel over the batch; return also the new running mean and variance."""
+    running = np.array(mean), np.array(variance)
+    y = layers.batch_norm(x, *running, w, b, training, momentum, eps)
+    return y, None, None, *running
 
 
 @translates("aten._native_batch_norm_legit")
@@ -267,99 +169,56 @@ def batch_norm_without_running(
     x: Any, w: Any, b: Any, training: bool, momentum: float, eps: float
 ) -> Any:
     """Normalize each channel over the batch, which nobody remembers."""
-    del training, momentum
-    y, centre, rstd = _normed(x, (0, *range(2, x.ndim)), eps)
-    return _scaled(y, *(v if v is None else _column(v, x.ndim) for v in (w, b))), centre, rstd
+    return layers.batch_norm(x, None, None, w, b, training, momentum, eps), None, None
 
 
-@translates("aten.layer_norm")
-def layer_norm(
-    x: Any, shape: Sequence[int], w: Any = None, b: Any = None, eps: float = 1e-5, *_: Any
-) -> Any:
-    """Normalize over the last axes."""
-    return _scaled(_normed(x, tuple(range(-len(shape), 0)), eps)[0], w, b)
+REDUCTIONS = ("none", "mean", "sum")
+"""PyTorch's graphs number them."""
 
 
-@translates("aten.native_layer_norm")
-def native_layer_norm(x: Any, shape: Sequence[int], w: Any, b: Any, eps: float) -> Any:
-    """Normalize over the last axes; return also the mean and 1 / σ."""
-    y, centre, rstd = _normed(x, tuple(range(-len(shape), 0)), eps)
-    return _scaled(y, w, b), centre, rstd
+def _loss(name: str) -> Callable[..., Any]:
+    """Return a loss of two operands whose reduction is a number."""
+    loss = getattr(losses, name)
+    return lambda x, y, reduction=1, *more: loss(x, y, REDUCTIONS[reduction], *more)
 
 
-@translates("aten.group_norm")
-def group_norm(
-    x: Any, groups: int, w: Any = None, b: Any = None, eps: float = 1e-5, *_: Any
-) -> Any:
-    """Normalize over groups of channels."""
-    rows = np.reshape(x, (x.shape[0], groups, prod(x.shape[1:]) // groups))
-    y = np.reshape(_normed(rows, (2,), eps)[0], x.shape)
-    return _scaled(y, *(v if v is None else _column(v, x.ndim) for v in (w, b)))
-
-
-REDUCTIONS: list[Callable[[Any], Any]] = [same, np.mean, np.sum]
-
-
-@translates("aten.mse_loss")
-def mse_loss(x: Any, y: Any, reduction: int = 1) -> Any:
-    """Square the difference."""
-    return REDUCTIONS[reduction](np.square(x - y))
-
-
-@translates("aten.l1_loss")
-def l1_loss(x: Any, y: Any, reduction: int = 1) -> Any:
-    """Take the size of the difference."""
-    return REDUCTIONS[reduction](np.abs(x - y))
-
-
-@translates("aten.huber_loss")
-def huber_loss(x: Any, y: Any, reduction: int = 1, delta: float = 1.0) -> Any:
-    """Square small differences, and take the size of large ones."""
-    far = np.abs(x - y)
-    loss = np.where(data_of(far) < delta, np.square(far) * 0.5, (far - 0.5 * delta) * delta)
-    return REDUCTIONS[reduction](loss)
-
-
-@translates("aten.smooth_l1_loss")
-def smooth_l1_loss(x: Any, y: Any, reduction: int = 1, beta: float = 1.0) -> Any:
-    """Square small differences, over beta, and take the size of large ones."""
-    if beta == 0:
-        return l1_loss(x, y, reduction)
-    return huber_loss(x, y, reduction, beta) / beta
+for _name in ("mse_loss", "l1_loss", "huber_loss", "smooth_l1_loss"):
+    TRANSLATIONS[f"aten.{_name}"] = _loss(_name)
 
 
 @translates("aten.binary_cross_entropy")
-def binary_cross_entropy(x: Any, y: Any, weight: Any = None, reduction: int = 1) -> Any:
-    """Take −y ln x − (1 − y) ln(1 − x), with logarithms of at least −100."""
-    logs = (np.maximum(np.log(x), -100.0), np.maximum(np.log1p(-x), -100.0))
-    loss = (y - 1.0) * logs[1] - logs[0] * y
-    return REDUCTIONS[reduction](loss if weight is None else loss * weight)
+def binary_cross_entropy(p: Any, t: Any, weight: Any = None, reduction: int = 1) -> Any:
+    """Average the cross entropy of probabilities with targets."""
+    return losses.binary_cross_entropy(p, t, weight, REDUCTIONS[reduction])
 
 
 @translates("aten.binary_cross_entropy_with_logits")
 def binary_cross_entropy_with_logits(
-    x: Any, y: Any, weight: Any = None, pos_weight: Any = None, reduction: int = 1
+    x: Any, t: Any, weight: Any = None, pos_weight: Any = None, reduction: int = 1
 ) -> Any:
-    """Take the binary cross entropy of σ(x), without overflow."""
-    if pos_weight is None:
-        loss = x * (1.0 - y) - log_sigmoid(x)
-    else:
-        loss = x * (1.0 - y) - log_sigmoid(x) * ((pos_weight - 1.0) * y + 1.0)
-    return REDUCTIONS[reduction](loss if weight is None else loss * weight)
+    """Average the cross entropy of scores with targets."""
+    return losses.binary_cross_entropy_with_logits(
+        x, t, weight, REDUCTIONS[reduction], pos_weight
+    )
 
 
-@translates("aten.nll_loss_forward", "aten.nll_loss2d_forward")
-def nll_loss(x: Any, labels: Any, weight: Any, reduction: int, ignored: int) -> Any:
-    """Take −x[label], weighted, and average over the weights; also return their sum."""
-    labels = data_of(labels)
-    counted = labels != ignored
-    safe = np.where(counted, labels, 0)
-    key = list(np.indices(safe.shape, sparse=True))
-    key.insert(1 if x.ndim > 1 else 0, safe)
-    each = np.ones(x.shape[1 if x.ndim > 1 else 0], x.dtype) if weight is None else weight
-    share = data_of(each)[safe] * counted
-    loss = -x[tuple(key)] * share
-    whole = np.sum(share)
-    if reduction == 1:
-        return np.sum(loss) / whole, whole
-    return REDUCTIONS[reduction](loss), whole
+@translates("aten.cross_entropy_loss")
+def cross_entropy(
+    x: Any,
+    labels: Any,
+    weight: Any = None,
+    reduction: int = 1,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+) -> Any:
+    """Average −ln softmax(x)[label]."""
+    options = (weight, ignore_index, REDUCTIONS[reduction], label_smoothing)
+    return losses.cross_entropy(x, labels, *options)
+
+
+@translates("aten.nll_loss", "aten.nll_loss2d", "aten.nll_loss_nd")
+def nll_loss(
+    x: Any, labels: Any, weight: Any = None, reduction: int = 1, ignore_index: int = -100
+) -> Any:
+    """Average −x[label]."""
+    return losses.nll_loss(x, labels, weight, ignore_index, REDUCTIONS[reduction])

@@ -9,21 +9,19 @@ import operator
 import re
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
 from typing import Any
 
 import numpy as np
 
 from tinygrad_pool.bridges import aten, aten_layers
 from tinygrad_pool.bridges.extras import extra
-from tinygrad_pool.bridges.network import Call, Input, Network, Program, Ref, check_known
+from tinygrad_pool.bridges.network import MOST, Call, Input, Network, Program, Ref, check_known
 from tinygrad_pool.bridges.translations import TRANSLATIONS
 from tinygrad_pool.engine.context import Line, no_grad
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, ShapeError, UnsupportedError
-
-MOST = 2**31
-"""A length that stands for any."""
 
 LEFT_OUT = {"device", "layout", "memory_format", "pin_memory", "non_blocking", "generator"}
 """Options that say where a tensor lies, and not what is in it."""
@@ -155,7 +153,7 @@ def _quietly() -> Iterator[None]:
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:

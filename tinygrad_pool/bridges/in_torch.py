@@ -10,14 +10,14 @@ import numpy as np
 from tinygrad_pool.bridges.extras import extra
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.rules import (
+    activations,
     arithmetic,
     elementwise,
+    entropies,
     linear,
     pooling,
     reductions,
     shaping,
-    unfolding,
-    unpooling,
 )
 from tinygrad_pool.rules.arguments import axes_of
 from tinygrad_pool.rules.rule import Rule
@@ -53,7 +53,9 @@ def counterpart_of(node: Node) -> Counterpart:
     found = getattr(extra("torch", "crosscheck"), rule.__name__, None)
     if ours and found and not node.options and traits_of(rule).sparsity == "elementwise":
         return lambda _, *xs: found(*xs)
-    raise NoCounterpartError(rule.__name__)
+    if ours:
+        raise NoCounterpartError(rule.__name__)
+    return lambda options, *xs: rule(*xs, **options)[0]  # PyTorch may know its operators
 
 
 def _torch() -> Any:
@@ -67,6 +69,11 @@ def _plain(f: Callable[..., Any]) -> Counterpart:
 
 def _named(name: str) -> Counterpart:
     return lambda _, *xs: getattr(_torch(), name)(*xs)
+
+
+def _function(name: str) -> Counterpart:
+    """Return a function of torch.nn.functional that has our options."""
+    return lambda options, x: getattr(_torch().nn.functional, name)(x, **options)
 
 
 def _axes(options: Options, x: Any) -> tuple[int, ...]:
@@ -196,6 +203,7 @@ def _max_pool(options: Options, x: Any) -> Any:
         pool = getattr(functional, f"max_pool{ndim}d")
         wide = _batched(_padded(x, overhang, -np.inf), ndim)[None]
         y = pool(wide, windows.kernel, windows.stride, 0, windows.dilation)[0]
+        y = _first_windows(y, windows, x)
     return y.reshape(*x.shape[: x.ndim - ndim], *windows.over(tuple(x.shape)))
 
 
@@ -220,7 +228,13 @@ def _window_sums(windows: Any, x: Any) -> Any:
     wide = _batched(_padded(x, windows.overhang(tuple(x.shape))), ndim)[:, None]
     ones = _torch().ones((1, 1, *windows.kernel), dtype=x.dtype)
     convolve = getattr(_torch().nn.functional, f"conv{ndim}d")
-    return convolve(wide, ones, None, windows.stride, 0, windows.dilation)[:, 0]
+    y = convolve(wide, ones, None, windows.stride, 0, windows.dilation)[:, 0]
+    return _first_windows(y, windows, x)
+
+
+def _first_windows(y: Any, windows: Any, x: Any) -> Any:
+    """Drop windows that `ceil_mode` leaves out, since they would begin in the padding."""
+    return y[(..., *(slice(n) for n in windows.over(tuple(x.shape))))]
 
 
 def _counts(windows: Any, x: Any, padding: bool) -> Any:
@@ -235,10 +249,6 @@ def _lp_pool(options: Options, x: Any) -> Any:
     p, windows = float(options.get("norm_type", 2.0)), options["windows"]
     y = _window_sums(windows, x.abs() ** p) ** (1 / p)
     return y.reshape(*x.shape[: x.ndim - len(windows.kernel)], *windows.over(tuple(x.shape)))
-
-
-def _max_unpool(options: Options, x: Any) -> Any:
-    raise NoCounterpartError("max_unpool")
 
 
 def _weight_layer(options: Options, *xs: Any) -> Any:
@@ -261,6 +271,13 @@ COUNTERPARTS: dict[Rule, Counterpart] = {
     **{getattr(elementwise, n): _named(n) for n in ("exp", "expm1", "log", "log1p", "sqrt")},
     **{getattr(elementwise, n): _named(n) for n in ("square", "sin", "cos", "tanh", "sigmoid")},
     **{getattr(elementwise, n): _named(n) for n in ("relu", "abs")},
+    activations.leaky_relu: _plain(lambda x, w: _torch().where(x > 0, x, x * w)),
+    activations.elu: _function("elu"),
+    activations.gelu: _function("gelu"),
+    activations.softplus: _function("softplus"),
+    entropies.binary_cross_entropy: _plain(
+        lambda p, t: _torch().nn.functional.binary_cross_entropy(p, t, reduction="none")
+    ),
     elementwise.clip: _clip,
     elementwise.where: _where,
     linear.weighted_sum: _weighted_sum,
@@ -290,5 +307,3 @@ COUNTERPARTS: dict[Rule, Counterpart] = {
     weight_layer: _weight_layer,
 }
 """What PyTorch's own operations make of a rule's options and operands."""
-
-del unfolding, unpooling

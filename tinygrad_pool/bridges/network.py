@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,10 @@ from tinygrad_pool.errors import OptionError, ShapeError, TinygradPoolError, Uns
 from tinygrad_pool.formatting import several
 from tinygrad_pool.nn.module import Module
 
-Made = TypeVar("Made")
+MOST = 2**31
+"""A length that stands for any."""
+
+RESERVED = ("_program", "_kind", "_origin", "_name", "_buffers", "training")
 
 
 class Ref(NamedTuple):
@@ -150,10 +153,15 @@ class Network(Part):
 def hang(root: Module, name: str, part: Any) -> None:
     """Put a parameter or a buffer into a network under its full name, "conv1.weight"."""
     *path, last = name.split(".")
+    for step in (*path, last):
+        if hasattr(type(root), step) or step in RESERVED:
+            raise OptionError(f"{name!r} cannot be the name of a parameter: {step!r} is a method")
     for step in path:
         if step not in vars(root):
             setattr(root, step, Part())
         root = vars(root)[step]
+        if not isinstance(root, Module):
+            raise OptionError(f"{name!r} cannot be the name of a parameter: {step!r} is one")
     setattr(root, last, part)
 
 
@@ -289,5 +297,5 @@ def _length_in_words(length: Any) -> str:
     if isinstance(length, int):
         return str(length)
     symbol, least, most = length
-    bounds = [f"≥ {least}"] * (least > 0) + [f"≤ {most}"] * (most < 2**31)
+    bounds = [f"≥ {least}"] * (least > 0) + [f"≤ {most}"] * (most < MOST)
     return " ".join([symbol, *bounds])

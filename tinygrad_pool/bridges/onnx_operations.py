@@ -1,0 +1,455 @@
+"""ONNX's operations on Values: inputs in order, attributes by name.
+
+NumPy's functions are used where they can be, since they work on Values and on arrays alike: shapes,
+places and masks stay arrays.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from tinygrad_pool import functional
+from tinygrad_pool.bridges import aten
+from tinygrad_pool.bridges.translations import TRANSLATIONS, data_of, translates
+from tinygrad_pool.engine.value import Value
+from tinygrad_pool.errors import OptionError, UnsupportedError
+from tinygrad_pool.functional import activations, layers, operations
+
+LARGEST = 2**28
+"""So many numbers may an operation make that takes its shape from the file."""
+
+NUMPY = {
+    **{"Exp": "exp", "Log": "log", "Sqrt": "sqrt", "Sin": "sin", "Cos": "cos", "Tanh": "tanh"},
+    **{"Abs": "abs", "Max": "maximum", "Min": "minimum", "Pow": "power"},
+}
+DATA = {"Floor": "floor", "Ceil": "ceil", "Round": "round", "Sign": "sign", "IsNaN": "isnan"}
+OPERATORS = {"Add": "add", "Sub": "sub", "Mul": "mul", "MatMul": "matmul", "Neg": "neg"}
+ASKED = {"Equal": "eq", "Less": "lt", "LessOrEqual": "le", "Greater": "gt", "GreaterOrEqual": "ge"}
+LOGIC = {"And": "logical_and", "Or": "logical_or", "Not": "logical_not", "Xor": "logical_xor"}
+
+
+def _on_data(f: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *xs: f(*map(data_of, xs))
+
+
+def _fold(name: str) -> Callable[..., Any]:
+    """Return a maximum or minimum of any number of operands; the first wins a tie."""
+    on_values, on_arrays = getattr(operations, name), getattr(np, name)
+
+    def largest(*xs: Any) -> Any:
+        if any(isinstance(x, Value) for x in xs):
+            return on_values(*xs)
+        return xs[0] if len(xs) == 1 else on_arrays.reduce(np.broadcast_arrays(*xs))
+
+    return largest
+
+
+SIMPLE: dict[str, Callable[..., Any]] = {
+    **{onnx: getattr(np, name) for onnx, name in NUMPY.items() if name[-3:] != "mum"},
+    **{onnx: _on_data(getattr(np, name)) for onnx, name in {**DATA, **LOGIC}.items()},
+    **{onnx: getattr(operator, name) for onnx, name in OPERATORS.items()},
+    **{onnx: _on_data(getattr(operator, name)) for onnx, name in ASKED.items()},
+    **{onnx: _fold(NUMPY[onnx]) for onnx in ("Max", "Min")},
+    "Relu": operations.relu,
+    "Sigmoid": operations.sigmoid,
+    "Erf": activations.erf,
+    "Softsign": activations.softsign,
+    "Softplus": lambda x: activations.softplus(x, threshold=np.inf),
+    "Mish": activations.mish,
+    "HardSwish": activations.hardswish,
+    "PRelu": lambda x, slope: activations._leaky_relu(x, slope),
+    "Identity": aten.same,
+    "Reciprocal": lambda x: 1.0 / x,
+    "Shape": lambda x, start=0, end=None: np.array(np.shape(x)[start:end], np.int64),
+    "Size": lambda x: np.array(prod(np.shape(x)), np.int64),
+    "Where": lambda holds, x, y: np.where(data_of(holds), x, y),
+    "Range": lambda *bounds: np.arange(*(b.item() for b in map(np.asarray, bounds))),
+    "Sum": lambda *xs: sum(xs[1:], start=xs[0]),
+    "Mean": lambda *xs: sum(xs[1:], start=xs[0]) / len(xs),
+}
+TRANSLATIONS.update({f"onnx.{name}": f for name, f in SIMPLE.items()})
+
+
+@translates("onnx.Div")
+def div(x: Any, y: Any) -> Any:
+    """Divide; whole numbers are rounded towards 0."""
+    if all(np.asarray(data_of(v)).dtype.kind in "iu" for v in (x, y)):
+        return np.trunc(np.divide(x, y)).astype(np.int64)
+    return x / y
+
+
+@translates("onnx.LeakyRelu")
+def leaky_relu(x: Any, alpha: float = 0.01) -> Any:
+    """Scale what is not positive."""
+    return activations.leaky_relu(x, alpha)
+
+
+@translates("onnx.Elu")
+def elu(x: Any, alpha: float = 1.0) -> Any:
+    """Bend what is not positive towards −alpha."""
+    return activations.elu(x, alpha=alpha)
+
+
+@translates("onnx.Selu")
+def selu(x: Any, alpha: float = 1.6732632423543772, gamma: float = 1.0507009873554805) -> Any:
+    """Scale an elu."""
+    return activations.elu(x, alpha=alpha) * gamma
+
+
+@translates("onnx.Gelu")
+def gelu(x: Any, approximate: str = "none") -> Any:
+    """Compute x Φ(x)."""
+    return activations.gelu(x, approximate=approximate)
+
+
+@translates("onnx.HardSigmoid")
+def hard_sigmoid(x: Any, alpha: float = 0.2, beta: float = 0.5) -> Any:
+    """Limit alpha x + beta to 0 … 1."""
+    return np.clip(x * alpha + beta, 0.0, 1.0)
+
+
+@translates("onnx.Clip")
+def clip(x: Any, low: Any = None, high: Any = None, min: Any = None, max: Any = None) -> Any:
+    """Limit x."""
+    low, high = (data_of(b) if b is not None else c for b, c in ((low, min), (high, max)))
+    return x if low is None and high is None else np.clip(x, low, high)
+
+
+@translates("onnx.Gemm")
+def gemm(
+    a: Any,
+    b: Any,
+    c: Any = None,
+    alpha: float = 1.0,
+    beta: float = 1.0,
+    transA: int = 0,  # noqa: N803  # ONNX's names
+    transB: int = 0,  # noqa: N803
+) -> Any:
+    """Compute alpha a b + beta c."""
+    y = (a.T if transA else a) @ (b.T if transB else b)
+    y = y if alpha == 1 else y * alpha
+    return y if c is None else y + (c if beta == 1 else c * beta)
+
+
+def _pads(
+    n: int, pads: Sequence[int] | None, auto_pad: str, x: Any, windows: tuple[Any, Any, Any]
+) -> list[tuple[int, int]]:
+    """Read padding: before and after each axis, or what keeps the number of windows."""
+    if auto_pad in ("NOTSET", "VALID", ""):
+        given = list(pads or [0] * 2 * n)
+        return [*zip(given[:n], given[n:], strict=True)]
+    sides = []
+    for size, k, s, d in zip(np.shape(x)[-n:], *windows, strict=True):
+        whole = max((-(-size // s) - 1) * s + (k - 1) * d + 1 - size, 0)
+        half = whole // 2 if auto_pad == "SAME_UPPER" else whole - whole // 2
+        sides.append((half, whole - half))
+    return sides
+
+
+@translates("onnx.Conv")
+def conv(
+    x: Any,
+    w: Any,
+    b: Any = None,
+    kernel_shape: Any = None,  # noqa: ARG001  # the weights have it
+    strides: Any = None,
+    pads: Any = None,
+    dilations: Any = None,
+    group: int = 1,
+    auto_pad: str = "NOTSET",
+) -> Any:
+    """Slide weights over the last axes."""
+    kernel = w.shape[2:]
+    n = len(kernel)
+    stride, dilation = strides or [1] * n, dilations or [1] * n
+    sides = _pads(n, pads, auto_pad, x, (kernel, stride, dilation))
+    slide = getattr(functional, f"conv{n}d", None)
+    if slide is None:
+        raise UnsupportedError(f"onnx.Conv: over 1 to 3 axes, got {n}")
+    return slide(x, w, b, tuple(stride), sides, tuple(dilation), group)
+
+
+def _pool(kind: str) -> Callable[..., Any]:
+    def pool(
+        x: Any,
+        kernel_shape: Sequence[int],
+        strides: Any = None,
+        pads: Any = None,
+        dilations: Any = None,
+        ceil_mode: int = 0,
+        count_include_pad: int = 0,
+        auto_pad: str = "NOTSET",
+        storage_order: int = 0,  # noqa: ARG001  # of the places, which are not read
+        p: int = 2,
+    ) -> Any:
+        n = len(kernel_shape)
+        stride, dilation = strides or [1] * n, dilations or [1] * n
+        sides = _pads(n, pads, auto_pad, x, (kernel_shape, stride, dilation))
+        f = getattr(functional, f"{kind}{n}d", None)
+        if f is None:
+            raise UnsupportedError(f"onnx: pools are over 1 to 3 axes, got {n}")
+        windows = {"stride": tuple(stride), "padding": sides, "dilation": tuple(dilation)}
+        windows["ceil_mode"] = bool(ceil_mode)
+        if kind == "lp_pool":
+            return f(x, float(p), tuple(kernel_shape), **windows)
+        if kind == "avg_pool":
+            windows["count_include_pad"] = bool(count_include_pad)
+        return f(x, tuple(kernel_shape), **windows)
+
+    return pool
+
+
+for _onnx, _ours in (("MaxPool", "max_pool"), ("AveragePool", "avg_pool"), ("LpPool", "lp_pool")):
+    TRANSLATIONS[f"onnx.{_onnx}"] = _pool(_ours)
+
+
+@translates("onnx.GlobalAveragePool")
+def global_average(x: Any) -> Any:
+    """Average each plane."""
+    return np.mean(x, axis=tuple(range(2, x.ndim)), keepdims=True)
+
+
+@translates("onnx.GlobalMaxPool")
+def global_max(x: Any) -> Any:
+    """Keep the largest of each plane."""
+    return np.max(x, axis=tuple(range(2, x.ndim)), keepdims=True)
+
+
+@translates("onnx.BatchNormalization")
+def batch_norm(
+    x: Any,
+    scale: Any,
+    b: Any,
+    mean: Any,
+    variance: Any,
+    epsilon: float = 1e-5,
+    momentum: float = 0.9,
+    training_mode: int = 0,
+    spatial: int = 1,  # noqa: ARG001  # older models have it
+) -> Any:
+    """Normalize each channel by its running mean and variance."""
+    if training_mode:
+        raise UnsupportedError("onnx.BatchNormalization: in training_mode is not translated")
+    running = np.array(data_of(mean)), np.array(data_of(variance))
+    return layers.batch_norm(x, *running, scale, b, False, 1 - momentum, epsilon)
+
+
+@translates("onnx.InstanceNormalization")
+def instance_norm(x: Any, scale: Any, b: Any, epsilon: float = 1e-5) -> Any:
+    """Normalize each channel of each example."""
+    return layers.instance_norm(x, None, None, scale, b, eps=epsilon)
+
+
+@translates("onnx.LayerNormalization")
+def layer_norm(x: Any, w: Any, b: Any = None, axis: int = -1, epsilon: float = 1e-5, **_: Any) -> Any:
+    """Normalize over the last axes."""
+    return layers.layer_norm(x, x.shape[axis % x.ndim :], w, b, epsilon)
+
+
+@translates("onnx.Softmax")
+def softmax(x: Any, axis: int = -1) -> Any:
+    """Turn scores into shares."""
+    return operations.softmax(x, axis=axis)
+
+
+@translates("onnx.LogSoftmax")
+def log_softmax(x: Any, axis: int = -1) -> Any:
+    """Take the logarithm of the shares."""
+    return operations.log_softmax(x, axis=axis)
+
+
+@translates("onnx.Dropout")
+def dropout(x: Any, ratio: Any = None, training: Any = None, **_: Any) -> Any:
+    """Return x, as in evaluation."""
+    if training is not None and bool(training) and (ratio is None or float(ratio)):
+        raise UnsupportedError("onnx.Dropout: in training mode is random, and not translated")
+    return x
+
+
+def _reduced(reduce: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a reduction whose axes are an attribute, or in later versions an input."""
+
+    def reduced(
+        x: Any,
+        over: Any = None,
+        axes: Any = None,
+        keepdims: int = 1,
+        noop_with_empty_axes: int = 0,
+    ) -> Any:
+        given = axes if over is None else np.asarray(over).tolist()
+        if not given and noop_with_empty_axes:
+            return x
+        return reduce(x, axis=tuple(given) if given else None, keepdims=bool(keepdims))
+
+    return reduced
+
+
+REDUCTIONS: dict[str, Callable[..., Any]] = {
+    "Sum": np.sum,
+    "Mean": np.mean,
+    "Max": np.max,
+    "Min": np.min,
+    "LogSumExp": operations.logsumexp,
+    "SumSquare": lambda x, **o: np.sum(np.square(x), **o),
+    "L1": lambda x, **o: np.sum(np.abs(x), **o),
+    "L2": lambda x, **o: np.sqrt(np.sum(np.square(x), **o)),
+}
+TRANSLATIONS.update({f"onnx.Reduce{name}": _reduced(f) for name, f in REDUCTIONS.items()})
+
+
+def _arg(f: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda x, axis=0, keepdims=1, select_last_index=0: f(
+        data_of(x), axis=axis, keepdims=bool(keepdims)
+    )
+
+
+TRANSLATIONS["onnx.ArgMax"], TRANSLATIONS["onnx.ArgMin"] = _arg(np.argmax), _arg(np.argmin)
+
+
+def _lengths(given: Any) -> list[int]:
+    """Read a shape out of an array. Raises OptionError if it is too large to be meant."""
+    sizes = [int(n) for n in np.asarray(data_of(given)).reshape(-1).tolist()]
+    if prod(max(n, 1) for n in sizes) > LARGEST:
+        raise OptionError(f"onnx: a shape of {sizes} has more than {LARGEST:,} numbers")
+    return sizes
+
+
+@translates("onnx.Reshape")
+def reshape(x: Any, shape: Any, allowzero: int = 0) -> Any:
+    """Give the same numbers another shape; 0 keeps an axis."""
+    sizes = _lengths(shape)
+    own = np.shape(x)
+    return np.reshape(
+        x, tuple(own[i] if n == 0 and not allowzero else n for i, n in enumerate(sizes))
+    )
+
+
+@translates("onnx.Flatten")
+def flatten(x: Any, axis: int = 1) -> Any:
+    """Merge the axes before one, and those from it on."""
+    return np.reshape(x, (prod(x.shape[:axis]), prod(x.shape[axis:])))
+
+
+@translates("onnx.Transpose")
+def transpose(x: Any, perm: Sequence[int] | None = None) -> Any:
+    """Reorder the axes."""
+    return np.transpose(x, perm)
+
+
+def _places(given: Any, axes: Any) -> tuple[int, ...] | None:
+    found = axes if given is None else np.asarray(given).reshape(-1).tolist()
+    return None if found is None else tuple(found)
+
+
+@translates("onnx.Unsqueeze")
+def unsqueeze(x: Any, at: Any = None, axes: Any = None) -> Any:
+    """Insert axes of length 1."""
+    return np.expand_dims(x, _places(at, axes) or ())
+
+
+@translates("onnx.Squeeze")
+def squeeze(x: Any, at: Any = None, axes: Any = None) -> Any:
+    """Drop axes of length 1."""
+    return np.squeeze(x, axis=_places(at, axes))
+
+
+@translates("onnx.Expand")
+def expand(x: Any, shape: Any) -> Any:
+    """Broadcast, both ways."""
+    wide = np.broadcast_shapes(np.shape(x), tuple(_lengths(shape)))
+    return np.broadcast_to(x, wide)
+
+
+@translates("onnx.Concat")
+def concat(*xs: Any, axis: int) -> Any:
+    """Join along an axis."""
+    return np.concatenate(xs, axis=axis)
+
+
+@translates("onnx.Split")
+def split(x: Any, sizes: Any = None, axis: int = 0, split: Any = None, num_outputs: Any = None) -> Any:
+    """Cut into parts along an axis."""
+    given = split if sizes is None else np.asarray(sizes).tolist()
+    if given is None:
+        return aten.split(x, -(-x.shape[axis] // (num_outputs or 2)), axis)
+    return aten.split(x, given, axis)
+
+
+@translates("onnx.Gather")
+def gather(x: Any, places: Any, axis: int = 0) -> Any:
+    """Take slices along an axis."""
+    return x[(slice(None),) * (axis % max(np.ndim(x), 1)) + (np.asarray(data_of(places)),)]
+
+
+@translates("onnx.GatherElements")
+def gather_elements(x: Any, places: Any, axis: int = 0) -> Any:
+    """Take, for each place, the element of x there along one axis."""
+    return aten.gather(x, axis, np.asarray(places))
+
+
+@translates("onnx.Slice")
+def sliced(
+    x: Any,
+    start: Any = None,
+    end: Any = None,
+    at: Any = None,
+    step: Any = None,
+    starts: Any = None,
+    ends: Any = None,
+    axes: Any = None,
+) -> Any:
+    """Take ranges along axes."""
+    first, last = (np.asarray(a if a is not None else b) for a, b in ((start, starts), (end, ends)))
+    over = _places(at, axes) or range(len(first))
+    steps = np.ones(len(first), int) if step is None else np.asarray(step)
+    key = [slice(None)] * x.ndim
+    for axis, i, j, s in zip(over, first.tolist(), last.tolist(), steps.tolist(), strict=True):
+        n = x.shape[axis]
+        key[axis] = slice(i, None if s < 0 and j < -n else j, s)
+    return x[tuple(key)]
+
+
+@translates("onnx.Pad")
+def pad(
+    x: Any,
+    sides: Any = None,
+    value: Any = 0.0,
+    at: Any = None,
+    mode: str = "constant",
+    pads: Any = None,
+) -> Any:
+    """Add a constant on each side."""
+    if mode != "constant":
+        raise UnsupportedError(f"onnx.Pad: mode {mode!r} is not translated, only 'constant'")
+    given = list(pads) if sides is None else _lengths(sides)
+    n = len(given) // 2
+    over = _places(at, None) or tuple(range(n))
+    by_axis = {axis % x.ndim: (given[i], given[i + n]) for i, axis in enumerate(over)}
+    flat = [k for axis in reversed(range(x.ndim)) for k in by_axis.get(axis, (0, 0))]
+    return aten.pad(x, flat, float(np.asarray(value)) if value is not None else 0.0)
+
+
+@translates("onnx.Tile")
+def tile(x: Any, times: Any) -> Any:
+    """Repeat the whole so often along each axis."""
+    counts = _lengths(times)
+    _lengths([n * m for n, m in zip(np.shape(x), counts, strict=True)])
+    return aten.repeat(x, counts)
+
+
+@translates("onnx.ConstantOfShape")
+def constant_of_shape(shape: Any, value: Any = None) -> Any:
+    """Fill a shape with one number."""
+    fill = np.zeros(1, np.float32) if value is None else np.asarray(value)
+    return np.full(tuple(_lengths(shape)), fill.reshape(-1)[0], fill.dtype)
+
+
+@translates("onnx.Cast")
+def cast(x: Any, to: Any, saturate: int = 1) -> Any:  # noqa: ARG001  # of 8-bit floats
+    """Convert to another dtype."""
+    return aten.cast(x, np.dtype(to)) if isinstance(x, Value) else np.asarray(x).astype(to)
