@@ -55,7 +55,15 @@ def test_an_output_that_is_kept_is_no_parameter():
 
 
 def test_a_part_may_know_its_owner():
-    assert repr(Watched()) == "Watched(w=(), owner=None, inner=Watched(w=(), owner=…, inner=None))"
+    assert repr(Watched()).split("\n") == [
+        "Watched(",
+        "  w=(), owner=None",
+        "  (inner): Watched(",
+        "    w=(), inner=None",
+        "    (owner): …",
+        "  )",
+        ")",
+    ]
 
 
 def test_parts_may_refer_to_each_other():
@@ -135,8 +143,9 @@ def test_a_module_without_forward_says_so():
 
 def test_a_repr_shows_parts_and_shapes():
     assert repr(nn.Sequential(nn.Linear(2, 3, rng=0), nn.ReLU())) == (
-        "Sequential(0=Linear(weight=(3, 2), bias=(3,)), 1=ReLU())"
+        "Sequential(\n  (0): Linear(in_features=2, out_features=3, bias=True)\n  (1): ReLU()\n)"
     )
+    assert "(more.1.0): Linear(in_features=3, out_features=1, bias=False)" in repr(Small())
 
 
 class TestState:

@@ -50,13 +50,12 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, rng: Rng = None) -> V
     >>> dropout(np.ones(6), 0.5, rng=0).data
     array([2., 0., 0., 0., 2., 2.])
     """
-    p = real(p, "dropout: p", 0.0, 1.0)
-    x: Value = _value(x, "dropout")
+    p, v = real(p, "dropout: p", 0.0, 1.0), _value(x, "dropout")
     if not flag(training, "dropout: training") or p == 0:
-        return x
-    on = generator(rng, "dropout").random(x.shape) >= p
-    scale = np.asarray(on / (1.0 - p) if p < 1 else np.zeros(x.shape), x.dtype)
-    y: Value = x * (scale if x.shape else float(scale))
+        return v
+    on = generator(rng, "dropout").random(v.shape) >= p
+    mask = np.asarray(on / (1.0 - p) if p < 1 else np.zeros(v.shape), v.dtype)
+    y: Value = v * (mask if v.shape else float(mask))
     return y
 
 

@@ -209,6 +209,15 @@ def nll_loss(
     return _picked("nll_loss", y, labels, weight, ignore_index, reduction)
 
 
+def check_reduction(name: str, reduction: Any, *more: str) -> Any:
+    """Return a reduction. Raises OptionError if there is none of that name."""
+    known = (*get_args(Reduction), *more)
+    if reduction not in known:
+        listed = ", ".join(map(repr, known))
+        raise OptionError(f"{name}: reduction must be one of {listed}, got {reduction!r:.80}")
+    return reduction
+
+
 def _labels(name: str, scores: Value, given: Any, ignore_index: Any) -> Any:
     """Read labels, whole numbers below the number of classes, one for each example."""
     labels = np.asarray(to_constant(given, f"{name}: labels"))
@@ -290,9 +299,7 @@ def _averaged(name: str, losses: Value, counts: Any, reduction: Reduction) -> Va
 
 
 def _reduced(name: str, losses: Value, reduction: str) -> Value:
-    if reduction not in get_args(Reduction):
-        known = ", ".join(map(repr, get_args(Reduction)))
-        raise OptionError(f"{name}: reduction must be one of {known}, got {reduction!r:.80}")
+    check_reduction(name, reduction)
     if reduction == "none":
         return losses
     return losses.mean() if reduction == "mean" else losses.sum()

@@ -1,1 +1,151 @@
-"""Losses as modules: each holds the options of the function of its name."""
+"""Losses as modules: each holds the options of the function that it calls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinygrad_pool.engine.value import Value
+from tinygrad_pool.functional import losses
+from tinygrad_pool.functional.losses import Reduction, check_reduction
+from tinygrad_pool.nn.module import Buffer, Module
+from tinygrad_pool.rules.arguments import flag, real
+
+
+class _Loss(Module):
+    """A loss of two things that are compared."""
+
+    weight: Buffer | None
+    pos_weight: Buffer | None
+
+    def __init__(self, reduction: Reduction = "mean") -> None:
+        self.reduction = check_reduction(type(self).__name__, reduction)
+
+    def extra_repr(self) -> str:
+        """Show nothing, as PyTorch does."""
+        return ""
+
+
+class MSELoss(_Loss):
+    """The mean squared difference: nn.mse_loss.
+
+    >>> MSELoss()(Value([1.0, 2.0]), [1.0, 4.0]).item()
+    2.0
+    """
+
+    def forward(self, y: Any, target: Any) -> Value:
+        """Compare y with a target."""
+        return losses.mse_loss(y, target, self.reduction)
+
+
+class L1Loss(_Loss):
+    """The mean absolute difference: nn.l1_loss."""
+
+    def forward(self, y: Any, target: Any) -> Value:
+        """Compare y with a target."""
+        return losses.l1_loss(y, target, self.reduction)
+
+
+class HuberLoss(_Loss):
+    """Squares up to δ, straight lines from there on: nn.huber_loss."""
+
+    def __init__(self, reduction: Reduction = "mean", delta: float = 1.0) -> None:
+        super().__init__(reduction)
+        self.delta = real(delta, "HuberLoss: delta", 0.0)
+
+    def forward(self, y: Any, target: Any) -> Value:
+        """Compare y with a target."""
+        return losses.huber_loss(y, target, self.reduction, self.delta)
+
+
+class SmoothL1Loss(_Loss):
+    """The mean absolute difference, smoothed below β: nn.smooth_l1_loss."""
+
+    def __init__(self, reduction: Reduction = "mean", beta: float = 1.0) -> None:
+        super().__init__(reduction)
+        self.beta = real(beta, "SmoothL1Loss: beta", 0.0)
+
+    def forward(self, y: Any, target: Any) -> Value:
+        """Compare y with a target."""
+        return losses.smooth_l1_loss(y, target, self.reduction, self.beta)
+
+
+class KLDivLoss(_Loss):
+    """Probabilities compared with logarithms of others: nn.kl_div."""
+
+    def __init__(self, reduction: str = "mean", log_target: bool = False) -> None:
+        self.reduction = check_reduction("KLDivLoss", reduction, "batchmean")
+        self.log_target = flag(log_target, "KLDivLoss: log_target")
+
+    def forward(self, y: Any, target: Any) -> Value:
+        """Compare y with a target."""
+        return losses.kl_div(y, target, self.reduction, self.log_target)
+
+
+class BCELoss(_Loss):
+    """The cross entropy of probabilities and targets from 0 to 1: nn.binary_cross_entropy."""
+
+    def __init__(self, weight: Any = None, reduction: Reduction = "mean") -> None:
+        super().__init__(reduction)
+        self.register_buffer("weight", weight)
+
+    def forward(self, p: Any, target: Any) -> Value:
+        """Compare probabilities with a target."""
+        return losses.binary_cross_entropy(p, target, self.weight, self.reduction)
+
+
+class BCEWithLogitsLoss(_Loss):
+    """The cross entropy of sigmoid(scores): nn.binary_cross_entropy_with_logits."""
+
+    def __init__(
+        self, weight: Any = None, reduction: Reduction = "mean", pos_weight: Any = None
+    ) -> None:
+        super().__init__(reduction)
+        self.register_buffer("weight", weight)
+        self.register_buffer("pos_weight", pos_weight)
+
+    def forward(self, scores: Any, target: Any) -> Value:
+        """Compare scores with a target."""
+        return losses.binary_cross_entropy_with_logits(
+            scores, target, self.weight, self.reduction, self.pos_weight
+        )
+
+
+class NLLLoss(_Loss):
+    """−y[label] on average, for logarithms of probabilities y: nn.nll_loss."""
+
+    def __init__(
+        self, weight: Any = None, ignore_index: int = -100, reduction: Reduction = "mean"
+    ) -> None:
+        super().__init__(reduction)
+        self.register_buffer("weight", weight)
+        self.ignore_index = ignore_index
+
+    def forward(self, y: Any, labels: Any) -> Value:
+        """Look up y at the labels."""
+        return losses.nll_loss(y, labels, self.weight, self.ignore_index, self.reduction)
+
+
+class CrossEntropyLoss(_Loss):
+    """−ln softmax(scores)[label] on average: nn.cross_entropy, with its options.
+
+    >>> round(CrossEntropyLoss()(Value([[0.0, 0.0]]), [1]).item(), 4)
+    0.6931
+    """
+
+    def __init__(
+        self,
+        weight: Any = None,
+        ignore_index: int = -100,
+        reduction: Reduction = "mean",
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__(reduction)
+        self.register_buffer("weight", weight)
+        self.ignore_index = ignore_index
+        self.label_smoothing = real(label_smoothing, "CrossEntropyLoss: label_smoothing", 0.0, 1.0)
+
+    def forward(self, scores: Any, labels: Any) -> Value:
+        """Compare scores with labels, or with probabilities."""
+        return losses.cross_entropy(
+            scores, labels, self.weight, self.ignore_index, self.reduction, self.label_smoothing
+        )
