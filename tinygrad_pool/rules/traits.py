@@ -11,6 +11,7 @@ from tinygrad_pool.errors import OptionError, RuleError
 from tinygrad_pool.rules import (
     activations,
     arithmetic,
+    convolution,
     elementwise,
     entropies,
     linear,
@@ -114,7 +115,7 @@ TRAITS: dict[Rule | None, Traits] = {
     pooling.max_pool: Traits("pool", "largest", paid=(FIRST, FIRST, FIRST)),
     pooling.avg_pool: Traits("pool", "sum"),
     pooling.lp_pool: Traits("pool", "norm"),
-    linear.conv: Traits("conv", "product", off=ZERO),
+    convolution.conv: Traits("conv", "product", off=ZERO),
     linear.matmul: Traits("matmul", "product", "@", ZERO),
     weight_layer: Traits("weights", "sum"),
     **dict.fromkeys((elementwise.log, elementwise.log1p), ELEMENTWISE),
