@@ -12,6 +12,7 @@ from tinygrad_pool.engine.node import Node
 from tinygrad_pool.rules import (
     activations,
     arithmetic,
+    convolution,
     elementwise,
     entropies,
     linear,
@@ -282,7 +283,7 @@ COUNTERPARTS: dict[Rule, Counterpart] = {
     elementwise.where: _where,
     linear.weighted_sum: _weighted_sum,
     linear.matmul: _plain(lambda x, w: x @ w),
-    linear.conv: _conv,
+    convolution.conv: _conv,
     reductions.sum: _sum,
     reductions.mean: _mean,
     reductions.max: _extreme("amax"),

@@ -19,7 +19,7 @@ from tinygrad_pool.nn.module import Module
 MOST = 2**31
 """A length that stands for any."""
 
-RESERVED = ("_program", "_kind", "_origin", "_name", "_buffers", "training")
+RESERVED = ("_program", "_kind", "_origin")
 
 
 class Ref(NamedTuple):
@@ -133,7 +133,7 @@ class Network(Part):
         part: Any = self
         for step in path:
             part = getattr(part, step)
-        object.__setattr__(part, last, np.array(new))
+        getattr(part, last)[...] = new
 
     def to_torch(self, *example: Any) -> Any:
         """Return a torch.nn.Module with equal outputs: the original one, with these parameters.
@@ -162,7 +162,10 @@ def hang(root: Module, name: str, part: Any) -> None:
         root = vars(root)[step]
         if not isinstance(root, Module):
             raise OptionError(f"{name!r} cannot be the name of a parameter: {step!r} is one")
-    setattr(root, last, part)
+    if isinstance(part, np.ndarray):
+        root.register_buffer(last, part)
+    else:
+        setattr(root, last, part)
 
 
 def leaves_of(part: Module, prefix: str) -> Iterator[tuple[str, Any]]:

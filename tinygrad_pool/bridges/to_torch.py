@@ -17,7 +17,7 @@ from tinygrad_pool.bridges.translations import data_of
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError, UnsupportedError
-from tinygrad_pool.nn import layers as own_layers
+from tinygrad_pool.nn.containers import ModuleList, Sequential
 from tinygrad_pool.nn.module import Module
 from tinygrad_pool.rules import shaping
 
@@ -36,16 +36,19 @@ def to_torch(network: Module, *example: Any) -> Any:
     torch = extra("torch", "to_torch")
     if not isinstance(network, Module):
         raise DataError(f"to_torch: needs a network, got a {type(network).__name__}")
-    if isinstance(network, Network) and network._origin is not None:
-        module = copy.deepcopy(network._origin)
-        module.load_state_dict(_tensors(torch, dict(leaves_of(network, ""))), strict=False)
-        return module
     try:
         return _layer(torch, network)
     except (OptionError, UnsupportedError):
         if not example:
             raise
     return _replayed(torch, graph_of("to_torch", network, example))
+
+
+def _original(torch: Any, network: Network) -> Any:
+    """Copy the module that was translated, and give it the numbers of now."""
+    module = copy.deepcopy(network._origin)
+    module.load_state_dict(_tensors(torch, dict(leaves_of(network, ""))), strict=False)
+    return module
 
 
 def _tensors(torch: Any, held: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,10 +58,12 @@ def _tensors(torch: Any, held: Mapping[str, Any]) -> dict[str, Any]:
 def _layer(torch: Any, module: Module) -> Any:
     """Make PyTorch's layer of the same name and options."""
     kind = type(module)
-    if isinstance(module, own_layers.Sequential):
-        made = torch.nn.Sequential()
-        for part in module:
-            made.add_module(part._name, _layer(torch, part))
+    if isinstance(module, Network) and module._origin is not None:
+        return _original(torch, module)
+    if isinstance(module, Sequential | ModuleList):
+        made = getattr(torch.nn, kind.__name__)()
+        for name, part in module.named_children():
+            made.add_module(name, _layer(torch, part))
         return made
     theirs = getattr(torch.nn, kind.__name__, None)
     if theirs is None or not kind.__module__.startswith("tinygrad_pool.nn."):
@@ -71,7 +76,7 @@ def _layer(torch: Any, module: Module) -> Any:
         raise UnsupportedError(
             f"to_torch: {kind.__name__} settles ties by {held['ties']!r}, PyTorch by 'first'"
         )
-    made = theirs(**_options(theirs, held))
+    made = theirs(**_options(torch, theirs, held))
     state = {n: v for n, v in held.items() if isinstance(v, Value | np.ndarray)}
     first = next((v for v in state.values()), None)
     if first is not None:
@@ -80,10 +85,11 @@ def _layer(torch: Any, module: Module) -> Any:
     return made.train(getattr(module, "training", True))
 
 
-def _options(theirs: Any, held: Mapping[str, Any]) -> dict[str, Any]:
+def _options(torch: Any, theirs: Any, held: Mapping[str, Any]) -> dict[str, Any]:
     """Read a layer's options: what it holds, and sizes from its weights."""
     names = list(inspect.signature(theirs.__init__).parameters)[1:]
-    options = {n: held[n] for n in names if n in held and not isinstance(held[n], Value)}
+    plain = {n: v for n, v in held.items() if n in names and not isinstance(v, Value)}
+    options = {n: torch.as_tensor(v) if isinstance(v, np.ndarray) else v for n, v in plain.items()}
     weight = held.get("weight")
     if isinstance(weight, Value) and "in_features" in names:
         options |= dict(zip(("out_features", "in_features"), weight.shape, strict=True))
@@ -92,6 +98,8 @@ def _options(theirs: Any, held: Mapping[str, Any]) -> dict[str, Any]:
         options |= {"in_channels": channels * held["groups"], "out_channels": features}
         options["kernel_size"] = tuple(kernel)
         options["padding"] = _padding(held["padding"])
+    if isinstance(weight, Value) and "num_parameters" in names:
+        options["num_parameters"] = weight.size
     if "bias" in names:
         options["bias"] = held.get("bias") is not None
     return options
