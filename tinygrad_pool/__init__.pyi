@@ -1,6 +1,9 @@
 """What the package offers: for editors and type checkers, and for __init__.py to load from."""
 
 from tinygrad_pool import (
+    bridges as bridges,
+)
+from tinygrad_pool import (
     codegen as codegen,
 )
 from tinygrad_pool import (
@@ -32,6 +35,18 @@ from tinygrad_pool import (
 )
 from tinygrad_pool import (
     recording as recording,
+)
+from tinygrad_pool.bridges import (
+    crosscheck as crosscheck,
+)
+from tinygrad_pool.bridges import (
+    from_onnx as from_onnx,
+)
+from tinygrad_pool.bridges import (
+    from_torch as from_torch,
+)
+from tinygrad_pool.bridges import (
+    to_onnx as to_onnx,
 )
 from tinygrad_pool.codegen import (
     unroll as unroll,

@@ -15,6 +15,7 @@ import numpy as np
 
 from tinygrad_pool.bridges.translations import TRANSLATIONS, data_of, translates
 from tinygrad_pool.engine.value import Value
+from tinygrad_pool.errors import ShapeError
 from tinygrad_pool.functional import operations
 
 Axes = int | Sequence[int] | None
@@ -227,8 +228,13 @@ def log_softmax(x: Any, axis: int, dtype: Any = None) -> Any:
 
 @translates("aten.view", "aten.reshape", "aten._unsafe_view", "aten._reshape_copy")
 def view(x: Any, shape: Sequence[int]) -> Any:
-    """Give the same numbers another shape."""
-    return np.reshape(x, tuple(shape))
+    """Give the same numbers another shape. Raises ShapeError if the sizes differ."""
+    if isinstance(x, Value):
+        return x.reshape(tuple(shape))
+    try:
+        return np.reshape(x, tuple(shape))
+    except ValueError:
+        raise ShapeError(f"view: {x.size} elements of shape {x.shape} do not fit {shape}") from None
 
 
 @translates("aten.flatten")
@@ -334,6 +340,18 @@ def flip(x: Any, axes: Sequence[int]) -> Any:
     """Reverse axes."""
     turned = {i % x.ndim for i in axes}
     return x[tuple(slice(None, None, -1 if i in turned else 1) for i in range(x.ndim))]
+
+
+@translates("aten.roll")
+def roll(x: Any, shifts: Sequence[int], axes: Sequence[int] = ()) -> Any:
+    """Move along axes, and what leaves at the end to the beginning; along none, of all in a row."""
+    if not axes:
+        return np.reshape(roll(np.reshape(x, -1), shifts, (0,)), x.shape)
+    for n, axis in zip(shifts, axes, strict=True):
+        length = x.shape[axis]
+        at = -n % length if length else 0
+        x = np.concatenate([sliced(x, axis, at), sliced(x, axis, 0, at)], axis=axis) if at else x
+    return x
 
 
 @translates("aten.constant_pad_nd")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -88,8 +88,11 @@ class Network(Part):
     in `nn.Module`; a parameter's label is its full name, and a node's scope its layer.
     """
 
-    def __init__(self, program: Program, parts: Mapping[str, Any], kind: str = "") -> None:
+    def __init__(
+        self, program: Program, parts: Mapping[str, Any], kind: str = "", training: bool = False
+    ) -> None:
         self._program, self._kind, self._origin = program, kind, None
+        self.training = training
         for name, part in parts.items():
             hang(self, name, part)
 
@@ -135,12 +138,25 @@ class Network(Part):
             part = getattr(part, step)
         getattr(part, last)[...] = new
 
+    def train(self, mode: bool = True) -> Self:
+        """Return this network, which is in training or not as it was when it was translated.
+
+        Raises UnsupportedError to change that: its steps are the ones of then.
+        """
+        if mode != self.training:
+            was = "in training" if self.training else "in evaluation"
+            raise UnsupportedError(
+                f"{self._kind}: was translated {was} as it was; call from_torch again after "
+                "module.train() or module.eval()"
+            )
+        return self
+
     def to_torch(self, *example: Any) -> Any:
         """Return a torch.nn.Module with equal outputs: the original one, with these parameters.
 
         A network that came from elsewhere is written node by node, from a pass over `example`.
         """
-        from tinygrad_pool.bridges.to_torch import to_torch
+        from tinygrad_pool.bridges.torch_writing import to_torch
 
         return to_torch(self, *example)
 
@@ -195,9 +211,14 @@ def with_refs(whole: Any, make: Callable[[Ref], Any]) -> Any:
 
 def _carried_out(call: Call, made: Mapping[str, Any]) -> Sequence[Any]:
     """Carry out one step; what goes wrong says where."""
-    operands = with_refs(call.operands, lambda ref: made[ref.name])
-    options = with_refs(dict(call.options), lambda ref: made[ref.name])
+
+    def find(ref: Ref) -> Any:
+        if ref.name not in made:
+            raise UnsupportedError(f"{call.operation}: nothing here makes {ref.name!r}")
+        return made[ref.name]
+
     try:
+        operands, options = with_refs(call.operands, find), with_refs(dict(call.options), find)
         with made_at(call.scope, call.line):
             result = translation_of(call)(*operands, **options)
     except TinygradPoolError as error:
@@ -210,7 +231,8 @@ def _carried_out(call: Call, made: Mapping[str, Any]) -> Sequence[Any]:
             + (f" {call.place}" if call.place else "")
             + f": {error}"
         ) from error
-    return result if len(call.makes) > 1 else [result]
+    several = isinstance(result, list | tuple) and call.operation.startswith("onnx.")
+    return result if several else [result]
 
 
 def translation_of(call: Call) -> Callable[..., Any]:

@@ -303,9 +303,14 @@ TRANSLATIONS.update({f"onnx.Reduce{name}": _reduced(f) for name, f in REDUCTIONS
 
 
 def _arg(f: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda x, axis=0, keepdims=1, select_last_index=0: f(
-        data_of(x), axis=axis, keepdims=bool(keepdims)
-    )
+    """Return argmax or argmin: the place of the first, or of the last, that is the largest."""
+
+    def arg(x: Any, axis: int = 0, keepdims: int = 1, select_last_index: int = 0) -> Any:
+        numbers = np.flip(data_of(x), axis) if select_last_index else data_of(x)
+        places = f(numbers, axis=axis, keepdims=bool(keepdims))
+        return numbers.shape[axis] - 1 - places if select_last_index else places
+
+    return arg
 
 
 TRANSLATIONS["onnx.ArgMax"], TRANSLATIONS["onnx.ArgMin"] = _arg(np.argmax), _arg(np.argmin)
@@ -376,7 +381,7 @@ def split(x: Any, sizes: Any = None, axis: int = 0, split: Any = None, num_outpu
     """Cut into parts along an axis."""
     given = split if sizes is None else np.asarray(sizes).tolist()
     if given is None:
-        return aten.split(x, -(-x.shape[axis] // (num_outputs or 2)), axis)
+        return aten.split(x, -(-x.shape[axis] // num_outputs), axis)
     return aten.split(x, given, axis)
 
 

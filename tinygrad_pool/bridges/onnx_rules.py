@@ -25,6 +25,10 @@ class Writer(Protocol):
         """Write a constant and return its name."""
         ...
 
+    def cast(self, name: str, dtype: Any) -> str:
+        """Write a conversion to another dtype."""
+        ...
+
     def shape_of(self, node: Node) -> Shape:
         """Return a node's shape, with −1 for the batch where it may be any."""
         ...
@@ -189,16 +193,14 @@ def _stack(writer: Writer, node: Any, inputs: list[str]) -> str:
 def _where(writer: Writer, node: Any, inputs: list[str]) -> str:
     condition = node.parents[0]
     if isinstance(condition, Node):
-        holds = writer.operation("Cast", inputs[:1], to=BOOL)
+        holds = writer.cast(inputs[0], np.dtype(bool))
     else:
         holds = writer.constant(np.asarray(condition) != 0, np.bool_)
     return writer.operation("Where", [holds, *inputs[1:]])
 
 
 def _astype(writer: Writer, node: Any, inputs: list[str]) -> str:
-    from onnx.helper import np_dtype_to_tensor_dtype
-
-    return writer.operation("Cast", inputs, to=np_dtype_to_tensor_dtype(node.dtype))
+    return writer.cast(inputs[0], node.dtype)
 
 
 def _getitem(writer: Writer, node: Any, inputs: list[str]) -> str:
@@ -261,8 +263,6 @@ def _sliced(writer: Writer, parts: Any, shape: Shape, x: str) -> str:
 
 LAST = 2**31 - 1
 """Past the end of any axis."""
-BOOL = 9
-"""ONNX's number for truth values."""
 
 
 def _layout(writer: Writer, node: Any, inputs: list[str], leading: int) -> tuple[str, bool]:

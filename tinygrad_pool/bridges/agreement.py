@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_pool.bridges.extras import extra
-from tinygrad_pool.bridges.in_torch import NoCounterpartError, in_torch
-from tinygrad_pool.bridges.to_torch import to_torch
+from tinygrad_pool.bridges.counterparts import NoCounterpartError, in_torch
+from tinygrad_pool.bridges.torch_writing import to_torch
 from tinygrad_pool.bridges.translations import as_operand, data_of
 from tinygrad_pool.derivatives.candidates import candidates_of
 from tinygrad_pool.derivatives.ties import tied_units

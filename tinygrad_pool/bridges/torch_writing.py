@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygrad_pool.bridges.extras import extra
 from tinygrad_pool.bridges.graph import Graph, graph_of
-from tinygrad_pool.bridges.in_torch import NoCounterpartError, counterpart_of, in_torch
+from tinygrad_pool.bridges.counterparts import NoCounterpartError, counterpart_of, in_torch
 from tinygrad_pool.bridges.network import Network, leaves_of
 from tinygrad_pool.bridges.translations import data_of
 from tinygrad_pool.engine.node import Node

@@ -159,6 +159,8 @@ def _call(onnx: Any, node: Any) -> Call:
                 "loop, which is not translated"
             )
         options[attribute.name] = _attribute(onnx, node.op_type, attribute)
+    if node.op_type == "Split":
+        options.setdefault("num_outputs", len(node.output))
     operands: tuple[Any, ...] = tuple(Ref(name) if name else None for name in node.input)
     library = "onnx" if node.domain in ("", "ai.onnx") else node.domain
     scope = "/".join(node.name.strip("/").split("/")[:-1])

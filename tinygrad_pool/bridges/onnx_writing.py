@@ -95,8 +95,7 @@ class _Model:
         name = self._names[operand]
         if operand.dtype == node.dtype or node.rule.__name__ == "astype":
             return name
-        kind = self._onnx.helper.np_dtype_to_tensor_dtype(node.dtype)
-        return self.operation("Cast", [name], to=kind)
+        return self.cast(name, node.dtype)
 
     def operation(self, kind: str, inputs: list[str], **attributes: Any) -> str:
         """Write one operation and return the name of its result."""
@@ -112,6 +111,11 @@ class _Model:
         made = self._onnx.helper.make_node("Constant", [], [name], value=tensor)
         self._constants.append(made)
         return name
+
+    def cast(self, name: str, dtype: Any) -> str:
+        """Write a conversion to another dtype."""
+        kind = self._onnx.helper.np_dtype_to_tensor_dtype(dtype)
+        return self.operation("Cast", [name], to=kind)
 
     def shape_of(self, node: Node) -> Shape:
         """Return a node's shape, with −1 for the batch where it may be any."""

@@ -86,8 +86,8 @@ def _tensors(torch: Any, example: Any) -> Iterator[Any]:
             yield dict(zip(given, _tensors(torch, given.values()), strict=True))
         elif isinstance(given, Value | np.ndarray):
             yield torch.tensor(given._numbers if isinstance(given, Value) else given)
-        else:
-            yield given
+        else:  # what is given twice is two inputs
+            yield given.detach().clone() if isinstance(given, torch.Tensor) else given
 
 
 def _untraceable(torch: Any, module: Any, error: Exception) -> UnsupportedError:
@@ -181,7 +181,7 @@ def _network(torch: Any, exported: Any, module: Any) -> Network:
         constants={f"constant {t}": _array(exported.constants[t]) for t in lifted.values()},
         updates={name: ref.name for name, ref in zip(mutated, made, strict=False)},
     )
-    return Network(program, _parameters(signature, exported), kind)
+    return Network(program, _parameters(signature, exported), kind, module.training)
 
 
 def _parameters(signature: Any, exported: Any) -> dict[str, Any]:
