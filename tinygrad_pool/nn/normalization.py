@@ -164,7 +164,8 @@ class LayerNorm(Module):
     def extra_repr(self) -> str:
         """Say the options, as PyTorch does."""
         return (
-            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+            f"{self.normalized_shape}, eps={self.eps}, "
+            f"elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
         )
 
 
