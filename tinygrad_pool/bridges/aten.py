@@ -73,7 +73,11 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     "floor_divide": _on_data(operator.floordiv),
     **{name: _on_data(getattr(operator, name)) for name in ("eq", "ne", "lt", "le", "gt", "ge")},
     **{name: _on_data(getattr(np, name)) for name in ("sign", "floor", "ceil", "round", "trunc")},
-    **{name: _on_data(getattr(np, name)) for name in ("isnan", "isinf", "tril", "triu")},
+    "isnan": _on_data(np.isnan),
+    "isinf": _on_data(np.isinf),
+    "tril": lambda x, k=0: np.where(np.tri(*x.shape[-2:], k, bool), x, 0.0),
+    "triu": lambda x, k=0: np.where(np.tri(*x.shape[-2:], k - 1, bool), 0.0, x),
+    "rand_like": lambda x, **_: np.random.default_rng().random(x.shape).astype(x.dtype),
 }
 TRANSLATIONS.update({f"aten.{name}": f for name, f in SIMPLE.items()})
 TRANSLATIONS["torch.sym_float"] = float

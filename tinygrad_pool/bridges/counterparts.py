@@ -159,6 +159,10 @@ def _shape(options: Options) -> tuple[int, ...]:
     return tuple(map(int, shape)) if isinstance(shape, Sequence) else (int(shape),)
 
 
+def _astype(options: Options, x: Any) -> Any:
+    return x.to(getattr(_torch(), np.dtype(options.get("dtype", np.float64)).name))
+
+
 def _getitem(options: Options, x: Any) -> Any:
     """Select by the flat places of the cells: one index, whatever the key was."""
     places = np.arange(x.numel()).reshape(tuple(x.shape))[options.get("key", ())]
@@ -301,6 +305,7 @@ COUNTERPARTS: dict[Rule, Counterpart] = {
     shaping.concatenate: lambda options, *xs: _torch().cat(xs, options.get("axis", 0)),
     shaping.stack: lambda options, *xs: _torch().stack(xs, options.get("axis", 0)),
     shaping.getitem: _getitem,
+    shaping.astype: _astype,
     shaping.detach: _plain(lambda x: x.detach()),
     pooling.max_pool: _max_pool,
     pooling.avg_pool: _avg_pool,

@@ -57,6 +57,7 @@ def graph_of(name: str, made_of: Any, inputs: Sequence[Any]) -> Graph:
         if not isinstance(given, Node) or given not in nodes or not given.is_leaf:
             who = name_of(given) if isinstance(given, Node) else f"{given!r:.80}"
             raise OptionError(f"{name}: an input must be a leaf of the graph, got {who}")
+    _check_whole(name, nodes)
     named = _names(inputs, [v.label for v in inputs], "x")
     others = [v for v in nodes if v.is_leaf and v not in inputs]
     parameters = _names(others, [v.label for v in others], "w", taken=named)
@@ -91,6 +92,7 @@ def _recorded(name: str, network: Module, given: Sequence[Any]) -> Graph:
         raise DataError(f"{name}: the network returns no Value, but {returns!r:.80}")
     nodes = list(dict.fromkeys(n for y in outputs for n in topological_order(y)))
     nodes.sort(key=lambda n: n._order)
+    _check_whole(name, nodes)
     floats = [v for v in leaves if isinstance(v, Value)]
     inputs = _names(floats, [_argument(network, i) for i in range(len(floats))], "x")
     own = {n: v for n, v in network.named_parameters() if v in set(nodes)}
@@ -98,6 +100,17 @@ def _recorded(name: str, network: Module, given: Sequence[Any]) -> Graph:
     others = [v for v in nodes if v.is_leaf and v not in known]
     own |= _names(others, [v.label for v in others], "w", taken={**inputs, **own})
     return Graph(nodes, inputs, own, _shapes_of(nodes), False, returns)
+
+
+def _check_whole(name: str, nodes: Sequence[Any]) -> None:
+    """Raise GraphError where a graph was cut: what came before would become a constant."""
+    for node in nodes:
+        if node.is_leaf and node.rule is not None:
+            at = f", at {node.about.line}" if node.about.line else ""
+            raise GraphError(
+                f"{name}: the graph was cut at {name_of(node)}{at}, by detach or no_grad; a graph "
+                "written down would keep the numbers of now"
+            )
 
 
 def _argument(network: Module, i: int) -> str:
@@ -161,7 +174,7 @@ def _check_constants(name: str, one: Graph, other: Graph) -> None:
     """Raise GraphError if two passes over different numbers have different constants."""
     same = len(one.nodes) == len(other.nodes)
     for a, b in zip(one.nodes, other.nodes, strict=False):
-        if not same or not _alike(a, b, one, other):
+        if not same or not _alike(a, b, one):
             at = f", at {a.about.line}" if a.about.line else ""
             raise GraphError(
                 f"{name}: {name_of(a)}{at} has a constant that was computed from the numbers of an "
@@ -169,9 +182,12 @@ def _check_constants(name: str, one: Graph, other: Graph) -> None:
             )
 
 
-def _alike(a: Node, b: Node, one: Graph, other: Graph) -> bool:
+def _alike(a: Any, b: Any, one: Graph) -> bool:
+    """Return whether two nodes, each of its pass, have one rule, and equal options and constants."""
     if a.rule is not b.rule or len(a.parents) != len(b.parents):
         return False
+    if a.is_leaf and a not in {*one.inputs.values()}:
+        return a is b or _equal(np.asarray(a._numbers), np.asarray(b._numbers))
     constants = zip(a.parents, b.parents, strict=True)
     return _equal(a.options, b.options) and all(
         isinstance(p, Node) or _equal(p, q) for p, q in constants
@@ -205,7 +221,7 @@ def _free_shapes(one: Graph, longer: Graph) -> dict[Node, Shape] | None:
             shapes[a] = tuple(n if n == m else -1 for n, m in pairs)
             if shapes[a].count(-1) > 1 or not _has_batch(a, shapes[a]):
                 return None
-        elif not _alike(a, b, one, longer) or not _is_as_wide(a, b):
+        elif not _alike(a, b, one):
             return None
     return shapes
 
@@ -217,8 +233,3 @@ def _has_batch(node: Any, shape: Shape) -> bool:
     own = np.shape(data_of(node.parents[0]))
     at = shape.index(-1) - len(shape)
     return len(own) >= -at and own[at] == node.shape[at]
-
-
-def _is_as_wide(a: Any, b: Any) -> bool:
-    """Return whether a leaf is one of the batch or as large as before."""
-    return not a.is_leaf or a.shape == b.shape or a.rule is None

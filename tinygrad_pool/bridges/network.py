@@ -120,7 +120,8 @@ class Network(Part):
         for call in program.calls:
             made.update(zip(call.makes, _carried_out(call, made), strict=False))
         updates = {name: data_of(made[new]) for name, new in program.updates.items()}
-        return with_refs(program.returns, lambda ref: _as_value(made[ref.name])), updates
+        returns = with_refs(program.returns, lambda ref: _as_value(_found(made, ref, "the result")))
+        return returns, updates
 
     def _read(self, inputs: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:
         given: dict[str, Any] = {}
@@ -213,9 +214,7 @@ def _carried_out(call: Call, made: Mapping[str, Any]) -> Sequence[Any]:
     """Carry out one step; what goes wrong says where."""
 
     def find(ref: Ref) -> Any:
-        if ref.name not in made:
-            raise UnsupportedError(f"{call.operation}: nothing here makes {ref.name!r}")
-        return made[ref.name]
+        return _found(made, ref, call.operation)
 
     try:
         operands, options = with_refs(call.operands, find), with_refs(dict(call.options), find)
@@ -233,6 +232,12 @@ def _carried_out(call: Call, made: Mapping[str, Any]) -> Sequence[Any]:
         ) from error
     several = isinstance(result, list | tuple) and call.operation.startswith("onnx.")
     return result if several else [result]
+
+
+def _found(made: Mapping[str, Any], ref: Ref, what: str) -> Any:
+    if ref.name not in made:
+        raise UnsupportedError(f"{what}: no translation of what makes {ref.name!r}")
+    return made[ref.name]
 
 
 def translation_of(call: Call) -> Callable[..., Any]:

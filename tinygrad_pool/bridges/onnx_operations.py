@@ -68,7 +68,6 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     "Shape": lambda x, start=0, end=None: np.array(np.shape(x)[start:end], np.int64),
     "Size": lambda x: np.array(prod(np.shape(x)), np.int64),
     "Where": lambda holds, x, y: np.where(data_of(holds), x, y),
-    "Range": lambda *bounds: np.arange(*(b.item() for b in map(np.asarray, bounds))),
     "Sum": lambda *xs: sum(xs[1:], start=xs[0]),
     "Mean": lambda *xs: sum(xs[1:], start=xs[0]) / len(xs),
 }
@@ -322,6 +321,14 @@ def _lengths(given: Any) -> list[int]:
     if prod(max(n, 1) for n in sizes) > LARGEST:
         raise OptionError(f"onnx: a shape of {sizes} has more than {LARGEST:,} numbers")
     return sizes
+
+
+@translates("onnx.Range")
+def numbers_between(start: Any, limit: Any, delta: Any) -> Any:
+    """List numbers from start to limit, by steps."""
+    first, last, step = (np.asarray(data_of(b)) for b in (start, limit, delta))
+    _lengths((last - first) / step)
+    return np.arange(first.item(), last.item(), step.item(), first.dtype)
 
 
 @translates("onnx.Reshape")

@@ -46,7 +46,7 @@ PLAIN = {
     **{"tanh": "Tanh", "sigmoid": "Sigmoid", "relu": "Relu", "abs": "Abs", "erf": "Erf"},
     **{"arcsin": "Asin", "arccos": "Acos", "arctan": "Atan", "sinh": "Sinh", "cosh": "Cosh"},
     **{"arcsinh": "Asinh", "arccosh": "Acosh", "arctanh": "Atanh", "matmul": "MatMul"},
-    **{"detach": "Identity", "leaky_relu": "PRelu"},
+    "leaky_relu": "PRelu",
 }
 """Rules that are one operation with the same operands and no options."""
 
