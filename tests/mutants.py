@@ -133,8 +133,12 @@ def edits_of(node):  # noqa: PLR0912 - one case a kind of mistake
             yield "change a constant", repr(OTHER_CONSTANT[value])
         case ast.Constant(int(value)):
             yield "be off by one", str(value + 1)
-        case ast.If(test, _) | ast.IfExp(test):
+        case ast.If(test, _) | ast.IfExp(test) if not _words(test) & ONLY_SPEED:
             yield "turn a condition round", test
+
+
+def _words(node):
+    return set(re.findall(r"\w+", ast.unparse(node)))
 
 
 def _has_text(node):
@@ -188,7 +192,7 @@ def _places(tree, where="module"):
                 continue
             if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
                 continue
-            words = set(re.findall(r"\w+", ast.unparse(node))) if isinstance(node, SMALL) else set()
+            words = _words(node) if isinstance(node, SMALL) else set()
             if words & ONLY_SPEED or (isinstance(node, ast.Call) and words & ONLY_TYPES):
                 continue
             inside = isinstance(node, ast.FunctionDef | ast.ClassDef)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+import tinygrad_pool as tg
 from tinygrad_pool import Value, nn
-from tinygrad_pool.errors import DataError, ShapeError, SubscriptError
+from tinygrad_pool.errors import DataError, OptionError, ShapeError, SubscriptError
 
 SCORES = [[1.0, 2.0, 3.0], [0.0, 0.0, 5.0]]
 
@@ -95,3 +96,141 @@ def test_no_examples_have_no_loss(labels):
         nn.cross_entropy(Value(np.ones((0, 3))), labels)
     with pytest.raises(ShapeError, match="mse_loss: needs at least one example, got shape "):
         nn.mse_loss(np.ones((0, 3)), np.ones((0, 3)))
+
+
+of = tg.functional
+RNG = np.random.default_rng(0)
+Y, T = RNG.normal(size=(3, 4)), RNG.normal(size=(3, 4))
+SHARES = RNG.random((3, 4))
+CALLS = {
+    "mse": lambda y: of.mse_loss(y, T, "none"),
+    "l1": lambda y: of.l1_loss(y, T, "sum"),
+    "huber": lambda y: of.huber_loss(y, T, delta=0.5),
+    "smooth l1": lambda y: of.smooth_l1_loss(y, T, beta=0.5),
+    "smooth l1 of 0": lambda y: of.smooth_l1_loss(y, T, beta=0.0),
+    "kl": lambda y: of.kl_div(y, np.where(SHARES > 0.5, SHARES, 0.0)),
+    "kl of logs": lambda y: of.kl_div(y, T, "batchmean", log_target=True),
+    "bce": lambda y: of.binary_cross_entropy(tg.sigmoid(y), SHARES, weight=[1, 2, 3, 4]),
+    "bce of scores": lambda y: of.binary_cross_entropy_with_logits(y, SHARES),
+    "bce weighted": lambda y: of.binary_cross_entropy_with_logits(
+        y, SHARES, weight=np.ones((3, 1)), pos_weight=[1.0, 2.0, 3.0, 4.0]
+    ),
+    "ce": lambda y: of.cross_entropy(y, [0, 1, 3]),
+    "ce of all": lambda y: of.cross_entropy(
+        y, [0, 1, 3], weight=[1, 2, 3, 4], ignore_index=1, label_smoothing=0.1
+    ),
+    "ce of planes": lambda y: of.cross_entropy(y.reshape(1, 3, 4), [[0, 1, 2, -100]]),
+    "ce of one": lambda y: of.cross_entropy(y[0], 2, label_smoothing=0.1),
+    "ce of probabilities": lambda y: of.cross_entropy(
+        y, SHARES, weight=[1, 2, 3, 4], label_smoothing=0.1
+    ),
+    "nll": lambda y: of.nll_loss(y, [0, 1, 3], weight=[1, 2, 3, 4], reduction="sum"),
+}
+
+
+@pytest.mark.parametrize("f", CALLS.values(), ids=CALLS)
+def test_derivatives_and_instruments(f, works_everywhere):
+    works_everywhere(f, Y)
+
+
+def test_targets_and_probabilities_are_differentiated_too(check_gradient):
+    check_gradient(of.mse_loss, Y, T)
+    check_gradient(of.huber_loss, Y, T)
+    check_gradient(of.cross_entropy, Y, SHARES)
+    check_gradient(of.binary_cross_entropy, 0.1 + 0.8 * SHARES, SHARES)
+    check_gradient(of.binary_cross_entropy_with_logits, Y, SHARES)
+    check_gradient(lambda y, t: of.kl_div(y, t, log_target=True), Y, T)
+    check_gradient(of.kl_div, Y, SHARES)
+
+
+def test_scores_of_a_thousand_are_not_too_large():
+    x = Value([-1000.0, 1000.0, -1000.0, 1000.0])
+    with np.errstate(all="raise", under="ignore"):
+        E = of.binary_cross_entropy_with_logits(x, [0.0, 1.0, 1.0, 0.0], reduction="none")
+        E.sum().backward()
+    assert E.data.tolist() == [0.0, 0.0, 1000.0, 1000.0]
+    assert x.grad.tolist() == [0.0, 0.0, -1.0, 1.0]
+
+
+def test_a_sure_mistake_costs_a_hundred_as_in_torch():
+    p = Value([0.0, 1.0, 0.0])
+    with np.errstate(all="raise"):
+        E = of.binary_cross_entropy(p, [1.0, 0.0, 0.0], reduction="none")
+        E.sum().backward()
+    assert E.data.tolist() == [100.0, 100.0, 0.0]
+    assert p.grad.tolist() == [-1e12, 1e12, 0.0]
+    assert of.binary_cross_entropy(0.5, 1.0).data == pytest.approx(np.log(2))
+
+
+def test_what_is_ignored_is_left_out_of_the_mean():
+    whole = of.cross_entropy(Value(Y[:2]), [0, 1])
+    some = of.cross_entropy(Value(Y), [0, 1, -100])
+    assert some.item() == pytest.approx(whole.item())
+    each = of.cross_entropy(Value(Y), [0, 1, -100], reduction="none")
+    assert each.data[2] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (
+            lambda: of.mse_loss(Y, T, "avg"),
+            OptionError,
+            "mse_loss: reduction must be one of",
+        ),
+        (lambda: of.kl_div(Y, T, None), OptionError, "kl_div: reduction must be one of"),
+        (
+            lambda: of.huber_loss(Y, T, delta=0),
+            OptionError,
+            "huber_loss: delta must be a number",
+        ),
+        (
+            lambda: of.smooth_l1_loss(Y, T, beta=-1),
+            OptionError,
+            "beta must be a number of at",
+        ),
+        (lambda: of.l1_loss(Y, T[0]), ShapeError, "l1_loss: y and target need one shape"),
+        (
+            lambda: of.binary_cross_entropy(Y, SHARES),
+            DataError,
+            "binary_cross_entropy: probabilities must be in 0 … 1, got -",
+        ),
+        (lambda: of.binary_cross_entropy(SHARES, T), DataError, "targets must be in 0 … 1"),
+        (
+            lambda: of.binary_cross_entropy(SHARES, SHARES, weight=[1.0, 2.0]),
+            ShapeError,
+            r"a weight of shape \(2,\) does not fit \(3, 4\)",
+        ),
+        (
+            lambda: of.binary_cross_entropy_with_logits(Y[0], T[0], weight=np.ones((3, 1))),
+            ShapeError,
+            r"a weight of shape \(3, 1\) does not fit \(4,\)",
+        ),
+        (
+            lambda: of.cross_entropy(Y, [0, 1, 2], weight=[1.0]),
+            ShapeError,
+            r"weight needs one number a class, 4, got shape \(1,\)",
+        ),
+        (
+            lambda: of.cross_entropy(Y, [0, 1, 2], label_smoothing=2),
+            OptionError,
+            "label_smoothing must be a number, 0 … 1, got 2",
+        ),
+        (
+            lambda: of.cross_entropy(Y, [0, 1, 2], ignore_index=None),
+            OptionError,
+            "ignore_index must be a whole number, got None",
+        ),
+        (
+            lambda: of.nll_loss(Y, [-100] * 3),
+            ShapeError,
+            "nll_loss: needs at least one example, all are ignore_index=-100",
+        ),
+        (lambda: of.cross_entropy(Y, np.eye(3, 4, dtype=int)), ShapeError, "are floats"),
+        (lambda: of.cross_entropy(Value(1.0), 0), ShapeError, r"got \(\) and \(\)"),
+        (lambda: of.cross_entropy(np.ones((0, 2)), np.ones((0, 2))), ShapeError, "at least one ex"),
+    ],
+)
+def test_what_does_not_fit_is_named(call, error, message):
+    with pytest.raises(error, match=message):
+        call()

@@ -91,7 +91,7 @@ def kl_div(y: Any, target: Any, reduction: str = "mean", log_target: bool = Fals
     if flag(log_target, "kl_div: log_target"):
         losses = exp(t) * (t - y)
     else:
-        some = t.data > 0
+        some = t > 0
         losses = np.where(some, t * np.log(np.where(some, t, 1.0)), 0.0) - t * y
     if reduction == "batchmean":
         return _reduced("kl_div", losses, "sum") / len(y)
@@ -115,8 +115,10 @@ def binary_cross_entropy(
     name = "binary_cross_entropy"
     p, target = _pair(name, p, target)
     for x, what in ((p, "probabilities"), (target, "targets")):
-        if ((x.data < 0) | (x.data > 1)).any():
-            raise DataError(f"{name}: {what} must be in 0 … 1, got {x}")
+        out = np.asarray((x < 0) | (x > 1))
+        if out.any():
+            wrong = np.asarray(x.data)[out][0]
+            raise DataError(f"{name}: {what} must be in 0 … 1, got {wrong:g}")
     return _reduced(name, _weighted(name, _binary_cross_entropy(p, target), weight), reduction)
 
 

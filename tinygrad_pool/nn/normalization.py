@@ -40,14 +40,14 @@ class Dropout(Module):
 class _BatchNorm(Module):
     """Normalize each channel over the batch."""
 
-    _axes: ClassVar[tuple[int, ...]]
+    _axes: ClassVar[tuple[int, ...]] = ()
     running_mean: Buffer | None
     running_var: Buffer | None
     num_batches_tracked: Buffer | None
 
     def __init_subclass__(cls, axes: tuple[int, ...] = ()) -> None:
         super().__init_subclass__()
-        cls._axes = axes
+        cls._axes = axes or cls._axes
 
     def __init__(
         self,
