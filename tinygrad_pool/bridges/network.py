@@ -152,15 +152,6 @@ class Network(Part):
             )
         return self
 
-    def to_torch(self, *example: Any) -> Any:
-        """Return a torch.nn.Module with equal outputs: the original one, with these parameters.
-
-        A network that came from elsewhere is written node by node, from a pass over `example`.
-        """
-        from tinygrad_pool.bridges.torch_writing import to_torch
-
-        return to_torch(self, *example)
-
     def __repr__(self) -> str:
         inputs = ", ".join(i.name for i in self._program.inputs)
         n = len(self._program.calls)
