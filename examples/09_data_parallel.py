@@ -1,11 +1,13 @@
 """A training step on several processes: pip install 'dask[distributed]'.
 
-Each worker computes the gradient of its shard of a batch. Weighted by the shards' sizes, they add up
-to the gradient of the whole batch, so training is the same as in one process. It pays where a
+Each worker computes the gradient of its shard of a batch. Weighted by the shards' sizes, they add
+up to the gradient of the whole batch, so training is the same as in one process. It pays where a
 shard's forward and backward pass takes much longer than to send the parameters there and the
 gradients back, and where there are more cores than NumPy's own threads keep busy: on a machine with
 two cores, with this network, it was slower than one process.
 """
+
+from itertools import pairwise
 
 import numpy as np
 from dask.distributed import Client, LocalCluster
@@ -52,7 +54,7 @@ def main() -> None:
     (images, labels), _ = tg.datasets.digits()
     batch, classes = images[:500], labels[:500]
     cuts = [0, 220, 500]  # shards of several sizes
-    shards = [slice(a, b) for a, b in zip(cuts, cuts[1:], strict=False)]
+    shards = [slice(a, b) for a, b in pairwise(cuts)]
     net = build()
     optimizer = tg.optim.SGD(net.parameters(), lr=0.1)
     cluster = LocalCluster(n_workers=WORKERS, threads_per_worker=1, dashboard_address=None)

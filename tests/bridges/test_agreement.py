@@ -54,7 +54,9 @@ class TestDifferences:
             *("wrong_cube", (2,)),
             *(54.0, 81.0),
         )
-        assert "1 difference, the first one:\n  wrong_cube#1 (rule wrong_cube): what it" in str(result)
+        assert "1 difference, the first one:\n  wrong_cube#1 (rule wrong_cube): what it" in str(
+            result
+        )
         assert "test_agreement.py" in str(result)
 
     def test_wrong_data_is_found_too(self):
@@ -80,7 +82,9 @@ class TestDifferences:
         assert "all agree, but for 2 documented choices" in str(result)
 
     def test_a_window_of_zeros(self):
-        result = tg.crosscheck(tg.functional.lp_pool1d(tg.Value([0.0, 0.0, 3.0, 4.0]), 2.0, 2).sum())
+        result = tg.crosscheck(
+            tg.functional.lp_pool1d(tg.Value([0.0, 0.0, 3.0, 4.0]), 2.0, 2).sum()
+        )
         assert result.ok
         assert "where all of a window is 0, so is its gradient" in str(result)
 
@@ -146,11 +150,11 @@ def test_a_network_and_its_module(torch):
     with pytest.raises(OptionError, match=r"only one of network and module has"):
         tg.crosscheck(net, torch.nn.Sequential(torch.nn.Linear(3, 2)), x)
     with pytest.raises(OptionError, match=r"returns 1 output, the module 2"):
-        tg.crosscheck(net, Twice(torch), x)
+        tg.crosscheck(net, twice(torch), x)
     assert tg.crosscheck(tg.nn.ReLU(), None, x).ok
 
 
-def Twice(torch):
+def twice(torch):
     class Both(torch.nn.Module):
         def forward(self, x):
             return x, x
@@ -173,12 +177,12 @@ def test_a_loss_and_a_module_after_its_pass(torch):
     first = tg.crosscheck(E, module).first
     assert (first.what, first.place) == ("gradient of weight", (1, 2))
     assert "  gradient of weight[1, 2]: " in str(tg.crosscheck(E, module))
-    with pytest.raises(OptionError, match="no leaf of the graph is called 0.weight"):
+    with pytest.raises(OptionError, match=r"no leaf of the graph is called 0.weight"):
         tg.crosscheck(E, torch.nn.Sequential(torch.nn.Linear(3, 2)))
 
 
 def test_what_cannot_be_checked(torch):
     with pytest.raises(DataError, match="crosscheck: needs a Value, got a float"):
         tg.crosscheck(2.0)
-    with pytest.raises(DataError, match="needs a torch.nn.Module, got a float"):
+    with pytest.raises(DataError, match=r"needs a torch.nn.Module, got a float"):
         tg.crosscheck(tg.Value(2.0), 2.0)

@@ -45,7 +45,9 @@ def test_a_layer_is_pytorchs(torch, case):
     operands = list(CASES[case])
     options = operands.pop() if isinstance(operands[-1], dict) else {}
     name = case.split()[0]
-    tensors = [torch.tensor(a, requires_grad=True) if isinstance(a, np.ndarray) else a for a in operands]
+    tensors = [
+        torch.tensor(a, requires_grad=True) if isinstance(a, np.ndarray) else a for a in operands
+    ]
     values = [tg.Value(a) if isinstance(a, np.ndarray) else a for a in operands]
     expected = getattr(torch.ops.aten, name)(*tensors, **options)
     actual = TRANSLATIONS[f"aten.{name}"](*values, **options)

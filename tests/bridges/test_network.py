@@ -81,7 +81,7 @@ def test_inputs_of_another_form():
     form = (([Ref("x"), None, {"a": 2}],), {})
     net = Network(nested.__class__(**{**vars(nested), "takes": form}), {})
     assert net([1.0, None, {"a": 2}]) == 1.0
-    with pytest.raises(OptionError, match="input 0: the network takes 3, got 5.0"):
+    with pytest.raises(OptionError, match=r"input 0: the network takes 3, got 5.0"):
         net(5.0)
     with pytest.raises(OptionError, match="input 0 2: needs the names a, got 7"):
         net([1.0, None, 7])
@@ -90,7 +90,9 @@ def test_inputs_of_another_form():
 
 
 def test_an_error_says_where():
-    net = Network(program(Call(("y",), "aten.view", (X, (4, 4)), {}, "head", Line("net.py", 9, "f"))), {})
+    net = Network(
+        program(Call(("y",), "aten.view", (X, (4, 4)), {}, "head", Line("net.py", 9, "f"))), {}
+    )
     with pytest.raises(ShapeError) as caught:
         net(tg.Value([1.0, 2.0]))
     assert caught.value.__notes__ == ["aten.view in head, at net.py:9"]
@@ -137,7 +139,9 @@ def test_refs_in_tuples_with_names():
 
 
 def test_a_translation_comes_under_every_name():
-    with pytest.raises(OptionError, match="needs the name of a library's operation, as 'aten.roll'"):
+    with pytest.raises(
+        OptionError, match=r"needs the name of a library's operation, as 'aten.roll'"
+    ):
         translates("roll")
     with pytest.raises(OptionError, match="got 7"):
         translates(7)

@@ -54,8 +54,8 @@ def test_every_case_of_what_is_translated_passes(peer, tmp_path):
                 made = network(*(tg.Value(i) if is_float(i) else i for i in given))
             made = made if isinstance(made, tuple) else (made,)
             for y, result in zip(made, results, strict=True):
-                y = y.data if isinstance(y, tg.Value) else y
-                np.testing.assert_allclose(y, numbers(onnx, result), 1e-3, 1e-6)
+                data = y.data if isinstance(y, tg.Value) else y
+                np.testing.assert_allclose(data, numbers(onnx, result), 1e-3, 1e-6)
         except (TinygradPoolError, AssertionError) as error:
             failed.append((case.name, str(error)))
         else:

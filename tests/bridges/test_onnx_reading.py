@@ -1,5 +1,8 @@
 """ONNX files as networks: what others wrote, and files that are damaged or hostile."""
 
+import warnings
+from contextlib import suppress
+
 import numpy as np
 import pytest
 
@@ -60,11 +63,16 @@ def test_what_pytorch_writes_is_read(onnx, peer, tmp_path):
         *(torch.nn.MaxPool2d(2), torch.nn.Flatten(), torch.nn.Linear(12, 4), torch.nn.Softmax(1)),
     ).eval()
     x = torch.randn(2, 1, 4, 4)
-    import warnings
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.onnx.export(module, (x,), tmp_path / "net.onnx", dynamo=False, dynamic_axes={"x": [0]}, input_names=["x"])
+        torch.onnx.export(
+            module,
+            (x,),
+            tmp_path / "net.onnx",
+            dynamo=False,
+            dynamic_axes={"x": [0]},
+            input_names=["x"],
+        )
     network = tg.from_onnx(tmp_path / "net.onnx")
     more = torch.randn(5, 1, 4, 4)
     np.testing.assert_allclose(network(more).data, module(more).detach(), 1e-5, 1e-6)
@@ -84,7 +92,10 @@ def test_parameters_constants_and_statistics(write):
             ("Gather", ["b", "rows"], ["c"]),
             ("BatchNormalization", ["c", "scale", "shift", "mean", "var"], ["y"]),
         ],
-        {n: np.full(3, v, np.float32) for n, v in zip(["w", "scale", "shift", "mean", "var"], [1, 2, 0, 0, 4], strict=True)},
+        {
+            n: np.full(3, v, np.float32)
+            for n, v in zip(["w", "scale", "shift", "mean", "var"], [1, 2, 0, 0, 4], strict=True)
+        },
     )
     network = tg.from_onnx(path)
     assert [n for n, _ in network.named_parameters()] == ["w", "scale", "shift"]
@@ -124,7 +135,9 @@ def test_an_operation_of_ones_own_is_named_and_can_be_added(write):
 
 def test_what_no_operation_makes(write):
     path = write([("Dropout", ["x"], ["a", "mask"]), ("Identity", ["mask"], ["y"])])
-    with pytest.raises(UnsupportedError, match="onnx.Identity: no translation of what makes 'mask'"):
+    with pytest.raises(
+        UnsupportedError, match=r"onnx.Identity: no translation of what makes 'mask'"
+    ):
         tg.from_onnx(path)(X)
 
 
@@ -138,7 +151,9 @@ def test_branches_and_functions_are_refused(onnx, write):
     )
     with pytest.raises(UnsupportedError, match="If '' has a graph of its own, a branch or a loop"):
         tg.from_onnx(path)
-    own = h.make_function("mylib", "f", ["a"], ["b"], [h.make_node("Relu", ["a"], ["b"])], [h.make_opsetid("", 17)])
+    own = h.make_function(
+        "mylib", "f", ["a"], ["b"], [h.make_node("Relu", ["a"], ["b"])], [h.make_opsetid("", 17)]
+    )
     path = write([("f", ["x"], ["y"], {"domain": "mylib"})], functions=[own])
     with pytest.raises(UnsupportedError, match="has functions of its own; inline them first"):
         tg.from_onnx(path)
@@ -148,18 +163,18 @@ def test_branches_and_functions_are_refused(onnx, write):
 
 
 def test_a_missing_file_and_one_that_is_too_large(onnx, tmp_path, monkeypatch):
-    with pytest.raises(OutputError, match="absent.onnx: cannot be read"):
+    with pytest.raises(OutputError, match=r"absent.onnx: cannot be read"):
         tg.from_onnx(tmp_path / "absent.onnx")
     (tmp_path / "large.onnx").write_bytes(bytes(11))
     monkeypatch.setattr(onnx_reading, "LARGEST", 10)
-    with pytest.raises(OutputError, match="large.onnx: has 11 bytes, more than 10"):
+    with pytest.raises(OutputError, match=r"large.onnx: has 11 bytes, more than 10"):
         tg.from_onnx(tmp_path / "large.onnx")
 
 
 def test_other_kinds_of_files(onnx, tmp_path):
     for content in (b"", b"PK\3\4 no model", b"\xff" * 100, "müsli".encode() * 9):
         (tmp_path / "net.onnx").write_bytes(content)
-        with pytest.raises(OutputError, match="net.onnx: is not"):
+        with pytest.raises(OutputError, match=r"net.onnx: is not"):
             tg.from_onnx(tmp_path / "net.onnx")
 
 
@@ -226,7 +241,5 @@ def test_every_truncation_and_many_damages_end_in_words(onnx, tmp_path):
         damaged.append(bytes(content))
     for content in damaged:
         path.write_bytes(content)
-        try:
+        with suppress(TinygradPoolError), np.errstate(all="ignore"):
             tg.from_onnx(path)(X)
-        except TinygradPoolError:
-            pass

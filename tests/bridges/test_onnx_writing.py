@@ -107,7 +107,10 @@ FUNCTIONS = {
     "products": lambda x: x @ drawn(4, 3) + (x @ tg.Value(drawn(4, 3), label="v")),
     "broadcast": lambda x: np.broadcast_to(x[:, None], (len(x), 3, 4)),
     "pools": lambda x: F.adaptive_avg_pool1d(x[:, None], 2) + F.adaptive_max_pool1d(x[:, None], 2),
-    "norms": lambda x: F.lp_pool1d(x[:, None], 2, 2) + F.avg_pool1d(x[:, None], 2, padding=[(1, 0)], stride=2, ceil_mode=False)[..., :2],
+    "norms": lambda x: (
+        F.lp_pool1d(x[:, None], 2, 2)
+        + F.avg_pool1d(x[:, None], 2, padding=[(1, 0)], stride=2, ceil_mode=False)[..., :2]
+    ),
     "windows": lambda x: F.max_pool1d(x[:, None], 2, 1, [(1, 0)], 1),
     "unbatched": lambda x: F.conv1d(x, np.ones((2, 2, 2), np.float32)) if len(x) == 2 else x,
     "dilated": lambda x: F.conv1d(x[:, None], np.ones((2, 1, 2), np.float32), None, 1, [(0, 1)], 2),
@@ -130,13 +133,16 @@ def test_every_operation(runtime, tmp_path, name):
     if name not in ("unbatched", "reversed", "of all"):
         more = drawn(5, 4)
         np.testing.assert_allclose(
-            session.run(None, {"x": more})[0], next(tg.bridges.graph.values_in(net(more))).data, 1e-4, 1e-5
+            session.run(None, {"x": more})[0],
+            next(tg.bridges.graph.values_in(net(more))).data,
+            1e-4,
+            1e-5,
         )
 
 
 @pytest.mark.usefixtures("runtime")
 class TestValues:
-    def test_of_a_value_leaves_become_inputs_and_parameters(self, runtime, tmp_path):
+    def test_of_a_value_leaves_become_inputs_and_parameters(self, tmp_path):
         x, w = tg.Value(drawn(3), label="x"), tg.Value(drawn(3, seed=1), label="w")
         path = tg.to_onnx((x * w).sum(), tmp_path / "loss.onnx", x)
         again = tg.from_onnx(path)
@@ -163,17 +169,23 @@ class TestValues:
 
 
 REFUSED = {
-    "max_pool1d: settles ties by 'even'; ONNX cannot say that": lambda x: tg.max_pool1d(x, 2, ties="even"),
+    "max_pool1d: settles ties by 'even'; ONNX cannot say that": lambda x: tg.max_pool1d(
+        x, 2, ties="even"
+    ),
     "ONNX has no operation for this rule": lambda x: F.max_unpool1d(x, [[0, 2, 4, 6]] * 2, 2),
     r"ONNX knows Softmax over one axis, not over \(0, 1\)": lambda x: tg.softmax(x, axis=(0, 1)),
     "ONNX takes whole numbers for norm_type, got 2.5": lambda x: F.lp_pool1d(x[:, None], 2.5, 2),
     "ONNX has no divisor_override": lambda x: F.avg_pool1d(x[:, None], 2, divisor_override=3.0),
-    r"windows of several lengths: \(4,\) cells into \(3,\)": lambda x: F.adaptive_avg_pool1d(x[:, None], 3),
+    r"windows of several lengths: \(4,\) cells into \(3,\)": lambda x: F.adaptive_avg_pool1d(
+        x[:, None], 3
+    ),
     r"ONNX takes \(n, channels, …\), got shape": lambda x: tg.max_pool1d(x[None, None, :, :], 2),
     "the graph was cut at the detach node": lambda x: x.detach() * x,
     "the leaf has a constant that was computed": lambda x: x + tg.Value(x.data),
     "add node has a constant that was computed": lambda x: x + x.data.mean(),
-    "where node has a constant that was computed from the numbers": lambda x: tg.where(x.data > 0, x, 0.0),
+    "where node has a constant that was computed from the numbers": lambda x: tg.where(
+        x.data > 0, x, 0.0
+    ),
 }
 
 
@@ -264,7 +276,8 @@ def test_without_the_package_the_error_says_how_to_get_it():
         "import sys; sys.modules['onnx'] = sys.modules['torch'] = None\n"
         "import tinygrad_pool as tg\n"
         "for f in (lambda: tg.to_onnx(tg.Value(1.0), 'x'), lambda: tg.from_onnx('x'),\n"
-        "          lambda: tg.from_torch(1), lambda: tg.crosscheck(tg.Value(1.0)), tg.nn.ReLU().to_torch):\n"
+        "          lambda: tg.from_torch(1), lambda: tg.crosscheck(tg.Value(1.0)),\n"
+        "          tg.nn.ReLU().to_torch):\n"
         "    try:\n"
         "        f()\n"
         "    except tg.errors.ToolError as error:\n"

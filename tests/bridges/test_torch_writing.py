@@ -28,7 +28,7 @@ LAYERS = {
     "AvgPool1d": (lambda: nn.AvgPool1d(2, padding=1, count_include_pad=False), (2, 1, 6)),
     "AdaptiveAvgPool2d": (lambda: nn.AdaptiveAvgPool2d((2, 3)), (2, 1, 6, 5)),
     "LPPool1d": (lambda: nn.LPPool1d(2, 2), (2, 1, 6)),
-    "Flatten": (lambda: nn.Flatten(), (5, 2, 2)),
+    "Flatten": (nn.Flatten, (5, 2, 2)),
     "Sequential": (
         lambda: nn.Sequential(a=nn.Linear(4, 3, rng=0, **D), b=nn.Sequential(nn.GELU())),
         (5, 4),
@@ -60,7 +60,9 @@ class Residual(nn.Module):
 
 def test_a_forward_of_its_own_is_written_node_by_node(torch, same):
     net, x = Residual(), torch.randn(3, 4).double()
-    with pytest.raises(OptionError, match=r"Residual has a forward of its own; give example inputs"):
+    with pytest.raises(
+        OptionError, match=r"Residual has a forward of its own; give example inputs"
+    ):
         net.to_torch()
     module = net.to_torch(x)
     same(net, module, x)

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_pool.bridges.extras import extra
 from tinygrad_pool.bridges.counterparts import NoCounterpartError, in_torch
+from tinygrad_pool.bridges.extras import extra
 from tinygrad_pool.bridges.torch_writing import to_torch
 from tinygrad_pool.bridges.translations import as_operand, data_of
 from tinygrad_pool.derivatives.candidates import candidates_of
@@ -100,7 +100,9 @@ class Crosscheck:
         if found.node is None:
             return f"  {what}{at}: {sides}"
         rule = getattr(found.node.rule, "__name__", "")
-        line = f"  {self._call(found.node)} (rule {rule}): {what}{at} is {sides}{made_at(found.node)}"
+        line = (
+            f"  {self._call(found.node)} (rule {rule}): {what}{at} is {sides}{made_at(found.node)}"
+        )
         return f"{line}\n    {found.choice}" if found.choice else line
 
 
@@ -223,7 +225,9 @@ def _choice(node: Node, operand: int, ours: Any, theirs: Any) -> str:
     """Say which documented choice makes all of a difference; "" if none does."""
     away = ~np.isclose(ours, theirs, rtol=1e-6, equal_nan=True)
     if node.rule is lp_pool and np.isnan(theirs[away]).all():
-        return "a documented choice: where all of a window is 0, so is its gradient; PyTorch has NaN"
+        return (
+            "a documented choice: where all of a window is 0, so is its gradient; PyTorch has NaN"
+        )
     traits = traits_of(node.rule)
     found = candidates_of(node)
     if found is None:

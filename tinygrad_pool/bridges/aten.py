@@ -15,7 +15,6 @@ import numpy as np
 
 from tinygrad_pool.bridges.translations import TRANSLATIONS, data_of, translates
 from tinygrad_pool.engine.value import Value
-from tinygrad_pool.errors import ShapeError
 from tinygrad_pool.functional import operations
 
 Axes = int | Sequence[int] | None
@@ -35,7 +34,7 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     **{name: getattr(np, name) for name in ("exp", "expm1", "log", "log1p", "sqrt", "square")},
     **{name: getattr(np, name) for name in ("sin", "cos", "tanh", "abs", "minimum", "maximum")},
     **{name: getattr(operations, name) for name in ("sigmoid", "relu")},
-    **{name: same for name in ("contiguous", "clone", "alias", "lift_fresh_copy", "lift_fresh")},
+    **dict.fromkeys(("contiguous", "clone", "alias", "lift_fresh_copy", "lift_fresh"), same),
     "neg": operator.neg,
     "mul": operator.mul,
     "matmul": operator.matmul,
@@ -58,12 +57,8 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     "detach": lambda x: x.detach() if isinstance(x, Value) else x,
     "t": lambda x: x if np.ndim(x) < 2 else x.T,
     "permute": np.transpose,
-    "unsqueeze": lambda x, axis: np.expand_dims(x, axis),
-    "cat": lambda xs, axis=0: np.concatenate([x for x in xs if np.shape(x) != (0,)], axis=axis),
-    "stack": lambda xs, axis=0: np.stack(xs, axis=axis),
+    "unsqueeze": np.expand_dims,
     "embedding": lambda w, i, padding=-1, *_: _embedding(w, i, padding),
-    "index_select": lambda x, axis, i: x[(slice(None),) * (axis % x.ndim) + (data_of(i),)],
-    "unbind": lambda x, axis=0: [select(x, axis, i) for i in range(x.shape[axis])],
     "logical_not": _on_data(np.logical_not),
     "logical_and": _on_data(np.logical_and),
     "logical_or": _on_data(np.logical_or),
@@ -75,12 +70,18 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     **{name: _on_data(getattr(np, name)) for name in ("sign", "floor", "ceil", "round", "trunc")},
     "isnan": _on_data(np.isnan),
     "isinf": _on_data(np.isinf),
-    "tril": lambda x, k=0: np.where(np.tri(*x.shape[-2:], k, bool), x, 0.0),
-    "triu": lambda x, k=0: np.where(np.tri(*x.shape[-2:], k - 1, bool), 0.0, x),
+    "tril": lambda x, k=0: np.where(_below(x, k), x, 0.0),
+    "triu": lambda x, k=0: np.where(_below(x, k - 1), 0.0, x),
     "rand_like": lambda x, **_: np.random.default_rng().random(x.shape).astype(x.dtype),
 }
 TRANSLATIONS.update({f"aten.{name}": f for name, f in SIMPLE.items()})
 TRANSLATIONS["torch.sym_float"] = float
+
+
+def _below(x: Any, k: int) -> Any:
+    """Return which cells of a matrix are on its k-th diagonal or below."""
+    rows, columns = x.shape[-2:]
+    return np.tri(rows, columns, k, dtype=bool)
 
 
 def _between(on_values: Any, on_arrays: Any, x: Any, y: Any) -> Any:
@@ -131,32 +132,32 @@ def clamp(x: Any, min: Any = None, max: Any = None) -> Any:
     return np.clip(x, data_of(min), data_of(max))
 
 
-TRANSLATIONS["aten.clamp_min"] = lambda x, min: clamp(x, min)
+TRANSLATIONS["aten.clamp_min"] = clamp
 TRANSLATIONS["aten.clamp_max"] = lambda x, max: clamp(x, None, max)
 
 
 @translates("aten.sum")
 def total(x: Any, axes: Axes = None, keepdim: bool = False, dtype: Any = None) -> Any:
     """Add up over axes; none or an empty list means all."""
-    return cast(np.sum(x, axis=_axes(axes), keepdims=keepdim), dtype)
+    return cast(np.sum(x, axis=axes_of(axes), keepdims=keepdim), dtype)
 
 
 @translates("aten.mean")
 def mean(x: Any, axes: Axes = None, keepdim: bool = False, dtype: Any = None) -> Any:
     """Average over axes; none or an empty list means all."""
-    return np.mean(cast(x, dtype), axis=_axes(axes), keepdims=keepdim)
+    return np.mean(cast(x, dtype), axis=axes_of(axes), keepdims=keepdim)
 
 
 @translates("aten.amax")
 def amax(x: Any, axes: Axes = None, keepdim: bool = False) -> Any:
     """Keep the largest over axes; a tie is shared evenly."""
-    return Value.max(x, axis=_axes(axes), keepdims=keepdim, ties="even")
+    return Value.max(x, axis=axes_of(axes), keepdims=keepdim, ties="even")
 
 
 @translates("aten.amin")
 def amin(x: Any, axes: Axes = None, keepdim: bool = False) -> Any:
     """Keep the smallest over axes; a tie is shared evenly."""
-    return Value.min(x, axis=_axes(axes), keepdims=keepdim, ties="even")
+    return Value.min(x, axis=axes_of(axes), keepdims=keepdim, ties="even")
 
 
 def _extreme(name: str) -> Callable[..., Any]:
@@ -193,8 +194,8 @@ def argmin(x: Any, axis: int | None = None, keepdim: bool = False) -> Any:
 def var(x: Any, axes: Axes = None, correction: Any = 1, keepdim: bool = False) -> Any:
     """Average the squared distance from the mean, over n − correction."""
     if isinstance(axes, bool):  # var(x, unbiased)
-        axes, correction = None, int(axes)
-    over, c = _axes(axes), 1 if correction is None else correction
+        return var(x, None, 1 if axes else 0)
+    over, c = axes_of(axes), 1 if correction is None else correction
     n = prod(x.shape[i] for i in (range(x.ndim) if over is None else over))
     squared = np.square(x - np.mean(x, axis=over, keepdims=True))
     return np.sum(squared, axis=over, keepdims=keepdim) / max(n - c, 0)
@@ -203,19 +204,19 @@ def var(x: Any, axes: Axes = None, correction: Any = 1, keepdim: bool = False) -
 @translates("aten.any")
 def any_of(x: Any, axes: Axes = None, keepdim: bool = False) -> Any:
     """Ask whether anything is not 0."""
-    return np.any(data_of(x), axis=_axes(axes), keepdims=keepdim)
+    return np.any(data_of(x), axis=axes_of(axes), keepdims=keepdim)
 
 
 @translates("aten.all")
 def all_of(x: Any, axes: Axes = None, keepdim: bool = False) -> Any:
     """Ask whether nothing is 0."""
-    return np.all(data_of(x), axis=_axes(axes), keepdims=keepdim)
+    return np.all(data_of(x), axis=axes_of(axes), keepdims=keepdim)
 
 
 @translates("aten.logsumexp")
 def logsumexp(x: Any, axes: Axes, keepdim: bool = False) -> Any:
     """Take the logarithm of the sum of eˣ over axes."""
-    return operations.logsumexp(x, axis=_axes(axes), keepdims=keepdim)
+    return operations.logsumexp(x, axis=axes_of(axes), keepdims=keepdim)
 
 
 @translates("aten.softmax", "aten._softmax")
@@ -228,151 +229,6 @@ def softmax(x: Any, axis: int, dtype: Any = None) -> Any:
 def log_softmax(x: Any, axis: int, dtype: Any = None) -> Any:
     """Take the logarithm of the shares."""
     return operations.log_softmax(cast(x, dtype), axis=axis)
-
-
-@translates("aten.view", "aten.reshape", "aten._unsafe_view", "aten._reshape_copy")
-def view(x: Any, shape: Sequence[int]) -> Any:
-    """Give the same numbers another shape. Raises ShapeError if the sizes differ."""
-    if isinstance(x, Value):
-        return x.reshape(tuple(shape))
-    try:
-        return np.reshape(x, tuple(shape))
-    except ValueError:
-        raise ShapeError(f"view: {x.size} elements of shape {x.shape} do not fit {shape}") from None
-
-
-@translates("aten.flatten")
-def flatten(x: Any, start: int = 0, end: int = -1) -> Any:
-    """Merge the axes from start to end."""
-    n = max(x.ndim, 1)
-    first, last = start % n, end % n
-    return np.reshape(x, (*x.shape[:first], prod(x.shape[first : last + 1]), *x.shape[last + 1 :]))
-
-
-@translates("aten.unflatten")
-def unflatten(x: Any, axis: int, sizes: Sequence[int]) -> Any:
-    """Split one axis into several."""
-    at = axis % x.ndim
-    known = -prod(sizes)
-    sizes = [x.shape[at] // known if n == -1 else n for n in sizes] if -1 in sizes else sizes
-    return np.reshape(x, (*x.shape[:at], *sizes, *x.shape[at + 1 :]))
-
-
-@translates("aten.transpose")
-def transpose(x: Any, one: int, other: int) -> Any:
-    """Swap two axes."""
-    order = list(range(x.ndim))
-    if order:
-        order[one], order[other] = order[other], order[one]
-    return np.transpose(x, order)
-
-
-@translates("aten.squeeze")
-def squeeze(x: Any, axes: Axes = None) -> Any:
-    """Drop axes of length 1; a named one that is longer stays."""
-    wanted = range(x.ndim) if axes is None else [i % x.ndim for i in _axes(axes) or ()]
-    return np.reshape(x, tuple(n for i, n in enumerate(x.shape) if n != 1 or i not in wanted))
-
-
-@translates("aten.expand", "aten.expand_copy")
-def expand(x: Any, shape: Sequence[int], implicit: bool = False) -> Any:  # noqa: ARG001
-    """Repeat along axes of length 1; −1 keeps an axis."""
-    own = (1,) * (len(shape) - x.ndim) + x.shape
-    return np.broadcast_to(
-        x, tuple(n if m == -1 else m for n, m in zip(own, shape, strict=True))
-    )
-
-
-@translates("aten.repeat")
-def repeat(x: Any, times: Sequence[int]) -> Any:
-    """Repeat the whole so often along each axis."""
-    y = np.reshape(x, (1,) * (len(times) - x.ndim) + x.shape)
-    for axis, n in enumerate(times):
-        if n != 1:
-            y = np.concatenate([y] * n, axis=axis)
-    return y
-
-
-@translates("aten.select")
-def select(x: Any, axis: int, index: int) -> Any:
-    """Take one slice along an axis."""
-    return x[(slice(None),) * (axis % x.ndim) + (index,)]
-
-
-@translates("aten.slice")
-def sliced(
-    x: Any, axis: int = 0, start: int | None = None, end: int | None = None, step: int = 1
-) -> Any:
-    """Take a range along an axis."""
-    if start in (None, 0) and step == 1 and (end is None or end >= x.shape[axis]):
-        return x
-    return x[(slice(None),) * (axis % x.ndim) + (slice(start, end, step),)]
-
-
-@translates("aten.split", "aten.split_with_sizes")
-def split(x: Any, sizes: int | Sequence[int], axis: int = 0) -> list[Any]:
-    """Cut into parts along an axis."""
-    n = x.shape[axis]
-    if isinstance(sizes, int):
-        sizes = [min(sizes, n - at) for at in range(0, n, sizes)]
-    ends = np.cumsum(sizes).tolist()
-    return [sliced(x, axis, end - m, end) for m, end in zip(sizes, ends, strict=True)]
-
-
-@translates("aten.chunk")
-def chunk(x: Any, parts: int, axis: int = 0) -> list[Any]:
-    """Cut into so many parts along an axis."""
-    return split(x, -(-x.shape[axis] // parts), axis)
-
-
-@translates("aten.index")
-def index(x: Any, places: Sequence[Any]) -> Any:
-    """Select by arrays of places, one for each axis, or None for all of it."""
-    return x[tuple(slice(None) if i is None else data_of(i) for i in places)]
-
-
-@translates("aten.gather")
-def gather(x: Any, axis: int, places: Any, sparse_grad: bool = False) -> Any:  # noqa: ARG001
-    """Take, for each place in `places`, the element of x there along one axis."""
-    key = list(np.indices(np.shape(places), sparse=True))
-    key[axis] = np.asarray(places)
-    return x[tuple(key)]
-
-
-@translates("aten.flip")
-def flip(x: Any, axes: Sequence[int]) -> Any:
-    """Reverse axes."""
-    turned = {i % x.ndim for i in axes}
-    return x[tuple(slice(None, None, -1 if i in turned else 1) for i in range(x.ndim))]
-
-
-@translates("aten.roll")
-def roll(x: Any, shifts: Sequence[int], axes: Sequence[int] = ()) -> Any:
-    """Move along axes, and what leaves at the end to the beginning; along none, of all in a row."""
-    if not axes:
-        return np.reshape(roll(np.reshape(x, -1), shifts, (0,)), x.shape)
-    for n, axis in zip(shifts, axes, strict=True):
-        length = x.shape[axis]
-        at = -n % length if length else 0
-        x = np.concatenate([sliced(x, axis, at), sliced(x, axis, 0, at)], axis=axis) if at else x
-    return x
-
-
-@translates("aten.constant_pad_nd")
-def pad(x: Any, sides: Sequence[int], value: float = 0.0) -> Any:
-    """Add a constant on each side; the last axis comes first in `sides`. A negative side cuts."""
-    for i, (before, after) in enumerate(zip(sides[::2], sides[1::2], strict=True)):
-        axis = x.ndim - 1 - i
-        x = sliced(x, axis, max(-before, 0), x.shape[axis] - max(-after, 0))
-        parts = [_filled(x, axis, before, value), x, _filled(x, axis, after, value)]
-        kept = [part for part in parts if part is x or part.shape[axis]]
-        x = np.concatenate(kept, axis=axis) if len(kept) > 1 else x
-    return x
-
-
-def _filled(x: Any, axis: int, n: int, value: float) -> Any:
-    shape = (*x.shape[:axis], max(n, 0), *x.shape[axis + 1 :])
-    return np.full(shape, value, data_of(x).dtype)
 
 
 def cast(x: Any, dtype: Any) -> Any:
@@ -420,7 +276,8 @@ for _name, _fill in {"zeros": 0.0, "ones": 1.0, "full": None}.items():
     TRANSLATIONS[f"aten.{_name}_like"] = _new(_fill, like=True)
 
 
-def _axes(axes: Axes) -> tuple[int, ...] | None:
+def axes_of(axes: Axes) -> tuple[int, ...] | None:
+    """Return axes as NumPy takes them: an empty list is all of them."""
     if isinstance(axes, int):
         return (axes,)
     return tuple(axes) if axes else None

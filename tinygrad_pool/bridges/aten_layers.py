@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool import functional
-from tinygrad_pool.bridges.aten import same
 from tinygrad_pool.bridges.translations import TRANSLATIONS, data_of, translates
 from tinygrad_pool.errors import UnsupportedError
 from tinygrad_pool.functional import activations, layers, losses
@@ -172,7 +171,7 @@ def batch_norm_without_running(
     return layers.batch_norm(x, None, None, w, b, training, momentum, eps), None, None
 
 
-REDUCTIONS = ("none", "mean", "sum")
+REDUCTIONS: tuple[Any, ...] = ("none", "mean", "sum")
 """PyTorch's graphs number them."""
 
 
@@ -197,9 +196,7 @@ def binary_cross_entropy_with_logits(
     x: Any, t: Any, weight: Any = None, pos_weight: Any = None, reduction: int = 1
 ) -> Any:
     """Average the cross entropy of scores with targets."""
-    return losses.binary_cross_entropy_with_logits(
-        x, t, weight, REDUCTIONS[reduction], pos_weight
-    )
+    return losses.binary_cross_entropy_with_logits(x, t, weight, REDUCTIONS[reduction], pos_weight)
 
 
 @translates("aten.cross_entropy_loss")
@@ -212,8 +209,8 @@ def cross_entropy(
     label_smoothing: float = 0.0,
 ) -> Any:
     """Average −ln softmax(x)[label]."""
-    options = (weight, ignore_index, REDUCTIONS[reduction], label_smoothing)
-    return losses.cross_entropy(x, labels, *options)
+    kind = REDUCTIONS[reduction]
+    return losses.cross_entropy(x, labels, weight, ignore_index, kind, label_smoothing)
 
 
 @translates("aten.nll_loss", "aten.nll_loss2d", "aten.nll_loss_nd")

@@ -192,7 +192,9 @@ def _conv(options: Options, x: Any, w: Any, *b: Any) -> Any:
     lead = x.shape[: -ndim - 1]
     convolve = getattr(_torch().nn.functional, f"conv{ndim}d")
     x = _batched(_padded(x, windows.padding), ndim + 1)
-    y = convolve(x, w, *(b or (None,)), windows.stride, 0, windows.dilation, options.get("groups", 1))
+    y = convolve(
+        x, w, *(b or (None,)), windows.stride, 0, windows.dilation, options.get("groups", 1)
+    )
     return y.reshape(*lead, *y.shape[1:])
 
 

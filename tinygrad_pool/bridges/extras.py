@@ -9,9 +9,9 @@ from tinygrad_pool.errors import ToolError
 def extra(package: str, name: str) -> Any:
     """Import a package of the extra called like it. Raises ToolError, which says how to get it.
 
-    >>> extra("no_such_package", "from_torch")
+    >>> extra("absent", "f")
     Traceback (most recent call last):
-    tinygrad_pool.errors.ToolError: from_torch: needs the package no_such_package: pip install 'tinygrad_pool[no_such_package]'
+    tinygrad_pool.errors.ToolError: f: needs the package absent: pip install 'tinygrad_pool[absent]'
     """
     try:
         return import_module(package)

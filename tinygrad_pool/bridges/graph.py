@@ -75,7 +75,9 @@ def _of_network(name: str, network: Module, example: Sequence[Any]) -> Graph:
     if longer is None or (shapes := _free_shapes(first, longer)) is None:
         return first
     ends = zip(_ends(first), _ends(longer), strict=True)
-    grows = {a: tuple(n != m for n, m in zip(a.shape, b.shape, strict=True)) for a, b in ends}
+    grows: dict[Node, Any] = {
+        a: tuple(n != m for n, m in zip(a.shape, b.shape, strict=True)) for a, b in ends
+    }
     return first._replace(shapes=shapes, free=True, batch=grows)
 
 
@@ -183,7 +185,7 @@ def _check_constants(name: str, one: Graph, other: Graph) -> None:
 
 
 def _alike(a: Any, b: Any, one: Graph) -> bool:
-    """Return whether two nodes, each of its pass, have one rule, and equal options and constants."""
+    """Return whether nodes of two passes have one rule, and equal options and constants."""
     if a.rule is not b.rule or len(a.parents) != len(b.parents):
         return False
     if a.is_leaf and a not in {*one.inputs.values()}:

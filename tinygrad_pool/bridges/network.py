@@ -247,7 +247,7 @@ def is_known(call: Call) -> bool:
 
 
 def check_known(name: str, calls: Sequence[Call]) -> None:
-    """Raise UnsupportedError if operations are unknown; it says which, where and how to add them."""
+    """Raise UnsupportedError if operations are unknown: which, where and how to add them."""
     unknown = [call for call in calls if not is_known(call)]
     if unknown:
         first = unknown[0]
@@ -271,20 +271,22 @@ def _match(what: str, form: Any, given: Any, into: dict[str, Any]) -> None:
         into[form.name] = given
     elif isinstance(form, Mapping):
         if not isinstance(given, Mapping) or form.keys() != given.keys():
-            got = ", ".join(map(str, given)) if isinstance(given, Mapping) else f"{given!r:.80}"
-            raise OptionError(
-                f"{what}: needs the names {', '.join(map(str, form)) or '(none)'}, got {got or '(none)'}"
-            )
+            got = _names_in(given) if isinstance(given, Mapping) else f"{given!r:.80}"
+            raise OptionError(f"{what}: needs the names {_names_in(form)}, got {got}")
         for key, part in form.items():
             _match(f"{what} {key}", part, given[key], into)
     elif isinstance(form, list | tuple):
         if not isinstance(given, list | tuple) or len(given) != len(form):
-            got = len(given) if isinstance(given, list | tuple) else f"{given!r:.80}"
+            got = str(len(given)) if isinstance(given, list | tuple) else f"{given!r:.80}"
             raise OptionError(f"{what}: the network takes {len(form)}, got {got}")
         for i, (part, own) in enumerate(zip(form, given, strict=True)):
             _match(f"{what} {i}", part, own, into)
     elif not _same(form, given):
         raise OptionError(f"{what}: the network was made for {form!r}, got {given!r:.80}")
+
+
+def _names_in(form: Mapping[Any, Any]) -> str:
+    return ", ".join(map(str, form)) or "(none)"
 
 
 def _same(form: Any, given: Any) -> bool:

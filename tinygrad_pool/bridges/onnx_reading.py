@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.bridges import onnx_operations
 from tinygrad_pool.bridges.extras import extra
 from tinygrad_pool.bridges.network import MOST, Call, Input, Network, Program, Ref, check_known
 from tinygrad_pool.engine.value import Value
@@ -17,8 +16,6 @@ from tinygrad_pool.errors import OutputError, TinygradPoolError, UnsupportedErro
 
 LARGEST = 2**30
 """A file of more bytes is not read: it would be no small network."""
-
-assert onnx_operations  # its translations are entered when it is loaded
 
 RUNNING = {"BatchNormalization": (3, 4)}
 """Operands that are statistics and not learnt."""
@@ -41,7 +38,7 @@ def from_onnx(path: str | os.PathLike[str]) -> Network:
         return _network(onnx, model, path)
     except (TinygradPoolError, MemoryError):
         raise
-    except Exception as error:  # noqa: BLE001  # of a damaged file
+    except Exception as error:  # of a damaged file
         raise OutputError(f"{path}: is not a sound ONNX model: {error!r:.200}") from error
 
 
@@ -49,13 +46,11 @@ def _read(onnx: Any, path: Path) -> Any:
     """Parse a file, and check it as ONNX does."""
     try:
         size = path.stat().st_size
-        if size > LARGEST:
-            raise OutputError(f"{path}: has {size:,} bytes, more than {LARGEST:,}")
-        content = path.read_bytes()
-    except OutputError:
-        raise
+        content = path.read_bytes() if size <= LARGEST else b""
     except (OSError, ValueError) as error:
         raise OutputError(f"{path}: cannot be read: {error}") from error
+    if size > LARGEST:
+        raise OutputError(f"{path}: has {size:,} bytes, more than {LARGEST:,}")
     try:
         model = onnx.load_model_from_string(content)
     except Exception as error:  # protobuf raises its own

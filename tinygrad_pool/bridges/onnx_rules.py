@@ -204,7 +204,7 @@ def _astype(writer: Writer, node: Any, inputs: list[str]) -> str:
 
 
 def _getitem(writer: Writer, node: Any, inputs: list[str]) -> str:
-    """Write numbers and slices as Slice, one array of places as Gather, else from the flat cells."""
+    """Write numbers and slices as Slice, an array of places as Gather; else from the flat cells."""
     key = node.options.get("key", ())
     parts = key if isinstance(key, tuple) else (key,)
     shape = np.shape(data_of(node.parents[0]))
@@ -215,7 +215,7 @@ def _getitem(writer: Writer, node: Any, inputs: list[str]) -> str:
     parts = (*parts[:at], *(slice(None),) * taken, *rest)
     basic = all(p is None or isinstance(p, slice | int | np.integer) for p in parts)
     if basic and not any(isinstance(p, bool) for p in parts):
-        return _sliced(writer, parts, shape, inputs[0])
+        return _sliced(writer, parts, inputs[0])
     arrays = [i for i, p in enumerate(parts) if not _is_all(p)]
     if len(arrays) == 1 and np.asarray(parts[arrays[0]]).dtype.kind in "iu":
         places = writer.constant(parts[arrays[0]], np.int64)
@@ -231,7 +231,7 @@ def _is_all(part: Any) -> bool:
     return isinstance(part, slice) and part == slice(None)
 
 
-def _sliced(writer: Writer, parts: Any, shape: Shape, x: str) -> str:
+def _sliced(writer: Writer, parts: Any, x: str) -> str:
     """Slice along each axis, drop those of a number, and insert those of None."""
     ranges, dropped, new, axis, out = [], [], [], 0, 0
     for part in parts:
@@ -253,7 +253,9 @@ def _sliced(writer: Writer, parts: Any, shape: Shape, x: str) -> str:
                 ranges.append((first, last, axis, step))
         axis += 1
     if ranges:
-        x = writer.operation("Slice", [x, *(writer.constant(c, np.int64) for c in zip(*ranges, strict=True))])
+        x = writer.operation(
+            "Slice", [x, *(writer.constant(c, np.int64) for c in zip(*ranges, strict=True))]
+        )
     if dropped:
         x = writer.operation("Squeeze", [x, writer.constant(dropped, np.int64)])
     if new:
@@ -293,7 +295,9 @@ def _conv(writer: Writer, node: Any, inputs: list[str]) -> str:
     attributes = _window_attributes(node.options["windows"])
     x, added = _layout(writer, node, inputs, 2)
     groups = int(node.options.get("groups", 1))
-    return _back(writer, writer.operation("Conv", [x, *inputs[1:]], group=groups, **attributes), added)
+    return _back(
+        writer, writer.operation("Conv", [x, *inputs[1:]], group=groups, **attributes), added
+    )
 
 
 def _pool(kind: str) -> Written:

@@ -24,9 +24,7 @@ OPSET, IR = 21, 10
 BATCH = "batch"
 
 
-def to_onnx(
-    network: Module | Value, path: str | os.PathLike[str], *inputs: Any
-) -> Path:
+def to_onnx(network: Module | Value, path: str | os.PathLike[str], *inputs: Any) -> Path:
     """Write a network, or a graph, as an ONNX file, and return its path.
 
     Of a network, `inputs` are an example to record; the batch size, their first axis, may be any
@@ -136,15 +134,13 @@ class _Model:
         name = self._new(f"output{i}" if len(self._graph.outputs) > 1 else "output")
         made = self._onnx.helper.make_node("Identity", [self._names[value]], [name])
         self._nodes.append(made)
-        return self._described(name, value, output=True)
+        return self._described(name, value)
 
-    def _described(self, name: str, value: Value, output: bool = False) -> Any:
+    def _described(self, name: str, value: Value) -> Any:
         helper = self._onnx.helper
         kind = helper.np_dtype_to_tensor_dtype(value.dtype)
         shape: list[int | str | None] = list(value.shape)
         if self._graph.free:
             batch = self._graph.batch
-            shape = [
-                BATCH if free else n for n, free in zip(shape, batch[value], strict=True)
-            ]
+            shape = [BATCH if free else n for n, free in zip(shape, batch[value], strict=True)]
         return helper.make_tensor_value_info(name, kind, shape)

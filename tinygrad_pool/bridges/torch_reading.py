@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.bridges import aten, aten_layers
 from tinygrad_pool.bridges.extras import extra
 from tinygrad_pool.bridges.network import MOST, Call, Input, Network, Program, Ref, check_known
 from tinygrad_pool.bridges.translations import TRANSLATIONS
@@ -27,8 +26,6 @@ LEFT_OUT = {"device", "layout", "memory_format", "pin_memory", "non_blocking", "
 """Options that say where a tensor lies, and not what is in it."""
 
 _FRAME = re.compile(r'File "([^"\n]+)", line (\d+), in (\S+)')
-
-assert aten, aten_layers  # their translations are entered when they are loaded
 
 
 def from_torch(module: Any, *example: Any) -> Network:
@@ -174,10 +171,14 @@ def _network(torch: Any, exported: Any, module: Any) -> Network:
     unflatten = torch.utils._pytree.tree_unflatten
     inputs = {n.name: n for n in nodes if n.op == "placeholder" and _is_tensor(n)}
     program = Program(
-        inputs=tuple(_input(n, exported.range_constraints) for k, n in inputs.items() if k not in renamed),
+        inputs=tuple(
+            _input(n, exported.range_constraints) for k, n in inputs.items() if k not in renamed
+        ),
         takes=unflatten(_taken(signature, inputs), exported.call_spec.in_spec),
         calls=calls,
-        returns=unflatten(list(made[len(made) - len(signature.user_outputs) :]), exported.call_spec.out_spec),
+        returns=unflatten(
+            list(made[len(made) - len(signature.user_outputs) :]), exported.call_spec.out_spec
+        ),
         constants={f"constant {t}": _array(exported.constants[t]) for t in lifted.values()},
         updates={name: ref.name for name, ref in zip(mutated, made, strict=False)},
     )
@@ -275,6 +276,6 @@ def _name(target: Any) -> str:
     """Name an operation without its overload: aten.conv2d, python.mul, mylib.myop."""
     if hasattr(target, "_schema"):
         return str(target._schema.name).replace("::", ".")
-    if getattr(operator, getattr(target, "__name__", ""), None) is target:
-        return f"python.{target.__name__}"
-    return f"torch.{getattr(target, '__name__', target)}"
+    name = getattr(target, "__name__", str(target))
+    library = "python" if getattr(operator, name, None) is target else "torch"
+    return f"{library}.{name}"

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_pool.bridges.counterparts import NoCounterpartError, counterpart_of, in_torch
 from tinygrad_pool.bridges.extras import extra
 from tinygrad_pool.bridges.graph import Graph, graph_of
-from tinygrad_pool.bridges.counterparts import NoCounterpartError, counterpart_of, in_torch
 from tinygrad_pool.bridges.network import Network, leaves_of
 from tinygrad_pool.bridges.translations import data_of
 from tinygrad_pool.engine.node import Node
@@ -46,7 +46,7 @@ def to_torch(network: Module, *example: Any) -> Any:
 
 def _original(torch: Any, network: Network) -> Any:
     """Copy the module that was translated, and give it the numbers of now."""
-    module = copy.deepcopy(network._origin)
+    module: Any = copy.deepcopy(network._origin)
     module.load_state_dict(_tensors(torch, dict(leaves_of(network, ""))), strict=False)
     return module
 
@@ -124,7 +124,7 @@ def _replayed(torch: Any, graph: Graph) -> Any:
         if not node.is_leaf:
             _check_counterpart(node)
 
-    class Replayed(torch.nn.Module):  # type: ignore[misc, name-defined]  # torch comes late
+    class Replayed(torch.nn.Module):  # type: ignore[misc]  # torch comes late
         """The nodes of a recorded graph, computed in PyTorch."""
 
         def __init__(self) -> None:
@@ -138,11 +138,14 @@ def _replayed(torch: Any, graph: Graph) -> Any:
             if len(inputs) != len(graph.inputs):
                 raise TypeError(f"the network takes {len(graph.inputs)}, got {len(inputs)}")
             own = dict(self.named_parameters())
-            made = {v: own[n] for n, v in graph.parameters.items()}
+            made: dict[Any, Any] = {v: own[n] for n, v in graph.parameters.items()}
             made.update(zip(graph.inputs.values(), inputs, strict=True))
             for node in graph.nodes:
                 if node not in made:
-                    xs = [made[p] if isinstance(p, Node) else _constant(torch, p, node) for p in node.parents]
+                    xs = [
+                        made[p] if isinstance(p, Node) else _constant(torch, p, node)
+                        for p in node.parents
+                    ]
                     made[node] = _computed(node, xs, graph)
             return _returned(graph.returns, made)
 

@@ -35,7 +35,7 @@ def translates(*operations: str) -> Callable[[Function], Function]:
     True
     """
     for operation in operations:
-        if not isinstance(operation, str) or "." not in operation:
+        if "." not in str(operation):
             raise OptionError(
                 f"translates: needs the name of a library's operation, as 'aten.roll', "
                 f"got {operation!r:.80}"
@@ -54,7 +54,7 @@ def data_of(x: Any) -> Any:
 
 
 def as_operand(given: Any, name: str) -> Any:
-    """Read what a network is called with: a Value as it is; a tensor, or else an array of numbers."""
+    """Read what a network is called with: a Value as it is; a tensor or an array as numbers."""
     if isinstance(given, Value):
         return given
     detach = getattr(given, "detach", None)
