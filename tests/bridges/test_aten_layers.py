@@ -13,6 +13,7 @@ pytestmark = pytest.mark.peer
 RNG = np.random.default_rng(0)
 X, W, B = RNG.standard_normal((3, 4)), RNG.standard_normal((4, 5)), RNG.standard_normal(5)
 PLANES, KERNEL = RNG.standard_normal((2, 4, 6, 5)), RNG.standard_normal((2, 2, 3, 2))
+UP = RNG.standard_normal((4, 2, 3, 2))
 CASES = {
     "addmm": (B, X, W),
     "addmm scaled": (B, X, W, {"beta": 2, "alpha": 3}),
@@ -21,6 +22,8 @@ CASES = {
     "conv2d same": (PLANES, KERNEL, None, [1, 1], "same", [1, 2], 2),
     "conv2d valid": (PLANES, KERNEL, None, [1], "valid", [1], 2),
     "convolution": (PLANES, KERNEL, None, [1, 1], [1, 0], [1, 1], False, [0, 0], 2),
+    "convolution transposed": (PLANES, UP, B[:4], [2, 1], [0, 1], [1, 2], True, [1, 0], 2),
+    "convolution transposed and cut": (PLANES, UP, None, [1], [3, 2], [1], True, [0], 2),
     "max_pool2d": (PLANES, [2, 3], [], [1]),
     "max_pool2d_with_indices": (PLANES, [2], [1], [0], [2], True),
     "avg_pool2d": (PLANES, [2], [1, 2], [1], True, False),
@@ -64,7 +67,5 @@ def test_a_layer_is_pytorchs(torch, case):
 
 
 def test_what_is_not_translated_says_so():
-    with pytest.raises(UnsupportedError, match="a transposed convolution is not translated"):
-        aten_layers.convolution(PLANES, KERNEL, None, [1], [0], [1], True, [0], 1)
     with pytest.raises(UnsupportedError, match="of whole channels, or with alpha"):
         aten_layers.dropout_of_channels(X, 0.5, True)

@@ -129,7 +129,7 @@ def test_a_part_by_itself():
         net.block(2.0)
     assert isinstance(net.block, Part)
     assert net.train(False) is net.eval() is net
-    with pytest.raises(UnsupportedError, match="was translated in evaluation as it was"):
+    with pytest.raises(UnsupportedError, match="was translated for evaluation and stays so"):
         net.train()
 
 

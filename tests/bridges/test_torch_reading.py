@@ -66,6 +66,7 @@ LAYERS = {
     "Conv2d(2, 3, (3, 2), stride=2, padding=(1, 0), dilation=(1, 2))": (2, 2, 7, 6),
     "Conv2d(1, 2, 3, padding=1, padding_mode='reflect')": (2, 1, 4, 4),
     "Conv3d(1, 2, 2, stride=2)": (2, 1, 4, 4, 4),
+    "ConvTranspose2d(2, 3, 3, stride=2, padding=1, output_padding=1)": (2, 2, 4, 4),
     "LayerNorm(6)": (3, 6),
     "GroupNorm(2, 6)": (3, 6, 4),
     "InstanceNorm1d(6, affine=True)": (3, 6, 4),
@@ -274,7 +275,7 @@ def test_dropout_in_training_draws_anew(torch):
     first, second = (network(np.ones(100, np.float32)).data for _ in range(2))
     assert set(first) == {0.0, 2.0}
     assert not np.array_equal(first, second)
-    with pytest.raises(UnsupportedError, match="training as it was; call from_torch"):
+    with pytest.raises(UnsupportedError, match="translated for training and stays so"):
         network.eval()
     assert network.train() is network
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool import functional
+from tinygrad_pool.bridges.aten_shapes import flip, pad, sliced
 from tinygrad_pool.bridges.translations import TRANSLATIONS, data_of, translates
 from tinygrad_pool.errors import UnsupportedError
 from tinygrad_pool.functional import activations, layers, losses
@@ -52,13 +53,38 @@ def convolution(
     padding: Any,
     dilation: Any,
     transposed: bool,
-    output_padding: Any,  # noqa: ARG001  # of a transposed one
+    output_padding: Any,
     groups: int,
 ) -> Any:
-    """Slide weights over the last axes, as the general operation says it."""
-    if transposed:
-        raise UnsupportedError("aten.convolution: a transposed convolution is not translated")
-    return conv(x, w, b, stride, padding, dilation, groups)
+    """Slide weights over the last axes; transposed, send each cell to all that the weights reach.
+
+    That is a convolution of x, with zeros between its cells, by the weights turned round.
+    """
+    if not transposed:
+        return conv(x, w, b, stride, padding, dilation, groups)
+    sides: list[int] = []
+    per_axis = [np.broadcast_to(o, w.ndim - 2).tolist() for o in (stride, padding, dilation)]
+    added = np.broadcast_to(output_padding, w.ndim - 2).tolist()
+    for i, (s, p, d) in enumerate(zip(*per_axis, strict=True)):
+        x = _spread(x, x.ndim - w.ndim + 2 + i, s)
+        reach = d * (w.shape[2 + i] - 1) - p
+        sides = [reach, reach + added[i], *sides]
+    parts = np.reshape(w, (groups, w.shape[0] // groups, *w.shape[1:]))
+    turned = np.transpose(parts, (0, 2, 1, *range(3, parts.ndim)))
+    turned = np.reshape(turned, (groups * w.shape[1], -1, *w.shape[2:]))
+    turned = flip(turned, range(2, turned.ndim))
+    return conv(pad(x, sides), turned, b, 1, 0, dilation, groups)
+
+
+def _spread(x: Any, axis: int, stride: int) -> Any:
+    """Put stride − 1 zeros between the cells of an axis."""
+    if stride == 1:
+        return x
+    shape = x.shape
+    zeros = np.zeros((*shape[: axis + 1], stride - 1, *shape[axis + 1 :]), data_of(x).dtype)
+    wide = np.concatenate([np.expand_dims(x, axis + 1), zeros], axis=axis + 1)
+    merged = np.reshape(wide, (*shape[:axis], shape[axis] * stride, *shape[axis + 1 :]))
+    return sliced(merged, axis, 0, (shape[axis] - 1) * stride + 1)
 
 
 def _each(given: Any) -> Any:

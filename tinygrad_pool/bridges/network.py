@@ -145,10 +145,10 @@ class Network(Part):
         Raises UnsupportedError to change that: its steps are the ones of then.
         """
         if mode != self.training:
-            was = "in training" if self.training else "in evaluation"
+            was = "training" if self.training else "evaluation"
             raise UnsupportedError(
-                f"{self._kind}: was translated {was} as it was; call from_torch again after "
-                "module.train() or module.eval()"
+                f"{self._kind}: was translated for {was} and stays so; call module.train() or "
+                "module.eval() before from_torch"
             )
         return self
 
