@@ -238,6 +238,16 @@ class TestParts:
         assert list(net.children()) == [net.body, net.small]
         shared = nn.ReLU()
         assert len(list(nn.Sequential(shared, nn.Sequential(shared)).modules())) == 3
+        twice = nn.Sequential(shared, shared)
+        assert list(twice.children()) == [shared]
+        assert repr(twice) == "Sequential(\n  (0): ReLU()\n  (1): ReLU()\n)"
+
+    def test_a_list_may_hold_itself(self):
+        net = nn.Sequential(nn.ReLU())
+        net.parts = [1.0, net[0]]
+        net.parts.append(net.parts)
+        assert [name for name, _ in net.named_children()] == ["0"]
+        assert "parts" in repr(net)
 
     def test_apply_calls_a_function_of_each(self):
         seen = []

@@ -129,7 +129,9 @@ def logsigmoid(x: Any) -> Value:
 
 
 def softsign(x: Any) -> Value:
-    """Squash into (−1, 1): y = x / (1 + |x|).
+    """Squash into (−1, 1), slowly.
+
+    y = x / (1 + |x|)
 
     >>> softsign([-1.0, 3.0]).data
     array([-0.5 ,  0.75])

@@ -189,7 +189,7 @@ def _standardized(x: Value, axes: Shape, eps: float) -> Value:
     if not x.size:
         return x
     z: Any = x - x.mean(axis=axes, keepdims=True)
-    y: Value = z / np.sqrt((z * z).mean(axis=axes, keepdims=True) + eps)
+    y: Value = z / np.sqrt(np.square(z).mean(axis=axes, keepdims=True) + eps)
     return y
 
 

@@ -73,7 +73,7 @@ class LogSigmoid(_Activation, function=activations.logsigmoid):
 
 
 class Softsign(_Activation, function=activations.softsign):
-    """x / (1 + |x|), elementwise: tg.softsign."""
+    """`x / (1 + |x|)`, elementwise: tg.softsign."""
 
 
 class Hardsigmoid(_Activation, function=activations.hardsigmoid):

@@ -1,6 +1,6 @@
 """Initializers, with PyTorch's names: each fills a parameter in place and returns it.
 
-`rng` is a NumPy generator or a seed. Fans are of weights as layers hold them, (out, in, *kernel).
+`rng` is a NumPy generator or a seed. Fans are of weights as layers hold them: `(out, in, *kernel)`.
 """
 
 from __future__ import annotations

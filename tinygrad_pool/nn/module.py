@@ -121,7 +121,11 @@ class Module(WithHabits):
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """Iterate over the modules in the attributes of this one, also in lists and dicts."""
-        return _children(self, "", {id(self)})
+        seen = {id(self)}
+        for name, module in _children(self):
+            if id(module) not in seen:
+                seen.add(id(module))
+                yield name, module
 
     def children(self) -> Iterator[Module]:
         """Iterate over the modules in the attributes of this one."""
@@ -232,7 +236,7 @@ class Module(WithHabits):
     @recursive_repr("…")
     def __repr__(self) -> str:
         words = self.extra_repr()
-        lines = [f"({name}): {part!r}" for name, part in _children(self, "", {id(self)})]
+        lines = [f"({name}): {part!r}" for name, part in _children(self)]
         if lines:
             block = "".join(f"\n{line}" for line in [words, *lines] if line)
             words = block.replace("\n", "\n  ") + "\n"
@@ -307,17 +311,15 @@ def _walk(
             yield from _walk(part, f"{prefix}{name}.", seen, persistent)
 
 
-def _children(whole: Any, prefix: str, seen: set[int]) -> Iterator[tuple[str, Module]]:
-    """Iterate over the modules in a part, but not over those in them."""
+def _children(
+    whole: Any, prefix: str = "", around: tuple[int, ...] = ()
+) -> Iterator[tuple[str, Module]]:
+    """Iterate over the modules in a part, as often as they are there, but not into them."""
     for name, part in _parts_of(whole).items():
-        if id(part) in seen:
-            continue
         if isinstance(part, Module):
-            seen.add(id(part))
             yield f"{prefix}{name}", part
-        elif _parts_of(part):
-            seen.add(id(part))
-            yield from _children(part, f"{prefix}{name}.", seen)
+        elif id(part) not in around:  # a list that holds itself
+            yield from _children(part, f"{prefix}{name}.", (*around, id(part)))
 
 
 def _data_of(part: Part) -> Any:
