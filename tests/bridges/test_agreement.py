@@ -5,6 +5,7 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool.errors import DataError, OptionError
+from tinygrad_pool.rules import reductions, traits
 
 pytestmark = pytest.mark.peer
 
@@ -72,6 +73,30 @@ class TestDifferences:
         assert result.ok
         assert [n.op for n in result.unknown] == ["sine"]
         assert str(result).endswith("not compared, since PyTorch has no such operation: sine#1")
+
+    @pytest.mark.parametrize(
+        "made",
+        [lambda x: 2.0, lambda x: x.sum() if isinstance(x, np.ndarray) else x],
+        ids=["no tensor", "another shape"],
+    )
+    def test_what_becomes_something_else_in_torch_is_not_judged(self, made):
+        def odd(x):
+            return made(x), lambda g: (g * np.ones(2),)
+
+        assert [n.op for n in tg.crosscheck(tg.lift(odd)(tg.Value([1.0, 2.0]))).unknown] == ["odd"]
+
+    def test_an_error_is_no_choice_though_there_is_a_tie(self, monkeypatch):
+        def larger(x, w):
+            return x * (x > w) + w * (w >= x), lambda g: (2 * g * (x > w), g * (w >= x))
+
+        monkeypatch.setitem(traits.TRAITS, larger, traits.TRAITS[reductions.maximum])
+        a, b = tg.Value([1.0, 5.0], label="a"), tg.Value([1.0, 3.0], label="b")
+        result = tg.crosscheck(tg.lift(larger)(a, b).sum())
+        assert [(d.place, d.ours, d.theirs) for d in result.differences] == [((1,), 2.0, 1.0)]
+
+    def test_a_condition_gets_nothing_on_either_side(self):
+        x = tg.Value([1.0, 0.0])
+        assert tg.crosscheck(tg.where(x, x * 2.0, 1.0).sum()).ok
 
     def test_a_tie_at_a_maximum(self):
         a, b = tg.Value([1.0, 2.0], label="a"), tg.Value([1.0, 3.0], label="b")

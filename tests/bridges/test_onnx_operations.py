@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import tinygrad_pool as tg
+from tinygrad_pool.bridges.translations import TRANSLATIONS
 from tinygrad_pool.errors import TinygradPoolError, UnsupportedError
 
 pytestmark = [pytest.mark.peer, pytest.mark.slow]
@@ -78,4 +79,11 @@ def test_what_is_not_translated_says_so():
         x = np.ones((1, 1, 2), np.float32)
         operands = [x] if operation == "Pad" else [x] * 5
         with pytest.raises(UnsupportedError, match=f"onnx.{operation}: .* not translated"):
-            tg.bridges.translations.TRANSLATIONS[f"onnx.{operation}"](*operands, **options)
+            TRANSLATIONS[f"onnx.{operation}"](*operands, **options)
+
+
+def test_windows_over_four_axes_are_refused():
+    x = np.ones((1, 1, 2, 2, 2, 2))
+    for name, options in (("Conv", {}), ("MaxPool", {"kernel_shape": [2] * 4})):
+        with pytest.raises(UnsupportedError, match=r"1 to 3 axes, got 4"):
+            TRANSLATIONS[f"onnx.{name}"](*([x] if options else [x, x]), **options)

@@ -200,6 +200,18 @@ def test_a_shape_that_its_numbers_do_not_fill(onnx, write):
         tg.from_onnx(write([("Add", ["x", "w"], ["y"])], {"w": tensor}))
 
 
+def test_what_onnx_itself_cannot_read_ends_in_words(onnx, write, monkeypatch):
+    def fail(_):
+        raise ValueError("no such dtype")
+
+    path = write([("Add", ["x", "w"], ["y"])], {"w": np.ones(3, np.float32)})
+    monkeypatch.setattr(onnx.numpy_helper, "to_array", fail)
+    with pytest.raises(
+        OutputError, match=r"is not a sound ONNX model: ValueError\('no such dtype'\)"
+    ):
+        tg.from_onnx(path)
+
+
 BOMBS = {
     "Expand": [("Expand", ["x", "s"], ["y"])],
     "ConstantOfShape": [("ConstantOfShape", ["s"], ["y"])],
@@ -229,6 +241,7 @@ def test_names_that_a_network_has_already(write, name):
         tg.from_onnx(path)
 
 
+@pytest.mark.slow
 def test_every_truncation_and_many_damages_end_in_words(onnx, tmp_path):
     net = nn.Sequential(a=nn.Linear(3, 2, rng=0), b=nn.ReLU())
     path = tg.to_onnx(net, tmp_path / "net.onnx", X)

@@ -99,6 +99,8 @@ FUNCTIONS = {
     "shapes": lambda x: x.reshape(-1, 2, 2).transpose(2, 0, 1),
     "axes": lambda x: F.squeeze(F.squeeze(F.expand_dims(x, (0, -1)), axis=0)),
     "reversed": lambda x: x.T,
+    "no axis to drop": F.squeeze,
+    "a condition that is computed": lambda x: tg.where(F.relu(x), x, 0.0),
     "joins": lambda x: tg.concatenate([x, -x], axis=1) + tg.stack([x, x], axis=1).reshape(-1, 8),
     "slices": lambda x: x[:, 1:3] + x[..., ::-2] + x[:, -1, None] + x[:, None, 0],
     "all": lambda x: x[:] + x[...],
@@ -198,6 +200,19 @@ def test_what_onnx_cannot_say_is_refused(tmp_path, said):
 
 
 @pytest.mark.usefixtures("runtime")
+def test_places_that_are_an_input_are_refused(tmp_path):
+    class Rows(nn.Module):
+        def __init__(self):
+            self.table = tg.Value(drawn(5, 2))
+
+        def forward(self, places):
+            return self.table[places.astype(int)]
+
+    with pytest.raises(GraphError, match="the getitem node has a constant that was computed"):
+        tg.to_onnx(Rows(), tmp_path / "net.onnx", np.array([0, 3]))
+
+
+@pytest.mark.usefixtures("runtime")
 class TestBatch:
     def test_an_index_over_the_batch_keeps_its_size(self, runtime, tmp_path):
         def picked(x):
@@ -212,6 +227,9 @@ class TestBatch:
         [
             lambda x: np.broadcast_to(x.sum(), (len(x), 2)),
             lambda x: x if len(x) == 2 else -x,
+            lambda x: np.exp(x) if len(x) == 2 else np.sin(x),
+            lambda x: x.reshape(-1, 2, 2)[:, [0, 1], [1, 0]],
+            lambda x: x[np.array([True, False, True, True])[None].repeat(len(x), 0)],
             lambda x: x[:2] * 1.0 if len(x) == 2 else x[[0]] * 1.0,
             lambda x: x.reshape(len(x), 2, 2) if len(x) == 2 else x.reshape(len(x), 4),
             lambda x: tg.stack([x[i] for i in range(len(x))]),
@@ -271,6 +289,7 @@ def test_a_folder_that_is_not_there(runtime, tmp_path):
         tg.to_onnx(nn.ReLU(), tmp_path / "absent" / "net.onnx", drawn(2))
 
 
+@pytest.mark.slow
 def test_without_the_package_the_error_says_how_to_get_it():
     program = (
         "import sys; sys.modules['onnx'] = sys.modules['torch'] = None\n"

@@ -53,9 +53,9 @@ class Residual(nn.Module):
 
     def forward(self, x):
         for layer in self.body:
-            x = x + tg.tanh(layer(x)) * self.scale
+            x = x + tg.tanh(layer(x)) * self.scale * 0.5
         flat = np.broadcast_to(x.reshape(len(x), 2, 2), (len(x), 2, 2))
-        return {"sum": flat.sum(axis=(1, 2)), "all": (x, [x.mean(axis=0)])}
+        return {"sum": flat.sum(axis=(1, 2)), "all": (x, [x.mean(axis=0), 7])}
 
 
 def test_a_forward_of_its_own_is_written_node_by_node(torch, same):
@@ -68,6 +68,8 @@ def test_a_forward_of_its_own_is_written_node_by_node(torch, same):
     same(net, module, x)
     same(net, module, torch.randn(7, 4).double())
     assert module(x)["all"][0].shape == (3, 4)
+    assert module(x)["all"][1][1] == 7
+    assert tg.crosscheck(net, None, x).ok
     with pytest.raises(TypeError, match="takes 1, got 2"):
         module(x, x)
 

@@ -223,9 +223,16 @@ def _free_shapes(one: Graph, longer: Graph) -> dict[Node, Shape] | None:
             shapes[a] = tuple(n if n == m else -1 for n, m in pairs)
             if shapes[a].count(-1) > 1 or not _has_batch(a, shapes[a]):
                 return None
-        elif not _alike(a, b, one):
+        elif not _alike(a, b, one) or _picks_cells(a):
             return None
     return shapes
+
+
+def _picks_cells(node: Node) -> bool:
+    """Return whether a node selects by arrays over several axes: ONNX has that for flat cells."""
+    key = node.options.get("key", ()) if node.rule is shaping.getitem else ()
+    parts = key if isinstance(key, tuple) else (key,)
+    return sum(isinstance(part, list | np.ndarray) for part in parts) > 1
 
 
 def _has_batch(node: Any, shape: Shape) -> bool:

@@ -216,11 +216,9 @@ def _carried_out(call: Call, made: Mapping[str, Any]) -> Sequence[Any]:
             error.add_note(f"{call.operation} {call.place}")
         raise
     except (TypeError, ValueError, IndexError, KeyError, AttributeError, MemoryError) as error:
-        raise UnsupportedError(
-            f"{call.operation}: cannot be carried out"
-            + (f" {call.place}" if call.place else "")
-            + f": {error}"
-        ) from error
+        kind = ShapeError if isinstance(error, ValueError) else UnsupportedError
+        where = f" {call.place}" if call.place else ""
+        raise kind(f"{call.operation}: cannot be carried out{where}: {error}") from error
     several = isinstance(result, list | tuple) and call.operation.startswith("onnx.")
     return result if several else [result]
 

@@ -33,10 +33,6 @@ class Writer(Protocol):
         """Return a node's shape, with −1 for the batch where it may be any."""
         ...
 
-    def is_free(self) -> bool:
-        """Return whether the batch may be any."""
-        ...
-
 
 Written = Callable[[Writer, Any, list[str]], str]
 
@@ -99,8 +95,8 @@ def _folded(kind: str) -> Written:
     return lambda writer, _, inputs: writer.operation(kind, inputs)
 
 
-def _square(writer: Writer, _: Any, inputs: list[str]) -> str:
-    return writer.operation("Mul", inputs * 2)
+def _square(writer: Writer, node: Any, inputs: list[str]) -> str:
+    return writer.operation("Pow", [*inputs, writer.constant(2.0, node.dtype)])
 
 
 def _expm1(writer: Writer, node: Any, inputs: list[str]) -> str:
@@ -220,8 +216,6 @@ def _getitem(writer: Writer, node: Any, inputs: list[str]) -> str:
     if len(arrays) == 1 and np.asarray(parts[arrays[0]]).dtype.kind in "iu":
         places = writer.constant(parts[arrays[0]], np.int64)
         return writer.operation("Gather", [*inputs, places], axis=arrays[0])
-    if writer.is_free():
-        raise refused(node, "an index over several axes cannot be written for any batch size")
     flat = writer.operation("Reshape", [*inputs, writer.constant([-1], np.int64)])
     cells = np.arange(int(np.prod(shape))).reshape(shape)[key]
     return writer.operation("Gather", [flat, writer.constant(cells, np.int64)], axis=0)

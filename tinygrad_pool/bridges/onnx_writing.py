@@ -117,10 +117,6 @@ class _Model:
         """Return a node's shape, with −1 for the batch where it may be any."""
         return self._graph.shapes[node]
 
-    def is_free(self) -> bool:
-        """Return whether the batch may be any."""
-        return self._graph.free
-
     def _new(self, wanted: str) -> str:
         name, i = wanted, 1
         while name in self._taken:

@@ -223,10 +223,11 @@ def _is_tensor(node: Any) -> bool:
 def _input(node: Any, constraints: Any) -> Input:
     lengths: list[int | tuple[str, int, int]] = []
     for n in node.meta["val"].shape:
-        if isinstance(n, int):
-            lengths.append(n)
+        expression = n if isinstance(n, int) else n.node.expr
+        if isinstance(n, int) or expression.is_number:
+            lengths.append(int(expression))
             continue
-        found = constraints.get(n.node.expr)
+        found = constraints.get(expression)
         least, most = _bound(found, "lower", 0), _bound(found, "upper", MOST)
         lengths.append((str(n), 0 if least <= 2 else least, min(most, MOST)))
     return Input(node.name, tuple(lengths))
