@@ -223,7 +223,7 @@ def _is_tensor(node: Any) -> bool:
 def _input(node: Any, constraints: Any) -> Input:
     lengths: list[int | tuple[str, int, int]] = []
     for n in node.meta["val"].shape:
-        expression = n if isinstance(n, int) else n.node.expr
+        expression: Any = n if isinstance(n, int) else n.node.expr
         if isinstance(n, int) or expression.is_number:
             lengths.append(int(expression))
             continue
