@@ -63,6 +63,21 @@ def test_products_with_the_jacobian_from_either_side():
     assert jvp(lambda x: 0.0 * x, (2.0,), (1.0,))[1] == 0.0
 
 
+def test_parts_are_paired_by_name_whatever_their_order():
+    def product(p):
+        return p["a"] * p["b"]
+
+    assert jvp(product, ({"a": 1.0, "b": 2.0},), ({"b": 5.0, "a": 3.0},))[1] == 3 * 2 + 1 * 5
+    assert vjp(lambda x: {"a": x, "b": 2 * x}, 1.0)[1]({"b": 1.0, "a": 0.0}) == (2.0,)
+    net = tg.nn.Linear(3, 1, rng=0)
+    t = {"bias": np.array([5.0]), "weight": np.zeros((1, 3))}
+    assert jvp(lambda net: net(X).sum(), (net,), (t,))[1] == 5.0
+
+
+def test_a_jacobian_of_nothing_keeps_the_dtype():
+    assert jacobian(lambda x: x[:0])(X.astype(np.float32)).dtype == np.float32
+
+
 def test_they_nest():
     def outer(x):
         return x * tg.grad(lambda y: x * y * y)(2.0)  # 4 x²
@@ -86,7 +101,10 @@ def test_they_nest():
     [
         (lambda: vjp(np.sin, X)[1](1.0), ShapeError, r"a gradient needs shape \(3,\), got \(\)"),
         (lambda: jvp(np.sin, (X,), (1.0,)), ShapeError, r"a tangent needs shape \(3,\)"),
-        (lambda: jvp(np.sin, (X,), ()), OptionError, "needs a tangent for each of 1 parts, got 0"),
+        (lambda: jvp(np.sin, (X,), ()), OptionError, r"a tangent needs the parts \[0\], got \[\]"),
+        (lambda: jvp(np.sin, X, X), OptionError, r"in tuples: jvp\(f, \(x,\), \(t,\)\)"),
+        (lambda: jvp(np.sin, (X,), X), OptionError, r"the parts \[0\], got a ndarray"),
+        (lambda: vjp(lambda x: {"y": x}, X)[1]({"z": X}), OptionError, r"\['y'\], got \['z'\]"),
     ],
 )
 def test_what_does_not_fit_is_named(call, error, message):

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from collections import defaultdict
+
 import numpy as np
 import pytest
 
@@ -74,6 +76,22 @@ def test_a_graph_is_recorded_even_where_none_is_wanted():
 def test_a_mistake_is_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_a_gradient_has_the_kind_of_the_dict_that_came():
+    given = defaultdict(float, w=2.0)
+    g = tg.grad(lambda p: p["w"] ** 2 + p["absent"])(given)
+    assert (g, g.default_factory, dict(given)) == ({"w": 4.0}, float, {"w": 2.0})
+
+
+def test_a_function_may_change_the_lists_and_dicts_that_it_gets():
+    def f(p):
+        p["w"] = p["w"] * 2.0
+        p["b"].append(p["b"].pop() * 3.0)
+        return p["w"] ** 2 * p["b"][0]
+
+    assert tg.grad(f)({"w": 1.0, "b": [1.0]}) == {"w": 24.0, "b": [12.0]}
+    assert tg.grad(f, argnums=(0, 0))({"w": 1.0, "b": [1.0]})[1]["w"] == 24.0
 
 
 def test_gradients_of_functions_have_the_dtypes_of_arguments():

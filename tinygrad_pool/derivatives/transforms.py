@@ -6,7 +6,7 @@ that is differentiated, derivatives are Values.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from operator import add
 from typing import Any
@@ -19,6 +19,7 @@ from tinygrad_pool.engine.functions import (
     filled,
     leaves_of,
     one_or_all,
+    parts_of,
     places_of,
     plain,
 )
@@ -72,7 +73,7 @@ def _rows(y: Value, xs: list[Any], graph: bool) -> list[Any]:
     if y.shape == ():
         return list(rows[0])
     if not rows:
-        return [np.zeros((*y.shape, *x.shape)) for x in xs]
+        return [np.zeros((*y.shape, *x.shape), x.dtype) for x in xs]
     shapes = [(*y.shape, *x.shape) for x in xs]
     columns = zip(*rows, strict=True)
     return [np.reshape(np.stack(c), shape) for c, shape in zip(columns, shapes, strict=True)]
@@ -111,7 +112,7 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[An
 
     def pull(g: Any) -> tuple[Any, ...]:
         graph = found.graph or INSIDE.get()
-        pairs = _paired("vjp", "a gradient", leaves_of(found.y), leaves_of(g))
+        pairs = _paired("vjp: a gradient", found.y, g)
         sent = [gradients(y, wanted, part, graph) for y, part in pairs]
         total = iter([reduce(add, parts) for parts in zip(*sent, strict=True)])
         return tuple(filled(tree, total) for tree in found.xs)
@@ -121,7 +122,7 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[An
 
 
 def jvp(
-    f: Callable[..., Any], primals: Iterable[Any], tangents: Iterable[Any], has_aux: bool = False
+    f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False
 ) -> tuple[Any, ...]:
     """Compute f, and by how much it moves when its arguments move: (y, ∂y/∂x ẋ).
 
@@ -136,10 +137,11 @@ def jvp(
     """
     places_of("jvp", f, 0)
     flag(has_aux, "jvp: has_aux")
-    given, moved = tuple(primals), tuple(tangents)
-    found = called("jvp", f, given, {}, range(len(given)), has_aux)
+    if not isinstance(primals, tuple | list):
+        raise OptionError("jvp: needs arguments and their tangents in tuples: jvp(f, (x,), (t,))")
+    found = called("jvp", f, primals, {}, range(len(primals)), has_aux)
     wanted = [x for tree in found.xs for x in leaves_of(tree)]
-    pairs = _paired("jvp", "a tangent", wanted, leaves_of(moved))
+    pairs = _paired("jvp: a tangent", found.xs, tangents)
 
     def pushed(y: Value) -> Any:
         g = Value(np.zeros(y.shape, y.dtype) if y.shape else y.data)
@@ -152,11 +154,17 @@ def jvp(
     return (y, out, plain(found.aux, found.graph)) if has_aux else (y, out)
 
 
-def _paired(name: str, what: str, xs: list[Any], given: list[Any]) -> list[tuple[Any, Any]]:
-    """Pair what belongs together. Raises OptionError and ShapeError if it does not fit."""
-    if len(xs) != len(given):
-        raise OptionError(f"{name}: needs {what} for each of {len(xs)} parts, got {len(given)}")
-    for x, g in zip(xs, given, strict=True):
-        if np.shape(g) != x.shape:
-            raise ShapeError(f"{name}: {what} needs shape {x.shape}, got {np.shape(g)}")
-    return list(zip(xs, given, strict=True))
+def _paired(what: str, tree: Any, given: Any) -> list[tuple[Any, Any]]:
+    """Pair each leaf of a structure with what stands in its place in another one.
+
+    Raises OptionError and ShapeError if it does not fit.
+    """
+    if (parts := parts_of(tree)) is None:
+        if np.shape(given) != tree.shape:
+            raise ShapeError(f"{what} needs shape {tree.shape}, got {np.shape(given)}")
+        return [(tree, given)]
+    others = parts_of(given)
+    if others is None or parts.keys() != others.keys():
+        got = f"a {type(given).__name__}" if others is None else f"{list(others)}"
+        raise OptionError(f"{what} needs the parts {list(parts)}, got {got}")
+    return [pair for key, part in parts.items() for pair in _paired(what, part, others[key])]

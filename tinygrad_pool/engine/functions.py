@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from copy import copy
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -47,13 +48,14 @@ def called(
     Raises DataError if they are not numbers, or if it returns anything but Values; OptionError if
     there is no such argument, or if it returns no pair with `has_aux`.
     """
-    given = list(args)
+    given, own = list(args), list(args)
     for i in places:
         if not -len(given) <= i < len(given):
             raise OptionError(f"{name}: argnums={i} of a call with {len(given)} arguments")
         given[i] = mapped(lambda x: _value_of(name, x, graph or INSIDE.get()), given[i])
+        own[i] = mapped(lambda x: x, given[i])  # f may change its lists and dicts
     with inside():
-        y = f(*given, **options)
+        y = f(*own, **options)
     aux = None
     if has_aux:
         if not isinstance(y, tuple) or len(y) != 2:
@@ -105,11 +107,9 @@ def leaves_of(tree: Any) -> list[Any]:
     >>> leaves_of({"w": [1.0, 2.0], "b": (3.0, None)})
     [1.0, 2.0, 3.0]
     """
-    if tree is None:
-        return []
-    if (parts := _parts(tree)) is None:
+    if (parts := parts_of(tree)) is None:
         return [tree]
-    return [leaf for part in parts for leaf in leaves_of(part)]
+    return [leaf for part in parts.values() for leaf in leaves_of(part)]
 
 
 def mapped(make: Callable[[Any], Any], tree: Any) -> Any:
@@ -137,7 +137,9 @@ def _rebuilt(
 ) -> Any:
     below = below or (lambda part: mapped(make, part))
     if isinstance(tree, dict):
-        return type(tree)({key: below(part) for key, part in tree.items()})
+        other = copy(tree)  # a defaultdict keeps its default
+        other.update({key: below(part) for key, part in tree.items()})
+        return other
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
         return type(tree)(*map(below, tree))
     if isinstance(tree, tuple | list):
@@ -145,13 +147,17 @@ def _rebuilt(
     return None if tree is None else make(tree)
 
 
-def _parts(tree: Any) -> list[Any] | None:
-    """List the parts of a structure; None if it is a leaf."""
+def parts_of(tree: Any) -> dict[Any, Any] | None:
+    """Return the parts of a structure by their places; None if it is a leaf.
+
+    >>> parts_of((1.0, 2.0)), parts_of(None), parts_of(3.0)
+    ({0: 1.0, 1: 2.0}, {}, None)
+    """
     if hasattr(tree, "named_parameters"):
-        return [parameter for _, parameter in tree.named_parameters()]
+        return dict(tree.named_parameters())
     if isinstance(tree, dict):
-        return list(tree.values())
-    return list(tree) if isinstance(tree, tuple | list) else None
+        return tree
+    return dict(enumerate(tree or ())) if tree is None or isinstance(tree, tuple | list) else None
 
 
 def plain(tree: Any, graph: bool) -> Any:
