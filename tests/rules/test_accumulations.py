@@ -56,6 +56,20 @@ def test_a_norm_of_zeros_has_a_slope_of_0():
     assert v.data == 1.0
 
 
+@pytest.mark.parametrize(
+    "f",
+    [
+        np.linalg.norm,
+        np.std,
+        lambda x: np.linalg.norm(x, 3),
+        lambda x: np.hypot(x[0], x[1]),
+        lambda x: np.arctan2(x[0], x[1]),
+    ],
+)
+def test_at_a_kink_the_slopes_of_the_slope_are_0_too(f):
+    assert not tg.hessian(f)(np.zeros(2)).any()
+
+
 def test_a_norm_over_no_axes_is_the_size_of_each():
     x = Value([3.0, -4.0])
     assert np.linalg.vector_norm(x, axis=()).data.tolist() == [3.0, 4.0]

@@ -57,6 +57,7 @@ def test_options_that_are_not_there_are_named(call, message):
         (np.exceptions.AxisError("axis"), AxisError),
         (TypeError("what"), DataError),
         (ZeroDivisionError("what"), DataError),
+        (AttributeError("what"), DataError),
         (ShapeError("ours"), ShapeError),
     ],
 )
@@ -73,6 +74,27 @@ def test_operands_are_read_as_they_are():
     assert operand([1, 2]).tolist() == [1, 2]
     assert (is_value(V), is_value(V.data), is_value(np.float64(1.0))) == (True, False, False)
     assert (dtype_of(1.0), dtype_of(V)) == (np.float64, np.float64)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: np.ldexp(V.data, V),
+        lambda: np.insert(V.data, V, 3.0),
+        lambda: np.take(V, V[0]),
+        lambda: np.quantile(V, V[0, 0]),
+        lambda: np.nan_to_num(V, nan=V[0, 0]),
+        lambda: np.full_like(V, V[0, 0]),
+        lambda: np.bincount([0, 1], weights=V[0]),
+        lambda: np.bincount([0, 1], V[0]),
+        lambda: np.histogram(V.data, weights=V),
+        lambda: np.histogram2d([0.0, 1.0], [0.0, 1.0], weights=V[0]),
+        lambda: np.histogramdd(V.data, weights=V[0]),
+    ],
+)
+def test_no_value_becomes_a_constant_in_silence(call):
+    with pytest.raises(OptionError, match=r"np\.\w+: .* is a constant, not a Value; v.data has"):
+        call()
 
 
 def test_what_is_rare_is_loaded_when_it_is_asked_for():

@@ -49,6 +49,13 @@ def test_what_has_no_answer_is_named(call, error, message):
         call()
 
 
+@pytest.mark.skipif(np.longdouble(0).itemsize == 8, reason="long doubles are doubles here")
+@pytest.mark.parametrize("f", [np.linalg.inv, np.linalg.det, np.linalg.cholesky, np.linalg.slogdet])
+def test_what_lapack_cannot_hold_is_named(f):
+    with pytest.raises(DataError, match=r"needs float64 at most, got \w+; v.astype"):
+        f(Value(np.eye(2, dtype=np.longdouble)))
+
+
 def test_a_sign_is_answered_from_the_data():
     sign, logarithm = np.linalg.slogdet(Value(-np.eye(3)))
     assert (sign, logarithm.data) == (-1.0, 0.0)

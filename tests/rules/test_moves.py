@@ -72,6 +72,7 @@ def test_zeros_are_trimmed_from_either_end_and_from_nothing():
         (lambda: V.take([0], out=np.zeros(1)), OptionError, "no option 'out' on Values"),
         (lambda: np.take(V, [0], None, np.zeros(1)), OptionError, "np.take: no option 'out' on"),
         (lambda: np.select([V.data > 0], [V, V]), OptionError, "got 2 and 1"),
+        (lambda: np.sort(V, kind="slow"), OptionError, "np.sort: sort kind must be one of"),
     ],
 )
 def test_what_is_no_move_is_refused(call, error, message):

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.errors import OptionError, UnsupportedError
-from tinygrad_pool.rules.composition import COMPOSED, asked, load
+from tinygrad_pool.rules.composition import COMPOSED, asked, constant, load
 from tinygrad_pool.rules.rule import IMPLEMENTED, Rule
 
 ASKED = """
@@ -30,6 +30,15 @@ QUESTIONS: set[Callable[..., Any]] = {getattr(np, n) for n in ASKED.split() if h
 """Functions that are answered from the data, with plain numbers: their slopes are 0 or none."""
 
 QUESTIONS |= {np.linalg.matrix_rank}
+
+SLOPED = {
+    np.bincount: ("weights", 1),
+    np.full_like: ("fill_value", 1),
+    np.histogram: ("weights", 4),
+    np.histogram2d: ("weights", 5),
+    np.histogramdd: ("weights", 4),
+}
+"""What the answer to a question is linear in, and its place: a Value there would lose its graph."""
 
 OPTIONS_REFUSED = ("out", "where", "subok", "like")
 """Options of questions that would write to an array, or leave answers unset."""
@@ -188,6 +197,9 @@ def refuse(
 
 def _ask(question: Callable[..., Any], inputs: Any, options: dict[str, Any]) -> Any:
     """Answer from the data. Raises an error of this package for what NumPy refuses."""
+    what, place = SLOPED.get(question, ("", len(inputs)))
+    for given in (*inputs[place : place + 1], options.get(what)):
+        constant(f"{_name_of(question)}: {what}", given)
     for option in options.keys() & OPTIONS_REFUSED:
         raise OptionError(f"{_name_of(question)}: no option {option!r} on Values")
     plain = {option: _plain(given) for option, given in options.items()}

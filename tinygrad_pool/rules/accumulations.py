@@ -190,7 +190,7 @@ def vector_norm(
 
     def vector_norm_backward(g: Array) -> Contributions:
         length = np.reshape(y, column)
-        share = x / choose(is_0(length), 1.0, length)
+        share = x / choose(is_0(length), np.inf, length)
         if ord != 2:
             share = np.sign(x) * np.abs(share) ** (ord - 1)
         to_x = np.reshape(g, column) * share

@@ -99,7 +99,7 @@ def asked(name: str, function: Callable[..., Any], *operands: Any, **options: An
         return function(*operands, **options)
     except TinygradPoolError:
         raise
-    except (ArithmeticError, TypeError, ValueError, IndexError) as error:
+    except (ArithmeticError, AttributeError, TypeError, ValueError, IndexError) as error:
         raise _kind_of(error)(f"{name}: {error}") from error
 
 
@@ -127,6 +127,12 @@ def operand(x: Any) -> Any:
 def is_value(x: Any) -> bool:
     """Return whether an operand is no array and no number, but answers for NumPy's functions."""
     return hasattr(x, "__array_function__") and not isinstance(x, np.ndarray | np.generic)
+
+
+def constant(what: str, x: Any) -> None:
+    """Raise OptionError for a Value where only a constant can stand."""
+    if is_value(x):
+        raise OptionError(f"{what} is a constant, not a Value; v.data has its numbers")
 
 
 def dtype_of(x: Any) -> Any:

@@ -217,6 +217,10 @@ def _of_matrices(name: str, function: Callable[..., Any], *xs: Array) -> Any:
         return as_given(function(*map(widened, xs)), xs[0])
     except np.linalg.LinAlgError as error:
         raise DataError(f"{name}: {str(error).lower()}, of shape {shape}") from error
+    except TypeError as error:
+        raise DataError(
+            f"{name}: needs float64 at most, got {dtype_of(xs[0])}; v.astype(np.float64) converts"
+        ) from error
 
 
 def _check_square(shape: Shape, name: str) -> None:

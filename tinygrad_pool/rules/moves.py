@@ -21,6 +21,7 @@ from tinygrad_pool.rules.composition import (
     COMPOSED,
     asked,
     composes,
+    constant,
     dtype_of,
     found,
     is_value,
@@ -66,8 +67,8 @@ def moved(name: str, place: int | None, *operands: Any, **options: Any) -> Any:
     if given.arguments.get("out") is not None:
         raise OptionError(f"{called}: no option 'out' on Values; results are new Values")
     rest = [x for i, x in enumerate(given.args) if i != place]
-    if any(is_value(x) for x in (*rest, *given.kwargs.values())):
-        raise OptionError(f"{called}: an index is a constant, not a Value; v.data has its numbers")
+    for x in (*rest, *given.kwargs.values()):
+        constant(f"{called}: an index", x)
     at, flat = _numbered(given.args[place])
     rest.insert(place, at)
     return picked(flat, function(*rest, **given.kwargs))
@@ -187,6 +188,7 @@ def pad(array: Array, pad_width: Any, mode: Any = "constant", **options: Any) ->
 @composes("insert")
 def insert(arr: Array, obj: Any, values: Array, axis: int | None = None) -> Array:
     """Insert cells before the given places."""
+    constant("np.insert: obj", obj)
     values = operand(values)
     if dtype_of(values) != dtype_of(arr):
         values = (values if is_value(values) else np.asarray(values)).astype(dtype_of(arr))
@@ -262,7 +264,7 @@ def order_of(x: Array, axis: int, kth: Any = None) -> NDArray[np.int64]:
 @composes("sort")
 def sort(a: Array, axis: int | None = -1, kind: Any = None, stable: Any = None) -> Array:
     """Sort along an axis; equal ones stay in order, whatever the kind."""
-    del kind, stable
+    np.sort([], kind=kind, stable=stable)  # which refuses a kind that there is not
     return _by_order(operand(a), axis)
 
 

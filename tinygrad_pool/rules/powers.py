@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.rules.composition import composes, dtype_of, operand
+from tinygrad_pool.rules.composition import composes, constant, dtype_of, operand
 from tinygrad_pool.rules.masks import choose, plain
 from tinygrad_pool.rules.primitive import PYTHON, observation
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
@@ -106,7 +106,7 @@ def hypot(x: Array, w: Array) -> tuple[Array, Backward]:
     y = np.hypot(x, w)
 
     def hypot_backward(g: Array) -> Contributions:
-        length = choose(is_0(y), 1.0, y)
+        length = choose(is_0(y), np.inf, y)
         to_x = g * (x / length)
         to_w = g * (w / length)
         return to_x, to_w
@@ -245,6 +245,7 @@ def double(x: Array) -> Array:
 @composes("ldexp")
 def ldexp(x: Array, n: Array) -> Array:
     """Compute x 2ⁿ; n is a constant."""
+    constant("np.ldexp: n", n)
     return x * np.ldexp(np.ones((), dtype_of(x)), n)
 
 
@@ -289,6 +290,8 @@ def nan_to_num(
 ) -> Array:
     """Put numbers in place of NaN and infinities, to which no gradient flows."""
     del copy  # a result is always another Value
+    for number in (nan, posinf, neginf):
+        constant("np.nan_to_num: what fills in", number)
     return np.where(np.isfinite(x), x, _filled(x, nan=nan, posinf=posinf, neginf=neginf))
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.errors import OptionError, ShapeError
+from tinygrad_pool.errors import ShapeError
 from tinygrad_pool.rules.accumulations import rows_of
 from tinygrad_pool.rules.arguments import Axis, axes_of, flag, kept
-from tinygrad_pool.rules.composition import composes, dtype_of, is_value, operand
+from tinygrad_pool.rules.composition import composes, constant, dtype_of, operand
 from tinygrad_pool.rules.moves import order_of
 from tinygrad_pool.rules.powers import double
 from tinygrad_pool.rules.primitive import observation
@@ -72,8 +72,7 @@ def _quantile(
     method: str = "linear",
 ) -> Array:
     name = f"np.{function.__name__}"
-    if is_value(q):
-        raise OptionError(f"{name}: q is a constant, not a Value; v.data has its numbers")
+    constant(f"{name}: q", q)
     a = operand(a)
     shape, axes = np.shape(a), axes_of(np.shape(a), axis, name)
     rows = rows_of(a, axes)

@@ -186,7 +186,7 @@ def arctan2(x: Array, w: Array) -> tuple[Array, Backward]:
     (0.0, [0.5, -0.0])
     """
     r = np.hypot(x, w)
-    r = choose(is_0(r), 1.0, r)
+    r = choose(is_0(r), np.inf, r)
 
     def arctan2_backward(g: Array) -> Contributions:
         to_x = g * (w / r / r)
