@@ -37,7 +37,6 @@ class HasArrayMethods(AnswersPython):
     dot = _method(np.dot)
     trace = _method(np.trace)
     ravel = _method(np.ravel)
-    flatten = _method(np.ravel, "flatten")
     squeeze = _method(np.squeeze)
     swapaxes = _method(np.swapaxes)
     repeat = _method(np.repeat)
@@ -55,6 +54,10 @@ class HasArrayMethods(AnswersPython):
     nonzero = _method(np.nonzero)
     round = _method(np.round)
     searchsorted = _method(np.searchsorted)
+
+    def flatten(self, order: Any = "C") -> Any:
+        """Call `np.ravel` of a copy of this."""
+        return np.ravel(np.copy(self), order)  # type: ignore[call-overload]  # a Value answers
 
     def compress(self, condition: Any, axis: int | None = None) -> Any:
         """Call `np.compress` of this: keep what the condition says, along an axis."""

@@ -176,6 +176,6 @@ def _value_of(name: str, x: Any, graph: bool) -> Value:
             return Value(x)
         except DataError as error:
             raise DataError(f"{name}: an argument to differentiate by: {error}") from error
-    own: Value = cast("Value", np.copy(x)) if graph else Value(x._numbers)
+    own: Value = cast("Value", np.reshape(x, x.shape)) if graph else Value(x._numbers)
     own.about = x.about
     return own

@@ -211,16 +211,14 @@ def _of_matrices(name: str, function: Callable[..., Any], *xs: Array) -> Any:
 
     Raises ShapeError unless they are square, DataError where there is no answer.
     """
-    shape = np.shape(xs[0])
+    shape, kind = np.shape(xs[0]), dtype_of(xs[0])
     _check_square(shape, name)
+    if kind.itemsize > 8:
+        raise DataError(f"{name}: needs float64 at most, got {kind}; v.astype(np.float64) converts")
     try:
         return as_given(function(*map(widened, xs)), xs[0])
     except np.linalg.LinAlgError as error:
         raise DataError(f"{name}: {str(error).lower()}, of shape {shape}") from error
-    except TypeError as error:
-        raise DataError(
-            f"{name}: needs float64 at most, got {dtype_of(xs[0])}; v.astype(np.float64) converts"
-        ) from error
 
 
 def _check_square(shape: Shape, name: str) -> None:

@@ -71,7 +71,7 @@ def moved(name: str, place: int | None, *operands: Any, **options: Any) -> Any:
         constant(f"{called}: an index", x)
     at, flat = _numbered(given.args[place])
     rest.insert(place, at)
-    return picked(flat, function(*rest, **given.kwargs))
+    return picked(flat, function(*rest, **given.kwargs), at)
 
 
 def _numbered(x: Any) -> tuple[Any, Array]:
@@ -93,16 +93,19 @@ def _numbered(x: Any) -> tuple[Any, Array]:
     return numbers, np.concatenate([np.reshape(leaf, -1) for leaf in leaves])
 
 
-def picked(x: Array, at: Any) -> Any:
+def picked(x: Array, at: Any, numbers: Any = None) -> Any:
     """Pick cells by their numbers, where 0 is a cell that holds 0.0; lists of them for lists.
+
+    All in order is a view, but a copy where NumPy has copied their own numbers.
 
     >>> picked(np.array([5.0, 7.0]), np.array([2, 0]))
     array([7., 0.])
     """
     if isinstance(at, list | tuple):
-        return type(at)([picked(x, part) for part in at])
+        return type(at)([picked(x, part, numbers) for part in at])
     flat = np.reshape(at, -1)
-    if np.array_equal(flat, np.arange(1, np.size(x) + 1)):
+    copied = np.ndim(x) and type(numbers) is np.ndarray and not np.may_share_memory(at, numbers)
+    if not copied and np.array_equal(flat, np.arange(1, np.size(x) + 1)):
         return np.reshape(x, np.shape(at))
     row = np.reshape(x, -1)
     if not flat.all():
@@ -264,7 +267,7 @@ def order_of(x: Array, axis: int, kth: Any = None) -> NDArray[np.int64]:
 @composes("sort")
 def sort(a: Array, axis: int | None = -1, kind: Any = None, stable: Any = None) -> Array:
     """Sort along an axis; equal ones stay in order, whatever the kind."""
-    np.sort([], kind=kind, stable=stable)  # which refuses a kind that there is not
+    del kind, stable
     return _by_order(operand(a), axis)
 
 

@@ -306,7 +306,8 @@ def astype(x: Array, dtype: Any = np.float64) -> tuple[Array, Backward]:
         to_x = cast(g, dtype=old)
         return (to_x,)
 
-    return cast(x, dtype=new), astype_backward
+    y = cast(x, dtype=new)
+    return np.copy(y) if y is x else y, astype_backward
 
 
 def detach(x: Array) -> tuple[Array, Backward]:
