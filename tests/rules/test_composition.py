@@ -88,6 +88,7 @@ def test_operands_are_read_as_they_are():
         lambda: np.bincount([0, 1], weights=V[0]),
         lambda: np.bincount([0, 1], V[0]),
         lambda: np.histogram(V.data, weights=V),
+        lambda: np.histogram(V[0], weights=[V[0, 0], 1.0]),
         lambda: np.histogram2d([0.0, 1.0], [0.0, 1.0], weights=V[0]),
         lambda: np.histogramdd(V.data, weights=V[0]),
     ],

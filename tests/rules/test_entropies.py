@@ -21,3 +21,11 @@ def test_logarithms_and_divisors_are_limited(p, t, cost, slope):
         y, backward = binary_cross_entropy(kind(p), kind(t))
         assert float(y) == cost
         assert float(backward(1.0)[0]) == slope
+
+
+@pytest.mark.parametrize("t", [0.0, 0.5, 1.0])
+def test_nan_is_not_taken_for_a_mistake(t):
+    for kind in (float, np.array):
+        y, backward = binary_cross_entropy(kind(np.nan), kind(t))
+        assert np.isnan(y)
+        assert np.isnan(backward(1.0)[0])

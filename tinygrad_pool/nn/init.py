@@ -67,6 +67,7 @@ def ones_(w: Value) -> Value:
 def uniform_(w: Value, a: float = 0.0, b: float = 1.0, rng: Rng = None) -> Value:
     """Draw from a … b, evenly."""
     a, b = real(a, "uniform_: a"), real(b, "uniform_: b", least=a)
+    real(b - a, "uniform_: b - a", most=np.finfo(float).max)
     return _filled("uniform_", w, generator(rng, "uniform_").uniform(a, b, _shape("uniform_", w)))
 
 

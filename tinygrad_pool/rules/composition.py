@@ -130,8 +130,8 @@ def is_value(x: Any) -> bool:
 
 
 def constant(what: str, x: Any) -> None:
-    """Raise OptionError for a Value where only a constant can stand."""
-    if is_value(x):
+    """Raise OptionError for a Value, or a list of them, where only a constant can stand."""
+    if any(map(is_value, x if isinstance(x, list | tuple) else [x])):
         raise OptionError(f"{what} is a constant, not a Value; v.data has its numbers")
 
 

@@ -37,5 +37,5 @@ def binary_cross_entropy(p: Array, t: Array) -> tuple[Array, Backward]:
 
 
 def _logarithm(p: Array) -> Array:
-    some = p > exp(LEAST)
-    return choose(some, plain(np.log(choose(some, p, 1.0)), p), LEAST)
+    least = p <= exp(LEAST)  # and not of NaN
+    return choose(least, LEAST, plain(np.log(choose(least, 1.0, p)), p))
