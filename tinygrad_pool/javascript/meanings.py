@@ -201,8 +201,8 @@ def _run(shape: Shape, axes: Shape) -> int:
 
 
 handles(np.sum)(_reduction(np.sum, "total({0}, {1}, {2}{3})"))
-handles(np.max)(_reduction(np.max, "top({0}, {1}, max)"))
-handles(np.min)(_reduction(np.min, "top({0}, {1}, min)"))
+handles(np.max)(_reduction(np.max, "best({0}, {1}, max)"))
+handles(np.min)(_reduction(np.min, "best({0}, {1}, min)"))
 
 
 @handles(np.mean)

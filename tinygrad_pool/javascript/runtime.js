@@ -6,9 +6,9 @@ const max = (x, w) => (x >= w || Number.isNaN(x) ? x : w);
 const min = (x, w) => (x <= w || Number.isNaN(x) ? x : w);
 let marks; // what was decided so far, while somebody wants to know
 
-/** Note what decides who wins. */
+/** Note what decides who wins, and at which node. */
 function seen(choice) {
-  marks?.push(choice);
+  marks?.push([marks.at, String(choice)]);
   return choice;
 }
 
@@ -64,7 +64,7 @@ function total(x, n, run, round = same) {
   });
 }
 
-function top(x, n, better) {
+function best(x, n, better) {
   return Array.from({ length: x.length / n }, (_, row) => x.slice(row * n, (row + 1) * n).reduce(better));
 }
 
@@ -86,8 +86,8 @@ function winners(x, n, ties, better, units) {
   const won = Array(x.length).fill(false);
   for (let from = 0; from < x.length; from += n) {
     const here = [...Array(n).keys()].map((i) => from + i).filter((i) => !units || units[i]);
-    const best = here.map((i) => x[i]).reduce(better);
-    const hits = here.filter((i) => Object.is(x[i], best) || x[i] === best);
+    const most = here.map((i) => x[i]).reduce(better);
+    const hits = here.filter((i) => Object.is(x[i], most) || x[i] === most);
     if (ties === "error" && hits.length > 1) throw new Error("two share a maximum, and ties=\"error\" allows one winner");
     for (const i of ties === "even" ? hits : [ties === "last" ? hits.at(-1) : hits[0]]) won[i] = true;
   }
@@ -115,6 +115,7 @@ function compute(program, leaves, forwardOnly = false) {
     if (node.run === undefined) {
       values[i] = leaves[i];
     } else {
+      if (marks) marks.at = i;
       [values[i], backs[i]] = functions[node.run](node.of.map((p) => values[p]), node.k);
     }
   });
@@ -141,6 +142,7 @@ function loaded(told) {
   const nodes = told.nodes.map((node) => ({
     ...node,
     data: node.data && alone(node.data, node.shape),
+    kept: node.kept && alone(node.kept, node.shape),
     k: (node.k ?? []).map((i) => constants[i]),
   }));
   return { ...told, nodes, seed: alone(told.seed, nodes.at(-1).shape) };

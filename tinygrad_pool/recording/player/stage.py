@@ -31,6 +31,9 @@ KEY = "12.00"
 PANEL = (900, 520)
 """The room for the picture on a screen of 1280 × 720."""
 
+ROOMY = "−0.8888"
+"""As much room as a number has at least."""
+
 ROOM = "#fefefd"
 """A fill that nothing else has: it marks where the page paints an array."""
 
@@ -95,11 +98,17 @@ def _draw_nodes(graph: Any, passed: Trace) -> tuple[list[Box], dict[tuple[int, i
             _style(p, c, len(nodes) <= LABELLED) for p, c in zip(node.parents, given, strict=True)
         ]
     computed = ((c.node, c.after) for c in chain(*passed.accumulations()) if c.after is not None)
-    with holding(nodes, longest_of(computed)):
+    with holding(nodes, _with_room(longest_of(computed))):
         draw_nodes(graph, shown, styles)
     ids = shown.ids
     edges = {(k, i): f"{ids[n]}e{i}" for k, n in enumerate(nodes) for i, _ in enumerate(n.parents)}
     return [Box(ids[node], plain(title(passed, node)), [node]) for node in nodes], edges
+
+
+def _with_room(longest: dict[Node, Any]) -> dict[Node, Any]:
+    """Keep room for other numbers than those of the pass, where these are short."""
+    short = {n for n, g in longest.items() if not n.shape and len(number(float(g))) < len(ROOMY)}
+    return longest | dict.fromkeys(short, -0.8888)
 
 
 def _style(operand: Any, c: Any, labelled: bool) -> Style:
@@ -155,12 +164,9 @@ def _marked(svg: str) -> str:
 
 
 def _mark_box(group: ET.Element) -> None:
-    """Mark the texts of the gradient, which end at the right edge of their cell, and pictures.
-
-    The gradient is the last row: all that is written after its key.
-    """
+    """Mark the texts of the data and of the gradient, which end at the right edge, and pictures."""
     pictures = []
-    right, is_grad = "0", False
+    right, kind = "0", ""
     for child in group:
         fill = child.get("fill", "").lower()
         if child.tag == f"{{{SVG}}}polygon":
@@ -168,10 +174,11 @@ def _mark_box(group: ET.Element) -> None:
             right = f"{max(xs) - 4:.1f}"
             if fill == ROOM:
                 pictures.append(child)
-        elif child.tag == f"{{{SVG}}}text" and is_grad:
-            child.attrib |= {"class": "grad", "x": right, "text-anchor": "end"}
-            child.attrib.pop("fill", None)
-        elif child.text == "grad" and child.get("font-size") == KEY:
-            is_grad = True
+        elif child.text in ("data", "grad") and child.get("font-size") == KEY:
+            kind = child.text
+        elif child.tag == f"{{{SVG}}}text" and kind:
+            child.attrib |= {"class": kind, "x": right, "text-anchor": "end"}
+            if kind == "grad":
+                child.attrib.pop("fill", None)
     for name, child in zip(("data-cells", "grad-cells"), pictures, strict=False):
         child.set("class", name)
