@@ -45,14 +45,14 @@ def page_of(
     story |= {"engine": instrument.told, "fixed": instrument.fixed, "opens": start}
     told = json.dumps(story, ensure_ascii=False, separators=(",", ":"))
     markup, style, script = map(_read, ("player.html", "player.css", "player.js"))
-    script = _thin(script + _computing(instrument) + _read("start.js"))
+    script += _computing(instrument) + _read("start.js")
     harmless = re.sub("[<>&\u2028\u2029]", lambda c: f"\\u{ord(c[0]):04x}", told)
     markup = Template(markup).substitute(story=harmless)
     counted = graph_in_words(passed.loss, passed.nodes).text.partition(". ")[0]
     name = passed.loss.label or passed.names.get(id(passed.loss), "")
     heading = title or f"Backward pass{f' from {plain(name)}' if name else ''}"
     caption = Caption(heading, f"{counted}. Click a node for what its gradient is made of.")
-    extra = Extra("player", markup, _thin(style) + _dark(), script)
+    extra = Extra("player", markup, style + _dark(), script)
     return page(with_caption(stage.svg, caption), caption, extra)
 
 
@@ -67,11 +67,6 @@ def _computing(instrument: Instrument) -> str:
 
 def _read(name: str) -> str:
     return files(__name__).joinpath(name).read_text("utf-8")
-
-
-def _thin(script: str) -> str:
-    """Leave out what only who reads the script needs: comments and indentation."""
-    return re.sub(r"^ *(//.*\n|/\*\*.*\*/\n)?", "", script, flags=re.MULTILINE)
 
 
 def frame_of(passed: Trace) -> str:

@@ -163,8 +163,8 @@ function showBox(i) {
     text.setAttribute("class", `grad ${signOfText(text.textContent)}`);
     squeeze(text, box.room);
   });
-  paint(box, "grad-cells", state.cells);
   paint(box, "data-cells", box.cells);
+  paint(box, "grad-cells", state.cells);
   const length = Math.abs(state.size ?? 1) * box.wide;
   box.bar.setAttribute("width", length);
   box.bar.setAttribute("x", box.left + (state.size < 0 ? box.wide - length : 0)); // below 0 from the right
