@@ -13,7 +13,8 @@ SAYING = """
 const said = (x) => (x === undefined ? null : [x].flat().map(String));
 const told = (program) => {
   const { values, grads, steps } = compute(program, program.nodes.map((node) => node.data));
-  return { values: values.map(said), grads: grads.map(said), sent: steps.map(({ sent }) => sent.map((c) => c === null ? null : said(c))) };
+  const sent = steps.map((step) => step.sent.map((c) => (c === null ? null : said(c))));
+  return { values: values.map(said), grads: grads.map(said), sent };
 };
 """
 
@@ -71,10 +72,11 @@ def programs():
                 if "data" in one:
                     one["data"] = [str(float(x)) for x in np.ravel(node.data)]
         listed = ",\n".join(parts)
+        data = json.dumps(told).replace("inf", "Infinity").replace("nan", "NaN")
         return (
             f"let functions;\n{runtime()}{SAYING}\nconst all = [{listed}];\n"
-            f"const results = {json.dumps(told).replace('inf', 'Infinity').replace('nan', 'NaN')}.map((told_, i) => {{ functions = all[i]; "
-            "return told(loaded(told_)); });\n"
+            f"const results = {data}.map((one, i) => {{\n"
+            "  functions = all[i];\n  return told(loaded(one));\n});\n"
         )
 
     return write
@@ -87,12 +89,13 @@ def compare():
     def read(said):
         return np.array([float(x.replace("Infinity", "inf")) for x in said])
 
-    def check(passed, told, exact):
-        def same(said, known, what):
+    def check(passed, told, exact, near=1e-14, what=""):
+        def same(said, known, of):
             known = np.ravel(np.asarray(known, float))
             scale = np.abs(known[np.isfinite(known)]).max(initial=0.0)
-            near = 0.0 if exact else 4e-13
-            np.testing.assert_allclose(read(said), known, near, near * scale, err_msg=what)
+            far = 0.0 if exact else near
+            message = f"{what}: {of}"
+            np.testing.assert_allclose(read(said), known, far, far * scale, err_msg=message)
 
         with np.errstate(all="ignore"):
             for node, said in zip(passed.nodes, told["values"], strict=True):

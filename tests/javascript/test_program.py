@@ -84,3 +84,104 @@ def test_200_random_graphs_compute_in_chromium_what_they_do_in_python_with_other
             compare(other, one, exact)
             count += exact
     assert count > GRAPHS / 2
+
+
+def program(loss, gradient=None):
+    passed = tg.record(loss, gradient)
+    data = {node: passed.data_of(node) for node in passed.nodes}
+    return program_of(passed.nodes, passed.steps, data, {n: passed.call(n) for n in data})
+
+
+def test_nodes_of_one_kind_share_a_function_and_equal_constants_stand_once():
+    x = Value(0.3, label="x")
+    for i in range(20):
+        x = (x * (0.1 + i)).tanh()
+    told = program(x + 0.1)
+    assert len(told.functions) == 3
+    assert told.told["constants"].count(0.1) == 1
+
+
+def test_the_functions_can_be_read():
+    a, b = Value(2.0, label="a"), Value(-3.0, label="b")
+    assert program(tg.maximum(a, b) * 0.3).functions == [
+        "([x0, x1], k) => { const t0 = seen(x0 >= x1); const t2 = !!(t0 || (Number.isNaN(x0))); "
+        "return [max(x0, x1), (g) => { return [(t2 ? g : 0), ((!t2) ? g : 0)]; }]; }",
+        "([x0], k) => { return [(x0 * k[0]), (g) => { return [(g * k[1])]; }]; }",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("loss", "says"),
+    [
+        (lambda: Value(np.ones(5000)).sum(), "there are more than 4,000 numbers in it"),
+        (lambda: Value(np.float16(1.0), label="h") * 2.0, "h is of float16"),
+        (
+            lambda: tg.conv2d(Value(np.ones((1, 40, 40))), np.ones((1, 1, 5, 5))).sum(),
+            "it looks at too many places",
+        ),
+    ],
+)
+def test_what_cannot_be_computed_is_said(loss, says):
+    assert says in program(loss()).refused
+
+
+def test_rules_that_are_not_pure_or_give_no_numbers_are_refused():
+    draws = iter(range(100))
+
+    def drawn(x):
+        return x * next(draws), lambda g: (g,)
+
+    def other_shape(x):
+        wide = not isinstance(x, float)
+        return (x * np.ones(2) if wide else x), lambda g: (g,)
+
+    def mask(x):
+        return (x > 0) if not isinstance(x, float) else float(x > 0), lambda g: (g,)
+
+    x = Value(2.0, label="x")
+    for rule, says in [
+        (drawn, "the rule of drawn#1 cannot be written: it gives other numbers when it runs again"),
+        (other_shape, r"it gives shape \(2,\) when it runs again"),
+        (mask, "its result is no number"),
+    ]:
+        with pytest.raises(AssertionError, match=says):
+            assert program(tg.lift(rule)(x)).refused == ""
+
+
+def test_constants_may_come_back_and_operands_may_get_nothing(programs, compare, node_js):
+    def flat(x, w):
+        return x * 0.0 + np.ones(2) * 3.0, lambda g: (0.0 * np.ones(2), None)
+
+    def same(x):
+        return np.ones(2), lambda g: (np.float64(3.0) * np.ones(2),)
+
+    def number(x):
+        return 7.0, lambda g: (0.5,)
+
+    x, w = Value([1.0, 2.0]), Value(3.0)
+    passes = [
+        tg.record(loss, np.ones(loss.shape) if loss.shape else None)
+        for loss in (tg.lift(flat)(x, w), tg.lift(same)(x), tg.lift(number)(w), w * 2.0)
+    ]
+    passes.append(tg.record(tg.lift(flat)(x, w * 2.0).sum()))
+    told = node_js(f"{programs(passes, passes)}console.log(JSON.stringify(results));")
+    for passed, one in zip(passes, told, strict=True):
+        compare(passed, one, exact=True)
+
+
+def test_infinities_and_nan_and_the_sign_of_zero_get_through(programs, compare, node_js):
+    x = Value([np.inf, -np.inf, np.nan, -0.0])
+    with np.errstate(all="ignore"):
+        loss = (x * [np.inf, -0.0, 1.0, np.nan]) + -0.0
+        passes = [tg.record(loss, [np.inf, np.nan, -np.inf, -0.0])]
+    told = node_js(f"{programs(passes, passes)}console.log(JSON.stringify(results));")
+    compare(passes[0], told[0], exact=True)
+
+
+def test_a_tie_that_is_an_error_is_one_in_javascript(programs, node_js):
+    passed = tg.record(tg.maximum(Value(1.0), Value(2.0), ties="error"))
+    other = tg.record(tg.maximum(Value(2.0), Value(2.0)))
+    text = programs([passed], [other])
+    assert node_js(f"try {{ {text} }} catch (e) {{ console.log(JSON.stringify(e.message)); }}") == (
+        'two share a maximum, and ties="error" allows one winner'
+    )

@@ -70,9 +70,10 @@ ELEMENTWISE: dict[Any, str] = {
     np.absolute: "Math.abs({})",
     np.fabs: "Math.abs({})",
     np.arctan2: "Math.atan2({}, {})",
+    np.hypot: "Math.hypot({}, {})",
     **{getattr(np, name): f"Math.{name}({{}})" for name in (
         *("exp", "expm1", "log", "log1p", "log2", "log10", "sqrt", "cbrt", "sign"),
-        *("sin", "cos", "tan", "sinh", "cosh", "tanh", "floor", "ceil", "trunc", "hypot"),
+        *("sin", "cos", "tan", "sinh", "cosh", "tanh", "floor", "ceil", "trunc"),
     )},
     **{getattr(np, f"arc{name}"): f"Math.a{name}({{}})" for name in (
         "sin", "cos", "tan", "sinh", "cosh", "tanh",
@@ -152,7 +153,9 @@ def _stack(xs: Any, axis: int = 0) -> Any:
 def _joined(function: Any, xs: Any, axis: int) -> Any:
     """Write the numbers of several arrays one after the other, and move them to their places."""
     tape, numbers = tape_of(xs), [np.asarray(bare(x)) for x in xs]
-    texts = [whole(x, np.shape(x), tape) if x.shape else spread(x, (), tape) for x in map(_kept, xs)]
+    texts = [
+        whole(x, np.shape(x), tape) if x.shape else spread(x, (), tape) for x in map(_kept, xs)
+    ]
     flat = np.concatenate([n.reshape(-1) for n in numbers])
     starts = np.cumsum([0, *(n.size for n in numbers[:-1])])
     cells = [start + places(n) for start, n in zip(starts, numbers, strict=True)]
@@ -320,9 +323,7 @@ def _found(
 
 
 @handles(winners_among)
-def _winners_among(
-    *xs: Any, ties: Ties, name: str, least: bool = False
-) -> tuple[list[Any], Any]:
+def _winners_among(*xs: Any, ties: Ties, name: str, least: bool = False) -> tuple[list[Any], Any]:
     won, n = behind(winners_among)(*map(bare, xs), ties=ties, name=name, least=least)
     shape = np.shape(won[0])
     stacked = _stack([_wide(x, shape, tape_of(xs)) for x in xs], axis=-1)
@@ -362,5 +363,5 @@ def _winning_links(x: Any, *, windows: AnyWindows, ties: Ties = "first") -> Link
     n = found.n
     if not isinstance(n, int):
         n = Traced(x.tape, f"{text}.n", n)
-    parts = {part: Places(f"{text}.{part}", getattr(found, part)) for part in ("unit", "cell")}
-    return Links(**parts, n=n, first=Places(f"{text}.first", found.first))
+    unit, cell = Places(f"{text}.unit", found.unit), Places(f"{text}.cell", found.cell)
+    return Links(unit, cell, n, Places(f"{text}.first", found.first))

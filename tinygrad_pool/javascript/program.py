@@ -109,8 +109,10 @@ class _Writer:
             return told | {"data": [as_json(float(x)) for x in np.ravel(self.data[node])]}
         try:
             text, constants = self._traced(node)
-        except Exception as error:  # noqa: BLE001  # a rule of the user's may raise anything
-            raise NotTraced(f"the rule of {self.called[node]} cannot be written: {error}") from error
+        except Exception as error:  # a rule of the user's may raise anything
+            raise NotTraced(
+                f"the rule of {self.called[node]} cannot be written: {error}"
+            ) from error
         return told | {
             "run": self.functions.setdefault(text, len(self.functions)),
             "of": [self.place[p] for p in node.parents if isinstance(p, Node)],
@@ -141,7 +143,7 @@ class _Writer:
                 operands.append(p)
         with np.errstate(all="ignore"):
             y, closure = node.rule(*operands, **call_options(node))
-            forth, y_text = len(tape.lines), _written(y, node, node._numbers, tape)
+            y_text = _written(y, node, node._numbers, tape)
             forth = len(tape.lines)
             g = Traced(tape, "g", np.ones(node.shape, node.dtype))
             step = self.steps.get(node)

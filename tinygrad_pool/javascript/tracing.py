@@ -129,8 +129,8 @@ class Choice(np.ndarray):
         """What it was in the pass."""
         return np.logical_not(self.view(np.ndarray))
 
-    def __array_ufunc__(self, function: Any, method: str, *xs: Any, **options: Any) -> Any:
-        return traced(function, method, xs, options)
+    def __array_ufunc__(self, ufunc: Any, method: Any, *xs: Any, **options: Any) -> Any:
+        return traced(ufunc, method, xs, options)
 
     def __array_function__(self, function: Any, _: Any, xs: Any, options: Any) -> Any:
         return traced(function, "__call__", xs, options)

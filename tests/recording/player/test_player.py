@@ -549,7 +549,8 @@ class TestInABrowser:
         ):
             assert line in heard
         assert (
-            page.get_by_label("Step of the pass").get_attribute("aria-valuetext") == "3 of 5: m (max) gets 4"
+            page.get_by_label("Step of the pass").get_attribute("aria-valuetext")
+            == "3 of 5: m (max) gets 4"
         )
 
     def test_it_fits_a_phone(self, play):

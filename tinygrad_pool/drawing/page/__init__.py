@@ -53,10 +53,10 @@ def page(svg: str, caption: Caption, extra: Extra = Extra()) -> str:  # noqa: B0
 
 
 def thin(source: str) -> str:
-    """Leave out of a script or a style what only its reader needs: indentation and comments.
+    r"""Leave out of a script or a style what only its reader needs: indentation and comments.
 
-    >>> thin("if (x) {\\n  // why\\n  f();\\n}\\n")
-    'if (x) {\\nf();\\n}\\n'
+    >>> thin("if (x) {\n  // why\n  f();\n}\n")
+    'if (x) {\nf();\n}\n'
     """
     return re.sub(r"^\s*(//.*|/\*\*.*\*/)?\n|^ +", "", source, flags=re.MULTILINE)
 

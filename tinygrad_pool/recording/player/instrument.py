@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,9 @@ from tinygrad_pool.formatting import plain
 from tinygrad_pool.javascript import program_of
 from tinygrad_pool.javascript.tracing import as_json
 from tinygrad_pool.recording.chain_rule import symbol_of
+from tinygrad_pool.recording.forks import deciding
 from tinygrad_pool.recording.ledger import flat
+from tinygrad_pool.recording.source import quoted
 from tinygrad_pool.recording.trace import Trace
 from tinygrad_pool.rules.elementwise import relu
 from tinygrad_pool.rules.traits import traits_of
@@ -22,7 +25,7 @@ MOST = 300
 
 
 class Instrument(NamedTuple):
-    """The functions of a page that computes, and what it is told; or why numbers are fixed there."""
+    """The functions of a page that computes, and what it is told; or why its numbers are fixed."""
 
     functions: list[str]
     told: dict[str, Any] | None
@@ -46,7 +49,23 @@ def instrument_of(passed: Trace) -> Instrument:
     for node, told in zip(passed.nodes, program.told["nodes"], strict=True):
         if node in kept:
             told["kept"] = [as_json(float(x)) for x in np.ravel(kept[node])]
-    return Instrument(program.functions, {"program": program.told, "facts": facts}, "")
+    told = {"program": program.told, "facts": facts, "forks": [*_forks(passed, names)]}
+    return Instrument(program.functions, told, "")
+
+
+def _forks(passed: Trace, names: Mapping[Node, str]) -> Iterator[dict[str, Any]]:
+    """Tell what Python's own `if` asked, so that the page sees when the answer would be another."""
+    asked = {choice.line: (node, choice, rival) for node, choice, rival in deciding(passed.nodes)}
+    for node, choice, rival in asked.values():
+        with suppress(ValueError):  # of what is no number
+            yield {
+                "node": passed.number(node),
+                "relation": choice.relation,
+                "answer": choice.answer,
+                "other": as_json(float(choice.other or 0)) if rival is None else None,
+                "rival": None if rival is None else passed.number(rival),
+                "says": f"Python chose by the data of {names[node]} at {quoted(choice.line)}",
+            }
 
 
 def _kept(passed: Trace) -> dict[Node, Any]:

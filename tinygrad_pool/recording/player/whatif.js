@@ -115,11 +115,23 @@ const called = () => {
   return engine.facts[leaf].name + (shape.length ? `[${places(shape)[cell].join(", ")}]` : "");
 };
 
+const RELATIONS = {
+  "<": (x, w) => x < w, "<=": (x, w) => x <= w, ">": (x, w) => x > w, ">=": (x, w) => x >= w, bool: (x) => x !== 0,
+};
+
+/** Say which of Python's own choices would be others now: the page keeps what they chose. */
+function forksSaid() {
+  return engine.forks.filter(({ node, relation, answer: was, other, rival }) => {
+    const against = rival === null ? Number(other) : flat(done.values[rival])[0];
+    return RELATIONS[relation]?.(flat(done.values[node])[0], against) !== was;
+  }).map(({ says }) => `${says}; now it would choose otherwise, but what it chose stays. `).join("");
+}
+
 function showTurns() {
-  const [now_, was] = [numberOf(given), numberOf(recorded)];
-  const changed = Object.is(now_, was) ? "" : `${called()} was ${number(was)}. `;
+  const [x, was] = [numberOf(given), numberOf(recorded)];
+  const changed = Object.is(x, was) ? "" : `${called()} was ${number(was)}. `;
   const listed = turns.map(turnSaid).join("; ");
-  part("turns").textContent = changed + (listed ? `Kinks of ${engine.facts.at(-1).name} at ${called()} = ${listed}.` : "");
+  part("turns").textContent = changed + forksSaid() + (listed ? `Kinks of ${engine.facts.at(-1).name} at ${called()} = ${listed}.` : "");
 }
 
 /** Say how near the nearest decision of a node is. */
