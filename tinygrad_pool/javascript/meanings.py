@@ -298,10 +298,10 @@ def _weigh(*xs: Any, weights: tuple[Weights, ...]) -> Any:
 
 @handles(winners)
 def _winners(
-    x: Any, axes: Shape, *, ties: Ties, name: str, least: bool = False, **_: Any
+    x: Any, axes: Shape, *, ties: Ties, name: str, least: bool = False
 ) -> tuple[Any, Any]:
     won, n = behind(winners)(x.numbers, axes, ties=ties, name=name, least=least)
-    rows, column, _ = _rows(x, axes)
+    rows, column, _axes = _rows(x, axes)
     each = prod(x.shape[i] for i in axes)
     others = [i for i in range(x.ndim) if i not in axes]
     back = np.transpose(places(x), (*others, *axes)).reshape(-1)
