@@ -297,9 +297,7 @@ def _weigh(*xs: Any, weights: tuple[Weights, ...]) -> Any:
 
 
 @handles(winners)
-def _winners(
-    x: Any, axes: Shape, *, ties: Ties, name: str, least: bool = False
-) -> tuple[Any, Any]:
+def _winners(x: Any, axes: Shape, *, ties: Ties, name: str, least: bool = False) -> tuple[Any, Any]:
     won, n = behind(winners)(x.numbers, axes, ties=ties, name=name, least=least)
     rows, column, _axes = _rows(x, axes)
     each = prod(x.shape[i] for i in axes)

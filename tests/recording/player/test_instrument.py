@@ -110,7 +110,9 @@ def stories(passed, other=None):
     )
     made = instrument_of(passed)
     assert not made.fixed, made.fixed
-    leaves = json.dumps([np.ravel(n.data).tolist() if n.shape else float(n.data) for n in other.nodes])
+    leaves = json.dumps(
+        [np.ravel(n.data).tolist() if n.shape else float(n.data) for n in other.nodes]
+    )
     program = (
         f"{CLAMP}const pass = {json.dumps(told | {'engine': made.told})};\n"
         f"const functions = [{', '.join(made.functions)}];\n"
@@ -215,3 +217,262 @@ def test_what_python_chose_is_told():
     forks = instrument_of(tg.record(loss)).told["forks"]
     assert [(fork["relation"], fork["answer"]) for fork in forks] == [(">", True), ("bool", True)]
     assert "Python chose by the data of b at test_instrument.py:" in forks[0]["says"]
+
+
+def until(page, holds):
+    """Wait until something holds on a page that forbids evaluating text by itself."""
+    for _ in range(100):
+        if page.evaluate(holds):
+            return
+        page.wait_for_timeout(50)
+    pytest.fail(f"{holds} did not come about")
+
+
+def overlapping():
+    """Windows that overlap: the 3 wins two of them, and ties with another 3 in the third."""
+    x = Value([1.0, 3.0, 2.0, 3.0, 0.0, 5.0], label="x")
+    p = tg.max_pool1d(x, 3, stride=1)
+    p.label = "p"
+    return p.sum()
+
+
+@pytest.mark.peer
+@pytest.mark.browser
+class TestInABrowser:
+    @pytest.fixture
+    def opened(self, browser, tmp_path):
+        """Open the page of a loss; whatever it complains of, or asks the network for, fails."""
+        wrong = []
+
+        def play(loss, link="", start="play", **window):
+            path = tg.record(loss).to_html(tmp_path / "pass.html", start=start)
+            options = {"viewport": {"width": 1280, "height": 720}, "reduced_motion": "reduce"}
+            page = browser.new_context(**options | window).new_page()
+            page.on("console", lambda message: wrong.append(message.text))
+            page.on("pageerror", lambda error: wrong.append(str(error)))
+            page.on("request", lambda request: wrong.append(request.url))
+            page.goto(path.as_uri() + link)
+            wrong[:] = [one for one in wrong if not one.startswith(("file:", "data:"))]
+            return page
+
+        yield play
+        assert [one for one in wrong if not one.startswith(("file:", "data:"))] == []
+
+    @staticmethod
+    def texts(page, node, kind):
+        return [t.text_content() for t in page.locator(f"#{node} .{kind}").all()]
+
+    def test_another_number_turns_the_winner_the_edges_and_the_reasons(self, opened):
+        page = opened(network(), "#step=3")
+        assert page.locator("#margin").text_content() == "a wins; margin 5 to b."
+        page.get_by_label("a were").fill("-4")
+        assert self.texts(page, "n0", "data") == ["−4"]
+        assert self.texts(page, "n6", "data") == ["21"]
+        assert page.locator("#sends li").all_text_contents() == [
+            "to a: g · [a wins] = −6 · 0 = 0: it lost to b, by 1",
+            "to b: g · [b wins] = −6 · 1 = −6",
+        ]
+        assert page.locator("#n4e0").get_attribute("class") == "edge active zero"
+        assert page.locator("#n4e1").get_attribute("class") == "edge active minus"
+        assert page.locator("#margin").text_content() == "b wins; margin 1 to a."
+        page.get_by_label("Step of the pass").fill("5")
+        assert [self.texts(page, node, "grad") for node in ("n0", "n1")] == [["−3"], ["−10"]]
+        page.get_by_role("button", name="Reset").click()
+        assert [self.texts(page, node, "grad") for node in ("n0", "n1")] == [["4"], ["0"]]
+        assert self.texts(page, "n0", "data") == ["2"]
+        assert page.get_by_role("button", name="Reset").is_disabled()
+        assert page.get_by_label("a were").input_value() == "2"
+
+    def test_kinks_are_drawn_and_said_and_the_tangent_is_the_gradient(self, opened):
+        page = opened(network())
+        said = "Nearest kinks of E: at a = 0 (off, mul#2 wins below and 0 above: slope −3, then 0)."
+        assert page.locator("#turns").text_content() == said
+        assert page.locator("#curve .turn").count() == 2
+        assert page.locator("#curve text").text_content() == "E = 4, slope 4"
+        page.get_by_label("a were").fill("-3")
+        assert "a was 2." in page.locator("#turns").text_content()
+        assert "at a = −3 (m, b wins below and a above" in page.locator("#turns").text_content()
+        assert page.locator("#curve svg").get_attribute("aria-label").startswith("E from ")
+
+    def test_a_slider_and_arrow_keys_change_it_too(self, opened):
+        page = opened(network())
+        slider = page.get_by_role("slider", name="a", exact=True)
+        slider.focus()
+        for _ in range(3):
+            page.keyboard.press("ArrowLeft")
+        until(page, "numberOf(given) < 1.9")
+        assert slider.get_attribute("aria-valuetext") == "a = 1.82"
+        box = slider.bounding_box()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 5, box["y"] + box["height"] / 2, steps=4)
+        page.mouse.up()
+        until(page, "numberOf(given) < -3")
+        assert page.evaluate("at") == 0
+
+    def test_a_leaf_is_chosen_in_the_picture_or_by_keyboard_and_an_element_in_the_plane(
+        self, opened
+    ):
+        page = opened(pooled(), "#step=3")
+        page.locator("#grid g").nth(5).click()
+        assert page.get_by_label("Element").input_value() == "5"
+        page.get_by_label("x[1, 1] were").fill("0.5")
+        assert page.locator("#grid .landed").all_text_contents()[:4] == ["−2", "1", "0.5", "3"]
+        assert page.locator("#grid .winner").count() == 4
+        assert self.texts(page, "n0", "data")[1].split() == ["4", "0.5", "1", "1"]
+        page = opened(network())
+        page.locator("#n1").click()
+        assert page.locator("#leaf").input_value() == "1"
+        page.locator("#n0").focus()
+        page.keyboard.press("Enter")
+        assert page.locator("#leaf").input_value() == "0"
+
+    def test_what_cannot_be_computed_is_refused_and_said(self, opened):
+        a, b = Value(1.0, label="a"), Value(2.0, label="b")
+        page = opened(tg.maximum(a, b, ties="error"))
+        page.get_by_label("a were").fill("2")
+        assert page.locator("#turns").text_content() == (
+            'a = 2 cannot be computed: two share a maximum, and ties="error" allows one winner.'
+        )
+        assert self.texts(page, "n0", "data") == ["1"]
+        page = opened(tg.lift(lambda x: (x if x < 1 else x, lambda g: (g,)))(Value(2.0)))
+        assert page.locator("#fixed").text_content().startswith("Numbers are fixed in this page: ")
+        assert not page.locator("#whatif").is_visible()
+        assert not page.get_by_role("button", name="Predict").is_visible()
+
+    def test_what_python_chose_stays_and_is_said(self, opened):
+        def chosen():
+            a, b = Value(2.0, label="a"), Value(3.0, label="b")
+            return a * b if a < b else a + b
+
+        with tg.traced():
+            loss = chosen()
+        page = opened(loss)
+        page.get_by_label("a were").fill("7")
+        said = page.locator("#turns").text_content()
+        assert "now it would choose otherwise, but what it chose stays" in said
+
+    def test_numbers_of_single_precision_are_rounded(self, opened):
+        page = opened(single())
+        page.get_by_label("w were").fill("0.3")
+        assert page.evaluate("numberOf(given) === Math.fround(0.3)")
+        assert page.get_by_label("w were").input_value() == "0.3"
+
+    @pytest.mark.parametrize("wide", [1280, 390])
+    def test_it_predicts_checks_and_scores_by_keyboard_alone(self, opened, wide):
+        page = opened(network(), start="predict", viewport={"width": wide, "height": 720})
+        ask = page.locator("#guess .ask")
+        assert ask.text_content() == "1 of 5: E (+) gets 1. What does it send?"
+        assert not page.locator("#whatif").is_visible()
+        assert not page.locator("#sends").is_visible()
+        answers = [["1", "1"], ["4"], ["4", "4"], ["0"], ["0", "0", "4", "-0"]]
+        for expected in answers:
+            assert page.locator("#guess input").count() == len(expected)
+            for answer in expected:
+                page.keyboard.type(answer)
+                page.keyboard.press("Tab")
+            page.keyboard.press("Shift+Tab")
+            page.keyboard.press("Enter")
+            if expected == ["4", "4"]:
+                assert page.locator("#guess li").all_text_contents() == [
+                    "to b, which is −3: it is 0. Sends it to all: a maximum hands the whole "
+                    "gradient to its winner, and nothing to the others."
+                ]
+            else:
+                assert page.locator("#guess li").all_text_contents() == ["Right."]
+            assert page.locator("#sends").is_visible()
+            page.keyboard.press("Enter")
+        assert ask.text_content() == "You predicted 9 of 10."
+        assert page.locator("#guess p").nth(1).text_content() == "What went wrong: sends it to all."
+        page.get_by_role("button", name="Once more").click()
+        assert ask.text_content().startswith("1 of 5")
+        page.get_by_role("button", name="Stop").click()
+        assert page.locator("#whatif").is_visible()
+        assert page.get_by_role("button", name="Step", exact=True).is_enabled()
+
+    def test_nothing_is_given_away_before_the_check(self, opened):
+        page = opened(pooled(), start="predict")
+        page.evaluate("arrive(2); question()")
+        assert page.locator("#grid .winner").count() == 0
+        assert page.locator("#grid .landed").all_text_contents() == ["δ 1", "δ −2", "δ 0.5", "δ 3"]
+        page.keyboard.press("End")
+        assert page.evaluate("at") == 2
+        assert page.locator("#guess input").count() == 16
+        assert page.locator("#guess input").first.get_attribute("aria-label") == (
+            "to x[0, 0], which is 3"
+        )
+
+    @pytest.mark.parametrize(
+        ("make", "step", "field", "answer", "names"),
+        [
+            (overlapping, 1, 1, "1", "forgets the sum over windows"),
+            (overlapping, 1, 3, "2", "adds 1 to every tie"),
+            (overlapping, 1, 0, "1", "sends it to all"),
+            (overlapping, 1, 1, "-2", "sign"),
+            (overlapping, 1, 1, "", "no number"),
+            (overlapping, 1, 1, "1/7", "another number"),
+            (lambda: Value(0.5, label="a").tanh() * 3.0, 1, 0, "3", "forgets σ′"),
+            (lambda: Value(0.5, label="a").tanh() * 3.0, 1, 0, "0.7864", "forgets what arrived"),
+            (lambda: Value(0.0, label="a").exp() * 3.0, 1, 0, "0", "zero because the value is 0"),
+            (lambda: (Value(2.0, label="a") ** 2) * 3.0, 1, 0, "3", "forgets the slope"),
+            (
+                lambda: (Value(5.0, label="a") * 2.0) * 3.0,
+                *(1, 0, "15", "uses the data instead of the local derivative"),
+            ),
+            (
+                lambda: tg.maximum(Value(0.0, label="a"), Value(-1.0)) * 3.0,
+                *(1, 0, "0", "zero because the value is 0"),
+            ),
+            (
+                lambda: tg.maximum(Value(1.0, label="a"), Value(1.0, label="b")) * 3.0,
+                *(1, 1, "3", "adds 1 to every tie"),
+            ),
+            (
+                lambda: tg.maximum(Value(1.0), Value(1.0), ties="even") * 4.0,
+                *(1, 0, "4", "adds 1 to every tie"),
+            ),
+            (lambda: (lambda a: a * 2.0 + a * 3.0)(Value(1.0, label="a")), 2, 1, "2", "forgets the sum over uses"),
+            (lambda: (lambda a: a * 2.0 + a * 3.0)(Value(1.0, label="a")), 2, 1, "9", "another sum"),
+            (lambda: Value([1.0, 1.0, 0.0], label="x").max() * 2.0, 1, 1, "2", "adds 1 to every tie"),
+        ],
+    )  # fmt: skip
+    def test_the_misconception_behind_a_wrong_number_is_named(
+        self, opened, make, step, field, answer, names
+    ):
+        page = opened(make(), start="predict")
+        page.evaluate("step => { arrive(step); question(); }", step)
+        for i, one in enumerate(page.locator("#guess input").all()):
+            one.fill(
+                answer if i == field else str(page.evaluate("i => questionsOf(at)[i].right", i))
+            )
+        page.get_by_role("button", name="Check").click()
+        (said,) = page.locator("#guess li").all_text_contents()
+        assert f". {names[0].upper()}{names[1:]}: " in said
+        assert page.locator("#guess .wrong").count() == 1
+
+    def test_a_large_array_asks_for_its_largest_element(self, opened):
+        page = opened(convolved(), start="predict")
+        assert page.locator("#guess input").count() == 1
+        page.locator("#guess input").fill("−1,5 · 2")
+        page.get_by_role("button", name="Check").click()
+        assert re.search(r"and one of many: it is ", page.locator("#guess li").text_content())
+
+    def test_a_graph_where_nothing_is_sent_has_no_questions(self, opened):
+        page = opened(tg.lift(lambda x: (x * 2.0, lambda _: (None,)))(Value(2.0)), start="predict")
+        assert page.locator("#guess .ask").text_content() == "You predicted 0 of 0."
+
+    def test_a_frame_without_a_size_at_first_fills_it_later(self, browser, tmp_path):
+        (tmp_path / "notebook.html").write_text(
+            f"<!DOCTYPE html><body style='margin: 0'>{tg.record(network())._repr_html_()}"
+        )
+        page = browser.new_page(viewport={"width": 1000, "height": 900})
+        page.goto((tmp_path / "notebook.html").as_uri())
+        frame = page.frame_locator("iframe")
+        frame.get_by_label("a were").fill("3")
+        fills = """() => {
+            const [field, drawn] = ["main", "main svg g"].map(
+                (name) => document.querySelector(name).getBoundingClientRect());
+            return Math.max(drawn.width / field.width, drawn.height / field.height);
+        }"""
+        assert page.frames[1].evaluate(fills) > 0.85
+        assert frame.locator("#n0 .data").text_content() == "3"

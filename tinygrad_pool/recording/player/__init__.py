@@ -24,7 +24,7 @@ from tinygrad_pool.recording.trace import Trace
 FIELD = (700, 260, 560)
 """How wide the picture's field is in a notebook, and how high at least and at most."""
 
-AROUND = 350
+AROUND = 320
 """How much of a frame's height is beside the picture."""
 
 Start: TypeAlias = Literal["play", "predict"]

@@ -11,7 +11,8 @@ let asked = boxes.length - 1; // whose ledger is shown
 let follows = true; // until the user asks for one
 let timer;
 let moves;
-let onAsk = () => {}; // what else happens to a node that is asked for
+let onAsk = () => {}; // what else happens to a node that is asked for, or a cell of a plane
+let onCell = () => {};
 let guessing = false; // whether the reader predicts what comes, and steps are not for the asking
 
 /** Take in a story: the recorded one, or one of other numbers. */
@@ -282,6 +283,7 @@ function showGrid(told) {
   const cells = told.cells.flat().map((number, i) => {
     const [x, y] = [(i % columns) * SIDE, Math.floor(i / columns) * SIDE];
     const group = element("g", {}, drawing);
+    group.addEventListener("click", () => onCell(told.at * rows * columns + i));
     const kind = wins.has(i) && !told.weighs ? "cell winner" : "cell";
     const square = element("rect", { x, y, width: SIDE, height: SIDE, class: kind }, group);
     squeeze(element("text", { x: x + SIDE / 2, y: y + 22 }, group, number), SIDE - 4);

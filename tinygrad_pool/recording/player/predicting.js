@@ -81,9 +81,7 @@ function misconception(question, x) {
   const paysIt = seen_.some((one) => isNear(x, one)) || isNear(x, all);
   if (right && isNear(x, -right)) return ["sign", "the number is right, its sign is not"];
   if (fact.chooses && !(fact.off && right === 0)) {
-    const rival = fact.rivals && !engine.nodes[step.node].shape.length ? contest(done, step.node) : undefined;
-    const ties = rival ? rival.hits.length > 1 && rival.hits.includes(fact.places[k]) : isTied(question, own);
-    if (x && paysIt && ties) return ["adds 1 to every tie", `several share the maximum, and ties="${fact.ties}" pays ${fact.ties === "even" ? "each its share" : `the ${fact.ties} one alone`}`];
+    if (Math.abs(x) > Math.abs(right) && isNear(x, paidToAll(question, own))) return ["adds 1 to every tie", `several share the maximum, and ties="${fact.ties}" pays ${fact.ties === "even" ? "each its share" : `the ${fact.ties} one alone`}`];
     if (x && right === 0 && paysIt) return ["sends it to all", "a maximum hands the whole gradient to its winner, and nothing to the others"];
     if (x === 0 && right && own === 0) return ["zero because the value is 0", `${name} is 0, but it won: the link weighs 1 whatever the value is`];
   }
@@ -96,15 +94,17 @@ function misconception(question, x) {
   return ["another number", "what arrived, times the local derivative"];
 }
 
-/** Find whether an element shares the maximum that it competes for. */
-function isTied({ step, n, j, p }, own) {
-  const grid = moves[n].grid;
-  const x = done.values[p];
-  if (!grid) return flat(done.values[step.node]).includes(own) && flat(x).filter((one) => one === own).length > 1;
-  const cells = grid.cells.length * grid.cells[0].length;
-  const from = grid.at * cells;
-  return grid.windows.some((links) => links.some(([c]) => c === j % cells)
-    && links.every(([c]) => x[from + c] <= own) && links.filter(([c]) => x[from + c] === own).length > 1);
+/** Add up what an element would get if every unit that shares a maximum got all of it. */
+function paidToAll({ step, n, j, p }, own) {
+  const [grid, g] = [moves[n].grid, flat(step.upstream)];
+  if (!grid) return flat(done.values[step.node]).reduce((sum, y, u) => (y === own ? sum + g[u] : sum), 0);
+  const [cells, units] = [grid.cells.length * grid.cells[0].length, grid.windows.length];
+  if (Math.floor(j / cells) !== grid.at) return 0;
+  const x = done.values[p].slice(grid.at * cells);
+  return grid.windows.reduce((sum, links, u) => {
+    const best = links.some(([c]) => c === j % cells) && links.every(([c]) => x[c] <= own);
+    return best ? sum + g[grid.at * units + u] : sum;
+  }, 0);
 }
 
 function label({ p, j, k, whole }) {

@@ -28,8 +28,8 @@ LONG = re.compile(r"(\d\.\d)\d+")
 LABELLED = 80
 KEY = "12.00"
 """The size of the keys "data" and "grad"."""
-PANEL = (900, 520)
-"""The room for the picture on a screen of 1280 × 720."""
+PANEL = (900, 420)
+"""The room for the picture on a screen of 1280 × 720, above the numbers that can be changed."""
 
 ROOMY = "−0.8888"
 """As much room as a number has at least."""

@@ -82,7 +82,7 @@ function turnSaid({ x, node, sides, slopes }) {
   return `${number(x)} (${fact.name}${flips}: slope ${number(slopes[0])}, then ${number(slopes[1])})`;
 }
 
-const [WIDE, HIGH, RIM] = [300, 96, 6];
+const [WIDE, HIGH, RIM] = [260, 92, 6];
 
 /** Draw the loss as the number changes, its kinks, and the tangent that the gradient is. */
 function showCurve() {
@@ -130,8 +130,9 @@ function forksSaid() {
 function showTurns() {
   const [x, was] = [numberOf(given), numberOf(recorded)];
   const changed = Object.is(x, was) ? "" : `${called()} was ${number(was)}. `;
-  const listed = turns.map(turnSaid).join("; ");
-  part("turns").textContent = changed + forksSaid() + (listed ? `Kinks of ${engine.facts.at(-1).name} at ${called()} = ${listed}.` : "");
+  const near = [turns.findLast((turn) => turn.x < x), turns.find((turn) => turn.x >= x)].filter(Boolean);
+  const listed = near.map(turnSaid).join("; ");
+  part("turns").textContent = changed + forksSaid() + (listed ? `Nearest kinks of ${engine.facts.at(-1).name}: at ${called()} = ${listed}.` : "");
 }
 
 /** Say how near the nearest decision of a node is. */
@@ -143,6 +144,7 @@ function marginOf(step) {
     const others = [...values.keys()].filter((k) => k !== winner);
     const next = others.reduce((k, other) => (values[other] > values[k] ? other : k), others[0]);
     if (next === undefined || engine.nodes[node].shape.length || [most, values[next]].some(Number.isNaN)) return "";
+    if (fact.bends) return most === values[1] && values[1] ? `${number(most)} above the kink at 0.` : `${number(-values[1])} below the kink at 0.`;
     const names = [winner, next].map((k) => rivalSaid(fact.rivals[k]));
     return most === values[next] ? `${names[0]} and ${names[1]} tie: a kink.`
       : `${names[0]} wins; margin ${number(most - values[next])} to ${names[1]}.`;
@@ -217,7 +219,11 @@ function reach() {
 
 function showNumber() {
   const x = numberOf(given);
-  if (document.activeElement !== part("to") || +part("to").value !== x) part("to").value = x;
+  const { single } = engine.nodes[leaf];
+  const typed = +part("to").value;
+  if (document.activeElement !== part("to") || (single ? Math.fround(typed) : typed) !== x) {
+    part("to").value = single ? +x.toPrecision(8) : x;
+  }
   part("slide").value = x;
   part("slide").setAttribute("aria-valuetext", `${called()} = ${number(x)}`);
   document.querySelector('[data-do="reset"]').disabled = given.every((data, i) => data === recorded[i]);
@@ -266,5 +272,9 @@ function openInstrument() {
   part("whatif").hidden = !leaves.length;
   retell();
   if (leaves.length) choose(leaf);
+  onCell = (k) => {
+    const p = at && engine.nodes[done.steps[at - 1].node].of[0];
+    if (leaves.includes(p) && !guessing) choose(p, k);
+  };
   onAsk = (i) => { if (leaves.includes(i) && i !== leaf && !guessing) choose(i); };
 }
