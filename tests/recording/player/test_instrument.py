@@ -88,6 +88,21 @@ def without_gradient():
     return a.detach() * Value(3.0, label="b")
 
 
+def used_twice():
+    a = Value(1.0, label="a")
+    return a * 2.0 + a * 3.0
+
+
+def deciding():
+    """Compute with a rule that looks at its numbers."""
+
+    def kinked(x):
+        slope = 2.0 if x > 1 else 1.0
+        return x * slope, lambda g: (g * slope,)
+
+    return tg.lift(kinked)(Value(2.0))
+
+
 GRAPHS = [
     *(network, held, tied, pooled, convolved, single, tiny, canceled, averaged, without_gradient),
 ]
@@ -185,7 +200,7 @@ def test_numbers_are_written_as_python_writes_them(node_js):
     [
         (lambda: sum(Value(1.0) for _ in range(200)), "the graph has more than 300 nodes"),
         (lambda: Value(1.0), "there is nothing to compute"),
-        (lambda: tg.lift(lambda x: (x if x < 1 else x, lambda g: (g,)))(Value(2.0)), "decides"),
+        (deciding, "decides"),
     ],
 )
 def test_why_numbers_are_fixed_is_said(graph, says):
@@ -335,7 +350,7 @@ class TestInABrowser:
             'a = 2 cannot be computed: two share a maximum, and ties="error" allows one winner.'
         )
         assert self.texts(page, "n0", "data") == ["1"]
-        page = opened(tg.lift(lambda x: (x if x < 1 else x, lambda g: (g,)))(Value(2.0)))
+        page = opened(deciding())
         assert page.locator("#fixed").text_content().startswith("Numbers are fixed in this page: ")
         assert not page.locator("#whatif").is_visible()
         assert not page.get_by_role("button", name="Predict").is_visible()
@@ -431,9 +446,9 @@ class TestInABrowser:
                 lambda: tg.maximum(Value(1.0), Value(1.0), ties="even") * 4.0,
                 *(1, 0, "4", "adds 1 to every tie"),
             ),
-            (lambda: (lambda a: a * 2.0 + a * 3.0)(Value(1.0, label="a")), 2, 1, "2", "forgets the sum over uses"),
-            (lambda: (lambda a: a * 2.0 + a * 3.0)(Value(1.0, label="a")), 2, 1, "9", "another sum"),
-            (lambda: Value([1.0, 1.0, 0.0], label="x").max() * 2.0, 1, 1, "2", "adds 1 to every tie"),
+            (used_twice, 2, 1, "2", "forgets the sum over uses"),
+            (used_twice, 2, 1, "9", "another sum"),
+            (lambda: Value([1.0, 1.0, 0.0]).max() * 2.0, 1, 1, "2", "adds 1 to every tie"),
         ],
     )  # fmt: skip
     def test_the_misconception_behind_a_wrong_number_is_named(
