@@ -31,7 +31,7 @@ KEY = "12.00"
 PANEL = (900, 420)
 """The room for the picture on a screen of 1280 × 720, above the numbers that can be changed."""
 
-ROOMY = "−0.8888"
+ROOMY = -8.88
 """As much room as a number has at least."""
 
 ROOM = "#fefefd"
@@ -98,17 +98,18 @@ def _draw_nodes(graph: Any, passed: Trace) -> tuple[list[Box], dict[tuple[int, i
             _style(p, c, len(nodes) <= LABELLED) for p, c in zip(node.parents, given, strict=True)
         ]
     computed = ((c.node, c.after) for c in chain(*passed.accumulations()) if c.after is not None)
-    with holding(nodes, _with_room(longest_of(computed))):
+    with holding(nodes, _with_room(nodes, longest_of(computed))):
         draw_nodes(graph, shown, styles)
     ids = shown.ids
     edges = {(k, i): f"{ids[n]}e{i}" for k, n in enumerate(nodes) for i, _ in enumerate(n.parents)}
     return [Box(ids[node], plain(title(passed, node)), [node]) for node in nodes], edges
 
 
-def _with_room(longest: dict[Node, Any]) -> dict[Node, Any]:
+def _with_room(nodes: list[Node], longest: dict[Node, Any]) -> dict[Node, Any]:
     """Keep room for other numbers than those of the pass, where these are short."""
-    short = {n for n, g in longest.items() if not n.shape and len(number(float(g))) < len(ROOMY)}
-    return longest | dict.fromkeys(short, -0.8888)
+    alone = [node for node in nodes if not node.shape]
+    short = [n for n in alone if len(number(float(longest.get(n, 0.0)))) < len(number(ROOMY))]
+    return longest | dict.fromkeys(short, ROOMY)
 
 
 def _style(operand: Any, c: Any, labelled: bool) -> Style:
