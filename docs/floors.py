@@ -1,6 +1,7 @@
 """The floors of the package: its rooms, what imports what, and the picture in design.md."""
 
 import ast
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -41,13 +42,17 @@ def imports(package: Path) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {name: set() for name in paths}
     for name, path in paths.items():
         folder = path.parent.relative_to(package.parent).parts
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            for imported in _names(node, folder):
-                first, *parts = imported.split(".")
-                if first == package.name:
-                    ends = range(len(parts), -1, -1)
-                    found[name].add(next(m for i in ends if (m := ".".join(parts[:i])) in paths))
+        for imported in _imported(path.read_text(encoding="utf-8"), folder):
+            first, *parts = imported.split(".")
+            if first == package.name:
+                ends = range(len(parts), -1, -1)
+                found[name].add(next(m for i in ends if (m := ".".join(parts[:i])) in paths))
     return found
+
+
+@cache
+def _imported(text: str, folder: tuple[str, ...]) -> list[str]:
+    return [name for node in ast.walk(ast.parse(text)) for name in _names(node, folder)]
 
 
 def _names(node: ast.AST, folder: tuple[str, ...]) -> list[str]:

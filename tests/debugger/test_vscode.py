@@ -109,6 +109,7 @@ def values(client, frame):
 
 
 @pytest.mark.peer
+@pytest.mark.slow
 class TestWithDebugpy:
     @pytest.fixture
     def configuration(self, tmp_path, capsys):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import tinygrad_pool as tg
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.slow]
 
 grid = settings(max_examples=300)
 VALUES = ["random", "tied", "-inf", "nan", "constant"]

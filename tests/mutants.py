@@ -1,0 +1,308 @@
+"""Make mistakes in the package on purpose, one at a time, and see whether a test notices.
+
+    python tests/mutants.py                      two mutants of every module
+    python tests/mutants.py --each 9 rules       nine of each module in a room, or of one file
+    python tests/mutants.py --since HEAD~1       of the modules that changed since a commit
+    python tests/mutants.py --list               what would be tried
+
+A mutant is run against the doctests of its module and the tests that mirror it, then against those
+of its room, then against all that `pytest` runs but the list of messages. One that survives needs a
+new test, or an answer in `mutants.toml` that says why it changes nothing. Which mutants of a module
+are tried depends on their text alone, so that everyone tries the same ones.
+"""
+
+import argparse
+import ast
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import SimpleQueue
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+ROOT = Path(__file__).parent.parent
+ANSWERS = Path(__file__).with_name("mutants.toml")
+SECONDS = 600
+"""A mutant whose tests run longer has been noticed: it does not end."""
+
+OPPOSITE = {
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.Is: ast.IsNot,
+    ast.IsNot: ast.Is,
+    ast.In: ast.NotIn,
+    ast.NotIn: ast.In,
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.Div,
+    ast.Div: ast.Mult,
+    ast.And: ast.Or,
+    ast.Or: ast.And,
+}
+OTHER_NAME = {
+    "greater": "greater_equal",
+    "greater_equal": "greater",
+    "maximum": "minimum",
+    "argmax": "argmin",
+    "ceil": "floor",
+    "min": "max",
+    "max": "min",
+    "any": "all",
+    "all": "any",
+}
+OTHER_CONSTANT = {True: False, False: True, "first": "last", "last": "first"}
+KEEPS_THE_VALUE = {"unbroadcast", "copy", "deepcopy", "array", "cast_like", "sorted"}
+ONLY_SPEED = {"FEW", "CELLS", "UNITS", "maxsize"}
+"""Where these decide, two ways lead to the same numbers; tests of speed have no place here."""
+
+ONLY_TYPES = {"TypeVar", "ParamSpec", "NewType", "cast", "overload"}
+
+
+SMALL = (ast.Assign, ast.AnnAssign, ast.Compare, ast.BinOp, ast.Call, ast.keyword)
+
+
+class Mutant(NamedTuple):
+    """One edit: of which module, in which function, what it does, and the two texts."""
+
+    path: str
+    where: str
+    kind: str
+    old: str
+    new: str
+    line: int
+    text: str  # the whole module, edited
+
+    def __str__(self):
+        return f"{self.path}:{self.line} {self.where}: {self.kind}: {self.old} -> {self.new}"
+
+    @property
+    def key(self):
+        """What stays the same when the lines move."""
+        return (self.path, self.where, self.kind, self.old, self.new)
+
+    @property
+    def rank(self):
+        """A number by which some are chosen, the same ones everywhere."""
+        return hashlib.sha256("\n".join(self.key).encode()).hexdigest()
+
+
+def edits_of(node):  # noqa: PLR0912 - one case a kind of mistake
+    """List the mistakes to make at one place of a syntax tree: what it is, and the new text."""
+    text = ast.unparse
+    match node:
+        case ast.Compare(left, [op], [right]):
+            new = ast.Compare(left, [OPPOSITE[type(op)]()], [right])
+            yield "flip a comparison", text(new)
+        case ast.BinOp(left, op, right) if type(op) in OPPOSITE and not _has_text(left):
+            yield "change an operator", f"({text(ast.BinOp(left, OPPOSITE[type(op)](), right))})"
+        case ast.BoolOp(op, values):
+            yield "change a connective", f"({text(ast.BoolOp(OPPOSITE[type(op)](), values))})"
+        case ast.UnaryOp(ast.Not() | ast.USub(), operand) if not isinstance(operand, ast.Constant):
+            yield "drop a sign", f"({text(operand)})"
+        case ast.AugAssign(target, ast.Add(), value):
+            yield "lose a sum", f"{text(target)} = {text(value)}"
+        case ast.Expr(ast.Call(ast.Attribute(ast.Attribute(_, "add"), "at"), [to, at, what])):
+            yield "lose a scatter-add", f"{text(to)}[{text(at)}] = {text(what)}"
+        case ast.Expr(ast.Call()):
+            yield "skip a call", "pass"
+        case ast.Raise():
+            yield "remove a check", "pass"
+        case ast.Return(ast.Tuple([first, second, *others])):
+            yield "swap results", text(ast.Return(ast.Tuple([second, first, *others])))
+        case ast.Call(ast.Name(name) | ast.Attribute(_, name), [kept, *_]) if (
+            name in KEEPS_THE_VALUE
+        ):
+            yield f"drop {name}", f"({text(kept)})"
+        case ast.Call(ast.Attribute(kept, "copy"), []):
+            yield "drop copy", f"({text(kept)})"
+        case ast.Call(function, arguments, [option, *others]) if option.arg != "strict":
+            yield "forget an option", text(ast.Call(function, arguments, others))
+        case ast.Attribute(value, name) if name in OTHER_NAME:
+            yield "take another function", f"{text(value)}.{OTHER_NAME[name]}"
+        case ast.Constant(bool() | "first" | "last" as value):
+            yield "change a constant", repr(OTHER_CONSTANT[value])
+        case ast.Constant(int(value)):
+            yield "be off by one", str(value + 1)
+        case ast.If(test, _) | ast.IfExp(test) if not _words(test) & ONLY_SPEED:
+            yield "turn a condition round", test
+
+
+def _words(node):
+    return set(re.findall(r"\w+", ast.unparse(node)))
+
+
+def _has_text(node):
+    return any(
+        isinstance(n, ast.Constant | ast.JoinedStr) and not _is_number(n) for n in ast.walk(node)
+    )
+
+
+def _is_number(node):
+    return isinstance(node, ast.Constant) and isinstance(node.value, int | float)
+
+
+def mutants_of(path, root=ROOT):
+    """List every mutant of one module, in the order of its text."""
+    source = (root / path).read_text("utf-8")
+    lines = [line.encode() for line in source.splitlines(keepends=True)]
+    starts = [0]
+    for line in lines:
+        starts.append(starts[-1] + len(line))
+    raw, found = source.encode(), {}
+    for where, node in _places(ast.parse(source)):
+        for kind, new in edits_of(node):
+            place = node
+            if kind == "turn a condition round":
+                place, new = new, f"(not ({ast.unparse(new)}))"  # noqa: PLW2901
+            start = starts[place.lineno - 1] + place.col_offset
+            stop = starts[place.end_lineno - 1] + place.end_col_offset
+            text = (raw[:start] + new.encode() + raw[stop:]).decode()
+            old = " ".join(raw[start:stop].decode().split())
+            mutant = Mutant(str(path), where, kind, old, " ".join(new.split()), place.lineno, text)
+            if _compiles(text):
+                found.setdefault(mutant.key, mutant)
+    return list(found.values())
+
+
+def _compiles(text):
+    try:
+        compile(text, "mutant", "exec")
+    except SyntaxError:
+        return False
+    return True
+
+
+def _places(tree, where="module"):
+    """Walk a tree without annotations, docstrings, imports, and what only mypy reads."""
+    for field, value in ast.iter_fields(tree):
+        if field in {"annotation", "returns", "decorator_list", "type_comment"}:
+            continue
+        for node in value if isinstance(value, list) else [value]:
+            if not isinstance(node, ast.AST) or isinstance(node, ast.Import | ast.ImportFrom):
+                continue
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+                continue
+            words = _words(node) if isinstance(node, SMALL) else set()
+            if words & ONLY_SPEED or (isinstance(node, ast.Call) and words & ONLY_TYPES):
+                continue
+            inside = isinstance(node, ast.FunctionDef | ast.ClassDef)
+            here = f"{where}.{node.name}".removeprefix("module.") if inside else where
+            yield here, node
+            yield from _places(node, here)
+
+
+def suites_of(path, near=False):
+    """List what notices a mistake: the tests of the module, of its room and, if far, all of them."""
+    below = Path(path).relative_to("tinygrad_pool")
+    room, mirror = Path("tests", below.parts[0]), Path("tests", below.parent, f"test_{below.name}")
+    yield [str(path), *([str(mirror)] if (ROOT / mirror).exists() else [])]
+    if room.is_dir():
+        yield [str(room), "tests/test_tour.py"]
+    if not near:
+        yield ["--ignore=tests/test_messages.py"]  # which any error that goes would change
+
+
+def fails(tree, tests=()):
+    """Run tests in a copy of the project; return whether one fails."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n0", "-p", "no:cacheprovider", *tests]
+    environment = os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    try:
+        done = subprocess.run(
+            command, cwd=tree, env=environment, capture_output=True, timeout=SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return True
+    return done.returncode != 0
+
+
+def is_noticed(mutant, tree, near=False):
+    """Run a mutant in a copy of the project; return whether some test fails."""
+    target = tree / mutant.path
+    whole = target.read_text("utf-8")
+    target.write_text(mutant.text, "utf-8")
+    try:
+        return any(fails(tree, tests) for tests in suites_of(mutant.path, near))
+    finally:
+        target.write_text(whole, "utf-8")
+
+
+def answers():
+    """Read which mutants change nothing, and why."""
+    listed = tomllib.loads(ANSWERS.read_text("utf-8")).get("answer", [])
+    return {(a["path"], a["where"], a["kind"], a["old"], a["new"]): a["why"] for a in listed}
+
+
+def chosen(paths, each, answered=()):
+    """Choose so many mutants of each module, by their rank; leave out what is answered."""
+    for path in paths:
+        mutants = sorted(mutants_of(path), key=lambda mutant: mutant.rank)
+        yield from [m for m in mutants if m.key not in answered][:each]
+
+
+def modules(wanted, since):
+    """List the modules of the rooms or files that are wanted, or that changed since a commit."""
+    if since:
+        command = ["git", "diff", "--name-only", "--diff-filter=d", since, "--", "tinygrad_pool"]
+        text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        return [Path(name) for name in text.split() if name.endswith(".py")]
+    package = ROOT / "tinygrad_pool"
+    listed = [package / name for name in wanted or ["."]]
+    found = [p for at in listed for p in (sorted(at.rglob("*.py")) if at.is_dir() else [at])]
+    return [path.relative_to(ROOT) for path in found if path.name != "__main__.py"]
+
+
+def main(arguments=None):
+    """Try mutants; return how many survive without an answer."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("paths", nargs="*", help="rooms or files below tinygrad_pool/; else all")
+    parser.add_argument("--each", type=int, default=2, help="mutants of a module")
+    parser.add_argument("--most", type=int, help="mutants in all")
+    parser.add_argument("--since", metavar="COMMIT", help="only modules that changed since")
+    parser.add_argument("--near", action="store_true", help="run the tests of the room, not all")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--list", action="store_true", help="only list them")
+    wanted = parser.parse_args(arguments)
+    mutants = list(chosen(modules(wanted.paths, wanted.since), wanted.each, answers()))
+    mutants = sorted(mutants, key=lambda mutant: mutant.rank)[: wanted.most]
+    if wanted.list:
+        print(*mutants, sep="\n")
+        return 0
+    with TemporaryDirectory() as folder, ThreadPoolExecutor(wanted.jobs) as pool:
+        trees = SimpleQueue()
+        for job in range(wanted.jobs):
+            names = shutil.ignore_patterns(
+                ".git", ".*_cache", "_build", "__pycache__", "*.egg-info"
+            )
+            tree = shutil.copytree(ROOT, Path(folder, str(job)), ignore=names)
+            trees.put(tree)
+        if not wanted.near and fails(tree):
+            print("the tests fail without a mistake")
+            return 1
+
+        def survives(mutant):
+            tree = trees.get()
+            try:
+                return not is_noticed(mutant, tree, wanted.near)
+            finally:
+                trees.put(tree)
+
+        survivors = []
+        for mutant, alive in zip(mutants, pool.map(survives, mutants), strict=True):
+            print("SURVIVES" if alive else "noticed ", mutant, flush=True)
+            survivors += [mutant] * alive
+    print(f"{len(mutants)} mutants, {len(survivors)} survive without an answer")
+    return len(survivors)
+
+
+if __name__ == "__main__":
+    sys.exit(min(main(), 1))
