@@ -595,6 +595,15 @@ class TestInABrowser:
         shown = page.evaluate("boxes.find((box) => box.name === 'v').history.at(-1).lines[0]")
         assert shown == numbers(v.grad)
 
+    def test_without_script_it_shows_the_gradients_in_the_end(self, browser, write):
+        page = browser.new_context(java_script_enabled=False).new_page()
+        page.goto(write(network()).as_uri())
+        assert page.locator("#n0 .grad").text_content() == "4"
+        assert page.locator("#n2 .grad").text_content() == "0"
+        page.goto(write(tg.lift(lambda x: (x * 2.0, lambda _: (None,)))(Value(2.0))).as_uri())
+        shown = [page.locator(f"#n{i} .grad").text_content() for i in range(2)]
+        assert shown == ["–", "1"]
+
     def test_a_notebook_shows_it_in_a_frame(self, tmp_path, browser):
         (tmp_path / "notebook.html").write_text(
             f"<!DOCTYPE html>{tg.record(network())._repr_html_()}"

@@ -147,12 +147,18 @@ function question() {
     windows: windows.windows.map((links) => links.map(([c]) => [c, "0"])),
   });
   const told = element("ul", { "aria-live": "polite" }, form);
-  const button = element("button", { type: "submit" }, element("p", {}, form), "Check");
-  form.onsubmit = (event) => {
-    event.preventDefault();
+  const button = element("button", { type: "button" }, element("p", {}, form), "Check");
+  button.addEventListener("click", () => {
     if (button.textContent === "Check") check(asked_, fields, told, button);
     else question();
-  };
+  });
+  for (const field of fields) {
+    field.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter") return;
+      event.preventDefault(); // the button has the focus next, and would take it, too
+      button.click();
+    });
+  }
   fields[0].focus();
   light(done.steps[at].node);
 }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from itertools import chain
+from collections.abc import Mapping
+from itertools import chain, zip_longest
 from typing import Any, NamedTuple
 
 from tinygrad_pool.derivatives.slopes import largest_of
@@ -17,7 +18,7 @@ from tinygrad_pool.drawing.nodes import draw_nodes
 from tinygrad_pool.drawing.overview import draw_groups, note, title_of
 from tinygrad_pool.drawing.slides import holding, longest_of
 from tinygrad_pool.engine.node import Node
-from tinygrad_pool.formatting import number, plain
+from tinygrad_pool.formatting import number, numbers, plain
 from tinygrad_pool.recording.player.thumbnails import format_of
 from tinygrad_pool.recording.trace import Trace
 from tinygrad_pool.recording.views import title
@@ -71,7 +72,8 @@ def stage_of(passed: Trace, direction: Direction | None = None) -> Stage:
     graph = theme.canvas("backward", direction)
     boxes, edges = (_draw_folded if folded else _draw_nodes)(graph, passed)
     svg = picture(graph.source, "svg", timeout=120.0).decode()
-    return Stage(_marked(svg), boxes, edges, folded)
+    last = {} if folded else {box.id: _lines(passed, box.nodes[0]) for box in boxes}
+    return Stage(_marked(svg, last), boxes, edges, folded)
 
 
 def _fit(stage: Stage) -> float:
@@ -146,7 +148,13 @@ def _room(data: Any) -> str:
     )
 
 
-def _marked(svg: str) -> str:
+def _lines(passed: Trace, node: Node) -> list[str]:
+    """Write what a node's gradient is in the end: what the page shows where no script runs."""
+    g = passed.last.get(node)
+    return ["–"] if g is None else numbers(g).split("\n")
+
+
+def _marked(svg: str, last: Mapping[str, list[str]]) -> str:
     """Name what the page will change, and drop what it need not repeat."""
     ET.register_namespace("", SVG)
     root = ET.fromstring(svg[svg.index("<svg") :])
@@ -155,6 +163,7 @@ def _marked(svg: str) -> str:
             group.remove(identifier)
         if group.get("class") == "node":
             _mark_box(group)
+            _write(group, last.get(group.get("id", ""), []))
     for part in root.iter():
         for key in REPEATED:
             part.attrib.pop(key, None)
@@ -183,3 +192,11 @@ def _mark_box(group: ET.Element) -> None:
                 child.attrib.pop("fill", None)
     for name, child in zip(("data-cells", "grad-cells"), pictures, strict=False):
         child.set("class", name)
+
+
+def _write(group: ET.Element, lines: list[str]) -> None:
+    """Write the lines of a gradient into its texts."""
+    texts = [child for child in group if child.get("class") == "grad"]
+    for text, line in zip_longest(texts, lines[: len(texts)], fillvalue=""):
+        assert isinstance(text, ET.Element)
+        text.text = str(line)
