@@ -139,13 +139,17 @@ function now(box) {
   return box.history.findLast((change) => change.at <= at) ?? { lines: ["–"], size: 0 };
 }
 
-/** Keep a text within its room, where the reader's font is wider than the one reckoned with. */
-function squeeze(text, room) {
-  text.removeAttribute("textLength");
-  if (text.getComputedTextLength() <= room) return;
-  text.setAttribute("textLength", room);
-  text.setAttribute("lengthAdjust", "spacingAndGlyphs");
+/** Keep texts within their room, where the reader's font is wider than the one reckoned with. */
+function squeezeAll(texts) { // all are measured at once, since a change makes a new layout
+  for (const [text] of texts) text.removeAttribute("textLength");
+  const long = texts.filter(([text, room]) => text.getComputedTextLength() > room);
+  for (const [text, room] of long) {
+    text.setAttribute("textLength", room);
+    text.setAttribute("lengthAdjust", "spacingAndGlyphs");
+  }
 }
+
+const squeeze = (text, room) => squeezeAll([[text, room]]);
 
 function squeezeTitle(box, right) {
   const titles = [...box.group.querySelectorAll("text:not(.grad, .data)")];
@@ -155,14 +159,16 @@ function squeezeTitle(box, right) {
   });
 }
 
-function showBox(i) {
+const showBox = (i) => squeezeAll(writeBox(i));
+
+/** Write what a box shows now; return its texts, which may be too long. */
+function writeBox(i) {
   const box = boxes[i];
   const state = now(box);
   const texts = [...box.group.querySelectorAll(".grad")];
   texts.forEach((text, k) => {
     text.textContent = state.lines[k] ?? "";
     text.setAttribute("class", `grad ${signOfText(text.textContent)}`);
-    squeeze(text, box.room);
   });
   paint(box, "data-cells", box.cells);
   paint(box, "grad-cells", state.cells);
@@ -172,6 +178,7 @@ function showBox(i) {
   box.bar.setAttribute("class", `bar ${signOf(state.size)}`);
   box.group.classList.toggle("active", at > 0 && moves[at - 1].box === i);
   box.group.classList.toggle("asked", !follows && asked === i);
+  return texts.map((text) => [text, box.room]);
 }
 
 function showEdges(n) {
@@ -330,7 +337,7 @@ function arrive(position) {
   const move = moves[at - 1];
   part("answer").hidden = true;
   if (follows) asked = move ? move.box : boxes.length - 1;
-  for (const i of touched) showBox(i);
+  squeezeAll([...touched].flatMap(writeBox));
   showStory();
   if (move) bringIn(boxes[move.box]);
   if (!timer) remember();
@@ -427,7 +434,7 @@ document.body.classList.toggle("large", boxes.length > 300);
 
 function showAll() {
   moves.forEach((_, n) => showEdges(n));
-  boxes.forEach((_, i) => showBox(i));
+  squeezeAll(boxes.flatMap((_, i) => writeBox(i)));
 }
 
 /** What cannot be read is followed, from where the pass begins. */

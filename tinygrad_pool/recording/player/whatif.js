@@ -177,14 +177,14 @@ function retell() {
     move.margin = move.grid ? windowMargin(step, move.grid) : marginOf(step);
   });
   load(story);
-  boxes.forEach((box, i) => {
+  squeezeAll(boxes.flatMap((box, i) => {
     const lines = numbers(done.values[i], engine.nodes[i].shape).split("\n");
-    box.group.querySelectorAll(".data").forEach((text, k) => {
-      if (text.textContent.trim() !== (lines[k] ?? "").trim()) text.textContent = lines[k] ?? "";
-      squeeze(text, box.room);
-    });
     box.tip.textContent = `${box.name} = ${box.data}`;
-  });
+    return [...box.group.querySelectorAll(".data")].map((text, k) => {
+      if (text.textContent.trim() !== (lines[k] ?? "").trim()) text.textContent = lines[k] ?? "";
+      return [text, box.room];
+    });
+  }));
   grid = undefined;
   showAll();
   showStory();
