@@ -167,8 +167,14 @@ function writeBox(i) {
   const state = now(box);
   const texts = [...box.group.querySelectorAll(".grad")];
   texts.forEach((text, k) => {
-    text.textContent = state.lines[k] ?? "";
-    text.setAttribute("class", `grad ${signOfText(text.textContent)}`);
+    const line = state.lines[k] ?? "";
+    const sign = signOfText(line);
+    text.textContent = line;
+    text.setAttribute("class", `grad ${sign}`);
+    if (/\S\s+\S/.test(line)) { // each number has the colour of its own sign
+      text.textContent = "";
+      for (const [one] of line.matchAll(/\s*\S+/g)) element("tspan", { class: signOfText(one) }, text, one);
+    }
   });
   paint(box, "data-cells", box.cells);
   paint(box, "grad-cells", state.cells);
@@ -395,7 +401,7 @@ function measure() {
   boxes.forEach((box, i) => {
     const frame = box.group.querySelector("polygon").getBBox();
     [box.left, box.wide] = [frame.x, frame.width];
-    box.room = frame.width - 42; // beside the words "data" and "grad"
+    box.room = frame.width - 48; // beside the words "data" and "grad"
     squeezeTitle(box, frame.x + frame.width);
     box.bar = element("rect", { x: frame.x, y: frame.y + frame.height - 3, width: 0, height: 4 }, box.group);
     box.tip = element("title", {}, box.group, box.name + (box.data ? ` = ${box.data}` : ""));

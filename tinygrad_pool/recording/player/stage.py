@@ -28,8 +28,6 @@ REPEATED = ("font-family", "{http://www.w3.org/XML/1998/namespace}space")
 LONG = re.compile(r"(\d\.\d)\d+")
 LABELLED = 80
 UNFOLDED = 1000
-KEY = "12.00"
-"""The size of the keys "data" and "grad"."""
 PANEL = (900, 420)
 """The room for the picture on a screen of 1280 × 720, above the numbers that can be changed."""
 
@@ -175,9 +173,12 @@ def _marked(svg: str, last: Mapping[str, list[str]]) -> str:
 
 
 def _mark_box(group: ET.Element) -> None:
-    """Mark the texts of the data and of the gradient, which end at the right edge, and pictures."""
-    pictures = []
-    right, kind = "0", ""
+    """Mark the lines of the data and of the gradient, which end at the right edge, and pictures.
+
+    Numbers that stand beside each other, each in the colour of its sign, become one line.
+    """
+    pictures, beside = [], []
+    right, kind, height = "0", "", ""
     for child in group:
         fill = child.get("fill", "").lower()
         if child.tag == f"{{{SVG}}}polygon":
@@ -185,12 +186,18 @@ def _mark_box(group: ET.Element) -> None:
             right = f"{max(xs) - 4:.1f}"
             if fill == ROOM:
                 pictures.append(child)
-        elif child.text in ("data", "grad") and child.get("font-size") == KEY:
+        elif child.text in ("data", "grad") and fill == theme.SOFT.lower():  # as no title is
             kind = child.text
+            height = ""
+        elif child.tag == f"{{{SVG}}}text" and kind and child.get("y") == height:
+            beside.append(child)
         elif child.tag == f"{{{SVG}}}text" and kind:
+            height = child.get("y", "")
             child.attrib |= {"class": kind, "x": right, "text-anchor": "end"}
             if kind == "grad":
                 child.attrib.pop("fill", None)
+    for child in beside:
+        group.remove(child)
     for name, child in zip(("data-cells", "grad-cells"), pictures, strict=False):
         child.set("class", name)
 
