@@ -66,8 +66,14 @@ OPERATIONS = {
     "single": lambda: (Value(np.float32([0.1, 0.2, 0.3])) * 0.7).tanh().sum() / np.float32(3.0),
     "single to double": lambda: Value(np.float32(0.1)).astype(np.float64) * s,
     "double to single": lambda: x.astype(np.float32) * np.float32(0.1),
+    "single running sums": lambda: np.cumsum(Value(np.float32([0.1, 0.2, 0.3])), axis=0),
     "single sums": lambda: Value(np.linspace(0, 1, 40, dtype=np.float32)).mean(),
     "sigmoid": lambda: x.sigmoid() * functional.expm1(x) + functional.log1p(x * x),
+    "running sums": lambda: np.cumsum(x, axis=0) * np.cumsum(x, axis=-1),
+    "product": lambda: (
+        np.prod(plane, axis=1) + np.cumprod(row, axis=0) + np.fmod(s, 0.4),
+    "power of two": lambda: np.exp2(x)
+    ),
     "detach": lambda: x * x.detach(),
 }
 

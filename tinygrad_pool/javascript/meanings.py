@@ -6,7 +6,7 @@ A function that only moves numbers is carried out here, on their places: what is
 from __future__ import annotations
 
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -15,10 +15,8 @@ from tinygrad_pool.javascript.tracing import (
     Choice,
     NotTraced,
     Places,
-    Tape,
     Traced,
     bare,
-    behind,
     handles,
     moved,
     places,
@@ -29,15 +27,7 @@ from tinygrad_pool.javascript.tracing import (
     tape_of,
     whole,
 )
-from tinygrad_pool.rules.arguments import Axis, Key, Shape, axes_of, kept
-from tinygrad_pool.rules.cells import cells_of
-from tinygrad_pool.rules.masks import keep_elements, truth
-from tinygrad_pool.rules.pooling import winning_links
-from tinygrad_pool.rules.shaping import cast, scatter
-from tinygrad_pool.rules.sparse_weights import Weights, weigh
-from tinygrad_pool.rules.tie_breaking import Ties, winners, winners_among
-from tinygrad_pool.rules.unfolding import fold, unfold
-from tinygrad_pool.rules.windows import AnyWindows
+from tinygrad_pool.rules.arguments import Axis, Shape, axes_of, kept
 
 ELEMENTWISE: dict[Any, str] = {
     np.add: "{} + {}",
@@ -71,6 +61,9 @@ ELEMENTWISE: dict[Any, str] = {
     np.fabs: "Math.abs({})",
     np.arctan2: "Math.atan2({}, {})",
     np.hypot: "Math.hypot({}, {})",
+    np.exp2: "2 ** {}",
+    np.rint: "rint({})",
+    np.fmod: "{} % {}",
     **{getattr(np, name): f"Math.{name}({{}})" for name in (
         *("exp", "expm1", "log", "log1p", "log2", "log10", "sqrt", "cbrt", "sign"),
         *("sin", "cos", "tan", "sinh", "cosh", "tanh", "floor", "ceil", "trunc"),
@@ -95,12 +88,12 @@ def _elementwise(function: Any, text: str) -> Any:
         with np.errstate(all="ignore"):
             numbers = np.asarray(function(*map(bare, xs)))
         tape = tape_of(xs)
-        return result(tape, _applied(text, xs, numbers, function in COMPARISONS), numbers)
+        return result(tape, applied(text, xs, numbers, function in COMPARISONS), numbers)
 
     return apply
 
 
-def _applied(text: str, xs: tuple[Any, ...], numbers: Any, seen: bool) -> str:
+def applied(text: str, xs: tuple[Any, ...], numbers: Any, seen: bool) -> str:
     """Write a function of numbers: as it is, or for each element."""
     tape, kind = tape_of(xs), numbers.dtype
     if kind.kind not in "fbi":
@@ -146,7 +139,8 @@ def _concatenate(xs: Any, axis: int = 0) -> Any:
 
 
 @handles(np.stack)
-def _stack(xs: Any, axis: int = 0) -> Any:
+def stacked(xs: Any, axis: int = 0) -> Any:
+    """Join along a new axis."""
     return _joined(np.stack, xs, axis)
 
 
@@ -169,7 +163,7 @@ def _kept(x: Any) -> Any:
 # -- reductions
 
 
-def _rows(x: Any, axis: Axis) -> tuple[Any, Shape, Shape]:
+def rows_of(x: Any, axis: Axis) -> tuple[Any, Shape, Shape]:
     """Lay out what is reduced together side by side; return it, the shape kept, and the axes."""
     axes = axes_of(x.shape, axis, "reduce")
     others = [i for i in range(x.ndim) if i not in axes]
@@ -185,7 +179,7 @@ def _reduction(function: Any, text: str) -> Any:
             return x
         with np.errstate(all="ignore"):
             numbers = function(x.numbers, axis=axis, keepdims=keepdims)
-        rows, column, axes = _rows(x, axis)
+        rows, column, axes = rows_of(x, axis)
         n = prod(x.shape[i] for i in axes)
         run = _run(x.shape, axes)
         said = text.format(rows.text, n, run, rounding(x.numbers))
@@ -206,6 +200,27 @@ def _run(shape: Shape, axes: Shape) -> int:
 handles(np.sum)(_reduction(np.sum, "total({0}, {1}, {2}{3})"))
 handles(np.max)(_reduction(np.max, "best({0}, {1}, max)"))
 handles(np.min)(_reduction(np.min, "best({0}, {1}, min)"))
+handles(np.prod)(_reduction(np.prod, "best({0}, {1}, (x, w) => x * w)"))
+
+
+def _running(function: Any, sign: str) -> Any:
+    def run(x: Any, axis: int) -> Any:
+        rows, _, (at,) = rows_of(x, axis)
+        order = np.moveaxis(places(x), at, -1)
+        with np.errstate(all="ignore"):
+            numbers = function(x.numbers, axis=axis)
+        join = f"(a, b) => a {sign} b"
+        if rounding(numbers):
+            join = f"(a, b) => Math.fround(a {sign} b)"
+        text = f"running({rows.text}, {x.shape[at]}, {join})"
+        flat = result(x.tape, text, np.reshape(np.moveaxis(numbers, at, -1), -1))
+        return moved(flat, np.argsort(order.reshape(-1)).reshape(x.shape))
+
+    return run
+
+
+handles(np.cumsum)(_running(np.cumsum, "+"))
+handles(np.cumprod)(_running(np.cumprod, "*"))
 
 
 @handles(np.mean)
@@ -223,143 +238,3 @@ def _matmul(x: Any, w: Any) -> Any:
     texts = [whole(x, (*lead, n, k), tape), whole(w, (*lead, k, m), tape)]
     sizes = f"{prod(lead)}, {n}, {k}, {m}{rounding(numbers)}"
     return result(tape, f"product({', '.join(texts)}, {sizes})", numbers)
-
-
-# -- primitives of ours
-
-
-@handles(scatter)
-def _scatter(g: Any, *, key: Key, shape: Shape) -> Any:
-    numbers = behind(scatter)(g.numbers, key=bare(key), shape=shape)
-    if isinstance(key, Places):
-        values, to = g.text, key.text
-    else:
-        cells = np.atleast_1d(np.arange(prod(shape)).reshape(shape)[key])
-        values, to = whole(g, cells.shape, g.tape), g.tape.constant(cells)
-    text = f"scatter({values}, {to}, {prod(shape)}{rounding(numbers)})"
-    flat = result(g.tape, text, np.reshape(numbers, -1))
-    return shaped(flat, shape)
-
-
-@handles(unfold)
-def _unfold(x: Any, *, windows: AnyWindows) -> Any:
-    return moved(x, behind(unfold)(places(x) + 1, windows=windows) - 1)
-
-
-@handles(fold)
-def _fold(g: Any, *, windows: AnyWindows, shape: Shape) -> Any:
-    at = np.arange(1, prod(shape) + 1).reshape(shape)
-    cells = behind(unfold)(at, windows=windows) - 1
-    numbers = behind(fold)(g.numbers, windows=windows, shape=shape)
-    texts = [whole(g, cells.shape, g.tape), g.tape.constant(cells)]
-    text = f"scatter({', '.join(texts)}, {prod(shape)}{rounding(numbers)})"
-    return shaped(result(g.tape, text, np.reshape(numbers, -1)), shape)
-
-
-@handles(truth)
-def _truth(mask: Any) -> Any:
-    return mask if isinstance(mask, Choice) else np.not_equal(mask, 0.0)
-
-
-@handles(keep_elements)
-def _keep(x: Any, *, mask: Any) -> Any:
-    return np.where(mask, x, 0.0)
-
-
-@handles(cast)
-def _cast(x: Any, *, dtype: Any) -> Any:
-    numbers = x.numbers.astype(dtype)
-    if numbers.dtype.itemsize < x.dtype.itemsize:
-        rounded = "Math.fround({})"
-        return result(x.tape, _applied(rounded, (x,), np.asarray(x.numbers), False), numbers)
-    return Traced(x.tape, x.text, numbers)
-
-
-@handles(weigh)
-def _weigh(*xs: Any, weights: tuple[Weights, ...]) -> Any:
-    tape = tape_of(xs)
-    numbers = behind(weigh)(*map(bare, xs), weights=weights)
-    values, units = [], []
-    for x, W in zip(xs, weights, strict=True):
-        links = W.carrying()
-        wide = np.broadcast_to(x, W.x_shape) if np.shape(bare(x)) != W.x_shape else x
-        seen = np.reshape(wide, -1)[links.cell]
-        weighed = np.reshape(links.weight.astype(numbers.dtype) * seen, -1)
-        values.append(whole(weighed, np.shape(bare(weighed)), tape))
-        units.append(links.unit)
-    to = tape.constant(np.concatenate(units))
-    size = f"{numbers.size}{rounding(numbers)}"
-    text = f"scatter(join({', '.join(values)}), {to}, {size})"
-    return shaped(result(tape, text, np.reshape(numbers, -1)), numbers.shape)
-
-
-# -- who wins
-
-
-@handles(winners)
-def _winners(x: Any, axes: Shape, *, ties: Ties, name: str, least: bool = False) -> tuple[Any, Any]:
-    won, n = behind(winners)(x.numbers, axes, ties=ties, name=name, least=least)
-    rows, column, _axes = _rows(x, axes)
-    each = prod(x.shape[i] for i in axes)
-    others = [i for i in range(x.ndim) if i not in axes]
-    back = np.transpose(places(x), (*others, *axes)).reshape(-1)
-    flat = np.reshape(won, -1)[back]
-    mask, n = _found(rows, each, ties, least, flat, n)
-    mask = moved(mask, np.argsort(back).reshape(x.shape))
-    return mask, n if isinstance(n, int) else shaped(n, column)
-
-
-def _found(
-    rows: Any, each: int, ties: Ties, least: bool, won: Any, n: Any
-) -> tuple[Any, Traced | int]:
-    """Write who wins in rows of so many, and how many share each maximum."""
-    text = f'{SEEN}winners({rows.text}, {each}, "{ties}", {"min" if least else "max"}))'
-    mask = result(rows.tape, text, won)
-    if isinstance(n, int):
-        return mask, n
-    return mask, result(rows.tape, f"total({mask.text}, {each}, {each})", np.reshape(n, -1))
-
-
-@handles(winners_among)
-def _winners_among(*xs: Any, ties: Ties, name: str, least: bool = False) -> tuple[list[Any], Any]:
-    won, n = behind(winners_among)(*map(bare, xs), ties=ties, name=name, least=least)
-    shape = np.shape(won[0])
-    stacked = _stack([_wide(x, shape, tape_of(xs)) for x in xs], axis=-1)
-    rows = shaped(stacked, (stacked.size,))
-    flat = np.stack(won, axis=-1).reshape(-1)
-    mask, n = _found(rows, len(xs), ties, least, flat, n)
-    at = places(np.zeros((*shape, len(xs))))
-    masks = [moved(mask, at[..., i]) for i in range(len(xs))]
-    return masks, n if isinstance(n, int) else shaped(n, shape)
-
-
-def _wide(x: Any, shape: Shape, tape: Tape) -> Any:
-    """Bring an operand to a shape."""
-    if isinstance(x, Traced):
-        return moved(x, np.broadcast_to(places(x), shape))
-    return Traced(tape, tape.constant(np.broadcast_to(x, shape)), np.broadcast_to(x, shape))
-
-
-class Links(NamedTuple):
-    """The winners of every window, found when the program runs."""
-
-    unit: Places
-    cell: Places
-    n: Any
-    first: Places
-
-
-@handles(winning_links)
-def _winning_links(x: Any, *, windows: AnyWindows, ties: Ties = "first") -> Links:
-    found = behind(winning_links)(x.numbers, windows=windows, ties=ties)
-    space = x.shape[x.ndim - len(windows.kernel) :]
-    cells = cells_of(windows, space)
-    planes = np.arange(x.size // prod(space)).reshape(-1, *(1,) * cells.ndim) * prod(space)
-    seen = x.tape.constant(np.where(cells >= 0, planes + cells, -1))
-    text = x.tape.line(f'links({x.text}, {seen}, {prod(windows.kernel)}, "{ties}")')
-    x.tape.line(f"{SEEN}{text}.cell)")
-    n = found.n
-    if not isinstance(n, int):
-        n = Traced(x.tape, f"{text}.n", n)
-    unit, cell = Places(f"{text}.unit", found.unit), Places(f"{text}.cell", found.cell)
-    return Links(unit, cell, n, Places(f"{text}.first", found.first))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-import tinygrad_pool.javascript.meanings  # noqa: F401  # it fills the table of functions
+import tinygrad_pool.javascript.primitives  # noqa: F401  # it fills the table of functions
 from tinygrad_pool.engine.data import unbroadcast_axes
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.running import call_options

@@ -4,6 +4,7 @@
 const same = (x) => x;
 const max = (x, w) => (x >= w || Number.isNaN(x) ? x : w);
 const min = (x, w) => (x <= w || Number.isNaN(x) ? x : w);
+const rint = (x) => (Math.abs(x % 1) === 0.5 ? 2 * Math.round(x / 2) : Math.round(x));
 let marks; // what was decided so far, while somebody wants to know
 
 /** Note what decides who wins, and at which node. */
@@ -62,6 +63,12 @@ function total(x, n, run, round = same) {
     for (let i = 0; i < n; i += run) sum = round(sum + pairs(x, row * n + i, run, round));
     return sum;
   });
+}
+
+/** Join what is in rows of n from left to right, and keep what there is so far. */
+function running(x, n, f) {
+  let sum;
+  return x.map((one, i) => { sum = i % n ? f(sum, +one) : +one; return sum; });
 }
 
 function best(x, n, better) {

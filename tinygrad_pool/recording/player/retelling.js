@@ -13,16 +13,11 @@ function cellsOf(x, shape, [planes, rows, columns], largest) {
     for (let i = 0; i < rows; i += 1) {
       for (let j = 0; j < columns; j += 1) {
         const share = x[(plane * high + i * every) * wide + j * every] / (largest || 1);
-        bytes.push(Number.isNaN(share) ? -128 : even(127 * clamp(-1, share, 1)));
+        bytes.push(Number.isNaN(share) ? -128 : rint(127 * clamp(-1, share, 1)));
       }
     }
   }
   return btoa(String.fromCharCode(...bytes.map((one) => one & 255)));
-}
-
-function even(x) {
-  const low = Math.floor(x);
-  return x - low === 0.5 ? low + (low & 1) : Math.round(x);
 }
 
 const valueOf = (done, p) => (p.node === undefined ? Number(p.constant) : done.values[p.node]);
