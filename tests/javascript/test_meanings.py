@@ -70,10 +70,8 @@ OPERATIONS = {
     "single sums": lambda: Value(np.linspace(0, 1, 40, dtype=np.float32)).mean(),
     "sigmoid": lambda: x.sigmoid() * functional.expm1(x) + functional.log1p(x * x),
     "running sums": lambda: np.cumsum(x, axis=0) * np.cumsum(x, axis=-1),
-    "product": lambda: (
-        np.prod(plane, axis=1) + np.cumprod(row, axis=0) + np.fmod(s, 0.4),
-    "power of two": lambda: np.exp2(x)
-    ),
+    "product": lambda: np.prod(plane, axis=1) + np.cumprod(row, axis=0) + np.fmod(s, 0.4),
+    "power of two": lambda: np.exp2(x),
     "detach": lambda: x * x.detach(),
 }
 
