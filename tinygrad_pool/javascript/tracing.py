@@ -158,9 +158,8 @@ def traced(function: Any, method: str, xs: tuple[Any, ...], options: dict[str, A
     """Write down a call of a function; one of ours that is not in the table is followed."""
     if method == "__call__" and function in HANDLERS:
         return HANDLERS[function](*xs, **options)
-    if method == "__call__" and str(getattr(function, "__module__", "")).startswith(
-        "tinygrad_pool."
-    ):
+    ours = str(getattr(function, "__module__", "")).startswith("tinygrad_pool.")
+    if method == "__call__" and ours:
         return behind(function)(*xs, **options)
     name = getattr(function, "__name__", str(function))
     raise NotTraced(f"it uses {name}{'' if method == '__call__' else f'.{method}'}")
