@@ -38,8 +38,7 @@ def test_every_example_is_checked_here():
     assert sorted(PRINTS) == sorted(path.name for path in EXAMPLES.glob("*.py"))
 
 
-SLOW = {"09_data_parallel.py", "02_moons.py"}
-
+SLOW = {"02_moons.py", "05_digits.py", "08_norms_and_dropout.py", "09_data_parallel.py"}
 
 NEEDS = {"09_data_parallel.py": ["dask.distributed"]}
 """What an example says to install; it is one of the peers."""
