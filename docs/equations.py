@@ -1,0 +1,117 @@
+"""Equations as docstrings write them, in plain text, set as mathematics: LaTeX, then MathML."""
+
+import re
+
+from docutils.utils.math import latex2mathml
+
+RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿˣᵖᵗᵀˡ", "0123456789+-()nxptTl", strict=True))
+LOWERED = dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True))
+FUNCTIONS = {name: rf"\{name}" for name in ("ln", "exp", "sin", "cos", "tanh", "max", "min")}
+FUNCTIONS |= {name: rf"\operatorname{{{name}}}" for name in ("argmax", "argmin", "sign", "softmax")}
+SIGNS = {"Σ": r"\sum ", "·": r"\cdot ", "…": r"\ldots ", "←": r"\leftarrow ", "−": "-"}
+SIGNS |= {"==": "=", "{": r"\{", "}": r"\}", "%": r"\%", "&": r"\&", "#": r"\#", "≤": r"\le "}
+
+PART = re.compile(
+    r"(?P<slope>∂(?P<of>\w)/∂)"
+    r"|√(?P<root>\w\u0302?)"
+    r"|_(?:\{(?P<group>[^}]*)\}|(?P<below>[A-Za-z0-9]+(?:,[a-z]+)?))"
+    r"|_\((?P<bracket>[^)]*)\)"
+    rf"|(?P<raised>[{''.join(RAISED)}]+)|(?P<lowered>[{''.join(LOWERED)}]+)"
+    r"|\^\((?P<power>[^)]*)\)"
+    r"|(?P<hat>\w)\u0302"
+    r"|(?P<word>[A-Za-z][A-Za-z]+(?:_[a-z]{3,})?|\w's|(?<=[a-z]{2} )a(?= [a-z]{2}))"
+    r"|(?P<sign>==|[Σ·…←−{}%&#≤])"
+    r"|(?P<space>\s+)"
+    r"|(?P<other>.)"
+)
+TWO_TEXTS = re.compile(r"(\\text\{[^{}]*)\} *\\text\{")
+
+
+def latex(equation: str) -> str:
+    r"""Write a docstring's equation as LaTeX: words stay words, letters become variables.
+
+    >>> latex("∂E/∂x_l = g [l == l_max]")
+    '\\frac{\\partial E}{\\partial x_{l}} = g [l = l_{\\max}]'
+    >>> latex("y = x inside, eˣ outside")
+    'y = x \\text{ inside}, e^{x} \\text{ outside}'
+    """
+    return _Writer().write(equation)
+
+
+def mathml(tex: str, block: bool = False) -> str:
+    """Set LaTeX as MathML, which browsers show by themselves."""
+    return latex2mathml.tex2mathml(tex, as_block=block)
+
+
+def parts(paragraph: str) -> list[str]:
+    """Take apart the equations that stand side by side.
+
+    >>> parts("y = x w            ∂E/∂x = g w")
+    ['y = x w', '∂E/∂x = g w']
+    """
+    return [part.strip() for part in re.split(r" {4,}|\n|,  ", paragraph) if part.strip()]
+
+
+class _Writer:
+    """Write one equation; what `∂E/∂` stands before becomes the denominator, with its indices."""
+
+    def write(self, equation: str) -> str:
+        written, below = [], False
+        found = list(PART.finditer(equation))
+        for i, part in enumerate(found):
+            if part["slope"]:
+                below = True
+            elif below and not (found[i - 1]["slope"] or _hangs_on(part)):
+                written.append("}")
+                below = False
+            around = _is_function(found, i - 1) or _is_function(found, i + 1)
+            written.append(r"\," if part["space"] and around else self._part(part))
+        text = "".join([*written, "}" * below])
+        while (merged := TWO_TEXTS.sub(r"\1 ", text)) != text:
+            text = merged
+        return re.sub(r" +", " ", text).strip()
+
+    def _part(self, part: re.Match[str]) -> str:
+        kind = str(part.lastgroup)
+        text = part[0]
+        if part["slope"]:
+            return rf"\frac{{\partial {part['of']}}}{{\partial "
+        if kind in ("group", "bracket", "below"):
+            return f"_{{{self.write(part[kind])}}}"
+        if kind == "power":
+            return f"^{{{self.write(part[kind])}}}"
+        if kind == "root":
+            return rf"\sqrt{{{self.write(part[kind])}}}"
+        if kind == "hat":
+            return rf"\hat{{{part[kind]}}}"
+        if kind == "raised":
+            return f"^{{{''.join(RAISED[c] for c in text)}}}".replace("T", r"\mathsf T")
+        if kind == "lowered":
+            return f"_{{{''.join(LOWERED[c] for c in text)}}}"
+        if kind == "word":
+            return _word(part)
+        return SIGNS.get(text, " " if kind == "space" else text)
+
+
+def _hangs_on(part: re.Match[str]) -> bool:
+    """Return whether a part is an index or an exponent."""
+    return part.lastgroup in ("group", "below", "raised", "lowered")
+
+
+def _is_function(found: list[re.Match[str]], i: int) -> bool:
+    """Return whether a part is a function's name, or an index of one."""
+    if not 0 <= i < len(found):
+        return False
+    return found[i][0] in FUNCTIONS or (_hangs_on(found[i]) and _is_function(found, i - 1))
+
+
+def _word(part: re.Match[str]) -> str:
+    """Write a word: a function upright, an index of two letters as letters, others as text."""
+    word = part[0]
+    if word in FUNCTIONS:
+        return f"{FUNCTIONS[word]} "
+    if len(word) <= 2 and part.string == word:  # an index, such as fc in w_fc
+        return " ".join(word)
+    before = " " if re.search(r"[\w,] $", part.string[: part.start()]) else ""
+    after = " " if re.match(r" [\w∂Σ]", part.string[part.end() :]) else ""
+    return rf"\text{{{before}{word}{after}}}"

@@ -1,0 +1,127 @@
+"""Pages that answer: examples that run, the player of their own pass, a sheet of all exercises.
+
+A page's examples are doctests, which the tests run. `{player} E` runs those above it once more when
+the page is built, and shows the pass of their Value `E`: in a frame, and on a page of its own.
+"""
+
+import random
+import re
+from contextlib import chdir
+from doctest import DocTestParser, DocTestRunner
+from html import escape
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar
+
+import equations
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+import tinygrad_pool as tg
+
+PLAYER = re.compile(r"^```\{player\}", re.MULTILINE)
+EXERCISE = re.compile(
+    r"^### Exercise (\d): ([^\n]+)\n(.*?)^<details>\n<summary>Answer</summary>\n(.*?)^</details>$",
+    re.MULTILINE | re.DOTALL,
+)
+FRAME = """<figure class="player">
+<iframe src="{page}" title="{title}" loading="lazy"></iframe>
+<noscript>
+<style>.player iframe {{ display: none; }}</style>
+<img src="{picture}" alt="{title}: every number and gradient of the graph">
+</noscript>
+<figcaption><a href="{page}">At full height, on a page of its own</a></figcaption>
+</figure>
+"""
+
+
+class Player(SphinxDirective):
+    """Show the pass of a Value of this page's examples, as far as they stand above."""
+
+    required_arguments = 1
+    option_spec: ClassVar = {"title": directives.unchanged}
+
+    def run(self) -> list[nodes.Node]:
+        """Run the examples since the last player, and write the page and the picture."""
+        state = self.env.current_document.setdefault("examples", {"shown": 0, "names": {}})
+        parts = PLAYER.split(Path(self.env.doc2path(self.env.docname)).read_text("utf-8"))
+        names = state["names"]
+        failed = run_examples(parts[state["shown"]], names, self.env.docname)
+        if failed:
+            raise self.error(failed)
+        state["shown"] += 1
+        self.env.metadata[self.env.docname]["hide-toc"] = True  # the player needs its room
+        if self.env.app.builder.format != "html":
+            return []
+        file = f"{self.env.docname.replace('/', '-')}-{state['shown']}"
+        title = self.options.get("title", f"The backward pass from {self.arguments[0]}")
+        folder = Path(self.env.app.outdir) / "players"
+        folder.mkdir(parents=True, exist_ok=True)
+        write_player(names[self.arguments[0]], folder / file, names, title)
+        place = f"{'../' * self.env.docname.count('/')}players/{file}"
+        html = FRAME.format(page=f"{place}.html", picture=f"{place}.svg", title=escape(title))
+        return [nodes.raw("", html, format="html")]
+
+
+def run_examples(text: str, names: dict[str, Any], page: str) -> str:
+    """Run the examples of a text, in a folder that is thrown away; return what failed."""
+    if not names:
+        random.seed(0)  # as for every test
+    report: list[str] = []
+    examples = DocTestParser().get_doctest(text, names, page, page, 0)
+    with TemporaryDirectory() as folder, chdir(folder):
+        DocTestRunner(verbose=False).run(examples, out=report.append, clear_globs=False)
+    names |= examples.globs
+    return "".join(report)
+
+
+def write_player(loss: tg.Value, file: Path, names: dict[str, Any], title: str) -> None:
+    """Write the page that plays a pass, and beside it its picture, for who runs no scripts."""
+    named = {name: v for name, v in names.items() if isinstance(v, tg.Value)}
+    with tg.record(loss, names=named) as passed:
+        passed.to_html(file.with_suffix(".html"), title=title)
+        passed.seek(len(passed))
+        shown = tg.draw(loss, show="data,grad,contribution", names=named)
+        tg.render(shown, file.with_suffix(".svg"))
+
+
+class Worksheet(SphinxDirective):
+    """Gather the exercises of the pages that are named: first all questions, then all answers."""
+
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        """Put the text together, and let it be read as this page's own."""
+        questions, answers = [], []
+        for part, page in enumerate(self.content, 1):
+            path = Path(self.env.srcdir) / f"{page}.md"
+            self.env.note_dependency(str(path))
+            for number, title, question, answer in EXERCISE.findall(path.read_text("utf-8")):
+                name = f"**{part}.{number} {title}.**"
+                questions.append(f"{name} {question.strip()}\n\n")
+                answers.append(f"{name} {answer.strip()}\n\n")
+        text = "\n".join([*questions, ":::{rst-class} answers", ":::", "## Answers", "", *answers])
+        return self.parse_text_to_nodes(text.replace("\n\n```\n", "\n```\n"), allow_section_headings=True)
+
+
+def set_inline(self: Any, node: nodes.math) -> None:
+    """Set a formula in a line."""
+    self.body.append(equations.mathml(node.astext()))
+    raise nodes.SkipNode
+
+
+def set_block(self: Any, node: nodes.math_block) -> None:
+    """Set a formula on a line of its own, which scrolls where the screen is narrower."""
+    self.body.append(f'<div class="math">{equations.mathml(node.astext(), block=True)}</div>\n')
+    raise nodes.SkipNode
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the directives, and mathematics as MathML: no script and no font from elsewhere."""
+    app.add_directive("player", Player)
+    app.add_directive("worksheet", Worksheet)
+    app.add_html_math_renderer("mathml", (set_inline, None), (set_block, None))
+    app.add_css_file("pages.css")
+    return {"parallel_read_safe": True}
