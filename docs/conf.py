@@ -18,7 +18,7 @@ author = "The tinygrad_pool authors"
 project_copyright = f"2026, {author}"
 version = release = tinygrad_pool.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "pages_that_answer"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "pages_that_answer"]
 exclude_patterns = ["_build"]
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3

@@ -24,6 +24,9 @@ PART = re.compile(
     r"|(?P<space>\s+)"
     r"|(?P<other>.)"
 )
+FORMS = dict.fromkeys(("group", "below", "bracket", "lowered"), "_{%s}")
+FORMS |= dict.fromkeys(("power", "raised"), "^{%s}") | {"root": r"\sqrt{%s}", "hat": r"\hat{%s}"}
+ALPHABETS = {"raised": RAISED, "lowered": LOWERED}
 TWO_TEXTS = re.compile(r"(\\text\{[^{}]*)\} *\\text\{")
 
 
@@ -73,24 +76,16 @@ class _Writer:
 
     def _part(self, part: re.Match[str]) -> str:
         kind = str(part.lastgroup)
-        text = part[0]
         if part["slope"]:
             return rf"\frac{{\partial {part['of']}}}{{\partial "
-        if kind in ("group", "bracket", "below"):
-            return f"_{{{self.write(part[kind])}}}"
-        if kind == "power":
-            return f"^{{{self.write(part[kind])}}}"
-        if kind == "root":
-            return rf"\sqrt{{{self.write(part[kind])}}}"
-        if kind == "hat":
-            return rf"\hat{{{part[kind]}}}"
-        if kind == "raised":
-            return f"^{{{''.join(RAISED[c] for c in text)}}}".replace("T", r"\mathsf T")
-        if kind == "lowered":
-            return f"_{{{''.join(LOWERED[c] for c in text)}}}"
         if kind == "word":
             return _word(part)
-        return SIGNS.get(text, " " if kind == "space" else text)
+        if kind in ALPHABETS:
+            letters = "".join(ALPHABETS[kind][c] for c in part[0])
+            return FORMS[kind] % letters.replace("T", r"\mathsf T")
+        if kind in FORMS:
+            return FORMS[kind] % self.write(part[kind])
+        return " " if kind == "space" else SIGNS.get(part[0], part[0])
 
 
 def _hangs_on(part: re.Match[str]) -> bool:

@@ -88,22 +88,26 @@ def write_player(loss: tg.Value, file: Path, names: dict[str, Any], title: str) 
 
 
 class Worksheet(SphinxDirective):
-    """Gather the exercises of the pages that are named: first all questions, then all answers."""
+    """Gather the questions, or the answers, of the exercises on the pages that are named."""
 
     has_content = True
+    required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
         """Put the text together, and let it be read as this page's own."""
-        questions, answers = [], []
+        gathered = []
         for part, page in enumerate(self.content, 1):
             path = Path(self.env.srcdir) / f"{page}.md"
             self.env.note_dependency(str(path))
             for number, title, question, answer in EXERCISE.findall(path.read_text("utf-8")):
-                name = f"**{part}.{number} {title}.**"
-                questions.append(f"{name} {question.strip()}\n\n")
-                answers.append(f"{name} {answer.strip()}\n\n")
-        text = "\n".join([*questions, ":::{rst-class} answers", ":::", "## Answers", "", *answers])
-        return self.parse_text_to_nodes(text.replace("\n\n```\n", "\n```\n"), allow_section_headings=True)
+                text = question if self.arguments[0] == "questions" else without_code(answer)
+                gathered.append(f"**{part}.{number}** *{title}* – {text.strip()}\n\n")
+        return self.parse_text_to_nodes("".join(gathered))
+
+
+def without_code(text: str) -> str:
+    """Leave out the examples, which check an answer and need no paper."""
+    return re.sub(r"^```python\n.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
 
 
 def set_inline(self: Any, node: nodes.math) -> None:
@@ -113,8 +117,9 @@ def set_inline(self: Any, node: nodes.math) -> None:
 
 
 def set_block(self: Any, node: nodes.math_block) -> None:
-    """Set a formula on a line of its own, which scrolls where the screen is narrower."""
-    self.body.append(f'<div class="math">{equations.mathml(node.astext(), block=True)}</div>\n')
+    """Set formulas on a line of their own; where the wide space is, they may stand on two."""
+    formulas = [equations.mathml(part, block=True) for part in node.astext().split(r"\qquad")]
+    self.body.append(f'<div class="math">{" ".join(formulas)}</div>\n')
     raise nodes.SkipNode
 
 

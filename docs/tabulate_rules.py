@@ -16,12 +16,14 @@ PAGE = Path(__file__).parent / "reference" / "rules.md"
 HEAD = """\
 # Rules and their derivatives
 
-`docs/tabulate_rules.py` writes this table from the rules: their equations, and what their docstrings say of
-kinks, ties and NaN. In each of them $g = \\partial E / \\partial y$ arrives from above. The operations that
-users call are these rules, lifted: see the [reference](../reference.md).
+`docs/tabulate_rules.py` writes this table from the rules: their equations, and what their docstrings
+say of kinks, ties and NaN. In each of them $g = \\partial E / \\partial y$ arrives from above. The
+operations that users call are these rules, lifted: see the [reference](../reference.md).
 
 """
-COLUMNS = "| rule | forward | what goes back | at a kink, a tie, a NaN |\n| --- | --- | --- | --- |\n"
+COLUMNS = (
+    "| rule | forward | what goes back | at a kink, a tie, a NaN |\n| --- | --- | --- | --- |\n"
+)
 SETTLED = re.compile(r"kink|\bties?\b|\bNaN\b|at 0|slope|never wins|as in max", re.IGNORECASE)
 """What a sentence speaks of that settles a point without a derivative."""
 
