@@ -4,6 +4,7 @@ import gc
 import os
 import random
 from contextlib import chdir
+from importlib.util import find_spec
 from tempfile import TemporaryDirectory
 
 import pytest
@@ -22,6 +23,8 @@ settings.register_profile(
 )
 settings.register_profile("fuzz", settings.get_profile("same"), derandomize=False, print_blob=True)
 settings.load_profile("same")
+
+collect_ignore = [] if find_spec("sphinx") else ["docs/pages_that_answer.py"]  # extra [docs]
 
 
 def pytest_addoption(parser, pluginmanager):

@@ -2,8 +2,6 @@
 
 import re
 
-from docutils.utils.math import latex2mathml
-
 RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿˣᵖᵗᵀˡ", "0123456789+-()nxptTl", strict=True))
 LOWERED = dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True))
 FUNCTIONS = {name: rf"\{name}" for name in ("ln", "exp", "sin", "cos", "tanh", "max", "min")}
@@ -43,6 +41,8 @@ def latex(equation: str) -> str:
 
 def mathml(tex: str, block: bool = False) -> str:
     """Set LaTeX as MathML, which browsers show by themselves."""
+    from docutils.utils.math import latex2mathml  # it comes with Sphinx
+
     return latex2mathml.tex2mathml(tex, as_block=block)
 
 

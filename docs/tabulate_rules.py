@@ -16,9 +16,10 @@ PAGE = Path(__file__).parent / "reference" / "rules.md"
 HEAD = """\
 # Rules and their derivatives
 
-`docs/tabulate_rules.py` writes this table from the rules: their equations, and what their docstrings
-say of kinks, ties and NaN. In each of them $g = \\partial E / \\partial y$ arrives from above. The
-operations that users call are these rules, lifted: see the [reference](../reference.md).
+`docs/tabulate_rules.py` writes this table from the rules: their equations, and what their
+docstrings say of kinks, ties and NaN. In each of them $g = \\partial E / \\partial y$ arrives
+from above. The operations that users call are these rules, lifted: see the
+[reference](../reference.md).
 
 """
 COLUMNS = (
