@@ -71,8 +71,9 @@ def show_docstring(
 
 def as_mathematics(paragraph: str) -> str:
     """Write a paragraph of equations as formulas that stand side by side where there is room."""
-    formulas = [f":math:`{equations.latex(part)}`" for part in equations.parts(paragraph)]
-    return f".. container:: equations\n\n    {' '.join(formulas)}"
+    stated, prose = equations.sentence(paragraph)
+    formulas = [f":math:`{equations.latex(part)}`" for part in equations.parts(stated)]
+    return f".. container:: equations\n\n    {' '.join(formulas)}\n\n{prose}"
 
 
 def show_signature(

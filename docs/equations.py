@@ -2,28 +2,35 @@
 
 import re
 
-RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿˣᵖᵗᵀˡ", "0123456789+-()nxptTl", strict=True))
+RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ᵃᵇᵈᵉⁱʲᵏˡᵐⁿᵖᵗʷˣʸᵀ", "0123456789+-()abdeijklmnptwxyT", strict=True))
 LOWERED = dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True))
+NAMED = [
+    *("adj", "arccos", "arcsin", "arctan", "argmax", "argmin", "chol", "cosh", "det", "diag"),
+    *("erf", "erfc", "log", "sign", "sinh", "softmax", "tan", "tr"),
+]
 FUNCTIONS = {name: rf"\{name}" for name in ("ln", "exp", "sin", "cos", "tanh", "max", "min")}
-FUNCTIONS |= {name: rf"\operatorname{{{name}}}" for name in ("argmax", "argmin", "sign", "softmax")}
-SIGNS = {"Σ": r"\sum ", "·": r"\cdot ", "…": r"\ldots ", "←": r"\leftarrow ", "−": "-"}
-SIGNS |= {"==": "=", "{": r"\{", "}": r"\}", "%": r"\%", "&": r"\&", "#": r"\#", "≤": r"\le "}
+FUNCTIONS |= {name: rf"\operatorname{{{name}}}" for name in NAMED}
+SIGNS = {"−": "-", "==": "=", "′": "'"} | {sign: rf"\{sign}" for sign in "{}%&#"}
+SPELT = "sum cdot ldots leftarrow le ge ne lfloor rfloor Vert times in prod pm int".split()
+SIGNS |= {sign: rf"\{name} " for sign, name in zip("Σ·…←≤≥≠⌊⌋‖×∈Π±∫", SPELT, strict=True)}
 
 PART = re.compile(
     r"(?P<slope>∂(?P<of>\w)/∂)"
     r"|√(?P<root>\w\u0302?)"
+    r"|√\((?P<under>[^()]*)\)"
     r"|_(?:\{(?P<group>[^}]*)\}|(?P<below>[A-Za-z0-9]+(?:,[a-z]+)?))"
     r"|_\((?P<bracket>[^)]*)\)"
     rf"|(?P<raised>[{''.join(RAISED)}]+)|(?P<lowered>[{''.join(LOWERED)}]+)"
     r"|\^\((?P<power>[^)]*)\)"
     r"|(?P<hat>\w)\u0302"
     r"|(?P<word>[A-Za-z][A-Za-z]+(?:_[a-z]{3,})?|\w's|(?<=[a-z]{2} )a(?= [a-z]{2}))"
-    r"|(?P<sign>==|[Σ·…←−{}%&#≤])"
+    rf"|(?P<sign>==|[{''.join(sign for sign in SIGNS if len(sign) == 1)}])"
     r"|(?P<space>\s+)"
     r"|(?P<other>.)"
 )
 FORMS = dict.fromkeys(("group", "below", "bracket", "lowered"), "_{%s}")
-FORMS |= dict.fromkeys(("power", "raised"), "^{%s}") | {"root": r"\sqrt{%s}", "hat": r"\hat{%s}"}
+FORMS |= dict.fromkeys(("power", "raised"), "^{%s}") | {"hat": r"\hat{%s}"}
+FORMS |= dict.fromkeys(("root", "under"), r"\sqrt{%s}")
 ALPHABETS = {"raised": RAISED, "lowered": LOWERED}
 TWO_TEXTS = re.compile(r"(\\text\{[^{}]*)\} *\\text\{")
 
@@ -53,6 +60,16 @@ def parts(paragraph: str) -> list[str]:
     ['y = x w', '∂E/∂x = g w']
     """
     return [part.strip() for part in re.split(r" {4,}|\n|,  ", paragraph) if part.strip()]
+
+
+def sentence(paragraph: str) -> tuple[str, str]:
+    """Part the equations that a paragraph begins with from the words that follow them.
+
+    >>> sentence("g = ∂E/∂w. With momentum, v stands for g.")
+    ('g = ∂E/∂w', 'With momentum, v stands for g.')
+    """
+    found = re.search(r"[.;] (?=[A-Za-z`])", paragraph)
+    return (paragraph[: found.start()], paragraph[found.end() :]) if found else (paragraph, "")
 
 
 class _Writer:
@@ -85,7 +102,10 @@ class _Writer:
             return FORMS[kind] % letters.replace("T", r"\mathsf T")
         if kind in FORMS:
             return FORMS[kind] % self.write(part[kind])
-        return " " if kind == "space" else SIGNS.get(part[0], part[0])
+        if kind == "space":
+            return " "
+        known = part[0].isascii() or part[0].isalpha()
+        return SIGNS.get(part[0], part[0] if known else rf"\text{{{part[0]}}}")
 
 
 def _hangs_on(part: re.Match[str]) -> bool:
