@@ -11,7 +11,10 @@ NAMED = [
 FUNCTIONS = {name: rf"\{name}" for name in ("ln", "exp", "sin", "cos", "tanh", "max", "min")}
 FUNCTIONS |= {name: rf"\operatorname{{{name}}}" for name in NAMED}
 SIGNS = {"−": "-", "==": "=", "′": "'"} | {sign: rf"\{sign}" for sign in "{}%&#"}
-SPELT = ["sum", "cdot", "ldots", "leftarrow", "le", "ge", "ne", "lfloor", "rfloor", "Vert", "times", "in", "prod", "pm", "int"]
+SPELT = [
+    *("sum", "cdot", "ldots", "leftarrow", "le", "ge", "ne", "lfloor", "rfloor", "Vert"),
+    *("times", "in", "prod", "pm", "int"),
+]
 SIGNS |= {sign: rf"\{name} " for sign, name in zip("Σ·…←≤≥≠⌊⌋‖×∈Π±∫", SPELT, strict=True)}
 
 PART = re.compile(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import tinygrad_pool as tg
 from tinygrad_pool.rules import (
     arithmetic,
+    convolution,
     elementwise,
     fast_pooling,
     linear,
@@ -152,7 +153,7 @@ TABLE = [
         ],
     ),
     *cases(
-        linear.conv,
+        convolution.conv,
         lambda x, w, b: np.stack([np.correlate(x[0], v[0]) for v in w]) + b[:, None],
         [((1, 5), (2, 1, 2), (2,))],
         windows=PAIRS,

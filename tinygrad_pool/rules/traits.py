@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from tinygrad_pool.errors import OptionError, RuleError
 from tinygrad_pool.rules import (
     arithmetic,
+    convolution,
     elementwise,
     linear,
     masks,
@@ -105,7 +106,7 @@ TRAITS: dict[Rule | None, Traits] = {
     pooling.max_pool: Traits("pool", "largest", paid=(FIRST, FIRST, FIRST)),
     pooling.avg_pool: Traits("pool", "sum"),
     pooling.lp_pool: Traits("pool", "norm"),
-    linear.conv: Traits("conv", "product", off=ZERO),
+    convolution.conv: Traits("conv", "product", off=ZERO),
     linear.matmul: Traits("matmul", "product", "@", ZERO),
     weight_layer: Traits("weights", "sum"),
     **dict.fromkeys((elementwise.log, elementwise.log1p), ELEMENTWISE),
