@@ -4,11 +4,18 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
 WINDOWS = [{"width": width, "height": 800} for width in (1280, 390)]
+ANSWERS = {
+    "Why is a loser": "as far as it moves without winning, the maximum does not depend on it",
+    "What happens at a tie": 'The default is "first"',
+    "What if windows overlap": "They add up",
+    "In which sense": "around them as far as the radius",
+}
 WIDER = """() => {
     const outside = box => box.right > innerWidth + 1;
     const scrolls = e => getComputedStyle(e).overflowX !== "visible";
@@ -111,6 +118,15 @@ class TestTheBuiltDocs:
             assert not page.locator(".player iframe").is_visible()
             assert page.locator(".go").count()  # recorded output
         assert page.heard == []
+
+    def test_the_home_page_leads_to_each_answer_in_one_click(self, built, reader):
+        page = reader(viewport=WINDOWS[1], reduced_motion="reduce")
+        for question, answer in ANSWERS.items():
+            page.goto((built / "index.html").as_uri())
+            page.locator("tr", has_text=question).get_by_role("link").click()
+            section = page.locator(f"section#{urlsplit(page.url).fragment}")
+            assert section.locator("h2").is_visible()
+            assert answer in " ".join(section.inner_text().split())
 
     def test_the_worksheet_prints_on_one_sheet(self, built, reader):
         page = reader()
