@@ -32,11 +32,13 @@ SETTLED = re.compile(r"kink|\bties?\b|\bNaN\b|at 0|slope|never wins|as in max", 
 def page() -> str:
     """Write the page: a section for each module of rules, a row for each rule."""
     sections: dict[str, list[str]] = {}
-    for rule in TRAITS:
-        if rule is not None and not rule.__name__.endswith("_rule") and (shown := row(rule)):
-            sections.setdefault(rule.__module__.rpartition(".")[2], []).append(shown)
+    for rule in filter(None, TRAITS):
+        room, _, module = rule.__module__.rpartition(".")
+        ours = room == "tinygrad_pool.rules" and not rule.__name__.endswith("_rule")
+        if ours and (shown := row(rule)):
+            sections.setdefault(module, []).append(shown)
     return HEAD + "\n".join(
-        f"## {module.capitalize()}\n\n{COLUMNS}{''.join(sorted(rows))}"
+        f"## {module.capitalize().replace('_', ' ')}\n\n{COLUMNS}{''.join(sorted(rows))}"
         for module, rows in sections.items()
     )
 
