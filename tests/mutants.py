@@ -202,7 +202,7 @@ def _places(tree, where="module"):
 
 
 def suites_of(path, near=False):
-    """List what notices a mistake: the tests of the module, of its room and, if far, all of them."""
+    """List what notices a mistake: the tests of the module, of its room and, unless near, all."""
     below = Path(path).relative_to("tinygrad_pool")
     room, mirror = Path("tests", below.parts[0]), Path("tests", below.parent, f"test_{below.name}")
     yield [str(path), *([str(mirror)] if (ROOT / mirror).exists() else [])]

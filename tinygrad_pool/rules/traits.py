@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 
 from tinygrad_pool.errors import OptionError, RuleError
 from tinygrad_pool.rules import (
+    activations,
     arithmetic,
     convolution,
     elementwise,
+    entropies,
     linear,
     masks,
     pooling,
@@ -89,6 +91,13 @@ TRAITS: dict[Rule | None, Traits] = {
     elementwise.relu: Traits("elementwise", "largest", off="the relu is off: its input is {x}"),
     elementwise.abs: Traits("elementwise", "power", "|x|"),
     elementwise.clip: Traits("elementwise", off="it is clipped: {x} is outside the bounds"),
+    activations.leaky_relu: Traits("elementwise", off=ZERO),
+    activations.elu: Traits("elementwise", vanishes=UNDERFLOWS),
+    activations.softplus: Traits("elementwise", vanishes=UNDERFLOWS),
+    activations.gelu: Traits("elementwise", vanishes=UNDERFLOWS),
+    activations.erf: Traits("elementwise", vanishes=UNDERFLOWS),
+    activations.erfc: Traits("elementwise", vanishes=UNDERFLOWS),
+    entropies.binary_cross_entropy: Traits("elementwise"),
     elementwise.where: Traits("elementwise", off="it was not chosen"),
     reductions.maximum: Traits("elementwise", "largest", "max", paid=(HALF, HALF, FIRST)),
     reductions.minimum: Traits("elementwise", "least", "min", paid=(HALF, HALF, FIRST)),
