@@ -24,7 +24,8 @@ settings.register_profile(
 settings.register_profile("fuzz", settings.get_profile("same"), derandomize=False, print_blob=True)
 settings.load_profile("same")
 
-collect_ignore = [] if find_spec("sphinx") else ["docs/pages_that_answer.py"]  # extra [docs]
+NEEDS = {"docs/pages_that_answer.py": "sphinx", "docs/torch_coverage.py": "torch"}
+collect_ignore = [path for path, library in NEEDS.items() if find_spec(library) is None]
 
 
 def pytest_addoption(parser, pluginmanager):
