@@ -48,18 +48,19 @@ class Player(SphinxDirective):
         state = self.env.current_document.setdefault("examples", {"shown": 0, "names": {}})
         parts = PLAYER.split(Path(self.env.doc2path(self.env.docname)).read_text("utf-8"))
         names = state["names"]
+        (name,) = self.arguments
         failed = run_examples(parts[state["shown"]], names, self.env.docname)
-        if failed:
-            raise self.error(failed)
+        if failed or not isinstance(names.get(name), tg.Value):
+            raise self.error(failed or f"player: the examples above make no Value {name}")
         state["shown"] += 1
         self.env.metadata[self.env.docname]["hide-toc"] = True  # the player needs its room
         if self.env.app.builder.format != "html":
             return []
         file = f"{self.env.docname.replace('/', '-')}-{state['shown']}"
-        title = self.options.get("title", f"The backward pass from {self.arguments[0]}")
+        title = self.options.get("title", f"The backward pass from {name}")
         folder = Path(self.env.app.outdir) / "players"
         folder.mkdir(parents=True, exist_ok=True)
-        write_player(names[self.arguments[0]], folder / file, names, title)
+        write_player(names[name], folder / file, names, title)
         place = f"{'../' * self.env.docname.count('/')}players/{file}"
         html = FRAME.format(page=f"{place}.html", picture=f"{place}.svg", title=escape(title))
         return [nodes.raw("", html, format="html")]
