@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import pexpect
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import tinygrad_pool as tg
 from tinygrad_pool.debugger import breakpoints
