@@ -22,7 +22,7 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
 FENCES = re.MULTILINE | re.DOTALL
 ROOMS = ["drawing", "recording", "diagnosis", "debugger", "derivatives"]
-ROOMS += ["pooling_as_weights", "codegen"]
+ROOMS += ["pooling_as_weights", "codegen", "bridges"]
 
 
 def test_the_readme_opens_with_two_commands():
