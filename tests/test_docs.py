@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 import tabulate_rules
 import tiny
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import tinygrad_pool as tg
 from tinygrad_pool.cli.main import main
