@@ -41,7 +41,7 @@ class Player(SphinxDirective):
     """Show the pass of a Value of this page's examples, as far as they stand above."""
 
     required_arguments = 1
-    option_spec: ClassVar = {"title": directives.unchanged}
+    option_spec: ClassVar = {"title": directives.unchanged, "start": directives.unchanged}
 
     def run(self) -> list[nodes.Node]:
         """Run the examples since the last player, and write the page and the picture."""
@@ -60,7 +60,7 @@ class Player(SphinxDirective):
         title = self.options.get("title", f"The backward pass from {name}")
         folder = Path(self.env.app.outdir) / "players"
         folder.mkdir(parents=True, exist_ok=True)
-        write_player(names[name], folder / file, names, title)
+        write_player(names, name, folder / file, title, self.options.get("start", "play"))
         place = f"{'../' * self.env.docname.count('/')}players/{file}"
         html = FRAME.format(page=f"{place}.html", picture=f"{place}.svg", title=escape(title))
         return [nodes.raw("", html, format="html")]
@@ -78,13 +78,13 @@ def run_examples(text: str, names: dict[str, Any], page: str) -> str:
     return "".join(report)
 
 
-def write_player(loss: tg.Value, file: Path, names: dict[str, Any], title: str) -> None:
+def write_player(names: dict[str, Any], name: str, file: Path, title: str, start: Any) -> None:
     """Write the page that plays a pass, and beside it its picture, for who runs no scripts."""
     named = {name: v for name, v in names.items() if isinstance(v, tg.Value)}
-    with tg.record(loss, names=named) as passed:
-        passed.to_html(file.with_suffix(".html"), title=title)
+    with tg.record(named[name], names=named) as passed:
+        passed.to_html(file.with_suffix(".html"), title=title, start=start)
         passed.seek(len(passed))
-        shown = tg.draw(loss, show="data,grad,contribution", names=named)
+        shown = tg.draw(named[name], show="data,grad,contribution", names=named)
         tg.render(shown, file.with_suffix(".svg"))
 
 

@@ -87,6 +87,8 @@ class TestTheBuiltDocs:
                 handle.scroll_into_view_if_needed()
                 frame = handle.content_frame()
                 frame.wait_for_selector("#count:has-text('0 of')")
+                if frame.is_disabled("[data-do=next]"):  # it asks first
+                    frame.get_by_role("button", name="Stop").click()
                 frame.click("[data-do=next]")
                 assert frame.inner_text("#count").startswith("1 of")
                 height = frame.evaluate("[document.documentElement.scrollHeight, innerHeight]")
@@ -96,6 +98,19 @@ class TestTheBuiltDocs:
             assert "/players/" in page.url
         assert played >= 5
         assert page.heard == []
+
+    def test_a_player_that_asks_at_once_leaves_the_focus_to_the_page(self, built, reader):
+        page = reader(viewport=WINDOWS[0], reduced_motion="reduce")
+        page.goto((built / "tutorial" / "one_neuron.html").as_uri())
+        handle = page.query_selector(".player iframe")
+        handle.scroll_into_view_if_needed()
+        field = handle.content_frame().locator("#guess input").first
+        field.wait_for()
+        assert page.evaluate("document.activeElement.tagName") == "BODY"
+        field.click()
+        field.fill("2")
+        field.press("Enter")
+        handle.content_frame().get_by_role("button", name="Next").wait_for()
 
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     def test_a_player_is_as_dark_as_its_page(self, built, reader, scheme):
