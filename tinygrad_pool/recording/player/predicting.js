@@ -159,7 +159,7 @@ function question() {
       button.click();
     });
   }
-  fields[0].focus();
+  if (window === window.top || document.hasFocus()) fields[0].focus(); // or the page around would jump here
   light(done.steps[at].node);
 }
 
