@@ -279,7 +279,9 @@ def main(arguments=None):
     with TemporaryDirectory() as folder, ThreadPoolExecutor(wanted.jobs) as pool:
         trees = SimpleQueue()
         for job in range(wanted.jobs):
-            names = shutil.ignore_patterns(".git", ".*_cache", "_build", "__pycache__", "*.egg-info")
+            names = shutil.ignore_patterns(
+                ".git", ".*_cache", "_build", "__pycache__", "*.egg-info"
+            )
             tree = shutil.copytree(ROOT, Path(folder, str(job)), ignore=names)
             trees.put(tree)
         if fails(tree):

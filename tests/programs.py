@@ -66,16 +66,12 @@ ELEMENTWISE = [
     Operation("{0} ** {n}", "{0} ** {n}"),
     Operation("{0}.clip(-0.5, 1.0)", "torch.clamp({0}, -0.5, 1.0)"),
     Operation("np.clip({0}, max={c})", "torch.clamp({0}, max=float({c}))"),
-    Operation(
-        "np.where({0}.data > 0, {0}, {1})", "torch.where({0} > 0, {0}, {1}.to({0}.dtype))"
-    ),
+    Operation("np.where({0}.data > 0, {0}, {1})", "torch.where({0} > 0, {0}, {1}.to({0}.dtype))"),
     Operation("np.maximum({0}, {1})", "torch.maximum({0}, {1})"),
     Operation("np.minimum({0}, {1})", "torch.minimum({0}, {1})"),
     Operation("tg.maximum({0}, {1}, 0.5, ties={ties})", "torch.maximum({0}, {1}).clamp(min=0.5)"),
     Operation("tg.minimum({0}, {1}, ties={ties})", "torch.minimum({0}, {1})"),
-    Operation(
-        "tg.weighted_sum([{0}, {1}], [{1}, {c}], {0})", "{0} * {1} + {1} * {c} + {0}", (0,)
-    ),
+    Operation("tg.weighted_sum([{0}, {1}], [{1}, {c}], {0})", "{0} * {1} + {1} * {c} + {0}", (0,)),
     Operation("{0}.astype(np.float32)", "{0}.float()"),
     Operation("{0}.astype(np.float64)", "{0}.double()"),
 ]
@@ -371,6 +367,7 @@ def deviations(root, gradient, xs, roundings):
                 moved = _jolted(root, gradient, xs, size, sample)
                 pairs = zip(most, moved, exact, strict=True)
                 most = [max(m, _apart(a, b)) for m, a, b in pairs]
+        most[0] += MARGIN * roundings * float(np.max(np.abs(exact[0]), initial=0.0))
     return most
 
 

@@ -67,7 +67,9 @@ def test_stepping_is_running_bit_for_bit(program):
             v.zero_grad()
         passed.seek(len(passed))
         assert_same([v.grad for v in nodes], ran)
-        assert_same([passed.gradients[v] for v in passed.gradients], [v.grad for v in passed.gradients])
+        assert_same(
+            [passed.gradients[v] for v in passed.gradients], [v.grad for v in passed.gradients]
+        )
 
 
 @given(programs())
@@ -128,7 +130,10 @@ def assert_adds_up(passed, node):
         return
     sent = [entry.contribution for entry in why.entries]
     limits = np.finfo(min(np.dtype(node.dtype), np.dtype(float)))  # entries are Python's floats
-    if not np.all(np.isfinite([why.grad, *sent])) or max(map(abs, sent), default=0) > limits.max / 99:
+    if (
+        not np.all(np.isfinite([why.grad, *sent]))
+        or max(map(abs, sent), default=0) > limits.max / 99
+    ):
         return
     roundings = (len(sent) + 8) * (float(limits.eps) * math.fsum(map(abs, sent)) + limits.tiny)
     assert abs(math.fsum(sent) - why.grad) <= roundings

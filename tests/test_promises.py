@@ -75,6 +75,23 @@ class TestAccumulation:
         (step,) = tg.backward_steps(Value(2.0) * 3.0)
         assert step.contributions == (3.0, None)
 
+    @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
+    def test_a_pass_that_fails_adds_nothing(self, error):
+        def failing(x):
+            def failing_backward(g):
+                raise error("on purpose")
+
+            return x, failing_backward
+
+        x, w = Value(3.0), Value([1.0, 2.0])
+        w.grad = [5.0, 6.0]
+        y = (tg.lift(failing)(x * x) * x * w).sum()
+        for run in (y.backward, lambda: tg.grad(y, x), lambda: list(tg.backward_steps(y))):
+            with pytest.raises(error, match="on purpose"):
+                run()
+            assert not x.has_grad
+            assert w.grad.tolist() == [5.0, 6.0]
+
 
 class TestNotComputed:
     def test_a_gradient_reads_as_read_only_zeros_before_any_pass(self):
