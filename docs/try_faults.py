@@ -2,7 +2,7 @@
 
     python docs/try_faults.py
 
-Each is tried in earnest: in a process of its own, with a real limit, a real signal or a real program.
+Each is tried in earnest: with a real limit, signal, file or program.
 """
 
 import contextlib
@@ -64,7 +64,7 @@ def forked(act: Callable[[], str]) -> str:
     read, write = os.pipe()
     if child := os.fork():
         os.close(write)
-        with open(read, encoding="utf-8") as words:
+        with open(read, encoding="utf-8") as words:  # noqa: PTH123  # no path
             said = words.read()
         os.waitpid(child, 0)
         return said
@@ -73,7 +73,7 @@ def forked(act: Callable[[], str]) -> str:
         said = act()
     except BaseException:  # noqa: BLE001  # the parent has to be told
         said = traceback.format_exc()
-    with open(write, "w", encoding="utf-8") as words:
+    with open(write, "w", encoding="utf-8") as words:  # noqa: PTH123  # no path
         words.write(said)
     os._exit(0)
 
@@ -550,7 +550,7 @@ def interrupt_in_a_step() -> str:
     """Interrupt `backward_steps`."""
 
     def slow(x: float) -> object:
-        return x, lambda g: signal.raise_signal(signal.SIGINT)
+        return x, lambda _: signal.raise_signal(signal.SIGINT)
 
     x = Value(3.0)
     loss = tg.lift(slow)(x * x) * x  # type: ignore[arg-type]
@@ -620,9 +620,9 @@ def page() -> str:
     lines = [
         "# Faults",
         "",
-        "What was tried, and what happens: `python docs/try_faults.py` tries it and writes this page,",
-        "and a test tries it again. An error of the package's own says what was asked, what went wrong",
-        "and, where it helps, what to do; a file is written whole or not at all.",
+        "What was tried, and what happens. `python docs/try_faults.py` tries it and writes this page,",
+        "and a test tries it again. An error of the package's own says what was asked, what went",
+        "wrong and, where it helps, what to do; a file is written whole or not at all.",
     ]
     for group, faults in FAULTS.items():
         lines += ["", f"## {group}", "", "| what was tried | what happens |", "| --- | --- |"]

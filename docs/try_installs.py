@@ -1,9 +1,9 @@
-"""Install what is built, in bare environments, and write what came of it into reference/installs.md.
+"""Install what is built, in bare environments, and write what came of it: reference/installs.md.
 
     pip install build twine uv pipx && python docs/try_installs.py
 
-Every CPython that is found and allowed is tried, with the lowest and the newest versions of what the
-package needs, from the wheel and from the source distribution, without extras and with [demo].
+Every CPython that is found and allowed is tried, with the lowest and the newest versions of what
+the package needs, from the wheel and from the source distribution, without extras and with [demo].
 """
 
 import os
@@ -159,9 +159,9 @@ def page(rows: list[Tried]) -> str:
         "# Installs",
         "",
         "What was installed, and what came of it: `python docs/try_installs.py` writes this page.",
-        "Wheel and source distribution are built apart from the tree, and pass `twine check --strict`.",
-        "Each row is a bare environment, with the lowest or the newest versions that the package",
-        "allows and that have a wheel for that Python.",
+        "Wheel and source distribution are built apart from the tree, and pass",
+        "`twine check --strict`. Each row is a bare environment, with the lowest or the newest",
+        "versions that the package allows and that have a wheel for that Python.",
         "",
         "| Python | from | with | |",
         "| --- | --- | --- | --- |",

@@ -254,7 +254,7 @@ class Program:
 
     @contextmanager
     def written_down(self, test):
-        """Write the program to a file if a test of it fails: of all that fail, the last is least."""
+        """Write the program to a file if a test of it fails: the last that fails is the least."""
         try:
             yield
         except Exception as error:

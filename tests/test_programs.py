@@ -1,12 +1,11 @@
-"""Any program: stepping is running, all ways to run it agree, and every instrument can look at it."""
+"""Any program: stepping is running, all ways to run it agree, and every instrument looks at it."""
 
 import math
 import re
 
 import numpy as np
 import pytest
-from hypothesis import event, given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings
 from programs import ALL, CHOICES, SMOOTH, Program, deviations, programs
 
 import tinygrad_pool as tg
@@ -14,7 +13,7 @@ from tinygrad_pool import Value
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.data import same_dtype
 from tinygrad_pool.engine.rerun import rerun
-from tinygrad_pool.errors import GraphError, TinygradPoolError, UnsupportedError
+from tinygrad_pool.errors import TinygradPoolError
 from tinygrad_pool.rules.rule import IMPLEMENTED
 from tinygrad_pool.rules.traits import TRAITS
 
@@ -247,7 +246,7 @@ def test_programs_draw_every_rule_and_every_function_of_numpys():
 def rules_of(operation, ndim):
     """List the rules of an operation and of its gradient, of arrays with so many axes."""
     program = Program()
-    for name in ("a", "b"):
+    for _ in range(2):
         shape = (2, 2, 3, 3, 3)[:ndim]
         program.add(f"tg.Value(np.random.default_rng(1).standard_normal({shape}))")
         program.leaves.append(program.name)

@@ -65,7 +65,7 @@ def agree(torch, program, second):
 
 
 def compare(torch, ours, theirs):
-    """Compare data and gradients; numbers may be as far apart as roundings of both may make them."""
+    """Compare data and gradients; numbers may be as far apart as roundings make them."""
     (y, xs, g), (t, tensors) = ours, theirs
     gradients = tg.grad(y, xs, g)
     expected = [None] * len(xs)
@@ -78,5 +78,5 @@ def compare(torch, ours, theirs):
     most = deviations(y, g, xs, roundings)
     for a, d, apart in zip([y.data, *gradients], [t, *expected], most, strict=True):
         if np.isfinite(apart):
-            d = 0 * a if d is None else d.numpy(force=True)
-            np.testing.assert_allclose(a, d, 0, apart)
+            desired = 0 * a if d is None else d.numpy(force=True)
+            np.testing.assert_allclose(a, desired, 0, apart)

@@ -38,10 +38,10 @@ def start(
 ) -> Iterator[tuple[Any, ...]]:
     """Check and prepare a backward pass from `root`, and return the walk that carries it out.
 
-    Interior nodes forget the last pass; leaves keep what they have, and add. A pass that fails takes
-    back what it added; one that stands half done in the same nodes gives way. Give `nodes`, which
-    are `topological_order(root)`, if you restore all gradients afterwards: then a half-done pass is
-    left standing.
+    Interior nodes forget the last pass; leaves keep what they have, and add. A pass that fails
+    takes back what it added; one that stands half done in the same nodes gives way. Give `nodes`,
+    which are `topological_order(root)`, if you restore all gradients afterwards: then a half-done
+    pass is left standing.
     """
     if not isinstance(root, Node):
         raise DataError(f"backward: needs a Value that was computed, got {type(root).__name__}")
@@ -72,7 +72,7 @@ def pass_on(node: Node) -> None:
         pass
 
 
-def _walk(
+def _walk(  # noqa: PLR0912  # it is written out, for speed
     nodes: list[Node], create_graph: bool, before: dict[Node, Any]
 ) -> Iterator[tuple[Node, Any, Contributions]]:
     """Take each node, the latest first, and add its contributions to its operands' gradients."""
