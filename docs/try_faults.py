@@ -620,9 +620,9 @@ def page() -> str:
     lines = [
         "# Faults",
         "",
-        "What was tried, and what happens. `python docs/try_faults.py` tries it and writes this page,",
-        "and a test tries it again. An error of the package's own says what was asked, what went",
-        "wrong and, where it helps, what to do; a file is written whole or not at all.",
+        "What was tried, and what happens. `python docs/try_faults.py` tries it and writes this",
+        "page, and a test tries it again. An error of the package's own says what was asked, what",
+        "went wrong and, where it helps, what to do; a file is written whole or not at all.",
     ]
     for group, faults in FAULTS.items():
         lines += ["", f"## {group}", "", "| what was tried | what happens |", "| --- | --- |"]
