@@ -50,7 +50,7 @@ def left_by_backward(program):
 
 
 @given(programs())
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_stepping_is_running_bit_for_bit(program):
     with program.written_down("stepping"):
         nodes, ran = topological_order(program.root), left_by_backward(program)
@@ -90,7 +90,7 @@ def test_gradients_with_a_graph_are_the_same(program):
 
 
 @given(programs())
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_what_runs_again_is_the_same_bit_for_bit(program):
     with program.written_down("again"), np.errstate(all="ignore"):
         nodes, ran = topological_order(program.root), left_by_backward(program)
@@ -150,7 +150,7 @@ def test_weight_layers_are_the_same_but_for_the_sign_of_zeros(program):
 
 @pytest.mark.slow
 @given(programs())
-@settings(max_examples=150)
+@settings(max_examples=100)
 def test_whoever_looks_sees_something(program):
     with program.written_down("looking"):
         with np.errstate(all="ignore"):
@@ -251,7 +251,7 @@ def along(program, second, direction):
 @pytest.mark.slow
 @pytest.mark.parametrize("second", [False, True], ids=["first", "second"])
 @given(program=tame)
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_gradients_are_slopes(program, second):
     rng = np.random.default_rng(7)
     direction = [rng.standard_normal(v.shape) for v in program.inputs]
