@@ -4,7 +4,7 @@ PYTHON ?= python
 FUZZ_SECONDS ?= 0
 FUZZ_SEED ?= $$(date +%s)
 
-.PHONY: help check lint types test browser huge fuzz examples docs bench bench-quick
+.PHONY: help check lint types test browser huge fuzz mutants examples docs bench bench-quick
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+( [a-z-]+)?:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 22
@@ -33,6 +33,9 @@ fuzz:  ## new cases wherever hypothesis draws, from FUZZ_SEED on, for FUZZ_SECON
 		past=$$(($$(date +%s) - start)); seed=$$((seed + 1)); \
 		if [ $(FUZZ_SECONDS) -gt 0 ] && [ $$past -ge $(FUZZ_SECONDS) ]; then exit 0; fi; \
 	done; exit 1
+
+mutants:  ## mistakes made on purpose that no test notices; MUTANTS="--each 9 rules" tries more there
+	$(PYTHON) tests/mutants.py $(MUTANTS)
 
 examples:  ## run the examples, as `test` does
 	$(PYTHON) -m pytest -m "" tests/test_examples.py

@@ -24,6 +24,12 @@ PRINTS = {
         "3. no gradient: hidden.*, out.weight: a gradient of 0 throughout in 3 of 5 parameters",
         "Python's max chose by the data of mean#15",
     ],
+    "08_norms_and_dropout.py": [
+        "(drop): Dropout(p=0.25)",
+        "epoch 8   loss 0.4",
+        "test accuracy 9",
+        "norm.num_batches_tracked [344]",
+    ],
 }
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tinygrad_pool import Value, nn, optim
 from tinygrad_pool.errors import GraphError, OptionError
-from tinygrad_pool.optim import SGD, Adam
+from tinygrad_pool.optim import SGD, Adam, AdamW
 
 
 def test_sgd_follows_the_gradient():
@@ -26,23 +26,32 @@ SETTINGS = [
     (SGD, {}),
     (SGD, {"momentum": 0.9}),
     (SGD, {"momentum": 0.5, "weight_decay": 0.01}),
+    (SGD, {"momentum": 0.5, "dampening": 0.25}),
+    (SGD, {"momentum": 0.5, "nesterov": True}),
     (Adam, {}),
     (Adam, {"weight_decay": 0.1}),
+    (Adam, {"amsgrad": True}),
+    (AdamW, {}),
+    (AdamW, {"weight_decay": 0.1}),
 ]
 
 
 def as_written(options, w, gradients):
-    """Follow the formulas of SGD and Adam on whole arrays."""
+    """Follow the formulas of SGD, Adam and AdamW on whole arrays."""
     decay, momentum = options.get("weight_decay", 0.0), options.get("momentum", 0.0)
-    m = v = 0.0
+    m = v = top = 0.0
     for t, slope in enumerate(gradients, 1):
-        g = slope + decay * w if decay else slope
+        g = slope + decay * w if decay and options["rule"] is not AdamW else slope
         if options["rule"] is SGD:
-            v = momentum * v + g if momentum and t > 1 else g
-            w = w - 0.1 * v
+            fresh = (1 - options["dampening"]) * g if "dampening" in options and t > 1 else g
+            v = momentum * v + fresh if momentum and t > 1 else g
+            w = w - 0.1 * (g + momentum * v if "nesterov" in options else v)
         else:
+            w = w * (1 - 0.1 * options.get("weight_decay", 0.01)) if options["rule"] is AdamW else w
             m, v = 0.9 * m + (1 - 0.9) * g, 0.999 * v + (1 - 0.999) * g * g
-            w = w - 0.1 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+            top = np.maximum(top, v)
+            spread = top if "amsgrad" in options else v
+            w = w - 0.1 * (m / (1 - 0.9**t)) / (np.sqrt(spread / (1 - 0.999**t)) + 1e-8)
     return w
 
 
@@ -219,6 +228,16 @@ W, V, NET = Value(1.0, label="w"), Value(1.0), nn.Linear(1, 1, rng=0)
         (lambda: Adam([W], eps=-1), "Adam: eps must be a non-negative number, got -1"),
         (lambda: Adam([W], betas=(0.9, 1.0)), "Adam: betas must be two numbers in [0, 1), got (0."),
         (lambda: Adam([W], betas=(0.9,)), "Adam: betas must be two numbers in [0, 1), got (0.9,)"),
+        (lambda: SGD([W], dampening=-1), "SGD: dampening must be a non-negative number, got -1"),
+        (lambda: SGD([W], nesterov=1), "SGD: nesterov must be True or False, got 1"),
+        (lambda: SGD([W], nesterov=True), "SGD: nesterov needs momentum, and no dampening"),
+        (
+            lambda: SGD([W], momentum=0.9, dampening=0.1, nesterov=True),
+            "SGD: nesterov needs momentum, and no dampening",
+        ),
+        (lambda: AdamW([W], amsgrad=0), "AdamW: amsgrad must be True or False, got 0"),
+        (lambda: AdamW([W], eps=-1), "AdamW: eps must be a non-negative number, got -1"),
+        (lambda: AdamW([W], betas=1), "AdamW: betas must be two numbers in [0, 1), got 1"),
         (lambda: Adam([W], betas=0.9), "Adam: betas must be two numbers in [0, 1), got 0.9"),
     ],
 )
@@ -231,6 +250,9 @@ OPTIONS = [
     (SGD, "SGD", {"lr": 0.1}),
     (SGD, "SGD", {"lr": 0.1, "momentum": 0.9}),
     (SGD, "SGD", {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}),
+    (SGD, "SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True}),
+    (SGD, "SGD", {"lr": 0.1, "momentum": 0.9, "dampening": 0.2}),
+    (AdamW, "AdamW", {"lr": 0.1, "amsgrad": True}),
     (Adam, "Adam", {"lr": 0.1}),
     (Adam, "Adam", {"lr": 0.1, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.1}),
 ]

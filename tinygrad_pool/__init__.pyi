@@ -131,7 +131,19 @@ from tinygrad_pool.functional import (
     avg_pool3d as avg_pool3d,
 )
 from tinygrad_pool.functional import (
+    batch_norm as batch_norm,
+)
+from tinygrad_pool.functional import (
+    binary_cross_entropy as binary_cross_entropy,
+)
+from tinygrad_pool.functional import (
+    binary_cross_entropy_with_logits as binary_cross_entropy_with_logits,
+)
+from tinygrad_pool.functional import (
     broadcast_to as broadcast_to,
+)
+from tinygrad_pool.functional import (
+    celu as celu,
 )
 from tinygrad_pool.functional import (
     clip as clip,
@@ -152,6 +164,21 @@ from tinygrad_pool.functional import (
     cos as cos,
 )
 from tinygrad_pool.functional import (
+    cross_entropy as cross_entropy,
+)
+from tinygrad_pool.functional import (
+    dropout as dropout,
+)
+from tinygrad_pool.functional import (
+    elu as elu,
+)
+from tinygrad_pool.functional import (
+    erf as erf,
+)
+from tinygrad_pool.functional import (
+    erfc as erfc,
+)
+from tinygrad_pool.functional import (
     exp as exp,
 )
 from tinygrad_pool.functional import (
@@ -161,6 +188,42 @@ from tinygrad_pool.functional import (
     expm1 as expm1,
 )
 from tinygrad_pool.functional import (
+    gelu as gelu,
+)
+from tinygrad_pool.functional import (
+    group_norm as group_norm,
+)
+from tinygrad_pool.functional import (
+    hardsigmoid as hardsigmoid,
+)
+from tinygrad_pool.functional import (
+    hardswish as hardswish,
+)
+from tinygrad_pool.functional import (
+    hardtanh as hardtanh,
+)
+from tinygrad_pool.functional import (
+    huber_loss as huber_loss,
+)
+from tinygrad_pool.functional import (
+    instance_norm as instance_norm,
+)
+from tinygrad_pool.functional import (
+    kl_div as kl_div,
+)
+from tinygrad_pool.functional import (
+    l1_loss as l1_loss,
+)
+from tinygrad_pool.functional import (
+    layer_norm as layer_norm,
+)
+from tinygrad_pool.functional import (
+    leaky_relu as leaky_relu,
+)
+from tinygrad_pool.functional import (
+    linear as linear,
+)
+from tinygrad_pool.functional import (
     log as log,
 )
 from tinygrad_pool.functional import (
@@ -168,6 +231,9 @@ from tinygrad_pool.functional import (
 )
 from tinygrad_pool.functional import (
     log_softmax as log_softmax,
+)
+from tinygrad_pool.functional import (
+    logsigmoid as logsigmoid,
 )
 from tinygrad_pool.functional import (
     logsumexp as logsumexp,
@@ -209,16 +275,46 @@ from tinygrad_pool.functional import (
     minimum as minimum,
 )
 from tinygrad_pool.functional import (
+    mish as mish,
+)
+from tinygrad_pool.functional import (
+    mse_loss as mse_loss,
+)
+from tinygrad_pool.functional import (
+    nll_loss as nll_loss,
+)
+from tinygrad_pool.functional import (
+    prelu as prelu,
+)
+from tinygrad_pool.functional import (
     relu as relu,
+)
+from tinygrad_pool.functional import (
+    relu6 as relu6,
+)
+from tinygrad_pool.functional import (
+    selu as selu,
 )
 from tinygrad_pool.functional import (
     sigmoid as sigmoid,
 )
 from tinygrad_pool.functional import (
+    silu as silu,
+)
+from tinygrad_pool.functional import (
     sin as sin,
 )
 from tinygrad_pool.functional import (
+    smooth_l1_loss as smooth_l1_loss,
+)
+from tinygrad_pool.functional import (
     softmax as softmax,
+)
+from tinygrad_pool.functional import (
+    softplus as softplus,
+)
+from tinygrad_pool.functional import (
+    softsign as softsign,
 )
 from tinygrad_pool.functional import (
     sqrt as sqrt,

@@ -14,12 +14,16 @@ import numpy as np
 from tinygrad_pool.engine.node import name_of
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
+from tinygrad_pool.nn.clipping import clip_grad_norm_, clip_grad_value_
+from tinygrad_pool.rules.arguments import flag
 
 Part: TypeAlias = tuple[int, int]
 """The index of a parameter, and its first row."""
 
 BLOCK = 2**15
 """About how many elements are updated at a time, so that intermediates fit in the cache."""
+
+__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "clip_grad_norm_", "clip_grad_value_"]
 
 if not TYPE_CHECKING:  # so that a type checker still reports unknown names
 
@@ -53,16 +57,19 @@ class Optimizer(ABC):
             w: Any = p._numbers  # p.data would copy the bits, to detect later changes
             g = p.grad
             if p.size <= BLOCK:
-                w -= self._move((i, 0), self._slope(w, g))
+                w = self._moved((i, 0), w, g)
             else:
                 n = max(1, BLOCK * len(w) // p.size)
                 for row in range(0, len(w), n):
-                    part, slope = w[row : row + n], g[row : row + n]
-                    part -= self._move((i, row), self._slope(part, slope))
+                    self._moved((i, row), w[row : row + n], g[row : row + n])
             p.data = w
 
-    def _slope(self, w: Any, g: Any) -> Any:
-        return g + self.weight_decay * w if self.weight_decay else g
+    def _moved(self, part: Part, w: Any, g: Any) -> Any:
+        """Move a part of a parameter, an array in place."""
+        if self.weight_decay:
+            g = g + self.weight_decay * w
+        w -= self._move(part, g)
+        return w
 
     @abstractmethod
     def _move(self, part: Part, g: Any) -> Any:
@@ -72,9 +79,12 @@ class Optimizer(ABC):
 class SGD(Optimizer):
     """Follow the gradient, with momentum.
 
-    v ← μ v + g            w ← w − lr v            g = ∂E/∂w + weight_decay · w
+    v ← μ v + (1 − dampening) g, at first g        w ← w − lr v        g = ∂E/∂w + weight_decay · w
 
-    Raises OptionError for an option out of range or no parameters.
+    With `nesterov`, w ← w − lr (g + μ v).
+
+    Raises OptionError for an option out of range, no parameters, or Nesterov's way without
+    momentum or with dampening.
 
     >>> w = Value(1.0)
     >>> (w * 3.0).backward()
@@ -88,17 +98,23 @@ class SGD(Optimizer):
         parameters: Iterable[Value],
         lr: float = 1e-3,
         momentum: float = 0.0,
+        dampening: float = 0.0,
         weight_decay: float = 0.0,
+        nesterov: bool = False,
     ) -> None:
         super().__init__(parameters, lr, weight_decay)
-        _check("SGD", momentum=momentum)
-        self.momentum = momentum
+        _check("SGD", momentum=momentum, dampening=dampening)
+        if flag(nesterov, "SGD: nesterov") and (not momentum or dampening):
+            raise OptionError("SGD: nesterov needs momentum, and no dampening")
+        self.momentum, self.dampening, self.nesterov = momentum, dampening, nesterov
         self._v: dict[Part, Any] = {}
 
     def _move(self, part: Part, g: Any) -> Any:
-        if self.momentum:
-            g = self._v[part] = self.momentum * self._v.get(part, 0.0) + g
-        return self.lr * g
+        if not self.momentum:
+            return self.lr * g
+        fresh = (1 - self.dampening) * g if self.dampening and part in self._v else g
+        v = self._v[part] = self.momentum * self._v.get(part, 0.0) + fresh
+        return self.lr * (g + self.momentum * v if self.nesterov else v)
 
 
 class Adam(Optimizer):
@@ -106,6 +122,8 @@ class Adam(Optimizer):
 
     m ← β₁ m + (1 − β₁) g        v ← β₂ v + (1 − β₂) g²
     w ← w − lr · m̂ / (√v̂ + ε),  m̂ = m / (1 − β₁ᵗ),  v̂ = v / (1 − β₂ᵗ)
+
+    g = ∂E/∂w + weight_decay · w. With `amsgrad`, the largest v so far stands for v.
 
     Raises OptionError for an option out of range or no parameters.
 
@@ -123,25 +141,62 @@ class Adam(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        amsgrad: bool = False,
     ) -> None:
         super().__init__(parameters, lr, weight_decay)
-        _check("Adam", eps=eps)
+        name = type(self).__name__
+        _check(name, eps=eps)
         try:
             within = [0 <= beta < 1 for beta in betas]
         except TypeError:
             within = []
         if within != [True, True]:
-            raise OptionError(f"Adam: betas must be two numbers in [0, 1), got {betas!r}")
+            raise OptionError(f"{name}: betas must be two numbers in [0, 1), got {betas!r}")
         self.betas, self.eps = betas, eps
+        self.amsgrad = flag(amsgrad, f"{name}: amsgrad")
         self._moments: dict[Part, tuple[Any, Any, int]] = {}
+        self._largest: dict[Part, Any] = {}
 
     def _move(self, part: Part, g: Any) -> Any:
         beta1, beta2 = self.betas
         m, v, t = self._moments.get(part, (0.0, 0.0, 0))
         m, v, t = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g * g, t + 1
         self._moments[part] = m, v, t
+        if self.amsgrad:
+            v = self._largest[part] = np.maximum(self._largest.get(part, 0.0), v)
         root = np.sqrt(v / (1 - beta2**t)) + self.eps
         return self.lr * (m / (1 - beta1**t)) / root
+
+
+class AdamW(Adam):
+    """Adam that shrinks weights by themselves, and not by way of their gradient.
+
+    w ← w − lr · weight_decay · w, and then as in Adam with g = ∂E/∂w
+
+    Raises OptionError for an option out of range or no parameters.
+
+    >>> w = Value(1.0)
+    >>> (w * 0.0).backward()
+    >>> AdamW([w], lr=0.5, weight_decay=0.1).step()
+    >>> w.data
+    0.95
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Value],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+        amsgrad: bool = False,
+    ) -> None:
+        super().__init__(parameters, lr, betas, eps, weight_decay, amsgrad)
+
+    def _moved(self, part: Part, w: Any, g: Any) -> Any:
+        w *= 1 - self.lr * self.weight_decay
+        w -= self._move(part, g)
+        return w
 
 
 def _leaves(name: str, parameters: Any) -> list[Value]:

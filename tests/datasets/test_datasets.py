@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tinygrad_pool.datasets import digits, moons
-from tinygrad_pool.errors import OptionError
+from tinygrad_pool.datasets import batches, digits, moons
+from tinygrad_pool.errors import DataError, OptionError, ShapeError
 
 
 def test_digits_are_split_the_same_way_always():
@@ -87,3 +87,42 @@ def test_digits_are_scikit_learns(peer):
         for image, label in zip(ours, [*labels, *labels_test], strict=True)
     }
     assert found == images
+
+
+def test_batches_have_each_example_once_in_another_order_each_epoch():
+    x, y = np.arange(20).reshape(10, 2), np.arange(10)
+    rng = np.random.default_rng(0)
+    epochs = [list(batches(x, y, 4, rng)) for _ in range(2)]
+    for parts in epochs:
+        assert [len(part) for part, _ in parts] == [4, 4, 2]
+        assert all(np.array_equal(part[:, 0], 2 * labels) for part, labels in parts)
+        assert sorted(np.concatenate([labels for _, labels in parts])) == list(range(10))
+    orders = [np.concatenate([labels for _, labels in parts]).tolist() for parts in epochs]
+    assert orders[0] != orders[1]
+
+
+def test_batches_as_they_come_and_without_the_last():
+    x = np.arange(5)
+    kept = [part.tolist() for part, _ in batches(x, x, 2, shuffle=False, drop_last=True)]
+    assert kept == [[0, 1], [2, 3]]
+    assert list(batches(x[:0], x[:0])) == []
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda x: batches(x, x, 0), OptionError, "batches: size must be at least 1, got 0"),
+        (
+            lambda x: batches(x, x[1:]),
+            ShapeError,
+            "batches: 3 examples need as many targets, got 2",
+        ),
+        (lambda x: batches(x.tolist(), x), DataError, r"batches: needs arrays .*, got \[0, 1, 2\]"),
+        (lambda x: batches(x, x[0]), DataError, "batches: needs arrays of examples, got"),
+        (lambda x: batches(x, x, rng="a"), OptionError, "batches: rng must be a NumPy generator"),
+        (lambda x: batches(x, x, shuffle=1), OptionError, "batches: shuffle must be True or False"),
+    ],
+)
+def test_batches_that_do_not_fit_are_named_at_once(call, error, message):
+    with pytest.raises(error, match=message):
+        call(np.arange(3))

@@ -44,8 +44,7 @@ def surroundings(name, tmp_path):
     net.save(tmp_path / "weights.npz")
     return {
         "np": np, "tg": tg, "nn": nn, "optim": optim, "v": v, "w": w, "p": p, "net": net,
-        "x": Value(rng.normal(size=(2, 3, 4, 4))) if name == "BatchNorm2d" else x,
-        "y": Value(W) if name in ("MSELoss", "mse_loss", "L1Loss", "l1_loss") else x * x,
+        "x": x, "y": x * x,
         "loss": (x**3).sum() if name == "hessian" or "grad" in name else (v * W).sum(),
         "shape": (3, 2) if name in ("view", "reshape", "zeros") else (2, 2, 3),
         "axis": -1, "axes": (1, 0), "dtype": np.float32, "mask": V > 0, "indices": [1, 0],
@@ -171,30 +170,9 @@ def test_an_answer_gives_what_pytorchs_method_gives(name, tmp_path, peer):
 @pytest.mark.peer
 def test_a_layers_answer_gives_what_pytorchs_layer_gives(tmp_path, peer):
     torch = peer("torch")
-    x, layers = torch.tensor(V), torch.nn
-    rng = np.random.default_rng(0)
-    image = torch.tensor(rng.normal(size=(2, 3, 4, 4)))
-    expected = {
-        "LeakyReLU": layers.LeakyReLU()(x),
-        "ReLU6": layers.ReLU6()(x),
-        "ELU": layers.ELU()(x),
-        "GELU": layers.GELU(approximate="tanh")(x),
-        "SiLU": layers.SiLU()(x),
-        "Softplus": layers.Softplus()(x),
-        "Softmax": layers.Softmax(dim=-1)(x),
-        "LogSoftmax": layers.LogSoftmax(dim=-1)(x),
-        "LayerNorm": layers.LayerNorm(3, dtype=float)(x),
-        "BatchNorm1d": layers.BatchNorm1d(3, dtype=float)(x),
-        "BatchNorm2d": layers.BatchNorm2d(3, dtype=float)(image),
-        "CrossEntropyLoss": layers.CrossEntropyLoss()(x, torch.tensor(LABELS)),
-        "NLLLoss": layers.NLLLoss()(x, torch.tensor(LABELS)),
-        "MSELoss": layers.MSELoss()(x, torch.tensor(W)),
-        "L1Loss": layers.L1Loss()(x, torch.tensor(W)),
-        "Embedding": layers.functional.embedding(torch.tensor(LABELS), torch.tensor(W)),
-    }
-    for name, tensor in expected.items():
-        got = done(said_of(nn, name), name, tmp_path)
-        np.testing.assert_allclose(got.data, tensor.detach().numpy(), rtol=1e-6, err_msg=name)
+    expected = torch.nn.functional.embedding(torch.tensor(LABELS), torch.tensor(W))
+    got = done(said_of(nn, "Embedding"), "Embedding", tmp_path)
+    np.testing.assert_array_equal(got.data, expected.numpy())
 
 
 def test_derivatives_are_those_of_the_answers(tmp_path):
@@ -248,17 +226,17 @@ def test_no_answer_is_for_a_name_that_is_there():
         for name in dir(owner):
             getattr(owner, name)
     assert not {*dir(Value(V))} & ({*habits.OF_VALUES} | habits.OF_NUMPY)
-    assert "train" not in dir(Net())
+    assert "cuda" not in dir(Net())
     for name in habits.OF_MODULES:
         assert not all(hasattr(module, name) for module in (tg, nn, optim))
 
 
 def test_an_attribute_of_ones_own_may_have_any_of_the_names():
     p, net = Value(1.0), Net()
-    p.name, net.train = "mine", True
-    assert (p.name, net.train) == ("mine", True)
+    p.name, net.freeze = "mine", True
+    assert (p.name, net.freeze) == ("mine", True)
     assert "name" in dir(p)
-    assert "train" in dir(net)
+    assert "freeze" in dir(net)
 
     class Trained(Net):
         def eval(self):

@@ -79,23 +79,37 @@ def test_an_input_that_does_not_fit_is_named(layer, x, error, message):
         layer(x)
 
 
-class TestSequential:
-    def test_it_runs_its_modules_in_order(self):
-        net = nn.Sequential(nn.ReLU(), last=nn.Tanh())
-        assert net(Value([-5.0])).data == [0.0]
-        assert len(net) == 2
-        assert isinstance(net[1], nn.Tanh)
-        assert [type(m).__name__ for m in net] == ["ReLU", "Tanh"]
+def test_flatten_merges_the_axes_that_it_is_told():
+    x = np.ones((2, 3, 4, 5))
+    assert nn.Flatten(0)(x).shape == (120,)
+    assert nn.Flatten(2)(x).shape == (2, 3, 20)
+    assert nn.Flatten(1, -2)(x).shape == (2, 12, 5)
+    assert nn.Flatten(-2, -1)(x).shape == (2, 3, 20)
+    assert nn.Flatten()(np.ones(3)).shape == (3, 1)
+    assert repr(nn.Flatten()) == "Flatten(start_dim=1, end_dim=-1)"
 
-    def test_a_name_of_the_modules_own_and_what_is_no_module_are_refused(self):
-        with pytest.raises(OptionError, match="'parameters' cannot be the name of a module"):
-            nn.Sequential(parameters=nn.ReLU())
-        with pytest.raises(OptionError, match=r"'a\.b' cannot be the name of a module"):
-            nn.Sequential(**{"a.b": nn.ReLU()})
-        with pytest.raises(OptionError, match="'0' cannot be the name of a module"):
-            nn.Sequential(nn.ReLU(), **{"0": nn.Tanh()})
-        with pytest.raises(OptionError, match="needs modules, got 3 for 0"):
-            nn.Sequential(3)
+
+@pytest.mark.parametrize("dims", [(2, 1), (4, 5), (-5, 1), (0, 9)])
+def test_axes_that_there_are_not_cannot_be_merged(dims):
+    with pytest.raises(ShapeError, match=r"Flatten: start_dim=.* do not fit \(2, 3, 4\)"):
+        nn.Flatten(*dims)(np.ones((2, 3, 4)))
+
+
+def test_identity_stands_in_any_place():
+    x = Value([1.0])
+    assert nn.Identity(54, unused=True)(x) is x
+    assert repr(nn.Identity()) == "Identity()"
+
+
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+def test_convolutions_over_one_and_three_axes_are_as_over_two(ndim):
+    layer = getattr(nn, f"Conv{ndim}d")(2, 4, 3, stride=2, padding=1, groups=2, rng=0)
+    x = np.random.default_rng(1).standard_normal((2, 2, *(7, 6, 5)[:ndim])).astype(np.float32)
+    conv = getattr(tg, f"conv{ndim}d")
+    expected = conv(x, layer.weight, layer.bias, stride=2, padding=1, groups=2)
+    np.testing.assert_array_equal(layer(x).data, expected.data)
+    assert layer.weight.shape == (4, 1, *(3,) * ndim)
+    assert np.abs(layer.weight.data).max() <= 3 ** (-ndim / 2)
 
 
 @pytest.mark.parametrize(

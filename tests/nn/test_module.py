@@ -1,5 +1,8 @@
 """Modules: parameters, names, saving and loading."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -55,7 +58,15 @@ def test_an_output_that_is_kept_is_no_parameter():
 
 
 def test_a_part_may_know_its_owner():
-    assert repr(Watched()) == "Watched(w=(), owner=None, inner=Watched(w=(), owner=…, inner=None))"
+    assert repr(Watched()).split("\n") == [
+        "Watched(",
+        "  w=(), owner=None",
+        "  (inner): Watched(",
+        "    w=(), inner=None",
+        "    (owner): …",
+        "  )",
+        ")",
+    ]
 
 
 def test_parts_may_refer_to_each_other():
@@ -135,8 +146,126 @@ def test_a_module_without_forward_says_so():
 
 def test_a_repr_shows_parts_and_shapes():
     assert repr(nn.Sequential(nn.Linear(2, 3, rng=0), nn.ReLU())) == (
-        "Sequential(0=Linear(weight=(3, 2), bias=(3,)), 1=ReLU())"
+        "Sequential(\n  (0): Linear(in_features=2, out_features=3, bias=True)\n  (1): ReLU()\n)"
     )
+    assert "(more.1.0): Linear(in_features=3, out_features=1, bias=False)" in repr(Small())
+
+
+class Counted(nn.Module):
+    """A layer with two buffers, of which one is saved."""
+
+    def __init__(self) -> None:
+        self.w = Value(2.0)
+        self.plain = np.ones(2)
+        self.register_buffer("calls", np.zeros((), np.int64))
+        self.register_buffer("seen", [0.0, 0.0], persistent=False)
+        self.register_buffer("absent", None)
+
+    def forward(self, x):
+        self.calls += 1
+        self.seen[...] = x.data
+        return self.w * x
+
+
+class TestBuffers:
+    def test_they_are_saved_and_not_learnt(self, tmp_path):
+        net = nn.Sequential(one=Counted())
+        net(Value([1.0, 3.0]))
+        assert [name for name, _ in net.named_parameters()] == ["one.w"]
+        assert [name for name, _ in net.named_buffers()] == ["one.calls", "one.seen"]
+        assert [b.tolist() for b in net.buffers()] == [1, [1.0, 3.0]]
+        assert list(net.state_dict()) == ["one.w", "one.calls"]
+        net.save(tmp_path / "net.npz")
+        other = nn.Sequential(one=Counted()).eval()
+        other.load(tmp_path / "net.npz")
+        assert other.one.calls == 1
+        assert other.one.calls.dtype == np.int64
+        assert not other.one.training
+
+    def test_one_that_does_not_fit_changes_nothing(self):
+        net = nn.BatchNorm1d(2)
+        state = net.state_dict()
+        net(np.arange(4.0).reshape(2, 2))
+        kept = net.running_mean.copy()
+        with pytest.raises(OptionError, match=r"missing \['running_var'\]"):
+            net.load_state_dict({n: a for n, a in state.items() if n != "running_var"})
+        with pytest.raises(ShapeError, match=r"running_mean needs shape \(2,\), got \(3,\)"):
+            net.load_state_dict({**state, "running_mean": np.ones(3)})
+        np.testing.assert_array_equal(net.running_mean, kept)
+        net.load_state_dict(state)
+        assert net.running_mean.tolist() == [0.0, 0.0]
+
+    def test_one_can_be_registered_anew_but_takes_no_other_name(self):
+        net = Counted()
+        net.register_buffer("calls", 5)
+        assert net.calls == 5
+        with pytest.raises(OptionError, match="register_buffer: 'w' cannot be the name of a buf"):
+            net.register_buffer("w", 1.0)
+        with pytest.raises(OptionError, match=r"'a\.b' cannot be the name"):
+            net.register_buffer("a.b", 1.0)
+        with pytest.raises(DataError, match="register_buffer: text: needs real numbers"):
+            net.register_buffer("text", "a")
+
+    def test_a_copy_has_buffers_of_its_own(self):
+        net = Counted()
+        other = copy.deepcopy(net)
+        other(Value([1.0, 1.0]))
+        assert (net.calls, other.calls) == (0, 1)
+        assert pickle.loads(pickle.dumps(other)).state_dict() == other.state_dict()
+
+
+@pytest.mark.parametrize(
+    ("layer", "arguments"),
+    [(nn.LeakyReLU, (0.2,)), (nn.Conv1d, (3, 2, 1)), (nn.BatchNorm1d, (3,)), (nn.MaxPool1d, (2,))],
+)
+def test_a_layer_can_be_the_base_of_ones_own(layer, arguments):
+    class Own(layer):
+        """What it is."""
+
+    x = np.ones((2, 3, 4), np.float32)
+    assert Own(*arguments)(x).shape == layer(*arguments)(x).shape
+    assert repr(Own(*arguments)).replace("Own", layer.__name__) == repr(layer(*arguments))
+
+
+class TestParts:
+    def test_modules_and_children_have_names(self):
+        net = nn.Sequential(body=nn.Sequential(nn.ReLU(), nn.Tanh()), small=Small())
+        names = ["", "body", "body.0", "body.1", "small", "small.first", "small.more.1.0"]
+        assert [name for name, _ in net.named_modules()] == names
+        assert next(net.modules()) is net
+        assert [name for name, _ in net.named_children()] == ["body", "small"]
+        assert [name for name, _ in net.small.named_children()] == ["first", "more.1.0"]
+        assert list(net.children()) == [net.body, net.small]
+        shared = nn.ReLU()
+        assert len(list(nn.Sequential(shared, nn.Sequential(shared)).modules())) == 3
+        twice = nn.Sequential(shared, shared)
+        assert list(twice.children()) == [shared]
+        assert repr(twice) == "Sequential(\n  (0): ReLU()\n  (1): ReLU()\n)"
+
+    def test_a_list_may_hold_itself(self):
+        net = nn.Sequential(nn.ReLU())
+        net.parts = [1.0, net[0]]
+        net.parts.append(net.parts)
+        assert [name for name, _ in net.named_children()] == ["0"]
+        assert "parts" in repr(net)
+
+    def test_apply_calls_a_function_of_each(self):
+        seen = []
+        net = nn.Sequential(nn.Linear(1, 1, rng=0), nn.Sequential(nn.ReLU()))
+        assert net.apply(lambda m: seen.append(type(m).__name__)) is net
+        assert seen == ["Linear", "ReLU", "Sequential", "Sequential"]
+
+    def test_train_and_eval_reach_all(self):
+        net = nn.Sequential(body=nn.Sequential(nn.Dropout(0.5)), small=Small())
+        assert all(m.training for m in net.modules())
+        assert net.eval() is net
+        assert not any(m.training for m in net.modules())
+        net.body.train()
+        assert [m.training for m in net.modules()] == [False, True, True, False, False, False]
+        assert net.train().training
+        assert "training" not in repr(net.eval())
+        with pytest.raises(OptionError, match="train: mode must be True or False, got 1"):
+            net.train(1)
 
 
 class TestState:

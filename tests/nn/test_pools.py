@@ -103,10 +103,24 @@ def test_an_option_out_of_range_is_refused_when_the_layer_is_made(make, message)
 
 def test_layers_show_their_options():
     assert repr(nn.MaxPool2d(2, padding=(1, 0))) == (
-        "MaxPool2d(kernel_size=2, stride=None, padding=(1, 0), dilation=1, return_indices=False, "
-        "ceil_mode=False, ties='first')"
+        "MaxPool2d(kernel_size=2, stride=2, padding=(1, 0), dilation=1, ceil_mode=False)"
     )
     assert repr(nn.AvgPool1d((2,), stride=1)) == (
-        "AvgPool1d(kernel_size=(2,), stride=1, padding=0, ceil_mode=False, "
-        "count_include_pad=True, divisor_override=None)"
+        "AvgPool1d(kernel_size=(2,), stride=1, padding=0)"
     )
+    assert repr(nn.AvgPool2d(2, ceil_mode=True)) == (
+        "AvgPool2d(kernel_size=2, stride=2, padding=0, ceil_mode=True)"
+    )
+    assert repr(nn.MaxPool1d(3, return_indices=True, ties="last")) == (
+        "MaxPool1d(kernel_size=3, stride=3, padding=0, dilation=1, return_indices=True, "
+        "ceil_mode=False, ties='last')"
+    )
+
+    class Halving(nn.MaxPool1d):
+        def __init__(self, why):
+            super().__init__(2)
+            self.note = why
+
+    assert repr(Halving("")).startswith("Halving(kernel_size=2, stride=2, padding=0, dilation=1, ")
+    assert repr(nn.AdaptiveMaxPool2d((3, None))) == "AdaptiveMaxPool2d(output_size=(3, None))"
+    assert repr(nn.LPPool2d(2, 3)) == "LPPool2d(norm_type=2.0, kernel_size=3, stride=3)"

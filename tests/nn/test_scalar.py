@@ -2,6 +2,7 @@
 
 import random
 
+import numpy as np
 import pytest
 
 from tinygrad_pool import Value, nn
@@ -73,3 +74,23 @@ def test_inputs_that_do_not_fit_are_named(x, error, message):
 def test_sizes_out_of_range_are_named(make, message):
     with pytest.raises(OptionError, match=message):
         make()
+
+
+def test_a_seed_or_a_generator_makes_the_same_weights_again():
+    def weights(net):
+        return [p.data for p in net.parameters()]
+
+    random.seed(0)
+    state = random.getstate()
+    for make in (lambda r: nn.Neuron(3, rng=r), lambda r: nn.Layer(2, 3, rng=r), mlp):
+        assert weights(make(1)) == weights(make(np.random.default_rng(1))) != weights(make(2))
+        assert all(-1 <= w <= 1 for w in weights(make(1)))
+    first, second = nn.Layer(2, 2, rng=0).neurons
+    assert first.w[0].data != second.w[0].data
+    assert random.getstate() == state
+    with pytest.raises(OptionError, match="MLP: rng must be a NumPy generator or a seed, got 'a'"):
+        mlp("a")
+
+
+def mlp(rng):
+    return nn.MLP(2, [3, 1], rng=rng)

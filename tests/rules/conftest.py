@@ -1,5 +1,6 @@
 """A table of every rule: the NumPy that computes the same, and operands of many shapes."""
 
+import math
 from contextlib import contextmanager
 from functools import cache
 from typing import NamedTuple
@@ -10,8 +11,11 @@ from hypothesis import strategies as st
 
 import tinygrad_pool as tg
 from tinygrad_pool.rules import (
+    activations,
     arithmetic,
+    convolution,
     elementwise,
+    entropies,
     fast_pooling,
     linear,
     masks,
@@ -103,6 +107,8 @@ def softmax(x):
     return np.exp(x) / np.exp(x).sum(axis=-1, keepdims=True)
 
 
+erf = np.vectorize(math.erf, otypes=[float])
+
 TABLE = [
     *cases(arithmetic.add, np.add, TWO),
     *cases(arithmetic.sub, np.subtract, TWO),
@@ -125,6 +131,26 @@ TABLE = [
     *cases(elementwise.abs, np.abs, ONE),
     *cases(elementwise.clip, lambda x: np.clip(x, -0.7, 0.6), ONE, min=-0.7, max=0.6),
     *cases(elementwise.clip, lambda x: np.maximum(x, -0.7), ONE, min=-0.7),
+    *cases(activations.leaky_relu, lambda x, s: np.where(x > 0, x, x * s), TWO),
+    *cases(activations.elu, lambda x: np.where(x > 0, x, 0.5 * np.expm1(x)), ONE, alpha=0.5),
+    *cases(activations.softplus, lambda x: np.log1p(np.exp(x)), ONE),
+    *cases(activations.softplus, lambda x: np.log1p(np.exp(3 * x)) / 3, ONE, beta=3.0),
+    *cases(activations.erf, erf, ONE),
+    *cases(activations.erfc, lambda x: 1 - erf(x), ONE),
+    *cases(activations.gelu, lambda x: x * (1 + erf(x / 2**0.5)) / 2, ONE),
+    *cases(
+        activations.gelu,
+        lambda x: x * (1 + np.tanh((2 / np.pi) ** 0.5 * (x + 0.044715 * x**3))) / 2,
+        ONE,
+        approximate="tanh",
+    ),
+    *cases(
+        entropies.binary_cross_entropy,
+        lambda p, t: -t * np.log(p) - (1 - t) * np.log(1 - p),
+        TWO,
+        low=0.1,
+        high=0.9,
+    ),
     *cases(masks.keep_rule, lambda x: np.where(MASK, x, 0.0), [((3,),), ((2, 3),)], mask=MASK),
     *cases(
         elementwise.where,
@@ -152,7 +178,7 @@ TABLE = [
         ],
     ),
     *cases(
-        linear.conv,
+        convolution.conv,
         lambda x, w, b: np.stack([np.correlate(x[0], v[0]) for v in w]) + b[:, None],
         [((1, 5), (2, 1, 2), (2,))],
         windows=PAIRS,

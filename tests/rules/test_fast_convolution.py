@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import tinygrad_pool as tg
 from tinygrad_pool.rules import fast_convolution
+from tinygrad_pool.rules.convolution import conv_by_unfolding
 from tinygrad_pool.rules.fast_convolution import cut_of, fast_conv
-from tinygrad_pool.rules.linear import conv_by_unfolding
 from tinygrad_pool.rules.windows import windows_of
 
 inf, nan = np.inf, np.nan

@@ -133,6 +133,39 @@ def training() -> list[float]:
     return losses
 
 
+class Modern(Module):
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.norm = tg.nn.BatchNorm2d(4)
+        self.blocks = tg.nn.ModuleList([Conv2d(1, 4, 3, rng=rng), tg.nn.GELU("tanh")])
+        self.drop = tg.nn.Dropout(0.1, rng=rng)
+        self.head = tg.nn.Sequential(tg.nn.Flatten(), Linear(144, 10, rng=rng))
+
+    def forward(self, x: Any) -> Value:
+        for block in self.blocks:
+            x = block(x)
+        z: Value = self.head(self.drop(self.norm(x)))
+        return z
+
+
+def training_with_all() -> list[str]:
+    (x, labels), _ = tg.datasets.digits(np.float64)
+    rng = np.random.default_rng(0)
+    net = Modern(rng).train()
+    for p in net.blocks.parameters():
+        tg.nn.init.uniform_(p, -0.1, 0.1, rng=rng)
+    optimizer = tg.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=0.1)
+    criterion = tg.nn.CrossEntropyLoss(label_smoothing=0.1, reduction="sum")
+    for images, digits in tg.datasets.batches(x, labels, 64, rng):
+        assert_type(digits, NDArray[np.int64])
+        criterion(net(images), digits).backward()
+        assert_type(tg.nn.utils.clip_grad_norm_(net.parameters(), 1.0), float)
+        optimizer.step()
+    net.eval().apply(lambda part: part.zero_grad())
+    assert_type(tg.gelu(Value(x), approximate="tanh"), Value)
+    assert_type(tg.functional.layer_norm(x, 8), Value)
+    return [name for name, part in net.named_modules() if isinstance(part, Conv2d)]
+
+
 def micrograd() -> Any:
     model = MLP(2, [16, 1])
     return [model([Value(1.0), 2.0]), [p.data for p in model.parameters()]]
@@ -169,7 +202,8 @@ def mistakes(v: Value) -> None:
     v.exp(2.0)  # type: ignore[call-arg]
     v.view(4)  # type: ignore[attr-defined]
     tg.tensor([1.0])  # type: ignore[attr-defined]
-    tg.nn.Dropout(0.5)  # type: ignore[attr-defined]
+    tg.nn.Dropout("half")  # type: ignore[arg-type]
+    tg.nn.mse_loss(v, v, reduction="most")  # type: ignore[arg-type]
     tg.max_pool2d(v, 2, ties="random")  # type: ignore[call-overload]
     tg.conv2d(v)  # type: ignore[call-arg]
     tg.backward_steps(3)  # type: ignore[arg-type]

@@ -1,21 +1,24 @@
-"""Data sets: real handwritten digits, included in the package, and two moons."""
+"""Data sets, real handwritten digits and two moons, and batches of any."""
 
 from __future__ import annotations
 
 import gzip
+from collections.abc import Iterator
 from importlib.resources import files
 from numbers import Real
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.engine.data import floating
-from tinygrad_pool.errors import OptionError
-from tinygrad_pool.rules.arguments import numbers
+from tinygrad_pool.errors import DataError, OptionError, ShapeError
+from tinygrad_pool.rules.arguments import Rng, flag, generator, numbers
 
 Images = NDArray[np.floating[Any]]
 Labels = NDArray[np.int64]
+X = TypeVar("X", bound=np.generic)
+Y = TypeVar("Y", bound=np.generic)
 
 TEST_SHARE = 4  # one image in four is for testing
 
@@ -70,3 +73,40 @@ def moons(n: int = 100, noise: float = 0.1, seed: int = 0) -> tuple[Images, Labe
     )
     points += np.random.default_rng(seed).normal(0.0, noise, points.shape)
     return points, np.repeat([-1, 1], [len(upper), len(lower)])
+
+
+def batches(
+    x: NDArray[X],
+    y: NDArray[Y],
+    size: int = 32,
+    rng: Rng = None,
+    *,
+    shuffle: bool = True,
+    drop_last: bool = False,
+) -> Iterator[tuple[NDArray[X], NDArray[Y]]]:
+    """Iterate over examples in batches of `size`: one epoch, each example once, in random order.
+
+    `rng` is a generator or a seed: give a generator, so that each epoch has another order. Where
+    `shuffle` is False they come as they are; the last batch may be smaller, or is left out with
+    `drop_last`.
+
+    Raises DataError unless both are arrays; ShapeError unless they are equally long; OptionError
+    for a size below 1.
+
+    >>> x, y = np.arange(5.0), np.arange(5)
+    >>> [part.tolist() for part, _ in batches(x, y, 2, rng=0)]
+    [[2.0, 4.0], [3.0, 0.0], [1.0]]
+    """
+    (size,) = numbers("batches", "size", size, 1, least=1)
+    given: Any
+    for given in (x, y):
+        if not isinstance(given, np.ndarray) or not given.ndim:
+            raise DataError(f"batches: needs arrays of examples, got {given!r:.80}")
+    if len(x) != len(y):
+        raise ShapeError(f"batches: {len(x)} examples need as many targets, got {len(y)}")
+    order = np.arange(len(x))
+    if flag(shuffle, "batches: shuffle"):
+        generator(rng, "batches").shuffle(order)
+    end = len(x) - len(x) % size if flag(drop_last, "batches: drop_last") else len(x)
+    parts = [order[start : start + size] for start in range(0, end, size)]
+    return ((x[part], y[part]) for part in parts)

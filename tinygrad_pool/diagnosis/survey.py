@@ -17,7 +17,7 @@ from tinygrad_pool.recording.gains import leaf_below
 from tinygrad_pool.recording.ledger import GradientExplainer
 from tinygrad_pool.recording.naming import held_by_modules, homes_of
 from tinygrad_pool.recording.recording import Recording
-from tinygrad_pool.rules import arithmetic, elementwise, linear
+from tinygrad_pool.rules import arithmetic, convolution, elementwise, linear
 from tinygrad_pool.rules.traits import traits_of
 
 ROWS = 24
@@ -141,7 +141,7 @@ class Survey:
             if node.rule is linear.weighted_sum:
                 n = len(operands) // 2
                 yield from (p for p in operands[n : 2 * n] if isinstance(p, Node))
-            elif node.rule is linear.conv or (
+            elif node.rule is convolution.conv or (
                 node.rule is linear.matmul
                 and isinstance(operands[1], Node)
                 and not self.weights_on_the_left

@@ -1,18 +1,13 @@
 """What other libraries call things: a name from PyTorch, NumPy, JAX or micrograd is answered.
 
-Whoever writes `v.view(4)`, `tg.tensor(x)` or `nn.Dropout()` is told what to write here. The answer
-is an AttributeError, so `hasattr` stays false. This is read when such a name is met.
+Whoever writes `v.view(4)`, `tg.tensor(x)` or `nn.Embedding()` is told what to write here. The
+answer is an AttributeError, so `hasattr` stays false. This is read when such a name is met.
 """
 
 from __future__ import annotations
 
 from tinygrad_pool.engine.numpy_advice import instead_of
 from tinygrad_pool.errors import HabitError
-
-_NORMED = (
-    "(z := x - np.mean(x, axis=AXIS, keepdims=True)) "
-    "/ np.sqrt(np.mean(z * z, axis=AXIS, keepdims=True) + 1e-5)"
-)
 
 
 def _by_name(table: dict[str, str]) -> dict[str, str]:
@@ -115,40 +110,18 @@ OF_MODULES = _by_name(
         "save": "net.save(path)",
         "load": "net.load(path)",
         "reshape": "x.reshape(shape)",
-        "utils DataLoader": "[x[start : start + 32] for start in range(0, len(x), 32)]",
-        "relu ReLU": "tg.relu(x)",
-        "sigmoid": "tg.sigmoid(x)",
-        "tanh": "tg.tanh(x)",
-        "Softmax": "tg.softmax(x, axis=-1)",
-        "LogSoftmax": "tg.log_softmax(x, axis=-1)",
-        "leaky_relu LeakyReLU": "np.maximum(x, 0.01 * x)",
-        "relu6 ReLU6": "np.clip(x, 0, 6)",
-        "elu ELU": "np.where(x > 0, x, np.expm1(np.minimum(x, 0)))",
-        "gelu GELU": "x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))",
-        "silu swish SiLU": "x * x.sigmoid()",
-        "softplus Softplus": "tg.logsumexp(np.stack([x, np.zeros(x.shape)]), axis=0)",
-        "dropout Dropout Dropout2d": "x * (rng.random(x.shape) >= rate) / (1 - rate)",
-        "BatchNorm1d": _NORMED.replace("AXIS", "0"),
-        "BatchNorm2d": _NORMED.replace("AXIS", "(0, 2, 3)"),
-        "LayerNorm layer_norm": _NORMED.replace("AXIS", "-1"),
         "pad": "np.concatenate([np.zeros((1, *x.shape[1:])), x])  # pools and conv take padding=",
         "one_hot": "np.eye(10)[labels]",
         "Embedding embedding": "weight[labels]",
-        "Conv1d": "tg.conv1d(images, kernels, bias)",
-        "Conv3d": "tg.conv3d(images, kernels, bias)",
-        "CrossEntropyLoss cross_entropy": "nn.cross_entropy(x, labels)",
-        "NLLLoss nll_loss": "-np.mean(x[np.arange(len(labels)), labels])",
-        "MSELoss mse_loss": "nn.mse_loss(x, y)",
-        "L1Loss l1_loss": "np.mean(np.abs(x - y))",
-        "Linear": "nn.Linear(3, 2)  # nn is tg.nn",
-        "Module Conv2d MaxPool2d Sequential Flatten": "nn.Sequential(nn.Flatten())  # nn is tg.nn",
-        "Identity": "nn.Sequential()",
-        "ModuleList ParameterList": "[nn.Linear(3, 2), nn.Linear(2, 1)]  # a list in an attribute",
+        "ParameterList": "[tg.Value(1.0), tg.Value(2.0)]  # a list in an attribute",
         "ModuleDict ParameterDict": "{'first': nn.Linear(3, 2)}  # a dict in an attribute",
+        "init": "nn.init.kaiming_uniform_(net.layer.weight, rng=0)",
+        "utils": "nn.utils.clip_grad_norm_(net.parameters(), 1.0)",
+        "DataLoader TensorDataset": "list(tg.datasets.batches(x.data, y.data, 32))",
+        "swish": "tg.silu(x)",
+        "Dropout1d Dropout2d Dropout3d": "nn.Dropout(0.5)  # which drops cells, not channels",
+        "SGD Adam AdamW": "optim.AdamW(net.parameters())",
         "functional F": "tg.relu(x)  # operations are in tg itself",
-        "init": "nn.Linear(3, 2, rng=0)  # or set p.data of a parameter p",
-        "SGD Adam": "optim.Adam(net.parameters())",
-        "AdamW": "optim.Adam(net.parameters())  # p.data *= 1 - lr * decay before each step",
         "Optimizer": "optim.Optimizer",
         "lr_scheduler": "optimizer.lr = 0.1 * 0.9**epoch",
         "autograd": "tg.grad(loss, [x])",
@@ -174,13 +147,35 @@ OF_MODULES = _by_name(
 )
 """What to write for what tinygrad_pool, its nn or its optim has elsewhere; x comes into a layer."""
 
+_FUNCTIONS = """
+celu dropout elu erf erfc gelu hardsigmoid hardswish hardtanh leaky_relu logsigmoid mish relu relu6
+selu sigmoid silu softplus softsign tanh
+"""
+_LAYERS = {
+    "": """
+        CELU ELU Flatten GELU Hardsigmoid Hardswish Hardtanh Identity LeakyReLU LogSigmoid
+        LogSoftmax Mish Module ModuleList PReLU ReLU ReLU6 SELU Sequential Sigmoid SiLU Softmax
+        Softplus Softsign Tanh BCELoss BCEWithLogitsLoss CrossEntropyLoss HuberLoss KLDivLoss
+        L1Loss MSELoss NLLLoss SmoothL1Loss
+    """,
+    "0.5": "Dropout",
+    "3": "BatchNorm1d BatchNorm2d BatchNorm3d LayerNorm",
+    "3, 2": "Linear",
+    "2, 4": "GroupNorm",
+    "1, 4, 3": "Conv1d Conv2d Conv3d",
+    "2": "AvgPool1d AvgPool2d AvgPool3d MaxPool1d MaxPool2d MaxPool3d",
+}
+OF_MODULES |= {name: f"tg.{name}(x)" for name in _FUNCTIONS.split()}
+OF_MODULES |= {
+    name: f"nn.{name}({sizes})  # nn is tg.nn"
+    for sizes, names in _LAYERS.items()
+    for name in names.split()
+}
+
 OF_NETWORKS = _by_name(
     {
-        "train eval": "net(x)  # nothing behaves otherwise in training",
-        "children named_children modules named_modules": "vars(net)",
         "register_parameter": "setattr(net, name, tg.Value(numbers))",
         "add_module register_module": "setattr(net, name, nn.Linear(3, 2))",
-        "register_buffer buffers named_buffers": "setattr(net, name, np.zeros(3))  # no parameter",
         "to cpu cuda compile": "net  # there are no devices",
         "double float half": "nn.Linear(3, 2, dtype=np.float64)",
         "summary": "dict(net.named_parameters())",

@@ -1,6 +1,6 @@
 """Every operation, under the name that NumPy or PyTorch has for it.
 
-Pooling and convolution are loaded when they are first asked for.
+Pooling, convolution, layers, losses and rarer activations are loaded when they are first asked for.
 """
 
 from importlib import import_module
@@ -36,6 +36,25 @@ from tinygrad_pool.functional.operations import (
 )
 
 if TYPE_CHECKING:
+    from tinygrad_pool.functional.activations import (
+        celu,
+        elu,
+        erf,
+        erfc,
+        gelu,
+        hardsigmoid,
+        hardswish,
+        hardtanh,
+        leaky_relu,
+        logsigmoid,
+        mish,
+        prelu,
+        relu6,
+        selu,
+        silu,
+        softplus,
+        softsign,
+    )
     from tinygrad_pool.functional.adaptive_pooling import (
         adaptive_avg_pool1d,
         adaptive_avg_pool2d,
@@ -48,6 +67,25 @@ if TYPE_CHECKING:
         conv1d,
         conv2d,
         conv3d,
+    )
+    from tinygrad_pool.functional.layers import (
+        batch_norm,
+        dropout,
+        group_norm,
+        instance_norm,
+        layer_norm,
+        linear,
+    )
+    from tinygrad_pool.functional.losses import (
+        binary_cross_entropy,
+        binary_cross_entropy_with_logits,
+        cross_entropy,
+        huber_loss,
+        kl_div,
+        l1_loss,
+        mse_loss,
+        nll_loss,
+        smooth_l1_loss,
     )
     from tinygrad_pool.functional.pooling import (
         avg_pool1d,
@@ -66,15 +104,23 @@ if TYPE_CHECKING:
 else:
 
     def __getattr__(name: str) -> Any:
-        """Load a pool or a convolution when it is first asked for."""
+        """Load what is used less often when it is first asked for."""
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
-        kind = next(kind for start, kind in _KINDS.items() if name.startswith(start))
+        kind = next(kind for kind, starts in _KINDS.items() if name.startswith(starts))
         globals()[name] = found = getattr(import_module(f"{__name__}.{kind}"), name)
         return found
 
 
-_KINDS = {"adaptive": "adaptive_pooling", "conv": "convolution", "": "pooling"}
+_KINDS = {
+    "adaptive_pooling": ("adaptive",),
+    "convolution": ("conv",),
+    "pooling": ("avg", "lp", "max"),
+    "layers": ("batch", "dropout", "group", "instance", "layer", "linear"),
+    "losses": ("binary", "cross", "huber", "kl", "l1", "mse", "nll", "smooth"),
+    "activations": ("",),
+}
+"""The module of what begins so."""
 
 __all__ = [
     "abs",
@@ -87,19 +133,41 @@ __all__ = [
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
+    "batch_norm",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
     "broadcast_to",
+    "celu",
     "clip",
     "concatenate",
     "conv1d",
     "conv2d",
     "conv3d",
     "cos",
+    "cross_entropy",
+    "dropout",
+    "elu",
+    "erf",
+    "erfc",
     "exp",
     "expand_dims",
     "expm1",
+    "gelu",
+    "group_norm",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
+    "huber_loss",
+    "instance_norm",
+    "kl_div",
+    "l1_loss",
+    "layer_norm",
+    "leaky_relu",
+    "linear",
     "log",
     "log1p",
     "log_softmax",
+    "logsigmoid",
     "logsumexp",
     "lp_pool1d",
     "lp_pool2d",
@@ -113,10 +181,20 @@ __all__ = [
     "max_unpool3d",
     "maximum",
     "minimum",
+    "mish",
+    "mse_loss",
+    "nll_loss",
+    "prelu",
     "relu",
+    "relu6",
+    "selu",
     "sigmoid",
+    "silu",
     "sin",
+    "smooth_l1_loss",
     "softmax",
+    "softplus",
+    "softsign",
     "sqrt",
     "square",
     "squeeze",

@@ -7,11 +7,11 @@ import numpy as np
 from tinygrad_pool.engine.value import Value, lift
 from tinygrad_pool.errors import ShapeError
 from tinygrad_pool.functional.operations import Numbers, operand
-from tinygrad_pool.rules import linear
+from tinygrad_pool.rules import convolution
 from tinygrad_pool.rules.arguments import numbers
 from tinygrad_pool.rules.windows import Padding, windows_of
 
-_conv = lift(linear.conv)
+_conv = lift(convolution.conv)
 
 
 def conv1d(
@@ -25,7 +25,7 @@ def conv1d(
 ) -> Value:
     """Slide shared weights (F, C / groups, k) along the last axis of x (..., C, length).
 
-    y_f(o) = Σ_c Σ_i w_fc(i) x_c(o s − p + i d) + b_f; see `rules.linear.conv` for the gradients.
+    y_f(o) = Σ_c Σ_i w_fc(i) x_c(o s − p + i d) + b_f; `rules.convolution.conv` has the gradients.
 
     Raises ShapeError if channels or bias do not fit or the kernel is longer than the padded input;
     OptionError if an option is out of range.

@@ -1,10 +1,10 @@
-"""Layers on arrays, with PyTorch's argument names."""
+"""Layers with weights and layers of shape, with PyTorch's argument names."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from math import prod
-from typing import Any, TypeAlias
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 from tinygrad_pool.engine.data import floating
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError, ShapeError
-from tinygrad_pool.functional.convolution import conv2d
-from tinygrad_pool.functional.operations import Numbers, operand, relu, sigmoid, tanh
+from tinygrad_pool.functional.convolution import conv1d, conv2d, conv3d
+from tinygrad_pool.functional.layers import affine
+from tinygrad_pool.functional.operations import Numbers, operand
 from tinygrad_pool.nn.module import Module
-from tinygrad_pool.rules.arguments import numbers
+from tinygrad_pool.rules.arguments import Rng, each, generator, numbers, whole
 from tinygrad_pool.rules.windows import Padding, windows_of
-
-Rng: TypeAlias = np.random.Generator | int | None
 
 
 class Linear(Module):
@@ -49,28 +48,24 @@ class Linear(Module):
 
     def forward(self, x: Any) -> Value:
         """Compute x Wᵀ + b for x of shape (..., in_features)."""
-        x = operand(x, "Linear")
-        features = self.weight.shape[1]
-        if np.shape(x)[-1:] != (features,):
-            raise ShapeError(
-                f"Linear: needs {features} features on the last axis, got shape {np.shape(x)}"
-            )
-        y: Value = x @ self.weight.T
-        return y if self.bias is None else y + self.bias
+        return affine("Linear", x, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        """Say the sizes, as PyTorch does."""
+        m, n = self.weight.shape
+        return f"in_features={n}, out_features={m}, bias={self.bias is not None}"
 
 
-class Conv2d(Module):
-    """A convolutional layer on (..., in_channels, h, w): tg.conv2d with weights of its own.
+class _Conv(Module):
+    """A convolutional layer over so many axes."""
 
-    Weights and bias start uniform in ±1/√(in_channels / groups · kernel cells). `rng` is a
-    generator or a seed.
+    _ndim: ClassVar[int]
+    _conv: ClassVar[Callable[..., Value]]
 
-    Raises OptionError for an option out of range, or groups that do not divide the channels.
-
-    >>> layer = Conv2d(1, 4, 3, padding=1, rng=0)
-    >>> layer(np.ones((5, 1, 8, 8))).shape
-    (5, 4, 8, 8)
-    """
+    def __init_subclass__(cls, ndim: int = 0, conv: Any = None) -> None:
+        super().__init_subclass__()
+        if ndim:
+            cls._ndim, cls._conv = ndim, staticmethod(conv)
 
     def __init__(
         self,
@@ -85,104 +80,118 @@ class Conv2d(Module):
         rng: Rng = None,
         dtype: Any = np.float32,
     ) -> None:
-        (c,) = numbers("Conv2d", "in_channels", in_channels, 1, least=1)
-        (f,) = numbers("Conv2d", "out_channels", out_channels, 1, least=1)
-        (parts,) = numbers("Conv2d", "groups", groups, 1, least=1)
-        numbers("Conv2d", "stride", stride, 2, least=1)
-        kernel = windows_of("Conv2d", 2, kernel_size, stride, padding, dilation).kernel
+        name, ndim = type(self).__name__, self._ndim
+        (c,) = numbers(name, "in_channels", in_channels, 1, least=1)
+        (f,) = numbers(name, "out_channels", out_channels, 1, least=1)
+        (parts,) = numbers(name, "groups", groups, 1, least=1)
+        numbers(name, "stride", stride, ndim, least=1)
+        kernel = windows_of(name, ndim, kernel_size, stride, padding, dilation).kernel
         if c % parts or f % parts:
             raise OptionError(
-                f"Conv2d: groups={parts} must divide both {c} input and {f} output channels"
+                f"{name}: groups={parts} must divide both {c} input and {f} output channels"
             )
-        draw = _uniform("Conv2d", c // parts * prod(kernel), rng, dtype)
+        draw = _uniform(name, c // parts * prod(kernel), rng, dtype)
         self.weight = Value(draw(f, c // parts, *kernel), label="weight")
         self.bias = Value(draw(f), label="bias") if bias else None
         self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
 
     def forward(self, x: Any) -> Value:
         """Slide the weights over x."""
-        return conv2d(
+        return self._conv(
             x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
         )
 
+    def extra_repr(self) -> str:
+        """Say the channels, the kernel and the options, as PyTorch does."""
+        f, c, *kernel = self.weight.shape
+        shown: dict[str, Any] = {
+            "kernel_size": tuple(kernel),
+            "stride": tuple(each(self.stride, self._ndim)),
+        }
+        if self.padding not in (0, (0,) * self._ndim):
+            shown["padding"] = tuple(each(self.padding, self._ndim))
+        if self.dilation not in (1, (1,) * self._ndim):
+            shown["dilation"] = tuple(each(self.dilation, self._ndim))
+        if self.groups != 1:
+            shown["groups"] = self.groups
+        if self.bias is None:
+            shown["bias"] = False
+        parts = [f"{c * self.groups}, {f}", *(f"{n}={option}" for n, option in shown.items())]
+        return ", ".join(parts)
 
-class ReLU(Module):
-    """max(0, x), elementwise."""
 
-    def forward(self, x: Any) -> Value:
-        """Compute max(0, x)."""
-        return relu(x)
+class Conv1d(_Conv, ndim=1, conv=conv1d):
+    """A convolutional layer on (..., in_channels, length): tg.conv1d with weights of its own.
 
-
-class Sigmoid(Module):
-    """1 / (1 + e⁻ˣ), elementwise."""
-
-    def forward(self, x: Any) -> Value:
-        """Compute 1 / (1 + e⁻ˣ)."""
-        return sigmoid(x)
+    All else as in Conv2d.
+    """
 
 
-class Tanh(Module):
-    """tanh x, elementwise."""
+class Conv2d(_Conv, ndim=2, conv=conv2d):
+    """A convolutional layer on (..., in_channels, h, w): tg.conv2d with weights of its own.
 
-    def forward(self, x: Any) -> Value:
-        """Compute tanh x."""
-        return tanh(x)
+    Weights and bias start uniform in ±1/√(in_channels / groups · kernel cells). `rng` is a
+    generator or a seed.
+
+    Raises OptionError for an option out of range, or groups that do not divide the channels.
+
+    >>> layer = Conv2d(1, 4, 3, padding=1, rng=0)
+    >>> layer(np.ones((5, 1, 8, 8))).shape
+    (5, 4, 8, 8)
+    """
+
+
+class Conv3d(_Conv, ndim=3, conv=conv3d):
+    """A convolutional layer on (..., in_channels, d, h, w): tg.conv3d with weights of its own.
+
+    All else as in Conv2d.
+    """
 
 
 class Flatten(Module):
-    """Merge all axes but the first. Raises ShapeError for a number.
+    """Merge the axes from `start_dim` to `end_dim`. Raises ShapeError where there are none.
 
     >>> Flatten()(np.ones((5, 4, 2, 2))).shape
     (5, 16)
     """
 
+    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        self.start_dim = whole(start_dim, "Flatten: start_dim")
+        self.end_dim = whole(end_dim, "Flatten: end_dim")
+
     def forward(self, x: Any) -> Value:
         """Reshape (n, ...) to (n, features)."""
         x = operand(x, "Flatten")
-        if np.ndim(x) == 0:
+        shape, ndim = np.shape(x), np.ndim(x)
+        if ndim == 0:
             raise ShapeError("Flatten: needs at least one axis, the batch, got a number")
-        return Value.reshape(x, len(x), prod(x.shape[1:]))
+        start, end = (i + ndim if i < 0 else i for i in (self.start_dim, self.end_dim))
+        if (start, end) == (1, 0):  # a batch of numbers
+            end = start
+        if not (0 <= start <= end and (end < ndim or start == end == ndim == 1)):
+            raise ShapeError(
+                f"Flatten: start_dim={self.start_dim} and end_dim={self.end_dim} do not fit {shape}"
+            )
+        return Value.reshape(x, *shape[:start], prod(shape[start : end + 1]), *shape[end + 1 :])
 
 
-class Sequential(Module):
-    """Modules in sequence: `Sequential(a, b)` or `Sequential(conv=a, act=b)`.
+class Identity(Module):
+    """Return what comes in; arguments are ignored, so that it can stand in any layer's place.
 
-    >>> net = Sequential(first=Linear(3, 4, rng=0), act=ReLU(), last=Linear(4, 2, rng=1))
-    >>> [name for name, _ in net.named_parameters()]
-    ['first.weight', 'first.bias', 'last.weight', 'last.bias']
+    >>> Identity()(Value(2.0)).data
+    2.0
     """
 
-    def __init__(self, *modules: Module, **named: Module) -> None:
-        for name, module in (*((str(i), m) for i, m in enumerate(modules)), *named.items()):
-            if name in dir(self) or "." in name:
-                raise OptionError(f"Sequential: {name!r} cannot be the name of a module")
-            if not isinstance(module, Module):
-                raise OptionError(f"Sequential: needs modules, got {module!r} for {name}")
-            setattr(self, name, module)
-
-    def __iter__(self) -> Iterator[Module]:
-        return (part for part in vars(self).values() if isinstance(part, Module))
-
-    def __len__(self) -> int:
-        return len(list(iter(self)))
-
-    def __getitem__(self, i: int) -> Module:
-        return list(self)[i]
+    def __init__(self, *_: Any, **__: Any) -> None:
+        pass
 
     def forward(self, x: Any) -> Any:
-        """Pass x through the modules in order."""
-        for module in self:
-            x = module(x)
+        """Return x."""
         return x
 
 
 def _uniform(name: str, fan_in: int, rng: Rng, dtype: Any) -> Callable[..., NDArray[Any]]:
     """Return a function that draws weights of a given shape, uniform in ±1/√fan_in."""
-    kind = floating(dtype, f"{name}: dtype")
-    try:
-        generator = np.random.default_rng(rng)
-    except (TypeError, ValueError):
-        raise OptionError(f"{name}: rng must be a NumPy generator or a seed, got {rng!r}") from None
+    kind, drawn = floating(dtype, f"{name}: dtype"), generator(rng, name)
     bound = 1 / np.sqrt(fan_in)
-    return lambda *shape: generator.uniform(-bound, bound, shape).astype(kind)
+    return lambda *shape: drawn.uniform(-bound, bound, shape).astype(kind)

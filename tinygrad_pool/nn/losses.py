@@ -1,73 +1,151 @@
-"""Loss functions."""
+"""Losses as modules: each holds the options of the function that it calls."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from tinygrad_pool.engine.data import to_constant, to_data
 from tinygrad_pool.engine.value import Value
-from tinygrad_pool.errors import DataError, ShapeError, SubscriptError
-from tinygrad_pool.functional.operations import log_softmax
+from tinygrad_pool.functional import losses
+from tinygrad_pool.functional.losses import Reduction, check_reduction
+from tinygrad_pool.nn.module import Buffer, Module
+from tinygrad_pool.rules.arguments import flag, real
 
 
-def cross_entropy(scores: Any, labels: Any) -> Value:
-    """Average −ln softmax(scores)[label] over the batch, without overflow.
+class _Loss(Module):
+    """A loss of two things that are compared."""
 
-    E = −(1/n) Σ_i ln y_i,label(i),  y = softmax(scores)            ∂E/∂scores = (y − onehot) / n
+    weight: Buffer | None
+    pos_weight: Buffer | None
 
-    Shapes: scores (n, classes), labels (n,), whole numbers from 0 to classes − 1.
+    def __init__(self, reduction: Reduction = "mean") -> None:
+        self.reduction = check_reduction(type(self).__name__, reduction)
 
-    Raises ShapeError; DataError for labels that are not integers; SubscriptError for a label out of
-    range.
-
-    >>> E = cross_entropy(Value([[0.0, 0.0]]), [1])
-    >>> round(E.data.item(), 4)
-    0.6931
-    """
-    scores = _value(scores, "cross_entropy: scores")
-    classes = np.asarray(to_constant(labels, "cross_entropy: labels"))
-    if len(scores.shape) != 2 or classes.shape != scores.shape[:1]:
-        raise ShapeError(
-            "cross_entropy: needs scores (n, classes) and labels (n,), "
-            f"got {scores.shape} and {classes.shape}"
-        )
-    _check_some("cross_entropy", scores)
-    if classes.dtype.kind not in "iu":
-        odd = next((c for c in classes.tolist() if c % 1), classes[0])
-        raise DataError(f"cross_entropy: labels must be integers, got {odd} in {classes.dtype}")
-    wrong = classes[(classes < 0) | (classes >= scores.shape[1])]
-    if wrong.size:
-        raise SubscriptError(
-            f"cross_entropy: labels must be in 0 … {scores.shape[1] - 1}, got {wrong[0]}"
-        )
-    return -log_softmax(scores)[np.arange(len(classes)), classes].mean()
+    def extra_repr(self) -> str:
+        """Show nothing, as PyTorch does."""
+        return ""
 
 
-def mse_loss(y: Any, target: Any) -> Value:
-    """Average the squared difference.
+class MSELoss(_Loss):
+    """The mean squared difference: nn.mse_loss.
 
-    E = (1/n) Σ (y_i − t_i)²            ∂E/∂y_i = 2 (y_i − t_i) / n
-
-    Raises ShapeError unless both have the same shape; DataError if they are not numbers.
-
-    >>> mse_loss(Value([1.0, 2.0]), [1.0, 4.0]).item()
+    >>> MSELoss()(Value([1.0, 2.0]), [1.0, 4.0]).item()
     2.0
     """
-    y, target = _value(y, "mse_loss: y"), _value(target, "mse_loss: target")
-    if target.shape != y.shape:
-        raise ShapeError(f"mse_loss: y and target need one shape, got {y.shape} and {target.shape}")
-    _check_some("mse_loss", y)
-    difference: Value = y - target
-    return (difference**2).mean()
+
+    def forward(self, y: Any, target: Any) -> Value:
+        """Compare y with a target."""
+        return losses.mse_loss(y, target, self.reduction)
 
 
-def _check_some(name: str, scores: Value) -> None:
-    """Raise ShapeError if there is nothing to average."""
-    if not scores.size:
-        raise ShapeError(f"{name}: needs at least one example, got shape {scores.shape}")
+class L1Loss(_Loss):
+    """The mean absolute difference: nn.l1_loss."""
+
+    def forward(self, y: Any, target: Any) -> Value:
+        """Compare y with a target."""
+        return losses.l1_loss(y, target, self.reduction)
 
 
-def _value(x: Any, what: str) -> Value:
-    return x if isinstance(x, Value) else Value(to_data(x, what))
+class HuberLoss(_Loss):
+    """Squares up to δ, straight lines from there on: nn.huber_loss."""
+
+    def __init__(self, reduction: Reduction = "mean", delta: float = 1.0) -> None:
+        super().__init__(reduction)
+        self.delta = real(delta, "HuberLoss: delta", 0.0)
+
+    def forward(self, y: Any, target: Any) -> Value:
+        """Compare y with a target."""
+        return losses.huber_loss(y, target, self.reduction, self.delta)
+
+
+class SmoothL1Loss(_Loss):
+    """The mean absolute difference, smoothed below β: nn.smooth_l1_loss."""
+
+    def __init__(self, reduction: Reduction = "mean", beta: float = 1.0) -> None:
+        super().__init__(reduction)
+        self.beta = real(beta, "SmoothL1Loss: beta", 0.0)
+
+    def forward(self, y: Any, target: Any) -> Value:
+        """Compare y with a target."""
+        return losses.smooth_l1_loss(y, target, self.reduction, self.beta)
+
+
+class KLDivLoss(_Loss):
+    """Probabilities compared with logarithms of others: nn.kl_div."""
+
+    def __init__(self, reduction: str = "mean", log_target: bool = False) -> None:
+        self.reduction = check_reduction("KLDivLoss", reduction, "batchmean")
+        self.log_target = flag(log_target, "KLDivLoss: log_target")
+
+    def forward(self, y: Any, target: Any) -> Value:
+        """Compare y with a target."""
+        return losses.kl_div(y, target, self.reduction, self.log_target)
+
+
+class BCELoss(_Loss):
+    """The cross entropy of probabilities and targets from 0 to 1: nn.binary_cross_entropy."""
+
+    def __init__(self, weight: Any = None, reduction: Reduction = "mean") -> None:
+        super().__init__(reduction)
+        self.register_buffer("weight", weight)
+
+    def forward(self, p: Any, target: Any) -> Value:
+        """Compare probabilities with a target."""
+        return losses.binary_cross_entropy(p, target, self.weight, self.reduction)
+
+
+class BCEWithLogitsLoss(_Loss):
+    """The cross entropy of sigmoid(scores): nn.binary_cross_entropy_with_logits."""
+
+    def __init__(
+        self, weight: Any = None, reduction: Reduction = "mean", pos_weight: Any = None
+    ) -> None:
+        super().__init__(reduction)
+        self.register_buffer("weight", weight)
+        self.register_buffer("pos_weight", pos_weight)
+
+    def forward(self, scores: Any, target: Any) -> Value:
+        """Compare scores with a target."""
+        return losses.binary_cross_entropy_with_logits(
+            scores, target, self.weight, self.reduction, self.pos_weight
+        )
+
+
+class NLLLoss(_Loss):
+    """−y[label] on average, for logarithms of probabilities y: nn.nll_loss."""
+
+    def __init__(
+        self, weight: Any = None, ignore_index: int = -100, reduction: Reduction = "mean"
+    ) -> None:
+        super().__init__(reduction)
+        self.register_buffer("weight", weight)
+        self.ignore_index = ignore_index
+
+    def forward(self, y: Any, labels: Any) -> Value:
+        """Look up y at the labels."""
+        return losses.nll_loss(y, labels, self.weight, self.ignore_index, self.reduction)
+
+
+class CrossEntropyLoss(_Loss):
+    """−ln softmax(scores)[label] on average: nn.cross_entropy, with its options.
+
+    >>> round(CrossEntropyLoss()(Value([[0.0, 0.0]]), [1]).item(), 4)
+    0.6931
+    """
+
+    def __init__(
+        self,
+        weight: Any = None,
+        ignore_index: int = -100,
+        reduction: Reduction = "mean",
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__(reduction)
+        self.register_buffer("weight", weight)
+        self.ignore_index = ignore_index
+        self.label_smoothing = real(label_smoothing, "CrossEntropyLoss: label_smoothing", 0.0, 1.0)
+
+    def forward(self, scores: Any, labels: Any) -> Value:
+        """Compare scores with labels, or with probabilities."""
+        return losses.cross_entropy(
+            scores, labels, self.weight, self.ignore_index, self.reduction, self.label_smoothing
+        )

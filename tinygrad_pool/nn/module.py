@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from reprlib import recursive_repr
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.engine.context import scope
-from tinygrad_pool.engine.data import to_data
+from tinygrad_pool.engine.data import to_constant, to_data
 from tinygrad_pool.engine.habits import OF_NETWORKS
 from tinygrad_pool.engine.numpy_protocol import Habit, WithHabits
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.files import write_whole
 from tinygrad_pool.formatting import Table, counted, shape
-from tinygrad_pool.rules.arguments import Shape
+from tinygrad_pool.rules.arguments import Shape, flag
+
+Buffer: TypeAlias = NDArray[Any]
+Part: TypeAlias = Value | Buffer
+"""A parameter or a buffer."""
 
 LISTED = 20
 """How many parameters a notebook lists."""
@@ -46,6 +51,8 @@ class Module(WithHabits):
 
     vars().update({name: Habit("a Module", name) for name in OF_NETWORKS})
     _name: str = ""
+    _buffers: Mapping[str, bool] = MappingProxyType({})
+    training: bool = True
 
     def forward(self, *_: Any) -> Any:
         """Compute the module's output; a subclass implements it."""
@@ -64,25 +71,93 @@ class Module(WithHabits):
         object.__setattr__(self, name, value)
         _name_parts(name, value)
 
+    def _take_name(self, name: str) -> None:
+        object.__setattr__(self, "_name", name)
+
     def named_parameters(self) -> Iterator[tuple[str, Value]]:
         """Iterate over the parameters and their names, as "conv1.weight"; shared ones come once."""
-        return _walk(self, "", {id(self)})
+        return ((name, part) for name, part in _walk(self) if isinstance(part, Value))
 
     def parameters(self) -> list[Value]:
         """List the parameters."""
         return [value for _, value in self.named_parameters()]
+
+    def named_buffers(self) -> Iterator[tuple[str, Buffer]]:
+        """Iterate over the buffers and their names, as "norm1.running_mean"."""
+        return ((name, part) for name, part in _walk(self) if isinstance(part, np.ndarray))
+
+    def buffers(self) -> list[Buffer]:
+        """List the buffers."""
+        return [array for _, array in self.named_buffers()]
+
+    def register_buffer(self, name: str, array: Any, persistent: bool = True) -> None:
+        """Keep an array in an attribute: it is not learnt, but saved with the parameters.
+
+        Whoever changes it does so in place. Where `persistent` is False it is not saved; None holds
+        the place of a buffer that there is not.
+
+        Raises OptionError for a name that the module has; DataError if it is not numbers.
+        """
+        taken = name not in self._buffers and hasattr(self, str(name))
+        if taken or "." in str(name):
+            raise OptionError(f"register_buffer: {name!r} cannot be the name of a buffer")
+        if array is not None:
+            array = np.array(to_constant(array, f"register_buffer: {name}"))
+        kept = flag(persistent, "register_buffer: persistent")
+        object.__setattr__(self, "_buffers", {**self._buffers, name: kept})
+        setattr(self, name, array)
+
+    def named_modules(self) -> Iterator[tuple[str, Module]]:
+        """Iterate over this module, called "", and all modules in it; shared ones come once."""
+        yield "", self
+        for name, part in _walk(self):
+            if isinstance(part, Module):
+                yield name, part
+
+    def modules(self) -> Iterator[Module]:
+        """Iterate over this module and all modules in it."""
+        return (module for _, module in self.named_modules())
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """Iterate over the modules in the attributes of this one, also in lists and dicts."""
+        seen = {id(self)}
+        for name, module in _children(self):
+            if id(module) not in seen:
+                seen.add(id(module))
+                yield name, module
+
+    def children(self) -> Iterator[Module]:
+        """Iterate over the modules in the attributes of this one."""
+        return (module for _, module in self.named_children())
+
+    def apply(self, function: Callable[[Module], Any]) -> Self:
+        """Call a function of every module, this one last, and return this one."""
+        for module in self.children():
+            module.apply(function)
+        function(self)
+        return self
+
+    def train(self, mode: bool = True) -> Self:
+        """Let dropout and batch norm do in this module what they do in training; return it."""
+        for module in self.modules():
+            object.__setattr__(module, "training", flag(mode, "train: mode"))
+        return self
+
+    def eval(self) -> Self:
+        """Let dropout and batch norm do what they do after training: nothing is drawn or kept."""
+        return self.train(False)
 
     def zero_grad(self) -> None:
         """Forget the gradient of every parameter."""
         for parameter in self.parameters():
             parameter.zero_grad()
 
-    def state_dict(self) -> dict[str, NDArray[np.floating[Any]]]:
-        """Copy the data of every parameter, by name."""
-        return {name: np.array(value.data) for name, value in self._by_name().items()}
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """Copy the data of every parameter and buffer, by name."""
+        return {name: np.array(_data_of(part)) for name, part in self._by_name().items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Set every parameter from a `state_dict`; nothing changes unless all of it fits.
+        """Set parameters and buffers from a `state_dict`; nothing changes unless all of it fits.
 
         Raises OptionError, which lists names that are missing or unknown; ShapeError, which names a
         parameter of another shape; DataError for an entry that is not numbers.
@@ -95,8 +170,11 @@ class Module(WithHabits):
         _check_names(own, state)
         new = {name: to_data(state[name], f"load_state_dict: {name}") for name in own}
         _check_shapes(own, {name: np.shape(array) for name, array in new.items()})
-        for name, value in own.items():
-            value.data = new[name]
+        for name, part in own.items():
+            if isinstance(part, Value):
+                part.data = new[name]
+            else:
+                part[...] = new[name]
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the parameters to an .npz file, completely or not at all, and return its path.
@@ -127,19 +205,34 @@ class Module(WithHabits):
             state = {name: found[name].array() for name in own}
         self.load_state_dict(state)
 
-    def _by_name(self) -> dict[str, Value]:
-        own: dict[str, Value] = {}
-        for name, value in self.named_parameters():
+    def _by_name(self) -> dict[str, Part]:
+        """Find the parts that are saved."""
+        own: dict[str, Part] = {}
+        for name, part in _walk(self, persistent=True):
+            if isinstance(part, Module):
+                continue
             if name in own:
                 raise OptionError(f"{type(self).__name__}: two parameters are called {name!r}")
-            own[name] = value
+            own[name] = part
         return own
+
+    def extra_repr(self) -> str:
+        """Say what the repr shows between the brackets: attributes that are no modules."""
+        shown = {
+            name: part
+            for name, part in vars(self).items()
+            if not (name.startswith("_") or name == "training" or _is_module(part))
+        }
+        return ", ".join(f"{name}={_shown(part)}" for name, part in shown.items())
 
     @recursive_repr("…")
     def __repr__(self) -> str:
-        shown = {name: part for name, part in vars(self).items() if not name.startswith("_")}
-        parts = (f"{n}={v.shape if isinstance(v, Value) else v!r}" for n, v in shown.items())
-        return f"{type(self).__name__}({', '.join(parts)})"
+        words = self.extra_repr()
+        lines = [f"({name}): {part!r}" for name, part in _children(self)]
+        if lines:
+            block = "".join(f"\n{line}" for line in [words, *lines] if line)
+            words = block.replace("\n", "\n  ") + "\n"
+        return f"{type(self).__name__}({words})"
 
     def _repr_html_(self) -> str:
         own = dict(self.named_parameters())
@@ -150,7 +243,7 @@ class Module(WithHabits):
         return table.with_count(len(rows)).html()
 
 
-def _check_names(own: Mapping[str, Value], given: Mapping[str, Any]) -> None:
+def _check_names(own: Mapping[str, Part], given: Mapping[str, Any]) -> None:
     missing, unknown = own.keys() - given.keys(), given.keys() - own.keys()
     if missing or unknown:
         raise OptionError(
@@ -159,7 +252,7 @@ def _check_names(own: Mapping[str, Value], given: Mapping[str, Any]) -> None:
         )
 
 
-def _check_shapes(own: Mapping[str, Value], given: Mapping[str, Shape]) -> None:
+def _check_shapes(own: Mapping[str, Part], given: Mapping[str, Shape]) -> None:
     for name, value in own.items():
         if given[name] != value.shape:
             raise ShapeError(
@@ -170,7 +263,7 @@ def _check_shapes(own: Mapping[str, Value], given: Mapping[str, Shape]) -> None:
 def _name_parts(name: str, value: Any) -> None:
     """Name modules, and Values without a label, after the attribute that holds them."""
     if isinstance(value, Module):
-        object.__setattr__(value, "_name", name)
+        value._take_name(name)
     elif isinstance(value, Value):
         value.label = value.label or name
     else:
@@ -187,16 +280,50 @@ def _holds_modules(whole: Any) -> bool:
     return any(isinstance(part, Module) or _holds_modules(part) for part in parts)
 
 
-def _walk(whole: Any, prefix: str, seen: set[int]) -> Iterator[tuple[str, Value]]:
+def _walk(
+    whole: Any, prefix: str = "", seen: set[int] | None = None, persistent: bool = False
+) -> Iterator[tuple[str, Part | Module]]:
+    """Iterate over the parameters, buffers and modules in a part, with their names, in order."""
+    seen = {id(whole)} if seen is None else seen
+    buffers = whole._buffers if isinstance(whole, Module) else {}
     for name, part in _parts_of(whole).items():
         if id(part) in seen:
             continue
         if isinstance(part, Value) and part.rule is None:
             seen.add(id(part))
             yield f"{prefix}{name}", part
-        elif _parts_of(part):
+        elif isinstance(part, np.ndarray) and name in buffers:
             seen.add(id(part))
-            yield from _walk(part, f"{prefix}{name}.", seen)
+            if buffers[name] or not persistent:
+                yield f"{prefix}{name}", part
+        elif isinstance(part, Module) or _parts_of(part):
+            seen.add(id(part))
+            if isinstance(part, Module):
+                yield f"{prefix}{name}", part
+            yield from _walk(part, f"{prefix}{name}.", seen, persistent)
+
+
+def _children(
+    whole: Any, prefix: str = "", around: tuple[int, ...] = ()
+) -> Iterator[tuple[str, Module]]:
+    """Iterate over the modules in a part, as often as they are there, but not into them."""
+    for name, part in _parts_of(whole).items():
+        if isinstance(part, Module):
+            yield f"{prefix}{name}", part
+        elif id(part) not in around:  # a list that holds itself
+            yield from _children(part, f"{prefix}{name}.", (*around, id(part)))
+
+
+def _data_of(part: Part) -> Any:
+    return part.data if isinstance(part, Value) else part
+
+
+def _is_module(part: Any) -> bool:
+    return isinstance(part, Module) or _holds_modules(part)
+
+
+def _shown(part: Any) -> str:
+    return repr(part.shape if isinstance(part, Value | np.ndarray) else part)
 
 
 def _parts_of(value: Any) -> Mapping[Any, Any]:

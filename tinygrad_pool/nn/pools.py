@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from inspect import signature
 from typing import Any, ClassVar
 
 from tinygrad_pool.engine.value import Value
@@ -21,15 +22,28 @@ class _Pool(Module):
 
     _ndim: ClassVar[int]
     _pool: ClassVar[Callable[..., Value]]
+    _always: ClassVar[tuple[str, ...]] = ("kernel_size", "stride", "padding", "output_size")
 
     def __init_subclass__(cls, ndim: int = 0, pool: Any = None) -> None:
         super().__init_subclass__()
         if ndim:
             cls._ndim, cls._pool = ndim, staticmethod(pool)
 
+    def extra_repr(self) -> str:
+        """Say what PyTorch does, and every other option that was chosen."""
+        usual, shown = signature(type(self).__init__).parameters, []
+        for name, option in vars(self).items():
+            chosen = name in usual and option != usual[name].default
+            if name in self._always or chosen:
+                given = vars(self)["kernel_size"] if name == "stride" and option is None else option
+                shown.append(f"{name}={given!r}")
+        return ", ".join(shown)
+
 
 class _MaxPool(_Pool):
     """Keep the largest unit of each window."""
+
+    _always = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
 
     def __init__(
         self,

@@ -12,13 +12,14 @@ from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.functional.operations import weighted_sum
 from tinygrad_pool.nn.module import Module
-from tinygrad_pool.rules.arguments import numbers
+from tinygrad_pool.rules.arguments import Rng, generator, numbers
 
 
 class Neuron(Module):
     """One unit, z = relu(Σ w_i x_i + b), or without the relu; weights uniform in ±1, bias 0.
 
-    Weights are drawn from Python's `random`, as micrograd draws them.
+    Weights are drawn from `rng`, a generator or a seed; without one from Python's `random`, as
+    micrograd draws them.
 
     Raises OptionError for a size below 1; ShapeError when it is called with another number of
     inputs.
@@ -29,9 +30,10 @@ class Neuron(Module):
     31.0
     """
 
-    def __init__(self, nin: int, nonlin: bool = True) -> None:
+    def __init__(self, nin: int, nonlin: bool = True, rng: Rng = None) -> None:
         (n,) = numbers("Neuron", "nin", nin, 1, least=1)
-        self.w = [Value(random.uniform(-1, 1), label=f"w{i}") for i in range(1, n + 1)]
+        draw = random if rng is None else generator(rng, "Neuron")
+        self.w = [Value(draw.uniform(-1, 1), label=f"w{i}") for i in range(1, n + 1)]
         self.b = Value(0.0, label="b")
         self.nonlin = nonlin
 
@@ -51,9 +53,10 @@ class Layer(Module):
     3
     """
 
-    def __init__(self, nin: int, nout: int, **options: Any) -> None:
+    def __init__(self, nin: int, nout: int, rng: Rng = None, **options: Any) -> None:
         (n,) = numbers("Layer", "nout", nout, 1, least=1)
-        self.neurons = [Neuron(nin, **options) for _ in range(n)]
+        chance = None if rng is None else generator(rng, "Layer")
+        self.neurons = [Neuron(nin, rng=chance, **options) for _ in range(n)]
 
     def forward(self, x: Sequence[Any]) -> Value | list[Value]:
         """Compute every neuron's z."""
@@ -71,14 +74,16 @@ class MLP(Module):
     MLP of [Layer(2 → 16), Layer(16 → 16), Layer(16 → 1)]
     """
 
-    def __init__(self, nin: int, nouts: Iterable[int]) -> None:
+    def __init__(self, nin: int, nouts: Iterable[int], rng: Rng = None) -> None:
         sizes = [nin]
         with suppress(TypeError):
             sizes += nouts
         if len(sizes) < 2:
             raise OptionError(f"MLP: nouts needs one size for each layer, got {nouts!r}")
-        last = len(sizes) - 2
-        self.layers = [Layer(n, m, nonlin=i < last) for i, (n, m) in enumerate(pairwise(sizes))]
+        chance, last = None if rng is None else generator(rng, "MLP"), len(sizes) - 2
+        self.layers = [
+            Layer(n, m, rng=chance, nonlin=i < last) for i, (n, m) in enumerate(pairwise(sizes))
+        ]
 
     def forward(self, x: Any) -> Any:
         """Pass x through the layers."""

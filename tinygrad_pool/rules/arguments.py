@@ -3,6 +3,7 @@
 import operator
 from collections.abc import Sequence
 from contextlib import suppress
+from numbers import Real
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,6 +12,9 @@ from tinygrad_pool.errors import AxisError, OptionError
 
 Shape: TypeAlias = tuple[int, ...]
 Axis: TypeAlias = int | Sequence[int] | None
+Rng: TypeAlias = np.random.Generator | int | None
+"""A random generator, a seed, or None for numbers that nobody chose."""
+
 Key: TypeAlias = Any
 """Whatever NumPy takes between square brackets."""
 
@@ -109,3 +113,33 @@ def each(given: Any, count: int) -> Sequence[Any]:
     """Return what was given for each of `count`: one thing is repeated; text is one thing."""
     several = isinstance(given, Sequence) and not isinstance(given, str | bytes)
     return given if several else (given,) * count
+
+
+def real(given: object, what: str, least: float = -np.inf, most: float = np.inf) -> float:
+    """Read a number from `least` to `most`. Raises OptionError, which names `what`, for any other.
+
+    >>> real(1, "softplus: beta", least=0.0)
+    1.0
+    """
+    read = np.nan
+    if isinstance(given, Real) and not isinstance(given, bool):
+        with suppress(OverflowError):
+            read = float(given)
+    if not least <= read <= most:
+        bounds = f", {least:g} … {most:g}" if most < np.inf else f" of at least {least:g}"
+        wanted = "" if least == -np.inf else bounds
+        raise OptionError(f"{what} must be a number{wanted}, got {given!r:.80}")
+    return read
+
+
+def generator(rng: Any, name: str) -> np.random.Generator:
+    """Return a random generator, of a seed or the one given; None is a new one.
+
+    Raises OptionError, which names who asks, for anything else.
+    """
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError):
+        raise OptionError(
+            f"{name}: rng must be a NumPy generator or a seed, got {rng!r:.80}"
+        ) from None

@@ -5,7 +5,7 @@ import linecache
 import pytest
 
 from tinygrad_pool.codegen.inlining.sources import definition_of
-from tinygrad_pool.rules import arithmetic, elementwise, linear, reductions
+from tinygrad_pool.rules import arithmetic, convolution, elementwise, reductions
 
 
 def planted(tmp_path, text, name="rule"):
@@ -23,7 +23,7 @@ def planted(tmp_path, text, name="rule"):
         arithmetic.mul,
         elementwise.exp,
         elementwise.logistic.__wrapped__,
-        linear.conv,
+        convolution.conv,
         reductions.sum,
     ],
 )

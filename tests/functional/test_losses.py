@@ -1,0 +1,236 @@
+"""Losses."""
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value, nn
+from tinygrad_pool.errors import DataError, OptionError, ShapeError, SubscriptError
+
+SCORES = [[1.0, 2.0, 3.0], [0.0, 0.0, 5.0]]
+
+
+def test_cross_entropy_is_minus_the_mean_log_share_of_the_labels():
+    shares = np.exp(SCORES) / np.exp(SCORES).sum(axis=1, keepdims=True)
+    scores = Value(SCORES)
+    E = nn.cross_entropy(scores, [2, 0])
+    E.backward()
+    assert E.item() == pytest.approx(-(np.log(shares[0, 2]) + np.log(shares[1, 0])) / 2)
+    assert scores.grad == pytest.approx((shares - [[0, 0, 1], [1, 0, 0]]) / 2)
+
+
+def test_cross_entropy_does_not_overflow():
+    E = nn.cross_entropy(Value([[1e4, -1e4]]), [1])
+    E.backward()
+    assert E.item() == 2e4
+
+
+def test_mse_is_the_mean_square():
+    y = Value([1.0, 2.0])
+    E = nn.mse_loss(y, [1.0, 4.0])
+    E.backward()
+    assert E.item() == 2.0
+    assert np.array_equal(y.grad, [0.0, -2.0])
+    target = Value([1.0, 4.0])
+    nn.mse_loss(Value([1.0, 2.0]), target).backward()
+    assert np.array_equal(target.grad, [0.0, 2.0])
+
+
+@pytest.mark.parametrize(
+    ("labels", "error", "message"),
+    [
+        ([0.0, 1.0], DataError, "labels must be integers, got 0.0 in float64"),
+        ([0, np.nan], DataError, "labels must be integers, got nan in float64"),
+        ([1.0, 0.5], DataError, "labels must be integers, got 0.5 in float64"),
+        ([True, False], DataError, "labels must be integers, got True in bool"),
+        (["a", "b"], DataError, "labels: needs real numbers, got <U1"),
+        ([[0], [1, 2]], DataError, "labels: needs numbers in a regular shape"),
+        (Value([0, 1]), DataError, "labels: needs numbers, got Values"),
+        ([0, 3], SubscriptError, "labels must be in 0 … 2, got 3"),
+        ([0, -1], SubscriptError, "labels must be in 0 … 2, got -1"),
+        ([], ShapeError, r"got \(2, 3\) and \(0,\)"),
+        (0, ShapeError, r"got \(2, 3\) and \(\)"),
+        ([0], ShapeError, r"got \(2, 3\) and \(1,\)"),
+        ([[0, 1]], ShapeError, r"got \(2, 3\) and \(1, 2\)"),
+    ],
+)
+def test_labels_that_do_not_fit_are_named(labels, error, message):
+    with pytest.raises(error, match=f"cross_entropy: .*{message}"):
+        nn.cross_entropy(Value(SCORES), labels)
+
+
+def test_losses_take_plain_numbers_too():
+    assert nn.cross_entropy([[0.0, 0.0]], [1]).item() == pytest.approx(np.log(2))
+    assert nn.mse_loss([1.0, 2.0], [1.0, 4.0]).item() == 2.0
+    assert nn.mse_loss(np.array([0], np.uint8), np.array([3], np.uint8)).item() == 9.0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_losses_keep_the_dtype(dtype):
+    scores = Value(np.array(SCORES, dtype))
+    assert nn.cross_entropy(scores, [0, 1]).dtype == dtype
+    assert nn.mse_loss(scores, np.array(SCORES, dtype)).dtype == dtype
+
+
+def test_numbers_that_are_none_are_named():
+    with pytest.raises(DataError, match="mse_loss: target: needs numbers in a regular shape"):
+        nn.mse_loss(Value([1.0, 2.0]), [[1.0], [1.0, 2.0]])
+    with pytest.raises(DataError, match="mse_loss: y: needs real numbers, got <U1"):
+        nn.mse_loss("a", 1.0)
+    with pytest.raises(DataError, match="cross_entropy: scores: needs real numbers"):
+        nn.cross_entropy([["a"]], [0])
+
+
+def test_scores_need_two_axes_and_targets_the_shape_of_y():
+    with pytest.raises(ShapeError, match=r"got \(3,\) and \(3,\)"):
+        nn.cross_entropy(Value([1.0, 2.0, 3.0]), [0, 1, 2])
+    with pytest.raises(
+        ShapeError, match=r"mse_loss: y and target need one shape, got \(2,\) and \(1,\)"
+    ):
+        nn.mse_loss(Value([1.0, 2.0]), [1.0])
+
+
+@pytest.mark.parametrize("labels", [[], np.zeros(0), np.zeros(0, int)])
+def test_no_examples_have_no_loss(labels):
+    with pytest.raises(ShapeError, match="cross_entropy: needs at least one example, got shape "):
+        nn.cross_entropy(Value(np.ones((0, 3))), labels)
+    with pytest.raises(ShapeError, match="mse_loss: needs at least one example, got shape "):
+        nn.mse_loss(np.ones((0, 3)), np.ones((0, 3)))
+
+
+of = tg.functional
+RNG = np.random.default_rng(0)
+Y, T = RNG.normal(size=(3, 4)), RNG.normal(size=(3, 4))
+SHARES = RNG.random((3, 4))
+CALLS = {
+    "mse": lambda y: of.mse_loss(y, T, "none"),
+    "l1": lambda y: of.l1_loss(y, T, "sum"),
+    "huber": lambda y: of.huber_loss(y, T, delta=0.5),
+    "smooth l1": lambda y: of.smooth_l1_loss(y, T, beta=0.5),
+    "smooth l1 of 0": lambda y: of.smooth_l1_loss(y, T, beta=0.0),
+    "kl": lambda y: of.kl_div(y, np.where(SHARES > 0.5, SHARES, 0.0)),
+    "kl of logs": lambda y: of.kl_div(y, T, "batchmean", log_target=True),
+    "bce": lambda y: of.binary_cross_entropy(tg.sigmoid(y), SHARES, weight=[1, 2, 3, 4]),
+    "bce of scores": lambda y: of.binary_cross_entropy_with_logits(y, SHARES),
+    "bce weighted": lambda y: of.binary_cross_entropy_with_logits(
+        y, SHARES, weight=np.ones((3, 1)), pos_weight=[1.0, 2.0, 3.0, 4.0]
+    ),
+    "ce": lambda y: of.cross_entropy(y, [0, 1, 3]),
+    "ce of all": lambda y: of.cross_entropy(
+        y, [0, 1, 3], weight=[1, 2, 3, 4], ignore_index=1, label_smoothing=0.1
+    ),
+    "ce of planes": lambda y: of.cross_entropy(y.reshape(1, 3, 4), [[0, 1, 2, -100]]),
+    "ce of one": lambda y: of.cross_entropy(y[0], 2, label_smoothing=0.1),
+    "ce of probabilities": lambda y: of.cross_entropy(
+        y, SHARES, weight=[1, 2, 3, 4], label_smoothing=0.1
+    ),
+    "nll": lambda y: of.nll_loss(y, [0, 1, 3], weight=[1, 2, 3, 4], reduction="sum"),
+}
+
+
+@pytest.mark.parametrize("f", CALLS.values(), ids=CALLS)
+def test_derivatives_and_instruments(f, works_everywhere):
+    works_everywhere(f, Y)
+
+
+def test_targets_and_probabilities_are_differentiated_too(check_gradient):
+    check_gradient(of.mse_loss, Y, T)
+    check_gradient(of.huber_loss, Y, T)
+    check_gradient(of.cross_entropy, Y, SHARES)
+    check_gradient(of.binary_cross_entropy, 0.1 + 0.8 * SHARES, SHARES)
+    check_gradient(of.binary_cross_entropy_with_logits, Y, SHARES)
+    check_gradient(lambda y, t: of.kl_div(y, t, log_target=True), Y, T)
+    check_gradient(of.kl_div, Y, SHARES)
+
+
+def test_scores_of_a_thousand_are_not_too_large():
+    x = Value([-1000.0, 1000.0, -1000.0, 1000.0])
+    with np.errstate(all="raise", under="ignore"):
+        E = of.binary_cross_entropy_with_logits(x, [0.0, 1.0, 1.0, 0.0], reduction="none")
+        E.sum().backward()
+    assert E.data.tolist() == [0.0, 0.0, 1000.0, 1000.0]
+    assert x.grad.tolist() == [0.0, 0.0, -1.0, 1.0]
+
+
+def test_a_sure_mistake_costs_a_hundred_as_in_torch():
+    p = Value([0.0, 1.0, 0.0])
+    with np.errstate(all="raise"):
+        E = of.binary_cross_entropy(p, [1.0, 0.0, 0.0], reduction="none")
+        E.sum().backward()
+    assert E.data.tolist() == [100.0, 100.0, 0.0]
+    assert p.grad.tolist() == [-1e12, 1e12, 0.0]
+    assert of.binary_cross_entropy(0.5, 1.0).data == pytest.approx(np.log(2))
+
+
+def test_what_is_ignored_is_left_out_of_the_mean():
+    whole = of.cross_entropy(Value(Y[:2]), [0, 1])
+    some = of.cross_entropy(Value(Y), [0, 1, -100])
+    assert some.item() == pytest.approx(whole.item())
+    each = of.cross_entropy(Value(Y), [0, 1, -100], reduction="none")
+    assert each.data[2] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (
+            lambda: of.mse_loss(Y, T, "avg"),
+            OptionError,
+            "mse_loss: reduction must be one of",
+        ),
+        (lambda: of.kl_div(Y, T, None), OptionError, "kl_div: reduction must be one of"),
+        (
+            lambda: of.huber_loss(Y, T, delta=0),
+            OptionError,
+            "huber_loss: delta must be a number",
+        ),
+        (
+            lambda: of.smooth_l1_loss(Y, T, beta=-1),
+            OptionError,
+            "beta must be a number of at",
+        ),
+        (lambda: of.l1_loss(Y, T[0]), ShapeError, "l1_loss: y and target need one shape"),
+        (
+            lambda: of.binary_cross_entropy(Y, SHARES),
+            DataError,
+            "binary_cross_entropy: probabilities must be in 0 … 1, got -",
+        ),
+        (lambda: of.binary_cross_entropy(SHARES, T), DataError, "targets must be in 0 … 1"),
+        (
+            lambda: of.binary_cross_entropy(SHARES, SHARES, weight=[1.0, 2.0]),
+            ShapeError,
+            r"a weight of shape \(2,\) does not fit \(3, 4\)",
+        ),
+        (
+            lambda: of.binary_cross_entropy_with_logits(Y[0], T[0], weight=np.ones((3, 1))),
+            ShapeError,
+            r"a weight of shape \(3, 1\) does not fit \(4,\)",
+        ),
+        (
+            lambda: of.cross_entropy(Y, [0, 1, 2], weight=[1.0]),
+            ShapeError,
+            r"weight needs one number a class, 4, got shape \(1,\)",
+        ),
+        (
+            lambda: of.cross_entropy(Y, [0, 1, 2], label_smoothing=2),
+            OptionError,
+            "label_smoothing must be a number, 0 … 1, got 2",
+        ),
+        (
+            lambda: of.cross_entropy(Y, [0, 1, 2], ignore_index=None),
+            OptionError,
+            "ignore_index must be a whole number, got None",
+        ),
+        (
+            lambda: of.nll_loss(Y, [-100] * 3),
+            ShapeError,
+            "nll_loss: needs at least one example, all are ignore_index=-100",
+        ),
+        (lambda: of.cross_entropy(Y, np.eye(3, 4, dtype=int)), ShapeError, "are floats"),
+        (lambda: of.cross_entropy(Value(1.0), 0), ShapeError, r"got \(\) and \(\)"),
+        (lambda: of.cross_entropy(np.ones((0, 2)), np.ones((0, 2))), ShapeError, "at least one ex"),
+    ],
+)
+def test_what_does_not_fit_is_named(call, error, message):
+    with pytest.raises(error, match=message):
+        call()

@@ -1,0 +1,68 @@
+"""Gradients that are limited before a step."""
+
+import numpy as np
+import pytest
+
+from tinygrad_pool import Value, nn, optim
+from tinygrad_pool.errors import DataError, GradientError, OptionError
+from tinygrad_pool.nn.clipping import clip_grad_norm_, clip_grad_value_
+
+
+def with_gradients(*gradients):
+    leaves = [Value(np.zeros(np.shape(g)) if np.ndim(g) else 0.0) for g in gradients]
+    for v, g in zip(leaves, gradients, strict=True):
+        v.grad = g
+    return leaves
+
+
+def test_it_is_where_torch_has_it_and_where_steps_are_made():
+    assert nn.utils.clip_grad_norm_ is optim.clip_grad_norm_ is clip_grad_norm_
+    assert nn.utils.clip_grad_value_ is optim.clip_grad_value_ is clip_grad_value_
+
+
+@pytest.mark.parametrize(("p", "norm"), [(1, 19.0), (2, 13.0), (np.inf, 12.0)])
+def test_all_gradients_are_one_long_vector(p, norm):
+    leaves = with_gradients([3.0, -4.0], 12.0)
+    assert clip_grad_norm_(leaves, 100.0, p) == norm
+    assert leaves[0].grad.tolist() == [3.0, -4.0]
+    assert clip_grad_norm_(leaves, norm / 2, p) == norm
+    np.testing.assert_allclose(leaves[0].grad, [1.5, -2.0], rtol=1e-6)
+    assert type(leaves[1].grad) is float
+
+
+def test_values_are_limited_one_by_one():
+    leaves = with_gradients([3.0, -0.5], -2.0)
+    clip_grad_value_(leaves, 1)
+    assert [np.asarray(v.grad).tolist() for v in leaves] == [[1.0, -0.5], -1.0]
+
+
+def test_one_without_a_gradient_stays_so():
+    w = Value(1.0)
+    assert clip_grad_norm_(w, 1.0) == 0.0
+    clip_grad_value_([w], 1.0)
+    assert not w.has_grad
+
+
+def test_what_is_not_finite_spreads_or_is_an_error():
+    leaves = with_gradients([np.nan, 1.0])
+    with pytest.raises(GradientError, match="clip_grad_norm_: the norm of the gradients is nan"):
+        clip_grad_norm_(leaves, 1.0, error_if_nonfinite=True)
+    assert leaves[0].grad[1] == 1.0
+    assert np.isnan(clip_grad_norm_(leaves, 1.0))
+    assert np.isnan(leaves[0].grad).all()
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda w: clip_grad_norm_([w], -1), OptionError, "max_norm must be a number of at least"),
+        (lambda w: clip_grad_norm_([w], 1, 0), OptionError, "norm_type must be above 0, got 0"),
+        (lambda w: clip_grad_norm_([w], 1, "2"), OptionError, "norm_type must be a number"),
+        (lambda w: clip_grad_value_([w], None), OptionError, "clip_value must be a number"),
+        (lambda w: clip_grad_value_(3, 1), OptionError, "needs parameters, .* got a int"),
+        (lambda w: clip_grad_norm_([w, 3], 1), DataError, "a parameter must be a Value, got 3"),
+    ],
+)
+def test_what_does_not_fit_is_named(call, error, message):
+    with pytest.raises(error, match=f"clip_grad_.*_: {message}"):
+        call(Value(1.0))

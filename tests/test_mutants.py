@@ -1,0 +1,73 @@
+"""The script that makes mistakes on purpose: what it edits, and that its answers still apply."""
+
+from pathlib import Path
+
+import mutants
+import pytest
+
+SOURCE = '''
+"""A module."""
+import numpy as np
+
+def add_backward(g: int = 1) -> tuple:
+    """Is left alone: a > b."""
+    if g > FEW:
+        return None
+    if g is None:
+        raise ValueError(f"{g!r} + 1")
+    np.add.at(total, i, g)
+    total.append(unbroadcast(g, 3))
+    total += np.argmax(g, axis=0, keepdims=True)
+    return g, not total and "first"
+'''
+
+
+@pytest.fixture
+def edits(tmp_path):
+    """List the mistakes of a small module: what they are, and both texts."""
+    (tmp_path / "module.py").write_text(SOURCE, "utf-8")
+    return {m[2:5]: m for m in mutants.mutants_of(Path("module.py"), tmp_path)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new"),
+    [
+        ("flip a comparison", "g is None", "g is not None"),
+        ("turn a condition round", "g is None", "(not (g is None))"),
+        ("remove a check", 'raise ValueError(f"{g!r} + 1")', "pass"),
+        ("lose a scatter-add", "np.add.at(total, i, g)", "total[i] = g"),
+        ("skip a call", "total.append(unbroadcast(g, 3))", "pass"),
+        ("drop unbroadcast", "unbroadcast(g, 3)", "(g)"),
+        ("lose a sum", None, "total = np.argmax(g, axis=0, keepdims=True)"),
+        ("take another function", "np.argmax", "np.argmin"),
+        ("forget an option", None, "np.argmax(g, keepdims=True)"),
+        ("change a constant", "True", "False"),
+        ("change a constant", '"first"', "'last'"),
+        ("be off by one", "3", "4"),
+        ("swap results", None, "return (not total and 'first', g)"),
+        ("drop a sign", "not total", "(total)"),
+        ("change a connective", None, "(not total or 'first')"),
+    ],
+)
+def test_a_mistake_of_each_kind_is_made(edits, kind, old, new):
+    assert [m for m in edits if m[0] == kind and m[2] == new and old in (None, m[1])]
+
+
+def test_it_edits_one_place_and_the_rest_stays(edits):
+    for mutant in edits.values():
+        assert mutant.where == "add_backward"
+        assert mutant.text.count("\n") == SOURCE.count("\n")
+        assert '"""Is left alone: a > b."""' in mutant.text
+
+
+def test_what_decides_speed_alone_is_left_alone(edits):
+    assert ("be off by one", "1", "2") in edits  # a default
+    assert not [m for m in edits if "FEW" in m[1]]
+
+
+def test_every_answer_is_for_a_mistake_that_can_still_be_made():
+    answers = mutants.answers()
+    assert all(why.strip() for why in answers.values())
+    for path in {key[0] for key in answers}:
+        made = {m.key for m in mutants.mutants_of(path)}
+        assert {key for key in answers if key[0] == path} <= made

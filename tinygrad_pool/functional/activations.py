@@ -1,0 +1,193 @@
+"""Activations besides relu, sigmoid, tanh and softmax, with PyTorch's names, defaults and kinks."""
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_pool.engine.value import Value, lift
+from tinygrad_pool.errors import ShapeError
+from tinygrad_pool.functional.operations import abs as magnitude
+from tinygrad_pool.functional.operations import maximum, minimum, operand, sigmoid, tanh
+from tinygrad_pool.rules import activations
+from tinygrad_pool.rules.arguments import real
+
+erf = lift(activations.erf)
+erfc = lift(activations.erfc)
+elu = lift(activations.elu)
+gelu = lift(activations.gelu)
+softplus = lift(activations.softplus)
+
+for _operation, _call, _result in (
+    (erf, "erf(Value(0.0)).data", "0.0"),
+    (erfc, "erfc(Value(0.0)).data", "1.0"),
+    (elu, "elu(Value(0.0)).data", "0.0"),
+    (gelu, "gelu(Value(0.0)).data", "0.0"),
+    (softplus, "round(softplus(Value(0.0)).data, 4)", "0.6931"),
+):
+    _operation.__doc__ = f"{_operation.__doc__}\n    >>> {_call}\n    {_result}\n"
+    _operation.__module__ = __name__
+
+_leaky_relu = lift(activations.leaky_relu)
+
+SELU_SCALE, SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
+"""PyTorch's: with them, deep layers keep mean 0 and variance 1."""
+
+
+def leaky_relu(x: Any, negative_slope: float = 0.01) -> Value:
+    """Keep what is positive, and scale the rest.
+
+    y = x where x > 0, else s x            ∂E/∂x = g where x > 0, else g s
+
+    At the kink, x = 0, the slope is s. Raises OptionError if s is no number.
+
+    >>> leaky_relu([-2.0, 3.0], 0.5).data
+    array([-1.,  3.])
+    """
+    slope = real(negative_slope, "leaky_relu: negative_slope")
+    return _leaky_relu(operand(x, "leaky_relu"), slope)
+
+
+def prelu(x: Any, weight: Any) -> Value:
+    """Keep what is positive, and scale the rest by a weight: one, or one for each channel.
+
+    y = x where x > 0, else w x            ∂E/∂w = Σ g x [x ≤ 0]
+
+    Channels are axis 1 of x (n, channels, ...). Raises ShapeError unless there is a weight for
+    each.
+
+    >>> prelu([[-2.0, 3.0]], [0.5, 0.1]).data
+    array([[-1.,  3.]])
+    """
+    x, weight = operand(x, "prelu"), operand(weight, "prelu: weight")
+    count, channels = np.size(weight), np.shape(x)[1] if np.ndim(x) > 1 else 1
+    if np.ndim(weight) > 1 or count not in (1, channels):
+        raise ShapeError(
+            f"prelu: needs one weight, or {channels} for x of shape {np.shape(x)}, "
+            f"got shape {np.shape(weight)}"
+        )
+    rest = (1,) * (np.ndim(x) - 2) if count > 1 else ()
+    return _leaky_relu(x, np.reshape(weight, (count, *rest)) if np.ndim(x) else weight)
+
+
+def celu(x: Any, alpha: float = 1.0) -> Value:
+    """Keep what is positive, and bend the rest towards −α with slope 1 at 0.
+
+    y = x where x > 0, else α (exp(x / α) − 1)
+
+    Raises OptionError if α is no number or 0.
+
+    >>> celu([-1000.0, 3.0], 0.5).data
+    array([-0.5,  3. ])
+    """
+    alpha = real(alpha, "celu: alpha", least=np.finfo(float).tiny)
+    y: Value = elu(_value(x) / alpha) * alpha
+    return y
+
+
+def selu(x: Any) -> Value:
+    """Scale an elu so that deep networks keep mean 0 and variance 1.
+
+    y = 1.0507… · elu(x, alpha=1.6732…)
+
+    >>> selu([0.0, 1.0]).data.round(4)
+    array([0.    , 1.0507])
+    """
+    y: Value = elu(x, alpha=SELU_ALPHA) * SELU_SCALE
+    return y
+
+
+def silu(x: Any) -> Value:
+    """Scale x by its own sigmoid: y = x / (1 + e⁻ˣ).
+
+    >>> silu([0.0, 1000.0]).data
+    array([   0., 1000.])
+    """
+    x = _value(x)
+    y: Value = x * sigmoid(x)
+    return y
+
+
+def mish(x: Any) -> Value:
+    """Scale x by the tanh of its softplus: y = x tanh(ln(1 + eˣ)).
+
+    >>> mish([0.0, 1000.0]).data
+    array([   0., 1000.])
+    """
+    x = _value(x)
+    y: Value = x * tanh(softplus(x))
+    return y
+
+
+def logsigmoid(x: Any) -> Value:
+    """Take the logarithm of the sigmoid, without overflow: y = −ln(1 + e⁻ˣ).
+
+    >>> logsigmoid([-1000.0, 1000.0]).data
+    array([-1000.,    -0.])
+    """
+    y: Value = -softplus(-_value(x), threshold=np.inf)
+    return y
+
+
+def softsign(x: Any) -> Value:
+    """Squash into (−1, 1), slowly.
+
+    y = x / (1 + |x|)
+
+    >>> softsign([-1.0, 3.0]).data
+    array([-0.5 ,  0.75])
+    """
+    x = _value(x)
+    y: Value = x / (1.0 + magnitude(x))
+    return y
+
+
+def hardtanh(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Value:
+    """Limit to an interval; at its ends the slope is 0, as outside.
+
+    y = min(max_val, max(min_val, x))
+
+    (The slope of `clip` is 1 at the ends.)
+
+    Raises OptionError unless min_val < max_val.
+
+    >>> hardtanh([-2.0, 0.5, 3.0]).data
+    array([-1. ,  0.5,  1. ])
+    """
+    low, high = real(min_val, "hardtanh: min_val"), real(max_val, "hardtanh: max_val")
+    real(high, "hardtanh: max_val", least=np.nextafter(low, np.inf))
+    return minimum(high, maximum(low, operand(x, "hardtanh")))
+
+
+def relu6(x: Any) -> Value:
+    """Limit to [0, 6]; at both ends the slope is 0.
+
+    >>> relu6([-2.0, 3.0, 8.0]).data
+    array([0., 3., 6.])
+    """
+    return hardtanh(x, 0.0, 6.0)
+
+
+def hardsigmoid(x: Any) -> Value:
+    """Squash into [0, 1] in straight lines: y = relu6(x + 3) / 6.
+
+    >>> hardsigmoid([-4.0, 0.0, 4.0]).data
+    array([0. , 0.5, 1. ])
+    """
+    y: Value = relu6(_value(x) + 3.0) / 6.0
+    return y
+
+
+def hardswish(x: Any) -> Value:
+    """Scale x by its hardsigmoid; at −3 the slope is 0, at 3 it is 1.
+
+    >>> hardswish([-4.0, 0.0, 3.0]).data
+    array([-0.,  0.,  3.])
+    """
+    x = _value(x)
+    y: Value = x * hardsigmoid(x)
+    return y
+
+
+def _value(x: Any) -> Value:
+    """Return a Value as it is, and a Value of anything else: it computes as a Value does."""
+    return x if isinstance(x, Value) else Value(x)

@@ -1,0 +1,354 @@
+"""Losses, with PyTorch's formulas and defaults."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+
+from tinygrad_pool.engine.data import to_constant, to_data
+from tinygrad_pool.engine.value import Value, lift
+from tinygrad_pool.errors import DataError, OptionError, ShapeError, SubscriptError
+from tinygrad_pool.functional.activations import softplus
+from tinygrad_pool.functional.operations import abs as magnitude
+from tinygrad_pool.functional.operations import exp, log_softmax, minimum
+from tinygrad_pool.rules import entropies
+from tinygrad_pool.rules.arguments import flag, real
+
+Reduction: TypeAlias = Literal["mean", "sum", "none"]
+"""What becomes of the losses of the examples: their mean, their sum, or they stay as they are."""
+
+_binary_cross_entropy = lift(entropies.binary_cross_entropy)
+
+
+def mse_loss(y: Any, target: Any, reduction: Reduction = "mean") -> Value:
+    """Average the squared difference.
+
+    E = (1/n) Σ (y_i − t_i)²            ∂E/∂y_i = 2 (y_i − t_i) / n
+
+    Raises ShapeError unless both have the same shape; DataError if they are not numbers;
+    OptionError for another reduction.
+
+    >>> mse_loss(Value([1.0, 2.0]), [1.0, 4.0]).item()
+    2.0
+    """
+    return _reduced("mse_loss", _difference("mse_loss", y, target) ** 2, reduction)
+
+
+def l1_loss(y: Any, target: Any, reduction: Reduction = "mean") -> Value:
+    """Average the absolute difference; where there is none, the slope is 0.
+
+    E = (1/n) Σ |y_i − t_i|            ∂E/∂y_i = sign(y_i − t_i) / n
+
+    Raises as mse_loss does.
+
+    >>> l1_loss(Value([1.0, 2.0]), [1.0, 4.0]).item()
+    1.0
+    """
+    return _reduced("l1_loss", magnitude(_difference("l1_loss", y, target)), reduction)
+
+
+def huber_loss(y: Any, target: Any, reduction: Reduction = "mean", delta: float = 1.0) -> Value:
+    """Average half the squared difference, up to δ, and straight lines from there on.
+
+    E = (1/n) Σ d²/2 where d = |y_i − t_i| < δ, else δ (d − δ/2)
+
+    Raises as mse_loss does, also for a δ that is not above 0.
+
+    >>> huber_loss(Value([0.0, 0.0]), [1.0, 3.0]).item()
+    1.5
+    """
+    delta = real(delta, "huber_loss: delta", least=np.finfo(float).tiny)
+    return _reduced("huber_loss", _huber(_difference("huber_loss", y, target), delta), reduction)
+
+
+def smooth_l1_loss(y: Any, target: Any, reduction: Reduction = "mean", beta: float = 1.0) -> Value:
+    """Average the absolute difference, smoothed below β: huber_loss / β; with β = 0, l1_loss.
+
+    Raises as mse_loss does, also for a β below 0.
+
+    >>> smooth_l1_loss(Value([0.0, 0.0]), [1.0, 3.0], beta=2.0).item()
+    1.125
+    """
+    beta, d = real(beta, "smooth_l1_loss: beta", 0.0), _difference("smooth_l1_loss", y, target)
+    losses = _huber(d, beta) / beta if beta else magnitude(d)
+    return _reduced("smooth_l1_loss", losses, reduction)
+
+
+def kl_div(y: Any, target: Any, reduction: str = "mean", log_target: bool = False) -> Value:
+    """Compare logarithms of probabilities, y, with probabilities, t.
+
+    E = (1/n) Σ t_i (ln t_i − y_i); with log_target, t_i is exp of what is given
+
+    reduction="batchmean" divides the sum by the number of examples, which the mathematics asks for.
+
+    Raises as mse_loss does.
+
+    >>> kl_div(Value([[-1.0, 0.0]]), [[1.0, 0.0]], reduction="batchmean").item()
+    1.0
+    """
+    y, t = _pair("kl_div", y, target)
+    if flag(log_target, "kl_div: log_target"):
+        losses = exp(t) * (t - y)
+    else:
+        some = t > 0
+        losses = np.where(some, t * np.log(np.where(some, t, 1.0)), 0.0) - t * y
+    if reduction == "batchmean":
+        return _reduced("kl_div", losses, "sum") / len(y)
+    return _reduced("kl_div", losses, reduction)
+
+
+def binary_cross_entropy(
+    p: Any, target: Any, weight: Any = None, reduction: Reduction = "mean"
+) -> Value:
+    """Average −t ln p − (1 − t) ln(1 − p) for probabilities p; a logarithm is at least −100.
+
+    ∂E/∂p_i = (p_i − t_i) / (p_i (1 − p_i)) / n, the divisor at least 1e−12
+
+    binary_cross_entropy_with_logits takes what comes before a sigmoid, and loses no digits.
+
+    Raises as mse_loss does, also for a p or a target outside 0 … 1.
+
+    >>> binary_cross_entropy(Value([0.5]), [1.0]).item().__round__(4)
+    0.6931
+    """
+    name = "binary_cross_entropy"
+    p, target = _pair(name, p, target)
+    for x, what in ((p, "probabilities"), (target, "targets")):
+        out = np.asarray((x < 0) | (x > 1))
+        if out.any():
+            wrong = np.asarray(x.data)[out][0]
+            raise DataError(f"{name}: {what} must be in 0 … 1, got {wrong:g}")
+    return _reduced(name, _weighted(name, _binary_cross_entropy(p, target), weight), reduction)
+
+
+def binary_cross_entropy_with_logits(
+    scores: Any,
+    target: Any,
+    weight: Any = None,
+    reduction: Reduction = "mean",
+    pos_weight: Any = None,
+) -> Value:
+    """Average the cross entropy of sigmoid(scores) with targets from 0 to 1, without overflow.
+
+    E = (1/n) Σ (1 − t_i) x_i + ln(1 + exp −x_i)            ∂E/∂x_i = (σ(x_i) − t_i) / n
+
+    `pos_weight` multiplies what a target of 1 adds; `weight` each loss.
+
+    Raises as mse_loss does, also for weights that do not broadcast.
+
+    >>> binary_cross_entropy_with_logits(Value([-1000.0, 1000.0]), [0.0, 1.0]).item()
+    0.0
+    """
+    name = "binary_cross_entropy_with_logits"
+    x, t = _pair(name, scores, target)
+    rest = softplus(-x, threshold=np.inf)
+    if pos_weight is not None:
+        rest = rest * (_weighted(name, t, to_constant(pos_weight, f"{name}: pos_weight") - 1) + 1)
+    return _reduced(name, _weighted(name, (1 - t) * x + rest, weight), reduction)
+
+
+def cross_entropy(
+    scores: Any,
+    labels: Any,
+    weight: Any = None,
+    ignore_index: int = -100,
+    reduction: Reduction = "mean",
+    label_smoothing: float = 0.0,
+) -> Value:
+    """Average −ln softmax(scores)[label] over the batch, without overflow.
+
+    E = −(1/n) Σ_i ln y_i,label(i),  y = softmax(scores)            ∂E/∂scores = (y − onehot) / n
+
+    Shapes: scores (n, classes, ...), labels (n, ...), whole numbers from 0 to classes − 1; or
+    floats of the shape of the scores, a probability for each class. One example may come alone.
+
+    `weight`, one for each class, makes a weighted mean; examples labelled `ignore_index` are left
+    out; `label_smoothing` ε mixes ε / classes into each label's probabilities.
+
+    Raises ShapeError; DataError for labels that are not integers; SubscriptError for a label out of
+    range; OptionError for an option out of range.
+
+    >>> E = cross_entropy(Value([[0.0, 0.0]]), [1])
+    >>> round(E.data.item(), 4)
+    0.6931
+    """
+    name = "cross_entropy"
+    smoothing = real(label_smoothing, f"{name}: label_smoothing", 0.0, 1.0)
+    scores = _value(scores, f"{name}: scores")
+    axis = min(1, scores.ndim - 1)
+    if not isinstance(labels, Value):
+        labels = np.asarray(to_constant(labels, f"{name}: labels"))
+    if scores.ndim and labels.shape == scores.shape and labels.dtype.kind == "f":
+        return _of_probabilities(scores, labels, weight, reduction, smoothing)
+    labels = _labels(name, scores, labels, ignore_index)
+    y = log_softmax(scores, axis=axis)
+    if not smoothing:
+        return _picked(name, y, labels, weight, ignore_index, reduction)
+    w, counts = _weights_of(name, y, labels, weight, ignore_index)
+    spread = -(y * w).sum(axis=axis) if weight is not None else -y.sum(axis=axis)
+    even = np.where(labels == ignore_index, 0.0, spread) * (smoothing / y.shape[axis])
+    sure = _picked(name, y, labels, weight, ignore_index, "none") * (1.0 - smoothing)
+    return _averaged(name, sure + even, counts, reduction)
+
+
+def nll_loss(
+    y: Any,
+    labels: Any,
+    weight: Any = None,
+    ignore_index: int = -100,
+    reduction: Reduction = "mean",
+) -> Value:
+    """Average −y[label] over the batch, for logarithms of probabilities y: see cross_entropy.
+
+    E = −(1/n) Σ_i y_i,label(i)
+
+    >>> nll_loss(Value([[-1.0, -2.0]]), [1]).item()
+    2.0
+    """
+    y = _value(y, "nll_loss: y")
+    labels = _labels("nll_loss", y, labels, ignore_index)
+    return _picked("nll_loss", y, labels, weight, ignore_index, reduction)
+
+
+def check_reduction(name: str, reduction: Any, *more: str) -> Any:
+    """Return a reduction. Raises OptionError if there is none of that name."""
+    known = (*get_args(Reduction), *more)
+    if reduction not in known:
+        listed = ", ".join(map(repr, known))
+        raise OptionError(f"{name}: reduction must be one of {listed}, got {reduction!r:.80}")
+    return reduction
+
+
+def _labels(name: str, scores: Value, given: Any, ignore_index: Any) -> Any:
+    """Read labels, whole numbers below the number of classes, one for each example."""
+    labels = np.asarray(to_constant(given, f"{name}: labels"))
+    axis, shape = min(1, scores.ndim - 1), scores.shape
+    if not shape or labels.shape != (*shape[:axis], *shape[axis + 1 :]):
+        raise ShapeError(
+            f"{name}: needs scores (n, classes, ...) and labels (n, ...), "
+            f"got {shape} and {labels.shape}; probabilities for labels are floats"
+        )
+    _check_some(name, scores)
+    if labels.dtype.kind not in "iu":
+        odd = next((c for c in labels.reshape(-1).tolist() if c % 1), labels.reshape(-1)[0])
+        raise DataError(f"{name}: labels must be integers, got {odd} in {labels.dtype}")
+    if type(ignore_index) is not int:
+        raise OptionError(f"{name}: ignore_index must be a whole number, got {ignore_index!r:.80}")
+    out = (labels < 0) | (labels >= shape[axis])
+    wrong = labels[out & (labels != ignore_index)]
+    if wrong.size:
+        raise SubscriptError(f"{name}: labels must be in 0 … {shape[axis] - 1}, got {wrong[0]}")
+    if (labels == ignore_index).all():
+        raise ShapeError(f"{name}: needs at least one example, all are ignore_index={ignore_index}")
+    return labels
+
+
+def _picked(
+    name: str, y: Value, labels: Any, weight: Any, ignore_index: int, reduction: Reduction
+) -> Value:
+    """Reduce −y at the labels."""
+    counts = _weights_of(name, y, labels, weight, ignore_index)[1]
+    left_out = labels == ignore_index
+    places = list(np.indices(labels.shape, sparse=labels.ndim > 1))
+    places.insert(min(1, y.ndim - 1), np.where(left_out, 0, labels))
+    chosen = y[tuple(places)]
+    if weight is None and not left_out.any():
+        return -chosen.mean() if reduction == "mean" else _reduced(name, -chosen, reduction)
+    losses = np.where(left_out, 0.0, -chosen) * counts
+    return _averaged(name, losses, counts, reduction)
+
+
+def _weights_of(
+    name: str, y: Value, labels: Any, weight: Any, ignore_index: int
+) -> tuple[Any, Any]:
+    """Return the weights of the classes, laid along their axis, and what each example counts."""
+    w, axis = _class_weights(name, y, weight), min(1, y.ndim - 1)
+    left_out = labels == ignore_index
+    counts = np.where(left_out, 0, w.reshape(-1)[np.where(left_out, 0, labels)])
+    return w.reshape(-1, *(1,) * (y.ndim - 1 - axis)), counts
+
+
+def _class_weights(name: str, y: Value, weight: Any) -> Any:
+    classes = y.shape[min(1, y.ndim - 1)]
+    if weight is None:
+        return np.ones(classes, y.dtype)
+    w = np.asarray(to_data(weight, f"{name}: weight"), y.dtype)
+    if w.shape != (classes,):
+        raise ShapeError(f"{name}: weight needs one number a class, {classes}, got shape {w.shape}")
+    return w
+
+
+def _of_probabilities(
+    scores: Value, target: Any, weight: Any, reduction: Reduction, smoothing: float
+) -> Value:
+    """Compute −Σ_c w_c t_c ln y_c for each example."""
+    name, axis = "cross_entropy", min(1, scores.ndim - 1)
+    _check_some(name, scores)
+    t = _value(target, f"{name}: labels")
+    if smoothing:
+        t = t * (1.0 - smoothing) + smoothing / scores.shape[axis]
+    w = _class_weights(name, scores, weight).reshape(-1, *(1,) * (scores.ndim - 1 - axis))
+    y = log_softmax(scores, axis=axis) * t
+    return _reduced(name, -(y if weight is None else y * w).sum(axis=axis), reduction)
+
+
+def _averaged(name: str, losses: Value, counts: Any, reduction: Reduction) -> Value:
+    """Reduce losses; their mean is by what each counts."""
+    if reduction == "mean":
+        return losses.sum() / float(counts.sum())
+    return _reduced(name, losses, reduction)
+
+
+def _reduced(name: str, losses: Value, reduction: str) -> Value:
+    check_reduction(name, reduction)
+    if reduction == "none":
+        return losses
+    return losses.mean() if reduction == "mean" else losses.sum()
+
+
+def _pair(name: str, y: Any, target: Any) -> tuple[Value, Value]:
+    """Read what is compared: two of one shape."""
+    y, target = _value(y, f"{name}: y"), _value(target, f"{name}: target")
+    if target.shape != y.shape:
+        raise ShapeError(f"{name}: y and target need one shape, got {y.shape} and {target.shape}")
+    _check_some(name, y)
+    return y, target
+
+
+def _difference(name: str, y: Any, target: Any) -> Value:
+    y, target = _pair(name, y, target)
+    difference: Value = y - target
+    return difference
+
+
+def _huber(difference: Value, delta: float) -> Value:
+    d = magnitude(difference)
+    near = minimum(d, delta)
+    losses: Value = near * (d - 0.5 * near)
+    return losses
+
+
+def _weighted(name: str, losses: Value, weight: Any) -> Value:
+    """Multiply by a weight that broadcasts to the losses."""
+    if weight is None:
+        return losses
+    w = np.asarray(to_constant(weight, f"{name}: weight"), losses.dtype)
+    try:
+        fits = np.broadcast_shapes(losses.shape, w.shape) == losses.shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ShapeError(f"{name}: a weight of shape {w.shape} does not fit {losses.shape}")
+    weighted: Value = losses * w
+    return weighted
+
+
+def _check_some(name: str, scores: Value) -> None:
+    """Raise ShapeError if there is nothing to average."""
+    if not scores.size:
+        raise ShapeError(f"{name}: needs at least one example, got shape {scores.shape}")
+
+
+def _value(x: Any, what: str) -> Value:
+    return x if isinstance(x, Value) else Value(to_data(x, what))

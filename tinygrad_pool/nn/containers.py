@@ -1,0 +1,97 @@
+"""Modules in sequence, and modules in a list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Self, overload
+
+from tinygrad_pool.errors import OptionError
+from tinygrad_pool.nn.module import Module
+
+
+class _Numbered(Module):
+    """Modules in attributes, in order, called "0", "1" … or by names."""
+
+    def _put(self, name: str, module: Module) -> None:
+        kind = type(self).__name__
+        if name in dir(self) or "." in name:
+            raise OptionError(f"{kind}: {name!r} cannot be the name of a module")
+        if not isinstance(module, Module):
+            raise OptionError(f"{kind}: needs modules, got {module!r:.80} for {name}")
+        setattr(self, name, module)
+
+    def append(self, module: Module) -> Self:
+        """Add a module at the end, and return this one."""
+        self._put(str(len(self)), module)
+        return self
+
+    def extend(self, modules: Iterable[Module]) -> Self:
+        """Add modules at the end, and return this one."""
+        for module in modules:
+            self.append(module)
+        return self
+
+    def __iter__(self) -> Iterator[Module]:
+        return (part for part in vars(self).values() if isinstance(part, Module))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    @overload
+    def __getitem__(self, i: int) -> Module: ...
+    @overload
+    def __getitem__(self, i: slice) -> Self: ...
+    def __getitem__(self, i: int | slice) -> Any:
+        modules = list(self)
+        return type(self)._of(modules[i]) if isinstance(i, slice) else modules[i]
+
+    @classmethod
+    def _of(cls, modules: list[Module]) -> Self:
+        return cls().extend(modules)
+
+
+class Sequential(_Numbered):
+    """Modules in sequence: `Sequential(a, b)` or `Sequential(conv=a, act=b)`.
+
+    Raises OptionError for what is no module, or a name that cannot be one.
+
+    >>> from tinygrad_pool.nn import Linear, ReLU
+    >>> net = Sequential(first=Linear(3, 4, rng=0), act=ReLU(), last=Linear(4, 2, rng=1))
+    >>> [name for name, _ in net.named_parameters()]
+    ['first.weight', 'first.bias', 'last.weight', 'last.bias']
+    """
+
+    def __init__(self, *modules: Module, **named: Module) -> None:
+        for name, module in (*((str(i), m) for i, m in enumerate(modules)), *named.items()):
+            self._put(name, module)
+
+    def forward(self, x: Any) -> Any:
+        """Pass x through the modules in order."""
+        for module in self:
+            x = module(x)
+        return x
+
+
+class ModuleList(_Numbered):
+    """Modules in a list; a plain list in an attribute is one, too.
+
+    Raises OptionError for what is no module.
+
+    >>> from tinygrad_pool.nn import Linear
+    >>> layers = ModuleList(Linear(2, 2, bias=False, rng=i) for i in range(2))
+    >>> [name for name, _ in layers.append(Linear(2, 1, rng=2)).named_parameters()]
+    ['0.weight', '1.weight', '2.weight', '2.bias']
+    """
+
+    def __init__(self, modules: Iterable[Module] = ()) -> None:
+        self.extend(modules)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        self._take_name(self._name)
+
+    def _take_name(self, name: str) -> None:
+        """Call the modules by this list and their place: nobody calls the list itself."""
+        super()._take_name(name)
+        for place, module in self.named_children():
+            module._take_name(f"{name}.{place}" if name else place)

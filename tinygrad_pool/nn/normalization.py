@@ -1,0 +1,221 @@
+"""Dropout and norms as modules; in `training` they do otherwise than after it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tinygrad_pool.engine.data import floating
+from tinygrad_pool.engine.value import Value
+from tinygrad_pool.errors import OptionError, ShapeError
+from tinygrad_pool.functional import layers
+from tinygrad_pool.nn.activations import not_in_place
+from tinygrad_pool.nn.module import Buffer, Module
+from tinygrad_pool.rules.arguments import Rng, Shape, flag, generator, numbers, real
+
+
+class Dropout(Module):
+    """In training, set cells to 0 with probability p and scale the others by 1 / (1 − p).
+
+    After `eval()` it returns what comes in. `rng` is a generator or a seed; each call draws anew.
+
+    Raises OptionError unless 0 ≤ p ≤ 1.
+
+    >>> layer = Dropout(0.5, rng=0)
+    >>> layer(np.ones(4)).data, layer.eval()(np.ones(4)).data
+    (array([2., 0., 0., 0.]), array([1., 1., 1., 1.]))
+    """
+
+    def __init__(self, p: float = 0.5, inplace: bool = False, rng: Rng = None) -> None:
+        not_in_place("Dropout", inplace)
+        self.p, self._rng = real(p, "Dropout: p", 0.0, 1.0), generator(rng, "Dropout")
+
+    def forward(self, x: Any) -> Value:
+        """Drop cells in training."""
+        return layers.dropout(x, self.p, self.training, self._rng)
+
+
+class _BatchNorm(Module):
+    """Normalize each channel over the batch."""
+
+    _axes: ClassVar[tuple[int, ...]] = ()
+    running_mean: Buffer | None
+    running_var: Buffer | None
+    num_batches_tracked: Buffer | None
+
+    def __init_subclass__(cls, axes: tuple[int, ...] = ()) -> None:
+        super().__init_subclass__()
+        cls._axes = axes or cls._axes
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        dtype: Any = np.float32,
+        *,
+        bias: bool = True,
+    ) -> None:
+        name = type(self).__name__
+        (self.num_features,) = numbers(name, "num_features", num_features, 1, least=1)
+        self.eps = real(eps, f"{name}: eps", 0.0)
+        self.momentum = None if momentum is None else real(momentum, f"{name}: momentum")
+        self.affine = flag(affine, f"{name}: affine")
+        self.track_running_stats = flag(track_running_stats, f"{name}: track_running_stats")
+        kind = floating(dtype, f"{name}: dtype")
+        both = self.affine and flag(bias, f"{name}: bias")
+        self.weight, self.bias = _weights((self.num_features,), kind, self.affine, both)
+        kept = {
+            "running_mean": np.zeros(self.num_features, kind),
+            "running_var": np.ones(self.num_features, kind),
+            "num_batches_tracked": np.zeros((), np.int64),
+        }
+        for buffer, start in kept.items():
+            self.register_buffer(buffer, start if self.track_running_stats else None)
+
+    def forward(self, x: Any) -> Value:
+        """Normalize; in training, also follow the mean and the variance of the batches."""
+        if np.ndim(x) not in self._axes:
+            axes = " or ".join(map(str, self._axes))
+            raise ShapeError(f"{type(self).__name__}: needs {axes} axes, got shape {np.shape(x)}")
+        share = self.momentum
+        if self.training and self.num_batches_tracked is not None:
+            self.num_batches_tracked += 1
+            if share is None:  # the mean of all batches
+                share = 1.0 / float(self.num_batches_tracked)
+        return layers.batch_norm(
+            x,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training or not self.track_running_stats,
+            share or 0.0,
+            self.eps,
+        )
+
+    def extra_repr(self) -> str:
+        """Say the options, as PyTorch does."""
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
+        )
+
+
+class BatchNorm1d(_BatchNorm, axes=(2, 3)):
+    """Normalize each channel over the batch: x is (n, channels) or (n, channels, length).
+
+    In training by the mean and variance of the batch, which running_mean and running_var follow:
+    r ← (1 − momentum) r + momentum · s; with momentum=None they are the mean of all batches. After
+    `eval()`, or with track_running_stats=False always by those of the batch, by the running ones.
+    They are buffers: saved, and not learnt.
+
+    Raises OptionError; when called, ShapeError for another number of axes or channels, or one value
+    per channel in training.
+
+    >>> layer = BatchNorm1d(1)
+    >>> layer([[1.0], [3.0]]).data.round(2).tolist(), layer.running_mean
+    ([[-1.0], [1.0]], array([0.2], dtype=float32))
+    """
+
+
+class BatchNorm2d(_BatchNorm, axes=(4,)):
+    """Normalize each channel over the batch: x is (n, channels, h, w). All else as in 1d."""
+
+
+class BatchNorm3d(_BatchNorm, axes=(5,)):
+    """Normalize each channel over the batch: x is (n, channels, d, h, w). All else as in 1d."""
+
+
+class LayerNorm(Module):
+    """Normalize each example over its last axes, those of `normalized_shape`: tg.layer_norm.
+
+    Raises OptionError for sizes below 1; when called, ShapeError unless x ends in those axes.
+
+    >>> LayerNorm(2)([[1.0, 3.0]]).data.round(2).tolist()
+    [[-1.0, 1.0]]
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        dtype: Any = np.float32,
+    ) -> None:
+        self.normalized_shape = layers.sizes("LayerNorm", normalized_shape)
+        self.eps = real(eps, "LayerNorm: eps", 0.0)
+        self.elementwise_affine = flag(elementwise_affine, "LayerNorm: elementwise_affine")
+        both = self.elementwise_affine and flag(bias, "LayerNorm: bias")
+        kind = floating(dtype, "LayerNorm: dtype")
+        self.weight, self.bias = _weights(
+            self.normalized_shape, kind, self.elementwise_affine, both
+        )
+
+    def forward(self, x: Any) -> Value:
+        """Normalize."""
+        return layers.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        """Say the options, as PyTorch does."""
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, "
+            f"elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
+        )
+
+
+class GroupNorm(Module):
+    """Normalize each example over groups of its channels: tg.group_norm.
+
+    Raises OptionError if the groups do not divide the channels.
+
+    >>> GroupNorm(1, 2)([[1.0, 3.0]]).data.round(2).tolist()
+    [[-1.0, 1.0]]
+    """
+
+    def __init__(
+        self,
+        num_groups: int,
+        num_channels: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        dtype: Any = np.float32,
+        *,
+        bias: bool = True,
+    ) -> None:
+        (self.num_groups,) = numbers("GroupNorm", "num_groups", num_groups, 1, least=1)
+        (self.num_channels,) = numbers("GroupNorm", "num_channels", num_channels, 1, least=1)
+        if self.num_channels % self.num_groups:
+            raise OptionError(
+                f"GroupNorm: num_groups={num_groups} must divide num_channels={num_channels}"
+            )
+        self.eps, self.affine = real(eps, "GroupNorm: eps", 0.0), flag(affine, "GroupNorm: affine")
+        kind = floating(dtype, "GroupNorm: dtype")
+        both = self.affine and flag(bias, "GroupNorm: bias")
+        self.weight, self.bias = _weights((self.num_channels,), kind, self.affine, both)
+
+    def forward(self, x: Any) -> Value:
+        """Normalize."""
+        return layers.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        """Say the options, as PyTorch does."""
+        return (
+            f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, "
+            f"bias={self.bias is not None}"
+        )
+
+
+def _weights(
+    shape: Shape, dtype: Any, weight: bool, bias: bool
+) -> tuple[Value | None, Value | None]:
+    """Make weights of 1 and biases of 0, or None."""
+    return (
+        Value(np.ones(shape, dtype), label="weight") if weight else None,
+        Value(np.zeros(shape, dtype), label="bias") if bias else None,
+    )
