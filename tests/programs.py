@@ -50,11 +50,22 @@ CHOICES = {
 
 SAME = {  # NumPy's name: PyTorch's, where one operand is all
     **{n: n for n in ("exp", "expm1", "log", "log1p", "sqrt", "square", "sin", "cos", "tanh")},
+    **{n: n for n in ("exp2", "log2", "log10", "tan", "sinh", "cosh")},
+    **{f"arc{n}": f"a{n}" for n in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
     "negative": "neg",
     "absolute": "abs",
     "fabs": "abs",
 }
 PAIRS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**"}
+TWINS = {n: n for n in ("logaddexp", "logaddexp2", "hypot", "fmod", "remainder")}
+TWINS["arctan2"] = "atan2"
+ALIKE = [  # as PyTorch calls them, too
+    *("leaky_relu({0})", "elu({0})", "celu({0}, 1.5)", "selu({0})", "gelu({0})", "silu({0})"),
+    *("gelu({0}, approximate='tanh')", "softplus({0})", "softplus({0}, 2.0)", "mish({0})"),
+    *("logsigmoid({0})", "softsign({0})", "hardtanh({0})", "hardswish({0})", "hardsigmoid({0})"),
+    *("relu6({0})", "mse_loss({0}, {1})", "l1_loss({0}, {1})", "huber_loss({0}, {1})"),
+    *("smooth_l1_loss({0}, {1})", "layer_norm({0}, {0}.shape[-1:])"),
+]
 PLANES = {1: (2, 3), 2: (3, 4), 3: (4, 5)}  # what PyTorch takes: with or without a batch
 
 ELEMENTWISE = [
@@ -63,6 +74,17 @@ ELEMENTWISE = [
     *(Operation(f"np.{ours}({{0}})", f"torch.{theirs}({{0}})") for ours, theirs in SAME.items()),
     *(Operation(f"tg.{name}({{0}})", f"torch.{name}({{0}})") for name in ("relu", "sigmoid")),
     *(Operation(text, text) for text in ("{c} - {0}", "{0} * {c}", "{c} / {0}", "abs({0})")),
+    *(Operation(f"np.{n}({{0}}, {{1}})", f"torch.{t}({{0}}, {{1}})") for n, t in TWINS.items()),
+    *(Operation(f"tg.functional.{text}", f"F.{text}") for text in ALIKE),
+    *(Operation(f"tg.functional.{n}({{0}})", f"torch.{n}({{0}})") for n in ("erf", "erfc")),
+    Operation(
+        "tg.functional.binary_cross_entropy(tg.sigmoid({0}), np.full({0}.shape, 0.25))",
+        "F.binary_cross_entropy(torch.sigmoid({0}), torch.full_like({0}, 0.25))",
+    ),
+    Operation("np.cbrt({0})"),
+    Operation("np.reciprocal({0})", "torch.reciprocal({0})"),
+    Operation("np.copysign({0}, {1})", "torch.copysign({0}, {1})"),
+    Operation("np.fmax({0}, {1})", "torch.fmax({0}, {1})"),
     Operation("{0} ** {n}", "{0} ** {n}"),
     Operation("{0}.clip(-0.5, 1.0)", "torch.clamp({0}, -0.5, 1.0)"),
     Operation("np.clip({0}, max={c})", "torch.clamp({0}, max=float({c}))"),
@@ -90,6 +112,19 @@ REDUCTIONS = [
         )
         for name in ("max", "min")
     ),
+    *(
+        Operation(
+            f"np.{name}({{0}}, axis={{axis}}, keepdims={{keep}})",
+            f"torch.{name}({{0}}, over({{0}}, {{axis}}), unbiased=False, keepdim={{keep}})",
+        )
+        for name in ("var", "std")
+    ),
+    Operation("np.prod({0}, axis={one})", "torch.prod({0}, {one})", (1, 2, 3, 4, 5)),
+    Operation("np.cumsum({0}, axis={one})", "torch.cumsum({0}, {one})", (1, 2, 3)),
+    Operation("np.cumprod({0}, axis={one})", "torch.cumprod({0}, {one})", (1, 2, 3)),
+    Operation("np.linalg.norm({0})", "torch.linalg.norm({0})", (1, 2)),
+    Operation("np.median({0})", "torch.quantile({0}.double(), 0.5)"),
+    Operation("np.quantile({0}, 0.3)", "torch.quantile({0}.double(), 0.3)"),
     Operation("np.max({0})", "torch.amax({0})"),
     Operation("np.min({0}, axis={one})", "torch.amin({0}, {one})", (1, 2, 3, 4, 5)),
     Operation(
@@ -114,11 +149,32 @@ SHAPING = [
     Operation("{0}[..., [0, 0, -1]]", "{0}[..., [0, 0, -1]]", (1, 2, 3, 4, 5)),
     Operation("{0}[None, 1:]", "{0}[None, 1:]", (1, 2, 3)),
     Operation("{0}[{0}.data > 0]", "{0}[{0} > 0]", (1, 2)),
+    Operation("np.flip({0}, {one})", "torch.flip({0}, ({one},))", (1, 2, 3)),
+    Operation("np.roll({0}, 2, axis={one})", "torch.roll({0}, 2, {one})", (1, 2, 3)),
+    Operation("np.sort({0}, axis={one})", "torch.sort({0}, {one}).values", (1, 2, 3)),
+    Operation("np.diff({0}, axis={one})", "torch.diff({0}, dim={one})", (1, 2, 3)),
+    Operation("np.tile({0}, 2)", "{0}.tile(2)", (1, 2)),
+    Operation("np.repeat({0}, 2, axis={one})", "{0}.repeat_interleave(2, {one})", (1, 2, 3)),
+    Operation("np.pad({0}, 1)", "F.pad({0}, (1, 1) * {0}.ndim)", (1, 2, 3)),
+    Operation("np.tril({0})", "torch.tril({0})", (2, 3)),
+    Operation("np.diagonal({0})", "torch.diagonal({0})", (2,)),
+    Operation("np.nan_to_num({0})"),
     Operation("{0}.detach()", "{0}.detach().requires_grad_()"),
 ]
 PRODUCTS = [
     Operation("{0} @ {1}", "{0} @ {1}"),
     Operation("np.matmul({0}, {0}.T)", "{0} @ {0}.T", (2,)),
+    Operation("np.einsum('ij,kj->ik', {0}, {1})", "torch.einsum('ij,kj->ik', {0}, {1})", (2,)),
+    Operation("np.outer({0}, {1})", "torch.outer({0}.reshape(-1), {1}.reshape(-1))"),
+    Operation("np.kron({0}, {1})", "torch.kron({0}, {1})", (1, 2)),
+    *(
+        Operation(f"np.linalg.{text}", "torch.linalg." + text.replace("np.eye", "torch.eye"), (2,))
+        for text in (
+            *("inv({0} @ {0}.T + np.eye(len({0})))", "det({0} @ {0}.T)", "slogdet({0} @ {0}.T)[1]"),
+            "solve({0} @ {0}.T + np.eye(len({0})), {0})",
+            "cholesky({0} @ {0}.T + np.eye(len({0})))",
+        )
+    ),
     *(  # an array with a corner of its own as weights; or each channel with its own corner
         Operation(
             f"tg.functional.conv{n}d({{0}}, {{0}}[:1, :{', :2' * n}], "
@@ -341,7 +397,7 @@ def try_line(program, line, tame, largest):
     """Add a line, unless we refuse it in our own words, or it has many or wild numbers."""
     try:
         made = program.add(*line)
-    except TinygradPoolError:
+    except (TinygradPoolError, np.linalg.LinAlgError):
         return
     wild = not np.all(np.abs(made.data) < 50)
     if made.size > largest or (tame and wild):
