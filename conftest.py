@@ -43,8 +43,10 @@ def pytest_runtest_protocol(item):
     random.seed(0)  # networks of scalars draw from it
     if not isinstance(item, pytest.DoctestItem):
         return (yield)
+    from tinygrad_pool.rules.composition import load
     from tinygrad_pool.rules.rule import IMPLEMENTED
 
+    load()  # which enters rules, and only once
     before = dict(IMPLEMENTED)
     with TemporaryDirectory() as folder, chdir(folder):
         result = yield

@@ -29,6 +29,8 @@ def pictures() -> dict[str, bytes]:
     )
     drawn["expression"] = contents(tg.draw(expression()), "svg")
     drawn["side_by_side"] = contents(tg.compare_weight_layer(overlapping()).draw(), "svg")
+    narrow = tg.compare_weight_layer(overlapping()).draw(narrow=True)
+    drawn["side_by_side_narrow"] = contents(narrow, "svg")
     drawn["floors"] = contents(floors.picture(), "svg")
     return {**{f"{name}.svg": picture for name, picture in drawn.items()}, **gallery()}
 

@@ -5,8 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from programs import ALL, CHOICES, ODD, SMOOTH, Program, deviations, programs
 
 import tinygrad_pool as tg
@@ -14,7 +13,7 @@ from tinygrad_pool import Value
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.data import same_dtype
 from tinygrad_pool.engine.rerun import rerun
-from tinygrad_pool.errors import TinygradPoolError
+from tinygrad_pool.errors import TinygradPoolError, UnsupportedError
 from tinygrad_pool.rules.rule import IMPLEMENTED
 from tinygrad_pool.rules.traits import TRAITS
 
@@ -22,8 +21,10 @@ EXACT = tuple(operation for operation in ALL if not re.search("avg|ties", operat
 STEADY = tuple(operation for operation in SMOOTH if not re.search("> 0|unpool", operation.ours))
 DOUBLE = ("f8",)
 PLAIN = tuple(
-    operation for operation in SMOOTH if "astype" not in operation.ours
-)  # for differences, which roundings on the way would spoil
+    operation
+    for operation in SMOOTH
+    if not re.search("astype|inv|det|solve|cholesky|erf|gelu", operation.ours)
+)  # for differences of long doubles, which roundings on the way would spoil
 
 
 tame = programs(("tame",), PLAIN, dtypes=DOUBLE)
@@ -211,7 +212,10 @@ def test_units_of_their_own_have_the_gradients_of_the_arrays(program):
     with program.written_down("exploding"), np.errstate(all="ignore"):
         loss = (program.again(leaves) * np.asarray(program.gradient)).sum()
         expected = tg.grad(loss, leaves)
-        top = tg.explode(loss, 5000)
+        try:
+            top = tg.explode(loss, 5000)
+        except UnsupportedError:  # no units of its own, as of an inverse
+            return
         units = [v for v in topological_order(top) if v.is_leaf]
         gradients = dict(zip((v.label for v in units), tg.grad(top, units), strict=True))
         to_loss, *to_leaves = deviations(loss, 1.0, leaves, 2.0**-53)

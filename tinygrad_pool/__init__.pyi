@@ -2,35 +2,15 @@
 
 from tinygrad_pool import (
     codegen as codegen,
-)
-from tinygrad_pool import (
     datasets as datasets,
-)
-from tinygrad_pool import (
     debugger as debugger,
-)
-from tinygrad_pool import (
     derivatives as derivatives,
-)
-from tinygrad_pool import (
     diagnosis as diagnosis,
-)
-from tinygrad_pool import (
     drawing as drawing,
-)
-from tinygrad_pool import (
     functional as functional,
-)
-from tinygrad_pool import (
     nn as nn,
-)
-from tinygrad_pool import (
     optim as optim,
-)
-from tinygrad_pool import (
     pooling_as_weights as pooling_as_weights,
-)
-from tinygrad_pool import (
     recording as recording,
 )
 from tinygrad_pool.codegen import (
@@ -41,318 +21,387 @@ from tinygrad_pool.debugger import (
 )
 from tinygrad_pool.derivatives import (
     explode as explode,
-)
-from tinygrad_pool.derivatives import (
     find_ties as find_ties,
-)
-from tinygrad_pool.derivatives import (
     receptive_field as receptive_field,
-)
-from tinygrad_pool.derivatives import (
     weights_of as weights_of,
+)
+from tinygrad_pool.derivatives.transforms import (
+    hessian as hessian,
+    jacobian as jacobian,
+    jacrev as jacrev,
+    jvp as jvp,
+    vjp as vjp,
 )
 from tinygrad_pool.diagnosis import (
     diagnose as diagnose,
-)
-from tinygrad_pool.diagnosis import (
     watch as watch,
 )
 from tinygrad_pool.drawing import (
     draw as draw,
-)
-from tinygrad_pool.drawing import (
     draw_units as draw_units,
-)
-from tinygrad_pool.drawing import (
     draw_windows as draw_windows,
-)
-from tinygrad_pool.drawing import (
     frames as frames,
-)
-from tinygrad_pool.drawing import (
     render as render,
-)
-from tinygrad_pool.drawing import (
     tree as tree,
 )
 from tinygrad_pool.engine.context import (
     checked as checked,
-)
-from tinygrad_pool.engine.context import (
     no_grad as no_grad,
-)
-from tinygrad_pool.engine.context import (
     scope as scope,
-)
-from tinygrad_pool.engine.context import (
     traced as traced,
 )
 from tinygrad_pool.engine.gradients import (
     backward_steps as backward_steps,
-)
-from tinygrad_pool.engine.gradients import (
     grad as grad,
+    value_and_grad as value_and_grad,
 )
 from tinygrad_pool.engine.steps import Step as Step
 from tinygrad_pool.engine.value import (
     Value as Value,
-)
-from tinygrad_pool.engine.value import (
     lift as lift,
 )
 from tinygrad_pool.functional import (
     abs as abs,
-)
-from tinygrad_pool.functional import (
     adaptive_avg_pool1d as adaptive_avg_pool1d,
-)
-from tinygrad_pool.functional import (
     adaptive_avg_pool2d as adaptive_avg_pool2d,
-)
-from tinygrad_pool.functional import (
     adaptive_avg_pool3d as adaptive_avg_pool3d,
-)
-from tinygrad_pool.functional import (
     adaptive_max_pool1d as adaptive_max_pool1d,
-)
-from tinygrad_pool.functional import (
     adaptive_max_pool2d as adaptive_max_pool2d,
-)
-from tinygrad_pool.functional import (
     adaptive_max_pool3d as adaptive_max_pool3d,
-)
-from tinygrad_pool.functional import (
     avg_pool1d as avg_pool1d,
-)
-from tinygrad_pool.functional import (
     avg_pool2d as avg_pool2d,
-)
-from tinygrad_pool.functional import (
     avg_pool3d as avg_pool3d,
-)
-from tinygrad_pool.functional import (
     batch_norm as batch_norm,
-)
-from tinygrad_pool.functional import (
     binary_cross_entropy as binary_cross_entropy,
-)
-from tinygrad_pool.functional import (
     binary_cross_entropy_with_logits as binary_cross_entropy_with_logits,
-)
-from tinygrad_pool.functional import (
     broadcast_to as broadcast_to,
-)
-from tinygrad_pool.functional import (
     celu as celu,
-)
-from tinygrad_pool.functional import (
     clip as clip,
-)
-from tinygrad_pool.functional import (
     concatenate as concatenate,
-)
-from tinygrad_pool.functional import (
     conv1d as conv1d,
-)
-from tinygrad_pool.functional import (
     conv2d as conv2d,
-)
-from tinygrad_pool.functional import (
     conv3d as conv3d,
-)
-from tinygrad_pool.functional import (
     cos as cos,
-)
-from tinygrad_pool.functional import (
     cross_entropy as cross_entropy,
-)
-from tinygrad_pool.functional import (
     dropout as dropout,
-)
-from tinygrad_pool.functional import (
     elu as elu,
-)
-from tinygrad_pool.functional import (
     erf as erf,
-)
-from tinygrad_pool.functional import (
     erfc as erfc,
-)
-from tinygrad_pool.functional import (
     exp as exp,
-)
-from tinygrad_pool.functional import (
     expand_dims as expand_dims,
-)
-from tinygrad_pool.functional import (
     expm1 as expm1,
-)
-from tinygrad_pool.functional import (
     gelu as gelu,
-)
-from tinygrad_pool.functional import (
     group_norm as group_norm,
-)
-from tinygrad_pool.functional import (
     hardsigmoid as hardsigmoid,
-)
-from tinygrad_pool.functional import (
     hardswish as hardswish,
-)
-from tinygrad_pool.functional import (
     hardtanh as hardtanh,
-)
-from tinygrad_pool.functional import (
     huber_loss as huber_loss,
-)
-from tinygrad_pool.functional import (
     instance_norm as instance_norm,
-)
-from tinygrad_pool.functional import (
     kl_div as kl_div,
-)
-from tinygrad_pool.functional import (
     l1_loss as l1_loss,
-)
-from tinygrad_pool.functional import (
     layer_norm as layer_norm,
-)
-from tinygrad_pool.functional import (
     leaky_relu as leaky_relu,
-)
-from tinygrad_pool.functional import (
     linear as linear,
-)
-from tinygrad_pool.functional import (
     log as log,
-)
-from tinygrad_pool.functional import (
     log1p as log1p,
-)
-from tinygrad_pool.functional import (
     log_softmax as log_softmax,
-)
-from tinygrad_pool.functional import (
     logsigmoid as logsigmoid,
-)
-from tinygrad_pool.functional import (
     logsumexp as logsumexp,
-)
-from tinygrad_pool.functional import (
     lp_pool1d as lp_pool1d,
-)
-from tinygrad_pool.functional import (
     lp_pool2d as lp_pool2d,
-)
-from tinygrad_pool.functional import (
     lp_pool3d as lp_pool3d,
-)
-from tinygrad_pool.functional import (
     matmul as matmul,
-)
-from tinygrad_pool.functional import (
+    max as max,
     max_pool1d as max_pool1d,
-)
-from tinygrad_pool.functional import (
     max_pool2d as max_pool2d,
-)
-from tinygrad_pool.functional import (
     max_pool3d as max_pool3d,
-)
-from tinygrad_pool.functional import (
     max_unpool1d as max_unpool1d,
-)
-from tinygrad_pool.functional import (
     max_unpool2d as max_unpool2d,
-)
-from tinygrad_pool.functional import (
     max_unpool3d as max_unpool3d,
-)
-from tinygrad_pool.functional import (
     maximum as maximum,
-)
-from tinygrad_pool.functional import (
+    mean as mean,
+    min as min,
     minimum as minimum,
-)
-from tinygrad_pool.functional import (
     mish as mish,
-)
-from tinygrad_pool.functional import (
     mse_loss as mse_loss,
-)
-from tinygrad_pool.functional import (
     nll_loss as nll_loss,
-)
-from tinygrad_pool.functional import (
     prelu as prelu,
-)
-from tinygrad_pool.functional import (
     relu as relu,
-)
-from tinygrad_pool.functional import (
     relu6 as relu6,
-)
-from tinygrad_pool.functional import (
     selu as selu,
-)
-from tinygrad_pool.functional import (
     sigmoid as sigmoid,
-)
-from tinygrad_pool.functional import (
     silu as silu,
-)
-from tinygrad_pool.functional import (
     sin as sin,
-)
-from tinygrad_pool.functional import (
     smooth_l1_loss as smooth_l1_loss,
-)
-from tinygrad_pool.functional import (
     softmax as softmax,
-)
-from tinygrad_pool.functional import (
     softplus as softplus,
-)
-from tinygrad_pool.functional import (
     softsign as softsign,
-)
-from tinygrad_pool.functional import (
     sqrt as sqrt,
-)
-from tinygrad_pool.functional import (
     square as square,
-)
-from tinygrad_pool.functional import (
     squeeze as squeeze,
-)
-from tinygrad_pool.functional import (
     stack as stack,
-)
-from tinygrad_pool.functional import (
+    sum as sum,
     tanh as tanh,
-)
-from tinygrad_pool.functional import (
     weighted_sum as weighted_sum,
-)
-from tinygrad_pool.functional import (
     where as where,
+)
+from tinygrad_pool.functional.numpy_functions import (
+    absolute as absolute,
+    acos as acos,
+    acosh as acosh,
+    add as add,
+    all as all,
+    allclose as allclose,
+    amax as amax,
+    amin as amin,
+    any as any,
+    append as append,
+    arccos as arccos,
+    arccosh as arccosh,
+    arcsin as arcsin,
+    arcsinh as arcsinh,
+    arctan as arctan,
+    arctan2 as arctan2,
+    arctanh as arctanh,
+    argmax as argmax,
+    argmin as argmin,
+    argpartition as argpartition,
+    argsort as argsort,
+    argwhere as argwhere,
+    around as around,
+    array2string as array2string,
+    array_equal as array_equal,
+    array_equiv as array_equiv,
+    array_repr as array_repr,
+    array_split as array_split,
+    array_str as array_str,
+    asin as asin,
+    asinh as asinh,
+    astype as astype,
+    atan as atan,
+    atan2 as atan2,
+    atanh as atanh,
+    atleast_1d as atleast_1d,
+    atleast_2d as atleast_2d,
+    atleast_3d as atleast_3d,
+    average as average,
+    bincount as bincount,
+    block as block,
+    broadcast_arrays as broadcast_arrays,
+    cbrt as cbrt,
+    ceil as ceil,
+    cholesky as cholesky,
+    choose as choose,
+    column_stack as column_stack,
+    compress as compress,
+    concat as concat,
+    conj as conj,
+    conjugate as conjugate,
+    convolve as convolve,
+    copy as copy,
+    copysign as copysign,
+    corrcoef as corrcoef,
+    correlate as correlate,
+    cosh as cosh,
+    count_nonzero as count_nonzero,
+    cov as cov,
+    cross as cross,
+    cumprod as cumprod,
+    cumsum as cumsum,
+    cumulative_prod as cumulative_prod,
+    cumulative_sum as cumulative_sum,
+    deg2rad as deg2rad,
+    degrees as degrees,
+    delete as delete,
+    det as det,
+    diag as diag,
+    diagflat as diagflat,
+    diagonal as diagonal,
+    diff as diff,
+    digitize as digitize,
+    divide as divide,
+    divmod as divmod,
+    dot as dot,
+    dsplit as dsplit,
+    dstack as dstack,
+    ediff1d as ediff1d,
+    einsum as einsum,
+    einsum_path as einsum_path,
+    empty_like as empty_like,
+    equal as equal,
+    exp2 as exp2,
+    extract as extract,
+    fabs as fabs,
+    fix as fix,
+    flatnonzero as flatnonzero,
+    flip as flip,
+    fliplr as fliplr,
+    flipud as flipud,
+    float_power as float_power,
+    floor as floor,
+    floor_divide as floor_divide,
+    fmax as fmax,
+    fmin as fmin,
+    fmod as fmod,
+    full_like as full_like,
+    gradient as gradient,
+    greater as greater,
+    greater_equal as greater_equal,
+    heaviside as heaviside,
+    histogram as histogram,
+    histogram2d as histogram2d,
+    histogram_bin_edges as histogram_bin_edges,
+    histogramdd as histogramdd,
+    hsplit as hsplit,
+    hstack as hstack,
+    hypot as hypot,
+    inner as inner,
+    insert as insert,
+    interp as interp,
+    intersect1d as intersect1d,
+    inv as inv,
+    isclose as isclose,
+    iscomplex as iscomplex,
+    iscomplexobj as iscomplexobj,
+    isfinite as isfinite,
+    isin as isin,
+    isinf as isinf,
+    isnan as isnan,
+    isneginf as isneginf,
+    isposinf as isposinf,
+    isreal as isreal,
+    isrealobj as isrealobj,
+    kron as kron,
+    ldexp as ldexp,
+    less as less,
+    less_equal as less_equal,
+    lexsort as lexsort,
+    log2 as log2,
+    log10 as log10,
+    logaddexp as logaddexp,
+    logaddexp2 as logaddexp2,
+    logical_and as logical_and,
+    logical_not as logical_not,
+    logical_or as logical_or,
+    logical_xor as logical_xor,
+    matrix_norm as matrix_norm,
+    matrix_power as matrix_power,
+    matrix_rank as matrix_rank,
+    matrix_transpose as matrix_transpose,
+    matvec as matvec,
+    median as median,
+    meshgrid as meshgrid,
+    mod as mod,
+    modf as modf,
+    moveaxis as moveaxis,
+    multi_dot as multi_dot,
+    multiply as multiply,
+    nan_to_num as nan_to_num,
+    nanargmax as nanargmax,
+    nanargmin as nanargmin,
+    nancumprod as nancumprod,
+    nancumsum as nancumsum,
+    nanmax as nanmax,
+    nanmean as nanmean,
+    nanmedian as nanmedian,
+    nanmin as nanmin,
+    nanpercentile as nanpercentile,
+    nanprod as nanprod,
+    nanquantile as nanquantile,
+    nanstd as nanstd,
+    nansum as nansum,
+    nanvar as nanvar,
+    ndim as ndim,
+    negative as negative,
+    nonzero as nonzero,
+    norm as norm,
+    not_equal as not_equal,
+    ones_like as ones_like,
+    outer as outer,
+    pad as pad,
+    partition as partition,
+    percentile as percentile,
+    permute_dims as permute_dims,
+    polyval as polyval,
+    positive as positive,
+    pow as pow,
+    power as power,
+    prod as prod,
+    ptp as ptp,
+    quantile as quantile,
+    rad2deg as rad2deg,
+    radians as radians,
+    ravel as ravel,
+    real as real,
+    real_if_close as real_if_close,
+    reciprocal as reciprocal,
+    remainder as remainder,
+    repeat as repeat,
+    resize as resize,
+    result_type as result_type,
+    rint as rint,
+    roll as roll,
+    rollaxis as rollaxis,
+    rot90 as rot90,
+    round as round,
+    searchsorted as searchsorted,
+    select as select,
+    setdiff1d as setdiff1d,
+    setxor1d as setxor1d,
+    shape as shape,
+    sign as sign,
+    signbit as signbit,
+    sinc as sinc,
+    sinh as sinh,
+    size as size,
+    slogdet as slogdet,
+    solve as solve,
+    sort as sort,
+    split as split,
+    std as std,
+    subtract as subtract,
+    swapaxes as swapaxes,
+    take as take,
+    take_along_axis as take_along_axis,
+    tan as tan,
+    tensordot as tensordot,
+    tile as tile,
+    trace as trace,
+    trapezoid as trapezoid,
+    tril as tril,
+    tril_indices_from as tril_indices_from,
+    trim_zeros as trim_zeros,
+    triu as triu,
+    triu_indices_from as triu_indices_from,
+    true_divide as true_divide,
+    trunc as trunc,
+    union1d as union1d,
+    unique as unique,
+    unique_all as unique_all,
+    unique_counts as unique_counts,
+    unique_inverse as unique_inverse,
+    unique_values as unique_values,
+    unstack as unstack,
+    unwrap as unwrap,
+    var as var,
+    vdot as vdot,
+    vecdot as vecdot,
+    vecmat as vecmat,
+    vector_norm as vector_norm,
+    vsplit as vsplit,
+    vstack as vstack,
+    zeros_like as zeros_like,
 )
 from tinygrad_pool.gradient_check import (
     gradcheck as gradcheck,
 )
 from tinygrad_pool.pooling_as_weights import (
     as_weight_layer as as_weight_layer,
-)
-from tinygrad_pool.pooling_as_weights import (
     compare_weight_layer as compare_weight_layer,
 )
 from tinygrad_pool.recording import (
     compare_passes as compare_passes,
-)
-from tinygrad_pool.recording import (
     derive as derive,
-)
-from tinygrad_pool.recording import (
     record as record,
 )
 

@@ -139,6 +139,15 @@ def counted(n: int, what: str, plural: str = "") -> str:
     return f"{n:,} {what if n == 1 else plural or what + 's'}"
 
 
+def often(n: int) -> str:
+    """Say how often something was.
+
+    >>> often(1), often(2000)
+    ('once', '2,000 times')
+    """
+    return "once" if n == 1 else f"{n:,} times"
+
+
 def several(names: Sequence[str], most: int = LISTED) -> str:
     """List the first names, and count the others.
 

@@ -200,7 +200,7 @@ class TestLoad:
         [
             ({}, "program must be the path of a script, got None"),
             ({"program": 3}, "program must be the path of a script, got 3"),
-            ({"program": "absent.py"}, "program must be the path of a script, got 'absent.py'"),
+            ({"program": "absent.py"}, "there is no script .*absent.py"),
             ({"program": __file__, "cwd": "absent"}, "cwd must be a folder, got 'absent'"),
             ({"program": __file__, "cwd": 3}, "cwd must be a folder, got 3"),
             ({"program": __file__, "args": "x"}, "args must be a list of strings, got 'x'"),

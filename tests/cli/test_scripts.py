@@ -178,9 +178,59 @@ class TestGradientsOfTheScript:
 
     def test_those_of_earlier_passes_are_not(self, debug):
         said = debug("pass", "-c", "finish; why w")
-        assert said.startswith("before this pass, which adds to it: w.grad = −30.72; zero_grad()")
+        assert said.splitlines()[1].startswith(
+            "before this pass, which adds to it: w.grad = −30.72; zero_grad()"
+        )
         assert "whose grad is −42.98 now" in said
         assert "earlier passes left −30.72 in w.grad, too: with this one it is −42.98" in said
         assert "before this pass, which adds to it: w.grad = −30.72" in debug(
             "pass", "--pdb", "-c", "c"
         )
+
+
+LOST = {
+    "a recurrent net of 50 steps": """
+W = tg.Value(rng.normal(size=(8, 8)) * 0.15, label="W")
+h = np.zeros((16, 8))
+for t in range(50):
+    h = tg.tanh(X @ rng.normal(size=(4, 8)) + h @ W)
+loss = (h**2).mean()
+""",
+    "a deep net that explodes": """
+h = X
+for i in range(25):
+    w = tg.Value(rng.normal(size=(h.shape[1], 16)), label=f"w{i}")
+    h = tg.relu(h @ w)
+loss = (h**2).mean()
+""",
+    "a wrong rule": """
+def softsign(x):
+    return x / (1 + abs(x)), lambda g: (g / (1 + abs(x)),)
+w = tg.Value(rng.normal(size=(4, 2)), label="w")
+loss = (tg.lift(softsign)(X @ w) ** 2).mean()
+""",
+    "a stale graph": """
+w = tg.Value(rng.normal(size=(4, 2)), label="w")
+loss = ((X @ w) ** 2).mean()
+w.data = w.data - 0.1
+""",
+}
+
+
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [
+        ("a recurrent net of 50 steps", "|grad| shrinks from "),
+        ("a deep net that explodes", "times as large as the parameters"),
+        ("a wrong rule", "the rule, defined at net.py:3, is wrong"),
+        ("a stale graph", "suspicious: w: set after loss was computed from it"),
+    ],
+)
+def test_one_command_finds_it(script, says, tmp_path, capsys):
+    file = tmp_path / "net.py"
+    file.write_text(
+        "import numpy as np, tinygrad_pool as tg\nrng = np.random.default_rng(0); "
+        f"X = rng.normal(size=(16, 4)){LOST[script]}"
+    )
+    assert main(["diagnose", str(file)]) == 0
+    assert says in " ".join(capsys.readouterr().out.split())

@@ -4,8 +4,7 @@ import keyword
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from tinygrad_pool.codegen.spelling import Names, dtype_of, filled, identifier, spelled
 from tinygrad_pool.rules.windows import windows_of

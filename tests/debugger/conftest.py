@@ -1,5 +1,6 @@
 """What the tests of the prompt's commands share, and those that speak an editor's protocol."""
 
+import contextlib
 import json
 import queue
 import threading
@@ -32,6 +33,41 @@ def run(capsys, network):
         return capsys.readouterr().out
 
     return commands
+
+
+@pytest.fixture
+def kernel(peer):
+    """Run a cell in a kernel of Jupyter's, and return what was shown; `answers` are typed in."""
+    peer("ipykernel")
+    manager, client = peer("jupyter_client.manager").start_new_kernel(kernel_name="python3")
+
+    def run(cell, answers=None):
+        shown, typed, asked = [], iter(answers or ()), [0]
+
+        def output(message):
+            content = message["content"]
+            text = content.get("text", "") + content.get("data", {}).get("text/plain", "")
+            shown.extend(filter(None, [text or content.get("evalue")]))
+
+        def ask(message):
+            """Answer when what was printed before has come, by a channel of its own."""
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    wait = 60 if len(shown) == asked[-1] else 0.3
+                    output(client.get_iopub_msg(timeout=wait))
+            line = next(typed)
+            shown.append(f"{message['content']['prompt']}{line}\n")
+            asked.append(len(shown))
+            client.input(line)
+
+        client.execute_interactive(
+            cell, allow_stdin=bool(answers), stdin_hook=ask, output_hook=output, timeout=60
+        )
+        return "".join(shown)
+
+    yield run
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
 
 
 class Client:

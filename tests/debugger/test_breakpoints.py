@@ -74,7 +74,7 @@ def test_all_leaves_of_one_name_are_watched(run):
     E = (a.exp() * b).log()
     said = run(E, "watch w; c; c").splitlines()
     assert said[1:4] == [
-        "breakpoint 1: into w, met 1 times",
+        "breakpoint 1: into w, met once",
         "  w#1: grad – -> 0.3333",
         "2 of 3: mul#3 gets 0.04511",
     ]

@@ -172,7 +172,7 @@ def test_a_label_may_be_anything(run, label):
     E = x.exp()
     assert f"grad of {label} is 7.389" in run(f"why {label}", E)
     assert f"{label} is 3 at the next replay; it was 2" in run(f"set {label} = 3", E)
-    assert f"breakpoint 1: {label} if g > 0, met 1" in run(f"break {label} if g > 0; c", E)
+    assert f"breakpoint 1: {label} if g > 0, met once" in run(f"break {label} if g > 0; c", E)
 
 
 def test_an_element_of_an_array_whose_label_has_brackets_or_signs_is_set(run):

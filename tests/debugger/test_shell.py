@@ -5,12 +5,12 @@ import os
 import re
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pexpect
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import tinygrad_pool as tg
 from tinygrad_pool.debugger import breakpoints
@@ -176,6 +176,20 @@ def test_a_session_at_a_terminal(tmp_path):
     assert child.exitstatus == 0
 
 
+def test_a_leaf_has_no_steps(run):
+    shown = run("node; where; back; steps; show; info", tg.Value(2.0, label="a")).splitlines()
+    assert shown[:4] == ["no step leads back from a: it is a leaf"] * 4
+    assert shown[4:] == ["a = 2, grad –", "0 of 0 steps taken"]
+
+
+def test_an_operand_that_comes_twice_is_told_apart_in_jac(run):
+    a = tg.Value(2.0, label="a")
+    assert run("jac", a * a).splitlines() == [
+        "  by a, as operand 1: 2",
+        "  by a, as operand 2: 2",
+    ]
+
+
 def test_completion_knows_commands_and_nodes(network):
     shell = tg.debugger.shell.Shell(tg.record(network()[2]))
     assert shell.completenames("run") == ["run-back"]
@@ -207,7 +221,7 @@ def test_breakpoints_stop_in_a_replay(run):
     shown = run("b m if g > 5; c; set b = 4; replay; restart; c")
     assert "breakpoint 1: m if g > 5, met 0 times" in shown
     assert "5 of 5, the last" in shown
-    assert shown.rstrip().splitlines()[-4].startswith("breakpoint 1: m if g > 5, met 1 times")
+    assert shown.rstrip().splitlines()[-4].startswith("breakpoint 1: m if g > 5, met once")
     assert "3 of 5: m (max) gets 8" in shown
 
 
@@ -318,30 +332,12 @@ def test_whatever_is_typed_is_answered_and_loses_nothing(network, lines):
 
 @pytest.mark.peer
 @pytest.mark.parametrize("pdb", [False, True])
-def test_in_a_notebook_that_is_only_run_commands_run_and_nobody_is_asked(peer, pdb):
-    peer("ipykernel")
-    manager, client = peer("jupyter_client.manager").start_new_kernel(kernel_name="python3")
-    printed = []
-
-    def output(message):
-        printed.append(str(message["content"]))
-
-    try:
-        program = (
-            "import tinygrad_pool as tg\nx = tg.Value(2.0, label='x')\n"
-            "E = (x * x).relu()\nE.label = 'E'\n"
-        )
-        for call in (f"tg.debug(E, commands='node', pdb={pdb})", f"tg.debug(E, pdb={pdb})"):
-            client.execute_interactive(
-                program + call, allow_stdin=False, output_hook=output, timeout=60
-            )
-    finally:
-        client.stop_channels()
-        manager.shutdown_kernel(now=True)
-    shown = "".join(printed)
-    assert "E gets 1" in shown or "E (relu) gets 1" in shown
+def test_in_a_notebook_that_is_only_run_commands_run_and_nobody_is_asked(kernel, pdb):
+    kernel("import tinygrad_pool as tg\nx = tg.Value(2.0, label='x')\nE = (x * x).relu()")
+    shown = kernel(f"tg.debug(E, commands='node', pdb={pdb})")
+    assert "relu#2 gets 1" in shown
     assert "StdinNotImplementedError" not in shown
-    assert "debug: needs a terminal for its prompt" in shown
+    assert "debug: needs a terminal for its prompt" in kernel(f"tg.debug(E, pdb={pdb})")
 
 
 @pytest.mark.parametrize("stdin", [None, "closed"])
@@ -391,37 +387,21 @@ def test_a_value_outside_the_graph_is_answered_by_every_command(run):
     ]
 
 
+STEPPING = (Path(__file__).parents[2] / "docs" / "stepping.md").read_text("utf-8")
+NOTEBOOK = re.search(r"^```text\n(In \[1\]: .*?)^```$", STEPPING, re.M | re.S)[1]
+
+
 @pytest.mark.peer
-def test_in_a_notebook_the_cell_asks(peer):
-    peer("ipykernel")
-    manager, client = peer("jupyter_client.manager").start_new_kernel(kernel_name="python3")
-    answers = iter(["node", "why b", "quit"])
-    printed = []
-
-    def output(message):
-        printed.append(message["content"].get("text", ""))
-
-    def ask(message):
-        printed.append(message["content"]["prompt"])
-        client.input(next(answers))
-
-    try:
-        client.execute_interactive(
-            "import tinygrad_pool as tg\n"
-            "a, b = tg.Value(2.0, label='a'), tg.Value(-3.0, label='b')\n"
-            "tg.debug(tg.maximum(a, b) * 3.0)",
-            allow_stdin=True,
-            stdin_hook=ask,
-            output_hook=output,
-            timeout=60,
-        )
-    finally:
-        client.stop_channels()
-        manager.shutdown_kernel(now=True)
-    shown = "".join(printed)
-    assert shown.count("(backward) ") == 3
-    assert "1 of 2: mul#3 gets 1" in shown
-    assert "it lost to a, by 5" in shown
+def test_the_transcript_of_a_notebook_is_as_it_runs(kernel):
+    """Cells begin with `In [1]: `, what is typed at the prompt of one stands after `(backward)`."""
+    kernel(f"%cd -q {Path(__file__).parents[2] / 'examples'}")
+    cells = re.split(r"^In \[\d+\]: ", NOTEBOOK, flags=re.M)[1:]
+    assert len(cells) > 2
+    for i, transcript in enumerate(cells, 1):
+        cell, _, printed = transcript.partition("\n")
+        answers = re.findall(r"^\(backward\) (.*)$", printed, re.M)
+        shown = kernel(cell, answers)
+        assert f"{shown.rstrip()}\n" == re.sub(rf"^Out\[{i}\]: ", "", printed.rstrip() + "\n")
 
 
 def until(child, answer, act, *line):

@@ -43,15 +43,20 @@ def test_a_breakpoint_has_a_condition_and_can_be_passed_by(run):
         "break mul if g > 0; c; condition 1 op == 'mul'; restart; c; ignore 1 1; restart; c"
     )
     assert "breakpoint 1: mul if g > 0, met 0 times" in printed
-    assert "breakpoint 1: mul if op == 'mul', met 1 times" in printed
+    assert "breakpoint 1: mul if op == 'mul', met once" in printed
     assert printed.count("5 of 5, the last") == 3
     assert "ignored" in run("b mul; ignore 1 3; info")
-    assert "met 1 times" in run("b mul; condition 1 g > 9; condition 1; c")
+    assert "met once" in run("b mul; condition 1 g > 9; condition 1; c")
+
+
+def test_a_condition_after_a_comma_is_pdbs_way_and_none_after_if_is_refused(run):
+    assert run("b m, g > 3").startswith("breakpoint 1: m if g > 3, met 0 times")
+    assert run("b m if").startswith("break: needs an expression after if, as in break z1 if g > 0")
 
 
 def test_a_temporary_breakpoint_stops_once(run):
     printed = run("tbreak m; c; restart; c; info")
-    assert "breakpoint 1: m, once, met 1 times" in printed
+    assert "breakpoint 1: m, once, met once" in printed
     assert printed.splitlines()[-1] == "5 of 5 steps taken"
 
 

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import tinygrad_pool as tg
 
@@ -31,6 +30,19 @@ class TestDeadRelus:
         assert finding.says == f"off in all {n} examples: 2 of 4 units (1, 3)"
         assert finding.severity == severity
         assert "with inputs of −8 … −4" in finding.why
+
+    def test_those_of_many_layers_are_one_finding(self):
+        offsets = [(0, -5), (0, -5, -7), (-5, 0), (0, 0, -9)]
+        layers = [tg.Value(columns(20, *some), label=f"w{i}") for i, some in enumerate(offsets)]
+        zs = [(w * 1.0).relu() for w in layers]
+        for i, z in enumerate(zs):
+            z.label = f"z{i}"
+        (finding,) = found("dead relus", sum(z.sum() for z in zs))
+        assert finding.name == "z0, z1, z2, z3"
+        says = "off in all 20 examples: 5 of 10 units in 4 layers, most of all in z1, 2 of 3"
+        assert finding.says == says
+        assert finding.nodes == tuple(zs)
+        assert len(found("dead relus", sum(z.sum() for z in zs[:3]))) == 3
 
     def test_three_examples_are_too_few(self):
         w = tg.Value(columns(3, 0, -5), label="w")

@@ -207,7 +207,7 @@ def test_edges_show_contributions_with_a_scale():
     E.backward()
     source = tg.draw(E, show="contribution", title="square").source
     assert (
-        "arrows: what goes back along them; blue above 0, orange below, dashed 0, the widest 4"
+        r"arrows: what goes back along them, the widest 4\nblue above 0, orange below, dashed 0"
         in source
     )
     assert source.count('penwidth="5.00"') + source.count("penwidth=5.00") == 2
@@ -248,24 +248,24 @@ def test_a_weight_of_a_product_is_no_input():
     assert [fill_of(tg.draw(Value(2.0, label="wave") * x), name) for name in ("wave",)] == kinds[:1]
 
 
-def heights(graph):
-    """List the boxes from the top to the bottom of a picture, by their id."""
+def places(graph, axis):
+    """List the boxes from the top, or the left, of a picture on, by their id."""
     svg = ET.fromstring(picture(graph.source, "svg"))
     ns = "{http://www.w3.org/2000/svg}"
     boxes = [g for g in svg.iter(f"{ns}g") if g.get("class") == "node"]
-    top = {g.get("id"): min(float(t.get("y")) for t in g.iter(f"{ns}text")) for g in boxes}
+    top = {g.get("id"): min(float(t.get(axis)) for t in g.iter(f"{ns}text")) for g in boxes}
     return sorted(top, key=top.get)
 
 
 @pytest.mark.parametrize("scope", [nullcontext, lambda: tg.scope("neuron")], ids=["bare", "framed"])
 @pytest.mark.parametrize("label", ["", "x"])
-def test_operands_stand_in_order_from_the_top(scope, label):
+@pytest.mark.parametrize(("direction", "axis"), [("LR", "y"), ("TB", "x")])
+def test_operands_stand_in_order_from_the_top_or_the_left(scope, label, direction, axis):
     with scope():
         w = [Value(0.5, label=label and f"w{i}") for i in (1, 2)]
         x = [Value(2.0, label=label and "x1"), 3.0]
         a = tg.weighted_sum(w, x, Value(1.0))
-    assert heights(tg.draw(a))[:2] == ["n0", "n1"]
-    leaves = [name for name in heights(tg.draw(a)) if name != "n4"]
+    leaves = [name for name in places(tg.draw(a, direction=direction), axis) if name != "n4"]
     assert leaves == ["n0", "n1", "n2", "n4c3", "n3"]  # w1, w2, x1, a constant, b
 
 
@@ -302,7 +302,8 @@ def test_detail_folds_and_says_so():
     for i in range(400):
         with tg.scope(f"layer{i % 40}"):
             y = (y * 1.5).tanh()
-    assert "data" not in tg.draw(y[0]).source.split("subgraph")[1]
+    assert "nodes folded into" in tg.draw(y[0]).source
+    assert "data" not in tg.draw(y[0], detail="ops").source.split("subgraph")[1]
     for _ in range(2):
         y = tg.concatenate([y, y])
     folded = tg.draw(y, detail="layers", highlight=y)

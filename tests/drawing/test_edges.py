@@ -61,7 +61,9 @@ def test_the_legend_tells_the_scale():
     E = a * -7.5
     E.backward()
     sent = contributions_of(topological_order(E))
-    assert legend(sent).endswith("blue above 0, orange below, dashed 0, the widest 7.5")
+    first, second = legend(sent).splitlines()
+    assert first == "arrows: what goes back along them, the widest 7.5"
+    assert second == "blue above 0, orange below, dashed 0"
     assert legend({}) == ""
     assert legend({E: [np.inf, np.nan]}) == ""
 

@@ -9,11 +9,18 @@ from tinygrad_pool.drawing.heat import colour, heat
 
 
 def cells(picture):
-    return re.findall(r'<TD BGCOLOR="(#\w{6})"', picture)
+    return re.findall(r'<TD (?:BORDER="1" COLOR="#\w{6}" )?BGCOLOR="(#\w{6})"', picture)
 
 
 def test_one_square_a_cell_blue_above_0_and_orange_below():
     assert cells(heat(np.array([[2.0, -2.0, 0.0]]))) == ["#0072b2", "#b84a00", "#ffffff"]
+
+
+def test_cells_below_0_have_a_rim_too_the_darker_the_larger():
+    rims = re.findall(
+        r'<TD BORDER="1" COLOR="(#\w{6})"', heat(np.array([[2.0, -2.0], [-1.0, -0.0]]))
+    )
+    assert rims == ["#222222", "#909090"]
 
 
 def test_the_largest_magnitude_is_the_darkest_and_half_of_it_is_halfway():

@@ -166,3 +166,21 @@ def test_a_sum_of_constants_stands_above_its_bias():
     graph = tg.draw_units(tg.weighted_sum([2.0], [3.0], Value(0.5, label="b")).relu())
     assert links(graph) == ['bias0 -> u0 [label=" b = 0.5 "]']
     assert "x₀ = 1" in circles(graph)[0]
+
+
+def test_constants_are_told_before_and_after_a_pass():
+    a = Value(2.0, label="a")
+    pooled = tg.maximum(a * 3.0, tg.weighted_sum([a, 0.5], [1.5, a], 2.0), 0.25, a)
+    for _ in range(2):
+        shown = " ".join(circles(tg.draw_units(pooled)))
+        assert r"\nmax with 0.25" in shown
+        assert r"\n× with 3" in shown
+        assert r"\n+ 3 of constants" in shown
+        pooled.backward()
+
+
+def test_few_layers_of_many_units_stand_above_each_other():
+    pooled = tg.maximum(*map(Value, (0.3, 1.2, 0.7, -0.4)))
+    assert tg.draw_units(pooled).graph_attr["rankdir"] == "BT"
+    assert tg.draw_units(pooled, direction="LR").graph_attr["rankdir"] == "LR"
+    assert tg.draw_units((pooled * 2.0).exp().tanh(), depth=2).graph_attr["rankdir"] == "LR"

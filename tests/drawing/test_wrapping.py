@@ -132,3 +132,14 @@ def test_a_leaf_that_one_layer_uses_often_has_its_links():
 def test_a_loop_of_two_hundred_nodes_is_laid_out_in_seconds(tmp_path):
     path = tg.render(loop(100), tmp_path / "loop.svg", timeout=10)
     assert path.read_text("utf-8").count('class="node"') == 203 + 198
+
+
+def test_a_graph_goes_downwards_where_that_is_larger_and_not_where_it_is_told_otherwise():
+    net = tg.nn.MLP(2, [2, 1])
+    E = (net([Value(1.0, label="x1"), Value(-2.0, label="x2")]) - 1.0) ** 2
+    E.backward()
+    assert tg.draw(E).graph_attr["rankdir"] == "TB"
+    assert text(tg.draw(E)) > 16
+    assert text(tg.draw(E)) > 1.25 * text(tg.draw(E, direction="LR"))
+    assert tg.draw(squashed(3)).graph_attr["rankdir"] == "LR"
+    assert tg.draw(squashed(7)).graph_attr["rankdir"] == "LR"

@@ -79,14 +79,12 @@ class TestGrad:
         with pytest.raises(DataError, match="backward: gradient: needs numbers in a regular"):
             tg.grad(x * x, x, gradient=[[1.0], [1.0, 2.0]])
 
-    def test_a_function_or_a_number_is_refused(self):
-        with pytest.raises(DataError, match=r"grad: needs a Value .* got a function"):
-            tg.grad(lambda x: x, [])
-        with pytest.raises(DataError, match=r"grad: needs a Value .* got a function"):
-            tg.grad(lambda x: x, 2.0)
-        with pytest.raises(DataError, match=r"as in grad\(y, \[x, w\]\), got a function"):
-            tg.grad(lambda x: x)
-        with pytest.raises(DataError, match=r"as in grad\(y, \[x, w\]\), got a NoneType"):
+    def test_a_number_is_refused(self):
+        with pytest.raises(DataError, match=r"grad: needs a Value .* got a float"):
+            tg.grad(2.0, [])
+        with pytest.raises(
+            DataError, match=r"as in grad\(y, \[x, w\]\), or a function, got a None"
+        ):
             tg.grad(Value(1.0))
         with pytest.raises(DataError, match="got a float"):
             tg.grad(Value(1.0), 2.0)

@@ -11,12 +11,9 @@ import pytest
 import tinygrad_pool as tg
 from tinygrad_pool import Value, nn, optim
 from tinygrad_pool.engine import habits
-from tinygrad_pool.engine.numpy_advice import NUMBERS, PICKS
-from tinygrad_pool.engine.numpy_protocol import ELSEWHERE, QUESTIONS
+from tinygrad_pool.engine.numpy_protocol import ELSEWHERE
 from tinygrad_pool.errors import HabitError, TinygradPoolError, UnsupportedError
-from tinygrad_pool.rules.rule import IMPLEMENTED
 
-GENERAL = "v.data holds its numbers, and tg.lift makes an operation of a rule of your own"
 V = np.array([[0.5, -1.5, 2.5], [3.5, 0.25, -0.75]])
 W = np.array([[1.0, -1.5, 0.5], [0.1, 0.2, 0.3]])
 LABELS = [1, 0]
@@ -79,8 +76,8 @@ def done(said, name, tmp_path):
 
 
 OWNERS = {
-    "a Value": (lambda: Value(V), {*habits.OF_VALUES} | habits.OF_NUMPY),
-    "an interior Value": (lambda: Value(V) * 2.0, {*habits.OF_VALUES} | habits.OF_NUMPY),
+    "a Value": (lambda: Value(V), {*habits.OF_VALUES}),
+    "an interior Value": (lambda: Value(V) * 2.0, {*habits.OF_VALUES}),
     "a network": (Net, {*habits.OF_NETWORKS}),
     "the package": (lambda: tg, {*habits.OF_MODULES}),
 }
@@ -93,13 +90,7 @@ def test_every_answer_is_one_that_works(owner, name, tmp_path):
     if of is tg and hasattr(tg, name):
         of = optim if hasattr(nn, name) else nn
     said = said_of(of, name)
-    if said.startswith(("there are no", "there is none here; ")) or said == GENERAL:
-        return
-    if name in PICKS:  # tests/engine/test_numpy_advice.py carries these out, with all they take
-        assert said.startswith("write v.reshape(-1)[np.")
-    elif name in NUMBERS:
-        assert said.startswith(f"np.{name} of v.data answers")
-    else:
+    if not said.startswith(("there are no", "there is none here; ")):
         done(said, name, tmp_path)
 
 
@@ -115,13 +106,11 @@ NUMPY = {  # what a method of NumPy's arrays is called with
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "name", sorted(({*habits.OF_VALUES} | habits.OF_NUMPY) & {*dir(np.ndarray)} - PICKS - NUMBERS)
-)
+@pytest.mark.parametrize("name", sorted({*habits.OF_VALUES} & {*dir(np.ndarray)}))
 def test_an_answer_gives_what_numpys_method_gives(name, tmp_path):
     if not hasattr(V, name):  # NumPy 2.0 lists methods that it has no longer
         return
-    if name in ("view", "cumsum", "cumprod", "prod", "device", "trace"):  # another view; no answer
+    if name in ("view", "device", "put"):  # other things of that name
         return
     method = getattr(V.copy(), name)
     expected = method(*NUMPY.get(name, ())) if callable(method) else method
@@ -149,7 +138,7 @@ TORCH = {  # what a method of PyTorch's tensors is called with
 
 
 @pytest.mark.peer
-@pytest.mark.parametrize("name", [name for name in TORCH if name != "dot"])
+@pytest.mark.parametrize("name", [name for name in TORCH if name not in ("dot", *dir(Value(V)))])
 def test_an_answer_gives_what_pytorchs_method_gives(name, tmp_path, peer):
     torch = peer("torch")
     given, tensor = TORCH[name], torch.tensor(np.abs(V) if name in POSITIVE else V)
@@ -178,20 +167,12 @@ def test_a_layers_answer_gives_what_pytorchs_layer_gives(tmp_path, peer):
 def test_derivatives_are_those_of_the_answers(tmp_path):
     d = 3 * V**2
     (slope,) = done(said_of(tg, "autograd"), "autograd", tmp_path)
-    loss, (again,) = done(said_of(tg, "value_and_grad"), "value_and_grad", tmp_path)
-    assert np.allclose([slope, again], d)
-    assert loss == pytest.approx((V**3).sum())
-    (pulled,) = done(said_of(tg, "vjp"), "vjp", tmp_path)
-    assert np.allclose(pulled, 2 * V * W)
-    hessian = done(said_of(tg, "hessian"), "hessian", tmp_path)
-    assert np.allclose(np.reshape(hessian, (6, 6)), np.diag(6 * V.reshape(-1)))
-    jacobian = done(said_of(tg, "jacobian"), "jacobian", tmp_path)
-    assert np.allclose(np.reshape(jacobian, (6, 6)), np.diag(2 * V.reshape(-1)))
+    assert np.allclose(slope, d)
 
 
 def test_the_package_names_its_own_modules():
     assert said_of(tg, "Linear") == "write nn.Linear(3, 2)  # nn is tg.nn"
-    assert said_of(tg, "sum") == "write np.sum(x)"
+    assert said_of(nn, "sum") == "write np.sum(x)"
     assert said_of(nn, "tanh") == "write tg.tanh(x)"
     assert said_of(nn, "unsqueeze") == "write np.expand_dims(v, axis)"
 
@@ -225,7 +206,7 @@ def test_no_answer_is_for_a_name_that_is_there():
     for owner in (Value(V), Value(V) * 2.0, Net()):
         for name in dir(owner):
             getattr(owner, name)
-    assert not {*dir(Value(V))} & ({*habits.OF_VALUES} | habits.OF_NUMPY)
+    assert not {*dir(Value(V))} & {*habits.OF_VALUES}
     assert "cuda" not in dir(Net())
     for name in habits.OF_MODULES:
         assert not all(hasattr(module, name) for module in (tg, nn, optim))
@@ -282,9 +263,7 @@ def test_a_typing_error_is_still_met_with_a_suggestion():
 
 
 def test_every_name_has_an_answer_and_none_is_read_before_it_is_asked_for():
-    assert {*ELSEWHERE.split()} == {*habits.OF_VALUES} | habits.OF_NUMPY
-    functions = {getattr(np, n, None) or getattr(np.linalg, n) for n in habits.OF_NUMPY}
-    assert not functions & {*IMPLEMENTED, *QUESTIONS}
+    assert {*ELSEWHERE.split()} == {*habits.OF_VALUES}
     program = (
         "import sys, tinygrad_pool as tg\n"
         "assert 'tinygrad_pool.engine.habits' not in sys.modules\n"

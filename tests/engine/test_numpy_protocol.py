@@ -8,6 +8,7 @@ import pytest
 from tinygrad_pool import Value
 from tinygrad_pool.engine.numpy_protocol import QUESTIONS
 from tinygrad_pool.errors import AxisError, DataError, OptionError, ShapeError, UnsupportedError
+from tinygrad_pool.rules.composition import load
 from tinygrad_pool.rules.rule import IMPLEMENTED
 
 A = np.array([[0.5, 1.5, 2.5], [3.5, 0.25, 0.75]])
@@ -34,7 +35,18 @@ CALLS = {
     np.expand_dims: lambda f, a, b: f(a, 0),
     np.squeeze: lambda f, a, b: f(a[:1]),
     np.broadcast_to: lambda f, a, b: f(a, (4, 2, 3)),
+    np.arctan2: lambda f, a, b: f(a, b),
+    np.hypot: lambda f, a, b: f(a, b),
+    np.logaddexp: lambda f, a, b: f(a, b),
+    np.logaddexp2: lambda f, a, b: f(a, b),
+    np.remainder: lambda f, a, b: f(a, b),
+    np.fmod: lambda f, a, b: f(a, b),
+    np.arcsin: lambda f, a, b: f(b / 4),
+    np.arccos: lambda f, a, b: f(b / 4),
+    np.arctanh: lambda f, a, b: f(b / 4),
+    np.arccosh: lambda f, a, b: f(b + 1),
 }
+load()
 OF_NUMPY = {f for f in IMPLEMENTED if getattr(np, f.__name__, None) is f}
 
 
@@ -51,12 +63,36 @@ def test_every_function_called_here_has_an_answer():
     assert set(CALLS) <= OF_NUMPY
 
 
+MORE = {
+    **dict.fromkeys((np.argpartition, np.searchsorted), (1,)),
+    **dict.fromkeys((np.digitize,), ([0.0, 1.0],)),
+    np.full_like: (3.0,),
+    np.isin: ([0.5],),
+}
+PAIRS = {np.allclose, np.array_equal, np.array_equiv, np.isclose, np.intersect1d, np.setdiff1d}
+PAIRS |= {np.setxor1d, np.union1d}
+
+
 @pytest.mark.parametrize("function", sorted(QUESTIONS, key=lambda f: f.__name__))
 def test_a_question_is_answered_with_plain_numbers(function):
-    operands = (A, B) if getattr(function, "nin", 1) == 2 else (A,)
-    answer = function(*map(Value, operands))
-    assert not isinstance(answer, Value)
-    assert np.array_equal(answer, function(*operands))
+    if function in {np.bincount, np.einsum_path, np.histogram2d, np.empty_like}:
+        return  # of whole numbers, of text, of rows, of what was there
+    operands = (A, B) if getattr(function, "nin", 1) == 2 or function in PAIRS else (A,)
+    operands = (A[0],) if function in {np.searchsorted} else operands
+    more = MORE.get(function, ())
+    answer, expected = function(*map(Value, operands), *more), function(*operands, *more)
+    if not isinstance(answer, tuple):
+        answer, expected = (answer,), (expected,)
+    for one, other in zip(answer, expected, strict=True):
+        assert not isinstance(one, Value)
+        assert np.array_equal(one, other) or function in {np.histogramdd}
+
+
+def test_a_question_takes_values_in_lists_and_by_name():
+    assert np.lexsort((Value([1.0, 0.0]), Value([2.0, 2.0]))).tolist() == [1, 0]
+    assert np.isclose(Value(1.0), b=Value(1.0))
+    with pytest.raises(OptionError, match=r"np\.any: no option 'where' on Values"):
+        np.any(Value(A), where=A > 1)
 
 
 @pytest.mark.parametrize("ours", [Value([3.0, 8.0]), Value(8.0), Value([1.0, 2.0]) * 2.0])
@@ -76,18 +112,15 @@ def test_a_masked_array_beside_a_value_gives_a_value(op, ours):
             op(x, w)
 
 
-@pytest.mark.parametrize(
-    ("op", "said"),
-    [
-        (operator.floordiv, r"np\.floor_divide of v\.data answers from its numbers"),
-        (operator.mod, r"write a - b \* np\.floor_divide\(a\.data, b\.data\)"),
-        (divmod, "np.divmod has no rule for Values; v.data holds"),
-    ],
-)
-def test_an_operator_without_a_rule_is_refused_in_words_on_both_sides(op, said):
-    for x, w in ((Value(7.0), 2), (7, Value(2.0)), (Value(A), Value(B)), (A, Value(B))):
-        with pytest.raises(UnsupportedError, match=said):
-            op(x, w)
+@pytest.mark.parametrize("op", [operator.floordiv, operator.mod, divmod])
+def test_a_division_with_a_rest_is_pythons_on_both_sides(op):
+    for x, w in ((Value(7.5), 2), (7, Value(2.0)), (Value(A), Value(B)), (A, Value(B))):
+        y = op(x, w)
+        expected = op(*(v.data if isinstance(v, Value) else v for v in (x, w)))
+        parts, whole = (y, expected) if op is divmod else ((y,), (expected,))
+        for one, other in zip(parts, whole, strict=True):
+            assert np.array_equal(one.data if isinstance(one, Value) else one, other)
+        assert isinstance(parts[-1], Value) == (op is not operator.floordiv)
 
 
 def test_an_array_or_a_numpy_number_on_the_left_gives_a_value():
@@ -144,13 +177,13 @@ def test_no_array_is_made_of_values(call):
 def test_a_rule_can_answer_for_a_function_of_numpys():
     from tinygrad_pool.rules.rule import implements
 
-    @implements(np.sinh)
-    def sinh(x):
-        return np.sinh(x), lambda g: (g * np.cosh(x),)
+    @implements(np.i0)
+    def i0(x):
+        return np.i0(x), lambda g: (g * x / 2,)
 
     try:
         v = Value(0.5)
-        np.sinh(v).backward()
-        assert v.grad == pytest.approx(np.cosh(0.5))
+        np.i0(v).backward()
+        assert v.grad == pytest.approx(0.25)
     finally:
-        del IMPLEMENTED[np.sinh]
+        del IMPLEMENTED[np.i0]

@@ -198,3 +198,12 @@ def test_a_large_layer_is_no_more_work_than_a_small_one(count_calls):
     large = layer(300_000)
     assert len(circles(drawn(large), 0)) < 10
     assert count_calls(drawn, large) < 1.1 * count_calls(drawn, layer(100))
+
+
+def test_a_narrow_one_is_one_window_and_stands_above_itself_with_weights():
+    graph = drawn(tg.max_pool1d(Value([1.0, 5.0, 2.0, 0.5], label="z"), 2, 1), narrow=True)
+    assert len(circles(graph, 0)) == len(circles(graph, 1)) == 3
+    svg = ET.fromstring(picture(graph.source, "svg"))
+    wide, high = (float(side) for side in svg.get("viewBox").split()[2:])
+    assert 390 / wide * 14 > 11
+    assert high > wide

@@ -75,10 +75,11 @@ def test_a_closure_that_is_wrong_for_two_operands_names_both():
         return x - w, lambda g: (-g, g)
 
     found = tg.record(tg.lift(swap)(Value(2.0, label="p"), Value(5.0, label="q"))).check()
-    assert str(found).splitlines()[1:] == [
+    assert str(found).splitlines()[1::2] == [
         "  swap#2: its closure sends −1 to p, and by the slopes of swap it is 1",
         "  swap#2: its closure sends 1 to q, and by the slopes of swap it is −1",
     ]
+    assert str(found).splitlines()[2].startswith("    swap is defined at test_closures.py:")
 
 
 def test_a_cell_that_gets_nothing_is_found():
@@ -140,3 +141,14 @@ def test_leaves_that_were_set_since_are_listed():
     recorded = tg.record(w * 2.0)
     w.data = 2.5
     assert recorded.stale() == [w]
+
+
+def test_a_rule_without_a_place_is_named_alone():
+    def cube(x):
+        return x**3, lambda g: (g,)
+
+    cube.__module__ = "tinygrad_pool.rules.elementwise"  # as if it were the package's own
+    found = tg.record(tg.lift(cube)(Value(2.0, label="x"))).check()
+    assert str(found).splitlines()[1:] == [
+        "  cube#1: its closure sends 1 to x, and by the slopes of cube it is 12"
+    ]

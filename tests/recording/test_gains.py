@@ -48,6 +48,27 @@ def test_a_path_that_changes_nothing_neither_shrinks_nor_grows():
     ]
 
 
+def test_paths_that_cancel_are_told_apart_from_the_rules():
+    x = tg.Value(2.0, label="x")
+    path = tg.record(x * 3.0 - x * 2.999).gains("x")
+    told = path.by("rule")
+    assert [row[0] for row in told.rows] == ["sub", "mul", "paths that cancel"]
+    assert [row[2] for row in told.rows[1:]] == ["× 3", "× 0.00033"]
+    assert ["paths that cancel", 1, "× 0.00033", "× 0.00033"] in path.by("node").rows
+    assert "paths that cancel once × 0.00033" in str(path)
+    assert len(path.by("line").rows) == 1
+    assert "cancel" not in str(tg.record(x * 3.0 - x * 1.0).gains("x"))
+
+
+def test_of_a_value_outside_gains_says_what_why_says():
+    v, x = tg.Value(1.0, label="v"), tg.Value(2.0, label="x")
+    passed = tg.record(x * 2.0, names={"v": v})
+    because = "the loss does not depend on it: it is on no path, or was detached"
+    with pytest.raises(OptionError, match=f"gains: grad of v is not computed because {because}"):
+        passed.gains("v")
+    assert str(passed.why("v")) == f"grad of v is not computed\n  because {because}"
+
+
 def test_gains_by_rule_node_line_and_turn(loop):
     path = loop.gains("x")
     rules = path.by("rule")
@@ -147,8 +168,8 @@ def test_one_steep_step_is_no_degrees():
     ("name", "said"),
     [
         ("E", "gains: needs a node below E, where the pass begins"),
-        ("off", r"gains: the gradient of off is 0, not finite or not computed; why\('off'\)"),
-        ("bad", "gains: the gradient of bad is 0, not finite"),
+        ("off", r"gains: the gradient of off is 0 or not finite; why\('off'\)"),
+        ("bad", "gains: the gradient of bad is 0 or not finite"),
     ],
 )
 def test_gains_needs_a_gradient(name, said):

@@ -1,15 +1,18 @@
 """Lines of the user's source in the debugger: listed, stopped at, and quoted with reasons."""
 
 import io
+import re
 import runpy
+from functools import partial
 
 import numpy as np
 import pytest
 
 import tinygrad_pool as tg
+from tinygrad_pool import Value
 from tinygrad_pool.debugger.shell import Shell
 from tinygrad_pool.engine.context import Line
-from tinygrad_pool.recording.source import listing, quoted
+from tinygrad_pool.recording.source import defined_at, listing, quoted
 
 SCRIPT = """\
 import tinygrad_pool as tg
@@ -143,3 +146,12 @@ def test_a_file_that_is_gone_is_named(script):
     assert quoted(line) == "gone.py:3"
     assert quoted(None) == ""
     assert listing(line, coloured=False) == "gone.py:3, in f; its source cannot be read"
+
+
+def test_a_rule_of_the_users_has_a_place_and_others_have_none():
+    def cube(x):
+        return x**3, lambda g: (g,)
+
+    assert re.fullmatch(r"test_source.py:\d+", defined_at(cube))
+    assert defined_at(partial(cube)) == ""
+    assert defined_at(Value(1.0).relu().rule) == ""

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from tinygrad_pool.rules import box_sums
 from tinygrad_pool.rules.box_sums import fast_avg_pool, spread

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from tinygrad_pool.rules.fast_even_pooling import fast_even_max_pool
 from tinygrad_pool.rules.pooling import max_pool_by_links

@@ -4,8 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from tinygrad_pool.rules.cells import cells_of
 from tinygrad_pool.rules.tiles import cut, is_whole, tiled, tiles

@@ -56,6 +56,33 @@ def numpys_names(v: Value, x: NDArray[np.float64]) -> list[Any]:
     return [*joined, np.argmax(v.data), v in [a, b]]
 
 
+def arrays_methods(v: Value, x: NDArray[np.float64]) -> list[Any]:
+    y: Value = v.std(axis=0).flatten() + tg.einsum("ij,j->i", v, x)
+    norms = [tg.norm(v), np.linalg.norm(v), tg.sum(v, axis=0), tg.median(v)]
+    return [y, v.argmax(), v.all(), v.mT, *norms]
+
+
+def loss(net: Linear, x: NDArray[np.float64]) -> Any:
+    return (net(x) ** 2).sum()
+
+
+def derivatives_of_functions(net: Linear, x: NDArray[np.float64]) -> list[Any]:
+    assert_type(tg.grad(Value(1.0) * 2.0, [Value(1.0)]), tuple[Any, ...])
+    g = tg.grad(loss)(net, x)
+    by_x = tg.grad(loss, argnums=1)(net, x)
+    value, both = tg.value_and_grad(loss, (0, 1))(net, x)
+    y, pull = tg.vjp(np.tanh, x)
+    return [
+        g,
+        by_x,
+        value,
+        both,
+        pull(y),
+        tg.hessian(loss, 1)(net, x),
+        tg.grad(tg.grad(np.sin))(1.0),
+    ]
+
+
 def comparisons(v: Value) -> bool:
     if v < 1 and v.item() >= 0:
         return bool(v > 0.5)

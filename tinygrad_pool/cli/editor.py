@@ -51,8 +51,10 @@ def load(arguments: Mapping[str, Any]) -> Recording:
     """
     program, value = arguments.get("program"), arguments.get("value")
     given, folder = arguments.get("args") or [], arguments.get("cwd")
-    if not isinstance(program, str) or not Path(program).is_file():
+    if not isinstance(program, str):
         raise OptionError(f"launch: program must be the path of a script, got {program!r}")
+    if not Path(program).is_file():
+        raise OptionError(f"launch: there is no script {Path(program).absolute()}")
     script = Path(os.path.abspath(program))  # noqa: PTH100  # resolve() would follow links
     if folder:
         if not isinstance(folder, str) or not Path(folder).is_dir():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import webbrowser
 from typing import TYPE_CHECKING, Any
 
@@ -51,12 +52,16 @@ def frames(options: argparse.Namespace) -> None:
 
 
 def debug(options: argparse.Namespace) -> None:
-    """Step through the backward pass of a script."""
+    """Step through the backward pass of a script, apart from what the script printed."""
     from tinygrad_pool import debugger
+    from tinygrad_pool.debugger.colours import coloured
+    from tinygrad_pool.formatting import written
 
     value, made = value_from(options, "debug")
     gradient = None if value.size == 1 else np.ones(value.shape)
     _forget_own(value, gradient)
+    ends = f"── {options.script.name} has run; its backward pass follows ──"
+    print(coloured(written(ends, sys.stdout), sys.stdout))
     debugger.debug(value, gradient, names=made, commands=options.commands, pdb=options.pdb)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from tinygrad_pool.engine.context import Line
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.errors import OptionError
+from tinygrad_pool.formatting import often
 from tinygrad_pool.recording.trace import Trace
 
 Test = Callable[[Step], bool]
@@ -37,7 +38,7 @@ class Breakpoint:
         extras = [f" if {self.condition}"] if self.condition else []
         extras += [f", ignored {self.ignored} times more"] if self.ignored else []
         extras += [", once"] if self.once else []
-        return f"{self.number}: {self.what}{''.join(extras)}, met {self.hits} times"
+        return f"{self.number}: {self.what}{''.join(extras)}, met {often(self.hits)}"
 
     def stops(self, step: Step) -> bool:
         """Return whether to stop here, and count."""

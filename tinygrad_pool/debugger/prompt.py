@@ -14,6 +14,7 @@ from shutil import get_terminal_size
 from typing import Any
 
 from tinygrad_pool.debugger.breakpoints import check
+from tinygrad_pool.debugger.colours import MISTAKE, STYLES, coloured
 from tinygrad_pool.debugger.saving import draw_step
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.errors import OptionError, TinygradPoolError
@@ -79,11 +80,11 @@ class Prompt(cmd.Cmd):
             self.passed.settle()
             self.say(f"interrupted, after {self.passed.position} of {len(self.passed)} steps")
         except TinygradPoolError as error:
-            self.say(in_a_line(str(error)))
+            self.say(in_a_line(str(error)), MISTAKE)
         except Exception as error:  # noqa: BLE001  # a rule or an expression may raise anything
             command, *_ = line.split()
             told = "; ".join([str(error), *getattr(error, "__notes__", ())])
-            self.say(in_a_line(f"{command}: {type(error).__name__}: {told}"))
+            self.say(in_a_line(f"{command}: {type(error).__name__}: {told}"), MISTAKE)
         return False
 
     def cmdloop(self, intro: str | None = None) -> None:
@@ -161,9 +162,9 @@ class Prompt(cmd.Cmd):
         """Complete names of nodes."""
         return [name for name in self.passed.known() if name.startswith(text)]
 
-    def say(self, text: str) -> None:
-        """Print an answer in the characters that the terminal has."""
-        self.stdout.write(written(f"{text}\n", self.stdout))
+    def say(self, text: str, styles: dict[str, str] = STYLES) -> None:
+        """Print an answer in the characters and the colours that the terminal has."""
+        self.stdout.write(coloured(written(f"{text}\n", self.stdout), self.stdout, styles))
 
     def here(self) -> None:
         """Return where we are, and update the drawing if there is one."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from tinygrad_pool.debugger import breakpoints
 from tinygrad_pool.debugger.closure_pdb import ClosurePdb, Stop, debug_in_pdb, says
+from tinygrad_pool.debugger.colours import coloured, wants_colours
 from tinygrad_pool.debugger.prompt import can_ask, in_a_line, split
 from tinygrad_pool.debugger.saving import draw_step, save
 from tinygrad_pool.debugger.stepping_commands import SteppingCommands
@@ -20,7 +21,7 @@ from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError, ToolError
 from tinygrad_pool.files import kind_of
-from tinygrad_pool.formatting import on_a_line, several
+from tinygrad_pool.formatting import counted, on_a_line, several
 from tinygrad_pool.recording import views
 from tinygrad_pool.recording.difference import compare_passes
 from tinygrad_pool.recording.freshness import before_a_pass
@@ -128,7 +129,7 @@ class Shell(SteppingCommands):
             self.say("lines are known only of graphs that are built under tg.traced(); the steps:")
             self.do_steps("")
         else:
-            self.say(listing(line, coloured=self.stdout.isatty()))
+            self.say(listing(line, coloured=wants_colours(self.stdout)), {})
 
     def do_steps(self, _: str) -> None:
         """steps: list the steps around here."""
@@ -244,7 +245,7 @@ def _first_words(shell: Shell) -> str:
     made = passed.loss.about.line
     at = f", made at {made}" if made else ""
     return (
-        f"{len(passed)} steps back from {passed.call(passed.loss)} = "
+        f"{counted(len(passed), 'step')} back from {passed.call(passed.loss)} = "
         f"{on_a_line(passed.loss.data)}{at}\n"
         f"n takes a step, rn undoes one, w shows the way here, why {leaf} explains a gradient;\n"
         "help lists all commands, q leaves"
@@ -301,7 +302,7 @@ def debug(
             if shell.onecmd(shell.precmd(line)):
                 return
         if asks:
-            shell.cmdloop(_first_words(shell))
+            shell.cmdloop(coloured(_first_words(shell), sys.stdout))
     finally:
         if shell.passed.position < len(shell.passed):
             shell.passed.seek(0)

@@ -174,6 +174,10 @@ class SteppingCommands(Prompt):
 
     def _break(self, argument: str, once: bool) -> None:
         name, condition = self._parted(argument, " if ")
+        if not condition:
+            name, condition = self._parted(name, ",")  # as in pdb
+        if name.endswith(" if"):
+            raise OptionError("break: needs an expression after if, as in break z1 if g > 0")
         if not name:
             raise OptionError("break: needs the name of a node or a rule, or a line of source")
         if condition:

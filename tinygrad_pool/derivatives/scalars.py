@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from tinygrad_pool.derivatives.rewriting import rewritten
 from tinygrad_pool.derivatives.sparse_jacobian import Indices, operands_of, sparse_jacobian
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.context import with_graph
@@ -72,16 +73,18 @@ def units_of(value: Value, limit: int, name: str) -> dict[Node, dict[int, Any]]:
             f"{name}: needs a number, got {name_of(value)} of shape {value.shape}; "
             "reduce it, or take one unit by its index"
         )
-    nodes = topological_order(value)
-    check_not_stale(nodes, create_graph=True)
-    needed, links = _needed(value, nodes, limit, name)
+    check_not_stale(topological_order(value), create_graph=True)
+    twins = rewritten(value)
+    value = twins[value]
+    needed, links = _needed(value, topological_order(value), limit, name)
 
     def make(node: Node, operands: list[Any]) -> dict[int, Any]:
         below = links.get(node, [])
         return {u: _unit(node, u, operands, below) for u in needed.get(node, NONE).tolist()}
 
     with with_graph():
-        return run_forward(value, make)
+        units = run_forward(value, make)
+    return {node: units[twin] for node, twin in twins.items() if twin in units}
 
 
 def _needed(
@@ -193,7 +196,7 @@ def _product(_: Node, seen: Seen, __: int) -> Value:
 
 
 def _norm(node: Node, seen: Seen, _: int) -> Value:
-    p = node.options.get("norm_type", 2.0)
+    p = node.options.get("norm_type", node.options.get("ord", 2.0))
     if not any(float(x) for x in seen.all):  # 0, and so are its slopes
         return operations.weighted_sum([0.0] * len(seen.all), seen.all)
     powers = [operations.abs(x) ** p for x in seen.all]

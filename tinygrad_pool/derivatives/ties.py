@@ -147,7 +147,7 @@ def _arrivals(node: Node, nodes: list[Node]) -> list[NDArray[np.float64]]:
     """Find the gradient that arrives at each of some nodes; an array is sent one at random."""
     g = None if node.size == 1 else np.random.default_rng(1).standard_normal(node.shape)
     with np.errstate(all="ignore"):
-        return [np.asarray(g) for g in grad(node, nodes, g)]  # type: ignore[arg-type]
+        return [np.asarray(g) for g in grad(node, nodes, g)]  # type: ignore[call-overload]
 
 
 def _tie(candidates: Candidates, unit: int, tied: list[int]) -> Tie:

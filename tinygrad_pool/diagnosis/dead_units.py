@@ -37,6 +37,10 @@ SHARE = 0.1
 """A smaller share of dead units is only suspicious: the others can learn."""
 
 
+LAYERS = 3
+"""Units of more layers are reported at once."""
+
+
 class Gate(NamedTuple):
     """Units of one layer, and how many of them were shut on a batch of examples.
 
@@ -103,6 +107,25 @@ def _dead(gate: Gate) -> Finding:
     severity = LOST_FOR_ALL if n >= SHARE * units else SUSPICIOUS
     says = f"{how} {in_all(gate.examples)}: {which}"
     return Finding(kind, by_chance(gate.evidence, severity), gate.name, says, why, gate.nodes)
+
+
+def together(dead: list[tuple[Gate, Finding]]) -> Iterator[Finding]:
+    """Report each gate; those of more than LAYERS layers, of one kind and severity, at once."""
+    kinds: dict[tuple[str, str], list[tuple[Gate, Finding]]] = {}
+    for gate, finding in dead:
+        kinds.setdefault((finding.kind, finding.severity), []).append((gate, finding))
+    for some in kinds.values():
+        yield from [_joined(some)] if len(some) > LAYERS else [finding for _, finding in some]
+
+
+def _joined(dead: list[tuple[Gate, Finding]]) -> Finding:
+    worst, finding = max(dead, key=lambda pair: len(pair[0].dead) / pair[0].units)
+    gates = [gate for gate, _ in dead]
+    n, units = sum(len(gate.dead) for gate in gates), sum(gate.units for gate in gates)
+    how = f"{finding.says.partition(':')[0]}: {n:,} of {units:,} units in {len(dead)} layers"
+    says = f"{how}, most of all in {worst.name}, {len(worst.dead)} of {worst.units}"
+    nodes = tuple(node for gate in gates for node in gate.nodes)
+    return finding._replace(name=several([gate.name for gate in gates]), says=says, nodes=nodes)
 
 
 def _of_array(survey: Survey, node: Node) -> Iterator[Gate]:

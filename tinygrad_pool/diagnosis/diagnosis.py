@@ -8,7 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.diagnosis.dead_units import Gate, dead_units, gates_of, saturated, slopes_by_row
+from tinygrad_pool.diagnosis.dead_units import (
+    Gate,
+    dead_units,
+    gates_of,
+    saturated,
+    slopes_by_row,
+    together,
+)
 from tinygrad_pool.diagnosis.findings import SEVERITIES, WRONG_NUMBERS, Finding
 from tinygrad_pool.diagnosis.layers import Layer, huge, layers_of, table_of, trend
 from tinygrad_pool.diagnosis.limits import limits_of
@@ -135,4 +142,4 @@ def _lost(survey: Survey, gates: list[Gate]) -> Iterator[Finding]:
             why += f". The first that is off as a whole is {whole[0].name}{whole[0].inputs}"
         explained |= bool(cited)
         yield finding._replace(why=why)
-    yield from (f for gate, f in dead if not (explained and gate.whole))
+    yield from together([(gate, f) for gate, f in dead if not (explained and gate.whole)])

@@ -15,7 +15,7 @@ from tinygrad_pool.errors import GraphError
 from tinygrad_pool.formatting import counted, number, on_a_line, several
 from tinygrad_pool.recording.closures import ClosureCheck, WrongClosure
 from tinygrad_pool.recording.infinities import Culprit, behind_data, behind_gradient
-from tinygrad_pool.recording.source import made_at
+from tinygrad_pool.recording.source import defined_at, made_at
 
 HELPS = {
     "log": "keep its operand above 0; log_softmax and logsumexp do it for shares",
@@ -45,8 +45,10 @@ def wrong_rules(survey: Survey) -> Iterator[Finding]:
         says += first.slope
         if len(nodes) > 1:
             says += f"; {counted(len(nodes) - 1, 'other node')} of this rule too"
+        place = first.node.rule and defined_at(first.node.rule)
+        rule = f"the rule, defined at {place}," if place else "the rule"
         why = (
-            f"the rule is wrong, or means to be{made_at(first.node)}; tg.gradcheck names the "
+            f"{rule} is wrong, or means to be{made_at(first.node)}; tg.gradcheck names the "
             "contribution and the element"
         )
         yield Finding("wrong rule", SUSPICIOUS, survey.call(first.node), says, why, nodes)

@@ -1,6 +1,8 @@
 """The box of a node: its sign and label on top, below it what was asked for."""
 
+import re
 from collections.abc import Callable, Collection
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -32,7 +34,10 @@ def node_box(
     if "data" in show:
         rows += array_rows(node.data, "data", theme.INK, small_picture)
     if "grad" in show and node.has_grad:
-        rows += array_rows(node.grad, "grad", theme.of_sign(node.grad), small_picture)
+        colour = theme.of_sign(node.grad)
+        if colour != theme.NOT_A_NUMBER and not (np.all(node.grad > 0) or np.all(node.grad < 0)):
+            colour = ""
+        rows += array_rows(node.grad, "grad", colour, small_picture)
     elif "grad" in show:
         rest = numbers(node.data).count("\n") if width else 0  # as high as the gradient will be
         rows.append(row(theme.PAPER, "–" + lines("\n\u00a0" * rest), theme.SOFT, "grad"))
@@ -59,16 +64,36 @@ def constant_box(constant: Any, show: Collection[str]) -> str:
 def array_rows(
     data: Any, key: str, colour: str, small_picture: Callable[[Any], str] | None
 ) -> list[str]:
-    """Write a number or an array: its numbers or its range, and a heat map of a large one."""
-    rows = [row(theme.PAPER, lines(numbers(data)), colour, key)]
+    """Write a number or an array: its numbers or its range, and a heat map of a large one.
+
+    Without a colour each number has that of its sign.
+    """
+    shown = lines(numbers(data)) if colour else by_sign(numbers(data))
+    rows = [row(theme.PAPER, shown, colour or theme.SOFT, key)]
     if small_picture and is_large(data) and (picture := small_picture(data)):
         rows.append(f'<TR><TD COLSPAN="2" BGCOLOR="{theme.PAPER}">{picture}</TD></TR>')
     return rows
 
 
+def by_sign(given: str) -> str:
+    """Write numbers, each in the colour of its sign, those of one colour at once."""
+    if "nan" in given:
+        return lines(given)
+    words = re.findall(r"\s*\S+", given.replace(" ", "\N{NO-BREAK SPACE}"))
+    runs = groupby(words, key=lambda word: _colour(word.strip()))
+    return "".join(f'<FONT COLOR="{c}">{lines("".join(run))}</FONT>' for c, run in runs)
+
+
+def _colour(shown: str) -> str:
+    """Choose the colour of a number that is written."""
+    if shown in ("0", "−0", "…"):
+        return theme.SOFT
+    return theme.NEGATIVE if shown.startswith("−") else theme.POSITIVE
+
+
 def row(fill: str, content: str, colour: str = theme.INK, key: str = "") -> str:
     """Write a row: a key and what it stands for, or something across both columns."""
-    left = f'<TD ALIGN="LEFT"><FONT POINT-SIZE="12" COLOR="{theme.SOFT}">{key}</FONT></TD>'
+    left = f'<TD ALIGN="LEFT"><FONT COLOR="{theme.SOFT}">{key}</FONT></TD>'
     left, span = (left, "") if key else ("", ' COLSPAN="2"')
     return (
         f'<TR>{left}<TD{span} BGCOLOR="{fill}" ALIGN="{"RIGHT" if key else "CENTER"}">'

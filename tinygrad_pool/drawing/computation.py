@@ -11,7 +11,7 @@ from tinygrad_pool.drawing.edges import contributions_of, edge_styles, legend
 from tinygrad_pool.drawing.folding import folded
 from tinygrad_pool.drawing.heat import magnitudes
 from tinygrad_pool.drawing.labels import called_by, weights_in
-from tinygrad_pool.drawing.nodes import Picture, draw_nodes
+from tinygrad_pool.drawing.nodes import Picture, draw_nodes, fitting
 from tinygrad_pool.drawing.overview import draw_groups, note
 from tinygrad_pool.drawing.theme import canvas, in_theme, write_on
 from tinygrad_pool.drawing.words import graph_in_words
@@ -28,13 +28,13 @@ Detail: TypeAlias = Literal["auto", "full", "ops", "layers"]
 DIRECTIONS = ("LR", "TB", "RL", "BT")
 DETAILS = ("auto", "full", "ops", "layers")
 SHOWN = ("data", "grad", "shape", "dtype", "heat", "magnitude", "local", "contribution")
-FULL, UNFOLDED = 300, 1000
+FULL = 300
 
 
 def draw(
     value: Value,
     *,
-    direction: Direction = "LR",
+    direction: Direction | None = None,
     title: str = "",
     show: Iterable[str] = ("data", "grad", "heat"),
     detail: Detail = "auto",
@@ -56,10 +56,11 @@ def draw(
     edges "local", the derivative of a number by each operand, or
     "contribution", what flowed back in the last pass: width by magnitude, hue by sign.
     `detail` is "full", "ops" (signs and labels only), "layers" (a box for each outermost scope), or
-    "auto": full up to 300 nodes, ops up to 1,000, and beyond that folded into few boxes that say
-    how many nodes they stand for. `depth` is how many edges to follow back. `names=locals()` calls
-    Values without a label by their variables. `highlight` marks some. A long graph without frames
-    goes on in the next row, in so many `rows`, by default as it fits a slide. `theme` is "light" or
+    "auto": full up to 300 nodes, and beyond that folded into few boxes that say how many nodes they
+    stand for. `depth` is how many edges to follow back. `names=locals()` calls
+    Values without a label by their variables. `highlight` marks some. Without a `direction` the
+    graph goes from left to right, or downwards where that fits a slide better. A long one without
+    frames goes on in the next row, in so many `rows`, by default as it fits. `theme` is "light" or
     "dark".
 
     Raises DataError for what is no Value, OptionError for an option out of its range.
@@ -68,7 +69,7 @@ def draw(
     >>> print(draw(a * a).source.count("n0 -> n1"))
     2
     """
-    check_drawable(value, direction, "draw")
+    check_drawable(value, direction or "LR", "draw")
     shown = _shown(show)
     if detail not in DETAILS:
         raise OptionError(f"draw: detail must be one of {DETAILS}, got {detail!r}")
@@ -77,23 +78,25 @@ def draw(
     nodes = _within(value, depth)
     lit = {highlight} if isinstance(highlight, Value) else set(highlight)
     for node in lit:
-        check_drawable(node, direction, "draw: highlight")
-    graph = canvas("computation", direction, title)
+        check_drawable(node, "LR", "draw: highlight")
+    graph = canvas("computation", direction or "LR", title)
     graph.comment = graph_in_words(value, nodes, title).comment()
-    if detail == "layers" or (detail == "auto" and len(nodes) > UNFOLDED):
+    if detail == "layers" or (detail == "auto" and len(nodes) > FULL):
         groups = folded(nodes, layers=detail == "layers")
         draw_groups(graph, groups, value, lit, rows)
         write_on(graph, note(len(nodes), len(groups)))
     else:
-        if detail == "ops" or (detail == "auto" and len(nodes) > FULL):
+        if detail == "ops":
             shown -= {"data", "grad", "heat"}
             graph.attr(splines="line", nslimit="2", mclimit="0.5")
         picture = picture_of(value, nodes, shown, names, lit)
+        if direction is None:
+            graph.graph_attr["rankdir"] = fitting(picture, rows)
         sent = contributions_of(nodes) if "contribution" in shown else {}
         draw_nodes(graph, picture, {n: list(edge_styles(n, shown, sent)) for n in nodes}, rows)
         for scale in (legend(sent), magnitudes(nodes)[1] if "magnitude" in shown else ""):
-            if scale:
-                write_on(graph, scale)
+            for line in scale.splitlines():
+                write_on(graph, line)
     lend_to_graphviz()
     return in_theme(graph, theme)
 

@@ -64,8 +64,8 @@ def legend(sent: Contributions) -> str:
     if not known:
         return ""
     return (
-        "arrows: what goes back along them; blue above 0, orange below, dashed 0, "
-        f"the widest {number(max(known), digits=3)}"
+        f"arrows: what goes back along them, the widest {number(max(known), digits=3)}\n"
+        "blue above 0, orange below, dashed 0"
     )
 
 

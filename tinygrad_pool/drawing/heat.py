@@ -17,8 +17,8 @@ SIDE = 5
 def heat(data: Any) -> str:
     """Write the first planes of an array as Graphviz HTML: blue above 0, orange below, white at 0.
 
-    The darkest cell is the largest in magnitude. "" where the planes are too large for that, or the
-    array has none.
+    Cells below 0 have a rim, too. The darkest cell is the largest in magnitude. "" where the planes
+    are too large for that, or the array has none.
 
     >>> heat(np.zeros(3)), heat(np.ones((2, 2))).count("<TD BGCOLOR")
     ('', 4)
@@ -48,7 +48,8 @@ def _plane(shares: NDArray[Any]) -> str:
 
 def _cell(share: float, side: int) -> str:
     size = f'FIXEDSIZE="TRUE" WIDTH="{side}" HEIGHT="{side}"'
-    return f'<TD BGCOLOR="{colour(share)}" {size}></TD>'
+    rim = f'BORDER="1" COLOR="{theme.mixed(theme.INK, min(1.0, -share))}" ' if share < 0 else ""
+    return f'<TD {rim}BGCOLOR="{colour(share)}" {size}></TD>'
 
 
 def colour(share: float) -> str:

@@ -36,11 +36,15 @@ class Link(NamedTuple):
 
 
 class Unit(NamedTuple):
-    """A unit: its output z, its sum a if it has one, and the links into it."""
+    """A unit: its output z, its sum a if it has one, and the links into it.
+
+    `constants` are operands that are plain numbers; of a sum, what such inputs add to it.
+    """
 
     z: Node
     a: Node | None
     links: list[Link]
+    constants: Sequence[float] = ()
 
     @property
     def sources(self) -> list[Node]:
@@ -120,7 +124,7 @@ def _unit(z: Node, a: Node | None, with_links: bool) -> Unit:
     if z.shape:
         raise ShapeError(
             f"draw_units: needs a number, got {name_of(z)} of shape {z.shape}; "
-            "draw() draws graphs of arrays"
+            "draw() draws graphs of arrays, and explode() takes them apart into units"
         )
     node = a or z
     if not (with_links and node.parents):
@@ -129,7 +133,9 @@ def _unit(z: Node, a: Node | None, with_links: bool) -> Unit:
     columns = (node.parents, slopes_of(node) or [], sent)
     operands = [Link(p, None, slope, c) for p, slope, c in zip(*columns, strict=True)]
     if a is None:
-        return Unit(z, None, [link for link in operands if isinstance(link.source, Node)])
+        constants = [float(p) for p in z.parents if not isinstance(p, Node)]
+        linked = [link for link in operands if isinstance(link.source, Node)]
+        return Unit(z, None, linked, constants)
     n = len(a.parents) // 2
     ws, xs, b = a.parents[:n], operands[n:-1], operands[-1]
     links = [
@@ -137,4 +143,10 @@ def _unit(z: Node, a: Node | None, with_links: bool) -> Unit:
     ]
     if isinstance(b.source, Node) or b.source != 0:
         links.insert(0, Link(None, b.source, *b[2:]))
-    return Unit(z, a, links)
+    terms: list[tuple[Any, Any]] = [(w, x.source) for w, x in zip(ws, xs, strict=True)]
+    added = [
+        float(w.data if isinstance(w, Node) else w) * float(x)
+        for w, x in terms
+        if not isinstance(x, Node)
+    ]
+    return Unit(z, a, links, [sum(added)] if added else [])

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from itertools import takewhile
 from math import ceil
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.boxes import constant_box, name_box, node_box
 from tinygrad_pool.drawing.edges import Style
 from tinygrad_pool.drawing.heat import heat
 from tinygrad_pool.drawing.theme import literal
-from tinygrad_pool.drawing.wrapping import rows_of
+from tinygrad_pool.drawing.wrapping import direction_of, rows_of
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import plain
 
@@ -58,10 +58,8 @@ def draw_nodes(
     direction = graph.graph_attr["rankdir"]
     picture = picture._replace(across=direction in ("LR", "RL"))
     scopes = _scopes(picture.nodes)
-    known = [(p, n) for n in picture.nodes for p in n.parents if isinstance(p, Node)]
-    edges = [(picture.ids[p], picture.ids[n]) for p, n in known if p in picture.ids]
-    framed = any(scopes.values())
-    placed = rows_of([*picture.ids.values()], edges, 1 if framed else rows, direction)
+    rows = 1 if any(scopes.values()) else rows
+    placed = rows_of([*picture.ids.values()], _edges(picture), rows, direction)
     again = _used_again(picture, placed.depth)
     _draw_frames(graph, picture._replace(again=again), picture.nodes, scopes)
     placed.align(graph)
@@ -72,6 +70,18 @@ def draw_nodes(
             tail, name = picture.ids[p] if inside else f"{end}c{i}", f"{end}e{i}"
             turned = placed.style(tail, end) if inside else {}
             graph.edge(tail, end, id=name, **style, **turned, **picture.at(name))
+
+
+def _edges(picture: Picture) -> list[tuple[str, str]]:
+    """List the edges between the nodes of a picture, by their ids."""
+    known = [(p, n) for n in picture.nodes for p in n.parents if isinstance(p, Node)]
+    return [(picture.ids[p], picture.ids[n]) for p, n in known if p in picture.ids]
+
+
+def fitting(picture: Picture, rows: int | None) -> Literal["LR", "TB"]:
+    """Choose the direction in which a picture fits a slide better: "LR" or "TB"."""
+    rows = 1 if any(node.about.scope for node in picture.nodes) else rows
+    return direction_of([*picture.ids.values()], _edges(picture), rows)
 
 
 def _used_again(picture: Picture, depth: Mapping[str, int]) -> set[tuple[Node, int]]:
@@ -132,7 +142,7 @@ def _draw_frames(
         path = f"{outer}/{step}" if outer else step
         name = f"cluster_{picture.ids[members[0]]}_{path.count('/')}"
         with graph.subgraph(name=name) as frame:
-            frame.attr(label=literal(plain(step)), fontsize="12", fontcolor=theme.SOFT)
+            frame.attr(label=literal(plain(step)), fontsize="14", fontcolor=theme.SOFT)
             frame.attr(style="rounded", color=theme.FAINT, bgcolor=theme.PANEL, **picture.at(name))
             _draw_frames(frame, picture, members, scopes, path)
 

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from tinygrad_pool.drawing import theme
-from tinygrad_pool.drawing.boxes import row, table
+from tinygrad_pool.drawing.boxes import by_sign, row, table
 from tinygrad_pool.drawing.folding import Group
 from tinygrad_pool.drawing.labels import sign, text
 from tinygrad_pool.drawing.wrapping import rows_of
@@ -71,7 +71,7 @@ def _box(group: Group, is_root: bool, is_lit: bool) -> str:
     gradients = [node.grad for node in shown if node.has_grad]
     g = joined(gradients) if gradients else 0.0
     reach = range_of(g) if gradients else "–"
-    rows.append(row(theme.PAPER, reach, theme.of_sign(g), "grad"))
+    rows.append(row(theme.PAPER, by_sign(reach) if gradients else reach, theme.of_sign(g), "grad"))
     return table(rows, 3 if is_root else 1)
 
 

@@ -162,5 +162,7 @@ def darkened(light: str) -> str:
 
 
 _PARTNERS = {light.lower(): dark for light, dark in DARK.items()}
-_COLOUR = re.compile(r'(?<=color=")#\w{6}(?="(?! FIXEDSIZE="TRUE"))', re.IGNORECASE)
+_COLOUR = re.compile(
+    r'(?<=color=")#\w{6}(?="(?! (?:BGCOLOR="#\w{6}" )?FIXEDSIZE="TRUE"))', re.IGNORECASE
+)
 """Any colour, but for those of the cells of a heat map: there white is 0 on every page."""

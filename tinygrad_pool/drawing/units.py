@@ -19,6 +19,7 @@ from tinygrad_pool.drawing.fields import LEGEND, draw_field, field_of
 from tinygrad_pool.drawing.labels import sign
 from tinygrad_pool.drawing.layers import Link, Unit, Weight, layers_of, others_of
 from tinygrad_pool.drawing.words import Caption
+from tinygrad_pool.drawing.wrapping import GAIN
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
@@ -32,8 +33,9 @@ CROWDED = 24
 OTHERS = "others: from links that are not drawn"
 NAMED = 15
 """A name and its number are on one line up to so many letters."""
-WIDTH, A_LETTER = 1.35, 0.098
-"""A circle's width, and how much more it takes for each letter that does not fit, in inches."""
+WIDTH, A_LETTER, BETWEEN = 1.35, 0.098, 1.2
+"""A circle's width, how much more it takes for each letter that does not fit, and the room between
+layers, in inches."""
 
 
 def draw_units(
@@ -41,7 +43,7 @@ def draw_units(
     inputs: Iterable[Value | Sequence[Value]] = (),
     depth: int | None = None,
     zero_one: bool = False,
-    direction: Direction = "LR",
+    direction: Direction | None = None,
     title: str = "",
     theme: Literal["light", "dark"] = "light",
 ) -> Digraph:
@@ -58,7 +60,8 @@ def draw_units(
     product it is. What came along links that are not drawn is written as "others". A thick rim, of
     the colour of δ, marks a unit that an error arrived at. Where there are more than 24 links, a
     weight is not written but drawn: blue above 0, orange and dashed below, wide where large.
-    `theme` is "light" or "dark".
+    Without a `direction` the layers are columns from the left, or rows from the bottom where that
+    fits a slide better. `theme` is "light" or "dark".
 
     Raises DataError for what is no Value, OptionError for an unknown direction or theme, ShapeError
     if a node is an array: units are numbers.
@@ -73,11 +76,11 @@ def draw_units(
     if not outputs:
         raise OptionError("draw_units: needs the units to draw, as in draw_units(z1, z2)")
     for value in (*outputs, *first):
-        check_drawable(value, direction, "draw_units")
+        check_drawable(value, direction or "LR", "draw_units")
     layers = layers_of(outputs, first, depth)
     units = [unit for layer in layers for unit in layer]
-    graph = look.canvas("units", direction, title)
-    graph.attr(nodesep="0.12", ranksep="1.2")
+    graph = look.canvas("units", direction or _fitting(layers), title)
+    graph.attr(nodesep="0.12", ranksep=f"{BETWEEN}")
     crowded = sum(len(unit.links) for unit in units) > CROWDED
     field = field_of(rows, units, crowded)
     linked = {link.source for unit in units for link in unit.links} | set(outputs)
@@ -121,11 +124,23 @@ def draw_units(
     return look.in_theme(graph, theme)
 
 
+def _fitting(layers: list[list[Unit]]) -> Direction:
+    """Choose the direction in which layers of units are larger on a slide of 16 by 9."""
+    deep = len(layers) * (WIDTH + BETWEEN) - BETWEEN
+    broad = max(map(len, layers)) * WIDTH
+    across, up = min(16 / deep, 9 / broad), min(16 / broad, 9 / deep)
+    return "BT" if up > GAIN * across else "LR"
+
+
 def _lines(unit: Unit, linked: bool, others: float) -> list[str]:
     """Write what stands in a unit, line by line; of one without a link only its data."""
     z = unit.z
     lines = called(typeset(z.label), z.data)
-    lines += [sign(z)] if unit.a is None and unit.links else []
+    constants = ", ".join(number(c, digits=3) for c in unit.constants)
+    if unit.a is not None:
+        lines += [f"+ {constants} of constants"] if constants else []
+    elif unit.links:
+        lines.append(f"{sign(z)} with {constants}" if constants else sign(z))
     if unit.delta is None or not linked:
         return lines
     lines += [f"+ others: {number(others, digits=3)}"] if others else []

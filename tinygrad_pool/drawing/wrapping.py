@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from graphviz import Digraph
@@ -50,13 +50,10 @@ def rows_of(
     >>> rows_of(chain, zip(chain, chain[1:]), None, "LR").first
     ['a', 'e', 'i']
     """
-    users: dict[str, list[str]] = {name: [] for name in ids}
-    for tail, head in edges:
-        users[tail].append(head)
-    depth = _depths(users)
+    users, depth = _laid(ids, edges)
     layers = 1 + max(depth.values(), default=0)
     if rows is None:
-        rows = _best(layers, Counter(depth.values()), direction in ("LR", "RL"))
+        rows, _ = _best(layers, Counter(depth.values()), direction in ("LR", "RL"))
     a_row = -(-layers // max(1, rows))
     row = {name: depth[name] // a_row for name in ids}
     fed = {head for heads in users.values() for head in heads}
@@ -66,6 +63,30 @@ def rows_of(
     for name in sorted(ids, key=depth.__getitem__):
         first.setdefault(row[name], name)
     return Rows(row, depth, [first[k] for k in sorted(first)])
+
+
+def direction_of(
+    ids: Sequence[str], edges: Iterable[tuple[str, str]], rows: int | None
+) -> Literal["LR", "TB"]:
+    """Choose the direction in which a graph is larger on a slide, "LR" if that is nearly the same.
+
+    >>> direction_of("abcde", [(leaf, "e") for leaf in "abcd"], None)
+    'TB'
+    """
+    _, depth = _laid(ids, edges)
+    layers, sizes = 1 + max(depth.values(), default=0), Counter(depth.values())
+    across, down = (_best(layers, sizes, way, rows)[1] for way in (True, False))
+    return "TB" if down > GAIN * across else "LR"
+
+
+def _laid(
+    ids: Sequence[str], edges: Iterable[tuple[str, str]]
+) -> tuple[dict[str, list[str]], dict[str, int]]:
+    """Find the users of each node, and how far from the left it stands."""
+    users: dict[str, list[str]] = {name: [] for name in ids}
+    for tail, head in edges:
+        users[tail].append(head)
+    return users, _depths(users)
 
 
 def _depths(users: Mapping[str, Sequence[str]]) -> dict[str, int]:
@@ -84,17 +105,20 @@ def _depths(users: Mapping[str, Sequence[str]]) -> dict[str, int]:
     return {name: left[name] - least for name in users}
 
 
-def _best(layers: int, sizes: Mapping[int, int], across: bool) -> int:
-    """Choose the number of rows with which a picture on a slide is the largest."""
-    if layers <= MOST:
-        return 1
+def _best(
+    layers: int, sizes: Mapping[int, int], across: bool, rows: int | None = None
+) -> tuple[int, float]:
+    """Choose the number of rows with which a picture on a slide is the largest, and how large."""
 
     def scale(rows: int) -> float:
         a_row = -(-layers // rows)
         starts = range(0, layers, a_row)
         broad = sum(max(sizes[k] for k in range(i, min(i + a_row, layers))) for i in starts)
+        broad = max(1, broad)
         wide, high = (a_row, broad) if across else (broad, a_row)
         return min(WIDE / (wide * BOX[0]), HIGH / (high * BOX[1]))
 
-    best = max(range(1, layers // 2), key=scale)
-    return best if scale(best) > GAIN * scale(1) else 1
+    if rows is None:
+        rows = max(range(1, layers // 2), key=scale) if layers > MOST else 1
+        rows = rows if scale(rows) > GAIN * scale(1) else 1
+    return rows, scale(rows)

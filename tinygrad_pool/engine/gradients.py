@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, overload
 
 import numpy as np
 
 from tinygrad_pool.engine.backward import start, topological_order
 from tinygrad_pool.engine.data import zeros
+from tinygrad_pool.engine.functions import called, filled, leaves_of, one_or_all, places_of, plain
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.signature import reject_foreign_options
 from tinygrad_pool.engine.steps import Step, step_of
 from tinygrad_pool.engine.turns import HALF_DONE, TURN, Paused
 from tinygrad_pool.engine.value import Value
-from tinygrad_pool.errors import DataError
+from tinygrad_pool.errors import DataError, ShapeError
+from tinygrad_pool.rules.arguments import flag
 
 
 def backward_steps(root: Value, gradient: Any = None, **habits: Any) -> Iterator[Step]:
@@ -56,17 +58,42 @@ def _one_by_one(half: Paused, walk: Iterator[tuple[Any, ...]]) -> Iterator[Step]
         half.take_back()
 
 
+@overload
 def grad(
     y: Value,
-    xs: Value | Iterable[Value] | None = None,
+    xs: Value | Iterable[Value],
     gradient: Any = None,
     create_graph: bool = False,
+) -> tuple[Any, ...]: ...
+
+
+@overload
+def grad(
+    y: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    create_graph: bool = False,
+) -> Callable[..., Any]: ...
+
+
+def grad(  # type: ignore[misc]  # by position, xs may be the argnums of a function
+    y: Any,
+    xs: Any = None,
+    gradient: Any = None,
+    create_graph: bool = False,
+    *,
+    argnums: Any = 0,
+    has_aux: bool = False,
     **habits: Any,
-) -> tuple[Any, ...]:
+) -> Any:
     """Return ∂y/∂x for each x, and leave every `.grad` as it was. Unreached x get zeros.
 
     With create_graph=True the gradients are Values with a graph of their own, so that they can be
     differentiated again: the rules are run once more, on the Values themselves.
+
+    Of a function, `grad(f, argnums=0, has_aux=False)`, it is the function that computes ∂f/∂x of
+    the arguments that `argnums` names: see `value_and_grad`. Inside a function that is itself
+    differentiated its results are Values, so `grad(grad(f))` is the second derivative.
 
     Raises as `Value.backward` does; GraphError with create_graph=True also if data was assigned
     since.
@@ -75,8 +102,13 @@ def grad(
     >>> (slope,) = grad(x**3, x, create_graph=True)
     >>> slope.data, grad(slope, x)
     (12.0, (12.0,))
+    >>> grad(lambda x: x**3)(2.0), grad(grad(lambda x: x**3))(2.0)
+    (12.0, 12.0)
     """
     reject_foreign_options("grad", habits)
+    if callable(y):
+        chosen = argnums if xs is None else xs
+        return _gradient_function("grad", y, chosen, has_aux or gradient is True, create_graph)
     wanted: tuple[Any, ...] = (xs,)
     if isinstance(xs, Iterable) and not isinstance(xs, Value | np.ndarray):
         wanted = tuple(xs)
@@ -84,8 +116,15 @@ def grad(
         if not isinstance(v, Value):
             raise DataError(
                 "grad: needs a Value that was computed and the Values to differentiate it by, "
-                f"as in grad(y, [x, w]), got a {type(v).__name__}"
+                f"as in grad(y, [x, w]), or a function, got a {type(v).__name__}"
             )
+    return gradients(y, wanted, gradient, create_graph)
+
+
+def gradients(
+    y: Value, wanted: Sequence[Any], gradient: Any = None, create_graph: bool = False
+) -> tuple[Any, ...]:
+    """Return ∂y/∂x for each x, as `grad` does of Values."""
     with TURN:
         nodes = topological_order(y)
         before = {v: v._grad for v in (*nodes, *wanted)}
@@ -98,6 +137,51 @@ def grad(
         finally:
             for node, old in before.items():
                 node._grad = old
+
+
+def value_and_grad(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Callable[..., Any]:
+    """Return a function that computes f and its gradient, both as numbers: (f(x), ∂f/∂x).
+
+    Arguments are numbers, arrays, Values, networks, or tuples, lists and dicts of those; f gets
+    Values, and returns one of one element. The gradient has the structure of the argument that
+    `argnums` names; of several arguments it is a tuple; of a network a dict by the names of its
+    parameters. With `has_aux`, f returns a pair, and the first result is that pair.
+
+    Raises DataError if f is no function or returns no Value, or an argument is not made of numbers;
+    ShapeError if it returns more than one element; OptionError for an argument that is not there.
+
+    >>> value_and_grad(lambda x, w: (x * w["w"]).sum(), argnums=1)(np.ones(2), {"w": 3.0})
+    (np.float64(6.0), {'w': 2.0})
+    """
+    return _gradient_function("value_and_grad", f, argnums, has_aux)
+
+
+def _gradient_function(
+    name: str, f: Callable[..., Any], argnums: Any, has_aux: Any, create_graph: bool = False
+) -> Callable[..., Any]:
+    places = places_of(name, f, argnums)
+    flag(has_aux, f"{name}: has_aux")
+
+    def gradient(*args: Any, **options: Any) -> Any:
+        found = called(name, f, args, options, places, has_aux, create_graph)
+        if not isinstance(found.y, Value):
+            raise DataError(f"{name}: f must return a Value, got a {type(found.y).__name__}")
+        if found.y.size != 1:
+            raise ShapeError(
+                f"{name}: f must return one number, got shape {found.y.shape}; "
+                "tg.jacobian(f) differentiates arrays"
+            )
+        y, aux = plain((found.y, found.aux), found.graph)
+        wanted = [x for tree in found.xs for x in leaves_of(tree)]
+        slopes = iter(gradients(found.y, wanted, create_graph=found.graph))
+        g = one_or_all(argnums, [filled(tree, slopes) for tree in found.xs])
+        if name == "grad":
+            return (g, aux) if has_aux else g
+        return ((y, aux) if has_aux else y), g
+
+    return gradient
 
 
 def _gradient_of(x: Node, as_value: bool) -> Any:

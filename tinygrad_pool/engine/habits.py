@@ -6,7 +6,6 @@ answer is an AttributeError, so `hasattr` stays false. This is read when such a 
 
 from __future__ import annotations
 
-from tinygrad_pool.engine.numpy_advice import instead_of
 from tinygrad_pool.errors import HabitError
 
 
@@ -18,10 +17,9 @@ OF_VALUES = _by_name(
     {
         "view": "v.reshape(shape)",
         "view_as reshape_as": "v.reshape(w.shape)",
-        "flatten": "v.reshape(-1)",
         "unsqueeze expand_dims": "np.expand_dims(v, axis)",
         "permute": "v.transpose(axes)",
-        "t mT": "v.T",
+        "t": "v.T",
         "expand broadcast_to": "tg.broadcast_to(v, shape)",
         "expand_as": "tg.broadcast_to(v, w.shape)",
         "gather index_select": "v[indices]",
@@ -36,7 +34,7 @@ OF_VALUES = _by_name(
         "half": "v.astype(np.float16)",
         "int long bool": "v.data.astype(dtype)",
         "cuda contiguous realize block_until_ready": "v",
-        "clone copy": "v  # no operation changes it; tg.Value(v.data) is a leaf of its own",
+        "clone": "v  # no operation changes it; tg.Value(v.data) is a leaf of its own",
         "stop_gradient": "v.detach()",
         "requires_grad requires_grad_": "v.detach()  # every Value takes part, but this does not",
         "grad_fn creator": "v.op, v.rule",
@@ -56,7 +54,7 @@ OF_VALUES = _by_name(
         "divide div": "v / w",
         "neg": "-v",
         "pow power": "v**2",
-        "dot matmul mm bmm": "v @ w",
+        "matmul mm bmm": "v @ w",
         "maximum": "np.maximum(v, w)",
         "minimum": "np.minimum(v, w)",
         "where": "np.where(mask, v, w)",
@@ -67,7 +65,7 @@ OF_VALUES = _by_name(
         "clamp": "v.clip(0, 1)",
         "masked_fill": "np.where(mask, 0.0, v)",
         "masked_select": "v[mask]",
-        "topk": "v.reshape(-1)[np.argsort(v.data, axis=None)[-2:]]",
+        "topk": "np.sort(v, axis=None)[-2:]",
         "eq": "v.data == w.data  # == between Values is identity",
         "ne": "v.data != w.data  # != between Values is identity",
         "lt": "v < w",
@@ -76,24 +74,20 @@ OF_VALUES = _by_name(
         "ge": "v >= w",
         "relu_": "v.relu()  # results are new Values",
         "add_ sub_ mul_ div_ zero_ fill_ copy_ assign": "p.data = np.zeros(p.shape)  # p is a leaf",
-        "at": "np.where(mask, 0.0, v)",
+        "at put": "np.where(mask, 0.0, v)",
+        "norm": "np.linalg.norm(v)",
+        "roll": "np.roll(v, 1)",
+        "tile": "np.tile(v, 2)",
     }
 )
 """What to write for an attribute that a Value has elsewhere."""
 
 _ANSWERED = {
-    *("absolute", "argmax", "argmin", "cos", "expm1", "isfinite", "isinf", "isnan", "log1p"),
-    *("sign", "sin", "square", "squeeze"),
+    *("absolute", "ceil", "cos", "cosh", "expm1", "flip", "floor", "isfinite"),
+    *("isinf", "isnan", "log10", "log1p", "log2", "median", "reciprocal", "sign", "sin", "sinh"),
+    *("sort", "square", "tan", "tril", "triu", "unique"),
 }
 OF_VALUES |= {name: f"np.{name}(v)" for name in _ANSWERED}
-
-OF_NUMPY = {
-    *("all", "any", "argsort", "ceil", "cosh", "cumprod", "cumsum", "diagonal", "flip", "floor"),
-    *("log10", "log2", "median", "nonzero", "norm", "prod", "ptp", "ravel", "reciprocal", "repeat"),
-    *("roll", "round", "sinh", "sort", "std", "swapaxes", "take", "tan", "tile", "trace", "tril"),
-    *("triu", "unique", "var"),
-}
-"""Attributes that a Value has elsewhere, for which the advice is that for NumPy's function."""
 
 OF_MODULES = _by_name(
     {
@@ -110,7 +104,7 @@ OF_MODULES = _by_name(
         "save": "net.save(path)",
         "load": "net.load(path)",
         "reshape": "x.reshape(shape)",
-        "pad": "np.concatenate([np.zeros((1, *x.shape[1:])), x])  # pools and conv take padding=",
+        "pad": "np.pad(x, 1)  # pools and conv take padding=",
         "one_hot": "np.eye(10)[labels]",
         "Embedding embedding": "weight[labels]",
         "ParameterList": "[tg.Value(1.0), tg.Value(2.0)]  # a list in an attribute",
@@ -125,12 +119,12 @@ OF_MODULES = _by_name(
         "Optimizer": "optim.Optimizer",
         "lr_scheduler": "optimizer.lr = 0.1 * 0.9**epoch",
         "autograd": "tg.grad(loss, [x])",
-        "value_and_grad": "loss.data, tg.grad(loss, [x])",
-        "vjp": "tg.grad(y, [x], gradient=g)",
-        "jacobian jacrev": "np.stack([tg.grad(unit, [x])[0] for unit in y.reshape(-1)])",
-        "hessian": (
-            "[tg.grad(h, [x])[0] for h in tg.grad(loss, [x], create_graph=True)[0].reshape(-1)]"
-        ),
+        "value_and_grad": "tg.value_and_grad(lambda x: (x * w).sum())(x)",
+        "vjp": "tg.vjp(lambda x: x * w, x)",
+        "jvp": "tg.jvp(lambda x: x * w, (x,), (g,))",
+        "einsum": "np.einsum('ij,kj->ik', x, w)",
+        "jacobian jacrev jacfwd": "tg.jacobian(lambda x: x * w)(x)",
+        "hessian": "tg.hessian(lambda x: (x * x * w).sum())(x)",
         "vmap": "x * y  # operations broadcast: the batch is an axis",
         "jit compile": "tg.unroll(loss)",
         "inference_mode enable_grad set_grad_enabled": "tg.no_grad()",
@@ -140,7 +134,7 @@ OF_MODULES = _by_name(
         "RNN LSTM GRU Transformer MultiheadAttention Upsample ConvTranspose1d ConvTranspose2d": (
             "there is none here; a Module of your own is a class with a forward"
         ),
-        "einsum jvp conv_transpose1d conv_transpose2d": (
+        "conv_transpose1d conv_transpose2d": (
             "there is none here; tg.lift makes an operation of a rule of your own"
         ),
     }
@@ -194,19 +188,17 @@ def answer_to(kind: str, name: str) -> HabitError:
     Traceback (most recent call last):
     tinygrad_pool.errors.HabitError: a Value has no view: write v.reshape(shape)
     """
-    return _error(kind, name, (OF_NETWORKS if kind == "a Module" else OF_VALUES).get(name))
+    return _error(kind, name, (OF_NETWORKS if kind == "a Module" else OF_VALUES)[name])
 
 
 def missing_from(module: str, name: str) -> AttributeError:
     """Return the error for a name that a module of ours has not."""
     way = OF_MODULES.get(name) or OF_VALUES.get(name)
-    if way is None and name not in OF_NUMPY:
+    if way is None:
         return AttributeError(f"module {module!r} has no attribute {name!r}", name=name)
     return _error(module, name, way)
 
 
-def _error(kind: str, name: str, way: str | None) -> HabitError:
-    said = instead_of(f"np.{name}")
-    if way is not None:
-        said = way if way.startswith("there ") else f"write {way}"
+def _error(kind: str, name: str, way: str) -> HabitError:
+    said = way if way.startswith("there ") else f"write {way}"
     return HabitError(f"{kind} has no {name}: {said}", name=name)

@@ -12,20 +12,27 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.errors import (
-    AxisError,
-    DataError,
-    OptionError,
-    ShapeError,
-    TinygradPoolError,
-    UnsupportedError,
-)
+from tinygrad_pool.errors import OptionError, UnsupportedError
+from tinygrad_pool.rules.composition import COMPOSED, asked, load
 from tinygrad_pool.rules.rule import IMPLEMENTED, Rule
 
-QUESTIONS: set[Callable[..., Any]] = {np.shape, np.ndim, np.size, np.argmax, np.argmin, np.sign}
-QUESTIONS |= {np.isnan, np.isinf, np.isfinite}
-QUESTIONS |= {np.less, np.less_equal, np.greater, np.greater_equal}
-"""Functions that are answered from the data, with plain numbers."""
+ASKED = """
+all allclose any argmax argmin argpartition argsort argwhere around array2string array_equal
+array_equiv array_repr array_str bincount ceil count_nonzero digitize einsum_path empty_like equal
+fix flatnonzero floor floor_divide full_like greater greater_equal heaviside histogram histogram2d
+histogram_bin_edges histogramdd intersect1d iscomplex iscomplexobj isclose isfinite isin isinf isnan
+isneginf isposinf isreal isrealobj less less_equal lexsort logical_and logical_not logical_or
+logical_xor nanargmax nanargmin ndim nonzero not_equal ones_like result_type rint round searchsorted
+setdiff1d setxor1d shape sign signbit size tril_indices_from triu_indices_from trunc union1d unique
+unique_all unique_counts unique_inverse unique_values zeros_like
+"""
+QUESTIONS: set[Callable[..., Any]] = {getattr(np, n) for n in ASKED.split() if hasattr(np, n)}
+"""Functions that are answered from the data, with plain numbers: their slopes are 0 or none."""
+
+QUESTIONS |= {np.linalg.matrix_rank}
+
+OPTIONS_REFUSED = ("out", "where", "subok", "like")
+"""Options of questions that would write to an array, or leave answers unset."""
 
 
 class Habit:
@@ -72,17 +79,15 @@ def _is_habit(kind: type, name: str) -> bool:
 
 
 ELSEWHERE = """
-absolute add add_ all any argmax argmin argsort assign at block_until_ready bmm bool broadcast_to
-cat ceil children chunk clamp clear_graph clone concatenate contiguous copy copy_ cos cosh cpu
-creator cuda cumprod cumsum device diagonal dim div div_ divide dot double eq expand expand_as
-expand_dims expm1 fill_ flatten flip float floor gather ge grad_fn gradient gt half index_select
-inputs int isfinite isinf isnan le log10 log1p log2 log_softmax logsumexp long lt mT
-masked_fill masked_select matmul maximum median minimum mm mul mul_ multiply name nbytes ne neg
-nelement nonzero norm null_grad null_gradients numel numpy permute pow power prev prod ptp ravel
-realize reciprocal register_hook relu_ repeat requires_grad requires_grad_ reshape_as retain_grad
-roll round rsqrt sign sin sinh softmax sort split square squeeze stack std stop_gradient sub sub_
-subtract swapaxes t take tan tile to to_numpy tolist topk trace tril triu type unbind unique
-unsqueeze value values var view view_as where zero_
+absolute add add_ assign at block_until_ready bmm bool broadcast_to cat ceil children chunk clamp
+clear_graph clone concatenate contiguous copy_ cos cosh cpu creator cuda device dim
+div div_ divide double eq expand expand_as expand_dims expm1 fill_ flip float floor gather ge
+grad_fn gradient gt half index_select inputs int isfinite isinf isnan le log10 log1p log2
+log_softmax logsumexp long lt masked_fill masked_select matmul maximum median minimum mm mul mul_
+multiply name nbytes ne neg nelement norm null_grad null_gradients numel numpy permute pow power
+prev put realize reciprocal register_hook relu_ requires_grad requires_grad_ reshape_as retain_grad
+roll rsqrt sign sin sinh softmax sort split square stack stop_gradient sub sub_ subtract t tan tile
+to to_numpy tolist topk tril triu type unbind unique unsqueeze value values view view_as where zero_
 """
 """The attributes that a Value has in PyTorch, NumPy, JAX or micrograd, and not here."""
 
@@ -123,16 +128,23 @@ class AnswersNumPy(WithHabits):
     ) -> Any:
         return answer(function, inputs, options, self._operation_of)
 
-    def __floordiv__(self, other: Any) -> NoReturn:
-        refuse(np.floor_divide, "", (self, other), {})
+    def __floordiv__(self, other: Any) -> Any:
+        return np.floor_divide(self, other)
 
-    def __mod__(self, other: Any) -> NoReturn:
-        refuse(np.remainder, "", (self, other), {})
+    def __mod__(self, other: Any) -> Any:
+        return np.remainder(self, other)
 
-    def __divmod__(self, other: Any) -> NoReturn:
-        refuse(np.divmod, "", (self, other), {})
+    def __divmod__(self, other: Any) -> Any:
+        return np.divmod(self, other)
 
-    __rfloordiv__, __rmod__, __rdivmod__ = __floordiv__, __mod__, __divmod__
+    def __rfloordiv__(self, other: Any) -> Any:
+        return np.floor_divide(other, self)
+
+    def __rmod__(self, other: Any) -> Any:
+        return np.remainder(other, self)
+
+    def __rdivmod__(self, other: Any) -> Any:
+        return np.divmod(other, self)
 
     # It never returns; but after NoReturn a type checker skips what follows an np.sum(v), and with
     # an array of floats it takes `array @ v` for one.
@@ -150,14 +162,17 @@ def answer(
     operation_of: Callable[[Rule], Callable[..., Any]],
 ) -> Any:
     """Call what `function` means on Values. Raises UnsupportedError if it means nothing."""
+    if function not in IMPLEMENTED:
+        if function in QUESTIONS:
+            return _ask(function, inputs, options)
+        if hasattr(function, "observes"):
+            return function.observes(*map(_plain, inputs), **options)
+        load()
     if function in IMPLEMENTED:
         return operation_of(IMPLEMENTED[function])(*inputs, **options)
-    data = [v.data if isinstance(v, AnswersNumPy) else v for v in inputs]
-    if function in QUESTIONS:
-        return _ask(function, data, options)
-    if not hasattr(function, "observes"):
+    if function not in COMPOSED:
         refuse(function, "", inputs, options)
-    return function.observes(*data, **options)
+    return COMPOSED[function](*inputs, **options)
 
 
 def refuse(
@@ -171,17 +186,19 @@ def refuse(
     raise UnsupportedError(f"{called} has no rule for Values; {instead}")
 
 
-def _ask(question: Callable[..., Any], data: list[Any], options: dict[str, Any]) -> Any:
+def _ask(question: Callable[..., Any], inputs: Any, options: dict[str, Any]) -> Any:
     """Answer from the data. Raises an error of this package for what NumPy refuses."""
-    for option in options.keys() - {"axis", "keepdims"}:
-        raise OptionError(f"{_name_of(question)}: no option {option!r} (options: axis, keepdims)")
-    try:
-        return question(*data, **options)
-    except (OverflowError, TypeError, ValueError) as error:
-        kind: type[TinygradPoolError] = DataError
-        if isinstance(error, ValueError):
-            kind = AxisError if isinstance(error, IndexError) else ShapeError
-        raise kind(f"{_name_of(question)}: {error}") from error
+    for option in options.keys() & OPTIONS_REFUSED:
+        raise OptionError(f"{_name_of(question)}: no option {option!r} on Values")
+    plain = {option: _plain(given) for option, given in options.items()}
+    return asked(_name_of(question), question, *map(_plain, inputs), **plain)
+
+
+def _plain(given: Any) -> Any:
+    """Return numbers in place of Values, also in lists of them."""
+    if isinstance(given, AnswersNumPy):
+        return given.data
+    return type(given)(map(_plain, given)) if type(given) in (list, tuple) else given
 
 
 def _name_of(function: Callable[..., Any], method: str = "") -> str:

@@ -14,12 +14,12 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, ParamSpec, TypeAlias, cast
 
+from tinygrad_pool.engine.array_methods import HasArrayMethods
 from tinygrad_pool.engine.backward import start
 from tinygrad_pool.engine.context import SETTING, About, here, no_grad, text
 from tinygrad_pool.engine.data import to_data
 from tinygrad_pool.engine.lift import operation_of
 from tinygrad_pool.engine.node import NO_OPTIONS, NOTHING, LeafNode, Node, bind, next_id
-from tinygrad_pool.engine.python_protocol import AnswersPython
 from tinygrad_pool.engine.signature import reject_foreign_options
 from tinygrad_pool.engine.turns import TURN
 from tinygrad_pool.errors import OptionError
@@ -59,7 +59,7 @@ def _swapped(operation: Operation) -> Operation:
     return lambda x, w: operation(w, x)
 
 
-class Value(AnswersPython):
+class Value(HasArrayMethods):
     """A number or an array that remembers how it was computed.
 
     `data` is read into a Python float, or an array of its own; `label` is for pictures and

@@ -1,6 +1,7 @@
 """Every operation, under the name that NumPy or PyTorch has for it.
 
-Pooling, convolution, layers, losses and rarer activations are loaded when they are first asked for.
+Pooling, convolution, layers, losses and rarer activations are loaded when they are first asked for;
+and so is what else NumPy has, under its own names: `tg.functional.var`, `tg.functional.einsum`.
 """
 
 from importlib import import_module
@@ -20,7 +21,10 @@ from tinygrad_pool.functional.operations import (
     log_softmax,
     logsumexp,
     matmul,
+    max,
     maximum,
+    mean,
+    min,
     minimum,
     relu,
     sigmoid,
@@ -30,6 +34,7 @@ from tinygrad_pool.functional.operations import (
     square,
     squeeze,
     stack,
+    sum,
     tanh,
     weighted_sum,
     where,
@@ -104,10 +109,11 @@ if TYPE_CHECKING:
 else:
 
     def __getattr__(name: str) -> Any:
-        """Load what is used less often when it is first asked for."""
-        if name not in __all__:
+        """Load what is used less often, or only NumPy has, when it is first asked for."""
+        if name.startswith("_"):
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
         kind = next(kind for kind, starts in _KINDS.items() if name.startswith(starts))
+        kind = kind if name in __all__ else "numpy_functions"
         globals()[name] = found = getattr(import_module(f"{__name__}.{kind}"), name)
         return found
 
@@ -173,6 +179,7 @@ __all__ = [
     "lp_pool2d",
     "lp_pool3d",
     "matmul",
+    "max",
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
@@ -180,6 +187,8 @@ __all__ = [
     "max_unpool2d",
     "max_unpool3d",
     "maximum",
+    "mean",
+    "min",
     "minimum",
     "mish",
     "mse_loss",
@@ -199,6 +208,7 @@ __all__ = [
     "square",
     "squeeze",
     "stack",
+    "sum",
     "tanh",
     "weighted_sum",
     "where",

@@ -6,8 +6,14 @@ import numpy as np
 
 from tinygrad_pool.engine.value import Value, lift
 from tinygrad_pool.errors import ShapeError
-from tinygrad_pool.functional.operations import abs as magnitude
-from tinygrad_pool.functional.operations import maximum, minimum, operand, sigmoid, tanh
+from tinygrad_pool.functional.operations import (
+    abs as magnitude,
+    maximum,
+    minimum,
+    operand,
+    sigmoid,
+    tanh,
+)
 from tinygrad_pool.rules import activations
 from tinygrad_pool.rules.arguments import real
 

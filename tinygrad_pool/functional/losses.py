@@ -10,8 +10,7 @@ from tinygrad_pool.engine.data import to_constant, to_data
 from tinygrad_pool.engine.value import Value, lift
 from tinygrad_pool.errors import DataError, OptionError, ShapeError, SubscriptError
 from tinygrad_pool.functional.activations import softplus
-from tinygrad_pool.functional.operations import abs as magnitude
-from tinygrad_pool.functional.operations import exp, log_softmax, minimum
+from tinygrad_pool.functional.operations import abs as magnitude, exp, log_softmax, minimum
 from tinygrad_pool.rules import entropies
 from tinygrad_pool.rules.arguments import flag, real
 

@@ -22,6 +22,10 @@ relu = lift(elementwise.relu)
 abs = lift(elementwise.abs)
 clip = lift(elementwise.clip)
 where = lift(elementwise.where)
+sum = lift(reductions.sum)
+mean = lift(reductions.mean)
+max = lift(reductions.max)
+min = lift(reductions.min)
 maximum = lift(reductions.maximum)
 minimum = lift(reductions.minimum)
 logsumexp = lift(reductions.logsumexp)
@@ -55,6 +59,10 @@ for _operation, _call, _result in (
     (abs, "abs(Value([-2.0, 3.0])).data", "array([2., 3.])"),
     (clip, "clip(Value([-2.0, 3.0]), 0.0, 1.0).data", "array([0., 1.])"),
     (where, "where([True, False], Value([1.0, 2.0]), 0.0).data", "array([1., 0.])"),
+    (sum, "sum(Value([1.0, 2.0])).item()", "3.0"),
+    (mean, "mean(Value([[1.0, 3.0]]), axis=1).data", "array([2.])"),
+    (max, "max(Value([1.0, 3.0])).item()", "3.0"),
+    (min, "min(Value([1.0, 3.0])).item()", "1.0"),
     (maximum, "maximum(Value(1.0), Value(3.0), 2.0).data", "3.0"),
     (minimum, "minimum(Value(1.0), Value(3.0), 2.0).data", "1.0"),
     (logsumexp, "round(logsumexp(Value([1000.0, 1000.0])).item(), 4)", "1000.6931"),

@@ -14,8 +14,7 @@ from tinygrad_pool.functional.losses import (
     nll_loss,
     smooth_l1_loss,
 )
-from tinygrad_pool.nn import clipping as utils
-from tinygrad_pool.nn import init
+from tinygrad_pool.nn import clipping as utils, init
 from tinygrad_pool.nn.activations import (
     CELU,
     ELU,

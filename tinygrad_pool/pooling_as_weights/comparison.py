@@ -75,13 +75,19 @@ class Comparison(NamedTuple):
     radius: float
 
     def draw(
-        self, node: Value | None = None, unit: int | None = None, *, theme: str = "light"
+        self,
+        node: Value | None = None,
+        unit: int | None = None,
+        *,
+        narrow: bool = False,
+        theme: str = "light",
     ) -> Digraph:
         """Draw a window, and others that its winner takes part in, in both networks side by side.
 
         `node` is one of the layers that choose a winner, by default the first but ReLUs; `unit` is
         the flat index of the window, by default one whose winner won most windows, and of these
-        the one that most error arrives at. `theme` is "light" or "dark".
+        the one that most error arrives at. `narrow` draws that window alone, and one network above
+        the other, as it fits a phone. `theme` is "light" or "dark".
 
         Raises OptionError if there is no such layer, window or theme.
         """
@@ -104,7 +110,7 @@ class Comparison(NamedTuple):
         if unit not in range(g.size):
             raise OptionError(f"draw: unit must be in 0 … {g.size - 1}, got {unit!r}")
         got = [self.gradients.get(p) for p in node.parents]
-        drawn = draw_side_by_side(chosen[0], unit, np.reshape(node.data, -1), g, got)
+        drawn = draw_side_by_side(chosen[0], unit, np.reshape(node.data, -1), g, got, narrow)
         return in_theme(drawn, theme)
 
     def table(self) -> Table:

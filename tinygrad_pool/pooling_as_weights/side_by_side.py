@@ -33,14 +33,16 @@ class Cell(NamedTuple):
 
 
 def draw_side_by_side(
-    contest: Candidates, unit: int, data: Any, g: Any, to_operands: Any
+    contest: Candidates, unit: int, data: Any, g: Any, to_operands: Any, narrow: bool
 ) -> Digraph:
     """Draw a window and the ones that its winner takes part in, without weights and with.
+
+    `narrow` draws one window, and one network above the other.
 
     `data` and `g` are the node's data and the gradient that arrived at it, flat; `to_operands` what
     each operand got in all.
     """
-    units = _windows(contest, unit)
+    units = [unit] if narrow else _windows(contest, unit)
     members = {u: [*contest.within(u)] for u in units}
     cells = sorted({_cell(contest, i) for u in units for i in members[u]})
     graph = theme.canvas("side_by_side", "BT")
@@ -68,7 +70,7 @@ def draw_side_by_side(
         _row(graph, f"cells{panel}", names.values())
         _row(graph, f"units{panel}", tops.values())
     last = f"p0c{len(cells) - 1}"
-    if len(cells) <= BESIDE:
+    if len(cells) <= BESIDE and not narrow:
         graph.node("gap", style="invis", width="0.6")
         _row(graph, "both", [last, "gap", "p1c0"])
     else:  # too wide for one beside the other: the first goes above the second

@@ -12,7 +12,7 @@ from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.running import run_again
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.formatting import counted, number
-from tinygrad_pool.recording.source import quoted
+from tinygrad_pool.recording.source import defined_at, quoted
 from tinygrad_pool.recording.trace import Trace
 
 STEP = 1e-5
@@ -79,6 +79,8 @@ class ClosureCheck:
     def _written(self, found: WrongClosure) -> str:
         node = found.node
         line = f"\n    {quoted(node.about.line)}" if node.about.line else ""
+        if place := node.rule and defined_at(node.rule):
+            line += f"\n    {node.op} is defined at {place}"
         whom = " and ".join(self._call(node.parents[i]) for i in found.operands)
         alone = len(found.operands) == 1 and not np.shape(node.parents[found.operands[0]])
         along = "" if alone else ", along a random direction"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tinygrad_pool.engine.context import Line
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.errors import OptionError
-from tinygrad_pool.formatting import Table, counted, number, several
+from tinygrad_pool.formatting import Table, counted, number, often, several
 from tinygrad_pool.recording.source import quoted
 from tinygrad_pool.rules.traits import traits_of
 
@@ -38,8 +38,9 @@ LARGEST = 300
 class Gain(NamedTuple):
     """One step down a path: `|grad|`, √Σ g², of a node, `before`, and of the one `below`, `after`.
 
-    What other paths bring to the lower one is in it. `turn` counts the repetitions of a loop, of
-    which there are `turns`, from 1 in forward order; both are 0 outside of a loop.
+    What other paths bring to the lower one is in it; `sent` is what this one brings. `turn` counts
+    the repetitions of a loop, of which there are `turns`, from 1 in forward order; both are 0
+    outside of a loop.
     """
 
     node: Node
@@ -48,6 +49,13 @@ class Gain(NamedTuple):
     after: float
     turn: int = 0
     turns: int = 0
+    sent: float = nan
+
+    @property
+    def cancelled(self) -> float:
+        """What is lost where paths meet and cancel to less than half, as a power of ten, or 0."""
+        lost = decades_between(self.sent, self.after)
+        return lost if lost < -log10(2) else 0.0
 
     @property
     def decades(self) -> float:
@@ -71,10 +79,17 @@ class Gain(NamedTuple):
 class GainPath:
     """How `|grad|` changes on the strongest path to a node, as `steps`; it prints a summary."""
 
-    def __init__(self, nodes: list[Node], sizes: list[float], call: Callable[[Node], str]) -> None:
+    def __init__(
+        self,
+        nodes: list[Node],
+        sizes: list[float],
+        call: Callable[[Node], str],
+        sent: list[float] | None = None,
+    ) -> None:
         self.nodes, self.sizes, self.call = nodes, sizes, call
-        pairs = zip(pairwise(nodes), pairwise(sizes), strict=True)
-        self.steps = _in_turns([Gain(*ends, *lengths) for ends, lengths in pairs])
+        self.sent = sent or [nan] * (len(nodes) - 1)
+        pairs = zip(pairwise(nodes), pairwise(sizes), self.sent, strict=True)
+        self.steps = _in_turns([Gain(*ends, *lengths, sent=c) for ends, lengths, c in pairs])
 
     @property
     def decades(self) -> float:
@@ -101,7 +116,8 @@ class GainPath:
         if not named[1:]:
             return self
         ends = slice(named[0], named[-1] + 1)
-        cut = GainPath(self.nodes[ends], self.sizes[ends], self.call)
+        sent = self.sent[named[0] : named[-1]]
+        cut = GainPath(self.nodes[ends], self.sizes[ends], self.call, sent)
         return cut if cut.by_degrees else self
 
     def hops(self) -> list[Gain]:
@@ -156,7 +172,7 @@ class GainPath:
         """
         groups = sorted(self._groups("rule").items(), key=lambda group: -abs(sum(group[1])))
         told = [
-            f"{op} {_often(len(some))} {times(sum(some) / len(some))}"
+            f"{op} {often(len(some))} {times(sum(some) / len(some))}"
             for op, some in groups
             if abs(sum(some)) > log10(2)
         ]
@@ -192,7 +208,10 @@ class GainPath:
                 name = quoted(s.line) or "not known without tg.traced()"
             else:
                 name = f"{s.turn} of {s.turns}" if s.turn else "outside"
-            groups.setdefault(name, []).append(s.decades)
+            apart = s.cancelled if what in ("node", "rule") else 0.0
+            groups.setdefault(name, []).append(s.decades - apart)
+            if apart:
+                groups.setdefault("paths that cancel", []).append(apart)
         return groups
 
     def plot(self, theme: str = "light") -> Figure:
@@ -252,10 +271,6 @@ def times(decades: float) -> str:
     if abs(decades) > LARGEST:
         return f"× 1e{decades:.0f}"
     return f"× {number(float(f'{10**decades:.2g}'))}"
-
-
-def _often(n: int) -> str:
-    return "once" if n == 1 else f"{n:,} times"
 
 
 def leaf_below(node: Node) -> Node:

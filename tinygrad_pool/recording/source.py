@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import linecache
+from collections.abc import Callable
+from typing import Any
 
 from tinygrad_pool.engine.context import Line
 from tinygrad_pool.engine.node import Node
@@ -17,6 +20,14 @@ def quoted(line: Line | None) -> str:
         return ""
     code = linecache.getline(line.file, line.number).strip()
     return f"{line}: {code}" if code else str(line)
+
+
+def defined_at(rule: Callable[..., Any]) -> str:
+    """Write the place of a rule of the user's, such as net.py:2; "" for one of the package's."""
+    code = getattr(inspect.unwrap(rule), "__code__", None)
+    if code is None or getattr(rule, "__module__", "").startswith("tinygrad_pool."):
+        return ""
+    return str(Line(code.co_filename, code.co_firstlineno, code.co_name))
 
 
 def made_at(node: Node) -> str:

@@ -54,7 +54,13 @@ class StrongestPaths:
         while path[-1] is not top:
             path.append(self.above[path[-1]])
         path.reverse()
-        return GainPath(path, [self.size(n) for n in path], call)
+        held, sent = set(path), dict[Node, float]()
+        for above, _, contributions in self._steps:
+            if above in held:
+                for p, c in zip(above.parents, contributions, strict=True):
+                    if c is not None and self.above.get(p) is above:
+                        sent[p] = max(sent.get(p, 0.0), length(c))
+        return GainPath(path, [self.size(n) for n in path], call, [sent[p] for p in path[1:]])
 
     def layers(self, leaves: Set[Node]) -> dict[Node, Depth]:
         """Measure how deep each node is, in layers: nodes that use one of the leaves, and gates.

@@ -243,10 +243,12 @@ class Trace(Named):
             raise OptionError(
                 f"gains: needs a node below {self.call(found)}, where the pass begins"
             )
+        if found not in self.gradients:
+            raise OptionError(f"gains: {' '.join(str(self.why(found)).split())}")
         strongest = self.ledger.strongest
         if found not in strongest.above or not 0 < strongest.size(found) < inf:
             raise OptionError(
-                f"gains: the gradient of {self.call(found)} is 0, not finite or not computed; "
+                f"gains: the gradient of {self.call(found)} is 0 or not finite; "
                 f"why({self.call(found)!r}) explains that"
             )
         return strongest.gains(self.loss, found, self.ledger.call)

@@ -29,6 +29,8 @@ def title(recording: Trace, node: Node) -> str:
 def here(recording: Trace) -> str:
     """Write the last step: its node, what arrived and what it sent."""
     step = recording.step
+    if not len(recording):
+        return f"no step leads back from {title(recording, recording.loss)}: it is a leaf"
     if step is None:
         return f"before the first of {len(recording)} steps; node takes it"
     end = ", the last" if recording.position == len(recording) else ""
@@ -114,7 +116,8 @@ def local_derivatives(recording: Trace, node: Node) -> str:
         if max(W.shape) <= 8:
             dense = W.dense()
             shown = on_a_line(dense) if dense.size == 1 else f"\n{dense}"
-        lines.append(f"  by {title(recording, node.parents[i])}: {shown}")
+        place = f", as operand {i + 1}" if list(node.parents).count(node.parents[i]) > 1 else ""
+        lines.append(f"  by {title(recording, node.parents[i])}{place}: {shown}")
     return "\n".join(lines + more) or f"{title(recording, node)} was computed from no other node"
 
 
@@ -138,6 +141,8 @@ def _sends(pair: tuple[Any, Any]) -> bool:
 
 def steps(recording: Trace) -> str:
     """List the steps around here."""
+    if not len(recording):
+        return here(recording)
     last = recording.position
     first = max(0, last - 4)
     lines = []

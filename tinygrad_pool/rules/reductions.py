@@ -25,16 +25,24 @@ def add_up(x: Array, axes: Shape, keepdims: bool = False) -> Array:
     >>> float(add_up(np.ones(4096, np.float16), (0,)))
     4096.0
     """
-    return _as_given(np.sum(_widened(x), axis=axes, keepdims=keepdims), x)
+    return as_given(np.sum(widened(x), axis=axes, keepdims=keepdims), x)
 
 
-def _widened(x: Array) -> Array:
-    """Return halves as float32, to add them up."""
+def widened(x: Array) -> Array:
+    """Return halves as float32, to add them up.
+
+    >>> widened(np.ones(2, np.float16)).dtype
+    dtype('float32')
+    """
     return cast(x, dtype=np.float32) if getattr(x, "dtype", None) == np.float16 else x
 
 
-def _as_given(y: Array, x: Array) -> Array:
-    """Return a result as halves where the operand held halves."""
+def as_given(y: Array, x: Array) -> Array:
+    """Return a result as halves where the operand held halves.
+
+    >>> as_given(np.float32(1.0), np.ones(2, np.float16)).dtype
+    dtype('float16')
+    """
     return cast(y, dtype=np.float16) if getattr(x, "dtype", None) == np.float16 else y
 
 
@@ -79,7 +87,7 @@ def mean(x: Array, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Ba
     count = _count(shape, axes, "mean")
 
     def mean_backward(g: Array) -> Contributions:
-        to_x = np.broadcast_to(np.reshape(_widened(g) / count, column), shape)
+        to_x = np.broadcast_to(np.reshape(widened(g) / count, column), shape)
         return (to_x,)
 
     return np.mean(x, axis=axes, keepdims=flag(keepdims, "mean: keepdims")), mean_backward
@@ -271,7 +279,7 @@ def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> tuple[Arra
     shape = np.shape(x)
     axes = axes_of(shape, axis, "logsumexp")
     _count(shape, axes, "logsumexp")
-    z, shift = _widened(x), peak(x, axes)
+    z, shift = widened(x), peak(x, axes)
     e = np.exp(z - shift)
     total = np.sum(e, axis=axes, keepdims=True)
     y = np.log(total) + shift
@@ -282,7 +290,7 @@ def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> tuple[Arra
 
     if not flag(keepdims, "logsumexp: keepdims"):
         y = np.sum(y, axis=axes)
-    return _as_given(y, x), logsumexp_backward
+    return as_given(y, x), logsumexp_backward
 
 
 def softmax(x: Array, axis: Axis = -1) -> tuple[Array, Backward]:
@@ -297,14 +305,14 @@ def softmax(x: Array, axis: Axis = -1) -> tuple[Array, Backward]:
     (array([0.5, 0.5]), (array([ 0.25, -0.25]),))
     """
     axes = axes_of(np.shape(x), axis, "softmax")
-    e = np.exp(_widened(x) - peak(x, axes))
+    e = np.exp(widened(x) - peak(x, axes))
     y = e / np.sum(e, axis=axes, keepdims=True)
 
     def softmax_backward(g: Array) -> Contributions:
         to_x = y * (g - np.sum(g * y, axis=axes, keepdims=True))
         return (to_x,)
 
-    return _as_given(y, x), softmax_backward
+    return as_given(y, x), softmax_backward
 
 
 def log_softmax(x: Array, axis: Axis = -1) -> tuple[Array, Backward]:
@@ -319,14 +327,14 @@ def log_softmax(x: Array, axis: Axis = -1) -> tuple[Array, Backward]:
     (array([ 0.5, -0.5]),)
     """
     axes = axes_of(np.shape(x), axis, "log_softmax")
-    z = _widened(x) - peak(x, axes)
+    z = widened(x) - peak(x, axes)
     y = z - np.log(np.sum(np.exp(z), axis=axes, keepdims=True)) if prod(np.shape(x)) else z
 
     def log_softmax_backward(g: Array) -> Contributions:
-        to_x = g - np.exp(y) * np.sum(_widened(g), axis=axes, keepdims=True)
+        to_x = g - np.exp(y) * np.sum(widened(g), axis=axes, keepdims=True)
         return (to_x,)
 
-    return _as_given(y, x), log_softmax_backward
+    return as_given(y, x), log_softmax_backward
 
 
 def _count(shape: Shape, axes: Shape, name: str) -> int:

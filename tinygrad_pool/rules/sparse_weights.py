@@ -8,6 +8,8 @@ single 1 in each row, at the winner.
 
 from __future__ import annotations
 
+import re
+from html import escape
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -140,16 +142,20 @@ class Weights:
          · 1
              1
         """
-        if max(self.shape) > LONGEST:
-            return repr(self)
+        return "\n".join([repr(self), *(self._matrix() if max(self.shape) <= LONGEST else ())])
+
+    def _matrix(self) -> list[str]:
+        """Write the matrix of a small layer line by line."""
         rows = [[""] * self.shape[1] for _ in range(self.shape[0])]
         for unit, cell, weight in zip(self.unit, self.cell, self.weight, strict=True):
             rows[unit][cell] = f"{weight:.3g}" if weight else "·"
         wide = 1 + max((len(text) for row in rows for text in row), default=0)
-        lines = ["".join(text.rjust(wide) for text in row).rstrip() for row in rows]
-        return "\n".join([repr(self), *lines])
+        return ["".join(text.rjust(wide) for text in row).rstrip() for row in rows]
 
     def _repr_html_(self) -> str:
+        if max(self.shape) <= LONGEST:
+            shown = re.sub(r"(?m)(?<= )1(?= |$)", "<b>1</b>", escape("\n".join(self._matrix())))
+            return f"<p>{escape(repr(self))}</p><pre>{shown}</pre>"
         from tinygrad_pool.formatting import Table
 
         columns = {name: getattr(self, name) for name in ("unit", "cell", "weight")}

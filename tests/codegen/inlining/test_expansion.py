@@ -6,8 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from tinygrad_pool.codegen.inlining import inlined
 from tinygrad_pool.rules import arithmetic, elementwise

@@ -197,9 +197,12 @@ class TestAsking:
         assert (reason, frame["name"][:6]) == ("breakpoint", "pooled")
 
     def test_quit_ends_the_session(self, net):
-        net.repl("quit")
+        assert net.repl("quit\nnode") == ""
         net.event("terminated")
-        assert net.ask("threads")["threads"]
+        for command in ("next", "stepBack", "goto", "stackTrace", "evaluate"):
+            said = net.refused(command, threadId=1, targetId=1, expression="node")
+            assert said == f"{command}: the session has ended; start another"
+        assert not any(m.get("event") == "stopped" for m in net.kept)
 
     def test_a_name_or_an_expression_is_shown(self, net):
         asked = net.ask("evaluate", expression="w32", context="hover")

@@ -96,13 +96,26 @@ def test_a_row_of_numbers_has_a_gradient_if_one_of_them_has():
     assert row.worst(smallest=False) is b
 
 
+def test_of_a_large_array_some_weights_in_all_rows_and_columns_are_compared():
+    rng = np.random.default_rng(0)
+    w = Value(rng.normal(size=(784, 128)))
+    row = Row("w", [w])
+    row.moved(row.weights())
+    moves = rng.normal(size=w.shape)
+    moves[:100] = 0.0  # as pixels at a rim, which are always dark
+    w.data = w.data + moves
+    assert row.moved(row.weights()) == pytest.approx(rms(moves), rel=0.05)
+    places = np.unravel_index(np.arange(0, w.size, row._every), w.shape)
+    assert [len(set(i.tolist())) for i in places] == [784, 128]
+
+
 def test_a_row_measures_how_far_it_was_moved():
     w = Value(np.zeros(4))
     row = Row("w", [w])
-    assert row.distance() == row.moved() == ABSENT
+    assert row.distance() == row.moved(row.weights()) == ABSENT
     w.data += 2.0
-    assert row.distance() == row.moved() == 2.0
-    assert row.moved() == 0.0
+    assert row.distance() == row.moved(row.weights()) == 2.0
+    assert row.moved(row.weights()) == 0.0
 
 
 @pytest.mark.parametrize("data", [1.0, np.float32(1), np.ones(2)])

@@ -431,3 +431,44 @@ def test_a_step_needs_a_loss_that_was_gone_back_from():
     with pytest.raises(GraphError, match=r"the mul node 'E' has no gradient yet; call step"):
         run.step(E)
     assert run.steps == 0
+
+
+@pytest.mark.peer
+def test_a_net_of_torchs_is_watched_in_a_loop_by_hand(peer):
+    torch = peer("torch")
+    torch.manual_seed(0)
+    layers = torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 1)
+    theirs = torch.nn.Sequential(*layers).double()
+    ours = {name: Value(t.numpy().copy()) for name, t in theirs.state_dict().items()}
+    X, t = np.random.default_rng(0).normal(size=(2, 20, 3))
+    t = t[:, :1]
+    run = tg.watch(ours)
+    norms = []
+    for _ in range(12):
+        hidden = tg.tanh(X @ ours["0.weight"].T + ours["0.bias"])
+        E = tg.nn.mse_loss(hidden @ ours["2.weight"].T + ours["2.bias"], t)
+        E.backward()
+        run.step(E)
+        for w in ours.values():
+            w.data = w.data - 0.1 * w.grad
+            w.zero_grad()
+        theirs.zero_grad()
+        torch.nn.functional.mse_loss(theirs(torch.tensor(X)), torch.tensor(t)).backward()
+        with torch.no_grad():
+            for p in theirs.parameters():
+                p.sub_(0.1 * p.grad)
+        norms.append([float(p.grad.norm()) / p.numel() ** 0.5 for p in theirs.parameters()])
+    assert run.names == ["0.weight", "0.bias", "2.weight", "2.bias"]
+    assert run.events == []
+    assert run.history["gradient"] == pytest.approx(np.array(norms), rel=1e-9)
+    assert np.all(run.history["update"] == pytest.approx(0.1 * np.array(norms), rel=1e-9))
+
+
+def test_a_loss_of_no_watched_parameter_is_refused():
+    v, w = Value(1.0, label="v"), Value(np.ones(2), label="w")
+    run = tg.watch([v, w])
+    E = Value(2.0) * 3.0
+    E.backward()
+    with pytest.raises(GraphError, match="depends on no parameter that is watched: v, w; watch"):
+        run.step(E)
+    assert run.steps == 0

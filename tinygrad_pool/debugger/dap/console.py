@@ -39,6 +39,7 @@ class Console(Shell):
         for line in text.splitlines():
             if line.strip() and self.onecmd(self.precmd(line)):
                 self.left = True
+                break
         said = self.written.getvalue()
         self.written.seek(0)
         self.written.truncate()

@@ -136,7 +136,10 @@ class Server:
         ask = REQUESTS.get(request.command)
         if ask is None:
             raise OptionError("this adapter does not know the request")
-        self.wire.answer(request, ask(self._launched(), request.arguments) or {})
+        session = self._launched()
+        if session.over:
+            raise OptionError("the session has ended; start another")
+        self.wire.answer(request, ask(session, request.arguments) or {})
 
     def _launched(self) -> Session:
         if self.session is None:

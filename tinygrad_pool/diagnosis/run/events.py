@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from math import isfinite
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,6 +63,12 @@ class Limits(NamedTuple):
     vanish: float
     explode: float
 
+    def hold(self, loss: float, norms: NDArray[Any]) -> bool:
+        """Return whether surely nothing is bad: no norm is NaN, infinite or beyond a limit."""
+        g, _, w = norms.tolist()
+        within = g and min(g) >= self.vanish and max(g) <= self.explode >= max(w)
+        return bool(within) and isfinite(loss + sum(g) + sum(w))
+
     def broken(self, loss: float, norms: NDArray[Any], updated: bool) -> Iterator[Bad]:
         """List what is bad at a step, each kind once, where it comes first in the step.
 
@@ -70,9 +77,6 @@ class Limits(NamedTuple):
         """
         g, _, w = norms
         there = g[g != ABSENT]
-        calm = there.size and there.min() >= self.vanish and there.max() <= self.explode
-        if calm and np.isfinite(loss) and w.max() <= self.explode:
-            return
         places = [("loss", np.array([loss])), ("gradient", g)]
         places.insert(2 if updated else 0, ("weight", w))
         tests: dict[str, Callable[[str, NDArray[Any]], Any]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from math import gcd, prod, sqrt
 from operator import attrgetter
 from typing import Any, TypeAlias
 
@@ -23,6 +24,9 @@ ABSENT = -1.0
 SAFE = (1e-30, 1e30)
 """Sums of squares in between were neither rounded to 0 nor too large, in single precision too."""
 
+MOVES = 1 << 13
+"""About so many weights of an array are compared with those before: that gives about two digits."""
+
 ASSIGNED = attrgetter("_assigned")
 LAYER = re.compile(r"(.*?\.\d+)\.|(.*)\.\d+$")
 
@@ -33,6 +37,7 @@ class Row:
     def __init__(self, name: str, values: list[Value]) -> None:
         self.name, self.values = name, values
         self.size = sum(v.size for v in values)
+        self._every = _spread(self.size, values[0].shape)
         self._before: Numbers | None = None
         self._had = True  # or it is to be asked for
         self._seen: Callable[[], Any] = lambda: None
@@ -69,15 +74,19 @@ class Row:
             self._seen = lambda: now
         return idle
 
+    def _some(self, weights: Numbers) -> Numbers:
+        """Take the weights of which moves are measured: of many, some that are spread evenly."""
+        return weights.reshape(-1)[:: self._every]
+
     def distance(self) -> float:
         """Measure how far the weights are from those that were kept last."""
-        return ABSENT if self._before is None else rms(self.weights() - self._before)
+        return ABSENT if self._before is None else rms(self._some(self.weights()) - self._before)
 
-    def moved(self) -> float:
+    def moved(self, weights: Numbers) -> float:
         """Measure the same, and keep the weights of now."""
-        now, before = self.weights(), self._before
+        now, before = self._some(weights), self._before
         if before is None:
-            self._before = now.copy(order="K")
+            self._before = now.copy()
             return ABSENT
         distance = rms(np.subtract(now, before, out=before))
         before[...] = now
@@ -85,7 +94,7 @@ class Row:
 
     def go_on(self, old: Row) -> None:
         """Take over what was kept of this row when the parameters were read last."""
-        if old._before is not None and old._before.shape == self.weights().shape:
+        if [v.shape for v in old.values] == [v.shape for v in self.values]:
             self._before = old._before
         if old.values[0] is self.values[0]:
             self._had, self._seen = old._had, old._seen
@@ -95,7 +104,7 @@ class Row:
         first: Any = self.values[0]
         if first._lent:  # an array that was handed out may have been written to
             first.look()
-        return bool(max(map(ASSIGNED, self.values)) > time)
+        return bool(first._assigned > time) or any(ASSIGNED(v) > time for v in self.values[1:])
 
     def worst(self, smallest: bool) -> Value:
         """Return the parameter with the smallest or the largest gradient; NaN is the largest."""
@@ -114,17 +123,30 @@ def rms(x: Numbers) -> float:
     >>> rms(np.array([3.0, 4.0, 0.0, 0.0])), rms(np.full(9, 1e-30, np.float32)) > 0
     (2.5, True)
     """
-    x = x.ravel(order="K")
+    if x.ndim != 1:
+        x = x.ravel(order="K")
     if x.dtype == np.float16:
         x = x.astype(np.float32)
-    square = float(np.dot(x, x))
+    square = float(x.dot(x))
     if not SAFE[0] < square < SAFE[1]:
         largest = float(np.abs(x).max())
         if largest == 0 or not np.isfinite(largest):
             return largest
         x = x.astype(np.float64) / largest
         return largest * float(np.sqrt(np.dot(x, x) / x.size))
-    return float(np.sqrt(square / x.size))
+    return sqrt(square / x.size)
+
+
+def _spread(size: int, shape: tuple[int, ...]) -> int:
+    """Choose every how many weights are compared: of many about MOVES, in all rows and columns.
+
+    >>> _spread(1000, (10, 100)), _spread(100_000, (100, 1000)), _spread(105_000, (105, 1000))
+    (1, 13, 13)
+    """
+    every = max(1, size // MOVES)
+    while gcd(every, prod(shape)) > 1:
+        every += 1
+    return every
 
 
 def rows_of(parameters: Any) -> list[Row]:

@@ -18,11 +18,12 @@ from tinygrad_pool.diagnosis.run.events import MISSING, VANISHED, Bad, Event, Li
 from tinygrad_pool.diagnosis.run.history import GRADIENT, MEASURES, UPDATE, WEIGHT, History, Point
 from tinygrad_pool.diagnosis.run.rows import ABSENT, Row, rms, rows_of
 from tinygrad_pool.diagnosis.run.summary import Summary
+from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import name_of
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, GraphError, OptionError
 from tinygrad_pool.files import check_folder, html_path, write_whole
-from tinygrad_pool.formatting import Table, number
+from tinygrad_pool.formatting import Table, number, several
 from tinygrad_pool.recording.difference import Difference, compare_passes
 from tinygrad_pool.recording.recording import Recording, record
 from tinygrad_pool.rules.arguments import numbers
@@ -55,7 +56,7 @@ class Run:
         self._open = False  # whether the last step still waits for its update
         self._read()
         for row in self._rows:
-            row.moved()
+            row.moved(row.weights())
 
     def step(self, loss: Value) -> Event | None:
         """Measure a step of training: between `loss.backward()` and the update of the weights.
@@ -64,7 +65,8 @@ class Run:
         the update it measures the same; but if that changed arrays in place, there is no pass left
         to be recorded.
 
-        Raises DataError if `loss` is not a Value; GraphError before its backward pass.
+        Raises DataError if `loss` is not a Value; GraphError before its backward pass, and in the
+        first step if the loss depends on no parameter.
         """
         if not isinstance(loss, Value):
             raise DataError(f"watch: step: needs the loss, a Value, got a {type(loss).__name__}")
@@ -74,6 +76,8 @@ class Run:
                 "loss.backward(), before the weights are updated"
             )
         idle = sum([row.is_idle() for row in self._rows])
+        if not self.steps:
+            self._check(loss)
         if idle or self.steps % self._each == self._each - 1:
             self._read()
             for row in self._rows:
@@ -86,6 +90,15 @@ class Run:
         self.events += events
         self.steps += 1
         return events[0] if events else None
+
+    def _check(self, loss: Value) -> None:
+        """Raise GraphError if the loss depends on none of the parameters."""
+        watched = [v for row in self._rows for v in row.values]
+        if watched and {*watched}.isdisjoint(topological_order(loss)):
+            raise GraphError(
+                f"watch: step: the loss depends on no parameter that is watched: "
+                f"{several(self.names)}; watch those that it was computed from"
+            )
 
     def _read(self) -> None:
         """Read the parameters: some may have been added, or replaced, since."""
@@ -104,15 +117,20 @@ class Run:
         for row in self._rows:
             i, g = self._history.names[row.name], row.gradient()
             norms[GRADIENT, i] = ABSENT if g is None else rms(g)
-            norms[WEIGHT, i] = rms(row.weights())
-            moved = row.moved()
+            weights = row.weights()
+            norms[WEIGHT, i] = rms(weights)
+            moved = row.moved(weights)
             if i < target.shape[1] and (updated or last is not None):
                 target[UPDATE, i] = moved
         self._open = not updated
-        return Point(self.steps, float(np.mean(loss._numbers)), norms)
+        E = loss._numbers
+        mean = float(E) if loss.size == 1 else float(np.mean(E))
+        return Point(self.steps, mean, norms)
 
     def _found(self, loss: Value, point: Point, updated: bool) -> list[Event]:
         """Explain what is bad for the first time, and record the pass if it is asked for."""
+        if self._limits.hold(point.loss, point.norms) and self.steps not in self._recorded:
+            return []
         known = {event.kind for event in self.events}
         broken = self._limits.broken(point.loss, point.norms, updated)
         bad = [one for one in broken if one.kind not in known]
@@ -263,10 +281,10 @@ def watch(
 
     `parameters` is a module, Values, or a dict of them; those that are added later are found within
     16 steps. Measured are norms, √(Σ x² / n), of gradient, update and weight, of each array, and of
-    the numbers of each layer together. The first step in which one is NaN or infinite, a gradient
-    below `vanish`, or a gradient or a weight above `explode`, is recorded and explained. The steps
-    in `recorded` are recorded, too, for `compare`. At most about `points` steps are kept: of a long
-    run every second, fourth, …
+    the numbers of each layer together; of an array above 8,192 numbers, the update of some 8,192.
+    The first step in which one is NaN or infinite, a gradient below `vanish`, or a gradient or a
+    weight above `explode`, is recorded and explained. The steps in `recorded` are recorded, too,
+    for `compare`. At most about `points` steps are kept: of a long run every second, fourth, …
 
     Raises DataError for parameters that are none; OptionError for options out of range.
 

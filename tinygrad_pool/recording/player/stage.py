@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from tinygrad_pool.derivatives.slopes import largest_of
 from tinygrad_pool.drawing import theme
-from tinygrad_pool.drawing.computation import FULL, UNFOLDED, Direction, picture_of
+from tinygrad_pool.drawing.computation import FULL, Direction, picture_of
 from tinygrad_pool.drawing.dot_program import picture
 from tinygrad_pool.drawing.edges import Style
 from tinygrad_pool.drawing.folding import folded
@@ -26,6 +26,7 @@ SVG = "http://www.w3.org/2000/svg"
 REPEATED = ("font-family", "{http://www.w3.org/XML/1998/namespace}space")
 LONG = re.compile(r"(\d\.\d)\d+")
 LABELLED = 80
+UNFOLDED = 1000
 KEY = "12.00"
 """The size of the keys "data" and "grad"."""
 PANEL = (900, 520)

@@ -1,0 +1,46 @@
+"""Colours at the prompt: only at a terminal, and only if they are wanted."""
+
+import io
+import re
+
+import pytest
+
+from tinygrad_pool.debugger.colours import MISTAKE, coloured, wants_colours
+
+ANSWER = "3 of 9: pooled (max) gets 3\n  sends 0 to z1, whose grad is 0 now\n  because it lost\n"
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture(autouse=True)
+def _xterm(monkeypatch):
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+
+
+def test_what_is_looked_for_has_a_colour_and_the_text_stays():
+    shown = coloured(ANSWER, Terminal())
+    assert "\x1b[1m3 of 9:\x1b[0m pooled" in shown
+    assert "\x1b[33m0 \x1b[0mto z1" in shown
+    assert re.sub(r"\x1b\[[0-9;]*m", "", shown) == ANSWER
+    assert coloured("no\n", Terminal(), MISTAKE).startswith("\x1b[31mno")
+
+
+def test_captured_output_has_none(monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert coloured(ANSWER, io.StringIO()) == ANSWER
+
+
+@pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_who_wants_none_gets_none(monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    assert not wants_colours(Terminal())
+    assert coloured(ANSWER, Terminal()) == ANSWER
+
+
+def test_a_text_that_has_colours_of_its_own_is_left_as_it_is():
+    assert coloured("\x1b[1mE\x1b[0m", Terminal(), {}) == "\x1b[1mE\x1b[0m"

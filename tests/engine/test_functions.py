@@ -1,0 +1,87 @@
+"""Functions to be differentiated: their arguments, and the structure of those."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value, nn
+from tinygrad_pool.engine.functions import filled, leaves_of, mapped, plain
+from tinygrad_pool.errors import DataError, OptionError
+
+
+class Pair(NamedTuple):
+    w: object
+    b: object
+
+
+def test_structures_are_kept():
+    tree = {"a": [1.0, (2.0, None)], "b": Pair(3.0, {"c": 4.0})}
+    assert leaves_of(tree) == [1.0, 2.0, 3.0, 4.0]
+    assert mapped(lambda x: -x, tree) == {"a": [-1.0, (-2.0, None)], "b": Pair(-3.0, {"c": -4.0})}
+    assert filled(tree, iter("wxyz")) == {"a": ["w", ("x", None)], "b": Pair("y", {"c": "z"})}
+    assert plain([Value(2.0)], graph=False) == [2.0]
+
+
+def test_arguments_are_values_of_their_own():
+    v = Value(3.0, label="v")
+    seen = []
+
+    def f(x):
+        seen.append(x)
+        return x * v
+
+    assert tg.grad(f)(v) == 3.0  # and not 6: v itself is a constant of f
+    assert seen[0] is not v
+    assert seen[0].label == "v"
+    assert not v.has_grad
+
+
+def test_a_network_is_differentiated_by_its_parameters():
+    net, x = nn.Linear(2, 1, rng=0), np.ones((3, 2))
+
+    def loss(net, x):
+        return (net(x) ** 2).sum()
+
+    value, g = tg.value_and_grad(loss)(net, x)
+    loss(net, x).backward()
+    assert value == loss(net, x).data
+    assert {name: p.grad.tolist() for name, p in net.named_parameters()} == {
+        name: part.tolist() for name, part in g.items()
+    }
+    both = tg.grad(lambda nets: loss(nets[0], x) + loss(nets[1], x))([net, net])
+    assert [*both[0]] == ["weight", "bias"]
+
+
+def test_a_graph_is_recorded_even_where_none_is_wanted():
+    with tg.no_grad():
+        assert tg.grad(lambda x: x * x)(3.0) == 6.0
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: tg.value_and_grad(3), DataError, "value_and_grad: needs a function, got a int"),
+        (lambda: tg.grad(np.sin, "x"), OptionError, "argnums must be a whole number or several"),
+        (lambda: tg.grad(np.sin, [0.5]), OptionError, "argnums must be"),
+        (lambda: tg.grad(np.sin, has_aux=1), OptionError, "has_aux must be True or False"),
+        (lambda: tg.grad(np.sin, has_aux=True)(1.0), OptionError, "f returns a pair, got Value"),
+        (lambda: tg.grad(lambda x: (x, x))(1.0), DataError, "must return a Value, got a tuple"),
+        (lambda: tg.grad(np.sin, -2)(1.0), OptionError, "argnums=-2 of a call with 1"),
+    ],
+)
+def test_a_mistake_is_named(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_gradients_of_functions_have_the_dtypes_of_arguments():
+    g = tg.grad(lambda p: (p["w"] * p["n"]).sum())({"w": np.ones(2, np.float32), "n": 3})
+    assert (g["w"].dtype, g["n"]) == (np.float32, 2.0)
+    assert type(g["n"]) is float
+    g, aux = tg.grad(lambda x: (x * 2, {"x": x}), has_aux=True)(5.0)
+    assert (g, aux) == (2.0, {"x": 5.0})
+    assert tg.grad(lambda x: (x * 2, {"x": x}), 0, True)(5.0) == (2.0, {"x": 5.0})
+    (value, aux), g = tg.value_and_grad(lambda x: (x * 2, [x]), has_aux=True)(5.0)
+    assert (value, aux, g) == (10.0, [5.0], 2.0)

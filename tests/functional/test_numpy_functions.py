@@ -1,0 +1,63 @@
+"""NumPy's functions as `tg.<name>`."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value
+from tinygrad_pool.engine.numpy_protocol import QUESTIONS
+from tinygrad_pool.functional import numpy_functions
+from tinygrad_pool.rules.composition import COMPOSED, load
+from tinygrad_pool.rules.rule import IMPLEMENTED
+
+load()
+NAMES = {
+    name
+    for module in (np.linalg, np)
+    for name, f in vars(module).items()
+    if name[0] != "_" and callable(f) and f in {*IMPLEMENTED, *COMPOSED, *QUESTIONS}
+}
+STUB = Path(tg.__file__).with_suffix(".pyi").read_text("utf-8")
+
+
+def test_every_function_that_works_is_a_name_of_the_package():
+    listed = {*re.findall(r"^    (\w+) as \1,", STUB, re.M)}
+    assert {n for n in NAMES if n not in listed and hasattr(tg, n)} == set()
+    assert len(NAMES & listed) > 220
+    assert all(hasattr(tg, name) and hasattr(tg.functional, name) for name in NAMES & listed)
+
+
+def test_only_what_a_newcomer_wants_is_listed():
+    assert len(dir(tg)) <= 65
+    assert {"sum", "mean", "max", "min"} <= {*dir(tg)}
+    assert "einsum" not in dir(tg)
+
+
+@pytest.mark.parametrize("name", ["std", "median", "flip", "einsum", "norm", "det", "cumsum"])
+def test_function_and_method_and_numpys_own_are_alike(name):
+    x = Value(np.array([[2.0, 1.0], [0.5, 3.0]]))
+    given = ("ii->i", x) if name == "einsum" else (x,)
+    numpys = getattr(np, name, None) or getattr(np.linalg, name)
+    ours = getattr(tg, name)(*given)
+    assert ours.op == numpys(*given).op
+    assert np.array_equal(ours.data, numpys(*given).data)
+    if hasattr(x, name):
+        assert np.array_equal(getattr(x, name)().data, ours.data)
+    assert getattr(tg, name).__doc__
+
+
+def test_of_numbers_alone_they_make_values_too():
+    assert isinstance(tg.std([1.0, 3.0]), Value)
+    assert tg.std([1.0, 3.0]).data == tg.sum([0.5, 0.5]).data == 1.0
+    assert [type(part) for part in tg.split(np.ones(4), 2)] == [type(Value(1.0))] * 2
+    assert isinstance(tg.slogdet(np.eye(2)).logabsdet, Value)
+    assert tg.argmax([1.0, 3.0]) == 1
+    assert tg.shape(Value([1.0])) == (1,)
+
+
+def test_a_name_that_numpy_has_not_is_pythons_own_error():
+    with pytest.raises(AttributeError, match="numpy_functions' has no attribute 'absent'"):
+        numpy_functions.absent  # noqa: B018  # it raises

@@ -1,0 +1,87 @@
+"""Compositions: what they are called with, and what they say where NumPy says something else."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tinygrad_pool import Value
+from tinygrad_pool.errors import AxisError, DataError, OptionError, ShapeError, SubscriptError
+from tinygrad_pool.rules.composition import (
+    COMPOSED,
+    asked,
+    composes,
+    dtype_of,
+    found,
+    is_value,
+    operand,
+)
+
+V = Value([[1.0, 2.0], [3.0, 4.0]])
+
+
+def test_a_composition_answers_for_a_function_and_for_none_that_numpy_lacks():
+    @composes("i0", "absent")
+    def i0(x):
+        return x * 2.0
+
+    try:
+        assert np.i0(V).op == "mul"
+    finally:
+        del COMPOSED[np.i0]
+    assert found("absent") is found("linalg.absent") is None
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: np.std(V, out=V.data), r"np.std: .*\(on Values it takes a, axis, .* new Values"),
+        (lambda: np.std(V, dtype=float), r"'dtype' .*; v.astype\(dtype\) converts"),
+        (lambda: V.std(dim=0), "axis= names an axis here"),
+        (lambda: np.std(V, where=[True, False]), r"np.where\(mask, v, 0.0\) leaves numbers out"),
+        (lambda: np.trace(V, dtype=float), "np.trace: got an unexpected keyword"),
+    ],
+)
+def test_options_that_are_not_there_are_named(call, message):
+    with pytest.raises(OptionError, match=message):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (ValueError("shapes differ"), ShapeError),
+        (ValueError("q must be in [0, 1]"), OptionError),
+        (IndexError("out of bounds"), SubscriptError),
+        (np.exceptions.AxisError("axis"), AxisError),
+        (TypeError("what"), DataError),
+        (ZeroDivisionError("what"), DataError),
+        (ShapeError("ours"), ShapeError),
+    ],
+)
+def test_an_error_of_numpys_is_one_of_ours(error, kind):
+    def f():
+        raise error
+
+    with pytest.raises(kind, match=str(error)[:4]):
+        asked("np.f", f)
+
+
+def test_operands_are_read_as_they_are():
+    assert operand(V) is V
+    assert operand([1, 2]).tolist() == [1, 2]
+    assert (is_value(V), is_value(V.data), is_value(np.float64(1.0))) == (True, False, False)
+    assert (dtype_of(1.0), dtype_of(V)) == (np.float64, np.float64)
+
+
+def test_what_is_rare_is_loaded_when_it_is_asked_for():
+    program = (
+        "import sys, numpy as np, tinygrad_pool as tg\n"
+        "v = tg.Value([1.0, 2.0])\n"
+        "np.exp(v).sum(), np.argmax(v), v + 1\n"
+        "assert 'tinygrad_pool.rules.moves' not in sys.modules\n"
+        "np.flip(v)\n"
+        "assert 'tinygrad_pool.rules.moves' in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -1,0 +1,70 @@
+"""Products that sum over axes: any einsum, and what is refused."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value
+from tinygrad_pool.errors import AxisError, OptionError, ShapeError
+
+LENGTHS = {"i": 2, "j": 3, "k": 1, "l": 2}
+
+
+@st.composite
+def einsums(draw):
+    """Draw subscripts for one to three operands, with letters repeated at will."""
+    terms = draw(st.lists(st.text("ijkl", max_size=3), min_size=1, max_size=3))
+    letters = sorted(set("".join(terms)))
+    out = "".join(draw(st.permutations(letters))[: draw(st.integers(0, len(letters)))])
+    return ",".join(terms) + (f"->{out}" if draw(st.booleans()) else "")
+
+
+@settings(max_examples=50)
+@given(einsums())
+def test_any_einsum_is_numpys_with_its_gradients(subscripts):
+    rng = np.random.default_rng(0)
+    terms = subscripts.partition("->")[0].split(",")
+    arrays = [rng.normal(size=[LENGTHS[c] for c in term]) for term in terms]
+    expected = np.einsum(subscripts, *arrays)
+    xs = [Value(a) for a in arrays]
+    y = np.einsum(subscripts, *xs)
+    np.testing.assert_allclose(y.data, expected, atol=1e-12)
+    g = rng.normal(size=y.shape)
+    for i, got in enumerate(tg.grad(y, xs, g)):
+        for place in np.ndindex(arrays[i].shape):
+            unit = np.zeros(arrays[i].shape)
+            unit[place] = 1.0
+            moved = np.einsum(subscripts, *arrays[:i], unit, *arrays[i + 1 :])  # linear in each
+            assert np.asarray(got)[place] == pytest.approx(np.sum(g * moved), abs=1e-9)
+
+
+A, T = Value(np.ones((2, 3))), Value(np.ones((2, 3, 4)))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: np.einsum(A, [0, 1]), OptionError, "the subscripts come first, as text"),
+        (lambda: np.einsum("ij,j", A), OptionError, "has 2 terms for 1 operands"),
+        (lambda: np.einsum("i", A), OptionError, r"term 'i' .* does not fit shape \(2, 3\)"),
+        (lambda: np.einsum("ij->k", A), OptionError, "is not written as einsum wants it"),
+        (lambda: np.einsum("ii", A), ShapeError, "'i' has two lengths in"),
+        (lambda: np.tensordot(A, A, 5), AxisError, "5 axes of operands with 2 and 2 axes"),
+        (lambda: np.tensordot(A, T, ([0], [2])), ShapeError, r"axes \[0\] of \(2, 3\) .* differ"),
+        (lambda: np.linalg.outer(A, A), ShapeError, "needs two vectors"),
+        (lambda: np.linalg.multi_dot([A]), OptionError, "two matrices at least, got 1"),
+        (lambda: np.linalg.multi_dot([A, A[0], A]), ShapeError, r"got \[2, 1, 2\] axes"),
+        (lambda: np.cross(A[:, :2], A), ShapeError, "three cells, got 2 and 3"),
+    ],
+)
+def test_what_does_not_fit_is_named(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_dot_and_einsum_are_single_nodes_where_they_can_be():
+    w = Value(np.ones((3, 2)))
+    assert np.dot(A, w).op == "matmul"
+    assert np.einsum("ij,jk->ik", A, w).op == "einsum"
+    assert np.linalg.matmul(A, w).op == "matmul"

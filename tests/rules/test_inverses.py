@@ -1,0 +1,54 @@
+"""Matrices: singular ones, stacks of them, and what is no matrix."""
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value
+from tinygrad_pool.errors import AxisError, DataError, ShapeError
+
+M = np.random.default_rng(0).normal(size=(2, 3, 3)) + 3 * np.eye(3)
+SINGULAR = [np.diag([2.0, 3.0, 0.0]), np.diag([2.0, 0.0, 0.0]), np.zeros((3, 3))]
+SINGULAR += [np.array([[1.0, 2.0], [2.0, 4.0]])]
+
+
+@pytest.mark.parametrize("x", SINGULAR)
+def test_a_determinant_has_its_slopes_where_there_is_no_inverse(x):
+    assert tg.gradcheck(np.linalg.det, x)
+    with pytest.raises(DataError, match="inv: singular matrix"):
+        tg.hessian(np.linalg.det)(x)
+
+
+def test_second_derivatives_of_stacks():
+    for f in (np.linalg.inv, np.linalg.det, lambda x: np.linalg.slogdet(x).logabsdet):
+        assert tg.gradcheck(
+            lambda x, f=f: tg.grad(lambda x: (f(x) ** 2).sum(), create_graph=True)(x), M
+        )
+
+
+def test_a_cholesky_root_has_numpys_slopes_in_the_lower_triangle():
+    x = M[0] @ M[0].T
+    assert tg.gradcheck(np.linalg.cholesky, x)
+    (g,) = tg.grad(np.linalg.cholesky(v := Value(x)), v, np.tri(3))
+    assert not np.triu(g, 1).any()
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: np.linalg.solve(Value(SINGULAR[0]), np.ones(3)), DataError, "solve: singular"),
+        (lambda: np.linalg.cholesky(Value(-np.eye(2))), DataError, "not positive definite"),
+        (lambda: np.linalg.det(Value([1.0])), ShapeError, r"det: needs square .* \(1,\)"),
+        (lambda: np.linalg.slogdet(Value([[1.0, 2.0]])), ShapeError, "slogdet: needs square"),
+        (lambda: np.linalg.matrix_power(Value([1.0]), 2), ShapeError, "matrix_power: needs square"),
+        (lambda: np.linalg.matrix_power(Value(M), 0.5), AxisError, "n must be a whole number"),
+    ],
+)
+def test_what_has_no_answer_is_named(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_a_sign_is_answered_from_the_data():
+    sign, logarithm = np.linalg.slogdet(Value(-np.eye(3)))
+    assert (sign, logarithm.data) == (-1.0, 0.0)

@@ -1,0 +1,79 @@
+"""What only moves cells: links of weight 1, results in order, and what is no move."""
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value
+from tinygrad_pool.errors import OptionError, UnsupportedError
+
+V = Value([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], label="v")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda v: np.roll(v, 1),
+        lambda v: np.tile(v, 2),
+        lambda v: np.take(v, [0, 0, 5]),
+        np.rot90,
+        np.flip,
+        lambda v: np.sort(v, axis=0),
+    ],
+)
+def test_links_are_those_of_an_index(call):
+    W = tg.weights_of(call(V))
+    assert (W.weight == 1.0).all()
+    assert np.array_equal(np.bincount(W.unit), np.ones(call(V).size))
+
+
+def test_what_stays_in_order_is_a_reshape_and_what_swaps_axes_a_transpose():
+    assert np.ravel(V).op == np.atleast_3d(V).op == np.copy(V).op == "reshape"
+    assert np.moveaxis(V, 0, 1).op == V.mT.op == "transpose"
+    assert np.copy(V).parents == (V,)
+
+
+def test_cells_that_are_filled_get_no_gradient():
+    y = np.pad(V, 1, constant_values=7.0)
+    assert y.data[0, 0] == 7.0
+    assert np.array_equal(tg.grad(y.sum(), V)[0], np.ones((2, 3)))
+    assert np.diag(Value([1.0, 2.0])).data.tolist() == [[1.0, 0.0], [0.0, 2.0]]
+    assert np.pad(Value(np.ones(0)), 1).data.tolist() == [0.0, 0.0]
+
+
+def test_equal_numbers_stay_in_order_and_nan_comes_last():
+    v = Value([2.0, np.nan, 1.0, 2.0])
+    assert np.array_equal(np.sort(v).data, [1.0, 2.0, 2.0, np.nan], equal_nan=True)
+    assert np.array_equal(tg.grad(np.sort(v)[1], v)[0], [1.0, 0.0, 0.0, 0.0])
+
+
+def test_inserted_numbers_take_the_dtype_of_the_array():
+    v = Value(np.ones(2, np.float32))
+    assert np.insert(v, 0, 0.5).dtype == np.float32
+    w = Value(2.0)
+    assert np.array_equal(np.insert(v, 1, w).data, [1.0, 2.0, 1.0])
+    assert tg.grad(np.insert(v, 1, w).sum(), w) == (1.0,)
+
+
+def test_zeros_are_trimmed_from_either_end_and_from_nothing():
+    assert np.trim_zeros(Value([0.0, 0.0])).shape == (0,)
+    v = Value([0.0, 1.0, 0.0, 2.0, 0.0])
+    for trim in ("fb", "f", "b"):
+        assert np.array_equal(np.trim_zeros(v, trim).data, np.trim_zeros(v.data, trim))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: np.pad(V, 1, "linear_ramp"), UnsupportedError, "not 'linear_ramp'; np.concat"),
+        (lambda: np.pad(V, 1, "reflect", reflect_type="odd"), UnsupportedError, "reflect_type="),
+        (lambda: np.pad(V, 1, lambda *_: None), UnsupportedError, "np.pad on Values copies"),
+        (lambda: np.take(V, Value([0.0])), OptionError, "an index is a constant, not a Value"),
+        (lambda: V.take([0], out=np.zeros(1)), OptionError, "no option 'out' on Values"),
+        (lambda: np.take(V, [0], None, np.zeros(1)), OptionError, "np.take: no option 'out' on"),
+        (lambda: np.select([V.data > 0], [V, V]), OptionError, "got 2 and 1"),
+    ],
+)
+def test_what_is_no_move_is_refused(call, error, message):
+    with pytest.raises(error, match=message):
+        call()

@@ -1,0 +1,59 @@
+"""Powers, remainders and what is made of them: kinks, NaN and dtypes."""
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value
+
+
+def slopes(f, *numbers):
+    xs = [Value(x) for x in numbers]
+    return tg.grad(f(*xs), xs)
+
+
+def test_slopes_at_kinks():
+    assert slopes(np.hypot, 0.0, 0.0) == (0.0, 0.0)
+    assert slopes(np.copysign, 0.0, -1.0) == (0.0, 0.0)
+    assert slopes(np.fmax, 2.0, 2.0) == (1.0, 0.0)  # the first, as at np.maximum
+    with np.errstate(all="ignore"):
+        assert slopes(np.cbrt, 0.0) == (np.inf,)
+
+
+def test_of_a_number_and_nan_the_number_gets_the_gradient():
+    assert slopes(np.fmax, np.nan, 2.0) == (0.0, 1.0)
+    assert slopes(np.fmin, 2.0, np.nan) == (1.0, 0.0)
+    assert np.isnan(np.fmin(Value(np.nan), np.nan).data)
+    assert slopes(lambda x: np.nan_to_num(x).sum(), np.array([np.nan, 1.0, np.inf]))[
+        0
+    ].tolist() == [
+        0.0,
+        1.0,
+        0.0,
+    ]
+
+
+@pytest.mark.parametrize("far", [800.0, -800.0])
+def test_nothing_overflows(far):
+    assert slopes(np.logaddexp, far, 0.0) == ((1.0, 0.0) if far > 0 else (0.0, 1.0))
+    assert slopes(np.hypot, 1e200, 1e200) == pytest.approx((0.5**0.5, 0.5**0.5))
+
+
+def test_rests_and_whole_parts_belong_together():
+    for f, whole in ((np.remainder, np.floor), (np.fmod, np.trunc)):
+        for x in (7.5, -7.5):
+            for w in (2.0, -2.0):
+                assert slopes(f, x, w) == (1.0, -whole(x / w))
+    k, rest = np.divmod(Value(7.5), 2.0)
+    assert (float(k), rest.data) == (3.0, 1.5)
+    rest, k = np.modf(Value(-1.5))
+    assert (rest.data, float(k)) == (-0.5, -1.0)
+
+
+def test_double_precision_is_kept_and_made():
+    v = Value(np.ones(2, np.float32))
+    assert np.float_power(v, 2).dtype == np.float64
+    assert np.float_power(Value(2.0), 3.0).data == 8.0
+    assert np.astype(v, np.float64, copy=False).dtype == np.float64
+    assert np.ldexp(v, 2).dtype == np.float32
+    assert np.positive(v) is np.conjugate(v) is np.real(v) is v

@@ -1,0 +1,49 @@
+"""Medians and quantiles by every method, with infinities and NaN."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+from hypothesis.extra.numpy import arrays
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value
+from tinygrad_pool.errors import OptionError, ShapeError
+
+METHODS = """
+inverted_cdf averaged_inverted_cdf closest_observation interpolated_inverted_cdf hazen weibull
+linear median_unbiased normal_unbiased lower higher midpoint nearest
+"""
+
+
+@settings(max_examples=50)
+@given(
+    arrays(float, st.integers(1, 7), elements=st.sampled_from([0.0, 1.0, 1.5, -2.0, 7.0])),
+    st.sampled_from(METHODS.split()),
+    st.floats(0, 1),
+)
+def test_a_quantile_is_numpys_by_every_method(x, method, q):
+    y = np.quantile(Value(x), q, method=method)
+    np.testing.assert_allclose(y.data, np.quantile(x, q, method=method), atol=1e-12)
+
+
+def test_a_quantile_among_infinities_is_one_of_them_or_a_number():
+    x = Value([-np.inf, 0.0, 1.0, np.inf])
+    y = np.quantile(x, [0.0, 0.1, 0.5, 1.0])
+    assert y.data.tolist() == [-np.inf, -np.inf, 0.5, np.inf]
+    with np.errstate(invalid="ignore"):  # 0 * inf, of which a constant would get the gradient
+        assert tg.grad(y[2], x)[0].tolist() == [0.0, 0.5, 0.5, 0.0]
+
+
+def test_a_quantile_with_nan_is_nan_and_beside_nan_a_number():
+    x = Value([[3.0, np.nan, 1.0], [1.0, 2.0, 9.0]])
+    assert np.array_equal(np.median(x, axis=1).data, [np.nan, 2.0], equal_nan=True)
+    y = np.nanmedian(x, axis=1)
+    assert y.data.tolist() == [2.0, 2.0]
+    assert tg.grad(y.sum(), x)[0].tolist() == [[0.5, 0.0, 0.5], [0.0, 1.0, 0.0]]
+
+
+def test_what_does_not_fit_is_named():
+    with pytest.raises(OptionError, match=r"np\.quantile: q is a constant, not a Value"):
+        np.quantile(Value([1.0]), Value(0.5))
+    with pytest.raises(ShapeError, match=r"np\.quantile: nothing to choose from"):
+        np.median(Value(np.ones((0, 2))))

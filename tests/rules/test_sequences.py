@@ -1,0 +1,58 @@
+"""Numbers that follow each other: ends, options, and what is refused."""
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value
+from tinygrad_pool.errors import AxisError, OptionError, ShapeError, UnsupportedError
+
+U, A = Value([1.0, 3.0, 2.0, 5.0]), Value(np.arange(6.0).reshape(2, 3))
+
+
+@pytest.mark.parametrize("mode", ["full", "same", "valid"])
+@pytest.mark.parametrize(("n", "m"), [(4, 1), (4, 2), (4, 3), (3, 4), (2, 5), (4, 4)])
+def test_convolution_and_correlation_are_numpys_in_every_mode(mode, n, m):
+    rng = np.random.default_rng(0)
+    a, v = rng.normal(size=n), rng.normal(size=m)
+    for f in (np.convolve, np.correlate):
+        np.testing.assert_allclose(f(Value(a), Value(v), mode).data, f(a, v, mode), atol=1e-14)
+        assert tg.gradcheck(lambda a, v, f=f: f(a, v, mode), a, v)
+
+
+def test_beyond_the_points_a_line_is_flat():
+    x = Value([-1.0, 0.0, 0.5, 2.0, 9.0])
+    y = np.interp(x, [0.0, 1.0, 2.0], [1.0, 3.0, 4.0])
+    assert y.data.tolist() == [1.0, 1.0, 2.0, 4.0, 4.0]
+    assert tg.grad(y.sum(), x)[0].tolist() == [0.0, 2.0, 2.0, 0.0, 0.0]
+    one = np.interp(x, [1.0], [7.0], right=8.0)
+    assert one.data.tolist() == [7.0, 7.0, 7.0, 8.0, 8.0]
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: np.diff(U, -1), OptionError, "n must be at least 0, got -1"),
+        (lambda: np.diff(U, axis=1), AxisError, "axis 1 is out of range"),
+        (lambda: np.gradient(U, [0, 1, 2, 3]), UnsupportedError, "needs one step, or one for each"),
+        (lambda: np.gradient(U, edge_order=3), ShapeError, "edge_order must be 1 or 2"),
+        (lambda: np.gradient(U[:1]), ShapeError, "axes longer than that"),
+        (lambda: np.convolve(A, U), ShapeError, "needs two rows that are not empty"),
+        (lambda: np.convolve(U, U, "all"), OptionError, "mode must be 'full', 'same' or 'valid'"),
+        (lambda: np.interp(U, [0.0], [1.0, 2.0]), ShapeError, "two rows of one length"),
+    ],
+)
+def test_what_does_not_fit_is_named(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_cumulative_sums_of_more_axes_need_one():
+    if hasattr(np, "cumulative_sum"):
+        with pytest.raises(OptionError, match="need axis= of more axes than one"):
+            np.cumulative_sum(A)
+
+
+def test_a_polynomial_without_coefficients_is_0():
+    assert np.polyval([], U).tolist() == [0.0] * 4
+    assert np.trapezoid(A, axis=0).data.tolist() == [1.5, 2.5, 3.5]

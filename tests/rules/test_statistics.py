@@ -1,0 +1,50 @@
+"""Means, norms, medians: NaN, infinities, weights, and what is refused."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from tinygrad_pool import Value
+from tinygrad_pool.errors import OptionError, ShapeError
+
+A, T = Value(np.arange(6.0).reshape(2, 3)), Value(np.ones((2, 3, 4)))
+
+
+def test_rows_of_nan_alone_are_nan():
+    x = Value([[np.nan, np.nan], [1.0, 3.0]])
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        for f in (np.nanmax, np.nanmin, np.nanmean, np.nanvar, np.nanstd, np.nanmedian):
+            got, expected = f(x, axis=1).data, f(x.data, axis=1)
+            np.testing.assert_allclose(got, expected)
+
+
+def test_weights_lie_along_the_axes_they_are_given_for():
+    x, w = np.random.default_rng(0).normal(size=(2, 2, 3)), np.array([[1.0, 2.0], [3.0, 5.0]])
+    for axis in ((0, 1), (1, 0)):
+        y = np.average(Value(x), axis=axis, weights=w)
+        np.testing.assert_allclose(y.data, np.average(x, axis=axis, weights=w))
+    y, total = np.average(Value(x), axis=0, returned=True)
+    assert np.array_equal(total, np.full((2, 3), 2.0))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: np.average(A, weights=[1.0, -1.0], axis=0), ShapeError, "weights add up to 0"),
+        (lambda: np.average(A, weights=[1.0]), ShapeError, r"weights of shape \(1,\) fit neither"),
+        (lambda: np.linalg.norm(T, 1), ShapeError, "ord=1 needs one axis or two, got 3"),
+        (lambda: np.linalg.norm(A[0], 0), OptionError, r"np.count_nonzero\(v\) counts"),
+        (lambda: np.linalg.norm(A[0], "fro"), OptionError, "of vectors, ord must be above 0"),
+        (lambda: np.linalg.norm(A, 2), OptionError, "of matrices, ord must be 'fro', 1"),
+        (lambda: np.cov(T), ShapeError, "needs two axes at most"),
+    ],
+)
+def test_what_does_not_fit_is_named(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_a_correlation_with_itself_is_1():
+    assert np.corrcoef(A[0]).data == 1.0

@@ -1,0 +1,163 @@
+"""NumPy's functions on Values: numbers, slopes of both orders, dtypes, and every instrument.
+
+docs/numpy_coverage.py has the calls, with 0 to 3 axes, negative axes and keepdims.
+"""
+
+from functools import cache
+
+import numpy as np
+import pytest
+from numpy_coverage import ARRAYS, PAGE, calls, evaluated, joined, operands_in, page, parts, tried
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value
+from tinygrad_pool.derivatives.sparse_jacobian import dense_rows, sparse_jacobian
+from tinygrad_pool.engine.backward import topological_order
+from tinygrad_pool.errors import UnsupportedError
+from tinygrad_pool.rules.sparse_weights import Weights
+
+CALLS = calls()
+OF_MATRICES = {"inv", "solve", "det", "logabsdet", "cholesky"}
+"""Rules that are not taken apart into scalars."""
+
+
+@cache
+def kinds():
+    """Tell what comes of each function, by its first call."""
+    found = {name: tried(ways[0], slopes=False) for name, ways in CALLS.items()}
+    return {name: kind if isinstance(kind, str) else "refused" for name, kind in found.items()}
+
+
+def working():
+    return sorted(name for name, kind in kinds().items() if kind == "works")
+
+
+def leaves_of(call, change=lambda x: x):
+    """Make a Value of each operand in a call, by its letter."""
+    letters = sorted(set(operands_in(call)))
+    return {name: Value(change(ARRAYS[name]), label=name) for name in letters}
+
+
+def loss_of(call, leaves):
+    """Weigh all that a call returns at random, and add it up."""
+    row = joined(evaluated(call, leaves))
+    return (row * np.random.default_rng(1).normal(size=row.shape)).sum()
+
+
+def test_at_least_150_functions_are_there_and_few_are_refused():
+    counts = {kind: [*kinds().values()].count(kind) for kind in ("works", "answered", "refused")}
+    assert counts["works"] >= 165
+    assert counts["answered"] >= 40
+    assert counts["refused"] <= 15
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_numbers_are_numpys_in_every_call(name):
+    for call in CALLS[name]:
+        result = tried(call, slopes=False)
+        assert (result if isinstance(result, str) else "refused") == kinds()[name]
+
+
+@pytest.mark.slow
+def test_slopes_are_those_of_differences_and_the_page_says_what_came_of_it():
+    assert page() == PAGE.read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", working())
+def test_second_derivatives_are_those_of_differences(name):
+    for call in CALLS[name]:
+        rng = np.random.default_rng(2)
+        along = {letter: rng.normal(size=ARRAYS[letter].shape) for letter in leaves_of(call)}
+
+        def gradients(h, call=call, along=along, create_graph=False):
+            leaves = {k: Value(ARRAYS[k] + h * d) for k, d in along.items()}
+            slopes = tg.grad(loss_of(call, leaves), leaves.values(), create_graph=create_graph)
+            return leaves, slopes
+
+        leaves, slopes = gradients(0.0, create_graph=True)
+        rise = sum((g * d).sum() for g, d in zip(slopes, along.values(), strict=True))
+        second = tg.grad(rise, leaves.values())
+        up, down = gradients(1e-5)[1], gradients(-1e-5)[1]
+        for got, high, low in zip(second, up, down, strict=True):
+            expected = (np.asarray(high) - low) / 2e-5
+            np.testing.assert_allclose(got, expected, 1e-4, 1e-5, err_msg=call)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize("name", working())
+def test_dtypes_are_numpys_and_gradients_have_those_of_their_operands(name, dtype):
+    for call in CALLS[name]:
+        leaves = leaves_of(call, lambda x: x.astype(dtype))
+        got = parts(evaluated(call, leaves))
+        try:
+            expected = parts(evaluated(call, {k: v.data for k, v in leaves.items()}))
+        except TypeError:  # LAPACK has no halves
+            assert dtype == np.float16
+            continue
+        for one, other in zip(got, expected, strict=True):
+            if isinstance(one, Value):
+                assert one.dtype == np.asarray(other).dtype, call
+        for g, v in zip(
+            tg.grad(loss_of(call, leaves), leaves.values()), leaves.values(), strict=True
+        ):
+            assert g.dtype == dtype
+            assert g.shape == v.shape
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", working())
+def test_weights_are_what_the_closures_send(name):
+    for call in CALLS[name][:3]:
+        for node in topological_order(loss_of(call, leaves_of(call))):
+            for i, p in enumerate(node.parents):
+                if isinstance(p, Value):
+                    W = sparse_jacobian(node, i)
+                    sent = dense_rows(node, i, np.arange(node.size))
+                    other = Weights(*sent, W.y_shape, W.x_shape)
+                    assert np.allclose(W.dense(), other.dense(), equal_nan=True), (call, node.op)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", working())
+def test_an_exploded_graph_has_the_same_number_and_gradients(name):
+    for call in CALLS[name][:4]:
+        leaves = leaves_of(call)
+        loss = loss_of(call, leaves)
+        if OF_MATRICES & {node.op for node in topological_order(loss)}:
+            with pytest.raises(UnsupportedError, match="has no scalar form"):
+                tg.explode(loss)
+            continue
+        top = tg.explode(loss)
+        assert np.isclose(top.item(), loss.item(), rtol=1e-10)
+        top.backward()
+        loss.backward()
+        units = {node.label: node.grad for node in topological_order(top) if node.is_leaf}
+        for letter, v in leaves.items():
+            for place in np.ndindex(v.shape):
+                label = f"{letter}[{', '.join(map(str, place))}]" if place else letter
+                assert np.isclose(units.get(label, 0.0), np.asarray(v.grad)[place], 1e-8, 1e-10)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", working())
+def test_an_unrolled_program_computes_the_same_bits(name):
+    for call in CALLS[name][:4]:
+        leaves = leaves_of(call)
+        loss = loss_of(call, leaves)
+        program = tg.unroll(loss)
+        loss.backward()
+        outcome = program()
+        assert np.array_equal(outcome.loss, loss.data)
+        for letter in leaves.keys() & outcome.gradients.keys():
+            assert np.array_equal(outcome.gradients[letter], leaves[letter].grad), call
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [n for n in working() if n not in ("trim_zeros", "extract")])
+def test_every_way_to_look_at_a_graph_takes_it(name):
+    loss = loss_of(CALLS[name][0], leaves := leaves_of(CALLS[name][0]))
+    v = next(iter(leaves.values()))
+    passed = tg.record(loss)
+    assert "grad of" in str(passed.why(v, (0,) * v.ndim))
+    assert v.label in tg.draw(loss).source
+    assert str(tg.diagnose(loss))

@@ -1,0 +1,41 @@
+"""Colours of the prompt's answers: at a terminal, unless NO_COLOR is set."""
+
+from __future__ import annotations
+
+import os
+from typing import IO, Any
+
+STYLES = {
+    r"(?m)^(\d+ of \d+.*?:|\d+ steps? back from .*|before the first.*|-> .*)": "bold",
+    r"(?m)^breakpoint \d+: .*": "magenta",
+    r"(?m)^  \S+\.py:\d+: .*": "cyan",
+    r"(?m)(^  because .*|(?<=sends )0 |(?<=sends )nothing )": "yellow",
+    r"^──.*": "dim",
+}
+"""What is told by a colour as well: the place, a stop, a line of source, a zero and its reason."""
+MISTAKE = {r"(?s).+": "red"}
+
+
+def wants_colours(stream: IO[Any]) -> bool:
+    """Return whether a stream is a terminal that shows colours, and they are wanted."""
+    if os.environ.get("NO_COLOR") or not stream.isatty():
+        return False
+    from rich.console import Console
+
+    return Console(file=stream).color_system not in (None, "windows")
+
+
+def coloured(text: str, stream: IO[Any], styles: dict[str, str] = STYLES) -> str:
+    """Return a text with the escapes of colours, if the stream shows them."""
+    if not styles or not wants_colours(stream):
+        return text
+    from rich.console import Console
+    from rich.text import Text
+
+    shown = Text(text)
+    for pattern, style in styles.items():
+        shown.highlight_regex(pattern, style)
+    console = Console(file=stream, highlight=False)
+    with console.capture() as written:
+        console.print(shown, soft_wrap=True, end="")
+    return written.get()

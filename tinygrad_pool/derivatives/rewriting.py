@@ -1,0 +1,92 @@
+"""Rules written out by simpler ones: what a product or a variance is made of, on Values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import accumulate
+from operator import mul
+from typing import Any
+
+import numpy as np
+
+from tinygrad_pool.engine.backward import topological_order
+from tinygrad_pool.engine.context import with_graph
+from tinygrad_pool.engine.rerun import replaced
+from tinygrad_pool.engine.value import Value
+from tinygrad_pool.rules import accumulations, contractions
+from tinygrad_pool.rules.accumulations import freedom_of, out_of_rows, rows_of
+from tinygrad_pool.rules.arguments import Axis, axes_of, kept
+from tinygrad_pool.rules.rule import Rule
+
+
+def rewritten(value: Value) -> dict[Value, Value]:
+    """Run a graph again with simpler rules where a rule is made of some; map each node to its twin.
+
+    Where there is nothing to write out, every node is its own twin.
+
+    >>> y = np.prod(Value([2.0, 3.0]))
+    >>> rewritten(y)[y].data, [node.op for node in topological_order(rewritten(y)[y])][-2:]
+    (np.float64(6.0), ['mul', 'reshape'])
+    """
+    nodes: list[Any] = topological_order(value)
+    operations = {node: _written_out(node) for node in nodes if node.rule in SIMPLER and node.size}
+    if not operations:
+        return {node: node for node in nodes}
+    with with_graph():
+        return replaced(value, operations)
+
+
+def _written_out(node: Any) -> Callable[..., Value]:
+    return lambda *operands: SIMPLER[node.rule](*operands, **node.options)
+
+
+def _prod(x: Value, axis: Axis = None, keepdims: bool = False) -> Any:
+    axes = axes_of(x.shape, axis, "prod")
+    y = _columns(rows_of(x, axes))[-1]
+    return np.reshape(y, kept(x.shape, axes) if keepdims else y.shape)
+
+
+def _cumprod(x: Value, axis: int | None = None) -> Any:
+    at = 0 if axis is None else axis % x.ndim
+    shape = (x.size,) if axis is None else x.shape
+    y = np.stack(_columns(rows_of(np.reshape(x, shape), (at,)))[1:], axis=-1)
+    return out_of_rows(y, shape, (at,))
+
+
+def _columns(rows: Any) -> list[Any]:
+    """List the products of the first columns: of none, which is 1, of one, of two, and so on."""
+    *lead, n = rows.shape
+    return (
+        [np.ones(lead) + 0.0 * np.sum(rows, axis=-1)]
+        if not n
+        else [None, *accumulate((rows[..., i] for i in range(n)), mul)]
+    )
+
+
+def _var(x: Value, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
+    away = x - np.mean(x, axis=axis, keepdims=True)
+    freedom = freedom_of(x.shape, axes_of(x.shape, axis, "var"), ddof, "var")
+    return np.sum(away * away, axis=axis, keepdims=keepdims) / freedom
+
+
+def _einsum(*xs: Any, subscripts: str) -> Any:
+    inputs, _, out = subscripts.partition("->")
+    letters = [*out, *sorted(set(inputs) - {*out, ","})]
+    spread = []
+    for x, term in zip(xs, inputs.split(","), strict=True):
+        order = [term.index(c) for c in letters if c in term]
+        shape = [np.shape(x)[term.index(c)] if c in term else 1 for c in letters]
+        spread.append(np.reshape(np.transpose(x, order), shape))
+    y = spread[0]
+    for x in spread[1:]:
+        y = y * x
+    return np.sum(y, axis=tuple(range(len(out), len(letters))))
+
+
+SIMPLER: dict[Rule | None, Callable[..., Any]] = {
+    accumulations.prod: _prod,
+    accumulations.cumprod: _cumprod,
+    accumulations.var: _var,
+    contractions.einsum: _einsum,
+}
+"""What a rule is made of."""

@@ -1,0 +1,162 @@
+"""Derivatives of functions, as JAX and torch.func have them: Jacobians, Hessians, products.
+
+`tg.grad` and `tg.value_and_grad` are in `engine.gradients`. All of them nest: inside a function
+that is differentiated, derivatives are Values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import reduce
+from operator import add
+from typing import Any
+
+import numpy as np
+
+from tinygrad_pool.engine.functions import (
+    INSIDE,
+    called,
+    filled,
+    leaves_of,
+    one_or_all,
+    places_of,
+    plain,
+)
+from tinygrad_pool.engine.gradients import gradients
+from tinygrad_pool.engine.value import Value
+from tinygrad_pool.errors import OptionError, ShapeError
+from tinygrad_pool.rules.arguments import flag
+
+
+def jacobian(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Callable[..., Any]:
+    """Return a function that computes every ∂y_i/∂x_j, in an array of the shape of y, then of x.
+
+    One backward pass for each element of y. Arguments and results may be tuples, lists and dicts:
+    the Jacobians have the structure of the results, and in it that of the arguments; see
+    `tg.value_and_grad` for those, for `argnums` and `has_aux`.
+
+    Raises DataError if f returns no Value, or an argument is not made of numbers; OptionError for
+    an argument that is not there.
+
+    >>> jacobian(lambda x: x**2)(np.array([1.0, 3.0]))
+    array([[2., 0.],
+           [0., 6.]])
+    """
+    places = places_of("jacobian", f, argnums)
+    flag(has_aux, "jacobian: has_aux")
+
+    def jacobian_of_f(*args: Any, **options: Any) -> Any:
+        found = called("jacobian", f, args, options, places, has_aux)
+        wanted = [x for tree in found.xs for x in leaves_of(tree)]
+
+        def of_part(y: Value) -> Any:
+            parts = iter(_rows(y, wanted, found.graph))
+            return one_or_all(argnums, [filled(tree, parts) for tree in found.xs])
+
+        J = filled(found.y, iter([of_part(y) for y in leaves_of(found.y)]))
+        return (J, plain(found.aux, found.graph)) if has_aux else J
+
+    return jacobian_of_f
+
+
+jacrev = jacobian
+"""Its name in JAX and torch.func."""
+
+
+def _rows(y: Value, xs: list[Any], graph: bool) -> list[Any]:
+    """List the Jacobian of y by each x: a backward pass for each element of y."""
+    units = np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape)
+    rows = [gradients(y, xs, unit, graph) for unit in units]
+    if y.shape == ():
+        return list(rows[0])
+    if not rows:
+        return [np.zeros((*y.shape, *x.shape)) for x in xs]
+    shapes = [(*y.shape, *x.shape) for x in xs]
+    columns = zip(*rows, strict=True)
+    return [np.reshape(np.stack(c), shape) for c, shape in zip(columns, shapes, strict=True)]
+
+
+def hessian(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Callable[..., Any]:
+    """Return a function that computes every ∂²y/∂x_i∂x_j: the Jacobian of the Jacobian.
+
+    Its shape is that of y, and twice that of x. All else is as in `jacobian`.
+
+    >>> hessian(lambda x: (x**3).sum())(np.array([1.0, 2.0]))
+    array([[ 6.,  0.],
+           [ 0., 12.]])
+    """
+    return jacobian(jacobian(f, argnums, has_aux), argnums, has_aux)
+
+
+def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
+    """Compute f, and return it with a function that pulls gradients back: (y, g ↦ (gᵀ ∂y/∂x, …)).
+
+    That function takes a gradient of the structure of y, and returns a tuple with one for each
+    argument. With `has_aux`, f returns a pair, whose second part comes third.
+
+    Raises as `jacobian` does; ShapeError for a gradient that does not fit.
+
+    >>> y, pull = vjp(lambda x, w: x * w, 3.0, 5.0)
+    >>> y, pull(2.0)
+    (15.0, (10.0, 6.0))
+    """
+    places_of("vjp", f, 0)
+    flag(has_aux, "vjp: has_aux")
+    found = called("vjp", f, primals, {}, range(len(primals)), has_aux)
+    wanted = [x for tree in found.xs for x in leaves_of(tree)]
+
+    def pull(g: Any) -> tuple[Any, ...]:
+        graph = found.graph or INSIDE.get()
+        pairs = _paired("vjp", "a gradient", leaves_of(found.y), leaves_of(g))
+        sent = [gradients(y, wanted, part, graph) for y, part in pairs]
+        total = iter([reduce(add, parts) for parts in zip(*sent, strict=True)])
+        return tuple(filled(tree, total) for tree in found.xs)
+
+    y = plain(found.y, found.graph)
+    return (y, pull, plain(found.aux, found.graph)) if has_aux else (y, pull)
+
+
+def jvp(
+    f: Callable[..., Any], primals: Iterable[Any], tangents: Iterable[Any], has_aux: bool = False
+) -> tuple[Any, ...]:
+    """Compute f, and by how much it moves when its arguments move: (y, ∂y/∂x ẋ).
+
+    Tangents have the structure of the arguments. What goes back is linear in the gradient g that it
+    begins with, and the slope of Σ gᵀ ∂y/∂x ẋ by g is what goes forward. With `has_aux`, f returns
+    a pair, whose second part comes third.
+
+    Raises as `jacobian` does; ShapeError for a tangent that does not fit.
+
+    >>> jvp(lambda x: x**2, (3.0,), (2.0,))
+    (9.0, 12.0)
+    """
+    places_of("jvp", f, 0)
+    flag(has_aux, "jvp: has_aux")
+    given, moved = tuple(primals), tuple(tangents)
+    found = called("jvp", f, given, {}, range(len(given)), has_aux)
+    wanted = [x for tree in found.xs for x in leaves_of(tree)]
+    pairs = _paired("jvp", "a tangent", wanted, leaves_of(moved))
+
+    def pushed(y: Value) -> Any:
+        g = Value(np.zeros(y.shape, y.dtype) if y.shape else y.data)
+        sent = gradients(y, wanted, g, create_graph=True)
+        moves = [np.sum(c * t) for c, (_, t) in zip(sent, pairs, strict=True)]
+        return gradients(reduce(add, moves), [g], create_graph=found.graph)[0]
+
+    out = filled(found.y, iter([pushed(y) for y in leaves_of(found.y)]))
+    y = plain(found.y, found.graph)
+    return (y, out, plain(found.aux, found.graph)) if has_aux else (y, out)
+
+
+def _paired(name: str, what: str, xs: list[Any], given: list[Any]) -> list[tuple[Any, Any]]:
+    """Pair what belongs together. Raises OptionError and ShapeError if it does not fit."""
+    if len(xs) != len(given):
+        raise OptionError(f"{name}: needs {what} for each of {len(xs)} parts, got {len(given)}")
+    for x, g in zip(xs, given, strict=True):
+        if np.shape(g) != x.shape:
+            raise ShapeError(f"{name}: {what} needs shape {x.shape}, got {np.shape(g)}")
+    return list(zip(xs, given, strict=True))

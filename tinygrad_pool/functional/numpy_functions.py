@@ -1,0 +1,59 @@
+"""NumPy's functions as operations, under their own names; those of `np.linalg` without `linalg`.
+
+They are made when they are first asked for: `tg.var`, `tg.einsum`, `tg.norm`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_pool.engine.lift import operation_of
+from tinygrad_pool.engine.numpy_protocol import QUESTIONS, answer
+from tinygrad_pool.engine.value import Value
+from tinygrad_pool.rules.composition import COMPOSED, found, load
+from tinygrad_pool.rules.rule import IMPLEMENTED
+
+
+def __getattr__(name: str) -> Callable[..., Any]:
+    """Make an operation of a function of NumPy's when it is first asked for.
+
+    >>> import tinygrad_pool as tg
+    >>> tg.functional.dot(tg.Value([1.0, 2.0]), [3.0, 4.0]).data
+    np.float64(11.0)
+    """
+    load()
+    for function in (found(name), found(f"linalg.{name}")):
+        if function in IMPLEMENTED or function in COMPOSED or function in QUESTIONS:
+            operation = _operation(name, function)
+            globals()[name] = operation
+            return operation
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
+
+
+def _operation(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what a function means; of numbers alone it makes Values, too, unless it asks."""
+    if rule := IMPLEMENTED.get(function):
+        return operation_of(rule)
+
+    def operation(*operands: Any, **options: Any) -> Any:
+        result = answer(function, operands, options, operation_of)
+        return result if function in QUESTIONS else _as_values(result)
+
+    meant = COMPOSED.get(function)
+    doc = getattr(meant, "__doc__", None) if hasattr(meant, "__name__") else None
+    operation.__name__ = operation.__qualname__ = name
+    operation.__doc__ = doc or f"Call `np.{name}` on Values."
+    return operation
+
+
+def _as_values(result: Any) -> Any:
+    """Make Values of arrays of floats."""
+    if isinstance(result, tuple) and hasattr(result, "_fields"):
+        return type(result)(*map(_as_values, result))
+    if isinstance(result, list | tuple):
+        return type(result)(map(_as_values, result))
+    floats = isinstance(result, np.ndarray | np.floating) and result.dtype.kind == "f"
+    return Value(result) if floats else result

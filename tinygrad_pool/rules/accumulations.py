@@ -1,0 +1,241 @@
+"""Rules that run over an axis: products, running sums and products, variances and norms."""
+
+from __future__ import annotations
+
+from math import prod as product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_pool.errors import OptionError, ShapeError
+from tinygrad_pool.rules.arguments import Axis, Shape, axes_of, flag, kept, whole
+from tinygrad_pool.rules.composition import composes, dtype_of
+from tinygrad_pool.rules.masks import choose
+from tinygrad_pool.rules.powers import is_0
+from tinygrad_pool.rules.primitive import primitive
+from tinygrad_pool.rules.reductions import as_given, widened
+from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
+
+
+@implements(np.prod)
+def prod(x: Array, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Backward]:
+    """Multiply over the axes; None means all of them.
+
+    y = Π_i x_i            ∂E/∂x_i = g Π_j x_j,  j ≠ i
+
+    Nothing is divided by x, so zeros are right, too. Of no elements it is 1. Raises AxisError.
+
+    >>> y, backward = prod(np.array([2.0, 0.0, 3.0]))
+    >>> float(y), backward(1.0)
+    (0.0, (array([0., 6., 0.]),))
+    """
+    shape = np.shape(x)
+    axes = axes_of(shape, axis, "prod")
+    column = kept(shape, axes)
+
+    def prod_backward(g: Array) -> Contributions:
+        rows = rows_of(x, axes)
+        before, after = _before(rows), _flipped(_before(_flipped(rows)))
+        to_x = np.reshape(g, column) * out_of_rows(before * after, shape, axes)
+        return (to_x,)
+
+    return np.prod(x, axis=axes, keepdims=flag(keepdims, "prod: keepdims")), prod_backward
+
+
+@implements(np.cumsum)
+def cumsum(x: Array, axis: int | None = None) -> tuple[Array, Backward]:
+    """Add up what came so far along an axis; None lays all out in a row.
+
+    y_k = Σ_i x_i,  i ≤ k            ∂E/∂x_i = Σ_k g_k,  k ≥ i
+
+    Raises AxisError.
+
+    >>> y, backward = cumsum(np.array([1.0, 2.0, 4.0]))
+    >>> y, backward(np.array([1.0, 1.0, 1.0]))
+    (array([1., 3., 7.]), (array([3., 2., 1.]),))
+    """
+    shape, at = _along(x, axis, "cumsum")
+
+    def cumsum_backward(g: Array) -> Contributions:
+        to_x = np.flip(np.cumsum(np.flip(g, axis=at), axis=at), axis=at)
+        return (np.reshape(to_x, np.shape(x)),)
+
+    return as_given(np.cumsum(widened(np.reshape(x, shape)), axis=at), x), cumsum_backward
+
+
+@implements(np.cumprod)
+def cumprod(x: Array, axis: int | None = None) -> tuple[Array, Backward]:
+    """Multiply what came so far along an axis; None lays all out in a row.
+
+    y_k = Π_i x_i,  i ≤ k            ∂E/∂x_i = Σ_k g_k Π_j x_j,  k ≥ i,  i ≠ j ≤ k
+
+    Raises AxisError.
+
+    >>> y, backward = cumprod(np.array([2.0, 3.0, 0.0]))
+    >>> y, backward(np.array([1.0, 1.0, 1.0]))
+    (array([2., 6., 0.]), (array([4., 2., 6.]),))
+    """
+    shape, at = _along(x, axis, "cumprod")
+    rows = rows_of(np.reshape(x, shape), (at,))
+
+    def cumprod_backward(g: Array) -> Contributions:
+        sent = rows_of(g, (at,))
+        way = _to_factors if isinstance(rows, np.ndarray) else _to_factors_of_values
+        to_x = out_of_rows(way(rows, sent), shape, (at,))
+        return (np.reshape(to_x, np.shape(x)),)
+
+    return np.cumprod(np.reshape(x, shape), axis=at), cumprod_backward
+
+
+def _to_factors(x: NDArray[Any], g: NDArray[Any]) -> NDArray[Any]:
+    """Send what running products get to their factors, row by row.
+
+    Up to the first 0 in a row that is Σ_k g_k y_k / x_i; to the 0 itself go the products in which a
+    1 stands for it; behind it all are 0.
+    """
+    first = (np.cumsum(x == 0, axis=-1) == 1) & (x == 0)
+    past = np.cumsum(x == 0, axis=-1) > 0
+    others = np.where(first, 1, x)
+    to_0 = np.where(past, g * np.cumprod(others, axis=-1), 0)
+    before = _flipped(np.cumsum(_flipped(g * np.cumprod(x, axis=-1)), axis=-1))
+    at_0 = np.where(first, np.sum(to_0, axis=-1, keepdims=True), 0)
+    to_x: NDArray[Any] = np.where(past, at_0, before / np.where(past, 1, x))
+    return to_x
+
+
+def _to_factors_of_values(x: Array, g: Array) -> Array:
+    """Do the same for Values, whose slopes are wanted, too: each factor has a row of its own."""
+    n = np.shape(x)[-1]
+    own = np.eye(n, dtype=bool)
+    others = np.where(own, 1.0, np.expand_dims(x, -2))
+    later = np.triu(np.ones((n, n), dtype_of(x)))
+    return np.sum(np.expand_dims(g, -2) * later * np.cumprod(others, axis=-1), axis=-1)
+
+
+@implements(np.var)
+def var(
+    x: Array, axis: Axis = None, ddof: float = 0, keepdims: bool = False
+) -> tuple[Array, Backward]:
+    """Take the mean of the squared distances from the mean, over the axes; None means all of them.
+
+    y = Σ_i (x_i − m)² / n,  n = K − ddof,  m = Σ_i x_i / K            ∂E/∂x_i = 2 g (x_i − m) / n
+
+    Raises AxisError, OptionError if ddof is no number; ShapeError if there is nothing to average.
+
+    >>> y, backward = var(np.array([1.0, 3.0]))
+    >>> float(y), backward(1.0)
+    (1.0, (array([-1.,  1.]),))
+    """
+    shape = np.shape(x)
+    axes = axes_of(shape, axis, "var")
+    column, freedom = kept(shape, axes), freedom_of(shape, axes, ddof, "var")
+    away = widened(x) - np.mean(widened(x), axis=axes, keepdims=True)
+
+    def var_backward(g: Array) -> Contributions:
+        to_x = np.reshape(g, column) * (away * 2.0 / freedom)
+        return (to_x,)
+
+    total = np.sum(np.square(away), axis=axes, keepdims=flag(keepdims, "var: keepdims"))
+    return as_given(total / freedom, x), var_backward
+
+
+@composes("std")
+def std(a: Array, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Array:
+    """Take the root of the variance. Where all are equal, a kink, its slopes are 0."""
+    freedom = freedom_of(np.shape(a), axes_of(np.shape(a), axis, "std"), ddof, "std")
+    away = a - np.mean(a, axis=axis, keepdims=True)
+    return p_norm(away, axis=axis, keepdims=keepdims) / freedom**0.5
+
+
+def freedom_of(shape: Shape, axes: Shape, ddof: Any, name: str) -> float:
+    """Return the divisor of a variance; 0 where too few are left, which gives NaN or inf.
+
+    >>> freedom_of((2, 3), (1,), 1, "var")
+    2.0
+    """
+    count = product(shape[i] for i in axes)
+    if not isinstance(ddof, int | float | np.number) or ddof != ddof:  # noqa: PLR0124  # NaN
+        raise OptionError(f"{name}: ddof must be a number, got {ddof!r:.80}")
+    if count == 0:
+        raise ShapeError(f"{name}: nothing to average over axes {axes} of shape {shape}")
+    return float(max(count - ddof, 0))
+
+
+@primitive
+def p_norm(x: Array, *, ord: float = 2, axis: Axis = None, keepdims: bool = False) -> Array:
+    """Take the p-norm over the axes: (Σ_i |x_i|ᵖ)^(1/p) for p = ord > 0."""
+    axes = axes_of(np.shape(x), axis, "norm")
+    if not axes:  # which NumPy takes for none given
+        return np.abs(x)
+    return as_given(np.linalg.vector_norm(widened(x), axis=axes, ord=ord, keepdims=keepdims), x)
+
+
+@implements(p_norm)
+def vector_norm(
+    x: Array, *, ord: float = 2, axis: Axis = None, keepdims: bool = False
+) -> tuple[Array, Backward]:
+    """Differentiate the p-norm over the axes; None means all of them.
+
+    y = (Σ_i |x_i|ᵖ)^(1/p)            ∂E/∂x_i = g sign x_i (|x_i| / y)ᵖ⁻¹
+
+    Where all are 0, a kink, the slopes are 0. Raises AxisError.
+
+    >>> y, backward = vector_norm(np.array([3.0, -4.0]))
+    >>> float(y), backward(5.0)
+    (5.0, (array([ 3., -4.]),))
+    """
+    column = kept(np.shape(x), axes_of(np.shape(x), axis, "norm"))
+    y = p_norm(x, ord=ord, axis=axis, keepdims=flag(keepdims, "norm: keepdims"))
+
+    def vector_norm_backward(g: Array) -> Contributions:
+        length = np.reshape(y, column)
+        share = x / choose(is_0(length), 1.0, length)
+        if ord != 2:
+            share = np.sign(x) * np.abs(share) ** (ord - 1)
+        to_x = np.reshape(g, column) * share
+        return (to_x,)
+
+    return y, vector_norm_backward
+
+
+# -- rows
+
+
+def rows_of(x: Array, axes: Shape) -> Array:
+    """Lay the given axes out in rows, one behind the other: they become the last one.
+
+    >>> rows_of(np.array([[1.0, 2.0], [3.0, 4.0]]), (0,))
+    array([[1., 3.],
+           [2., 4.]])
+    """
+    shape = np.shape(x)
+    others = tuple(i for i in range(len(shape)) if i not in axes)
+    lengths = [*(shape[i] for i in others), product(shape[i] for i in axes)]
+    return np.reshape(np.transpose(x, (*others, *axes)), lengths)
+
+
+def out_of_rows(rows: Array, shape: Shape, axes: Shape) -> Array:
+    """Bring rows back to the shape that they were made from."""
+    order = (*(i for i in range(len(shape)) if i not in axes), *axes)
+    back = tuple(int(i) for i in np.argsort(order))
+    return np.transpose(np.reshape(rows, tuple(shape[i] for i in order)), back)
+
+
+def _before(rows: Array) -> Array:
+    """Multiply, for each place in a row, all that stand before it."""
+    *lead, n = np.shape(rows)
+    ones = np.ones((*lead, min(n, 1)), dtype_of(rows))
+    return np.concatenate([ones, np.cumprod(rows[..., : max(n - 1, 0)], axis=-1)], axis=-1)
+
+
+def _flipped(rows: Array) -> Array:
+    return rows[..., ::-1]
+
+
+def _along(x: Array, axis: Any, name: str) -> tuple[Shape, int]:
+    """Return the shape and the axis to run along; None is all in a row."""
+    if axis is None:
+        return (np.size(x),), 0
+    (at,) = axes_of(np.shape(x), whole(axis, f"{name}: axis"), name)
+    return np.shape(x), at

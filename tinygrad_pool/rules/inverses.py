@@ -1,0 +1,227 @@
+"""Rules of square matrices: inverses, linear systems, determinants, Cholesky's root."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_pool.errors import DataError, ShapeError
+from tinygrad_pool.rules.arguments import Shape, whole
+from tinygrad_pool.rules.composition import composes, dtype_of, operand
+from tinygrad_pool.rules.primitive import observation, primitive
+from tinygrad_pool.rules.reductions import as_given, widened
+from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
+
+
+@implements(np.linalg.inv)
+def inv(x: Array) -> tuple[Array, Backward]:
+    """Invert matrices, the last two axes.
+
+    Y = X⁻¹            ∂E/∂X = −Yᵀ G Yᵀ
+
+    Raises ShapeError unless they are square, DataError for one that has no inverse.
+
+    >>> y, backward = inv(np.array([[2.0]]))
+    >>> y, backward(np.array([[1.0]]))
+    (array([[0.5]]), (array([[-0.25]]),))
+    """
+    y = _inverse(x)
+
+    def inv_backward(g: Array) -> Contributions:
+        across = np.matrix_transpose(y)
+        to_x = -(across @ g @ across)
+        return (to_x,)
+
+    return y, inv_backward
+
+
+@primitive
+def solved(x: Array, w: Array) -> Array:
+    """Solve X Y = W for matrices."""
+    return _of_matrices("solve", np.linalg.solve, x, w)
+
+
+@implements(solved)
+def solve(x: Array, w: Array) -> tuple[Array, Backward]:
+    """Solve linear systems, for each column of W.
+
+    Y = X⁻¹ W            ∂E/∂X = −(X⁻ᵀ G) Yᵀ            ∂E/∂W = X⁻ᵀ G
+
+    Raises ShapeError if they do not fit, DataError if X has no inverse.
+
+    >>> y, backward = solve(np.array([[2.0]]), np.array([[3.0]]))
+    >>> y, backward(np.array([[1.0]]))
+    (array([[1.5]]), (array([[-0.75]]), array([[0.5]])))
+    """
+    y = solved(x, w)
+
+    def solve_backward(g: Array) -> Contributions:
+        to_w = solved(np.matrix_transpose(x), g)
+        to_x = -(to_w @ np.matrix_transpose(y))
+        return to_x, to_w
+
+    return y, solve_backward
+
+
+@composes("linalg.solve")
+def systems(a: Array, b: Array) -> Array:
+    """Solve A x = b for a vector, or for each column of matrices."""
+    a, b = operand(a), operand(b)
+    if np.ndim(b) != 1:
+        return solved(a, b)
+    return np.squeeze(solved(a, np.expand_dims(b, -1)), axis=-1)
+
+
+@implements(np.linalg.det)
+def det(x: Array) -> tuple[Array, Backward]:
+    """Take determinants of matrices, the last two axes; of singular ones the slopes are right, too.
+
+    y = det X            ∂E/∂X = g adj(X)ᵀ, which is g y X⁻ᵀ where there is an inverse
+
+    Raises ShapeError unless they are square; DataError for the slope of the slope where there is no
+    inverse.
+
+    >>> y, backward = det(np.array([[2.0, 0.0], [0.0, 0.0]]))
+    >>> float(y), backward(1.0)[0].round(6) + 0.0
+    (0.0, array([[0., 0.],
+           [0., 2.]]))
+    """
+    y = _of_matrices("det", np.linalg.det, x)
+
+    def det_backward(g: Array) -> Contributions:
+        wide = np.expand_dims(g, (-2, -1))
+        if isinstance(x, np.ndarray):
+            to_x = wide * _cofactors(x)
+        else:
+            to_x = wide * np.expand_dims(y, (-2, -1)) * np.matrix_transpose(_inverse(x))
+        return (to_x,)
+
+    return y, det_backward
+
+
+def _cofactors(x: Array) -> Array:
+    """Compute adj(X)ᵀ by singular values, which divides by none of them."""
+    u, s, vt = np.linalg.svd(widened(x))
+    n = s.shape[-1]
+    others = np.where(np.eye(n, dtype=bool), 1, s[..., None, :]).prod(axis=-1)
+    sign = (np.linalg.det(u) * np.linalg.det(vt))[..., None, None]
+    return sign * (u * others[..., None, :]) @ vt
+
+
+class SlogdetResult(NamedTuple):
+    """The sign of a determinant, a plain number, and the logarithm of its size."""
+
+    sign: Any
+    logabsdet: Array
+
+
+@primitive
+def log_of_det(x: Array) -> Array:
+    """Take ln |det X|."""
+    return _of_matrices("slogdet", lambda x: np.linalg.slogdet(x)[1], x)
+
+
+@implements(log_of_det)
+def logabsdet(x: Array) -> tuple[Array, Backward]:
+    """Differentiate the logarithm of the size of a determinant.
+
+    y = ln |det X|            ∂E/∂X = g X⁻ᵀ
+
+    >>> y, backward = logabsdet(np.array([[1.0]]))
+    >>> float(y), backward(2.0)
+    (0.0, (array([[2.]]),))
+    """
+
+    def logabsdet_backward(g: Array) -> Contributions:
+        to_x = np.expand_dims(g, (-2, -1)) * np.matrix_transpose(_inverse(x))
+        return (to_x,)
+
+    return log_of_det(x), logabsdet_backward
+
+
+@composes("linalg.slogdet")
+def slogdet(a: Array) -> SlogdetResult:
+    """Take the sign of a determinant and the logarithm of its size, without overflow."""
+    return SlogdetResult(_sign_of_det(a), log_of_det(a))
+
+
+@observation
+def _sign_of_det(x: Array) -> Any:
+    return _of_matrices("slogdet", lambda x: np.linalg.slogdet(x)[0], x)
+
+
+@implements(np.linalg.cholesky)
+def cholesky(x: Array) -> tuple[Array, Backward]:
+    """Take the lower triangle Y of X = Y Yᵀ, for symmetric, positive matrices.
+
+    As NumPy it looks at the lower triangle of X only, and so only that gets a gradient.
+
+    Y = chol X            ∂E/∂X = Φ(S + Sᵀ),  S = Y⁻ᵀ Φ(Yᵀ G) Y⁻¹
+
+    Φ keeps the lower triangle, and halves the diagonal. Raises ShapeError unless they are square,
+    DataError unless they are positive definite.
+
+    >>> y, backward = cholesky(np.array([[4.0]]))
+    >>> y, backward(np.array([[1.0]]))
+    (array([[2.]]), (array([[0.25]]),))
+    """
+    y = _of_matrices("cholesky", np.linalg.cholesky, x)
+
+    def cholesky_backward(g: Array) -> Contributions:
+        inverse = _inverse(y)
+        s = np.matrix_transpose(inverse) @ _lower(np.matrix_transpose(y) @ g) @ inverse
+        to_x = _lower(s + np.matrix_transpose(s))
+        return (to_x,)
+
+    return y, cholesky_backward
+
+
+def _lower(x: Array) -> Array:
+    """Keep the lower triangle, and halve the diagonal."""
+    n = np.shape(x)[-1]
+    return np.tril(x) * (1.0 - np.eye(n, dtype=dtype_of(x)) / 2)
+
+
+@composes("linalg.matrix_power")
+def matrix_power(a: Array, n: int) -> Array:
+    """Multiply a matrix by itself, n times; if n < 0, its inverse."""
+    a, count = operand(a), whole(n, "np.linalg.matrix_power: n")
+    _check_square(np.shape(a), "matrix_power")
+    if count < 0:
+        a, count = np.linalg.inv(a), -count
+    if not count:
+        return a * 0.0 + np.eye(np.shape(a)[-1], dtype=dtype_of(a))
+    y = None
+    while count:
+        count, odd = divmod(count, 2)
+        if odd:
+            y = a if y is None else y @ a
+        a = a @ a if count else a
+    return y
+
+
+def _inverse(x: Array) -> Array:
+    return _of_matrices("inv", np.linalg.inv, x)
+
+
+def _of_matrices(name: str, function: Callable[..., Any], *xs: Array) -> Any:
+    """Call a function of square matrices, of halves in float32, which is the least LAPACK knows.
+
+    Raises ShapeError unless they are square, DataError where there is no answer or a dtype is longer
+    than LAPACK knows.
+    """
+    shape = np.shape(xs[0])
+    _check_square(shape, name)
+    try:
+        return as_given(function(*map(widened, xs)), xs[0])
+    except np.linalg.LinAlgError as error:
+        raise DataError(f"{name}: {str(error).lower()}, of shape {shape}") from error
+    except TypeError as error:
+        raise DataError(f"{name}: {error}; np.float64 is the longest that LAPACK knows") from error
+
+
+def _check_square(shape: Shape, name: str) -> None:
+    if len(shape) < 2 or shape[-1] != shape[-2]:
+        raise ShapeError(f"{name}: needs square matrices, got shape {shape}")

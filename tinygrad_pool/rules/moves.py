@@ -1,0 +1,289 @@
+"""What only moves, repeats, drops or zero-fills cells: NumPy's own function on the cells' numbers.
+
+`np.tile` of a Value is `np.tile` of its cells numbered 1, 2, 3, …, where 0 is a cell that holds
+0.0, and then one index. So each of these functions takes what NumPy's takes, and its links are
+those of an index: one cell a unit.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from functools import partial, reduce
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_pool.errors import OptionError, UnsupportedError
+from tinygrad_pool.rules.arguments import Axis, axes_of
+from tinygrad_pool.rules.composition import (
+    COMPOSED,
+    asked,
+    composes,
+    dtype_of,
+    found,
+    is_value,
+    operand,
+)
+from tinygrad_pool.rules.primitive import observation
+from tinygrad_pool.rules.rule import Array
+
+FIRST = """
+array_split copy delete diag diagflat diagonal dsplit fft.fftshift fft.ifftshift hsplit
+lib.stride_tricks.sliding_window_view ravel repeat resize roll rot90 split take take_along_axis tile
+tril triu unstack vsplit
+"""
+SECOND = "choose compress extract"
+EACH = "atleast_1d atleast_2d atleast_3d block meshgrid"
+
+MOVED: dict[str, int | None] = {
+    **dict.fromkeys(FIRST.split(), 0),
+    **dict.fromkeys(SECOND.split(), 1),
+    **dict.fromkeys(EACH.split(), None),
+}
+"""The place of the operand whose cells are moved by each function; None is every one."""
+
+REORDERED = "matrix_transpose moveaxis rollaxis swapaxes linalg.matrix_transpose"
+"""Functions that reorder axes."""
+
+COMPUTED = ("empty", "linear_ramp", "maximum", "mean", "median", "minimum")
+"""Modes of np.pad that are more than a move."""
+
+
+def moved(name: str, place: int | None, *operands: Any, **options: Any) -> Any:
+    """Let NumPy move the numbers of the cells, and pick the cells.
+
+    >>> moved("roll", 0, np.array([1.0, 2.0, 4.0]), 1)
+    array([4., 1., 2.])
+    """
+    function: Any = found(name)
+    called = f"np.{name}"
+    if place is None:
+        at, flat = _numbered(list(operands))
+        return picked(flat, function(*at, **options))
+    given = inspect.signature(function).bind(*operands, **options)
+    if given.arguments.get("out") is not None:
+        raise OptionError(f"{called}: no option 'out' on Values; results are new Values")
+    rest = [x for i, x in enumerate(given.args) if i != place]
+    if any(is_value(x) for x in (*rest, *given.kwargs.values())):
+        raise OptionError(f"{called}: an index is a constant, not a Value; v.data has its numbers")
+    at, flat = _numbered(given.args[place])
+    rest.insert(place, at)
+    return picked(flat, function(*rest, **given.kwargs))
+
+
+def _numbered(x: Any) -> tuple[Any, Array]:
+    """Give the cells of an operand their numbers, or of a nest of lists; and lay all in a row."""
+    leaves: list[Any] = []
+    count = 1
+
+    def number(x: Any) -> Any:
+        nonlocal count
+        if isinstance(x, list | tuple):
+            return type(x)(map(number, x))
+        leaves.append(operand(x))
+        start, count = count, count + np.size(leaves[-1])
+        return np.arange(start, count).reshape(np.shape(leaves[-1]))
+
+    numbers = number(x)
+    if len(leaves) == 1:
+        return numbers, leaves[0]
+    return numbers, np.concatenate([np.reshape(leaf, -1) for leaf in leaves])
+
+
+def picked(x: Array, at: Any) -> Any:
+    """Pick cells by their numbers, where 0 is a cell that holds 0.0; lists of them for lists.
+
+    >>> picked(np.array([5.0, 7.0]), np.array([2, 0]))
+    array([7., 0.])
+    """
+    if isinstance(at, list | tuple):
+        return type(at)([picked(x, part) for part in at])
+    flat = np.reshape(at, -1)
+    if np.array_equal(flat, np.arange(1, np.size(x) + 1)):
+        return np.reshape(x, np.shape(at))
+    row = np.reshape(x, -1)
+    if not flat.all():
+        row = np.concatenate([np.zeros(1, dtype_of(x)), row])
+        return row[at]
+    return row[at - 1]
+
+
+COMPOSED.update(
+    {
+        function: partial(asked, f"np.{name}", moved, name, place)
+        for name, place in MOVED.items()
+        if (function := found(name))
+    }
+)
+
+
+def reordered(name: str, x: Array, *more: Any, **options: Any) -> Array:
+    """Let NumPy reorder the axes of an empty array, whose lengths are their numbers.
+
+    >>> reordered("swapaxes", np.ones((2, 3)), 0, 1).shape
+    (3, 2)
+    """
+    function: Any = found(name)
+    x = operand(x)
+    return np.transpose(x, function(np.empty(range(np.ndim(x))), *more, **options).shape)
+
+
+COMPOSED.update(
+    {
+        function: partial(asked, f"np.{name}", reordered, name)
+        for name in REORDERED.split()
+        if (function := found(name))
+    }
+)
+
+
+@composes("flip")
+def flip(m: Array, axis: Axis = None) -> Array:
+    """Reverse the order along axes."""
+    axes = axes_of(np.shape(m), axis, "np.flip")
+    return operand(m)[tuple(slice(None, None, -1 if i in axes else 1) for i in range(np.ndim(m)))]
+
+
+@composes("fliplr")
+def fliplr(m: Array) -> Array:
+    """Reverse the order along axis 1."""
+    return flip(m, 1)
+
+
+@composes("flipud")
+def flipud(m: Array) -> Array:
+    """Reverse the order along axis 0."""
+    return flip(m, 0)
+
+
+@composes("linalg.diagonal")
+def diagonal(x: Array, offset: int = 0) -> Array:
+    """Take the diagonals of the last two axes."""
+    return np.diagonal(x, offset, -2, -1)
+
+
+@composes("pad")
+def pad(array: Array, pad_width: Any, mode: Any = "constant", **options: Any) -> Array:
+    """Add cells on the sides: copies of others, or constants."""
+    if callable(mode) or mode in COMPUTED or options.get("reflect_type", "even") != "even":
+        raise UnsupportedError(
+            "np.pad on Values copies cells or adds constants: mode 'constant', 'edge', 'reflect', "
+            f"'symmetric' or 'wrap', with reflect_type='even', not {mode!r:.80}; "
+            "np.concatenate([...]) joins whatever you compute"
+        )
+    constants = options.pop("constant_values", 0)
+    numbers, row = _numbered(array)
+    at = np.pad(numbers, pad_width, mode, **options)
+    y: Array = picked(row, at)
+    if np.any(constants):
+        frame = np.zeros(np.shape(array), dtype_of(array))
+        frame = np.pad(frame, pad_width, constant_values=constants)
+        y = np.where(at > 0, y, frame)
+    return y
+
+
+@composes("insert")
+def insert(arr: Array, obj: Any, values: Array, axis: int | None = None) -> Array:
+    """Insert cells before the given places."""
+    values = operand(values)
+    if dtype_of(values) != dtype_of(arr):
+        values = (values if is_value(values) else np.asarray(values)).astype(dtype_of(arr))
+    (at, new), row = _numbered([arr, values])
+    return picked(row, np.insert(at, obj, new, axis))
+
+
+@composes("append")
+def append(arr: Array, values: Array, axis: int | None = None) -> Array:
+    """Join two along an axis; None lays both out in a row."""
+    arr, values = operand(arr), operand(values)
+    if axis is None:
+        return np.concatenate([np.reshape(arr, -1), np.reshape(values, -1)])
+    return np.concatenate([arr, values], axis=axis)
+
+
+@composes("vstack")
+def vstack(tup: Sequence[Array]) -> Array:
+    """Join along axis 0; one axis counts as a row."""
+    return np.concatenate([np.atleast_2d(operand(x)) for x in tup], axis=0)
+
+
+@composes("hstack")
+def hstack(tup: Sequence[Array]) -> Array:
+    """Join along axis 1, or axis 0 if there is no other."""
+    parts = [np.atleast_1d(operand(x)) for x in tup]
+    return np.concatenate(parts, axis=min(1, np.ndim(parts[0]) - 1))
+
+
+@composes("dstack")
+def dstack(tup: Sequence[Array]) -> Array:
+    """Join along axis 2."""
+    return np.concatenate([np.atleast_3d(operand(x)) for x in tup], axis=2)
+
+
+@composes("column_stack")
+def column_stack(tup: Sequence[Array]) -> Array:
+    """Join along axis 1; one axis counts as a column."""
+    columns = [np.reshape(x, (-1, 1)) if np.ndim(x) < 2 else x for x in map(operand, tup)]
+    return np.concatenate(columns, axis=1)
+
+
+@composes("broadcast_arrays")
+def broadcast_arrays(*args: Array) -> tuple[Array, ...]:
+    """Repeat each until all have the same shape."""
+    shape = np.broadcast_shapes(*map(np.shape, args))
+    return tuple([np.broadcast_to(operand(x), shape) for x in args])
+
+
+@composes("select")
+def select(condlist: Sequence[Any], choicelist: Sequence[Array], default: Array = 0.0) -> Array:
+    """Choose elementwise by the first condition that holds."""
+    if len(condlist) != len(choicelist) or not condlist:
+        raise OptionError(
+            f"np.select: needs as many choices as conditions, got {len(choicelist)} "
+            f"and {len(condlist)}"
+        )
+    pairs = list(zip(condlist, choicelist, strict=True))
+    return reduce(lambda y, pair: np.where(pair[0], pair[1], y), reversed(pairs), default)
+
+
+# -- by order
+
+
+@observation
+def order_of(x: Array, axis: int, kth: Any = None) -> NDArray[np.int64]:
+    """List the places of the numbers by size; equal ones stay in order, NaN comes last."""
+    if kth is not None:
+        return np.argpartition(x, kth, axis=axis)
+    return np.argsort(x, axis=axis, kind="stable")
+
+
+@composes("sort")
+def sort(a: Array, axis: int | None = -1, kind: Any = None, stable: Any = None) -> Array:
+    """Sort along an axis; equal ones stay in order, whatever the kind."""
+    del kind, stable
+    return _by_order(operand(a), axis)
+
+
+@composes("partition")
+def partition(a: Array, kth: Any, axis: int | None = -1) -> Array:
+    """Put the k-th number by size where it belongs, smaller ones before, larger ones behind it."""
+    return _by_order(operand(a), axis, kth)
+
+
+def _by_order(x: Array, axis: int | None, kth: Any = None) -> Array:
+    if axis is None:
+        x, axis = np.reshape(x, -1), -1
+    return np.take_along_axis(x, order_of(x, axis, kth), axis=axis)
+
+
+@composes("trim_zeros")
+def trim_zeros(filt: Array, trim: str = "fb") -> Array:
+    """Drop zeros at the ends of a row: at its front, its back or both."""
+    (places,) = np.nonzero(filt)
+    if not len(places):
+        return operand(filt)[:0]
+    first = int(places[0]) if "f" in trim.lower() else 0
+    end = int(places[-1]) + 1 if "b" in trim.lower() else np.size(filt)
+    return operand(filt)[first:end]

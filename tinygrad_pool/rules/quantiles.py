@@ -1,0 +1,114 @@
+"""Medians, quantiles and percentiles: places in order, and an index."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_pool.errors import OptionError, ShapeError
+from tinygrad_pool.rules.accumulations import rows_of
+from tinygrad_pool.rules.arguments import Axis, axes_of, flag, kept
+from tinygrad_pool.rules.composition import composes, dtype_of, is_value, operand
+from tinygrad_pool.rules.moves import order_of
+from tinygrad_pool.rules.powers import double
+from tinygrad_pool.rules.primitive import observation
+from tinygrad_pool.rules.rule import Array
+
+
+@composes("median")
+def median(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
+    """Take the number in the middle, or the mean of the two."""
+    return _quantile(np.quantile, a, 0.5, axis, keepdims)
+
+
+@composes("nanmedian")
+def nanmedian(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
+    """Take the median of the numbers that are not NaN."""
+    return _quantile(np.nanquantile, a, 0.5, axis, keepdims)
+
+
+@composes("quantile")
+def quantile(
+    a: Array, q: Any, axis: Axis = None, *, method: str = "linear", keepdims: bool = False
+) -> Array:
+    """Take quantiles: q is a constant, a number in [0, 1] or an array of them."""
+    return _quantile(np.quantile, a, q, axis, keepdims, method)
+
+
+@composes("nanquantile")
+def nanquantile(
+    a: Array, q: Any, axis: Axis = None, *, method: str = "linear", keepdims: bool = False
+) -> Array:
+    """Take quantiles of the numbers that are not NaN."""
+    return _quantile(np.nanquantile, a, q, axis, keepdims, method)
+
+
+@composes("percentile")
+def percentile(
+    a: Array, q: Any, axis: Axis = None, *, method: str = "linear", keepdims: bool = False
+) -> Array:
+    """Take percentiles: q is a constant, a number in [0, 100] or an array of them."""
+    return _quantile(np.percentile, a, q, axis, keepdims, method)
+
+
+@composes("nanpercentile")
+def nanpercentile(
+    a: Array, q: Any, axis: Axis = None, *, method: str = "linear", keepdims: bool = False
+) -> Array:
+    """Take percentiles of the numbers that are not NaN."""
+    return _quantile(np.nanpercentile, a, q, axis, keepdims, method)
+
+
+def _quantile(
+    function: Callable[..., Any],
+    a: Array,
+    q: Any,
+    axis: Axis,
+    keepdims: bool,
+    method: str = "linear",
+) -> Array:
+    name = f"np.{function.__name__}"
+    if is_value(q):
+        raise OptionError(f"{name}: q is a constant, not a Value; v.data has its numbers")
+    a = operand(a)
+    shape, axes = np.shape(a), axes_of(np.shape(a), axis, name)
+    rows = rows_of(a, axes)
+    if not np.shape(rows)[-1]:
+        raise ShapeError(f"{name}: nothing to choose from over axes {axes} of shape {shape}")
+    low, high, share = _between(rows, function, q, method)
+    row = np.reshape(rows, -1)
+    y = row[low] if share.dtype == dtype_of(a) else double(row[low])
+    if share.any():
+        other = row[high] if share.all() else np.where(share > 0, row[high], 0.0)  # not 0 * inf
+        y = y * (1 - share) + other * share
+    if flag(keepdims, f"{name}: keepdims"):
+        y = np.reshape(y, (*np.shape(q), *kept(shape, axes)))
+    return y
+
+
+@observation
+def _between(
+    rows: NDArray[Any], function: Callable[..., Any], q: Any, method: str
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[Any]]:
+    """Find the two cells that each quantile lies between, and how far it is from the first.
+
+    NumPy takes the quantile of the places in order: 1.25 lies between the cells 1 and 2. NaN comes
+    last, and where one is among the numbers, the last cell is the answer.
+    """
+    *lead, n = rows.shape
+    order = order_of(rows, -1)
+    gone = np.isnan(np.take_along_axis(rows, order, axis=-1))
+    places = function(np.where(gone, np.nan, np.arange(n)), q, axis=-1, method=method)
+    places = np.where(np.isnan(places), n - 1, places)
+    cells = order + np.arange(prod(lead)).reshape(*lead, 1) * n
+    cells = np.broadcast_to(cells, (*places.shape, n))
+    low, high = (
+        np.take_along_axis(cells, ends(places)[..., None].astype(int), axis=-1)[..., 0]
+        for ends in (np.floor, np.ceil)
+    )
+    kind = np.result_type(rows, np.asarray(q)) if np.ndim(q) else rows.dtype
+    return low, high, (places - np.floor(places)).astype(kind)

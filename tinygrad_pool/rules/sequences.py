@@ -1,0 +1,213 @@
+"""What NumPy makes of numbers that follow each other: differences, integrals, convolution."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_pool.errors import OptionError, ShapeError, UnsupportedError
+from tinygrad_pool.rules.arguments import axes_of, whole
+from tinygrad_pool.rules.composition import composes, dtype_of, operand
+from tinygrad_pool.rules.primitive import observation
+from tinygrad_pool.rules.rule import Array
+
+
+def _part(x: Array, axis: int, part: Any) -> Array:
+    """Take a part of an axis, a slice or a place."""
+    return x[(slice(None),) * (axis % np.ndim(x)) + (part,)]
+
+
+def _axis_of(x: Array, axis: Any, name: str) -> int:
+    return axes_of(np.shape(x), whole(axis, f"{name}: axis"), name)[0]
+
+
+@composes("diff")
+def diff(
+    a: Array, n: int = 1, axis: int = -1, prepend: Array | None = None, append: Array | None = None
+) -> Array:
+    """Subtract from each number the one before it, n times."""
+    a = operand(a)
+    at, times = _axis_of(a, axis, "np.diff"), whole(n, "np.diff: n")
+    if times < 0:
+        raise OptionError(f"np.diff: n must be at least 0, got {n}")
+    ends = [None if x is None else _end(operand(x), a, at) for x in (prepend, append)]
+    parts = [x for x in (ends[0], a, ends[1]) if x is not None]
+    a = np.concatenate(parts, axis=at) if len(parts) > 1 else a
+    for _ in range(times):
+        a = _part(a, at, slice(1, None)) - _part(a, at, slice(None, -1))
+    return a
+
+
+def _end(x: Array, a: Array, axis: int) -> Array:
+    """Bring a number that is to be joined to the shape of one place along an axis."""
+    if np.ndim(x):
+        return x
+    return np.broadcast_to(x, (*np.shape(a)[:axis], 1, *np.shape(a)[axis + 1 :]))
+
+
+@composes("ediff1d")
+def ediff1d(ary: Array, to_end: Array | None = None, to_begin: Array | None = None) -> Array:
+    """Subtract from each number, in a row, the one before it; and join numbers to both ends."""
+    y = diff(np.reshape(operand(ary), -1))
+    parts = [np.reshape(operand(x), -1) for x in (to_begin, y, to_end) if x is not None]
+    return np.concatenate(parts) if len(parts) > 1 else y
+
+
+@composes("gradient")
+def gradient(f: Array, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
+    """Take slopes by central differences, and one-sided ones at the ends.
+
+    Steps between the places are numbers, one for all axes or one each.
+    """
+    f = operand(f)
+    axes = axes_of(np.shape(f), axis, "np.gradient")
+    steps = varargs * len(axes) if len(varargs) == 1 else varargs or (1.0,) * len(axes)
+    if len(steps) != len(axes) or any(np.ndim(h) for h in steps):
+        raise UnsupportedError(
+            f"np.gradient on Values needs one step, or one for each of {len(axes)} axes, "
+            "as numbers; np.diff(f) / np.diff(x) are the slopes between places x"
+        )
+    if edge_order not in (1, 2) or any(np.shape(f)[i] <= edge_order for i in axes):
+        raise ShapeError(
+            f"np.gradient: edge_order must be 1 or 2, and axes longer than that, "
+            f"got {edge_order!r} and shape {np.shape(f)}"
+        )
+    slopes = [_slopes(f, i, h, edge_order) for i, h in zip(axes, steps, strict=True)]
+    return slopes[0] if len(slopes) == 1 else tuple(slopes)
+
+
+def _slopes(f: Array, axis: int, h: Any, order: int) -> Array:
+    n = np.shape(f)[axis]
+    at = [_part(f, axis, slice(k % n, k % n + 1)) for k in (0, 1, -2, -1)]
+    middle = (_part(f, axis, slice(2, None)) - _part(f, axis, slice(None, -2))) / (2.0 * h)
+    first, last = (at[1] - at[0]) / h, (at[3] - at[2]) / h
+    if order == 2:
+        third, third_last = _part(f, axis, slice(2, 3)), _part(f, axis, slice(n - 3, n - 2))
+        first = (4.0 * at[1] - 3.0 * at[0] - third) / (2.0 * h)
+        last = (3.0 * at[3] - 4.0 * at[2] + third_last) / (2.0 * h)
+    return np.concatenate([first, middle, last], axis=axis)
+
+
+@composes("trapezoid", "trapz")
+def trapezoid(y: Array, x: Array | None = None, dx: Array = 1.0, axis: int = -1) -> Array:
+    """Integrate along an axis by the trapezoidal rule."""
+    y = operand(y)
+    at = _axis_of(y, axis, "np.trapezoid")
+    steps: Any = dx
+    if x is not None:
+        steps = np.diff(operand(x), axis=at if np.ndim(x) == np.ndim(y) else -1)
+        if np.ndim(x) == 1 < np.ndim(y):
+            steps = np.reshape(steps, (-1,) + (1,) * (np.ndim(y) - at - 1))
+    means = (_part(y, at, slice(1, None)) + _part(y, at, slice(None, -1))) / 2.0
+    return np.sum(means * steps, axis=at)
+
+
+@composes("cumulative_sum")
+def cumulative_sum(x: Array, axis: int | None = None, include_initial: bool = False) -> Array:
+    """Add up what came so far, after a 0 if `include_initial`."""
+    return _so_far(np.cumsum, x, axis, include_initial, 0.0)
+
+
+@composes("cumulative_prod")
+def cumulative_prod(x: Array, axis: int | None = None, include_initial: bool = False) -> Array:
+    """Multiply what came so far, after a 1 if `include_initial`."""
+    return _so_far(np.cumprod, x, axis, include_initial, 1.0)
+
+
+def _so_far(function: Any, x: Array, axis: int | None, initial: bool, number: float) -> Array:
+    x = operand(x)
+    if axis is None and np.ndim(x) > 1:
+        raise OptionError("np.cumulative_sum, np.cumulative_prod: need axis= of more axes than one")
+    at = _axis_of(x, 0 if axis is None else axis, "np.cumulative_sum")
+    y = function(x, axis=at)
+    if not initial:
+        return y
+    shape = tuple(1 if i == at else n for i, n in enumerate(np.shape(y)))
+    return np.concatenate([np.full(shape, number, dtype_of(x)), y], axis=at)
+
+
+@composes("convolve")
+def convolve(a: Array, v: Array, mode: str = "full") -> Array:
+    """Slide one row over the other, turned round: y_k = Σ_i a_i v_(k−i)."""
+    a, v = operand(a), operand(v)
+    if np.size(v) > np.size(a):
+        a, v = v, a
+    return _slid(a, v[::-1] if np.ndim(v) else v, mode, "np.convolve")
+
+
+@composes("correlate")
+def correlate(a: Array, v: Array, mode: str = "valid") -> Array:
+    """Slide one row over the other: y_k = Σ_i a_(i+k) v_i."""
+    a, v = operand(a), operand(v)
+    if np.size(v) > np.size(a):
+        return _slid(v, a, mode, "np.correlate")[::-1]
+    return _slid(a, v, mode, "np.correlate")
+
+
+def _slid(a: Array, v: Array, mode: str, name: str) -> Array:
+    if np.ndim(a) > 1 or np.ndim(v) > 1 or not np.size(v):
+        raise ShapeError(
+            f"{name}: needs two rows that are not empty, got shapes {np.shape(a)} and {np.shape(v)}"
+        )
+    a, v, n = np.atleast_1d(a), np.atleast_1d(v), np.size(v)
+    sides = {"full": (n - 1, n - 1), "same": (n // 2, (n - 1) // 2), "valid": (0, 0)}
+    if mode not in sides:
+        raise OptionError(f"{name}: mode must be 'full', 'same' or 'valid', got {mode!r:.80}")
+    padded = np.pad(a, sides[mode]) if mode != "valid" and n > 1 else a
+    return np.lib.stride_tricks.sliding_window_view(padded, n) @ v
+
+
+@composes("interp")
+def interp(
+    x: Array, xp: Array, fp: Array, left: Array | None = None, right: Array | None = None
+) -> Array:
+    """Interpolate between the points (xp, fp) by lines; beyond them fp's ends, or left and right.
+
+    At a point, a kink, the slope is that of the line on its right.
+    """
+    x, xp, fp = operand(x), operand(xp), operand(fp)
+    if np.ndim(xp) != 1 or np.shape(xp) != np.shape(fp) or not np.size(xp):
+        raise ShapeError(
+            "np.interp: needs points in two rows of one length, got shapes "
+            f"{np.shape(xp)} and {np.shape(fp)}"
+        )
+    below, above = np.less(x, xp[0]), np.greater_equal(x, xp[-1])
+    y = np.broadcast_to(fp[-1], np.shape(x))
+    if np.size(xp) > 1:
+        k = _piece(x, xp)
+        slope = (fp[k + 1] - fp[k]) / (xp[k + 1] - xp[k])
+        y = np.where(above, fp[-1], fp[k] + (x - xp[k]) * slope)
+    y = np.where(below, fp[0] if left is None else left, y)
+    return y if right is None else np.where(np.greater(x, xp[-1]), right, y)
+
+
+@observation
+def _piece(x: Array, xp: Array) -> NDArray[np.int64]:
+    """Find which line each x lies on."""
+    after = np.asarray(np.searchsorted(xp, x, side="right"))
+    return np.clip(after - 1, 0, len(xp) - 2)
+
+
+@composes("polyval")
+def polyval(p: Array, x: Array) -> Array:
+    """Evaluate a polynomial, whose highest coefficient comes first."""
+    p, x = operand(p), operand(x)
+    y = np.broadcast_to(p[0], np.shape(x)) if np.size(p) else np.zeros(np.shape(x))
+    for k in range(1, np.size(p)):
+        y = y * x + p[k]
+    return y
+
+
+@composes("unwrap")
+def unwrap(
+    p: Array, discont: float | None = None, axis: int = -1, *, period: float = 2 * np.pi
+) -> Array:
+    """Add whole periods, which are constants, so that no step is longer than half of one."""
+    return p + _periods(p, discont=discont, axis=axis, period=period)
+
+
+@observation
+def _periods(p: Array, **options: Any) -> Any:
+    return np.unwrap(p, **options) - p
