@@ -9,6 +9,8 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import HealthCheck, settings
 
+collect_ignore = ["docs/from_and_to_pytorch.md"]  # tests/peers/test_pages.py runs it, with peers
+
 # Before NumPy is imported: threads on small matrices wait for each other far longer than they work.
 os.environ |= {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
 

@@ -26,7 +26,8 @@ nitpick_ignore_regex = [
         r"tinygrad_pool\.engine\.node\.Node",
     ),  # what a Value is to all others
     ("py:class", r"tinygrad_pool\.diagnosis\.survey\.Survey"),  # its own business
-    ("py:class", r"tinygrad_pool\.datasets\.[XY]"),  # type variables
+    ("py:class", r"tinygrad_pool\.bridges\.network\.Program"),  # its own business, too
+    ("py:class", r"tinygrad_pool\.(datasets\.[XY]|rules\.rule\.Function)"),  # type variables
 ]
 
 INCLUDED = re.compile(r"^```\{include\} (\.\./\w+\.md)\n```$", re.MULTILINE)

@@ -19,7 +19,7 @@ FLOORS = [
     "functional",
     "tinygrad_pool nn optim datasets derivatives gradient_check",
     "drawing",
-    "recording pooling_as_weights",
+    "recording pooling_as_weights bridges",
     "diagnosis codegen",
     "debugger",
     "cli __main__",

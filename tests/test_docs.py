@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 ROOMS = ["drawing", "recording", "diagnosis", "debugger", "derivatives"]
-ROOMS += ["pooling_as_weights", "codegen"]
+ROOMS += ["pooling_as_weights", "codegen", "bridges"]
 
 
 def test_the_readme_opens_with_two_commands():

@@ -30,6 +30,7 @@ PRINTS = {
         "test accuracy 9",
         "norm.num_batches_tracked [344]",
     ],
+    "09_data_parallel.py": ["step 4  loss 2.2", "farthest from one process"],
 }
 
 
@@ -37,14 +38,20 @@ def test_every_example_is_checked_here():
     assert sorted(PRINTS) == sorted(path.name for path in EXAMPLES.glob("*.py"))
 
 
-SLOW = {"02_moons.py"}
+SLOW = {"09_data_parallel.py", "02_moons.py"}
+
+
+NEEDS = {"09_data_parallel.py": ["dask.distributed"]}
+"""What an example says to install; it is one of the peers."""
 
 
 @pytest.mark.parametrize(
     "name",
     [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in sorted(PRINTS)],
 )
-def test_it_runs_and_prints(name, tmp_path):
+def test_it_runs_and_prints(name, tmp_path, peer):
+    for package in NEEDS.get(name, ()):
+        peer(package)
     ran = subprocess.run(
         [sys.executable, "-W", "error", EXAMPLES / name],
         cwd=tmp_path,

@@ -11,6 +11,13 @@ from floors import FLOORS, PACKAGE, arrows, imports, modules, room_of, without_s
 
 TESTS = Path(__file__).parent
 ELSEWHERE = {
+    "bridges.aten_shapes": "bridges/test_aten.py",
+    "bridges.counterparts": "bridges/test_agreement.py",
+    "bridges.extras": "bridges/test_onnx_writing.py",
+    "bridges.graph": "bridges/test_onnx_writing.py",
+    "bridges.onnx_rules": "bridges/test_onnx_writing.py",
+    "bridges.onnx_shapes": "bridges/test_onnx_operations.py",
+    "bridges.translations": "bridges/test_network.py",
     "debugger.dap.breakpoint_requests": "debugger/dap/test_stops.py",
     "debugger.dap.requests": "debugger/dap/test_server.py",
     "diagnosis.findings": "diagnosis/test_diagnosis.py",

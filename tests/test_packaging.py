@@ -63,7 +63,19 @@ def test_the_metadata_tells_licence_python_extras_and_the_command(wheel, metadat
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "MIT AND BSD-3-Clause"  # the code, and the digits
     assert set(metadata.get_all("Provides-Extra")) == {
-        *("render", "pdf", "plot", "sparse", "demo", "test", "peers", "docs", "dev"),
+        *(
+            "render",
+            "pdf",
+            "plot",
+            "sparse",
+            "torch",
+            "onnx",
+            "demo",
+            "test",
+            "peers",
+            "docs",
+            "dev",
+        ),
     }
     (entry,) = [n for n in wheel.namelist() if n.endswith("entry_points.txt")]
     assert "tinygrad-pool = tinygrad_pool.cli.main:main" in wheel.read(entry).decode()

@@ -54,6 +54,7 @@ __all__ = [
     "explode",
     "find_ties",
     "frames",
+    "from_torch",
     "functional",
     "grad",
     "gradcheck",

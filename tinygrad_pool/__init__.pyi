@@ -1,6 +1,7 @@
 """What the package offers: for editors and type checkers, and for __init__.py to load from."""
 
 from tinygrad_pool import (
+    bridges as bridges,
     codegen as codegen,
     datasets as datasets,
     debugger as debugger,
@@ -12,6 +13,12 @@ from tinygrad_pool import (
     optim as optim,
     pooling_as_weights as pooling_as_weights,
     recording as recording,
+)
+from tinygrad_pool.bridges import (
+    crosscheck as crosscheck,
+    from_onnx as from_onnx,
+    from_torch as from_torch,
+    to_onnx as to_onnx,
 )
 from tinygrad_pool.codegen import (
     unroll as unroll,

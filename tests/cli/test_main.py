@@ -84,6 +84,7 @@ def test_who_reads_only_the_beginning_gets_no_traceback(tmp_path):
         stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
     )
+    assert b"has run" in ran.stdout.readline()
     assert b"1 of 1" in ran.stdout.readline()
     ran.stdout.close()
     assert ran.stderr.read() == b""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
 from tinygrad_pool import __version__
-from tinygrad_pool.cli import digits, editor, scripts, user_script
+from tinygrad_pool.cli import digits, editor, networks, scripts, user_script
 from tinygrad_pool.errors import TinygradPoolError
 from tinygrad_pool.formatting import PLAINLY
 
@@ -101,6 +101,12 @@ def _parser() -> _Parser:
         help="default: a network trained on the digits, over all images that it has not seen",
     )
     same.add_argument("-o", "--out", type=Path, default=Path("equivalence.svg"), metavar="FILE")
+
+    onnx = for_script(networks.export, "run a script and write its network as an ONNX file")
+    onnx.add_argument("out", type=Path, metavar="FILE.onnx")
+    onnx.add_argument("--inputs", default="", metavar="x,y", help="what the network is called with")
+
+    for_script(networks.crosscheck, "compare a script's nodes with PyTorch's, one by one")
 
     vscode = commands.add_parser("vscode", help="write how VS Code steps from closure to closure")
     vscode.add_argument("folder", type=Path, nargs="?", default=Path(), metavar="FOLDER")

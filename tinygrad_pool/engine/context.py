@@ -235,6 +235,24 @@ def scope(name: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def made_at(scope: str, line: Line | None) -> Iterator[None]:
+    """Say in which scope the nodes inside are, and which line of source they stand for, if one.
+
+    For a program that is carried out step by step: the line that carries it out says nothing.
+
+    >>> import tinygrad_pool as tg
+    >>> with made_at("conv1", Line("net.py", 7, "forward")):
+    ...     y = tg.Value(2.0).exp()
+    >>> y.about.scope, str(y.about.line)
+    ('conv1', 'net.py:7')
+    """
+    now = SETTING.get()
+    place = "/".join(filter(None, (now.about.scope, scope)))
+    with _changed(about=About(scope=place, line=line), traced=now.traced and line is None):
+        yield
+
+
 def text(given: object, what: str) -> str:
     """Read a name. Raises OptionError, which names `what`, for anything but text (3, None).
 

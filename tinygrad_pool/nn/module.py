@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
+from importlib import import_module
 from pathlib import Path
 from reprlib import recursive_repr
 from types import MappingProxyType
@@ -204,6 +205,13 @@ class Module(WithHabits):
             _check_shapes(own, shapes)
             state = {name: found[name].array() for name in own}
         self.load_state_dict(state)
+
+    def to_torch(self, *example: Any) -> Any:
+        """Make a torch.nn.Module with equal outputs and gradients; see `bridges.to_torch`.
+
+        A network with a `forward` of its own needs example inputs. Needs the extra [torch].
+        """
+        return import_module("tinygrad_pool.bridges").to_torch(self, *example)
 
     def _by_name(self) -> dict[str, Part]:
         """Find the parts that are saved."""

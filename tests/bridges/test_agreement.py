@@ -1,0 +1,213 @@
+"""A graph beside PyTorch: what agrees, what differs, and what is a documented choice."""
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool.errors import DataError, OptionError
+from tinygrad_pool.rules import reductions, traits
+
+pytestmark = pytest.mark.peer
+
+
+@pytest.mark.usefixtures("torch")
+@pytest.mark.parametrize("seed", range(25))
+def test_random_networks_agree(random_net, seed):
+    y, _ = random_net(seed, steps=6)
+    result = tg.crosscheck(y)
+    assert result.ok, result
+    assert not result.unknown
+    assert result.compared == sum(not n.is_leaf for n in tg.record(y, np.ones(y.shape)).nodes)
+
+
+@pytest.mark.usefixtures("torch")
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("ties", ["first", "last", "even"])
+def test_ties_are_documented_choices(random_net, seed, ties):
+    y, _ = random_net(seed, numbers="integers", steps=5, ties=ties)
+    result = tg.crosscheck(y)
+    assert result.ok, result
+
+
+def wrong_cube(x):
+    def wrong_cube_backward(g):
+        return (2 * g * x**2,)
+
+    return x**3, wrong_cube_backward
+
+
+def sine(x):
+    return np.sin(x), lambda g: (g * np.cos(x),)
+
+
+@pytest.mark.usefixtures("torch")
+class TestDifferences:
+    def test_the_first_is_named_with_its_rule_and_line(self):
+        a = tg.Value([1.0, 2.0, 3.0], label="a")
+        with tg.traced():
+            E = (tg.lift(wrong_cube)(a) * a).sum()
+        before = [v.has_grad for v in (a, E)]
+        result = tg.crosscheck(E)
+        assert not result.ok
+        assert [v.has_grad for v in (a, E)] == before
+        first = result.first
+        assert (first.node.op, first.place, first.ours, first.theirs) == (
+            *("wrong_cube", (2,)),
+            *(54.0, 81.0),
+        )
+        assert "1 difference, the first one:\n  wrong_cube#1 (rule wrong_cube): what it" in str(
+            result
+        )
+        assert "test_agreement.py" in str(result)
+
+    def test_wrong_data_is_found_too(self):
+        def double(x):
+            return (x * 2, lambda g: (g * 2,)) if isinstance(x, np.ndarray) else (x * 3, None)
+
+        result = tg.crosscheck(tg.lift(double)(tg.Value([1.0])).sum())
+        assert result.first.what == "its data"
+        assert len(str(result).splitlines()) >= 2
+
+    def test_what_torch_has_not_is_listed_and_not_judged(self):
+        result = tg.crosscheck(tg.lift(sine)(tg.Value([1.0])).sum() * 1.0)
+        assert result.ok
+        assert [n.op for n in result.unknown] == ["sine"]
+        assert str(result).endswith("not compared, since PyTorch has no such operation: sine#1")
+
+    @pytest.mark.parametrize(
+        "made",
+        [lambda x: 2.0, lambda x: x.sum() if isinstance(x, np.ndarray) else x],
+        ids=["no tensor", "another shape"],
+    )
+    def test_what_becomes_something_else_in_torch_is_not_judged(self, made):
+        def odd(x):
+            return made(x), lambda g: (g * np.ones(2),)
+
+        assert [n.op for n in tg.crosscheck(tg.lift(odd)(tg.Value([1.0, 2.0]))).unknown] == ["odd"]
+
+    def test_an_error_is_no_choice_though_there_is_a_tie(self, monkeypatch):
+        def larger(x, w):
+            return x * (x > w) + w * (w >= x), lambda g: (2 * g * (x > w), g * (w >= x))
+
+        monkeypatch.setitem(traits.TRAITS, larger, traits.TRAITS[reductions.maximum])
+        a, b = tg.Value([1.0, 5.0], label="a"), tg.Value([1.0, 3.0], label="b")
+        result = tg.crosscheck(tg.lift(larger)(a, b).sum())
+        assert [(d.place, d.ours, d.theirs) for d in result.differences] == [((1,), 2.0, 1.0)]
+
+    def test_a_condition_gets_nothing_on_either_side(self):
+        x = tg.Value([1.0, 0.0])
+        assert tg.crosscheck(tg.where(x, x * 2.0, 1.0).sum()).ok
+
+    def test_a_tie_at_a_maximum(self):
+        a, b = tg.Value([1.0, 2.0], label="a"), tg.Value([1.0, 3.0], label="b")
+        result = tg.crosscheck((tg.maximum(a, b) ** 2).sum())
+        assert result.ok
+        assert [c.place for c in result.choices] == [(0,), (0,)]
+        assert "here ties='first'; at a tie PyTorch pays half each" in str(result)
+        assert "all agree, but for 2 documented choices" in str(result)
+
+    def test_a_window_of_zeros(self):
+        result = tg.crosscheck(
+            tg.functional.lp_pool1d(tg.Value([0.0, 0.0, 3.0, 4.0]), 2.0, 2).sum()
+        )
+        assert result.ok
+        assert "where all of a window is 0, so is its gradient" in str(result)
+
+    def test_many_are_counted(self):
+        a = tg.Value([1.0, 2.0])
+        E = sum(tg.lift(wrong_cube)(a).sum() for _ in range(10))
+        assert "… and 2 more" in str(tg.crosscheck(E))
+
+
+@pytest.mark.usefixtures("torch")
+def test_every_activation_and_loss_agrees():
+    rng = np.random.default_rng(0)
+    x, t = tg.Value(rng.normal(size=(4, 5)) * 3), rng.random((4, 5))
+    f = tg.functional
+    for y in (
+        *(f.gelu(x), f.gelu(x, approximate="tanh"), f.elu(x, alpha=0.5), f.softplus(x, beta=2.0)),
+        *(f.erf(x), f.leaky_relu(x, 0.1), f.mish(x), f.hardswish(x), f.selu(x), f.softsign(x)),
+        tg.nn.binary_cross_entropy(tg.sigmoid(x), t),
+        tg.nn.cross_entropy(x, [0, 1, 2, 4]),
+        tg.softmax(x, axis=(0, 1)),
+        tg.logsumexp(x, axis=0, keepdims=True),
+        tg.clip(x, -1.0, np.ones(5)),
+        tg.clip(x),
+        tg.where(t > 0.5, x, -x),
+        f.squeeze(tg.stack([f.expand_dims(x, 0)] * 2)[:1]),
+        np.broadcast_to(x, (2, 4, 5)),
+        x[[0, 0, 3], 1:, None].astype(np.float32),
+        tg.weighted_sum([x, x], [x, 2.0], 1.0),
+        f.adaptive_avg_pool2d(x, (3, 2)),
+        f.adaptive_max_pool1d(x, 3),
+        f.avg_pool2d(x, 2, 2, 1, True, False),
+        f.avg_pool1d(x, 2, divisor_override=3.0),
+        f.conv1d(x, tg.Value(rng.normal(size=(2, 4, 2)))),
+        tg.Value(2.0).sum() + tg.Value(3.0).max() + tg.logsumexp(tg.Value(1.0)),
+        x.detach() * x,
+        x * (t > 0.5),
+    ):
+        result = tg.crosscheck(y)
+        assert result.ok, result
+        assert not result.unknown, result
+
+
+def test_explosions_agree(torch):
+    y = tg.max_pool2d(tg.Value(np.arange(16.0).reshape(4, 4)), 2)
+    layer = tg.as_weight_layer(y)
+    result = tg.crosscheck(layer.sum() if isinstance(layer, tg.Value) else y)
+    assert result.ok
+
+
+def test_a_network_and_its_module(torch):
+    net = tg.nn.Sequential(tg.nn.Linear(3, 4, rng=0), tg.nn.Tanh(), tg.nn.Linear(4, 2, rng=1))
+    x = np.ones((5, 3), np.float32)
+    result = tg.crosscheck(net, None, x)
+    assert result.ok
+    assert str(result).startswith("10 nodes computed in PyTorch, too, 4 parameters compared")
+    module = net.to_torch()
+    module[0].weight.data += 1.0
+    found = [d.what for d in tg.crosscheck(net, module, x).differences]
+    assert "output 0" in found
+    assert "gradient of 2.weight" in found
+    with pytest.raises(OptionError, match=r"a network needs example inputs, crosscheck\(net"):
+        tg.crosscheck(net)
+    with pytest.raises(OptionError, match=r"only one of network and module has"):
+        tg.crosscheck(net, torch.nn.Sequential(torch.nn.Linear(3, 2)), x)
+    with pytest.raises(OptionError, match=r"returns 1 output, the module 2"):
+        tg.crosscheck(net, twice(torch), x)
+    assert tg.crosscheck(tg.nn.ReLU(), None, x).ok
+
+
+def twice(torch):
+    class Both(torch.nn.Module):
+        def forward(self, x):
+            return x, x
+
+    return Both()
+
+
+def test_a_loss_and_a_module_after_its_pass(torch):
+    net = tg.nn.Linear(3, 2, rng=0)
+    for name, v in net.named_parameters():
+        v.label = name
+    module = net.to_torch()
+    x = np.ones((5, 3), np.float32)
+    E = (net(x) ** 2).sum()
+    assert tg.crosscheck(E, module).ok  # the data: there is no gradient yet
+    E.backward()
+    (module(torch.tensor(x)) ** 2).sum().backward()
+    assert tg.crosscheck(E, module).ok
+    module.weight.grad[1, 2] += 1.0
+    first = tg.crosscheck(E, module).first
+    assert (first.what, first.place) == ("gradient of weight", (1, 2))
+    assert "  gradient of weight[1, 2]: " in str(tg.crosscheck(E, module))
+    with pytest.raises(OptionError, match=r"no leaf of the graph is called 0.weight"):
+        tg.crosscheck(E, torch.nn.Sequential(torch.nn.Linear(3, 2)))
+
+
+def test_what_cannot_be_checked(torch):
+    with pytest.raises(DataError, match="crosscheck: needs a Value, got a float"):
+        tg.crosscheck(2.0)
+    with pytest.raises(DataError, match=r"needs a torch.nn.Module, got a float"):
+        tg.crosscheck(tg.Value(2.0), 2.0)

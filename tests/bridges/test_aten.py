@@ -1,0 +1,172 @@
+"""PyTorch's operations on Values, beside PyTorch's own, called one by one."""
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool.bridges import aten, aten_shapes
+from tinygrad_pool.bridges.translations import TRANSLATIONS
+from tinygrad_pool.errors import ShapeError
+
+pytestmark = pytest.mark.peer
+
+X, Y = np.random.default_rng(0).standard_normal((2, 3, 4))
+P = np.abs(X) + 0.5
+CUBE = np.random.default_rng(1).standard_normal((2, 3, 4))
+CASES = {
+    **{name: (name, X) for name in ("exp", "sin", "cos", "tan", "tanh", "abs", "neg", "erf", "t")},
+    **{
+        name: (name, P) for name in ("log", "log2", "log10", "log1p", "sqrt", "rsqrt", "reciprocal")
+    },
+    **{name: (name, X, Y) for name in ("maximum", "minimum", "mul", "add", "sub", "div", "rsub")},
+    **{name: (name, X, 2.0) for name in ("eq", "ne", "lt", "le", "gt", "ge", "clamp_min")},
+    **{name: (name, X) for name in ("sign", "floor", "ceil", "round", "trunc", "isnan", "isinf")},
+    **{name: (name, X) for name in ("numel", "argmax", "argmin", "logical_not", "tril", "triu")},
+    **{
+        f"{name} of none": (name, X)
+        for name in ("any", "all", "sum", "mean", "amax", "amin", "var")
+    },
+    **{f"{name} of an axis": (name, X, [1], True) for name in ("sum", "mean", "amax", "amin")},
+    **{f"{name} along an axis": (name, X, 1, True) for name in ("max", "min", "any", "all")},
+    **{f"{name} of two": (name, X, Y) for name in ("max", "min")},
+    **{f"{name} of all": (name, X) for name in ("max", "min")},
+    **{f"{name} of the last": (name, X, -1) for name in ("argmax", "argmin", "softmax", "unbind")},
+    "add with alpha": ("add", X, Y, {"alpha": 2}),
+    "sub with alpha": ("sub", X, Y, {"alpha": 2}),
+    "rsub with alpha": ("rsub", X, Y, {"alpha": 2}),
+    "div floor": ("div", X, Y, {"rounding_mode": "floor"}),
+    "div trunc": ("div", X, Y, {"rounding_mode": "trunc"}),
+    "div of wholes": ("div", np.arange(6), 4, {"rounding_mode": "floor"}),
+    "floor_divide": ("floor_divide", np.arange(6), 4),
+    "pow": ("pow", P, 3),
+    "clamp": ("clamp", X, -0.5, 0.5),
+    "clamp_max": ("clamp_max", X, 0.5),
+    "where": ("where", X > 0, X, Y),
+    "masked_fill": ("masked_fill", X, X > 0, 3.0),
+    "sum of a list of none": ("sum", X, []),
+    "var with correction": ("var", X, [0], {"correction": 0, "keepdim": True}),
+    "var unbiased": ("var", X, False),
+    "logsumexp": ("logsumexp", X, [1], True),
+    "log_softmax": ("log_softmax", X, 0),
+    "view": ("view", X, [2, -1]),
+    "view of wholes": ("view", np.arange(6), [2, -1]),
+    "flatten": ("flatten", CUBE, 1),
+    "flatten a number": ("flatten", np.float64(2.0)),
+    "unflatten": ("unflatten", X, 1, [2, -1]),
+    "unflatten all": ("unflatten", X, 1, [2, 2]),
+    "transpose": ("transpose", CUBE, 0, -1),
+    "transpose a number": ("transpose", np.float64(2.0), 0, 0),
+    "t of a vector": ("t", X[0]),
+    "permute": ("permute", CUBE, [2, 0, 1]),
+    "squeeze": ("squeeze", CUBE[:, :1]),
+    "squeeze an axis": ("squeeze", CUBE[:, :1], 1),
+    "squeeze a long axis": ("squeeze", CUBE, 1),
+    "squeeze axes": ("squeeze", CUBE[:1, :1], [0, 2]),
+    "unsqueeze": ("unsqueeze", X, -1),
+    "expand": ("expand", X[:, None], [2, -1, 2, 4]),
+    "repeat": ("repeat", X, [2, 1, 3]),
+    "select": ("select", CUBE, -1, 2),
+    "slice": ("slice", CUBE, 1, 1, 3),
+    "slice steps": ("slice", CUBE, 2, None, None, 2),
+    "slice all": ("slice", CUBE, 1, 0, 99),
+    "split": ("split", X, 3, 1),
+    "split_with_sizes": ("split_with_sizes", X, [1, 3], 1),
+    "chunk": ("chunk", X, 3, 1),
+    "cat": ("cat", [X, Y], 1),
+    "stack": ("stack", [X, Y], -1),
+    "index_select": ("index_select", X, -1, np.array([0, 0, 2])),
+    "index": ("index", CUBE, [None, np.array([0, 2])]),
+    "gather": ("gather", X, 1, np.array([[0], [1], [3]])),
+    "embedding": ("embedding", X, np.array([[0, 2]])),
+    "embedding with padding": ("embedding", X, np.array([[0, 2]]), 2),
+    "flip": ("flip", CUBE, [0, -1]),
+    "roll": ("roll", X, [1, -1], [0, 1]),
+    "roll all": ("roll", X, [5]),
+    "roll by nothing": ("roll", X, [3], [0]),
+    "roll nothing": ("roll", X[:0], [3], [0]),
+    "constant_pad_nd": ("constant_pad_nd", X, [1, 2, 0, 3], 5.0),
+    "constant_pad_nd cuts": ("constant_pad_nd", X, [-1, 2], 0.5),
+    "constant_pad_nd by nothing": ("constant_pad_nd", X, [0, 0]),
+    "type_as": ("type_as", X, Y.astype(np.float32)),
+    "zeros_like": ("zeros_like", X),
+    "ones_like": ("ones_like", X),
+    "full_like": ("full_like", X, 3.0),
+    "zeros": ("zeros", [2, 3]),
+    "full": ("full", [2], 7),
+    "arange": ("arange", 1, 7, 2),
+    "logical_and": ("logical_and", X > 0, Y > 0),
+    "bitwise_not": ("bitwise_not", X > 0),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_an_operation_is_pytorchs(torch, case):
+    name, *operands = CASES[case]
+    options = operands.pop() if isinstance(operands[-1], dict) else {}
+    theirs = [_tensors(torch, a) for a in operands]
+    ours = [_values(a) for a in operands]
+    expected = _listed(getattr(torch.ops.aten, name)(*theirs, **options))
+    actual = _listed(TRANSLATIONS[f"aten.{name}"](*ours, **options))
+    assert len(actual) == len(expected)
+    total, slopes = 0.0, []
+    for y, t in zip(actual, map(torch.as_tensor, expected), strict=True):
+        numbers = y.data if isinstance(y, tg.Value) else np.asarray(y)
+        assert numbers.shape == tuple(t.shape)
+        np.testing.assert_allclose(numbers, t.detach().numpy(), 1e-12, 1e-12)
+        if isinstance(y, tg.Value) and t.requires_grad:
+            total = total + (y * np.cos(np.arange(y.size)).reshape(y.shape)).sum()
+            slopes.append((t * torch.arange(t.numel()).double().cos().reshape(t.shape)).sum())
+    leaves = [t for t in _flat(theirs) if getattr(t, "requires_grad", False)]
+    values = [v for v in _flat(ours) if isinstance(v, tg.Value)]
+    assert bool(slopes) == isinstance(total, tg.Value)
+    if slopes:
+        gradients = torch.autograd.grad(sum(slopes), leaves, allow_unused=True)
+        for g, h in zip(tg.grad(total, values), gradients, strict=True):
+            np.testing.assert_allclose(g, 0.0 if h is None else h, 1e-10, 1e-10)
+
+
+def _values(a):
+    if isinstance(a, list):
+        return [_values(v) for v in a]
+    return tg.Value(a) if isinstance(a, np.ndarray | np.float64) and a.dtype.kind == "f" else a
+
+
+def _tensors(torch, a):
+    if isinstance(a, list):
+        return [_tensors(torch, v) for v in a]
+    if isinstance(a, np.ndarray | np.float64):
+        return torch.tensor(a, requires_grad=a.dtype.kind == "f")
+    return a
+
+
+def _flat(operands):
+    return [v for a in operands for v in (a if isinstance(a, list) else [a])]
+
+
+def _listed(y):
+    return list(y) if isinstance(y, list | tuple) else [y]
+
+
+def test_wholes_and_masks_stay_arrays():
+    places = np.arange(6)
+    assert aten_shapes.view(places, (2, 3)).dtype == places.dtype
+    assert TRANSLATIONS["aten.maximum"](places, 3).tolist() == [3, 3, 3, 3, 4, 5]
+    assert TRANSLATIONS["aten.detach"](places) is places
+    assert TRANSLATIONS["aten.detach"](tg.Value(2.0)).parents == ()
+    with pytest.raises(ShapeError, match=r"view: 6 elements of shape \(6,\) do not fit"):
+        aten_shapes.view(places, (4, -1))
+
+
+def test_dtypes():
+    x = tg.Value([1.0, 2.0])
+    f, i = np.dtype(np.float32), np.dtype(np.int64)
+    assert aten.cast(x, f).dtype == f
+    assert aten.cast(x, i).dtype == i
+    assert aten.cast(x, None) is aten.cast(x, x.dtype) is x
+    assert aten.to(x, f, False).dtype == aten.to(x, dtype=f).dtype == f
+    assert aten.to(x, "cpu") is x
+    assert TRANSLATIONS["aten.zeros"]([2]).dtype == f
+    assert TRANSLATIONS["aten.full"]([2], True).dtype == bool
+    assert TRANSLATIONS["aten.scalar_tensor"](2, dtype=f).dtype == f
+    assert TRANSLATIONS["aten.rand_like"](x).shape == (2,)
+    assert aten.total(x, dtype=f).dtype == f

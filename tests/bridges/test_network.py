@@ -1,0 +1,152 @@
+"""A network as a list of steps: how it is called, and what it says when a step fails."""
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool.bridges.network import Call, Input, Network, Part, Program, Ref, with_refs
+from tinygrad_pool.bridges.translations import TRANSLATIONS, translates
+from tinygrad_pool.engine.context import Line
+from tinygrad_pool.errors import OptionError, ShapeError, UnsupportedError
+
+
+def program(*calls, lengths=None, returns="y", updates=()):
+    return Program(
+        inputs=(Input("x", lengths),),
+        takes=((Ref("x"),), {}),
+        calls=calls,
+        returns=Ref(returns),
+        constants={"two": np.array(2.0)},
+        updates=dict(updates),
+    )
+
+
+X, W = Ref("x"), Ref("block.w")
+TIMES = Call(("y",), "python.mul", (X, W), {}, "block", Line("net.py", 7, "forward"))
+
+
+def test_it_is_a_module_whose_nodes_have_scopes_and_lines():
+    net = Network(program(TIMES), {"block.w": tg.Value(3.0)}, "Net")
+    y = net(tg.Value(2.0))
+    assert (y.data, y.about.scope, str(y.about.line)) == (6.0, "block", "net.py:7")
+    assert net.block.w is net.parameters()[0]
+    assert repr(net) == "Network(Net: 1 operations on x)"
+    assert net(2.0).data == 6.0
+    net.load_state_dict({"block.w": 4.0})
+    with tg.scope("outer"):
+        assert net(2.0).about.scope == "outer/block"
+    whole = tg.nn.Sequential(inner=net)
+    assert whole(2.0).about.scope == "inner/block"
+
+
+def test_traced_finds_the_line_of_a_step_that_has_none():
+    net = Network(program(TIMES._replace(line=None)), {"block.w": tg.Value(3.0)})
+    with tg.traced():
+        y = net(2.0)
+    assert y.about.line.file == __file__
+
+
+def test_a_buffer_is_set_by_a_call():
+    step = Call(("m",), "python.add", (Ref("mean"), Ref("two")), {})
+    own = {"block.w": tg.Value(3.0), "mean": np.zeros(())}
+    net = Network(program(TIMES, step, updates={"mean": "m"}), own)
+    for _ in range(2):
+        net(tg.Value(2.0))
+    assert net.mean == 4.0
+    assert [n for n, _ in net.named_buffers()] == ["mean"]
+
+
+def test_what_is_not_a_value_is_returned_as_it_is():
+    for x, kind in ((np.ones(2), tg.Value), (np.arange(2), np.ndarray), ([1, 2], np.ndarray)):
+        assert isinstance(Network(program(returns="x"), {})(x), kind)
+
+
+def test_lengths():
+    lengths = (("n", 0, 2**31), 3, ("n", 2, 5))
+    net = Network(program(returns="x", lengths=lengths), {})
+    assert net(np.ones((4, 3, 4))).shape == (4, 3, 4)
+    said = r"input x: the network was made for shape \(n, 3, n ≥ 2 ≤ 5\), got "
+    for shape in ((4, 3, 5), (4, 2, 4), (6, 3, 6), (1, 3, 1), (4, 3)):
+        with pytest.raises(ShapeError, match=said):
+            net(np.ones(shape))
+
+
+def test_inputs_of_another_form():
+    net = Network(program(TIMES), {"block.w": tg.Value(3.0)})
+    with pytest.raises(OptionError, match=r"input: the network takes 1, got 2"):
+        net(1.0, 2.0)
+    with pytest.raises(OptionError, match=r"input: needs the names \(none\), got z"):
+        net(1.0, z=2.0)
+    nested = program(returns="x")
+    form = (([Ref("x"), None, {"a": 2}],), {})
+    net = Network(nested.__class__(**{**vars(nested), "takes": form}), {})
+    assert net([1.0, None, {"a": 2}]) == 1.0
+    with pytest.raises(OptionError, match=r"input 0: the network takes 3, got 5.0"):
+        net(5.0)
+    with pytest.raises(OptionError, match="input 0 2: needs the names a, got 7"):
+        net([1.0, None, 7])
+    with pytest.raises(OptionError, match="input 0 1: the network was made for None, got 3"):
+        net([1.0, 3, {"a": 2}])
+
+
+def test_an_error_says_where():
+    net = Network(
+        program(Call(("y",), "aten.view", (X, (4, 4)), {}, "head", Line("net.py", 9, "f"))), {}
+    )
+    with pytest.raises(ShapeError) as caught:
+        net(tg.Value([1.0, 2.0]))
+    assert caught.value.__notes__ == ["aten.view in head, at net.py:9"]
+    with pytest.raises(ShapeError) as caught:
+        Network(program(Call(("y",), "aten.view", (X, (4, 4)), {})), {})(tg.Value([1.0, 2.0]))
+    assert not hasattr(caught.value, "__notes__")
+
+
+@pytest.mark.parametrize("place", ["", " in head"])
+def test_what_pythons_own_operators_refuse_says_where(place):
+    call = Call(("y",), "python.getitem", (X, "a"), {}, place.removeprefix(" in "))
+    net = Network(program(call), {})
+    with pytest.raises(UnsupportedError, match=f"python.getitem: cannot be carried out{place}: "):
+        net(np.ones(2))
+
+
+def test_what_nothing_makes():
+    net = Network(program(returns="z"), {})
+    with pytest.raises(UnsupportedError, match="the result: no translation of what makes 'z'"):
+        net(1.0)
+
+
+def test_names_that_cannot_be_parameters():
+    for name in ("save", "_program", "__class__", "a.forward"):
+        with pytest.raises(OptionError, match="cannot be the name of a parameter"):
+            Network(program(), {name: tg.Value(1.0)})
+    with pytest.raises(OptionError, match=r"'a.b' cannot be the name of a parameter: 'a' is one"):
+        Network(program(), {"a": tg.Value(1.0), "a.b": tg.Value(1.0)})
+
+
+def test_a_part_by_itself():
+    net = Network(program(TIMES), {"block.w": tg.Value(3.0)})
+    with pytest.raises(UnsupportedError, match="a layer of a translated network is not called"):
+        net.block(2.0)
+    assert isinstance(net.block, Part)
+    assert net.train(False) is net.eval() is net
+    with pytest.raises(UnsupportedError, match="was translated for evaluation and stays so"):
+        net.train()
+
+
+def test_refs_in_tuples_with_names():
+    line = with_refs(Line(Ref("file"), 1, "f"), lambda ref: ref.name)
+    assert line == Line("file", 1, "f")
+
+
+def test_a_translation_comes_under_every_name():
+    with pytest.raises(
+        OptionError, match=r"needs the name of a library's operation, as 'aten.roll'"
+    ):
+        translates("roll")
+    with pytest.raises(OptionError, match="got 7"):
+        translates(7)
+    try:
+        translates("mylib.a", "mylib.b")(abs)
+        assert TRANSLATIONS["mylib.a"] is TRANSLATIONS["mylib.b"] is abs
+    finally:
+        del TRANSLATIONS["mylib.a"], TRANSLATIONS["mylib.b"]

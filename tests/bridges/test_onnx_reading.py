@@ -1,0 +1,258 @@
+"""ONNX files as networks: what others wrote, and files that are damaged or hostile."""
+
+import warnings
+from contextlib import suppress
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool import nn
+from tinygrad_pool.bridges import onnx_reading
+from tinygrad_pool.errors import (
+    OptionError,
+    OutputError,
+    ShapeError,
+    TinygradPoolError,
+    UnsupportedError,
+)
+
+pytestmark = pytest.mark.peer
+
+
+@pytest.fixture
+def onnx(peer):
+    return peer("onnx")
+
+
+@pytest.fixture
+def write(onnx, tmp_path):
+    """Write a model of some operations on x, unchecked."""
+
+    def write(nodes, tensors=(), inputs=("x",), outputs=("y",), shape=(2, 3), **more):
+        h = onnx.helper
+        floats = onnx.TensorProto.FLOAT
+        made = [h.make_node(*node[:3], **node[3] if len(node) > 3 else {}) for node in nodes]
+        held = [
+            a if isinstance(a, onnx.TensorProto) else onnx.numpy_helper.from_array(a, name)
+            for name, a in dict(tensors).items()
+        ]
+        graph = h.make_graph(
+            made,
+            "written",
+            [h.make_tensor_value_info(i, floats, shape) for i in inputs],
+            [h.make_tensor_value_info(o, floats, ()) for o in outputs],
+            held,
+        )
+        opsets = [h.make_opsetid("", 17), h.make_opsetid("mylib", 1)]
+        model = h.make_model(graph, opset_imports=opsets, ir_version=8, **more)
+        path = tmp_path / "model.onnx"
+        path.write_bytes(model.SerializeToString())
+        return path
+
+    return write
+
+
+X = np.arange(6, dtype=np.float32).reshape(2, 3)
+
+
+def test_what_pytorch_writes_is_read(onnx, peer, tmp_path):
+    torch = peer("torch")
+    module = torch.nn.Sequential(
+        *(torch.nn.Conv2d(1, 3, 3, padding=1), torch.nn.BatchNorm2d(3), torch.nn.ReLU()),
+        *(torch.nn.MaxPool2d(2), torch.nn.Flatten(), torch.nn.Linear(12, 4), torch.nn.Softmax(1)),
+    ).eval()
+    x = torch.randn(2, 1, 4, 4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            module,
+            (x,),
+            tmp_path / "net.onnx",
+            dynamo=False,
+            dynamic_axes={"x": [0]},
+            input_names=["x"],
+        )
+    network = tg.from_onnx(tmp_path / "net.onnx")
+    more = torch.randn(5, 1, 4, 4)
+    np.testing.assert_allclose(network(more).data, module(more).detach(), 1e-5, 1e-6)
+    assert repr(network).startswith("Network(main_graph: ")
+    assert "operations on x" in repr(network)
+
+
+def test_parameters_constants_and_statistics(write):
+    path = write(
+        [
+            ("Add", ["x", "w"], ["a"]),
+            ("Constant", [], ["two"], {"value_float": 2.0}),
+            ("Constant", [], ["rows"], {"value_ints": [1, 0]}),
+            ("Constant", [], ["axis"], {"value_int": 1}),
+            ("Constant", [], ["pair"], {"value_floats": [0.5, 0.25]}),
+            ("Mul", ["a", "two"], ["b"]),
+            ("Gather", ["b", "rows"], ["c"]),
+            ("BatchNormalization", ["c", "scale", "shift", "mean", "var"], ["y"]),
+        ],
+        {
+            n: np.full(3, v, np.float32)
+            for n, v in zip(["w", "scale", "shift", "mean", "var"], [1, 2, 0, 0, 4], strict=True)
+        },
+    )
+    network = tg.from_onnx(path)
+    assert [n for n, _ in network.named_parameters()] == ["w", "scale", "shift"]
+    assert [n for n, _ in network.named_buffers()] == ["mean", "var"]
+    np.testing.assert_allclose(network(X).data, 2 * (X + 1)[::-1], 1e-4)
+    with pytest.raises(ShapeError, match=r"made for shape \(2, 3\), got \(3, 3\)"):
+        network(np.ones((3, 3), np.float32))
+
+
+def test_several_outputs_and_missing_operands(write):
+    path = write(
+        [
+            ("Clip", ["x", "", "top"], ["a"]),
+            ("Split", ["a"], ["b", "c"], {"axis": 0}),
+            ("Dropout", ["b"], ["d", ""]),
+            ("Shape", ["x"], ["e"]),
+        ],
+        {"top": np.float32(2.5)},
+        outputs=("d", "c", "e"),
+    )
+    d, c, e = tg.from_onnx(path)(X)
+    assert d.data.tolist() == [[0.0, 1.0, 2.0]]
+    assert c.data.tolist() == [[2.5, 2.5, 2.5]]
+    assert e.tolist() == [2, 3]
+
+
+def test_an_operation_of_ones_own_is_named_and_can_be_added(write):
+    path = write([("Twice", ["x"], ["y"], {"domain": "mylib", "name": "block/twice"})])
+    with pytest.raises(UnsupportedError, match=r"no translation of mylib.Twice in block; add one"):
+        tg.from_onnx(path)
+    try:
+        tg.bridges.translates("mylib.Twice")(lambda x: x * 2)
+        assert tg.from_onnx(path)(X).data.tolist() == (X * 2).tolist()
+    finally:
+        tg.bridges.translations.TRANSLATIONS.pop("mylib.Twice")
+
+
+def test_what_no_operation_makes(write):
+    path = write([("Dropout", ["x"], ["a", "mask"]), ("Identity", ["mask"], ["y"])])
+    with pytest.raises(
+        UnsupportedError, match=r"onnx.Identity: no translation of what makes 'mask'"
+    ):
+        tg.from_onnx(path)(X)
+
+
+def test_branches_and_functions_are_refused(onnx, write):
+    h = onnx.helper
+    y = h.make_tensor_value_info("y", 1, ())
+    branch = h.make_graph([h.make_node("Identity", ["x"], ["y"])], "branch", [], [y])
+    path = write(
+        [("If", ["holds"], ["y"], {"then_branch": branch, "else_branch": branch})],
+        {"holds": np.bool_(True)},
+    )
+    with pytest.raises(UnsupportedError, match="If '' has a graph of its own, a branch or a loop"):
+        tg.from_onnx(path)
+    own = h.make_function(
+        "mylib", "f", ["a"], ["b"], [h.make_node("Relu", ["a"], ["b"])], [h.make_opsetid("", 17)]
+    )
+    path = write([("f", ["x"], ["y"], {"domain": "mylib"})], functions=[own])
+    with pytest.raises(UnsupportedError, match="has functions of its own; inline them first"):
+        tg.from_onnx(path)
+    path = write([("Constant", [], ["y"], {"value_string": "a"})])
+    with pytest.raises(UnsupportedError, match="a constant of kind value_string"):
+        tg.from_onnx(path)
+
+
+def test_a_missing_file_and_one_that_is_too_large(onnx, tmp_path, monkeypatch):
+    with pytest.raises(OutputError, match=r"absent.onnx: cannot be read"):
+        tg.from_onnx(tmp_path / "absent.onnx")
+    (tmp_path / "large.onnx").write_bytes(bytes(11))
+    monkeypatch.setattr(onnx_reading, "LARGEST", 10)
+    with pytest.raises(OutputError, match=r"large.onnx: has 11 bytes, more than 10"):
+        tg.from_onnx(tmp_path / "large.onnx")
+
+
+def test_other_kinds_of_files(onnx, tmp_path):
+    for content in (b"", b"PK\3\4 no model", b"\xff" * 100, "müsli".encode() * 9):
+        (tmp_path / "net.onnx").write_bytes(content)
+        with pytest.raises(OutputError, match=r"net.onnx: is not"):
+            tg.from_onnx(tmp_path / "net.onnx")
+
+
+def test_numbers_in_other_files_are_not_opened(onnx, write):
+    tensor = onnx.numpy_helper.from_array(np.ones(3, np.float32), "w")
+    onnx.external_data_helper.set_external_data(tensor, "../../etc/passwd")
+    tensor.ClearField("raw_data")
+    path = write([("Add", ["x", "w"], ["y"])], {"w": tensor})
+    with pytest.raises(OutputError, match="keeps the numbers of 'w' in another file, which is not"):
+        tg.from_onnx(path)
+    path = write([("Constant", [], ["w"], {"value": tensor}), ("Add", ["x", "w"], ["y"])])
+    with pytest.raises(OutputError, match="in another file"):
+        tg.from_onnx(path)
+
+
+def test_a_shape_that_its_numbers_do_not_fill(onnx, write):
+    tensor = onnx.numpy_helper.from_array(np.ones(3, np.float32), "w")
+    tensor.dims[0] = 2**40
+    with pytest.raises(OutputError, match="'w' says it has 1,099,511,627,776 numbers"):
+        tg.from_onnx(write([("Add", ["x", "w"], ["y"])], {"w": tensor}))
+    tensor.dims[0] = 4
+    with pytest.raises(OutputError, match="is not a sound ONNX model"):
+        tg.from_onnx(write([("Add", ["x", "w"], ["y"])], {"w": tensor}))
+
+
+def test_what_onnx_itself_cannot_read_ends_in_words(onnx, write, monkeypatch):
+    def fail(_):
+        raise ValueError("no such dtype")
+
+    path = write([("Add", ["x", "w"], ["y"])], {"w": np.ones(3, np.float32)})
+    monkeypatch.setattr(onnx.numpy_helper, "to_array", fail)
+    with pytest.raises(
+        OutputError, match=r"is not a sound ONNX model: ValueError\('no such dtype'\)"
+    ):
+        tg.from_onnx(path)
+
+
+BOMBS = {
+    "Expand": [("Expand", ["x", "s"], ["y"])],
+    "ConstantOfShape": [("ConstantOfShape", ["s"], ["y"])],
+    "Tile": [("Tile", ["x", "s"], ["y"])],
+    "Reshape": [("Reshape", ["x", "s"], ["y"])],
+    "Pad": [("Pad", ["x", "p"], ["y"])],
+    "Range": [("Range", ["zero", "many", "one"], ["y"])],
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_small_file_that_asks_for_much_memory(write, name):
+    many = np.int64(2**40)
+    tensors = {"s": np.array([many, 3]), "p": np.array([0, 0, many, 0]), "many": many}
+    tensors |= {"zero": np.int64(0), "one": np.int64(1)}
+    with pytest.raises(OptionError, match="more than 268,435,456 numbers"):
+        tg.from_onnx(write(BOMBS[name], tensors))(X)
+
+
+@pytest.mark.parametrize("name", ["save", "_program", "__class__", "forward.weight", "w.weight"])
+def test_names_that_a_network_has_already(write, name):
+    path = write(
+        [("Add", ["x", "w"], ["a"]), ("Add", ["a", name], ["y"])],
+        {"w": np.ones(3, np.float32), name: np.ones(3, np.float32)},
+    )
+    with pytest.raises(OptionError, match="cannot be the name of a parameter"):
+        tg.from_onnx(path)
+
+
+@pytest.mark.slow
+def test_every_truncation_and_many_damages_end_in_words(onnx, tmp_path):
+    net = nn.Sequential(a=nn.Linear(3, 2, rng=0), b=nn.ReLU())
+    path = tg.to_onnx(net, tmp_path / "net.onnx", X)
+    whole, rng = path.read_bytes(), np.random.default_rng(0)
+    damaged = [whole[:n] for n in range(0, len(whole), 7)]
+    for _ in range(300):
+        content = bytearray(whole)
+        for at in rng.integers(0, len(whole), 3):
+            content[at] = rng.integers(256)
+        damaged.append(bytes(content))
+    for content in damaged:
+        path.write_bytes(content)
+        with suppress(TinygradPoolError), np.errstate(all="ignore"):
+            tg.from_onnx(path)(X)

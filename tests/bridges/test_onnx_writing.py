@@ -1,0 +1,315 @@
+"""Networks as ONNX files: sound, equal in onnxruntime, and exact when they are read again."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool import nn
+from tinygrad_pool.errors import (
+    DataError,
+    GraphError,
+    OptionError,
+    OutputError,
+    ToolError,
+    UnsupportedError,
+)
+
+pytestmark = pytest.mark.peer
+
+
+@pytest.fixture
+def runtime(peer):
+    peer("onnx")
+    return peer("onnxruntime")
+
+
+def lenet(dtype=np.float32):
+    return nn.Sequential(
+        conv1=nn.Conv2d(1, 4, 3, padding=1, rng=0, dtype=dtype),
+        relu1=nn.ReLU(),
+        pool1=nn.MaxPool2d(2),
+        conv2=nn.Conv2d(4, 6, 3, rng=1, dtype=dtype),
+        tanh=nn.Tanh(),
+        pool2=nn.AvgPool2d(2),
+        flat=nn.Flatten(),
+        norm=nn.LayerNorm(6, dtype=dtype),
+        fc=nn.Linear(6, 3, rng=2, dtype=dtype),
+        out=nn.LogSoftmax(-1),
+    )
+
+
+def drawn(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def test_a_network_is_equal_in_onnxruntime_for_any_batch(runtime, tmp_path):
+    net, x = lenet(), drawn(5, 1, 8, 8)
+    path = tg.to_onnx(net, tmp_path / "net.onnx", x[:2])
+    session = runtime.InferenceSession(str(path))
+    (given,) = session.get_inputs()
+    assert (given.name, given.shape) == ("x", ["batch", 1, 8, 8])
+    for n in (1, 2, 5):
+        (y,) = session.run(None, {"x": x[:n]})
+        np.testing.assert_allclose(y, net(x[:n]).data, 1e-5, 1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_round_trip_is_exact(runtime, tmp_path, dtype):
+    net, x = lenet(dtype), drawn(5, 1, 8, 8).astype(dtype)
+    again = tg.from_onnx(tg.to_onnx(net, tmp_path / "net.onnx", x[:2]))
+    assert [n for n, _ in again.named_parameters()] == [n for n, _ in net.named_parameters()]
+    pairs = zip(net.parameters(), again.parameters(), strict=True)
+    assert all(np.array_equal(p.data, q.data) and p.dtype == q.dtype for p, q in pairs)
+    ys = [f(x) for f in (net, again)]
+    assert np.array_equal(ys[0].data, ys[1].data)
+    slopes = [tg.grad((y * y).sum(), f.parameters()) for y, f in zip(ys, (net, again), strict=True)]
+    for g, h in zip(*slopes, strict=True):
+        assert np.array_equal(g, h)
+    twice = tg.from_onnx(tg.to_onnx(again, tmp_path / "again.onnx", x[:2]))
+    assert np.array_equal(twice(x).data, ys[0].data)
+
+
+class Of(nn.Module):
+    """A network of one function of x, with a weight."""
+
+    def __init__(self, f):
+        self.f, self.w = f, tg.Value(drawn(4, seed=1), label="w")
+
+    def forward(self, x):
+        return self.f(x * self.w)
+
+
+F = tg.functional
+FUNCTIONS = {
+    "arithmetic": lambda x: (x + 1.0) * 2.0 - x / 3.0 + (-x) ** 2.0,
+    "elementwise": lambda x: np.exp(x) + np.sin(x) * np.cos(x) + np.abs(x) + tg.sigmoid(x),
+    "logarithms": lambda x: np.log(np.square(x) + 1.0) + np.log1p(np.abs(x)) + np.expm1(x),
+    "root": lambda x: np.sqrt(np.abs(x) + 1.0),
+    "activations": lambda x: F.gelu(x) + F.elu(x, alpha=0.5) + F.softplus(x) + F.erf(x),
+    "more activations": lambda x: F.leaky_relu(x, 0.1) + F.mish(x) + F.hardswish(x) + F.relu6(x),
+    "maxima": lambda x: tg.maximum(x, 0.5, -x) + tg.minimum(x, 0.0),
+    "clip": lambda x: tg.clip(x, -0.5, 0.5) + tg.clip(x, None, 0.1) + tg.clip(x, 0.1),
+    "reductions": lambda x: x.sum(axis=1) + x.mean(axis=-1) + x.max(axis=1) + x.min(axis=1),
+    "kept": lambda x: x - x.mean(axis=1, keepdims=True) + tg.logsumexp(x, axis=1, keepdims=True),
+    "of all": lambda x: x.sum() + x.sum(axis=()).mean(),
+    "softmax": lambda x: tg.softmax(x) * tg.log_softmax(x, axis=-1),
+    "shapes": lambda x: x.reshape(-1, 2, 2).transpose(2, 0, 1),
+    "axes": lambda x: F.squeeze(F.squeeze(F.expand_dims(x, (0, -1)), axis=0)),
+    "reversed": lambda x: x.T,
+    "no axis to drop": F.squeeze,
+    "a condition that is computed": lambda x: tg.where(F.relu(x), x, 0.0),
+    "joins": lambda x: tg.concatenate([x, -x], axis=1) + tg.stack([x, x], axis=1).reshape(-1, 8),
+    "slices": lambda x: x[:, 1:3] + x[..., ::-2] + x[:, -1, None] + x[:, None, 0],
+    "all": lambda x: x[:] + x[...],
+    "rows": lambda x: x[:, [0, 0, 2]],
+    "casts": lambda x: x.astype(np.float64) * 2.0,
+    "products": lambda x: x @ drawn(4, 3) + (x @ tg.Value(drawn(4, 3), label="v")),
+    "broadcast": lambda x: np.broadcast_to(x[:, None], (len(x), 3, 4)),
+    "pools": lambda x: F.adaptive_avg_pool1d(x[:, None], 2) + F.adaptive_max_pool1d(x[:, None], 2),
+    "norms": lambda x: (
+        F.lp_pool1d(x[:, None], 2, 2)
+        + F.avg_pool1d(x[:, None], 2, padding=[(1, 0)], stride=2, ceil_mode=False)[..., :2]
+    ),
+    "windows": lambda x: F.max_pool1d(x[:, None], 2, 1, [(1, 0)], 1),
+    "unbatched": lambda x: F.conv1d(x, np.ones((2, 2, 2), np.float32)) if len(x) == 2 else x,
+    "dilated": lambda x: F.conv1d(x[:, None], np.ones((2, 1, 2), np.float32), None, 1, [(0, 1)], 2),
+    "several": lambda x: {"a": x * 2.0, "b": [x.sum(axis=1)]},
+    "where": lambda x: tg.where(np.array([True, False, True, False]), x, 0.0),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_operation(runtime, tmp_path, name):
+    net, x = Of(FUNCTIONS[name]), drawn(2, 4)
+    path = tg.to_onnx(net, tmp_path / "net.onnx", x)
+    again, session = tg.from_onnx(path), runtime.InferenceSession(str(path))
+    ours = [*tg.bridges.graph.values_in(net(x))]
+    theirs, read = session.run(None, {"x": x}), again(x)
+    for y, t, r in zip(ours, theirs, read if isinstance(read, tuple) else [read], strict=True):
+        np.testing.assert_allclose(t, y.data, 1e-4, 1e-5)
+        np.testing.assert_allclose(r.data, y.data, 1e-6, 1e-6)
+        assert r.dtype == y.dtype
+    if name not in ("unbatched", "reversed", "of all"):
+        more = drawn(5, 4)
+        np.testing.assert_allclose(
+            session.run(None, {"x": more})[0],
+            next(tg.bridges.graph.values_in(net(more))).data,
+            1e-4,
+            1e-5,
+        )
+
+
+@pytest.mark.usefixtures("runtime")
+class TestValues:
+    def test_of_a_value_leaves_become_inputs_and_parameters(self, tmp_path):
+        x, w = tg.Value(drawn(3), label="x"), tg.Value(drawn(3, seed=1), label="w")
+        path = tg.to_onnx((x * w).sum(), tmp_path / "loss.onnx", x)
+        again = tg.from_onnx(path)
+        assert [n for n, _ in again.named_parameters()] == ["w"]
+        assert again(drawn(3)).data == (x * w).sum().data
+
+    def test_scalars_of_a_neuron(self, tmp_path):
+        net = nn.MLP(2, [3, 1])
+        a, b = tg.Value(0.5, label="a"), tg.Value(-0.5, label="b")
+        again = tg.from_onnx(tg.to_onnx(net([a, b]), tmp_path / "mlp.onnx", a, b))
+        assert again(0.5, -0.5).data == net([0.5, -0.5]).data
+        assert len(again.parameters()) == len(net.parameters())
+
+    def test_an_input_must_be_a_leaf_of_the_graph(self, tmp_path):
+        x = tg.Value(2.0, label="x")
+        for other in (tg.Value(3.0, label="y"), 3.0, x * 2.0):
+            with pytest.raises(OptionError, match="an input must be a leaf of the graph, got"):
+                tg.to_onnx(x * 2.0, tmp_path / "x.onnx", other)
+        with pytest.raises(DataError, match="to_onnx: needs a network or a Value, got a float"):
+            tg.to_onnx(2.0, tmp_path / "x.onnx")
+        with pytest.raises(OptionError, match="a network needs example inputs"):
+            tg.to_onnx(nn.ReLU(), tmp_path / "x.onnx")
+        assert list(tmp_path.iterdir()) == []
+
+
+REFUSED = {
+    "max_pool1d: settles ties by 'even'; ONNX cannot say that": lambda x: tg.max_pool1d(
+        x, 2, ties="even"
+    ),
+    "ONNX has no operation for this rule": lambda x: F.max_unpool1d(x, [[0, 2, 4, 6]] * 2, 2),
+    r"ONNX knows Softmax over one axis, not over \(0, 1\)": lambda x: tg.softmax(x, axis=(0, 1)),
+    "ONNX takes whole numbers for norm_type, got 2.5": lambda x: F.lp_pool1d(x[:, None], 2.5, 2),
+    "ONNX has no divisor_override": lambda x: F.avg_pool1d(x[:, None], 2, divisor_override=3.0),
+    r"windows of several lengths: \(4,\) cells into \(3,\)": lambda x: F.adaptive_avg_pool1d(
+        x[:, None], 3
+    ),
+    r"ONNX takes \(n, channels, …\), got shape": lambda x: tg.max_pool1d(x[None, None, :, :], 2),
+    "the graph was cut at the detach node": lambda x: x.detach() * x,
+    "the leaf has a constant that was computed": lambda x: x + tg.Value(x.data),
+    "add node has a constant that was computed": lambda x: x + x.data.mean(),
+    "where node has a constant that was computed from the numbers": lambda x: tg.where(
+        x.data > 0, x, 0.0
+    ),
+}
+
+
+@pytest.mark.usefixtures("runtime")
+@pytest.mark.parametrize("said", REFUSED)
+def test_what_onnx_cannot_say_is_refused(tmp_path, said):
+    with pytest.raises((UnsupportedError, GraphError), match=said):
+        tg.to_onnx(Of(REFUSED[said]), tmp_path / "net.onnx", drawn(2, 4))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("runtime")
+def test_places_that_are_an_input_are_refused(tmp_path):
+    class Rows(nn.Module):
+        def __init__(self):
+            self.table = tg.Value(drawn(5, 2))
+
+        def forward(self, places):
+            return self.table[places.astype(int)]
+
+    with pytest.raises(GraphError, match="the getitem node has a constant that was computed"):
+        tg.to_onnx(Rows(), tmp_path / "net.onnx", np.array([0, 3]))
+
+
+@pytest.mark.usefixtures("runtime")
+class TestBatch:
+    def test_an_index_over_the_batch_keeps_its_size(self, runtime, tmp_path):
+        def picked(x):
+            return x[np.arange(len(x)), [1] * len(x)]
+
+        path = tg.to_onnx(Of(picked), tmp_path / "net.onnx", drawn(2, 4))
+        assert runtime.InferenceSession(str(path)).get_inputs()[0].shape == [2, 4]
+        assert np.array_equal(tg.from_onnx(path)(drawn(2, 4)).data, Of(picked)(drawn(2, 4)).data)
+
+    @pytest.mark.parametrize(
+        "f",
+        [
+            lambda x: np.broadcast_to(x.sum(), (len(x), 2)),
+            lambda x: x if len(x) == 2 else -x,
+            lambda x: np.exp(x) if len(x) == 2 else np.sin(x),
+            lambda x: x.reshape(-1, 2, 2)[:, [0, 1], [1, 0]],
+            lambda x: x[np.array([True, False, True, True])[None].repeat(len(x), 0)],
+            lambda x: x[:2] * 1.0 if len(x) == 2 else x[[0]] * 1.0,
+            lambda x: x.reshape(len(x), 2, 2) if len(x) == 2 else x.reshape(len(x), 4),
+            lambda x: tg.stack([x[i] for i in range(len(x))]),
+            lambda x: x.reshape(2, -1) if len(x) == 2 else tg.Value([0.0])[7],
+            lambda x: (x.T @ x).reshape(4 * 4) * float(len(x)),
+        ],
+    )
+    def test_what_depends_on_its_size_keeps_it(self, tmp_path, f):
+        again = tg.from_onnx(tg.to_onnx(Of(f), tmp_path / "net.onnx", drawn(2, 4)))
+        np.testing.assert_allclose(again(drawn(2, 4)).data, Of(f)(drawn(2, 4)).data, 1e-6)
+
+    def test_numbers_have_no_batch(self, tmp_path):
+        class Double(nn.Module):
+            def forward(self, x):
+                return x * 2.0
+
+        again = tg.from_onnx(tg.to_onnx(Double(), tmp_path / "net.onnx", 3.0))
+        assert again(4.0).data == 8.0
+
+
+@pytest.mark.usefixtures("runtime")
+def test_names_that_clash_get_numbers(tmp_path):
+    class Clash(nn.Module):
+        def forward(self, x, y):
+            x = np.exp(x * tg.Value(2.0, label="x"))
+            x.label = "x"
+            return x + tg.Value(1.0, label="x") * y, [2.0]
+
+    again = tg.from_onnx(tg.to_onnx(Clash(), tmp_path / "net.onnx", drawn(2), drawn(2)))
+    np.testing.assert_allclose(again(drawn(2), drawn(2)).data, Clash()(drawn(2), drawn(2))[0].data)
+
+
+@pytest.mark.usefixtures("runtime")
+def test_a_network_that_returns_no_value(tmp_path):
+    class Shape(nn.Module):
+        def forward(self, x):
+            return x.shape
+
+    with pytest.raises(DataError, match=r"the network returns no Value, but \(2,\)"):
+        tg.to_onnx(Shape(), tmp_path / "net.onnx", drawn(2))
+
+
+def test_a_model_that_onnx_refuses_is_not_written(runtime, tmp_path, monkeypatch):
+    import onnx
+
+    def refuse(*_, **__):
+        raise onnx.checker.ValidationError("no")
+
+    monkeypatch.setattr(onnx.checker, "check_model", refuse)
+    with pytest.raises(ToolError, match="to_onnx: ONNX refuses the model: no"):
+        tg.to_onnx(nn.ReLU(), tmp_path / "net.onnx", drawn(2))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_not_there(runtime, tmp_path):
+    with pytest.raises(OutputError, match="does not exist"):
+        tg.to_onnx(nn.ReLU(), tmp_path / "absent" / "net.onnx", drawn(2))
+
+
+@pytest.mark.slow
+def test_without_the_package_the_error_says_how_to_get_it():
+    program = (
+        "import sys; sys.modules['onnx'] = sys.modules['torch'] = None\n"
+        "import tinygrad_pool as tg\n"
+        "for f in (lambda: tg.to_onnx(tg.Value(1.0), 'x'), lambda: tg.from_onnx('x'),\n"
+        "          lambda: tg.from_torch(1), lambda: tg.crosscheck(tg.Value(1.0)),\n"
+        "          tg.nn.ReLU().to_torch):\n"
+        "    try:\n"
+        "        f()\n"
+        "    except tg.errors.ToolError as error:\n"
+        "        print(error)\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert ran.stdout.decode().splitlines() == [
+        f"{name}: needs the package {package}: pip install 'tinygrad_pool[{package}]'"
+        for name, package in (
+            ("to_onnx", "onnx"),
+            ("from_onnx", "onnx"),
+            ("from_torch", "torch"),
+            ("crosscheck", "torch"),
+            ("to_torch", "torch"),
+        )
+    ]

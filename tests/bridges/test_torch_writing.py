@@ -1,0 +1,117 @@
+"""Networks by hand, and translated ones, as modules of PyTorch."""
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool import nn
+from tinygrad_pool.errors import DataError, GraphError, OptionError, UnsupportedError
+
+pytestmark = pytest.mark.peer
+
+D = {"dtype": np.float64}
+LAYERS = {
+    "Linear": (lambda: nn.Linear(4, 3, rng=0, **D), (5, 4)),
+    "Linear without bias": (lambda: nn.Linear(4, 3, bias=False, rng=0, **D), (5, 4)),
+    "Conv1d": (lambda: nn.Conv1d(2, 4, 3, padding=1, groups=2, rng=0, **D), (5, 2, 6)),
+    "Conv2d": (lambda: nn.Conv2d(2, 3, (2, 3), 2, (1, 0), rng=0, **D), (5, 2, 6, 6)),
+    "Conv3d": (lambda: nn.Conv3d(1, 2, 2, dilation=2, rng=0, **D), (2, 1, 4, 4, 4)),
+    "BatchNorm1d": (lambda: nn.BatchNorm1d(4, **D), (5, 4)),
+    "BatchNorm2d": (lambda: nn.BatchNorm2d(2, **D).eval(), (5, 2, 3, 3)),
+    "LayerNorm": (lambda: nn.LayerNorm(4, **D), (5, 4)),
+    "GroupNorm": (lambda: nn.GroupNorm(2, 4, **D), (5, 4)),
+    "PReLU": (lambda: nn.PReLU(4, **D), (5, 4)),
+    "Dropout": (lambda: nn.Dropout(0.5).eval(), (5, 4)),
+    "Softmax": (lambda: nn.Softmax(1), (5, 4)),
+    "LeakyReLU": (lambda: nn.LeakyReLU(0.3), (5, 4)),
+    "MaxPool2d": (lambda: nn.MaxPool2d(3, 2, 1, ceil_mode=True), (2, 1, 6, 6)),
+    "AvgPool1d": (lambda: nn.AvgPool1d(2, padding=1, count_include_pad=False), (2, 1, 6)),
+    "AdaptiveAvgPool2d": (lambda: nn.AdaptiveAvgPool2d((2, 3)), (2, 1, 6, 5)),
+    "LPPool1d": (lambda: nn.LPPool1d(2, 2), (2, 1, 6)),
+    "Flatten": (nn.Flatten, (5, 2, 2)),
+    "Sequential": (
+        lambda: nn.Sequential(a=nn.Linear(4, 3, rng=0, **D), b=nn.Sequential(nn.GELU())),
+        (5, 4),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_every_layer_becomes_torchs_own(torch, same, name):
+    make, shape = LAYERS[name]
+    layer, x = make(), torch.randn(*shape).double()
+    module = layer.to_torch()
+    assert type(module).__module__.startswith("torch.nn.")
+    same(layer, module, x)
+    same(layer, module, x[:1] if module.training is False else x)
+
+
+class Residual(nn.Module):
+    def __init__(self):
+        self.body = [nn.Linear(4, 4, rng=0, **D), nn.Linear(4, 4, rng=1, **D)]
+        self.scale = tg.Value(0.5)
+
+    def forward(self, x):
+        for layer in self.body:
+            x = x + tg.tanh(layer(x)) * self.scale * 0.5
+        flat = np.broadcast_to(x.reshape(len(x), 2, 2), (len(x), 2, 2))
+        return {"sum": flat.sum(axis=(1, 2)), "all": (x, [x.mean(axis=0), 7])}
+
+
+def test_a_forward_of_its_own_is_written_node_by_node(torch, same):
+    net, x = Residual(), torch.randn(3, 4).double()
+    with pytest.raises(
+        OptionError, match=r"Residual has a forward of its own; give example inputs"
+    ):
+        net.to_torch()
+    module = net.to_torch(x)
+    same(net, module, x)
+    same(net, module, torch.randn(7, 4).double())
+    assert module(x)["all"][0].shape == (3, 4)
+    assert module(x)["all"][1][1] == 7
+    assert tg.crosscheck(net, None, x).ok
+    with pytest.raises(TypeError, match="takes 1, got 2"):
+        module(x, x)
+
+
+def test_padding_on_one_side_takes_an_example(torch, same):
+    layer = nn.Conv1d(1, 2, 2, padding=[(1, 0)], rng=0, **D)
+    with pytest.raises(UnsupportedError, match=r"pads both sides alike, got padding=\[\(1, 0\)\]"):
+        layer.to_torch()
+    x = torch.randn(3, 1, 5).double()
+    same(layer, layer.to_torch(x), x)
+
+
+@pytest.mark.usefixtures("torch")
+def test_what_torch_has_not_is_refused():
+    with pytest.raises(UnsupportedError, match=r"MaxPool2d settles ties by 'even', PyTorch by"):
+        nn.MaxPool2d(2, ties="even").to_torch()
+    with pytest.raises(UnsupportedError, match=r"max_pool2d settles ties by 'even'"):
+        nn.MaxPool2d(2, ties="even").to_torch(np.ones((1, 4, 4)))
+    with pytest.raises(DataError, match="to_torch: needs a network, got a float"):
+        tg.bridges.to_torch(2.0)
+
+    class Own(nn.Module):
+        def forward(self, x):
+            return tg.functional.max_unpool1d(x, [[0, 3]], 2)
+
+    with pytest.raises(UnsupportedError, match="PyTorch has nothing for the rule max_unpool1d"):
+        Own().to_torch(np.ones((1, 2)))
+    with pytest.raises(GraphError, match=r"to_torch: .* a constant that was computed"):
+        nn.Sequential(nn.Dropout(0.5, rng=0), Residual()).to_torch(np.ones((50, 4)))
+
+
+@pytest.mark.slow
+def test_a_translated_module_comes_back_with_the_numbers_of_now(torch, nets, same):
+    module, x = nets["residual"]
+    network = tg.from_torch(module, x)
+    network(x)  # a running mean follows
+    for parameter in network.parameters():
+        parameter.data = parameter.data + 0.01
+    again = network.to_torch()
+    assert type(again) is type(module)
+    mean = dict(network.named_buffers())["2.norm.running_mean"]
+    assert np.array_equal(again[2].norm.running_mean.numpy(), mean)
+    same(network, again, x)
+    inside = nn.Sequential(a=network, b=nn.Tanh())
+    same(inside, inside.to_torch(), x)

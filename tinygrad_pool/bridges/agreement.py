@@ -1,0 +1,298 @@
+"""A recorded graph beside PyTorch: each node is computed there, too, and its slopes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_pool.bridges.counterparts import NoCounterpartError, in_torch
+from tinygrad_pool.bridges.extras import extra
+from tinygrad_pool.bridges.torch_writing import to_torch
+from tinygrad_pool.bridges.translations import as_operand, data_of
+from tinygrad_pool.derivatives.candidates import candidates_of
+from tinygrad_pool.derivatives.ties import tied_units
+from tinygrad_pool.engine.gradients import grad
+from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.rerun import check_value
+from tinygrad_pool.engine.value import Value
+from tinygrad_pool.errors import DataError, OptionError
+from tinygrad_pool.formatting import counted, number, several
+from tinygrad_pool.nn.module import Module
+from tinygrad_pool.recording.recording import Recording, record
+from tinygrad_pool.recording.source import made_at
+from tinygrad_pool.rules.pooling import lp_pool
+from tinygrad_pool.rules.traits import traits_of
+
+LISTED = 8
+TOLERANCE = {2: 1e-2, 4: 1e-4, 8: 1e-9}
+"""How much two results may differ, relative to the largest number, by the bytes of their dtype."""
+
+
+class Difference(NamedTuple):
+    """Where ours and PyTorch's differ most: in a node's data, or in what it sends to an operand.
+
+    `what` says which, and of what; `place` is an index. `choice` says which documented choice makes
+    the difference, and is "" where it is an error.
+    """
+
+    node: Node | None
+    what: str
+    place: tuple[int, ...]
+    ours: float
+    theirs: float
+    choice: str = ""
+
+
+class Crosscheck:
+    """The result of `crosscheck`: `differences`, documented `choices`, and nodes not `compared`.
+
+    Both are in the order of the graph, so the first difference is nearest to the leaves.
+    """
+
+    def __init__(self, recording: Recording) -> None:
+        self.differences: list[Difference] = []
+        self.choices: list[Difference] = []
+        self.unknown: list[Node] = []
+        self.compared = 0
+        self.parameters = 0
+        self._call = recording.call
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing differs, but for documented choices."""
+        return not self.differences
+
+    @property
+    def first(self) -> Difference | None:
+        """The first difference."""
+        return next(iter(self.differences), None)
+
+    def add(self, found: Iterator[Difference]) -> None:
+        """Sort what was found: errors, and documented choices."""
+        for difference in found:
+            (self.choices if difference.choice else self.differences).append(difference)
+
+    def __repr__(self) -> str:
+        lines = [self._summary()]
+        lines += map(self._written, self.differences[:LISTED])
+        lines += [f"… and {len(self.differences) - LISTED} more"][: len(self.differences) > LISTED]
+        lines += map(self._written, self.choices[:LISTED])
+        if self.unknown:
+            names = several([self._call(node) for node in self.unknown])
+            lines.append(f"not compared, since PyTorch has no such operation: {names}")
+        return "\n".join(lines)
+
+    def _summary(self) -> str:
+        parts = [f"{counted(self.compared, 'node')} computed in PyTorch, too"]
+        if self.parameters:
+            parts.append(f"{counted(self.parameters, 'parameter')} compared with the module's")
+        n = len(self.differences)
+        found = f"{counted(n, 'difference')}, the first one:" if n else "all agree"
+        if self.choices:
+            found += f", but for {counted(len(self.choices), 'documented choice')}"
+        return f"{', '.join(parts)}: {found}"
+
+    def _written(self, found: Difference) -> str:
+        what, at = found.what, f"[{', '.join(map(str, found.place))}]" if found.place else ""
+        sides = f"{number(found.ours)} here and {number(found.theirs)} in PyTorch"
+        if found.node is None:
+            return f"  {what}{at}: {sides}"
+        rule = getattr(found.node.rule, "__name__", "")
+        line = (
+            f"  {self._call(found.node)} (rule {rule}): {what}{at} is {sides}{made_at(found.node)}"
+        )
+        return f"{line}\n    {found.choice}" if found.choice else line
+
+
+def crosscheck(loss: Value | Module, module: Any = None, *example: Any) -> Crosscheck:
+    """Compute each node of a graph in PyTorch, too, and compare its data and what it sends.
+
+    Each node is judged by itself: PyTorch gets the data of its operands, and the gradient that
+    arrives at it here, so a wrong rule does not make others look wrong. A rule of your own is
+    compared where PyTorch knows its operators. Where a documented choice differs, as at the tie of
+    a maximum, the result says so, and is `ok`. All numbers and gradients stay as they are.
+
+    With a torch.nn.Module, after a pass of its own, its parameters and their `.grad` are compared
+    with the leaves of their names. Of a network and example inputs, the outputs and the parameters'
+    gradients are compared with those of `module`, or of `network.to_torch()`, as well.
+
+    Raises ToolError without PyTorch; DataError for what is neither a Value nor a network;
+    OptionError if no leaf has the name of a parameter.
+
+    >>> a, b = Value(2.0, label="a"), Value(2.0, label="b")
+    >>> crosscheck((a * b).exp()).ok  # doctest: +SKIP
+    True
+    """
+    torch = extra("torch", "crosscheck")
+    if module is not None and not isinstance(module, torch.nn.Module):
+        raise DataError(f"crosscheck: needs a torch.nn.Module, got a {type(module).__name__}")
+    if isinstance(loss, Module):
+        return _of_networks(torch, loss, module, example)
+    check_value(loss, "crosscheck")
+    result = _of_graph(torch, loss)
+    if module is not None:
+        leaves = {v.label: v for v in record(loss, _seed(loss)).nodes if v.is_leaf and v.label}
+        named = {n: p for n, p in module.named_parameters() if n in leaves}
+        if not named:
+            names = several([n for n, _ in module.named_parameters()])
+            raise OptionError(f"crosscheck: no leaf of the graph is called {names}")
+        result.parameters = len(named)
+        for name, theirs in named.items():
+            ours = leaves[name]
+            result.add(_compared(None, f"data of {name}", ours._numbers, theirs))
+            if theirs.grad is not None:
+                result.add(_compared(None, f"gradient of {name}", ours.grad, theirs.grad))
+    return result
+
+
+def _of_graph(torch: Any, loss: Value) -> Crosscheck:
+    recording = record(loss, _seed(loss))
+    result = Crosscheck(recording)
+    steps = {step.node: step for step in recording.steps}
+    with np.errstate(all="ignore"):
+        for node in recording.nodes:
+            if node.is_leaf:
+                continue
+            try:
+                found = [*_of_node(torch, node, steps.get(node))]
+            except Exception:  # noqa: BLE001  # PyTorch may refuse what a rule of the user's does
+                result.unknown.append(node)
+                continue
+            result.compared += 1
+            result.add(iter(found))
+    return result
+
+
+def _seed(loss: Value) -> Any:
+    """Return what arrives at the end: 1, or for an array numbers at random, the same each time."""
+    if loss.size == 1:
+        return None
+    return np.random.default_rng(0).standard_normal(loss.shape).astype(loss.dtype)
+
+
+def _of_node(torch: Any, node: Node, step: Any) -> Iterator[Difference]:
+    """Compare one node's data, and what it sends to each operand."""
+    xs = [_tensor(torch, p, node.dtype) for p in node.parents]
+    y = in_torch(node, xs)
+    if not isinstance(y, torch.Tensor):
+        raise NoCounterpartError(node.op)
+    yield from _compared(node, "its data", node._numbers, y)
+    wanted = [x for x in xs if getattr(x, "requires_grad", False)]
+    if step is None or not wanted or not y.requires_grad:
+        return
+    g = torch.as_tensor(np.array(step.upstream)).to(y.dtype).reshape(y.shape)
+    slopes = iter(torch.autograd.grad(y, wanted, g, allow_unused=True))
+    for i, (p, ours) in enumerate(zip(node.parents, step.contributions, strict=True)):
+        if not isinstance(p, Node):
+            continue
+        theirs = next(slopes)
+        if ours is None:
+            continue
+        theirs = torch.zeros(p.shape) if theirs is None else theirs
+        what = f"what it sends to {p.label or p.op or f'operand {i + 1}'}"
+        for found in _compared(node, what, ours, theirs):
+            yield found._replace(choice=_choice(node, i, np.asarray(ours), theirs.numpy()))
+
+
+def _tensor(torch: Any, operand: Any, dtype: Any) -> Any:
+    """Return an operand's data as a tensor; a constant number stays a number."""
+    numbers = np.array(data_of(operand))
+    if isinstance(operand, Node):
+        return torch.tensor(numbers, requires_grad=True)
+    kept = numbers.dtype.kind == "b"
+    return torch.as_tensor(numbers if kept else numbers.astype(dtype))
+
+
+def _compared(node: Node | None, what: str, ours: Any, theirs: Any) -> Iterator[Difference]:
+    """Yield the largest difference, if it is one."""
+    ours, theirs = np.asarray(ours), theirs.detach().cpu().numpy()
+    if ours.shape != theirs.shape:
+        raise NoCounterpartError(what)
+    rough = TOLERANCE.get(min(ours.dtype.itemsize, theirs.dtype.itemsize), 1e-9)
+    finite = theirs[np.isfinite(theirs)]
+    scale = np.abs(finite).max(initial=np.finfo(ours.dtype).tiny)
+    away = ~np.isclose(ours, theirs, rtol=rough, atol=rough * scale, equal_nan=True)
+    if away.any():
+        distance = np.where(away, np.nan_to_num(np.abs(ours - theirs), nan=np.inf), -1.0)
+        place = np.unravel_index(int(np.argmax(distance)), ours.shape)
+        at = tuple(int(i) for i in place)
+        yield Difference(node, what, at, float(ours[at]), float(theirs[at]))
+
+
+def _choice(node: Node, operand: int, ours: Any, theirs: Any) -> str:
+    """Say which documented choice makes all of a difference; "" if none does."""
+    away = ~np.isclose(ours, theirs, rtol=1e-6, equal_nan=True)
+    if node.rule is lp_pool and np.isnan(theirs[away]).all():
+        return (
+            "a documented choice: where all of a window is 0, so is its gradient; PyTorch has NaN"
+        )
+    traits = traits_of(node.rule)
+    found = candidates_of(node)
+    if found is None:
+        return ""
+    shared = tied_units(found)[np.searchsorted(np.unique(found.unit), found.unit)]
+    tied = np.zeros(ours.size, bool)
+    tied[found.cell[shared & (found.operand == operand)]] = True
+    if away.reshape(-1)[~tied].any():
+        return ""
+    paid = traits.paid[0] if traits.paid else "another"
+    ties = node.options.get("ties", "first")
+    return f"a documented choice: here ties={ties!r}; at a tie PyTorch pays {paid}"
+
+
+def _of_networks(torch: Any, network: Module, module: Any, example: Sequence[Any]) -> Crosscheck:
+    """Compare two networks on an example: outputs, gradients, and the graph of ours."""
+    if not example:
+        raise OptionError("crosscheck: a network needs example inputs, crosscheck(net, None, x)")
+    if module is None:
+        module = to_torch(network, *example)
+    given = [as_operand(x, "crosscheck: an input") for x in example]
+    ours = [*outputs_of(network(*given))]
+    tensors = [torch.as_tensor(np.array(data_of(x))) for x in given]
+    theirs = [*outputs_of(module(*tensors))]
+    if len(ours) != len(theirs):
+        raise OptionError(
+            f"crosscheck: the network returns {counted(len(ours), 'output')}, the module "
+            f"{len(theirs)}"
+        )
+    rng = np.random.default_rng(0)
+    weights = [rng.standard_normal(y.shape).astype(y.dtype) for y in ours]
+    total: Any = sum((y * w).sum() for y, w in zip(ours, weights, strict=True))
+    pairs = zip(theirs, weights, strict=True)
+    their_total = sum((y * torch.as_tensor(np.asarray(w))).sum() for y, w in pairs)
+    result = _of_graph(torch, total)
+    for i, (y, t) in enumerate(zip(ours, theirs, strict=True)):
+        result.add(_compared(None, f"output {i}", y._numbers, t))
+    result.add(_of_parameters(torch, network, module, total, their_total))
+    result.parameters = len([*network.named_parameters()])
+    return result
+
+
+def _of_parameters(
+    torch: Any, network: Module, module: Any, total: Value, their_total: Any
+) -> Iterator[Difference]:
+    """Compare the parameters' gradients, by their names."""
+    ours, theirs = dict(network.named_parameters()), dict(module.named_parameters())
+    if ours.keys() != theirs.keys():
+        only = several(sorted(map(str, ours.keys() ^ theirs.keys())))
+        raise OptionError(f"crosscheck: only one of network and module has {only}")
+    if not ours:
+        return
+    gradients = grad(total, [*ours.values()])
+    options = {"allow_unused": True, "materialize_grads": True}
+    slopes = torch.autograd.grad(their_total, [theirs[n] for n in ours], **options)
+    for name, g, slope in zip(ours, gradients, slopes, strict=True):
+        yield from _compared(None, f"gradient of {name}", g, slope)
+
+
+def outputs_of(result: Any) -> Iterator[Any]:
+    """Iterate over the numbers in what a network returns, in lists, tuples and dicts."""
+    if isinstance(result, Mapping):
+        result = [*result.values()]
+    if isinstance(result, list | tuple):
+        for part in result:
+            yield from outputs_of(part)
+    elif isinstance(result, Value) or getattr(result, "is_floating_point", bool)():
+        yield result

@@ -1,0 +1,283 @@
+"""PyTorch's elementwise operations, reductions and shapes on Values.
+
+Each takes what the operation of its name in `torch.ops.aten` takes. NumPy's functions are used,
+since they work on Values and on arrays alike: whole numbers and masks stay arrays.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from tinygrad_pool.bridges.translations import TRANSLATIONS, data_of, translates
+from tinygrad_pool.engine.value import Value
+from tinygrad_pool.functional import operations
+
+Axes = int | Sequence[int] | None
+
+
+def _on_data(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Answer from the numbers: what has no slope, such as a comparison or rounding."""
+    return lambda *xs: f(*map(data_of, xs))
+
+
+def same(x: Any, *_: Any, **__: Any) -> Any:
+    """Return x itself."""
+    return x
+
+
+SIMPLE: dict[str, Callable[..., Any]] = {
+    **{name: getattr(np, name) for name in ("exp", "expm1", "log", "log1p", "sqrt", "square")},
+    **{name: getattr(np, name) for name in ("sin", "cos", "tanh", "abs", "minimum", "maximum")},
+    **{name: getattr(operations, name) for name in ("sigmoid", "relu")},
+    **dict.fromkeys(("contiguous", "clone", "alias", "lift_fresh_copy", "lift_fresh"), same),
+    "neg": operator.neg,
+    "mul": operator.mul,
+    "matmul": operator.matmul,
+    "mm": operator.matmul,
+    "bmm": operator.matmul,
+    "mv": operator.matmul,
+    "dot": operator.matmul,
+    "pow": operator.pow,
+    "reciprocal": lambda x: 1.0 / x,
+    "rsqrt": lambda x: 1.0 / np.sqrt(x),
+    "log2": lambda x: np.log(x) * (1 / np.log(2.0)),
+    "log10": lambda x: np.log(x) * (1 / np.log(10.0)),
+    "tan": lambda x: np.sin(x) / np.cos(x),
+    "maximum": lambda x, y: _between(operations.maximum, np.maximum, x, y),
+    "minimum": lambda x, y: _between(operations.minimum, np.minimum, x, y),
+    "where": lambda mask, x, y: np.where(data_of(mask) != 0, x, y),
+    "masked_fill": lambda x, mask, y: np.where(data_of(mask), y, x),
+    "sym_size": lambda x, axis: x.shape[axis],
+    "numel": lambda x: x.size,
+    "detach": lambda x: x.detach() if isinstance(x, Value) else x,
+    "t": lambda x: x if np.ndim(x) < 2 else x.T,
+    "permute": np.transpose,
+    "unsqueeze": np.expand_dims,
+    "embedding": lambda w, i, padding=-1, *_: _embedding(w, i, padding),
+    "logical_not": _on_data(np.logical_not),
+    "logical_and": _on_data(np.logical_and),
+    "logical_or": _on_data(np.logical_or),
+    "bitwise_not": _on_data(np.invert),
+    "bitwise_and": _on_data(operator.and_),
+    "bitwise_or": _on_data(operator.or_),
+    "floor_divide": _on_data(operator.floordiv),
+    **{name: _on_data(getattr(operator, name)) for name in ("eq", "ne", "lt", "le", "gt", "ge")},
+    **{name: _on_data(getattr(np, name)) for name in ("sign", "floor", "ceil", "round", "trunc")},
+    "isnan": _on_data(np.isnan),
+    "isinf": _on_data(np.isinf),
+    "tril": lambda x, k=0: np.where(_below(x, k), x, 0.0),
+    "triu": lambda x, k=0: np.where(_below(x, k - 1), 0.0, x),
+    "rand_like": lambda x, **_: np.random.default_rng().random(x.shape).astype(x.dtype),
+}
+TRANSLATIONS.update({f"aten.{name}": f for name, f in SIMPLE.items()})
+TRANSLATIONS["torch.sym_float"] = float
+
+
+def _below(x: Any, k: int) -> Any:
+    """Return which cells of a matrix are on its k-th diagonal or below."""
+    rows, columns = x.shape[-2:]
+    return np.tri(rows, columns, k, dtype=bool)
+
+
+def _between(on_values: Any, on_arrays: Any, x: Any, y: Any) -> Any:
+    if isinstance(x, Value) or isinstance(y, Value):
+        return on_values(x, y, ties="even")  # PyTorch pays half each
+    return on_arrays(x, y)
+
+
+def _embedding(w: Any, index: Any, padding: int) -> Any:
+    rows = w[data_of(index)]
+    if padding < 0:
+        return rows
+    return np.where((data_of(index) == padding)[..., None], data_of(rows), rows)
+
+
+@translates("aten.add")
+def add(x: Any, y: Any, alpha: float = 1) -> Any:
+    """Compute x + alpha y."""
+    return x + (y if alpha == 1 else y * alpha)
+
+
+@translates("aten.sub")
+def sub(x: Any, y: Any, alpha: float = 1) -> Any:
+    """Compute x − alpha y."""
+    return x - (y if alpha == 1 else y * alpha)
+
+
+@translates("aten.rsub")
+def rsub(x: Any, y: Any, alpha: float = 1) -> Any:
+    """Compute y − alpha x."""
+    return sub(y, x, alpha)
+
+
+@translates("aten.div", "aten.true_divide")
+def div(x: Any, y: Any, rounding_mode: str | None = None) -> Any:
+    """Compute x / y; rounded, it has no slope."""
+    if rounding_mode is None:
+        return x / y
+    rounded = {"floor": np.floor, "trunc": np.trunc}[rounding_mode]
+    quotient = rounded(data_of(x) / data_of(y))
+    whole = np.result_type(data_of(x), data_of(y)).kind in "iu"
+    return quotient.astype(np.int64) if whole else quotient
+
+
+@translates("aten.clamp", "aten.hardtanh")
+def clamp(x: Any, min: Any = None, max: Any = None) -> Any:
+    """Limit x; at a bound the gradient passes."""
+    return np.clip(x, data_of(min), data_of(max))
+
+
+TRANSLATIONS["aten.clamp_min"] = clamp
+TRANSLATIONS["aten.clamp_max"] = lambda x, max: clamp(x, None, max)
+
+
+@translates("aten.sum")
+def total(x: Any, axes: Axes = None, keepdim: bool = False, dtype: Any = None) -> Any:
+    """Add up over axes; none or an empty list means all."""
+    return cast(np.sum(x, axis=axes_of(axes), keepdims=keepdim), dtype)
+
+
+@translates("aten.mean")
+def mean(x: Any, axes: Axes = None, keepdim: bool = False, dtype: Any = None) -> Any:
+    """Average over axes; none or an empty list means all."""
+    return np.mean(cast(x, dtype), axis=axes_of(axes), keepdims=keepdim)
+
+
+@translates("aten.amax")
+def amax(x: Any, axes: Axes = None, keepdim: bool = False) -> Any:
+    """Keep the largest over axes; a tie is shared evenly."""
+    return Value.max(x, axis=axes_of(axes), keepdims=keepdim, ties="even")
+
+
+@translates("aten.amin")
+def amin(x: Any, axes: Axes = None, keepdim: bool = False) -> Any:
+    """Keep the smallest over axes; a tie is shared evenly."""
+    return Value.min(x, axis=axes_of(axes), keepdims=keepdim, ties="even")
+
+
+def _extreme(name: str) -> Callable[..., Any]:
+    """Return max or min: of all elements, along an axis with its places, or of two operands."""
+    along, arg = getattr(Value, name), getattr(np, f"arg{name}")
+
+    def extreme(x: Any, axis: Any = None, keepdim: bool = False) -> Any:
+        if axis is None:
+            return along(x, ties="even")
+        if not isinstance(axis, int):
+            return TRANSLATIONS[f"aten.{name}imum"](x, axis)
+        index = arg(data_of(x), axis=axis, keepdims=keepdim)
+        return along(x, axis=axis, keepdims=keepdim), index
+
+    return extreme
+
+
+TRANSLATIONS.update({f"aten.{name}": _extreme(name) for name in ("max", "min")})
+
+
+@translates("aten.argmax")
+def argmax(x: Any, axis: int | None = None, keepdim: bool = False) -> Any:
+    """Find the first largest."""
+    return np.argmax(data_of(x), axis=axis, keepdims=keepdim)
+
+
+@translates("aten.argmin")
+def argmin(x: Any, axis: int | None = None, keepdim: bool = False) -> Any:
+    """Find the first smallest."""
+    return np.argmin(data_of(x), axis=axis, keepdims=keepdim)
+
+
+@translates("aten.var")
+def var(x: Any, axes: Axes = None, correction: Any = 1, keepdim: bool = False) -> Any:
+    """Average the squared distance from the mean, over n − correction."""
+    if isinstance(axes, bool):  # var(x, unbiased)
+        return var(x, None, 1 if axes else 0)
+    over, c = axes_of(axes), 1 if correction is None else correction
+    n = prod(x.shape[i] for i in (range(x.ndim) if over is None else over))
+    squared = np.square(x - np.mean(x, axis=over, keepdims=True))
+    return np.sum(squared, axis=over, keepdims=keepdim) / max(n - c, 0)
+
+
+@translates("aten.any")
+def any_of(x: Any, axes: Axes = None, keepdim: bool = False) -> Any:
+    """Ask whether anything is not 0."""
+    return np.any(data_of(x), axis=axes_of(axes), keepdims=keepdim)
+
+
+@translates("aten.all")
+def all_of(x: Any, axes: Axes = None, keepdim: bool = False) -> Any:
+    """Ask whether nothing is 0."""
+    return np.all(data_of(x), axis=axes_of(axes), keepdims=keepdim)
+
+
+@translates("aten.logsumexp")
+def logsumexp(x: Any, axes: Axes, keepdim: bool = False) -> Any:
+    """Take the logarithm of the sum of eˣ over axes."""
+    return operations.logsumexp(x, axis=axes_of(axes), keepdims=keepdim)
+
+
+@translates("aten.softmax", "aten._softmax")
+def softmax(x: Any, axis: int, dtype: Any = None) -> Any:
+    """Turn scores into shares along an axis."""
+    return operations.softmax(cast(x, dtype), axis=axis)
+
+
+@translates("aten.log_softmax", "aten._log_softmax")
+def log_softmax(x: Any, axis: int, dtype: Any = None) -> Any:
+    """Take the logarithm of the shares."""
+    return operations.log_softmax(cast(x, dtype), axis=axis)
+
+
+def cast(x: Any, dtype: Any) -> Any:
+    """Convert to a dtype; of a Value, to a floating one. None keeps it."""
+    if not isinstance(dtype, np.dtype) or dtype == x.dtype:
+        return x
+    return x.astype(dtype) if dtype.kind == "f" else data_of(x).astype(dtype)
+
+
+@translates("aten._to_copy", "aten.to")
+def to(x: Any, *given: Any, dtype: Any = None, **_: Any) -> Any:
+    """Convert to a dtype; where it lies does not matter here."""
+    return cast(x, next((d for d in (dtype, *given) if isinstance(d, np.dtype)), None))
+
+
+@translates("aten.type_as")
+def type_as(x: Any, other: Any) -> Any:
+    """Convert to another's dtype."""
+    return cast(x, other.dtype)
+
+
+@translates("aten.arange")
+def arange(*bounds: Any, dtype: Any = None) -> Any:
+    """List numbers from start to end, by steps."""
+    return np.arange(*bounds, dtype=dtype)
+
+
+def _new(value: Any, like: bool) -> Callable[..., Any]:
+    """Return what makes a constant array: of a shape, or of the shape of another."""
+
+    def new(given: Any, *more: Any, dtype: Any = None) -> Any:
+        fill = more[0] if value is None else value
+        shape = np.shape(data_of(given)) if like else tuple(given)
+        own = data_of(given).dtype if like else None
+        if own is None and dtype is None:
+            own = np.asarray(fill).dtype if isinstance(fill, bool | int) else np.dtype("float32")
+        return np.full(shape, fill, dtype or own)
+
+    return new
+
+
+TRANSLATIONS["aten.scalar_tensor"] = lambda x, dtype=None: np.asarray(x, dtype)
+for _name, _fill in {"zeros": 0.0, "ones": 1.0, "full": None}.items():
+    TRANSLATIONS[f"aten.{_name}"] = _new(_fill, like=False)
+    TRANSLATIONS[f"aten.{_name}_like"] = _new(_fill, like=True)
+
+
+def axes_of(axes: Axes) -> tuple[int, ...] | None:
+    """Return axes as NumPy takes them: an empty list is all of them."""
+    if isinstance(axes, int):
+        return (axes,)
+    return tuple(axes) if axes else None

@@ -1,0 +1,247 @@
+"""PyTorch's layers on Values: products, convolutions, pools, activations, norms and losses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_pool import functional
+from tinygrad_pool.bridges.aten_shapes import flip, pad, sliced
+from tinygrad_pool.bridges.translations import TRANSLATIONS, data_of, translates
+from tinygrad_pool.errors import UnsupportedError
+from tinygrad_pool.functional import activations, layers, losses
+
+
+@translates("aten.addmm", "aten.baddbmm", "aten.addmv")
+def addmm(b: Any, x: Any, w: Any, beta: float = 1, alpha: float = 1) -> Any:
+    """Compute beta b + alpha x w."""
+    y = x @ w if alpha == 1 else (x @ w) * alpha
+    return y + (b if beta == 1 else b * beta)
+
+
+@translates("aten.conv1d", "aten.conv2d", "aten.conv3d")
+def conv(
+    x: Any,
+    w: Any,
+    b: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Any:
+    """Slide weights over the last axes; padding is numbers, "valid" or "same"."""
+    ndim = len(w.shape) - 2
+    if padding == "valid":
+        padding = 0
+    elif padding == "same":
+        spread = np.broadcast_to(dilation, ndim) * (np.array(w.shape[2:]) - 1)
+        padding = [(n // 2, n - n // 2) for n in spread.tolist()]
+    else:
+        padding = _each(padding)
+    options = (_each(stride), padding, _each(dilation), groups)
+    return getattr(functional, f"conv{ndim}d")(x, w, b, *options)
+
+
+@translates("aten.convolution")
+def convolution(
+    x: Any,
+    w: Any,
+    b: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    transposed: bool,
+    output_padding: Any,
+    groups: int,
+) -> Any:
+    """Slide weights over the last axes; transposed, send each cell to all that the weights reach.
+
+    That is a convolution of x, with zeros between its cells, by the weights turned round.
+    """
+    if not transposed:
+        return conv(x, w, b, stride, padding, dilation, groups)
+    sides: list[int] = []
+    per_axis = [np.broadcast_to(o, w.ndim - 2).tolist() for o in (stride, padding, dilation)]
+    added = np.broadcast_to(output_padding, w.ndim - 2).tolist()
+    for i, (s, p, d) in enumerate(zip(*per_axis, strict=True)):
+        x = _spread(x, x.ndim - w.ndim + 2 + i, s)
+        reach = d * (w.shape[2 + i] - 1) - p
+        sides = [reach, reach + added[i], *sides]
+    parts = np.reshape(w, (groups, w.shape[0] // groups, *w.shape[1:]))
+    turned = np.transpose(parts, (0, 2, 1, *range(3, parts.ndim)))
+    turned = np.reshape(turned, (groups * w.shape[1], -1, *w.shape[2:]))
+    turned = flip(turned, range(2, turned.ndim))
+    return conv(pad(x, sides), turned, b, 1, 0, dilation, groups)
+
+
+def _spread(x: Any, axis: int, stride: int) -> Any:
+    """Put stride − 1 zeros between the cells of an axis."""
+    if stride == 1:
+        return x
+    shape = x.shape
+    zeros = np.zeros((*shape[: axis + 1], stride - 1, *shape[axis + 1 :]), data_of(x).dtype)
+    wide = np.concatenate([np.expand_dims(x, axis + 1), zeros], axis=axis + 1)
+    merged = np.reshape(wide, (*shape[:axis], shape[axis] * stride, *shape[axis + 1 :]))
+    return sliced(merged, axis, 0, (shape[axis] - 1) * stride + 1)
+
+
+def _each(given: Any) -> Any:
+    """Return a list of one number, which stands for all axes, as that number."""
+    if isinstance(given, list | tuple):
+        return given[0] if len(given) == 1 else tuple(given)
+    return given
+
+
+def _max_pool(ndim: int, indices: bool) -> Callable[..., Any]:
+    pool = getattr(functional, f"max_pool{ndim}d")
+
+    def max_pool(
+        x: Any, k: Any, s: Any = (), p: Any = 0, d: Any = 1, ceil_mode: bool = False
+    ) -> Any:
+        options = (_each(k), _each(s) if s else None, _each(p), _each(d), ceil_mode)
+        return pool(x, *options, return_indices=indices)
+
+    return max_pool
+
+
+def _avg_pool(ndim: int) -> Callable[..., Any]:
+    pool = getattr(functional, f"avg_pool{ndim}d")
+
+    def avg_pool(
+        x: Any,
+        k: Any,
+        s: Any = (),
+        p: Any = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor: float | None = None,
+    ) -> Any:
+        options = (_each(k), _each(s) if s else None, _each(p), ceil_mode)
+        return pool(x, *options, count_include_pad, divisor)
+
+    return avg_pool
+
+
+def _adaptive(name: str, **options: Any) -> Callable[..., Any]:
+    pool = getattr(functional, name)
+    return lambda x, size: pool(x, _each(size), **options)
+
+
+for _n in (1, 2, 3):
+    TRANSLATIONS[f"aten.max_pool{_n}d"] = _max_pool(_n, indices=False)
+    TRANSLATIONS[f"aten.max_pool{_n}d_with_indices"] = _max_pool(_n, indices=True)
+    TRANSLATIONS[f"aten.avg_pool{_n}d"] = _avg_pool(_n)
+    for _name in (f"adaptive_avg_pool{_n}d", f"_adaptive_avg_pool{_n}d"):
+        TRANSLATIONS[f"aten.{_name}"] = _adaptive(_name.lstrip("_"))
+    TRANSLATIONS[f"aten.adaptive_max_pool{_n}d"] = _adaptive(
+        f"adaptive_max_pool{_n}d", return_indices=True
+    )
+
+
+KEPT: dict[str, Callable[..., Any]] = {
+    **{name: getattr(activations, name) for name in ("leaky_relu", "prelu", "elu", "celu", "selu")},
+    **{name: getattr(activations, name) for name in ("silu", "softplus", "mish", "gelu", "relu6")},
+    **{name: getattr(activations, name) for name in ("hardtanh", "hardsigmoid", "hardswish")},
+    **{name: getattr(activations, name) for name in ("erf", "erfc", "softsign")},
+    "_prelu_kernel": lambda x, slope: np.where(data_of(x) > 0, x, x * slope),
+    "log_sigmoid": activations.logsigmoid,
+    "threshold": lambda x, least, value: np.where(data_of(x) > least, x, value),
+    "linear": layers.linear,
+    "layer_norm": lambda x, shape, w=None, b=None, eps=1e-5, *_: layers.layer_norm(
+        x, shape, w, b, eps
+    ),
+    "group_norm": lambda x, groups, w=None, b=None, eps=1e-5, *_: layers.group_norm(
+        x, groups, w, b, eps
+    ),
+    "dropout": layers.dropout,
+}
+TRANSLATIONS.update({f"aten.{name}": f for name, f in KEPT.items()})
+
+
+@translates("aten.feature_dropout", "aten.alpha_dropout")
+def dropout_of_channels(x: Any, p: float, train: bool) -> Any:
+    """Return x, in evaluation. Raises UnsupportedError in training."""
+    if train and p:
+        raise UnsupportedError(
+            "dropout: of whole channels, or with alpha, is not translated in training; "
+            "module.eval() before from_torch, or p=0, leaves it out"
+        )
+    return x
+
+
+@translates("aten._native_batch_norm_legit_no_training")
+def batch_norm_of_running(
+    x: Any, w: Any, b: Any, mean: Any, variance: Any, momentum: float, eps: float
+) -> Any:
+    """Normalize each channel by its running mean and variance: a batch norm in evaluation."""
+    return layers.batch_norm(x, mean, variance, w, b, False, momentum, eps), None, None
+
+
+@translates("aten._native_batch_norm_legit_functional")
+def batch_norm(
+    x: Any, w: Any, b: Any, mean: Any, variance: Any, training: bool, momentum: float, eps: float
+) -> Any:
+    """Normalize each channel over the batch; return also the new running mean and variance."""
+    running = np.array(mean), np.array(variance)
+    y = layers.batch_norm(x, *running, w, b, training, momentum, eps)
+    return y, None, None, *running
+
+
+@translates("aten._native_batch_norm_legit")
+def batch_norm_without_running(
+    x: Any, w: Any, b: Any, training: bool, momentum: float, eps: float
+) -> Any:
+    """Normalize each channel over the batch, which nobody remembers."""
+    return layers.batch_norm(x, None, None, w, b, training, momentum, eps), None, None
+
+
+REDUCTIONS: tuple[Any, ...] = ("none", "mean", "sum")
+"""PyTorch's graphs number them."""
+
+
+def _loss(name: str) -> Callable[..., Any]:
+    """Return a loss of two operands whose reduction is a number."""
+    loss = getattr(losses, name)
+    return lambda x, y, reduction=1, *more: loss(x, y, REDUCTIONS[reduction], *more)
+
+
+for _name in ("mse_loss", "l1_loss", "huber_loss", "smooth_l1_loss"):
+    TRANSLATIONS[f"aten.{_name}"] = _loss(_name)
+
+
+@translates("aten.binary_cross_entropy")
+def binary_cross_entropy(p: Any, t: Any, weight: Any = None, reduction: int = 1) -> Any:
+    """Average the cross entropy of probabilities with targets."""
+    return losses.binary_cross_entropy(p, t, weight, REDUCTIONS[reduction])
+
+
+@translates("aten.binary_cross_entropy_with_logits")
+def binary_cross_entropy_with_logits(
+    x: Any, t: Any, weight: Any = None, pos_weight: Any = None, reduction: int = 1
+) -> Any:
+    """Average the cross entropy of scores with targets."""
+    return losses.binary_cross_entropy_with_logits(x, t, weight, REDUCTIONS[reduction], pos_weight)
+
+
+@translates("aten.cross_entropy_loss")
+def cross_entropy(
+    x: Any,
+    labels: Any,
+    weight: Any = None,
+    reduction: int = 1,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+) -> Any:
+    """Average −ln softmax(x)[label]."""
+    kind = REDUCTIONS[reduction]
+    return losses.cross_entropy(x, labels, weight, ignore_index, kind, label_smoothing)
+
+
+@translates("aten.nll_loss", "aten.nll_loss2d", "aten.nll_loss_nd")
+def nll_loss(
+    x: Any, labels: Any, weight: Any = None, reduction: int = 1, ignore_index: int = -100
+) -> Any:
+    """Average −x[label]."""
+    return losses.nll_loss(x, labels, weight, ignore_index, REDUCTIONS[reduction])

@@ -1,0 +1,317 @@
+"""What PyTorch has for each rule: a recorded graph can be run there, node by node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from tinygrad_pool.bridges.extras import extra
+from tinygrad_pool.engine.node import Node
+from tinygrad_pool.rules import (
+    activations,
+    arithmetic,
+    convolution,
+    elementwise,
+    entropies,
+    linear,
+    pooling,
+    reductions,
+    shaping,
+)
+from tinygrad_pool.rules.arguments import axes_of
+from tinygrad_pool.rules.rule import Rule
+from tinygrad_pool.rules.sparse_weights import weight_layer
+from tinygrad_pool.rules.traits import traits_of
+from tinygrad_pool.rules.windows import AdaptiveWindows
+
+Options: TypeAlias = Mapping[str, Any]
+Counterpart: TypeAlias = Callable[..., Any]
+
+
+class NoCounterpartError(Exception):
+    """PyTorch has nothing for a rule with these options."""
+
+
+def in_torch(node: Node, xs: Sequence[Any]) -> Any:
+    """Compute with PyTorch's own operations what a node's rule makes of tensors.
+
+    Raises NoCounterpartError where PyTorch has none.
+    """
+    return counterpart_of(node)(node.options, *xs)
+
+
+def counterpart_of(node: Node) -> Counterpart:
+    """Return what PyTorch has for a node's rule: a function of its options and of tensors.
+
+    A rule of this package that is elementwise is also known by its name.
+    """
+    rule: Any = node.rule
+    if rule in COUNTERPARTS:
+        return COUNTERPARTS[rule]
+    ours = str(rule.__module__).startswith("tinygrad_pool.rules.")
+    found = getattr(extra("torch", "crosscheck"), rule.__name__, None)
+    if ours and found and not node.options and traits_of(rule).sparsity == "elementwise":
+        return lambda _, *xs: found(*xs)
+    if ours:
+        raise NoCounterpartError(rule.__name__)
+    return lambda options, *xs: rule(*xs, **options)[0]  # PyTorch may know its operators
+
+
+def _torch() -> Any:
+    return extra("torch", "crosscheck")
+
+
+def _plain(f: Callable[..., Any]) -> Counterpart:
+    """Return the counterpart of a rule without options."""
+    return lambda _, *xs: f(*xs)
+
+
+def _named(name: str) -> Counterpart:
+    return lambda _, *xs: getattr(_torch(), name)(*xs)
+
+
+def _function(name: str) -> Counterpart:
+    """Return a function of torch.nn.functional that has our options."""
+    return lambda options, x: getattr(_torch().nn.functional, name)(x, **options)
+
+
+def _axes(options: Options, x: Any) -> tuple[int, ...]:
+    return axes_of(tuple(x.shape), options.get("axis"), "crosscheck")
+
+
+def _sum(options: Options, x: Any) -> Any:
+    axes = _axes(options, x)
+    return x.sum(axes, options.get("keepdims", False)) if axes else x.clone()
+
+
+def _mean(options: Options, x: Any) -> Any:
+    axes = _axes(options, x)
+    return x.mean(axes, options.get("keepdims", False)) if axes else x.clone()
+
+
+def _extreme(name: str) -> Counterpart:
+    """Return amax or amin, which pay all evenly at a tie."""
+
+    def extreme(options: Options, x: Any) -> Any:
+        axes = _axes(options, x)
+        return getattr(x, name)(axes, options.get("keepdims", False)) if axes else x.clone()
+
+    return extreme
+
+
+def _fold_of_two(name: str) -> Counterpart:
+    def largest(_: Options, x: Any, *others: Any) -> Any:
+        for other in others:
+            x = getattr(_torch(), name)(x, other)
+        return x
+
+    return largest
+
+
+def _logsumexp(options: Options, x: Any) -> Any:
+    axes = _axes(options, x)
+    return _torch().logsumexp(x, axes, options.get("keepdims", False)) if axes else x.clone()
+
+
+def _shares(name: str) -> Counterpart:
+    """Return softmax or its logarithm over one axis, or over several as one."""
+
+    def shares(options: Options, x: Any) -> Any:
+        axes = axes_of(tuple(x.shape), options.get("axis", -1), "crosscheck")
+        rest = [i for i in range(x.ndim) if i not in axes]
+        moved = x.permute(*rest, *axes)
+        flat = moved.reshape(*moved.shape[: len(rest)], -1)
+        y = getattr(_torch(), name)(flat, -1).reshape(moved.shape)
+        return y.permute(*np.argsort([*rest, *axes]).tolist())
+
+    return shares
+
+
+def _clip(options: Options, x: Any) -> Any:
+    bounds = [options.get(name) for name in ("min", "max")]
+    low, high = (b if b is None else _torch().as_tensor(np.array(b), dtype=x.dtype) for b in bounds)
+    return x.clone() if low is high is None else _torch().clamp(x, low, high)
+
+
+def _where(_: Options, condition: Any, x: Any, w: Any) -> Any:
+    return _torch().where(condition != 0, x, w)
+
+
+def _transpose(options: Options, x: Any) -> Any:
+    axes = options.get("axes")
+    return x.permute(*(range(x.ndim)[::-1] if axes is None else axes))
+
+
+def _squeeze(options: Options, x: Any) -> Any:
+    axes = _axes(options, x)
+    return x.reshape([n for i, n in enumerate(x.shape) if n != 1 or i not in axes])
+
+
+def _expand_dims(options: Options, x: Any) -> Any:
+    new = np.expand_dims(np.empty(tuple(x.shape), bool), options.get("axis", 0))
+    return x.reshape(new.shape)
+
+
+def _shape(options: Options) -> tuple[int, ...]:
+    shape = options.get("shape", -1)
+    return tuple(map(int, shape)) if isinstance(shape, Sequence) else (int(shape),)
+
+
+def _astype(options: Options, x: Any) -> Any:
+    return x.to(getattr(_torch(), np.dtype(options.get("dtype", np.float64)).name))
+
+
+def _getitem(options: Options, x: Any) -> Any:
+    """Select by the flat places of the cells: one index, whatever the key was."""
+    places = np.arange(x.numel()).reshape(tuple(x.shape))[options.get("key", ())]
+    return x.reshape(-1)[_torch().as_tensor(np.array(places))]
+
+
+def _weighted_sum(_: Options, *terms: Any) -> Any:
+    n = (len(terms) - 1) // 2
+    y = terms[-1]
+    for w, x in zip(terms[:n], terms[n:-1], strict=True):
+        y = y + w * x
+    return y
+
+
+def _padded(x: Any, sides: Sequence[tuple[int, int]], value: float = 0.0) -> Any:
+    flat = [n for pair in reversed(sides) for n in pair]
+    return _torch().nn.functional.pad(x, flat, value=value)
+
+
+def _batched(x: Any, axes: int) -> Any:
+    """Merge the leading axes into one: layers of PyTorch take a batch of planes."""
+    return x.reshape(-1, *x.shape[x.ndim - axes :])
+
+
+def _conv(options: Options, x: Any, w: Any, *b: Any) -> Any:
+    windows, ndim = options["windows"], len(options["windows"].kernel)
+    lead = x.shape[: -ndim - 1]
+    convolve = getattr(_torch().nn.functional, f"conv{ndim}d")
+    x = _batched(_padded(x, windows.padding), ndim + 1)
+    y = convolve(
+        x, w, *(b or (None,)), windows.stride, 0, windows.dilation, options.get("groups", 1)
+    )
+    return y.reshape(*lead, *y.shape[1:])
+
+
+def _max_pool(options: Options, x: Any) -> Any:
+    """Pad with −∞ beforehand: what PyTorch pads itself is at most half a window, and even."""
+    windows, ndim = options["windows"], len(options["windows"].kernel)
+    functional = _torch().nn.functional
+    if isinstance(windows, AdaptiveWindows):
+        pool = getattr(functional, f"adaptive_max_pool{ndim}d")
+        y = pool(_batched(x, ndim)[None], windows.wanted)[0]
+    else:
+        overhang = windows.overhang(tuple(x.shape))
+        pool = getattr(functional, f"max_pool{ndim}d")
+        wide = _batched(_padded(x, overhang, -np.inf), ndim)[None]
+        y = pool(wide, windows.kernel, windows.stride, 0, windows.dilation)[0]
+        y = _first_windows(y, windows, x)
+    return y.reshape(*x.shape[: x.ndim - ndim], *windows.over(tuple(x.shape)))
+
+
+def _avg_pool(options: Options, x: Any) -> Any:
+    windows, ndim = options["windows"], len(options["windows"].kernel)
+    functional = _torch().nn.functional
+    if isinstance(windows, AdaptiveWindows):
+        pool = getattr(functional, f"adaptive_avg_pool{ndim}d")
+        y = pool(_batched(x, ndim)[None], windows.wanted)[0]
+    else:
+        sums = _window_sums(windows, x)
+        K = options.get("divisor_override")
+        if K is None:
+            K = _counts(windows, x, options.get("count_include_pad", True))
+        y = sums / K
+    return y.reshape(*x.shape[: x.ndim - ndim], *windows.over(tuple(x.shape)))
+
+
+def _window_sums(windows: Any, x: Any) -> Any:
+    """Add up each window: a convolution with ones, which knows dilation and uneven padding."""
+    ndim = len(windows.kernel)
+    wide = _batched(_padded(x, windows.overhang(tuple(x.shape))), ndim)[:, None]
+    ones = _torch().ones((1, 1, *windows.kernel), dtype=x.dtype)
+    convolve = getattr(_torch().nn.functional, f"conv{ndim}d")
+    y = convolve(wide, ones, None, windows.stride, 0, windows.dilation)[:, 0]
+    return _first_windows(y, windows, x)
+
+
+def _first_windows(y: Any, windows: Any, x: Any) -> Any:
+    """Drop windows that `ceil_mode` leaves out, since they would begin in the padding."""
+    return y[(..., *(slice(n) for n in windows.over(tuple(x.shape))))]
+
+
+def _counts(windows: Any, x: Any, padding: bool) -> Any:
+    space = x.shape[x.ndim - len(windows.kernel) :]
+    K = np.ones(())
+    for axis, (n, o) in enumerate(zip(space, windows.over(tuple(x.shape)), strict=True)):
+        K = K[..., None] * windows.counts(axis, n, np.arange(o), padding)
+    return _torch().as_tensor(K, dtype=x.dtype)
+
+
+def _lp_pool(options: Options, x: Any) -> Any:
+    p, windows = float(options.get("norm_type", 2.0)), options["windows"]
+    y = _window_sums(windows, x.abs() ** p) ** (1 / p)
+    return y.reshape(*x.shape[: x.ndim - len(windows.kernel)], *windows.over(tuple(x.shape)))
+
+
+def _weight_layer(options: Options, *xs: Any) -> Any:
+    y: Any = 0.0
+    for x, W in zip(xs, options["weights"], strict=True):
+        links = x.reshape(-1)[_torch().as_tensor(W.cell)] * _torch().as_tensor(W.weight)
+        flat = _torch().zeros(W.shape[0], dtype=x.dtype)
+        y = y + flat.index_add(0, _torch().as_tensor(W.unit), links).reshape(W.y_shape)
+    return y
+
+
+COUNTERPARTS: dict[Rule, Counterpart] = {
+    arithmetic.add: _plain(lambda x, w: x + w),
+    arithmetic.sub: _plain(lambda x, w: x - w),
+    arithmetic.mul: _plain(lambda x, w: x * w),
+    arithmetic.div: _plain(lambda x, w: x / w),
+    arithmetic.power: _plain(lambda x, n: x**n),
+    arithmetic.neg: _plain(lambda x: -x),
+    arithmetic.nudge: _plain(lambda x, old, new: x - old + new),
+    **{getattr(elementwise, n): _named(n) for n in ("exp", "expm1", "log", "log1p", "sqrt")},
+    **{getattr(elementwise, n): _named(n) for n in ("square", "sin", "cos", "tanh", "sigmoid")},
+    **{getattr(elementwise, n): _named(n) for n in ("relu", "abs")},
+    activations.leaky_relu: _plain(lambda x, w: _torch().where(x > 0, x, x * w)),
+    activations.elu: _function("elu"),
+    activations.gelu: _function("gelu"),
+    activations.softplus: _function("softplus"),
+    entropies.binary_cross_entropy: _plain(
+        lambda p, t: _torch().nn.functional.binary_cross_entropy(p, t, reduction="none")
+    ),
+    elementwise.clip: _clip,
+    elementwise.where: _where,
+    linear.weighted_sum: _weighted_sum,
+    linear.matmul: _plain(lambda x, w: x @ w),
+    convolution.conv: _conv,
+    reductions.sum: _sum,
+    reductions.mean: _mean,
+    reductions.max: _extreme("amax"),
+    reductions.min: _extreme("amin"),
+    reductions.maximum: _fold_of_two("maximum"),
+    reductions.minimum: _fold_of_two("minimum"),
+    reductions.logsumexp: _logsumexp,
+    reductions.softmax: _shares("softmax"),
+    reductions.log_softmax: _shares("log_softmax"),
+    shaping.reshape: lambda options, x: x.reshape(_shape(options)),
+    shaping.broadcast_to: lambda options, x: x.expand(_shape(options)),
+    shaping.transpose: _transpose,
+    shaping.expand_dims: _expand_dims,
+    shaping.squeeze: _squeeze,
+    shaping.concatenate: lambda options, *xs: _torch().cat(xs, options.get("axis", 0)),
+    shaping.stack: lambda options, *xs: _torch().stack(xs, options.get("axis", 0)),
+    shaping.getitem: _getitem,
+    shaping.astype: _astype,
+    shaping.detach: _plain(lambda x: x.detach()),
+    pooling.max_pool: _max_pool,
+    pooling.avg_pool: _avg_pool,
+    pooling.lp_pool: _lp_pool,
+    weight_layer: _weight_layer,
+}
+"""What PyTorch's own operations make of a rule's options and operands."""

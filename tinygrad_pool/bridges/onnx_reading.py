@@ -1,0 +1,187 @@
+"""An ONNX file as a network on Values."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinygrad_pool.bridges.extras import extra
+from tinygrad_pool.bridges.network import MOST, Call, Input, Network, Program, Ref, check_known
+from tinygrad_pool.engine.value import Value
+from tinygrad_pool.errors import OutputError, TinygradPoolError, UnsupportedError
+
+LARGEST = 2**30
+"""A file of more bytes is not read: it would be no small network."""
+
+RUNNING = {"BatchNormalization": (3, 4)}
+"""Operands that are statistics and not learnt."""
+
+
+def from_onnx(path: str | os.PathLike[str]) -> Network:
+    """Read an ONNX file into a network on Values. No code in it is run.
+
+    Its floating-point initializers become parameters under their own names. It is called with its
+    inputs in order, and returns its output, or a tuple of several.
+
+    Raises ToolError without the package onnx; OutputError for a file that cannot be read, is
+    damaged or larger than 1 GiB, or keeps numbers in other files; UnsupportedError for operations
+    that are not known, or a model with functions or branches of its own.
+    """
+    onnx = extra("onnx", "from_onnx")
+    path = Path(path)
+    model = _read(onnx, path)
+    try:
+        return _network(onnx, model, path)
+    except (TinygradPoolError, MemoryError):
+        raise
+    except Exception as error:  # of a damaged file
+        raise OutputError(f"{path}: is not a sound ONNX model: {error!r:.200}") from error
+
+
+def _read(onnx: Any, path: Path) -> Any:
+    """Parse a file, and check it as ONNX does."""
+    try:
+        size = path.stat().st_size
+        content = path.read_bytes() if size <= LARGEST else b""
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{path}: cannot be read: {error}") from error
+    if size > LARGEST:
+        raise OutputError(f"{path}: has {size:,} bytes, more than {LARGEST:,}")
+    try:
+        model = onnx.load_model_from_string(content)
+    except Exception as error:  # protobuf raises its own
+        raise OutputError(f"{path}: is not an ONNX file, or is damaged") from error
+    for tensor in _tensors(model.graph):
+        _check_tensor(onnx, path, tensor)
+    try:
+        onnx.checker.check_model(model)
+    except Exception as error:  # it raises several kinds
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        raise OutputError(f"{path}: is not a sound ONNX model: {said[0]:.200}") from error
+    return model
+
+
+def _tensors(graph: Any) -> Iterator[Any]:
+    """Iterate over all tensors of a graph."""
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+
+
+def _check_tensor(onnx: Any, path: Path, tensor: Any) -> None:
+    """Raise OutputError for numbers in another file, or a shape that the numbers do not fill."""
+    if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
+        raise OutputError(
+            f"{path}: keeps the numbers of {tensor.name!r} in another file, which is not opened; "
+            "onnx.save(onnx.load(path), path) makes one file of them"
+        )
+    count = 1
+    for n in tensor.dims:
+        count *= n
+    held = len(tensor.raw_data) + sum(
+        len(getattr(tensor, f"{kind}_data")) * 8
+        for kind in ("float", "double", "int32", "int64", "uint64")
+    )
+    if count < 0 or count > max(held, 0) * 8:
+        raise OutputError(f"{path}: {tensor.name!r} says it has {count:,} numbers, and has fewer")
+
+
+def _network(onnx: Any, model: Any, path: Path) -> Network:
+    graph = model.graph
+    if len(model.functions):
+        raise UnsupportedError(f"from_onnx: {path} has functions of its own; inline them first")
+    array = onnx.numpy_helper.to_array
+    running = {
+        node.input[i]
+        for node in graph.node
+        for i in RUNNING.get(node.op_type, ())
+        if i < len(node.input)
+    }
+    held: dict[str, Any] = {}
+    constants: dict[str, Any] = {}
+    for tensor in graph.initializer:
+        numbers = np.array(array(tensor))
+        if numbers.dtype.kind == "f" and tensor.name not in running:
+            held[tensor.name] = Value(numbers, label=tensor.name)
+        elif numbers.dtype.kind == "f":
+            held[tensor.name] = numbers
+        else:
+            constants[tensor.name] = numbers
+    calls = []
+    for node in graph.node:
+        if node.op_type == "Constant" and not node.domain:
+            constants[node.output[0]] = _constant(array, node)
+        else:
+            calls.append(_call(onnx, node))
+    check_known("from_onnx", calls)
+    inputs = [i for i in graph.input if i.name not in held and i.name not in constants]
+    outputs = [Ref(o.name) for o in graph.output]
+    program = Program(
+        inputs=tuple(_input(i) for i in inputs),
+        takes=(tuple(Ref(i.name) for i in inputs), {}),
+        calls=tuple(calls),
+        returns=outputs[0] if len(outputs) == 1 else tuple(outputs),
+        constants=constants,
+        updates={},
+    )
+    return Network(program, held, graph.name or path.stem)
+
+
+def _constant(array: Any, node: Any) -> Any:
+    (attribute,) = node.attribute
+    kind = attribute.name
+    if kind == "value":
+        return np.array(array(attribute.t))
+    if kind in ("value_float", "value_int"):
+        return np.array(attribute.f if kind == "value_float" else attribute.i)
+    if kind in ("value_floats", "value_ints"):
+        return np.array(attribute.floats if kind == "value_floats" else attribute.ints)
+    raise UnsupportedError(f"from_onnx: a constant of kind {kind} is not translated")
+
+
+def _call(onnx: Any, node: Any) -> Call:
+    options: dict[str, Any] = {}
+    for attribute in node.attribute:
+        if attribute.type in (attribute.GRAPH, attribute.GRAPHS):
+            raise UnsupportedError(
+                f"from_onnx: {node.op_type} {node.name!r} has a graph of its own, a branch or a "
+                "loop, which is not translated"
+            )
+        options[attribute.name] = _attribute(onnx, node.op_type, attribute)
+    if node.op_type == "Split":
+        options.setdefault("num_outputs", len(node.output))
+    operands: tuple[Any, ...] = tuple(Ref(name) if name else None for name in node.input)
+    library = "onnx" if node.domain in ("", "ai.onnx") else node.domain
+    scope = "/".join(node.name.strip("/").split("/")[:-1])
+    made = tuple(name or f"unused {i}" for i, name in enumerate(node.output))
+    return Call(made, f"{library}.{node.op_type}", operands, options, scope)
+
+
+def _attribute(onnx: Any, kind: str, attribute: Any) -> Any:
+    """Read an attribute: numbers, lists and text as Python's, a tensor as an array."""
+    value = onnx.helper.get_attribute_value(attribute)
+    if isinstance(value, bytes):
+        return value.decode()
+    if attribute.type == attribute.TENSOR:
+        return np.array(onnx.numpy_helper.to_array(value))
+    if kind == "Cast" and attribute.name == "to":
+        return onnx.helper.tensor_dtype_to_np_dtype(value)
+    return list(value) if attribute.type in (attribute.INTS, attribute.FLOATS) else value
+
+
+def _input(described: Any) -> Input:
+    """Read an input: its lengths, where a name or nothing stands for any."""
+    kind = described.type.tensor_type
+    if not kind.HasField("shape"):
+        return Input(described.name, None)
+    lengths: list[int | tuple[str, int, int]] = []
+    for i, n in enumerate(kind.shape.dim):
+        fixed = n.HasField("dim_value")
+        lengths.append(int(n.dim_value) if fixed else (n.dim_param or f"n{i}", 0, MOST))
+    return Input(described.name, tuple(lengths))

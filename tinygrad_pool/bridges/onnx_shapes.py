@@ -1,0 +1,172 @@
+"""ONNX's shapes, joins, cuts and places on Values; shapes and places themselves are arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from tinygrad_pool.bridges import aten, aten_shapes
+from tinygrad_pool.bridges.translations import data_of, translates
+from tinygrad_pool.engine.value import Value
+from tinygrad_pool.errors import OptionError, UnsupportedError
+
+LARGEST = 2**28
+"""So many numbers may an operation make that takes its shape from the file."""
+
+
+def _lengths(given: Any) -> list[int]:
+    """Read a shape out of an array. Raises OptionError if it is too large to be meant."""
+    sizes = [int(n) for n in np.asarray(data_of(given)).reshape(-1).tolist()]
+    if prod(max(n, 1) for n in sizes) > LARGEST:
+        raise OptionError(f"onnx: a shape of {sizes} has more than {LARGEST:,} numbers")
+    return sizes
+
+
+@translates("onnx.Range")
+def numbers_between(start: Any, limit: Any, delta: Any) -> Any:
+    """List numbers from start to limit, by steps."""
+    first, last, step = (np.asarray(data_of(b)) for b in (start, limit, delta))
+    _lengths((last - first) / step)
+    numbers: Any = np.arange(first.item(), last.item(), step.item())
+    return numbers.astype(first.dtype)
+
+
+@translates("onnx.Reshape")
+def reshape(x: Any, shape: Any, allowzero: int = 0) -> Any:
+    """Give the same numbers another shape; 0 keeps an axis."""
+    sizes = _lengths(shape)
+    own = np.shape(x)
+    return np.reshape(
+        x, tuple(own[i] if n == 0 and not allowzero else n for i, n in enumerate(sizes))
+    )
+
+
+@translates("onnx.Flatten")
+def flatten(x: Any, axis: int = 1) -> Any:
+    """Merge the axes before one, and those from it on."""
+    return np.reshape(x, (prod(x.shape[:axis]), prod(x.shape[axis:])))
+
+
+@translates("onnx.Transpose")
+def transpose(x: Any, perm: Sequence[int] | None = None) -> Any:
+    """Reorder the axes."""
+    return np.transpose(x, perm)
+
+
+def _places(given: Any, axes: Any) -> tuple[int, ...] | None:
+    found = axes if given is None else np.asarray(given).reshape(-1).tolist()
+    return None if found is None else tuple(found)
+
+
+@translates("onnx.Unsqueeze")
+def unsqueeze(x: Any, at: Any = None, axes: Any = None) -> Any:
+    """Insert axes of length 1."""
+    return np.expand_dims(x, _places(at, axes) or ())
+
+
+@translates("onnx.Squeeze")
+def squeeze(x: Any, at: Any = None, axes: Any = None) -> Any:
+    """Drop axes of length 1."""
+    return np.squeeze(x, axis=_places(at, axes))
+
+
+@translates("onnx.Expand")
+def expand(x: Any, shape: Any) -> Any:
+    """Broadcast, both ways."""
+    wide = np.broadcast_shapes(np.shape(x), tuple(_lengths(shape)))
+    return np.broadcast_to(x, wide)
+
+
+@translates("onnx.Concat")
+def concat(*xs: Any, axis: int) -> Any:
+    """Join along an axis."""
+    return np.concatenate(xs, axis=axis)
+
+
+@translates("onnx.Split")
+def split(
+    x: Any, sizes: Any = None, axis: int = 0, split: Any = None, num_outputs: Any = None
+) -> Any:
+    """Cut into parts along an axis."""
+    given = split if sizes is None else np.asarray(sizes).tolist()
+    if given is None:
+        return aten_shapes.split(x, -(-x.shape[axis] // num_outputs), axis)
+    return aten_shapes.split(x, given, axis)
+
+
+@translates("onnx.Gather")
+def gather(x: Any, places: Any, axis: int = 0) -> Any:
+    """Take slices along an axis."""
+    return x[(slice(None),) * (axis % max(np.ndim(x), 1)) + (np.asarray(data_of(places)),)]
+
+
+@translates("onnx.GatherElements")
+def gather_elements(x: Any, places: Any, axis: int = 0) -> Any:
+    """Take, for each place, the element of x there along one axis."""
+    return aten_shapes.gather(x, axis, np.asarray(places))
+
+
+@translates("onnx.Slice")
+def sliced(
+    x: Any,
+    start: Any = None,
+    end: Any = None,
+    at: Any = None,
+    step: Any = None,
+    starts: Any = None,
+    ends: Any = None,
+    axes: Any = None,
+) -> Any:
+    """Take ranges along axes."""
+    first, last = (np.asarray(a if a is not None else b) for a, b in ((start, starts), (end, ends)))
+    over = _places(at, axes) or range(len(first))
+    steps = np.ones(len(first), int) if step is None else np.asarray(step)
+    key = [slice(None)] * x.ndim
+    for axis, i, j, s in zip(over, first.tolist(), last.tolist(), steps.tolist(), strict=True):
+        n = x.shape[axis]
+        key[axis] = slice(i, None if s < 0 and j < -n else j, s)
+    return x[tuple(key)]
+
+
+@translates("onnx.Pad")
+def pad(
+    x: Any,
+    sides: Any = None,
+    value: Any = 0.0,
+    at: Any = None,
+    mode: str = "constant",
+    pads: Any = None,
+) -> Any:
+    """Add a constant on each side."""
+    if mode != "constant":
+        raise UnsupportedError(f"onnx.Pad: mode {mode!r} is not translated, only 'constant'")
+    given = list(pads) if sides is None else _lengths(sides)
+    n = len(given) // 2
+    over = _places(at, None) or tuple(range(n))
+    by_axis = {axis % x.ndim: (given[i], given[i + n]) for i, axis in enumerate(over)}
+    flat = [k for axis in reversed(range(x.ndim)) for k in by_axis.get(axis, (0, 0))]
+    return aten_shapes.pad(x, flat, float(np.asarray(value)) if value is not None else 0.0)
+
+
+@translates("onnx.Tile")
+def tile(x: Any, times: Any) -> Any:
+    """Repeat the whole so often along each axis."""
+    counts = _lengths(times)
+    _lengths([n * m for n, m in zip(np.shape(x), counts, strict=True)])
+    return aten_shapes.repeat(x, counts)
+
+
+@translates("onnx.ConstantOfShape")
+def constant_of_shape(shape: Any, value: Any = None) -> Any:
+    """Fill a shape with one number."""
+    fill = np.zeros(1, np.float32) if value is None else np.asarray(value)
+    return np.full(tuple(_lengths(shape)), fill.reshape(-1)[0], fill.dtype)
+
+
+@translates("onnx.Cast")
+def cast(x: Any, to: Any, saturate: int = 1) -> Any:  # noqa: ARG001  # of 8-bit floats
+    """Convert to another dtype."""
+    return aten.cast(x, np.dtype(to)) if isinstance(x, Value) else np.asarray(x).astype(to)

@@ -1,0 +1,282 @@
+"""A PyTorch module as a network on Values, by way of torch.export."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import logging
+import operator
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
+from typing import Any
+
+import numpy as np
+
+from tinygrad_pool.bridges.extras import extra
+from tinygrad_pool.bridges.network import MOST, Call, Input, Network, Program, Ref, check_known
+from tinygrad_pool.bridges.translations import TRANSLATIONS
+from tinygrad_pool.engine.context import Line, no_grad
+from tinygrad_pool.engine.value import Value
+from tinygrad_pool.errors import DataError, ShapeError, UnsupportedError
+
+LEFT_OUT = {"device", "layout", "memory_format", "pin_memory", "non_blocking", "generator"}
+"""Options that say where a tensor lies, and not what is in it."""
+
+_FRAME = re.compile(r'File "([^"\n]+)", line (\d+), in (\S+)')
+
+
+def from_torch(module: Any, *example: Any) -> Network:
+    """Translate a PyTorch module into a network on Values, with the numbers that it has now.
+
+    The module is traced by `torch.export` with the example inputs; it is not changed. The network
+    is called as the module is, and returns what it returns. Its parameters are copies under their
+    own names, which are labels too; nodes have the layers as scopes and remember the module's lines
+    of source. Axes keep the example's lengths only where the module's code needs them, so another
+    batch size works for ordinary nets. Training or evaluation, as the module is now, stays.
+
+    Ties are settled as in PyTorch: the first unit of a pool, half each at torch.maximum.
+
+    Raises ToolError without PyTorch; DataError for what is no module; UnsupportedError for an
+    operation that is not known, or a module that cannot be traced, with the place in its source.
+    """
+    torch = extra("torch", "from_torch")
+    if not isinstance(module, torch.nn.Module):
+        raise DataError(f"from_torch: needs a torch.nn.Module, got a {type(module).__name__}")
+    given = tuple(_tensors(torch, example))
+    with torch.no_grad(), torch.random.fork_rng():
+        expected = copy.deepcopy(module)(*given)
+    refused: list[Exception] = []
+    for traced_with, free in ((_two_rows(torch, given), True), (given, True), (given, False)):
+        try:
+            exported = _traced(torch, module, traced_with, free)
+        except Exception as error:  # noqa: BLE001  # torch.export raises many kinds
+            refused.append(error)
+            continue
+        network = _network(torch, exported, module)
+        if not free or _shapes_agree(torch, network, given, expected):
+            network._origin = copy.deepcopy(module)
+            return network
+    raise _untraceable(torch, module, refused[-1]) from refused[-1]
+
+
+def _shapes_agree(torch: Any, network: Network, given: tuple[Any, ...], expected: Any) -> bool:
+    """Return whether the network makes of the example what the module does, by the shapes."""
+    flatten = torch.utils._pytree.tree_leaves
+    try:
+        with no_grad():
+            made, _ = network.run(given, {})
+    except ShapeError:
+        return False
+    shapes = [[getattr(y, "shape", None) for y in flatten(ys)] for ys in (made, expected)]
+    return [tuple(s or ()) for s in shapes[0]] == [tuple(s or ()) for s in shapes[1]]
+
+
+def _tensors(torch: Any, example: Any) -> Iterator[Any]:
+    """Read the example inputs: arrays and Values count as tensors."""
+    for given in example:
+        if isinstance(given, list | tuple):
+            yield type(given)(_tensors(torch, given))
+        elif isinstance(given, dict):
+            yield dict(zip(given, _tensors(torch, given.values()), strict=True))
+        elif isinstance(given, Value | np.ndarray):
+            yield torch.tensor(given._numbers if isinstance(given, Value) else given)
+        else:  # what is given twice is two inputs
+            yield given.detach().clone() if isinstance(given, torch.Tensor) else given
+
+
+def _untraceable(torch: Any, module: Any, error: Exception) -> UnsupportedError:
+    said = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    lines = _own_lines(torch, str(error))
+    at = f", at {lines[-1]}" if lines else ""
+    return UnsupportedError(
+        f"from_torch: torch.export cannot trace this {type(module).__name__}{at}: {said:.300}; "
+        "a branch on the numbers in a tensor has no graph: translate the parts around it"
+    )
+
+
+def _own_lines(torch: Any, trace: str) -> list[Line]:
+    """List the lines of a trace that are not PyTorch's own, the innermost last."""
+    frames = _FRAME.findall(trace)
+    home = str(torch.__file__).removesuffix("__init__.py")
+    return [Line(f, int(n), where) for f, n, where in frames if not f.startswith(home)]
+
+
+def _two_rows(torch: Any, example: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Give each tensor two rows where it has one: torch.export takes a length of 1 for fixed."""
+
+    def twice(x: Any) -> Any:
+        if isinstance(x, torch.Tensor) and x.ndim and x.shape[0] == 1:
+            return torch.cat([x, x])
+        return x
+
+    mapped: tuple[Any, ...] = torch.utils._pytree.tree_map(twice, example)
+    return mapped
+
+
+def _traced(torch: Any, module: Any, example: tuple[Any, ...], free: bool) -> Any:
+    def lengths(x: Any) -> Any:
+        if isinstance(x, torch.Tensor) and free:
+            return dict.fromkeys(range(x.ndim), torch.export.Dim.AUTO)
+        return None
+
+    bound = inspect.signature(module.forward).bind(*example).arguments
+    shapes = torch.utils._pytree.tree_map(lengths, dict(bound))
+    with _quietly():
+        exported = torch.export.export(module, example, dynamic_shapes=shapes)
+        table = torch.export.default_decompositions()
+        while table:
+            for operation in list(table):
+                if _name(operation) in TRANSLATIONS:
+                    del table[operation]
+            exported = exported.run_decompositions(table)
+            table = _more_decompositions(torch, exported)
+    return exported
+
+
+def _more_decompositions(torch: Any, exported: Any) -> dict[Any, Any]:
+    """Find how PyTorch itself would take apart what is left and is not known."""
+    left = {n.target for n in exported.graph.nodes if n.op == "call_function"}
+    unknown = [t for t in left if hasattr(t, "_schema") and _name(t) not in TRANSLATIONS]
+    found: dict[Any, Any] = torch._decomp.get_decompositions(unknown)
+    return found
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep what torch.export tells its own users from those who do not know they use it."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def _network(torch: Any, exported: Any, module: Any) -> Network:
+    signature, kind = exported.graph_signature, type(module).__name__
+    *nodes, output = exported.graph.nodes
+    lifted = signature.inputs_to_lifted_tensor_constants
+    renamed = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+    renamed |= {name: f"constant {target}" for name, target in lifted.items()}
+    reader = _Reader(torch, renamed, "" if any(module.children()) else kind)
+    calls = tuple(reader.call(n) for n in nodes if n.op == "call_function" and n.users)
+    check_known("from_torch", calls)
+    made = reader.refs(output.args[0])
+    mutated = list(signature.buffers_to_mutate.values())
+    unflatten = torch.utils._pytree.tree_unflatten
+    inputs = {n.name: n for n in nodes if n.op == "placeholder" and _is_tensor(n)}
+    program = Program(
+        inputs=tuple(
+            _input(n, exported.range_constraints) for k, n in inputs.items() if k not in renamed
+        ),
+        takes=unflatten(_taken(signature, inputs), exported.call_spec.in_spec),
+        calls=calls,
+        returns=unflatten(
+            list(made[len(made) - len(signature.user_outputs) :]), exported.call_spec.out_spec
+        ),
+        constants={f"constant {t}": _array(exported.constants[t]) for t in lifted.values()},
+        updates={name: ref.name for name, ref in zip(mutated, made, strict=False)},
+    )
+    return Network(program, _parameters(signature, exported), kind, module.training)
+
+
+def _parameters(signature: Any, exported: Any) -> dict[str, Any]:
+    """Copy parameters into Values, and buffers into arrays; what is shared stays shared."""
+    held: dict[str, Any] = {}
+    values: dict[int, Value] = {}
+    for name in signature.inputs_to_parameters.values():
+        tensor = exported.state_dict[name]
+        if id(tensor) not in values:
+            values[id(tensor)] = Value(_array(tensor), label=name)
+        held[name] = values[id(tensor)]
+    for name in signature.inputs_to_buffers.values():
+        tensors = exported.state_dict if name in exported.state_dict else exported.constants
+        held[name] = _array(tensors[name])
+    return held
+
+
+def _array(tensor: Any) -> Any:
+    tensor = tensor.detach().cpu()
+    try:
+        return np.array(tensor.numpy())
+    except TypeError:
+        raise DataError(
+            f"from_torch: NumPy has no numbers of {tensor.dtype}; module.float() converts them"
+        ) from None
+
+
+def _taken(signature: Any, inputs: Mapping[str, Any]) -> list[Any]:
+    """List the inputs in order: tensors by their names, other things as they were."""
+    own = [s.arg for s in signature.input_specs if s.kind.name == "USER_INPUT"]
+    return [Ref(a.name) if a.name in inputs else getattr(a, "value", None) for a in own]
+
+
+def _is_tensor(node: Any) -> bool:
+    return hasattr(node.meta.get("val"), "shape")
+
+
+def _input(node: Any, constraints: Any) -> Input:
+    lengths: list[int | tuple[str, int, int]] = []
+    for n in node.meta["val"].shape:
+        expression: Any = n if isinstance(n, int) else n.node.expr
+        if isinstance(n, int) or expression.is_number:
+            lengths.append(int(expression))
+            continue
+        found = constraints.get(expression)
+        least, most = _bound(found, "lower", 0), _bound(found, "upper", MOST)
+        lengths.append((str(n), 0 if least <= 2 else least, min(most, MOST)))
+    return Input(node.name, tuple(lengths))
+
+
+def _bound(found: Any, side: str, otherwise: int) -> int:
+    try:
+        return int(getattr(found, side))
+    except (TypeError, ValueError, OverflowError, AttributeError):  # there is none: infinity
+        return otherwise
+
+
+class _Reader:
+    """Reads the nodes of an exported graph into calls."""
+
+    def __init__(self, torch: Any, renamed: Mapping[str, str], lone: str) -> None:
+        self.torch, self.renamed, self.lone = torch, renamed, lone
+
+    def call(self, node: Any) -> Call:
+        """Read one node: what it calls, on what, and where that is in the module's source."""
+        options = {k: self.refs(v) for k, v in node.kwargs.items() if k not in LEFT_OUT}
+        lines = _own_lines(self.torch, node.meta.get("stack_trace") or "")
+        line = lines[-1] if lines else None
+        operands, scope = self.refs(node.args), self._scope(node)
+        return Call((node.name,), _name(node.target), operands, options, scope, line)
+
+    def refs(self, given: Any) -> Any:
+        """Read operands: nodes by name, dtypes as NumPy's, lists as lists."""
+        if isinstance(given, self.torch.fx.Node):
+            return Ref(self.renamed.get(given.name, given.name))
+        if isinstance(given, tuple):
+            return tuple(map(self.refs, given))
+        if isinstance(given, list):
+            return [*map(self.refs, given)]
+        if isinstance(given, self.torch.dtype):
+            return np.dtype(str(given).partition(".")[2])
+        return given
+
+    def _scope(self, node: Any) -> str:
+        """Return the layer as a scope, "features/0"; a lone layer is called by its class."""
+        stack = [*(node.meta.get("nn_module_stack") or {}).values()]
+        path = stack[-1][0] if stack else ""
+        return re.sub(r"@\d+", "", path).replace(".", "/") or self.lone
+
+
+def _name(target: Any) -> str:
+    """Name an operation without its overload: aten.conv2d, python.mul, mylib.myop."""
+    if hasattr(target, "_schema"):
+        return str(target._schema.name).replace("::", ".")
+    name = getattr(target, "__name__", str(target))
+    library = "python" if getattr(operator, name, None) is target else "torch"
+    return f"{library}.{name}"

@@ -1,0 +1,61 @@
+"""What the operations of other libraries are on Values: one table, which users can add to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from tinygrad_pool.engine.data import to_constant
+from tinygrad_pool.engine.value import Value
+from tinygrad_pool.errors import OptionError
+from tinygrad_pool.rules.rule import Function
+
+Translation: TypeAlias = Callable[..., Any]
+
+TRANSLATIONS: dict[str, Translation] = {}
+"""What to call for each operation: "aten.relu" is PyTorch's, "onnx.Relu" is ONNX's."""
+
+
+def translates(*operations: str) -> Callable[[Function], Function]:
+    """Say what an operation of another library is on Values, as a decorator of a function.
+
+    The function takes what the operation takes, in its order: Values for the tensors that a
+    gradient reaches, arrays for the others, and options as they are. Of PyTorch, the name is as
+    `aten.roll`, or `mylib.myop` for an operation of yours, without the overload; of ONNX,
+    `onnx.Roll`, and attributes are keyword arguments. What is entered here comes before what
+    PyTorch would make of the operation itself.
+
+    Raises OptionError for a name without a dot.
+
+    >>> import numpy as np
+    >>> @translates("aten.deg2rad", "mylib.deg2rad")
+    ... def deg2rad(x):
+    ...     return x * (np.pi / 180)
+    >>> TRANSLATIONS["mylib.deg2rad"] is deg2rad
+    True
+    """
+    for operation in operations:
+        if "." not in str(operation):
+            raise OptionError(
+                f"translates: needs the name of a library's operation, as 'aten.roll', "
+                f"got {operation!r:.80}"
+            )
+
+    def enter(translation: Function) -> Function:
+        TRANSLATIONS.update(dict.fromkeys(operations, translation))
+        return translation
+
+    return enter
+
+
+def data_of(x: Any) -> Any:
+    """Return the numbers of a Value, and anything else as it is."""
+    return x._numbers if isinstance(x, Value) else x  # v.data would hand them out
+
+
+def as_operand(given: Any, name: str) -> Any:
+    """Read what a network is called with: a Value as it is; a tensor or an array as numbers."""
+    if isinstance(given, Value):
+        return given
+    detach = getattr(given, "detach", None)
+    return to_constant(detach().cpu().numpy() if detach else given, name)
