@@ -329,11 +329,11 @@ def over(x, axis):
 
 
 @st.composite
-def leaves(draw, numbers, shapes, dtypes):
+def leaves(draw, place, numbers, shapes, dtypes):
     """Draw the text of a leaf: a number or an array, of any layout."""
     shape, dtype = draw(st.sampled_from(shapes)), draw(st.sampled_from(dtypes))
     if numbers == "tame":
-        drawn = f"np.random.default_rng({draw(st.integers(0, 99))}).standard_normal({shape})"
+        drawn = f"np.random.default_rng({draw(st.integers(0, 99)) + 100 * place}).standard_normal({shape})"
         if not shape and draw(st.booleans()):
             return f"tg.Value({drawn})"
         array = f"np.asarray({drawn}, '{dtype}')"
@@ -364,7 +364,7 @@ def programs(
     """Draw a program. Lines that we refuse are left out, and so are tame ones that go wild."""
     program, kind = Program(), draw(st.sampled_from(numbers))
     for _ in range(draw(st.integers(1, 4))):
-        program.add(draw(leaves(kind, shapes, dtypes)))
+        program.add(draw(leaves(len(program.ours), kind, shapes, dtypes)))
         program.leaves.append(program.name)
     for _ in range(draw(st.integers(1, most))):
         line = draw(lines(program, operations))
