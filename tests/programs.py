@@ -333,7 +333,8 @@ def leaves(draw, place, numbers, shapes, dtypes):
     """Draw the text of a leaf: a number or an array, of any layout."""
     shape, dtype = draw(st.sampled_from(shapes)), draw(st.sampled_from(dtypes))
     if numbers == "tame":
-        drawn = f"np.random.default_rng({draw(st.integers(0, 99)) + 100 * place}).standard_normal({shape})"
+        seed = draw(st.integers(0, 99)) + 100 * place
+        drawn = f"np.random.default_rng({seed}).standard_normal({shape})"
         if not shape and draw(st.booleans()):
             return f"tg.Value({drawn})"
         array = f"np.asarray({drawn}, '{dtype}')"

@@ -21,7 +21,7 @@ EXACT = tuple(operation for operation in ALL if not re.search("avg|ties", operat
 STEADY = tuple(
     operation
     for operation in SMOOTH
-    if not re.search("> 0|unpool|sort|median|quantile|copysign|nan_to_num", operation.ours)
+    if not re.search("> 0|unpool|sort|median|quantile|copysign|nan_to_num|fmax", operation.ours)
 )
 DOUBLE = ("f8",)
 PLAIN = tuple(
