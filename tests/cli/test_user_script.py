@@ -146,6 +146,15 @@ def test_an_error_of_ours_alone_keeps_its_traceback(write, monkeypatch):
         main(["tree", str(write(""))])
 
 
+def test_a_closed_standard_output_is_told(write, monkeypatch, capsys):
+    script = write("sys.stdout.close()\n")
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    assert main(["tree", str(script)]) == 1
+    assert capsys.readouterr().err == (
+        f"tinygrad-pool: {script}: it closed standard output, which the command prints to\n"
+    )
+
+
 def test_a_library_is_not_the_users(write):
     with pytest.raises(ScriptError) as caught:
         run(write("import numpy as np\nnp.linalg.inv(\n    np.zeros((2, 2)))\n"))

@@ -49,6 +49,13 @@ def test_what_has_no_answer_is_named(call, error, message):
         call()
 
 
+@pytest.mark.parametrize("f", [np.linalg.inv, np.linalg.det, np.linalg.cholesky])
+def test_long_doubles_are_beyond_lapack(f):
+    if np.finfo(np.longdouble).nmant > 52:
+        with pytest.raises(DataError, match=r"np\.float64 is the longest that LAPACK knows"):
+            f(Value(np.eye(2, dtype=np.longdouble)))
+
+
 def test_a_sign_is_answered_from_the_data():
     sign, logarithm = np.linalg.slogdet(Value(-np.eye(3)))
     assert (sign, logarithm.data) == (-1.0, 0.0)
