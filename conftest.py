@@ -4,12 +4,11 @@ import gc
 import os
 import random
 from contextlib import chdir
+from importlib.util import find_spec
 from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import HealthCheck, settings
-
-collect_ignore = ["docs/from_and_to_pytorch.md"]  # tests/peers/test_pages.py runs it, with peers
 
 # Before NumPy is imported: threads on small matrices wait for each other far longer than they work.
 os.environ |= {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
@@ -24,6 +23,10 @@ settings.register_profile(
 )
 settings.register_profile("fuzz", settings.get_profile("same"), derandomize=False, print_blob=True)
 settings.load_profile("same")
+
+NEEDS = {"docs/pages_that_answer.py": "sphinx", "docs/torch_coverage.py": "torch"}
+collect_ignore = ["docs/from_and_to_pytorch.md"]  # tests/peers/test_pages.py runs it, with peers
+collect_ignore += [path for path, library in NEEDS.items() if find_spec(library) is None]
 
 
 def pytest_addoption(parser, pluginmanager):

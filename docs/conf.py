@@ -1,21 +1,30 @@
 """How Sphinx builds these pages: `make docs`. No network is needed, here or by a reader."""
 
 import re
+import sys
 from pathlib import Path
 from runpy import run_path
-from textwrap import indent
 from typing import Any
 
 import tinygrad_pool
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE / "tutorial")]  # what stands here, and what a reader types
+
+import equations  # noqa: E402  # from the folder above
 
 project = "tinygrad_pool"
 author = "The tinygrad_pool authors"
 project_copyright = f"2026, {author}"
 version = release = tinygrad_pool.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "pages_that_answer"]
 exclude_patterns = ["_build"]
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 3
 html_theme = "furo"
+html_static_path = ["static"]
+html_math_renderer = "mathml"
 html_title = "tinygrad_pool"
 default_role = "code"  # docstrings write code between single backquotes
 autodoc_member_order = "bysource"
@@ -39,7 +48,7 @@ def include(_app: Any, _page: str, source: list[str]) -> None:
     """Put in the pages that stand above this folder; their links begin there."""
 
     def contents(found: re.Match[str]) -> str:
-        text = (Path(__file__).parent / found[1]).read_text("utf-8")
+        text = (HERE / found[1]).read_text("utf-8")
         return re.sub(r"\]\((?!\w+:)", "](../", text)
 
     source[0] = INCLUDED.sub(contents, source[0])
@@ -53,14 +62,20 @@ def close_examples(_app: Any, _page: str, source: list[str]) -> None:
 def show_docstring(
     _app: Any, _what: str, _name: str, of: Any, _options: Any, lines: list[str]
 ) -> None:
-    """Show equations as the source has them, and leave out examples that call a bare rule."""
+    """Set equations as mathematics, and leave out examples that call a bare rule."""
     paragraphs = []
     for paragraph in "\n".join(lines).split("\n\n"):
         if is_operation(of) and paragraph.startswith(">>>"):
             break
-        is_equation = EQUATION.match(paragraph)
-        paragraphs.append(f"::\n\n{indent(paragraph, '    ')}" if is_equation else paragraph)
+        paragraphs.append(as_mathematics(paragraph) if EQUATION.match(paragraph) else paragraph)
     lines[:] = "\n\n".join([*paragraphs, ""]).split("\n")
+
+
+def as_mathematics(paragraph: str) -> str:
+    """Write a paragraph of equations as formulas that stand side by side where there is room."""
+    stated, prose = equations.sentence(paragraph)
+    formulas = [f":math:`{equations.latex(part)}`" for part in equations.parts(stated)]
+    return f".. container:: equations\n\n    {' '.join(formulas)}\n\n{prose}"
 
 
 def show_signature(
@@ -75,7 +90,7 @@ def show_signature(
 def write_player(app: Any, error: Exception | None) -> None:
     """Write the page that stepping.md shows, from the example that it is about."""
     if error is None and app.builder.format == "html":
-        made = run_path(str(Path(__file__).parents[1] / "examples" / "06_lost_gradient.py"))
+        made = run_path(str(HERE.parent / "examples" / "06_lost_gradient.py"))
         tinygrad_pool.record(made["E"]).to_html(Path(app.outdir) / "backward.html")
 
 

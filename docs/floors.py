@@ -18,7 +18,7 @@ FLOORS = [
     "engine",
     "functional",
     "tinygrad_pool nn optim datasets derivatives gradient_check",
-    "drawing",
+    "javascript drawing",
     "recording pooling_as_weights bridges",
     "diagnosis codegen",
     "debugger",

@@ -1,9 +1,11 @@
 """What several test files share."""
 
 import importlib
+import json
 import math
 import os
 import shutil
+import subprocess
 import sys
 from itertools import product
 
@@ -23,6 +25,21 @@ def peer():
         return pytest.importorskip(name)
 
     return load
+
+
+@pytest.fixture
+def node_js():
+    """Run a program in Node, and read what it prints: skip without Node, unless in CI."""
+    node = shutil.which("node")
+    if node is None:
+        (pytest.fail if "CI" in os.environ else pytest.skip)("there is no Node here")
+
+    def run(program):
+        done = subprocess.run([node], input=program, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-2000:]
+        return json.loads(done.stdout)
+
+    return run
 
 
 @pytest.fixture(scope="class")

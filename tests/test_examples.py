@@ -38,8 +38,7 @@ def test_every_example_is_checked_here():
     assert sorted(PRINTS) == sorted(path.name for path in EXAMPLES.glob("*.py"))
 
 
-SLOW = {"09_data_parallel.py", "02_moons.py"}
-
+SLOW = {"02_moons.py", "05_digits.py", "08_norms_and_dropout.py", "09_data_parallel.py"}
 
 NEEDS = {"09_data_parallel.py": ["dask.distributed"]}
 """What an example says to install; it is one of the peers."""
@@ -63,3 +62,18 @@ def test_it_runs_and_prints(name, tmp_path, peer):
     assert ran.returncode == 0, ran.stderr
     for line in PRINTS[name]:
         assert line in ran.stdout
+
+
+@pytest.mark.peer
+@pytest.mark.slow
+def test_the_notebook_runs_and_each_of_its_cells_shows_one_thing(peer, tmp_path):
+    nbformat, nbclient = peer("nbformat"), peer("nbclient")
+    notebook = nbformat.read(EXAMPLES / "pooling.ipynb", as_version=4)
+    place = {"metadata": {"path": str(tmp_path)}}
+    nbclient.NotebookClient(notebook, timeout=300, resources=place).execute()
+    shown = [cell.outputs for cell in notebook.cells if cell.cell_type == "code"]
+    assert shown[0] == []
+    assert [len(outputs) for outputs in shown[1:]] == [1] * 8
+    assert "image/svg+xml" in shown[1][0].data
+    assert "iframe" in shown[3][0].data["text/html"]
+    assert "equal bit for bit" in shown[6][0].data["text/plain"]

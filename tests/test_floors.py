@@ -27,6 +27,7 @@ ELSEWHERE = {
     "engine.running": "engine/test_lift.py",
     "engine.short_ways": "engine/test_lift.py",
     "engine.staleness": "test_promises.py",
+    "javascript.primitives": "javascript/test_meanings.py",
     "recording.player.stage": "recording/player/test_player.py",
     "recording.steps": "recording/test_recording.py",
     "recording.trace": "recording/test_recording.py",

@@ -105,3 +105,18 @@ class TestTheVersion:
     def test_the_changelog_tells_of_it(self):
         newest = re.search(r"^## (\S+),", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.M)
         assert newest[1] == tinygrad_pool.__version__
+
+
+INSTALLS = (ROOT / "docs" / "reference" / "installs.md").read_text("utf-8")
+
+
+def test_the_table_of_installs_has_every_python_and_the_lowest_versions():
+    """`python docs/try_installs.py` made it, from bare environments."""
+    tried = set(re.findall(r"^\| (3\.\d+) \| (wheel|wheel `\[demo\]`|source) \|", INSTALLS, re.M))
+    named = re.findall(r"Python :: (3\.\d+)", "\n".join(PROJECT["classifiers"]))
+    assert tried >= {(p, how) for p in named for how in ("wheel", "wheel `[demo]`", "source")}
+    for requirement in PROJECT["dependencies"]:
+        name, lowest = requirement.split(">=")
+        assert re.search(rf"{name} {re.escape(lowest)}\b", INSTALLS), requirement
+    assert "uvx" in INSTALLS
+    assert "pipx" in INSTALLS

@@ -201,7 +201,7 @@ class Table(NamedTuple):
             table.add_column(Text(column), no_wrap=True)
         for row in self.rows:
             table.add_row(*(Text(str(cell)) for cell in row))
-        console = Console(file=StringIO(), width=1000, color_system=None)
+        console = Console(file=StringIO(), width=1000, color_system=None, force_jupyter=False)
         with console.capture() as captured:
             console.print(table)
         lines = [self.title, *captured.get().splitlines()] if self.rows else [self.title]

@@ -133,6 +133,9 @@ def test_play_writes_a_page_and_opens_it_if_asked(tmp_path, capsys, monkeypatch)
     assert opened == []
     main(["play", str(tmp_path / "net.py"), "-o", str(page), "--open"])
     assert opened == [page.as_uri()]
+    assert '"opens":"play"' in page.read_text()
+    main(["play", str(tmp_path / "net.py"), "-o", str(page), "--predict"])
+    assert '"opens":"predict"' in page.read_text()
 
 
 def test_unroll_prints_a_program_that_runs(tmp_path, capsys):

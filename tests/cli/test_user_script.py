@@ -15,7 +15,10 @@ from tinygrad_pool.cli.main import _parser, main
 from tinygrad_pool.cli.user_script import run, told
 from tinygrad_pool.errors import ScriptError
 
-COMMANDS = ("tree", "unroll", "diagnose", "draw", "frames", "play", "debug", "equivalence")
+ALONE = ("tree", "unroll", "diagnose", "draw", "frames", "play", "debug", "equivalence")
+NEEDS = {"export": "onnx", "crosscheck": "torch"}
+COMMANDS = (*ALONE, *NEEDS)
+MORE = {"debug": ["-c", "node"], "export": ["net.onnx"]}
 SCRIPT = """\
 import sys
 import tinygrad_pool as tg
@@ -70,11 +73,14 @@ def test_an_exit_with_0_ends_a_script_as_its_last_line_does(write, end):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_goes_on_after_an_exit_with_0(write, command):
+@pytest.mark.parametrize(
+    "command", [*ALONE, *[pytest.param(name, marks=pytest.mark.peer) for name in NEEDS]]
+)
+def test_every_command_goes_on_after_an_exit_with_0(write, peer, command):
+    if command in NEEDS:
+        peer(NEEDS[command])
     script = write("sys.exit(0)\n")
-    more = ["-c", "node"] if command == "debug" else []
-    program = [sys.executable, "-m", "tinygrad_pool", command, script, *more]
+    program = [sys.executable, "-m", "tinygrad_pool", command, script, *MORE.get(command, [])]
     ran = subprocess.run(program, capture_output=True, check=False, stdin=subprocess.DEVNULL)
     assert (ran.returncode, ran.stderr) == (0, b"")
     assert ran.stdout
@@ -109,7 +115,7 @@ def test_any_other_exit_is_told_with_its_line(write, capsys, code):
 def test_an_error_is_told_by_the_users_lines_and_none_of_ours(write, capsys, command):
     write("def f(x):\n    return x @ [1.0, 2.0]\n", "layers.py", start="")
     script = write("from layers import f\ny = f(\n    tg.Value([[1.0, 2.0, 3.0]]))\n")
-    assert main([command, str(script)]) == 1
+    assert main([command, str(script), *MORE.get(command, [])]) == 1
     first, second, *calls = capsys.readouterr().err.splitlines()
     layers = script.with_name("layers.py")
     assert first == f'tinygrad-pool: File "{layers}", line 2: return x @ [1.0, 2.0]'
@@ -138,6 +144,15 @@ def test_an_error_of_ours_alone_keeps_its_traceback(write, monkeypatch):
     monkeypatch.setattr(scripts, "value_of", json.loads)
     with pytest.raises(TypeError):
         main(["tree", str(write(""))])
+
+
+def test_a_closed_standard_output_is_told(write, monkeypatch, capsys):
+    script = write("sys.stdout.close()\n")
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    assert main(["tree", str(script)]) == 1
+    assert capsys.readouterr().err == (
+        f"tinygrad-pool: {script}: it closed standard output, which the command prints to\n"
+    )
 
 
 def test_a_library_is_not_the_users(write):

@@ -1,4 +1,4 @@
-"""A graph as Python source that computes the same, bit for bit."""
+"""A graph as Python source that computes the same, bit for bit; see also test_programs.py."""
 
 import gc
 import linecache
@@ -11,7 +11,6 @@ from types import FunctionType
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value, nn
@@ -134,78 +133,6 @@ def test_a_network_of_scalars_is_equal_bit_for_bit():
     loss = sum((net(x) - 0.5) ** 2 for x in xs) * (1.0 / 6)
     unrolled = tg.unroll(loss)
     assert_identical(unrolled(), unrolled, loss)
-
-
-ODD = [0.0, -0.0, 1.0, -1.0, 2.0, math.inf, -math.inf, math.nan, 1e308, 5e-324, 710.0, -745.0]
-ONE = [
-    *(tg.exp, tg.log, tg.sqrt, tg.tanh, tg.sigmoid, tg.relu, np.sin, np.cos, np.square, np.expm1),
-    *(np.log1p, abs, lambda x: -x, lambda x: x.clip(-0.0, 1.0), lambda x: x.clip(max=2), Value.sum),
-]
-TWO = [
-    *(lambda x, w: x + w, lambda x, w: x - w, lambda x, w: x * w, lambda x, w: x / w),
-    *(lambda x, w: x**w, lambda x, w: x**2, lambda x, w: x**-1, lambda x, w: x**0.5),
-    *(tg.maximum, tg.minimum, lambda x, w: tg.maximum(x, w, ties="even"), np.maximum),
-    lambda x, w: tg.where(w, x, 0.25),
-]
-
-
-class Drawn:
-    """A graph of numbers, drawn at random, that can be built of other numbers, too."""
-
-    def __init__(self, seed):
-        self.seed, self.rng = seed, random.Random(seed)
-        self.count = self.rng.randint(1, 4)
-
-    def number(self):
-        return self.rng.choice(ODD) if self.rng.random() < 0.4 else self.rng.uniform(-3, 3)
-
-    def numbers(self):
-        return [self.number() for _ in range(self.count)]
-
-    def built(self, numbers):
-        """Build the graph: the leaves, and what is computed of them."""
-        drawn, leaves = Drawn(self.seed), [Value(x) for x in numbers]
-        made = list(leaves)
-        for _ in range(drawn.rng.randint(1, 12)):
-            made.append(drawn.step(made))
-        return leaves, made[-1] * 1.0
-
-    def step(self, made):
-        rng, x = self.rng, self.rng.choice(made)
-        constant = rng.choice([self.number(), rng.randint(-3, 3), rng.random() < 0.5])
-        w = rng.choice(made) if rng.random() < 0.7 else constant
-        kind = rng.random()
-        if kind < 0.3:
-            return rng.choice(ONE)(x)
-        if kind < 0.8:
-            return rng.choice(TWO)(
-                *((x, w) if rng.random() < 0.5 or not isinstance(w, Value) else (w, x))
-            )
-        if kind < 0.9:
-            rivals = rng.choices([*made, constant], k=rng.randint(1, 4))
-            return rng.choice([tg.maximum, tg.minimum])(x, *rivals)
-        n = rng.randint(1, 3)
-        return tg.weighted_sum(rng.choices(made, k=n), rng.choices([*made, w], k=n), w)
-
-
-@pytest.mark.slow
-@given(st.integers(0, 10**9))
-@settings(max_examples=120)
-def test_any_numbers_give_what_the_graph_built_anew_gives(seed):
-    drawn = Drawn(seed)
-    with np.errstate(all="ignore"):
-        leaves, loss = drawn.built(drawn.numbers())
-        unrolled = tg.unroll(loss)
-        for numbers in (drawn.numbers(), drawn.numbers(), drawn.numbers()):
-            twins, expected = drawn.built(numbers)
-            expected.backward()
-            there = dict(zip(leaves, zip(numbers, twins, strict=True), strict=True))
-            outcome = unrolled({leaf: there[leaf][0] for leaf in unrolled.leaves.values()})
-            assert type(outcome.loss) is float
-            assert bits(outcome.loss) == bits(expected.data)
-            for name, leaf in unrolled.leaves.items():
-                assert type(outcome.gradients[name]) is float
-                assert bits(outcome.gradients[name]) == bits(there[leaf][1].grad)
 
 
 def test_a_call_keeps_no_closure_and_makes_none():

@@ -3,50 +3,28 @@
 import math
 import re
 
-import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from programs import Operation, programs
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.formatting import number
 
-NUMBERS = st.sampled_from([-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 3.0])
-
-
-@st.composite
-def networks(draw):
-    """Build a network of scalars from operations that lose gradients in every way."""
-    values = [Value(draw(NUMBERS), label=f"x{i}") for i in range(draw(st.integers(2, 4)))]
-    for i in range(draw(st.integers(2, 9))):
-        some = st.sampled_from(values[-6:])
-        make = draw(
-            st.sampled_from(
-                [
-                    lambda v, w: v.relu() + 0.0 * w,
-                    tg.maximum,
-                    lambda v, w: tg.minimum(v, w, 0.25),
-                    lambda v, w: v * w,
-                    lambda v, w: v - w,
-                    lambda v, w: v.clip(-1.0, 1.0),
-                    lambda v, w: tg.where(v.data > 0, v, w),
-                    lambda v, w: v**2,
-                    lambda v, w: v.abs(),
-                    lambda v, w: tg.weighted_sum([v, w], [w, 2.0], v),
-                ]
-            )
-        )
-        y = make(draw(some), draw(some))
-        y.label = y.label or f"v{i}"
-        values.append(y)
-    return values[-1]
+LOSING = [  # gradients, in every way
+    *("{0}.relu() + 0.0 * {1}", "tg.maximum({0}, {1})", "tg.minimum({0}, {1}, 0.25)"),
+    *("{0} * {1}", "{0} - {1}", "{0}.clip(-1.0, 1.0)", "np.where({0}.data > 0, {0}, {1})"),
+    *("{0} ** 2", "abs({0})", "tg.weighted_sum([{0}, {1}], [{1}, 2.0], {0})"),
+]
+networks = programs(("tied",), tuple(map(Operation, LOSING)), ((),), dtypes=("f8",), most=9)
 
 
 @pytest.mark.slow
 @settings(max_examples=300)
-@given(networks())
-def test_entries_add_up_and_zeros_have_true_reasons(loss):
-    passed = tg.record(loss)
+@given(networks)
+def test_entries_add_up_and_zeros_have_true_reasons(program):
+    loss = program.root
+    passed = tg.record(loss, names=program.made)
     for node in passed.nodes:
         why = passed.why(node)
         if node is loss:
@@ -93,50 +71,3 @@ def is_true(passed, cause):  # noqa: PLR0911  # a kind of reason each
     if reason.startswith("it is clipped"):
         return above.op == "clip" and abs(below.data) > 1
     return reason.startswith("the local derivative of") and (below.data == 0 or above.op == "power")
-
-
-ARRAYS = [
-    lambda v, w: v.relu() + w,
-    lambda v, w: v * w[0],
-    lambda v, w: v @ w.T @ v,
-    tg.maximum,
-    lambda v, w: tg.max_pool2d(v, 2, stride=1, padding=1)[:3, :3] + w,
-    lambda v, w: tg.avg_pool2d(v, 2, stride=1, padding=1)[1:, 1:] * w,
-    lambda v, w: tg.concatenate([v[:1], w[1:]]),
-    lambda v, w: v[[0, 0, 2]] - w,
-    lambda v, w: v.max(axis=0, keepdims=True) * w,
-    lambda v, w: tg.softmax(v, axis=1) * w,
-    lambda v, w: v.clip(-1.0, 1.0) + w.sum(axis=1, keepdims=True),
-    lambda v, w: tg.where(v.data > 0, v, w).T,
-]
-
-
-@settings(max_examples=60)
-@given(st.data())
-def test_so_it_is_for_elements_of_arrays(data):
-    def array(label):
-        numbers = data.draw(st.lists(NUMBERS, min_size=9, max_size=9))
-        return Value([numbers[:3], numbers[3:6], numbers[6:]], label=label)
-
-    values = [array("x"), array("w")]
-    for _ in range(data.draw(st.integers(1, 4))):
-        some = st.sampled_from(values)
-        values.append(data.draw(st.sampled_from(ARRAYS))(data.draw(some), data.draw(some)))
-    passed = tg.record(values[-1].sum())
-    for node in data.draw(st.lists(st.sampled_from(passed.nodes), min_size=1, max_size=4)):
-        index = tuple(data.draw(st.integers(0, n - 1)) for n in node.shape)
-        why = passed.why(node, index or None)
-        if node is passed.loss or why.grad is None:
-            continue
-        assert why.grad == np.asarray(passed.gradients[node])[index]
-        sent = [entry.contribution for entry in why.entries]
-        scale = 1e-9 * (1.0 + max(map(abs, sent), default=0.0))
-        assert math.isclose(math.fsum(sent), why.grad, rel_tol=1e-9, abs_tol=scale)
-        if why.grad:
-            assert why.causes == []
-        elif not any(sent):
-            assert why.causes
-            assert all(
-                re.search("gets nothing from|cancel|takes no part|^… and \\d+ more", c)
-                for c in why.causes
-            ), why.causes

@@ -20,12 +20,16 @@ def einsums(draw):
     return ",".join(terms) + (f"->{out}" if draw(st.booleans()) else "")
 
 
-@settings(max_examples=50)
-@given(einsums())
-def test_any_einsum_is_numpys_with_its_gradients(subscripts):
+@settings(max_examples=60)
+@given(einsums(), st.sampled_from(["", "i", "jl"]))
+def test_any_einsum_is_numpys_with_its_gradients(subscripts, narrow):
+    """Letters of `narrow` have one cell in the first term, which is broadcast."""
     rng = np.random.default_rng(0)
     terms = subscripts.partition("->")[0].split(",")
-    arrays = [rng.normal(size=[LENGTHS[c] for c in term]) for term in terms]
+    shapes = [[LENGTHS[c] for c in term] for term in terms]
+    if len(set(terms[0])) == len(terms[0]):
+        shapes[0] = [1 if c in narrow else LENGTHS[c] for c in terms[0]]
+    arrays = [rng.normal(size=shape) for shape in shapes]
     expected = np.einsum(subscripts, *arrays)
     xs = [Value(a) for a in arrays]
     y = np.einsum(subscripts, *xs)

@@ -49,11 +49,11 @@ def test_what_has_no_answer_is_named(call, error, message):
         call()
 
 
-@pytest.mark.skipif(np.longdouble(0).itemsize == 8, reason="long doubles are doubles here")
-@pytest.mark.parametrize("f", [np.linalg.inv, np.linalg.det, np.linalg.cholesky, np.linalg.slogdet])
-def test_what_lapack_cannot_hold_is_named(f):
-    with pytest.raises(DataError, match=r"needs float64 at most, got \w+; v.astype"):
-        f(Value(np.eye(2, dtype=np.longdouble)))
+@pytest.mark.parametrize("f", [np.linalg.inv, np.linalg.det, np.linalg.cholesky])
+def test_long_doubles_are_beyond_lapack(f):
+    if np.finfo(np.longdouble).nmant > 52:
+        with pytest.raises(DataError, match=r"np\.float64 is the longest that LAPACK knows"):
+            f(Value(np.eye(2, dtype=np.longdouble)))
 
 
 def test_a_sign_is_answered_from_the_data():

@@ -41,6 +41,7 @@ def test_it_multiplies_arrays_flat_vectors_and_columns():
     x = np.array([[5.0, 6.0], [7.0, 8.0]])
     assert (plane @ x).tolist() == [[8.0, 5.0]]
     assert (plane @ x.reshape(-1)).tolist() == [8.0, 5.0]
+    assert (plane @ x.reshape(-1).tolist()).tolist() == [8.0, 5.0]
     columns = np.arange(12.0).reshape(4, 3)
     assert (plane @ columns).tolist() == (plane.dense() @ columns).tolist()
 

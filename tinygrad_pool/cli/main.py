@@ -93,6 +93,9 @@ def _parser() -> _Parser:
     player = for_script(scripts.play, "write a page that plays a script's backward pass")
     player.add_argument("-o", "--out", type=Path, default=Path("backward.html"), metavar="FILE")
     player.add_argument("--open", action="store_true", help="open it in the browser, too")
+    player.add_argument(
+        "--predict", action="store_true", help="begin with questions: what does each step send?"
+    )
 
     same = for_script(
         digits.equivalence,

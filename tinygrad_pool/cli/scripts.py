@@ -81,7 +81,7 @@ def play(options: argparse.Namespace) -> None:
     check_folder(options.out)
     value, made = value_from(options, "play")
     passed = recorded(value, made)
-    path = passed.to_html(options.out)
+    path = passed.to_html(options.out, start="predict" if options.predict else "play")
     print(f"{path} plays {counted(len(passed), 'step')} back from {value!r:.80}")
     if options.open:
         webbrowser.open(path.resolve().as_uri())

@@ -26,8 +26,15 @@ def run(script: Path, arguments: Sequence[str] = (), frames: bool = False) -> di
 
     `frames` keeps the calls that led to each node. An exit with status 0 counts as reaching the
     last line. Raises ScriptError for any other exit and for every error of the script, with the
-    lines that led there.
+    lines that led there, and if it closed standard output.
     """
+    made = _run(script, arguments, frames)
+    if sys.stdout is not None and sys.stdout.closed:
+        raise ScriptError(f"{script}: it closed standard output, which the command prints to")
+    return made
+
+
+def _run(script: Path, arguments: Sequence[str], frames: bool) -> dict[str, Any]:
     sys.argv[:] = [str(script), *arguments]
     sys.path.insert(0, str(script.resolve().parent))
     try:

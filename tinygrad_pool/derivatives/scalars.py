@@ -101,7 +101,7 @@ def _needed(
             continue
         if traits_of(node.rule).sparsity == "reduction":  # before too many are listed
             x = operands_of(node)[0]
-            _check(value, nodes, len(needed[node]) * np.size(x) // node.size, limit, name)
+            _check(value, nodes, len(needed[node]) * np.size(x) // max(node.size, 1), limit, name)
         links[node] = [_links(node, i, needed[node]) for i, _ in enumerate(node.parents)]
         for p, found in zip(node.parents, links[node], strict=True):
             if isinstance(p, Node):
@@ -141,7 +141,8 @@ def _rows(node: Node) -> Indices:
     axes = axes_of(node.shape, node.options.get("axis", -1), node.op)
     column = kept(node.shape, axes)
     row = np.broadcast_to(np.arange(prod(column)).reshape(column), node.shape).reshape(-1)
-    cells: Indices = np.argsort(row, kind="stable").reshape(prod(column), -1)[row]
+    rows = prod(column), node.size // max(prod(column), 1)
+    cells: Indices = np.argsort(row, kind="stable").reshape(rows)[row]
     return cells
 
 

@@ -187,7 +187,8 @@ def _conv(node: Node, i: int, units: Indices) -> Links:
     image, feature = np.divmod(rest, features)
     if i == 2:
         return units, feature, np.ones(units.shape)
-    of_w = feature[:, None, None] * channels * prod(kernel) + _numbered(w[0]).reshape(channels, -1)
+    of_one = np.arange(channels * prod(kernel)).reshape(channels, prod(kernel))
+    of_w = feature[:, None, None] * channels * prod(kernel) + of_one
     group = feature // (features // groups)
     channel = (image * groups + group)[:, None, None] * channels + np.arange(channels)[:, None]
     at = np.broadcast_to(cells[window], of_w.shape)

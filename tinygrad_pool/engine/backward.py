@@ -38,9 +38,10 @@ def start(
 ) -> Iterator[tuple[Any, ...]]:
     """Check and prepare a backward pass from `root`, and return the walk that carries it out.
 
-    Interior nodes forget the last pass; leaves keep what they have, and add. A pass that stands
-    half done in the same nodes gives way. Give `nodes`, which are `topological_order(root)`, if you
-    restore all gradients afterwards: then a half-done pass is left standing.
+    Interior nodes forget the last pass; leaves keep what they have, and add. A pass that fails
+    takes back what it added; one that stands half done in the same nodes gives way. Give `nodes`,
+    which are `topological_order(root)`, if you restore all gradients afterwards: then a half-done
+    pass is left standing.
     """
     if not isinstance(root, Node):
         raise DataError(f"backward: needs a Value that was computed, got {type(root).__name__}")
@@ -55,48 +56,58 @@ def start(
     g = _seed(root, gradient, create_graph)
     if not borrowed:
         take_turn(root, nodes)
+    before = {}
     for node in nodes:
-        if node._closure is not None:
+        if node._closure is None:
+            before[node] = node._grad
+        else:
             node._grad = None
     root._grad = g if root._grad is None else root._grad + g
-    return _walk(nodes, create_graph)
+    return _walk(nodes, create_graph, before)
 
 
 def pass_on(node: Node) -> None:
     """Take one step: add what a node's gradient makes of it to its operands' gradients."""
-    for _ in _walk([node], create_graph=False):
+    for _ in _walk([node], create_graph=False, before={}):
         pass
 
 
-def _walk(nodes: list[Node], create_graph: bool) -> Iterator[tuple[Node, Any, Contributions]]:
+def _walk(  # noqa: PLR0912  # it is written out, for speed
+    nodes: list[Node], create_graph: bool, before: dict[Node, Any]
+) -> Iterator[tuple[Node, Any, Contributions]]:
     """Take each node, the latest first, and add its contributions to its operands' gradients."""
-    for node in reversed(nodes):
-        closure, g = node._closure, node._grad
-        if closure is None or g is None:
-            continue
-        if create_graph:
-            closure = vjp_on_values(node)
-        try:
-            contributions = closure(g)
-        except Exception as error:  # noqa: BLE001  # a rule may raise anything: it is named there
-            contributions = vjp_on_numpy(node, g, error)
-        x, w = node._x, node._w
-        count = 1 if w is NOTHING else 2
-        if type(x) is tuple or type(contributions) is not tuple or len(contributions) != count:
-            contributions = _arrive(node, contributions)
-        else:  # one or two operands, as most nodes have: the same as _arrive, written out
-            to_x = contributions[0]
-            if type(to_x) is float and isinstance(x, Node) and type(x._numbers) is float:
-                x._grad = to_x if x._grad is None else x._grad + to_x
-            elif (c := _add(node, 0, x, to_x)) is not to_x:
-                contributions = (c, *contributions[1:])
-            if w is not NOTHING:
-                to_w = contributions[1]
-                if type(to_w) is float and isinstance(w, Node) and type(w._numbers) is float:
-                    w._grad = to_w if w._grad is None else w._grad + to_w
-                elif (c := _add(node, 1, w, to_w)) is not to_w:
-                    contributions = (contributions[0], c)
-        yield node, g, contributions
+    try:
+        for node in reversed(nodes):
+            closure, g = node._closure, node._grad
+            if closure is None or g is None:
+                continue
+            if create_graph:
+                closure = vjp_on_values(node)
+            try:
+                contributions = closure(g)
+            except Exception as error:  # noqa: BLE001  # a rule may raise anything
+                contributions = vjp_on_numpy(node, g, error)
+            x, w = node._x, node._w
+            count = 1 if w is NOTHING else 2
+            if type(x) is tuple or type(contributions) is not tuple or len(contributions) != count:
+                contributions = _arrive(node, contributions)
+            else:  # one or two operands, as most nodes have: the same as _arrive, written out
+                to_x = contributions[0]
+                if type(to_x) is float and isinstance(x, Node) and type(x._numbers) is float:
+                    x._grad = to_x if x._grad is None else x._grad + to_x
+                elif (c := _add(node, 0, x, to_x)) is not to_x:
+                    contributions = (c, *contributions[1:])
+                if w is not NOTHING:
+                    to_w = contributions[1]
+                    if type(to_w) is float and isinstance(w, Node) and type(w._numbers) is float:
+                        w._grad = to_w if w._grad is None else w._grad + to_w
+                    elif (c := _add(node, 1, w, to_w)) is not to_w:
+                        contributions = (contributions[0], c)
+            yield node, g, contributions
+    except (Exception, KeyboardInterrupt):
+        for leaf, g in before.items():
+            leaf._grad = g
+        raise
 
 
 def _arrive(node: Node, given: Any) -> Contributions:

@@ -9,6 +9,7 @@ recorded here.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from functools import cache
 from typing import Any, ParamSpec, TypeAlias, cast
@@ -105,8 +106,7 @@ class Value(HasArrayMethods):
         """
         reject_foreign_options("backward", habits)
         with TURN:
-            for _ in start(self, gradient):
-                pass
+            deque(start(self, gradient), 0)  # a loop here could be interrupted, apart from the walk
 
     def detach(self) -> Value:
         """Copy the data into a leaf, through which no gradient flows.

@@ -97,6 +97,18 @@ def choices_undone(twins: Mapping[Value, Value]) -> list[str]:
     return [*said.values()]
 
 
+def deciding(nodes: list[Node]) -> Iterator[tuple[Node, Choice, Node | None]]:
+    """List the comparisons that decided what nodes are made of: the Value, and its rival if any."""
+    times = {node._order: node for node in nodes}
+    for node in nodes:
+        for choice in node.about.choices:
+            rival = times.get(choice.rival)
+            if takes_number(choice) or choice.line is None or (choice.rival and rival is None):
+                continue
+            if choice.other != THROUGH and _decides(nodes, choice.line):
+                yield node, choice, rival
+
+
 def _undone(choice: Choice, node: Node, twin: Node, rival: Node | None) -> str:
     """Write how other numbers change a choice; "" if they do not."""
     who = f"{name_of(node)} at {quoted(choice.line)}"

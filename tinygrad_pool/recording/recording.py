@@ -24,6 +24,7 @@ from tinygrad_pool.rules.arithmetic import nudge
 
 if TYPE_CHECKING:
     from tinygrad_pool.drawing.computation import Direction
+    from tinygrad_pool.recording.player import Start
 
 
 class Recording(Trace):
@@ -134,20 +135,30 @@ class Recording(Trace):
         ]
 
     def to_html(
-        self, path: str | os.PathLike[str], *, direction: Direction | None = None, title: str = ""
+        self,
+        path: str | os.PathLike[str],
+        *,
+        direction: Direction | None = None,
+        title: str = "",
+        start: Start = "play",
     ) -> Path:
         """Write a page that plays the pass: play, pause, step, back, and a ledger for each node.
 
-        One file, which needs no network. Directions and folding are as in `tg.draw`; by default a
-        small graph takes the direction that fits a screen better. The file is written whole or not
-        at all; the place in the recording stays.
+        In a graph of up to 300 nodes and 4,000 numbers, the reader can give leaves other numbers:
+        the page computes both passes anew by the rules themselves, and shows kinks and margins.
+        What it cannot compute it says in words. It also lets predict what each step sends, and
+        names the mistake behind a wrong number; `start="predict"` opens it so.
 
-        Raises OptionError for an unknown direction, OutputError if the file cannot be written,
-        ToolError if no Graphviz can draw the graph.
+        One file, which needs no network, and fits the frame that it is put in. Directions and
+        folding are as in `tg.draw`; by default a small graph takes the direction that fits a screen
+        better. The file is written whole or not at all; the place in the recording stays.
+
+        Raises OptionError for an unknown direction or start, OutputError if the file cannot be
+        written, ToolError if no Graphviz can draw the graph.
         """
         from tinygrad_pool.recording.player import page_of
 
-        return write_whole(html_path(path), page_of(self, direction, title))
+        return write_whole(html_path(path), page_of(self, direction, title, start))
 
     def _repr_html_(self) -> str:
         from tinygrad_pool.recording.player import frame_of

@@ -51,7 +51,9 @@ def listing(line: Line, coloured: bool) -> str:
         return f"{line}, in {line.function}; its source cannot be read"
     first = max(1, line.number - AROUND)
     code = Syntax("", "python", theme="ansi_dark").highlight("".join(known)).split("\n")
-    console = Console(file=io.StringIO(), force_terminal=coloured, highlight=False)
+    console = Console(
+        file=io.StringIO(), force_terminal=coloured, force_jupyter=False, highlight=False
+    )
     with console.capture() as written:
         console.print(f"{line.file}, in {line.function}", style="bold", soft_wrap=True)
         for number, text in enumerate(code[first - 1 : line.number + AROUND], first):

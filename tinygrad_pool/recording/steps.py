@@ -97,5 +97,6 @@ class Sums:
 def _sum(node: Node, before: Any, c: Any) -> Any:
     """Add a contribution, as a pass does; what a leaf gets may be written to, so it is a copy."""
     if before is not None:
-        return before + c
+        with np.errstate(all="ignore"):  # the pass itself warned
+            return before + c
     return np.array(c) if node.is_leaf and isinstance(c, np.ndarray) else c

@@ -208,10 +208,11 @@ class Trace(Named):
         """The gradients of this pass alone, without what leaves had before; of no other node."""
         seed = np.ones(self.loss.shape) if self.gradient is None else self.gradient
         found: dict[Node, Any] = {self.loss: self.steps[0].upstream if self.steps else seed}
-        for step in self.steps:
-            for p, c in zip(step.node.parents, step.contributions, strict=True):
-                if isinstance(p, Node) and c is not None:
-                    found[p] = found[p] + c if p in found else c
+        with np.errstate(all="ignore"):  # the pass itself warned
+            for step in self.steps:
+                for p, c in zip(step.node.parents, step.contributions, strict=True):
+                    if isinstance(p, Node) and c is not None:
+                        found[p] = found[p] + c if p in found else c
         return found
 
     def why(self, node: str | Node, index: int | Sequence[int] | None = None) -> Explanation:

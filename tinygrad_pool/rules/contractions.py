@@ -65,13 +65,13 @@ def sum_of_products(subscripts: str, *operands: Array, optimize: Any = False) ->
     terms, out = _spelled(subscripts, xs)
     for i, letters in enumerate(terms):
         xs[i], terms[i] = _diagonals(xs[i], letters)
+    xs, terms = _without_ones(xs, terms)
     others = [set(out).union(*terms[:i], *terms[i + 1 :]) for i in range(len(terms))]
     for i, letters in enumerate(terms):
         alone = tuple(k for k, c in enumerate(letters) if c not in others[i])
         if alone:
             xs[i] = np.sum(xs[i], axis=alone)
             terms[i] = "".join(c for c in letters if c in others[i])
-    xs, terms = _without_ones(xs, terms)
     if len(xs) == 1:
         return np.transpose(xs[0], [terms[0].index(c) for c in out])
     return contracted(*xs, subscripts=f"{','.join(terms)}->{out}")

@@ -209,16 +209,19 @@ def _inverse(x: Array) -> Array:
 def _of_matrices(name: str, function: Callable[..., Any], *xs: Array) -> Any:
     """Call a function of square matrices, of halves in float32, which is the least LAPACK knows.
 
-    Raises ShapeError unless they are square, DataError where there is no answer.
+    Raises ShapeError unless they are square, DataError where there is no answer, or for a dtype
+    longer than LAPACK knows.
     """
-    shape, kind = np.shape(xs[0]), dtype_of(xs[0])
+    shape = np.shape(xs[0])
     _check_square(shape, name)
-    if kind.itemsize > 8:
-        raise DataError(f"{name}: needs float64 at most, got {kind}; v.astype(np.float64) converts")
     try:
         return as_given(function(*map(widened, xs)), xs[0])
     except np.linalg.LinAlgError as error:
         raise DataError(f"{name}: {str(error).lower()}, of shape {shape}") from error
+    except DataError:
+        raise
+    except TypeError as error:
+        raise DataError(f"{name}: {error}; np.float64 is the longest that LAPACK knows") from error
 
 
 def _check_square(shape: Shape, name: str) -> None:

@@ -207,7 +207,7 @@ def _maximum_of_numbers(xs: Sequence[float]) -> tuple[Array, Backward]:
 
 @implements(np.minimum)
 def minimum(*xs: Array, ties: Ties = "first") -> tuple[Array, Backward]:
-    """Keep the smallest operand, elementwise; the whole gradient goes to the winner.
+    """Keep the smallest operand; the whole gradient goes to the winner. All as in maximum.
 
     y = x_k,  k = argmin_i x_i            ∂E/∂x_i = g [i == k]
 

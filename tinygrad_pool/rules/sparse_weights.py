@@ -70,6 +70,8 @@ class Weights:
 
         A link of weight 1 copies; a unit without links is 0; several links add up in their order.
         """
+        if isinstance(x, list | tuple):
+            x = np.asarray(x)
         units, cells = self.shape
         shape = np.shape(x)
         if shape == self.x_shape:

@@ -254,7 +254,7 @@ class TestInABrowser:
         assert at() == "5 of 5"
         press("To the start")
         assert at() == "Before the first of 5 steps"
-        page.get_by_role("slider").fill("3")
+        page.get_by_label("Step of the pass").fill("3")
         assert self.says(page) == "3 of 5: m (max) gets 4"
 
     def test_it_plays_to_the_end_pauses_and_begins_again(self, play):
@@ -289,21 +289,21 @@ class TestInABrowser:
         until(page, "at > 0")
         page.keyboard.press(" ")
         assert page.get_by_role("button", name="Play").is_visible()
-        page.get_by_role("slider").focus()
+        page.get_by_label("Step of the pass").focus()
         page.keyboard.press("End")
         assert page.evaluate("at") == 5
 
     def test_tab_reaches_each_control(self, play):
         page = play(network())
         reached = set()
-        for _ in range(14 + 7):  # and seven nodes
+        for _ in range(18 + 7):  # and seven nodes
             page.keyboard.press("Tab")
             reached.add(
                 page.evaluate("(document.activeElement.ariaLabel || document.activeElement.id)")
             )
         assert {
             "Zoom in", "Zoom out", "Fit to window", "Picture", "who", "To the start", "Back",
-            "Play", "Step", "To the end", "Step of the pass", "speed",
+            "Play", "Step", "To the end", "Step of the pass", "speed", "leaf", "a were", "a",
         } <= reached  # fmt: skip
 
     def test_a_link_leads_to_a_step_and_follows_the_address(self, play):
@@ -549,7 +549,8 @@ class TestInABrowser:
         ):
             assert line in heard
         assert (
-            page.get_by_role("slider").get_attribute("aria-valuetext") == "3 of 5: m (max) gets 4"
+            page.get_by_label("Step of the pass").get_attribute("aria-valuetext")
+            == "3 of 5: m (max) gets 4"
         )
 
     def test_it_fits_a_phone(self, play):
@@ -593,6 +594,15 @@ class TestInABrowser:
         loss.backward()
         shown = page.evaluate("boxes.find((box) => box.name === 'v').history.at(-1).lines[0]")
         assert shown == numbers(v.grad)
+
+    def test_without_script_it_shows_the_gradients_in_the_end(self, browser, write):
+        page = browser.new_context(java_script_enabled=False).new_page()
+        page.goto(write(network()).as_uri())
+        assert page.locator("#n0 .grad").text_content() == "4"
+        assert page.locator("#n2 .grad").text_content() == "0"
+        page.goto(write(tg.lift(lambda x: (x * 2.0, lambda _: (None,)))(Value(2.0))).as_uri())
+        shown = [page.locator(f"#n{i} .grad").text_content() for i in range(2)]
+        assert shown == ["–", "1"]
 
     def test_a_notebook_shows_it_in_a_frame(self, tmp_path, browser):
         (tmp_path / "notebook.html").write_text(

@@ -7,8 +7,12 @@ import linecache
 import warnings
 from collections.abc import Iterator
 from functools import lru_cache
+from threading import Lock
 from types import CodeType, FunctionType
 from typing import Any
+
+PARSING = Lock()
+"""Python 3.11 counts in one place how deep it is in a tree, for all threads."""
 
 _SAME = ("co_code", "co_names", "co_varnames", "co_freevars", "co_cellvars")
 
@@ -33,7 +37,7 @@ def _definitions(source: str) -> dict[tuple[str, int], tuple[ast.FunctionDef, Co
 
     A module is compiled as a whole: what it imports decides how its functions are compiled.
     """
-    with warnings.catch_warnings():
+    with PARSING, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Python warned of the source when it was imported
         tree, compiled = ast.parse(source), compile(source, "<source>", "exec", dont_inherit=True)
     found, codes = {}, {(code.co_name, code.co_firstlineno): code for code in _codes(compiled)}

@@ -36,7 +36,7 @@ def page(svg: str, caption: Caption, extra: Extra = Extra()) -> str:  # noqa: B0
     html, style, script = (
         folder.joinpath(f"page.{kind}").read_text("utf-8") for kind in ("html", "css", "js")
     )
-    style, script = style + extra.style, script + extra.script
+    style, script = thin(style + extra.style), thin(script + extra.script)
     digest = sha256(f"\n{script}".encode()).digest()
     return Template(html).substitute(
         title=escape(caption.title),
@@ -50,6 +50,15 @@ def page(svg: str, caption: Caption, extra: Extra = Extra()) -> str:  # noqa: B0
         script_hash=base64.b64encode(digest).decode(),
         svg=_inline(svg),
     )
+
+
+def thin(source: str) -> str:
+    r"""Leave out of a script or a style what only its reader needs: indentation and comments.
+
+    >>> thin("if (x) {\n  // why\n  f();\n}\n")
+    'if (x) {\nf();\n}\n'
+    """
+    return re.sub(r"^\s*(//.*|/\*\*.*\*/)?\n|^ +", "", source, flags=re.MULTILINE)
 
 
 def _inline(svg: str) -> str:

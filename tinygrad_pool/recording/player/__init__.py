@@ -7,29 +7,45 @@ import re
 from html import escape
 from importlib.resources import files
 from string import Template
+from typing import Literal, TypeAlias, get_args
 
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.computation import FULL, Direction, check_drawable
 from tinygrad_pool.drawing.page import Extra, page
 from tinygrad_pool.drawing.words import Caption, graph_in_words, with_caption
-from tinygrad_pool.errors import ToolError
+from tinygrad_pool.errors import OptionError, ToolError
 from tinygrad_pool.formatting import Text, plain
+from tinygrad_pool.javascript import runtime
+from tinygrad_pool.recording.player.instrument import Instrument, instrument_of
 from tinygrad_pool.recording.player.stage import stage_of
 from tinygrad_pool.recording.player.story import Story
 from tinygrad_pool.recording.trace import Trace
 
-HEIGHT = 640
+FIELD = (700, 260, 560)
+"""How wide the picture's field is in a notebook, and how high at least and at most."""
+
+AROUND = 320
+"""How much of a frame's height is beside the picture."""
+
+Start: TypeAlias = Literal["play", "predict"]
 
 
-def page_of(passed: Trace, direction: Direction | None = None, title: str = "") -> str:
-    """Write the page that plays a recorded pass. Raises OptionError for an unknown direction."""
+def page_of(
+    passed: Trace, direction: Direction | None = None, title: str = "", start: Start = "play"
+) -> str:
+    """Write the page that plays a recorded pass.
+
+    Raises OptionError for an unknown direction or start.
+    """
     check_drawable(passed.loss, "LR" if direction is None else direction, "to_html")
-    stage = stage_of(passed, direction)
-    told = json.dumps(Story(passed, stage).told(), ensure_ascii=False, separators=(",", ":"))
-    folder = files(__name__)
-    markup, style, script = (
-        folder.joinpath(f"player.{kind}").read_text("utf-8") for kind in ("html", "css", "js")
-    )
+    if start not in get_args(Start):
+        raise OptionError(f"to_html: start must be one of {get_args(Start)}, got {start!r}")
+    stage, instrument = stage_of(passed, direction), instrument_of(passed)
+    story = Story(passed, stage).told()
+    story |= {"engine": instrument.told, "fixed": instrument.fixed, "opens": start}
+    told = json.dumps(story, ensure_ascii=False, separators=(",", ":"))
+    markup, style, script = map(_read, ("player.html", "player.css", "player.js"))
+    script += _computing(instrument) + _read("start.js")
     harmless = re.sub("[<>&\u2028\u2029]", lambda c: f"\\u{ord(c[0]):04x}", told)
     markup = Template(markup).substitute(story=harmless)
     counted = graph_in_words(passed.loss, passed.nodes).text.partition(". ")[0]
@@ -40,18 +56,38 @@ def page_of(passed: Trace, direction: Direction | None = None, title: str = "") 
     return page(with_caption(stage.svg, caption), caption, extra)
 
 
+def _computing(instrument: Instrument) -> str:
+    """Return the scripts that a page needs to compute, if it can."""
+    if instrument.told is None:
+        return ""
+    functions = ",\n".join(instrument.functions)
+    own = map(_read, ("numbers.js", "retelling.js", "whatif.js", "predicting.js"))
+    return "".join([f"\nconst functions = [\n{functions},\n];\n", runtime(), *own])
+
+
+def _read(name: str) -> str:
+    return files(__name__).joinpath(name).read_text("utf-8")
+
+
 def frame_of(passed: Trace) -> str:
     """Return the page in a frame of its own; the recording's text if that takes long or fails."""
     try:
-        page = page_of(passed) if len(passed.nodes) <= FULL else ""
+        page = page_of(passed, "LR") if len(passed.nodes) <= FULL else ""
     except ToolError:
         page = ""
     if not page:
         return Text(repr(passed))._repr_html_()
     return (
         f'<iframe srcdoc="{escape(page)}" sandbox="allow-scripts" title="Backward pass" '
-        f'style="width: 100%; height: {HEIGHT}px; border: 0"></iframe>'
+        f'style="width: 100%; height: {_height(page)}px; border: 0"></iframe>'
     )
+
+
+def _height(page: str) -> int:
+    """Return how high a frame is that a page's picture fills, where a notebook is 1,000 wide."""
+    _, _, wide, high = map(float, re.findall(r'<svg[^>]*viewBox="([^"]*)"', page)[0].split())
+    field, lowest, highest = FIELD
+    return round(AROUND + min(highest, max(lowest, min(field / wide, 2) * high)))
 
 
 def _dark() -> str:

@@ -3,19 +3,30 @@
 
 const pass = JSON.parse(document.getElementById("pass").textContent);
 const [part, end] = [(id) => document.getElementById(id), pass.moves.length];
-const boxes = pass.boxes.map((box) => ({ ...box, group: part(box.id), history: [], arrived: [] }));
+const boxes = pass.boxes.map((box) => ({ ...box, group: part(box.id) }));
 const [LISTED, TINY, LEGIBLE] = [12, 0.6, 0.9];
 const MATHML = "http://www.w3.org/1998/Math/MathML";
 let at = 0;
 let asked = boxes.length - 1; // whose ledger is shown
 let follows = true; // until the user asks for one
 let timer;
+let moves;
+let onAsk = () => {}; // what else happens to a node that is asked for, or a cell of a plane
+let onCell = () => {};
+let guessing = false; // whether the reader predicts what comes, and steps are not for the asking
 
-for (const change of pass.start) boxes[change.box].history.push({ ...change, at: 0 });
-pass.moves.forEach((move, i) => {
-  for (const change of move.changes) boxes[change.box].history.push({ ...change, at: i + 1 });
-  for (const sent of move.sends) boxes[sent.to].arrived.push({ ...sent, at: i + 1, from: move.box });
-});
+/** Take in a story: the recorded one, or one of other numbers. */
+function load(told) {
+  moves = told.moves;
+  told.boxes.forEach((box, i) => Object.assign(boxes[i], box, { history: [], arrived: [] }));
+  for (const change of told.start) boxes[change.box].history.push({ ...change, at: 0 });
+  moves.forEach((move, i) => {
+    for (const change of move.changes) boxes[change.box].history.push({ ...change, at: i + 1 });
+    for (const sent of move.sends) boxes[sent.to].arrived.push({ ...sent, at: i + 1, from: move.box });
+  });
+}
+
+load(pass);
 
 const signOf = (size = 0) => (size === null ? "odd" : size > 0 ? "plus" : size < 0 ? "minus" : "zero");
 
@@ -118,7 +129,8 @@ function paint(box, name, cells) {
     preserveAspectRatio: "none", style: "image-rendering: pixelated",
   }, box.group);
   image.style.display = cells ? "" : "none";
-  if (cells) image.setAttribute("href", painted(box.format, cells));
+  if (cells && box[`${name} shown`] !== cells) image.setAttribute("href", painted(box.format, cells));
+  box[`${name} shown`] = cells;
 }
 
 // ---- the picture
@@ -127,42 +139,56 @@ function now(box) {
   return box.history.findLast((change) => change.at <= at) ?? { lines: ["–"], size: 0 };
 }
 
-/** Keep a text within its room, where the reader's font is wider than the one reckoned with. */
-function squeeze(text, room) {
-  text.removeAttribute("textLength");
-  if (text.getComputedTextLength() <= room) return;
-  text.setAttribute("textLength", room);
-  text.setAttribute("lengthAdjust", "spacingAndGlyphs");
+/** Keep texts within their room, where the reader's font is wider than the one reckoned with. */
+function squeezeAll(texts) { // all are measured at once, since a change makes a new layout
+  for (const [text] of texts) text.removeAttribute("textLength");
+  const long = texts.filter(([text, room]) => text.getComputedTextLength() > room);
+  for (const [text, room] of long) {
+    text.setAttribute("textLength", room);
+    text.setAttribute("lengthAdjust", "spacingAndGlyphs");
+  }
 }
 
+const squeeze = (text, room) => squeezeAll([[text, room]]);
+
 function squeezeTitle(box, right) {
-  const titles = [...box.group.querySelectorAll("text:not(.grad)")];
+  const titles = [...box.group.querySelectorAll("text:not(.grad, .data)")];
   titles.forEach((text, k) => {
     const next = titles[k + 1]?.getAttribute("y") === text.getAttribute("y") ? titles[k + 1] : null;
     squeeze(text, (next ? +next.getAttribute("x") : right - 3) - text.getAttribute("x"));
   });
 }
 
-function showBox(i) {
+const showBox = (i) => squeezeAll(writeBox(i));
+
+/** Write what a box shows now; return its texts, which may be too long. */
+function writeBox(i) {
   const box = boxes[i];
   const state = now(box);
   const texts = [...box.group.querySelectorAll(".grad")];
   texts.forEach((text, k) => {
-    text.textContent = state.lines[k] ?? "";
-    text.setAttribute("class", `grad ${signOfText(text.textContent)}`);
-    squeeze(text, box.room);
+    const line = state.lines[k] ?? "";
+    const sign = signOfText(line);
+    text.textContent = line;
+    text.setAttribute("class", `grad ${sign}`);
+    if (/\S\s+\S/.test(line)) { // each number has the colour of its own sign
+      text.textContent = "";
+      for (const [one] of line.matchAll(/\s*\S+/g)) element("tspan", { class: signOfText(one) }, text, one);
+    }
   });
+  paint(box, "data-cells", box.cells);
   paint(box, "grad-cells", state.cells);
   const length = Math.abs(state.size ?? 1) * box.wide;
   box.bar.setAttribute("width", length);
   box.bar.setAttribute("x", box.left + (state.size < 0 ? box.wide - length : 0)); // below 0 from the right
   box.bar.setAttribute("class", `bar ${signOf(state.size)}`);
-  box.group.classList.toggle("active", at > 0 && pass.moves[at - 1].box === i);
+  box.group.classList.toggle("active", at > 0 && moves[at - 1].box === i);
   box.group.classList.toggle("asked", !follows && asked === i);
+  return texts.map((text) => [text, box.room]);
 }
 
 function showEdges(n) {
-  for (const sent of pass.moves[n].sends) {
+  for (const sent of moves[n].sends) {
     const group = part(sent.edge);
     const state = n + 1 === at ? "active" : n < at ? "done" : "waiting";
     group.setAttribute("class", `edge ${state} ${n < at ? signOf(sent.size) : ""}`);
@@ -186,7 +212,7 @@ function bringIn(box) {
 // ---- the story
 
 function showStory() {
-  const move = pass.moves[at - 1];
+  const move = moves[at - 1];
   part("says").setAttribute("aria-live", timer ? "off" : "polite"); // who listens is told of stops
   part("says").textContent = move ? `${at} of ${end}: ${move.says}` : `Before the first of ${end} steps`;
   part("line").textContent = (move && boxes[move.box].line) ?? "";
@@ -196,6 +222,7 @@ function showStory() {
     `to ${boxes[sent.to].name}: ${sent.says}${sent.reason ? `: ${sent.reason}` : ""}`, signOf(sent.size),
   ]));
   showGrid(move?.grid);
+  part("margin").textContent = move?.margin ?? "";
   part("at").value = at;
   part("at").setAttribute("aria-valuetext", part("says").textContent);
   part("count").textContent = `${at} of ${end}`;
@@ -220,6 +247,7 @@ function showLedger() {
 }
 
 function ask(i) {
+  onAsk(i);
   const before = asked;
   [asked, follows] = [i, false];
   showBox(before);
@@ -268,6 +296,7 @@ function showGrid(told) {
   const cells = told.cells.flat().map((number, i) => {
     const [x, y] = [(i % columns) * SIDE, Math.floor(i / columns) * SIDE];
     const group = element("g", {}, drawing);
+    group.addEventListener("click", () => onCell(told.at * rows * columns + i));
     const kind = wins.has(i) && !told.weighs ? "cell winner" : "cell";
     const square = element("rect", { x, y, width: SIDE, height: SIDE, class: kind }, group);
     squeeze(element("text", { x: x + SIDE / 2, y: y + 22 }, group, number), SIDE - 4);
@@ -296,20 +325,25 @@ function showGrid(told) {
 // ---- moving
 
 function go(position, keepPlaying = false) {
+  if (guessing) return;
   if (!keepPlaying) pause();
+  arrive(position);
+}
+
+function arrive(position) {
   const before = at;
   at = clamp(0, Math.round(position) || 0, end);
   const [low, high] = [Math.min(before, at), Math.max(before, at)];
   const touched = new Set();
   for (let n = Math.max(0, low - 1); n < high; n += 1) {
     showEdges(n);
-    touched.add(pass.moves[n].box);
-    for (const change of pass.moves[n].changes) touched.add(change.box);
+    touched.add(moves[n].box);
+    for (const change of moves[n].changes) touched.add(change.box);
   }
-  const move = pass.moves[at - 1];
+  const move = moves[at - 1];
   part("answer").hidden = true;
   if (follows) asked = move ? move.box : boxes.length - 1;
-  for (const i of touched) showBox(i);
+  squeezeAll([...touched].flatMap(writeBox));
   showStory();
   if (move) bringIn(boxes[move.box]);
   if (!timer) remember();
@@ -331,6 +365,7 @@ function pause() {
 }
 
 function play() {
+  if (guessing) return;
   if (timer) {
     pause();
     showStory();
@@ -361,20 +396,23 @@ Object.assign(keys, {
 
 // ---- the first look
 
-boxes.forEach((box, i) => {
-  const frame = box.group.querySelector("polygon").getBBox();
-  [box.left, box.wide] = [frame.x, frame.width];
-  box.room = frame.width - 36; // beside the word "grad"
-  squeezeTitle(box, frame.x + frame.width);
-  box.bar = element("rect", { x: frame.x, y: frame.y + frame.height - 3, width: 0, height: 4 }, box.group);
-  element("title", {}, box.group, box.name + (box.data ? ` = ${box.data}` : ""));
-  if (box.cells) paint(box, "data-cells", box.cells);
-  box.group.dataset.box = i;
-  for (const [name, value] of [["tabindex", 0], ["role", "button"], ["aria-label", box.name]]) {
-    box.group.setAttribute(name, value);
-  }
-  element("option", { value: i }, part("who"), box.name);
-});
+/** Measure the picture, which needs a layout: a frame in a notebook has none at first. */
+function measure() {
+  boxes.forEach((box, i) => {
+    const frame = box.group.querySelector("polygon").getBBox();
+    [box.left, box.wide] = [frame.x, frame.width];
+    box.room = frame.width - 48; // beside the words "data" and "grad"
+    squeezeTitle(box, frame.x + frame.width);
+    box.bar = element("rect", { x: frame.x, y: frame.y + frame.height - 3, width: 0, height: 4 }, box.group);
+    box.tip = element("title", {}, box.group, box.name + (box.data ? ` = ${box.data}` : ""));
+    box.group.dataset.box = i;
+    for (const [name, value] of [["tabindex", 0], ["role", "button"], ["aria-label", box.name]]) {
+      box.group.setAttribute(name, value);
+    }
+    element("option", { value: i }, part("who"), box.name);
+  });
+}
+
 svg.setAttribute("role", "group"); // whose nodes are buttons
 svg.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" && event.key !== " ") return;
@@ -399,10 +437,21 @@ part("who").addEventListener("change", (event) => ask(+event.target.value));
 const linked = () => go(+(/step=(\d+)/.exec(location.hash)?.[1] ?? at));
 addEventListener("hashchange", linked);
 document.body.classList.toggle("large", boxes.length > 300);
-pass.moves.forEach((_, n) => showEdges(n));
-boxes.forEach((_, i) => showBox(i));
-if (view.scale < TINY) { // what cannot be read is followed, from where the pass begins
-  zoom(LEGIBLE / view.scale);
-  bringIn(boxes.at(-1));
+
+function showAll() {
+  moves.forEach((_, n) => showEdges(n));
+  squeezeAll(boxes.flatMap((_, i) => writeBox(i)));
 }
-linked();
+
+/** What cannot be read is followed, from where the pass begins. */
+function look() {
+  fit();
+  if (view.scale < TINY) {
+    zoom(LEGIBLE / view.scale);
+    bringIn(boxes[moves[at - 1]?.box ?? boxes.length - 1]);
+  }
+}
+
+part("fixed").textContent = pass.fixed && `Numbers are fixed in this page: ${pass.fixed}.`;
+for (const name of ["whatif", "guess"]) part(name).hidden = true;
+document.querySelector('[data-do="guess"]').hidden = !pass.engine;

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from itertools import chain
+from collections.abc import Mapping
+from itertools import chain, zip_longest
 from typing import Any, NamedTuple
 
 from tinygrad_pool.derivatives.slopes import largest_of
@@ -17,7 +18,7 @@ from tinygrad_pool.drawing.nodes import draw_nodes
 from tinygrad_pool.drawing.overview import draw_groups, note, title_of
 from tinygrad_pool.drawing.slides import holding, longest_of
 from tinygrad_pool.engine.node import Node
-from tinygrad_pool.formatting import number, plain
+from tinygrad_pool.formatting import number, numbers, plain
 from tinygrad_pool.recording.player.thumbnails import format_of
 from tinygrad_pool.recording.trace import Trace
 from tinygrad_pool.recording.views import title
@@ -27,10 +28,11 @@ REPEATED = ("font-family", "{http://www.w3.org/XML/1998/namespace}space")
 LONG = re.compile(r"(\d\.\d)\d+")
 LABELLED = 80
 UNFOLDED = 1000
-KEY = "12.00"
-"""The size of the keys "data" and "grad"."""
-PANEL = (900, 520)
-"""The room for the picture on a screen of 1280 × 720."""
+PANEL = (900, 420)
+"""The room for the picture on a screen of 1280 × 720, above the numbers that can be changed."""
+
+ROOMY = -8.88
+"""As much room as a number has at least."""
 
 ROOM = "#fefefd"
 """A fill that nothing else has: it marks where the page paints an array."""
@@ -69,7 +71,8 @@ def stage_of(passed: Trace, direction: Direction | None = None) -> Stage:
     graph = theme.canvas("backward", direction)
     boxes, edges = (_draw_folded if folded else _draw_nodes)(graph, passed)
     svg = picture(graph.source, "svg", timeout=120.0).decode()
-    return Stage(_marked(svg), boxes, edges, folded)
+    last = {} if folded else {box.id: _lines(passed, box.nodes[0]) for box in boxes}
+    return Stage(_marked(svg, last), boxes, edges, folded)
 
 
 def _fit(stage: Stage) -> float:
@@ -96,11 +99,18 @@ def _draw_nodes(graph: Any, passed: Trace) -> tuple[list[Box], dict[tuple[int, i
             _style(p, c, len(nodes) <= LABELLED) for p, c in zip(node.parents, given, strict=True)
         ]
     computed = ((c.node, c.after) for c in chain(*passed.accumulations()) if c.after is not None)
-    with holding(nodes, longest_of(computed)):
+    with holding(nodes, _with_room(nodes, longest_of(computed))):
         draw_nodes(graph, shown, styles)
     ids = shown.ids
     edges = {(k, i): f"{ids[n]}e{i}" for k, n in enumerate(nodes) for i, _ in enumerate(n.parents)}
     return [Box(ids[node], plain(title(passed, node)), [node]) for node in nodes], edges
+
+
+def _with_room(nodes: list[Node], longest: dict[Node, Any]) -> dict[Node, Any]:
+    """Keep room for other numbers than those of the pass, where these are short."""
+    alone = [node for node in nodes if not node.shape]
+    short = [n for n in alone if len(number(float(longest.get(n, 0.0)))) < len(number(ROOMY))]
+    return longest | dict.fromkeys(short, ROOMY)
 
 
 def _style(operand: Any, c: Any, labelled: bool) -> Style:
@@ -137,7 +147,13 @@ def _room(data: Any) -> str:
     )
 
 
-def _marked(svg: str) -> str:
+def _lines(passed: Trace, node: Node) -> list[str]:
+    """Write what a node's gradient is in the end: what the page shows where no script runs."""
+    g = passed.last.get(node)
+    return ["–"] if g is None else numbers(g).split("\n")
+
+
+def _marked(svg: str, last: Mapping[str, list[str]]) -> str:
     """Name what the page will change, and drop what it need not repeat."""
     ET.register_namespace("", SVG)
     root = ET.fromstring(svg[svg.index("<svg") :])
@@ -146,6 +162,7 @@ def _marked(svg: str) -> str:
             group.remove(identifier)
         if group.get("class") == "node":
             _mark_box(group)
+            _write(group, last.get(group.get("id", ""), []))
     for part in root.iter():
         for key in REPEATED:
             part.attrib.pop(key, None)
@@ -156,12 +173,12 @@ def _marked(svg: str) -> str:
 
 
 def _mark_box(group: ET.Element) -> None:
-    """Mark the texts of the gradient, which end at the right edge of their cell, and pictures.
+    """Mark the lines of the data and of the gradient, which end at the right edge, and pictures.
 
-    The gradient is the last row: all that is written after its key.
+    Numbers that stand beside each other, each in the colour of its sign, become one line.
     """
-    pictures = []
-    right, is_grad = "0", False
+    pictures, beside = [], []
+    right, kind, height = "0", "", ""
     for child in group:
         fill = child.get("fill", "").lower()
         if child.tag == f"{{{SVG}}}polygon":
@@ -169,10 +186,25 @@ def _mark_box(group: ET.Element) -> None:
             right = f"{max(xs) - 4:.1f}"
             if fill == ROOM:
                 pictures.append(child)
-        elif child.tag == f"{{{SVG}}}text" and is_grad:
-            child.attrib |= {"class": "grad", "x": right, "text-anchor": "end"}
-            child.attrib.pop("fill", None)
-        elif child.text == "grad" and child.get("font-size") == KEY:
-            is_grad = True
+        elif child.text in ("data", "grad") and fill == theme.SOFT.lower():  # as no title is
+            kind = child.text
+            height = ""
+        elif child.tag == f"{{{SVG}}}text" and kind and child.get("y") == height:
+            beside.append(child)
+        elif child.tag == f"{{{SVG}}}text" and kind:
+            height = child.get("y", "")
+            child.attrib |= {"class": kind, "x": right, "text-anchor": "end"}
+            if kind == "grad":
+                child.attrib.pop("fill", None)
+    for child in beside:
+        group.remove(child)
     for name, child in zip(("data-cells", "grad-cells"), pictures, strict=False):
         child.set("class", name)
+
+
+def _write(group: ET.Element, lines: list[str]) -> None:
+    """Write the lines of a gradient into its texts."""
+    texts = [child for child in group if child.get("class") == "grad"]
+    for text, line in zip_longest(texts, lines[: len(texts)], fillvalue=""):
+        assert isinstance(text, ET.Element)
+        text.text = str(line)

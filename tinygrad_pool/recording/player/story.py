@@ -31,7 +31,6 @@ from tinygrad_pool.recording.player.thumbnails import Format, cells_of, format_o
 from tinygrad_pool.recording.source import quoted
 from tinygrad_pool.recording.steps import Change
 from tinygrad_pool.recording.trace import Trace
-from tinygrad_pool.recording.views import title
 
 EXPLAINED = 300
 """So many gradients that are zero are explained; in larger graphs, the debugger's `why` does it."""
@@ -87,6 +86,9 @@ class Story:
     def _in_full(self) -> bool:
         return len(self.passed.nodes) <= EXPLAINED
 
+    def _name(self, node: Node) -> str:
+        return self.stage.boxes[self.home[node]].name
+
     def _because(self, node: Node) -> list[str]:
         """Explain a gradient of the whole pass that is zero, not finite, or not computed."""
         g = self.last.get(node)
@@ -128,7 +130,7 @@ class Story:
             known = [c for c in changes if c.after is not None]
             told: Json = {
                 "box": self.home[step.node],
-                "says": f"{title(self.passed, step.node)} gets {on_a_line(step.upstream)}",
+                "says": f"{self._name(step.node)} gets {on_a_line(step.upstream)}",
                 "sends": list(self._sends(step)),
                 "changes": [self._change(c) for c in known],
             }
@@ -230,6 +232,7 @@ def grid_of(step: Step) -> Json | None:
     sent = np.reshape(np.asarray(step.contributions[0])[place], plane.x.shape)
     return {
         "plane": f"plane {', '.join(map(str, place))} of {shape(lead)}" if lead else "",
+        "at": int(np.ravel_multi_index(place, lead)) if lead else 0,
         "cells": _numbers(plane.x),
         "units": _numbers(plane.y),
         "arrived": _numbers(arrived),

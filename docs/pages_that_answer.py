@@ -1,0 +1,133 @@
+"""Pages that answer: examples that run, the player of their own pass, a sheet of all exercises.
+
+A page's examples are doctests, which the tests run. `{player} E` runs those above it once more when
+the page is built, and shows the pass of their Value `E`: in a frame, and on a page of its own.
+"""
+
+import random
+import re
+from contextlib import chdir
+from doctest import DocTestParser, DocTestRunner
+from html import escape
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar
+
+import equations
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+import tinygrad_pool as tg
+
+PLAYER = re.compile(r"^```\{player\}", re.MULTILINE)
+EXERCISE = re.compile(
+    r"^### Exercise (\d): ([^\n]+)\n(.*?)^<details>\n<summary>Answer</summary>\n(.*?)^</details>$",
+    re.MULTILINE | re.DOTALL,
+)
+FRAME = """<figure class="player">
+<iframe src="{page}" title="{title}" loading="lazy"></iframe>
+<noscript>
+<style>.player iframe {{ display: none; }}</style>
+<img src="{picture}" alt="{title}: every number and gradient of the graph">
+</noscript>
+<figcaption><a href="{page}">At full height, on a page of its own</a></figcaption>
+</figure>
+"""
+
+
+class Player(SphinxDirective):
+    """Show the pass of a Value of this page's examples, as far as they stand above."""
+
+    required_arguments = 1
+    option_spec: ClassVar = {"title": directives.unchanged, "start": directives.unchanged}
+
+    def run(self) -> list[nodes.Node]:
+        """Run the examples since the last player, and write the page and the picture."""
+        state = self.env.current_document.setdefault("examples", {"shown": 0, "names": {}})
+        parts = PLAYER.split(Path(self.env.doc2path(self.env.docname)).read_text("utf-8"))
+        names = state["names"]
+        (name,) = self.arguments
+        failed = run_examples(parts[state["shown"]], names, self.env.docname)
+        if failed or not isinstance(names.get(name), tg.Value):
+            raise self.error(failed or f"player: the examples above make no Value {name}")
+        state["shown"] += 1
+        self.env.metadata[self.env.docname]["hide-toc"] = True  # the player needs its room
+        if self.env.app.builder.format != "html":
+            return []
+        file = f"{self.env.docname.replace('/', '-')}-{state['shown']}"
+        title = self.options.get("title", f"The backward pass from {name}")
+        folder = Path(self.env.app.outdir) / "players"
+        folder.mkdir(parents=True, exist_ok=True)
+        write_player(names, name, folder / file, title, self.options.get("start", "play"))
+        place = f"{'../' * self.env.docname.count('/')}players/{file}"
+        html = FRAME.format(page=f"{place}.html", picture=f"{place}.svg", title=escape(title))
+        return [nodes.raw("", html, format="html")]
+
+
+def run_examples(text: str, names: dict[str, Any], page: str) -> str:
+    """Run the examples of a text, in a folder that is thrown away; return what failed."""
+    if not names:
+        random.seed(0)  # as for every test
+    report: list[str] = []
+    examples = DocTestParser().get_doctest(text, names, page, page, 0)
+    with TemporaryDirectory() as folder, chdir(folder):
+        DocTestRunner(verbose=False).run(examples, out=report.append, clear_globs=False)
+    names |= examples.globs
+    return "".join(report)
+
+
+def write_player(names: dict[str, Any], name: str, file: Path, title: str, start: Any) -> None:
+    """Write the page that plays a pass, and beside it its picture, for who runs no scripts."""
+    named = {name: v for name, v in names.items() if isinstance(v, tg.Value)}
+    with tg.record(named[name], names=named) as passed:
+        passed.to_html(file.with_suffix(".html"), title=title, start=start)
+        passed.seek(len(passed))
+        shown = tg.draw(named[name], show="data,grad,contribution", names=named)
+        tg.render(shown, file.with_suffix(".svg"))
+
+
+class Worksheet(SphinxDirective):
+    """Gather the questions, or the answers, of the exercises on the pages that are named."""
+
+    has_content = True
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Put the text together, and let it be read as this page's own."""
+        gathered = []
+        for part, page in enumerate(self.content, 1):
+            path = Path(self.env.srcdir) / f"{page}.md"
+            self.env.note_dependency(str(path))
+            for number, title, question, answer in EXERCISE.findall(path.read_text("utf-8")):
+                text = question if self.arguments[0] == "questions" else without_code(answer)
+                gathered.append(f"**{part}.{number}** *{title}* – {text.strip()}\n\n")
+        return self.parse_text_to_nodes("".join(gathered))
+
+
+def without_code(text: str) -> str:
+    """Leave out the examples, which check an answer and need no paper."""
+    return re.sub(r"^```python\n.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def set_inline(self: Any, node: nodes.math) -> None:
+    """Set a formula in a line."""
+    self.body.append(equations.mathml(node.astext()))
+    raise nodes.SkipNode
+
+
+def set_block(self: Any, node: nodes.math_block) -> None:
+    """Set formulas on a line of their own; where the wide space is, they may stand on two."""
+    formulas = [equations.mathml(part, block=True) for part in node.astext().split(r"\qquad")]
+    self.body.append(f'<div class="math">{" ".join(formulas)}</div>\n')
+    raise nodes.SkipNode
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the directives, and mathematics as MathML: no script and no font from elsewhere."""
+    app.add_directive("player", Player)
+    app.add_directive("worksheet", Worksheet)
+    app.add_html_math_renderer("mathml", (set_inline, None), (set_block, None))
+    app.add_css_file("pages.css")
+    return {"parallel_read_safe": True}

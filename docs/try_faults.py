@@ -1,0 +1,644 @@
+"""Try faults of the world around, and write what happens into reference/faults.md.
+
+    python docs/try_faults.py
+
+Each is tried in earnest: with a real limit, signal, file or program.
+"""
+
+import contextlib
+import io
+import json
+import os
+import re
+import resource
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+import traceback
+import warnings
+import xml.etree.ElementTree as ET
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value
+from tinygrad_pool.drawing.dot_program import VARIABLE, picture
+from tinygrad_pool.errors import TinygradPoolError
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "reference" / "faults.md"
+Fault = Callable[[], str]
+FAULTS: dict[str, dict[str, Fault]] = {}
+NOBODY = 65534
+
+
+def tried(group: str, what: str) -> Callable[[Fault], Fault]:
+    """Enter a fault; what it returns is what happens."""
+
+    def enter(fault: Fault) -> Fault:
+        FAULTS.setdefault(group, {})[what] = fault
+        return fault
+
+    return enter
+
+
+def told(act: Callable[[], object]) -> str:
+    """Return an error of ours in its words; any other kind is a failure of this script."""
+    try:
+        act()
+    except TinygradPoolError as error:
+        return f"{type(error).__name__}: {error}"
+    return "works"
+
+
+def forked(act: Callable[[], str]) -> str:
+    """Run something in a child process, which may limit or lose itself, and return its words."""
+    read, write = os.pipe()
+    if child := os.fork():
+        os.close(write)
+        with open(read, encoding="utf-8") as words:  # noqa: PTH123  # no path
+            said = words.read()
+        os.waitpid(child, 0)
+        return said
+    os.close(read)
+    try:
+        said = act()
+    except BaseException:  # noqa: BLE001  # the parent has to be told
+        said = traceback.format_exc()
+    with open(write, "w", encoding="utf-8") as words:  # noqa: PTH123  # no path
+        words.write(said)
+    os._exit(0)
+
+
+@contextlib.contextmanager
+def folder() -> Iterator[Path]:
+    """Lend a folder, and stand in it."""
+    with TemporaryDirectory() as name, contextlib.chdir(name):
+        yield Path()
+
+
+def network() -> Value:
+    """Return a small network, with a pooling."""
+    x = Value(np.arange(16.0).reshape(1, 1, 4, 4), label="x")
+    loss = (tg.max_pool2d(x, 2) * 2.0).relu().sum()
+    loss.label = "loss"
+    return loss
+
+
+LAYER = tg.nn.Linear(2, 3, rng=0)
+WRITERS: dict[str, Callable[[Value], object]] = {
+    "render(v, '….svg')": lambda v: tg.render(v, "file.svg"),
+    "render(v, '….png')": lambda v: tg.render(v, "file.png"),
+    "render(v, '….html')": lambda v: tg.render(v, "file.html"),
+    "render(v, '….dot')": lambda v: tg.render(v, "file.dot"),
+    "record(v).to_html": lambda v: tg.record(v).to_html("file.html"),
+    "frames": lambda v: tg.frames(v, "file"),
+    "Module.save": lambda _: LAYER.save("file.npz"),
+}
+
+
+def everywhere(act: Callable[[], object], said: Callable[[str], str] = str) -> str:
+    """Try each writer, and return what all of them say."""
+    words = set()
+    for writer in WRITERS.values():
+        with folder():
+            loss = network()
+            writer(loss)  # where nothing is wrong it works
+        with folder() as here:
+
+            def limited(writer: Callable[[Value], object] = writer, loss: Value = loss) -> str:
+                act()
+                return told(lambda: writer(loss))
+
+            words.add(said(forked(limited)))
+            here.chmod(0o777)
+            assert [*here.iterdir()] == [], [*here.iterdir()]
+    (word,) = words
+    return word
+
+
+def named(word: str) -> str:
+    """Leave out which file it was."""
+    return re.sub(r"file(/[\w.]+|\.\w+)?", "FILE", word)
+
+
+@tried("Files", f"a full disk (`RLIMIT_FSIZE`), by {len(WRITERS)} ways to write a file")
+def full_disk() -> str:
+    """Let no file be longer than 10 bytes."""
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
+
+    return f"`{everywhere(limit, named)}`; nothing is left behind"
+
+
+@tried("Files", "a folder that may not be written to, by a user who is not root")
+def read_only_folder() -> str:
+    """Take the right to write, and the rights of root, which would not mind."""
+
+    def act() -> str:
+        Path().chmod(0o555)
+        if os.getuid() == 0:
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+        return told(lambda: LAYER.save("file.npz"))
+
+    with folder() as here:
+        LAYER.save("before.npz")
+        said = forked(act)
+        here.chmod(0o700)
+        assert [path.name for path in here.iterdir()] == ["before.npz"]
+    return f"`{named(said)}`"
+
+
+@tried("Files", "a process that is killed while it writes, 50 times at random")
+def killed() -> str:
+    """Kill a child with SIGKILL, which nothing can catch; then look at what stands there."""
+    chance, sizes = Random(0), {bytes([n]) * 2_000_000 for n in range(2)}
+    from tinygrad_pool.files import whole_folder, write_whole
+
+    with folder() as here:
+        for _ in range(50):
+            if child := os.fork():
+                time.sleep(chance.uniform(0.001, 0.02))
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+            else:
+                while True:
+                    for content in sizes:
+                        write_whole("file.svg", content)
+                        with whole_folder("out") as files:
+                            files["a"] = content
+            for path in (here / "file.svg", here / "out" / "a"):
+                assert not path.exists() or path.read_bytes() in sizes
+        assert (here / "file.svg").exists()
+        names = {p.name for p in here.iterdir() if not p.name.startswith(".tinygrad_pool.")}
+        assert names <= {"file.svg", "out"}
+    return (
+        "under a file's own name stands the old or the new one, whole; a hidden draft may be left"
+    )
+
+
+@tried("Files", "Ctrl-C while a file is written")
+def interrupted_write() -> str:
+    """Interrupt the write itself."""
+
+    def act() -> str:
+        signal.signal(signal.SIGALRM, signal.default_int_handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        from tinygrad_pool.files import write_whole
+
+        try:
+            while True:
+                write_whole("file.svg", bytes(3_000_000))
+        except KeyboardInterrupt:
+            return "`KeyboardInterrupt`"
+
+    with folder() as here:
+        (here / "file.svg").write_bytes(bytes(3_000_000))
+        said = forked(act)
+        assert [path.name for path in here.iterdir()] == ["file.svg"]
+        assert (here / "file.svg").stat().st_size == 3_000_000
+    return f"{said}; the old file or the new one, and no draft"
+
+
+DOTS = {
+    "hangs": "sleep 60",
+    "crashes (`SIGSEGV`)": "kill -SEGV $$",
+    "ends with an error": "echo 'Error: out of memory' >&2; exit 3",
+    "prints nothing": "cat > /dev/null",
+    "prints garbage": "cat > /dev/null; head -c 3000 /dev/urandom",
+    "prints half a picture": "cat > /dev/null; echo '<svg><g class=\"graph\">'",
+    "cannot be run": "",
+}
+
+
+def broken_dot(body: str) -> Fault:
+    """Draw by a program of these commands."""
+    seconds = 0.5 if "sleep" in body else 60
+
+    def fault() -> str:
+        with folder() as here:
+            program = here / "dot"
+            program.write_text(f"#!/bin/sh\n{body}\n" if body else "no program", "utf-8")
+            program.chmod(stat.S_IRWXU if body else stat.S_IRUSR | stat.S_IWUSR)
+            os.environ[VARIABLE] = str(program.resolve())
+            try:
+                said = told(lambda: tg.render(Value(2.0).exp(), "file.svg", timeout=seconds))
+            finally:
+                del os.environ[VARIABLE]
+            assert [path.name for path in here.iterdir()] == ["dot"]
+            return f"`{said.replace(str(program.resolve()), 'dot').partition('; install')[0]}`"
+
+    return fault
+
+
+for how, commands in DOTS.items():
+    tried("Graphviz", f"a `dot` that {how}")(broken_dot(commands))
+
+
+@tried("Graphviz", "a broken `dot` on the PATH, beside the wheel of the extra `[render]`")
+def gives_way() -> str:
+    """Put it first on the PATH."""
+    with folder() as here:
+        program = here / "dot"
+        program.write_text("#!/bin/sh\nexit 1\n", "utf-8")
+        program.chmod(stat.S_IRWXU)
+        before = os.environ["PATH"]
+        os.environ["PATH"] = f"{here.resolve()}{os.pathsep}{before}"
+        try:
+            tg.render(Value(2.0).exp(), "file.svg")
+        finally:
+            os.environ["PATH"] = before
+    return "the wheel draws"
+
+
+MISSING = {
+    "matplotlib": ("plot", "tg.draw_windows(tg.max_pool2d(tg.Value([[1.0]]), 1))"),
+    "scipy": ("sparse", "tg.weights_of(tg.Value([1.0]) * 2.0).to_scipy()"),
+    "graphviz-pure": ("render", "tg.render(tg.Value(2.0).exp(), 'file.svg')"),
+}
+
+
+def missing(package: str, program: str) -> Fault:
+    """Run a program where a package is missing."""
+
+    def fault() -> str:
+        def act() -> str:
+            sys.modules |= {n: None for n in sys.modules if n.partition(".")[0] == package}  # type: ignore[misc]
+            sys.modules[package] = None  # type: ignore[assignment]
+            os.environ["PATH"] = ""
+            if package == "graphviz-pure":
+                from tinygrad_pool.drawing import dot_program
+
+                dot_program._programs_of_wheel = lambda _: iter(())  # type: ignore[attr-defined]
+                dot_program.find_spec = lambda _: None  # type: ignore[attr-defined]
+            with folder():
+                return told(lambda: eval(program))
+
+        return f"`{forked(act)}`"
+
+    return fault
+
+
+for name, (extra, program) in MISSING.items():
+    tried("Extras", f"`{name}` (extra `[{extra}]`) is not installed")(missing(name, program))
+
+
+def weights(change: Callable[[bytes], bytes]) -> Fault:
+    """Load a file of weights that was changed."""
+
+    def fault() -> str:
+        with folder() as here:
+            path = here / "weights.npz"
+            path.write_bytes(change(LAYER.to_npz()))
+            net = tg.nn.Linear(2, 3, rng=1)
+            before = net.state_dict()
+            said = told(lambda: net.load(path))
+            assert all(np.array_equal(before[n], a) for n, a in net.state_dict().items())
+            return f"`{said}`"
+
+    return fault
+
+
+def packed(**arrays: object) -> bytes:
+    """Pack arrays as NumPy does, pickles among them."""
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    return file.getvalue()
+
+
+class Malice:
+    """Code that a pickle would run."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os._exit, (1,)
+
+
+def flipped(whole: bytes, part: bytes) -> bytes:
+    """Change the first bit of a part."""
+    at = whole.index(part)
+    return whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
+
+
+def bomb(_: bytes) -> bytes:
+    """Pack an array of 16 GB of zeros into 16 kB, one that says its shape is right."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, shape in (("weight", (3, 2)), ("bias", (2**31,))):
+            with archive.open(f"{name}.npy", "w") as member:
+                np.lib.format.write_array_header_1_0(
+                    member, {"descr": "<f8", "fortran_order": False, "shape": shape}
+                )
+                member.write(bytes(10_000_000))
+    return file.getvalue()
+
+
+FILES: dict[str, Callable[[bytes], bytes]] = {
+    "an empty file": lambda _: b"",
+    "a text": lambda _: b"weights",
+    "the last kilobyte lost": lambda whole: whole[:-200],
+    "the first bytes lost": lambda whole: whole[40:],
+    "a bit of a number changed": lambda whole: flipped(whole, LAYER.weight.data.tobytes()),
+    "an array of Python objects, whose pickle ends the process": lambda _: packed(
+        weight=np.array([Malice()], dtype=object), bias=np.zeros(3)
+    ),
+    "a zip bomb": bomb,
+    "a wrong shape": lambda _: packed(weight=np.zeros((2, 3)), bias=np.zeros(3)),
+    "a name too few": lambda _: packed(weight=np.zeros((3, 2))),
+    "a name too many": lambda _: packed(
+        weight=np.zeros((3, 2)), bias=np.zeros(3), more=np.zeros(1)
+    ),
+    "complex numbers": lambda _: packed(weight=np.zeros((3, 2), complex), bias=np.zeros(3)),
+    "text for numbers": lambda _: packed(weight=np.full((3, 2), "a"), bias=np.zeros(3)),
+}
+for what, change in FILES.items():
+    tried("Files of weights, by `Module.load`", what)(weights(change))
+
+
+@tried("Files of weights, by `Module.load`", "every length that a file can be cut to")
+def cut() -> str:
+    """Cut a file at each byte."""
+    whole = LAYER.to_npz()
+    answers = {weights(lambda _, n=n: whole[:n])() for n in range(len(whole))}  # type: ignore[misc]
+    (answer,) = answers
+    return answer
+
+
+HOSTILE = [
+    "<script>document.title = 'hacked'</script>",
+    '"><img src=x onerror="document.title = 1">',
+    "</title></text></svg><script>alert(1)</script>",
+    "]]><script>alert(1)</script>",
+    "-->\n<script>alert(1)</script><!--",
+    "&lt;script&gt; &#x0; &unknown;",
+    'a", URL="javascript:alert(1)", label="',
+    "\\N \\G \\l } digraph { evil",
+    "$\\input{/etc/passwd}$ \\write18{id} % { \\",
+    "javascript:alert(1)",
+    "\u202e\u2028\x00\x1b[31m",
+    "${alert(1)} {{7*7}} `id`",
+]
+
+
+def hostile(labels: list[str] = HOSTILE) -> Value:
+    """Build a network whose labels and scopes are hostile."""
+    total = Value(1.0)
+    for label in labels:
+        x = Value(2.0, label=label)
+        with tg.scope(label.replace("/", "|")):
+            y = tg.maximum(x * 3.0, total)
+        y.label = label
+        total = y
+    return total
+
+
+def pages(here: Path) -> list[Path]:
+    """Write every kind of page and picture of it."""
+    loss = hostile()
+    return [
+        tg.render(loss, here / "graph.svg"),
+        tg.render(tg.draw_units(loss), here / "units.svg"),
+        tg.render(loss, here / "graph.html"),
+        tg.record(loss).to_html(here / "pass.html"),
+    ]
+
+
+@tried("Hostile labels", f"{len(HOSTILE)} labels of markup, in SVG and in the SVG of pages, parsed")
+def parsed() -> str:
+    """Look for what is not drawn: scripts, links, handlers."""
+    with folder() as here:
+        for path in pages(here):
+            (svg,) = re.findall(r"<svg.*?</svg>", path.read_text("utf-8"), re.DOTALL)
+            for element in ET.fromstring(svg).iter():
+                tag = element.tag.rpartition("}")[2]
+                allowed = "svg g title desc polygon path text tspan ellipse polyline rect defs"
+                assert tag in f"{allowed} linearGradient stop style marker use a line".split(), tag
+                for attribute, value in element.items():
+                    assert not attribute.startswith("on"), attribute
+                    assert "javascript:" not in value or "href" not in attribute, value
+    return "well-formed XML, with the elements and attributes of a plain picture"
+
+
+@tried("Hostile labels", "the same in DOT text")
+def in_dot() -> str:
+    """Let Graphviz read it, and count what it found."""
+    plain, odd = (
+        json.loads(picture(tg.draw(hostile(labels)).source, "json0"))
+        for labels in ([f"a{i}" for i, _ in enumerate(HOSTILE)], HOSTILE)
+    )
+    for kind in ("objects", "edges"):
+        assert len(plain[kind]) == len(odd[kind])
+        assert {*plain[kind][0]} == {*odd[kind][0]}
+        assert not any("URL" in found or "href" in found for found in odd[kind])
+    return "one string each; no attribute or node of their own"
+
+
+@tried("Hostile labels", "the same in the LaTeX of the chain rule")
+def in_equations() -> str:
+    """Look for commands."""
+    loss = hostile()
+    latex = tg.derive(loss, next(v for v in loss.parents if isinstance(v, Value))).latex()
+    assert not re.search(r"\\(input|write|include|openin|csname|def)\b", latex), latex
+    return "letters, every command escaped"
+
+
+@tried("Hostile labels", "the same pages opened in Chromium under a policy that allows no network")
+def in_chromium() -> str:
+    """Open each, and listen."""
+    from shutil import which
+
+    from playwright.sync_api import sync_playwright
+
+    wrong: list[str] = []
+    program = which("chromium") or which("google-chrome")
+    with folder() as here, sync_playwright() as driver:
+        arguments = ["--no-sandbox", "--disable-gpu"]
+        page = driver.chromium.launch(executable_path=program, args=arguments).new_page()
+        page.on("dialog", lambda dialog: (wrong.append("a dialog"), dialog.dismiss()))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda message: wrong.append(message.text))
+        page.on("request", lambda r: None if r.url[:5] == "file:" else wrong.append(r.url))
+        for path in pages(here):
+            page.goto(path.resolve().as_uri())
+            assert page.title() != "hacked"
+            assert page.locator("img, iframe, object, embed, form").count() == 0
+        assert wrong == [], wrong
+    return "nothing runs, nothing is asked for, no error is logged"
+
+
+SCRIPTS = {
+    "raises": "1 / 0",
+    "exits with 3": "import sys; sys.exit(3)",
+    "exits with 0": "import sys; sys.exit(0)",
+    "ends without exit handlers": "import os; os._exit(7)",
+    "prints bytes that are no text": "import os; os.write(1, bytes([255, 254, 10]))",
+    "closes standard output": "import sys; sys.stdout.close()",
+    "recurses for ever": "def f(): return f()\nf()",
+    "is no Python": "y = (2,",
+    "loops until Ctrl-C": "open('looping', 'w').close()\nwhile True: pass",
+}
+
+
+def scripted(body: str) -> Fault:
+    """Give a script to the command line, and interrupt it if it does not end."""
+
+    def fault() -> str:
+        with folder() as here:
+            program = f"import tinygrad_pool as tg\nloss = tg.Value(2.0, label='w') ** 2\n{body}\n"
+            (here / "net.py").write_text(program, encoding="utf-8")
+            command = [sys.executable, "-m", "tinygrad_pool", "tree", "net.py"]
+            environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+            with subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+            ) as running:
+                while "while" in body and not (here / "looping").exists():
+                    time.sleep(0.01)
+                if "while" in body:
+                    running.send_signal(signal.SIGINT)
+                out, err = running.communicate()
+        words = err.decode(errors="replace").strip().splitlines()
+        assert not any(line.startswith("Traceback") for line in words), err
+        said = f"exit {running.returncode}"
+        if words:
+            said += ": `" + re.sub(r"File \"\S*?net.py\"", "net.py", " ".join(words[:2])) + "`"
+        return said + ("; the tree is printed" if "**" in out.decode(errors="replace") else "")
+
+    return fault
+
+
+for what, body in SCRIPTS.items():
+    tried("A script for the command line that …", what)(scripted(body))
+
+
+@tried("The process", "Ctrl-C inside a backward closure")
+def interrupt_in_a_closure() -> str:
+    """Interrupt a pass half-way, and run it again."""
+    stops = [True]
+
+    def slow(x: float) -> object:
+        def slow_backward(g: float) -> object:
+            if stops:
+                signal.raise_signal(signal.SIGINT)
+            return (g,)
+
+        return x, slow_backward
+
+    x = Value(3.0)
+    loss = (tg.lift(slow)(x * x) * x) * x  # type: ignore[arg-type]
+    with contextlib.suppress(KeyboardInterrupt):
+        loss.backward()
+    assert not x.has_grad
+    stops.clear()
+    loss.backward()
+    assert x.grad == 4 * 3.0**3
+    return "`KeyboardInterrupt`; leaves are as they were, and the next pass is right"
+
+
+@tried("The process", "Ctrl-C inside a closure that is stepped through")
+def interrupt_in_a_step() -> str:
+    """Interrupt `backward_steps`."""
+
+    def slow(x: float) -> object:
+        return x, lambda _: signal.raise_signal(signal.SIGINT)
+
+    x = Value(3.0)
+    loss = tg.lift(slow)(x * x) * x  # type: ignore[arg-type]
+    with contextlib.suppress(KeyboardInterrupt):
+        list(tg.backward_steps(loss))
+    assert not x.has_grad
+    return "`KeyboardInterrupt`; leaves are as they were"
+
+
+@tried("The process", "no memory for a result (`RLIMIT_AS`)")
+def no_memory() -> str:
+    """Ask for far more than is allowed, then go on."""
+
+    def act() -> str:
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        used = int(Path("/proc/self/statm").read_text("utf-8").split()[0]) * resource.getpagesize()
+        x = Value(np.ones(4_000_000))
+        y = x * 2.0
+        resource.setrlimit(resource.RLIMIT_AS, (used + 150_000_000, hard))
+        try:
+            for _ in range(20):
+                y = y * y
+        except MemoryError:
+            said = "`MemoryError`"
+        w = Value(3.0)
+        (w * w).backward()
+        assert w.grad == 6.0
+        return said
+
+    said = forked(act)
+    return f"{said}, as NumPy has it; what was computed stays usable, and the next pass is right"
+
+
+@tried("The process", "four threads, each with graphs of its own")
+def threads() -> str:
+    """Train in four at once, and compare with one alone."""
+
+    def train(seed: int, results: dict[int, bytes]) -> None:
+        rng = np.random.default_rng(seed)
+        net = tg.nn.Sequential(
+            tg.nn.Linear(3, 8, rng=rng), tg.nn.Tanh(), tg.nn.Linear(8, 1, rng=rng)
+        )
+        descent = tg.optim.Adam(net.parameters(), lr=0.01)
+        for _ in range(100):
+            x = rng.normal(size=(8, 3))
+            loss = tg.nn.mse_loss(net(x), x.sum(axis=1, keepdims=True))
+            net.zero_grad()
+            loss.backward()
+            descent.step()
+        results[seed] = net.to_npz()
+
+    alone: dict[int, bytes] = {}
+    together: dict[int, bytes] = {}
+    for seed in range(4):
+        train(seed, alone)
+    running = [threading.Thread(target=train, args=(seed, together)) for seed in range(4)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    assert together == alone
+    return "the same weights as one after another, to the last bit"
+
+
+def page() -> str:
+    """Try everything, and write the page."""
+    lines = [
+        "# Faults",
+        "",
+        "What was tried, and what happens. `python docs/try_faults.py` tries it and writes this",
+        "page, and a test tries it again. An error of the package's own says what was asked, what",
+        "went wrong and, where it helps, what to do; a file is written whole or not at all.",
+    ]
+    for group, faults in FAULTS.items():
+        lines += ["", f"## {group}", "", "| what was tried | what happens |", "| --- | --- |"]
+        for what, fault in faults.items():
+            print(what, flush=True)
+            lines.append(f"| {what} | {row(fault)} |")
+    return "\n".join([*lines, ""])
+
+
+def row(fault: Fault) -> str:
+    """Try one fault, and return what happens in one line of a table."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", "This process .* multi-threaded", DeprecationWarning)
+        return " ".join(fault().replace("|", "\\|").split())
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

@@ -1,0 +1,118 @@
+"""Random graphs of numbers and of arrays, and their passes in JavaScript."""
+
+import json
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value
+from tinygrad_pool.javascript import program_of, runtime
+
+SAYING = """
+const said = (x) => (x === undefined ? null : [x].flat().map(String));
+const told = (program) => {
+  const { values, grads, steps } = compute(program, program.nodes.map((node) => node.data));
+  const sent = steps.map((step) => step.sent.map((c) => (c === null ? null : said(c))));
+  return { values: values.map(said), grads: grads.map(said), sent };
+};
+"""
+
+UNARY = [
+    *(tg.relu, tg.tanh, tg.sigmoid, tg.abs, tg.exp, tg.sin, tg.cos, tg.functional.square),
+    *(lambda v: v**2, lambda v: v**3, lambda v: v**-1, lambda v: v.clip(-1.0, 1.0), lambda v: -v),
+    *(lambda v: tg.sqrt(tg.abs(v) + 0.5), lambda v: tg.log(v * v + 1.0), lambda v: 2.0 / (v + 5.0)),
+    *(tg.functional.expm1, lambda v: tg.functional.log1p(v * v), lambda v: v**0.5, lambda v: v**0),
+]
+EXACT = [tg.relu, tg.abs, tg.functional.square, lambda v: v.clip(-1.0, 1.0), lambda v: -v]
+EXACT += [lambda v: tg.sqrt(tg.abs(v) + 0.5), lambda v: v**2, lambda v: 2.0 / (v + 5.0)]
+BINARY = [
+    *(lambda v, w: v + w, lambda v, w: v - w, lambda v, w: v * w, lambda v, w: v / w),
+    *(tg.maximum, tg.minimum, lambda v, w: tg.maximum(v, w, 0.5, ties="even")),
+    *(lambda v, w: tg.maximum(v, w, ties="last"), lambda v, w: tg.minimum(v, w, v, ties="even")),
+    *(lambda v, w: tg.weighted_sum([v, w], [w, 0.5], v), lambda v, w: tg.where(v, v, w)),
+]
+
+
+@pytest.fixture
+def scalar_graph():
+    """Build a graph of numbers from a seed: small integers that tie, or any; and say if exact."""
+
+    def build(seed):
+        rng = np.random.default_rng(seed)
+        exact = bool(seed % 2)
+        draw = rng.integers(-2, 3, 4).astype(float) if seed % 3 else rng.normal(size=4)
+        nodes = [Value(float(x), label=name) for x, name in zip(draw, "abcd", strict=True)]
+        for _ in range(rng.integers(4, 14)):
+            one, other = (nodes[i] for i in rng.integers(0, len(nodes), 2))
+            if rng.random() < 0.4:
+                some = EXACT if exact else UNARY
+                nodes.append(some[rng.integers(len(some))](one))
+            else:
+                nodes.append(BINARY[rng.integers(len(BINARY))](one, other))
+        return sum(nodes[4:]), exact
+
+    return build
+
+
+@pytest.fixture
+def programs():
+    """Write a program that computes both passes of several recordings, with other numbers."""
+
+    def write(recordings, others):
+        parts, told = [], []
+        for passed, other in zip(recordings, others, strict=True):
+            nodes = passed.nodes
+            data = {node: passed.data_of(node) for node in nodes}
+            program = program_of(nodes, passed.steps, data, {n: passed.call(n) for n in nodes})
+            assert not program.refused, program.refused
+            parts.append(f"[{', '.join(program.functions)}]")
+            told.append(program.told)
+            for node, one in zip(other.nodes, program.told["nodes"], strict=True):
+                if "data" in one:
+                    one["data"] = [str(float(x)) for x in np.ravel(node.data)]
+        listed = ",\n".join(parts)
+        data = json.dumps(told).replace("inf", "Infinity").replace("nan", "NaN")
+        return (
+            f"let functions;\n{runtime()}{SAYING}\nconst all = [{listed}];\n"
+            f"const results = {data}.map((one, i) => {{\n"
+            "  functions = all[i];\n  return told(loaded(one));\n});\n"
+        )
+
+    return write
+
+
+@pytest.fixture
+def compare():
+    """Compare what JavaScript said with a recording: to the last bit, or nearly."""
+
+    def read(said):
+        return np.array([float(x.replace("Infinity", "inf")) for x in said])
+
+    def check(passed, told, exact, near=1e-14, what=""):
+        def same(said, known, of):
+            known = np.ravel(np.asarray(known, float))
+            scale = np.abs(known[np.isfinite(known)]).max(initial=0.0)
+            far = 0.0 if exact else near
+            message = f"{what}: {of}"
+            np.testing.assert_allclose(read(said), known, far, far * scale, err_msg=message)
+
+        with np.errstate(all="ignore"):
+            for node, said in zip(passed.nodes, told["values"], strict=True):
+                same(said, node.data, f"data of {passed.call(node)}")
+            for node, said in zip(passed.nodes, told["grads"], strict=True):
+                assert (said is None) == (node not in passed.gradients)
+                if said is not None:
+                    same(said, passed.gradients[node], f"gradient of {passed.call(node)}")
+            for step, sent in zip(passed.steps, told["sent"], strict=True):
+                known = [
+                    c
+                    for p, c in zip(step.node.parents, step.contributions, strict=True)
+                    if isinstance(p, Value)
+                ]
+                for c, said in zip(known, sent, strict=True):
+                    assert (said is None) == (c is None)
+                    if said is not None:
+                        same(said, c, f"contribution of {passed.call(step.node)}")
+
+    return check

@@ -1,0 +1,187 @@
+"""Both passes of a graph in JavaScript: the numbers are Python's."""
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value
+from tinygrad_pool.engine.backward import topological_order
+from tinygrad_pool.javascript import program_of
+
+GRAPHS = 100
+"""So many graphs of numbers are compared, and as many of arrays."""
+
+
+def is_exact(y):
+    """Return whether small integers stay such: no norm, and no share in an even tie."""
+    nodes = topological_order(y)
+    return all("lp_pool" not in n.op and n.options.get("ties") != "even" for n in nodes)
+
+
+@pytest.fixture
+def small_net(random_net):
+    """Build a random network of few numbers."""
+
+    def build(seed, kind, ties):
+        sizes = (random_net(k, kind, ties=ties)[0] for k in range(seed, seed + 100_000, 1_000))
+        return next(y for y in sizes if sum(n.size for n in topological_order(y)) < 1_500)
+
+    return build
+
+
+@pytest.fixture
+def recordings(scalar_graph, small_net):
+    """Record passes over random graphs; say of each whether the page has every bit of it."""
+
+    def record(n, first=0):
+        found = []
+        with np.errstate(all="ignore"):
+            for seed in range(first, first + n):
+                loss, exact = scalar_graph(seed)
+                found.append((tg.record(loss), exact))
+                kind = ("random", "tied", "infinite", "nan")[seed % 4]
+                ties = ("first", "last", "even")[seed % 3]
+                y = small_net(seed, kind, ties)
+                g = np.random.default_rng(seed).integers(-3, 4, y.shape).astype(float)
+                found.append((tg.record(y, g), kind == "tied" and is_exact(y)))
+        return found
+
+    return record
+
+
+def with_other_numbers(passed, seed):
+    """Run a pass again with other numbers of the same kind for some leaves."""
+    rng = np.random.default_rng(seed)
+    for leaf in (node for node in passed.nodes if node.is_leaf):
+        passed.set(leaf, rng.permutation(np.ravel(leaf.data) + 1.0).reshape(leaf.shape))
+    with np.errstate(all="ignore"):
+        return passed.replay()
+
+
+def test_a_few_graphs_compute_what_they_did(recordings, programs, compare, node_js):
+    found = recordings(8)
+    passes = [passed for passed, _ in found]
+    told = node_js(f"{programs(passes, passes)}console.log(JSON.stringify(results));")
+    for (passed, exact), one in zip(found, told, strict=True):
+        compare(passed, one, exact)
+
+
+@pytest.mark.slow
+@pytest.mark.peer
+@pytest.mark.browser
+def test_200_random_graphs_compute_in_chromium_what_they_do_in_python_with_other_numbers(
+    recordings, programs, compare, browser
+):
+    page = browser.new_page()
+    count = 0
+    for first in range(0, GRAPHS, 20):
+        found = recordings(20, first)
+        passes = [passed for passed, _ in found]
+        others = [with_other_numbers(passed, first + i) for i, passed in enumerate(passes)]
+        page.set_content("<!DOCTYPE html><title>graphs</title>")
+        told = page.evaluate(f"() => {{ {programs(passes, others)} return results; }}")
+        for other, (_, exact), one in zip(others, found, told, strict=True):
+            compare(other, one, exact)
+            count += exact
+    assert count > GRAPHS / 2
+
+
+def program(loss, gradient=None):
+    passed = tg.record(loss, gradient)
+    data = {node: passed.data_of(node) for node in passed.nodes}
+    return program_of(passed.nodes, passed.steps, data, {n: passed.call(n) for n in data})
+
+
+def test_nodes_of_one_kind_share_a_function_and_equal_constants_stand_once():
+    x = Value(0.3, label="x")
+    for i in range(20):
+        x = (x * (0.1 + i)).tanh()
+    told = program(x + 0.1)
+    assert len(told.functions) == 3
+    assert told.told["constants"].count(0.1) == 1
+
+
+def test_the_functions_can_be_read():
+    a, b = Value(2.0, label="a"), Value(-3.0, label="b")
+    assert program(tg.maximum(a, b) * 0.3).functions == [
+        "([x0, x1], k) => { const t0 = seen(x0 >= x1); const t2 = !!(t0 || (Number.isNaN(x0))); "
+        "return [max(x0, x1), (g) => { return [(t2 ? g : 0), ((!t2) ? g : 0)]; }]; }",
+        "([x0], k) => { return [(x0 * k[0]), (g) => { return [(g * k[1])]; }]; }",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("loss", "says"),
+    [
+        (lambda: Value(np.ones(5000)).sum(), "there are more than 4,000 numbers in it"),
+        (lambda: Value(np.float16(1.0), label="h") * 2.0, "h is of float16"),
+        (
+            lambda: tg.conv2d(Value(np.ones((1, 40, 40))), np.ones((1, 1, 5, 5))).sum(),
+            "it looks at too many places",
+        ),
+    ],
+)
+def test_what_cannot_be_computed_is_said(loss, says):
+    assert says in program(loss()).refused
+
+
+def test_rules_that_are_not_pure_or_give_no_numbers_are_refused():
+    draws = iter(range(100))
+
+    def drawn(x):
+        return x * next(draws), lambda g: (g,)
+
+    def other_shape(x):
+        wide = not isinstance(x, float)
+        return (x * np.ones(2) if wide else x), lambda g: (g,)
+
+    def mask(x):
+        return (x > 0) if not isinstance(x, float) else float(x > 0), lambda g: (g,)
+
+    x = Value(2.0, label="x")
+    for rule, says in [
+        (drawn, "the rule of drawn#1 cannot be written: it gives other numbers when it runs again"),
+        (other_shape, r"it gives shape \(2,\) when it runs again"),
+        (mask, "its result is no number"),
+    ]:
+        with pytest.raises(AssertionError, match=says):
+            assert program(tg.lift(rule)(x)).refused == ""
+
+
+def test_constants_may_come_back_and_operands_may_get_nothing(programs, compare, node_js):
+    def flat(x, w):
+        return x * 0.0 + np.ones(2) * 3.0, lambda g: (0.0 * np.ones(2), None)
+
+    def same(x):
+        return np.ones(2), lambda g: (np.float64(3.0) * np.ones(2),)
+
+    def number(x):
+        return 7.0, lambda g: (0.5,)
+
+    x, w = Value([1.0, 2.0]), Value(3.0)
+    passes = [
+        tg.record(loss, np.ones(loss.shape) if loss.shape else None)
+        for loss in (tg.lift(flat)(x, w), tg.lift(same)(x), tg.lift(number)(w), w * 2.0)
+    ]
+    passes.append(tg.record(tg.lift(flat)(x, w * 2.0).sum()))
+    told = node_js(f"{programs(passes, passes)}console.log(JSON.stringify(results));")
+    for passed, one in zip(passes, told, strict=True):
+        compare(passed, one, exact=True)
+
+
+def test_infinities_and_nan_and_the_sign_of_zero_get_through(programs, compare, node_js):
+    x = Value([np.inf, -np.inf, np.nan, -0.0])
+    with np.errstate(all="ignore"):
+        loss = (x * [np.inf, -0.0, 1.0, np.nan]) + -0.0
+        passes = [tg.record(loss, [np.inf, np.nan, -np.inf, -0.0])]
+    told = node_js(f"{programs(passes, passes)}console.log(JSON.stringify(results));")
+    compare(passes[0], told[0], exact=True)
+
+
+def test_a_tie_that_is_an_error_is_one_in_javascript(programs, node_js):
+    passed = tg.record(tg.maximum(Value(1.0), Value(2.0), ties="error"))
+    other = tg.record(tg.maximum(Value(2.0), Value(2.0)))
+    text = programs([passed], [other])
+    assert node_js(f"try {{ {text} }} catch (e) {{ console.log(JSON.stringify(e.message)); }}") == (
+        'two share a maximum, and ties="error" allows one winner'
+    )

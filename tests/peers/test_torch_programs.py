@@ -1,0 +1,88 @@
+"""PyTorch computes the same of any program: data, gradients, and gradients of gradients."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from programs import SMOOTH, deviations, over, programs
+
+import tinygrad_pool as tg
+from tinygrad_pool.engine.backward import topological_order
+
+pytestmark = [pytest.mark.peer, pytest.mark.slow]
+
+KNOWN = tuple(operation for operation in SMOOTH if operation.theirs)
+ROUNDINGS = {"float64": 2.0**-53, "float32": 2.0**-24}
+
+
+@pytest.fixture
+def torch(peer):
+    torch = peer("torch")
+    torch.set_num_threads(1)  # the arrays are small
+    return torch
+
+
+@settings(max_examples=100)
+@given(program=programs(("tame",), KNOWN, dtypes=("f8", "f4")))
+def test_pytorch_computes_the_same(torch, program):
+    agree(torch, program, second=False)
+
+
+@settings(max_examples=100)
+@given(program=programs(("tame",), KNOWN, dtypes=("f8",)))
+def test_pytorch_computes_the_same_gradients_of_gradients(torch, program):
+    """In double precision alone, where no number drawn is next to a kink: masks are kept."""
+    agree(torch, program, second=True)
+
+
+def agree(torch, program, second):
+    names = {"torch": torch, "F": torch.nn.functional, "over": over}
+    weights = np.random.default_rng(8)
+    with program.written_down("torch"), np.errstate(all="ignore"):
+        xs, y = program.inputs, program.root
+        tensors = [torch.tensor(x.data, requires_grad=True) for x in xs]
+        try:
+            t = program.again(tensors, **names)
+        except (RuntimeError, IndexError, ValueError, UserWarning):  # it refuses more
+            return
+        if t.shape != y.shape:  # of nothing: it makes no features of no channels
+            assert not t.numel()
+            return
+        g = np.asarray(program.gradient, y.dtype)
+        if second:
+            try:
+                slopes = tg.grad(y, xs, g, create_graph=True)
+            except tg.errors.DataError:  # a determinant of 0 has no slope of its slope here
+                return
+            theirs = torch.autograd.grad(
+                t, tensors, torch.tensor(g, dtype=t.dtype), create_graph=True, allow_unused=True
+            )
+            drawn = [weights.standard_normal(x.shape).astype(x.dtype) for x in xs]
+            y = sum((s * w).sum() for s, w in zip(slopes, drawn, strict=True))
+            t = sum(
+                (s * torch.tensor(w)).sum()
+                for s, w in zip(theirs, drawn, strict=True)
+                if s is not None
+            )
+            g = np.ones(())
+        compare(torch, (y, xs, g), (t, tensors))
+
+
+def compare(torch, ours, theirs):
+    """Compare data and gradients; numbers may be as far apart as roundings make them."""
+    (y, xs, g), (t, tensors) = ours, theirs
+    nodes = topological_order(y)
+    if not all(np.all(np.isfinite(some)) for some in tg.grad(y, nodes, g)):
+        return  # an infinite slope on the way: 0 × ∞ is NaN there, and here what is off stays 0
+    gradients = tg.grad(y, xs, g)
+    expected = [None] * len(xs)
+    if isinstance(t, torch.Tensor) and t.requires_grad:
+        expected = torch.autograd.grad(
+            t, tensors, torch.tensor(g, dtype=t.dtype), allow_unused=True
+        )
+        t = t.detach()
+    roundings = max(ROUNDINGS[str(np.dtype(v.dtype))] for v in nodes)
+    most = deviations(y, g, xs, roundings)
+    for a, d, apart in zip([y.data, *gradients], [t, *expected], most, strict=True):
+        desired = 0 * a if d is None else d.numpy(force=True)
+        if np.isfinite(apart) and np.all(np.isfinite(desired)):  # what is off stays 0 here
+            np.testing.assert_allclose(a, desired, 0, apart)

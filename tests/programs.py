@@ -1,0 +1,472 @@
+"""Random programs: lines of Python over every operation, which run here and on PyTorch.
+
+A program is its own text. One that fails a test is written down as a script, the smallest that
+hypothesis finds; `str(program)` is that script.
+"""
+
+import re
+from contextlib import contextmanager
+from math import prod
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from hypothesis import strategies as st
+
+import tinygrad_pool as tg
+from tinygrad_pool.engine.backward import topological_order
+from tinygrad_pool.engine.lift import reapply
+from tinygrad_pool.engine.rerun import run_forward
+from tinygrad_pool.engine.vjp import vjp_by_operand
+from tinygrad_pool.errors import TinygradPoolError
+
+
+class Operation(NamedTuple):
+    """An operation as text, ours and PyTorch's; {0} and {1} are operands, the rest is drawn."""
+
+    ours: str
+    theirs: str = ""
+    ndim: tuple[int, ...] = tuple(range(9))  # of operand 0
+
+    @property
+    def arity(self):
+        return 1 + max(map(int, re.findall(r"\{(\d)\}", self.ours)))
+
+
+CHOICES = {
+    "axis": ["-1", "0", "None", "(0, 1)"],
+    "one": ["-1", "0", "1"],
+    "keep": ["False", "True"],
+    "ties": ["'even'", "'first'", "'last'"],
+    "c": ["0.5", "-1.25", "2", "3.0", "np.float32(0.75)", "True"],
+    "n": ["2", "3", "0.5", "-1", "1.5", "0", "1"],
+    "k": ["2", "1", "3"],
+    "p": ["0", "1"],
+    "s": ["1", "2"],
+    "ceil": ["False", "True"],
+    "m": ["1", "2", "3"],
+}
+
+SAME = {  # NumPy's name: PyTorch's, where one operand is all
+    **{n: n for n in ("exp", "expm1", "log", "log1p", "sqrt", "square", "sin", "cos", "tanh")},
+    **{n: n for n in ("exp2", "log2", "log10", "tan", "sinh", "cosh")},
+    **{f"arc{n}": f"a{n}" for n in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
+    "negative": "neg",
+    "absolute": "abs",
+    "fabs": "abs",
+}
+PAIRS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**"}
+TWINS = {n: n for n in ("logaddexp", "logaddexp2", "hypot", "fmod", "remainder")}
+TWINS["arctan2"] = "atan2"
+ALIKE = [  # as PyTorch calls them, too
+    *("leaky_relu({0})", "elu({0})", "celu({0}, 1.5)", "selu({0})", "gelu({0})", "silu({0})"),
+    *("gelu({0}, approximate='tanh')", "softplus({0})", "softplus({0}, 2.0)", "mish({0})"),
+    *("logsigmoid({0})", "softsign({0})", "hardtanh({0})"),
+    *("relu6({0})", "mse_loss({0}, {1})", "l1_loss({0}, {1})", "huber_loss({0}, {1})"),
+    *("smooth_l1_loss({0}, {1})", "layer_norm({0}, {0}.shape[-1:])"),
+]
+PLANES = {1: (2, 3), 2: (3, 4), 3: (4, 5)}  # what PyTorch takes: with or without a batch
+
+ELEMENTWISE = [
+    *(Operation(f"{{0}} {sign} {{1}}", f"{{0}} {sign} {{1}}") for sign in PAIRS.values()),
+    *(Operation(f"np.{name}({{0}}, {{1}})", f"{{0}} {sign} {{1}}") for name, sign in PAIRS.items()),
+    *(Operation(f"np.{ours}({{0}})", f"torch.{theirs}({{0}})") for ours, theirs in SAME.items()),
+    *(Operation(f"tg.{name}({{0}})", f"torch.{name}({{0}})") for name in ("relu", "sigmoid")),
+    *(Operation(text, text) for text in ("{c} - {0}", "{0} * {c}", "{c} / {0}", "abs({0})")),
+    *(Operation(f"np.{n}({{0}}, {{1}})", f"torch.{t}({{0}}, {{1}})") for n, t in TWINS.items()),
+    *(Operation(f"tg.functional.{text}", f"F.{text}") for text in ALIKE),
+    *(Operation(f"tg.functional.{n}({{0}})", f"torch.{n}({{0}})") for n in ("erf", "erfc")),
+    Operation(
+        "tg.functional.binary_cross_entropy(tg.sigmoid({0}), np.full({0}.shape, 0.25))",
+        "F.binary_cross_entropy(torch.sigmoid({0}), torch.full_like({0}, 0.25))",
+    ),
+    Operation("tg.functional.hardswish({0})"),  # PyTorch takes 1/6 in single precision
+    Operation("tg.functional.hardsigmoid({0})"),
+    Operation("np.cbrt({0})"),
+    Operation("np.reciprocal({0})", "torch.reciprocal({0})"),
+    Operation("np.copysign({0}, {1})", "torch.copysign({0}, {1})"),
+    Operation("np.fmax({0}, {1})", "torch.fmax({0}, {1})"),
+    Operation("{0} ** {n}", "{0} ** {n}"),
+    Operation("{0}.clip(-0.5, 1.0)", "torch.clamp({0}, -0.5, 1.0)"),
+    Operation("np.clip({0}, max={c})", "torch.clamp({0}, max=float({c}))"),
+    Operation("np.where({0}.data > 0, {0}, {1})", "torch.where({0} > 0, {0}, {1}.to({0}.dtype))"),
+    Operation("np.maximum({0}, {1})", "torch.maximum({0}, {1})"),
+    Operation("np.minimum({0}, {1})", "torch.minimum({0}, {1})"),
+    Operation("tg.maximum({0}, {1}, 0.5, ties={ties})", "torch.maximum({0}, {1}).clamp(min=0.5)"),
+    Operation("tg.minimum({0}, {1}, ties={ties})", "torch.minimum({0}, {1})"),
+    Operation("tg.weighted_sum([{0}, {1}], [{1}, {c}], {0})", "{0} * {1} + {1} * {c} + {0}", (0,)),
+    Operation("{0}.astype(np.float32)", "{0}.float()"),
+    Operation("{0}.astype(np.float64)", "{0}.double()"),
+]
+REDUCTIONS = [
+    *(
+        Operation(
+            f"np.{name}({{0}}, axis={{axis}}, keepdims={{keep}})",
+            f"torch.{theirs}({{0}}, over({{0}}, {{axis}}), {{keep}})",
+        )
+        for name, theirs in (("sum", "sum"), ("mean", "mean"))
+    ),
+    *(
+        Operation(
+            f"{{0}}.{name}(axis={{axis}}, keepdims={{keep}}, ties={{ties}})",
+            f"torch.a{name}({{0}}, over({{0}}, {{axis}}), {{keep}})",
+        )
+        for name in ("max", "min")
+    ),
+    *(
+        Operation(
+            f"np.{name}({{0}}, axis={{axis}}, keepdims={{keep}})",
+            f"torch.{name}({{0}}, over({{0}}, {{axis}}), unbiased=False, keepdim={{keep}})",
+        )
+        for name in ("var", "std")
+    ),
+    Operation("np.prod({0}, axis={one})", "torch.prod({0}, {one})", (1, 2, 3, 4, 5)),
+    Operation("np.cumsum({0}, axis={one})", "torch.cumsum({0}, {one})", (1, 2, 3)),
+    Operation("np.cumprod({0}, axis={one})", "torch.cumprod({0}, {one})", (1, 2, 3)),
+    Operation("np.linalg.norm({0})", "torch.linalg.norm({0})", (1, 2)),
+    Operation("np.median({0})", "torch.quantile({0}.double(), 0.5)"),
+    Operation("np.quantile({0}, 0.3)", "torch.quantile({0}.double(), 0.3)"),
+    Operation("np.max({0})", "torch.amax({0})"),
+    Operation("np.min({0}, axis={one})", "torch.amin({0}, {one})", (1, 2, 3, 4, 5)),
+    Operation(
+        "tg.functional.logsumexp({0}, axis={axis}, keepdims={keep})",
+        "torch.logsumexp({0}, over({0}, {axis}), {keep})",
+    ),
+    Operation("tg.softmax({0}, axis={one})", "torch.softmax({0}, {one})", (1, 2, 3)),
+    Operation("tg.log_softmax({0}, axis={one})", "torch.log_softmax({0}, {one})", (1, 2, 3)),
+]
+SHAPING = [
+    Operation("{0}.reshape(-1)", "{0}.reshape(-1)"),
+    Operation("np.reshape({0}, (2, -1))", "{0}.reshape(2, -1)"),
+    Operation("{0}.T", "{0}.permute(tuple(range({0}.ndim))[::-1])"),
+    Operation("np.transpose({0}, (1, 0, 2))", "{0}.permute(1, 0, 2)", (3,)),
+    Operation("np.expand_dims({0}, {one})", "{0}.unsqueeze({one})"),
+    Operation("np.squeeze({0})", "{0}.squeeze()"),
+    Operation("np.broadcast_to({0}, (2, *{0}.shape))", "{0}.broadcast_to(2, *{0}.shape)"),
+    Operation("np.concatenate([{0}, {1}], axis={one})", "torch.cat([{0}, {1}], {one})"),
+    Operation("np.stack([{0}, {1}], axis={one})", "torch.stack([{0}, {1}], {one})"),
+    Operation("{0}[0]", "{0}[0]", (1, 2, 3, 4, 5)),
+    Operation("{0}[..., ::-1]", "{0}.flip(-1)", (1, 2, 3, 4, 5)),
+    Operation("{0}[..., [0, 0, -1]]", "{0}[..., [0, 0, -1]]", (1, 2, 3, 4, 5)),
+    Operation("{0}[None, 1:]", "{0}[None, 1:]", (1, 2, 3)),
+    Operation("{0}[{0}.data > 0]", "{0}[{0} > 0]", (1, 2)),
+    Operation("np.flip({0}, {one})", "torch.flip({0}, ({one},))", (1, 2, 3)),
+    Operation("np.roll({0}, 2, axis={one})", "torch.roll({0}, 2, {one})", (1, 2, 3)),
+    Operation("np.sort({0}, axis={one})", "torch.sort({0}, {one}).values", (1, 2, 3)),
+    Operation("np.diff({0}, axis={one})", "torch.diff({0}, dim={one})", (1, 2, 3)),
+    Operation("np.tile({0}, 2)", "{0}.tile(2)", (1, 2)),
+    Operation("np.repeat({0}, 2, axis={one})", "{0}.repeat_interleave(2, {one})", (1, 2, 3)),
+    Operation("np.pad({0}, 1)", "F.pad({0}, (1, 1) * {0}.ndim)", (1, 2, 3)),
+    Operation("np.tril({0})", "torch.tril({0})", (2, 3)),
+    Operation("np.diagonal({0})", "torch.diagonal({0})", (2,)),
+    Operation("np.nan_to_num({0})"),
+    Operation("{0}.detach()", "{0}.detach().requires_grad_()"),
+]
+PRODUCTS = [
+    Operation("{0} @ {1}", "{0} @ {1}"),
+    Operation("np.matmul({0}, {0}.T)", "{0} @ {0}.T", (2,)),
+    Operation("np.einsum('ij,kj->ik', {0}, {1})", "torch.einsum('ij,kj->ik', {0}, {1})", (2,)),
+    Operation("np.outer({0}, {1})", "torch.outer({0}.reshape(-1), {1}.reshape(-1))"),
+    Operation("np.kron({0}, {1})", "torch.kron({0}, {1})", (1, 2)),
+    *(
+        Operation(f"np.linalg.{text}", "torch.linalg." + text.replace("np.eye", "torch.eye"), (2,))
+        for text in (
+            *("inv({0} @ {0}.T + np.eye(len({0})))", "det({0} @ {0}.T)", "slogdet({0} @ {0}.T)[1]"),
+            "solve({0} @ {0}.T + np.eye(len({0})), {0})",
+            "cholesky({0} @ {0}.T + np.eye(len({0})))",
+        )
+    ),
+    *(  # an array with a corner of its own as weights; or each channel with its own corner
+        Operation(
+            f"tg.functional.conv{n}d({{0}}, {{0}}[:1, :{', :2' * n}], "
+            "stride={s}, padding={p}, dilation={m})",
+            f"F.conv{n}d({{0}}, {{0}}[:1, :{', :2' * n}], "
+            "stride={s}, padding={p}, dilation={m})",
+            (n + 2,),
+        )
+        for n in (1, 2, 3)
+    ),
+    Operation(
+        "tg.conv2d({0}, {0}[0, :, None, :2, :1], padding={p}, groups={0}.shape[1])",
+        "F.conv2d({0}, {0}[0, :, None, :2, :1], padding={p}, groups={0}.shape[1])",
+        (4,),
+    ),
+]
+
+
+def pools(n):
+    """List the pools of n axes."""
+    functions, torch = "tg.functional.", "F."
+    window = "({0}, {k}, {s}, {p}"
+    for name, more, theirs in (
+        ("max_pool", ", {m}, {ceil}, ties={ties})", ", {m}, {ceil})"),
+        ("avg_pool", ", {ceil}, count_include_pad={keep})", ", {ceil}, {keep})"),
+    ):
+        called = f"{name}{n}d{window}"
+        yield Operation(functions + called + more, torch + called + theirs, PLANES[n])
+    for text in (
+        f"lp_pool{n}d({{0}}, 2.0, {{k}}, {{s}})",
+        f"adaptive_avg_pool{n}d({{0}}, {{m}})",
+    ):
+        yield Operation(functions + text, torch + text, PLANES[n])
+    adaptive, given = f"adaptive_max_pool{n}d({{0}}, {{m}}", "({0}, 2, return_indices=True)"
+    yield Operation(f"{functions}{adaptive}, ties={{ties}})", f"{torch}{adaptive})", PLANES[n])
+    yield Operation(
+        f"{functions}max_unpool{n}d(*{functions}max_pool{n}d{given}, 2)",
+        f"{torch}max_unpool{n}d(*{torch}max_pool{n}d{given}, 2)",
+        PLANES[n],
+    )
+
+
+POOLS = [operation for n in (1, 2, 3) for operation in pools(n)]
+ALL = [*ELEMENTWISE, *REDUCTIONS, *SHAPING, *PRODUCTS, *POOLS]
+SMOOTH = [operation for operation in ALL if "detach" not in operation.ours]
+
+SHAPES = [(), (3,), (2, 3), (1, 2, 5), (2, 2, 4, 4), (1, 2, 3, 3, 3), (2, 1), (1,)]
+EMPTY = [(0,), (2, 0), (0, 3), (1, 0, 4, 4)]
+DTYPES = ["f8", "f4", "f2", "g"]
+LAYOUTS = ["{x}", "np.asfortranarray({x})", "{x}[..., ::-1]"]
+REPEATED = "np.broadcast_to({x}[:1], {shape})"
+ODD = ["0.0", "-0.0", "1.0", "-1.0", "2.0", "inf", "-inf", "nan", "6e4", "-6e4", "6e-8", "0.5"]
+ORDERS = st.sampled_from("=><")
+TIED = ["0.0", "1.0", "-1.0", "2.0"]
+
+
+class Program:
+    """Lines of a program: `ours` and `theirs` map names to text, in order."""
+
+    def __init__(self):
+        self.ours, self.theirs = {}, {}
+        self.leaves = []
+        self.made = {"np": np, "tg": tg, "nan": np.nan, "inf": np.inf}
+
+    def __str__(self):
+        """Write a script that runs the program both ways."""
+        lines = (f"{name} = {self.ours[name]}" for name in self.needed)
+        return "\n".join(
+            [
+                "import numpy as np",
+                "import tinygrad_pool as tg",
+                "from numpy import inf, nan",
+                "",
+                *lines,
+                f"{self.name}.backward(np.ones({self.name}.shape))",
+                f"print({self.name}, *(leaf.grad for leaf in ({', '.join(self.leaves)},)))",
+                "",
+            ]
+        )
+
+    __repr__ = __str__
+
+    @property
+    def name(self):
+        """Name the last Value, which a pass begins at."""
+        return next(reversed(self.ours))
+
+    @property
+    def needed(self):
+        """Name what the last Value depends on, and the leaves."""
+        needed = {self.name, *self.leaves}
+        for name in reversed(self.ours):
+            if name in needed:
+                needed.update(re.findall(r"\bv\d+\b", self.ours[name]))
+        return [name for name in self.ours if name in needed]
+
+    @property
+    def root(self):
+        return self.made[self.name]
+
+    @property
+    def inputs(self):
+        return [self.made[name] for name in self.leaves]
+
+    @property
+    def gradient(self):
+        """What the pass begins with: numbers of no pattern."""
+        numbers = np.random.default_rng(5).standard_normal(self.root.shape)
+        return numbers if self.root.shape else float(numbers)
+
+    def add(self, ours, theirs=""):
+        """Carry out a line and keep it."""
+        name = f"v{len(self.ours)}"
+        with np.errstate(all="ignore"):
+            made = eval(ours, self.made)
+        assert isinstance(made, tg.Value)
+        self.made[name], self.ours[name], self.theirs[name] = made, ours, theirs
+        return made
+
+    def drop(self):
+        """Take the last line away."""
+        self.theirs.popitem()
+        self.ours.popitem()
+
+    def again(self, leaves, **more):
+        """Run the lines anew on other leaves, and return the last Value."""
+        made = {**self.made, **more, **dict(zip(self.leaves, leaves, strict=True))}
+        texts = self.theirs if more else self.ours
+        for name in self.needed:
+            if name not in self.leaves:
+                made[name] = eval(texts[name], made)
+        return made[self.name]
+
+    @contextmanager
+    def written_down(self, test):
+        """Write the program to a file if a test of it fails: the last that fails is the least."""
+        try:
+            yield
+        except Exception as error:
+            folder = Path(".hypothesis")
+            folder.mkdir(exist_ok=True)
+            script = folder / f"{test}.py"
+            script.write_text(str(self), encoding="utf-8")
+            error.add_note(f"{script} is:\n\n{self}")
+            raise
+
+
+def over(x, axis):
+    """Return the axes that NumPy's axis names, for PyTorch."""
+    return tuple(range(x.ndim)) if axis is None else axis
+
+
+@st.composite
+def leaves(draw, place, numbers, shapes, dtypes):
+    """Draw the text of a leaf: a number or an array, of any layout."""
+    shape, dtype = draw(st.sampled_from(shapes)), draw(st.sampled_from(dtypes))
+    if numbers == "tame":
+        seed = draw(st.integers(0, 99)) + 100 * place
+        drawn = f"np.random.default_rng({seed}).standard_normal({shape})"
+        if not shape and draw(st.booleans()):
+            return f"tg.Value({drawn})"
+        array = f"np.asarray({drawn}, '{dtype}')"
+    else:
+        some = st.sampled_from(TIED if numbers == "tied" else ODD)
+        listed = ", ".join(draw(some) for _ in range(prod(shape)))
+        if not shape and draw(st.booleans()):
+            return f"tg.Value({listed})"
+        array = f"np.array([{listed}], '{draw(ORDERS)}{dtype}').reshape({shape})"
+    layouts = LAYOUTS if numbers == "tame" else [*LAYOUTS, REPEATED]  # tame ones have no ties
+    layout = draw(st.sampled_from(layouts if shape else layouts[:1]))
+    return f"tg.Value({layout.format(x=array, shape=shape)})"
+
+
+NUMBERS = ("tame", "tied", "odd")
+
+
+@st.composite
+def programs(
+    draw,
+    numbers=NUMBERS,
+    operations=tuple(ALL),
+    shapes=(*SHAPES, *EMPTY),
+    dtypes=tuple(DTYPES),
+    most=40,
+    largest=100,
+):
+    """Draw a program. Lines that we refuse are left out, and so are tame ones that go wild."""
+    program, kind = Program(), draw(st.sampled_from(numbers))
+    for _ in range(draw(st.integers(1, 4))):
+        program.add(draw(leaves(len(program.ours), kind, shapes, dtypes)))
+        program.leaves.append(program.name)
+    for _ in range(draw(st.integers(1, most))):
+        line = draw(lines(program, operations))
+        if line is None:
+            continue
+        with program.written_down("drawing"):
+            try_line(program, line, kind == "tame", largest)
+    while not has_a_pass(program):
+        program.drop()
+    return program
+
+
+def has_a_pass(program):
+    """Tell whether a pass can begin at the last Value, and is not refused in our own words."""
+    try:
+        with np.errstate(all="ignore"):
+            tg.grad(program.root, program.root, program.gradient)
+    except TinygradPoolError:  # detached; a matrix that has no inverse
+        return False
+    return True
+
+
+@st.composite
+def lines(draw, program, operations):
+    """Draw an operation and operands that it may fit, lately made; None if there are none."""
+    operation = draw(st.sampled_from(operations))
+    fit = [name for name in program.ours if program.made[name].ndim in operation.ndim][::-1]
+    if not fit:
+        return None
+    names = [draw(st.sampled_from(fit[:4]))]
+    names += [draw(st.sampled_from([*program.ours][::-1])) for _ in range(operation.arity - 1)]
+    drawn = {
+        name: draw(st.sampled_from(some))
+        for name, some in CHOICES.items()
+        if f"{{{name}}}" in operation.ours
+    }
+    return operation.ours.format(*names, **drawn), operation.theirs.format(*names, **drawn)
+
+
+def try_line(program, line, tame, largest):
+    """Add a line, unless we refuse it in our own words, or it has many or wild numbers."""
+    try:
+        made = program.add(*line)
+    except (TinygradPoolError, np.linalg.LinAlgError):
+        return
+    wild = not np.all(np.abs(made.data) < 50)
+    if made.size > largest or (tame and wild):
+        program.drop()
+
+
+MARGIN = 1024
+SAMPLES = 6
+
+
+def deviations(root, gradient, xs, roundings):
+    """Find by how much roundings, MARGIN times as large as a dtype's, change data and gradients.
+
+    Every operand and every contribution is moved at random by so much of the largest number beside
+    it, there and back, some times. So numbers that are ill-conditioned, and kinks nearby, allow
+    much. Returns the largest change of the data, and of the gradient by each x; inf if not finite.
+    """
+    with np.errstate(all="ignore"):
+        exact = _jolted(root, gradient, xs, 0.0, 0)
+        most = [0.0] * len(exact)
+        for sample in range(SAMPLES):
+            for size in (MARGIN * roundings, -MARGIN * roundings):
+                moved = _jolted(root, gradient, xs, size, sample)
+                pairs = zip(most, moved, exact, strict=True)
+                most = [max(m, _apart(a, b)) for m, a, b in pairs]
+        most[0] += MARGIN * roundings * float(np.max(np.abs(exact[0]), initial=0.0))
+    return most
+
+
+def _apart(a, b):
+    distance = np.max(np.abs(np.asarray(a, float) - b), initial=0.0)
+    return float(distance) if np.isfinite(distance) else np.inf
+
+
+def _jolted(root, gradient, xs, size, seed):
+    """Run both passes in float64 with every number moved a little."""
+    rng = np.random.default_rng(seed)
+
+    def noise(shape, *beside):
+        scale = max(np.max(np.abs(x), initial=0.0) for x in beside)
+        return size * scale * rng.standard_normal(shape)
+
+    def make(node, operands):
+        if node.is_leaf:
+            return tg.Value(np.asarray(node.data, float))
+        return reapply(
+            node, [p + noise(p.shape, p.data) if isinstance(p, tg.Value) else p for p in operands]
+        )
+
+    twins = run_forward(root, make)
+    gradients = {twins[root]: np.broadcast_to(np.asarray(gradient, float), root.shape)}
+    for node in reversed(topological_order(twins[root])):
+        if node.is_leaf or node not in gradients:
+            continue
+        g = gradients[node]
+        for p, c in zip(node.parents, vjp_by_operand(node, g), strict=True):
+            if c is not None:
+                moved = c + noise(np.shape(c), c, g)
+                gradients[p] = gradients[p] + moved if p in gradients else moved
+    return [twins[root].data, *(gradients.get(twins.get(x), np.zeros(x.shape)) for x in xs)]

@@ -1,0 +1,506 @@
+"""The page as an instrument: other numbers, computed in the page, and predictions of steps."""
+
+import json
+import re
+from importlib.resources import files
+
+import numpy as np
+import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value
+from tinygrad_pool.errors import OptionError
+from tinygrad_pool.formatting import number, numbers, on_a_line, plain
+from tinygrad_pool.javascript import runtime
+from tinygrad_pool.recording.player.instrument import instrument_of
+from tinygrad_pool.recording.player.stage import Box, Stage
+from tinygrad_pool.recording.player.story import Story
+from tinygrad_pool.recording.views import title
+
+CLAMP = "const clamp = (low, value, high) => Math.min(Math.max(value, low), high);\n"
+
+
+def script(*names):
+    folder = files("tinygrad_pool.recording.player")
+    return "".join(folder.joinpath(f"{name}.js").read_text("utf-8") for name in names)
+
+
+def network():
+    """Return E = relu(a b) + max(a, b)², with a = 2 and b = −3: the relu is off, b loses."""
+    a, b = Value(2.0, label="a"), Value(-3.0, label="b")
+    off = (a * b).relu()
+    off.label = "off"
+    m = tg.maximum(a, b)
+    m.label = "m"
+    E = off + m**2
+    E.label = "E"
+    return E
+
+
+def held():
+    """Return the same, after an earlier pass that left gradients."""
+    E = network()
+    E.backward()
+    return E
+
+
+def tied():
+    a, b, c = Value(1.0, label="a"), Value(1.0, label="b"), Value(0.0, label="c")
+    even = tg.maximum(a, b, ties="even") + tg.minimum(a, b, c, -1.0)
+    return tg.maximum(a, b, c, 0.5) * tg.minimum(a, b, ties="last") + (c * a).relu() * c + even
+
+
+def pooled():
+    x = Value(np.array([[3.0, 1, 2, 0], [4, 5, 1, 1], [0, 2, 6, 7], [1, 1, 2, 8]]), label="x")
+    p = tg.max_pool2d(x, 2)
+    p.label = "p"
+    return (p * [[1.0, -2.0], [0.5, 3.0]]).sum()
+
+
+def convolved():
+    rng = np.random.default_rng(0)
+    x = Value(rng.normal(size=(1, 2, 6, 6)), label="x")
+    w = Value(rng.normal(size=(2, 2, 3, 3)), label="w")
+    y = tg.conv2d(x, w, Value(rng.normal(size=2), label="b"), padding=1).tanh()
+    return (tg.max_pool2d(y, 3, stride=2, padding=1) ** 2).mean()
+
+
+def single():
+    w = Value(np.float32(0.1), label="w")
+    return (w * np.float32(3.0)).tanh() * Value(2.0, label="v")
+
+
+def tiny():
+    return Value(1e-200, label="a") * 1e-200 * Value(1e-300, label="b")
+
+
+def canceled():
+    a = Value(2.0, label="a")
+    b = a * 3.0
+    return (b - b) + tg.where(np.array(True), 0.0, a).exp() * 0.0
+
+
+def averaged():
+    return tg.avg_pool1d(Value(np.arange(6.0), label="x"), 2, stride=1).sum()
+
+
+def without_gradient():
+    a = Value(2.0, label="a")
+    return a.detach() * Value(3.0, label="b")
+
+
+def used_twice():
+    a = Value(1.0, label="a")
+    return a * 2.0 + a * 3.0
+
+
+def deciding():
+    """Compute with a rule that looks at its numbers."""
+
+    def kinked(x):
+        slope = 2.0 if x > 1 else 1.0
+        return x * slope, lambda g: (g * slope,)
+
+    return tg.lift(kinked)(Value(2.0))
+
+
+GRAPHS = [
+    *(network, held, tied, pooled, convolved, single, tiny, canceled, averaged, without_gradient),
+]
+
+
+def rounded(x):
+    """Make sizes comparable: one of 0 need not be there, and Python rounds them."""
+    if isinstance(x, dict):
+        size = x.get("size", 0)
+        kept = {k: rounded(v) for k, v in x.items() if k != "size" and v is not None}
+        return kept | {"size": size if size is None else round(size, 3)}
+    return [rounded(v) for v in x] if isinstance(x, list) else x
+
+
+def stage(passed):
+    """Set a stage without a picture, whose layout takes time."""
+    boxes = [Box(f"n{i}", plain(title(passed, n)), [n]) for i, n in enumerate(passed.nodes)]
+    edges = {
+        (k, i): f"n{k}e{i}" for k, n in enumerate(passed.nodes) for i, _ in enumerate(n.parents)
+    }
+    return Stage("", boxes, edges, folded=False)
+
+
+def stories(passed, other=None):
+    """Return the story that Python tells, and the one that the page tells of its own numbers."""
+    other = passed if other is None else other
+    told, known = (json.loads(json.dumps(Story(p, stage(p)).told())) for p in (passed, other))
+    made = instrument_of(passed)
+    assert not made.fixed, made.fixed
+    leaves = json.dumps(
+        [np.ravel(n.data).tolist() if n.shape else float(n.data) for n in other.nodes]
+    )
+    program = (
+        f"{CLAMP}const pass = {json.dumps(told | {'engine': made.told})};\n"
+        f"const functions = [{', '.join(made.functions)}];\n"
+        f"{runtime()}{script('numbers', 'retelling')}\n"
+        f"const {{ boxes, start, moves }} = retold(compute(engine, {leaves}));\n"
+        "console.log(JSON.stringify({ boxes, start, moves }));"
+    )
+    return known, program
+
+
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_the_page_tells_of_the_recorded_numbers_what_python_tells(graph, node_js):
+    known, program = stories(tg.record(graph()))
+    scalars = not any("cells" in box or ";" in box["data"] for box in known["boxes"])
+    told = node_js(program)
+    if not scalars:  # the page explains zeros of numbers only
+        for story in (known, told):
+            for box in story["boxes"]:
+                box["because"] = []
+    assert rounded(told) == rounded(known)
+
+
+@pytest.mark.parametrize("change", [{"a": -4.0}, {"b": 2.0}, {"a": 0.0}, {"a": -1.5, "b": -1.5}])
+def test_the_page_tells_of_other_numbers_what_python_tells_of_a_replay(change, node_js):
+    passed = tg.record(network())
+    for name, x in change.items():
+        passed.set(name, x)
+    known, program = stories(passed, passed.replay())
+    assert rounded(node_js(program)) == rounded(known)
+
+
+def test_windows_of_other_numbers_are_told_as_of_a_replay(node_js):
+    passed = tg.record(pooled())
+    passed.set("x", 9.0, (0, 3))
+    passed.set("x", 0.0, (1, 1))
+    known, program = stories(passed, passed.replay())
+    told = node_js(program)
+    assert told["moves"][2]["grid"] == known["moves"][2]["grid"]
+    assert rounded(told["moves"]) == rounded(known["moves"])
+
+
+def test_numbers_are_written_as_python_writes_them(node_js):
+    rng = np.random.default_rng(0)
+    xs = [0.0, -0.0, np.inf, -np.inf, np.nan, 10.125, 1.03125, 2.5, 0.5, 1e-5, 1e-300, 1e300]
+    xs += [999.5, 999.95, 9999.5, 999999.5, 1e6, -12345.6, 0.00012345, 0.0001, 5e-324, 2**53]
+    xs += (rng.normal(size=300) * 10.0 ** rng.integers(-12, 12, 300)).tolist()
+    xs += (rng.integers(-8000, 8000, 300) / 16).tolist()
+    arrays = [np.array([x, -1.0, 0.25]) for x in xs[:30]]
+    arrays += [np.arange(6.0).reshape(2, 3) * 1.5, np.array([[1.0], [22.5]]), np.zeros((2, 0))]
+    arrays += [np.arange(9.0), np.arange(8.0).reshape(2, 2, 2), np.array([np.nan] * 5)]
+    with_nan = np.array([1.0, np.nan, -2.0, 7.0, 3.0])
+    arrays.append(with_nan)
+    listed = json.dumps([str(x) for x in xs]).replace("inf", "Infinity").replace("nan", "NaN")
+    flat = json.dumps([[[str(x) for x in a.reshape(-1)], a.shape] for a in arrays])
+    flat = flat.replace("inf", "Infinity").replace("nan", "NaN")
+    said = node_js(
+        f"{script('numbers')}\nconst xs = {listed}.map(Number);\n"
+        f"const arrays = {flat}.map(([x, shape]) => [x.map(Number), shape]);\n"
+        "console.log(JSON.stringify([xs.map((x) => number(x)), xs.map((x) => number(x, 3)),"
+        " arrays.map((a) => numbers(...a)), arrays.map((a) => onALine(...a))]));"
+    )
+    assert said[0] == [number(x) for x in xs]
+    assert said[1] == [number(x, 3) for x in xs]
+    assert said[2] == [numbers(a) for a in arrays]
+    assert said[3] == [on_a_line(a) for a in arrays]
+
+
+@pytest.mark.parametrize(
+    ("graph", "says"),
+    [
+        (lambda: sum(Value(1.0) for _ in range(200)), "the graph has more than 300 nodes"),
+        (lambda: Value(1.0), "there is nothing to compute"),
+        (deciding, "decides"),
+    ],
+)
+def test_why_numbers_are_fixed_is_said(graph, says):
+    made = instrument_of(tg.record(graph()))
+    assert made.told is None
+    assert says in made.fixed
+
+
+def test_an_unknown_start_is_refused(tmp_path):
+    with pytest.raises(OptionError, match=r"to_html: start must be one of .*'play', 'predict'"):
+        tg.record(network()).to_html(tmp_path / "pass.html", start="end")
+
+
+def test_a_page_without_numbers_to_change_holds_no_program(tmp_path):
+    text = tg.record(deciding()).to_html(tmp_path / "pass.html").read_text("utf-8")
+    assert "the rule of kinked#1 cannot be written: it decides by the numbers" in text
+    assert "const functions" not in text
+
+
+def test_what_python_chose_is_told():
+    def chosen():
+        a, b = Value(2.0, label="a"), Value(3.0, label="b")
+        y = a * b if a < b else a + b
+        assert float(a) < 3.0
+        assert a < b
+        return y * 2.0 if y else y
+
+    with tg.traced():
+        loss = chosen()
+    forks = instrument_of(tg.record(loss)).told["forks"]
+    assert [(fork["relation"], fork["answer"]) for fork in forks] == [(">", True), ("bool", True)]
+    assert "Python chose by the data of b at test_instrument.py:" in forks[0]["says"]
+
+
+def until(page, holds):
+    """Wait until something holds on a page that forbids evaluating text by itself."""
+    for _ in range(100):
+        if page.evaluate(holds):
+            return
+        page.wait_for_timeout(50)
+    pytest.fail(f"{holds} did not come about")
+
+
+def overlapping():
+    """Windows that overlap: the 3 wins two of them, and ties with another 3 in the third."""
+    x = Value([1.0, 3.0, 2.0, 3.0, 0.0, 5.0], label="x")
+    p = tg.max_pool1d(x, 3, stride=1)
+    p.label = "p"
+    return p.sum()
+
+
+@pytest.mark.peer
+@pytest.mark.browser
+class TestInABrowser:
+    @pytest.fixture
+    def opened(self, browser, tmp_path):
+        """Open the page of a loss; whatever it complains of, or asks the network for, fails."""
+        wrong = []
+
+        def play(loss, link="", start="play", **window):
+            path = tg.record(loss).to_html(tmp_path / "pass.html", start=start)
+            options = {"viewport": {"width": 1280, "height": 720}, "reduced_motion": "reduce"}
+            page = browser.new_context(**options | window).new_page()
+            page.on("console", lambda message: wrong.append(message.text))
+            page.on("pageerror", lambda error: wrong.append(str(error)))
+            page.on("request", lambda request: wrong.append(request.url))
+            page.goto(path.as_uri() + link)
+            wrong[:] = [one for one in wrong if not one.startswith(("file:", "data:"))]
+            return page
+
+        yield play
+        assert [one for one in wrong if not one.startswith(("file:", "data:"))] == []
+
+    @staticmethod
+    def texts(page, node, kind):
+        return [t.text_content() for t in page.locator(f"#{node} .{kind}").all()]
+
+    def test_another_number_turns_the_winner_the_edges_and_the_reasons(self, opened):
+        page = opened(network(), "#step=3")
+        assert page.locator("#margin").text_content() == "a wins; margin 5 to b."
+        page.get_by_label("a were").fill("-4")
+        assert self.texts(page, "n0", "data") == ["−4"]
+        assert self.texts(page, "n6", "data") == ["21"]
+        assert page.locator("#sends li").all_text_contents() == [
+            "to a: g · [a wins] = −6 · 0 = 0: it lost to b, by 1",
+            "to b: g · [b wins] = −6 · 1 = −6",
+        ]
+        assert page.locator("#n4e0").get_attribute("class") == "edge active zero"
+        assert page.locator("#n4e1").get_attribute("class") == "edge active minus"
+        assert page.locator("#margin").text_content() == "b wins; margin 1 to a."
+        page.get_by_label("Step of the pass").fill("5")
+        assert [self.texts(page, node, "grad") for node in ("n0", "n1")] == [["−3"], ["−10"]]
+        page.get_by_role("button", name="Reset").click()
+        assert [self.texts(page, node, "grad") for node in ("n0", "n1")] == [["4"], ["0"]]
+        assert self.texts(page, "n0", "data") == ["2"]
+        assert page.get_by_role("button", name="Reset").is_disabled()
+        assert page.get_by_label("a were").input_value() == "2"
+
+    def test_kinks_are_drawn_and_said_and_the_tangent_is_the_gradient(self, opened):
+        page = opened(network())
+        said = "Nearest kinks of E: at a = 0 (off, mul#2 wins below and 0 above: slope −3, then 0)."
+        assert page.locator("#turns").text_content() == said
+        assert page.locator("#curve .turn").count() == 2
+        assert page.locator("#curve text").text_content() == "E = 4, slope 4"
+        page.get_by_label("a were").fill("-3")
+        assert "a was 2." in page.locator("#turns").text_content()
+        assert "at a = −3 (m, b wins below and a above" in page.locator("#turns").text_content()
+        assert page.locator("#curve svg").get_attribute("aria-label").startswith("E from ")
+
+    def test_a_slider_and_arrow_keys_change_it_too(self, opened):
+        page = opened(network())
+        slider = page.get_by_role("slider", name="a", exact=True)
+        slider.focus()
+        for _ in range(3):
+            page.keyboard.press("ArrowLeft")
+        until(page, "numberOf(given) < 1.9")
+        assert slider.get_attribute("aria-valuetext") == "a = 1.82"
+        box = slider.bounding_box()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 5, box["y"] + box["height"] / 2, steps=4)
+        page.mouse.up()
+        until(page, "numberOf(given) < -3")
+        assert page.evaluate("at") == 0
+
+    def test_a_leaf_is_chosen_in_the_picture_or_by_keyboard_and_an_element_in_the_plane(
+        self, opened
+    ):
+        page = opened(pooled(), "#step=3")
+        page.locator("#grid g").nth(5).click()
+        assert page.get_by_label("Element").input_value() == "5"
+        page.get_by_label("x[1, 1] were").fill("0.5")
+        assert page.locator("#grid .landed").all_text_contents()[:4] == ["−2", "1", "0.5", "3"]
+        assert page.locator("#grid .winner").count() == 4
+        assert self.texts(page, "n0", "data")[1].split() == ["4", "0.5", "1", "1"]
+        page = opened(network())
+        page.locator("#n1").click()
+        assert page.locator("#leaf").input_value() == "1"
+        page.locator("#n0").focus()
+        page.keyboard.press("Enter")
+        assert page.locator("#leaf").input_value() == "0"
+
+    def test_what_cannot_be_computed_is_refused_and_said(self, opened):
+        a, b = Value(1.0, label="a"), Value(2.0, label="b")
+        page = opened(tg.maximum(a, b, ties="error"))
+        page.get_by_label("a were").fill("2")
+        assert page.locator("#turns").text_content() == (
+            'a = 2 cannot be computed: two share a maximum, and ties="error" allows one winner.'
+        )
+        assert self.texts(page, "n0", "data") == ["1"]
+        page = opened(deciding())
+        assert page.locator("#fixed").text_content().startswith("Numbers are fixed in this page: ")
+        assert not page.locator("#whatif").is_visible()
+        assert not page.get_by_role("button", name="Predict").is_visible()
+
+    def test_what_python_chose_stays_and_is_said(self, opened):
+        def chosen():
+            a, b = Value(2.0, label="a"), Value(3.0, label="b")
+            return a * b if a < b else a + b
+
+        with tg.traced():
+            loss = chosen()
+        page = opened(loss)
+        page.get_by_label("a were").fill("7")
+        said = page.locator("#turns").text_content()
+        assert "now it would choose otherwise, but what it chose stays" in said
+
+    def test_numbers_of_single_precision_are_rounded(self, opened):
+        page = opened(single())
+        page.get_by_label("w were").fill("0.3")
+        assert page.evaluate("numberOf(given) === Math.fround(0.3)")
+        assert page.get_by_label("w were").input_value() == "0.3"
+
+    @pytest.mark.parametrize("wide", [1280, 390])
+    def test_it_predicts_checks_and_scores_by_keyboard_alone(self, opened, wide):
+        page = opened(network(), start="predict", viewport={"width": wide, "height": 720})
+        ask = page.locator("#guess .ask")
+        assert ask.text_content() == "1 of 5: E (+) gets 1. What does it send?"
+        assert not page.locator("#whatif").is_visible()
+        assert not page.locator("#sends").is_visible()
+        answers = [["1", "1"], ["4"], ["4", "4"], ["0"], ["0", "0", "4", "-0"]]
+        for expected in answers:
+            assert page.locator("#guess input").count() == len(expected)
+            for answer in expected:
+                page.keyboard.type(answer)
+                page.keyboard.press("Tab")
+            page.keyboard.press("Shift+Tab")
+            page.keyboard.press("Enter")
+            if expected == ["4", "4"]:
+                assert page.locator("#guess li").all_text_contents() == [
+                    "to b, which is −3: it is 0. Sends it to all: a maximum hands the whole "
+                    "gradient to its winner, and nothing to the others."
+                ]
+            else:
+                assert page.locator("#guess li").all_text_contents() == ["Right."]
+            assert page.locator("#sends").is_visible()
+            page.keyboard.press("Enter")
+        assert ask.text_content() == "You predicted 9 of 10."
+        assert page.locator("#guess p").nth(1).text_content() == "What went wrong: sends it to all."
+        page.get_by_role("button", name="Once more").click()
+        assert ask.text_content().startswith("1 of 5")
+        page.get_by_role("button", name="Stop").click()
+        assert page.locator("#whatif").is_visible()
+        assert page.get_by_role("button", name="Step", exact=True).is_enabled()
+
+    def test_nothing_is_given_away_before_the_check(self, opened):
+        page = opened(pooled(), start="predict")
+        page.evaluate("arrive(2); question()")
+        assert page.locator("#grid .winner").count() == 0
+        assert page.locator("#grid .landed").all_text_contents() == ["δ 1", "δ −2", "δ 0.5", "δ 3"]
+        page.keyboard.press("End")
+        assert page.evaluate("at") == 2
+        assert page.locator("#guess input").count() == 16
+        assert page.locator("#guess input").first.get_attribute("aria-label") == (
+            "to x[0, 0], which is 3"
+        )
+
+    @pytest.mark.parametrize(
+        ("make", "step", "field", "answer", "names"),
+        [
+            (overlapping, 1, 1, "1", "forgets the sum over windows"),
+            (overlapping, 1, 3, "2", "adds 1 to every tie"),
+            (overlapping, 1, 0, "1", "sends it to all"),
+            (overlapping, 1, 1, "-2", "sign"),
+            (overlapping, 1, 1, "", "no number"),
+            (overlapping, 1, 1, "1/7", "another number"),
+            (lambda: Value(0.5, label="a").tanh() * 3.0, 1, 0, "3", "forgets σ′"),
+            (lambda: Value(0.5, label="a").tanh() * 3.0, 1, 0, "0.7864", "forgets what arrived"),
+            (lambda: Value(0.0, label="a").exp() * 3.0, 1, 0, "0", "zero because the value is 0"),
+            (lambda: (Value(2.0, label="a") ** 2) * 3.0, 1, 0, "3", "forgets the slope"),
+            (
+                lambda: (Value(5.0, label="a") * 2.0) * 3.0,
+                *(1, 0, "15", "uses the data instead of the local derivative"),
+            ),
+            (
+                lambda: tg.maximum(Value(0.0, label="a"), Value(-1.0)) * 3.0,
+                *(1, 0, "0", "zero because the value is 0"),
+            ),
+            (
+                lambda: tg.maximum(Value(1.0, label="a"), Value(1.0, label="b")) * 3.0,
+                *(1, 1, "3", "adds 1 to every tie"),
+            ),
+            (
+                lambda: tg.maximum(Value(1.0), Value(1.0), ties="even") * 4.0,
+                *(1, 0, "4", "adds 1 to every tie"),
+            ),
+            (used_twice, 2, 1, "2", "forgets the sum over uses"),
+            (used_twice, 2, 1, "9", "another sum"),
+            (lambda: Value([1.0, 1.0, 0.0]).max() * 2.0, 1, 1, "2", "adds 1 to every tie"),
+        ],
+    )  # fmt: skip
+    def test_the_misconception_behind_a_wrong_number_is_named(
+        self, opened, make, step, field, answer, names
+    ):
+        page = opened(make(), start="predict")
+        page.evaluate("step => { arrive(step); question(); }", step)
+        for i, one in enumerate(page.locator("#guess input").all()):
+            one.fill(
+                answer if i == field else str(page.evaluate("i => questionsOf(at)[i].right", i))
+            )
+        page.get_by_role("button", name="Check").click()
+        (said,) = page.locator("#guess li").all_text_contents()
+        assert f". {names[0].upper()}{names[1:]}: " in said
+        assert page.locator("#guess .wrong").count() == 1
+
+    def test_a_large_array_asks_for_its_largest_element(self, opened):
+        page = opened(convolved(), start="predict")
+        assert page.locator("#guess input").count() == 1
+        page.locator("#guess input").fill("−1,5 · 2")
+        page.get_by_role("button", name="Check").click()
+        assert re.search(r"and one of many: it is ", page.locator("#guess li").text_content())
+
+    def test_a_graph_where_nothing_is_sent_has_no_questions(self, opened):
+        page = opened(tg.lift(lambda x: (x * 2.0, lambda _: (None,)))(Value(2.0)), start="predict")
+        assert page.locator("#guess .ask").text_content() == "You predicted 0 of 0."
+
+    def test_a_frame_without_a_size_at_first_fills_it_later(self, browser, tmp_path):
+        (tmp_path / "notebook.html").write_text(
+            f"<!DOCTYPE html><body style='margin: 0'>{tg.record(network())._repr_html_()}"
+        )
+        page = browser.new_page(viewport={"width": 1000, "height": 900})
+        page.goto((tmp_path / "notebook.html").as_uri())
+        frame = page.frame_locator("iframe")
+        frame.get_by_label("a were").fill("3")
+        fills = """() => {
+            const [field, drawn] = ["main", "main svg g"].map(
+                (name) => document.querySelector(name).getBoundingClientRect());
+            return Math.max(drawn.width / field.width, drawn.height / field.height);
+        }"""
+        assert page.frames[1].evaluate(fills) > 0.85
+        assert frame.locator("#n0 .data").text_content() == "3"
+        frame.get_by_role("button", name="Predict").click()
+        frame.locator("#guess input").first.fill("1")
+        frame.get_by_role("button", name="Check").click()
+        assert frame.locator("#guess .right").count() == 1

@@ -1,0 +1,159 @@
+"""The docs as a reader has them: built, opened in a browser from a folder, and looked through."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+DOCS = Path(__file__).parents[1] / "docs"
+WINDOWS = [{"width": width, "height": 800} for width in (1280, 390)]
+ANSWERS = {
+    "Why is a loser": "as far as it moves without winning, the maximum does not depend on it",
+    "What happens at a tie": 'The default is "first"',
+    "What if windows overlap": "They add up",
+    "In which sense": "around them as far as the radius",
+}
+WIDER = """() => {
+    const outside = box => box.right > innerWidth + 1;
+    const scrolls = e => getComputedStyle(e).overflowX !== "visible";
+    const inside = e => e && (scrolls(e) || inside(e.parentElement));
+    return [...document.querySelectorAll("article *")]
+        .filter(e => e.getBoundingClientRect().width && outside(e.getBoundingClientRect()))
+        .filter(e => !inside(e.parentElement)).map(e => e.outerHTML.slice(0, 200));
+}"""
+"""What of the article sticks out of the window, and of no box that scrolls."""
+
+
+@pytest.fixture(scope="module")
+def built(peer, tmp_path_factory):
+    """Build all pages; a warning is an error."""
+    peer("furo"), peer("myst_parser")
+    folder = tmp_path_factory.mktemp("docs") / "html"
+    command = [sys.executable, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-n", "-q"]
+    ran = subprocess.run([*command, DOCS, folder], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    return folder
+
+
+@pytest.fixture
+def reader(browser):
+    """Open a page, and note what it says to the console and which hosts it asks."""
+
+    def open_page(**options):
+        page = browser.new_context(**options).new_page()
+        page.heard = []
+        page.on("console", lambda m: page.heard.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda error: page.heard.append(str(error)))
+        page.on("request", lambda r: page.heard.append(r.url) if is_abroad(r.url) else None)
+        return page
+
+    return open_page
+
+
+def is_abroad(url):
+    return not url.startswith(("file:", "data:", "blob:", "about:"))
+
+
+@pytest.mark.browser
+class TestTheBuiltDocs:
+    def test_every_page_keeps_to_itself_and_to_the_window(self, built, reader):
+        """At 1280 and 390 pixels, light and dark; of the source that is quoted, one page."""
+        pages = [p for p in built.rglob("*.html") if "_modules" not in p.parts]
+        pages += sorted((built / "_modules").rglob("*.html"))[:1]
+        assert len(pages) > 40
+        page = reader(reduced_motion="reduce")
+        for path in pages:
+            page.goto(path.as_uri())
+            for window in WINDOWS:
+                page.set_viewport_size(window)
+                for scheme in ("light", "dark"):
+                    page.emulate_media(color_scheme=scheme)
+                    wide = page.evaluate("document.documentElement.scrollWidth")
+                    assert wide <= window["width"], (path.name, window, page.evaluate(WIDER))
+                assert page.evaluate(WIDER) == [], (path.name, window)
+            assert page.heard == [], path.name
+
+    def test_every_player_plays_and_fits(self, built, reader):
+        page = reader(viewport=WINDOWS[0], reduced_motion="reduce")
+        played = 0
+        for path in sorted(DOCS.rglob("*.md")):
+            if "```{player}" not in path.read_text("utf-8"):
+                continue
+            page.goto((built / path.relative_to(DOCS)).with_suffix(".html").as_uri())
+            for handle in page.query_selector_all(".player iframe"):
+                handle.scroll_into_view_if_needed()
+                frame = handle.content_frame()
+                frame.wait_for_selector("#count:has-text('0 of')")
+                if frame.is_disabled("[data-do=next]"):  # it asks first
+                    frame.get_by_role("button", name="Stop").click()
+                frame.click("[data-do=next]")
+                assert frame.inner_text("#count").startswith("1 of")
+                height = frame.evaluate("[document.documentElement.scrollHeight, innerHeight]")
+                assert height[0] <= height[1], path.name
+                played += 1
+            page.click(".player figcaption a")
+            assert "/players/" in page.url
+        assert played >= 5
+        assert page.heard == []
+
+    def test_a_player_that_asks_at_once_leaves_the_focus_to_the_page(self, built, reader):
+        page = reader(viewport=WINDOWS[0], reduced_motion="reduce")
+        page.goto((built / "tutorial" / "one_neuron.html").as_uri())
+        handle = page.query_selector(".player iframe")
+        handle.scroll_into_view_if_needed()
+        field = handle.content_frame().locator("#guess input").first
+        field.wait_for()
+        assert page.evaluate("document.activeElement.tagName") == "BODY"
+        field.click()
+        field.fill("2")
+        field.press("Enter")
+        handle.content_frame().get_by_role("button", name="Next").wait_for()
+
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_a_player_is_as_dark_as_its_page(self, built, reader, scheme):
+        page = reader(viewport=WINDOWS[0], color_scheme=scheme)
+        page.goto((built / "index.html").as_uri())
+        frame = page.query_selector(".player iframe")
+        frame.scroll_into_view_if_needed()
+        ground = "getComputedStyle(document.body).backgroundColor"
+        for shown in (page, frame.content_frame()):
+            brightness = int(re.findall(r"\d+", shown.evaluate(ground))[0])
+            assert (brightness < 128) == (scheme == "dark")
+
+    def test_without_scripts_the_recorded_picture_and_output_stand_there(self, built, reader):
+        page = reader(java_script_enabled=False)
+        for name in ("index", "tutorial/zero_one_weights"):
+            page.goto((built / f"{name}.html").as_uri())
+            picture = page.locator(".player img")
+            picture.scroll_into_view_if_needed()
+            assert picture.bounding_box()["width"] > 100
+            assert not page.locator(".player iframe").is_visible()
+            assert page.locator(".go").count()  # recorded output
+        assert page.heard == []
+
+    def test_the_home_page_leads_to_each_answer_in_one_click(self, built, reader):
+        page = reader(viewport=WINDOWS[1], reduced_motion="reduce")
+        for question, answer in ANSWERS.items():
+            page.goto((built / "index.html").as_uri())
+            page.locator("tr", has_text=question).get_by_role("link").click()
+            section = page.locator(f"section#{urlsplit(page.url).fragment}")
+            assert section.locator("h2").is_visible()
+            assert answer in " ".join(section.inner_text().split())
+
+    def test_the_worksheet_prints_on_one_sheet(self, built, reader):
+        page = reader()
+        page.goto((built / "worksheet.html").as_uri())
+        side = "1.5cm"
+        margin = {"top": side, "bottom": side, "left": side, "right": side}
+        printed = page.pdf(format="A4", margin=margin)
+        assert len(re.findall(rb"/Type /Page\b", printed)) == 2
+
+
+@pytest.mark.browser
+def test_the_pages_stand_in_the_order_of_their_purpose(built):
+    text = (built / "index.html").read_text("utf-8")
+    captions = re.findall(r'<span class="caption-text">([^<]*)</span>', text)
+    assert captions == ["Tutorial", "How to", "Reference", "Explanation", "The project"]

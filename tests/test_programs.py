@@ -1,0 +1,319 @@
+"""Any program: stepping is running, all ways to run it agree, and every instrument looks at it."""
+
+import math
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+from programs import ALL, CHOICES, ODD, SMOOTH, Program, deviations, programs
+
+import tinygrad_pool as tg
+from tinygrad_pool import Value
+from tinygrad_pool.engine.backward import topological_order
+from tinygrad_pool.engine.data import same_dtype
+from tinygrad_pool.engine.rerun import rerun
+from tinygrad_pool.errors import TinygradPoolError, UnsupportedError
+from tinygrad_pool.rules.rule import IMPLEMENTED
+from tinygrad_pool.rules.traits import TRAITS
+
+EXACT = tuple(operation for operation in ALL if not re.search("avg|ties", operation.ours))
+STEADY = tuple(
+    operation
+    for operation in SMOOTH
+    if not re.search("> 0|unpool|sort|median|quantile|copysign|nan_to_num|fmax", operation.ours)
+)
+DOUBLE = ("f8",)
+PLAIN = tuple(
+    operation
+    for operation in SMOOTH
+    if not re.search("astype|inv|det|solve|cholesky|erf|gelu", operation.ours)
+)  # for differences of long doubles, which roundings on the way would spoil
+
+
+tame = programs(("tame",), PLAIN, dtypes=DOUBLE)
+
+
+def assert_same(actual, expected):
+    """Compare lists to the last bit: types, shapes, numbers and the signs of zeros."""
+    for a, b in zip(actual, expected, strict=True):
+        assert type(a) is type(b)
+        assert (np.asarray(a).dtype, np.shape(a)) == (np.asarray(b).dtype, np.shape(b))
+        np.testing.assert_array_equal(a, b)
+        signs = [np.signbit(x) & ~np.isnan(x) for x in (a, b)]
+        np.testing.assert_array_equal(*signs)
+
+
+def left_by_backward(program):
+    """Run backward, and return the gradients of all nodes."""
+    nodes = topological_order(program.root)
+    for node in nodes:
+        node.zero_grad()
+    with np.errstate(all="ignore"):
+        program.root.backward(program.gradient)
+    return [node.grad for node in nodes]
+
+
+@given(programs())
+@settings(max_examples=40)
+def test_stepping_is_running_bit_for_bit(program):
+    with program.written_down("stepping"):
+        nodes, ran = topological_order(program.root), left_by_backward(program)
+        for v, g in zip(nodes, ran, strict=True):
+            assert same_dtype(v.data, g)
+            assert np.shape(v.data) == np.shape(g)
+            v.zero_grad()
+        with np.errstate(all="ignore"):
+            for step in tg.backward_steps(program.root, program.gradient):
+                for p, c in zip(step.node.parents, step.contributions, strict=True):
+                    assert c is None or (same_dtype(c, p.data) and np.shape(c) == p.shape)
+            assert_same([v.grad for v in nodes], ran)
+            assert_same(tg.grad(program.root, nodes, program.gradient), ran)
+            passed = tg.record(program.root, program.gradient)
+        if program.root.is_leaf:
+            return
+        for v in nodes:
+            v.zero_grad()
+        passed.seek(len(passed))
+        assert_same([v.grad for v in nodes], ran)
+        assert_same(
+            [passed.gradients[v] for v in passed.gradients], [v.grad for v in passed.gradients]
+        )
+
+
+@pytest.mark.slow
+@given(program=tame)
+@settings(max_examples=60)
+def test_gradients_with_a_graph_are_the_same(program):
+    with program.written_down("graphs"), np.errstate(all="ignore"):
+        y, xs, g = program.root, program.inputs, program.gradient
+        plain, slopes = tg.grad(y, xs, g), tg.grad(y, xs, g, create_graph=True)
+        for a, s, most in zip(plain, slopes, deviations(y, g, xs, 2.0**-53)[1:], strict=True):
+            assert same_dtype(a, s.data)
+            if np.isfinite(most):
+                np.testing.assert_allclose(s.data, a, 0, most)
+
+
+@given(programs())
+@settings(max_examples=40)
+def test_what_runs_again_is_the_same_bit_for_bit(program):
+    with program.written_down("again"), np.errstate(all="ignore"):
+        nodes, ran = topological_order(program.root), left_by_backward(program)
+        twins = rerun(program.root, {})
+        assert_same([v.data for v in twins.values()], [v.data for v in twins])
+        assert_same(tg.grad(twins[program.root], twins.values(), program.gradient), ran)
+        replayed = tg.record(program.root, program.gradient).replay()
+        assert_same([replayed.loss.data], [program.root.data])
+        unrolled = tg.unroll(program.root, program.gradient)
+        outcome = unrolled()
+        assert_same([outcome.loss], [program.root.data])
+        assert list(unrolled.leaves.values()) == [v for v in nodes if v.is_leaf]
+        assert_same(outcome.gradients.values(), [v.grad for v in unrolled.leaves.values()])
+
+
+@pytest.mark.slow
+@given(programs(operations=STEADY), st.data())
+@settings(max_examples=150)
+def test_unrolled_it_computes_of_other_numbers_what_the_program_does(program, data):
+    some = st.lists(st.sampled_from([*map(float, ODD), -0.3, 1e308, 5e-324]), min_size=9)
+    with program.written_down("unrolled"), np.errstate(all="ignore"):
+        unrolled = tg.unroll(program.root, program.gradient)
+        inputs = {*program.inputs} & {*unrolled.leaves.values()}
+        numbers = {
+            v: np.resize(data.draw(some), v.shape).astype(v.dtype)
+            for v in program.inputs
+            if v in inputs
+        }
+        leaves = [
+            Value(float(numbers[v]) if type(v.data) is float else numbers[v]) if v in numbers else v
+            for v in program.inputs
+        ]
+        try:
+            y = program.again(leaves)
+        except TinygradPoolError:  # a tie, where one is an error
+            return
+        outcome = unrolled(numbers)
+        expected = dict(zip(program.inputs, tg.grad(y, leaves, program.gradient), strict=True))
+        assert_same([outcome.loss], [y.data])
+        got = zip(outcome.gradients.values(), unrolled.leaves.values(), strict=True)
+        for g, leaf in got:
+            if leaf in expected:
+                assert_same([g], [expected[leaf]])
+
+
+@pytest.mark.slow
+@given(programs(operations=EXACT))
+@settings(max_examples=150)
+def test_weight_layers_are_the_same_but_for_the_sign_of_zeros(program):
+    with program.written_down("weights"), np.errstate(all="ignore"):
+        twin = tg.as_weight_layer(program.root)
+        expected = left_by_backward(program)
+        assert_same([twin.data + 0.0], [program.root.data + 0.0])
+        leaves = topological_order(program.root)
+        slopes = zip(tg.grad(twin, leaves, program.gradient), expected, leaves, strict=True)
+        for slope, g, leaf in slopes:
+            if leaf.is_leaf:
+                assert_same([slope + 0.0], [g + 0.0])
+
+
+@pytest.mark.slow
+@given(programs())
+@settings(max_examples=100)
+def test_whoever_looks_sees_something(program):
+    with program.written_down("looking"):
+        with np.errstate(all="ignore"):
+            passed = tg.record(program.root, program.gradient, names=program.made)
+            found = tg.diagnose(program.root, program.gradient)
+        assert str(found)
+        passed.seek(len(passed) // 2)
+        assert tg.draw(program.root, show=("data", "grad", "heat", "local")).source
+        assert tg.draw(program.root, detail="full", names=program.made).source
+        assert str(tg.tree(program.root, names=program.made))
+        assert tg.draw(passed.loss).source
+        for node in passed.nodes:
+            assert str(passed.why(node))
+            assert_adds_up(passed, node)
+
+
+def assert_adds_up(passed, node):
+    """The entries of why sum to the gradient, but for as many roundings as there are entries."""
+    why = passed.why(node)
+    if node is passed.loss or why.grad is None:
+        return
+    assert why.grad != 0 or why.causes
+    sent = [entry.contribution for entry in why.entries]
+    limits = np.finfo(min(np.dtype(node.dtype), np.dtype(float)))  # entries are Python's floats
+    if (
+        not np.all(np.isfinite([why.grad, *sent]))
+        or max(map(abs, sent), default=0) > limits.max / 99
+    ):
+        return
+    roundings = (len(sent) + 8) * (float(limits.eps) * math.fsum(map(abs, sent)) + limits.tiny)
+    assert abs(math.fsum(sent) - why.grad) <= roundings
+
+
+@pytest.fixture(scope="module", autouse=True)
+def real():
+    """Count the checks that showed something: numbers well-conditioned enough to be compared."""
+    yield counted
+    for what, (shown, tried) in counted.items():
+        assert shown > tried / 3, what
+
+
+counted: dict[str, list[int]] = {}
+
+
+def telling(what, deviation, scale):
+    """Tell whether numbers that may be so far apart say anything."""
+    shown, tried = counted.get(what, (0, 0))
+    said = deviation < 1e-3 * (1 + scale)
+    counted[what] = [shown + said, tried + 1]
+    return said
+
+
+@pytest.mark.slow
+@given(program=tame)
+@settings(max_examples=60)
+def test_units_of_their_own_have_the_gradients_of_the_arrays(program):
+    leaves = [Value(v.data, label=f"x{i}") for i, v in enumerate(program.inputs)]
+    with program.written_down("exploding"), np.errstate(all="ignore"):
+        loss = (program.again(leaves) * np.asarray(program.gradient)).sum()
+        expected = tg.grad(loss, leaves)
+        try:
+            top = tg.explode(loss, 5000)
+        except UnsupportedError:  # no units of its own, as of an inverse
+            return
+        units = [v for v in topological_order(top) if v.is_leaf]
+        gradients = dict(zip((v.label for v in units), tg.grad(top, units), strict=True))
+        to_loss, *to_leaves = deviations(loss, 1.0, leaves, 2.0**-53)
+        if telling("exploded", to_loss, abs(loss.data)):
+            assert abs(top.data - loss.data) <= to_loss
+        for leaf, g, most in zip(leaves, expected, to_leaves, strict=True):
+            for place in np.ndindex(leaf.shape):
+                name = f"{leaf.label}{list(place)}" if place else leaf.label
+                if np.isfinite(most):
+                    assert abs(gradients.get(name, 0.0) - np.asarray(g)[place]) <= most, name
+
+
+STEP = np.longdouble(2.0**-20)
+
+
+def along(program, second, direction):
+    """Return a function of h: the program's result, or its slopes, so far along a direction."""
+    rng = np.random.default_rng(6)
+    weights = [rng.standard_normal(v.shape) for v in program.inputs]
+
+    def f(h):
+        xs = [
+            Value(v.data + h * d.astype(np.longdouble))
+            for v, d in zip(program.inputs, direction, strict=True)
+        ]
+        y = program.again(xs)
+        total = (y * np.asarray(program.gradient)).sum()
+        if not second:
+            return total, xs
+        slopes = tg.grad(total, xs, create_graph=True)
+        parts = [(s * w).sum() for s, w in zip(slopes, weights, strict=True)]
+        return sum(parts), xs
+
+    return f
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("second", [False, True], ids=["first", "second"])
+@given(program=tame)
+@settings(max_examples=40)
+def test_gradients_are_slopes(program, second):
+    rng = np.random.default_rng(7)
+    direction = [rng.standard_normal(v.shape) for v in program.inputs]
+    with program.written_down("slopes"), np.errstate(all="ignore"):
+        f = along(program, second, direction)
+        total, xs = f(np.longdouble(0))
+        gradients = tg.grad(total, xs)
+        slope = sum(np.sum(g * d) for g, d in zip(gradients, direction, strict=True))
+        at = {h: f(h * STEP)[0].data for h in (-1, -0.5, 0.5, 1)}
+        whole, half = (at[1] - at[-1]) / (2 * STEP), (at[0.5] - at[-0.5]) / STEP
+        left, right = (total.data - at[-1]) / STEP, (at[1] - total.data) / STEP
+        to_total, *to_xs = deviations(total, 1.0, xs, 2.0**-50)
+        noise = sum(most * np.abs(d).sum() for most, d in zip(to_xs, direction, strict=True))
+        # a total is rounded to 2⁻⁶⁴ of it, and so divided by a step: to 2⁻⁴⁴; to_total is 2⁻⁴⁰
+        most = float(2 * abs(left - right) + 2 * abs(whole - half) + noise + to_total)
+        if not math.isfinite(most):
+            return
+        if telling(f"slopes {second}", most, abs(slope)):
+            assert abs(half - slope) <= most
+
+
+def test_programs_draw_every_rule_and_every_function_of_numpys():
+    """What a new rule needs, so that all of this is tried with it: a line in programs.py."""
+    rules = set()
+    for operation in ALL:
+        for ndim in operation.ndim[:6]:
+            rules |= rules_of(operation, ndim)
+    apart = {"nudge", "weight_layer", "detach"}  # replay makes one, as_weight_layer the other
+    others = {rule for rule in TRAITS if rule and rule not in rules}
+    ours = {rule.__name__ for rule in others if rule.__module__.startswith("tinygrad_pool")}
+    assert ours == apart
+    named = {f.__name__ for f in IMPLEMENTED if getattr(np, f.__name__, None) is f}
+    text = " ".join(operation.ours for operation in ALL)
+    assert {name for name in named if f"np.{name}(" not in text} == set()
+
+
+def rules_of(operation, ndim):
+    """List the rules of an operation and of its gradient, of arrays with so many axes."""
+    program = Program()
+    for _ in range(2):
+        shape = (2, 2, 3, 3, 3)[:ndim]
+        program.add(f"tg.Value(np.random.default_rng(1).standard_normal({shape}))")
+        program.leaves.append(program.name)
+    drawn = {name: some[0] for name, some in CHOICES.items()}
+    try:
+        y = program.add(operation.ours.format("v0", "v1", **drawn))
+    except TinygradPoolError:
+        return set()
+    if not y.parents:
+        return set()
+    with np.errstate(all="ignore"):
+        slopes = tg.grad((y * y).sum(), program.inputs, create_graph=True)
+        made = sum((s * s).sum() for s in slopes)
+    return {node.rule for node in topological_order(made)}

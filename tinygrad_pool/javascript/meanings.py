@@ -1,0 +1,240 @@
+"""What NumPy's functions and our primitives mean in JavaScript.
+
+A function that only moves numbers is carried out here, on their places: what is left is a list.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from tinygrad_pool.javascript.tracing import (
+    SEEN,
+    Choice,
+    NotTraced,
+    Places,
+    Traced,
+    bare,
+    handles,
+    moved,
+    places,
+    result,
+    rounding,
+    shaped,
+    spread,
+    tape_of,
+    whole,
+)
+from tinygrad_pool.rules.arguments import Axis, Shape, axes_of, kept
+
+ELEMENTWISE: dict[Any, str] = {
+    np.add: "{} + {}",
+    np.subtract: "{} - {}",
+    np.multiply: "{} * {}",
+    np.divide: "{} / {}",
+    np.negative: "-{}",
+    np.positive: "{}",
+    np.square: "{0} * {0}",
+    np.reciprocal: "1 / {}",
+    np.power: "pow({}, {})",
+    np.less: "{} < {}",
+    np.less_equal: "{} <= {}",
+    np.greater: "{} > {}",
+    np.greater_equal: "{} >= {}",
+    np.equal: "{} === {}",
+    np.not_equal: "{} !== {}",
+    np.logical_not: "!{}",
+    np.invert: "!{}",
+    np.logical_or: "!!({} || {})",
+    np.bitwise_or: "!!({} || {})",
+    np.logical_and: "!!({} && {})",
+    np.bitwise_and: "!!({} && {})",
+    np.maximum: "max({}, {})",
+    np.minimum: "min({}, {})",
+    np.clip: "min(max({}, {}), {})",
+    np.where: "{} ? {} : {}",
+    np.isnan: "Number.isNaN({})",
+    np.isfinite: "Number.isFinite({})",
+    np.absolute: "Math.abs({})",
+    np.fabs: "Math.abs({})",
+    np.arctan2: "Math.atan2({}, {})",
+    np.hypot: "Math.hypot({}, {})",
+    np.exp2: "2 ** {}",
+    np.rint: "rint({})",
+    np.fmod: "{} % {}",
+    **{getattr(np, name): f"Math.{name}({{}})" for name in (
+        *("exp", "expm1", "log", "log1p", "log2", "log10", "sqrt", "cbrt", "sign"),
+        *("sin", "cos", "tan", "sinh", "cosh", "tanh", "floor", "ceil", "trunc"),
+    )},
+    **{getattr(np, f"arc{name}"): f"Math.a{name}({{}})" for name in (
+        "sin", "cos", "tan", "sinh", "cosh", "tanh",
+    )},
+}  # fmt: skip
+"""Functions of numbers. NumPy's numbers that Math's functions give differ by the last digits."""
+
+MOVES = (
+    *(np.reshape, np.transpose, np.squeeze, np.expand_dims, np.broadcast_to, np.ravel),
+    *(np.moveaxis, np.swapaxes, np.flip, np.roll, np.repeat, np.tile),
+)
+COMPARISONS = {np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal}
+
+
+def _elementwise(function: Any, text: str) -> Any:
+    def apply(*xs: Any, **options: Any) -> Any:
+        if options:
+            raise NotTraced(f"it calls {function.__name__} with {', '.join(options)}")
+        with np.errstate(all="ignore"):
+            numbers = np.asarray(function(*map(bare, xs)))
+        tape = tape_of(xs)
+        return result(tape, applied(text, xs, numbers, function in COMPARISONS), numbers)
+
+    return apply
+
+
+def applied(text: str, xs: tuple[Any, ...], numbers: Any, seen: bool) -> str:
+    """Write a function of numbers: as it is, or for each element."""
+    tape, kind = tape_of(xs), numbers.dtype
+    if kind.kind not in "fbi":
+        raise NotTraced("its numbers are no floats")
+    operands = [spread(x, numbers.shape, tape) for x in xs]
+    letters = operands if not numbers.shape else [*"abc"[: len(xs)]]
+    single = kind == np.float32 and not text.startswith(("max", "min", "{} ?"))
+    text = text.format(*letters)
+    text = f"Math.fround({text})" if single else text
+    if numbers.shape:
+        text = f"each({numbers.size}, ({', '.join(letters)}) => {text}, {', '.join(operands)})"
+    return f"{SEEN}{text})" if seen else text
+
+
+for _function, _text in ELEMENTWISE.items():
+    handles(_function)(_elementwise(_function, _text))
+
+
+def _moves(function: Any) -> Any:
+    def move(x: Any, *order: Any, **options: Any) -> Any:
+        return moved(x, function(places(x), *order, **options))
+
+    return move
+
+
+for _function in MOVES:
+    handles(_function)(_moves(_function))
+
+for _function in (np.shape, np.ndim, np.size, np.result_type, np.zeros_like, np.ones_like):
+    handles(_function)(lambda *xs, ask=_function, **options: ask(*map(bare, xs), **options))
+
+
+@handles("getitem")
+def _getitem(x: Any, key: Any) -> Any:
+    if isinstance(key, Places):
+        return result(x.tape, f"take({x.text}, {key.text})", np.reshape(x.numbers, -1)[key.numbers])
+    return moved(x, places(x)[key])
+
+
+@handles(np.concatenate)
+def _concatenate(xs: Any, axis: int = 0) -> Any:
+    return _joined(np.concatenate, xs, axis)
+
+
+@handles(np.stack)
+def stacked(xs: Any, axis: int = 0) -> Any:
+    """Join along a new axis."""
+    return _joined(np.stack, xs, axis)
+
+
+def _joined(function: Any, xs: Any, axis: int) -> Any:
+    """Write the numbers of several arrays one after the other, and move them to their places."""
+    tape, numbers = tape_of(xs), [np.asarray(bare(x)) for x in xs]
+    texts = [
+        whole(x, np.shape(x), tape) if x.shape else spread(x, (), tape) for x in map(_kept, xs)
+    ]
+    flat = np.concatenate([n.reshape(-1) for n in numbers])
+    starts = np.cumsum([0, *(n.size for n in numbers[:-1])])
+    cells = [start + places(n) for start, n in zip(starts, numbers, strict=True)]
+    return moved(result(tape, f"join({', '.join(texts)})", flat), function(cells, axis=axis))
+
+
+def _kept(x: Any) -> Any:
+    return x if isinstance(x, Traced | Choice) else np.asarray(x)
+
+
+# -- reductions
+
+
+def rows_of(x: Any, axis: Axis) -> tuple[Any, Shape, Shape]:
+    """Lay out what is reduced together side by side; return it, the shape kept, and the axes."""
+    axes = axes_of(x.shape, axis, "reduce")
+    others = [i for i in range(x.ndim) if i not in axes]
+    rows = moved(x, np.transpose(places(x), (*others, *axes)).reshape(-1))
+    return rows, kept(x.shape, axes), axes
+
+
+def _reduction(function: Any, text: str) -> Any:
+    def reduce(x: Any, axis: Axis = None, keepdims: bool = False, **options: Any) -> Any:
+        if options or not x.size:
+            raise NotTraced(f"it calls {function.__name__} of nothing, or with {[*options]}")
+        if not x.shape:
+            return x
+        with np.errstate(all="ignore"):
+            numbers = function(x.numbers, axis=axis, keepdims=keepdims)
+        rows, column, axes = rows_of(x, axis)
+        n = prod(x.shape[i] for i in axes)
+        run = _run(x.shape, axes)
+        said = text.format(rows.text, n, run, rounding(x.numbers))
+        flat = result(x.tape, said, np.reshape(np.asarray(numbers), -1))
+        return shaped(flat, np.shape(numbers)) if column else flat
+
+    return reduce
+
+
+def _run(shape: Shape, axes: Shape) -> int:
+    """Count how many numbers that are added up lie side by side: NumPy adds those in pairs."""
+    count, i = 1, len(shape) - 1
+    while i in axes or (i >= 0 and shape[i] == 1):
+        count, i = count * shape[i], i - 1
+    return count
+
+
+handles(np.sum)(_reduction(np.sum, "total({0}, {1}, {2}{3})"))
+handles(np.max)(_reduction(np.max, "best({0}, {1}, max)"))
+handles(np.min)(_reduction(np.min, "best({0}, {1}, min)"))
+handles(np.prod)(_reduction(np.prod, "best({0}, {1}, (x, w) => x * w)"))
+
+
+def _running(function: Any, sign: str) -> Any:
+    def run(x: Any, axis: int) -> Any:
+        rows, _, (at,) = rows_of(x, axis)
+        order = np.moveaxis(places(x), at, -1)
+        with np.errstate(all="ignore"):
+            numbers = function(x.numbers, axis=axis)
+        join = f"(a, b) => a {sign} b"
+        if rounding(numbers):
+            join = f"(a, b) => Math.fround(a {sign} b)"
+        text = f"running({rows.text}, {x.shape[at]}, {join})"
+        flat = result(x.tape, text, np.reshape(np.moveaxis(numbers, at, -1), -1))
+        return moved(flat, np.argsort(order.reshape(-1)).reshape(x.shape))
+
+    return run
+
+
+handles(np.cumsum)(_running(np.cumsum, "+"))
+handles(np.cumprod)(_running(np.cumprod, "*"))
+
+
+@handles(np.mean)
+def _mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    total = np.sum(x, axis=axis, keepdims=keepdims)
+    return total / (x.size / max(1, np.size(bare(total))))
+
+
+@handles(np.matmul)
+def _matmul(x: Any, w: Any) -> Any:
+    tape, (n, k), m = tape_of((x, w)), np.shape(bare(x))[-2:], np.shape(bare(w))[-1]
+    with np.errstate(all="ignore"):
+        numbers = np.matmul(bare(x), bare(w))
+    lead = numbers.shape[:-2]
+    texts = [whole(x, (*lead, n, k), tape), whole(w, (*lead, k, m), tape)]
+    sizes = f"{prod(lead)}, {n}, {k}, {m}{rounding(numbers)}"
+    return result(tape, f"product({', '.join(texts)}, {sizes})", numbers)

@@ -1,0 +1,173 @@
+"""What our own primitives and observations mean in JavaScript: windows, weights, and who wins."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_pool.javascript.meanings import applied, rows_of, stacked
+from tinygrad_pool.javascript.tracing import (
+    SEEN,
+    Choice,
+    Places,
+    Tape,
+    Traced,
+    bare,
+    behind,
+    handles,
+    moved,
+    places,
+    result,
+    rounding,
+    shaped,
+    tape_of,
+    whole,
+)
+from tinygrad_pool.rules.arguments import Key, Shape
+from tinygrad_pool.rules.cells import cells_of
+from tinygrad_pool.rules.masks import keep_elements, truth
+from tinygrad_pool.rules.pooling import winning_links
+from tinygrad_pool.rules.shaping import cast, scatter
+from tinygrad_pool.rules.sparse_weights import Weights, weigh
+from tinygrad_pool.rules.tie_breaking import Ties, winners, winners_among
+from tinygrad_pool.rules.unfolding import fold, unfold
+from tinygrad_pool.rules.windows import AnyWindows
+
+
+@handles(scatter)
+def _scatter(g: Any, *, key: Key, shape: Shape) -> Any:
+    numbers = behind(scatter)(g.numbers, key=bare(key), shape=shape)
+    if isinstance(key, Places):
+        values, to = g.text, key.text
+    else:
+        cells = np.atleast_1d(np.arange(prod(shape)).reshape(shape)[key])
+        values, to = whole(g, cells.shape, g.tape), g.tape.constant(cells)
+    text = f"scatter({values}, {to}, {prod(shape)}{rounding(numbers)})"
+    flat = result(g.tape, text, np.reshape(numbers, -1))
+    return shaped(flat, shape)
+
+
+@handles(unfold)
+def _unfold(x: Any, *, windows: AnyWindows) -> Any:
+    return moved(x, behind(unfold)(places(x) + 1, windows=windows) - 1)
+
+
+@handles(fold)
+def _fold(g: Any, *, windows: AnyWindows, shape: Shape) -> Any:
+    at = np.arange(1, prod(shape) + 1).reshape(shape)
+    cells = behind(unfold)(at, windows=windows) - 1
+    numbers = behind(fold)(g.numbers, windows=windows, shape=shape)
+    texts = [whole(g, cells.shape, g.tape), g.tape.constant(cells)]
+    text = f"scatter({', '.join(texts)}, {prod(shape)}{rounding(numbers)})"
+    return shaped(result(g.tape, text, np.reshape(numbers, -1)), shape)
+
+
+@handles(truth)
+def _truth(mask: Any) -> Any:
+    return mask if isinstance(mask, Choice) else np.not_equal(mask, 0.0)
+
+
+@handles(keep_elements)
+def _keep(x: Any, *, mask: Any) -> Any:
+    return np.where(mask, x, 0.0)
+
+
+@handles(cast)
+def _cast(x: Any, *, dtype: Any) -> Any:
+    numbers = x.numbers.astype(dtype)
+    if numbers.dtype.itemsize < x.dtype.itemsize:
+        rounded = "Math.fround({})"
+        return result(x.tape, applied(rounded, (x,), np.asarray(x.numbers), False), numbers)
+    return Traced(x.tape, x.text, numbers)
+
+
+@handles(weigh)
+def _weigh(*xs: Any, weights: tuple[Weights, ...]) -> Any:
+    tape = tape_of(xs)
+    numbers = behind(weigh)(*map(bare, xs), weights=weights)
+    values, units = [], []
+    for x, W in zip(xs, weights, strict=True):
+        links = W.carrying()
+        wide = np.broadcast_to(x, W.x_shape) if np.shape(bare(x)) != W.x_shape else x
+        seen = np.reshape(wide, -1)[links.cell]
+        weighed = np.reshape(links.weight.astype(numbers.dtype) * seen, -1)
+        values.append(whole(weighed, np.shape(bare(weighed)), tape))
+        units.append(links.unit)
+    to = tape.constant(np.concatenate(units))
+    size = f"{numbers.size}{rounding(numbers)}"
+    text = f"scatter(join({', '.join(values)}), {to}, {size})"
+    return shaped(result(tape, text, np.reshape(numbers, -1)), numbers.shape)
+
+
+# -- who wins
+
+
+@handles(winners)
+def _winners(x: Any, axes: Shape, *, ties: Ties, name: str, least: bool = False) -> tuple[Any, Any]:
+    won, n = behind(winners)(x.numbers, axes, ties=ties, name=name, least=least)
+    rows, column, _axes = rows_of(x, axes)
+    each = prod(x.shape[i] for i in axes)
+    others = [i for i in range(x.ndim) if i not in axes]
+    back = np.transpose(places(x), (*others, *axes)).reshape(-1)
+    flat = np.reshape(won, -1)[back]
+    mask, n = _found(rows, each, ties, least, flat, n)
+    mask = moved(mask, np.argsort(back).reshape(x.shape))
+    return mask, n if isinstance(n, int) else shaped(n, column)
+
+
+def _found(
+    rows: Any, each: int, ties: Ties, least: bool, won: Any, n: Any
+) -> tuple[Any, Traced | int]:
+    """Write who wins in rows of so many, and how many share each maximum."""
+    text = f'{SEEN}winners({rows.text}, {each}, "{ties}", {"min" if least else "max"}))'
+    mask = result(rows.tape, text, won)
+    if isinstance(n, int):
+        return mask, n
+    return mask, result(rows.tape, f"total({mask.text}, {each}, {each})", np.reshape(n, -1))
+
+
+@handles(winners_among)
+def _winners_among(*xs: Any, ties: Ties, name: str, least: bool = False) -> tuple[list[Any], Any]:
+    won, n = behind(winners_among)(*map(bare, xs), ties=ties, name=name, least=least)
+    shape = np.shape(won[0])
+    side_by_side = stacked([_wide(x, shape, tape_of(xs)) for x in xs], axis=-1)
+    rows = shaped(side_by_side, (side_by_side.size,))
+    flat = np.stack(won, axis=-1).reshape(-1)
+    mask, n = _found(rows, len(xs), ties, least, flat, n)
+    at = places(np.zeros((*shape, len(xs))))
+    masks = [moved(mask, at[..., i]) for i in range(len(xs))]
+    return masks, n if isinstance(n, int) else shaped(n, shape)
+
+
+def _wide(x: Any, shape: Shape, tape: Tape) -> Any:
+    """Bring an operand to a shape."""
+    if isinstance(x, Traced):
+        return moved(x, np.broadcast_to(places(x), shape))
+    return Traced(tape, tape.constant(np.broadcast_to(x, shape)), np.broadcast_to(x, shape))
+
+
+class Links(NamedTuple):
+    """The winners of every window, found when the program runs."""
+
+    unit: Places
+    cell: Places
+    n: Any
+    first: Places
+
+
+@handles(winning_links)
+def _winning_links(x: Any, *, windows: AnyWindows, ties: Ties = "first") -> Links:
+    found = behind(winning_links)(x.numbers, windows=windows, ties=ties)
+    space = x.shape[x.ndim - len(windows.kernel) :]
+    cells = cells_of(windows, space)
+    planes = np.arange(x.size // prod(space)).reshape(-1, *(1,) * cells.ndim) * prod(space)
+    seen = x.tape.constant(np.where(cells >= 0, planes + cells, -1))
+    text = x.tape.line(f'links({x.text}, {seen}, {prod(windows.kernel)}, "{ties}")')
+    x.tape.line(f"{SEEN}{text}.cell)")
+    n = found.n
+    if not isinstance(n, int):
+        n = Traced(x.tape, f"{text}.n", n)
+    unit, cell = Places(f"{text}.unit", found.unit), Places(f"{text}.cell", found.cell)
+    return Links(unit, cell, n, Places(f"{text}.first", found.first))

@@ -1,0 +1,214 @@
+
+// ---- predict before you step
+
+const [FEW, NEAR, PARTS] = [16, 0.01, 400];
+let score;
+
+const isNear = (x, w) => Math.abs(x - w) <= NEAR * Math.abs(w) + 1e-12;
+
+/** Read a number as people write it: 0,5 or −1/4 or 2*3. */
+function read(text) {
+  const plain = text.trim().replaceAll("−", "-").replaceAll(",", ".").replaceAll("·", "*").replaceAll("×", "*");
+  if (!/^[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?(?:\s*[*/]\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)*$/i.test(plain)) return NaN;
+  const [first, ...rest] = plain.split(/(?=[*/])/);
+  return rest.reduce((x, part_) => (part_[0] === "*" ? x * +part_.slice(1) : x / +part_.slice(1)), +first);
+}
+
+/** List what is asked for at a step: each contribution, of a large array the largest element. */
+function questionsOf(n) {
+  const step = done.steps[n];
+  const { of } = engine.nodes[step.node];
+  const asked_ = of.flatMap((p, k) => {
+    const c = step.sent[k];
+    if (c === null || !flat(c).length) return [];
+    const all = [...flat(c).keys()];
+    const some = all.length <= FEW ? all : [all.reduce((a, b) => (Math.abs(c[b]) > Math.abs(c[a]) ? b : a))];
+    return some.map((j) => ({ step, n, p, k, j, right: flat(c)[j], whole: all.length === some.length }));
+  });
+  const sums = [...new Set(of)].filter((p) => !engine.nodes[p].shape.length && into(p).length > 1
+    && into(p).every(({ n: other }) => other <= n) && engine.nodes[p].kept === undefined);
+  return [...asked_, ...sums.map((p) => ({ step, n, p, j: 0, right: done.grads[p], whole: true }))];
+}
+
+/** List what arrives at a node, step by step. */
+const into = (p) => done.steps.flatMap((step, n) => engine.nodes[step.node].of.flatMap((q, k) => (
+  q === p && step.sent[k] !== null ? [{ n, sent: step.sent[k] }] : [])));
+
+/** Split a contribution into what each unit above sends. */
+function partsOf({ step, k, j }) {
+  const g = step.upstream;
+  if (!Array.isArray(g)) return [step.sent[k]].map((c) => flat(c)[j]);
+  if (g.length > PARTS) return [];
+  return g.map((one, u) => {
+    const alone = Array(g.length).fill(0);
+    alone[u] = one;
+    return flat(done.backs[step.node](alone)[k])[j];
+  });
+}
+
+/** List the units that look at a cell, and what arrived at each of them. */
+function lookersAt({ step, n, k, j, p }, parts) {
+  const g = flat(step.upstream);
+  const grid = moves[n].grid;
+  if (grid) {
+    const [cells, units] = [grid.cells.length * grid.cells[0].length, grid.windows.length];
+    if (Math.floor(j / cells) !== grid.at) return [];
+    return grid.windows.flatMap((links, u) => (links.some(([c]) => c === j % cells) ? [g[grid.at * units + u]] : []));
+  }
+  const alike = flat(step.sent[k]).length === g.length && engine.nodes[p].shape.length === engine.nodes[step.node].shape.length;
+  return alike ? [g[j]] : g.length === 1 ? g : g.filter((_, u) => parts[u]);
+}
+
+/** Name the misconception behind a wrong answer; each is a short name and what is right instead. */
+function misconception(question, x) {
+  const { step, n, p, k, j, right } = question;
+  const fact = engine.facts[step.node];
+  const name = engine.facts[p].name;
+  if (Number.isNaN(x)) return ["no number", "write a number, such as 0.5 or −1/4"];
+  if (k === undefined) {
+    const some = into(p).map(({ sent }) => sent);
+    if (some.some((one) => isNear(x, one))) return ["forgets the sum over uses", `${name} is used ${some.length} times, and what arrives adds up: ${some.map((one) => number(one)).join(" + ")}`];
+    return ["another sum", `what arrived adds up: ${some.map((one) => number(one)).join(" + ")}`];
+  }
+  const parts = partsOf(question);
+  const seen_ = lookersAt(question, parts);
+  const own = flat(done.values[p])[j];
+  const y = flat(done.values[step.node])[flat(done.values[step.node]).length === 1 ? 0 : j];
+  const sent = parts.filter(Boolean);
+  const g = seen_.length === 1 ? seen_[0] : undefined;
+  const all = seen_.reduce((sum, one) => sum + one, 0);
+  const slope = !Array.isArray(step.upstream) && !engine.nodes[p].shape.length ? done.backs[step.node](1)[k] : undefined;
+  const paysIt = seen_.some((one) => isNear(x, one)) || isNear(x, all);
+  if (right && isNear(x, -right)) return ["sign", "the number is right, its sign is not"];
+  if (fact.chooses && !(fact.off && right === 0)) {
+    if (Math.abs(x) > Math.abs(right) && isNear(x, paidToAll(question, own))) return ["adds 1 to every tie", `several share the maximum, and ties="${fact.ties}" pays ${fact.ties === "even" ? "each its share" : `the ${fact.ties} one alone`}`];
+    if (x && right === 0 && paysIt) return ["sends it to all", "a maximum hands the whole gradient to its winner, and nothing to the others"];
+    if (x === 0 && right && own === 0) return ["zero because the value is 0", `${name} is 0, but it won: the link weighs 1 whatever the value is`];
+  }
+  if (x === 0 && right && own === 0) return ["zero because the value is 0", `the slope by ${name} is what counts, not ${name} itself`];
+  if (sent.length > 1 && sent.some((one) => isNear(x, one))) return [moves[n].grid ? "forgets the sum over windows" : "forgets the sum over uses", `${sent.length} units look at it, and what they send adds up: ${sent.map((one) => number(one)).join(" + ")}`];
+  if (fact.bends && g !== undefined && isNear(x, g)) return ["forgets σ′", `what arrived is multiplied by the slope of the activation at ${number(own)}`];
+  if (slope !== undefined && isNear(x, slope)) return ["forgets what arrived", `${number(slope)} is the slope alone; ${number(step.upstream)} arrived, and multiplies it`];
+  if (g !== undefined && isNear(x, g)) return ["forgets the slope", "what arrived is multiplied by the local derivative"];
+  if ([own, y].some((one) => isNear(x, one) || (g !== undefined && isNear(x, g * one)))) return ["uses the data instead of the local derivative", "the number itself is not its slope: see the rule"];
+  return ["another number", "what arrived, times the local derivative"];
+}
+
+/** Add up what an element would get if every unit that shares a maximum got all of it. */
+function paidToAll({ step, n, j, p }, own) {
+  const [grid, g] = [moves[n].grid, flat(step.upstream)];
+  if (!grid) return flat(done.values[step.node]).reduce((sum, y, u) => (y === own ? sum + g[u] : sum), 0);
+  const [cells, units] = [grid.cells.length * grid.cells[0].length, grid.windows.length];
+  if (Math.floor(j / cells) !== grid.at) return 0;
+  const x = done.values[p].slice(grid.at * cells);
+  return grid.windows.reduce((sum, links, u) => {
+    const best = links.some(([c]) => c === j % cells) && links.every(([c]) => x[c] <= own);
+    return best ? sum + g[grid.at * units + u] : sum;
+  }, 0);
+}
+
+function label({ p, j, k, whole }) {
+  const { shape } = engine.nodes[p];
+  const at_ = shape.length ? `[${places(shape)[j].join(", ")}]` : "";
+  const value = number(flat(done.values[p])[j]);
+  return k === undefined ? `gradient of ${engine.facts[p].name}, all of it` : `to ${engine.facts[p].name}${at_}, which is ${value}${whole ? "" : " and one of many"}`;
+}
+
+/** Ask for the next step; steps where there is nothing to say are taken. */
+function question() {
+  const form = part("guess");
+  while (at < end && !questionsOf(at).length) arrive(at + 1);
+  form.replaceChildren();
+  if (at >= end) {
+    const reasons = Object.entries(score.reasons).map(([name, times]) => `${name}${times > 1 ? ` (${times})` : ""}`);
+    element("p", { class: "ask", role: "status", tabindex: -1 }, form, `You predicted ${score.right} of ${score.asked}.`).focus();
+    if (reasons.length) element("p", {}, form, `What went wrong: ${reasons.join(", ")}.`);
+    element("button", { type: "button" }, element("p", {}, form), "Once more").addEventListener("click", () => begin());
+    return;
+  }
+  const asked_ = questionsOf(at);
+  element("p", { class: "ask" }, form, `${at + 1} of ${end}: ${moves[at].says}. What does it send?`);
+  let table;
+  const fields = asked_.map((one) => {
+    const { shape } = engine.nodes[one.p];
+    if (shape.length && one.whole && one.j === 0) {
+      element("p", {}, form, `to ${engine.facts[one.p].name}, each element:`);
+      table = element("div", { class: "cells", style: `grid-template-columns: repeat(${shape.at(-1)}, 1fr)` }, form);
+    }
+    const all = shape.length && one.whole;
+    const row = all ? table : element("label", {}, form, label(one));
+    const typing = { type: "text", autocomplete: "off", spellcheck: "false", placeholder: all ? number(flat(done.values[one.p])[one.j], 3) : "" };
+    return element("input", { ...typing, ...(all && { "aria-label": label(one) }) }, row);
+  });
+  document.body.classList.add("asking");
+  const { grid: windows } = moves[at];
+  showGrid(windows && {
+    ...windows, landed: windows.landed.map((row) => row.map(() => "0")),
+    windows: windows.windows.map((links) => links.map(([c]) => [c, "0"])),
+  });
+  const told = element("ul", { "aria-live": "polite" }, form);
+  const button = element("button", { type: "button" }, element("p", {}, form), "Check");
+  button.addEventListener("click", () => {
+    if (button.textContent === "Check") check(asked_, fields, told, button);
+    else question();
+  });
+  for (const field of fields) {
+    field.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter") return;
+      event.preventDefault(); // the button has the focus next, and would take it, too
+      button.click();
+    });
+  }
+  if (window === window.top || document.hasFocus()) fields[0].focus(); // or the page around would jump here
+  light(done.steps[at].node);
+}
+
+function check(asked_, fields, told, button) {
+  asked_.forEach((one, i) => {
+    const x = read(fields[i].value);
+    const right = isNear(x, one.right) || Object.is(x, one.right);
+    score.asked += 1;
+    score.right += right ? 1 : 0;
+    fields[i].readOnly = true;
+    fields[i].className = right ? "right" : "wrong";
+    fields[i].setAttribute("aria-invalid", !right);
+    if (right) return;
+    const [name, instead] = misconception(one, x);
+    score.reasons[name] = (score.reasons[name] ?? 0) + 1;
+    element("li", {}, told, `${label(one)}: it is ${number(one.right)}. ${name[0].toUpperCase()}${name.slice(1)}: ${instead}.`);
+  });
+  if (!told.children.length) element("li", {}, told, "Right.");
+  document.body.classList.remove("asking");
+  arrive(at + 1);
+  button.textContent = at < end ? "Next" : "Score";
+  button.focus();
+}
+
+/** Mark the node that is asked about. */
+function light(i) {
+  ask(i);
+  follows = true;
+  boxes[i].group.classList.add("asked");
+}
+
+function begin() {
+  score = { right: 0, asked: 0, reasons: {} };
+  pause();
+  arrive(0);
+  question();
+}
+
+function guess() {
+  guessing = !guessing;
+  const button = document.querySelector('[data-do="guess"]');
+  button.setAttribute("aria-pressed", guessing);
+  button.textContent = guessing ? "Stop" : "Predict";
+  document.body.classList.toggle("guessing", guessing);
+  part("guess").hidden = !guessing;
+  for (const other of document.querySelectorAll("#controls :is(button:not([data-do='guess']), input, select)")) other.disabled = guessing;
+  document.body.classList.remove("asking");
+  if (guessing) begin();
+  else arrive(at);
+}
+
+actions.guess = guess;

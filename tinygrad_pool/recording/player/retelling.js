@@ -1,0 +1,176 @@
+
+// ---- the story anew, with other numbers
+
+const engine = pass.engine && { ...pass.engine, ...loaded(pass.engine.program) };
+const LONGEST = 32;
+
+/** Write the cells of a small picture as bytes, as Python does. */
+function cellsOf(x, shape, [planes, rows, columns], largest) {
+  const [high, wide] = [1, ...shape].slice(-2);
+  const every = Math.ceil(Math.max(high, wide) / LONGEST);
+  const bytes = [];
+  for (let plane = 0; plane < planes; plane += 1) {
+    for (let i = 0; i < rows; i += 1) {
+      for (let j = 0; j < columns; j += 1) {
+        const share = x[(plane * high + i * every) * wide + j * every] / (largest || 1);
+        bytes.push(Number.isNaN(share) ? -128 : rint(127 * clamp(-1, share, 1)));
+      }
+    }
+  }
+  return btoa(String.fromCharCode(...bytes.map((one) => one & 255)));
+}
+
+const valueOf = (done, p) => (p.node === undefined ? Number(p.constant) : done.values[p.node]);
+
+/** Find who wins a maximum of numbers; where the least wins, their negatives compete. */
+function contest(done, i) {
+  const { chooses, ties, rivals } = engine.facts[i];
+  const sign = chooses === "least" ? -1 : 1;
+  const values = rivals.map((p) => sign * valueOf(done, p));
+  const best = values.reduce(max);
+  const hits = [...values.keys()].filter((k) => Object.is(values[k], best) || values[k] === best);
+  return { values, best, winner: ties === "last" ? hits.at(-1) : hits[0], hits };
+}
+
+/** Say why nothing came through a link between numbers. */
+function reason(done, step, k) {
+  const { node: i, upstream } = step;
+  const fact = engine.facts[i];
+  const local = done.backs[i](1)[k];
+  const at = engine.nodes[i].of[k];
+  const x = number(done.values[at]);
+  if (local && upstream) {
+    const narrower = engine.nodes[i].single || engine.nodes[at].single ? "float32" : "float64";
+    return `underflow: ${number(upstream, 3)} × ${number(local, 3)} is below ${narrower}`.replaceAll("−", "-");
+  }
+  if (local) return "nothing arrived there";
+  if (fact.off) return fact.off.replace("{x}", x);
+  if (!fact.rivals) return `${fact.flat} at ${x}`;
+  const { values, best, winner } = contest(done, i);
+  const mine = fact.places[k];
+  const behind = best - values[mine];
+  const tie = behind ? "" : " (a tie, which it does not win)";
+  return `it lost to ${fact.rivals[winner].name}, by ${number(behind)}${tie}`;
+}
+
+/** Follow a gradient of 0 up to where it began, from number to number. */
+function becauseOf(done, i) {
+  const grad = done.grads[i];
+  const names = engine.facts.map((fact) => fact.name);
+  if (grad === undefined) return ["no node that got a gradient hands one on to it"];
+  if (flat(grad).every((g) => g !== 0 && Number.isFinite(g))) return [];
+  if (i === engine.nodes.length - 1) return ["the pass begins here, with the gradient that it was given"];
+  if (engine.nodes.some((node) => node.shape.length) || flat(grad).some((g) => !Number.isFinite(g))) {
+    return flat(grad).some(Boolean) ? [] : ["the page explains zeros of numbers only; tg.record(…).why explains this one"];
+  }
+  const into = (at) => done.steps.flatMap((step) => engine.nodes[step.node].of.flatMap((p, k) => (
+    p === at && step.sent[k] !== null ? [{ step, k, sent: step.sent[k] }] : [])));
+  const [causes, met, waiting] = [new Set(), new Set([i]), [i]];
+  if (into(i).some(({ sent }) => sent)) return ["the contributions cancel"];
+  while (waiting.length) {
+    const below = waiting.pop();
+    for (const { step, k } of into(below)) {
+      const above = step.node;
+      if (step.upstream || !done.backs[above](1)[k]) {
+        causes.add(`${names[below]} gets nothing from ${names[above]}: ${reason(done, step, k)}`);
+      } else if (above === engine.nodes.length - 1) {
+        causes.add("the pass began with the gradient 0");
+      } else if (!met.has(above)) {
+        met.add(above);
+        if (into(above).some(({ sent }) => sent)) causes.add(`what reaches ${names[above]} cancels`);
+        else waiting.push(above);
+      }
+    }
+  }
+  return [...causes];
+}
+
+/** Tell the windows of a pooling: what each unit has of its cells is what comes back for a 1. */
+function gridOf(done, step, told) {
+  const { node: i, upstream, sent } = step;
+  const p = engine.nodes[i].of[0];
+  const [rows, columns] = [told.cells.length, told.cells[0].length];
+  const [tall, wide] = [told.units.length, told.units[0].length];
+  const [cell, unit] = [told.at * rows * columns, told.at * tall * wide];
+  const table = (x, from, high, n) => Array.from({ length: high }, (_, r) => (
+    x.slice(from + r * n, from + (r + 1) * n).map((one) => number(one, 3))));
+  const windows = told.windows.map((links, u) => {
+    const one = Array(engine.nodes[i].shape.reduce((a, b) => a * b, 1)).fill(0);
+    one[unit + u] = 1;
+    const [weights] = done.backs[i](one);
+    return links.map(([c]) => [c, number(weights[cell + c], 3)]);
+  });
+  return {
+    ...told,
+    cells: table(done.values[p], cell, rows, columns),
+    units: table(done.values[i], unit, tall, wide),
+    arrived: table(upstream, unit, tall, wide),
+    landed: table(sent[0], cell, rows, columns),
+    windows,
+  };
+}
+
+/** Tell a pass as Python told the recorded one: the same steps, with these numbers. */
+function retold(done) {
+  const kept = engine.nodes.map((node) => node.kept);
+  const grads = done.grads.map((g, i) => (g !== undefined && kept[i] !== undefined ? plus(g, kept[i], same) : g));
+  const shape = (i) => engine.nodes[i].shape;
+  const greatest = Math.max(0, ...grads.filter((g) => g !== undefined).map(largestIn));
+  const size = (g) => {
+    const x = largestOf(g);
+    if (flat(g).some(Number.isNaN)) return null;
+    if (!Number.isFinite(x)) return Math.sign(x);
+    const share = greatest ? Math.min(1, Math.sqrt(Math.abs(x) / greatest)) : 0;
+    return Math.sign(x) * Math.round(1000 * share) / 1000;
+  };
+  const told = {
+    ...pass,
+    boxes: pass.boxes.map((box, i) => ({
+      ...box,
+      data: onALine(done.values[i], shape(i)),
+      because: becauseOf(done, i),
+      cells: box.cells && cellsOf(done.values[i], shape(i), box.format, largestIn(done.values[i])),
+    })),
+  };
+  const now = [...kept];
+  const change = (i) => {
+    const box = pass.boxes[i];
+    const cells = box.format && cellsOf(now[i], shape(i), box.format, largestIn(grads[i]));
+    return { box: i, lines: numbers(now[i], shape(i)).split("\n"), size: size(now[i]), ...(cells && { cells }) };
+  };
+  now[engine.nodes.length - 1] ??= engine.seed;
+  told.moves = pass.moves.map((move, n) => {
+    const step = done.steps[n];
+    const { of } = engine.nodes[step.node];
+    of.forEach((p, k) => {
+      const round = engine.nodes[p].single ? Math.fround : same;
+      if (step.sent[k] !== null) now[p] = now[p] === undefined ? step.sent[k] : plus(now[p], step.sent[k], round);
+    });
+    const alone = !shape(step.node).length;
+    const local = alone && done.backs[step.node](1);
+    const sends = move.sends.map((sent, k) => {
+      const c = step.sent[k];
+      if (c === null) return sent;
+      const anew = { edge: sent.edge, to: sent.to, says: onALine(c, shape(of[k])) };
+      if (alone && !shape(of[k]).length) {
+        const slope = local[k] < 0 ? `(${number(local[k])})` : number(local[k]);
+        const symbol = engine.facts[step.node].symbols[k];
+        anew.says = `g · ${symbol} = ${number(step.upstream)} · ${slope} = ${anew.says}`;
+        if (c === 0) anew.reason = reason(done, step, k);
+      } else if (shape(of[k]).length && !isLarge(shape(of[k]), c.length)) {
+        anew.says += `, of shape ${shape(of[k]).join(" × ")}`;
+      }
+      anew.size = size(c);
+      if (sent.short !== undefined) anew.short = number(largestOf(c), 3);
+      return anew;
+    });
+    return {
+      ...move,
+      says: `${pass.boxes[step.node].name} gets ${onALine(step.upstream, shape(step.node))}`,
+      sends,
+      changes: move.changes.map((one) => change(one.box)),
+      ...(move.grid && { grid: gridOf(done, step, move.grid) }),
+    };
+  });
+  return told;
+}

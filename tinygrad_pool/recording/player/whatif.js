@@ -1,0 +1,280 @@
+
+// ---- what if a leaf had another number
+
+const [SAMPLES, HALVINGS, MOST_TURNS] = [96, 60, 8];
+const leaves = [...engine.nodes.keys()].filter((i) => engine.nodes[i].run === undefined && flat(engine.nodes[i].data).length);
+const recorded = engine.nodes.map((node) => node.data);
+let given = recorded;
+let done = compute(engine, given);
+let [leaf, cell] = [leaves[0], 0]; // which number of which leaf is changed
+let range;
+let turns = [];
+let drawing;
+
+const numberOf = (data) => flat(data[leaf])[cell];
+const places = (shape) => (shape.length ? places(shape.slice(0, -1)).flatMap((at) => (
+  Array.from({ length: shape.at(-1) }, (_, i) => [...at, i]))) : [[]]);
+
+/** Return all leaves with another number in the place that is changed. */
+function withNumber(x) {
+  const number = engine.nodes[leaf].single ? Math.fround(x) : x;
+  return given.map((data, i) => (i !== leaf ? data : Array.isArray(data) ? data.with(cell, number) : number));
+}
+
+const lossOf = ({ values }) => flat(values.at(-1)).reduce((sum, y, i) => sum + y * flat(engine.seed)[i], 0);
+const slopeOf = ({ grads }) => (grads[leaf] === undefined ? 0 : flat(grads[leaf])[cell]);
+
+/** Compute with another number: the loss, and what is decided on the way. */
+function tried(x) {
+  marks = [];
+  try {
+    const loss = lossOf(compute(engine, withNumber(x), true));
+    return { x, loss, marks };
+  } catch {
+    return { x, loss: NaN, marks: [] };
+  } finally {
+    marks = undefined;
+  }
+}
+
+/** Find the first node that decides otherwise. */
+const firstTurn = (a, b) => a.marks.find(([, choice], i) => choice !== b.marks[i]?.[1])?.[0];
+
+/** Find where the slope jumps: between two numbers that decide otherwise, halved to the last bit. */
+function turnBetween(low, high) {
+  for (let k = 0; k < HALVINGS && firstTurn(low, high) !== undefined; k += 1) {
+    const x = (low.x + high.x) / 2;
+    if (x === low.x || x === high.x) break;
+    const middle = tried(x);
+    if (firstTurn(low, middle) === undefined) low = middle;
+    else high = middle;
+  }
+  try {
+    const [left, right] = [low, high].map(({ x }) => compute(engine, withNumber(x)));
+    const slopes = [slopeOf(left), slopeOf(right)];
+    if (Math.abs(slopes[0] - slopes[1]) <= 1e-9 * Math.max(...slopes.map(Math.abs))) return [];
+    return [{ x: high.x, node: firstTurn(low, high), sides: [left, right], slopes, loss: high.loss }];
+  } catch {
+    return [];
+  }
+}
+
+/** Sample the loss over the range of the slider, and find its kinks. */
+function survey() {
+  const [low, high] = range;
+  const began = performance.now();
+  tried(low);
+  const n = performance.now() - began > 8 ? 24 : SAMPLES;
+  const samples = Array.from({ length: n + 1 }, (_, i) => tried(low + (high - low) * i / n));
+  turns = samples.slice(1).flatMap((sample, i) => (
+    firstTurn(samples[i], sample) === undefined ? [] : turnBetween(samples[i], sample)));
+  turns = turns.filter(({ x }, i) => !i || x > turns[i - 1].x).slice(0, MOST_TURNS);
+  drawing = [...samples, ...turns].filter(({ loss }) => Number.isFinite(loss)).sort((a, b) => a.x - b.x);
+}
+
+const rivalSaid = (rival) => (rival.node === undefined ? number(Number(rival.constant)) : rival.name);
+
+/** Say what happens at a kink. */
+function turnSaid({ x, node, sides, slopes }) {
+  const fact = engine.facts[node];
+  const who = sides.map((side) => fact.rivals && rivalSaid(fact.rivals[contest(side, node).winner]));
+  const flips = who[0] !== who[1] ? `, ${who[0]} wins below and ${who[1]} above` : "";
+  return `${number(x)} (${fact.name}${flips}: slope ${number(slopes[0])}, then ${number(slopes[1])})`;
+}
+
+const [WIDE, HIGH, RIM] = [260, 92, 6];
+
+/** Draw the loss as the number changes, its kinks, and the tangent that the gradient is. */
+function showCurve() {
+  const [low, high] = range;
+  const losses = drawing.map(({ loss }) => loss);
+  const [least, most] = [losses.reduce(min, Infinity), losses.reduce((a, b) => (a >= b ? a : b), -Infinity)];
+  const tall = most - least || 1;
+  const across = (x) => RIM + (WIDE - 2 * RIM) * (x - low) / (high - low);
+  const up = (y) => HIGH - RIM - (HIGH - 2 * RIM) * (y - least) / tall;
+  const figure = part("curve");
+  figure.replaceChildren();
+  const picture = element("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, role: "img" }, figure);
+  const { name } = engine.facts.at(-1);
+  picture.setAttribute("aria-label", `${name} from ${number(least)} to ${number(most)} over ${called()} from ${number(low)} to ${number(high)}`);
+  const clip = element("clipPath", { id: "inside" }, picture);
+  element("rect", { x: 0, y: 0, width: WIDE, height: HIGH }, clip);
+  for (const { x } of turns) element("line", { x1: across(x), x2: across(x), y1: 0, y2: HIGH, class: "turn" }, picture);
+  element("polyline", { points: drawing.map(({ x, loss }) => `${across(x)},${up(loss)}`).join(" ") }, picture);
+  const [x, y, slope] = [numberOf(given), lossOf(done), slopeOf(done)];
+  if (![x, y, slope].every(Number.isFinite)) return;
+  const line = [low, high].map((end) => [across(end), up(y + slope * (end - x))]);
+  const [[x1, y1], [x2, y2]] = line;
+  element("line", { x1, y1, x2, y2, class: `tangent ${signOf(slope)}`, "clip-path": "url(#inside)" }, picture);
+  element("circle", { cx: across(x), cy: up(y), r: 5, class: signOf(slope) }, picture);
+  element("text", { x: RIM, y: 12 }, picture, `${name} = ${number(y)}, slope ${number(slope)}`);
+}
+
+const called = () => {
+  const { shape } = engine.nodes[leaf];
+  return engine.facts[leaf].name + (shape.length ? `[${places(shape)[cell].join(", ")}]` : "");
+};
+
+const RELATIONS = {
+  "<": (x, w) => x < w, "<=": (x, w) => x <= w, ">": (x, w) => x > w, ">=": (x, w) => x >= w, bool: (x) => x !== 0,
+};
+
+/** Say which of Python's own choices would be others now: the page keeps what they chose. */
+function forksSaid() {
+  return engine.forks.filter(({ node, relation, answer: was, other, rival }) => {
+    const against = rival === null ? Number(other) : flat(done.values[rival])[0];
+    return RELATIONS[relation]?.(flat(done.values[node])[0], against) !== was;
+  }).map(({ says }) => `${says}; now it would choose otherwise, but what it chose stays. `).join("");
+}
+
+function showTurns() {
+  const [x, was] = [numberOf(given), numberOf(recorded)];
+  const changed = Object.is(x, was) ? "" : `${called()} was ${number(was)}. `;
+  const near = [turns.findLast((turn) => turn.x < x), turns.find((turn) => turn.x >= x)].filter(Boolean);
+  const listed = near.map(turnSaid).join("; ");
+  part("turns").textContent = changed + forksSaid() + (listed ? `Nearest kinks of ${engine.facts.at(-1).name}: at ${called()} = ${listed}.` : "");
+}
+
+/** Say how near the nearest decision of a node is. */
+function marginOf(step) {
+  const { node } = step;
+  const fact = engine.facts[node];
+  if (fact.rivals) {
+    const { values, best: most, winner } = contest(done, node);
+    const others = [...values.keys()].filter((k) => k !== winner);
+    const next = others.reduce((k, other) => (values[other] > values[k] ? other : k), others[0]);
+    if (next === undefined || engine.nodes[node].shape.length || [most, values[next]].some(Number.isNaN)) return "";
+    if (fact.bends) return most === values[1] && values[1] ? `${number(most)} above the kink at 0.` : `${number(-values[1])} below the kink at 0.`;
+    const names = [winner, next].map((k) => rivalSaid(fact.rivals[k]));
+    return most === values[next] ? `${names[0]} and ${names[1]} tie: a kink.`
+      : `${names[0]} wins; margin ${number(most - values[next])} to ${names[1]}.`;
+  }
+  return "";
+}
+
+/** Say how near the nearest decision of a window is. */
+function windowMargin(step, grid) {
+  const { node } = step;
+  if (!engine.facts[node].chooses) return "";
+  const x = done.values[engine.nodes[node].of[0]];
+  const from = grid.at * grid.cells.length * grid.cells[0].length;
+  const wide = grid.units[0].length;
+  const margins = grid.windows.map((links, u) => {
+    const [first, second] = links.map(([c]) => x[from + c]).sort((a, b) => b - a);
+    return { u, margin: first - second };
+  }).filter(({ margin }) => Number.isFinite(margin));
+  if (!margins.length) return "";
+  const { u, margin } = margins.reduce((a, b) => (b.margin < a.margin ? b : a));
+  const unit = `[${Math.floor(u / wide)}, ${u % wide}]`;
+  return margin ? `Smallest margin: ${number(margin)}, in the window of unit ${unit}.` : `A tie in the window of unit ${unit}: a kink.`;
+}
+
+/** Show a pass with the numbers that are given now. */
+function retell() {
+  const story = given.every((data, i) => data === recorded[i]) ? { ...pass, moves: pass.moves.map((move) => ({ ...move })) } : retold(done);
+  story.moves.forEach((move, n) => {
+    const step = done.steps[n];
+    move.margin = move.grid ? windowMargin(step, move.grid) : marginOf(step);
+  });
+  load(story);
+  squeezeAll(boxes.flatMap((box, i) => {
+    const lines = numbers(done.values[i], engine.nodes[i].shape).split("\n");
+    box.tip.textContent = `${box.name} = ${box.data}`;
+    return [...box.group.querySelectorAll(".data")].map((text, k) => {
+      if (text.textContent.trim() !== (lines[k] ?? "").trim()) text.textContent = lines[k] ?? "";
+      return [text, box.room];
+    });
+  }));
+  grid = undefined;
+  showAll();
+  showStory();
+}
+
+/** Give the leaf another number; one that cannot be computed with is refused in words. */
+function give(x) {
+  const before = given;
+  given = withNumber(x);
+  if (Object.is(numberOf(given), numberOf(recorded))) given = given.map((data, i) => (String(data) === String(recorded[i]) ? recorded[i] : data));
+  try {
+    done = compute(engine, given);
+  } catch (error) {
+    given = before;
+    part("turns").textContent = `${called()} = ${number(x)} cannot be computed: ${error.message}.`;
+    return;
+  }
+  retell();
+  if (x < range[0] || x > range[1]) reach();
+  showNumber();
+}
+
+/** Settle how far the slider reaches: three times the number on both sides. */
+function reach() {
+  const [x, was] = [numberOf(given), numberOf(recorded)].map((one) => (Number.isFinite(one) ? one : 0));
+  const span = Math.max(1, 3 * Math.abs(was), 1.5 * Math.abs(x - was));
+  range = [was - span, was + span];
+  [part("slide").min, part("slide").max] = range;
+  part("slide").step = span / 100;
+  survey();
+}
+
+function showNumber() {
+  const x = numberOf(given);
+  const { single } = engine.nodes[leaf];
+  const typed = +part("to").value;
+  if (document.activeElement !== part("to") || (single ? Math.fround(typed) : typed) !== x) {
+    part("to").value = single ? +x.toPrecision(8) : x;
+  }
+  part("slide").value = x;
+  part("slide").setAttribute("aria-valuetext", `${called()} = ${number(x)}`);
+  document.querySelector('[data-do="reset"]').disabled = given.every((data, i) => data === recorded[i]);
+  showCurve();
+  showTurns();
+}
+
+function choose(i, place = 0) {
+  [leaf, cell] = [i, place];
+  part("leaf").value = i;
+  const { shape } = engine.nodes[i];
+  part("cell").hidden = !shape.length;
+  part("cell").replaceChildren();
+  if (shape.length) places(shape).forEach((at, k) => element("option", { value: k }, part("cell"), `[${at.join(", ")}]`));
+  part("cell").value = place;
+  part("to").setAttribute("aria-label", `${called()} were`);
+  part("slide").setAttribute("aria-label", called());
+  reach();
+  showNumber();
+}
+
+Object.assign(actions, {
+  reset: () => {
+    given = recorded;
+    done = compute(engine, given);
+    retell();
+    reach();
+    showNumber();
+  },
+});
+
+for (const i of leaves) element("option", { value: i }, part("leaf"), engine.facts[i].name);
+part("leaf").addEventListener("change", (event) => choose(+event.target.value));
+part("cell").addEventListener("change", (event) => choose(leaf, +event.target.value));
+let waiting;
+part("slide").addEventListener("input", (event) => {
+  cancelAnimationFrame(waiting);
+  waiting = requestAnimationFrame(() => give(+(+event.target.value).toPrecision(6)));
+});
+part("to").addEventListener("input", (event) => {
+  if (event.target.value !== "" && Number.isFinite(+event.target.value)) give(+event.target.value);
+});
+
+/** Begin with the numbers of the recorded pass. */
+function openInstrument() {
+  part("whatif").hidden = !leaves.length;
+  retell();
+  if (leaves.length) choose(leaf);
+  onCell = (k) => {
+    const p = at && engine.nodes[done.steps[at - 1].node].of[0];
+    if (leaves.includes(p) && !guessing) choose(p, k);
+  };
+  onAsk = (i) => { if (leaves.includes(i) && i !== leaf && !guessing) choose(i); };
+}
