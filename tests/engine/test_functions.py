@@ -1,8 +1,7 @@
 """Functions to be differentiated: their arguments, and the structure of those."""
 
-from typing import NamedTuple
-
 from collections import defaultdict
+from typing import NamedTuple
 
 import numpy as np
 import pytest

@@ -116,7 +116,11 @@ def test_bounds_and_gains_are_torchs(peer):
             r"xavier_uniform_: needs weights \(out, in, ...\), got shape \(3,\)",
         ),
         (lambda: init.kaiming_uniform_(weights((0, 2))), ShapeError, r"got shape \(0, 2\)"),
-        (lambda: init.uniform_(weights(), 0.0, np.inf), OptionError, "uniform_: b - a must be a nu"),
+        (
+            lambda: init.uniform_(weights(), 0.0, np.inf),
+            OptionError,
+            "uniform_: b - a must be",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named(call, error, message):
