@@ -57,7 +57,7 @@ class HasArrayMethods(AnswersPython):
 
     def flatten(self, order: Any = "C") -> Any:
         """Call `np.ravel` of a copy of this."""
-        return np.ravel(np.copy(self), order)  # type: ignore[call-overload]  # a Value answers
+        return np.ravel(np.copy(self), order)
 
     def compress(self, condition: Any, axis: int | None = None) -> Any:
         """Call `np.compress` of this: keep what the condition says, along an axis."""
