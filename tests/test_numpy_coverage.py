@@ -3,6 +3,7 @@
 docs/numpy_coverage.py has the calls, with 0 to 3 axes, negative axes and keepdims.
 """
 
+import warnings
 from functools import cache
 
 import numpy as np
@@ -17,7 +18,9 @@ from tinygrad_pool.errors import UnsupportedError
 from tinygrad_pool.rules.sparse_weights import Weights
 
 CALLS = calls()
-OF_MATRICES = {"inv", "solve", "det", "logabsdet", "cholesky"}
+WHOLE = {"inv", "solve", "det", "logabsdet", "cholesky", "sign_of_det"} | {
+    *("sort", "quantile", "interp", "unwrap", "trim_zeros"),
+}
 """Rules that are not taken apart into scalars."""
 
 
@@ -123,7 +126,7 @@ def test_an_exploded_graph_has_the_same_number_and_gradients(name):
     for call in CALLS[name][:4]:
         leaves = leaves_of(call)
         loss = loss_of(call, leaves)
-        if OF_MATRICES & {node.op for node in topological_order(loss)}:
+        if WHOLE & {node.op for node in topological_order(loss)}:
             with pytest.raises(UnsupportedError, match="has no scalar form"):
                 tg.explode(loss)
             continue
@@ -161,3 +164,47 @@ def test_every_way_to_look_at_a_graph_takes_it(name):
     assert "grad of" in str(passed.why(v, (0,) * v.ndim))
     assert v.label in tg.draw(loss).source
     assert str(tg.diagnose(loss))
+
+
+def other_numbers(letter, rng):
+    """Shuffle the numbers of an operand, and turn their signs where it may be negative."""
+    sign = -1.0 if letter not in "prx" and rng.integers(2) else 1.0
+    return sign * rng.permutation(ARRAYS[letter].reshape(-1)).reshape(ARRAYS[letter].shape)
+
+
+def assert_replay_is_computing_anew(call, numbers):
+    leaves, anew = leaves_of(call), {letter: Value(x) for letter, x in numbers.items()}
+    passed, expected = tg.record(loss_of(call, leaves)), loss_of(call, anew)
+    inputs = [letter for letter, v in leaves.items() if v in passed.nodes]
+    for letter in inputs:
+        passed.set(leaves[letter], numbers[letter])
+    again = passed.replay()
+    np.testing.assert_array_equal(again.loss.data, expected.data, err_msg=call)
+    slopes = tg.grad(expected, [anew[letter] for letter in inputs])
+    for letter, slope in zip(inputs, slopes, strict=True):
+        g = again.gradients.get(again.find(letter), np.zeros(slope.shape))
+        np.testing.assert_allclose(g, slope, 1e-12, 1e-12, err_msg=call)
+
+
+@pytest.mark.parametrize("name", working())
+def test_a_replay_with_other_numbers_is_computing_anew(name):
+    for call in CALLS[name]:
+        for seed in range(4):
+            rng = np.random.default_rng(seed)
+            numbers = {letter: other_numbers(letter, rng) for letter in leaves_of(call)}
+            assert_replay_is_computing_anew(call, numbers)
+
+
+MINDS_NAN = ("sort", "partition", "median", "quantile", "percentile", "fmax", "fmin")
+
+
+@pytest.mark.parametrize("name", [n for n in working() if n.startswith("nan") or n in MINDS_NAN])
+def test_a_replay_looks_for_nan_anew(name):
+    for call in CALLS[name]:
+        for cells in (1, 3, 99):
+            numbers = {letter: ARRAYS[letter].copy() for letter in leaves_of(call)}
+            for x in numbers.values():
+                x.reshape(-1)[:cells] = np.nan
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)
+                assert_replay_is_computing_anew(call, numbers)

@@ -100,7 +100,8 @@ def _place(node: Node, parent: int | Node, name: str) -> int:
 
 def unit_slopes(node: Node, i: int) -> Any:
     """Push a gradient of 1 from every unit at once: enough where no two share a cell."""
-    return vjp(node, np.ones(node.shape, node.dtype))[i]
+    slopes = vjp(node, np.ones(node.shape, node.dtype))[i]
+    return 0.0 if slopes is None else slopes
 
 
 def _elementwise(node: Node, i: int, units: Indices) -> Links:

@@ -10,7 +10,7 @@ import numpy as np
 from tinygrad_pool.errors import DataError, ShapeError
 from tinygrad_pool.rules.arguments import Shape, whole
 from tinygrad_pool.rules.composition import composes, dtype_of, operand
-from tinygrad_pool.rules.primitive import observation, primitive
+from tinygrad_pool.rules.primitive import primitive
 from tinygrad_pool.rules.reductions import as_given, widened
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 
@@ -144,12 +144,30 @@ def logabsdet(x: Array) -> tuple[Array, Backward]:
 @composes("linalg.slogdet")
 def slogdet(a: Array) -> SlogdetResult:
     """Take the sign of a determinant and the logarithm of its size, without overflow."""
-    return SlogdetResult(_sign_of_det(a), log_of_det(a))
+    return SlogdetResult(sign_of(a), log_of_det(a))
 
 
-@observation
-def _sign_of_det(x: Array) -> Any:
+@primitive
+def sign_of(x: Array) -> Array:
+    """Take the sign of det X."""
     return _of_matrices("slogdet", lambda x: np.linalg.slogdet(x)[0], x)
+
+
+@implements(sign_of)
+def sign_of_det(x: Array) -> tuple[Array, Backward]:
+    """Differentiate the sign of a determinant: it is a fact, to which no gradient flows.
+
+    y = sgn det X            ∂E/∂X = 0
+
+    >>> y, backward = sign_of_det(np.array([[-2.0]]))
+    >>> float(y), backward(2.0)
+    (-1.0, (None,))
+    """
+
+    def sign_of_det_backward(_: Array) -> Contributions:
+        return (None,)
+
+    return sign_of(x), sign_of_det_backward
 
 
 @implements(np.linalg.cholesky)

@@ -27,8 +27,9 @@ from tinygrad_pool.rules.composition import (
     is_value,
     operand,
 )
-from tinygrad_pool.rules.primitive import observation
-from tinygrad_pool.rules.rule import Array
+from tinygrad_pool.rules.primitive import observation, primitive
+from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
+from tinygrad_pool.rules.shaping import scatter
 
 FIRST = """
 array_split copy delete diag diagflat diagonal dsplit fft.fftshift fft.ifftshift hsplit
@@ -265,30 +266,80 @@ def order_of(x: Array, axis: int, kth: Any = None) -> NDArray[np.int64]:
 
 
 @composes("sort")
-def sort(a: Array, axis: int | None = -1, kind: Any = None, stable: Any = None) -> Array:
+def sort_along(a: Array, axis: int | None = -1, kind: Any = None, stable: Any = None) -> Array:
     """Sort along an axis; equal ones stay in order, whatever the kind."""
     del kind, stable
-    return _by_order(operand(a), axis)
+    return _by_order(a, axis)
 
 
 @composes("partition")
 def partition(a: Array, kth: Any, axis: int | None = -1) -> Array:
     """Put the k-th number by size where it belongs, smaller ones before, larger ones behind it."""
-    return _by_order(operand(a), axis, kth)
+    constant("np.partition: kth", kth)
+    return _by_order(a, axis, kth)
 
 
-def _by_order(x: Array, axis: int | None, kth: Any = None) -> Array:
+def _by_order(a: Array, axis: int | None, kth: Any = None) -> Array:
+    x = operand(a)
     if axis is None:
         x, axis = np.reshape(x, -1), -1
+    return in_order(x, axis=axis, kth=kth)
+
+
+@primitive
+def in_order(x: Array, *, axis: int = -1, kth: Any = None) -> Array:
+    """Bring numbers into order along an axis, or only the kth ones to their places."""
     return np.take_along_axis(x, order_of(x, axis, kth), axis=axis)
 
 
-@composes("trim_zeros")
-def trim_zeros(filt: Array, trim: str = "fb") -> Array:
-    """Drop zeros at the ends of a row: at its front, its back or both."""
-    (places,) = np.nonzero(filt)
+@implements(in_order)
+def sort(x: Array, *, axis: int = -1, kth: Any = None) -> tuple[Array, Backward]:
+    """Differentiate in_order: what arrives goes back to where each number came from.
+
+    y_k = x_(o_k)            ∂E/∂x_(o_k) = g_k
+
+    o is the order of x, found anew in a rerun; at ties, equal ones stay in order. NaN comes last.
+
+    >>> y, backward = sort(np.array([3.0, 1.0, 2.0]))
+    >>> y, backward(np.array([5.0, 6.0, 7.0]))
+    (array([1., 2., 3.]), (array([7., 5., 6.]),))
+    """
+    back = np.argsort(order_of(x, axis, kth), axis=axis)
+
+    def sort_backward(g: Array) -> Contributions:
+        to_x = np.take_along_axis(g, back, axis=axis)
+        return (to_x,)
+
+    return in_order(x, axis=axis, kth=kth), sort_backward
+
+
+@implements(np.trim_zeros)
+def trim_zeros(x: Array, trim: str = "fb") -> tuple[Array, Backward]:
+    """Drop zeros at the ends of a row: at its front "f", its back "b" or both.
+
+    y = x[i:j]            ∂E/∂x[i:j] = g
+
+    What was dropped gets nothing.
+
+    >>> y, backward = trim_zeros(np.array([0.0, 2.0, 0.0]))
+    >>> y, backward(np.array([5.0]))
+    (array([2.]), (array([0., 5., 0.]),))
+    """
+    middle, shape = _middle(x, trim), np.shape(x)
+
+    def trim_zeros_backward(g: Array) -> Contributions:
+        to_x = scatter(g, key=middle, shape=shape)
+        return (to_x,)
+
+    return x[middle], trim_zeros_backward
+
+
+@observation
+def _middle(x: Array, trim: str) -> slice:
+    """Find what is left of a row when zeros are dropped at its ends."""
+    (places,) = np.nonzero(x)
     if not len(places):
-        return operand(filt)[:0]
+        return slice(0)
     first = int(places[0]) if "f" in trim.lower() else 0
-    end = int(places[-1]) + 1 if "b" in trim.lower() else np.size(filt)
-    return operand(filt)[first:end]
+    end = int(places[-1]) + 1 if "b" in trim.lower() else np.size(x)
+    return slice(first, end)

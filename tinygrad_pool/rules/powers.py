@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.rules.composition import composes, constant, dtype_of, operand
-from tinygrad_pool.rules.masks import choose, plain
-from tinygrad_pool.rules.primitive import PYTHON, observation
+from tinygrad_pool.rules.composition import asked, composes, constant, dtype_of, operand
+from tinygrad_pool.rules.masks import choose, keep, plain, split
+from tinygrad_pool.rules.primitive import PYTHON, observation, primitive
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 
 LN_2, LN_10 = log(2.0), log(10.0)
@@ -209,8 +209,7 @@ def divmod(x: Array, w: Array) -> tuple[Any, Array]:
 @composes("modf")
 def modf(x: Array) -> tuple[Array, Any]:
     """Return the part after the point, and the whole number before it, a plain one."""
-    whole = np.trunc(x)
-    return x - whole, whole
+    return np.fmod(x, 1.0), np.trunc(x)
 
 
 @composes("reciprocal")
@@ -249,55 +248,131 @@ def ldexp(x: Array, n: Array) -> Array:
     return x * np.ldexp(np.ones((), dtype_of(x)), n)
 
 
-@composes("copysign")
-def copysign(x: Array, w: Array) -> Array:
-    """Give x the sign of w, which is a fact: no gradient flows to it."""
-    return np.abs(x) * _signs(operand(x), operand(w))
+@implements(np.copysign)
+def copysign(x: Array, w: Array) -> tuple[Array, Backward]:
+    """Give x the sign of w, elementwise, broadcasting.
+
+    y = ±|x|            ∂E/∂x = ±g            ∂E/∂w = 0
+
+    The sign of w is a fact: no gradient flows to it. At x = 0, a kink, the slope is 0.
+
+    >>> y, backward = copysign(3.0, -2.0)
+    >>> float(y), float(backward(1.0)[0])
+    (-3.0, -1.0)
+    """
+    turned = _turned(x, w)
+
+    def copysign_backward(g: Array) -> Contributions:
+        to_x = g * turned
+        return to_x, None
+
+    return np.copysign(x, w), copysign_backward
 
 
 @observation
-def _signs(x: Array, w: Array) -> Any:
-    return np.copysign(np.ones((), dtype_of(x)), w)
+def _turned(x: Array, w: Array) -> Any:
+    return np.sign(x) * np.copysign(np.ones((), dtype_of(x)), w)
 
 
-@composes("fmax")
-def fmax(x: Array, w: Array) -> Array:
-    """Keep the larger, as np.maximum does, but of a number and NaN the number."""
-    return np.maximum(*_without_nan(operand(x), operand(w)))
+@implements(np.fmax)
+def fmax(x: Array, w: Array) -> tuple[Array, Backward]:
+    """Keep the larger, elementwise, broadcasting; of a number and NaN the number.
+
+    y = max(x, w)            ∂E/∂x = g [x wins]            ∂E/∂w = g [w wins]
+
+    At a tie the first wins.
+
+    >>> y, backward = fmax(float("nan"), 2.0)
+    >>> float(y), backward(5.0)
+    (2.0, (0.0, 5.0))
+    """
+    won = _beats(x, w, least=False)
+
+    def fmax_backward(g: Array) -> Contributions:
+        return split(g, won)
+
+    return choose(won, x, w), fmax_backward
 
 
-@composes("fmin")
-def fmin(x: Array, w: Array) -> Array:
-    """Keep the smaller, as np.minimum does, but of a number and NaN the number."""
-    return np.minimum(*_without_nan(operand(x), operand(w)))
+@implements(np.fmin)
+def fmin(x: Array, w: Array) -> tuple[Array, Backward]:
+    """Keep the smaller, elementwise, broadcasting; of a number and NaN the number.
+
+    y = min(x, w)            ∂E/∂x = g [x wins]            ∂E/∂w = g [w wins]
+
+    At a tie the first wins.
+
+    >>> y, backward = fmin(1.0, 1.0)
+    >>> float(y), backward(5.0)
+    (1.0, (5.0, 0.0))
+    """
+    won = _beats(x, w, least=True)
+
+    def fmin_backward(g: Array) -> Contributions:
+        return split(g, won)
+
+    return choose(won, x, w), fmin_backward
 
 
-def _without_nan(x: Array, w: Array) -> tuple[Array, Array]:
-    """Put the other operand where one is NaN."""
-    x_nan, w_nan = np.isnan(x), np.isnan(w)
-    if not (np.any(x_nan) or np.any(w_nan)):
-        return x, w
-    return np.where(x_nan, w, x), np.where(w_nan, x, w)
+@observation
+def _beats(x: Array, w: Array, *, least: bool) -> Any:
+    """Return where the first of two wins, or the second is NaN."""
+    won = (np.less_equal if least else np.greater_equal)(x, w) | np.isnan(w)
+    return bool(won) if type(x) is float and type(w) is float else won
 
 
-@composes("nan_to_num")
+@implements(np.nan_to_num)
 def nan_to_num(
     x: Array,
     copy: bool = True,
-    nan: float = 0.0,
-    posinf: float | None = None,
-    neginf: float | None = None,
-) -> Array:
-    """Put numbers in place of NaN and infinities, to which no gradient flows."""
+    nan: Any = 0.0,
+    posinf: Any = None,
+    neginf: Any = None,
+) -> tuple[Array, Backward]:
+    """Put numbers in place of NaN and infinities; None is the largest there is, or the least.
+
+    y = x or a number            ∂E/∂x = g [y is x]
+
+    What was put in place gets nothing.
+
+    >>> y, backward = nan_to_num(np.array([np.nan, 2.0]))
+    >>> y, backward(np.ones(2))
+    (array([0., 2.]), (array([0., 1.]),))
+    """
     del copy  # a result is always another Value
-    for number in (nan, posinf, neginf):
-        constant("np.nan_to_num: what fills in", number)
-    return np.where(np.isfinite(x), x, _filled(x, nan=nan, posinf=posinf, neginf=neginf))
+    numbers = {"nan": nan, "posinf": posinf, "neginf": neginf}
+    y = plain(asked("np.nan_to_num", np.nan_to_num, x, **numbers), x)
+    same = np.equal(x, y)
+
+    def nan_to_num_backward(g: Array) -> Contributions:
+        to_x = keep(g, same)
+        return (to_x,)
+
+    return y, nan_to_num_backward
 
 
-@observation
-def _filled(x: Array, **numbers: Any) -> Any:
-    return np.nan_to_num(x, **numbers)
+@primitive
+def whether(*xs: Array, test: str) -> Array:
+    """Ask a question of NumPy's, such as "isnan" or "less": 1 where the answer is yes, else 0."""
+    y = np.asarray(getattr(np, test)(*xs)).astype(np.result_type(*xs))
+    return y if y.ndim else y[()]
+
+
+@implements(whether)
+def ask(*xs: Array, test: str) -> tuple[Array, Backward]:
+    """Differentiate whether: the answer is a fact, of which a rerun asks anew.
+
+    y = [test x]            ∂E/∂x = 0
+
+    >>> y, backward = ask(np.array([np.nan, 2.0]), test="isnan")
+    >>> y, backward(np.ones(2))
+    (array([1., 0.]), (None,))
+    """
+
+    def ask_backward(_: Array) -> Contributions:
+        return (None,) * len(xs)
+
+    return whether(*xs, test=test), ask_backward
 
 
 @composes("astype")

@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from tinygrad_pool.errors import OptionError, ShapeError, UnsupportedError
 from tinygrad_pool.rules.arguments import axes_of, whole
-from tinygrad_pool.rules.composition import composes, dtype_of, operand
-from tinygrad_pool.rules.primitive import observation
-from tinygrad_pool.rules.rule import Array
+from tinygrad_pool.rules.composition import asked, composes, dtype_of, operand
+from tinygrad_pool.rules.powers import whether
+from tinygrad_pool.rules.primitive import observation, primitive
+from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
+from tinygrad_pool.rules.shaping import scatter
 
 
 def _part(x: Array, axis: int, part: Any) -> Array:
@@ -160,7 +162,7 @@ def _slid(a: Array, v: Array, mode: str, name: str) -> Array:
 
 
 @composes("interp")
-def interp(
+def interpolate(
     x: Array, xp: Array, fp: Array, left: Array | None = None, right: Array | None = None
 ) -> Array:
     """Interpolate between the points (xp, fp) by lines; beyond them fp's ends, or left and right.
@@ -173,14 +175,51 @@ def interp(
             "np.interp: needs points in two rows of one length, got shapes "
             f"{np.shape(xp)} and {np.shape(fp)}"
         )
-    below, above = np.less(x, xp[0]), np.greater_equal(x, xp[-1])
+    below = whether(x, xp[0], test="less")
+    above = whether(x, xp[-1], test="greater_equal")
     y = np.broadcast_to(fp[-1], np.shape(x))
     if np.size(xp) > 1:
-        k = _piece(x, xp)
-        slope = (fp[k + 1] - fp[k]) / (xp[k + 1] - xp[k])
-        y = np.where(above, fp[-1], fp[k] + (x - xp[k]) * slope)
+        y = np.where(above, fp[-1], on_lines(x, xp, fp))
     y = np.where(below, fp[0] if left is None else left, y)
-    return y if right is None else np.where(np.greater(x, xp[-1]), right, y)
+    return y if right is None else np.where(whether(x, xp[-1], test="greater"), right, y)
+
+
+@primitive
+def on_lines(x: Array, xp: Array, fp: Array) -> Array:
+    """Find the height at x of the lines through the points (xp, fp)."""
+    k = _piece(x, xp)
+    return fp[k] + (x - xp[k]) * ((fp[k + 1] - fp[k]) / (xp[k + 1] - xp[k]))
+
+
+@implements(on_lines)
+def interp(x: Array, v: Array, w: Array) -> tuple[Array, Backward]:
+    """Differentiate on_lines, through the points (v, w).
+
+    y = w_k + (x − v_k) s,  s = (w_(k+1) − w_k) / (v_(k+1) − v_k),  t = (x − v_k) / (v_(k+1) − v_k)
+
+    ∂E/∂x = g s            ∂E/∂w_k = g (1 − t),  ∂E/∂w_(k+1) = g t            ∂E/∂v = −s ∂E/∂w
+
+    At a point, a kink, the slope is that of the line on its right.
+
+    >>> y, backward = interp(1.5, np.array([0.0, 1.0, 2.0]), np.array([0.0, 1.0, 3.0]))
+    >>> float(y), [np.asarray(c).tolist() for c in backward(2.0)]
+    (2.0, [4.0, [0.0, -2.0, -2.0], [0.0, 1.0, 1.0]])
+    """
+    k = _piece(x, v)
+    gap = v[k + 1] - v[k]
+    s, t = (w[k + 1] - w[k]) / gap, (x - v[k]) / gap
+
+    def at_points(low: Array, high: Array) -> Array:
+        shape = np.shape(w)
+        return scatter(low, key=k, shape=shape) + scatter(high, key=k + 1, shape=shape)
+
+    def interp_backward(g: Array) -> Contributions:
+        to_x = g * s
+        to_v = at_points(-g * s * (1.0 - t), -g * s * t)
+        to_w = at_points(g * (1.0 - t), g * t)
+        return to_x, to_v, to_w
+
+    return on_lines(x, v, w), interp_backward
 
 
 @observation
@@ -200,14 +239,28 @@ def polyval(p: Array, x: Array) -> Array:
     return y
 
 
-@composes("unwrap")
+@implements(np.unwrap)
 def unwrap(
-    p: Array, discont: float | None = None, axis: int = -1, *, period: float = 2 * np.pi
-) -> Array:
-    """Add whole periods, which are constants, so that no step is longer than half of one."""
-    return p + _periods(p, discont=discont, axis=axis, period=period)
+    x: Array, discont: float | None = None, axis: int = -1, period: float = 2 * np.pi
+) -> tuple[Array, Backward]:
+    """Add whole periods, so that no step along an axis is longer than half of one.
+
+    y = x + n period            ∂E/∂x = g
+
+    How many are added is a fact.
+
+    >>> y, backward = unwrap(np.array([0.0, 6.0]), period=4.0)
+    >>> y, backward(np.ones(2))
+    (array([0., 2.]), (array([1., 1.]),))
+    """
+
+    def unwrap_backward(g: Array) -> Contributions:
+        to_x = g
+        return (to_x,)
+
+    return x + _periods(x, discont=discont, axis=axis, period=period), unwrap_backward
 
 
 @observation
-def _periods(p: Array, **options: Any) -> Any:
-    return np.unwrap(p, **options) - p
+def _periods(x: Array, **options: Any) -> Any:
+    return asked("np.unwrap", np.unwrap, x, **options) - x

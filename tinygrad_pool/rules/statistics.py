@@ -12,7 +12,7 @@ from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.rules.accumulations import freedom_of, p_norm
 from tinygrad_pool.rules.arguments import Axis, axes_of
 from tinygrad_pool.rules.composition import composes, dtype_of, operand
-from tinygrad_pool.rules.powers import double
+from tinygrad_pool.rules.powers import double, whether
 from tinygrad_pool.rules.rule import Array
 
 
@@ -190,37 +190,31 @@ def nanstd(a: Array, axis: Axis = None, ddof: float = 0, keepdims: bool = False)
 
 def _filled(a: Array, number: float) -> Array:
     """Put a number in place of NaN."""
-    gone = np.isnan(operand(a))
-    return np.where(gone, number, a) if np.any(gone) else operand(a)
+    return np.nan_to_num(operand(a), nan=number, posinf=inf, neginf=-inf)
 
 
 def _nan_where_all(y: Array, a: Array, axis: Axis, keepdims: bool) -> Array:
-    none = np.all(np.isnan(operand(a)), axis=_axis(axis), keepdims=keepdims)
-    return np.where(none, np.nan, y) if np.any(none) else y
+    gone = whether(operand(a), test="isnan")
+    return np.where(np.min(gone, axis=axis, keepdims=keepdims), np.nan, y)
 
 
 def _away(a: Array, axis: Axis) -> Array:
     """Take the distances from the mean; of NaN it is 0."""
-    return np.where(np.isnan(operand(a)), 0.0, _filled(a, 0.0) - nanmean(a, axis, True))
+    gone = whether(operand(a), test="isnan")
+    return np.where(gone, 0.0, _filled(a, 0.0) - nanmean(a, axis, True))
 
 
 def _count(a: Array, axis: Axis, keepdims: bool) -> Any:
     """Count what is not NaN, in the dtype of the numbers."""
-    there = np.logical_not(np.isnan(operand(a)))
-    count = np.sum(there, axis=_axis(axis), keepdims=keepdims)
-    return np.asarray(count, dtype_of(operand(a)))[()]
+    there = 1.0 - whether(operand(a), test="isnan")
+    return np.sum(there, axis=axis, keepdims=keepdims)
 
 
 def _freedom(a: Array, axis: Axis, ddof: float, keepdims: bool) -> Any:
     """Return the divisor of a variance: NaN where too few are left."""
     freedom_of((1,), (0,), ddof, "np.nanvar")  # which looks at ddof
     left = _count(a, axis, keepdims) - ddof
-    return np.where(left > 0, left, np.nan).astype(dtype_of(operand(a)))[()]
-
-
-def _axis(axis: Axis) -> Any:
-    """Return axes as NumPy takes them."""
-    return tuple(axis) if isinstance(axis, Sequence) else axis
+    return np.where(whether(left, 0.0, test="greater"), left, np.nan)
 
 
 # -- together

@@ -208,14 +208,28 @@ def rad2deg(x: Array) -> Array:
     return x * (180 / np.pi)
 
 
-@composes("sinc")
-def sinc(x: Array) -> Array:
-    """Compute sin(πx) / πx, 1 at 0; near 0 by its series, whose slopes of any order are right."""
-    u = x * np.pi
-    near = np.less(np.abs(u), 0.5)
-    away = np.where(near, 1.0, u)
-    square = np.where(near, u, 0.0) ** 2
-    series: Array = 1.0
-    for k in range(9, 0, -1):
-        series = 1.0 - square / (2 * k * (2 * k + 1)) * series
-    return np.where(near, series, np.sin(away) / away)
+@implements(np.sinc)
+def sinc(x: Array) -> tuple[Array, Backward]:
+    """Compute sin(πx) / πx, 1 at 0.
+
+    y = sin πx / πx            ∂E/∂x = g (cos πx − y) / x
+
+    Near 0 the slope is computed by its series, so that slopes of any order are right.
+
+    >>> y, backward = sinc(0.0)
+    >>> float(y), float(backward(2.0)[0])
+    (1.0, -0.0)
+    """
+    near = np.less(np.abs(x), 0.2)
+
+    def sinc_backward(g: Array) -> Contributions:
+        away = choose(near, 1.0, x)
+        u = choose(near, x, 0.0) * np.pi
+        series: Array = 1.0
+        for k in range(8, 0, -1):
+            series = 1.0 - u * u / (2 * k * (2 * k + 3)) * series
+        slope = (np.cos(away * np.pi) - np.sinc(away)) / away
+        to_x = g * choose(near, -np.pi / 3 * u * series, slope)
+        return (to_x,)
+
+    return plain(np.sinc(x), x), sinc_backward
