@@ -86,6 +86,11 @@ ELEMENTWISE = [
     Operation("np.reciprocal({0})", "torch.reciprocal({0})"),
     Operation("np.copysign({0}, {1})", "torch.copysign({0}, {1})"),
     Operation("np.fmax({0}, {1})", "torch.fmax({0}, {1})"),
+    Operation("np.fmin({0}, {1})", "torch.fmin({0}, {1})"),
+    Operation("np.sinc({0})", "torch.sinc({0})"),
+    Operation("np.interp({0}, [-1.0, 0.5, 2.0], [1.0, 3.0, 2.0])"),
+    Operation("np.nansum({0})", "torch.nansum({0})"),
+    Operation("np.nanmean({0})"),
     Operation("{0} ** {n}", "{0} ** {n}"),
     Operation("{0}.clip(-0.5, 1.0)", "torch.clamp({0}, -0.5, 1.0)"),
     Operation("np.clip({0}, max={c})", "torch.clamp({0}, max=float({c}))"),
@@ -160,6 +165,9 @@ SHAPING = [
     Operation("np.tril({0})", "torch.tril({0})", (2, 3)),
     Operation("np.diagonal({0})", "torch.diagonal({0})", (2,)),
     Operation("np.nan_to_num({0})"),
+    Operation("np.unwrap({0}, axis={one})", ndim=(1, 2, 3)),
+    Operation("np.trim_zeros({0})", ndim=(1,)),
+    Operation("np.linalg.slogdet({0} @ {0}.T)[0]", ndim=(2,)),
     Operation("{0}.detach()", "{0}.detach().requires_grad_()"),
 ]
 PRODUCTS = [

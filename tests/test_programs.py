@@ -18,11 +18,7 @@ from tinygrad_pool.rules.rule import IMPLEMENTED
 from tinygrad_pool.rules.traits import TRAITS
 
 EXACT = tuple(operation for operation in ALL if not re.search("avg|ties", operation.ours))
-STEADY = tuple(
-    operation
-    for operation in SMOOTH
-    if not re.search("> 0|unpool|sort|median|quantile|copysign|nan_to_num|fmax", operation.ours)
-)
+STEADY = tuple(operation for operation in SMOOTH if not re.search("> 0|unpool", operation.ours))
 DOUBLE = ("f8",)
 PLAIN = tuple(
     operation

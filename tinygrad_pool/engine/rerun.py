@@ -27,8 +27,8 @@ def rerun(loss: Value, changes: Mapping[Node, Any]) -> dict[Value, Value]:
     gets them. What was computed is moved to them by a constant, y = f(x) + c, through which
     gradients flow on to what it was computed from. All else is computed by its rule, from the data
     that the leaves have now; winners are chosen anew. What Python itself chose, by `if` or `max`,
-    what was detached, and what functions without a rule of their own read off the data, such as the
-    order of a median or the piece of an `np.interp`, stays. No node of the old graph changes.
+    what was detached, and plain numbers that NumPy answered with, as np.sign(v) does, stay. No node
+    of the old graph changes.
 
     Raises DataError if `loss` is not a Value, or a change is not a number; OptionError for a node
     that the loss does not depend on; ShapeError for data of another shape; GraphError to move what
