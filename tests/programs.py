@@ -167,7 +167,7 @@ SHAPING = [
     Operation("np.nan_to_num({0})"),
     Operation("np.unwrap({0}, axis={one})", ndim=(1, 2, 3)),
     Operation("np.trim_zeros({0})", ndim=(1,)),
-    Operation("np.linalg.slogdet({0} @ {0}.T)[0]", ndim=(2,)),
+    Operation("np.linalg.slogdet({0} @ {0}.T)[0] * {0}", ndim=(2,)),
     Operation("{0}.detach()", "{0}.detach().requires_grad_()"),
 ]
 PRODUCTS = [

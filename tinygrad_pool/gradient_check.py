@@ -30,7 +30,7 @@ Array = NDArray[np.float64]
 class Slopes(NamedTuple):
     """How a function rises along a direction: up to the point from the left, and on to the right.
 
-    At a kink the two differ. One is NaN where the function ends.
+    At a kink the two differ. One is NaN where the function ends, or has another shape.
     """
 
     left: float
@@ -207,6 +207,7 @@ def _rises(
             np.asarray(f(*map(Value, [*arrays[:i], moved, *arrays[i + 1 :]])).data)
             for moved in (arrays[i] - h * direction, arrays[i] + h * direction)
         )
+        left, right = (y if y.shape == middle.shape else middle * np.nan for y in (left, right))
         yield h, [(middle - left) / h, (right - middle) / h]
 
 

@@ -296,7 +296,7 @@ def in_order(x: Array, *, axis: int = -1, kth: Any = None) -> Array:
 def sort(x: Array, *, axis: int = -1, kth: Any = None) -> tuple[Array, Backward]:
     """Differentiate in_order: what arrives goes back to where each number came from.
 
-    y_k = x_(o_k)            ∂E/∂x_(o_k) = g_k
+    y = x[o]            ∂E/∂x[o] = g
 
     o is the order of x, found anew in a rerun; at ties, equal ones stay in order. NaN comes last.
 

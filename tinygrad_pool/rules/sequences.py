@@ -195,9 +195,9 @@ def on_lines(x: Array, xp: Array, fp: Array) -> Array:
 def interp(x: Array, v: Array, w: Array) -> tuple[Array, Backward]:
     """Differentiate on_lines, through the points (v, w).
 
-    y = w_k + (x − v_k) s,  s = (w_(k+1) − w_k) / (v_(k+1) − v_k),  t = (x − v_k) / (v_(k+1) − v_k)
+    y = w_k + (x − v_k) s,  s = (w_j − w_k) / (v_j − v_k),  t = (x − v_k) / (v_j − v_k),  j = k + 1
 
-    ∂E/∂x = g s            ∂E/∂w_k = g (1 − t),  ∂E/∂w_(k+1) = g t            ∂E/∂v = −s ∂E/∂w
+    ∂E/∂x = g s            ∂E/∂w_k = g (1 − t),  ∂E/∂w_j = g t            ∂E/∂v = −s ∂E/∂w
 
     At a point, a kink, the slope is that of the line on its right.
 

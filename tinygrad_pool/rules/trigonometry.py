@@ -212,7 +212,7 @@ def rad2deg(x: Array) -> Array:
 def sinc(x: Array) -> tuple[Array, Backward]:
     """Compute sin(πx) / πx, 1 at 0.
 
-    y = sin πx / πx            ∂E/∂x = g (cos πx − y) / x
+    y = sin u / u,  u = π x            ∂E/∂x = g (cos u − y) / x
 
     Near 0 the slope is computed by its series, so that slopes of any order are right.
 
