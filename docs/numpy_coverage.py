@@ -394,8 +394,8 @@ Whatever only moves, repeats, drops or zero-fills cells is NumPy's own function 
 the cells, and then one index. Most others are made of rules, and leave several nodes. What the data
 decide, such as the order of a median, is found anew when a graph is run again with other numbers;
 plain numbers that were answered stay, also those beside a Value: the whole part of `np.modf`, and
-how often of `np.divmod`. All of them are `tg.<name>` too, those of `np.linalg` without `linalg`; and
-a Value has the methods of arrays.
+how often of `np.divmod`. All of them are `tg.<name>` too, those of `np.linalg` without `linalg`;
+and a Value has the methods of arrays.
 """
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.errors import OptionError, UnsupportedError
+from tinygrad_pool.errors import OptionError, ShapeError, UnsupportedError
 from tinygrad_pool.rules.arguments import Axis, axes_of
 from tinygrad_pool.rules.composition import (
     COMPOSED,
@@ -319,7 +319,7 @@ def trim_zeros(x: Array, trim: str = "fb") -> tuple[Array, Backward]:
 
     y = x[i:j]            ∂E/∂x[i:j] = g
 
-    What was dropped gets nothing.
+    What was dropped gets nothing. Raises ShapeError unless there is one axis; OptionError.
 
     >>> y, backward = trim_zeros(np.array([0.0, 2.0, 0.0]))
     >>> y, backward(np.array([5.0]))
@@ -335,8 +335,12 @@ def trim_zeros(x: Array, trim: str = "fb") -> tuple[Array, Backward]:
 
 
 @observation
-def _middle(x: Array, trim: str) -> slice:
+def _middle(x: Array, trim: Any) -> slice:
     """Find what is left of a row when zeros are dropped at its ends."""
+    if np.ndim(x) != 1:
+        raise ShapeError(f"np.trim_zeros: needs one axis on Values, got shape {np.shape(x)}")
+    if not isinstance(trim, str) or set(trim.lower()) - set("fb"):
+        raise OptionError(f"np.trim_zeros: trim must be 'f', 'b' or 'fb', got {trim!r:.80}")
     (places,) = np.nonzero(x)
     if not len(places):
         return slice(0)
