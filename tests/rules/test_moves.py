@@ -5,7 +5,7 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
-from tinygrad_pool.errors import OptionError, UnsupportedError
+from tinygrad_pool.errors import AxisError, OptionError, ShapeError, UnsupportedError
 
 V = Value([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], label="v")
 
@@ -96,3 +96,22 @@ def test_zeros_are_trimmed_from_either_end_and_from_nothing():
 def test_what_is_no_move_is_refused(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_a_trim_that_leaves_another_shape_is_computed_anew():
+    x = Value([0.0, 2.0, 0.0], label="x")
+    passed = tg.record((np.trim_zeros(x) ** 2).sum())
+    passed.set("x", [3.0, 4.0, 0.0])
+    assert passed.replay().loss.data == 25.0
+
+
+def test_what_cannot_be_put_in_order_or_trimmed_is_refused():
+    with pytest.raises(ShapeError, match=r"np\.trim_zeros: needs one axis .*, got shape \(2, 3\)"):
+        np.trim_zeros(V)
+    for trim in ("x", 3):
+        with pytest.raises(OptionError, match=r"np\.trim_zeros: trim must be 'f', 'b' or 'fb'"):
+            np.trim_zeros(V[0], trim)
+    with pytest.raises(AxisError, match=r"np\.sort: "):
+        np.sort(Value(1.0))
+    with pytest.raises(OptionError, match=r"np\.partition: kth is a constant"):
+        np.partition(V, V[0, 0])

@@ -283,6 +283,7 @@ def _by_order(a: Array, axis: int | None, kth: Any = None) -> Array:
     x = operand(a)
     if axis is None:
         x, axis = np.reshape(x, -1), -1
+    axes_of(np.shape(x), axis, "np.sort")
     return in_order(x, axis=axis, kth=kth)
 
 

@@ -11,6 +11,7 @@ from tinygrad_pool.rules.composition import asked, composes, constant, dtype_of,
 from tinygrad_pool.rules.masks import choose, keep, plain, split
 from tinygrad_pool.rules.primitive import PYTHON, observation, primitive
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
+from tinygrad_pool.rules.shaping import cast
 
 LN_2, LN_10 = log(2.0), log(10.0)
 
@@ -355,8 +356,7 @@ def nan_to_num(
 @primitive
 def whether(*xs: Array, test: str) -> Array:
     """Ask a question of NumPy's, such as "isnan" or "less": 1 where the answer is yes, else 0."""
-    y = np.asarray(getattr(np, test)(*xs)).astype(np.result_type(*xs))
-    return y if y.ndim else y[()]
+    return cast(np.where(getattr(np, test)(*xs), 1.0, 0.0), dtype=np.result_type(*xs))
 
 
 @implements(whether)

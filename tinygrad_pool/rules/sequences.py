@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tinygrad_pool.errors import OptionError, ShapeError, UnsupportedError
 from tinygrad_pool.rules.arguments import axes_of, whole
-from tinygrad_pool.rules.composition import asked, composes, dtype_of, operand
+from tinygrad_pool.rules.composition import asked, composes, constant, dtype_of, operand
 from tinygrad_pool.rules.powers import whether
 from tinygrad_pool.rules.primitive import observation, primitive
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
@@ -253,6 +253,7 @@ def unwrap(
     >>> y, backward(np.ones(2))
     (array([0., 2.]), (array([1., 1.]),))
     """
+    constant("np.unwrap: an option", [discont, axis, period])
 
     def unwrap_backward(g: Array) -> Contributions:
         to_x = g
