@@ -35,11 +35,19 @@ def array():
     return (y * y).mean()
 
 
+def mixed():
+    """Gradients of both signs, of arrays that are written and too large; one matrix gets none."""
+    x = Value([[1.0, 2.0], [3.0, 4.0]], label="x")
+    row = Value(np.linspace(-1.0, 1.0, 7), label="row")
+    cut = Value(np.eye(3) * 9.0, label="cut").exp().detach()
+    return (x * [[-1.0, 2.0], [3.0, -4.0]]).sum() + (row * row).sum() + (cut * 2.0).sum()
+
+
 def alone():
     return Value(2.0, label="a") * 2.0
 
 
-GRAPHS = pytest.mark.parametrize("graph", [example, pooled, array, alone])
+GRAPHS = pytest.mark.parametrize("graph", [example, pooled, array, mixed, alone])
 
 
 def slides(paths):

@@ -13,6 +13,9 @@ from tinygrad_pool.drawing.labels import lines, sign, text
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import is_large, numbers, shape
 
+LINE, PADDING = 17, 4
+"""Points: Graphviz sets lines of one colour farther apart than mixed ones, so a row has a height."""
+
 
 def node_box(
     node: Node,
@@ -23,7 +26,10 @@ def node_box(
     width: int = 0,
     heat: Callable[[Any], str] = heat,
 ) -> str:
-    """Write a node as an HTML table; `name` is what it is called, `width` the least it takes."""
+    """Write a node as an HTML table; `name` is what it is called, `width` the least it takes.
+
+    With "room" in `show`, it is as high before there is a gradient as with one.
+    """
     titles = [f"<B>{text(title)}</B>" for title in (sign(node), name) if title]
     rows = [row(fill, "&nbsp; ".join(titles) or ("weight" if fill == theme.WEIGHT else "leaf"))]
     kind = [shape(node.shape)] if "shape" in show or is_large(node.data) else []
@@ -39,8 +45,8 @@ def node_box(
             colour = ""
         rows += array_rows(node.grad, "grad", colour, small_picture)
     elif "grad" in show:
-        rest = numbers(node.data).count("\n") if width else 0  # as high as the gradient will be
-        rows.append(row(theme.PAPER, "–" + lines("\n\u00a0" * rest), theme.SOFT, "grad"))
+        room = height(node.data) if "room" in show else 0
+        rows.append(row(theme.PAPER, "–", theme.SOFT, "grad", room))
     if width:
         rows[0] = rows[0].replace("<TD", f'<TD WIDTH="{width - 2 * border}"', 1)
     return table(rows, border)
@@ -69,10 +75,19 @@ def array_rows(
     Without a colour each number has that of its sign.
     """
     shown = lines(numbers(data)) if colour else by_sign(numbers(data))
-    rows = [row(theme.PAPER, shown, colour or theme.SOFT, key)]
+    rows = [row(theme.PAPER, shown, colour or theme.SOFT, key, height(data))]
     if small_picture and is_large(data) and (picture := small_picture(data)):
         rows.append(f'<TR><TD COLSPAN="2" BGCOLOR="{theme.PAPER}">{picture}</TD></TR>')
     return rows
+
+
+def height(data: Any) -> int:
+    """Return the least height of a row with the numbers of an array; 0 for a number, as it comes.
+
+    >>> height(np.eye(3)), height(2.0)
+    (59, 0)
+    """
+    return LINE * (1 + numbers(data).count("\n")) + 2 * PADDING if np.ndim(data) else 0
 
 
 def by_sign(given: str) -> str:
@@ -91,9 +106,12 @@ def _colour(shown: str) -> str:
     return theme.NEGATIVE if shown.startswith("−") else theme.POSITIVE
 
 
-def row(fill: str, content: str, colour: str = theme.INK, key: str = "") -> str:
+def row(
+    fill: str, content: str, colour: str = theme.INK, key: str = "", height: int = 0
+) -> str:
     """Write a row: a key and what it stands for, or something across both columns."""
-    left = f'<TD ALIGN="LEFT"><FONT COLOR="{theme.SOFT}">{key}</FONT></TD>'
+    high = f' HEIGHT="{height}"' if height else ""
+    left = f'<TD{high} ALIGN="LEFT"><FONT COLOR="{theme.SOFT}">{key}</FONT></TD>'
     left, span = (left, "") if key else ("", ' COLSPAN="2"')
     return (
         f'<TR>{left}<TD{span} BGCOLOR="{fill}" ALIGN="{"RIGHT" if key else "CENTER"}">'
@@ -104,6 +122,6 @@ def row(fill: str, content: str, colour: str = theme.INK, key: str = "") -> str:
 def table(rows: list[str], border: int) -> str:
     """Put rows into a box."""
     return (
-        f'<<TABLE BORDER="{border}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="4" '
+        f'<<TABLE BORDER="{border}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="{PADDING}" '
         f'COLOR="{theme.INK}" BGCOLOR="{theme.PAPER}">{"".join(rows)}</TABLE>>'
     )
