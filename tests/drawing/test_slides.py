@@ -36,11 +36,10 @@ def array():
 
 
 def mixed():
-    """Gradients of both signs, of arrays that are written and too large; one matrix gets none."""
+    """Gradients of both signs, of an array that is written and of one that is too large."""
     x = Value([[1.0, 2.0], [3.0, 4.0]], label="x")
     row = Value(np.linspace(-1.0, 1.0, 7), label="row")
-    cut = Value(np.eye(3) * 9.0, label="cut").exp().detach()
-    return (x * [[-1.0, 2.0], [3.0, -4.0]]).sum() + (row * row).sum() + (cut * 2.0).sum()
+    return (x * [[-1.0, 2.0], [3.0, -4.0]]).sum() + (row * row).sum()
 
 
 def alone():

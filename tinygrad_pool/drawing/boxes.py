@@ -14,7 +14,7 @@ from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import is_large, numbers, shape
 
 LINE, PADDING = 17, 4
-"""Points: Graphviz sets lines of one colour farther apart than mixed ones, so a row has a height."""
+"""In points: a line of numbers takes at most so much, and less where their colours are mixed."""
 
 
 def node_box(
@@ -106,9 +106,7 @@ def _colour(shown: str) -> str:
     return theme.NEGATIVE if shown.startswith("−") else theme.POSITIVE
 
 
-def row(
-    fill: str, content: str, colour: str = theme.INK, key: str = "", height: int = 0
-) -> str:
+def row(fill: str, content: str, colour: str = theme.INK, key: str = "", height: int = 0) -> str:
     """Write a row: a key and what it stands for, or something across both columns."""
     high = f' HEIGHT="{height}"' if height else ""
     left = f'<TD{high} ALIGN="LEFT"><FONT COLOR="{theme.SOFT}">{key}</FONT></TD>'
