@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Collection
-from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -11,10 +10,7 @@ from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.heat import heat
 from tinygrad_pool.drawing.labels import lines, sign, text
 from tinygrad_pool.engine.node import Node
-from tinygrad_pool.formatting import is_large, numbers, shape
-
-LINE, PADDING = 17, 4
-"""In points: a line of numbers takes at most so much, and less where their colours are mixed."""
+from tinygrad_pool.formatting import DIGIT, is_large, numbers, shape
 
 
 def node_box(
@@ -26,10 +22,7 @@ def node_box(
     width: int = 0,
     heat: Callable[[Any], str] = heat,
 ) -> str:
-    """Write a node as an HTML table; `name` is what it is called, `width` the least it takes.
-
-    With "room" in `show`, it is as high before there is a gradient as with one.
-    """
+    """Write a node as an HTML table; `name` is what it is called, `width` the least it takes."""
     titles = [f"<B>{text(title)}</B>" for title in (sign(node), name) if title]
     rows = [row(fill, "&nbsp; ".join(titles) or ("weight" if fill == theme.WEIGHT else "leaf"))]
     kind = [shape(node.shape)] if "shape" in show or is_large(node.data) else []
@@ -41,12 +34,13 @@ def node_box(
         rows += array_rows(node.data, "data", theme.INK, small_picture)
     if "grad" in show and node.has_grad:
         colour = theme.of_sign(node.grad)
-        if colour != theme.NOT_A_NUMBER and not (np.all(node.grad > 0) or np.all(node.grad < 0)):
+        alike = not node.shape or np.all(node.grad > 0) or np.all(node.grad < 0)
+        if colour != theme.NOT_A_NUMBER and not alike:
             colour = ""
         rows += array_rows(node.grad, "grad", colour, small_picture)
     elif "grad" in show:
-        room = height(node.data) if "room" in show else 0
-        rows.append(row(theme.PAPER, "–", theme.SOFT, "grad", room))
+        rest = numbers(node.data).count("\n") if width else 0  # as high as the gradient will be
+        rows.append(row(theme.PAPER, "–" + lines("\n\u00a0" * rest), theme.SOFT, "grad"))
     if width:
         rows[0] = rows[0].replace("<TD", f'<TD WIDTH="{width - 2 * border}"', 1)
     return table(rows, border)
@@ -75,28 +69,25 @@ def array_rows(
     Without a colour each number has that of its sign.
     """
     shown = lines(numbers(data)) if colour else by_sign(numbers(data))
-    rows = [row(theme.PAPER, shown, colour or theme.SOFT, key, height(data))]
+    rows = [row(theme.PAPER, shown, colour or theme.SOFT, key)]
     if small_picture and is_large(data) and (picture := small_picture(data)):
         rows.append(f'<TR><TD COLSPAN="2" BGCOLOR="{theme.PAPER}">{picture}</TD></TR>')
     return rows
 
 
-def height(data: Any) -> int:
-    """Return the least height of a row with the numbers of an array; 0 for a number, as it comes.
-
-    >>> height(np.eye(3)), height(2.0)
-    (59, 0)
-    """
-    return LINE * (1 + numbers(data).count("\n")) + 2 * PADDING if np.ndim(data) else 0
-
-
 def by_sign(given: str) -> str:
-    """Write numbers, each in the colour of its sign, those of one colour at once."""
+    """Write numbers, each in the colour of its sign, in columns, and as high as on plain lines."""
     if "nan" in given:
         return lines(given)
-    words = re.findall(r"\s*\S+", given.replace(" ", "\N{NO-BREAK SPACE}"))
-    runs = groupby(words, key=lambda word: _colour(word.strip()))
-    return "".join(f'<FONT COLOR="{c}">{lines("".join(run))}</FONT>' for c, run in runs)
+    flat = given.replace(DIGIT, "").replace(" ", "\N{NO-BREAK SPACE}")
+    rows = [re.findall(r"\s*\S+", line) for line in flat.split("\n")]
+    cells = "".join(f"<TR>{''.join(map(_cell, row))}</TR>" for row in rows)
+    return f'<TABLE BORDER="0" CELLSPACING="0" CELLPADDING="0">{cells}</TABLE>'
+
+
+def _cell(word: str) -> str:
+    """Write a number with the space in front of it."""
+    return f'<TD ALIGN="RIGHT"><FONT COLOR="{_colour(word.strip())}">{word}</FONT></TD>'
 
 
 def _colour(shown: str) -> str:
@@ -106,10 +97,9 @@ def _colour(shown: str) -> str:
     return theme.NEGATIVE if shown.startswith("−") else theme.POSITIVE
 
 
-def row(fill: str, content: str, colour: str = theme.INK, key: str = "", height: int = 0) -> str:
+def row(fill: str, content: str, colour: str = theme.INK, key: str = "") -> str:
     """Write a row: a key and what it stands for, or something across both columns."""
-    high = f' HEIGHT="{height}"' if height else ""
-    left = f'<TD{high} ALIGN="LEFT"><FONT COLOR="{theme.SOFT}">{key}</FONT></TD>'
+    left = f'<TD ALIGN="LEFT"><FONT COLOR="{theme.SOFT}">{key}</FONT></TD>'
     left, span = (left, "") if key else ("", ' COLSPAN="2"')
     return (
         f'<TR>{left}<TD{span} BGCOLOR="{fill}" ALIGN="{"RIGHT" if key else "CENTER"}">'
@@ -120,6 +110,6 @@ def row(fill: str, content: str, colour: str = theme.INK, key: str = "", height:
 def table(rows: list[str], border: int) -> str:
     """Put rows into a box."""
     return (
-        f'<<TABLE BORDER="{border}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="{PADDING}" '
+        f'<<TABLE BORDER="{border}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="4" '
         f'COLOR="{theme.INK}" BGCOLOR="{theme.PAPER}">{"".join(rows)}</TABLE>>'
     )

@@ -87,7 +87,7 @@ def frames(
             f"frames: {len(nodes):,} nodes are too many for slides, at most {MOST} fit; "
             "frames(tg.explode(v[i])) shows what one unit depends on"
         )
-    base = picture_of(value, nodes, frozenset(("data", "grad", "room")), names, set())
+    base = picture_of(value, nodes, frozenset(("data", "grad")), names, set())
     with whole_folder(folder) as files:
         slides = _slides(base, gradient)
         ways: tuple[Direction, ...] = (direction,) if direction else ("LR", "BT")
