@@ -130,10 +130,11 @@ def test_unrolled_it_computes_of_other_numbers_what_the_program_does(program, da
         ]
         try:
             y = program.again(leaves)
-        except TinygradPoolError:  # a tie, where one is an error
+            slopes = tg.grad(y, leaves, program.gradient)
+        except TinygradPoolError:  # a tie, where one is an error; or a matrix without an inverse
             return
         outcome = unrolled(numbers)
-        expected = dict(zip(program.inputs, tg.grad(y, leaves, program.gradient), strict=True))
+        expected = dict(zip(program.inputs, slopes, strict=True))
         assert_same([outcome.loss], [y.data])
         got = zip(outcome.gradients.values(), unrolled.leaves.values(), strict=True)
         for g, leaf in got:
