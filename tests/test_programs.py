@@ -183,7 +183,9 @@ def assert_adds_up(passed, node):
         return
     assert why.grad != 0 or why.causes
     sent = [entry.contribution for entry in why.entries]
-    limits = np.finfo(min(np.dtype(node.dtype), np.dtype(float)))  # entries are Python's floats
+    # Entries are Python's floats; a node of halves sends halves to a number in double precision.
+    dtypes = [float, *(v.dtype for v in topological_order(passed.loss))]
+    limits = max(map(np.finfo, dtypes), key=lambda found: found.eps)
     if (
         not np.all(np.isfinite([why.grad, *sent]))
         or max(map(abs, sent), default=0) > limits.max / 99
