@@ -169,7 +169,11 @@ PRODUCTS = [
     *(
         Operation(f"np.linalg.{text}", "torch.linalg." + text.replace("np.eye", "torch.eye"), (2,))
         for text in (
-            *("inv({0} @ {0}.T + np.eye(len({0})))", "det({0} @ {0}.T)", "slogdet({0} @ {0}.T)[1]"),
+            *(
+                "inv({0} @ {0}.T + np.eye(len({0})))",
+                "det({0} @ {0}.T + np.eye(len({0})))",
+                "slogdet({0} @ {0}.T + np.eye(len({0})))[1]",
+            ),
             "solve({0} @ {0}.T + np.eye(len({0})), {0})",
             "cholesky({0} @ {0}.T + np.eye(len({0})))",
         )
