@@ -270,23 +270,30 @@ MISSING = {
 }
 
 
+WITHOUT = """
+import sys
+sys.modules[{package!r}] = None
+import try_faults
+from try_faults import tg
+from tinygrad_pool.drawing import dot_program
+
+if {package!r} == "graphviz-pure":
+    dot_program._programs_of_wheel = lambda _: iter(())
+    dot_program.find_spec = lambda _: None
+with try_faults.folder():
+    print(try_faults.told(lambda: {program}))
+"""
+
+
 def missing(package: str, program: str) -> Fault:
-    """Run a program where a package is missing."""
+    """Run a program where a package is missing, in a Python that has imported nothing of it."""
 
     def fault() -> str:
-        def act() -> str:
-            sys.modules |= {n: None for n in sys.modules if n.partition(".")[0] == package}  # type: ignore[misc]
-            sys.modules[package] = None  # type: ignore[assignment]
-            os.environ["PATH"] = ""
-            if package == "graphviz-pure":
-                from tinygrad_pool.drawing import dot_program
-
-                dot_program._programs_of_wheel = lambda _: iter(())  # type: ignore[attr-defined]
-                dot_program.find_spec = lambda _: None  # type: ignore[attr-defined]
-            with folder():
-                return told(lambda: eval(program))
-
-        return f"`{forked(act)}`"
+        command = [sys.executable, "-c", WITHOUT.format(package=package, program=program)]
+        path = os.pathsep.join([str(ROOT), str(ROOT / "docs")])
+        environment = {**os.environ, "PYTHONPATH": path, "PYTHONUTF8": "1", "PATH": ""}
+        said = subprocess.check_output(command, encoding="utf-8", env=environment)
+        return f"`{said.strip()}`"
 
     return fault
 

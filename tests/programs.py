@@ -76,10 +76,8 @@ ELEMENTWISE = [
     *(Operation(f"np.{n}({{0}}, {{1}})", f"torch.{t}({{0}}, {{1}})") for n, t in TWINS.items()),
     *(Operation(f"tg.functional.{text}", f"F.{text}") for text in ALIKE),
     *(Operation(f"tg.functional.{n}({{0}})", f"torch.{n}({{0}})") for n in ("erf", "erfc")),
-    Operation(
-        "tg.functional.binary_cross_entropy(tg.sigmoid({0}), np.full({0}.shape, 0.25))",
-        "F.binary_cross_entropy(torch.sigmoid({0}), torch.full_like({0}, 0.25))",
-    ),
+    # PyTorch adds 1e-12 to the divisors of its slope's slope
+    Operation("tg.functional.binary_cross_entropy(tg.sigmoid({0}), np.full({0}.shape, 0.25))"),
     Operation("tg.functional.hardswish({0})"),  # PyTorch takes 1/6 in single precision
     Operation("tg.functional.hardsigmoid({0})"),
     Operation("np.cbrt({0})"),
@@ -179,7 +177,11 @@ PRODUCTS = [
     *(
         Operation(f"np.linalg.{text}", "torch.linalg." + text.replace("np.eye", "torch.eye"), (2,))
         for text in (
-            *("inv({0} @ {0}.T + np.eye(len({0})))", "det({0} @ {0}.T)", "slogdet({0} @ {0}.T)[1]"),
+            *(
+                "inv({0} @ {0}.T + np.eye(len({0})))",
+                "det({0} @ {0}.T + np.eye(len({0})))",
+                "slogdet({0} @ {0}.T + np.eye(len({0})))[1]",
+            ),
             "solve({0} @ {0}.T + np.eye(len({0})), {0})",
             "cholesky({0} @ {0}.T + np.eye(len({0})))",
         )

@@ -74,6 +74,11 @@ def numbers(data: Any) -> str:
         return "\n".join(
             BETWEEN.join(x.rjust(n, DIGIT) for x, n in zip(row, wide, strict=True)) for row in rows
         )
+    return _range(data)
+
+
+def _range(data: Any) -> str:
+    """Format the ends of an array, and how many of it are no numbers."""
     known = data[~np.isnan(data)]
     ends = (
         [number(float(end), digits=3) for end in (known.min(), known.max())] if known.size else []
@@ -115,10 +120,10 @@ def joined(arrays: Sequence[Any]) -> Any:
 def range_of(flat: Any) -> str:
     """Format the range of a flat array, or its only number.
 
-    >>> range_of(np.array([3.0, 1.0])), range_of(np.array([2.0]))
-    ('1 … 3', '2')
+    >>> range_of(np.array([3.0, 1.0, np.nan])), range_of(np.array([2.0]))
+    ('1 … 3, 1 nan', '2')
     """
-    return numbers(flat[0] if flat.size == 1 else np.resize(flat, max(5, flat.size)))
+    return number(float(flat[0])) if flat.size == 1 else _range(flat)
 
 
 def shape(lengths: tuple[int, ...]) -> str:

@@ -365,3 +365,21 @@ def test_an_overview_shows_weights_green_and_inputs_apart_from_them():
     assert "<B>weight ×5</B>" in weights
     assert "#FFF7DC" in inputs
     assert "<B>leaf ×5</B>" in inputs
+
+
+@pytest.mark.parametrize(
+    ("grads", "cells"),
+    [
+        ([-2.0, 0.0, 3.0], [("#B84A00", "−2"), ("#5a5a5a", "\xa0…"), ("#0072B2", "\xa03")]),
+        ([np.nan, 1.0, 1.0], []),
+    ],
+)
+def test_a_folded_box_shows_its_gradients_in_the_colour_of_their_signs(grads, cells):
+    x = Value([1.0, 2.0, 3.0], label="x")
+    v = (x * 1.0).sum()
+    v.backward()
+    x.grad = np.array(grads)
+    source = next(s for s in tg.draw(v, detail="layers").source.splitlines() if "<B>x" in s)
+    found = re.findall(r'<TD ALIGN="RIGHT"><FONT COLOR="(#\w+)">([^<]*)<', source)
+    assert found == cells
+    assert ("1 … 1, 1 nan" in source) == (not cells)

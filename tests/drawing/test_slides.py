@@ -35,11 +35,18 @@ def array():
     return (y * y).mean()
 
 
+def mixed():
+    """Gradients of both signs, of an array that is written and of one that is too large."""
+    x = Value([[1.0, 2.0], [3.0, 4.0]], label="x")
+    row = Value(np.linspace(-1.0, 1.0, 7), label="row")
+    return (x * [[-1.0, 2.0], [3.0, -4.0]]).sum() + (row * row).sum()
+
+
 def alone():
     return Value(2.0, label="a") * 2.0
 
 
-GRAPHS = pytest.mark.parametrize("graph", [example, pooled, array, alone])
+GRAPHS = pytest.mark.parametrize("graph", [example, pooled, array, mixed, alone])
 
 
 def slides(paths):

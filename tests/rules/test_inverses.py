@@ -59,3 +59,13 @@ def test_long_doubles_are_beyond_lapack(f):
 def test_a_sign_gets_no_gradient():
     sign, logarithm = np.linalg.slogdet(Value(-np.eye(3)))
     assert (sign.data, logarithm.data) == (-1.0, 0.0)
+
+
+@pytest.mark.parametrize("odd", [np.inf, np.nan])
+def test_a_determinant_of_what_is_not_finite_sends_nan_and_its_neighbour_what_it_should(odd):
+    x = tg.Value(np.array([[[odd, 0.0], [0.0, 1.0]], [[2.0, 0.0], [0.0, 3.0]]]))
+    with np.errstate(invalid="ignore"):
+        y = np.linalg.det(x)
+        (to_x,) = tg.grad(y, x, np.ones(2))
+    assert np.isnan(to_x[0]).all()
+    np.testing.assert_allclose(to_x[1], [[3.0, 0.0], [0.0, 2.0]], atol=1e-15)

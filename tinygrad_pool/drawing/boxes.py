@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Collection
-from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.heat import heat
 from tinygrad_pool.drawing.labels import lines, sign, text
 from tinygrad_pool.engine.node import Node
-from tinygrad_pool.formatting import is_large, numbers, shape
+from tinygrad_pool.formatting import DIGIT, is_large, numbers, shape
 
 
 def node_box(
@@ -35,7 +34,8 @@ def node_box(
         rows += array_rows(node.data, "data", theme.INK, small_picture)
     if "grad" in show and node.has_grad:
         colour = theme.of_sign(node.grad)
-        if colour != theme.NOT_A_NUMBER and not (np.all(node.grad > 0) or np.all(node.grad < 0)):
+        alike = not node.shape or np.all(node.grad > 0) or np.all(node.grad < 0)
+        if colour != theme.NOT_A_NUMBER and not alike:
             colour = ""
         rows += array_rows(node.grad, "grad", colour, small_picture)
     elif "grad" in show:
@@ -76,12 +76,18 @@ def array_rows(
 
 
 def by_sign(given: str) -> str:
-    """Write numbers, each in the colour of its sign, those of one colour at once."""
+    """Write numbers, each in the colour of its sign, in columns, and as high as on plain lines."""
     if "nan" in given:
         return lines(given)
-    words = re.findall(r"\s*\S+", given.replace(" ", "\N{NO-BREAK SPACE}"))
-    runs = groupby(words, key=lambda word: _colour(word.strip()))
-    return "".join(f'<FONT COLOR="{c}">{lines("".join(run))}</FONT>' for c, run in runs)
+    flat = given.replace(DIGIT, "").replace(" ", "\N{NO-BREAK SPACE}")
+    rows = [re.findall(r"\s*\S+", line) for line in flat.split("\n")]
+    cells = "".join(f"<TR>{''.join(map(_cell, row))}</TR>" for row in rows)
+    return f'<TABLE BORDER="0" CELLSPACING="0" CELLPADDING="0">{cells}</TABLE>'
+
+
+def _cell(word: str) -> str:
+    """Write a number with the space in front of it."""
+    return f'<TD ALIGN="RIGHT"><FONT COLOR="{_colour(word.strip())}">{word}</FONT></TD>'
 
 
 def _colour(shown: str) -> str:

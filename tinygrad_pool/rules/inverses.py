@@ -102,12 +102,13 @@ def det(x: Array) -> tuple[Array, Backward]:
 
 
 def _cofactors(x: Array) -> Array:
-    """Compute adj(X)ᵀ by singular values, which divides by none of them."""
-    u, s, vt = np.linalg.svd(widened(x))
+    """Compute adj(X)ᵀ by singular values, which divides by none of them; NaN of infinite ones."""
+    finite = np.isfinite(x).all(axis=(-2, -1), keepdims=True)
+    u, s, vt = np.linalg.svd(widened(np.where(finite, x, np.eye(x.shape[-1], dtype=x.dtype))))
     n = s.shape[-1]
     others = np.where(np.eye(n, dtype=bool), 1, s[..., None, :]).prod(axis=-1)
     sign = (np.linalg.det(u) * np.linalg.det(vt))[..., None, None]
-    return sign * (u * others[..., None, :]) @ vt
+    return np.where(finite, sign * (u * others[..., None, :]) @ vt, np.nan)
 
 
 class SlogdetResult(NamedTuple):
