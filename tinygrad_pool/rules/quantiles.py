@@ -87,7 +87,11 @@ def _quantile(
 
 @primitive
 def placed(x: Array, *, q: Any, of: str, method: str) -> Array:
-    """Take quantiles of rows, or what NumPy's function `of` that name takes."""
+    """Take of rows what NumPy's function `of` that name takes.
+
+    >>> float(placed(np.array([3.0, 1.0]), q=25, of="percentile", method="linear"))
+    1.5
+    """
     return _mixed(x, *_between(x, of, q, method))
 
 
