@@ -76,9 +76,13 @@ def compare(torch, ours, theirs):
     gradients = tg.grad(y, xs, g)
     expected = [None] * len(xs)
     if isinstance(t, torch.Tensor) and t.requires_grad:
-        expected = torch.autograd.grad(
-            t, tensors, torch.tensor(g, dtype=t.dtype), allow_unused=True
-        )
+        try:
+            expected = torch.autograd.grad(
+                t, tensors, torch.tensor(g, dtype=t.dtype), allow_unused=True
+            )
+        except RuntimeError as error:  # some losses of two dtypes have no backward pass there
+            assert "Found dtype" in str(error)
+            return
         t = t.detach()
     roundings = max(ROUNDINGS[str(np.dtype(v.dtype))] for v in nodes)
     most = deviations(y, g, xs, roundings)
