@@ -6,7 +6,8 @@ the page is built, and shows the pass of their Value `E`: in a frame, and on a p
 
 import random
 import re
-from contextlib import chdir
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager
 from doctest import DocTestParser, DocTestRunner
 from html import escape
 from pathlib import Path
@@ -20,6 +21,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 import tinygrad_pool as tg
+from tinygrad_pool.engine.backward import topological_order
 
 PLAYER = re.compile(r"^```\{player\}", re.MULTILINE)
 EXERCISE = re.compile(
@@ -81,11 +83,23 @@ def run_examples(text: str, names: dict[str, Any], page: str) -> str:
 def write_player(names: dict[str, Any], name: str, file: Path, title: str, start: Any) -> None:
     """Write the page that plays a pass, and beside it its picture, for who runs no scripts."""
     named = {name: v for name, v in names.items() if isinstance(v, tg.Value)}
-    with tg.record(named[name], names=named) as passed:
+    with without_gradients(named[name]), tg.record(named[name], names=named) as passed:
         passed.to_html(file.with_suffix(".html"), title=title, start=start)
         passed.seek(len(passed))
         shown = tg.draw(named[name], show="data,grad,contribution", names=named)
         tg.render(shown, file.with_suffix(".svg"))
+
+
+@contextmanager
+def without_gradients(end: tg.Value) -> Iterator[None]:
+    """Forget the gradients behind a Value for a while: the examples above may have left some."""
+    nodes = topological_order(end)
+    kept = [v.grad if v.has_grad else None for v in nodes]
+    for v in nodes:
+        v.zero_grad()
+    yield
+    for v, g in zip(nodes, kept, strict=True):
+        v.grad = g
 
 
 class Worksheet(SphinxDirective):

@@ -76,6 +76,11 @@ class TestTheBuiltDocs:
                 assert page.evaluate(WIDER) == [], (path.name, window)
             assert page.heard == [], path.name
 
+    def test_no_player_begins_with_gradients_that_the_examples_above_left(self, built):
+        begun = [path.read_text("utf-8") for path in sorted((built / "players").glob("*.html"))]
+        assert len(begun) >= 4
+        assert all('"start":[]' in text for text in begun)
+
     def test_every_player_plays_and_fits(self, built, reader):
         page = reader(viewport=WINDOWS[0], reduced_motion="reduce")
         played = 0

@@ -1,4 +1,4 @@
-"""Automatic differentiation in under a hundred lines, as chapter 1 of the tutorial types it."""
+"""Automatic differentiation in under a hundred lines, as typed in part 1 of the tutorial."""
 
 import math
 
@@ -66,7 +66,7 @@ def apply(rule, *operands):
 
 
 def backward_order(end):
-    """List the numbers behind the end, each one after all that were computed from it."""
+    """List every number the end depends on, each after all that were computed from it."""
     order, seen = [], set()
 
     def visit(v):
@@ -81,7 +81,7 @@ def backward_order(end):
 
 
 def backward(end):
-    """Walk from the end to the leaves; send each gradient on, and add up what arrives."""
+    """Walk from the end back to the leaves, pass gradients on, and add up what arrives."""
     end.grad = 1.0
     for v in backward_order(end):
         if v.closure:
