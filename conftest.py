@@ -25,7 +25,8 @@ settings.register_profile("fuzz", settings.get_profile("same"), derandomize=Fals
 settings.load_profile("same")
 
 NEEDS = {"docs/pages_that_answer.py": "sphinx", "docs/torch_coverage.py": "torch"}
-collect_ignore = ["docs/from_and_to_pytorch.md"]  # tests/peers/test_pages.py runs it, with peers
+collect_ignore = ["docs/_build"]  # and tests/peers/test_pages.py runs what needs PyTorch
+collect_ignore += ["docs/from_and_to_pytorch.md"]
 collect_ignore += [path for path, library in NEEDS.items() if find_spec(library) is None]
 
 

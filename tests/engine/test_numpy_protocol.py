@@ -75,6 +75,7 @@ PAIRS = {np.allclose, np.array_equal, np.array_equiv, np.isclose, np.intersect1d
 PAIRS |= {np.setxor1d, np.union1d}
 
 
+@pytest.mark.filterwarnings("ignore:numpy.fix is deprecated")  # by NumPy 2.5
 @pytest.mark.parametrize("function", sorted(QUESTIONS, key=lambda f: f.__name__))
 def test_a_question_is_answered_with_plain_numbers(function):
     if function in {np.bincount, np.einsum_path, np.histogram2d, np.empty_like}:
