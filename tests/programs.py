@@ -91,7 +91,7 @@ ELEMENTWISE = [
     Operation("np.nanmean({0})"),
     Operation("{0} ** {n}", "{0} ** {n}"),
     Operation("{0}.clip(-0.5, 1.0)", "torch.clamp({0}, -0.5, 1.0)"),
-    Operation("np.clip({0}, max={c})", "torch.clamp({0}, max=float({c}))"),
+    Operation("np.clip({0}, None, {c})", "torch.clamp({0}, max=float({c}))"),
     Operation("np.where({0}.data > 0, {0}, {1})", "torch.where({0} > 0, {0}, {1}.to({0}.dtype))"),
     Operation("np.maximum({0}, {1})", "torch.maximum({0}, {1})"),
     Operation("np.minimum({0}, {1})", "torch.minimum({0}, {1})"),
