@@ -1,7 +1,16 @@
-"""The order of nodes."""
+"""The order of nodes, and how gradients add up."""
 
+import pytest
+
+import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.engine.backward import topological_order
+from tinygrad_pool.errors import GraphError
+
+
+def no_graph(v):
+    with tg.no_grad():
+        return v * 3.0
 
 
 def test_ancestors_come_oldest_first_each_once():
@@ -16,3 +25,15 @@ def test_several_roots_share_one_list():
     b, c = a.exp(), a.tanh()
     assert topological_order(c, b) == [a, b, c]
     assert topological_order(a) == [a]
+
+
+def test_what_a_node_of_many_operands_sends_twice_to_one_adds_up():
+    w, x, b = Value(2.0), Value(3.0), Value(1.0)
+    tg.weighted_sum([w, w], [x, x], b).backward()
+    assert (w.grad, x.grad, b.grad) == (6.0, 4.0, 1.0)
+
+
+@pytest.mark.parametrize("cut", [lambda v: v.detach(), no_graph], ids=["detach", "no_grad"])
+def test_what_was_cut_off_has_no_pass(cut):
+    with pytest.raises(GraphError, match="it has no graph to go back through"):
+        cut(Value(2.0)).backward()

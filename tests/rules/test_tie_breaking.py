@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tinygrad_pool.errors import OptionError, TieError
-from tinygrad_pool.rules.tie_breaking import TIES, check_ties, winners
+from tinygrad_pool.rules.tie_breaking import TIES, check_ties, first_winner, winners
 
 nan, inf = np.nan, np.inf
 SQUARE = np.array([[1.0, 3.0, 2.0], [3.0, 0.0, 3.0]])
@@ -102,3 +102,8 @@ def test_no_tie_is_no_error():
 def test_an_unknown_way_to_settle_ties_is_refused(ties):
     with pytest.raises(OptionError, match="max: ties must be one of 'first', 'last', 'even', 'err"):
         check_ties(ties, "max")
+
+
+@pytest.mark.parametrize("least", [True, False])
+def test_the_first_nan_of_several_numbers_wins(least):
+    assert first_winner([1.0, nan, 2.0, nan], least) == 1
