@@ -93,7 +93,7 @@ MISTAKES = [
     ("axis of std", lambda: V.std(axis=5), AxisError, "std: axis 5 is out of range"),
     ("where of var", lambda: np.var(V, where=V.data > 0), OptionError, "var: no option 'where'"),
     ("out of roll", lambda: np.concatenate([V], out=V.data), OptionError, "no option 'out'"),
-    ("grad by an array", lambda: tg.grad(V.sum(), np.ones(())), DataError, "grad: .* a ndarray"),
+    ("grad by an array", lambda: tg.grad(V.sum(), np.ones(())), DataError, "grad: .* got ndarray"),
     ("groups", lambda: tg.conv2d(IMAGE, FILTER, groups=2), OptionError, "conv2d: groups=2 must"),
     ("channels", lambda: tg.conv2d(np.ones((2, 4, 4)), FILTER), ShapeError, "conv2d: .*channels"),
     ("bias", lambda: tg.conv2d(IMAGE, FILTER, np.ones(2)), ShapeError, "conv2d: bias"),

@@ -201,11 +201,11 @@ W, V, NET = Value(1.0, label="w"), Value(1.0), nn.Linear(1, 1, rng=0)
         (lambda: SGD([]), "SGD: needs at least one parameter, got none"),
         (
             lambda: SGD(W),
-            "SGD: needs a list of parameters, such as model.parameters(), got a Value",
+            "SGD: needs a list of parameters, such as model.parameters(), got Value",
         ),
         (
             lambda: SGD(NET),
-            "SGD: needs a list of parameters, such as model.parameters(), got a Linear",
+            "SGD: needs a list of parameters, such as model.parameters(), got Linear",
         ),
         (lambda: Adam([np.ones(2)]), "Adam: a parameter must be a Value, got array([1., 1.])"),
         (

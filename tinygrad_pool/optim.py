@@ -204,7 +204,7 @@ def _leaves(name: str, parameters: Any) -> list[Value]:
     if isinstance(parameters, Value) or not isinstance(parameters, Iterable):
         got = type(parameters).__name__
         raise OptionError(
-            f"{name}: needs a list of parameters, such as model.parameters(), got a {got}"
+            f"{name}: needs a list of parameters, such as model.parameters(), got {got}"
         )
     leaves: dict[Value, None] = {}
     for p in parameters:

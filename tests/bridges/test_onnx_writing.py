@@ -163,7 +163,7 @@ class TestValues:
         for other in (tg.Value(3.0, label="y"), 3.0, x * 2.0):
             with pytest.raises(OptionError, match="an input must be a leaf of the graph, got"):
                 tg.to_onnx(x * 2.0, tmp_path / "x.onnx", other)
-        with pytest.raises(DataError, match="to_onnx: needs a network or a Value, got a float"):
+        with pytest.raises(DataError, match="to_onnx: needs a network or a Value, got float"):
             tg.to_onnx(2.0, tmp_path / "x.onnx")
         with pytest.raises(OptionError, match="a network needs example inputs"):
             tg.to_onnx(nn.ReLU(), tmp_path / "x.onnx")

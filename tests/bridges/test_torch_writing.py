@@ -88,7 +88,7 @@ def test_what_torch_has_not_is_refused():
         nn.MaxPool2d(2, ties="even").to_torch()
     with pytest.raises(UnsupportedError, match=r"max_pool2d settles ties by 'even'"):
         nn.MaxPool2d(2, ties="even").to_torch(np.ones((1, 4, 4)))
-    with pytest.raises(DataError, match="to_torch: needs a network, got a float"):
+    with pytest.raises(DataError, match="to_torch: needs a network, got float"):
         tg.bridges.to_torch(2.0)
 
     class Own(nn.Module):

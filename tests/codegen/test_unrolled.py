@@ -518,7 +518,7 @@ def test_thousands_of_leaves_and_one_wide_sum():
 @pytest.mark.parametrize(
     ("run", "error", "message"),
     [
-        (lambda: tg.unroll(3.0), DataError, "unroll: needs a Value, got a float"),
+        (lambda: tg.unroll(3.0), DataError, "unroll: needs a Value, got float"),
         (lambda: tg.unroll(Value([1.0, 2.0])), ShapeError, "pass gradient="),
         (lambda: tg.unroll(Value(1.0).exp().detach()), GraphError, "detached"),
         (

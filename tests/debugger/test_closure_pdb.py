@@ -116,7 +116,7 @@ def test_a_recording_that_stands_half_done_gives_way_before_it_is_quit(run):
 
 
 def test_what_is_no_value_is_named(run):
-    with pytest.raises(DataError, match="debug: needs a Value, got a int"):
+    with pytest.raises(DataError, match="debug: needs a Value, got int"):
         run("node", 3)
 
 

@@ -117,8 +117,8 @@ def test_several_inputs_are_listed():
 @pytest.mark.parametrize(
     ("ask", "error", "message"),
     [
-        (lambda x: tg.receptive_field(3.0), DataError, "needs a Value, got a float"),
-        (lambda x: tg.receptive_field(x, of=3.0), DataError, "needs a Value, got a float"),
+        (lambda x: tg.receptive_field(3.0), DataError, "needs a Value, got float"),
+        (lambda x: tg.receptive_field(x, of=3.0), DataError, "needs a Value, got float"),
         (lambda x: tg.receptive_field(x, 5), OptionError, r"an index into shape \(2,\), got 5"),
         (lambda x: tg.receptive_field(x, -1), OptionError, "got -1"),
         (lambda x: tg.receptive_field(x, (0, 0)), OptionError, r"got \(0, 0\)"),

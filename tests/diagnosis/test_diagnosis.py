@@ -182,7 +182,7 @@ def test_any_network_can_be_diagnosed_and_a_zero_is_a_zero(random_net, seed, num
 
 
 @pytest.mark.parametrize(
-    ("given", "got"), [(3.0, "a float"), (np.ones(2), "a ndarray"), (None, "a NoneType")]
+    ("given", "got"), [(3.0, "float"), (np.ones(2), "ndarray"), (None, "NoneType")]
 )
 def test_what_is_no_value_is_named(given, got):
     with pytest.raises(DataError, match=f"diagnose: needs a Value that was computed, got {got}"):

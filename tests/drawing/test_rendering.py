@@ -68,7 +68,7 @@ def test_an_unknown_suffix_and_a_missing_folder_are_named(tmp_path):
 
 @pytest.mark.parametrize("given", [5, None, [Value(2.0)]])
 def test_what_is_no_picture_is_named(given, tmp_path):
-    with pytest.raises(DataError, match=f"got a {type(given).__name__}"):
+    with pytest.raises(DataError, match=f"got {type(given).__name__}"):
         tg.render(given, tmp_path / "graph.svg")
     assert list(tmp_path.iterdir()) == []
 

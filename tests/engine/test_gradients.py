@@ -80,15 +80,15 @@ class TestGrad:
             tg.grad(x * x, x, gradient=[[1.0], [1.0, 2.0]])
 
     def test_a_number_is_refused(self):
-        with pytest.raises(DataError, match=r"grad: needs a Value .* got a float"):
+        with pytest.raises(DataError, match=r"grad: needs a Value .* got float"):
             tg.grad(2.0, [])
         with pytest.raises(
-            DataError, match=r"as in grad\(y, \[x, w\]\), or a function, got a None"
+            DataError, match=r"as in grad\(y, \[x, w\]\), or a function, got NoneType"
         ):
             tg.grad(Value(1.0))
-        with pytest.raises(DataError, match="got a float"):
+        with pytest.raises(DataError, match="got float"):
             tg.grad(Value(1.0), 2.0)
-        with pytest.raises(DataError, match="got a float"):
+        with pytest.raises(DataError, match="got float"):
             tg.grad(Value(1.0), [2.0])
 
 

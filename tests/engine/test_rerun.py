@@ -288,7 +288,7 @@ E.label = "E"
 @pytest.mark.parametrize(
     ("run", "error", "message"),
     [
-        (lambda: rerun(3.0, {}), DataError, "rerun: needs a Value, got a float"),
+        (lambda: rerun(3.0, {}), DataError, "rerun: needs a Value, got float"),
         (
             lambda: rerun(E, {tg.Value(1.0, label="b"): 2.0}),
             OptionError,

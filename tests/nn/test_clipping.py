@@ -59,7 +59,7 @@ def test_what_is_not_finite_spreads_or_is_an_error():
         (lambda w: clip_grad_norm_([w], 1, 0), OptionError, "norm_type must be above 0, got 0"),
         (lambda w: clip_grad_norm_([w], 1, "2"), OptionError, "norm_type must be a number"),
         (lambda w: clip_grad_value_([w], None), OptionError, "clip_value must be a number"),
-        (lambda w: clip_grad_value_(3, 1), OptionError, "needs parameters, .* got a int"),
+        (lambda w: clip_grad_value_(3, 1), OptionError, "needs parameters, .* got int"),
         (lambda w: clip_grad_norm_([w, 3], 1), DataError, "a parameter must be a Value, got 3"),
     ],
 )

@@ -310,7 +310,7 @@ class TestState:
         assert np.array_equal(net.weight.data, before["weight"])
 
     def test_a_state_is_a_mapping(self):
-        with pytest.raises(OptionError, match="needs names and arrays, got a list"):
+        with pytest.raises(OptionError, match="needs names and arrays, got list"):
             nn.ReLU().load_state_dict([1])
 
     def test_names_that_are_not_unique_are_refused(self):

@@ -311,7 +311,7 @@ class TestTheTable:
 
 class TestBadInput:
     def test_what_is_no_value(self):
-        with pytest.raises(DataError, match="compare_weight_layer: needs a Value, got a list"):
+        with pytest.raises(DataError, match="compare_weight_layer: needs a Value, got list"):
             tg.compare_weight_layer([Value(1.0)])
 
     def test_an_array_needs_a_gradient_of_its_shape(self):

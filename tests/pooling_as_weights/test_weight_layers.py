@@ -197,7 +197,7 @@ def test_the_twin_stays_linear_where_the_graph_would_choose_anew():
 
 
 def test_what_is_no_value_and_what_changed_since_are_errors():
-    with pytest.raises(DataError, match=re.escape("as_weight_layer: needs a Value, got a int")):
+    with pytest.raises(DataError, match=re.escape("as_weight_layer: needs a Value, got int")):
         tg.as_weight_layer(3)
     x = Value([1.0, 3.0])
     y = x.max()

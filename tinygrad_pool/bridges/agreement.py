@@ -127,7 +127,7 @@ def crosscheck(loss: Value | Module, module: Any = None, *example: Any) -> Cross
     """
     torch = extra("torch", "crosscheck")
     if module is not None and not isinstance(module, torch.nn.Module):
-        raise DataError(f"crosscheck: needs a torch.nn.Module, got a {type(module).__name__}")
+        raise DataError(f"crosscheck: needs a torch.nn.Module, got {type(module).__name__}")
     if isinstance(loss, Module):
         return _of_networks(torch, loss, module, example)
     check_value(loss, "crosscheck")

@@ -51,7 +51,7 @@ def graph_of(name: str, made_of: Any, inputs: Sequence[Any]) -> Graph:
     if isinstance(made_of, Module):
         return _of_network(name, made_of, inputs)
     if not isinstance(made_of, Value):
-        raise DataError(f"{name}: needs a network or a Value, got a {type(made_of).__name__}")
+        raise DataError(f"{name}: needs a network or a Value, got {type(made_of).__name__}")
     nodes = topological_order(made_of)
     for given in inputs:
         if not isinstance(given, Node) or given not in nodes or not given.is_leaf:

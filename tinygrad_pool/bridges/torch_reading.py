@@ -44,7 +44,7 @@ def from_torch(module: Any, *example: Any) -> Network:
     """
     torch = extra("torch", "from_torch")
     if not isinstance(module, torch.nn.Module):
-        raise DataError(f"from_torch: needs a torch.nn.Module, got a {type(module).__name__}")
+        raise DataError(f"from_torch: needs a torch.nn.Module, got {type(module).__name__}")
     given = tuple(_tensors(torch, example))
     with torch.no_grad(), torch.random.fork_rng():
         expected = copy.deepcopy(module)(*given)

@@ -35,7 +35,7 @@ def to_torch(network: Module, *example: Any) -> Any:
     """
     torch = extra("torch", "to_torch")
     if not isinstance(network, Module):
-        raise DataError(f"to_torch: needs a network, got a {type(network).__name__}")
+        raise DataError(f"to_torch: needs a network, got {type(network).__name__}")
     try:
         return _layer(torch, network)
     except (OptionError, UnsupportedError):

@@ -110,7 +110,7 @@ def receptive_field(
     """
     for given in (node,) if of is None else (node, of):
         if not isinstance(given, Value):
-            raise DataError(f"receptive_field: needs a Value, got a {type(given).__name__}")
+            raise DataError(f"receptive_field: needs a Value, got {type(given).__name__}")
     nodes = topological_order(node)
     check_not_stale(nodes, create_graph=True)
     place = _unit(node, unit)

@@ -83,7 +83,7 @@ def operands_of(node: Node) -> list[Any]:
 def _place(node: Node, parent: int | Node, name: str) -> int:
     """Find an operand's place among the parents, after checking that it has one."""
     if not isinstance(node, Node):
-        raise DataError(f"{name}: needs a Value that was computed, got a {type(node).__name__}")
+        raise DataError(f"{name}: needs a Value that was computed, got {type(node).__name__}")
     if node.is_leaf:
         raise GraphError(f"{name}: {name_of(node)} has no graph: it was not computed from Values")
     check_not_stale([node], create_graph=True)

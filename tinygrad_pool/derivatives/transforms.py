@@ -165,6 +165,6 @@ def _paired(what: str, tree: Any, given: Any) -> list[tuple[Any, Any]]:
         return [(tree, given)]
     others = parts_of(given)
     if others is None or parts.keys() != others.keys():
-        got = f"a {type(given).__name__}" if others is None else f"{list(others)}"
+        got = f"{type(given).__name__}" if others is None else f"{list(others)}"
         raise OptionError(f"{what} needs the parts {list(parts)}, got {got}")
     return [pair for key, part in parts.items() for pair in _paired(what, part, others[key])]

@@ -100,7 +100,7 @@ def diagnose(
     w gets nothing from mul#2: the other factor is 0
     """
     if not isinstance(loss, Value):
-        raise DataError(f"diagnose: needs a Value that was computed, got a {type(loss).__name__}")
+        raise DataError(f"diagnose: needs a Value that was computed, got {type(loss).__name__}")
     if not loss.parents:
         return Diagnosis(loss, [no_graph(loss)], [], None)
     with np.errstate(all="ignore"):

@@ -190,7 +190,7 @@ def parts_of(parameters: Any) -> Iterator[tuple[str, Node]]:
             if not isinstance(v, Node):
                 raise DataError(
                     "diagnose: parameters must be Values, or modules that have .parameters(), "
-                    f"got a {type(v).__name__}"
+                    f"got {type(v).__name__}"
                 )
             yield name, v
 

@@ -61,7 +61,7 @@ def render(
         )
     elif not (is_graph(drawn) or hasattr(drawn, "savefig")):
         raise DataError(
-            f"render: needs a Value or what a draw function returned, got a {type(drawn).__name__}"
+            f"render: needs a Value or what a draw function returned, got {type(drawn).__name__}"
         )
     for name, side in (("width", width), ("height", height)):
         if side is not None and (type(side) is not int or side < 1):

@@ -63,7 +63,7 @@ def called(
         y, aux = y
     for part in leaves_of(y):
         if not isinstance(part, Value):
-            raise DataError(f"{name}: f must return a Value, got a {type(part).__name__}")
+            raise DataError(f"{name}: f must return a Value, got {type(part).__name__}")
     return Called(y, aux, [given[i] for i in places], graph or INSIDE.get())
 
 
@@ -85,7 +85,7 @@ def places_of(name: str, f: object, argnums: Any) -> tuple[int, ...]:
     ((0,), (0, 2))
     """
     if not callable(f):
-        raise DataError(f"{name}: needs a function, got a {type(f).__name__}")
+        raise DataError(f"{name}: needs a function, got {type(f).__name__}")
     several = isinstance(argnums, Sequence) and not isinstance(argnums, str)
     places = argnums if several else [argnums]
     if any(type(i) is not int for i in places):

@@ -116,7 +116,7 @@ def grad(  # type: ignore[misc]  # by position, xs may be the argnums of a funct
         if not isinstance(v, Value):
             raise DataError(
                 "grad: needs a Value that was computed and the Values to differentiate it by, "
-                f"as in grad(y, [x, w]), or a function, got a {type(v).__name__}"
+                f"as in grad(y, [x, w]), or a function, got {type(v).__name__}"
             )
     return gradients(y, wanted, gradient, create_graph)
 
@@ -167,7 +167,7 @@ def _gradient_function(
     def gradient(*args: Any, **options: Any) -> Any:
         found = called(name, f, args, options, places, has_aux, create_graph)
         if not isinstance(found.y, Value):
-            raise DataError(f"{name}: f must return a Value, got a {type(found.y).__name__}")
+            raise DataError(f"{name}: f must return a Value, got {type(found.y).__name__}")
         if found.y.size != 1:
             raise ShapeError(
                 f"{name}: f must return one number, got shape {found.y.shape}; "

@@ -108,7 +108,7 @@ def replaced(loss: Value, operations: Mapping[Node, Callable[..., Value]]) -> di
 def check_value(given: object, name: str) -> None:
     """Raise DataError unless a Value is given."""
     if not isinstance(given, Value):
-        raise DataError(f"{name}: needs a Value, got a {type(given).__name__}")
+        raise DataError(f"{name}: needs a Value, got {type(given).__name__}")
 
 
 def changed(data: Data, change: Any, what: str) -> Data:

@@ -67,7 +67,7 @@ def _with_gradient(name: str, parameters: Any) -> list[Value]:
     given = [parameters] if isinstance(parameters, Value) else parameters
     if not isinstance(given, Iterable):
         got = type(given).__name__
-        raise OptionError(f"{name}: needs parameters, such as net.parameters(), got a {got}")
+        raise OptionError(f"{name}: needs parameters, such as net.parameters(), got {got}")
     listed = list(given)
     for v in listed:
         if not isinstance(v, Value):

@@ -139,7 +139,7 @@ def _fans(name: str, w: Value) -> tuple[int, int]:
 
 def _shape(name: str, w: Any) -> tuple[int, ...]:
     if not isinstance(w, Value):
-        raise DataError(f"{name}: needs a parameter, a Value, got a {type(w).__name__}")
+        raise DataError(f"{name}: needs a parameter, a Value, got {type(w).__name__}")
     if w.parents:
         raise DataError(f"{name}: {name_of(w)} was computed; only a leaf can be filled")
     return w.shape

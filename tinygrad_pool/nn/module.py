@@ -165,7 +165,7 @@ class Module(WithHabits):
         """
         if not isinstance(state, Mapping):
             raise OptionError(
-                f"load_state_dict: needs names and arrays, got a {type(state).__name__}"
+                f"load_state_dict: needs names and arrays, got {type(state).__name__}"
             )
         own = self._by_name()
         _check_names(own, state)

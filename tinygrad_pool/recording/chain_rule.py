@@ -105,7 +105,7 @@ def derive(
     """
     for given in (loss, v):
         if not isinstance(given, Value):
-            raise DataError(f"derive: needs Values, got a {type(given).__name__}")
+            raise DataError(f"derive: needs Values, got {type(given).__name__}")
     called = called_by(names)
     if v not in topological_order(loss):
         ends = [_name(end, called) or name_of(end) for end in (loss, v)]

@@ -424,7 +424,7 @@ def test_options_are_checked(options, says):
 
 def test_a_step_needs_a_loss_that_was_gone_back_from():
     run = tg.watch(Value(1.0, label="w"))
-    with pytest.raises(DataError, match="watch: step: needs the loss, a Value, got a float"):
+    with pytest.raises(DataError, match="watch: step: needs the loss, a Value, got float"):
         run.step(3.0)
     E = Value(1.0) * 2.0
     E.label = "E"

@@ -195,7 +195,7 @@ def _named(parameters: Any) -> Iterator[tuple[str, Value]]:
         if not _is_module(part):
             raise DataError(
                 "watch: needs a module that has .parameters(), Values, or a dict of them, "
-                f"got a {type(part).__name__}"
+                f"got {type(part).__name__}"
             )
         lead = f"{name}." if name else ""
         own = getattr(

@@ -69,7 +69,7 @@ class Run:
         first step if the loss depends on no parameter.
         """
         if not isinstance(loss, Value):
-            raise DataError(f"watch: step: needs the loss, a Value, got a {type(loss).__name__}")
+            raise DataError(f"watch: step: needs the loss, a Value, got {type(loss).__name__}")
         if not loss.has_grad:
             raise GraphError(
                 f"watch: step: {name_of(loss)} has no gradient yet; call step(loss) after "
