@@ -12,7 +12,7 @@ from tinygrad_pool.errors import AxisError, OptionError
 
 Shape: TypeAlias = tuple[int, ...]
 Axis: TypeAlias = int | Sequence[int] | None
-Rng: TypeAlias = np.random.Generator | int | None
+Rng: TypeAlias = "np.random.Generator | int | None"  # in quotes: NumPy loads np.random on use
 """A random generator, a seed, or None for numbers that nobody chose."""
 
 Key: TypeAlias = Any
@@ -132,7 +132,7 @@ def real(given: object, what: str, least: float = -np.inf, most: float = np.inf)
     return read
 
 
-def generator(rng: Any, name: str) -> np.random.Generator:
+def generator(rng: Any, name: str) -> "np.random.Generator":
     """Return a random generator, of a seed or the one given; None is a new one.
 
     Raises OptionError, which names who asks, for anything else.
