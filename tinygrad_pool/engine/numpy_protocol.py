@@ -171,14 +171,16 @@ def answer(
     operation_of: Callable[[Rule], Callable[..., Any]],
 ) -> Any:
     """Call what `function` means on Values. Raises UnsupportedError if it means nothing."""
-    if function not in IMPLEMENTED:
+    rule = IMPLEMENTED.get(function)
+    if rule is None:
         if function in QUESTIONS:
             return _ask(function, inputs, options)
         if hasattr(function, "observes"):
             return function.observes(*map(_plain, inputs), **options)
         load()
-    if function in IMPLEMENTED:
-        return operation_of(IMPLEMENTED[function])(*inputs, **options)
+        rule = IMPLEMENTED.get(function)
+    if rule is not None:
+        return operation_of(rule)(*inputs, **options)
     if function not in COMPOSED:
         refuse(function, "", inputs, options)
     return COMPOSED[function](*inputs, **options)
@@ -197,13 +199,15 @@ def refuse(
 
 def _ask(question: Callable[..., Any], inputs: Any, options: dict[str, Any]) -> Any:
     """Answer from the data. Raises an error of this package for what NumPy refuses."""
-    what, place = SLOPED.get(question, ("", len(inputs)))
-    for given in (*inputs[place : place + 1], options.get(what)):
-        constant(f"{_name_of(question)}: {what}", given)
+    name = _name_of(question)
+    if question in SLOPED:
+        what, place = SLOPED[question]
+        for given in (*inputs[place : place + 1], options.get(what)):
+            constant(f"{name}: {what}", given)
     for option in options.keys() & OPTIONS_REFUSED:
-        raise OptionError(f"{_name_of(question)}: no option {option!r} on Values")
+        raise OptionError(f"{name}: no option {option!r} on Values")
     plain = {option: _plain(given) for option, given in options.items()}
-    return asked(_name_of(question), question, *map(_plain, inputs), **plain)
+    return asked(name, question, *map(_plain, inputs), **plain)
 
 
 def _plain(given: Any) -> Any:
