@@ -330,7 +330,7 @@ def test_a_branch_on_numbers_cannot_be_traced(torch, capfd):
 
 
 def test_what_is_no_module_and_what_numpy_cannot_hold(torch):
-    with pytest.raises(DataError, match=r"needs a torch.nn.Module, got a builtin"):
+    with pytest.raises(DataError, match=r"needs a torch.nn.Module, got builtin"):
         tg.from_torch(torch.relu, torch.ones(2))
     with pytest.raises(DataError, match=r"no numbers of torch.bfloat16; module.float"):
         tg.from_torch(torch.nn.Linear(2, 2).bfloat16(), torch.ones(1, 2).bfloat16())
