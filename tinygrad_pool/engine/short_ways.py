@@ -92,21 +92,17 @@ def _unary(rule: Rule, general: Operation, names: Sequence[str]) -> Operation:
 def _many(rule: Rule, general: Operation, two: Operation) -> Operation:
     def operation(*operands: Any, **options: Any) -> Any:
         setting = SETTING.get()
-        if options or not setting.plain:
+        if options or not operands or not setting.plain:
             return general(*operands, **options)
         if len(operands) == 2:
             return two(*operands)
-        data, constants = [], 0
-        for v in operands:
-            if isinstance(v, Node):
-                data.append(v._numbers)
-            elif type(v) is float:
-                data.append(v)
-                constants += 1
-            else:
+        try:
+            data = [v._numbers for v in operands]
+        except AttributeError:  # some are constants
+            constants = [v for v in operands if not isinstance(v, Node)]
+            if len(constants) == len(operands) or {*map(type, constants)} != {float}:
                 return general(*operands)
-        if constants == len(operands):
-            return general(*operands)
+            data = [v if type(v) is float else v._numbers for v in operands]
         try:
             y, closure = rule(*data)
         except REFUSED as error:
