@@ -11,7 +11,7 @@ import pytest
 DOCS = Path(__file__).parents[1] / "docs"
 WINDOWS = [{"width": width, "height": 800} for width in (1280, 390)]
 ANSWERS = {
-    "Why is a loser": "as far as it moves without winning, the maximum does not depend on it",
+    "Why is a loser": "the maximum does not depend on it, as long as it stays a loser",
     "What happens at a tie": 'The default is "first"',
     "What if windows overlap": "They add up",
     "In which sense": "around them as far as the radius",
