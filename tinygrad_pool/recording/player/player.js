@@ -87,7 +87,7 @@ function typeset(text, parent) {
     } else if (/^\p{L}/u.test(token)) {
       symbol(token, math);
     } else {
-      element(/^[\d.]+$/.test(token) ? "mn" : "mo", {}, math, token === "==" ? "=" : token);
+      element(/^[\d.]+$/.test(token) ? "mn" : "mo", { stretchy: "false" }, math, token === "==" ? "=" : token);
     }
   }
 }

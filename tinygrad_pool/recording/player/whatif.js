@@ -82,7 +82,7 @@ function turnSaid({ x, node, sides, slopes }) {
   return `${number(x)} (${fact.name}${flips}: slope ${number(slopes[0])}, then ${number(slopes[1])})`;
 }
 
-const [WIDE, HIGH, RIM] = [260, 92, 6];
+const [WIDE, HIGH, RIM, TOP] = [260, 92, 6, 22]; // the words stand above the curve
 
 /** Draw the loss as the number changes, its kinks, and the tangent that the gradient is. */
 function showCurve() {
@@ -91,7 +91,7 @@ function showCurve() {
   const [least, most] = [losses.reduce(min, Infinity), losses.reduce((a, b) => (a >= b ? a : b), -Infinity)];
   const tall = most - least || 1;
   const across = (x) => RIM + (WIDE - 2 * RIM) * (x - low) / (high - low);
-  const up = (y) => HIGH - RIM - (HIGH - 2 * RIM) * (y - least) / tall;
+  const up = (y) => HIGH - RIM - (HIGH - RIM - TOP) * (y - least) / tall;
   const figure = part("curve");
   figure.replaceChildren();
   const picture = element("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, role: "img" }, figure);
