@@ -24,6 +24,8 @@ import tinygrad_pool as tg
 from tinygrad_pool.engine.backward import topological_order
 
 PLAYER = re.compile(r"^```\{player\}", re.MULTILINE)
+WIDE = {"wide": 550, "widest": 1050}
+"""A picture of more points than that is too small to read in a phone's 358 pixels, or in 672."""
 EXERCISE = re.compile(
     r"^### Exercise (\d): ([^\n]+)\n(.*?)^<details>\n<summary>Answer</summary>\n(.*?)^</details>$",
     re.MULTILINE | re.DOTALL,
@@ -102,6 +104,17 @@ def without_gradients(end: tg.Value) -> Iterator[None]:
         v.grad = g
 
 
+def widen(app: Sphinx, page: nodes.document) -> None:
+    """Mark what is wider than a column: such pictures scroll on a phone, and lead to their file."""
+    for image in page.findall(nodes.image):
+        picture = Path(app.srcdir) / image["uri"]
+        width = re.search(r'<svg[^>]* width="([\d.]+)pt"', picture.read_text("utf-8", "replace"))
+        classes = [name for name, least in WIDE.items() if width and float(width[1]) > least]
+        image["classes"] += classes
+        if classes:
+            image["width"] = "100%"  # so Sphinx makes it a link
+
+
 class Worksheet(SphinxDirective):
     """Gather the questions, or the answers, of the exercises on the pages that are named."""
 
@@ -144,4 +157,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("worksheet", Worksheet)
     app.add_html_math_renderer("mathml", (set_inline, None), (set_block, None))
     app.add_css_file("pages.css")
+    app.connect("doctree-read", widen)
     return {"parallel_read_safe": True}

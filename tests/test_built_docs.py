@@ -25,6 +25,9 @@ WIDER = """() => {
         .filter(e => !inside(e.parentElement)).map(e => e.outerHTML.slice(0, 200));
 }"""
 """What of the article sticks out of the window, and of no box that scrolls."""
+PICTURES = """() => [...document.querySelectorAll("article img[src$='.svg']")]
+    .filter(e => e.src.includes("/_images/"))
+    .map(e => [e.src.split("/").pop(), e.getBoundingClientRect().width])"""
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +78,24 @@ class TestTheBuiltDocs:
                     assert wide <= window["width"], (path.name, window, page.evaluate(WIDER))
                 assert page.evaluate(WIDER) == [], (path.name, window)
             assert page.heard == [], path.name
+
+    def test_every_word_in_a_picture_can_be_read(self, built, reader):
+        """At its size on the page: 9 pixels on a phone, and 8 beside a mouse that can open it."""
+        page, seen = reader(), 0
+        for window, least in zip(WINDOWS, (8, 9), strict=True):
+            page.set_viewport_size(window)
+            for path in sorted(built.rglob("*.html")):
+                if '"_images/' not in path.read_text("utf-8").replace("../", ""):
+                    continue
+                page.goto(path.as_uri())
+                for file, width in page.evaluate(PICTURES):
+                    picture = (built / "_images" / file).read_text("utf-8")
+                    sizes = re.findall(r'font-size="([\d.]+)"', picture)
+                    wide = float(re.search(r'viewBox="\S+ \S+ (\S+)', picture)[1])
+                    small = min(map(float, sizes), default=20) * width / wide
+                    assert small >= least, (path.name, file, window)
+                    seen += 1
+        assert seen > 40
 
     def test_no_player_begins_with_gradients_that_the_examples_above_left(self, built):
         begun = [path.read_text("utf-8") for path in sorted((built / "players").glob("*.html"))]
@@ -145,7 +166,7 @@ class TestTheBuiltDocs:
             page.goto((built / "index.html").as_uri())
             page.locator("tr", has_text=question).get_by_role("link").click()
             section = page.locator(f"section#{urlsplit(page.url).fragment}")
-            assert section.locator("h2").is_visible()
+            section.locator("h2").wait_for()
             assert answer in " ".join(section.inner_text().split())
 
     def test_the_worksheet_prints_on_one_sheet(self, built, reader):
