@@ -25,11 +25,7 @@ FOLDER = Path(__file__).parent / "pictures"
 
 def pictures() -> dict[str, bytes]:
     """Draw every picture: file name and contents."""
-    net = example()
-    drawn = {name: contents(figure(), "svg") for name, figure in figures(net).items()}
-    drawn["network"] = contents(
-        tg.draw_units(net.pooled, inputs=net.inputs, zero_one=True, direction="BT"), "svg"
-    )
+    drawn = {name: contents(figure(), "svg") for name, figure in figures(example()).items()}
     drawn["expression"] = contents(tg.draw(expression()), "svg")
     drawn["side_by_side"] = contents(tg.compare_weight_layer(overlapping()).draw(), "svg")
     narrow = tg.compare_weight_layer(overlapping()).draw(narrow=True)
