@@ -1,10 +1,15 @@
 """How Sphinx builds these pages: `make docs`. No network is needed, here or by a reader."""
 
+import inspect
 import re
 import sys
+from importlib import import_module
+from operator import attrgetter
 from pathlib import Path
 from runpy import run_path
 from typing import Any
+
+from sphinx.pycode import ModuleAnalyzer
 
 import tinygrad_pool
 
@@ -28,6 +33,7 @@ html_math_renderer = "mathml"
 html_title = "tinygrad_pool"
 default_role = "code"  # docstrings write code between single backquotes
 autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True  # np.float32, and not what it prints as
 nitpick_ignore_regex = [
     ("py:.*", r"(?!tinygrad_pool).*"),  # other projects' names cannot be looked up without network
     (
@@ -87,6 +93,21 @@ def show_signature(
     return ASIDE.sub(")", signature), "Value" if is_operation(of) else result
 
 
+def follow(_app: Any, module: str, name: str) -> str | None:
+    """Lead from an operation to the source of its rule, under the operation's name."""
+    try:
+        of = attrgetter(name)(import_module(module))
+    except (AttributeError, ImportError):
+        return None
+    rule = inspect.unwrap(of) if callable(of) else of
+    if rule is of:
+        return None
+    tags = ModuleAnalyzer.for_module(rule.__module__).find_tags()
+    if rule.__qualname__ in tags:
+        tags.setdefault(name, tags[rule.__qualname__])
+    return str(rule.__module__)
+
+
 def write_player(app: Any, error: Exception | None) -> None:
     """Write the page that stepping.md shows, from the example that it is about."""
     if error is None and app.builder.format == "html":
@@ -105,4 +126,5 @@ def setup(app: Any) -> None:
     app.connect("source-read", close_examples)
     app.connect("autodoc-process-docstring", show_docstring)
     app.connect("autodoc-process-signature", show_signature)
+    app.connect("viewcode-follow-imported", follow)
     app.connect("build-finished", write_player)

@@ -1,5 +1,6 @@
 """The docs as a reader has them: built, opened in a browser from a folder, and looked through."""
 
+import inspect
 import re
 import subprocess
 import sys
@@ -7,6 +8,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+
+import tinygrad_pool as tg
+from tinygrad_pool import functional
 
 DOCS = Path(__file__).parents[1] / "docs"
 WINDOWS = [{"width": width, "height": 800} for width in (1280, 390)]
@@ -28,6 +32,24 @@ WIDER = """() => {
 PICTURES = """() => [...document.querySelectorAll("article img[src$='.svg']")]
     .filter(e => e.src.includes("/_images/"))
     .map(e => [e.src.split("/").pop(), e.getBoundingClientRect().width])"""
+
+ROOMS = ["drawing", "recording", "diagnosis", "debugger", "derivatives"]
+ROOMS += ["pooling_as_weights", "codegen", "bridges"]
+
+
+def entries_of(built):
+    """Read the entries of the reference: what stands there under each name."""
+    from sphinx.util.inventory import InventoryFile
+
+    inventory = InventoryFile.loads((built / "objects.inv").read_bytes(), uri="").data
+    entries = {}
+    for kind in ("py:function", "py:class", "py:exception"):
+        for name, item in inventory[kind].items():
+            file, _, place = item.uri.partition("#")
+            text = (built / file).read_text("utf-8")
+            text = text.partition(f'id="{place.replace("$", name)}"')[2].partition("<dt ")[0]
+            entries[name.rpartition(".")[2]] = text
+    return entries
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +118,15 @@ class TestTheBuiltDocs:
                     assert small >= least, (path.name, file, window)
                     seen += 1
         assert seen > 40
+
+    def test_every_public_name_has_an_entry(self, built):
+        entries = entries_of(built)
+        for module in (tg, functional, tg.nn, tg.optim, *(getattr(tg, room) for room in ROOMS)):
+            names = {n for n in module.__all__ if not inspect.ismodule(getattr(module, n))}
+            assert names <= entries.keys(), module
+        for name in functional.__all__:
+            assert "viewcode-link" in entries[name], name
+            assert 'class="equations' in entries[name], name
 
     def test_no_player_begins_with_gradients_that_the_examples_above_left(self, built):
         begun = [path.read_text("utf-8") for path in sorted((built / "players").glob("*.html"))]

@@ -103,7 +103,9 @@ def selu(x: Any) -> Value:
 
 
 def silu(x: Any) -> Value:
-    """Scale x by its own sigmoid: y = x / (1 + e⁻ˣ).
+    """Scale x by its own sigmoid.
+
+    y = x / (1 + e⁻ˣ)            ∂E/∂x = g (σ(x) + y (1 − σ(x)))
 
     >>> silu([0.0, 1000.0]).data
     array([   0., 1000.])
@@ -114,7 +116,9 @@ def silu(x: Any) -> Value:
 
 
 def mish(x: Any) -> Value:
-    """Scale x by the tanh of its softplus: y = x tanh(ln(1 + eˣ)).
+    """Scale x by the tanh of its softplus.
+
+    y = x tanh(ln(1 + eˣ))
 
     >>> mish([0.0, 1000.0]).data
     array([   0., 1000.])
@@ -125,7 +129,9 @@ def mish(x: Any) -> Value:
 
 
 def logsigmoid(x: Any) -> Value:
-    """Take the logarithm of the sigmoid, without overflow: y = −ln(1 + e⁻ˣ).
+    """Take the logarithm of the sigmoid, without overflow.
+
+    y = −ln(1 + e⁻ˣ)            ∂E/∂x = g σ(−x)
 
     >>> logsigmoid([-1000.0, 1000.0]).data
     array([-1000.,    -0.])
@@ -167,6 +173,8 @@ def hardtanh(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Value:
 def relu6(x: Any) -> Value:
     """Limit to [0, 6]; at both ends the slope is 0.
 
+    y = min(max(x, 0), 6)            ∂E/∂x = g inside, 0 outside
+
     >>> relu6([-2.0, 3.0, 8.0]).data
     array([0., 3., 6.])
     """
@@ -174,7 +182,9 @@ def relu6(x: Any) -> Value:
 
 
 def hardsigmoid(x: Any) -> Value:
-    """Squash into [0, 1] in straight lines: y = relu6(x + 3) / 6.
+    """Squash into [0, 1] in straight lines; at −3 and 3 the slope is 0.
+
+    y = min(max(x + 3, 0), 6) / 6            ∂E/∂x = g / 6 inside, 0 outside
 
     >>> hardsigmoid([-4.0, 0.0, 4.0]).data
     array([0. , 0.5, 1. ])
@@ -185,6 +195,8 @@ def hardsigmoid(x: Any) -> Value:
 
 def hardswish(x: Any) -> Value:
     """Scale x by its hardsigmoid; at −3 the slope is 0, at 3 it is 1.
+
+    y = x min(max(x + 3, 0), 6) / 6            ∂E/∂x = g (2 x + 3) / 6 inside, 0 below, g above
 
     >>> hardswish([-4.0, 0.0, 3.0]).data
     array([-0.,  0.,  3.])

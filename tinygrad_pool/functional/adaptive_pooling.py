@@ -40,6 +40,8 @@ def _adaptive_max_pool(
 ) -> Any:
     """Keep the largest unit of each of `output_size` windows over the last axes.
 
+    y_o = x_l,  l = argmax over window o            ∂E/∂x_l = Σ_o g_o [l == l_max(o)]
+
     Window o of m on an axis of n cells looks at ⌊o n / m⌋ … ⌈(o + 1) n / m⌉ − 1; all else is as
     in max_pool2d. None keeps an axis.
 
@@ -56,6 +58,8 @@ def _adaptive_max_pool(
 
 def _adaptive_avg_pool(name: str, ndim: int, x: Any, output_size: Sizes) -> Value:
     """Average each of `output_size` windows over the last axes.
+
+    y_o = Σ_{l in window o} x_l / K_o            ∂E/∂x_l = Σ_o g_o [l in window o] / K_o
 
     Window o of m on an axis of n cells looks at ⌊o n / m⌋ … ⌈(o + 1) n / m⌉ − 1; all else is as
     in avg_pool2d. None keeps an axis.

@@ -47,6 +47,8 @@ def conv2d(
 ) -> Value:
     """Slide shared weights (F, C / groups, kh, kw) over the last two axes of x (..., C, h, w).
 
+    y_f(o) = Σ_c Σ_i w_fc(i) x_c(o s − p + i d) + b_f; o and i have an index for each axis.
+
     All else as in conv1d.
 
     >>> conv2d(np.ones((1, 1, 3, 3)), np.ones((1, 1, 2, 2))).data
@@ -66,6 +68,8 @@ def conv3d(
     groups: int = 1,
 ) -> Value:
     """Slide shared weights (F, C / groups, kd, kh, kw) over the last three axes of x.
+
+    y_f(o) = Σ_c Σ_i w_fc(i) x_c(o s − p + i d) + b_f; o and i have an index for each axis.
 
     All else as in conv1d.
 

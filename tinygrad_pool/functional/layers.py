@@ -17,7 +17,9 @@ Statistics = NDArray[np.floating[Any]]
 
 
 def linear(x: Any, weight: Any, bias: Any = None) -> Value:
-    """Compute y = x Wᵀ + b for x (..., in_features) and W (out_features, in_features).
+    """Multiply x (..., in_features) by weights W (out_features, in_features), and add a bias.
+
+    y = x Wᵀ + b            ∂E/∂x = g W,  ∂E/∂W = gᵀ x,  ∂E/∂b = Σ g
 
     Raises ShapeError if the features do not fit.
 
@@ -114,6 +116,8 @@ def instance_norm(
 ) -> Value:
     """Normalize each channel of each example by itself; x is (n, channels, ...).
 
+    y = w (x − μ) / √(σ² + ε) + b,  μ and σ² of each channel
+
     Raises ShapeError for fewer than 3 axes, or a plane of one value; DataError for running
     statistics, which are not kept here.
 
@@ -158,6 +162,8 @@ def group_norm(
     x: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5
 ) -> Value:
     """Normalize each example over groups of channels; x is (n, channels, ...).
+
+    y = w (x − μ) / √(σ² + ε) + b,  μ and σ² of each group
 
     Raises ShapeError if the groups do not divide the channels.
 

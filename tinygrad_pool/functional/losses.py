@@ -64,6 +64,8 @@ def huber_loss(y: Any, target: Any, reduction: Reduction = "mean", delta: float 
 def smooth_l1_loss(y: Any, target: Any, reduction: Reduction = "mean", beta: float = 1.0) -> Value:
     """Average the absolute difference, smoothed below β: huber_loss / β; with β = 0, l1_loss.
 
+    E = (1/n) Σ d² / (2 β) where d = |y_i − t_i| < β, else d − β/2
+
     Raises as mse_loss does, also for a β below 0.
 
     >>> smooth_l1_loss(Value([0.0, 0.0]), [1.0, 3.0], beta=2.0).item()
