@@ -47,6 +47,7 @@ nitpick_ignore_regex = [
 
 INCLUDED = re.compile(r"^```\{include\} (\.\./\w+\.md)\n```$", re.MULTILINE)
 EQUATION = re.compile(r"\S+ [=←] ")
+OPTION = re.compile(r'(?<![`\w.])\w+="\w*"(?!`)')
 ASIDE = re.compile(r"(, \*)?, (wants|\*\*habits).*\)$")  # the engine's business, no user's
 
 
@@ -68,13 +69,20 @@ def close_examples(_app: Any, _page: str, source: list[str]) -> None:
 def show_docstring(
     _app: Any, _what: str, _name: str, of: Any, _options: Any, lines: list[str]
 ) -> None:
-    """Set equations as mathematics, and leave out examples that call a bare rule."""
+    """Set each paragraph as it is to look, and leave out examples that call a bare rule."""
     paragraphs = []
     for paragraph in "\n".join(lines).split("\n\n"):
         if is_operation(of) and paragraph.startswith(">>>"):
             break
-        paragraphs.append(as_mathematics(paragraph) if EQUATION.match(paragraph) else paragraph)
+        paragraphs.append(as_shown(paragraph))
     lines[:] = "\n\n".join([*paragraphs, ""]).split("\n")
+
+
+def as_shown(paragraph: str) -> str:
+    """Set equations as mathematics, and options as code: else their quotes would be curled."""
+    if EQUATION.match(paragraph):
+        return as_mathematics(paragraph)
+    return paragraph if ">>>" in paragraph else OPTION.sub(r"``\g<0>``", paragraph)
 
 
 def as_mathematics(paragraph: str) -> str:
