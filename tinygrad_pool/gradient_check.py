@@ -18,6 +18,7 @@ from tinygrad_pool.engine.lift import reapply
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, GradientError
+from tinygrad_pool.rules.rule import is_ours
 from tinygrad_pool.rules.sparse_weights import Weights
 from tinygrad_pool.rules.traits import traits_of
 
@@ -108,7 +109,7 @@ def _check_node(node: Node) -> None:
             f"is {slopes.left:.6g} from the left and {slopes.right:.6g} to the right; "
             f"operand {places[k]} has shape {node.parents[places[k]].shape}"
         )
-    if not node.rule.__module__.startswith("tinygrad_pool."):
+    if not is_ours(node.rule):
         _check_traits(node, places)
 
 

@@ -5,6 +5,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 import numpy as np
+import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import rules
@@ -118,3 +119,23 @@ def assert_identical(a, b):
     assert np.asarray(a).dtype == np.asarray(b).dtype
     np.testing.assert_array_equal(a, b, strict=True)
     np.testing.assert_array_equal(np.signbit(a), np.signbit(b))
+
+
+ASKED = {
+    "gradcheck": lambda cube, x, _: tg.gradcheck(lambda v: cube(v).sum(), x),
+    "find_ties": lambda cube, x, _: tg.find_ties(cube(x)),
+    "diagnose": lambda cube, x, _: tg.diagnose(cube(x).sum()),
+    "why": lambda cube, x, _: tg.record(cube(x).sum()).why("x"),
+    "unroll": lambda cube, x, _: tg.unroll(cube(x).sum()),
+    "compare_weight_layer": lambda cube, x, _: tg.compare_weight_layer(cube(x).sum()),
+    "to_html": lambda cube, x, folder: tg.record(cube(x).sum()).to_html(folder / "pass.html"),
+}
+
+
+@pytest.mark.parametrize("ask", ASKED.values(), ids=ASKED)
+def test_a_rule_of_no_module_is_one_like_any_other(ask, tmp_path):
+    """What `exec` makes of a text has no module: its `__module__` is None."""
+    names = {}
+    exec("def cube(x):\n    return x**3, lambda g: (3 * g * x**2,)\n", names)
+    assert names["cube"].__module__ is None
+    ask(tg.lift(names["cube"]), tg.Value([1.0, 2.0], label="x"), tmp_path)

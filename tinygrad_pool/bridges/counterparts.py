@@ -21,7 +21,7 @@ from tinygrad_pool.rules import (
     shaping,
 )
 from tinygrad_pool.rules.arguments import axes_of
-from tinygrad_pool.rules.rule import Rule
+from tinygrad_pool.rules.rule import Rule, is_ours
 from tinygrad_pool.rules.sparse_weights import weight_layer
 from tinygrad_pool.rules.traits import traits_of
 from tinygrad_pool.rules.windows import AdaptiveWindows
@@ -50,7 +50,7 @@ def counterpart_of(node: Node) -> Counterpart:
     rule: Any = node.rule
     if rule in COUNTERPARTS:
         return COUNTERPARTS[rule]
-    ours = str(rule.__module__).startswith("tinygrad_pool.rules.")
+    ours = is_ours(rule)
     found = getattr(extra("torch", "crosscheck"), rule.__name__, None)
     if ours and found and not node.options and traits_of(rule).sparsity == "elementwise":
         return lambda _, *xs: found(*xs)

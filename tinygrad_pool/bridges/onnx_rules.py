@@ -11,6 +11,7 @@ from tinygrad_pool.bridges.translations import data_of
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.errors import UnsupportedError
 from tinygrad_pool.rules.arguments import Shape, axes_of
+from tinygrad_pool.rules.rule import is_ours
 from tinygrad_pool.rules.windows import AdaptiveWindows, Windows
 
 
@@ -56,7 +57,7 @@ def written(writer: Writer, node: Any, inputs: list[str]) -> str:
     Raises UnsupportedError for a rule that ONNX has not, or an option that it cannot say.
     """
     rule = node.rule.__name__
-    ours = node.rule.__module__.startswith("tinygrad_pool.")
+    ours = is_ours(node.rule)
     if ours and node.options.get("ties", "first") != "first":
         raise refused(node, f"settles ties by {node.options['ties']!r}; ONNX cannot say that")
     if ours and rule in PLAIN and not node.options:

@@ -11,6 +11,7 @@ from tinygrad_pool.engine.data import unbroadcast_axes
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.rules.arguments import Shape
 from tinygrad_pool.rules.arithmetic import power
+from tinygrad_pool.rules.rule import is_ours
 
 KEEPERS = {
     "number": '''def number(result):
@@ -46,7 +47,7 @@ def _may_leave_the_reals(node: Node) -> bool:
     if node.rule is power:
         n = node.parents[1]
         return isinstance(n, Node) or not float(n).is_integer()
-    return not node.rule.__module__.startswith("tinygrad_pool.rules.")
+    return not is_ours(node.rule)
 
 
 def fitted(text: str, c: Any, p: Node) -> str:

@@ -16,6 +16,7 @@ from tinygrad_pool.engine.staleness import check_not_stale
 from tinygrad_pool.errors import DataError
 from tinygrad_pool.formatting import Table
 from tinygrad_pool.rules.arguments import Shape
+from tinygrad_pool.rules.rule import is_ours
 from tinygrad_pool.rules.tie_breaking import Mask
 from tinygrad_pool.rules.traits import traits_of
 
@@ -104,8 +105,7 @@ def find_ties(node: Node) -> Ties:
 def _may_tie(node: Node) -> bool:
     """Return whether a node chooses among cells. A relu, whose rival is a 0, is left out."""
     traits = traits_of(node.rule)
-    own = not getattr(node.rule, "__module__", "").startswith("tinygrad_pool.")
-    return bool(traits.paid) or (traits.chooses and own)
+    return bool(traits.paid) or (traits.chooses and not is_ours(node.rule))
 
 
 def tied_units(candidates: Candidates) -> Mask:

@@ -16,6 +16,7 @@ from tinygrad_pool.formatting import counted, number, on_a_line, several
 from tinygrad_pool.recording.closures import ClosureCheck, WrongClosure
 from tinygrad_pool.recording.infinities import Culprit, behind_data, behind_gradient
 from tinygrad_pool.recording.source import defined_at, made_at
+from tinygrad_pool.rules.rule import is_ours
 
 HELPS = {
     "log": "keep its operand above 0; log_softmax and logsumexp do it for shares",
@@ -31,11 +32,7 @@ ROUNDING = 4
 
 def wrong_rules(survey: Survey) -> Iterator[Finding]:
     """Report rules of the user's whose closures do not send what their slopes say."""
-    steps = [
-        step
-        for step in survey.passed.steps
-        if not getattr(step.node.rule, "__module__", "").startswith("tinygrad_pool.")
-    ]
+    steps = [step for step in survey.passed.steps if not is_ours(step.node.rule)]
     wrong: dict[Any, list[WrongClosure]] = {}
     for found in ClosureCheck(survey.passed, steps).wrong:
         wrong.setdefault(found.node.rule, []).append(found)

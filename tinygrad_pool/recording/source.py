@@ -10,6 +10,7 @@ from typing import Any
 
 from tinygrad_pool.engine.context import Line
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.rules.rule import is_ours
 
 AROUND = 5
 
@@ -25,7 +26,7 @@ def quoted(line: Line | None) -> str:
 def defined_at(rule: Callable[..., Any]) -> str:
     """Write the place of a rule of the user's, such as net.py:2; "" for one of the package's."""
     code = getattr(inspect.unwrap(rule), "__code__", None)
-    if code is None or getattr(rule, "__module__", "").startswith("tinygrad_pool."):
+    if code is None or is_ours(rule):
         return ""
     return str(Line(code.co_filename, code.co_firstlineno, code.co_name))
 

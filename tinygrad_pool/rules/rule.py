@@ -47,6 +47,11 @@ def implements(*functions: Callable[..., Any]) -> Callable[[Function], Function]
     return enter
 
 
+def is_ours(rule: Callable[..., Any] | None) -> bool:
+    """Return whether a rule is this package's; code that was made by `exec` has no module."""
+    return str(getattr(rule, "__module__", None)).startswith("tinygrad_pool.")
+
+
 def new_arrays(rule: Function) -> Function:
     """Mark a rule whose contributions are arrays of their own, which nothing else holds or views.
 
