@@ -313,6 +313,9 @@ class TestInABrowser:
         assert page.locator("#turns").text_content() == said
         assert page.locator("#curve .turn").count() == 2
         assert page.locator("#curve text").text_content() == "E = 4, slope 4"
+        points = page.locator("#curve polyline").get_attribute("points").split()
+        words = page.evaluate("document.querySelector('#curve text').getBBox().y") + 12
+        assert min(float(point.partition(",")[2]) for point in points) > words
         page.get_by_label("a were").fill("-3")
         assert "a was 2." in page.locator("#turns").text_content()
         assert "at a = −3 (m, b wins below and a above" in page.locator("#turns").text_content()
