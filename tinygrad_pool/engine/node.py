@@ -186,10 +186,12 @@ class LeafNode(Node):
 
     def look(self) -> None:
         """Find out whether an array that was handed out has changed since the last look."""
-        bits = np.asarray(self._numbers).tobytes()
-        if self._bits not in (bits, None):
+        now, self._lent = np.ascontiguousarray(self._numbers), False
+        if self._bits is not None and self._bits.startswith(now):  # compared without a copy
+            return
+        if self._bits is not None:
             self._has_changed(in_place=True)
-        self._bits, self._lent = bits, False
+        self._bits = now.tobytes()
 
     def _has_changed(self, in_place: bool) -> None:
         Node.last_change = self._assigned = next_id()

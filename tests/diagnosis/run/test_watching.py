@@ -339,6 +339,19 @@ def test_the_pass_of_an_array_is_recorded_with_the_gradient_that_it_was_given():
     assert run.recordings[0].gradients[w].tolist() == [3.0, 15.0]
 
 
+def test_what_is_infinite_is_watched_without_a_warning():
+    w = Value(np.array([np.inf, -np.inf]), label="w")
+    run = tg.watch(w)
+    for factor in (1.0, 2.0):
+        y = w * factor
+        y.backward(gradient=np.ones(2))
+        assert (run.step(y) is None) == (factor == 2.0)
+        w.data = w.data - 1.0
+    assert np.isnan(run.history["loss"]).all()
+    assert np.isnan(run.history["update"]).all()
+    assert run.events[0].says == "step 0: the loss is NaN"
+
+
 def test_two_steps_of_training_are_compared():
     net = tg.nn.Linear(3, 1, rng=0)
     run = tg.watch(net, recorded=(0, 3))

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_pool.diagnosis.run.history import Norms
 from tinygrad_pool.diagnosis.run.rows import ABSENT
 from tinygrad_pool.formatting import counted, number
 from tinygrad_pool.recording.recording import Recording
@@ -63,19 +64,19 @@ class Limits(NamedTuple):
     vanish: float
     explode: float
 
-    def hold(self, loss: float, norms: NDArray[Any]) -> bool:
+    def hold(self, loss: float, norms: Norms) -> bool:
         """Return whether surely nothing is bad: no norm is NaN, infinite or beyond a limit."""
-        g, _, w = norms.tolist()
+        g, _, w = norms
         within = g and min(g) >= self.vanish and max(g) <= self.explode >= max(w)
         return bool(within) and isfinite(loss + sum(g) + sum(w))
 
-    def broken(self, loss: float, norms: NDArray[Any], updated: bool) -> Iterator[Bad]:
+    def broken(self, loss: float, norms: Norms, updated: bool) -> Iterator[Bad]:
         """List what is bad at a step, each kind once, where it comes first in the step.
 
         `norms` are those of gradients, updates and weights; `updated` tells whether the weights
         are those after the step or those it began with.
         """
-        g, _, w = norms
+        g, _, w = np.array(norms)
         there = g[g != ABSENT]
         places = [("loss", np.array([loss])), ("gradient", g)]
         places.insert(2 if updated else 0, ("weight", w))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from array import array
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +13,16 @@ from tinygrad_pool.diagnosis.run.rows import ABSENT
 GRADIENT, UPDATE, WEIGHT = range(3)
 MEASURES = ("gradient", "update", "weight")
 
+Norms: TypeAlias = "tuple[array[float], array[float], array[float]]"
+"""Those of gradient, update and weight, by parameter; −1 where there is none."""
+
 
 class Point(NamedTuple):
     """A step: its number, its loss, and the norms of gradient, update and weight by parameter."""
 
     step: int
     loss: float
-    norms: NDArray[np.float64]
+    norms: Norms
 
 
 class History:
@@ -33,10 +37,6 @@ class History:
         self.kept: set[int] = set()
         self.last: Point | None = None
         self._points: list[Point] = []
-
-    def blank(self) -> NDArray[np.float64]:
-        """Return room for the norms of all parameters that were ever seen."""
-        return np.full((len(MEASURES), len(self.names)), ABSENT)
 
     def add(self, point: Point) -> None:
         """Add a step."""
@@ -62,5 +62,5 @@ class History:
         points = self.points
         wide = np.full((len(MEASURES), len(points), len(self.names)), ABSENT)
         for i, point in enumerate(points):
-            wide[:, i, : point.norms.shape[1]] = point.norms
+            wide[:, i, : len(point.norms[0])] = point.norms
         return wide

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from math import gcd, prod, sqrt
+from collections.abc import Iterable, Iterator, Mapping
+from math import gcd, inf, isfinite, nan, prod, sqrt
 from operator import attrgetter
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +23,10 @@ ABSENT = -1.0
 SAFE = (1e-30, 1e30)
 """Sums of squares in between were neither rounded to 0 nor too large, in single precision too."""
 
-MOVES = 1 << 13
+CALM = 1e20
+"""Weights below can be subtracted from any others, in single precision too, without a warning."""
+
+MOVES = 1 << 12
 """About so many weights of an array are compared with those before: that gives about two digits."""
 
 ASSIGNED = attrgetter("_assigned")
@@ -38,73 +40,72 @@ class Row:
         self.name, self.values = name, values
         self.size = sum(v.size for v in values)
         self._every = _spread(self.size, values[0].shape)
+        self._array: Any = values[0] if values[0].shape else None
         self._before: Numbers | None = None
-        self._had = True  # or it is to be asked for
-        self._seen: Callable[[], Any] = lambda: None
+        self._last, self._known = ABSENT, nan
+        self.stands = False
 
     def weights(self) -> Numbers:
         """Return the data as an array, which may be the parameter's own."""
-        if len(self.values) > 1:
-            return np.array([v._numbers for v in self.values], float)
-        return np.asarray(self.values[0]._numbers)
+        if self._array is not None:
+            return cast("Numbers", self._array._numbers)
+        return np.array([v._numbers for v in self.values])
 
     def gradient(self) -> Numbers | None:
         """Return the gradient likewise; None if no parameter of the row has one."""
-        if len(self.values) == 1:
-            g = self.values[0]._grad
-            return None if g is None else np.asarray(g)
+        if self._array is not None:
+            return cast("Numbers | None", self._array._grad)
         grads = [v._grad for v in self.values]
         if None in grads:
             if grads.count(None) == len(grads):
                 return None
             grads = [0.0 if g is None else g for g in grads]
-        return np.array(grads, float)
-
-    def is_idle(self) -> bool:
-        """Return whether no gradient came since the last time that this was asked.
-
-        The parameter may have been replaced by another one. If none comes for long, that is known.
-        """
-        now = self.values[0]._grad
-        had, self._had = self._had, now is not None
-        idle = had and (now is None or now is self._seen())
-        try:
-            self._seen = weakref.ref(now)
-        except TypeError:  # a number, which is small enough to be kept
-            self._seen = lambda: now
-        return idle
-
-    def _some(self, weights: Numbers) -> Numbers:
-        """Take the weights of which moves are measured: of many, some that are spread evenly."""
-        return weights.reshape(-1)[:: self._every]
+        return np.array(grads)
 
     def distance(self) -> float:
         """Measure how far the weights are from those that were kept last."""
-        return ABSENT if self._before is None else rms(self._some(self.weights()) - self._before)
+        return ABSENT if self._before is None else _apart(self._some(self.weights()), self._before)
 
-    def moved(self, weights: Numbers) -> float:
-        """Measure the same, and keep the weights of now."""
-        now, before = self._some(weights), self._before
+    def measured(self) -> tuple[float, float, float]:
+        """Measure gradient, update and weight; keep the weights, for the update until next time.
+
+        Then `stands` tells whether the gradient is newly as it was the last time, or still none:
+        so it is when the parameter was replaced by another one.
+        """
+        g, weights = self.gradient(), self.weights()
+        size, weight = ABSENT if g is None else rms(g), rms(weights)
+        self.stands = self._known != size == self._last
+        if self.stands:
+            self._known = size
+        self._last = size
+        before, now = self._before, self.keep(weights)
         if before is None:
-            self._before = now.copy()
-            return ABSENT
-        distance = rms(np.subtract(now, before, out=before))
-        before[...] = now
-        return distance
+            return size, ABSENT, weight
+        if now.itemsize == 2 or not weight < CALM:
+            return size, _apart(now, before), weight
+        return size, rms(np.subtract(now, before, out=before)), weight
+
+    def keep(self, weights: Numbers) -> Numbers:
+        """Keep the weights of now, from which the next update is measured."""
+        self._before = self._some(weights).copy()
+        return self._before
+
+    def _some(self, weights: Numbers) -> Numbers:
+        """Take the weights of which moves are measured: of many, some that are spread evenly."""
+        return weights if self._every == 1 else weights.reshape(-1)[:: self._every]
 
     def go_on(self, old: Row) -> None:
-        """Take over what was kept of this row when the parameters were read last."""
+        """Take over the weights that were kept of this row when it had other parameters."""
         if [v.shape for v in old.values] == [v.shape for v in self.values]:
             self._before = old._before
-        if old.values[0] is self.values[0]:
-            self._had, self._seen = old._had, old._seen
 
     def changed_after(self, time: int) -> bool:
         """Return whether the data of a parameter were set after a time of the engine's."""
-        first: Any = self.values[0]
-        if first._lent:  # an array that was handed out may have been written to
-            first.look()
-        return bool(first._assigned > time) or any(ASSIGNED(v) > time for v in self.values[1:])
+        if self._array is None:
+            return max(map(ASSIGNED, self.values)) > time
+        if self._array._lent:  # an array that was handed out may have been written to
+            self._array.look()
+        return bool(self._array._assigned > time)
 
     def worst(self, smallest: bool) -> Value:
         """Return the parameter with the smallest or the largest gradient; NaN is the largest."""
@@ -124,17 +125,23 @@ def rms(x: Numbers) -> float:
     (2.5, True)
     """
     if x.ndim != 1:
-        x = x.ravel(order="K")
-    if x.dtype == np.float16:
-        x = x.astype(np.float32)
-    square = float(x.dot(x))
-    if not SAFE[0] < square < SAFE[1]:
+        x = x.ravel("K")
+    square = float(np.vdot(x, x)) if x.itemsize > 2 else inf  # vdot never warns
+    if SAFE[0] < square < SAFE[1]:
+        return sqrt(square / x.size)
+    with np.errstate(all="ignore"):
+        x = x.astype(np.promote_types(x.dtype, np.float64))
         largest = float(np.abs(x).max())
-        if largest == 0 or not np.isfinite(largest):
+        if largest == 0 or not isfinite(largest):
             return largest
-        x = x.astype(np.float64) / largest
-        return largest * float(np.sqrt(np.dot(x, x) / x.size))
-    return sqrt(square / x.size)
+        x /= largest
+        return largest * sqrt(x.dot(x) / x.size)
+
+
+def _apart(now: Numbers, before: Numbers) -> float:
+    """Measure how far weights of any size are apart."""
+    with np.errstate(all="ignore"):
+        return rms(np.subtract(now, before, dtype=np.promote_types(now.dtype, np.float64)))
 
 
 def _spread(size: int, shape: tuple[int, ...]) -> int:
@@ -193,16 +200,22 @@ def _named(parameters: Any) -> Iterator[tuple[str, Value]]:
             yield str(name), part
             continue
         if not _is_module(part):
-            raise DataError(
-                "watch: needs a module that has .parameters(), Values, or a dict of them, "
-                f"got {type(part).__name__}"
-            )
+            raise _unknown(part)
         lead = f"{name}." if name else ""
         own = getattr(
             part, "named_parameters", lambda part=part: [("", v) for v in part.parameters()]
         )
         for inner, v in own():
-            yield from ((f"{lead}{inner}" if inner else "", w) for _, w in _named([v]))
+            if not isinstance(v, Value):
+                raise _unknown(v)
+            yield (f"{lead}{inner}" if inner else ""), v
+
+
+def _unknown(part: Any) -> DataError:
+    return DataError(
+        "watch: needs a module that has .parameters(), Values, or a dict of them, "
+        f"got {type(part).__name__}"
+    )
 
 
 def _is_module(part: Any) -> bool:

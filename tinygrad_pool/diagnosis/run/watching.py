@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import os
+from array import array
 from collections.abc import Container, Iterator
 from io import StringIO
 from numbers import Real
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 from tinygrad_pool.diagnosis.diagnosis import diagnose
 from tinygrad_pool.diagnosis.run.events import MISSING, VANISHED, Bad, Event, Limits
 from tinygrad_pool.diagnosis.run.history import GRADIENT, MEASURES, UPDATE, WEIGHT, History, Point
-from tinygrad_pool.diagnosis.run.rows import ABSENT, Row, rms, rows_of
+from tinygrad_pool.diagnosis.run.rows import ABSENT, Row, rows_of
 from tinygrad_pool.diagnosis.run.summary import Summary
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import name_of
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 EACH = 16
 """Every so many steps parameters are read anew, since some may have been added; many numbers, such
 as those of a network of scalars, less often: that takes time."""
+
+
+STANDS = attrgetter("stands")
 
 
 class Run:
@@ -56,7 +61,7 @@ class Run:
         self._open = False  # whether the last step still waits for its update
         self._read()
         for row in self._rows:
-            row.moved(row.weights())
+            row.keep(row.weights())
 
     def step(self, loss: Value) -> Event | None:
         """Measure a step of training: between `loss.backward()` and the update of the weights.
@@ -75,17 +80,13 @@ class Run:
                 f"watch: step: {name_of(loss)} has no gradient yet; call step(loss) after "
                 "loss.backward(), before the weights are updated"
             )
-        idle = sum([row.is_idle() for row in self._rows])
         if not self.steps:
             self._check(loss)
-        if idle or self.steps % self._each == self._each - 1:
+        if self.steps % self._each == self._each - 1:
             self._read()
-            for row in self._rows:
-                row.is_idle()  # it remembers the gradient of now
-        with np.errstate(all="ignore"):
-            updated = any(row.changed_after(loss._order) for row in self._rows)
-            point = self._measured(loss, updated)
-            events = self._found(loss, point, updated)
+        updated = any(row.changed_after(loss._order) for row in self._rows)
+        point = self._measured(loss, updated)
+        events = self._found(loss, point, updated)
         self._history.add(point)
         self.events += events
         self.steps += 1
@@ -104,33 +105,42 @@ class Run:
         """Read the parameters: some may have been added, or replaced, since."""
         old = {row.name: row for row in self._rows}
         self._rows = rows_of(self._parameters)
-        for row in self._rows:
-            if row.name in old:
-                row.go_on(old[row.name])
+        for i, row in enumerate(self._rows):
+            before = old.get(row.name)
+            if before is not None and before.values == row.values:
+                self._rows[i] = before
+            elif before is not None:
+                row.go_on(before)
             self._history.names.setdefault(row.name, len(self._history.names))
         self._each = max(EACH, sum(len(row.values) for row in self._rows) // EACH)
 
     def _measured(self, loss: Value, updated: bool) -> Point:
         """Measure gradients and weights, and the update, of this step or of the last."""
-        norms, last = self._history.blank(), self._history.last
-        target = norms if updated or last is None else last.norms
-        for row in self._rows:
-            i, g = self._history.names[row.name], row.gradient()
-            norms[GRADIENT, i] = ABSENT if g is None else rms(g)
-            weights = row.weights()
-            norms[WEIGHT, i] = rms(weights)
-            moved = row.moved(weights)
-            if i < target.shape[1] and (updated or last is not None):
-                target[UPDATE, i] = moved
+        found = {row: row.measured() for row in self._rows}
+        if any(map(STANDS, self._rows)):
+            self._read()
+            found = {row: found.get(row) or row.measured() for row in self._rows}
+        names, last = self._history.names, self._history.last
+        none = array("d", [ABSENT]) * len(names)
+        g, moved, w = none[:], none[:], none[:]
+        for row, sizes in found.items():
+            i = names[row.name]
+            g[i], moved[i], w[i] = sizes
+        if not updated:
+            if self._open and last is not None:
+                last.norms[UPDATE][:] = moved[: len(last.norms[UPDATE])]
+            moved = none
         self._open = not updated
-        E = loss._numbers
-        mean = float(E) if loss.size == 1 else float(np.mean(E))
-        return Point(self.steps, mean, norms)
+        return Point(self.steps, _mean(loss), (g, moved, w))
 
     def _found(self, loss: Value, point: Point, updated: bool) -> list[Event]:
         """Explain what is bad for the first time, and record the pass if it is asked for."""
         if self._limits.hold(point.loss, point.norms) and self.steps not in self._recorded:
             return []
+        with np.errstate(all="ignore"):
+            return self._events(loss, point, updated)
+
+    def _events(self, loss: Value, point: Point, updated: bool) -> list[Event]:
         known = {event.kind for event in self.events}
         broken = self._limits.broken(point.loss, point.norms, updated)
         bad = [one for one in broken if one.kind not in known]
@@ -170,10 +180,10 @@ class Run:
     def _growth(self, i: int, point: Point) -> str:
         """Tell what the last update did to a weight."""
         last = self._history.last
-        if last is None or i >= last.norms.shape[1]:
+        if last is None or i >= len(last.norms[WEIGHT]):
             return "it was so when it was first measured"
         by = last if self._open else point
-        sizes = (last.norms[WEIGHT, i], by.norms[GRADIENT, i], by.norms[UPDATE, i])
+        sizes = (last.norms[WEIGHT][i], by.norms[GRADIENT][i], by.norms[UPDATE][i])
         before, g, update = ("–" if x == ABSENT else number(float(x), digits=3) for x in sizes)
         return f"update {by.step:,} made it: |weight| {before}, |gradient| {g}, |update| {update}"
 
@@ -214,11 +224,10 @@ class Run:
         """Return what is shown of the run. The last step has its update as far as it was made."""
         last = self._history.last
         if self._open and last is not None:
-            with np.errstate(all="ignore"):
-                moved = [(self._history.names[row.name], row.distance()) for row in self._rows]
+            moved = [(self._history.names[row.name], row.distance()) for row in self._rows]
             if any(distance > 0 for _, distance in moved):
                 for i, distance in moved:
-                    last.norms[UPDATE, i] = distance
+                    last.norms[UPDATE][i] = distance
         points, norms = self._history.points, self._history.table()
         return Summary(self.steps, self.names, points, norms, self.events)
 
@@ -269,6 +278,13 @@ class Run:
         return write_whole(check_folder(path), lines.getvalue())
 
 
+def _mean(loss: Value) -> float:
+    if loss.size == 1:
+        return float(loss._numbers)
+    with np.errstate(all="ignore"):
+        return float(np.mean(loss._numbers))
+
+
 def watch(
     parameters: Any,
     *,
@@ -281,7 +297,8 @@ def watch(
 
     `parameters` is a module, Values, or a dict of them; those that are added later are found within
     16 steps. Measured are norms, √(Σ x² / n), of gradient, update and weight, of each array, and of
-    the numbers of each layer together; of an array above 8,192 numbers, the update of some 8,192.
+    the numbers of each layer together; the update of an array above 8,192 numbers is measured on
+    some thousands of them, to about two digits.
     The first step in which one is NaN or infinite, a gradient below `vanish`, or a gradient or a
     weight above `explode`, is recorded and explained. The steps in `recorded` are recorded, too,
     for `compare`. At most about `points` steps are kept: of a long run every second, fourth, …
