@@ -286,7 +286,9 @@ def test_gradients_and_data_from_before_are_said_at_first(run):
     a.data = 3.0
     said = run("q", E).splitlines()
     assert said[1] == "before this pass, which adds to it: a.grad = 7; zero_grad() forgets it"
-    assert said[2].startswith("a was set after m was computed from it: numbers are as before")
+    assert said[2].startswith(
+        "a was set after m was computed from it: the numbers here are from before"
+    )
 
 
 def test_what_numpy_raises_and_catches_inside_stops_nothing(run):

@@ -132,7 +132,8 @@ class TestTies:
         assert (finding.severity, finding.name) == ("suspicious", "max_pool2d#1")
         assert finding.says == "3 ties in 4 windows of max_pool2d, where it matters who wins"
         assert (
-            "(0, 0, 2), (0, 0, 3), (0, 1, 2) and 1 more share 1: here the first is" in finding.why
+            "(0, 0, 2), (0, 0, 3), (0, 1, 2) and 1 more all hold 1: here, as in PyTorch"
+            in finding.why
         )
 
     def test_equal_zeros_after_a_relu_are_harmless(self):

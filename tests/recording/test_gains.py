@@ -63,7 +63,7 @@ def test_paths_that_cancel_are_told_apart_from_the_rules():
 def test_of_a_value_outside_gains_says_what_why_says():
     v, x = tg.Value(1.0, label="v"), tg.Value(2.0, label="x")
     passed = tg.record(x * 2.0, names={"v": v})
-    because = "the loss does not depend on it: it is on no path, or was detached"
+    because = "the loss does not depend on it: no path leads to it, or it was detached"
     with pytest.raises(OptionError, match=f"gains: grad of v is not computed because {because}"):
         passed.gains("v")
     assert str(passed.why("v")) == f"grad of v is not computed\n  because {because}"

@@ -25,13 +25,13 @@ def test_a_product_that_is_below_its_dtype_underflows_and_does_not_cancel(dtype,
     assert [e.contribution for e in why.entries] == [0.0]
     (cause,) = why.causes
     assert "underflow: " in cause
-    assert cause.endswith(f"is below {np.dtype(dtype)}")
+    assert cause.endswith(f"is too small for {np.dtype(dtype)}")
 
 
 def test_what_is_cast_to_a_narrower_dtype_underflows_there():
     x = tg.Value(np.float32(3.0), label="x")
     why = tg.record(x.astype(np.float64) * 1e-60).why("x")
-    assert why.causes[0].endswith("underflow: 1e-60 × 1 is below float32")
+    assert why.causes[0].endswith("underflow: 1e-60 × 1 is too small for float32")
 
 
 def test_many_links_of_one_step_that_underflow_are_no_cancelling():

@@ -81,7 +81,7 @@ def test_an_element_of_a_list_is_asked_for_as_in_python(capsys):
     xs = [tg.Value(2.0), tg.Value(3.0)]
     tg.debug(xs[0] * xs[1], names={"xs": xs}, commands="why xs[1]; break xs[0]; c")
     said = capsys.readouterr().out
-    assert "grad of xs[1] is 2 = 2" in said
+    assert "grad of xs[1] is 2" in said
     assert "breakpoint 1: xs[0], met once" in said
 
 

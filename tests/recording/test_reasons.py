@@ -32,7 +32,7 @@ def test_a_loser_is_told_who_won_and_by_how_much():
     E = tg.minimum(*z)
     assert "it lost to z0, by 0.3" in why(E, "z2").causes[0]
     tie = tg.maximum(z[1], tg.Value(0.9, label="late"))
-    assert "it lost to z1, by 0 (a tie, which it does not win)" in why(tie, "late").causes[0]
+    assert "it lost to z1 in a tie" in why(tie, "late").causes[0]
     assert "it lost to a constant" in why(tg.maximum(z[0], 5.0), "z0").causes[0]
 
 
@@ -66,7 +66,7 @@ def test_a_zero_is_followed_to_where_it_began():
         (lambda x: (x * -500.0).exp(), "the local derivative of exp underflows to 0 at −1000"),
         (lambda x: (x * 50.0).tanh(), "the local derivative of tanh rounds to 0 at 100"),
         (lambda x: (x * 50.0).sigmoid(), "the local derivative of sigmoid rounds to 0 at 100"),
-        (lambda x: (x * 1e-200) * 1e-200, "underflow: 1e-200 × 1e-200 is below float64"),
+        (lambda x: (x * 1e-200) * 1e-200, "underflow: 1e-200 × 1e-200 is too small for float64"),
     ],
 )
 def test_each_kind_of_zero_has_its_reason(f, reason):
@@ -96,7 +96,7 @@ def test_what_a_leaf_had_from_an_earlier_pass_is_no_part_of_the_explanation():
     (a * b).backward()
     lost, won = (why(tg.maximum(a, b) * 5.0, name) for name in "ab")
     assert (lost.grad, lost.causes) == (0.0, ["a gets nothing from maximum#2: it lost to b, by 1"])
-    assert str(won).startswith("grad of b is 5 = 5\n")
+    assert str(won).startswith("grad of b is 5\n")
     assert (a.grad, b.grad) == (3.0, 2.0)
 
 
@@ -112,7 +112,7 @@ def test_the_loss_itself_a_stranger_and_what_gets_nothing():
     passed = tg.record(E)
     assert passed.why(E).causes == ["the pass begins here, with the gradient that it was given"]
     assert passed.why(other).causes == [
-        "the loss does not depend on it: it is on no path, or was detached"
+        "the loss does not depend on it: no path leads to it, or it was detached"
     ]
     assert str(passed.why(other)).startswith("grad of other is not computed")
 
@@ -270,7 +270,7 @@ def test_data_that_was_set_since_is_told_beside():
     E = w * x
     E.label = "E"
     w.data = 5.0
-    note = "w was set after E was computed from it: numbers are as before that; " + (
+    note = "w was set after E was computed from it: the numbers here are from before; " + (
         "run the forward pass again"
     )
     assert why(E, "w").notes == why(E, "x").notes == [note]

@@ -2,9 +2,11 @@
 
 import math
 import re
+from collections import Counter
 
+import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, settings, strategies as st
 from programs import Operation, programs
 
 import tinygrad_pool as tg
@@ -30,7 +32,8 @@ def test_entries_add_up_and_zeros_have_true_reasons(program):
         if node is loss:
             continue
         if why.grad is None:
-            assert why.causes
+            assert why.causes == ["no node that got a gradient hands one on to it"]
+            assert node not in passed.gradients
             continue
         sent = [entry.contribution for entry in why.entries]
         assert math.isclose(math.fsum(sent), why.grad, rel_tol=1e-12, abs_tol=1e-12)
@@ -38,36 +41,110 @@ def test_entries_add_up_and_zeros_have_true_reasons(program):
         for entry in why.entries:
             assert entry.contribution == entry.upstream * entry.local
             assert bool(entry.reason) == (entry.contribution == 0)
+            assert entry.contribution or is_true_of(passed, node, entry)
         if why.grad:
-            assert all(cause.startswith("|grad| ") for cause in why.causes)  # by degrees
+            assert all(by_degrees(passed, cause) for cause in why.causes), why.causes
         else:
             assert why.causes
             for cause in why.causes:
-                assert is_true(passed, cause), cause
+                assert is_true(passed, node, cause), cause
+        kinds.update(map(kind_of, why.causes if not why.grad else ()))
 
 
-def is_true(passed, cause):  # noqa: PLR0911  # a kind of reason each
-    """Check a cause by the data alone."""
-    value = {passed.call(node): node for node in passed.nodes}
-    if cause == "the contributions cancel" or cause.startswith(("what reaches", "… and ")):
-        return True  # the entries, which add up to 0, show it; the others are counted
-    if cause == "the pass began with the gradient 0":
-        return False
+kinds: Counter[str] = Counter()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def all_kinds():
+    """Require that causes of each kind were seen, so that each check below has checked some."""
+    yield
+    if kinds.total() > 300:  # it did not fail before
+        assert {"relu", "lost", "tie", "factor", "chosen", "clipped", "slope", "cancel"} <= {*kinds}
+
+
+@given(st.lists(st.sampled_from([0.01, 0.5, 1.0, 3.0, 40.0]), min_size=3, max_size=12))
+def test_a_gradient_that_is_lost_or_grows_by_degrees_does_so_as_is_said(factors):
+    x = Value(1.0, label="x")
+    h = x
+    for i, factor in enumerate(factors):
+        h = h * Value(factor, label=f"w{i}")
+    passed = tg.record(h)
+    causes = passed.why("x").causes
+    assert all(by_degrees(passed, cause) for cause in causes), causes
+    size = math.prod(factors[1:])
+    if not math.isclose(max(size, 1 / size), 1000):
+        assert bool(causes) == (max(size, 1 / size) > 1000)
+
+
+def kind_of(cause):
+    """Name what a cause is about."""
+    words = ("relu", "tie", "lost", "factor", "chosen", "clipped", "local derivative", "cancel")
+    found = next((word for word in words if word in cause), cause)
+    return "slope" if found == "local derivative" else found
+
+
+def by_degrees(passed, cause):
+    """Check that a gradient shrank or grew by as much as is said."""
+    said = re.match(r"\|grad\| (shrinks|grows) from (\S+) at (\S+) to (\S+) at (\S+), ", cause)
+    value = {passed.call(v): v for v in passed.nodes}
+    top, end = (float(np.abs(passed.gradients[value[said[k]]])) for k in (3, 5))
+    told = (f"{top:.2g}", f"{end:.2g}") == (said[2], said[4])
+    return (
+        told and (max(top, end) >= 1000 * min(top, end)) and (end < top) == (said[1] == "shrinks")
+    )
+
+
+def is_true_of(passed, node, entry):
+    """Check the reason of one entry that is 0: nothing arrived, or the node sends nothing on."""
+    if entry.reason == "nothing arrived there":
+        return entry.upstream == 0 and passed.gradients[entry.node] == 0
+    return entry.local == 0 and holds(passed, node, entry.node, entry.reason)
+
+
+def is_true(passed, node, cause):
+    """Check a cause by the data, and by what the steps sent."""
+    value = {passed.call(v): v for v in passed.nodes}
+    if cause == "the contributions cancel":
+        return cancels(passed, node)
+    if met := re.fullmatch(r"what reaches (\S+) cancels", cause):
+        return cancels(passed, value[met[1]])
+    if re.fullmatch(r"… and \d+ more", cause):
+        return len(passed.why(node).causes) == 9  # those that are shown, and this line
     said = re.fullmatch(r"(\S+) gets nothing from (\S+): (.*)", cause)
-    below, above, reason = value[said[1]], value[said[2]], said[3]
+    return holds(passed, value[said[1]], value[said[2]], said[3])
+
+
+def cancels(passed, node):
+    """Return whether what the steps sent to a node is not 0, but adds up to it."""
+    sent = [
+        c
+        for step in passed.steps
+        for p, c in zip(step.node.parents, step.contributions, strict=True)
+        if p is node and c is not None
+    ]
+    return any(sent) and passed.gradients[node] == 0
+
+
+def holds(passed, below, above, reason):  # a kind of reason each
+    """Check by the data alone why one node sends nothing to another."""
+    value = {passed.call(v): v for v in passed.nodes}
     if match := re.fullmatch(r"the relu is off: its input is (.*)", reason):
         return above.op == "relu" and below.data <= 0 and number(below.data) == match[1]
-    lost = re.fullmatch(r"it lost to (.*), by (\S+?)( \(a tie, which it does not win\))?", reason)
-    if lost:
+    if lost := re.fullmatch(r"it lost to (.*?)(?:, by (\S+)| in a tie)", reason):
         best = 0.25 if lost[1] == "a constant" else value[lost[1]].data
         behind = (below.data - best) if above.op == "minimum" else (best - below.data)
-        fair = behind >= 0 and above.data == best and bool(lost[3]) == (behind == 0)
-        return fair and number(behind) == lost[2]
+        fair = behind >= 0 and above.data == best and (lost[2] is None) == (behind == 0)
+        return fair and lost[2] in (None, number(behind))
     if reason == "the other factor is 0":
-        return any((p.data if isinstance(p, Value) else p) == 0 for p in above.parents)
+        half = len(above.parents) // 2  # operands of a product; weights, then inputs, then a bias
+        pairs = zip(above.parents, above.parents[half:], strict=False)
+        others = [q if p is below else p for p, q in [*pairs][:half] if below in (p, q)]
+        assert above.op in ("mul", "weighted_sum")
+        return any((p.data if isinstance(p, Value) else p) == 0 for p in others)
     if reason == "it was not chosen":
         condition, *branches = above.parents
         return above.op == "where" and branches[bool(condition)] is below
     if reason.startswith("it is clipped"):
         return above.op == "clip" and abs(below.data) > 1
-    return reason.startswith("the local derivative of") and (below.data == 0 or above.op == "power")
+    flat = rf"the local derivative of {above.op} is 0 at {re.escape(number(below.data))}"
+    return re.fullmatch(flat, reason) is not None and below.data == 0

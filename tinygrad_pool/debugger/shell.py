@@ -274,7 +274,7 @@ def debug(
     >>> debug((a * b).relu(), commands="node; why a; back")
     1 of 2: relu#3 gets 1
       sends 0 to mul#2, whose grad is 0 now
-    grad of a is 0 = 0
+    grad of a is 0
       from mul#2: 0 × −3 = 0   nothing arrived there
       because mul#2 gets nothing from relu#3: the relu is off: its input is −6
     before the first of 2 steps; node takes it

@@ -17,6 +17,7 @@ from tinygrad_pool.recording.closures import ClosureCheck, WrongClosure
 from tinygrad_pool.recording.infinities import Culprit, behind_data, behind_gradient
 from tinygrad_pool.recording.source import defined_at, made_at
 from tinygrad_pool.rules.rule import is_ours
+from tinygrad_pool.rules.traits import FIRST
 
 HELPS = {
     "log": "keep its operand above 0; log_softmax and logsumexp do it for shares",
@@ -70,8 +71,11 @@ def not_finite(survey: Survey) -> Iterator[Finding]:
 def _bad_number(survey: Survey, node: Node | None, why: str, reached: list[Node]) -> Finding:
     """Report a node that made a NaN or an infinity, and what it reaches."""
     bad = len([v for v in reached if v is not survey.loss])
-    says = f"{survey.call(survey.loss)} is {on_a_line(survey.loss.data)}, and "
-    says += f"the gradients of {bad:,} of {len(survey.wanted):,} parameters are not finite"
+    says = f"{survey.call(survey.loss)} is {on_a_line(survey.loss.data)}"
+    if bad:
+        says += (
+            f", and the gradients of {bad:,} of {len(survey.wanted):,} parameters are not finite"
+        )
     if node is None:
         return Finding("not finite", WRONG_NUMBERS, "the gradient that was given", says, why)
     helps = f"; {HELPS[node.op]}" if node.op in HELPS else ""
@@ -135,9 +139,11 @@ def ties(survey: Survey) -> Iterator[Finding]:
         says = f"{counted(len(some), 'tie')} in {counted(windows, 'window')} of {op}"
         says += ", where it matters who wins"
         units = several([*map(str, first.places)], 3)
+        same = first.torch == FIRST
+        too, theirs = (", as in PyTorch,", "") if same else ("", f", in PyTorch {first.torch}")
         why = (
-            f"the units {units} share {number(first.value)}: here the first is paid, in PyTorch "
-            f"{first.torch}. Equal numbers in weights or inputs make ties"
+            f"the units {units} all hold {number(first.value)}: here{too} the first gets the whole "
+            f"gradient{theirs}. Equal numbers in weights or inputs make ties"
         )
         yield Finding("ties", SUSPICIOUS, name, says, why, nodes)
 

@@ -54,7 +54,7 @@ def cut_off(survey: Survey) -> Iterator[Finding]:
         n = f"{len(nodes):,} Values were" if nodes[1:] else "it was"
         line = nodes[0].about.line
         made = f", at {quoted(line)}" if line else ""
-        why = f"no gradient goes on to what is behind{made}"
+        why = f"no gradient flows back through {'them' if nodes[1:] else 'it'}{made}"
         yield Finding(
             "cut off",
             NO_GRADIENT if severe else SUSPICIOUS,

@@ -27,7 +27,7 @@ def set_since(nodes: Iterable[Node]) -> dict[Node, Node]:
 def was_set(call: Callable[[Node], str], leaf: Node, user: Node) -> str:
     """Write that a leaf was set after a node was computed from it."""
     who = f"{call(leaf)} was set after {call(user)} was computed from it"
-    return f"{who}: numbers are as before that; run the forward pass again"
+    return f"{who}: the numbers here are from before; run the forward pass again"
 
 
 def before_a_pass(call: Callable[[Node], str], nodes: Iterable[Node]) -> list[str]:

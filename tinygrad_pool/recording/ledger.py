@@ -148,7 +148,7 @@ class GradientExplainer:
     def _reason(self, link: Link, upstream: float, local: float) -> str:
         """Explain why nothing came through one link."""
         if local and upstream:
-            return f"underflow: {upstream:.3g} × {local:.3g} is below {_narrower(link)}"
+            return f"underflow: {upstream:.3g} × {local:.3g} is too small for {_narrower(link)}"
         if local:
             return "nothing arrived there"
         if off := traits_of(link.node.rule).off:
@@ -181,9 +181,8 @@ class GradientExplainer:
         i, cell = candidates.at(best)
         p = node.parents[i]
         winner = self.at(p, cell) if isinstance(p, Node) else "a constant"
-        behind = candidates.value[best] - candidates.value[mine]
-        tie = "" if behind else " (a tie, which it does not win)"
-        return f"it lost to {winner}, by {number(float(behind))}{tie}"
+        behind = float(candidates.value[best] - candidates.value[mine])
+        return f"it lost to {winner}" + (f", by {number(behind)}" if behind else " in a tie")
 
 
 def _arrival(step: Step, i: int, cell: int, units: Indices, slopes: NDArray[Any]) -> Arrival:

@@ -39,9 +39,12 @@ class Explanation(NamedTuple):
 
     def __str__(self) -> str:
         shown = "not computed" if self.grad is None else number(self.grad)
-        sums = " + ".join(number(e.contribution) for e in self.entries[:LISTED])
-        more = f" + … ({len(self.entries)} in all)" if len(self.entries) > LISTED else ""
-        lines = [f"grad of {self.name} is {shown}" + (f" = {sums}{more}" if sums else "")]
+        lines = [f"grad of {self.name} is {shown}"]
+        if len(self.entries) > 1:
+            first, *others = (number(e.contribution) for e in self.entries[:LISTED])
+            added = (f" − {x[1:]}" if x.startswith("−") else f" + {x}" for x in others)
+            more = f" + … ({len(self.entries)} in all)" if len(self.entries) > LISTED else ""
+            lines[0] += f" = {first}{''.join(added)}{more}"
         for e in self.entries[:LISTED]:
             place = f"[{', '.join(map(str, e.unit))}]" if e.unit else ""
             sent = f"{number(e.upstream)} × {number(e.local)} = {number(e.contribution)}"
@@ -84,7 +87,7 @@ def _causes(
     """Explain why a gradient is not computed, not finite, or zero; [] for any other."""
     if node not in ledger.nodes:
         taken = "".join(f"; {how}" for how in numbers_taken(node))
-        return [f"the loss does not depend on it: it is on no path, or was detached{taken}"]
+        return [f"the loss does not depend on it: no path leads to it, or it was detached{taken}"]
     if node is ledger.loss:
         causes = ["the pass begins here, with the gradient that it was given"]
         if not np.isfinite(x := _at(node._numbers, cell)):

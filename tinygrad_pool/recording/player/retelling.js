@@ -41,7 +41,7 @@ function reason(done, step, k) {
   const x = number(done.values[at]);
   if (local && upstream) {
     const narrower = engine.nodes[i].single || engine.nodes[at].single ? "float32" : "float64";
-    return `underflow: ${number(upstream, 3)} × ${number(local, 3)} is below ${narrower}`.replaceAll("−", "-");
+    return `underflow: ${number(upstream, 3)} × ${number(local, 3)} is too small for ${narrower}`.replaceAll("−", "-");
   }
   if (local) return "nothing arrived there";
   if (fact.off) return fact.off.replace("{x}", x);
@@ -49,8 +49,8 @@ function reason(done, step, k) {
   const { values, best, winner } = contest(done, i);
   const mine = fact.places[k];
   const behind = best - values[mine];
-  const tie = behind ? "" : " (a tie, which it does not win)";
-  return `it lost to ${fact.rivals[winner].name}, by ${number(behind)}${tie}`;
+  const how = behind ? `, by ${number(behind)}` : " in a tie";
+  return `it lost to ${fact.rivals[winner].name}${how}`;
 }
 
 /** Follow a gradient of 0 up to where it began, from number to number. */
