@@ -426,6 +426,25 @@ def try_line(program, line, tame, largest):
         program.drop()
 
 
+counted: dict[str, list[float]] = {}
+"""How many checks of each kind showed something, how many were tried, and the share to be shown."""
+
+
+def tally(what, shown, least=0.9):
+    """Count a check, and return whether it shows something."""
+    before = counted.get(what, (0, 0, least))
+    counted[what] = [before[0] + bool(shown), before[1] + 1, least]
+    return shown
+
+
+def assert_most_showed_something():
+    """Require that few programs were passed over in silence; then count anew."""
+    shares = {**counted}
+    counted.clear()
+    for what, (shown, tried, least) in shares.items():
+        assert shown >= least * tried, f"{what}: {shown} of {tried} programs showed something"
+
+
 MARGIN = 1024
 SAMPLES = 6
 

@@ -54,7 +54,7 @@ def test_gradients_that_explode_towards_the_first_layer():
 def test_gradients_beside_which_parameters_are_nothing():
     (finding,) = trend(6, 40.0)
     assert finding.kind == "exploding"
-    assert " times as large as the parameters, and so in 5 layers more" in finding.says
+    assert " times as large as the parameters, and likewise in 5 other layers" in finding.says
 
 
 def test_the_row_of_a_layer_with_parameters_counts_their_gradients():

@@ -118,7 +118,7 @@ def huge(layers: list[Layer]) -> Iterator[Finding]:
             found.append((layer, size))
     for layer, size in found[:1]:
         says = f"gradients are {number(layer.size / size)} times as large as the parameters"
-        says += f", and so in {counted(len(found) - 1, 'layer')} more" if found[1:] else ""
+        says += f", and likewise in {counted(len(found) - 1, 'other layer')}" if found[1:] else ""
         why = (
             f"{layer.size:.2g} and {size:.2g}, by root mean square: almost any step is too "
             "large; smaller weights or inputs, or clipped gradients, help"

@@ -46,7 +46,7 @@ def wrong_rules(survey: Survey) -> Iterator[Finding]:
         place = first.node.rule and defined_at(first.node.rule)
         rule = f"the rule, defined at {place}," if place else "the rule"
         why = (
-            f"{rule} is wrong, or means to be{made_at(first.node)}; tg.gradcheck names the "
+            f"{rule} is wrong, or departs on purpose{made_at(first.node)}; tg.gradcheck names the "
             "contribution and the element"
         )
         yield Finding("wrong rule", SUSPICIOUS, survey.call(first.node), says, why, nodes)
