@@ -187,7 +187,7 @@ class LeafNode(Node):
     def look(self) -> None:
         """Find out whether an array that was handed out has changed since the last look."""
         now, self._lent = np.ascontiguousarray(self._numbers), False
-        if self._bits is not None and self._bits.startswith(now):  # compared without a copy
+        if self._bits is not None and self._bits.startswith(now.data):  # compared without a copy
             return
         if self._bits is not None:
             self._has_changed(in_place=True)
