@@ -102,7 +102,7 @@ class Row:
     def changed_after(self, time: int) -> bool:
         """Return whether the data of a parameter were set after a time of the engine's."""
         if self._array is None:
-            return max(map(ASSIGNED, self.values)) > time
+            return bool(max(map(ASSIGNED, self.values)) > time)
         if self._array._lent:  # an array that was handed out may have been written to
             self._array.look()
         return bool(self._array._assigned > time)
