@@ -22,6 +22,9 @@ CASES = {
     **{name: (name, X, 2.0) for name in ("eq", "ne", "lt", "le", "gt", "ge", "clamp_min")},
     **{name: (name, X) for name in ("sign", "floor", "ceil", "round", "trunc", "isnan", "isinf")},
     **{name: (name, X) for name in ("numel", "argmax", "argmin", "logical_not", "tril", "triu")},
+    **{name: (name, X) for name in ("sinh", "cosh", "exp2", "atan", "asinh")},
+    **{name: (name, X / 4) for name in ("asin", "acos", "atanh")},
+    "acosh": ("acosh", P + 1),
     **{
         f"{name} of none": (name, X)
         for name in ("any", "all", "sum", "mean", "amax", "amin", "var")
@@ -95,6 +98,8 @@ CASES = {
     "full": ("full", [2], 7),
     "arange": ("arange", 1, 7, 2),
     "logical_and": ("logical_and", X > 0, Y > 0),
+    "logical_or": ("logical_or", X > 0, Y > 0),
+    "logical_xor": ("logical_xor", X > 0, Y > 0),
     "bitwise_not": ("bitwise_not", X > 0),
 }
 

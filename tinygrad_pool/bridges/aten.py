@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -19,10 +18,17 @@ from tinygrad_pool.functional import operations
 
 Axes = int | Sequence[int] | None
 
-
-def _on_data(f: Callable[..., Any]) -> Callable[..., Any]:
-    """Answer from the numbers: what has no slope, such as a comparison or rounding."""
-    return lambda *xs: f(*map(data_of, xs))
+NUMPY = """
+abs ceil cos cosh exp exp2 expm1 floor floor_divide isinf isnan log log1p logical_and logical_not
+logical_or logical_xor round sign sin sinh sqrt square stack tan tanh trunc
+"""
+RENAMED = {
+    **{"acos": "arccos", "acosh": "arccosh", "asin": "arcsin", "asinh": "arcsinh"},
+    **{"atan": "arctan", "atanh": "arctanh", "eq": "equal", "ne": "not_equal", "lt": "less"},
+    **{"le": "less_equal", "gt": "greater", "ge": "greater_equal", "bitwise_not": "invert"},
+    **{"permute": "transpose", "unsqueeze": "expand_dims"},
+}
+"""Functions of NumPy's under PyTorch's names; what has no slope answers with plain numbers."""
 
 
 def same(x: Any, *_: Any, **__: Any) -> Any:
@@ -31,23 +37,21 @@ def same(x: Any, *_: Any, **__: Any) -> Any:
 
 
 SIMPLE: dict[str, Callable[..., Any]] = {
-    **{name: getattr(np, name) for name in ("exp", "expm1", "log", "log1p", "sqrt", "square")},
-    **{name: getattr(np, name) for name in ("sin", "cos", "tanh", "abs", "minimum", "maximum")},
-    **{name: getattr(operations, name) for name in ("sigmoid", "relu")},
+    **{name: getattr(np, name) for name in NUMPY.split()},
+    **{name: getattr(np, numpy) for name, numpy in RENAMED.items()},
     **dict.fromkeys(("contiguous", "clone", "alias", "lift_fresh_copy", "lift_fresh"), same),
+    **dict.fromkeys(("matmul", "mm", "bmm", "mv", "dot"), operator.matmul),
+    "sigmoid": operations.sigmoid,
+    "relu": operations.relu,
     "neg": operator.neg,
     "mul": operator.mul,
-    "matmul": operator.matmul,
-    "mm": operator.matmul,
-    "bmm": operator.matmul,
-    "mv": operator.matmul,
-    "dot": operator.matmul,
     "pow": operator.pow,
+    "bitwise_and": operator.and_,
+    "bitwise_or": operator.or_,
     "reciprocal": lambda x: 1.0 / x,
     "rsqrt": lambda x: 1.0 / np.sqrt(x),
-    "log2": lambda x: np.log(x) * (1 / np.log(2.0)),
+    "log2": lambda x: np.log(x) * (1 / np.log(2.0)),  # ONNX has no log2
     "log10": lambda x: np.log(x) * (1 / np.log(10.0)),
-    "tan": lambda x: np.sin(x) / np.cos(x),
     "maximum": lambda x, y: _between(operations.maximum, np.maximum, x, y),
     "minimum": lambda x, y: _between(operations.minimum, np.minimum, x, y),
     "where": lambda mask, x, y: np.where(data_of(mask) != 0, x, y),
@@ -56,32 +60,13 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     "numel": lambda x: x.size,
     "detach": lambda x: x.detach() if isinstance(x, Value) else x,
     "t": lambda x: x if np.ndim(x) < 2 else x.T,
-    "permute": np.transpose,
-    "unsqueeze": np.expand_dims,
     "embedding": lambda w, i, padding=-1, *_: _embedding(w, i, padding),
-    "logical_not": _on_data(np.logical_not),
-    "logical_and": _on_data(np.logical_and),
-    "logical_or": _on_data(np.logical_or),
-    "bitwise_not": _on_data(np.invert),
-    "bitwise_and": _on_data(operator.and_),
-    "bitwise_or": _on_data(operator.or_),
-    "floor_divide": _on_data(operator.floordiv),
-    **{name: _on_data(getattr(operator, name)) for name in ("eq", "ne", "lt", "le", "gt", "ge")},
-    **{name: _on_data(getattr(np, name)) for name in ("sign", "floor", "ceil", "round", "trunc")},
-    "isnan": _on_data(np.isnan),
-    "isinf": _on_data(np.isinf),
-    "tril": lambda x, k=0: np.where(_below(x, k), x, 0.0),
-    "triu": lambda x, k=0: np.where(_below(x, k - 1), 0.0, x),
+    "tril": lambda x, k=0: np.where(np.tri(*x.shape[-2:], k, dtype=bool), x, 0.0),
+    "triu": lambda x, k=0: np.where(np.tri(*x.shape[-2:], k - 1, dtype=bool), 0.0, x),
     "rand_like": lambda x, **_: np.random.default_rng().random(x.shape).astype(x.dtype),
 }
 TRANSLATIONS.update({f"aten.{name}": f for name, f in SIMPLE.items()})
 TRANSLATIONS["torch.sym_float"] = float
-
-
-def _below(x: Any, k: int) -> Any:
-    """Return which cells of a matrix are on its k-th diagonal or below."""
-    rows, columns = x.shape[-2:]
-    return np.tri(rows, columns, k, dtype=bool)
 
 
 def _between(on_values: Any, on_arrays: Any, x: Any, y: Any) -> Any:
@@ -120,10 +105,8 @@ def div(x: Any, y: Any, rounding_mode: str | None = None) -> Any:
     """Compute x / y; rounded, it has no slope."""
     if rounding_mode is None:
         return x / y
-    rounded = {"floor": np.floor, "trunc": np.trunc}[rounding_mode]
-    quotient = rounded(data_of(x) / data_of(y))
-    whole = np.result_type(data_of(x), data_of(y)).kind in "iu"
-    return quotient.astype(np.int64) if whole else quotient
+    quotient = getattr(np, rounding_mode)(x / y)
+    return quotient.astype(np.int64) if np.result_type(x, y).kind in "iu" else quotient
 
 
 @translates("aten.clamp", "aten.hardtanh")
@@ -148,16 +131,18 @@ def mean(x: Any, axes: Axes = None, keepdim: bool = False, dtype: Any = None) ->
     return np.mean(cast(x, dtype), axis=axes_of(axes), keepdims=keepdim)
 
 
-@translates("aten.amax")
-def amax(x: Any, axes: Axes = None, keepdim: bool = False) -> Any:
-    """Keep the largest over axes; a tie is shared evenly."""
-    return Value.max(x, axis=axes_of(axes), keepdims=keepdim, ties="even")
+def _over(f: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+    """Return a reduction over axes; none or an empty list means all."""
+    return lambda x, axes=None, keepdim=False: f(x, axis=axes_of(axes), keepdims=keepdim, **options)
 
 
-@translates("aten.amin")
-def amin(x: Any, axes: Axes = None, keepdim: bool = False) -> Any:
-    """Keep the smallest over axes; a tie is shared evenly."""
-    return Value.min(x, axis=axes_of(axes), keepdims=keepdim, ties="even")
+REDUCTIONS = {
+    **{name: _over(getattr(np, name)) for name in ("any", "all", "argmax", "argmin")},
+    "amax": _over(Value.max, ties="even"),
+    "amin": _over(Value.min, ties="even"),
+    "logsumexp": _over(operations.logsumexp),
+}
+TRANSLATIONS.update({f"aten.{name}": f for name, f in REDUCTIONS.items()})
 
 
 def _extreme(name: str) -> Callable[..., Any]:
@@ -178,57 +163,24 @@ def _extreme(name: str) -> Callable[..., Any]:
 TRANSLATIONS.update({f"aten.{name}": _extreme(name) for name in ("max", "min")})
 
 
-@translates("aten.argmax")
-def argmax(x: Any, axis: int | None = None, keepdim: bool = False) -> Any:
-    """Find the first largest."""
-    return np.argmax(data_of(x), axis=axis, keepdims=keepdim)
-
-
-@translates("aten.argmin")
-def argmin(x: Any, axis: int | None = None, keepdim: bool = False) -> Any:
-    """Find the first smallest."""
-    return np.argmin(data_of(x), axis=axis, keepdims=keepdim)
-
-
 @translates("aten.var")
 def var(x: Any, axes: Axes = None, correction: Any = 1, keepdim: bool = False) -> Any:
     """Average the squared distance from the mean, over n − correction."""
     if isinstance(axes, bool):  # var(x, unbiased)
         return var(x, None, 1 if axes else 0)
     over, c = axes_of(axes), 1 if correction is None else correction
-    n = prod(x.shape[i] for i in (range(x.ndim) if over is None else over))
-    squared = np.square(x - np.mean(x, axis=over, keepdims=True))
-    return np.sum(squared, axis=over, keepdims=keepdim) / max(n - c, 0)
+    mean = np.mean(x, axis=over, keepdims=True)
+    total = np.sum(np.square(x - mean), axis=over, keepdims=keepdim)
+    return total / max(x.size // max(mean.size, 1) - c, 0)
 
 
-@translates("aten.any")
-def any_of(x: Any, axes: Axes = None, keepdim: bool = False) -> Any:
-    """Ask whether anything is not 0."""
-    return np.any(data_of(x), axis=axes_of(axes), keepdims=keepdim)
+def _shares(f: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda x, axis, dtype=None: f(cast(x, dtype), axis=axis)
 
 
-@translates("aten.all")
-def all_of(x: Any, axes: Axes = None, keepdim: bool = False) -> Any:
-    """Ask whether nothing is 0."""
-    return np.all(data_of(x), axis=axes_of(axes), keepdims=keepdim)
-
-
-@translates("aten.logsumexp")
-def logsumexp(x: Any, axes: Axes, keepdim: bool = False) -> Any:
-    """Take the logarithm of the sum of eˣ over axes."""
-    return operations.logsumexp(x, axis=axes_of(axes), keepdims=keepdim)
-
-
-@translates("aten.softmax", "aten._softmax")
-def softmax(x: Any, axis: int, dtype: Any = None) -> Any:
-    """Turn scores into shares along an axis."""
-    return operations.softmax(cast(x, dtype), axis=axis)
-
-
-@translates("aten.log_softmax", "aten._log_softmax")
-def log_softmax(x: Any, axis: int, dtype: Any = None) -> Any:
-    """Take the logarithm of the shares."""
-    return operations.log_softmax(cast(x, dtype), axis=axis)
+for _name in ("softmax", "log_softmax"):
+    for _called in (_name, f"_{_name}"):
+        TRANSLATIONS[f"aten.{_called}"] = _shares(getattr(operations, _name))
 
 
 def cast(x: Any, dtype: Any) -> Any:
@@ -276,8 +228,6 @@ for _name, _fill in {"zeros": 0.0, "ones": 1.0, "full": None}.items():
     TRANSLATIONS[f"aten.{_name}_like"] = _new(_fill, like=True)
 
 
-def axes_of(axes: Axes) -> tuple[int, ...] | None:
+def axes_of(axes: Axes) -> int | tuple[int, ...] | None:
     """Return axes as NumPy takes them: an empty list is all of them."""
-    if isinstance(axes, int):
-        return (axes,)
-    return tuple(axes) if axes else None
+    return axes if isinstance(axes, int) else tuple(axes or ()) or None

@@ -88,73 +88,37 @@ def _spread(x: Any, axis: int, stride: int) -> Any:
 
 
 def _each(given: Any) -> Any:
-    """Return a list of one number, which stands for all axes, as that number."""
+    """Return a list of one number, which stands for all axes, as that number; of none, None."""
     if isinstance(given, list | tuple):
-        return given[0] if len(given) == 1 else tuple(given)
+        return tuple(given) if len(given) > 1 else next(iter(given), None)
     return given
 
 
-def _max_pool(ndim: int, indices: bool) -> Callable[..., Any]:
-    pool = getattr(functional, f"max_pool{ndim}d")
-
-    def max_pool(
-        x: Any, k: Any, s: Any = (), p: Any = 0, d: Any = 1, ceil_mode: bool = False
-    ) -> Any:
-        options = (_each(k), _each(s) if s else None, _each(p), _each(d), ceil_mode)
-        return pool(x, *options, return_indices=indices)
-
-    return max_pool
-
-
-def _avg_pool(ndim: int) -> Callable[..., Any]:
-    pool = getattr(functional, f"avg_pool{ndim}d")
-
-    def avg_pool(
-        x: Any,
-        k: Any,
-        s: Any = (),
-        p: Any = 0,
-        ceil_mode: bool = False,
-        count_include_pad: bool = True,
-        divisor: float | None = None,
-    ) -> Any:
-        options = (_each(k), _each(s) if s else None, _each(p), ceil_mode)
-        return pool(x, *options, count_include_pad, divisor)
-
-    return avg_pool
-
-
-def _adaptive(name: str, **options: Any) -> Callable[..., Any]:
+def _pool(name: str, **options: Any) -> Callable[..., Any]:
     pool = getattr(functional, name)
-    return lambda x, size: pool(x, _each(size), **options)
+    return lambda x, *given: pool(x, *map(_each, given), **options)
 
 
 for _n in (1, 2, 3):
-    TRANSLATIONS[f"aten.max_pool{_n}d"] = _max_pool(_n, indices=False)
-    TRANSLATIONS[f"aten.max_pool{_n}d_with_indices"] = _max_pool(_n, indices=True)
-    TRANSLATIONS[f"aten.avg_pool{_n}d"] = _avg_pool(_n)
-    for _name in (f"adaptive_avg_pool{_n}d", f"_adaptive_avg_pool{_n}d"):
-        TRANSLATIONS[f"aten.{_name}"] = _adaptive(_name.lstrip("_"))
-    TRANSLATIONS[f"aten.adaptive_max_pool{_n}d"] = _adaptive(
-        f"adaptive_max_pool{_n}d", return_indices=True
-    )
+    for _name in (f"max_pool{_n}d", f"avg_pool{_n}d", f"adaptive_avg_pool{_n}d"):
+        TRANSLATIONS[f"aten.{_name}"] = _pool(_name)
+    TRANSLATIONS[f"aten._adaptive_avg_pool{_n}d"] = _pool(f"adaptive_avg_pool{_n}d")
+    for _name, _places in ((f"max_pool{_n}d", "_with_indices"), (f"adaptive_max_pool{_n}d", "")):
+        TRANSLATIONS[f"aten.{_name}{_places}"] = _pool(_name, return_indices=True)
 
 
+ACTIVATIONS = """
+celu elu erf erfc gelu hardsigmoid hardswish hardtanh leaky_relu mish prelu relu6 selu silu softplus
+softsign
+"""
 KEPT: dict[str, Callable[..., Any]] = {
-    **{name: getattr(activations, name) for name in ("leaky_relu", "prelu", "elu", "celu", "selu")},
-    **{name: getattr(activations, name) for name in ("silu", "softplus", "mish", "gelu", "relu6")},
-    **{name: getattr(activations, name) for name in ("hardtanh", "hardsigmoid", "hardswish")},
-    **{name: getattr(activations, name) for name in ("erf", "erfc", "softsign")},
+    **{name: getattr(activations, name) for name in ACTIVATIONS.split()},
     "_prelu_kernel": lambda x, slope: np.where(data_of(x) > 0, x, x * slope),
     "log_sigmoid": activations.logsigmoid,
     "threshold": lambda x, least, value: np.where(data_of(x) > least, x, value),
     "linear": layers.linear,
-    "layer_norm": lambda x, shape, w=None, b=None, eps=1e-5, *_: layers.layer_norm(
-        x, shape, w, b, eps
-    ),
-    "group_norm": lambda x, groups, w=None, b=None, eps=1e-5, *_: layers.group_norm(
-        x, groups, w, b, eps
-    ),
+    "layer_norm": lambda *given: layers.layer_norm(*given[:5]),  # the sixth is of cuDNN
+    "group_norm": lambda *given: layers.group_norm(*given[:5]),
     "dropout": layers.dropout,
 }
 TRANSLATIONS.update({f"aten.{name}": f for name, f in KEPT.items()})
@@ -197,51 +161,31 @@ def batch_norm_without_running(
     return layers.batch_norm(x, None, None, w, b, training, momentum, eps), None, None
 
 
-REDUCTIONS: tuple[Any, ...] = ("none", "mean", "sum")
+REDUCTIONS = ("none", "mean", "sum")
 """PyTorch's graphs number them."""
 
-
-def _loss(name: str) -> Callable[..., Any]:
-    """Return a loss of two operands whose reduction is a number."""
-    loss = getattr(losses, name)
-    return lambda x, y, reduction=1, *more: loss(x, y, REDUCTIONS[reduction], *more)
-
-
-for _name in ("mse_loss", "l1_loss", "huber_loss", "smooth_l1_loss"):
-    TRANSLATIONS[f"aten.{_name}"] = _loss(_name)
-
-
-@translates("aten.binary_cross_entropy")
-def binary_cross_entropy(p: Any, t: Any, weight: Any = None, reduction: int = 1) -> Any:
-    """Average the cross entropy of probabilities with targets."""
-    return losses.binary_cross_entropy(p, t, weight, REDUCTIONS[reduction])
+LOSSES = {
+    **dict.fromkeys(("mse_loss", "l1_loss"), "reduction"),
+    "huber_loss": "reduction delta",
+    "smooth_l1_loss": "reduction beta",
+    "binary_cross_entropy": "weight reduction",
+    "binary_cross_entropy_with_logits": "weight pos_weight reduction",
+    "cross_entropy": "weight reduction ignore_index label_smoothing",
+    "nll_loss": "weight reduction ignore_index",
+}
+"""What each takes after the two that it compares, in PyTorch's order."""
 
 
-@translates("aten.binary_cross_entropy_with_logits")
-def binary_cross_entropy_with_logits(
-    x: Any, t: Any, weight: Any = None, pos_weight: Any = None, reduction: int = 1
-) -> Any:
-    """Average the cross entropy of scores with targets."""
-    return losses.binary_cross_entropy_with_logits(x, t, weight, REDUCTIONS[reduction], pos_weight)
+def _loss(name: str, takes: list[str]) -> Callable[..., Any]:
+    def loss(x: Any, y: Any, *given: Any) -> Any:
+        options = dict(zip(takes, given, strict=False))
+        options["reduction"] = REDUCTIONS[options.get("reduction", 1)]
+        return getattr(losses, name)(x, y, **options)
+
+    return loss
 
 
-@translates("aten.cross_entropy_loss")
-def cross_entropy(
-    x: Any,
-    labels: Any,
-    weight: Any = None,
-    reduction: int = 1,
-    ignore_index: int = -100,
-    label_smoothing: float = 0.0,
-) -> Any:
-    """Average −ln softmax(x)[label]."""
-    kind = REDUCTIONS[reduction]
-    return losses.cross_entropy(x, labels, weight, ignore_index, kind, label_smoothing)
-
-
-@translates("aten.nll_loss", "aten.nll_loss2d", "aten.nll_loss_nd")
-def nll_loss(
-    x: Any, labels: Any, weight: Any = None, reduction: int = 1, ignore_index: int = -100
-) -> Any:
-    """Average −x[label]."""
-    return losses.nll_loss(x, labels, weight, ignore_index, REDUCTIONS[reduction])
+TRANSLATIONS.update({f"aten.{name}": _loss(name, LOSSES[name].split()) for name in LOSSES})
+TRANSLATIONS["aten.cross_entropy_loss"] = TRANSLATIONS.pop("aten.cross_entropy")
+for _name in ("nll_loss2d", "nll_loss_nd"):
+    TRANSLATIONS[f"aten.{_name}"] = TRANSLATIONS["aten.nll_loss"]

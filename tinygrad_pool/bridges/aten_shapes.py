@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.bridges.aten import Axes, axes_of
+from tinygrad_pool.bridges.aten import Axes
 from tinygrad_pool.bridges.translations import data_of, translates
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import ShapeError
@@ -45,16 +45,13 @@ def unflatten(x: Any, axis: int, sizes: Sequence[int]) -> Any:
 @translates("aten.transpose")
 def transpose(x: Any, one: int, other: int) -> Any:
     """Swap two axes."""
-    order = list(range(x.ndim))
-    if order:
-        order[one], order[other] = order[other], order[one]
-    return np.transpose(x, order)
+    return np.swapaxes(x, one, other) if x.ndim else x
 
 
 @translates("aten.squeeze")
 def squeeze(x: Any, axes: Axes = None) -> Any:
     """Drop axes of length 1; a named one that is longer stays."""
-    wanted = range(x.ndim) if axes is None else [i % x.ndim for i in axes_of(axes) or ()]
+    wanted = range(x.ndim) if axes is None else np.atleast_1d(axes) % max(x.ndim, 1)
     return np.reshape(x, tuple(n for i, n in enumerate(x.shape) if n != 1 or i not in wanted))
 
 
@@ -75,10 +72,10 @@ def repeat(x: Any, times: Sequence[int]) -> Any:
     return y
 
 
-@translates("aten.select")
-def select(x: Any, axis: int, index: int) -> Any:
-    """Take one slice along an axis."""
-    return x[(slice(None),) * (axis % x.ndim) + (index,)]
+@translates("aten.select", "aten.index_select")
+def select(x: Any, axis: int, at: Any) -> Any:
+    """Take one slice along an axis, or several."""
+    return x[(slice(None),) * (axis % max(x.ndim, 1)) + (data_of(at),)]
 
 
 @translates("aten.slice")
@@ -88,7 +85,7 @@ def sliced(
     """Take a range along an axis."""
     if start in (None, 0) and step == 1 and (end is None or end >= x.shape[axis]):
         return x
-    return x[(slice(None),) * (axis % x.ndim) + (slice(start, end, step),)]
+    return select(x, axis, slice(start, end, step))
 
 
 @translates("aten.split", "aten.split_with_sizes")
@@ -124,8 +121,7 @@ def gather(x: Any, axis: int, places: Any, sparse_grad: bool = False) -> Any:  #
 @translates("aten.flip")
 def flip(x: Any, axes: Sequence[int]) -> Any:
     """Reverse axes."""
-    turned = {i % x.ndim for i in axes}
-    return x[tuple(slice(None, None, -1 if i in turned else 1) for i in range(x.ndim))]
+    return np.flip(x, tuple(axes))
 
 
 @translates("aten.roll")
@@ -163,19 +159,7 @@ def cat(xs: Sequence[Any], axis: int = 0) -> Any:
     return np.concatenate([x for x in xs if np.shape(x) != (0,)], axis=axis)
 
 
-@translates("aten.stack")
-def stack(xs: Sequence[Any], axis: int = 0) -> Any:
-    """Join along a new axis."""
-    return np.stack(xs, axis=axis)
-
-
 @translates("aten.unbind")
 def unbind(x: Any, axis: int = 0) -> list[Any]:
     """Take every slice along an axis."""
     return [select(x, axis, i) for i in range(x.shape[axis])]
-
-
-@translates("aten.index_select")
-def index_select(x: Any, axis: int, places: Any) -> Any:
-    """Take slices along an axis."""
-    return x[(slice(None),) * (axis % x.ndim) + (data_of(places),)]

@@ -100,7 +100,7 @@ def split(
 @translates("onnx.Gather")
 def gather(x: Any, places: Any, axis: int = 0) -> Any:
     """Take slices along an axis."""
-    return x[(slice(None),) * (axis % max(np.ndim(x), 1)) + (np.asarray(data_of(places)),)]
+    return aten_shapes.select(x, axis, np.asarray(data_of(places)))
 
 
 @translates("onnx.GatherElements")
