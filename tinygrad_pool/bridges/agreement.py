@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_pool.bridges.counterparts import NoCounterpartError, in_torch
+from tinygrad_pool.bridges.counterparts import NoCounterpartError, constant, in_torch
 from tinygrad_pool.bridges.extras import extra
 from tinygrad_pool.bridges.torch_writing import to_torch
 from tinygrad_pool.bridges.translations import as_operand, data_of
 from tinygrad_pool.derivatives.candidates import candidates_of
 from tinygrad_pool.derivatives.ties import tied_units
+from tinygrad_pool.engine.functions import leaves_of
 from tinygrad_pool.engine.gradients import grad
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.rerun import check_value
@@ -197,12 +198,10 @@ def _of_node(torch: Any, node: Node, step: Any) -> Iterator[Difference]:
 
 
 def _tensor(torch: Any, operand: Any, dtype: Any) -> Any:
-    """Return an operand's data as a tensor; a constant number stays a number."""
-    numbers = np.array(data_of(operand))
+    """Return an operand's data as a tensor, which has a gradient unless it is a constant."""
     if isinstance(operand, Node):
-        return torch.tensor(numbers, requires_grad=True)
-    kept = numbers.dtype.kind == "b"
-    return torch.as_tensor(numbers if kept else numbers.astype(dtype))
+        return torch.tensor(np.array(operand._numbers), requires_grad=True)
+    return constant(operand, dtype)
 
 
 def _compared(node: Node | None, what: str, ours: Any, theirs: Any) -> Iterator[Difference]:
@@ -289,10 +288,6 @@ def _of_parameters(
 
 def outputs_of(result: Any) -> Iterator[Any]:
     """Iterate over the numbers in what a network returns, in lists, tuples and dicts."""
-    if isinstance(result, Mapping):
-        result = [*result.values()]
-    if isinstance(result, list | tuple):
-        for part in result:
-            yield from outputs_of(part)
-    elif isinstance(result, Value) or getattr(result, "is_floating_point", bool)():
-        yield result
+    for x in leaves_of(result):
+        if isinstance(x, Value) or getattr(x, "is_floating_point", bool)():
+            yield x

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -59,6 +60,12 @@ def counterpart_of(node: Node) -> Counterpart:
     return lambda options, *xs: rule(*xs, **options)[0]  # PyTorch may know its operators
 
 
+def constant(x: Any, dtype: Any) -> Any:
+    """Return a constant operand as a tensor of a dtype; a mask stays one."""
+    numbers = np.array(x)
+    return _torch().as_tensor(numbers if numbers.dtype.kind == "b" else numbers.astype(dtype))
+
+
 def _torch() -> Any:
     return extra("torch", "crosscheck")
 
@@ -68,51 +75,23 @@ def _plain(f: Callable[..., Any]) -> Counterpart:
     return lambda _, *xs: f(*xs)
 
 
-def _named(name: str) -> Counterpart:
-    return lambda _, *xs: getattr(_torch(), name)(*xs)
-
-
 def _function(name: str) -> Counterpart:
     """Return a function of torch.nn.functional that has our options."""
     return lambda options, x: getattr(_torch().nn.functional, name)(x, **options)
 
 
-def _axes(options: Options, x: Any) -> tuple[int, ...]:
-    return axes_of(tuple(x.shape), options.get("axis"), "crosscheck")
+def _over(name: str) -> Counterpart:
+    """Return a reduction over the axes; amax and amin pay all evenly at a tie."""
 
-
-def _sum(options: Options, x: Any) -> Any:
-    axes = _axes(options, x)
-    return x.sum(axes, options.get("keepdims", False)) if axes else x.clone()
-
-
-def _mean(options: Options, x: Any) -> Any:
-    axes = _axes(options, x)
-    return x.mean(axes, options.get("keepdims", False)) if axes else x.clone()
-
-
-def _extreme(name: str) -> Counterpart:
-    """Return amax or amin, which pay all evenly at a tie."""
-
-    def extreme(options: Options, x: Any) -> Any:
-        axes = _axes(options, x)
+    def reduced(options: Options, x: Any) -> Any:
+        axes = axes_of(tuple(x.shape), options.get("axis"), "crosscheck")
         return getattr(x, name)(axes, options.get("keepdims", False)) if axes else x.clone()
 
-    return extreme
+    return reduced
 
 
 def _fold_of_two(name: str) -> Counterpart:
-    def largest(_: Options, x: Any, *others: Any) -> Any:
-        for other in others:
-            x = getattr(_torch(), name)(x, other)
-        return x
-
-    return largest
-
-
-def _logsumexp(options: Options, x: Any) -> Any:
-    axes = _axes(options, x)
-    return _torch().logsumexp(x, axes, options.get("keepdims", False)) if axes else x.clone()
+    return lambda _, *xs: reduce(getattr(_torch(), name), xs)
 
 
 def _shares(name: str) -> Counterpart:
@@ -145,7 +124,7 @@ def _transpose(options: Options, x: Any) -> Any:
 
 
 def _squeeze(options: Options, x: Any) -> Any:
-    axes = _axes(options, x)
+    axes = axes_of(tuple(x.shape), options.get("axis"), "crosscheck")
     return x.reshape([n for i, n in enumerate(x.shape) if n != 1 or i not in axes])
 
 
@@ -198,35 +177,36 @@ def _conv(options: Options, x: Any, w: Any, *b: Any) -> Any:
     return y.reshape(*lead, *y.shape[1:])
 
 
+def _pool(kind: str, slide: Counterpart) -> Counterpart:
+    """Return a pool of planes, which are merged into a batch; it slides, or is adaptive."""
+
+    def pool(options: Options, x: Any) -> Any:
+        windows, ndim = options["windows"], len(options["windows"].kernel)
+        if isinstance(windows, AdaptiveWindows):
+            adaptive = getattr(_torch().nn.functional, f"adaptive_{kind}_pool{ndim}d")
+            y = adaptive(_batched(x, ndim)[None], windows.wanted)
+        else:
+            y = slide(options, x)
+        return y.reshape(*x.shape[: x.ndim - ndim], *windows.over(tuple(x.shape)))
+
+    return pool
+
+
 def _max_pool(options: Options, x: Any) -> Any:
     """Pad with −∞ beforehand: what PyTorch pads itself is at most half a window, and even."""
     windows, ndim = options["windows"], len(options["windows"].kernel)
-    functional = _torch().nn.functional
-    if isinstance(windows, AdaptiveWindows):
-        pool = getattr(functional, f"adaptive_max_pool{ndim}d")
-        y = pool(_batched(x, ndim)[None], windows.wanted)[0]
-    else:
-        overhang = windows.overhang(tuple(x.shape))
-        pool = getattr(functional, f"max_pool{ndim}d")
-        wide = _batched(_padded(x, overhang, -np.inf), ndim)[None]
-        y = pool(wide, windows.kernel, windows.stride, 0, windows.dilation)[0]
-        y = _first_windows(y, windows, x)
-    return y.reshape(*x.shape[: x.ndim - ndim], *windows.over(tuple(x.shape)))
+    wide = _batched(_padded(x, windows.overhang(tuple(x.shape)), -np.inf), ndim)[None]
+    pool = getattr(_torch().nn.functional, f"max_pool{ndim}d")
+    return _first_windows(
+        pool(wide, windows.kernel, windows.stride, 0, windows.dilation), windows, x
+    )
 
 
 def _avg_pool(options: Options, x: Any) -> Any:
-    windows, ndim = options["windows"], len(options["windows"].kernel)
-    functional = _torch().nn.functional
-    if isinstance(windows, AdaptiveWindows):
-        pool = getattr(functional, f"adaptive_avg_pool{ndim}d")
-        y = pool(_batched(x, ndim)[None], windows.wanted)[0]
-    else:
-        sums = _window_sums(windows, x)
-        K = options.get("divisor_override")
-        if K is None:
-            K = _counts(windows, x, options.get("count_include_pad", True))
-        y = sums / K
-    return y.reshape(*x.shape[: x.ndim - ndim], *windows.over(tuple(x.shape)))
+    windows, K = options["windows"], options.get("divisor_override")
+    if K is None:
+        K = _counts(windows, x, options.get("count_include_pad", True))
+    return _window_sums(windows, x) / K
 
 
 def _window_sums(windows: Any, x: Any) -> Any:
@@ -253,9 +233,8 @@ def _counts(windows: Any, x: Any, padding: bool) -> Any:
 
 
 def _lp_pool(options: Options, x: Any) -> Any:
-    p, windows = float(options.get("norm_type", 2.0)), options["windows"]
-    y = _window_sums(windows, x.abs() ** p) ** (1 / p)
-    return y.reshape(*x.shape[: x.ndim - len(windows.kernel)], *windows.over(tuple(x.shape)))
+    p = float(options.get("norm_type", 2.0))
+    return _window_sums(options["windows"], x.abs() ** p) ** (1 / p)
 
 
 def _weight_layer(options: Options, *xs: Any) -> Any:
@@ -275,9 +254,6 @@ COUNTERPARTS: dict[Rule, Counterpart] = {
     arithmetic.power: _plain(lambda x, n: x**n),
     arithmetic.neg: _plain(lambda x: -x),
     arithmetic.nudge: _plain(lambda x, old, new: x - old + new),
-    **{getattr(elementwise, n): _named(n) for n in ("exp", "expm1", "log", "log1p", "sqrt")},
-    **{getattr(elementwise, n): _named(n) for n in ("square", "sin", "cos", "tanh", "sigmoid")},
-    **{getattr(elementwise, n): _named(n) for n in ("relu", "abs")},
     activations.leaky_relu: _plain(lambda x, w: _torch().where(x > 0, x, x * w)),
     activations.elu: _function("elu"),
     activations.gelu: _function("gelu"),
@@ -290,13 +266,13 @@ COUNTERPARTS: dict[Rule, Counterpart] = {
     linear.weighted_sum: _weighted_sum,
     linear.matmul: _plain(lambda x, w: x @ w),
     convolution.conv: _conv,
-    reductions.sum: _sum,
-    reductions.mean: _mean,
-    reductions.max: _extreme("amax"),
-    reductions.min: _extreme("amin"),
+    reductions.sum: _over("sum"),
+    reductions.mean: _over("mean"),
+    reductions.max: _over("amax"),
+    reductions.min: _over("amin"),
     reductions.maximum: _fold_of_two("maximum"),
     reductions.minimum: _fold_of_two("minimum"),
-    reductions.logsumexp: _logsumexp,
+    reductions.logsumexp: _over("logsumexp"),
     reductions.softmax: _shares("softmax"),
     reductions.log_softmax: _shares("log_softmax"),
     shaping.reshape: lambda options, x: x.reshape(_shape(options)),
@@ -309,9 +285,9 @@ COUNTERPARTS: dict[Rule, Counterpart] = {
     shaping.getitem: _getitem,
     shaping.astype: _astype,
     shaping.detach: _plain(lambda x: x.detach()),
-    pooling.max_pool: _max_pool,
-    pooling.avg_pool: _avg_pool,
-    pooling.lp_pool: _lp_pool,
+    pooling.max_pool: _pool("max", _max_pool),
+    pooling.avg_pool: _pool("avg", _avg_pool),
+    pooling.lp_pool: _pool("lp", _lp_pool),
     weight_layer: _weight_layer,
 }
 """What PyTorch's own operations make of a rule's options and operands."""

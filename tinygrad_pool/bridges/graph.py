@@ -10,6 +10,7 @@ import numpy as np
 from tinygrad_pool.bridges.translations import as_operand, data_of
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.context import with_graph
+from tinygrad_pool.engine.functions import leaves_of
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, GraphError, OptionError, TinygradPoolError
@@ -140,13 +141,7 @@ def _names(
 
 def values_in(whole: Any) -> Iterator[Any]:
     """Iterate over the Values in lists, tuples and dicts."""
-    if isinstance(whole, Mapping):
-        whole = [*whole.values()]
-    if isinstance(whole, list | tuple):
-        for part in whole:
-            yield from values_in(part)
-    elif isinstance(whole, Value):
-        yield whole
+    return (x for x in leaves_of(whole) if isinstance(x, Value))
 
 
 def _is_float(x: Any) -> bool:

@@ -207,10 +207,12 @@ def _carried_out(call: Call, made: Mapping[str, Any]) -> Sequence[Any]:
     def find(ref: Ref) -> Any:
         return _found(made, ref, call.operation)
 
+    known = translation_of(call)
+    assert known is not None  # check_known has seen to that
     try:
         operands, options = with_refs(call.operands, find), with_refs(dict(call.options), find)
         with made_at(call.scope, call.line):
-            result = translation_of(call)(*operands, **options)
+            result = known(*operands, **options)
     except TinygradPoolError as error:
         if call.place:
             error.add_note(f"{call.operation} {call.place}")
@@ -229,24 +231,17 @@ def _found(made: Mapping[str, Any], ref: Ref, what: str) -> Any:
     return made[ref.name]
 
 
-def translation_of(call: Call) -> Callable[..., Any]:
-    """Return what carries out a call; what Python's own operators do, they do."""
+def translation_of(call: Call) -> Callable[..., Any] | None:
+    """Return what carries out a call; Python's own operators do what they do. None is unknown."""
     library, _, name = call.operation.partition(".")
-    if library == "python":
-        found: Callable[..., Any] = getattr(operator, name)
-        return found
-    return TRANSLATIONS[call.operation]
-
-
-def is_known(call: Call) -> bool:
-    """Return whether there is a translation of an operation."""
-    library, _, name = call.operation.partition(".")
-    return call.operation in TRANSLATIONS or (library == "python" and hasattr(operator, name))
+    return (
+        getattr(operator, name, None) if library == "python" else TRANSLATIONS.get(call.operation)
+    )
 
 
 def check_known(name: str, calls: Sequence[Call]) -> None:
     """Raise UnsupportedError if operations are unknown: which, where and how to add them."""
-    unknown = [call for call in calls if not is_known(call)]
+    unknown = [call for call in calls if translation_of(call) is None]
     if unknown:
         first = unknown[0]
         places = [f"{c.operation} {c.place}".strip() for c in unknown]

@@ -27,12 +27,11 @@ NUMPY = {
 }
 DATA = {"Floor": "floor", "Ceil": "ceil", "Round": "round", "Sign": "sign", "IsNaN": "isnan"}
 OPERATORS = {"Add": "add", "Sub": "sub", "Mul": "mul", "MatMul": "matmul", "Neg": "neg"}
-ASKED = {"Equal": "eq", "Less": "lt", "LessOrEqual": "le", "Greater": "gt", "GreaterOrEqual": "ge"}
+ASKED = {
+    **{"Equal": "equal", "Less": "less", "LessOrEqual": "less_equal", "Greater": "greater"},
+    "GreaterOrEqual": "greater_equal",
+}
 LOGIC = {"And": "logical_and", "Or": "logical_or", "Not": "logical_not", "Xor": "logical_xor"}
-
-
-def _on_data(f: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda *xs: f(*map(data_of, xs))
 
 
 def _fold(name: str) -> Callable[..., Any]:
@@ -49,9 +48,8 @@ def _fold(name: str) -> Callable[..., Any]:
 
 SIMPLE: dict[str, Callable[..., Any]] = {
     **{onnx: getattr(np, name) for onnx, name in NUMPY.items() if name[-3:] != "mum"},
-    **{onnx: _on_data(getattr(np, name)) for onnx, name in {**DATA, **LOGIC}.items()},
+    **{onnx: getattr(np, name) for onnx, name in {**DATA, **ASKED, **LOGIC}.items()},
     **{onnx: getattr(operator, name) for onnx, name in OPERATORS.items()},
-    **{onnx: _on_data(getattr(operator, name)) for onnx, name in ASKED.items()},
     **{onnx: _fold(NUMPY[onnx]) for onnx in ("Max", "Min")},
     "Relu": operations.relu,
     "Sigmoid": operations.sigmoid,

@@ -9,11 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.bridges.counterparts import NoCounterpartError, counterpart_of, in_torch
+from tinygrad_pool.bridges.counterparts import (
+    NoCounterpartError,
+    constant,
+    counterpart_of,
+    in_torch,
+)
 from tinygrad_pool.bridges.extras import extra
 from tinygrad_pool.bridges.graph import Graph, graph_of
 from tinygrad_pool.bridges.network import Network, leaves_of
 from tinygrad_pool.bridges.translations import data_of
+from tinygrad_pool.engine.functions import mapped
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError, UnsupportedError
@@ -143,11 +149,11 @@ def _replayed(torch: Any, graph: Graph) -> Any:
             for node in graph.nodes:
                 if node not in made:
                     xs = [
-                        made[p] if isinstance(p, Node) else _constant(torch, p, node)
+                        made[p] if isinstance(p, Node) else constant(p, node.dtype)
                         for p in node.parents
                     ]
                     made[node] = _computed(node, xs, graph)
-            return _returned(graph.returns, made)
+            return mapped(lambda x: made[x] if isinstance(x, Value) else x, graph.returns)
 
     return Replayed()
 
@@ -163,11 +169,6 @@ def _check_counterpart(node: Node) -> None:
         raise UnsupportedError(f"to_torch: PyTorch has nothing for the rule {node.op}") from None
 
 
-def _constant(torch: Any, given: Any, node: Node) -> Any:
-    numbers = np.array(given)
-    return torch.as_tensor(numbers if numbers.dtype.kind == "b" else numbers.astype(node.dtype))
-
-
 def _computed(node: Node, xs: list[Any], graph: Graph) -> Any:
     """Compute a node; a reshape and a broadcast to the batch that is there now."""
     shape = graph.shapes.get(node)
@@ -176,16 +177,6 @@ def _computed(node: Node, xs: list[Any], graph: Graph) -> Any:
     if node.rule is shaping.reshape:
         return xs[0].reshape(shape)
     return xs[0].expand(shape)
-
-
-def _returned(whole: Any, made: Mapping[Any, Any]) -> Any:
-    if isinstance(whole, Value):
-        return made[whole]
-    if isinstance(whole, Mapping):
-        return {name: _returned(part, made) for name, part in whole.items()}
-    if isinstance(whole, list | tuple):
-        return type(whole)(_returned(part, made) for part in whole)
-    return whole
 
 
 def _hang(torch: Any, root: Any, name: str, parameter: Any) -> None:
