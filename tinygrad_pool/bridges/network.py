@@ -207,12 +207,10 @@ def _carried_out(call: Call, made: Mapping[str, Any]) -> Sequence[Any]:
     def find(ref: Ref) -> Any:
         return _found(made, ref, call.operation)
 
-    known = translation_of(call)
-    assert known is not None  # check_known has seen to that
     try:
         operands, options = with_refs(call.operands, find), with_refs(dict(call.options), find)
         with made_at(call.scope, call.line):
-            result = known(*operands, **options)
+            result = translation_of(call)(*operands, **options)
     except TinygradPoolError as error:
         if call.place:
             error.add_note(f"{call.operation} {call.place}")
@@ -231,12 +229,12 @@ def _found(made: Mapping[str, Any], ref: Ref, what: str) -> Any:
     return made[ref.name]
 
 
-def translation_of(call: Call) -> Callable[..., Any] | None:
-    """Return what carries out a call; Python's own operators do what they do. None is unknown."""
+def translation_of(call: Call) -> Any:
+    """Return what carries out a call, or None; what Python's own operators do, they do."""
     library, _, name = call.operation.partition(".")
-    return (
-        getattr(operator, name, None) if library == "python" else TRANSLATIONS.get(call.operation)
-    )
+    if library == "python":
+        return getattr(operator, name, None)
+    return TRANSLATIONS.get(call.operation)
 
 
 def check_known(name: str, calls: Sequence[Call]) -> None:
