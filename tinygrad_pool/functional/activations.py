@@ -11,27 +11,18 @@ from tinygrad_pool.functional.operations import (
     maximum,
     minimum,
     operand,
+    shown,
     sigmoid,
     tanh,
 )
 from tinygrad_pool.rules import activations
 from tinygrad_pool.rules.arguments import real
 
-erf = lift(activations.erf)
-erfc = lift(activations.erfc)
-elu = lift(activations.elu)
-gelu = lift(activations.gelu)
-softplus = lift(activations.softplus)
-
-for _operation, _call, _result in (
-    (erf, "erf(Value(0.0)).data", "0.0"),
-    (erfc, "erfc(Value(0.0)).data", "1.0"),
-    (elu, "elu(Value(0.0)).data", "0.0"),
-    (gelu, "gelu(Value(0.0)).data", "0.0"),
-    (softplus, "round(softplus(Value(0.0)).data, 4)", "0.6931"),
-):
-    _operation.__doc__ = f"{_operation.__doc__}\n    >>> {_call}\n    {_result}\n"
-    _operation.__module__ = __name__
+erf = shown(activations.erf, "erf(Value(0.0)).data", "0.0", __name__)
+erfc = shown(activations.erfc, "erfc(Value(0.0)).data", "1.0", __name__)
+elu = shown(activations.elu, "elu(Value(0.0)).data", "0.0", __name__)
+gelu = shown(activations.gelu, "gelu(Value(0.0)).data", "0.0", __name__)
+softplus = shown(activations.softplus, "round(softplus(Value(0.0)).data, 4)", "0.6931", __name__)
 
 _leaky_relu = lift(activations.leaky_relu)
 
