@@ -57,7 +57,28 @@ class Tape:
         return f"k[{len(self.constants) - 1}]"
 
 
-class Traced(NDArrayOperatorsMixin):
+class Followed:
+    """What answers for NumPy's functions by writing them down."""
+
+    def __array_ufunc__(self, ufunc: Any, method: Any, *xs: Any, **options: Any) -> Any:
+        return traced(ufunc, method, xs, options)
+
+    def __array_function__(self, function: Any, _: Any, xs: Any, options: Any) -> Any:
+        return traced(function, "__call__", xs, options)
+
+    def __getitem__(self, key: Any) -> Any:
+        return HANDLERS["getitem"](self, key)
+
+    def __bool__(self) -> NoReturn:
+        raise NotTraced("it decides by the numbers")
+
+    def __float__(self, *_: Any, **__: Any) -> NoReturn:
+        raise NotTraced("it takes the bare numbers")
+
+    __int__ = __index__ = __iter__ = __float__
+
+
+class Traced(Followed, NDArrayOperatorsMixin):
     """Numbers that are known as an expression, and by what they were in the pass.
 
     In JavaScript they are a number or, with a shape, a flat array in row-major order.
@@ -90,25 +111,10 @@ class Traced(NDArrayOperatorsMixin):
         """Convert to another floating dtype."""
         return cast(self, dtype=dtype)
 
-    def __array_ufunc__(self, function: Any, method: str, *xs: Any, **options: Any) -> Any:
-        return traced(function, method, xs, options)
-
-    def __array_function__(self, function: Any, _: Any, xs: Any, options: Any) -> Any:
-        return traced(function, "__call__", xs, options)
-
-    def __getitem__(self, key: Any) -> Any:
-        return HANDLERS["getitem"](self, key)
-
-    def __bool__(self) -> NoReturn:
-        raise NotTraced("it decides by the numbers")
-
-    def __array__(self, *_: Any, **__: Any) -> NoReturn:
-        raise NotTraced("it takes the bare numbers")
-
-    __float__ = __int__ = __index__ = __iter__ = __len__ = __array__
+    __array__ = __len__ = Followed.__float__
 
 
-class Choice(np.ndarray):
+class Choice(Followed, np.ndarray):
     """Where something holds, known as an expression: rules take a mask for an array.
 
     As a bare array it says the opposite, so that what is computed from that is seen to be wrong.
@@ -129,22 +135,7 @@ class Choice(np.ndarray):
         """What it was in the pass."""
         return np.logical_not(self.view(np.ndarray))
 
-    def __array_ufunc__(self, ufunc: Any, method: Any, *xs: Any, **options: Any) -> Any:
-        return traced(ufunc, method, xs, options)
-
-    def __array_function__(self, function: Any, _: Any, xs: Any, options: Any) -> Any:
-        return traced(function, "__call__", xs, options)
-
-    def __getitem__(self, key: Any) -> Any:
-        return HANDLERS["getitem"](self, key)
-
-    def __bool__(self) -> NoReturn:
-        raise NotTraced("it decides by the numbers")
-
-    def __reduce_ex__(self, *_: Any) -> NoReturn:
-        raise NotTraced("it copies the bare numbers")
-
-    __float__ = __int__ = __index__ = __iter__ = __bool__
+    __reduce_ex__ = Followed.__float__
 
 
 class Places:
