@@ -61,12 +61,18 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     "detach": lambda x: x.detach() if isinstance(x, Value) else x,
     "t": lambda x: x if np.ndim(x) < 2 else x.T,
     "embedding": lambda w, i, padding=-1, *_: _embedding(w, i, padding),
-    "tril": lambda x, k=0: np.where(np.tri(*x.shape[-2:], k=k, dtype=bool), x, 0.0),
-    "triu": lambda x, k=0: np.where(np.tri(*x.shape[-2:], k=k - 1, dtype=bool), 0.0, x),
+    "tril": lambda x, k=0: np.where(_below(x, k), x, 0.0),
+    "triu": lambda x, k=0: np.where(_below(x, k - 1), 0.0, x),
     "rand_like": lambda x, **_: np.random.default_rng().random(x.shape).astype(x.dtype),
 }
 TRANSLATIONS.update({f"aten.{name}": f for name, f in SIMPLE.items()})
 TRANSLATIONS["torch.sym_float"] = float
+
+
+def _below(x: Any, k: int) -> Any:
+    """Return which cells of a matrix are on its k-th diagonal or below."""
+    rows, columns = x.shape[-2:]
+    return np.tri(rows, columns, k, dtype=bool)
 
 
 def _between(on_values: Any, on_arrays: Any, x: Any, y: Any) -> Any:
