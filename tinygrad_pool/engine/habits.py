@@ -6,6 +6,9 @@ answer is an AttributeError, so `hasattr` stays false. This is read when such a 
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
 from tinygrad_pool.errors import HabitError
 
 
@@ -80,14 +83,7 @@ OF_VALUES = _by_name(
         "tile": "np.tile(v, 2)",
     }
 )
-"""What to write for an attribute that a Value has elsewhere."""
-
-_ANSWERED = {
-    *("absolute", "ceil", "cos", "cosh", "expm1", "flip", "floor", "isfinite"),
-    *("isinf", "isnan", "log10", "log1p", "log2", "median", "reciprocal", "sign", "sin", "sinh"),
-    *("sort", "square", "tan", "tril", "triu", "unique"),
-}
-OF_VALUES |= {name: f"np.{name}(v)" for name in _ANSWERED}
+"""What to write for an attribute that a Value has elsewhere, where that is not `np.name(v)`."""
 
 OF_MODULES = _by_name(
     {
@@ -95,12 +91,7 @@ OF_MODULES = _by_name(
         "zeros ones empty full eye arange linspace": "tg.Value(np.zeros(shape))",
         "rand randn normal": "tg.Value(np.random.default_rng(0).standard_normal(shape))",
         "manual_seed seed random": "np.random.default_rng(0)  # layers take it as rng=",
-        "sum": "np.sum(x)",
-        "mean": "np.mean(x)",
-        "max": "np.max(x)",
-        "min": "np.min(x)",
         "transpose": "np.transpose(x)",
-        "negative": "-x",
         "save": "net.save(path)",
         "load": "net.load(path)",
         "reshape": "x.reshape(shape)",
@@ -114,17 +105,10 @@ OF_MODULES = _by_name(
         "DataLoader TensorDataset": "list(tg.datasets.batches(x.data, y.data, 32))",
         "swish": "tg.silu(x)",
         "Dropout1d Dropout2d Dropout3d": "nn.Dropout(0.5)  # which drops cells, not channels",
-        "SGD Adam AdamW": "optim.AdamW(net.parameters())",
         "functional F": "tg.relu(x)  # operations are in tg itself",
-        "Optimizer": "optim.Optimizer",
         "lr_scheduler": "optimizer.lr = 0.1 * 0.9**epoch",
         "autograd": "tg.grad(loss, [x])",
-        "value_and_grad": "tg.value_and_grad(lambda x: (x * w).sum())(x)",
-        "vjp": "tg.vjp(lambda x: x * w, x)",
-        "jvp": "tg.jvp(lambda x: x * w, (x,), (g,))",
-        "einsum": "np.einsum('ij,kj->ik', x, w)",
-        "jacobian jacrev jacfwd": "tg.jacobian(lambda x: x * w)(x)",
-        "hessian": "tg.hessian(lambda x: (x * x * w).sum())(x)",
+        "jacfwd": "tg.jacobian(lambda x: x * w)(x)",
         "vmap": "x * y  # operations broadcast: the batch is an axis",
         "jit compile": "tg.unroll(loss)",
         "inference_mode enable_grad set_grad_enabled": "tg.no_grad()",
@@ -140,31 +124,6 @@ OF_MODULES = _by_name(
     }
 )
 """What to write for what tinygrad_pool, its nn or its optim has elsewhere; x comes into a layer."""
-
-_FUNCTIONS = """
-celu dropout elu erf erfc gelu hardsigmoid hardswish hardtanh leaky_relu logsigmoid mish relu relu6
-selu sigmoid silu softplus softsign tanh
-"""
-_LAYERS = {
-    "": """
-        CELU ELU Flatten GELU Hardsigmoid Hardswish Hardtanh Identity LeakyReLU LogSigmoid
-        LogSoftmax Mish Module ModuleList PReLU ReLU ReLU6 SELU Sequential Sigmoid SiLU Softmax
-        Softplus Softsign Tanh BCELoss BCEWithLogitsLoss CrossEntropyLoss HuberLoss KLDivLoss
-        L1Loss MSELoss NLLLoss SmoothL1Loss
-    """,
-    "0.5": "Dropout",
-    "3": "BatchNorm1d BatchNorm2d BatchNorm3d LayerNorm",
-    "3, 2": "Linear",
-    "2, 4": "GroupNorm",
-    "1, 4, 3": "Conv1d Conv2d Conv3d",
-    "2": "AvgPool1d AvgPool2d AvgPool3d MaxPool1d MaxPool2d MaxPool3d",
-}
-OF_MODULES |= {name: f"tg.{name}(x)" for name in _FUNCTIONS.split()}
-OF_MODULES |= {
-    name: f"nn.{name}({sizes})  # nn is tg.nn"
-    for sizes, names in _LAYERS.items()
-    for name in names.split()
-}
 
 OF_NETWORKS = _by_name(
     {
@@ -188,15 +147,25 @@ def answer_to(kind: str, name: str) -> HabitError:
     Traceback (most recent call last):
     tinygrad_pool.errors.HabitError: a Value has no view: write v.reshape(shape)
     """
-    return _error(kind, name, (OF_NETWORKS if kind == "a Module" else OF_VALUES)[name])
+    table = OF_NETWORKS if kind == "a Module" else OF_VALUES
+    return _error(kind, name, table.get(name, f"np.{name}(v)"))
 
 
 def missing_from(module: str, name: str) -> AttributeError:
-    """Return the error for a name that a module of ours has not."""
-    way = OF_MODULES.get(name) or OF_VALUES.get(name)
+    """Return the error for a name that a module of ours has not: another may have it."""
+    way = OF_MODULES.get(name) or _home_of(name) or OF_VALUES.get(name)
     if way is None:
         return AttributeError(f"module {module!r} has no attribute {name!r}", name=name)
     return _error(module, name, way)
+
+
+def _home_of(name: str) -> str | None:
+    """Find a name in the package, or in its layers and optimizers."""
+    package: Any = import_module(__name__.partition(".")[0])
+    for room in ("nn", "optim"):
+        if name in getattr(package, room).__all__:
+            return f"{room}.{name}  # {room} is tg.{room}"
+    return f"tg.{name}" if name in package._homes() else None
 
 
 def _error(kind: str, name: str, way: str) -> HabitError:
