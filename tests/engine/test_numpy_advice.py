@@ -38,14 +38,8 @@ def refused(call, *operands):
         (np.fft.fft, GENERAL),
         (np.linalg.eigh, GENERAL),
         (np.divide.reduce, GENERAL),
-        (np.add.reduce, "write np.sum(v, axis=0)"),
-        (lambda v: np.add.reduce(v, axis=1), "write np.sum(v, axis=axis)"),
-        (lambda v: np.add.reduce(v, 1), "write np.sum(v, axis=axis)"),
-        (
-            lambda v: np.add.reduce(v, initial=1.0),
-            "write np.sum(v, axis=0) (without initial)",
-        ),
-        (lambda v: np.multiply.outer(v, v), f"write {HINTS['multiply.outer']}"),
+        (np.linalg.pinv, GENERAL),
+        (np.logaddexp.reduce, "write tg.logsumexp(v, axis=axis)"),
         (lambda v: np.copyto(v, 0.0), UNCHANGED),
         (lambda v: np.add.at(v, 0, 1.0), UNCHANGED),
     ],
@@ -77,9 +71,8 @@ def test_advice_gives_numpys_numbers(name, ndim):
         mask = a > 0
         way = refused(lambda v: f(v, [mask, ~mask], [1.0, -1.0]), Value(a))
         return same(way, f(a, [mask, ~mask], [1.0, -1.0]), 1 + 0 * a, -1 + 0 * a, mask=mask)
-    if name == "linspace" or name.endswith(".outer"):
+    if name == "linspace":
         return same(refused(f, Value(a), Value(b)), f(a, b), a, b)
-    same(refused(f, Value(a)), f(a), a, b)
     for axis in range(-1, ndim):
         along = refused(lambda v, k=axis: f(v, axis=k), Value(a))
         same(along, f(a, axis=axis), a, b, axis=axis)

@@ -6,7 +6,7 @@ the data, such as `np.argmax(v)`, is answered with plain numbers; all else is an
 what gives the same numbers, where something does.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 import numpy as np
@@ -128,9 +128,8 @@ class AnswersNumPy(WithHabits):
     def __array_ufunc__(
         self, function: Callable[..., Any], method: str, *inputs: Any, **options: Any
     ) -> Any:
-        if method != "__call__":
-            refuse(function, method, inputs, options)
-        return answer(function, inputs, options, self._operation_of)
+        called = function if method == "__call__" else getattr(function, method)
+        return answer(called, inputs, options, self._operation_of)
 
     def __array_function__(
         self, function: Callable[..., Any], types: Any, inputs: Any, options: Any
@@ -182,18 +181,16 @@ def answer(
     if rule is not None:
         return operation_of(rule)(*inputs, **options)
     if function not in COMPOSED:
-        refuse(function, "", inputs, options)
+        refuse(function)
     return COMPOSED[function](*inputs, **options)
 
 
-def refuse(
-    function: Callable[..., Any], method: str, inputs: Sequence[Any], options: Mapping[str, Any]
-) -> NoReturn:
+def refuse(function: Callable[..., Any]) -> NoReturn:
     """Raise UnsupportedError for a function of NumPy's, saying what gives the same numbers."""
     from tinygrad_pool.engine.numpy_advice import instead_of
 
-    called = _name_of(function, method)
-    instead = instead_of(called, inputs, options)
+    called = _name_of(function)
+    instead = instead_of(called)
     raise UnsupportedError(f"{called} has no rule for Values; {instead}")
 
 
@@ -217,6 +214,9 @@ def _plain(given: Any) -> Any:
     return type(given)(map(_plain, given)) if type(given) in (list, tuple) else given
 
 
-def _name_of(function: Callable[..., Any], method: str = "") -> str:
+def _name_of(function: Callable[..., Any]) -> str:
+    ufunc = getattr(function, "__self__", None)
+    if isinstance(ufunc, np.ufunc):
+        return f"np.{ufunc.__name__}.{function.__name__}"
     module = (getattr(function, "__module__", None) or "numpy").replace("numpy", "np", 1)
-    return ".".join(filter(None, (module, function.__name__, method)))
+    return f"{module}.{function.__name__}"

@@ -29,6 +29,7 @@ COMPOSED: dict[Callable[..., Any], Callable[..., Any]] = {}
 
 SUBJECTS = """
 accumulations contractions inverses moves powers quantiles sequences statistics trigonometry
+ufunc_methods
 """
 """The modules that answer for NumPy's rarer functions; they are loaded when one is called."""
 
