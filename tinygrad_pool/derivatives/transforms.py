@@ -50,11 +50,11 @@ def jacobian(
 
     def jacobian_of_f(*args: Any, **options: Any) -> Any:
         found = called("jacobian", f, args, options, places, has_aux)
-        wanted = [x for tree in found.xs for x in leaves_of(tree)]
+        wanted = leaves_of(found.xs)
 
         def of_part(y: Value) -> Any:
             parts = iter(_rows(y, wanted, found.graph))
-            return one_or_all(argnums, [filled(tree, parts) for tree in found.xs])
+            return one_or_all(argnums, filled(found.xs, parts))
 
         J = filled(found.y, iter([of_part(y) for y in leaves_of(found.y)]))
         return (J, plain(found.aux, found.graph)) if has_aux else J
@@ -108,14 +108,14 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[An
     places_of("vjp", f, 0)
     flag(has_aux, "vjp: has_aux")
     found = called("vjp", f, primals, {}, range(len(primals)), has_aux)
-    wanted = [x for tree in found.xs for x in leaves_of(tree)]
+    wanted = leaves_of(found.xs)
 
     def pull(g: Any) -> tuple[Any, ...]:
         graph = found.graph or INSIDE.get()
         pairs = _paired("vjp: a gradient", found.y, g)
         sent = [gradients(y, wanted, part, graph) for y, part in pairs]
         total = iter([reduce(add, parts) for parts in zip(*sent, strict=True)])
-        return tuple(filled(tree, total) for tree in found.xs)
+        return tuple(filled(found.xs, total))
 
     y = plain(found.y, found.graph)
     return (y, pull, plain(found.aux, found.graph)) if has_aux else (y, pull)
@@ -140,7 +140,7 @@ def jvp(
     if not isinstance(primals, tuple | list):
         raise OptionError("jvp: needs arguments and their tangents in tuples: jvp(f, (x,), (t,))")
     found = called("jvp", f, primals, {}, range(len(primals)), has_aux)
-    wanted = [x for tree in found.xs for x in leaves_of(tree)]
+    wanted = leaves_of(found.xs)
     pairs = _paired("jvp: a tangent", found.xs, tangents)
 
     def pushed(y: Value) -> Any:

@@ -174,9 +174,9 @@ def _gradient_function(
                 "tg.jacobian(f) differentiates arrays"
             )
         y, aux = plain((found.y, found.aux), found.graph)
-        wanted = [x for tree in found.xs for x in leaves_of(tree)]
+        wanted = leaves_of(found.xs)
         slopes = iter(gradients(found.y, wanted, create_graph=found.graph))
-        g = one_or_all(argnums, [filled(tree, slopes) for tree in found.xs])
+        g = one_or_all(argnums, filled(found.xs, slopes))
         if name == "grad":
             return (g, aux) if has_aux else g
         return ((y, aux) if has_aux else y), g

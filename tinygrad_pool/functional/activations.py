@@ -14,6 +14,7 @@ from tinygrad_pool.functional.operations import (
     shown,
     sigmoid,
     tanh,
+    value,
 )
 from tinygrad_pool.rules import activations
 from tinygrad_pool.rules.arguments import real
@@ -77,7 +78,7 @@ def celu(x: Any, alpha: float = 1.0) -> Value:
     array([-0.5,  3. ])
     """
     alpha = real(alpha, "celu: alpha", least=np.finfo(float).tiny)
-    y: Value = elu(_value(x) / alpha) * alpha
+    y: Value = elu(value(x, "celu") / alpha) * alpha
     return y
 
 
@@ -101,7 +102,7 @@ def silu(x: Any) -> Value:
     >>> silu([0.0, 1000.0]).data
     array([   0., 1000.])
     """
-    x = _value(x)
+    x = value(x, "silu")
     y: Value = x * sigmoid(x)
     return y
 
@@ -114,7 +115,7 @@ def mish(x: Any) -> Value:
     >>> mish([0.0, 1000.0]).data
     array([   0., 1000.])
     """
-    x = _value(x)
+    x = value(x, "mish")
     y: Value = x * tanh(softplus(x))
     return y
 
@@ -127,7 +128,7 @@ def logsigmoid(x: Any) -> Value:
     >>> logsigmoid([-1000.0, 1000.0]).data
     array([-1000.,    -0.])
     """
-    y: Value = -softplus(-_value(x), threshold=np.inf)
+    y: Value = -softplus(-value(x, "logsigmoid"), threshold=np.inf)
     return y
 
 
@@ -139,7 +140,7 @@ def softsign(x: Any) -> Value:
     >>> softsign([-1.0, 3.0]).data
     array([-0.5 ,  0.75])
     """
-    x = _value(x)
+    x = value(x, "softsign")
     y: Value = x / (1.0 + magnitude(x))
     return y
 
@@ -180,7 +181,7 @@ def hardsigmoid(x: Any) -> Value:
     >>> hardsigmoid([-4.0, 0.0, 4.0]).data
     array([0. , 0.5, 1. ])
     """
-    y: Value = relu6(_value(x) + 3.0) / 6.0
+    y: Value = relu6(value(x, "hardsigmoid") + 3.0) / 6.0
     return y
 
 
@@ -192,11 +193,6 @@ def hardswish(x: Any) -> Value:
     >>> hardswish([-4.0, 0.0, 3.0]).data
     array([-0.,  0.,  3.])
     """
-    x = _value(x)
+    x = value(x, "hardswish")
     y: Value = x * hardsigmoid(x)
     return y
-
-
-def _value(x: Any) -> Value:
-    """Return a Value as it is, and a Value of anything else: it computes as a Value does."""
-    return x if isinstance(x, Value) else Value(x)

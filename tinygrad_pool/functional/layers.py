@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.engine.data import to_constant
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, ShapeError
-from tinygrad_pool.functional.operations import operand
+from tinygrad_pool.functional.operations import operand, value
 from tinygrad_pool.rules.arguments import Rng, Shape, each, flag, generator, numbers, real
 
 Statistics = NDArray[np.floating[Any]]
@@ -31,7 +30,7 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Value:
 
 def affine(name: str, x: Any, weight: Any, bias: Any) -> Value:
     """Compute x Wᵀ + b in the name of whoever asks."""
-    x, weight = operand(x, name), _value(weight, f"{name}: weight")
+    x, weight = operand(x, name), value(weight, f"{name}: weight")
     if weight.ndim not in (1, 2) or np.shape(x)[-1:] != weight.shape[-1:]:
         raise ShapeError(
             f"{name}: needs {(weight.shape or ('some',))[-1]} features on the last axis, "
@@ -52,7 +51,7 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, rng: Rng = None) -> V
     >>> dropout(np.ones(6), 0.5, rng=0).data
     array([2., 0., 0., 0., 2., 2.])
     """
-    p, v = real(p, "dropout: p", 0.0, 1.0), _value(x, "dropout")
+    p, v = real(p, "dropout: p", 0.0, 1.0), value(x, "dropout")
     if not flag(training, "dropout: training") or p == 0:
         return v
     on = generator(rng, "dropout").random(v.shape) >= p
@@ -84,7 +83,7 @@ def batch_norm(
     >>> batch_norm([[1.0], [3.0]], None, None, training=True, eps=0.0).data.tolist()
     [[-1.0], [1.0]]
     """
-    x, name = _value(x, "batch_norm"), "batch_norm"
+    x, name = value(x, "batch_norm"), "batch_norm"
     momentum, eps = real(momentum, f"{name}: momentum"), real(eps, f"{name}: eps", 0.0)
     if x.ndim < 2:
         raise ShapeError(f"{name}: needs x (n, channels, ...), got shape {x.shape}")
@@ -124,7 +123,7 @@ def instance_norm(
     >>> instance_norm([[[1.0, 3.0]]], eps=0.0).data.tolist()
     [[[-1.0, 1.0]]]
     """
-    x, name = _value(x, "instance_norm"), "instance_norm"
+    x, name = value(x, "instance_norm"), "instance_norm"
     real(momentum, f"{name}: momentum")
     if not (running_mean is None is running_var and flag(use_input_stats, f"{name}: use_input")):
         raise DataError(f"{name}: keeps no running statistics; batch_norm does")
@@ -150,7 +149,7 @@ def layer_norm(
     >>> layer_norm([1.0, 3.0], 2, eps=0.0).data
     array([-1.,  1.])
     """
-    x, shape = _value(x, "layer_norm"), sizes("layer_norm", normalized_shape)
+    x, shape = value(x, "layer_norm"), sizes("layer_norm", normalized_shape)
     if x.shape[x.ndim - len(shape) :] != shape or x.ndim < len(shape):
         raise ShapeError(f"layer_norm: needs x of shape (..., {shape}), got {x.shape}")
     axes = tuple(range(x.ndim - len(shape), x.ndim))
@@ -170,7 +169,7 @@ def group_norm(
     >>> group_norm([[1.0, 3.0, 5.0, 5.0]], 2, eps=1e-9).data.round(3).tolist()
     [[-1.0, 1.0, 0.0, 0.0]]
     """
-    x = _value(x, "group_norm")
+    x = value(x, "group_norm")
     (groups,) = numbers("group_norm", "num_groups", num_groups, 1, least=1)
     if x.ndim < 2 or x.shape[1] % groups:
         raise ShapeError(
@@ -233,8 +232,3 @@ def _follow(x: Value, axes: Shape, running: tuple[Statistics | None, ...], momen
         for r, s in zip(running, batch, strict=True):
             if r is not None:
                 r[...] = (1 - momentum) * r + momentum * s
-
-
-def _value(x: Any, what: str) -> Value:
-    """Return a Value as it is, and a constant as a Value."""
-    return x if isinstance(x, Value) else Value(to_constant(x, what))

@@ -10,7 +10,13 @@ from tinygrad_pool.engine.data import to_constant, to_data
 from tinygrad_pool.engine.value import Value, lift
 from tinygrad_pool.errors import DataError, OptionError, ShapeError, SubscriptError
 from tinygrad_pool.functional.activations import softplus
-from tinygrad_pool.functional.operations import abs as magnitude, exp, log_softmax, minimum
+from tinygrad_pool.functional.operations import (
+    abs as magnitude,
+    exp,
+    log_softmax,
+    minimum,
+    value,
+)
 from tinygrad_pool.rules import entropies
 from tinygrad_pool.rules.arguments import flag, real
 
@@ -176,7 +182,7 @@ def cross_entropy(
     """
     name = "cross_entropy"
     smoothing = real(label_smoothing, f"{name}: label_smoothing", 0.0, 1.0)
-    scores = _value(scores, f"{name}: scores")
+    scores = value(scores, f"{name}: scores")
     axis = min(1, scores.ndim - 1)
     if not isinstance(labels, Value):
         labels = np.asarray(to_constant(labels, f"{name}: labels"))
@@ -207,7 +213,7 @@ def nll_loss(
     >>> nll_loss(Value([[-1.0, -2.0]]), [1]).item()
     2.0
     """
-    y = _value(y, "nll_loss: y")
+    y = value(y, "nll_loss: y")
     labels = _labels("nll_loss", y, labels, ignore_index)
     return _picked("nll_loss", y, labels, weight, ignore_index, reduction)
 
@@ -286,7 +292,7 @@ def _of_probabilities(
     """Compute −Σ_c w_c t_c ln y_c for each example."""
     name, axis = "cross_entropy", min(1, scores.ndim - 1)
     _check_some(name, scores)
-    t = _value(target, f"{name}: labels")
+    t = value(target, f"{name}: labels")
     if smoothing:
         t = t * (1.0 - smoothing) + smoothing / scores.shape[axis]
     w = _class_weights(name, scores, weight).reshape(-1, *(1,) * (scores.ndim - 1 - axis))
@@ -310,7 +316,7 @@ def _reduced(name: str, losses: Value, reduction: str) -> Value:
 
 def _pair(name: str, y: Any, target: Any) -> tuple[Value, Value]:
     """Read what is compared: two of one shape."""
-    y, target = _value(y, f"{name}: y"), _value(target, f"{name}: target")
+    y, target = value(y, f"{name}: y"), value(target, f"{name}: target")
     if target.shape != y.shape:
         raise ShapeError(f"{name}: y and target need one shape, got {y.shape} and {target.shape}")
     _check_some(name, y)
@@ -349,7 +355,3 @@ def _check_some(name: str, scores: Value) -> None:
     """Raise ShapeError if there is nothing to average."""
     if not scores.size:
         raise ShapeError(f"{name}: needs at least one example, got shape {scores.shape}")
-
-
-def _value(x: Any, what: str) -> Value:
-    return x if isinstance(x, Value) else Value(to_data(x, what))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ParamSpec, TypeAlias
 
-from tinygrad_pool.engine.data import to_constant
+from tinygrad_pool.engine.data import to_constant, to_data
 from tinygrad_pool.engine.value import Value, lift
 from tinygrad_pool.errors import DataError, ShapeError
 from tinygrad_pool.rules import elementwise, linear, reductions, shaping
@@ -102,3 +102,8 @@ def weighted_sum(weights: Iterable[Any], inputs: Iterable[Any], bias: Any = 0.0)
 def operand(x: Any, name: str) -> Any:
     """Return a Value as it is, and anything else as a constant."""
     return x if isinstance(x, Value) else to_constant(x, name)
+
+
+def value(x: Any, name: str) -> Value:
+    """Return a Value as it is, and a Value of anything else: it computes as a Value does."""
+    return x if isinstance(x, Value) else Value(to_data(x, name))
