@@ -24,6 +24,7 @@ ELSEWHERE = {
     "drawing.boxes": "drawing/test_computation.py",
     "drawing.nodes": "drawing/test_computation.py",
     "drawing.overview": "drawing/test_computation.py",
+    "engine.lazy_names": "functional/test_numpy_functions.py",
     "engine.running": "engine/test_lift.py",
     "engine.short_ways": "engine/test_lift.py",
     "engine.staleness": "test_promises.py",

@@ -11,7 +11,6 @@ The names below are those to begin with. `tg.functional` has every operation; wh
 compute, such as drawing, is loaded when it is first asked for, from where __init__.pyi says.
 """
 
-import re
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -21,6 +20,7 @@ import numpy as _numpy  # noqa: F401  # here, since its import takes longer from
 from tinygrad_pool import functional
 from tinygrad_pool.engine.context import checked, no_grad, scope, traced
 from tinygrad_pool.engine.gradients import backward_steps, grad
+from tinygrad_pool.engine.lazy_names import homes_of
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.engine.value import Value, lift
 
@@ -113,13 +113,7 @@ def __dir__() -> list[str]:
 
 @cache
 def _homes() -> dict[str, str]:
-    """Read from __init__.pyi which module each name is in; a module is its own home."""
-    stub = __loader__.get_data(f"{__file__}i").decode()
-    homes = {}
-    for home, names in re.findall(r"^from (\S+) import (\([^)]*\)|.*)", stub, re.M):
-        for name in re.findall(r"(\w+) as \1\b", names):
-            homes[name] = f"{home}.{name}" if home == __name__ else home
-    return homes
+    return dict.fromkeys(functional.__all__, functional.__name__) | homes_of(globals())
 
 
 def _svg_of(value: Value) -> str | None:

@@ -1,8 +1,5 @@
 """NumPy's functions as `tg.<name>`."""
 
-import re
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -20,11 +17,10 @@ NAMES = {
     for name, f in vars(module).items()
     if name[0] != "_" and callable(f) and f in {*IMPLEMENTED, *COMPOSED, *QUESTIONS}
 }
-STUB = Path(tg.__file__).with_suffix(".pyi").read_text("utf-8")
 
 
 def test_every_function_that_works_is_a_name_of_the_package():
-    listed = {*re.findall(r"^    (\w+) as \1,", STUB, re.M)}
+    listed = {*tg._homes()}
     assert {n for n in NAMES if n not in listed and hasattr(tg, n)} == set()
     assert len(NAMES & listed) > 220
     assert all(hasattr(tg, name) and hasattr(tg.functional, name) for name in NAMES & listed)

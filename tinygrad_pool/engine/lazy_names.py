@@ -1,0 +1,17 @@
+"""Names of a package that are loaded when they are first asked for: each is written once."""
+
+import re
+from typing import Any
+
+
+def homes_of(package: dict[str, Any]) -> dict[str, str]:
+    """Read from the __init__.pyi of a package which module each name is in.
+
+    A module is its own home. `package` is what `globals()` returns in its __init__.py.
+    """
+    stub = package["__loader__"].get_data(f"{package['__file__']}i").decode()
+    homes = {}
+    for home, names in re.findall(r"^from (\S+) import (\([^)]*\)|.*)", stub, re.M):
+        for name in re.findall(r"(\w+) as \1\b", names):
+            homes[name] = f"{home}.{name}" if home == package["__name__"] else home
+    return homes
