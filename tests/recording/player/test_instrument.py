@@ -6,6 +6,7 @@ from importlib.resources import files
 
 import numpy as np
 import pytest
+from graphs import network, pooled
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
@@ -25,18 +26,6 @@ def script(*names):
     return "".join(folder.joinpath(f"{name}.js").read_text("utf-8") for name in names)
 
 
-def network():
-    """Return E = relu(a b) + max(a, b)², with a = 2 and b = −3: the relu is off, b loses."""
-    a, b = Value(2.0, label="a"), Value(-3.0, label="b")
-    off = (a * b).relu()
-    off.label = "off"
-    m = tg.maximum(a, b)
-    m.label = "m"
-    E = off + m**2
-    E.label = "E"
-    return E
-
-
 def held():
     """Return the same, after an earlier pass that left gradients."""
     E = network()
@@ -48,13 +37,6 @@ def tied():
     a, b, c = Value(1.0, label="a"), Value(1.0, label="b"), Value(0.0, label="c")
     even = tg.maximum(a, b, ties="even") + tg.minimum(a, b, c, -1.0)
     return tg.maximum(a, b, c, 0.5) * tg.minimum(a, b, ties="last") + (c * a).relu() * c + even
-
-
-def pooled():
-    x = Value(np.array([[3.0, 1, 2, 0], [4, 5, 1, 1], [0, 2, 6, 7], [1, 1, 2, 8]]), label="x")
-    p = tg.max_pool2d(x, 2)
-    p.label = "p"
-    return (p * [[1.0, -2.0], [0.5, 3.0]]).sum()
 
 
 def convolved():
