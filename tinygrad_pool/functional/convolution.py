@@ -7,14 +7,17 @@ import numpy as np
 from tinygrad_pool.engine.value import Value, lift
 from tinygrad_pool.errors import ShapeError
 from tinygrad_pool.functional.operations import Numbers, operand
+from tinygrad_pool.functional.pooling import over_axes
 from tinygrad_pool.rules import convolution
 from tinygrad_pool.rules.arguments import numbers
 from tinygrad_pool.rules.windows import Padding, windows_of
 
-_conv = lift(convolution.conv)
+_slide = lift(convolution.conv)
 
 
-def conv1d(
+def _conv(
+    name: str,
+    ndim: int,
     x: Any,
     weight: Any,
     bias: Any = None,
@@ -23,73 +26,21 @@ def conv1d(
     dilation: Numbers = 1,
     groups: int = 1,
 ) -> Value:
-    """Slide shared weights (F, C / groups, k) along the last axis of x (..., C, length).
+    """Slide shared weights `(F, C / groups, *kernel)` over the last axes of x `(..., C, *space)`.
 
-    y_f(o) = Σ_c Σ_i w_fc(i) x_c(o s − p + i d) + b_f; `rules.convolution.conv` has the gradients.
+    y_f(o) = Σ_c Σ_i w_fc(i) x_c(o s − p + i d) + b_f; o and i have an index for each axis.
+
+    `rules.convolution.conv` has the gradients.
 
     Raises ShapeError if channels or bias do not fit or the kernel is longer than the padded input;
     OptionError if an option is out of range.
 
     >>> conv1d([[1.0, 2.0, 4.0]], [[[-1.0, 1.0]]]).data
     array([[1., 2.]])
-    """
-    return _convolve("conv1d", 1, x, weight, bias, stride, padding, dilation, groups)
-
-
-def conv2d(
-    x: Any,
-    weight: Any,
-    bias: Any = None,
-    stride: Numbers = 1,
-    padding: Padding = 0,
-    dilation: Numbers = 1,
-    groups: int = 1,
-) -> Value:
-    """Slide shared weights (F, C / groups, kh, kw) over the last two axes of x (..., C, h, w).
-
-    y_f(o) = Σ_c Σ_i w_fc(i) x_c(o s − p + i d) + b_f; o and i have an index for each axis.
-
-    All else as in conv1d.
-
     >>> conv2d(np.ones((1, 1, 3, 3)), np.ones((1, 1, 2, 2))).data
     array([[[[4., 4.],
              [4., 4.]]]])
     """
-    return _convolve("conv2d", 2, x, weight, bias, stride, padding, dilation, groups)
-
-
-def conv3d(
-    x: Any,
-    weight: Any,
-    bias: Any = None,
-    stride: Numbers = 1,
-    padding: Padding = 0,
-    dilation: Numbers = 1,
-    groups: int = 1,
-) -> Value:
-    """Slide shared weights (F, C / groups, kd, kh, kw) over the last three axes of x.
-
-    y_f(o) = Σ_c Σ_i w_fc(i) x_c(o s − p + i d) + b_f; o and i have an index for each axis.
-
-    All else as in conv1d.
-
-    >>> conv3d(np.ones((1, 2, 2, 2)), np.ones((1, 1, 2, 2, 2))).data
-    array([[[[8.]]]])
-    """
-    return _convolve("conv3d", 3, x, weight, bias, stride, padding, dilation, groups)
-
-
-def _convolve(
-    name: str,
-    ndim: int,
-    x: Any,
-    weight: Any,
-    bias: Any,
-    stride: Numbers,
-    padding: Padding,
-    dilation: Numbers,
-    groups: int,
-) -> Value:
     x, weight = operand(x, name), operand(weight, name)
     biases = () if bias is None else (operand(bias, name),)
     kernel = np.shape(weight)[2:]
@@ -97,4 +48,7 @@ def _convolve(
         raise ShapeError(f"{name}: weight needs {ndim + 2} axes, got shape {np.shape(weight)}")
     stride = numbers(name, "stride", stride, ndim, least=1)  # None is for pools only
     windows = windows_of(name, ndim, kernel, stride, padding, dilation)
-    return _conv(x, weight, *biases, windows=windows, groups=groups)
+    return _slide(x, weight, *biases, windows=windows, groups=groups)
+
+
+conv1d, conv2d, conv3d = over_axes(_conv)
