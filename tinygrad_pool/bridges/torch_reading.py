@@ -10,6 +10,7 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from functools import partial
 from io import StringIO
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 
 from tinygrad_pool.bridges.extras import extra
 from tinygrad_pool.bridges.network import MOST, Call, Input, Network, Program, Ref, check_known
-from tinygrad_pool.bridges.translations import TRANSLATIONS
+from tinygrad_pool.bridges.translations import TRANSLATIONS, data_of
 from tinygrad_pool.engine.context import Line, no_grad
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, ShapeError, UnsupportedError
@@ -45,7 +46,7 @@ def from_torch(module: Any, *example: Any) -> Network:
     torch = extra("torch", "from_torch")
     if not isinstance(module, torch.nn.Module):
         raise DataError(f"from_torch: needs a torch.nn.Module, got {type(module).__name__}")
-    given = tuple(_tensors(torch, example))
+    given = torch.utils._pytree.tree_map(partial(_tensor, torch), example)
     with torch.no_grad(), torch.random.fork_rng():
         expected = copy.deepcopy(module)(*given)
     refused: list[Exception] = []
@@ -70,21 +71,17 @@ def _shapes_agree(torch: Any, network: Network, given: tuple[Any, ...], expected
             made, _ = network.run(given, {})
     except ShapeError:
         return False
-    shapes = [[getattr(y, "shape", None) for y in flatten(ys)] for ys in (made, expected)]
-    return [tuple(s or ()) for s in shapes[0]] == [tuple(s or ()) for s in shapes[1]]
+    ours, theirs = (
+        [tuple(getattr(y, "shape", ())) for y in flatten(ys)] for ys in (made, expected)
+    )
+    return ours == theirs
 
 
-def _tensors(torch: Any, example: Any) -> Iterator[Any]:
-    """Read the example inputs: arrays and Values count as tensors."""
-    for given in example:
-        if isinstance(given, list | tuple):
-            yield type(given)(_tensors(torch, given))
-        elif isinstance(given, dict):
-            yield dict(zip(given, _tensors(torch, given.values()), strict=True))
-        elif isinstance(given, Value | np.ndarray):
-            yield torch.tensor(given._numbers if isinstance(given, Value) else given)
-        else:  # what is given twice is two inputs
-            yield given.detach().clone() if isinstance(given, torch.Tensor) else given
+def _tensor(torch: Any, given: Any) -> Any:
+    """Read an example input: an array or a Value counts as a tensor; given twice, it is two."""
+    if isinstance(given, Value | np.ndarray):
+        return torch.tensor(data_of(given))
+    return given.detach().clone() if isinstance(given, torch.Tensor) else given
 
 
 def _untraceable(torch: Any, module: Any, error: Exception) -> UnsupportedError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 from itertools import accumulate
 from operator import mul
 from typing import Any
@@ -77,10 +78,7 @@ def _einsum(*xs: Any, subscripts: str) -> Any:
         order = [term.index(c) for c in letters if c in term]
         shape = [np.shape(x)[term.index(c)] if c in term else 1 for c in letters]
         spread.append(np.reshape(np.transpose(x, order), shape))
-    y = spread[0]
-    for x in spread[1:]:
-        y = y * x
-    return np.sum(y, axis=tuple(range(len(out), len(letters))))
+    return np.sum(reduce(mul, spread), axis=tuple(range(len(out), len(letters))))
 
 
 SIMPLER: dict[Rule | None, Callable[..., Any]] = {
