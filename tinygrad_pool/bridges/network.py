@@ -11,6 +11,7 @@ import numpy as np
 
 from tinygrad_pool.bridges.translations import TRANSLATIONS, as_operand, data_of
 from tinygrad_pool.engine.context import Line, made_at
+from tinygrad_pool.engine.functions import mapped
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError, ShapeError, TinygradPoolError, UnsupportedError
 from tinygrad_pool.formatting import several
@@ -22,7 +23,8 @@ MOST = 2**31
 RESERVED = ("_program", "_kind", "_origin")
 
 
-class Ref(NamedTuple):
+@dataclass(frozen=True)
+class Ref:
     """Stands for what has this name: an input, a parameter, a buffer or what a step made."""
 
     name: str
@@ -186,19 +188,12 @@ def leaves_of(part: Module, prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def with_refs(whole: Any, make: Callable[[Ref], Any]) -> Any:
-    """Replace each Ref in lists, tuples, dicts and slices.
+    """Replace each Ref in lists, tuples and dicts.
 
     >>> with_refs([Ref("x"), {"y": (Ref("y"), 2)}], lambda ref: ref.name.upper())
     ['X', {'y': ('Y', 2)}]
     """
-    if isinstance(whole, Ref):
-        return make(whole)
-    if isinstance(whole, dict):
-        return {key: with_refs(part, make) for key, part in whole.items()}
-    if isinstance(whole, list | tuple):
-        parts = [with_refs(part, make) for part in whole]
-        return type(whole)(*parts) if hasattr(whole, "_fields") else type(whole)(parts)
-    return whole
+    return mapped(lambda x: make(x) if isinstance(x, Ref) else x, whole)
 
 
 def _carried_out(call: Call, made: Mapping[str, Any]) -> Sequence[Any]:
