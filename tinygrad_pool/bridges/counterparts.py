@@ -114,10 +114,6 @@ def _clip(options: Options, x: Any) -> Any:
     return x.clone() if low is high is None else _torch().clamp(x, low, high)
 
 
-def _where(_: Options, condition: Any, x: Any, w: Any) -> Any:
-    return _torch().where(condition != 0, x, w)
-
-
 def _transpose(options: Options, x: Any) -> Any:
     axes = options.get("axes")
     return x.permute(*(range(x.ndim)[::-1] if axes is None else axes))
@@ -136,10 +132,6 @@ def _expand_dims(options: Options, x: Any) -> Any:
 def _shape(options: Options) -> tuple[int, ...]:
     shape = options.get("shape", -1)
     return tuple(map(int, shape)) if isinstance(shape, Sequence) else (int(shape),)
-
-
-def _astype(options: Options, x: Any) -> Any:
-    return x.to(getattr(_torch(), np.dtype(options.get("dtype", np.float64)).name))
 
 
 def _getitem(options: Options, x: Any) -> Any:
@@ -262,7 +254,7 @@ COUNTERPARTS: dict[Rule, Counterpart] = {
         lambda p, t: _torch().nn.functional.binary_cross_entropy(p, t, reduction="none")
     ),
     elementwise.clip: _clip,
-    elementwise.where: _where,
+    elementwise.where: _plain(lambda holds, x, w: _torch().where(holds != 0, x, w)),
     linear.weighted_sum: _weighted_sum,
     linear.matmul: _plain(lambda x, w: x @ w),
     convolution.conv: _conv,
@@ -283,7 +275,9 @@ COUNTERPARTS: dict[Rule, Counterpart] = {
     shaping.concatenate: lambda options, *xs: _torch().cat(xs, options.get("axis", 0)),
     shaping.stack: lambda options, *xs: _torch().stack(xs, options.get("axis", 0)),
     shaping.getitem: _getitem,
-    shaping.astype: _astype,
+    shaping.astype: lambda options, x: x.to(
+        getattr(_torch(), np.dtype(options.get("dtype", np.float64)).name)
+    ),
     shaping.detach: _plain(lambda x: x.detach()),
     pooling.max_pool: _pool("max", _max_pool),
     pooling.avg_pool: _pool("avg", _avg_pool),

@@ -87,7 +87,8 @@ def _ends(graph: Graph) -> list[Value]:
 
 
 def _recorded(name: str, network: Module, given: Sequence[Any]) -> Graph:
-    leaves = [Value(data_of(x)) if _is_float(x) else x for x in given]
+    kinds = [np.asarray(data_of(x)).dtype.kind for x in given]
+    leaves = [Value(data_of(x)) if kind == "f" else x for x, kind in zip(given, kinds, strict=True)]
     with with_graph():
         returns = network(*leaves)
     outputs = [*values_in(returns)]
@@ -142,10 +143,6 @@ def _names(
 def values_in(whole: Any) -> Iterator[Any]:
     """Iterate over the Values in lists, tuples and dicts."""
     return (x for x in leaves_of(whole) if isinstance(x, Value))
-
-
-def _is_float(x: Any) -> bool:
-    return np.asarray(data_of(x)).dtype.kind == "f"
 
 
 def _moved(x: Any) -> Any:

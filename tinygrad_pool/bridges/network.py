@@ -267,16 +267,12 @@ def _match(what: str, form: Any, given: Any, into: dict[str, Any]) -> None:
             raise OptionError(f"{what}: the network takes {len(form)}, got {got}")
         for i, (part, own) in enumerate(zip(form, given, strict=True)):
             _match(f"{what} {i}", part, own, into)
-    elif not _same(form, given):
+    elif type(form) is not type(given) or form != given:
         raise OptionError(f"{what}: the network was made for {form!r}, got {given!r:.80}")
 
 
 def _names_in(form: Mapping[Any, Any]) -> str:
     return ", ".join(map(str, form)) or "(none)"
-
-
-def _same(form: Any, given: Any) -> bool:
-    return type(form) is type(given) and bool(form == given)
 
 
 def _check_lengths(inputs: Sequence[Input], read: Mapping[str, Any]) -> None:

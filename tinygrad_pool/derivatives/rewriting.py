@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import reduce
+from functools import partial, reduce
 from itertools import accumulate
 from operator import mul
 from typing import Any
@@ -30,15 +30,15 @@ def rewritten(value: Value) -> dict[Value, Value]:
     (np.float64(6.0), ['mul', 'reshape'])
     """
     nodes: list[Any] = topological_order(value)
-    operations = {node: _written_out(node) for node in nodes if node.rule in SIMPLER and node.size}
+    operations: dict[Any, Callable[..., Value]] = {
+        node: partial(SIMPLER[node.rule], **node.options)
+        for node in nodes
+        if node.rule in SIMPLER and node.size
+    }
     if not operations:
         return {node: node for node in nodes}
     with with_graph():
         return replaced(value, operations)
-
-
-def _written_out(node: Any) -> Callable[..., Value]:
-    return lambda *operands: SIMPLER[node.rule](*operands, **node.options)
 
 
 def _prod(x: Value, axis: Axis = None, keepdims: bool = False) -> Any:
