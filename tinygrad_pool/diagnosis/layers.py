@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import NamedTuple
+from math import sqrt
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from tinygrad_pool.diagnosis.survey import Survey
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import Table, counted, number
 from tinygrad_pool.recording.gains import TREND
-from tinygrad_pool.recording.strongest_paths import LEAST
+from tinygrad_pool.recording.strongest_paths import LEAST, length
 
 HUGE = 1e6
 """Gradients this many times larger than their parameters are too large for any usual step."""
@@ -112,8 +113,7 @@ def huge(layers: list[Layer]) -> Iterator[Finding]:
     """Report gradients that dwarf their parameters, in the first such layer."""
     found = []
     for layer in layers:
-        numbers = np.concatenate([np.reshape(v._numbers, -1).astype(float) for v in layer.nodes])
-        size = _root_mean_square(np.abs(numbers))
+        size = _root_mean_square(np.concatenate([np.ravel(v._numbers) for v in layer.nodes]))
         if layer.of_parameters and 0 < size * HUGE < layer.size:
             found.append((layer, size))
     for layer, size in found[:1]:
@@ -172,9 +172,8 @@ def _layer(
     )
 
 
-def _root_mean_square(x: NDArray[np.float64]) -> float:
-    largest = x.max(initial=0.0)
-    return float(largest * np.sqrt(np.mean((x / largest) ** 2))) if largest else 0.0
+def _root_mean_square(x: NDArray[np.floating[Any]]) -> float:
+    return length(x) / sqrt(max(x.size, 1))
 
 
 def _share(gates: list[Gate]) -> float | None:

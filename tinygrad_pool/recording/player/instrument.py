@@ -44,7 +44,7 @@ def instrument_of(passed: Trace) -> Instrument:
     if program.refused:
         return Instrument([], None, program.refused)
     called = {id(v): name for name, v in passed.variables.items()}
-    kept = _kept(passed)
+    kept = kept_by(passed)
     facts = [_facts(passed, node, names, called) for node in passed.nodes]
     for node, told in zip(passed.nodes, program.told["nodes"], strict=True):
         if node in kept:
@@ -68,8 +68,8 @@ def _forks(passed: Trace, names: Mapping[Node, str]) -> Iterator[dict[str, Any]]
             }
 
 
-def _kept(passed: Trace) -> dict[Node, Any]:
-    """Find the gradients that leaves had before the pass."""
+def kept_by(passed: Trace) -> dict[Node, Any]:
+    """Find the gradients that leaves had before the pass, which adds to them."""
     first: dict[Node, Any] = {}
     for some in passed.accumulations():
         for change in some:

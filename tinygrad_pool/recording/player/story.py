@@ -26,6 +26,7 @@ from tinygrad_pool.formatting import (
 )
 from tinygrad_pool.recording.chain_rule import symbol_of
 from tinygrad_pool.recording.equations import equations_of
+from tinygrad_pool.recording.player.instrument import kept_by
 from tinygrad_pool.recording.player.stage import LABELLED, Box, Stage
 from tinygrad_pool.recording.player.thumbnails import Format, cells_of, format_of, largest_in
 from tinygrad_pool.recording.source import quoted
@@ -58,9 +59,10 @@ class Story:
 
     def told(self) -> Json:
         """Return all of it, to be written as JSON."""
+        kept = {} if self.folded else kept_by(self.passed)
         return {
             "boxes": [self._box(box) for box in self.stage.boxes],
-            "start": [] if self.folded else [self._change(kept) for kept in self._kept()],
+            "start": [self._change(Change(v, None, g)) for v, g in kept.items()],
             "moves": list(self._folded() if self.folded else self._steps()),
         }
 
@@ -95,15 +97,6 @@ class Story:
         if not self._in_full or (g is not None and np.any(g) and np.isfinite(g).all()):
             return []
         return self.passed.why(node).causes
-
-    def _kept(self) -> list[Change]:
-        """List the gradients that leaves had before the pass."""
-        first: dict[Node, Change] = {}
-        for some in self.passed.accumulations():
-            for change in some:
-                first.setdefault(change.node, change)
-        kept = [c for c in first.values() if c.before is not None and not c.node.parents]
-        return [Change(c.node, None, c.before) for c in kept]
 
     def _change(self, change: Change) -> Json:
         """Describe a gradient: its box, lines of text, size, sign and cells."""
