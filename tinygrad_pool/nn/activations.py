@@ -15,8 +15,8 @@ from tinygrad_pool.nn.module import Module
 from tinygrad_pool.rules.arguments import numbers, real, whole
 
 
-class _Activation(Module):
-    """A layer that calls a function with its options."""
+class CallsFunction(Module):
+    """A layer that calls a function with its options, by position."""
 
     _function: ClassVar[Callable[..., Value]]
     _options: ClassVar[tuple[str, ...]]
@@ -26,12 +26,19 @@ class _Activation(Module):
         if function:
             cls._function, cls._options = staticmethod(function), options
 
+    def _called_with(self, *inputs: Any) -> Value:
+        return self._function(*inputs, *(getattr(self, option) for option in self._options))
+
+
+class _Activation(CallsFunction):
+    """A layer that takes one input."""
+
     def __init__(self, inplace: bool = False) -> None:
         not_in_place(type(self).__name__, inplace)
 
     def forward(self, x: Any) -> Value:
         """Call the function."""
-        return self._function(x, *(getattr(self, option) for option in self._options))
+        return self._called_with(x)
 
 
 def not_in_place(name: str, inplace: object) -> None:

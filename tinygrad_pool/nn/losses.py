@@ -7,11 +7,12 @@ from typing import Any
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.functional import losses
 from tinygrad_pool.functional.losses import Reduction, check_reduction
-from tinygrad_pool.nn.module import Buffer, Module
+from tinygrad_pool.nn.activations import CallsFunction
+from tinygrad_pool.nn.module import Buffer
 from tinygrad_pool.rules.arguments import flag, real
 
 
-class _Loss(Module):
+class _Loss(CallsFunction):
     """A loss of two things that are compared."""
 
     weight: Buffer | None
@@ -20,80 +21,64 @@ class _Loss(Module):
     def __init__(self, reduction: Reduction = "mean") -> None:
         self.reduction = check_reduction(type(self).__name__, reduction)
 
+    def forward(self, y: Any, target: Any) -> Value:
+        """Compare y with a target, or with labels."""
+        return self._called_with(y, target)
+
     def extra_repr(self) -> str:
         """Show nothing, as PyTorch does."""
         return ""
 
 
-class MSELoss(_Loss):
+class MSELoss(_Loss, function=losses.mse_loss, options=("reduction",)):
     """The mean squared difference: nn.mse_loss.
 
     >>> MSELoss()(Value([1.0, 2.0]), [1.0, 4.0]).item()
     2.0
     """
 
-    def forward(self, y: Any, target: Any) -> Value:
-        """Compare y with a target."""
-        return losses.mse_loss(y, target, self.reduction)
 
-
-class L1Loss(_Loss):
+class L1Loss(_Loss, function=losses.l1_loss, options=("reduction",)):
     """The mean absolute difference: nn.l1_loss."""
 
-    def forward(self, y: Any, target: Any) -> Value:
-        """Compare y with a target."""
-        return losses.l1_loss(y, target, self.reduction)
 
-
-class HuberLoss(_Loss):
+class HuberLoss(_Loss, function=losses.huber_loss, options=("reduction", "delta")):
     """Squares up to δ, straight lines from there on: nn.huber_loss."""
 
     def __init__(self, reduction: Reduction = "mean", delta: float = 1.0) -> None:
         super().__init__(reduction)
         self.delta = real(delta, "HuberLoss: delta", 0.0)
 
-    def forward(self, y: Any, target: Any) -> Value:
-        """Compare y with a target."""
-        return losses.huber_loss(y, target, self.reduction, self.delta)
 
-
-class SmoothL1Loss(_Loss):
+class SmoothL1Loss(_Loss, function=losses.smooth_l1_loss, options=("reduction", "beta")):
     """The mean absolute difference, smoothed below β: nn.smooth_l1_loss."""
 
     def __init__(self, reduction: Reduction = "mean", beta: float = 1.0) -> None:
         super().__init__(reduction)
         self.beta = real(beta, "SmoothL1Loss: beta", 0.0)
 
-    def forward(self, y: Any, target: Any) -> Value:
-        """Compare y with a target."""
-        return losses.smooth_l1_loss(y, target, self.reduction, self.beta)
 
-
-class KLDivLoss(_Loss):
+class KLDivLoss(_Loss, function=losses.kl_div, options=("reduction", "log_target")):
     """Probabilities compared with logarithms of others: nn.kl_div."""
 
     def __init__(self, reduction: str = "mean", log_target: bool = False) -> None:
         self.reduction = check_reduction("KLDivLoss", reduction, "batchmean")
         self.log_target = flag(log_target, "KLDivLoss: log_target")
 
-    def forward(self, y: Any, target: Any) -> Value:
-        """Compare y with a target."""
-        return losses.kl_div(y, target, self.reduction, self.log_target)
 
-
-class BCELoss(_Loss):
+class BCELoss(_Loss, function=losses.binary_cross_entropy, options=("weight", "reduction")):
     """The cross entropy of probabilities and targets from 0 to 1: nn.binary_cross_entropy."""
 
     def __init__(self, weight: Any = None, reduction: Reduction = "mean") -> None:
         super().__init__(reduction)
         self.register_buffer("weight", weight)
 
-    def forward(self, p: Any, target: Any) -> Value:
-        """Compare probabilities with a target."""
-        return losses.binary_cross_entropy(p, target, self.weight, self.reduction)
 
-
-class BCEWithLogitsLoss(_Loss):
+class BCEWithLogitsLoss(
+    _Loss,
+    function=losses.binary_cross_entropy_with_logits,
+    options=("weight", "reduction", "pos_weight"),
+):
     """The cross entropy of sigmoid(scores): nn.binary_cross_entropy_with_logits."""
 
     def __init__(
@@ -103,14 +88,8 @@ class BCEWithLogitsLoss(_Loss):
         self.register_buffer("weight", weight)
         self.register_buffer("pos_weight", pos_weight)
 
-    def forward(self, scores: Any, target: Any) -> Value:
-        """Compare scores with a target."""
-        return losses.binary_cross_entropy_with_logits(
-            scores, target, self.weight, self.reduction, self.pos_weight
-        )
 
-
-class NLLLoss(_Loss):
+class NLLLoss(_Loss, function=losses.nll_loss, options=("weight", "ignore_index", "reduction")):
     """−y[label] on average, for logarithms of probabilities y: nn.nll_loss."""
 
     def __init__(
@@ -120,12 +99,12 @@ class NLLLoss(_Loss):
         self.register_buffer("weight", weight)
         self.ignore_index = ignore_index
 
-    def forward(self, y: Any, labels: Any) -> Value:
-        """Look up y at the labels."""
-        return losses.nll_loss(y, labels, self.weight, self.ignore_index, self.reduction)
 
-
-class CrossEntropyLoss(_Loss):
+class CrossEntropyLoss(
+    _Loss,
+    function=losses.cross_entropy,
+    options=("weight", "ignore_index", "reduction", "label_smoothing"),
+):
     """−ln softmax(scores)[label] on average: nn.cross_entropy, with its options.
 
     >>> round(CrossEntropyLoss()(Value([[0.0, 0.0]]), [1]).item(), 4)
@@ -143,9 +122,3 @@ class CrossEntropyLoss(_Loss):
         self.register_buffer("weight", weight)
         self.ignore_index = ignore_index
         self.label_smoothing = real(label_smoothing, "CrossEntropyLoss: label_smoothing", 0.0, 1.0)
-
-    def forward(self, scores: Any, labels: Any) -> Value:
-        """Compare scores with labels, or with probabilities."""
-        return losses.cross_entropy(
-            scores, labels, self.weight, self.ignore_index, self.reduction, self.label_smoothing
-        )
