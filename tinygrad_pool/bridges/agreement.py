@@ -288,6 +288,8 @@ def _of_parameters(
 
 def outputs_of(result: Any) -> Iterator[Any]:
     """Iterate over the numbers in what a network returns, in lists, tuples and dicts."""
-    for x in leaves_of(result):
-        if isinstance(x, Value) or getattr(x, "is_floating_point", bool)():
-            yield x
+    return (
+        x
+        for x in leaves_of(result)
+        if isinstance(x, Value) or getattr(x, "is_floating_point", bool)()
+    )
