@@ -10,7 +10,7 @@ from tinygrad_pool.drawing import theme
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import number
 
-LONGEST, CELLS, PLANES = 16, 400, 8
+LONGEST, CELLS, PLANES = 16, 400, 4
 SIDE = 5
 
 
@@ -32,7 +32,7 @@ def heat(data: Any) -> str:
     largest = float(finite.max(initial=0.0)) or 1.0
     tables = "".join(f"<TD>{_plane(plane / largest)}</TD>" for plane in shown)
     rest = len(planes) - len(shown)
-    more = f'<TD><FONT POINT-SIZE="9">+{rest}</FONT></TD>' if rest else ""
+    more = f"<TD>+{rest}</TD>" if rest else ""
     return f'<TABLE BORDER="0" CELLSPACING="2" CELLPADDING="0"><TR>{tables}{more}</TR></TABLE>'
 
 

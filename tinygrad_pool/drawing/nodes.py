@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from itertools import takewhile
+from collections.abc import Callable, Collection, Iterator, Mapping
 from math import ceil
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.boxes import constant_box, name_box, node_box
 from tinygrad_pool.drawing.edges import Style
+from tinygrad_pool.drawing.frames import VISIT, Entries, scopes_of
 from tinygrad_pool.drawing.heat import heat
 from tinygrad_pool.drawing.theme import literal
 from tinygrad_pool.drawing.wrapping import direction_of, rows_of
@@ -19,8 +19,13 @@ from tinygrad_pool.formatting import plain
 if TYPE_CHECKING:
     from graphviz import Digraph
 
+Ends: TypeAlias = tuple[str, str]
 OFTEN = 4
 """So many layers use a leaf that is called by its name beside them."""
+AS_WRITTEN = {"mclimit": "0.01", "remincross": "false"}
+"""Lets leaves in frames stand in the order in which they are written, at the price of crossings."""
+BREAK = {"shape": "circle", "width": "0.35", "fixedsize": "true"}
+"""How the number looks under which an edge goes on in another row."""
 
 
 class Picture(NamedTuple):
@@ -35,6 +40,8 @@ class Picture(NamedTuple):
     across: bool = True
     places: Mapping[str, Mapping[str, str]] = {}  # never changed
     again: Collection[tuple[Node, int]] = ()
+    breaks: Mapping[Node, str] = {}  # never changed
+    framed: bool = False
     heat: Callable[[Any], str] = heat
 
     def at(self, name: str) -> Mapping[str, str]:
@@ -56,65 +63,102 @@ def draw_nodes(
     many layers use is drawn once, and called by its name beside the others.
     """
     direction = graph.graph_attr["rankdir"]
-    picture = picture._replace(across=direction in ("LR", "RL"))
-    scopes = _scopes(picture.nodes)
-    rows = 1 if any(scopes.values()) else rows
-    placed = rows_of([*picture.ids.values()], _edges(picture), rows, direction)
-    again = _used_again(picture, placed.depth)
-    _draw_frames(graph, picture._replace(again=again), picture.nodes, scopes)
-    placed.align(graph)
+    scopes = scopes_of(picture.nodes)
+    placed = rows_of(*_laid(picture, scopes), rows, direction)
+    row = {node: placed.row[name] for node, name in picture.ids.items()}
+    if any(scopes.values()):
+        graph.attr(**AS_WRITTEN)
+    framed = any(scopes.values()) and len(placed.first) > 1
+    picture = picture._replace(
+        across=direction in ("LR", "RL"), again=_used_again(picture, placed.depth)
+    )
+    if framed:
+        picture = _broken(picture, row)
+    behind = [*_behind(picture, scopes)]
+    if framed:
+        scopes = {node: f"{row[node]}/{scope}".rstrip("/") for node, scope in scopes.items()}
+    _draw_frames(graph, picture, picture.nodes, scopes)
+    placed.align(graph, framed)
+    for tail, user, name in behind:
+        if row[tail] == row[user]:
+            graph.edge(picture.ids[tail], name, style="invis")
+    turned: dict[Any, Style] = {}
     for node in picture.nodes:
+        end = picture.ids[node]
         for i, (p, style) in enumerate(zip(node.parents, styles[node], strict=True)):
-            end = picture.ids[node]
-            inside = isinstance(p, Node) and p in picture.ids and (node, i) not in again
+            inside = isinstance(p, Node) and p in picture.ids and (node, i) not in picture.again
             tail, name = picture.ids[p] if inside else f"{end}c{i}", f"{end}e{i}"
-            turned = placed.style(tail, end) if inside else {}
-            graph.edge(tail, end, id=name, **style, **turned, **picture.at(name))
+            between = placed.style(tail, end) if inside else {}
+            graph.edge(tail, end, id=name, **style, **between, **picture.at(name))
+            turned[id(p)] = {key: style[key] for key in style if key == "dir"}
+    for p, number in picture.breaks.items():
+        name = f"{picture.ids[p]}out"
+        graph.node(name, number, id=name, **BREAK, **picture.at(name))
+        graph.edge(picture.ids[p], name, id=f"{name}e", **turned[id(p)], **picture.at(f"{name}e"))
 
 
-def _edges(picture: Picture) -> list[tuple[str, str]]:
-    """List the edges between the nodes of a picture, by their ids."""
-    known = [(p, n) for n in picture.nodes for p in n.parents if isinstance(p, Node)]
-    return [(picture.ids[p], picture.ids[n]) for p, n in known if p in picture.ids]
+def _broken(picture: Picture, row: Mapping[Node, int]) -> Picture:
+    """Break the edges from row to row: a number stands behind the tail, and before each head.
+
+    A leaf is called by its name once more. A row is a frame, too, but one that is not seen.
+    """
+    far = [(node, i, p) for node, i, p in _uses(picture) if row[node] != row[p]]
+    numbers = enumerate(dict.fromkeys(p for _, _, p in far if p.parents), 1)
+    again = {*picture.again, *((node, i) for node, i, _ in far)}
+    return picture._replace(again=again, framed=True, breaks={p: str(k) for k, p in numbers})
+
+
+def _uses(picture: Picture) -> Iterator[tuple[Node, int, Node]]:
+    """List the edges between the nodes of a picture: a node, an operand's place, the operand."""
+    for node in picture.nodes:
+        for i, p in enumerate(node.parents):
+            if isinstance(p, Node) and p in picture.ids:
+                yield node, i, p
+
+
+def _laid(picture: Picture, scopes: Mapping[Node, str]) -> tuple[dict[str, str], list[Ends]]:
+    """Find what the layout goes by: the frame of each node, by its id, and the edges."""
+    ids = picture.ids
+    frames = {name: scopes[node] for node, name in ids.items()}
+    edges = [(ids[p], ids[node]) for node, _, p in _uses(picture)]
+    edges += [(ids[p], name) for p, _, name in _behind(picture, scopes) if name in frames]
+    return frames, edges
+
+
+def _behind(picture: Picture, scopes: Mapping[Node, str]) -> Iterator[tuple[Node, Node, str]]:
+    """Put what only stands beside its user behind the last that leads into their frame.
+
+    Or else it would stand beside that, and frames that follow each other would overlap.
+    """
+    entries, seen = Entries(picture.nodes, scopes), set()
+    for node in picture.nodes:
+        for i, p in enumerate(node.parents):
+            name, frame = f"{picture.ids[node]}c{i}", scopes[node]
+            if isinstance(p, Node) and (node, i) not in picture.again:
+                if p.parents or p in seen or p not in scopes:
+                    continue
+                name, frame = picture.ids[p], scopes[p]
+                seen.add(p)
+            before = entries.before(node, frame)
+            if before is not None:
+                yield before, node, name
 
 
 def fitting(picture: Picture, rows: int | None) -> Literal["LR", "TB"]:
     """Choose the direction in which a picture fits a slide better: "LR" or "TB"."""
-    rows = 1 if any(node.about.scope for node in picture.nodes) else rows
-    return direction_of([*picture.ids.values()], _edges(picture), rows)
+    return direction_of(*_laid(picture, scopes_of(picture.nodes)), rows)
 
 
 def _used_again(picture: Picture, depth: Mapping[str, int]) -> set[tuple[Node, int]]:
     """Find uses of a leaf in many layers, but for the first: each a node and an operand's place."""
     uses: dict[Node, list[tuple[Node, int]]] = {}
-    for node in picture.nodes:
-        for i, p in enumerate(node.parents):
-            if isinstance(p, Node) and p.is_leaf and p in picture.ids:
-                uses.setdefault(p, []).append((node, i))
+    for node, i, p in _uses(picture):
+        if p.is_leaf:
+            uses.setdefault(p, []).append((node, i))
     often = [
         some for some in uses.values() if len({depth[picture.ids[n]] for n, _ in some}) >= OFTEN
     ]
     return {use for some in often for use in some[1:]}
-
-
-def _scopes(nodes: list[Node]) -> dict[Node, str]:
-    """Find the frame of each node: its scope, or for a leaf without one what its users share."""
-    users: dict[Node, list[str]] = {}
-    scopes = {}
-    for node in reversed(nodes):
-        scopes[node] = node.about.scope
-        if not (node.parents or node.about.scope):
-            scopes[node] = _shared(users.get(node, []))
-        for p in node.parents:
-            if isinstance(p, Node):
-                users.setdefault(p, []).append(scopes[node])
-    return scopes
-
-
-def _shared(scopes: list[str]) -> str:
-    """Find the innermost scope that holds all of these."""
-    levels = zip(*(scope.split("/") for scope in scopes), strict=False)
-    return "/".join(level[0] for level in takewhile(lambda level: len(set(level)) == 1, levels))
 
 
 def _draw_frames(
@@ -142,8 +186,16 @@ def _draw_frames(
         path = f"{outer}/{step}" if outer else step
         name = f"cluster_{picture.ids[members[0]]}_{path.count('/')}"
         with graph.subgraph(name=name) as frame:
-            frame.attr(label=literal(plain(step)), fontsize="14", fontcolor=theme.SOFT)
-            frame.attr(style="rounded", color=theme.FAINT, bgcolor=theme.PANEL, **picture.at(name))
+            if picture.framed and not outer:
+                frame.attr(label="", style="invis", margin="0", **picture.at(name))
+            else:
+                frame.attr(
+                    label=literal(plain(step.partition(VISIT)[0])),
+                    fontsize="14",
+                    fontcolor=theme.SOFT,
+                )
+                frame.attr(style="rounded", color=theme.FAINT, bgcolor=theme.PANEL)
+                frame.attr(margin="8", **picture.at(name))
             _draw_frames(frame, picture, members, scopes, path)
 
 
@@ -182,8 +234,12 @@ def _draw_box(graph: Digraph, picture: Picture, node: Node) -> None:
 
 
 def _draw_operand(graph: Digraph, picture: Picture, node: Node, i: int) -> None:
-    """Draw a constant with its number, and a leaf that is used again with its name."""
+    """Draw a constant with its number, a leaf once more with its name, or the number of a break."""
     name, p = f"{picture.ids[node]}c{i}", node.parents[i]
-    leaf = isinstance(p, Node)
-    box = name_box(picture.name(p), p, picture.fills[p]) if leaf else constant_box(p, picture.show)
-    graph.node(name, box, shape="plain", id=name, **picture.at(name))
+    if not isinstance(p, Node):
+        label, style = constant_box(p, picture.show), {"shape": "plain"}
+    elif p.is_leaf:
+        label, style = name_box(picture.name(p), p, picture.fills[p]), {"shape": "plain"}
+    else:
+        label, style = picture.breaks[p], BREAK
+    graph.node(name, label, id=name, **style, **picture.at(name))

@@ -31,7 +31,7 @@ def draw_groups(
 ) -> None:
     """Draw the groups, and an edge for each two that edges of the graph join, styled as given."""
     edges = [(f"g{k}", f"g{i}") for i, group in enumerate(groups) for k in group.sources]
-    names = [f"g{i}" for i, _ in enumerate(groups)]
+    names = {f"g{i}": "" for i, _ in enumerate(groups)}
     placed = rows_of(names, edges, rows, graph.graph_attr["rankdir"])
     for i, group in enumerate(groups):
         is_lit = not lit.isdisjoint(group.nodes)

@@ -1,15 +1,18 @@
 """Long graphs in several rows, as text is set in lines: where each node stands.
 
 Between two rows an edge does not count for the layout (`constraint=false`), so that every row
-begins on the left; the first nodes of the rows are kept below each other.
+begins on the left; the first nodes of the rows are kept below each other. Where there are frames,
+points in front of the rows are, since Graphviz would take a node of a rank out of its frame.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from tinygrad_pool.drawing.frames import frames_of
 
 if TYPE_CHECKING:
     from graphviz import Digraph
@@ -32,41 +35,71 @@ class Rows(NamedTuple):
         """Return what an edge needs: nothing within a row."""
         return {} if self.row.get(tail) == self.row.get(head) else {"constraint": "false"}
 
-    def align(self, graph: Digraph) -> None:
-        """Keep the first nodes of the rows below each other."""
-        if len(self.first) > 1:
-            with graph.subgraph() as column:
-                column.attr(rank="same")
-                for above, below in pairwise(self.first):
-                    column.edge(above, below, style="invis")
+    def align(self, graph: Digraph, framed: bool = False) -> None:
+        """Keep the first nodes of the rows below each other, or points in front of them."""
+        begins = [f"row{k}" for k, _ in enumerate(self.first)] if framed else self.first
+        in_line(graph, begins)
+        if framed:
+            for point, first in zip(begins, self.first, strict=True):
+                graph.node(point, "", shape="point", width="0", style="invis")
+                graph.edge(point, first, style="invis", weight="9")
+
+
+def in_line(graph: Digraph, names: Iterable[str], called: str | None = None) -> None:
+    """Keep nodes of one rank in their order."""
+    pairs = [*pairwise(names)]
+    if pairs:
+        with graph.subgraph(name=called) as line:
+            line.attr(rank="same")
+            for before, after in pairs:
+                line.edge(before, after, style="invis")
 
 
 def rows_of(
-    ids: Sequence[str], edges: Iterable[tuple[str, str]], rows: int | None, direction: str
+    frames: Mapping[str, str], edges: Iterable[tuple[str, str]], rows: int | None, direction: str
 ) -> Rows:
     """Break a graph into rows, or where layers are rows into columns; None is as fits a slide.
 
-    >>> chain = "abcdefghijkl"
-    >>> rows_of(chain, zip(chain, chain[1:]), None, "LR").first
+    `frames` tells the frame of each node, by its id. One is broken only if it is longer than a row.
+
+    >>> chain = dict.fromkeys("abcdefghijkl", "")
+    >>> rows_of(chain, pairwise(chain), None, "LR").first
     ['a', 'e', 'i']
     """
-    users, depth = _laid(ids, edges)
+    users, depth = _laid(frames, edges)
     layers = 1 + max(depth.values(), default=0)
     if rows is None:
         rows, _ = _best(layers, Counter(depth.values()), direction in ("LR", "RL"))
     a_row = -(-layers // max(1, rows))
-    row = {name: depth[name] // a_row for name in ids}
+    row = {name: depth[name] // a_row for name in frames} | _kept_together(depth, frames, a_row)
     fed = {head for heads in users.values() for head in heads}
-    leaves = [name for name in ids if users[name] and name not in fed]
+    leaves = [name for name in frames if users[name] and name not in fed]
     row |= {leaf: min(row[user] for user in users[leaf]) for leaf in leaves}
     first: dict[int, str] = {}
-    for name in sorted(ids, key=depth.__getitem__):
+    for name in sorted(frames, key=depth.__getitem__):
         first.setdefault(row[name], name)
     return Rows(row, depth, [first[k] for k in sorted(first)])
 
 
+def _kept_together(
+    depth: Mapping[str, int], frames: Mapping[str, str], a_row: int
+) -> dict[str, int]:
+    """Find the row of what is in frames: that of the middle of the outermost that fits a row."""
+    reach: dict[str, list[int]] = {}
+    for name, path in frames.items():
+        for frame in frames_of(path):
+            reach.setdefault(frame, []).append(depth[name])
+    middle = {
+        frame: (min(some) + max(some)) // 2 // a_row
+        for frame, some in reach.items()
+        if max(some) - min(some) < a_row
+    }
+    fitting = {name: [f for f in frames_of(path) if f in middle] for name, path in frames.items()}
+    return {name: middle[some[0]] for name, some in fitting.items() if some}
+
+
 def direction_of(
-    ids: Sequence[str], edges: Iterable[tuple[str, str]], rows: int | None
+    ids: Collection[str], edges: Iterable[tuple[str, str]], rows: int | None
 ) -> Literal["LR", "TB"]:
     """Choose the direction in which a graph is larger on a slide, "LR" if that is nearly the same.
 
@@ -80,7 +113,7 @@ def direction_of(
 
 
 def _laid(
-    ids: Sequence[str], edges: Iterable[tuple[str, str]]
+    ids: Collection[str], edges: Iterable[tuple[str, str]]
 ) -> tuple[dict[str, list[str]], dict[str, int]]:
     """Find the users of each node, and how far from the left it stands."""
     users: dict[str, list[str]] = {name: [] for name in ids}

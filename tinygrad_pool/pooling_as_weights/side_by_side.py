@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -14,6 +12,7 @@ from tinygrad_pool.drawing.dot_program import lend_to_graphviz
 from tinygrad_pool.drawing.labels import sign
 from tinygrad_pool.drawing.units import OTHERS, called, draw_circle, rim, width_of
 from tinygrad_pool.drawing.words import Caption
+from tinygrad_pool.drawing.wrapping import in_line
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import counted, number, plain, typeset
 
@@ -67,12 +66,12 @@ def draw_side_by_side(
                 graph.edge(names[_cell(contest, i)], name, **style)
             graph.edge(name, f"title{panel}", style="invis")
         graph.node(f"title{panel}", theme.literal(title), shape="plain", fontsize="18")
-        _row(graph, f"cells{panel}", names.values())
-        _row(graph, f"units{panel}", tops.values())
+        in_line(graph, names.values(), f"cells{panel}")
+        in_line(graph, tops.values(), f"units{panel}")
     last = f"p0c{len(cells) - 1}"
     if len(cells) <= BESIDE and not narrow:
         graph.node("gap", style="invis", width="0.6")
-        _row(graph, "both", [last, "gap", "p1c0"])
+        in_line(graph, [last, "gap", "p1c0"], "both")
     else:  # too wide for one beside the other: the first goes above the second
         graph.edge("title1", "p0c0", style="invis")
         graph.edge("title1", last, style="invis")
@@ -97,13 +96,6 @@ def _windows(contest: Candidates, unit: int) -> list[int]:
 
 def _cell(contest: Candidates, i: int) -> Cell:
     return Cell(int(contest.operand[i]), int(contest.cell[i]))
-
-
-def _row(graph: Digraph, name: str, members: Iterable[str]) -> None:
-    with graph.subgraph(name=name) as row:
-        row.attr(rank="same")
-        for left, right in pairwise(members):
-            row.edge(left, right, style="invis")
 
 
 def _got(contest: Candidates, cell: Cell, to_operands: Any) -> float | None:
