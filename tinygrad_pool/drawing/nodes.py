@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from math import ceil
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.boxes import constant_box, name_box, node_box
@@ -12,16 +12,17 @@ from tinygrad_pool.drawing.edges import Style
 from tinygrad_pool.drawing.frames import VISIT, Entries, scopes_of
 from tinygrad_pool.drawing.heat import heat
 from tinygrad_pool.drawing.theme import literal
-from tinygrad_pool.drawing.wrapping import direction_of, rows_of
+from tinygrad_pool.drawing.wrapping import Ends, Size, direction_of, rows_of
 from tinygrad_pool.engine.node import Node
-from tinygrad_pool.formatting import plain
+from tinygrad_pool.formatting import is_large, numbers, plain
 
 if TYPE_CHECKING:
     from graphviz import Digraph
 
-Ends: TypeAlias = tuple[str, str]
 OFTEN = 4
 """So many layers use a leaf that is called by its name beside them."""
+SAMPLE, A_LETTER, A_LINE, LABEL = 100, 7.6, 23, 55
+"""From how many boxes their size is reckoned; and how large a letter, a line and a label are."""
 AS_WRITTEN = {"mclimit": "0.01", "remincross": "false"}
 """Lets leaves in frames stand in the order in which they are written, at the price of crossings."""
 BREAK = {"shape": "circle", "width": "0.35", "fixedsize": "true"}
@@ -64,11 +65,13 @@ def draw_nodes(
     """
     direction = graph.graph_attr["rankdir"]
     scopes = scopes_of(picture.nodes)
-    placed = rows_of(*_laid(picture, scopes), rows, direction)
+    placed = rows_of(*_laid(picture, scopes), rows, direction, _room(picture))
     row = {node: placed.row[name] for node, name in picture.ids.items()}
     if any(scopes.values()):
         graph.attr(**AS_WRITTEN)
     framed = any(scopes.values()) and len(placed.first) > 1
+    if framed:
+        graph.attr(nodesep="0.1")
     picture = picture._replace(
         across=direction in ("LR", "RL"), again=_used_again(picture, placed.depth)
     )
@@ -125,6 +128,20 @@ def _laid(picture: Picture, scopes: Mapping[Node, str]) -> tuple[dict[str, str],
     return frames, edges
 
 
+def _room(picture: Picture) -> Size:
+    """Estimate how much room a box takes, with what is between two, in points: width and height."""
+    wide, high = [], []
+    for node in picture.nodes[:SAMPLE]:
+        shown = [numbers(node.data)] if "data" in picture.show else []
+        shown += [numbers(node.grad)] if "grad" in picture.show else []
+        lines = [line for text in shown for line in text.split("\n")]
+        wide.append(80 + A_LETTER * max(map(len, lines), default=0))
+        pictures = len(shown) if "heat" in picture.show and is_large(node.data) else 0
+        high.append(A_LINE * (2 + len(lines) + 1.5 * pictures))
+    labels = LABEL if picture.show & {"local", "contribution"} else 0
+    return sum(wide) / len(wide) + labels, sum(high) / len(high)
+
+
 def _behind(picture: Picture, scopes: Mapping[Node, str]) -> Iterator[tuple[Node, Node, str]]:
     """Put what only stands beside its user behind the last that leads into their frame.
 
@@ -146,7 +163,7 @@ def _behind(picture: Picture, scopes: Mapping[Node, str]) -> Iterator[tuple[Node
 
 def fitting(picture: Picture, rows: int | None) -> Literal["LR", "TB"]:
     """Choose the direction in which a picture fits a slide better: "LR" or "TB"."""
-    return direction_of(*_laid(picture, scopes_of(picture.nodes)), rows)
+    return direction_of(*_laid(picture, scopes_of(picture.nodes)), rows, _room(picture))
 
 
 def _used_again(picture: Picture, depth: Mapping[str, int]) -> set[tuple[Node, int]]:

@@ -2,24 +2,30 @@
 
 Between two rows an edge does not count for the layout (`constraint=false`), so that every row
 begins on the left; the first nodes of the rows are kept below each other. Where there are frames,
-points in front of the rows are, since Graphviz would take a node of a rank out of its frame.
+points in front of them are, since Graphviz would take a node out of its frame, and it keeps the
+order of the rows only if an edge that is not seen runs between each two from end to end.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from math import isqrt
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from tinygrad_pool.drawing.frames import frames_of
 
 if TYPE_CHECKING:
     from graphviz import Digraph
 
+Ends: TypeAlias = tuple[str, str]
+Size: TypeAlias = tuple[float, float]
 WIDE, HIGH = 16, 9
-BOX = (150, 110)
-"""How much room a box takes, in points, or nearly."""
+BOX = (150.0, 110.0)
+"""How much room a box takes with what is between two, in points, or nearly."""
+FRAME = 66
+"""How much room a row takes for its frames, in points."""
 MOST, GAIN = 8, 1.25
 """A graph of so few layers stays in one row, and one that would not become so much larger."""
 
@@ -36,13 +42,24 @@ class Rows(NamedTuple):
         return {} if self.row.get(tail) == self.row.get(head) else {"constraint": "false"}
 
     def align(self, graph: Digraph, framed: bool = False) -> None:
-        """Keep the first nodes of the rows below each other, or points in front of them."""
-        begins = [f"row{k}" for k, _ in enumerate(self.first)] if framed else self.first
+        """Keep the first nodes of the rows below each other, and walls between rows of frames."""
+        if not framed:
+            in_line(graph, self.first)
+            return
+        point = {"label": "", "shape": "point", "width": "0", "style": "invis"}
+        begins = [f"row{k}" for k, _ in enumerate(self.first)]
+        for begin, first in zip(begins, self.first, strict=True):
+            graph.node(begin, **point)
+            graph.edge(begin, first, style="invis", weight="9")
         in_line(graph, begins)
-        if framed:
-            for point, first in zip(begins, self.first, strict=True):
-                graph.node(point, "", shape="point", width="0", style="invis")
-                graph.edge(point, first, style="invis", weight="9")
+        for above, below in pairwise(begins):
+            wall, end = f"{below}wall", f"{below}end"
+            graph.node(wall, **point)
+            in_line(graph, (above, wall, below))
+            with graph.subgraph() as last:
+                last.attr(rank="max")
+                last.node(end, **point)
+            graph.edge(wall, end, style="invis")
 
 
 def in_line(graph: Digraph, names: Iterable[str], called: str | None = None) -> None:
@@ -56,7 +73,11 @@ def in_line(graph: Digraph, names: Iterable[str], called: str | None = None) -> 
 
 
 def rows_of(
-    frames: Mapping[str, str], edges: Iterable[tuple[str, str]], rows: int | None, direction: str
+    frames: Mapping[str, str],
+    edges: Iterable[Ends],
+    rows: int | None,
+    direction: str,
+    box: Size = BOX,
 ) -> Rows:
     """Break a graph into rows, or where layers are rows into columns; None is as fits a slide.
 
@@ -66,60 +87,96 @@ def rows_of(
     >>> rows_of(chain, pairwise(chain), None, "LR").first
     ['a', 'e', 'i']
     """
-    users, depth = _laid(frames, edges)
-    layers = 1 + max(depth.values(), default=0)
-    if rows is None:
-        rows, _ = _best(layers, Counter(depth.values()), direction in ("LR", "RL"))
-    a_row = -(-layers // max(1, rows))
-    row = {name: depth[name] // a_row for name in frames} | _kept_together(depth, frames, a_row)
-    fed = {head for heads in users.values() for head in heads}
-    leaves = [name for name in frames if users[name] and name not in fed]
-    row |= {leaf: min(row[user] for user in users[leaf]) for leaf in leaves}
+    paper = _paper(frames, edges, direction in ("LR", "RL"), box)
+    row, _ = paper.best(rows)
     first: dict[int, str] = {}
-    for name in sorted(frames, key=depth.__getitem__):
+    for name in sorted(frames, key=paper.depth.__getitem__):
         first.setdefault(row[name], name)
-    return Rows(row, depth, [first[k] for k in sorted(first)])
-
-
-def _kept_together(
-    depth: Mapping[str, int], frames: Mapping[str, str], a_row: int
-) -> dict[str, int]:
-    """Find the row of what is in frames: that of the middle of the outermost that fits a row."""
-    reach: dict[str, list[int]] = {}
-    for name, path in frames.items():
-        for frame in frames_of(path):
-            reach.setdefault(frame, []).append(depth[name])
-    middle = {
-        frame: (min(some) + max(some)) // 2 // a_row
-        for frame, some in reach.items()
-        if max(some) - min(some) < a_row
-    }
-    fitting = {name: [f for f in frames_of(path) if f in middle] for name, path in frames.items()}
-    return {name: middle[some[0]] for name, some in fitting.items() if some}
+    return Rows(row, paper.depth, [first[k] for k in sorted(first)])
 
 
 def direction_of(
-    ids: Collection[str], edges: Iterable[tuple[str, str]], rows: int | None
+    frames: Mapping[str, str], edges: Iterable[Ends], rows: int | None, box: Size = BOX
 ) -> Literal["LR", "TB"]:
     """Choose the direction in which a graph is larger on a slide, "LR" if that is nearly the same.
 
-    >>> direction_of("abcde", [(leaf, "e") for leaf in "abcd"], None)
+    >>> direction_of(dict.fromkeys("abcde", ""), [(leaf, "e") for leaf in "abcd"], None)
     'TB'
     """
-    _, depth = _laid(ids, edges)
-    layers, sizes = 1 + max(depth.values(), default=0), Counter(depth.values())
-    across, down = (_best(layers, sizes, way, rows)[1] for way in (True, False))
+    paper = _paper(frames, edges, True, box)
+    across, down = paper.best(rows)[1], paper._replace(across=False).best(rows)[1]
     return "TB" if down > GAIN * across else "LR"
 
 
-def _laid(
-    ids: Collection[str], edges: Iterable[tuple[str, str]]
-) -> tuple[dict[str, list[str]], dict[str, int]]:
-    """Find the users of each node, and how far from the left it stands."""
-    users: dict[str, list[str]] = {name: [] for name in ids}
+class Paper(NamedTuple):
+    """A graph to be cut into rows: the users, the layer and the frame of each node."""
+
+    users: Mapping[str, Sequence[str]]
+    depth: Mapping[str, int]
+    frames: Mapping[str, str]
+    across: bool
+    box: Size
+
+    def best(self, rows: int | None) -> tuple[dict[str, int], float]:
+        """Choose the rows with which a picture on a slide is the largest, and tell how large."""
+        if rows is not None:
+            row = self.cut(rows)
+            return row, self.scale(row)
+        layers = self.layers()
+        most = min(layers // 2, 2 * isqrt(layers)) if layers > MOST else 2  # more are too high
+        tried = [self.cut(k) for k in range(1, most)]
+        scales = [self.scale(row) for row in tried]
+        at = scales.index(max(scales)) if max(scales) > GAIN * scales[0] else 0
+        return tried[at], scales[at]
+
+    def layers(self) -> int:
+        """Count the layers."""
+        return 1 + max(self.depth.values(), default=0)
+
+    def cut(self, rows: int) -> dict[str, int]:
+        """Find the row of each node, for about so many; a leaf is in that of its first user."""
+        a_row = -(-self.layers() // rows)
+        row = {name: layer // a_row for name, layer in self.depth.items()} | self._whole(a_row)
+        fed = {head for heads in self.users.values() for head in heads}
+        leaves = [name for name in self.frames if self.users[name] and name not in fed]
+        return row | {leaf: min(row[user] for user in self.users[leaf]) for leaf in leaves}
+
+    def _whole(self, a_row: int) -> dict[str, int]:
+        """Find the row of what is in frames: by the middle of the outermost that fits a row."""
+        reach: dict[str, list[int]] = {}
+        around = {name: frames_of(path) for name, path in self.frames.items()}
+        for name, frames in around.items():
+            for frame in frames:
+                reach.setdefault(frame, []).append(self.depth[name])
+        middle = {
+            frame: (min(some) + max(some)) // 2 // a_row
+            for frame, some in reach.items()
+            if max(some) - min(some) < a_row
+        }
+        fitting = {name: [f for f in frames if f in middle] for name, frames in around.items()}
+        return {name: middle[some[0]] for name, some in fitting.items() if some}
+
+    def scale(self, row: Mapping[str, int]) -> float:
+        """Estimate how large a picture is on a slide."""
+        sizes = Counter((row[name], layer) for name, layer in self.depth.items())
+        reach: dict[int, list[int]] = {}
+        broad: dict[int, int] = {}
+        for (k, layer), size in sizes.items():
+            reach.setdefault(k, []).append(layer)
+            broad[k] = max(broad.get(k, 0), size)
+        long = max((max(some) - min(some) + 1 for some in reach.values()), default=1)
+        beside = max(1, sum(broad.values()))
+        around = FRAME * len(broad) if any(self.frames.values()) else 0
+        if self.across:
+            return min(WIDE / (long * self.box[0]), HIGH / (beside * self.box[1] + around))
+        return min(WIDE / (beside * self.box[0] + around), HIGH / (long * self.box[1]))
+
+
+def _paper(frames: Mapping[str, str], edges: Iterable[Ends], across: bool, box: Size) -> Paper:
+    users: dict[str, list[str]] = {name: [] for name in frames}
     for tail, head in edges:
         users[tail].append(head)
-    return users, _depths(users)
+    return Paper(users, _depths(users), frames, across, box)
 
 
 def _depths(users: Mapping[str, Sequence[str]]) -> dict[str, int]:
@@ -136,22 +193,3 @@ def _depths(users: Mapping[str, Sequence[str]]) -> dict[str, int]:
         left[name] = min((left[head] for head in users[name]), default=1) - 1
     least = min(left.values(), default=0)
     return {name: left[name] - least for name in users}
-
-
-def _best(
-    layers: int, sizes: Mapping[int, int], across: bool, rows: int | None = None
-) -> tuple[int, float]:
-    """Choose the number of rows with which a picture on a slide is the largest, and how large."""
-
-    def scale(rows: int) -> float:
-        a_row = -(-layers // rows)
-        starts = range(0, layers, a_row)
-        broad = sum(max(sizes[k] for k in range(i, min(i + a_row, layers))) for i in starts)
-        broad = max(1, broad)
-        wide, high = (a_row, broad) if across else (broad, a_row)
-        return min(WIDE / (wide * BOX[0]), HIGH / (high * BOX[1]))
-
-    if rows is None:
-        rows = max(range(1, layers // 2), key=scale) if layers > MOST else 1
-        rows = rows if scale(rows) > GAIN * scale(1) else 1
-    return rows, scale(rows)
