@@ -7,6 +7,7 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
+from tinygrad_pool.cli.demo import DigitsNet
 from tinygrad_pool.drawing.dot_program import picture
 from tinygrad_pool.drawing.wrapping import rows_of as rows_with_frames
 from tinygrad_pool.errors import OptionError
@@ -94,10 +95,100 @@ def test_rows_stand_below_each_other_in_order():
     assert "constraint=false" in drawn.source
 
 
-def test_a_graph_with_frames_stays_in_one_row():
+def units(n, revisit=False):
+    """Compute a chain of units, each in a frame: a product, what is added, and tanh."""
+    z, b = Value(0.5, label="x"), Value(0.1, label="b")
+    for i in range(n):
+        with tg.scope("unit" if revisit else f"unit{i}"):
+            z = (Value(0.9, label=f"w{i}") * z + b).tanh()
+        z = z * 1.0 if revisit else z
+    z.backward()
+    return z
+
+
+def places(source):
+    """Lay out a picture; return where the first text of each box stands."""
+    svg = picture(source, "svg").decode()
+    found = re.findall(
+        r'id="(n\d+)" class="node">.*?<text[^>]* x="([-\d.]+)" y="([-\d.]+)"', svg, re.S
+    )
+    return {name: (float(x), float(y)) for name, x, y in found}
+
+
+@pytest.mark.parametrize("direction", ["LR", "RL", "TB", "BT"])
+@pytest.mark.parametrize("rows", [2, 3, 5])
+def test_rows_of_frames_stand_below_each_other_in_order(direction, rows):
+    z = units(8)
+    source = tg.draw(z, rows=rows, direction=direction).source
+    rest = re.split(r"\n\tsubgraph |\n\trow", source)
+    inside = [re.findall(r"(?<!\S)(n\d+) \[label=<", part) for part in rest if "margin=0" in part]
+    assert len(inside) == source.count('label="" margin=0 style=invis') >= 2
+    where = places(source)
+    along = 1 if direction in ("LR", "RL") else 0
+    spans = {tuple(row): [where[name][along] for name in row] for row in inside}
+    in_order = sorted(spans, key=lambda row: min(int(name[1:]) for name in row))
+    assert all(max(spans[a]) < min(spans[b]) for a, b in pairwise(in_order))
+
+
+def test_an_edge_from_row_to_row_goes_on_under_a_number():
+    source = tg.draw(units(8), rows=3).source
+    out = re.findall(r"(n\d+)out \[label=(\d+) ", source)
+    into = re.findall(r"(n\d+c\d+) \[label=(\d+) .*shape=circle", source)
+    assert [number for _, number in out] == ["1", "2"]
+    assert sorted(number for _, number in into) == ["1", "2"]
+    for name, _ in out:
+        assert f"{name} -> {name}out " in source
+    assert source.count("<B>b</B>") > 2  # a leaf has its name in each row instead
+
+
+def test_frames_that_follow_each_other_stand_side_by_side():
+    source = tg.draw(units(3), direction="LR", rows=1).source
+    where = places(source)
+    ends = [where[name] for name in re.findall(r"(n\d+) \[label=<.*<B>tanh</B>", source)]
+    assert len({x for x, _ in ends}) == 3
+    assert max(y for _, y in ends) - min(y for _, y in ends) < 110  # less than a box
+
+
+def test_a_layer_that_is_used_again_has_a_frame_for_each_visit():
+    source = tg.draw(units(3, revisit=True), rows=1).source
+    assert source.count("label=unit") == 3
+    with tg.scope("both"):
+        a = Value(1.0).exp()
+    b = Value(2.0).exp()
+    with tg.scope("both"):
+        c = a.exp()
+    assert tg.draw(a + b + c).source.count("label=both") == 1  # nothing in it needs b
+
+
+def test_a_frame_that_is_longer_than_a_row_is_drawn_in_each():
     with tg.scope("net"):
         z = squashed(7)
-    assert "constraint" not in tg.draw(z, rows=3).source
+    drawn = tg.draw(z, show="grad,contribution", rows=3)
+    assert drawn.source.count("label=net") == 3
+    assert text(tg.draw(z, show="grad,contribution")) > 16
+
+
+def test_a_network_with_frames_can_be_read_from_the_back_row():
+    (images, labels), _ = tg.datasets.digits()
+    loss = tg.nn.cross_entropy(DigitsNet(seed=0)(images[:1]), labels[:1])
+    loss.backward()
+    assert text(tg.draw(loss)) > 16
+    assert text(tg.draw(units(8))) > 16
+
+
+def test_leaves_in_frames_stand_in_the_order_of_the_operands():
+    net = tg.nn.MLP(2, [2, 1])
+    E = net([Value(1.0, label="x1"), Value(-2.0, label="x2")])
+    for direction, along in (("LR", 1), ("TB", 0)):
+        drawn = tg.draw(E, direction=direction)
+        where = places(drawn.source)
+        named = dict(re.findall(r"(n\d+) \[label=<.*?<B>(\w+)</B>", drawn.source))
+        groups = re.findall(r'label="neurons.*?\n\t\t+\}', drawn.source, re.S)
+        assert len(groups) == 3
+        for group in groups:
+            inside = re.findall(r"(n\d+) \[label=<", group)
+            in_order = sorted(inside, key=lambda name: where[name][along])
+            assert [named[n] for n in in_order if n in named] == ["w1", "w2", "b"]
 
 
 @pytest.mark.parametrize("rows", [0, -1, 1.5, True, "2"])
@@ -140,8 +231,7 @@ def test_a_loop_of_two_hundred_nodes_is_laid_out_in_seconds(tmp_path):
 
 
 def test_a_graph_goes_downwards_where_that_is_larger_and_not_where_it_is_told_otherwise():
-    net = tg.nn.MLP(2, [2, 1])
-    E = (net([Value(1.0, label="x1"), Value(-2.0, label="x2")]) - 1.0) ** 2
+    E = tg.maximum(*(Value(float(i), label=f"z{i}") for i in range(8)))
     E.backward()
     assert tg.draw(E).graph_attr["rankdir"] == "TB"
     assert text(tg.draw(E)) > 16

@@ -48,10 +48,12 @@ def _visits(nodes: Sequence[Node]) -> dict[Node, str]:
     """Name visits of outermost scopes by a number: the next if it needs what came in between."""
     place = {node: k for k, node in enumerate(nodes)}
     begun: dict[str, tuple[int, int]] = {}
-    computed = [node for node in nodes if node.parents and node.about.scope]
+    computed = [node for node in nodes if node.parents]
     found: dict[Node, str] = {}
     for outer, run in groupby(computed, lambda node: node.about.scope.split("/")[0]):
         some = [*run]
+        if not outer:
+            continue
         start, visit = begun.get(outer, (place[some[0]], 1))
         sources = {p for n in some for p in n.parents if isinstance(p, Node) and p.parents}
         between = (p for p in sources - {*some} if p.about.scope.split("/")[0] != outer)

@@ -137,7 +137,7 @@ def _room(picture: Picture) -> Size:
         lines = [line for text in shown for line in text.split("\n")]
         wide.append(80 + A_LETTER * max(map(len, lines), default=0))
         pictures = len(shown) if "heat" in picture.show and is_large(node.data) else 0
-        high.append(A_LINE * (2 + len(lines) + 1.5 * pictures))
+        high.append(A_LINE * (2 + len(lines) + pictures))
     labels = LABEL if picture.show & {"local", "contribution"} else 0
     return sum(wide) / len(wide) + labels, sum(high) / len(high)
 
