@@ -52,8 +52,9 @@ def check_sums(graph):
 
 def carried(label, above, below):
     """Read what goes back along a link: as it is written, or its weight times δ."""
-    if (sent := written(label, "↓&nbsp;")) is not None:
-        return sent
+    for arrow in "↓←":
+        if (sent := written(label, f"{arrow}&nbsp;")) is not None:
+            return sent
     if not label:
         return below
     weight = re.search(r"(?:= |× |\" )(−?[\d.]+(?:e-?\d+)?)", label)[1]
@@ -113,6 +114,7 @@ PICTURES = {
     "identity": lambda: activations(lambda a: a),
     "twice": twice,
     "windows": windows,
+    "a window alone": lambda: windows(narrow=True),
     "a loser": lambda: windows(unit=4),
     "docs": lambda: tg.compare_weight_layer(
         runpy.run_path(str(DOCS / "draw_pictures.py"))["overlapping"]()
@@ -123,6 +125,22 @@ PICTURES = {
 @pytest.mark.parametrize("name", PICTURES)
 def test_what_is_drawn_as_sent_adds_up_to_the_gradient_that_is_shown(name):
     assert check_sums(PICTURES[name]()) or name == "F2"
+
+
+@pytest.mark.parametrize("name", sorted(PICTURES.keys() - {"F1", "F2"}))
+def test_a_wrong_number_in_a_picture_is_found(name):
+    """Of one unit that links lead from, the number that they add up to is another."""
+    graph = PICTURES[name]()
+    lines = graph.body
+    joined = "".join(lines)
+    tails = re.findall(r"^\s*(\w+) -> \w+ \[(?!style=invis)", joined, re.MULTILINE)
+    told = [t for t in tails if re.search(rf"^\s*{t} \[label=.*(?:∂E/∂z|δ) = ", joined, re.M)]
+    for k, line in enumerate(lines):
+        if line.strip().startswith(f"{told[0]} ["):
+            wrong = re.sub(r"((?:∂E/∂z|δ) = )(−?[\d.]+)", r"\g<1>77", line, count=1)
+            lines[k] = wrong
+    with pytest.raises(AssertionError):
+        check_sums(graph)
 
 
 @pytest.mark.slow

@@ -62,8 +62,11 @@ def test_delta_stands_in_each_unit_after_a_backward_pass_only():
         [("∂E/∂z", "0"), ("relu′(a)", "1"), ("δ", "0")],
         [("δ", "−3")],
     ]
-    rims = [re.findall('" color="(#\\w+)".*penwidth=4', circle) for circle in circles(graph)]
-    assert rims == [[], [theme.NEGATIVE], [theme.NEGATIVE], [], [theme.NEGATIVE]]
+    rims = [re.findall('" color="(#\\w+)".*(peripheries=2)', circle) for circle in circles(graph)]
+    double = [(theme.NEGATIVE, "peripheries=2")]
+    assert rims == [[], double, double, [], double]
+    assert "double rim: below 0" in graph.source
+    assert "thick rim" not in graph.source
     assert "δ = ∂E/∂a = ∂E/∂z · σ′(a)\\nwithout a sum: δ = ∂E/∂z" in graph.source
 
 
@@ -157,8 +160,10 @@ def test_among_many_links_weights_are_drawn_and_not_written():
     a = tg.weighted_sum(w, [Value(1.0) for _ in w])
     source = tg.draw_units(a).source
     assert "w1" not in source
-    assert source.count('"#9a9a9a" penwidth=0.50') == 9
-    assert source.count('"#B84A00" penwidth=3.00 style=dashed') == 9
+    assert source.count('"#9a9a9a" penwidth=0.50 style=dashed') == 9
+    assert source.count('"#B84A00:invis:#B84A00" penwidth=3.00]') == 9
+    dark = tg.draw_units(a, theme="dark").source
+    assert dark.count(f'"{theme.DARK[theme.NEGATIVE]}:invis:{theme.DARK[theme.NEGATIVE]}"') == 9
     assert source.count('"#0072B2" penwidth=1.75') == 9
 
 

@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, files
 from importlib.util import find_spec
 from pathlib import Path
 
+from tinygrad_pool.drawing.fonts import fitted
 from tinygrad_pool.errors import ToolError
 
 VARIABLE = "TINYGRAD_POOL_DOT"
@@ -19,9 +20,6 @@ INSTALL = (
     "'tinygrad_pool[pdf]' for PDF too; DOT text needs nothing: render(v, 'graph.dot')"
 )
 
-
-FONTS = b"Helvetica,Arial,Liberation Sans,Nimbus Sans,sans-serif"
-"""Fonts as wide as the one that the layout reckons with, for browsers that have no Helvetica."""
 
 TIMEOUT = 30.0
 SLOW = (
@@ -44,7 +42,7 @@ def picture(source: str, kind: str, engine: str = "dot", timeout: float = TIMEOU
         try:
             drawn = draw(source, kind, engine, timeout)
             if _is_whole(drawn, kind):
-                return drawn.replace(b"Helvetica,sans-Serif", FONTS) if kind == "svg" else drawn
+                return fitted(drawn.decode()).encode() if kind == "svg" else drawn
             tried.append(f"{name}: printed {f'no {kind}' if drawn else 'nothing'}")
         except subprocess.TimeoutExpired:
             raise ToolError(f"the layout took longer than {timeout:g} s; {SLOW}") from None

@@ -70,6 +70,16 @@ def of_sign(g: Any, zero: str = SOFT) -> str:
     return POSITIVE if high > 0 else NEGATIVE if low < 0 else zero
 
 
+def line_of_sign(g: float) -> str:
+    """Return the colour of a line by a sign: faint for 0, and below 0 that of a double line.
+
+    >>> line_of_sign(2.0), line_of_sign(-2.0)
+    ('#0072B2', '#B84A00:invis:#B84A00')
+    """
+    colour = of_sign(g, zero=FAINT)
+    return f"{colour}:invis:{colour}" if g < 0 else colour
+
+
 def mixed(colour: str, part: float, ground: str = PAPER) -> str:
     """Mix a colour with a ground: all of it for a part of 1, none for 0.
 
@@ -163,6 +173,7 @@ def darkened(light: str) -> str:
 
 _PARTNERS = {light.lower(): dark for light, dark in DARK.items()}
 _COLOUR = re.compile(
-    r'(?<=color=")#\w{6}(?="(?! (?:BGCOLOR="#\w{6}" )?FIXEDSIZE="TRUE"))', re.IGNORECASE
+    r'(?:(?<=color=")|(?<=:invis:))#\w{6}(?=:invis:|"(?! (?:BGCOLOR="#\w{6}" )?FIXEDSIZE="TRUE"))',
+    re.IGNORECASE,
 )
 """Any colour, but for those of the cells of a heat map: there white is 0 on every page."""

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from tinygrad_pool.drawing import theme as look
 from tinygrad_pool.drawing.computation import Direction, check_drawable
 from tinygrad_pool.drawing.dot_program import lend_to_graphviz
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 CROWDED = 24
 """More links than that have their weights drawn, and not written."""
 OTHERS = "others: from links that are not drawn"
+RIMS = {1.0: "thick rim: above 0", -1.0: "double rim: below 0"}
 NAMED = 15
 """A name and its number are on one line up to so many letters."""
 WIDTH, A_LETTER, BETWEEN = 1.35, 0.098, 1.2
@@ -57,9 +60,10 @@ def draw_units(
     taken apart, if there are many links. `depth` is how many layers of links to show.
 
     After a backward pass a unit shows its δ, and one with an activation ∂E/∂z and σ'(a), whose
-    product it is. What came along links that are not drawn is written as "others". A thick rim, of
-    the colour of δ, marks a unit that an error arrived at. Where there are more than 24 links, a
-    weight is not written but drawn: blue above 0, orange and dashed below, wide where large.
+    product it is. What came along links that are not drawn is written as "others". A rim of the
+    colour of δ marks a unit that an error arrived at: thick above 0, double below. Where there are
+    more than 24 links, a weight is not written but drawn: blue above 0, orange and double below,
+    dashed at 0, wide where large.
     Without a `direction` the layers are columns from the left, or rows from the bottom where that
     fits a slide better. `theme` is "light" or "dark".
 
@@ -159,8 +163,22 @@ def called(name: str, data: float) -> list[str]:
 
 
 def rim(g: float | None) -> dict[str, str]:
-    """Draw the rim thick where an error arrived, in the colour of its sign."""
-    return {"color": look.of_sign(g), "penwidth": "4"} if g else {}
+    """Draw the rim where an error arrived in the colour of its sign: thick, or double below 0."""
+    if not g:
+        return {}
+    shape = {"peripheries": "2", "penwidth": "2"} if g < 0 else {"penwidth": "4"}
+    return {"color": look.of_sign(g), **shape}
+
+
+def rims_told(gs: Iterable[float | None]) -> list[str]:
+    """Write what the rims that occur stand for.
+
+    >>> rims_told([0.5, None, -2.0, 0.0]), rims_told([0.0])
+    (['thick rim: above 0; double rim: below 0'], [])
+    """
+    signs = {np.sign(g) for g in gs if g}
+    told = [text for sign, text in RIMS.items() if sign in signs]
+    return ["; ".join(told)] if told else []
 
 
 def width_of(lines: Iterable[str]) -> float:
@@ -198,8 +216,7 @@ def _weight_style(weight: Weight, crowded: bool) -> dict[str, str]:
     """Write a weight beside its link, or among very many draw it: hue by sign, width by size."""
     w = float(weight.data if isinstance(weight, Node) else weight)
     if crowded:
-        wide = {"color": look.of_sign(w, zero=look.FAINT)}
-        wide |= {"style": "dashed"} if w < 0 else {}
+        wide = {"color": look.line_of_sign(w)} | ({} if w else {"style": "dashed"})
         return wide | {"penwidth": f"{0.5 + 2.5 * min(1.0, abs(w)):.2f}"}
     shown = number(w, digits=3)
     name = typeset(weight.label) if isinstance(weight, Node) and weight.label else ""
@@ -215,4 +232,4 @@ def _legend(units: list[Unit], others: bool) -> list[str]:
     lines = ["δ = ∂E/∂a = ∂E/∂z · σ′(a)"] if active else ["δ = ∂E/∂a"] if sums else []
     if rest:
         lines.append("without a sum: δ = ∂E/∂z" if lines else "δ = ∂E/∂z")
-    return lines + [OTHERS] * others
+    return [*lines, *rims_told(unit.delta for unit in known), *[OTHERS] * others]

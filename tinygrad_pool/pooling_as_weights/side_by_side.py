@@ -10,7 +10,7 @@ from tinygrad_pool.derivatives.candidates import Candidates
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.dot_program import lend_to_graphviz
 from tinygrad_pool.drawing.labels import sign
-from tinygrad_pool.drawing.units import OTHERS, called, draw_circle, rim, width_of
+from tinygrad_pool.drawing.units import OTHERS, called, draw_circle, rim, rims_told, width_of
 from tinygrad_pool.drawing.words import Caption
 from tinygrad_pool.drawing.wrapping import in_line
 from tinygrad_pool.engine.node import Node
@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
 WINDOWS, CELLS, BESIDE = 3, 12, 6
 TRIED = 100
-SENT = "↓ goes back along a link: weight · δ; all that comes to a unit is ∂E/∂z"
+SENT = (" goes back along a link: weight · δ", "all that comes to a unit is ∂E/∂z")
+TITLES = (
+    ("as it is:", "links without weights"),
+    ("the same as a layer", "of 0/1 weights, y = P z"),
+)
+"""In two parts, which are two lines in a narrow picture."""
 
 
 class Cell(NamedTuple):
@@ -36,7 +41,7 @@ def draw_side_by_side(
 ) -> Digraph:
     """Draw a window and the ones that its winner takes part in, without weights and with.
 
-    `narrow` draws one window, and one network above the other.
+    `narrow` draws one window, with its cells below each other, and one network above the other.
 
     `data` and `g` are the node's data and the gradient that arrived at it, flat; `to_operands` what
     each operand got in all.
@@ -44,16 +49,19 @@ def draw_side_by_side(
     units = [unit] if narrow else _windows(contest, unit)
     members = {u: [*contest.within(u)] for u in units}
     cells = sorted({_cell(contest, i) for u in units for i in members[u]})
-    graph = theme.canvas("side_by_side", "BT")
+    graph = theme.canvas("side_by_side", "LR" if narrow else "BT")
     graph.attr(nodesep="0.12", ranksep="0.55")
     got = {cell: _got(contest, cell, to_operands) for cell in cells}
     others = _others(contest, members, g, got)
     lines = {cell: _lines(contest, cell, got[cell], others.get(cell)) for cell in cells}
     width = width_of(line for some in lines.values() for line in some)
-    for line in (SENT, *[OTHERS] * bool(others)):
+    rims = rims_told([*got.values(), *(g[u] for u in units)])
+    back = "←" if narrow else "↓"
+    sent = [back + SENT[0], SENT[1]] if narrow else [back + "; ".join(SENT)]
+    for line in (*sent, *rims, *[OTHERS] * bool(others)):
         theme.write_on(graph, line)
-    titles = ("as it is: links without weights", "the same as a layer of 0/1 weights, y = P z")
-    for panel, title in enumerate(titles):
+    column: list[str] = []
+    for panel, title in enumerate(TITLES):
         names = {cell: f"p{panel}c{k}" for k, cell in enumerate(cells)}
         tops = {u: f"p{panel}u{u}" for u in units}
         for cell, name in names.items():
@@ -62,20 +70,27 @@ def draw_side_by_side(
         for u, name in tops.items():
             _draw_unit(graph, name, contest.node, u, data, g, weighted=panel == 1)
             for i in members[u]:
-                style = _link(contest.weight[i], g[u], weighted=panel == 1)
+                style = _link(contest.weight[i], g[u], back, weighted=panel == 1)
                 graph.edge(names[_cell(contest, i)], name, **style)
-            graph.edge(name, f"title{panel}", style="invis")
-        graph.node(f"title{panel}", theme.literal(title), shape="plain", fontsize="18")
-        in_line(graph, names.values(), f"cells{panel}")
-        in_line(graph, tops.values(), f"units{panel}")
+            if not narrow:
+                graph.edge(name, f"title{panel}", style="invis")
+        heading = title if narrow else [" ".join(title)]
+        graph.node(f"title{panel}", theme.literal(*heading), shape="plain", fontsize="18")
+        if not narrow:
+            in_line(graph, names.values(), f"cells{panel}")
+            in_line(graph, tops.values(), f"units{panel}")
+        column += [f"title{panel}", *names.values()]
     last = f"p0c{len(cells) - 1}"
-    if len(cells) <= BESIDE and not narrow:
+    if narrow:
+        in_line(graph, column)
+    elif len(cells) <= BESIDE:
         graph.node("gap", style="invis", width="0.6")
         in_line(graph, [last, "gap", "p1c0"], "both")
     else:  # too wide for one beside the other: the first goes above the second
         graph.edge("title1", "p0c0", style="invis")
         graph.edge("title1", last, style="invis")
-    said = f"{counted(len(units), 'unit')} over {counted(len(cells), 'cell')}, {'; '.join(titles)}."
+    size = f"{counted(len(units), 'unit')} over {counted(len(cells), 'cell')}"
+    said = f"{size}, {'; '.join(map(' '.join, TITLES))}."
     graph.comment = Caption(f"{sign(contest.node)} beside a layer of weights", said).comment()
     lend_to_graphviz()
     return graph
@@ -152,11 +167,11 @@ def _draw_unit(
     draw_circle(graph, name, lines, width_of(lines), fillcolor=theme.OPERATION, **rim(g[unit]))
 
 
-def _link(weight: float, g: float, weighted: bool) -> dict[str, str]:
+def _link(weight: float, g: float, back: str, weighted: bool) -> dict[str, str]:
     """Draw a link with what it carries back, and where it has one, its weight."""
     carried = _carried(weight, g)
     colour = theme.of_sign(carried)
-    shown = f'<FONT COLOR="{colour}">&nbsp;↓&nbsp;{number(carried, digits=3)}</FONT>'
+    shown = f'<FONT COLOR="{colour}">&nbsp;{back}&nbsp;{number(carried, digits=3)}</FONT>'
     style = {"color": theme.INK, "penwidth": "2.6"} if weight else {"color": theme.FAINT}
     style |= {} if weight else {"style": "dashed"}
     if weighted:

@@ -25,6 +25,7 @@ from tinygrad_pool.recording.views import title
 
 SVG = "http://www.w3.org/2000/svg"
 REPEATED = ("font-family", "{http://www.w3.org/XML/1998/namespace}space")
+FIXED = ("textLength", "lengthAdjust")
 LONG = re.compile(r"(\d\.\d)\d+")
 LABELLED = 80
 UNFOLDED = 1000
@@ -163,6 +164,10 @@ def _marked(svg: str, last: Mapping[str, list[str]]) -> str:
         if group.get("class") == "node":
             _mark_box(group)
             _write(group, last.get(group.get("id", ""), []))
+        for text in group.findall(f"{{{SVG}}}text"):
+            if group.get("class") == "edge" or text.get("class"):
+                for key in FIXED:  # what is written there will change
+                    text.attrib.pop(key, None)
     for part in root.iter():
         for key in REPEATED:
             part.attrib.pop(key, None)
