@@ -59,9 +59,9 @@ def draw(
     "auto": full up to 300 nodes, and beyond that folded into few boxes that say how many nodes they
     stand for. `depth` is how many edges to follow back. `names=locals()` calls
     Values without a label by their variables. `highlight` marks some. Without a `direction` the
-    graph goes from left to right, or downwards where that fits a slide better. A long one without
-    frames goes on in the next row, in so many `rows`, by default as it fits. `theme` is "light" or
-    "dark".
+    graph goes from left to right, or downwards where that fits a slide better. A long one is cut
+    into so many `rows`, by default as it fits: an edge that ends at a number goes on where that
+    number stands again. `theme` is "light" or "dark".
 
     Raises DataError for what is no Value, OptionError for an option out of its range.
 

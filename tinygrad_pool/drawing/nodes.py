@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 OFTEN = 4
 """So many layers use a leaf that is called by its name beside them."""
-SAMPLE, A_LETTER, A_LINE, LABEL = 100, 7.6, 23, 55
+SAMPLE, A_LETTER, A_LINE, LABEL = 100, 7.6, 22, 55
 """From how many boxes their size is reckoned; and how large a letter, a line and a label are."""
 AS_WRITTEN = {"mclimit": "0.01", "remincross": "false"}
 """Lets leaves in frames stand in the order in which they are written, at the price of crossings."""
@@ -42,7 +42,7 @@ class Picture(NamedTuple):
     places: Mapping[str, Mapping[str, str]] = {}  # never changed
     again: Collection[tuple[Node, int]] = ()
     breaks: Mapping[Node, str] = {}  # never changed
-    framed: bool = False
+    broken: bool = False
     heat: Callable[[Any], str] = heat
 
     def at(self, name: str) -> Mapping[str, str]:
@@ -67,37 +67,45 @@ def draw_nodes(
     scopes = scopes_of(picture.nodes)
     placed = rows_of(*_laid(picture, scopes), rows, direction, _room(picture))
     row = {node: placed.row[name] for node, name in picture.ids.items()}
-    if any(scopes.values()):
-        graph.attr(**AS_WRITTEN)
-    framed = any(scopes.values()) and len(placed.first) > 1
-    if framed:
-        graph.attr(nodesep="0.1")
     picture = picture._replace(
         across=direction in ("LR", "RL"), again=_used_again(picture, placed.depth)
     )
-    if framed:
+    if any(scopes.values()):
+        graph.attr(**AS_WRITTEN)
+    if len(placed.first) > 1:
+        graph.attr(nodesep="0.1")
         picture = _broken(picture, row)
     behind = [*_behind(picture, scopes)]
-    if framed:
+    if picture.broken:
         scopes = {node: f"{row[node]}/{scope}".rstrip("/") for node, scope in scopes.items()}
     _draw_frames(graph, picture, picture.nodes, scopes)
-    placed.align(graph, framed)
+    placed.align(graph, picture.at if picture.broken else None)
     for tail, user, name in behind:
         if row[tail] == row[user]:
             graph.edge(picture.ids[tail], name, style="invis")
-    turned: dict[Any, Style] = {}
     for node in picture.nodes:
         end = picture.ids[node]
         for i, (p, style) in enumerate(zip(node.parents, styles[node], strict=True)):
             inside = isinstance(p, Node) and p in picture.ids and (node, i) not in picture.again
             tail, name = picture.ids[p] if inside else f"{end}c{i}", f"{end}e{i}"
-            between = placed.style(tail, end) if inside else {}
-            graph.edge(tail, end, id=name, **style, **between, **picture.at(name))
-            turned[id(p)] = {key: style[key] for key in style if key == "dir"}
+            graph.edge(tail, end, id=name, **style, **picture.at(name))
+    _go_on(graph, picture, styles, row)
+
+
+def _go_on(
+    graph: Digraph, picture: Picture, styles: Mapping[Node, list[Style]], row: Mapping[Node, int]
+) -> None:
+    """Lead from nodes to the numbers under which their edges go on in other rows."""
+    used: dict[Node, list[Style]] = {}
+    for node, i, p in _uses(picture):
+        if row[node] != row[p]:
+            used.setdefault(p, []).append(styles[node][i])
     for p, number in picture.breaks.items():
+        same = {"dir"} if len(used[p]) > 1 else {"dir", "color", "penwidth", "style"}
+        style = {key: value for key, value in used[p][0].items() if key in same}
         name = f"{picture.ids[p]}out"
-        graph.node(name, number, id=name, **BREAK, **picture.at(name))
-        graph.edge(picture.ids[p], name, id=f"{name}e", **turned[id(p)], **picture.at(f"{name}e"))
+        graph.node(name, number, id=name, **{**BREAK, **picture.at(name)})
+        graph.edge(picture.ids[p], name, id=f"{name}e", **style, **picture.at(f"{name}e"))
 
 
 def _broken(picture: Picture, row: Mapping[Node, int]) -> Picture:
@@ -108,7 +116,7 @@ def _broken(picture: Picture, row: Mapping[Node, int]) -> Picture:
     far = [(node, i, p) for node, i, p in _uses(picture) if row[node] != row[p]]
     numbers = enumerate(dict.fromkeys(p for _, _, p in far if p.parents), 1)
     again = {*picture.again, *((node, i) for node, i, _ in far)}
-    return picture._replace(again=again, framed=True, breaks={p: str(k) for k, p in numbers})
+    return picture._replace(again=again, broken=True, breaks={p: str(k) for k, p in numbers})
 
 
 def _uses(picture: Picture) -> Iterator[tuple[Node, int, Node]]:
@@ -130,16 +138,15 @@ def _laid(picture: Picture, scopes: Mapping[Node, str]) -> tuple[dict[str, str],
 
 def _room(picture: Picture) -> Size:
     """Estimate how much room a box takes, with what is between two, in points: width and height."""
+    rows = len({"data", "grad"} & picture.show)
     wide, high = [], []
     for node in picture.nodes[:SAMPLE]:
-        shown = [numbers(node.data)] if "data" in picture.show else []
-        shown += [numbers(node.grad)] if "grad" in picture.show else []
-        lines = [line for text in shown for line in text.split("\n")]
-        wide.append(80 + A_LETTER * max(map(len, lines), default=0))
-        pictures = len(shown) if "heat" in picture.show and is_large(node.data) else 0
-        high.append(A_LINE * (2 + len(lines) + pictures))
+        lines = numbers(node.data).split("\n")  # a gradient, which comes and goes, is as long
+        wide.append(80 + A_LETTER * max(map(len, lines)) * bool(rows))
+        pictures = rows if "heat" in picture.show and is_large(node.data) else 0
+        high.append(A_LINE * (2 + rows * len(lines) + pictures))
     labels = LABEL if picture.show & {"local", "contribution"} else 0
-    return sum(wide) / len(wide) + labels, sum(high) / len(high)
+    return sum(wide) / len(wide) + labels, sum(high) / len(high) + labels / 2
 
 
 def _behind(picture: Picture, scopes: Mapping[Node, str]) -> Iterator[tuple[Node, Node, str]]:
@@ -203,7 +210,7 @@ def _draw_frames(
         path = f"{outer}/{step}" if outer else step
         name = f"cluster_{picture.ids[members[0]]}_{path.count('/')}"
         with graph.subgraph(name=name) as frame:
-            if picture.framed and not outer:
+            if picture.broken and not outer:
                 frame.attr(label="", style="invis", margin="0", **picture.at(name))
             else:
                 frame.attr(
@@ -259,4 +266,4 @@ def _draw_operand(graph: Digraph, picture: Picture, node: Node, i: int) -> None:
         label, style = name_box(picture.name(p), p, picture.fills[p]), {"shape": "plain"}
     else:
         label, style = picture.breaks[p], BREAK
-    graph.node(name, label, id=name, **style, **picture.at(name))
+    graph.node(name, label, id=name, **{**style, **picture.at(name)})

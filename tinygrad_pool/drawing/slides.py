@@ -209,12 +209,10 @@ def _styles(node: Node, slide: Slide, active: bool) -> list[Style]:
             styles.append(_waiting(p))
             continue
         sent = largest_of(c)
-        style = {"dir": "back", "color": look.line_of_sign(sent)}
-        style["style"] = "solid" if sent else "dashed"
+        style = {"dir": "back", "color": look.of_sign(sent), "style": "solid" if sent else "dashed"}
         if active:
-            style |= {"fontcolor": look.of_sign(sent), "label": f" {number(sent, digits=3)} "}
-        thick = {"penwidth": "4", "color": look.of_sign(sent)}
-        styles.append(style | (thick if sent and node is slide.active else {}))
+            style |= {"fontcolor": style["color"], "label": f" {number(sent, digits=3)} "}
+        styles.append(style | ({"penwidth": "4"} if sent and node is slide.active else {}))
     return styles
 
 

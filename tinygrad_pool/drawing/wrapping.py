@@ -9,8 +9,8 @@ order of the rows only if an edge that is not seen runs between each two from en
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain, pairwise
 from math import isqrt
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
@@ -24,6 +24,7 @@ Size: TypeAlias = tuple[float, float]
 WIDE, HIGH = 16, 9
 BOX = (150.0, 110.0)
 """How much room a box takes with what is between two, in points, or nearly."""
+POINT = {"shape": "point", "width": "0", "style": "invis"}
 FRAME = 66
 """How much room a row takes for its frames, in points."""
 MOST, GAIN = 8, 1.25
@@ -41,24 +42,26 @@ class Rows(NamedTuple):
         """Return what an edge needs: nothing within a row."""
         return {} if self.row.get(tail) == self.row.get(head) else {"constraint": "false"}
 
-    def align(self, graph: Digraph, framed: bool = False) -> None:
-        """Keep the first nodes of the rows below each other, and walls between rows of frames."""
-        if not framed:
+    def align(self, graph: Digraph, at: Callable[[str], Mapping[str, str]] | None = None) -> None:
+        """Keep the first nodes of the rows below each other, or of frames points in front of them.
+
+        `at` tells the position of such a point, if it is settled.
+        """
+        if at is None:
             in_line(graph, self.first)
             return
-        point = {"label": "", "shape": "point", "width": "0", "style": "invis"}
-        begins = [f"row{k}" for k, _ in enumerate(self.first)]
-        for begin, first in zip(begins, self.first, strict=True):
-            graph.node(begin, **point)
-            graph.edge(begin, first, style="invis", weight="9")
-        in_line(graph, begins)
-        for above, below in pairwise(begins):
-            wall, end = f"{below}wall", f"{below}end"
-            graph.node(wall, **point)
+        points = [f"row{k}" for k, _ in enumerate(self.first)]
+        walls = [(f"wall{k}", f"wall{k}end") for k, _ in enumerate(points[1:])]
+        for point in chain(points, *walls):
+            graph.node(point, "", **{**POINT, **at(point)})
+        for point, first in zip(points, self.first, strict=True):
+            graph.edge(point, first, style="invis", weight="9")
+        in_line(graph, points)
+        for above, below, (wall, end) in zip(points, points[1:], walls, strict=False):
             in_line(graph, (above, wall, below))
             with graph.subgraph() as last:
                 last.attr(rank="max")
-                last.node(end, **point)
+                last.node(end)
             graph.edge(wall, end, style="invis")
 
 
