@@ -25,6 +25,7 @@ SAMPLE, A_LETTER, A_LINE, LABEL = 100, 7.6, 22, 55
 """From how many boxes their size is reckoned; and how large a letter, a line and a label are."""
 AS_WRITTEN = {"mclimit": "0.01", "remincross": "false"}
 """Lets leaves in frames stand in the order in which they are written, at the price of crossings."""
+ACROSS = ("LR", "RL")
 BREAK = {"shape": "circle", "width": "0.35", "fixedsize": "true"}
 """How the number looks under which an edge goes on in another row."""
 
@@ -65,11 +66,9 @@ def draw_nodes(
     """
     direction = graph.graph_attr["rankdir"]
     scopes = scopes_of(picture.nodes)
-    placed = rows_of(*_laid(picture, scopes), rows, direction, _room(picture))
+    placed = rows_of(*_laid(picture, scopes), rows, direction, _room(picture, direction in ACROSS))
     row = {node: placed.row[name] for node, name in picture.ids.items()}
-    picture = picture._replace(
-        across=direction in ("LR", "RL"), again=_used_again(picture, placed.depth)
-    )
+    picture = picture._replace(across=direction in ACROSS, again=_used_again(picture, placed.depth))
     if any(scopes.values()):
         graph.attr(**AS_WRITTEN)
     if len(placed.first) > 1:
@@ -80,9 +79,9 @@ def draw_nodes(
         scopes = {node: f"{row[node]}/{scope}".rstrip("/") for node, scope in scopes.items()}
     _draw_frames(graph, picture, picture.nodes, scopes)
     placed.align(graph, picture.at if picture.broken else None)
-    for tail, user, name in behind:
-        if row[tail] == row[user]:
-            graph.edge(picture.ids[tail], name, style="invis")
+    for before, user, name in behind:
+        if row[before] == row[user]:
+            graph.edge(picture.ids[before], name, style="invis")
     for node in picture.nodes:
         end = picture.ids[node]
         for i, (p, style) in enumerate(zip(node.parents, styles[node], strict=True)):
@@ -136,7 +135,7 @@ def _laid(picture: Picture, scopes: Mapping[Node, str]) -> tuple[dict[str, str],
     return frames, edges
 
 
-def _room(picture: Picture) -> Size:
+def _room(picture: Picture, across: bool) -> Size:
     """Estimate how much room a box takes, with what is between two, in points: width and height."""
     rows = len({"data", "grad"} & picture.show)
     wide, high = [], []
@@ -146,7 +145,8 @@ def _room(picture: Picture) -> Size:
         pictures = rows if "heat" in picture.show and is_large(node.data) else 0
         high.append(A_LINE * (2 + rows * len(lines) + pictures))
     labels = LABEL if picture.show & {"local", "contribution"} else 0
-    return sum(wide) / len(wide) + labels, sum(high) / len(high) + labels / 2
+    room = sum(wide) / len(wide), sum(high) / len(high)
+    return (room[0] + labels, room[1]) if across else (room[0], room[1] + labels / 2)
 
 
 def _behind(picture: Picture, scopes: Mapping[Node, str]) -> Iterator[tuple[Node, Node, str]]:
@@ -170,7 +170,9 @@ def _behind(picture: Picture, scopes: Mapping[Node, str]) -> Iterator[tuple[Node
 
 def fitting(picture: Picture, rows: int | None) -> Literal["LR", "TB"]:
     """Choose the direction in which a picture fits a slide better: "LR" or "TB"."""
-    return direction_of(*_laid(picture, scopes_of(picture.nodes)), rows, _room(picture))
+    return direction_of(
+        *_laid(picture, scopes_of(picture.nodes)), rows, _room(picture, True), _room(picture, False)
+    )
 
 
 def _used_again(picture: Picture, depth: Mapping[str, int]) -> set[tuple[Node, int]]:

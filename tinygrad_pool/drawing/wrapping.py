@@ -99,7 +99,11 @@ def rows_of(
 
 
 def direction_of(
-    frames: Mapping[str, str], edges: Iterable[Ends], rows: int | None, box: Size = BOX
+    frames: Mapping[str, str],
+    edges: Iterable[Ends],
+    rows: int | None,
+    box: Size = BOX,
+    box_down: Size = BOX,
 ) -> Literal["LR", "TB"]:
     """Choose the direction in which a graph is larger on a slide, "LR" if that is nearly the same.
 
@@ -107,7 +111,7 @@ def direction_of(
     'TB'
     """
     paper = _paper(frames, edges, True, box)
-    across, down = paper.best(rows)[1], paper._replace(across=False).best(rows)[1]
+    across, down = paper.best(rows)[1], paper._replace(across=False, box=box_down).best(rows)[1]
     return "TB" if down > GAIN * across else "LR"
 
 
