@@ -1,9 +1,9 @@
 """Long graphs in several rows, as text is set in lines: where each node stands.
 
-Between two rows an edge does not count for the layout (`constraint=false`), so that every row
-begins on the left; the first nodes of the rows are kept below each other. Where there are frames,
-points in front of them are, since Graphviz would take a node out of its frame, and it keeps the
-order of the rows only if an edge that is not seen runs between each two from end to end.
+Rows begin below each other. Graphviz keeps them in their order if a row is a frame that is not
+seen, with a point in front of it, and an edge that is not seen runs between each two from end to
+end. Edges from row to row are broken there; those of a folded graph, whose boxes are no frames, do
+not count for the layout (`constraint=false`).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Rows(NamedTuple):
         return {} if self.row.get(tail) == self.row.get(head) else {"constraint": "false"}
 
     def align(self, graph: Digraph, at: Callable[[str], Mapping[str, str]] | None = None) -> None:
-        """Keep the first nodes of the rows below each other, or of frames points in front of them.
+        """Keep the first nodes of the rows below each other, or points in front of rows in frames.
 
         `at` tells the position of such a point, if it is settled.
         """

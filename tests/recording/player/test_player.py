@@ -37,6 +37,15 @@ def write(tmp_path):
     return lambda loss, **options: tg.record(loss).to_html(tmp_path / "pass.html", **options)
 
 
+def test_only_texts_that_stay_as_they_are_are_given_a_width(write):
+    page = write(network()).read_text("utf-8")
+    changing = re.findall(r'<text[^>]*class="(?:data|grad)"[^>]*>', page)
+    changing += re.findall(r'class="edge">.*?(<text[^>]*>)', page)
+    assert len(changing) > 10
+    assert not any("textLength" in text for text in changing)
+    assert re.search(r"<text[^>]*textLength[^>]*>max<", page)
+
+
 def story(path):
     """Read the data that a page holds."""
     (told,) = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', path.read_text())
