@@ -200,7 +200,9 @@ def test_a_leaf_that_one_layer_uses_often_has_its_links():
 @pytest.mark.slow
 def test_a_loop_of_two_hundred_nodes_is_laid_out_in_seconds(tmp_path):
     path = tg.render(loop(100), tmp_path / "loop.svg", timeout=10)
-    assert path.read_text("utf-8").count('class="node"') == 203 + 198
+    shown = re.findall(r'id="n\d+(out|c\d|)" class="node"', path.read_text("utf-8"))
+    assert shown.count("") == 203
+    assert shown.count("c0") + shown.count("c1") == 198 + shown.count("out")  # names, and numbers
 
 
 def test_a_graph_goes_downwards_where_that_is_larger_and_not_where_it_is_told_otherwise():
