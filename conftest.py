@@ -24,9 +24,13 @@ settings.register_profile(
 settings.register_profile("fuzz", settings.get_profile("same"), derandomize=False, print_blob=True)
 settings.load_profile("same")
 
-NEEDS = {"docs/pages_that_answer.py": "sphinx", "docs/torch_coverage.py": "torch"}
-collect_ignore = ["docs/_build"]  # and tests/peers/test_pages.py runs what needs PyTorch
-collect_ignore += ["docs/from_and_to_pytorch.md"]
+NEEDS = {
+    "docs/pages_that_answer.py": "sphinx",
+    "docs/torch_coverage.py": "torch",
+    "tinygrad_pool/recording/player/widget.py": "anywidget",
+}
+collect_ignore = ["docs/_build"]  # and tests/peers/test_pages.py runs what needs other libraries
+collect_ignore += ["docs/from_and_to_pytorch.md", "docs/how_to/widget_in_a_notebook.md"]
 collect_ignore += [path for path, library in NEEDS.items() if find_spec(library) is None]
 
 

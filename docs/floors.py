@@ -13,7 +13,7 @@ from tinygrad_pool.drawing.words import Caption
 
 PACKAGE = Path(tinygrad_pool.__file__).parent
 FLOORS = [
-    "errors files formatting",
+    "errors extras files formatting",
     "rules",
     "engine",
     "functional",

@@ -13,7 +13,7 @@ TESTS = Path(__file__).parent
 ELSEWHERE = {
     "bridges.aten_shapes": "bridges/test_aten.py",
     "bridges.counterparts": "bridges/test_agreement.py",
-    "bridges.extras": "bridges/test_onnx_writing.py",
+    "extras": "bridges/test_onnx_writing.py",
     "bridges.graph": "bridges/test_onnx_writing.py",
     "bridges.onnx_rules": "bridges/test_onnx_writing.py",
     "bridges.onnx_shapes": "bridges/test_onnx_operations.py",

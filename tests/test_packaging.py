@@ -70,6 +70,7 @@ def test_the_metadata_tells_licence_python_extras_and_the_command(wheel, metadat
             "sparse",
             "torch",
             "onnx",
+            "widget",
             "demo",
             "test",
             "peers",

@@ -216,6 +216,7 @@ def debugging(loss: Value, w: Value) -> list[str]:
     if (bad := run.step(loss)) is not None:
         told += [bad.kind, bad.why, run.table().text()]
     assert_type(passed.to_html("backward.html", direction="TB"), Path)
+    assert_type(passed.widget(title="A pass").step, int)
     outcome = tg.unroll(loss)(w=2.0)
     return [*arrived, *told, str(outcome.gradients["w"])]
 

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_pool.bridges.counterparts import NoCounterpartError, constant, in_torch
-from tinygrad_pool.bridges.extras import extra
 from tinygrad_pool.bridges.torch_writing import to_torch
 from tinygrad_pool.bridges.translations import as_operand, data_of
 from tinygrad_pool.derivatives.candidates import candidates_of
@@ -19,6 +18,7 @@ from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.rerun import check_value
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError
+from tinygrad_pool.extras import extra
 from tinygrad_pool.formatting import counted, number, several
 from tinygrad_pool.nn.module import Module
 from tinygrad_pool.recording.recording import Recording, record

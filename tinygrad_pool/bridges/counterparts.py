@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from tinygrad_pool.bridges.extras import extra
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.extras import extra
 from tinygrad_pool.rules import (
     activations,
     arithmetic,

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.bridges.extras import extra
 from tinygrad_pool.bridges.network import MOST, Call, Input, Network, Program, Ref, check_known
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OutputError, TinygradPoolError, UnsupportedError
+from tinygrad_pool.extras import extra
 
 LARGEST = 2**30
 """A file of more bytes is not read: it would be no small network."""

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.bridges.extras import extra
 from tinygrad_pool.bridges.graph import Graph, graph_of
 from tinygrad_pool.bridges.onnx_rules import written
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import ToolError
+from tinygrad_pool.extras import extra
 from tinygrad_pool.files import check_folder, write_whole
 from tinygrad_pool.nn.module import Module
 from tinygrad_pool.rules.arguments import Shape

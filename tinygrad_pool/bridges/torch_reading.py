@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.bridges.extras import extra
 from tinygrad_pool.bridges.network import MOST, Call, Input, Network, Program, Ref, check_known
 from tinygrad_pool.bridges.translations import TRANSLATIONS, data_of
 from tinygrad_pool.engine.context import Line, no_grad
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, ShapeError, UnsupportedError
+from tinygrad_pool.extras import extra
 
 LEFT_OUT = {"device", "layout", "memory_format", "pin_memory", "non_blocking", "generator"}
 """Options that say where a tensor lies, and not what is in it."""

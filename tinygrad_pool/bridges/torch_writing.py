@@ -15,7 +15,6 @@ from tinygrad_pool.bridges.counterparts import (
     counterpart_of,
     in_torch,
 )
-from tinygrad_pool.bridges.extras import extra
 from tinygrad_pool.bridges.graph import Graph, graph_of
 from tinygrad_pool.bridges.network import Network, leaves_of
 from tinygrad_pool.bridges.translations import data_of
@@ -23,6 +22,7 @@ from tinygrad_pool.engine.functions import mapped
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError, UnsupportedError
+from tinygrad_pool.extras import extra
 from tinygrad_pool.nn.containers import ModuleList, Sequential
 from tinygrad_pool.nn.module import Module
 from tinygrad_pool.rules import shaping

@@ -14,6 +14,7 @@ from tinygrad_pool.engine.node import Node, name_of, next_id
 from tinygrad_pool.engine.rerun import changed, rerun
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
+from tinygrad_pool.extras import extra
 from tinygrad_pool.files import html_path, write_whole
 from tinygrad_pool.recording.closures import ClosureCheck
 from tinygrad_pool.recording.forks import choices_undone
@@ -25,6 +26,7 @@ from tinygrad_pool.rules.arithmetic import nudge
 if TYPE_CHECKING:
     from tinygrad_pool.drawing.computation import Direction
     from tinygrad_pool.recording.player import Start
+    from tinygrad_pool.recording.player.widget import PlayerWidget
 
 
 class Recording(Trace):
@@ -159,6 +161,26 @@ class Recording(Trace):
         from tinygrad_pool.recording.player import page_of
 
         return write_whole(html_path(path), page_of(self, direction, title, start))
+
+    def widget(
+        self, *, direction: Direction | None = None, title: str = "", start: Start = "play"
+    ) -> PlayerWidget:
+        """Show the page of `to_html` in a notebook, and share its step with Python, both ways.
+
+        `widget.step` is where the page stands, this recording's position at first. Set, the page
+        goes there; as the reader moves, it changes, and what observes it is called. The recording
+        stays where it is, unless that moves it:
+
+            widget.observe(lambda change: recording.seek(change.new), "step")
+
+        Needs the extra [widget]. Raises ToolError without it, or if no Graphviz can draw the graph;
+        OptionError for an unknown direction or start.
+        """
+        extra("anywidget", "widget", "widget")
+        from tinygrad_pool.recording.player import page_of
+        from tinygrad_pool.recording.player.widget import PlayerWidget
+
+        return PlayerWidget(self, page_of(self, direction, title, start, "widget"))
 
     def _repr_html_(self) -> str:
         from tinygrad_pool.recording.player import frame_of

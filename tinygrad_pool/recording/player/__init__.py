@@ -31,21 +31,25 @@ Start: TypeAlias = Literal["play", "predict"]
 
 
 def page_of(
-    passed: Trace, direction: Direction | None = None, title: str = "", start: Start = "play"
+    passed: Trace,
+    direction: Direction | None = None,
+    title: str = "",
+    start: Start = "play",
+    name: str = "to_html",
 ) -> str:
     """Write the page that plays a recorded pass.
 
     Raises OptionError for an unknown direction or start.
     """
-    check_drawable(passed.loss, "LR" if direction is None else direction, "to_html")
+    check_drawable(passed.loss, "LR" if direction is None else direction, name)
     if start not in get_args(Start):
-        raise OptionError(f"to_html: start must be one of {get_args(Start)}, got {start!r}")
+        raise OptionError(f"{name}: start must be one of {get_args(Start)}, got {start!r}")
     stage, instrument = stage_of(passed, direction), instrument_of(passed)
     story = Story(passed, stage).told()
     story |= {"engine": instrument.told, "fixed": instrument.fixed, "opens": start}
     told = json.dumps(story, ensure_ascii=False, separators=(",", ":"))
-    markup, style, script = map(_read, ("player.html", "player.css", "player.js"))
-    script += _computing(instrument) + _read("start.js")
+    markup, style, script = map(read, ("player.html", "player.css", "player.js"))
+    script += _computing(instrument) + read("start.js")
     harmless = re.sub("[<>&\u2028\u2029]", lambda c: f"\\u{ord(c[0]):04x}", told)
     markup = Template(markup).substitute(story=harmless)
     counted = graph_in_words(passed.loss, passed.nodes).text.partition(". ")[0]
@@ -61,11 +65,12 @@ def _computing(instrument: Instrument) -> str:
     if instrument.told is None:
         return ""
     functions = ",\n".join(instrument.functions)
-    own = map(_read, ("numbers.js", "retelling.js", "whatif.js", "predicting.js"))
+    own = map(read, ("numbers.js", "retelling.js", "whatif.js", "predicting.js"))
     return "".join([f"\nconst functions = [\n{functions},\n];\n", runtime(), *own])
 
 
-def _read(name: str) -> str:
+def read(name: str) -> str:
+    """Read a file of this folder."""
     return files(__name__).joinpath(name).read_text("utf-8")
 
 
@@ -77,6 +82,11 @@ def frame_of(passed: Trace) -> str:
         page = ""
     if not page:
         return Text(repr(passed))._repr_html_()
+    return framed(page)
+
+
+def framed(page: str) -> str:
+    """Put a page in a frame, as high as its picture needs."""
     return (
         f'<iframe srcdoc="{escape(page)}" sandbox="allow-scripts" title="Backward pass" '
         f'style="width: 100%; height: {_height(page)}px; border: 0"></iframe>'

@@ -13,6 +13,7 @@ let timer;
 let moves;
 let onAsk = () => {}; // what else happens to a node that is asked for, or a cell of a plane
 let onCell = () => {};
+let tell = () => {}; // the page around this one, if there is one, which step is shown
 let guessing = false; // whether the reader predicts what comes, and steps are not for the asking
 
 /** Take in a story: the recorded one, or one of other numbers. */
@@ -346,6 +347,7 @@ function arrive(position) {
   squeezeAll([...touched].flatMap(writeBox));
   showStory();
   if (move) bringIn(boxes[move.box]);
+  tell();
   if (!timer) remember();
 }
 

@@ -6,8 +6,10 @@ from typing import Any
 from tinygrad_pool.errors import ToolError
 
 
-def extra(package: str, name: str) -> Any:
-    """Import a package of the extra called like it. Raises ToolError, which says how to get it.
+def extra(package: str, name: str, called: str = "") -> Any:
+    """Import a package of an extra, by default the one called like it.
+
+    Raises ToolError, which says how to get it.
 
     >>> extra("absent", "f")
     Traceback (most recent call last):
@@ -18,5 +20,5 @@ def extra(package: str, name: str) -> Any:
     except ImportError as error:
         first = package.partition(".")[0]
         raise ToolError(
-            f"{name}: needs the package {first}: pip install 'tinygrad_pool[{first}]'"
+            f"{name}: needs the package {first}: pip install 'tinygrad_pool[{called or first}]'"
         ) from error
