@@ -29,6 +29,7 @@ ELSEWHERE = {
     "engine.short_ways": "engine/test_lift.py",
     "engine.staleness": "test_promises.py",
     "javascript.primitives": "javascript/test_meanings.py",
+    "nn.saving": "nn/test_npz.py",
     "recording.player.stage": "recording/player/test_player.py",
     "recording.steps": "recording/test_recording.py",
     "recording.trace": "recording/test_recording.py",

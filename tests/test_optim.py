@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tinygrad_pool import Value, nn, optim
-from tinygrad_pool.errors import GraphError, OptionError
+from tinygrad_pool.errors import DataError, GraphError, OptionError, ShapeError
 from tinygrad_pool.optim import SGD, Adam, AdamW
 
 
@@ -89,6 +89,101 @@ def test_a_step_leaves_the_gradient_as_it_was_and_holds_none_of_it(
     spoilt.step()
     whole.step()
     np.testing.assert_array_equal(ours.data, theirs.data)
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize(("rule", "options"), SETTINGS)
+def test_a_training_that_is_loaded_goes_on_as_if_it_had_not_stopped(
+    rule, options, shape, monkeypatch, tmp_path
+):
+    rng = np.random.default_rng(0)
+    for dtype, block in product([np.float32, np.float64], [8, 2**15]):
+        monkeypatch.setattr(optim, "BLOCK", block)
+        start, *gradients = rng.standard_normal((6, *shape)).astype(dtype)
+        whole = [Value(start.copy()), Value(1.0), Value(start.copy())]  # of which the last stays
+        optimizer = rule(whole, lr=0.1, **options)
+
+        def steps(optimizer, gradients):
+            for g in gradients:
+                for w in optimizer.parameters[:2]:
+                    w.grad = g if w.shape == g.shape else 0.5
+                optimizer.step()
+
+        steps(optimizer, gradients[:2])
+        halfway = [Value(np.copy(w.data) if w.shape else w.data) for w in whole]
+        path = optimizer.save(tmp_path / "optimizer.npz")
+        again = rule(halfway)  # its options, too, are loaded
+        again.load(path)
+        before = again.to_npz()
+        assert before == path.read_bytes()
+        steps(optimizer, gradients[2:])
+        assert again.to_npz() == before
+        steps(again, gradients[2:])
+        for w, v in zip(whole, halfway, strict=True):
+            assert type(w.data) is type(v.data)
+            np.testing.assert_array_equal(w.data, v.data, strict=True)
+        assert again.to_npz() == optimizer.to_npz()
+
+
+def test_the_names_of_a_state_can_be_read():
+    w, v = Value([1.0, 2.0]), Value(3.0)
+    w.grad = [0.5, 0.25]
+    optimizer = Adam([v, w], lr=0.5, amsgrad=True)
+    optimizer.step()
+    state = optimizer.state_dict()
+    options = {"lr": 0.5, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0, "amsgrad": True}
+    kept = ["1.step", "1.exp_avg", "1.exp_avg_sq", "1.max_exp_avg_sq"]
+    assert {name: state[name].tolist() for name in options} == options
+    assert [name for name in state if name not in options] == kept
+    assert state["1.exp_avg"] == pytest.approx([0.05, 0.025])
+    state["1.exp_avg"][:] = 0.0
+    assert optimizer.state_dict()["1.exp_avg"][0] != 0.0
+    other = Adam([v, w])
+    other.load_state_dict(state)
+    state["1.exp_avg"][:] = 9.0
+    assert other.state_dict()["1.exp_avg"][0] == 0.0
+    assert (other.lr, other.betas, other.amsgrad) == (0.5, (0.9, 0.999), True)
+
+
+def test_options_that_were_changed_on_the_way_are_saved():
+    w = Value(1.0)
+    w.grad = 2.0
+    optimizer = SGD([w], lr=0.1)
+    optimizer.step()
+    optimizer.lr, optimizer.momentum, optimizer.mine = 0.25, 0.5, "a note"
+    other = SGD([w])
+    other.load_state_dict(optimizer.state_dict())
+    assert (other.lr, other.momentum) == (0.25, 0.5)
+    optimizer.step()
+    optimizer.momentum = 0.0  # whose velocity is kept, and means nothing
+    other.load_state_dict(optimizer.state_dict())
+    assert other.momentum == 0.0
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "says"),
+    [
+        ({"0.exp_avg": None}, OptionError, "missing ['0.exp_avg'], unknown nothing"),
+        ({"lr": None}, OptionError, "missing ['lr'], unknown nothing"),
+        ({"0.exp": 1.0}, OptionError, "missing nothing, unknown ['0.exp']"),
+        ({"1.exp_avg": 1.0}, OptionError, "missing nothing, unknown ['1.exp_avg']"),
+        ({"amsgrad": True}, OptionError, "missing ['0.max_exp_avg_sq'], unknown nothing"),
+        ({"0.exp_avg": np.ones(3)}, ShapeError, "0.exp_avg needs shape (2,), got (3,)"),
+        ({"lr": [0.1, 0.2]}, ShapeError, "lr needs shape (), got (2,)"),
+        ({"lr": -0.5}, OptionError, "Adam: lr must be a non-negative number, got -0.5"),
+        ({"0.exp_avg_sq": ["a", "b"]}, DataError, "load_state_dict: 0.exp_avg_sq"),
+    ],
+)
+def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(change, error, says):
+    w = Value([1.0, 2.0])
+    w.grad = [0.5, 0.25]
+    optimizer = Adam([w])
+    optimizer.step()
+    before = optimizer.to_npz()
+    state = {n: a for n, a in (optimizer.state_dict() | change).items() if a is not None}
+    with pytest.raises(error, match=re.escape(says)):
+        optimizer.load_state_dict(state)
+    assert optimizer.to_npz() == before
 
 
 def test_momentum_carries_the_last_step_on():
@@ -273,3 +368,23 @@ def test_each_of_ten_steps_is_torchs(peer, ours, theirs, options):
         ours.step()
         theirs.step()
         np.testing.assert_allclose(w.data, t.detach().numpy(), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize(("ours", "theirs", "options"), OPTIONS)
+def test_what_is_kept_has_torchs_names_and_numbers(peer, ours, theirs, options):
+    torch = peer("torch")
+    start = np.random.default_rng(0).standard_normal((3, 2))
+    w, t = Value(start), torch.tensor(start, requires_grad=True)
+    ours, theirs = ours([w], **options), getattr(torch.optim, theirs)([t], **options)
+    for _ in range(3):
+        w.grad, t.grad = np.ones((3, 2)), torch.ones(3, 2, dtype=torch.float64)
+        ours.step()
+        theirs.step()
+    kept = {name: x for name, x in theirs.state_dict()["state"].get(0, {}).items() if x is not None}
+    state = ours.state_dict()
+    assert {name for name in state if "." in name} == {f"0.{name}" for name in kept}
+    for name, x in kept.items():
+        np.testing.assert_allclose(state[f"0.{name}"], x.numpy(), rtol=1e-12)
+    group = theirs.state_dict()["param_groups"][0]
+    assert all(group[n] == pytest.approx(x.tolist()) for n, x in state.items() if "." not in n)

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import sys
-from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from inspect import signature
 from numbers import Real
-from typing import TYPE_CHECKING, Any, TypeAlias
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinygrad_pool.engine.node import name_of
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.nn.clipping import clip_grad_norm_, clip_grad_value_
-from tinygrad_pool.rules.arguments import flag
+from tinygrad_pool.nn.saving import Saved, check_names
+from tinygrad_pool.rules.arguments import Shape, flag
 
 Part: TypeAlias = tuple[int, int]
 """The index of a parameter, and its first row."""
+
+Kept: TypeAlias = dict[str, Any]
+"""What an optimizer keeps of a part from step to step, by PyTorch's names."""
 
 BLOCK = 2**15
 """About how many elements are updated at a time, so that intermediates fit in the cache."""
@@ -34,14 +41,19 @@ if not TYPE_CHECKING:  # so that a type checker still reports unknown names
         raise missing_from(__name__, name)
 
 
-class Optimizer(ABC):
-    """Hold parameters and move those that have a gradient, one step at a time."""
+class Optimizer(Saved):
+    """Hold parameters and move those that have a gradient, one step at a time.
+
+    Its state is its options and what it keeps of each parameter, "0.exp_avg" of the first: a
+    training that is loaded goes on as if it had not stopped, bit for bit.
+    """
 
     def __init__(self, parameters: Iterable[Value], lr: float, weight_decay: float) -> None:
         name = type(self).__name__
         self.parameters = _leaves(name, parameters)
         _check(name, lr=lr, weight_decay=weight_decay)
         self.lr, self.weight_decay = lr, weight_decay
+        self._kept: dict[Part, Kept] = {}
         _keep_freed_memory()
 
     def zero_grad(self) -> None:
@@ -56,24 +68,74 @@ class Optimizer(ABC):
                 continue
             w: Any = p._numbers  # p.data would copy the bits, to detect later changes
             g = p.grad
-            if p.size <= BLOCK:
-                w = self._moved((i, 0), w, g)
-            else:
-                n = max(1, BLOCK * len(w) // p.size)
-                for row in range(0, len(w), n):
-                    self._moved((i, row), w[row : row + n], g[row : row + n])
-            p.data = w
+            blocks = _blocks(p)
+            for rows in blocks:
+                self._moved((i, rows.start), w[rows], g[rows])
+            p.data = w if blocks else self._moved((i, 0), w, g)
 
     def _moved(self, part: Part, w: Any, g: Any) -> Any:
         """Move a part of a parameter, an array in place."""
         if self.weight_decay:
             g = g + self.weight_decay * w
-        w -= self._move(part, g)
+        w -= self._move(self._kept.setdefault(part, {}), g)
         return w
 
     @abstractmethod
-    def _move(self, part: Part, g: Any) -> Any:
+    def _move(self, kept: Kept, g: Any) -> Any:
         """Compute what to subtract from a part of a parameter whose gradient is g."""
+
+    _known: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """What may be kept, and the option without which it is not."""
+
+    def _options(self) -> dict[str, Any]:
+        names = [*signature(type(self)).parameters][1:]
+        return {name: getattr(self, name) for name in names}
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """Copy the options, and what is kept of each parameter that was moved, by its place.
+
+        >>> w = Value([1.0, 2.0])
+        >>> (w * 3.0).sum().backward()
+        >>> optimizer = SGD([w], lr=0.5, momentum=0.9)
+        >>> optimizer.step()
+        >>> [*optimizer.state_dict()]
+        ['lr', 'momentum', 'dampening', 'weight_decay', 'nesterov', '0.momentum_buffer']
+        """
+        state = {name: np.array(option) for name, option in self._options().items()}
+        for name in self._keeps():
+            blocks: dict[int, list[Any]] = {}
+            for (i, _), kept in self._kept.items():
+                if name in kept:
+                    blocks.setdefault(i, []).append(kept[name])
+            for i, parts in blocks.items():
+                whole = np.ndim(parts[0]) > 0
+                state[f"{i}.{name}"] = np.concatenate(parts) if whole else np.array(parts[0])
+        return state
+
+    def _keeps(self) -> list[str]:
+        return [name for name, option in self._known.items() if not option or vars(self)[option]]
+
+    def _shapes(self, given: Mapping[str, Any]) -> dict[str, Shape]:
+        shapes = {name: np.shape(option) for name, option in self._options().items()}
+        for i, p in enumerate(self.parameters):
+            own = {f"{i}.{name}": () if name == "step" else p.shape for name in self._known}
+            shapes |= {name: shape for name, shape in own.items() if name in given}
+        return shapes
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        options = {n: _option(own, state[n]) for n, own in self._options().items()}
+        new = type(self)(self.parameters, **options)
+        moved = {int(i) for i, dot, _ in (name.partition(".") for name in state) if dot}
+        wanted = [f"{i}.{name}" for i in moved for name in new._keeps()]
+        check_names(dict.fromkeys([*options, *wanted]), state)
+        for i in moved:
+            p = self.parameters[i]
+            kept = {name: _kept(name, p, state[f"{i}.{name}"]) for name in new._keeps()}
+            new._kept[i, 0] = kept
+            for rows in _blocks(p):
+                parts = {n: x if n == "step" else x[rows] for n, x in kept.items()}
+                new._kept[i, rows.start] = parts
+        vars(self).update(vars(new))
 
 
 class SGD(Optimizer):
@@ -107,13 +169,14 @@ class SGD(Optimizer):
         if flag(nesterov, "SGD: nesterov") and (not momentum or dampening):
             raise OptionError("SGD: nesterov needs momentum, and no dampening")
         self.momentum, self.dampening, self.nesterov = momentum, dampening, nesterov
-        self._v: dict[Part, Any] = {}
 
-    def _move(self, part: Part, g: Any) -> Any:
+    _known = MappingProxyType({"momentum_buffer": "momentum"})
+
+    def _move(self, kept: Kept, g: Any) -> Any:
         if not self.momentum:
             return self.lr * g
-        fresh = (1 - self.dampening) * g if self.dampening and part in self._v else g
-        v = self._v[part] = self.momentum * self._v.get(part, 0.0) + fresh
+        fresh = (1 - self.dampening) * g if self.dampening and kept else g
+        v = kept["momentum_buffer"] = self.momentum * kept.get("momentum_buffer", 0.0) + fresh
         return self.lr * (g + self.momentum * v if self.nesterov else v)
 
 
@@ -154,16 +217,18 @@ class Adam(Optimizer):
             raise OptionError(f"{name}: betas must be two numbers in [0, 1), got {betas!r}")
         self.betas, self.eps = betas, eps
         self.amsgrad = flag(amsgrad, f"{name}: amsgrad")
-        self._moments: dict[Part, tuple[Any, Any, int]] = {}
-        self._largest: dict[Part, Any] = {}
 
-    def _move(self, part: Part, g: Any) -> Any:
+    _known = MappingProxyType(
+        {"step": "", "exp_avg": "", "exp_avg_sq": "", "max_exp_avg_sq": "amsgrad"}
+    )
+
+    def _move(self, kept: Kept, g: Any) -> Any:
         beta1, beta2 = self.betas
-        m, v, t = self._moments.get(part, (0.0, 0.0, 0))
-        m, v, t = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g * g, t + 1
-        self._moments[part] = m, v, t
+        t = kept["step"] = kept.get("step", 0) + 1
+        m = kept["exp_avg"] = beta1 * kept.get("exp_avg", 0.0) + (1 - beta1) * g
+        v = kept["exp_avg_sq"] = beta2 * kept.get("exp_avg_sq", 0.0) + (1 - beta2) * g * g
         if self.amsgrad:
-            v = self._largest[part] = np.maximum(self._largest.get(part, 0.0), v)
+            v = kept["max_exp_avg_sq"] = np.maximum(kept.get("max_exp_avg_sq", 0.0), v)
         root = np.sqrt(v / (1 - beta2**t)) + self.eps
         return self.lr * (m / (1 - beta1**t)) / root
 
@@ -195,8 +260,30 @@ class AdamW(Adam):
 
     def _moved(self, part: Part, w: Any, g: Any) -> Any:
         w *= 1 - self.lr * self.weight_decay
-        w -= self._move(part, g)
+        w -= self._move(self._kept.setdefault(part, {}), g)
         return w
+
+
+def _blocks(p: Value) -> list[slice]:
+    """Cut a parameter into rows of about BLOCK elements; none if it is no larger."""
+    if p.size <= BLOCK:
+        return []
+    n = max(1, BLOCK * len(p) // p.size)
+    return [slice(row, row + n) for row in range(0, len(p), n)]
+
+
+def _option(own: Any, given: Any) -> Any:
+    """Read an option from an array."""
+    read = np.asarray(given).tolist()
+    return bool(read) if isinstance(own, bool) else tuple(read) if np.ndim(given) else read
+
+
+def _kept(name: str, p: Value, given: Any) -> Any:
+    """Read what is kept of a parameter, in its dtype; of a Python number, as one."""
+    if name == "step":
+        return int(given)
+    kept = np.array(given, p.dtype)[()]
+    return float(kept) if type(p._numbers) is float else kept
 
 
 def _leaves(name: str, parameters: Any) -> list[Value]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from importlib import import_module
-from pathlib import Path
 from reprlib import recursive_repr
 from types import MappingProxyType
 from typing import Any, Self, TypeAlias
@@ -15,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.engine.context import scope
-from tinygrad_pool.engine.data import to_constant, to_data
+from tinygrad_pool.engine.data import to_constant
 from tinygrad_pool.engine.habits import OF_NETWORKS
 from tinygrad_pool.engine.numpy_protocol import Habit, WithHabits
 from tinygrad_pool.engine.value import Value
-from tinygrad_pool.errors import OptionError, ShapeError
-from tinygrad_pool.files import write_whole
+from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import Table, counted, shape
+from tinygrad_pool.nn.saving import Saved
 from tinygrad_pool.rules.arguments import Shape, flag
 
 Buffer: TypeAlias = NDArray[Any]
@@ -32,7 +30,7 @@ LISTED = 20
 """How many parameters a notebook lists."""
 
 
-class Module(WithHabits):
+class Module(Saved, WithHabits):
     """A part of a network: write `__init__` and `forward`, and keep its parts in attributes.
 
     Its parameters are the Values in its attributes and in those of the modules there, also in
@@ -157,54 +155,15 @@ class Module(WithHabits):
         """Copy the data of every parameter and buffer, by name."""
         return {name: np.array(_data_of(part)) for name, part in self._by_name().items()}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Set parameters and buffers from a `state_dict`; nothing changes unless all of it fits.
+    def _shapes(self, _: Any) -> dict[str, Shape]:
+        return {name: part.shape for name, part in self._by_name().items()}
 
-        Raises OptionError, which lists names that are missing or unknown; ShapeError, which names a
-        parameter of another shape; DataError for an entry that is not numbers.
-        """
-        if not isinstance(state, Mapping):
-            raise OptionError(
-                f"load_state_dict: needs names and arrays, got {type(state).__name__}"
-            )
-        own = self._by_name()
-        _check_names(own, state)
-        new = {name: to_data(state[name], f"load_state_dict: {name}") for name in own}
-        _check_shapes(own, {name: np.shape(array) for name, array in new.items()})
-        for name, part in own.items():
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        for name, part in self._by_name().items():
             if isinstance(part, Value):
-                part.data = new[name]
+                part.data = state[name]
             else:
-                part[...] = new[name]
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the parameters to an .npz file, completely or not at all, and return its path.
-
-        Raises OutputError if the folder does not exist or cannot be written.
-        """
-        return write_whole(path, self.to_npz())
-
-    def to_npz(self) -> bytes:
-        """Pack the parameters as the contents of an .npz file."""
-        from tinygrad_pool.nn.npz import packed
-
-        return packed(self.state_dict())
-
-    def load(self, path: str | os.PathLike[str]) -> None:
-        """Read the parameters from a file that `save` wrote. No code in the file is run.
-
-        Nothing is loaded unless all names and shapes match. Raises OutputError if the file cannot
-        be read, and whatever `load_state_dict` raises.
-        """
-        from tinygrad_pool.nn.npz import opened
-
-        own = self._by_name()
-        with opened(path) as found:
-            shapes = {name: found[name].shape() for name in own if name in found}
-            _check_names(own, found)
-            _check_shapes(own, shapes)
-            state = {name: found[name].array() for name in own}
-        self.load_state_dict(state)
+                part[...] = state[name]
 
     def to_torch(self, *example: Any) -> Any:
         """Make a torch.nn.Module with equal outputs and gradients; see `bridges.to_torch`.
@@ -249,23 +208,6 @@ class Module(WithHabits):
         title = f"{type(self).__name__}: {counted(n, 'number')} to learn"
         table = Table(title, ("parameter", "shape", "numbers"), rows[:LISTED])
         return table.with_count(len(rows)).html()
-
-
-def _check_names(own: Mapping[str, Part], given: Mapping[str, Any]) -> None:
-    missing, unknown = own.keys() - given.keys(), given.keys() - own.keys()
-    if missing or unknown:
-        raise OptionError(
-            f"load_state_dict: missing {sorted(missing) or 'nothing'}, "
-            f"unknown {sorted(map(str, unknown)) or 'nothing'}"
-        )
-
-
-def _check_shapes(own: Mapping[str, Part], given: Mapping[str, Shape]) -> None:
-    for name, value in own.items():
-        if given[name] != value.shape:
-            raise ShapeError(
-                f"load_state_dict: {name} needs shape {value.shape}, got {given[name]}"
-            )
 
 
 def _name_parts(name: str, value: Any) -> None:
