@@ -62,6 +62,9 @@ LAYERS = {
     "LayerNorm(4)": "row",
     "LayerNorm((6, 7), bias=False)": "plane",
     "GroupNorm(2, 4)": "plane",
+    "InstanceNorm1d(4)": "line",
+    "InstanceNorm2d(4, affine=True)": "plane",
+    "InstanceNorm3d(4, affine=True)": "space",
     "MaxPool1d(3, stride=2, padding=1)": "line",
     "MaxPool2d((2, 3), dilation=2, ceil_mode=True)": "plane",
     "MaxPool3d(2)": "space",
@@ -125,6 +128,14 @@ OPTIMIZERS = {
     "SGD(lr=0.2)": "clip_grad_value_(0.1)",
 }
 """Each moves numbers by 20 steps, after clipping where something stands beside it."""
+
+SCHEDULES = {
+    "StepLR(step_size=3, gamma=0.5)": "",
+    "ExponentialLR(gamma=0.9)": "",
+    "CosineAnnealingLR(T_max=15, eta_min=0.01)": "",
+    "LambdaLR(lr_lambda=lambda t: 1 / (1 + t))": "",
+}
+"""Each sets the rate of 20 epochs."""
 
 KNOWN = {
     "Hardsigmoid": "equal to float32: PyTorch's backward takes 1/6 in it",
@@ -251,6 +262,20 @@ def run_optimizer(call: str) -> None:
         same(call, w.data, t)
 
 
+def run_schedule(call: str) -> None:
+    """Compare the rates of 20 epochs with PyTorch's."""
+    options, name = eval(f"dict{call[len(name_of(call)) :]}"), name_of(call)
+    ours, theirs = (
+        getattr(part.lr_scheduler, name)(part.SGD([p], lr=0.1), **options)
+        for part, p in ((optim, Value(1.0)), (torch.optim, torch.ones(1, requires_grad=True)))
+    )
+    for _ in range(STEPS):
+        same(call, ours.get_last_lr(), torch.tensor(theirs.get_last_lr(), dtype=torch.float64))
+        theirs.optimizer.step()
+        ours.step()
+        theirs.step()
+
+
 def those_of(part: Any, kind: type) -> list[str]:
     """List the classes of a kind in a part of PyTorch."""
     return [
@@ -276,8 +301,8 @@ HEAD = """# Networks beside PyTorch's
 
 What has a name of PyTorch's here has its defaults and formulas. `python docs/torch_coverage.py`
 runs each of these in both, in float64 and from the same parameters, compares results, gradients and
-running statistics to 1e−12, and writes this page; a test holds that it is so. Optimizers are
-compared after each of 20 steps.
+running statistics to 1e−12, and writes this page; a test holds that it is so. Optimizers and
+schedules are compared after each of 20 steps.
 
 What is ours: `rng=` is a NumPy generator or a seed, and `dtype` is float32 unless told; arguments
 that only concern devices, memory or older versions (`device`, `inplace`, `size_average`) are not
@@ -299,7 +324,10 @@ def page() -> str:
     lines += ["", "## Optimizers\n", *table("`torch.optim`", OPTIMIZERS, run_optimizer)]
     lines += [
         "",
-        "Before two of them stands `nn.utils.clip_grad_norm_` or `clip_grad_value_`.",
+        "Before two of them stands `nn.utils.clip_grad_norm_` or `clip_grad_value_`. Their state",
+        "is saved and loaded, under PyTorch's names, as that of a network is; so is a schedule's.",
+        "",
+        *table("`torch.optim.lr_scheduler`", SCHEDULES, run_schedule),
         "",
         "## Not here\n",
         f"Of the {len(layers)} layers and losses of `torch.nn` {len(here & {*layers})} are here.",

@@ -20,6 +20,8 @@ LAYERS = {
     "BatchNorm2d": (lambda: nn.BatchNorm2d(2, **D).eval(), (5, 2, 3, 3)),
     "LayerNorm": (lambda: nn.LayerNorm(4, **D), (5, 4)),
     "GroupNorm": (lambda: nn.GroupNorm(2, 4, **D), (5, 4)),
+    "InstanceNorm1d": (lambda: nn.InstanceNorm1d(4, affine=True, **D), (5, 4, 3)),
+    "InstanceNorm2d": (lambda: nn.InstanceNorm2d(4), (5, 4, 3, 2)),
     "PReLU": (lambda: nn.PReLU(4, **D), (5, 4)),
     "Dropout": (lambda: nn.Dropout(0.5).eval(), (5, 4)),
     "Softmax": (lambda: nn.Softmax(1), (5, 4)),

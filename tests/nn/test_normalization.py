@@ -111,6 +111,27 @@ def test_layer_norm_is_over_the_last_axes():
     np.testing.assert_array_equal(bare(x).data, tg.layer_norm(x, 4).data)
 
 
+@pytest.mark.parametrize(("n", "shape"), [(1, (3,)), (2, (3, 2)), (3, (2, 1, 3))])
+def test_instance_norm_is_over_each_plane(n, shape):
+    kind, x = getattr(nn, f"InstanceNorm{n}d"), RNG.normal(size=(2, 4, *shape))
+    y = kind(4)(x).data
+    np.testing.assert_array_equal(y, tg.instance_norm(x).data)
+    assert y.mean(axis=tuple(range(2, n + 2))) == pytest.approx(np.zeros((2, 4)), abs=1e-12)
+    assert kind(4).parameters() == []
+    layer = kind(4, affine=True, dtype=np.float64).eval()
+    layer.weight.data, layer.bias.data = np.full(4, 2.0), np.ones(4)
+    assert layer(x).data == pytest.approx(2.0 * y + 1.0)
+    for wrong in (x[0], x[..., None]):
+        with pytest.raises(ShapeError, match=f"InstanceNorm{n}d: needs {n + 2} axes, got shape"):
+            layer(wrong)
+    with pytest.raises(ShapeError, match=f"InstanceNorm{n}d: needs 4 channels, got shape"):
+        kind(4)(x[:, :3])
+    with pytest.raises(OptionError, match=f"InstanceNorm{n}d: keeps no running statistics"):
+        kind(4, track_running_stats=True)
+    same = "(4, eps=1e-05, momentum=None, affine=False, bias=False, track_running_stats=False)"
+    assert repr(kind(4, momentum=None)) == f"InstanceNorm{n}d{same}"
+
+
 def test_group_norm_is_over_groups_of_channels():
     layer = nn.GroupNorm(2, 4, dtype=np.float64)
     np.testing.assert_array_equal(layer(X).data, tg.group_norm(X, 2).data)

@@ -32,6 +32,7 @@ def test_every_layer_loss_and_optimizer_is_on_the_page(coverage):
     listed = set(re.findall(r"^\| `(\w+)`", here, re.M))
     ours = {name for name in nn.__all__ if name[0].isupper()} - {"MLP", "Layer", "Neuron", "Module"}
     steps = {name for name in optim.__all__ if name[0].isupper()} - {"Optimizer"}
+    steps |= {*optim.lr_scheduler.__all__} - {"LRScheduler"}
     assert ours | steps == listed - {*tg.functional.__all__}
     assert not listed & set(re.findall(r"`(\w+)`", missing))
 

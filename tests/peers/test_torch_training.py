@@ -32,6 +32,9 @@ NORMS = [
     ("LayerNorm", (4,), {"bias": False}),
     ("GroupNorm", (2, 4), {}),
     ("GroupNorm", (1, 4), {"affine": False, "eps": 1e-3}),
+    ("InstanceNorm1d", (4,), {}),
+    ("InstanceNorm2d", (4,), {"affine": True, "eps": 1e-2}),
+    ("InstanceNorm3d", (4,), {"affine": True}),
 ]
 ACTIVATIONS = [
     *((name, {}) for name in ("ReLU", "Sigmoid", "Tanh", "ReLU6", "SELU", "SiLU", "Mish")),
@@ -178,6 +181,7 @@ def test_layers_with_weights(torch, name):
 def test_norms_in_training_and_after_it(torch, name, arguments, options):
     rng = np.random.default_rng(0)
     shape = {"2": (6, 4, 3, 2), "3": (6, 4, 2, 3, 2)}.get(name[-2], (6, 4))
+    shape = (6, 4, 5) if name == "InstanceNorm1d" else shape
     x = rng.normal(2.0, 3.0, size=shape)
     before, after = (
         both(torch, "Linear", (shape[-1], shape[-1]), {"bias": False}),  # a norm takes it away

@@ -106,7 +106,7 @@ OF_MODULES = _by_name(
         "swish": "tg.silu(x)",
         "Dropout1d Dropout2d Dropout3d": "nn.Dropout(0.5)  # which drops cells, not channels",
         "functional F": "tg.relu(x)  # operations are in tg itself",
-        "lr_scheduler": "optimizer.lr = 0.1 * 0.9**epoch",
+        "lr_scheduler": "optim.lr_scheduler.StepLR(optimizer, 30)",
         "autograd": "tg.grad(loss, [x])",
         "jacfwd": "tg.jacobian(lambda x: x * w)(x)",
         "vmap": "x * y  # operations broadcast: the batch is an axis",

@@ -57,6 +57,9 @@ from tinygrad_pool.nn.normalization import (
     BatchNorm3d,
     Dropout,
     GroupNorm,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
     LayerNorm,
 )
 from tinygrad_pool.nn.pools import (
@@ -120,6 +123,9 @@ __all__ = [
     "Hardtanh",
     "HuberLoss",
     "Identity",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
     "KLDivLoss",
     "L1Loss",
     "LPPool1d",

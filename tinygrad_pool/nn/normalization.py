@@ -79,9 +79,7 @@ class _BatchNorm(Module):
 
     def forward(self, x: Any) -> Value:
         """Normalize; in training, also follow the mean and the variance of the batches."""
-        if np.ndim(x) not in self._axes:
-            axes = " or ".join(map(str, self._axes))
-            raise ShapeError(f"{type(self).__name__}: needs {axes} axes, got shape {np.shape(x)}")
+        self._check_axes(x)
         share = self.momentum
         if self.training and self.num_batches_tracked is not None:
             self.num_batches_tracked += 1
@@ -97,6 +95,11 @@ class _BatchNorm(Module):
             share or 0.0,
             self.eps,
         )
+
+    def _check_axes(self, x: Any) -> None:
+        if np.ndim(x) not in self._axes:
+            axes = " or ".join(map(str, self._axes))
+            raise ShapeError(f"{type(self).__name__}: needs {axes} axes, got shape {np.shape(x)}")
 
     def extra_repr(self) -> str:
         """Say the options, as PyTorch does."""
@@ -129,6 +132,55 @@ class BatchNorm2d(_BatchNorm, axes=(4,)):
 
 class BatchNorm3d(_BatchNorm, axes=(5,)):
     """Normalize each channel over the batch: x is (n, channels, d, h, w). All else as in 1d."""
+
+
+class _InstanceNorm(_BatchNorm):
+    """Normalize each channel of each example by itself."""
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        dtype: Any = np.float32,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, dtype, bias=bias)
+        if track_running_stats:
+            raise OptionError(
+                f"{type(self).__name__}: keeps no running statistics; a BatchNorm does"
+            )
+
+    def forward(self, x: Any) -> Value:
+        """Normalize."""
+        self._check_axes(x)
+        if np.shape(x)[1] != self.num_features:
+            name = type(self).__name__
+            raise ShapeError(f"{name}: needs {self.num_features} channels, got shape {np.shape(x)}")
+        return layers.instance_norm(x, None, None, self.weight, self.bias, eps=self.eps)
+
+
+class InstanceNorm1d(_InstanceNorm, axes=(3,)):
+    """Normalize each channel of each example by itself: x is (n, channels, length).
+
+    It does so after `eval()`, too: running statistics are not kept, so that `momentum` means
+    nothing. Raises OptionError; when called, ShapeError for another number of axes or channels, or
+    planes of one value.
+
+    >>> InstanceNorm1d(1)([[[1.0, 3.0]]]).data.round(2).tolist()
+    [[[-1.0, 1.0]]]
+    """
+
+
+class InstanceNorm2d(_InstanceNorm, axes=(4,)):
+    """Normalize each channel of each example by itself: x is (n, channels, h, w). Else as in 1d."""
+
+
+class InstanceNorm3d(_InstanceNorm, axes=(5,)):
+    """Normalize each channel of each example by itself: x is (n, c, d, h, w). Else as in 1d."""
 
 
 class LayerNorm(Module):

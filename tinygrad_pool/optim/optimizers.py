@@ -9,7 +9,7 @@ from contextlib import suppress
 from inspect import signature
 from numbers import Real
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from tinygrad_pool.engine.node import name_of
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
-from tinygrad_pool.nn.clipping import clip_grad_norm_, clip_grad_value_
 from tinygrad_pool.nn.saving import Saved, check_names
 from tinygrad_pool.rules.arguments import Shape, flag
 
@@ -29,16 +28,6 @@ Kept: TypeAlias = dict[str, Any]
 
 BLOCK = 2**15
 """About how many elements are updated at a time, so that intermediates fit in the cache."""
-
-__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "clip_grad_norm_", "clip_grad_value_"]
-
-if not TYPE_CHECKING:  # so that a type checker still reports unknown names
-
-    def __getattr__(name: str) -> Any:
-        """Raise AttributeError; for a name from another library, say what to write here."""
-        from tinygrad_pool.engine.habits import missing_from
-
-        raise missing_from(__name__, name)
 
 
 class Optimizer(Saved):

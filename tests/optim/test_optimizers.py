@@ -9,9 +9,9 @@ from itertools import product
 import numpy as np
 import pytest
 
-from tinygrad_pool import Value, nn, optim
+from tinygrad_pool import Value, nn
 from tinygrad_pool.errors import DataError, GraphError, OptionError, ShapeError
-from tinygrad_pool.optim import SGD, Adam, AdamW
+from tinygrad_pool.optim import SGD, Adam, AdamW, optimizers
 
 
 def test_sgd_follows_the_gradient():
@@ -60,7 +60,7 @@ def as_written(options, w, gradients):
 def test_a_step_is_what_the_formula_says_to_the_last_bit(rule, options, shape, monkeypatch):
     rng = np.random.default_rng(0)
     for dtype, order, block in product([np.float32, np.float64], "CF", [1, 8, 2**15]):
-        monkeypatch.setattr(optim, "BLOCK", block)
+        monkeypatch.setattr(optimizers, "BLOCK", block)
         start, *gradients = rng.standard_normal((5, *shape)).astype(dtype)
         w = Value(np.asarray(start, order=order))
         optimizer = rule([w], lr=0.1, **options)
@@ -77,7 +77,7 @@ def test_a_step_is_what_the_formula_says_to_the_last_bit(rule, options, shape, m
 def test_a_step_leaves_the_gradient_as_it_was_and_holds_none_of_it(
     rule, options, block, monkeypatch
 ):
-    monkeypatch.setattr(optim, "BLOCK", block)
+    monkeypatch.setattr(optimizers, "BLOCK", block)
     ours, theirs = Value([1.0, 2.0, 3.0]), Value([1.0, 2.0, 3.0])
     spoilt, whole = rule([ours], lr=0.1, **options), rule([theirs], lr=0.1, **options)
     ours.grad = theirs.grad = [1.0, -2.0, 0.5]
@@ -98,7 +98,7 @@ def test_a_training_that_is_loaded_goes_on_as_if_it_had_not_stopped(
 ):
     rng = np.random.default_rng(0)
     for dtype, block in product([np.float32, np.float64], [8, 2**15]):
-        monkeypatch.setattr(optim, "BLOCK", block)
+        monkeypatch.setattr(optimizers, "BLOCK", block)
         start, *gradients = rng.standard_normal((6, *shape)).astype(dtype)
         whole = [Value(start.copy()), Value(1.0), Value(start.copy())]  # of which the last stays
         optimizer = rule(whole, lr=0.1, **options)
@@ -234,7 +234,7 @@ def test_a_parameter_without_a_gradient_stays():
 
 @pytest.mark.parametrize("block", [1, 2**15])
 def test_arrays_change_in_place_so_that_an_old_graph_is_refused(block, monkeypatch):
-    monkeypatch.setattr(optim, "BLOCK", block)
+    monkeypatch.setattr(optimizers, "BLOCK", block)
     w = Value([1.0, 2.0])
     array = w.data
     loss = (w * w).sum()

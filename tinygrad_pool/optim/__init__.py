@@ -1,0 +1,24 @@
+"""Optimizers, and schedules of the learning rate. Formulas and defaults are PyTorch's."""
+
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_pool.engine.habits import missing_from
+from tinygrad_pool.nn.clipping import clip_grad_norm_, clip_grad_value_
+from tinygrad_pool.optim import lr_scheduler
+from tinygrad_pool.optim.optimizers import SGD, Adam, AdamW, Optimizer
+
+__all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Optimizer",
+    "clip_grad_norm_",
+    "clip_grad_value_",
+    "lr_scheduler",
+]
+
+if not TYPE_CHECKING:  # so that a type checker still reports unknown names
+
+    def __getattr__(name: str) -> Any:
+        """Raise AttributeError; for a name from another library, say what to write here."""
+        raise missing_from(__name__, name)

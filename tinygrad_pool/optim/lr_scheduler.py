@@ -1,0 +1,131 @@
+"""Schedules: what the learning rate is after so many epochs. Names and formulas are PyTorch's."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from math import cos, pi
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_pool.errors import OptionError
+from tinygrad_pool.nn.saving import Saved
+from tinygrad_pool.optim.optimizers import Optimizer
+from tinygrad_pool.rules.arguments import Shape, numbers, real
+
+__all__ = ["CosineAnnealingLR", "ExponentialLR", "LRScheduler", "LambdaLR", "StepLR"]
+
+
+class LRScheduler(Saved):
+    """Set an optimizer's `lr` by the number of epochs, t: call `step()` after each.
+
+    `base_lr` is what the optimizer had at first, `last_epoch` is t. State is both, so that a
+    training that is loaded goes on as if it had not stopped.
+    """
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        if not isinstance(optimizer, Optimizer):
+            got = type(optimizer).__name__
+            raise OptionError(f"{type(self).__name__}: needs an optimizer, got {got}")
+        self.optimizer, self.base_lr, self.last_epoch = optimizer, float(optimizer.lr), 0
+        self._set()
+
+    @abstractmethod
+    def _at(self, t: int) -> float:
+        """Compute the learning rate of an epoch."""
+
+    def _set(self) -> None:
+        self.optimizer.lr = real(self._at(self.last_epoch), f"{type(self).__name__}: lr", 0.0)
+
+    def step(self) -> None:
+        """Go on to the next epoch."""
+        self.last_epoch += 1
+        self._set()
+
+    def get_last_lr(self) -> list[float]:
+        """Return the learning rate, in a list as PyTorch does."""
+        return [self.optimizer.lr]
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """Copy the base rate and the epoch."""
+        return {"base_lr": np.array(self.base_lr), "last_epoch": np.array(self.last_epoch)}
+
+    def _shapes(self, _: Any) -> dict[str, Shape]:
+        return {"base_lr": (), "last_epoch": ()}
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        self.base_lr, self.last_epoch = float(state["base_lr"]), int(state["last_epoch"])
+        self._set()
+
+
+class LambdaLR(LRScheduler):
+    """Multiply the base rate by a function of the epoch: lr = base · lr_lambda(t).
+
+    The function is no part of the state. Raises OptionError for what is no function, or a rate that
+    is not a number of at least 0.
+
+    >>> from tinygrad_pool import Value
+    >>> from tinygrad_pool.optim import SGD
+    >>> optimizer = SGD([Value(1.0)], lr=0.5)
+    >>> schedule = LambdaLR(optimizer, lambda t: 1 / (1 + t))
+    >>> schedule.step()
+    >>> optimizer.lr
+    0.25
+    """
+
+    def __init__(self, optimizer: Optimizer, lr_lambda: Callable[[int], float]) -> None:
+        if not callable(lr_lambda):
+            raise OptionError(f"LambdaLR: lr_lambda must be a function, got {lr_lambda!r}")
+        self.lr_lambda = lr_lambda
+        super().__init__(optimizer)
+
+    def _at(self, t: int) -> float:
+        return self.base_lr * real(self.lr_lambda(t), f"LambdaLR: lr_lambda({t})")
+
+
+class StepLR(LRScheduler):
+    """Multiply the rate by gamma every so many epochs: lr = base · gamma^⌊t / step_size⌋.
+
+    Raises OptionError for a step_size below 1 or a gamma below 0.
+    """
+
+    def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
+        (self.step_size,) = numbers("StepLR", "step_size", step_size, 1, least=1)
+        self.gamma = real(gamma, "StepLR: gamma", 0.0)
+        super().__init__(optimizer)
+
+    def _at(self, t: int) -> float:
+        return self.base_lr * self.gamma ** (t // self.step_size)
+
+
+class ExponentialLR(LRScheduler):
+    """Multiply the rate by gamma every epoch: lr = base · gammaᵗ.
+
+    Raises OptionError for a gamma below 0.
+    """
+
+    def __init__(self, optimizer: Optimizer, gamma: float) -> None:
+        self.gamma = real(gamma, "ExponentialLR: gamma", 0.0)
+        super().__init__(optimizer)
+
+    def _at(self, t: int) -> float:
+        return self.base_lr * self.gamma**t
+
+
+class CosineAnnealingLR(LRScheduler):
+    """Let the rate fall to eta_min over T_max epochs, and rise again, as a cosine does.
+
+    lr = eta_min + (base − eta_min) (1 + cos(π t / T_max)) / 2
+
+    Raises OptionError for a T_max below 1 or an eta_min below 0.
+    """
+
+    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:
+        (self.T_max,) = numbers("CosineAnnealingLR", "T_max", T_max, 1, least=1)
+        self.eta_min = real(eta_min, "CosineAnnealingLR: eta_min", 0.0)
+        super().__init__(optimizer)
+
+    def _at(self, t: int) -> float:
+        return self.eta_min + (self.base_lr - self.eta_min) * (1 + cos(pi * t / self.T_max)) / 2
