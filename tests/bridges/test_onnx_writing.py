@@ -117,6 +117,21 @@ FUNCTIONS = {
     "unbatched": lambda x: F.conv1d(x, np.ones((2, 2, 2), np.float32)) if len(x) == 2 else x,
     "dilated": lambda x: F.conv1d(x[:, None], np.ones((2, 1, 2), np.float32), None, 1, [(0, 1)], 2),
     "several": lambda x: {"a": x * 2.0, "b": [x.sum(axis=1)]},
+    "products of all": lambda x: np.prod(x, axis=1) + np.prod(x, axis=1, keepdims=True)[:, 0],
+    "norms of rows": lambda x: (
+        np.linalg.norm(x, axis=1) + np.linalg.norm(x, ord=1, axis=1) + np.linalg.norm(x[0, 0])
+    ),
+    "variances": lambda x: np.var(x, axis=1) + np.std(x, axis=1) + np.var(x, axis=1, ddof=1),
+    "a variance over the batch": lambda x: np.var(x, axis=0, keepdims=True) + np.var(x, ddof=1),
+    "a variance of one": lambda x: np.var(x, axis=()) + x,
+    "running sums": lambda x: np.cumsum(x, axis=1) + np.cumsum(x, axis=0) * 0.5,
+    "a running sum of all": np.cumsum,
+    "orders": lambda x: np.sort(x, axis=1) + np.sort(x, axis=0),
+    "medians": lambda x: np.median(x, axis=1) + np.quantile(x, 0.3, axis=1) + np.median(x),
+    "percentiles": lambda x: np.percentile(x, 90, axis=0) + np.percentile(x, 0, axis=0),
+    "letters": lambda x: np.einsum("bi,bj->bij", x, x) + np.einsum("bi,bi->b", x, x)[:, None, None],
+    "determinants": lambda x: np.linalg.det(x.reshape(-1, 2, 2)),
+    "rests": lambda x: np.fmod(x, 0.3),
     "where": lambda x: tg.where(np.array([True, False, True, False]), x, 0.0),
 }
 
@@ -140,6 +155,16 @@ def test_every_operation(runtime, tmp_path, name):
             1e-4,
             1e-5,
         )
+
+
+def test_a_quantile_at_a_cell_does_not_see_an_infinity_beside_it(runtime, tmp_path):
+    path = tg.to_onnx(Of(lambda x: np.median(x[:, :3], axis=1)), tmp_path / "net.onnx", drawn(1, 4))
+    session = runtime.InferenceSession(str(path))
+    net = Of(lambda x: x)
+    wide = np.array([[-1.0, 0.5, 2.0, 7.0]], np.float32) / net.w.data
+    wide[0, 2] = np.inf * np.sign(net.w.data[2])
+    (y,) = session.run(None, {"x": wide})
+    assert y.tolist() == pytest.approx([0.5])
 
 
 @pytest.mark.usefixtures("runtime")
@@ -181,6 +206,12 @@ REFUSED = {
     r"windows of several lengths: \(4,\) cells into \(3,\)": lambda x: F.adaptive_avg_pool1d(
         x[:, None], 3
     ),
+    "ONNX has the norms of p = 1 and 2, not of 3": lambda x: np.linalg.norm(x, ord=3, axis=1),
+    "ONNX sorts a whole axis, and knows no kth": lambda x: np.partition(x, 1),
+    r"linear is written, not quantile\(\[0.5\], method='linear'\)": lambda x: np.quantile(x, [0.5]),
+    r"one that is linear is written, not nanquantile\(0.5, method='linear'\)": np.nanmedian,
+    "not quantile.0.5, method='lower'.": lambda x: np.quantile(x, 0.5, method="lower"),
+    "cumprod.*: ONNX has no operation for this rule": np.cumprod,
     r"ONNX takes \(n, channels, …\), got shape": lambda x: tg.max_pool1d(x[None, None, :, :], 2),
     "the graph was cut at the detach node": lambda x: x.detach() * x,
     "the leaf has a constant that was computed": lambda x: x + tg.Value(x.data),

@@ -272,46 +272,19 @@ def dropout(x: Any, ratio: Any = None, training: Any = None, **_: Any) -> Any:
     return x
 
 
-def _reduced(reduce: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a reduction whose axes are an attribute, or in later versions an input."""
-
-    def reduced(
-        x: Any,
-        over: Any = None,
-        axes: Any = None,
-        keepdims: int = 1,
-        noop_with_empty_axes: int = 0,
-    ) -> Any:
-        given = axes if over is None else np.asarray(over).tolist()
-        if not given and noop_with_empty_axes:
-            return x
-        return reduce(x, axis=tuple(given) if given else None, keepdims=bool(keepdims))
-
-    return reduced
+@translates("onnx.Einsum")
+def einsum(*xs: Any, equation: str) -> Any:
+    """Multiply, and sum over letters."""
+    return np.einsum(equation, *xs)
 
 
-REDUCTIONS: dict[str, Callable[..., Any]] = {
-    "Sum": np.sum,
-    "Mean": np.mean,
-    "Max": np.max,
-    "Min": np.min,
-    "LogSumExp": operations.logsumexp,
-    "SumSquare": lambda x, **o: np.sum(np.square(x), **o),
-    "L1": lambda x, **o: np.sum(np.abs(x), **o),
-    "L2": lambda x, **o: np.sqrt(np.sum(np.square(x), **o)),
-}
-TRANSLATIONS.update({f"onnx.Reduce{name}": _reduced(f) for name, f in REDUCTIONS.items()})
+@translates("onnx.Det")
+def det(x: Any) -> Any:
+    """Compute determinants."""
+    return np.linalg.det(x)
 
 
-def _arg(f: Callable[..., Any]) -> Callable[..., Any]:
-    """Return argmax or argmin: the place of the first, or of the last, that is the largest."""
-
-    def arg(x: Any, axis: int = 0, keepdims: int = 1, select_last_index: int = 0) -> Any:
-        numbers = np.flip(data_of(x), axis) if select_last_index else data_of(x)
-        places = f(numbers, axis=axis, keepdims=bool(keepdims))
-        return numbers.shape[axis] - 1 - places if select_last_index else places
-
-    return arg
-
-
-TRANSLATIONS["onnx.ArgMax"], TRANSLATIONS["onnx.ArgMin"] = _arg(np.argmax), _arg(np.argmin)
+@translates("onnx.Mod")
+def mod(x: Any, y: Any, fmod: int = 0) -> Any:
+    """Take what division leaves, with the sign of x, or of y."""
+    return np.fmod(x, y) if fmod else np.remainder(x, y)

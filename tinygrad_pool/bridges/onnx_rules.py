@@ -2,40 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
+from tinygrad_pool.bridges.onnx_reduced import REDUCTIONS
+from tinygrad_pool.bridges.onnx_writer import Writer, Written, refused
 from tinygrad_pool.bridges.translations import data_of
 from tinygrad_pool.engine.node import Node
-from tinygrad_pool.errors import UnsupportedError
-from tinygrad_pool.rules.arguments import Shape, axes_of
+from tinygrad_pool.rules.arguments import axes_of
 from tinygrad_pool.rules.rule import is_ours
 from tinygrad_pool.rules.windows import AdaptiveWindows, Windows
-
-
-class Writer(Protocol):
-    """What takes down the operations of a model, and gives names to what they make."""
-
-    def operation(self, kind: str, inputs: list[str], **attributes: Any) -> str:
-        """Write one operation and return the name of its result."""
-        ...
-
-    def constant(self, numbers: Any, dtype: Any = None) -> str:
-        """Write a constant and return its name."""
-        ...
-
-    def cast(self, name: str, dtype: Any) -> str:
-        """Write a conversion to another dtype."""
-        ...
-
-    def shape_of(self, node: Node) -> Shape:
-        """Return a node's shape, with −1 for the batch where it may be any."""
-        ...
-
-
-Written = Callable[[Writer, Any, list[str]], str]
 
 PLAIN = {
     **{"add": "Add", "sub": "Sub", "mul": "Mul", "div": "Div", "power": "Pow", "neg": "Neg"},
@@ -43,12 +20,9 @@ PLAIN = {
     **{"tanh": "Tanh", "sigmoid": "Sigmoid", "relu": "Relu", "abs": "Abs", "erf": "Erf"},
     **{"arcsin": "Asin", "arccos": "Acos", "arctan": "Atan", "sinh": "Sinh", "cosh": "Cosh"},
     **{"arcsinh": "Asinh", "arccosh": "Acosh", "arctanh": "Atanh", "matmul": "MatMul"},
-    "leaky_relu": "PRelu",
+    **{"leaky_relu": "PRelu", "det": "Det"},
 }
 """Rules that are one operation with the same operands and no options."""
-
-REDUCED = {"sum": "ReduceSum", "mean": "ReduceMean", "logsumexp": "ReduceLogSumExp"}
-REDUCED |= {"max": "ReduceMax", "min": "ReduceMin"}
 
 
 def written(writer: Writer, node: Any, inputs: list[str]) -> str:
@@ -67,19 +41,12 @@ def written(writer: Writer, node: Any, inputs: list[str]) -> str:
     return WRITTEN[rule](writer, node, inputs)
 
 
-def refused(node: Node, why: str) -> UnsupportedError:
-    """Return an error that names a node and its line of source."""
-    at = f", at {node.about.line}" if node.about.line else ""
-    return UnsupportedError(f"to_onnx: {node.op or 'a leaf'}{at}: {why}")
+def _einsum(writer: Writer, node: Any, inputs: list[str]) -> str:
+    return writer.operation("Einsum", inputs, equation=node.options["subscripts"])
 
 
-def _reduced(writer: Writer, node: Any, inputs: list[str]) -> str:
-    axes = axes_of(np.shape(data_of(node.parents[0])), node.options.get("axis"), "to_onnx")
-    if not axes:
-        return writer.operation("Identity", inputs)
-    over = writer.constant(axes, np.int64)
-    keep = int(node.options.get("keepdims", False))
-    return writer.operation(REDUCED[node.rule.__name__], [*inputs, over], keepdims=keep)
+def _fmod(writer: Writer, _: Any, inputs: list[str]) -> str:
+    return writer.operation("Mod", inputs, fmod=1)
 
 
 def _shares(kind: str) -> Written:
@@ -329,7 +296,9 @@ def _adaptive(writer: Writer, node: Any, kind: str, x: str) -> str:
 
 
 WRITTEN: dict[str, Written] = {
-    **dict.fromkeys(REDUCED, _reduced),
+    **REDUCTIONS,
+    "einsum": _einsum,
+    "fmod": _fmod,
     "maximum": _folded("Max"),
     "minimum": _folded("Min"),
     "softmax": _shares("Softmax"),

@@ -93,10 +93,11 @@ class _Model:
             return name
         return self.cast(name, node.dtype)
 
-    def operation(self, kind: str, inputs: list[str], **attributes: Any) -> str:
-        """Write one operation and return the name of its result."""
+    def operation(self, kind: str, inputs: list[str], *, more: int = 0, **attributes: Any) -> str:
+        """Write one operation and return the name of its first result; it may have `more`."""
         name = self._new(self._at or kind)
-        made = self._onnx.helper.make_node(kind, inputs, [name], name=name, **attributes)
+        names = [name, *(self._new(name) for _ in range(more))]
+        made = self._onnx.helper.make_node(kind, inputs, names, name=name, **attributes)
         self._nodes.append(made)
         return name
 
