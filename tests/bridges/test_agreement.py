@@ -211,3 +211,71 @@ def test_what_cannot_be_checked(torch):
         tg.crosscheck(2.0)
     with pytest.raises(DataError, match=r"needs a torch.nn.Module, got float"):
         tg.crosscheck(tg.Value(2.0), 2.0)
+
+
+ROWS = {
+    "products": lambda x, z, _: np.prod(x, axis=1) * np.prod(z, axis=(1, 0), keepdims=True),
+    "products of none": lambda x, z, _: np.prod(x, axis=()),
+    "zeros in products": lambda x, z, _: np.prod(z, axis=1) + np.cumprod(z, axis=1),
+    "variances": lambda x, z, _: np.var(x, axis=0, ddof=1) + np.var(x, axis=(0, 1), keepdims=True),
+    "spreads": lambda x, z, _: np.std(x, axis=1) + np.std(x),
+    "running sums": lambda x, z, _: np.cumsum(x, axis=-1) + np.cumsum(x).reshape(4, 4),
+    "running products": lambda x, z, _: np.cumprod(x, axis=1) + np.cumprod(x).reshape(4, 4),
+    "orders": lambda x, z, _: np.sort(x) + np.sort(z, axis=0) + np.partition(z, 1),
+    "quantiles": lambda x, z, _: np.quantile(x, [[0.1, 0.5], [0, 1]], axis=1) + np.median(z),
+    "percentiles": lambda x, z, _: np.percentile(z, 30, axis=0, keepdims=True),
+    "other ways": lambda x, z, _: [
+        np.quantile(x, 0.3, axis=1, method=way) for way in ("lower", "higher", "midpoint")
+    ],
+    "medians of NaN": lambda x, z, gone: np.median(gone, axis=1) + np.nanmedian(gone, axis=1),
+    "a median beside infinity": lambda x, z, _: np.median(tg.Value([1.0, 2.0, np.inf])),
+    "norms": lambda x, z, _: [np.linalg.norm(x, ord=p, axis=1) for p in (1, 2, 3)],
+    "norms of 0": lambda x, z, _: [np.linalg.norm(z, ord=p, axis=1) for p in (1, 2, 3)],
+    "letters": lambda x, z, _: np.einsum("ij,kj,kl->il", x, z, x) + np.einsum("ij,ij->i", x, x),
+    "matrices": lambda x, z, _: np.linalg.inv(x) + np.linalg.solve(x, z) + np.linalg.det(x),
+    "logarithms of determinants": lambda x, z, _: np.linalg.slogdet(tg.stack([x, x + 9.0]))[1],
+    "triangles": lambda x, z, _: np.linalg.cholesky(x @ x.T + 3.0 * np.eye(4)),
+    "cube roots": lambda x, z, _: np.cbrt(x),
+    "single precision": lambda x, z, _: np.median(x.astype(np.float32)) * np.var(x),
+}
+
+
+def operands_of_rows():
+    x = np.random.default_rng(3).normal(size=(4, 4))
+    z = [[0.0, 2, 0, 1], [3, 0, 1, 1], [0, 0, 0, 0], [1, 2, 2, 1]]
+    gone = [[1.0, np.nan, 3, 2], [1, 2, 3, np.nan], [4, 3, 2, 1], [0, 0, 1, 2]]
+    return [tg.Value(np.array(data)) for data in (x, z, gone)]
+
+
+@pytest.mark.usefixtures("torch")
+@pytest.mark.parametrize("name", ROWS)
+def test_what_takes_rows_together_agrees(name):
+    made = ROWS[name](*operands_of_rows())
+    for y in made if isinstance(made, list) else [made]:
+        result = tg.crosscheck(y)
+        assert result.ok, result
+        assert not result.unknown
+        assert not result.choices
+
+
+@pytest.mark.usefixtures("torch")
+def test_a_way_of_quantiles_that_torch_has_not_is_listed():
+    result = tg.crosscheck(np.quantile(tg.Value([1.0, 2.0, 4.0]), 0.3, method="weibull"))
+    assert [n.op for n in result.unknown] == ["quantile"]
+
+
+@pytest.mark.usefixtures("torch")
+def test_what_rounding_leaves_of_a_sum_that_cancels_is_no_difference(monkeypatch):
+    x = tg.Value(np.random.default_rng(0).normal(size=(3, 4)))
+    away = x - np.mean(x, axis=1, keepdims=True)  # whose sums are 0, but for rounding
+    assert tg.crosscheck((away * away).sum()).ok
+
+    def wrong(x, w):
+        return x - w, lambda g: (g, 1e-6 - g.sum(axis=1, keepdims=True))
+
+    monkeypatch.setitem(traits.TRAITS, wrong, traits.ELEMENTWISE)
+    b = tg.Value(np.ones((3, 1)))
+    for far in (1.0, np.inf):  # which bounds nothing
+        a = tg.Value(np.where(np.eye(3, 4) > 0, [[far, 1, 1, 1]], 1.0))
+        result = tg.crosscheck((tg.lift(wrong)(a, b) * ([1.0, -1.0] * 2)).sum())
+        assert [d.what for d in result.differences] == ["what it sends to operand 2"]

@@ -76,6 +76,21 @@ def test_a_forward_of_its_own_is_written_node_by_node(torch, same):
         module(x, x)
 
 
+def test_orders_and_spreads_are_found_anew(torch, same):
+    class Spread(nn.Module):
+        def __init__(self):
+            self.layer = nn.Linear(4, 4, rng=0, **D)
+
+        def forward(self, x):
+            y = self.layer(x)
+            middle = np.median(y, axis=1, keepdims=True) / np.std(y, axis=1, keepdims=True)
+            return np.sort(y) + np.partition(y, 2) * middle + np.cumsum(y, axis=1)
+
+    net = Spread()
+    module = net.to_torch(torch.randn(3, 4).double())
+    same(net, module, torch.randn(7, 4).double())
+
+
 def test_padding_on_one_side_takes_an_example(torch, same):
     layer = nn.Conv1d(1, 2, 2, padding=[(1, 0)], rng=0, **D)
     with pytest.raises(UnsupportedError, match=r"pads both sides alike, got padding=\[\(1, 0\)\]"):

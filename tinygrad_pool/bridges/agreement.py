@@ -193,7 +193,7 @@ def _of_node(torch: Any, node: Node, step: Any) -> Iterator[Difference]:
             continue
         theirs = torch.zeros(p.shape) if theirs is None else theirs
         what = f"what it sends to {p.label or p.op or f'operand {i + 1}'}"
-        for found in _compared(node, what, ours, theirs):
+        for found in _compared(node, what, ours, theirs, _rounding(node, p, step.upstream)):
             yield found._replace(choice=_choice(node, i, np.asarray(ours), theirs.numpy()))
 
 
@@ -204,7 +204,18 @@ def _tensor(torch: Any, operand: Any, dtype: Any) -> Any:
     return constant(operand, dtype)
 
 
-def _compared(node: Node | None, what: str, ours: Any, theirs: Any) -> Iterator[Difference]:
+def _rounding(node: Node, operand: Node, g: Any) -> float:
+    """Bound what rounding leaves where an operand was broadcast, and what it is sent cancels."""
+    if operand.shape == node.shape or traits_of(node.rule).sparsity != "elementwise":
+        return 0.0
+    terms = [np.abs(data_of(p)).max(initial=1.0) for p in node.parents]
+    bound = float(np.finfo(node.dtype).eps * node.size * np.abs(g).max(initial=0.0) * max(terms))
+    return bound if np.isfinite(bound) else 0.0
+
+
+def _compared(
+    node: Node | None, what: str, ours: Any, theirs: Any, rounding: float = 0.0
+) -> Iterator[Difference]:
     """Yield the largest difference, if it is one."""
     ours, theirs = np.asarray(ours), theirs.detach().cpu().numpy()
     if ours.shape != theirs.shape:
@@ -212,7 +223,8 @@ def _compared(node: Node | None, what: str, ours: Any, theirs: Any) -> Iterator[
     rough = TOLERANCE.get(min(ours.dtype.itemsize, theirs.dtype.itemsize), 1e-9)
     finite = theirs[np.isfinite(theirs)]
     scale = np.abs(finite).max(initial=np.finfo(ours.dtype).tiny)
-    away = ~np.isclose(ours, theirs, rtol=rough, atol=rough * scale, equal_nan=True)
+    near = max(rough * scale, rounding)
+    away = ~np.isclose(ours, theirs, rtol=rough, atol=near, equal_nan=True)
     if away.any():
         distance = np.where(away, np.nan_to_num(np.abs(ours - theirs), nan=np.inf), -1.0)
         place = np.unravel_index(int(np.argmax(distance)), ours.shape)

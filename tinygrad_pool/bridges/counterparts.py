@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from tinygrad_pool.bridges.row_counterparts import METHODS, ROW_COUNTERPARTS
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.extras import extra
 from tinygrad_pool.rules import (
@@ -22,6 +23,7 @@ from tinygrad_pool.rules import (
     shaping,
 )
 from tinygrad_pool.rules.arguments import axes_of
+from tinygrad_pool.rules.quantiles import quantile
 from tinygrad_pool.rules.rule import Rule, is_ours
 from tinygrad_pool.rules.sparse_weights import weight_layer
 from tinygrad_pool.rules.traits import traits_of
@@ -49,6 +51,8 @@ def counterpart_of(node: Node) -> Counterpart:
     A rule of this package that is elementwise is also known by its name.
     """
     rule: Any = node.rule
+    if rule is quantile and node.options["method"] not in METHODS:
+        raise NoCounterpartError(rule.__name__)
     if rule in COUNTERPARTS:
         return COUNTERPARTS[rule]
     ours = is_ours(rule)
@@ -283,5 +287,6 @@ COUNTERPARTS: dict[Rule, Counterpart] = {
     pooling.avg_pool: _pool("avg", _avg_pool),
     pooling.lp_pool: _pool("lp", _lp_pool),
     weight_layer: _weight_layer,
+    **ROW_COUNTERPARTS,
 }
 """What PyTorch's own operations make of a rule's options and operands."""

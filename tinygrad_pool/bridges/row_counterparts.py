@@ -1,0 +1,97 @@
+"""What PyTorch has for rules that take rows together: products, norms, orders; and for matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from tinygrad_pool.extras import extra
+from tinygrad_pool.rules import accumulations, contractions, inverses, moves, powers, quantiles
+from tinygrad_pool.rules.arguments import axes_of, kept
+from tinygrad_pool.rules.rule import Rule
+
+METHODS: dict[str, Callable[[Any], Any]] = {
+    "linear": lambda t: t,
+    "lower": lambda t: t * 0,
+    "higher": lambda t: t.ceil(),
+    "midpoint": lambda t: t.ceil() / 2,
+}
+"""What share the upper cell has in a quantile that lies the share t behind the lower one."""
+
+
+def _torch() -> Any:
+    return extra("torch", "crosscheck")
+
+
+def _of_rows(reduce: Callable[[Mapping[str, Any], Any], Any]) -> Callable[..., Any]:
+    """Reduce the last axis of rows that hold the given axes, one behind the other."""
+
+    def reduced(options: Mapping[str, Any], x: Any) -> Any:
+        shape = tuple(x.shape)
+        axes = axes_of(shape, options.get("axis"), "crosscheck")
+        rest = [i for i in range(x.ndim) if i not in axes]
+        rows = x.permute(*rest, *axes).reshape([shape[i] for i in rest] + [-1])
+        y = reduce(options, rows)
+        return y.reshape(kept(shape, axes)) if options.get("keepdims") else y
+
+    return reduced
+
+
+def _so_far(name: str) -> Callable[..., Any]:
+    def so_far(options: Mapping[str, Any], x: Any) -> Any:
+        axis = options.get("axis")
+        return getattr(x.reshape(-1) if axis is None else x, name)(axis or 0)
+
+    return so_far
+
+
+def _sort(options: Mapping[str, Any], x: Any) -> Any:
+    axis, kth = options.get("axis", -1), options.get("kth")
+    if kth is None:
+        return x.sort(dim=axis, stable=True)[0]
+    order = moves.order_of(x.detach().numpy(), axis, kth)
+    return _torch().take_along_dim(x, _torch().as_tensor(order), axis)
+
+
+def _quantile(options: Mapping[str, Any], x: Any) -> Any:
+    """Mix the cells, in order, that a quantile lies between; NaN comes last, and wins."""
+    torch, of, n = _torch(), options["of"], x.shape[-1]
+    q = torch.as_tensor(np.array(options["q"], float))
+    share = (q / 100 if of.endswith("percentile") else q).reshape([*q.shape, *[1] * (x.ndim - 1)])
+    known = (~x.isnan()).sum(-1)
+    places = share * (known - 1).clamp(min=0)
+    if not of.startswith("nan"):
+        places = torch.where(known < n, n - 1, places)
+    t = METHODS[options["method"]](places - places.floor())
+    rows = x.sort(dim=-1, stable=True)[0].expand(*places.shape, n)
+    low, high = (
+        torch.take_along_dim(rows, end.long()[..., None], -1)[..., 0]
+        for end in (places.floor(), places.ceil())
+    )
+    y = low * (1 - t) + torch.where(t > 0, high, 0.0) * t
+    return y if q.ndim else y.to(x.dtype)
+
+
+def _linalg(name: str) -> Callable[..., Any]:
+    return lambda _, *xs: getattr(_torch().linalg, name)(*xs)
+
+
+ROW_COUNTERPARTS: dict[Rule, Callable[..., Any]] = {
+    accumulations.prod: _of_rows(lambda _, x: x.prod(-1)),
+    accumulations.var: _of_rows(lambda o, x: x.var(-1, correction=o.get("ddof", 0))),
+    accumulations.vector_norm: _of_rows(
+        lambda o, x: _torch().linalg.vector_norm(x, o.get("ord", 2), -1)
+    ),
+    accumulations.cumsum: _so_far("cumsum"),
+    accumulations.cumprod: _so_far("cumprod"),
+    moves.sort: _sort,
+    quantiles.quantile: _quantile,
+    contractions.einsum: lambda options, *xs: _torch().einsum(options["subscripts"], *xs),
+    powers.cbrt: lambda _, x: x.sign() * x.abs() ** (1 / 3),
+    **{getattr(inverses, name): _linalg(name) for name in ("inv", "solve", "det")},
+    inverses.cholesky: lambda _, x: _torch().linalg.cholesky(x.tril() + x.tril(-1).mT),
+    inverses.logabsdet: lambda _, x: _torch().linalg.slogdet(x)[1],
+}
+"""What PyTorch's own operations make of a rule's options and operands."""
