@@ -18,9 +18,7 @@ from tinygrad_pool.errors import UnsupportedError
 from tinygrad_pool.rules.sparse_weights import Weights
 
 CALLS = calls()
-WHOLE = {"inv", "solve", "det", "logabsdet", "cholesky", "sign_of_det"} | {
-    *("sort", "quantile", "interp", "unwrap", "trim_zeros"),
-}
+WHOLE = {"inv", "solve", "det", "logabsdet", "cholesky", "sign_of_det"}
 """Rules that are not taken apart into scalars."""
 
 

@@ -263,6 +263,47 @@ def test_a_rule_of_your_own_stays_on_numbers(own, result):
     assert unit.grad == a.grad
 
 
+def tops(top):
+    return [v.op for v in topological_order(top) if v.op]
+
+
+def test_a_unit_of_a_sorted_array_is_the_unit_that_came_there():
+    x = Value([3.0, 1.0, 2.0, 1.0], label="x")
+    check(np.sort(x), x)
+    assert tg.explode(np.sort(x)[2]).label == "x[2]"
+    assert tops(tg.explode(np.sort(x)[3] * 2.0)) == ["mul"]
+    x.zero_grad()
+    check(np.partition(x, 2), x)
+    x = called("x", 3, 4)
+    check(np.sort(x, axis=0), x)
+    x = Value([0.0, 2.0, 0.0, 3.0, 0.0], label="x")
+    check(np.trim_zeros(x), x)
+
+
+def test_a_quantile_is_a_share_of_the_units_that_it_lies_between():
+    x = Value([4.0, 1.0, 3.0, 2.0, 9.0], label="x")
+    assert tg.explode(np.median(x) * 2.0).parents[0].parents[1].label == "x[2]"
+    top = check(np.quantile(x, 0.3), x)
+    assert [p for p in top.parents if not isinstance(p, Value)][:2] == pytest.approx([0.2, 0.8])
+    x = called("x", 3, 4)
+    check(np.percentile(x, [10, 50], axis=1, method="midpoint"), x)
+    gone = Value([np.nan, 1.0, 5.0], label="x")
+    assert tg.explode(np.nanmedian(gone)).data == 3.0
+
+
+def test_lines_and_periods_are_taken_apart():
+    x, xp, fp = called("x", 5), Value([-1.0, 0.0, 2.0], label="v"), called("w", 3)
+    check(np.interp(x, xp, fp), x, xp, fp)
+    x = Value([0.0, 3.0, 6.0, -2.0], label="x")
+    check(np.unwrap(x, period=4.0), x)
+
+
+def test_an_inverse_is_refused():
+    x = Value(np.eye(2), label="x")
+    with pytest.raises(UnsupportedError, match="explode: the inv node has no scalar form"):
+        tg.explode(np.linalg.inv(x).sum())
+
+
 def test_a_rule_of_your_own_is_refused_on_arrays():
     x = Value([1.0, 2.0], label="x")
     with pytest.raises(UnsupportedError, match="explode: the double node has no scalar form"):

@@ -14,7 +14,7 @@ from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.context import with_graph
 from tinygrad_pool.engine.rerun import replaced
 from tinygrad_pool.engine.value import Value
-from tinygrad_pool.rules import accumulations, contractions
+from tinygrad_pool.rules import accumulations, contractions, sequences
 from tinygrad_pool.rules.accumulations import freedom_of, out_of_rows, rows_of
 from tinygrad_pool.rules.arguments import Axis, axes_of, kept
 from tinygrad_pool.rules.rule import Rule
@@ -81,10 +81,20 @@ def _einsum(*xs: Any, subscripts: str) -> Any:
     return np.sum(reduce(mul, spread), axis=tuple(range(len(out), len(letters))))
 
 
+def _interp(*operands: Any) -> Any:
+    return sequences.on_lines.__wrapped__(*operands)  # type: ignore[attr-defined]  # by its body
+
+
+def _unwrap(x: Any, **options: Any) -> Any:
+    return sequences.unwrap(x, **options)[0]
+
+
 SIMPLER: dict[Rule | None, Callable[..., Any]] = {
     accumulations.prod: _prod,
     accumulations.cumprod: _cumprod,
     accumulations.var: _var,
     contractions.einsum: _einsum,
+    sequences.interp: _interp,
+    sequences.unwrap: _unwrap,
 }
 """What a rule is made of."""

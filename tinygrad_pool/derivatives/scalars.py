@@ -47,13 +47,14 @@ Builder: TypeAlias = Callable[[Node, Seen, int], Any]
 def explode(value: Value, limit: int = MOST) -> Value:
     """Re-compute a number with every unit that it depends on as a Value of its own.
 
-    Sums become `weighted_sum`, pools `maximum`, and so on; what only moves numbers, as reshape
-    does, becomes nothing. A unit is called by its array's label and its place in it. The gradients
+    Sums become `weighted_sum`, pools `maximum`, and so on; what only moves numbers, as reshape and
+    sort do, becomes nothing. A unit is called by its array's label and its place in it. Gradients
     are those of the arrays; only units that the number depends on are there. Units are Python
     floats, in double precision.
 
     Raises DataError if it is not a Value; ShapeError for an array, or if there would be more than
-    `limit` units; UnsupportedError for a rule of your own on arrays; GraphError if data changed.
+    `limit` units; UnsupportedError for inverses, determinants, or a rule of your own, of arrays;
+    GraphError if data changed.
 
     >>> x = Value([1.0, 3.0, 2.0], label="x")
     >>> top = explode(x.max())

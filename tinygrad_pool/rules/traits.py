@@ -152,7 +152,8 @@ TRAITS: dict[Rule | None, Traits] = {
     **dict.fromkeys((unfolding.unfold_rule, unpooling.max_unpool), COPY),
     **dict.fromkeys((shaping.scatter_rule, unfolding.fold_rule), UNKNOWN),
     **dict.fromkeys((masks.keep_rule, shaping.detach, inverses.sign_of_det), UNKNOWN),
-    **dict.fromkeys((moves.sort, moves.trim_zeros, quantiles.quantile), UNKNOWN),
+    **dict.fromkeys((moves.sort, moves.trim_zeros), Traits("", "copy")),
+    quantiles.quantile: Traits("", "sum"),
     **dict.fromkeys((sequences.interp, sequences.unwrap), UNKNOWN),
     powers.ask: ELEMENTWISE,
 }
