@@ -142,7 +142,7 @@ def test_a_call_keeps_no_closure_and_makes_none():
     unrolled()
 
     def closures():
-        return sum(isinstance(found, FunctionType) for found in gc.get_objects())
+        return sum(type(found) is FunctionType for found in gc.get_objects())
 
     gc.collect()
     before = closures()
