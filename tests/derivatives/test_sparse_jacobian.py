@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_pool as tg
-from tinygrad_pool.derivatives.sparse_jacobian import SPARSITY, sparse_jacobian
+from tinygrad_pool.derivatives.sparse_jacobian import SPARSITY, pooling_weights, sparse_jacobian
 from tinygrad_pool.errors import DataError, GraphError, OptionError, ShapeError
 from tinygrad_pool.rules.traits import traits_of
 
@@ -211,3 +211,8 @@ def test_an_operand_that_a_rule_sends_nothing_to_has_no_links():
     y = tg.lift(first)(array(2), array(2))
     assert tg.weights_of(y, 0).links() == [(0, 0, 1.0), (1, 1, 1.0)]
     assert tg.weights_of(y, 1).links() == []
+
+
+def test_pools_are_looked_for_behind_a_value():
+    with pytest.raises(DataError, match="weights: needs a Value, got float"):
+        pooling_weights(2.0, "weights")

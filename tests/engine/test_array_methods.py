@@ -55,3 +55,9 @@ def test_no_method_changes_a_value():
 def test_a_method_is_shown_as_one():
     assert Value.std.__qualname__ == "Value.std"
     assert "`np.ravel`" in Value.flatten.__doc__
+
+
+def test_flatten_copies_and_ravel_does_not():
+    x = Value(A)
+    assert np.shares_memory(x.ravel()._numbers, x._numbers)
+    assert not np.shares_memory(x.flatten()._numbers, x._numbers)

@@ -6,7 +6,7 @@ import pytest
 import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.engine.node import name_of
-from tinygrad_pool.errors import DataError, OptionError, ShapeError
+from tinygrad_pool.errors import DataError, GraphError, OptionError, ShapeError
 
 
 def test_a_node_knows_its_rule_options_and_operands():
@@ -96,3 +96,10 @@ def test_a_gradient_of_another_shape_is_refused():
     v = Value([1.0, 2.0], label="v")
     with pytest.raises(ShapeError, match=r"grad of the leaf 'v': needs shape \(2,\), got \(3,\)"):
         v.grad = np.ones(3)
+
+
+def test_what_a_rule_computed_cannot_be_set():
+    y = Value(2.0) * 3.0
+    with pytest.raises(GraphError, match="data: the mul node was computed by its rule and cannot"):
+        y.data = 7.0
+    assert y.data == 6.0

@@ -224,3 +224,14 @@ class TestPaused:
         E = tg.lift(again)(x * w)
         assert [step.node.op for step in tg.backward_steps(E)] == ["again", "mul"]
         assert (x.grad, w.grad) == (9.0, 12.0)
+
+
+def test_a_pass_that_took_its_last_step_is_not_half_done():
+    w, E = cube()
+    walk = paused(E)
+    assert len(HALF_DONE) == 1
+    next(walk)
+    assert len(HALF_DONE) == 0
+    E.backward()
+    assert next(walk, None) is None
+    assert w.grad == 54.0

@@ -6,7 +6,7 @@ import pytest
 import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.engine.vjp import vjp, vjp_by_operand
-from tinygrad_pool.errors import RuleError
+from tinygrad_pool.errors import GraphError, RuleError
 
 
 def test_a_vjp_has_the_shape_and_the_dtype_of_each_operand_and_none_of_a_constant():
@@ -32,3 +32,11 @@ def test_a_closure_that_returns_anything_else_is_named(given):
     assert y.rule is named_own
     with pytest.raises(RuleError, match="must return a tuple of 1 contributions"):
         vjp_by_operand(y, np.ones(1))
+
+
+def test_where_pythons_numbers_are_refused_the_data_must_be_those_of_then():
+    x = Value(0.0)
+    y = x**0.5
+    x.data = 4.0
+    with pytest.raises(GraphError, match="the data of the leaf changed after the power node"):
+        vjp_by_operand(y, 2.0)

@@ -45,6 +45,14 @@ def test_softmax_is_along_an_axis():
 
 
 @pytest.mark.parametrize(
+    "kind", ["ReLU", "LeakyReLU", "ELU", "CELU", "Hardtanh", "SiLU", "Mish", "Hardswish"]
+)
+def test_none_of_them_writes_over_what_comes_in(kind):
+    with pytest.raises(OptionError, match=f"{kind}: no option 'inplace'"):
+        getattr(nn, kind)(inplace=True)
+
+
+@pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: nn.ReLU(inplace=True), "ReLU: no option 'inplace': results are new Values"),

@@ -11,6 +11,7 @@ import pytest
 
 from tinygrad_pool import Value, nn
 from tinygrad_pool.errors import OptionError, OutputError, ShapeError, TinygradPoolError
+from tinygrad_pool.nn.npz import packed
 
 
 @pytest.mark.parametrize("name", ["file", "allow_pickle", "a/b", "../up"])
@@ -135,3 +136,8 @@ def test_pickled_code_is_never_run(tmp_path):
     np.savez(tmp_path / "bomb.npz", weight=np.array([Bomb()], dtype=object))
     with pytest.raises(OutputError, match=r"is not an \.npz file of plain numbers"):
         nn.Linear(2, 3, rng=0).load(tmp_path / "bomb.npz")
+
+
+def test_only_numbers_are_packed():
+    with pytest.raises(ValueError, match="Object arrays cannot be saved"):
+        packed({"w": np.array([None])})

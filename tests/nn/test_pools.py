@@ -124,3 +124,11 @@ def test_layers_show_their_options():
     assert repr(Halving("")).startswith("Halving(kernel_size=2, stride=2, padding=0, dilation=1, ")
     assert repr(nn.AdaptiveMaxPool2d((3, None))) == "AdaptiveMaxPool2d(output_size=(3, None))"
     assert repr(nn.LPPool2d(2, 3)) == "LPPool2d(norm_type=2.0, kernel_size=3, stride=3)"
+
+
+@every_ndim
+@pytest.mark.parametrize("family", ["MaxPool", "AvgPool", "MaxUnpool"])
+def test_a_window_has_as_many_axes_as_the_layer_says(family, ndim):
+    layer(family, ndim)((2,) * ndim)
+    with pytest.raises(OptionError, match=f"{family}{ndim}d: kernel_size"):
+        layer(family, ndim)((2,) * (ndim + 1))

@@ -388,3 +388,8 @@ def test_what_is_kept_has_torchs_names_and_numbers(peer, ours, theirs, options):
         np.testing.assert_allclose(state[f"0.{name}"], x.numpy(), rtol=1e-12)
     group = theirs.state_dict()["param_groups"][0]
     assert all(group[n] == pytest.approx(x.tolist()) for n, x in state.items() if "." not in n)
+
+
+def test_a_name_of_another_library_says_what_to_write_here():
+    with pytest.raises(AttributeError, match="optim has no LBFGS"):
+        optim.LBFGS  # noqa: B018

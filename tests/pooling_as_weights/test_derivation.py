@@ -250,3 +250,8 @@ class TestWhatTheNotesLeaveOpen:
         y = tg.max_pool2d(x, (1, 3), stride=1)
         y.backward(gradient=np.array([[1.0, -1.0, 1e-17]]))
         assert x.grad[0, 2] == 1e-17  # in another order, the small one would be lost
+
+
+def test_weights_are_labelled_by_unit_and_input_and_long_numbers_by_a_comma():
+    net = network([0.0] * 10, [{0: 0.1, 1: 0.2, 10: 0.3}])
+    assert [w.label for w in net.weights[0].values()] == ["w10", "w11", "w1,10"]

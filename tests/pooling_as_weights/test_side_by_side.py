@@ -207,3 +207,7 @@ def test_a_narrow_one_is_one_window_and_stands_above_itself_with_weights():
     wide, high = (float(side) for side in svg.get("viewBox").split()[2:])
     assert 390 / wide * 14 > 11
     assert high > wide
+
+
+def test_what_keeps_the_panels_apart_is_not_seen(overlapping):
+    assert re.search(r"^\s*gap \[style=invis", overlapping.source, re.M)

@@ -115,3 +115,9 @@ def test_what_cannot_be_put_in_order_or_trimmed_is_refused():
         np.sort(Value(1.0))
     with pytest.raises(OptionError, match=r"np\.partition: kth is a constant"):
         np.partition(V, V[0, 0])
+
+
+@pytest.mark.parametrize("join", [np.hstack, np.vstack, np.dstack, np.column_stack])
+def test_joins_are_along_the_axis_of_numpys(join):
+    for x in (V, V[0]):
+        np.testing.assert_array_equal(join([x, 2 * x]).data, join([x.data, 2 * x.data]))

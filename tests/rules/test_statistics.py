@@ -48,3 +48,8 @@ def test_what_does_not_fit_is_named(call, error, message):
 
 def test_a_correlation_with_itself_is_1():
     assert np.corrcoef(A[0]).data == 1.0
+
+
+def test_a_norm_of_infinite_order_is_the_largest_size_or_the_least():
+    x = Value([3.0, -4.0])
+    assert [np.linalg.vector_norm(x, ord=p).data for p in (np.inf, -np.inf)] == [4.0, 3.0]

@@ -41,3 +41,8 @@ def test_an_empty_batch_is_unpooled_to_an_empty_batch():
     x = np.zeros((0, 2, 2), np.float32)
     y, closure = max_unpool(x, windows=windows, indices=np.zeros(x.shape, int))
     assert (y.shape, y.dtype, closure(y)[0].shape) == ((0, 4, 4), np.float32, (0, 2, 2))
+
+
+def test_a_plane_of_one_unit_is_unpooled_to_itself():
+    windows = windows_of("max_unpool1d", 1, 1)
+    assert max_unpool(np.array([[5.0]]), windows=windows, indices=np.array([[0]]))[0] == [[5.0]]

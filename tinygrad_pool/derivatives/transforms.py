@@ -68,7 +68,7 @@ jacrev = jacobian
 
 def _rows(y: Value, xs: list[Any], graph: bool) -> list[Any]:
     """List the Jacobian of y by each x: a backward pass for each element of y."""
-    units = np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape)
+    units = np.eye(y.size).reshape(y.size, *y.shape)
     rows = [gradients(y, xs, unit, graph) for unit in units]
     if y.shape == ():
         return list(rows[0])

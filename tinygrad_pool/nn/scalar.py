@@ -34,7 +34,7 @@ class Neuron(Module):
         (n,) = numbers("Neuron", "nin", nin, 1, least=1)
         draw = random if rng is None else generator(rng, "Neuron")
         self.w = [Value(draw.uniform(-1, 1), label=f"w{i}") for i in range(1, n + 1)]
-        self.b = Value(0.0, label="b")
+        self.b = Value(0.0)
         self.nonlin = nonlin
 
     def forward(self, x: Sequence[Any]) -> Value:
