@@ -31,6 +31,8 @@ ANSWERS = Path(__file__).with_name("mutants.toml")
 SECONDS = 600
 """A mutant whose tests run longer has been noticed: it does not end."""
 
+NO_END, NO_IMPORT = "no end", "no import"
+
 OPPOSITE = {
     ast.Gt: ast.GtE,
     ast.GtE: ast.Gt,
@@ -216,7 +218,7 @@ def suites_of(path, near=False):
 
 
 def fails(tree, tests=()):
-    """Run tests in a copy of the project; return whether one fails."""
+    """Run tests in a copy of the project; return the name of the first that fails, or ""."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-n0", "-p", "no:cacheprovider", *tests]
     environment = os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
     try:
@@ -224,17 +226,23 @@ def fails(tree, tests=()):
             command, cwd=tree, env=environment, capture_output=True, timeout=SECONDS, check=False
         )
     except subprocess.TimeoutExpired:
-        return True
-    return done.returncode != 0
+        return NO_END
+    if done.returncode == 0:
+        return ""
+    text = done.stdout.decode(errors="replace")
+    found = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", text, re.MULTILINE)
+    return found[1] if found else NO_IMPORT
 
 
-def is_noticed(mutant, tree, near=False):
-    """Run a mutant in a copy of the project; return whether some test fails."""
+def noticed_by(mutant, tree, near=False):
+    """Run a mutant in a copy of the project; return the name of a test that fails, or ""."""
     target = tree / mutant.path
     whole = target.read_text("utf-8")
     target.write_text(mutant.text, "utf-8")
     try:
-        return any(fails(tree, tests) for tests in suites_of(mutant.path, near))
+        return next(
+            filter(None, (fails(tree, suite) for suite in suites_of(mutant.path, near))), ""
+        )
     finally:
         target.write_text(whole, "utf-8")
 
@@ -292,17 +300,22 @@ def main(arguments=None):
             print("the tests fail without a mistake")
             return 1
 
-        def survives(mutant):
+        def tried(mutant):
             tree = trees.get()
             try:
-                return not is_noticed(mutant, tree, wanted.near)
+                return noticed_by(mutant, tree, wanted.near)
             finally:
                 trees.put(tree)
 
-        survivors = []
-        for mutant, alive in zip(mutants, pool.map(survives, mutants), strict=True):
-            print("SURVIVES" if alive else "noticed ", mutant, flush=True)
-            survivors += [mutant] * alive
+        survivors, names = [], set()
+        for mutant, name in zip(mutants, pool.map(tried, mutants), strict=True):
+            print("noticed " if name else "SURVIVES", mutant, name and f"by {name}", flush=True)
+            survivors += [mutant] * (not name)
+            names.add(name)
+        alone = fails(tree, ["-m", "", *sorted(names - {"", NO_END, NO_IMPORT})])
+        if names and alone:
+            print(f"fails without a mistake, too: {alone}")
+            return len(mutants)
     print(f"{len(mutants)} mutants, {len(survivors)} survive without an answer")
     return len(survivors)
 
