@@ -87,6 +87,8 @@ FUNCTIONS = {
     "arithmetic": lambda x: (x + 1.0) * 2.0 - x / 3.0 + (-x) ** 2.0,
     "elementwise": lambda x: np.exp(x) + np.sin(x) * np.cos(x) + np.abs(x) + tg.sigmoid(x),
     "logarithms": lambda x: np.log(np.square(x) + 1.0) + np.log1p(np.abs(x)) + np.expm1(x),
+    "angles": lambda x: np.tan(np.arctan(x)) + np.arcsin(np.tanh(x)) + np.arccos(np.tanh(x)),
+    "hyperbolic": lambda x: np.arcsinh(np.sinh(x)) + np.arccosh(np.cosh(x)) + np.arctanh(x / 9),
     "root": lambda x: np.sqrt(np.abs(x) + 1.0),
     "activations": lambda x: F.gelu(x) + F.elu(x, alpha=0.5) + F.softplus(x) + F.erf(x),
     "more activations": lambda x: F.leaky_relu(x, 0.1) + F.mish(x) + F.hardswish(x) + F.relu6(x),
@@ -99,6 +101,7 @@ FUNCTIONS = {
     "shapes": lambda x: x.reshape(-1, 2, 2).transpose(2, 0, 1),
     "axes": lambda x: F.squeeze(F.squeeze(F.expand_dims(x, (0, -1)), axis=0)),
     "reversed": lambda x: x.T,
+    "a number, reversed": lambda x: x + x.mean().T,
     "no axis to drop": F.squeeze,
     "a condition that is computed": lambda x: tg.where(F.relu(x), x, 0.0),
     "joins": lambda x: tg.concatenate([x, -x], axis=1) + tg.stack([x, x], axis=1).reshape(-1, 8),
@@ -167,6 +170,16 @@ def test_a_quantile_at_a_cell_does_not_see_an_infinity_beside_it(runtime, tmp_pa
     assert y.tolist() == pytest.approx([0.5])
 
 
+@pytest.mark.parametrize("f", [F.selu, lambda x: F.gelu(x, approximate="tanh")])
+def test_options_are_exact_in_double(runtime, tmp_path, f):
+    """An attribute is in single precision."""
+    x = tg.Value(np.linspace(-3.0, 3.0, 9), label="x")
+    again = tg.from_onnx(tg.to_onnx(f(x), tmp_path / "net.onnx", x))
+    np.testing.assert_allclose(again(x).data, f(x).data, 1e-14)
+    (slope,), (expected,) = tg.grad(again(x).sum(), [x]), tg.grad(f(x).sum(), [x])
+    np.testing.assert_allclose(slope, expected, 1e-13)
+
+
 @pytest.mark.usefixtures("runtime")
 class TestValues:
     def test_of_a_value_leaves_become_inputs_and_parameters(self, tmp_path):
@@ -195,6 +208,7 @@ class TestValues:
         assert list(tmp_path.iterdir()) == []
 
 
+LONG = np.dtype(np.longdouble)
 REFUSED = {
     "max_pool1d: settles ties by 'even'; ONNX cannot say that": lambda x: tg.max_pool1d(
         x, 2, ties="even"
@@ -213,6 +227,9 @@ REFUSED = {
     "not quantile.0.5, method='lower'.": lambda x: np.quantile(x, 0.5, method="lower"),
     "cumprod.*: ONNX has no operation for this rule": np.cumprod,
     r"ONNX takes \(n, channels, …\), got shape": lambda x: tg.max_pool1d(x[None, None, :, :], 2),
+    rf"to_onnx: the leaf: ONNX has no {LONG}; .astype\(np.float64\) makes doubles": lambda x: (
+        x + tg.Value(np.ones(4, LONG))
+    ),
     "the graph was cut at the detach node": lambda x: x.detach() * x,
     "the leaf has a constant that was computed": lambda x: x + tg.Value(x.data),
     "add node has a constant that was computed": lambda x: x + x.data.mean(),
@@ -271,6 +288,16 @@ class TestBatch:
     def test_what_depends_on_its_size_keeps_it(self, tmp_path, f):
         again = tg.from_onnx(tg.to_onnx(Of(f), tmp_path / "net.onnx", drawn(2, 4)))
         np.testing.assert_allclose(again(drawn(2, 4)).data, Of(f)(drawn(2, 4)).data, 1e-6)
+
+    def test_of_no_numbers_no_length_can_be_found(self, tmp_path):
+        x = np.ones((2, 0), np.float32)
+
+        class Flat(nn.Module):
+            def forward(self, x):
+                return x.reshape(len(x), 0) * 2.0
+
+        again = tg.from_onnx(tg.to_onnx(Flat(), tmp_path / "net.onnx", x))
+        assert again(x).shape == (2, 0)
 
     def test_numbers_have_no_batch(self, tmp_path):
         class Double(nn.Module):

@@ -105,6 +105,14 @@ def test_what_torch_has_not_is_refused():
         nn.MaxPool2d(2, ties="even").to_torch()
     with pytest.raises(UnsupportedError, match=r"max_pool2d settles ties by 'even'"):
         nn.MaxPool2d(2, ties="even").to_torch(np.ones((1, 4, 4)))
+    long = np.dtype(np.longdouble)
+    for make in (
+        lambda: nn.Linear(2, 3, rng=0, dtype=long).to_torch(),
+        lambda: nn.PReLU(dtype=long).to_torch(np.ones(3)),
+        lambda: Residual().to_torch(np.ones((2, 4), long)),
+    ):
+        with pytest.raises(UnsupportedError, match=f"to_torch: PyTorch has no {long}; .astype"):
+            make()
     with pytest.raises(DataError, match="to_torch: needs a network, got float"):
         tg.bridges.to_torch(2.0)
 

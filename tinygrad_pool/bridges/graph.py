@@ -213,7 +213,8 @@ def _free_shapes(one: Graph, longer: Graph) -> dict[Node, Shape] | None:
                 return None
             pairs = zip(a.shape, b.shape, strict=True)
             shapes[a] = tuple(n if n == m else -1 for n, m in pairs)
-            if shapes[a].count(-1) > 1 or not _has_batch(a, shapes[a]):
+            empty = 0 in a.shape  # of no numbers, no length can be found
+            if shapes[a].count(-1) > (not empty) or not _has_batch(a, shapes[a]):
                 return None
         elif not _alike(a, b, one) or _picks_cells(a):
             return None

@@ -23,6 +23,8 @@ from tinygrad_pool.rules import activations as rules
 
 NUMPY = {
     **{"Exp": "exp", "Log": "log", "Sqrt": "sqrt", "Sin": "sin", "Cos": "cos", "Tanh": "tanh"},
+    **{name.title(): name for name in ("tan", "sinh", "cosh")},
+    **{f"A{n}": f"arc{n}" for n in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
     **{"Abs": "abs", "Max": "maximum", "Min": "minimum", "Pow": "power"},
 }
 DATA = {"Floor": "floor", "Ceil": "ceil", "Round": "round", "Sign": "sign", "IsNaN": "isnan"}

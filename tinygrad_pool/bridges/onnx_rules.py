@@ -86,12 +86,36 @@ def _clip(writer: Writer, node: Any, inputs: list[str]) -> str:
     return y
 
 
+def _is_double(node: Any) -> bool:
+    """Return whether an attribute, a number in single precision, would be too rough."""
+    return bool(node.dtype.itemsize > np.dtype(np.float32).itemsize)
+
+
 def _elu(writer: Writer, node: Any, inputs: list[str]) -> str:
-    return writer.operation("Elu", inputs, alpha=float(node.options.get("alpha", 1.0)))
+    alpha = float(node.options.get("alpha", 1.0))
+    if not _is_double(node) or float(np.float32(alpha)) == alpha:
+        return writer.operation("Elu", inputs, alpha=alpha)
+    zero, scale = (writer.constant(c, node.dtype) for c in (0.0, alpha))
+    below = writer.operation("Min", [writer.operation("Elu", inputs), zero])
+    above = writer.operation("Relu", inputs)
+    return writer.operation("Add", [above, writer.operation("Mul", [below, scale])])
 
 
 def _gelu(writer: Writer, node: Any, inputs: list[str]) -> str:
-    return writer.operation("Gelu", inputs, approximate=node.options.get("approximate", "none"))
+    kind = node.options.get("approximate", "none")
+    if kind == "none" or not _is_double(node):
+        return writer.operation("Gelu", inputs, approximate=kind)
+    (x,) = inputs
+
+    def times(a: str, b: str | float) -> str:
+        return writer.operation("Mul", [a, b if isinstance(b, str) else number(b)])
+
+    def number(c: float) -> str:
+        return writer.constant(c, node.dtype)
+
+    bent = writer.operation("Add", [x, times(times(times(x, x), x), 0.044715)])
+    share = writer.operation("Tanh", [times(bent, np.sqrt(2 / np.pi))])
+    return times(times(x, 0.5), writer.operation("Add", [share, number(1.0)]))
 
 
 def _softplus(writer: Writer, node: Any, inputs: list[str]) -> str:
@@ -119,6 +143,8 @@ def _broadcast(writer: Writer, node: Any, inputs: list[str]) -> str:
 
 
 def _transpose(writer: Writer, node: Any, inputs: list[str]) -> str:
+    if not node.ndim:
+        return writer.operation("Identity", inputs)
     axes = node.options.get("axes")
     order = range(node.ndim)[::-1] if axes is None else [i % node.ndim for i in axes]
     return writer.operation("Transpose", inputs, perm=[int(i) for i in order])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.errors import UnsupportedError
 from tinygrad_pool.rules.arguments import Shape
 
@@ -36,4 +36,4 @@ Written = Callable[[Writer, Any, list[str]], str]
 def refused(node: Node, why: str) -> UnsupportedError:
     """Return an error that names a node and its line of source."""
     at = f", at {node.about.line}" if node.about.line else ""
-    return UnsupportedError(f"to_onnx: {node.op or 'a leaf'}{at}: {why}")
+    return UnsupportedError(f"to_onnx: {node.op or name_of(node)}{at}: {why}")

@@ -10,6 +10,7 @@ import numpy as np
 
 from tinygrad_pool.bridges.graph import Graph, graph_of
 from tinygrad_pool.bridges.onnx_rules import written
+from tinygrad_pool.bridges.onnx_writer import refused
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import ToolError
@@ -42,7 +43,7 @@ def to_onnx(network: Module | Value, path: str | os.PathLike[str], *inputs: Any)
     model = _Model(onnx, graph).finished()
     try:
         onnx.checker.check_model(model, full_check=True)
-    except onnx.checker.ValidationError as error:
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ToolError(f"to_onnx: ONNX refuses the model: {error}") from error
     return write_whole(path, model.SerializeToString())
 
@@ -62,6 +63,9 @@ class _Model:
     def finished(self) -> Any:
         """Write every node, and the model around them."""
         helper, graph = self._onnx.helper, self._graph
+        for node in (*graph.inputs.values(), *graph.nodes):
+            if node.dtype.itemsize > np.dtype(np.float64).itemsize:
+                raise refused(node, f"ONNX has no {node.dtype}; .astype(np.float64) makes doubles")
         for node in graph.nodes:
             if node not in self._names:
                 self._names[node] = self._written(node)

@@ -58,7 +58,21 @@ def _original(torch: Any, network: Network) -> Any:
 
 
 def _tensors(torch: Any, held: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: torch.as_tensor(np.array(data_of(v))) for name, v in held.items()}
+    return {name: _tensor(torch, data_of(v)) for name, v in held.items()}
+
+
+def _tensor(torch: Any, given: Any) -> Any:
+    """Return a tensor with a copy of an array."""
+    numbers = np.array(given)
+    _check_dtype(numbers.dtype)
+    return torch.as_tensor(numbers)
+
+
+def _check_dtype(dtype: np.dtype[Any]) -> None:
+    if dtype.itemsize > np.dtype(np.float64).itemsize:
+        raise UnsupportedError(
+            f"to_torch: PyTorch has no {dtype}; .astype(np.float64) makes doubles"
+        )
 
 
 def _layer(torch: Any, module: Module) -> Any:
@@ -86,7 +100,7 @@ def _layer(torch: Any, module: Module) -> Any:
     state = {n: v for n, v in held.items() if isinstance(v, Value | np.ndarray)}
     first = next((v for v in state.values()), None)
     if first is not None:
-        made = made.to(torch.as_tensor(np.zeros(0, first.dtype)).dtype)
+        made = made.to(_tensor(torch, np.zeros(0, first.dtype)).dtype)
     made.load_state_dict(_tensors(torch, state), strict=False)
     return made.train(getattr(module, "training", True))
 
@@ -127,6 +141,7 @@ def _padding(given: Any) -> Any:
 def _replayed(torch: Any, graph: Graph) -> Any:
     """Make a module that computes the nodes of a graph one by one."""
     for node in graph.nodes:
+        _check_dtype(node.dtype)
         if not node.is_leaf:
             _check_counterpart(node)
 
@@ -137,7 +152,7 @@ def _replayed(torch: Any, graph: Graph) -> Any:
             super().__init__()
             self.held: dict[Node, Any] = {}
             for name, value in graph.parameters.items():
-                tensor = torch.nn.Parameter(torch.as_tensor(np.array(value._numbers)))
+                tensor = torch.nn.Parameter(_tensor(torch, value._numbers))
                 _hang(torch, self, name, tensor)
 
         def forward(self, *inputs: Any) -> Any:
