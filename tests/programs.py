@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pytest
 from hypothesis import strategies as st
+from numpy_coverage import there_is
 
 import tinygrad_pool as tg
 from tinygrad_pool.engine.backward import topological_order
@@ -36,6 +38,7 @@ class Operation(NamedTuple):
 CHOICES = {
     "axis": ["-1", "0", "None", "(0, 1)"],
     "one": ["-1", "0", "1"],
+    "end": ["-1", "0"],
     "keep": ["False", "True"],
     "ties": ["'even'", "'first'", "'last'"],
     "c": ["0.5", "-1.25", "2", "3.0", "np.float32(0.75)", "True"],
@@ -203,6 +206,121 @@ PRODUCTS = [
     ),
 ]
 
+UNARY = {  # of NumPy: of PyTorch, "" where it has none; and of how many axes
+    (0, 1, 2, 3, 4, 5): {
+        **{n: f"torch.{n}({{0}})" for n in ("atleast_1d", "atleast_2d", "atleast_3d", "ravel")},
+        **{n: f"torch.{n}({{0}})" for n in ("positive", "real", "deg2rad", "rad2deg", "diagflat")},
+        **{"degrees": "torch.rad2deg({0})", "radians": "torch.deg2rad({0})"},
+        **{"conjugate": "torch.conj({0})", "copy": "{0}.clone()"},
+        **{"fft.fftshift": "torch.fft.fftshift({0})", "ediff1d": "torch.diff({0}.reshape(-1))"},
+        "linalg.vector_norm": "torch.linalg.vector_norm({0})",
+    },
+    (1, 2): {n: f"torch.{n}({{0}})" for n in ("cov", "corrcoef", "diag")},
+    (1, 2, 3): {"flipud": "torch.flipud({0})"},
+    (2, 3): {
+        **{n: f"torch.{n}({{0}})" for n in ("triu", "fliplr", "rot90")},
+        "linalg.diagonal": "torch.linalg.diagonal({0})",
+        "linalg.matrix_norm": "torch.linalg.matrix_norm({0})",
+        **{"matrix_transpose": "{0}.mT", "linalg.trace": ""},
+    },
+    (2,): {"trace": "torch.trace({0})"},
+}
+AXES = ("{axis}", "torch.{}({{0}}, over({{0}}, {{axis}}))")
+ALONG = ("{one}", "torch.{}({{0}}, {{one}})")
+REDUCING = [  # of NumPy, of PyTorch, and along what
+    *(("amax", "amax", AXES), ("amin", "amin", AXES), ("nanmax", "amax", AXES)),
+    *(("nanmin", "amin", AXES), ("nanprod", "prod", ALONG), ("nancumsum", "cumsum", ALONG)),
+    *(("nancumprod", "cumprod", ALONG), ("cumulative_prod", "cumprod", ALONG)),
+    *((n, "", AXES) for n in ("nanvar", "nanstd", "nanmedian")),
+]
+STACKED = ("column_stack", "hstack", "vstack", "dstack")
+NUMPYS = [
+    *(
+        Operation(f"np.{name}({{0}})", theirs, ndim)
+        for ndim, named in UNARY.items()
+        for name, theirs in named.items()
+    ),
+    *(
+        Operation(f"np.{name}({{0}}, axis={axis})", theirs and call.format(theirs), (1, 2, 3))
+        for name, theirs, (axis, call) in REDUCING
+    ),
+    *(Operation(f"np.{n}([{{0}}, {{1}}])", f"torch.{n}([{{0}}, {{1}}])") for n in STACKED),
+    *(
+        Operation(f"np.{ours}({{0}}, {{1}})", f"torch.{theirs}({{0}}, {{1}})")
+        for ours, theirs in (("inner", "inner"), ("vecdot", "linalg.vecdot"))
+    ),
+    Operation("np.cross({0}, {1})", "torch.linalg.cross({0}, {1})", (1, 2, 3)),
+    *(
+        Operation(f"np.{name}({{0}}, [1])[{at}]", f"torch.{name}({{0}}, [1])[{at}]", ndim)
+        for name, ndim, at in (("hsplit", (1, 2), 0), ("vsplit", (2, 3), 1), ("dsplit", (3,), 0))
+    ),
+    Operation("np.array_split({0}, 2)[0]", "torch.tensor_split({0}, 2)[0]", (1, 2, 3)),
+    Operation("np.split({0}, [1], {one})[1]", "torch.tensor_split({0}, [1], {one})[1]", (1, 2, 3)),
+    Operation("(*np.unstack({0}, axis={one}), {0})[0]", "(*{0}.unbind({one}), {0})[0]", (1, 2, 3)),
+    Operation("np.append({0}, {1})", "torch.cat([{0}.reshape(-1), {1}.reshape(-1)])"),
+    Operation("np.astype({0}, np.float64)", "{0}.double()"),
+    Operation("np.average({0}, {end}, np.arange(1.0, 1 + {0}.shape[{end}]))", ndim=(1, 2, 3)),
+    Operation("np.average({0}, weights={1})"),
+    Operation("np.block([[{0}, {0}], [{0}, {0}]])", "{0}.tile(2, 2)", (2,)),
+    Operation("np.broadcast_arrays({0}, {1})[0]", "torch.broadcast_tensors({0}, {1})[0]"),
+    Operation("np.choose([0, 1, 0], [{0}, {1}])"),
+    Operation("np.compress([True, False, True], {0}, axis={one})", ndim=(1, 2, 3)),
+    Operation("np.convolve({0}, {1}, 'same')", ndim=(1,)),
+    Operation("np.correlate({0}, {1}, 'full')", ndim=(1,)),
+    Operation("np.cumulative_sum({0}, axis={one}, include_initial={keep})", ndim=(1, 2, 3)),
+    Operation("np.delete({0}, 1, axis={one})", ndim=(1, 2, 3)),
+    Operation("np.divmod({0}, {1})[1]", "torch.remainder({0}, {1})"),
+    Operation("np.dot({0}, {1})"),
+    Operation("np.extract({0}.data > 0, {0})", "{0}[{0} > 0]"),
+    Operation("np.float_power({0}, 2)", "torch.float_power({0}, 2)"),
+    Operation("np.gradient({0}, axis={one})", "torch.gradient({0}, dim={one})[0]", (1, 2, 3)),
+    Operation("np.insert({0}, 1, {c}, axis={one})", ndim=(1, 2, 3)),
+    Operation("np.insert({0}, 1, {1}, axis={one})", ndim=(1, 2, 3)),
+    Operation("np.ldexp({0}, 2)", "{0} * 4"),
+    Operation("np.linalg.matrix_power({0} @ {0}.T, 2)", "({0} @ {0}.T) @ ({0} @ {0}.T)", (2,)),
+    Operation("np.linalg.multi_dot([{0}, {0}.T, {0}])", "{0} @ {0}.T @ {0}", (2,)),
+    Operation("np.linalg.outer({0}, {1})", "torch.outer({0}, {1})", (1,)),
+    Operation("np.matvec({0}, {0}[0])", "{0} @ {0}[0]", (2,)),
+    Operation("np.vecmat({0}[:, 0], {0})", "{0}[:, 0] @ {0}", (2,)),
+    Operation("np.meshgrid({0}, {1})[0]", "torch.meshgrid({0}, {1}, indexing='xy')[0]", (0, 1)),
+    Operation("np.modf({0})[0]", "torch.frac({0})"),
+    Operation("np.moveaxis({0}, 0, -1)", "{0}.movedim(0, -1)", (1, 2, 3)),
+    Operation("np.rollaxis({0}, -1)", "{0}.movedim(-1, 0)", (1, 2, 3)),
+    Operation("np.swapaxes({0}, 0, -1)", "{0}.swapaxes(0, -1)", (1, 2, 3)),
+    Operation("np.nanquantile({0}, 0.3)"),
+    Operation("np.nanpercentile({0}, 30, axis={one})", ndim=(1, 2, 3)),
+    Operation("np.percentile({0}, 30)", "torch.quantile({0}.double(), 0.3)"),
+    Operation("np.partition({0}, 0)[..., 0]", "torch.amin({0}, -1)", (1, 2, 3)),
+    Operation("np.polyval([2.0, 0.5, 1.0], {0})", "(2.0 * {0} + 0.5) * {0} + 1.0"),
+    Operation("np.polyval(np.append({0}, 1.0), {1})", ndim=(1,)),
+    Operation("np.ptp({0}, axis={one})", "{0}.amax({one}) - {0}.amin({one})", (1, 2, 3)),
+    Operation("np.ravel({0}, order='F')", "{0}.mT.reshape(-1)", (2,)),
+    Operation("np.resize({0}, (3, 4))"),
+    Operation("np.select([{0}.data > 0], [{0}], 7.0)", "torch.where({0} > 0, {0}, 7.0)"),
+    Operation("np.take({0}, [0, -1, 0])", "{0}.reshape(-1)[[0, -1, 0]]"),
+    Operation("np.take_along_axis({0}, np.argsort({0}, {one}), {one})", ndim=(1, 2, 3)),
+    Operation("np.tensordot({0}, {1}, 0)", "torch.tensordot({0}, {1}, 0)"),
+    Operation("np.tensordot({0}, {0})", "({0} * {0}).sum()", (2,)),
+    Operation("np.trapezoid({0}, axis={one})", "torch.trapezoid({0}, dim={one})", (1, 2, 3)),
+    Operation("np.vdot({0}, {1})", "torch.dot({0}.reshape(-1), {1}.reshape(-1))"),
+]
+LIKE = "ceil floor rint trunc sign isnan isinf isfinite signbit logical_not round zeros_like"
+LIKE += " ones_like all any argmax argmin nanargmax nanargmin count_nonzero ndim size argsort"
+BESIDE = "equal not_equal less less_equal greater greater_equal heaviside isclose floor_divide"
+BESIDE += " logical_and logical_or logical_xor isin allclose array_equal searchsorted"
+ANSWERED = [  # with plain numbers, which the data decide: they are constants beside a Value
+    *(Operation(f"{{0}} * np.{name}({{0}})") for name in LIKE.split()),
+    *(Operation(f"{{0}} * np.{name}({{0}}, {{1}})") for name in BESIDE.split()),
+    Operation("{0} + np.full_like({0}, {c})"),
+    Operation("{0} + 0 * np.size(np.empty_like({0}))"),
+    Operation("{0}.reshape(np.shape({0}))"),
+    Operation("{0}[np.nonzero({0})]", ndim=(1, 2, 3)),
+    Operation("{0} * len(np.argwhere({0}))"),
+    Operation("np.take({0}, np.flatnonzero({0}))"),
+    Operation("{0} * np.histogram({0}, 3)[0][0]"),
+    Operation("{0} * np.size(np.unique({0}))"),
+]
+
 
 def pools(n):
     """List the pools of n axes."""
@@ -228,9 +346,24 @@ def pools(n):
     )
 
 
+class Operations(tuple):
+    """Several of them, which do not fill the page where hypothesis shows them."""
+
+    __slots__ = ()
+
+    def __repr__(self):
+        return f"{len(self)} operations"
+
+
+def named_in(operation):
+    """Name the functions of NumPy in an operation."""
+    return re.findall(r"\bnp\.([a-z_\d.]+)\(", operation.ours)
+
+
 POOLS = [operation for n in (1, 2, 3) for operation in pools(n)]
-ALL = [*ELEMENTWISE, *REDUCTIONS, *SHAPING, *PRODUCTS, *POOLS]
-SMOOTH = [operation for operation in ALL if "detach" not in operation.ours]
+EVERY = [*ELEMENTWISE, *REDUCTIONS, *SHAPING, *PRODUCTS, *POOLS, *NUMPYS, *ANSWERED]
+ALL = Operations(o for o in EVERY if all(map(there_is, named_in(o))))
+SMOOTH = Operations(o for o in ALL if "detach" not in o.ours)
 
 SHAPES = [(), (3,), (2, 3), (1, 2, 5), (2, 2, 4, 4), (1, 2, 3, 3, 3), (2, 1), (1,)]
 EMPTY = [(0,), (2, 0), (0, 3), (1, 0, 4, 4)]
@@ -240,6 +373,8 @@ REPEATED = "np.broadcast_to({x}[:1], {shape})"
 ODD = ["0.0", "-0.0", "1.0", "-1.0", "2.0", "inf", "-inf", "nan", "6e4", "-6e4", "6e-8", "0.5"]
 ORDERS = st.sampled_from("=><")
 TIED = ["0.0", "1.0", "-1.0", "2.0"]
+OF_NUMPY = pytest.mark.filterwarnings("ignore:All-NaN|Mean of empty|Degrees of freedom")
+"""What NumPy says of numbers that are all NaN, or none: it says it of Values, too."""
 
 
 class Program:
@@ -248,6 +383,7 @@ class Program:
     def __init__(self):
         self.ours, self.theirs = {}, {}
         self.leaves = []
+        self.tried = ""  # the last line, also where it failed
         self.made = {"np": np, "tg": tg, "nan": np.nan, "inf": np.inf}
 
     def __str__(self):
@@ -299,6 +435,7 @@ class Program:
     def add(self, ours, theirs=""):
         """Carry out a line and keep it."""
         name = f"v{len(self.ours)}"
+        self.tried = f"{name} = {ours}"
         with np.errstate(all="ignore"):
             made = eval(ours, self.made)
         assert isinstance(made, tg.Value)
@@ -328,9 +465,42 @@ class Program:
             folder = Path(".hypothesis")
             folder.mkdir(exist_ok=True)
             script = folder / f"{test}.py"
-            script.write_text(str(self), encoding="utf-8")
-            error.add_note(f"{script} is:\n\n{self}")
+            kept = self.tried.partition(" = ")[0] in self.ours
+            text = str(self) + ("" if kept else f"{self.tried}\n")
+            script.write_text(text, encoding="utf-8")
+            error.add_note(f"{script} is:\n\n{text}")
             raise
+
+
+class Running(tg.nn.Module):
+    """A network that runs a program on leaves."""
+
+    def __init__(self, program):
+        self._program_run = program
+
+    def forward(self, *leaves):
+        return self._program_run.again(leaves)
+
+
+def alone(operation):
+    """Yield programs of one operation each, on operands of all shapes that it takes."""
+    drawn = {name: some[0] for name, some in CHOICES.items()}
+    for shape in SHAPES:
+        program = Program()
+        for seed in (1, 2)[: operation.arity]:
+            numbers = f"np.random.default_rng({seed}).standard_normal({shape})"
+            program.add(f"tg.Value({numbers})")
+            program.leaves.append(program.name)
+        if len(shape) not in operation.ndim:
+            continue
+        try:
+            program.add(
+                operation.ours.format("v0", "v1", **drawn),
+                operation.theirs.format("v0", "v1", **drawn),
+            )
+        except TinygradPoolError:
+            continue
+        yield program
 
 
 def over(x, axis):
@@ -366,7 +536,7 @@ NUMBERS = ("tame", "tied", "odd")
 def programs(
     draw,
     numbers=NUMBERS,
-    operations=tuple(ALL),
+    operations=ALL,
     shapes=(*SHAPES, *EMPTY),
     dtypes=tuple(DTYPES),
     most=40,

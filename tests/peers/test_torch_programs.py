@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from programs import (
+    OF_NUMPY,
     SMOOTH,
+    Operations,
+    Running,
     assert_most_showed_something,
     deviations,
     over,
@@ -14,10 +17,11 @@ from programs import (
 
 import tinygrad_pool as tg
 from tinygrad_pool.engine.backward import topological_order
+from tinygrad_pool.errors import TinygradPoolError
 
-pytestmark = [pytest.mark.peer, pytest.mark.slow]
+pytestmark = [pytest.mark.peer, pytest.mark.slow, OF_NUMPY]
 
-KNOWN = tuple(operation for operation in SMOOTH if operation.theirs)
+KNOWN = Operations(operation for operation in SMOOTH if operation.theirs)
 ROUNDINGS = {"float64": 2.0**-53, "float32": 2.0**-24}
 
 
@@ -46,6 +50,49 @@ def test_pytorch_computes_the_same(torch, program):
 def test_pytorch_computes_the_same_gradients_of_gradients(torch, program):
     """In double precision alone, where no number drawn is next to a kink: masks are kept."""
     agree(torch, program, second=True)
+
+
+@settings(max_examples=60)
+@given(program=programs(("tame",), dtypes=("f8", "f4")))
+def test_every_node_is_the_same_there(torch, program):
+    with program.written_down("crosscheck"), np.errstate(all="ignore"):
+        check = tg.bridges.crosscheck(program.root, None)
+        assert check.ok, check
+
+
+@settings(max_examples=60)
+@given(program=programs())
+def test_any_program_is_compared_or_refused(torch, program):
+    """Also of odd numbers, dtypes and shapes: what may differ there are documented choices."""
+    with program.written_down("crosscheck_of_any"), np.errstate(all="ignore"):
+        try:
+            check = tg.bridges.crosscheck(program.root)
+        except TinygradPoolError:
+            return
+        assert str(check)
+
+
+@settings(max_examples=60)
+@given(program=programs(("tame",), dtypes=("f8", "f4")))
+def test_a_module_of_it_computes_the_same(torch, program):
+    with program.written_down("to_torch"), np.errstate(all="ignore"):
+        xs, y = program.inputs, program.root
+        try:
+            module = tg.bridges.to_torch(Running(program), *(x.data for x in xs))
+        except TinygradPoolError:
+            return
+        tensors = [torch.tensor(x.data, requires_grad=True) for x in xs]
+        compare(torch, (y, xs, np.asarray(program.gradient, y.dtype)), (module(*tensors), tensors))
+
+
+@settings(max_examples=60)
+@given(program=programs())
+def test_a_module_of_any_program_is_made_or_refused(torch, program):
+    with program.written_down("to_torch_of_any"), np.errstate(all="ignore"):
+        try:
+            tg.bridges.to_torch(Running(program), *program.inputs)
+        except TinygradPoolError:
+            return
 
 
 def agree(torch, program, second):

@@ -233,7 +233,7 @@ def _piece(x: Array, xp: Array) -> NDArray[np.int64]:
 def polyval(p: Array, x: Array) -> Array:
     """Evaluate a polynomial, whose highest coefficient comes first."""
     p, x = operand(p), operand(x)
-    y = np.broadcast_to(p[0], np.shape(x)) if np.size(p) else np.zeros(np.shape(x))
+    y = np.broadcast_to(p[0], np.shape(x)) if np.size(p) else np.zeros_like(x)
     for k in range(1, np.size(p)):
         y = y * x + p[k]
     return y
