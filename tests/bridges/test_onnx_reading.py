@@ -29,7 +29,7 @@ def onnx(peer):
 def write(onnx, tmp_path):
     """Write a model of some operations on x, unchecked."""
 
-    def write(nodes, tensors=(), inputs=("x",), outputs=("y",), shape=(2, 3), **more):
+    def write(nodes, tensors=(), inputs=("x",), outputs=("y",), shape=(2, 3), opset=17, **more):
         h = onnx.helper
         floats = onnx.TensorProto.FLOAT
         made = [h.make_node(*node[:3], **node[3] if len(node) > 3 else {}) for node in nodes]
@@ -44,7 +44,7 @@ def write(onnx, tmp_path):
             [h.make_tensor_value_info(o, floats, ()) for o in outputs],
             held,
         )
-        opsets = [h.make_opsetid("", 17), h.make_opsetid("mylib", 1)]
+        opsets = [h.make_opsetid("", opset), h.make_opsetid("mylib", 1)]
         model = h.make_model(graph, opset_imports=opsets, ir_version=8, **more)
         path = tmp_path / "model.onnx"
         path.write_bytes(model.SerializeToString())
@@ -139,6 +139,33 @@ def test_what_no_operation_makes(write):
         UnsupportedError, match=r"onnx.Identity: no translation of what makes 'mask'"
     ):
         tg.from_onnx(path)(X)
+
+
+@pytest.mark.parametrize("name", ["Softmax", "LogSoftmax"])
+@pytest.mark.parametrize("axis", [None, 0, 1, 2, -1])
+@pytest.mark.parametrize(("opset", "default"), [(11, 1), (12, 1), (13, -1), (17, -1)])
+def test_before_opset_13_a_softmax_is_over_all_axes_from_one_on(write, name, axis, opset, default):
+    x = np.random.default_rng(0).standard_normal((2, 3, 4)).astype(np.float32)
+    options = {} if axis is None else {"axis": axis}
+    network = tg.from_onnx(write([(name, ["x"], ["y"], options)], shape=x.shape, opset=opset))
+    at = default if axis is None else axis
+    rows = x.reshape(*x.shape[:at], -1) if opset < 13 else np.moveaxis(x, at, -1)
+    shares = np.exp(rows) / np.exp(rows).sum(axis=-1, keepdims=True)
+    expected = shares.reshape(x.shape) if opset < 13 else np.moveaxis(shares, -1, at)
+    y = network(x).data
+    np.testing.assert_allclose(np.exp(y) if name == "LogSoftmax" else y, expected, 1e-5)
+
+
+def test_an_opset_of_the_future_is_refused(write):
+    path = write([("Relu", ["x"], ["y"])], opset=9999)
+    with pytest.raises(UnsupportedError, match=r"model.onnx is of opset 9999, newer than the pack"):
+        tg.from_onnx(path)
+
+
+def test_text_is_no_number(write):
+    path = write([("Add", ["x", "w"], ["y"])], {"w": np.full(3, "a", object)})
+    with pytest.raises(OutputError, match=r"model.onnx: 'w' holds text, not numbers"):
+        tg.from_onnx(path)
 
 
 def test_branches_and_functions_are_refused(onnx, write):

@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from tinygrad_pool import Value, nn
+from tinygrad_pool import Value, nn, optim
 from tinygrad_pool.errors import DataError, GraphError, OptionError, ShapeError
 from tinygrad_pool.optim import SGD, Adam, AdamW, optimizers
 

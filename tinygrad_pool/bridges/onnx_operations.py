@@ -254,16 +254,18 @@ def layer_norm(
     return layers.layer_norm(x, x.shape[axis % x.ndim :], w, b, epsilon)
 
 
-@translates("onnx.Softmax")
-def softmax(x: Any, axis: int = -1) -> Any:
-    """Turn scores into shares."""
-    return operations.softmax(x, axis=axis)
+def _shares(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Return softmax or its logarithm: along one axis, or before opset 13 from one axis on."""
+
+    def shares(x: Any, axis: int = -1, opset: int = 13) -> Any:
+        from_here = axis if opset >= 13 else tuple(range(axis % np.ndim(x), np.ndim(x)))
+        return f(x, axis=from_here)
+
+    return shares
 
 
-@translates("onnx.LogSoftmax")
-def log_softmax(x: Any, axis: int = -1) -> Any:
-    """Take the logarithm of the shares."""
-    return operations.log_softmax(x, axis=axis)
+TRANSLATIONS["onnx.Softmax"] = _shares(operations.softmax)
+TRANSLATIONS["onnx.LogSoftmax"] = _shares(operations.log_softmax)
 
 
 @translates("onnx.Dropout")

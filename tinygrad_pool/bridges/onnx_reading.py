@@ -17,6 +17,9 @@ from tinygrad_pool.extras import extra
 LARGEST = 2**30
 """A file of more bytes is not read: it would be no small network."""
 
+FLATTENS = ("Softmax", "LogSoftmax")
+"""Before opset 13, these took all axes from one on as one, and the default was 1."""
+
 RUNNING = {"BatchNormalization": (3, 4)}
 """Operands that are statistics and not learnt."""
 
@@ -29,7 +32,7 @@ def from_onnx(path: str | os.PathLike[str]) -> Network:
 
     Raises ToolError without the package onnx; OutputError for a file that cannot be read, is
     damaged or larger than 1 GiB, or keeps numbers in other files; UnsupportedError for operations
-    that are not known, or a model with functions or branches of its own.
+    or an opset that are not known, or a model with functions or branches of its own.
     """
     onnx = extra("onnx", "from_onnx")
     path = Path(path)
@@ -81,6 +84,8 @@ def _check_tensor(onnx: Any, path: Path, tensor: Any) -> None:
             f"{path}: keeps the numbers of {tensor.name!r} in another file, which is not opened; "
             "onnx.save(onnx.load(path), path) makes one file of them"
         )
+    if tensor.data_type == onnx.TensorProto.STRING:
+        raise OutputError(f"{path}: {tensor.name!r} holds text, not numbers")
     count = 1
     for n in tensor.dims:
         count *= n
@@ -96,6 +101,11 @@ def _network(onnx: Any, model: Any, path: Path) -> Network:
     graph = model.graph
     if len(model.functions):
         raise UnsupportedError(f"from_onnx: {path} has functions of its own; inline them first")
+    opset = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
+    if opset > onnx.defs.onnx_opset_version():
+        raise UnsupportedError(
+            f"from_onnx: {path} is of opset {opset}, newer than the package onnx that is installed"
+        )
     array = onnx.numpy_helper.to_array
     running = {
         node.input[i]
@@ -118,7 +128,7 @@ def _network(onnx: Any, model: Any, path: Path) -> Network:
         if node.op_type == "Constant" and not node.domain:
             constants[node.output[0]] = _constant(array, node)
         else:
-            calls.append(_call(onnx, node))
+            calls.append(_call(onnx, node, opset))
     check_known("from_onnx", calls)
     inputs = [i for i in graph.input if i.name not in held and i.name not in constants]
     outputs = [Ref(o.name) for o in graph.output]
@@ -145,7 +155,7 @@ def _constant(array: Any, node: Any) -> Any:
     raise UnsupportedError(f"from_onnx: a constant of kind {kind} is not translated")
 
 
-def _call(onnx: Any, node: Any) -> Call:
+def _call(onnx: Any, node: Any, opset: int) -> Call:
     options: dict[str, Any] = {}
     for attribute in node.attribute:
         if attribute.type in (attribute.GRAPH, attribute.GRAPHS):
@@ -154,6 +164,8 @@ def _call(onnx: Any, node: Any) -> Call:
                 "loop, which is not translated"
             )
         options[attribute.name] = _attribute(onnx, node.op_type, attribute)
+    if node.op_type in FLATTENS and opset < 13:
+        options = {"axis": 1, "opset": opset, **options}
     if node.op_type == "Split":
         options.setdefault("num_outputs", len(node.output))
     operands: tuple[Any, ...] = tuple(Ref(name) if name else None for name in node.input)
