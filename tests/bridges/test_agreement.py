@@ -111,7 +111,19 @@ class TestDifferences:
             tg.functional.lp_pool1d(tg.Value([0.0, 0.0, 3.0, 4.0]), 2.0, 2).sum()
         )
         assert result.ok
-        assert "where all of a window is 0, so is its gradient" in str(result)
+        assert "at a kink, as of a norm of zeros, it is 0; PyTorch has NaN" in str(result)
+
+    def test_a_norm_of_zeros(self):
+        x = tg.Value([0.0, 3.0])
+        result = tg.crosscheck(np.hypot(x, x).sum())
+        assert result.ok
+        assert [c.what[-9:] for c in result.choices] == ["operand 1", "operand 2"]
+
+    def test_a_slope_beside_nan_that_is_not_0(self):
+        def size(x):
+            return (x * x) ** 0.5, lambda g: (g,)
+
+        assert not tg.crosscheck(tg.lift(size)(tg.Value([0.0])).sum()).ok
 
     def test_many_are_counted(self):
         a = tg.Value([1.0, 2.0])
