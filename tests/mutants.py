@@ -64,7 +64,7 @@ OTHER_NAME = {
 }
 OTHER_CONSTANT = {True: False, False: True, "first": "last", "last": "first"}
 KEEPS_THE_VALUE = {"unbroadcast", "copy", "deepcopy", "array", "cast_like", "sorted"}
-ONLY_SPEED = {"FEW", "CELLS", "UNITS", "maxsize"}
+ONLY_SPEED = {"FEW", "CELLS", "UNITS", "BLOCK", "maxsize"}
 """Where these decide, two ways lead to the same numbers; tests of speed have no place here."""
 
 ONLY_TYPES = {"TypeVar", "ParamSpec", "NewType", "cast", "overload"}
@@ -196,6 +196,8 @@ def _places(tree, where="module"):
                 continue
             if isinstance(node, ast.UnaryOp) and isinstance(node.operand, ast.Constant):
                 continue  # -1: to reshape and to take from the end, another number means the same
+            if isinstance(node, ast.keyword) and node.arg == "strict":
+                continue  # a mistake elsewhere would make the lengths differ
             words = _words(node) if isinstance(node, SMALL) else set()
             if words & ONLY_SPEED or (isinstance(node, ast.Call) and words & ONLY_TYPES):
                 continue

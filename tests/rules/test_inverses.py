@@ -69,3 +69,9 @@ def test_a_determinant_of_what_is_not_finite_sends_nan_and_its_neighbour_what_it
         (to_x,) = tg.grad(y, x, np.ones(2))
     assert np.isnan(to_x[0]).all()
     np.testing.assert_allclose(to_x[1], [[3.0, 0.0], [0.0, 2.0]], atol=1e-15)
+
+
+@pytest.mark.parametrize("n", [-2, -1, 0, 1, 2, 3, 5])
+def test_a_power_of_a_matrix_is_numpys(n):
+    y = np.linalg.matrix_power(Value(M), n)
+    np.testing.assert_allclose(y.data, np.linalg.matrix_power(M, n), 1e-12, 1e-12)

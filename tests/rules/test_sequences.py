@@ -55,4 +55,5 @@ def test_cumulative_sums_of_more_axes_need_one():
 
 def test_a_polynomial_without_coefficients_is_0():
     assert np.polyval([], U).tolist() == [0.0] * 4
+    assert np.polyval([], Value(np.ones(2, np.float32))).dtype == np.float32
     assert np.trapezoid(A, axis=0).data.tolist() == [1.5, 2.5, 3.5]
