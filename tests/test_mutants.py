@@ -71,3 +71,17 @@ def test_every_answer_is_for_a_mistake_that_can_still_be_made():
     for path in {key[0] for key in answers}:
         made = {m.key for m in mutants.mutants_of(path)}
         assert {key for key in answers if key[0] == path} <= made
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("def test_it():\n    assert 1 + 1 == 2", ""),
+        ("", ""),  # no test at all notices nothing
+        ("def test_it():\n    assert 1 - 1 == 2, 'this - and that'", "test_own.py::test_it"),
+        ("import nowhere", "test_own.py"),
+    ],
+)
+def test_what_fails_is_named(tmp_path, text, name):
+    (tmp_path / "test_own.py").write_text(text, "utf-8")
+    assert mutants.fails(tmp_path, ["test_own.py"]) == name

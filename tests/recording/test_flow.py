@@ -50,3 +50,9 @@ def test_what_is_no_python_is_none(tmp_path):
     file.write_text("a = = 1")
     assert source_of(str(file)) is None
     assert source_of(str(tmp_path / "absent.py")) is None
+
+
+def test_the_innermost_statement_at_a_line():
+    source = Source("x = [\n  (y := 1),\n  2,\n  (z := [3,\n   4])]\nw = 5")
+    found = [source.statement_of(line) for line in range(1, 8)]
+    assert found == [(1, 5), (2, 2), (1, 5), (4, 5), (4, 5), (6, 6), (7, 7)]
