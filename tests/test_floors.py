@@ -37,7 +37,6 @@ ELSEWHERE = {
     "recording.player.stage": "recording/player/test_player.py",
     "recording.steps": "recording/test_recording.py",
     "recording.trace": "recording/test_recording.py",
-    "recording.views": "debugger/test_shell.py",
 }
 """Modules that are tested with what they are a part of: it is all that uses them."""
 
