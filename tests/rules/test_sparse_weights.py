@@ -7,6 +7,7 @@ import pytest
 import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.errors import ShapeError, ToolError
+from tinygrad_pool.rules import sparse_weights
 from tinygrad_pool.rules.sparse_weights import Weights, weigh
 
 inf, nan = np.inf, np.nan
@@ -119,3 +120,7 @@ def test_a_small_layer_prints_as_its_matrix_and_a_large_one_by_its_counts():
     assert shares[1:] == [" 0.333 0.333 0.333"]
     large = tg.weights_of(tg.relu(Value(np.ones(17))))
     assert str(large) == repr(large)
+
+
+def test_scipy_is_imported_when_it_is_asked_for():
+    assert not hasattr(sparse_weights, "csr_array")
