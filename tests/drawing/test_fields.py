@@ -95,3 +95,10 @@ def test_a_place_without_an_input_is_empty():
     xs = [Value(1.0, label=f"x[{i % 5}, {i // 5}]") for i in range(29)]
     graph = tg.draw_units(unit(xs))
     assert graph.source.count("<TD></TD>") == 1
+
+
+def test_a_field_in_the_middle_of_a_plane_begins_at_its_own_corner():
+    xs = [Value(1.0, label=f"x[{2 + i // 5}, {3 + i % 5}]") for i in range(30)]
+    graph = tg.draw_units(unit(xs))
+    assert len(fields(graph)) == 1
+    assert "<TD></TD>" not in graph.source

@@ -138,3 +138,11 @@ def test_many_operands_that_do_not_fit_are_named_and_a_rule_of_many_may_refuse()
 
     with np.errstate(divide="ignore"):
         assert tg.lift(power)(Value(0.0), Value(1.0), Value(1.0)).data == math.inf
+
+
+def test_where_pythons_numbers_are_refused_the_options_are_kept():
+    def inverse(x, *, n=1.0):
+        return n / x, lambda g: (-g * n / x**2,)
+
+    with np.errstate(all="ignore"):
+        assert tg.lift(inverse)(Value(0.0), n=-2.0).data == -np.inf

@@ -318,3 +318,8 @@ class TestState:
         net.table = {1: Value(1.0), "1": Value(2.0)}
         with pytest.raises(OptionError, match=r"Module: two parameters are called 'table\.1'"):
             net.state_dict()
+
+
+def test_a_layer_of_another_library_is_answered_in_words():
+    with pytest.raises(AttributeError, match=r"nn has no Embedding: write weight\[labels\]"):
+        nn.Embedding  # noqa: B018
