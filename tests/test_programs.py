@@ -2,10 +2,11 @@
 
 import math
 import re
+from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import Phase, given, settings, strategies as st
 from numpy_coverage import PAGE, there_is
 from programs import (
     ALL,
@@ -321,6 +322,50 @@ def test_programs_draw_every_rule_and_every_function_of_numpys():
     drawn = {name for operation in ALL for name in named_in(operation)}
     assert len(known) > 200
     assert {name for name in known if there_is(name)} - drawn == set()
+
+
+def has_ties(program):
+    return any(x.size > 1 and np.unique(x.data).size < x.size for x in program.inputs)
+
+
+KINDS = {
+    **{
+        f"of {dtype}": lambda program, dtype=dtype: any(x.dtype == dtype for x in program.inputs)
+        for dtype in (np.float16, np.float32, np.float64, np.longdouble)
+    },
+    **{
+        f"with {text}": lambda program, text=text: text in str(program)
+        for text in (
+            "'>",
+            "asfortranarray",
+            "[..., ::-1])",
+            "broadcast_to(np.",
+            "inf",
+            "nan",
+            "-0.0",
+        )
+    },
+    "of a Python number": lambda program: any(type(x.data) is float for x in program.inputs),
+    "of NaN": lambda program: any(np.isnan(x.data).any() for x in program.inputs),
+    "of infinity": lambda program: any(np.isinf(x.data).any() for x in program.inputs),
+    "of no numbers": lambda program: any(x.size == 0 for x in program.inputs),
+    "of ties": has_ties,
+    "of two nodes at most": lambda program: len(topological_order(program.root)) <= 2,
+    "of 25 nodes and more": lambda program: len(topological_order(program.root)) >= 25,
+}
+
+
+@pytest.mark.slow
+def test_programs_are_of_every_kind():
+    counted = Counter()
+
+    @settings(max_examples=400, phases=[Phase.generate])
+    @given(programs())
+    def count(program):
+        counted.update(kind for kind, holds in KINDS.items() if holds(program))
+
+    count()
+    assert {kind: counted[kind] for kind in KINDS if counted[kind] < 10} == {}
 
 
 def rules_of(operation, ndim):
