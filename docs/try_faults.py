@@ -131,15 +131,16 @@ def named(word: str) -> str:
     return re.sub(r"file(/[\w.]+|\.\w+)?", "FILE", word)
 
 
+def fill_disk() -> None:
+    """Let no file be longer than 10 bytes."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
+
+
 @tried("Files", f"a full disk (`RLIMIT_FSIZE`), by {len(WRITERS)} ways to write a file")
 def full_disk() -> str:
-    """Let no file be longer than 10 bytes."""
-
-    def limit() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
-
-    return f"`{everywhere(limit, named)}`; nothing is left behind"
+    """Write to each kind of file."""
+    return f"`{everywhere(fill_disk, named)}`; nothing is left behind"
 
 
 @tried("Files", "a folder that may not be written to, by a user who is not root")
@@ -544,6 +545,23 @@ def changed_bits() -> str:
     return kinds(
         loaded(whole[:at] + bytes([whole[at] ^ bit]) + whole[at + 1 :]) for at, bit in flips
     )
+
+
+@tried(ONNX_GROUP, "a full disk (`RLIMIT_FSIZE`), while `to_onnx` writes one")
+def full_disk_for_network() -> str:
+    """Write it with and without a limit."""
+    x = Value(X, label="x")
+    y = x.exp()
+
+    def act() -> str:
+        fill_disk()
+        return told(lambda: tg.to_onnx(y, "net.onnx", x))
+
+    with folder() as here:
+        tg.to_onnx(y, "before.onnx", x)
+        said = forked(act)
+        assert [path.name for path in here.iterdir()] == ["before.onnx"]
+    return f"`{said}`; nothing is left behind"
 
 
 HOSTILE = [
