@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value, nn
-from tinygrad_pool.drawing.folding import FEW, by_form, by_layers, by_turns, folded
+from tinygrad_pool.drawing.folding import FEW, by_form, by_layers, by_turns, folded, layer_count
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node
 
@@ -222,3 +222,13 @@ def test_the_turns_of_a_loop_are_one():
     assert "loop ×600" in source
     assert "+ ×600, tanh ×600, × ×1,199" in source
     assert len(folded(nodes, layers=True)) > FEW
+
+
+def test_boxes_are_counted_before_they_are_made():
+    x = Value(2.0)
+    assert layer_count(topological_order(x)) == 0
+    assert layer_count(topological_order((x * 3.0).exp())) == 2
+    with tg.scope("layer"):
+        y = (x * 3.0).exp()
+    nodes = topological_order(y + 1.0)
+    assert layer_count(nodes) == 2 == sum(bool(group.sources) for group in by_layers(nodes))
