@@ -17,6 +17,7 @@ def test_the_path_its_names_and_its_sharpest_step():
     assert [text.get_text() for text in axes.get_xticklabels()] == ["h0", "h1", "E"]
     assert list(axes.lines[1].get_xdata()) == [1, 2]
     assert [(text.get_text(), text.xyann) for text in axes.texts] == [("1", (10, 4))]
+    assert axes.get_legend().get_title().get_text() == "sharpest steps"
     assert axes.get_legend().get_texts()[0].get_text() == "1: h2 → h1, × 0.002"
 
 
