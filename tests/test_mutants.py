@@ -73,6 +73,7 @@ def test_every_answer_is_for_a_mistake_that_can_still_be_made():
         assert {key for key in answers if key[0] == path} <= made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "name"),
     [
