@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import mul
+
 import numpy as np
 
 from tinygrad_pool.errors import ShapeError
@@ -26,8 +28,8 @@ def weighted_sum(*terms: Array) -> tuple[Array, Backward]:
     ws, xs, b = terms[:n], terms[n:-1], terms[-1]
 
     def weighted_sum_backward(g: Array) -> Contributions:
-        to_ws = [g * x for x in xs]
-        to_xs = [g * w for w in ws]
+        to_ws = list(map(mul, [g] * n, xs))
+        to_xs = list(map(mul, [g] * n, ws))
         to_b = g
         return (*to_ws, *to_xs, to_b)
 
