@@ -4,6 +4,7 @@ import io
 import os
 import pdb
 import re
+import signal
 import sys
 from types import SimpleNamespace
 
@@ -340,6 +341,12 @@ def test_the_tracer_of_before_is_back(run):
         assert sys.gettrace() is tracer
     finally:
         sys.settrace(before)
+
+
+def test_ctrl_c_is_as_before_when_pdb_has_gone_on(run):
+    before = signal.getsignal(signal.SIGINT)
+    run("node; c")
+    assert signal.getsignal(signal.SIGINT) == before
 
 
 class TestWithoutATracer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import io
 import pdb
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from traceback import walk_tb
@@ -87,7 +88,7 @@ class ClosurePdb(pdb.Pdb):
                 self.message("that node was not met: no gradient arrives there")
             self.done = True
 
-        tracer = sys.gettrace()
+        tracer, on_ctrl_c = sys.gettrace(), signal.getsignal(signal.SIGINT)
         self.by_node, self.done, self.taking = True, False, None
         try:
             self.runcall(take_all)
@@ -99,6 +100,8 @@ class ClosurePdb(pdb.Pdb):
             raise
         finally:
             sys.settrace(tracer)
+            if signal.getsignal(signal.SIGINT) == self.sigint_handler:  # `continue` set it
+                signal.signal(signal.SIGINT, on_ctrl_c)
             self._let_go()
         return self.done
 
