@@ -120,7 +120,7 @@ def _clip(options: Options, x: Any) -> Any:
 
 def _transpose(options: Options, x: Any) -> Any:
     axes = options.get("axes")
-    return x.permute(*(range(x.ndim)[::-1] if axes is None else axes))
+    return x.permute(tuple(range(x.ndim)[::-1] if axes is None else axes))
 
 
 def _squeeze(options: Options, x: Any) -> Any:
@@ -244,7 +244,7 @@ def _weight_layer(options: Options, *xs: Any) -> Any:
 
 COUNTERPARTS: dict[Rule, Counterpart] = {
     arithmetic.add: _plain(lambda x, w: x + w),
-    arithmetic.sub: _plain(lambda x, w: x - w),
+    arithmetic.sub: _plain(lambda x, w: 1 * x - 1 * w),  # PyTorch subtracts no masks
     arithmetic.mul: _plain(lambda x, w: x * w),
     arithmetic.div: _plain(lambda x, w: x / w),
     arithmetic.power: _plain(lambda x, n: x**n),
