@@ -128,6 +128,8 @@ REDUCTIONS = [
     ),
     Operation("np.prod({0}, axis={one})", "torch.prod({0}, {one})", (1, 2, 3, 4, 5)),
     Operation("np.cumsum({0}, axis={one})", "torch.cumsum({0}, {one})", (1, 2, 3)),
+    Operation("np.add.accumulate({0})", "torch.cumsum({0}, 0)", (1, 2, 3)),
+    Operation("np.add.reduce({0})", "torch.sum({0}, 0)", (1, 2, 3)),
     Operation("np.cumprod({0}, axis={one})", "torch.cumprod({0}, {one})", (1, 2, 3)),
     Operation("np.linalg.norm({0})", "torch.linalg.norm({0})", (1, 2)),
     Operation("np.median({0})", "torch.quantile({0}.double(), 0.5)"),
@@ -176,6 +178,7 @@ PRODUCTS = [
     Operation("np.matmul({0}, {0}.T)", "{0} @ {0}.T", (2,)),
     Operation("np.einsum('ij,kj->ik', {0}, {1})", "torch.einsum('ij,kj->ik', {0}, {1})", (2,)),
     Operation("np.outer({0}, {1})", "torch.outer({0}.reshape(-1), {1}.reshape(-1))"),
+    Operation("np.add.outer({0}, {1})", "{0}.reshape(-1, 1) + {1}", (1,)),
     Operation("np.kron({0}, {1})", "torch.kron({0}, {1})", (1, 2)),
     *(
         Operation(f"np.linalg.{text}", "torch.linalg." + text.replace("np.eye", "torch.eye"), (2,))

@@ -148,7 +148,7 @@ def _spread(size: int, shape: tuple[int, ...]) -> int:
     """Choose every how many weights are compared: of many about MOVES, in all rows and columns.
 
     >>> _spread(1000, (10, 100)), _spread(100_000, (100, 1000)), _spread(105_000, (105, 1000))
-    (1, 13, 13)
+    (1, 27, 29)
     """
     every = max(1, size // MOVES)
     while gcd(every, prod(shape)) > 1:
