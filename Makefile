@@ -4,12 +4,12 @@ PYTHON ?= python
 FUZZ_SECONDS ?= 0
 FUZZ_SEED ?= $$(date +%s)
 
-.PHONY: help check lint types test browser huge fuzz mutants examples docs bench bench-quick
+.PHONY: help check lint types test long browser huge fuzz mutants examples docs bench bench-quick
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+( [a-z-]+)?:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 22
 
-check: lint types docs test browser huge  ## everything that must hold before a change lands
+check: lint types docs test long browser huge  ## everything that must hold before a change lands
 
 lint:  ## ruff: lint and format
 	$(PYTHON) -m ruff check .
@@ -18,8 +18,11 @@ lint:  ## ruff: lint and format
 types:  ## mypy --strict over the package and typed tests
 	$(PYTHON) -m mypy
 
-test:  ## all tests but those of a million nodes and of the browser, with coverage
-	$(PYTHON) -m pytest -m "not (huge or browser)" --cov --cov-fail-under=100
+test:  ## all tests but those of the next three, with coverage
+	$(PYTHON) -m pytest -m "not (long or huge or browser)" --cov --cov-fail-under=100
+
+long:  ## the tests of many cases and of long trainings, without coverage, which doubles their time
+	$(PYTHON) -m pytest -m "long and not (huge or browser)"
 
 browser:  ## the tests that drive Chromium
 	$(PYTHON) -m pytest -m browser

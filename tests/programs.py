@@ -603,7 +603,7 @@ counted: dict[str, list[float]] = {}
 """How many checks of each kind showed something, how many were tried, and the share to be shown."""
 
 
-def tally(what, shown, least=0.9):
+def tally(what, shown, least=0.75):
     """Count a check, and return whether it shows something."""
     before = counted.get(what, (0, 0, least))
     counted[what] = [before[0] + bool(shown), before[1] + 1, least]

@@ -57,7 +57,7 @@ def extents(kernel, dilation):
     return [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @fuzz
 @given(
     shape=st.tuples(st.sampled_from([1, 2, 0]), length, length),
@@ -107,7 +107,7 @@ def test_pools_compute_what_loops_compute_or_say_why_not(
         np.testing.assert_allclose(means.data[n].ravel(), expected, rtol=1e-12, atol=1e-15)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @fuzz
 @given(
     shape=st.tuples(

@@ -46,7 +46,7 @@ NEEDS = {"09_data_parallel.py": ["dask.distributed"]}
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in sorted(PRINTS)],
+    [pytest.param(n, marks=pytest.mark.long if n in SLOW else ()) for n in sorted(PRINTS)],
 )
 def test_it_runs_and_prints(name, tmp_path, peer):
     for package in NEEDS.get(name, ()):
@@ -65,7 +65,7 @@ def test_it_runs_and_prints(name, tmp_path, peer):
 
 
 @pytest.mark.peer
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_notebook_runs_and_each_of_its_cells_shows_one_thing(peer, tmp_path):
     nbformat, nbclient = peer("nbformat"), peer("nbclient")
     notebook = nbformat.read(EXAMPLES / "pooling.ipynb", as_version=4)

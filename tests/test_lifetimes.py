@@ -96,7 +96,7 @@ INSTRUMENTS = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("look", INSTRUMENTS.values(), ids=INSTRUMENTS)
 @pytest.mark.parametrize("graph", [numbers, arrays])
 def test_a_graph_dies_with_its_last_reference(look, graph, tmp_path, monkeypatch):
@@ -114,7 +114,7 @@ def test_a_graph_dies_with_its_last_reference(look, graph, tmp_path, monkeypatch
         gc.enable()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("steps", "recorded"), [(2000, False), (300, True)])
 def test_memory_stays_flat_over_many_steps_of_training(steps, recorded):
     rng = np.random.default_rng(0)

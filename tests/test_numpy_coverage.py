@@ -59,7 +59,7 @@ def test_numbers_are_numpys_in_every_call(name):
         assert (result if isinstance(result, str) else "refused") == kinds()[name]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_slopes_are_those_of_differences_and_the_page_says_what_came_of_it():
     assert page() == PAGE.read_text("utf-8")
 
@@ -105,7 +105,7 @@ def test_dtypes_are_numpys_and_gradients_have_those_of_their_operands(name, dtyp
             assert g.shape == v.shape
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", working())
 def test_weights_are_what_the_closures_send(name):
     for call in CALLS[name][:3]:
@@ -118,7 +118,7 @@ def test_weights_are_what_the_closures_send(name):
                     assert np.allclose(W.dense(), other.dense(), equal_nan=True), (call, node.op)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", working())
 def test_an_exploded_graph_has_the_same_number_and_gradients(name):
     for call in CALLS[name][:4]:
@@ -139,7 +139,7 @@ def test_an_exploded_graph_has_the_same_number_and_gradients(name):
                 assert np.isclose(units.get(label, 0.0), np.asarray(v.grad)[place], 1e-8, 1e-10)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", working())
 def test_an_unrolled_program_computes_the_same_bits(name):
     for call in CALLS[name][:4]:
@@ -153,7 +153,7 @@ def test_an_unrolled_program_computes_the_same_bits(name):
             assert np.array_equal(outcome.gradients[letter], leaves[letter].grad), call
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", [n for n in working() if n not in ("trim_zeros", "extract")])
 def test_every_way_to_look_at_a_graph_takes_it(name):
     loss = loss_of(CALLS[name][0], leaves := leaves_of(CALLS[name][0]))

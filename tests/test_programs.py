@@ -107,7 +107,7 @@ def test_stepping_is_running_bit_for_bit(program):
         )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @given(program=tame)
 @settings(max_examples=60)
 def test_gradients_with_a_graph_are_the_same(program):
@@ -137,7 +137,7 @@ def test_what_runs_again_is_the_same_bit_for_bit(program):
         assert_same(outcome.gradients.values(), [v.grad for v in unrolled.leaves.values()])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @given(programs(operations=STEADY), st.data())
 @settings(max_examples=150)
 def test_unrolled_it_computes_of_other_numbers_what_the_program_does(program, data):
@@ -170,7 +170,7 @@ def test_unrolled_it_computes_of_other_numbers_what_the_program_does(program, da
                 assert_same([g], [expected[leaf]])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @given(programs(operations=EXACT))
 @settings(max_examples=150)
 def test_weight_layers_are_the_same_but_for_the_sign_of_zeros(program):
@@ -185,7 +185,7 @@ def test_weight_layers_are_the_same_but_for_the_sign_of_zeros(program):
                 assert_same([slope + 0.0], [g + 0.0])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @given(programs())
 @settings(max_examples=100)
 def test_whoever_looks_sees_something(program):
@@ -235,7 +235,7 @@ def telling(what, deviation, scale):
     return tally(what, deviation < 1e-3 * (1 + scale), 1 / 3)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @given(program=programs(("tame",), UNITS, dtypes=DOUBLE))
 @settings(max_examples=60)
 def test_units_of_their_own_have_the_gradients_of_the_arrays(program):
@@ -285,7 +285,7 @@ def along(program, second, direction):
     return f
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("second", [False, True], ids=["first", "second"])
 @given(program=tame)
 @settings(max_examples=40)
@@ -355,7 +355,7 @@ KINDS = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_programs_are_of_every_kind():
     counted = Counter()
 

@@ -168,7 +168,7 @@ def seen():
     assert min(ends.values()) > 300
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @settings(max_examples=2000)
 @given(call=calls())
 def test_random_options_give_the_right_answer_or_an_error_that_names_the_pool(call, seen):
@@ -189,7 +189,7 @@ def test_random_options_give_the_right_answer_or_an_error_that_names_the_pool(ca
     seen["answers"] += 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @settings(max_examples=500)
 @given(st.data())
 def test_random_indices_unpool_by_loops_or_end_in_an_error_that_names_the_pool(data):

@@ -8,7 +8,7 @@ import pytest
 
 import tinygrad_pool as tg
 
-pytestmark = [pytest.mark.peer, pytest.mark.slow]
+pytestmark = [pytest.mark.peer, pytest.mark.long]
 
 COVERED = {
     "AveragePool": 20,

@@ -9,7 +9,7 @@ import tinygrad_pool as tg
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.errors import TinygradPoolError
 
-pytestmark = [pytest.mark.peer, pytest.mark.slow, OF_NUMPY]
+pytestmark = [pytest.mark.peer, pytest.mark.long, OF_NUMPY]
 
 ROUNDINGS = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11}
 

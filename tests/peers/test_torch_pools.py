@@ -6,7 +6,7 @@ from hypothesis import given, settings, strategies as st
 
 import tinygrad_pool as tg
 
-pytestmark = [pytest.mark.peer, pytest.mark.slow]
+pytestmark = [pytest.mark.peer, pytest.mark.long]
 
 grid = settings(max_examples=300)
 VALUES = ["random", "tied", "-inf", "nan", "constant"]

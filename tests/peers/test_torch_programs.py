@@ -21,7 +21,7 @@ import tinygrad_pool as tg
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.errors import TinygradPoolError
 
-pytestmark = [pytest.mark.peer, pytest.mark.slow, OF_NUMPY]
+pytestmark = [pytest.mark.peer, pytest.mark.long, OF_NUMPY]
 
 KNOWN = Operations(operation for operation in SMOOTH if operation.theirs)
 ROUNDINGS = {"float64": 2.0**-53, "float32": 2.0**-24}

@@ -21,7 +21,7 @@ LOSING = [  # gradients, in every way
 networks = programs(("tied",), tuple(map(Operation, LOSING)), ((),), dtypes=("f8",), most=9)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @settings(max_examples=300)
 @given(networks)
 def test_entries_add_up_and_zeros_have_true_reasons(program):
