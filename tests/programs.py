@@ -178,7 +178,7 @@ PRODUCTS = [
     Operation("np.matmul({0}, {0}.T)", "{0} @ {0}.T", (2,)),
     Operation("np.einsum('ij,kj->ik', {0}, {1})", "torch.einsum('ij,kj->ik', {0}, {1})", (2,)),
     Operation("np.outer({0}, {1})", "torch.outer({0}.reshape(-1), {1}.reshape(-1))"),
-    Operation("np.add.outer({0}, {1})", "{0}.reshape(-1, 1) + {1}", (1,)),
+    Operation("np.add.outer({0}, {1})", "{0}.reshape(-1, *[1] * {1}.dim()) + {1}", (1,)),
     Operation("np.kron({0}, {1})", "torch.kron({0}, {1})", (1, 2)),
     *(
         Operation(f"np.linalg.{text}", "torch.linalg." + text.replace("np.eye", "torch.eye"), (2,))
