@@ -229,9 +229,9 @@ class TestPaused:
 def test_a_pass_that_took_its_last_step_is_not_half_done():
     w, E = cube()
     walk = paused(E)
-    assert len(HALF_DONE) == 1
+    assert any(E in half.nodes for half in HALF_DONE)
     next(walk)
-    assert len(HALF_DONE) == 0
+    assert not any(E in half.nodes for half in HALF_DONE)
     E.backward()
     assert next(walk, None) is None
     assert w.grad == 54.0

@@ -100,13 +100,13 @@ class ClosurePdb(pdb.Pdb):
             raise
         finally:
             sys.settrace(tracer)
-            if signal.getsignal(signal.SIGINT) == self.sigint_handler:  # `continue` set it
-                signal.signal(signal.SIGINT, on_ctrl_c)
-            self._let_go()
+            self._let_go(on_ctrl_c)
         return self.done
 
-    def _let_go(self) -> None:
+    def _let_go(self, on_ctrl_c: Any) -> None:
         """Release all frames: they hold the graph and, through their tracer, this object."""
+        if signal.getsignal(signal.SIGINT) == self.sigint_handler:  # `continue` set it
+            signal.signal(signal.SIGINT, on_ctrl_c)
         self.forget()
         self.waits, self.taking, self.curframe_locals = None, None, {}
         self.gone, self.targets, self.named = set(), set(), Named([], {})

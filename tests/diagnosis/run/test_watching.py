@@ -365,7 +365,7 @@ def test_two_steps_of_training_are_compared():
         run.compare(0, 4)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_memory_stays_flat_over_2000_steps():
     net = tg.nn.Linear(3, 1, rng=0)
     run = tg.watch(net, points=100, vanish=0)
