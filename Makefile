@@ -1,6 +1,7 @@
 # Every gate by itself, and `make check` for all of them. Needs pip install -e '.[dev,peers]'.
 
 PYTHON ?= python
+MAKEFLAGS += --jobs=2 --output-sync=target  # some gates use one core only
 FUZZ_SECONDS ?= 0
 FUZZ_SEED ?= $$(date +%s)
 
@@ -9,8 +10,7 @@ FUZZ_SEED ?= $$(date +%s)
 help:  ## what can be made
 	@grep -hE '^[a-z-]+( [a-z-]+)?:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 22
 
-check:  ## everything that must hold before a change lands: two at a time, since some use one core
-	@$(MAKE) --jobs=2 --output-sync=target test lint types docs huge browser long
+check: test lint types docs huge browser long  ## everything that must hold before a change lands
 
 lint:  ## ruff: lint and format
 	$(PYTHON) -m ruff check .
