@@ -25,6 +25,7 @@ settings.register_profile("fuzz", settings.get_profile("same"), derandomize=Fals
 settings.load_profile("same")
 
 NEEDS = {
+    "docs/conf.py": "sphinx",
     "docs/pages_that_answer.py": "sphinx",
     "docs/torch_coverage.py": "torch",
     "tinygrad_pool/recording/player/widget.py": "anywidget",
