@@ -57,3 +57,11 @@ def test_double_precision_is_kept_and_made():
     assert np.astype(v, np.float64, copy=False).dtype == np.float64
     assert np.ldexp(v, 2).dtype == np.float32
     assert np.positive(v) is np.conjugate(v) is np.real(v) is v
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
+def test_float_power_has_numpys_dtype(dtype):
+    x = np.array([0.5, 3.0], dtype)
+    y = np.float_power(Value(x), 2)
+    assert y.dtype == np.float_power(x, 2).dtype
+    np.testing.assert_array_equal(y.data, np.float_power(x, 2))

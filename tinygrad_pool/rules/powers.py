@@ -227,19 +227,20 @@ def same(x: Array) -> Array:
 
 @composes("float_power")
 def float_power(x: Array, n: Array) -> Array:
-    """Raise to a power in double precision."""
+    """Raise to a power in double precision at least."""
     return np.power(double(x), double(n))
 
 
 def double(x: Array) -> Array:
-    """Convert to double precision; Python's own numbers have it.
+    """Convert to double precision at least; Python's own numbers have it.
 
     >>> double(np.ones(1, np.float32)).dtype
     dtype('float64')
     """
-    if type(x) in PYTHON or dtype_of(x) == np.float64:
+    dtype = np.promote_types(dtype_of(x), np.float64)
+    if type(x) in PYTHON or dtype_of(x) == dtype:
         return x
-    return operand(x).astype(np.float64)
+    return operand(x).astype(dtype)
 
 
 @composes("ldexp")
