@@ -291,3 +291,9 @@ def test_what_rounding_leaves_of_a_sum_that_cancels_is_no_difference(monkeypatch
         a = tg.Value(np.where(np.eye(3, 4) > 0, [[far, 1, 1, 1]], 1.0))
         result = tg.crosscheck((tg.lift(wrong)(a, b) * ([1.0, -1.0] * 2)).sum())
         assert [d.what for d in result.differences] == ["what it sends to operand 2"]
+
+
+@pytest.mark.usefixtures("torch")
+def test_a_slope_that_rounding_of_the_result_leaves_is_no_difference():
+    for x in np.linspace(4.0, 5.5, 40, dtype=np.float32):
+        assert tg.bridges.crosscheck(np.tanh(tg.Value(x))).ok

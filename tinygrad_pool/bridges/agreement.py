@@ -204,11 +204,12 @@ def _tensor(torch: Any, operand: Any, dtype: Any) -> Any:
 
 
 def _rounding(node: Node, operand: Node, g: Any) -> float:
-    """Bound what rounding leaves where an operand was broadcast, and what it is sent cancels."""
-    if operand.shape == node.shape or traits_of(node.rule).sparsity != "elementwise":
+    """Bound what rounding leaves: of a result near a limit, as in 1 − y², or where sums cancel."""
+    if traits_of(node.rule).sparsity != "elementwise":
         return 0.0
-    terms = [np.abs(data_of(p)).max(initial=1.0) for p in node.parents]
-    bound = float(np.finfo(node.dtype).eps * node.size * np.abs(g).max(initial=0.0) * max(terms))
+    bound = 4 * float(np.finfo(node.dtype).eps * np.abs(g).max(initial=0.0))
+    if operand.shape != node.shape:  # it was broadcast, and what it is sent is added up
+        bound *= node.size * max(float(np.abs(data_of(p)).max(initial=1.0)) for p in node.parents)
     return bound if np.isfinite(bound) else 0.0
 
 

@@ -120,7 +120,7 @@ def _clip(options: Options, x: Any) -> Any:
 
 def _transpose(options: Options, x: Any) -> Any:
     axes = options.get("axes")
-    return x.permute(tuple(range(x.ndim)[::-1] if axes is None else axes))
+    return _torch().permute(x, tuple(range(x.ndim)[::-1] if axes is None else axes))
 
 
 def _squeeze(options: Options, x: Any) -> Any:
