@@ -81,7 +81,9 @@ class Crosscheck:
         lines += map(self._written, self.choices[:LISTED])
         if self.unknown:
             names = several([self._call(node) for node in self.unknown])
-            lines.append(f"not compared, since PyTorch has no such operation: {names}")
+            lines.append(
+                f"not compared, since PyTorch has no such operation, or refuses it: {names}"
+            )
         return "\n".join(lines)
 
     def _summary(self) -> str:
@@ -205,10 +207,9 @@ def _tensor(torch: Any, operand: Any, dtype: Any) -> Any:
 
 def _rounding(node: Node, operand: Node, g: Any) -> float:
     """Bound what rounding leaves: of a result near a limit, as in 1 − y², or where sums cancel."""
-    if traits_of(node.rule).sparsity != "elementwise":
-        return 0.0
     bound = 4 * float(np.finfo(node.dtype).eps * np.abs(g).max(initial=0.0))
-    if operand.shape != node.shape:  # it was broadcast, and what it is sent is added up
+    if operand.shape != node.shape and traits_of(node.rule).sparsity == "elementwise":
+        # it was broadcast, and what it is sent is added up
         bound *= node.size * max(float(np.abs(data_of(p)).max(initial=1.0)) for p in node.parents)
     return bound if np.isfinite(bound) else 0.0
 
@@ -220,7 +221,9 @@ def _compared(
     ours, theirs = np.asarray(ours), theirs.detach().cpu().numpy()
     if ours.shape != theirs.shape:
         raise NoCounterpartError(what)
-    rough = TOLERANCE.get(min(ours.dtype.itemsize, theirs.dtype.itemsize), 1e-9)
+    operands = [p.dtype for p in (() if node is None else node.parents) if isinstance(p, Node)]
+    least = min(dtype.itemsize for dtype in (ours.dtype, theirs.dtype, *operands))
+    rough = TOLERANCE.get(least, 1e-9)
     finite = theirs[np.isfinite(theirs)]
     scale = np.abs(finite).max(initial=np.finfo(ours.dtype).tiny)
     near = max(rough * scale, rounding)

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from tinygrad_pool.bridges.row_counterparts import METHODS, ROW_COUNTERPARTS
+from tinygrad_pool.bridges.row_counterparts import METHODS, ROW_COUNTERPARTS, of_one_dtype
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.extras import extra
 from tinygrad_pool.rules import (
@@ -65,9 +65,8 @@ def counterpart_of(node: Node) -> Counterpart:
 
 
 def constant(x: Any, dtype: Any) -> Any:
-    """Return a constant operand as a tensor of a dtype; a mask stays one."""
-    numbers = np.array(x)
-    return _torch().as_tensor(numbers if numbers.dtype.kind == "b" else numbers.astype(dtype))
+    """Return a constant operand, a mask too, as a tensor of a dtype."""
+    return _torch().as_tensor(np.array(x, dtype))
 
 
 def _torch() -> Any:
@@ -82,6 +81,13 @@ def _plain(f: Callable[..., Any]) -> Counterpart:
 def _function(name: str) -> Counterpart:
     """Return a function of torch.nn.functional that has our options."""
     return lambda options, x: getattr(_torch().nn.functional, name)(x, **options)
+
+
+def _gelu(options: Options, x: Any) -> Any:
+    """Compute x Φ(x) by erfc: PyTorch's own sum of 1 and erf leaves nothing far below 0."""
+    if options.get("approximate", "none") != "none":
+        return _torch().nn.functional.gelu(x, **options)
+    return x * _torch().erfc(x * -(0.5**0.5)) / 2
 
 
 def _over(name: str) -> Counterpart:
@@ -244,7 +250,7 @@ def _weight_layer(options: Options, *xs: Any) -> Any:
 
 COUNTERPARTS: dict[Rule, Counterpart] = {
     arithmetic.add: _plain(lambda x, w: x + w),
-    arithmetic.sub: _plain(lambda x, w: 1 * x - 1 * w),  # PyTorch subtracts no masks
+    arithmetic.sub: _plain(lambda x, w: x - w),
     arithmetic.mul: _plain(lambda x, w: x * w),
     arithmetic.div: _plain(lambda x, w: x / w),
     arithmetic.power: _plain(lambda x, n: x**n),
@@ -252,16 +258,16 @@ COUNTERPARTS: dict[Rule, Counterpart] = {
     arithmetic.nudge: _plain(lambda x, old, new: x - old + new),
     activations.leaky_relu: _plain(lambda x, w: _torch().where(x > 0, x, x * w)),
     activations.elu: _function("elu"),
-    activations.gelu: _function("gelu"),
+    activations.gelu: _gelu,
     activations.softplus: _function("softplus"),
-    entropies.binary_cross_entropy: _plain(
-        lambda p, t: _torch().nn.functional.binary_cross_entropy(p, t, reduction="none")
+    entropies.binary_cross_entropy: of_one_dtype(
+        lambda _, p, t: _torch().nn.functional.binary_cross_entropy(p, t, reduction="none")
     ),
     elementwise.clip: _clip,
     elementwise.where: _plain(lambda holds, x, w: _torch().where(holds != 0, x, w)),
     linear.weighted_sum: _weighted_sum,
-    linear.matmul: _plain(lambda x, w: x @ w),
-    convolution.conv: _conv,
+    linear.matmul: of_one_dtype(lambda _, x, w: x @ w),
+    convolution.conv: of_one_dtype(_conv),
     reductions.sum: _over("sum"),
     reductions.mean: _over("mean"),
     reductions.max: _over("amax"),
