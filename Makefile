@@ -1,7 +1,6 @@
 # Every gate by itself, and `make check` for all of them. Needs pip install -e '.[dev,peers]'.
 
 PYTHON ?= python
-MAKEFLAGS += --jobs=2 --output-sync=target  # some gates use one core only
 FUZZ_SECONDS ?= 0
 FUZZ_SEED ?= $$(date +%s)
 
@@ -9,6 +8,10 @@ FUZZ_SEED ?= $$(date +%s)
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+( [a-z-]+)?:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 22
+
+ifneq ($(filter check,$(MAKECMDGOALS)),)
+MAKEFLAGS += --jobs=2 --output-sync=target  # some gates use one core only
+endif
 
 check: test lint types docs huge browser long  ## everything that must hold before a change lands
 
