@@ -84,6 +84,7 @@ rng = np.random.default_rng(0)
 class Case(NamedTuple):
     """One rule, the NumPy that computes the same, and operands in a range."""
 
+    name: str
     rule: object
     reference: object
     operands: list
@@ -105,10 +106,8 @@ def cases(rule, reference, shapes, low=-2.0, high=2.0, constants=(), **options):
         operands = [np.array(x) if s == () else x for x, s in zip(operands, some, strict=True)]
         listed = ",".join("float" if s is FLOAT else str(s) for s in some)
         given = ",".join(options)
-        yield pytest.param(
-            Case(rule, reference, operands, options, constants),
-            id=f"{rule.__name__}[{listed}]{given}",
-        )
+        name = f"{rule.__name__}[{listed}]{given}"
+        yield Case(name, rule, reference, operands, options, constants)
 
 
 def softmax(x):
@@ -416,18 +415,18 @@ TABLE = [
 
 
 def pytest_generate_tests(metafunc):
-    """Run a test once for every `case`, or for every `sloped_case`: one that has a gradient."""
-    if "case" in metafunc.fixturenames:
-        metafunc.parametrize("case", TABLE)
-    if "sloped_case" in metafunc.fixturenames:
-        sloped = [p for p in TABLE if p.values[0].rule is not shaping.detach]
-        metafunc.parametrize("sloped_case", sloped)
+    """Give `case` all cases of one rule after another, `sloped_case` those that have a gradient."""
+    rules = {case.rule: [c for c in TABLE if c.rule is case.rule] for case in TABLE}
+    sloped = {rule: cases for rule, cases in rules.items() if rule is not shaping.detach}
+    for name, of_rule in {"case": rules, "sloped_case": sloped}.items():
+        if name in metafunc.fixturenames:
+            metafunc.parametrize(name, of_rule.values(), ids=[rule.__name__ for rule in of_rule])
 
 
 @pytest.fixture
 def tabled_rules():
     """List the rules that the table holds."""
-    return {p.values[0].rule for p in TABLE}
+    return {case.rule for case in TABLE}
 
 
 @pytest.fixture(params=[*PLANES, *ADAPTIVE], ids=str)

@@ -22,11 +22,28 @@ def all_rules():
     }
 
 
+def in_each(test):
+    """Run a test for each case of a rule, and name the case in which it fails."""
+
+    def test_of_a_rule(**fixtures):
+        name = next(name for name in fixtures if name.endswith("case"))
+        for case in fixtures.pop(name):
+            try:
+                test(case, **fixtures)
+            except BaseException as error:
+                error.add_note(f"The case is {case.name}.")
+                raise
+
+    test_of_a_rule.__signature__ = inspect.signature(test)
+    return test_of_a_rule
+
+
 def test_the_table_holds_every_rule(tabled_rules):
     assert len(all_rules()) > 40
     assert tabled_rules == all_rules()
 
 
+@in_each
 def test_a_rule_computes_what_numpy_computes(case):
     y = case.run(*map(tg.Value, case.operands))
     expected = case.reference(*case.operands)
@@ -34,10 +51,12 @@ def test_a_rule_computes_what_numpy_computes(case):
     assert y.shape == np.shape(expected)
 
 
+@in_each
 def test_a_rule_has_the_gradient_of_finite_differences(sloped_case, check_gradient):
     check_gradient(sloped_case.run, *sloped_case.operands)
 
 
+@in_each
 def test_no_right_closure_is_called_wrong(case):
     y = case.run(*map(tg.Value, case.operands))
     if y.is_interior and y.size:
@@ -45,12 +64,14 @@ def test_no_right_closure_is_called_wrong(case):
         assert (found.wrong, found.unchecked) == ([], [])
 
 
+@in_each
 def test_a_rule_has_the_second_derivative_of_finite_differences(
     sloped_case, check_second_derivative
 ):
     check_second_derivative(sloped_case.run, *sloped_case.operands)
 
 
+@in_each
 def test_a_rule_takes_views_with_strides(sloped_case, check_gradient):
     def on_views(*xs):
         return sloped_case.run(*(x[..., ::-2] if x.ndim else x for x in xs))
@@ -62,6 +83,7 @@ def test_a_rule_takes_views_with_strides(sloped_case, check_gradient):
     check_gradient(on_views, *wide)
 
 
+@in_each
 def test_a_rule_writes_to_nothing_that_it_is_given(case):
     def sealed(x):
         x = np.array(x)
@@ -75,11 +97,13 @@ def test_a_rule_writes_to_nothing_that_it_is_given(case):
         np.testing.assert_array_equal(x, before)
 
 
+@in_each
 def test_a_closure_is_named_after_its_rule(case):
     _, closure = case.rule(*case.constants, *case.operands, **case.options)
     assert closure.__name__ == f"{case.rule.__name__.removesuffix('_rule')}_backward"
 
 
+@in_each
 def test_python_floats_stay_python_floats(case):
     xs = [tg.Value(x) for x in case.operands]
     y = case.run(*xs)
@@ -90,6 +114,7 @@ def test_python_floats_stay_python_floats(case):
         assert type(g) is type(x.data)
 
 
+@in_each
 def test_a_dtype_stays_in_result_and_gradients(case):
     for dtype in (np.float16, np.float32, np.float64):
         xs = [tg.Value(x if isinstance(x, float) else x.astype(dtype)) for x in case.operands]
@@ -103,6 +128,7 @@ def test_a_dtype_stays_in_result_and_gradients(case):
                 assert g.dtype == dtype
 
 
+@in_each
 def test_a_rule_is_unrolled_bit_for_bit(case):
     xs = [tg.Value(x) for x in case.operands]
     y = case.run(*xs)
