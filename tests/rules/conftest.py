@@ -416,11 +416,13 @@ TABLE = [
 
 def pytest_generate_tests(metafunc):
     """Give `case` all cases of one rule after another, `sloped_case` those that have a gradient."""
-    rules = {case.rule: [c for c in TABLE if c.rule is case.rule] for case in TABLE}
-    sloped = {rule: cases for rule, cases in rules.items() if rule is not shaping.detach}
-    for name, of_rule in {"case": rules, "sloped_case": sloped}.items():
-        if name in metafunc.fixturenames:
-            metafunc.parametrize(name, of_rule.values(), ids=[rule.__name__ for rule in of_rule])
+    for name in {"case", "sloped_case"} & {*metafunc.fixturenames}:
+        of_rules = {
+            case.rule: [] for case in TABLE if name == "case" or case.rule is not shaping.detach
+        }
+        for case in TABLE:
+            of_rules.get(case.rule, []).append(case)
+        metafunc.parametrize(name, of_rules.values(), ids=[rule.__name__ for rule in of_rules])
 
 
 @pytest.fixture
