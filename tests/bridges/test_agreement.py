@@ -272,6 +272,26 @@ def test_what_takes_rows_together_agrees(name):
         assert not result.choices
 
 
+REDUCED = {
+    **{name: getattr(np, name) for name in ("sum", "prod", "mean", "var", "std", "max", "median")},
+    **{"vector_norm": np.linalg.vector_norm, "logsumexp": tg.functional.logsumexp},
+    **{"softmax": tg.functional.softmax, "log_softmax": tg.functional.log_softmax},
+}
+
+
+@pytest.mark.usefixtures("torch")
+@pytest.mark.parametrize("name", REDUCED)
+def test_no_axes_at_all_and_axes_without_cells_are_axes_too(name):
+    cases = [
+        ((), None), ((), ()), ((0,), ()), ((0, 3), -1), ((0, 3), ()), ((3, 0), 0), ((2, 3), ()),
+        ((2, 3), None), ((2, 1, 3), (0, -1)),
+    ]  # fmt: skip
+    for shape, axis in cases:
+        x = tg.Value(np.random.default_rng(0).normal(size=shape))
+        found = tg.crosscheck(REDUCED[name](x, axis=axis))
+        assert (shape, axis, found.differences, found.unknown) == (shape, axis, [], [])
+
+
 @pytest.mark.usefixtures("torch")
 def test_a_way_of_quantiles_that_torch_has_not_is_listed():
     result = tg.crosscheck(np.quantile(tg.Value([1.0, 2.0, 4.0]), 0.3, method="weibull"))

@@ -18,6 +18,7 @@ from programs import (
 )
 
 import tinygrad_pool as tg
+from tinygrad_pool.bridges.counterparts import NoCounterpartError, counterpart_of
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.errors import TinygradPoolError
 
@@ -60,6 +61,9 @@ def test_every_node_is_the_same_there(torch, program):
     with program.written_down("crosscheck"), np.errstate(all="ignore"):
         check = tg.bridges.crosscheck(program.root, None)
         assert check.ok, check
+        for node in check.unknown:
+            with pytest.raises(NoCounterpartError):
+                counterpart_of(node)
 
 
 @settings(max_examples=60)

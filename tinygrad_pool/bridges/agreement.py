@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -153,7 +154,8 @@ def _of_graph(torch: Any, loss: Value) -> Crosscheck:
     recording = record(loss, _seed(loss))
     result = Crosscheck(recording)
     steps = {step.node: step for step in recording.steps}
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch warns of variances of no numbers
         for node in recording.nodes:
             if node.is_leaf:
                 continue

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from tinygrad_pool.bridges.row_counterparts import METHODS, ROW_COUNTERPARTS, of_one_dtype
+from tinygrad_pool.bridges.row_counterparts import METHODS, ROW_COUNTERPARTS, of_one_dtype, rows_of
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.extras import extra
 from tinygrad_pool.rules import (
@@ -109,11 +109,9 @@ def _shares(name: str) -> Counterpart:
 
     def shares(options: Options, x: Any) -> Any:
         axes = axes_of(tuple(x.shape), options.get("axis", -1), "crosscheck")
-        rest = [i for i in range(x.ndim) if i not in axes]
-        moved = x.permute(*rest, *axes)
-        flat = moved.reshape(*moved.shape[: len(rest)], -1)
-        y = getattr(_torch(), name)(flat, -1).reshape(moved.shape)
-        return y.permute(*np.argsort([*rest, *axes]).tolist())
+        order = [*(i for i in range(x.ndim) if i not in axes), *axes]
+        y = getattr(_torch(), name)(rows_of(x, axes), -1).reshape([x.shape[i] for i in order])
+        return y.permute(sorted(range(x.ndim), key=order.__getitem__))
 
     return shares
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -26,15 +27,20 @@ def _torch() -> Any:
     return extra("torch", "crosscheck")
 
 
+def rows_of(x: Any, axes: Sequence[int]) -> Any:
+    """Return an array whose last axis holds the given axes, one behind the other."""
+    rest = [i for i in range(x.ndim) if i not in axes]
+    rows = [x.shape[i] for i in rest]
+    return x.permute([*rest, *axes]).reshape([*rows, math.prod(x.shape[i] for i in axes)])
+
+
 def _of_rows(reduce: Callable[[Mapping[str, Any], Any], Any]) -> Callable[..., Any]:
     """Reduce the last axis of rows that hold the given axes, one behind the other."""
 
     def reduced(options: Mapping[str, Any], x: Any) -> Any:
         shape = tuple(x.shape)
         axes = axes_of(shape, options.get("axis"), "crosscheck")
-        rest = [i for i in range(x.ndim) if i not in axes]
-        rows = x.permute(*rest, *axes).reshape([shape[i] for i in rest] + [-1])
-        y = reduce(options, rows)
+        y = reduce(options, rows_of(x, axes))
         return y.reshape(kept(shape, axes)) if options.get("keepdims") else y
 
     return reduced
