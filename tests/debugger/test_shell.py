@@ -31,7 +31,7 @@ def test_show_jac_and_list(run):
     assert "add#6 = 4, grad –\n  relu#3 = 0: sent 1\n  power#5 = 4: sent 1\n" in shown
     assert "a = 2, grad –\n" in shown
     assert "  b = −3: sent 0" in shown
-    assert "  by a: 1\n  by b: 0\n" in shown
+    assert "  ∂m/∂a: 1\n  ∂m/∂b: 0\n" in shown
     assert "   1: add#6 gets 1\n-> 2: power#5 gets 1\n   3: m (max) gets 4" in shown
     x = tg.Value([[1.0, 2.0], [0.0, 5.0]], label="x")
     y = tg.max_pool2d(x * tg.Value(2.0), 2).sum()
@@ -185,8 +185,8 @@ def test_a_leaf_has_no_steps(run):
 def test_an_operand_that_comes_twice_is_told_apart_in_jac(run):
     a = tg.Value(2.0, label="a")
     assert run("jac", a * a).splitlines() == [
-        "  by a, as operand 1: 2",
-        "  by a, as operand 2: 2",
+        "  ∂mul#1/∂a, as operand 1: 2",
+        "  ∂mul#1/∂a, as operand 2: 2",
     ]
 
 

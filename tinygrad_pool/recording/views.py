@@ -108,7 +108,7 @@ def local_derivatives(recording: Trace, node: Node) -> str:
     """Write the local derivatives of a node by its operands: its weights."""
     from tinygrad_pool.derivatives.sparse_jacobian import weights_of
 
-    lines = []
+    lines, call = [], recording.call
     some, more = few([i for i, p in enumerate(node.parents) if isinstance(p, Node)])
     for i in some:
         W = weights_of(node, i)
@@ -117,7 +117,7 @@ def local_derivatives(recording: Trace, node: Node) -> str:
             dense = W.dense()
             shown = on_a_line(dense) if dense.size == 1 else f"\n{dense}"
         place = f", as operand {i + 1}" if list(node.parents).count(node.parents[i]) > 1 else ""
-        lines.append(f"  by {title(recording, node.parents[i])}{place}: {shown}")
+        lines.append(f"  ∂{call(node)}/∂{call(node.parents[i])}{place}: {shown}")
     return "\n".join(lines + more) or f"{title(recording, node)} was computed from no other node"
 
 
