@@ -112,12 +112,17 @@ class TestInABrowser:
         page.get_by_role("slider").fill("0")
         assert float(page.locator("#cursor").get_attribute("x1")) < float(place)
 
-    @pytest.mark.parametrize("size", [(1920, 1080), (390, 844)])
+    @pytest.mark.parametrize("size", [(1920, 1080), (1000, 900), (390, 844)])
     def test_nothing_sticks_out_of_the_window(self, opened, run, size):
         page = opened(run, viewport={"width": size[0], "height": size[1]})
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
         box = page.locator("main svg").bounding_box()
         assert box["width"] <= size[0]
+        story = page.locator("#story")
+        assert story.evaluate("e => e.scrollWidth") <= story.evaluate("e => e.clientWidth")
+        size = page.locator("main text").first.evaluate("e => getComputedStyle(e).fontSize")
+        scale = page.locator("main svg").evaluate("e => e.getScreenCTM().a")
+        assert 12.5 <= float(size.removesuffix("px")) * scale <= 13.5
 
     def test_an_empty_run_and_one_of_a_single_step_are_shown(self, opened):
         page = opened(tg.watch(Value(1.0, label="w")))

@@ -4,7 +4,7 @@
 const run = JSON.parse(document.getElementById("run").textContent);
 const part = (id) => document.getElementById(id);
 const end = run.steps.length - 1;
-const small = matchMedia("(max-width: 50rem)");
+const LONGEST = 17; // letters of a name beside its line
 let room; // around the picture, and for a line of text
 let at = end;
 
@@ -96,14 +96,16 @@ function names(lines, up) {
   let free = -Infinity;
   for (const { i, y } of ends) {
     if (y < free) continue;
-    element("text", { class: "name", style: colourOf(i), x: width - room.right + 6, y: y + room.line / 3 }, svg, run.names[i].slice(0, 17));
+    element("text", { class: "name", style: colourOf(i), x: width - room.right + 6, y: y + room.line / 3 }, svg, run.names[i].slice(0, LONGEST));
     free = y + room.line;
   }
 }
 
 function drawPicture() {
-  const by = small.matches ? 1.7 : 1; // a phone shows the picture at half its size
-  room = { left: 46 * by, right: 84 * by, top: 12 * by, bottom: 26 * by, line: 11 * by };
+  const by = 1.3 / fitScale(); // text has 13 pixels, whatever the window
+  const letters = Math.max(...run.names.map((name) => Math.min(name.length, LONGEST)));
+  room = { left: 46 * by, right: (10 + 6 * letters) * by, top: 12 * by, bottom: 26 * by, line: 11 * by };
+  svg.style.fontSize = `${10 * by}px`;
   if (end < 0) return;
   for (const old of svg.querySelectorAll("line, text, polyline, circle")) old.remove();
   const lines = seriesOf(part("what").value);
@@ -159,6 +161,6 @@ Object.assign(keys, { ArrowLeft: "back", ArrowRight: "next", ArrowUp: "back", Ar
 part("at").max = Math.max(0, end);
 part("at").addEventListener("input", (event) => go(+event.target.value));
 part("what").addEventListener("change", drawPicture);
-small.addEventListener("change", drawPicture);
+addEventListener("resize", drawPicture);
 drawPicture();
 go(run.events.length ? run.steps.indexOf(run.events[0].step) : end);
