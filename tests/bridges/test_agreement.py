@@ -1,10 +1,13 @@
 """A graph beside PyTorch: what agrees, what differs, and what is a documented choice."""
 
+from contextlib import suppress
+from itertools import product
+
 import numpy as np
 import pytest
 
 import tinygrad_pool as tg
-from tinygrad_pool.errors import DataError, OptionError
+from tinygrad_pool.errors import DataError, OptionError, TinygradPoolError
 from tinygrad_pool.rules import reductions, traits
 
 pytestmark = pytest.mark.peer
@@ -348,6 +351,29 @@ def test_operands_of_any_dtype_are_compared():
     for name, y in of_two_dtypes().items():
         found = tg.bridges.crosscheck(y)
         assert (name, found.differences, found.unknown) == (name, [], [])
+
+
+ODD = (0.0, -0.0, 1.0, -2.5, 1e308, np.inf, -np.inf, np.nan)
+
+
+def of_odd_numbers():
+    """Make a node of each of NumPy's ufuncs and each activation, of one or two odd numbers."""
+    ufuncs = {f.__name__: f for f in vars(np).values() if isinstance(f, np.ufunc) and f.nout == 1}
+    smooth = [getattr(tg.functional, name) for name in ("gelu", "silu", "softplus", "logsigmoid")]
+    for f in [*ufuncs.values(), *smooth, tg.relu, tg.sigmoid]:
+        for given in product(ODD, repeat=getattr(f, "nin", 1)):
+            with suppress(TinygradPoolError, TypeError, ValueError), np.errstate(all="ignore"):
+                y = f(*map(tg.Value, given))
+                if isinstance(y, tg.Value):
+                    yield (f.__name__, *map(str, given)), y
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("torch")
+def test_odd_numbers_are_no_differences():
+    found = {what: tg.crosscheck(y) for what, y in of_odd_numbers()}
+    assert len(found) > 1_200
+    assert {what: str(one) for what, one in found.items() if not one.ok} == {}
 
 
 SATURATING = [

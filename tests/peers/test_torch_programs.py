@@ -62,8 +62,9 @@ def test_every_node_is_the_same_there(torch, program):
         check = tg.bridges.crosscheck(program.root, None)
         assert check.ok, check
         for node in check.unknown:
-            with pytest.raises(NoCounterpartError):
-                counterpart_of(node)
+            if node.size:  # PyTorch refuses pools of no planes
+                with pytest.raises(NoCounterpartError):
+                    counterpart_of(node)
 
 
 @settings(max_examples=60)

@@ -182,7 +182,8 @@ def _of_node(torch: Any, node: Node, step: Any) -> Iterator[Difference]:
     y = in_torch(node, xs)
     if not isinstance(y, torch.Tensor):
         raise NoCounterpartError(node.op)
-    yield from _compared(node, "its data", node._numbers, y)
+    size = max((np.abs(data_of(p)).max(initial=0.0) for p in node.parents), default=0.0)
+    yield from _compared(node, "its data", node._numbers, y, _units_of(node, size))
     wanted = [x for x in xs if getattr(x, "requires_grad", False)]
     if step is None or not wanted or not y.requires_grad:
         return
@@ -209,11 +210,17 @@ def _tensor(torch: Any, operand: Any, dtype: Any) -> Any:
 
 def _rounding(node: Node, operand: Node, g: Any) -> float:
     """Bound what rounding leaves: of a result near a limit, as in 1 − y², or where sums cancel."""
-    bound = 4 * float(np.finfo(node.dtype).eps * np.abs(g).max(initial=0.0))
+    bound = _units_of(node, np.abs(g).max(initial=0.0))
     if operand.shape != node.shape and traits_of(node.rule).sparsity == "elementwise":
         # it was broadcast, and what it is sent is added up
         bound *= node.size * max(float(np.abs(data_of(p)).max(initial=1.0)) for p in node.parents)
     return bound if np.isfinite(bound) else 0.0
+
+
+def _units_of(node: Node, size: Any) -> float:
+    """Return a few units in the last place of a number of this size."""
+    units = 4 * float(np.finfo(node.dtype).eps * size)
+    return units if np.isfinite(units) else 0.0
 
 
 def _compared(
@@ -241,8 +248,12 @@ def _choice(node: Node, operand: int, ours: Any, theirs: Any) -> str:
     """Say which documented choice makes all of a difference; "" if none does."""
     away = ~np.isclose(ours, theirs, rtol=1e-6, equal_nan=True)
     finite = all(np.isfinite(data_of(p)).all() for p in node.parents)
-    if finite and np.isnan(theirs[away]).all() and not ours[away].any():
-        return "a documented choice: at a kink, as of a norm of zeros, it is 0; PyTorch has NaN"
+    nan = np.isnan(data_of(node))
+    if nan.any() and (nan.shape != away.shape or nan[away].all()):
+        return "its data is NaN, and has no slope: neither is right"
+    if np.isnan(theirs[away]).all() and not (finite and ours[away].any()):
+        at = "at a kink, as of a norm of zeros, it is 0" if finite else "of infinities it is exact"
+        return f"a documented choice: {at}; PyTorch has NaN"
     traits = traits_of(node.rule)
     found = candidates_of(node)
     if found is None:

@@ -87,7 +87,16 @@ def _gelu(options: Options, x: Any) -> Any:
     """Compute x Φ(x) by erfc: PyTorch's own sum of 1 and erf leaves nothing far below 0."""
     if options.get("approximate", "none") != "none":
         return _torch().nn.functional.gelu(x, **options)
-    return x * _torch().erfc(x * -(0.5**0.5)) / 2
+    return x / 2 * _torch().erfc(x * -(0.5**0.5))
+
+
+def _softplus(options: Options, x: Any) -> Any:
+    """Compute softplus; without a threshold, PyTorch's own overflows."""
+    functional = _torch().nn.functional
+    if options.get("threshold") != np.inf:
+        return functional.softplus(x, **options)
+    beta = options.get("beta", 1.0)
+    return -functional.logsigmoid(-beta * x) / beta
 
 
 def _over(name: str) -> Counterpart:
@@ -257,7 +266,7 @@ COUNTERPARTS: dict[Rule, Counterpart] = {
     activations.leaky_relu: _plain(lambda x, w: _torch().where(x > 0, x, x * w)),
     activations.elu: _function("elu"),
     activations.gelu: _gelu,
-    activations.softplus: _function("softplus"),
+    activations.softplus: _softplus,
     entropies.binary_cross_entropy: of_one_dtype(
         lambda _, p, t: _torch().nn.functional.binary_cross_entropy(p, t, reduction="none")
     ),

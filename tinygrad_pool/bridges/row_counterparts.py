@@ -95,6 +95,14 @@ def _linalg(name: str) -> Callable[..., Any]:
     return of_one_dtype(lambda _, *xs: getattr(_torch().linalg, name)(*xs))
 
 
+def _cbrt(_: Mapping[str, Any], x: Any) -> Any:
+    """Take the root of each side of 0 by itself: at 0 it is steep, and not NaN."""
+    below = x < 0
+    sizes = (_torch().where(side, size, 1.0) for side, size in ((~below, x), (below, -x)))
+    up, down = (size ** (1 / 3) for size in sizes)
+    return _torch().where(below, -down, up)
+
+
 ROW_COUNTERPARTS: dict[Rule, Callable[..., Any]] = {
     accumulations.prod: _of_rows(lambda _, x: x.prod(-1)),
     accumulations.var: _of_rows(lambda o, x: x.var(-1, correction=o.get("ddof", 0))),
@@ -108,7 +116,10 @@ ROW_COUNTERPARTS: dict[Rule, Callable[..., Any]] = {
     contractions.einsum: of_one_dtype(
         lambda options, *xs: _torch().einsum(options["subscripts"], *xs)
     ),
-    powers.cbrt: lambda _, x: x.sign() * x.abs() ** (1 / 3),
+    powers.cbrt: _cbrt,
+    powers.copysign: of_one_dtype(
+        lambda _, x, w: x * (x.sign() * _torch().ones_like(w).copysign(w)).detach()
+    ),
     **{getattr(inverses, name): _linalg(name) for name in ("inv", "solve", "det")},
     inverses.cholesky: lambda _, x: _torch().linalg.cholesky(x.tril() + x.tril(-1).mT),
     inverses.logabsdet: lambda _, x: _torch().linalg.slogdet(x)[1],

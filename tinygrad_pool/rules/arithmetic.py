@@ -106,7 +106,7 @@ def power(x: Array, n: Array, *, wants: tuple[bool, bool] = (True, True)) -> tup
 
     def power_backward(g: Array) -> Contributions:
         to_x = to_n = None
-        x_not_0 = to_n_wanted and (x < 0) | (x > 0)
+        flat = to_n_wanted and (x >= 0) & (x <= 0) & (n >= 0)
         if to_x_wanted:
             one = (n < 0) | (n > 0)  # at n = 0 no 0 * inf …
             if to_n_wanted:  # … but where 1 / x is finite, a slope in x that still depends on n
@@ -114,7 +114,7 @@ def power(x: Array, n: Array, *, wants: tuple[bool, bool] = (True, True)) -> tup
                 one = one | (x < -tiny) | (x > tiny)
             to_x = g * n * x ** (n * 1 - one)  # n may be a mask, and bools do not subtract
         if to_n_wanted:
-            to_n = g * y * np.log(np.where(x_not_0, x, 1.0))
+            to_n = g * y * np.log(np.where(flat, 1.0, x))
         return to_x, to_n
 
     return y, power_backward

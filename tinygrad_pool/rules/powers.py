@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.rules.composition import asked, composes, constant, dtype_of, operand
+from tinygrad_pool.rules.elementwise import logistic
 from tinygrad_pool.rules.masks import choose, keep, plain, split
 from tinygrad_pool.rules.primitive import PYTHON, observation, primitive
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
@@ -119,7 +120,9 @@ def hypot(x: Array, w: Array) -> tuple[Array, Backward]:
 def logaddexp(x: Array, w: Array) -> tuple[Array, Backward]:
     """Take ln(eˣ + eʷ) elementwise, broadcasting, without overflow.
 
-    y = ln(eˣ + eʷ)            ∂E/∂x = g exp(x − y)            ∂E/∂w = g exp(w − y)
+    y = ln(eˣ + eʷ)            ∂E/∂x = g σ(x − w)            ∂E/∂w = g σ(w − x)
+
+    σ(x) = 1 / (1 + e⁻ˣ)
 
     >>> y, backward = logaddexp(0.0, 0.0)
     >>> round(float(y), 4), [float(round(c, 4)) for c in backward(1.0)]
@@ -128,8 +131,8 @@ def logaddexp(x: Array, w: Array) -> tuple[Array, Backward]:
     y = np.logaddexp(x, w)
 
     def logaddexp_backward(g: Array) -> Contributions:
-        to_x = g * np.exp(x - y)
-        to_w = g * np.exp(w - y)
+        to_x = g * logistic(x - w)
+        to_w = g * logistic(w - x)
         return to_x, to_w
 
     return y, logaddexp_backward
@@ -139,7 +142,7 @@ def logaddexp(x: Array, w: Array) -> tuple[Array, Backward]:
 def logaddexp2(x: Array, w: Array) -> tuple[Array, Backward]:
     """Take log₂(2ˣ + 2ʷ) elementwise, broadcasting, without overflow.
 
-    y = log₂(2ˣ + 2ʷ)            ∂E/∂x = g 2ˣ⁻ʸ            ∂E/∂w = g 2ʷ⁻ʸ
+    y = log₂(2ˣ + 2ʷ)            ∂E/∂x = g / (1 + 2ʷ⁻ˣ)            ∂E/∂w = g / (1 + 2ˣ⁻ʷ)
 
     >>> y, backward = logaddexp2(1.0, 1.0)
     >>> float(y), [float(c) for c in backward(1.0)]
@@ -148,8 +151,8 @@ def logaddexp2(x: Array, w: Array) -> tuple[Array, Backward]:
     y = np.logaddexp2(x, w)
 
     def logaddexp2_backward(g: Array) -> Contributions:
-        to_x = g * np.exp2(x - y)
-        to_w = g * np.exp2(w - y)
+        to_x = g * logistic((x - w) * LN_2)
+        to_w = g * logistic((w - x) * LN_2)
         return to_x, to_w
 
     return y, logaddexp2_backward
