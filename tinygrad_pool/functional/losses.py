@@ -255,13 +255,14 @@ def _picked(
     name: str, y: Value, labels: Any, weight: Any, ignore_index: int, reduction: Reduction
 ) -> Value:
     """Reduce −y at the labels."""
-    counts = _weights_of(name, y, labels, weight, ignore_index)[1]
     left_out = labels == ignore_index
-    places = list(np.indices(labels.shape, sparse=labels.ndim > 1))
-    places.insert(min(1, y.ndim - 1), np.where(left_out, 0, labels))
+    alike = weight is None and not left_out.any()
+    places = [*np.ix_(*map(np.arange, labels.shape))]
+    places.insert(min(1, y.ndim - 1), labels if alike else np.where(left_out, 0, labels))
     chosen = y[tuple(places)]
-    if weight is None and not left_out.any():
+    if alike:
         return -chosen.mean() if reduction == "mean" else _reduced(name, -chosen, reduction)
+    counts = _weights_of(name, y, labels, weight, ignore_index)[1]
     losses = np.where(left_out, 0.0, -chosen) * counts
     return _averaged(name, losses, counts, reduction)
 
