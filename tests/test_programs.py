@@ -1,8 +1,10 @@
 """Any program: stepping is running, all ways to run it agree, and every instrument looks at it."""
 
+import io
 import math
 import re
 from collections import Counter
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -26,6 +28,7 @@ from programs import (
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
+from tinygrad_pool.debugger.shell import Shell
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.data import same_dtype
 from tinygrad_pool.engine.rerun import rerun
@@ -202,6 +205,33 @@ def test_whoever_looks_sees_something(program):
         for node in passed.nodes:
             assert str(passed.why(node))
             assert_adds_up(passed, node)
+
+
+LOOKING = "where up down show why paths gains contrib jac check list steps info"
+
+
+@pytest.mark.long
+@given(programs())
+@settings(max_examples=60)
+def test_every_command_answers_at_every_step(program):
+    """A mistake of ours would end as "jac: ValueError: …"; errors in words have no such name."""
+    with program.written_down("prompt"), np.errstate(all="ignore"):
+        shell = Shell(tg.record(program.root, program.gradient), stdout=io.StringIO())
+        for step in range(1, min(len(shell.passed), 6) + 1):
+            for command in (f"goto {step}", *LOOKING.split()):
+                shell.onecmd(command)
+        said = shell.stdout.getvalue()
+        assert not re.findall(r"^\w+: \w+(?:Error|Warning|Exception)\b.*", said, re.MULTILINE)
+
+
+@pytest.mark.long
+@given(programs())
+@settings(max_examples=60)
+def test_units_are_drawn_or_refused_in_words(program):
+    with program.written_down("units"), np.errstate(all="ignore"):
+        for draw in (tg.draw_units, tg.draw_windows, tg.receptive_field):
+            with suppress(TinygradPoolError):
+                assert draw(program.root)
 
 
 def assert_adds_up(passed, node):

@@ -75,7 +75,7 @@ def layers_of(
     far = dict.fromkeys((*outputs, *first), 0)
     units: dict[Node, Unit] = {}
     nodes = topological_order(*far)
-    users = Counter(p for node in nodes for p in set(node.parents) if isinstance(p, Node))
+    users = Counter(p for node in nodes for p in {p for p in node.parents if isinstance(p, Node)})
     users.update(far)  # an output, too, is a unit of its own
     for node in reversed(nodes):
         if node in far:

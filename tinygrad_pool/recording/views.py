@@ -116,8 +116,10 @@ def local_derivatives(recording: Trace, node: Node) -> str:
         if max(W.shape) <= 8:
             dense = W.dense()
             shown = on_a_line(dense) if dense.size == 1 else f"\n{dense}"
-        place = f", as operand {i + 1}" if list(node.parents).count(node.parents[i]) > 1 else ""
-        lines.append(f"  ∂{call(node)}/∂{call(node.parents[i])}{place}: {shown}")
+        operand = node.parents[i]
+        twice = sum(p is operand for p in node.parents) > 1
+        place = f", as operand {i + 1}" if twice else ""
+        lines.append(f"  ∂{call(node)}/∂{call(operand)}{place}: {shown}")
     return "\n".join(lines + more) or f"{title(recording, node)} was computed from no other node"
 
 
