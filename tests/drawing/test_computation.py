@@ -325,7 +325,7 @@ def test_layers_are_drawn_however_many_there_are():
         with tg.scope(f"s{i}"):
             y = y * 2.0
     source = tg.draw(y, detail="layers").source
-    assert "311 nodes folded into 311;" in source
+    assert "311 nodes folded into 311 by layers;" in source
     assert all(f"<B>s{i}</B>" in source for i in range(310))
 
 

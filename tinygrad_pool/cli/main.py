@@ -71,7 +71,9 @@ def _parser() -> _Parser:
 
     draw = for_script(scripts.draw, "run a script and draw one of its Values")
     draw.add_argument("-o", "--out", type=Path, default=Path("graph.svg"), metavar="FILE")
-    draw.add_argument("--detail", default="auto", help="auto, full, ops or layers")
+    draw.add_argument(
+        "--detail", default="auto", help="auto, full, ops; or to fold: scopes, layers, turns, forms"
+    )
     draw.add_argument("--show", default="data,grad,heat", help="data,grad,local,contribution …")
     draw.add_argument("--theme", default="light", help="light or dark")
     draw.add_argument("--width", type=int, metavar="PIXELS", help="default: as large as it needs")

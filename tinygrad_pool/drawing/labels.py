@@ -11,7 +11,7 @@ from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import plain
 from tinygrad_pool.rules.traits import traits_of
 
-INPUT, WEIGHT = (re.compile(rf"(?:{names})[\d_,()]*") for names in ("x|X|input", "w|W|weight"))
+INPUT, WEIGHT = (re.compile(rf"(?:{names})[\d_,()]*") for names in ("x|X|input", "w|W|weight|bias"))
 
 
 def text(given: str) -> str:
