@@ -54,7 +54,7 @@ def draw(
     `show` is any of "data", "grad", "shape", "dtype", "heat" (small pictures of arrays of two axes
     and more), "magnitude" (boxes filled by the size of their gradient, on a log scale), and on the
     edges "local", the derivative of a number by each operand, or
-    "contribution", what flowed back in the last pass: width by magnitude, hue by sign.
+    "contribution", what flowed back in the last pass: wide if large, hue by sign, double below 0.
     `detail` is "full", "ops" (signs and labels only), or how to fold the graph into boxes that say
     how many nodes they stand for: by "scopes" or "layers" (a box for each innermost or outermost
     scope), "turns" (for a loop) or "forms" (for what is computed in the same way). "auto" is full
