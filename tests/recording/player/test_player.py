@@ -350,6 +350,27 @@ class TestInABrowser:
         for kind, dash in dashes:
             assert looks.get(kind.split()[-1], "none") == dash, kind
 
+    def test_what_is_below_0_is_a_double_line(self, play):
+        page = play(Value(2.0) * -3.0 + Value(1.0), "#step=2")
+        lines = page.evaluate(
+            """() => [...document.querySelectorAll("main .edge")].map((edge) => [
+                edge.classList.contains("minus"),
+                [...edge.querySelectorAll("path")].map((path) => {
+                    const look = getComputedStyle(path);
+                    return look.display === "none" ? "" : `${look.strokeWidth} ${look.stroke}`;
+                }),
+            ])"""
+        )
+        assert {below for below, _ in lines} == {False, True}
+        for below, (outer, *inner) in lines:
+            assert len(inner) == below
+            for middle in inner:
+                assert float(outer.split("px")[0]) >= 2 + float(middle.split("px")[0])
+                assert outer.split(" ", 1)[1] != middle.split(" ", 1)[1]
+        page.keyboard.press("Home")
+        hidden = page.locator(".middle").first.evaluate("path => getComputedStyle(path).display")
+        assert hidden == "none"
+
     def test_an_edge_points_to_where_its_contribution_goes(self, play):
         page = play(network(), "#step=3", reduced_motion="reduce")
         tip, m, a = (
