@@ -37,11 +37,9 @@ def kink(x2: float = 1.0, theme: str = "light") -> "Figure":
         slope = float(x1.grad[side][end])
         below.plot(x1.data[side], x1.grad[side], color=look.INK, linewidth=3)
         below.plot(x2, slope, "o", markerfacecolor="white", color=look.INK, markersize=9)
-        beside, align = (12, "left") if name == "left" else (-12, "right")
+        aside, align = ((12, 9), "left") if name == "left" else ((-12, -9), "right")
         place: dict[str, Any] = {"textcoords": "offset points", "ha": align, "va": "center"}
-        below.annotate(
-            f"from the {name}: {slope:g}", (x2, slope), (beside, 9), **place, fontsize=13
-        )
+        below.annotate(f"from the {name}: {slope:g}", (x2, slope), aside, **place, fontsize=13)
     below.axvline(x2, color=look.FAINT, linestyle=":")
     below.set_ylabel("∂ max / ∂x₁")
     below.set_xlabel(f"x₁   (x₂ = {x2:g} held fixed)")
