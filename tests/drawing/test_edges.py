@@ -66,6 +66,11 @@ def test_the_legend_tells_the_scale():
     first, second = legend(sent).splitlines()
     assert first == "arrows: what goes back along them, the widest 7.5"
     assert second == "blue above 0, orange and double below, dashed 0"
+    x = Value([1.0, -2.0])
+    loss = (x * 3.0).sum()
+    loss.backward()
+    told = legend(contributions_of(topological_order(loss)))
+    assert told.endswith("\n" + second + ", of an array by its largest")
     assert legend({}) == ""
     assert legend({E: [np.inf, np.nan]}) == ""
 

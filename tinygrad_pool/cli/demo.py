@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from tinygrad_pool import datasets, nn, optim
 from tinygrad_pool.drawing.computation import draw
-from tinygrad_pool.drawing.plots import loss_curve
 from tinygrad_pool.drawing.legible import SLIDE
+from tinygrad_pool.drawing.plots import loss_curve
 from tinygrad_pool.drawing.rendering import Drawn, Size, contents
 from tinygrad_pool.engine.context import no_grad, scope
 from tinygrad_pool.engine.value import Value

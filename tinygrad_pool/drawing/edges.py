@@ -1,6 +1,6 @@
 """How the edges of a graph are drawn: winners and losers, local derivatives, contributions."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import TypeAlias
 
 import numpy as np
@@ -69,7 +69,13 @@ def legend(sent: Contributions) -> str:
     if not known:
         return ""
     widest = number(max(known), digits=3)
-    return f"arrows: what goes back along them, the widest {widest}\n{SIGNS}"
+    return f"arrows: what goes back along them, the widest {widest}\n{signs_told(sent)}"
+
+
+def signs_told(nodes: Iterable[Node]) -> str:
+    """Write what the looks of arrows back from some nodes stand for."""
+    arrays = any(p.shape for node in nodes for p in node.parents if isinstance(p, Node))
+    return f"{SIGNS}, of an array by its largest" if arrays else SIGNS
 
 
 def link_style(share: float) -> Style:

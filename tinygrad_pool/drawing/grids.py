@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LARGEST, MANY, FEW = 12, 9, 4
+LARGEST, FEW = 12, 4
 TAG = "window"
 """The gid of a text that names a window."""
 COLOURS = ("#009E73", "#CC79A7", "#5D3A9B", "#8C8C00", "#00A0A8", "#7A4A2B", "#4D4D4D", "#C2185B")
@@ -123,7 +123,7 @@ def _draw_cells(axes: Axes, shown: Plane) -> None:
 
 def _outlined(shown: Plane) -> range:
     """List the windows to outline: all, or of many that overlap the first alone."""
-    return range(1) if shown.overlap and shown.y.size > MANY else range(shown.y.size)
+    return range(1) if shown.overlap and shown.y.size > FEW else range(shown.y.size)
 
 
 def _outline(axes: Axes, shown: Plane, unit: int) -> None:

@@ -19,7 +19,7 @@ from tinygrad_pool.drawing.computation import (
     picture_of,
 )
 from tinygrad_pool.drawing.dot_program import picture
-from tinygrad_pool.drawing.edges import SIGNS, Style
+from tinygrad_pool.drawing.edges import Style, signs_told
 from tinygrad_pool.drawing.labels import sign
 from tinygrad_pool.drawing.nodes import Picture, draw_nodes
 from tinygrad_pool.engine.backward import start, topological_order
@@ -114,7 +114,7 @@ def _drawn(laid: Picture, slide: Slide, direction: Direction, theme: str, format
 def _slides(base: Picture, gradient: Any) -> list[Slide]:
     """Run the pass step by step, and leave every gradient as it was."""
     nodes = base.nodes
-    slides = [Slide({}, None, {}, f"before the backward pass\narrows: {SIGNS}")]
+    slides = [Slide({}, None, {}, f"before the backward pass\narrows: {signs_told(nodes)}")]
     with holding(nodes, {}):
         for step in starmap(step_of, start(base.root, gradient, nodes=nodes)):
             grads = {node: node._grad for node in nodes if node._grad is not None}
