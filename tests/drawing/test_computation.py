@@ -245,6 +245,18 @@ def test_a_weight_of_a_product_is_no_input():
     assert [fill_of(tg.draw(Value(2.0, label="wave") * x), name) for name in ("wave",)] == kinds[:1]
 
 
+def test_the_weights_of_a_recurrent_network_stand_in_front_of_its_inputs():
+    h, x = Value([0.0, 1.0], label="h"), Value([2.0, 3.0], label="x0")
+    w, u = Value(np.eye(2), label="W"), Value(np.eye(2), label="U")
+    graph = tg.draw((w @ h + u @ x).tanh().sum())
+    kinds = [theme.WEIGHT, theme.LEAF, theme.WEIGHT, theme.LEAF]
+    assert [fill_of(graph, name) for name in ("W", "h", "U", "x0")] == kinds
+    plain = tg.draw((Value([1.0, 2.0], label="a") @ Value(np.eye(2), label="b")).sum())
+    assert [fill_of(plain, name) for name in "ab"] == [theme.LEAF, theme.WEIGHT]
+    graph = tg.draw((w @ np.ones(2) + Value(1.0, label="bias").reshape(1)).sum())
+    assert fill_of(graph, "bias") == theme.WEIGHT
+
+
 def places(graph, axis):
     """List the boxes from the top, or the left, of a picture on, by their id."""
     svg = ET.fromstring(picture(graph.source, "svg"))
