@@ -350,6 +350,21 @@ class TestInABrowser:
         for kind, dash in dashes:
             assert looks.get(kind.split()[-1], "none") == dash, kind
 
+    def test_data_keeps_beside_its_key_in_a_folded_box(self, play):
+        random.seed(1)
+        net = tg.nn.MLP(2, [24, 24, 1])
+        points = [[Value(0.1 * i), Value(0.2 * i)] for i in range(12)]
+        page = play(sum(((net(point) - 1.0) ** 2 for point in points), Value(0.0)))
+        spans = page.evaluate(
+            """() => [...document.querySelectorAll("main .node .data")].map((text) => [
+                [...text.parentNode.querySelectorAll("text")].find((t) => t.textContent === "data"),
+                text,
+            ].map((t) => t.getBBox()).map((box) => [box.x, box.x + box.width]))"""
+        )
+        assert len(spans) > 5
+        for (_, key_ends), (begins, _) in spans:
+            assert key_ends <= begins
+
     def test_what_is_below_0_is_a_double_line(self, play):
         page = play(Value(2.0) * -3.0 + Value(1.0), "#step=2")
         lines = page.evaluate(

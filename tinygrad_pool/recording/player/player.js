@@ -423,6 +423,7 @@ function measure() {
     }
     element("option", { value: i }, part("who"), box.name);
   });
+  squeezeAll(boxes.flatMap((box) => [...box.group.querySelectorAll(".data")].map((text) => [text, box.room])));
 }
 
 svg.setAttribute("role", "group"); // whose nodes are buttons
