@@ -76,7 +76,8 @@ def _parser() -> _Parser:
     )
     draw.add_argument("--show", default="data,grad,heat", help="data,grad,local,contribution …")
     draw.add_argument("--theme", default="light", help="light or dark")
-    draw.add_argument("--width", type=int, metavar="PIXELS", help="default: as large as it needs")
+    for side in ("--width", "--height"):
+        draw.add_argument(side, type=int, metavar="PIXELS", help="default: as it needs")
 
     for_script(scripts.tree, "run a script and write one of its Values as text")
     for_script(scripts.unroll, "write a script's two passes as a straight-line program")

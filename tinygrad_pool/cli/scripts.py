@@ -26,7 +26,8 @@ def draw(options: argparse.Namespace) -> None:
     check_folder(options.out)
     value, made = value_from(options, "draw")
     looks = {"detail": options.detail, "show": options.show, "theme": options.theme}
-    path = drawing.render(value, options.out, width=options.width, names=made, **looks)
+    size = {"width": options.width, "height": options.height}
+    path = drawing.render(value, options.out, names=made, **size, **looks)
     print(f"{path} shows {value!r:.80}")
 
 
