@@ -24,8 +24,8 @@ import tinygrad_pool as tg
 from tinygrad_pool.engine.backward import topological_order
 
 PLAYER = re.compile(r"^```\{player\}", re.MULTILINE)
-WIDE = {"wide": 550, "widest": 1050}
-"""A picture of more points than that is too small to read in a phone's 358 pixels, or in 672."""
+PHONE, LETTERS = 358, 9.5
+"""How wide a column is on a phone, and how large letters are to be there at least, in pixels."""
 EXERCISE = re.compile(
     r"^### Exercise (\d): ([^\n]+)\n(.*?)^<details>\n<summary>Answer</summary>\n(.*?)^</details>$",
     re.MULTILINE | re.DOTALL,
@@ -105,14 +105,22 @@ def without_gradients(end: tg.Value) -> Iterator[None]:
 
 
 def widen(app: Sphinx, page: nodes.document) -> None:
-    """Mark what is wider than a column: such pictures scroll on a phone, and lead to their file."""
+    """Mark what is too small to read on a phone: it scrolls there, and leads to its file."""
     for image in page.findall(nodes.image):
-        picture = Path(app.srcdir) / image["uri"]
-        width = re.search(r'<svg[^>]* width="([\d.]+)pt"', picture.read_text("utf-8", "replace"))
-        classes = [name for name, least in WIDE.items() if width and float(width[1]) > least]
-        image["classes"] += classes
-        if classes:
-            image["width"] = "100%"  # so Sphinx makes it a link
+        svg = (Path(app.srcdir) / image["uri"]).read_text("utf-8", "replace")
+        width = re.search(r'<svg[^>]* width="([\d.]+)pt"', svg)
+        least = legible(svg, float(width[1])) if width else 0
+        if least > PHONE:
+            image["classes"].append("wide")
+            image["width"] = f"{least:.0f}"  # on a phone; and so Sphinx makes it a link
+
+
+def legible(svg: str, width: float) -> float:
+    """Return how wide a picture must be for its smallest text, in pixels."""
+    zoom = float(re.findall(r"scale\(([\d.]+) \1\)|$", svg)[0] or 1)
+    sizes = [zoom * float(size) for size in re.findall(r'font-size="([\d.]+)"', svg)]
+    sizes += [100 * float(scale) for scale in re.findall(r"scale\(([\d.]+) -", svg)]  # of a plot
+    return width * LETTERS / min(sizes)
 
 
 class Worksheet(SphinxDirective):

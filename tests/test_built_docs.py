@@ -112,9 +112,12 @@ class TestTheBuiltDocs:
                 page.goto(path.as_uri())
                 for file, width in page.evaluate(PICTURES):
                     picture = (built / "_images" / file).read_text("utf-8")
+                    zoom = float(re.findall(r"scale\(([\d.]+) \1\)|$", picture)[0] or 1)
                     sizes = re.findall(r'font-size="([\d.]+)"', picture)
+                    sizes = [zoom * float(size) for size in sizes]
+                    sizes += [100 * float(k) for k in re.findall(r"scale\(([\d.]+) -", picture)]
                     wide = float(re.search(r'viewBox="\S+ \S+ (\S+)', picture)[1])
-                    small = min(map(float, sizes), default=20) * width / wide
+                    small = min(sizes) * width / wide
                     assert small >= least, (path.name, file, window)
                     seen += 1
         assert seen > 40

@@ -120,6 +120,8 @@ class TestStepping:
         wide = tmp_path / "g.svg"
         assert main(["draw", script, "-o", str(wide), "--width", "1920"]) == 0
         assert 'width="1920px"' in wide.read_text(encoding="utf-8")
+        assert main(["draw", script, "-o", str(wide), "--width", "1920", "--height", "90"]) == 0
+        assert 'height="90px"' in wide.read_text(encoding="utf-8")
 
 
 def test_play_writes_a_page_and_opens_it_if_asked(tmp_path, capsys, monkeypatch):

@@ -39,8 +39,10 @@ def test_of_an_array_the_largest_counts_with_its_sign():
 
 def test_width_is_by_magnitude_and_hue_by_sign():
     styles = [carrying(c, 4.0) for c in (4.0, -2.0, 0.0)]
-    assert [s["penwidth"] for s in styles] == ["5.00", "2.90", "0.80"]
-    assert [s["color"] for s in styles] == [theme.POSITIVE, theme.NEGATIVE, theme.FAINT]
+    assert [s["penwidth"] for s in styles] == ["5.00", "1.45", "0.80"]  # and 1.45 once more
+    double = f"invis:{theme.NEGATIVE}:invis:{theme.NEGATIVE}:invis"
+    assert [s["color"] for s in styles] == [theme.POSITIVE, double, theme.FAINT]
+    assert [s["fontcolor"] for s in styles] == [theme.POSITIVE, theme.NEGATIVE, theme.SOFT]
     assert [s["label"] for s in styles] == [" 4 ", " −2 ", " 0 "]
     assert [s.get("style") for s in styles] == [None, None, "dashed"]
     assert {s["dir"] for s in styles} == {"back"}
@@ -63,7 +65,12 @@ def test_the_legend_tells_the_scale():
     sent = contributions_of(topological_order(E))
     first, second = legend(sent).splitlines()
     assert first == "arrows: what goes back along them, the widest 7.5"
-    assert second == "blue above 0, orange below, dashed 0"
+    assert second == "blue above 0, orange and double below, dashed 0"
+    x = Value([1.0, -2.0])
+    loss = (x * 3.0).sum()
+    loss.backward()
+    told = legend(contributions_of(topological_order(loss)))
+    assert told.endswith("\n" + second + ", of an array by its largest")
     assert legend({}) == ""
     assert legend({E: [np.inf, np.nan]}) == ""
 

@@ -8,11 +8,20 @@ from hypothesis import given, settings, strategies as st
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value, nn
-from tinygrad_pool.drawing.folding import FEW, by_form, by_layers, by_turns, folded, layer_count
+from tinygrad_pool.drawing.folding import (
+    FEW,
+    WAYS,
+    by_form,
+    by_layers,
+    by_scopes,
+    coarser,
+    folded,
+    layer_count,
+)
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node
 
-FOLDS = pytest.mark.parametrize("fold", [by_layers, by_form, by_turns])
+FOLDS = pytest.mark.parametrize("fold", WAYS.values())
 
 
 def check(nodes, groups):
@@ -207,6 +216,27 @@ class TestByLayers:
         assert [labels(group) for group in folded_by(by_layers, y)] == [["x"], ["exp", "tanh"]]
 
 
+def test_an_inner_scope_is_one_too_and_each_way_leaves_fewer_boxes():
+    net = nn.MLP(2, [3, 1])
+    E = net([Value(1.0, label="x1"), Value(2.0, label="x2")]).tanh()
+    groups = folded_by(by_scopes, E)
+    assert len([group for group in groups if group.sources]) == 3 + 1 + 1
+    assert [*coarser(topological_order(E))] == ["scopes", "layers"]
+    source = tg.draw(E, detail="scopes").source
+    assert source.count("<B>layers.0/neurons.") == 3
+    assert "folded into 6 by scopes; detail=" in source
+
+
+def test_a_layer_shows_the_numbers_that_it_hands_on():
+    with tg.scope("layer"):
+        a, b = Value(2.0) * 3.0, Value(-4.0) * 5.0
+        units = a.relu(), b.relu()
+    sum(units, Value(1.0)).backward()
+    source = tg.draw(units[0] + units[1], detail="layers").source
+    assert "0 … 6" in source
+    assert "−20" not in source
+
+
 def test_the_turns_of_a_loop_are_one():
     h, u, w = Value(0.5, label="h0"), Value(0.9, label="u"), Value(0.1, label="w")
     for i in range(2 * FEW):
@@ -214,14 +244,16 @@ def test_the_turns_of_a_loop_are_one():
             h = (h * w + u * Value(float(i))).tanh()
         h = h * 0.5
     nodes = topological_order((h - 1.0) ** 2)
-    groups = folded(nodes)
+    by, groups = folded(nodes)
+    assert by == "turns"
     check(nodes, groups)
     assert len(by_form(nodes)) > FEW
     assert len(groups) < 10
     source = tg.draw((h - 1.0) ** 2).source
     assert "loop ×600" in source
     assert "+ ×600, tanh ×600, × ×1,199" in source
-    assert len(folded(nodes, layers=True)) > FEW
+    assert len(folded(nodes, "layers").groups) > FEW
+    assert [*coarser(nodes)] == ["turns"]
 
 
 def test_boxes_are_counted_before_they_are_made():

@@ -101,6 +101,13 @@ def test_of_many_windows_that_overlap_one_is_outlined_and_wins_are_counted():
     assert "×2: it won two windows" in legend(figure)
 
 
+def test_few_windows_that_overlap_are_outlined():
+    x = Value(np.arange(9.0).reshape(3, 3))
+    assert len(boxes(tg.draw_windows(tg.max_pool2d(x, 2, 1)).axes[0])) == 4
+    average = tg.draw_windows(tg.avg_pool2d(Value(np.ones((4, 4))), 2, 1))
+    assert len(boxes(average.axes[0])) == 1  # nine would hide each other's letters
+
+
 def test_what_no_window_sees_is_hatched():
     figure = tg.draw_windows(tg.max_pool2d(Value(np.ones((5, 5))), 2))
     hatched = [cell for cell in figure.axes[0].patches if cell.get_hatch()]

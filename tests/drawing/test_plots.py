@@ -20,7 +20,8 @@ def test_f3_is_flat_then_the_identity_with_slopes_zero_and_one():
     assert set(right.get_ydata()) == {1.0}
     assert left.get_xdata().max() < 0.5 < right.get_xdata().min()
     assert [text.get_text() for text in below.texts] == ["from the left: 0", "from the right: 1"]
-    assert 0 < below.texts[0].get_position()[1] < below.texts[1].get_position()[1] < 1
+    assert [text.xy for text in below.texts] == [(0.5, 0.0), (0.5, 1.0)]
+    assert below.texts[0].get_position()[1] > 0 > below.texts[1].get_position()[1]  # between them
 
 
 def test_a_loss_curve_shows_every_epoch():

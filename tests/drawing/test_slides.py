@@ -9,7 +9,7 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
-from tinygrad_pool.drawing.theme import DARK, PAPER, POSITIVE
+from tinygrad_pool.drawing.theme import DARK, NEGATIVE, PAPER, POSITIVE
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.errors import DataError, OptionError, OutputError, ShapeError, ToolError
 from tinygrad_pool.formatting import number
@@ -151,6 +151,20 @@ def test_what_is_sent_points_to_where_it_goes_and_zero_is_dashed_and_thin(tmp_pa
     assert lost.get("stroke-width") is None
     assert won.get("stroke-dasharray") is None
     assert (won.get("stroke"), won.get("stroke-width")) == (POSITIVE.lower(), "4")
+
+
+def test_what_is_below_0_is_a_double_line_with_a_head_and_the_first_slide_says_so(tmp_path):
+    v = Value(1.0, label="a") * -3.0
+    first, last = slides(tg.frames(v, tmp_path / "s"))
+    (edge,) = (g for g in last.iter(f"{SVG}g") if g.get("id") == "n1e0")
+    lines = [(path.get("stroke"), path.get("stroke-width")) for path in edge.iter(f"{SVG}path")]
+    assert [line for line in lines if line[0] != "none"] == [(NEGATIVE.lower(), "2")] * 2
+    assert edge.find(f"{SVG}polygon").get("fill") == NEGATIVE.lower()
+    texts = [text.text for text in first.iter(f"{SVG}text")]
+    assert texts[:2] == [
+        "before the backward pass",
+        "arrows: blue above 0, orange and double below, dashed 0",
+    ]
 
 
 def test_names_of_many_frames_sort(tmp_path):

@@ -48,8 +48,6 @@ def squashed(n):
 def test_a_chain_is_cut_into_rows_of_one_length():
     placed = rows_of(CHAIN, edges(CHAIN), 3, "LR")
     assert [placed.row[name] for name in CHAIN] == [0] * 4 + [1] * 4 + [2] * 4
-    assert placed.style("a", "b") == {}
-    assert placed.style("d", "e") == {"constraint": "false"}
     assert rows_of(CHAIN, edges(CHAIN), 1, "LR").first == ["a"]
     assert rows_of(CHAIN, edges(CHAIN), 100, "LR").first == ["a", *CHAIN[2:]]  # a leaf is with b
 

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from tinygrad_pool import datasets, nn, optim
 from tinygrad_pool.drawing.computation import draw
+from tinygrad_pool.drawing.legible import SLIDE
 from tinygrad_pool.drawing.plots import loss_curve
-from tinygrad_pool.drawing.rendering import Drawn, contents
+from tinygrad_pool.drawing.rendering import Drawn, Size, contents
 from tinygrad_pool.engine.context import no_grad, scope
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import ToolError
@@ -211,7 +212,7 @@ class File(NamedTuple):
 
 
 def _file(
-    stem: str, kind: str, shows: str, drawing: Callable[[], Drawn], width: int | None = None
+    stem: str, kind: str, shows: str, drawing: Callable[[], Drawn], size: Size = (None, None)
 ) -> File:
     """Draw a file; without a Graphviz program as DOT text, and empty if a package is missing."""
     try:
@@ -219,7 +220,7 @@ def _file(
     except ToolError as error:
         return File(f"{stem}.{kind}", shows, b"", str(error))
     try:
-        return File(f"{stem}.{kind}", shows, contents(drawn, kind, size=(width, None)))
+        return File(f"{stem}.{kind}", shows, contents(drawn, kind, size=size))
     except ToolError as error:
         return File(f"{stem}.dot", f"{shows}, as text", contents(drawn, "dot"), str(error))
 
@@ -241,7 +242,7 @@ def files_of(net: DigitsNet, progress: Progress, unit: PoolingUnit) -> list[File
     return [
         *(_file(name, "svg", text, drawn[name]) for name, text in shown.items()),
         _file("graph", "svg", of_loss, by_layers),
-        _file("graph", "png", f"{of_loss}, for a slide", by_layers, width=1920),
+        _file("graph", "png", f"{of_loss}, for a slide", by_layers, size=SLIDE),
         _file(
             *("graph", "html", "every node of it, with its arrays, to pan and zoom"),
             lambda: draw(unit.inside.loss),

@@ -71,10 +71,13 @@ def _parser() -> _Parser:
 
     draw = for_script(scripts.draw, "run a script and draw one of its Values")
     draw.add_argument("-o", "--out", type=Path, default=Path("graph.svg"), metavar="FILE")
-    draw.add_argument("--detail", default="auto", help="auto, full, ops or layers")
+    draw.add_argument(
+        "--detail", default="auto", help="auto, full, ops; or to fold: scopes, layers, turns, forms"
+    )
     draw.add_argument("--show", default="data,grad,heat", help="data,grad,local,contribution …")
     draw.add_argument("--theme", default="light", help="light or dark")
-    draw.add_argument("--width", type=int, metavar="PIXELS", help="default: as large as it needs")
+    for side in ("--width", "--height"):
+        draw.add_argument(side, type=int, metavar="PIXELS", help="default: as it needs")
 
     for_script(scripts.tree, "run a script and write one of its Values as text")
     for_script(scripts.unroll, "write a script's two passes as a straight-line program")

@@ -25,10 +25,10 @@ def draw(options: argparse.Namespace) -> None:
 
     check_folder(options.out)
     value, made = value_from(options, "draw")
-    drawn = drawing.draw(
-        value, names=made, detail=options.detail, show=options.show, theme=options.theme
-    )
-    print(f"{drawing.render(drawn, options.out, width=options.width)} shows {value!r:.80}")
+    looks = {"detail": options.detail, "show": options.show, "theme": options.theme}
+    size = {"width": options.width, "height": options.height}
+    path = drawing.render(value, options.out, names=made, **size, **looks)
+    print(f"{path} shows {value!r:.80}")
 
 
 def tree(options: argparse.Namespace) -> None:

@@ -110,6 +110,6 @@ def row(fill: str, content: str, colour: str = theme.INK, key: str = "") -> str:
 def table(rows: list[str], border: int) -> str:
     """Put rows into a box."""
     return (
-        f'<<TABLE BORDER="{border}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="4" '
+        f'<<TABLE BORDER="{border}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="3" '
         f'COLOR="{theme.INK}" BGCOLOR="{theme.PAPER}">{"".join(rows)}</TABLE>>'
     )

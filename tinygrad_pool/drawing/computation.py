@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.dot_program import lend_to_graphviz
 from tinygrad_pool.drawing.edges import contributions_of, edge_styles, legend
-from tinygrad_pool.drawing.folding import folded
+from tinygrad_pool.drawing.folding import WAYS, folded
 from tinygrad_pool.drawing.heat import magnitudes
 from tinygrad_pool.drawing.labels import called_by, weights_in
 from tinygrad_pool.drawing.nodes import Picture, draw_nodes, fitting
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from graphviz import Digraph
 
 Direction: TypeAlias = Literal["LR", "TB", "RL", "BT"]
-Detail: TypeAlias = Literal["auto", "full", "ops", "layers"]
+Detail: TypeAlias = Literal["auto", "full", "ops", "scopes", "layers", "forms", "turns"]
 DIRECTIONS = ("LR", "TB", "RL", "BT")
-DETAILS = ("auto", "full", "ops", "layers")
+DETAILS = ("auto", "full", "ops", *WAYS)
 SHOWN = ("data", "grad", "shape", "dtype", "heat", "magnitude", "local", "contribution")
 FULL = 300
 
@@ -54,14 +54,15 @@ def draw(
     `show` is any of "data", "grad", "shape", "dtype", "heat" (small pictures of arrays of two axes
     and more), "magnitude" (boxes filled by the size of their gradient, on a log scale), and on the
     edges "local", the derivative of a number by each operand, or
-    "contribution", what flowed back in the last pass: width by magnitude, hue by sign.
-    `detail` is "full", "ops" (signs and labels only), "layers" (a box for each outermost scope), or
-    "auto": full up to 300 nodes, and beyond that folded into few boxes that say how many nodes they
-    stand for. `depth` is how many edges to follow back. `names=locals()` calls
-    Values without a label by their variables. `highlight` marks some. Without a `direction` the
-    graph goes from left to right, or downwards where that fits a slide better. A long one is cut
-    into so many `rows`, by default as it fits: an edge that ends at a number goes on where that
-    number stands again. `theme` is "light" or "dark".
+    "contribution", what flowed back in the last pass: wide if large, hue by sign, double below 0.
+    `detail` is "full", "ops" (signs and labels only), or how to fold the graph into boxes that say
+    how many nodes they stand for: by "scopes" or "layers" (a box for each innermost or outermost
+    scope), "turns" (for a loop) or "forms" (for what is computed in the same way). "auto" is full
+    up to 300 nodes, and beyond that folded in a way that leaves few boxes. `depth` is how many
+    edges to follow back. `names=locals()` calls Values without a label by their variables.
+    `highlight` marks some. Without a `direction` the graph goes from left to right, or downwards
+    where that fits a slide better. A long one is cut into so many `rows`, by default as it fits: an
+    edge that ends at a number goes on where that number stands again. `theme` is "light" or "dark".
 
     Raises DataError for what is no Value, OptionError for an option out of its range.
 
@@ -75,16 +76,16 @@ def draw(
         raise OptionError(f"draw: detail must be one of {DETAILS}, got {detail!r}")
     if rows is not None and (type(rows) is not int or rows < 1):
         raise OptionError(f"draw: rows must be a positive integer, got {rows!r}")
-    nodes = _within(value, depth)
+    nodes = nodes_within(value, depth)
     lit = {highlight} if isinstance(highlight, Value) else set(highlight)
     for node in lit:
         check_drawable(node, "LR", "draw: highlight")
     graph = canvas("computation", direction or "LR", title)
     graph.comment = graph_in_words(value, nodes, title).comment()
-    if detail == "layers" or (detail == "auto" and len(nodes) > FULL):
-        groups = folded(nodes, layers=detail == "layers")
-        draw_groups(graph, groups, value, lit, rows)
-        write_on(graph, note(len(nodes), len(groups)))
+    if detail in WAYS or (detail == "auto" and len(nodes) > FULL):
+        less = folded(nodes, detail if detail in WAYS else "")
+        draw_groups(graph, less.groups, value, lit, rows)
+        write_on(graph, note(len(nodes), less))
     else:
         if detail == "ops":
             shown -= {"data", "grad", "heat"}
@@ -116,7 +117,7 @@ def _shown(show: Iterable[str]) -> frozenset[str]:
     return wanted
 
 
-def _within(root: Value, depth: int | None) -> list[Node]:
+def nodes_within(root: Value, depth: int | None) -> list[Node]:
     """List the nodes that are at most `depth` edges behind the root."""
     nodes = topological_order(root)
     if depth is None:

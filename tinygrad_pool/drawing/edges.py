@@ -1,6 +1,6 @@
 """How the edges of a graph are drawn: winners and losers, local derivatives, contributions."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import TypeAlias
 
 import numpy as np
@@ -11,6 +11,7 @@ from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.vjp import vjp_by_operand
 from tinygrad_pool.formatting import number
 
+SIGNS = "blue above 0, orange and double below, dashed 0"
 CHOICES = ("maximum", "minimum")
 Style: TypeAlias = dict[str, str]
 Contributions: TypeAlias = dict[Node, list[float]]
@@ -44,16 +45,20 @@ def edge_styles(node: Node, show: Collection[str], sent: Contributions) -> Itera
 
 
 def carrying(c: float, largest: float) -> Style:
-    """Draw what flows back along an edge: width by magnitude, hue by sign, its head at the end."""
+    """Draw what flows back along an edge, its head at the end: width by magnitude, hue by sign.
+
+    Below 0 the line is double, each half as wide.
+    """
     if np.isnan(c):
         return {}
     share = min(1.0, abs(c) / largest) if largest else float(c != 0)
+    width = 0.8 + 4.2 * share
     style = {"style": "dashed"} if c == 0 else {}
     return style | {
         "label": f" {number(c, digits=3)} ",
         "fontcolor": theme.of_sign(c),
-        "color": theme.of_sign(c, zero=theme.FAINT),
-        "penwidth": f"{0.8 + 4.2 * share:.2f}",
+        "color": theme.line_of_sign(c, back=True),
+        "penwidth": f"{width / 2 if c < 0 else width:.2f}",
         "dir": "back",
     }
 
@@ -63,10 +68,14 @@ def legend(sent: Contributions) -> str:
     known = [abs(c) for cs in sent.values() for c in cs if np.isfinite(c)]
     if not known:
         return ""
-    return (
-        f"arrows: what goes back along them, the widest {number(max(known), digits=3)}\n"
-        "blue above 0, orange below, dashed 0"
-    )
+    widest = number(max(known), digits=3)
+    return f"arrows: what goes back along them, the widest {widest}\n{signs_told(sent)}"
+
+
+def signs_told(nodes: Iterable[Node]) -> str:
+    """Write what the looks of arrows back from some nodes stand for."""
+    arrays = any(p.shape for node in nodes for p in node.parents if isinstance(p, Node))
+    return f"{SIGNS}, of an array by its largest" if arrays else SIGNS
 
 
 def link_style(share: float) -> Style:

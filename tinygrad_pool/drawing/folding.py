@@ -1,13 +1,14 @@
 """Fold a graph that is too large to be read: many nodes become one, with a count.
 
-Three ways. By layers: nodes that were recorded one after the other in one scope are one. By form:
-nodes with the same operation on operands of the same form are one, and so is a run of the same
-operation, as in a long sum. By turn: all turns of a loop are one. In each what is left has no
-circles, and every edge stands for edges of the graph.
+Four ways. By scopes: nodes that were recorded one after the other in one scope are one. By layers:
+the same with the outermost scopes. By forms: nodes with the same operation on operands of the same
+form are one, and so is a run of the same operation, as in a long sum. By turns: all turns of a loop
+are one. In each what is left has no circles, and every edge stands for edges of the graph.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from tinygrad_pool.drawing.labels import weights_in
@@ -30,23 +31,50 @@ FEW = 300
 """A folded graph has at most so many boxes, if there is a way."""
 
 
-def folded(nodes: list[Node], layers: bool = False) -> list[Group]:
-    """Fold a graph in the first way that leaves few boxes: by layers, by form, or by turn."""
-    if layers or layer_count(nodes) <= FEW:
-        return by_layers(nodes)
-    groups = by_form(nodes)
-    return groups if len(groups) <= FEW else by_turns(nodes)
+class Folded(NamedTuple):
+    """A folded graph, and what it was folded by: one of the names in WAYS."""
+
+    by: str
+    groups: list[Group]
 
 
-def by_layers(nodes: list[Node]) -> list[Group]:
-    """Fold what was recorded in one go in one scope; the rest stays as it is.
+def folded(nodes: list[Node], by: str = "") -> Folded:
+    """Fold a graph in a way, or the first that leaves few boxes: by layers, by forms, by turns."""
+    if not by and layer_count(nodes) <= FEW:
+        by = "layers"
+    if not by:
+        groups = by_form(nodes)
+        return Folded("forms", groups) if len(groups) <= FEW else Folded("turns", by_turns(nodes))
+    return Folded(by, WAYS[by](nodes))
+
+
+def coarser(nodes: list[Node]) -> Iterator[str]:
+    """List the ways to fold a graph of which each leaves fewer boxes than those before."""
+    least = min(len(nodes), FEW + 1)
+    for way, fold in WAYS.items():
+        boxes = len(fold(nodes))
+        if boxes < least:
+            least = boxes
+            yield way
+
+
+def by_scopes(nodes: list[Node]) -> list[Group]:
+    """Fold what was recorded in one go in one scope; the rest stays as it is."""
+    return by_layers(nodes, lambda node: node.about.scope)
+
+
+def by_layers(
+    nodes: list[Node],
+    layer: Callable[[Node], str] = lambda node: node.about.scope.split("/")[0],
+) -> list[Group]:
+    """Fold what was recorded in one go in one outermost scope; the rest stays as it is.
 
     A weight is in the layer that used it first: a later one would close a circle.
     """
     keys: dict[Node, Any] = {}
     visit, last = 0, ""
     for node in nodes:
-        scope = node.about.scope.split("/")[0]
+        scope = layer(node)
         if node.parents:
             visit += scope != last
             last = scope
@@ -127,6 +155,9 @@ def by_turns(nodes: list[Node]) -> list[Group]:
         for step, ways in reached.items()
     }
     return _grouped(nodes, {node: circle[step] for node, step in steps.items()})
+
+
+WAYS = {"scopes": by_scopes, "layers": by_layers, "turns": by_turns, "forms": by_form}
 
 
 def _reached(after: dict[Any, set[Any]], start: Any) -> set[Any]:

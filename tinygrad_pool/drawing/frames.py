@@ -31,14 +31,14 @@ def scopes_of(nodes: Sequence[Node]) -> dict[Node, str]:
     for node in reversed(nodes):
         scopes[node] = visits.get(node, node.about.scope)
         if not (node.parents or node.about.scope):
-            scopes[node] = _shared(users.get(node, []))
+            scopes[node] = shared(users.get(node, []))
         for p in node.parents:
             if isinstance(p, Node):
                 users.setdefault(p, []).append(scopes[node])
     return scopes
 
 
-def _shared(scopes: list[str]) -> str:
+def shared(scopes: list[str]) -> str:
     """Find the innermost scope that holds all of these."""
     levels = zip(*(scope.split("/") for scope in scopes), strict=False)
     return "/".join(level[0] for level in takewhile(lambda level: len(set(level)) == 1, levels))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LARGEST, MANY, FEW = 12, 9, 4
+LARGEST, FEW = 12, 4
 TAG = "window"
 """The gid of a text that names a window."""
 COLOURS = ("#009E73", "#CC79A7", "#5D3A9B", "#8C8C00", "#00A0A8", "#7A4A2B", "#4D4D4D", "#C2185B")
@@ -114,7 +114,7 @@ def _draw_cells(axes: Axes, shown: Plane) -> None:
                 _tag(axes, i, j, names + "…" * (len(winner) > FEW))
             if won and wins[k] > 1:
                 place: dict[str, Any] = {"ha": "right", "va": "bottom", "zorder": 4}
-                axes.text(j + 0.38, i + 0.4, f"×{wins[k]}", fontsize=10, **place)
+                axes.text(j + 0.38, i + 0.4, f"×{wins[k]}", fontsize=11, **place)
     for unit in _outlined(shown):
         _outline(axes, shown, unit)
     axes.set_xlim(-left - 0.6, columns + right - 0.4)
@@ -123,7 +123,7 @@ def _draw_cells(axes: Axes, shown: Plane) -> None:
 
 def _outlined(shown: Plane) -> range:
     """List the windows to outline: all, or of many that overlap the first alone."""
-    return range(1) if shown.overlap and shown.y.size > MANY else range(shown.y.size)
+    return range(1) if shown.overlap and shown.y.size > FEW else range(shown.y.size)
 
 
 def _outline(axes: Axes, shown: Plane, unit: int) -> None:
@@ -177,7 +177,7 @@ def _write(
 def _tag(axes: Axes, i: int, j: int, name: str) -> None:
     """Write the letters of windows into the corner of a cell or a unit."""
     place: dict[str, Any] = {"va": "top", "zorder": 4}  # above the boxes of windows
-    axes.text(j - 0.38, i - 0.36, name, fontsize=10, color=look.SOFT, gid=TAG, **place)
+    axes.text(j - 0.38, i - 0.36, name, fontsize=11, color=look.SOFT, gid=TAG, **place)
 
 
 def _letter(unit: int) -> str:

@@ -1,7 +1,7 @@
 """Text in the boxes of a picture: escaped for Graphviz's HTML, and the signs of operations."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
 
@@ -9,9 +9,10 @@ from tinygrad_pool.derivatives.receptive_fields import weights_among
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import plain
+from tinygrad_pool.rules.linear import matmul
 from tinygrad_pool.rules.traits import traits_of
 
-INPUT, WEIGHT = (re.compile(rf"(?:{names})[\d_,()]*") for names in ("x|X|input", "w|W|weight"))
+INPUT, WEIGHT = (re.compile(rf"(?:{names})[\d_,()]*") for names in ("x|X|input", "w|W|weight|bias"))
 
 
 def text(given: str) -> str:
@@ -57,13 +58,25 @@ def weights_in(nodes: list[Node], called: Mapping[int, str] = {}) -> set[Node]:
     True
     """
     weights = weights_among(nodes)
-    for leaf in (node for node in nodes if node.is_leaf):
-        name = leaf.label or called.get(id(leaf), "")
-        if WEIGHT.fullmatch(name):
-            weights.add(leaf)
-        elif INPUT.fullmatch(name):
-            weights.discard(leaf)
-    return weights
+    leaves = [node for node in nodes if node.is_leaf]
+    names = {leaf: leaf.label or called.get(id(leaf), "") for leaf in leaves}
+    named = {leaf for leaf, name in names.items() if WEIGHT.fullmatch(name)}
+    inputs = {leaf for leaf, name in names.items() if INPUT.fullmatch(name)}
+    for first, second in _matrix_products(nodes):
+        if second in inputs:
+            weights.add(first)  # W @ x, and not x @ W
+        elif first in named:
+            weights.discard(second)
+    return (weights | named) - inputs
+
+
+def _matrix_products(nodes: list[Node]) -> Iterator[tuple[Node, Node]]:
+    """List the products of two leaves that are matrices or vectors."""
+    for node in nodes:
+        if node.rule is matmul:
+            first, second = node.parents
+            if all(isinstance(p, Node) and p.is_leaf for p in node.parents):
+                yield first, second
 
 
 def called_by(names: Mapping[str, Any] | None) -> dict[int, str]:

@@ -78,7 +78,7 @@ def draw_nodes(
     if picture.broken:
         scopes = {node: f"{row[node]}/{scope}".rstrip("/") for node, scope in scopes.items()}
     _draw_frames(graph, picture, picture.nodes, scopes)
-    placed.align(graph, picture.at if picture.broken else None)
+    placed.align(graph, picture.at)
     for before, user, name in behind:
         if row[before] == row[user]:
             graph.edge(picture.ids[before], name, style="invis")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.boxes import by_sign, row, table
-from tinygrad_pool.drawing.folding import Group
+from tinygrad_pool.drawing.folding import Folded, Group
+from tinygrad_pool.drawing.frames import shared
 from tinygrad_pool.drawing.labels import sign, text
-from tinygrad_pool.drawing.wrapping import rows_of
+from tinygrad_pool.drawing.nodes import AS_WRITTEN, BREAK
+from tinygrad_pool.drawing.wrapping import Ends, Rows, rows_of
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.formatting import joined, range_of, shape
@@ -29,24 +33,70 @@ def draw_groups(
     rows: int | None = None,
     **style: str,
 ) -> None:
-    """Draw the groups, and an edge for each two that edges of the graph join, styled as given."""
+    """Draw the groups, and an edge for each two that edges of the graph join, styled as given.
+
+    Where they stand in several rows, an edge that leads to another ends at a number.
+    """
     edges = [(f"g{k}", f"g{i}") for i, group in enumerate(groups) for k in group.sources]
     names = {f"g{i}": "" for i, _ in enumerate(groups)}
     placed = rows_of(names, edges, rows, graph.graph_attr["rankdir"])
-    for i, group in enumerate(groups):
-        is_lit = not lit.isdisjoint(group.nodes)
-        graph.node(
-            f"g{i}", _box(group, root in group.nodes[-1:], is_lit), shape="plain", id=f"g{i}"
-        )
-        for j, k in enumerate(group.sources):
-            turned = placed.style(f"g{k}", f"g{i}")
-            graph.edge(f"g{k}", f"g{i}", id=f"g{i}e{j}", **style, **turned)
+    numbers = _numbers(edges, placed)
+    graph.attr(**AS_WRITTEN)
+    for k, _ in enumerate(placed.first):
+        members = [i for i, name in enumerate(names) if placed.row[name] == k]
+        with _row(graph, k, alone=len(placed.first) == 1) as part:
+            for i in members:
+                group = groups[i]
+                box = _box(group, root in group.nodes[-1:], not lit.isdisjoint(group.nodes))
+                part.node(f"g{i}", box, shape="plain", id=f"g{i}")
+            _draw_links(part, groups, members, numbers, style)
     placed.align(graph)
 
 
-def note(nodes: int, groups: int) -> str:
-    """Add a line to the picture that says it is folded."""
-    return f"{nodes:,} nodes folded into {groups:,}; detail='full' draws them all"
+@contextmanager
+def _row(graph: Digraph, k: int, alone: bool) -> Iterator[Digraph]:
+    """Open a row: a frame that is not seen, or the graph itself if there is no other."""
+    if alone:
+        yield graph
+        return
+    with graph.subgraph(name=f"cluster_row{k}") as part:
+        part.attr(style="invis", margin="0")
+        yield part
+
+
+def _numbers(edges: Sequence[Ends], placed: Rows) -> dict[Ends, str]:
+    """Give each edge from row to row a number, and the same to all from one group."""
+    far = [(tail, head) for tail, head in edges if placed.row[tail] != placed.row[head]]
+    in_order = sorted({tail for tail, _ in far}, key=lambda tail: (placed.row[tail], int(tail[1:])))
+    tails = {tail: str(n) for n, tail in enumerate(in_order, 1)}
+    return {(tail, head): tails[tail] for tail, head in far}
+
+
+def _draw_links(
+    part: Digraph,
+    groups: Sequence[Group],
+    members: Sequence[int],
+    numbers: Mapping[Ends, str],
+    style: Mapping[str, str],
+) -> None:
+    """Draw the edges into some groups, and those that end at a number and go on in other rows."""
+    for i in members:
+        for j, k in enumerate(groups[i].sources):
+            tail = f"g{k}"
+            if number := numbers.get((tail, f"g{i}")):
+                tail = f"g{i}c{j}"
+                part.node(tail, number, id=tail, **BREAK)
+            part.edge(tail, f"g{i}", id=f"g{i}e{j}", **style)
+    for name, number in {tail: number for (tail, _), number in numbers.items()}.items():
+        if int(name[1:]) in members:
+            part.node(f"{name}out", number, id=f"{name}out", **BREAK)
+            part.edge(name, f"{name}out", id=f"{name}oute", **style)
+
+
+def note(nodes: int, folded: Folded) -> str:
+    """Write the line of a picture that says how it is folded."""
+    boxes = f"{len(folded.groups):,} by {folded.by}"
+    return f"{nodes:,} nodes folded into {boxes}; detail='full' draws them all"
 
 
 def _box(group: Group, is_root: bool, is_lit: bool) -> str:
@@ -66,13 +116,23 @@ def _box(group: Group, is_root: bool, is_lit: bool) -> str:
     weights = sum(node.size for node in nodes if not node.parents) if computed else 0
     if weights:
         rows.append(row(theme.PAPER, f"{weights:,} weights", theme.SOFT))
-    shown = [last] if last.shape or len(nodes) == 1 else computed or nodes
+    shown = _shown(group, computed)
     rows.append(row(theme.PAPER, range_of(joined([n.data for n in shown])), key="data"))
     gradients = [node.grad for node in shown if node.has_grad]
     g = joined(gradients) if gradients else 0.0
     reach = range_of(g) if gradients else "–"
     rows.append(row(theme.PAPER, by_sign(reach) if gradients else reach, theme.of_sign(g), "grad"))
     return table(rows, 3 if is_root else 1)
+
+
+def _shown(group: Group, computed: list[Node]) -> list[Node]:
+    """Choose whose numbers stand in a box: those that a layer hands on, or all that are alike."""
+    if group.nodes[-1].shape or len(group.nodes) == 1:
+        return group.nodes[-1:]
+    if not _scope(group):
+        return computed or group.nodes
+    used = {p for node in computed for p in node.parents if isinstance(p, Node)}
+    return [node for node in computed if node not in used]
 
 
 def title_of(group: Group) -> str:
@@ -94,6 +154,5 @@ def title_of(group: Group) -> str:
 
 
 def _scope(group: Group) -> str:
-    """Name the scope that all of a group was computed in; "" if there are several, or none."""
-    scopes = {node.about.scope.split("/")[0] for node in group.nodes if node.parents}
-    return scopes.pop() if len(scopes) == 1 else ""
+    """Name the innermost scope that all of a group was computed in; "" if there is none."""
+    return shared([node.about.scope for node in group.nodes if node.parents])

@@ -29,7 +29,7 @@ def kink(x2: float = 1.0, theme: str = "light") -> "Figure":
     y = maximum(x1, x2)
     y.backward(gradient=np.ones(y.shape))
     left, right = x1.data < x2 - 1e-9, x1.data > x2 + 1e-9
-    figure, (above, below) = axes_of(2, height=6.0, sharex=True)
+    figure, (above, below) = axes_of(2, height=5.4, sharex=True, width=6.0)
     above.plot(x1.data, y.data, color=look.INK, linewidth=3)
     above.axvline(x2, color=look.FAINT, linestyle=":")
     above.set_ylabel("max(x₁, x₂)")
@@ -37,8 +37,9 @@ def kink(x2: float = 1.0, theme: str = "light") -> "Figure":
         slope = float(x1.grad[side][end])
         below.plot(x1.data[side], x1.grad[side], color=look.INK, linewidth=3)
         below.plot(x2, slope, "o", markerfacecolor="white", color=look.INK, markersize=9)
-        at = (x2 + (0.15 if name == "left" else -1.15), slope + (0.02 if slope == 0 else -0.06))
-        below.annotate(f"from the {name}: {slope:g}", at, fontsize=13)
+        aside, align = ((12, 9), "left") if name == "left" else ((-12, -9), "right")
+        place: dict[str, Any] = {"textcoords": "offset points", "ha": align, "va": "center"}
+        below.annotate(f"from the {name}: {slope:g}", (x2, slope), aside, **place, fontsize=13)
     below.axvline(x2, color=look.FAINT, linestyle=":")
     below.set_ylabel("∂ max / ∂x₁")
     below.set_xlabel(f"x₁   (x₂ = {x2:g} held fixed)")
@@ -123,9 +124,11 @@ def empty_figure(width: float, height: float) -> "Figure":
     return Plot(figsize=(width, height), layout="constrained", dpi=150)
 
 
-def axes_of(rows: int, height: float, sharex: bool = False) -> tuple["Figure", "Sequence[Axes]"]:
+def axes_of(
+    rows: int, height: float, sharex: bool = False, width: float = 8.0
+) -> tuple["Figure", "Sequence[Axes]"]:
     """Make a figure of some axes, one above the other. Raises ToolError without matplotlib."""
-    figure = empty_figure(8.0, height)
+    figure = empty_figure(width, height)
     axes = figure.subplots(rows, squeeze=False, sharex=sharex)[:, 0]
     for each in axes:
         each.spines[["top", "right"]].set_visible(False)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tinygrad_pool.drawing.computation import draw
 from tinygrad_pool.drawing.dot_program import TIMEOUT, picture
+from tinygrad_pool.drawing.legible import legible
 from tinygrad_pool.drawing.page import page
 from tinygrad_pool.drawing.words import caption_of, is_graph, with_caption
 from tinygrad_pool.engine.value import Value
@@ -38,8 +39,9 @@ def render(
 
     The suffix tells the format: .svg, .png (with `dpi` dots an inch), .pdf, .html (one file, to
     pan and zoom), or .dot for the text. `width` and `height` are pixels: the picture is as large as
-    it fits, and keeps its shape. Options are those of `draw`. The file is written whole or not at
-    all. A layout may take `timeout` seconds.
+    it fits, and keeps its shape. The graph of a Value whose text would be below 16 pixels on a
+    slide of 1920 × 1080 is folded then, and says so; `detail="full"` draws all of it. Options are
+    those of `draw`. The file is written whole or not at all. A layout may take `timeout` seconds.
 
     Raises DataError for anything else, OptionError for a size below 1, OutputError for another
     suffix or a folder that does not exist, ToolError if no Graphviz can draw the format, or not in
@@ -53,8 +55,13 @@ def render(
     kind = kind_of(path)
     if kind not in KINDS:
         raise OutputError(f"render: {path} needs a suffix among .{', .'.join(KINDS)}")
+    for name, side in (("width", width), ("height", height)):
+        if side is not None and (type(side) is not int or side < 1):
+            raise OptionError(f"render: {name} must be a positive number of pixels, got {side!r}")
+    size = width, height
     if isinstance(drawn, Value):
-        drawn = draw(drawn, **options)
+        measured = any(size) and kind != "dot"
+        drawn = legible(drawn, timeout, **options) if measured else draw(drawn, **options)
     elif options:
         raise OptionError(
             f"render: give {', '.join(options)} to the draw function; this is drawn already"
@@ -63,10 +70,7 @@ def render(
         raise DataError(
             f"render: needs a Value or what a draw function returned, got {type(drawn).__name__}"
         )
-    for name, side in (("width", width), ("height", height)):
-        if side is not None and (type(side) is not int or side < 1):
-            raise OptionError(f"render: {name} must be a positive number of pixels, got {side!r}")
-    return write_whole(path, contents(drawn, kind, dpi, timeout, (width, height)))
+    return write_whole(path, contents(drawn, kind, dpi, timeout, size))
 
 
 def contents(

@@ -19,7 +19,7 @@ from tinygrad_pool.drawing.computation import (
     picture_of,
 )
 from tinygrad_pool.drawing.dot_program import picture
-from tinygrad_pool.drawing.edges import Style
+from tinygrad_pool.drawing.edges import Style, signs_told
 from tinygrad_pool.drawing.labels import sign
 from tinygrad_pool.drawing.nodes import Picture, draw_nodes
 from tinygrad_pool.engine.backward import start, topological_order
@@ -38,7 +38,7 @@ FORMATS = ("svg", "png", "pdf", "gif")
 WIDE, HIGH, LARGEST = 1280, 720, 3.5
 MOST = 100
 MILLISECONDS = 1500
-CAPTION = 40
+CAPTION = 56
 CAPTIONED = {"shape": "plain", "fontsize": "18"}
 
 
@@ -114,7 +114,7 @@ def _drawn(laid: Picture, slide: Slide, direction: Direction, theme: str, format
 def _slides(base: Picture, gradient: Any) -> list[Slide]:
     """Run the pass step by step, and leave every gradient as it was."""
     nodes = base.nodes
-    slides = [Slide({}, None, {}, "before the backward pass")]
+    slides = [Slide({}, None, {}, f"before the backward pass\narrows: {signs_told(nodes)}")]
     with holding(nodes, {}):
         for step in starmap(step_of, start(base.root, gradient, nodes=nodes)):
             grads = {node: node._grad for node in nodes if node._grad is not None}
@@ -179,7 +179,7 @@ def _widest_caption(slides: list[Slide]) -> float:
     """Measure the captions, which may be wider than the graph."""
     graph = look.canvas("captions", "LR")
     for i, slide in enumerate(slides):
-        graph.node(str(i), look.literal(slide.caption), **CAPTIONED)
+        graph.node(str(i), look.literal(*slide.caption.split("\n")), **CAPTIONED)
     laid = json.loads(picture(graph.source, "json0"))
     return max(72 * float(caption["width"]) for caption in laid["objects"])
 
@@ -189,7 +189,9 @@ def _graph(shown: Picture, slide: Slide, direction: Direction, active: bool = Fa
     graph = look.canvas("frames", direction)
     if slide.caption:
         at = shown.at("caption")
-        graph.node("caption", look.literal(slide.caption), **CAPTIONED, id="caption", **at)
+        graph.node(
+            "caption", look.literal(*slide.caption.split("\n")), **CAPTIONED, id="caption", **at
+        )
     lit = {} if slide.active is None else {slide.active: look.LIT}
     with holding(shown.nodes, slide.grads):
         styles = {
@@ -209,10 +211,12 @@ def _styles(node: Node, slide: Slide, active: bool) -> list[Style]:
             styles.append(_waiting(p))
             continue
         sent = largest_of(c)
-        style = {"dir": "back", "color": look.of_sign(sent), "style": "solid" if sent else "dashed"}
+        style = {"dir": "back", "color": look.line_of_sign(sent, back=True)}
+        style |= {} if sent else {"style": "dashed"}
         if active:
-            style |= {"fontcolor": style["color"], "label": f" {number(sent, digits=3)} "}
-        styles.append(style | ({"penwidth": "4"} if sent and node is slide.active else {}))
+            style |= {"fontcolor": look.of_sign(sent), "label": f" {number(sent, digits=3)} "}
+        wide = {"penwidth": "2" if sent < 0 else "4"} if sent and node is slide.active else {}
+        styles.append(style | wide)
     return styles
 
 

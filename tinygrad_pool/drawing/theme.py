@@ -70,14 +70,20 @@ def of_sign(g: Any, zero: str = SOFT) -> str:
     return POSITIVE if high > 0 else NEGATIVE if low < 0 else zero
 
 
-def line_of_sign(g: float) -> str:
+def line_of_sign(g: float, back: bool = False) -> str:
     """Return the colour of a line by a sign: faint for 0, and below 0 that of a double line.
+
+    Graphviz gives the first colour to an arrowhead at the end, and the second to one that points
+    back.
 
     >>> line_of_sign(2.0), line_of_sign(-2.0)
     ('#0072B2', '#B84A00:invis:#B84A00')
     """
     colour = of_sign(g, zero=FAINT)
-    return f"{colour}:invis:{colour}" if g < 0 else colour
+    if not g < 0:
+        return colour
+    double = f"{colour}:invis:{colour}"
+    return f"invis:{double}:invis" if back else double
 
 
 def mixed(colour: str, part: float, ground: str = PAPER) -> str:
@@ -149,8 +155,13 @@ def in_theme(graph: Digraph, name: str) -> Digraph:
         for attributes in (graph.graph_attr, graph.node_attr, graph.edge_attr):
             colours = {key: DARK.get(v, v) for key, v in attributes.items() if "color" in key}
             attributes.update(colours)
-        graph.body[:] = [_COLOUR.sub(lambda found: darkened(found[0]), line) for line in graph.body]
+        graph.body[:] = [_COLOURS.sub(_dark_line, line) for line in graph.body]
     return graph
+
+
+def _dark_line(found: re.Match[str]) -> str:
+    """Change each colour of a line, which has several if it is double."""
+    return _COLOUR.sub(lambda colour: darkened(colour[0]), found[0])
 
 
 def darkened(light: str) -> str:
@@ -172,8 +183,8 @@ def darkened(light: str) -> str:
 
 
 _PARTNERS = {light.lower(): dark for light, dark in DARK.items()}
-_COLOUR = re.compile(
-    r'(?:(?<=color=")|(?<=:invis:))#\w{6}(?=:invis:|"(?! (?:BGCOLOR="#\w{6}" )?FIXEDSIZE="TRUE"))',
-    re.IGNORECASE,
+_COLOURS = re.compile(
+    r'(?<=color=")[#\w:]+(?="(?! (?:BGCOLOR="#\w{6}" )?FIXEDSIZE="TRUE"))', re.IGNORECASE
 )
-"""Any colour, but for those of the cells of a heat map: there white is 0 on every page."""
+"""Any colours, but for those of the cells of a heat map: there white is 0 on every page."""
+_COLOUR = re.compile(r"#\w{6}")

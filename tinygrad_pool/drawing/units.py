@@ -16,7 +16,7 @@ import numpy as np
 from tinygrad_pool.drawing import theme as look
 from tinygrad_pool.drawing.computation import Direction, check_drawable
 from tinygrad_pool.drawing.dot_program import lend_to_graphviz
-from tinygrad_pool.drawing.edges import CHOICES, link_style
+from tinygrad_pool.drawing.edges import CHOICES, SIGNS, link_style
 from tinygrad_pool.drawing.fields import LEGEND, draw_field, field_of
 from tinygrad_pool.drawing.labels import sign
 from tinygrad_pool.drawing.layers import Link, Unit, Weight, layers_of, others_of
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 CROWDED = 24
 """More links than that have their weights drawn, and not written."""
+WEIGHTS = f"links are weights: {SIGNS}"
 OTHERS = "others: from links that are not drawn"
 RIMS = {1.0: "thick rim: above 0", -1.0: "double rim: below 0"}
 NAMED = 15
@@ -118,8 +119,8 @@ def draw_units(
                 graph.edge(tail, names[unit.z], **style)
     for line in _legend([u for u in units if u.z in linked and u.z in texts], bool(others)):
         look.write_on(graph, line)
-    if field:
-        look.write_on(graph, LEGEND)
+    if field or crowded:
+        look.write_on(graph, LEGEND if field else WEIGHTS)
     said = (
         f"{counted(len(units), 'unit')} in {counted(len(layers), 'layer')}, with data and weights."
     )

@@ -2,8 +2,7 @@
 
 Rows begin below each other. Graphviz keeps them in their order if a row is a frame that is not
 seen, with a point in front of it, and an edge that is not seen runs between each two from end to
-end. Edges from row to row are broken there; those of a folded graph, whose boxes are no frames, do
-not count for the layout (`constraint=false`).
+end. Edges from row to row are broken there.
 """
 
 from __future__ import annotations
@@ -38,17 +37,12 @@ class Rows(NamedTuple):
     depth: Mapping[str, int]
     first: Sequence[str]
 
-    def style(self, tail: str, head: str) -> dict[str, str]:
-        """Return what an edge needs: nothing within a row."""
-        return {} if self.row.get(tail) == self.row.get(head) else {"constraint": "false"}
-
-    def align(self, graph: Digraph, at: Callable[[str], Mapping[str, str]] | None = None) -> None:
-        """Keep the first nodes of the rows below each other, or points in front of rows in frames.
+    def align(self, graph: Digraph, at: Callable[[str], Mapping[str, str]] = lambda _: {}) -> None:
+        """Keep rows below each other, if there are several, by points in front of them.
 
         `at` tells the position of such a point, if it is settled.
         """
-        if at is None:
-            in_line(graph, self.first)
+        if len(self.first) < 2:
             return
         points = [f"row{k}" for k, _ in enumerate(self.first)]
         walls = [(f"wall{k}", f"wall{k}end") for k, _ in enumerate(points[1:])]

@@ -350,6 +350,42 @@ class TestInABrowser:
         for kind, dash in dashes:
             assert looks.get(kind.split()[-1], "none") == dash, kind
 
+    def test_data_keeps_beside_its_key_in_a_folded_box(self, play):
+        random.seed(1)
+        net = tg.nn.MLP(2, [24, 24, 1])
+        points = [[Value(0.1 * i), Value(0.2 * i)] for i in range(12)]
+        page = play(sum(((net(point) - 1.0) ** 2 for point in points), Value(0.0)))
+        spans = page.evaluate(
+            """() => [...document.querySelectorAll("main .node .data")].map((text) => [
+                [...text.parentNode.querySelectorAll("text")].find((t) => t.textContent === "data"),
+                text,
+            ].map((t) => t.getBBox()).map((box) => [box.x, box.x + box.width]))"""
+        )
+        assert len(spans) > 5
+        for (_, key_ends), (begins, _) in spans:
+            assert key_ends <= begins
+
+    def test_what_is_below_0_is_a_double_line(self, play):
+        page = play(Value(2.0) * -3.0 + Value(1.0), "#step=2")
+        lines = page.evaluate(
+            """() => [...document.querySelectorAll("main .edge")].map((edge) => [
+                edge.classList.contains("minus"),
+                [...edge.querySelectorAll("path")].map((path) => {
+                    const look = getComputedStyle(path);
+                    return look.display === "none" ? "" : `${look.strokeWidth} ${look.stroke}`;
+                }),
+            ])"""
+        )
+        assert {below for below, _ in lines} == {False, True}
+        for below, (outer, *inner) in lines:
+            assert len(inner) == below
+            for middle in inner:
+                assert float(outer.split("px")[0]) >= 2 + float(middle.split("px")[0])
+                assert outer.split(" ", 1)[1] != middle.split(" ", 1)[1]
+        page.keyboard.press("Home")
+        hidden = page.locator(".middle").first.evaluate("path => getComputedStyle(path).display")
+        assert hidden == "none"
+
     def test_an_edge_points_to_where_its_contribution_goes(self, play):
         page = play(network(), "#step=3", reduced_motion="reduce")
         tip, m, a = (

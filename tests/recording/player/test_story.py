@@ -5,7 +5,7 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
-from tinygrad_pool.drawing.folding import by_form
+from tinygrad_pool.drawing.folding import folded
 from tinygrad_pool.recording.player.stage import stage_of
 from tinygrad_pool.recording.player.story import Story, grid_of
 
@@ -170,6 +170,8 @@ def test_a_loop_of_many_turns_is_told_in_one_move_and_a_graph_that_is_drawn_in_f
     assert [move["says"] for move in loop["moves"]] == ["loop ×499: 999 steps", "tanh: 1 step"]
     assert len(loop["boxes"]) == 3
     monkeypatch.setattr("tinygrad_pool.recording.player.stage.UNFOLDED", 10)
-    monkeypatch.setattr("tinygrad_pool.recording.player.stage.folded", by_form)
+    monkeypatch.setattr(
+        "tinygrad_pool.recording.player.stage.folded", lambda nodes: folded(nodes, "forms")
+    )
     story = turns(20)
     assert (len(story["moves"]), len(story["boxes"])) == (20, 21)

@@ -193,9 +193,19 @@ function showEdges(n) {
     const group = part(sent.edge);
     const state = n + 1 === at ? "active" : n < at ? "done" : "waiting";
     group.setAttribute("class", `edge ${state} ${n < at ? signOf(sent.size) : ""}`);
+    if (group.classList.contains("minus")) makeDouble(group);
     const label = group.querySelector("text");
     if (label) label.textContent = sent.short ?? "";
   }
+}
+
+/** Let an edge be drawn as two lines: a wide one, and the ground in its middle. */
+function makeDouble(group) {
+  const line = group.querySelector("path");
+  if (!line || group.querySelector(".middle")) return;
+  const middle = line.cloneNode();
+  middle.setAttribute("class", "middle");
+  line.after(middle);
 }
 
 /** Move the picture so that a box is seen. */
@@ -413,6 +423,7 @@ function measure() {
     }
     element("option", { value: i }, part("who"), box.name);
   });
+  squeezeAll(boxes.flatMap((box) => [...box.group.querySelectorAll(".data")].map((text) => [text, box.room])));
 }
 
 svg.setAttribute("role", "group"); // whose nodes are buttons

@@ -125,10 +125,11 @@ def _style(operand: Any, c: Any, labelled: bool) -> Style:
 def _draw_folded(graph: Any, passed: Trace) -> tuple[list[Box], dict[tuple[int, int], str]]:
     """Draw a box for each layer, or for each form of operation."""
     nodes = passed.nodes
-    groups = folded(nodes)
+    less = folded(nodes)
+    groups = less.groups
     with holding(nodes, passed.last):
         draw_groups(graph, groups, passed.loss, set(), dir="back")
-    theme.write_on(graph, note(len(nodes), len(groups)).partition(";")[0])
+    theme.write_on(graph, note(len(nodes), less).partition(";")[0])
     edges = {
         (i, k): f"g{i}e{j}" for i, group in enumerate(groups) for j, k in enumerate(group.sources)
     }

@@ -1,0 +1,52 @@
+"""A graph for a slide: as much of it as can be read from the back row."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_pool.drawing.computation import draw, nodes_within
+from tinygrad_pool.drawing.dot_program import picture
+from tinygrad_pool.drawing.folding import coarser
+from tinygrad_pool.engine.value import Value
+
+if TYPE_CHECKING:
+    from graphviz import Digraph
+
+SLIDE, LEAST = (1920, 1080), 16
+"""So many pixels a slide has, and the text on it at least."""
+LETTERS, MARGIN = 14, 8
+"""How large text is, and how wide both margins are together, in points."""
+TURNED = {"LR": "TB", "RL": "BT", "TB": "LR", "BT": "RL"}
+
+
+def legible(value: Value, timeout: float, **options: Any) -> Digraph:
+    """Draw a graph as `draw` does, with text of at least 16 pixels on a slide of 1920 × 1080.
+
+    One that is too large for that is turned, if no `direction` was asked for, or else folded in the
+    first way that makes its text so large. One with a `detail` stays as it is.
+    """
+    drawn = draw(value, **options)
+    if options.get("detail", "auto") != "auto":
+        return drawn
+    best = drawn, _pixels(drawn, timeout)
+    ways: list[dict[str, Any]] = []
+    if options.get("direction") is None:
+        ways.append({"direction": TURNED[drawn.graph_attr["rankdir"]]})
+    if best[1] < LEAST:
+        nodes = nodes_within(value, options.get("depth"))
+        ways += [{"detail": way} for way in coarser(nodes)]
+    for way in ways:
+        if best[1] >= LEAST:
+            break
+        other = draw(value, **{**options, **way})
+        best = max(best, (other, _pixels(other, timeout)), key=lambda found: found[1])
+    return best[0]
+
+
+def _pixels(drawn: Digraph, timeout: float) -> float:
+    """Measure how large text is on a slide that a picture fits."""
+    laid = json.loads(picture(drawn.source, "json0", timeout=timeout))
+    left, bottom, right, top = map(float, laid["bb"].split(","))
+    own = right - left + MARGIN, top - bottom + MARGIN
+    return LETTERS * min(side / length for side, length in zip(SLIDE, own, strict=True))
