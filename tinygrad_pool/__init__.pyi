@@ -329,3 +329,5 @@ from tinygrad_pool.recording import (
 )
 
 __version__: str
+
+def _missing_from(module: str, name: str) -> AttributeError: ...

@@ -1,6 +1,7 @@
 """Names of a package that are loaded when they are first asked for: each is written once."""
 
 import re
+from importlib import import_module
 from typing import Any
 
 
@@ -15,3 +16,9 @@ def homes_of(package: dict[str, Any]) -> dict[str, str]:
         for name in re.findall(r"(\w+) as \1\b", names):
             homes[name] = f"{home}.{name}" if home == package["__name__"] else home
     return homes
+
+
+def loaded(name: str, home: str) -> Any:
+    """Load a name from its home, which may itself be the module of that name."""
+    module = import_module(home)
+    return module if home.endswith(f".{name}") else getattr(module, name)
