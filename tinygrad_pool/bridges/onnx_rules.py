@@ -41,14 +41,6 @@ def written(writer: Writer, node: Any, inputs: list[str]) -> str:
     return WRITTEN[rule](writer, node, inputs)
 
 
-def _einsum(writer: Writer, node: Any, inputs: list[str]) -> str:
-    return writer.operation("Einsum", inputs, equation=node.options["subscripts"])
-
-
-def _fmod(writer: Writer, _: Any, inputs: list[str]) -> str:
-    return writer.operation("Mod", inputs, fmod=1)
-
-
 def _shares(kind: str) -> Written:
     def shares(writer: Writer, node: Any, inputs: list[str]) -> str:
         axes = axes_of(node.shape, node.options.get("axis", -1), "to_onnx")
@@ -189,10 +181,6 @@ def _where(writer: Writer, node: Any, inputs: list[str]) -> str:
     return writer.operation("Where", [holds, *inputs[1:]])
 
 
-def _astype(writer: Writer, node: Any, inputs: list[str]) -> str:
-    return writer.cast(inputs[0], node.dtype)
-
-
 def _getitem(writer: Writer, node: Any, inputs: list[str]) -> str:
     """Write numbers and slices as Slice, an array of places as Gather; else from the flat cells."""
     key = node.options.get("key", ())
@@ -323,8 +311,10 @@ def _adaptive(writer: Writer, node: Any, kind: str, x: str) -> str:
 
 WRITTEN: dict[str, Written] = {
     **REDUCTIONS,
-    "einsum": _einsum,
-    "fmod": _fmod,
+    "einsum": lambda writer, node, inputs: writer.operation(
+        "Einsum", inputs, equation=node.options["subscripts"]
+    ),
+    "fmod": lambda writer, _, inputs: writer.operation("Mod", inputs, fmod=1),
     "maximum": _folded("Max"),
     "minimum": _folded("Min"),
     "softmax": _shares("Softmax"),
@@ -345,7 +335,7 @@ WRITTEN: dict[str, Written] = {
     "concatenate": _concatenate,
     "stack": _stack,
     "where": _where,
-    "astype": _astype,
+    "astype": lambda writer, node, inputs: writer.cast(inputs[0], node.dtype),
     "getitem": _getitem,
     "conv": _conv,
     "max_pool": _pool("MaxPool"),
