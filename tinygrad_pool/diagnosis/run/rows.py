@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from math import gcd, inf, isfinite, nan, prod, sqrt
 from operator import attrgetter
 from typing import Any, TypeAlias, cast
@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_pool.diagnosis.survey import parts_of
 from tinygrad_pool.engine.node import name_of
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError
@@ -168,7 +169,7 @@ def rows_of(parameters: Any) -> list[Row]:
     arrays: dict[str, Value] = {}
     scalars: dict[str, list[Value]] = {}
     order: dict[str, None] = {}
-    for name, v in _named(parameters):
+    for name, v in parts_of("watch", parameters):
         if id(v) in seen or not v.size:
             continue
         seen.add(id(v))
@@ -183,43 +184,6 @@ def rows_of(parameters: Any) -> list[Row]:
             scalars.setdefault(row, []).append(v)
         order[row] = None
     return [Row(name, [arrays[name]] if name in arrays else scalars[name]) for name in order]
-
-
-def _named(parameters: Any) -> Iterator[tuple[str, Value]]:
-    """List Values with their names in a module or a dict; "" for those without."""
-    if isinstance(parameters, Mapping):
-        pairs: Iterable[tuple[str, Any]] = parameters.items()
-    elif isinstance(parameters, Value) or _is_module(parameters):
-        pairs = [("", parameters)]
-    elif isinstance(parameters, Iterable) and not isinstance(parameters, str | np.ndarray):
-        pairs = [("", part) for part in parameters]
-    else:
-        pairs = [("", parameters)]
-    for name, part in pairs:
-        if isinstance(part, Value):
-            yield str(name), part
-            continue
-        if not _is_module(part):
-            raise _unknown(part)
-        lead = f"{name}." if name else ""
-        own = getattr(
-            part, "named_parameters", lambda part=part: [("", v) for v in part.parameters()]
-        )
-        for inner, v in own():
-            if not isinstance(v, Value):
-                raise _unknown(v)
-            yield (f"{lead}{inner}" if inner else ""), v
-
-
-def _unknown(part: Any) -> DataError:
-    return DataError(
-        "watch: needs a module that has .parameters(), Values, or a dict of them, "
-        f"got {type(part).__name__}"
-    )
-
-
-def _is_module(part: Any) -> bool:
-    return not isinstance(part, Value) and callable(getattr(part, "parameters", None))
 
 
 def _layer(name: str) -> str:
