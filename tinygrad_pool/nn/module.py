@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from importlib import import_module
 from reprlib import recursive_repr
 from types import MappingProxyType
-from typing import Any, Self, TypeAlias
+from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -208,6 +208,26 @@ class Module(Saved, WithHabits):
         title = f"{type(self).__name__}: {counted(n, 'number')} to learn"
         table = Table(title, ("parameter", "shape", "numbers"), rows[:LISTED])
         return table.with_count(len(rows)).html()
+
+
+class CallsFunction(Module):
+    """A layer that calls a function with its options, by position; maybe over so many axes."""
+
+    _function: ClassVar[Callable[..., Value]]
+    _options: ClassVar[tuple[str, ...]] = ()
+    _ndim: ClassVar[int]
+
+    def __init_subclass__(
+        cls, function: Any = None, options: tuple[str, ...] = (), ndim: int = 0
+    ) -> None:
+        super().__init_subclass__()
+        own = {"_function": function and staticmethod(function), "_options": options, "_ndim": ndim}
+        for name, given in own.items():
+            if given:
+                setattr(cls, name, given)
+
+    def _called_with(self, *inputs: Any) -> Value:
+        return self._function(*inputs, *(getattr(self, option) for option in self._options))
 
 
 def _name_parts(name: str, value: Any) -> None:
