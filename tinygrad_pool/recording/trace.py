@@ -199,6 +199,18 @@ class Trace(Named):
     def _positions(self) -> dict[Node, int]:
         return {step.node: i for i, step in enumerate(self.steps)}
 
+    @cached_property
+    def above(self) -> dict[Node, Node]:
+        """The first node that sent something to each one below it, or at least a 0."""
+        sent: dict[Node, Node] = {}
+        nothing_sent: dict[Node, Node] = {}
+        for node, _, contributions in self.steps:
+            for p, c in zip(node.parents, contributions, strict=True):
+                if c is not None and p not in sent:
+                    sends = c if type(c) is float else np.any(c)
+                    (sent if sends else nothing_sent).setdefault(p, node)
+        return nothing_sent | sent
+
     def data_of(self, node: Node) -> Any:
         """Return the data that a node had when the pass was recorded, whatever was set since."""
         return self._kept.get(node, node._numbers)

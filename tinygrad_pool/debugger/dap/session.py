@@ -9,7 +9,7 @@ from typing import Any
 from tinygrad_pool.debugger import breakpoints
 from tinygrad_pool.debugger.breakpoints import Breakpoint
 from tinygrad_pool.debugger.dap.console import Console
-from tinygrad_pool.debugger.dap.frames import Paths
+from tinygrad_pool.debugger.dap.frames import frames_of
 from tinygrad_pool.debugger.dap.stops import (
     EditorBreakpoint,
     Stops,
@@ -41,8 +41,9 @@ class Session:
         self._then: Callable[[], None] | None = None
         passed.seek(min(1, len(passed)))  # sums and names are made now, not at the first step
         views.contributions(passed, self._node())
+        views.where(passed)
         passed.seek(0)
-        self.paths, self.variables = Paths(passed), Variables(passed)
+        self.variables = Variables(passed)
         self.met: list[Breakpoint] = []
         self.over = False
         self.asked_to_stop = asked_to_stop
@@ -77,8 +78,6 @@ class Session:
     def _stopped(self, reason: str, said: str) -> None:
         """Report a stop and its reason, and forget what was shown before it."""
         self.wire.output(said)
-        if self.paths.passed is not self.passed:
-            self.paths = Paths(self.passed)
         self.variables = Variables(self.passed)
         self.met = self.console.met
         why: Body = {}
@@ -169,7 +168,7 @@ class Session:
     def stack(self, arguments: Arguments) -> Body:
         """Return the path from here up to the loss."""
         start, levels = (max(0, arguments.get(key) or 0) for key in ("startFrame", "levels"))
-        return self.paths.frames(self._node(), start, levels, self.first)
+        return frames_of(self.passed, self._node(), start, levels, self.first)
 
     def scopes(self, arguments: Arguments) -> Body:
         """Return what there is to see of a frame's node."""
