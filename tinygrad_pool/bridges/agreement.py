@@ -245,7 +245,7 @@ def _compared(
 
 
 def _choice(node: Node, operand: int, ours: Any, theirs: Any) -> str:
-    """Say which documented choice makes all of a difference; "" if none does."""
+    """Name the documented choice that explains all of a difference; "" if none does."""
     away = ~np.isclose(ours, theirs, rtol=1e-6, equal_nan=True)
     finite = all(np.isfinite(data_of(p)).all() for p in node.parents)
     nan = np.isnan(data_of(node))

@@ -144,7 +144,7 @@ class Network(Part):
     def train(self, mode: bool = True) -> Self:
         """Return this network, which is in training or not as it was when it was translated.
 
-        Raises UnsupportedError to change that: its steps are the ones of then.
+        Raises UnsupportedError to change that: its steps were recorded in that mode.
         """
         if mode != self.training:
             was = "training" if self.training else "evaluation"

@@ -28,12 +28,12 @@ PLAIN = {
 def written(writer: Writer, node: Any, inputs: list[str]) -> str:
     """Write what a node's rule is in ONNX, and return the name of its result.
 
-    Raises UnsupportedError for a rule that ONNX has not, or an option that it cannot say.
+    Raises UnsupportedError for a rule that ONNX lacks, or an option that it cannot express.
     """
     rule = node.rule.__name__
     ours = is_ours(node.rule)
     if ours and node.options.get("ties", "first") != "first":
-        raise refused(node, f"settles ties by {node.options['ties']!r}; ONNX cannot say that")
+        raise refused(node, f"settles ties by {node.options['ties']!r}; ONNX cannot express that")
     if ours and rule in PLAIN and not node.options:
         return writer.operation(PLAIN[rule], inputs)
     if not ours or rule not in WRITTEN:

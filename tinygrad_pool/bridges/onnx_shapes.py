@@ -14,7 +14,7 @@ from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError, UnsupportedError
 
 LARGEST = 2**28
-"""So many numbers may an operation make that takes its shape from the file."""
+"""The most numbers that an operation may make whose shape comes from the file."""
 
 
 def _lengths(given: Any) -> list[int]:

@@ -33,7 +33,7 @@ def to_onnx(network: Module | Value, path: str | os.PathLike[str], *inputs: Any)
     written whole or not at all.
 
     Raises ToolError without the package onnx; UnsupportedError, with the line of source, for a rule
-    that ONNX has not, or ties other than "first"; GraphError for a mask or an index that was
+    that ONNX lacks, or ties other than "first"; GraphError for a mask or an index that was
     computed from the inputs' numbers; OutputError if the file cannot be written.
     """
     onnx = extra("onnx", "to_onnx")

@@ -40,7 +40,7 @@ def from_torch(module: Any, *example: Any) -> Network:
 
     Ties are settled as in PyTorch: the first unit of a pool, half each at torch.maximum.
 
-    Raises ToolError without PyTorch; DataError for what is no module; UnsupportedError for an
+    Raises ToolError without PyTorch; DataError for anything but a module; UnsupportedError for an
     operation that is not known, or a module that cannot be traced, with the place in its source.
     """
     torch = extra("torch", "from_torch")
@@ -143,7 +143,7 @@ def _more_decompositions(torch: Any, exported: Any) -> dict[Any, Any]:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Keep what torch.export tells its own users from those who do not know they use it."""
+    """Silence what torch.export prints for its own users."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

@@ -36,7 +36,7 @@ class Breakpoint:
 
     def __str__(self) -> str:
         extras = [f" if {self.condition}"] if self.condition else []
-        extras += [f", ignored {self.ignored} times more"] if self.ignored else []
+        extras += [f", ignored {self.ignored} more times"] if self.ignored else []
         extras += [", once"] if self.once else []
         return f"{self.number}: {self.what}{''.join(extras)}, met {often(self.hits)}"
 
@@ -54,7 +54,7 @@ class Breakpoint:
 def at_place(passed: Trace, place: str) -> Test:
     """Stop at a node by its label or number, at every node of a rule, or of a line of source.
 
-    A line is 12 or net.py:12. A leaf takes no step: there it is where something is added to its
+    A line is 12 or net.py:12. A leaf takes no step: for one, stop where something is added to its
     gradient.
 
     Raises OptionError for anything else.

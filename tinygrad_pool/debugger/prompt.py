@@ -50,7 +50,7 @@ GROUPS = {
     "to leave": "save help quit",
 }
 REPEATED = ("node", "back", "continue", "run_back", "up", "down")
-"""What an empty line does again."""
+"""What an empty line repeats."""
 
 
 class Prompt(cmd.Cmd):
@@ -141,7 +141,7 @@ class Prompt(cmd.Cmd):
             self.unknown(arg)
 
     def _list_commands(self, columns: int) -> None:
-        """Say a line for each command, in groups."""
+        """Write a line for each command, in groups."""
         for what, names in GROUPS.items():
             self.say(f"{what}:")
             for name in names.split():

@@ -179,7 +179,7 @@ def parts_of(name: str, parameters: Any) -> Iterator[tuple[str, Value]]:
     """Read parameters: a Value, a module, several of them, or a dict with their names.
 
     Yields each Value with its name, "" where it has none. Raises DataError for anything else, in
-    the name of who asks.
+    the name of the caller.
     """
     pairs: Iterable[tuple[Any, Any]] = [("", parameters)]
     one = isinstance(parameters, Value | str | np.ndarray) or hasattr(parameters, "parameters")

@@ -28,8 +28,8 @@ def not_reached(survey: Survey) -> Iterator[Finding]:
         taken = (how for p in strangers for how in numbers_taken(p))
         why = "no path leads there: " + next(
             taken,
-            "it was not used, or what came of it was detached, computed under no_grad, or made "
-            "again of plain numbers",
+            "it was not used, or what came of it was detached, computed under no_grad, or rebuilt "
+            "from plain numbers",
         )
         yield _finding("not reached", survey, strangers, says, why)
     if unpaid:
@@ -60,7 +60,7 @@ def cut_off(survey: Survey) -> Iterator[Finding]:
             NO_GRADIENT if severe else SUSPICIOUS,
             several([survey.call(node) for node in nodes]),
             f"{n} {how}, and used in {row}",
-            why if severe else f"{why}; that is right if it was meant",
+            why if severe else f"{why}; that is fine if it was intended",
             tuple(nodes),
         )
 

@@ -125,7 +125,7 @@ class Zeros:
         for key in keys[:2]:
             parameter = next(p for p in group.parameters if key in self.began[p])
             told.append(self._reason(self._origin(parameter, key), key))
-        more = f"; and so at {counted(len(keys) - 2, 'more place')}" if len(keys) > 2 else ""
+        more = f"; likewise at {counted(len(keys) - 2, 'more place')}" if len(keys) > 2 else ""
         return "; ".join(told) + more if told else "the pass began with the gradient 0"
 
     def _reason(self, origin: Origin, key: Key) -> str:
@@ -267,7 +267,7 @@ def _flat(survey: Survey, node: Node, i: int, arrived: Mask) -> str:
         other = node.parents[1 - i]
         leaf = leaf_below(other) if isinstance(other, Node) else node
         said = f"the other factor, {survey.call(leaf)}, is 0"
-        helps = ": weights that begin so hand nothing down" if leaf in survey.wanted else ""
+        helps = ": weights that start at 0 pass nothing down" if leaf in survey.wanted else ""
         return said + helps if leaf.label or helps else "the other factor is 0"
     off, _, _ = traits.off.partition(":")
     return f"{'it loses' if traits.chooses else off or flat(node)} {where}"

@@ -93,7 +93,7 @@ class Module(Saved, WithHabits):
         """Keep an array in an attribute: it is not learnt, but saved with the parameters.
 
         Whoever changes it does so in place. Where `persistent` is False it is not saved; None holds
-        the place of a buffer that there is not.
+        the place of one that is missing.
 
         Raises OptionError for a name that the module has; DataError if it is not numbers.
         """

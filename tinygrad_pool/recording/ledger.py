@@ -20,7 +20,7 @@ from tinygrad_pool.rules.arguments import Shape, axes_of
 from tinygrad_pool.rules.traits import traits_of
 
 BLOCK = 1 << 20
-"""So many links are listed at once."""
+"""How many links are listed at once."""
 
 
 class Link(NamedTuple):
@@ -124,8 +124,8 @@ class GradientExplainer:
     def bad_arrivals(self, node: Node, cell: int) -> Iterator[Arrival]:
         """List the steps that sent what is not finite, from units that received such first.
 
-        Of these one is enough; only if there is none, all units are looked at. Of a link with a
-        slope of 0, through which ∞ made a NaN, a rule may not tell: then any such unit stands.
+        One of these is enough; all units are looked at only if there is none. A rule may not show
+        a link of slope 0, through which ∞ made a NaN: then any such unit stands for it.
         """
         for step, i in self.users.get(node, ()):
             c = step.contributions[i]

@@ -21,13 +21,13 @@ from tinygrad_pool.rules.traits import traits_of
 LISTED = 8
 
 PLACES = 2000
-"""So many places are looked at for where zeros began; where there are more, it is said."""
+"""How many places are searched for where zeros began; if there are more, that is said."""
 
 
 class Explanation(NamedTuple):
     """One gradient explained: the entries add up to it, `causes` say where zeros began.
 
-    `notes` say what else is to be known: a gradient that was held before, data set since.
+    `notes` say what else to know: a gradient that was held before, data set since.
     """
 
     name: str

@@ -32,7 +32,7 @@ class Trace(Named):
 
     Position 0 is before the pass: all gradients are what they were when it was left. The last
     position is what `backward()` leaves, bit for bit. In between, the pass stands half done: where
-    another begins in the same nodes, or nobody holds this any more, it goes back to position 0.
+    another begins in the same nodes, or nobody holds this one, it goes back to position 0.
     """
 
     position = 0
@@ -96,7 +96,7 @@ class Trace(Named):
     def seek(self, position: int) -> Step | None:
         """Go to a position, forwards or backwards, and return the step that led there.
 
-        Raises OptionError for a position that there is not.
+        Raises OptionError for a position that does not exist.
         """
         n = whole(position, "seek: position")
         if not 0 <= n <= len(self):
@@ -117,7 +117,7 @@ class Trace(Named):
         return self.step
 
     def _set_out(self) -> None:
-        """Leave the start or the end; the pass adds to the gradients of now."""
+        """Leave the start or the end; the pass adds to the present gradients."""
         take_turn(self.loss, self.nodes, but=self)
         if self._before is None:
             self._before = [node._grad for node in self.nodes]
@@ -185,7 +185,7 @@ class Trace(Named):
         return self._sums().last
 
     def _sums(self) -> Sums:
-        """Add up the contributions of the steps; at position 0, to the gradients of now."""
+        """Add up the contributions of the steps; at position 0, to the present gradients."""
         before = self._before
         if before is None:
             before = [node._grad for node in self.nodes]
@@ -232,7 +232,7 @@ class Trace(Named):
 
         `index` selects an element of an array; by default, the one of largest gradient.
 
-        Raises OptionError for a node or an element that there is not.
+        Raises OptionError for a node or an element that does not exist.
         """
         return explain(self.ledger, self.find(node), index, self.left)
 
@@ -241,7 +241,7 @@ class Trace(Named):
 
         At each node, the path comes from the one above that sends the largest contribution.
 
-        Raises OptionError for a node that there is not, or whose gradient is 0 or not finite.
+        Raises OptionError for a node that does not exist, or whose gradient is 0 or not finite.
 
         >>> w, z = Value(0.5, label="w"), Value(1.0, label="x")
         >>> for _ in range(20):

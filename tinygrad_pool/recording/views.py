@@ -21,7 +21,7 @@ Item = TypeVar("Item")
 
 
 def title(recording: Trace, node: Node) -> str:
-    """Name a node, and its operation where the name does not tell it."""
+    """Name a node, and its operation where the name does not say it."""
     name = recording.call(node)
     return f"{name} ({sign(node)})" if node.op and not name.startswith(node.op) else name
 

@@ -156,7 +156,7 @@ class Session:
         self._will(f"goto {arguments['targetId']}", "goto")
 
     def pause(self, _: Arguments) -> None:
-        """Stand still, as we already do: a run that is asked to stop has done so."""
+        """Do nothing: a run that was asked to stop has stopped already."""
 
     # -- looking
 

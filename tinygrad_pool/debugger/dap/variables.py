@@ -20,7 +20,7 @@ DENSE = 64
 """Local derivatives of at most so many rows and columns are shown as numbers."""
 
 MOST = 1000
-"""So many children are listed, where an editor does not ask for fewer."""
+"""The most children that are listed; an editor may ask for fewer."""
 
 ALL = slice(None)
 

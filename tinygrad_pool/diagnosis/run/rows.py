@@ -19,7 +19,7 @@ from tinygrad_pool.errors import DataError
 Numbers: TypeAlias = NDArray[np.floating[Any]]
 
 ABSENT = -1.0
-"""Stands for a norm that there is not, where NaN is one that there is."""
+"""Stands for a norm that was not computed; NaN is one that was."""
 
 SAFE = (1e-30, 1e30)
 """Sums of squares in between were neither rounded to 0 nor too large, in single precision too."""
@@ -28,7 +28,7 @@ CALM = 1e20
 """Weights below can be subtracted from any others, in single precision too, without a warning."""
 
 MOVES = 1 << 12
-"""About so many weights of an array are compared with those before: that gives about two digits."""
+"""Of an array, about this many weights are compared with those before: about two digits."""
 
 ASSIGNED = attrgetter("_assigned")
 LAYER = re.compile(r"(.*?\.\d+)\.|(.*)\.\d+$")
@@ -70,8 +70,8 @@ class Row:
     def measured(self) -> tuple[float, float, float]:
         """Measure gradient, update and weight; keep the weights, for the update until next time.
 
-        Then `stands` tells whether the gradient is newly as it was the last time, or still none:
-        so it is when the parameter was replaced by another one.
+        Then `stands` tells whether the gradient has newly stayed what it was, or is still missing,
+        as it does when the parameter was replaced by another one.
         """
         g, weights = self.gradient(), self.weights()
         size, weight = ABSENT if g is None else rms(g), rms(weights)
@@ -87,7 +87,7 @@ class Row:
         return size, rms(np.subtract(now, before, out=before)), weight
 
     def keep(self, weights: Numbers) -> Numbers:
-        """Keep the weights of now, from which the next update is measured."""
+        """Keep the present weights, from which the next update is measured."""
         self._before = self._some(weights).copy()
         return self._before
 
