@@ -166,7 +166,8 @@ def _network(torch: Any, exported: Any, module: Any) -> Network:
     made = reader.refs(output.args[0])
     mutated = list(signature.buffers_to_mutate.values())
     unflatten = torch.utils._pytree.tree_unflatten
-    inputs = {n.name: n for n in nodes if n.op == "placeholder" and _is_tensor(n)}
+    given = (n for n in nodes if n.op == "placeholder")
+    inputs = {n.name: n for n in given if hasattr(n.meta.get("val"), "shape")}
     program = Program(
         inputs=tuple(
             _input(n, exported.range_constraints) for k, n in inputs.items() if k not in renamed
@@ -211,10 +212,6 @@ def _taken(signature: Any, inputs: Mapping[str, Any]) -> list[Any]:
     """List the inputs in order: tensors by their names, other things as they were."""
     own = [s.arg for s in signature.input_specs if s.kind.name == "USER_INPUT"]
     return [Ref(a.name) if a.name in inputs else getattr(a, "value", None) for a in own]
-
-
-def _is_tensor(node: Any) -> bool:
-    return hasattr(node.meta.get("val"), "shape")
 
 
 def _input(node: Any, constraints: Any) -> Input:

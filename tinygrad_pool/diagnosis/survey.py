@@ -157,7 +157,8 @@ class Survey:
         """
         made = [node for node in self.nodes if node.parents] or [self.loss]
         cut = _cut_scopes(made)
-        active = [v for v in made if v.shape and _can_be_off(v) and not v.about.scope]
+        traits = {v: traits_of(v.rule) for v in made if v.shape and not v.about.scope}
+        active = [v for v, of in traits.items() if of.chooses or of.unit == "squash"]
         few = set(active) if len(active) <= ROWS else set()
         rows = {}
         for node in made:
@@ -214,12 +215,6 @@ def _shortened(names: list[str], known: list[str]) -> Iterator[str]:
 def _prefixes(name: str) -> list[str]:
     parts = name.split(".")
     return [".".join(parts[:i]) for i in range(1, len(parts))]
-
-
-def _can_be_off(node: Node) -> bool:
-    """Return whether the units of a node can be off, lose or saturate."""
-    traits = traits_of(node.rule)
-    return traits.chooses or traits.unit == "squash"
 
 
 def _stand_left(nodes: list[Node]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -101,13 +101,11 @@ class Zeros:
         """Return the path from a node up to one of the places where its zeros began."""
         while True:
             above = (Origin(node, step, i) for step, i in self._paid(node))
-            origin = next(o for o in above if key in self._keys_of(o))
+            began = ((o, self.began.get(o.step.node) or (self._key(o),)) for o in above)
+            origin = next(o for o, keys in began if key in keys)
             node = origin.step.node
             if node not in self.began:
                 return origin
-
-    def _keys_of(self, origin: Origin) -> Collection[Key]:
-        return self.began.get(origin.step.node) or (self._key(origin),)
 
     def lost(self) -> list[Lost]:
         """Collect the parameters whose whole gradient is zero."""

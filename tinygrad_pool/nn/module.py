@@ -60,7 +60,8 @@ class Module(Saved, WithHabits):
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """Run `forward` in a scope named after the attribute, or the class of a lone layer."""
         for attribute, part in vars(self).items():
-            if isinstance(part, list) and part and _is_nameless(part[-1]):  # it was appended
+            last = part[-1] if isinstance(part, list) and part else None
+            if isinstance(last, Module) and not last._name:  # it was appended
                 _name_parts(attribute, part)
         name = self._name or ("" if _holds_modules(self) else type(self).__name__)
         with scope(name) if name else nullcontext():
@@ -153,7 +154,8 @@ class Module(Saved, WithHabits):
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """Copy the data of every parameter and buffer, by name."""
-        return {name: np.array(_data_of(part)) for name, part in self._by_name().items()}
+        parts = self._by_name().items()
+        return {n: np.array(p.data if isinstance(p, Value) else p) for n, p in parts}
 
     def _shapes(self, _: Any) -> dict[str, Shape]:
         return {name: part.shape for name, part in self._by_name().items()}
@@ -241,10 +243,6 @@ def _name_parts(name: str, value: Any) -> None:
             _name_parts(f"{name}.{key}", part)
 
 
-def _is_nameless(part: Any) -> bool:
-    return isinstance(part, Module) and not part._name
-
-
 def _holds_modules(whole: Any) -> bool:
     parts = _parts_of(whole).values()
     return any(isinstance(part, Module) or _holds_modules(part) for part in parts)
@@ -282,10 +280,6 @@ def _children(
             yield f"{prefix}{name}", part
         elif id(part) not in around:  # a list that holds itself
             yield from _children(part, f"{prefix}{name}.", (*around, id(part)))
-
-
-def _data_of(part: Part) -> Any:
-    return part.data if isinstance(part, Value) else part
 
 
 def _is_module(part: Any) -> bool:

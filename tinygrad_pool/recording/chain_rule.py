@@ -79,7 +79,7 @@ class Derivation(NamedTuple):
         if self.total > len(self.paths) or self.paths in ([], [[]]):
             return f"{head} = {_digits(self.value)}"
         symbols = [r" \cdot ".join(f.latex for f in path) for path in self.paths]
-        slopes = [r" \cdot ".join(_paren(f.slope) for f in path) for path in self.paths]
+        slopes = [r" \cdot ".join(_signed(f.slope, _digits) for f in path) for path in self.paths]
         return f"{head} = {' + '.join(symbols)} = {' + '.join(slopes)} = {_digits(self.value)}"
 
 
@@ -233,12 +233,8 @@ def _cell(v: Value, index: int | Sequence[int] | None) -> int:
     return int(np.ravel_multi_index(place, v.shape)) if place else 0
 
 
-def _signed(slope: float) -> str:
-    return f"({number(slope)})" if slope < 0 else number(slope)
-
-
-def _paren(slope: float) -> str:
-    return f"({_digits(slope)})" if slope < 0 else _digits(slope)
+def _signed(slope: float, spell: Callable[[float], str] = number) -> str:
+    return f"({spell(slope)})" if slope < 0 else spell(slope)
 
 
 def _digits(x: float) -> str:

@@ -325,7 +325,7 @@ def test_after_an_update_in_place_there_is_no_pass_to_record():
     bad = run.step(E)
     assert bad.recording is None
     assert bad.why.startswith("not recorded, call step(loss) before the update: ")
-    with pytest.raises(OptionError, match="step 0 was not recorded; recorded steps: none. watch"):
+    with pytest.raises(OptionError, match=r"step 0 was not recorded; recorded steps: none\. watch"):
         run.compare(0, 0)
 
 
@@ -361,7 +361,7 @@ def test_two_steps_of_training_are_compared():
     np.testing.assert_array_equal(rows["weight"].after, run.recordings[3].data_of(net.weight))
     assert rows["weight"].change > 0
     assert found.table().title.startswith("Of ")
-    with pytest.raises(OptionError, match="step 4 was not recorded; recorded steps: 0, 3. watch"):
+    with pytest.raises(OptionError, match=r"step 4 was not recorded; recorded steps: 0, 3\. watch"):
         run.compare(0, 4)
 
 

@@ -138,7 +138,9 @@ class Session:
 
     def restart_frame(self, arguments: Arguments) -> None:
         """Go to the step of a frame's node."""
-        self._will(f"goto {self._position(self._frame(arguments))}", "goto")
+        node = self._frame(arguments)
+        position = next(i for i, step in enumerate(self.passed, 1) if step.node is node)
+        self._will(f"goto {position}", "goto")
 
     def goto_targets(self, arguments: Arguments) -> Body:
         """List the steps of what a line made."""
@@ -254,6 +256,3 @@ class Session:
         if not 0 < number <= len(self.passed.nodes):
             raise OptionError(f"there is no frame {number}")
         return self.passed.nodes[number - 1]
-
-    def _position(self, node: Node) -> int:
-        return next(i for i, step in enumerate(self.passed, 1) if step.node is node)
