@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.engine.context import Line
+from tinygrad_pool.engine.node import locked
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import often
@@ -216,19 +217,11 @@ def evaluate(expression: str, names: Mapping[str, Any]) -> Any:
     Raises OptionError, which says what is wrong with it.
     """
     code = check(expression)
-    given = {name: _read_only(x) for name, x in names.items()}
+    given = {name: locked(x) for name, x in names.items()}
     try:
         return eval(code, {"np": np, "abs": np.abs, **given})  # it is the user's own
     except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever the user's raises
         raise OptionError(f"{expression!r}: {type(error).__name__}: {error}") from None
-
-
-def _read_only(x: Any) -> Any:
-    if not isinstance(x, np.ndarray):
-        return x
-    shown = x.view()
-    shown.flags.writeable = False
-    return shown
 
 
 def _numbers_of(step: Step) -> list[Any]:

@@ -5,8 +5,9 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
-from tinygrad_pool.diagnosis.run.rows import ABSENT, Row, rms, rows_of
+from tinygrad_pool.diagnosis.run.rows import ABSENT, Row, rows_of
 from tinygrad_pool.errors import DataError
+from tinygrad_pool.recording.strongest_paths import rms
 
 
 def named(parameters):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from math import gcd, inf, isfinite, nan, prod, sqrt
+from math import gcd, nan, prod
 from operator import attrgetter
 from typing import Any, TypeAlias, cast
 
@@ -15,14 +15,12 @@ from tinygrad_pool.diagnosis.survey import parts_of
 from tinygrad_pool.engine.node import name_of
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError
+from tinygrad_pool.recording.strongest_paths import rms
 
 Numbers: TypeAlias = NDArray[np.floating[Any]]
 
 ABSENT = -1.0
 """Stands for a norm that was not computed; NaN is one that was."""
-
-SAFE = (1e-30, 1e30)
-"""Sums of squares in between were neither rounded to 0 nor too large, in single precision too."""
 
 CALM = 1e20
 """Weights below can be subtracted from any others, in single precision too, without a warning."""
@@ -115,28 +113,6 @@ class Row:
         )
         sizes[np.isnan(sizes)] = np.inf
         return self.values[int(sizes.argmin() if smallest else sizes.argmax())]
-
-
-def rms(x: Numbers) -> float:
-    """Return √(Σ x² / n) of an array; NaN if an element is, else ∞ if one is infinite.
-
-    Squares that are too small or too large for the dtype do no harm.
-
-    >>> rms(np.array([3.0, 4.0, 0.0, 0.0])), rms(np.full(9, 1e-30, np.float32)) > 0
-    (2.5, True)
-    """
-    if x.ndim != 1:
-        x = x.ravel("K")
-    square = float(np.vdot(x, x)) if x.itemsize > 2 else inf  # vdot never warns
-    if SAFE[0] < square < SAFE[1]:
-        return sqrt(square / x.size)
-    with np.errstate(all="ignore"):
-        x = x.astype(np.promote_types(x.dtype, np.float64))
-        largest = float(np.abs(x).max())
-        if largest == 0 or not isfinite(largest):
-            return largest
-        x /= largest
-        return largest * sqrt(x.dot(x) / x.size)
 
 
 def _apart(now: Numbers, before: Numbers) -> float:

@@ -238,8 +238,7 @@ class Run:
     def __str__(self) -> str:
         return "\n".join([self.table().text(), *map(str, self.events)])
 
-    def __repr__(self) -> str:
-        return str(self)
+    __repr__ = __str__
 
     def _repr_html_(self) -> str:
         events = (Table(str(event), (), []).html() for event in self.events)
