@@ -189,9 +189,7 @@ class Prompt(cmd.Cmd):
         """Find a node by its name, by default the selected one, or that of this step."""
         if name:
             return self.passed.find(name)
-        if self.selected is not None:
-            return self.selected
-        return self.passed.loss if self.passed.step is None else self.passed.step.node
+        return self.passed.node if self.selected is None else self.selected
 
     def _parted(self, argument: str, separator: str) -> tuple[str, str]:
         """Split a line at a separator that may also occur in the name before it."""

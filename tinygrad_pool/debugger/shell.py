@@ -64,8 +64,7 @@ class Shell(SteppingCommands):
 
     def _select(self, by: int, end: str) -> None:
         """Select another node of the path from the loss to the node of this step."""
-        step = self.passed.step
-        path = views.path_to(self.passed, self.passed.loss if step is None else step.node)
+        path = views.path_to(self.passed, self.passed.node)
         place = path.index(self._node("")) + by
         if not 0 <= place < len(path):
             self.say(f"this is {end}")

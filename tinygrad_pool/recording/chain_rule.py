@@ -14,9 +14,9 @@ from tinygrad_pool.derivatives.slopes import slopes_of
 from tinygrad_pool.drawing.labels import called_by
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node, name_of
-from tinygrad_pool.engine.rerun import run_forward
+from tinygrad_pool.engine.rerun import check_value, run_forward
 from tinygrad_pool.engine.value import Value
-from tinygrad_pool.errors import DataError, OptionError
+from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import number, plain
 from tinygrad_pool.rules.arguments import place_of
 
@@ -104,8 +104,7 @@ def derive(
     ∂E/∂w = σ'(w x) · x = 0.1491 · 3 = 0.4474
     """
     for given in (loss, v):
-        if not isinstance(given, Value):
-            raise DataError(f"derive: needs Values, got {type(given).__name__}")
+        check_value(given, "derive")
     called = called_by(names)
     if v not in topological_order(loss):
         ends = [_name(end, called) or name_of(end) for end in (loss, v)]

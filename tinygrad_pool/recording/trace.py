@@ -13,11 +13,11 @@ import numpy as np
 
 from tinygrad_pool.engine.backward import start, topological_order
 from tinygrad_pool.engine.node import Node
-from tinygrad_pool.engine.rerun import changed
+from tinygrad_pool.engine.rerun import changed, check_value
 from tinygrad_pool.engine.steps import Step, refuse_copy, step_of
 from tinygrad_pool.engine.turns import HALF_DONE, TURN, take_turn
 from tinygrad_pool.engine.value import Value
-from tinygrad_pool.errors import DataError, OptionError
+from tinygrad_pool.errors import OptionError
 from tinygrad_pool.recording.freshness import left_before
 from tinygrad_pool.recording.gains import GainPath
 from tinygrad_pool.recording.ledger import GradientExplainer
@@ -40,8 +40,7 @@ class Trace(Named):
     def __init__(
         self, loss: Value, gradient: Any = None, names: Mapping[str, Any] | None = None
     ) -> None:
-        if not isinstance(loss, Value):
-            raise DataError(f"record: needs a Value, got {type(loss).__name__}")
+        check_value(loss, "record")
         super().__init__(topological_order(loss), names or {})
         self.loss, self.gradient = loss, gradient
         self._kept = {
@@ -92,6 +91,11 @@ class Trace(Named):
     def step(self) -> Step | None:
         """The step that was taken last; None before the first."""
         return self.steps[self.position - 1] if self.position else None
+
+    @property
+    def node(self) -> Node:
+        """The node of that step; before the first, the loss."""
+        return self.loss if self.step is None else self.step.node
 
     def seek(self, position: int) -> Step | None:
         """Go to a position, forwards or backwards, and return the step that led there.

@@ -40,7 +40,7 @@ class Session:
         self.stops = Stops(self.console, lambda line: self.wire.output(f"{line}\n"))
         self._then: Callable[[], None] | None = None
         passed.seek(min(1, len(passed)))  # sums and names are made now, not at the first step
-        views.contributions(passed, self._node())
+        views.contributions(passed, passed.node)
         views.where(passed)
         passed.seek(0)
         self.variables = Variables(passed)
@@ -95,10 +95,6 @@ class Session:
     def _will(self, command: str, reason: str = "step") -> None:
         self._then = partial(self._move, command, reason)
 
-    def _node(self) -> Node:
-        step = self.passed.step
-        return self.passed.loss if step is None else step.node
-
     # -- moving
 
     def go_on(self, _: Arguments) -> Body:
@@ -126,7 +122,7 @@ class Session:
         self._then = self._leave
 
     def _leave(self) -> None:
-        about = self._node().about
+        about = self.passed.node.about
         call = about.line and about.line.function, about.callers
         position = self.passed.position
         while position < len(self.passed) and not self.asked_to_stop():
@@ -170,7 +166,7 @@ class Session:
     def stack(self, arguments: Arguments) -> Body:
         """Return the path from here up to the loss."""
         start, levels = (max(0, arguments.get(key) or 0) for key in ("startFrame", "levels"))
-        return frames_of(self.passed, self._node(), start, levels, self.first)
+        return frames_of(self.passed, self.passed.node, start, levels, self.first)
 
     def scopes(self, arguments: Arguments) -> Body:
         """Return what there is to see of a frame's node."""
@@ -185,7 +181,7 @@ class Session:
 
     def exception(self, _: Arguments) -> Body:
         """Return what made an exception, and why."""
-        node = self._node()
+        node = self.passed.node
         met = ", ".join(b.what for b in self.met) or "no exception"
         parents = dict.fromkeys(p for p in node.parents if isinstance(p, Node))
         whys = [str(self.passed.why(n)) for n in (node, *parents)]
@@ -213,7 +209,7 @@ class Session:
         return {"result": said.rstrip("\n"), "variablesReference": 0}
 
     def _value_of(self, text: str, arguments: Arguments) -> Body:
-        node = self._frame(arguments) if "frameId" in arguments else self._node()
+        node = self._frame(arguments) if "frameId" in arguments else self.passed.node
         step = self.passed.step_of(node) or Step(node, None, ())
         try:
             found = self.variables.of_node(*self.console.element(text))
