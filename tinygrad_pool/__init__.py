@@ -110,7 +110,8 @@ def __dir__() -> list[str]:
 
 @cache
 def _homes() -> dict[str, str]:
-    return dict.fromkeys(functional.__all__, functional.__name__) | homes_of(globals())
+    of_numpy = f"{functional.__name__}.numpy_functions"
+    return dict.fromkeys(functional.__all__, functional.__name__) | homes_of(globals(), of_numpy)
 
 
 def _missing_from(module: str, name: str) -> AttributeError:
