@@ -13,7 +13,7 @@ from tinygrad_pool.derivatives.candidates import Candidates, candidates_of
 from tinygrad_pool.derivatives.sparse_jacobian import Indices, operands_of, sparse_jacobian
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.steps import Step
-from tinygrad_pool.formatting import number
+from tinygrad_pool.formatting import number, subscript
 from tinygrad_pool.recording.source import made_at
 from tinygrad_pool.recording.strongest_paths import Depth, StrongestPaths
 from tinygrad_pool.rules.arguments import Shape, axes_of
@@ -162,10 +162,7 @@ class GradientExplainer:
 
     def at(self, node: Node, cell: int) -> str:
         """Name one element of a node."""
-        if not node.shape:
-            return self.call(node)
-        place = ", ".join(str(int(k)) for k in np.unravel_index(cell, node.shape))
-        return f"{self.call(node)}[{place}]"
+        return self.call(node) + subscript(np.unravel_index(cell, node.shape))
 
     def _lost(self, link: Link) -> str:
         """Name the winner of a maximum, and by how much it won; "" where there is none."""

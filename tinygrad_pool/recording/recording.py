@@ -16,6 +16,7 @@ from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.extras import extra
 from tinygrad_pool.files import html_path, write_whole
+from tinygrad_pool.formatting import subscript
 from tinygrad_pool.recording.closures import ClosureCheck
 from tinygrad_pool.recording.forks import choices_undone
 from tinygrad_pool.recording.freshness import set_since
@@ -71,7 +72,7 @@ class Recording(Trace):
         for node, noted in self._noted.items():
             name = self.call(node)
             if isinstance(noted, Mapping):
-                listed |= {f"{name}[{', '.join(map(str, k))}]": n for k, n in noted.items()}
+                listed |= {name + subscript(k): n for k, n in noted.items()}
             else:
                 listed[name] = noted
         return listed
