@@ -66,6 +66,26 @@ def _names(node: ast.AST, folder: tuple[str, ...]) -> list[str]:
     return []
 
 
+def looked_up(package: Path) -> dict[str, set[str]]:
+    """List what each module looks up by name, also in `sys.modules`: no import shows that.
+
+    That is what `import_module` gets, up to where it is computed: "" is anything.
+    """
+    found: dict[str, set[str]] = {}
+    for name, path in modules(package).items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Call(
+                    ast.Name("import_module") | ast.Attribute(attr="import_module"), [of, *_]
+                ):
+                    first = of.values[0] if isinstance(of, ast.JoinedStr) else of
+                    text = first.value if isinstance(first, ast.Constant) else ""
+                    found.setdefault(name, set()).add(str(text))
+                case ast.Attribute(ast.Name("sys"), "modules") | ast.Name("__import__"):
+                    found.setdefault(name, set()).add(ast.unparse(node))
+    return found
+
+
 def room_of(module: str, package: Path) -> str:
     """Name the room of a module: a folder or a file below the package, or the package itself."""
     return module.split(".", maxsplit=1)[0] or package.name

@@ -7,7 +7,16 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
-from floors import FLOORS, PACKAGE, arrows, imports, modules, room_of, without_shortcuts
+from floors import (
+    FLOORS,
+    PACKAGE,
+    arrows,
+    imports,
+    looked_up,
+    modules,
+    room_of,
+    without_shortcuts,
+)
 
 TESTS = Path(__file__).parent
 ELSEWHERE = {
@@ -39,6 +48,19 @@ ELSEWHERE = {
     "recording.trace": "recording/test_recording.py",
 }
 """Modules that are tested with what they are a part of: it is all that uses them."""
+
+LOOKED_UP = {
+    "engine.lazy_names": {""},  # what the stubs of packages name, for the package and its layers
+    "": {"tinygrad_pool.drawing.display"},  # what a notebook shows of a Value
+    "functional": {""},  # what its stub names
+    "nn.module": {"tinygrad_pool.bridges"},  # net.to_torch()
+    "rules.composition": {"tinygrad_pool.rules."},  # what answers for NumPy's rarer functions
+    "extras": {""},  # packages of others
+    "codegen.writer": {"sys.modules"},  # the module of a user's rule
+    "debugger.prompt": {"sys.modules"},  # IPython's, if it runs
+    "debugger.closure_pdb": {"sys.modules"},  # whose frames pdb skips
+}
+"""What modules look up by name while they run: no arrow of the picture shows it."""
 
 DOCS = TESTS.parent / "docs"
 DESIGN = (DOCS / "design.md").read_text("utf-8").partition("\n## Floors\n")[2].partition("\n## ")[0]
@@ -73,6 +95,10 @@ def test_every_module_stands_on_a_floor():
 
 def test_imports_go_downward():
     assert upward(PACKAGE, FLOORS) == []
+
+
+def test_what_is_looked_up_by_name_is_known():
+    assert looked_up(PACKAGE) == LOOKED_UP
 
 
 def test_imports_make_no_circle():
@@ -163,6 +189,21 @@ def house(tmp_path):
 )
 def test_a_planted_upward_import_is_found(house, name, text, found):
     assert house(name, text) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("def f():\n    import_module('house.attic')", "house.attic"),
+        ("importlib.import_module(__name__.partition('.')[0])", ""),
+        ("import_module(f'house.{x}')", "house."),
+        ("sys.modules['house.attic'].x", "sys.modules"),
+        ("__import__('house.attic')", "__import__"),
+    ],
+)
+def test_a_planted_look_up_is_found(house, tmp_path, text, found):
+    house("hall", text)
+    assert looked_up(tmp_path / "house") == {"hall": {found}}
 
 
 def test_a_planted_circle_is_found(house, tmp_path):

@@ -20,7 +20,7 @@ import numpy as _numpy  # noqa: F401  # here, since its import takes longer from
 from tinygrad_pool import functional
 from tinygrad_pool.engine.context import checked, no_grad, scope, traced
 from tinygrad_pool.engine.gradients import backward_steps, grad
-from tinygrad_pool.engine.lazy_names import homes_of
+from tinygrad_pool.engine.lazy_names import homes_of, loaded
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.engine.value import Value, lift
 
@@ -99,11 +99,8 @@ def __getattr__(name: str) -> Any:
     """Load a name of __init__.pyi when it is first asked for."""
     home = _homes().get(name)
     if home is None:
-        from tinygrad_pool.engine.habits import missing_from
-
-        raise missing_from(__name__, name)
-    module = import_module(home)
-    globals()[name] = found = module if home == f"{__name__}.{name}" else getattr(module, name)
+        raise _missing_from(__name__, name)
+    globals()[name] = found = loaded(name, home)
     return found
 
 
@@ -113,7 +110,19 @@ def __dir__() -> list[str]:
 
 @cache
 def _homes() -> dict[str, str]:
-    return dict.fromkeys(functional.__all__, functional.__name__) | homes_of(globals())
+    of_numpy = f"{functional.__name__}.numpy_functions"
+    return dict.fromkeys(functional.__all__, functional.__name__) | homes_of(globals(), of_numpy)
+
+
+def _missing_from(module: str, name: str) -> AttributeError:
+    """Return the error for a name that the package, `nn` or `optim` has not."""
+    from tinygrad_pool.engine.habits import missing_from
+
+    ways = {known: f"tg.{known}" for known in _homes()}
+    for room in ("optim", "nn"):
+        names = loaded(room, _homes()[room]).__all__
+        ways |= {known: f"{room}.{known}  # {room} is tg.{room}" for known in names}
+    return missing_from(module, name, ways)
 
 
 def _svg_of(value: Value) -> str | None:

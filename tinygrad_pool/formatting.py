@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from io import StringIO
 from typing import Any, NamedTuple
@@ -161,6 +161,15 @@ def several(names: Sequence[str], most: int = LISTED) -> str:
     """
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def subscript(place: Iterable[Any]) -> str:
+    """Write the place of an element behind its array's name; a number's only element has none.
+
+    >>> subscript((1, 0)), subscript(())
+    ('[1, 0]', '')
+    """
+    return str([int(i) for i in place] or "")
 
 
 class Text(str):

@@ -18,6 +18,7 @@ from tinygrad_pool.engine.lift import reapply
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, GradientError
+from tinygrad_pool.formatting import subscript
 from tinygrad_pool.rules.rule import is_ours
 from tinygrad_pool.rules.sparse_weights import Weights
 from tinygrad_pool.rules.traits import traits_of
@@ -147,7 +148,7 @@ def _misfits(f: Callable[..., Value], arrays: list[Array]) -> Iterator[Misfit]:
                 for h, rises in _rises(f, arrays, i, direction)
             )
             if slopes := _misfit(slope, noise, taken):
-                yield i, str([*place]) if place else "", slope, slopes
+                yield i, subscript(place), slope, slopes
 
 
 def _shared_misfits(f: Callable[..., Value], arrays: list[Array]) -> Iterator[Misfit]:

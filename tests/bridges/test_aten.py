@@ -174,4 +174,4 @@ def test_dtypes():
     assert TRANSLATIONS["aten.full"]([2], True).dtype == bool
     assert TRANSLATIONS["aten.scalar_tensor"](2, dtype=f).dtype == f
     assert TRANSLATIONS["aten.rand_like"](x).shape == (2,)
-    assert aten.total(x, dtype=f).dtype == f
+    assert TRANSLATIONS["aten.sum"](x, dtype=f).dtype == f

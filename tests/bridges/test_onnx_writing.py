@@ -213,7 +213,7 @@ class TestValues:
 
 LONG = np.dtype(np.longdouble)
 REFUSED = {
-    "max_pool1d: settles ties by 'even'; ONNX cannot say that": lambda x: tg.max_pool1d(
+    "max_pool1d: settles ties by 'even'; ONNX cannot express that": lambda x: tg.max_pool1d(
         x, 2, ties="even"
     ),
     "ONNX has no operation for this rule": lambda x: F.max_unpool1d(x, [[0, 2, 4, 6]] * 2, 2),

@@ -378,7 +378,7 @@ def test_a_value_outside_the_graph_is_answered_by_every_command(run):
     assert said == [
         "grad of v is not computed",
         "  because the loss does not depend on it: no path leads to it, or it was detached",
-        *["v is not in this graph; why v tells more"] * 3,
+        *["v is not in this graph; why v says more"] * 3,
         "derive: the add node does not depend on v",
         "v = 2, grad –",
         "pdb: v takes no step in this pass, so it has no closure to enter",

@@ -166,7 +166,7 @@ class TestSaturated:
             "partly lost",
             f"saturated: 12 of 12 units of {squash}",
         )
-        assert "would have 12 of them back" in finding.why
+        assert "pulls 12 of them back" in finding.why
 
     @pytest.mark.parametrize(("stuck", "told"), [(5, 1), (4, 0)])
     def test_a_quarter_of_the_units_has_to_be_stuck(self, stuck, told):

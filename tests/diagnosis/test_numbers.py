@@ -48,7 +48,7 @@ def found(tmp_path):
 def test_a_parameter_that_is_lost_is_named(found, program, how, known):
     (finding,) = found(program, known)
     assert (finding.severity, finding.name) == ("no gradient", "a")
-    assert finding.says.startswith(f"a plain number that {how}() made of it went into ")
+    assert finding.says.startswith(f"{how}() made a plain number of it, which went into ")
     assert "no gradient goes back through a number, at net.py:" in finding.why
     assert "v.exp()" in finding.why
 
@@ -56,7 +56,7 @@ def test_a_parameter_that_is_lost_is_named(found, program, how, known):
 def test_one_that_is_in_the_graph_all_the_same_may_be_meant(found):
     (finding,) = found("E = b * math.sqrt(a * a) + a")
     assert (finding.severity, finding.name) == ("suspicious", "a")
-    assert finding.why.endswith("that may be meant")
+    assert finding.why.endswith("that may be intended")
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ class TestWrongRule:
         assert "its closure sends " in finding.says
         assert finding.says.endswith("; 1 other node of this rule too")
         assert [node.op for node in finding.nodes] == ["cube", "cube"]
-        begun = r"the rule, defined at test_numerics.py:\d+, is wrong, or departs on purpose"
+        begun = r"the rule, defined at test_numerics.py:\d+, is wrong, or differs on purpose"
         assert re.match(begun, finding.why)
         (finding,) = found("wrong rule", tg.lift(cube)(x))
         assert finding.says == "its closure sends 8 where the slope of cube is 12"
@@ -114,7 +114,7 @@ class TestCancelling:
         w = tg.Value(1.0, label="w")
         loss = w * 0.1 + w * 0.2 - w * 0.3
         (finding,) = found("cancels", loss)
-        assert finding.says == "3 contributions cancel, but for 2.8e-17, a rounding error"
+        assert finding.says == "3 contributions cancel to 2.8e-17, a rounding error"
         assert finding.why.startswith("they sum to 0.6 without their signs: ")
         assert found("cancels", w * 0.1 + w * 0.2 - w * 0.2999) == []
 

@@ -63,9 +63,7 @@ class TestParameters:
 
     @pytest.mark.parametrize("given", [3.0, "ab", [1.0], {"w": 1}])
     def test_what_has_none_is_named(self, given):
-        with pytest.raises(
-            DataError, match="diagnose: parameters must be Values, or modules that "
-        ):
+        with pytest.raises(DataError, match="diagnose: parameters must be Values, modules that "):
             wanted(tg.Value(1.0) * 2.0, given)
 
 

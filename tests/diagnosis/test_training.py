@@ -112,7 +112,7 @@ class TestMadeAnew:
             loss = pass_of(w).sum()
         (finding,) = (f for f in found(loss, names={"w": w}) if f.kind == "made anew")
         assert (finding.name, finding.nodes) == ("w", (w,))
-        assert finding.says == "no leaf any more: computed from w"
+        assert finding.says == "no longer a leaf: computed from w"
         assert "w.data -= lr * w.grad changes it" in finding.why
         assert ("test_training.py:" in finding.why) == traced
 

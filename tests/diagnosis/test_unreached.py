@@ -58,7 +58,7 @@ class TestCutOff:
         (finding,) = tg.diagnose(w * x[0] + w * x[1]).findings
         assert (finding.severity, finding.name) == ("suspicious", "mul#1, mul#2")
         assert finding.says == "2 Values were computed under no_grad, and used in mul"
-        assert finding.why.endswith("that is right if it was meant")
+        assert finding.why.endswith("that is fine if it was intended")
 
     def test_nothing_is_cut_in_a_plain_graph(self):
         assert found(tg.Value(2.0, label="w") * 3.0) == []

@@ -264,7 +264,7 @@ def test_zeros_that_began_at_several_places_are_told_for_two_of_them():
     (finding,) = zeros(E, parameters=w)
     assert finding.severity == "lost for the whole batch"
     assert finding.why.count(" gets nothing from ") == 2
-    assert finding.why.endswith("; and so at 2 more places")
+    assert finding.why.endswith("; likewise at 2 more places")
 
 
 def test_each_place_is_told_with_its_own_cause():

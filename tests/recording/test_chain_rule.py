@@ -216,8 +216,8 @@ def test_variables_give_names():
 @pytest.mark.parametrize(
     ("ask", "error", "message"),
     [
-        (lambda a: tg.derive(3.0, a), DataError, "derive: needs Values, got float"),
-        (lambda a: tg.derive(a * 2.0, "a"), DataError, "derive: needs Values, got str"),
+        (lambda a: tg.derive(3.0, a), DataError, "derive: needs a Value, got float"),
+        (lambda a: tg.derive(a * 2.0, "a"), DataError, "derive: needs a Value, got str"),
         (
             lambda a: tg.derive(a * 2.0, tg.Value(1.0, "b")),
             OptionError,

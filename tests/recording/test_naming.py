@@ -91,7 +91,7 @@ def test_a_value_outside_the_graph_is_found_by_any_of_its_names():
     assert passed.find("v") is passed.find("again") is passed.find("vs[0]") is v
     assert passed.find("label") is v
     assert passed.call(v) == "label"
-    with pytest.raises(OptionError, match="v is not in this graph; why v tells more"):
+    with pytest.raises(OptionError, match="v is not in this graph; why v says more"):
         passed.all_called("v")
 
 

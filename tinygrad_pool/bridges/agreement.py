@@ -20,7 +20,7 @@ from tinygrad_pool.engine.rerun import check_value
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError
 from tinygrad_pool.extras import extra
-from tinygrad_pool.formatting import counted, number, several
+from tinygrad_pool.formatting import counted, number, several, subscript
 from tinygrad_pool.nn.module import Module
 from tinygrad_pool.recording.recording import Recording, record
 from tinygrad_pool.recording.source import made_at
@@ -98,7 +98,7 @@ class Crosscheck:
         return f"{', '.join(parts)}: {found}"
 
     def _written(self, found: Difference) -> str:
-        what, at = found.what, f"[{', '.join(map(str, found.place))}]" if found.place else ""
+        what, at = found.what, subscript(found.place)
         sides = f"{number(found.ours)} here and {number(found.theirs)} in PyTorch"
         if found.node is None:
             return f"  {what}{at}: {sides}"
@@ -245,7 +245,7 @@ def _compared(
 
 
 def _choice(node: Node, operand: int, ours: Any, theirs: Any) -> str:
-    """Say which documented choice makes all of a difference; "" if none does."""
+    """Name the documented choice that explains all of a difference; "" if none does."""
     away = ~np.isclose(ours, theirs, rtol=1e-6, equal_nan=True)
     finite = all(np.isfinite(data_of(p)).all() for p in node.parents)
     nan = np.isnan(data_of(node))

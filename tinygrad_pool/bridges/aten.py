@@ -43,6 +43,9 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(("matmul", "mm", "bmm", "mv", "dot"), operator.matmul),
     "sigmoid": operations.sigmoid,
     "relu": operations.relu,
+    "add": lambda x, y, alpha=1: x + (y if alpha == 1 else y * alpha),
+    "sub": lambda x, y, alpha=1: x - (y if alpha == 1 else y * alpha),
+    "rsub": lambda x, y, alpha=1: y - (x if alpha == 1 else x * alpha),
     "neg": operator.neg,
     "mul": operator.mul,
     "pow": operator.pow,
@@ -52,6 +55,9 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     "rsqrt": lambda x: 1.0 / np.sqrt(x),
     "log2": lambda x: np.log(x) * (1 / np.log(2.0)),  # ONNX has no log2
     "log10": lambda x: np.log(x) * (1 / np.log(10.0)),
+    "clamp": lambda x, min=None, max=None: np.clip(x, data_of(min), data_of(max)),
+    "clamp_min": lambda x, min: np.clip(x, data_of(min), None),
+    "clamp_max": lambda x, max: np.clip(x, None, data_of(max)),
     "maximum": lambda x, y: _between(operations.maximum, np.maximum, x, y),
     "minimum": lambda x, y: _between(operations.minimum, np.minimum, x, y),
     "where": lambda mask, x, y: np.where(data_of(mask) != 0, x, y),
@@ -63,6 +69,15 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     "embedding": lambda w, i, padding=-1, *_: _embedding(w, i, padding),
     "tril": lambda x, k=0: np.where(_below(x, k), x, 0.0),
     "triu": lambda x, k=0: np.where(_below(x, k - 1), 0.0, x),
+    "sum": lambda x, axes=None, keepdim=False, dtype=None: cast(
+        np.sum(x, axis=axes_of(axes), keepdims=keepdim), dtype
+    ),
+    "mean": lambda x, axes=None, keepdim=False, dtype=None: np.mean(
+        cast(x, dtype), axis=axes_of(axes), keepdims=keepdim
+    ),
+    "type_as": lambda x, other: cast(x, other.dtype),
+    "arange": lambda *bounds, dtype=None: np.arange(*bounds, dtype=dtype),
+    "scalar_tensor": np.asarray,
     "rand_like": lambda x, **_: np.random.default_rng().random(x.shape).astype(x.dtype),
 }
 TRANSLATIONS.update({f"aten.{name}": f for name, f in SIMPLE.items()})
@@ -88,24 +103,6 @@ def _embedding(w: Any, index: Any, padding: int) -> Any:
     return np.where((data_of(index) == padding)[..., None], data_of(rows), rows)
 
 
-@translates("aten.add")
-def add(x: Any, y: Any, alpha: float = 1) -> Any:
-    """Compute x + alpha y."""
-    return x + (y if alpha == 1 else y * alpha)
-
-
-@translates("aten.sub")
-def sub(x: Any, y: Any, alpha: float = 1) -> Any:
-    """Compute x − alpha y."""
-    return x - (y if alpha == 1 else y * alpha)
-
-
-@translates("aten.rsub")
-def rsub(x: Any, y: Any, alpha: float = 1) -> Any:
-    """Compute y − alpha x."""
-    return sub(y, x, alpha)
-
-
 @translates("aten.div", "aten.true_divide")
 def div(x: Any, y: Any, rounding_mode: str | None = None) -> Any:
     """Compute x / y; rounded, it has no slope."""
@@ -113,28 +110,6 @@ def div(x: Any, y: Any, rounding_mode: str | None = None) -> Any:
         return x / y
     quotient = getattr(np, rounding_mode)(x / y)
     return quotient.astype(np.int64) if np.result_type(x, y).kind in "iu" else quotient
-
-
-@translates("aten.clamp", "aten.hardtanh")
-def clamp(x: Any, min: Any = None, max: Any = None) -> Any:
-    """Limit x; at a bound the gradient passes."""
-    return np.clip(x, data_of(min), data_of(max))
-
-
-TRANSLATIONS["aten.clamp_min"] = clamp
-TRANSLATIONS["aten.clamp_max"] = lambda x, max: clamp(x, None, max)
-
-
-@translates("aten.sum")
-def total(x: Any, axes: Axes = None, keepdim: bool = False, dtype: Any = None) -> Any:
-    """Add up over axes; none or an empty list means all."""
-    return cast(np.sum(x, axis=axes_of(axes), keepdims=keepdim), dtype)
-
-
-@translates("aten.mean")
-def mean(x: Any, axes: Axes = None, keepdim: bool = False, dtype: Any = None) -> Any:
-    """Average over axes; none or an empty list means all."""
-    return np.mean(cast(x, dtype), axis=axes_of(axes), keepdims=keepdim)
 
 
 def _over(f: Callable[..., Any], **options: Any) -> Callable[..., Any]:
@@ -202,18 +177,6 @@ def to(x: Any, *given: Any, dtype: Any = None, **_: Any) -> Any:
     return cast(x, next((d for d in (dtype, *given) if isinstance(d, np.dtype)), None))
 
 
-@translates("aten.type_as")
-def type_as(x: Any, other: Any) -> Any:
-    """Convert to another's dtype."""
-    return cast(x, other.dtype)
-
-
-@translates("aten.arange")
-def arange(*bounds: Any, dtype: Any = None) -> Any:
-    """List numbers from start to end, by steps."""
-    return np.arange(*bounds, dtype=dtype)
-
-
 def _new(value: Any, like: bool) -> Callable[..., Any]:
     """Return what makes a constant array: of a shape, or of the shape of another."""
 
@@ -228,7 +191,6 @@ def _new(value: Any, like: bool) -> Callable[..., Any]:
     return new
 
 
-TRANSLATIONS["aten.scalar_tensor"] = lambda x, dtype=None: np.asarray(x, dtype)
 for _name, _fill in {"zeros": 0.0, "ones": 1.0, "full": None}.items():
     TRANSLATIONS[f"aten.{_name}"] = _new(_fill, like=False)
     TRANSLATIONS[f"aten.{_name}_like"] = _new(_fill, like=True)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool import functional
-from tinygrad_pool.bridges.aten_shapes import flip, pad, sliced
+from tinygrad_pool.bridges.aten_shapes import pad, sliced
 from tinygrad_pool.bridges.translations import TRANSLATIONS, data_of, translates
 from tinygrad_pool.errors import UnsupportedError
 from tinygrad_pool.functional import activations, layers, losses
@@ -72,7 +72,7 @@ def convolution(
     parts = np.reshape(w, (groups, w.shape[0] // groups, *w.shape[1:]))
     turned = np.transpose(parts, (0, 2, 1, *range(3, parts.ndim)))
     turned = np.reshape(turned, (groups * w.shape[1], -1, *w.shape[2:]))
-    turned = flip(turned, range(2, turned.ndim))
+    turned = np.flip(turned, tuple(range(2, turned.ndim)))
     return conv(pad(x, sides), turned, b, 1, 0, dilation, groups)
 
 
@@ -120,6 +120,12 @@ KEPT: dict[str, Callable[..., Any]] = {
     "layer_norm": lambda *given: layers.layer_norm(*given[:5]),  # the sixth is of cuDNN
     "group_norm": lambda *given: layers.group_norm(*given[:5]),
     "dropout": layers.dropout,
+    "_native_batch_norm_legit": lambda x, w, b, *given: (
+        *(layers.batch_norm(x, None, None, w, b, *given), None, None),
+    ),
+    "_native_batch_norm_legit_no_training": lambda x, w, b, mean, variance, *given: (
+        *(layers.batch_norm(x, mean, variance, w, b, False, *given), None, None),
+    ),
 }
 TRANSLATIONS.update({f"aten.{name}": f for name, f in KEPT.items()})
 
@@ -135,14 +141,6 @@ def dropout_of_channels(x: Any, p: float, train: bool) -> Any:
     return x
 
 
-@translates("aten._native_batch_norm_legit_no_training")
-def batch_norm_of_running(
-    x: Any, w: Any, b: Any, mean: Any, variance: Any, momentum: float, eps: float
-) -> Any:
-    """Normalize each channel by its running mean and variance: a batch norm in evaluation."""
-    return layers.batch_norm(x, mean, variance, w, b, False, momentum, eps), None, None
-
-
 @translates("aten._native_batch_norm_legit_functional")
 def batch_norm(
     x: Any, w: Any, b: Any, mean: Any, variance: Any, training: bool, momentum: float, eps: float
@@ -151,14 +149,6 @@ def batch_norm(
     running = np.array(mean), np.array(variance)
     y = layers.batch_norm(x, *running, w, b, training, momentum, eps)
     return y, None, None, *running
-
-
-@translates("aten._native_batch_norm_legit")
-def batch_norm_without_running(
-    x: Any, w: Any, b: Any, training: bool, momentum: float, eps: float
-) -> Any:
-    """Normalize each channel over the batch, which nobody remembers."""
-    return layers.batch_norm(x, None, None, w, b, training, momentum, eps), None, None
 
 
 REDUCTIONS = ("none", "mean", "sum")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from tinygrad_pool.bridges.aten import Axes
-from tinygrad_pool.bridges.translations import data_of, translates
+from tinygrad_pool.bridges.translations import TRANSLATIONS, data_of, translates
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import ShapeError
 
@@ -40,12 +40,6 @@ def unflatten(x: Any, axis: int, sizes: Sequence[int]) -> Any:
     known = -prod(sizes)
     sizes = [x.shape[at] // known if n == -1 else n for n in sizes] if -1 in sizes else sizes
     return np.reshape(x, (*x.shape[:at], *sizes, *x.shape[at + 1 :]))
-
-
-@translates("aten.transpose")
-def transpose(x: Any, one: int, other: int) -> Any:
-    """Swap two axes."""
-    return np.swapaxes(x, one, other) if x.ndim else x
 
 
 @translates("aten.squeeze")
@@ -98,30 +92,12 @@ def split(x: Any, sizes: int | Sequence[int], axis: int = 0) -> list[Any]:
     return [sliced(x, axis, end - m, end) for m, end in zip(sizes, ends, strict=True)]
 
 
-@translates("aten.chunk")
-def chunk(x: Any, parts: int, axis: int = 0) -> list[Any]:
-    """Cut into so many parts along an axis."""
-    return split(x, -(-x.shape[axis] // parts), axis)
-
-
-@translates("aten.index")
-def index(x: Any, places: Sequence[Any]) -> Any:
-    """Select by arrays of places, one for each axis, or None for all of it."""
-    return x[tuple(slice(None) if i is None else data_of(i) for i in places)]
-
-
 @translates("aten.gather")
 def gather(x: Any, axis: int, places: Any, sparse_grad: bool = False) -> Any:  # noqa: ARG001
     """Take, for each place in `places`, the element of x there along one axis."""
     key = list(np.indices(np.shape(places), sparse=True))
     key[axis] = np.asarray(places)
     return x[tuple(key)]
-
-
-@translates("aten.flip")
-def flip(x: Any, axes: Sequence[int]) -> Any:
-    """Reverse axes."""
-    return np.flip(x, tuple(axes))
 
 
 @translates("aten.roll")
@@ -153,13 +129,12 @@ def _filled(x: Any, axis: int, n: int, value: float) -> Any:
     return np.full(shape, value, data_of(x).dtype)
 
 
-@translates("aten.cat")
-def cat(xs: Sequence[Any], axis: int = 0) -> Any:
-    """Join along an axis; what is empty and has one axis is left out."""
-    return np.concatenate([x for x in xs if np.shape(x) != (0,)], axis=axis)
-
-
-@translates("aten.unbind")
-def unbind(x: Any, axis: int = 0) -> list[Any]:
-    """Take every slice along an axis."""
-    return [select(x, axis, i) for i in range(x.shape[axis])]
+SIMPLE: dict[str, Callable[..., Any]] = {
+    "transpose": lambda x, one, other: np.swapaxes(x, one, other) if x.ndim else x,
+    "flip": lambda x, axes: np.flip(x, tuple(axes)),
+    "chunk": lambda x, parts, axis=0: split(x, -(-x.shape[axis] // parts), axis),
+    "unbind": lambda x, axis=0: [select(x, axis, i) for i in range(x.shape[axis])],
+    "index": lambda x, at: x[tuple(slice(None) if i is None else data_of(i) for i in at)],
+    "cat": lambda xs, axis=0: np.concatenate([x for x in xs if np.shape(x) != (0,)], axis=axis),
+}
+TRANSLATIONS.update({f"aten.{name}": f for name, f in SIMPLE.items()})

@@ -112,8 +112,8 @@ def _check_whole(name: str, nodes: Sequence[Any]) -> None:
         if node.is_leaf and node.rule is not None:
             at = f", at {node.about.line}" if node.about.line else ""
             raise GraphError(
-                f"{name}: the graph was cut at {name_of(node)}{at}, by detach or no_grad; a graph "
-                "written down would keep the numbers of now"
+                f"{name}: the graph was cut at {name_of(node)}{at}, by detach or no_grad; an "
+                "exported graph would keep the present numbers"
             )
 
 
@@ -172,7 +172,7 @@ def _check_constants(name: str, one: Graph, other: Graph) -> None:
             at = f", at {a.about.line}" if a.about.line else ""
             raise GraphError(
                 f"{name}: {name_of(a)}{at} has a constant that was computed from the numbers of an "
-                "input: a mask, an index, or something random; a graph written down would keep it"
+                "input: a mask, an index, or something random; an exported graph would keep it"
             )
 
 

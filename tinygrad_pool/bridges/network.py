@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygrad_pool.bridges.translations import TRANSLATIONS, as_operand, data_of
 from tinygrad_pool.engine.context import Line, made_at
-from tinygrad_pool.engine.functions import mapped
+from tinygrad_pool.engine.functions import as_value, mapped
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError, ShapeError, TinygradPoolError, UnsupportedError
 from tinygrad_pool.formatting import several
@@ -122,7 +122,7 @@ class Network(Part):
         for call in program.calls:
             made.update(zip(call.makes, _carried_out(call, made), strict=False))
         updates = {name: data_of(made[new]) for name, new in program.updates.items()}
-        returns = with_refs(program.returns, lambda ref: _as_value(_found(made, ref, "the result")))
+        returns = with_refs(program.returns, lambda ref: as_value(_found(made, ref, "the result")))
         return returns, updates
 
     def _read(self, inputs: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:
@@ -144,7 +144,7 @@ class Network(Part):
     def train(self, mode: bool = True) -> Self:
         """Return this network, which is in training or not as it was when it was translated.
 
-        Raises UnsupportedError to change that: its steps are the ones of then.
+        Raises UnsupportedError to change that: its steps were recorded in that mode.
         """
         if mode != self.training:
             was = "training" if self.training else "evaluation"
@@ -243,12 +243,6 @@ def check_known(name: str, calls: Sequence[Call]) -> None:
             f"@tg.bridges.translates({first.operation!r}) before a function of Values that takes "
             "what the operation takes"
         )
-
-
-def _as_value(x: Any) -> Any:
-    """Return what a network gives out: Values, also where no operation changed an array."""
-    number = isinstance(x, np.ndarray | np.floating) and np.asarray(x).dtype.kind == "f"
-    return Value(x) if number else x
 
 
 def _match(what: str, form: Any, given: Any, into: dict[str, Any]) -> None:

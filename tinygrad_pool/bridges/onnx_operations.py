@@ -34,6 +34,7 @@ ASKED = {
     "GreaterOrEqual": "greater_equal",
 }
 LOGIC = {"And": "logical_and", "Or": "logical_or", "Not": "logical_not", "Xor": "logical_xor"}
+POOLS = {"MaxPool": "max_pool", "AveragePool": "avg_pool", "LpPool": "lp_pool"}
 
 
 def _fold(name: str) -> Callable[..., Any]:
@@ -48,66 +49,12 @@ def _fold(name: str) -> Callable[..., Any]:
     return largest
 
 
-SIMPLE: dict[str, Callable[..., Any]] = {
-    **{onnx: getattr(np, name) for onnx, name in NUMPY.items() if name[-3:] != "mum"},
-    **{onnx: getattr(np, name) for onnx, name in {**DATA, **ASKED, **LOGIC}.items()},
-    **{onnx: getattr(operator, name) for onnx, name in OPERATORS.items()},
-    **{onnx: _fold(NUMPY[onnx]) for onnx in ("Max", "Min")},
-    "Relu": operations.relu,
-    "Sigmoid": operations.sigmoid,
-    "Erf": activations.erf,
-    "Softsign": activations.softsign,
-    "Softplus": lambda x: activations.softplus(x, threshold=np.inf),
-    "Mish": activations.mish,
-    "HardSwish": activations.hardswish,
-    "PRelu": lift(rules.leaky_relu),
-    "Identity": aten.same,
-    "Reciprocal": lambda x: 1.0 / x,
-    "Shape": lambda x, start=0, end=None: np.array(np.shape(x)[start:end], np.int64),
-    "Size": lambda x: np.array(prod(np.shape(x)), np.int64),
-    "Where": lambda holds, x, y: np.where(data_of(holds), x, y),
-    "Sum": lambda *xs: sum(xs[1:], start=xs[0]),
-    "Mean": lambda *xs: sum(xs[1:], start=xs[0]) / len(xs),
-}
-TRANSLATIONS.update({f"onnx.{name}": f for name, f in SIMPLE.items()})
-
-
 @translates("onnx.Div")
 def div(x: Any, y: Any) -> Any:
     """Divide; whole numbers are rounded towards 0."""
     if all(np.asarray(data_of(v)).dtype.kind in "iu" for v in (x, y)):
         return np.trunc(np.divide(x, y)).astype(np.int64)
     return x / y
-
-
-@translates("onnx.LeakyRelu")
-def leaky_relu(x: Any, alpha: float = 0.01) -> Any:
-    """Scale what is not positive."""
-    return activations.leaky_relu(x, alpha)
-
-
-@translates("onnx.Elu")
-def elu(x: Any, alpha: float = 1.0) -> Any:
-    """Bend what is not positive towards −alpha."""
-    return activations.elu(x, alpha=alpha)
-
-
-@translates("onnx.Selu")
-def selu(x: Any, alpha: float = 1.6732632423543772, gamma: float = 1.0507009873554805) -> Any:
-    """Scale an elu."""
-    return activations.elu(x, alpha=alpha) * gamma
-
-
-@translates("onnx.Gelu")
-def gelu(x: Any, approximate: str = "none") -> Any:
-    """Compute x Φ(x)."""
-    return activations.gelu(x, approximate=approximate)
-
-
-@translates("onnx.HardSigmoid")
-def hard_sigmoid(x: Any, alpha: float = 0.2, beta: float = 0.5) -> Any:
-    """Limit alpha x + beta to 0 … 1."""
-    return np.clip(x * alpha + beta, 0.0, 1.0)
 
 
 @translates("onnx.Clip")
@@ -148,6 +95,19 @@ def _pads(
     return sides
 
 
+def _sliding(
+    kind: str, x: Any, kernel: Sequence[int], strides: Any, pads: Any, dilations: Any, auto_pad: str
+) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """Return what slides over so many axes, and where its windows look."""
+    n = len(kernel)
+    function = getattr(functional, f"{kind}{n}d", None)
+    if function is None:
+        raise UnsupportedError(f"onnx: {kind} goes over 1 to 3 axes, got {n}")
+    stride, dilation = strides or [1] * n, dilations or [1] * n
+    sides = _pads(n, pads, auto_pad, x, (kernel, stride, dilation))
+    return function, {"stride": tuple(stride), "padding": sides, "dilation": tuple(dilation)}
+
+
 @translates("onnx.Conv")
 def conv(
     x: Any,
@@ -161,14 +121,8 @@ def conv(
     auto_pad: str = "NOTSET",
 ) -> Any:
     """Slide weights over the last axes."""
-    kernel = w.shape[2:]
-    n = len(kernel)
-    stride, dilation = strides or [1] * n, dilations or [1] * n
-    sides = _pads(n, pads, auto_pad, x, (kernel, stride, dilation))
-    slide = getattr(functional, f"conv{n}d", None)
-    if slide is None:
-        raise UnsupportedError(f"onnx.Conv: over 1 to 3 axes, got {n}")
-    return slide(x, w, b, tuple(stride), sides, tuple(dilation), group)
+    slide, windows = _sliding("conv", x, w.shape[2:], strides, pads, dilations, auto_pad)
+    return slide(x, w, b, groups=group, **windows)
 
 
 def _pool(kind: str) -> Callable[..., Any]:
@@ -184,17 +138,7 @@ def _pool(kind: str) -> Callable[..., Any]:
         storage_order: int = 0,  # noqa: ARG001  # of the places, which are not read
         p: int = 2,
     ) -> Any:
-        n = len(kernel_shape)
-        stride, dilation = strides or [1] * n, dilations or [1] * n
-        sides = _pads(n, pads, auto_pad, x, (kernel_shape, stride, dilation))
-        f = getattr(functional, f"{kind}{n}d", None)
-        if f is None:
-            raise UnsupportedError(f"onnx: pools are over 1 to 3 axes, got {n}")
-        windows: dict[str, Any] = {
-            "stride": tuple(stride),
-            "padding": sides,
-            "dilation": tuple(dilation),
-        }
+        f, windows = _sliding(kind, x, kernel_shape, strides, pads, dilations, auto_pad)
         windows["ceil_mode"] = bool(ceil_mode)
         if kind == "lp_pool":
             return f(x, float(p), tuple(kernel_shape), **windows)
@@ -203,22 +147,6 @@ def _pool(kind: str) -> Callable[..., Any]:
         return f(x, tuple(kernel_shape), **windows)
 
     return pool
-
-
-for _onnx, _ours in (("MaxPool", "max_pool"), ("AveragePool", "avg_pool"), ("LpPool", "lp_pool")):
-    TRANSLATIONS[f"onnx.{_onnx}"] = _pool(_ours)
-
-
-@translates("onnx.GlobalAveragePool")
-def global_average(x: Any) -> Any:
-    """Average each plane."""
-    return np.mean(x, axis=tuple(range(2, x.ndim)), keepdims=True)
-
-
-@translates("onnx.GlobalMaxPool")
-def global_max(x: Any) -> Any:
-    """Keep the largest of each plane."""
-    return np.max(x, axis=tuple(range(2, x.ndim)), keepdims=True)
 
 
 @translates("onnx.BatchNormalization")
@@ -240,12 +168,6 @@ def batch_norm(
     return layers.batch_norm(x, *running, scale, b, False, 1 - momentum, epsilon)
 
 
-@translates("onnx.InstanceNormalization")
-def instance_norm(x: Any, scale: Any, b: Any, epsilon: float = 1e-5) -> Any:
-    """Normalize each channel of each example."""
-    return layers.instance_norm(x, None, None, scale, b, eps=epsilon)
-
-
 @translates("onnx.LayerNormalization")
 def layer_norm(
     x: Any, w: Any, b: Any = None, axis: int = -1, epsilon: float = 1e-5, **_: Any
@@ -264,10 +186,6 @@ def _shares(f: Callable[..., Any]) -> Callable[..., Any]:
     return shares
 
 
-TRANSLATIONS["onnx.Softmax"] = _shares(operations.softmax)
-TRANSLATIONS["onnx.LogSoftmax"] = _shares(operations.log_softmax)
-
-
 @translates("onnx.Dropout")
 def dropout(x: Any, ratio: Any = None, training: Any = None, **_: Any) -> Any:
     """Return x, as in evaluation."""
@@ -276,19 +194,43 @@ def dropout(x: Any, ratio: Any = None, training: Any = None, **_: Any) -> Any:
     return x
 
 
-@translates("onnx.Einsum")
-def einsum(*xs: Any, equation: str) -> Any:
-    """Multiply, and sum over letters."""
-    return np.einsum(equation, *xs)
-
-
-@translates("onnx.Det")
-def det(x: Any) -> Any:
-    """Compute determinants."""
-    return np.linalg.det(x)
-
-
-@translates("onnx.Mod")
-def mod(x: Any, y: Any, fmod: int = 0) -> Any:
-    """Take what division leaves, with the sign of x, or of y."""
-    return np.fmod(x, y) if fmod else np.remainder(x, y)
+SIMPLE: dict[str, Callable[..., Any]] = {
+    **{onnx: getattr(np, name) for onnx, name in NUMPY.items() if name[-3:] != "mum"},
+    **{onnx: getattr(np, name) for onnx, name in {**DATA, **ASKED, **LOGIC}.items()},
+    **{onnx: getattr(operator, name) for onnx, name in OPERATORS.items()},
+    **{onnx: _fold(NUMPY[onnx]) for onnx in ("Max", "Min")},
+    **{onnx: _pool(ours) for onnx, ours in POOLS.items()},
+    "Relu": operations.relu,
+    "Sigmoid": operations.sigmoid,
+    "Erf": activations.erf,
+    "LeakyRelu": lambda x, alpha=0.01: activations.leaky_relu(x, alpha),
+    "Elu": activations.elu,
+    "Selu": lambda x, alpha=activations.SELU_ALPHA, gamma=activations.SELU_SCALE: (
+        activations.elu(x, alpha=alpha) * gamma
+    ),
+    "Gelu": activations.gelu,
+    "HardSigmoid": lambda x, alpha=0.2, beta=0.5: np.clip(x * alpha + beta, 0.0, 1.0),
+    "Softsign": activations.softsign,
+    "Softplus": lambda x: activations.softplus(x, threshold=np.inf),
+    "Mish": activations.mish,
+    "HardSwish": activations.hardswish,
+    "PRelu": lift(rules.leaky_relu),
+    "Softmax": _shares(operations.softmax),
+    "LogSoftmax": _shares(operations.log_softmax),
+    "GlobalAveragePool": lambda x: np.mean(x, axis=tuple(range(2, x.ndim)), keepdims=True),
+    "GlobalMaxPool": lambda x: np.max(x, axis=tuple(range(2, x.ndim)), keepdims=True),
+    "InstanceNormalization": lambda x, w, b, epsilon=1e-5: layers.instance_norm(
+        x, None, None, w, b, eps=epsilon
+    ),
+    "Einsum": lambda *xs, equation: np.einsum(equation, *xs),
+    "Det": np.linalg.det,
+    "Mod": lambda x, y, fmod=0: (np.fmod if fmod else np.remainder)(x, y),
+    "Identity": aten.same,
+    "Reciprocal": lambda x: 1.0 / x,
+    "Shape": lambda x, start=0, end=None: np.array(np.shape(x)[start:end], np.int64),
+    "Size": lambda x: np.array(prod(np.shape(x)), np.int64),
+    "Where": lambda holds, x, y: np.where(data_of(holds), x, y),
+    "Sum": lambda *xs: sum(xs[1:], start=xs[0]),
+    "Mean": lambda *xs: sum(xs[1:], start=xs[0]) / len(xs),
+}
+TRANSLATIONS.update({f"onnx.{name}": f for name, f in SIMPLE.items()})

@@ -126,7 +126,7 @@ def _network(onnx: Any, model: Any, path: Path) -> Network:
     calls = []
     for node in graph.node:
         if node.op_type == "Constant" and not node.domain:
-            constants[node.output[0]] = _constant(array, node)
+            constants[node.output[0]] = _constant(onnx, node)
         else:
             calls.append(_call(onnx, node, opset))
     check_known("from_onnx", calls)
@@ -143,16 +143,12 @@ def _network(onnx: Any, model: Any, path: Path) -> Network:
     return Network(program, held, graph.name or path.stem)
 
 
-def _constant(array: Any, node: Any) -> Any:
+def _constant(onnx: Any, node: Any) -> Any:
     (attribute,) = node.attribute
     kind = attribute.name
-    if kind == "value":
-        return np.array(array(attribute.t))
-    if kind in ("value_float", "value_int"):
-        return np.array(attribute.f if kind == "value_float" else attribute.i)
-    if kind in ("value_floats", "value_ints"):
-        return np.array(attribute.floats if kind == "value_floats" else attribute.ints)
-    raise UnsupportedError(f"from_onnx: a constant of kind {kind} is not translated")
+    if kind not in ("value", "value_float", "value_int", "value_floats", "value_ints"):
+        raise UnsupportedError(f"from_onnx: a constant of kind {kind} is not translated")
+    return np.array(_attribute(onnx, node.op_type, attribute))
 
 
 def _call(onnx: Any, node: Any, opset: int) -> Call:

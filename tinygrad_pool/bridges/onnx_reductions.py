@@ -71,7 +71,7 @@ def cumsum(x: Any, axis: Any, exclusive: int = 0, reverse: int = 0) -> Any:
 
 @translates("onnx.TopK")
 def top_k(x: Any, k: Any, axis: int = -1, largest: int = 1, sorted: int = 1) -> Any:  # noqa: ARG001
-    """Keep the k largest or smallest along an axis, in order, and tell their places."""
+    """Keep the k largest or smallest along an axis, in order, and return their places, too."""
     n, at = int(np.asarray(k).reshape(())), axis % np.ndim(x)
     length, numbers = np.shape(x)[at], data_of(x)
     if largest:  # of equal ones, the first comes first

@@ -28,25 +28,17 @@ PLAIN = {
 def written(writer: Writer, node: Any, inputs: list[str]) -> str:
     """Write what a node's rule is in ONNX, and return the name of its result.
 
-    Raises UnsupportedError for a rule that ONNX has not, or an option that it cannot say.
+    Raises UnsupportedError for a rule that ONNX lacks, or an option that it cannot express.
     """
     rule = node.rule.__name__
     ours = is_ours(node.rule)
     if ours and node.options.get("ties", "first") != "first":
-        raise refused(node, f"settles ties by {node.options['ties']!r}; ONNX cannot say that")
+        raise refused(node, f"settles ties by {node.options['ties']!r}; ONNX cannot express that")
     if ours and rule in PLAIN and not node.options:
         return writer.operation(PLAIN[rule], inputs)
     if not ours or rule not in WRITTEN:
         raise refused(node, "ONNX has no operation for this rule")
     return WRITTEN[rule](writer, node, inputs)
-
-
-def _einsum(writer: Writer, node: Any, inputs: list[str]) -> str:
-    return writer.operation("Einsum", inputs, equation=node.options["subscripts"])
-
-
-def _fmod(writer: Writer, _: Any, inputs: list[str]) -> str:
-    return writer.operation("Mod", inputs, fmod=1)
 
 
 def _shares(kind: str) -> Written:
@@ -189,10 +181,6 @@ def _where(writer: Writer, node: Any, inputs: list[str]) -> str:
     return writer.operation("Where", [holds, *inputs[1:]])
 
 
-def _astype(writer: Writer, node: Any, inputs: list[str]) -> str:
-    return writer.cast(inputs[0], node.dtype)
-
-
 def _getitem(writer: Writer, node: Any, inputs: list[str]) -> str:
     """Write numbers and slices as Slice, an array of places as Gather; else from the flat cells."""
     key = node.options.get("key", ())
@@ -323,8 +311,10 @@ def _adaptive(writer: Writer, node: Any, kind: str, x: str) -> str:
 
 WRITTEN: dict[str, Written] = {
     **REDUCTIONS,
-    "einsum": _einsum,
-    "fmod": _fmod,
+    "einsum": lambda writer, node, inputs: writer.operation(
+        "Einsum", inputs, equation=node.options["subscripts"]
+    ),
+    "fmod": lambda writer, _, inputs: writer.operation("Mod", inputs, fmod=1),
     "maximum": _folded("Max"),
     "minimum": _folded("Min"),
     "softmax": _shares("Softmax"),
@@ -345,7 +335,7 @@ WRITTEN: dict[str, Written] = {
     "concatenate": _concatenate,
     "stack": _stack,
     "where": _where,
-    "astype": _astype,
+    "astype": lambda writer, node, inputs: writer.cast(inputs[0], node.dtype),
     "getitem": _getitem,
     "conv": _conv,
     "max_pool": _pool("MaxPool"),

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from tinygrad_pool.bridges import aten, aten_shapes
-from tinygrad_pool.bridges.translations import data_of, translates
+from tinygrad_pool.bridges.translations import TRANSLATIONS, data_of, translates
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError, UnsupportedError
 
 LARGEST = 2**28
-"""So many numbers may an operation make that takes its shape from the file."""
+"""The most numbers that an operation may make whose shape comes from the file."""
 
 
 def _lengths(given: Any) -> list[int]:
@@ -44,33 +44,9 @@ def reshape(x: Any, shape: Any, allowzero: int = 0) -> Any:
     )
 
 
-@translates("onnx.Flatten")
-def flatten(x: Any, axis: int = 1) -> Any:
-    """Merge the axes before one, and those from it on."""
-    return np.reshape(x, (prod(x.shape[:axis]), prod(x.shape[axis:])))
-
-
-@translates("onnx.Transpose")
-def transpose(x: Any, perm: Sequence[int] | None = None) -> Any:
-    """Reorder the axes."""
-    return np.transpose(x, perm)
-
-
 def _places(given: Any, axes: Any) -> tuple[int, ...] | None:
     found = axes if given is None else np.asarray(given).reshape(-1).tolist()
     return None if found is None else tuple(found)
-
-
-@translates("onnx.Unsqueeze")
-def unsqueeze(x: Any, at: Any = None, axes: Any = None) -> Any:
-    """Insert axes of length 1."""
-    return np.expand_dims(x, _places(at, axes) or ())
-
-
-@translates("onnx.Squeeze")
-def squeeze(x: Any, at: Any = None, axes: Any = None) -> Any:
-    """Drop axes of length 1."""
-    return np.squeeze(x, axis=_places(at, axes))
 
 
 @translates("onnx.Expand")
@@ -78,12 +54,6 @@ def expand(x: Any, shape: Any) -> Any:
     """Broadcast, both ways."""
     wide = np.broadcast_shapes(np.shape(x), tuple(_lengths(shape)))
     return np.broadcast_to(x, wide)
-
-
-@translates("onnx.Concat")
-def concat(*xs: Any, axis: int) -> Any:
-    """Join along an axis."""
-    return np.concatenate(xs, axis=axis)
 
 
 @translates("onnx.Split")
@@ -95,18 +65,6 @@ def split(
     if given is None:
         return aten_shapes.split(x, -(-x.shape[axis] // num_outputs), axis)
     return aten_shapes.split(x, given, axis)
-
-
-@translates("onnx.Gather")
-def gather(x: Any, places: Any, axis: int = 0) -> Any:
-    """Take slices along an axis."""
-    return aten_shapes.select(x, axis, np.asarray(data_of(places)))
-
-
-@translates("onnx.GatherElements")
-def gather_elements(x: Any, places: Any, axis: int = 0) -> Any:
-    """Take, for each place, the element of x there along one axis."""
-    return aten_shapes.gather(x, axis, np.asarray(places))
 
 
 @translates("onnx.Slice")
@@ -170,3 +128,15 @@ def constant_of_shape(shape: Any, value: Any = None) -> Any:
 def cast(x: Any, to: Any, saturate: int = 1) -> Any:  # noqa: ARG001  # of 8-bit floats
     """Convert to another dtype."""
     return aten.cast(x, np.dtype(to)) if isinstance(x, Value) else np.asarray(x).astype(to)
+
+
+SIMPLE: dict[str, Callable[..., Any]] = {
+    "Flatten": lambda x, axis=1: np.reshape(x, (prod(x.shape[:axis]), prod(x.shape[axis:]))),
+    "Transpose": lambda x, perm=None: np.transpose(x, perm),
+    "Unsqueeze": lambda x, at=None, axes=None: np.expand_dims(x, _places(at, axes) or ()),
+    "Squeeze": lambda x, at=None, axes=None: np.squeeze(x, axis=_places(at, axes)),
+    "Concat": lambda *xs, axis: np.concatenate(xs, axis=axis),
+    "Gather": lambda x, at, axis=0: aten_shapes.select(x, axis, np.asarray(data_of(at))),
+    "GatherElements": lambda x, at, axis=0: aten_shapes.gather(x, axis, np.asarray(at)),
+}
+TRANSLATIONS.update({f"onnx.{name}": f for name, f in SIMPLE.items()})

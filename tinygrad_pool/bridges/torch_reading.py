@@ -40,7 +40,7 @@ def from_torch(module: Any, *example: Any) -> Network:
 
     Ties are settled as in PyTorch: the first unit of a pool, half each at torch.maximum.
 
-    Raises ToolError without PyTorch; DataError for what is no module; UnsupportedError for an
+    Raises ToolError without PyTorch; DataError for anything but a module; UnsupportedError for an
     operation that is not known, or a module that cannot be traced, with the place in its source.
     """
     torch = extra("torch", "from_torch")
@@ -143,7 +143,7 @@ def _more_decompositions(torch: Any, exported: Any) -> dict[Any, Any]:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Keep what torch.export tells its own users from those who do not know they use it."""
+    """Silence what torch.export prints for its own users."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
@@ -166,7 +166,8 @@ def _network(torch: Any, exported: Any, module: Any) -> Network:
     made = reader.refs(output.args[0])
     mutated = list(signature.buffers_to_mutate.values())
     unflatten = torch.utils._pytree.tree_unflatten
-    inputs = {n.name: n for n in nodes if n.op == "placeholder" and _is_tensor(n)}
+    given = (n for n in nodes if n.op == "placeholder")
+    inputs = {n.name: n for n in given if hasattr(n.meta.get("val"), "shape")}
     program = Program(
         inputs=tuple(
             _input(n, exported.range_constraints) for k, n in inputs.items() if k not in renamed
@@ -211,10 +212,6 @@ def _taken(signature: Any, inputs: Mapping[str, Any]) -> list[Any]:
     """List the inputs in order: tensors by their names, other things as they were."""
     own = [s.arg for s in signature.input_specs if s.kind.name == "USER_INPUT"]
     return [Ref(a.name) if a.name in inputs else getattr(a, "value", None) for a in own]
-
-
-def _is_tensor(node: Any) -> bool:
-    return hasattr(node.meta.get("val"), "shape")
 
 
 def _input(node: Any, constraints: Any) -> Input:

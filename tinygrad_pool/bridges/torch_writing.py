@@ -34,10 +34,10 @@ def to_torch(network: Module, *example: Any) -> Any:
     A layer becomes PyTorch's layer of its name, and a Sequential a torch.nn.Sequential. A network
     with a `forward` of its own is written node by node, from a pass over example inputs; it then
     takes any batch size if every node does. What `from_torch` translated is the original module
-    again, with the parameters and buffers of now.
+    again, with its present parameters and buffers.
 
     Raises ToolError without PyTorch; OptionError if an example is needed; UnsupportedError for a
-    layer or a rule that PyTorch has not, such as ties="even".
+    layer or a rule that PyTorch lacks, such as ties="even".
     """
     torch = extra("torch", "to_torch")
     if not isinstance(network, Module):
@@ -51,7 +51,7 @@ def to_torch(network: Module, *example: Any) -> Any:
 
 
 def _original(torch: Any, network: Network) -> Any:
-    """Copy the module that was translated, and give it the numbers of now."""
+    """Copy the module that was translated, and give it the present numbers."""
     module: Any = copy.deepcopy(network._origin)
     module.load_state_dict(_tensors(torch, dict(leaves_of(network, ""))), strict=False)
     return module

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from tinygrad_pool.engine.data import to_constant
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
-from tinygrad_pool.rules.rule import Function
+from tinygrad_pool.rules.rule import Function, entering
 
 Translation: TypeAlias = Callable[..., Any]
 
@@ -40,12 +40,7 @@ def translates(*operations: str) -> Callable[[Function], Function]:
                 f"translates: needs the name of a library's operation, as 'aten.roll', "
                 f"got {operation!r:.80}"
             )
-
-    def enter(translation: Function) -> Function:
-        TRANSLATIONS.update(dict.fromkeys(operations, translation))
-        return translation
-
-    return enter
+    return entering(TRANSLATIONS, operations)
 
 
 def data_of(x: Any) -> Any:

@@ -45,9 +45,8 @@ def frames(options: argparse.Namespace) -> None:
 
     check_folder(options.out)
     value, made = value_from(options, "frames")
-    gradient = None if value.size == 1 else np.ones(value.shape)
     looks = {"format": options.format, "theme": options.theme}
-    files = drawing.frames(value, options.out, gradient=gradient, names=made, **looks)
+    files = drawing.frames(value, options.out, gradient=_ones_of(value), names=made, **looks)
     print(f"{len(files)} files in {options.out}, from {files[0].name} on")
 
 
@@ -58,7 +57,7 @@ def debug(options: argparse.Namespace) -> None:
     from tinygrad_pool.formatting import written
 
     value, made = value_from(options, "debug")
-    gradient = None if value.size == 1 else np.ones(value.shape)
+    gradient = _ones_of(value)
     _forget_own(value, gradient)
     ends = f"── {options.script.name} has run; its backward pass follows ──"
     print(coloured(written(ends, sys.stdout), sys.stdout))
@@ -70,8 +69,7 @@ def diagnose(options: argparse.Namespace) -> None:
     from tinygrad_pool import diagnosis
 
     value, made = value_from(options, "diagnose")
-    gradient = None if value.size == 1 else np.ones(value.shape)
-    print(diagnosis.diagnose(value, gradient, names=made))
+    print(diagnosis.diagnose(value, _ones_of(value), names=made))
 
 
 def play(options: argparse.Namespace) -> None:
@@ -91,9 +89,14 @@ def recorded(value: Value, made: dict[str, Any]) -> Recording:
     """Record the pass of a script's Value, as at its first; where it is an array, of its sum."""
     from tinygrad_pool.recording import record
 
-    gradient = None if value.size == 1 else np.ones(value.shape)
+    gradient = _ones_of(value)
     _forget_own(value, gradient)
     return record(value, gradient, names=made)
+
+
+def _ones_of(value: Value) -> Any:
+    """Return the gradient a pass from a Value starts with: ones where it is an array."""
+    return None if value.size == 1 else np.ones(value.shape)
 
 
 def _forget_own(value: Value, gradient: Any) -> None:
@@ -142,5 +145,4 @@ def unroll(options: argparse.Namespace) -> None:
     from tinygrad_pool.codegen import unrolled
 
     value, made = value_from(options, "unroll")
-    gradient = None if value.size == 1 else np.ones(value.shape)
-    print(unrolled.unroll(value, gradient, names=made))
+    print(unrolled.unroll(value, _ones_of(value), names=made))

@@ -23,6 +23,7 @@ from tinygrad_pool.engine.rerun import changed, check_value, rerun
 from tinygrad_pool.engine.staleness import check_not_stale
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
+from tinygrad_pool.recording.forks import choices_undone
 
 
 class Outcome(NamedTuple):
@@ -102,8 +103,6 @@ class Unrolled:
     def _warn(self, new: Mapping[str, Any]) -> None:
         """Warn about Python's own choices, kept in the text, that new data would change."""
         if new and self._traced:
-            from tinygrad_pool.recording.forks import choices_undone
-
             for undone in choices_undone(
                 rerun(self._loss, {self.leaves[n]: x for n, x in new.items()})
             ):

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.engine.context import Line
+from tinygrad_pool.engine.node import locked
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import often
@@ -36,7 +37,7 @@ class Breakpoint:
 
     def __str__(self) -> str:
         extras = [f" if {self.condition}"] if self.condition else []
-        extras += [f", ignored {self.ignored} times more"] if self.ignored else []
+        extras += [f", ignored {self.ignored} more times"] if self.ignored else []
         extras += [", once"] if self.once else []
         return f"{self.number}: {self.what}{''.join(extras)}, met {often(self.hits)}"
 
@@ -54,7 +55,7 @@ class Breakpoint:
 def at_place(passed: Trace, place: str) -> Test:
     """Stop at a node by its label or number, at every node of a rule, or of a line of source.
 
-    A line is 12 or net.py:12. A leaf takes no step: there it is where something is added to its
+    A line is 12 or net.py:12. A leaf takes no step: for one, stop where something is added to its
     gradient.
 
     Raises OptionError for anything else.
@@ -216,19 +217,11 @@ def evaluate(expression: str, names: Mapping[str, Any]) -> Any:
     Raises OptionError, which says what is wrong with it.
     """
     code = check(expression)
-    given = {name: _read_only(x) for name, x in names.items()}
+    given = {name: locked(x) for name, x in names.items()}
     try:
         return eval(code, {"np": np, "abs": np.abs, **given})  # it is the user's own
     except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever the user's raises
         raise OptionError(f"{expression!r}: {type(error).__name__}: {error}") from None
-
-
-def _read_only(x: Any) -> Any:
-    if not isinstance(x, np.ndarray):
-        return x
-    shown = x.view()
-    shown.flags.writeable = False
-    return shown
 
 
 def _numbers_of(step: Step) -> list[Any]:

@@ -50,7 +50,7 @@ GROUPS = {
     "to leave": "save help quit",
 }
 REPEATED = ("node", "back", "continue", "run_back", "up", "down")
-"""What an empty line does again."""
+"""What an empty line repeats."""
 
 
 class Prompt(cmd.Cmd):
@@ -141,7 +141,7 @@ class Prompt(cmd.Cmd):
             self.unknown(arg)
 
     def _list_commands(self, columns: int) -> None:
-        """Say a line for each command, in groups."""
+        """Write a line for each command, in groups."""
         for what, names in GROUPS.items():
             self.say(f"{what}:")
             for name in names.split():
@@ -189,9 +189,7 @@ class Prompt(cmd.Cmd):
         """Find a node by its name, by default the selected one, or that of this step."""
         if name:
             return self.passed.find(name)
-        if self.selected is not None:
-            return self.selected
-        return self.passed.loss if self.passed.step is None else self.passed.step.node
+        return self.passed.node if self.selected is None else self.selected
 
     def _parted(self, argument: str, separator: str) -> tuple[str, str]:
         """Split a line at a separator that may also occur in the name before it."""

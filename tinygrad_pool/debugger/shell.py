@@ -64,8 +64,7 @@ class Shell(SteppingCommands):
 
     def _select(self, by: int, end: str) -> None:
         """Select another node of the path from the loss to the node of this step."""
-        step = self.passed.step
-        path = views.path_to(self.passed, self.passed.loss if step is None else step.node)
+        path = views.path_to(self.passed, self.passed.node)
         place = path.index(self._node("")) + by
         if not 0 <= place < len(path):
             self.say(f"this is {end}")
@@ -138,7 +137,7 @@ class Shell(SteppingCommands):
     def do_draw(self, argument: str) -> None:
         """draw [FILE]: draw the graph as it is here, this step lit (backward.svg).
 
-        The file is drawn again at each step, until draw off. A page (.html) loads itself anew.
+        The file is drawn again at each step, until draw off. A page (.html) reloads itself.
         """
         words = split(argument) or ["backward.svg"]
         if words == ["off"]:
@@ -151,7 +150,7 @@ class Shell(SteppingCommands):
     def do_pdb(self, argument: str) -> None:
         """pdb [NAME]: enter a node's closure in Python's own debugger, with what arrived there.
 
-        In it, node goes on to the closure of the next node, and we follow; q comes back here.
+        In it, node goes on to the closure of the next node, and this prompt follows; q comes back.
         """
         node = self._node(argument)
         if self.passed.step_of(node) is None:

@@ -14,7 +14,7 @@ from tinygrad_pool.engine.staleness import check_not_stale
 from tinygrad_pool.rules.arguments import Shape
 from tinygrad_pool.rules.sparse_weights import Weights
 from tinygrad_pool.rules.traits import traits_of
-from tinygrad_pool.rules.windows import AdaptiveWindows, AnyWindows
+from tinygrad_pool.rules.windows import AnyWindows
 
 
 class Plane(NamedTuple):
@@ -29,15 +29,10 @@ class Plane(NamedTuple):
 
     def spans(self, unit: int) -> list[tuple[int, int]]:
         """List the first and the last cell of a window on each axis, padding included."""
-        space = self.x.shape[-len(self.windows.axes) :]
-        looks = self.windows.looks(space)
-        place = np.unravel_index(unit, self.y.shape[-len(looks) :])
-        adaptive = isinstance(self.windows, AdaptiveWindows)
-        spans = [(0, 0)] * (2 - len(looks))
-        for look, k in zip(looks, place, strict=True):
-            at = look[k][look[k] >= 0] if adaptive else look[k]
-            spans.append((int(at.min()), int(at.max())))
-        return spans
+        axes = len(self.windows.axes)
+        place = np.unravel_index(unit, self.y.shape[-axes:])
+        ends = [self.windows.bounds(axis, np.asarray(k)) for axis, k in enumerate(place)]
+        return [(0, 0)] * (2 - axes) + [(int(first), int(stop) - 1) for first, stop in ends]
 
     @property
     def overlap(self) -> bool:

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from tinygrad_pool.derivatives.sparse_jacobian import Indices, sparse_jacobian
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node, name_of
+from tinygrad_pool.engine.rerun import check_value
 from tinygrad_pool.engine.staleness import check_not_stale
 from tinygrad_pool.engine.value import Value
-from tinygrad_pool.errors import DataError, OptionError, ShapeError
+from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.formatting import counted
 from tinygrad_pool.rules.arguments import Shape, whole
 from tinygrad_pool.rules.arithmetic import add
@@ -109,8 +110,7 @@ def receptive_field(
     unit (0, 1, 2) of the max_pool2d node sees x[0:1, 2:6, 4:8], 16 cells
     """
     for given in (node,) if of is None else (node, of):
-        if not isinstance(given, Value):
-            raise DataError(f"receptive_field: needs a Value, got {type(given).__name__}")
+        check_value(given, "receptive_field")
     nodes = topological_order(node)
     check_not_stale(nodes, create_graph=True)
     place = _unit(node, unit)

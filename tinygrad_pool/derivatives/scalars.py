@@ -14,10 +14,11 @@ from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.context import with_graph
 from tinygrad_pool.engine.lift import reapply
 from tinygrad_pool.engine.node import Node, name_of
-from tinygrad_pool.engine.rerun import run_forward
+from tinygrad_pool.engine.rerun import check_value, run_forward
 from tinygrad_pool.engine.staleness import check_not_stale
 from tinygrad_pool.engine.value import Value
-from tinygrad_pool.errors import DataError, ShapeError, UnsupportedError
+from tinygrad_pool.errors import ShapeError, UnsupportedError
+from tinygrad_pool.formatting import subscript
 from tinygrad_pool.functional import operations
 from tinygrad_pool.rules import reductions
 from tinygrad_pool.rules.arguments import axes_of, kept
@@ -67,8 +68,7 @@ def explode(value: Value, limit: int = MOST) -> Value:
 
 def units_of(value: Value, limit: int, name: str) -> dict[Node, dict[int, Any]]:
     """Make a scalar of every unit that a number depends on, by its node and its flat place."""
-    if not isinstance(value, Value):
-        raise DataError(f"{name}: needs a Value, got {type(value).__name__}")
+    check_value(value, name)
     if value.size != 1:
         raise ShapeError(
             f"{name}: needs a number, got {name_of(value)} of shape {value.shape}; "
@@ -165,9 +165,8 @@ def _unit(node: Node, unit: int, operands: list[Any], links: list[Weights]) -> A
 
 def _called(scalar: Value, node: Node, unit: int) -> Value:
     """Call a unit by its array's label and its place, and put it into its scope."""
-    place = ", ".join(str(int(k)) for k in np.unravel_index(unit, node.shape)) if node.shape else ""
-    label = f"{node.label}[{place}]" if node.label and place else node.label
-    scalar.about = node.about._replace(label=label)
+    place = subscript(np.unravel_index(unit, node.shape))
+    scalar.about = node.about._replace(label=node.label and node.label + place)
     return scalar
 
 

@@ -38,7 +38,7 @@ SHARE = 0.1
 
 
 LAYERS = 3
-"""Units of more layers are reported at once."""
+"""Units of more layers than this are reported together."""
 
 
 class Gate(NamedTuple):
@@ -247,7 +247,7 @@ def saturated(survey: Survey, rows: dict[str, Slopes]) -> Iterator[Finding]:
         name = survey.call(found.nodes[0]) if len(found.nodes) == 1 else row
         says = f"saturated: {found.flat:,} of {counted(found.units, 'unit')} of {op}"
         why = (
-            f"the local derivative of {op} is below {FLAT:.0%} of its largest there, and the error "
-            f"would have {found.stuck:,} of them back. Smaller weights or inputs keep it steep"
+            f"the local derivative of {op} is below {FLAT:.0%} of its largest there, and the "
+            f"gradient pulls {found.stuck:,} of them back. Smaller weights or inputs keep it steep"
         )
         yield Finding("saturated", PARTLY_LOST, name, says, why, found.nodes)

@@ -87,7 +87,8 @@ def diagnose(
 ) -> Diagnosis:
     """Diagnose why a network does not learn; most severe finding first.
 
-    `parameters` is a module, or Values and modules; those that no gradient reaches are reported.
+    `parameters` is a module, or Values and modules, or a dict of them by name; those that no
+    gradient reaches are reported.
     `names=globals()` calls Values by their variables, and finds modules among them. Without either,
     leaves used as weights are taken. Examples are along the first axis. No `.grad` changes.
 

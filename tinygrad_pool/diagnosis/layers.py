@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from math import sqrt
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_pool.diagnosis.dead_units import Gate, Slopes
 from tinygrad_pool.diagnosis.findings import FEW, PARTLY_LOST, Finding
@@ -16,7 +14,7 @@ from tinygrad_pool.diagnosis.survey import Survey
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import Table, counted, number
 from tinygrad_pool.recording.gains import TREND
-from tinygrad_pool.recording.strongest_paths import LEAST, length
+from tinygrad_pool.recording.strongest_paths import LEAST, rms
 
 HUGE = 1e6
 """Gradients this many times larger than their parameters are too large for any usual step."""
@@ -113,7 +111,7 @@ def huge(layers: list[Layer]) -> Iterator[Finding]:
     """Report gradients that dwarf their parameters, in the first such layer."""
     found = []
     for layer in layers:
-        size = _root_mean_square(np.concatenate([np.ravel(v._numbers) for v in layer.nodes]))
+        size = rms(np.concatenate([np.ravel(v._numbers) for v in layer.nodes]))
         if layer.of_parameters and 0 < size * HUGE < layer.size:
             found.append((layer, size))
     for layer, size in found[:1]:
@@ -162,7 +160,7 @@ def _layer(
         low=float(low),
         median=float(median),
         high=float(high),
-        size=_root_mean_square(finite),
+        size=rms(finite),
         zeros=float(np.mean(sizes == 0)) if sizes.size else 0.0,
         off=_share(relus),
         dead=sum(len(gate.dead) for gate in relus if gate.examples >= FEW),
@@ -170,10 +168,6 @@ def _layer(
         flat=slopes.flat / slopes.units if slopes else None,
         dtypes=tuple(sorted(str(dtype) for dtype in {v.dtype for v in (*nodes, *own)})),
     )
-
-
-def _root_mean_square(x: NDArray[np.floating[Any]]) -> float:
-    return length(x) / sqrt(max(x.size, 1))
 
 
 def _share(gates: list[Gate]) -> float | None:

@@ -38,9 +38,9 @@ def _finding(
     survey: Survey, line: Line, how: str, user: Node, leaves: list[Node], lost: bool
 ) -> Finding:
     names = several([survey.call(leaf) for leaf in leaves])
-    says = f"a plain number that {how}() made of it went into {survey.call(user)}"
+    says = f"{how}() made a plain number of it, which went into {survey.call(user)}"
     why = f"no gradient goes back through a number, at {quoted(line)}"
-    helps = "; v.exp(), np.exp(v) and the like are nodes" if lost else "; that may be meant"
+    helps = "; v.exp(), np.exp(v) and the like are nodes" if lost else "; that may be intended"
     severity = NO_GRADIENT if lost else SUSPICIOUS
     return Finding("cut off", severity, names, says, why + helps, tuple(leaves))
 

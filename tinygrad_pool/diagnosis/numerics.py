@@ -20,8 +20,8 @@ from tinygrad_pool.rules.rule import is_ours
 from tinygrad_pool.rules.traits import FIRST
 
 HELPS = {
-    "log": "keep its operand above 0; log_softmax and logsumexp do it for shares",
-    "exp": "take the maximum off first, as softmax and logsumexp do",
+    "log": "keep its operand above 0; log_softmax and logsumexp do that for probabilities",
+    "exp": "subtract the maximum first, as softmax and logsumexp do",
     "div": "keep the divisor away from 0",
     "sqrt": "add a small number under the root",
     "power": "keep its operand above 0",
@@ -32,7 +32,7 @@ ROUNDING = 4
 
 
 def wrong_rules(survey: Survey) -> Iterator[Finding]:
-    """Report rules of the user's whose closures do not send what their slopes say."""
+    """Report the user's own rules whose closures disagree with their slopes."""
     steps = [step for step in survey.passed.steps if not is_ours(step.node.rule)]
     wrong: dict[Any, list[WrongClosure]] = {}
     for found in ClosureCheck(survey.passed, steps).wrong:
@@ -46,14 +46,14 @@ def wrong_rules(survey: Survey) -> Iterator[Finding]:
         place = first.node.rule and defined_at(first.node.rule)
         rule = f"the rule, defined at {place}," if place else "the rule"
         why = (
-            f"{rule} is wrong, or departs on purpose{made_at(first.node)}; tg.gradcheck names the "
+            f"{rule} is wrong, or differs on purpose{made_at(first.node)}; tg.gradcheck names the "
             "contribution and the element"
         )
         yield Finding("wrong rule", SUSPICIOUS, survey.call(first.node), says, why, nodes)
 
 
 def not_finite(survey: Survey) -> Iterator[Finding]:
-    """Report where a NaN or an infinity began that reaches the loss or a parameter's gradient."""
+    """Report where a NaN or an infinity in the loss or in a parameter's gradient began."""
     loss, ledger = survey.loss, survey.ledger
     found: dict[Node | None, tuple[str, list[Node]]] = {}
     known: dict[tuple[Node, int], Culprit] = {}
@@ -98,7 +98,7 @@ def underflow(survey: Survey) -> Iterator[Finding]:
         largest = max(sizes[p] for p in small)
         tiny = max(np.finfo(p.dtype).tiny for p in small)
         says = f"gradients are {largest:.2g} at most, in {counted(len(small), 'parameter')}"
-        why = f"below {tiny:.2g} digits are lost, and then all: scale the loss or the weights up"
+        why = f"below {tiny:.2g} digits are lost, then everything: scale the loss or the weights up"
         yield Finding("underflow", PARTLY_LOST, survey.listed(small), says, why, tuple(small))
 
 
@@ -116,7 +116,7 @@ def cancelling(survey: Survey) -> Iterator[Finding]:
             some.append(p)
             worst = (np.abs(survey.grads[p]).max(), np.max(terms), len(sent))
     if some:
-        says = f"{worst[2]:,} contributions cancel, but for {worst[0]:.2g}, a rounding error"
+        says = f"{worst[2]:,} contributions cancel to {worst[0]:.2g}, a rounding error"
         why = f"they sum to {number(float(worst[1]))} without their signs: what one path asks for, "
         why += "another takes back"
         yield Finding("cancels", SUSPICIOUS, survey.listed(some), says, why, tuple(some))

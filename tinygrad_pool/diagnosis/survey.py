@@ -11,6 +11,7 @@ import numpy as np
 
 from tinygrad_pool.derivatives.receptive_fields import weights_among
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError
 from tinygrad_pool.formatting import several
 from tinygrad_pool.recording.gains import leaf_below
@@ -118,7 +119,7 @@ class Survey:
 
     def _named(self, parameters: Any) -> dict[Node, str]:
         found: dict[Node, str] = {}
-        for name, v in parts_of(parameters):
+        for name, v in parts_of("diagnose", parameters):
             known = self.call(v) if v in self.inside else v.label or self.passed.names.get(id(v))
             found.setdefault(v, name or known or f"parameter {len(found) + 1}")
         return found
@@ -156,7 +157,8 @@ class Survey:
         """
         made = [node for node in self.nodes if node.parents] or [self.loss]
         cut = _cut_scopes(made)
-        active = [v for v in made if v.shape and _can_be_off(v) and not v.about.scope]
+        traits = {v: traits_of(v.rule) for v in made if v.shape and not v.about.scope}
+        active = [v for v, of in traits.items() if of.chooses or of.unit == "squash"]
         few = set(active) if len(active) <= ROWS else set()
         rows = {}
         for node in made:
@@ -174,25 +176,31 @@ class Survey:
         return node.op or "leaf"
 
 
-def parts_of(parameters: Any) -> Iterator[tuple[str, Node]]:
-    """Read parameters, given as Values or modules, with their names in a module.
+def parts_of(name: str, parameters: Any) -> Iterator[tuple[str, Value]]:
+    """Read parameters: a Value, a module, several of them, or a dict with their names.
 
-    Raises DataError for anything else.
+    Yields each Value with its name, "" where it has none. Raises DataError for anything else, in
+    the name of the caller.
     """
-    one = isinstance(parameters, Node) or hasattr(parameters, "parameters")
-    for part in parameters if isinstance(parameters, Iterable) and not one else [parameters]:
-        pairs: Iterable[tuple[str, Any]] = [("", part)]
+    pairs: Iterable[tuple[Any, Any]] = [("", parameters)]
+    one = isinstance(parameters, Value | str | np.ndarray) or hasattr(parameters, "parameters")
+    if isinstance(parameters, Mapping):
+        pairs = parameters.items()
+    elif isinstance(parameters, Iterable) and not one:
+        pairs = [("", part) for part in parameters]
+    for lead, part in pairs:
+        own: Iterable[tuple[str, Any]] = [("", part)]
         if hasattr(part, "named_parameters"):
-            pairs = part.named_parameters()
-        elif callable(getattr(part, "parameters", None)):
-            pairs = [("", v) for v in part.parameters()]
-        for name, v in pairs:
-            if not isinstance(v, Node):
+            own = part.named_parameters()
+        elif not isinstance(part, Value) and callable(getattr(part, "parameters", None)):
+            own = [("", v) for v in part.parameters()]
+        for inner, v in own:
+            if not isinstance(v, Value):
                 raise DataError(
-                    "diagnose: parameters must be Values, or modules that have .parameters(), "
-                    f"got {type(v).__name__}"
+                    f"{name}: parameters must be Values, modules that have .parameters(), or a "
+                    f"dict of them, got {type(v).__name__}"
                 )
-            yield name, v
+            yield ".".join(filter(None, (str(lead), inner))), v
 
 
 def _shortened(names: list[str], known: list[str]) -> Iterator[str]:
@@ -207,12 +215,6 @@ def _shortened(names: list[str], known: list[str]) -> Iterator[str]:
 def _prefixes(name: str) -> list[str]:
     parts = name.split(".")
     return [".".join(parts[:i]) for i in range(1, len(parts))]
-
-
-def _can_be_off(node: Node) -> bool:
-    """Return whether the units of a node can be off, lose or saturate."""
-    traits = traits_of(node.rule)
-    return traits.chooses or traits.unit == "squash"
 
 
 def _stand_left(nodes: list[Node]) -> bool:

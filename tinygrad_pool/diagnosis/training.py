@@ -41,8 +41,8 @@ def data_set_since(survey: Survey) -> Iterator[Finding]:
         names = several([survey.call(leaf) for leaf in stale])
         says = f"set after {survey.call(survey.loss)} was computed from it"
         why = (
-            f"{survey.call(user)} was computed before{made_at(user)}: data and gradients are those "
-            "of then. Run the forward pass again after a change"
+            f"{survey.call(user)} was computed before{made_at(user)}: data and gradients are "
+            "from then. Run the forward pass again after a change"
         )
         yield Finding("stale graph", SUSPICIOUS, names, says, why, (*stale,))
 
@@ -56,7 +56,7 @@ def made_anew(survey: Survey) -> Iterator[Finding]:
     if last:
         node = next(iter(last.values()))
         names = several([survey.passed.names.get(id(v)) or survey.call(v) for v in last.values()])
-        says = f"no leaf any more: computed from {several([survey.call(v) for v in last])}"
+        says = f"no longer a leaf: computed from {several([survey.call(v) for v in last])}"
         why = (
             f"an update such as w -= lr * w.grad{made_at(node)} makes a new Value: the graph grows "
             "with each step, and the parameter itself stays. w.data -= lr * w.grad changes it"
@@ -65,7 +65,7 @@ def made_anew(survey: Survey) -> Iterator[Finding]:
 
 
 def _updated(survey: Survey, node: Node) -> Node | None:
-    """Return the parameter that a node is an update of; None if it is no update."""
+    """Return the parameter that a node is an update of; None if it is not one."""
     if node.rule not in (arithmetic.sub, arithmetic.add) or len(node.parents) != 2:
         return None
     old, step = node.parents

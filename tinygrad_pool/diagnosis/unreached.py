@@ -24,16 +24,16 @@ def not_reached(survey: Survey) -> Iterator[Finding]:
     unpaid = [p for p in lost if p in survey.inside]
     of = f"of {len(survey.wanted):,} parameters"
     if strangers:
-        says = f"the loss does not depend on {_count(strangers)} {of}"
+        says = f"the loss does not depend on {len(strangers):,} {of}"
         taken = (how for p in strangers for how in numbers_taken(p))
         why = "no path leads there: " + next(
             taken,
-            "it was not used, or what came of it was detached, computed under no_grad, or made "
-            "again of plain numbers",
+            "it was not used, or what came of it was detached, computed under no_grad, or rebuilt "
+            "from plain numbers",
         )
         yield _finding("not reached", survey, strangers, says, why)
     if unpaid:
-        says = f"no gradient is computed for {_count(unpaid)} {of}"
+        says = f"no gradient is computed for {len(unpaid):,} {of}"
         why = "no node that got a gradient hands one on"
         yield _finding("not reached", survey, unpaid, says, why)
 
@@ -60,7 +60,7 @@ def cut_off(survey: Survey) -> Iterator[Finding]:
             NO_GRADIENT if severe else SUSPICIOUS,
             several([survey.call(node) for node in nodes]),
             f"{n} {how}, and used in {row}",
-            why if severe else f"{why}; that is right if it was meant",
+            why if severe else f"{why}; that is fine if it was intended",
             tuple(nodes),
         )
 
@@ -81,10 +81,6 @@ def nothing_to_learn(survey: Survey) -> Iterator[Finding]:
         says = "it depends on no Value that could learn"
         why = "it was computed from constants, or from what was cut off"
         yield Finding("no graph", NO_GRADIENT, name, says, why, (survey.loss,))
-
-
-def _count(some: list[Node]) -> str:
-    return f"{len(some):,}"
 
 
 def _finding(kind: str, survey: Survey, some: list[Node], says: str, why: str) -> Finding:

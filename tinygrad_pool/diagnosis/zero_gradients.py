@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -101,13 +101,11 @@ class Zeros:
         """Return the path from a node up to one of the places where its zeros began."""
         while True:
             above = (Origin(node, step, i) for step, i in self._paid(node))
-            origin = next(o for o in above if key in self._keys_of(o))
+            began = ((o, self.began.get(o.step.node) or (self._key(o),)) for o in above)
+            origin = next(o for o, keys in began if key in keys)
             node = origin.step.node
             if node not in self.began:
                 return origin
-
-    def _keys_of(self, origin: Origin) -> Collection[Key]:
-        return self.began.get(origin.step.node) or (self._key(origin),)
 
     def lost(self) -> list[Lost]:
         """Collect the parameters whose whole gradient is zero."""
@@ -125,7 +123,7 @@ class Zeros:
         for key in keys[:2]:
             parameter = next(p for p in group.parameters if key in self.began[p])
             told.append(self._reason(self._origin(parameter, key), key))
-        more = f"; and so at {counted(len(keys) - 2, 'more place')}" if len(keys) > 2 else ""
+        more = f"; likewise at {counted(len(keys) - 2, 'more place')}" if len(keys) > 2 else ""
         return "; ".join(told) + more if told else "the pass began with the gradient 0"
 
     def _reason(self, origin: Origin, key: Key) -> str:
@@ -267,7 +265,7 @@ def _flat(survey: Survey, node: Node, i: int, arrived: Mask) -> str:
         other = node.parents[1 - i]
         leaf = leaf_below(other) if isinstance(other, Node) else node
         said = f"the other factor, {survey.call(leaf)}, is 0"
-        helps = ": weights that begin so hand nothing down" if leaf in survey.wanted else ""
+        helps = ": weights that start at 0 pass nothing down" if leaf in survey.wanted else ""
         return said + helps if leaf.label or helps else "the other factor is 0"
     off, _, _ = traits.off.partition(":")
     return f"{'it loses' if traits.chooses else off or flat(node)} {where}"

@@ -11,14 +11,13 @@ from tinygrad_pool.engine.numpy_protocol import answer
 from tinygrad_pool.engine.python_protocol import AnswersPython
 
 
-def _method(function: Callable[..., Any], name: str = "") -> Callable[..., Any]:
+def _method(function: Callable[..., Any]) -> Callable[..., Any]:
     """Make a method of a function of NumPy's, which a Value answers for."""
 
     def method(self: Any, *operands: Any, **options: Any) -> Any:
         return answer(function, (self, *operands), options, self._operation_of)
 
-    method.__name__ = name or function.__name__
-    method.__qualname__ = f"Value.{method.__name__}"
+    method.__name__, method.__qualname__ = function.__name__, f"Value.{function.__name__}"
     method.__doc__ = f"Call `np.{function.__name__}` of this, with the same options."
     return method
 

@@ -121,6 +121,12 @@ def mapped(make: Callable[[Any], Any], tree: Any) -> Any:
     return tree if hasattr(tree, "named_parameters") else _rebuilt(tree, make)
 
 
+def as_value(x: Any) -> Any:
+    """Make a Value of an array of floats, or of one of NumPy's; anything else stays as it is."""
+    floats = isinstance(x, np.ndarray | np.floating) and x.dtype.kind == "f"
+    return Value(x) if floats else x
+
+
 def filled(tree: Any, leaves: Iterator[Any]) -> Any:
     """Put other leaves in the place of a structure's own; of a network they are a dict.
 

@@ -6,8 +6,7 @@ answer is an AttributeError, so `hasattr` stays false. This is read when such a 
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from collections.abc import Mapping
 
 from tinygrad_pool.errors import HabitError
 
@@ -151,21 +150,15 @@ def answer_to(kind: str, name: str) -> HabitError:
     return _error(kind, name, table.get(name, f"np.{name}(v)"))
 
 
-def missing_from(module: str, name: str) -> AttributeError:
-    """Return the error for a name that a module of ours has not: another may have it."""
-    way = OF_MODULES.get(name) or _home_of(name) or OF_VALUES.get(name)
+def missing_from(module: str, name: str, ways: Mapping[str, str]) -> AttributeError:
+    """Return the error for a name that a module of ours has not: another may have it.
+
+    `ways` says what to write for each name that the package has somewhere.
+    """
+    way = OF_MODULES.get(name) or ways.get(name) or OF_VALUES.get(name)
     if way is None:
         return AttributeError(f"module {module!r} has no attribute {name!r}", name=name)
     return _error(module, name, way)
-
-
-def _home_of(name: str) -> str | None:
-    """Find a name in the package, or in its layers and optimizers."""
-    package: Any = import_module(__name__.partition(".")[0])
-    for room in ("nn", "optim"):
-        if name in getattr(package, room).__all__:
-            return f"{room}.{name}  # {room} is tg.{room}"
-    return f"tg.{name}" if name in package._homes() else None
 
 
 def _error(kind: str, name: str, way: str) -> HabitError:

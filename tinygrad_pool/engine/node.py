@@ -78,7 +78,7 @@ class Node(AnswersNumPy):
     @property
     def data(self) -> Any:
         """The number or the array. What was computed is read-only; a leaf's data can be set."""
-        return _locked(self._numbers)
+        return locked(self._numbers)
 
     @data.setter
     def data(self, _: Any) -> None:
@@ -95,7 +95,7 @@ class Node(AnswersNumPy):
         """
         if self._grad is None:
             return zeros(self._numbers)
-        return self._grad if self._closure is None else _locked(self._grad)
+        return self._grad if self._closure is None else locked(self._grad)
 
     @grad.setter
     def grad(self, new: Any) -> None:
@@ -247,7 +247,7 @@ def name_of(node: Node) -> str:
     return f"{made} {node.label!r}" if node.label else made
 
 
-def _locked(numbers: Any) -> Any:
+def locked(numbers: Any) -> Any:
     """Show an array without letting it be changed: others may share it."""
     if not isinstance(numbers, np.ndarray):
         return numbers

@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
+from tinygrad_pool.engine.functions import as_value, mapped
 from tinygrad_pool.engine.lift import operation_of
 from tinygrad_pool.engine.numpy_protocol import QUESTIONS, answer
-from tinygrad_pool.engine.value import Value
 from tinygrad_pool.rules.composition import COMPOSED, found, load
 from tinygrad_pool.rules.rule import IMPLEMENTED
 
@@ -40,20 +38,10 @@ def _operation(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
     def operation(*operands: Any, **options: Any) -> Any:
         result = answer(function, operands, options, operation_of)
-        return result if function in QUESTIONS else _as_values(result)
+        return result if function in QUESTIONS else mapped(as_value, result)
 
     meant = COMPOSED.get(function)
     doc = getattr(meant, "__doc__", None) if hasattr(meant, "__name__") else None
     operation.__name__ = operation.__qualname__ = name
     operation.__doc__ = doc or f"Call `np.{name}` on Values."
     return operation
-
-
-def _as_values(result: Any) -> Any:
-    """Make Values of arrays of floats."""
-    if isinstance(result, tuple) and hasattr(result, "_fields"):
-        return type(result)(*map(_as_values, result))
-    if isinstance(result, list | tuple):
-        return type(result)(map(_as_values, result))
-    floats = isinstance(result, np.ndarray | np.floating) and result.dtype.kind == "f"
-    return Value(result) if floats else result

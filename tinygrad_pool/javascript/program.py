@@ -27,7 +27,7 @@ from tinygrad_pool.rules.reductions import add_up
 from tinygrad_pool.rules.shaping import cast
 
 MOST = 4_000
-"""So many numbers of a graph are computed in a page; and as many places of cells are listed."""
+"""The most numbers of a graph that a page computes, and the most places of cells that it lists."""
 
 CLOSE = {8: 1e-9, 4: 1e-4}
 """How near what was traced comes to what was recorded, by the bytes of a number."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from tinygrad_pool.rules.arguments import Shape
+from tinygrad_pool.rules.rule import entering
 from tinygrad_pool.rules.shaping import cast
 
 Handler = Callable[..., Any]
@@ -158,12 +159,7 @@ def traced(function: Any, method: str, xs: tuple[Any, ...], options: dict[str, A
 
 def handles(*functions: Any) -> Callable[[Handler], Handler]:
     """Enter what some functions are on traced numbers."""
-
-    def enter(handler: Handler) -> Handler:
-        HANDLERS.update(dict.fromkeys(functions, handler))
-        return handler
-
-    return enter
+    return entering(HANDLERS, functions)
 
 
 def bare(x: Any) -> Any:

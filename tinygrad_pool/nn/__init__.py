@@ -1,174 +1,18 @@
-"""Modules, layers on arrays, micrograd's neurons on scalars, and losses."""
+"""Modules, layers on arrays, micrograd's neurons on scalars, and losses: see __init__.pyi."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tinygrad_pool.engine.habits import missing_from
-from tinygrad_pool.functional.losses import (
-    binary_cross_entropy,
-    binary_cross_entropy_with_logits,
-    cross_entropy,
-    huber_loss,
-    kl_div,
-    l1_loss,
-    mse_loss,
-    nll_loss,
-    smooth_l1_loss,
-)
-from tinygrad_pool.nn import clipping as utils, init
-from tinygrad_pool.nn.activations import (
-    CELU,
-    ELU,
-    GELU,
-    SELU,
-    Hardsigmoid,
-    Hardswish,
-    Hardtanh,
-    LeakyReLU,
-    LogSigmoid,
-    LogSoftmax,
-    Mish,
-    PReLU,
-    ReLU,
-    ReLU6,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    Softplus,
-    Softsign,
-    Tanh,
-)
-from tinygrad_pool.nn.containers import ModuleList, Sequential
-from tinygrad_pool.nn.layers import Conv1d, Conv2d, Conv3d, Flatten, Identity, Linear
-from tinygrad_pool.nn.losses import (
-    BCELoss,
-    BCEWithLogitsLoss,
-    CrossEntropyLoss,
-    HuberLoss,
-    KLDivLoss,
-    L1Loss,
-    MSELoss,
-    NLLLoss,
-    SmoothL1Loss,
-)
-from tinygrad_pool.nn.module import Module
-from tinygrad_pool.nn.normalization import (
-    BatchNorm1d,
-    BatchNorm2d,
-    BatchNorm3d,
-    Dropout,
-    GroupNorm,
-    InstanceNorm1d,
-    InstanceNorm2d,
-    InstanceNorm3d,
-    LayerNorm,
-)
-from tinygrad_pool.nn.pools import (
-    AdaptiveAvgPool1d,
-    AdaptiveAvgPool2d,
-    AdaptiveAvgPool3d,
-    AdaptiveMaxPool1d,
-    AdaptiveMaxPool2d,
-    AdaptiveMaxPool3d,
-    AvgPool1d,
-    AvgPool2d,
-    AvgPool3d,
-    LPPool1d,
-    LPPool2d,
-    LPPool3d,
-    MaxPool1d,
-    MaxPool2d,
-    MaxPool3d,
-    MaxUnpool1d,
-    MaxUnpool2d,
-    MaxUnpool3d,
-)
-from tinygrad_pool.nn.scalar import MLP, Layer, Neuron
+from tinygrad_pool import _missing_from
+from tinygrad_pool.engine.lazy_names import homes_of, loaded
+from tinygrad_pool.nn import clipping as utils
 
-if not TYPE_CHECKING:  # so that a type checker still reports unknown names
+_HOMES = homes_of(globals())
 
-    def __getattr__(name: str) -> Any:
-        """Raise AttributeError; for a name from another library, say what to write here."""
-        raise missing_from(__name__, name)
+__all__ = ["utils", *_HOMES]  # noqa: PLE0604  # the stub has them in full
+
+globals().update({name: loaded(name, home) for name, home in _HOMES.items()})
 
 
-__all__ = [
-    "CELU",
-    "ELU",
-    "GELU",
-    "MLP",
-    "SELU",
-    "AdaptiveAvgPool1d",
-    "AdaptiveAvgPool2d",
-    "AdaptiveAvgPool3d",
-    "AdaptiveMaxPool1d",
-    "AdaptiveMaxPool2d",
-    "AdaptiveMaxPool3d",
-    "AvgPool1d",
-    "AvgPool2d",
-    "AvgPool3d",
-    "BCELoss",
-    "BCEWithLogitsLoss",
-    "BatchNorm1d",
-    "BatchNorm2d",
-    "BatchNorm3d",
-    "Conv1d",
-    "Conv2d",
-    "Conv3d",
-    "CrossEntropyLoss",
-    "Dropout",
-    "Flatten",
-    "GroupNorm",
-    "Hardsigmoid",
-    "Hardswish",
-    "Hardtanh",
-    "HuberLoss",
-    "Identity",
-    "InstanceNorm1d",
-    "InstanceNorm2d",
-    "InstanceNorm3d",
-    "KLDivLoss",
-    "L1Loss",
-    "LPPool1d",
-    "LPPool2d",
-    "LPPool3d",
-    "Layer",
-    "LayerNorm",
-    "LeakyReLU",
-    "Linear",
-    "LogSigmoid",
-    "LogSoftmax",
-    "MSELoss",
-    "MaxPool1d",
-    "MaxPool2d",
-    "MaxPool3d",
-    "MaxUnpool1d",
-    "MaxUnpool2d",
-    "MaxUnpool3d",
-    "Mish",
-    "Module",
-    "ModuleList",
-    "NLLLoss",
-    "Neuron",
-    "PReLU",
-    "ReLU",
-    "ReLU6",
-    "Sequential",
-    "SiLU",
-    "Sigmoid",
-    "SmoothL1Loss",
-    "Softmax",
-    "Softplus",
-    "Softsign",
-    "Tanh",
-    "binary_cross_entropy",
-    "binary_cross_entropy_with_logits",
-    "cross_entropy",
-    "huber_loss",
-    "init",
-    "kl_div",
-    "l1_loss",
-    "mse_loss",
-    "nll_loss",
-    "smooth_l1_loss",
-    "utils",
-]
+def __getattr__(name: str) -> Any:
+    """Raise AttributeError; for a name from another library, say what to write here."""
+    raise _missing_from(__name__, name)

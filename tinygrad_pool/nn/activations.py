@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -11,23 +10,8 @@ from tinygrad_pool.engine.data import floating
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.functional import activations, operations
-from tinygrad_pool.nn.module import Module
+from tinygrad_pool.nn.module import CallsFunction
 from tinygrad_pool.rules.arguments import numbers, real, whole
-
-
-class CallsFunction(Module):
-    """A layer that calls a function with its options, by position."""
-
-    _function: ClassVar[Callable[..., Value]]
-    _options: ClassVar[tuple[str, ...]]
-
-    def __init_subclass__(cls, function: Any = None, options: tuple[str, ...] = ()) -> None:
-        super().__init_subclass__()
-        if function:
-            cls._function, cls._options = staticmethod(function), options
-
-    def _called_with(self, *inputs: Any) -> Value:
-        return self._function(*inputs, *(getattr(self, option) for option in self._options))
 
 
 class _Activation(CallsFunction):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.functional.convolution import conv1d, conv2d, conv3d
 from tinygrad_pool.functional.layers import affine
 from tinygrad_pool.functional.operations import Numbers, operand
-from tinygrad_pool.nn.module import Module
+from tinygrad_pool.nn.module import CallsFunction, Module
 from tinygrad_pool.rules.arguments import Rng, each, generator, numbers, whole
 from tinygrad_pool.rules.windows import Padding, windows_of
 
@@ -56,16 +56,8 @@ class Linear(Module):
         return f"in_features={n}, out_features={m}, bias={self.bias is not None}"
 
 
-class _Conv(Module):
+class _Conv(CallsFunction, options=("weight", "bias", "stride", "padding", "dilation", "groups")):
     """A convolutional layer over so many axes."""
-
-    _ndim: ClassVar[int]
-    _conv: ClassVar[Callable[..., Value]]
-
-    def __init_subclass__(cls, ndim: int = 0, conv: Any = None) -> None:
-        super().__init_subclass__()
-        if ndim:
-            cls._ndim, cls._conv = ndim, staticmethod(conv)
 
     def __init__(
         self,
@@ -97,9 +89,7 @@ class _Conv(Module):
 
     def forward(self, x: Any) -> Value:
         """Slide the weights over x."""
-        return self._conv(
-            x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
-        )
+        return self._called_with(x)
 
     def extra_repr(self) -> str:
         """Say the channels, the kernel and the options, as PyTorch does."""
@@ -120,14 +110,14 @@ class _Conv(Module):
         return ", ".join(parts)
 
 
-class Conv1d(_Conv, ndim=1, conv=conv1d):
+class Conv1d(_Conv, function=conv1d, ndim=1):
     """A convolutional layer on (..., in_channels, length): tg.conv1d with weights of its own.
 
     All else as in Conv2d.
     """
 
 
-class Conv2d(_Conv, ndim=2, conv=conv2d):
+class Conv2d(_Conv, function=conv2d, ndim=2):
     """A convolutional layer on (..., in_channels, h, w): tg.conv2d with weights of its own.
 
     Weights and bias start uniform in ±1/√(in_channels / groups · kernel cells). `rng` is a
@@ -141,7 +131,7 @@ class Conv2d(_Conv, ndim=2, conv=conv2d):
     """
 
 
-class Conv3d(_Conv, ndim=3, conv=conv3d):
+class Conv3d(_Conv, function=conv3d, ndim=3):
     """A convolutional layer on (..., in_channels, d, h, w): tg.conv3d with weights of its own.
 
     All else as in Conv2d.

@@ -7,8 +7,7 @@ from typing import Any
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.functional import losses
 from tinygrad_pool.functional.losses import Reduction, check_reduction
-from tinygrad_pool.nn.activations import CallsFunction
-from tinygrad_pool.nn.module import Buffer
+from tinygrad_pool.nn.module import Buffer, CallsFunction
 from tinygrad_pool.rules.arguments import flag, real
 
 

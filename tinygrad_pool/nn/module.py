@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from importlib import import_module
 from reprlib import recursive_repr
 from types import MappingProxyType
-from typing import Any, Self, TypeAlias
+from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,7 +60,8 @@ class Module(Saved, WithHabits):
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """Run `forward` in a scope named after the attribute, or the class of a lone layer."""
         for attribute, part in vars(self).items():
-            if isinstance(part, list) and part and _is_nameless(part[-1]):  # it was appended
+            last = part[-1] if isinstance(part, list) and part else None
+            if isinstance(last, Module) and not last._name:  # it was appended
                 _name_parts(attribute, part)
         name = self._name or ("" if _holds_modules(self) else type(self).__name__)
         with scope(name) if name else nullcontext():
@@ -93,7 +94,7 @@ class Module(Saved, WithHabits):
         """Keep an array in an attribute: it is not learnt, but saved with the parameters.
 
         Whoever changes it does so in place. Where `persistent` is False it is not saved; None holds
-        the place of a buffer that there is not.
+        the place of one that is missing.
 
         Raises OptionError for a name that the module has; DataError if it is not numbers.
         """
@@ -153,7 +154,8 @@ class Module(Saved, WithHabits):
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """Copy the data of every parameter and buffer, by name."""
-        return {name: np.array(_data_of(part)) for name, part in self._by_name().items()}
+        parts = self._by_name().items()
+        return {n: np.array(p.data if isinstance(p, Value) else p) for n, p in parts}
 
     def _shapes(self, _: Any) -> dict[str, Shape]:
         return {name: part.shape for name, part in self._by_name().items()}
@@ -210,6 +212,26 @@ class Module(Saved, WithHabits):
         return table.with_count(len(rows)).html()
 
 
+class CallsFunction(Module):
+    """A layer that calls a function with its options, by position; maybe over so many axes."""
+
+    _function: ClassVar[Callable[..., Value]]
+    _options: ClassVar[tuple[str, ...]] = ()
+    _ndim: ClassVar[int]
+
+    def __init_subclass__(
+        cls, function: Any = None, options: tuple[str, ...] = (), ndim: int = 0
+    ) -> None:
+        super().__init_subclass__()
+        own = {"_function": function and staticmethod(function), "_options": options, "_ndim": ndim}
+        for name, given in own.items():
+            if given:
+                setattr(cls, name, given)
+
+    def _called_with(self, *inputs: Any) -> Value:
+        return self._function(*inputs, *(getattr(self, option) for option in self._options))
+
+
 def _name_parts(name: str, value: Any) -> None:
     """Name modules, and Values without a label, after the attribute that holds them."""
     if isinstance(value, Module):
@@ -219,10 +241,6 @@ def _name_parts(name: str, value: Any) -> None:
     else:
         for key, part in _parts_of(value).items():
             _name_parts(f"{name}.{key}", part)
-
-
-def _is_nameless(part: Any) -> bool:
-    return isinstance(part, Module) and not part._name
 
 
 def _holds_modules(whole: Any) -> bool:
@@ -262,10 +280,6 @@ def _children(
             yield f"{prefix}{name}", part
         elif id(part) not in around:  # a list that holds itself
             yield from _children(part, f"{prefix}{name}.", (*around, id(part)))
-
-
-def _data_of(part: Part) -> Any:
-    return part.data if isinstance(part, Value) else part
 
 
 def _is_module(part: Any) -> bool:

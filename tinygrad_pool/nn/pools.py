@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from inspect import signature
 from typing import Any, ClassVar
 
@@ -10,24 +10,21 @@ from tinygrad_pool.engine.value import Value
 from tinygrad_pool.functional import adaptive_pooling, pooling
 from tinygrad_pool.functional.adaptive_pooling import Sizes
 from tinygrad_pool.functional.operations import Numbers
-from tinygrad_pool.nn.module import Module
+from tinygrad_pool.nn.module import CallsFunction
 from tinygrad_pool.rules.arguments import flag
 from tinygrad_pool.rules.pool_checks import check_norm
 from tinygrad_pool.rules.tie_breaking import Ties, check_ties
 from tinygrad_pool.rules.windows import Padding, adaptive_windows_of, windows_of
 
 
-class _Pool(Module):
+class _Pool(CallsFunction):
     """A layer that calls a pool over so many axes."""
 
-    _ndim: ClassVar[int]
-    _pool: ClassVar[Callable[..., Value]]
     _always: ClassVar[tuple[str, ...]] = ("kernel_size", "stride", "padding", "output_size")
 
-    def __init_subclass__(cls, ndim: int = 0, pool: Any = None) -> None:
-        super().__init_subclass__()
-        if ndim:
-            cls._ndim, cls._pool = ndim, staticmethod(pool)
+    def forward(self, x: Any) -> Any:
+        """Pool each window; with return_indices, also say which unit won it."""
+        return self._called_with(x)
 
     def extra_repr(self) -> str:
         """Say what PyTorch does, and every other option that was chosen."""
@@ -40,7 +37,10 @@ class _Pool(Module):
         return ", ".join(shown)
 
 
-class _MaxPool(_Pool):
+class _MaxPool(
+    _Pool,
+    options=("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices", "ties"),
+):
     """Keep the largest unit of each window."""
 
     _always = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
@@ -63,13 +63,18 @@ class _MaxPool(_Pool):
         self.return_indices = flag(return_indices, f"{name}: return_indices")
         self.ceil_mode, self.ties = ceil_mode, ties
 
-    def forward(self, x: Any) -> Any:
-        """Keep the largest unit of each window; with return_indices, also say which."""
-        options = (self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
-        return self._pool(x, *options, return_indices=self.return_indices, ties=self.ties)
 
-
-class _AvgPool(_Pool):
+class _AvgPool(
+    _Pool,
+    options=(
+        "kernel_size",
+        "stride",
+        "padding",
+        "ceil_mode",
+        "count_include_pad",
+        "divisor_override",
+    ),
+):
     """Average each window."""
 
     def __init__(
@@ -86,13 +91,8 @@ class _AvgPool(_Pool):
         self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
         self.divisor_override = divisor_override
 
-    def forward(self, x: Any) -> Value:
-        """Average each window."""
-        options = (self.kernel_size, self.stride, self.padding, self.ceil_mode)
-        return self._pool(x, *options, self.count_include_pad, self.divisor_override)
 
-
-class _LPPool(_Pool):
+class _LPPool(_Pool, options=("norm_type", "kernel_size", "stride", "ceil_mode")):
     """Take the p-norm of each window."""
 
     def __init__(
@@ -106,12 +106,8 @@ class _LPPool(_Pool):
         self.norm_type = check_norm(norm_type, type(self).__name__)
         self.kernel_size, self.stride, self.ceil_mode = kernel_size, stride, ceil_mode
 
-    def forward(self, x: Any) -> Value:
-        """Take the norm of each window."""
-        return self._pool(x, self.norm_type, self.kernel_size, self.stride, self.ceil_mode)
 
-
-class _AdaptiveMaxPool(_Pool):
+class _AdaptiveMaxPool(_Pool, options=("output_size", "return_indices", "ties")):
     """Keep the largest unit of each of `output_size` windows."""
 
     def __init__(
@@ -124,21 +120,13 @@ class _AdaptiveMaxPool(_Pool):
         self.return_indices = flag(return_indices, f"{name}: return_indices")
         self.ties = ties
 
-    def forward(self, x: Any) -> Any:
-        """Keep the largest unit of each window; with return_indices, also say which."""
-        return self._pool(x, self.output_size, self.return_indices, self.ties)
 
-
-class _AdaptiveAvgPool(_Pool):
+class _AdaptiveAvgPool(_Pool, options=("output_size",)):
     """Average each of `output_size` windows."""
 
     def __init__(self, output_size: Sizes) -> None:
         adaptive_windows_of(type(self).__name__, self._ndim, output_size, (1,) * self._ndim)
         self.output_size = output_size
-
-    def forward(self, x: Any) -> Value:
-        """Average each window."""
-        return self._pool(x, self.output_size)
 
 
 class _MaxUnpool(_Pool):
@@ -150,79 +138,81 @@ class _MaxUnpool(_Pool):
         windows_of(type(self).__name__, self._ndim, kernel_size, stride, padding)
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
 
-    def forward(self, x: Any, indices: Any, output_size: Sequence[int] | None = None) -> Value:
+    def forward(  # type: ignore[override]  # where the units go comes second
+        self, x: Any, indices: Any, output_size: Sequence[int] | None = None
+    ) -> Value:
         """Put the units of x back at `indices`."""
         options = (self.kernel_size, self.stride, self.padding)
-        return self._pool(x, indices, *options, output_size)
+        return self._function(x, indices, *options, output_size)
 
 
-class MaxPool1d(_MaxPool, ndim=1, pool=pooling.max_pool1d):
+class MaxPool1d(_MaxPool, function=pooling.max_pool1d, ndim=1):
     """A max-pooling layer over the last axis: tg.max_pool1d."""
 
 
-class MaxPool2d(_MaxPool, ndim=2, pool=pooling.max_pool2d):
+class MaxPool2d(_MaxPool, function=pooling.max_pool2d, ndim=2):
     """A max-pooling layer over the last two axes: tg.max_pool2d."""
 
 
-class MaxPool3d(_MaxPool, ndim=3, pool=pooling.max_pool3d):
+class MaxPool3d(_MaxPool, function=pooling.max_pool3d, ndim=3):
     """A max-pooling layer over the last three axes: tg.max_pool3d."""
 
 
-class AvgPool1d(_AvgPool, ndim=1, pool=pooling.avg_pool1d):
+class AvgPool1d(_AvgPool, function=pooling.avg_pool1d, ndim=1):
     """An average-pooling layer over the last axis: tg.avg_pool1d."""
 
 
-class AvgPool2d(_AvgPool, ndim=2, pool=pooling.avg_pool2d):
+class AvgPool2d(_AvgPool, function=pooling.avg_pool2d, ndim=2):
     """An average-pooling layer over the last two axes: tg.avg_pool2d."""
 
 
-class AvgPool3d(_AvgPool, ndim=3, pool=pooling.avg_pool3d):
+class AvgPool3d(_AvgPool, function=pooling.avg_pool3d, ndim=3):
     """An average-pooling layer over the last three axes: tg.avg_pool3d."""
 
 
-class LPPool1d(_LPPool, ndim=1, pool=pooling.lp_pool1d):
+class LPPool1d(_LPPool, function=pooling.lp_pool1d, ndim=1):
     """A layer that pools by the p-norm over the last axis: tg.lp_pool1d."""
 
 
-class LPPool2d(_LPPool, ndim=2, pool=pooling.lp_pool2d):
+class LPPool2d(_LPPool, function=pooling.lp_pool2d, ndim=2):
     """A layer that pools by the p-norm over the last two axes: tg.lp_pool2d."""
 
 
-class LPPool3d(_LPPool, ndim=3, pool=pooling.lp_pool3d):
+class LPPool3d(_LPPool, function=pooling.lp_pool3d, ndim=3):
     """A layer that pools by the p-norm over the last three axes: tg.lp_pool3d."""
 
 
-class AdaptiveMaxPool1d(_AdaptiveMaxPool, ndim=1, pool=adaptive_pooling.adaptive_max_pool1d):
+class AdaptiveMaxPool1d(_AdaptiveMaxPool, function=adaptive_pooling.adaptive_max_pool1d, ndim=1):
     """A layer of `output_size` maxima over the last axis: tg.adaptive_max_pool1d."""
 
 
-class AdaptiveMaxPool2d(_AdaptiveMaxPool, ndim=2, pool=adaptive_pooling.adaptive_max_pool2d):
+class AdaptiveMaxPool2d(_AdaptiveMaxPool, function=adaptive_pooling.adaptive_max_pool2d, ndim=2):
     """A layer of `output_size` maxima over the last two axes: tg.adaptive_max_pool2d."""
 
 
-class AdaptiveMaxPool3d(_AdaptiveMaxPool, ndim=3, pool=adaptive_pooling.adaptive_max_pool3d):
+class AdaptiveMaxPool3d(_AdaptiveMaxPool, function=adaptive_pooling.adaptive_max_pool3d, ndim=3):
     """A layer of `output_size` maxima over the last three axes: tg.adaptive_max_pool3d."""
 
 
-class AdaptiveAvgPool1d(_AdaptiveAvgPool, ndim=1, pool=adaptive_pooling.adaptive_avg_pool1d):
+class AdaptiveAvgPool1d(_AdaptiveAvgPool, function=adaptive_pooling.adaptive_avg_pool1d, ndim=1):
     """A layer of `output_size` averages over the last axis: tg.adaptive_avg_pool1d."""
 
 
-class AdaptiveAvgPool2d(_AdaptiveAvgPool, ndim=2, pool=adaptive_pooling.adaptive_avg_pool2d):
+class AdaptiveAvgPool2d(_AdaptiveAvgPool, function=adaptive_pooling.adaptive_avg_pool2d, ndim=2):
     """A layer of `output_size` averages over the last two axes: tg.adaptive_avg_pool2d."""
 
 
-class AdaptiveAvgPool3d(_AdaptiveAvgPool, ndim=3, pool=adaptive_pooling.adaptive_avg_pool3d):
+class AdaptiveAvgPool3d(_AdaptiveAvgPool, function=adaptive_pooling.adaptive_avg_pool3d, ndim=3):
     """A layer of `output_size` averages over the last three axes: tg.adaptive_avg_pool3d."""
 
 
-class MaxUnpool1d(_MaxUnpool, ndim=1, pool=pooling.max_unpool1d):
+class MaxUnpool1d(_MaxUnpool, function=pooling.max_unpool1d, ndim=1):
     """A layer that undoes max pooling over the last axis: tg.max_unpool1d."""
 
 
-class MaxUnpool2d(_MaxUnpool, ndim=2, pool=pooling.max_unpool2d):
+class MaxUnpool2d(_MaxUnpool, function=pooling.max_unpool2d, ndim=2):
     """A layer that undoes max pooling over the last two axes: tg.max_unpool2d."""
 
 
-class MaxUnpool3d(_MaxUnpool, ndim=3, pool=pooling.max_unpool3d):
+class MaxUnpool3d(_MaxUnpool, function=pooling.max_unpool3d, ndim=3):
     """A layer that undoes max pooling over the last three axes: tg.max_unpool3d."""

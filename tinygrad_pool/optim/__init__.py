@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_pool.engine.habits import missing_from
+from tinygrad_pool import _missing_from
 from tinygrad_pool.nn.clipping import clip_grad_norm_, clip_grad_value_
 from tinygrad_pool.optim import lr_scheduler
 from tinygrad_pool.optim.optimizers import SGD, Adam, AdamW, Optimizer
@@ -21,4 +21,4 @@ if not TYPE_CHECKING:  # so that a type checker still reports unknown names
 
     def __getattr__(name: str) -> Any:
         """Raise AttributeError; for a name from another library, say what to write here."""
-        raise missing_from(__name__, name)
+        raise _missing_from(__name__, name)

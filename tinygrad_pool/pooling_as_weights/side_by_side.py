@@ -14,7 +14,7 @@ from tinygrad_pool.drawing.units import OTHERS, called, draw_circle, rim, rims_t
 from tinygrad_pool.drawing.words import Caption
 from tinygrad_pool.drawing.wrapping import in_line
 from tinygrad_pool.engine.node import Node
-from tinygrad_pool.formatting import counted, number, plain, typeset
+from tinygrad_pool.formatting import counted, number, plain, subscript, typeset
 
 if TYPE_CHECKING:
     from graphviz import Digraph
@@ -152,17 +152,17 @@ def _place(p: Any, cell: int) -> str:
     """Name a cell by its label, or by its place in the operand."""
     if not isinstance(p, Node):
         return "constant"
-    place = ", ".join(str(int(k)) for k in np.unravel_index(cell, p.shape))
+    place = subscript(np.unravel_index(cell, p.shape))
     if not place:
         return typeset(p.label) if p.label else sign(p) or "z"
-    return f"{plain(p.label)[:8] or 'z'}[{place}]"
+    return f"{plain(p.label)[:8] or 'z'}{place}"
 
 
 def _draw_unit(
     graph: Digraph, name: str, node: Node, unit: int, data: Any, g: Any, weighted: bool
 ) -> None:
-    place = ", ".join(str(int(k)) for k in np.unravel_index(unit, node.shape))
-    lines = called(f"y[{place}]" if place else "", data[unit])
+    place = subscript(np.unravel_index(unit, node.shape))
+    lines = called(f"y{place}" if place else "", data[unit])
     lines += ["Σ P z" if weighted else sign(node), f"δ = {number(g[unit], digits=3)}"]
     draw_circle(graph, name, lines, width_of(lines), fillcolor=theme.OPERATION, **rim(g[unit]))
 

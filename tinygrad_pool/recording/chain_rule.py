@@ -14,9 +14,9 @@ from tinygrad_pool.derivatives.slopes import slopes_of
 from tinygrad_pool.drawing.labels import called_by
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node, name_of
-from tinygrad_pool.engine.rerun import run_forward
+from tinygrad_pool.engine.rerun import check_value, run_forward
 from tinygrad_pool.engine.value import Value
-from tinygrad_pool.errors import DataError, OptionError
+from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import number, plain
 from tinygrad_pool.rules.arguments import place_of
 
@@ -79,7 +79,7 @@ class Derivation(NamedTuple):
         if self.total > len(self.paths) or self.paths in ([], [[]]):
             return f"{head} = {_digits(self.value)}"
         symbols = [r" \cdot ".join(f.latex for f in path) for path in self.paths]
-        slopes = [r" \cdot ".join(_paren(f.slope) for f in path) for path in self.paths]
+        slopes = [r" \cdot ".join(_signed(f.slope, _digits) for f in path) for path in self.paths]
         return f"{head} = {' + '.join(symbols)} = {' + '.join(slopes)} = {_digits(self.value)}"
 
 
@@ -104,8 +104,7 @@ def derive(
     ∂E/∂w = σ'(w x) · x = 0.1491 · 3 = 0.4474
     """
     for given in (loss, v):
-        if not isinstance(given, Value):
-            raise DataError(f"derive: needs Values, got {type(given).__name__}")
+        check_value(given, "derive")
     called = called_by(names)
     if v not in topological_order(loss):
         ends = [_name(end, called) or name_of(end) for end in (loss, v)]
@@ -233,12 +232,8 @@ def _cell(v: Value, index: int | Sequence[int] | None) -> int:
     return int(np.ravel_multi_index(place, v.shape)) if place else 0
 
 
-def _signed(slope: float) -> str:
-    return f"({number(slope)})" if slope < 0 else number(slope)
-
-
-def _paren(slope: float) -> str:
-    return f"({_digits(slope)})" if slope < 0 else _digits(slope)
+def _signed(slope: float, spell: Callable[[float], str] = number) -> str:
+    return f"({spell(slope)})" if slope < 0 else spell(slope)
 
 
 def _digits(x: float) -> str:

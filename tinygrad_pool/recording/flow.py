@@ -12,10 +12,10 @@ from functools import lru_cache
 from typing import NamedTuple
 
 OWN = frozenset({".data", ".grad"})
-"""Attributes of every Value: no name of one thing."""
+"""Attributes that every Value has: they do not name one thing."""
 
 CALLED = ("forward", "__call__")
-"""Methods that are called by the name of what they are of."""
+"""Methods that are called by the name of their object or class."""
 
 
 class Move(NamedTuple):
@@ -82,7 +82,7 @@ class Source:
 
 
 def source_of(file: str) -> Source | None:
-    """Read a file; None if it cannot be read, or is no Python any more."""
+    """Read a file; None if it cannot be read, or is no longer Python."""
     return _parsed("".join(linecache.getlines(file)))
 
 

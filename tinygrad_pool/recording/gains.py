@@ -32,7 +32,7 @@ SAME = 0.005
 """A power of ten that is written as × 1."""
 
 LARGEST = 300
-"""A gain beyond 10 to this power is no float, though the numbers that it leads between are."""
+"""A gain beyond 10 to this power does not fit a float, though the numbers at both ends do."""
 
 
 class Gain(NamedTuple):

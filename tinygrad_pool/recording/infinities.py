@@ -32,7 +32,7 @@ def behind_gradient(
 ) -> Culprit:
     """Trace a gradient that is not finite to the step that made it from finite numbers.
 
-    `known` keeps what is behind each place on the way, for who asks for several.
+    `known` keeps what is behind each place on the way, for callers that ask for several.
     """
     known = {} if known is None else known
     way: list[tuple[Node, int]] = []

@@ -13,14 +13,14 @@ from tinygrad_pool.derivatives.candidates import Candidates, candidates_of
 from tinygrad_pool.derivatives.sparse_jacobian import Indices, operands_of, sparse_jacobian
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.steps import Step
-from tinygrad_pool.formatting import number
+from tinygrad_pool.formatting import number, subscript
 from tinygrad_pool.recording.source import made_at
 from tinygrad_pool.recording.strongest_paths import Depth, StrongestPaths
 from tinygrad_pool.rules.arguments import Shape, axes_of
 from tinygrad_pool.rules.traits import traits_of
 
 BLOCK = 1 << 20
-"""So many links are listed at once."""
+"""How many links are listed at once."""
 
 
 class Link(NamedTuple):
@@ -124,8 +124,8 @@ class GradientExplainer:
     def bad_arrivals(self, node: Node, cell: int) -> Iterator[Arrival]:
         """List the steps that sent what is not finite, from units that received such first.
 
-        Of these one is enough; only if there is none, all units are looked at. Of a link with a
-        slope of 0, through which ∞ made a NaN, a rule may not tell: then any such unit stands.
+        One of these is enough; all units are looked at only if there is none. A rule may not show
+        a link of slope 0, through which ∞ made a NaN: then any such unit stands for it.
         """
         for step, i in self.users.get(node, ()):
             c = step.contributions[i]
@@ -162,10 +162,7 @@ class GradientExplainer:
 
     def at(self, node: Node, cell: int) -> str:
         """Name one element of a node."""
-        if not node.shape:
-            return self.call(node)
-        place = ", ".join(str(int(k)) for k in np.unravel_index(cell, node.shape))
-        return f"{self.call(node)}[{place}]"
+        return self.call(node) + subscript(np.unravel_index(cell, node.shape))
 
     def _lost(self, link: Link) -> str:
         """Name the winner of a maximum, and by how much it won; "" where there is none."""

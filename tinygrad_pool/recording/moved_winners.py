@@ -21,7 +21,7 @@ NAMED = 4
 
 
 class Moved(NamedTuple):
-    """A unit that another wins in the second pass, or a relu that went on or off there.
+    """A unit with another winner in the second pass, or a relu that went on or off there.
 
     `before` and `after` say who won and who does, with their numbers; `gradient` is the δ that
     arrives in the second pass, None if nothing does, and `goes` says where it goes.

@@ -86,7 +86,7 @@ class Named:
         if found := self._called_so(name):
             return found
         if name in self._outside:
-            raise OptionError(f"{name} is not in this graph; why {name} tells more")
+            raise OptionError(f"{name} is not in this graph; why {name} says more")
         from difflib import get_close_matches
 
         near = get_close_matches(name, self.known(), n=4) or self.known()

@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.errors import OptionError
-from tinygrad_pool.formatting import number
+from tinygrad_pool.formatting import number, several, subscript
 from tinygrad_pool.recording.freshness import numbers_taken, set_since, was_set
 from tinygrad_pool.recording.infinities import behind_data, behind_gradient
 from tinygrad_pool.recording.ledger import Entry, GradientExplainer, flat
@@ -21,13 +21,13 @@ from tinygrad_pool.rules.traits import traits_of
 LISTED = 8
 
 PLACES = 2000
-"""So many places are looked at for where zeros began; where there are more, it is said."""
+"""How many places are searched for where zeros began; if there are more, that is said."""
 
 
 class Explanation(NamedTuple):
     """One gradient explained: the entries add up to it, `causes` say where zeros began.
 
-    `notes` say what else is to be known: a gradient that was held before, data set since.
+    `notes` say what else to know: a gradient that was held before, data set since.
     """
 
     name: str
@@ -46,10 +46,9 @@ class Explanation(NamedTuple):
             more = f" + … ({len(self.entries)} in all)" if len(self.entries) > LISTED else ""
             lines[0] += f" = {first}{''.join(added)}{more}"
         for e in self.entries[:LISTED]:
-            place = f"[{', '.join(map(str, e.unit))}]" if e.unit else ""
             sent = f"{number(e.upstream)} × {number(e.local)} = {number(e.contribution)}"
             why = f"   {e.reason}" if e.reason else ""
-            lines.append(f"  from {self.call(e.node)}{place}: {sent}{why}")
+            lines.append(f"  from {self.call(e.node)}{subscript(e.unit)}: {sent}{why}")
         because = (f"  {'' if c.startswith('…') else 'because '}{c}" for c in self.causes)
         return "\n".join([*lines, *because, *(f"  but {note}" for note in self.notes)])
 
@@ -159,8 +158,7 @@ def _origins(ledger: GradientExplainer, node: Node, cell: int, entries: list[Ent
 def _unseen(ledger: GradientExplainer, node: Node, cell: int) -> str:
     """Write that an element takes no part in what is computed from its array."""
     users = list(dict.fromkeys(step.node for step, _ in ledger.users.get(node, ())))
-    more = f" and {len(users) - LISTED:,} more" if len(users) > LISTED else ""
-    listed = ", ".join(map(ledger.call, users[:LISTED])) + more
+    listed = several([*map(ledger.call, users)], LISTED)
     if not any(user.size for user in users):
         return f"{ledger.at(node, cell)} gets nothing from {listed}: it has no elements"
     if all(traits_of(user.rule).sparsity for user in users):

@@ -16,6 +16,7 @@ from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.extras import extra
 from tinygrad_pool.files import html_path, write_whole
+from tinygrad_pool.formatting import subscript
 from tinygrad_pool.recording.closures import ClosureCheck
 from tinygrad_pool.recording.forks import choices_undone
 from tinygrad_pool.recording.freshness import set_since
@@ -44,8 +45,8 @@ class Recording(Trace):
 
         `index` selects an element of an array. None as a value takes back what was noted.
 
-        Raises OptionError for a node or an element that there is not; DataError and ShapeError for
-        numbers that do not fit.
+        Raises OptionError for a node or an element that does not exist; DataError and ShapeError
+        for numbers that do not fit.
         """
         found = self.find(node)
         if found not in self._numbers:
@@ -71,7 +72,7 @@ class Recording(Trace):
         for node, noted in self._noted.items():
             name = self.call(node)
             if isinstance(noted, Mapping):
-                listed |= {f"{name}[{', '.join(map(str, k))}]": n for k, n in noted.items()}
+                listed |= {name + subscript(k): n for k, n in noted.items()}
             else:
                 listed[name] = noted
         return listed
@@ -147,9 +148,9 @@ class Recording(Trace):
         """Write a page that plays the pass: play, pause, step, back, and a ledger for each node.
 
         In a graph of up to 300 nodes and 4,000 numbers, the reader can give leaves other numbers:
-        the page computes both passes anew by the rules themselves, and shows kinks and margins.
-        What it cannot compute it says in words. It also lets predict what each step sends, and
-        names the mistake behind a wrong number; `start="predict"` opens it so.
+        the page computes both passes again by the rules themselves, and shows kinks and margins.
+        What it cannot compute it says in words. The reader can also predict what each step
+        sends, and is told the mistake behind a wrong number; `start="predict"` opens it so.
 
         One file, which needs no network, and fits the frame that it is put in. Directions and
         folding are as in `tg.draw`; by default a small graph takes the direction that fits a screen

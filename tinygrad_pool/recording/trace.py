@@ -13,11 +13,11 @@ import numpy as np
 
 from tinygrad_pool.engine.backward import start, topological_order
 from tinygrad_pool.engine.node import Node
-from tinygrad_pool.engine.rerun import changed
+from tinygrad_pool.engine.rerun import changed, check_value
 from tinygrad_pool.engine.steps import Step, refuse_copy, step_of
 from tinygrad_pool.engine.turns import HALF_DONE, TURN, take_turn
 from tinygrad_pool.engine.value import Value
-from tinygrad_pool.errors import DataError, OptionError
+from tinygrad_pool.errors import OptionError
 from tinygrad_pool.recording.freshness import left_before
 from tinygrad_pool.recording.gains import GainPath
 from tinygrad_pool.recording.ledger import GradientExplainer
@@ -32,7 +32,7 @@ class Trace(Named):
 
     Position 0 is before the pass: all gradients are what they were when it was left. The last
     position is what `backward()` leaves, bit for bit. In between, the pass stands half done: where
-    another begins in the same nodes, or nobody holds this any more, it goes back to position 0.
+    another begins in the same nodes, or nobody holds this one, it goes back to position 0.
     """
 
     position = 0
@@ -40,8 +40,7 @@ class Trace(Named):
     def __init__(
         self, loss: Value, gradient: Any = None, names: Mapping[str, Any] | None = None
     ) -> None:
-        if not isinstance(loss, Value):
-            raise DataError(f"record: needs a Value, got {type(loss).__name__}")
+        check_value(loss, "record")
         super().__init__(topological_order(loss), names or {})
         self.loss, self.gradient = loss, gradient
         self._kept = {
@@ -93,10 +92,15 @@ class Trace(Named):
         """The step that was taken last; None before the first."""
         return self.steps[self.position - 1] if self.position else None
 
+    @property
+    def node(self) -> Node:
+        """The node of that step; before the first, the loss."""
+        return self.loss if self.step is None else self.step.node
+
     def seek(self, position: int) -> Step | None:
         """Go to a position, forwards or backwards, and return the step that led there.
 
-        Raises OptionError for a position that there is not.
+        Raises OptionError for a position that does not exist.
         """
         n = whole(position, "seek: position")
         if not 0 <= n <= len(self):
@@ -117,7 +121,7 @@ class Trace(Named):
         return self.step
 
     def _set_out(self) -> None:
-        """Leave the start or the end; the pass adds to the gradients of now."""
+        """Leave the start or the end; the pass adds to the present gradients."""
         take_turn(self.loss, self.nodes, but=self)
         if self._before is None:
             self._before = [node._grad for node in self.nodes]
@@ -185,7 +189,7 @@ class Trace(Named):
         return self._sums().last
 
     def _sums(self) -> Sums:
-        """Add up the contributions of the steps; at position 0, to the gradients of now."""
+        """Add up the contributions of the steps; at position 0, to the present gradients."""
         before = self._before
         if before is None:
             before = [node._grad for node in self.nodes]
@@ -198,6 +202,18 @@ class Trace(Named):
     @cached_property
     def _positions(self) -> dict[Node, int]:
         return {step.node: i for i, step in enumerate(self.steps)}
+
+    @cached_property
+    def above(self) -> dict[Node, Node]:
+        """The first node that sent something to each one below it, or at least a 0."""
+        sent: dict[Node, Node] = {}
+        nothing_sent: dict[Node, Node] = {}
+        for node, _, contributions in self.steps:
+            for p, c in zip(node.parents, contributions, strict=True):
+                if c is not None and p not in sent:
+                    sends = c if type(c) is float else np.any(c)
+                    (sent if sends else nothing_sent).setdefault(p, node)
+        return nothing_sent | sent
 
     def data_of(self, node: Node) -> Any:
         """Return the data that a node had when the pass was recorded, whatever was set since."""
@@ -220,7 +236,7 @@ class Trace(Named):
 
         `index` selects an element of an array; by default, the one of largest gradient.
 
-        Raises OptionError for a node or an element that there is not.
+        Raises OptionError for a node or an element that does not exist.
         """
         return explain(self.ledger, self.find(node), index, self.left)
 
@@ -229,7 +245,7 @@ class Trace(Named):
 
         At each node, the path comes from the one above that sends the largest contribution.
 
-        Raises OptionError for a node that there is not, or whose gradient is 0 or not finite.
+        Raises OptionError for a node that does not exist, or whose gradient is 0 or not finite.
 
         >>> w, z = Value(0.5, label="w"), Value(1.0, label="x")
         >>> for _ in range(20):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, TypeVar
 
 import numpy as np
@@ -21,7 +21,7 @@ Item = TypeVar("Item")
 
 
 def title(recording: Trace, node: Node) -> str:
-    """Name a node, and its operation where the name does not tell it."""
+    """Name a node, and its operation where the name does not say it."""
     name = recording.call(node)
     return f"{name} ({sign(node)})" if node.op and not name.startswith(node.op) else name
 
@@ -159,11 +159,14 @@ def grad_of(node: Node) -> str:
     return on_a_line(node.grad) if node.has_grad else "–"
 
 
+def up(recording: Trace, node: Node) -> Iterator[Node]:
+    """Yield a node, then what sent to it, up to the loss: where gradients flowed, if any did."""
+    yield node
+    while node is not recording.loss:
+        node = recording.above[node]
+        yield node
+
+
 def path_to(recording: Trace, node: Node) -> list[Node]:
     """Find a path from the loss to a node, preferably one with gradients along it."""
-    path = [node]
-    while path[-1] is not recording.loss:
-        users = [(step.node, step.contributions[i]) for step, i in recording.ledger.users[path[-1]]]
-        sending = [user for user, c in users if c is not None and np.any(c)]
-        path.append(sending[0] if sending else next(u for u, c in users if c is not None))
-    return path[::-1]
+    return [*up(recording, node)][::-1]

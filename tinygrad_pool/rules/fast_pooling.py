@@ -156,17 +156,9 @@ def _pool(tile: Tile, top: Flat, steps: list[np.integer[Any]], beats: Beats) -> 
     return top, np.zeros(len(top), type(steps[0])) if won is None else won
 
 
-def _is_first_nan(x: Flat, y: Flat) -> NDArray[np.bool_]:
-    return ~(x <= y) & ~np.isnan(y)
-
-
-def _is_last_nan(x: Flat, y: Flat) -> NDArray[np.bool_]:
-    return (x >= y) | np.isnan(x)
-
-
 BEATS: dict[str, tuple[Beats, Beats]] = {
-    "first": (np.greater, _is_first_nan),
-    "last": (np.greater_equal, _is_last_nan),
+    "first": (np.greater, lambda x, y: ~(x <= y) & ~np.isnan(y)),
+    "last": (np.greater_equal, lambda x, y: (x >= y) | np.isnan(x)),
 }
 
 

@@ -21,7 +21,7 @@ it is written with operators, NumPy's functions and those of `primitive.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias, TypeVar
 
 Array: TypeAlias = Any
@@ -39,10 +39,15 @@ IMPLEMENTED: dict[Callable[..., Any], Rule] = {}
 
 def implements(*functions: Callable[..., Any]) -> Callable[[Function], Function]:
     """Let these functions run this rule when they are called on a Value."""
+    return entering(IMPLEMENTED, functions)
 
-    def enter(rule: Function) -> Function:
-        IMPLEMENTED.update(dict.fromkeys(functions, rule))
-        return rule
+
+def entering(table: dict[Any, Any], keys: Iterable[Any]) -> Callable[[Function], Function]:
+    """Return a decorator that enters a function in a table, and leaves it as it is."""
+
+    def enter(function: Function) -> Function:
+        table.update(dict.fromkeys(keys, function))
+        return function
 
     return enter
 

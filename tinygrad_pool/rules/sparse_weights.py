@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 LISTED = 20
-"""So many links are listed where weights end a notebook's cell."""
+"""How many links are listed where weights end a notebook's cell."""
 LONGEST = 16
-"""So many units, or cells, has a layer that is printed as a matrix."""
+"""The most units, or cells, of a layer that is printed as a matrix."""
 
 
 class Weights:

@@ -80,10 +80,6 @@ class Windows(NamedTuple):
             sides.append((p, max(q, (o - 1) * s + extent - n - p)))
         return tuple(sides)
 
-    def looks(self, space: Shape) -> list[NDArray[np.int64]]:
-        """List where the windows look on each axis of a plane: o s − p + i d, of shape (o, k)."""
-        return [self.look(axis, np.arange(o)) for axis, o in enumerate(self.over(space))]
-
     def look(self, axis: int, units: Units) -> Units:
         """List where some windows look on one axis."""
         start, _ = self.bounds(axis, units)
@@ -166,18 +162,14 @@ class AdaptiveWindows(NamedTuple):
         space_of(shape, len(self.space), self.name)
         return self.wanted
 
-    def looks(self, space: Shape) -> list[NDArray[np.int64]]:
-        """List where the windows look on each axis; −1 past the end of a shorter one.
+    def look(self, axis: int, units: Units) -> Units:
+        """List where some windows look on one axis; −1 past the end of a shorter one.
 
-        >>> AdaptiveWindows("adaptive_max_pool1d", (5,), (3,)).looks((5,))[0]
+        >>> AdaptiveWindows("adaptive_max_pool1d", (5,), (3,)).look(0, np.arange(3))
         array([[ 0,  1, -1],
                [ 1,  2,  3],
                [ 3,  4, -1]])
         """
-        return [self.look(axis, np.arange(o)) for axis, o in enumerate(self.over(space))]
-
-    def look(self, axis: int, units: Units) -> Units:
-        """List where some windows look on one axis."""
         start, stop = self.bounds(axis, units)
         at = start[:, None] + np.arange(self.kernel[axis])
         return np.where(at < stop[:, None], at, -1)

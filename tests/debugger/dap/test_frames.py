@@ -1,7 +1,7 @@
 """Stack frames: the path up to the loss, of lines that are known or not, and of a deep graph."""
 
 import tinygrad_pool as tg
-from tinygrad_pool.debugger.dap.frames import MOST_FRAMES, Paths
+from tinygrad_pool.debugger.dap.frames import MOST_FRAMES
 from tinygrad_pool.recording import views
 
 
@@ -51,13 +51,13 @@ def test_a_path_along_which_something_flowed_comes_first():
     a, b = tg.Value(2.0, label="a"), tg.Value(-3.0, label="b")
     c = a * b
     passed = tg.record(c.relu() + c.tanh())
-    path = [node.op for node in Paths(passed).up(c)]
+    path = [node.op for node in views.up(passed, c)]
     assert path == ["mul", "tanh", "add"]
     assert path == [node.op for node in views.path_to(passed, c)[::-1]]
     off = tg.record((a * b).relu())
-    assert [node.op for node in Paths(off).up(off.steps[1].node)] == ["mul", "relu"]
+    assert [node.op for node in views.up(off, off.steps[1].node)] == ["mul", "relu"]
 
 
 def test_where_no_gradient_arrives_there_is_still_a_frame():
     leaf = tg.record(tg.Value(2.0, label="x"))
-    assert [node.label for node in Paths(leaf).up(leaf.loss)] == ["x"]
+    assert [node.label for node in views.up(leaf, leaf.loss)] == ["x"]

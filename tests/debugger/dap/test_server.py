@@ -57,7 +57,7 @@ def test_damaged_frames_are_named_in_the_console(connect):
     client.raw(b"Content-Length: 1\r\n\r\n{")
     client.raw(b"nonsense\r\n\r\n")
     assert client.output("important").splitlines() == [
-        "tinygrad-pool dap: ignored a frame that is no JSON: Expecting property name enclosed in "
+        "tinygrad-pool dap: ignored a frame that is not JSON: Expecting property name enclosed in "
         "double quotes: line 1 column 2 (char 1)",
         "tinygrad-pool dap: ignored a frame without a length: [b'nonsense']",
     ]

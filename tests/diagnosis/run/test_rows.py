@@ -5,8 +5,9 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
-from tinygrad_pool.diagnosis.run.rows import ABSENT, Row, rms, rows_of
+from tinygrad_pool.diagnosis.run.rows import ABSENT, Row, rows_of
 from tinygrad_pool.errors import DataError
+from tinygrad_pool.recording.strongest_paths import rms
 
 
 def named(parameters):
@@ -63,7 +64,7 @@ def test_a_module_of_another_kind_has_only_to_list_its_parameters():
     [(3.0, "float"), ([1.0], "float"), ("w", "str"), (np.ones(2), "ndarray"), ({"w": 1}, "int")],
 )
 def test_anything_else_is_refused(parameters, got):
-    with pytest.raises(DataError, match=rf"watch: needs a module .*, got {got}"):
+    with pytest.raises(DataError, match=rf"watch: parameters must be Values, .*, got {got}"):
         rows_of(parameters)
 
 
@@ -72,7 +73,7 @@ def test_a_module_whose_parameters_are_of_another_library_is_refused():
         def parameters(self):
             return [np.ones(2)]
 
-    with pytest.raises(DataError, match=r"watch: needs a module .*, got ndarray"):
+    with pytest.raises(DataError, match=r"watch: parameters must be Values, .*, got ndarray"):
         rows_of(Net())
 
 

@@ -36,7 +36,7 @@ def _named(b: Arguments) -> tuple[str, Callable[[Any], Any], Arguments]:
 
 
 def set_data(session: Session, arguments: Arguments) -> Body:
-    """Set breakpoints at what grows gradients."""
+    """Set breakpoints where something is added to a gradient."""
     places = [
         (f"into {b['dataId']}", partial(breakpoints.at_change, name=b["dataId"]), b)
         for b in arguments["breakpoints"]

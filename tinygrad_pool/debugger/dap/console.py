@@ -13,7 +13,7 @@ from tinygrad_pool.errors import OptionError
 from tinygrad_pool.recording.recording import Recording
 
 MOST = 200
-"""So many completions are offered."""
+"""The most completions that are offered."""
 
 
 class Console(Shell):

@@ -53,7 +53,7 @@ CAPABILITIES: dict[str, Any] = {
     "supportsDelayedStackTraceLoading": True,
     "supportsTerminateRequest": True,
 }
-"""What this server can do, as it tells a client that asks."""
+"""What this server can do, for a client that asks."""
 
 
 class Server:

@@ -9,7 +9,7 @@ from typing import Any
 from tinygrad_pool.debugger import breakpoints
 from tinygrad_pool.debugger.breakpoints import Breakpoint
 from tinygrad_pool.debugger.dap.console import Console
-from tinygrad_pool.debugger.dap.frames import Paths
+from tinygrad_pool.debugger.dap.frames import frames_of
 from tinygrad_pool.debugger.dap.stops import (
     EditorBreakpoint,
     Stops,
@@ -40,9 +40,10 @@ class Session:
         self.stops = Stops(self.console, lambda line: self.wire.output(f"{line}\n"))
         self._then: Callable[[], None] | None = None
         passed.seek(min(1, len(passed)))  # sums and names are made now, not at the first step
-        views.contributions(passed, self._node())
+        views.contributions(passed, passed.node)
+        views.where(passed)
         passed.seek(0)
-        self.paths, self.variables = Paths(passed), Variables(passed)
+        self.variables = Variables(passed)
         self.met: list[Breakpoint] = []
         self.over = False
         self.asked_to_stop = asked_to_stop
@@ -77,8 +78,6 @@ class Session:
     def _stopped(self, reason: str, said: str) -> None:
         """Report a stop and its reason, and forget what was shown before it."""
         self.wire.output(said)
-        if self.paths.passed is not self.passed:
-            self.paths = Paths(self.passed)
         self.variables = Variables(self.passed)
         self.met = self.console.met
         why: Body = {}
@@ -95,10 +94,6 @@ class Session:
 
     def _will(self, command: str, reason: str = "step") -> None:
         self._then = partial(self._move, command, reason)
-
-    def _node(self) -> Node:
-        step = self.passed.step
-        return self.passed.loss if step is None else step.node
 
     # -- moving
 
@@ -127,7 +122,7 @@ class Session:
         self._then = self._leave
 
     def _leave(self) -> None:
-        about = self._node().about
+        about = self.passed.node.about
         call = about.line and about.line.function, about.callers
         position = self.passed.position
         while position < len(self.passed) and not self.asked_to_stop():
@@ -139,7 +134,9 @@ class Session:
 
     def restart_frame(self, arguments: Arguments) -> None:
         """Go to the step of a frame's node."""
-        self._will(f"goto {self._position(self._frame(arguments))}", "goto")
+        node = self._frame(arguments)
+        position = next(i for i, step in enumerate(self.passed, 1) if step.node is node)
+        self._will(f"goto {position}", "goto")
 
     def goto_targets(self, arguments: Arguments) -> Body:
         """List the steps of what a line made."""
@@ -157,7 +154,7 @@ class Session:
         self._will(f"goto {arguments['targetId']}", "goto")
 
     def pause(self, _: Arguments) -> None:
-        """Stand still, as we already do: a run that is asked to stop has done so."""
+        """Do nothing: a run that was asked to stop has stopped already."""
 
     # -- looking
 
@@ -169,7 +166,7 @@ class Session:
     def stack(self, arguments: Arguments) -> Body:
         """Return the path from here up to the loss."""
         start, levels = (max(0, arguments.get(key) or 0) for key in ("startFrame", "levels"))
-        return self.paths.frames(self._node(), start, levels, self.first)
+        return frames_of(self.passed, self.passed.node, start, levels, self.first)
 
     def scopes(self, arguments: Arguments) -> Body:
         """Return what there is to see of a frame's node."""
@@ -184,7 +181,7 @@ class Session:
 
     def exception(self, _: Arguments) -> Body:
         """Return what made an exception, and why."""
-        node = self._node()
+        node = self.passed.node
         met = ", ".join(b.what for b in self.met) or "no exception"
         parents = dict.fromkeys(p for p in node.parents if isinstance(p, Node))
         whys = [str(self.passed.why(n)) for n in (node, *parents)]
@@ -212,7 +209,7 @@ class Session:
         return {"result": said.rstrip("\n"), "variablesReference": 0}
 
     def _value_of(self, text: str, arguments: Arguments) -> Body:
-        node = self._frame(arguments) if "frameId" in arguments else self._node()
+        node = self._frame(arguments) if "frameId" in arguments else self.passed.node
         step = self.passed.step_of(node) or Step(node, None, ())
         try:
             found = self.variables.of_node(*self.console.element(text))
@@ -255,6 +252,3 @@ class Session:
         if not 0 < number <= len(self.passed.nodes):
             raise OptionError(f"there is no frame {number}")
         return self.passed.nodes[number - 1]
-
-    def _position(self, node: Node) -> int:
-        return next(i for i, step in enumerate(self.passed, 1) if step.node is node)

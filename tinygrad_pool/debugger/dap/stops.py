@@ -28,7 +28,7 @@ FILTERS: dict[str, tuple[str, Callable[[Trace], Test]]] = {
     "zero": ("nothing but zeros sent", lambda _: breakpoints.at_zero()),
     "vanishing": ("less than 1/1000 sent on", lambda _: breakpoints.at_vanishing()),
 }
-"""What is an exception in a pass."""
+"""What counts as an exception in a pass."""
 
 _COMPARED: dict[str, Callable[[int, int], Any]] = {
     "": operator.eq,

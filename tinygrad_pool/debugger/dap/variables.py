@@ -12,7 +12,7 @@ import numpy as np
 
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.errors import OptionError
-from tinygrad_pool.formatting import on_a_line
+from tinygrad_pool.formatting import on_a_line, subscript
 from tinygrad_pool.recording import views
 from tinygrad_pool.recording.trace import Trace
 
@@ -20,7 +20,7 @@ DENSE = 64
 """Local derivatives of at most so many rows and columns are shown as numbers."""
 
 MOST = 1000
-"""So many children are listed, where an editor does not ask for fewer."""
+"""The most children that are listed; an editor may ask for fewer."""
 
 ALL = slice(None)
 
@@ -82,7 +82,7 @@ class Variables:
         name = views.title(self.passed, node)
         data, grad = self.passed.data_of(node), node.grad if node.has_grad else None
         if index is not None:
-            name = f"{name}[{', '.join(map(str, index))}]"
+            name += subscript(index)
             data, grad = np.asarray(data)[index], None if grad is None else np.asarray(grad)[index]
         text = f"{name} = {on_a_line(data)}, grad {'–' if grad is None else on_a_line(grad)}"
         return _branch(name, text, lambda: self._node(node))
@@ -97,8 +97,7 @@ class Variables:
             "indexedVariables": v.indexed,
         }
         if v.node is not None:
-            at = f"[{', '.join(map(str, v.place))}]" if v.place else ""
-            return told | {"evaluateName": self.passed.call(v.node) + at}
+            return told | {"evaluateName": self.passed.call(v.node) + subscript(v.place or ())}
         return told | {"presentationHint": {"attributes": ["readOnly"]}}
 
     def _refer(self, v: Variable) -> int:

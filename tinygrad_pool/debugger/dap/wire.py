@@ -1,4 +1,4 @@
-"""The frames of the Debug Adapter Protocol: JSON behind a header that tells its length."""
+"""The frames of the Debug Adapter Protocol: JSON behind a header with its length."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from threading import Lock
 from typing import Any, BinaryIO, NamedTuple
 
 LONGEST = 1 << 26
-"""So many bytes of a body are read; nobody who means well sends more."""
+"""The most bytes of a body that are read; no honest client sends more."""
 
 
 class Request(NamedTuple):
-    """What a client asks for; `damage` says why there is nothing to answer, where there is not."""
+    """What a client asks for; `damage` says what is wrong with one that cannot be read."""
 
     command: str = ""
     arguments: Mapping[str, Any] = {}  # a NamedTuple's default
@@ -86,14 +86,14 @@ def request_in(body: bytes) -> Request:
     >>> request_in(b'{"type": "request", "command": "threads", "seq": 3}').command
     'threads'
     >>> request_in(b"[1, 2]").damage
-    'a frame that is no request: [1, 2]'
+    'a frame that is not a request: [1, 2]'
     """
     try:
         message = json.loads(body)
     except (ValueError, RecursionError) as error:
-        return Request(damage=f"a frame that is no JSON: {error}")
+        return Request(damage=f"a frame that is not JSON: {error}")
     if not isinstance(message, dict) or not isinstance(message.get("command"), str):
-        return Request(damage=f"a frame that is no request: {message!r:.80}")
+        return Request(damage=f"a frame that is not a request: {message!r:.80}")
     arguments, seq = message.get("arguments") or {}, message.get("seq")
     if not isinstance(arguments, dict) or type(seq) is not int:
         return Request(damage=f"a request without a number or arguments: {message!r:.80}")

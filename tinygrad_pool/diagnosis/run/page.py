@@ -56,7 +56,7 @@ def _told(run: Summary) -> dict[str, Any]:
 
 
 def _numbers(row: Iterable[float], absent: float = np.nan) -> list[float | str | None]:
-    """Round numbers to four digits; those that JSON has not are words, what is absent is null."""
+    """Round numbers to four digits; those that JSON lacks are words, what is absent is null."""
     return [
         None if x == absent else float(f"{x:.4g}") if np.isfinite(x) else str(float(x)) for x in row
     ]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 WHAT = ("|gradient|", "|update| / |weight|", "|weight|")
 NAMED = 14
-"""So many parameters have their name in the legend."""
+"""How many parameters have their name in the legend."""
 
 
 def plot_of(run: Summary, name: str = "light") -> Figure:

@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from math import gcd, inf, isfinite, nan, prod, sqrt
+from collections.abc import Iterable
+from math import gcd, nan, prod
 from operator import attrgetter
 from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_pool.diagnosis.survey import parts_of
 from tinygrad_pool.engine.node import name_of
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError
+from tinygrad_pool.recording.strongest_paths import rms
 
 Numbers: TypeAlias = NDArray[np.floating[Any]]
 
 ABSENT = -1.0
-"""Stands for a norm that there is not, where NaN is one that there is."""
-
-SAFE = (1e-30, 1e30)
-"""Sums of squares in between were neither rounded to 0 nor too large, in single precision too."""
+"""Stands for a norm that was not computed; NaN is one that was."""
 
 CALM = 1e20
 """Weights below can be subtracted from any others, in single precision too, without a warning."""
 
 MOVES = 1 << 12
-"""About so many weights of an array are compared with those before: that gives about two digits."""
+"""Of an array, about this many weights are compared with those before: about two digits."""
 
 ASSIGNED = attrgetter("_assigned")
 LAYER = re.compile(r"(.*?\.\d+)\.|(.*)\.\d+$")
@@ -69,8 +68,8 @@ class Row:
     def measured(self) -> tuple[float, float, float]:
         """Measure gradient, update and weight; keep the weights, for the update until next time.
 
-        Then `stands` tells whether the gradient is newly as it was the last time, or still none:
-        so it is when the parameter was replaced by another one.
+        Then `stands` tells whether the gradient has newly stayed what it was, or is still missing,
+        as it does when the parameter was replaced by another one.
         """
         g, weights = self.gradient(), self.weights()
         size, weight = ABSENT if g is None else rms(g), rms(weights)
@@ -86,7 +85,7 @@ class Row:
         return size, rms(np.subtract(now, before, out=before)), weight
 
     def keep(self, weights: Numbers) -> Numbers:
-        """Keep the weights of now, from which the next update is measured."""
+        """Keep the present weights, from which the next update is measured."""
         self._before = self._some(weights).copy()
         return self._before
 
@@ -114,28 +113,6 @@ class Row:
         )
         sizes[np.isnan(sizes)] = np.inf
         return self.values[int(sizes.argmin() if smallest else sizes.argmax())]
-
-
-def rms(x: Numbers) -> float:
-    """Return √(Σ x² / n) of an array; NaN if an element is, else ∞ if one is infinite.
-
-    Squares that are too small or too large for the dtype do no harm.
-
-    >>> rms(np.array([3.0, 4.0, 0.0, 0.0])), rms(np.full(9, 1e-30, np.float32)) > 0
-    (2.5, True)
-    """
-    if x.ndim != 1:
-        x = x.ravel("K")
-    square = float(np.vdot(x, x)) if x.itemsize > 2 else inf  # vdot never warns
-    if SAFE[0] < square < SAFE[1]:
-        return sqrt(square / x.size)
-    with np.errstate(all="ignore"):
-        x = x.astype(np.promote_types(x.dtype, np.float64))
-        largest = float(np.abs(x).max())
-        if largest == 0 or not isfinite(largest):
-            return largest
-        x /= largest
-        return largest * sqrt(x.dot(x) / x.size)
 
 
 def _apart(now: Numbers, before: Numbers) -> float:
@@ -168,7 +145,7 @@ def rows_of(parameters: Any) -> list[Row]:
     arrays: dict[str, Value] = {}
     scalars: dict[str, list[Value]] = {}
     order: dict[str, None] = {}
-    for name, v in _named(parameters):
+    for name, v in parts_of("watch", parameters):
         if id(v) in seen or not v.size:
             continue
         seen.add(id(v))
@@ -183,43 +160,6 @@ def rows_of(parameters: Any) -> list[Row]:
             scalars.setdefault(row, []).append(v)
         order[row] = None
     return [Row(name, [arrays[name]] if name in arrays else scalars[name]) for name in order]
-
-
-def _named(parameters: Any) -> Iterator[tuple[str, Value]]:
-    """List Values with their names in a module or a dict; "" for those without."""
-    if isinstance(parameters, Mapping):
-        pairs: Iterable[tuple[str, Any]] = parameters.items()
-    elif isinstance(parameters, Value) or _is_module(parameters):
-        pairs = [("", parameters)]
-    elif isinstance(parameters, Iterable) and not isinstance(parameters, str | np.ndarray):
-        pairs = [("", part) for part in parameters]
-    else:
-        pairs = [("", parameters)]
-    for name, part in pairs:
-        if isinstance(part, Value):
-            yield str(name), part
-            continue
-        if not _is_module(part):
-            raise _unknown(part)
-        lead = f"{name}." if name else ""
-        own = getattr(
-            part, "named_parameters", lambda part=part: [("", v) for v in part.parameters()]
-        )
-        for inner, v in own():
-            if not isinstance(v, Value):
-                raise _unknown(v)
-            yield (f"{lead}{inner}" if inner else ""), v
-
-
-def _unknown(part: Any) -> DataError:
-    return DataError(
-        "watch: needs a module that has .parameters(), Values, or a dict of them, "
-        f"got {type(part).__name__}"
-    )
-
-
-def _is_module(part: Any) -> bool:
-    return not isinstance(part, Value) and callable(getattr(part, "parameters", None))
 
 
 def _layer(name: str) -> str:

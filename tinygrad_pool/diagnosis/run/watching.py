@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 EACH = 16
-"""Every so many steps parameters are read anew, since some may have been added; many numbers, such
-as those of a network of scalars, less often: that takes time."""
+"""After how many steps parameters are read again, since some may have been added; of many, as in a
+network of scalars, less often, since it takes time."""
 
 
 STANDS = attrgetter("stands")
@@ -181,7 +181,7 @@ class Run:
         """Tell what the last update did to a weight."""
         last = self._history.last
         if last is None or i >= len(last.norms[WEIGHT]):
-            return "it was so when it was first measured"
+            return "it was like that when it was first measured"
         by = last if self._open else point
         sizes = (last.norms[WEIGHT][i], by.norms[GRADIENT][i], by.norms[UPDATE][i])
         before, g, update = ("–" if x == ABSENT else number(float(x), digits=3) for x in sizes)
@@ -196,8 +196,8 @@ class Run:
             if step not in self.recordings:
                 known = ", ".join(map(str, sorted(self.recordings))) or "none"
                 raise OptionError(
-                    f"compare: step {step!r} was not recorded, but {known}; watch(net, "
-                    "recorded=[…]) chooses which are, if step(loss) comes before the update"
+                    f"compare: step {step!r} was not recorded; recorded steps: {known}. watch(net, "
+                    "recorded=[…]) chooses them, if step(loss) comes before the update"
                 )
         return compare_passes(self.recordings[step_a], self.recordings[step_b])
 
@@ -238,8 +238,7 @@ class Run:
     def __str__(self) -> str:
         return "\n".join([self.table().text(), *map(str, self.events)])
 
-    def __repr__(self) -> str:
-        return str(self)
+    __repr__ = __str__
 
     def _repr_html_(self) -> str:
         events = (Table(str(event), (), []).html() for event in self.events)
@@ -303,7 +302,7 @@ def watch(
     weight above `explode`, is recorded and explained. The steps in `recorded` are recorded, too,
     for `compare`. At most about `points` steps are kept: of a long run every second, fourth, …
 
-    Raises DataError for parameters that are none; OptionError for options out of range.
+    Raises DataError for what are not parameters; OptionError for options out of range.
 
     >>> w = Value(2.0, label="w")
     >>> run = watch(w)

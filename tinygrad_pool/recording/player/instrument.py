@@ -57,7 +57,7 @@ def _forks(passed: Trace, names: Mapping[Node, str]) -> Iterator[dict[str, Any]]
     """Tell what Python's own `if` asked, so that the page sees when the answer would be another."""
     asked = {choice.line: (node, choice, rival) for node, choice, rival in deciding(passed.nodes)}
     for node, choice, rival in asked.values():
-        with suppress(ValueError):  # of what is no number
+        with suppress(ValueError):  # of what is not a number
             yield {
                 "node": passed.number(node),
                 "relation": choice.relation,

@@ -33,7 +33,7 @@ PANEL = (900, 420)
 """The room for the picture on a screen of 1280 × 720, above the numbers that can be changed."""
 
 ROOMY = -8.88
-"""As much room as a number has at least."""
+"""A number as wide as the least room that any number gets."""
 
 ROOM = "#fefefd"
 """A fill that nothing else has: it marks where the page paints an array."""

@@ -1,4 +1,4 @@
-"""What a page tells of a pass, step by step: numbers as text, ready to be shown."""
+"""What a page says of a pass, step by step: numbers as text, ready to be shown."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tinygrad_pool.recording.steps import Change
 from tinygrad_pool.recording.trace import Trace
 
 EXPLAINED = 300
-"""So many gradients that are zero are explained; in larger graphs, the debugger's `why` does it."""
+"""In graphs of up to so many nodes zeros are explained; in others the debugger's `why` does it."""
 
 Json = dict[str, Any]
 

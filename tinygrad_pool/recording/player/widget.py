@@ -17,7 +17,7 @@ class PlayerWidget(anywidget.AnyWidget):
     `step` is where the page stands: it follows when the reader moves, and the page when it is set.
     What observes it may move the recording: `.grad` is then as it is after that many steps.
 
-    Raises OptionError for a step that there is not, AxisError for one that is not a whole number.
+    Raises OptionError for a step that does not exist, AxisError for one that is not a whole number.
     """
 
     _esm = read("widget.js")
