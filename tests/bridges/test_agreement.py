@@ -296,6 +296,14 @@ def test_no_axes_at_all_and_axes_without_cells_are_axes_too(name):
 
 
 @pytest.mark.usefixtures("torch")
+def test_what_pytorch_refuses_does_not_agree():
+    x, w = tg.Value(np.zeros((1, 0, 4, 4))), tg.Value(np.zeros((1, 0, 2, 2)))
+    assert "0 nodes computed in PyTorch, too: nothing was compared" in str(
+        tg.crosscheck(tg.conv2d(x, w))
+    )
+
+
+@pytest.mark.usefixtures("torch")
 def test_a_way_of_quantiles_that_torch_has_not_is_listed():
     result = tg.crosscheck(np.quantile(tg.Value([1.0, 2.0, 4.0]), 0.3, method="weibull"))
     assert [n.op for n in result.unknown] == ["quantile"]

@@ -122,6 +122,16 @@ def test_several_outputs_and_missing_operands(write):
     assert e.tolist() == [2, 3]
 
 
+@pytest.mark.parametrize(
+    ("kind", "operands", "expected"),
+    [("Div", ["x", "x"], np.nan), ("Reciprocal", ["x"], np.inf), ("Log", ["x"], -np.inf)],
+)
+def test_python_s_numbers_are_divided_as_arrays_are(write, kind, operands, expected):
+    network = tg.from_onnx(write([(kind, operands, ["y"])], shape=()))
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(network(0.0).data, expected)
+
+
 def test_an_operation_of_ones_own_is_named_and_can_be_added(write):
     path = write([("Twice", ["x"], ["y"], {"domain": "mylib", "name": "block/twice"})])
     with pytest.raises(UnsupportedError, match=r"no translation of mylib.Twice in block; add one"):

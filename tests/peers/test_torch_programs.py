@@ -62,7 +62,7 @@ def test_every_node_is_the_same_there(torch, program):
         check = tg.bridges.crosscheck(program.root, None)
         assert check.ok, check
         for node in check.unknown:
-            if node.size:  # PyTorch refuses pools of no planes
+            if node.size and all(np.size(p) for p in node.parents):  # else PyTorch may refuse
                 with pytest.raises(NoCounterpartError):
                     counterpart_of(node)
 
@@ -89,7 +89,12 @@ def test_a_module_of_it_computes_the_same(torch, program):
         except TinygradPoolError:
             return
         tensors = [torch.tensor(x.data, requires_grad=True) for x in xs]
-        compare(torch, (y, xs, np.asarray(program.gradient, y.dtype)), (module(*tensors), tensors))
+        try:
+            theirs = module(*tensors)
+        except RuntimeError:  # PyTorch refuses convolutions and pools of nothing
+            assert any(0 in v.shape for v in topological_order(y))
+            return
+        compare(torch, (y, xs, np.asarray(program.gradient, y.dtype)), (theirs, tensors))
 
 
 @settings(max_examples=60)

@@ -92,7 +92,8 @@ class Crosscheck:
         if self.parameters:
             parts.append(f"{counted(self.parameters, 'parameter')} compared with the module's")
         n = len(self.differences)
-        found = f"{counted(n, 'difference')}, the first one:" if n else "all agree"
+        agree = "all agree" if self.compared or self.parameters else "nothing was compared"
+        found = f"{counted(n, 'difference')}, the first one:" if n else agree
         if self.choices:
             found += f", but for {counted(len(self.choices), 'documented choice')}"
         return f"{', '.join(parts)}: {found}"

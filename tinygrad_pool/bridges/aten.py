@@ -51,7 +51,7 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     "pow": operator.pow,
     "bitwise_and": operator.and_,
     "bitwise_or": operator.or_,
-    "reciprocal": lambda x: 1.0 / x,
+    "reciprocal": lambda x: np.divide(1.0, x),
     "rsqrt": lambda x: 1.0 / np.sqrt(x),
     "log2": lambda x: np.log(x) * (1 / np.log(2.0)),  # ONNX has no log2
     "log10": lambda x: np.log(x) * (1 / np.log(10.0)),
@@ -107,8 +107,8 @@ def _embedding(w: Any, index: Any, padding: int) -> Any:
 def div(x: Any, y: Any, rounding_mode: str | None = None) -> Any:
     """Compute x / y; rounded, it has no slope."""
     if rounding_mode is None:
-        return x / y
-    quotient = getattr(np, rounding_mode)(x / y)
+        return np.divide(x, y)
+    quotient = getattr(np, rounding_mode)(np.divide(x, y))
     return quotient.astype(np.int64) if np.result_type(x, y).kind in "iu" else quotient
 
 

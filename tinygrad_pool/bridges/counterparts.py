@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import Any, TypeAlias
@@ -172,7 +173,8 @@ def _padded(x: Any, sides: Sequence[tuple[int, int]], value: float = 0.0) -> Any
 
 def _batched(x: Any, axes: int) -> Any:
     """Merge the leading axes into one: layers of PyTorch take a batch of planes."""
-    return x.reshape(-1, *x.shape[x.ndim - axes :])
+    lead = x.ndim - axes
+    return x.reshape(math.prod(x.shape[:lead]), *x.shape[lead:])
 
 
 def _conv(options: Options, x: Any, w: Any, *b: Any) -> Any:

@@ -54,7 +54,7 @@ def div(x: Any, y: Any) -> Any:
     """Divide; whole numbers are rounded towards 0."""
     if all(np.asarray(data_of(v)).dtype.kind in "iu" for v in (x, y)):
         return np.trunc(np.divide(x, y)).astype(np.int64)
-    return x / y
+    return np.divide(x, y)  # of two Python floats, too
 
 
 @translates("onnx.Clip")
@@ -226,7 +226,7 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     "Det": np.linalg.det,
     "Mod": lambda x, y, fmod=0: (np.fmod if fmod else np.remainder)(x, y),
     "Identity": aten.same,
-    "Reciprocal": lambda x: 1.0 / x,
+    "Reciprocal": lambda x: np.divide(1.0, x),
     "Shape": lambda x, start=0, end=None: np.array(np.shape(x)[start:end], np.int64),
     "Size": lambda x: np.array(prod(np.shape(x)), np.int64),
     "Where": lambda holds, x, y: np.where(data_of(holds), x, y),
