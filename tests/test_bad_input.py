@@ -240,3 +240,21 @@ def test_a_contribution_longer_than_the_result_is_named():
         RuleError, match=r"odd: .* shape \(5, 2\) for operand 0, which has .* \(2,\)"
     ):
         tg.lift(odd)(Value([1.0, 2.0]), Value(np.ones((3, 2)))).sum().backward()
+
+
+WHOLE = {
+    "render": lambda y, n, path: tg.render(y, path / "y.svg", width=n, height=n),
+    "draw": lambda y, n, _: tg.draw(y, depth=n, rows=n),
+    "tree": lambda y, n, _: tg.tree(y, depth=n, limit=n),
+    "draw_windows": lambda y, n, _: tg.draw_windows(y, plane=(n - n, n - n)),
+    "receptive_field": lambda y, n, _: tg.receptive_field(y, np.array([n - n, n - n, n, -n])),
+    "cross_entropy": lambda y, n, _: tg.functional.cross_entropy(y[0, 0], [0, 1], ignore_index=-n),
+    "grad": lambda _y, n, _: tg.value_and_grad(lambda _, x: x * x, argnums=n - n + 1)(0.0, 2.0),
+    "jacobian": lambda _y, n, _: tg.jacobian(lambda x: x * x, argnums=n - n)(np.ones(2)),
+}
+
+
+@pytest.mark.parametrize("ask", WHOLE.values(), ids=WHOLE)
+@pytest.mark.parametrize("whole", [np.int64(1), np.array(1), np.int8(1)], ids=repr)
+def test_numpy_s_integers_are_whole_numbers(ask, whole, tmp_path):
+    ask(tg.max_pool2d(tg.Value(np.arange(16.0).reshape(1, 1, 4, 4)), 2), whole, tmp_path)

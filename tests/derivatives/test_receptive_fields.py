@@ -120,7 +120,7 @@ def test_several_inputs_are_listed():
         (lambda x: tg.receptive_field(3.0), DataError, "needs a Value, got float"),
         (lambda x: tg.receptive_field(x, of=3.0), DataError, "needs a Value, got float"),
         (lambda x: tg.receptive_field(x, 5), OptionError, r"an index into shape \(2,\), got 5"),
-        (lambda x: tg.receptive_field(x, -1), OptionError, "got -1"),
+        (lambda x: tg.receptive_field(x, -9), OptionError, "got -9"),
         (lambda x: tg.receptive_field(x, (0, 0)), OptionError, r"got \(0, 0\)"),
         (lambda x: tg.receptive_field(x, 0.5), AxisError, "unit"),
         (lambda x: tg.receptive_field(x, 0, of=tg.Value(1.0, "w")), OptionError, "depend on the l"),

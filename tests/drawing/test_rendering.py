@@ -103,7 +103,7 @@ def test_a_picture_has_as_many_pixels_as_it_was_asked_for(drawn, kind, measure, 
 
 @pytest.mark.parametrize("side", [0, -5, 2.5, True, "wide"])
 def test_what_is_no_number_of_pixels_is_refused(side, tmp_path):
-    with pytest.raises(OptionError, match="render: height must be a positive number of pixels"):
+    with pytest.raises(OptionError, match="render: height in pixels must be a whole number from 1"):
         tg.render(small(), tmp_path / "a.svg", height=side)
 
 

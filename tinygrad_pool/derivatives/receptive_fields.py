@@ -17,7 +17,7 @@ from tinygrad_pool.engine.staleness import check_not_stale
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.formatting import counted
-from tinygrad_pool.rules.arguments import Shape, whole
+from tinygrad_pool.rules.arguments import Shape, place_of
 from tinygrad_pool.rules.arithmetic import add
 from tinygrad_pool.rules.linear import weighted_sum
 from tinygrad_pool.rules.traits import traits_of
@@ -143,11 +143,8 @@ def _unit(node: Value, unit: int | Sequence[int] | None) -> Shape:
                 f"receptive_field: {name_of(node)} of shape {node.shape} has no units"
             )
         return tuple(n // 2 for n in node.shape)
-    given = unit if isinstance(unit, Sequence) else (unit,)
-    place = tuple(whole(k, "receptive_field: unit") for k in given)
-    if len(place) != node.ndim or any(
-        not 0 <= k < n for k, n in zip(place, node.shape, strict=True)
-    ):
+    place = place_of(unit, node.shape, "receptive_field: unit")
+    if place is None:
         raise OptionError(
             f"receptive_field: unit must be an index into shape {node.shape}, got {unit!r}"
         )

@@ -19,6 +19,7 @@ from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError
+from tinygrad_pool.rules.arguments import count_of
 
 if TYPE_CHECKING:
     from graphviz import Digraph
@@ -74,8 +75,8 @@ def draw(
     shown = _shown(show)
     if detail not in DETAILS:
         raise OptionError(f"draw: detail must be one of {DETAILS}, got {detail!r}")
-    if rows is not None and (type(rows) is not int or rows < 1):
-        raise OptionError(f"draw: rows must be a positive integer, got {rows!r}")
+    if rows is not None:
+        rows = count_of(rows, "draw: rows", 1)
     nodes = nodes_within(value, depth)
     lit = {highlight} if isinstance(highlight, Value) else set(highlight)
     for node in lit:
@@ -122,8 +123,7 @@ def nodes_within(root: Value, depth: int | None) -> list[Node]:
     nodes = topological_order(root)
     if depth is None:
         return nodes
-    if type(depth) is not int or depth < 0:
-        raise OptionError(f"draw: depth must be a non-negative integer, got {depth!r}")
+    count_of(depth, "draw: depth", 0)
     far: dict[Node, int] = {root: 0}
     for node in reversed(nodes):
         for p in node.parents:

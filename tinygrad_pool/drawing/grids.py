@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,9 @@ from tinygrad_pool.drawing import theme as look
 from tinygrad_pool.drawing.plots import empty_figure, plot_in_theme
 from tinygrad_pool.engine.node import name_of
 from tinygrad_pool.engine.value import Value
-from tinygrad_pool.errors import DataError, OptionError, ShapeError
+from tinygrad_pool.errors import AxisError, DataError, OptionError, ShapeError
 from tinygrad_pool.formatting import number, plain, shape
-from tinygrad_pool.rules.arguments import Shape
+from tinygrad_pool.rules.arguments import Shape, place_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -83,12 +84,10 @@ def draw_windows(
 
 def _index(plane: int | Sequence[int] | None, lead: Shape) -> Shape:
     given = (0,) * len(lead) if plane is None else plane
-    place = tuple(given) if isinstance(given, Sequence) else (given,)
-    if len(place) != len(lead) or not all(
-        type(i) is int and 0 <= i < n for i, n in zip(place, lead, strict=True)
-    ):
-        raise OptionError(f"draw_windows: plane must be an index into {lead}, got {plane!r}")
-    return place
+    with suppress(AxisError):
+        if (place := place_of(given, lead, "draw_windows: plane")) is not None:
+            return place
+    raise OptionError(f"draw_windows: plane must be an index into {lead}, got {plane!r}")
 
 
 def _draw_cells(axes: Axes, shown: Plane) -> None:

@@ -9,8 +9,9 @@ from tinygrad_pool.drawing.edges import shares_of
 from tinygrad_pool.drawing.labels import called_by, sign
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
-from tinygrad_pool.errors import DataError, OptionError
+from tinygrad_pool.errors import DataError
 from tinygrad_pool.formatting import Text, is_large, number, numbers, plain
+from tinygrad_pool.rules.arguments import count_of
 
 
 def tree(
@@ -41,8 +42,8 @@ def tree(
     if not isinstance(value, Value):
         raise DataError(f"tree: needs a Value, got {type(value).__name__}")
     for option, given, least in (("depth", depth, 0), ("limit", limit, 1)):
-        if given is not None and (type(given) is not int or given < least):
-            raise OptionError(f"tree: {option} must be a whole number from {least}, got {given!r}")
+        if given is not None:
+            count_of(given, f"tree: {option}", least)
     called = called_by(names)
     lines: list[str] = []
     written: set[Node] = set()

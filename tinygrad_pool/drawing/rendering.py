@@ -13,6 +13,7 @@ from tinygrad_pool.drawing.words import caption_of, is_graph, with_caption
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError, OutputError
 from tinygrad_pool.files import check_folder, kind_of, write_whole
+from tinygrad_pool.rules.arguments import count_of
 
 if TYPE_CHECKING:
     from graphviz import Digraph
@@ -22,6 +23,7 @@ Drawn: TypeAlias = "Value | Digraph | Figure"
 Size: TypeAlias = tuple[int | None, int | None]
 """Width and height in pixels, or one of them."""
 POINTS, LARGEST = 72, 100_000
+MOST_PIXELS = 32_767  # the largest bitmap of Graphviz's renderer, on a side
 KINDS = ("svg", "png", "pdf", "html", "dot")
 
 
@@ -56,8 +58,8 @@ def render(
     if kind not in KINDS:
         raise OutputError(f"render: {path} needs a suffix among .{', .'.join(KINDS)}")
     for name, side in (("width", width), ("height", height)):
-        if side is not None and (type(side) is not int or side < 1):
-            raise OptionError(f"render: {name} must be a positive number of pixels, got {side!r}")
+        if side is not None:
+            count_of(side, f"render: {name} in pixels", 1, MOST_PIXELS)
     size = width, height
     if isinstance(drawn, Value):
         measured = any(size) and kind != "dot"

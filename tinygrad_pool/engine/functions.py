@@ -18,7 +18,8 @@ import numpy as np
 from tinygrad_pool.engine.context import with_graph
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
-from tinygrad_pool.errors import DataError, OptionError
+from tinygrad_pool.errors import AxisError, DataError, OptionError
+from tinygrad_pool.rules.arguments import whole
 
 INSIDE: ContextVar[bool] = ContextVar("INSIDE", default=False)
 """Whether a function that is differentiated runs: a derivative inside it can be differentiated."""
@@ -88,9 +89,12 @@ def places_of(name: str, f: object, argnums: Any) -> tuple[int, ...]:
         raise DataError(f"{name}: needs a function, got {type(f).__name__}")
     several = isinstance(argnums, Sequence) and not isinstance(argnums, str)
     places = argnums if several else [argnums]
-    if any(type(i) is not int for i in places):
-        raise OptionError(f"{name}: argnums must be a whole number or several, got {argnums!r:.80}")
-    return tuple(places)
+    try:
+        return tuple(whole(i, "argnums") for i in places)
+    except AxisError:
+        raise OptionError(
+            f"{name}: argnums must be a whole number or several, got {argnums!r:.80}"
+        ) from None
 
 
 def one_or_all(argnums: Any, trees: Sequence[Any]) -> Any:

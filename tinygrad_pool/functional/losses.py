@@ -18,7 +18,7 @@ from tinygrad_pool.functional.operations import (
     value,
 )
 from tinygrad_pool.rules import entropies
-from tinygrad_pool.rules.arguments import flag, real
+from tinygrad_pool.rules.arguments import count_of, flag, real
 
 Reduction: TypeAlias = Literal["mean", "sum", "none"]
 """What becomes of the losses of the examples: their mean, their sum, or they stay as they are."""
@@ -240,8 +240,7 @@ def _labels(name: str, scores: Value, given: Any, ignore_index: Any) -> Any:
     if labels.dtype.kind not in "iu":
         odd = next((c for c in labels.reshape(-1).tolist() if c % 1), labels.reshape(-1)[0])
         raise DataError(f"{name}: labels must be integers, got {odd} in {labels.dtype}")
-    if type(ignore_index) is not int:
-        raise OptionError(f"{name}: ignore_index must be a whole number, got {ignore_index!r:.80}")
+    count_of(ignore_index, f"{name}: ignore_index")
     out = (labels < 0) | (labels >= shape[axis])
     wrong = labels[out & (labels != ignore_index)]
     if wrong.size:

@@ -61,7 +61,26 @@ def whole(number: object, what: str) -> int:
     raise AxisError(f"{what} must be a whole number, got {number!r}")
 
 
-def place_of(index: object, shape: Shape, what: str) -> Shape | None:
+_LONG = 2**63
+
+
+def count_of(given: object, what: str, least: int = -_LONG, most: int = _LONG) -> int:
+    """Read a whole number from `least` to `most`, NumPy's too.
+
+    Raises OptionError, which names `what`, for anything else.
+
+    >>> count_of(np.int64(2), "draw: rows", 1)
+    2
+    """
+    with suppress(AxisError):
+        if least <= (number := whole(given, what)) <= most:
+            return number
+    wanted = f" of at least {least}" if least > -_LONG else ""
+    wanted = f" from {least} to {most:,}" if most < _LONG else wanted
+    raise OptionError(f"{what} must be a whole number{wanted}, got {given!r:.80}")
+
+
+def place_of(index: Any, shape: Shape, what: str) -> Shape | None:
     """Read the index of one element, counted from the end where it is negative; None if out of it.
 
     Raises AxisError, which names `what`, if it is not an integer.
@@ -69,8 +88,8 @@ def place_of(index: object, shape: Shape, what: str) -> Shape | None:
     >>> place_of((0, -1), (2, 3), "why: index"), place_of(3, (3,), "why: index")
     ((0, 2), None)
     """
-    given = index if isinstance(index, Sequence) else (index,)
-    place = tuple(whole(k, what) for k in given)
+    several = isinstance(index, Sequence) or np.ndim(index) == 1
+    place = tuple(whole(k, what) for k in (index if several else (index,)))
     if len(place) != len(shape) or any(not -n <= k < n for k, n in zip(place, shape, strict=True)):
         return None
     return tuple(k % n for k, n in zip(place, shape, strict=True))
