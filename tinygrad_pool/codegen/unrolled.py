@@ -168,7 +168,9 @@ def unroll(
     The text needs NumPy and `tinygrad_pool.rules` only, and computes, bit for bit, what
     `backward()` does, in its order. Leaves are parameters; arrays of more than 16 numbers are not
     written out, and have to be passed, as have rules of your own that cannot be imported. Call the
-    result to run it, also with other numbers. `names=locals()` calls Values by their variables.
+    result to run it, also with other numbers. What your code decided by numbers, and every shape,
+    stays as it was: np.trim_zeros has to cut the same. `names=locals()` calls Values by their
+    variables.
 
     Raises as `Value.backward` does; GraphError also if data was assigned since, or if a rule gives
     other numbers when it is run again.
