@@ -34,7 +34,8 @@ SECONDS = 600
 NO_TESTS = 5
 """How pytest ends where a module has neither doctests nor tests that mirror it."""
 
-NO_END, NO_IMPORT = "no end", "no import"
+NO_END, NO_NAME = "no end", "exit code"
+"""What notices a mistake where pytest names no test: it runs for ever, or cannot begin."""
 
 OPPOSITE = {
     ast.Gt: ast.GtE,
@@ -236,7 +237,16 @@ def fails(tree, tests=()):
         return ""
     text = done.stdout.decode(errors="replace")
     found = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", text, re.MULTILINE)
-    return found[1] if found else NO_IMPORT
+    return found[1] if found else f"{NO_NAME} {done.returncode}"
+
+
+def alone(noticed, tree, near=False):
+    """Return what fails without a mistake, too, of what noticed some; or ""."""
+    named = {name for name in noticed.values() if not name.startswith((NO_END, NO_NAME))} - {""}
+    nameless = {mutant.path for mutant, name in noticed.items() if name.startswith(NO_NAME)}
+    begun = [[*suite, "--collect-only"] for path in nameless for suite in suites_of(path, near)]
+    suites = [["-m", "", *sorted(named)]] * bool(named) + begun
+    return next(filter(None, (fails(tree, suite) for suite in suites)), "")
 
 
 def noticed_by(mutant, tree, near=False):
@@ -312,17 +322,16 @@ def main(arguments=None):
             finally:
                 trees.put(tree)
 
-        survivors, names = [], set()
+        noticed = {}
         for mutant, name in zip(mutants, pool.map(tried, mutants), strict=True):
             print("noticed " if name else "SURVIVES", mutant, name and f"by {name}", flush=True)
-            survivors += [mutant] * (not name)
-            names.add(name)
-        alone = fails(tree, ["-m", "", *sorted(names - {"", NO_END, NO_IMPORT})])
-        if names and alone:
-            print(f"fails without a mistake, too: {alone}")
+            noticed[mutant] = name
+        if name := alone(noticed, tree, wanted.near):
+            print(f"fails without a mistake, too: {name}")
             return len(mutants)
-    print(f"{len(mutants)} mutants, {len(survivors)} survive without an answer")
-    return len(survivors)
+    survivors = list(noticed.values()).count("")
+    print(f"{len(mutants)} mutants, {survivors} survive without an answer")
+    return survivors
 
 
 if __name__ == "__main__":
