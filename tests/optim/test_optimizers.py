@@ -172,6 +172,11 @@ def test_options_that_were_changed_on_the_way_are_saved():
         ({"lr": [0.1, 0.2]}, ShapeError, "lr needs shape (), got (2,)"),
         ({"lr": -0.5}, OptionError, "Adam: lr must be a non-negative number, got -0.5"),
         ({"0.exp_avg_sq": ["a", "b"]}, DataError, "load_state_dict: 0.exp_avg_sq"),
+        ({"0.step": 0}, DataError, "0.step must be a whole number of at least 1, got 0"),
+        ({"0.step": -1}, DataError, "0.step must be a whole number of at least 1, got -1"),
+        ({"0.step": 1.5}, DataError, "0.step must be a whole number of at least 1, got 1.5"),
+        ({"0.step": np.nan}, DataError, "0.step must be a whole number of at least 1, got nan"),
+        ({"amsgrad": 0.5}, OptionError, "Adam: amsgrad must be True or False, got 0.5"),
     ],
 )
 def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(change, error, says):
@@ -215,6 +220,19 @@ def test_the_learning_rate_can_be_changed_on_the_way():
     optimizer.lr = 0.25
     optimizer.step()
     assert w.data == 0.5
+
+
+@pytest.mark.parametrize("lr", ["fast", None, np.nan, np.inf, -0.1, [0.1], Value(0.1)])
+@pytest.mark.parametrize("kind", [SGD, Adam, AdamW])
+def test_a_learning_rate_that_is_none_is_refused_before_anything_moves(kind, lr):
+    w = Value([1.0, 2.0])
+    w.grad = [0.5, 0.25]
+    optimizer = kind([w])
+    optimizer.lr = lr
+    says = f"{kind.__name__}: lr must be a non-negative number, got "
+    with pytest.raises(OptionError, match=re.escape(says)):
+        optimizer.step()
+    assert w.data.tolist() == [1.0, 2.0]
 
 
 def test_weight_decay_pulls_to_zero():

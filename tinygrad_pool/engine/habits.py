@@ -114,6 +114,10 @@ OF_MODULES = _by_name(
         "inference_mode enable_grad set_grad_enabled": "tg.no_grad()",
         "float16 float32 float64": "np.float32",
         "cuda device": "there are no devices",
+        "MultiStepLR MultiplicativeLR ConstantLR LinearLR PolynomialLR CyclicLR OneCycleLR "
+        "SequentialLR ChainedScheduler CosineAnnealingWarmRestarts ReduceLROnPlateau": (
+            "optim.lr_scheduler.LambdaLR(optimizer, lambda t: 0.1 ** (t // 30))"
+        ),
         "RMSprop Adagrad Adadelta LBFGS NAdam": "there is none here; optim has SGD and Adam",
         "RNN LSTM GRU Transformer MultiheadAttention Upsample ConvTranspose1d ConvTranspose2d": (
             "there is none here; a Module of your own is a class with a forward"
@@ -140,14 +144,19 @@ OF_NETWORKS = _by_name(
 """What to write for an attribute that a network has elsewhere."""
 
 
+OF_OPTIMIZERS = {"param_groups": "optimizer.lr = 0.01  # one rate for all parameters"}
+"""What to write for an attribute that an optimizer has elsewhere."""
+
+
 def answer_to(kind: str, name: str) -> HabitError:
-    """Return the error for a name that a Value or a Module lacks, with what to write instead.
+    """Return the error for a name that something of ours lacks, with what to write instead.
 
     >>> raise answer_to("a Value", "view")
     Traceback (most recent call last):
     tinygrad_pool.errors.HabitError: a Value has no view: write v.reshape(shape)
     """
-    table = OF_NETWORKS if kind == "a Module" else OF_VALUES
+    others = {"a Module": OF_NETWORKS, "an optimizer": OF_OPTIMIZERS}
+    table = others.get(kind, OF_VALUES)
     return _error(kind, name, table.get(name, f"np.{name}(v)"))
 
 
@@ -160,10 +169,10 @@ def missing_from(module: str, name: str) -> AttributeError:
 
 
 def _home_of(name: str) -> str | None:
-    """Find a name in the package, or in its layers and optimizers."""
+    """Find a name in the package, or in its layers, optimizers and schedules."""
     package: Any = import_module(__name__.partition(".")[0])
-    for room in ("nn", "optim"):
-        if name in getattr(package, room).__all__:
+    for room in ("nn", "optim", "optim.lr_scheduler"):
+        if name in import_module(f"{package.__name__}.{room}").__all__:
             return f"{room}.{name}  # {room} is tg.{room}"
     return f"tg.{name}" if name in package._homes() else None
 
