@@ -59,6 +59,7 @@ class TestDemo:
         assert "Written to tinygrad_pool_demo" in printed
         assert all(name in printed for name in FILES)
         assert "Open F4 first" in printed
+        assert re.search(r"The whole δ\(2\) = [-.\de]+ goes to unit [1-4], the largest", printed)
 
     @pytest.mark.slow
     @pytest.mark.usefixtures("_weights_alone")

@@ -122,6 +122,19 @@ class TestStepping:
         assert 'width="1920px"' in wide.read_text(encoding="utf-8")
 
 
+@pytest.mark.usefixtures("_own_argv")
+@pytest.mark.parametrize(
+    "command",
+    ["draw {} -o {}", "frames {} -o {}", "play {} -o {}", "equivalence {} -o {}", "export {} {}"],
+)
+def test_a_folder_that_is_not_there_is_told_before_the_script_runs(command, tmp_path, capsys):
+    script, ran = tmp_path / "net.py", tmp_path / "ran"
+    script.write_text(f"open({str(ran)!r}, 'w').close()\n", encoding="utf-8")
+    assert main(command.format(script, tmp_path / "absent" / "out.svg").split()) == 1
+    assert "absent does not exist" in capsys.readouterr().err
+    assert not ran.exists()
+
+
 def test_play_writes_a_page_and_opens_it_if_asked(tmp_path, capsys, monkeypatch):
     (tmp_path / "net.py").write_text("import tinygrad_pool as tg\na = tg.Value(2.0)\nE = a * a\n")
     opened = []

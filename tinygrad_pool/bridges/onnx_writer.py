@@ -13,7 +13,7 @@ from tinygrad_pool.rules.arguments import Shape
 class Writer(Protocol):
     """What takes down the operations of a model, and gives names to what they make."""
 
-    def operation(self, kind: str, inputs: list[str], *, more: int = 0, **attributes: Any) -> str:
+    def operation(self, kind: str, inputs: list[str], *, more: int = ..., **attributes: Any) -> str:
         """Write one operation and return the name of its first result; it may have `more`."""
         ...
 

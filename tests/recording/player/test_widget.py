@@ -77,6 +77,13 @@ class TestInPython:
             widget.step = step
         assert widget.step == 0
 
+    def test_the_frame_is_the_recordings_and_is_not_set(self):
+        from traitlets import TraitError
+
+        widget = recorded().widget()
+        with pytest.raises(TraitError, match="read-only"):
+            widget.frame = "<p>another</p>"
+
     def test_a_step_is_pythons_whole_number(self):
         widget = recorded().widget()
         widget.step = np.int64(2)

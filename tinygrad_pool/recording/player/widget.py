@@ -22,7 +22,7 @@ class PlayerWidget(anywidget.AnyWidget):
 
     _esm = read("widget.js")
     frame = traitlets.Unicode(read_only=True).tag(sync=True)
-    step: traitlets.TraitType[int, int] = traitlets.TraitType(0).tag(sync=True)
+    step: traitlets.TraitType[int, int] = traitlets.TraitType().tag(sync=True)
 
     def __init__(self, recording: Trace, page: str) -> None:
         self.recording = recording
