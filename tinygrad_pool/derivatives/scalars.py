@@ -20,7 +20,7 @@ from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, ShapeError, UnsupportedError
 from tinygrad_pool.functional import operations
 from tinygrad_pool.rules import reductions
-from tinygrad_pool.rules.arguments import axes_of, kept
+from tinygrad_pool.rules.arguments import axes_of, kept, numbers
 from tinygrad_pool.rules.sparse_weights import Weights
 from tinygrad_pool.rules.traits import traits_of
 
@@ -69,6 +69,7 @@ def units_of(value: Value, limit: int, name: str) -> dict[Node, dict[int, Any]]:
     """Make a scalar of every unit that a number depends on, by its node and its flat place."""
     if not isinstance(value, Value):
         raise DataError(f"{name}: needs a Value, got {type(value).__name__}")
+    (limit,) = numbers(name, "limit", limit, 1, least=1)
     if value.size != 1:
         raise ShapeError(
             f"{name}: needs a number, got {name_of(value)} of shape {value.shape}; "

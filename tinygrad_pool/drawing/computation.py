@@ -19,6 +19,7 @@ from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError
+from tinygrad_pool.rules.arguments import choice, listed
 
 if TYPE_CHECKING:
     from graphviz import Digraph
@@ -69,27 +70,26 @@ def draw(
     >>> print(draw(a * a).source.count("n0 -> n1"))
     2
     """
-    check_drawable(value, direction or "LR", "draw")
+    check_drawable(value, direction, "draw")
     shown = _shown(show)
-    if detail not in DETAILS:
-        raise OptionError(f"draw: detail must be one of {DETAILS}, got {detail!r}")
+    choice(detail, DETAILS, "draw: detail")
     if rows is not None and (type(rows) is not int or rows < 1):
         raise OptionError(f"draw: rows must be a positive integer, got {rows!r}")
     nodes = _within(value, depth)
-    lit = {highlight} if isinstance(highlight, Value) else set(highlight)
+    lit = [highlight] if isinstance(highlight, Value) else listed(highlight)
     for node in lit:
-        check_drawable(node, "LR", "draw: highlight")
+        check_drawable(node, None, "draw: highlight")
     graph = canvas("computation", direction or "LR", title)
     graph.comment = graph_in_words(value, nodes, title).comment()
     if detail == "layers" or (detail == "auto" and len(nodes) > FULL):
         groups = folded(nodes, layers=detail == "layers")
-        draw_groups(graph, groups, value, lit, rows)
+        draw_groups(graph, groups, value, {*lit}, rows)
         write_on(graph, note(len(nodes), len(groups)))
     else:
         if detail == "ops":
             shown -= {"data", "grad", "heat"}
             graph.attr(splines="line", nslimit="2", mclimit="0.5")
-        picture = picture_of(value, nodes, shown, names, lit)
+        picture = picture_of(value, nodes, shown, names, {*lit})
         if direction is None:
             graph.graph_attr["rankdir"] = fitting(picture, rows)
         sent = contributions_of(nodes) if "contribution" in shown else {}
@@ -101,28 +101,31 @@ def draw(
     return in_theme(graph, theme)
 
 
-def check_drawable(value: Any, direction: str, name: str) -> None:
+def check_drawable(value: Any, direction: str | None, name: str) -> None:
     """Raise DataError for what is no Value, OptionError for an unknown direction."""
     if not isinstance(value, Value):
         raise DataError(f"{name}: needs a Value, got {type(value).__name__}")
-    if direction not in DIRECTIONS:
-        raise OptionError(f"{name}: direction must be one of {DIRECTIONS}, got {direction!r}")
+    if direction is not None:
+        choice(direction, DIRECTIONS, f"{name}: direction")
 
 
 def _shown(show: Iterable[str]) -> frozenset[str]:
-    wanted = frozenset(show.split(",") if isinstance(show, str) else show)
-    if unknown := sorted(map(str, wanted.difference(SHOWN))):
-        raise OptionError(f"draw: show takes any of {', '.join(SHOWN)}, got {', '.join(unknown)}")
-    return wanted
+    words = show.split(",") if isinstance(show, str) else listed(show)
+    return frozenset(choice(word, SHOWN, "draw: each word of show") for word in words)
+
+
+def check_depth(depth: object, name: str) -> None:
+    """Raise OptionError unless `depth` is None or a count."""
+    if depth is not None and (type(depth) is not int or depth < 0):
+        raise OptionError(f"{name}: depth must be a non-negative integer, got {depth!r:.80}")
 
 
 def _within(root: Value, depth: int | None) -> list[Node]:
     """List the nodes that are at most `depth` edges behind the root."""
     nodes = topological_order(root)
+    check_depth(depth, "draw")
     if depth is None:
         return nodes
-    if type(depth) is not int or depth < 0:
-        raise OptionError(f"draw: depth must be a non-negative integer, got {depth!r}")
     far: dict[Node, int] = {root: 0}
     for node in reversed(nodes):
         for p in node.parents:

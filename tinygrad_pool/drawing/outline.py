@@ -41,7 +41,8 @@ def tree(
     if not isinstance(value, Value):
         raise DataError(f"tree: needs a Value, got {type(value).__name__}")
     for option, given, least in (("depth", depth, 0), ("limit", limit, 1)):
-        if given is not None and (type(given) is not int or given < least):
+        allowed = given is None and option == "depth"
+        if not allowed and (type(given) is not int or given < least):
             raise OptionError(f"tree: {option} must be a whole number from {least}, got {given!r}")
     called = called_by(names)
     lines: list[str] = []

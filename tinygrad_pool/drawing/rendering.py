@@ -12,6 +12,7 @@ from tinygrad_pool.drawing.words import caption_of, is_graph, with_caption
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError, OutputError
 from tinygrad_pool.files import check_folder, kind_of, write_whole
+from tinygrad_pool.rules.arguments import real
 
 if TYPE_CHECKING:
     from graphviz import Digraph
@@ -66,6 +67,7 @@ def render(
     for name, side in (("width", width), ("height", height)):
         if side is not None and (type(side) is not int or side < 1):
             raise OptionError(f"render: {name} must be a positive number of pixels, got {side!r}")
+    timeout = real(timeout, "render: timeout", 0.0, LARGEST)
     return write_whole(path, contents(drawn, kind, dpi, timeout, (width, height)))
 
 

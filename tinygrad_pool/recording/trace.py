@@ -42,7 +42,7 @@ class Trace(Named):
     ) -> None:
         if not isinstance(loss, Value):
             raise DataError(f"record: needs a Value, got {type(loss).__name__}")
-        super().__init__(topological_order(loss), names or {})
+        super().__init__(topological_order(loss), {} if names is None else names)
         self.loss, self.gradient = loss, gradient
         self._kept = {
             node: changed(node._numbers, {}, "") for node in self.nodes if _may_change(node)
