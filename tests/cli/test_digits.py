@@ -5,10 +5,13 @@ import re
 import signal
 import subprocess
 import sys
+from io import StringIO
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from tinygrad_pool.cli import digits
 from tinygrad_pool.cli.demo import DigitsNet, File
 from tinygrad_pool.cli.main import main
 from tinygrad_pool.drawing import dot_program
@@ -45,6 +48,18 @@ def _weights_alone(monkeypatch):
         return [File("weights.npz", "the trained weights", net.to_npz())]
 
     monkeypatch.setattr("tinygrad_pool.cli.demo.files_of", files_of)
+
+
+def test_the_bar_goes_when_the_training_ends(monkeypatch):
+    from rich.console import Console
+
+    half, whole = (SimpleNamespace(share=share, accuracies=[0.5]) for share in (0.5, 1.0))
+    monkeypatch.setattr("tinygrad_pool.cli.demo.train", lambda *_: iter([half, whole]))
+    file = StringIO()
+    digits._train(None, 1, 0, 450, Console(file=file, force_terminal=True, width=80))
+    *_, after = file.getvalue().rpartition("100%")
+    assert "\x1b[2K" in after  # which clears a line
+    assert "50.0% right of 450 images" in after
 
 
 class TestDemo:
