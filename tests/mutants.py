@@ -6,7 +6,7 @@
     python tests/mutants.py --list               what would be tried
 
 A mutant is run against the doctests of its module and the tests that mirror it, then against those
-of its room, then against all that `pytest` runs but the list of messages. One that survives needs a
+of its room, the slow ones last, then against all that `pytest` runs but the list of messages. One that survives needs a
 new test, or an answer in `mutants.toml` that says why it changes nothing. Which mutants of a module
 are tried depends on their text alone, so that everyone tries the same ones.
 """
@@ -219,6 +219,7 @@ def suites_of(path, near=False):
     yield ["-m", "not (huge or browser)", *own]
     if room.is_dir():
         yield [str(room), "tests/test_tour.py"]
+        yield ["-m", "(slow or long) and not (huge or browser)", str(room)]
     if not near:
         yield ["--ignore=tests/test_messages.py"]  # which any error that goes would change
 

@@ -59,7 +59,7 @@ def test_the_bar_goes_when_the_training_ends(monkeypatch):
     digits._train(None, 1, 0, 450, Console(file=file, force_terminal=True, width=80))
     *_, after = file.getvalue().rpartition("100%")
     assert "\x1b[2K" in after  # which clears a line
-    assert "50.0% right of 450 images" in after
+    assert "images that it has not seen" in after
 
 
 class TestDemo:
