@@ -8,7 +8,7 @@
 A mutant is run against the doctests of its module and the tests that mirror it, then against those
 of its room, the slow ones last, then against all that `pytest` runs but the list of messages. One
 that survives needs a new test, or an answer in `mutants.toml` that says why it changes nothing.
-Which mutants of a module are tried depends on their text alone, so that everyone tries the same ones.
+Which mutants of a module are tried depends on their text alone, so that everyone tries the same.
 """
 
 import argparse

@@ -84,6 +84,15 @@ class TestInPython:
         with pytest.raises(TraitError, match="read-only"):
             widget.frame = "<p>another</p>"
 
+    def test_its_text_says_what_to_do_where_no_widget_is_shown(self):
+        widget = recorded().widget()
+        widget.step = 2
+        says = "PlayerWidget at step 2 of 2; recording.to_html('pass.html') writes what it shows"
+        assert repr(widget) == says
+        bundle = widget._repr_mimebundle_()
+        shown = bundle[0] if isinstance(bundle, tuple) else bundle
+        assert shown["text/plain"] == says  # and not cut, as long texts are
+
     def test_a_step_is_pythons_whole_number(self):
         widget = recorded().widget()
         widget.step = np.int64(2)

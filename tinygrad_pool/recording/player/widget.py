@@ -29,6 +29,11 @@ class PlayerWidget(anywidget.AnyWidget):
         super().__init__(step=recording.position)
         self.set_trait("frame", framed(page))
 
+    def __repr__(self) -> str:
+        """Say what to do where this text is all that is shown: in a front end without widgets."""
+        place = f"step {self.step} of {len(self.recording)}"
+        return f"PlayerWidget at {place}; recording.to_html('pass.html') writes what it shows"
+
     @traitlets.validate("step")
     def _check_step(self, proposal: traitlets.Bunch) -> int:
         step = whole(proposal["value"], "widget: step")
