@@ -233,6 +233,39 @@ w.data = w.data - 0.1
 }
 
 
+TRAINED = """
+import tinygrad_pool as tg
+w = tg.Value([1.0, 2.0], label="w")
+descent = tg.optim.SGD([w], lr=0.1)
+for _ in range(3):
+    loss = (w * w).sum()
+    descent.zero_grad()
+    loss.backward()
+    descent.step()
+"""
+
+
+@pytest.mark.usefixtures("_own_argv")
+@pytest.mark.parametrize(
+    "command", ["diagnose", "play", "debug -c q", "frames", "unroll", "equivalence"]
+)
+def test_a_training_script_is_told_to_compute_its_loss_once_more(
+    command, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    script = tmp_path / "net.py"
+    script.write_text(TRAINED, encoding="utf-8")
+    name, *options = command.split()
+    assert main([name, "net.py", *options]) == 1
+    assert capsys.readouterr().err == (
+        f"tinygrad-pool: {name}: the data of the leaf 'w' changed in place after the mul node was "
+        "computed from it; run the forward pass again: compute loss once more at the end of "
+        "net.py, after the last update\n"
+    )
+    script.write_text(f"{TRAINED}loss = (w * w).max()\n", encoding="utf-8")
+    assert main([name, "net.py", *options]) == 0
+
+
 @pytest.mark.parametrize(
     ("script", "says"),
     [
