@@ -221,6 +221,23 @@ def test_no_answer_is_for_a_name_that_is_there():
         assert not all(hasattr(module, name) for module in (tg, nn, optim))
 
 
+@pytest.mark.parametrize(
+    ("module", "name", "meant"),
+    [
+        (tg, "maxpool", "max_pool2d"),
+        (tg.functional, "conv", "conv2d"),
+        (nn, "Relu", "ReLU"),
+        (optim, "sgd", "SGD"),
+        (lr_scheduler, "stepLR", "StepLR"),
+    ],
+)
+def test_python_can_say_which_name_was_meant(module, name, meant):
+    with pytest.raises(AttributeError) as caught:
+        getattr(module, name)
+    assert (caught.value.name, caught.value.obj) == (name, module)
+    assert meant in dir(module)  # which Python compares it with
+
+
 def test_an_attribute_of_ones_own_may_have_any_of_the_names():
     p, net = Value(1.0), Net()
     p.name, net.freeze = "mine", True

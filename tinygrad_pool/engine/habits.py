@@ -6,6 +6,7 @@ answer is an AttributeError, so `hasattr` stays false. This is read when such a 
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -161,10 +162,14 @@ def answer_to(kind: str, name: str) -> HabitError:
 
 
 def missing_from(module: str, name: str) -> AttributeError:
-    """Return the error for a name that a module of ours has not: another may have it."""
+    """Return the error for a name that a module of ours has not: another may have it.
+
+    It has the module, so that Python can say which name was meant.
+    """
     way = OF_MODULES.get(name) or _home_of(name) or OF_VALUES.get(name)
     if way is None:
-        return AttributeError(f"module {module!r} has no attribute {name!r}", name=name)
+        said = f"module {module!r} has no attribute {name!r}"
+        return AttributeError(said, name=name, obj=sys.modules[module])
     return _error(module, name, way)
 
 
