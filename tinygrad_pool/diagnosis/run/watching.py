@@ -95,10 +95,10 @@ class Run:
     def _check(self, loss: Value) -> None:
         """Raise GraphError if the loss depends on none of the parameters."""
         watched = [v for row in self._rows for v in row.values]
-        if watched and {*watched}.isdisjoint(topological_order(loss)):
+        if {*watched}.isdisjoint(topological_order(loss)):
             raise GraphError(
                 f"watch: step: the loss depends on no parameter that is watched: "
-                f"{several(self.names)}; watch those that it was computed from"
+                f"{several(self.names) or 'there is none'}; watch those that it was computed from"
             )
 
     def _read(self) -> None:
