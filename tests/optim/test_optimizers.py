@@ -320,6 +320,10 @@ W, V, NET = Value(1.0, label="w"), Value(1.0), nn.Linear(1, 1, rng=0)
             lambda: SGD(NET),
             "SGD: needs a list of parameters, such as model.parameters(), got Linear",
         ),
+        (
+            lambda: SGD(nn.Sequential(NET)),  # whose modules can be iterated over
+            "SGD: needs a list of parameters, such as model.parameters(), got Sequential",
+        ),
         (lambda: Adam([np.ones(2)]), "Adam: a parameter must be a Value, got array([1., 1.])"),
         (
             lambda: Adam([W, W * 2.0]),

@@ -67,6 +67,7 @@ def render(
     for name, side in (("width", width), ("height", height)):
         if side is not None and (type(side) is not int or side < 1):
             raise OptionError(f"render: {name} must be a positive number of pixels, got {side!r}")
+    real(dpi, "render: dpi", 1.0, LARGEST)
     timeout = real(timeout, "render: timeout", 0.0, LARGEST)
     return write_whole(path, contents(drawn, kind, dpi, timeout, (width, height)))
 

@@ -286,7 +286,8 @@ def _kept(name: str, p: Value, state: Mapping[str, Any]) -> Any:
 
 def _leaves(name: str, parameters: Any) -> list[Value]:
     """Check parameters: Values that no operation computed, each listed once."""
-    if isinstance(parameters, Value) or not isinstance(parameters, Iterable):
+    network = hasattr(parameters, "parameters")  # a list of modules can be iterated over, too
+    if network or isinstance(parameters, Value) or not isinstance(parameters, Iterable):
         got = type(parameters).__name__
         raise OptionError(
             f"{name}: needs a list of parameters, such as model.parameters(), got {got}"

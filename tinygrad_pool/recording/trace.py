@@ -35,7 +35,7 @@ class Trace(Named):
     another begins in the same nodes, or nobody holds this any more, it goes back to position 0.
     """
 
-    position = 0
+    _position = 0
 
     def __init__(
         self, loss: Value, gradient: Any = None, names: Mapping[str, Any] | None = None
@@ -93,6 +93,11 @@ class Trace(Named):
         """The step that was taken last; None before the first."""
         return self.steps[self.position - 1] if self.position else None
 
+    @property
+    def position(self) -> int:
+        """How many steps are done: `seek` goes to another."""
+        return self._position
+
     def seek(self, position: int) -> Step | None:
         """Go to a position, forwards or backwards, and return the step that led there.
 
@@ -107,9 +112,9 @@ class Trace(Named):
             while self.position < n:
                 for node, _, after in self._sums().of(self.position):
                     node._grad = after
-                self.position += 1
+                self._position += 1
             while self.position > n:
-                self.position -= 1
+                self._position -= 1
                 for node, before, _ in reversed(self._sums().of(self.position)):
                     node._grad = before
             if n in (0, len(self)):
@@ -137,7 +142,7 @@ class Trace(Named):
         for node, before, left in zip(self.nodes, sums.before, sums.at(self.position), strict=True):
             if node._grad is left:
                 node._grad = before
-        self.position = 0
+        self._position = 0
         self._arrive()
 
     def __del__(self) -> None:
@@ -147,7 +152,7 @@ class Trace(Named):
     def settle(self) -> None:
         """Restore every gradient at this position, after a step was interrupted midway."""
         if self._before is not None:
-            position, self.position = self.position, 0
+            position, self._position = self.position, 0
             _give(self.nodes, self._before)
             self.seek(position)
 
