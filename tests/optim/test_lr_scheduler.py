@@ -76,6 +76,13 @@ def test_options_that_do_not_fit_are_named(make, message):
         make()
 
 
+def test_a_schedule_of_pytorchs_that_is_not_here_says_what_to_write():
+    with pytest.raises(
+        AttributeError, match=r"no MultiStepLR: write optim\.lr_scheduler\.LambdaLR"
+    ):
+        lr_scheduler.MultiStepLR  # noqa: B018  # it raises
+
+
 @pytest.mark.parametrize("gamma", [1e200, np.float64(1e200), 10**200])
 def test_a_rate_that_grows_without_bounds_is_refused_before_it_is_set(gamma):
     optimizer = made(0.5)
