@@ -57,6 +57,18 @@ def test_a_schedule_that_is_loaded_goes_on_as_if_it_had_not_stopped(name, option
         other.step()
 
 
+def test_a_schedule_that_is_saved_before_its_first_step_is_loaded():
+    state = StepLR(made(0.5), 2).state_dict()
+    assert {name: (type(a), a.shape) for name, a in state.items()} == dict.fromkeys(
+        ["base_lr", "last_epoch"], (np.ndarray, ())
+    )
+    again = made(0.1)
+    schedule = StepLR(again, 2)
+    schedule.step()
+    schedule.load_state_dict(state)
+    assert (again.lr, schedule.last_epoch) == (0.5, 0)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

@@ -272,6 +272,6 @@ def _weights(
 ) -> tuple[Value | None, Value | None]:
     """Make weights of 1 and biases of 0, or None."""
     return (
-        Value(np.ones(shape, dtype), label="weight") if weight else None,
-        Value(np.zeros(shape, dtype), label="bias") if bias else None,
+        Value(np.ones(shape, dtype)) if weight else None,
+        Value(np.zeros(shape, dtype)) if bias else None,
     )
