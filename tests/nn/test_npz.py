@@ -34,6 +34,17 @@ def test_a_file_carries_it(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["weights.npz"]
 
 
+@pytest.mark.parametrize("version", [(1, 0), (2, 0)])
+def test_either_kind_of_header_is_read(tmp_path, version):
+    net, path = nn.Linear(2, 3, rng=0), tmp_path / "weights.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in nn.Linear(2, 3, rng=1).state_dict().items():
+            with archive.open(f"{name}.npy", "w") as file:
+                np.lib.format.write_array(file, array, version)
+    net.load(path)
+    assert np.array_equal(net.weight.data, nn.Linear(2, 3, rng=1).weight.data)
+
+
 def test_a_missing_folder_or_file_is_named(tmp_path):
     net = nn.Linear(2, 3, rng=0)
     with pytest.raises(OutputError, match=r"the folder .* does not exist"):

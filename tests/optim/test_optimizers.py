@@ -135,6 +135,7 @@ def test_the_names_of_a_state_can_be_read():
     kept = ["1.step", "1.exp_avg", "1.exp_avg_sq", "1.max_exp_avg_sq"]
     assert {name: state[name].tolist() for name in options} == options
     assert [name for name in state if name not in options] == kept
+    assert {type(array) for array in state.values()} == {np.ndarray}
     assert state["1.exp_avg"] == pytest.approx([0.05, 0.025])
     state["1.exp_avg"][:] = 0.0
     assert optimizer.state_dict()["1.exp_avg"][0] != 0.0
