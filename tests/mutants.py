@@ -139,6 +139,8 @@ def edits_of(node):  # noqa: PLR0912 - one case a kind of mistake
             yield "change a constant", repr(OTHER_CONSTANT[value])
         case ast.Constant(int(value)):
             yield "be off by one", str(value + 1)
+        case ast.If(ast.Name("TYPE_CHECKING"), _):
+            pass  # an import for types alone, which costs time and changes nothing
         case ast.If(test, _) | ast.IfExp(test) if not _words(test) & ONLY_SPEED:
             yield "turn a condition round", test
 

@@ -9,6 +9,9 @@ SOURCE = '''
 """A module."""
 import numpy as np
 
+if TYPE_CHECKING:
+    import graphviz
+
 def add_backward(g: int = 1) -> tuple:
     """Is left alone: a > b."""
     if g > FEW:

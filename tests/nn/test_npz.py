@@ -11,7 +11,7 @@ import pytest
 
 from tinygrad_pool import Value, nn
 from tinygrad_pool.errors import OptionError, OutputError, ShapeError, TinygradPoolError
-from tinygrad_pool.nn.npz import packed
+from tinygrad_pool.nn.npz import opened, packed
 
 
 @pytest.mark.parametrize("name", ["file", "allow_pickle", "a/b", "../up"])
@@ -43,6 +43,12 @@ def test_either_kind_of_header_is_read(tmp_path, version):
                 np.lib.format.write_array(file, array, version)
     net.load(path)
     assert np.array_equal(net.weight.data, nn.Linear(2, 3, rng=1).weight.data)
+
+
+def test_no_object_is_unpacked_even_where_its_shape_was_not_asked_for(tmp_path):
+    np.savez(tmp_path / "objects.npz", weight=np.array([None], dtype=object))
+    with pytest.raises(OutputError, match="is not an"), opened(tmp_path / "objects.npz") as found:
+        found["weight"].array()
 
 
 def test_a_missing_folder_or_file_is_named(tmp_path):
