@@ -151,6 +151,14 @@ def test_play_writes_a_page_and_opens_it_if_asked(tmp_path, capsys, monkeypatch)
     assert '"opens":"predict"' in page.read_text()
 
 
+@pytest.mark.usefixtures("_own_argv")
+def test_play_begins_an_array_with_ones(tmp_path):
+    (tmp_path / "net.py").write_text("import tinygrad_pool as tg\ny = tg.Value([1.0, 2.0]).exp()\n")
+    page = tmp_path / "pass.html"
+    assert main(["play", str(tmp_path / "net.py"), "--value", "y", "-o", str(page)]) == 0
+    assert '"says":"y (exp) gets 1 1"' in page.read_text("utf-8")
+
+
 def test_unroll_prints_a_program_that_runs(tmp_path, capsys):
     (tmp_path / "net.py").write_text("import tinygrad_pool as tg\na = tg.Value(2.0)\nE = a * a\n")
     assert main(["unroll", str(tmp_path / "net.py")]) == 0
