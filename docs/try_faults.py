@@ -6,6 +6,7 @@ Each is tried in earnest: with a real limit, signal, file or program.
 """
 
 import contextlib
+import copy
 import io
 import json
 import os
@@ -95,6 +96,19 @@ def network() -> Value:
 
 
 LAYER = tg.nn.Linear(2, 3, rng=0)
+
+
+def trained(layer: tg.nn.Linear = LAYER) -> tuple[tg.optim.Adam, tg.diagnosis.run.Run]:
+    """Train a copy of a layer for one step that is watched; return what did both."""
+    net = copy.deepcopy(layer)
+    optimizer, run = tg.optim.Adam(net.parameters()), tg.watch(net)
+    loss = (net(np.ones((4, 2), np.float32)) ** 2).mean()
+    loss.backward()
+    run.step(loss)
+    optimizer.step()
+    return optimizer, run
+
+
 WRITERS: dict[str, Callable[[Value], object]] = {
     "render(v, '….svg')": lambda v: tg.render(v, "file.svg"),
     "render(v, '….png')": lambda v: tg.render(v, "file.png"),
@@ -103,6 +117,9 @@ WRITERS: dict[str, Callable[[Value], object]] = {
     "record(v).to_html": lambda v: tg.record(v).to_html("file.html"),
     "frames": lambda v: tg.frames(v, "file"),
     "Module.save": lambda _: LAYER.save("file.npz"),
+    "Optimizer.save": lambda _: trained()[0].save("file.npz"),
+    "watch(net).to_html": lambda _: trained()[1].to_html("file.html"),
+    "watch(net).to_csv": lambda _: trained()[1].to_csv("file.csv"),
 }
 
 
@@ -272,6 +289,8 @@ MISSING = {
     "pygraphviz": ("pdf", "tg.render(tg.Value(2.0).exp(), 'file.pdf')"),
     "torch": ("torch", "tg.bridges.to_torch(tg.nn.ReLU())"),
     "onnx": ("onnx", "tg.to_onnx(tg.Value(2.0).exp(), 'file.onnx')"),
+    "anywidget": ("widget", "tg.record(tg.Value(2.0).exp()).widget()"),
+    "threadpoolctl": ("demo", "next(demo.train(demo.DigitsNet(seed=0), epochs=1, seed=0))"),
     "graphviz-pure": ("render", "tg.render(tg.Value(2.0).exp(), 'file.svg')"),
 }
 
@@ -281,6 +300,7 @@ import sys
 sys.modules[{package!r}] = None
 import try_faults
 from try_faults import tg
+from tinygrad_pool.cli import demo
 from tinygrad_pool.drawing import dot_program
 
 if {package!r} == "graphviz-pure":
@@ -386,6 +406,62 @@ def cut() -> str:
     answers = {weights(lambda _, n=n: whole[:n])() for n in range(len(whole))}  # type: ignore[misc]
     (answer,) = answers
     return answer
+
+
+STATE_GROUP = "Files of an optimizer's state, by `Optimizer.load`"
+
+
+def states(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Fault:
+    """Load a state of an optimizer that was changed, into one that has gone another way."""
+
+    def fault() -> str:
+        state = trained()[0].state_dict()
+        optimizer = trained()[0]
+        optimizer.lr = 0.5
+        before = optimizer.to_npz()
+        with folder() as here:
+            path = here / "state.npz"
+            path.write_bytes(packed(**change(state)))
+            said = told(lambda: optimizer.load(path))
+        assert optimizer.to_npz() == before
+        return f"`{said}`"
+
+    return fault
+
+
+STATES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "the weights of a network": lambda _: LAYER.state_dict(),
+    "the state of another optimizer": lambda _: tg.optim.SGD([Value(1.0)]).state_dict(),
+    "the state of a schedule": lambda _: tg.optim.lr_scheduler.StepLR(trained()[0], 2).state_dict(),
+    "a parameter too many": lambda state: state | {"2.step": np.array(1)},
+    "half of what is kept of a parameter": lambda s: {n: s[n] for n in s if n != "0.exp_avg"},
+    "a wrong shape": lambda state: state | {"0.exp_avg": np.zeros((2, 3))},
+    "an array of Python objects, whose pickle ends the process": lambda state: (
+        state | {"0.exp_avg": np.array([Malice()], dtype=object)}
+    ),
+    "text for a learning rate": lambda state: state | {"lr": np.array("fast")},
+    "NaN for a learning rate": lambda state: state | {"lr": np.array(np.nan)},
+    "betas out of range": lambda state: state | {"betas": np.array([0.9, 1.5])},
+    "half a step": lambda state: state | {"0.step": np.array(0.5)},
+    "-1 steps": lambda state: state | {"0.step": np.array(-1)},
+}
+for what, changed in STATES.items():
+    tried(STATE_GROUP, what)(states(changed))
+
+
+@tried(STATE_GROUP, "every length that a file can be cut to")
+def cut_state() -> str:
+    """Cut a file at each byte."""
+    optimizer = trained()[0]
+    whole = optimizer.to_npz()
+    said = set()
+    with folder() as here:
+        for n in range(len(whole)):
+            (here / "state.npz").write_bytes(whole[:n])
+            said.add(told(lambda: optimizer.load("state.npz")))
+    assert optimizer.to_npz() == whole
+    (answer,) = said
+    return f"`{answer}`"
 
 
 ONNX_GROUP = "Files of networks, by `from_onnx`"
@@ -674,6 +750,42 @@ def in_chromium() -> str:
             assert page.locator("img, iframe, object, embed, form").count() == 0
         assert wrong == [], wrong
     return "nothing runs, nothing is asked for, no error is logged"
+
+
+FRONT_END = """async ([source, frame]) => {
+    const { default: made } = await import("data:text/javascript," + encodeURIComponent(source));
+    const state = { frame, step: 0 };
+    const model = { get: (name) => state[name], on() {}, off() {}, save_changes() {} };
+    model.set = (name, value) => { state[name] = value; };
+    made.render({ model, el: document.body });
+}"""
+
+
+@tried("Hostile labels", "the same in a widget, whose title is one of them, in Chromium")
+def in_a_widget() -> str:
+    """Show it as a front end does, and listen."""
+    from shutil import which
+
+    from playwright.sync_api import sync_playwright
+
+    wrong: list[str] = []
+    program = which("chromium") or which("google-chrome")
+    state = tg.record(hostile()).widget(title=HOSTILE[0]).get_state()
+    with sync_playwright() as driver:
+        arguments = ["--no-sandbox", "--disable-gpu"]
+        page = driver.chromium.launch(executable_path=program, args=arguments).new_page()
+        page.on("dialog", lambda dialog: (wrong.append("a dialog"), dialog.dismiss()))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda message: wrong.append(message.text))
+        page.evaluate(FRONT_END, [state["_esm"], state["frame"]])
+        frame = page.frame_locator("iframe")
+        for _ in range(int(frame.locator("#at").get_attribute("max") or 0)):
+            frame.locator("[data-do=next]").click()
+        assert page.title() != "hacked"
+        assert page.locator("body > *").count() == page.locator("body > iframe").count() == 1
+        assert frame.locator("img, iframe, object, embed, form").count() == 0
+    assert wrong == [], wrong
+    return "nothing runs, and nothing leaves the frame"
 
 
 SCRIPTS = {

@@ -3,7 +3,8 @@
     pip install build twine uv pipx && python docs/try_installs.py
 
 Every CPython that is found and allowed is tried, with the lowest and the newest versions of what
-the package needs, from the wheel and from the source distribution, without extras and with [demo].
+the package needs, from the wheel and from the source distribution, without extras, with [demo], and
+with what a widget takes.
 """
 
 import os
@@ -32,6 +33,18 @@ assert (a.grad, list(b.grad)) == (1.0, [6.0, 2.0]), (a.grad, b.grad)
 assert tg.unroll(loss)().loss == loss.item() and tg.draw(loss).source and tg.tree(loss)
 """
 DRAWN = 'import tinygrad_pool as tg; from net import loss; tg.render(loss, "net.svg")'
+PLAYED = """\
+import tinygrad_pool as tg
+from net import loss
+widget = tg.record(loss).widget()
+widget.step = 2
+assert "<iframe" in widget.get_state()["frame"]
+"""
+EXTRAS = {"": (ASKED,), "demo": (ASKED, DRAWN), "render,widget": (ASKED, DRAWN, PLAYED)}
+"""What is run with each choice of extras."""
+
+TELLING = ("numpy", "graphviz", "rich", "graphviz-pure", "matplotlib", "anywidget")
+"""The packages whose versions are told."""
 
 
 class Tried(NamedTuple):
@@ -78,15 +91,13 @@ def pythons() -> dict[str, str]:
 
 
 def needed(extra: str) -> list[str]:
-    """List what the package asks for, by itself or with an extra, extras of extras among them."""
-    if not extra:
-        return [*PROJECT["dependencies"]]
-    listed = []
-    for requirement in PROJECT["optional-dependencies"][extra]:
-        inner = re.fullmatch(r"tinygrad_pool\[(.*)\]", requirement)
-        more = [r for name in inner[1].split(",") for r in needed(name)] if inner else [requirement]
-        listed += more
-    return [*PROJECT["dependencies"], *listed]
+    """List what the package asks for, by itself or with extras, extras of extras among them."""
+    listed = [*PROJECT["dependencies"]]
+    for name in filter(None, extra.split(",")):
+        for requirement in PROJECT["optional-dependencies"][name]:
+            inner = re.fullmatch(r"tinygrad_pool\[(.*)\]", requirement)
+            listed += needed(inner[1]) if inner else [requirement]
+    return listed
 
 
 def installed(python: str, built: Path, extra: str, resolution: str, folder: Path) -> str:
@@ -100,13 +111,12 @@ def installed(python: str, built: Path, extra: str, resolution: str, folder: Pat
         *(asked, *dict.fromkeys(needed(extra))),
     )
     (folder / "net.py").write_text(SCRIPT, encoding="utf-8")
-    for program in (ASKED, DRAWN) if extra else (ASKED,):
+    for program in EXTRAS[extra]:
         run(inside, "-W", "error", "-c", program, cwd=folder)
     run(folder / "env" / "bin" / "tinygrad-pool", "tree", "net.py", cwd=folder)
     listed = run(tool("uv"), "pip", "list", "--python", inside, "--format", "freeze").stdout
     versions = dict(line.split("==") for line in listed.split() if "==" in line)
-    names = ["numpy", "graphviz", "rich", *(["graphviz-pure", "matplotlib"] if extra else [])]
-    return ", ".join(f"{name} {versions[name]}" for name in names)
+    return ", ".join(f"{name} {versions[name]}" for name in TELLING if name in versions)
 
 
 def environments(wheel: Path, source: Path, folder: Path) -> list[Tried]:
@@ -116,6 +126,8 @@ def environments(wheel: Path, source: Path, folder: Path) -> list[Tried]:
         (wheel, "", "highest"),
         (wheel, "demo", "lowest-direct"),
         (wheel, "demo", "highest"),
+        (wheel, "render,widget", "lowest-direct"),
+        (wheel, "render,widget", "highest"),
         (source, "", "highest"),
     ]
     rows = []
@@ -125,7 +137,7 @@ def environments(wheel: Path, source: Path, folder: Path) -> list[Tried]:
             how = f"{kind} `[{extra}]`" if extra else kind
             print(version, how, resolution, flush=True)
             versions = installed(python, built, extra, resolution, folder)
-            what = "computes, draws" if extra else "computes"
+            what = ", ".join(["computes", "draws", "plays"][: len(EXTRAS[extra])])
             rows.append(Tried(version, how, versions, f"{what}, and its command runs"))
     return rows
 

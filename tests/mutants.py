@@ -6,9 +6,9 @@
     python tests/mutants.py --list               what would be tried
 
 A mutant is run against the doctests of its module and the tests that mirror it, then against those
-of its room, then against all that `pytest` runs but the list of messages. One that survives needs a
-new test, or an answer in `mutants.toml` that says why it changes nothing. Which mutants of a module
-are tried depends on their text alone, so that everyone tries the same ones.
+of its room, the slow ones last, then against all that `pytest` runs but the list of messages. One
+that survives needs a new test, or an answer in `mutants.toml` that says why it changes nothing.
+Which mutants of a module are tried depends on their text alone, so that everyone tries the same.
 """
 
 import argparse
@@ -34,7 +34,8 @@ SECONDS = 600
 NO_TESTS = 5
 """How pytest ends where a module has neither doctests nor tests that mirror it."""
 
-NO_END, NO_IMPORT = "no end", "no import"
+NO_END, NO_NAME = "no end", "exit code"
+"""What notices a mistake where pytest names no test: it runs for ever, or cannot begin."""
 
 OPPOSITE = {
     ast.Gt: ast.GtE,
@@ -138,6 +139,8 @@ def edits_of(node):  # noqa: PLR0912 - one case a kind of mistake
             yield "change a constant", repr(OTHER_CONSTANT[value])
         case ast.Constant(int(value)):
             yield "be off by one", str(value + 1)
+        case ast.If(ast.Name("TYPE_CHECKING"), _):
+            pass  # an import for types alone, which costs time and changes nothing
         case ast.If(test, _) | ast.IfExp(test) if not _words(test) & ONLY_SPEED:
             yield "turn a condition round", test
 
@@ -218,6 +221,7 @@ def suites_of(path, near=False):
     yield ["-m", "not (huge or browser)", *own]
     if room.is_dir():
         yield [str(room), "tests/test_tour.py"]
+        yield ["-m", "(slow or long) and not (huge or browser)", str(room)]
     if not near:
         yield ["--ignore=tests/test_messages.py"]  # which any error that goes would change
 
@@ -236,7 +240,16 @@ def fails(tree, tests=()):
         return ""
     text = done.stdout.decode(errors="replace")
     found = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", text, re.MULTILINE)
-    return found[1] if found else NO_IMPORT
+    return found[1] if found else f"{NO_NAME} {done.returncode}"
+
+
+def alone(noticed, tree, near=False):
+    """Return what fails without a mistake, too, of what noticed some; or ""."""
+    named = {name for name in noticed.values() if not name.startswith((NO_END, NO_NAME))} - {""}
+    nameless = {mutant.path for mutant, name in noticed.items() if name.startswith(NO_NAME)}
+    begun = [[*suite, "--collect-only"] for path in nameless for suite in suites_of(path, near)]
+    suites = [["-m", "", *sorted(named)]] * bool(named) + begun
+    return next(filter(None, (fails(tree, suite) for suite in suites)), "")
 
 
 def noticed_by(mutant, tree, near=False):
@@ -312,17 +325,16 @@ def main(arguments=None):
             finally:
                 trees.put(tree)
 
-        survivors, names = [], set()
+        noticed = {}
         for mutant, name in zip(mutants, pool.map(tried, mutants), strict=True):
             print("noticed " if name else "SURVIVES", mutant, name and f"by {name}", flush=True)
-            survivors += [mutant] * (not name)
-            names.add(name)
-        alone = fails(tree, ["-m", "", *sorted(names - {"", NO_END, NO_IMPORT})])
-        if names and alone:
-            print(f"fails without a mistake, too: {alone}")
+            noticed[mutant] = name
+        if name := alone(noticed, tree, wanted.near):
+            print(f"fails without a mistake, too: {name}")
             return len(mutants)
-    print(f"{len(mutants)} mutants, {len(survivors)} survive without an answer")
-    return len(survivors)
+    survivors = list(noticed.values()).count("")
+    print(f"{len(mutants)} mutants, {survivors} survive without an answer")
+    return survivors
 
 
 if __name__ == "__main__":

@@ -41,6 +41,8 @@ def test_it_happens_as_it_is_told(key, peer):
         peer("onnx")
     if "Chromium" in what:
         peer("playwright.sync_api")
+        if "widget" in what:
+            peer("anywidget")
         if not (shutil.which("chromium") or shutil.which("google-chrome")):
             (pytest.fail if "CI" in os.environ else pytest.skip)("there is no Chromium here")
     assert try_faults.row(ALL[key]) == ROWS[key]

@@ -9,6 +9,9 @@ SOURCE = '''
 """A module."""
 import numpy as np
 
+if TYPE_CHECKING:
+    import graphviz
+
 def add_backward(g: int = 1) -> tuple:
     """Is left alone: a > b."""
     if g > FEW:
@@ -86,3 +89,12 @@ def test_every_answer_is_for_a_mistake_that_can_still_be_made():
 def test_what_fails_is_named(tmp_path, text, name):
     (tmp_path / "test_own.py").write_text(text, "utf-8")
     assert mutants.fails(tmp_path, ["test_own.py"]) == name
+
+
+@pytest.mark.slow
+def test_a_suite_that_cannot_begin_notices_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(mutants, "suites_of", lambda *_: [["nowhere.py"]])
+    name = mutants.fails(tmp_path, ["nowhere.py"])
+    mistake = mutants.Mutant("m.py", "f", "be off by one", "1", "2", 1, "2")
+    assert mutants.alone({mistake: name}, tmp_path) == name == "exit code 4"
+    assert mutants.alone({mistake: ""}, tmp_path) == ""

@@ -62,9 +62,7 @@ def check_folder(path: str | os.PathLike[str]) -> Path:
     Traceback (most recent call last):
     tinygrad_pool.errors.OutputError: absent/graph.svg: the folder absent does not exist
     """
-    if not isinstance(path, str | os.PathLike):
-        raise OutputError(f"a file needs a path, got {path!r:.80}")
-    path = Path(path)
+    path = path_of(path)
     with _in_words(path), suppress(FileNotFoundError, NotADirectoryError):
         os.lstat(path)
     if not path.parent.is_dir():
@@ -76,6 +74,18 @@ def check_folder(path: str | os.PathLike[str]) -> Path:
         )
         raise OutputError(f"{_shown(path)}: {what}")
     return path
+
+
+def path_of(path: object) -> Path:
+    """Read a path. Raises OutputError for anything else.
+
+    >>> path_of(3)
+    Traceback (most recent call last):
+    tinygrad_pool.errors.OutputError: a file needs a path, got 3
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise OutputError(f"a file needs a path, got {path!r:.80}")
+    return Path(path)
 
 
 def kind_of(path: str | os.PathLike[str]) -> str:

@@ -228,6 +228,8 @@ def test_what_cannot_be_checked(torch):
         tg.crosscheck(2.0)
     with pytest.raises(DataError, match=r"needs a torch.nn.Module, got float"):
         tg.crosscheck(tg.Value(2.0), 2.0)
+    with pytest.raises(OptionError, match="crosscheck: Linear fails on these example inputs: mat1"):
+        tg.crosscheck(tg.nn.Linear(3, 2), torch.nn.Linear(4, 2), np.ones((1, 3), np.float32))
 
 
 ROWS = {

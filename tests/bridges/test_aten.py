@@ -82,6 +82,7 @@ CASES = {
     "gather": ("gather", X, 1, np.array([[0], [1], [3]])),
     "embedding": ("embedding", X, np.array([[0, 2]])),
     "embedding with padding": ("embedding", X, np.array([[0, 2]]), 2),
+    "embedding with the first for padding": ("embedding", X, np.array([[0, 1]]), 0),
     "flip": ("flip", CUBE, [0, -1]),
     "roll": ("roll", X, [1, -1], [0, 1]),
     "roll all": ("roll", X, [5]),

@@ -227,6 +227,17 @@ def test_numbers_in_other_files_are_not_opened(onnx, write):
         tg.from_onnx(path)
 
 
+@pytest.mark.parametrize("kind", ["float32", "float64", "int32", "int64", "uint64"])
+def test_numbers_may_be_kept_in_lists_as_others_write_them(onnx, write, kind):
+    h = onnx.helper
+    dtype = h.np_dtype_to_tensor_dtype(np.dtype(kind))
+    tensor = h.make_tensor("w", dtype, [3], np.array([1, 2, 3], kind))
+    assert not tensor.raw_data
+    to = {"to": onnx.TensorProto.FLOAT}
+    path = write([("Cast", ["w"], ["a"], to), ("Add", ["x", "a"], ["y"])], {"w": tensor})
+    assert tg.from_onnx(path)(X).data.tolist() == [[1.0, 3.0, 5.0], [4.0, 6.0, 8.0]]
+
+
 def test_a_shape_that_its_numbers_do_not_fill(onnx, write):
     tensor = onnx.numpy_helper.from_array(np.ones(3, np.float32), "w")
     tensor.dims[0] = 2**40

@@ -336,6 +336,16 @@ def test_what_is_no_module_and_what_numpy_cannot_hold(torch):
         tg.from_torch(torch.nn.Linear(2, 2).bfloat16(), torch.ones(1, 2).bfloat16())
 
 
+@pytest.mark.parametrize("given", [[], [np.ones((3, 5), np.float32)], ["x"]])
+def test_a_module_that_does_not_take_the_example(torch, given):
+    says = (
+        "from_torch: Linear fails on these example inputs: .*; give those that it takes, in order"
+    )
+    with pytest.raises(OptionError, match=says) as caught:
+        tg.from_torch(torch.nn.Linear(2, 3), *given)
+    assert caught.value.__cause__ is not None
+
+
 def test_a_name_that_a_network_has_already(torch):
     module = torch.nn.Sequential()
     module.add_module("save", torch.nn.Linear(2, 2))

@@ -5,10 +5,13 @@ import re
 import signal
 import subprocess
 import sys
+from io import StringIO
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from tinygrad_pool.cli import digits
 from tinygrad_pool.cli.demo import DigitsNet, File
 from tinygrad_pool.cli.main import main
 from tinygrad_pool.drawing import dot_program
@@ -47,6 +50,18 @@ def _weights_alone(monkeypatch):
     monkeypatch.setattr("tinygrad_pool.cli.demo.files_of", files_of)
 
 
+def test_the_bar_goes_when_the_training_ends(monkeypatch):
+    from rich.console import Console
+
+    half, whole = (SimpleNamespace(share=share, accuracies=[0.5]) for share in (0.5, 1.0))
+    monkeypatch.setattr("tinygrad_pool.cli.demo.train", lambda *_: iter([half, whole]))
+    file = StringIO()
+    digits._train(None, 1, 0, 450, Console(file=file, force_terminal=True, width=80))
+    *_, after = file.getvalue().rpartition("100%")
+    assert "\x1b[2K" in after  # which clears a line
+    assert "images that it has not seen" in after
+
+
 class TestDemo:
     @pytest.mark.slow
     def test_it_reaches_97_percent_and_tells_where_the_pictures_are(self, tmp_path, run):
@@ -59,6 +74,7 @@ class TestDemo:
         assert "Written to tinygrad_pool_demo" in printed
         assert all(name in printed for name in FILES)
         assert "Open F4 first" in printed
+        assert re.search(r"The whole δ\(2\) = [-.\de]+ goes to unit [1-4], the largest", printed)
 
     @pytest.mark.slow
     @pytest.mark.usefixtures("_weights_alone")

@@ -13,7 +13,7 @@ import pytest
 import tinygrad_pool as tg
 from tinygrad_pool.cli import editor
 from tinygrad_pool.cli.main import main
-from tinygrad_pool.errors import OptionError, ScriptError
+from tinygrad_pool.errors import GraphError, OptionError, ScriptError
 
 SCRIPT = """\
 import sys
@@ -187,6 +187,13 @@ class TestLoad:
         assert passed.call(passed.loss) == "y"
         assert len(passed) == 1
         assert not passed.loss.has_grad
+
+    def test_a_loss_from_before_the_last_update_is_told(self, net):
+        net.write_text(
+            "import tinygrad_pool as tg\nw = tg.Value([1.0])\nloss = w.sum()\nw.data -= 0.5\n"
+        )
+        with pytest.raises(GraphError, match=r"^launch: .*: compute loss once more at the end of "):
+            editor.load({"program": str(net)})
 
     def test_a_folder_to_run_in_is_entered(self, net, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)

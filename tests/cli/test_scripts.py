@@ -124,6 +124,19 @@ class TestStepping:
         assert 'height="90px"' in wide.read_text(encoding="utf-8")
 
 
+@pytest.mark.usefixtures("_own_argv")
+@pytest.mark.parametrize(
+    "command",
+    ["draw {} -o {}", "frames {} -o {}", "play {} -o {}", "equivalence {} -o {}", "export {} {}"],
+)
+def test_a_folder_that_is_not_there_is_told_before_the_script_runs(command, tmp_path, capsys):
+    script, ran = tmp_path / "net.py", tmp_path / "ran"
+    script.write_text(f"open({str(ran)!r}, 'w').close()\n", encoding="utf-8")
+    assert main(command.format(script, tmp_path / "absent" / "out.svg").split()) == 1
+    assert "absent does not exist" in capsys.readouterr().err
+    assert not ran.exists()
+
+
 def test_play_writes_a_page_and_opens_it_if_asked(tmp_path, capsys, monkeypatch):
     (tmp_path / "net.py").write_text("import tinygrad_pool as tg\na = tg.Value(2.0)\nE = a * a\n")
     opened = []
@@ -138,6 +151,14 @@ def test_play_writes_a_page_and_opens_it_if_asked(tmp_path, capsys, monkeypatch)
     assert '"opens":"play"' in page.read_text()
     main(["play", str(tmp_path / "net.py"), "-o", str(page), "--predict"])
     assert '"opens":"predict"' in page.read_text()
+
+
+@pytest.mark.usefixtures("_own_argv")
+def test_play_begins_an_array_with_ones(tmp_path):
+    (tmp_path / "net.py").write_text("import tinygrad_pool as tg\ny = tg.Value([1.0, 2.0]).exp()\n")
+    page = tmp_path / "pass.html"
+    assert main(["play", str(tmp_path / "net.py"), "--value", "y", "-o", str(page)]) == 0
+    assert '"says":"y (exp) gets 1 1"' in page.read_text("utf-8")
 
 
 def test_unroll_prints_a_program_that_runs(tmp_path, capsys):
@@ -220,6 +241,39 @@ loss = ((X @ w) ** 2).mean()
 w.data = w.data - 0.1
 """,
 }
+
+
+TRAINED = """
+import tinygrad_pool as tg
+w = tg.Value([1.0, 2.0], label="w")
+descent = tg.optim.SGD([w], lr=0.1)
+for _ in range(3):
+    loss = (w * w).sum()
+    descent.zero_grad()
+    loss.backward()
+    descent.step()
+"""
+
+
+@pytest.mark.usefixtures("_own_argv")
+@pytest.mark.parametrize(
+    "command", ["diagnose", "play", "debug -c q", "frames", "unroll", "equivalence"]
+)
+def test_a_training_script_is_told_to_compute_its_loss_once_more(
+    command, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    script = tmp_path / "net.py"
+    script.write_text(TRAINED, encoding="utf-8")
+    name, *options = command.split()
+    assert main([name, "net.py", *options]) == 1
+    assert capsys.readouterr().err == (
+        f"tinygrad-pool: {name}: the data of the leaf 'w' changed in place after the mul node was "
+        "computed from it; run the forward pass again: compute loss once more at the end of "
+        "net.py, after the last update\n"
+    )
+    script.write_text(f"{TRAINED}loss = (w * w).max()\n", encoding="utf-8")
+    assert main([name, "net.py", *options]) == 0
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,7 @@ def test_batches_as_they_come_and_without_the_last():
     kept = [part.tolist() for part, _ in batches(x, x, 2, shuffle=False, drop_last=True)]
     assert kept == [[0, 1], [2, 3]]
     assert list(batches(x[:0], x[:0])) == []
+    assert [len(part) for part, _ in batches(np.zeros(65), np.zeros(65))] == [32, 32, 1]
 
 
 @pytest.mark.parametrize(

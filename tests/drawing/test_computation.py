@@ -354,7 +354,10 @@ def test_weights_inputs_and_cut_off_values_are_told_apart_in_a_folded_graph():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"show": ("data", "grads")}, "draw: show takes any of data, grad, .*, got grads"),
+        (
+            {"show": ("data", "grads")},
+            "draw: each word of show must be one of 'data', 'grad', .*, got 'grads'",
+        ),
         ({"detail": "some"}, "draw: detail must be one of"),
         ({"depth": -1}, "draw: depth must be a whole number of at least 0, got -1"),
         ({"theme": "blue"}, "theme must be one of 'light', 'dark', got 'blue'"),

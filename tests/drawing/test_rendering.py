@@ -107,6 +107,13 @@ def test_what_is_no_number_of_pixels_is_refused(side, tmp_path):
         tg.render(small(), tmp_path / "a.svg", height=side)
 
 
+@pytest.mark.parametrize("option", ["dpi", "timeout"])
+@pytest.mark.parametrize("given", [-1, "fast", None, np.nan, np.inf])
+def test_what_is_no_resolution_and_no_time_is_refused(option, given, tmp_path):
+    with pytest.raises(OptionError, match=f"render: {option} must be a number, . … 100000, got"):
+        tg.render(small(), tmp_path / "a.png", **{option: given})
+
+
 @pytest.mark.peer
 def test_a_dark_pdf_has_no_white_rim(tmp_path, peer):
     peer("pygraphviz")

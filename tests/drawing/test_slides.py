@@ -279,7 +279,12 @@ def test_a_layout_that_fails_leaves_no_file(tmp_path, monkeypatch):
     ("give", "options", "error", "message"),
     [
         (lambda: 2.0, {}, DataError, "frames: needs a Value, got float"),
-        (alone, {"format": "mp4"}, OptionError, "format must be one of svg, png, pdf, gif, got 'm"),
+        (
+            alone,
+            {"format": "mp4"},
+            OptionError,
+            "format must be one of 'svg', 'png', 'pdf', 'gif', got 'm",
+        ),
         (alone, {"theme": "neon"}, OptionError, "theme must be one of 'light', 'dark', got 'neon'"),
         (alone, {"direction": "up"}, OptionError, "direction must be one of"),
     ],

@@ -13,6 +13,7 @@ from tinygrad_pool import Value, nn, optim
 from tinygrad_pool.engine import habits
 from tinygrad_pool.engine.numpy_protocol import ELSEWHERE
 from tinygrad_pool.errors import HabitError, TinygradPoolError, UnsupportedError
+from tinygrad_pool.optim import lr_scheduler
 
 V = np.array([[0.5, -1.5, 2.5], [3.5, 0.25, -0.75]])
 W = np.array([[1.0, -1.5, 0.5], [0.1, 0.2, 0.3]])
@@ -79,9 +80,15 @@ OWNERS = {
     "a Value": (lambda: Value(V), {*ELSEWHERE.split()}),
     "an interior Value": (lambda: Value(V) * 2.0, {*ELSEWHERE.split()}),
     "a network": (Net, {*habits.OF_NETWORKS}),
+    "an optimizer": (lambda: optim.SGD([Value(V)]), {*habits.OF_OPTIMIZERS}),
     "the package": (lambda: tg, {*habits.OF_MODULES}),
     "layers": (lambda: nn, {*tg.functional.__all__, *optim.__all__} - {*nn.__all__}),
-    "optimizers": (lambda: optim, {*nn.__all__, "grad", "median"} - {*habits.OF_MODULES}),
+    "schedules": (lambda: optim.lr_scheduler, {"MultiStepLR", "SGD", "Linear", "relu"}),
+    "optimizers": (
+        lambda: optim,
+        {*lr_scheduler.__all__} - {"LRScheduler"}
+        | {*nn.__all__, "grad", "median"} - {*habits.OF_MODULES},
+    ),
 }
 NAMES = [(owner, name) for owner, (_, names) in OWNERS.items() for name in sorted(names)]
 
@@ -205,13 +212,30 @@ def test_a_probe_gets_pythons_own_error(make, name):
 
 
 def test_no_answer_is_for_a_name_that_is_there():
-    for owner in (Value(V), Value(V) * 2.0, Net()):
+    for owner in (Value(V), Value(V) * 2.0, Net(), optim.SGD([Value(V)])):
         for name in dir(owner):
             getattr(owner, name)
     assert not {*dir(Value(V))} & {*ELSEWHERE.split()}
     assert "cuda" not in dir(Net())
     for name in habits.OF_MODULES:
         assert not all(hasattr(module, name) for module in (tg, nn, optim))
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "meant"),
+    [
+        (tg, "maxpool", "max_pool2d"),
+        (tg.functional, "conv", "conv2d"),
+        (nn, "Relu", "ReLU"),
+        (optim, "sgd", "SGD"),
+        (lr_scheduler, "stepLR", "StepLR"),
+    ],
+)
+def test_python_can_say_which_name_was_meant(module, name, meant):
+    with pytest.raises(AttributeError) as caught:
+        getattr(module, name)
+    assert (caught.value.name, caught.value.obj) == (name, module)
+    assert meant in dir(module)  # which Python compares it with
 
 
 def test_an_attribute_of_ones_own_may_have_any_of_the_names():

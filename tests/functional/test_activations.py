@@ -122,7 +122,7 @@ def test_prelu_has_a_weight_or_one_for_each_channel(works_everywhere, check_grad
         (lambda x: tg.elu(x, alpha=10**400), "elu: alpha must be a number, got 1000"),
         (lambda x: tg.celu(x, alpha=0.0), "celu: alpha must be a number of at least"),
         (lambda x: tg.leaky_relu(x, True), "leaky_relu: negative_slope must be a number, got True"),
-        (lambda x: tg.gelu(x, approximate="no"), 'gelu: approximate must be "none" or "tanh"'),
+        (lambda x: tg.gelu(x, approximate="no"), "gelu: approximate must be one of 'none', 'tanh'"),
         (lambda x: tg.softplus(x, beta=0.0), "softplus: beta must not be 0"),
         (lambda x: tg.softplus(x, threshold=None), "softplus: threshold must be a number"),
         (lambda x: tg.hardtanh(x, 1.0, 1.0), "hardtanh: max_val must be a number of at least 1"),

@@ -143,7 +143,7 @@ def test_linear_is_x_times_w_transposed(works_everywhere, check_gradient):
             r"weight needs shape \(4,\), got \(2,\)",
         ),
         (lambda: tg.batch_norm(X, W, B, eps=-1.0), OptionError, "eps must be a number of at lea"),
-        (lambda: tg.layer_norm(X, 3), ShapeError, r"layer_norm: needs x of shape \(..., \(3,\)\)"),
+        (lambda: tg.layer_norm(X, 3), ShapeError, r"layer_norm: needs x of shape \(\.\.\., 3\)"),
         (lambda: tg.layer_norm(W, (3, 4)), ShapeError, r"layer_norm: needs x of shape"),
         (lambda: tg.layer_norm(X, 4, bias=W[:1]), ShapeError, r"bias needs shape \(4,\)"),
         (lambda: tg.layer_norm(X, 1.5), OptionError, "normalized_shape must be whole numbers"),

@@ -112,6 +112,11 @@ def test_help_shows_an_operations_own_signature(name, operation):
     assert inspect.getdoc(operation).startswith(first)
 
 
+def test_a_method_shows_its_signature_without_the_value_itself():
+    assert str(inspect.signature(tg.Value(1.0).exp)) == "() -> 'Value'"
+    assert list(inspect.signature(tg.Value([1.0]).max).parameters) == ["axis", "keepdims", "ties"]
+
+
 def test_a_rule_keeps_its_own_example_and_its_source_is_found():
     rule = tg.relu.__wrapped__
     assert ">>> y, backward = relu(" in rule.__doc__

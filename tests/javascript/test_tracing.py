@@ -76,3 +76,4 @@ def test_numbers_for_json():
         1, 0.1, -0.0, "Infinity", "-Infinity", "NaN", 1e300,
     ]  # fmt: skip
     assert str(as_json(-0.0)) == "-0.0"
+    assert str([as_json(x) for x in (-2.0, 0.0)]) == "[-2, 0]"  # a page has many of them

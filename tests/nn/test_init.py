@@ -103,7 +103,7 @@ def test_bounds_and_gains_are_torchs(peer):
         (
             lambda: init.kaiming_normal_(weights(), mode="fan"),
             OptionError,
-            "kaiming_normal_: mode must be 'fan_in' or 'fan_out', got 'fan'",
+            "kaiming_normal_: mode must be one of 'fan_in', 'fan_out', got 'fan'",
         ),
         (
             lambda: init.kaiming_normal_(weights(), nonlinearity="gelu"),

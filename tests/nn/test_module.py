@@ -323,3 +323,17 @@ class TestState:
 def test_a_layer_of_another_library_is_answered_in_words():
     with pytest.raises(AttributeError, match=r"nn has no Embedding: write weight\[labels\]"):
         nn.Embedding  # noqa: B018
+
+
+@pytest.mark.parametrize("kind", [nn.Conv2d, nn.ReLU, nn.BatchNorm1d, nn.MaxPool2d])
+def test_a_class_beside_a_layer_hears_of_classes_made_of_both(kind):
+    made = []
+
+    class Noted:
+        def __init_subclass__(cls):
+            made.append(cls)
+
+    class Mine(kind, Noted):
+        pass
+
+    assert made == [Mine]

@@ -117,7 +117,9 @@ def test_instance_norm_is_over_each_plane(n, shape):
     y = kind(4)(x).data
     np.testing.assert_array_equal(y, tg.instance_norm(x).data)
     assert y.mean(axis=tuple(range(2, n + 2))) == pytest.approx(np.zeros((2, 4)), abs=1e-12)
+    np.testing.assert_array_equal(kind(4, eps=1.0)(x).data, tg.instance_norm(x, eps=1.0).data)
     assert kind(4).parameters() == []
+    assert kind(4, affine=True, bias=False).bias is None
     layer = kind(4, affine=True, dtype=np.float64).eval()
     layer.weight.data, layer.bias.data = np.full(4, 2.0), np.ones(4)
     assert layer(x).data == pytest.approx(2.0 * y + 1.0)
@@ -135,8 +137,20 @@ def test_instance_norm_is_over_each_plane(n, shape):
 def test_group_norm_is_over_groups_of_channels():
     layer = nn.GroupNorm(2, 4, dtype=np.float64)
     np.testing.assert_array_equal(layer(X).data, tg.group_norm(X, 2).data)
+    assert [p.label for p in nn.GroupNorm(2, 4).parameters()] == ["weight", "bias"]
     assert nn.GroupNorm(2, 4, affine=False).parameters() == []
     assert nn.GroupNorm(2, 4, bias=False).bias is None
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_norm_says_its_options(bias):
+    assert repr(nn.LayerNorm((3, 4), bias=bias)) == (
+        f"LayerNorm((3, 4), eps=1e-05, elementwise_affine=True, bias={bias})"
+    )
+    assert repr(nn.GroupNorm(2, 4, bias=bias)) == (
+        f"GroupNorm(2, 4, eps=1e-05, affine=True, bias={bias})"
+    )
+    assert f"bias={bias}, track" in repr(nn.BatchNorm1d(4, bias=bias))
 
 
 @pytest.mark.parametrize(

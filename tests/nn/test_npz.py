@@ -11,7 +11,7 @@ import pytest
 
 from tinygrad_pool import Value, nn
 from tinygrad_pool.errors import OptionError, OutputError, ShapeError, TinygradPoolError
-from tinygrad_pool.nn.npz import packed
+from tinygrad_pool.nn.npz import opened, packed
 
 
 @pytest.mark.parametrize("name", ["file", "allow_pickle", "a/b", "../up"])
@@ -32,6 +32,23 @@ def test_a_file_carries_it(tmp_path):
     other.load(net.save(tmp_path / "weights.npz"))
     assert np.array_equal(other.weight.data, net.weight.data)
     assert [path.name for path in tmp_path.iterdir()] == ["weights.npz"]
+
+
+@pytest.mark.parametrize("version", [(1, 0), (2, 0)])
+def test_either_kind_of_header_is_read(tmp_path, version):
+    net, path = nn.Linear(2, 3, rng=0), tmp_path / "weights.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in nn.Linear(2, 3, rng=1).state_dict().items():
+            with archive.open(f"{name}.npy", "w") as file:
+                np.lib.format.write_array(file, array, version)
+    net.load(path)
+    assert np.array_equal(net.weight.data, nn.Linear(2, 3, rng=1).weight.data)
+
+
+def test_no_object_is_unpacked_even_where_its_shape_was_not_asked_for(tmp_path):
+    np.savez(tmp_path / "objects.npz", weight=np.array([None], dtype=object))
+    with pytest.raises(OutputError, match="is not an"), opened(tmp_path / "objects.npz") as found:
+        found["weight"].array()
 
 
 def test_a_missing_folder_or_file_is_named(tmp_path):

@@ -2,10 +2,11 @@
 
 import re
 
+import numpy as np
 import pytest
 
 from tinygrad_pool import Value
-from tinygrad_pool.errors import OptionError
+from tinygrad_pool.errors import DataError, OptionError
 from tinygrad_pool.optim import SGD, lr_scheduler
 from tinygrad_pool.optim.lr_scheduler import CosineAnnealingLR, ExponentialLR, LambdaLR, StepLR
 
@@ -56,6 +57,18 @@ def test_a_schedule_that_is_loaded_goes_on_as_if_it_had_not_stopped(name, option
         other.step()
 
 
+def test_a_schedule_that_is_saved_before_its_first_step_is_loaded():
+    state = StepLR(made(0.5), 2).state_dict()
+    assert {name: (type(a), a.shape) for name, a in state.items()} == dict.fromkeys(
+        ["base_lr", "last_epoch"], (np.ndarray, ())
+    )
+    again = made(0.1)
+    schedule = StepLR(again, 2)
+    schedule.step()
+    schedule.load_state_dict(state)
+    assert (again.lr, schedule.last_epoch) == (0.5, 0)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -66,13 +79,58 @@ def test_a_schedule_that_is_loaded_goes_on_as_if_it_had_not_stopped(name, option
         (lambda: CosineAnnealingLR(made(), 0), "CosineAnnealingLR: T_max must be at least 1"),
         (lambda: CosineAnnealingLR(made(), 1, -1), "CosineAnnealingLR: eta_min must be a number"),
         (lambda: LambdaLR(made(), 0.5), "LambdaLR: lr_lambda must be a function, got 0.5"),
-        (lambda: LambdaLR(made(), lambda t: -1.0), "LambdaLR: lr must be a number of at least 0"),
+        (lambda: LambdaLR(made(), lambda t: -1.0), "LambdaLR: lr must be a non-negative number"),
         (lambda: LambdaLR(made(), lambda t: None), "LambdaLR: lr_lambda(0) must be a number"),
     ],
 )
 def test_options_that_do_not_fit_are_named(make, message):
     with pytest.raises(OptionError, match=re.escape(message)):
         make()
+
+
+def test_a_schedule_of_pytorchs_that_is_not_here_says_what_to_write():
+    with pytest.raises(
+        AttributeError, match=r"no MultiStepLR: write optim\.lr_scheduler\.LambdaLR"
+    ):
+        lr_scheduler.MultiStepLR  # noqa: B018  # it raises
+
+
+@pytest.mark.parametrize("gamma", [1e200, np.float64(1e200), 10**200])
+def test_a_rate_that_grows_without_bounds_is_refused_before_it_is_set(gamma):
+    optimizer = made(0.5)
+    schedule = ExponentialLR(optimizer, gamma)
+    schedule.step()
+    with pytest.raises(OptionError, match="ExponentialLR: lr must be a non-negative number, got"):
+        schedule.step()
+    assert (optimizer.lr, schedule.last_epoch) == (0.5e200, 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "says"),
+    [
+        ({"last_epoch": -1}, DataError, "last_epoch must be a whole number of at least 0, got -1"),
+        (
+            {"last_epoch": 1.5},
+            DataError,
+            "last_epoch must be a whole number of at least 0, got 1.5",
+        ),
+        ({"last_epoch": np.nan}, DataError, "last_epoch must be a whole number"),
+        ({"last_epoch": np.inf}, DataError, "last_epoch must be a whole number"),
+        ({"base_lr": -1.0}, OptionError, "base_lr must be a non-negative number, got -1.0"),
+        ({"base_lr": np.nan}, OptionError, "base_lr must be a non-negative number, got nan"),
+    ],
+)
+@pytest.mark.parametrize(("name", "options"), CALLS)
+def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(
+    name, options, change, error, says
+):
+    optimizer = made(0.1)
+    schedule = getattr(lr_scheduler, name)(optimizer, **options)
+    schedule.step()
+    before = schedule.to_npz(), optimizer.lr
+    with pytest.raises(error, match=re.escape(says)):
+        schedule.load_state_dict(schedule.state_dict() | change)
+    assert (schedule.to_npz(), optimizer.lr) == before
 
 
 @pytest.mark.peer

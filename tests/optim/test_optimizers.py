@@ -135,6 +135,7 @@ def test_the_names_of_a_state_can_be_read():
     kept = ["1.step", "1.exp_avg", "1.exp_avg_sq", "1.max_exp_avg_sq"]
     assert {name: state[name].tolist() for name in options} == options
     assert [name for name in state if name not in options] == kept
+    assert {type(array) for array in state.values()} == {np.ndarray}
     assert state["1.exp_avg"] == pytest.approx([0.05, 0.025])
     state["1.exp_avg"][:] = 0.0
     assert optimizer.state_dict()["1.exp_avg"][0] != 0.0
@@ -172,6 +173,11 @@ def test_options_that_were_changed_on_the_way_are_saved():
         ({"lr": [0.1, 0.2]}, ShapeError, "lr needs shape (), got (2,)"),
         ({"lr": -0.5}, OptionError, "Adam: lr must be a non-negative number, got -0.5"),
         ({"0.exp_avg_sq": ["a", "b"]}, DataError, "load_state_dict: 0.exp_avg_sq"),
+        ({"0.step": 0}, DataError, "0.step must be a whole number of at least 1, got 0"),
+        ({"0.step": -1}, DataError, "0.step must be a whole number of at least 1, got -1"),
+        ({"0.step": 1.5}, DataError, "0.step must be a whole number of at least 1, got 1.5"),
+        ({"0.step": np.nan}, DataError, "0.step must be a whole number of at least 1, got nan"),
+        ({"amsgrad": 0.5}, OptionError, "Adam: amsgrad must be True or False, got 0.5"),
     ],
 )
 def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(change, error, says):
@@ -215,6 +221,19 @@ def test_the_learning_rate_can_be_changed_on_the_way():
     optimizer.lr = 0.25
     optimizer.step()
     assert w.data == 0.5
+
+
+@pytest.mark.parametrize("lr", ["fast", None, np.nan, np.inf, -0.1, [0.1], Value(0.1)])
+@pytest.mark.parametrize("kind", [SGD, Adam, AdamW])
+def test_a_learning_rate_that_is_none_is_refused_before_anything_moves(kind, lr):
+    w = Value([1.0, 2.0])
+    w.grad = [0.5, 0.25]
+    optimizer = kind([w])
+    optimizer.lr = lr
+    says = f"{kind.__name__}: lr must be a non-negative number, got "
+    with pytest.raises(OptionError, match=re.escape(says)):
+        optimizer.step()
+    assert w.data.tolist() == [1.0, 2.0]
 
 
 def test_weight_decay_pulls_to_zero():
@@ -301,6 +320,10 @@ W, V, NET = Value(1.0, label="w"), Value(1.0), nn.Linear(1, 1, rng=0)
         (
             lambda: SGD(NET),
             "SGD: needs a list of parameters, such as model.parameters(), got Linear",
+        ),
+        (
+            lambda: SGD(nn.Sequential(NET)),  # whose modules can be iterated over
+            "SGD: needs a list of parameters, such as model.parameters(), got Sequential",
         ),
         (lambda: Adam([np.ones(2)]), "Adam: a parameter must be a Value, got array([1., 1.])"),
         (

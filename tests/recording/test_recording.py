@@ -34,6 +34,13 @@ def test_recording_changes_nothing_until_it_is_moved():
     assert repr(passed) == f"Recording({len(passed)} steps, at 0)"
 
 
+def test_the_position_is_read_and_changed_by_seek_alone():
+    passed = tg.record(network()[1])
+    with pytest.raises(AttributeError, match="position"):
+        passed.position = 2  # which would move no gradient
+    assert passed.position == 0
+
+
 def test_the_last_position_is_what_backward_leaves_bit_for_bit():
     leaves, E = network()
     E.backward()

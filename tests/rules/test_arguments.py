@@ -2,7 +2,17 @@ import numpy as np
 import pytest
 
 from tinygrad_pool.errors import AxisError, OptionError
-from tinygrad_pool.rules.arguments import axes_of, flag, kept, place_of, whole
+from tinygrad_pool.rules.arguments import (
+    axes_of,
+    choice,
+    flag,
+    kept,
+    listed,
+    place_of,
+    real,
+    text,
+    whole,
+)
 
 
 @pytest.mark.parametrize(
@@ -83,3 +93,35 @@ def test_a_place_is_the_index_of_one_element(index, shape, place):
 def test_a_place_is_made_of_whole_numbers():
     with pytest.raises(AxisError, match=r"why: index must be a whole number, got 0\.5"):
         place_of((0, 0.5), (2, 2), "why: index")
+
+
+@pytest.mark.parametrize(
+    ("bounds", "said"),
+    [
+        ((), "f: p must be a number, got 'x'"),
+        ((0.0,), "f: p must be a number of at least 0, got 'x'"),
+        ((0.0, 1.0), "f: p must be a number, 0 … 1, got 'x'"),
+    ],
+)
+def test_a_number_is_asked_for_with_its_bounds(bounds, said):
+    with pytest.raises(OptionError, match=rf"^{said}$"):
+        real("x", "f: p", *bounds)
+    assert real(1, "f: p", *bounds) == 1.0
+
+
+@pytest.mark.parametrize("given", ["c", None, 1, np.array(["a", "b"]), ["a"]])
+def test_a_choice_is_one_of_its_words(given):
+    assert choice("b", ("a", "b"), "f: way") == "b"
+    with pytest.raises(OptionError, match=r"^f: way must be one of 'a', 'b', got "):
+        choice(given, ("a", "b"), "f: way")
+
+
+def test_text_is_text():
+    assert text("", "f: title") == ""
+    with pytest.raises(OptionError, match="f: title must be text, got 3"):
+        text(3, "f: title")
+
+
+def test_what_cannot_be_listed_is_one_thing():
+    assert listed(iter([1, 2])) == [1, 2]
+    assert listed(np.array(3.0)) == [3.0]

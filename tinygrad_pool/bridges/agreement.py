@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_pool.bridges.counterparts import NoCounterpartError, constant, in_torch
 from tinygrad_pool.bridges.torch_writing import to_torch
-from tinygrad_pool.bridges.translations import as_operand, data_of
+from tinygrad_pool.bridges.translations import as_operand, data_of, returned
 from tinygrad_pool.derivatives.candidates import candidates_of
 from tinygrad_pool.derivatives.ties import tied_units
 from tinygrad_pool.engine.functions import leaves_of
@@ -278,7 +278,7 @@ def _of_networks(torch: Any, network: Module, module: Any, example: Sequence[Any
     given = [as_operand(x, "crosscheck: an input") for x in example]
     ours = [*outputs_of(network(*given))]
     tensors = [torch.as_tensor(np.array(data_of(x))) for x in given]
-    theirs = [*outputs_of(module(*tensors))]
+    theirs = [*outputs_of(returned("crosscheck", module, tensors))]
     if len(ours) != len(theirs):
         raise OptionError(
             f"crosscheck: the network returns {counted(len(ours), 'output')}, the module "

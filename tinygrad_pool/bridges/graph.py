@@ -57,7 +57,7 @@ def graph_of(name: str, made_of: Any, inputs: Sequence[Any]) -> Graph:
     for given in inputs:
         if not isinstance(given, Node) or given not in nodes or not given.is_leaf:
             who = name_of(given) if isinstance(given, Node) else f"{given!r:.80}"
-            raise OptionError(f"{name}: an input must be a leaf of the graph, got {who}")
+            raise OptionError(f"{name}: an input must be a leaf of this graph, which {who} is not")
     _check_whole(name, nodes)
     named = _names(inputs, [v.label for v in inputs], "x")
     others = [v for v in nodes if v.is_leaf and v not in inputs]

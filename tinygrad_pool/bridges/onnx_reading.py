@@ -13,6 +13,7 @@ from tinygrad_pool.bridges.network import MOST, Call, Input, Network, Program, R
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OutputError, TinygradPoolError, UnsupportedError
 from tinygrad_pool.extras import extra
+from tinygrad_pool.files import path_of
 
 LARGEST = 2**30
 """A file of more bytes is not read: it would be no small network."""
@@ -35,7 +36,7 @@ def from_onnx(path: str | os.PathLike[str]) -> Network:
     or an opset that are not known, or a model with functions or branches of its own.
     """
     onnx = extra("onnx", "from_onnx")
-    path = Path(path)
+    path = path_of(path)
     model = _read(onnx, path)
     try:
         return _network(onnx, model, path)
@@ -51,7 +52,8 @@ def _read(onnx: Any, path: Path) -> Any:
         size = path.stat().st_size
         content = path.read_bytes() if size <= LARGEST else b""
     except (OSError, ValueError) as error:
-        raise OutputError(f"{path}: cannot be read: {error}") from error
+        said = getattr(error, "strerror", None) or error
+        raise OutputError(f"{path}: cannot be read: {said}") from error
     if size > LARGEST:
         raise OutputError(f"{path}: has {size:,} bytes, more than {LARGEST:,}")
     try:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.bridges.network import MOST, Call, Input, Network, Program, Ref, check_known
-from tinygrad_pool.bridges.translations import TRANSLATIONS, data_of
+from tinygrad_pool.bridges.translations import TRANSLATIONS, data_of, returned
 from tinygrad_pool.engine.context import Line, no_grad
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, ShapeError, UnsupportedError
@@ -40,15 +40,16 @@ def from_torch(module: Any, *example: Any) -> Network:
 
     Ties are settled as in PyTorch: the first unit of a pool, half each at torch.maximum.
 
-    Raises ToolError without PyTorch; DataError for anything but a module; UnsupportedError for an
-    operation that is not known, or a module that cannot be traced, with the place in its source.
+    Raises ToolError without PyTorch; DataError for anything but a module; OptionError if the module
+    fails on the example; UnsupportedError for an operation that is not known, or a module that
+    cannot be traced, with the place in its source.
     """
     torch = extra("torch", "from_torch")
     if not isinstance(module, torch.nn.Module):
         raise DataError(f"from_torch: needs a torch.nn.Module, got {type(module).__name__}")
     given = torch.utils._pytree.tree_map(partial(_tensor, torch), example)
     with torch.no_grad(), torch.random.fork_rng():
-        expected = copy.deepcopy(module)(*given)
+        expected = returned("from_torch", copy.deepcopy(module), given)
     refused: list[Exception] = []
     for traced_with, free in ((_two_rows(torch, given), True), (given, True), (given, False)):
         try:

@@ -48,6 +48,17 @@ def data_of(x: Any) -> Any:
     return x._numbers if isinstance(x, Value) else x  # v.data would hand them out
 
 
+def returned(name: str, module: Any, given: Any) -> Any:
+    """Call a module of PyTorch's. Raises OptionError if it does not take what was given."""
+    try:
+        return module(*given)
+    except Exception as error:
+        raise OptionError(
+            f"{name}: {type(module).__name__} fails on these example inputs: {error}; "
+            "give those that it takes, in order"
+        ) from error
+
+
 def as_operand(given: Any, name: str) -> Any:
     """Read what a network is called with: a Value as it is; a tensor or an array as numbers."""
     if isinstance(given, Value):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tinygrad_pool.cli.scripts import value_from
+from tinygrad_pool.cli.scripts import fresh_from
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import GradientError, OptionError
 from tinygrad_pool.files import check_folder, whole_folder
@@ -119,7 +119,7 @@ def equivalence(options: argparse.Namespace) -> None:
     from tinygrad_pool.pooling_as_weights.comparison import compare_weight_layer
 
     check_folder(options.out)
-    loss = value_from(options, "equivalence")[0] if options.script else _loss_on_digits()
+    loss = fresh_from(options, "equivalence")[0] if options.script else _loss_on_digits()
     gradient = None if loss.size == 1 else np.ones(loss.shape)
     found = compare_weight_layer(loss, gradient)
     try:

@@ -67,7 +67,9 @@ def load(arguments: Mapping[str, Any]) -> Recording:
     made = user_script.run(script, given, frames=True)
     gc.freeze()  # all this stays: the collector need not run through it again and again
     try:
-        return scripts.recorded(scripts.value_of(made, value or None, program), made)
+        chosen = scripts.value_of(made, value or None, program)
+        scripts.check_fresh("launch", chosen, made, Path(program))
+        return scripts.recorded(chosen, made)
     except TinygradPoolError:
         raise
     except Exception as error:  # as of a closure of the script's

@@ -65,7 +65,7 @@ def crosscheck(options: argparse.Namespace) -> None:
     """
     from tinygrad_pool import bridges
 
-    value, _ = scripts.value_from(options, "crosscheck")
+    value, _ = scripts.fresh_from(options, "crosscheck")
     result = bridges.crosscheck(value)
     print(result)
     if not result.ok:

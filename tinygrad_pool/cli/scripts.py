@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 import webbrowser
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinygrad_pool.cli import user_script
 from tinygrad_pool.engine.backward import topological_order
+from tinygrad_pool.engine.staleness import check_not_stale
 from tinygrad_pool.engine.value import Value
-from tinygrad_pool.errors import OptionError
+from tinygrad_pool.errors import GraphError, OptionError
 from tinygrad_pool.files import check_folder
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ def frames(options: argparse.Namespace) -> None:
     from tinygrad_pool import drawing
 
     check_folder(options.out)
-    value, made = value_from(options, "frames")
+    value, made = fresh_from(options, "frames")
     looks = {"format": options.format, "theme": options.theme}
     files = drawing.frames(value, options.out, gradient=_ones_of(value), names=made, **looks)
     print(f"{len(files)} files in {options.out}, from {files[0].name} on")
@@ -56,7 +58,7 @@ def debug(options: argparse.Namespace) -> None:
     from tinygrad_pool.debugger.colours import coloured
     from tinygrad_pool.formatting import written
 
-    value, made = value_from(options, "debug")
+    value, made = fresh_from(options, "debug")
     gradient = _ones_of(value)
     _forget_own(value, gradient)
     ends = f"── {options.script.name} has run; its backward pass follows ──"
@@ -68,7 +70,7 @@ def diagnose(options: argparse.Namespace) -> None:
     """Diagnose why a script's network does not learn."""
     from tinygrad_pool import diagnosis
 
-    value, made = value_from(options, "diagnose")
+    value, made = fresh_from(options, "diagnose")
     print(diagnosis.diagnose(value, _ones_of(value), names=made))
 
 
@@ -77,7 +79,7 @@ def play(options: argparse.Namespace) -> None:
     from tinygrad_pool.formatting import counted
 
     check_folder(options.out)
-    value, made = value_from(options, "play")
+    value, made = fresh_from(options, "play")
     passed = recorded(value, made)
     path = passed.to_html(options.out, start="predict" if options.predict else "play")
     print(f"{path} plays {counted(len(passed), 'step')} back from {value!r:.80}")
@@ -121,6 +123,28 @@ def value_from(options: argparse.Namespace, command: str) -> tuple[Value, dict[s
     return value_of(made, options.value, str(options.script)), made
 
 
+def fresh_from(options: argparse.Namespace, command: str) -> tuple[Value, dict[str, Any]]:
+    """Do as `value_from`, for a command that goes back through the graph.
+
+    Raises GraphError if that is out of date, as that of a loss is after a step of an optimizer.
+    """
+    value, made = value_from(options, command)
+    check_fresh(command, value, made, options.script)
+    return value, made
+
+
+def check_fresh(command: str, value: Value, made: dict[str, Any], script: Path) -> None:
+    """Raise GraphError, which says what to add to a script, if a graph is out of date."""
+    try:
+        check_not_stale(topological_order(value), create_graph=False)
+    except GraphError as error:
+        name = next(name for name, other in made.items() if other is value)
+        raise GraphError(
+            f"{command}: {str(error).removeprefix('backward: ')}: compute {name} once more at the "
+            f"end of {script}, after the last update"
+        ) from error
+
+
 def value_of(made: dict[str, Any], name: str | None, script: str) -> Value:
     """Choose the Value called `name`, or the last number that a script made at top level.
 
@@ -144,5 +168,5 @@ def unroll(options: argparse.Namespace) -> None:
     """Print both passes of a script as a straight-line program."""
     from tinygrad_pool.codegen import unrolled
 
-    value, made = value_from(options, "unroll")
+    value, made = fresh_from(options, "unroll")
     print(unrolled.unroll(value, _ones_of(value), names=made))

@@ -16,6 +16,7 @@ from tinygrad_pool.codegen.conversions import KEEPERS
 from tinygrad_pool.codegen.program import Program
 from tinygrad_pool.codegen.spelling import WIDTH, filled, spelled
 from tinygrad_pool.codegen.writer import Writer, key_of
+from tinygrad_pool.drawing.labels import check_names
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.gradients import grad
 from tinygrad_pool.engine.node import name_of
@@ -182,7 +183,7 @@ def unroll(
     """
     check_value(loss, "unroll")
     kinds = (Value, np.ndarray)
-    called = {key_of(v): n for n, v in (names or {}).items() if isinstance(v, kinds)}
+    called = {key_of(v): n for n, v in check_names(names).items() if isinstance(v, kinds)}
     return Unrolled(loss, gradient, called)
 
 

@@ -226,7 +226,7 @@ def debug_in_pdb(
     """
     check_value(loss, "debug")
     nodes = topological_order(loss)
-    named = Named(nodes, names or {})
+    named = Named(nodes, {} if names is None else names)
     if asks:
         debugger = ClosurePdb(named)
         debugger.cmdqueue += commands

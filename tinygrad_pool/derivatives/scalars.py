@@ -21,7 +21,7 @@ from tinygrad_pool.errors import ShapeError, UnsupportedError
 from tinygrad_pool.formatting import subscript
 from tinygrad_pool.functional import operations
 from tinygrad_pool.rules import reductions
-from tinygrad_pool.rules.arguments import axes_of, kept
+from tinygrad_pool.rules.arguments import axes_of, count_of, kept
 from tinygrad_pool.rules.sparse_weights import Weights
 from tinygrad_pool.rules.traits import traits_of
 
@@ -69,6 +69,7 @@ def explode(value: Value, limit: int = MOST) -> Value:
 def units_of(value: Value, limit: int, name: str) -> dict[Node, dict[int, Any]]:
     """Make a scalar of every unit that a number depends on, by its node and its flat place."""
     check_value(value, name)
+    limit = count_of(limit, f"{name}: limit", 1)
     if value.size != 1:
         raise ShapeError(
             f"{name}: needs a number, got {name_of(value)} of shape {value.shape}; "

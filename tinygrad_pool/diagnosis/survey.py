@@ -46,7 +46,7 @@ class Survey:
         self.weights_on_the_left = _stand_left(self.nodes)
         self.wanted: dict[Node, str] = {}
         if parameters is None:
-            self.wanted = held_by_modules(names or {})
+            self.wanted = held_by_modules({} if names is None else names)
             self.given = bool(self.wanted)
             self.wanted |= self._guessed()
         else:

@@ -18,8 +18,8 @@ from tinygrad_pool.drawing.words import graph_in_words
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
-from tinygrad_pool.errors import DataError, OptionError
-from tinygrad_pool.rules.arguments import count_of
+from tinygrad_pool.errors import DataError
+from tinygrad_pool.rules.arguments import choice, count_of, listed
 
 if TYPE_CHECKING:
     from graphviz import Digraph
@@ -71,16 +71,15 @@ def draw(
     >>> print(draw(a * a).source.count("n0 -> n1"))
     2
     """
-    check_drawable(value, direction or "LR", "draw")
+    check_drawable(value, direction, "draw")
     shown = _shown(show)
-    if detail not in DETAILS:
-        raise OptionError(f"draw: detail must be one of {DETAILS}, got {detail!r}")
+    choice(detail, DETAILS, "draw: detail")
     if rows is not None:
         rows = count_of(rows, "draw: rows", 1)
     nodes = nodes_within(value, depth)
-    lit = {highlight} if isinstance(highlight, Value) else set(highlight)
+    lit = {highlight} if isinstance(highlight, Value) else set(listed(highlight))
     for node in lit:
-        check_drawable(node, "LR", "draw: highlight")
+        check_drawable(node, None, "draw: highlight")
     graph = canvas("computation", direction or "LR", title)
     graph.comment = graph_in_words(value, nodes, title).comment()
     if detail in WAYS or (detail == "auto" and len(nodes) > FULL):
@@ -91,7 +90,7 @@ def draw(
         if detail == "ops":
             shown -= {"data", "grad", "heat"}
             graph.attr(splines="line", nslimit="2", mclimit="0.5")
-        picture = picture_of(value, nodes, shown, names, lit)
+        picture = picture_of(value, nodes, shown, names, {*lit})
         if direction is None:
             graph.graph_attr["rankdir"] = fitting(picture, rows)
         sent = contributions_of(nodes) if "contribution" in shown else {}
@@ -103,27 +102,31 @@ def draw(
     return in_theme(graph, theme)
 
 
-def check_drawable(value: Any, direction: str, name: str) -> None:
+def check_drawable(value: Any, direction: str | None, name: str) -> None:
     """Raise DataError for what is no Value, OptionError for an unknown direction."""
     if not isinstance(value, Value):
         raise DataError(f"{name}: needs a Value, got {type(value).__name__}")
-    if direction not in DIRECTIONS:
-        raise OptionError(f"{name}: direction must be one of {DIRECTIONS}, got {direction!r}")
+    if direction is not None:
+        choice(direction, DIRECTIONS, f"{name}: direction")
 
 
 def _shown(show: Iterable[str]) -> frozenset[str]:
-    wanted = frozenset(show.split(",") if isinstance(show, str) else show)
-    if unknown := sorted(map(str, wanted.difference(SHOWN))):
-        raise OptionError(f"draw: show takes any of {', '.join(SHOWN)}, got {', '.join(unknown)}")
-    return wanted
+    words = show.split(",") if isinstance(show, str) else listed(show)
+    return frozenset(choice(word, SHOWN, "draw: each word of show") for word in words)
+
+
+def check_depth(depth: object, name: str) -> None:
+    """Raise OptionError unless `depth` is None or a count."""
+    if depth is not None:
+        count_of(depth, f"{name}: depth", 0)
 
 
 def nodes_within(root: Value, depth: int | None) -> list[Node]:
     """List the nodes that are at most `depth` edges behind the root."""
     nodes = topological_order(root)
+    check_depth(depth, "draw")
     if depth is None:
         return nodes
-    count_of(depth, "draw: depth", 0)
     far: dict[Node, int] = {root: 0}
     for node in reversed(nodes):
         for p in node.parents:

@@ -95,4 +95,4 @@ def check_names(names: Mapping[str, Any] | None) -> Mapping[str, Any]:
     """Return the variables that were given, if any. Raises OptionError for what is no dict."""
     if names is not None and not isinstance(names, Mapping):
         raise OptionError(f"names must be a dict, such as locals(), got {names!r:.80}")
-    return names or {}
+    return {} if names is None else names

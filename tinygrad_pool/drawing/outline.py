@@ -42,7 +42,7 @@ def tree(
     if not isinstance(value, Value):
         raise DataError(f"tree: needs a Value, got {type(value).__name__}")
     for option, given, least in (("depth", depth, 0), ("limit", limit, 1)):
-        if given is not None:
+        if option != "depth" or given is not None:
             count_of(given, f"tree: {option}", least)
     called = called_by(names)
     lines: list[str] = []

@@ -13,7 +13,7 @@ from tinygrad_pool.drawing.words import caption_of, is_graph, with_caption
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError, OutputError
 from tinygrad_pool.files import check_folder, kind_of, write_whole
-from tinygrad_pool.rules.arguments import count_of
+from tinygrad_pool.rules.arguments import count_of, real
 
 if TYPE_CHECKING:
     from graphviz import Digraph
@@ -60,6 +60,8 @@ def render(
     for name, side in (("width", width), ("height", height)):
         if side is not None:
             count_of(side, f"render: {name} in pixels", 1, MOST_PIXELS)
+    real(dpi, "render: dpi", 1.0, LARGEST)
+    timeout = real(timeout, "render: timeout", 0.0, LARGEST)
     size = width, height
     if isinstance(drawn, Value):
         measured = any(size) and kind != "dot"

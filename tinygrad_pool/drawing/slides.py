@@ -30,6 +30,7 @@ from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError, ToolError
 from tinygrad_pool.files import whole_folder
 from tinygrad_pool.formatting import number, numbers, on_a_line, plain
+from tinygrad_pool.rules.arguments import choice
 
 if TYPE_CHECKING:
     from graphviz import Digraph
@@ -78,9 +79,8 @@ def frames(
     >>> [path.name for path in frames(a * a, "slides")]
     ['frame_0.svg', 'frame_1.svg']
     """
-    check_drawable(value, direction or "LR", "frames")
-    if format not in FORMATS:
-        raise OptionError(f"frames: format must be one of {', '.join(FORMATS)}, got {format!r}")
+    check_drawable(value, direction, "frames")
+    choice(format, FORMATS, "frames: format")
     nodes = topological_order(value)
     if len(nodes) > MOST:
         raise OptionError(

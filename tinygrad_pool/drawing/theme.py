@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_pool.errors import OptionError, ToolError
+from tinygrad_pool.errors import ToolError
+from tinygrad_pool.rules.arguments import choice, text
 
 if TYPE_CHECKING:
     from graphviz import Digraph
@@ -127,7 +128,7 @@ def canvas(name: str, direction: str, title: str = "") -> Digraph:
         fontcolor=INK,
         bgcolor=PAPER,
     )
-    if title:
+    if text(title, "title"):
         printable = "".join(c if c.isprintable() or c == "\n" else " " for c in title)
         graph.graph_attr.update(label=literal(printable), labelloc="t", fontsize="18")
     graph.attr("node", fontname=FONT, fontcolor=INK, color=INK, fontsize="14")
@@ -144,8 +145,7 @@ def write_on(graph: Digraph, text: str) -> None:
 
 def check(name: str) -> None:
     """Raise OptionError for a theme that does not exist."""
-    if name not in THEMES:
-        raise OptionError(f"theme must be one of {', '.join(map(repr, THEMES))}, got {name!r}")
+    choice(name, THEMES, "theme")
 
 
 def in_theme(graph: Digraph, name: str) -> Digraph:

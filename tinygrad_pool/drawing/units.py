@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from tinygrad_pool.drawing import theme as look
-from tinygrad_pool.drawing.computation import Direction, check_drawable
+from tinygrad_pool.drawing.computation import Direction, check_depth, check_drawable
 from tinygrad_pool.drawing.dot_program import lend_to_graphviz
 from tinygrad_pool.drawing.edges import CHOICES, SIGNS, link_style
 from tinygrad_pool.drawing.fields import LEGEND, draw_field, field_of
@@ -26,6 +26,7 @@ from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import counted, number, typeset
+from tinygrad_pool.rules.arguments import listed
 
 if TYPE_CHECKING:
     from graphviz import Digraph
@@ -76,12 +77,13 @@ def draw_units(
     >>> draw_units(maximum(z1, z2), zero_one=True).source.count("dashed")
     1
     """
-    rows: list[list[Any]] = [[*r] if isinstance(r, list | tuple) else [r] for r in inputs]
+    rows: list[list[Any]] = [[*r] if isinstance(r, list | tuple) else [r] for r in listed(inputs)]
     first = [value for row in rows for value in row]
     if not outputs:
         raise OptionError("draw_units: needs the units to draw, as in draw_units(z1, z2)")
     for value in (*outputs, *first):
-        check_drawable(value, direction or "LR", "draw_units")
+        check_drawable(value, direction, "draw_units")
+    check_depth(depth, "draw_units")
     layers = layers_of(outputs, first, depth)
     units = [unit for layer in layers for unit in layer]
     graph = look.canvas("units", direction or _fitting(layers), title)

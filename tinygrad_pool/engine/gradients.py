@@ -106,6 +106,7 @@ def grad(  # type: ignore[misc]  # by position, xs may be the argnums of a funct
     (12.0, 12.0)
     """
     reject_foreign_options("grad", habits)
+    flag(create_graph, "grad: create_graph")
     if callable(y):
         chosen = argnums if xs is None else xs
         return _gradient_function("grad", y, chosen, has_aux or gradient is True, create_graph)

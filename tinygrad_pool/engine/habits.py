@@ -6,6 +6,7 @@ answer is an AttributeError, so `hasattr` stays false. This is read when such a 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 
 from tinygrad_pool.errors import HabitError
@@ -113,6 +114,10 @@ OF_MODULES = _by_name(
         "inference_mode enable_grad set_grad_enabled": "tg.no_grad()",
         "float16 float32 float64": "np.float32",
         "cuda device": "there are no devices",
+        "MultiStepLR MultiplicativeLR ConstantLR LinearLR PolynomialLR CyclicLR OneCycleLR "
+        "SequentialLR ChainedScheduler CosineAnnealingWarmRestarts ReduceLROnPlateau": (
+            "optim.lr_scheduler.LambdaLR(optimizer, lambda t: 0.1 ** (t // 30))"
+        ),
         "RMSprop Adagrad Adadelta LBFGS NAdam": "there is none here; optim has SGD and Adam",
         "RNN LSTM GRU Transformer MultiheadAttention Upsample ConvTranspose1d ConvTranspose2d": (
             "there is none here; a Module of your own is a class with a forward"
@@ -139,25 +144,32 @@ OF_NETWORKS = _by_name(
 """What to write for an attribute that a network has elsewhere."""
 
 
+OF_OPTIMIZERS = {"param_groups": "optimizer.lr = 0.01  # one rate for all parameters"}
+"""What to write for an attribute that an optimizer has elsewhere."""
+
+
 def answer_to(kind: str, name: str) -> HabitError:
-    """Return the error for a name that a Value or a Module lacks, with what to write instead.
+    """Return the error for a name that something of ours lacks, with what to write instead.
 
     >>> raise answer_to("a Value", "view")
     Traceback (most recent call last):
     tinygrad_pool.errors.HabitError: a Value has no view: write v.reshape(shape)
     """
-    table = OF_NETWORKS if kind == "a Module" else OF_VALUES
+    others = {"a Module": OF_NETWORKS, "an optimizer": OF_OPTIMIZERS}
+    table = others.get(kind, OF_VALUES)
     return _error(kind, name, table.get(name, f"np.{name}(v)"))
 
 
 def missing_from(module: str, name: str, ways: Mapping[str, str]) -> AttributeError:
     """Return the error for a name that a module of ours has not: another may have it.
 
-    `ways` says what to write for each name that the package has somewhere.
+    `ways` says what to write for each name that the package has somewhere. The error has the
+    module, so that Python can say which name was meant.
     """
     way = OF_MODULES.get(name) or ways.get(name) or OF_VALUES.get(name)
     if way is None:
-        return AttributeError(f"module {module!r} has no attribute {name!r}", name=name)
+        said = f"module {module!r} has no attribute {name!r}"
+        return AttributeError(said, name=name, obj=sys.modules[module])
     return _error(module, name, way)
 
 

@@ -135,6 +135,12 @@ class ShownSignature(inspect.Signature):
         super().__init__(kept, return_annotation="Value")
         return getattr(self, name)
 
+    def replace(self, **changes: Any) -> inspect.Signature:  # type: ignore[override]
+        """Change some of it, as `inspect` does for a method, whose first operand is given."""
+        shown = [*self.parameters.values()]
+        whole = inspect.Signature(shown, return_annotation=self.return_annotation)
+        return whole.replace(**changes)
+
 
 def _words_of(rule: Rule) -> str | None:
     """Return what a rule's docstring says but for its example, which calls the rule by itself."""

@@ -22,5 +22,14 @@ def __getattr__(name: str) -> Any:
     if name.startswith("_"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
     home = import_module(_HOMES.get(name, f"{__name__}.numpy_functions"))
-    globals()[name] = found = getattr(home, name)
+    try:
+        globals()[name] = found = getattr(home, name)
+    except AttributeError:
+        from tinygrad_pool.engine.habits import missing_from
+
+        raise missing_from(__name__, name) from None
     return found
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -151,7 +151,8 @@ def layer_norm(
     """
     x, shape = value(x, "layer_norm"), sizes("layer_norm", normalized_shape)
     if x.shape[x.ndim - len(shape) :] != shape or x.ndim < len(shape):
-        raise ShapeError(f"layer_norm: needs x of shape (..., {shape}), got {x.shape}")
+        last = ", ".join(map(str, shape))
+        raise ShapeError(f"layer_norm: needs x of shape (..., {last}), got {x.shape}")
     axes = tuple(range(x.ndim - len(shape), x.ndim))
     y = _standardized(x, axes, real(eps, "layer_norm: eps", 0.0))
     return _scaled("layer_norm", y, weight, bias, shape, shape)

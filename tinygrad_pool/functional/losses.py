@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_pool.engine.data import to_constant, to_data
 from tinygrad_pool.engine.value import Value, lift
-from tinygrad_pool.errors import DataError, OptionError, ShapeError, SubscriptError
+from tinygrad_pool.errors import DataError, ShapeError, SubscriptError
 from tinygrad_pool.functional.activations import softplus
 from tinygrad_pool.functional.operations import (
     abs as magnitude,
@@ -18,7 +18,7 @@ from tinygrad_pool.functional.operations import (
     value,
 )
 from tinygrad_pool.rules import entropies
-from tinygrad_pool.rules.arguments import count_of, flag, real
+from tinygrad_pool.rules.arguments import choice, count_of, flag, real
 
 Reduction: TypeAlias = Literal["mean", "sum", "none"]
 """What becomes of the losses of the examples: their mean, their sum, or they stay as they are."""
@@ -95,6 +95,7 @@ def kl_div(y: Any, target: Any, reduction: str = "mean", log_target: bool = Fals
     1.0
     """
     y, t = _pair("kl_div", y, target)
+    check_reduction("kl_div", reduction, "batchmean")
     if flag(log_target, "kl_div: log_target"):
         losses = exp(t) * (t - y)
     else:
@@ -220,11 +221,7 @@ def nll_loss(
 
 def check_reduction(name: str, reduction: Any, *more: str) -> Any:
     """Return a reduction. Raises OptionError if there is none of that name."""
-    known = (*get_args(Reduction), *more)
-    if reduction not in known:
-        listed = ", ".join(map(repr, known))
-        raise OptionError(f"{name}: reduction must be one of {listed}, got {reduction!r:.80}")
-    return reduction
+    return choice(reduction, (*get_args(Reduction), *more), f"{name}: reduction")
 
 
 def _labels(name: str, scores: Value, given: Any, ignore_index: Any) -> Any:
@@ -254,6 +251,7 @@ def _picked(
     name: str, y: Value, labels: Any, weight: Any, ignore_index: int, reduction: Reduction
 ) -> Value:
     """Reduce −y at the labels."""
+    check_reduction(name, reduction)
     left_out = labels == ignore_index
     alike = weight is None and not left_out.any()
     places = [*np.ix_(*map(np.arange, labels.shape))]
@@ -302,6 +300,7 @@ def _of_probabilities(
 
 def _averaged(name: str, losses: Value, counts: Any, reduction: Reduction) -> Value:
     """Reduce losses; their mean is by what each counts."""
+    check_reduction(name, reduction)
     if reduction == "mean":
         return losses.sum() / float(counts.sum())
     return _reduced(name, losses, reduction)

@@ -158,7 +158,7 @@ class Links(NamedTuple):
 
 
 @handles(winning_links)
-def _winning_links(x: Any, *, windows: AnyWindows, ties: Ties = "first") -> Links:
+def _winning_links(x: Any, *, windows: AnyWindows, ties: Ties) -> Links:
     found = behind(winning_links)(x.numbers, windows=windows, ties=ties)
     space = x.shape[x.ndim - len(windows.kernel) :]
     cells = cells_of(windows, space)

@@ -21,7 +21,6 @@ from tinygrad_pool.javascript.tracing import (
     as_json,
     bare,
     tidied,
-    whole,
 )
 from tinygrad_pool.rules.reductions import add_up
 from tinygrad_pool.rules.shaping import cast
@@ -171,7 +170,7 @@ def _written(x: Any, node: Node, recorded: Any, tape: Tape) -> str:
     _check(bare(x), recorded, node)
     if isinstance(x, Traced):
         return str(cast(x, dtype=node.dtype).text)
-    return whole(x, node.shape, tape) if node.shape else tape.constant(x)
+    return tape.constant(x)
 
 
 def _contribution(tape: Tape, p: Node, c: Any, recorded: Any) -> str:

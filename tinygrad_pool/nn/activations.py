@@ -138,7 +138,7 @@ class PReLU(_Activation, function=activations.prelu, options=("weight",)):
         super().__init__()
         (n,) = numbers("PReLU", "num_parameters", num_parameters, 1, least=1)
         start, kind = real(init, "PReLU: init"), floating(dtype, "PReLU: dtype")
-        self.weight = Value(np.full(n, start, kind), label="weight")
+        self.weight = Value(np.full(n, start, kind))
 
     def extra_repr(self) -> str:
         """Say the number of weights, as PyTorch does."""

@@ -7,6 +7,7 @@ from typing import Any, Self, overload
 
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.nn.module import Module
+from tinygrad_pool.rules.arguments import listed
 
 
 class _Numbered(Module):
@@ -27,7 +28,7 @@ class _Numbered(Module):
 
     def extend(self, modules: Iterable[Module]) -> Self:
         """Add modules at the end, and return this one."""
-        for module in modules:
+        for module in listed(modules):
             self.append(module)
         return self
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from tinygrad_pool.engine.node import name_of
 from tinygrad_pool.engine.value import Value
-from tinygrad_pool.errors import DataError, OptionError, ShapeError
-from tinygrad_pool.rules.arguments import Rng, generator, real
+from tinygrad_pool.errors import DataError, ShapeError
+from tinygrad_pool.rules.arguments import Rng, choice, generator, real
 
 Mode: TypeAlias = Literal["fan_in", "fan_out"]
 
@@ -34,15 +34,11 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     >>> calculate_gain("tanh")
     1.6666666666666667
     """
-    if nonlinearity == "leaky_relu":
-        slope = 0.01 if param is None else real(param, "calculate_gain: param")
-        return sqrt(2 / (1 + slope**2))
-    if nonlinearity not in GAINS:
-        listed = ", ".join(map(repr, ["leaky_relu", *GAINS]))
-        raise OptionError(
-            f"calculate_gain: nonlinearity must be one of {listed}, got {nonlinearity!r:.80}"
-        )
-    return GAINS[nonlinearity]
+    known = choice(nonlinearity, ["leaky_relu", *GAINS], "calculate_gain: nonlinearity")
+    if known in GAINS:
+        return GAINS[known]
+    slope = 0.01 if param is None else real(param, "calculate_gain: param")
+    return sqrt(2 / (1 + slope**2))
 
 
 def constant_(w: Value, val: float) -> Value:
@@ -123,9 +119,8 @@ def _xavier(name: str, w: Value, gain: float) -> float:
 
 
 def _kaiming(name: str, w: Value, a: float, mode: str, nonlinearity: str) -> float:
-    if mode not in ("fan_in", "fan_out"):
-        raise OptionError(f"{name}: mode must be 'fan_in' or 'fan_out', got {mode!r:.80}")
-    return calculate_gain(nonlinearity, a) / sqrt(_fans(name, w)[mode == "fan_out"])
+    fans = dict(zip(("fan_in", "fan_out"), _fans(name, w), strict=True))
+    return calculate_gain(nonlinearity, a) / sqrt(fans[choice(mode, fans, f"{name}: mode")])
 
 
 def _fans(name: str, w: Value) -> tuple[int, int]:

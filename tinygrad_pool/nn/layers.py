@@ -16,7 +16,7 @@ from tinygrad_pool.functional.convolution import conv1d, conv2d, conv3d
 from tinygrad_pool.functional.layers import affine
 from tinygrad_pool.functional.operations import Numbers, operand
 from tinygrad_pool.nn.module import CallsFunction, Module
-from tinygrad_pool.rules.arguments import Rng, each, generator, numbers, whole
+from tinygrad_pool.rules.arguments import Rng, each, flag, generator, numbers, whole
 from tinygrad_pool.rules.windows import Padding, windows_of
 
 
@@ -43,8 +43,8 @@ class Linear(Module):
         (n,) = numbers("Linear", "in_features", in_features, 1, least=1)
         (m,) = numbers("Linear", "out_features", out_features, 1, least=1)
         draw = _uniform("Linear", n, rng, dtype)
-        self.weight = Value(draw(m, n), label="weight")
-        self.bias = Value(draw(m), label="bias") if bias else None
+        self.weight = Value(draw(m, n))
+        self.bias = Value(draw(m)) if flag(bias, "Linear: bias") else None
 
     def forward(self, x: Any) -> Value:
         """Compute x Wᵀ + b for x of shape (..., in_features)."""
@@ -83,8 +83,8 @@ class _Conv(CallsFunction, options=("weight", "bias", "stride", "padding", "dila
                 f"{name}: groups={parts} must divide both {c} input and {f} output channels"
             )
         draw = _uniform(name, c // parts * prod(kernel), rng, dtype)
-        self.weight = Value(draw(f, c // parts, *kernel), label="weight")
-        self.bias = Value(draw(f), label="bias") if bias else None
+        self.weight = Value(draw(f, c // parts, *kernel))
+        self.bias = Value(draw(f)) if flag(bias, f"{name}: bias") else None
         self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
 
     def forward(self, x: Any) -> Value:

@@ -20,7 +20,7 @@ from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import Table, counted, shape
 from tinygrad_pool.nn.saving import Saved
-from tinygrad_pool.rules.arguments import Shape, flag
+from tinygrad_pool.rules.arguments import Shape, flag, text
 
 Buffer: TypeAlias = NDArray[Any]
 Part: TypeAlias = Value | Buffer
@@ -98,8 +98,8 @@ class Module(Saved, WithHabits):
 
         Raises OptionError for a name that the module has; DataError if it is not numbers.
         """
-        taken = name not in self._buffers and hasattr(self, str(name))
-        if taken or "." in str(name):
+        taken = text(name, "register_buffer: name") not in self._buffers and hasattr(self, name)
+        if taken or "." in name:
             raise OptionError(f"register_buffer: {name!r} cannot be the name of a buffer")
         if array is not None:
             array = np.array(to_constant(array, f"register_buffer: {name}"))

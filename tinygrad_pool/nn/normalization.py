@@ -11,6 +11,7 @@ from tinygrad_pool.engine.data import floating
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.functional import layers
+from tinygrad_pool.functional.operations import value
 from tinygrad_pool.nn.activations import not_in_place
 from tinygrad_pool.nn.module import Buffer, Module
 from tinygrad_pool.rules.arguments import Rng, Shape, flag, generator, numbers, real
@@ -79,7 +80,7 @@ class _BatchNorm(Module):
 
     def forward(self, x: Any) -> Value:
         """Normalize; in training, also follow the mean and the variance of the batches."""
-        self._check_axes(x)
+        x = self._checked(x)
         share = self.momentum
         if self.training and self.num_batches_tracked is not None:
             self.num_batches_tracked += 1
@@ -96,10 +97,13 @@ class _BatchNorm(Module):
             self.eps,
         )
 
-    def _check_axes(self, x: Any) -> None:
-        if np.ndim(x) not in self._axes:
+    def _checked(self, given: Any) -> Value:
+        name = type(self).__name__
+        x = value(given, name)
+        if x.ndim not in self._axes:
             axes = " or ".join(map(str, self._axes))
-            raise ShapeError(f"{type(self).__name__}: needs {axes} axes, got shape {np.shape(x)}")
+            raise ShapeError(f"{name}: needs {axes} axes, got shape {x.shape}")
+        return x
 
     def extra_repr(self) -> str:
         """Say the options, as PyTorch does."""
@@ -156,10 +160,10 @@ class _InstanceNorm(_BatchNorm):
 
     def forward(self, x: Any) -> Value:
         """Normalize."""
-        self._check_axes(x)
-        if np.shape(x)[1] != self.num_features:
+        x = self._checked(x)
+        if x.shape[1] != self.num_features:
             name = type(self).__name__
-            raise ShapeError(f"{name}: needs {self.num_features} channels, got shape {np.shape(x)}")
+            raise ShapeError(f"{name}: needs {self.num_features} channels, got shape {x.shape}")
         return layers.instance_norm(x, None, None, self.weight, self.bias, eps=self.eps)
 
 
@@ -268,6 +272,6 @@ def _weights(
 ) -> tuple[Value | None, Value | None]:
     """Make weights of 1 and biases of 0, or None."""
     return (
-        Value(np.ones(shape, dtype), label="weight") if weight else None,
-        Value(np.zeros(shape, dtype), label="bias") if bias else None,
+        Value(np.ones(shape, dtype)) if weight else None,
+        Value(np.zeros(shape, dtype)) if bias else None,
     )

@@ -14,6 +14,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from tinygrad_pool.errors import OutputError, TinygradPoolError
+from tinygrad_pool.files import path_of
 from tinygrad_pool.rules.arguments import Shape
 
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
@@ -63,7 +64,7 @@ def opened(path: str | os.PathLike[str]) -> Iterator[dict[str, Member]]:
     twice, even if that shows only later, inside the block.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(path_of(path)) as archive:
             yield _members(archive)
     except TinygradPoolError:
         raise

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.engine.data import to_data
-from tinygrad_pool.errors import OptionError, ShapeError
+from tinygrad_pool.errors import DataError, OptionError, ShapeError
 from tinygrad_pool.files import write_whole
 from tinygrad_pool.rules.arguments import Shape
 
@@ -76,6 +76,16 @@ class Saved(ABC):
             _check_shapes(own, shapes)
             state = {name: found[name].array() for name in own}
         self.load_state_dict(state)
+
+
+def count(state: Mapping[str, Any], name: str, least: int = 0) -> int:
+    """Read how often something was done. Raises DataError for what is no whole number, or lower."""
+    n = float(state[name])
+    if not n.is_integer() or n < least:
+        raise DataError(
+            f"load_state_dict: {name} must be a whole number of at least {least}, got {n:g}"
+        )
+    return int(n)
 
 
 def check_names(own: Mapping[str, Any], given: Mapping[str, Any]) -> None:

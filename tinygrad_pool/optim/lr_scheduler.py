@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from math import cos, pi
-from typing import Any
+from contextlib import suppress
+from math import cos, inf, pi
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_pool.engine.habits import missing_from
 from tinygrad_pool.errors import OptionError
-from tinygrad_pool.nn.saving import Saved
-from tinygrad_pool.optim.optimizers import Optimizer
+from tinygrad_pool.nn.saving import Saved, count
+from tinygrad_pool.optim.optimizers import Optimizer, check_options
 from tinygrad_pool.rules.arguments import Shape, numbers, real
 
 __all__ = ["CosineAnnealingLR", "ExponentialLR", "LRScheduler", "LambdaLR", "StepLR"]
@@ -29,20 +31,22 @@ class LRScheduler(Saved):
         if not isinstance(optimizer, Optimizer):
             got = type(optimizer).__name__
             raise OptionError(f"{type(self).__name__}: needs an optimizer, got {got}")
-        self.optimizer, self.base_lr, self.last_epoch = optimizer, float(optimizer.lr), 0
-        self._set()
+        self.optimizer = optimizer
+        self._go_to(0, float(optimizer.lr))
 
     @abstractmethod
-    def _at(self, t: int) -> float:
+    def _at(self, t: int, base: float) -> float:
         """Compute the learning rate of an epoch."""
 
-    def _set(self) -> None:
-        self.optimizer.lr = real(self._at(self.last_epoch), f"{type(self).__name__}: lr", 0.0)
+    def _go_to(self, t: int, base: float) -> None:
+        """Set the rate of an epoch; if that is none, all stays as it was."""
+        lr = self._at(t, base)
+        check_options(type(self).__name__, base_lr=base, lr=lr)
+        self.base_lr, self.last_epoch, self.optimizer.lr = base, t, lr
 
     def step(self) -> None:
         """Go on to the next epoch."""
-        self.last_epoch += 1
-        self._set()
+        self._go_to(self.last_epoch + 1, self.base_lr)
 
     def get_last_lr(self) -> list[float]:
         """Return the learning rate, in a list as PyTorch does."""
@@ -56,8 +60,7 @@ class LRScheduler(Saved):
         return {"base_lr": (), "last_epoch": ()}
 
     def _restore(self, state: Mapping[str, Any]) -> None:
-        self.base_lr, self.last_epoch = float(state["base_lr"]), int(state["last_epoch"])
-        self._set()
+        self._go_to(count(state, "last_epoch"), float(state["base_lr"]))
 
 
 class LambdaLR(LRScheduler):
@@ -81,8 +84,8 @@ class LambdaLR(LRScheduler):
         self.lr_lambda = lr_lambda
         super().__init__(optimizer)
 
-    def _at(self, t: int) -> float:
-        return self.base_lr * real(self.lr_lambda(t), f"LambdaLR: lr_lambda({t})")
+    def _at(self, t: int, base: float) -> float:
+        return base * real(self.lr_lambda(t), f"LambdaLR: lr_lambda({t})")
 
 
 class StepLR(LRScheduler):
@@ -96,8 +99,8 @@ class StepLR(LRScheduler):
         self.gamma = real(gamma, "StepLR: gamma", 0.0)
         super().__init__(optimizer)
 
-    def _at(self, t: int) -> float:
-        return self.base_lr * self.gamma ** (t // self.step_size)
+    def _at(self, t: int, base: float) -> float:
+        return base * _power(self.gamma, t // self.step_size)
 
 
 class ExponentialLR(LRScheduler):
@@ -110,8 +113,8 @@ class ExponentialLR(LRScheduler):
         self.gamma = real(gamma, "ExponentialLR: gamma", 0.0)
         super().__init__(optimizer)
 
-    def _at(self, t: int) -> float:
-        return self.base_lr * self.gamma**t
+    def _at(self, t: int, base: float) -> float:
+        return base * _power(self.gamma, t)
 
 
 class CosineAnnealingLR(LRScheduler):
@@ -127,5 +130,19 @@ class CosineAnnealingLR(LRScheduler):
         self.eta_min = real(eta_min, "CosineAnnealingLR: eta_min", 0.0)
         super().__init__(optimizer)
 
-    def _at(self, t: int) -> float:
-        return self.eta_min + (self.base_lr - self.eta_min) * (1 + cos(pi * t / self.T_max)) / 2
+    def _at(self, t: int, base: float) -> float:
+        return self.eta_min + (base - self.eta_min) * (1 + cos(pi * t / self.T_max)) / 2
+
+
+def _power(gamma: float, t: int) -> float:
+    """Compute gammaᵗ; infinity where Python raises an error."""
+    with suppress(OverflowError):
+        return gamma**t
+    return inf
+
+
+if not TYPE_CHECKING:  # so that a type checker still reports unknown names
+
+    def __getattr__(name: str) -> Any:
+        """Raise AttributeError; for a schedule of PyTorch's, say what to write here."""
+        raise missing_from(__name__, name)

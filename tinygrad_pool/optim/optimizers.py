@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.engine.node import name_of
+from tinygrad_pool.engine.numpy_protocol import Habit, WithHabits
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
-from tinygrad_pool.nn.saving import Saved, check_names
+from tinygrad_pool.nn.saving import Saved, check_names, count
 from tinygrad_pool.rules.arguments import Shape, flag
 
 Part: TypeAlias = tuple[int, int]
@@ -30,17 +31,19 @@ BLOCK = 2**15
 """About how many elements are updated at a time, so that intermediates fit in the cache."""
 
 
-class Optimizer(Saved):
+class Optimizer(Saved, WithHabits):
     """Hold parameters and move those that have a gradient, one step at a time.
 
     Its state is its options and what it keeps of each parameter, "0.exp_avg" of the first: a
     training that is loaded goes on as if it had not stopped, bit for bit.
     """
 
+    param_groups = Habit("an optimizer", "param_groups")
+
     def __init__(self, parameters: Iterable[Value], lr: float, weight_decay: float) -> None:
         name = type(self).__name__
         self.parameters = _leaves(name, parameters)
-        _check(name, lr=lr, weight_decay=weight_decay)
+        check_options(name, lr=lr, weight_decay=weight_decay)
         self.lr, self.weight_decay = lr, weight_decay
         self._kept: dict[Part, Kept] = {}
         _keep_freed_memory()
@@ -51,7 +54,11 @@ class Optimizer(Saved):
             p.zero_grad()
 
     def step(self) -> None:
-        """Move every parameter that has a gradient; arrays change in place."""
+        """Move every parameter that has a gradient; arrays change in place.
+
+        Raises OptionError if `lr` was set to what is no finite number of at least 0.
+        """
+        check_options(type(self).__name__, lr=self.lr)
         for i, p in enumerate(self.parameters):
             if not p.has_grad:
                 continue
@@ -119,7 +126,7 @@ class Optimizer(Saved):
         check_names(dict.fromkeys([*options, *wanted]), state)
         for i in moved:
             p = self.parameters[i]
-            kept = {name: _kept(name, p, state[f"{i}.{name}"]) for name in new._keeps()}
+            kept = {name: _kept(f"{i}.{name}", p, state) for name in new._keeps()}
             new._kept[i, 0] = kept
             for rows in _blocks(p):
                 parts = {n: x if n == "step" else x[rows] for n, x in kept.items()}
@@ -154,7 +161,7 @@ class SGD(Optimizer):
         nesterov: bool = False,
     ) -> None:
         super().__init__(parameters, lr, weight_decay)
-        _check("SGD", momentum=momentum, dampening=dampening)
+        check_options("SGD", momentum=momentum, dampening=dampening)
         if flag(nesterov, "SGD: nesterov") and (not momentum or dampening):
             raise OptionError("SGD: nesterov needs momentum, and no dampening")
         self.momentum, self.dampening, self.nesterov = momentum, dampening, nesterov
@@ -197,7 +204,7 @@ class Adam(Optimizer):
     ) -> None:
         super().__init__(parameters, lr, weight_decay)
         name = type(self).__name__
-        _check(name, eps=eps)
+        check_options(name, eps=eps)
         try:
             within = [0 <= beta < 1 for beta in betas]
         except TypeError:
@@ -264,20 +271,23 @@ def _blocks(p: Value) -> list[slice]:
 def _option(own: Any, given: Any) -> Any:
     """Read an option from an array."""
     read = np.asarray(given).tolist()
-    return bool(read) if isinstance(own, bool) else tuple(read) if np.ndim(given) else read
+    if isinstance(own, bool):
+        return bool(read) if read in (0, 1) else read
+    return tuple(read) if np.ndim(given) else read
 
 
-def _kept(name: str, p: Value, given: Any) -> Any:
+def _kept(name: str, p: Value, state: Mapping[str, Any]) -> Any:
     """Read what is kept of a parameter, in its dtype; of a Python number, as one."""
-    if name == "step":
-        return int(given)
-    kept = np.array(given, p.dtype)[()]
+    if name.endswith(".step"):
+        return count(state, name, least=1)
+    kept = np.array(state[name], p.dtype)[()]
     return float(kept) if type(p._numbers) is float else kept
 
 
 def _leaves(name: str, parameters: Any) -> list[Value]:
     """Check parameters: Values that no operation computed, each listed once."""
-    if isinstance(parameters, Value) or not isinstance(parameters, Iterable):
+    network = hasattr(parameters, "parameters")  # a list of modules can be iterated over, too
+    if network or isinstance(parameters, Value) or not isinstance(parameters, Iterable):
         got = type(parameters).__name__
         raise OptionError(
             f"{name}: needs a list of parameters, such as model.parameters(), got {got}"
@@ -310,7 +320,8 @@ def _keep_freed_memory() -> None:
             np.empty(2**25 - 2**13, np.uint8)
 
 
-def _check(name: str, **options: Any) -> None:
+def check_options(name: str, **options: Any) -> None:
+    """Check numbers. Raises OptionError for one that is not finite, or below 0."""
     for option, given in options.items():
         if not isinstance(given, Real) or not 0 <= float(given) < np.inf:
             raise OptionError(f"{name}: {option} must be a non-negative number, got {given!r}")

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinygrad_pool.engine.context import Line
 from tinygrad_pool.engine.node import Node
-from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import Table, counted, number, often, several
 from tinygrad_pool.recording.source import quoted
+from tinygrad_pool.rules.arguments import choice
 from tinygrad_pool.rules.traits import traits_of
 
 if TYPE_CHECKING:
@@ -148,8 +148,7 @@ class GainPath:
 
         Raises OptionError for anything else.
         """
-        if what not in BY:
-            raise OptionError(f"by: must be one of {', '.join(map(repr, BY))}, got {what!r:.80}")
+        choice(what, BY, "by:")
         rows = [
             [name, len(some), times(sum(some) / len(some)), times(sum(some))]
             for name, some in self._groups(what).items()

@@ -35,13 +35,13 @@ class Trace(Named):
     another begins in the same nodes, or nobody holds this one, it goes back to position 0.
     """
 
-    position = 0
+    _position = 0
 
     def __init__(
         self, loss: Value, gradient: Any = None, names: Mapping[str, Any] | None = None
     ) -> None:
         check_value(loss, "record")
-        super().__init__(topological_order(loss), names or {})
+        super().__init__(topological_order(loss), {} if names is None else names)
         self.loss, self.gradient = loss, gradient
         self._kept = {
             node: changed(node._numbers, {}, "") for node in self.nodes if _may_change(node)
@@ -97,6 +97,11 @@ class Trace(Named):
         """The node of that step; before the first, the loss."""
         return self.loss if self.step is None else self.step.node
 
+    @property
+    def position(self) -> int:
+        """How many steps are done: `seek` goes to another."""
+        return self._position
+
     def seek(self, position: int) -> Step | None:
         """Go to a position, forwards or backwards, and return the step that led there.
 
@@ -111,9 +116,9 @@ class Trace(Named):
             while self.position < n:
                 for node, _, after in self._sums().of(self.position):
                     node._grad = after
-                self.position += 1
+                self._position += 1
             while self.position > n:
-                self.position -= 1
+                self._position -= 1
                 for node, before, _ in reversed(self._sums().of(self.position)):
                     node._grad = before
             if n in (0, len(self)):
@@ -141,7 +146,7 @@ class Trace(Named):
         for node, before, left in zip(self.nodes, sums.before, sums.at(self.position), strict=True):
             if node._grad is left:
                 node._grad = before
-        self.position = 0
+        self._position = 0
         self._arrive()
 
     def __del__(self) -> None:
@@ -151,7 +156,7 @@ class Trace(Named):
     def settle(self) -> None:
         """Restore every gradient at this position, after a step was interrupted midway."""
         if self._before is not None:
-            position, self.position = self.position, 0
+            position, self._position = self.position, 0
             _give(self.nodes, self._before)
             self.seek(position)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.errors import OptionError
-from tinygrad_pool.rules.arguments import real
+from tinygrad_pool.rules.arguments import choice, real
 from tinygrad_pool.rules.elementwise import logistic
 from tinygrad_pool.rules.masks import choose, keep, opposite, plain
 from tinygrad_pool.rules.primitive import primitive
@@ -149,16 +149,14 @@ def gelu(x: Array, approximate: str = "none") -> tuple[Array, Backward]:
     >>> y, backward(1.0)
     (0.0, (0.5,))
     """
-    if approximate == "none":
+    if choice(approximate, ("none", "tanh"), "gelu: approximate") == "none":
         share = 0.5 * area_above(x * -math.sqrt(0.5))
         density = plain(np.exp(-0.5 * x * x), x) / (math.sqrt(2.0) * ROOT_OF_PI)
-    elif approximate == "tanh":
+    else:
         scale = math.sqrt(2.0) / ROOT_OF_PI
         t = plain(np.tanh(scale * (x + CUBIC * x * x * x)), x)
         share = 0.5 + 0.5 * t
         density = 0.5 * (1.0 - t * t) * scale * (1.0 + 3.0 * CUBIC * x * x)
-    else:
-        raise OptionError(f'gelu: approximate must be "none" or "tanh", got {approximate!r:.80}')
 
     def gelu_backward(g: Array) -> Contributions:
         to_x = g * (share + x * density)

@@ -1,7 +1,7 @@
 """Read what users pass: axes, indices, flags and whole numbers, one or one per axis."""
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from numbers import Real
 from typing import Any, TypeAlias
@@ -106,6 +106,31 @@ def flag(given: object, what: str) -> bool:
     return bool(given)
 
 
+def choice(given: object, among: Iterable[str], what: str) -> str:
+    """Read one of some words. Raises OptionError, which names `what`, for anything else.
+
+    >>> choice("up", ("LR", "TB"), "draw: direction")
+    Traceback (most recent call last):
+    tinygrad_pool.errors.OptionError: draw: direction must be one of 'LR', 'TB', got 'up'
+    """
+    words = tuple(among)
+    if not isinstance(given, str) or given not in words:
+        listed = ", ".join(map(repr, words))
+        raise OptionError(f"{what} must be one of {listed}, got {given!r:.80}")
+    return given
+
+
+def text(given: object, what: str) -> str:
+    """Read text. Raises OptionError, which names `what`, for anything else.
+
+    >>> text("A neuron", "draw: title")
+    'A neuron'
+    """
+    if not isinstance(given, str):
+        raise OptionError(f"{what} must be text, got {given!r:.80}")
+    return given
+
+
 def numbers(name: str, option: str, given: Any, count: int, least: int) -> Shape:
     """Read one whole number for all of `count`, or one each.
 
@@ -126,6 +151,18 @@ def numbers(name: str, option: str, given: Any, count: int, least: int) -> Shape
     if any(n >= 2**31 for n in whole_numbers):
         raise OptionError(f"{name}: {option} must be below 2**31, got {given!r:.80}")
     return whole_numbers
+
+
+def listed(given: Any) -> list[Any]:
+    """List what was given; what cannot be listed is one thing.
+
+    >>> listed("ab"), listed(3)
+    (['a', 'b'], [3])
+    """
+    try:
+        return list(given)
+    except TypeError:
+        return [given]
 
 
 def each(given: Any, count: int) -> Sequence[Any]:

@@ -13,6 +13,9 @@ from tinygrad_pool.rules.arguments import Axis, Key, Shape, axes_of, whole
 from tinygrad_pool.rules.primitive import primitive
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 
+LARGEST = 2**59
+"""NumPy cannot count as many elements, of up to 16 bytes each."""
+
 
 @implements(np.reshape)
 def reshape(x: Array, shape: int | Shape = -1) -> tuple[Array, Backward]:
@@ -132,6 +135,7 @@ def broadcast_to(x: Array, shape: int | Shape = ()) -> tuple[Array, Backward]:
     if (
         len(old) > len(new)
         or min(new, default=0) < 0
+        or prod(max(n, 1) for n in new) >= LARGEST
         or any(n not in (1, m) for n, m in zip(old, aligned, strict=True))
     ):
         raise ShapeError(f"broadcast_to: shape {old} does not broadcast to {new}")

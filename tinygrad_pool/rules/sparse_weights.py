@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.errors import ShapeError, ToolError
-from tinygrad_pool.rules.arguments import Shape
+from tinygrad_pool.rules.arguments import Shape, flag
 from tinygrad_pool.rules.primitive import primitive
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 
@@ -98,7 +98,7 @@ class Weights:
         >>> W.links(), len(W.links(zeros=True))
         ([(0, 2, 1.0)], 2)
         """
-        kept = self if zeros else self.carrying()
+        kept = self if flag(zeros, "links: zeros") else self.carrying()
         columns = (kept.unit.tolist(), kept.cell.tolist(), kept.weight.tolist())
         return list(zip(*columns, strict=True))
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.errors import OptionError, TieError
-from tinygrad_pool.rules.arguments import Shape
+from tinygrad_pool.rules.arguments import Shape, choice
 from tinygrad_pool.rules.primitive import PYTHON, observation
 from tinygrad_pool.rules.rule import Array
 
@@ -21,8 +21,7 @@ TIES: tuple[Ties, ...] = ("first", "last", "even", "error")
 
 def check_ties(ties: object, name: str) -> None:
     """Raise OptionError unless `ties` is one of the four ways to settle a tie."""
-    if not isinstance(ties, str) or ties not in TIES:
-        raise OptionError(f"{name}: ties must be one of {', '.join(map(repr, TIES))}, got {ties!r}")
+    choice(ties, TIES, f"{name}: ties")
 
 
 @observation

@@ -30,6 +30,7 @@ from tinygrad_pool.rules import (
     unfolding,
     unpooling,
 )
+from tinygrad_pool.rules.arguments import choice, text
 from tinygrad_pool.rules.rule import Function, Rule
 from tinygrad_pool.rules.sparse_weights import weight_layer
 
@@ -176,17 +177,14 @@ def with_traits(sparsity: str = "", unit: str = "", **more: Any) -> Callable[[Fu
     >>> traits_of(half).sign
     'x/2'
     """
-    for trait, text in more.items():
+    for trait, said in more.items():
         if trait not in Traits._fields:
             listed = ", ".join(Traits._fields)
             raise OptionError(f"with_traits: no trait {trait!r} (traits: {listed})")
-        if not isinstance(text, str):
-            raise OptionError(f"with_traits: {trait} must be text, got {text!r:.80}")
+        text(said, f"with_traits: {trait}")
     traits = Traits(sparsity, unit, **more)
-    for what, given, known in (("sparsity", sparsity, PATTERNS), ("unit", unit, UNITS)):
-        if given not in known:
-            listed = ", ".join(map(repr, known))
-            raise OptionError(f"with_traits: {what} must be one of {listed}, got {given!r:.80}")
+    choice(sparsity, PATTERNS, "with_traits: sparsity")
+    choice(unit, UNITS, "with_traits: unit")
 
     def enter(rule: Function) -> Function:
         if not isinstance(rule, FunctionType) or hasattr(rule, "signature"):

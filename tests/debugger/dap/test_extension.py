@@ -73,6 +73,7 @@ def test_the_adapter_reads_every_attribute(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", [*sys.path])
     editor.load(Noted(program=str(tmp_path / "net.py")))
     assert ATTRIBUTES.keys() - asked == {"stopOnEntry", "python"}
+    assert ATTRIBUTES["stopOnEntry"]["default"] is True  # as test_server.py launches
     assert CONFIGURATION["program"] == "${file}"
 
 

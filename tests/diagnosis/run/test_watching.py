@@ -477,6 +477,15 @@ def test_a_net_of_torchs_is_watched_in_a_loop_by_hand(peer):
     assert np.all(run.history["update"] == pytest.approx(0.1 * np.array(norms), rel=1e-9))
 
 
+@pytest.mark.parametrize("watched", [[], {}, tg.nn.ReLU()])
+def test_who_watches_nothing_is_told_so_in_the_first_step(watched):
+    run = tg.watch(watched)
+    E = Value(2.0) * 3.0
+    E.backward()
+    with pytest.raises(GraphError, match="parameter that is watched: there is none; watch those"):
+        run.step(E)
+
+
 def test_a_loss_of_no_watched_parameter_is_refused():
     v, w = Value(1.0, label="v"), Value(np.ones(2), label="w")
     run = tg.watch([v, w])

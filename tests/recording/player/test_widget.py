@@ -77,6 +77,22 @@ class TestInPython:
             widget.step = step
         assert widget.step == 0
 
+    def test_the_frame_is_the_recordings_and_is_not_set(self):
+        from traitlets import TraitError
+
+        widget = recorded().widget()
+        with pytest.raises(TraitError, match="read-only"):
+            widget.frame = "<p>another</p>"
+
+    def test_its_text_says_what_to_do_where_no_widget_is_shown(self):
+        widget = recorded().widget()
+        widget.step = 2
+        says = "PlayerWidget at step 2 of 2; recording.to_html('pass.html') writes what it shows"
+        assert repr(widget) == says
+        bundle = widget._repr_mimebundle_()
+        shown = bundle[0] if isinstance(bundle, tuple) else bundle
+        assert shown["text/plain"] == says  # and not cut, as long texts are
+
     def test_a_step_is_pythons_whole_number(self):
         widget = recorded().widget()
         widget.step = np.int64(2)

@@ -16,6 +16,7 @@ from tinygrad_pool.diagnosis.run.summary import Summary
 from tinygrad_pool.drawing.page import Extra, page
 from tinygrad_pool.drawing.words import Caption, with_caption
 from tinygrad_pool.formatting import LONGEST, counted, plain
+from tinygrad_pool.rules.arguments import text
 
 FRAME = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {0} {1}"></svg>'
 WIDE, HIGH = 640, 400
@@ -24,6 +25,7 @@ WIDE, HIGH = 640, 400
 
 def page_of(run: Summary, title: str) -> str:
     """Write the page of a run."""
+    text(title, "to_html: title")
     told = json.dumps(_told(run), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     folder = files(__name__.rpartition(".")[0])
     markup, style, script = (

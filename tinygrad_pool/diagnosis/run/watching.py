@@ -28,7 +28,7 @@ from tinygrad_pool.files import check_folder, html_path, write_whole
 from tinygrad_pool.formatting import Table, number, several
 from tinygrad_pool.recording.difference import Difference, compare_passes
 from tinygrad_pool.recording.recording import Recording, record
-from tinygrad_pool.rules.arguments import numbers
+from tinygrad_pool.rules.arguments import numbers, whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -95,10 +95,10 @@ class Run:
     def _check(self, loss: Value) -> None:
         """Raise GraphError if the loss depends on none of the parameters."""
         watched = [v for row in self._rows for v in row.values]
-        if watched and {*watched}.isdisjoint(topological_order(loss)):
+        if {*watched}.isdisjoint(topological_order(loss)):
             raise GraphError(
                 f"watch: step: the loss depends on no parameter that is watched: "
-                f"{several(self.names)}; watch those that it was computed from"
+                f"{several(self.names) or 'there is none'}; watch those that it was computed from"
             )
 
     def _read(self) -> None:
@@ -190,10 +190,10 @@ class Run:
     def compare(self, step_a: int, step_b: int) -> Difference:
         """Compare the passes of two steps that were recorded, node by node: see `compare_passes`.
 
-        Raises OptionError for a step that was not.
+        Raises OptionError for a step that was not; AxisError for what is no whole number.
         """
         for step in (step_a, step_b):
-            if step not in self.recordings:
+            if whole(step, "compare: step") not in self.recordings:
                 known = ", ".join(map(str, sorted(self.recordings))) or "none"
                 raise OptionError(
                     f"compare: step {step!r} was not recorded; recorded steps: {known}. watch(net, "

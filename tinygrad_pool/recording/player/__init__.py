@@ -13,13 +13,14 @@ from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.computation import FULL, Direction, check_drawable
 from tinygrad_pool.drawing.page import Extra, page
 from tinygrad_pool.drawing.words import Caption, graph_in_words, with_caption
-from tinygrad_pool.errors import OptionError, ToolError
+from tinygrad_pool.errors import ToolError
 from tinygrad_pool.formatting import Text, plain
 from tinygrad_pool.javascript import runtime
 from tinygrad_pool.recording.player.instrument import Instrument, instrument_of
 from tinygrad_pool.recording.player.stage import stage_of
 from tinygrad_pool.recording.player.story import Story
 from tinygrad_pool.recording.trace import Trace
+from tinygrad_pool.rules.arguments import choice, text
 
 FIELD = (700, 260, 560)
 """How wide the picture's field is in a notebook, and how high at least and at most."""
@@ -41,9 +42,9 @@ def page_of(
 
     Raises OptionError for an unknown direction or start.
     """
-    check_drawable(passed.loss, "LR" if direction is None else direction, name)
-    if start not in get_args(Start):
-        raise OptionError(f"{name}: start must be one of {get_args(Start)}, got {start!r}")
+    check_drawable(passed.loss, direction, name)
+    choice(start, get_args(Start), f"{name}: start")
+    text(title, f"{name}: title")
     stage, instrument = stage_of(passed, direction), instrument_of(passed)
     story = Story(passed, stage).told()
     story |= {"engine": instrument.told, "fixed": instrument.fixed, "opens": start}

@@ -22,12 +22,17 @@ class PlayerWidget(anywidget.AnyWidget):
 
     _esm = read("widget.js")
     frame = traitlets.Unicode(read_only=True).tag(sync=True)
-    step: traitlets.TraitType[int, int] = traitlets.TraitType(0).tag(sync=True)
+    step: traitlets.TraitType[int, int] = traitlets.TraitType().tag(sync=True)
 
     def __init__(self, recording: Trace, page: str) -> None:
         self.recording = recording
         super().__init__(step=recording.position)
         self.set_trait("frame", framed(page))
+
+    def __repr__(self) -> str:
+        """Say what to do where this text is all that is shown: in a front end without widgets."""
+        place = f"step {self.step} of {len(self.recording)}"
+        return f"PlayerWidget at {place}; recording.to_html('pass.html') writes what it shows"
 
     @traitlets.validate("step")
     def _check_step(self, proposal: traitlets.Bunch) -> int:
