@@ -56,6 +56,7 @@ LOOKED_UP = {
     "nn.module": {"tinygrad_pool.bridges"},  # net.to_torch()
     "rules.composition": {"tinygrad_pool.rules."},  # what answers for NumPy's rarer functions
     "extras": {""},  # packages of others
+    "engine.habits": {"sys.modules"},  # the module that has no such name
     "codegen.writer": {"sys.modules"},  # the module of a user's rule
     "debugger.prompt": {"sys.modules"},  # IPython's, if it runs
     "debugger.closure_pdb": {"sys.modules"},  # whose frames pdb skips

@@ -115,13 +115,14 @@ def _homes() -> dict[str, str]:
 
 
 def _missing_from(module: str, name: str) -> AttributeError:
-    """Return the error for a name that the package, `nn` or `optim` has not."""
+    """Return the error for a name that the package or one of its parts has not."""
     from tinygrad_pool.engine.habits import missing_from
 
     ways = {known: f"tg.{known}" for known in _homes()}
-    for room in ("optim", "nn"):
-        names = loaded(room, _homes()[room]).__all__
-        ways |= {known: f"{room}.{known}  # {room} is tg.{room}" for known in names}
+    nn, optim = (loaded(room, _homes()[room]) for room in ("nn", "optim"))
+    for part in (optim.lr_scheduler, optim, nn):
+        room = part.__name__.partition(".")[2]
+        ways |= {known: f"{room}.{known}  # {room} is tg.{room}" for known in part.__all__}
     return missing_from(module, name, ways)
 
 

@@ -27,7 +27,7 @@ def __getattr__(name: str) -> Any:
     except AttributeError:
         from tinygrad_pool.engine.habits import missing_from
 
-        raise missing_from(__name__, name) from None
+        raise missing_from(__name__, name, {}) from None
     return found
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.engine.habits import missing_from
+from tinygrad_pool import _missing_from
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.nn.saving import Saved, count
 from tinygrad_pool.optim.optimizers import Optimizer, check_options
@@ -145,4 +145,4 @@ if not TYPE_CHECKING:  # so that a type checker still reports unknown names
 
     def __getattr__(name: str) -> Any:
         """Raise AttributeError; for a schedule of PyTorch's, say what to write here."""
-        raise missing_from(__name__, name)
+        raise _missing_from(__name__, name)
