@@ -25,7 +25,7 @@ types:  ## mypy --strict over the package and typed tests
 test:  ## all tests but those of the next three, with coverage
 	$(PYTHON) -m pytest -m "not (long or huge or browser)" --cov --cov-fail-under=100
 
-long:  ## the tests of many cases and of long trainings, without coverage, which doubles their time
+long:  ## the tests of a second or more that reach no line alone: coverage would double their time
 	$(PYTHON) -m pytest -m "long and not (huge or browser)"
 
 browser:  ## the tests that drive Chromium

@@ -158,7 +158,7 @@ def calls(name, function):
             yield f"{option}={what}", given, {option: junk}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_anything_for_an_argument_works_or_is_refused_in_words_of_ours(name, tmp_path, monkeypatch):

@@ -131,7 +131,7 @@ def test_every_name_that_the_sheet_translates_to_exists():
         attrgetter(name)(tg)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_pictures_show_what_the_engine_computes_today():
     drawn = runpy.run_path(str(DOCS / "draw_pictures.py"))["pictures"]()
     folder = DOCS / "pictures"

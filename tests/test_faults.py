@@ -27,7 +27,7 @@ def test_the_page_has_every_fault_and_no_other():
     assert [*ROWS] == [*ALL]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     "key",
     [

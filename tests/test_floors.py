@@ -225,7 +225,7 @@ def test_an_arrow_is_drawn_unless_others_lead_there(house, tmp_path):
     }
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_rules_know_no_graph_and_the_engine_no_instrument():
     for name, targets in imports(PACKAGE).items():
         if name.startswith("rules"):

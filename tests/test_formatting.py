@@ -203,7 +203,7 @@ E.label = 'E'
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -14,7 +14,7 @@ A, B = RNG.standard_normal((2, 3)), RNG.standard_normal((2, 3))
 IMAGE, FILTERS = RNG.standard_normal((1, 2, 5, 5)), RNG.standard_normal((2, 2, 3, 3))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("f", "inputs"),
     [
@@ -186,7 +186,7 @@ def test_what_is_no_function_or_no_number_is_named(call, message):
 class TestScale:
     """Steps and tolerances go with the numbers."""
 
-    @pytest.mark.slow
+    @pytest.mark.long
     @pytest.mark.parametrize(
         ("f", "inputs"),
         [

@@ -76,7 +76,7 @@ def test_every_answer_is_for_a_mistake_that_can_still_be_made():
         assert {key for key in answers if key[0] == path} <= made
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("text", "name"),
     [
@@ -91,7 +91,7 @@ def test_what_fails_is_named(tmp_path, text, name):
     assert mutants.fails(tmp_path, ["test_own.py"]) == name
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_suite_that_cannot_begin_notices_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(mutants, "suites_of", lambda *_: [["nowhere.py"]])
     name = mutants.fails(tmp_path, ["nowhere.py"])

@@ -378,6 +378,14 @@ def of_odd_numbers():
                     yield (f.__name__, *map(str, given)), y
 
 
+@pytest.mark.usefixtures("torch")
+def test_what_is_nan_has_no_slope_to_differ_in():
+    with np.errstate(all="ignore"):
+        found = tg.crosscheck(np.fmod(tg.Value([1.0, 5.0]), tg.Value([0.0, 3.0])))
+    assert found.ok
+    assert "its data is NaN, and has no slope: neither is right" in str(found)
+
+
 @pytest.mark.long
 @pytest.mark.usefixtures("torch")
 def test_odd_numbers_are_no_differences():

@@ -83,7 +83,7 @@ def test_the_scalar_units_agree_with_the_network(unit):
     assert deltas == pytest.approx(unit.window(unit.inside.deltas), rel=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_its_window_holds_four_different_numbers_above_0(unit):
     z = unit.window(unit.inside.z)
     assert z.min() > 0

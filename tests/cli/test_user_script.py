@@ -72,7 +72,7 @@ def test_an_exit_with_0_ends_a_script_as_its_last_line_does(write, end):
     assert not sys.stdin.closed
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     "command", [*ALONE, *[pytest.param(name, marks=pytest.mark.peer) for name in NEEDS]]
 )

@@ -35,7 +35,7 @@ def test_any_text_becomes_an_identifier(text, name):
     assert identifier(text) == name
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @settings(max_examples=500)
 @given(st.lists(st.text(max_size=6) | st.sampled_from(["w", "g_w", "w_2", "for"]), max_size=8))
 def test_names_are_valid_and_each_is_given_once(texts):

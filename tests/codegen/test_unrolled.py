@@ -111,7 +111,7 @@ def test_the_text_runs_on_its_own(tmp_path):
     assert "Value" not in file.read_text(encoding="utf-8")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("ties", ["first", "last", "even"])

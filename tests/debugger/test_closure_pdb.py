@@ -497,7 +497,7 @@ class TestWithoutATracer:
         assert capsys.readouterr().out.endswith("6 of 6 steps taken\n")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_session_in_a_terminal(tmp_path):
     script = tmp_path / "net.py"
     script.write_text(

@@ -141,7 +141,7 @@ def test_pdb_enters_the_closure_of_a_node(monkeypatch, capsys):
     assert printed.endswith("2 of 2 steps taken\n")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_session_at_a_terminal(tmp_path):
     script = tmp_path / "net.py"
     script.write_text(
@@ -255,7 +255,7 @@ def test_what_cannot_be_set_or_saved_is_answered_in_one_line(run, line, answer):
     assert shown[1] == "1 of 5 steps taken"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_terminal_completes_names_remembers_commands_and_colours_source(tmp_path):
     script = tmp_path / "net.py"
     script.write_text(
@@ -421,7 +421,7 @@ def type_and_interrupt(child):
     child.sendintr()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_ctrl_c_stops_a_command_and_drops_a_line_and_loses_nothing(tmp_path):
     script = tmp_path / "net.py"
     script.write_text(

@@ -109,7 +109,7 @@ def values(client, frame):
 
 
 @pytest.mark.peer
-@pytest.mark.slow
+@pytest.mark.long
 class TestWithDebugpy:
     @pytest.fixture
     def configuration(self, tmp_path, capsys):

@@ -36,7 +36,7 @@ NETS = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("net", NETS.values(), ids=NETS)
 def test_a_unit_sees_the_cells_that_move_it(net):
     x = np.random.default_rng(0).standard_normal((2, 7, 8))

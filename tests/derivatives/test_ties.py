@@ -63,7 +63,7 @@ def differ(results):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("number", [True, False])
 @pytest.mark.parametrize("seed", range(25))
 def test_a_tie_is_harmless_exactly_where_no_leafs_gradient_depends_on_the_winner(
@@ -197,7 +197,7 @@ def test_it_changes_no_gradient():
     assert (x.grad.tolist(), y.grad.item()) == ([1.0, 0.0], 1.0)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_thousands_of_scalars_are_as_much_work_each_as_hundreds(count_calls):
     def loss(width):
         net = nn.MLP(2, [width, width, 1])

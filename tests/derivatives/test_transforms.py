@@ -113,7 +113,7 @@ def test_what_does_not_fit_is_named(call, error, message):
 
 
 @pytest.mark.peer
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 def test_numbers_are_those_of_torch_func(peer):
     torch = peer("torch")

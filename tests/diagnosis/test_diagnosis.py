@@ -165,7 +165,7 @@ class TestSoundNetworks:
             tg.diagnose(w * 3.0)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("numbers", ["random", "integers", "infinite", "nan"])
 @pytest.mark.parametrize("seed", range(15))
 def test_any_network_can_be_diagnosed_and_a_zero_is_a_zero(random_net, seed, numbers):

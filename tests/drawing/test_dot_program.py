@@ -117,7 +117,7 @@ PRINTED = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("printed", PRINTED)
 def test_a_program_that_exits_0_without_a_whole_picture_is_one_error(
     path, tmp_path, monkeypatch, printed

@@ -62,7 +62,7 @@ OPERATIONS = st.tuples(
 )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @FOLDS
 @settings(max_examples=150)
 @given(steps=st.lists(OPERATIONS, max_size=25))
@@ -104,7 +104,7 @@ class TestByForm:
             ["mul"],
         ]
 
-    @pytest.mark.slow
+    @pytest.mark.long
     @pytest.mark.parametrize("n", [3, 100_000])
     def test_a_chain_is_a_leaf_and_a_run(self, n):
         v = Value(1.0)
@@ -140,7 +140,7 @@ class TestByForm:
         groups = folded_by(by_form, (b + 1.0) * a)
         assert [labels(group) for group in groups][1:] == [["add"], ["add", "add"], ["mul"]]
 
-    @pytest.mark.slow
+    @pytest.mark.long
     def test_a_scalar_mlp_on_100_points_is_fewer_than_30(self, count_calls):
         rng = np.random.default_rng(0)
         net = nn.scalar.MLP(2, [16, 16, 1])

@@ -44,7 +44,7 @@ def pictures_of(label, folder):
     yield "slide", tg.frames(y, folder)[-1]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("label", LABELS)
 def test_a_label_is_shown_letter_by_letter_in_every_picture(label, tmp_path):
     for kind, path in pictures_of(label, tmp_path):

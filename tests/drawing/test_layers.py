@@ -143,7 +143,7 @@ def test_a_wrong_number_in_a_picture_is_found(name):
         check_sums(graph)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_pictures_of_the_gallery_add_up(monkeypatch, tmp_path):
     """The scripts of the page run as they stand, and every picture of units is read."""
     drawn, scripts = [], []
@@ -158,7 +158,7 @@ def test_the_pictures_of_the_gallery_add_up(monkeypatch, tmp_path):
     assert all(check_sums(picture) for picture in drawn)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_pictures_of_the_demo_add_up():
     (x, labels), _ = tg.datasets.digits()
     net = DigitsNet(seed=0)

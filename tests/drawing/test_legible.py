@@ -93,7 +93,7 @@ def sized(value, **options):
     return svg, letters * min(side / length for side, length in zip((1920, 1080), own, strict=True))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", GRAPHS)
 def test_text_has_16_pixels_on_a_slide_and_what_is_folded_is_said(name):
     loss = GRAPHS[name]()

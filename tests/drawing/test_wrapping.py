@@ -195,7 +195,7 @@ def test_a_leaf_that_one_layer_uses_often_has_its_links():
     assert tg.draw(tg.maximum(*units)).source.count("<B>x</B>") == 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_loop_of_two_hundred_nodes_is_laid_out_in_seconds(tmp_path):
     path = tg.render(loop(100), tmp_path / "loop.svg", timeout=10)
     shown = re.findall(r'id="n\d+(out|c\d|)" class="node"', path.read_text("utf-8"))

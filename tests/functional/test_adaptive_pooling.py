@@ -38,7 +38,7 @@ def test_each_window_is_what_loops_compute(ndim, size, adaptive_windows_by_hand)
     assert largest.shape == counts == means.reshape(counts).shape
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @every_size
 @every_family
 @every_ndim

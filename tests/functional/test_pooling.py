@@ -144,7 +144,7 @@ OPTIONS = [
 ]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @every_family
 @every_ndim
@@ -159,7 +159,7 @@ def test_max_pooling_passes_gradcheck_on_ties(ndim, ties):
     tg.gradcheck(lambda x: MAX[ndim](x, 2, stride=1, ties=ties), [x])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @every_family
 @every_ndim

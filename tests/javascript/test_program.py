@@ -66,7 +66,7 @@ def test_a_few_graphs_compute_what_they_did(recordings, programs, compare, node_
         compare(passed, one, exact)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.peer
 @pytest.mark.browser
 def test_200_random_graphs_compute_in_chromium_what_they_do_in_python_with_other_numbers(

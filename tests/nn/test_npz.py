@@ -88,7 +88,7 @@ def test_a_lone_array_is_refused(tmp_path):
         nn.Linear(2, 3, rng=0).load(tmp_path / "array.npy")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("members", "error", "message"),
     [

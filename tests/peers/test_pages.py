@@ -13,7 +13,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.mark.peer
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", PAGES)
 def test_every_example_of_a_page(peer, name, tmp_path, monkeypatch):
     libraries, examples = PAGES[name]

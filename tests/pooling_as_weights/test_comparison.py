@@ -59,7 +59,7 @@ def swapped(W):
 
 
 class TestTheVerdict:
-    @pytest.mark.slow
+    @pytest.mark.long
     @pytest.mark.parametrize("kind", ["random", "tied", "infinite", "nan"])
     @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
     def test_it_holds_on_networks_at_random(self, random_net, kind, dtype):
@@ -69,7 +69,7 @@ class TestTheVerdict:
                 assert (found.holds, found.exact) == (True, True)
                 assert set(found.differences.values()) == {(0.0, 0.0)}
 
-    @pytest.mark.slow
+    @pytest.mark.long
     def test_it_holds_on_the_digits_network_over_the_whole_test_set(self):
         _, (x, labels) = datasets.digits()
         found = tg.compare_weight_layer(nn.cross_entropy(DigitsNet(0)(x), labels))
@@ -214,7 +214,7 @@ class TestTheRadius:
         assert compared(tg.max_pool1d(z, 2)).radius == 1.0
         assert [layer.radius for layer in compared(z.relu()).layers] == [1.0, 3.0]
 
-    @pytest.mark.slow
+    @pytest.mark.long
     @pytest.mark.parametrize("kind", ["random", "infinite", "nan"])
     @pytest.mark.parametrize("seed", range(25))
     def test_within_it_no_loser_wins_and_just_beyond_it_one_does(self, random_net, kind, seed):

@@ -190,7 +190,7 @@ def test_equal_graphs_have_equal_text():
     assert len({graph.source for graph in makes}) == 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_large_layer_is_no_more_work_than_a_small_one(count_calls):
     def layer(n):
         return Value(np.random.default_rng(0).standard_normal(n)).relu()

@@ -53,7 +53,7 @@ def assert_twin_is_close(y, dtype):
             assert apart.max(initial=0.0) <= ULPS * np.finfo(dtype).eps * largest
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("ties", ["first", "last"])

@@ -167,7 +167,7 @@ NAMES = [
 ]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
 def test_latex_takes_any_name_letter_by_letter(name):
     x, n = tg.Value(2.0, label=name), tg.Value(3.0, label=f"{name} too")

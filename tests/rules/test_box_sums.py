@@ -28,7 +28,7 @@ def both(at_random, data, **some):
             return (y, expected), (*backward(g), *readable_backward(g))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @settings(deadline=None)
 @given(st.data())
 def test_the_fast_form_is_the_readable_one_for_any_pool(at_random, data):
@@ -40,7 +40,7 @@ def test_the_fast_form_is_the_readable_one_for_any_pool(at_random, data):
         np.testing.assert_allclose(actual, expected, rtol=near, atol=8 * near, strict=True)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @settings(deadline=None)
 @given(st.data())
 def test_infinities_nan_and_signs_of_zeros_stay_where_they_were(at_random, data):
@@ -54,7 +54,7 @@ def test_infinities_nan_and_signs_of_zeros_stay_where_they_were(at_random, data)
     assert not np.signbit(to_x[zero]).any()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @settings(deadline=None)
 @given(st.data())
 def test_what_is_sent_back_is_the_adjoint_of_the_sums(at_random, data):

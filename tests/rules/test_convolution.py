@@ -71,7 +71,7 @@ def test_a_convolution_is_what_loops_compute(grid, windows_by_hand):
         np.testing.assert_allclose(actual, expected, atol=1e-12, strict=True)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @every_grid
 def test_a_convolution_has_slopes_to_the_second_order(
     grid, check_gradient, check_second_derivative

@@ -85,7 +85,7 @@ def any_blocks(request, monkeypatch):
         monkeypatch.setattr(fast_convolution, name, number)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @every_grid
 def test_the_fast_form_is_the_readable_one(grid, any_blocks):
     options = options_of(grid[4], **grid[5])
@@ -112,7 +112,7 @@ def test_nobody_is_sent_what_nobody_wants(wants):
     assert [c is None for c in contributions[:2]] == [not wanted for wanted in wants[:2]]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @given(st.data())
 def test_any_convolution_is_the_readable_one(data):
     draw = data.draw
@@ -168,7 +168,7 @@ def test_nothing_that_was_given_is_written_to():
         np.testing.assert_array_equal(v, old)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("odd", [inf, -inf, nan])
 @pytest.mark.parametrize("operand", ["x", "w", "b", "g"])
 @pytest.mark.parametrize("name", ["two axes", "three axes", "dilation", "stride", "one axis"])
@@ -222,7 +222,7 @@ def half(form, x, w, *b):
     return y, *backward(np.ones_like(y))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_half_precision_is_summed_in_single(any_blocks):
     # 2048 is where half precision has no room for 1 more.
     _, _, to_w, to_b = half(fast_conv, np.ones((2, 1, 3600)), np.ones((1, 1, 1)), np.zeros(1))
@@ -274,7 +274,7 @@ def peak(function):
         tracemalloc.stop()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("shape", "filters", "kernel", "some"),
     [

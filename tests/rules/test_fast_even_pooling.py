@@ -9,7 +9,7 @@ from tinygrad_pool.rules.pooling import max_pool_by_links
 from tinygrad_pool.rules.windows import windows_of
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @settings(deadline=None)
 @given(st.data())
 def test_the_fast_form_is_the_readable_one_for_any_pool(at_random, data):

@@ -25,7 +25,7 @@ def both(at_random, data, **some):
             return (y, expected), (*backward(g), *readable_backward(g))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @settings(deadline=None)
 @given(st.data())
 def test_the_fast_form_is_the_readable_one_for_any_pool(at_random, data):
@@ -35,7 +35,7 @@ def test_the_fast_form_is_the_readable_one_for_any_pool(at_random, data):
         np.testing.assert_allclose(actual, expected, rtol=near, atol=near, strict=True)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @settings(deadline=None)
 @given(st.data())
 def test_infinities_and_nan_stay_where_they_were(at_random, data):

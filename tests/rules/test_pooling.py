@@ -59,7 +59,7 @@ def test_planes_are_pooled_one_by_one(space, options):
             np.testing.assert_array_equal(to_x[plane], one_closure(g[plane])[0])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("rule", "more"),
     [

@@ -107,3 +107,5 @@ def test_an_unknown_way_to_settle_ties_is_refused(ties):
 @pytest.mark.parametrize("least", [True, False])
 def test_the_first_nan_of_several_numbers_wins(least):
     assert first_winner([1.0, nan, 2.0, nan], least) == 1
+    inf = float("inf")  # the sum of both is NaN, but neither is
+    assert first_winner([-inf, inf], least) == (0 if least else 1)

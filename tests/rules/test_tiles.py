@@ -11,7 +11,7 @@ from tinygrad_pool.rules.tiles import cut, is_whole, tiled, tiles
 from tinygrad_pool.rules.windows import adaptive_windows_of, windows_of
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @settings(deadline=None)
 @given(st.data())
 def test_a_tap_is_what_all_windows_see_at_one_offset(at_random, data):

@@ -77,14 +77,14 @@ def draw(
     if rows is not None:
         rows = count_of(rows, "draw: rows", 1)
     nodes = nodes_within(value, depth)
-    lit = {highlight} if isinstance(highlight, Value) else set(listed(highlight))
+    lit = [highlight] if isinstance(highlight, Value) else listed(highlight)
     for node in lit:
         check_drawable(node, None, "draw: highlight")
     graph = canvas("computation", direction or "LR", title)
     graph.comment = graph_in_words(value, nodes, title).comment()
     if detail in WAYS or (detail == "auto" and len(nodes) > FULL):
         less = folded(nodes, detail if detail in WAYS else "")
-        draw_groups(graph, less.groups, value, lit, rows)
+        draw_groups(graph, less.groups, value, {*lit}, rows)
         write_on(graph, note(len(nodes), less))
     else:
         if detail == "ops":

@@ -169,7 +169,7 @@ NUMBERS = st.sampled_from([0.0, -0.0, 1.0, -1.0, 2.0, 0.5, math.inf, -math.inf, 
 NUMBERS |= st.floats()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("rule", "arity", "options"), CASES.values(), ids=CASES)
 @settings(max_examples=15)
 @given(st.data())

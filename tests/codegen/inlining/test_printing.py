@@ -39,7 +39,7 @@ def form(text):
     return form_of(Symbol(ast.parse(text, mode="eval").body, float, size=1))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("outer", FORMS)
 def test_an_expression_in_an_expression_means_what_both_mean(outer):
     for forms in itertools.product(FORMS, FORMS):
