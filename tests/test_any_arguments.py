@@ -113,7 +113,8 @@ def is_method(owner, name):
 
 def functions():
     """Map names to what can be called: operations, instruments, layers, losses, optimizers."""
-    found = {name: getattr(tg, name) for name in {*tg._homes(), *tg.__all__}}
+    names = {*tg._homes(), *tg.__all__}
+    found = {name: getattr(tg, name) for name in names if hasattr(tg, name)}  # NumPy may be older
     for home in (nn, optim, lr_scheduler):
         kind = home.__name__.partition(".")[2]
         found |= {f"{kind}.{name}": getattr(home, name) for name in home.__all__}
