@@ -68,6 +68,7 @@ def test_what_decides_speed_alone_is_left_alone(edits):
     assert not [m for m in edits if "FEW" in m[1]]
 
 
+@pytest.mark.slow
 def test_every_answer_is_for_a_mistake_that_can_still_be_made():
     answers = mutants.answers()
     assert all(why.strip() for why in answers.values())

@@ -64,6 +64,7 @@ def test_slopes_are_those_of_differences_and_the_page_says_what_came_of_it():
     assert page() == PAGE.read_text("utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", working())
 def test_second_derivatives_are_those_of_differences(name):
     for call in CALLS[name]:
@@ -184,6 +185,7 @@ def assert_replay_is_computing_anew(call, numbers):
         np.testing.assert_allclose(g, slope, 1e-12, 1e-12, err_msg=call)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", working())
 def test_a_replay_with_other_numbers_is_computing_anew(name):
     for call in CALLS[name]:

@@ -83,6 +83,7 @@ def left_by_backward(program):
     return [node.grad for node in nodes]
 
 
+@pytest.mark.slow
 @given(programs())
 @settings(max_examples=40)
 def test_stepping_is_running_bit_for_bit(program):
@@ -123,6 +124,7 @@ def test_gradients_with_a_graph_are_the_same(program):
                 np.testing.assert_allclose(s.data, a, 0, most)
 
 
+@pytest.mark.slow
 @given(programs())
 @settings(max_examples=40)
 def test_what_runs_again_is_the_same_bit_for_bit(program):
@@ -338,6 +340,7 @@ def test_gradients_are_slopes(program, second):
             assert abs(half - slope) <= most
 
 
+@pytest.mark.slow
 def test_programs_draw_every_rule_and_every_function_of_numpys():
     """What a new rule needs, so that all of this is tried with it: a line in programs.py."""
     rules = set()

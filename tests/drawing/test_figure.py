@@ -2,11 +2,14 @@
 
 import pickle
 
+import pytest
+
 import tinygrad_pool as tg
 from tinygrad_pool.drawing.figure import contents_of
 from tinygrad_pool.drawing.plots import kink
 
 
+@pytest.mark.slow
 def test_the_same_figure_gives_the_same_svg():
     assert contents_of(kink(), "svg") == contents_of(kink(), "svg")
     assert kink()._repr_svg_() == kink()._repr_svg_()
