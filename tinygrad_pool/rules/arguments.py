@@ -61,10 +61,7 @@ def whole(number: object, what: str) -> int:
     raise AxisError(f"{what} must be a whole number, got {number!r}")
 
 
-_LONG = 2**63
-
-
-def count_of(given: object, what: str, least: int = -_LONG, most: int = _LONG) -> int:
+def count_of(given: object, what: str, least: float = -np.inf, most: float = np.inf) -> int:
     """Read a whole number from `least` to `most`, NumPy's too.
 
     Raises OptionError, which names `what`, for anything else.
@@ -75,8 +72,8 @@ def count_of(given: object, what: str, least: int = -_LONG, most: int = _LONG) -
     with suppress(AxisError):
         if least <= (number := whole(given, what)) <= most:
             return number
-    wanted = f" of at least {least}" if least > -_LONG else ""
-    wanted = f" from {least} to {most:,}" if most < _LONG else wanted
+    wanted = f" of at least {least}" if least > -np.inf else ""
+    wanted = f" from {least} to {most:,}" if most < np.inf else wanted
     raise OptionError(f"{what} must be a whole number{wanted}, got {given!r:.80}")
 
 
