@@ -65,7 +65,7 @@ def draw(
     where that fits a slide better. A long one is cut into so many `rows`, by default as it fits: an
     edge that ends at a number goes on where that number stands again. `theme` is "light" or "dark".
 
-    Raises DataError for what is no Value, OptionError for an option out of its range.
+    Raises DataError for anything but a Value, OptionError for an option out of its range.
 
     >>> a = Value(2.0, label="a")
     >>> print(draw(a * a).source.count("n0 -> n1"))
@@ -103,7 +103,7 @@ def draw(
 
 
 def check_drawable(value: Any, direction: str | None, name: str) -> None:
-    """Raise DataError for what is no Value, OptionError for an unknown direction."""
+    """Raise DataError for anything but a Value, OptionError for an unknown direction."""
     if not isinstance(value, Value):
         raise DataError(f"{name}: needs a Value, got {type(value).__name__}")
     if direction is not None:

@@ -41,9 +41,9 @@ def draw_windows(
     is hatched. `plane` is an index into the leading axes, by default the first one. `theme` is
     "light" or "dark".
 
-    Raises DataError for what is no Value, OptionError for what is not pooled, a plane that there is
-    not or an unknown theme, ShapeError for three axes or more than 12 cells on one, ToolError
-    without matplotlib.
+    Raises DataError for anything but a Value, OptionError for what is not pooled, a plane that
+    there is not or an unknown theme, ShapeError for three axes or more than 12 cells on one,
+    ToolError without matplotlib.
 
     >>> from tinygrad_pool import max_pool2d
     >>> figure = draw_windows(max_pool2d(Value(np.eye(4), label="x"), 2))

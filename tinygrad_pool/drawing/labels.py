@@ -92,7 +92,7 @@ def called_by(names: Mapping[str, Any] | None) -> dict[int, str]:
 
 
 def check_names(names: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """Return the variables that were given, if any. Raises OptionError for what is no dict."""
+    """Return the variables that were given, if any. Raises OptionError unless it is a dict."""
     if names is not None and not isinstance(names, Mapping):
         raise OptionError(f"names must be a dict, such as locals(), got {names!r:.80}")
     return {} if names is None else names

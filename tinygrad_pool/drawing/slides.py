@@ -71,9 +71,9 @@ def frames(
     that fills a slide better, from left to right or from the bottom to the top. All else is as in
     `draw` and `backward`.
 
-    Raises DataError for what is no Value, OptionError for an unknown format or a graph of more than
-    100 nodes, OutputError if the folder cannot be written, ToolError if no Graphviz can draw the
-    format, or without Pillow for a GIF.
+    Raises DataError for anything but a Value, OptionError for an unknown format or a graph of more
+    than 100 nodes, OutputError if the folder cannot be written, ToolError if no Graphviz can draw
+    the format, or without Pillow for a GIF.
 
     >>> a = Value(2.0, label="a")
     >>> [path.name for path in frames(a * a, "slides")]

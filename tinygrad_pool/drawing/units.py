@@ -69,8 +69,8 @@ def draw_units(
     Without a `direction` the layers are columns from the left, or rows from the bottom where that
     fits a slide better. `theme` is "light" or "dark".
 
-    Raises DataError for what is no Value, OptionError for an unknown direction or theme, ShapeError
-    if a node is an array: units are numbers.
+    Raises DataError for anything but a Value, OptionError for an unknown direction or theme,
+    ShapeError if a node is an array: units are numbers.
 
     >>> from tinygrad_pool import maximum
     >>> z1, z2 = Value(0.2, label="z1(1)"), Value(0.7, label="z2(1)")

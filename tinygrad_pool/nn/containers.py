@@ -54,7 +54,7 @@ class _Numbered(Module):
 class Sequential(_Numbered):
     """Modules in sequence: `Sequential(a, b)` or `Sequential(conv=a, act=b)`.
 
-    Raises OptionError for what is no module, or a name that cannot be one.
+    Raises OptionError for anything but a module, or a name that cannot be one.
 
     >>> from tinygrad_pool.nn import Linear, ReLU
     >>> net = Sequential(first=Linear(3, 4, rng=0), act=ReLU(), last=Linear(4, 2, rng=1))
@@ -76,7 +76,7 @@ class Sequential(_Numbered):
 class ModuleList(_Numbered):
     """Modules in a list; a plain list in an attribute is one, too.
 
-    Raises OptionError for what is no module.
+    Raises OptionError for anything but a module.
 
     >>> from tinygrad_pool.nn import Linear
     >>> layers = ModuleList(Linear(2, 2, bias=False, rng=i) for i in range(2))

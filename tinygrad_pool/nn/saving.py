@@ -79,7 +79,7 @@ class Saved(ABC):
 
 
 def count(state: Mapping[str, Any], name: str, least: int = 0) -> int:
-    """Read how often something was done. Raises DataError for what is no whole number, or lower."""
+    """Read how often something was done. Raises DataError for anything but a count from `least`."""
     n = float(state[name])
     if not n.is_integer() or n < least:
         raise DataError(

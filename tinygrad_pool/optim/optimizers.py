@@ -56,7 +56,7 @@ class Optimizer(Saved, WithHabits):
     def step(self) -> None:
         """Move every parameter that has a gradient; arrays change in place.
 
-        Raises OptionError if `lr` was set to what is no finite number of at least 0.
+        Raises OptionError if `lr` was set to anything but a finite number of at least 0.
         """
         check_options(type(self).__name__, lr=self.lr)
         for i, p in enumerate(self.parameters):

@@ -169,7 +169,8 @@ def traits_of(rule: Rule | None) -> Traits:
 def with_traits(sparsity: str = "", unit: str = "", **more: Any) -> Callable[[Function], Function]:
     """Give a rule of your own its traits, as a decorator: see `Traits`. `gradcheck` checks them.
 
-    Raises OptionError if there is no such trait, sparsity or unit; RuleError for what is no rule.
+    Raises OptionError if there is no such trait, sparsity or unit; RuleError for anything but a
+    rule.
 
     >>> @with_traits("elementwise", sign="x/2")
     ... def half(x):

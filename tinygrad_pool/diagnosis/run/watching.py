@@ -190,7 +190,8 @@ class Run:
     def compare(self, step_a: int, step_b: int) -> Difference:
         """Compare the passes of two steps that were recorded, node by node: see `compare_passes`.
 
-        Raises OptionError for a step that was not; AxisError for what is no whole number.
+        Raises OptionError for a step that was not recorded; AxisError for anything but a whole
+        number.
         """
         for step in (step_a, step_b):
             if whole(step, "compare: step") not in self.recordings:

@@ -208,8 +208,8 @@ class Story:
 def grid_of(step: Step) -> Json | None:
     """Describe the windows of a pooling: cells, units, who looks at whom, and what lands where.
 
-    Of several planes, the one is shown in which the largest gradient arrives. None for what is no
-    pooling of planes of at most 12 × 12 cells, or of none.
+    Of several planes, the one is shown in which the largest gradient arrives. None unless it
+    is a pooling of planes of at most 12 × 12 cells, and of one at least.
     """
     node = step.node
     if not is_pool(node):
