@@ -25,6 +25,7 @@ from tinygrad_pool.errors import TinygradPoolError
 pytestmark = [pytest.mark.peer, pytest.mark.long, OF_NUMPY]
 
 KNOWN = Operations(operation for operation in SMOOTH if operation.theirs)
+REFUSED = re.compile("non-zero size|at least 1 at dimension")
 ROUNDINGS = {"float64": 2.0**-53, "float32": 2.0**-24}
 
 
@@ -91,8 +92,12 @@ def test_a_module_of_it_computes_the_same(torch, program):
         tensors = [torch.tensor(x.data, requires_grad=True) for x in xs]
         try:
             theirs = module(*tensors)
-        except RuntimeError:  # PyTorch refuses convolutions and pools of nothing
-            assert any(0 in v.shape for v in topological_order(y))
+        except RuntimeError as error:  # PyTorch refuses convolutions and pools of nothing
+            if not REFUSED.search(str(error)):
+                raise
+            return
+        if theirs.shape != y.shape:  # it makes no features of no channels
+            assert not theirs.numel()
             return
         compare(torch, (y, xs, np.asarray(program.gradient, y.dtype)), (theirs, tensors))
 

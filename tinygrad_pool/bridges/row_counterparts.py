@@ -34,13 +34,13 @@ def rows_of(x: Any, axes: Sequence[int]) -> Any:
     return x.permute([*rest, *axes]).reshape([*rows, math.prod(x.shape[i] for i in axes)])
 
 
-def _of_rows(reduce: Callable[[Mapping[str, Any], Any], Any]) -> Callable[..., Any]:
+def _of_rows(of_row: Callable[[Mapping[str, Any], Any], Any]) -> Callable[..., Any]:
     """Reduce the last axis of rows that hold the given axes, one behind the other."""
 
     def reduced(options: Mapping[str, Any], x: Any) -> Any:
         shape = tuple(x.shape)
         axes = axes_of(shape, options.get("axis"), "crosscheck")
-        y = reduce(options, rows_of(x, axes))
+        y = of_row(options, rows_of(x, axes))
         return y.reshape(kept(shape, axes)) if options.get("keepdims") else y
 
     return reduced

@@ -116,7 +116,7 @@ OF_MODULES = _by_name(
         "cuda device": "there are no devices",
         "MultiStepLR MultiplicativeLR ConstantLR LinearLR PolynomialLR CyclicLR OneCycleLR "
         "SequentialLR ChainedScheduler CosineAnnealingWarmRestarts ReduceLROnPlateau": (
-            "optim.lr_scheduler.LambdaLR(optimizer, lambda t: 0.1 ** (t // 30))"
+            "there is none here; optim.lr_scheduler.LambdaLR takes any function of the epoch"
         ),
         "RMSprop Adagrad Adadelta LBFGS NAdam": "there is none here; optim has SGD and Adam",
         "RNN LSTM GRU Transformer MultiheadAttention Upsample ConvTranspose1d ConvTranspose2d": (
