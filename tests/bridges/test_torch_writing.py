@@ -140,3 +140,17 @@ def test_a_translated_module_comes_back_with_the_numbers_of_now(torch, nets, sam
     same(network, again, x)
     inside = nn.Sequential(a=network, b=nn.Tanh())
     same(inside, inside.to_torch(), x)
+
+
+def test_a_number_of_a_wider_dtype_widens_as_it_does_in_numpy(torch):
+    class Scaled(nn.Module):
+        def forward(self, x, c):
+            return tg.weighted_sum([c, x], [x, 2.0]) + x * c
+
+    x, c = np.float32([0.1, 0.7]), np.array(0.3)
+    module = tg.bridges.to_torch(Scaled(), x, c)
+    theirs = module(torch.tensor(x), torch.tensor(c))
+    ours = Scaled()(x, c)
+    assert ours.dtype == np.float64
+    assert str(theirs.dtype) == "torch.float64"
+    np.testing.assert_allclose(theirs.numpy(), ours.data, rtol=1e-15)

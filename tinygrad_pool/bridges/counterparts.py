@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from tinygrad_pool.bridges.row_counterparts import METHODS, ROW_COUNTERPARTS, of_one_dtype, rows_of
+from tinygrad_pool.bridges.row_counterparts import METHODS, ROW_COUNTERPARTS, rows_of
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.extras import extra
 from tinygrad_pool.rules import (
@@ -41,8 +41,17 @@ class NoCounterpartError(Exception):
 def in_torch(node: Node, xs: Sequence[Any]) -> Any:
     """Compute with PyTorch's own operations what a node's rule makes of tensors.
 
-    Raises NoCounterpartError where PyTorch has none.
+    They are converted to one dtype beforehand, NumPy's: PyTorch refuses several, or lets an array's
+    win over that of a number. Raises NoCounterpartError where PyTorch has none.
     """
+    strong = [
+        x.dtype
+        for p, x in zip(node.parents, xs, strict=True)
+        if isinstance(p, Node) and type(p._numbers) is not float
+    ]
+    if len(xs) > 1 and strong:
+        dtype = reduce(_torch().promote_types, strong)
+        xs = [x.to(dtype) for x in xs]
     return counterpart_of(node)(node.options, *xs)
 
 
@@ -269,14 +278,14 @@ COUNTERPARTS: dict[Rule, Counterpart] = {
     activations.elu: _function("elu"),
     activations.gelu: _gelu,
     activations.softplus: _softplus,
-    entropies.binary_cross_entropy: of_one_dtype(
-        lambda _, p, t: _torch().nn.functional.binary_cross_entropy(p, t, reduction="none")
+    entropies.binary_cross_entropy: _plain(
+        lambda p, t: _torch().nn.functional.binary_cross_entropy(p, t, reduction="none")
     ),
     elementwise.clip: _clip,
     elementwise.where: _plain(lambda holds, x, w: _torch().where(holds != 0, x, w)),
     linear.weighted_sum: _weighted_sum,
-    linear.matmul: of_one_dtype(lambda _, x, w: x @ w),
-    convolution.conv: of_one_dtype(_conv),
+    linear.matmul: _plain(lambda x, w: x @ w),
+    convolution.conv: _conv,
     reductions.sum: _over("sum"),
     reductions.mean: _over("mean"),
     reductions.max: _over("amax"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -81,18 +80,8 @@ def _quantile(options: Mapping[str, Any], x: Any) -> Any:
     return y if q.ndim else y.to(x.dtype)
 
 
-def of_one_dtype(f: Callable[..., Any]) -> Callable[..., Any]:
-    """Convert operands to the dtype that NumPy computes with, since PyTorch refuses several."""
-
-    def converted(options: Mapping[str, Any], *xs: Any) -> Any:
-        dtype = reduce(_torch().promote_types, (x.dtype for x in xs))
-        return f(options, *(x.to(dtype) for x in xs))
-
-    return converted
-
-
 def _linalg(name: str) -> Callable[..., Any]:
-    return of_one_dtype(lambda _, *xs: getattr(_torch().linalg, name)(*xs))
+    return lambda _, *xs: getattr(_torch().linalg, name)(*xs)
 
 
 def _cbrt(_: Mapping[str, Any], x: Any) -> Any:
@@ -113,13 +102,9 @@ ROW_COUNTERPARTS: dict[Rule, Callable[..., Any]] = {
     accumulations.cumprod: _so_far("cumprod"),
     moves.sort: _sort,
     quantiles.quantile: _quantile,
-    contractions.einsum: of_one_dtype(
-        lambda options, *xs: _torch().einsum(options["subscripts"], *xs)
-    ),
+    contractions.einsum: lambda options, *xs: _torch().einsum(options["subscripts"], *xs),
     powers.cbrt: _cbrt,
-    powers.copysign: of_one_dtype(
-        lambda _, x, w: x * (x.sign() * _torch().ones_like(w).copysign(w)).detach()
-    ),
+    powers.copysign: lambda _, x, w: x * (x.sign() * _torch().ones_like(w).copysign(w)).detach(),
     **{getattr(inverses, name): _linalg(name) for name in ("inv", "solve", "det")},
     inverses.cholesky: lambda _, x: _torch().linalg.cholesky(x.tril() + x.tril(-1).mT),
     inverses.logabsdet: lambda _, x: _torch().linalg.slogdet(x)[1],
