@@ -145,7 +145,7 @@ def test_a_translated_module_comes_back_with_the_numbers_of_now(torch, nets, sam
 def test_a_number_of_a_wider_dtype_widens_as_it_does_in_numpy(torch):
     class Scaled(nn.Module):
         def forward(self, x, c):
-            return tg.weighted_sum([c, x], [x, 2.0]) + x * c
+            return tg.weighted_sum([c, x], [x, 2.0]) + x * c + x * np.ones(2) + x * np.float64(0.1)
 
     x, c = np.float32([0.1, 0.7]), np.array(0.3)
     module = tg.bridges.to_torch(Scaled(), x, c)

@@ -24,6 +24,7 @@ from tinygrad_pool.rules import (
     shaping,
 )
 from tinygrad_pool.rules.arguments import axes_of
+from tinygrad_pool.rules.primitive import PYTHON
 from tinygrad_pool.rules.quantiles import quantile
 from tinygrad_pool.rules.rule import Rule, is_ours
 from tinygrad_pool.rules.sparse_weights import weight_layer
@@ -44,13 +45,10 @@ def in_torch(node: Node, xs: Sequence[Any]) -> Any:
     They are converted to one dtype beforehand, NumPy's: PyTorch refuses several, or lets an array's
     win over that of a number. Raises NoCounterpartError where PyTorch has none.
     """
-    strong = [
-        x.dtype
-        for p, x in zip(node.parents, xs, strict=True)
-        if isinstance(p, Node) and type(p._numbers) is not float
-    ]
-    if len(xs) > 1 and strong:
-        dtype = reduce(_torch().promote_types, strong)
+    given = [p._numbers if isinstance(p, Node) else p for p in node.parents]
+    dtypes = [x.dtype for p, x in zip(given, xs, strict=True) if type(p) not in PYTHON]
+    if len(xs) > 1 and dtypes:
+        dtype = reduce(_torch().promote_types, dtypes)
         xs = [x.to(dtype) for x in xs]
     return counterpart_of(node)(node.options, *xs)
 
