@@ -103,8 +103,8 @@ def report_alone(side: str, what: str, size: int, repeats: int) -> None:
     """Be that fresh process."""
     number = SIDES[side]
     step: Step = lambda: chain(number, size)  # noqa: E731  # one of two
-    if what == "moons":
-        step = backward(network(number, size))
+    if what != "chain":
+        step = backward(network(number, size, units=what == "units"))
     sys.setrecursionlimit(10 * size + 10_000)  # micrograd's backward calls itself
     threading.stack_size(2**30)
     times: list[float] = []
@@ -190,9 +190,11 @@ def main() -> None:
     units = backward(network(tg.Value, points, units=True))
     mine, other, by_units = medians([ours, theirs, units], repeats)
     apart = [alone(side, "moons", points, repeats) for side in SIDES]
+    units_apart = alone("tinygrad_pool", "units", points, repeats)
     print(f"moons, back to back          {apart[1][0] / apart[0][0]:6.2f} × micrograd")
+    print(f"  by weighted_sum            {apart[1][0] / units_apart[0]:6.2f} × micrograd")
     print(f"moons, collected between     {other / mine:6.2f} × micrograd")
-    print(f"moons by weighted_sum        {other / by_units:6.2f} × micrograd")
+    print(f"  by weighted_sum            {other / by_units:6.2f} × micrograd")
     chains = [alone(side, "chain", length, 1) for side in SIDES]
     name = f"chain of {length:,}"
     print(f"{name:28s} {chains[1][0] / chains[0][0]:6.2f} × micrograd")
