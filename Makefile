@@ -4,7 +4,7 @@ PYTHON ?= python
 FUZZ_SECONDS ?= 0
 FUZZ_SEED ?= $$(date +%s)
 
-.PHONY: help check lint types test long browser huge fuzz mutants examples docs bench bench-quick
+.PHONY: help check lint types test rest browser huge fuzz mutants examples docs bench bench-quick
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+( [a-z-]+)?:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 22
@@ -13,7 +13,7 @@ ifneq ($(filter check,$(MAKECMDGOALS)),)
 MAKEFLAGS += --jobs=2 --output-sync=target  # some gates use one core only
 endif
 
-check: test lint types docs huge browser long  ## everything that must hold before a change lands
+check: test lint types docs huge browser rest  ## everything that must hold before a change lands
 
 lint:  ## ruff: lint and format
 	$(PYTHON) -m ruff check .
@@ -22,11 +22,11 @@ lint:  ## ruff: lint and format
 types:  ## mypy --strict over the package and typed tests
 	$(PYTHON) -m mypy
 
-test:  ## all tests but those of the next three, with coverage
-	$(PYTHON) -m pytest -m "not (long or huge or browser)" --cov --cov-fail-under=100
+test:  ## the tests that reach every line, with coverage
+	$(PYTHON) -m pytest -m "not (covered or long or huge or browser)" --cov --cov-fail-under=100
 
-long:  ## the tests of a second or more that reach no line alone: coverage would double their time
-	$(PYTHON) -m pytest -m "long and not (huge or browser)"
+rest:  ## those that only reach what others reach, without coverage, which would double their time
+	$(PYTHON) -m pytest -m "(covered or long) and not (huge or browser)"
 
 browser:  ## the tests that drive Chromium
 	$(PYTHON) -m pytest -m browser

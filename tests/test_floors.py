@@ -94,10 +94,12 @@ def test_every_module_stands_on_a_floor():
     assert len(FLOORS) <= 10
 
 
+@pytest.mark.covered
 def test_imports_go_downward():
     assert upward(PACKAGE, FLOORS) == []
 
 
+@pytest.mark.covered
 def test_what_is_looked_up_by_name_is_known():
     assert looked_up(PACKAGE) == LOOKED_UP
 

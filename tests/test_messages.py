@@ -6,6 +6,8 @@
 import ast
 from pathlib import Path
 
+import pytest
+
 TEXT = Path(__file__).parent / "messages.txt"
 PACKAGE = Path(__file__).parents[1] / "tinygrad_pool"
 HEAD = """\
@@ -87,6 +89,7 @@ def whole_text():
     return "\n".join(paragraphs)
 
 
+@pytest.mark.covered
 def test_the_text_has_every_message():
     assert TEXT.read_text("utf-8") == whole_text(), "python tests/test_messages.py writes it anew"
 

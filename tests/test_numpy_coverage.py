@@ -185,7 +185,7 @@ def assert_replay_is_computing_anew(call, numbers):
         np.testing.assert_allclose(g, slope, 1e-12, 1e-12, err_msg=call)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", working())
 def test_a_replay_with_other_numbers_is_computing_anew(name):
     for call in CALLS[name]:

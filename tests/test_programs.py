@@ -340,7 +340,7 @@ def test_gradients_are_slopes(program, second):
             assert abs(half - slope) <= most
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_programs_draw_every_rule_and_every_function_of_numpys():
     """What a new rule needs, so that all of this is tried with it: a line in programs.py."""
     rules = set()

@@ -13,6 +13,7 @@ from tinygrad_pool.rules import reductions, traits
 pytestmark = pytest.mark.peer
 
 
+@pytest.mark.covered
 @pytest.mark.usefixtures("torch")
 @pytest.mark.parametrize("seed", range(25))
 def test_random_networks_agree(random_net, seed):

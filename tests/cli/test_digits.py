@@ -63,7 +63,7 @@ def test_the_bar_goes_when_the_training_ends(monkeypatch):
 
 
 class TestDemo:
-    @pytest.mark.slow
+    @pytest.mark.long
     def test_it_reaches_97_percent_and_tells_where_the_pictures_are(self, tmp_path, run):
         ran = run("demo", cwd=tmp_path, env={**os.environ, "PYTHONIOENCODING": "utf-8"})
         printed = ran.stdout.decode()
@@ -93,7 +93,7 @@ class TestDemo:
         net.load(tmp_path / "out" / "weights.npz")
         assert not np.array_equal(net.conv1.weight.data, DigitsNet(seed=1).conv1.weight.data)
 
-    @pytest.mark.slow
+    @pytest.mark.long
     def test_a_console_without_greek_shows_letters_in_words_and_files_stay_utf8(
         self, tmp_path, run
     ):

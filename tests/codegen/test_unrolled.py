@@ -498,6 +498,7 @@ def test_pdb_finds_the_lines():
     assert linecache.getline(file, 1) == ""
 
 
+@pytest.mark.covered
 def test_a_long_graph_is_unrolled_without_recursion():
     x, y = Value(1.0, label="x"), Value(0.5, label="y")
     for i in range(3_000):

@@ -73,6 +73,7 @@ def test_options_out_of_range_are_named(options, message):
         moons(**options)
 
 
+@pytest.mark.covered
 @pytest.mark.peer
 def test_digits_are_scikit_learns(peer):
     theirs = peer("sklearn.datasets").load_digits()

@@ -330,7 +330,7 @@ def test_whatever_is_typed_is_answered_and_loses_nothing(network, lines):
     assert [s.upstream for s in recorded] == [s.upstream for s in again]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.peer
 @pytest.mark.parametrize("pdb", [False, True])
 def test_in_a_notebook_that_is_only_run_commands_run_and_nobody_is_asked(kernel, pdb):
@@ -390,7 +390,7 @@ STEPPING = (Path(__file__).parents[2] / "docs" / "stepping.md").read_text("utf-8
 NOTEBOOK = re.search(r"^```text\n(In \[1\]: .*?)^```$", STEPPING, re.M | re.S)[1]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.peer
 def test_the_transcript_of_a_notebook_is_as_it_runs(kernel):
     """Cells begin with `In [1]: `, what is typed at the prompt of one stands after `(backward)`."""

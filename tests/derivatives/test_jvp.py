@@ -22,6 +22,7 @@ def assert_adjoint(y, leaves):
     return expected
 
 
+@pytest.mark.covered
 @pytest.mark.parametrize("ties", ["first", "last", "even"])
 @pytest.mark.parametrize("seed", range(20))
 def test_they_are_what_the_gradients_say(random_net, seed, ties):

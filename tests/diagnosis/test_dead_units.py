@@ -100,6 +100,7 @@ class TestDeadRelus:
         assert of.off == (x <= 0).mean()
         assert of.dead == (dead if n >= 4 else 0)
 
+    @pytest.mark.covered
     @given(st.integers(0, 10**6), st.integers(4, 12))
     @settings(max_examples=20)
     def test_neurons_are_counted_alike(self, seed, n):

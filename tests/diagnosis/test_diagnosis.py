@@ -221,6 +221,7 @@ class TestCommand:
         assert main(["diagnose", str(script), "--value", "table"]) == 0
         assert "Diagnosis of table (" in capsys.readouterr().out
 
+    @pytest.mark.covered
     def test_it_is_a_command(self, script):
         command = [sys.executable, "-m", "tinygrad_pool", "diagnose", script]
         ran = subprocess.run(command, capture_output=True, check=False)

@@ -106,6 +106,7 @@ def test_each_kind_is_found_once(loss, kind):
     assert [f.kind for f in found(loss())] == [kind]
 
 
+@pytest.mark.covered
 @pytest.mark.parametrize(
     "loss",
     [
@@ -123,6 +124,7 @@ def test_a_sound_network_has_no_finding(loss):
     assert found(loss()) == []
 
 
+@pytest.mark.covered
 def test_a_trained_network_whose_errors_are_small_has_no_finding():
     """The factor p − y of a small error is in every gradient alike."""
     rng = np.random.default_rng(0)

@@ -110,6 +110,7 @@ def test_a_value_cut_from_its_graph_is_drawn_without_one():
     assert "<B>detach</B>" in tg.draw(y).source
 
 
+@pytest.mark.covered
 @pytest.mark.parametrize(
     "label",
     ["<b>&\"'\\n", "a\nb", pytest.param("x" * 1_000_000, id="long"), "最大", "\x00", "]]>", "\\"],
@@ -306,6 +307,7 @@ def test_a_dark_page_has_dark_colours():
     assert light.count("#222222") == dark.count("#eeeeee")
 
 
+@pytest.mark.covered
 def test_detail_folds_and_says_so():
     y = Value(np.ones(3), label="x")
     for i in range(400):

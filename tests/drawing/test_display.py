@@ -65,6 +65,7 @@ class TestANotebook:
         assert show(many).keys() == {"text/plain"}
         assert count_calls(show, many) < 1.1 * count_calls(show, few)
 
+    @pytest.mark.covered
     def test_a_long_recording_is_text(self, show):
         x = Value(1.0)
         for _ in range(65_000):

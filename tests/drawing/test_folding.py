@@ -237,6 +237,7 @@ def test_a_layer_shows_the_numbers_that_it_hands_on():
     assert "−20" not in source
 
 
+@pytest.mark.covered
 def test_the_turns_of_a_loop_are_one():
     h, u, w = Value(0.5, label="h0"), Value(0.9, label="u"), Value(0.1, label="w")
     for i in range(2 * FEW):

@@ -43,6 +43,7 @@ def test_numbers_and_after_a_pass_gradients_are_written():
     assert texts(right) == ["3", "5"]
 
 
+@pytest.mark.covered
 def test_a_window_is_told_by_a_letter_too():
     x = Value([[1.0, 9.0, 3.0, 4.0]], label="x")
     left, right = tg.draw_windows(tg.max_pool2d(x, (1, 2), stride=1)).axes

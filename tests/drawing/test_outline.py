@@ -116,6 +116,7 @@ def test_limit_is_how_many_lines_are_written():
     assert len(lines(y, limit=4)) == 4
 
 
+@pytest.mark.covered
 def test_of_a_long_chain_only_what_is_written_is_looked_at(count_calls):
     def chain(n):
         v = Value(1.0)

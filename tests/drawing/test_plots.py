@@ -44,6 +44,7 @@ def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
         kink()
 
 
+@pytest.mark.covered
 def test_every_plot_may_be_dark():
     from matplotlib.colors import to_hex
 

@@ -66,6 +66,7 @@ def shown_grad(group):
     return texts[texts.index("grad") + 1]
 
 
+@pytest.mark.covered
 @GRAPHS
 def test_every_frame_has_one_size_16_to_9(graph, tmp_path):
     sizes = {
@@ -86,7 +87,7 @@ def corners(slide):
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @GRAPHS
 @pytest.mark.parametrize("direction", ["LR", "BT"])
 def test_no_box_moves_from_frame_to_frame(graph, direction, tmp_path):
@@ -97,6 +98,7 @@ def test_no_box_moves_from_frame_to_frame(graph, direction, tmp_path):
             assert other[name] == pytest.approx(place, abs=1), name
 
 
+@pytest.mark.covered
 @GRAPHS
 def test_the_first_frame_has_no_gradient_and_the_last_one_those_of_backward(graph, tmp_path):
     v = graph()
@@ -240,6 +242,7 @@ def test_a_gif_without_pillow_says_what_to_install(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.covered
 @GRAPHS
 def test_no_gradient_changes(graph, tmp_path):
     v = graph()

@@ -112,6 +112,7 @@ def places(source):
     return {name: (float(x), float(y)) for name, x, y in found}
 
 
+@pytest.mark.covered
 @pytest.mark.parametrize("direction", ["LR", "RL", "TB", "BT"])
 @pytest.mark.parametrize("rows", [2, 3, 5])
 def test_rows_of_frames_stand_below_each_other_in_order(direction, rows):

@@ -152,6 +152,7 @@ def test_every_pool_passes_gradcheck(ndim, pools, options):
     tg.gradcheck(lambda x: pools[ndim](x, **options), [example(ndim)])
 
 
+@pytest.mark.covered
 @pytest.mark.parametrize("ties", ["first", "last", "even"])
 @every_ndim
 def test_max_pooling_passes_gradcheck_on_ties(ndim, ties):

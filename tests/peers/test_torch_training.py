@@ -177,6 +177,7 @@ def test_layers_with_weights(torch, name):
     train(torch, pair, squares(torch), x, rng.normal(size=pair[0](x).shape))
 
 
+@pytest.mark.covered
 @pytest.mark.parametrize(("name", "arguments", "options"), NORMS)
 def test_norms_in_training_and_after_it(torch, name, arguments, options):
     rng = np.random.default_rng(0)
@@ -199,6 +200,7 @@ def test_a_batch_norm_takes_a_sequence_and_a_plane_of_many_channels(torch):
     train(torch, pair, squares(torch), x, np.ones((3, 4, 5)))
 
 
+@pytest.mark.covered
 @pytest.mark.parametrize(("name", "options"), ACTIVATIONS)
 def test_activations(torch, name, options):
     rng = np.random.default_rng(1)

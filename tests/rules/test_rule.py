@@ -71,6 +71,7 @@ def test_a_rule_has_the_second_derivative_of_finite_differences(
     check_second_derivative(sloped_case.run, *sloped_case.operands)
 
 
+@pytest.mark.covered
 @in_each
 def test_a_rule_takes_views_with_strides(sloped_case, check_gradient):
     def on_views(*xs):

@@ -10,7 +10,7 @@ from tinygrad_pool.errors import AxisError, OptionError, ShapeError, Unsupported
 U, A = Value([1.0, 3.0, 2.0, 5.0]), Value(np.arange(6.0).reshape(2, 3))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("mode", ["full", "same", "valid"])
 @pytest.mark.parametrize(("n", "m"), [(4, 1), (4, 2), (4, 3), (3, 4), (2, 5), (4, 4)])
 def test_convolution_and_correlation_are_numpys_in_every_mode(mode, n, m):

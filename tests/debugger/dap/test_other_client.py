@@ -11,6 +11,7 @@ import pytest
 ADAPTER = "from tinygrad_pool.cli.main import main\n\nmain(['dap'])\n"
 
 
+@pytest.mark.covered
 @pytest.mark.peer
 def test_the_client_of_the_protocols_makers_is_content(node, script, line, tmp_path):
     node("@vscode/debugadapter-testsupport")

@@ -23,6 +23,7 @@ def run_of(n, steps=3):
     return run
 
 
+@pytest.mark.covered
 def test_it_has_a_line_for_each_parameter_and_a_dash_for_each_event():
     figure = run_of(2).plot()
     gradient, share, weight = figure.axes
@@ -83,5 +84,6 @@ def test_the_legend_names_some_and_counts_the_others(n, more):
     assert legend.get_title().get_text() == more
 
 
+@pytest.mark.covered
 def test_an_empty_run_can_be_plotted():
     assert "<svg" in tg.watch(Value(1.0, label="w")).plot()._repr_svg_()

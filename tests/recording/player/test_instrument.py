@@ -128,6 +128,7 @@ def stories(passed, other=None):
     return known, program
 
 
+@pytest.mark.covered
 @pytest.mark.parametrize("graph", GRAPHS)
 def test_the_page_tells_of_the_recorded_numbers_what_python_tells(graph, node_js):
     known, program = stories(tg.record(graph()))
