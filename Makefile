@@ -29,7 +29,7 @@ rest:  ## those that only reach what others reach, without coverage, which would
 	$(PYTHON) -m pytest -m "(covered or long) and not (huge or browser)"
 
 browser:  ## the tests that drive Chromium
-	$(PYTHON) -m pytest -m browser
+	$(PYTHON) -m pytest -m browser --dist=loadscope
 
 huge:  ## the tests of a million nodes, without coverage
 	$(PYTHON) -m pytest -m huge
