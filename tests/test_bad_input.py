@@ -84,7 +84,7 @@ MISTAKES = [
     ("no argument", lambda: tg.grad(np.sin, 1)(2.0), OptionError, "argnums=1 of a call with 1"),
     ("inverse", lambda: np.linalg.inv(V), ShapeError, r"inv: needs square .* \(2, 3\)"),
     ("singular", lambda: np.linalg.inv(V[:, :2] * 0.0), DataError, "inv: singular matrix"),
-    ("einsum", lambda: np.einsum("ij,jk", V, V), ShapeError, "np.einsum: 'j' is 3 long, and 2"),
+    ("einsum", lambda: np.einsum("ij,jk", V, V), ShapeError, "np.einsum: 'j' is 3 long, but 2"),
     ("dot", lambda: np.dot(V, V), ShapeError, "matmul: shapes"),
     ("quantile", lambda: np.quantile(V, 2.0), OptionError, "np.quantile: Quantiles must be in"),
     ("split", lambda: np.split(V, 4), OptionError, "np.split: array split does not result in"),

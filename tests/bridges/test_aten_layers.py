@@ -67,5 +67,5 @@ def test_a_layer_is_pytorchs(torch, case):
 
 
 def test_what_is_not_translated_says_so():
-    with pytest.raises(UnsupportedError, match="of whole channels, or with alpha"):
+    with pytest.raises(UnsupportedError, match="of whole channels or with alpha"):
         aten_layers.dropout_of_channels(X, 0.5, True)

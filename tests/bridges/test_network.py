@@ -111,7 +111,9 @@ def test_what_pythons_own_operators_refuse_says_where(place):
 
 def test_what_nothing_makes():
     net = Network(program(returns="z"), {})
-    with pytest.raises(UnsupportedError, match="the result: no translation of what makes 'z'"):
+    with pytest.raises(
+        UnsupportedError, match="the result: no operation with a translation makes 'z'"
+    ):
         net(1.0)
 
 
@@ -125,7 +127,7 @@ def test_names_that_cannot_be_parameters():
 
 def test_a_part_by_itself():
     net = Network(program(TIMES), {"block.w": tg.Value(3.0)})
-    with pytest.raises(UnsupportedError, match="a layer of a translated network is not called"):
+    with pytest.raises(UnsupportedError, match="a layer of a translated network cannot be called"):
         net.block(2.0)
     assert isinstance(net.block, Part)
     assert net.train(False) is net.eval() is net

@@ -224,9 +224,11 @@ REFUSED = {
         x[:, None], 3
     ),
     "ONNX has the norms of p = 1 and 2, not of 3": lambda x: np.linalg.norm(x, ord=3, axis=1),
-    "ONNX sorts a whole axis, and knows no kth": lambda x: np.partition(x, 1),
-    r"linear is written, not quantile\(\[0.5\], method='linear'\)": lambda x: np.quantile(x, [0.5]),
-    r"one that is linear is written, not nanquantile\(0.5, method='linear'\)": np.nanmedian,
+    "ONNX sorts a whole axis; it has no kth": lambda x: np.partition(x, 1),
+    r"linear quantiles can be written, not quantile\(\[0.5\], method='linear'\)": lambda x: (
+        np.quantile(x, [0.5])
+    ),
+    r"only linear quantiles can be written, not nanquantile\(0.5, method='linear'\)": np.nanmedian,
     "not quantile.0.5, method='lower'.": lambda x: np.quantile(x, 0.5, method="lower"),
     "cumprod.*: ONNX has no operation for this rule": np.cumprod,
     r"ONNX takes \(n, channels, …\), got shape": lambda x: tg.max_pool1d(x[None, None, :, :], 2),

@@ -120,7 +120,7 @@ def test_what_torch_has_not_is_refused():
         def forward(self, x):
             return tg.functional.max_unpool1d(x, [[0, 3]], 2)
 
-    with pytest.raises(UnsupportedError, match="PyTorch has nothing for the rule max_unpool1d"):
+    with pytest.raises(UnsupportedError, match="PyTorch has no counterpart of max_unpool1d"):
         Own().to_torch(np.ones((1, 2)))
     with pytest.raises(GraphError, match=r"to_torch: .* a constant that was computed"):
         nn.Sequential(nn.Dropout(0.5, rng=0), Residual()).to_torch(np.ones((50, 4)))

@@ -164,5 +164,5 @@ def test_each_function_of_numbers_is_known_to_javascript(node_js):
 
 
 def test_numbers_of_other_kinds_are_refused():
-    with pytest.raises(NotTraced, match="its numbers are no floats"):
+    with pytest.raises(NotTraced, match="its numbers are not floats"):
         np.add(Traced(Tape(), "x", 1.0), 1j)

@@ -40,7 +40,7 @@ def test_beyond_the_points_a_line_is_flat():
         (lambda: np.gradient(U[:1]), ShapeError, "axes longer than that"),
         (lambda: np.convolve(A, U), ShapeError, "needs two rows that are not empty"),
         (lambda: np.convolve(U, U, "all"), OptionError, "mode must be 'full', 'same' or 'valid'"),
-        (lambda: np.interp(U, [0.0], [1.0, 2.0]), ShapeError, "two rows of one length"),
+        (lambda: np.interp(U, [0.0], [1.0, 2.0]), ShapeError, "two rows of equal length"),
     ],
 )
 def test_what_does_not_fit_is_named(call, error, message):
@@ -50,7 +50,7 @@ def test_what_does_not_fit_is_named(call, error, message):
 
 def test_cumulative_sums_of_more_axes_need_one():
     if hasattr(np, "cumulative_sum"):
-        with pytest.raises(OptionError, match="need axis= of more axes than one"):
+        with pytest.raises(OptionError, match="need axis= for several axes"):
             np.cumulative_sum(A)
 
 

@@ -75,9 +75,9 @@ SQUARE = tg.Value(np.arange(6.0).reshape(2, 3))
         (
             lambda v: tg.stack(v, v[0]),
             ShapeError,
-            r"stack: needs operands of one shape, got \[\(2, 3\), \(3,\)\]",
+            r"stack: needs operands of the same shape, got \[\(2, 3\), \(3,\)\]",
         ),
-        (lambda _: tg.stack(), ShapeError, r"stack: needs operands of one shape, got \[\]"),
+        (lambda _: tg.stack(), ShapeError, r"stack: needs operands of the same shape, got \[\]"),
         (lambda v: tg.stack(v, v, axis=3), AxisError, "stack: axis 3 is out of range"),
         (lambda v: tg.stack(v, v, axis=None), AxisError, "stack: axis must be .* got None"),
         (lambda v: v[2], SubscriptError, r"getitem: shape \(2, 3\) has no element \[2\]"),

@@ -38,7 +38,7 @@ def test_weights_lie_along_the_axes_they_are_given_for():
         (lambda: np.linalg.norm(A[0], 0), OptionError, r"np.count_nonzero\(v\) counts"),
         (lambda: np.linalg.norm(A[0], "fro"), OptionError, "of vectors, ord must be above 0"),
         (lambda: np.linalg.norm(A, 2), OptionError, "of matrices, ord must be 'fro', 1"),
-        (lambda: np.cov(T), ShapeError, "needs two axes at most"),
+        (lambda: np.cov(T), ShapeError, "needs at most two axes"),
     ],
 )
 def test_what_does_not_fit_is_named(call, error, message):

@@ -135,7 +135,7 @@ def dropout_of_channels(x: Any, p: float, train: bool) -> Any:
     """Return x, in evaluation. Raises UnsupportedError in training."""
     if train and p:
         raise UnsupportedError(
-            "dropout: of whole channels, or with alpha, is not translated in training; "
+            "dropout: of whole channels or with alpha, it is not translated in training; "
             "module.eval() before from_torch, or p=0, leaves it out"
         )
     return x

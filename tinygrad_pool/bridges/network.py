@@ -78,7 +78,7 @@ class Part(Module):
     def forward(self, *_: Any) -> Any:
         """Raise UnsupportedError: a part by itself has no steps."""
         raise UnsupportedError(
-            f"{type(self).__name__}: a layer of a translated network is not called by itself; "
+            f"{type(self).__name__}: a layer of a translated network cannot be called by itself; "
             "translate that layer"
         )
 
@@ -220,7 +220,7 @@ def _carried_out(call: Call, made: Mapping[str, Any]) -> Sequence[Any]:
 
 def _found(made: Mapping[str, Any], ref: Ref, what: str) -> Any:
     if ref.name not in made:
-        raise UnsupportedError(f"{what}: no translation of what makes {ref.name!r}")
+        raise UnsupportedError(f"{what}: no operation with a translation makes {ref.name!r}")
     return made[ref.name]
 
 

@@ -65,7 +65,7 @@ def _cumsum(writer: Writer, node: Any, inputs: list[str]) -> str:
 
 def _sort(writer: Writer, node: Any, inputs: list[str]) -> str:
     if node.options.get("kth") is not None:
-        raise refused(node, "ONNX sorts a whole axis, and knows no kth")
+        raise refused(node, "ONNX sorts a whole axis; it has no kth")
     return _in_order(writer, inputs[0], int(node.options.get("axis", -1)) % node.ndim)
 
 
@@ -79,7 +79,7 @@ def _quantile(writer: Writer, node: Any, inputs: list[str]) -> str:
     of, method, q = (node.options[name] for name in ("of", "method", "q"))
     if of not in ("quantile", "percentile") or method != "linear" or np.ndim(q):
         raise refused(
-            node, f"of quantiles, one that is linear is written, not {of}({q}, method={method!r})"
+            node, f"only linear quantiles can be written, not {of}({q}, method={method!r})"
         )
     (x,), last = inputs, node.parents[0].ndim - 1
     rows = _in_order(writer, x, last)

@@ -176,12 +176,12 @@ def _replayed(torch: Any, graph: Graph) -> Any:
 def _check_counterpart(node: Node) -> None:
     if node.options.get("ties", "first") != "first":
         raise UnsupportedError(
-            f"to_torch: {node.op} settles ties by {node.options['ties']!r}; PyTorch has its own way"
+            f"to_torch: {node.op} settles ties by {node.options['ties']!r}; PyTorch does not"
         )
     try:
         counterpart_of(node)
     except NoCounterpartError:
-        raise UnsupportedError(f"to_torch: PyTorch has nothing for the rule {node.op}") from None
+        raise UnsupportedError(f"to_torch: PyTorch has no counterpart of {node.op}") from None
 
 
 def _computed(node: Node, xs: list[Any], graph: Graph) -> Any:

@@ -280,7 +280,9 @@ def _class_weights(name: str, y: Value, weight: Any) -> Any:
         return np.ones(classes, y.dtype)
     w = np.asarray(to_data(weight, f"{name}: weight"), y.dtype)
     if w.shape != (classes,):
-        raise ShapeError(f"{name}: weight needs one number a class, {classes}, got shape {w.shape}")
+        raise ShapeError(
+            f"{name}: weight needs {classes} numbers, one a class, got shape {w.shape}"
+        )
     return w
 
 

@@ -97,7 +97,7 @@ def applied(text: str, xs: tuple[Any, ...], numbers: Any, seen: bool) -> str:
     """Write a function of numbers: as it is, or for each element."""
     tape, kind = tape_of(xs), numbers.dtype
     if kind.kind not in "fbi":
-        raise NotTraced("its numbers are no floats")
+        raise NotTraced("its numbers are not floats")
     operands = [spread(x, numbers.shape, tape) for x in xs]
     letters = operands if not numbers.shape else [*"abc"[: len(xs)]]
     single = kind == np.float32 and not text.startswith(("max", "min", "{} ?"))

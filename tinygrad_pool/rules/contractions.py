@@ -101,7 +101,7 @@ def _spelled(subscripts: str, xs: list[Array]) -> tuple[list[str], str]:
         out = dots + "".join(sorted(c for c in seen if seen[c] == 1))
     out = out.replace("...", dots)
     if len(set(out)) < len(out) or not set(out) <= set("".join(terms)) <= set(LETTERS):
-        raise OptionError(f"np.einsum: {subscripts!r} is not written as einsum wants it")
+        raise OptionError(f"np.einsum: {subscripts!r} are not valid subscripts")
     return terms, out
 
 
@@ -127,7 +127,7 @@ def _without_ones(xs: list[Array], terms: list[str]) -> tuple[list[Array], list[
     for x, letters in zip(xs, terms, strict=True):
         for c, n in zip(letters, np.shape(x), strict=True):
             if lengths.setdefault(c, n) not in (1, n) and n != 1:
-                raise ShapeError(f"np.einsum: {c!r} is {lengths[c]} long, and {n} in {np.shape(x)}")
+                raise ShapeError(f"np.einsum: {c!r} is {lengths[c]} long, but {n} in {np.shape(x)}")
             lengths[c] = n if lengths[c] == 1 else lengths[c]
     kept = []
     for i, (x, letters) in enumerate(zip(xs, terms, strict=True)):
@@ -164,7 +164,7 @@ def _paired(a: int, b: int, axes: Any) -> tuple[list[int], list[int]]:
     if np.ndim(axes) == 0:
         count = whole(axes, "np.tensordot: axes")
         if not 0 <= count <= min(a, b):
-            raise AxisError(f"np.tensordot: {count} axes of operands with {a} and {b} axes")
+            raise AxisError(f"np.tensordot: needs {count} axes, got operands with {a} and {b}")
         return list(range(a - count, a)), list(range(count))
     of_a, of_b = (list(np.atleast_1d(one)) for one in axes)
     return of_a, of_b
@@ -271,7 +271,7 @@ def last_trace(x: Array, offset: int = 0) -> Array:
 def multi_dot(arrays: Any) -> Array:
     """Multiply several matrices, the first with the second, and so on."""
     if len(arrays) < 2:
-        raise OptionError(f"np.linalg.multi_dot: needs two matrices at least, got {len(arrays)}")
+        raise OptionError(f"np.linalg.multi_dot: needs at least two matrices, got {len(arrays)}")
     ndims = [np.ndim(x) for x in arrays]
     if {*ndims[1:-1]} - {2} or {ndims[0], ndims[-1]} - {1, 2}:
         raise ShapeError(
@@ -290,7 +290,7 @@ def cross(
     a, b = np.moveaxis(operand(a), axisa, -1), np.moveaxis(operand(b), axisb, -1)
     if np.shape(a)[-1] != 3 or np.shape(b)[-1] != 3:
         raise ShapeError(
-            f"np.cross: on Values vectors have three cells, got {np.shape(a)[-1]} "
+            f"np.cross: on Values, vectors need three elements, got {np.shape(a)[-1]} "
             f"and {np.shape(b)[-1]}"
         )
     next_, last = np.array([1, 2, 0]), np.array([2, 0, 1])

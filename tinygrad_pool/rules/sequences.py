@@ -121,7 +121,7 @@ def cumulative_prod(x: Array, axis: int | None = None, include_initial: bool = F
 def _so_far(function: Any, x: Array, axis: int | None, initial: bool, number: float) -> Array:
     x = operand(x)
     if axis is None and np.ndim(x) > 1:
-        raise OptionError("np.cumulative_sum, np.cumulative_prod: need axis= of more axes than one")
+        raise OptionError("np.cumulative_sum, np.cumulative_prod: need axis= for several axes")
     at = _axis_of(x, 0 if axis is None else axis, "np.cumulative_sum")
     y = function(x, axis=at)
     if not initial:
@@ -172,7 +172,7 @@ def interpolate(
     x, xp, fp = operand(x), operand(xp), operand(fp)
     if np.ndim(xp) != 1 or np.shape(xp) != np.shape(fp) or not np.size(xp):
         raise ShapeError(
-            "np.interp: needs points in two rows of one length, got shapes "
+            "np.interp: needs points in two rows of equal length, got shapes "
             f"{np.shape(xp)} and {np.shape(fp)}"
         )
     below = whether(x, xp[0], test="less")

@@ -190,7 +190,7 @@ def stack(*xs: Array, axis: int = 0) -> tuple[Array, Backward]:
     """
     shapes = [np.shape(x) for x in xs]
     if len(set(shapes)) != 1:
-        raise ShapeError(f"stack: needs operands of one shape, got {shapes}")
+        raise ShapeError(f"stack: needs operands of the same shape, got {shapes}")
     (at,) = axes_of((1, *shapes[0]), whole(axis, "stack: axis"), "stack")
 
     keys = [(slice(None),) * at + (i,) for i in range(len(xs))]

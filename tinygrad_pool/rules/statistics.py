@@ -241,7 +241,7 @@ def cov(
 def _variables(m: Array, rowvar: bool) -> Array:
     m = operand(m)
     if np.ndim(m) > 2:
-        raise ShapeError(f"np.cov: needs two axes at most, got shape {np.shape(m)}")
+        raise ShapeError(f"np.cov: needs at most two axes, got shape {np.shape(m)}")
     rows = double(np.atleast_2d(m))
     return rows.T if not rowvar and np.shape(rows)[0] != 1 else rows
 
