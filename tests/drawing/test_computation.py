@@ -299,6 +299,14 @@ def test_depth_leaves_out_what_is_far():
     assert graph.source.count("label=…") + graph.source.count('label="…"') == 2
 
 
+@pytest.mark.parametrize("detail", ["scopes", "layers", "forms", "turns"])
+def test_depth_leaves_out_what_is_far_of_a_folded_graph_too(detail):
+    _, _, E = small()
+    graph = tg.draw(E, depth=1, detail=detail)
+    assert edges(graph) == ["g0 -> g1"]
+    assert "2 nodes folded into 2 by" in graph.source
+
+
 def test_a_dark_page_has_dark_colours():
     _, _, E = small()
     dark, light = tg.draw(E, theme="dark").source, tg.draw(E).source

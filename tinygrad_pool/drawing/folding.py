@@ -191,6 +191,6 @@ def _grouped(nodes: list[Node], keys: dict[Node, Any]) -> list[Group]:
     for i, (key, some) in enumerate(members.items()):
         operands = [p for node in some for p in node.parents]
         inner = [p for p in operands if isinstance(p, Node)]
-        sources = [k for k in dict.fromkeys(map(home.__getitem__, inner)) if k != i]
+        sources = [k for k in dict.fromkeys(home[p] for p in inner if p in home) if k != i]
         groups.append(Group(some, sources, len(operands) - len(inner), "" if operands else key[0]))
     return groups
