@@ -8,7 +8,7 @@ are one. In each what is left has no circles, and every edge stands for edges of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from typing import Any, NamedTuple
 
 from tinygrad_pool.drawing.labels import weights_in
@@ -23,7 +23,6 @@ class Group(NamedTuple):
 
     nodes: list[Node]
     sources: list[int]
-    constants: int
     kind: str
 
 
@@ -79,14 +78,15 @@ def by_layers(
             visit += scope != last
             last = scope
             keys[node] = (scope, visit) if scope else node
-    waiting = weights_in(nodes)
+    weights = weights_in(nodes)
+    waiting = {*weights}
     for node in nodes:
         for p in node.parents:
             if isinstance(p, Node) and p in waiting:
                 waiting.remove(p)
                 if isinstance(keys[node], tuple):
                     keys[p] = keys[node]
-    return _grouped(nodes, keys)
+    return _grouped(nodes, keys, weights)
 
 
 def layer_count(nodes: list[Node]) -> int:
@@ -131,7 +131,7 @@ def by_form(nodes: list[Node]) -> list[Group]:
             keys[node] = forms.setdefault((op, form), len(found))
             if keys[node] == len(found):
                 found.append((op, form))
-    return _grouped(nodes, keys)
+    return _grouped(nodes, keys, weights_in(nodes))
 
 
 def by_turns(nodes: list[Node]) -> list[Group]:
@@ -154,7 +154,8 @@ def by_turns(nodes: list[Node]) -> list[Group]:
         step: next((first for first in after if first in ways and step in reached[first]), step)
         for step, ways in reached.items()
     }
-    return _grouped(nodes, {node: circle[step] for node, step in steps.items()})
+    keys = {node: circle[step] for node, step in steps.items()}
+    return _grouped(nodes, keys, weights_in(nodes))
 
 
 WAYS = {"scopes": by_scopes, "layers": by_layers, "turns": by_turns, "forms": by_form}
@@ -171,14 +172,13 @@ def _reached(after: dict[Any, set[Any]], start: Any) -> set[Any]:
     return found
 
 
-def _grouped(nodes: list[Node], keys: dict[Node, Any]) -> list[Group]:
+def _grouped(nodes: list[Node], keys: dict[Node, Any], weights: Set[Node]) -> list[Group]:
     """Gather nodes by key; leaves, which have none, by the groups that use them."""
     users: dict[Node, set[Any]] = {}
     for node in nodes:
         for p in node.parents:
             if isinstance(p, Node) and p not in keys:
                 users.setdefault(p, set()).add(keys[node])
-    weights = weights_in(nodes)
     for leaf in nodes:
         if leaf not in keys:
             kind = "cut off" if leaf.rule else "weight" if leaf in weights else "leaf"
@@ -189,8 +189,8 @@ def _grouped(nodes: list[Node], keys: dict[Node, Any]) -> list[Group]:
     home = {node: i for i, some in enumerate(members.values()) for node in some}
     groups = []
     for i, (key, some) in enumerate(members.items()):
-        operands = [p for node in some for p in node.parents]
-        inner = [p for p in operands if isinstance(p, Node)]
+        inner = [p for node in some for p in node.parents if isinstance(p, Node)]
         sources = [k for k in dict.fromkeys(home[p] for p in inner if p in home) if k != i]
-        groups.append(Group(some, sources, len(operands) - len(inner), "" if operands else key[0]))
+        kind = "" if any(node.parents for node in some) else key[0]
+        groups.append(Group(some, sources, kind))
     return groups
