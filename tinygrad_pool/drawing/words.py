@@ -41,17 +41,17 @@ def graph_in_words(value: Node, nodes: Sequence[Node], title: str = "") -> Capti
     >>> graph_in_words(a, [a]).text
     '1 node: 1 leaf. a has the data 2; its gradient is not computed.'
     """
+    data, grad = map(_said, (value.data, value.grad))
+    gradient = f" and the gradient {grad}" if value.has_grad else "; its gradient is not computed"
     name = plain(value.label)
     kinds = Counter(node.op.replace("_", " ") or "leaf" for node in nodes)
     listed = [counted(n, kind, "leaves" if kind == "leaf" else kind) for kind, n in kinds.items()]
     if len(listed) > KINDS:
         listed[KINDS:] = [counted(len(listed) - KINDS, "other kind")]
-    gradient = f"the gradient {_said(value.grad)}" if value.has_grad else ""
+    size = counted(len(nodes), "node")
     return Caption(
         title or f"Computation graph of {name or name_of(value)}",
-        f"{counted(len(nodes), 'node')}: {', '.join(listed)}. {name or 'The result'} has the data "
-        f"{_said(value.data)}{f' and {gradient}' if gradient else '; its gradient is not computed'}"
-        ".",
+        f"{size}: {', '.join(listed)}. {name or 'The result'} has the data {data}{gradient}.",
     )
 
 
