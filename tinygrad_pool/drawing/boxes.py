@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.heat import heat
-from tinygrad_pool.drawing.labels import lines, sign, text
+from tinygrad_pool.drawing.labels import sign, text
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import DIGIT, is_large, numbers, shape
 
@@ -23,22 +23,22 @@ def node_box(
     heat: Callable[[Any], str] = heat,
 ) -> str:
     """Write a node as an HTML table; `name` is what it is called, `width` the least it takes."""
+    large = is_large(node.data)
+    kind = [shape(node.shape)] if "shape" in show or large else []
+    kind += [str(node.dtype)] if "dtype" in show else []
+    arrays = [("data", node.data, theme.INK)] if "data" in show else []
+    if "grad" in show and node.has_grad:
+        arrays.append(("grad", node.grad, _colour_of(node.grad)))
     titles = [f"<B>{text(title)}</B>" for title in (sign(node), name) if title]
     rows = [row(fill, "&nbsp; ".join(titles) or ("weight" if fill == theme.WEIGHT else "leaf"))]
-    kind = [shape(node.shape)] if "shape" in show or is_large(node.data) else []
-    kind += [str(node.dtype)] if "dtype" in show else []
     if any(kind):
         rows.append(row(theme.PAPER, " &nbsp;".join(part for part in kind if part), theme.SOFT))
-    small_picture = heat if "heat" in show else None
-    if "data" in show:
-        rows += array_rows(node.data, "data", theme.INK, small_picture)
-    if "grad" in show and node.has_grad:
-        colour = theme.of_sign(node.grad)
-        alike = not node.shape or np.all(node.grad > 0) or np.all(node.grad < 0)
-        if colour != theme.NOT_A_NUMBER and not alike:
-            colour = ""
-        rows += array_rows(node.grad, "grad", colour, small_picture)
-    elif "grad" in show:
+    for key, data, colour in arrays:
+        shown = lines(numbers(data)) if colour else by_sign(numbers(data))
+        rows.append(row(theme.PAPER, shown, colour or theme.SOFT, key))
+        if large and "heat" in show and (picture := heat(data)):
+            rows.append(f'<TR><TD COLSPAN="2" BGCOLOR="{theme.PAPER}">{picture}</TD></TR>')
+    if "grad" in show and not node.has_grad:
         rest = numbers(node.data).count("\n") if width else 0  # as high as the gradient will be
         rows.append(row(theme.PAPER, "–" + lines("\n\u00a0" * rest), theme.SOFT, "grad"))
     if width:
@@ -61,18 +61,13 @@ def constant_box(constant: Any, show: Collection[str]) -> str:
     return table(rows, 0)
 
 
-def array_rows(
-    data: Any, key: str, colour: str, small_picture: Callable[[Any], str] | None
-) -> list[str]:
-    """Write a number or an array: its numbers or its range, and a heat map of a large one.
+def lines(given: str) -> str:
+    r"""Write lines of numbers in Graphviz's HTML, with its marks for line breaks and spaces.
 
-    Without a colour each number has that of its sign.
+    >>> lines("1\u00a0 2\n3\u00a0 4")
+    '1&nbsp; 2<BR/>3&nbsp; 4'
     """
-    shown = lines(numbers(data)) if colour else by_sign(numbers(data))
-    rows = [row(theme.PAPER, shown, colour or theme.SOFT, key)]
-    if small_picture and is_large(data) and (picture := small_picture(data)):
-        rows.append(f'<TR><TD COLSPAN="2" BGCOLOR="{theme.PAPER}">{picture}</TD></TR>')
-    return rows
+    return given.replace("\N{NO-BREAK SPACE}", "&nbsp;").replace("\n", "<BR/>")
 
 
 def by_sign(given: str) -> str:
@@ -95,6 +90,13 @@ def _colour(shown: str) -> str:
     if shown in ("0", "−0", "…"):
         return theme.SOFT
     return theme.NEGATIVE if shown.startswith("−") else theme.POSITIVE
+
+
+def _colour_of(g: Any) -> str:
+    """Choose the colour of a gradient, by its sign; "" where each number has that of its own."""
+    colour = theme.of_sign(g)
+    alike = not np.ndim(g) or np.all(g > 0) or np.all(g < 0)
+    return colour if alike or colour == theme.NOT_A_NUMBER else ""
 
 
 def row(fill: str, content: str, colour: str = theme.INK, key: str = "") -> str:

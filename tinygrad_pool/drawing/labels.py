@@ -1,7 +1,7 @@
 """Text in the boxes of a picture: escaped for Graphviz's HTML, and the signs of operations."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
@@ -22,15 +22,6 @@ def text(given: str) -> str:
     a&lt;b&gt; &amp; \\Gamma
     """
     return escape(plain(given)).replace("\\", r"\\")
-
-
-def lines(given: str) -> str:
-    r"""Write lines of numbers in Graphviz's HTML, with its marks for line breaks and spaces.
-
-    >>> lines("1\u00a0 2\n3\u00a0 4")
-    '1&nbsp; 2<BR/>3&nbsp; 4'
-    """
-    return given.replace("\N{NO-BREAK SPACE}", "&nbsp;").replace("\n", "<BR/>")
 
 
 def sign(node: Node) -> str:
@@ -62,21 +53,14 @@ def weights_in(nodes: list[Node], called: Mapping[int, str] = {}) -> set[Node]:
     names = {leaf: leaf.label or called.get(id(leaf), "") for leaf in leaves}
     named = {leaf for leaf, name in names.items() if WEIGHT.fullmatch(name)}
     inputs = {leaf for leaf, name in names.items() if INPUT.fullmatch(name)}
-    for first, second in _matrix_products(nodes):
-        if second in inputs:
-            weights.add(first)  # W @ x, and not x @ W
-        elif first in named:
-            weights.discard(second)
-    return (weights | named) - inputs
-
-
-def _matrix_products(nodes: list[Node]) -> Iterator[tuple[Node, Node]]:
-    """List the products of two leaves that are matrices or vectors."""
     for node in nodes:
-        if node.rule is matmul:
+        if node.rule is matmul and all(isinstance(p, Node) and p.is_leaf for p in node.parents):
             first, second = node.parents
-            if all(isinstance(p, Node) and p.is_leaf for p in node.parents):
-                yield first, second
+            if second in inputs:
+                weights.add(first)  # W @ x, and not x @ W
+            elif first in named:
+                weights.discard(second)
+    return (weights | named) - inputs
 
 
 def called_by(names: Mapping[str, Any] | None) -> dict[int, str]:
