@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tinygrad_pool.drawing import theme
-from tinygrad_pool.drawing.dot_program import lend_to_graphviz
 from tinygrad_pool.drawing.edges import contributions_of, edge_styles, legend
 from tinygrad_pool.drawing.folding import WAYS, folded
 from tinygrad_pool.drawing.heat import magnitudes
@@ -98,7 +97,6 @@ def draw(
         for scale in (legend(sent), magnitudes(nodes)[1] if "magnitude" in shown else ""):
             for line in scale.splitlines():
                 write_on(graph, line)
-    lend_to_graphviz()
     return in_theme(graph, theme)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_pool.drawing.dot_program import lend_to_graphviz
 from tinygrad_pool.errors import ToolError
 from tinygrad_pool.rules.arguments import choice, text
 
@@ -120,6 +121,7 @@ def canvas(name: str, direction: str, title: str = "") -> Digraph:
         raise ToolError(
             "drawing a graph needs the Python package graphviz: pip install graphviz"
         ) from None
+    lend_to_graphviz()
     graph = Drawing(name, graph_attr={"rankdir": direction})
     graph.attr(
         ranksep="0.3",

@@ -15,7 +15,6 @@ import numpy as np
 
 from tinygrad_pool.drawing import theme as look
 from tinygrad_pool.drawing.computation import Direction, check_depth, check_drawable
-from tinygrad_pool.drawing.dot_program import lend_to_graphviz
 from tinygrad_pool.drawing.edges import CHOICES, SIGNS, link_style
 from tinygrad_pool.drawing.fields import LEGEND, draw_field, field_of
 from tinygrad_pool.drawing.labels import sign
@@ -127,7 +126,6 @@ def draw_units(
         f"{counted(len(units), 'unit')} in {counted(len(layers), 'layer')}, with data and weights."
     )
     graph.comment = Caption(title or "Units and links", said).comment()
-    lend_to_graphviz()
     return look.in_theme(graph, theme)
 
 

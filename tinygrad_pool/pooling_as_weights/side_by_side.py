@@ -8,7 +8,6 @@ import numpy as np
 
 from tinygrad_pool.derivatives.candidates import Candidates
 from tinygrad_pool.drawing import theme
-from tinygrad_pool.drawing.dot_program import lend_to_graphviz
 from tinygrad_pool.drawing.labels import sign
 from tinygrad_pool.drawing.units import OTHERS, called, draw_circle, rim, rims_told, width_of
 from tinygrad_pool.drawing.words import Caption
@@ -92,7 +91,6 @@ def draw_side_by_side(
     size = f"{counted(len(units), 'unit')} over {counted(len(cells), 'cell')}"
     said = f"{size}, {'; '.join(map(' '.join, TITLES))}."
     graph.comment = Caption(f"{sign(contest.node)} beside a layer of weights", said).comment()
-    lend_to_graphviz()
     return graph
 
 
