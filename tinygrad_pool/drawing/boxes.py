@@ -26,21 +26,25 @@ def node_box(
     large = is_large(node.data)
     kind = [shape(node.shape)] if "shape" in show or large else []
     kind += [str(node.dtype)] if "dtype" in show else []
-    arrays = [("data", node.data, theme.INK)] if "data" in show else []
+    small_picture = heat if large and "heat" in show else lambda _: ""
+    arrays = []
+    if "data" in show:
+        arrays.append(("data", numbers(node.data), theme.INK, small_picture(node.data)))
     if "grad" in show and node.has_grad:
-        arrays.append(("grad", node.grad, _colour_of(node.grad)))
+        g = node.grad
+        arrays.append(("grad", numbers(g), theme.of_signs(g), small_picture(g)))
+    elif "grad" in show:
+        rest = numbers(node.data).count("\n") if width else 0  # as high as the gradient will be
+        arrays.append(("grad", "–" + "\n\u00a0" * rest, theme.SOFT, ""))
     titles = [f"<B>{text(title)}</B>" for title in (sign(node), name) if title]
     rows = [row(fill, "&nbsp; ".join(titles) or ("weight" if fill == theme.WEIGHT else "leaf"))]
     if any(kind):
         rows.append(row(theme.PAPER, " &nbsp;".join(part for part in kind if part), theme.SOFT))
-    for key, data, colour in arrays:
-        shown = lines(numbers(data)) if colour else by_sign(numbers(data))
-        rows.append(row(theme.PAPER, shown, colour or theme.SOFT, key))
-        if large and "heat" in show and (picture := heat(data)):
+    for key, shown, colour, picture in arrays:
+        content = lines(shown) if colour else by_sign(shown)
+        rows.append(row(theme.PAPER, content, colour or theme.SOFT, key))
+        if picture:
             rows.append(f'<TR><TD COLSPAN="2" BGCOLOR="{theme.PAPER}">{picture}</TD></TR>')
-    if "grad" in show and not node.has_grad:
-        rest = numbers(node.data).count("\n") if width else 0  # as high as the gradient will be
-        rows.append(row(theme.PAPER, "–" + lines("\n\u00a0" * rest), theme.SOFT, "grad"))
     if width:
         rows[0] = rows[0].replace("<TD", f'<TD WIDTH="{width - 2 * border}"', 1)
     return table(rows, border)
@@ -90,13 +94,6 @@ def _colour(shown: str) -> str:
     if shown in ("0", "−0", "…"):
         return theme.SOFT
     return theme.NEGATIVE if shown.startswith("−") else theme.POSITIVE
-
-
-def _colour_of(g: Any) -> str:
-    """Choose the colour of a gradient, by its sign; "" where each number has that of its own."""
-    colour = theme.of_sign(g)
-    alike = not np.ndim(g) or np.all(g > 0) or np.all(g < 0)
-    return colour if alike or colour == theme.NOT_A_NUMBER else ""
 
 
 def row(fill: str, content: str, colour: str = theme.INK, key: str = "") -> str:

@@ -72,6 +72,17 @@ def of_sign(g: Any, zero: str = SOFT) -> str:
     return POSITIVE if high > 0 else NEGATIVE if low < 0 else zero
 
 
+def of_signs(g: Any) -> str:
+    """Return the colour of a gradient as `of_sign` does, "" where its numbers have colours each.
+
+    >>> of_signs(2.0) == POSITIVE, of_signs(np.array([1.0, -1.0])), of_signs(np.array([1.0, 0.0]))
+    (True, '', '')
+    """
+    colour = of_sign(g)
+    alike = not np.ndim(g) or np.all(g > 0) or np.all(g < 0)
+    return colour if alike or colour == NOT_A_NUMBER else ""
+
+
 def line_of_sign(g: float, back: bool = False) -> str:
     """Return the colour of a line by a sign: faint for 0, and below 0 that of a double line.
 
