@@ -19,6 +19,11 @@ from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.errors import RuleError
 
 
+def styles_of(node, show):
+    """Style the edges into one node before any pass."""
+    return edge_styles([node], show, {})[node]
+
+
 def test_contributions_are_what_a_node_sends_to_each_operand():
     a, b = Value(2.0), Value(-3.0)
     E = a * b + 1.0
@@ -77,10 +82,9 @@ def test_the_legend_tells_the_scale():
 
 def test_local_derivatives_stand_on_the_edges_of_numbers():
     a, b = Value(2.0), Value(-3.0)
-    styles = list(edge_styles(a * b, {"local"}, {}))
-    assert [s["label"] for s in styles] == [" × −3 ", " × 2 "]
-    assert list(edge_styles(a * b, {"data"}, {})) == [{}, {}]
-    assert [s.get("label") for s in edge_styles(a * 5.0, {"local"}, {})] == [" × 5 ", None]
+    assert [s["label"] for s in styles_of(a * b, {"local"})] == [" × −3 ", " × 2 "]
+    assert styles_of(a * b, {"data"}) == [{}, {}]
+    assert [s.get("label") for s in styles_of(a * 5.0, {"local"})] == [" × 5 ", None]
 
 
 def test_what_flowed_back_comes_before_the_local_derivative():
@@ -88,21 +92,22 @@ def test_what_flowed_back_comes_before_the_local_derivative():
     E = (a * 3.0) * 5.0
     E.backward()
     inner = E.parents[0]
-    (style, _) = edge_styles(inner, {"local", "contribution"}, contributions_of([inner, E]))
+    sent = contributions_of([inner, E])
+    style, _ = edge_styles([inner], {"local", "contribution"}, sent)[inner]
     assert style["label"] == " 15 "
 
 
 def test_a_winner_is_solid_and_a_loser_dashed():
     z = tg.maximum(Value(1.0), Value(3.0), 2.0)
     assert shares_of(z) == [0, 1, 0]
-    assert [s.get("style") for s in edge_styles(z, (), {})] == ["dashed", None, "dashed"]
+    assert [s.get("style") for s in styles_of(z, ())] == ["dashed", None, "dashed"]
     assert link_style(0.5)["label"] == " 0.5"
     assert shares_of(Value(1.0).exp()) is None
 
 
 def test_a_share_stands_on_its_edge_as_the_local_derivative_too():
     z = tg.maximum(Value(3.0), Value(3.0), Value(1.0), ties="even")
-    styles = list(edge_styles(z, {"local"}, {}))
+    styles = styles_of(z, {"local"})
     assert [s["label"] for s in styles] == [" × 0.5 ", " × 0.5 ", " × 0 "]
     assert [s.get("style") for s in styles] == [None, None, "dashed"]
     assert [s["penwidth"] for s in styles[:2]] == ["2.4", "2.4"]
@@ -112,7 +117,7 @@ def test_a_loser_stays_dashed_where_contributions_are_shown():
     a, b = Value(1.0), Value(3.0)
     z = tg.maximum(a, b)
     z.backward()
-    loser, winner = edge_styles(z, {"contribution"}, contributions_of([z]))
+    loser, winner = edge_styles([z], {"contribution"}, contributions_of([z]))[z]
     assert (loser["style"], loser["label"]) == ("dashed", " 0 ")
     assert (winner["label"], winner["color"]) == (" 1 ", theme.POSITIVE)
 

@@ -93,7 +93,7 @@ def draw(
         if direction is None:
             graph.graph_attr["rankdir"] = fitting(picture, rows)
         sent = contributions_of(nodes) if "contribution" in shown else {}
-        draw_nodes(graph, picture, {n: list(edge_styles(n, shown, sent)) for n in nodes}, rows)
+        draw_nodes(graph, picture, edge_styles(nodes, shown, sent), rows)
         for scale in (legend(sent), magnitudes(nodes)[1] if "magnitude" in shown else ""):
             for line in scale.splitlines():
                 write_on(graph, line)

@@ -1,6 +1,6 @@
 """How the edges of a graph are drawn: winners and losers, local derivatives, contributions."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from typing import TypeAlias
 
 import numpy as np
@@ -30,18 +30,24 @@ def contributions_of(nodes: list[Node]) -> Contributions:
     return sent
 
 
-def edge_styles(node: Node, show: Collection[str], sent: Contributions) -> Iterator[Style]:
-    """Style the edges into a node, in the order of its operands."""
-    shares = shares_of(node)
-    slopes = slopes_of(node) if "local" in show else None
+def edge_styles(
+    nodes: Iterable[Node], show: Collection[str], sent: Contributions
+) -> dict[Node, list[Style]]:
+    """Style the edges into each node, in the order of its operands."""
     largest = max((abs(c) for cs in sent.values() for c in cs if np.isfinite(c)), default=0.0)
-    for i, _ in enumerate(node.parents):
-        style: Style = {} if shares is None else link_style(shares[i])
-        if slopes is not None and isinstance(node.parents[i], Node):
-            style |= {"label": f" × {number(slopes[i])} ", "fontcolor": theme.SOFT}
-        if node in sent:
-            style |= carrying(sent[node][i], largest)
-        yield style
+    styles: dict[Node, list[Style]] = {}
+    for node in nodes:
+        shares = shares_of(node)
+        slopes = slopes_of(node) if "local" in show else None
+        styles[node] = []
+        for i, p in enumerate(node.parents):
+            style: Style = {} if shares is None else link_style(shares[i])
+            if slopes is not None and isinstance(p, Node):
+                style |= {"label": f" × {number(slopes[i])} ", "fontcolor": theme.SOFT}
+            if node in sent:
+                style |= carrying(sent[node][i], largest)
+            styles[node].append(style)
+    return styles
 
 
 def carrying(c: float, largest: float) -> Style:
