@@ -35,6 +35,7 @@ ELSEWHERE = {
     "debugger.dap.requests": "debugger/dap/test_server.py",
     "diagnosis.findings": "diagnosis/test_diagnosis.py",
     "drawing.boxes": "drawing/test_computation.py",
+    "drawing.layout": "drawing/test_wrapping.py",
     "drawing.nodes": "drawing/test_computation.py",
     "drawing.overview": "drawing/test_computation.py",
     "engine.lazy_names": "functional/test_numpy_functions.py",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tinygrad_pool.drawing import theme
@@ -10,7 +10,8 @@ from tinygrad_pool.drawing.edges import contributions_of, edge_styles, legend
 from tinygrad_pool.drawing.folding import WAYS, folded
 from tinygrad_pool.drawing.heat import magnitudes
 from tinygrad_pool.drawing.labels import called_by, weights_in
-from tinygrad_pool.drawing.nodes import Picture, draw_nodes, fitting
+from tinygrad_pool.drawing.layout import laid_out
+from tinygrad_pool.drawing.nodes import Picture, draw_nodes
 from tinygrad_pool.drawing.overview import draw_groups, note
 from tinygrad_pool.drawing.theme import canvas, in_theme, write_on
 from tinygrad_pool.drawing.words import graph_in_words
@@ -71,11 +72,12 @@ def draw(
     2
     """
     check_drawable(value, direction, "draw")
-    shown = _shown(show)
+    nodes = nodes_within(value, depth)
+    words = show.split(",") if isinstance(show, str) else listed(show)
+    shown = {choice(word, SHOWN, "draw: each word of show") for word in words}
     choice(detail, DETAILS, "draw: detail")
     if rows is not None:
         rows = count_of(rows, "draw: rows", 1)
-    nodes = nodes_within(value, depth)
     lit = [highlight] if isinstance(highlight, Value) else listed(highlight)
     for node in lit:
         check_drawable(node, None, "draw: highlight")
@@ -89,14 +91,13 @@ def draw(
         if detail == "ops":
             shown -= {"data", "grad", "heat"}
             graph.attr(splines="line", nslimit="2", mclimit="0.5")
-        picture = picture_of(value, nodes, shown, names, {*lit})
-        if direction is None:
-            graph.graph_attr["rankdir"] = fitting(picture, rows)
+        picture = picture_of(value, nodes, shown, names, {*lit}, direction, rows)
+        graph.graph_attr["rankdir"] = picture.layout.rows.direction
         sent = contributions_of(nodes) if "contribution" in shown else {}
-        draw_nodes(graph, picture, edge_styles(nodes, shown, sent), rows)
-        for scale in (legend(sent), magnitudes(nodes)[1] if "magnitude" in shown else ""):
-            for line in scale.splitlines():
-                write_on(graph, line)
+        styles = edge_styles(nodes, shown, sent)
+        for line in (*legend(sent).splitlines(), *picture.scale.splitlines()):
+            write_on(graph, line)
+        draw_nodes(graph, picture, styles)
     return in_theme(graph, theme)
 
 
@@ -108,11 +109,6 @@ def check_drawable(value: Any, direction: str | None, name: str) -> None:
         choice(direction, DIRECTIONS, f"{name}: direction")
 
 
-def _shown(show: Iterable[str]) -> frozenset[str]:
-    words = show.split(",") if isinstance(show, str) else listed(show)
-    return frozenset(choice(word, SHOWN, "draw: each word of show") for word in words)
-
-
 def check_depth(depth: object, name: str) -> None:
     """Raise OptionError unless `depth` is None or a count."""
     if depth is not None:
@@ -121,8 +117,8 @@ def check_depth(depth: object, name: str) -> None:
 
 def nodes_within(root: Value, depth: int | None) -> list[Node]:
     """List the nodes that are at most `depth` edges behind the root."""
-    nodes = topological_order(root)
     check_depth(depth, "draw")
+    nodes = topological_order(root)
     if depth is None:
         return nodes
     far: dict[Node, int] = {root: 0}
@@ -136,11 +132,13 @@ def nodes_within(root: Value, depth: int | None) -> list[Node]:
 def picture_of(
     root: Value,
     nodes: list[Node],
-    show: frozenset[str],
+    show: Set[str],
     names: Mapping[str, Any] | None,
-    lit: set[Value],
+    lit: Collection[Node] = (),
+    direction: str | None = None,
+    rows: int | None = None,
 ) -> Picture:
-    """Settle how each node is called and filled."""
+    """Settle how each node is called and filled, and where it stands."""
     called = called_by(names)
     weights = weights_in(nodes, called)
     fills = {}
@@ -148,7 +146,7 @@ def picture_of(
         leaf = theme.WEIGHT if node in weights else theme.LEAF
         fills[node] = theme.OPERATION if node.parents else theme.CUT if node.op else leaf
         fills[node] = theme.LIT if node in lit else fills[node]
-    if "magnitude" in show:
-        fills |= magnitudes(nodes)[0]
+    by_size, scale = magnitudes(nodes) if "magnitude" in show else ({}, "")
     ids = {node: f"n{i}" for i, node in enumerate(nodes)}
-    return Picture(nodes, ids, called, fills, show, root)
+    layout = laid_out(nodes, show, direction, rows)
+    return Picture(nodes, ids, called, fills | by_size, show, root, layout, scale)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import accumulate, groupby, takewhile
+from typing import TypeAlias
 
 from tinygrad_pool.engine.node import Node
 
+Use: TypeAlias = tuple[Node, int]
+"""A node, and the place of one of its operands."""
 VISIT = "\0"
 """Stands between the name of a frame and the number of the visit, from the second on."""
 
@@ -71,6 +74,7 @@ class Entries(dict[str, list[Node]]):
 
     def __init__(self, nodes: Sequence[Node], scopes: Mapping[Node, str]) -> None:
         self.place = {node: k for k, node in enumerate(nodes)}
+        self.scopes = scopes
         for node in nodes:
             here = [p for p in node.parents if isinstance(p, Node) and p in scopes and p.parents]
             for p in here:
@@ -84,3 +88,21 @@ class Entries(dict[str, list[Node]]):
         """
         earlier = (p for p in self.get(frame, ()) if self.place[p] < self.place[user])
         return max(earlier, key=self.place.__getitem__, default=None)
+
+    def behind(self, again: Collection[Use] = ()) -> Iterator[tuple[Node, Use]]:
+        """Put what only stands beside its user behind the last that leads into their frame.
+
+        That are constants, leaves by their first use, and uses of what stands `again`.
+        """
+        seen = set()
+        for node in self.place:
+            for i, p in enumerate(node.parents):
+                frame = self.scopes[node]
+                if isinstance(p, Node) and (node, i) not in again:
+                    if p.parents or p in seen or p not in self.scopes:
+                        continue
+                    frame = self.scopes[p]
+                    seen.add(p)
+                before = self.before(node, frame)
+                if before is not None:
+                    yield before, (node, i)

@@ -13,7 +13,7 @@ from tinygrad_pool.drawing.folding import Folded, Group
 from tinygrad_pool.drawing.frames import shared
 from tinygrad_pool.drawing.labels import sign, text
 from tinygrad_pool.drawing.nodes import AS_WRITTEN, BREAK
-from tinygrad_pool.drawing.wrapping import Ends, Rows, rows_of
+from tinygrad_pool.drawing.wrapping import align, rows_of
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.formatting import joined, range_of, shape
@@ -37,20 +37,22 @@ def draw_groups(
 
     Where they stand in several rows, an edge that leads to another ends at a number.
     """
-    edges = [(f"g{k}", f"g{i}") for i, group in enumerate(groups) for k in group.sources]
-    names = {f"g{i}": "" for i, _ in enumerate(groups)}
-    placed = rows_of(names, edges, rows, graph.graph_attr["rankdir"])
-    numbers = _numbers(edges, placed)
+    edges = [(k, i) for i, group in enumerate(groups) for k in group.sources]
+    frames: dict[int, list[str]] = {i: [] for i, _ in enumerate(groups)}
+    placed = rows_of(frames, edges, rows, graph.graph_attr["rankdir"])
+    far = dict.fromkeys(k for k, i in edges if placed.row[k] != placed.row[i])
+    in_order = sorted(far, key=lambda k: (placed.row[k], k))
+    numbers = {k: str(1 + in_order.index(k)) for k in far}
     graph.attr(**AS_WRITTEN)
     for k, _ in enumerate(placed.first):
-        members = [i for i, name in enumerate(names) if placed.row[name] == k]
+        members = [i for i, row in placed.row.items() if row == k]
         with _row(graph, k, alone=len(placed.first) == 1) as part:
             for i in members:
                 group = groups[i]
                 box = _box(group, root in group.nodes[-1:], not lit.isdisjoint(group.nodes))
                 part.node(f"g{i}", box, shape="plain", id=f"g{i}")
             _draw_links(part, groups, members, numbers, style)
-    placed.align(graph)
+    align(graph, [f"g{i}" for i in placed.first])
 
 
 @contextmanager
@@ -64,33 +66,26 @@ def _row(graph: Digraph, k: int, alone: bool) -> Iterator[Digraph]:
         yield part
 
 
-def _numbers(edges: Sequence[Ends], placed: Rows) -> dict[Ends, str]:
-    """Give each edge from row to row a number, and the same to all from one group."""
-    far = [(tail, head) for tail, head in edges if placed.row[tail] != placed.row[head]]
-    in_order = sorted({tail for tail, _ in far}, key=lambda tail: (placed.row[tail], int(tail[1:])))
-    tails = {tail: str(n) for n, tail in enumerate(in_order, 1)}
-    return {(tail, head): tails[tail] for tail, head in far}
-
-
 def _draw_links(
     part: Digraph,
     groups: Sequence[Group],
     members: Sequence[int],
-    numbers: Mapping[Ends, str],
+    numbers: Mapping[int, str],
     style: Mapping[str, str],
 ) -> None:
-    """Draw the edges into some groups, and those that end at a number and go on in other rows."""
+    """Draw the edges into the groups of a row, and numbers where they go on in other rows."""
     for i in members:
         for j, k in enumerate(groups[i].sources):
             tail = f"g{k}"
-            if number := numbers.get((tail, f"g{i}")):
+            if k not in members:
                 tail = f"g{i}c{j}"
-                part.node(tail, number, id=tail, **BREAK)
+                part.node(tail, numbers[k], id=tail, **BREAK)
             part.edge(tail, f"g{i}", id=f"g{i}e{j}", **style)
-    for name, number in {tail: number for (tail, _), number in numbers.items()}.items():
-        if int(name[1:]) in members:
-            part.node(f"{name}out", number, id=f"{name}out", **BREAK)
-            part.edge(name, f"{name}out", id=f"{name}oute", **style)
+    for k, number in numbers.items():
+        if k in members:
+            name = f"g{k}out"
+            part.node(name, number, id=name, **BREAK)
+            part.edge(f"g{k}", name, id=f"{name}e", **style)
 
 
 def note(nodes: int, folded: Folded) -> str:

@@ -87,14 +87,13 @@ def frames(
             f"frames: {len(nodes):,} nodes are too many for slides, at most {MOST} fit; "
             "frames(tg.explode(v[i])) shows what one unit depends on"
         )
-    base = picture_of(value, nodes, frozenset(("data", "grad")), names, set())
+    ways = (direction,) if direction else ("LR", "BT")
+    bases = [picture_of(value, nodes, {"data", "grad"}, names, direction=way) for way in ways]
     with whole_folder(folder) as files:
-        slides = _slides(base, gradient)
-        ways: tuple[Direction, ...] = (direction,) if direction else ("LR", "BT")
-        layouts = {way: _layout(base, slides, way) for way in ways}
-        way = max(ways, key=lambda way: _zoom(layouts[way]["graph"]["bb"]))
-        laid = base._replace(places=layouts[way])
-        drawn = [_drawn(laid, slide, way, theme, format) for slide in slides]
+        slides = _slides(bases[0], gradient)
+        tried = [_laid(base, slides) for base in bases]
+        laid = max(tried, key=lambda laid: _zoom(laid.places["graph"]["bb"]))
+        drawn = [_drawn(laid, slide, theme, format) for slide in slides]
         width = len(str(len(drawn) - 1))
         if format == "gif":
             files["backward.gif"] = _moving(drawn)
@@ -103,10 +102,10 @@ def frames(
     return [Path(folder) / name for name in files]
 
 
-def _drawn(laid: Picture, slide: Slide, direction: Direction, theme: str, format: str) -> bytes:
+def _drawn(laid: Picture, slide: Slide, theme: str, format: str) -> bytes:
     """Draw one slide to a picture; of a GIF as PNG."""
     kind = "png" if format == "gif" else format
-    graph = look.in_theme(_graph(laid, slide, direction), theme)
+    graph = look.in_theme(_graph(laid, slide), theme)
     _fit(graph, laid.places["graph"]["bb"], opaque=format == "gif", kind=kind)
     return picture(graph.source, kind, "nop2")
 
@@ -142,11 +141,11 @@ def holding(nodes: list[Node], grads: Mapping[Node, Any]) -> Iterator[None]:
                 node._grad = grad
 
 
-def _layout(base: Picture, slides: list[Slide], direction: Direction) -> dict[str, dict[str, str]]:
+def _laid(base: Picture, slides: list[Slide]) -> Picture:
     """Lay out the graph once, with room for the longest that a box or an edge will hold."""
     longest = longest_of(pair for slide in slides for pair in slide.grads.items())
     widest = Slide(longest, None, slides[-1].sent, "")
-    laid = json.loads(picture(_graph(base, widest, direction, active=True).source, "json0"))
+    laid = json.loads(picture(_graph(base, widest, active=True).source, "json0"))
     left, bottom, right, top = map(float, laid["bb"].split(","))
     missing = max(0.0, _widest_caption(slides) - (right - left)) / 2
     left, right = left - missing, right + missing
@@ -157,7 +156,7 @@ def _layout(base: Picture, slides: list[Slide], direction: Direction) -> dict[st
     for thing in (*laid.get("objects", ()), *laid.get("edges", ())):
         kept = {key: thing[key] for key in ("pos", "lp", "bb", "width", "height") if key in thing}
         places[thing.get("id", thing.get("name"))] = kept
-    return places
+    return base._replace(places=places)
 
 
 def longest_of(grads: Iterable[tuple[Node, Any]]) -> dict[Node, Any]:
@@ -184,9 +183,9 @@ def _widest_caption(slides: list[Slide]) -> float:
     return max(72 * float(caption["width"]) for caption in laid["objects"])
 
 
-def _graph(shown: Picture, slide: Slide, direction: Direction, active: bool = False) -> Digraph:
+def _graph(shown: Picture, slide: Slide, active: bool = False) -> Digraph:
     """Draw one slide; `active` as if it were every node's turn."""
-    graph = look.canvas("frames", direction)
+    graph = look.canvas("frames", shown.layout.rows.direction)
     if slide.caption:
         at = shown.at("caption")
         graph.node(

@@ -11,15 +11,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, pairwise
 from math import isqrt
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
-
-from tinygrad_pool.drawing.frames import frames_of
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from graphviz import Digraph
 
-Ends: TypeAlias = tuple[str, str]
+T = TypeVar("T")
+"""What stands for a node."""
 Size: TypeAlias = tuple[float, float]
+ACROSS = ("LR", "RL")
 WIDE, HIGH = 16, 9
 BOX = (150.0, 110.0)
 """How much room a box takes with what is between two, in points, or nearly."""
@@ -30,33 +30,37 @@ MOST, GAIN = 8, 1.25
 """A graph of so few layers stays in one row, and one that would not become so much larger."""
 
 
-class Rows(NamedTuple):
-    """The row of each node by its id, the layer that it stands in, and the first of each row."""
+class Rows(NamedTuple, Generic[T]):
+    """The row of each node, the layer that it stands in, the first of each row, the direction."""
 
-    row: Mapping[str, int]
-    depth: Mapping[str, int]
-    first: Sequence[str]
+    row: Mapping[T, int]
+    depth: Mapping[T, int]
+    first: Sequence[T]
+    direction: str
 
-    def align(self, graph: Digraph, at: Callable[[str], Mapping[str, str]] = lambda _: {}) -> None:
-        """Keep rows below each other, if there are several, by points in front of them.
 
-        `at` tells the position of such a point, if it is settled.
-        """
-        if len(self.first) < 2:
-            return
-        points = [f"row{k}" for k, _ in enumerate(self.first)]
-        walls = [(f"wall{k}", f"wall{k}end") for k, _ in enumerate(points[1:])]
-        for point in chain(points, *walls):
-            graph.node(point, "", **{**POINT, **at(point)})
-        for point, first in zip(points, self.first, strict=True):
-            graph.edge(point, first, style="invis", weight="9")
-        in_line(graph, points)
-        for above, below, (wall, end) in zip(points, points[1:], walls, strict=False):
-            in_line(graph, (above, wall, below))
-            with graph.subgraph() as last:
-                last.attr(rank="max")
-                last.node(end)
-            graph.edge(wall, end, style="invis")
+def align(
+    graph: Digraph, firsts: Sequence[str], at: Callable[[str], Mapping[str, str]] = lambda _: {}
+) -> None:
+    """Keep rows below each other, if there are several, by points in front of the first of each.
+
+    `at` tells the position of such a point, if it is settled.
+    """
+    if len(firsts) < 2:
+        return
+    points = [f"row{k}" for k, _ in enumerate(firsts)]
+    walls = [(f"wall{k}", f"wall{k}end") for k, _ in enumerate(points[1:])]
+    for point in chain(points, *walls):
+        graph.node(point, "", **{**POINT, **at(point)})
+    for point, first in zip(points, firsts, strict=True):
+        graph.edge(point, first, style="invis", weight="9")
+    in_line(graph, points)
+    for above, below, (wall, end) in zip(points, points[1:], walls, strict=False):
+        in_line(graph, (above, wall, below))
+        with graph.subgraph() as last:
+            last.attr(rank="max")
+            last.node(end)
+        graph.edge(wall, end, style="invis")
 
 
 def in_line(graph: Digraph, names: Iterable[str], called: str | None = None) -> None:
@@ -70,55 +74,50 @@ def in_line(graph: Digraph, names: Iterable[str], called: str | None = None) -> 
 
 
 def rows_of(
-    frames: Mapping[str, str],
-    edges: Iterable[Ends],
+    frames: Mapping[T, Sequence[str]],
+    edges: Iterable[tuple[T, T]],
     rows: int | None,
-    direction: str,
+    direction: str | None,
     box: Size = BOX,
-) -> Rows:
+    label: float = 0,
+) -> Rows[T]:
     """Break a graph into rows, or where layers are rows into columns; None is as fits a slide.
 
-    `frames` tells the frame of each node, by its id. One is broken only if it is longer than a row.
+    Without a direction it is the one in which the graph is larger, "LR" if that is nearly the same.
+    `frames` tells the frames of each node: one is broken only if it is longer than a row. A `box`
+    has its room, and so has a `label` between two.
 
-    >>> chain = dict.fromkeys("abcdefghijkl", "")
+    >>> chain = dict.fromkeys("abcdefghijkl", ())
     >>> rows_of(chain, pairwise(chain), None, "LR").first
     ['a', 'e', 'i']
-    """
-    paper = _paper(frames, edges, direction in ("LR", "RL"), box)
-    row, _ = paper.best(rows)
-    first: dict[int, str] = {}
-    for name in sorted(frames, key=paper.depth.__getitem__):
-        first.setdefault(row[name], name)
-    return Rows(row, paper.depth, [first[k] for k in sorted(first)])
-
-
-def direction_of(
-    frames: Mapping[str, str],
-    edges: Iterable[Ends],
-    rows: int | None,
-    box: Size = BOX,
-    box_down: Size = BOX,
-) -> Literal["LR", "TB"]:
-    """Choose the direction in which a graph is larger on a slide, "LR" if that is nearly the same.
-
-    >>> direction_of(dict.fromkeys("abcde", ""), [(leaf, "e") for leaf in "abcd"], None)
+    >>> rows_of(dict.fromkeys("abcde", ()), [(leaf, "e") for leaf in "abcd"], None, None).direction
     'TB'
     """
-    paper = _paper(frames, edges, True, box)
-    across, down = paper.best(rows)[1], paper._replace(across=False, box=box_down).best(rows)[1]
-    return "TB" if down > GAIN * across else "LR"
+    users: dict[T, list[T]] = {node: [] for node in frames}
+    for tail, head in edges:
+        users[tail].append(head)
+    depth = _depths(users)
+    ways = (direction,) if direction else ("LR", "TB")
+    tried = [Paper(users, depth, frames, way in ACROSS, box, label).best(rows) for way in ways]
+    at = -1 if tried[-1][1] > GAIN * tried[0][1] else 0
+    row, _ = tried[at]
+    first: dict[int, T] = {}
+    for node in sorted(frames, key=depth.__getitem__):
+        first.setdefault(row[node], node)
+    return Rows(row, depth, [first[k] for k in sorted(first)], ways[at])
 
 
-class Paper(NamedTuple):
-    """A graph to be cut into rows: the users, the layer and the frame of each node."""
+class Paper(NamedTuple, Generic[T]):
+    """A graph to be cut into rows: the users, the layer and the frames of each node."""
 
-    users: Mapping[str, Sequence[str]]
-    depth: Mapping[str, int]
-    frames: Mapping[str, str]
+    users: Mapping[T, Sequence[T]]
+    depth: Mapping[T, int]
+    frames: Mapping[T, Sequence[str]]
     across: bool
     box: Size
+    label: float
 
-    def best(self, rows: int | None) -> tuple[dict[str, int], float]:
+    def best(self, rows: int | None) -> tuple[dict[T, int], float]:
         """Choose the rows with which a picture on a slide is the largest, and tell how large."""
         if rows is not None:
             row = self.cut(rows)
@@ -134,7 +133,7 @@ class Paper(NamedTuple):
         """Count the layers."""
         return 1 + max(self.depth.values(), default=0)
 
-    def cut(self, rows: int) -> dict[str, int]:
+    def cut(self, rows: int) -> dict[T, int]:
         """Find the row of each node, for about so many; a leaf is in that of its first user."""
         a_row = -(-self.layers() // rows)
         row = {name: layer // a_row for name, layer in self.depth.items()} | self._whole(a_row)
@@ -142,11 +141,10 @@ class Paper(NamedTuple):
         leaves = [name for name in self.frames if self.users[name] and name not in fed]
         return row | {leaf: min(row[user] for user in self.users[leaf]) for leaf in leaves}
 
-    def _whole(self, a_row: int) -> dict[str, int]:
+    def _whole(self, a_row: int) -> dict[T, int]:
         """Find the row of what is in frames: by the middle of the outermost that fits a row."""
         reach: dict[str, list[int]] = {}
-        around = {name: frames_of(path) for name, path in self.frames.items()}
-        for name, frames in around.items():
+        for name, frames in self.frames.items():
             for frame in frames:
                 reach.setdefault(frame, []).append(self.depth[name])
         middle = {
@@ -154,10 +152,10 @@ class Paper(NamedTuple):
             for frame, some in reach.items()
             if max(some) - min(some) < a_row
         }
-        fitting = {name: [f for f in frames if f in middle] for name, frames in around.items()}
+        fitting = {name: [f for f in frames if f in middle] for name, frames in self.frames.items()}
         return {name: middle[some[0]] for name, some in fitting.items() if some}
 
-    def scale(self, row: Mapping[str, int]) -> float:
+    def scale(self, row: Mapping[T, int]) -> float:
         """Estimate how large a picture is on a slide."""
         sizes = Counter((row[name], layer) for name, layer in self.depth.items())
         reach: dict[int, list[int]] = {}
@@ -168,19 +166,13 @@ class Paper(NamedTuple):
         long = max((max(some) - min(some) + 1 for some in reach.values()), default=1)
         beside = max(1, sum(broad.values()))
         around = FRAME * len(broad) if any(self.frames.values()) else 0
+        wide, high = self.box
         if self.across:
-            return min(WIDE / (long * self.box[0]), HIGH / (beside * self.box[1] + around))
-        return min(WIDE / (beside * self.box[0] + around), HIGH / (long * self.box[1]))
+            return min(WIDE / (long * (wide + self.label)), HIGH / (beside * high + around))
+        return min(WIDE / (beside * wide + around), HIGH / (long * (high + self.label / 2)))
 
 
-def _paper(frames: Mapping[str, str], edges: Iterable[Ends], across: bool, box: Size) -> Paper:
-    users: dict[str, list[str]] = {name: [] for name in frames}
-    for tail, head in edges:
-        users[tail].append(head)
-    return Paper(users, _depths(users), frames, across, box)
-
-
-def _depths(users: Mapping[str, Sequence[str]]) -> dict[str, int]:
+def _depths(users: Mapping[T, Sequence[T]]) -> dict[T, int]:
     """Find how far each node stands from the left: as late as its users allow."""
     waiting = Counter(head for heads in users.values() for head in heads)
     order = [name for name in users if not waiting[name]]
@@ -189,7 +181,7 @@ def _depths(users: Mapping[str, Sequence[str]]) -> dict[str, int]:
             waiting[head] -= 1
             if not waiting[head]:
                 order.append(head)
-    left: dict[str, int] = {}
+    left: dict[T, int] = {}
     for name in reversed(order):
         left[name] = min((left[head] for head in users[name]), default=1) - 1
     least = min(left.values(), default=0)

@@ -85,13 +85,14 @@ def _fit(stage: Stage) -> float:
 def _draw_nodes(graph: Any, passed: Trace) -> tuple[list[Box], dict[tuple[int, int], str]]:
     """Draw a box a node, as wide as its longest gradient, and edges with room for what is sent."""
     nodes = passed.nodes
-    show = frozenset(("data", "grad", "heat"))
+    show = {"data", "grad", "heat"}
     if len(nodes) > FULL:
-        show = frozenset()
+        show = set()
         graph.attr(splines="line", nslimit="2", mclimit="0.5")
     numbered: dict[str, Any] = {f"#{passed.number(node)}": node for node in nodes}
     names = numbered | passed.variables
-    shown = picture_of(passed.loss, nodes, show, names, set())._replace(heat=_room)
+    direction = graph.graph_attr["rankdir"]
+    shown = picture_of(passed.loss, nodes, show, names, direction=direction)._replace(heat=_room)
     sent = {step.node: step.contributions for step in passed.steps}
     styles = {}
     for node in nodes:

@@ -1,0 +1,84 @@
+"""Where the boxes of a graph stand: in which direction, frame and row, and which stand again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from itertools import chain
+from typing import NamedTuple
+
+from tinygrad_pool.drawing.frames import Entries, Use, frames_of, scopes_of
+from tinygrad_pool.drawing.wrapping import Rows, Size, rows_of
+from tinygrad_pool.engine.node import Node
+from tinygrad_pool.formatting import is_large, numbers
+
+OFTEN = 4
+"""So many layers use a leaf that is called by its name beside them."""
+SAMPLE, A_LETTER, A_LINE, LABEL = 100, 7.6, 22, 55
+"""From how many boxes their size is reckoned; and how large a letter, a line and a label are."""
+
+
+class Layout(NamedTuple):
+    """Where nodes stand, in frames and rows, and which uses have a box of their own beside them.
+
+    `breaks` has the tails of edges to other rows, with the number under which these go on.
+    `behind` has what only stands beside its user, with the node that it is put behind.
+    """
+
+    scopes: Mapping[Node, str]
+    rows: Rows[Node]
+    again: Collection[Use]
+    breaks: Mapping[Node, tuple[str, Sequence[Use]]]
+    behind: Sequence[tuple[Node, Use]]
+
+
+def laid_out(
+    nodes: Sequence[Node], show: Set[str], direction: str | None, rows: int | None
+) -> Layout:
+    """Lay out the nodes of a graph; None is the direction, or the rows, that fit a slide better.
+
+    A leaf that many layers use is drawn once, and called by its name beside the others, as it is in
+    other rows. Other edges from row to row are broken, with a number at both ends.
+    """
+    inside = {*nodes}
+    operands = {(n, i): p for n in nodes for i, p in enumerate(n.parents) if isinstance(p, Node)}
+    uses = {use: p for use, p in operands.items() if p in inside}
+    room = _room(nodes, show)
+    label = LABEL if {"local", "contribution"} & show else 0
+    scopes = scopes_of(nodes)
+    frames = {node: frames_of(scopes[node]) for node in nodes}
+    entries = Entries(nodes, scopes)
+    edges = [(p, node) for (node, _), p in uses.items()]
+    edges += [(p, uses[use]) for p, use in entries.behind() if use in uses]
+    placed = rows_of(frames, edges, rows, direction, room, label)
+    far: dict[Node, list[Use]] = {}
+    for use, p in uses.items():
+        if placed.row[use[0]] != placed.row[p]:
+            far.setdefault(p, []).append(use)
+    again = {*_used_again(uses, placed.depth), *chain(*far.values())}
+    tails = (p for p in far if p.parents)
+    breaks = {p: (str(k), far[p]) for k, p in enumerate(tails, 1)}
+    behind = [(p, use) for p, use in entries.behind(again) if placed.row[p] == placed.row[use[0]]]
+    return Layout(scopes, placed, again, breaks, behind)
+
+
+def _room(nodes: Sequence[Node], show: Set[str]) -> Size:
+    """Estimate how much room a box takes, with what is between two, in points: width and height."""
+    rows = len({"data", "grad"} & show)
+    wide, high = [], []
+    for node in nodes[:SAMPLE]:
+        lines = numbers(node.data).split("\n")  # a gradient, which comes and goes, is as long
+        wide.append(80 + A_LETTER * max(map(len, lines)) * bool(rows))
+        pictures = rows if "heat" in show and is_large(node.data) else 0
+        high.append(A_LINE * (2 + rows * len(lines) + pictures))
+    return sum(wide) / len(wide), sum(high) / len(high)
+
+
+def _used_again(uses: Mapping[Use, Node], depth: Mapping[Node, int]) -> Iterator[Use]:
+    """Find uses of a leaf in many layers, but for the first."""
+    leaves: dict[Node, list[Use]] = {}
+    for use, p in uses.items():
+        if p.is_leaf:
+            leaves.setdefault(p, []).append(use)
+    for some in leaves.values():
+        if len({depth[node] for node, _ in some}) >= OFTEN:
+            yield from some[1:]
