@@ -5,6 +5,8 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from contextlib import nullcontext
+from itertools import groupby
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -405,3 +407,50 @@ def test_a_folded_box_shows_its_gradients_in_the_colour_of_their_signs(grads, ce
     found = re.findall(r'<TD ALIGN="RIGHT"><FONT COLOR="(#\w+)">([^<]*)<', source)
     assert found == cells
     assert ("1 … 1, 1 nan" in source) == (not cells)
+
+
+# -- the road of a reader
+
+PACKAGE = Path(tg.__file__).parent
+
+
+def place_of(frame):
+    """Name the module of drawing, or the other room, that a function is in."""
+    path = Path(frame.f_code.co_filename).with_suffix("")
+    parts = path.relative_to(PACKAGE).parts if path.is_relative_to(PACKAGE) else ("",)
+    return parts[0], parts[-1] if parts[0] == "drawing" else parts[0]
+
+
+def road(f):
+    """List where the functions are that drawing calls, in order; a call in a loop counts once."""
+    entered, seen = [], set()
+
+    def look(frame, event, _):
+        by = frame.f_back
+        (room, place), site = place_of(frame), (by.f_code, by.f_lasti, frame.f_code)
+        called = event == "call" and "." not in frame.f_code.co_qualname  # of no object
+        if called and room and "drawing" in (room, place_of(by)[0]) and site not in seen:
+            seen.add(site)
+            entered.append(place)
+
+    sys.setprofile(look)
+    try:
+        f()
+    finally:
+        sys.setprofile(None)
+    return [place for place, _ in groupby(entered)]
+
+
+def test_its_road_leads_from_what_is_decided_by_the_layout_to_what_is_written():
+    x, w, b = Value(2.0, label="x"), Value(3.0, label="w"), Value(1.0, label="b")
+    z = (w * x + b).relu()
+    z.backward()
+    tg.draw(z)  # imports are no part of it
+    assert road(lambda: tg.draw(z)) == [
+        *("computation", "engine", "rules"),
+        *("theme", "dot_program", "rules", "words", "formatting", "engine", "formatting"),
+        *("computation", "labels", "derivatives"),
+        *("layout", "formatting", "frames", "wrapping", "edges"),
+        *("nodes", "boxes", "labels", "rules", "labels", "formatting", "theme", "boxes"),
+        *("theme", "rules"),
+    ]

@@ -23,6 +23,7 @@ def node_box(
     heat: Callable[[Any], str] = heat,
 ) -> str:
     """Write a node as an HTML table; `name` is what it is called, `width` the least it takes."""
+    titles = [f"<B>{text(title)}</B>" for title in (sign(node), name) if title]
     large = is_large(node.data)
     kind = [shape(node.shape)] if "shape" in show or large else []
     kind += [str(node.dtype)] if "dtype" in show else []
@@ -36,7 +37,6 @@ def node_box(
     elif "grad" in show:
         rest = numbers(node.data).count("\n") if width else 0  # as high as the gradient will be
         arrays.append(("grad", "–" + "\n\u00a0" * rest, theme.SOFT, ""))
-    titles = [f"<B>{text(title)}</B>" for title in (sign(node), name) if title]
     rows = [row(fill, "&nbsp; ".join(titles) or ("weight" if fill == theme.WEIGHT else "leaf"))]
     if any(kind):
         rows.append(row(theme.PAPER, " &nbsp;".join(part for part in kind if part), theme.SOFT))

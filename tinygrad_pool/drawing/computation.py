@@ -94,10 +94,9 @@ def draw(
         picture = picture_of(value, nodes, shown, names, {*lit}, direction, rows)
         graph.graph_attr["rankdir"] = picture.layout.rows.direction
         sent = contributions_of(nodes) if "contribution" in shown else {}
-        styles = edge_styles(nodes, shown, sent)
         for line in (*legend(sent).splitlines(), *picture.scale.splitlines()):
             write_on(graph, line)
-        draw_nodes(graph, picture, styles)
+        draw_nodes(graph, picture, edge_styles(nodes, shown, sent))
     return in_theme(graph, theme)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from itertools import chain
 from typing import NamedTuple
 
@@ -42,6 +42,9 @@ def laid_out(
     inside = {*nodes}
     operands = {(n, i): p for n in nodes for i, p in enumerate(n.parents) if isinstance(p, Node)}
     uses = {use: p for use, p in operands.items() if p in inside}
+    users: dict[Node, list[Use]] = {}
+    for use, p in uses.items():
+        users.setdefault(p, []).append(use)
     room = _room(nodes, show)
     label = LABEL if {"local", "contribution"} & show else 0
     scopes = scopes_of(nodes)
@@ -50,14 +53,14 @@ def laid_out(
     edges = [(p, node) for (node, _), p in uses.items()]
     edges += [(p, uses[use]) for p, use in entries.behind() if use in uses]
     placed = rows_of(frames, edges, rows, direction, room, label)
-    far: dict[Node, list[Use]] = {}
-    for use, p in uses.items():
-        if placed.row[use[0]] != placed.row[p]:
-            far.setdefault(p, []).append(use)
-    again = {*_used_again(uses, placed.depth), *chain(*far.values())}
-    tails = (p for p in far if p.parents)
+    row, layer = placed.row, placed.depth
+    far = {p: [(n, i) for n, i in some if row[n] != row[p]] for p, some in users.items()}
+    leaves = [some for p, some in users.items() if p.is_leaf]
+    often = [some[1:] for some in leaves if len({layer[n] for n, _ in some}) >= OFTEN]
+    again = {*chain(*far.values(), *often)}
+    tails = dict.fromkeys(p for use, p in uses.items() if p.parents and use in again)
     breaks = {p: (str(k), far[p]) for k, p in enumerate(tails, 1)}
-    behind = [(p, use) for p, use in entries.behind(again) if placed.row[p] == placed.row[use[0]]]
+    behind = [(p, (n, i)) for p, (n, i) in entries.behind(again) if row[p] == row[n]]
     return Layout(scopes, placed, again, breaks, behind)
 
 
@@ -71,14 +74,3 @@ def _room(nodes: Sequence[Node], show: Set[str]) -> Size:
         pictures = rows if "heat" in show and is_large(node.data) else 0
         high.append(A_LINE * (2 + rows * len(lines) + pictures))
     return sum(wide) / len(wide), sum(high) / len(high)
-
-
-def _used_again(uses: Mapping[Use, Node], depth: Mapping[Node, int]) -> Iterator[Use]:
-    """Find uses of a leaf in many layers, but for the first."""
-    leaves: dict[Node, list[Use]] = {}
-    for use, p in uses.items():
-        if p.is_leaf:
-            leaves.setdefault(p, []).append(use)
-    for some in leaves.values():
-        if len({depth[node] for node, _ in some}) >= OFTEN:
-            yield from some[1:]

@@ -64,11 +64,13 @@ def draw_nodes(graph: Digraph, picture: Picture, styles: Mapping[Node, list[Styl
     scopes, rows = picture.layout.scopes, picture.layout.rows
     if any(scopes.values()):
         graph.attr(**AS_WRITTEN)
-    if len(rows.first) > 1:  # each is a frame, too, but one that is not seen
+    several = len(rows.first) > 1
+    if several:  # each is a frame, too, but one that is not seen
         graph.attr(nodesep="0.1")
         scopes = {node: f"{rows.row[node]}/{scope}".rstrip("/") for node, scope in scopes.items()}
     _draw_frames(graph, picture, picture.nodes, scopes)
-    align(graph, [picture.ids[node] for node in rows.first], picture.at)
+    if several:
+        align(graph, [picture.ids[node] for node in rows.first], picture.at)
     for before, use in picture.layout.behind:
         graph.edge(picture.ids[before], picture.tail(*use), style="invis")
     for node in picture.nodes:

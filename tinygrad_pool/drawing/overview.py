@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from tinygrad_pool.drawing import theme
@@ -44,26 +44,19 @@ def draw_groups(
     in_order = sorted(far, key=lambda k: (placed.row[k], k))
     numbers = {k: str(1 + in_order.index(k)) for k in far}
     graph.attr(**AS_WRITTEN)
+    several = len(placed.first) > 1
     for k, _ in enumerate(placed.first):
-        members = [i for i, row in placed.row.items() if row == k]
-        with _row(graph, k, alone=len(placed.first) == 1) as part:
+        members = [i for i, at in placed.row.items() if at == k]
+        with graph.subgraph(name=f"cluster_row{k}") if several else nullcontext(graph) as part:
+            if several:  # a frame that is not seen
+                part.attr(style="invis", margin="0")
             for i in members:
                 group = groups[i]
                 box = _box(group, root in group.nodes[-1:], not lit.isdisjoint(group.nodes))
                 part.node(f"g{i}", box, shape="plain", id=f"g{i}")
             _draw_links(part, groups, members, numbers, style)
-    align(graph, [f"g{i}" for i in placed.first])
-
-
-@contextmanager
-def _row(graph: Digraph, k: int, alone: bool) -> Iterator[Digraph]:
-    """Open a row: a frame that is not seen, or the graph itself if there is no other."""
-    if alone:
-        yield graph
-        return
-    with graph.subgraph(name=f"cluster_row{k}") as part:
-        part.attr(style="invis", margin="0")
-        yield part
+    if several:
+        align(graph, [f"g{i}" for i in placed.first])
 
 
 def _draw_links(

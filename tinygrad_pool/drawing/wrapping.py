@@ -42,12 +42,10 @@ class Rows(NamedTuple, Generic[T]):
 def align(
     graph: Digraph, firsts: Sequence[str], at: Callable[[str], Mapping[str, str]] = lambda _: {}
 ) -> None:
-    """Keep rows below each other, if there are several, by points in front of the first of each.
+    """Keep several rows below each other by points in front of the first of each.
 
     `at` tells the position of such a point, if it is settled.
     """
-    if len(firsts) < 2:
-        return
     points = [f"row{k}" for k, _ in enumerate(firsts)]
     walls = [(f"wall{k}", f"wall{k}end") for k, _ in enumerate(points[1:])]
     for point in chain(points, *walls):
