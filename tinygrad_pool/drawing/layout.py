@@ -18,10 +18,11 @@ SAMPLE, A_LETTER, A_LINE, LABEL = 100, 7.6, 22, 55
 
 
 class Layout(NamedTuple):
-    """Where nodes stand, in frames and rows, and which uses have a box of their own beside them.
+    """Where nodes stand, in frames and rows, and what has a box of its own beside its user.
 
-    `breaks` has the tails of edges to other rows, with the number under which these go on.
-    `behind` has what only stands beside its user, with the node that it is put behind.
+    `again` has the uses of a node that stands elsewhere, too. `breaks` has the tails of edges to
+    other rows: a number under which these go on, and the uses there. `behind` has what only stands
+    beside its user, each with the node that it is put behind.
     """
 
     scopes: Mapping[Node, str]
@@ -42,9 +43,9 @@ def laid_out(
     inside = {*nodes}
     operands = {(n, i): p for n in nodes for i, p in enumerate(n.parents) if isinstance(p, Node)}
     uses = {use: p for use, p in operands.items() if p in inside}
-    users: dict[Node, list[Use]] = {}
+    uses_of: dict[Node, list[Use]] = {}
     for use, p in uses.items():
-        users.setdefault(p, []).append(use)
+        uses_of.setdefault(p, []).append(use)
     room = _room(nodes, show)
     label = LABEL if {"local", "contribution"} & show else 0
     scopes = scopes_of(nodes)
@@ -54,8 +55,8 @@ def laid_out(
     edges += [(p, uses[use]) for p, use in entries.behind() if use in uses]
     placed = rows_of(frames, edges, rows, direction, room, label)
     row, layer = placed.row, placed.depth
-    far = {p: [(n, i) for n, i in some if row[n] != row[p]] for p, some in users.items()}
-    leaves = [some for p, some in users.items() if p.is_leaf]
+    far = {p: [(n, i) for n, i in some if row[n] != row[p]] for p, some in uses_of.items()}
+    leaves = [some for p, some in uses_of.items() if p.is_leaf]
     often = [some[1:] for some in leaves if len({layer[n] for n, _ in some}) >= OFTEN]
     again = {*chain(*far.values(), *often)}
     tails = dict.fromkeys(p for use, p in uses.items() if p.parents and use in again)
