@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
+from itertools import chain, pairwise
 from math import ceil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,7 +14,7 @@ from tinygrad_pool.drawing.frames import VISIT, Use
 from tinygrad_pool.drawing.heat import heat
 from tinygrad_pool.drawing.layout import Layout
 from tinygrad_pool.drawing.theme import literal
-from tinygrad_pool.drawing.wrapping import ACROSS, align
+from tinygrad_pool.drawing.wrapping import ACROSS
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import plain
 
@@ -24,6 +25,7 @@ AS_WRITTEN = {"mclimit": "0.01", "remincross": "false"}
 """Lets leaves in frames stand in the order in which they are written, at the price of crossings."""
 BREAK = {"shape": "circle", "width": "0.35", "fixedsize": "true"}
 """How the number looks under which an edge goes on in another row."""
+POINT = {"shape": "point", "width": "0", "style": "invis"}
 
 
 class Picture(NamedTuple):
@@ -174,3 +176,37 @@ def _draw_operand(graph: Digraph, picture: Picture, node: Node, i: int) -> None:
     else:
         label, style = picture.layout.breaks[p][0], BREAK
     graph.node(name, label, id=name, **{**style, **picture.at(name)})
+
+
+def align(
+    graph: Digraph, firsts: Sequence[str], at: Callable[[str], Mapping[str, str]] = lambda _: {}
+) -> None:
+    """Keep several rows below each other by points in front of the first of each.
+
+    Rows begin below each other. Graphviz keeps them in their order if a row is a frame that is not
+    seen, with a point in front of it, and an edge that is not seen runs between each two from end
+    to end. `at` tells the position of such a point, if it is settled.
+    """
+    points = [f"row{k}" for k, _ in enumerate(firsts)]
+    walls = [(f"wall{k}", f"wall{k}end") for k, _ in enumerate(points[1:])]
+    for point in chain(points, *walls):
+        graph.node(point, "", **{**POINT, **at(point)})
+    for point, first in zip(points, firsts, strict=True):
+        graph.edge(point, first, style="invis", weight="9")
+    in_line(graph, points)
+    for above, below, (wall, end) in zip(points, points[1:], walls, strict=False):
+        in_line(graph, (above, wall, below))
+        with graph.subgraph() as last:
+            last.attr(rank="max")
+            last.node(end)
+        graph.edge(wall, end, style="invis")
+
+
+def in_line(graph: Digraph, names: Iterable[str], called: str | None = None) -> None:
+    """Keep nodes of one rank in their order."""
+    pairs = [*pairwise(names)]
+    if pairs:
+        with graph.subgraph(name=called) as line:
+            line.attr(rank="same")
+            for before, after in pairs:
+                line.edge(before, after, style="invis")

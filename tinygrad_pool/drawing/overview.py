@@ -12,8 +12,8 @@ from tinygrad_pool.drawing.boxes import by_sign, row, table
 from tinygrad_pool.drawing.folding import Folded, Group
 from tinygrad_pool.drawing.frames import shared
 from tinygrad_pool.drawing.labels import sign, text
-from tinygrad_pool.drawing.nodes import AS_WRITTEN, BREAK
-from tinygrad_pool.drawing.wrapping import align, rows_of
+from tinygrad_pool.drawing.nodes import AS_WRITTEN, BREAK, align
+from tinygrad_pool.drawing.wrapping import rows_of
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.formatting import joined, range_of, shape

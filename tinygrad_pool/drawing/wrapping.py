@@ -1,20 +1,11 @@
-"""Long graphs in several rows, as text is set in lines: where each node stands.
-
-Rows begin below each other. Graphviz keeps them in their order if a row is a frame that is not
-seen, with a point in front of it, and an edge that is not seen runs between each two from end to
-end. Edges from row to row are broken there.
-"""
+"""Long graphs in several rows, as text is set in lines: where each node stands."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain, pairwise
+from collections.abc import Iterable, Mapping, Sequence
 from math import isqrt
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeAlias, TypeVar
-
-if TYPE_CHECKING:
-    from graphviz import Digraph
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 T = TypeVar("T")
 """What stands for a node."""
@@ -23,7 +14,6 @@ ACROSS = ("LR", "RL")
 WIDE, HIGH = 16, 9
 BOX = (150.0, 110.0)
 """How much room a box takes with what is between two, in points, or nearly."""
-POINT = {"shape": "point", "width": "0", "style": "invis"}
 FRAME = 66
 """How much room a row takes for its frames, in points."""
 MOST, GAIN = 8, 1.25
@@ -37,38 +27,6 @@ class Rows(NamedTuple, Generic[T]):
     depth: Mapping[T, int]
     first: Sequence[T]
     direction: str
-
-
-def align(
-    graph: Digraph, firsts: Sequence[str], at: Callable[[str], Mapping[str, str]] = lambda _: {}
-) -> None:
-    """Keep several rows below each other by points in front of the first of each.
-
-    `at` tells the position of such a point, if it is settled.
-    """
-    points = [f"row{k}" for k, _ in enumerate(firsts)]
-    walls = [(f"wall{k}", f"wall{k}end") for k, _ in enumerate(points[1:])]
-    for point in chain(points, *walls):
-        graph.node(point, "", **{**POINT, **at(point)})
-    for point, first in zip(points, firsts, strict=True):
-        graph.edge(point, first, style="invis", weight="9")
-    in_line(graph, points)
-    for above, below, (wall, end) in zip(points, points[1:], walls, strict=False):
-        in_line(graph, (above, wall, below))
-        with graph.subgraph() as last:
-            last.attr(rank="max")
-            last.node(end)
-        graph.edge(wall, end, style="invis")
-
-
-def in_line(graph: Digraph, names: Iterable[str], called: str | None = None) -> None:
-    """Keep nodes of one rank in their order."""
-    pairs = [*pairwise(names)]
-    if pairs:
-        with graph.subgraph(name=called) as line:
-            line.attr(rank="same")
-            for before, after in pairs:
-                line.edge(before, after, style="invis")
 
 
 def rows_of(
@@ -85,6 +43,7 @@ def rows_of(
     `frames` tells the frames of each node: one is broken only if it is longer than a row. A `box`
     has its room, and so has a `label` between two.
 
+    >>> from itertools import pairwise
     >>> chain = dict.fromkeys("abcdefghijkl", ())
     >>> rows_of(chain, pairwise(chain), None, "LR").first
     ['a', 'e', 'i']

@@ -9,9 +9,9 @@ import numpy as np
 from tinygrad_pool.derivatives.candidates import Candidates
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.labels import sign
+from tinygrad_pool.drawing.nodes import in_line
 from tinygrad_pool.drawing.units import OTHERS, called, draw_circle, rim, rims_told, width_of
 from tinygrad_pool.drawing.words import Caption
-from tinygrad_pool.drawing.wrapping import in_line
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import counted, number, plain, subscript, typeset
 
