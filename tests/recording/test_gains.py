@@ -182,6 +182,16 @@ def test_gains_needs_a_gradient(name, said):
         passed.gains(name)
 
 
+def test_a_nan_on_the_way_is_named():
+    x = tg.Value([2.0, 0.5], label="x")
+    y = x.clip(-1.0, 1.0)  # sends 0 where it cuts off, whatever arrives
+    y.label = "y"
+    passed = tg.record(y * 1.0, np.array([np.nan, 3.0]))
+    assert passed.gradients[x].tolist() == [0.0, 3.0]
+    with pytest.raises(OptionError, match=r"gains: the gradient of y is .* why\('y'\) explains"):
+        passed.gains("x")
+
+
 def test_why_says_how_a_gradient_vanishes():
     w, z = tg.Value(0.5, label="w"), tg.Value(0.1, label="x")
     for t in range(20):

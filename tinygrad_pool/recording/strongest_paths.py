@@ -48,12 +48,16 @@ class StrongestPaths:
         """Compute `|grad|` of a node."""
         return length(self._grads[node])
 
+    def up(self, node: Node, top: Node) -> list[Node]:
+        """List the path from a node up to another, or to one that got nothing but NaN or 0."""
+        path = [node]
+        while path[-1] is not top and path[-1] in self.above:
+            path.append(self.above[path[-1]])
+        return path
+
     def gains(self, top: Node, node: Node, call: Callable[[Node], str]) -> GainPath:
         """Measure `|grad|` on the strongest path to a node, from another above on."""
-        path = [node]
-        while path[-1] is not top:
-            path.append(self.above[path[-1]])
-        path.reverse()
+        path = self.up(node, top)[::-1]
         held, sent = set(path), dict[Node, float]()
         for above, _, contributions in self._steps:
             if above in held:

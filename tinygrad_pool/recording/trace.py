@@ -250,7 +250,8 @@ class Trace(Named):
 
         At each node, the path comes from the one above that sends the largest contribution.
 
-        Raises OptionError for a node that does not exist, or whose gradient is 0 or not finite.
+        Raises OptionError for a node that does not exist, or where a gradient on the path is 0 or
+        not finite.
 
         >>> w, z = Value(0.5, label="w"), Value(1.0, label="x")
         >>> for _ in range(20):
@@ -267,10 +268,11 @@ class Trace(Named):
         if found not in self.gradients:
             raise OptionError(f"gains: {' '.join(str(self.why(found)).split())}")
         strongest = self.ledger.strongest
-        if found not in strongest.above or not 0 < strongest.size(found) < inf:
+        end = strongest.up(found, self.loss)[-1]
+        if end is not self.loss or not 0 < strongest.size(found) < inf:
+            lost = self.call(found if end is self.loss else end)
             raise OptionError(
-                f"gains: the gradient of {self.call(found)} is 0 or not finite; "
-                f"why({self.call(found)!r}) explains that"
+                f"gains: the gradient of {lost} is 0 or not finite; why({lost!r}) explains that"
             )
         return strongest.gains(self.loss, found, self.ledger.call)
 
