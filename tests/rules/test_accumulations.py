@@ -46,6 +46,13 @@ def test_halves_are_added_up_in_float32():
     assert np.var(Value(np.array([200.0, -200.0], np.float16))).data == np.float16(40000.0)
 
 
+@pytest.mark.parametrize("f", [np.cumsum, np.cumprod])
+def test_so_is_what_goes_back_from_what_came_so_far(f):
+    x = Value(np.ones(5000, np.float16))
+    f(x).mean().backward()
+    np.testing.assert_allclose(x.grad, np.arange(5000, 0, -1) / 5000, 1e-2)
+
+
 def test_a_norm_of_zeros_has_a_slope_of_0():
     for x in (Value(np.zeros(3)), Value(np.zeros((2, 3)))):
         for ord in (None, *([3] if x.ndim == 1 else [])):

@@ -140,6 +140,13 @@ def test_a_shape_that_is_not_said_is_the_plainest():
     assert shaping.broadcast_to(np.array(1.0))[0].shape == ()
 
 
+@pytest.mark.parametrize("f", [lambda v: v[np.zeros(5000, int)], lambda v: np.repeat(v, 5000)])
+def test_a_half_that_is_taken_many_times_gets_all_gradients(f):
+    v = tg.Value(np.ones(1, np.float16))
+    f(v).sum().backward()
+    assert (v.grad.dtype, v.grad[0]) == (np.float16, 5000)
+
+
 def test_a_cell_that_is_taken_twice_gets_both_gradients_in_order():
     x = tg.Value([1.0, 2.0, 3.0])
     y = x[[2, 0, 2, 2]]

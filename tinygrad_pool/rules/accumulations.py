@@ -58,7 +58,7 @@ def cumsum(x: Array, axis: int | None = None) -> tuple[Array, Backward]:
     shape, at = _along(x, axis, "cumsum")
 
     def cumsum_backward(g: Array) -> Contributions:
-        to_x = np.flip(np.cumsum(np.flip(g, axis=at), axis=at), axis=at)
+        to_x = np.flip(np.cumsum(np.flip(widened(g), axis=at), axis=at), axis=at)
         return (np.reshape(to_x, np.shape(x)),)
 
     return as_given(np.cumsum(widened(np.reshape(x, shape)), axis=at), x), cumsum_backward
@@ -80,7 +80,7 @@ def cumprod(x: Array, axis: int | None = None) -> tuple[Array, Backward]:
     rows = rows_of(np.reshape(x, shape), (at,))
 
     def cumprod_backward(g: Array) -> Contributions:
-        sent = rows_of(g, (at,))
+        sent = rows_of(widened(g), (at,))
         way = _to_factors if isinstance(rows, np.ndarray) else _to_factors_of_values
         to_x = out_of_rows(way(rows, sent), shape, (at,))
         return (np.reshape(to_x, np.shape(x)),)

@@ -52,12 +52,12 @@ def fast_max_pool(x: Floats, windows: AnyWindows, ties: str) -> tuple[Floats, Ba
     y, winners = _maxima(planes, tiling, ties)
 
     def max_pool_backward(g: Array) -> Contributions:
-        to_x = np.zeros(shape, g.dtype)
+        to_x = np.zeros(shape, wide_of(g.dtype))
         flat, upstream, unit = to_x.reshape(-1), g.reshape(-1), 0
         for first, cells in _winning_cells(winners, tiling, space):
             np.add.at(flat[first:], cells, upstream[unit : unit + len(cells)])
             unit += len(cells)
-        return (to_x,)
+        return (to_x.astype(g.dtype, copy=False),)
 
     return y.reshape(*shape[: -len(space)], *y.shape[1:]), max_pool_backward
 
@@ -211,9 +211,9 @@ def _max_pool_of_lists(x: Floats, windows: AnyWindows, ties: str) -> tuple[Float
     cells = _listed_winners(planes, windows, ties)
 
     def max_pool_backward(g: Array) -> Contributions:
-        to_x = np.zeros(shape, g.dtype)
+        to_x = np.zeros(shape, wide_of(g.dtype))
         np.add.at(to_x.reshape(-1), cells, g.reshape(-1))
-        return (to_x,)
+        return (to_x.astype(g.dtype, copy=False),)
 
     out = (*shape[: x.ndim - len(windows.kernel)], *windows.over(shape))
     return planes.reshape(-1).take(cells).reshape(out), max_pool_backward

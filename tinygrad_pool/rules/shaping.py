@@ -206,17 +206,19 @@ def stack(*xs: Array, axis: int = 0) -> tuple[Array, Backward]:
 def scatter(g: Array, *, key: Key, shape: Shape) -> Array:
     """Add each element of g to the cell of a zero array that x[key] took it from.
 
-    The adjoint of indexing: a cell that was taken twice gets both, in order.
+    The adjoint of indexing: a cell that was taken twice gets both, in order; halves are added in
+    float32.
 
     >>> scatter(np.array([1.0, 2.0, 3.0]), key=np.array([0, 2, 0]), shape=(3,))
     array([4., 0., 2.])
     """
-    to_x = np.zeros(shape, np.asarray(g).dtype)
+    dtype = np.asarray(g).dtype
+    to_x = np.zeros(shape, np.float32 if dtype == np.float16 else dtype)
     if _is_basic(key):
         to_x[key] = g
     else:
         np.add.at(to_x, key, g)
-    return to_x
+    return to_x.astype(dtype, copy=False)
 
 
 def getitem(x: Array, key: Key = ()) -> tuple[Array, Backward]:

@@ -180,15 +180,14 @@ class Weights:
 def weigh(*xs: Array, weights: tuple[Weights, ...]) -> Array:
     """Send operands through layers of weights, and add: Σ_i W_i x_i, each broadcast to its layer.
 
-    Shares in half precision add up in single precision, as averages do; copies stay as they are.
+    Halves add up in single precision.
 
     >>> W = Weights(np.array([0, 1]), np.array([1, 1]), np.ones(2), (3,), (2,))
     >>> weigh(np.array([5.0, np.inf]), weights=(W,))
     array([inf, inf,  0.])
     """
     dtype = np.result_type(*xs)
-    shares = dtype == np.float16 and not all(np.isin(W.weight, (0, 1)).all() for W in weights)
-    y = np.zeros(prod(weights[0].y_shape), np.float32 if shares else dtype)
+    y = np.zeros(prod(weights[0].y_shape), np.float32 if dtype == np.float16 else dtype)
     for x, W in zip(xs, weights, strict=True):
         carrying = W.carrying()
         cells = np.broadcast_to(x, W.x_shape).reshape(-1)[carrying.cell].astype(y.dtype)
