@@ -69,6 +69,42 @@ def test_running_statistics_follow_in_place():
     np.testing.assert_array_equal(mean, before)
 
 
+def norms_of(x, dtype):
+    ones = np.ones(4, dtype)
+    return {
+        "batch": tg.batch_norm(x, None, None, ones, 0 * ones, training=True),
+        "batch, after training": tg.batch_norm(x, 900 * ones, 60_000 * ones, ones),
+        "instance": tg.instance_norm(x),
+        "layer": tg.layer_norm(x, 5),
+        "group": tg.group_norm(x, 2),
+    }
+
+
+def test_halves_are_normalized_in_single():
+    # their distances from the mean have squares beyond 65504
+    halves = np.float16(1000 + 400 * np.random.default_rng(0).normal(size=(6, 4, 5)))
+    doubles = norms_of(halves.astype(np.float64), np.float64)
+    for name, y in norms_of(halves, np.float16).items():
+        assert y.dtype == np.float16
+        np.testing.assert_allclose(y.data, doubles[name].data, 2e-3, 2e-3, err_msg=name)
+
+
+def test_a_variance_beyond_halves_does_not_overflow():
+    halves = np.float16([[-3000.0], [3000.0]])
+    assert tg.batch_norm(halves, np.zeros(1), np.full(1, 9e6)).data.tolist() == [[-1.0], [1.0]]
+    var = np.zeros(1)
+    tg.batch_norm(halves, None, var, training=True, momentum=1.0)
+    assert var == 1.8e7
+
+
+def test_running_statistics_that_cannot_follow_are_refused_before_any_does():
+    mean, var = np.zeros(4), np.broadcast_to(1.0, 4)
+    with pytest.raises(DataError, match="batch_norm: running statistics follow in place"):
+        tg.batch_norm(PLANES, mean, var, training=True)
+    assert not mean.any()
+    tg.batch_norm(PLANES, mean, var)
+
+
 class TestDropout:
     def test_the_others_are_scaled_so_that_the_mean_stays(self, works_everywhere):
         x = Value(np.ones(10_000))

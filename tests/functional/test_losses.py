@@ -25,6 +25,30 @@ def test_cross_entropy_does_not_overflow():
     assert E.item() == 2e4
 
 
+@pytest.mark.parametrize(
+    "options", [{"ignore_index": 1}, {"weight": [1.0, 3.0, 1.0]}, {"label_smoothing": 0.5}]
+)
+def test_many_losses_in_halves_are_averaged(options):
+    n = 70_000  # more than the largest half
+    scores, labels = np.zeros((n, 3), np.float16), np.zeros(n, int)
+    labels[0] = 1
+    x = Value(scores)
+    E = nn.cross_entropy(x, labels, **options)
+    E.backward()
+    y = Value(scores.astype(np.float64))
+    nn.cross_entropy(y, labels, **options).backward()
+    assert E.dtype == np.float16
+    assert E.item() == pytest.approx(np.log(3), rel=1e-3)
+    np.testing.assert_allclose(x.grad, y.grad, 1e-2, 1e-7)
+
+
+def test_a_sum_of_halves_may_be_beyond_them_before_it_is_divided_by_the_batch():
+    y, t = np.full((700, 100), -6.0, np.float16), np.full((700, 100), 0.25, np.float16)
+    E = nn.kl_div(y, t, reduction="batchmean")
+    assert E.dtype == np.float16
+    assert E.item() == pytest.approx(100 * 0.25 * (np.log(0.25) + 6), rel=1e-3)
+
+
 def test_mse_is_the_mean_square():
     y = Value([1.0, 2.0])
     E = nn.mse_loss(y, [1.0, 4.0])

@@ -11,6 +11,7 @@ from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, ShapeError
 from tinygrad_pool.functional.operations import operand, value
 from tinygrad_pool.rules.arguments import Rng, Shape, each, flag, generator, numbers, real
+from tinygrad_pool.rules.reductions import as_given, widened
 
 Statistics = NDArray[np.floating[Any]]
 
@@ -90,16 +91,18 @@ def batch_norm(
     axes, channels = (0, *range(2, x.ndim)), x.shape[1]
     kept = (channels, *(1,) * (x.ndim - 2))
     running = (running_mean, running_var)
+    follows = flag(training, f"{name}: training")
     for r in running:
-        _check_statistics(name, r, channels)
-    if flag(training, f"{name}: training"):
+        _check_statistics(name, r, channels, follows)
+    if follows:
         _follow(x, axes, running, momentum)
         y = _standardized(x, axes, eps)
     elif running_mean is None or running_var is None:
         raise DataError(f"{name}: needs running_mean and running_var where training is False")
     else:
-        mean, var = (np.reshape(r, kept).astype(x.dtype) for r in (running_mean, running_var))
-        y = (x - mean) / np.sqrt(var + np.asarray(eps, x.dtype))
+        wide = widened(x)  # a variance may be beyond halves
+        mean, var = (np.reshape(r, kept).astype(wide.dtype) for r in (running_mean, running_var))
+        y = as_given((wide - mean) / np.sqrt(var + np.asarray(eps, wide.dtype)), x)
     return _scaled(name, y, weight, bias, (channels,), kept)
 
 
@@ -191,11 +194,12 @@ def sizes(name: str, normalized_shape: Any) -> Shape:
 
 
 def _standardized(x: Value, axes: Shape, eps: float) -> Value:
-    """Compute (x − μ) / √(σ² + ε) over axes; nothing of nothing."""
+    """Compute (x − μ) / √(σ² + ε) over axes, of halves in float32; nothing of nothing."""
     if not x.size:
         return x
-    z: Any = x - x.mean(axis=axes, keepdims=True)
-    y: Value = z / np.sqrt(np.square(z).mean(axis=axes, keepdims=True) + eps)
+    wide = widened(x)
+    z = wide - wide.mean(axis=axes, keepdims=True)
+    y: Value = as_given(z / np.sqrt(np.square(z).mean(axis=axes, keepdims=True) + eps), x)
     return y
 
 
@@ -209,7 +213,7 @@ def _scaled(name: str, y: Value, weight: Any, bias: Any, shape: Shape, kept: Sha
     return y if bias is None else y + np.reshape(operand(bias, name), kept)
 
 
-def _check_statistics(name: str, running: Any, channels: int) -> None:
+def _check_statistics(name: str, running: Any, channels: int, follows: bool) -> None:
     if running is None:
         return
     if not isinstance(running, np.ndarray) or running.dtype.kind != "f":
@@ -218,11 +222,13 @@ def _check_statistics(name: str, running: Any, channels: int) -> None:
         raise ShapeError(
             f"{name}: running statistics need shape {(channels,)}, got {running.shape}"
         )
+    if follows and not running.flags.writeable:
+        raise DataError(f"{name}: running statistics follow in place, got a read-only array")
 
 
 def _follow(x: Value, axes: Shape, running: tuple[Statistics | None, ...], momentum: float) -> None:
     """Move running statistics towards those of a batch, in place."""
-    data: Any = x._numbers  # x.data would hand it out
+    data = widened(x._numbers)  # x.data would hand it out
     n = prod(x.shape[i] for i in axes)
     if n == 1:
         raise ShapeError(

@@ -19,6 +19,7 @@ from tinygrad_pool.functional.operations import (
 )
 from tinygrad_pool.rules import entropies
 from tinygrad_pool.rules.arguments import choice, count_of, flag, real
+from tinygrad_pool.rules.reductions import as_given, widened
 
 Reduction: TypeAlias = Literal["mean", "sum", "none"]
 """What becomes of the losses of the examples: their mean, their sum, or they stay as they are."""
@@ -102,7 +103,7 @@ def kl_div(y: Any, target: Any, reduction: str = "mean", log_target: bool = Fals
         some = t > 0
         losses = np.where(some, t * np.log(np.where(some, t, 1.0)), 0.0) - t * y
     if reduction == "batchmean":
-        return _reduced("kl_div", losses, "sum") / len(y)
+        return _divided(losses, len(y))
     return _reduced("kl_div", losses, reduction)
 
 
@@ -304,8 +305,14 @@ def _averaged(name: str, losses: Value, counts: Any, reduction: Reduction) -> Va
     """Reduce losses; their mean is by what each counts."""
     check_reduction(name, reduction)
     if reduction == "mean":
-        return losses.sum() / float(counts.sum())
+        return _divided(losses, float(widened(counts).sum()))
     return _reduced(name, losses, reduction)
+
+
+def _divided(losses: Value, count: float) -> Value:
+    """Divide the sum of the losses; that of halves may be beyond them."""
+    y: Value = as_given(widened(losses).sum() / count, losses)
+    return y
 
 
 def _reduced(name: str, losses: Value, reduction: str) -> Value:
