@@ -104,6 +104,17 @@ def test_a_path_without_a_loop_has_no_turns():
     assert path.place(path.steps[-1]) == "tanh#1 → x, × 0.79"
 
 
+def test_what_happens_twice_beside_a_long_loop_does_not_make_two_turns():
+    w, c = tg.Value(0.3, label="w"), tg.Value(0.1, label="c")
+    h = tg.sigmoid(tg.sigmoid(c.reshape(1)[0].reshape(1)[0]))
+    for _ in range(12):  # as in an LSTM: its products and sums are repeated, the rest is not
+        h = h * w + 0.1
+    path = tg.record(tg.tanh(h) * 0.5).gains(c)
+    assert {row[0] for row in path.by("turn").rows} == {f"{t} of 12" for t in range(1, 13)} | {
+        "outside"
+    }
+
+
 def test_no_step_stands_out_where_all_do_the_same():
     z = tg.Value(0.0, label="x")
     for _ in range(8):

@@ -34,6 +34,9 @@ SAME = 0.005
 LARGEST = 300
 """A gain beyond 10 to this power does not fit a float, though the numbers at both ends do."""
 
+PART = 0.25
+"""Steps that are repeated equally often are a loop if they are this part of the path."""
+
 
 class Gain(NamedTuple):
     """One step down a path: `|grad|`, √Σ g², of a node, `before`, and of the one `below`, `after`.
@@ -241,9 +244,10 @@ def _in_turns(steps: list[Gain]) -> list[Gain]:
     keys = [(s.node.rule, s.line) for s in steps]
     total = Counter(keys)
     often = Counter(n for n in total.values() if n > 1)
-    if not often:
+    large = [n for n in often if n * often[n] >= PART * len(steps)]
+    if not large:
         return steps
-    most = max(often, key=lambda n: (often[n], -n))
+    most = max(large, key=lambda n: (often[n], -n))
     seen, found = Counter[Any](), []
     for s, key in zip(reversed(steps), reversed(keys), strict=True):
         turn = 1 + seen[key] * most // total[key]
