@@ -18,7 +18,7 @@ from tinygrad_pool.engine.lift import reapply
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, GradientError
-from tinygrad_pool.formatting import subscript
+from tinygrad_pool.formatting import on_a_line, subscript
 from tinygrad_pool.rules.rule import is_ours
 from tinygrad_pool.rules.sparse_weights import Weights
 from tinygrad_pool.rules.traits import traits_of
@@ -63,7 +63,7 @@ def gradcheck(f: Callable[..., Value], *inputs: Any) -> bool:
     and longer where rounding would drown the slopes: from 1e-5 x to 1e-5, or the other way round.
 
     Returns True. Raises GradientError, which names the rule, the contribution in the rule's own
-    letters, the element, and the numbers; DataError if f does not return a Value or an input is not
+    letters, the element, and the numbers, or if f gives other numbers each time; DataError if f does not return a Value or an input is not
     made of numbers.
 
     >>> gradcheck(lambda x, w: (x * w).sum(), [1.0, 2.0], [3.0, 4.0])
@@ -79,6 +79,12 @@ def gradcheck(f: Callable[..., Value], *inputs: Any) -> bool:
     y = f(*map(Value, arrays))
     if not isinstance(y, Value):
         raise DataError(f"gradcheck: f must return a Value, got {type(y).__name__}")
+    again = f(*map(Value, arrays))
+    if not np.array_equal(y.data, again.data, equal_nan=True):
+        raise GradientError(
+            f"gradcheck: f is {on_a_line(y.data)}, and {on_a_line(again.data)} when it is called "
+            "again with the same inputs: let it draw from a seed, as dropout(x, rng=0) does"
+        )
     with np.errstate(all="ignore"):
         for node in topological_order(y):
             if node.parents:
