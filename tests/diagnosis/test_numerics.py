@@ -65,6 +65,25 @@ class TestNotFinite:
         assert finding.why.startswith(why)
         assert "of 1 parameters are not finite" in finding.says or "of 2 para" in finding.says
 
+    @pytest.mark.parametrize(
+        ("f", "helps"),
+        [
+            (lambda w: w**-1, "; keep its operand above 0"),
+            (lambda w: w**0.5, "; keep its operand above 0"),
+            (lambda w: (w - 2.0) ** 0.5, "; keep its operand above 0"),
+            (lambda w: (w - 2.0).sqrt(), "; keep its operand above 0"),
+            (lambda w: w.sqrt(), "; add a small number under the root"),
+            (lambda w: (w + 300.0) ** 200, ", 200"),
+            (lambda w: (w - 300.0) ** 200, ", 200"),
+            (lambda w: 1.0 / w, "; keep the divisor away from 0"),
+            (lambda w: (w + 1e300) / 1e-300, "; keep the divisor away from 0"),
+            (lambda w: (w + np.inf) / (w + np.inf), "[0] = inf"),
+        ],
+    )
+    def test_what_helps_is_said_where_it_does(self, f, helps):
+        loss = f(tg.Value(np.zeros(2), label="w")).sum()
+        assert found("not finite", loss)[0].why.endswith(helps)
+
     def test_finite_numbers_are_none(self):
         w = tg.Value(2.0, label="w")
         assert found("not finite", (w * 3.0).log() + w.sqrt()) == []

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_pool.derivatives.sparse_jacobian import operands_of
 from tinygrad_pool.derivatives.ties import Tie, find_ties
 from tinygrad_pool.diagnosis.findings import PARTLY_LOST, SUSPICIOUS, WRONG_NUMBERS, Finding
 from tinygrad_pool.diagnosis.survey import Survey
@@ -19,12 +20,14 @@ from tinygrad_pool.recording.source import defined_at, made_at
 from tinygrad_pool.rules.rule import is_ours
 from tinygrad_pool.rules.traits import FIRST
 
+ABOVE_0 = "keep its operand above 0"
+
 HELPS = {
-    "log": "keep its operand above 0; log_softmax and logsumexp do that for probabilities",
+    "log": f"{ABOVE_0}; log_softmax and logsumexp do that for probabilities",
     "exp": "subtract the maximum first, as softmax and logsumexp do",
     "div": "keep the divisor away from 0",
     "sqrt": "add a small number under the root",
-    "power": "keep its operand above 0",
+    "power": ABOVE_0,
 }
 
 ROUNDING = 4
@@ -78,8 +81,20 @@ def _bad_number(survey: Survey, node: Node | None, why: str, reached: list[Node]
         )
     if node is None:
         return Finding("not finite", WRONG_NUMBERS, "the gradient that was given", says, why)
-    helps = f"; {HELPS[node.op]}" if node.op in HELPS else ""
-    return Finding("not finite", WRONG_NUMBERS, survey.call(node), says, why + helps, (node,))
+    return Finding("not finite", WRONG_NUMBERS, survey.call(node), says, why + _help(node), (node,))
+
+
+def _help(node: Node) -> str:
+    """Write what helps where a node made what is not finite; "" if its numbers are just large."""
+    y, i = np.asarray(node._numbers), int(node.op == "div")
+    if node.op not in HELPS:
+        return ""
+    x, wrong = np.broadcast_to(operands_of(node)[i], y.shape), ~np.isfinite(y)
+    x, y = (x[wrong], y[wrong]) if wrong.any() else (x, y)
+    if node.op == "sqrt" and np.any(x < 0):
+        return f"; {ABOVE_0}"
+    overflows = {"power": (x != 0) & ~np.isnan(y), "div": np.abs(x) >= 1}
+    return "" if np.all(overflows.get(node.op, False)) else f"; {HELPS[node.op]}"
 
 
 def _worst(x: Any) -> int:
