@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tinygrad_pool as tg
-from tinygrad_pool.errors import DataError, OptionError, TinygradPoolError
+from tinygrad_pool.errors import DataError, GraphError, OptionError, TinygradPoolError
 from tinygrad_pool.rules import reductions, traits
 
 pytestmark = pytest.mark.peer
@@ -130,6 +130,15 @@ class TestDifferences:
             return (x * x) ** 0.5, lambda g: (g,)
 
         assert not tg.crosscheck(tg.lift(size)(tg.Value([0.0])).sum()).ok
+
+    @pytest.mark.parametrize("numbers", [2.0, np.float32(2.0), np.array([2.0])])
+    def test_what_was_set_since_is_no_difference(self, numbers):
+        w = tg.Value(numbers, label="w")
+        E = (w * w).sum()
+        w.data = w.data + 3.0
+        with pytest.raises(GraphError, match="the data of the leaf 'w' changed after the mul node"):
+            tg.crosscheck(E)
+        assert tg.crosscheck((w * w).sum()).ok
 
     def test_many_are_counted(self):
         a = tg.Value([1.0, 2.0])

@@ -17,6 +17,7 @@ from tinygrad_pool.engine.functions import leaves_of
 from tinygrad_pool.engine.gradients import grad
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.rerun import check_value
+from tinygrad_pool.engine.staleness import check_not_stale
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError
 from tinygrad_pool.extras import extra
@@ -123,7 +124,7 @@ def crosscheck(loss: Value | Module, module: Any = None, *example: Any) -> Cross
     gradients are compared with those of `module`, or of `network.to_torch()`, as well.
 
     Raises ToolError without PyTorch; DataError for what is neither a Value nor a network;
-    OptionError if no leaf has the name of a parameter.
+    OptionError if no leaf has the name of a parameter; GraphError if data changed since.
 
     >>> a, b = Value(2.0, label="a"), Value(2.0, label="b")
     >>> crosscheck((a * b).exp()).ok  # doctest: +SKIP
@@ -153,6 +154,7 @@ def crosscheck(loss: Value | Module, module: Any = None, *example: Any) -> Cross
 
 def _of_graph(torch: Any, loss: Value) -> Crosscheck:
     recording = record(loss, _seed(loss))
+    check_not_stale(recording.nodes, create_graph=True)
     result = Crosscheck(recording)
     steps = {step.node: step for step in recording.steps}
     with np.errstate(all="ignore"), warnings.catch_warnings():
