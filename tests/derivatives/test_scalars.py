@@ -126,6 +126,13 @@ def test_the_softmax_family(f, axis):
     check(f(x, axis=axis), x)
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("scores", [[-np.inf, -np.inf], [np.inf, 1.0], [-np.inf, 1.0]])
+def test_a_logarithm_of_infinities_is_that_of_the_array(scores):
+    y = tg.functional.logsumexp(Value(scores))
+    np.testing.assert_equal(tg.explode(y).data, float(y.data))
+
+
 def test_a_softmax_of_large_numbers_stays_finite():
     x = Value([1000.0, 999.0, -1000.0], label="x")
     top = check(tg.softmax(x)[0], x)

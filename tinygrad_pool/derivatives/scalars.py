@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import prod
+from math import isfinite, prod
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -207,6 +207,7 @@ def _norm(node: Node, seen: Seen, _: int) -> Value:
 
 def _logsumexp(_: Node, seen: Seen, __: int) -> Value:
     top = max(float(x) for x in seen.all)
+    top = top if isfinite(top) else 0.0
     powers = [operations.exp(x - top) for x in seen.all]
     total: Value = operations.log(operations.weighted_sum([1.0] * len(powers), powers)) + top
     return total
