@@ -107,6 +107,18 @@ def test_without_a_terminal_and_without_commands_it_says_so(monkeypatch, network
         tg.debug(network()[2])
 
 
+@pytest.mark.parametrize(
+    ("expression", "shown"),
+    [
+        *(("g > 0", "True"), ("g is None", "False"), ("np.array([g, -g]) > 0", "[ True False]")),
+        *(("g", "1"), ("3", "3"), ("np.float32(2)", "2"), ("np.arange(2)", "0 1")),
+        *(("'a'", "'a'"), ("np.array(['a'])", "['a']"), ("(g, op)", "(1.0, 'add')")),
+    ],
+)
+def test_an_expression_is_shown_as_what_it_is(run, expression, shown):
+    assert run(f"print {expression}") == f"{shown}\n"
+
+
 def test_an_expression_that_raises_is_named():
     with pytest.raises(OptionError, match="ZeroDivisionError"):
         breakpoints.evaluate("1 / 0", {})

@@ -82,8 +82,9 @@ class Shell(SteppingCommands):
         node = self._node("")
         step = self.passed.step_of(node) or Step(node, node.grad, ())
         found = breakpoints.evaluate(argument, breakpoints.names_at(self.passed, step))
-        numbers = isinstance(found, float | int | np.generic | np.ndarray)
-        self.say(on_a_line(found) if numbers else in_a_line(repr(found)))
+        of_numpy = isinstance(found, np.generic | np.ndarray)
+        numbers = found.dtype.kind in "fiu" if of_numpy else type(found) in (float, int)
+        self.say(on_a_line(found) if numbers else in_a_line((str if of_numpy else repr)(found)))
 
     def do_show(self, argument: str) -> None:
         """show [NAME]: show a node's data and gradient, its operands, and what it sends them."""
