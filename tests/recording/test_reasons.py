@@ -36,6 +36,27 @@ def test_a_loser_is_told_who_won_and_by_how_much():
     assert "it lost to a constant" in why(tg.maximum(z[0], 5.0), "z0").causes[0]
 
 
+@pytest.mark.parametrize(
+    ("won", "lost", "how"),
+    [
+        (np.inf, np.inf, " in a tie"),
+        (-np.inf, -np.inf, " in a tie"),
+        (np.nan, np.nan, " in a tie"),
+        (np.nan, 1.0, ", which is nan"),
+        (np.inf, 1.0, ", by inf"),
+    ],
+)
+def test_what_is_not_finite_wins_by_no_number_that_is_not_one(won, lost, how):
+    for best, least in ((tg.maximum, False), (tg.minimum, True)):
+        numbers = (-won, -lost) if least else (won, lost)
+        a, b = (tg.Value(n, label=name) for n, name in zip(numbers, "ab", strict=True))
+        assert tg.record(best(a, b)).why(b).entries[0].reason == f"it lost to a{how}"
+        x = tg.Value(numbers, label="x")
+        assert tg.record(x.min() if least else x.max()).why(x, 1).entries[0].reason == (
+            f"it lost to x[0]{how}"
+        )
+
+
 def test_in_a_pool_the_winner_is_named_by_its_place():
     x = tg.Value([[1.0, 5.0], [2.0, 0.0]], label="x")
     found = why(tg.max_pool2d(x, 2).sum(), "x", (1, 0))

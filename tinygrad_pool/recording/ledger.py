@@ -178,8 +178,11 @@ class GradientExplainer:
         i, cell = candidates.at(best)
         p = node.parents[i]
         winner = self.at(p, cell) if isinstance(p, Node) else "a constant"
-        behind = float(candidates.value[best] - candidates.value[mine])
-        return f"it lost to {winner}" + (f", by {number(behind)}" if behind else " in a tie")
+        won, lost = (float(candidates.value[k]) for k in (best, mine))
+        if won == lost or np.isnan(lost):
+            return f"it lost to {winner} in a tie"
+        how = "which is nan" if np.isnan(won) else f"by {number(won - lost)}"
+        return f"it lost to {winner}, {how}"
 
 
 def _arrival(step: Step, i: int, cell: int, units: Indices, slopes: NDArray[Any]) -> Arrival:
