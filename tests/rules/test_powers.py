@@ -20,6 +20,15 @@ def test_slopes_at_kinks():
         assert slopes(np.cbrt, 0.0) == (np.inf,)
 
 
+@pytest.mark.parametrize("mask", [True, np.True_, np.array([True, False])])
+def test_a_mask_can_be_given_a_sign(mask):
+    w = Value([-2.0, 3.0])
+    y = np.copysign(mask, w)
+    y.sum().backward()
+    np.testing.assert_array_equal(y.data, np.copysign(mask, w.data))
+    assert not w.grad.any()
+
+
 def test_of_a_number_and_nan_the_number_gets_the_gradient():
     assert slopes(np.fmax, np.nan, 2.0) == (0.0, 1.0)
     assert slopes(np.fmin, 2.0, np.nan) == (1.0, 0.0)

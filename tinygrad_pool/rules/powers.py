@@ -276,7 +276,7 @@ def copysign(x: Array, w: Array) -> tuple[Array, Backward]:
 
 @observation
 def _turned(x: Array, w: Array) -> Any:
-    return np.sign(x) * np.copysign(np.ones((), dtype_of(x)), w)
+    return np.sign(1.0 * x) * np.copysign(np.ones((), dtype_of(x)), w)  # a mask has no sign
 
 
 @implements(np.fmax)
