@@ -48,6 +48,21 @@ def test_every_layer_becomes_torchs_own(torch, same, name):
     same(layer, module, x[:1] if module.training is False else x)
 
 
+def test_what_is_shared_stays_shared(torch, same):
+    act, layer, twin = nn.Tanh(), nn.Linear(3, 3, rng=0, **D), nn.Linear(3, 3, rng=1, **D)
+    twin.weight = layer.weight
+    inner = nn.Sequential()
+    net = nn.Sequential(layer, act, inner, layer, act, inner, twin)
+    module = net.to_torch()
+    same(net, module, torch.randn(2, 3).double())
+    assert [*module.state_dict()] == [
+        f"{i}.{name}" for i in (0, 3, 6) for name in ("weight", "bias")
+    ]
+    assert [n for n, _ in module.named_parameters()] == [n for n, _ in net.named_parameters()]
+    assert module[0] is module[3]
+    assert module[2] is module[5]
+
+
 class Residual(nn.Module):
     def __init__(self):
         self.body = [nn.Linear(4, 4, rng=0, **D), nn.Linear(4, 4, rng=1, **D)]

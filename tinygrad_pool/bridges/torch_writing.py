@@ -43,7 +43,7 @@ def to_torch(network: Module, *example: Any) -> Any:
     if not isinstance(network, Module):
         raise DataError(f"to_torch: needs a network, got {type(network).__name__}")
     try:
-        return _layer(torch, network)
+        return _layer(torch, network, {})
     except (OptionError, UnsupportedError):
         if not example:
             raise
@@ -75,15 +75,21 @@ def _check_dtype(dtype: np.dtype[Any]) -> None:
         )
 
 
-def _layer(torch: Any, module: Module) -> Any:
-    """Make PyTorch's layer of the same name and options."""
+def _layer(torch: Any, module: Module, known: dict[Any, Any]) -> Any:
+    """Make PyTorch's layer of the same name and options.
+
+    `known` holds the layers and parameters that were made: what is shared stays shared.
+    """
     kind = type(module)
     if isinstance(module, Network) and module._origin is not None:
         return _original(torch, module)
     if isinstance(module, Sequential | ModuleList):
         made = getattr(torch.nn, kind.__name__)()
-        for name, part in module.named_children():
-            made.add_module(name, _layer(torch, part))
+        for name, part in vars(module).items():
+            if isinstance(part, Module):
+                if part not in known:
+                    known[part] = _layer(torch, part, known)
+                made.add_module(name, known[part])
         return made
     theirs = getattr(torch.nn, kind.__name__, None)
     if theirs is None or not kind.__module__.startswith("tinygrad_pool.nn."):
@@ -102,6 +108,9 @@ def _layer(torch: Any, module: Module) -> Any:
     if first is not None:
         made = made.to(_tensor(torch, np.zeros(0, first.dtype)).dtype)
     made.load_state_dict(_tensors(torch, state), strict=False)
+    for name, v in state.items():
+        if isinstance(v, Value):
+            setattr(made, name, known.setdefault(v, getattr(made, name)))
     return made.train(getattr(module, "training", True))
 
 
