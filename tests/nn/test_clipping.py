@@ -30,6 +30,16 @@ def test_all_gradients_are_one_long_vector(p, norm):
     assert type(leaves[1].grad) is float
 
 
+@pytest.mark.parametrize("p", [1, 2, 3])
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+def test_a_norm_neither_overflows_nor_rounds_to_zero(p, size):
+    leaves = with_gradients([3 * size, -4 * size], 5 * size)
+    norm = (3**p + 4**p + 5**p) ** (1 / p)
+    assert clip_grad_norm_(leaves, 1.0, p) == pytest.approx(norm * size, rel=1e-12)
+    if size > 1:
+        np.testing.assert_allclose(leaves[0].grad, [3 / norm, -4 / norm])
+
+
 def test_values_are_limited_one_by_one():
     leaves = with_gradients([3.0, -0.5], -2.0)
     clip_grad_value_(leaves, 1)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, GradientError, OptionError
@@ -35,8 +36,8 @@ def clip_grad_norm_(
     if p == 0:
         raise OptionError(f"{name}: norm_type must be above 0, got {norm_type!r}")
     learnt = _with_gradient(name, parameters)
-    norms = [np.linalg.norm(np.reshape(v.grad, -1).astype(float), p) for v in learnt]
-    total = float(np.linalg.norm(norms, p)) if norms else 0.0
+    norms = [_norm(np.reshape(v.grad, -1).astype(float), p) for v in learnt]
+    total = _norm(np.array(norms), p) if norms else 0.0
     if flag(error_if_nonfinite, f"{name}: error_if_nonfinite") and not np.isfinite(total):
         raise GradientError(f"{name}: the norm of the gradients is {total}")
     scale = limit / (total + 1e-6)
@@ -60,6 +61,16 @@ def clip_grad_value_(parameters: Value | Iterable[Value], clip_value: float) -> 
     limit = real(clip_value, "clip_grad_value_: clip_value", 0.0)
     for v in _with_gradient("clip_grad_value_", parameters):
         v.grad = np.clip(v.grad, -limit, limit)
+
+
+def _norm(x: NDArray[np.float64], p: float) -> float:
+    """Compute the p-norm of a vector; powers that are too large or too small do no harm."""
+    with np.errstate(over="ignore", under="ignore"):
+        norm = float(np.linalg.norm(x, p))
+        largest = float(np.abs(x).max(initial=0.0))
+        if norm in (0, np.inf) and 0 < largest < np.inf:
+            norm = largest * float(np.linalg.norm(x / largest, p))
+    return norm
 
 
 def _with_gradient(name: str, parameters: Any) -> list[Value]:
