@@ -154,7 +154,7 @@ def test_a_cut_is_found_though_every_node_is_right():
 def test_a_function_that_draws_anew_is_no_wrong_gradient():
     x, rng = np.arange(1.0, 21.0), np.random.default_rng(0)
     for _ in range(20):
-        with pytest.raises(GradientError, match="gradcheck: f is .* called again with the same"):
+        with pytest.raises(GradientError, match=r"gradcheck: f is .* called again with the same"):
             gradcheck(lambda v: (tg.dropout(v, rng=rng) ** 2).sum(), x)
     assert gradcheck(lambda v: (tg.dropout(v, rng=1) ** 2).sum(), x)
     assert gradcheck(lambda v: v * np.nan, x)

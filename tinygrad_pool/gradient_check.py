@@ -63,8 +63,8 @@ def gradcheck(f: Callable[..., Value], *inputs: Any) -> bool:
     and longer where rounding would drown the slopes: from 1e-5 x to 1e-5, or the other way round.
 
     Returns True. Raises GradientError, which names the rule, the contribution in the rule's own
-    letters, the element, and the numbers, or if f gives other numbers each time; DataError if f does not return a Value or an input is not
-    made of numbers.
+    letters, the element, and the numbers, or if f gives other numbers when it is called again;
+    DataError if f does not return a Value or an input is not made of numbers.
 
     >>> gradcheck(lambda x, w: (x * w).sum(), [1.0, 2.0], [3.0, 4.0])
     True
