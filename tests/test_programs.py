@@ -248,7 +248,7 @@ def assert_adds_up(passed, node):
     limits = max(map(np.finfo, dtypes), key=lambda found: found.eps)
     if (
         not np.all(np.isfinite([why.grad, *sent]))
-        or max(map(abs, sent), default=0) > limits.max / 99
+        or max(map(abs, sent), default=0) > float(limits.max) / 99
     ):
         return
     roundings = (len(sent) + 8) * (float(limits.eps) * math.fsum(map(abs, sent)) + limits.tiny)
