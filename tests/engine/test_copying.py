@@ -68,6 +68,14 @@ def test_a_long_chain_copies():
     assert not x.has_grad
 
 
+def test_long_doubles_copy_whatever_is_between_them():
+    w = Value(np.arange(6, dtype=np.longdouble).reshape(2, 3), label="w")
+    for _ in range(20):
+        twin = copy.deepcopy((w @ w.T).sum())
+        twin.backward()
+        assert not w.has_grad
+
+
 def test_a_stale_graph_and_a_rule_that_draws_are_refused():
     w = Value([1.0, 2.0], label="w")
     y = (w * w).sum()

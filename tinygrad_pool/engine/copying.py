@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.engine.backward import topological_order
+from tinygrad_pool.engine.data import same_bits
 from tinygrad_pool.engine.lift import reapply
 from tinygrad_pool.engine.node import LeafNode, Node, name_of
 from tinygrad_pool.engine.staleness import check_not_stale
@@ -39,7 +40,7 @@ def _leaf(node: Any, memo: dict[int, Any]) -> Any:
 
 def _interior(node: Node, memo: dict[int, Any]) -> Any:
     twin = reapply(node, [memo[id(p)] if isinstance(p, Node) else p for p in node.parents])
-    if np.asarray(twin._numbers).tobytes() != np.asarray(node._numbers).tobytes():
+    if not same_bits(twin._numbers, node._numbers):
         raise GraphError(
             f"deepcopy: {name_of(node)} gives different numbers when its rule runs "
             "again, because the rule is random; copy v.detach() instead"

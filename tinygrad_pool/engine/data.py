@@ -200,6 +200,20 @@ def broadcast_error(name: str, data: Sequence[Any]) -> ShapeError:
     return ShapeError(f"{name}: shapes {shapes} do not broadcast")
 
 
+def same_bits(a: Data, b: Data) -> bool:
+    """Return whether numbers are the same to the last bit, signs of zeros too; NaN is NaN.
+
+    Their bytes would not tell: a long double has some that mean nothing.
+
+    >>> same_bits(0.0, 0.0), same_bits(0.0, -0.0)
+    (True, False)
+    """
+    a, b = np.asarray(a), np.asarray(b)
+    if a.dtype != b.dtype or not np.array_equal(a, b, equal_nan=True):
+        return False
+    return bool(np.all((np.signbit(a) == np.signbit(b)) | np.isnan(a)))
+
+
 def abs_difference(a: Data, b: Data) -> NDArray[np.float64]:
     """Find by how much numbers differ, elementwise: NaN is equal to NaN, and infinitely far else.
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_pool.engine.data import same_bits
 from tinygrad_pool.engine.node import LeafNode, Node, name_of
 from tinygrad_pool.engine.running import REFUSED, data_of, run_again
 from tinygrad_pool.errors import GraphError
@@ -51,9 +52,7 @@ def _same_again(node: Node, leaf: Node) -> bool:
         then, now = ((node._numbers, *node._closure(ones)), (y, *closure(ones)))
     except REFUSED:
         return False
-    return all(
-        np.asarray(a).tobytes() == np.asarray(b).tobytes() for a, b in zip(then, now, strict=True)
-    )
+    return all(a is b or same_bits(a, b) for a, b in zip(then, now, strict=True))
 
 
 def guarded(
