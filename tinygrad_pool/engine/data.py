@@ -200,7 +200,7 @@ def broadcast_error(name: str, data: Sequence[Any]) -> ShapeError:
     return ShapeError(f"{name}: shapes {shapes} do not broadcast")
 
 
-def same_bits(a: Data, b: Data) -> bool:
+def same_bits(a: Any, b: Any) -> bool:
     """Return whether numbers are the same to the last bit, signs of zeros too; NaN is NaN.
 
     Their bytes would not tell: a long double has some that mean nothing.
