@@ -110,6 +110,39 @@ def plain(got):
     return got.data if isinstance(got, Value) else got
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        *(("ones", np.ones((2, 2, 3))), ("zeros", np.zeros((3, 2))), ("eye", np.eye(3))),
+        *(("full", np.full((2, 2, 3), 0.5)), ("arange", np.arange(10.0))),
+        *(("linspace", np.linspace(0.0, 1.0, 11)), ("float16", np.float16)),
+        *(("float32", np.float32), ("float64", np.float64)),
+    ],
+)
+def test_an_answer_of_the_package_makes_what_its_name_says(name, expected, tmp_path):
+    assert np.array_equal(plain(done(said_of(tg, name), name, tmp_path)), expected)
+
+
+def test_an_answer_of_the_package_draws_from_its_distribution(tmp_path):
+    evenly, normally = (done(said_of(tg, n), n, tmp_path).data for n in ("rand", "randn"))
+    assert 0 <= evenly.min() < evenly.max() < 1
+    assert normally.min() < 0
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"), [("double", np.float64), ("float", np.float32), ("half", np.float16)]
+)
+def test_a_networks_answer_has_the_dtype(name, dtype, tmp_path):
+    assert done(said_of(Net(), name), name, tmp_path).weight.dtype == dtype
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("add_", 2 * W), ("sub_", 0 * W), ("mul_", W * W), ("div_", W / W)]
+)
+def test_what_changes_a_leaf_does_so(name, expected, tmp_path):
+    assert np.array_equal(plain(done(said_of(Value(W), name), name, tmp_path)), expected)
+
+
 NUMPY = {  # what a method of NumPy's arrays is called with
     "view": None, "choose": None, "dot": (W.T,), "astype": None, "round": None, "copy": (),
 }  # fmt: skip
