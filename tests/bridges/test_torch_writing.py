@@ -114,6 +114,15 @@ def test_padding_on_one_side_takes_an_example(torch, same):
     same(layer, layer.to_torch(x), x)
 
 
+@pytest.mark.parametrize("p", [1, 3, 1.5])
+def test_a_norm_that_is_another_below_0_takes_an_example(torch, same, p):
+    layer = nn.LPPool1d(p, 2)
+    with pytest.raises(UnsupportedError, match=f"another below 0 for norm_type={float(p)};"):
+        layer.to_torch()
+    x = torch.randn(3, 1, 6).double()
+    same(layer, layer.to_torch(x), x)
+
+
 @pytest.mark.usefixtures("torch")
 def test_what_torch_has_not_is_refused():
     with pytest.raises(UnsupportedError, match=r"MaxPool2d settles ties by 'even', PyTorch by"):

@@ -102,6 +102,12 @@ def _layer(torch: Any, module: Module, known: dict[Any, Any]) -> Any:
         raise UnsupportedError(
             f"to_torch: {kind.__name__} settles ties by {held['ties']!r}, PyTorch by 'first'"
         )
+    if held.get("norm_type", 2) % 2:
+        raise UnsupportedError(
+            f"to_torch: PyTorch's {kind.__name__} takes no magnitudes, and is another below 0 for "
+            f"norm_type={held['norm_type']!r}; with an example, net.to_torch(x), nodes are written "
+            "one by one"
+        )
     made = theirs(**_options(torch, theirs, held))
     state = {n: v for n, v in held.items() if isinstance(v, Value | np.ndarray)}
     first = next((v for v in state.values()), None)
