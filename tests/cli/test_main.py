@@ -4,6 +4,7 @@ import io
 import runpy
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -90,6 +91,23 @@ def test_who_reads_only_the_beginning_gets_no_traceback(tmp_path):
     assert ran.stderr.read() == b""
     assert ran.wait() == 141
     ran.stderr.close()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_behind_standard_output_is_one_line(monkeypatch, capsys):
+    def tree(_):
+        print("a leaf")
+
+    closed = []
+    monkeypatch.setattr("os.dup2", lambda *files: closed.append(files))
+    monkeypatch.setattr("tinygrad_pool.cli.scripts.tree", tree)
+    with suppress(OSError), open("/dev/full", "w") as full:
+        monkeypatch.setattr("sys.stdout", full)
+        assert main(["tree", "net.py"]) == 1
+        assert closed[0][1] == full.fileno()
+    assert capsys.readouterr().err == (
+        "tinygrad-pool: standard output: cannot be written: No space left on device\n"
+    )
 
 
 def test_a_closed_pipe_is_no_error_of_ours(monkeypatch):

@@ -23,21 +23,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = _parser().parse_args(arguments)
         options.run(options)
+        print(end="", flush=True)
     except BrokenPipeError:  # the reader, such as `head`, has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _print_no_more()
         return 141
     except TinygradPoolError as error:
         print(f"tinygrad-pool: {error}", file=sys.stderr)
         return 1
     except Exception as error:
-        if not (told := user_script.told(error)):  # raised by a closure of the script, for example
+        told = user_script.told(error)  # raised by a closure of the script, for example
+        if not told and not isinstance(error, OSError):
             raise
+        if not told:  # files have their own errors: this is about what was printed, on a full disk
+            _print_no_more()
+            told = f"standard output: cannot be written: {error.strerror}"
         print(f"tinygrad-pool: {told}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("tinygrad-pool: interrupted; nothing was written", file=sys.stderr)
         return 130
     return 0
+
+
+def _print_no_more() -> None:
+    """Let what is still to be printed go nowhere: Python would try once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Parser(argparse.ArgumentParser):
