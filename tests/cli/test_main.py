@@ -96,12 +96,12 @@ def test_who_reads_only_the_beginning_gets_no_traceback(tmp_path):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 def test_a_full_disk_behind_standard_output_is_one_line(monkeypatch, capsys):
     def tree(_):
-        print("a leaf")
+        sys.stdout.write("a leaf")
 
     closed = []
     monkeypatch.setattr("os.dup2", lambda *files: closed.append(files))
     monkeypatch.setattr("tinygrad_pool.cli.scripts.tree", tree)
-    with suppress(OSError), open("/dev/full", "w") as full:
+    with suppress(OSError), Path("/dev/full").open("w") as full:
         monkeypatch.setattr("sys.stdout", full)
         assert main(["tree", "net.py"]) == 1
         assert closed[0][1] == full.fileno()

@@ -2,6 +2,7 @@
 
 import runpy
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -135,6 +136,24 @@ def test_a_folder_that_is_not_there_is_told_before_the_script_runs(command, tmp_
     assert main(command.format(script, tmp_path / "absent" / "out.svg").split()) == 1
     assert "absent does not exist" in capsys.readouterr().err
     assert not ran.exists()
+
+
+@pytest.mark.usefixtures("_own_argv")
+def test_paths_mean_what_they_meant_before_a_script_went_elsewhere(tmp_path, capsys, monkeypatch):
+    (tmp_path / "else").mkdir()
+    monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text(
+        "import os, tinygrad_pool as tg\nos.chdir('else')\nE = tg.Value(2.0) * 3.0\n", "utf-8"
+    )
+    assert main(["draw", "net.py", "-o", "g.dot"]) == 0
+    assert main(["debug", "net.py", "-c", "save pass.txt; list"]) == 0
+    assert "->    3  E = tg.Value(2.0) * 3.0" in capsys.readouterr().out
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "else",
+        "g.dot",
+        "net.py",
+        "pass.txt",
+    ]
 
 
 def test_play_writes_a_page_and_opens_it_if_asked(tmp_path, capsys, monkeypatch):

@@ -7,6 +7,7 @@ import sys
 import sysconfig
 import traceback
 from collections.abc import Iterator, Sequence
+from contextlib import chdir
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -24,6 +25,7 @@ _INSTALLED = {"site-packages", "dist-packages"}
 def run(script: Path, arguments: Sequence[str] = (), frames: bool = False) -> dict[str, Any]:
     """Run a script, traced, as the main program, and return what it made at top level.
 
+    Afterwards the current folder is as before, so that paths mean what they meant when given.
     `frames` keeps the calls that led to each node. An exit with status 0 counts as reaching the
     last line. Raises ScriptError for any other exit and for every error of the script, with the
     lines that led there, and if it closed standard output.
@@ -38,7 +40,7 @@ def _run(script: Path, arguments: Sequence[str], frames: bool) -> dict[str, Any]
     sys.argv[:] = [str(script), *arguments]
     sys.path.insert(0, str(script.resolve().parent))
     try:
-        with traced(frames=frames):
+        with chdir("."), traced(frames=frames):
             return runpy.run_path(str(script), run_name="__main__")
     except (KeyboardInterrupt, BrokenPipeError):
         raise
