@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_pool as tg
+from tinygrad_pool.rules.traits import TRAITS, Traits
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
@@ -154,6 +155,27 @@ class TestTies:
             "(0, 0, 2), (0, 0, 3), (0, 1, 2) and 1 more all hold 1: here, as in PyTorch"
             in finding.why
         )
+
+    @pytest.mark.parametrize(
+        ("settled", "said"),
+        [
+            ({}, "here the first gets the whole gradient, in PyTorch half each"),
+            ({"ties": "last"}, "here the last gets the whole gradient, in PyTorch half each"),
+            ({"ties": "even"}, "here, as in PyTorch, all get an even share of the gradient"),
+        ],
+    )
+    def test_who_gets_the_gradient_is_as_it_was_settled(self, settled, said):
+        a, b = tg.Value(1.0), tg.Value(1.0)
+        (finding,) = found("ties", tg.maximum(a, b, **settled) * 3.0)
+        assert f"all hold 1: {said}. Equal" in finding.why
+
+    def test_a_rule_of_ones_own_decides(self, monkeypatch):
+        def later(x, y):
+            return np.maximum(x, y), lambda g: (g * (x > y), g * (x <= y))
+
+        monkeypatch.setitem(TRAITS, later, Traits("elementwise", "largest"))
+        (finding,) = found("ties", tg.lift(later)(tg.Value(1.0), tg.Value(1.0)))
+        assert "all hold 1: the rule decides who gets the gradient. Equal" in finding.why
 
     def test_equal_zeros_after_a_relu_are_harmless(self):
         w = tg.Value(np.full((1, 4, 4), -1.0), label="w")

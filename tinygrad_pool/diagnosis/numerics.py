@@ -18,7 +18,7 @@ from tinygrad_pool.recording.closures import ClosureCheck, WrongClosure
 from tinygrad_pool.recording.infinities import Culprit, behind_data, behind_gradient
 from tinygrad_pool.recording.source import defined_at, made_at
 from tinygrad_pool.rules.rule import is_ours
-from tinygrad_pool.rules.traits import FIRST
+from tinygrad_pool.rules.traits import EVENLY, FIRST, HALF
 
 ABOVE_0 = "keep its operand above 0"
 
@@ -29,6 +29,13 @@ HELPS = {
     "sqrt": "add a small number under the root",
     "power": ABOVE_0,
 }
+
+PAID = {
+    "first": ("the first gets the whole gradient", (FIRST,)),
+    "last": ("the last gets the whole gradient", ()),
+    "even": ("all get an even share of the gradient", (HALF, EVENLY)),
+}
+"""Who gets the gradient, by how a tie is settled, and what PyTorch's words for the same are."""
 
 ROUNDING = 4
 """A sum below this many units in the last place per term is rounding error."""
@@ -154,13 +161,20 @@ def ties(survey: Survey) -> Iterator[Finding]:
         says = f"{counted(len(some), 'tie')} in {counted(windows, 'window')} of {op}"
         says += ", where it matters who wins"
         units = several([*map(str, first.places)], 3)
-        same = first.torch == FIRST
-        too, theirs = (", as in PyTorch,", "") if same else ("", f", in PyTorch {first.torch}")
         why = (
-            f"the units {units} all hold {number(first.value)}: here{too} the first gets the whole "
-            f"gradient{theirs}. Equal numbers in weights or inputs make ties"
+            f"the units {units} all hold {number(first.value)}: {_paid(first)}. Equal numbers in "
+            "weights or inputs make ties"
         )
         yield Finding("ties", SUSPICIOUS, name, says, why, nodes)
+
+
+def _paid(tie: Tie) -> str:
+    """Write who gets the gradient of a tie, here and in PyTorch."""
+    if not is_ours(tie.node.rule):
+        return "the rule decides who gets the gradient"
+    here, same = PAID[tie.node.options.get("ties", "first")]
+    too = tie.torch in same
+    return f"here{', as in PyTorch,' * too} {here}{f', in PyTorch {tie.torch}' * (not too)}"
 
 
 def _finite(x: Any) -> bool:
