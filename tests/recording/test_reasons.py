@@ -88,6 +88,14 @@ def test_a_zero_is_followed_to_where_it_began():
         (lambda x: (x * 50.0).tanh(), "the local derivative of tanh rounds to 0 at 100"),
         (lambda x: (x * 50.0).sigmoid(), "the local derivative of sigmoid rounds to 0 at 100"),
         (lambda x: (x * 1e-200) * 1e-200, "underflow: 1e-200 × 1e-200 is too small for float64"),
+        (lambda x: (x / 200.0) ** 300, "the local derivative of power underflows to 0 at 0.01"),
+        (lambda x: 0.01 ** (x * 100.0), "the local derivative of power underflows to 0 at 200"),
+        (lambda x: x**0, "the local derivative of power is 0 at 2"),
+        (lambda x: 1.0**x, "the local derivative of power is 0 at 2"),
+        (lambda x: 1.0 / (x * 1e200), "the local derivative of div underflows to 0 at 2e+200"),
+        (lambda x: 0.0 / x, "the local derivative of div is 0 at 2"),
+        (lambda x: tg.fmax(x, 3.0), "it lost to the other operand"),
+        (lambda x: tg.fmin(1.0, x), "it lost to the other operand"),
     ],
 )
 def test_each_kind_of_zero_has_its_reason(f, reason):
@@ -325,6 +333,33 @@ def test_a_rule_of_ones_own_whose_slope_is_0():
     assert why(tg.lift(step)(w).sum(), "w", 1).causes == [
         "w[1] gets nothing from step#1: the local derivative of step is 0 at 3"
     ]
+
+
+@pytest.mark.parametrize(("many", "how"), [(400, "underflows to 0"), (3, "is 0")])
+def test_a_product_of_many_small_numbers_underflows_and_one_of_zeros_is_0(many, how):
+    x = tg.Value(np.where(np.arange(many) < 2, 0.1 * (many > 3), 0.1), label="x")
+    (cause,) = why(np.prod(x), "x", 2).causes
+    assert cause == f"x[2] gets nothing from prod#1: the local derivative of prod {how} at 0.1"
+
+
+def test_a_softmax_that_is_sure_is_the_reason_and_not_what_another_unit_got():
+    for softmax in (tg.softmax, tg.log_softmax):
+        scores = tg.Value([[1000.0, 0.0], [0.0, 0.0]], label="scores")
+        E = softmax(scores)[0, 0] * 1.0
+        for k, x in enumerate((1000, 0)):
+            assert why(E, "scores", (0, k)).causes[0] == (
+                f"scores[0, {k}] gets nothing from {softmax.__name__}#1[0, 0]: "
+                f"the local derivative of {softmax.__name__} rounds to 0 at {x}"
+            )
+
+
+def test_a_softmax_of_one_number_is_said_to_be():
+    for softmax, always in ((tg.softmax, 1), (tg.log_softmax, 0)):
+        scores = tg.Value([[3.0], [5.0]], label="scores")
+        found = why(softmax(scores).sum(), "scores", (1, 0))
+        assert found.causes[0].endswith(
+            f": {softmax.__name__} of one number is always {always}: its local derivative is 0 at 5"
+        )
 
 
 def test_what_is_no_name_is_answered():

@@ -268,7 +268,8 @@ def _flat(survey: Survey, node: Node, i: int, arrived: Mask) -> str:
         helps = ": weights that start at 0 pass nothing down" if leaf in survey.wanted else ""
         return said + helps if leaf.label or helps else "the other factor is 0"
     off, _, _ = traits.off.partition(":")
-    return f"{'it loses' if traits.chooses else off or flat(node)} {where}"
+    slope = flat(node, operands_of(node))
+    return f"{'it loses' if traits.chooses else off or slope} {where}"
 
 
 def _sends(node: Node, i: int, g: Any) -> bool:

@@ -16,11 +16,16 @@ from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.formatting import number, subscript
 from tinygrad_pool.recording.source import made_at
 from tinygrad_pool.recording.strongest_paths import Depth, StrongestPaths
+from tinygrad_pool.rules import accumulations, arithmetic
 from tinygrad_pool.rules.arguments import Shape, axes_of
-from tinygrad_pool.rules.traits import traits_of
+from tinygrad_pool.rules.traits import UNDERFLOWS, traits_of
 
 BLOCK = 1 << 20
 """How many links are listed at once."""
+
+UNDERFLOW = (arithmetic.power, arithmetic.div, accumulations.prod)
+"""Rules whose slope is 0 where a number is 0 or infinite, a power's where it is 1 too; elsewhere
+only if it is too small."""
 
 
 class Link(NamedTuple):
@@ -35,6 +40,14 @@ class Link(NamedTuple):
     def value(self) -> str:
         """The number at its lower end, as text."""
         return number(float(np.reshape(operands_of(self.node)[self.i], -1)[self.cell]))
+
+    @property
+    def seen(self) -> list[Any]:
+        """The numbers that the unit looks at, by operand: its own, or all that it may look at."""
+        shape, xs = self.node.shape, operands_of(self.node)
+        if traits_of(self.node.rule).sparsity != "elementwise":
+            return xs
+        return [np.broadcast_to(x, shape)[np.unravel_index(self.unit, shape)] for x in xs]
 
 
 class Entry(NamedTuple):
@@ -153,7 +166,7 @@ class GradientExplainer:
             return "nothing arrived there"
         if off := traits_of(link.node.rule).off:
             return off.format(x=link.value)
-        return self._lost(link) or f"{flat(link.node)} at {link.value}"
+        return self._lost(link) or f"{flat(link.node, link.seen)} at {link.value}"
 
     def cause(self, below: Node, cell: int, entry: Entry) -> str:
         """Explain why one unit sends nothing to an element below it."""
@@ -211,7 +224,12 @@ def _links_into(
         weights.append(W.weight[here])
         if some is not None and np.any(here):
             break
-    return np.concatenate(units), np.concatenate(weights)
+    found, slopes = np.concatenate(units), np.concatenate(weights)
+    if row is None or some is not None:
+        return found, slopes
+    every = np.zeros(row.shape, slopes.dtype)
+    every[np.searchsorted(row, found)] = slopes  # a softmax that is sure has links of slope 0
+    return row, every
 
 
 def row_of(node: Node, cell: int) -> Indices | None:
@@ -246,6 +264,22 @@ def _narrower(link: Link) -> np.dtype[Any]:
     return min(dtypes, key=lambda dtype: dtype.itemsize)
 
 
-def flat(node: Node) -> str:
-    """Write that the slope of a node is 0, exactly or by rounding."""
-    return f"the local derivative of {node.op} {traits_of(node.rule).vanishes or 'is 0'}"
+def flat(node: Node, seen: Sequence[Any] = ()) -> str:
+    """Write that the slope of a node is 0, exactly or by rounding.
+
+    `seen` are the numbers that its units look at, by operand, if they are known.
+    """
+    row = row_of(node, 0)
+    if row is not None and len(row) == 1:
+        always = number(float(np.reshape(node._numbers, -1)[0]))
+        return f"{node.op} of one number is always {always}: its local derivative is 0"
+    how = traits_of(node.rule).vanishes or "is 0"
+    return f"the local derivative of {node.op} {UNDERFLOWS if _underflows(node, seen) else how}"
+
+
+def _underflows(node: Node, seen: Sequence[Any]) -> bool:
+    """Return whether a slope that is 0 is not 0 exactly."""
+    if node.rule not in UNDERFLOW or not seen:
+        return False
+    of_one = node.rule is arithmetic.power and np.any(np.equal(seen[0], 1))
+    return not of_one and all(np.isfinite(x).all() and np.all(x) for x in seen)

@@ -145,7 +145,10 @@ TRAITS: dict[Rule | None, Traits] = {
     **dict.fromkeys((trigonometry.sinh, trigonometry.cosh, trigonometry.arctan2), ELEMENTWISE),
     **dict.fromkeys((trigonometry.arcsinh, trigonometry.arccosh), ELEMENTWISE),
     **dict.fromkeys((trigonometry.arctanh, trigonometry.sinc, powers.copysign), ELEMENTWISE),
-    **dict.fromkeys((powers.fmax, powers.fmin, powers.nan_to_num), ELEMENTWISE),
+    **dict.fromkeys(
+        (powers.fmax, powers.fmin), Traits("elementwise", off="it lost to the other operand")
+    ),
+    powers.nan_to_num: ELEMENTWISE,
     **dict.fromkeys((elementwise.sin, elementwise.cos, arithmetic.nudge), ELEMENTWISE),
     **dict.fromkeys((shaping.reshape, shaping.transpose), MOVE),
     **dict.fromkeys((shaping.expand_dims, shaping.squeeze), MOVE),

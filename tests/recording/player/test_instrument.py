@@ -76,6 +76,11 @@ def used_twice():
     return a * 2.0 + a * 3.0
 
 
+def underflowing():
+    x, y, n = (Value(v, label=k) for k, v in (("x", 0.01), ("y", 1e200), ("n", 300.0)))
+    return x**n * 2.0 + 1.0 / y
+
+
 def deciding():
     """Compute with a rule that looks at its numbers."""
 
@@ -88,6 +93,7 @@ def deciding():
 
 GRAPHS = [
     *(network, held, tied, pooled, convolved, single, tiny, canceled, averaged, without_gradient),
+    underflowing,
 ]
 
 
@@ -144,6 +150,15 @@ def test_the_page_tells_of_the_recorded_numbers_what_python_tells(graph, node_js
 @pytest.mark.parametrize("change", [{"a": -4.0}, {"b": 2.0}, {"a": 0.0}, {"a": -1.5, "b": -1.5}])
 def test_the_page_tells_of_other_numbers_what_python_tells_of_a_replay(change, node_js):
     passed = tg.record(network())
+    for name, x in change.items():
+        passed.set(name, x)
+    known, program = stories(passed, passed.replay())
+    assert rounded(node_js(program)) == rounded(known)
+
+
+@pytest.mark.parametrize("change", [{"x": 0.0}, {"x": 1.0}, {"n": 0.0, "y": 2.0}])
+def test_whether_a_slope_of_0_is_exact_is_told_of_other_numbers_too(change, node_js):
+    passed = tg.record(underflowing())
     for name, x in change.items():
         passed.set(name, x)
     known, program = stories(passed, passed.replay())

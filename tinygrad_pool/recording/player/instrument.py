@@ -14,9 +14,10 @@ from tinygrad_pool.javascript import program_of
 from tinygrad_pool.javascript.tracing import as_json
 from tinygrad_pool.recording.chain_rule import symbol_of
 from tinygrad_pool.recording.forks import deciding
-from tinygrad_pool.recording.ledger import flat
+from tinygrad_pool.recording.ledger import UNDERFLOW, flat
 from tinygrad_pool.recording.source import quoted
 from tinygrad_pool.recording.trace import Trace
+from tinygrad_pool.rules.arithmetic import power
 from tinygrad_pool.rules.elementwise import relu
 from tinygrad_pool.rules.traits import traits_of
 
@@ -87,6 +88,9 @@ def _facts(
     traits = traits_of(node.rule)
     variables = [i for i, p in enumerate(node.parents) if isinstance(p, Node)]
     told["flat"] = flat(node)
+    if node.rule in UNDERFLOW and not node.shape:
+        told["factors"] = [_rival(passed, p, names) for p in node.parents]
+        told["ones"] = node.rule is not power
     if traits.off:
         told["off"] = traits.off
     if not node.shape:

@@ -32,6 +32,13 @@ function contest(done, i) {
   return { values, best, winner: ties === "last" ? hits.at(-1) : hits[0], hits };
 }
 
+/** Say that a slope is 0: of a power, for one, exactly or by underflow. */
+function flatOf(done, fact) {
+  const xs = (fact.factors || [NaN]).map((p) => valueOf(done, p));
+  const small = xs.every((x) => x && Number.isFinite(x)) && (fact.ones || xs[0] !== 1);
+  return small ? fact.flat.replace("is 0", "underflows to 0") : fact.flat;
+}
+
 /** Say why nothing came through a link between numbers. */
 function reason(done, step, k) {
   const { node: i, upstream } = step;
@@ -45,7 +52,7 @@ function reason(done, step, k) {
   }
   if (local) return "nothing arrived there";
   if (fact.off) return fact.off.replace("{x}", x);
-  if (!fact.rivals) return `${fact.flat} at ${x}`;
+  if (!fact.rivals) return `${flatOf(done, fact)} at ${x}`;
   const { values, best, winner } = contest(done, i);
   const mine = fact.places[k];
   const behind = best - values[mine];
