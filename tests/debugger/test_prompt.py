@@ -84,6 +84,15 @@ def test_up_and_down_select_a_node_of_the_path_until_the_next_step(run):
     assert [line for line in said if line.startswith("'")] == ["'relu'", "'mul'", "'relu'"]
 
 
+def test_up_and_down_go_several_at_once_and_not_past_an_end(run):
+    x = tg.Value(2.0, label="x")
+    chain = ((x * 3.0).tanh() + 1.0).exp()
+    said = run("finish; up 2; p op; up 9; p op; up 2; down 2; p op; down 9; p op", chain)
+    ops = [line for line in said.splitlines() if line.startswith("'")]
+    assert ops == ["'add'", "'exp'", "'tanh'", "'mul'"]
+    assert said.count("this is the loss: nothing is above it") == 1
+
+
 def test_gains_tabulates_the_strongest_path_and_says_where_it_is_sharpest(run):
     x = h = tg.Value(0.5, label="x")
     for _ in range(9):

@@ -90,6 +90,11 @@ def test_names_of_variables_are_known(run, network):
         ("break m if q; c", "'q': there is no q here; g is the gradient that arrived"),
         ("delete 7", "there is no breakpoint '7'; existing breakpoints: none"),
         ("ignore x 1", "there is no breakpoint 'x'; existing breakpoints: none"),
+        ("bzero m", "bzero: takes no argument, got 'm'; help bzero: more"),
+        ("rb 2", "run-back: takes no argument, got '2'; help run-back: more"),
+        ("check m", "check: takes no argument, got 'm'; help check: more"),
+        ("up m", "up: needs a whole number from 1, got 'm'"),
+        ("print import os", "'import os': SyntaxError: invalid syntax (the expression, line 1)"),
         ("draw nowhere/x.svg", "nowhere/x.svg: the folder nowhere does not exist"),
     ],
 )

@@ -206,7 +206,7 @@ def check(expression: str) -> CodeType:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SyntaxWarning)  # such as: "is" with a literal
-            return compile(expression, "the condition", "eval")
+            return compile(expression, "the expression", "eval")
     except Exception as error:  # noqa: BLE001  # SyntaxError, and where it is deep, MemoryError
         raise OptionError(f"{expression!r}: {type(error).__name__}: {error}") from None
 

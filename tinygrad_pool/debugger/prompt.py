@@ -73,6 +73,7 @@ class Prompt(cmd.Cmd):
     def onecmd(self, line: str) -> bool:
         """Run a command; report a mistake, or an error of a rule, in one line."""
         try:
+            self._check_argument(line)
             return bool(super().onecmd(line))
         except BrokenPipeError:
             raise
@@ -86,6 +87,14 @@ class Prompt(cmd.Cmd):
             told = "; ".join([str(error), *getattr(error, "__notes__", ())])
             self.say(in_a_line(f"{command}: {type(error).__name__}: {told}"), MISTAKE)
         return False
+
+    def _check_argument(self, line: str) -> None:
+        """Raise OptionError for what a command would not look at, as in bzero z1."""
+        command, argument, _ = self.parseline(line)
+        method = getattr(self, f"do_{command}", None)
+        if argument and method and "_" in inspect.signature(method).parameters:
+            name = str(command).replace("_", "-")
+            raise OptionError(f"{name}: takes no argument, got {argument!r}; help {name}: more")
 
     def cmdloop(self, intro: str | None = None) -> None:
         """Ask until quit; Ctrl-C at the prompt drops what was typed."""

@@ -15,7 +15,7 @@ from tinygrad_pool.debugger.closure_pdb import ClosurePdb, Stop, debug_in_pdb, s
 from tinygrad_pool.debugger.colours import coloured, wants_colours
 from tinygrad_pool.debugger.prompt import can_ask, in_a_line, split
 from tinygrad_pool.debugger.saving import draw_step, save
-from tinygrad_pool.debugger.stepping_commands import SteppingCommands
+from tinygrad_pool.debugger.stepping_commands import SteppingCommands, natural
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.engine.value import Value
@@ -54,19 +54,23 @@ class Shell(SteppingCommands):
         """where: show a path from the loss to here, with what arrived at each node."""
         self.say(views.where(self.passed))
 
-    def do_up(self, _: str) -> None:
-        """up: select the node above, from which the gradient came; show, why and print mean it."""
-        self._select(-1, "the loss: nothing is above it")
+    def do_up(self, argument: str) -> None:
+        """up [N]: select the node above, from which the gradient came, or the Nth above.
 
-    def do_down(self, _: str) -> None:
-        """down: select the node below again, after up."""
-        self._select(1, "the node of this step: back undoes steps")
+        show, why and print mean it.
+        """
+        self._select(-natural(argument, "up"), "the loss: nothing is above it")
+
+    def do_down(self, argument: str) -> None:
+        """down [N]: select the node below again, or the Nth below, after up."""
+        self._select(natural(argument, "down"), "the node of this step: back undoes steps")
 
     def _select(self, by: int, end: str) -> None:
-        """Select another node of the path from the loss to the node of this step."""
+        """Select another node of the path from the loss to that of this step, at most its end."""
         path = views.path_to(self.passed, self.passed.node)
-        place = path.index(self._node("")) + by
-        if not 0 <= place < len(path):
+        here = path.index(self._node(""))
+        place = min(max(here + by, 0), len(path) - 1)
+        if place == here:
             self.say(f"this is {end}")
             return
         self.selected = path[place]
