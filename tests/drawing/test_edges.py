@@ -146,3 +146,20 @@ def test_a_closure_of_a_wrong_number_is_named():
 
     with pytest.raises(RuleError, match="own: its closure must return a tuple of 1 contributions"):
         tg.draw(tg.lift(own)(Value(1.0)), show=("local",))
+
+
+def test_what_a_half_done_pass_has_not_sent_yet_is_not_drawn():
+    a, b = Value(2.0, label="a"), Value(3.0, label="b")
+    product = a * b
+    E = product**2
+    half = tg.backward_steps(E)
+    next(half)
+    assert contributions_of(topological_order(E)).keys() == {E}
+    half.close()
+    with tg.record(E) as passed:
+        passed.seek(1)
+        assert contributions_of(topological_order(E)).keys() == {E}
+        passed.seek(2)
+        assert contributions_of(topological_order(E)).keys() == {product, E}
+    E.backward()
+    assert contributions_of(topological_order(E))[product] == [36.0, 24.0]

@@ -190,3 +190,24 @@ def test_few_layers_of_many_units_stand_above_each_other():
     assert tg.draw_units(pooled).graph_attr["rankdir"] == "BT"
     assert tg.draw_units(pooled, direction="LR").graph_attr["rankdir"] == "LR"
     assert tg.draw_units((pooled * 2.0).exp().tanh(), depth=2).graph_attr["rankdir"] == "LR"
+
+
+def test_a_unit_that_is_used_twice_gets_from_no_others_in_a_half_done_pass():
+    z = tg.Value(2.0, label="x") * 3.0
+    E = z * 5.0 + z.exp()
+    with tg.record(E) as passed:
+        passed.seek(2)
+        assert z.has_grad
+        assert "others" not in tg.draw_units(E).source
+    E.backward()
+    assert "others" not in tg.draw_units(E).source
+
+
+def test_what_earlier_passes_left_in_a_leaf_is_told_as_such():
+    x = tg.Value(2.0, label="x")
+    E = x * x
+    E.backward()
+    E.backward()
+    source = tg.draw_units(E).source
+    assert "+ others: 4" in source
+    assert "others: from links that are not drawn, or earlier passes" in source

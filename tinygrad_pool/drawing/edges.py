@@ -8,6 +8,7 @@ import numpy as np
 from tinygrad_pool.derivatives.slopes import largest_of, slopes_of
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.turns import still_waiting
 from tinygrad_pool.engine.vjp import vjp_by_operand
 from tinygrad_pool.formatting import number
 
@@ -20,11 +21,12 @@ Contributions: TypeAlias = dict[Node, list[float]]
 def contributions_of(nodes: list[Node]) -> Contributions:
     """Compute what each node with a gradient sends to its operands; of an array the largest.
 
-    A node without a gradient, and a constant, has none: NaN.
+    A node without a gradient, or that has not taken its step yet, and a constant, has none: NaN.
     """
     sent: Contributions = {}
+    waiting = still_waiting()
     for node in nodes:
-        if node.is_interior and node.has_grad:
+        if node.is_interior and node.has_grad and node not in waiting:
             with np.errstate(all="ignore"):
                 sent[node] = [largest_of(c) for c in vjp_by_operand(node, node._grad)]
     return sent

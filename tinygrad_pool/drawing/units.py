@@ -7,7 +7,7 @@ along the links of a unit, and from others if there are any, is ∂E/∂z; times
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -61,10 +61,10 @@ def draw_units(
     taken apart, if there are many links. `depth` is how many layers of links to show.
 
     After a backward pass a unit shows its δ, and one with an activation ∂E/∂z and σ'(a), whose
-    product it is. What came along links that are not drawn is written as "others". A rim of the
-    colour of δ marks a unit that an error arrived at: thick above 0, double below. Where there are
-    more than 24 links, a weight is not written but drawn: blue above 0, orange and double below,
-    dashed at 0, wide where large.
+    product it is. What came along links that are not drawn, or is in a leaf from earlier passes, is
+    written as "others". A rim of the colour of δ marks a unit that an error arrived at: thick above
+    0, double below. Where there are more than 24 links, a weight is not written but drawn: blue
+    above 0, orange and double below, dashed at 0, wide where large.
     Without a `direction` the layers are columns from the left, or rows from the bottom where that
     fits a slide better. `theme` is "light" or "dark".
 
@@ -118,7 +118,7 @@ def draw_units(
                 tail = f"bias{level - 1}" if link.source is None else names[link.source]
                 style = _link_style(unit, link, zero_one, crowded and not field)
                 graph.edge(tail, names[unit.z], **style)
-    for line in _legend([u for u in units if u.z in linked and u.z in texts], bool(others)):
+    for line in _legend([u for u in units if u.z in linked and u.z in texts], others):
         look.write_on(graph, line)
     if field or crowded:
         look.write_on(graph, LEGEND if field else WEIGHTS)
@@ -224,7 +224,7 @@ def _weight_style(weight: Weight, crowded: bool) -> dict[str, str]:
     return {"label": look.literal(f" {name} = {shown} " if name else f" {shown} ")}
 
 
-def _legend(units: list[Unit], others: bool) -> list[str]:
+def _legend(units: list[Unit], others: Collection[Node]) -> list[str]:
     """Write the legend: which derivative δ is, and what "others" means if it occurs."""
     known = [unit for unit in units if unit.delta is not None]
     active = [unit for unit in known if unit.slope is not None]
@@ -233,4 +233,5 @@ def _legend(units: list[Unit], others: bool) -> list[str]:
     lines = ["δ = ∂E/∂a = ∂E/∂z · σ′(a)"] if active else ["δ = ∂E/∂a"] if sums else []
     if rest:
         lines.append("without a sum: δ = ∂E/∂z" if lines else "δ = ∂E/∂z")
-    return [*lines, *rims_told(unit.delta for unit in known), *[OTHERS] * others]
+    added = f"{OTHERS}, or earlier passes" if any(node.is_leaf for node in others) else OTHERS
+    return [*lines, *rims_told(unit.delta for unit in known), *[added] * bool(others)]

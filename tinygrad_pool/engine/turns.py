@@ -26,6 +26,10 @@ class HalfDone(Protocol):
     def nodes(self) -> Sequence[Node]:
         """The nodes that it walks over."""
 
+    @property
+    def waiting(self) -> Sequence[Node]:
+        """The nodes that have not taken their step yet."""
+
     def give_way(self, to: Node, /) -> None:
         """Take back what was added to gradients, since the pass from `to` begins."""
 
@@ -44,6 +48,11 @@ def take_turn(root: Node, nodes: Iterable[Node], but: HalfDone | None = None) ->
             other.give_way(root)
 
 
+def still_waiting() -> set[Node]:
+    """Find the nodes of half-done passes that have not handed on their gradient yet."""
+    return {node for half in HALF_DONE for node in half.waiting}
+
+
 class Paused:
     """A pass that is taken one step at a time, and what it has added to leaves until now."""
 
@@ -51,7 +60,7 @@ class Paused:
         self.root, self.nodes = root, nodes
         self._before = {v: v._grad for v in nodes if isinstance(v, LeafNode)}
         self._left: dict[LeafNode, Any] = {}
-        self.waiting = [v for v in nodes if v._closure is not None]
+        self.waiting: list[Node] = [v for v in nodes if v._closure is not None]
         self._gave_way = ""
         HALF_DONE.add(self)
 

@@ -140,6 +140,11 @@ class Trace(Named):
         if not self.position:
             self._before = None
 
+    @property
+    def waiting(self) -> list[Node]:
+        """The nodes that have not taken their step yet."""
+        return [step.node for step in self.steps[self.position :]]
+
     def give_way(self, _: Node, /) -> None:
         """Go back to position 0, since another pass begins; what was set by others stays."""
         sums = self._sums()
