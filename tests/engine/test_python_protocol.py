@@ -150,9 +150,18 @@ class TestPlainPython:
         assert "%.1f" % v == f"{v:.1f}" == "2.6"  # noqa: UP031  # as older scripts print
         assert json.dumps([round((v * 1.0).data, 2)]) == "[2.57]"
         assert json.dumps(float(Value(np.float32(2)).data)) == "2.0"
-        for f in (int, round, math.trunc):
-            with pytest.raises(ShapeError, match=r"item: needs one element, got shape \(2,\)"):
-                f(Value([1.0, 2.0]))
+        v = Value([1.0, 2.0], label="v")
+        asked = {
+            "int": int,
+            "round": round,
+            "float": float,
+            "item": Value.item,
+            "format": "{:.2f}".format,
+        }
+        for how, f in asked.items():
+            said = f"{how}: needs one element, got the leaf 'v' of shape \\(2,\\)"
+            with pytest.raises(ShapeError, match=said):
+                f(v)
 
     @pytest.mark.parametrize("number", [Fraction(1, 2), Decimal("0.5"), np.float16(0.5), True / 2])
     def test_any_real_number_is_one(self, number):

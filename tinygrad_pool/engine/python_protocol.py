@@ -46,7 +46,7 @@ class AnswersPython(Node):
 
     def item(self) -> float:
         """Return the only element as a Python float. Raises ShapeError if there are several."""
-        number = _number(self)
+        number = _number(self, "item")
         _note_number(self, "item")
         return number
 
@@ -56,19 +56,19 @@ class AnswersPython(Node):
                 "np.mean of an array of Values would lose the graph: "
                 "np.stack(list_of_values) makes one Value of them, which has a mean"
             )
-        number = _number(self)
+        number = _number(self, "float")
         _note_number(self, "float")
         return number
 
     def __int__(self) -> int:
-        number = int(_number(self))
+        number = int(_number(self, "int"))
         _note_number(self, "int")
         return number
 
     __trunc__ = __int__
 
     def __round__(self, digits: int | None = None) -> float:
-        number = round(_number(self), digits)
+        number = round(_number(self, "round"), digits)
         _note_number(self, "round")
         return number
 
@@ -125,7 +125,7 @@ class AnswersPython(Node):
         return f"Value({', '.join(shown)})"
 
     def __format__(self, spec: str) -> str:
-        return format(_number(self), spec) if spec else str(self)
+        return format(_number(self, "format"), spec) if spec else str(self)
 
     # -- micrograd's private names, which its notebooks use
 
@@ -149,9 +149,9 @@ class AnswersPython(Node):
         )
 
 
-def _number(v: Node) -> float:
+def _number(v: Node, how: str) -> float:
     if v.size != 1:
-        raise ShapeError(f"item: needs one element, got shape {v.shape}")
+        raise ShapeError(f"{how}: needs one element, got {name_of(v)} of shape {v.shape}")
     return float(np.reshape(v._numbers, ()))
 
 

@@ -98,7 +98,7 @@ class Named:
     def _called_so(self, name: str) -> list[Node]:
         """List the nodes that a name means."""
         known = (lambda n: n.label, lambda n: self.names.get(id(n)), self.call, lambda n: n.op)
-        for means in known:
+        for means in known if name else ():
             if found := [node for node in self.nodes if means(node) == name]:
                 return found
         if numbered := _NUMBERED.fullmatch(name):
