@@ -104,6 +104,15 @@ def test_bad_input_is_answered_in_a_line_and_loses_no_place(run, command, answer
     assert printed.splitlines()[-1].endswith("of 5 steps taken")
 
 
+def test_set_to_none_takes_back_what_was_set(run):
+    said = run("set a = 5; set a = None; set; replay").splitlines()
+    assert said[1:] == [
+        "a is 2 at the next replay; it was 2",
+        "nothing is set",
+        "replay: nothing is set; set NAME = VALUE first",
+    ]
+
+
 def test_without_a_terminal_and_without_commands_it_says_so(monkeypatch, network):
     monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
     with pytest.raises(

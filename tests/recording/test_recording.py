@@ -343,6 +343,22 @@ def test_one_element_is_set_and_the_rest_of_it_later():
     passed.set("x", None)
 
 
+def test_one_element_is_taken_back_and_the_others_stay():
+    x = tg.Value([1.0, 5.0, 2.0], label="x")
+    passed = tg.record((x * 2.0).max())
+    passed.set("x", 6.0, 0)
+    passed.set("x", 7.0, 1)
+    passed.set("x", None, 0)
+    assert passed.changes == {"x[1]": 7.0}
+    passed.set("x", None, 1)
+    assert passed.changes == {}
+    passed.set("x", [9.0, 9.0, 9.0])
+    passed.set("x", None, -2)
+    assert passed.changes["x"].tolist() == [9.0, 5.0, 9.0]
+    with pytest.raises(OptionError, match=r"set x: shape \(3,\) has no element 3"):
+        passed.set("x", None, 3)
+
+
 def test_replays_chain_and_keep_the_names_of_labels_variables_and_numbers():
     net = three_units()
     passed = tg.record(net["E"], names={"below": net["sub"]})

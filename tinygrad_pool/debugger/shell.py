@@ -184,7 +184,8 @@ class Shell(SteppingCommands):
         """set NAME = VALUE or set NAME[i, j] = VALUE: other data for a node, at the next replay.
 
         VALUE may use np and data, the present number: set w12 = data + 1. A computed node gets a
-        constant added, so that gradients still flow through it. Alone, set lists what is set.
+        constant added, so that gradients still flow through it. None takes back what was set; set
+        alone lists it.
         """
         if not argument:
             listed = [f"{name} = {on_a_line(data)}" for name, data in self.passed.changes.items()]
@@ -195,8 +196,10 @@ class Shell(SteppingCommands):
             raise OptionError("set: needs a name and a value, as in set w12 = 0.5")
         node, index = self.element(name)
         now = node.data if index is None else self._element_of(node, index)
-        self.passed.set(node, breakpoints.evaluate(expression, {"data": now}), index)
-        self.say(f"{name} is {expression} at the next replay; it was {on_a_line(now)}")
+        value = breakpoints.evaluate(expression, {"data": now})
+        self.passed.set(node, value, index)
+        then = on_a_line(now) if value is None else expression
+        self.say(f"{name} is {then} at the next replay; it was {on_a_line(now)}")
 
     def _element_of(self, node: Node, index: tuple[int, ...]) -> float:
         place = place_of(index, node.shape, "set: index")

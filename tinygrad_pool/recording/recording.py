@@ -43,7 +43,7 @@ class Recording(Trace):
     def set(self, node: str | Node, value: Any, index: int | Sequence[int] | None = None) -> None:
         """Set other numbers for a node in the next `replay`. Nothing changes until then.
 
-        `index` selects an element of an array. None as a value takes back what was noted.
+        `index` selects an element of an array. None as a value takes back what was noted of it.
 
         Raises OptionError for a node or an element that does not exist; DataError and ShapeError
         for numbers that do not fit.
@@ -52,17 +52,20 @@ class Recording(Trace):
         if found not in self._numbers:
             raise OptionError(f"set: {name_of(found)} is not in this pass")
         what, noted = f"set {self.call(found)}", self._noted.get(found, {})
-        if value is None:
-            self._noted.pop(found, None)
-            return
         if index is None:
-            self._noted[found] = changed(found._numbers, value, what)
+            self._noted.pop(found, None)
+            if value is not None:
+                self._noted[found] = changed(found._numbers, value, what)
             return
         place = place_of(index, found.shape, f"{what}: index")
         if place is None:
             raise OptionError(f"{what}: shape {found.shape} has no element {index!r}")
-        more = {place: changed(0.0, value, f"{what}: an element")}
         some = isinstance(noted, Mapping)
+        if value is None and some:
+            self._noted[found] = {k: x for k, x in noted.items() if k != place}
+            return
+        own = float(np.asarray(found._numbers)[place])
+        more = {place: changed(0.0, own if value is None else value, f"{what}: an element")}
         self._noted[found] = {**noted, **more} if some else changed(noted, more, what)
 
     @property
