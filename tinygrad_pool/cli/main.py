@@ -32,11 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except Exception as error:
         told = user_script.told(error)  # raised by a closure of the script, for example
-        if not told and not isinstance(error, OSError):
-            raise
-        if not told:  # files have their own errors: this is about what was printed, on a full disk
+        if not told and isinstance(error, OSError):  # of what is printed: files have their own
             _print_no_more()
             told = f"standard output: cannot be written: {error.strerror}"
+        if not told:
+            raise
         print(f"tinygrad-pool: {told}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
