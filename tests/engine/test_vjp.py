@@ -40,3 +40,17 @@ def test_where_pythons_numbers_are_refused_the_data_must_be_those_of_then():
     x.data = 4.0
     with pytest.raises(GraphError, match="the data of the leaf changed after the power node"):
         vjp_by_operand(y, 2.0)
+
+
+@pytest.mark.parametrize("x", [2.0, np.float64(2.0), np.array([1.0])])
+def test_an_error_of_arithmetic_is_named_whatever_the_numbers_are(x):
+    def refusing(x):
+        def refusing_backward(g):
+            raise ZeroDivisionError
+
+        return x * 1.0, refusing_backward
+
+    y = tg.lift(refusing)(Value(x, label="x"))
+    with pytest.raises(ZeroDivisionError) as raised:
+        y.sum().backward()
+    assert raised.value.__notes__ == ["in the backward closure of the refusing node"]

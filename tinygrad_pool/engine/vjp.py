@@ -50,12 +50,20 @@ def vjp_on_numpy(node: Node, g: Any, error: Exception) -> Contributions:
     data = data_of(node.parents)
     refused = isinstance(error, ArithmeticError)
     if not refused or any(isinstance(d, np.ndarray) for d in data):
-        if not isinstance(error, TinygradPoolError):  # those name the node themselves
-            line = f", made at {node.about.line}" if node.about.line else ""
-            error.add_note(f"in the backward closure of {name_of(node)}{line}")
-        raise error
+        raise _named(error, node)
     check_not_stale([node], create_graph=True)
-    return run_again(node, [np.float64(d) for d in data])[1](np.float64(g))
+    try:
+        return run_again(node, [np.float64(d) for d in data])[1](np.float64(g))
+    except Exception as again:  # noqa: BLE001  # a rule may raise anything
+        raise _named(again, node) from None
+
+
+def _named(error: Exception, node: Node) -> Exception:
+    """Add the name of a node to an error of its closure; our own errors have it."""
+    if not isinstance(error, TinygradPoolError):
+        line = f", made at {node.about.line}" if node.about.line else ""
+        error.add_note(f"in the backward closure of {name_of(node)}{line}")
+    return error
 
 
 def vjp_on_values(node: Node) -> Backward:
