@@ -206,3 +206,9 @@ def test_what_cannot_be_compared_is_said_as_by_record():
         tg.compare_passes(net(), 3)
     with pytest.raises(ShapeError, match="pass gradient="):
         tg.compare_passes(net(), Value([1.0, 2.0]))
+
+
+def test_passes_that_have_no_node_in_common_are_not_called_equal():
+    found = tg.compare_passes(tg.Value(1.0, label="a").exp(), tg.Value(2.0, label="b") * 3.0)
+    assert str(found).splitlines()[0] == "Not compared: no node is known to be in both passes."
+    assert "only in the first pass: a" in found.notes()

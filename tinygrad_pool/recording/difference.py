@@ -50,6 +50,8 @@ class Difference(NamedTuple):
     def table(self) -> Table:
         """Lay out the nodes that differ, those that differ most first."""
         rows = [row for row in self.rows if row.change]
+        if not self.rows:
+            return Table("Not compared: no node is known to be in both passes.", (), [])
         if not rows:
             return Table(f"No difference: {len(self.rows):,} nodes have equal numbers.", (), [])
         data = sum(_far(row.before, row.after) > 0 for row in rows)
