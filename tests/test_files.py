@@ -25,6 +25,45 @@ def test_a_file_has_the_permissions_of_any_new_file(tmp_path):
     assert stat.S_IMODE(ours.stat().st_mode) == stat.S_IMODE(theirs.stat().st_mode)
 
 
+def test_a_file_that_was_there_keeps_its_permissions(tmp_path):
+    (tmp_path / "secret").touch(0o600)
+    write_whole(tmp_path / "secret", b"1")
+    assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o600
+
+
+def test_a_file_that_may_not_be_written_stays(tmp_path, monkeypatch):
+    (tmp_path / "kept").write_bytes(b"old")
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write any
+    with pytest.raises(OutputError, match=r"kept: cannot be written: Permission denied"):
+        write_whole(tmp_path / "kept", b"new")
+    assert (tmp_path / "kept").read_bytes() == b"old"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_link_stays_and_what_it_leads_to_is_written(tmp_path):
+    (tmp_path / "there").mkdir()
+    for name, to in (("link", "there/file"), ("folder", "there")):
+        (tmp_path / name).symlink_to(to)
+    assert write_whole(tmp_path / "link", b"1") == tmp_path / "link"
+    with whole_folder(tmp_path / "folder") as files:
+        files["more"] = b"2"
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "folder").is_symlink()
+    assert {p.name: p.read_bytes() for p in (tmp_path / "there").iterdir()} == {
+        "file": b"1",
+        "more": b"2",
+    }
+
+
+def test_a_pipe_stays_one_and_is_written_to(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    write_whole(tmp_path / "pipe", b"through")
+    assert os.read(reader, 99) == b"through"
+    assert (tmp_path / "pipe").is_fifo()
+    os.close(reader)
+
+
 def test_a_mask_that_the_system_makes_up_keeps_no_file_from_its_reader(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "umask", lambda _: 0o777)  # as WebAssembly answers
     assert write_whole(tmp_path / "file", b"1").read_bytes() == b"1"

@@ -4,7 +4,9 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from errno import EACCES
 from pathlib import Path
+from typing import Literal
 
 from tinygrad_pool.errors import OutputError
 
@@ -12,15 +14,24 @@ from tinygrad_pool.errors import OutputError
 def write_whole(path: str | os.PathLike[str], content: bytes | str) -> Path:
     """Write a file through a temporary one beside it, so that nobody ever sees half of it.
 
-    Text is written as UTF-8, lone surrogates as ?. Raises OutputError if the folder does not exist
-    or cannot be written.
+    A file that was there keeps its permissions, and a link the place it leads to; a device or a
+    pipe is written to. Text is written as UTF-8, lone surrogates as ?. Raises OutputError if the
+    folder does not exist, or if it or the file cannot be written.
     """
     path = check_folder(path)
-    draft = _draft_beside(path)
+    target = Path(os.path.realpath(path))
+    draft = _draft_beside(target)
     with _in_words(path):
+        if target.exists() and not os.access(target, os.W_OK):
+            raise PermissionError(EACCES, os.strerror(EACCES))
+        if target.exists() and not (target.is_file() or target.is_dir()):
+            _write(target, content, "wb")
+            return path
         try:
             _write(draft, content)
-            draft.replace(path)
+            with suppress(FileNotFoundError):  # where there was no such file
+                shutil.copymode(target, draft)
+            draft.replace(target)
         except BaseException:
             with suppress(OSError):
                 draft.unlink()
@@ -38,7 +49,7 @@ def whole_folder(path: str | os.PathLike[str]) -> Iterator[dict[str, bytes | str
     path = check_folder(path)
     if path.exists() and not path.is_dir():
         raise OutputError(f"{path}: is a file, not a folder to write into")
-    draft = _draft_beside(path)
+    draft = _draft_beside(Path(os.path.realpath(path)))
     with _in_words(path):
         draft.mkdir()
     try:
@@ -133,7 +144,7 @@ def _draft_beside(path: Path) -> Path:
     return path.parent / f".tinygrad_pool.{os.urandom(8).hex()}"
 
 
-def _write(draft: Path, content: bytes | str) -> None:
+def _write(draft: Path, content: bytes | str, mode: Literal["xb", "wb"] = "xb") -> None:
     """Write a new file, with the default permissions of new files."""
-    with draft.open("xb") as file:
+    with draft.open(mode) as file:
         file.write(content.encode(errors="replace") if isinstance(content, str) else content)
