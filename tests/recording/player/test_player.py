@@ -197,7 +197,7 @@ class TestInABrowser:
             page.on("pageerror", lambda error: wrong.append(str(error)))
             page.on("dialog", lambda dialog: (wrong.append("a dialog"), dialog.dismiss()))
             page.on("request", lambda request: asked.append(request.url))
-            page.goto(write(loss).as_uri() + link)
+            page.goto(write(loss).as_uri() + link, timeout=120_000)  # some machines are busy
             return page
 
         yield opened
