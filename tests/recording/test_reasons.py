@@ -7,7 +7,7 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool.errors import OptionError
-from tinygrad_pool.recording import reasons
+from tinygrad_pool.recording import ledger, reasons
 
 
 def why(E, node, index=None, **names):
@@ -108,6 +108,24 @@ def test_what_cancels_above_is_found_from_below():
     h = w * 3.0
     h.label = "h"
     assert why(h - h, "w").causes == ["what reaches h cancels"]
+
+
+def test_of_many_places_links_are_listed_once(monkeypatch, count_calls):
+    x = tg.Value(np.arange(400.0).reshape(20, 20), label="x")
+    passed = tg.record((x.T @ np.ones((20, 40))).max())
+    said, work = [], []
+
+    def explain():
+        work.append(count_calls(lambda: said.append(str(passed.why(x, (3, 4))))))
+
+    explain()
+    monkeypatch.setattr(ledger, "KEPT", -1)
+    explain()
+    monkeypatch.setattr(ledger, "_listed", lambda *asked: ledger.sparse_jacobian(*asked[:3]))
+    explain()
+    assert "… and 32 more" in said[0]
+    assert said == said[:1] * 3
+    assert work[1] < 0.6 * work[2]
 
 
 def test_two_ways_to_one_zero_are_one_cause():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,17 @@ from tinygrad_pool.recording.source import made_at
 from tinygrad_pool.recording.strongest_paths import Depth, StrongestPaths
 from tinygrad_pool.rules import accumulations, arithmetic
 from tinygrad_pool.rules.arguments import Shape, axes_of
+from tinygrad_pool.rules.sparse_weights import Weights
 from tinygrad_pool.rules.traits import UNDERFLOWS, traits_of
 
 BLOCK = 1 << 20
 """How many links are listed at once."""
+
+KEPT = 4 * BLOCK
+"""Of about so many links, lists are kept for the next element."""
+
+Known: TypeAlias = dict[tuple[Node, int, int], Weights]
+"""Lists of links, by the node, the operand and the first unit."""
 
 UNDERFLOW = (arithmetic.power, arithmetic.div, accumulations.prod)
 """Rules whose slope is 0 where a number is 0 or infinite, a power's where it is 1 too; elsewhere
@@ -39,7 +46,7 @@ class Link(NamedTuple):
     @property
     def value(self) -> str:
         """The number at its lower end, as text."""
-        return number(float(np.reshape(operands_of(self.node)[self.i], -1)[self.cell]))
+        return number(_number_at(self.node, self.i, self.cell))
 
     @property
     def seen(self) -> list[Any]:
@@ -105,6 +112,7 @@ class GradientExplainer:
                 if isinstance(p, Node):
                     self.users.setdefault(p, []).append((step, i))
         self._candidates: dict[Node, Candidates | None] = {}
+        self._winners: dict[tuple[Node, int], tuple[int, int]] = {}
 
     @cached_property
     def strongest(self) -> StrongestPaths:
@@ -116,10 +124,13 @@ class GradientExplainer:
         """How deep each node is, in layers that use a leaf."""
         return self.strongest.layers({v for v in self.nodes if v.rule is None})
 
-    def entries(self, node: Node, cell: int) -> list[Entry]:
-        """List the contribution of each unit above to one element, zeros last."""
+    def entries(self, node: Node, cell: int, known: Known | None = None) -> list[Entry]:
+        """List the contribution of each unit above to one element, zeros last.
+
+        `known` keeps links on the way, for callers that ask for many elements.
+        """
         found = []
-        for arrival in self.arrivals(node, cell):
+        for arrival in self.arrivals(node, cell, known):
             for k in range(len(arrival.units)):
                 reason = ""
                 if not arrival.sent[k]:
@@ -128,11 +139,11 @@ class GradientExplainer:
                 found.append(arrival.entry(k, reason))
         return sorted(found, key=lambda e: e.contribution == 0)
 
-    def arrivals(self, node: Node, cell: int) -> Iterator[Arrival]:
+    def arrivals(self, node: Node, cell: int, known: Known | None = None) -> Iterator[Arrival]:
         """List the contributions of each step above to one element."""
         for step, i in self.users.get(node, ()):
             if step.contributions[i] is not None:
-                yield _arrival(step, i, cell, *_links_into(step.node, i, cell))
+                yield _arrival(step, i, cell, *_links_into(step.node, i, cell, known=known))
 
     def bad_arrivals(self, node: Node, cell: int) -> Iterator[Arrival]:
         """List the steps that sent what is not finite, from units that received such first.
@@ -185,17 +196,23 @@ class GradientExplainer:
         candidates = self._candidates[node]
         if candidates is None:
             return ""
-        here = candidates.within(link.unit)
-        best = next(k for k in here if candidates.weight[k])
-        mine = next(k for k in here if candidates.at(k) == (link.i, link.cell))
-        i, cell = candidates.at(best)
+        if (node, link.unit) not in self._winners:
+            here = candidates.within(link.unit)
+            won = np.argmax(candidates.weight[here.start : here.stop] != 0)
+            self._winners[node, link.unit] = candidates.at(here.start + int(won))
+        i, cell = self._winners[node, link.unit]
         p = node.parents[i]
         winner = self.at(p, cell) if isinstance(p, Node) else "a constant"
-        won, lost = (float(candidates.value[k]) for k in (best, mine))
-        if won == lost or np.isnan(lost):
+        best, own = _number_at(node, i, cell), _number_at(node, link.i, link.cell)
+        if best == own or np.isnan(own):
             return f"it lost to {winner} in a tie"
-        how = "which is nan" if np.isnan(won) else f"by {number(won - lost)}"
+        how = "which is nan" if np.isnan(best) else f"by {number(abs(best - own))}"
         return f"it lost to {winner}, {how}"
+
+
+def _number_at(node: Node, i: int, cell: int) -> float:
+    """Return one number of operand i."""
+    return float(np.reshape(operands_of(node)[i], -1)[cell])
 
 
 def _arrival(step: Step, i: int, cell: int, units: Indices, slopes: NDArray[Any]) -> Arrival:
@@ -204,11 +221,11 @@ def _arrival(step: Step, i: int, cell: int, units: Indices, slopes: NDArray[Any]
 
 
 def _links_into(
-    node: Node, i: int, cell: int, some: Indices | None = None
+    node: Node, i: int, cell: int, some: Indices | None = None, known: Known | None = None
 ) -> tuple[Indices, NDArray[Any]]:
     """List the units of a node that look at one cell of operand i, and with which weight.
 
-    Of `some` units, the first are enough.
+    Of `some` units, the first are enough. What all units look at may be `known`, and is kept there.
     """
     row = row_of(node, cell)
     asked = np.arange(node.size) if row is None else row
@@ -218,7 +235,7 @@ def _links_into(
     block = max(1, BLOCK // max(1, each))
     units, weights = [np.zeros(0, int)], [np.zeros(0, node.dtype)]
     for first in range(0, len(asked), block):
-        W = sparse_jacobian(node, i, asked[first : first + block])
+        W = _listed(node, i, asked[first : first + block], known if row is None else None)
         here = W.cell == cell
         units.append(W.unit[here])
         weights.append(W.weight[here])
@@ -230,6 +247,18 @@ def _links_into(
     every = np.zeros(row.shape, slopes.dtype)
     every[np.searchsorted(row, found)] = slopes  # a softmax that is sure has links of slope 0
     return row, every
+
+
+def _listed(node: Node, i: int, units: Indices, known: Known | None) -> Weights:
+    """List the links into some units, which are those from the first on in whatever is `known`."""
+    if known is None:
+        return sparse_jacobian(node, i, units)
+    key = node, i, int(units[0])
+    if key not in known:
+        if sum(len(W.unit) for W in known.values()) > KEPT:
+            known.clear()
+        known[key] = sparse_jacobian(node, i, units)
+    return known[key]
 
 
 def row_of(node: Node, cell: int) -> Indices | None:

@@ -13,7 +13,7 @@ from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import number, several, subscript
 from tinygrad_pool.recording.freshness import numbers_taken, set_since, was_set
 from tinygrad_pool.recording.infinities import behind_data, behind_gradient
-from tinygrad_pool.recording.ledger import Entry, GradientExplainer, flat
+from tinygrad_pool.recording.ledger import Entry, GradientExplainer, Known, flat
 from tinygrad_pool.recording.source import made_at
 from tinygrad_pool.rules.arguments import place_of
 from tinygrad_pool.rules.traits import traits_of
@@ -134,6 +134,7 @@ def _origins(ledger: GradientExplainer, node: Node, cell: int, entries: list[Ent
     if entries and any(e.contribution for e in entries):
         return ["the contributions cancel"]
     causes: dict[str, str] = {}  # and the operation that it is about
+    known: Known = {}
     seen = {(node, cell)}
     waiting = [(node, cell, entries)]
     while waiting and len(seen) < PLACES:
@@ -147,7 +148,7 @@ def _origins(ledger: GradientExplainer, node: Node, cell: int, entries: list[Ent
                 causes["the pass began with the gradient 0"] = ""
             elif (e.node, e.cell) not in seen:
                 seen.add((e.node, e.cell))
-                above = ledger.entries(e.node, e.cell)
+                above = ledger.entries(e.node, e.cell, known)
                 if above and any(a.contribution for a in above):
                     causes[f"what reaches {ledger.at(e.node, e.cell)} cancels"] = ""
                 else:
