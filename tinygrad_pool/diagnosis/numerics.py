@@ -22,8 +22,6 @@ from tinygrad_pool.rules.traits import EVENLY, FIRST, HALF
 
 ABOVE_0 = "keep its operand above 0"
 
-ABOVE_0 = "keep its operand above 0"
-
 HELPS = {
     "log": f"{ABOVE_0}; log_softmax and logsumexp do that for probabilities",
     "exp": "subtract the maximum first, as softmax and logsumexp do",
