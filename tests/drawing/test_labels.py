@@ -94,3 +94,23 @@ def test_operations_go_by_their_sign():
 def test_names_are_a_dict(ask, names):
     with pytest.raises(OptionError, match=r"^names must be a dict, such as locals\(\), got "):
         ask(Value(1.0) * Value(2.0), names=names)
+
+
+def test_a_picture_says_of_what_its_results_are_when_data_was_set_since():
+    w, x, V = (tg.Value(v, label=name) for v, name in ((2.0, "w"), (3.0, "x"), ([1.0], "V")))
+    z = w * x + V.sum()
+    a, unit = z.tanh(), tg.weighted_sum([w], [x]).tanh()
+    told = ["tree", "draw", "folded", "units", "page"]
+    looks = {
+        "tree": lambda: str(tg.tree(a)),
+        "draw": lambda: tg.draw(a).source,
+        "folded": lambda: tg.draw(a, detail="forms").source,
+        "units": lambda: tg.draw_units(unit).source,
+        "page": lambda: tg.record(a)._repr_html_(),
+    }
+    assert not [look for look in told if "set since" in looks[look]()]
+    w.data = 5.0
+    said = "w was set since: the results are from before; run the forward pass again"
+    assert [look for look in told if said in looks[look]()] == told
+    V.data[0] = 4.0  # in the array that was handed out
+    assert "w, V were set since" in str(tg.tree(a))

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from tinygrad_pool.diagnosis.findings import WRONG_NUMBERS, Finding
 from tinygrad_pool.diagnosis.survey import Survey
+from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.formatting import several
-from tinygrad_pool.recording.freshness import set_since
 
 
 def limits_of(survey: Survey, findings: list[Finding]) -> list[str]:

@@ -10,9 +10,9 @@ import numpy as np
 from tinygrad_pool.diagnosis.findings import SUSPICIOUS, Finding
 from tinygrad_pool.diagnosis.survey import Survey
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.formatting import counted, on_a_line, several
 from tinygrad_pool.recording.flow import source_of
-from tinygrad_pool.recording.freshness import set_since
 from tinygrad_pool.recording.source import made_at
 from tinygrad_pool.rules import arithmetic
 

@@ -9,7 +9,7 @@ from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.edges import contributions_of, edge_styles, legend
 from tinygrad_pool.drawing.folding import WAYS, folded
 from tinygrad_pool.drawing.heat import magnitudes
-from tinygrad_pool.drawing.labels import called_by, weights_in
+from tinygrad_pool.drawing.labels import called_by, set_note, weights_in
 from tinygrad_pool.drawing.layout import laid_out
 from tinygrad_pool.drawing.nodes import Picture, draw_nodes
 from tinygrad_pool.drawing.overview import draw_groups, note
@@ -86,7 +86,8 @@ def draw(
     if detail in WAYS or (detail == "auto" and len(nodes) > FULL):
         less = folded(nodes, detail if detail in WAYS else "")
         draw_groups(graph, less.groups, value, {*lit}, rows)
-        write_on(graph, note(len(nodes), less))
+        for line in (note(len(nodes), less), *set_note(nodes)):
+            write_on(graph, line)
     else:
         if detail == "ops":
             shown -= {"data", "grad", "heat"}
@@ -94,7 +95,7 @@ def draw(
         picture = picture_of(value, nodes, shown, names, {*lit}, direction, rows)
         graph.graph_attr["rankdir"] = picture.layout.rows.direction
         sent = contributions_of(nodes) if "contribution" in shown else {}
-        for line in (*legend(sent).splitlines(), *picture.scale.splitlines()):
+        for line in (*legend(sent).splitlines(), *picture.notes):
             write_on(graph, line)
         draw_nodes(graph, picture, edge_styles(nodes, shown, sent))
     return in_theme(graph, theme)
@@ -139,7 +140,7 @@ def picture_of(
 ) -> Picture:
     """Settle how each node is called and filled, and where it stands."""
     called = called_by(names)
-    weights = weights_in(nodes, called)
+    weights, notes = weights_in(nodes, called), set_note(nodes, called)
     fills = {}
     for node in nodes:
         leaf = theme.WEIGHT if node in weights else theme.LEAF
@@ -148,4 +149,5 @@ def picture_of(
     by_size, scale = magnitudes(nodes) if "magnitude" in show else ({}, "")
     ids = {node: f"n{i}" for i, node in enumerate(nodes)}
     layout = laid_out(nodes, show, direction, rows)
-    return Picture(nodes, ids, called, fills | by_size, show, root, layout, scale)
+    notes += scale.splitlines()
+    return Picture(nodes, ids, called, fills | by_size, show, root, layout, notes)

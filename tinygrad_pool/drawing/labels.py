@@ -1,14 +1,15 @@
 """Text in the boxes of a picture: escaped for Graphviz's HTML, and the signs of operations."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
 from tinygrad_pool.derivatives.receptive_fields import weights_among
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.errors import OptionError
-from tinygrad_pool.formatting import plain
+from tinygrad_pool.formatting import plain, several
 from tinygrad_pool.rules.linear import matmul
 from tinygrad_pool.rules.traits import traits_of
 
@@ -73,6 +74,15 @@ def called_by(names: Mapping[str, Any] | None) -> dict[int, str]:
     """
     names = check_names(names)
     return {id(v): name for name, v in names.items() if isinstance(v, Node)}
+
+
+def set_note(nodes: Sequence[Node], called: Mapping[int, str] = {}) -> list[str]:
+    """Say in a line which leaves were set since others were computed from them, if any were."""
+    stale = [leaf.label or called.get(id(leaf), "") or "a leaf" for leaf in set_since(nodes)]
+    if not stale:
+        return []
+    who = f"{several(stale, 3)} {'was' if len(stale) == 1 else 'were'}"
+    return [f"{who} set since: the results are from before; run the forward pass again"]
 
 
 def check_names(names: Mapping[str, Any] | None) -> Mapping[str, Any]:

@@ -38,7 +38,7 @@ class Picture(NamedTuple):
     show: Set[str]
     root: Node
     layout: Layout
-    scale: str = ""
+    notes: Sequence[str] = ()
     places: Mapping[str, Mapping[str, str]] = {}  # never changed
     heat: Callable[[Any], str] = heat
 

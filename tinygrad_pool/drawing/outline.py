@@ -1,12 +1,13 @@
 """A graph as indented text: for a terminal, a log, or a screen reader."""
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from tinygrad_pool.drawing.edges import shares_of
-from tinygrad_pool.drawing.labels import called_by, sign
+from tinygrad_pool.drawing.labels import called_by, set_note, sign
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError
@@ -63,7 +64,8 @@ def tree(
         for i in range(last, -1, -1):
             branch, bar = ("└─ ", "   ") if i == last else ("├─ ", "│  ")
             waiting.append((operand.parents[i], rest + branch, rest + bar, marks[i], level + 1))
-    return Text("\n".join(lines + (["… (limit= writes more)"] if waiting else [])))
+    lines += ["… (limit= writes more)"] if waiting else []
+    return Text("\n".join(lines + set_note(sorted(written, key=attrgetter("_order")), called)))
 
 
 def _line(operand: Any, called: Mapping[int, str]) -> str:

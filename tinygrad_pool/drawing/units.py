@@ -17,10 +17,11 @@ from tinygrad_pool.drawing import theme as look
 from tinygrad_pool.drawing.computation import Direction, check_depth, check_drawable
 from tinygrad_pool.drawing.edges import CHOICES, SIGNS, link_style
 from tinygrad_pool.drawing.fields import LEGEND, draw_field, field_of
-from tinygrad_pool.drawing.labels import sign
+from tinygrad_pool.drawing.labels import set_note, sign
 from tinygrad_pool.drawing.layers import Link, Unit, Weight, layers_of, others_of
 from tinygrad_pool.drawing.words import Caption
 from tinygrad_pool.drawing.wrapping import GAIN
+from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
@@ -118,10 +119,10 @@ def draw_units(
                 tail = f"bias{level - 1}" if link.source is None else names[link.source]
                 style = _link_style(unit, link, zero_one, crowded and not field)
                 graph.edge(tail, names[unit.z], **style)
-    for line in _legend([u for u in units if u.z in linked and u.z in texts], others):
+    lines = _legend([u for u in units if u.z in linked and u.z in texts], others)
+    told = [LEGEND if field else WEIGHTS] if field or crowded else []
+    for line in (*lines, *told, *set_note(topological_order(*outputs))):
         look.write_on(graph, line)
-    if field or crowded:
-        look.write_on(graph, LEGEND if field else WEIGHTS)
     said = (
         f"{counted(len(units), 'unit')} in {counted(len(layers), 'layer')}, with data and weights."
     )

@@ -21,10 +21,7 @@ def check_not_stale(nodes: list[Node], create_graph: bool) -> None:
     a higher-order pass runs the rules again, on the data of now. Arrays that were handed out are
     compared with what they were. Where a rule makes the same of them as before, nothing is stale.
     """
-    for leaf in nodes:
-        if leaf._closure is None and isinstance(leaf, LeafNode) and leaf._bits is not None:
-            leaf.look()
-            leaf._lent = True  # who holds the array may still change it
+    _look_at(nodes)
     oldest = next((v for v in nodes if v._closure is not None), None)
     if oldest is None or Node.last_change < oldest._order:
         return
@@ -39,6 +36,26 @@ def check_not_stale(nodes: list[Node], create_graph: bool) -> None:
                         f"{'in place ' if in_place else ''}after {name_of(node)} "
                         "was computed from it; run the forward pass again"
                     )
+
+
+def set_since(nodes: Sequence[Node]) -> dict[Node, Node]:
+    """Map leaves that were set after a node was computed from them to the first such node."""
+    found: dict[Node, Node] = {}
+    _look_at(nodes)
+    if Node.last_change:
+        for node in nodes:
+            for p in node.parents:
+                if isinstance(p, LeafNode) and node._order < p._assigned:
+                    found.setdefault(p, node)
+    return found
+
+
+def _look_at(nodes: Sequence[Node]) -> None:
+    """Find out whether arrays that were handed out have changed."""
+    for leaf in nodes:
+        if leaf._closure is None and isinstance(leaf, LeafNode) and leaf._bits is not None:
+            leaf.look()
+            leaf._lent = True  # who holds the array may still change it
 
 
 def _same_again(node: Node, leaf: Node) -> bool:

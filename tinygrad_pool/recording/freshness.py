@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tinygrad_pool.engine.context import THROUGH, Choice
-from tinygrad_pool.engine.node import LeafNode, Node
+from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.formatting import counted, on_a_line, several
 from tinygrad_pool.recording.source import quoted
-
-
-def set_since(nodes: Iterable[Node]) -> dict[Node, Node]:
-    """Map leaves that were set after a node was computed from them to the first such node."""
-    found: dict[Node, Node] = {}
-    if Node.last_change:
-        for node in nodes:
-            for p in node.parents:
-                if isinstance(p, LeafNode) and node._order < p._assigned:
-                    found.setdefault(p, node)
-    return found
 
 
 def was_set(call: Callable[[Node], str], leaf: Node, user: Node) -> str:
@@ -30,7 +20,7 @@ def was_set(call: Callable[[Node], str], leaf: Node, user: Node) -> str:
     return f"{who}: the numbers here are from before; run the forward pass again"
 
 
-def before_a_pass(call: Callable[[Node], str], nodes: Iterable[Node]) -> list[str]:
+def before_a_pass(call: Callable[[Node], str], nodes: Sequence[Node]) -> list[str]:
     """List notes to read before a pass: gradients that leaves hold, data set since."""
     lines = []
     held = [v for v in nodes if v.is_leaf and np.any(v.grad)]

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import number, several, subscript
-from tinygrad_pool.recording.freshness import numbers_taken, set_since, was_set
+from tinygrad_pool.recording.freshness import numbers_taken, was_set
 from tinygrad_pool.recording.infinities import behind_data, behind_gradient
 from tinygrad_pool.recording.ledger import Entry, GradientExplainer, Known, flat
 from tinygrad_pool.recording.source import made_at

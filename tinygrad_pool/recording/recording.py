@@ -12,6 +12,7 @@ import numpy as np
 
 from tinygrad_pool.engine.node import Node, name_of, next_id
 from tinygrad_pool.engine.rerun import changed, rerun
+from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.extras import extra
@@ -19,7 +20,6 @@ from tinygrad_pool.files import html_path, write_whole
 from tinygrad_pool.formatting import subscript
 from tinygrad_pool.recording.closures import ClosureCheck
 from tinygrad_pool.recording.forks import choices_undone
-from tinygrad_pool.recording.freshness import set_since
 from tinygrad_pool.recording.trace import Trace
 from tinygrad_pool.rules.arguments import place_of
 from tinygrad_pool.rules.arithmetic import nudge

@@ -9,8 +9,9 @@ import numpy as np
 
 from tinygrad_pool.drawing.labels import sign
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.formatting import on_a_line
-from tinygrad_pool.recording.freshness import set_since, was_set
+from tinygrad_pool.recording.freshness import was_set
 from tinygrad_pool.recording.source import quoted_calls
 from tinygrad_pool.recording.steps import Change
 from tinygrad_pool.recording.trace import Trace
