@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import tinygrad_pool as tg
-from tinygrad_pool.recording.freshness import before_a_pass, left_before, numbers_taken, set_since
+from tinygrad_pool.engine.staleness import set_since
+from tinygrad_pool.recording.freshness import before_a_pass, left_before, numbers_taken
 
 
 def test_leaves_that_were_set_are_mapped_to_their_first_user():
@@ -79,3 +80,34 @@ def test_what_is_only_shown_or_compared_is_not():
     y = tg.Value(2.0)
     _ = float(y)  # outside traced
     assert numbers_taken(y) == []
+
+
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [
+        (lambda w, x: w @ x, (2, 2)),
+        (lambda w, x: tg.conv1d(tg.stack([x, x])[None], w[None]), (2, 1)),
+        (lambda w, x: tg.max_pool1d(w * 1.0, 2) * 2.0, (2, 2)),
+        (lambda w, x: tg.avg_pool1d(w, 2), (2, 2)),
+    ],
+)
+def test_what_was_sent_adds_up_though_data_was_set_since(make, shape):
+    w, x = tg.Value(np.arange(1.0, 1 + np.prod(shape)).reshape(shape)), tg.Value([1.0, 2.0])
+    y = make(w, x).sum()
+    w.data, x.data = np.full(shape, -7.0), np.array([9.0, -9.0])
+    passed = tg.record(y)
+    for v in (w, x):
+        for cell in np.ndindex(v.shape):
+            if v in passed.gradients:
+                why = passed.why(v, cell)
+                assert sum(entry.contribution for entry in why.entries) == why.grad
+
+
+def test_why_something_lost_is_not_read_off_numbers_that_were_set_since():
+    x = tg.Value([1.0, 5.0, 2.0, 3.0], label="x")
+    y = tg.max_pool1d(x[None], 2).sum() + x.max()
+    assert "lost to x" in str(tg.record(y).why("x", 0))
+    x.data = np.array([9.0, 5.0, 2.0, 3.0])
+    told = str(tg.record(y).why("x", 0))
+    assert "from max#4: 1 × 0 = 0   x held other numbers then" in told
+    assert "it lost to getitem#1[0, 1], by 4" in told  # whose numbers are those of then

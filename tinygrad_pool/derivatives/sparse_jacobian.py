@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.rerun import check_value
-from tinygrad_pool.engine.staleness import check_not_stale
+from tinygrad_pool.engine.staleness import check_not_stale, set_since
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.engine.vjp import vjp, vjp_by_operand
 from tinygrad_pool.errors import DataError, GraphError, OptionError
@@ -59,6 +59,8 @@ def sparse_jacobian(node: Node, i: int, units: Indices | None = None) -> Weights
     units = np.arange(node.size) if units is None else units
     pattern = SPARSITY.get(traits_of(node.rule).sparsity, dense_rows)
     unit, cell, weight = pattern(node, i, units)
+    if pattern in (_pool, _conv, _matmul) and set_since([node]):
+        weight = _slopes_then(node, i, unit, cell)
     shapes = node.shape, np.shape(operands_of(node)[i])
     return Weights(unit, cell, np.asarray(weight, node.dtype), *shapes)
 
@@ -236,6 +238,16 @@ def dense_rows(node: Node, i: int, units: Indices) -> Links:
     columns = zip(*parts, strict=True) if parts else np.zeros((3, 1, 0), int)
     unit, cell, weight = (np.concatenate(column) for column in columns)
     return unit, cell, weight
+
+
+def _slopes_then(node: Node, i: int, unit: Indices, cell: Indices) -> NDArray[Any]:
+    """Weigh links by the closure, which knows the numbers from before operands were set."""
+    units, cells, weight = dense_rows(node, i, np.unique(unit))
+    n = operands_of(node)[i].size
+    known, wanted = np.append(units * n + cells, -1), unit * n + cell
+    at = np.searchsorted(known[:-1], wanted)
+    slopes: NDArray[Any] = np.where(known[at] == wanted, np.append(weight, 0)[at], 0)
+    return slopes
 
 
 _POOLED: dict[str, Callable[..., NDArray[Any]]]

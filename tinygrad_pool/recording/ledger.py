@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from tinygrad_pool.derivatives.candidates import Candidates, candidates_of
 from tinygrad_pool.derivatives.sparse_jacobian import Indices, operands_of, sparse_jacobian
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.engine.steps import Step
-from tinygrad_pool.formatting import number, subscript
+from tinygrad_pool.formatting import number, several, subscript
 from tinygrad_pool.recording.source import made_at
 from tinygrad_pool.recording.strongest_paths import Depth, StrongestPaths
 from tinygrad_pool.rules import accumulations, arithmetic
@@ -175,6 +176,8 @@ class GradientExplainer:
             return f"underflow: {upstream:.3g} × {local:.3g} is too small for {_narrower(link)}"
         if local:
             return "nothing arrived there"
+        if stale := set_since([link.node]):
+            return f"{several([*map(self.call, stale)])} held other numbers then"
         if off := traits_of(link.node.rule).off:
             return off.format(x=link.value)
         return self._lost(link) or f"{flat(link.node, link.seen)} at {link.value}"
