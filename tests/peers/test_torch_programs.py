@@ -166,8 +166,10 @@ def compare(torch, ours, theirs):
         t = t.detach()
     roundings = max(ROUNDINGS[str(np.dtype(v.dtype))] for v in nodes)
     most = np.array(deviations(y, g, xs, roundings))
-    # where we send nothing, PyTorch may add up what cancels but for roundings
-    most[1:] += 16 * roundings * max(np.max(np.abs(some), initial=0.0) for some in on_the_way)
+    # where we send nothing, PyTorch may add up what cancels but for roundings: y / x for a sign
+    largest = max(np.max(np.abs(some), initial=0.0) for some in on_the_way)
+    least = min(np.min(np.abs(v.data), initial=1.0, where=v.data != 0) for v in nodes)
+    most[1:] += 16 * roundings * largest / max(least, 1e-6)
     for a, d, apart in zip([y.data, *gradients], [t, *expected], most, strict=True):
         desired = 0 * a if d is None else d.numpy(force=True)
         if tally("numbers", np.isfinite(apart) and np.all(np.isfinite(desired))):
