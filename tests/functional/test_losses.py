@@ -176,6 +176,16 @@ def test_scores_of_a_thousand_are_not_too_large():
     assert x.grad.tolist() == [0.0, 0.0, -1.0, 1.0]
 
 
+@pytest.mark.parametrize(("x", "t"), [(-20.0, 0.0), (20.0, 1.0)])
+def test_what_is_sure_and_right_still_has_a_gradient(x, t):
+    v = Value(np.float32([x]))
+    E = of.binary_cross_entropy_with_logits(v, np.float32([t]))
+    E.backward()
+    small = np.exp(-20.0)
+    assert E.data == pytest.approx(small, rel=1e-6)
+    assert v.grad[0] == pytest.approx(-np.sign(x) * small, rel=1e-6)
+
+
 def test_a_sure_mistake_costs_a_hundred_as_in_torch():
     p = Value([0.0, 1.0, 0.0])
     with np.errstate(all="raise"):

@@ -140,7 +140,9 @@ def binary_cross_entropy_with_logits(
 ) -> Value:
     """Average the cross entropy of sigmoid(scores) with targets from 0 to 1, without overflow.
 
-    E = (1/n) Σ (1 − t_i) x_i + ln(1 + exp −x_i)            ∂E/∂x_i = (σ(x_i) − t_i) / n
+    E = (1/n) Σ t_i ln(1 + exp −x_i) + (1 − t_i) ln(1 + exp x_i)
+
+    ∂E/∂x_i = (σ(x_i) − t_i) / n
 
     `pos_weight` multiplies what a target of 1 adds; `weight` each loss.
 
@@ -151,10 +153,9 @@ def binary_cross_entropy_with_logits(
     """
     name = "binary_cross_entropy_with_logits"
     x, t = _pair(name, scores, target)
-    rest = softplus(-x, threshold=np.inf)
-    if pos_weight is not None:
-        rest = rest * (_weighted(name, t, to_constant(pos_weight, f"{name}: pos_weight") - 1) + 1)
-    return _reduced(name, _weighted(name, (1 - t) * x + rest, weight), reduction)
+    of_1 = _weighted(name, softplus(-x, threshold=np.inf) * t, pos_weight, "pos_weight")
+    losses = of_1 + softplus(x, threshold=np.inf) * (1 - t)
+    return _reduced(name, _weighted(name, losses, weight), reduction)
 
 
 def cross_entropy(
@@ -344,17 +345,17 @@ def _huber(difference: Value, delta: float) -> Value:
     return losses
 
 
-def _weighted(name: str, losses: Value, weight: Any) -> Value:
+def _weighted(name: str, losses: Value, weight: Any, what: str = "weight") -> Value:
     """Multiply by a weight that broadcasts to the losses."""
     if weight is None:
         return losses
-    w = np.asarray(to_constant(weight, f"{name}: weight"), losses.dtype)
+    w = np.asarray(to_constant(weight, f"{name}: {what}"), losses.dtype)
     try:
         fits = np.broadcast_shapes(losses.shape, w.shape) == losses.shape
     except ValueError:
         fits = False
     if not fits:
-        raise ShapeError(f"{name}: a weight of shape {w.shape} does not fit {losses.shape}")
+        raise ShapeError(f"{name}: a {what} of shape {w.shape} does not fit {losses.shape}")
     weighted: Value = losses * w
     return weighted
 
