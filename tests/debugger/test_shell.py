@@ -83,6 +83,7 @@ def test_names_of_variables_are_known(run, network):
         ("break", "break: needs the name of a node or a rule"),
         ("watch", "watch: needs the name of a node, as in watch w12"),
         ("set = 3", "set: needs a name and a value, as in set w12 = 0.5"),
+        ("set a = nan", "a is nan at the next replay"),
         ("set m =", "set: needs a name and a value, as in set w12 = 0.5"),
         ("condition", "condition: needs the number of a breakpoint, as in condition 1 g > 0"),
         ("ignore", "ignore: needs the number of a breakpoint, as in ignore 1 3"),

@@ -416,3 +416,16 @@ def test_what_is_kept_has_torchs_names_and_numbers(peer, ours, theirs, options):
 def test_a_name_of_another_library_says_what_to_write_here():
     with pytest.raises(AttributeError, match="optim has no LBFGS"):
         optim.LBFGS  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda o: o.zero_grad(set_to_none=True), "no option 'set_to_none': gradients are forgott"),
+        (lambda o: nn.ReLU().zero_grad(set_to_none=True), "zero_grad: no option 'set_to_none'"),
+        (lambda o: o.step(lambda: 1.0), "step: takes no closure; call loss.backward"),
+    ],
+)
+def test_pytorchs_ways_of_calling_are_answered(call, said):
+    with pytest.raises(OptionError, match=said):
+        call(SGD([Value(1.0)], lr=0.1))

@@ -16,6 +16,7 @@ from tinygrad_pool.engine.staleness import check_not_stale
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import GraphError, OptionError
 from tinygrad_pool.files import check_folder
+from tinygrad_pool.formatting import counted
 
 if TYPE_CHECKING:
     from tinygrad_pool.recording.recording import Recording
@@ -49,7 +50,7 @@ def frames(options: argparse.Namespace) -> None:
     value, made = fresh_from(options, "frames")
     looks = {"format": options.format, "theme": options.theme}
     files = drawing.frames(value, options.out, gradient=_ones_of(value), names=made, **looks)
-    print(f"{len(files)} files in {options.out}, from {files[0].name} on")
+    print(f"{counted(len(files), 'file')} in {options.out}, from {files[0].name} on")
 
 
 def debug(options: argparse.Namespace) -> None:

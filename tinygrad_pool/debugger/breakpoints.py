@@ -179,6 +179,10 @@ def of_step(step: Step) -> dict[str, Any]:
     return {"g": step.upstream, "data": node.data, "op": node.op, "label": node.label}
 
 
+ALWAYS = {"np": np, "abs": np.abs, "nan": np.nan, "inf": np.inf}
+"""The names that every expression may use."""
+
+
 def check_condition(expression: str) -> None:
     """Check an expression of a step. Raises OptionError, which says what is wrong with it."""
     check(expression)
@@ -187,7 +191,7 @@ def check_condition(expression: str) -> None:
     bound = {part.arg for part in parts if isinstance(part, ast.arg)}
     bound |= {name.id for name in names if isinstance(name.ctx, ast.Store)}
     for name in names:
-        if name.id not in bound | {"g", "data", "op", "label", "np"} | {*dir(builtins)}:
+        if name.id not in bound | {"g", "data", "op", "label", *ALWAYS} | {*dir(builtins)}:
             raise OptionError(
                 f"{expression!r}: there is no {name.id} here; g is the gradient that arrived, and "
                 "there are data, op, label and np"
@@ -212,14 +216,14 @@ def check(expression: str) -> CodeType:
 
 
 def evaluate(expression: str, names: Mapping[str, Any]) -> Any:
-    """Evaluate an expression with some names, np and abs; it cannot change them.
+    """Evaluate an expression with some names, np, abs, nan and inf; it cannot change them.
 
     Raises OptionError, which says what is wrong with it.
     """
     code = check(expression)
     given = {name: locked(x) for name, x in names.items()}
     try:
-        return eval(code, {"np": np, "abs": np.abs, **given})  # it is the user's own
+        return eval(code, {**ALWAYS, **given})  # it is the user's own
     except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever the user's raises
         raise OptionError(f"{expression!r}: {type(error).__name__}: {error}") from None
 

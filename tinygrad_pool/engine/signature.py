@@ -21,6 +21,7 @@ HABITS = {
     "retain_graph": "a graph lives as long as you hold it",
     "out": "results are new Values",
     "inplace": "results are new Values",
+    "set_to_none": "gradients are forgotten, and read as zeros",
 }
 
 

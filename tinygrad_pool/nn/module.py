@@ -16,6 +16,7 @@ from tinygrad_pool.engine.context import scope
 from tinygrad_pool.engine.data import to_constant
 from tinygrad_pool.engine.habits import OF_NETWORKS
 from tinygrad_pool.engine.numpy_protocol import Habit, WithHabits
+from tinygrad_pool.engine.signature import reject_foreign_options
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import Table, counted, shape
@@ -147,8 +148,9 @@ class Module(Saved, WithHabits):
         """Let dropout and batch norm do what they do after training: nothing is drawn or kept."""
         return self.train(False)
 
-    def zero_grad(self) -> None:
+    def zero_grad(self, **habits: Any) -> None:
         """Forget the gradient of every parameter."""
+        reject_foreign_options("zero_grad", habits)
         for parameter in self.parameters():
             parameter.zero_grad()
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tinygrad_pool.engine.node import name_of
 from tinygrad_pool.engine.numpy_protocol import Habit, WithHabits
+from tinygrad_pool.engine.signature import reject_foreign_options
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.nn.saving import Saved, check_names, count
@@ -48,16 +49,20 @@ class Optimizer(Saved, WithHabits):
         self._kept: dict[Part, Kept] = {}
         _keep_freed_memory()
 
-    def zero_grad(self) -> None:
+    def zero_grad(self, **habits: Any) -> None:
         """Forget the gradient of every parameter."""
+        reject_foreign_options("zero_grad", habits)
         for p in self.parameters:
             p.zero_grad()
 
-    def step(self) -> None:
+    def step(self, *closures: Any) -> None:
         """Move every parameter that has a gradient; arrays change in place.
 
-        Raises OptionError if `lr` was set to anything but a finite number of at least 0.
+        Raises OptionError if `lr` was set to anything but a finite number of at least 0, or for a
+        closure, as PyTorch takes it.
         """
+        if closures:
+            raise OptionError("step: takes no closure; call loss.backward() before it")
         check_options(type(self).__name__, lr=self.lr)
         for i, p in enumerate(self.parameters):
             if not p.has_grad:
