@@ -3,6 +3,7 @@
 import re
 import xml.etree.ElementTree as ET
 
+import numpy as np
 import pytest
 
 import tinygrad_pool as tg
@@ -211,3 +212,10 @@ def test_what_earlier_passes_left_in_a_leaf_is_told_as_such():
     source = tg.draw_units(E).source
     assert "+ others: 4" in source
     assert "others: from links that are not drawn, or earlier passes" in source
+
+
+def test_an_operation_with_constants_that_are_arrays_is_drawn_without_them():
+    x = tg.Value(0.5, label="x")
+    source = tg.draw_units(np.interp(x, [0.0, 1.0], [0.0, 2.0])).source
+    assert "interp" in source
+    assert "interp with" not in source

@@ -133,9 +133,9 @@ def _unit(z: Node, a: Node | None, with_links: bool) -> Unit:
     columns = (node.parents, slopes_of(node) or [], sent)
     operands = [Link(p, None, slope, c) for p, slope, c in zip(*columns, strict=True)]
     if a is None:
-        constants = [float(p) for p in z.parents if not isinstance(p, Node)]
+        alone = [p for p in z.parents if not isinstance(p, Node) and not np.shape(p)]
         linked = [link for link in operands if isinstance(link.source, Node)]
-        return Unit(z, None, linked, constants)
+        return Unit(z, None, linked, [*map(float, alone)])
     n = len(a.parents) // 2
     ws, xs, b = a.parents[:n], operands[n:-1], operands[-1]
     links = [
