@@ -319,6 +319,20 @@ class TestInABrowser:
         assert "at a = −3 (m, b wins below and a above" in page.locator("#turns").text_content()
         assert page.locator("#curve svg").get_attribute("aria-label").startswith("E from ")
 
+    @pytest.mark.parametrize(
+        ("f", "kinks"),
+        [
+            (lambda a: tg.maximum(a, 1.0, ties="even") * 3.0, "1 (maximum#1, 1 wins below and a"),
+            (lambda a: tg.maximum(a, 0.7, ties="even") * 3.0, "0.7 (maximum#1, 0.7 wins below"),
+            (lambda a: tg.leaky_relu(a, 0.0) * 3.0, "0 (leaky_relu#1: slope 0, then 3)"),
+        ],
+    )
+    def test_a_tie_that_is_shared_is_one_kink_and_one_at_0_is_there(self, opened, f, kinks):
+        page = opened(f(Value(2.0, label="a")))
+        said = page.locator("#turns").text_content()
+        assert f"at a = {kinks}" in said
+        assert said.endswith("slope 0, then 3).")
+
     def test_a_slider_and_arrow_keys_change_it_too(self, opened):
         page = opened(network())
         slider = page.get_by_role("slider", name="a", exact=True)

@@ -40,8 +40,11 @@ function tried(x) {
 /** Find the first node that decides otherwise. */
 const firstTurn = (a, b) => a.marks.find(([, choice], i) => choice !== b.marks[i]?.[1])?.[0];
 
-/** Find where the slope jumps: between two numbers that decide otherwise, halved to the last bit. */
-function turnBetween(low, high) {
+const jumps = ({ slopes: [low, high] }) => Math.abs(low - high) > 1e-9 * Math.max(Math.abs(low), Math.abs(high));
+
+/** Find where the slope may jump: between two numbers that decide otherwise, halved to the last bit. */
+function turnsBetween(low, high, most = 3) {
+  const end = high;
   for (let k = 0; k < HALVINGS && firstTurn(low, high) !== undefined; k += 1) {
     const x = (low.x + high.x) / 2;
     if (x === low.x || x === high.x) break;
@@ -49,14 +52,22 @@ function turnBetween(low, high) {
     if (firstTurn(low, middle) === undefined) low = middle;
     else high = middle;
   }
+  const at = low.x <= 0 && high.x >= 0 ? 0 : high.x; // halves come near 0, and no nearer
+  const later = most > 1 && firstTurn(high, end) !== undefined ? turnsBetween(high, end, most - 1) : [];
   try {
-    const [left, right] = [low, high].map(({ x }) => compute(engine, withNumber(x)));
-    const slopes = [slopeOf(left), slopeOf(right)];
-    if (Math.abs(slopes[0] - slopes[1]) <= 1e-9 * Math.max(...slopes.map(Math.abs))) return [];
-    return [{ x: high.x, node: firstTurn(low, high), sides: [left, right], slopes, loss: high.loss }];
+    const sides = [low, high].map(({ x }) => compute(engine, withNumber(x)));
+    return [{ x: at, node: firstTurn(low, high), sides, slopes: sides.map(slopeOf), loss: high.loss }, ...later];
   } catch {
-    return [];
+    return later;
   }
+}
+
+/** Make one kink of two turns in one place: a tie that is shared is decided in a way of its own. */
+function withTurn(some, turn) {
+  const last = some.at(-1);
+  if (last === undefined || turn.x - last.x > 1e-6 * (range[1] - range[0])) return [...some, turn];
+  const [sides, slopes] = ["sides", "slopes"].map((both) => [last[both][0], turn[both][1]]);
+  return [...some.slice(0, -1), { ...last, sides, slopes }];
 }
 
 /** Sample the loss over the range of the slider, and find its kinks. */
@@ -67,8 +78,8 @@ function survey() {
   const n = performance.now() - began > 8 ? 24 : SAMPLES;
   const samples = Array.from({ length: n + 1 }, (_, i) => tried(low + (high - low) * i / n));
   turns = samples.slice(1).flatMap((sample, i) => (
-    firstTurn(samples[i], sample) === undefined ? [] : turnBetween(samples[i], sample)));
-  turns = turns.filter(({ x }, i) => !i || x > turns[i - 1].x).slice(0, MOST_TURNS);
+    firstTurn(samples[i], sample) === undefined ? [] : turnsBetween(samples[i], sample)));
+  turns = turns.reduce(withTurn, []).filter(jumps).slice(0, MOST_TURNS);
   drawing = [...samples, ...turns].filter(({ loss }) => Number.isFinite(loss)).sort((a, b) => a.x - b.x);
 }
 
