@@ -38,6 +38,8 @@ def test_without_arguments_it_shows_the_help(capsys):
         (["demo", "--seed", "-1"], "needs a whole number, 0 or more, got '-1'"),
         (["demo", "--epochs", "0"], "needs a whole number, 1 or more, got '0'"),
         (["dance"], "invalid choice: 'dance'"),
+        (["demo", "--", "x"], "arguments after -- are a script's, and there is none"),
+        (["equivalence", "--", "x"], "arguments after -- are a script's, and there is none"),
     ],
 )
 def test_a_bad_flag_is_one_line(arguments, message, capsys):

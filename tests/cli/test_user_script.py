@@ -6,6 +6,7 @@ import os
 import pty
 import subprocess
 import sys
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -153,6 +154,30 @@ def test_a_closed_standard_output_is_told(write, monkeypatch, capsys):
     assert capsys.readouterr().err == (
         f"tinygrad-pool: {script}: it closed standard output, which the command prints to\n"
     )
+
+
+@pytest.mark.parametrize("end", ["", "raise ValueError('bad')\n"])
+def test_what_a_script_prints_elsewhere_is_not_where_the_command_prints(write, end, capsys):
+    script = write(f"import io\nsys.stdout = sys.stderr = io.StringIO()\nprint('hello')\n{end}")
+    with suppress(ScriptError):
+        assert "loss" in run(script)
+    assert main(["tree", str(script)]) == bool(end)
+    printed = capsys.readouterr()
+    assert ("ValueError: bad" in printed.err) == bool(end)
+    assert printed.out.startswith("loss: max = 4") == (not end)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_follows_two_dashes_is_the_script_s(write, peer, command):
+    if command in NEEDS:
+        peer(NEEDS[command])
+    script = write("assert sys.argv[1:] == ['--n', '3', '--', 'x'], sys.argv\n")
+    arguments = [command, str(script), *MORE.get(command, []), "--", "--n", "3", "--", "x"]
+    assert main(arguments) == 0
+
+
+def test_an_exit_is_followed_whatever_a_script_makes_of_its_file(write):
+    assert run(write("__file__ = 'other.py'\nsys.exit(0)\n"))["loss"].data == 4.0
 
 
 def test_a_library_is_not_the_users(write):

@@ -20,8 +20,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors=PLAINLY)  # a console without δ shows delta
+    words = [*(sys.argv[1:] if arguments is None else arguments), "--"]
+    own = words.index("--")  # what follows is the script's
     try:
-        options = _parser().parse_args(arguments)
+        parser = _parser()
+        options = parser.parse_args(words[:own])
+        options.arguments = words[own + 1 : -1]
+        if options.arguments and not getattr(options, "script", None):
+            parser.error("arguments after -- are a script's, and there is none")
         options.run(options)
         print(end="", flush=True)
     except BrokenPipeError:  # the reader, such as `head`, has gone
@@ -73,7 +79,9 @@ def _parser() -> _Parser:
 
     def for_script(run: Run, about: str, **script: Any) -> argparse.ArgumentParser:
         """Add a command that runs a script and looks at one of its Values."""
-        command: argparse.ArgumentParser = commands.add_parser(run.__name__, help=about)
+        command: argparse.ArgumentParser = commands.add_parser(
+            run.__name__, help=about, epilog="What follows -- are arguments of the script's own."
+        )
         command.add_argument("script", type=Path, metavar="SCRIPT.py", **script)
         command.add_argument("--value", metavar="NAME", help="default: the last number it made")
         command.set_defaults(run=run)

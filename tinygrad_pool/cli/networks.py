@@ -22,7 +22,7 @@ def export(options: argparse.Namespace) -> None:
     check_folder(options.out)
     if not options.script.is_file():
         raise OptionError(f"export: there is no script {options.script}")
-    made = user_script.run(options.script)
+    made = user_script.run(options.script, options.arguments)
     network = _network(made, options)
     inputs = [_input(made, name, options) for name in options.inputs.split(",") if name]
     if isinstance(network, Module) and not inputs:

@@ -120,7 +120,7 @@ def value_from(options: argparse.Namespace, command: str) -> tuple[Value, dict[s
     """Run a script; return one of the Values that it made, and all its names."""
     if not options.script.is_file():
         raise OptionError(f"{command}: there is no script {options.script}")
-    made = user_script.run(options.script)
+    made = user_script.run(options.script, options.arguments)
     return value_of(made, options.value, str(options.script)), made
 
 
@@ -159,8 +159,9 @@ def value_of(made: dict[str, Any], name: str | None, script: str) -> Value:
         return max(numbers, key=lambda v: v._order)
     wanted = f"Value called {name!r}" if name else "Value that is a number"
     last = max(values, key=lambda n: values[n]._order, default="")
+    other = "; what a function makes counts if it is kept outside, as in loss = main()"
     raise OptionError(
-        f"{script} has no {wanted} at top level; it has {', '.join(values) or 'none'}"
+        f"{script} has no {wanted} at top level; it has {', '.join(values) or f'none{other}'}"
         + (f" (--value {last} selects that one)" if last else "")
     )
 

@@ -25,10 +25,11 @@ _INSTALLED = {"site-packages", "dist-packages"}
 def run(script: Path, arguments: Sequence[str] = (), frames: bool = False) -> dict[str, Any]:
     """Run a script, traced, as the main program, and return what it made at top level.
 
-    Afterwards the current folder is as before, so that paths mean what they meant when given.
-    `frames` keeps the calls that led to each node. An exit with status 0 counts as reaching the
-    last line. Raises ScriptError for any other exit and for every error of the script, with the
-    lines that led there, and if it closed standard output.
+    Afterwards the current folder and the standard streams are as before: paths mean what they meant
+    when given, and a command prints where it was called. `frames` keeps the calls that led to each
+    node. An exit with status 0 counts as reaching the last line. Raises ScriptError for any other
+    exit and for every error of the script, with the lines that led there, and if it closed standard
+    output.
     """
     made = _run(script, arguments, frames)
     if sys.stdout is not None and sys.stdout.closed:
@@ -39,6 +40,7 @@ def run(script: Path, arguments: Sequence[str] = (), frames: bool = False) -> di
 def _run(script: Path, arguments: Sequence[str], frames: bool) -> dict[str, Any]:
     sys.argv[:] = [str(script), *arguments]
     sys.path.insert(0, str(script.resolve().parent))
+    streams = sys.stdout, sys.stderr
     try:
         with chdir("."), traced(frames=frames):
             return runpy.run_path(str(script), run_name="__main__")
@@ -51,6 +53,8 @@ def _run(script: Path, arguments: Sequence[str], frames: bool) -> dict[str, Any]
     except Exception as error:
         said = told(error) or f"{script}: {type(error).__name__}: {error}"
         raise ScriptError(said) from error
+    finally:
+        sys.stdout, sys.stderr = streams
 
 
 def _made_before(end: TracebackType | None, script: Path) -> dict[str, Any]:
@@ -58,7 +62,7 @@ def _made_before(end: TracebackType | None, script: Path) -> dict[str, Any]:
     if sys.stdin is not None and sys.stdin.closed:  # quit() closes it, and a prompt may need it
         sys.stdin = open(0, closefd=False)  # noqa: SIM115  # it stays open
     frames = (frame for frame, _ in traceback.walk_tb(end))
-    main = next(f for f in frames if f.f_globals.get("__file__") == str(script))
+    main = next(f for f in frames if f.f_code.co_filename == str(script))
     return dict(main.f_globals)
 
 
