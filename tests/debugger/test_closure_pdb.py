@@ -246,6 +246,12 @@ class TestNodeByName:
         printed = run(f"node {name}; q", E, names={"v": power})
         assert [number for number, _ in stops(printed)] == ["1", step]
 
+    @pytest.mark.parametrize("command", ["restart", "run"])
+    def test_it_does_not_begin_anew(self, run, command):
+        printed = run(f"node; {command}; node; q")
+        assert "*** in pdb a pass only runs forwards; q leaves it, and the next begins" in printed
+        assert [number for number, _ in stops(printed)] == ["1", "2", "3"]
+
     def test_it_goes_on_some_nodes(self, run):
         assert [number for number, _ in stops(run("node 3; node 9; q"))] == ["1", "4"]
 
@@ -429,6 +435,11 @@ class TestWithoutATracer:
         with pytest.raises(GraphError, match="stale"):
             debugger.walk(before_any())
         assert "in the closure of" not in debugger.stdout.getvalue().split("GraphError: no;")[1]
+
+    def test_it_does_not_begin_anew(self, debugger):
+        debugger.do_run("")
+        debugger.do_restart("x")
+        assert debugger.stdout.getvalue().count("q leaves it, and the next begins anew") == 2
 
     def test_a_node_is_found_by_number_or_name_and_not_twice(self, debugger):
         a, b, E = network()

@@ -114,6 +114,12 @@ def test_check_compares_closures_with_slopes_and_data_with_the_leaves(run):
     assert run("check", E).splitlines()[-1] == "set since this pass: a"
 
 
+@pytest.mark.parametrize("pdb", ["no", 1, np.ones(2), None])
+def test_pdb_is_a_flag(pdb):
+    with pytest.raises(OptionError, match="debug: pdb must be True or False, got "):
+        tg.debug(tg.Value(1.0) * 2.0, commands="n", pdb=pdb)
+
+
 @pytest.mark.parametrize("commands", [["n", "s"], b"n", 3])
 def test_commands_are_text(commands):
     with pytest.raises(OptionError, match="debug: commands must be text, as in commands='node"):

@@ -27,7 +27,7 @@ from tinygrad_pool.recording.difference import compare_passes
 from tinygrad_pool.recording.freshness import before_a_pass
 from tinygrad_pool.recording.recording import Recording, record
 from tinygrad_pool.recording.source import listing
-from tinygrad_pool.rules.arguments import place_of
+from tinygrad_pool.rules.arguments import flag, place_of
 
 
 class Shell(SteppingCommands):
@@ -297,7 +297,7 @@ def debug(
             "or use tg.record(loss) in a program"
         )
     lines = [line for line in commands.replace("\n", ";").split(";") if line.strip()]
-    if pdb:
+    if flag(pdb, "debug: pdb"):
         debug_in_pdb(loss, gradient, names, lines, asks)
         return
     passed = record(loss, gradient, names=names)
