@@ -315,6 +315,8 @@ def test_a_rule_of_your_own_is_refused_on_arrays():
     x = Value([1.0, 2.0], label="x")
     with pytest.raises(UnsupportedError, match="explode: the double node has no scalar form"):
         tg.explode(tg.lift(double)(x).sum())
+    with pytest.raises(UnsupportedError, match="derive: the double node has no scalar form"):
+        tg.derive(tg.lift(double)(x).sum(), x, 0)
 
 
 def test_too_many_units_are_refused_with_the_count():

@@ -104,7 +104,7 @@ def _needed(
         if traits_of(node.rule).sparsity == "reduction":  # before too many are listed
             x = operands_of(node)[0]
             _check(value, nodes, len(needed[node]) * np.size(x) // max(node.size, 1), limit, name)
-        links[node] = [_links(node, i, needed[node]) for i, _ in enumerate(node.parents)]
+        links[node] = [_links(node, i, needed[node], name) for i, _ in enumerate(node.parents)]
         for p, found in zip(node.parents, links[node], strict=True):
             if isinstance(p, Node):
                 needed[p] = np.union1d(needed.get(p, found.cell), found.cell)
@@ -121,13 +121,13 @@ def _check(value: Value, nodes: list[Node], count: int, limit: int, name: str) -
         )
 
 
-def _links(node: Node, i: int, units: Indices) -> Weights:
+def _links(node: Node, i: int, units: Indices, name: str) -> Weights:
     """List the links into some units; each unit of a softmax looks at all of its row."""
     x_shape = np.shape(operands_of(node)[i])
     if _builder(node) is None:
         if any(np.ndim(x) for x in (node._numbers, *operands_of(node))):
             raise UnsupportedError(
-                f"explode: {name_of(node)} has no scalar form; on numbers a rule of your "
+                f"{name}: {name_of(node)} has no scalar form; on numbers a rule of your "
                 "own stays as it is, on arrays it cannot be taken apart"
             )
         return Weights(units, np.zeros(1, int), np.ones(1), node.shape, x_shape)
