@@ -144,7 +144,8 @@ class GradientExplainer:
         """List the contributions of each step above to one element."""
         for step, i in self.users.get(node, ()):
             if step.contributions[i] is not None:
-                yield _arrival(step, i, cell, *_links_into(step.node, i, cell, known=known))
+                links = _links_into(step.node, i, cell, known=known)
+                yield _arrival(step, i, cell, *_and_flat(step, cell, *links))
 
     def bad_arrivals(self, node: Node, cell: int) -> Iterator[Arrival]:
         """List the steps that sent what is not finite, from units that received such first.
@@ -244,12 +245,18 @@ def _links_into(
         weights.append(W.weight[here])
         if some is not None and np.any(here):
             break
-    found, slopes = np.concatenate(units), np.concatenate(weights)
-    if row is None or some is not None:
-        return found, slopes
-    every = np.zeros(row.shape, slopes.dtype)
-    every[np.searchsorted(row, found)] = slopes  # a softmax that is sure has links of slope 0
-    return row, every
+    return np.concatenate(units), np.concatenate(weights)
+
+
+def _and_flat(
+    step: Step, cell: int, units: Indices, slopes: NDArray[Any]
+) -> tuple[Indices, NDArray[Any]]:
+    """Add links of slope 0, as a sure softmax has them, of units at which a gradient arrived."""
+    row = row_of(step.node, cell)
+    if row is None:
+        return units, slopes
+    flat = np.setdiff1d(row[np.reshape(step.upstream, -1)[row] != 0], units)
+    return np.append(units, flat), np.append(slopes, np.zeros(flat.shape, slopes.dtype))
 
 
 def _listed(node: Node, i: int, units: Indices, known: Known | None) -> Weights:
