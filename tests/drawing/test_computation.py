@@ -449,7 +449,7 @@ def test_its_road_leads_from_what_is_decided_by_the_layout_to_what_is_written():
     assert road(lambda: tg.draw(z)) == [
         *("computation", "engine", "rules"),
         *("theme", "dot_program", "rules", "words", "formatting", "engine", "formatting"),
-        *("computation", "labels", "derivatives", "labels", "engine"),
+        *("computation", "variables", "labels", "derivatives", "labels", "engine"),
         *("layout", "formatting", "frames", "wrapping", "edges"),
         *("nodes", "boxes", "labels", "rules", "labels", "formatting", "theme", "boxes"),
         *("theme", "rules"),

@@ -87,12 +87,20 @@ def test_operations_go_by_their_sign():
         tg.tree,
         tg.record,
         tg.diagnose,
+        tg.unroll,
         lambda v, names: tg.derive(v, v.parents[0], names=names),
     ],
 )
-@pytest.mark.parametrize("names", [3, ["x"]])
-def test_names_are_a_dict(ask, names):
-    with pytest.raises(OptionError, match=r"^names must be a dict, such as locals\(\), got "):
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (3, r"names must be a dict, such as locals\(\), got 3"),
+        (["x"], r"names must be a dict, such as locals\(\), got \['x'\]"),
+        (dict(enumerate("xy")), r"names must be called by text, as locals\(\) are, got 0"),
+    ],
+)
+def test_names_are_a_dict_of_texts(ask, names, message):
+    with pytest.raises(OptionError, match=f"^{message}"):
         ask(Value(1.0) * Value(2.0), names=names)
 
 

@@ -5,7 +5,6 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool.errors import OptionError
-from tinygrad_pool.recording.naming import held_by
 
 
 class Two(tg.nn.Module):
@@ -56,25 +55,11 @@ def test_equal_labels_in_one_scope_have_a_number():
     assert [passed.call(v) for v in (a, b)] == ["a#1", "a#2"]
 
 
-def test_a_module_that_is_held_under_two_names_is_called_by_the_first():
-    net = Two()
-    twice = held_by({"net": net, "again": net, "part": net.second})
-    assert twice[id(net.second.bias)] == "second.bias"
-    assert held_by({"one": Two(), "net": net})[id(net.first.bias)] == "net.first.bias"
-
-
 def test_what_is_found_needs_no_search():
     w = tg.Value(1.0)
     passed = tg.record(w)
     assert passed.find(w) is w
     assert passed.variables == {}
-
-
-def test_variables_name_what_they_hold_and_the_first_one_does():
-    w, x, y, z = (tg.Value(1.0) for _ in range(4))
-    names = {"_": x, "w": w, "again": w, "_9": y, "xs": [w, x], "by": {"z": z, 3: 4}, "Out": {}}
-    held = held_by(names)
-    assert [held[id(v)] for v in (w, x, y, z)] == ["w", "_", "_9", "by['z']"]
 
 
 def test_an_element_of_a_list_is_asked_for_as_in_python(capsys):

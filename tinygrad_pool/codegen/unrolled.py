@@ -16,7 +16,7 @@ from tinygrad_pool.codegen.conversions import KEEPERS
 from tinygrad_pool.codegen.program import Program
 from tinygrad_pool.codegen.spelling import WIDTH, filled, spelled
 from tinygrad_pool.codegen.writer import Writer, key_of
-from tinygrad_pool.drawing.labels import check_names
+from tinygrad_pool.drawing.variables import check_names
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.gradients import grad
 from tinygrad_pool.engine.node import name_of

@@ -10,13 +10,14 @@ from weakref import proxy
 import numpy as np
 
 from tinygrad_pool.derivatives.receptive_fields import weights_among
+from tinygrad_pool.drawing.variables import held_by_modules
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError
 from tinygrad_pool.formatting import several
 from tinygrad_pool.recording.gains import leaf_below
 from tinygrad_pool.recording.ledger import GradientExplainer
-from tinygrad_pool.recording.naming import held_by_modules, homes_of
+from tinygrad_pool.recording.naming import homes_of
 from tinygrad_pool.recording.recording import Recording
 from tinygrad_pool.rules import arithmetic, convolution, elementwise, linear
 from tinygrad_pool.rules.traits import traits_of

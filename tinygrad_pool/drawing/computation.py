@@ -9,11 +9,12 @@ from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.edges import contributions_of, edge_styles, legend
 from tinygrad_pool.drawing.folding import WAYS, folded
 from tinygrad_pool.drawing.heat import magnitudes
-from tinygrad_pool.drawing.labels import called_by, set_note, weights_in
+from tinygrad_pool.drawing.labels import set_note, weights_in
 from tinygrad_pool.drawing.layout import laid_out
 from tinygrad_pool.drawing.nodes import Picture, draw_nodes
 from tinygrad_pool.drawing.overview import draw_groups, note
 from tinygrad_pool.drawing.theme import canvas, in_theme, write_on
+from tinygrad_pool.drawing.variables import held_by
 from tinygrad_pool.drawing.words import graph_in_words
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node
@@ -139,7 +140,7 @@ def picture_of(
     rows: int | None = None,
 ) -> Picture:
     """Settle how each node is called and filled, and where it stands."""
-    called = called_by(names)
+    called = held_by(names)
     weights, notes = weights_in(nodes, called), set_note(nodes, called)
     fills = {}
     for node in nodes:

@@ -3,12 +3,10 @@
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
 
 from tinygrad_pool.derivatives.receptive_fields import weights_among
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.staleness import set_since
-from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import plain, several
 from tinygrad_pool.rules.linear import matmul
 from tinygrad_pool.rules.traits import traits_of
@@ -64,18 +62,6 @@ def weights_in(nodes: list[Node], called: Mapping[int, str] = {}) -> set[Node]:
     return (weights | named) - inputs
 
 
-def called_by(names: Mapping[str, Any] | None) -> dict[int, str]:
-    """Map Values, by their id, to the variables that hold them. Raises OptionError for no dict.
-
-    >>> from tinygrad_pool import Value
-    >>> x = Value(2.0)
-    >>> called_by({"x": x, "n": 3}) == {id(x): "x"}
-    True
-    """
-    names = check_names(names)
-    return {id(v): name for name, v in names.items() if isinstance(v, Node)}
-
-
 def set_note(nodes: Sequence[Node], called: Mapping[int, str] = {}) -> list[str]:
     """Say in a line which leaves were set since others were computed from them, if any were."""
     stale = [leaf.label or called.get(id(leaf), "") or "a leaf" for leaf in set_since(nodes)]
@@ -83,10 +69,3 @@ def set_note(nodes: Sequence[Node], called: Mapping[int, str] = {}) -> list[str]
         return []
     who = f"{several(stale, 3)} {'was' if len(stale) == 1 else 'were'}"
     return [f"{who} set since: the results are from before; run the forward pass again"]
-
-
-def check_names(names: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """Return the variables that were given, if any. Raises OptionError unless it is a dict."""
-    if names is not None and not isinstance(names, Mapping):
-        raise OptionError(f"names must be a dict, such as locals(), got {names!r:.80}")
-    return {} if names is None else names

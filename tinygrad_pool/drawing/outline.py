@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.drawing.edges import shares_of
-from tinygrad_pool.drawing.labels import called_by, set_note, sign
+from tinygrad_pool.drawing.labels import set_note, sign
+from tinygrad_pool.drawing.variables import held_by
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError
@@ -45,7 +46,7 @@ def tree(
     for option, given, least in (("depth", depth, 0), ("limit", limit, 1)):
         if option != "depth" or given is not None:
             count_of(given, f"tree: {option}", least)
-    called = called_by(names)
+    called = held_by(names)
     lines: list[str] = []
     written: set[Node] = set()
     waiting: list[tuple[Any, str, str, str, int]] = [(value, "", "", "", 0)]

@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygrad_pool.derivatives.scalars import MOST, units_of
 from tinygrad_pool.derivatives.slopes import slopes_of
-from tinygrad_pool.drawing.labels import called_by
+from tinygrad_pool.drawing.variables import held_by
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.rerun import check_value, run_forward
@@ -105,7 +105,7 @@ def derive(
     """
     for given in (loss, v):
         check_value(given, "derive")
-    called = called_by(names)
+    called = held_by(names)
     if v not in topological_order(loss):
         ends = [_name(end, called) or name_of(end) for end in (loss, v)]
         raise OptionError(f"derive: {ends[0]} does not depend on {ends[1]}")

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from tinygrad_pool.drawing.labels import check_names
+from tinygrad_pool.drawing.variables import held_by, values_in
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import several
-from tinygrad_pool.nn.module import Module
 
 _NUMBERED = re.compile(r"(.*)#(\d{1,18})")
 
@@ -25,9 +24,9 @@ class Named:
 
     def __init__(self, nodes: list[Node], variables: Mapping[str, Any]) -> None:
         self.nodes = nodes
-        self.names = held_by(check_names(variables))
+        self.names = held_by(variables)
         inside = set(nodes)
-        outside = [(name, v) for name, v in _values_in(variables) if v not in inside]
+        outside = [(name, v) for name, v in values_in(variables) if v not in inside]
         self._outside = {v.label: v for _, v in outside} | dict(reversed(outside))
         self._called: dict[Node, str] = {}
 
@@ -138,55 +137,3 @@ def homes_of(nodes: list[Node]) -> dict[Node, Node]:
             if isinstance(p, Node) and not p.parents:
                 homes.setdefault(p, node)
     return homes
-
-
-def held_by(variables: Mapping[str, Any]) -> dict[int, str]:
-    """Map Values, by their id, to the variables that hold them, themselves or as one of several.
-
-    >>> w, x = Value(1.0), Value(2.0)
-    >>> names = held_by({"w": w, "xs": [w, x]})
-    >>> names[id(w)], names[id(x)]
-    ('w', 'xs[1]')
-    """
-    held: dict[int, str] = {}
-    for name, v in _values_in(variables):
-        held.setdefault(id(v), name)
-    return held
-
-
-def _values_in(variables: Mapping[str, Any]) -> Iterator[tuple[str, Node]]:
-    """List the Values that variables hold, by the names that they are called by, the best first."""
-    public = {n: v for n, v in variables.items() if not n.startswith("_")}
-    for name, v in (*public.items(), *variables.items()):  # others, as a notebook's _3, at last
-        if isinstance(v, Value):
-            yield name, v
-    for part, name in held_by_modules(public).items():
-        yield name, part
-    for name, some in public.items():
-        for key, v in _items(some):
-            if isinstance(v, Value):
-                yield f"{name}[{key!r}]", v
-
-
-def _items(some: Any) -> Iterator[tuple[Any, Any]]:
-    if isinstance(some, list | tuple):
-        yield from enumerate(some)
-    elif isinstance(some, dict):
-        yield from some.items()
-
-
-def held_by_modules(variables: Mapping[str, Any]) -> dict[Node, str]:
-    """Find the parameters of the modules among variables; the variable names one of several."""
-    modules = [(n, v.parameters()) for n, v in variables.items() if isinstance(v, Module)]
-    modules.sort(key=lambda pair: -len(pair[1]))  # the whole before its parts
-    held: dict[Node, str] = {}
-    apart = []
-    for variable, own in modules:
-        if not held.keys() >= set(own):
-            apart.append(variable)
-            held |= {v: variable for v in own if v not in held}
-    found: dict[Node, str] = {}
-    for variable in apart:
-        for name, v in variables[variable].named_parameters():
-            found.setdefault(v, f"{variable}.{name}" if len(apart) > 1 else name)
-    return found
