@@ -114,6 +114,15 @@ def test_padding_on_one_side_takes_an_example(torch, same):
     same(layer, layer.to_torch(x), x)
 
 
+def test_axes_that_a_larger_batch_would_have_are_kept_for_this_batch_alone(torch, same):
+    class Alone(nn.Module):
+        def forward(self, x):
+            return np.squeeze(x) * 2.0
+
+    x = torch.randn(1, 2, 3).double()
+    same(Alone(), Alone().to_torch(x), x)
+
+
 @pytest.mark.parametrize("p", [1, 3, 1.5])
 def test_a_norm_that_is_another_below_0_takes_an_example(torch, same, p):
     layer = nn.LPPool1d(p, 2)

@@ -216,7 +216,7 @@ def _free_shapes(one: Graph, longer: Graph) -> dict[Node, Shape] | None:
             empty = 0 in a.shape  # of no numbers, no length can be found
             if shapes[a].count(-1) > (not empty) or not _has_batch(a, shapes[a]):
                 return None
-        elif not _alike(a, b, one) or _picks_cells(a):
+        elif a.ndim != b.ndim or not _alike(a, b, one) or _picks_cells(a):
             return None
     return shapes
 
