@@ -167,7 +167,9 @@ def test_what_a_script_prints_elsewhere_is_not_where_the_command_prints(write, e
     assert printed.out.startswith("loss: max = 4") == (not end)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "command", [pytest.param(c, marks=[pytest.mark.peer] * (c in NEEDS)) for c in COMMANDS]
+)
 def test_what_follows_two_dashes_is_the_script_s(write, peer, command):
     if command in NEEDS:
         peer(NEEDS[command])
