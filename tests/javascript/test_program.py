@@ -185,3 +185,10 @@ def test_a_tie_that_is_an_error_is_one_in_javascript(programs, node_js):
     assert node_js(f"try {{ {text} }} catch (e) {{ console.log(JSON.stringify(e.message)); }}") == (
         'two share a maximum, and ties="error" allows one winner'
     )
+
+
+def test_data_that_was_set_since_is_named_and_no_rule_is_blamed():
+    w, x = Value(2.0, label="w"), Value(3.0, label="x")
+    loss = w * x
+    w.data = 5.0
+    assert program(loss).refused == "data of w was set since"

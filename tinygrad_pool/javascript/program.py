@@ -12,7 +12,9 @@ import tinygrad_pool.javascript.primitives  # noqa: F401  # it fills the table o
 from tinygrad_pool.engine.data import unbroadcast_axes
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.running import call_options
+from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.engine.steps import Step
+from tinygrad_pool.formatting import several
 from tinygrad_pool.javascript.tracing import (
     Choice,
     NotTraced,
@@ -84,6 +86,8 @@ class _Writer:
         """Write the program. Raises NotTraced, which says what stands in the way."""
         if sum(node.size for node in self.nodes) > MOST:
             raise NotTraced(f"there are more than {MOST:,} numbers in it")
+        if stale := set_since(self.nodes):
+            raise NotTraced(f"data of {several([self.called[v] for v in stale])} was set since")
         told = {
             "nodes": [self._told(node) for node in self.nodes],
             "constants": self.listed,
