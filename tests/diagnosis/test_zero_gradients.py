@@ -256,6 +256,18 @@ def test_where_the_loss_has_no_error_it_is_no_fault_of_the_units():
     assert "; no error comes from 20 such relus in the loss" in finding.why
 
 
+@pytest.mark.parametrize(
+    "loss", [tg.functional.mse_loss, tg.functional.l1_loss, lambda y, t: (np.square(y - t)).sum()]
+)
+def test_an_exact_fit_is_no_fault(loss):
+    x = np.array([1.0, 2.0, 3.0])
+    (finding,) = zeros(loss(scalar() * x, 2.0 * x))
+    assert finding.severity == "suspicious"
+    assert finding.why.endswith("; the error is 0 there: the fit is exact")
+    (finding,) = zeros(loss(scalar() * x, 2.0 * x) * (scalar(3.0, "u") * 0.0))
+    assert finding.severity != "suspicious"  # no error is looked at
+
+
 def test_zeros_that_began_at_several_places_are_told_for_two_of_them():
     w = [scalar(1.0, f"w{i}") for i in range(3)]
     lost = [tg.maximum(w[0] * k, 9.0) for k in (1.0, 2.0)] + [w[0].clip(3.0, 4.0), w[0] * 0.0]

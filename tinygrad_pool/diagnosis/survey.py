@@ -10,6 +10,7 @@ from weakref import proxy
 import numpy as np
 
 from tinygrad_pool.derivatives.receptive_fields import weights_among
+from tinygrad_pool.derivatives.sparse_jacobian import operands_of
 from tinygrad_pool.drawing.variables import held_by_modules
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
@@ -97,6 +98,11 @@ class Survey:
                 else:
                     total += node.shape[self.batch_axis(node.ndim)] if node.ndim > 1 else 1
         return total
+
+    def fits(self, node: Node) -> bool:
+        """Return whether a node measures errors for the loss, all of which are 0."""
+        measures = node.rule in (arithmetic.power, elementwise.square, elementwise.abs)
+        return measures and self.rows[node] in self._above and not np.any(operands_of(node)[0])
 
     def in_loss(self, node: Node) -> bool:
         """Return whether a relu belongs to the loss, as in a hinge, where being off means no error.

@@ -94,7 +94,7 @@ class Zeros:
         below, step, i = origin
         cancels = bool(np.any(step.contributions[i]))
         node = below if cancels else _began_at(step, i)
-        in_loss = not cancels and self.survey.in_loss(node)
+        in_loss = not cancels and (self.survey.in_loss(node) or self.survey.fits(node))
         return Key(None if cancels else node.rule, self.survey.row(node), in_loss)
 
     def _origin(self, node: Node, key: Key) -> Origin:
@@ -136,7 +136,9 @@ class Zeros:
         factor = _began_at(step, i)
         if factor is not step.node:
             cause += f", for {survey.brief(factor)} is off"
-        if key.in_loss:
+        if key.in_loss and key.rule is not elementwise.relu:
+            cause += "; the error is 0 there: the fit is exact"
+        elif key.in_loss:
             cause += f"; no error comes from {counted(self.counts[key], 'such relu')} in the loss"
         return place + cause
 
