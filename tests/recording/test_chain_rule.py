@@ -79,6 +79,13 @@ def test_too_much_is_refused_at_once(f, count_calls):
     assert count_calls(refused) < 2_000
 
 
+def test_sums_of_infinities_and_beyond_the_largest_float_are_what_they_are():
+    x, z = tg.Value(np.inf, label="x"), tg.Value(1.0, label="z")
+    v = x.exp()
+    assert str(tg.derive(v - v, x)).endswith("= nan")
+    assert str(tg.derive(z * 1e308 + z * 1e308, z)).endswith("= inf")
+
+
 def test_an_operand_used_twice_is_two_paths():
     a = tg.Value(3.0, label="a")
     assert str(tg.derive(a * a, a)).splitlines()[-1].strip() == "= 6"

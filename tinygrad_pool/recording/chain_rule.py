@@ -135,8 +135,12 @@ def _sums(loss: Node, of: Node) -> dict[Node, tuple[int, float]]:
         if not any(count for count, _ in below):
             return 0, 0.0
         ends = zip(below, slopes_of(node) or [], strict=True)
-        products = (slope * local for (count, slope), local in ends if count)
-        return sum(count for count, _ in below), fsum(products)
+        products = [slope * local for (count, slope), local in ends if count]
+        try:
+            total = fsum(products)
+        except (ValueError, OverflowError):  # of ∞ − ∞, and beyond the largest float
+            total = sum(products)
+        return sum(count for count, _ in below), total
 
     return run_forward(loss, add_up)
 
