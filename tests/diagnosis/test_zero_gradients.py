@@ -257,7 +257,13 @@ def test_where_the_loss_has_no_error_it_is_no_fault_of_the_units():
 
 
 @pytest.mark.parametrize(
-    "loss", [tg.functional.mse_loss, tg.functional.l1_loss, lambda y, t: (np.square(y - t)).sum()]
+    "loss",
+    [
+        *(tg.functional.mse_loss, tg.functional.l1_loss, tg.functional.huber_loss),
+        lambda y, t: np.square(y - t).sum(),
+        lambda y, t: sum(d * d for d in [y - t]).mean(),
+        lambda y, t: np.hypot(y - t, 0.0).max(),
+    ],
 )
 def test_an_exact_fit_is_no_fault(loss):
     x = np.array([1.0, 2.0, 3.0])

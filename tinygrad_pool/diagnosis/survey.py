@@ -100,9 +100,9 @@ class Survey:
         return total
 
     def fits(self, node: Node) -> bool:
-        """Return whether a node measures errors for the loss, all of which are 0."""
-        measures = node.rule in (arithmetic.power, elementwise.square, elementwise.abs)
-        return measures and self.rows[node] in self._above and not np.any(operands_of(node)[0])
+        """Return whether a node after all parameters measures errors, all of which are 0."""
+        no_error = not np.any(operands_of(node)[0]) and not np.any(node._numbers)
+        return no_error and self.rows[node] in self._above
 
     def in_loss(self, node: Node) -> bool:
         """Return whether a relu belongs to the loss, as in a hinge, where being off means no error.
