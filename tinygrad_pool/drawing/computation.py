@@ -87,7 +87,7 @@ def draw(
     if detail in WAYS or (detail == "auto" and len(nodes) > FULL):
         less = folded(nodes, detail if detail in WAYS else "")
         draw_groups(graph, less.groups, value, {*lit}, rows)
-        for line in (note(len(nodes), less), *set_note(nodes)):
+        for line in (note(len(nodes), less), *set_note(nodes, held_by(names))):
             write_on(graph, line)
     else:
         if detail == "ops":

@@ -113,7 +113,8 @@ def _drawn(laid: Picture, slide: Slide, theme: str, format: str) -> bytes:
 def _slides(base: Picture, gradient: Any) -> list[Slide]:
     """Run the pass step by step, and leave every gradient as it was."""
     nodes = base.nodes
-    slides = [Slide({}, None, {}, f"before the backward pass\narrows: {signs_told(nodes)}")]
+    told = ["before the backward pass", f"arrows: {signs_told(nodes)}", *base.notes]
+    slides = [Slide({}, None, {}, "\n".join(told))]
     with holding(nodes, {}):
         for step in starmap(step_of, start(base.root, gradient, nodes=nodes)):
             grads = {node: node._grad for node in nodes if node._grad is not None}

@@ -14,6 +14,7 @@ from tinygrad_pool.drawing.computation import FULL, Direction, picture_of
 from tinygrad_pool.drawing.dot_program import picture
 from tinygrad_pool.drawing.edges import Style
 from tinygrad_pool.drawing.folding import folded
+from tinygrad_pool.drawing.labels import set_note
 from tinygrad_pool.drawing.nodes import draw_nodes
 from tinygrad_pool.drawing.overview import draw_groups, note, title_of
 from tinygrad_pool.drawing.slides import holding, longest_of
@@ -71,6 +72,8 @@ def stage_of(passed: Trace, direction: Direction | None = None) -> Stage:
     folded = len(passed.nodes) > UNFOLDED
     graph = theme.canvas("backward", direction)
     boxes, edges = (_draw_folded if folded else _draw_nodes)(graph, passed)
+    for line in set_note(passed.nodes, passed.names):
+        theme.write_on(graph, line)
     svg = picture(graph.source, "svg", timeout=120.0).decode()
     last = {} if folded else {box.id: _lines(passed, box.nodes[0]) for box in boxes}
     return Stage(_marked(svg, last), boxes, edges, folded)
@@ -103,8 +106,6 @@ def _draw_nodes(graph: Any, passed: Trace) -> tuple[list[Box], dict[tuple[int, i
     computed = ((c.node, c.after) for c in chain(*passed.accumulations()) if c.after is not None)
     with holding(nodes, _with_room(nodes, longest_of(computed))):
         draw_nodes(graph, shown, styles)
-    for line in shown.notes:
-        theme.write_on(graph, line)
     ids = shown.ids
     edges = {(k, i): f"{ids[n]}e{i}" for k, n in enumerate(nodes) for i, _ in enumerate(n.parents)}
     return [Box(ids[node], plain(title(passed, node)), [node]) for node in nodes], edges
