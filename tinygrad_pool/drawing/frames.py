@@ -92,7 +92,7 @@ class Entries(dict[str, list[Node]]):
     def behind(self, again: Collection[Use] = ()) -> Iterator[tuple[Node, Use]]:
         """Put what only stands beside its user behind the last that leads into their frame.
 
-        That are constants, leaves by their first use, and uses of what stands `again`.
+        Those are constants, leaves by their first use, and uses of what stands `again`.
         """
         seen = set()
         for node in self.place:

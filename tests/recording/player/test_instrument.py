@@ -147,18 +147,19 @@ def test_the_page_tells_of_the_recorded_numbers_what_python_tells(graph, node_js
     assert rounded(told) == rounded(known)
 
 
-@pytest.mark.parametrize("change", [{"a": -4.0}, {"b": 2.0}, {"a": 0.0}, {"a": -1.5, "b": -1.5}])
-def test_the_page_tells_of_other_numbers_what_python_tells_of_a_replay(change, node_js):
-    passed = tg.record(network())
-    for name, x in change.items():
-        passed.set(name, x)
-    known, program = stories(passed, passed.replay())
-    assert rounded(node_js(program)) == rounded(known)
-
-
-@pytest.mark.parametrize("change", [{"x": 0.0}, {"x": 1.0}, {"n": 0.0, "y": 2.0}])
-def test_whether_a_slope_of_0_is_exact_is_told_of_other_numbers_too(change, node_js):
-    passed = tg.record(underflowing())
+@pytest.mark.parametrize(
+    ("make", "change"),
+    [
+        *((network, {"a": a}) for a in (-4.0, 0.0)),
+        (network, {"b": 2.0}),
+        (network, {"a": -1.5, "b": -1.5}),
+        *((underflowing, {"x": x}) for x in (0.0, 1.0)),
+        (underflowing, {"n": 0.0, "y": 2.0}),
+    ],
+)
+def test_the_page_tells_of_other_numbers_what_python_tells_of_a_replay(make, change, node_js):
+    """Also whether a slope of 0 is exact, or too small."""
+    passed = tg.record(make())
     for name, x in change.items():
         passed.set(name, x)
     known, program = stories(passed, passed.replay())
