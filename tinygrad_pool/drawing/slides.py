@@ -39,7 +39,7 @@ FORMATS = ("svg", "png", "pdf", "gif")
 WIDE, HIGH, LARGEST = 1280, 720, 3.5
 MOST = 100
 MILLISECONDS = 1500
-CAPTION = 56
+A_LINE = 28
 CAPTIONED = {"shape": "plain", "fontsize": "18"}
 
 
@@ -150,9 +150,10 @@ def _laid(base: Picture, slides: list[Slide]) -> Picture:
     left, bottom, right, top = map(float, laid["bb"].split(","))
     missing = max(0.0, _widest_caption(slides) - (right - left)) / 2
     left, right = left - missing, right + missing
+    caption = A_LINE * max(len(slide.caption.split("\n")) for slide in slides)
     places = {
-        "graph": {"bb": f"{left},{bottom},{right},{top + CAPTION}"},
-        "caption": {"pos": f"{(left + right) / 2},{top + CAPTION / 2}"},
+        "graph": {"bb": f"{left},{bottom},{right},{top + caption}"},
+        "caption": {"pos": f"{(left + right) / 2},{top + caption / 2}"},
     }
     for thing in (*laid.get("objects", ()), *laid.get("edges", ())):
         kept = {key: thing[key] for key in ("pos", "lp", "bb", "width", "height") if key in thing}
