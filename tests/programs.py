@@ -376,7 +376,7 @@ REPEATED = "np.broadcast_to({x}[:1], {shape})"
 ODD = ["0.0", "-0.0", "1.0", "-1.0", "2.0", "inf", "-inf", "nan", "6e4", "-6e4", "6e-8", "0.5"]
 ORDERS = st.sampled_from("=><")
 TIED = ["0.0", "1.0", "-1.0", "2.0"]
-OF_NUMPY = pytest.mark.filterwarnings("ignore:All-NaN|Mean of empty|Degrees of freedom")
+OF_NUMPY = pytest.mark.filterwarnings("ignore:All-NaN|Mean of empty|.*degrees of freedom")
 """What NumPy says of numbers that are all NaN, or none: it says it of Values, too."""
 
 

@@ -372,15 +372,15 @@ def test_memory_stays_flat_over_2000_steps():
     trained(net, run, 300)
     tracemalloc.start()
     trained(net, run, 100)
-    gc.collect()
-    before = tracemalloc.get_traced_memory()[0]
-    trained(net, run, 1600)
-    gc.collect()
-    grown = tracemalloc.get_traced_memory()[0] - before
+    lived = []
+    for more in (0, 800, 800):
+        trained(net, run, more)
+        gc.collect()
+        lived.append(tracemalloc.get_traced_memory()[0])
     tracemalloc.stop()
     assert run.steps == 2000
     assert 50 <= len(run.history["step"]) <= 102
-    assert grown < 20_000
+    assert min(np.diff(lived)) < 10_000  # other threads of the process may allocate once
 
 
 def test_the_csv_has_a_line_for_each_step_and_parameter(tmp_path):
