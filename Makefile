@@ -13,7 +13,7 @@ ifneq ($(filter check,$(MAKECMDGOALS)),)
 MAKEFLAGS += --jobs=2 --output-sync=target  # some gates use one core only
 endif
 
-check: test lint types docs huge browser rest  ## everything that must hold before a change lands
+check: test rest huge types lint  ## everything that must hold before a change lands; builds the docs, too
 
 lint:  ## ruff: lint and format
 	$(PYTHON) -m ruff check .
@@ -25,14 +25,14 @@ types:  ## mypy --strict over the package and typed tests
 test:  ## the tests that reach every line, with coverage
 	$(PYTHON) -m pytest -m "not (covered or long or huge or browser)" --cov --cov-fail-under=100
 
-rest:  ## those that only reach what others reach, without coverage, which would double their time
-	$(PYTHON) -m pytest -m "(covered or long) and not (huge or browser)"
+rest:  ## those that drive Chromium or only reach what others reach, without coverage, which takes time
+	$(PYTHON) -m pytest -m "(covered or long or browser) and not huge" --dist=loadfile --no-loadscope-reorder
 
-browser:  ## the tests that drive Chromium
-	$(PYTHON) -m pytest -m browser --dist=loadscope
+browser:  ## of these, the tests that drive Chromium
+	$(PYTHON) -m pytest -m browser --dist=loadfile --no-loadscope-reorder
 
 huge:  ## the tests of a million nodes, without coverage
-	$(PYTHON) -m pytest -m huge
+	$(PYTHON) -m pytest -n 0 -m huge tests/test_million_nodes.py
 
 fuzz:  ## new cases wherever hypothesis draws, from FUZZ_SEED on, for FUZZ_SECONDS and a last round; 0: for ever
 	@start=$$(date +%s); seed=$(FUZZ_SEED); \
