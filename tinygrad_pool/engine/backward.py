@@ -24,11 +24,19 @@ def topological_order(*roots: Node) -> list[Node]:
     while waiting:  # depth first, which is nearly the order they were made in: it sorts in no time
         node = waiting.pop()
         found.append(node)
-        x = node._x
-        for p in x if type(x) is tuple else (x, node._w):
-            if isinstance(p, Node) and p not in seen:
-                seen.add(p)
-                waiting.append(p)
+        x, w = node._x, node._w
+        if type(x) is tuple:
+            for p in x:
+                if isinstance(p, Node) and p not in seen:
+                    seen.add(p)
+                    waiting.append(p)
+            continue
+        if isinstance(x, Node) and x not in seen:
+            seen.add(x)
+            waiting.append(x)
+        if isinstance(w, Node) and w not in seen:
+            seen.add(w)
+            waiting.append(w)
     found.sort(key=attrgetter("_order"))
     return found
 

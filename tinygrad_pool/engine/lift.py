@@ -1,7 +1,6 @@
 """From a rule to an operation: it runs the rule on its operands' data and records a node.
 
-This is the general way. Calls with Values and Python's numbers alone have a faster one, with the
-same result, in `short_ways.py`.
+This is the general way. `short_ways.py` has a faster one for Values and Python's numbers alone.
 """
 
 from __future__ import annotations
