@@ -274,6 +274,34 @@ def test_an_exact_fit_is_no_fault(loss):
     assert finding.severity != "suspicious"  # no error is looked at
 
 
+@pytest.mark.parametrize(
+    ("loss", "cause"),
+    [
+        (lambda d: (np.zeros(3) * d**2).sum(), "power#3 gets nothing from mul#4: the other factor"),
+        (lambda d: -(np.zeros(3) * d).mean(), "sub#2 gets nothing from mul#3: the other factor is"),
+        (
+            lambda d: (1.0 - (d - d.data) ** 2).relu().sum(),
+            "sub#3 gets nothing from power#4: the local derivative of power is 0",
+        ),
+        (
+            lambda d: ((d - d.data) ** 2).sum() - ((d - d.data) ** 2).mean(),
+            "sub#6 gets nothing from power#7: the local derivative of power is 0",
+        ),
+    ],
+)
+def test_a_mask_of_zeros_and_a_distance_to_be_kept_are_no_exact_fit(loss, cause):
+    (finding,) = zeros(loss(scalar() * np.array([1.0, 2.0, 3.0]) - 1.0))
+    assert finding.severity == "no gradient"
+    assert finding.why.startswith(cause)
+
+
+def test_a_constant_factor_is_not_called_as_the_product_is():
+    product = scalar() * np.zeros((2, 2))
+    product.label = "scores"
+    (finding,) = zeros((product**2 + product).sum())
+    assert finding.why == "w gets nothing from scores: the other factor is 0"
+
+
 def test_zeros_that_began_at_several_places_are_told_for_two_of_them():
     w = [scalar(1.0, f"w{i}") for i in range(3)]
     lost = [tg.maximum(w[0] * k, 9.0) for k in (1.0, 2.0)] + [w[0].clip(3.0, 4.0), w[0] * 0.0]

@@ -10,9 +10,9 @@ from weakref import proxy
 import numpy as np
 
 from tinygrad_pool.derivatives.receptive_fields import weights_among
-from tinygrad_pool.derivatives.sparse_jacobian import operands_of
 from tinygrad_pool.drawing.variables import held_by_modules
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError
 from tinygrad_pool.formatting import several
@@ -99,10 +99,13 @@ class Survey:
                     total += node.shape[self.batch_axis(node.ndim)] if node.ndim > 1 else 1
         return total
 
-    def fits(self, node: Node) -> bool:
-        """Return whether a node after all parameters measures errors, all of which are 0."""
-        no_error = not np.any(operands_of(node)[0]) and not np.any(node._numbers)
-        return no_error and self.rows[node] in self._above
+    def fits(self, error: Node, step: Step) -> bool:
+        """Return whether a node after all parameters measures errors, all of which are 0.
+
+        A gradient below 0 asks for more of what is measured, as of a distance to be kept.
+        """
+        none = not (np.any(error._numbers) or np.any(step.node._numbers))
+        return none and not np.any(step.upstream < 0) and self.rows[step.node] in self._above
 
     def in_loss(self, node: Node) -> bool:
         """Return whether a relu belongs to the loss, as in a hinge, where being off means no error.

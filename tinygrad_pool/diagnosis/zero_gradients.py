@@ -94,7 +94,8 @@ class Zeros:
         below, step, i = origin
         cancels = bool(np.any(step.contributions[i]))
         node = below if cancels else _began_at(step, i)
-        in_loss = not cancels and (self.survey.in_loss(node) or self.survey.fits(node))
+        fits = node is step.node and self.survey.fits(below, step)
+        in_loss = not cancels and (self.survey.in_loss(node) or fits)
         return Key(None if cancels else node.rule, self.survey.row(node), in_loss)
 
     def _origin(self, node: Node, key: Key) -> Origin:
@@ -115,10 +116,10 @@ class Zeros:
                 groups.setdefault(self.began[parameter], []).append(parameter)
         return [Lost(some, keys) for keys, some in groups.items()]
 
-    def why(self, group: Lost) -> str:
-        """Describe where zeros began, naming two places."""
+    def why(self, group: Lost, severity: str) -> str:
+        """Describe where zeros began, naming two places: those that made it so severe first."""
         keys = [key for key in reversed(self.counts) if key in group.keys]
-        keys.sort(key=lambda key: not key.in_loss)
+        keys.sort(key=lambda key: key.in_loss != (severity == SUSPICIOUS))
         told = []
         for key in keys[:2]:
             parameter = next(p for p in group.parameters if key in self.began[p])
@@ -192,7 +193,7 @@ def zero_gradients(zeros: Zeros, dead: frozenset[str]) -> Iterator[tuple[Finding
 def _finding(zeros: Zeros, group: Lost, severity: str, cells: int = 0) -> Finding:
     """Report parameters; in a part that is off as a whole, each of its cells counts."""
     survey, some, seen = zeros.survey, group.parameters, ""
-    why = zeros.why(group)
+    why = zeros.why(group, severity)
     if group.decided:
         examples = max(survey.examples(p) for p in some)
         evidence = max(examples, cells)
@@ -265,10 +266,12 @@ def _flat(survey: Survey, node: Node, i: int, arrived: Mask) -> str:
     traits = traits_of(node.rule)
     if traits.unit == "product" and node.rule is not linear.weighted_sum:
         other = node.parents[1 - i]
-        leaf = leaf_below(other) if isinstance(other, Node) else node
-        said = f"the other factor, {survey.call(leaf)}, is 0"
+        if not isinstance(other, Node):
+            return "the other factor is 0"
+        leaf = leaf_below(other)
         helps = ": weights that start at 0 pass nothing down" if leaf in survey.wanted else ""
-        return said + helps if leaf.label or helps else "the other factor is 0"
+        name = f", {survey.call(leaf)}," if leaf.label or helps else ""
+        return f"the other factor{name} is 0{helps}"
     off, _, _ = traits.off.partition(":")
     slope = flat(node, operands_of(node))
     return f"{'it loses' if traits.chooses else off or slope} {where}"
