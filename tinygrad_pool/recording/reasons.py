@@ -15,6 +15,7 @@ from tinygrad_pool.formatting import number, several, subscript
 from tinygrad_pool.recording.freshness import numbers_taken, was_set
 from tinygrad_pool.recording.infinities import behind_data, behind_gradient
 from tinygrad_pool.recording.ledger import Entry, GradientExplainer, Known, flat
+from tinygrad_pool.recording.rounding import behind_rounding, cancelled
 from tinygrad_pool.recording.source import made_at
 from tinygrad_pool.rules.arguments import place_of
 from tinygrad_pool.rules.traits import traits_of
@@ -97,7 +98,18 @@ def _causes(
         return ["no node that got a gradient hands one on to it"]
     if not np.isfinite(grad):
         return [behind_gradient(ledger, node, cell).says]
-    return _by_degrees(ledger, node) if grad else _origins(ledger, node, cell, entries)
+    if not grad:
+        return _origins(ledger, node, cell, entries)
+    return _by_rounding(ledger, node, cell, entries) or _by_degrees(ledger, node)
+
+
+def _by_rounding(
+    ledger: GradientExplainer, node: Node, cell: int, entries: list[Entry]
+) -> list[str]:
+    """Explain a gradient that is a rounding error of what cancels; [] for any other."""
+    found = behind_rounding(ledger, ledger.strongest.above.get(node, node))
+    found = found or cancelled(ledger, node, cell, [e.contribution for e in entries])
+    return [f"{found.says}; without their signs they sum to {number(found.terms)}"] if found else []
 
 
 def _by_degrees(ledger: GradientExplainer, node: Node) -> list[str]:
