@@ -274,6 +274,14 @@ def test_an_exact_fit_is_no_fault(loss):
     assert finding.severity != "suspicious"  # no error is looked at
 
 
+def test_an_exact_fit_is_known_after_a_norm_by_hand():
+    x, w = tg.Value([1.0, 2.0, 3.0]), scalar()
+    apart = x - x.mean()
+    y = w * (apart / np.sqrt((apart**2).mean()))
+    (finding,) = zeros(((y - y.data) ** 2).mean(), parameters=w)
+    assert finding.why.endswith("; the error is 0 there: the fit is exact")
+
+
 @pytest.mark.parametrize(
     ("loss", "cause"),
     [

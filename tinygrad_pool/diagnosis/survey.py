@@ -27,7 +27,10 @@ ROWS = 24
 
 
 class Survey:
-    """A recorded pass: its parameters by name, `wanted`, and the layer, or row, of each node."""
+    """A recorded pass: its parameters by name, `wanted`, and the layer, or row, of each node.
+
+    The nodes `after` all layers with parameters measure the error.
+    """
 
     def __init__(
         self, passed: Recording, parameters: Any = None, names: Mapping[str, Any] | None = None
@@ -55,10 +58,9 @@ class Survey:
             self.given = True
             self.wanted = self._named(parameters)
         self.rows = self._rows()
-        order = list(dict.fromkeys(self.rows.values()))
-        held = {self.row(p) for p in self.wanted if p in self._homes}
-        last = max((order.index(row) for row in held), default=-1)
-        self._above = set(order[last + 1 :])
+        homes = {self._homes[p] for p in self.wanted if p in self._homes}
+        held, last = {self.rows[v] for v in homes}, max((v._order for v in homes), default=-1)
+        self.after = {v for v, row in self.rows.items() if v._order > last and row not in held}
 
     def call(self, node: Node) -> str:
         """Name a node: as a parameter, by its label, or by operation, number and scope."""
@@ -105,14 +107,14 @@ class Survey:
         A gradient below 0 asks for more of what is measured, as of a distance to be kept.
         """
         none = not (np.any(error._numbers) or np.any(step.node._numbers))
-        return none and not np.any(step.upstream < 0) and self.rows[step.node] in self._above
+        return none and not np.any(step.upstream < 0) and step.node in self.after
 
     def in_loss(self, node: Node) -> bool:
         """Return whether a relu belongs to the loss, as in a hinge, where being off means no error.
 
         Such a relu comes after all parameters, and after adding a constant, the margin.
         """
-        if node.rule is not elementwise.relu or self.rows[node] not in self._above:
+        if node.rule is not elementwise.relu or node not in self.after:
             return False
         a = node.parents[0]
         margin = a.rule in (arithmetic.add, arithmetic.sub)
