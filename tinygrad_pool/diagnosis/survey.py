@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any
 from weakref import proxy
 
@@ -164,27 +164,28 @@ class Survey:
     def _rows(self) -> dict[Node, str]:
         """Name the layer of each node: its scope, down to where scopes follow each other.
 
-        Without a scope, a layer is called by the parameter array that it uses, a small array of
-        units by its own name, and all else by its operation.
+        Without a scope, a layer is called by the parameter array that it uses, units by their own
+        name, or many of them by the parameter right below, and all else by its operation.
         """
         made = [node for node in self.nodes if node.parents] or [self.loss]
         cut = _cut_scopes(made)
         traits = {v: traits_of(v.rule) for v in made if v.shape and not v.about.scope}
-        active = [v for v, of in traits.items() if of.chooses or of.unit == "squash"]
-        few = set(active) if len(active) <= ROWS else set()
-        rows = {}
+        active = {v for v, of in traits.items() if of.chooses or of.unit == "squash"}
+        rows = dict[Node, str]()
         for node in made:
             scope = node.about.scope
-            rows[node] = cut[scope] if scope else self._unscoped(node, node in few)
+            rows[node] = cut[scope] if scope else self._unscoped(node, active, rows)
         return rows
 
-    def _unscoped(self, node: Node, alone: bool) -> str:
-        if alone:
+    def _unscoped(self, node: Node, active: Set[Node], rows: Mapping[Node, str]) -> str:
+        if node in active and len(active) <= ROWS:
             return self.call(node)
-        if node.shape:
-            for p in node.parents:
-                if isinstance(p, Node) and (leaf := leaf_below(p)) in self.wanted:
+        for p in node.parents if node.shape else ():
+            if isinstance(p, Node):
+                if (leaf := leaf_below(p)) in self.wanted:
                     return self.wanted[leaf]
+                if node in active and p not in active and rows.get(p) in self.wanted.values():
+                    return rows[p]
         return node.op or "leaf"
 
 
