@@ -66,6 +66,12 @@ class Gain(NamedTuple):
         return decades_between(self.before, self.after)
 
     @property
+    def can_be_flat(self) -> bool:
+        """Whether local derivatives of the node may be nearly 0, each of its own."""
+        of = traits_of(self.node.rule)
+        return bool(of.vanishes) and of.sparsity == "elementwise"
+
+    @property
     def line(self) -> Line | None:
         """The source line of the step, if the graph was built under `traced`."""
         return self.node.about.line
@@ -109,6 +115,18 @@ class GainPath:
         repeated = sum(sum(some) for some in self._groups("rule").values() if some[1:])
         found = (self.decades * self._sign, repeated * self._sign)
         return all(log10(TREND) < x < inf for x in found)  # not if one is NaN
+
+    def flattest(self) -> GainPath | None:
+        """Return the step that shrinks the gradient most, if a local derivative of nearly 0 does.
+
+        None if it shrinks by less than a trend there or in all, as of a logarithm of what is small.
+        """
+        least = -log10(TREND)
+        flat = [s for s in self.steps if s.decades < least and s.can_be_flat]
+        if not flat or not self.decades < least:
+            return None
+        s = min(flat, key=lambda s: s.decades)
+        return GainPath([s.node, s.below], [s.before, s.after], self.call)
 
     def between_names(self) -> GainPath:
         """Cut off what is above the first node that has a name, and below the last, of several.

@@ -116,10 +116,16 @@ def _by_degrees(ledger: GradientExplainer, node: Node) -> list[str]:
     """Explain by which steps a gradient vanishes or explodes on the way down; [] if it does not."""
     end = ledger.strongest.above.get(node) if node.is_leaf else node
     depth = None if end is None else ledger.depths.get(end)
-    if end is None or depth is None or depth.top is None:
+    if end is not None and depth is not None and depth.top is not None:
+        path = ledger.strongest.gains(depth.top, end, ledger.call).between_names()
+        if path.by_degrees:
+            return [f"{path.summary()}: {path.reasons()}"]
+    step = ledger.strongest.gains(ledger.loss, node, ledger.call).flattest()
+    if step is None:
         return []
-    path = ledger.strongest.gains(depth.top, end, ledger.call).between_names()
-    return [f"{path.summary()}: {path.reasons()}"] if path.by_degrees else []
+    above = step.nodes[0]
+    flat = f"the local derivative of {above.op} is nearly 0 there{made_at(above)}"
+    return [f"{step.summary()}: {flat}"]
 
 
 def _left(
