@@ -303,6 +303,15 @@ def test_a_mask_of_zeros_and_a_distance_to_be_kept_are_no_exact_fit(loss, cause)
     assert finding.why.startswith(cause)
 
 
+def test_relus_that_are_off_since_weights_start_at_0():
+    W = [tg.Value(np.zeros((2, 2)), label=f"W{i}") for i in range(3)]
+    y = np.ones((20, 2))
+    for w in W:
+        y = (y @ w).relu()
+    (finding,) = zeros(((y - 1.0) ** 2).mean(), parameters=W)
+    assert ". Weights that start at 0 pass nothing on: W0, W1, W2." in finding.why
+
+
 def test_a_constant_factor_is_not_called_as_the_product_is():
     product = scalar() * np.zeros((2, 2))
     product.label = "scores"

@@ -197,9 +197,12 @@ def _finding(zeros: Zeros, group: Lost, severity: str, cells: int = 0) -> Findin
     if group.decided:
         examples = max(survey.examples(p) for p in some)
         evidence = max(examples, cells)
+        still = [p for p in some if p.ndim > 1 and not np.any(p._numbers)]
         severity, seen = by_chance(evidence, severity), f", {in_all(examples)}"
         if evidence < MANY:
             why += ". With so few examples that may be chance"
+        elif still:
+            why += f". Weights that start at 0 pass nothing on: {survey.listed(still)}"
         elif severity != SUSPICIOUS and any(key.rule is elementwise.relu for key in group.keys):
             why += ". Smaller steps and weights, or biases above 0, keep relus on"
     of = f" in {len(some):,} of {len(survey.wanted):,} parameters" if some[1:] else ""
