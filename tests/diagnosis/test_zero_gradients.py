@@ -73,6 +73,16 @@ X = np.arange(12.0).reshape(4, 3) - 4
             lambda w: np.where(X > 99, w, 0.0).sum(),
             "w gets nothing from where#1: it was not chosen wherever a gradient arrives",
         ),
+        (
+            lambda w: (w * (X < 0))[3].sum(),
+            "w gets nothing from mul#1: the other factor is 0 wherever a gradient arrives, at 3 "
+            "units",
+        ),
+        (
+            lambda w: tg.stack([w * X, X], axis=1)[:, 1].sum(),
+            "mul#1 gets nothing from stack#2: nothing arrives at its part, for stack#2[0, 0, 0] "
+            "takes no part in getitem#3",
+        ),
         (lambda w: (w - w).sum(), "what reaches w cancels"),
         (
             lambda w: ((w - 1.0).abs()).sum(),

@@ -25,6 +25,7 @@ from tinygrad_pool.engine.vjp import vjp_by_operand
 from tinygrad_pool.formatting import counted, number
 from tinygrad_pool.recording.gains import leaf_below
 from tinygrad_pool.recording.ledger import flat
+from tinygrad_pool.recording.reasons import explain
 from tinygrad_pool.recording.source import quoted
 from tinygrad_pool.rules import arithmetic, elementwise, linear, reductions
 from tinygrad_pool.rules.rule import Rule
@@ -267,8 +268,13 @@ def _flat(survey: Survey, node: Node, i: int, arrived: Mask) -> str:
         at = np.asarray(operands_of(node)[i])[arrived]
         return f"the relu is off {where}: inputs {number(at.min())} … {number(at.max())}"
     traits = traits_of(node.rule)
+    if traits.unit == "copy":
+        first, *_ = explain(survey.ledger, node.parents[i], None).causes
+        return f"nothing arrives at its part, for {first}"
     if traits.unit == "product" and node.rule is not linear.weighted_sum:
         other = node.parents[1 - i]
+        if np.any(operands_of(node)[1 - i]):
+            return f"the other factor is 0 {where}"
         if not isinstance(other, Node):
             return "the other factor is 0"
         leaf = leaf_below(other)
