@@ -410,3 +410,10 @@ def test_an_element_that_is_left_out_is_told():
     assert left.why("y", 0).causes == ["y[0] takes no part in getitem#2"]
     assert left.why("x", 0).causes == ["y[0] takes no part in getitem#2"]
     assert left.why("y", 1).causes == []
+
+
+def test_the_gradient_of_a_gradient_behind_a_relu_that_is_off():
+    x, v = tg.Value([-1.0, -2.0], label="x"), tg.Value([2.0, 3.0], label="v")
+    (g,) = tg.grad((x.relu() * v).sum(), [x], create_graph=True)
+    (cause, *_) = tg.record((g * 2.0).sum()).why("v").causes
+    assert cause.endswith(": it was masked, as by a relu that is off")

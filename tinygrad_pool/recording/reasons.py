@@ -183,8 +183,9 @@ def _unseen(ledger: GradientExplainer, node: Node, cell: int) -> str:
         return f"{ledger.at(node, cell)} gets nothing from {listed}: it has no elements"
     if all(traits_of(user.rule).sparsity for user in users):
         return f"{ledger.at(node, cell)} takes no part in {listed}{made_at(node)}"
-    slopes = " and ".join(dict.fromkeys(flat(user) for user in users))
-    said = f"{slopes} at {number(_at(node._numbers, cell))}{made_at(users[0])}"
+    x = number(_at(node._numbers, cell))
+    offs = (traits_of(user.rule).off.format(x=x) or f"{flat(user)} at {x}" for user in users)
+    said = f"{' and '.join(dict.fromkeys(offs))}{made_at(users[0])}"
     return f"{ledger.at(node, cell)} gets nothing from {listed}: {said}"
 
 
