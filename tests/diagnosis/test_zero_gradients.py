@@ -313,6 +313,13 @@ def test_a_mask_of_zeros_and_a_distance_to_be_kept_are_no_exact_fit(loss, cause)
     assert finding.why.startswith(cause)
 
 
+def test_what_cancels_exactly_in_single_precision_does_not_underflow():
+    g = np.array([6.6, -4.8, -7.8, -4.0, 10.0], np.float32)
+    b = tg.Value(np.ones(1, np.float32), label="b")
+    (finding,) = zeros(((np.zeros((5, 1), np.float32) + b)[:, 0] * g).sum())
+    assert finding.why == "b gets nothing from add#1: what arrives at its units cancels"
+
+
 def test_relus_that_are_off_since_weights_start_at_0():
     W = [tg.Value(np.zeros((2, 2)), label=f"W{i}") for i in range(3)]
     y = np.ones((20, 2))

@@ -253,7 +253,7 @@ def _of_array(survey: Survey, step: Step, i: int) -> str:
     if not g.size:
         return "it has no elements"
     arrived, largest = g != 0, np.abs(g).max()
-    if _sends(node, i, g / largest):
+    if _sends(node, i, np.ldexp(g, -np.frexp(largest)[1])):  # exact, so that what cancels does
         return f"underflow: gradients of up to {largest:.3g} are too small"
     slopes = np.random.default_rng(0).uniform(1, 2, g.shape)
     if _sends(node, i, np.where(arrived, slopes, 0)):
