@@ -229,6 +229,14 @@ def test_why_names_one_step_that_is_flat():
     assert tg.record((gate + w * 1e-9 * np.arange(3.0)).sum()).why("w").causes == []
 
 
+def test_why_names_a_weight_that_is_tiny():
+    w, u = tg.Value(np.ones((3, 4)), label="w"), tg.Value(np.full((4, 2), -1e-7), label="u")
+    h = np.ones((5, 3)) @ w
+    h.label = "h"
+    (cause,) = tg.record((tg.tanh(h) @ u).mean()).why("w").causes
+    assert cause.endswith(" 2.8e-07 in 1 step: the other factor, u, is no larger than 1e-07 there")
+
+
 def test_why_of_what_no_layer_is_above_stays_short():
     x = tg.Value(0.5, label="x")
     a = x * 1e-9

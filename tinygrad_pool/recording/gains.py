@@ -8,10 +8,12 @@ from itertools import pairwise
 from math import inf, log10, nan
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from tinygrad_pool.engine.context import Line
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import Table, counted, number, often, several
-from tinygrad_pool.recording.source import quoted
+from tinygrad_pool.recording.source import made_at, quoted
 from tinygrad_pool.rules.arguments import choice
 from tinygrad_pool.rules.traits import traits_of
 
@@ -66,12 +68,6 @@ class Gain(NamedTuple):
         return decades_between(self.before, self.after)
 
     @property
-    def can_be_flat(self) -> bool:
-        """Whether local derivatives of the node may be nearly 0, each of its own."""
-        of = traits_of(self.node.rule)
-        return bool(of.vanishes) and of.sparsity == "elementwise"
-
-    @property
     def line(self) -> Line | None:
         """The source line of the step, if the graph was built under `traced`."""
         return self.node.about.line
@@ -116,17 +112,31 @@ class GainPath:
         found = (self.decades * self._sign, repeated * self._sign)
         return all(log10(TREND) < x < inf for x in found)  # not if one is NaN
 
-    def flattest(self) -> GainPath | None:
-        """Return the step that shrinks the gradient most, if a local derivative of nearly 0 does.
+    def flattest(self) -> str:
+        """Write which step above the last shrinks the gradient most, by a slope of nearly 0.
 
-        None if it shrinks by less than a trend there or in all, as of a logarithm of what is small.
+        "" if it shrinks by less than a trend there or in all, as of a logarithm of what is small.
         """
         least = -log10(TREND)
-        flat = [s for s in self.steps if s.decades < least and s.can_be_flat]
-        if not flat or not self.decades < least:
-            return None
-        s = min(flat, key=lambda s: s.decades)
-        return GainPath([s.node, s.below], [s.before, s.after], self.call)
+        steps = [s for s in self.steps[:-1] if s.decades < least] if self.decades < least else []
+        for s in sorted(steps, key=lambda s: s.decades):
+            if flat := self._flat(s):
+                step = GainPath([s.node, s.below], [s.before, s.after], self.call)
+                return f"{step.summary()}: {flat} there{made_at(s.node)}"
+        return ""
+
+    def _flat(self, s: Gain) -> str:
+        """Write that a local derivative is nearly 0; "" if it is not."""
+        of, operands = traits_of(s.node.rule), s.node.parents
+        if of.vanishes and of.sparsity == "elementwise":
+            return f"the local derivative of {s.node.op} is nearly 0"
+        other = next((p for p in operands[:2] if p is not s.below), None)
+        if of.unit == "product" and len(operands) == 2 and isinstance(other, Node):
+            largest = float(np.abs(other._numbers).max(initial=0.0))
+            if largest < 1 / TREND:
+                name = self.call(leaf_below(other))
+                return f"the other factor, {name}, is no larger than {number(largest)}"
+        return ""
 
     def between_names(self) -> GainPath:
         """Cut off what is above the first node that has a name, and below the last, of several.

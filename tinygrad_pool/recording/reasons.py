@@ -120,12 +120,8 @@ def _by_degrees(ledger: GradientExplainer, node: Node) -> list[str]:
         path = ledger.strongest.gains(depth.top, end, ledger.call).between_names()
         if path.by_degrees:
             return [f"{path.summary()}: {path.reasons()}"]
-    step = ledger.strongest.gains(ledger.loss, node, ledger.call).flattest()
-    if step is None:
-        return []
-    above = step.nodes[0]
-    flat = f"the local derivative of {above.op} is nearly 0 there{made_at(above)}"
-    return [f"{step.summary()}: {flat}"]
+    flattest = ledger.strongest.gains(ledger.loss, node, ledger.call).flattest()
+    return [flattest] if flattest else []
 
 
 def _left(
