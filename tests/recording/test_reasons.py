@@ -182,7 +182,7 @@ def test_infinity_is_traced_to_the_first_that_made_one():
     assert forward.causes == ["log#2 made it in the forward pass: log of mul#1 = 0"]
     assert backward.causes == ["sqrt#2 made it in the backward pass: sqrt of mul#1 = 0"]
     assert given.causes == ["it came with the gradient that the pass was given"]
-    assert leaf.causes == ["bad is not finite"]
+    assert leaf.causes == ["bad was set to nan"]
 
 
 def test_an_element_of_an_array_and_by_default_the_one_with_the_largest_gradient():
