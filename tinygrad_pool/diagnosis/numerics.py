@@ -9,7 +9,13 @@ import numpy as np
 
 from tinygrad_pool.derivatives.sparse_jacobian import operands_of
 from tinygrad_pool.derivatives.ties import Tie, find_ties
-from tinygrad_pool.diagnosis.findings import PARTLY_LOST, SUSPICIOUS, WRONG_NUMBERS, Finding
+from tinygrad_pool.diagnosis.findings import (
+    NOT_FINITE,
+    PARTLY_LOST,
+    SUSPICIOUS,
+    WRONG_NUMBERS,
+    Finding,
+)
 from tinygrad_pool.diagnosis.survey import Survey
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.errors import GraphError
@@ -85,8 +91,8 @@ def _bad_number(survey: Survey, node: Node | None, why: str, reached: list[Node]
             f", and the gradients of {bad:,} of {len(survey.wanted):,} parameters are not finite"
         )
     if node is None:
-        return Finding("not finite", WRONG_NUMBERS, "the gradient that was given", says, why)
-    return Finding("not finite", WRONG_NUMBERS, survey.call(node), says, why + _help(node), (node,))
+        return Finding(NOT_FINITE, WRONG_NUMBERS, "the gradient that was given", says, why)
+    return Finding(NOT_FINITE, WRONG_NUMBERS, survey.call(node), says, why + _help(node), (node,))
 
 
 def _help(node: Node) -> str:
