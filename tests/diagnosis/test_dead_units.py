@@ -196,3 +196,19 @@ class TestSaturated:
             y = [(w * x).sigmoid() for x in (1.0, 2.0, 3.0, -0.1)]
         (finding,) = found("saturated", sum(y))
         assert (finding.name, finding.says) == ("out", "saturated: 3 of 4 units of sigmoid")
+
+
+def test_one_gate_of_many_that_is_saturated_is_found():
+    rng = np.random.default_rng(0)
+    gates = {}
+    for name, bias in (("i", 0.0), ("f", -40.0), ("o", 0.0)):
+        w = tg.Value(rng.normal(size=(3, 4)) * 0.1, label=f"w{name}")
+        gates[name] = w, tg.Value(np.full(4, bias), label=f"b{name}")
+    h, total = tg.Value(np.zeros((6, 4)), label="h"), 0.0
+    for _ in range(10):
+        x = rng.normal(size=(6, 3))
+        i, f, o = (tg.sigmoid(x @ w + b) for w, b in gates.values())
+        h = (f * h + i * o).tanh()
+        total = total + ((h - 2.0) ** 2).mean()
+    (finding,) = [f for f in tg.diagnose(total).findings if f.kind == "saturated"]
+    assert str(finding) == "partly lost: bf: saturated: 240 of 240 units of sigmoid"

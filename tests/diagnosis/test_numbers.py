@@ -1,5 +1,6 @@
 """Values that became plain numbers on the way: math.exp(v), float(v), int(v)."""
 
+import re
 import runpy
 
 import pytest
@@ -51,6 +52,22 @@ def test_a_parameter_that_is_lost_is_named(found, program, how, known):
     assert finding.says.startswith(f"{how}() made a plain number of it, which went into ")
     assert "no gradient goes back through a number, at net.py:" in finding.why
     assert "v.exp()" in finding.why
+
+
+@pytest.mark.parametrize(
+    "program", ["np.sign(a)", "(5.0 // a)", "tg.floor(a * 1.5)", "np.round(a, 1)"]
+)
+def test_a_step_of_numpy_s_is_named_with_the_way_around_it(found, program):
+    (finding,) = found(f"import numpy as np\nE = b * {program}")
+    assert (finding.severity, finding.name) == ("no gradient", "a")
+    assert re.match(r"np\.\w+\(\) made plain numbers of it, which went into E", finding.says)
+    assert finding.why.endswith(
+        "v + (y - v.data) has the numbers of such a result y, and the gradient of v"
+    )
+
+
+def test_a_mask_is_no_step(found):
+    assert found("E = a * (a > 0) + b") == []
 
 
 def test_one_that_is_in_the_graph_all_the_same_may_be_meant(found):

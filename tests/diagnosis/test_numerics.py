@@ -57,7 +57,7 @@ class TestNotFinite:
                 "div#2 made it in the forward pass: div of w = 2, sub",
             ),
             (lambda w: (w * 999.0).exp() * w, "exp#2", "exp#2 made it in the forward pass: exp of"),
-            (lambda w: w * tg.Value(np.inf, label="x"), "x", "x is not finite"),
+            (lambda w: w * tg.Value(np.inf, label="x"), "x", "x was set to inf"),
         ],
     )
     def test_the_first_is_named_with_its_operands(self, f, name, why):
@@ -134,7 +134,7 @@ class TestCancelling:
         w = tg.Value(1.0, label="w")
         loss = w * 0.1 + w * 0.2 - w * 0.3
         (finding,) = found("cancels", loss)
-        assert finding.says == "3 contributions cancel to 2.8e-17, a rounding error"
+        assert finding.says == "3 contributions to w cancel to 2.8e-17, a rounding error"
         assert finding.why.startswith("they sum to 0.6 without their signs: ")
         assert found("cancels", w * 0.1 + w * 0.2 - w * 0.2999) == []
 
@@ -142,6 +142,23 @@ class TestCancelling:
         w = tg.Value(np.ones(2), label="w")
         assert found("cancels", (w * 0.1 + w * 0.2 - w * 0.3).sum())
         assert found("cancels", (w * 0.1 + w * 0.2 - w * np.array([0.3, 0.0])).sum()) == []
+
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_a_bias_before_a_norm(self, dtype):
+        rng = np.random.default_rng(0)
+        net = tg.nn.Sequential(tg.nn.Linear(3, 4, rng=0), tg.nn.BatchNorm1d(4))
+        loss = (net(rng.random((8, 3)).astype(dtype)) ** 4).mean()
+        (finding,) = found("cancels", loss, parameters=net)
+        assert finding.name == "0.bias"
+        assert finding.says.startswith("8 contributions to 0.bias[")
+
+    def test_above_the_parameter(self):
+        W = tg.Value(np.sin(np.arange(6.0)).reshape(2, 3), label="W")
+        scores = np.cos(np.arange(8.0)).reshape(4, 2) @ W
+        scores.label = "scores"
+        (finding,) = found("cancels", tg.softmax(scores).sum() * 0.7)
+        assert (finding.name, finding.nodes) == ("W", (W,))
+        assert finding.says.startswith("3 contributions to scores[")
 
 
 class TestTies:

@@ -125,6 +125,13 @@ class TestRows:
             y = y.relu()
         assert rows(y.sum()) == ["x", "relu", "sum"]
 
+    def test_many_units_belong_to_the_parameter_right_below(self):
+        w, b = tg.Value(np.ones((3, 3)), label="w"), tg.Value(np.ones(3), label="b")
+        h = ONES[:, :1] * np.ones(3)
+        for _ in range(30):
+            h = (tg.sigmoid(h @ w + b) * 2.0).relu()
+        assert rows(h.sum()) == ["w", "b", "mul", "relu", "sum"]
+
     def test_scalars_without_scopes_are_rows_by_operation(self):
         w = tg.Value(2.0, label="w")
         assert rows((w * 3.0 + 1.0).relu() * 2.0) == ["mul", "add", "relu"]

@@ -148,6 +148,34 @@ class TestMadeAnew:
         assert all(f.kind != "made anew" for f in found((x - np.zeros(2)).sum() + (3.0 - x[0])))
 
 
+class TestBroadcast:
+    X, t = np.ones((5, 2)), np.arange(5.0)
+
+    def losses(self, loss):
+        y = self.X @ tg.Value(np.ones((2, 1)), label="w")
+        return [f for f in found(loss(y)) if f.kind == "broadcast"]
+
+    def test_a_column_less_a_row(self):
+        (finding,) = self.losses(lambda y: ((y - self.t) ** 2).mean())
+        assert str(finding) == "suspicious: sub#2: shapes (5, 1) and (5,) broadcast to (5, 5)"
+        assert finding.why.startswith("each of 5 examples is taken with every other. That is right")
+        (finding,) = self.losses(lambda y: (self.t * y + (1 - self.t) * (1 - y)).mean())
+        assert finding.says.endswith(", likewise in 1 other node")
+
+    @pytest.mark.parametrize(
+        "loss",
+        [
+            lambda y: ((y - np.arange(5.0).reshape(5, 1)) ** 2).mean(),
+            lambda y: ((y[:, 0] - np.arange(5.0)) ** 2).mean(),
+            lambda y: ((y - y[:, 0]) ** 2).mean(),
+            lambda y: ((y - np.arange(3.0)) ** 2).mean(),
+            lambda y: y.sum() * 2.0,
+        ],
+    )
+    def test_other_shapes_and_pairs_are_fine(self, loss):
+        assert self.losses(loss) == []
+
+
 def test_a_sound_loop_of_any_order_leaves_nothing():
     random.seed(0)
     net = tg.nn.MLP(2, [4, 1])

@@ -73,6 +73,16 @@ X = np.arange(12.0).reshape(4, 3) - 4
             lambda w: np.where(X > 99, w, 0.0).sum(),
             "w gets nothing from where#1: it was not chosen wherever a gradient arrives",
         ),
+        (
+            lambda w: (w * (X < 0))[3].sum(),
+            "w gets nothing from mul#1: the other factor is 0 wherever a gradient arrives, at 3 "
+            "units",
+        ),
+        (
+            lambda w: tg.stack([w * X, X], axis=1)[:, 1].sum(),
+            "mul#1 gets nothing from stack#2: nothing arrives at its part, for stack#2[0, 0, 0] "
+            "takes no part in getitem#3",
+        ),
         (lambda w: (w - w).sum(), "what reaches w cancels"),
         (
             lambda w: ((w - 1.0).abs()).sum(),
@@ -272,6 +282,58 @@ def test_an_exact_fit_is_no_fault(loss):
     assert finding.why.endswith("; the error is 0 there: the fit is exact")
     (finding,) = zeros(loss(scalar() * x, 2.0 * x) * (scalar(3.0, "u") * 0.0))
     assert finding.severity != "suspicious"  # no error is looked at
+
+
+def test_an_exact_fit_is_known_after_a_norm_by_hand():
+    x, w = tg.Value([1.0, 2.0, 3.0]), scalar()
+    apart = x - x.mean()
+    y = w * (apart / np.sqrt((apart**2).mean()))
+    (finding,) = zeros(((y - y.data) ** 2).mean(), parameters=w)
+    assert finding.why.endswith("; the error is 0 there: the fit is exact")
+
+
+@pytest.mark.parametrize(
+    ("loss", "cause"),
+    [
+        (lambda d: (np.zeros(3) * d**2).sum(), "power#3 gets nothing from mul#4: the other factor"),
+        (lambda d: -(np.zeros(3) * d).mean(), "sub#2 gets nothing from mul#3: the other factor is"),
+        (
+            lambda d: (1.0 - (d - d.data) ** 2).relu().sum(),
+            "sub#3 gets nothing from power#4: the local derivative of power is 0",
+        ),
+        (
+            lambda d: ((d - d.data) ** 2).sum() - ((d - d.data) ** 2).mean(),
+            "sub#6 gets nothing from power#7: the local derivative of power is 0",
+        ),
+    ],
+)
+def test_a_mask_of_zeros_and_a_distance_to_be_kept_are_no_exact_fit(loss, cause):
+    (finding,) = zeros(loss(scalar() * np.array([1.0, 2.0, 3.0]) - 1.0))
+    assert finding.severity == "no gradient"
+    assert finding.why.startswith(cause)
+
+
+def test_what_cancels_exactly_in_single_precision_does_not_underflow():
+    g = np.array([6.6, -4.8, -7.8, -4.0, 10.0], np.float32)
+    b = tg.Value(np.ones(1, np.float32), label="b")
+    (finding,) = zeros(((np.zeros((5, 1), np.float32) + b)[:, 0] * g).sum())
+    assert finding.why == "b gets nothing from add#1: what arrives at its units cancels"
+
+
+def test_relus_that_are_off_since_weights_start_at_0():
+    W = [tg.Value(np.zeros((2, 2)), label=f"W{i}") for i in range(3)]
+    y = np.ones((20, 2))
+    for w in W:
+        y = (y @ w).relu()
+    (finding,) = zeros(((y - 1.0) ** 2).mean(), parameters=W)
+    assert ". Weights that start at 0 pass nothing on: W0, W1, W2." in finding.why
+
+
+def test_a_constant_factor_is_not_called_as_the_product_is():
+    product = scalar() * np.zeros((2, 2))
+    product.label = "scores"
+    (finding,) = zeros((product**2 + product).sum())
+    assert finding.why == "w gets nothing from scores: the other factor is 0"
 
 
 def test_zeros_that_began_at_several_places_are_told_for_two_of_them():

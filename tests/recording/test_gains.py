@@ -216,6 +216,27 @@ def test_why_says_how_a_gradient_vanishes():
     assert (passed.why("z17").causes, passed.why("w").causes) == ([], [])
 
 
+def test_why_names_one_step_that_is_flat():
+    w = tg.Value(np.ones(3), label="w")
+    gate = tg.sigmoid(w * np.array([1.0, 2.0, 3.0]) - 40.0)
+    gate.label = "gate"
+    (cause,) = tg.record((gate * 0.5).sum()).why("w").causes
+    assert cause == (
+        "|grad| shrinks from 0.87 at gate to 4.6e-17 at sub#2, × 5.3e-17 in 1 step: the "
+        "local derivative of sigmoid is nearly 0 there"
+    )
+    assert tg.record(tg.log(gate).sum()).why("w").causes == []  # what a logarithm makes up for
+    assert tg.record((gate + w * 1e-9 * np.arange(3.0)).sum()).why("w").causes == []
+
+
+def test_why_names_a_weight_that_is_tiny():
+    w, u = tg.Value(np.ones((3, 4)), label="w"), tg.Value(np.full((4, 2), -1e-7), label="u")
+    h = np.ones((5, 3)) @ w
+    h.label = "h"
+    (cause,) = tg.record((tg.tanh(h) @ u).mean()).why("w").causes
+    assert cause.endswith(" 2.8e-07 in 1 step: the other factor, u, is no larger than 1e-07 there")
+
+
 def test_why_of_what_no_layer_is_above_stays_short():
     x = tg.Value(0.5, label="x")
     a = x * 1e-9

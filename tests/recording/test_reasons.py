@@ -182,7 +182,7 @@ def test_infinity_is_traced_to_the_first_that_made_one():
     assert forward.causes == ["log#2 made it in the forward pass: log of mul#1 = 0"]
     assert backward.causes == ["sqrt#2 made it in the backward pass: sqrt of mul#1 = 0"]
     assert given.causes == ["it came with the gradient that the pass was given"]
-    assert leaf.causes == ["bad is not finite"]
+    assert leaf.causes == ["bad was set to nan"]
 
 
 def test_an_element_of_an_array_and_by_default_the_one_with_the_largest_gradient():
@@ -410,3 +410,10 @@ def test_an_element_that_is_left_out_is_told():
     assert left.why("y", 0).causes == ["y[0] takes no part in getitem#2"]
     assert left.why("x", 0).causes == ["y[0] takes no part in getitem#2"]
     assert left.why("y", 1).causes == []
+
+
+def test_the_gradient_of_a_gradient_behind_a_relu_that_is_off():
+    x, v = tg.Value([-1.0, -2.0], label="x"), tg.Value([2.0, 3.0], label="v")
+    (g,) = tg.grad((x.relu() * v).sum(), [x], create_graph=True)
+    (cause, *_) = tg.record((g * 2.0).sum()).why("v").causes
+    assert cause.endswith(": it was masked, as by a relu that is off")

@@ -14,6 +14,9 @@ SUSPICIOUS = "suspicious"
 SEVERITIES = (WRONG_NUMBERS, NO_GRADIENT, LOST_FOR_ALL, PARTLY_LOST, SUSPICIOUS)
 """The severities of findings, most severe first."""
 
+NOT_FINITE = "not finite"
+"""The kind of a finding of NaN or infinities."""
+
 FEW = 4
 """With fewer examples, a unit that is off in all of them is not reported: by chance, 1 in 8 is."""
 

@@ -1,4 +1,4 @@
-"""Values that were turned into plain numbers, as by float(v), on the way to the loss."""
+"""Values that were turned into plain numbers, as by float(v) or np.sign(v), before the loss."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tinygrad_pool.engine.python_protocol import TAKEN
 from tinygrad_pool.formatting import several
 from tinygrad_pool.recording.flow import source_of
 from tinygrad_pool.recording.forks import has_constant
-from tinygrad_pool.recording.freshness import takes_number
+from tinygrad_pool.recording.freshness import made_plain, takes_number
 from tinygrad_pool.recording.source import quoted
 
 
@@ -38,11 +38,14 @@ def _finding(
     survey: Survey, line: Line, how: str, user: Node, leaves: list[Node], lost: bool
 ) -> Finding:
     names = several([survey.call(leaf) for leaf in leaves])
-    says = f"{how}() made a plain number of it, which went into {survey.call(user)}"
+    says = f"{made_plain(how)} of it, which went into {survey.call(user)}"
     why = f"no gradient goes back through a number, at {quoted(line)}"
-    helps = "; v.exp(), np.exp(v) and the like are nodes" if lost else "; that may be intended"
+    helps = "v.exp(), np.exp(v) and the like are nodes"
+    if how.startswith("np."):
+        helps = "v + (y - v.data) has the numbers of such a result y, and the gradient of v"
     severity = NO_GRADIENT if lost else SUSPICIOUS
-    return Finding("cut off", severity, names, says, why + helps, tuple(leaves))
+    why += f"; {helps if lost else 'that may be intended'}"
+    return Finding("cut off", severity, names, says, why, tuple(leaves))
 
 
 def _by_line(nodes: list[Node]) -> dict[tuple[Line, str], list[Node]]:

@@ -9,13 +9,20 @@ import numpy as np
 
 from tinygrad_pool.derivatives.sparse_jacobian import operands_of
 from tinygrad_pool.derivatives.ties import Tie, find_ties
-from tinygrad_pool.diagnosis.findings import PARTLY_LOST, SUSPICIOUS, WRONG_NUMBERS, Finding
+from tinygrad_pool.diagnosis.findings import (
+    NOT_FINITE,
+    PARTLY_LOST,
+    SUSPICIOUS,
+    WRONG_NUMBERS,
+    Finding,
+)
 from tinygrad_pool.diagnosis.survey import Survey
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.errors import GraphError
 from tinygrad_pool.formatting import counted, number, on_a_line, several
 from tinygrad_pool.recording.closures import ClosureCheck, WrongClosure
 from tinygrad_pool.recording.infinities import Culprit, behind_data, behind_gradient
+from tinygrad_pool.recording.rounding import behind_rounding
 from tinygrad_pool.recording.source import defined_at, made_at
 from tinygrad_pool.rules.rule import is_ours
 from tinygrad_pool.rules.traits import EVENLY, FIRST, HALF
@@ -36,9 +43,6 @@ PAID = {
     "even": ("all get an even share of the gradient", (HALF, EVENLY)),
 }
 """Who gets the gradient, by how a tie is settled, and what PyTorch's words for the same are."""
-
-ROUNDING = 4
-"""A sum below this many units in the last place per term is rounding error."""
 
 
 def wrong_rules(survey: Survey) -> Iterator[Finding]:
@@ -87,8 +91,8 @@ def _bad_number(survey: Survey, node: Node | None, why: str, reached: list[Node]
             f", and the gradients of {bad:,} of {len(survey.wanted):,} parameters are not finite"
         )
     if node is None:
-        return Finding("not finite", WRONG_NUMBERS, "the gradient that was given", says, why)
-    return Finding("not finite", WRONG_NUMBERS, survey.call(node), says, why + _help(node), (node,))
+        return Finding(NOT_FINITE, WRONG_NUMBERS, "the gradient that was given", says, why)
+    return Finding(NOT_FINITE, WRONG_NUMBERS, survey.call(node), says, why + _help(node), (node,))
 
 
 def _help(node: Node) -> str:
@@ -125,23 +129,16 @@ def underflow(survey: Survey) -> Iterator[Finding]:
 
 
 def cancelling(survey: Survey) -> Iterator[Finding]:
-    """Report parameters whose contributions cancel to rounding error."""
-    some: list[Node] = []
-    worst: tuple[Any, float, int] = (0.0, 0.0, 0)
-    for p in survey.wanted:
-        sent = [
-            c for step, i in survey.users.get(p, ()) if (c := step.contributions[i]) is not None
-        ]
-        terms = sum(map(np.abs, sent))
-        slack = ROUNDING * len(sent) * np.finfo(p.dtype).eps * terms
-        if len(sent) > 1 and np.any(survey.grads[p]) and np.all(np.abs(survey.grads[p]) <= slack):
-            some.append(p)
-            worst = (np.abs(survey.grads[p]).max(), np.max(terms), len(sent))
-    if some:
-        says = f"{worst[2]:,} contributions cancel to {worst[0]:.2g}, a rounding error"
-        why = f"they sum to {number(float(worst[1]))} without their signs: what one path asks for, "
-        why += "another takes back"
-        yield Finding("cancels", SUSPICIOUS, survey.listed(some), says, why, tuple(some))
+    """Report parameters whose contributions cancel to rounding error, or do so above them."""
+    found = {p: c for p in survey.wanted if (c := behind_rounding(survey.ledger, p))}
+    if found:
+        first = next(iter(found.values()))
+        why = (
+            f"they sum to {number(first.terms)} without their signs: what one asks for, another "
+            "takes back. So it is at a minimum, at a bias before a norm, and in a softmax whose "
+            "outputs are added up"
+        )
+        yield Finding("cancels", SUSPICIOUS, survey.listed(found), first.says, why, tuple(found))
 
 
 def ties(survey: Survey) -> Iterator[Finding]:

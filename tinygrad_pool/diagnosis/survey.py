@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any
 from weakref import proxy
 
 import numpy as np
 
 from tinygrad_pool.derivatives.receptive_fields import weights_among
-from tinygrad_pool.derivatives.sparse_jacobian import operands_of
 from tinygrad_pool.drawing.variables import held_by_modules
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError
 from tinygrad_pool.formatting import several
@@ -27,7 +27,10 @@ ROWS = 24
 
 
 class Survey:
-    """A recorded pass: its parameters by name, `wanted`, and the layer, or row, of each node."""
+    """A recorded pass: its parameters by name, `wanted`, and the layer, or row, of each node.
+
+    The nodes `after` all layers with parameters measure the error.
+    """
 
     def __init__(
         self, passed: Recording, parameters: Any = None, names: Mapping[str, Any] | None = None
@@ -55,10 +58,9 @@ class Survey:
             self.given = True
             self.wanted = self._named(parameters)
         self.rows = self._rows()
-        order = list(dict.fromkeys(self.rows.values()))
-        held = {self.row(p) for p in self.wanted if p in self._homes}
-        last = max((order.index(row) for row in held), default=-1)
-        self._above = set(order[last + 1 :])
+        homes = {self._homes[p] for p in self.wanted if p in self._homes}
+        held, last = {self.rows[v] for v in homes}, max((v._order for v in homes), default=-1)
+        self.after = {v for v, row in self.rows.items() if v._order > last and row not in held}
 
     def call(self, node: Node) -> str:
         """Name a node: as a parameter, by its label, or by operation, number and scope."""
@@ -99,17 +101,20 @@ class Survey:
                     total += node.shape[self.batch_axis(node.ndim)] if node.ndim > 1 else 1
         return total
 
-    def fits(self, node: Node) -> bool:
-        """Return whether a node after all parameters measures errors, all of which are 0."""
-        no_error = not np.any(operands_of(node)[0]) and not np.any(node._numbers)
-        return no_error and self.rows[node] in self._above
+    def fits(self, error: Node, step: Step) -> bool:
+        """Return whether a node after all parameters measures errors, all of which are 0.
+
+        A gradient below 0 asks for more of what is measured, as of a distance to be kept.
+        """
+        none = not (np.any(error._numbers) or np.any(step.node._numbers))
+        return none and not np.any(step.upstream < 0) and step.node in self.after
 
     def in_loss(self, node: Node) -> bool:
         """Return whether a relu belongs to the loss, as in a hinge, where being off means no error.
 
         Such a relu comes after all parameters, and after adding a constant, the margin.
         """
-        if node.rule is not elementwise.relu or self.rows[node] not in self._above:
+        if node.rule is not elementwise.relu or node not in self.after:
             return False
         a = node.parents[0]
         margin = a.rule in (arithmetic.add, arithmetic.sub)
@@ -159,27 +164,28 @@ class Survey:
     def _rows(self) -> dict[Node, str]:
         """Name the layer of each node: its scope, down to where scopes follow each other.
 
-        Without a scope, a layer is called by the parameter array that it uses, a small array of
-        units by its own name, and all else by its operation.
+        Without a scope, a layer is called by the parameter array that it uses, units by their own
+        name, or many of them by the parameter right below, and all else by its operation.
         """
         made = [node for node in self.nodes if node.parents] or [self.loss]
         cut = _cut_scopes(made)
         traits = {v: traits_of(v.rule) for v in made if v.shape and not v.about.scope}
-        active = [v for v, of in traits.items() if of.chooses or of.unit == "squash"]
-        few = set(active) if len(active) <= ROWS else set()
-        rows = {}
+        active = {v for v, of in traits.items() if of.chooses or of.unit == "squash"}
+        rows = dict[Node, str]()
         for node in made:
             scope = node.about.scope
-            rows[node] = cut[scope] if scope else self._unscoped(node, node in few)
+            rows[node] = cut[scope] if scope else self._unscoped(node, active, rows)
         return rows
 
-    def _unscoped(self, node: Node, alone: bool) -> str:
-        if alone:
+    def _unscoped(self, node: Node, active: Set[Node], rows: Mapping[Node, str]) -> str:
+        if node in active and len(active) <= ROWS:
             return self.call(node)
-        if node.shape:
-            for p in node.parents:
-                if isinstance(p, Node) and (leaf := leaf_below(p)) in self.wanted:
+        for p in node.parents if node.shape else ():
+            if isinstance(p, Node):
+                if (leaf := leaf_below(p)) in self.wanted:
                     return self.wanted[leaf]
+                if node in active and p not in active and rows.get(p) in self.wanted.values():
+                    return rows[p]
         return node.op or "leaf"
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_pool.derivatives.sparse_jacobian import operands_of
 from tinygrad_pool.diagnosis.findings import SUSPICIOUS, Finding
 from tinygrad_pool.diagnosis.survey import Survey
 from tinygrad_pool.engine.node import Node
@@ -62,6 +63,28 @@ def made_anew(survey: Survey) -> Iterator[Finding]:
             "with each step, and the parameter itself stays. w.data -= lr * w.grad changes it"
         )
         yield Finding("made anew", SUSPICIOUS, names, says, why, (*last.values(),))
+
+
+def broadcast(survey: Survey) -> Iterator[Finding]:
+    """Report a loss that takes each prediction with every target: shapes (n, 1) and (n,)."""
+    found = [node for node in survey.nodes if node in survey.after and _each_with_every(node)]
+    if found:
+        node, n = found[0], f"{found[0].shape[0]:,}"
+        says = f"shapes ({n}, 1) and ({n},) broadcast to ({n}, {n})"
+        says += f", likewise in {counted(len(found) - 1, 'other node')}" if found[1:] else ""
+        why = (
+            f"each of {n} examples is taken with every other{made_at(node)}. That is right for "
+            "pairs; else give both one shape, as by t.reshape(-1, 1)"
+        )
+        yield Finding("broadcast", SUSPICIOUS, survey.call(node), says, why, tuple(found))
+
+
+def _each_with_every(node: Node) -> bool:
+    """Return whether a column meets a row, and one of them is given: else pairs are meant."""
+    n, *more = node.shape or (0,)
+    given = not all(isinstance(p, Node) and p.is_interior for p in node.parents)
+    shapes = {np.shape(x) for x in operands_of(node)} - {()}
+    return given and bool(more) and n > 1 and shapes == {(n,), (n, 1)}
 
 
 def _updated(survey: Survey, node: Node) -> Node | None:

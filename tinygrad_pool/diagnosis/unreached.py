@@ -29,7 +29,7 @@ def not_reached(survey: Survey) -> Iterator[Finding]:
         why = "no path leads there: " + next(
             taken,
             "it was not used, or what came of it was detached, computed under no_grad, or rebuilt "
-            "from plain numbers",
+            "from plain numbers, such as v.data, v > 0 and np.sign(v)",
         )
         yield _finding("not reached", survey, strangers, says, why)
     if unpaid:

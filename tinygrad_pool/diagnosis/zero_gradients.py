@@ -25,6 +25,7 @@ from tinygrad_pool.engine.vjp import vjp_by_operand
 from tinygrad_pool.formatting import counted, number
 from tinygrad_pool.recording.gains import leaf_below
 from tinygrad_pool.recording.ledger import flat
+from tinygrad_pool.recording.reasons import explain
 from tinygrad_pool.recording.source import quoted
 from tinygrad_pool.rules import arithmetic, elementwise, linear, reductions
 from tinygrad_pool.rules.rule import Rule
@@ -94,7 +95,8 @@ class Zeros:
         below, step, i = origin
         cancels = bool(np.any(step.contributions[i]))
         node = below if cancels else _began_at(step, i)
-        in_loss = not cancels and (self.survey.in_loss(node) or self.survey.fits(node))
+        fits = node is step.node and self.survey.fits(below, step)
+        in_loss = not cancels and (self.survey.in_loss(node) or fits)
         return Key(None if cancels else node.rule, self.survey.row(node), in_loss)
 
     def _origin(self, node: Node, key: Key) -> Origin:
@@ -115,10 +117,10 @@ class Zeros:
                 groups.setdefault(self.began[parameter], []).append(parameter)
         return [Lost(some, keys) for keys, some in groups.items()]
 
-    def why(self, group: Lost) -> str:
-        """Describe where zeros began, naming two places."""
+    def why(self, group: Lost, severity: str) -> str:
+        """Describe where zeros began, naming two places: those that made it so severe first."""
         keys = [key for key in reversed(self.counts) if key in group.keys]
-        keys.sort(key=lambda key: not key.in_loss)
+        keys.sort(key=lambda key: key.in_loss != (severity == SUSPICIOUS))
         told = []
         for key in keys[:2]:
             parameter = next(p for p in group.parameters if key in self.began[p])
@@ -192,13 +194,16 @@ def zero_gradients(zeros: Zeros, dead: frozenset[str]) -> Iterator[tuple[Finding
 def _finding(zeros: Zeros, group: Lost, severity: str, cells: int = 0) -> Finding:
     """Report parameters; in a part that is off as a whole, each of its cells counts."""
     survey, some, seen = zeros.survey, group.parameters, ""
-    why = zeros.why(group)
+    why = zeros.why(group, severity)
     if group.decided:
         examples = max(survey.examples(p) for p in some)
         evidence = max(examples, cells)
+        still = [p for p in some if p.ndim > 1 and not np.any(p._numbers)]
         severity, seen = by_chance(evidence, severity), f", {in_all(examples)}"
         if evidence < MANY:
             why += ". With so few examples that may be chance"
+        elif still:
+            why += f". Weights that start at 0 pass nothing on: {survey.listed(still)}"
         elif severity != SUSPICIOUS and any(key.rule is elementwise.relu for key in group.keys):
             why += ". Smaller steps and weights, or biases above 0, keep relus on"
     of = f" in {len(some):,} of {len(survey.wanted):,} parameters" if some[1:] else ""
@@ -248,7 +253,7 @@ def _of_array(survey: Survey, step: Step, i: int) -> str:
     if not g.size:
         return "it has no elements"
     arrived, largest = g != 0, np.abs(g).max()
-    if _sends(node, i, g / largest):
+    if _sends(node, i, np.ldexp(g, -np.frexp(largest)[1])):  # exact, so that what cancels does
         return f"underflow: gradients of up to {largest:.3g} are too small"
     slopes = np.random.default_rng(0).uniform(1, 2, g.shape)
     if _sends(node, i, np.where(arrived, slopes, 0)):
@@ -263,12 +268,19 @@ def _flat(survey: Survey, node: Node, i: int, arrived: Mask) -> str:
         at = np.asarray(operands_of(node)[i])[arrived]
         return f"the relu is off {where}: inputs {number(at.min())} … {number(at.max())}"
     traits = traits_of(node.rule)
+    if traits.unit == "copy":
+        first, *_ = explain(survey.ledger, node.parents[i], None).causes
+        return f"nothing arrives at its part, for {first}"
     if traits.unit == "product" and node.rule is not linear.weighted_sum:
         other = node.parents[1 - i]
-        leaf = leaf_below(other) if isinstance(other, Node) else node
-        said = f"the other factor, {survey.call(leaf)}, is 0"
+        if np.any(operands_of(node)[1 - i]):
+            return f"the other factor is 0 {where}"
+        if not isinstance(other, Node):
+            return "the other factor is 0"
+        leaf = leaf_below(other)
         helps = ": weights that start at 0 pass nothing down" if leaf in survey.wanted else ""
-        return said + helps if leaf.label or helps else "the other factor is 0"
+        name = f", {survey.call(leaf)}," if leaf.label or helps else ""
+        return f"the other factor{name} is 0{helps}"
     off, _, _ = traits.off.partition(":")
     slope = flat(node, operands_of(node))
     return f"{'it loses' if traits.chooses else off or slope} {where}"

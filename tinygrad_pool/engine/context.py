@@ -28,8 +28,9 @@ class Choice(NamedTuple):
     """A comparison that plain Python made with a Value's data, and its answer: (<, "3.0", True).
 
     `rival` tells which Value it was compared with, by its `_order`; 0 is a constant. Where a Value
-    itself was taken for true or false, the relation is "bool"; where for a number, "float", "int",
-    "item" or "round", and what it was computed from remembers that, with THROUGH as `other`.
+    itself was taken for true or false, the relation is "bool"; where for numbers, "float", "int",
+    "item", "round" or "np.sign", and what it was computed from remembers that, with THROUGH as
+    `other`.
     """
 
     relation: str

@@ -31,6 +31,20 @@ QUESTIONS: set[Callable[..., Any]] = {getattr(np, n) for n in ASKED.split() if h
 
 QUESTIONS |= {np.linalg.matrix_rank}
 
+STEPS = {
+    "around",
+    "ceil",
+    "fix",
+    "floor",
+    "floor_divide",
+    "heaviside",
+    "rint",
+    "round",
+    "sign",
+    "trunc",
+}
+"""Questions whose answer may stand in for the Value, as in a layer that rounds."""
+
 SLOPED = {
     np.bincount: ("weights", 1),
     np.full_like: ("fill_value", 1),
@@ -123,6 +137,7 @@ class AnswersNumPy(WithHabits):
     requires_grad = Switch("a Value", "requires_grad")
     data: Any
     _operation_of: Callable[[Rule], Callable[..., Any]]
+    _take: Callable[[str], None]
 
     @_OfTheClass
     def __array_ufunc__(
@@ -203,6 +218,9 @@ def _ask(question: Callable[..., Any], inputs: Any, options: dict[str, Any]) -> 
             constant(f"{name}: {what}", given)
     for option in options.keys() & OPTIONS_REFUSED:
         raise OptionError(f"{name}: no option {option!r} on Values")
+    for given in inputs if question.__name__ in STEPS else ():
+        if isinstance(given, AnswersNumPy):
+            given._take(name)
     plain = {option: _plain(given) for option, given in options.items()}
     return asked(name, question, *map(_plain, inputs), **plain)
 

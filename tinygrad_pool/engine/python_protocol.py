@@ -24,7 +24,7 @@ SIGNS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 TAKEN: WeakSet[Node] = WeakSet()
-"""Values that Python took for numbers under `traced`, and the leaves below them."""
+"""Values that were taken for numbers under `traced`, and the leaves below them."""
 
 
 class AnswersPython(Node):
@@ -47,7 +47,7 @@ class AnswersPython(Node):
     def item(self) -> float:
         """Return the only element as a Python float. Raises ShapeError if there are several."""
         number = _number(self, "item")
-        _note_number(self, "item")
+        self._take("item")
         return number
 
     def __float__(self) -> float:
@@ -57,19 +57,19 @@ class AnswersPython(Node):
                 "np.stack(list_of_values) makes one Value of them, which has a mean"
             )
         number = _number(self, "float")
-        _note_number(self, "float")
+        self._take("float")
         return number
 
     def __int__(self) -> int:
         number = int(_number(self, "int"))
-        _note_number(self, "int")
+        self._take("int")
         return number
 
     __trunc__ = __int__
 
     def __round__(self, digits: int | None = None) -> float:
         number = round(_number(self, "round"), digits)
-        _note_number(self, "round")
+        self._take("round")
         return number
 
     def __pos__(self) -> Self:
@@ -127,6 +127,18 @@ class AnswersPython(Node):
     def __format__(self, spec: str) -> str:
         return format(_number(self, "format"), spec) if spec else str(self)
 
+    def _take(self, how: str) -> None:
+        """Note on a Value, and on the leaves below it, that it was taken for a number.
+
+        No gradient goes through that, and a leaf may be all that is left to be asked.
+        """
+        if SETTING.get().traced:
+            _note(self, how, "", True)
+            below = [v for v in topological_order(self) if not v.parents and v is not self]
+            for leaf in below:
+                _note(leaf, how, THROUGH, True)
+            TAKEN.update((self, *below))
+
     # -- micrograd's private names, which its notebooks use
 
     @property
@@ -179,16 +191,3 @@ def _note(v: Node, relation: str, other: Any, answer: bool, rival: Node | None =
         kept = [choice for choice in v.about.choices if choice.line != line]
         choice = Choice(relation, str(other), answer, line, 0 if rival is None else rival._order)
         v.about = v.about._replace(choices=(*kept, choice))
-
-
-def _note_number(v: Node, how: str) -> None:
-    """Note on a Value, and on the leaves below it, that Python took it for a number.
-
-    No gradient goes through that, and a leaf may be all that is left to be asked.
-    """
-    if SETTING.get().traced:
-        _note(v, how, "", True)
-        below = [node for node in topological_order(v) if not node.parents and node is not v]
-        for leaf in below:
-            _note(leaf, how, THROUGH, True)
-        TAKEN.update((v, *below))

@@ -16,7 +16,7 @@ from tinygrad_pool.engine.context import THROUGH, Choice, Line
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.recording.flow import Source, names_in, source_of
-from tinygrad_pool.recording.freshness import takes_number
+from tinygrad_pool.recording.freshness import made_plain, takes_number
 from tinygrad_pool.recording.source import quoted
 
 PICKING = {
@@ -114,7 +114,7 @@ def _undone(choice: Choice, node: Node, twin: Node, rival: Node | None) -> str:
     who = f"{name_of(node)} at {quoted(choice.line)}"
     if takes_number(choice):
         same = np.array_equal(node._numbers, twin._numbers, equal_nan=True)
-        taken = f"{choice.relation}() made a plain number of {who}"
+        taken = f"{made_plain(choice.relation)} of {who}"
         return "" if same else f"{taken}; it stays as it was"
     chose = f"Python chose by the data of {who}"
     if _answer(choice, twin, rival) != choice.answer:

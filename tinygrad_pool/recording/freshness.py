@@ -46,11 +46,10 @@ def left_before(before: Mapping[Node, Any], own: Mapping[Node, Any], ran: bool) 
 
 
 def numbers_taken(node: Node) -> list[str]:
-    """List the places where Python made a number of a Value: known under `traced`."""
+    """List the places where a number was made of a Value: known under `traced`."""
     of = ("it", "what came of it")
     return [
-        f"{choice.relation}() made a plain number of {of[choice.other == THROUGH]} "
-        f"at {quoted(choice.line)}"
+        f"{made_plain(choice.relation)} of {of[choice.other == THROUGH]} at {quoted(choice.line)}"
         for choice in node.about.choices
         if takes_number(choice)
     ]
@@ -58,7 +57,16 @@ def numbers_taken(node: Node) -> list[str]:
 
 def takes_number(choice: Choice) -> bool:
     """Return whether a Value was taken for a number, and not compared."""
-    return choice.relation in ("float", "int", "item", "round")
+    return choice.relation not in ("bool", "<", "<=", ">", ">=")
+
+
+def made_plain(how: str) -> str:
+    """Write that a function made numbers of a Value.
+
+    >>> made_plain("float"), made_plain("np.sign")
+    ('float() made a plain number', 'np.sign() made plain numbers')
+    """
+    return f"{how}() made {'plain numbers' if how.startswith('np.') else 'a plain number'}"
 
 
 def _without(g: Any, own: Any) -> Any:

@@ -8,10 +8,12 @@ from itertools import pairwise
 from math import inf, log10, nan
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from tinygrad_pool.engine.context import Line
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import Table, counted, number, often, several
-from tinygrad_pool.recording.source import quoted
+from tinygrad_pool.recording.source import made_at, quoted
 from tinygrad_pool.rules.arguments import choice
 from tinygrad_pool.rules.traits import traits_of
 
@@ -109,6 +111,32 @@ class GainPath:
         repeated = sum(sum(some) for some in self._groups("rule").values() if some[1:])
         found = (self.decades * self._sign, repeated * self._sign)
         return all(log10(TREND) < x < inf for x in found)  # not if one is NaN
+
+    def flattest(self) -> str:
+        """Write which step above the last shrinks the gradient most, by a slope of nearly 0.
+
+        "" if it shrinks by less than a trend there or in all, as of a logarithm of what is small.
+        """
+        least = -log10(TREND)
+        steps = [s for s in self.steps[:-1] if s.decades < least] if self.decades < least else []
+        for s in sorted(steps, key=lambda s: s.decades):
+            if flat := self._flat(s):
+                step = GainPath([s.node, s.below], [s.before, s.after], self.call)
+                return f"{step.summary()}: {flat} there{made_at(s.node)}"
+        return ""
+
+    def _flat(self, s: Gain) -> str:
+        """Write that a local derivative is nearly 0; "" if it is not."""
+        of, operands = traits_of(s.node.rule), s.node.parents
+        if of.vanishes and of.sparsity == "elementwise":
+            return f"the local derivative of {s.node.op} is nearly 0"
+        other = next((p for p in operands[:2] if p is not s.below), None)
+        if of.unit == "product" and len(operands) == 2 and isinstance(other, Node):
+            largest = float(np.abs(other._numbers).max(initial=0.0))
+            if largest < 1 / TREND:
+                name = self.call(leaf_below(other))
+                return f"the other factor, {name}, is no larger than {number(largest)}"
+        return ""
 
     def between_names(self) -> GainPath:
         """Cut off what is above the first node that has a name, and below the last, of several.

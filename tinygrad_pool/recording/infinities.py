@@ -167,7 +167,9 @@ def _says(ledger: GradientExplainer, end: _End) -> str:
     """Write whether a node made a bad number or got it."""
     node, name = end.node, ledger.at(end.node, end.cell)
     if not node.parents:
-        return f"{name} is not finite{made_at(node)}"
+        how = "was set to" if node.rule is None else "is"  # a result may have no operands, too
+        x = float(np.reshape(node._numbers, -1)[end.cell])
+        return f"{name} {how} {number(x)}{made_at(node)}"
     how = "made it" if end.made else "got it from a constant"
     return f"{name} {how} in the forward pass{_operands(ledger, node, end.cell)}{made_at(node)}"
 

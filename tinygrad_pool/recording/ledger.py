@@ -114,6 +114,7 @@ class GradientExplainer:
                     self.users.setdefault(p, []).append((step, i))
         self._candidates: dict[Node, Candidates | None] = {}
         self._winners: dict[tuple[Node, int], tuple[int, int]] = {}
+        self.cancelled: dict[Node, Any] = {}  # what `behind_rounding` found
 
     @cached_property
     def strongest(self) -> StrongestPaths:

@@ -15,6 +15,7 @@ from tinygrad_pool.formatting import number, several, subscript
 from tinygrad_pool.recording.freshness import numbers_taken, was_set
 from tinygrad_pool.recording.infinities import behind_data, behind_gradient
 from tinygrad_pool.recording.ledger import Entry, GradientExplainer, Known, flat
+from tinygrad_pool.recording.rounding import behind_rounding, cancelled
 from tinygrad_pool.recording.source import made_at
 from tinygrad_pool.rules.arguments import place_of
 from tinygrad_pool.rules.traits import traits_of
@@ -97,17 +98,30 @@ def _causes(
         return ["no node that got a gradient hands one on to it"]
     if not np.isfinite(grad):
         return [behind_gradient(ledger, node, cell).says]
-    return _by_degrees(ledger, node) if grad else _origins(ledger, node, cell, entries)
+    if not grad:
+        return _origins(ledger, node, cell, entries)
+    return _by_rounding(ledger, node, cell, entries) or _by_degrees(ledger, node)
+
+
+def _by_rounding(
+    ledger: GradientExplainer, node: Node, cell: int, entries: list[Entry]
+) -> list[str]:
+    """Explain a gradient that is a rounding error of what cancels; [] for any other."""
+    found = behind_rounding(ledger, ledger.strongest.above.get(node, node))
+    found = found or cancelled(ledger, node, cell, [e.contribution for e in entries])
+    return [f"{found.says}; without their signs they sum to {number(found.terms)}"] if found else []
 
 
 def _by_degrees(ledger: GradientExplainer, node: Node) -> list[str]:
     """Explain by which steps a gradient vanishes or explodes on the way down; [] if it does not."""
     end = ledger.strongest.above.get(node) if node.is_leaf else node
     depth = None if end is None else ledger.depths.get(end)
-    if end is None or depth is None or depth.top is None:
-        return []
-    path = ledger.strongest.gains(depth.top, end, ledger.call).between_names()
-    return [f"{path.summary()}: {path.reasons()}"] if path.by_degrees else []
+    if end is not None and depth is not None and depth.top is not None:
+        path = ledger.strongest.gains(depth.top, end, ledger.call).between_names()
+        if path.by_degrees:
+            return [f"{path.summary()}: {path.reasons()}"]
+    flattest = ledger.strongest.gains(ledger.loss, node, ledger.call).flattest()
+    return [flattest] if flattest else []
 
 
 def _left(
@@ -165,8 +179,9 @@ def _unseen(ledger: GradientExplainer, node: Node, cell: int) -> str:
         return f"{ledger.at(node, cell)} gets nothing from {listed}: it has no elements"
     if all(traits_of(user.rule).sparsity for user in users):
         return f"{ledger.at(node, cell)} takes no part in {listed}{made_at(node)}"
-    slopes = " and ".join(dict.fromkeys(flat(user) for user in users))
-    said = f"{slopes} at {number(_at(node._numbers, cell))}{made_at(users[0])}"
+    x = number(_at(node._numbers, cell))
+    offs = (traits_of(user.rule).off.format(x=x) or f"{flat(user)} at {x}" for user in users)
+    said = f"{' and '.join(dict.fromkeys(offs))}{made_at(users[0])}"
     return f"{ledger.at(node, cell)} gets nothing from {listed}: {said}"
 
 

@@ -28,6 +28,13 @@ def test_what_is_not_known_is_a_dash_and_nan_is_not_the_largest():
     ]
 
 
+def test_a_gradient_that_is_no_longer_there_is_a_dash():
+    norms = np.array([[[1.0], [ABSENT]], [[0.1], [0.1]], [[1.0], [1.0]]])
+    points = [Point(i, 1.0, norms[:, i]) for i in range(2)]
+    (row,) = Summary(2, ["w"], points, norms, []).table({"w": 1}).rows
+    assert row[2] == "1 → –"
+
+
 def test_a_run_that_did_not_begin_and_one_of_many_parameters():
     nothing = Summary(0, ["w"], [], np.full((3, 0, 1), ABSENT), [])
     assert nothing.table({"w": 1}).title == "Watched 0 steps"

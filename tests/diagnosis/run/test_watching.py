@@ -240,6 +240,35 @@ def test_dead_relus_are_found_with_the_reason_of_the_diagnosis():
     assert "the relu is off" in event.why
 
 
+@pytest.mark.parametrize("lr", [10.0, 1e-3])
+def test_the_last_update_is_told_if_it_was_larger_than_the_weights(lr):
+    w = Value(np.ones(2), label="w")
+    run = tg.watch(w)
+    for i in range(2):
+        w.zero_grad()
+        E = (w * (2.0 if i == 0 else 1e9)).sum()
+        E.backward()
+        bad = run.step(E)
+        w.data = w.data - lr * w.grad
+    said = "\nupdate 0 was 20 times as large as the weights: take smaller steps"
+    assert bad.why.endswith(said) == (lr > 1)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_loss_that_is_not_finite_has_the_reason_of_the_diagnosis():
+    w = Value(np.ones(3), label="w")
+    run = tg.watch(w)
+    E = (w * np.array([2.0, 0.0, 1.0])).log()
+    E.label = "E"
+    E.backward(np.ones(3))
+    run.step(E)
+    event = next(e for e in run.events if e.what == "loss")
+    assert event.why.startswith(
+        "wrong numbers: E: E is 0.6931 −inf 0, and the gradients of 1 of 1 "
+    )
+    assert "\nE[1] made it in the forward pass: log of mul#1[1] = 0; keep its" in event.why
+
+
 def test_a_gradient_that_vanishes_by_degrees_and_one_that_explodes_are_found():
     for slope, kind, name in ((1e-3, "vanished", "W0"), (1e2, "exploded", "W0")):
         W = [Value(np.eye(3) * slope, label=f"W{i}") for i in range(5)]

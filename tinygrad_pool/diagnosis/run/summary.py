@@ -70,11 +70,13 @@ def _cells(norms: Any, shares: Any) -> tuple[str, ...]:
         ends = [number(float(end), digits=3) for end in (finite.min(), finite.max())]
     known = shares[np.isfinite(shares) & (shares != ABSENT)]
     share = number(float(np.median(known)), digits=2) if known.size else "–"
-    return (_from_to(there), *ends, share, _from_to(w[w != ABSENT]))
+    return (_from_to(g), *ends, share, _from_to(w))
 
 
 def _from_to(sizes: Any) -> str:
-    if not sizes.size:
+    """Write the first size that there was, and the last, if there still is one."""
+    there = sizes[sizes != ABSENT]
+    if not there.size:
         return "–"
-    first, last = (number(float(x), digits=3) for x in (sizes[0], sizes[-1]))
-    return f"{first} → {last}"
+    last = "–" if sizes[-1] == ABSENT else number(float(sizes[-1]), digits=3)
+    return f"{number(float(there[0]), digits=3)} → {last}"

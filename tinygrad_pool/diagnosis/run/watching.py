@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.diagnosis.diagnosis import diagnose
+from tinygrad_pool.diagnosis.findings import NOT_FINITE
 from tinygrad_pool.diagnosis.run.events import MISSING, VANISHED, Bad, Event, Limits
 from tinygrad_pool.diagnosis.run.history import GRADIENT, MEASURES, UPDATE, WEIGHT, History, Point
 from tinygrad_pool.diagnosis.run.rows import ABSENT, Row, rows_of
@@ -165,17 +166,29 @@ class Run:
         elif recording is not None:
             rows = {row.name: row for row in self._rows}
             node = rows[name].worst(smallest=bad.kind == VANISHED) if name else loss
-            why = self._reason(recording, node, lost=bad.kind == VANISHED)
+            why = self._reason(recording, node, lost=bad.kind == VANISHED) + self._large_step()
         return Event(self.steps, bad.kind, bad.what, name, bad.size, bad.others, why, recording)
 
     def _reason(self, recording: Recording, node: Value, lost: bool) -> str:
-        """Explain a gradient; where it was lost, as a diagnosis of the pass does, if it knows."""
-        if lost:
+        """Explain a loss, or a gradient that was lost, as a diagnosis does, if it knows."""
+        of_loss = node is recording.loss
+        if lost or of_loss:
             parameters = [v for row in self._rows for v in row.values]
             found = diagnose(recording.loss, recording.gradient, parameters=parameters).findings
-            if about := [finding for finding in found if node in finding.nodes]:
+            about = [f for f in found if node in f.nodes or (of_loss and f.kind == NOT_FINITE)]
+            if about:
                 return f"{about[0]}\n{about[0].why}"
         return str(recording.why(node))
+
+    def _large_step(self) -> str:
+        """Tell of the last update, if it was larger than the weights."""
+        last = self._history.last
+        if last is None or not max(last.norms[UPDATE]) > max(last.norms[WEIGHT]):
+            return ""
+        times = number(max(last.norms[UPDATE]) / max(last.norms[WEIGHT]), digits=3)
+        return (
+            f"\nupdate {last.step:,} was {times} times as large as the weights: take smaller steps"
+        )
 
     def _growth(self, i: int, point: Point) -> str:
         """Tell what the last update did to a weight."""
