@@ -43,6 +43,13 @@ def test_any_einsum_is_numpys_with_its_gradients(subscripts, narrow):
             assert np.asarray(got)[place] == pytest.approx(np.sum(g * moved), abs=1e-9)
 
 
+def test_constants_may_broadcast_in_einsum():
+    x, column = Value(np.arange(6.0).reshape(2, 3)), np.array([[2.0], [3.0]])
+    y = np.einsum("ij,ij->j", column, x)
+    assert np.array_equal(y.data, [9.0, 14.0, 19.0])
+    assert np.array_equal(tg.grad(y.sum(), x)[0], [[2.0] * 3, [3.0] * 3])
+
+
 A, T = Value(np.ones((2, 3))), Value(np.ones((2, 3, 4)))
 
 

@@ -131,7 +131,7 @@ def _without_ones(xs: list[Array], terms: list[str]) -> tuple[list[Array], list[
             lengths[c] = n if lengths[c] == 1 else lengths[c]
     kept = []
     for i, (x, letters) in enumerate(zip(xs, terms, strict=True)):
-        ones = [k for k, n in enumerate(np.shape(x)) if n == 1 != lengths[letters[k]]]
+        ones = tuple(k for k, n in enumerate(np.shape(x)) if n == 1 != lengths[letters[k]])
         xs[i] = np.squeeze(x, axis=ones) if ones else x
         kept.append("".join(c for k, c in enumerate(letters) if k not in ones))
     return xs, kept
