@@ -167,6 +167,18 @@ def test_targets_and_probabilities_are_differentiated_too(check_gradient):
     check_gradient(of.kl_div, Y, SHARES)
 
 
+@pytest.mark.parametrize(
+    ("loss", "curvature"),
+    [
+        (of.huber_loss, 1.0),
+        (lambda y, t: of.huber_loss(y, t, delta=0.1), 1.0),
+        (lambda y, t: of.smooth_l1_loss(y, t, beta=4.0), 0.25),
+    ],
+)
+def test_a_smoothed_loss_is_curved_where_the_fit_is_exact(loss, curvature):
+    assert tg.hessian(lambda y: loss(y, 3.0))(3.0) == curvature
+
+
 def test_scores_of_a_thousand_are_not_too_large():
     x = Value([-1000.0, 1000.0, -1000.0, 1000.0])
     with np.errstate(all="raise", under="ignore"):

@@ -12,9 +12,9 @@ from tinygrad_pool.errors import DataError, ShapeError, SubscriptError
 from tinygrad_pool.functional.activations import softplus
 from tinygrad_pool.functional.operations import (
     abs as magnitude,
+    clip,
     exp,
     log_softmax,
-    minimum,
     value,
 )
 from tinygrad_pool.rules import entropies
@@ -339,9 +339,8 @@ def _difference(name: str, y: Any, target: Any) -> Value:
 
 
 def _huber(difference: Value, delta: float) -> Value:
-    d = magnitude(difference)
-    near = minimum(d, delta)
-    losses: Value = near * (d - 0.5 * near)
+    near = clip(difference, -delta, delta)
+    losses: Value = near * (difference - 0.5 * near)
     return losses
 
 
