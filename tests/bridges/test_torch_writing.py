@@ -106,6 +106,22 @@ def test_orders_and_spreads_are_found_anew(torch, same):
     same(net, module, torch.randn(7, 4).double())
 
 
+@pytest.mark.parametrize("pool", [nn.MaxPool1d, nn.AvgPool1d])
+def test_padding_of_a_pool_on_one_side_takes_an_example(torch, same, pool):
+    layer = pool(2, padding=[(1, 0)])
+    with pytest.raises(UnsupportedError, match=r"pads both sides alike, got padding=\[\(1, 0\)\]"):
+        layer.to_torch()
+    x = torch.randn(2, 1, 5).double()
+    same(layer, layer.to_torch(x), x)
+
+
+def test_a_p_norm_of_windows_that_end_outside_takes_an_example(torch, same):
+    layer, x = nn.LPPool1d(2, 2, ceil_mode=True), torch.randn(2, 1, 5).double()
+    with pytest.raises(UnsupportedError, match="LPPool1d scales up windows that end outside"):
+        layer.to_torch()
+    same(layer, layer.to_torch(x), x)
+
+
 def test_padding_on_one_side_takes_an_example(torch, same):
     layer = nn.Conv1d(1, 2, 2, padding=[(1, 0)], rng=0, **D)
     with pytest.raises(UnsupportedError, match=r"pads both sides alike, got padding=\[\(1, 0\)\]"):
