@@ -219,13 +219,13 @@ def modf(x: Array) -> tuple[Array, Any]:
 @composes("reciprocal")
 def reciprocal(x: Array) -> Array:
     """Compute 1 / x."""
-    return 1.0 / x
+    return 1.0 / operand(x)
 
 
 @composes("positive", "conjugate", "real", "real_if_close")
 def same(x: Array) -> Array:
     """Return what is there: these functions do nothing to real numbers."""
-    return x
+    return operand(x)
 
 
 @composes("float_power")

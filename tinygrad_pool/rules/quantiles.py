@@ -75,6 +75,8 @@ def _quantile(
     name = f"np.{function.__name__}"
     constant(f"{name}: q", q)
     a = operand(a)
+    if dtype_of(a).kind != "f":
+        a = double(a)
     shape, axes = np.shape(a), axes_of(np.shape(a), axis, name)
     rows = rows_of(a, axes)
     if not np.shape(rows)[-1]:
