@@ -196,6 +196,11 @@ def test_astype_takes_every_floating_dtype_and_sends_the_old_one_back(dtype):
     assert to_x.tolist() == [[3.0], [5.0]]
 
 
+def test_astype_keeps_this_machines_byte_order():
+    x = tg.Value([1.5])
+    assert x.astype(x.dtype.newbyteorder()).dtype.isnative
+
+
 def test_a_float_that_is_rounded_to_another_dtype_stays_a_python_float():
     y = tg.Value(0.1).astype(np.float16)
     assert type(y.data) is float

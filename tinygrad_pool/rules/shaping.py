@@ -301,7 +301,7 @@ def astype(x: Array, dtype: Any = np.float64) -> tuple[Array, Backward]:
     dtype('float32')
     """
     try:
-        new = np.dtype(dtype)
+        new = np.dtype(dtype).newbyteorder("=")
     except TypeError:
         raise OptionError(f"astype: needs a floating-point dtype, got {dtype!r}") from None
     if new.kind != "f":
