@@ -246,6 +246,16 @@ def double(x: Array) -> Array:
     return operand(x).astype(dtype)
 
 
+def floats(x: Array) -> Array:
+    """Return whole numbers in double precision, and floats as they are.
+
+    >>> floats([1, 2])
+    array([1., 2.])
+    """
+    x = operand(x)
+    return x if dtype_of(x).kind == "f" else double(x)
+
+
 @composes("ldexp")
 def ldexp(x: Array, n: Array) -> Array:
     """Compute x 2ⁿ; n is a constant."""
