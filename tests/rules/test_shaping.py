@@ -95,6 +95,8 @@ SQUARE = tg.Value(np.arange(6.0).reshape(2, 3))
             OptionError,
             "astype: needs a floating-point dtype, got <class 'int'>",
         ),
+        (lambda v: v[tg.Value(0)], SubscriptError, r"not a Value: v\.data\.astype\(int\)"),
+        (lambda v: v[:, tg.Value([0, 1])], SubscriptError, "an index must be whole numbers"),
         (lambda v: v.astype("complex64"), OptionError, "astype: .* got 'complex64'"),
         (lambda v: v.astype("foo"), OptionError, "astype: needs a floating-point dtype, got 'foo'"),
     ],
