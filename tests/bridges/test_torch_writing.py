@@ -14,6 +14,7 @@ LAYERS = {
     "Linear": (lambda: nn.Linear(4, 3, rng=0, **D), (5, 4)),
     "Linear without bias": (lambda: nn.Linear(4, 3, bias=False, rng=0, **D), (5, 4)),
     "Conv1d": (lambda: nn.Conv1d(2, 4, 3, padding=1, groups=2, rng=0, **D), (5, 2, 6)),
+    "Conv1d with a word": (lambda: nn.Conv1d(2, 4, 3, padding="same", rng=0, **D), (5, 2, 6)),
     "Conv2d": (lambda: nn.Conv2d(2, 3, (2, 3), 2, (1, 0), rng=0, **D), (5, 2, 6, 6)),
     "Conv3d": (lambda: nn.Conv3d(1, 2, 2, dilation=2, rng=0, **D), (2, 1, 4, 4, 4)),
     "BatchNorm1d": (lambda: nn.BatchNorm1d(4, **D), (5, 4)),
