@@ -64,6 +64,7 @@ A, T = Value(np.ones((2, 3))), Value(np.ones((2, 3, 4)))
         (lambda: np.tensordot(A, A, 5), AxisError, "needs 5 axes, got operands with 2 and 2"),
         (lambda: np.tensordot(A, T, ([0], [2])), ShapeError, r"axes \[0\] of \(2, 3\) .* differ"),
         (lambda: np.linalg.outer(A, A), ShapeError, "needs two vectors"),
+        (lambda: np.vecdot(A, A[:, :1]), ShapeError, "vectors of one length, got 3 and 1"),
         (lambda: np.linalg.multi_dot([A]), OptionError, "at least two matrices, got 1"),
         (lambda: np.linalg.multi_dot([A, A[0], A]), ShapeError, r"got \[2, 1, 2\] axes"),
         (lambda: np.cross(A[:, :2], A), ShapeError, "three elements, got 2 and 3"),

@@ -206,8 +206,12 @@ def vdot(a: Array, b: Array) -> Array:
 
 @composes("vecdot", "linalg.vecdot")
 def vecdot(x1: Array, x2: Array, axis: int = -1) -> Array:
-    """Multiply elementwise, broadcasting, and sum over an axis."""
-    return np.sum(operand(x1) * operand(x2), axis=axis)
+    """Multiply elementwise, broadcasting, and sum over an axis, of the same length in both."""
+    x1, x2 = operand(x1), operand(x2)
+    n, m = (np.shape(x)[axis] for x in (x1, x2))
+    if n != m:
+        raise ShapeError(f"np.vecdot: needs vectors of one length, got {n} and {m}")
+    return np.sum(x1 * x2, axis=axis)
 
 
 @composes("matvec")
