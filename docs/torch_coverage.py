@@ -53,6 +53,7 @@ LAYERS = {
     "Dropout(0.5).eval()": "row",
     "Linear(4, 3)": "row",
     "Conv1d(4, 6, 3, stride=2, padding=1, groups=2)": "line",
+    "Conv1d(4, 6, 3, padding='same')": "line",
     "Conv2d(4, 6, (3, 2), dilation=(1, 2), bias=False)": "plane",
     "Conv3d(4, 2, 2)": "space",
     "BatchNorm1d(4)": "row",

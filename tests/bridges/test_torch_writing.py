@@ -14,6 +14,7 @@ LAYERS = {
     "Linear": (lambda: nn.Linear(4, 3, rng=0, **D), (5, 4)),
     "Linear without bias": (lambda: nn.Linear(4, 3, bias=False, rng=0, **D), (5, 4)),
     "Conv1d": (lambda: nn.Conv1d(2, 4, 3, padding=1, groups=2, rng=0, **D), (5, 2, 6)),
+    "Conv1d with a word": (lambda: nn.Conv1d(2, 4, 3, padding="same", rng=0, **D), (5, 2, 6)),
     "Conv2d": (lambda: nn.Conv2d(2, 3, (2, 3), 2, (1, 0), rng=0, **D), (5, 2, 6, 6)),
     "Conv3d": (lambda: nn.Conv3d(1, 2, 2, dilation=2, rng=0, **D), (2, 1, 4, 4, 4)),
     "BatchNorm1d": (lambda: nn.BatchNorm1d(4, **D), (5, 4)),
@@ -104,6 +105,22 @@ def test_orders_and_spreads_are_found_anew(torch, same):
     net = Spread()
     module = net.to_torch(torch.randn(3, 4).double())
     same(net, module, torch.randn(7, 4).double())
+
+
+@pytest.mark.parametrize("pool", [nn.MaxPool1d, nn.AvgPool1d])
+def test_padding_of_a_pool_on_one_side_takes_an_example(torch, same, pool):
+    layer = pool(2, padding=[(1, 0)])
+    with pytest.raises(UnsupportedError, match=r"pads both sides alike, got padding=\[\(1, 0\)\]"):
+        layer.to_torch()
+    x = torch.randn(2, 1, 5).double()
+    same(layer, layer.to_torch(x), x)
+
+
+def test_a_p_norm_of_windows_that_end_outside_takes_an_example(torch, same):
+    layer, x = nn.LPPool1d(2, 2, ceil_mode=True), torch.randn(2, 1, 5).double()
+    with pytest.raises(UnsupportedError, match="LPPool1d scales up windows that end outside"):
+        layer.to_torch()
+    same(layer, layer.to_torch(x), x)
 
 
 def test_padding_on_one_side_takes_an_example(torch, same):

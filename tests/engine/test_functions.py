@@ -69,6 +69,11 @@ def test_a_graph_is_recorded_even_where_none_is_wanted():
         (lambda: tg.grad(np.sin, has_aux=1), OptionError, "has_aux must be True or False"),
         (lambda: tg.grad(np.sin, has_aux=True)(1.0), OptionError, "f returns a pair, got Value"),
         (lambda: tg.grad(lambda x: (x, x))(1.0), DataError, "must return a Value, got tuple"),
+        (
+            lambda: tg.grad(lambda x: x.data)(1.0),
+            DataError,
+            r"got float; .* of v\.data",
+        ),
         (lambda: tg.grad(np.sin, -2)(1.0), OptionError, "argnums=-2 of a call with 1"),
     ],
 )

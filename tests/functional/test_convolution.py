@@ -26,13 +26,30 @@ def test_a_convolution_names_itself_and_what_is_wrong(name, ndim):
         (OptionError, "kernel_size must be at least 1", (x, np.ones((3, 2, *(0,) * ndim)))),
         (OptionError, "stride must be at least 1, got 0", (x, w, None, 0)),
         (OptionError, "stride must be whole numbers, got None", (x, w, None, None)),
-        (OptionError, "padding must be whole numbers, got", (x, w, None, 1, "same")),
+        (OptionError, "padding must be one of 'same', 'valid'", (x, w, None, 1, "full")),
+        (OptionError, "padding='same' needs stride 1, got", (x, w, None, 2, "same")),
         (OptionError, "dilation must be whole numbers, got 1.5", (x, w, None, 1, 0, 1.5)),
         (OptionError, "groups=2 must divide 2 input channels", (x, w, None, 1, 0, 1, 2)),
         (ShapeError, "a window of 10 cells", (x, w, None, 1, 0, 9)),
     ]:
         with pytest.raises(error, match="^" + re.escape(f"{name}: {message}")):
             conv(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("length", "dilation", "sides"),
+    [(1, 1, (0, 0)), (2, 1, (0, 1)), (3, 2, (2, 2)), (2, 3, (1, 2))],
+)
+def test_same_padding_keeps_the_length_with_more_of_it_behind(length, dilation, sides):
+    x, w = np.arange(1.0, 8.0).reshape(1, 7), np.arange(1.0, 1.0 + length).reshape(1, 1, length)
+    y = tg.conv1d(x, w, padding="same", dilation=dilation)
+    assert y.shape == (1, 7)
+    assert np.array_equal(y.data, tg.conv1d(x, w, padding=[sides], dilation=dilation).data)
+
+
+def test_valid_padding_is_none():
+    x, w = np.ones((1, 3, 4)), np.ones((1, 1, 2, 2))
+    assert tg.conv2d(x, w, stride=2, padding="valid").shape == (1, 1, 2)
 
 
 def test_a_pixel_wide_kernel_sees_the_padding_on_both_sides():

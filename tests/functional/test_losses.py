@@ -69,7 +69,7 @@ def test_mse_is_the_mean_square():
         ([True, False], DataError, "labels must be integers, got True in bool"),
         (["a", "b"], DataError, "labels: needs real numbers, got <U1"),
         ([[0], [1, 2]], DataError, "labels: needs numbers in a regular shape"),
-        (Value([0, 1]), DataError, "labels: needs numbers, got Values"),
+        (Value([0, 1]), DataError, r"labels must be integers, not a Value: v\.data\.astype"),
         ([0, 3], SubscriptError, "labels must be in 0 … 2, got 3"),
         ([0, -1], SubscriptError, "labels must be in 0 … 2, got -1"),
         ([], ShapeError, r"got \(2, 3\) and \(0,\)"),
@@ -165,6 +165,22 @@ def test_targets_and_probabilities_are_differentiated_too(check_gradient):
     check_gradient(of.binary_cross_entropy_with_logits, Y, SHARES)
     check_gradient(lambda y, t: of.kl_div(y, t, log_target=True), Y, T)
     check_gradient(of.kl_div, Y, SHARES)
+
+
+@pytest.mark.parametrize(
+    ("loss", "curvature"),
+    [
+        (of.huber_loss, 1.0),
+        (lambda y, t: of.huber_loss(y, t, delta=0.1), 1.0),
+        (lambda y, t: of.smooth_l1_loss(y, t, beta=4.0), 0.25),
+    ],
+)
+def test_a_smoothed_loss_is_curved_where_the_fit_is_exact(loss, curvature):
+    assert tg.hessian(lambda y: loss(y, 3.0))(3.0) == curvature
+
+
+def test_the_batch_of_one_number_is_one():
+    assert of.kl_div(-1.0, 1.0, reduction="batchmean").data == 1.0
 
 
 def test_scores_of_a_thousand_are_not_too_large():

@@ -54,6 +54,24 @@ def test_of_numbers_alone_they_make_values_too():
     assert tg.shape(Value([1.0])) == (1,)
 
 
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        (lambda: tg.median([1, 2, 3, 4]), 2.5),
+        (lambda: tg.percentile(np.array([1, 2, 3]), [25, 100]), [1.5, 3.0]),
+        (lambda: tg.nanquantile([[0, 1], [2, 4]], 0.5, axis=1), [0.5, 3.0]),
+        (lambda: tg.roll([1, 2, 3], 1), [3.0, 1.0, 2.0]),
+        (lambda: tg.reciprocal([1, 2]), [1.0, 0.5]),
+        (lambda: tg.deg2rad([180]), [np.pi]),
+        (lambda: tg.positive([[1, 2]]), [[1.0, 2.0]]),
+        (lambda: tg.amax([1, 2]), 2.0),
+    ],
+)
+def test_of_whole_numbers_and_lists_they_make_values_of_floats(result, expected):
+    assert isinstance(result(), Value)
+    assert np.array_equal(result().data, expected)
+
+
 def test_a_name_that_numpy_has_not_is_pythons_own_error():
     with pytest.raises(AttributeError, match="numpy_functions' has no attribute 'absent'"):
         numpy_functions.absent  # noqa: B018  # it raises

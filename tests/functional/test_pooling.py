@@ -518,6 +518,12 @@ def test_a_window_of_zeros_has_norm_0_and_sends_back_0(p):
     assert tg.grad(slope.sum(), x)[0].tolist() == [[0.0, 0.0], [0.0, 0.0]]
 
 
+def test_a_length_is_curved_at_a_unit_of_0_too():
+    x = np.array([0.0, 3.0, 0.0, 0.0])
+    curvature = tg.hessian(lambda x: tg.lp_pool1d(x, 2, 2).sum())(x)
+    assert np.array_equal(curvature, np.diag([1 / 3, 0.0, 0.0, 0.0]))
+
+
 def test_a_norm_neither_overflows_nor_vanishes_on_the_way():
     for size in (1e200, 1e-200):
         x = tg.Value([3 * size, 4 * size])

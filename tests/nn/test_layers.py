@@ -79,6 +79,12 @@ def test_an_input_that_does_not_fit_is_named(layer, x, error, message):
         layer(x)
 
 
+def test_padding_of_a_word_is_shown_as_pytorch_shows_it():
+    layer = nn.Conv2d(1, 2, 3, padding="same", rng=0)
+    assert repr(layer) == "Conv2d(1, 2, kernel_size=(3, 3), stride=(1, 1), padding=same)"
+    assert layer(np.ones((1, 5, 4))).shape == (2, 5, 4)
+
+
 def test_flatten_merges_the_axes_that_it_is_told():
     x = np.ones((2, 3, 4, 5))
     assert nn.Flatten(0)(x).shape == (120,)
@@ -137,6 +143,7 @@ def test_convolutions_over_one_and_three_axes_are_as_over_two(ndim):
         (lambda: nn.Conv2d(1, 2, 0), "Conv2d: kernel_size must be at least 1, got 0"),
         (lambda: nn.Conv2d(1, 2, (3,)), r"Conv2d: kernel_size needs one number or 2, got \(3,\)"),
         (lambda: nn.Conv2d(1, 2, 3, stride=None), "Conv2d: stride must be whole numbers, got None"),
+        (lambda: nn.Conv2d(1, 2, 3, 2, "same"), "Conv2d: padding='same' needs stride 1, got"),
         (lambda: nn.Conv2d(1, 2, 3, padding=-1), "Conv2d: padding must be at least 0, got -1"),
         (
             lambda: nn.Conv2d(3, 2, 1, groups=2),

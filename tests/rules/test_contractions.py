@@ -43,6 +43,13 @@ def test_any_einsum_is_numpys_with_its_gradients(subscripts, narrow):
             assert np.asarray(got)[place] == pytest.approx(np.sum(g * moved), abs=1e-9)
 
 
+def test_constants_may_broadcast_in_einsum():
+    x, column = Value(np.arange(6.0).reshape(2, 3)), np.array([[2.0], [3.0]])
+    y = np.einsum("ij,ij->j", column, x)
+    assert np.array_equal(y.data, [9.0, 14.0, 19.0])
+    assert np.array_equal(tg.grad(y.sum(), x)[0], [[2.0] * 3, [3.0] * 3])
+
+
 A, T = Value(np.ones((2, 3))), Value(np.ones((2, 3, 4)))
 
 
@@ -57,6 +64,7 @@ A, T = Value(np.ones((2, 3))), Value(np.ones((2, 3, 4)))
         (lambda: np.tensordot(A, A, 5), AxisError, "needs 5 axes, got operands with 2 and 2"),
         (lambda: np.tensordot(A, T, ([0], [2])), ShapeError, r"axes \[0\] of \(2, 3\) .* differ"),
         (lambda: np.linalg.outer(A, A), ShapeError, "needs two vectors"),
+        (lambda: np.vecdot(A, A[:, :1]), ShapeError, "vectors of one length, got 3 and 1"),
         (lambda: np.linalg.multi_dot([A]), OptionError, "at least two matrices, got 1"),
         (lambda: np.linalg.multi_dot([A, A[0], A]), ShapeError, r"got \[2, 1, 2\] axes"),
         (lambda: np.cross(A[:, :2], A), ShapeError, "three elements, got 2 and 3"),

@@ -66,6 +66,13 @@ def test_equal_numbers_stay_in_order_and_nan_comes_last():
     assert np.array_equal(tg.grad(np.sort(v)[1], v)[0], [1.0, 0.0, 0.0, 0.0])
 
 
+def test_a_value_is_inserted_into_whole_numbers():
+    w = Value(0.5)
+    y = np.insert(np.array([1, 2]), 1, w)
+    assert np.array_equal(y.data, [1.0, 0.5, 2.0])
+    assert tg.grad(y.sum(), w) == (1.0,)
+
+
 def test_inserted_numbers_take_the_dtype_of_the_array():
     v = Value(np.ones(2, np.float32))
     assert np.insert(v, 0, 0.5).dtype == np.float32

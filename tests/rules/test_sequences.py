@@ -58,3 +58,10 @@ def test_a_polynomial_without_coefficients_is_0():
     assert np.polyval([], U).tolist() == [0.0] * 4
     assert np.polyval([], Value(np.ones(2, np.float32))).dtype == np.float32
     assert np.trapezoid(A, axis=0).data.tolist() == [1.5, 2.5, 3.5]
+
+
+def test_no_difference_at_all_leaves_out_what_would_be_joined():
+    x = Value([1.0, 3.0])
+    assert np.array_equal(
+        np.diff(x, 0, prepend=0.0, append=x).data, np.diff(x.data, 0, prepend=0.0)
+    )

@@ -95,6 +95,8 @@ SQUARE = tg.Value(np.arange(6.0).reshape(2, 3))
             OptionError,
             "astype: needs a floating-point dtype, got <class 'int'>",
         ),
+        (lambda v: v[tg.Value(0)], SubscriptError, r"not a Value: v\.data\.astype\(int\)"),
+        (lambda v: v[:, tg.Value([0, 1])], SubscriptError, "an index must be whole numbers"),
         (lambda v: v.astype("complex64"), OptionError, "astype: .* got 'complex64'"),
         (lambda v: v.astype("foo"), OptionError, "astype: needs a floating-point dtype, got 'foo'"),
     ],
@@ -194,6 +196,11 @@ def test_astype_takes_every_floating_dtype_and_sends_the_old_one_back(dtype):
     (to_x,) = tg.grad((y * y).sum(), x)
     assert to_x.dtype == np.float32
     assert to_x.tolist() == [[3.0], [5.0]]
+
+
+def test_astype_keeps_this_machines_byte_order():
+    x = tg.Value([1.5])
+    assert x.astype(x.dtype.newbyteorder()).dtype.isnative
 
 
 def test_a_float_that_is_rounded_to_another_dtype_stays_a_python_float():

@@ -53,3 +53,10 @@ def test_a_correlation_with_itself_is_1():
 def test_a_norm_of_infinite_order_is_the_largest_size_or_the_least():
     x = Value([3.0, -4.0])
     assert [np.linalg.vector_norm(x, ord=p).data for p in (np.inf, -np.inf)] == [4.0, 3.0]
+
+
+def test_one_observation_of_several_variables_has_no_covariance():
+    one = Value([[1.0, 3.0]])
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(np.cov(one, rowvar=False).data).tolist() == [[True] * 2] * 2
+    assert np.cov(one[0], rowvar=False).data == 2.0

@@ -32,16 +32,8 @@ def conv(
     groups: int = 1,
 ) -> Any:
     """Slide weights over the last axes; padding is numbers, "valid" or "same"."""
-    ndim = len(w.shape) - 2
-    if padding == "valid":
-        padding = 0
-    elif padding == "same":
-        spread = np.broadcast_to(dilation, ndim) * (np.array(w.shape[2:]) - 1)
-        padding = [(n // 2, n - n // 2) for n in spread.tolist()]
-    else:
-        padding = _each(padding)
-    options = (_each(stride), padding, _each(dilation), groups)
-    return getattr(functional, f"conv{ndim}d")(x, w, b, *options)
+    options = (*map(_each, (stride, padding, dilation)), groups)
+    return getattr(functional, f"conv{len(w.shape) - 2}d")(x, w, b, *options)
 
 
 @translates("aten.convolution")

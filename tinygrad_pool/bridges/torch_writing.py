@@ -102,11 +102,10 @@ def _layer(torch: Any, module: Module, known: dict[Any, Any]) -> Any:
         raise UnsupportedError(
             f"to_torch: {kind.__name__} settles ties by {held['ties']!r}, PyTorch by 'first'"
         )
-    if held.get("norm_type", 2) % 2:
+    if "norm_type" in held and (otherwise := _another_norm(held["norm_type"], held["ceil_mode"])):
         raise UnsupportedError(
-            f"to_torch: PyTorch's {kind.__name__} takes no magnitudes, and is another below 0 for "
-            f"norm_type={held['norm_type']!r}; with an example, net.to_torch(x), nodes are written "
-            "one by one"
+            f"to_torch: PyTorch's {kind.__name__} {otherwise}; with an example, net.to_torch(x), "
+            "nodes are written one by one"
         )
     made = theirs(**_options(torch, theirs, held))
     state = {n: v for n, v in held.items() if isinstance(v, Value | np.ndarray)}
@@ -132,12 +131,20 @@ def _options(torch: Any, theirs: Any, held: Mapping[str, Any]) -> dict[str, Any]
         features, channels, *kernel = weight.shape
         options |= {"in_channels": channels * held["groups"], "out_channels": features}
         options["kernel_size"] = tuple(kernel)
+    if "padding" in options:
         options["padding"] = _padding(held["padding"])
     if isinstance(weight, Value) and "num_parameters" in names:
         options["num_parameters"] = weight.size
     if "bias" in names:
         options["bias"] = held.get("bias") is not None
     return options
+
+
+def _another_norm(p: float, ceil_mode: bool) -> str:
+    """Say what PyTorch's p-norm of a window does otherwise; "" where it is the same."""
+    if p % 2:
+        return f"takes no magnitudes, and is another below 0 for norm_type={p!r}"
+    return "scales up windows that end outside, with ceil_mode=True" if ceil_mode else ""
 
 
 def _padding(given: Any) -> Any:

@@ -48,8 +48,10 @@ def to_constant(given: Any, what: str) -> Any:
     try:
         array = np.asarray(given)
     except TinygradPoolError:
+        several = isinstance(given, Sequence)
+        got = f"Values in a {type(given).__name__}" if several else "a Value"
         raise DataError(
-            f"{what}: needs numbers, got Values in a {type(given).__name__}; "
+            f"{what}: needs numbers, got {got}; "
             "np.stack([...]) makes one Value of several, and v.data has the numbers of one"
         ) from None
     except (ValueError, TypeError) as error:

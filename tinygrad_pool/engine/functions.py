@@ -64,7 +64,10 @@ def called(
         y, aux = y
     for part in leaves_of(y):
         if not isinstance(part, Value):
-            raise DataError(f"{name}: f must return a Value, got {type(part).__name__}")
+            raise DataError(
+                f"{name}: f must return a Value, got {type(part).__name__}; what is computed of "
+                "v.data or float(v) has no slope, and a constant is tg.Value(1.0)"
+            )
     return Called(y, aux, [given[i] for i in places], graph or INSIDE.get())
 
 

@@ -91,7 +91,7 @@ OF_VALUES = _by_name(
 
 OF_MODULES = _by_name(
     {
-        "tensor Tensor array asarray Variable Parameter": "tg.Value(numbers)",
+        "tensor Tensor array asarray from_numpy Variable Parameter": "tg.Value(numbers)",
         **{name: f"tg.Value(np.{name}(shape))" for name in ("zeros", "ones", "empty")},
         "full": "tg.Value(np.full(shape, 0.5))",
         "eye": "tg.Value(np.eye(3))",
@@ -117,6 +117,9 @@ OF_MODULES = _by_name(
         "functional F": "tg.relu(x)  # operations are in tg itself",
         "lr_scheduler": "optim.lr_scheduler.StepLR(optimizer, 30)",
         "autograd": "tg.grad(loss, [x])",
+        "grad_and_value": "tg.value_and_grad(lambda x: (x * w).sum())(x)",
+        "elementwise_grad egrad": "tg.grad(lambda x: np.tanh(x).sum())(x)",
+        "hvp make_hvp": "tg.jvp(tg.grad(lambda x: (x**3).sum()), (x,), (w,))[1]",
         "jacfwd": "tg.jacobian(lambda x: x * w)(x)",
         "vmap": "x * y  # operations broadcast: the batch is an axis",
         "jit compile": "tg.unroll(loss)",
@@ -131,7 +134,7 @@ OF_MODULES = _by_name(
         "RNN LSTM GRU Transformer MultiheadAttention Upsample ConvTranspose1d ConvTranspose2d": (
             "there is none here; a Module of your own is a class with a forward"
         ),
-        "conv_transpose1d conv_transpose2d": (
+        "conv_transpose1d conv_transpose2d custom_vjp custom_jvp custom_gradient Function": (
             "there is none here; tg.lift makes an operation of a rule of your own"
         ),
     }

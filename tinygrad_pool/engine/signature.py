@@ -10,16 +10,15 @@ from typing import Any, NamedTuple
 
 from tinygrad_pool.engine.numpy_protocol import AnswersNumPy
 from tinygrad_pool.errors import OptionError, RuleError
+from tinygrad_pool.rules.composition import HINTS
 from tinygrad_pool.rules.rule import Rule
 
 HABITS = {
-    "dim": "axis= names an axis here",
-    "keepdim": "keepdims= keeps axes here",
+    **HINTS,
     "a_min": "the bounds are min= and max=",
     "a_max": "the bounds are min= and max=",
     "requires_grad": "every Value takes part; v.detach() or tg.no_grad() leaves one out",
     "retain_graph": "a graph lives as long as you hold it",
-    "out": "results are new Values",
     "inplace": "results are new Values",
     "set_to_none": "gradients are forgotten, and read as zeros",
 }
@@ -56,9 +55,10 @@ class Signature(NamedTuple):
             options = placed | options if options else placed
         for option in options:
             if option not in self.options:
+                unknown = "out" if "out" in options else option  # `a @= v` gives others before it
                 known = ", ".join(self.options) or "none"
-                hint = f"; {HABITS[option]}" if option in HABITS else ""
-                raise OptionError(f"{self.name}: no option {option!r} (options: {known}){hint}")
+                hint = f"; {HABITS[unknown]}" if unknown in HABITS else ""
+                raise OptionError(f"{self.name}: no option {unknown!r} (options: {known}){hint}")
         for option in self.required:
             if option not in options:
                 raise OptionError(f"{self.name}: missing the option {option!r}")

@@ -10,7 +10,7 @@ from tinygrad_pool.functional.operations import Numbers, operand
 from tinygrad_pool.functional.pooling import over_axes
 from tinygrad_pool.rules import convolution
 from tinygrad_pool.rules.arguments import numbers
-from tinygrad_pool.rules.windows import Padding, windows_of
+from tinygrad_pool.rules.windows import Padding, sides_of, windows_of
 
 _slide = lift(convolution.conv)
 
@@ -22,7 +22,7 @@ def _conv(
     weight: Any,
     bias: Any = None,
     stride: Numbers = 1,
-    padding: Padding = 0,
+    padding: Padding | str = 0,
     dilation: Numbers = 1,
     groups: int = 1,
 ) -> Value:
@@ -30,6 +30,7 @@ def _conv(
 
     y_f(o) = Σ_c Σ_i w_fc(i) x_c(o s − p + i d) + b_f; o and i have an index for each axis.
 
+    `padding` is numbers, "valid" for none, or "same" for as much as keeps the lengths.
     `rules.convolution.conv` has the gradients.
 
     Raises ShapeError if channels or bias do not fit or the kernel is longer than the padded input;
@@ -47,7 +48,8 @@ def _conv(
     if len(kernel) != ndim:
         raise ShapeError(f"{name}: weight needs {ndim + 2} axes, got shape {np.shape(weight)}")
     stride = numbers(name, "stride", stride, ndim, least=1)  # None is for pools only
-    windows = windows_of(name, ndim, kernel, stride, padding, dilation)
+    sides = sides_of(name, ndim, kernel, stride, padding, dilation)
+    windows = windows_of(name, ndim, kernel, stride, sides, dilation)
     return _slide(x, weight, *biases, windows=windows, groups=groups)
 
 

@@ -12,9 +12,9 @@ from tinygrad_pool.errors import DataError, ShapeError, SubscriptError
 from tinygrad_pool.functional.activations import softplus
 from tinygrad_pool.functional.operations import (
     abs as magnitude,
+    clip,
     exp,
     log_softmax,
-    minimum,
     value,
 )
 from tinygrad_pool.rules import entropies
@@ -103,7 +103,7 @@ def kl_div(y: Any, target: Any, reduction: str = "mean", log_target: bool = Fals
         some = t > 0
         losses = np.where(some, t * np.log(np.where(some, t, 1.0)), 0.0) - t * y
     if reduction == "batchmean":
-        return _divided(losses, len(y))
+        return _divided(losses, len(y) if y.ndim else 1)
     return _reduced("kl_div", losses, reduction)
 
 
@@ -228,6 +228,8 @@ def check_reduction(name: str, reduction: Any, *more: str) -> Any:
 
 def _labels(name: str, scores: Value, given: Any, ignore_index: Any) -> Any:
     """Read labels, whole numbers below the number of classes, one for each example."""
+    if isinstance(given, Value):  # which holds floats
+        raise DataError(f"{name}: labels must be integers, not a Value: v.data.astype(int)")
     labels = np.asarray(to_constant(given, f"{name}: labels"))
     axis, shape = min(1, scores.ndim - 1), scores.shape
     if not shape or labels.shape != (*shape[:axis], *shape[axis + 1 :]):
@@ -339,9 +341,8 @@ def _difference(name: str, y: Any, target: Any) -> Value:
 
 
 def _huber(difference: Value, delta: float) -> Value:
-    d = magnitude(difference)
-    near = minimum(d, delta)
-    losses: Value = near * (d - 0.5 * near)
+    near = clip(difference, -delta, delta)
+    losses: Value = near * (difference - 0.5 * near)
     return losses
 
 

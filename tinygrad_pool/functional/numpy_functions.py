@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tinygrad_pool.engine.functions import as_value, mapped
+from tinygrad_pool.engine.functions import mapped
 from tinygrad_pool.engine.lift import operation_of
 from tinygrad_pool.engine.numpy_protocol import QUESTIONS, answer
+from tinygrad_pool.functional.operations import value as _value
 from tinygrad_pool.rules.composition import COMPOSED, found, load
 from tinygrad_pool.rules.rule import IMPLEMENTED
 
@@ -38,7 +39,7 @@ def _operation(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
     def operation(*operands: Any, **options: Any) -> Any:
         result = answer(function, operands, options, operation_of)
-        return result if function in QUESTIONS else mapped(as_value, result)
+        return result if function in QUESTIONS else mapped(lambda x: _value(x, name), result)
 
     meant = COMPOSED.get(function)
     doc = getattr(meant, "__doc__", None) if hasattr(meant, "__name__") else None

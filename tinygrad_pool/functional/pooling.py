@@ -193,7 +193,8 @@ def _lp_pool(
     y_k = (Σ_{l in window k} |x_l|ᵖ)^(1/p)        ∂E/∂x_l = Σ_k g_k sign(x_l) (|x_l| / y_k)ᵖ⁻¹
 
     Where all of a window is 0, so is the gradient. (PyTorch leaves out the magnitude: there, an
-    odd p of negative units gives a negative sum, or NaN.)
+    odd p of negative units gives a negative sum, or NaN. And it scales up windows that end outside,
+    with `ceil_mode`.)
 
     Raises OptionError if an option is out of range, norm_type below 1; ShapeError if a window
     is longer than the padded input or holds no unit.

@@ -17,7 +17,7 @@ from tinygrad_pool.functional.layers import affine
 from tinygrad_pool.functional.operations import Numbers, operand
 from tinygrad_pool.nn.module import CallsFunction, Module
 from tinygrad_pool.rules.arguments import Rng, each, flag, generator, numbers, whole
-from tinygrad_pool.rules.windows import Padding, windows_of
+from tinygrad_pool.rules.windows import Padding, sides_of, windows_of
 
 
 class Linear(Module):
@@ -65,7 +65,7 @@ class _Conv(CallsFunction, options=("weight", "bias", "stride", "padding", "dila
         out_channels: int,
         kernel_size: Numbers,
         stride: Numbers = 1,
-        padding: Padding = 0,
+        padding: Padding | str = 0,
         dilation: Numbers = 1,
         groups: int = 1,
         bias: bool = True,
@@ -77,7 +77,8 @@ class _Conv(CallsFunction, options=("weight", "bias", "stride", "padding", "dila
         (f,) = numbers(name, "out_channels", out_channels, 1, least=1)
         (parts,) = numbers(name, "groups", groups, 1, least=1)
         numbers(name, "stride", stride, ndim, least=1)
-        kernel = windows_of(name, ndim, kernel_size, stride, padding, dilation).kernel
+        sides = sides_of(name, ndim, kernel_size, stride, padding, dilation)
+        kernel = windows_of(name, ndim, kernel_size, stride, sides, dilation).kernel
         if c % parts or f % parts:
             raise OptionError(
                 f"{name}: groups={parts} must divide both {c} input and {f} output channels"
@@ -99,7 +100,8 @@ class _Conv(CallsFunction, options=("weight", "bias", "stride", "padding", "dila
             "stride": tuple(each(self.stride, self._ndim)),
         }
         if self.padding not in (0, (0,) * self._ndim):
-            shown["padding"] = tuple(each(self.padding, self._ndim))
+            word = isinstance(self.padding, str)
+            shown["padding"] = self.padding if word else tuple(each(self.padding, self._ndim))
         if self.dilation not in (1, (1,) * self._ndim):
             shown["dilation"] = tuple(each(self.dilation, self._ndim))
         if self.groups != 1:

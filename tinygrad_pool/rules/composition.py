@@ -34,7 +34,8 @@ ufunc_methods
 """The modules that answer for NumPy's rarer functions; they are loaded when one is called."""
 
 HINTS = {
-    "out": "results are new Values",
+    "out": "results are new Values: a = a + v, not a += v",
+    "order": "in Fortran's order it is v.T.reshape(shape[::-1]).T",
     "dtype": "v.astype(dtype) converts",
     "dim": "axis= names an axis here",
     "keepdim": "keepdims= keeps axes here",

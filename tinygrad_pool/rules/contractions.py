@@ -131,7 +131,7 @@ def _without_ones(xs: list[Array], terms: list[str]) -> tuple[list[Array], list[
             lengths[c] = n if lengths[c] == 1 else lengths[c]
     kept = []
     for i, (x, letters) in enumerate(zip(xs, terms, strict=True)):
-        ones = [k for k, n in enumerate(np.shape(x)) if n == 1 != lengths[letters[k]]]
+        ones = tuple(k for k, n in enumerate(np.shape(x)) if n == 1 != lengths[letters[k]])
         xs[i] = np.squeeze(x, axis=ones) if ones else x
         kept.append("".join(c for k, c in enumerate(letters) if k not in ones))
     return xs, kept
@@ -206,8 +206,12 @@ def vdot(a: Array, b: Array) -> Array:
 
 @composes("vecdot", "linalg.vecdot")
 def vecdot(x1: Array, x2: Array, axis: int = -1) -> Array:
-    """Multiply elementwise, broadcasting, and sum over an axis."""
-    return np.sum(operand(x1) * operand(x2), axis=axis)
+    """Multiply elementwise, broadcasting, and sum over an axis, of the same length in both."""
+    x1, x2 = operand(x1), operand(x2)
+    n, m = (np.shape(x)[axis] for x in (x1, x2))
+    if n != m:
+        raise ShapeError(f"np.vecdot: needs vectors of one length, got {n} and {m}")
+    return np.sum(x1 * x2, axis=axis)
 
 
 @composes("matvec")

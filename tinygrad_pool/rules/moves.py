@@ -27,6 +27,7 @@ from tinygrad_pool.rules.composition import (
     is_value,
     operand,
 )
+from tinygrad_pool.rules.powers import floats
 from tinygrad_pool.rules.primitive import observation, primitive
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 from tinygrad_pool.rules.shaping import scatter
@@ -193,7 +194,7 @@ def pad(array: Array, pad_width: Any, mode: Any = "constant", **options: Any) ->
 def insert(arr: Array, obj: Any, values: Array, axis: int | None = None) -> Array:
     """Insert cells before the given places."""
     constant("np.insert: obj", obj)
-    values = operand(values)
+    arr, values = floats(arr), operand(values)
     if dtype_of(values) != dtype_of(arr):
         values = (values if is_value(values) else np.asarray(values)).astype(dtype_of(arr))
     (at, new), row = _numbered([arr, values])

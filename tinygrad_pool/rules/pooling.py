@@ -243,14 +243,15 @@ def lp_pool_by_unfolding(x: Array, windows: Windows, p: float, dtype: Any) -> Po
     shape = np.shape(x)
     units = (*shape[: len(shape) - len(windows.kernel)], *windows.over(shape))
     seen = unfold(cast(x, dtype=dtype), windows=windows)
-    largest, still, dead = _magnitude(seen, axes=windows.axes)
+    largest, still, dead, silent = _magnitude(seen, axes=windows.axes)
     ratio = np.abs(seen) / largest
     total = np.where(dead, 1.0, np.sum(ratio**p, axis=windows.axes, keepdims=True))
     root = np.where(dead, 0.0, total ** (1 / p))
 
     def lp_pool_backward(g: Array) -> Contributions:
-        share = np.where(still, 1.0, ratio / np.where(dead, 1.0, root))
-        slope = np.sign(seen) * share ** (p - 1)
+        slope = share = seen / largest / np.where(silent, np.inf, root)
+        if p != 2:
+            slope = np.sign(seen) * np.abs(np.where(still, 1.0, share)) ** (p - 1)
         to_seen = np.reshape(cast(g, dtype=dtype), (*units, *(1 for _ in windows.kernel))) * slope
         to_x = fold(to_seen, windows=windows, shape=shape)
         return (cast(to_x, dtype=x.dtype),)
@@ -259,12 +260,15 @@ def lp_pool_by_unfolding(x: Array, windows: Windows, p: float, dtype: Any) -> Po
 
 
 @observation
-def _magnitude(seen: Array, *, axes: Shape) -> tuple[Array, Mask, Mask]:
-    """Find the largest magnitude in each window, to scale by; the zeros, and the all-0 windows."""
+def _magnitude(seen: Array, *, axes: Shape) -> tuple[Array, Mask, Mask, Mask]:
+    """Find the largest magnitude in each window, to scale by; the zeros, and the all-0 windows.
+
+    Last come the zeros that send nothing back: those of all-0 windows, and those beside NaN.
+    """
     largest = np.max(np.abs(seen), axis=axes, keepdims=True)
-    dead = largest == 0
+    still, dead = seen == 0, largest == 0
     scale = np.where(dead | ~np.isfinite(largest), 1, largest).astype(seen.dtype)
-    return scale, seen == 0, dead
+    return scale, still, dead, still & (dead | np.isnan(largest))
 
 
 def _is_floats(x: object) -> bool:

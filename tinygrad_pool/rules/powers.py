@@ -219,13 +219,13 @@ def modf(x: Array) -> tuple[Array, Any]:
 @composes("reciprocal")
 def reciprocal(x: Array) -> Array:
     """Compute 1 / x."""
-    return 1.0 / x
+    return 1.0 / operand(x)
 
 
 @composes("positive", "conjugate", "real", "real_if_close")
 def same(x: Array) -> Array:
     """Return what is there: these functions do nothing to real numbers."""
-    return x
+    return operand(x)
 
 
 @composes("float_power")
@@ -244,6 +244,16 @@ def double(x: Array) -> Array:
     if type(x) in PYTHON or dtype_of(x) == dtype:
         return x
     return operand(x).astype(dtype)
+
+
+def floats(x: Array) -> Array:
+    """Return whole numbers in double precision, and floats as they are.
+
+    >>> floats([1, 2])
+    array([1., 2.])
+    """
+    x = operand(x)
+    return x if dtype_of(x).kind == "f" else double(x)
 
 
 @composes("ldexp")

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from tinygrad_pool.errors import ShapeError
 from tinygrad_pool.rules.accumulations import rows_of
 from tinygrad_pool.rules.arguments import Axis, axes_of, flag, kept
-from tinygrad_pool.rules.composition import composes, constant, dtype_of, operand
+from tinygrad_pool.rules.composition import composes, constant, dtype_of
 from tinygrad_pool.rules.moves import order_of
-from tinygrad_pool.rules.powers import double
+from tinygrad_pool.rules.powers import double, floats
 from tinygrad_pool.rules.primitive import observation, primitive
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 from tinygrad_pool.rules.shaping import scatter
@@ -74,7 +74,7 @@ def _quantile(
 ) -> Array:
     name = f"np.{function.__name__}"
     constant(f"{name}: q", q)
-    a = operand(a)
+    a = floats(a)
     shape, axes = np.shape(a), axes_of(np.shape(a), axis, name)
     rows = rows_of(a, axes)
     if not np.shape(rows)[-1]:

@@ -34,6 +34,8 @@ def diff(
     at, times = _axis_of(a, axis, "np.diff"), whole(n, "np.diff: n")
     if times < 0:
         raise OptionError(f"np.diff: n must be at least 0, got {n}")
+    if not times:  # then NumPy joins nothing, either
+        return a
     ends = [None if x is None else _end(operand(x), a, at) for x in (prepend, append)]
     parts = [x for x in (ends[0], a, ends[1]) if x is not None]
     a = np.concatenate(parts, axis=at) if len(parts) > 1 else a

@@ -10,6 +10,7 @@ import numpy as np
 
 from tinygrad_pool.errors import AxisError, OptionError, ShapeError, SubscriptError
 from tinygrad_pool.rules.arguments import Axis, Key, Shape, axes_of, whole
+from tinygrad_pool.rules.composition import is_value
 from tinygrad_pool.rules.primitive import primitive
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 
@@ -236,7 +237,10 @@ def getitem(x: Array, key: Key = ()) -> tuple[Array, Backward]:
     try:
         y = (np.asarray(x) if type(x) is float else x)[key]
     except (IndexError, TypeError, ValueError) as error:
-        raise SubscriptError(f"getitem: shape {shape} has no element [{key}]: {error}") from error
+        why: Any = error
+        if any(map(is_value, key if isinstance(key, tuple) else (key,))):
+            why = "an index must be whole numbers, not a Value: v.data.astype(int)"
+        raise SubscriptError(f"getitem: shape {shape} has no element [{key}]: {why}") from error
 
     def getitem_backward(g: Array) -> Contributions:
         to_x = scatter(g, key=key, shape=shape)
@@ -301,7 +305,7 @@ def astype(x: Array, dtype: Any = np.float64) -> tuple[Array, Backward]:
     dtype('float32')
     """
     try:
-        new = np.dtype(dtype)
+        new = np.dtype(dtype).newbyteorder("=")
     except TypeError:
         raise OptionError(f"astype: needs a floating-point dtype, got {dtype!r}") from None
     if new.kind != "f":

@@ -243,7 +243,7 @@ def _variables(m: Array, rowvar: bool) -> Array:
     if np.ndim(m) > 2:
         raise ShapeError(f"np.cov: needs at most two axes, got shape {np.shape(m)}")
     rows = double(np.atleast_2d(m))
-    return rows.T if not rowvar and np.shape(rows)[0] != 1 else rows
+    return rows.T if not rowvar and np.ndim(m) == 2 else rows
 
 
 @composes("corrcoef")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygrad_pool.rules.composition import composes
+from tinygrad_pool.rules.composition import composes, operand
 from tinygrad_pool.rules.masks import choose, plain
 from tinygrad_pool.rules.powers import is_0
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
@@ -199,13 +199,13 @@ def arctan2(x: Array, w: Array) -> tuple[Array, Backward]:
 @composes("deg2rad", "radians")
 def deg2rad(x: Array) -> Array:
     """Turn degrees into radians: x π / 180."""
-    return x * (np.pi / 180)
+    return operand(x) * (np.pi / 180)
 
 
 @composes("rad2deg", "degrees")
 def rad2deg(x: Array) -> Array:
     """Turn radians into degrees: 180 x / π."""
-    return x * (180 / np.pi)
+    return operand(x) * (180 / np.pi)
 
 
 @implements(np.sinc)

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.errors import OptionError, ShapeError
-from tinygrad_pool.rules.arguments import Shape, each, flag, numbers
+from tinygrad_pool.rules.arguments import Shape, choice, each, flag, numbers
 
 Padding: TypeAlias = int | Sequence[int | tuple[int, int]]
 """One number for all sides, one an axis, or a pair (before, after) an axis."""
@@ -225,6 +225,28 @@ def windows_of(
     known = all(map(_is_plain, given)) and isinstance(ceil_mode, bool)
     read = _known_windows if known else _windows
     return read(name, ndim, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+def sides_of(
+    name: str, ndim: int, kernel_size: Any, stride: Any, padding: Any, dilation: Any
+) -> Any:
+    """Read the padding of a convolution: "valid" is none, "same" keeps the lengths of the axes.
+
+    Raises OptionError for another word, or for "same" with a stride.
+
+    >>> sides_of("conv1d", 1, 4, 1, "same", 1)
+    [(1, 2)]
+    """
+    if not isinstance(padding, str):
+        return padding
+    if choice(padding, ("same", "valid"), f"{name}: padding") == "valid":
+        return 0
+    if set(numbers(name, "stride", stride, ndim, least=1)) != {1}:
+        raise OptionError(f"{name}: padding='same' needs stride 1, got {stride!r}")
+    kernel = numbers(name, "kernel_size", kernel_size, ndim, least=1)
+    steps = numbers(name, "dilation", dilation, ndim, least=1)
+    spare = [d * (k - 1) for k, d in zip(kernel, steps, strict=True)]
+    return [(n // 2, n - n // 2) for n in spare]
 
 
 def _windows(
