@@ -281,6 +281,18 @@ def test_operands_stand_in_order_from_the_top_or_the_left(scope, label, directio
     assert leaves == ["n0", "n1", "n2", "n4c3", "n3"]  # w1, w2, x1, a constant, b
 
 
+@pytest.mark.parametrize("show", ["data", "data,grad,contribution"])
+@pytest.mark.parametrize(("direction", "axis"), [("LR", "y"), ("TB", "x")])
+def test_units_that_share_nothing_stand_in_order(show, direction, axis):
+    z = [tg.weighted_sum([Value(0.1 * i) for _ in "123"], [1.0] * 3).relu() for i in range(3)]
+    top = tg.maximum(*z)
+    top.backward()
+    passed = tg.record(top)
+    units = [f"n{passed.number(v)}" for v in z]
+    drawn = places(tg.draw(top, show=show, direction=direction), axis)
+    assert [name for name in drawn if name in units] == units
+
+
 def test_a_leaf_without_a_name_is_a_whole_box():
     graph = tg.draw(tg.weighted_sum([Value(0.5)], [Value(2.0)]))
     assert [fill_of(graph, kind) for kind in ("weight", "leaf")] == [theme.WEIGHT, theme.LEAF]

@@ -163,3 +163,27 @@ def test_what_a_half_done_pass_has_not_sent_yet_is_not_drawn():
         assert contributions_of(topological_order(E)).keys() == {product, E}
     E.backward()
     assert contributions_of(topological_order(E))[product] == [36.0, 24.0]
+
+
+def test_a_gradient_that_is_not_the_sum_of_its_arrows_is_told():
+    a, b, c = Value([1.0, 2.0], label="a"), Value(3.0), Value(np.inf, label="c")
+    E = (a * a).sum() * b + c * 0.0
+
+    def told():
+        source = tg.draw(E, show="grad,contribution", names={"b": b}).source
+        return [line for line in source.splitlines() if "earlier passes" in line]
+
+    assert told() == []
+    E.backward()
+    assert told() == []
+    E.backward()
+    (line,) = told()
+    assert "grad of a, b: not from these arrows alone, but from earlier passes or nodes" in line
+    for v in (a, b):
+        v.zero_grad()
+    assert told() == []
+    inner = E.parents[0]
+    (inner * a).sum().backward()
+    assert "grad of a, the mul node: not" in told()[0]
+    assert tg.draw(E, show="grad,contribution", depth=1).source.count("grad of") == 1
+    assert tg.draw(E, show="grad").source.count("earlier passes") == 0

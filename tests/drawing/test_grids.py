@@ -1,7 +1,10 @@
 """Pooling on its grid: what is written, filled and outlined."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 
 import tinygrad_pool as tg
@@ -128,11 +131,30 @@ def test_averages_norms_and_adaptive_windows():
     assert adaptive.axes[0].get_title() == "x, 1 × 5"
 
 
+@pytest.mark.parametrize("size", [(2, 2), (3, 3), (1, 12)])
+@pytest.mark.parametrize("pool", ["max_pool2d", "adaptive_max_pool2d"])
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_titles_and_the_legend_are_not_cut(size, pool, kernel):
+    x = Value(np.ones(size), label="a feature map")
+    kernel = min(kernel, *size)
+    y = tg.max_pool2d(x, kernel, 1) if pool == "max_pool2d" else tg.adaptive_max_pool2d(x, kernel)
+    y.backward(np.ones(y.shape))
+    figure = tg.draw_windows(y)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    written = [figure._supxlabel, *(axes.title for axes in figure.axes)]
+    places = [text.get_window_extent(canvas.get_renderer()) for text in written]
+    assert all(place.x0 >= 0 and place.x1 <= figure.bbox.width for place in places)
+    assert not any(a.overlaps(b) for a, b in combinations(places, 2))
+
+
 def test_a_plane_is_chosen_by_its_index():
     x = Value(np.arange(16.0).reshape(2, 2, 2, 2))
     y = tg.max_pool2d(x, 2)
     assert texts(tg.draw_windows(y).axes[1]) == ["3"]
-    assert texts(tg.draw_windows(y, (1, 0)).axes[1]) == ["11"]
+    drawn = tg.draw_windows(y, (1, 0)).axes
+    assert texts(drawn[1]) == ["11"]
+    assert [axes.get_title() for axes in drawn] == ["input[1, 0], 2 × 2", "max_pool2d, 1 × 1"]
     flat = tg.max_pool2d(x.reshape(4, 2, 2), 2)
     assert texts(tg.draw_windows(flat, 3).axes[1]) == ["15"]
     with pytest.raises(OptionError, match=r"plane must be an index into \(2, 2\), got \(2, 0\)"):

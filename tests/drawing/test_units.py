@@ -219,3 +219,17 @@ def test_an_operation_with_constants_that_are_arrays_is_drawn_without_them():
     source = tg.draw_units(np.interp(x, [0.0, 1.0], [0.0, 2.0])).source
     assert "interp" in source
     assert "interp with" not in source
+
+
+def test_variables_name_units_and_weights():
+    x1, w12, rest = Value(2.0), Value(3.0), [Value(1.0, label="v")]
+    z1 = tg.weighted_sum([w12], [x1], rest[0]).relu()
+    graph = tg.draw_units(z1, names=locals())
+    assert [re.search(r'label="([^"]*)', line)[1] for line in circles(graph)[1:]] == [
+        "x₁ = 2",
+        "z₁ = 7",
+    ]
+    assert "w₁₂ = 3" in graph.source
+    assert "v = 1" in graph.source
+    x1.data = 5.0
+    assert "x1 was set since" in tg.draw_units(z1, names={"x1": x1}).source

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Set
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tinygrad_pool.drawing import theme
-from tinygrad_pool.drawing.edges import contributions_of, edge_styles, legend
+from tinygrad_pool.drawing.edges import edge_styles, largest_in, legend, not_summed, sent_by
 from tinygrad_pool.drawing.folding import WAYS, folded
 from tinygrad_pool.drawing.heat import magnitudes
 from tinygrad_pool.drawing.labels import set_note, weights_in
@@ -17,9 +17,10 @@ from tinygrad_pool.drawing.theme import canvas, in_theme, write_on
 from tinygrad_pool.drawing.variables import held_by
 from tinygrad_pool.drawing.words import graph_in_words
 from tinygrad_pool.engine.backward import topological_order
-from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError
+from tinygrad_pool.formatting import several
 from tinygrad_pool.rules.arguments import choice, count_of, listed
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ DIRECTIONS = ("LR", "TB", "RL", "BT")
 DETAILS = ("auto", "full", "ops", *WAYS)
 SHOWN = ("data", "grad", "shape", "dtype", "heat", "magnitude", "local", "contribution")
 FULL = 300
+MORE = "not from these arrows alone, but from earlier passes or nodes not drawn"
 
 
 def draw(
@@ -95,8 +97,11 @@ def draw(
             graph.attr(splines="line", nslimit="2", mclimit="0.5")
         picture = picture_of(value, nodes, shown, names, {*lit}, direction, rows)
         graph.graph_attr["rankdir"] = picture.layout.rows.direction
-        sent = contributions_of(nodes) if "contribution" in shown else {}
-        for line in (*legend(sent).splitlines(), *picture.notes):
+        arrays = sent_by(nodes) if "contribution" in shown else {}
+        sent = largest_in(arrays)
+        more = [picture.name(p) or name_of(p) for p in not_summed(arrays) if p in picture.ids]
+        told = [f"grad of {several(more, 3)}: {MORE}"] if more else []
+        for line in (*legend(sent).splitlines(), *told, *picture.notes):
             write_on(graph, line)
         draw_nodes(graph, picture, edge_styles(nodes, shown, sent))
     return in_theme(graph, theme)

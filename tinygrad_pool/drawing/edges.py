@@ -1,7 +1,7 @@
 """How the edges of a graph are drawn: winners and losers, local derivatives, contributions."""
 
-from collections.abc import Collection, Iterable
-from typing import TypeAlias
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -19,17 +19,41 @@ Contributions: TypeAlias = dict[Node, list[float]]
 
 
 def contributions_of(nodes: list[Node]) -> Contributions:
-    """Compute what each node with a gradient sends to its operands; of an array the largest.
+    """Compute what each node with a gradient sends to its operands; of an array the largest."""
+    return largest_in(sent_by(nodes))
 
-    A node without a gradient, or that has not taken its step yet, and a constant, has none: NaN.
-    """
-    sent: Contributions = {}
+
+def largest_in(sent: Mapping[Node, Sequence[Any]]) -> Contributions:
+    """Take of each contribution its largest element; a constant has none: NaN."""
+    return {node: [largest_of(c) for c in cs] for node, cs in sent.items()}
+
+
+def sent_by(nodes: Iterable[Node]) -> dict[Node, Sequence[Any]]:
+    """Compute what each node sends that has a gradient, and has taken its step."""
     waiting = still_waiting()
-    for node in nodes:
-        if node.is_interior and node.has_grad and node not in waiting:
-            with np.errstate(all="ignore"):
-                sent[node] = [largest_of(c) for c in vjp_by_operand(node, node._grad)]
-    return sent
+    with np.errstate(all="ignore"):
+        return {
+            node: vjp_by_operand(node, node._grad)
+            for node in nodes
+            if node.is_interior and node.has_grad and node not in waiting
+        }
+
+
+def not_summed(sent: Mapping[Node, Sequence[Any]]) -> list[Node]:
+    """List the operands with a gradient that is not the sum of what is sent to them."""
+    arrived: dict[Node, list[Any]] = {}
+    for node, cs in sent.items():
+        for p, c in zip(node.parents, cs, strict=True):
+            if c is not None and p.has_grad:
+                arrived.setdefault(p, []).append(c)
+    with np.errstate(all="ignore"):
+        return [p for p, cs in arrived.items() if not _adds_up(p.grad, cs)]
+
+
+def _adds_up(g: Any, cs: list[Any]) -> bool:
+    """Compare a gradient with a sum, to rounding."""
+    room = 1e-5 * np.abs(cs).sum(axis=0)
+    return bool(np.isclose(g, sum(cs), rtol=0.0, atol=room, equal_nan=True).all())
 
 
 def edge_styles(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from string import ascii_lowercase
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LARGEST, FEW = 12, 4
+LINE, A_LETTER = 70, 0.13
+"""How many letters of the legend stand in a line; how wide one of a title is, in cells."""
 TAG = "window"
 """The gid of a text that names a window."""
 COLOURS = ("#009E73", "#CC79A7", "#5D3A9B", "#8C8C00", "#00A0A8", "#7A4A2B", "#4D4D4D", "#C2185B")
@@ -61,20 +64,23 @@ def draw_windows(
             f"draw_windows: draws planes of one or two axes with at most {LARGEST} cells on each, "
             f"got {space}"
         )
-    shown = plane_of(node, _index(plane, x.shape[:-ndim]))
-    across = shown.x.shape[1] + sum(shown.rims[1]) + shown.y.shape[1]
+    index = _index(plane, x.shape[:-ndim])
+    shown = plane_of(node, index)
+    titles = [
+        f"{plain(x.label) or 'input'}{[*index] or ''}, {shape(shown.x.shape)}",
+        f"{node.op}, {shape(shown.y.shape)}",
+    ]
+    cells = [shown.x.shape[1] + sum(shown.rims[1]), shown.y.shape[1]]
+    sides = [max(n, A_LETTER * len(title)) for n, title in zip(cells, titles, strict=True)]
     down = max(shown.x.shape[0] + sum(shown.rims[0]), shown.y.shape[0])
-    figure = empty_figure(max(6.0, 1.5 + 0.95 * across), 1.5 + 0.95 * down)
-    sides = [shown.x.shape[1] + sum(shown.rims[1]), shown.y.shape[1]]
+    figure = empty_figure(max(6.0, 1.5 + 0.95 * sum(sides)), 1.5 + 0.95 * down)
     left, right = figure.subplots(1, 2, width_ratios=sides)
     _draw_cells(left, shown)
     _draw_units(right, shown)
-    for axes, name, value in (
-        (left, plain(x.label) or "input", shown.x),
-        (right, node.op, shown.y),
-    ):
-        size = shape(value.shape)
-        axes.set_title(f"{name}, {size}", fontsize=15, parse_math=False)
+    for axes, title, n, side in zip((left, right), titles, cells, sides, strict=True):
+        start, end = axes.get_xlim()
+        axes.set_xlim(start - (side - n) / 2, end + (side - n) / 2)
+        axes.set_title(title, fontsize=15, parse_math=False)
         axes.set_aspect("equal")
         axes.axis("off")
     figure.set_layout_engine("constrained", h_pad=0.15, w_pad=0.15)
@@ -187,7 +193,8 @@ def _letter(unit: int) -> str:
 def _legend(shown: Plane) -> str:
     """Write the legend: what occurs in the picture."""
     wins, seen = shown.links.wins(), np.unique(shown.links.cell)
-    boxed = "the box is the first window" if len(_outlined(shown)) == 1 else "a box is a window"
+    all_boxed = len(_outlined(shown)) == shown.y.size
+    boxed = "a box is a window" if all_boxed else "the box is the first window"
     said = [boxed, "a unit has its window's colour and letter"]
     said += ["a filled cell won"] if shown.chooses else []
     said += ["×2: it won two windows"] if shown.chooses and wins.max(initial=0) > 1 else []
@@ -195,8 +202,8 @@ def _legend(shown: Plane) -> str:
     said += ["hatched: no window sees it"] if len(seen) < shown.x.size else []
     backward = any(g is not None for g in shown.grads)
     said += ["below a number its gradient, blue above 0, orange below"] if backward else []
-    half = (len(said) + 1) // 2
-    return "; ".join(said[:half]) + (";\n" if said[half:] else "") + "; ".join(said[half:])
+    whole = "; ".join(part.replace(" ", "\xa0") for part in said)
+    return "\n".join(wrap(whole, LINE)).replace("\xa0", " ")
 
 
 def _colour(unit: int) -> str:

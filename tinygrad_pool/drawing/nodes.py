@@ -60,13 +60,17 @@ class Picture(NamedTuple):
 def draw_nodes(graph: Digraph, picture: Picture, styles: Mapping[Node, list[Style]]) -> None:
     """Draw a box for each node, in frames for its scopes, and an edge for each operand.
 
-    Operands stand in order, the first on top or on the left. Where layers are columns, Graphviz
-    turns them around, but not what is in a frame: there they are written backwards.
+    Operands stand in order, the first on top or on the left; but outside frames Graphviz may turn
+    them around where several nodes use one, since then fewer edges cross. Where layers are columns,
+    it turns around all, but not what is in a frame: there they are written backwards.
     """
     scopes, rows = picture.layout.scopes, picture.layout.rows
+    several = len(rows.first) > 1
+    links = {(picture.tail(n, i), n) for n in picture.nodes for i, _ in enumerate(n.parents)}
     if any(scopes.values()):
         graph.attr(**AS_WRITTEN)
-    several = len(rows.first) > 1
+    elif not several and len({tail for tail, _ in links}) == len(links):  # a tree
+        graph.attr(ordering="in")
     if several:  # each is a frame, too, but one that is not seen
         graph.attr(nodesep="0.1")
         scopes = {node: f"{rows.row[node]}/{scope}".rstrip("/") for node, scope in scopes.items()}

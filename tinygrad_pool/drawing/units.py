@@ -7,7 +7,7 @@ along the links of a unit, and from others if there are any, is ∂E/∂z; times
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,6 +19,7 @@ from tinygrad_pool.drawing.edges import CHOICES, SIGNS, link_style
 from tinygrad_pool.drawing.fields import LEGEND, draw_field, field_of
 from tinygrad_pool.drawing.labels import set_note, sign
 from tinygrad_pool.drawing.layers import Link, Unit, Weight, layers_of, others_of
+from tinygrad_pool.drawing.variables import held_by
 from tinygrad_pool.drawing.words import Caption
 from tinygrad_pool.drawing.wrapping import GAIN
 from tinygrad_pool.engine.backward import topological_order
@@ -50,6 +51,7 @@ def draw_units(
     zero_one: bool = False,
     direction: Direction | None = None,
     title: str = "",
+    names: Mapping[str, Any] | None = None,
     theme: Literal["light", "dark"] = "light",
 ) -> Digraph:
     """Draw the units and links behind some outputs, in layers, with weights, data and δ.
@@ -67,7 +69,8 @@ def draw_units(
     0, double below. Where there are more than 24 links, a weight is not written but drawn: blue
     above 0, orange and double below, dashed at 0, wide where large.
     Without a `direction` the layers are columns from the left, or rows from the bottom where that
-    fits a slide better. `theme` is "light" or "dark".
+    fits a slide better. `names=locals()` calls units and weights without a label by their
+    variables. `theme` is "light" or "dark".
 
     Raises DataError for anything but a Value, OptionError for an unknown direction or theme,
     ShapeError if a node is an array: units are numbers.
@@ -84,6 +87,7 @@ def draw_units(
     for value in (*outputs, *first):
         check_drawable(value, direction, "draw_units")
     check_depth(depth, "draw_units")
+    given = held_by(names)
     layers = layers_of(outputs, first, depth)
     units = [unit for layer in layers for unit in layer]
     graph = look.canvas("units", direction or _fitting(layers), title)
@@ -92,8 +96,12 @@ def draw_units(
     field = field_of(rows, units, crowded)
     linked = {link.source for unit in units for link in unit.links} | set(outputs)
     others = others_of(layers)
-    texts = {u.z: _lines(u, u.z in linked, others.get(u.z, 0.0)) for u in units if u.z not in field}
-    names = {z: f"u{i}" for i, z in enumerate(texts)}
+    texts = {
+        u.z: _lines(u, given, u.z in linked, others.get(u.z, 0.0))
+        for u in units
+        if u.z not in field
+    }
+    ids = {z: f"u{i}" for i, z in enumerate(texts)}
     width = width_of(line for lines in texts.values() for line in lines)
     for level, layer in enumerate(layers):
         above = layers[level + 1] if level + 1 < len(layers) else []
@@ -103,25 +111,25 @@ def draw_units(
             for name in order:
                 draw_circle(column, name, ["x₀ = 1"], width, fillcolor=look.CONSTANT)
             for unit in (unit for unit in above if field.holds(unit)):
-                order.append(f"field_{names[unit.z]}")
+                order.append(f"field_{ids[unit.z]}")
                 draw_field(column, order[-1], field, unit)
             for unit in (unit for unit in layer if unit.z not in field):
-                order.append(names[unit.z])
+                order.append(ids[unit.z])
                 shape = _shape(unit, faint=unit.z not in linked)
-                draw_circle(column, names[unit.z], texts[unit.z], width, **shape)
+                draw_circle(column, ids[unit.z], texts[unit.z], width, **shape)
             for before, after in pairwise(order):
                 column.edge(before, after, style="invis")
         for unit in layer:
             if field.holds(unit):
-                graph.edge(f"field_{names[unit.z]}", names[unit.z])
+                graph.edge(f"field_{ids[unit.z]}", ids[unit.z])
             links = [link for link in unit.links if link.source not in field]
             for link in links:
-                tail = f"bias{level - 1}" if link.source is None else names[link.source]
-                style = _link_style(unit, link, zero_one, crowded and not field)
-                graph.edge(tail, names[unit.z], **style)
+                tail = f"bias{level - 1}" if link.source is None else ids[link.source]
+                style = _link_style(unit, link, given, zero_one, crowded and not field)
+                graph.edge(tail, ids[unit.z], **style)
     lines = _legend([u for u in units if u.z in linked and u.z in texts], others)
     told = [LEGEND if field else WEIGHTS] if field or crowded else []
-    for line in (*lines, *told, *set_note(topological_order(*outputs))):
+    for line in (*lines, *told, *set_note(topological_order(*outputs), given)):
         look.write_on(graph, line)
     said = (
         f"{counted(len(units), 'unit')} in {counted(len(layers), 'layer')}, with data and weights."
@@ -138,10 +146,10 @@ def _fitting(layers: list[list[Unit]]) -> Direction:
     return "BT" if up > GAIN * across else "LR"
 
 
-def _lines(unit: Unit, linked: bool, others: float) -> list[str]:
+def _lines(unit: Unit, names: Mapping[int, str], linked: bool, others: float) -> list[str]:
     """Write what stands in a unit, line by line; of one without a link only its data."""
     z = unit.z
-    lines = called(typeset(z.label), z.data)
+    lines = called(_name(z, names), z.data)
     constants = ", ".join(number(c, digits=3) for c in unit.constants)
     if unit.a is not None:
         lines += [f"+ {constants} of constants"] if constants else []
@@ -155,6 +163,10 @@ def _lines(unit: Unit, linked: bool, others: float) -> list[str]:
         lines.append(f"∂E/∂z = {number(float(z.grad), digits=3)}")
         lines.append(f"{activation}′(a) = {number(unit.slope, digits=3)}")
     return [*lines, f"δ = {number(unit.delta, digits=3)}"]
+
+
+def _name(node: Node, names: Mapping[int, str]) -> str:
+    return typeset(node.label or names.get(id(node), ""))
 
 
 def called(name: str, data: float) -> list[str]:
@@ -204,24 +216,26 @@ def draw_circle(graph: Digraph, name: str, lines: list[str], width: float, **sty
     graph.node(name, look.literal(*lines), id=name, **options)
 
 
-def _link_style(unit: Unit, link: Link, zero_one: bool, crowded: bool) -> dict[str, str]:
+def _link_style(
+    unit: Unit, link: Link, names: Mapping[int, str], zero_one: bool, crowded: bool
+) -> dict[str, str]:
     """Write on a link its weight, the share of a maximum if asked for, or the local derivative."""
     if unit.a is not None:
-        return _weight_style(link.weight, crowded)
+        return _weight_style(link.weight, names, crowded)
     if unit.z.op in CHOICES:
         return link_style(link.slope) if zero_one else {}
     label = f" × {number(link.slope, digits=3)} "
     return {"label": label, "fontcolor": look.SOFT} if unit.delta is not None else {}
 
 
-def _weight_style(weight: Weight, crowded: bool) -> dict[str, str]:
+def _weight_style(weight: Weight, names: Mapping[int, str], crowded: bool) -> dict[str, str]:
     """Write a weight beside its link, or among very many draw it: hue by sign, width by size."""
     w = float(weight.data if isinstance(weight, Node) else weight)
     if crowded:
         wide = {"color": look.line_of_sign(w)} | ({} if w else {"style": "dashed"})
         return wide | {"penwidth": f"{0.5 + 2.5 * min(1.0, abs(w)):.2f}"}
     shown = number(w, digits=3)
-    name = typeset(weight.label) if isinstance(weight, Node) and weight.label else ""
+    name = _name(weight, names) if isinstance(weight, Node) else ""
     return {"label": look.literal(f" {name} = {shown} " if name else f" {shown} ")}
 
 

@@ -120,6 +120,15 @@ def test_each_contribution_is_told_with_its_numbers_and_each_zero_with_its_reaso
     assert because["a"] == []
 
 
+def test_boxes_have_the_names_that_the_text_calls_them(tmp_path):
+    x = Value(1.0, label="x")
+    z, kept = x.tanh(), x.exp()
+    passed = tg.record(z * kept + 1.0, names={"z": z, "_kept": kept})
+    page = passed.to_html(tmp_path / "pass.html").read_text("utf-8")
+    bold = re.findall(r'<text[^>]*font-weight="bold"[^>]*>([^<]+)</text>', page)
+    assert " ".join(bold) == "x tanh z exp _kept × #3 + #4"
+
+
 def test_the_lines_of_source_are_told(write):
     with tg.traced():
         loss = network()

@@ -92,8 +92,7 @@ def _draw_nodes(graph: Any, passed: Trace) -> tuple[list[Box], dict[tuple[int, i
     if len(nodes) > FULL:
         show = set()
         graph.attr(splines="line", nslimit="2", mclimit="0.5")
-    numbered: dict[str, Any] = {f"#{passed.number(node)}": node for node in nodes}
-    names = numbered | passed.variables
+    names = {passed.names.get(id(node)) or f"#{passed.number(node)}": node for node in nodes}
     direction = graph.graph_attr["rankdir"]
     shown = picture_of(passed.loss, nodes, show, names, direction=direction)._replace(heat=_room)
     sent = {step.node: step.contributions for step in passed.steps}
