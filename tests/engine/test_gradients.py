@@ -74,7 +74,7 @@ class TestGrad:
             tg.grad(x * x, x)
         with pytest.raises(ShapeError, match=r"backward: gradient needs shape \(2,\), got \(3,\)"):
             tg.grad(x * x, x, gradient=np.ones(3))
-        with pytest.raises(DataError, match="backward: gradient: needs numbers, got Values"):
+        with pytest.raises(DataError, match="backward: gradient: needs numbers, got a Value"):
             tg.grad(x * x, x, gradient=Value([1.0, 1.0]))
         with pytest.raises(DataError, match="backward: gradient: needs numbers in a regular"):
             tg.grad(x * x, x, gradient=[[1.0], [1.0, 2.0]])
