@@ -110,6 +110,13 @@ def test_a_line_of_source_is_quoted():
     assert ": loss = (w - 5.0).relu().sum()" in zeros(loss)[0].why
 
 
+def test_the_line_comes_after_the_relu_that_made_a_factor_0():
+    w, v = scalar(), scalar(-1.0, "v")
+    with tg.traced():
+        loss = (v - 5.0).relu() * w + v
+    assert ": the other factor is 0, for relu#3 is off, at test_zero" in zeros(loss)[0].why
+
+
 def test_a_pass_that_begins_with_0_says_so():
     (finding,) = zeros(scalar() * 3.0, 0.0)
     assert finding.why == "the pass began with the gradient 0"

@@ -26,7 +26,7 @@ from tinygrad_pool.formatting import counted, number
 from tinygrad_pool.recording.gains import leaf_below
 from tinygrad_pool.recording.ledger import flat
 from tinygrad_pool.recording.reasons import explain
-from tinygrad_pool.recording.source import quoted
+from tinygrad_pool.recording.source import made_at
 from tinygrad_pool.rules import arithmetic, elementwise, linear, reductions
 from tinygrad_pool.rules.rule import Rule
 from tinygrad_pool.rules.tie_breaking import Mask
@@ -138,6 +138,7 @@ class Zeros:
         factor = _began_at(step, i)
         if factor is not step.node:
             cause += f", for {survey.brief(factor)} is off"
+        cause += made_at(step.node)
         if key.in_loss and key.rule is not elementwise.relu:
             cause += "; the error is 0 there: the fit is exact"
         elif key.in_loss:
@@ -155,10 +156,8 @@ class Zeros:
 
     def _cause_of_arrays(self, origin: Origin) -> str:
         below, step, i = origin
-        line = step.node.about.line
-        made = f", at {quoted(line)}" if line else ""
         who = f"{self.survey.brief(below)} gets nothing from {self.survey.brief(step.node)}"
-        return f"{who}: {_of_array(self.survey, step, i)}{made}"
+        return f"{who}: {_of_array(self.survey, step, i)}"
 
 
 def zero_gradients(zeros: Zeros, dead: frozenset[str]) -> Iterator[tuple[Finding, frozenset[Key]]]:

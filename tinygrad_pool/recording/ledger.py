@@ -15,7 +15,6 @@ from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.formatting import number, several, subscript
-from tinygrad_pool.recording.source import made_at
 from tinygrad_pool.recording.strongest_paths import Depth, StrongestPaths
 from tinygrad_pool.rules import accumulations, arithmetic
 from tinygrad_pool.rules.arguments import Shape, axes_of
@@ -187,7 +186,7 @@ class GradientExplainer:
     def cause(self, below: Node, cell: int, entry: Entry) -> str:
         """Explain why one unit sends nothing to an element below it."""
         who = f"{self.at(below, cell)} gets nothing from {self.at(entry.node, entry.cell)}"
-        return f"{who}: {entry.reason}{made_at(entry.node)}"
+        return f"{who}: {entry.reason}"
 
     def at(self, node: Node, cell: int) -> str:
         """Name one element of a node."""
