@@ -290,7 +290,9 @@ def _sent(step: Step, i: int, cell: int, units: Indices, weights: NDArray[Any]) 
     own = step.node.parents[i].dtype
     sent: NDArray[Any] = (np.reshape(step.upstream, -1)[units] * weights).astype(own)
     masked = (weights == 0) & ~np.isfinite(sent)  # ∞ through a slope of 0, and perhaps chosen away
-    if np.isfinite(total) or not np.isfinite(sent[~masked]).all():
+    with np.errstate(all="ignore"):
+        others = sent[~masked].sum()
+    if np.isfinite(total) or (not np.isfinite(others) and np.isnan(others) == np.isnan(total)):
         sent[masked] = 0
     if total == 0 and not (np.any(sent < 0) and np.any(sent > 0)):  # they underflow, none cancels
         sent[:] = 0
