@@ -29,7 +29,13 @@ from tinygrad_pool.diagnosis.numerics import (
 )
 from tinygrad_pool.diagnosis.python_branches import choices_of_python
 from tinygrad_pool.diagnosis.survey import ROWS, Survey
-from tinygrad_pool.diagnosis.training import broadcast, data_set_since, gradients_left, made_anew
+from tinygrad_pool.diagnosis.training import (
+    broadcast,
+    data_set_since,
+    gradients_left,
+    made_anew,
+    squashed_twice,
+)
 from tinygrad_pool.diagnosis.unreached import cut_off, no_graph, not_reached, nothing_to_learn
 from tinygrad_pool.diagnosis.vanishing import by_degrees
 from tinygrad_pool.diagnosis.zero_gradients import Zeros, zero_gradients
@@ -129,6 +135,7 @@ def _wherever(survey: Survey) -> Iterator[Finding]:
     yield from data_set_since(survey)
     yield from made_anew(survey)
     yield from broadcast(survey)
+    yield from squashed_twice(survey)
 
 
 def _lost(survey: Survey, gates: list[Gate]) -> Iterator[Finding]:
