@@ -235,6 +235,8 @@ def test_why_names_a_weight_that_is_tiny():
     h.label = "h"
     (cause,) = tg.record((tg.tanh(h) @ u).mean()).why("w").causes
     assert cause.endswith(" 2.8e-07 in 1 step: the other factor, u, is no larger than 1e-07 there")
+    u = tg.Value(np.array([[1.0, 0.99999]] * 4), label="u")  # here it cancels
+    assert tg.record((tg.tanh(h) @ u * np.array([1.0, -1.0])).mean()).why("w").causes == []
 
 
 def test_why_of_what_no_layer_is_above_stays_short():
