@@ -179,6 +179,19 @@ class TestSaturated:
         assert found("saturated", -y.log().sum()) == []
         assert layer_of(-y.log().sum(), "sigmoid#1").flat == 1.0
 
+    @pytest.mark.parametrize(
+        "loss", [lambda y: -y.log().mean(), lambda y: -(1 - (1 - y)).log().sum()]
+    )
+    def test_what_a_logarithm_makes_up_for_is_not_lost(self, loss):
+        y = tg.Value(np.full((4, 3), -8.0)).sigmoid()
+        assert found("saturated", loss(y)) == []
+        assert found("saturated", ((y - 1) ** 2).mean())
+
+    @pytest.mark.parametrize(("x", "told"), [(2.0, 0), (20.0, 1)])
+    def test_the_slope_of_arctan_is_its_own(self, x, told):
+        y = np.arctan(tg.Value(np.full((4, 3), x)))
+        assert len(found("saturated", (y**2).mean())) == told
+
     def test_a_few_flat_units_are_usual(self):
         y = tg.Value(np.linspace(-3.5, 3.5, 40)).tanh()
         assert found("saturated", (y**2).sum()) == []
