@@ -334,6 +334,13 @@ def test_relus_that_are_off_since_weights_start_at_0():
         y = (y @ w).relu()
     (finding,) = zeros(((y - 1.0) ** 2).mean(), parameters=W)
     assert ". Weights that start at 0 pass nothing on: W0, W1, W2." in finding.why
+    gain = tg.Value(np.zeros((2, 1)), label="gain")
+    y = (np.ones((20, 2)) * gain.reshape(2) + tg.Value(np.zeros(2), label="b")).relu()
+    (finding,) = zeros(((y - 1.0) ** 2).mean())
+    assert finding.why.endswith(". Weights that start at 0 pass nothing on: gain")
+    w, b = scalar(-9.0), scalar(0.0, "b")
+    (finding,) = zeros(sum(tg.weighted_sum([w], [1.0], b).relu() for _ in range(20)))
+    assert finding.why.endswith(". Smaller steps and weights, or biases above 0, keep relus on")
 
 
 def test_a_constant_factor_is_not_called_as_the_product_is():

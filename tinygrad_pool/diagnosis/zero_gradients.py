@@ -197,7 +197,7 @@ def _finding(zeros: Zeros, group: Lost, severity: str, cells: int = 0) -> Findin
     if group.decided:
         examples = max(survey.examples(p) for p in some)
         evidence = max(examples, cells)
-        still = [p for p in some if p.ndim > 1 and not np.any(p._numbers)]
+        still = [p for p in some if not np.any(p._numbers) and _multiplies(survey, p)]
         severity, seen = by_chance(evidence, severity), f", {in_all(examples)}"
         if evidence < MANY:
             why += ". With so few examples that may be chance"
@@ -208,6 +208,17 @@ def _finding(zeros: Zeros, group: Lost, severity: str, cells: int = 0) -> Findin
     of = f" in {len(some):,} of {len(survey.wanted):,} parameters" if some[1:] else ""
     says = f"a gradient of 0 throughout{of}{seen}"
     return Finding("zero gradient", severity, survey.listed(some), says, why, tuple(some))
+
+
+def _multiplies(survey: Survey, parameter: Node) -> bool:
+    """Return whether a parameter is a factor, perhaps in another shape, and no bias."""
+    for step, i in survey.users.get(parameter, ()):
+        unit, factors = traits_of(step.node.rule).unit, len(step.node.parents) // 2 * 2
+        if (unit == "product" and i < factors) or (
+            unit == "move" and _multiplies(survey, step.node)
+        ):
+            return True
+    return False
 
 
 def _is_square(node: Node, of: Node) -> bool:
