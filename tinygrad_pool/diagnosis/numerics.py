@@ -136,8 +136,8 @@ def cancelling(survey: Survey) -> Iterator[Finding]:
         first = next(iter(found.values()))
         why = (
             f"they sum to {number(first.terms)} without their signs: what one asks for, another "
-            "takes back. So it is at a minimum, at a bias before a norm, and in a softmax whose "
-            "outputs are added up"
+            "takes back. So it is at a minimum, or where the loss stays the same: with a bias "
+            "before a norm, or the sum of a softmax or a norm"
         )
         yield Finding("cancels", SUSPICIOUS, survey.listed(found), first.says, why, tuple(found))
 
