@@ -343,6 +343,19 @@ def test_relus_that_are_off_since_weights_start_at_0():
     assert finding.why.endswith(". Smaller steps and weights, or biases above 0, keep relus on")
 
 
+def test_a_factor_or_an_input_of_0_is_followed_to_what_made_it_0():
+    w, v = tg.Value(np.ones((3, 2)), label="w"), tg.Value(np.ones((2, 1)), label="v")
+    masked = (np.ones((20, 3)) @ w) * np.zeros((20, 1))
+    of_w, of_v = zeros(((masked + 0.0) @ v - 1.0).sum(), parameters=[w, v])
+    assert of_w.why.endswith("matmul#2 gets nothing from mul#3: the other factor is 0")
+    assert of_v.why.endswith(": the other factor is 0, for mul#3 multiplies by a constant 0")
+    (of_both,) = zeros(((masked.relu() @ v - 1.0) ** 2).sum(), parameters=[w, v])
+    assert of_both.why.endswith(" units: inputs 0, for mul#3 multiplies by a constant 0")
+    y = np.ones((20, 3)) @ w
+    (of_v,) = zeros(((y - y.data) @ v).sum(), parameters=[w, v])
+    assert of_v.why.endswith(": the other factor is 0")
+
+
 def test_a_constant_factor_is_not_called_as_the_product_is():
     product = scalar() * np.zeros((2, 2))
     product.label = "scores"

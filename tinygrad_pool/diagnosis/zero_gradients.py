@@ -34,6 +34,8 @@ from tinygrad_pool.rules.traits import traits_of
 
 FAR = 16
 
+NO_INPUT = "inputs 0"
+
 
 class Key(NamedTuple):
     """Where zeros begin: a layer, and a rule, or None where contributions cancel."""
@@ -61,6 +63,11 @@ class Lost(NamedTuple):
     def decided(self) -> bool:
         """Return whether every zero comes from a unit that is off or that lost."""
         return bool(self.keys) and all(traits_of(key.rule).chooses for key in self.keys)
+
+    @property
+    def relus(self) -> bool:
+        """Return whether some zero comes from a relu that is off."""
+        return any(key.rule is elementwise.relu for key in self.keys)
 
 
 class Zeros:
@@ -203,7 +210,7 @@ def _finding(zeros: Zeros, group: Lost, severity: str, cells: int = 0) -> Findin
             why += ". With so few examples that may be chance"
         elif still:
             why += f". Weights that start at 0 pass nothing on: {survey.listed(still)}"
-        elif severity != SUSPICIOUS and any(key.rule is elementwise.relu for key in group.keys):
+        elif severity != SUSPICIOUS and group.relus and NO_INPUT not in why:
             why += ". Smaller steps and weights, or biases above 0, keep relus on"
     of = f" in {len(some):,} of {len(survey.wanted):,} parameters" if some[1:] else ""
     says = f"a gradient of 0 throughout{of}{seen}"
@@ -257,6 +264,21 @@ def _off_below(factor: Any) -> Node | None:
     return None
 
 
+def _why_zero(survey: Survey, zero: Node) -> str:
+    """Follow zeros down to the weight, the constant or the unit that made them; "" if it did."""
+    node = zero
+    while True:
+        operands, product = node.parents, traits_of(node.rule).unit == "product"
+        factors = operands[: len(operands) // 2 * 2] if product else operands
+        zeros = [p for p, x in zip(factors, operands_of(node), strict=False) if not np.any(x)]
+        if product and any(not isinstance(p, Node) for p in zeros):
+            return f", for {survey.brief(node)} multiplies by a constant 0"
+        below = next((p for p in zeros if isinstance(p, Node)), None)
+        if below is None:
+            return "" if node is zero else f", for {survey.brief(node)} is 0"
+        node = below
+
+
 def _of_array(survey: Survey, step: Step, i: int) -> str:
     """Explain why a step on arrays sends only zeros to an operand."""
     node, g = step.node, np.asarray(step.upstream)
@@ -276,7 +298,10 @@ def _flat(survey: Survey, node: Node, i: int, arrived: Mask) -> str:
     where = f"wherever a gradient arrives, at {counted(int(arrived.sum()), 'unit')}"
     if node.rule is elementwise.relu:
         at = np.asarray(operands_of(node)[i])[arrived]
-        return f"the relu is off {where}: inputs {number(at.min())} … {number(at.max())}"
+        inputs = f"inputs {number(at.min())} … {number(at.max())}"
+        if not np.any(node.parents[i]._numbers):
+            inputs = NO_INPUT + _why_zero(survey, node.parents[i])
+        return f"the relu is off {where}: {inputs}"
     traits = traits_of(node.rule)
     if traits.unit == "copy":
         first, *_ = explain(survey.ledger, node.parents[i], None).causes
@@ -290,7 +315,8 @@ def _flat(survey: Survey, node: Node, i: int, arrived: Mask) -> str:
         leaf = leaf_below(other)
         helps = ": weights that start at 0 pass nothing down" if leaf in survey.wanted else ""
         name = f", {survey.call(leaf)}," if leaf.label or helps else ""
-        return f"the other factor{name} is 0{helps}"
+        made = _why_zero(survey, other) if _off_below(other) is None else ""
+        return f"the other factor{name} is 0{helps}{made}"
     off, _, _ = traits.off.partition(":")
     slope = flat(node, operands_of(node))
     return f"{'it loses' if traits.chooses else off or slope} {where}"
