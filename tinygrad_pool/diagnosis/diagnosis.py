@@ -17,7 +17,7 @@ from tinygrad_pool.diagnosis.dead_units import (
     together,
 )
 from tinygrad_pool.diagnosis.findings import SEVERITIES, WRONG_NUMBERS, Finding
-from tinygrad_pool.diagnosis.layers import Layer, huge, layers_of, table_of, trend
+from tinygrad_pool.diagnosis.layers import Layer, huge, layers_of, table_of, tiny, trend
 from tinygrad_pool.diagnosis.limits import limits_of
 from tinygrad_pool.diagnosis.numbers import taken_for_numbers
 from tinygrad_pool.diagnosis.numerics import (
@@ -117,7 +117,8 @@ def diagnose(
         found = [*_wherever(survey)]
         if all(f.severity != WRONG_NUMBERS for f in found):  # else all is meaningless
             found += [*_lost(survey, gates), *saturated(survey, slopes)]
-            found += by_degrees(survey, [*trend(layers)] or [*huge(layers)])
+            sizes = [*trend(layers)] or [*huge(layers)] or [*tiny(survey, layers)]
+            found += by_degrees(survey, sizes)
             found += [*wrong_rules(survey), *underflow(survey), *cancelling(survey), *ties(survey)]
     found.sort(key=lambda f: SEVERITIES.index(f.severity))
     return Diagnosis(loss, found, layers, survey)

@@ -136,13 +136,14 @@ class GainPath:
         of, operands = traits_of(s.node.rule), s.node.parents
         if of.vanishes and of.sparsity == "elementwise":
             return f"the local derivative of {s.node.op} is nearly 0"
-        other = next((p for p in operands[:2] if p is not s.below), s.below)
-        known = isinstance(other, Node)
-        if of.unit == "product" and len(operands) == 2 and (known or constants):
-            largest = float(np.abs(other._numbers if known else other).max(initial=0.0))
+        others = [p for p in operands if p is not s.below] if of.unit == "product" else []
+        if len(others) != 1 or len(operands) != 2:  # a square has none
+            return ""
+        other, known = others[0], isinstance(others[0], Node)
+        largest = float(np.abs(other._numbers if known else other).max(initial=0.0))
+        if (known or constants) and largest < 1 / TREND:
             name = f", {self.call(leaf_below(other))}," if known else ""
-            if largest < 1 / TREND:
-                return f"the other factor{name} is no larger than {number(largest)}"
+            return f"the other factor{name} is no larger than {number(largest)}"
         return ""
 
     def between_names(self) -> GainPath:
