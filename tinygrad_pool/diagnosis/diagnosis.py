@@ -36,7 +36,13 @@ from tinygrad_pool.diagnosis.training import (
     made_anew,
     squashed_twice,
 )
-from tinygrad_pool.diagnosis.unreached import cut_off, no_graph, not_reached, nothing_to_learn
+from tinygrad_pool.diagnosis.unreached import (
+    cut_off,
+    never_taken,
+    no_graph,
+    not_reached,
+    nothing_to_learn,
+)
 from tinygrad_pool.diagnosis.vanishing import by_degrees
 from tinygrad_pool.diagnosis.zero_gradients import Zeros, zero_gradients
 from tinygrad_pool.engine.value import Value
@@ -129,6 +135,7 @@ def _wherever(survey: Survey) -> Iterator[Finding]:
     yield from not_finite(survey)
     yield from not_reached(survey)
     yield from cut_off(survey)
+    yield from never_taken(survey)
     yield from nothing_to_learn(survey)
     yield from choices_of_python(survey)
     yield from taken_for_numbers(survey)
