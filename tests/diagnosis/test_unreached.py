@@ -122,3 +122,15 @@ def test_what_a_loss_picks_by_labels_is_its_own_affair():
     w = tg.Value(np.ones((3, 4)), label="w")
     loss = tg.nn.cross_entropy(np.ones((6, 3)) @ w, [1] * 6)
     assert all(f.kind != "never taken" for f in tg.diagnose(loss, parameters=w).findings)
+
+
+def test_a_parameter_that_only_weight_decay_reaches():
+    w, u, v = (tg.Value(np.ones((3, 3)), label=name) for name in "wuv")
+    error = ((np.ones((4, 3)) @ w) ** 2).mean()
+    for decay in (lambda p: (p * p).sum(), lambda p: (p**2).sum(), lambda p: p.abs().sum()):
+        loss = error + (decay(w) + decay(u) + np.linalg.norm(v)) * 1e-3
+        (finding,) = tg.diagnose(loss, parameters=[w, u, v]).findings
+        assert (finding.severity, finding.name) == ("no gradient", "u, v")
+        assert finding.says == "the loss depends on the size alone of 2 of 3 parameters"
+    assert found((u * u).sum() + v.abs().sum(), parameters=[u, v]) == []  # that is all there is
+    assert found(error + (u * w).sum() + (u * u).sum(), parameters=[w, u]) == []

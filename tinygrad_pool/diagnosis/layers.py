@@ -71,7 +71,7 @@ def layers_of(survey: Survey, gates: list[Gate], slopes: dict[str, Slopes]) -> l
         members.setdefault(row, []).append(node)
     own: dict[str, list[Node]] = {}
     for parameter in survey.wanted:
-        if parameter in survey.inside:
+        if parameter in survey.inside and parameter not in survey.decayed:
             own.setdefault(survey.row(parameter), []).append(parameter)
     shut: dict[str, list[Gate]] = {}
     for gate in gates:

@@ -39,6 +39,10 @@ def not_reached(survey: Survey) -> Iterator[Finding]:
         says = f"no gradient is computed for {len(unpaid):,} {of}"
         why = "no node that got a gradient hands one on"
         yield _finding("not reached", survey, unpaid, says, why)
+    if survey.decayed:
+        says = f"the loss depends on the size alone of {len(survey.decayed):,} {of}"
+        why = "weight decay reaches them, and no error does: nothing else is computed from them"
+        yield _finding("not reached", survey, survey.decayed, says, why)
 
 
 def cut_off(survey: Survey) -> Iterator[Finding]:

@@ -18,7 +18,7 @@ from tinygrad_pool.diagnosis.findings import (
     by_chance,
     in_all,
 )
-from tinygrad_pool.diagnosis.survey import Survey
+from tinygrad_pool.diagnosis.survey import Survey, is_size_of
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.engine.vjp import vjp_by_operand
@@ -27,7 +27,7 @@ from tinygrad_pool.recording.gains import leaf_below
 from tinygrad_pool.recording.ledger import flat
 from tinygrad_pool.recording.reasons import explain
 from tinygrad_pool.recording.source import made_at
-from tinygrad_pool.rules import arithmetic, elementwise, linear, reductions
+from tinygrad_pool.rules import elementwise, linear, reductions
 from tinygrad_pool.rules.rule import Rule
 from tinygrad_pool.rules.tie_breaking import Mask
 from tinygrad_pool.rules.traits import traits_of
@@ -90,7 +90,7 @@ class Zeros:
                 found |= self.began[step.node]
             else:
                 key = self._key(Origin(node, step, i))
-                (of_itself if _is_square(step.node, node) else found).add(key)
+                (of_itself if is_size_of(step.node, node) else found).add(key)
                 self.counts[key] += step.node.size
         return frozenset(found or of_itself)  # w * w, as in weight decay, is not a cause
 
@@ -226,15 +226,6 @@ def _multiplies(survey: Survey, parameter: Node) -> bool:
         ):
             return True
     return False
-
-
-def _is_square(node: Node, of: Node) -> bool:
-    """Return whether a node is the square, or another power, of a leaf."""
-    if of.parents:
-        return False
-    if node.rule is arithmetic.mul:
-        return node.parents[0] is node.parents[1]
-    return node.rule in (arithmetic.power, elementwise.square) and node.parents[0] is of
 
 
 def _began_at(step: Step, i: int) -> Node:
