@@ -246,14 +246,18 @@ def saturated(survey: Survey, rows: dict[str, Slopes]) -> Iterator[Finding]:
     A layer that should be saturated, such as the output of a trained network, is not reported; nor
     one that a logarithm makes up for, as in a cross entropy.
     """
-    for row, found in rows.items():
-        if found.stuck < STUCK * found.units:
-            continue
-        op = found.nodes[0].op
-        name = survey.call(found.nodes[0]) if len(found.nodes) == 1 else row
-        says = f"saturated: {found.flat:,} of {counted(found.units, 'unit')} of {op}"
+    stuck = {row: of for row, of in rows.items() if of.stuck >= STUCK * of.units}
+    many = [[*stuck]] if len(stuck) > LAYERS else [[row] for row in stuck]
+    for some in many:
+        of = [stuck[row] for row in some]
+        nodes = tuple(node for one in of for node in one.nodes)
+        op = several(list(dict.fromkeys(node.op for node in nodes)))
+        name = survey.call(nodes[0]) if len(nodes) == 1 else several(some)
+        flat, pulled, units = (sum(x) for x in zip(*(one[1:] for one in of), strict=True))
+        says = f"saturated: {flat:,} of {counted(units, 'unit')} of {op}"
+        says += f" in {len(some)} layers" if some[1:] else ""
         why = (
             f"the local derivative of {op} is below {FLAT:.0%} of its largest there, and the "
-            f"gradient pulls {found.stuck:,} of them back. Smaller weights or inputs keep it steep"
+            f"gradient pulls {pulled:,} of them back. Smaller weights or inputs keep it steep"
         )
-        yield Finding("saturated", PARTLY_LOST, name, says, why, found.nodes)
+        yield Finding("saturated", PARTLY_LOST, name, says, why, nodes)
