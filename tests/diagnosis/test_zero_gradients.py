@@ -223,6 +223,9 @@ def test_weights_that_begin_at_0_are_named():
     (finding,) = zeros(E)
     assert (finding.name, finding.severity) == ("w1", "no gradient")
     assert "the other factor, w2, is 0" in finding.why
+    assert finding.why.endswith(" pass nothing down, until their own gradient moves them")
+    (of_both,) = zeros((((X * 0.0 @ w1).tanh() @ w2 - 1.0) ** 2).sum())  # w2 gets none, either
+    assert of_both.why.endswith(" pass nothing down")
 
 
 def neurons(biases, n, loss=lambda z: z * 1.0):

@@ -305,6 +305,8 @@ def _flat(survey: Survey, node: Node, i: int, arrived: Mask) -> str:
             return "the other factor is 0"
         leaf = leaf_below(other)
         helps = ": weights that start at 0 pass nothing down" if leaf in survey.wanted else ""
+        if helps and not survey.is_zero(leaf):
+            helps += ", until their own gradient moves them"
         name = f", {survey.call(leaf)}," if leaf.label or helps else ""
         made = _why_zero(survey, other) if _off_below(other) is None else ""
         return f"the other factor{name} is 0{helps}{made}"
