@@ -5,7 +5,7 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
-from tinygrad_pool.errors import DataError, GradientError
+from tinygrad_pool.errors import DataError, GradientError, GraphError
 from tinygrad_pool.gradient_check import gradcheck
 from tinygrad_pool.rules.traits import TRAITS, Traits
 
@@ -265,3 +265,19 @@ def test_traits_that_do_not_hold_are_found(monkeypatch, rule, sparsity, holds):
             GradientError, match=f"its trait '{sparsity}' does not hold for operand 0"
         ):
             gradcheck(f, [1.0, 2.0, 4.0])
+
+
+def test_a_closure_that_writes_into_its_gradient_is_named():
+    def doubled(x):
+        def doubled_backward(g):
+            g *= 2
+            return (g,)
+
+        return x * 2, doubled_backward
+
+    with pytest.raises(GraphError, match="doubled: its closure wrote into g, which other nodes"):
+        gradcheck(lambda x: (tg.lift(doubled)(x) * 3.0).sum(), [1.0, 2.0])
+    with tg.checked():
+        y = (tg.lift(doubled)(tg.Value([1.0, 2.0])) * 3.0).sum()
+    with pytest.raises(GraphError, match="it has to return arrays of its own"):
+        y.backward()

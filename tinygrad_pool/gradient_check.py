@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tinygrad_pool.derivatives.sparse_jacobian import dense_rows, sparse_jacobian
 from tinygrad_pool.engine.backward import topological_order
+from tinygrad_pool.engine.context import checked
 from tinygrad_pool.engine.data import to_data
 from tinygrad_pool.engine.lift import reapply
 from tinygrad_pool.engine.node import Node
@@ -64,6 +65,7 @@ def gradcheck(f: Callable[..., Value], *inputs: Any) -> bool:
 
     Returns True. Raises GradientError, which names the rule, the contribution in the rule's own
     letters, the element, and the numbers, or if f gives other numbers when it is called again;
+    GraphError if a rule writes to what it was given;
     DataError if f does not return a Value or an input is not made of numbers.
 
     >>> gradcheck(lambda x, w: (x * w).sum(), [1.0, 2.0], [3.0, 4.0])
@@ -79,13 +81,16 @@ def gradcheck(f: Callable[..., Value], *inputs: Any) -> bool:
     y = f(*map(Value, arrays))
     if not isinstance(y, Value):
         raise DataError(f"gradcheck: f must return a Value, got {type(y).__name__}")
-    again = f(*map(Value, arrays))
+    with checked():
+        again = f(*map(Value, arrays))
     if not np.array_equal(y.data, again.data, equal_nan=True):
         raise GradientError(
             f"gradcheck: f is {on_a_line(y.data)}, and {on_a_line(again.data)} when it is called "
             "again with the same inputs: let it draw from a seed, as dropout(x, rng=0) does"
         )
     with np.errstate(all="ignore"):
+        if again.is_interior:
+            again.backward(np.ones(again.shape))
         for node in topological_order(y):
             if node.parents:
                 _check_node(node)

@@ -179,6 +179,30 @@ class TestSaturated:
         assert found("saturated", -y.log().sum()) == []
         assert layer_of(-y.log().sum(), "sigmoid#1").flat == 1.0
 
+    @pytest.mark.parametrize(
+        "loss", [lambda y: -y.log().mean(), lambda y: -(1 - (1 - y)).log().sum()]
+    )
+    def test_what_a_logarithm_makes_up_for_is_not_lost(self, loss):
+        y = tg.Value(np.full((4, 3), -8.0)).sigmoid()
+        assert found("saturated", loss(y)) == []
+        assert found("saturated", ((y - 1) ** 2).mean())
+
+    @pytest.mark.parametrize(("x", "told"), [(2.0, 0), (20.0, 1)])
+    def test_the_slope_of_arctan_is_its_own(self, x, told):
+        y = np.arctan(tg.Value(np.full((4, 3), x)))
+        assert len(found("saturated", (y**2).mean())) == told
+
+    @pytest.mark.parametrize(("layers", "findings"), [(3, 3), (4, 1)])
+    def test_many_layers_are_told_together(self, layers, findings):
+        h = tg.Value(np.ones((5, 2)), label="x")
+        for i in range(layers):
+            w = tg.Value(np.full((2, 2), 5.0), label=f"w{i}")
+            with tg.scope(f"l{i}"):
+                h = (h @ w).tanh()
+        told = found("saturated", (h**2).sum())
+        assert len(told) == findings
+        assert told[0].says.endswith(" units of tanh in 4 layers") == (findings == 1)
+
     def test_a_few_flat_units_are_usual(self):
         y = tg.Value(np.linspace(-3.5, 3.5, 40)).tanh()
         assert found("saturated", (y**2).sum()) == []

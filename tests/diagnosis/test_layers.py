@@ -101,3 +101,27 @@ def test_of_many_layers_those_with_parameters_are_shown():
     assert "40 layers, 16 of them not shown:" in shown
     assert shown[-1].startswith(" s39 ")
     assert len(shown[shown.index("40 layers, 16 of them not shown:") :]) == 24 + 3
+
+
+def test_gradients_that_their_parameters_dwarf_are_told_with_the_step_that_loses_them():
+    w, u = tg.Value(np.ones((3, 4)), label="w"), tg.Value(np.ones((4, 2)), label="u")
+    h = (np.ones((5, 3)) * 0.1 @ w).tanh() * 1e-20
+    found = tg.diagnose(((h @ u - 1.0) ** 2).mean(), parameters=[w, u]).findings
+    (finding,) = [f for f in found if f.kind == "vanishing"]
+    assert " times smaller than the parameters, and likewise in 1 other" in finding.says
+    assert ": no usual step changes them. |grad| shrinks from " in finding.why
+    assert finding.why.endswith(": the other factor is no larger than 1e-20 there")
+
+
+@pytest.mark.parametrize("square", [lambda d: d * d, lambda d: d**2])
+def test_a_fit_that_is_nearly_exact_has_a_small_gradient_and_no_fault(square):
+    w = tg.Value(np.ones((3, 4)), label="w")
+    y = np.ones((5, 3)) @ w
+    assert tg.diagnose(square(y - y.data - 1e-14).mean(), parameters=[w]).findings == []
+
+
+def test_a_gradient_that_is_a_rounding_error_is_not_said_to_vanish():
+    w = tg.Value(np.sin(np.arange(6.0)).reshape(2, 3), label="w")
+    scores = np.cos(np.arange(8.0)).reshape(4, 2) @ w
+    found = tg.diagnose(tg.softmax(scores).sum() * 0.7, parameters=[w]).findings
+    assert [f.kind for f in found] == ["cancels"]

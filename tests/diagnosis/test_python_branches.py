@@ -101,6 +101,17 @@ def test_what_is_only_asked_or_counted_is_no_choice(found, program):
     assert found(program) == []
 
 
+@pytest.mark.parametrize("test", ["abs(d) < 1.0", "d * d - 1.0 < 0.0", "(d - 0.5) / 2.0 > b"])
+def test_a_value_that_was_made_to_be_asked_is_told_by_what_it_came_of(found, test):
+    (finding,) = found(f"d = a - 1.5\nif {test}:\n    E = d * d\nelse:\n    E = d * 2.0")
+    assert finding.says == "Python's if chose by the data of what came of d"
+
+
+def test_what_came_of_a_loss_may_be_asked_by_a_loop(found):
+    program = "E = a * b\nlr = 1.0\nif E - 1.0 > 0.0:\n    lr = 2.0"
+    assert found(program) == []
+
+
 def test_what_a_loop_asks_of_its_loss_is_no_choice(found):
     assert found("E = a * b\nbest = min(9.0, E)\nif E < best:\n    best = E", end="") == []
     assert found("E = a * b\nwhile E > 3:\n    E = a * 0.1", end="") == []

@@ -176,6 +176,28 @@ class TestBroadcast:
         assert self.losses(loss) == []
 
 
+class TestSquashedTwice:
+    def of(self, loss):
+        scores = np.ones((4, 2)) @ tg.Value(np.ones((2, 3)), label="w")
+        return [f for f in found(loss(scores)) if f.kind == "squashed twice"]
+
+    def test_a_loss_that_is_given_probabilities(self):
+        (finding,) = self.of(lambda x: tg.nn.cross_entropy(tg.softmax(x), [0, 1, 2, 0]))
+        assert str(finding) == (
+            "suspicious: log_softmax#3: log_softmax is taken of what softmax#2 made: of numbers "
+            "from 0 to 1"
+        )
+        assert "take scores: what came before softmax." in finding.why
+        bce = tg.functional.binary_cross_entropy_with_logits
+        assert self.of(lambda x: bce(tg.sigmoid(x).reshape(-1), np.ones(12)))
+
+    def test_one_that_is_given_scores_is_fine(self):
+        assert self.of(lambda x: tg.nn.cross_entropy(x.tanh(), [0, 1, 2, 0])) == []
+        assert (
+            self.of(lambda x: tg.softmax(x.sum(axis=0)).max() + tg.softmax(np.ones(3)).sum()) == []
+        )
+
+
 def test_a_sound_loop_of_any_order_leaves_nothing():
     random.seed(0)
     net = tg.nn.MLP(2, [4, 1])

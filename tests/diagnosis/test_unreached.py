@@ -94,3 +94,43 @@ class TestNoGraph:
         assert finding.says == "it depends on no Value that could learn"
         cut = tg.diagnose(tg.Value(np.ones(2)).detach().sum()).findings
         assert [f.kind for f in cut] == ["cut off", "no graph"]
+
+
+@pytest.mark.parametrize(
+    ("take", "said"),
+    [
+        (lambda h: h[:, :2], "never taken: 2 of 4 units (2, 3)"),
+        (lambda h: h[np.arange(6), np.zeros(6, int)], "never taken: 3 of 4 units (1, 2, 3)"),
+        (lambda h: h[:, :2] + h[:, 1:3], "never taken: 1 of 4 units (3)"),
+        (lambda h: h[:, :2] + h[:, 2:], None),
+        (lambda h: h[np.arange(6), [0, 1, 2, 0, 1, 2]], None),
+        (lambda h: h[:, :2].sum() + h.sum(), None),
+        (lambda h: h[0], None),
+    ],
+)
+def test_units_that_no_index_takes(take, said):
+    w, v = tg.Value(np.ones((3, 4)), label="w"), tg.Value(3.0, label="v")
+    h = np.ones((6, 3)) @ w
+    h.label = "h"
+    found = tg.diagnose((take(h) * v).sum(), parameters=[w, v]).findings
+    told = [f for f in found if f.kind == "never taken"]
+    assert [f.says for f in told] == [said] * (said is not None)
+    assert all(f.name == "h" and "takes others; that is fine if" in f.why for f in told)
+
+
+def test_what_a_loss_picks_by_labels_is_its_own_affair():
+    w = tg.Value(np.ones((3, 4)), label="w")
+    loss = tg.nn.cross_entropy(np.ones((6, 3)) @ w, [1] * 6)
+    assert all(f.kind != "never taken" for f in tg.diagnose(loss, parameters=w).findings)
+
+
+def test_a_parameter_that_only_weight_decay_reaches():
+    w, u, v = (tg.Value(np.ones((3, 3)), label=name) for name in "wuv")
+    error = ((np.ones((4, 3)) @ w) ** 2).mean()
+    for decay in (lambda p: (p * p).sum(), lambda p: (p**2).sum(), lambda p: p.abs().sum()):
+        loss = error + (decay(w) + decay(u) + np.linalg.norm(v)) * 1e-3
+        (finding,) = tg.diagnose(loss, parameters=[w, u, v]).findings
+        assert (finding.severity, finding.name) == ("no gradient", "u, v")
+        assert finding.says == "the loss depends on the size alone of 2 of 3 parameters"
+    assert found((u * u).sum() + v.abs().sum(), parameters=[u, v]) == []  # that is all there is
+    assert found(error + (u * w).sum() + (u * u).sum(), parameters=[w, u]) == []

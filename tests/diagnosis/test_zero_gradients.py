@@ -110,6 +110,13 @@ def test_a_line_of_source_is_quoted():
     assert ": loss = (w - 5.0).relu().sum()" in zeros(loss)[0].why
 
 
+def test_the_line_comes_after_the_relu_that_made_a_factor_0():
+    w, v = scalar(), scalar(-1.0, "v")
+    with tg.traced():
+        loss = (v - 5.0).relu() * w + v
+    assert ": the other factor is 0, for relu#3 is off, at test_zero" in zeros(loss)[0].why
+
+
 def test_a_pass_that_begins_with_0_says_so():
     (finding,) = zeros(scalar() * 3.0, 0.0)
     assert finding.why == "the pass began with the gradient 0"
@@ -216,6 +223,9 @@ def test_weights_that_begin_at_0_are_named():
     (finding,) = zeros(E)
     assert (finding.name, finding.severity) == ("w1", "no gradient")
     assert "the other factor, w2, is 0" in finding.why
+    assert finding.why.endswith(" pass nothing down, until their own gradient moves them")
+    (of_both,) = zeros((((X * 0.0 @ w1).tanh() @ w2 - 1.0) ** 2).sum())  # w2 gets none, either
+    assert of_both.why.endswith(" pass nothing down")
 
 
 def neurons(biases, n, loss=lambda z: z * 1.0):
@@ -327,6 +337,26 @@ def test_relus_that_are_off_since_weights_start_at_0():
         y = (y @ w).relu()
     (finding,) = zeros(((y - 1.0) ** 2).mean(), parameters=W)
     assert ". Weights that start at 0 pass nothing on: W0, W1, W2." in finding.why
+    gain = tg.Value(np.zeros((2, 1)), label="gain")
+    y = (np.ones((20, 2)) * gain.reshape(2) + tg.Value(np.zeros(2), label="b")).relu()
+    (finding,) = zeros(((y - 1.0) ** 2).mean())
+    assert finding.why.endswith(". Weights that start at 0 pass nothing on: gain")
+    w, b = scalar(-9.0), scalar(0.0, "b")
+    (finding,) = zeros(sum(tg.weighted_sum([w], [1.0], b).relu() for _ in range(20)))
+    assert finding.why.endswith(". Smaller steps and weights, or biases above 0, keep relus on")
+
+
+def test_a_factor_or_an_input_of_0_is_followed_to_what_made_it_0():
+    w, v = tg.Value(np.ones((3, 2)), label="w"), tg.Value(np.ones((2, 1)), label="v")
+    masked = (np.ones((20, 3)) @ w) * np.zeros((20, 1))
+    of_w, of_v = zeros(((masked + 0.0) @ v - 1.0).sum(), parameters=[w, v])
+    assert of_w.why.endswith("matmul#2 gets nothing from mul#3: the other factor is 0")
+    assert of_v.why.endswith(": the other factor is 0, for mul#3 multiplies by a constant 0")
+    (of_both,) = zeros(((masked.relu() @ v - 1.0) ** 2).sum(), parameters=[w, v])
+    assert of_both.why.endswith(" units: inputs 0, for mul#3 multiplies by a constant 0")
+    y = np.ones((20, 3)) @ w
+    (of_v,) = zeros(((y - y.data) @ v).sum(), parameters=[w, v])
+    assert of_v.why.endswith(": the other factor is 0")
 
 
 def test_a_constant_factor_is_not_called_as_the_product_is():

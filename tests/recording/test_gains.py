@@ -235,6 +235,12 @@ def test_why_names_a_weight_that_is_tiny():
     h.label = "h"
     (cause,) = tg.record((tg.tanh(h) @ u).mean()).why("w").causes
     assert cause.endswith(" 2.8e-07 in 1 step: the other factor, u, is no larger than 1e-07 there")
+    u = tg.Value(np.ones((4, 2)), label="u")
+    (cause,) = tg.record(((tg.tanh(h) * 1e-6) @ u).mean()).why("w").causes
+    assert cause.endswith(" in 1 step: the other factor is no larger than 1e-06 there")
+    assert tg.record((tg.tanh(h) @ u * 1e-6).mean()).why("w").causes == []  # it scales the loss
+    u = tg.Value(np.array([[1.0, 0.99999]] * 4), label="u")  # here it cancels
+    assert tg.record((tg.tanh(h) @ u * np.array([1.0, -1.0])).mean()).why("w").causes == []
 
 
 def test_why_of_what_no_layer_is_above_stays_short():

@@ -109,3 +109,10 @@ def test_what_a_rule_hands_to_nobody_is_no_entry():
     x, w = tg.Value(2.0, label="x"), tg.Value(3.0, label="w")
     passed = tg.record(tg.lift(half_deaf)(x, w) + w * 0.0)
     assert [e.node.op for e in passed.why("w").entries] == ["mul"]
+
+
+def test_an_infinity_through_a_slope_of_0_is_shown_where_it_made_the_nan():
+    u = tg.Value(np.ones((1, 1)), label="u")
+    why = tg.record((np.array([[1.0], [0.0]]) @ u).sum(), np.inf).why("u")
+    assert np.isnan(why.grad)
+    assert np.isnan(sum(entry.contribution for entry in why.entries))

@@ -19,7 +19,7 @@ from tinygrad_pool.diagnosis.findings import (
 )
 from tinygrad_pool.diagnosis.survey import Survey
 from tinygrad_pool.engine.node import Node
-from tinygrad_pool.formatting import counted, number, several
+from tinygrad_pool.formatting import counted, joined, number, several
 from tinygrad_pool.rules import elementwise
 from tinygrad_pool.rules.arguments import axes_of
 from tinygrad_pool.rules.tie_breaking import Mask
@@ -28,6 +28,9 @@ from tinygrad_pool.rules.traits import traits_of
 FLAT = 0.01
 """A sigmoid or tanh is saturated where its slope is below this share of the largest, which is from
 |a| = 6 and 3 on. What it passes down is then smaller than differences between weights and steps."""
+
+LOST = 0.1
+"""What a saturated unit sends down is lost if it is below this share of what arrives above it."""
 
 STUCK = 0.25
 """A layer is saturated if this share of its units is and the gradient pulls them back. In a fully
@@ -225,29 +228,36 @@ def slopes_by_row(survey: Survey) -> dict[str, Slopes]:
 
 
 def _slopes(survey: Survey, nodes: list[Node]) -> Slopes:
-    y = np.concatenate([np.reshape(v._numbers, -1) for v in nodes])
-    g = np.concatenate([np.reshape(survey.grads[v], -1) for v in nodes])
-    sizes = [v.size for v in nodes]
+    y = joined([v._numbers for v in nodes])
+    g = joined([survey.grads[v] for v in nodes])
+    slopes = joined([np.broadcast_to(unit_slopes(v, 0), v.shape) for v in nodes])
+    sizes, least = [v.size for v in nodes], survey.ledger.strongest.least
     of_sigmoid = np.repeat([v.rule is elementwise.sigmoid for v in nodes], sizes)
     y = np.where(of_sigmoid, 2 * y - 1, y)
-    flat = 1 - y * y < FLAT
-    stuck = flat & (g * y > 0)
+    flat = slopes < FLAT * np.where(of_sigmoid, 0.25, 1.0)
+    lost = np.abs(g * slopes) < LOST * np.repeat([least[v] for v in nodes], sizes)
+    stuck = flat & (g * y > 0) & lost
     return Slopes(tuple(nodes), int(flat.sum()), int(stuck.sum()), y.size)
 
 
 def saturated(survey: Survey, rows: dict[str, Slopes]) -> Iterator[Finding]:
     """Report layers of sigmoids or tanhs that are saturated although the gradient pulls them back.
 
-    A layer that should be saturated, such as the output of a trained network, is not reported.
+    A layer that should be saturated, such as the output of a trained network, is not reported; nor
+    one that a logarithm makes up for, as in a cross entropy.
     """
-    for row, found in rows.items():
-        if found.stuck < STUCK * found.units:
-            continue
-        op = found.nodes[0].op
-        name = survey.call(found.nodes[0]) if len(found.nodes) == 1 else row
-        says = f"saturated: {found.flat:,} of {counted(found.units, 'unit')} of {op}"
+    stuck = {row: of for row, of in rows.items() if of.stuck >= STUCK * of.units}
+    many = [[*stuck]] if len(stuck) > LAYERS else [[row] for row in stuck]
+    for some in many:
+        of = [stuck[row] for row in some]
+        nodes = tuple(node for one in of for node in one.nodes)
+        op = several(list(dict.fromkeys(node.op for node in nodes)))
+        name = survey.call(nodes[0]) if len(nodes) == 1 else several(some)
+        flat, pulled, units = (sum(x) for x in zip(*(one[1:] for one in of), strict=True))
+        says = f"saturated: {flat:,} of {counted(units, 'unit')} of {op}"
+        says += f" in {len(some)} layers" if some[1:] else ""
         why = (
             f"the local derivative of {op} is below {FLAT:.0%} of its largest there, and the "
-            f"gradient pulls {found.stuck:,} of them back. Smaller weights or inputs keep it steep"
+            f"gradient pulls {pulled:,} of them back. Smaller weights or inputs keep it steep"
         )
-        yield Finding("saturated", PARTLY_LOST, name, says, why, found.nodes)
+        yield Finding("saturated", PARTLY_LOST, name, says, why, nodes)

@@ -17,7 +17,7 @@ from tinygrad_pool.diagnosis.dead_units import (
     together,
 )
 from tinygrad_pool.diagnosis.findings import SEVERITIES, WRONG_NUMBERS, Finding
-from tinygrad_pool.diagnosis.layers import Layer, huge, layers_of, table_of, trend
+from tinygrad_pool.diagnosis.layers import Layer, huge, layers_of, table_of, tiny, trend
 from tinygrad_pool.diagnosis.limits import limits_of
 from tinygrad_pool.diagnosis.numbers import taken_for_numbers
 from tinygrad_pool.diagnosis.numerics import (
@@ -29,8 +29,20 @@ from tinygrad_pool.diagnosis.numerics import (
 )
 from tinygrad_pool.diagnosis.python_branches import choices_of_python
 from tinygrad_pool.diagnosis.survey import ROWS, Survey
-from tinygrad_pool.diagnosis.training import broadcast, data_set_since, gradients_left, made_anew
-from tinygrad_pool.diagnosis.unreached import cut_off, no_graph, not_reached, nothing_to_learn
+from tinygrad_pool.diagnosis.training import (
+    broadcast,
+    data_set_since,
+    gradients_left,
+    made_anew,
+    squashed_twice,
+)
+from tinygrad_pool.diagnosis.unreached import (
+    cut_off,
+    never_taken,
+    no_graph,
+    not_reached,
+    nothing_to_learn,
+)
 from tinygrad_pool.diagnosis.vanishing import by_degrees
 from tinygrad_pool.diagnosis.zero_gradients import Zeros, zero_gradients
 from tinygrad_pool.engine.value import Value
@@ -111,7 +123,8 @@ def diagnose(
         found = [*_wherever(survey)]
         if all(f.severity != WRONG_NUMBERS for f in found):  # else all is meaningless
             found += [*_lost(survey, gates), *saturated(survey, slopes)]
-            found += by_degrees(survey, [*trend(layers)] or [*huge(layers)])
+            sizes = [*trend(layers)] or [*huge(layers)] or [*tiny(survey, layers)]
+            found += by_degrees(survey, sizes)
             found += [*wrong_rules(survey), *underflow(survey), *cancelling(survey), *ties(survey)]
     found.sort(key=lambda f: SEVERITIES.index(f.severity))
     return Diagnosis(loss, found, layers, survey)
@@ -122,6 +135,7 @@ def _wherever(survey: Survey) -> Iterator[Finding]:
     yield from not_finite(survey)
     yield from not_reached(survey)
     yield from cut_off(survey)
+    yield from never_taken(survey)
     yield from nothing_to_learn(survey)
     yield from choices_of_python(survey)
     yield from taken_for_numbers(survey)
@@ -129,6 +143,7 @@ def _wherever(survey: Survey) -> Iterator[Finding]:
     yield from data_set_since(survey)
     yield from made_anew(survey)
     yield from broadcast(survey)
+    yield from squashed_twice(survey)
 
 
 def _lost(survey: Survey, gates: list[Gate]) -> Iterator[Finding]:

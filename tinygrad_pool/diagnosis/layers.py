@@ -14,10 +14,15 @@ from tinygrad_pool.diagnosis.survey import Survey
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import Table, counted, number
 from tinygrad_pool.recording.gains import TREND
+from tinygrad_pool.recording.reasons import explain
+from tinygrad_pool.recording.rounding import behind_rounding
 from tinygrad_pool.recording.strongest_paths import LEAST, rms
 
 HUGE = 1e6
 """Gradients this many times larger than their parameters are too large for any usual step."""
+
+TINY = 1e12
+"""Gradients this many times smaller than their parameters change nothing, with any usual step."""
 
 
 class Layer(NamedTuple):
@@ -66,7 +71,7 @@ def layers_of(survey: Survey, gates: list[Gate], slopes: dict[str, Slopes]) -> l
         members.setdefault(row, []).append(node)
     own: dict[str, list[Node]] = {}
     for parameter in survey.wanted:
-        if parameter in survey.inside:
+        if parameter in survey.inside and parameter not in survey.decayed:
             own.setdefault(survey.row(parameter), []).append(parameter)
     shut: dict[str, list[Gate]] = {}
     for gate in gates:
@@ -122,6 +127,24 @@ def huge(layers: list[Layer]) -> Iterator[Finding]:
             "large; smaller weights or inputs, or clipped gradients, help"
         )
         yield Finding("exploding", PARTLY_LOST, layer.name, says, why, layer.nodes)
+
+
+def tiny(survey: Survey, layers: list[Layer]) -> Iterator[Finding]:
+    """Report gradients that their parameters dwarf, in the first such layer, if it is known why."""
+    found = []
+    for layer in layers:
+        size = rms(np.concatenate([np.ravel(v._numbers) for v in layer.nodes]))
+        if layer.of_parameters and 0 < layer.size < size / TINY:
+            found.append((layer, size))
+    for layer, size in found[:1]:
+        says = f"gradients are {number(size / layer.size)} times smaller than the parameters"
+        says += f", and likewise in {counted(len(found) - 1, 'other layer')}" if found[1:] else ""
+        why = f"{layer.size:.2g} and {size:.2g}, by root mean square: no usual step changes them"
+        node = layer.nodes[0]
+        causes = explain(survey.ledger, node, None).causes
+        if causes and behind_rounding(survey.ledger, node) is None:  # `cancelling` reports those
+            why += f". {causes[0]}"
+            yield Finding("vanishing", PARTLY_LOST, layer.name, says, why, layer.nodes)
 
 
 def table_of(layers: list[Layer], most: int) -> Table:

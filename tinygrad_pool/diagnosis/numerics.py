@@ -30,8 +30,9 @@ from tinygrad_pool.rules.traits import EVENLY, FIRST, HALF
 ABOVE_0 = "keep its operand above 0"
 
 HELPS = {
-    "log": f"{ABOVE_0}; log_softmax and logsumexp do that for probabilities",
-    "exp": "subtract the maximum first, as softmax and logsumexp do",
+    "log": f"{ABOVE_0}; log_softmax and logsigmoid do that for probabilities",
+    "exp": "subtract the maximum first, as softmax and logsumexp do, or clip its operand",
+    **dict.fromkeys(("arccos", "arcsin", "arctanh"), "clip its operand to less than −1 … 1"),
     "div": "keep the divisor away from 0",
     "sqrt": "add a small number under the root",
     "power": ABOVE_0,
@@ -135,8 +136,8 @@ def cancelling(survey: Survey) -> Iterator[Finding]:
         first = next(iter(found.values()))
         why = (
             f"they sum to {number(first.terms)} without their signs: what one asks for, another "
-            "takes back. So it is at a minimum, at a bias before a norm, and in a softmax whose "
-            "outputs are added up"
+            "takes back. So it is at a minimum, or where the loss stays the same: with a bias "
+            "before a norm, or the sum of a softmax or a norm"
         )
         yield Finding("cancels", SUSPICIOUS, survey.listed(found), first.says, why, tuple(found))
 

@@ -12,6 +12,7 @@ from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import LISTED
 from tinygrad_pool.recording.flow import Source, source_of
 from tinygrad_pool.recording.forks import PICKING, Fork, fork_at, forks_by_data, lines_of
+from tinygrad_pool.recording.freshness import takes_number
 
 
 def choices_of_python(survey: Survey) -> Iterator[Finding]:
@@ -23,34 +24,50 @@ def choices_of_python(survey: Survey) -> Iterator[Finding]:
     seen: dict[Line, list[tuple[Node, Choice]]] = {}
     for node in survey.nodes:
         for choice in node.about.choices:
-            if choice.line is not None and choice.other != THROUGH:
+            if choice.line and not (choice.other == THROUGH and takes_number(choice)):
                 seen.setdefault(choice.line, []).append((node, choice))
     times = {node._order for node in survey.nodes}
-    for line, asked in seen.items():
+    for line, some in seen.items():
+        asked = [(node, choice) for node, choice in some if choice.other != THROUGH]
+        through = not asked
+        asked = asked or _topmost(some)
         alone = [node for node, choice in asked if choice.rival not in times]
         nodes = alone or [node for node, _ in asked]
         source = source_of(line.file)
         if source is None:
-            if alone and alone != [survey.loss]:
-                yield _finding(survey, line, "comparison", nodes, all_inside=False)
+            if alone and alone != [survey.loss] and not through:
+                yield _finding(survey, line, "comparison", nodes)
             continue
         fork = fork_at(source, line.number)
         picks = fork is not None and fork.what in PICKING
         asked_the_loss = nodes == [survey.loss] and not picks
         made = [] if asked_the_loss else lines_of(survey.nodes, line.file)
         if fork and _goes_on(survey, source, fork, made):
-            yield _finding(survey, line, fork.what, nodes, all_inside=not alone)
+            yield _finding(survey, line, fork.what, nodes, not alone, through)
     known = {(line.file, line.number) for line in seen}
     for file, fork in forks_by_data(survey.nodes):
         if (file, fork.first) not in known:
-            yield _finding(survey, Line(file, fork.first, ""), fork.what, [], all_inside=False)
+            yield _finding(survey, Line(file, fork.first, ""), fork.what, [])
 
 
-def _finding(survey: Survey, line: Line, what: str, nodes: list[Node], all_inside: bool) -> Finding:
+def _topmost(asked: list[tuple[Node, Choice]]) -> list[tuple[Node, Choice]]:
+    """Leave out what others of these were computed from."""
+    below = {p for node, _ in asked for p in node.parents if isinstance(p, Node)}
+    return [(node, choice) for node, choice in asked if node not in below]
+
+
+def _finding(
+    survey: Survey,
+    line: Line,
+    what: str,
+    nodes: list[Node],
+    all_inside: bool = False,
+    through: bool = False,
+) -> Finding:
     few = ", ".join(survey.call(node) for node in nodes[:LISTED]) or "a Value"
     names = few if len(nodes) <= LISTED else f"{len(nodes):,} Values"
     node = PICKING.get(what, "")
-    says = f"Python's {what} chose by the data of {names}"
+    says = f"Python's {what} chose by the data of {'what came of ' * through}{names}"
     code = linecache.getline(line.file, line.number).strip()
     quoted = f"`{code}`: " if code else ""
     why = "what was not chosen is not in the graph, and no gradient will ever reach it"

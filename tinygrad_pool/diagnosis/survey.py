@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Set
+from functools import cached_property
 from typing import Any
 from weakref import proxy
 
@@ -101,6 +102,13 @@ class Survey:
                     total += node.shape[self.batch_axis(node.ndim)] if node.ndim > 1 else 1
         return total
 
+    @cached_property
+    def decayed(self) -> list[Node]:
+        """The parameters whose size alone is in the loss, as by weight decay, if others do more."""
+        reached = [p for p in self.wanted if p in self.users]
+        alone = [p for p in reached if all(is_size_of(step.node, p) for step, _ in self.users[p])]
+        return alone if len(alone) < len(reached) else []
+
     def fits(self, error: Node, step: Step) -> bool:
         """Return whether a node after all parameters measures errors, all of which are 0.
 
@@ -187,6 +195,14 @@ class Survey:
                 if node in active and p not in active and rows.get(p) in self.wanted.values():
                     return rows[p]
         return node.op or "leaf"
+
+
+def is_size_of(node: Node, leaf: Node) -> bool:
+    """Return whether a node is the square, another power, or the length of a leaf."""
+    if leaf.parents or any(isinstance(p, Node) and p is not leaf for p in node.parents):
+        return False
+    squares = node.rule is arithmetic.mul and node.parents[0] is node.parents[1]
+    return squares or traits_of(node.rule).unit in ("power", "norm")
 
 
 def parts_of(name: str, parameters: Any) -> Iterator[tuple[str, Value]]:

@@ -14,8 +14,17 @@ from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.formatting import counted, on_a_line, several
 from tinygrad_pool.recording.flow import source_of
+from tinygrad_pool.recording.gains import leaf_below
 from tinygrad_pool.recording.source import made_at
-from tinygrad_pool.rules import arithmetic
+from tinygrad_pool.rules import activations, arithmetic, elementwise, reductions
+from tinygrad_pool.rules.rule import Rule
+
+SQUASHED: dict[Any, tuple[Rule, ...]] = {
+    reductions.log_softmax: (reductions.softmax, elementwise.sigmoid),
+    reductions.softmax: (reductions.softmax,),
+    activations.softplus: (elementwise.sigmoid,),
+}
+"""What makes probabilities, or losses, of scores; and of what it is given by mistake."""
 
 
 def gradients_left(survey: Survey) -> Iterator[Finding]:
@@ -85,6 +94,25 @@ def _each_with_every(node: Node) -> bool:
     given = not all(isinstance(p, Node) and p.is_interior for p in node.parents)
     shapes = {np.shape(x) for x in operands_of(node)} - {()}
     return given and bool(more) and n > 1 and shapes == {(n,), (n, 1)}
+
+
+def squashed_twice(survey: Survey) -> Iterator[Finding]:
+    """Report a loss of scores that is given probabilities, as cross_entropy(softmax(x), t) is."""
+    found = {
+        node: below
+        for node in survey.nodes
+        if node.rule in SQUASHED
+        and isinstance(node.parents[0], Node)
+        and (below := leaf_below(node.parents[0])).rule in SQUASHED[node.rule]
+    }
+    if found:
+        node, below = next(iter(found.items()))
+        says = f"{node.op} is taken of what {survey.call(below)} made: of numbers from 0 to 1"
+        why = (
+            f"losses such as cross_entropy take scores{made_at(node)}: what came before "
+            f"{below.op}. Of probabilities they stay away from 0, with small gradients"
+        )
+        yield Finding("squashed twice", SUSPICIOUS, survey.call(node), says, why, tuple(found))
 
 
 def _updated(survey: Survey, node: Node) -> Node | None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from tinygrad_pool.diagnosis.findings import NO_GRADIENT, SUSPICIOUS, Finding
 from tinygrad_pool.diagnosis.survey import Survey
 from tinygrad_pool.engine.node import Node, name_of
-from tinygrad_pool.formatting import several
+from tinygrad_pool.formatting import counted, several
 from tinygrad_pool.recording.freshness import numbers_taken
-from tinygrad_pool.recording.source import quoted
+from tinygrad_pool.recording.source import made_at, quoted
+from tinygrad_pool.rules import shaping
 
 
 def unreached(survey: Survey) -> list[Node]:
@@ -36,6 +39,10 @@ def not_reached(survey: Survey) -> Iterator[Finding]:
         says = f"no gradient is computed for {len(unpaid):,} {of}"
         why = "no node that got a gradient hands one on"
         yield _finding("not reached", survey, unpaid, says, why)
+    if survey.decayed:
+        says = f"the loss depends on the size alone of {len(survey.decayed):,} {of}"
+        why = "weight decay reaches them, and no error does: nothing else is computed from them"
+        yield _finding("not reached", survey, survey.decayed, says, why)
 
 
 def cut_off(survey: Survey) -> Iterator[Finding]:
@@ -63,6 +70,29 @@ def cut_off(survey: Survey) -> Iterator[Finding]:
             why if severe else f"{why}; that is fine if it was intended",
             tuple(nodes),
         )
+
+
+def never_taken(survey: Survey) -> Iterator[Finding]:
+    """Report units of a layer that no index takes in any example, while it takes the others in all.
+
+    Units are along the last axis. What the loss picks, as by labels, is left out.
+    """
+    for node in survey.nodes:
+        users = [step.node for step, _ in survey.users.get(node, ())]
+        indexed = bool(users) and all(user.rule is shaping.getitem for user in users)
+        if node.is_leaf or node.ndim < 2 or not node.size or node in survey.after or not indexed:
+            continue
+        taken = np.zeros(node.shape, bool)
+        for user in users:
+            taken[user.options.get("key", ())] = True
+        taken = taken.reshape(-1, node.shape[-1])
+        never = np.flatnonzero(~taken.any(axis=0))
+        if len(never) and taken[:, np.setdiff1d(np.arange(taken.shape[1]), never)].all():
+            which = f"{len(never):,} of {counted(taken.shape[1], 'unit')}"
+            says = f"never taken: {which} ({several([*map(str, never)])})"
+            takes = several([survey.brief(user) for user in users])
+            why = f"{takes} takes others{made_at(users[0])}; that is fine if it was intended"
+            yield Finding("never taken", SUSPICIOUS, survey.call(node), says, why, (node,))
 
 
 def no_graph(loss: Node) -> Finding:

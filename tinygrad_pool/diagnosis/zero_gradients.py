@@ -18,7 +18,7 @@ from tinygrad_pool.diagnosis.findings import (
     by_chance,
     in_all,
 )
-from tinygrad_pool.diagnosis.survey import Survey
+from tinygrad_pool.diagnosis.survey import Survey, is_size_of
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.engine.vjp import vjp_by_operand
@@ -26,13 +26,15 @@ from tinygrad_pool.formatting import counted, number
 from tinygrad_pool.recording.gains import leaf_below
 from tinygrad_pool.recording.ledger import flat
 from tinygrad_pool.recording.reasons import explain
-from tinygrad_pool.recording.source import quoted
-from tinygrad_pool.rules import arithmetic, elementwise, linear, reductions
+from tinygrad_pool.recording.source import made_at
+from tinygrad_pool.rules import elementwise, linear, reductions
 from tinygrad_pool.rules.rule import Rule
 from tinygrad_pool.rules.tie_breaking import Mask
 from tinygrad_pool.rules.traits import traits_of
 
 FAR = 16
+
+NO_INPUT = "inputs 0"
 
 
 class Key(NamedTuple):
@@ -62,6 +64,11 @@ class Lost(NamedTuple):
         """Return whether every zero comes from a unit that is off or that lost."""
         return bool(self.keys) and all(traits_of(key.rule).chooses for key in self.keys)
 
+    @property
+    def relus(self) -> bool:
+        """Return whether some zero comes from a relu that is off."""
+        return any(key.rule is elementwise.relu for key in self.keys)
+
 
 class Zeros:
     """The zeros of a pass: `began` maps each node to where its zeros began."""
@@ -83,7 +90,7 @@ class Zeros:
                 found |= self.began[step.node]
             else:
                 key = self._key(Origin(node, step, i))
-                (of_itself if _is_square(step.node, node) else found).add(key)
+                (of_itself if is_size_of(step.node, node) else found).add(key)
                 self.counts[key] += step.node.size
         return frozenset(found or of_itself)  # w * w, as in weight decay, is not a cause
 
@@ -138,6 +145,7 @@ class Zeros:
         factor = _began_at(step, i)
         if factor is not step.node:
             cause += f", for {survey.brief(factor)} is off"
+        cause += made_at(step.node)
         if key.in_loss and key.rule is not elementwise.relu:
             cause += "; the error is 0 there: the fit is exact"
         elif key.in_loss:
@@ -155,10 +163,8 @@ class Zeros:
 
     def _cause_of_arrays(self, origin: Origin) -> str:
         below, step, i = origin
-        line = step.node.about.line
-        made = f", at {quoted(line)}" if line else ""
         who = f"{self.survey.brief(below)} gets nothing from {self.survey.brief(step.node)}"
-        return f"{who}: {_of_array(self.survey, step, i)}{made}"
+        return f"{who}: {_of_array(self.survey, step, i)}"
 
 
 def zero_gradients(zeros: Zeros, dead: frozenset[str]) -> Iterator[tuple[Finding, frozenset[Key]]]:
@@ -198,26 +204,28 @@ def _finding(zeros: Zeros, group: Lost, severity: str, cells: int = 0) -> Findin
     if group.decided:
         examples = max(survey.examples(p) for p in some)
         evidence = max(examples, cells)
-        still = [p for p in some if p.ndim > 1 and not np.any(p._numbers)]
+        still = [p for p in some if not np.any(p._numbers) and _multiplies(survey, p)]
         severity, seen = by_chance(evidence, severity), f", {in_all(examples)}"
         if evidence < MANY:
             why += ". With so few examples that may be chance"
         elif still:
             why += f". Weights that start at 0 pass nothing on: {survey.listed(still)}"
-        elif severity != SUSPICIOUS and any(key.rule is elementwise.relu for key in group.keys):
+        elif severity != SUSPICIOUS and group.relus and NO_INPUT not in why:
             why += ". Smaller steps and weights, or biases above 0, keep relus on"
     of = f" in {len(some):,} of {len(survey.wanted):,} parameters" if some[1:] else ""
     says = f"a gradient of 0 throughout{of}{seen}"
     return Finding("zero gradient", severity, survey.listed(some), says, why, tuple(some))
 
 
-def _is_square(node: Node, of: Node) -> bool:
-    """Return whether a node is the square, or another power, of a leaf."""
-    if of.parents:
-        return False
-    if node.rule is arithmetic.mul:
-        return node.parents[0] is node.parents[1]
-    return node.rule in (arithmetic.power, elementwise.square) and node.parents[0] is of
+def _multiplies(survey: Survey, parameter: Node) -> bool:
+    """Return whether a parameter is a factor, perhaps in another shape, and no bias."""
+    for step, i in survey.users.get(parameter, ()):
+        unit, factors = traits_of(step.node.rule).unit, len(step.node.parents) // 2 * 2
+        if (unit == "product" and i < factors) or (
+            unit == "move" and _multiplies(survey, step.node)
+        ):
+            return True
+    return False
 
 
 def _began_at(step: Step, i: int) -> Node:
@@ -247,6 +255,21 @@ def _off_below(factor: Any) -> Node | None:
     return None
 
 
+def _why_zero(survey: Survey, zero: Node) -> str:
+    """Follow zeros down to the weight, the constant or the unit that made them; "" if it did."""
+    node = zero
+    while True:
+        operands, product = node.parents, traits_of(node.rule).unit == "product"
+        factors = operands[: len(operands) // 2 * 2] if product else operands
+        zeros = [p for p, x in zip(factors, operands_of(node), strict=False) if not np.any(x)]
+        if product and any(not isinstance(p, Node) for p in zeros):
+            return f", for {survey.brief(node)} multiplies by a constant 0"
+        below = next((p for p in zeros if isinstance(p, Node)), None)
+        if below is None:
+            return "" if node is zero else f", for {survey.brief(node)} is 0"
+        node = below
+
+
 def _of_array(survey: Survey, step: Step, i: int) -> str:
     """Explain why a step on arrays sends only zeros to an operand."""
     node, g = step.node, np.asarray(step.upstream)
@@ -266,7 +289,10 @@ def _flat(survey: Survey, node: Node, i: int, arrived: Mask) -> str:
     where = f"wherever a gradient arrives, at {counted(int(arrived.sum()), 'unit')}"
     if node.rule is elementwise.relu:
         at = np.asarray(operands_of(node)[i])[arrived]
-        return f"the relu is off {where}: inputs {number(at.min())} … {number(at.max())}"
+        inputs = f"inputs {number(at.min())} … {number(at.max())}"
+        if not np.any(node.parents[i]._numbers):
+            inputs = NO_INPUT + _why_zero(survey, node.parents[i])
+        return f"the relu is off {where}: {inputs}"
     traits = traits_of(node.rule)
     if traits.unit == "copy":
         first, *_ = explain(survey.ledger, node.parents[i], None).causes
@@ -279,8 +305,11 @@ def _flat(survey: Survey, node: Node, i: int, arrived: Mask) -> str:
             return "the other factor is 0"
         leaf = leaf_below(other)
         helps = ": weights that start at 0 pass nothing down" if leaf in survey.wanted else ""
+        if helps and not survey.is_zero(leaf):
+            helps += ", until their own gradient moves them"
         name = f", {survey.call(leaf)}," if leaf.label or helps else ""
-        return f"the other factor{name} is 0{helps}"
+        made = _why_zero(survey, other) if _off_below(other) is None else ""
+        return f"the other factor{name} is 0{helps}{made}"
     off, _, _ = traits.off.partition(":")
     slope = flat(node, operands_of(node))
     return f"{'it loses' if traits.chooses else off or slope} {where}"

@@ -113,7 +113,8 @@ def checked() -> Iterator[None]:
 
     Changes of a leaf's array are found without this. Here each node also keeps a copy of its
     operands and its result, and compares them before its closure runs. So a rule of yours that
-    writes to what it was given ends the pass with a GraphError that names node and operand.
+    writes to what it was given ends the pass with a GraphError that names node and operand;
+    so does a closure of yours that writes into its gradient.
 
     >>> import tinygrad_pool as tg
     >>> def halve(x):

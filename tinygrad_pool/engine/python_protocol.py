@@ -23,6 +23,9 @@ from tinygrad_pool.errors import GraphError, ShapeError, UnsupportedError
 SIGNS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
+NEAR = 3
+"""How far below a Value that was compared its operands remember it."""
+
 TAKEN: WeakSet[Node] = WeakSet()
 """Values that were taken for numbers under `traced`, and the leaves below them."""
 
@@ -181,13 +184,30 @@ def _compare(relation: Callable[[Any, Any], Any], v: Node, other: Any) -> Any:
     _note(v, sign, w, bool(answer), rival)
     if rival is not None:
         _note(rival, MIRRORED[sign], v._numbers, bool(answer), v)
+    _note_below([v, other], sign, bool(answer))
     return bool(answer)
+
+
+def _note_below(some: list[Any], relation: str, answer: bool) -> None:
+    """Note on what Values were computed from that Python asked for their data: d, of abs(d) < 1.
+
+    Nobody may hold the Values themselves, and they may be in no graph.
+    """
+    if SETTING.get().traced:
+        for _ in range(NEAR):
+            some = [p for v in some if isinstance(v, Node) for p in v.parents]
+            for p in some:
+                if isinstance(p, Node):
+                    _note(p, relation, THROUGH, answer)
 
 
 def _note(v: Node, relation: str, other: Any, answer: bool, rival: Node | None = None) -> None:
     """Note on a Value, under `traced`, that Python asked for its data: once for each line."""
     if SETTING.get().traced:
         line = here()
+        here_too = [choice for choice in v.about.choices if choice.line == line]
+        if other is THROUGH and any(choice.other != THROUGH for choice in here_too):
+            return
         kept = [choice for choice in v.about.choices if choice.line != line]
         choice = Choice(relation, str(other), answer, line, 0 if rival is None else rival._order)
         v.about = v.about._replace(choices=(*kept, choice))

@@ -75,7 +75,10 @@ def _same_again(node: Node, leaf: Node) -> bool:
 def guarded(
     name: str, closure: Backward, operands: Sequence[Any], now: list[Any], then: list[Any]
 ) -> Backward:
-    """Wrap a closure so that it first compares operands and result with what they were then."""
+    """Wrap a closure so that it first compares operands and result with what they were then.
+
+    What it writes into the gradient that it is given is found, too.
+    """
     whose = [name_of(v) if isinstance(v, Node) else "a constant" for v in operands]
     kept = [*zip([*whose, "its result"], now, then, strict=True)]
 
@@ -86,7 +89,14 @@ def guarded(
 
     def checked_backward(g: Array) -> Contributions:
         guard()
-        return closure(g)
+        given = np.array(g)
+        contributions = closure(g)
+        if not np.array_equal(g, given, equal_nan=True):
+            raise GraphError(
+                f"{name}: its closure wrote into g, which other nodes may hold; it has to return "
+                "arrays of its own"
+            )
+        return contributions
 
     checked_backward.guard = guard  # type: ignore[attr-defined]  # for a pass that runs rules again
     checked_backward.__wrapped__ = closure  # type: ignore[attr-defined]  # for a debugger

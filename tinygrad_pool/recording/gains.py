@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
 from math import inf, log10, nan
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -116,26 +117,33 @@ class GainPath:
         """Write which step above the last shrinks the gradient most, by a slope of nearly 0.
 
         "" if it shrinks by less than a trend there or in all, as of a logarithm of what is small.
+        A constant factor above the first weight is left out: it scales the loss.
         """
-        least = -log10(TREND)
-        steps = [s for s in self.steps[:-1] if s.decades < least] if self.decades < least else []
-        for s in sorted(steps, key=lambda s: s.decades):
-            if flat := self._flat(s):
-                step = GainPath([s.node, s.below], [s.before, s.after], self.call)
-                return f"{step.summary()}: {flat} there{made_at(s.node)}"
-        return ""
+        least, under = -log10(TREND), False
+        found: list[tuple[float, Gain, str]] = []
+        for s in self.steps[:-1] if self.decades < least else []:
+            if s.decades < least and (flat := self._flat(s, under)):
+                found.append((s.decades, s, flat))
+            under |= bool(s.leaves)
+        if not found:
+            return ""
+        _, s, flat = min(found, key=itemgetter(0))
+        step = GainPath([s.node, s.below], [s.before, s.after], self.call)
+        return f"{step.summary()}: {flat} there{made_at(s.node)}"
 
-    def _flat(self, s: Gain) -> str:
+    def _flat(self, s: Gain, constants: bool) -> str:
         """Write that a local derivative is nearly 0; "" if it is not."""
         of, operands = traits_of(s.node.rule), s.node.parents
         if of.vanishes and of.sparsity == "elementwise":
             return f"the local derivative of {s.node.op} is nearly 0"
-        other = next((p for p in operands[:2] if p is not s.below), None)
-        if of.unit == "product" and len(operands) == 2 and isinstance(other, Node):
-            largest = float(np.abs(other._numbers).max(initial=0.0))
-            if largest < 1 / TREND:
-                name = self.call(leaf_below(other))
-                return f"the other factor, {name}, is no larger than {number(largest)}"
+        others = [p for p in operands if p is not s.below] if of.unit == "product" else []
+        if len(others) != 1 or len(operands) != 2:  # a square has none
+            return ""
+        other, known = others[0], isinstance(others[0], Node)
+        largest = float(np.abs(other._numbers if known else other).max(initial=0.0))
+        if (known or constants) and largest < 1 / TREND:
+            name = f", {self.call(leaf_below(other))}," if known else ""
+            return f"the other factor{name} is no larger than {number(largest)}"
         return ""
 
     def between_names(self) -> GainPath:

@@ -15,7 +15,6 @@ from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.formatting import number, several, subscript
-from tinygrad_pool.recording.source import made_at
 from tinygrad_pool.recording.strongest_paths import Depth, StrongestPaths
 from tinygrad_pool.rules import accumulations, arithmetic
 from tinygrad_pool.rules.arguments import Shape, axes_of
@@ -187,7 +186,7 @@ class GradientExplainer:
     def cause(self, below: Node, cell: int, entry: Entry) -> str:
         """Explain why one unit sends nothing to an element below it."""
         who = f"{self.at(below, cell)} gets nothing from {self.at(entry.node, entry.cell)}"
-        return f"{who}: {entry.reason}{made_at(entry.node)}"
+        return f"{who}: {entry.reason}"
 
     def at(self, node: Node, cell: int) -> str:
         """Name one element of a node."""
@@ -291,7 +290,9 @@ def _sent(step: Step, i: int, cell: int, units: Indices, weights: NDArray[Any]) 
     own = step.node.parents[i].dtype
     sent: NDArray[Any] = (np.reshape(step.upstream, -1)[units] * weights).astype(own)
     masked = (weights == 0) & ~np.isfinite(sent)  # ∞ through a slope of 0, and perhaps chosen away
-    if np.isfinite(total) or not np.isfinite(sent[~masked]).all():
+    with np.errstate(all="ignore"):
+        others = sent[~masked].sum()
+    if np.isfinite(total) or (not np.isfinite(others) and np.isnan(others) == np.isnan(total)):
         sent[masked] = 0
     if total == 0 and not (np.any(sent < 0) and np.any(sent > 0)):  # they underflow, none cancels
         sent[:] = 0

@@ -158,7 +158,7 @@ def _origins(ledger: GradientExplainer, node: Node, cell: int, entries: list[Ent
             causes[_unseen(ledger, below, at)] = ""
         for e in found:
             if e.upstream or not e.local:
-                causes[ledger.cause(below, at, e)] = e.node.op
+                causes[ledger.cause(below, at, e) + made_at(e.node)] = e.node.op
             elif e.node is ledger.loss:
                 causes["the pass began with the gradient 0"] = ""
             elif (e.node, e.cell) not in seen:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
+from functools import cached_property
 from math import inf, sqrt
 from typing import Any, NamedTuple
 
@@ -47,6 +48,16 @@ class StrongestPaths:
     def size(self, node: Node) -> float:
         """Compute `|grad|` of a node."""
         return length(self._grads[node])
+
+    @cached_property
+    def least(self) -> dict[Node, float]:
+        """The smallest gradient on the way from the loss to each node, by root mean square."""
+        found: dict[Node, float] = {}
+        for node, _, _ in self._steps:
+            size = self.size(node) / sqrt(node.size) if node.size else inf
+            above = self.above.get(node)
+            found[node] = size if above is None else min(size, found[above])
+        return found
 
     def up(self, node: Node, top: Node) -> list[Node]:
         """List the path from a node up to another, or to one that got nothing but NaN or 0."""
