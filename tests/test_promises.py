@@ -428,6 +428,14 @@ class TestDataChangedAfterUse:
         E.backward()
         assert w.grad.tolist() == slopes == [2.0, 4.0]
 
+    def test_an_element_that_was_written_before_an_assignment_is_found(self):
+        w = Value([1.0, 2.0])
+        E = (w * w).sum()
+        w.data[0] = 7.0
+        w.data = [3.0, 4.0]
+        with pytest.raises(GraphError, match="changed in place"):
+            E.backward()
+
     def test_slopes_taken_by_hand_disturb_no_view_either(self):
         w = Value([[1.0, 2.0]])
         held = w.data

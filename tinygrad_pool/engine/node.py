@@ -177,6 +177,8 @@ class LeafNode(Node):
     def data(self, new: Any) -> None:
         in_place = new is self._numbers and isinstance(new, np.ndarray)
         if not in_place:
+            if self._lent:
+                self.look()  # at the old array: graphs hold it
             self._numbers, self._lent = (
                 cast_like(self._numbers, new, f"data of {name_of(self)}"),
                 False,
