@@ -57,6 +57,14 @@ def test_a_thousand_is_not_too_large(name):
     assert np.isnan(getattr(tg, name)(Value([np.nan])).data).all()
 
 
+@pytest.mark.parametrize(("dtype", "far"), [(np.float16, 3000.0), (np.float32, 1e20)])
+def test_gelu_by_tanh_is_straight_where_squares_overflow(dtype, far):
+    x = Value(np.array([far, -far], dtype))
+    with np.errstate(over="ignore"):
+        tg.gelu(x, approximate="tanh").sum().backward()
+    assert x.grad.tolist() == [1.0, 0.0]
+
+
 KINKS = {
     "leaky_relu": {0.0: 0.01},
     "elu": {0.0: 1.0},

@@ -84,6 +84,19 @@ def test_windows_wider_than_the_plane_find_their_winners(width, ties, at_random)
 
 
 @both_ties
+@pytest.mark.parametrize(
+    ("shape", "kernel", "padding"), [((40, 300), (1, 2), (0, 1)), ((5, 40, 50), (1, 2, 2), 0)]
+)
+def test_an_axis_along_which_windows_are_one_cell_long_may_have_long_steps(
+    shape, kernel, padding, ties
+):
+    x = np.random.default_rng(0).integers(0, 3, shape).astype(float)
+    windows = windows_of("max_pool", len(kernel), kernel, padding=padding)
+    winners = fast_winners(x, windows, ties)
+    np.testing.assert_array_equal(winners, winning_links(x, windows=windows, ties=ties).first)
+
+
+@both_ties
 def test_a_gradient_broadcast_from_one_number_is_sent_back_whole(ties, at_random):
     x = np.random.default_rng(0).integers(0, 3, (2, 7, 7)).astype(float)
     windows = windows_of("max_pool2d", 2, 3, stride=2, padding=1)

@@ -19,12 +19,13 @@ from tinygrad_pool.functional import operations
 Axes = int | Sequence[int] | None
 
 NUMPY = """
-abs ceil cos cosh exp exp2 expm1 floor floor_divide isinf isnan log log1p logical_and logical_not
-logical_or logical_xor round sign sin sinh sqrt square stack tan tanh trunc
+abs ceil cos cosh exp exp2 expm1 floor floor_divide fmod hypot isinf isnan log log1p logical_and
+logical_not logical_or logical_xor remainder round sign sin sinh sqrt square stack tan tanh trunc
 """
 RENAMED = {
     **{"acos": "arccos", "acosh": "arccosh", "asin": "arcsin", "asinh": "arcsinh"},
-    **{"atan": "arctan", "atanh": "arctanh", "eq": "equal", "ne": "not_equal", "lt": "less"},
+    **{"atan": "arctan", "atan2": "arctan2", "atanh": "arctanh"},
+    **{"eq": "equal", "ne": "not_equal", "lt": "less"},
     **{"le": "less_equal", "gt": "greater", "ge": "greater_equal", "bitwise_not": "invert"},
     **{"permute": "transpose", "unsqueeze": "expand_dims"},
 }
@@ -75,6 +76,10 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     "mean": lambda x, axes=None, keepdim=False, dtype=None: np.mean(
         cast(x, dtype), axis=axes_of(axes), keepdims=keepdim
     ),
+    "prod": lambda x, axis=None, keepdim=False, dtype=None: np.prod(
+        cast(x, dtype), axis=axis, keepdims=keepdim
+    ),
+    "cumprod": lambda x, axis, dtype=None: np.cumprod(cast(x, dtype), axis=axis),
     "type_as": lambda x, other: cast(x, other.dtype),
     "arange": lambda *bounds, dtype=None: np.arange(*bounds, dtype=dtype),
     "scalar_tensor": np.asarray,
@@ -153,6 +158,21 @@ def var(x: Any, axes: Axes = None, correction: Any = 1, keepdim: bool = False) -
     mean = np.mean(x, axis=over, keepdims=True)
     total = np.sum(np.square(x - mean), axis=over, keepdims=keepdim)
     return total / max(x.size // max(mean.size, 1) - c, 0)
+
+
+@translates("aten.sort")
+def sort(x: Any, axis: int = -1, descending: bool = False) -> Any:
+    """Sort along an axis; also return where each came from."""
+    sign = -1 if descending else 1
+    order = np.argsort(sign * data_of(x), axis=axis, kind="stable")
+    return sign * np.sort(sign * x, axis=axis), order
+
+
+@translates("aten.topk")
+def topk(x: Any, k: int, axis: int = -1, largest: bool = True, _: bool = True) -> Any:
+    """Take the k largest along an axis, or the smallest; also return where each came from."""
+    cut = (slice(None),) * (axis % np.ndim(x)) + (slice(k),)
+    return tuple(part[cut] for part in sort(x, axis, largest))
 
 
 def _shares(f: Callable[..., Any]) -> Callable[..., Any]:

@@ -163,7 +163,7 @@ class LeafNode(Node):
     _assigned: int  # the time of the last change of the data …
     _mutated: int  # … and of the last one in place
     _bits: bytes | None  # as the operations until now saw them; None if none did since a change
-    _lent: bool  # whether the array may have been changed since it was last looked at
+    _lent: bool  # whether the array was handed out: who holds it may change it at any time
 
     @property
     def data(self) -> Any:
@@ -177,6 +177,8 @@ class LeafNode(Node):
     def data(self, new: Any) -> None:
         in_place = new is self._numbers and isinstance(new, np.ndarray)
         if not in_place:
+            if self._lent:
+                self.look()  # at the old array: graphs hold it
             self._numbers, self._lent = (
                 cast_like(self._numbers, new, f"data of {name_of(self)}"),
                 False,
@@ -186,7 +188,7 @@ class LeafNode(Node):
 
     def look(self) -> None:
         """Find out whether an array that was handed out has changed since the last look."""
-        now, self._lent = np.ascontiguousarray(self._numbers), False
+        now = np.ascontiguousarray(self._numbers)
         if self._bits is not None and self._bits.startswith(now.data):  # compared without a copy
             return
         if self._bits is not None:

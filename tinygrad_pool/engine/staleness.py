@@ -55,7 +55,6 @@ def _look_at(nodes: Sequence[Node]) -> None:
     for leaf in nodes:
         if leaf._closure is None and isinstance(leaf, LeafNode) and leaf._bits is not None:
             leaf.look()
-            leaf._lent = True  # who holds the array may still change it
 
 
 def _same_again(node: Node, leaf: Node) -> bool:

@@ -157,7 +157,7 @@ class Module(Saved, WithHabits):
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """Copy the data of every parameter and buffer, by name."""
         parts = self._by_name().items()
-        return {n: np.array(p.data if isinstance(p, Value) else p) for n, p in parts}
+        return {n: np.array(p._numbers if isinstance(p, Value) else p) for n, p in parts}
 
     def _shapes(self, _: Any) -> dict[str, Shape]:
         return {name: part.shape for name, part in self._by_name().items()}

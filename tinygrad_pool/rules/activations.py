@@ -156,7 +156,8 @@ def gelu(x: Array, approximate: str = "none") -> tuple[Array, Backward]:
         scale = math.sqrt(2.0) / ROOT_OF_PI
         t = plain(np.tanh(scale * (x + CUBIC * x * x * x)), x)
         share = 0.5 + 0.5 * t
-        density = 0.5 * (1.0 - t * t) * scale * (1.0 + 3.0 * CUBIC * x * x)
+        flat = 1.0 - t * t  # 0 where x² might overflow
+        density = 0.5 * scale * (flat + 3.0 * CUBIC * (flat * x * x))
 
     def gelu_backward(g: Array) -> Contributions:
         to_x = g * (share + x * density)

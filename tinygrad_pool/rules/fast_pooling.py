@@ -110,7 +110,10 @@ def _tiling(windows: AnyWindows, shape: Shape) -> Windows | None:
 def _maxima(planes: Floats, windows: Windows, ties: str) -> tuple[Floats, NDArray[Any]]:
     """Find the maximum of each window, and how far from the window's corner the winner lies."""
     space = planes.shape[1:]
-    far = [d * prod(space[axis + 1 :]) for axis, d in enumerate(windows.dilation)]
+    far = [
+        d * prod(space[axis + 1 :]) if k > 1 else 0  # so that a byte holds steps that are taken
+        for axis, (k, d) in enumerate(zip(windows.kernel, windows.dilation, strict=True))
+    ]
     furthest = sum((k - 1) * step for k, step in zip(windows.kernel, far, strict=True))
     places = np.min_scalar_type(furthest)
     steps = [places.type(step) for step in far]
