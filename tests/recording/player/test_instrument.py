@@ -321,6 +321,23 @@ class TestInABrowser:
         assert page.locator("#curve svg").get_attribute("aria-label").startswith("E from ")
 
     @pytest.mark.parametrize(
+        "f",
+        [lambda a: tg.relu(a) ** 2, lambda a: tg.lp_pool1d(tg.stack([a, Value(2.0)]), 2, 2).sum()],
+    )
+    def test_a_decision_at_which_no_slope_jumps_is_no_kink(self, opened, f):
+        page = opened(f(Value(1.0, label="a")))
+        assert page.locator("#turns").text_content() == ""
+        assert page.locator("#curve .turn").count() == 0
+
+    def test_it_is_said_where_the_pass_begins(self, opened):
+        page = opened(Value(2.0, label="a") * 3.0)
+        page.get_by_label("Gradient of").select_option(label="mul#1")
+        begins = "because the pass begins here, with the gradient that it was given"
+        assert page.locator("#because").text_content() == begins
+        page.get_by_label("a were").fill("5")
+        assert page.locator("#because").text_content() == begins
+
+    @pytest.mark.parametrize(
         ("f", "kinks"),
         [
             (lambda a: tg.maximum(a, 1.0, ties="even") * 3.0, "1 (maximum#1, 1 wins below and a"),

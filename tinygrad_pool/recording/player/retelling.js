@@ -65,8 +65,8 @@ function becauseOf(done, i) {
   const grad = done.grads[i];
   const names = engine.facts.map((fact) => fact.name);
   if (grad === undefined) return ["no node that got a gradient hands one on to it"];
+  if (i === engine.nodes.length - 1) return pass.boxes[i].because.slice(0, 1); // the pass begins here
   if (flat(grad).every((g) => g !== 0 && Number.isFinite(g))) return [];
-  if (i === engine.nodes.length - 1) return ["the pass begins here, with the gradient that it was given"];
   if (engine.nodes.some((node) => node.shape.length) || flat(grad).some((g) => !Number.isFinite(g))) {
     return flat(grad).some(Boolean) ? [] : ["the page explains zeros of numbers only; tg.record(…).why explains this one"];
   }
