@@ -329,6 +329,19 @@ class TestInABrowser:
         assert page.locator("#turns").text_content() == ""
         assert page.locator("#curve .turn").count() == 0
 
+    def test_a_nan_is_told_as_python_tells_it_and_wins_with_other_numbers_too(self, opened):
+        a, b = Value(np.nan, label="a"), Value(1.0, label="b")
+        page = opened(tg.maximum(a, b) * b)
+        page.get_by_role("button", name="To the end").click()
+        page.get_by_label("Gradient of").select_option(label="b")
+        assert page.locator("#because").text_content() == "because a is not finite"
+        assert page.get_by_role("button", name="Reset").is_disabled()
+        lost = "to b: g · [b wins] = 1 · 0 = 0: it lost to a, which is nan"
+        assert lost in page.locator("#sends").text_content()
+        page.locator("#leaf").select_option(label="b")
+        page.get_by_label("b were").fill("5")
+        assert "it lost to a, which is nan" in page.locator("#sends").text_content()
+
     def test_it_is_said_where_the_pass_begins(self, opened):
         page = opened(Value(2.0, label="a") * 3.0)
         page.get_by_label("Gradient of").select_option(label="mul#1")

@@ -56,7 +56,7 @@ function reason(done, step, k) {
   const { values, best, winner } = contest(done, i);
   const mine = fact.places[k];
   const behind = best - values[mine];
-  const how = behind ? `, by ${number(behind)}` : " in a tie";
+  const how = Number.isNaN(best) ? ", which is nan" : behind ? `, by ${number(behind)}` : " in a tie";
   return `it lost to ${fact.rivals[winner].name}${how}`;
 }
 
