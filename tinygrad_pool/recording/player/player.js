@@ -3,6 +3,7 @@
 
 const pass = JSON.parse(document.getElementById("pass").textContent);
 const [part, end] = [(id) => document.getElementById(id), pass.moves.length];
+const buttonFor = (deed) => document.querySelector(`[data-do="${deed}"]`);
 const boxes = pass.boxes.map((box) => ({ ...box, group: part(box.id) }));
 const [LISTED, TINY, LEGIBLE] = [12, 0.6, 0.9];
 const MATHML = "http://www.w3.org/1998/Math/MathML";
@@ -371,7 +372,7 @@ function remember() {
 function pause() {
   clearTimeout(timer);
   timer = undefined;
-  const button = document.querySelector('[data-do="play"]');
+  const button = buttonFor("play");
   button.textContent = "▶ Play";
   button.setAttribute("aria-label", "Play");
 }
@@ -384,7 +385,7 @@ function play() {
     remember();
     return;
   }
-  const button = document.querySelector('[data-do="play"]');
+  const button = buttonFor("play");
   button.textContent = "❚❚ Pause";
   button.setAttribute("aria-label", "Pause");
   const tick = () => {
@@ -467,4 +468,4 @@ function look() {
 
 part("fixed").textContent = pass.fixed && `Numbers are fixed in this page: ${pass.fixed}.`;
 for (const name of ["whatif", "guess"]) part(name).hidden = true;
-document.querySelector('[data-do="guess"]').hidden = !pass.engine;
+buttonFor("guess").hidden = !pass.engine;

@@ -200,7 +200,7 @@ function begin() {
 
 function guess() {
   guessing = !guessing;
-  const button = document.querySelector('[data-do="guess"]');
+  const button = buttonFor("guess");
   button.setAttribute("aria-pressed", guessing);
   button.textContent = guessing ? "Stop" : "Predict";
   document.body.classList.toggle("guessing", guessing);

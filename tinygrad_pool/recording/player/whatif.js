@@ -241,7 +241,7 @@ function showNumber() {
   }
   part("slide").value = x;
   part("slide").setAttribute("aria-valuetext", `${called()} = ${number(x)}`);
-  document.querySelector('[data-do="reset"]').disabled = unchanged();
+  buttonFor("reset").disabled = unchanged();
   showCurve();
   showTurns();
 }
