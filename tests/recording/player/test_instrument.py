@@ -334,7 +334,7 @@ class TestInABrowser:
         page = opened(tg.maximum(a, b) * b)
         page.get_by_role("button", name="To the end").click()
         page.get_by_label("Gradient of").select_option(label="b")
-        assert page.locator("#because").text_content() == "because a is not finite"
+        assert page.locator("#because").text_content() == "because a was set to nan"
         assert page.get_by_role("button", name="Reset").is_disabled()
         lost = "to b: g · [b wins] = 1 · 0 = 0: it lost to a, which is nan"
         assert lost in page.locator("#sends").text_content()
