@@ -529,6 +529,19 @@ class TestInABrowser:
         page.get_by_role("button", name="Check").click()
         assert re.search(r"and one of many: it is ", page.locator("#guess li").text_content())
 
+    def test_a_nan_and_an_infinity_are_not_asked_for(self, opened):
+        with np.errstate(divide="ignore"):
+            page = opened(np.sqrt(Value(0.0, label="a")) + Value(2.0, label="b"), start="predict")
+        assert page.locator("#guess label").all_text_contents() == [
+            "to sqrt#1, which is 0",
+            "to b, which is 2",
+        ]
+        for field in page.locator("#guess input").all():
+            field.fill("1")
+        for name in ("Check", "Next"):
+            page.get_by_role("button", name=name).click()
+        assert page.locator("#guess .ask").text_content() == "You predicted 2 of 2."
+
     def test_a_graph_where_nothing_is_sent_has_no_questions(self, opened):
         page = opened(tg.lift(lambda x: (x * 2.0, lambda _: (None,)))(Value(2.0)), start="predict")
         assert page.locator("#guess .ask").text_content() == "You predicted 0 of 0."

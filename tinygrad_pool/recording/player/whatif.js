@@ -237,7 +237,7 @@ function showNumber() {
   const { single } = engine.nodes[leaf];
   const typed = +part("to").value;
   if (document.activeElement !== part("to") || (single ? Math.fround(typed) : typed) !== x) {
-    part("to").value = !Number.isFinite(x) ? "" : single ? +x.toPrecision(8) : x;
+    part("to").value = !isFinite(x) ? "" : single ? +x.toPrecision(8) : x;
   }
   part("slide").value = x;
   part("slide").setAttribute("aria-valuetext", `${called()} = ${number(x)}`);
