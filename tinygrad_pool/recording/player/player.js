@@ -226,7 +226,7 @@ function bringIn(box) {
 function showStory() {
   const move = moves[at - 1];
   part("says").setAttribute("aria-live", timer ? "off" : "polite"); // who listens is told of stops
-  part("says").textContent = move ? `${at} of ${end}: ${move.says}` : `Before the first of ${end} steps`;
+  part("says").textContent = move ? `${at} of ${end}: ${move.says}` : `Before step 1 of ${end}`;
   part("line").textContent = (move && boxes[move.box].line) ?? "";
   part("equations").replaceChildren();
   for (const text of move?.equations ?? []) typeset(text, element("li", {}, part("equations")));
