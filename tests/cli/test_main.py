@@ -22,6 +22,23 @@ def test_version_and_help(capsys):
         assert text in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("command", "about", "out"),
+    [
+        ("demo", "Train on real digits", "default: tinygrad_pool_demo"),
+        ("draw", "Run a script and draw one of its Values.", "default: graph.svg; or .png"),
+        ("frames", "a slide each step.", "default: slides"),
+        ("export", "write its network as an ONNX file.", ""),
+    ],
+)
+def test_the_help_of_a_command_says_what_it_does_and_what_it_writes(command, about, out, capsys):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    told = capsys.readouterr().out
+    assert about in told
+    assert out in told
+
+
 def test_without_arguments_it_shows_the_help(capsys):
     assert main([]) == 0
     printed = capsys.readouterr().out

@@ -55,7 +55,7 @@ class TestANotebook:
         monkeypatch.setenv(VARIABLE, "absent")
         assert show(Value(2.0)) == {"text/plain": "Value(data=2.0)"}
         passed = tg.record(Value(2.0).exp())
-        said = "Recording(1 steps, at 0)"
+        said = "Recording(1 step, at 0)"
         assert show(passed) == {"text/plain": said, "text/html": f"<pre>{said}</pre>"}
         assert "pip install 'tinygrad_pool[render]'" in show(tg.draw(Value(2.0)))["text/plain"]
 
@@ -70,7 +70,7 @@ class TestANotebook:
         x = Value(1.0)
         for _ in range(65_000):
             x = x + 1.0
-        assert show(tg.record(x))["text/html"] == "<pre>Recording(65000 steps, at 0)</pre>"
+        assert show(tg.record(x))["text/html"] == "<pre>Recording(65,000 steps, at 0)</pre>"
 
     def test_a_picture_shows_itself(self, show):
         picture = tg.draw(Value(2.0, label="<a>"))

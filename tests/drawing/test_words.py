@@ -105,6 +105,12 @@ def test_a_plot_is_told_by_its_axes():
     assert caption_of(figure, "") == ("Learning", "training loss against epoch.")
 
 
+def test_a_pooled_grid_is_told_by_its_titles_and_its_legend():
+    title, text = caption_of(tg.draw_windows(tg.max_pool1d(tg.Value([1.0, 2.0], label="x"), 2)), "")
+    assert title == "Plot of x, 1 × 2; max_pool1d, 1 × 1"
+    assert text.startswith(f"{title}: a box is a window; ")
+
+
 def test_a_plot_without_names_is_a_plot():
     from matplotlib.figure import Figure
 

@@ -119,6 +119,12 @@ def test_shares_of_a_tie_are_their_weights():
     assert [on for *_, on, _ in links(drawn(y, [6.0]), 1)] == [["0.333", "2"]] * 3 + [["0", "0"]]
 
 
+def test_only_weights_that_are_0_and_1_are_called_so(overlapping):
+    tied = tg.max_pool1d(Value([1.0, 1.0]), 2, ties="even")
+    assert "the same as a layer of weights, y = P z" in drawn(tied, [1.0]).source
+    assert "the same as a layer of 0/1 weights, y = P z" in overlapping.source
+
+
 def test_infinities_and_nan_are_drawn():
     x = Value([inf, -inf, nan, 1.0])
     assert [lines[0] for lines in circles(drawn(tg.max_pool1d(x, 4)), 0).values()] == [

@@ -44,3 +44,10 @@ def test_a_rule_of_ones_own_is_read_too_and_one_without_words_has_none():
     assert equations_of(tg.lift(cube)(Value(2.0))) == ["y = x³", "∂E/∂x = 3 g x²"]
     assert equations_of(tg.lift(silent)(Value(2.0))) == []
     assert equations_of(Value(2.0)) == []
+
+
+@pytest.mark.parametrize("pool", [tg.max_pool1d, tg.avg_pool1d, lambda x, n: tg.lp_pool1d(x, 2, n)])
+def test_pools_say_what_they_look_at_in_signs_that_a_page_can_set(pool):
+    stated = " ".join(equations_of(pool(Value([1.0, 2.0]), 2)))
+    assert "window k" in stated
+    assert not set("{}") & set(stated)

@@ -13,6 +13,7 @@ from tinygrad_pool.errors import TinygradPoolError
 from tinygrad_pool.formatting import PLAINLY
 
 Run: TypeAlias = Callable[[argparse.Namespace], None]
+DEFAULT, REST = "default: %(default)s", "What follows -- are arguments of the script's own."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -70,25 +71,23 @@ def _parser() -> _Parser:
     parser.set_defaults(run=lambda _: parser.print_help())
     commands = parser.add_subparsers(metavar="COMMAND")
 
-    demo = commands.add_parser("demo", help="train on real digits, check the derivation, draw it")
-    demo.add_argument("--out", type=Path, default=Path("tinygrad_pool_demo"), metavar="FOLDER")
-    demo.add_argument("--seed", type=_natural, default=0, metavar="N")
-    demo.add_argument("--epochs", type=_positive, default=30, metavar="N")
+    demo = _add(commands, "demo", "train on real digits, check the derivation, draw it")
+    _add_out(demo, "tinygrad_pool_demo", "FOLDER")
+    demo.add_argument("--seed", type=_natural, default=0, metavar="N", help=DEFAULT)
+    demo.add_argument("--epochs", type=_positive, default=30, metavar="N", help=DEFAULT)
     demo.add_argument("--quiet", action="store_true", help="print nothing but errors")
     demo.set_defaults(run=digits.demo)
 
     def for_script(run: Run, about: str, **script: Any) -> argparse.ArgumentParser:
         """Add a command that runs a script and looks at one of its Values."""
-        command: argparse.ArgumentParser = commands.add_parser(
-            run.__name__, help=about, epilog="What follows -- are arguments of the script's own."
-        )
+        command = _add(commands, run.__name__, about, epilog=REST)
         command.add_argument("script", type=Path, metavar="SCRIPT.py", **script)
         command.add_argument("--value", metavar="NAME", help="default: the last number it made")
         command.set_defaults(run=run)
         return command
 
     draw = for_script(scripts.draw, "run a script and draw one of its Values")
-    draw.add_argument("-o", "--out", type=Path, default=Path("graph.svg"), metavar="FILE")
+    _add_out(draw, "graph.svg", more="; or .png, .pdf, .html, .dot")
     draw.add_argument(
         "--detail", default="auto", help="auto, full, ops; or to fold: scopes, layers, turns, forms"
     )
@@ -101,7 +100,7 @@ def _parser() -> _Parser:
     for_script(scripts.unroll, "write a script's two passes as a straight-line program")
 
     slides = for_script(scripts.frames, "draw a script's backward pass, a slide each step")
-    slides.add_argument("-o", "--out", type=Path, default=Path("slides"), metavar="FOLDER")
+    _add_out(slides, "slides", "FOLDER")
     slides.add_argument("--format", default="svg", help="svg, png, pdf or gif")
     slides.add_argument("--theme", default="light", help="light or dark")
 
@@ -112,7 +111,7 @@ def _parser() -> _Parser:
     for_script(scripts.diagnose, "say what keeps a script's network from learning")
 
     player = for_script(scripts.play, "write a page that plays a script's backward pass")
-    player.add_argument("-o", "--out", type=Path, default=Path("backward.html"), metavar="FILE")
+    _add_out(player, "backward.html")
     player.add_argument("--open", action="store_true", help="open it in the browser, too")
     player.add_argument(
         "--predict", action="store_true", help="begin with questions: what does each step send?"
@@ -124,7 +123,7 @@ def _parser() -> _Parser:
         nargs="?",
         help="default: a network trained on the digits, over all images that it has not seen",
     )
-    same.add_argument("-o", "--out", type=Path, default=Path("equivalence.svg"), metavar="FILE")
+    _add_out(same, "equivalence.svg")
 
     onnx = for_script(networks.export, "run a script and write its network as an ONNX file")
     onnx.add_argument("out", type=Path, metavar="FILE.onnx")
@@ -132,7 +131,7 @@ def _parser() -> _Parser:
 
     for_script(networks.crosscheck, "compare a script's nodes with PyTorch's, one by one")
 
-    vscode = commands.add_parser("vscode", help="write how VS Code steps from closure to closure")
+    vscode = _add(commands, "vscode", "write how VS Code steps from closure to closure")
     vscode.add_argument("folder", type=Path, nargs="?", default=Path(), metavar="FOLDER")
     vscode.add_argument("--print", action="store_true", help="write nothing, print it")
     vscode.add_argument(
@@ -140,10 +139,23 @@ def _parser() -> _Parser:
     )
     vscode.set_defaults(run=editor.vscode)
 
-    adapter = commands.add_parser("dap", help="let an editor step back and forth: a debug adapter")
+    adapter = _add(commands, "dap", "let an editor step back and forth: a debug adapter")
     adapter.add_argument("--port", type=_port, metavar="N", help="0: any; default: stdin, stdout")
     adapter.set_defaults(run=editor.dap)
     return parser
+
+
+def _add(commands: Any, name: str, about: str, **more: Any) -> argparse.ArgumentParser:
+    """Add a command; its own help says what it does, too."""
+    said = f"{about[0].upper()}{about[1:]}."
+    return commands.add_parser(name, help=about, description=said, **more)  # type: ignore[no-any-return]
+
+
+def _add_out(
+    command: argparse.ArgumentParser, out: str, kind: str = "FILE", more: str = ""
+) -> None:
+    options: dict[str, Any] = {"type": Path, "default": Path(out), "metavar": kind}
+    command.add_argument("-o", "--out", help=DEFAULT + more, **options)
 
 
 def _natural(text: str) -> int:

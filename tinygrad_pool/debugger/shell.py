@@ -293,8 +293,8 @@ def debug(
     asks = can_ask()
     if not commands and not asks:
         raise ToolError(
-            "debug: needs a terminal for its prompt; without one, give commands='node; why a', "
-            "or use tg.record(loss) in a program"
+            "debug: needs a terminal for its prompt; without one, give commands='node; why a' "
+            "(in a shell -c 'node; why a'), or use tg.record(loss) in a program"
         )
     lines = [line for line in commands.replace("\n", ";").split(";") if line.strip()]
     if flag(pdb, "debug: pdb"):

@@ -16,7 +16,7 @@ from tinygrad_pool.drawing.nodes import AS_WRITTEN, BREAK, align
 from tinygrad_pool.drawing.wrapping import rows_of
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
-from tinygrad_pool.formatting import joined, range_of, shape
+from tinygrad_pool.formatting import counted, joined, range_of, shape
 
 if TYPE_CHECKING:
     from graphviz import Digraph
@@ -103,7 +103,7 @@ def _box(group: Group, is_root: bool, is_lit: bool) -> str:
         rows.append(row(theme.PAPER, shape(last.shape), theme.SOFT))
     weights = sum(node.size for node in nodes if not node.parents) if computed else 0
     if weights:
-        rows.append(row(theme.PAPER, f"{weights:,} weights", theme.SOFT))
+        rows.append(row(theme.PAPER, counted(weights, "weight"), theme.SOFT))
     shown = _shown(group, computed)
     rows.append(row(theme.PAPER, range_of(joined([n.data for n in shown])), key="data"))
     gradients = [node.grad for node in shown if node.has_grad]

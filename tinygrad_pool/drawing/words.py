@@ -84,8 +84,12 @@ def _plot_in_words(figure: "Figure") -> Caption:
     axes = [(plain(a.get_ylabel(), LONGEST), plain(a.get_xlabel(), LONGEST)) for a in figure.axes]
     what = ", ".join(y for y, _ in axes if y)
     against = ", ".join(x for _, x in axes if x)
-    title = plain(figure.get_suptitle(), LONGEST) or (f"Plot of {what}" if what else "Plot")
-    return Caption(title, f"{what or 'Plot'} against {against}." if against else f"{title}.")
+    named = what or "; ".join(plain(a.get_title(), LONGEST) for a in figure.axes if a.get_title())
+    title = plain(figure.get_suptitle(), LONGEST) or (f"Plot of {named}" if named else "Plot")
+    if against:
+        return Caption(title, f"{what or 'Plot'} against {against}.")
+    legend = plain(figure.get_supxlabel(), LONGEST)
+    return Caption(title, f"{title}: {legend}." if legend else f"{title}.")
 
 
 def _said(data: Any) -> str:

@@ -59,7 +59,7 @@ def _adaptive_max_pool(
 def _adaptive_avg_pool(name: str, ndim: int, x: Any, output_size: Sizes) -> Value:
     """Average each of `output_size` windows over the last axes.
 
-    y_o = Σ_{l in window o} x_l / K_o            ∂E/∂x_l = Σ_o g_o [l in window o] / K_o
+    y_o = Σ_l x_l / K_o,  l in window o            ∂E/∂x_l = Σ_o g_o [l in window o] / K_o
 
     Window o of m on an axis of n cells looks at ⌊o n / m⌋ … ⌈(o + 1) n / m⌉ − 1; all else is as
     in avg_pool2d. None keeps an axis.

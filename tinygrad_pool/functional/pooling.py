@@ -157,7 +157,7 @@ def _avg_pool(
 ) -> Value:
     """Average each window over the last axes: a layer whose weights are all 1 / K.
 
-    y_k = Σ_{l in window k} x_l / K            ∂E/∂x_l = Σ_k g_k [l in window k] / K
+    y_k = Σ_l x_l / K,  l in window k            ∂E/∂x_l = Σ_k g_k [l in window k] / K
 
     K counts padded cells unless count_include_pad=False, and never the overhang of ceil_mode;
     divisor_override replaces K.
@@ -190,7 +190,7 @@ def _lp_pool(
 ) -> Value:
     """Take the p-norm of each window over the last axes, p being `norm_type`.
 
-    y_k = (Σ_{l in window k} |x_l|ᵖ)^(1/p)        ∂E/∂x_l = Σ_k g_k sign(x_l) (|x_l| / y_k)ᵖ⁻¹
+    y_k = (Σ_l |x_l|ᵖ)^(1/p),  l in window k        ∂E/∂x_l = Σ_k g_k sign(x_l) (|x_l| / y_k)ᵖ⁻¹
 
     Where all of a window is 0, so is the gradient. (PyTorch leaves out the magnitude: there, an
     odd p of negative units gives a negative sum, or NaN. And it scales up windows that end outside,

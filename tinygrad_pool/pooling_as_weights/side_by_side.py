@@ -21,11 +21,8 @@ if TYPE_CHECKING:
 WINDOWS, CELLS, BESIDE = 3, 12, 6
 TRIED = 100
 SENT = (" goes back along a link: weight · δ", "all that comes to a unit is ∂E/∂z")
-TITLES = (
-    ("as it is:", "links without weights"),
-    ("the same as a layer", "of 0/1 weights, y = P z"),
-)
-"""In two parts, which are two lines in a narrow picture."""
+TITLES = (("as it is:", "links without weights"), ("the same as a layer", "of {}, y = P z"))
+"""In two parts, which are two lines in a narrow picture; the weights are 0 and 1, unless shared."""
 
 
 class Cell(NamedTuple):
@@ -59,8 +56,11 @@ def draw_side_by_side(
     sent = [back + SENT[0], SENT[1]] if narrow else [back + "; ".join(SENT)]
     for line in (*sent, *rims, *[OTHERS] * bool(others)):
         theme.write_on(graph, line)
+    drawn = {contest.weight[i] for some in members.values() for i in some}
+    kind = "0/1 weights" if drawn <= {0, 1} else "weights"
+    titles = [[part.format(kind) for part in title] for title in TITLES]
     column: list[str] = []
-    for panel, title in enumerate(TITLES):
+    for panel, title in enumerate(titles):
         names = {cell: f"p{panel}c{k}" for k, cell in enumerate(cells)}
         tops = {u: f"p{panel}u{u}" for u in units}
         for cell, name in names.items():
@@ -89,7 +89,7 @@ def draw_side_by_side(
         graph.edge("title1", "p0c0", style="invis")
         graph.edge("title1", last, style="invis")
     size = f"{counted(len(units), 'unit')} over {counted(len(cells), 'cell')}"
-    said = f"{size}, {'; '.join(map(' '.join, TITLES))}."
+    said = f"{size}, {'; '.join(map(' '.join, titles))}."
     graph.comment = Caption(f"{sign(contest.node)} beside a layer of weights", said).comment()
     return graph
 

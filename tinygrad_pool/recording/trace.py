@@ -18,6 +18,7 @@ from tinygrad_pool.engine.steps import Step, refuse_copy, step_of
 from tinygrad_pool.engine.turns import HALF_DONE, TURN, take_turn
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
+from tinygrad_pool.formatting import counted
 from tinygrad_pool.recording.freshness import left_before
 from tinygrad_pool.recording.gains import GainPath
 from tinygrad_pool.recording.ledger import GradientExplainer
@@ -85,7 +86,7 @@ class Trace(Named):
         refuse_copy("a recording")
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({len(self)} steps, at {self.position})"
+        return f"{type(self).__name__}({counted(len(self), 'step')}, at {self.position})"
 
     @property
     def step(self) -> Step | None:

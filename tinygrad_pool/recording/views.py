@@ -10,7 +10,7 @@ import numpy as np
 from tinygrad_pool.drawing.labels import sign
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.staleness import set_since
-from tinygrad_pool.formatting import on_a_line
+from tinygrad_pool.formatting import counted, on_a_line
 from tinygrad_pool.recording.freshness import was_set
 from tinygrad_pool.recording.source import quoted_calls
 from tinygrad_pool.recording.steps import Change
@@ -33,7 +33,7 @@ def here(recording: Trace) -> str:
     if not len(recording):
         return f"no step leads back from {title(recording, recording.loss)}: it is a leaf"
     if step is None:
-        return f"before the first of {len(recording)} steps; node takes it"
+        return f"before the first of {counted(len(recording), 'step')}; node takes it"
     end = ", the last" if recording.position == len(recording) else ""
     arrived = f"{title(recording, step.node)} gets {on_a_line(step.upstream)}"
     lines = [f"{recording.position} of {len(recording)}{end}: {arrived}"]

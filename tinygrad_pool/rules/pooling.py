@@ -159,7 +159,7 @@ def avg_pool(
 ) -> tuple[Array, Backward]:
     """Average each window: the weighted layer whose links all have weight 1 / K.
 
-    y_k = Σ_{l in window k} x_l / K            ∂E/∂x_l = Σ_k g_k [l in window k] / K
+    y_k = Σ_l x_l / K,  l in window k            ∂E/∂x_l = Σ_k g_k [l in window k] / K
 
     K counts padded cells unless count_include_pad=False, and never the overhang of ceil_mode;
     divisor_override is a K of your own.
@@ -211,7 +211,7 @@ def avg_pool_by_unfolding(x: Array, windows: AnyWindows, K: Any, dtype: Any) -> 
 def lp_pool(x: Array, *, windows: Windows, norm_type: float = 2.0) -> tuple[Array, Backward]:
     """Take the p-norm of each window: p = 1 sums magnitudes, p → ∞ is the largest one.
 
-    y_k = (Σ_{l in window k} |x_l|ᵖ)^(1/p)        ∂E/∂x_l = Σ_k g_k sign(x_l) (|x_l| / y_k)ᵖ⁻¹
+    y_k = (Σ_l |x_l|ᵖ)^(1/p),  l in window k        ∂E/∂x_l = Σ_k g_k sign(x_l) (|x_l| / y_k)ᵖ⁻¹
 
     Where all of a window is 0, so is the gradient. A padded cell adds nothing.
 

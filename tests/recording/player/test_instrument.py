@@ -321,6 +321,38 @@ class TestInABrowser:
         assert page.locator("#curve svg").get_attribute("aria-label").startswith("E from ")
 
     @pytest.mark.parametrize(
+        "f",
+        [lambda a: tg.relu(a) ** 2, lambda a: tg.lp_pool1d(tg.stack([a, Value(2.0)]), 2, 2).sum()],
+    )
+    def test_a_decision_at_which_no_slope_jumps_is_no_kink(self, opened, f):
+        page = opened(f(Value(1.0, label="a")))
+        assert page.locator("#turns").text_content() == ""
+        assert page.locator("#curve .turn").count() == 0
+
+    def test_a_nan_is_told_as_python_tells_it_and_wins_with_other_numbers_too(self, opened):
+        a, b = Value(np.nan, label="a"), Value(1.0, label="b")
+        page = opened(tg.maximum(a, b) * b)
+        page.get_by_role("button", name="To the end").click()
+        page.get_by_label("Gradient of").select_option(label="b")
+        assert page.locator("#because").text_content() == "because a was set to nan"
+        assert page.get_by_role("button", name="Reset").is_disabled()
+        lost = "to b: g · [b wins] = 1 · 0 = 0: it lost to a, which is nan"
+        assert lost in page.locator("#sends").text_content()
+        page.locator("#leaf").select_option(label="b")
+        page.get_by_label("b were").fill("5")
+        assert "it lost to a, which is nan" in page.locator("#sends").text_content()
+
+    def test_it_is_said_where_the_pass_begins(self, opened):
+        page = opened(Value(2.0, label="a") * 3.0)
+        page.get_by_label("Gradient of").select_option(label="mul#1")
+        begins = "because the pass begins here, with the gradient that it was given"
+        assert page.locator("#because").text_content() == ""
+        page.get_by_role("button", name="To the end").click()
+        assert page.locator("#because").text_content() == begins
+        page.get_by_label("a were").fill("5")
+        assert page.locator("#because").text_content() == begins
+
+    @pytest.mark.parametrize(
         ("f", "kinks"),
         [
             (lambda a: tg.maximum(a, 1.0, ties="even") * 3.0, "1 (maximum#1, 1 wins below and a"),
@@ -496,6 +528,19 @@ class TestInABrowser:
         page.locator("#guess input").fill("−1,5 · 2")
         page.get_by_role("button", name="Check").click()
         assert re.search(r"and one of many: it is ", page.locator("#guess li").text_content())
+
+    def test_a_nan_and_an_infinity_are_not_asked_for(self, opened):
+        with np.errstate(divide="ignore"):
+            page = opened(np.sqrt(Value(0.0, label="a")) + Value(2.0, label="b"), start="predict")
+        assert page.locator("#guess label").all_text_contents() == [
+            "to sqrt#1, which is 0",
+            "to b, which is 2",
+        ]
+        for field in page.locator("#guess input").all():
+            field.fill("1")
+        for name in ("Check", "Next"):
+            page.get_by_role("button", name=name).click()
+        assert page.locator("#guess .ask").text_content() == "You predicted 2 of 2."
 
     def test_a_graph_where_nothing_is_sent_has_no_questions(self, opened):
         page = opened(tg.lift(lambda x: (x * 2.0, lambda _: (None,)))(Value(2.0)), start="predict")

@@ -243,7 +243,7 @@ class TestInABrowser:
         page = play(network())
         at = lambda: self.says(page).split(":")[0]  # noqa: E731
         press = lambda name: page.get_by_role("button", name=name, exact=True).click()  # noqa: E731
-        assert at() == "Before the first of 5 steps"
+        assert at() == "Before step 1 of 5"
         press("Step")
         press("Step")
         assert self.says(page) == "2 of 5: power#5 gets 1"
@@ -252,7 +252,7 @@ class TestInABrowser:
         press("To the end")
         assert at() == "5 of 5"
         press("To the start")
-        assert at() == "Before the first of 5 steps"
+        assert at() == "Before step 1 of 5"
         page.get_by_label("Step of the pass").fill("3")
         assert self.says(page) == "3 of 5: m (max) gets 4"
 

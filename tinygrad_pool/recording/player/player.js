@@ -3,6 +3,7 @@
 
 const pass = JSON.parse(document.getElementById("pass").textContent);
 const [part, end] = [(id) => document.getElementById(id), pass.moves.length];
+const buttonFor = (deed) => document.querySelector(`[data-do="${deed}"]`);
 const boxes = pass.boxes.map((box) => ({ ...box, group: part(box.id) }));
 const [LISTED, TINY, LEGIBLE] = [12, 0.6, 0.9];
 const MATHML = "http://www.w3.org/1998/Math/MathML";
@@ -225,7 +226,7 @@ function bringIn(box) {
 function showStory() {
   const move = moves[at - 1];
   part("says").setAttribute("aria-live", timer ? "off" : "polite"); // who listens is told of stops
-  part("says").textContent = move ? `${at} of ${end}: ${move.says}` : `Before the first of ${end} steps`;
+  part("says").textContent = move ? `${at} of ${end}: ${move.says}` : `Before step 1 of ${end}`;
   part("line").textContent = (move && boxes[move.box].line) ?? "";
   part("equations").replaceChildren();
   for (const text of move?.equations ?? []) typeset(text, element("li", {}, part("equations")));
@@ -254,7 +255,7 @@ function showLedger() {
   const state = now(box);
   const total = state.lines.map((line) => line.replace(/[\u2007\u00a0 ]+/g, " ").trim()).join("; ");
   part("sum").textContent = `= ${total}${state.lines[0] === "–" ? " (not computed)" : ""}`;
-  list("because", rest ? [] : box.because.map((text) => [`because ${text}`]));
+  list("because", rest || !at ? [] : box.because.map((text) => [`because ${text}`]));
 }
 
 function ask(i) {
@@ -371,7 +372,7 @@ function remember() {
 function pause() {
   clearTimeout(timer);
   timer = undefined;
-  const button = document.querySelector('[data-do="play"]');
+  const button = buttonFor("play");
   button.textContent = "▶ Play";
   button.setAttribute("aria-label", "Play");
 }
@@ -384,7 +385,7 @@ function play() {
     remember();
     return;
   }
-  const button = document.querySelector('[data-do="play"]');
+  const button = buttonFor("play");
   button.textContent = "❚❚ Pause";
   button.setAttribute("aria-label", "Pause");
   const tick = () => {
@@ -467,4 +468,4 @@ function look() {
 
 part("fixed").textContent = pass.fixed && `Numbers are fixed in this page: ${pass.fixed}.`;
 for (const name of ["whatif", "guess"]) part(name).hidden = true;
-document.querySelector('[data-do="guess"]').hidden = !pass.engine;
+buttonFor("guess").hidden = !pass.engine;

@@ -8,13 +8,13 @@ const isNear = (x, w) => Math.abs(x - w) <= NEAR * Math.abs(w) + 1e-12;
 
 /** Read a number as people write it: 0,5 or −1/4 or 2*3. */
 function read(text) {
-  const plain = text.trim().replaceAll("−", "-").replaceAll(",", ".").replaceAll("·", "*").replaceAll("×", "*");
+  const plain = text.trim().replaceAll("−", "-").replaceAll(",", ".").replaceAll(/[·×]/g, "*");
   if (!/^[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?(?:\s*[*/]\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)*$/i.test(plain)) return NaN;
   const [first, ...rest] = plain.split(/(?=[*/])/);
   return rest.reduce((x, part_) => (part_[0] === "*" ? x * +part_.slice(1) : x / +part_.slice(1)), +first);
 }
 
-/** List what is asked for at a step: each contribution, of a large array the largest element. */
+/** List what is asked for at a step: each finite contribution, of a large array the largest element. */
 function questionsOf(n) {
   const step = done.steps[n];
   const { of } = engine.nodes[step.node];
@@ -27,7 +27,7 @@ function questionsOf(n) {
   });
   const sums = [...new Set(of)].filter((p) => !engine.nodes[p].shape.length && into(p).length > 1
     && into(p).every(({ n: other }) => other <= n) && engine.nodes[p].kept === undefined);
-  return [...asked_, ...sums.map((p) => ({ step, n, p, j: 0, right: done.grads[p], whole: true }))];
+  return [...asked_, ...sums.map((p) => ({ step, n, p, j: 0, right: done.grads[p], whole: true }))].filter(({ right }) => isFinite(right));
 }
 
 /** List what arrives at a node, step by step. */
@@ -166,7 +166,7 @@ function question() {
 function check(asked_, fields, told, button) {
   asked_.forEach((one, i) => {
     const x = read(fields[i].value);
-    const right = isNear(x, one.right) || Object.is(x, one.right);
+    const right = isNear(x, one.right);
     score.asked += 1;
     score.right += right ? 1 : 0;
     fields[i].readOnly = true;
@@ -200,7 +200,7 @@ function begin() {
 
 function guess() {
   guessing = !guessing;
-  const button = document.querySelector('[data-do="guess"]');
+  const button = buttonFor("guess");
   button.setAttribute("aria-pressed", guessing);
   button.textContent = guessing ? "Stop" : "Predict";
   document.body.classList.toggle("guessing", guessing);

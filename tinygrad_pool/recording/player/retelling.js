@@ -56,7 +56,7 @@ function reason(done, step, k) {
   const { values, best, winner } = contest(done, i);
   const mine = fact.places[k];
   const behind = best - values[mine];
-  const how = behind ? `, by ${number(behind)}` : " in a tie";
+  const how = Number.isNaN(best) ? ", which is nan" : behind ? `, by ${number(behind)}` : " in a tie";
   return `it lost to ${fact.rivals[winner].name}${how}`;
 }
 
@@ -65,10 +65,10 @@ function becauseOf(done, i) {
   const grad = done.grads[i];
   const names = engine.facts.map((fact) => fact.name);
   if (grad === undefined) return ["no node that got a gradient hands one on to it"];
+  if (i === engine.nodes.length - 1) return pass.boxes[i].because.slice(0, 1); // the pass begins here
   if (flat(grad).every((g) => g !== 0 && Number.isFinite(g))) return [];
-  if (i === engine.nodes.length - 1) return ["the pass begins here, with the gradient that it was given"];
   if (engine.nodes.some((node) => node.shape.length) || flat(grad).some((g) => !Number.isFinite(g))) {
-    return flat(grad).some(Boolean) ? [] : ["the page explains zeros of numbers only; tg.record(…).why explains this one"];
+    return flat(grad).some(Boolean) ? [] : ["the page explains zeros of numbers only: ask tg.record(…).why"];
   }
   const into = (at) => done.steps.flatMap((step) => engine.nodes[step.node].of.flatMap((p, k) => (
     p === at && step.sent[k] !== null ? [{ step, k, sent: step.sent[k] }] : [])));

@@ -92,9 +92,9 @@ class Story:
         return self.stage.boxes[self.home[node]].name
 
     def _because(self, node: Node) -> list[str]:
-        """Explain a gradient of the whole pass that is zero, not finite, or not computed."""
-        g = self.last.get(node)
-        if not self._in_full or (g is not None and np.any(g) and np.isfinite(g).all()):
+        """Explain a gradient that is zero, not finite, not computed, or where the pass begins."""
+        g, plain = self.last.get(node), node is not self.passed.loss
+        if not self._in_full or (plain and g is not None and np.any(g) and np.isfinite(g).all()):
             return []
         return self.passed.why(node).causes
 

@@ -9,8 +9,9 @@ let done = compute(engine, given);
 let [leaf, cell] = [leaves[0], 0]; // which number of which leaf is changed
 let range;
 let turns = [];
-let drawing;
+let [drawing, least, most] = [];
 
+const unchanged = () => given.every((data, i) => Object.is(data, recorded[i]));
 const numberOf = (data) => flat(data[leaf])[cell];
 const places = (shape) => (shape.length ? places(shape.slice(0, -1)).flatMap((at) => (
   Array.from({ length: shape.at(-1) }, (_, i) => [...at, i]))) : [[]]);
@@ -40,7 +41,9 @@ function tried(x) {
 /** Find the first node that decides otherwise. */
 const firstTurn = (a, b) => a.marks.find(([, choice], i) => choice !== b.marks[i]?.[1])?.[0];
 
-const jumps = ({ slopes: [low, high] }) => Math.abs(low - high) > 1e-9 * Math.max(Math.abs(low), Math.abs(high));
+/** Return whether a slope jumps, by more than rounding and the last halving leave. */
+const jumps = ({ slopes: [low, high] }) => (
+  Math.abs(low - high) > 1e-9 * (most - least) / (range[1] - range[0]));
 
 /** Find where the slope may jump: between two numbers that decide otherwise, halved to the last bit. */
 function turnsBetween(low, high, most = 3) {
@@ -79,8 +82,11 @@ function survey() {
   const samples = Array.from({ length: n + 1 }, (_, i) => tried(low + (high - low) * i / n));
   turns = samples.slice(1).flatMap((sample, i) => (
     firstTurn(samples[i], sample) === undefined ? [] : turnsBetween(samples[i], sample)));
-  turns = turns.reduce(withTurn, []).filter(jumps).slice(0, MOST_TURNS);
+  turns = turns.reduce(withTurn, []);
   drawing = [...samples, ...turns].filter(({ loss }) => Number.isFinite(loss)).sort((a, b) => a.x - b.x);
+  const losses = drawing.map(({ loss }) => loss);
+  [least, most] = [losses.reduce(min, Infinity), losses.reduce(max, -Infinity)];
+  turns = turns.filter(jumps).slice(0, MOST_TURNS);
 }
 
 const rivalSaid = (rival) => (rival.node === undefined ? number(Number(rival.constant)) : rival.name);
@@ -98,8 +104,6 @@ const [WIDE, HIGH, RIM, TOP] = [260, 92, 6, 22]; // the words stand above the cu
 /** Draw the loss as the number changes, its kinks, and the tangent that the gradient is. */
 function showCurve() {
   const [low, high] = range;
-  const losses = drawing.map(({ loss }) => loss);
-  const [least, most] = [losses.reduce(min, Infinity), losses.reduce((a, b) => (a >= b ? a : b), -Infinity)];
   const tall = most - least || 1;
   const across = (x) => RIM + (WIDE - 2 * RIM) * (x - low) / (high - low);
   const up = (y) => HIGH - RIM - (HIGH - RIM - TOP) * (y - least) / tall;
@@ -182,7 +186,7 @@ function windowMargin(step, grid) {
 
 /** Show a pass with the numbers that are given now. */
 function retell() {
-  const story = given.every((data, i) => data === recorded[i]) ? { ...pass, moves: pass.moves.map((move) => ({ ...move })) } : retold(done);
+  const story = unchanged() ? { ...pass, moves: pass.moves.map((move) => ({ ...move })) } : retold(done);
   story.moves.forEach((move, n) => {
     const step = done.steps[n];
     move.margin = move.grid ? windowMargin(step, move.grid) : marginOf(step);
@@ -233,11 +237,11 @@ function showNumber() {
   const { single } = engine.nodes[leaf];
   const typed = +part("to").value;
   if (document.activeElement !== part("to") || (single ? Math.fround(typed) : typed) !== x) {
-    part("to").value = single ? +x.toPrecision(8) : x;
+    part("to").value = !isFinite(x) ? "" : single ? +x.toPrecision(8) : x;
   }
   part("slide").value = x;
   part("slide").setAttribute("aria-valuetext", `${called()} = ${number(x)}`);
-  document.querySelector('[data-do="reset"]').disabled = given.every((data, i) => data === recorded[i]);
+  buttonFor("reset").disabled = unchanged();
   showCurve();
   showTurns();
 }
