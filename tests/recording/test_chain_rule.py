@@ -220,6 +220,17 @@ def test_variables_give_names():
     assert str(tg.derive(E, a)) == "∂E/∂v = leaf = 3 = 3"
 
 
+def test_weights_of_two_layers_are_told_apart():
+    net = tg.nn.MLP(2, [2, 1])
+    E = net([1.0, -2.0])
+    (path,) = tg.derive(E, net.parameters()[0], names={"net": net}).paths
+    assert path[0].symbol == "layers.1.neurons.0.w.0"
+    layers = tg.nn.Sequential(tg.nn.Linear(2, 2, rng=0), tg.nn.Linear(2, 1, rng=1))
+    E = layers(np.ones((1, 2))).sum()
+    (path,) = tg.derive(E, layers[0].weight, (1, 0)).paths
+    assert "1.weight[0, 1]" in [factor.symbol for factor in path]
+
+
 @pytest.mark.parametrize(
     ("ask", "error", "message"),
     [

@@ -11,13 +11,13 @@ import numpy as np
 
 from tinygrad_pool.derivatives.scalars import MOST, units_of
 from tinygrad_pool.derivatives.slopes import slopes_of
-from tinygrad_pool.drawing.variables import held_by
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.rerun import check_value, run_forward
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
-from tinygrad_pool.formatting import number, plain
+from tinygrad_pool.formatting import number, plain, subscript
+from tinygrad_pool.recording.naming import Named
 from tinygrad_pool.rules.arguments import place_of
 
 LISTED = 12
@@ -105,24 +105,34 @@ def derive(
     """
     for given in (loss, v):
         check_value(given, "derive")
-    called = held_by(names)
-    if v not in topological_order(loss):
+    nodes = topological_order(loss)
+    named = Named(nodes, {} if names is None else names)
+    called = named.names | named.given
+    if v not in nodes:
         ends = [_name(end, called) or name_of(end) for end in (loss, v)]
         raise OptionError(f"derive: {ends[0]} does not depend on {ends[1]}")
     cell = _cell(v, index)
-    if any(node.shape for node in topological_order(loss)):
+    top, of = _name(loss, called) or "E", v
+    if any(node.shape for node in nodes):
         units = units_of(loss, MOST, "derive")
         if cell not in units.get(v, {}):
-            return Derivation(_name(loss, called) or "E", _name(v, called), [], 0, 0.0)
-        of, label = units[v][cell], _name(v, called)
-        loss = units[loss][0]
-        label = of.label or label
-    else:
-        of, label = v, _name(v, called)
+            return Derivation(top, _name(v, called), [], 0, 0.0)
+        loss, of = units[loss][0], units[v][cell]
+        called = _of_units(units, called)
     sums = _sums(loss, of)
     count, slope = sums[loss]
     paths = list(_paths(loss, of, sums, called)) if count <= LISTED else []
-    return Derivation(_name(loss, called) or "E", label or "v", paths, count, slope)
+    return Derivation(top, _name(of, called) or "v", paths, count, slope)
+
+
+def _of_units(units: Mapping[Node, Mapping[int, Any]], called: Mapping[int, str]) -> dict[int, str]:
+    """Call the units of an array by its name and their places in it."""
+    names: dict[int, str] = {}
+    for node in units:
+        if name := called.get(id(node)):
+            for unit, scalar in units[node].items():
+                names.setdefault(id(scalar), name + subscript(np.unravel_index(unit, node.shape)))
+    return names
 
 
 def _sums(loss: Node, of: Node) -> dict[Node, tuple[int, float]]:
@@ -224,7 +234,7 @@ _WRITTEN: dict[str, Callable[[list[str], int], str]] = {
 
 
 def _name(node: Node, called: Mapping[int, str]) -> str:
-    return plain(node.label or called.get(id(node), ""))
+    return plain(called.get(id(node)) or node.label)
 
 
 def _cell(v: Value, index: int | Sequence[int] | None) -> int:
