@@ -183,6 +183,11 @@ def test_an_error_of_a_rule_is_answered_too(run):
 
 @pytest.mark.parametrize("label", ["p=q", "a == b", "x if y", "two words", "why", "7", "a[0]", "é"])
 def test_a_label_may_be_anything(run, label):
+def test_help_is_whole_in_80_columns(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert "…" not in run("help")
+
+
     x = tg.Value(2.0, label=label)
     E = x.exp()
     assert f"grad of {label} is 7.389" in run(f"why {label}", E)

@@ -51,11 +51,11 @@ class Shell(SteppingCommands):
     # -- looking
 
     def do_where(self, _: str) -> None:
-        """where: show a path from the loss to here, with what arrived at each node."""
+        """where: show the way from the loss to here, and what arrived."""
         self.say(views.where(self.passed))
 
     def do_up(self, argument: str) -> None:
-        """up [N]: select the node above, from which the gradient came, or the Nth above.
+        """up [N]: select the node above, where the gradient came from; or the Nth above.
 
         show, why and print mean it.
         """
@@ -91,7 +91,7 @@ class Shell(SteppingCommands):
         self.say(on_a_line(found) if numbers else in_a_line((str if of_numpy else repr)(found)))
 
     def do_show(self, argument: str) -> None:
-        """show [NAME]: show a node's data and gradient, its operands, and what it sends them."""
+        """show [NAME]: show a node's data and gradient, and what it sends."""
         self.say(views.show(self.passed, self._node(argument)))
 
     def do_contrib(self, argument: str) -> None:
@@ -99,13 +99,13 @@ class Shell(SteppingCommands):
         self.say(views.contributions(self.passed, self._node(argument)))
 
     def do_gains(self, argument: str) -> None:
-        """gains [NAME]: show what each rule does to |grad| on the strongest path to a node."""
+        """gains [NAME]: show what each rule does to |grad| on the way to a node."""
         path = self.passed.gains(self._node(argument))
         self.say(path.by("rule").text())
         self.say(str(path).partition("\n")[2])
 
     def do_check(self, _: str) -> None:
-        """check: compare every closure with the slopes of its rule, and data with the leaves."""
+        """check: compare closures with the slopes of their rules. Leaves set since are listed."""
         self.say(str(self.passed.check()))
         if stale := self.passed.stale():
             self.say(f"set since this pass: {several([self.passed.call(v) for v in stale])}")
@@ -127,7 +127,7 @@ class Shell(SteppingCommands):
         self.say(str(derive(self.passed.loss, node, index, names=self.passed.variables)))  # type: ignore[arg-type]
 
     def do_list(self, argument: str) -> None:
-        """list [NAME]: show your source around the line that made the node of this step."""
+        """list [NAME]: show your source around the line that made this node."""
         line = self._node(argument).about.line
         if line is None:
             self.say("lines are known only of graphs that are built under tg.traced(); the steps:")
@@ -153,7 +153,7 @@ class Shell(SteppingCommands):
         self.say(f"{path} shows the graph after {self.passed.position} steps; it follows each step")
 
     def do_pdb(self, argument: str) -> None:
-        """pdb [NAME]: enter a node's closure in Python's own debugger, with what arrived there.
+        """pdb [NAME]: enter a node's closure in Python's own debugger.
 
         In it, node goes on to the closure of the next node, and this prompt follows; q comes back.
         """
@@ -209,7 +209,7 @@ class Shell(SteppingCommands):
         return float(np.asarray(node.data)[place])
 
     def do_replay(self, _: str) -> None:
-        """replay: run forward and backward again with what is set, and show what changed."""
+        """replay: run both passes with what is set, and show what changed."""
         if not self.passed.changes:
             raise OptionError("replay: nothing is set; set NAME = VALUE first")
         before = self.passed
@@ -238,7 +238,7 @@ class Shell(SteppingCommands):
         self.here()
 
     def do_save(self, argument: str) -> None:
-        """save FILE: write a page that plays the pass (.html), or each step as text (.txt)."""
+        """save FILE: write a page that plays it (.html), or its steps (.txt)."""
         words = split(argument)
         if len(words) != 1 or kind_of(words[0]) not in ("html", "htm", "txt"):
             raise OptionError(f"save: needs a file name ending in .html or .txt, got {argument!r}")

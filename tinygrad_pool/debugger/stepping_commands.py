@@ -141,7 +141,7 @@ class SteppingCommands(Prompt):
         self._add(argument, lambda _: breakpoints.at_gradient(argument))
 
     def do_watch(self, argument: str) -> None:
-        """watch NAME: stop at each accumulation into a node's gradient, and show old -> new."""
+        """watch NAME: stop where a node's gradient grows, and show old -> new."""
         if not argument:
             raise OptionError("watch: needs the name of a node, as in watch w12")
         b = self._add(f"into {argument}", partial(breakpoints.at_change, name=argument))
