@@ -220,7 +220,7 @@ def test_an_operand_that_comes_twice_is_told_apart_in_jac(run):
 def test_completion_knows_commands_and_nodes(network):
     shell = tg.debugger.shell.Shell(tg.record(network()[2]))
     assert shell.completenames("run") == ["run-back"]
-    assert shell.completedefault("m") == ["mul#2", "m"]
+    assert shell.completedefault("m") == ["mul#2", "m", "mul", "maximum"]
     assert shell.onecmd(shell.precmd("EOF")) is True
 
 
@@ -321,8 +321,7 @@ def test_a_terminal_completes_names_remembers_commands_and_colours_source(tmp_pa
 
 def test_without_readline_it_asks_all_the_same(monkeypatch, capsys, network):
     monkeypatch.setattr("tinygrad_pool.debugger.prompt.find_spec", lambda _: None)
-    shell = tg.debugger.shell.Shell(tg.record(network()[2]), stdin=io.StringIO("node\nq\n"))
-    shell.cmdloop("go")
+    tg.debug(network()[2], commands="node")
     assert "1 of 5" in capsys.readouterr().out
 
 
@@ -364,6 +363,26 @@ def test_in_a_notebook_that_is_only_run_commands_run_and_nobody_is_asked(kernel,
     kernel("import tinygrad_pool as tg\nx = tg.Value(2.0, label='x')\nE = (x * x).relu()")
     shown = kernel(f"tg.debug(E, commands='node', pdb={pdb})")
     assert "relu#2 gets 1" in shown
+def test_the_completion_of_the_shell_around_it_stays(monkeypatch, network):
+    readline = pytest.importorskip("readline")
+    before, at_prompt = readline.get_completer_delims(), []
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+        def readline(self, *size):
+            at_prompt.append(readline.get_completer_delims())
+            return super().readline(*size)
+
+    monkeypatch.setattr("sys.stdin", Terminal("pdb\nq\n\nq\n"))
+    tg.debug(network()[2], commands="node")
+    assert len(at_prompt) == 4
+    assert "#" in before
+    assert all("#" not in ends for ends in (at_prompt[0], at_prompt[2], at_prompt[3]))
+    assert readline.get_completer_delims() == before
+
+
     assert "StdinNotImplementedError" not in shown
     assert "debug: needs a terminal for its prompt" in kernel(f"tg.debug(E, pdb={pdb})")
 

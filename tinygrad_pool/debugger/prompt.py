@@ -8,6 +8,8 @@ import re
 import shlex
 import sys
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib.util import find_spec
 from shutil import get_terminal_size
@@ -37,7 +39,7 @@ _NAMES = {
     "list": "l",
     "why": "y",
     "help": "h ?",
-    "quit": "q exit EOF",
+    "quit": "q exit quit() exit() EOF",
 }
 SHORT = {name: command for command, names in _NAMES.items() for name in names.split()}
 """Other names of commands, as in gdb, pdb and rr. One step is one node: stepping is n and s."""
@@ -66,8 +68,12 @@ class Prompt(cmd.Cmd):
         self.selected: Node | None = None  # by up and down
 
     def precmd(self, line: str) -> str:
-        """Expand aliases."""
-        word, _, rest = line.strip().partition(" ")
+        """Expand aliases; what follows a ; comes next."""
+        if line == "EOF":
+            self.say("")
+        first, *more = commands_in(line) or [""]
+        self.cmdqueue[:0] = more
+        word, _, rest = first.strip().partition(" ")
         return f"{SHORT.get(word, word)} {rest}".strip()
 
     def onecmd(self, line: str) -> bool:
@@ -78,6 +84,7 @@ class Prompt(cmd.Cmd):
         except BrokenPipeError:
             raise
         except KeyboardInterrupt:
+            self.cmdqueue.clear()
             self.passed.settle()
             self.say(f"interrupted, after {self.passed.position} of {len(self.passed)} steps")
         except TinygradPoolError as error:
@@ -109,24 +116,23 @@ class Prompt(cmd.Cmd):
                 self.say("")
                 intro = "q leaves"
 
-    def preloop(self) -> None:
-        """Complete a name such as mul#2 or conv1/w as one word."""
-        if find_spec("readline"):  # not on Windows
-            import readline
-
-            readline.set_completer_delims(" \t\n=[")
-
     def emptyline(self) -> bool:
         """Repeat the last command if it moved."""
         return self.lastcmd.partition(" ")[0] in REPEATED and self.onecmd(self.lastcmd)
 
     def default(self, line: str) -> None:
         """Show the node or the expression that was typed; or handle an unknown command."""
-        if line in self.passed.known():
+        if line in self.completedefault(""):
             self.onecmd(f"show {line}")
         elif line in ("data", "op", "label"):
             self.onecmd(f"print {line}")
         elif line.isidentifier() or not is_expression(line):
+            name, value = self._parted(line, "=")
+            what = name.removesuffix(".data")
+            if value and what.partition("[")[0] in self.passed.known():
+                raise OptionError(
+                    f"numbers are given by set, for the next replay: set {what} = {value}"
+                )
             self.unknown(line.split(maxsplit=1)[0])
         else:
             self.onecmd(f"print {line}")
@@ -168,8 +174,9 @@ class Prompt(cmd.Cmd):
         return [name.replace("_", "-") for name in super().completenames(text)]
 
     def completedefault(self, text: str, *_: Any) -> list[str]:
-        """Complete names of nodes."""
-        return [name for name in self.passed.known() if name.startswith(text)]
+        """Complete names of nodes, and of rules."""
+        known = dict.fromkeys([*self.passed.known(), *(v.op for v in self.passed.nodes if v.op)])
+        return [name for name in known if name.startswith(text)]
 
     def say(self, text: str, styles: dict[str, str] = STYLES) -> None:
         """Print an answer in the characters and the colours that the terminal has."""
@@ -211,6 +218,31 @@ class Prompt(cmd.Cmd):
                 return name, rest
         name, _, rest = argument.partition(separator)
         return name.strip(), rest.strip()
+
+
+@contextmanager
+def completing() -> Iterator[None]:
+    """Complete a name such as mul#2 or conv1/w as one word, until a prompt is left."""
+    if not find_spec("readline"):  # on Windows
+        yield
+        return
+    import readline
+
+    before = readline.get_completer_delims()
+    readline.set_completer_delims(" \t\n=[")
+    try:
+        yield
+    finally:
+        readline.set_completer_delims(before)
+
+
+def commands_in(text: str) -> list[str]:
+    """List the commands of a text, one per line or separated by ;.
+
+    >>> commands_in("node; why a")
+    ['node', ' why a']
+    """
+    return [command for command in re.split("[\n;]", text) if command.strip()]
 
 
 def in_a_line(text: str, longest: int = 300) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from tinygrad_pool.debugger import breakpoints
 from tinygrad_pool.debugger.closure_pdb import ClosurePdb, Stop, debug_in_pdb, says
 from tinygrad_pool.debugger.colours import coloured, wants_colours
-from tinygrad_pool.debugger.prompt import can_ask, in_a_line, split
+from tinygrad_pool.debugger.prompt import can_ask, commands_in, completing, in_a_line, split
 from tinygrad_pool.debugger.saving import draw_step, save
 from tinygrad_pool.debugger.stepping_commands import SteppingCommands, natural
 from tinygrad_pool.engine.node import Node
@@ -33,9 +33,11 @@ from tinygrad_pool.rules.arguments import flag, place_of
 class Shell(SteppingCommands):
     """All commands: those that step, those that look around, and those that ask what if."""
 
-    def __init__(self, passed: Recording, **streams: Any) -> None:
+    def __init__(
+        self, passed: Recording, names: Mapping[str, Any] | None = None, **streams: Any
+    ) -> None:
         super().__init__(passed, **streams)
-        self.recorded = passed
+        self.recorded, self.names = passed, names or {}
 
     def do_info(self, _: str) -> None:
         """info: list the breakpoints and what is set, and show where we are."""
@@ -163,8 +165,9 @@ class Shell(SteppingCommands):
                 f"pdb: {views.title(self.passed, node)} takes no step in this pass, so it has no "
                 "closure to enter"
             )
-        debugger = ClosurePdb(self.passed, stdin=self.stdin, stdout=self.stdout)
-        debugger.walk(self._closures_from(node), one=True)
+        with completing():
+            debugger = ClosurePdb(self.passed, stdin=self.stdin, stdout=self.stdout)
+            debugger.walk(self._closures_from(node), one=True)
         self.here()
 
     def _closures_from(self, node: Node) -> Iterator[Stop]:
@@ -296,12 +299,16 @@ def debug(
             "debug: needs a terminal for its prompt; without one, give commands='node; why a', "
             "or use tg.record(loss) in a program"
         )
-    lines = [line for line in commands.replace("\n", ";").split(";") if line.strip()]
-    if flag(pdb, "debug: pdb"):
-        debug_in_pdb(loss, gradient, names, lines, asks)
-        return
-    passed = record(loss, gradient, names=names)
-    shell = Shell(passed, stdout=sys.stdout)
+    with completing():
+        if flag(pdb, "debug: pdb"):
+            debug_in_pdb(loss, gradient, names, commands_in(commands), asks)
+        else:
+            _ask(record(loss, gradient, names=names), names, commands_in(commands), asks)
+
+
+def _ask(passed: Recording, names: Mapping[str, Any] | None, lines: list[str], asks: bool) -> None:
+    """Run commands, then ask for more; leave gradients as they were, or as the pass leaves them."""
+    shell = Shell(passed, names, stdout=sys.stdout)
     for line in before_a_pass(passed.call, passed.nodes):
         shell.say(line)
     try:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from tinygrad_pool.debugger.prompt import SHORT
+from tinygrad_pool.debugger.prompt import SHORT, commands_in
 from tinygrad_pool.debugger.shell import Shell
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.recording.recording import Recording
@@ -34,10 +34,10 @@ class Console(Shell):
         raise OptionError("pdb asks at a terminal: tinygrad-pool debug SCRIPT.py, then pdb NAME")
 
     def answer(self, text: str) -> str:
-        """Run commands, one a line, and return what they said."""
+        """Run commands, and return what they said."""
         self.met = []
-        for line in text.splitlines():
-            if line.strip() and self.onecmd(self.precmd(line)):
+        for line in commands_in(text):
+            if self.onecmd(self.precmd(line)):
                 self.left = True
                 break
         said = self.written.getvalue()
