@@ -134,6 +134,33 @@ def test_an_expression_is_shown_as_what_it_is(run, expression, shown):
     assert run(f"print {expression}") == f"{shown}\n"
 
 
+def test_print_knows_every_name_that_was_given(run, network):
+    net, x = tg.nn.Linear(1, 1, bias=False), np.arange(6.0)
+    net.weight.data = [[3.0]]
+    E = net(np.ones((1, 1))).sum()
+    said = run("p x[2:4]; p net.weight.data; p g; finish; p net.weight.grad", E, net=net, x=x, g=7)
+    assert said.splitlines()[:3] == ["2 3", "3", "1"]
+    assert said.splitlines()[-1] == "1"
+    net.zero_grad()
+    assert run("p x.sort(); p x.shape; p y", E, x=x).splitlines() == [
+        "'x.sort()': ValueError: sort array is read-only",
+        "(6,)",
+        "'y': NameError: name 'y' is not defined",
+    ]
+
+
+def test_print_shows_the_numbers_of_an_array_and_of_a_large_one_those_at_its_ends(run):
+    assert run("p np.arange(6.).reshape(1, 6)") == "(1, 6) 0 … 5\n[[0. 1. 2. 3. 4. 5.]]\n"
+    assert run("p np.ones((0, 3))") == "(0, 3) empty\n[]\n"
+    assert run("p np.arange(300)").endswith(" 298 299]\n")
+    assert "..." not in run("p np.arange(300)")
+    large = run("p np.ones((100, 100)) / 3; p np.zeros((20, 20, 20, 20))").splitlines()
+    assert large[0] == "(100, 100) 0.333 … 0.333"
+    assert large[1] == "[[0.3333 0.3333 0.3333 ... 0.3333 0.3333 0.3333]"
+    assert len(large) < 40
+    assert max(map(len, large)) < 80
+
+
 def test_an_expression_that_raises_is_named():
     with pytest.raises(OptionError, match="ZeroDivisionError"):
         breakpoints.evaluate("1 / 0", {})
@@ -236,6 +263,17 @@ def test_set_and_replay_ask_what_if(run):
     assert shown[-1] == "nothing is set"
 
 
+def test_a_step_of_descent_is_set_and_shown_in_numbers(run):
+    shown = run(
+        "finish; set a = a - 0.5 * a.grad; set b = np.float32(2); set m = None"
+    ).splitlines()
+    assert shown[-3:] == [
+        "a is 0 at the next replay; it was 2",
+        "b is 2 at the next replay; it was −3",
+        "m is 2 at the next replay; it was 2",
+    ]
+
+
 def test_a_replay_stays_at_the_place_and_revert_goes_back(run):
     shown = run("goto 3; set b = data + 7; replay; why a; revert; why a; info")
     assert shown.count("3 of 5: m (max) gets") == 3
@@ -255,7 +293,7 @@ def test_breakpoints_stop_in_a_replay(run):
 def test_one_element_is_set(run):
     x = tg.Value([[1.0, 2.0], [3.0, 4.0]], label="x[0]")
     shown = run("set x[0][1, -1] = data * 2; replay", (x * x).sum())
-    assert "x[0][1, -1] is data * 2 at the next replay; it was 4" in shown
+    assert "x[0][1, -1] is 8 at the next replay; it was 4" in shown
     assert re.search(r"x\[0\] +\(2, 2\): \[1, 1\] 4 → 8", shown)
 
 
@@ -325,6 +363,26 @@ def test_without_readline_it_asks_all_the_same(monkeypatch, capsys, network):
     assert "1 of 5" in capsys.readouterr().out
 
 
+def test_the_completion_of_the_shell_around_it_stays(monkeypatch, network):
+    readline = pytest.importorskip("readline")
+    before, at_prompt = readline.get_completer_delims(), []
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+        def readline(self, *size):
+            at_prompt.append(readline.get_completer_delims())
+            return super().readline(*size)
+
+    monkeypatch.setattr("sys.stdin", Terminal("pdb\nq\n\nq\n"))
+    tg.debug(network()[2], commands="node")
+    assert len(at_prompt) == 4
+    assert "#" in before
+    assert all("#" not in ends for ends in (at_prompt[0], at_prompt[2], at_prompt[3]))
+    assert readline.get_completer_delims() == before
+
+
 WORDS = st.sampled_from(
     [
         *("", "a", "b", "m", "relu", "mul#2", "power#5", "add#6", "7", "-1", "0", "1", "99"),
@@ -363,26 +421,6 @@ def test_in_a_notebook_that_is_only_run_commands_run_and_nobody_is_asked(kernel,
     kernel("import tinygrad_pool as tg\nx = tg.Value(2.0, label='x')\nE = (x * x).relu()")
     shown = kernel(f"tg.debug(E, commands='node', pdb={pdb})")
     assert "relu#2 gets 1" in shown
-def test_the_completion_of_the_shell_around_it_stays(monkeypatch, network):
-    readline = pytest.importorskip("readline")
-    before, at_prompt = readline.get_completer_delims(), []
-
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
-
-        def readline(self, *size):
-            at_prompt.append(readline.get_completer_delims())
-            return super().readline(*size)
-
-    monkeypatch.setattr("sys.stdin", Terminal("pdb\nq\n\nq\n"))
-    tg.debug(network()[2], commands="node")
-    assert len(at_prompt) == 4
-    assert "#" in before
-    assert all("#" not in ends for ends in (at_prompt[0], at_prompt[2], at_prompt[3]))
-    assert readline.get_completer_delims() == before
-
-
     assert "StdinNotImplementedError" not in shown
     assert "debug: needs a terminal for its prompt" in kernel(f"tg.debug(E, pdb={pdb})")
 

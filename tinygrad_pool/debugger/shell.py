@@ -21,13 +21,16 @@ from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError, ToolError
 from tinygrad_pool.files import kind_of
-from tinygrad_pool.formatting import counted, on_a_line, several
+from tinygrad_pool.formatting import counted, is_large, on_a_line, several
 from tinygrad_pool.recording import views
 from tinygrad_pool.recording.difference import compare_passes
 from tinygrad_pool.recording.freshness import before_a_pass
 from tinygrad_pool.recording.recording import Recording, record
 from tinygrad_pool.recording.source import listing
 from tinygrad_pool.rules.arguments import flag, place_of
+
+LISTED = 300
+"""The most numbers of an array that print shows; of more, those at its ends."""
 
 
 class Shell(SteppingCommands):
@@ -85,12 +88,20 @@ class Shell(SteppingCommands):
         """
         if not argument:
             raise OptionError("print: needs an expression, as in print g * data")
-        node = self._node("")
-        step = self.passed.step_of(node) or Step(node, node.grad, ())
-        found = breakpoints.evaluate(argument, breakpoints.names_at(self.passed, step))
+        found = self._evaluated(argument)
         of_numpy = isinstance(found, np.generic | np.ndarray)
         numbers = found.dtype.kind in "fiu" if of_numpy else type(found) in (float, int)
         self.say(on_a_line(found) if numbers else in_a_line((str if of_numpy else repr)(found)))
+        if numbers and is_large(found):
+            ends = 3 if found.ndim < 3 else 1
+            self.say(np.array2string(found, precision=4, threshold=LISTED, edgeitems=ends))
+
+    def _evaluated(self, expression: str, **more: Any) -> Any:
+        """Evaluate an expression of the selected node's step, of nodes and of what has a name."""
+        node = self._node("")
+        step = self.passed.step_of(node) or Step(node, node.grad, ())
+        known = {**self.names, **breakpoints.names_at(self.passed, step), **more}
+        return breakpoints.evaluate(expression, known)
 
     def do_show(self, argument: str) -> None:
         """show [NAME]: show a node's data and gradient, and what it sends."""
@@ -186,9 +197,9 @@ class Shell(SteppingCommands):
     def do_set(self, argument: str) -> None:
         """set NAME = VALUE or set NAME[i, j] = VALUE: other data for a node, at the next replay.
 
-        VALUE may use np and data, the present number: set w12 = data + 1. A computed node gets a
-        constant added, so that gradients still flow through it. None takes back what was set; set
-        alone lists it.
+        VALUE may use what print may, and data, the present number: set w12 = data - 0.1 * w12.grad.
+        A computed node gets a constant added, so that gradients still flow through it. None takes
+        back what was set; set alone lists it.
         """
         if not argument:
             listed = [f"{name} = {on_a_line(data)}" for name, data in self.passed.changes.items()]
@@ -199,10 +210,15 @@ class Shell(SteppingCommands):
             raise OptionError("set: needs a name and a value, as in set w12 = 0.5")
         node, index = self.element(name)
         now = node.data if index is None else self._element_of(node, index)
-        value = breakpoints.evaluate(expression, {"data": now})
-        self.passed.set(node, value, index)
-        then = on_a_line(now) if value is None else expression
+        then = self.note(node, index, expression, now)
         self.say(f"{name} is {then} at the next replay; it was {on_a_line(now)}")
+
+    def note(self, node: Node, index: tuple[int, ...] | None, expression: str, now: Any) -> str:
+        """Set what an expression makes of the present data, for a replay; return it as text."""
+        value = self._evaluated(expression, data=now)
+        value = value.data if isinstance(value, Value) else value
+        self.passed.set(node, value, index)
+        return on_a_line(now if value is None else np.asarray(value, float))
 
     def _element_of(self, node: Node, index: tuple[int, ...]) -> float:
         place = place_of(index, node.shape, "set: index")

@@ -263,6 +263,18 @@ class TestChanging:
         asked = client.ask("evaluate", expression="w[1, 0]", context="watch")
         assert asked["result"] == "w[1, 0] = 30, grad 60"
 
+    @pytest.mark.parametrize("value", ["[1, 2]", "data + [0, 0]", "w - w.grad"])
+    def test_a_whole_array_can_be_set(self, stand, value):
+        w = tg.Value([1.0, 2.0], label="w")
+        client = stand((w * 3.0).sum())
+        client.move("next")
+        client.move("next")
+        ask = {"variablesReference": client.scope("Node"), "name": "w", "value": value}
+        told = {"w - w.grad": "−2 −1"}.get(value, "1 2")
+        assert client.ask("setVariable", **ask) == {"value": told, "variablesReference": 0}
+        client.stopped()
+        assert client.values("Node")["w"] == told
+
     def test_what_follows_cannot_be_set_and_a_mistake_changes_nothing(self, net):
         net.move("next")
         node = net.scope("Node")

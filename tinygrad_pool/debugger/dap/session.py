@@ -20,7 +20,6 @@ from tinygrad_pool.debugger.dap.wire import Wire
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.errors import OptionError, TinygradPoolError
-from tinygrad_pool.formatting import on_a_line
 from tinygrad_pool.recording import views
 from tinygrad_pool.recording.recording import Recording
 
@@ -232,8 +231,7 @@ class Session:
             raise OptionError(f"{found.name} is computed and cannot be set; set the data of a node")
         before = self.passed
         now = before.data_of(node) if found.place is None else before.data_of(node)[found.place]
-        value = breakpoints.evaluate(arguments["value"], {"data": now})
-        before.set(node, value, found.place)
+        then = self.console.note(node, found.place, arguments["value"], now)
         try:
             self.console.do_replay("")
         except Exception as error:  # whatever a rule raises
@@ -245,7 +243,7 @@ class Session:
         finally:
             said = self.console.answer("")
         self._then = partial(self._stopped, "goto", said)
-        return {"value": on_a_line(value), "variablesReference": 0}
+        return {"value": then, "variablesReference": 0}
 
     def _frame(self, arguments: Arguments) -> Node:
         number = int(arguments["frameId"])
