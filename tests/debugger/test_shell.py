@@ -17,6 +17,27 @@ from tinygrad_pool.debugger import breakpoints
 from tinygrad_pool.errors import OptionError, ToolError
 
 
+def test_a_node_is_known_by_what_the_program_calls_it(run):
+    net = tg.nn.Sequential(tg.nn.Linear(2, 2, rng=0), tg.nn.Linear(2, 1, rng=1))
+    stranger = tg.Value(1.0, label="1.weight")
+    E = (net(np.ones((1, 2))) * 2.0).sum()
+
+    def same(commands, name, other):
+        ours, theirs = (
+            run(commands.replace("W", n), E, net=net, t=[stranger]) for n in (name, other)
+        )
+        assert ours.replace(name, other) == theirs
+        assert "no node is called" not in ours
+
+    for commands in ("why W", "why W[0, 1]", "W", "set W[0, 0] = 3; replay; why W", "paths W[0,1]"):
+        same(commands, "net[0].weight", "0.weight")
+    for commands in ("b W if g.any(); c; info", "watch W; c", "until W", "jac W"):
+        same(commands, "net.parameters()[2]", "1.weight")
+    said = run("why t[0]; why net[0].nothing; why net[0].weight * 2", E, net=net, t=[stranger])
+    assert said.count("no node is called ") == 2
+    assert said.startswith("grad of 1.weight is not computed")
+
+
 def test_where_shows_the_path_of_the_gradient(run):
     assert run("finish; where").splitlines()[-3:] == [
         "   add#6 gets 1",

@@ -8,14 +8,14 @@ import re
 import shlex
 import sys
 import textwrap
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from importlib.util import find_spec
 from shutil import get_terminal_size
 from typing import Any
 
-from tinygrad_pool.debugger.breakpoints import check
+from tinygrad_pool.debugger.breakpoints import check, evaluate
 from tinygrad_pool.debugger.colours import MISTAKE, STYLES, coloured
 from tinygrad_pool.debugger.saving import draw_step
 from tinygrad_pool.engine.node import Node
@@ -51,6 +51,8 @@ GROUPS = {
     "what if": "set replay revert pdb",
     "to leave": "save help quit",
 }
+_ELEMENT = re.compile(r"(.+?) *\[([^\[\]]*)\]?")
+
 REPEATED = ("node", "back", "continue", "run_back", "up", "down")
 """What an empty line repeats."""
 
@@ -60,10 +62,13 @@ class Prompt(cmd.Cmd):
 
     prompt = "(backward) "
 
-    def __init__(self, passed: Recording, **streams: Any) -> None:
+    def __init__(
+        self, passed: Recording, names: Mapping[str, Any] | None = None, **streams: Any
+    ) -> None:
         super().__init__(**streams)
         self.use_rawinput = not streams.get("stdin")
-        self.passed = passed
+        self.recorded = self.passed = passed
+        self.names = names or {}
         self.drawn = ""
         self.selected: Node | None = None  # by up and down
 
@@ -122,7 +127,7 @@ class Prompt(cmd.Cmd):
 
     def default(self, line: str) -> None:
         """Show the node or the expression that was typed; or handle an unknown command."""
-        if line in self.completedefault(""):
+        if self.called(line) in self.completedefault(""):
             self.onecmd(f"show {line}")
         elif line in ("data", "op", "label"):
             self.onecmd(f"print {line}")
@@ -191,21 +196,31 @@ class Prompt(cmd.Cmd):
 
     def element(self, argument: str) -> tuple[Node, tuple[int, ...] | None]:
         """Read NAME or NAME[i, j]; without a name, take the node of this step."""
-        name, _, place = argument.rstrip("]").rpartition("[")
-        if not name or argument in self.passed.known():
-            return self._node(argument), None
         try:
-            return self._node(name.strip()), tuple(int(part) for part in place.split(","))
-        except ValueError as error:
-            if isinstance(error, TinygradPoolError):
+            return self._node(argument), None
+        except OptionError:
+            if not (parts := _ELEMENT.fullmatch(argument)):
                 raise
-            raise OptionError(f"[{place}] is not an index, such as [0, 2]") from None
+        node = self._node(parts[1])
+        try:
+            return node, tuple(map(int, parts[2].split(",")))
+        except ValueError:
+            raise OptionError(f"[{parts[2]}] is not an index, such as [0, 2]") from None
 
     def _node(self, name: str) -> Node:
         """Find a node by its name, by default the selected one, or that of this step."""
         if name:
-            return self.passed.find(name)
+            return self.passed.find(self.called(name))
         return self.passed.node if self.selected is None else self.selected
+
+    def called(self, name: str) -> str:
+        """Return what a node is called here that the program calls otherwise: net[0].weight."""
+        if self.names and name not in self.passed.known():
+            with suppress(OptionError):
+                found = evaluate(name, self.names)
+                if isinstance(found, Node) and found in self.recorded.nodes:
+                    return self.recorded.call(found)
+        return name
 
     def _parted(self, argument: str, separator: str) -> tuple[str, str]:
         """Split a line at a separator that may also occur in the name before it."""

@@ -36,12 +36,6 @@ LISTED = 300
 class Shell(SteppingCommands):
     """All commands: those that step, those that look around, and those that ask what if."""
 
-    def __init__(
-        self, passed: Recording, names: Mapping[str, Any] | None = None, **streams: Any
-    ) -> None:
-        super().__init__(passed, **streams)
-        self.recorded, self.names = passed, names or {}
-
     def do_info(self, _: str) -> None:
         """info: list the breakpoints and what is set, and show where we are."""
         for b in self.breaks.values():
