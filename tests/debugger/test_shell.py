@@ -159,8 +159,15 @@ def test_print_knows_every_name_that_was_given(run, network):
     net, x = tg.nn.Linear(1, 1, bias=False), np.arange(6.0)
     net.weight.data = [[3.0]]
     E = net(np.ones((1, 1))).sum()
-    said = run("p x[2:4]; p net.weight.data; p g; finish; p net.weight.grad", E, net=net, x=x, g=7)
-    assert said.splitlines()[:3] == ["2 3", "3", "1"]
+    said = run(
+        "p x[2:4]; net.weight.data; net; x; p g; finish; p net.weight.grad", E, net=net, x=x, g=7
+    )
+    assert said.splitlines()[:4] == [
+        "2 3",
+        "3",
+        "Linear(in_features=1, out_features=1, bias=False)",
+        "(6,) 0 … 5",
+    ]
     assert said.splitlines()[-1] == "1"
     net.zero_grad()
     assert run("p x.sort(); p x.shape; p y", E, x=x).splitlines() == [

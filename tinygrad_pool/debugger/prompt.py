@@ -129,7 +129,7 @@ class Prompt(cmd.Cmd):
         """Show the node or the expression that was typed; or handle an unknown command."""
         if self.called(line) in self.completedefault(""):
             self.onecmd(f"show {line}")
-        elif line in ("data", "op", "label"):
+        elif line in ("data", "op", "label") or line in self.names:
             self.onecmd(f"print {line}")
         elif line.isidentifier() or not is_expression(line):
             name, value = self._parted(line, "=")

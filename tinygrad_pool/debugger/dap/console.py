@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tinygrad_pool.debugger.prompt import SHORT, commands_in
@@ -19,9 +19,11 @@ MOST = 200
 class Console(Shell):
     """The prompt of a pass, whose answers are returned."""
 
-    def __init__(self, passed: Recording, asked_to_stop: Callable[[], bool]) -> None:
+    def __init__(
+        self, passed: Recording, names: Mapping[str, Any], asked_to_stop: Callable[[], bool]
+    ) -> None:
         self.written = io.StringIO()
-        super().__init__(passed, stdin=io.StringIO(), stdout=self.written)
+        super().__init__(passed, names, stdin=io.StringIO(), stdout=self.written)
         self._asked_to_stop = asked_to_stop
         self.left = False
 

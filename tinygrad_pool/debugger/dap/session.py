@@ -32,10 +32,15 @@ class Session:
     """A pass that an editor walks. A request is answered first; then comes what it sets off."""
 
     def __init__(
-        self, passed: Recording, wire: Wire, first: int, asked_to_stop: Callable[[], bool]
+        self,
+        passed: Recording,
+        names: Mapping[str, Any],
+        wire: Wire,
+        first: int,
+        asked_to_stop: Callable[[], bool],
     ) -> None:
         self.wire, self.first = wire, first
-        self.console = Console(passed, asked_to_stop)
+        self.console = Console(passed, names, asked_to_stop)
         self.stops = Stops(self.console, lambda line: self.wire.output(f"{line}\n"))
         self._then: Callable[[], None] | None = None
         passed.seek(min(1, len(passed)))  # sums and names are made now, not at the first step
@@ -213,7 +218,10 @@ class Session:
         try:
             found = self.variables.of_node(*self.console.element(text))
         except OptionError:
-            x = breakpoints.evaluate(text, breakpoints.names_at(self.passed, step))
+            known = breakpoints.names_at(self.passed, step)
+            if arguments["context"] != "hover":  # at the mouse, a name may be a function's own
+                known = {**self.console.names, **known}
+            x = breakpoints.evaluate(text, known)
             found = numbers_in(text, x)
         told = self.variables.shown(found)
         return {"result": told["value"], "variablesReference": told["variablesReference"]}
