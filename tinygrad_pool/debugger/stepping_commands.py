@@ -39,6 +39,8 @@ class SteppingCommands(Prompt):
     def do_continue(self, _: str) -> None:
         """continue: step on to the next breakpoint, or to the end."""
         self._run(self.passed.next, ())
+        if self.breaks and not self.met and self.passed.position == len(self.passed):
+            self.say("no breakpoint was met: this is the end")
 
     def do_run_back(self, _: str) -> None:
         """run-back: undo steps to the last breakpoint, or to the start."""
