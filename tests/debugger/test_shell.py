@@ -219,6 +219,7 @@ def test_pdb_enters_the_closure_of_a_node(monkeypatch, capsys):
     assert "mul_backward()" in printed
     assert "-> to_x = g * w" in printed
     assert "(0.0024787521766663585, -3.0)" in printed
+    assert "p g, w" not in printed  # what is typed is seen already
     assert "pdb: a takes no step in this pass, so it has no closure to enter" in printed
     assert printed.endswith("2 of 2 steps taken\n")
 
@@ -451,6 +452,16 @@ def test_in_a_notebook_that_is_only_run_commands_run_and_nobody_is_asked(kernel,
     assert "relu#2 gets 1" in shown
     assert "StdinNotImplementedError" not in shown
     assert "debug: needs a terminal for its prompt" in kernel(f"tg.debug(E, pdb={pdb})")
+
+
+@pytest.mark.long
+@pytest.mark.peer
+def test_in_a_notebook_a_closure_is_entered_from_the_prompt(kernel):
+    kernel("import tinygrad_pool as tg\nx = tg.Value(2.0, label='x')\nE = (x * x).relu()")
+    shown = kernel("tg.debug(E)", ["pdb relu", "p g * 7", "q", "info", "q"])
+    assert "relu_backward" in shown
+    assert "7.0" in shown.splitlines()
+    assert "1 of 2 steps taken" in shown
 
 
 @pytest.mark.parametrize("stdin", [None, "closed"])

@@ -170,8 +170,9 @@ class Shell(SteppingCommands):
                 f"pdb: {views.title(self.passed, node)} takes no step in this pass, so it has no "
                 "closure to enter"
             )
+        given = {} if self.use_rawinput else {"stdin": self.stdin, "stdout": self.stdout}
         with completing():
-            debugger = ClosurePdb(self.passed, stdin=self.stdin, stdout=self.stdout)
+            debugger = ClosurePdb(self.passed, **given)
             debugger.walk(self._closures_from(node), one=True)
         self.here()
 
