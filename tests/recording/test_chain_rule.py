@@ -47,6 +47,19 @@ def test_several_paths_add_up():
     ]
 
 
+def test_of_a_long_path_the_ends_are_written():
+    x = h = tg.Value(0.5, label="x")
+    for _ in range(3000):
+        h = h.tanh() + 0.5
+    written = tg.derive(h, x)
+    (path,) = written.paths
+    assert len(path) == 6000
+    assert str(written).count(" · ") == 2 * 24
+    assert " · 1 · tanh'(x) = 1 · " in str(written)
+    assert written.latex().count(r" \cdot \dots \cdot ") == 2
+    MathTextParser("agg").parse(f"${written.latex()}$")
+
+
 def test_a_value_by_itself_is_1():
     a = tg.Value(2.0, label="a")
     E = a * 3.0
