@@ -573,7 +573,7 @@ def test_ctrl_c_stops_a_command_and_drops_a_line_and_loses_nothing(tmp_path):
     child.expect("interrupted, after 1 of 2 steps")
     child.expect(prompt)
     until(child, "q leaves", type_and_interrupt, child)
-    until(child, "no breakpoint", child.sendline, "delete; info")
+    until(child, "no breakpoint", child.sendline, "delete 7")
     until(child, "1 of 2 steps taken", child.sendline, "info")
     until(child, pexpect.EOF, child.sendline, "q")
     child.expect(pexpect.EOF)
