@@ -183,7 +183,8 @@ class TestInThisProcess:
 @pytest.mark.usefixtures("_own_argv")
 class TestLoad:
     def test_a_value_can_be_named(self, net):
-        passed = editor.load({"program": str(net), "value": "y"})
+        passed, made = editor.load({"program": str(net), "value": "y"})
+        assert made["y"] is passed.loss
         assert passed.call(passed.loss) == "y"
         assert len(passed) == 1
         assert not passed.loss.has_grad

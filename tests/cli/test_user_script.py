@@ -73,6 +73,29 @@ def test_an_exit_with_0_ends_a_script_as_its_last_line_does(write, end):
     assert not sys.stdin.closed
 
 
+@pytest.mark.parametrize("end", ["", "import sys\nsys.exit()\n"])
+@pytest.mark.parametrize("name", ["part.net", "part"])
+def test_a_module_of_a_package_is_run_as_python_does(
+    write, tmp_path, monkeypatch, name, end, capsys
+):
+    for module in ("part", "part.ending"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    (tmp_path / "part").mkdir()
+    write("", "part/__init__.py", start="")
+    write("import tinygrad_pool as tg\nw = tg.Value(2.0)\n", "part/ending.py", start="")
+    file = {"part.net": "part/net.py", "part": "part/__main__.py"}[name]
+    write(f"from .ending import w\nloss = w * 3.0\n{end}", file, start="")
+    assert main(["tree", name, "--value", "loss"]) == 0
+    assert capsys.readouterr().out.startswith("loss: × = 6")
+    assert main(["tree", file]) == 1
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        "ImportError: attempted relative import with no known parent package",
+        f"a module of a package goes by its name, as for python -m: {file[:-3].replace('/', '.')}",
+    ]
+    assert main(["tree", "part.nothing"]) == 1
+    assert capsys.readouterr().err == "tinygrad-pool: tree: there is no script part.nothing\n"
+
+
 @pytest.mark.long
 @pytest.mark.parametrize(
     "command", [*ALONE, *[pytest.param(name, marks=pytest.mark.peer) for name in NEEDS]]

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -70,10 +71,50 @@ def test_every_command_stands_in_one_group():
         ("p np.array([1.0, 2.0])", "1 2"),
         ("print", "print: needs an expression, as in print g * data"),
         ("p nope", "'nope': NameError: name 'nope' is not defined"),
+        ("a = 5", "numbers are given by set, for the next replay: set a = 5"),
+        ("a.data=5", "numbers are given by set, for the next replay: set a = 5"),
+        ("x = 5", "unknown command 'x'; help lists all commands"),
+        ("a += 5", "unknown command 'a'; did you mean a?; help lists all commands"),
     ],
 )
 def test_a_name_or_an_expression_shows_what_it_is_and_else_the_nearest_command(run, line, answer):
     assert run(f"node; {line}").splitlines()[2:] == [answer]
+
+
+def test_a_rule_alone_shows_its_node_or_the_names_of_several(run):
+    assert run("relu").splitlines()[0] == "relu#3 = 0, grad –"
+    x = tg.Value(2.0, label="x")
+    assert run("exp", x.exp().exp()) == "'exp' is the name of 2 nodes: exp#1, exp#2\n"
+
+
+def test_several_commands_stand_in_a_line(network):
+    shell = Shell(tg.record(network()[2]), stdin=io.StringIO("n; n;;\n\nq\n"), stdout=io.StringIO())
+    shell.cmdloop()
+    assert re.findall(r"(\d) of 5:", shell.stdout.getvalue()) == ["1", "2", "3"]
+
+
+def test_ctrl_c_drops_the_commands_that_were_to_follow(network):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    passed = tg.record(network()[2], names={"interrupt": interrupt})
+    typed = io.StringIO("n; p interrupt(); n\nq\n")
+    shell = Shell(passed, {"interrupt": interrupt}, stdin=typed, stdout=io.StringIO())
+    shell.cmdloop()
+    assert "interrupted, after 1 of 5 steps" in shell.stdout.getvalue()
+    assert passed.position == 1
+
+
+def test_the_end_of_input_ends_the_line_of_the_prompt(network):
+    shell = Shell(tg.record(network()[2]), stdin=io.StringIO(), stdout=io.StringIO())
+    shell.cmdloop()
+    assert shell.stdout.getvalue() == "(backward) \n"
+
+
+@pytest.mark.parametrize("leave", ["quit()", "exit()", "exit"])
+def test_it_is_left_as_python_is(network, leave):
+    shell = Shell(tg.record(network()[2]), stdout=io.StringIO())
+    assert shell.onecmd(shell.precmd(leave))
 
 
 def test_up_and_down_select_a_node_of_the_path_until_the_next_step(run):
@@ -140,6 +181,11 @@ def test_an_empty_line_moves_again_and_repeats_nothing_else(run):
 def test_help_fits_a_narrow_terminal(run, monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
     assert max(map(len, run("help").splitlines())) <= 40
+
+
+def test_help_is_whole_in_80_columns(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert "…" not in run("help")
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,27 @@ from tinygrad_pool.debugger import breakpoints
 from tinygrad_pool.errors import OptionError, ToolError
 
 
+def test_a_node_is_known_by_what_the_program_calls_it(run):
+    net = tg.nn.Sequential(tg.nn.Linear(2, 2, rng=0), tg.nn.Linear(2, 1, rng=1))
+    stranger = tg.Value(1.0, label="1.weight")
+    E = (net(np.ones((1, 2))) * 2.0).sum()
+
+    def same(commands, name, other):
+        ours, theirs = (
+            run(commands.replace("W", n), E, net=net, t=[stranger]) for n in (name, other)
+        )
+        assert ours.replace(name, other) == theirs
+        assert "no node is called" not in ours
+
+    for commands in ("why W", "why W[0, 1]", "W", "set W[0, 0] = 3; replay; why W", "paths W[0,1]"):
+        same(commands, "net[0].weight", "0.weight")
+    for commands in ("b W if g.any(); c; info", "watch W; c", "until W", "jac W"):
+        same(commands, "net.parameters()[2]", "1.weight")
+    said = run("why t[0]; why net[0].nothing; why net[0].weight * 2", E, net=net, t=[stranger])
+    assert said.count("no node is called ") == 2
+    assert said.startswith("grad of 1.weight is not computed")
+
+
 def test_where_shows_the_path_of_the_gradient(run):
     assert run("finish; where").splitlines()[-3:] == [
         "   add#6 gets 1",
@@ -134,6 +155,40 @@ def test_an_expression_is_shown_as_what_it_is(run, expression, shown):
     assert run(f"print {expression}") == f"{shown}\n"
 
 
+def test_print_knows_every_name_that_was_given(run, network):
+    net, x = tg.nn.Linear(1, 1, bias=False), np.arange(6.0)
+    net.weight.data = [[3.0]]
+    E = net(np.ones((1, 1))).sum()
+    said = run(
+        "p x[2:4]; net.weight.data; net; x; p g; finish; p net.weight.grad", E, net=net, x=x, g=7
+    )
+    assert said.splitlines()[:4] == [
+        "2 3",
+        "3",
+        "Linear(in_features=1, out_features=1, bias=False)",
+        "(6,) 0 … 5",
+    ]
+    assert said.splitlines()[-1] == "1"
+    net.zero_grad()
+    assert run("p x.sort(); p x.shape; p y", E, x=x).splitlines() == [
+        "'x.sort()': ValueError: sort array is read-only",
+        "(6,)",
+        "'y': NameError: name 'y' is not defined",
+    ]
+
+
+def test_print_shows_the_numbers_of_an_array_and_of_a_large_one_those_at_its_ends(run):
+    assert run("p np.arange(6.).reshape(1, 6)") == "(1, 6) 0 … 5\n[[0. 1. 2. 3. 4. 5.]]\n"
+    assert run("p np.ones((0, 3))") == "(0, 3) empty\n[]\n"
+    assert run("p np.arange(300)").endswith(" 298 299]\n")
+    assert "..." not in run("p np.arange(300)")
+    large = run("p np.ones((100, 100)) / 3; p np.zeros((20, 20, 20, 20))").splitlines()
+    assert large[0] == "(100, 100) 0.333 … 0.333"
+    assert large[1] == "[[0.3333 0.3333 0.3333 ... 0.3333 0.3333 0.3333]"
+    assert len(large) < 40
+    assert max(map(len, large)) < 80
+
+
 def test_an_expression_that_raises_is_named():
     with pytest.raises(OptionError, match="ZeroDivisionError"):
         breakpoints.evaluate("1 / 0", {})
@@ -164,6 +219,7 @@ def test_pdb_enters_the_closure_of_a_node(monkeypatch, capsys):
     assert "mul_backward()" in printed
     assert "-> to_x = g * w" in printed
     assert "(0.0024787521766663585, -3.0)" in printed
+    assert "p g, w" not in printed  # what is typed is seen already
     assert "pdb: a takes no step in this pass, so it has no closure to enter" in printed
     assert printed.endswith("2 of 2 steps taken\n")
 
@@ -220,7 +276,7 @@ def test_an_operand_that_comes_twice_is_told_apart_in_jac(run):
 def test_completion_knows_commands_and_nodes(network):
     shell = tg.debugger.shell.Shell(tg.record(network()[2]))
     assert shell.completenames("run") == ["run-back"]
-    assert shell.completedefault("m") == ["mul#2", "m"]
+    assert shell.completedefault("m") == ["mul#2", "m", "mul", "maximum"]
     assert shell.onecmd(shell.precmd("EOF")) is True
 
 
@@ -234,6 +290,17 @@ def test_set_and_replay_ask_what_if(run):
     assert shown[3] == "Of 7 nodes, 6 have other data, 3 another gradient:"
     assert "m: a (2) won, now b (4) does; the whole δ = 8 goes to b" in shown
     assert shown[-1] == "nothing is set"
+
+
+def test_a_step_of_descent_is_set_and_shown_in_numbers(run):
+    shown = run(
+        "finish; set a = a - 0.5 * a.grad; set b = np.float32(2); set m = None"
+    ).splitlines()
+    assert shown[-3:] == [
+        "a is 0 at the next replay; it was 2",
+        "b is 2 at the next replay; it was −3",
+        "m is 2 at the next replay; it was 2",
+    ]
 
 
 def test_a_replay_stays_at_the_place_and_revert_goes_back(run):
@@ -255,7 +322,7 @@ def test_breakpoints_stop_in_a_replay(run):
 def test_one_element_is_set(run):
     x = tg.Value([[1.0, 2.0], [3.0, 4.0]], label="x[0]")
     shown = run("set x[0][1, -1] = data * 2; replay", (x * x).sum())
-    assert "x[0][1, -1] is data * 2 at the next replay; it was 4" in shown
+    assert "x[0][1, -1] is 8 at the next replay; it was 4" in shown
     assert re.search(r"x\[0\] +\(2, 2\): \[1, 1\] 4 → 8", shown)
 
 
@@ -321,9 +388,28 @@ def test_a_terminal_completes_names_remembers_commands_and_colours_source(tmp_pa
 
 def test_without_readline_it_asks_all_the_same(monkeypatch, capsys, network):
     monkeypatch.setattr("tinygrad_pool.debugger.prompt.find_spec", lambda _: None)
-    shell = tg.debugger.shell.Shell(tg.record(network()[2]), stdin=io.StringIO("node\nq\n"))
-    shell.cmdloop("go")
+    tg.debug(network()[2], commands="node")
     assert "1 of 5" in capsys.readouterr().out
+
+
+def test_the_completion_of_the_shell_around_it_stays(monkeypatch, network):
+    readline = pytest.importorskip("readline")
+    before, at_prompt = readline.get_completer_delims(), []
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+        def readline(self, *size):
+            at_prompt.append(readline.get_completer_delims())
+            return super().readline(*size)
+
+    monkeypatch.setattr("sys.stdin", Terminal("pdb\nq\n\nq\n"))
+    tg.debug(network()[2], commands="node")
+    assert len(at_prompt) == 4
+    assert "#" in before
+    assert all("#" not in ends for ends in (at_prompt[0], at_prompt[2], at_prompt[3]))
+    assert readline.get_completer_delims() == before
 
 
 WORDS = st.sampled_from(
@@ -366,6 +452,16 @@ def test_in_a_notebook_that_is_only_run_commands_run_and_nobody_is_asked(kernel,
     assert "relu#2 gets 1" in shown
     assert "StdinNotImplementedError" not in shown
     assert "debug: needs a terminal for its prompt" in kernel(f"tg.debug(E, pdb={pdb})")
+
+
+@pytest.mark.long
+@pytest.mark.peer
+def test_in_a_notebook_a_closure_is_entered_from_the_prompt(kernel):
+    kernel("import tinygrad_pool as tg\nx = tg.Value(2.0, label='x')\nE = (x * x).relu()")
+    shown = kernel("tg.debug(E)", ["pdb relu", "p g * 7", "q", "info", "q"])
+    assert "relu_backward" in shown
+    assert "7.0" in shown.splitlines()
+    assert "1 of 2 steps taken" in shown
 
 
 @pytest.mark.parametrize("stdin", [None, "closed"])
@@ -477,7 +573,7 @@ def test_ctrl_c_stops_a_command_and_drops_a_line_and_loses_nothing(tmp_path):
     child.expect("interrupted, after 1 of 2 steps")
     child.expect(prompt)
     until(child, "q leaves", type_and_interrupt, child)
-    until(child, "no breakpoint", child.sendline, "delete; info")
+    until(child, "no breakpoint", child.sendline, "delete 7")
     until(child, "1 of 2 steps taken", child.sendline, "info")
     until(child, pexpect.EOF, child.sendline, "q")
     child.expect(pexpect.EOF)

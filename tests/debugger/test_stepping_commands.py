@@ -6,6 +6,14 @@ import pytest
 import tinygrad_pool as tg
 
 
+def test_where_no_breakpoint_is_met_it_says_so(run):
+    end = "no breakpoint was met: this is the end"
+    assert run("bnan; c").splitlines()[-1] == end
+    said = run("b m; c; c; rb; c").splitlines()
+    assert (said.count(end), said[-1]) == (2, end)
+    assert end not in run("c; restart; b mul; c; finish")
+
+
 def test_steps_are_taken_and_undone(run):
     assert run("node; node 2; back; goto 0; finish").splitlines() == [
         "1 of 5: add#6 gets 1",

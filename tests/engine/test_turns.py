@@ -169,6 +169,21 @@ class TestPaused:
         del walk
         assert not w.has_grad
 
+    def test_data_that_changed_in_place_meanwhile_is_not_silently_used(self):
+        x = Value([1.0, 2.0], label="x")
+        walk = paused((x * x).sum())
+        x.data -= 0.5
+        with pytest.raises(GraphError, match="leaf 'x' changed in place after the mul node"):
+            next(walk)
+        assert not x.has_grad
+
+    def test_an_update_of_a_leaf_whose_gradient_is_complete_is_right(self):
+        w, v = Value([1.0, 2.0], label="w"), Value([3.0, 4.0], label="v")
+        for step in tg.backward_steps(((w * 2.0) * v).sum()):
+            if v in step.node.parents:
+                v.data -= v.grad
+        assert (v.data.tolist(), v.grad.tolist(), w.grad.tolist()) == ([1, 0], [2, 4], [6, 8])
+
     def test_after_its_last_step_it_is_done(self):
         w, E = cube()
         walk = paused(E, steps=2)

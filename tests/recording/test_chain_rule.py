@@ -47,6 +47,19 @@ def test_several_paths_add_up():
     ]
 
 
+def test_of_a_long_path_the_ends_are_written():
+    x = h = tg.Value(0.5, label="x")
+    for _ in range(3000):
+        h = h.tanh() + 0.5
+    written = tg.derive(h, x)
+    (path,) = written.paths
+    assert len(path) == 6000
+    assert str(written).count(" · ") == 2 * 24
+    assert " · 1 · tanh'(x) = 1 · " in str(written)
+    assert written.latex().count(r" \cdot \dots \cdot ") == 2
+    MathTextParser("agg").parse(f"${written.latex()}$")
+
+
 def test_a_value_by_itself_is_1():
     a = tg.Value(2.0, label="a")
     E = a * 3.0
@@ -218,6 +231,17 @@ def test_variables_give_names():
     E = a * b
     assert str(tg.derive(E, a, names={"a": a, "b": b, "E": E, "n": 3})) == "∂E/∂a = b = 3 = 3"
     assert str(tg.derive(E, a)) == "∂E/∂v = leaf = 3 = 3"
+
+
+def test_weights_of_two_layers_are_told_apart():
+    net = tg.nn.MLP(2, [2, 1])
+    E = net([1.0, -2.0])
+    (path,) = tg.derive(E, net.parameters()[0], names={"net": net}).paths
+    assert path[0].symbol == "layers.1.neurons.0.w.0"
+    layers = tg.nn.Sequential(tg.nn.Linear(2, 2, rng=0), tg.nn.Linear(2, 1, rng=1))
+    E = layers(np.ones((1, 2))).sum()
+    (path,) = tg.derive(E, layers[0].weight, (1, 0)).paths
+    assert "1.weight[0, 1]" in [factor.symbol for factor in path]
 
 
 @pytest.mark.parametrize(

@@ -305,6 +305,22 @@ def test_of_a_pass_that_was_run_only_what_others_left_is_told():
     ]
 
 
+def test_what_its_own_run_left_is_from_before_where_the_pass_adds_to_it_again():
+    w = tg.Value(2.0, label="w")
+    E = w * 3.0
+    E.backward()
+    E.backward()
+    passed = tg.record(E)
+    assert passed.why("w").notes == [
+        "earlier passes left 3 in w.grad, too: with this one it is 6; zero_grad() forgets it"
+    ]
+    passed.seek(1)
+    assert w.grad == 9.0
+    assert passed.why("w").notes == [
+        "earlier passes left 6 in w.grad, too: with this one it is 9; zero_grad() forgets it"
+    ]
+
+
 def test_the_gradient_of_this_very_pass_is_no_news():
     w = tg.Value([1.0, np.nan], label="w")
     E = (w * w).sum()

@@ -381,6 +381,13 @@ def test_replays_chain_and_keep_the_names_of_labels_variables_and_numbers():
     assert back.find("weighted_sum#8").op == "weighted_sum"
 
 
+def test_a_replay_knows_what_is_outside_of_it():
+    w, b = tg.Value(2.0), tg.Value(1.0)
+    passed = tg.record(w * 3.0, names={"w": w, "b": b})
+    assert str(passed.replay().why("b")) == str(passed.why("b"))
+    assert "the loss does not depend on it" in str(passed.why("b"))
+
+
 def test_a_replay_takes_the_same_gradient_and_the_data_of_now():
     x = tg.Value([1.0, 2.0], label="x")
     passed = tg.record(x * x, [1.0, 10.0])

@@ -44,8 +44,8 @@ def dap(options: argparse.Namespace) -> None:
         Server(Wire(reader, writer), load).serve()
 
 
-def load(arguments: Mapping[str, Any]) -> Recording:
-    """Run a script as a launch request says, and record the pass of one of its Values.
+def load(arguments: Mapping[str, Any]) -> tuple[Recording, dict[str, Any]]:
+    """Run a script as a launch request says; return the pass of one of its Values, and its names.
 
     Raises OptionError for what the request lacks, ScriptError for what the script raises.
     """
@@ -69,7 +69,7 @@ def load(arguments: Mapping[str, Any]) -> Recording:
     try:
         chosen = scripts.value_of(made, value or None, program)
         scripts.check_fresh("launch", chosen, made, Path(program))
-        return scripts.recorded(chosen, made)
+        return scripts.recorded(chosen, made), made
     except TinygradPoolError:
         raise
     except Exception as error:  # as of a closure of the script's

@@ -61,7 +61,8 @@ class _Parser(argparse.ArgumentParser):
     """A parser that reports errors in one line."""
 
     def error(self, message: str) -> NoReturn:
-        print(f"{self.prog}: {message} (--help lists the options)", file=sys.stderr)
+        own = "; a script's own follow --" if message.startswith("unrecognized") else ""
+        print(f"{self.prog}: {message} (--help lists the options{own})", file=sys.stderr)
         raise SystemExit(2)
 
 

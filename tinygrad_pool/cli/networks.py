@@ -20,7 +20,7 @@ def export(options: argparse.Namespace) -> None:
     from tinygrad_pool.bridges import to_onnx
 
     check_folder(options.out)
-    if not options.script.is_file():
+    if not user_script.is_there(options.script):
         raise OptionError(f"export: there is no script {options.script}")
     made = user_script.run(options.script, options.arguments)
     network = _network(made, options)

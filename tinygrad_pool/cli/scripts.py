@@ -118,7 +118,7 @@ def _forget_own(value: Value, gradient: Any) -> None:
 
 def value_from(options: argparse.Namespace, command: str) -> tuple[Value, dict[str, Any]]:
     """Run a script; return one of the Values that it made, and all its names."""
-    if not options.script.is_file():
+    if not user_script.is_there(options.script):
         raise OptionError(f"{command}: there is no script {options.script}")
     made = user_script.run(options.script, options.arguments)
     return value_of(made, options.value, str(options.script)), made

@@ -22,8 +22,15 @@ _INSIDE = (str(Path(__file__).parents[1]), sysconfig.get_path("stdlib"), "<froze
 _INSTALLED = {"site-packages", "dist-packages"}
 
 
+def is_there(script: Path) -> bool:
+    """Return whether a script is a file, or a module below this folder: python -m takes that."""
+    module = Path(*str(script).split("."))
+    files = script, Path(f"{module}.py"), module / "__main__.py"
+    return any(file.is_file() for file in files)
+
+
 def run(script: Path, arguments: Sequence[str] = (), frames: bool = False) -> dict[str, Any]:
-    """Run a script, traced, as the main program, and return what it made at top level.
+    """Run a script or a module, traced, as the main program; return what it made at top level.
 
     Afterwards the current folder and the standard streams are as before: paths mean what they meant
     when given, and a command prints where it was called. `frames` keeps the calls that led to each
@@ -39,30 +46,36 @@ def run(script: Path, arguments: Sequence[str] = (), frames: bool = False) -> di
 
 def _run(script: Path, arguments: Sequence[str], frames: bool) -> dict[str, Any]:
     sys.argv[:] = [str(script), *arguments]
-    sys.path.insert(0, str(script.resolve().parent))
+    is_file = script.is_file()
+    sys.path.insert(0, str(script.resolve().parent))  # of a module, this folder
     streams = sys.stdout, sys.stderr
     try:
         with chdir("."), traced(frames=frames):
-            return runpy.run_path(str(script), run_name="__main__")
+            if is_file:
+                return runpy.run_path(str(script), run_name="__main__")
+            return runpy.run_module(str(script), run_name="__main__", alter_sys=True)
     except (KeyboardInterrupt, BrokenPipeError):
         raise
     except SystemExit as ended:
         if ended.code not in (None, 0):
             raise ScriptError(told(ended)) from ended
-        return _made_before(ended.__traceback__, script)
+        return _made_before(ended.__traceback__)
     except Exception as error:
+        if "no known parent package" in str(error):
+            module = ".".join(script.with_suffix("").parts)
+            error.add_note(f"a module of a package goes by its name, as for python -m: {module}")
         said = told(error) or f"{script}: {type(error).__name__}: {error}"
         raise ScriptError(said) from error
     finally:
         sys.stdout, sys.stderr = streams
 
 
-def _made_before(end: TracebackType | None, script: Path) -> dict[str, Any]:
+def _made_before(end: TracebackType | None) -> dict[str, Any]:
     """Return the names of a script's top level at the moment it exited."""
     if sys.stdin is not None and sys.stdin.closed:  # quit() closes it, and a prompt may need it
         sys.stdin = open(0, closefd=False)  # noqa: SIM115  # it stays open
     frames = (frame for frame, _ in traceback.walk_tb(end))
-    main = next(f for f in frames if f.f_code.co_filename == str(script))
+    main = next(f for f in frames if f.f_globals["__name__"] == "__main__")
     return dict(main.f_globals)
 
 

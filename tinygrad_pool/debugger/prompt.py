@@ -8,12 +8,14 @@ import re
 import shlex
 import sys
 import textwrap
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from importlib.util import find_spec
 from shutil import get_terminal_size
 from typing import Any
 
-from tinygrad_pool.debugger.breakpoints import check
+from tinygrad_pool.debugger.breakpoints import check, evaluate
 from tinygrad_pool.debugger.colours import MISTAKE, STYLES, coloured
 from tinygrad_pool.debugger.saving import draw_step
 from tinygrad_pool.engine.node import Node
@@ -37,7 +39,7 @@ _NAMES = {
     "list": "l",
     "why": "y",
     "help": "h ?",
-    "quit": "q exit EOF",
+    "quit": "q exit quit() exit() EOF",
 }
 SHORT = {name: command for command, names in _NAMES.items() for name in names.split()}
 """Other names of commands, as in gdb, pdb and rr. One step is one node: stepping is n and s."""
@@ -49,6 +51,8 @@ GROUPS = {
     "what if": "set replay revert pdb",
     "to leave": "save help quit",
 }
+_ELEMENT = re.compile(r"(.+?) *\[([^\[\]]*)\]?")
+
 REPEATED = ("node", "back", "continue", "run_back", "up", "down")
 """What an empty line repeats."""
 
@@ -58,16 +62,23 @@ class Prompt(cmd.Cmd):
 
     prompt = "(backward) "
 
-    def __init__(self, passed: Recording, **streams: Any) -> None:
+    def __init__(
+        self, passed: Recording, names: Mapping[str, Any] | None = None, **streams: Any
+    ) -> None:
         super().__init__(**streams)
         self.use_rawinput = not streams.get("stdin")
-        self.passed = passed
+        self.recorded = self.passed = passed
+        self.names = names or {}
         self.drawn = ""
         self.selected: Node | None = None  # by up and down
 
     def precmd(self, line: str) -> str:
-        """Expand aliases."""
-        word, _, rest = line.strip().partition(" ")
+        """Expand aliases; what follows a ; comes next."""
+        if line == "EOF":
+            self.say("")
+        first, *more = commands_in(line) or [""]
+        self.cmdqueue[:0] = more
+        word, _, rest = first.strip().partition(" ")
         return f"{SHORT.get(word, word)} {rest}".strip()
 
     def onecmd(self, line: str) -> bool:
@@ -78,6 +89,7 @@ class Prompt(cmd.Cmd):
         except BrokenPipeError:
             raise
         except KeyboardInterrupt:
+            self.cmdqueue.clear()
             self.passed.settle()
             self.say(f"interrupted, after {self.passed.position} of {len(self.passed)} steps")
         except TinygradPoolError as error:
@@ -109,24 +121,23 @@ class Prompt(cmd.Cmd):
                 self.say("")
                 intro = "q leaves"
 
-    def preloop(self) -> None:
-        """Complete a name such as mul#2 or conv1/w as one word."""
-        if find_spec("readline"):  # not on Windows
-            import readline
-
-            readline.set_completer_delims(" \t\n=[")
-
     def emptyline(self) -> bool:
         """Repeat the last command if it moved."""
         return self.lastcmd.partition(" ")[0] in REPEATED and self.onecmd(self.lastcmd)
 
     def default(self, line: str) -> None:
         """Show the node or the expression that was typed; or handle an unknown command."""
-        if line in self.passed.known():
+        if self.called(line) in self.completedefault(""):
             self.onecmd(f"show {line}")
-        elif line in ("data", "op", "label"):
+        elif line in ("data", "op", "label") or line in self.names:
             self.onecmd(f"print {line}")
         elif line.isidentifier() or not is_expression(line):
+            name, value = self._parted(line, "=")
+            what = name.removesuffix(".data")
+            if value and what.partition("[")[0] in self.passed.known():
+                raise OptionError(
+                    f"numbers are given by set, for the next replay: set {what} = {value}"
+                )
             self.unknown(line.split(maxsplit=1)[0])
         else:
             self.onecmd(f"print {line}")
@@ -168,8 +179,9 @@ class Prompt(cmd.Cmd):
         return [name.replace("_", "-") for name in super().completenames(text)]
 
     def completedefault(self, text: str, *_: Any) -> list[str]:
-        """Complete names of nodes."""
-        return [name for name in self.passed.known() if name.startswith(text)]
+        """Complete names of nodes, and of rules."""
+        known = dict.fromkeys([*self.passed.known(), *(v.op for v in self.passed.nodes if v.op)])
+        return [name for name in known if name.startswith(text)]
 
     def say(self, text: str, styles: dict[str, str] = STYLES) -> None:
         """Print an answer in the characters and the colours that the terminal has."""
@@ -184,21 +196,31 @@ class Prompt(cmd.Cmd):
 
     def element(self, argument: str) -> tuple[Node, tuple[int, ...] | None]:
         """Read NAME or NAME[i, j]; without a name, take the node of this step."""
-        name, _, place = argument.rstrip("]").rpartition("[")
-        if not name or argument in self.passed.known():
-            return self._node(argument), None
         try:
-            return self._node(name.strip()), tuple(int(part) for part in place.split(","))
-        except ValueError as error:
-            if isinstance(error, TinygradPoolError):
+            return self._node(argument), None
+        except OptionError:
+            if not (parts := _ELEMENT.fullmatch(argument)):
                 raise
-            raise OptionError(f"[{place}] is not an index, such as [0, 2]") from None
+        node = self._node(parts[1])
+        try:
+            return node, tuple(map(int, parts[2].split(",")))
+        except ValueError:
+            raise OptionError(f"[{parts[2]}] is not an index, such as [0, 2]") from None
 
     def _node(self, name: str) -> Node:
         """Find a node by its name, by default the selected one, or that of this step."""
         if name:
-            return self.passed.find(name)
+            return self.passed.find(self.called(name))
         return self.passed.node if self.selected is None else self.selected
+
+    def called(self, name: str) -> str:
+        """Return what a node is called here that the program calls otherwise: net[0].weight."""
+        if self.names and name not in self.passed.known():
+            with suppress(OptionError):
+                found = evaluate(name, self.names)
+                if isinstance(found, Node) and found in self.recorded.nodes:
+                    return self.recorded.call(found)
+        return name
 
     def _parted(self, argument: str, separator: str) -> tuple[str, str]:
         """Split a line at a separator that may also occur in the name before it."""
@@ -211,6 +233,31 @@ class Prompt(cmd.Cmd):
                 return name, rest
         name, _, rest = argument.partition(separator)
         return name.strip(), rest.strip()
+
+
+@contextmanager
+def completing() -> Iterator[None]:
+    """Complete a name such as mul#2 or conv1/w as one word, until a prompt is left."""
+    if not find_spec("readline"):  # on Windows
+        yield
+        return
+    import readline
+
+    before = readline.get_completer_delims()
+    readline.set_completer_delims(" \t\n=[")
+    try:
+        yield
+    finally:
+        readline.set_completer_delims(before)
+
+
+def commands_in(text: str) -> list[str]:
+    """List the commands of a text, one per line or separated by ;.
+
+    >>> commands_in("node; why a")
+    ['node', ' why a']
+    """
+    return [command for command in re.split("[\n;]", text) if command.strip()]
 
 
 def in_a_line(text: str, longest: int = 300) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from tinygrad_pool.debugger import breakpoints
 from tinygrad_pool.debugger.closure_pdb import ClosurePdb, Stop, debug_in_pdb, says
 from tinygrad_pool.debugger.colours import coloured, wants_colours
-from tinygrad_pool.debugger.prompt import can_ask, in_a_line, split
+from tinygrad_pool.debugger.prompt import can_ask, commands_in, completing, in_a_line, split
 from tinygrad_pool.debugger.saving import draw_step, save
 from tinygrad_pool.debugger.stepping_commands import SteppingCommands, natural
 from tinygrad_pool.engine.node import Node
@@ -21,7 +21,7 @@ from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError, ToolError
 from tinygrad_pool.files import kind_of
-from tinygrad_pool.formatting import counted, on_a_line, several
+from tinygrad_pool.formatting import counted, is_large, on_a_line, several
 from tinygrad_pool.recording import views
 from tinygrad_pool.recording.difference import compare_passes
 from tinygrad_pool.recording.freshness import before_a_pass
@@ -29,13 +29,12 @@ from tinygrad_pool.recording.recording import Recording, record
 from tinygrad_pool.recording.source import listing
 from tinygrad_pool.rules.arguments import flag, place_of
 
+LISTED = 300
+"""The most numbers of an array that print shows; of more, those at its ends."""
+
 
 class Shell(SteppingCommands):
     """All commands: those that step, those that look around, and those that ask what if."""
-
-    def __init__(self, passed: Recording, **streams: Any) -> None:
-        super().__init__(passed, **streams)
-        self.recorded = passed
 
     def do_info(self, _: str) -> None:
         """info: list the breakpoints and what is set, and show where we are."""
@@ -51,11 +50,11 @@ class Shell(SteppingCommands):
     # -- looking
 
     def do_where(self, _: str) -> None:
-        """where: show a path from the loss to here, with what arrived at each node."""
+        """where: show the way from the loss to here, and what arrived."""
         self.say(views.where(self.passed))
 
     def do_up(self, argument: str) -> None:
-        """up [N]: select the node above, from which the gradient came, or the Nth above.
+        """up [N]: select the node above, where the gradient came from; or the Nth above.
 
         show, why and print mean it.
         """
@@ -83,15 +82,23 @@ class Shell(SteppingCommands):
         """
         if not argument:
             raise OptionError("print: needs an expression, as in print g * data")
-        node = self._node("")
-        step = self.passed.step_of(node) or Step(node, node.grad, ())
-        found = breakpoints.evaluate(argument, breakpoints.names_at(self.passed, step))
+        found = self._evaluated(argument)
         of_numpy = isinstance(found, np.generic | np.ndarray)
         numbers = found.dtype.kind in "fiu" if of_numpy else type(found) in (float, int)
         self.say(on_a_line(found) if numbers else in_a_line((str if of_numpy else repr)(found)))
+        if numbers and is_large(found):
+            ends = 3 if found.ndim < 3 else 1
+            self.say(np.array2string(found, precision=4, threshold=LISTED, edgeitems=ends))
+
+    def _evaluated(self, expression: str, **more: Any) -> Any:
+        """Evaluate an expression of the selected node's step, of nodes and of what has a name."""
+        node = self._node("")
+        step = self.passed.step_of(node) or Step(node, node.grad, ())
+        known = {**self.names, **breakpoints.names_at(self.passed, step), **more}
+        return breakpoints.evaluate(expression, known)
 
     def do_show(self, argument: str) -> None:
-        """show [NAME]: show a node's data and gradient, its operands, and what it sends them."""
+        """show [NAME]: show a node's data and gradient, and what it sends."""
         self.say(views.show(self.passed, self._node(argument)))
 
     def do_contrib(self, argument: str) -> None:
@@ -99,13 +106,13 @@ class Shell(SteppingCommands):
         self.say(views.contributions(self.passed, self._node(argument)))
 
     def do_gains(self, argument: str) -> None:
-        """gains [NAME]: show what each rule does to |grad| on the strongest path to a node."""
+        """gains [NAME]: show what each rule does to |grad| on the way to a node."""
         path = self.passed.gains(self._node(argument))
         self.say(path.by("rule").text())
         self.say(str(path).partition("\n")[2])
 
     def do_check(self, _: str) -> None:
-        """check: compare every closure with the slopes of its rule, and data with the leaves."""
+        """check: compare closures with the slopes of their rules. Leaves set since are listed."""
         self.say(str(self.passed.check()))
         if stale := self.passed.stale():
             self.say(f"set since this pass: {several([self.passed.call(v) for v in stale])}")
@@ -127,7 +134,7 @@ class Shell(SteppingCommands):
         self.say(str(derive(self.passed.loss, node, index, names=self.passed.variables)))  # type: ignore[arg-type]
 
     def do_list(self, argument: str) -> None:
-        """list [NAME]: show your source around the line that made the node of this step."""
+        """list [NAME]: show your source around the line that made this node."""
         line = self._node(argument).about.line
         if line is None:
             self.say("lines are known only of graphs that are built under tg.traced(); the steps:")
@@ -153,7 +160,7 @@ class Shell(SteppingCommands):
         self.say(f"{path} shows the graph after {self.passed.position} steps; it follows each step")
 
     def do_pdb(self, argument: str) -> None:
-        """pdb [NAME]: enter a node's closure in Python's own debugger, with what arrived there.
+        """pdb [NAME]: enter a node's closure in Python's own debugger.
 
         In it, node goes on to the closure of the next node, and this prompt follows; q comes back.
         """
@@ -163,8 +170,10 @@ class Shell(SteppingCommands):
                 f"pdb: {views.title(self.passed, node)} takes no step in this pass, so it has no "
                 "closure to enter"
             )
-        debugger = ClosurePdb(self.passed, stdin=self.stdin, stdout=self.stdout)
-        debugger.walk(self._closures_from(node), one=True)
+        given = {} if self.use_rawinput else {"stdin": self.stdin, "stdout": self.stdout}
+        with completing():
+            debugger = ClosurePdb(self.passed, **given)
+            debugger.walk(self._closures_from(node), one=True)
         self.here()
 
     def _closures_from(self, node: Node) -> Iterator[Stop]:
@@ -183,9 +192,9 @@ class Shell(SteppingCommands):
     def do_set(self, argument: str) -> None:
         """set NAME = VALUE or set NAME[i, j] = VALUE: other data for a node, at the next replay.
 
-        VALUE may use np and data, the present number: set w12 = data + 1. A computed node gets a
-        constant added, so that gradients still flow through it. None takes back what was set; set
-        alone lists it.
+        VALUE may use what print may, and data, the present number: set w12 = data - 0.1 * w12.grad.
+        A computed node gets a constant added, so that gradients still flow through it. None takes
+        back what was set; set alone lists it.
         """
         if not argument:
             listed = [f"{name} = {on_a_line(data)}" for name, data in self.passed.changes.items()]
@@ -196,10 +205,15 @@ class Shell(SteppingCommands):
             raise OptionError("set: needs a name and a value, as in set w12 = 0.5")
         node, index = self.element(name)
         now = node.data if index is None else self._element_of(node, index)
-        value = breakpoints.evaluate(expression, {"data": now})
-        self.passed.set(node, value, index)
-        then = on_a_line(now) if value is None else expression
+        then = self.note(node, index, expression, now)
         self.say(f"{name} is {then} at the next replay; it was {on_a_line(now)}")
+
+    def note(self, node: Node, index: tuple[int, ...] | None, expression: str, now: Any) -> str:
+        """Set what an expression makes of the present data, for a replay; return it as text."""
+        value = self._evaluated(expression, data=now)
+        value = value.data if isinstance(value, Value) else value
+        self.passed.set(node, value, index)
+        return on_a_line(now if value is None else np.asarray(value, float))
 
     def _element_of(self, node: Node, index: tuple[int, ...]) -> float:
         place = place_of(index, node.shape, "set: index")
@@ -209,7 +223,7 @@ class Shell(SteppingCommands):
         return float(np.asarray(node.data)[place])
 
     def do_replay(self, _: str) -> None:
-        """replay: run forward and backward again with what is set, and show what changed."""
+        """replay: run both passes with what is set, and show what changed."""
         if not self.passed.changes:
             raise OptionError("replay: nothing is set; set NAME = VALUE first")
         before = self.passed
@@ -238,7 +252,7 @@ class Shell(SteppingCommands):
         self.here()
 
     def do_save(self, argument: str) -> None:
-        """save FILE: write a page that plays the pass (.html), or each step as text (.txt)."""
+        """save FILE: write a page that plays it (.html), or its steps (.txt)."""
         words = split(argument)
         if len(words) != 1 or kind_of(words[0]) not in ("html", "htm", "txt"):
             raise OptionError(f"save: needs a file name ending in .html or .txt, got {argument!r}")
@@ -296,12 +310,16 @@ def debug(
             "debug: needs a terminal for its prompt; without one, give commands='node; why a' "
             "(in a shell -c 'node; why a'), or use tg.record(loss) in a program"
         )
-    lines = [line for line in commands.replace("\n", ";").split(";") if line.strip()]
-    if flag(pdb, "debug: pdb"):
-        debug_in_pdb(loss, gradient, names, lines, asks)
-        return
-    passed = record(loss, gradient, names=names)
-    shell = Shell(passed, stdout=sys.stdout)
+    with completing():
+        if flag(pdb, "debug: pdb"):
+            debug_in_pdb(loss, gradient, names, commands_in(commands), asks)
+        else:
+            _ask(record(loss, gradient, names=names), names, commands_in(commands), asks)
+
+
+def _ask(passed: Recording, names: Mapping[str, Any] | None, lines: list[str], asks: bool) -> None:
+    """Run commands, then ask for more; leave gradients as they were, or as the pass leaves them."""
+    shell = Shell(passed, names, stdout=sys.stdout)
     for line in before_a_pass(passed.call, passed.nodes):
         shell.say(line)
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import count
 from typing import Any
@@ -20,8 +20,10 @@ from tinygrad_pool.recording.trace import Trace
 class SteppingCommands(Prompt):
     """Commands that step, forwards and backwards, and breakpoints."""
 
-    def __init__(self, passed: Recording, **streams: Any) -> None:
-        super().__init__(passed, **streams)
+    def __init__(
+        self, passed: Recording, names: Mapping[str, Any] | None = None, **streams: Any
+    ) -> None:
+        super().__init__(passed, names, **streams)
         self.breaks: dict[int, Breakpoint] = {}
         self.met: list[Breakpoint] = []  # at the last stop
         self.numbers = count(1)
@@ -37,6 +39,8 @@ class SteppingCommands(Prompt):
     def do_continue(self, _: str) -> None:
         """continue: step on to the next breakpoint, or to the end."""
         self._run(self.passed.next, ())
+        if self.breaks and not self.met and self.passed.position == len(self.passed):
+            self.say("no breakpoint was met: this is the end")
 
     def do_run_back(self, _: str) -> None:
         """run-back: undo steps to the last breakpoint, or to the start."""
@@ -46,7 +50,7 @@ class SteppingCommands(Prompt):
         """until NAME or until LINE: step on to a node, a rule, or what a line of source made."""
         if not argument:
             raise OptionError("until: needs the name of a node or a rule, or a line of source")
-        place = Breakpoint(argument, partial(breakpoints.at_place, place=argument))
+        place = Breakpoint(argument, partial(breakpoints.at_place, place=self.called(argument)))
         place.arm(self.passed)
         self._run(self.passed.next, (place,))
         if not place.hits and self.passed.position == len(self.passed):
@@ -141,11 +145,12 @@ class SteppingCommands(Prompt):
         self._add(argument, lambda _: breakpoints.at_gradient(argument))
 
     def do_watch(self, argument: str) -> None:
-        """watch NAME: stop at each accumulation into a node's gradient, and show old -> new."""
+        """watch NAME: stop where a node's gradient grows, and show old -> new."""
         if not argument:
             raise OptionError("watch: needs the name of a node, as in watch w12")
-        b = self._add(f"into {argument}", partial(breakpoints.at_change, name=argument))
-        b.watched = argument
+        name = self.called(argument)
+        b = self._add(f"into {name}", partial(breakpoints.at_change, name=name))
+        b.watched = name
 
     def do_condition(self, argument: str) -> None:
         """condition N [EXPR]: let breakpoint N stop only where EXPR holds; without EXPR always."""
@@ -182,6 +187,7 @@ class SteppingCommands(Prompt):
             raise OptionError("break: needs the name of a node or a rule, or a line of source")
         if condition:
             breakpoints.check_condition(condition)
+        name = self.called(name)
         self._add(name, partial(breakpoints.at_place, place=name), once, condition)
 
     def _add(

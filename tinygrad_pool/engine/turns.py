@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from weakref import WeakSet
 
 from tinygrad_pool.engine.node import LeafNode, Node, name_of
+from tinygrad_pool.engine.staleness import check_not_stale
 from tinygrad_pool.errors import GraphError
 
 TURN = RLock()
@@ -61,7 +62,7 @@ class Paused:
         self._before = {v: v._grad for v in nodes if isinstance(v, LeafNode)}
         self._left: dict[LeafNode, Any] = {}
         self.waiting: list[Node] = [v for v in nodes if v._closure is not None]
-        self._gave_way = ""
+        self._gave_way, self._time = "", Node.last_change
         HALF_DONE.add(self)
 
     def give_way(self, to: Node, /) -> None:
@@ -70,13 +71,16 @@ class Paused:
         self.take_back()
 
     def check(self) -> None:
-        """Raise if another pass began in the same nodes meanwhile."""
+        """Raise if another pass began in the same nodes meanwhile, or data changed in place."""
         if self._gave_way:
             raise GraphError(
                 f"the pass from {name_of(self.root)} cannot go on: while it was paused, one from "
                 f"{self._gave_way} began in the same graph, and what this one had added to leaves "
                 "was undone"
             )
+        if self._time != Node.last_change:
+            check_not_stale(self.waiting, create_graph=False)
+            self._time = Node.last_change
 
     def pause(self, node: Node) -> None:
         """Note what the step of a node has made of leaves; after the last step, let go of them."""

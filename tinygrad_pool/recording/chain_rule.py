@@ -11,16 +11,18 @@ import numpy as np
 
 from tinygrad_pool.derivatives.scalars import MOST, units_of
 from tinygrad_pool.derivatives.slopes import slopes_of
-from tinygrad_pool.drawing.variables import held_by
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.rerun import check_value, run_forward
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
-from tinygrad_pool.formatting import number, plain
+from tinygrad_pool.formatting import number, plain, subscript
+from tinygrad_pool.recording.naming import Named
 from tinygrad_pool.rules.arguments import place_of
 
 LISTED = 12
+"""The most paths that are listed, and of a longer one the most factors from each of its ends."""
+
 _INDEXED = re.compile(r"([^\W\d_]+)_?(\d+(?:,\d+)?)(\(\d+\))?|(.)", re.DOTALL)
 _LATEX = {c: f"\\{c}" for c in "%&#_{}$ "}
 _LATEX |= {"\\": r"{\backslash}", "^": r"{\wedge}", "~": r"{\sim}"}
@@ -52,8 +54,8 @@ class Derivation(NamedTuple):
             return f"{head} = 0, for no path leads there"
         if self.paths == [[]]:
             return f"{head} = 1"
-        symbols = [" · ".join(f.symbol for f in path) for path in self.paths]
-        slopes = [" · ".join(_signed(f.slope) for f in path) for path in self.paths]
+        symbols = [_product([f.symbol for f in path]) for path in self.paths]
+        slopes = [_product([_signed(f.slope) for f in path]) for path in self.paths]
         indent = "\n" + " " * len(head)
         between = f"{indent} + "
         shown = [between.join(symbols), between.join(slopes), number(self.value)]
@@ -78,8 +80,9 @@ class Derivation(NamedTuple):
         head = rf"\frac{{\partial {_latex(loss)}}}{{\partial {_latex(of)}}}"
         if self.total > len(self.paths) or self.paths in ([], [[]]):
             return f"{head} = {_digits(self.value)}"
-        symbols = [r" \cdot ".join(f.latex for f in path) for path in self.paths]
-        slopes = [r" \cdot ".join(_signed(f.slope, _digits) for f in path) for path in self.paths]
+        dots = r" \cdot ", r"\dots"
+        symbols = [_product([f.latex for f in path], *dots) for path in self.paths]
+        slopes = [_product([_signed(f.slope, _digits) for f in path], *dots) for path in self.paths]
         return f"{head} = {' + '.join(symbols)} = {' + '.join(slopes)} = {_digits(self.value)}"
 
 
@@ -105,24 +108,34 @@ def derive(
     """
     for given in (loss, v):
         check_value(given, "derive")
-    called = held_by(names)
-    if v not in topological_order(loss):
+    nodes = topological_order(loss)
+    named = Named(nodes, {} if names is None else names)
+    called = named.names | named.given
+    if v not in nodes:
         ends = [_name(end, called) or name_of(end) for end in (loss, v)]
         raise OptionError(f"derive: {ends[0]} does not depend on {ends[1]}")
     cell = _cell(v, index)
-    if any(node.shape for node in topological_order(loss)):
+    top, of = _name(loss, called) or "E", v
+    if any(node.shape for node in nodes):
         units = units_of(loss, MOST, "derive")
         if cell not in units.get(v, {}):
-            return Derivation(_name(loss, called) or "E", _name(v, called), [], 0, 0.0)
-        of, label = units[v][cell], _name(v, called)
-        loss = units[loss][0]
-        label = of.label or label
-    else:
-        of, label = v, _name(v, called)
+            return Derivation(top, _name(v, called), [], 0, 0.0)
+        loss, of = units[loss][0], units[v][cell]
+        called = _of_units(units, called)
     sums = _sums(loss, of)
     count, slope = sums[loss]
     paths = list(_paths(loss, of, sums, called)) if count <= LISTED else []
-    return Derivation(_name(loss, called) or "E", label or "v", paths, count, slope)
+    return Derivation(top, _name(of, called) or "v", paths, count, slope)
+
+
+def _of_units(units: Mapping[Node, Mapping[int, Any]], called: Mapping[int, str]) -> dict[int, str]:
+    """Call the units of an array by its name and their places in it."""
+    names: dict[int, str] = {}
+    for node in units:
+        if name := called.get(id(node)):
+            for unit, scalar in units[node].items():
+                names.setdefault(id(scalar), name + subscript(np.unravel_index(unit, node.shape)))
+    return names
 
 
 def _sums(loss: Node, of: Node) -> dict[Node, tuple[int, float]]:
@@ -149,11 +162,15 @@ def _paths(
     loss: Node, of: Node, sums: dict[Node, tuple[int, float]], called: Mapping[int, str]
 ) -> Iterator[list[Factor]]:
     """List the factors of each path, in the order of operands."""
-    waiting: list[tuple[Node, list[Factor]]] = [(loss, [])]
+    waiting: list[tuple[Node, Any]] = [(loss, None)]  # and its factors, the last one first
     while waiting:
         node, so_far = waiting.pop()
         if node is of:
-            yield so_far
+            path = []
+            while so_far:
+                factor, so_far = so_far
+                path.append(factor)
+            yield path[::-1]
             continue
         local = slopes_of(node) or []
         for i in range(len(local) - 1, -1, -1):
@@ -161,7 +178,7 @@ def _paths(
             if isinstance(p, Node) and sums[p][0]:
                 latex = _latex(symbol_of(node, i, called, _in_latex))
                 factor = Factor(symbol_of(node, i, called), local[i], latex)
-                waiting.append((p, [*so_far, factor]))
+                waiting.append((p, (factor, so_far)))
 
 
 def symbol_of(
@@ -224,7 +241,7 @@ _WRITTEN: dict[str, Callable[[list[str], int], str]] = {
 
 
 def _name(node: Node, called: Mapping[int, str]) -> str:
-    return plain(node.label or called.get(id(node), ""))
+    return plain(called.get(id(node)) or node.label)
 
 
 def _cell(v: Value, index: int | Sequence[int] | None) -> int:
@@ -234,6 +251,13 @@ def _cell(v: Value, index: int | Sequence[int] | None) -> int:
             f"derive: {name_of(v)} of shape {v.shape} needs an index into it, got {index!r}"
         )
     return int(np.ravel_multi_index(place, v.shape)) if place else 0
+
+
+def _product(factors: list[str], dot: str = " · ", rest: str = "…") -> str:
+    """Write a product, of a long one its ends."""
+    if len(factors) > 2 * LISTED:
+        factors = [*factors[:LISTED], rest, *factors[-LISTED:]]
+    return dot.join(factors)
 
 
 def _signed(slope: float, spell: Callable[[float], str] = number) -> str:

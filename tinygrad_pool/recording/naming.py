@@ -55,6 +55,11 @@ class Named:
         held = [(self.names.get(id(v)), v) for v in self.nodes]
         return {n: v for n, v in held if n and isinstance(v, Value)}
 
+    @property
+    def given(self) -> dict[int, str]:
+        """Map the nodes that have a label or a variable, by their id, to their names."""
+        return {id(v): self.call(v) for v in self.nodes if v.label or id(v) in self.names}
+
     def number(self, node: Node) -> int:
         """Count a node from the oldest, so that one without a label can be asked for."""
         return self._numbers[node]

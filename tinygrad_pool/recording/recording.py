@@ -98,7 +98,8 @@ class Recording(Trace):
         for undone in choices_undone(fresh):
             warnings.warn(f"replay: {undone}", stacklevel=2)
         names = {n: new for old, new in fresh.items() if (n := self.names.get(id(old)))}
-        again = Recording(fresh[self.loss], self.gradient, names)
+        outside = {n: v for n, v in self._outside.items() if n}
+        again = Recording(fresh[self.loss], self.gradient, outside | names)
         again.origin = self.origin
         again._called = {new: self.call(old) for old, new in fresh.items()}
         for new in set(fresh.values()):

@@ -285,9 +285,9 @@ class Trace(Named):
     @property
     def left(self) -> dict[Node, Any]:
         """What earlier passes left in the gradients of leaves: this one adds to it."""
-        before = self._before or [node._grad for node in self.nodes]
-        grads = dict(zip(self.nodes, before, strict=True))
-        return left_before(grads, self.gradients, ran=grads[self.loss] is not None)
+        ran = self._before is None and self.loss._grad is not None
+        before = [node._grad for node in self.nodes] if self._before is None else self._before
+        return left_before(dict(zip(self.nodes, before, strict=True)), self.gradients, ran)
 
     @cached_property
     def ledger(self) -> GradientExplainer:

@@ -82,7 +82,7 @@ def net(connect, script):
     def load(_):
         with tg.traced(frames=True):
             exec(compile(SCRIPT, str(script), "exec"), found)
-        return tg.record(found["E"], names=found)
+        return tg.record(found["E"], names=found), found
 
     client = connect(load)
     client.path, client.names = str(script), found
@@ -95,7 +95,7 @@ def stand(connect):
     """Stop a client before the first step of the pass of any loss."""
 
     def standing(loss, **names):
-        client = connect(lambda _: tg.record(loss, names=names))
+        client = connect(lambda _: (tg.record(loss, names=names), names))
         client.start()
         return client
 

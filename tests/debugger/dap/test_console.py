@@ -5,7 +5,7 @@ from tinygrad_pool.debugger.dap.console import MOST, Console
 
 
 def console(loss):
-    return Console(tg.record(loss), lambda: False)
+    return Console(tg.record(loss), {}, lambda: False)
 
 
 def test_each_answer_is_its_own():

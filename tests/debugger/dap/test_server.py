@@ -13,7 +13,7 @@ from tinygrad_pool.errors import ScriptError
 
 
 def power(_=None):
-    return tg.record(tg.Value(2.0, label="x") ** 2)
+    return tg.record(tg.Value(2.0, label="x") ** 2), {}
 
 
 def test_it_tells_what_it_can_do(connect):
@@ -96,7 +96,7 @@ def test_what_an_earlier_pass_left_is_told_at_the_start(connect):
     def load(_):
         x = tg.Value(2.0, label="x")
         (x * 3.0).backward()
-        return tg.record(x**2)
+        return tg.record(x**2), {}
 
     client = connect(load)
     client.start()
@@ -112,7 +112,7 @@ def test_a_run_without_debugging_ends_after_the_script(connect):
 
 
 def test_without_a_stop_on_entry_it_runs_to_the_first_breakpoint(connect):
-    client = connect(lambda _: tg.record(tg.Value(0.1, label="x").exp().tanh()))
+    client = connect(lambda _: (tg.record(tg.Value(0.1, label="x").exp().tanh()), {}))
     client.ask("initialize", adapterID="backward")
     client.ask("launch", stopOnEntry=False)
     client.event("initialized")
@@ -125,7 +125,7 @@ def test_without_a_stop_on_entry_it_runs_to_the_first_breakpoint(connect):
 class TestLeaving:
     def test_disconnect_gives_the_gradients_back(self, connect):
         x = tg.Value(2.0, label="x")
-        client = connect(lambda _: tg.record(x**2))
+        client = connect(lambda _: (tg.record(x**2), {}))
         client.start()
         client.move("next")
         assert x.grad == 4.0

@@ -263,6 +263,18 @@ class TestChanging:
         asked = client.ask("evaluate", expression="w[1, 0]", context="watch")
         assert asked["result"] == "w[1, 0] = 30, grad 60"
 
+    @pytest.mark.parametrize("value", ["[1, 2]", "data + [0, 0]", "w - w.grad"])
+    def test_a_whole_array_can_be_set(self, stand, value):
+        w = tg.Value([1.0, 2.0], label="w")
+        client = stand((w * 3.0).sum())
+        client.move("next")
+        client.move("next")
+        ask = {"variablesReference": client.scope("Node"), "name": "w", "value": value}
+        told = {"w - w.grad": "−2 −1"}.get(value, "1 2")
+        assert client.ask("setVariable", **ask) == {"value": told, "variablesReference": 0}
+        client.stopped()
+        assert client.values("Node")["w"] == told
+
     def test_what_follows_cannot_be_set_and_a_mistake_changes_nothing(self, net):
         net.move("next")
         node = net.scope("Node")
@@ -294,12 +306,27 @@ class TestChanging:
         assert client.position() == 2
 
 
+def test_names_of_the_script_are_known_in_watches_and_in_the_console(stand):
+    w, x = tg.Value([1.0, 2.0], label="w"), np.array([3.0, 4.0, 5.0])
+    client = stand((w * 2.0).sum(), x=x, long=["word"] * 1000, parts={"all": [w]})
+
+    def watched(text):
+        return client.ask("evaluate", expression=text, context="watch")["result"]
+
+    assert watched("x[:2]") == "3 4"
+    assert len(watched("long")) < 500
+    assert watched("parts['all'][0]") == "w = 1 2, grad –"
+    assert client.repl("p x.sum()") == "12"
+    assert client.repl("why parts['all'][0]").startswith("grad of w[0] is 2")
+    assert "'x' is not defined" in client.refused("evaluate", expression="x", context="hover")
+
+
 def test_lines_may_be_counted_from_zero(connect, script, line):
     def load(_):
         found = {}
         with tg.traced(frames=True):
             exec(compile(script.read_text(), str(script), "exec"), found)
-        return tg.record(found["E"], names=found)
+        return tg.record(found["E"], names=found), found
 
     client = connect(load)
     client.ask("initialize", adapterID="backward", linesStartAt1=False)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from tinygrad_pool.debugger.prompt import SHORT
+from tinygrad_pool.debugger.prompt import SHORT, commands_in
 from tinygrad_pool.debugger.shell import Shell
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.recording.recording import Recording
@@ -19,9 +19,11 @@ MOST = 200
 class Console(Shell):
     """The prompt of a pass, whose answers are returned."""
 
-    def __init__(self, passed: Recording, asked_to_stop: Callable[[], bool]) -> None:
+    def __init__(
+        self, passed: Recording, names: Mapping[str, Any], asked_to_stop: Callable[[], bool]
+    ) -> None:
         self.written = io.StringIO()
-        super().__init__(passed, stdin=io.StringIO(), stdout=self.written)
+        super().__init__(passed, names, stdin=io.StringIO(), stdout=self.written)
         self._asked_to_stop = asked_to_stop
         self.left = False
 
@@ -34,10 +36,10 @@ class Console(Shell):
         raise OptionError("pdb asks at a terminal: tinygrad-pool debug SCRIPT.py, then pdb NAME")
 
     def answer(self, text: str) -> str:
-        """Run commands, one a line, and return what they said."""
+        """Run commands, and return what they said."""
         self.met = []
-        for line in text.splitlines():
-            if line.strip() and self.onecmd(self.precmd(line)):
+        for line in commands_in(text):
+            if self.onecmd(self.precmd(line)):
                 self.left = True
                 break
         said = self.written.getvalue()

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from queue import Queue
 from threading import Lock, Thread
-from typing import Any
+from typing import Any, TypeAlias
 
 from tinygrad_pool.debugger.dap.requests import REQUESTS
 from tinygrad_pool.debugger.dap.session import Session
@@ -18,6 +18,8 @@ from tinygrad_pool.debugger.dap.wire import Request, Wire
 from tinygrad_pool.errors import OptionError, TinygradPoolError
 from tinygrad_pool.recording.freshness import before_a_pass
 from tinygrad_pool.recording.recording import Recording
+
+Loaded: TypeAlias = tuple[Recording, Mapping[str, Any]]
 
 LEAVE = ("disconnect", "terminate")
 GONE = Request("disconnect")
@@ -59,15 +61,15 @@ CAPABILITIES: dict[str, Any] = {
 class Server:
     """One session: a script is launched, its backward pass recorded, and walked.
 
-    `load` makes a recording of what a launch request says. What the script prints becomes output
-    of the session, since the streams of this process may carry the protocol. `interrupt` ends the
-    script if the client leaves while it runs.
+    `load` makes a recording of what a launch request says, with the names of the script. What that
+    prints becomes output of the session, since the streams of this process may carry the protocol.
+    `interrupt` ends the script if the client leaves while it runs.
     """
 
     def __init__(
         self,
         wire: Wire,
-        load: Callable[[Mapping[str, Any]], Recording],
+        load: Callable[[Mapping[str, Any]], Loaded],
         interrupt: Callable[[], None] = _thread.interrupt_main,
     ) -> None:
         self.wire, self.load, self.interrupt = wire, load, interrupt
@@ -156,14 +158,14 @@ class Server:
             raise OptionError("a script was launched already; start another session")
         self._stop_on_entry = bool(request.arguments.get("stopOnEntry", True))
         try:
-            passed = self._loaded(request.arguments)
+            passed, names = self._loaded(request.arguments)
         except TinygradPoolError as error:
             self.wire.output(f"{error}\n", "stderr")
             self.wire.refuse(request, str(error))
             self.wire.tell("exited", exitCode=1)
             self.wire.tell("terminated")
             return
-        self.session = Session(passed, self.wire, self._first, self.asked_to_stop)
+        self.session = Session(passed, names, self.wire, self._first, self.asked_to_stop)
         self.wire.answer(request, {})
         for line in before_a_pass(passed.call, passed.nodes):
             self.wire.output(f"{line}\n")
@@ -172,7 +174,7 @@ class Server:
         else:
             self.wire.tell("initialized")
 
-    def _loaded(self, arguments: Mapping[str, Any]) -> Recording:
+    def _loaded(self, arguments: Mapping[str, Any]) -> Loaded:
         with self._lock:
             if self._is_left():
                 raise KeyboardInterrupt

@@ -20,7 +20,6 @@ from tinygrad_pool.debugger.dap.wire import Wire
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.errors import OptionError, TinygradPoolError
-from tinygrad_pool.formatting import on_a_line
 from tinygrad_pool.recording import views
 from tinygrad_pool.recording.recording import Recording
 
@@ -33,10 +32,15 @@ class Session:
     """A pass that an editor walks. A request is answered first; then comes what it sets off."""
 
     def __init__(
-        self, passed: Recording, wire: Wire, first: int, asked_to_stop: Callable[[], bool]
+        self,
+        passed: Recording,
+        names: Mapping[str, Any],
+        wire: Wire,
+        first: int,
+        asked_to_stop: Callable[[], bool],
     ) -> None:
         self.wire, self.first = wire, first
-        self.console = Console(passed, asked_to_stop)
+        self.console = Console(passed, names, asked_to_stop)
         self.stops = Stops(self.console, lambda line: self.wire.output(f"{line}\n"))
         self._then: Callable[[], None] | None = None
         passed.seek(min(1, len(passed)))  # sums and names are made now, not at the first step
@@ -214,7 +218,10 @@ class Session:
         try:
             found = self.variables.of_node(*self.console.element(text))
         except OptionError:
-            x = breakpoints.evaluate(text, breakpoints.names_at(self.passed, step))
+            known = breakpoints.names_at(self.passed, step)
+            if arguments["context"] != "hover":  # at the mouse, a name may be a function's own
+                known = {**self.console.names, **known}
+            x = breakpoints.evaluate(text, known)
             found = numbers_in(text, x)
         told = self.variables.shown(found)
         return {"result": told["value"], "variablesReference": told["variablesReference"]}
@@ -232,8 +239,7 @@ class Session:
             raise OptionError(f"{found.name} is computed and cannot be set; set the data of a node")
         before = self.passed
         now = before.data_of(node) if found.place is None else before.data_of(node)[found.place]
-        value = breakpoints.evaluate(arguments["value"], {"data": now})
-        before.set(node, value, found.place)
+        then = self.console.note(node, found.place, arguments["value"], now)
         try:
             self.console.do_replay("")
         except Exception as error:  # whatever a rule raises
@@ -245,7 +251,7 @@ class Session:
         finally:
             said = self.console.answer("")
         self._then = partial(self._stopped, "goto", said)
-        return {"value": on_a_line(value), "variablesReference": 0}
+        return {"value": then, "variablesReference": 0}
 
     def _frame(self, arguments: Arguments) -> Node:
         number = int(arguments["frameId"])

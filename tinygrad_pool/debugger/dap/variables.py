@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_pool.debugger.prompt import in_a_line
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import on_a_line, subscript
@@ -214,4 +215,6 @@ def _branch(name: str, text: str, children: Callable[[], Iterable[Variable]]) ->
 def _written(x: Any) -> str:
     if x is None:
         return "–"
-    return on_a_line(x) if isinstance(x, int | float | np.ndarray | np.generic) else str(x)
+    return (
+        on_a_line(x) if isinstance(x, int | float | np.ndarray | np.generic) else in_a_line(str(x))
+    )

@@ -44,7 +44,7 @@ def instrument_of(passed: Trace) -> Instrument:
     program = program_of(passed.nodes, passed.steps, data, names)
     if program.refused:
         return Instrument([], None, program.refused)
-    called = {id(v): name for name, v in passed.variables.items()}
+    called = passed.given
     kept = kept_by(passed)
     facts = [_facts(passed, node, names, called) for node in passed.nodes]
     for node, told in zip(passed.nodes, program.told["nodes"], strict=True):

@@ -55,7 +55,7 @@ class Story:
         alone = [g for g in known if isinstance(g, float | np.generic)]
         arrays = [g for g in known if not isinstance(g, float | np.generic)]
         self.largest = max(map(largest_in, [alone, *arrays]))
-        self.called = {id(v): name for name, v in passed.variables.items()}
+        self.called = passed.given
 
     def told(self) -> Json:
         """Return all of it, to be written as JSON."""
