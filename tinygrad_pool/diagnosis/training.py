@@ -47,7 +47,8 @@ def data_set_since(survey: Survey) -> Iterator[Finding]:
     built: then it holds on to an earlier step.
     """
     stale = set_since(survey.nodes)
-    between = {leaf: after for leaf in stale if (after := used_after(survey.nodes, leaf))}
+    users = {leaf: [step.node for step, _ in survey.users.get(leaf, ())] for leaf in stale}
+    between = {leaf: after for leaf in stale if (after := used_after(users[leaf], leaf))}
     if between:
         leaf, (later, *_) = next(iter(between.items()))
         names = several([survey.call(one) for one in between])

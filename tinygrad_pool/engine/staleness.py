@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,8 +40,8 @@ def check_not_stale(nodes: list[Node], create_graph: bool) -> None:
                     )
 
 
-def used_after(nodes: Sequence[Node], leaf: Node) -> list[Node]:
-    """List the nodes that were computed from a leaf after its last change."""
+def used_after(nodes: Iterable[Node], leaf: Node) -> list[Node]:
+    """List those nodes that were computed from a leaf after its last change."""
     after = (v for v in nodes if isinstance(leaf, LeafNode) and v._order > leaf._assigned)
     return [v for v in after if any(p is leaf for p in v.parents)]
 
