@@ -102,10 +102,10 @@ def broadcast(survey: Survey) -> Iterator[Finding]:
 
 def _each_with_every(node: Node) -> bool:
     """Return whether a column meets a row, and one of them is given: else pairs are meant."""
-    n, *more = node.shape or (0,)
-    given = not all(isinstance(p, Node) and p.is_interior for p in node.parents)
-    shapes = {np.shape(x) for x in operands_of(node)} - {()}
-    return given and bool(more) and n > 1 and shapes == {(n,), (n, 1)}
+    if node.ndim != 2 or all(isinstance(p, Node) and p.is_interior for p in node.parents):
+        return False
+    n = node.shape[0]
+    return n > 1 and {np.shape(x) for x in operands_of(node)} - {()} == {(n,), (n, 1)}
 
 
 def squashed_twice(survey: Survey) -> Iterator[Finding]:
