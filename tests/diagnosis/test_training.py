@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import tinygrad_pool as tg
+from tinygrad_pool.errors import GraphError
 from tinygrad_pool.recording.trace import Trace
 
 
@@ -71,6 +72,29 @@ class TestGradientsLeft:
 
 
 class TestDataSetSince:
+    def test_a_state_that_is_kept_over_an_update(self):
+        w, h = tg.Value(np.ones((2, 2)), label="w"), tg.Value(np.ones((1, 2)), label="h")
+        h = (h @ w).tanh()
+        w.data = w.data * 0.5
+        E = (h @ w).sum()
+        E.backward()
+        (finding,) = [f for f in found(E) if f.kind == "stale graph"]
+        assert str(finding) == "suspicious: w: set while sum#5 was computed from it"
+        assert finding.why == (
+            "matmul#2 was computed before, matmul#4 after: a state that is kept from one step to "
+            "the next needs detach()"
+        )
+        assert all(f.kind != "stale graph" for f in found((h.detach() @ w).sum()))
+
+    def test_after_an_update_in_place_the_pass_is_refused_with_the_way_out(self):
+        w, h = tg.Value(np.ones((2, 2)), label="w"), tg.Value(np.ones((1, 2)), label="h")
+        h = (h @ w).tanh()
+        w.data *= 0.5
+        with pytest.raises(GraphError, match="; run the forward pass again"):
+            h.sum().backward()
+        with pytest.raises(GraphError, match="kept from before, as a hidden state, or run the for"):
+            (h @ w).sum().backward()
+
     def test_a_change_between_forward_and_backward(self):
         w = tg.Value(2.0, label="w")
         E = w * w

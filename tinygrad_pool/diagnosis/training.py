@@ -11,7 +11,7 @@ from tinygrad_pool.derivatives.sparse_jacobian import operands_of
 from tinygrad_pool.diagnosis.findings import SUSPICIOUS, Finding
 from tinygrad_pool.diagnosis.survey import Survey
 from tinygrad_pool.engine.node import Node
-from tinygrad_pool.engine.staleness import set_since
+from tinygrad_pool.engine.staleness import set_since, used_after
 from tinygrad_pool.formatting import counted, on_a_line, several
 from tinygrad_pool.recording.flow import source_of
 from tinygrad_pool.recording.gains import leaf_below
@@ -43,10 +43,22 @@ def gradients_left(survey: Survey) -> Iterator[Finding]:
 def data_set_since(survey: Survey) -> Iterator[Finding]:
     """Report leaves that were set after the loss was computed, but before its backward pass.
 
-    After its own backward() that is right: it is how a step is taken.
+    After its own backward() that is right: it is how a step is taken. Not while the graph was
+    built: then it holds on to an earlier step.
     """
     stale = set_since(survey.nodes)
-    if stale and not survey.loss.has_grad:
+    users = {leaf: [step.node for step, _ in survey.users.get(leaf, ())] for leaf in stale}
+    between = {leaf: after for leaf in stale if (after := used_after(users[leaf], leaf))}
+    if between:
+        leaf, (later, *_) = next(iter(between.items()))
+        names = several([survey.call(one) for one in between])
+        says = f"set while {survey.call(survey.loss)} was computed from it"
+        why = (
+            f"{survey.call(stale[leaf])} was computed before, {survey.call(later)} after"
+            f"{made_at(later)}: a state that is kept from one step to the next needs detach()"
+        )
+        yield Finding("stale graph", SUSPICIOUS, names, says, why, (*between,))
+    elif stale and not survey.loss.has_grad:
         user = next(iter(stale.values()))
         names = several([survey.call(leaf) for leaf in stale])
         says = f"set after {survey.call(survey.loss)} was computed from it"
@@ -90,10 +102,10 @@ def broadcast(survey: Survey) -> Iterator[Finding]:
 
 def _each_with_every(node: Node) -> bool:
     """Return whether a column meets a row, and one of them is given: else pairs are meant."""
-    n, *more = node.shape or (0,)
-    given = not all(isinstance(p, Node) and p.is_interior for p in node.parents)
-    shapes = {np.shape(x) for x in operands_of(node)} - {()}
-    return given and bool(more) and n > 1 and shapes == {(n,), (n, 1)}
+    if node.ndim != 2 or all(isinstance(p, Node) and p.is_interior for p in node.parents):
+        return False
+    n = node.shape[0]
+    return n > 1 and {np.shape(x) for x in operands_of(node)} - {()} == {(n,), (n, 1)}
 
 
 def squashed_twice(survey: Survey) -> Iterator[Finding]:

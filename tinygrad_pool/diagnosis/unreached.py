@@ -78,9 +78,10 @@ def never_taken(survey: Survey) -> Iterator[Finding]:
     Units are along the last axis. What the loss picks, as by labels, is left out.
     """
     for node in survey.nodes:
+        if node.is_leaf or node.ndim < 2 or not node.size or node in survey.after:
+            continue
         users = [step.node for step, _ in survey.users.get(node, ())]
-        indexed = bool(users) and all(user.rule is shaping.getitem for user in users)
-        if node.is_leaf or node.ndim < 2 or not node.size or node in survey.after or not indexed:
+        if not users or any(user.rule is not shaping.getitem for user in users):
             continue
         taken = np.zeros(node.shape, bool)
         for user in users:

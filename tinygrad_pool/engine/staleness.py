@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,11 +31,19 @@ def check_not_stale(nodes: list[Node], create_graph: bool) -> None:
                 changed = p._assigned if create_graph else p._mutated
                 in_place = changed == p._mutated
                 if changed > node._order and not (in_place and _same_again(node, p)):
+                    kept = "detach() what is kept from before, as a hidden state, or "
                     raise GraphError(
                         f"backward: the data of {name_of(p)} changed "
                         f"{'in place ' if in_place else ''}after {name_of(node)} "
-                        "was computed from it; run the forward pass again"
+                        f"was computed from it; {kept if used_after(nodes, p) else ''}"
+                        "run the forward pass again"
                     )
+
+
+def used_after(nodes: Iterable[Node], leaf: Node) -> list[Node]:
+    """List those nodes that were computed from a leaf after its last change."""
+    after = (v for v in nodes if isinstance(leaf, LeafNode) and v._order > leaf._assigned)
+    return [v for v in after if any(p is leaf for p in v.parents)]
 
 
 def set_since(nodes: Sequence[Node]) -> dict[Node, Node]:

@@ -116,12 +116,12 @@ class GainPath:
     def flattest(self) -> str:
         """Write which step above the last shrinks the gradient most, by a slope of nearly 0.
 
-        "" if it shrinks by less than a trend there or in all, as of a logarithm of what is small.
-        A constant factor above the first weight is left out: it scales the loss.
+        "" if none shrinks it by a trend. A constant factor above the first weight is left out: it
+        scales the loss.
         """
         least, under = -log10(TREND), False
         found: list[tuple[float, Gain, str]] = []
-        for s in self.steps[:-1] if self.decades < least else []:
+        for s in self.steps[:-1]:
             if s.decades < least and (flat := self._flat(s, under)):
                 found.append((s.decades, s, flat))
             under |= bool(s.leaves)

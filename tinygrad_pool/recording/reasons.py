@@ -13,6 +13,7 @@ from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import number, several, subscript
 from tinygrad_pool.recording.freshness import numbers_taken, was_set
+from tinygrad_pool.recording.gains import TREND
 from tinygrad_pool.recording.infinities import behind_data, behind_gradient
 from tinygrad_pool.recording.ledger import Entry, GradientExplainer, Known, flat
 from tinygrad_pool.recording.rounding import behind_rounding, cancelled
@@ -120,7 +121,10 @@ def _by_degrees(ledger: GradientExplainer, node: Node) -> list[str]:
         path = ledger.strongest.gains(depth.top, end, ledger.call).between_names()
         if path.by_degrees:
             return [f"{path.summary()}: {path.reasons()}"]
-    flattest = ledger.strongest.gains(ledger.loss, node, ledger.call).flattest()
+    strongest = ledger.strongest
+    if not strongest.size(node) * TREND < strongest.size(ledger.loss):
+        return []  # a logarithm makes up for what is lost on the way, if something is
+    flattest = strongest.gains(ledger.loss, node, ledger.call).flattest()
     return [flattest] if flattest else []
 
 
