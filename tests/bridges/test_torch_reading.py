@@ -152,7 +152,8 @@ FUNCTIONS = {
     "divergence": "F.kl_div(x, y.softmax(1), reduction='sum')",
     "classes": "F.cross_entropy(x, k), F.cross_entropy(x, k, label_smoothing=0.1, reduction='sum')",
     "more classes": "F.nll_loss(F.log_softmax(x, 1), k), F.cross_entropy(x, k, ignore_index=2)",
-    "orders": "x.sort(1)[0], x.sort(0, descending=True)[0], x.topk(2)[0], x.topk(1, 0, False)[0]",
+    "orders": "x.sort(1)[0], x.sort(dim=0, descending=True, stable=True)[0], x.topk(2)[0], "
+    "x.topk(1, 0, False)[0]",
     "factors": "x.prod(), x.prod(1, keepdim=True), x.cumprod(0), torch.atan2(x, y)",
     "lengths and rests": "torch.hypot(x, y), torch.fmod(x, 0.7), torch.remainder(x, -0.7)",
     "rows": "F.embedding(k, x.T), F.one_hot(k, 6) * x, x.gather(1, k[:, None])",

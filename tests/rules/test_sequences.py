@@ -31,6 +31,19 @@ def test_beyond_the_points_a_line_is_flat():
 
 
 @pytest.mark.parametrize(
+    ("points", "outside"), [([0.0, 0.0, 1.0], -1.0), ([0.0, 1.0, 1.0], 2.0), ([0.0, 0.0], 3.0)]
+)
+def test_beyond_points_that_begin_or_end_with_a_step_a_line_is_flat_too(points, outside):
+    heights = np.arange(1.0, 1.0 + len(points))
+    x, v, w = Value([outside]), Value(points), Value(heights)
+    y = np.interp(x, v, w)
+    assert y.data == np.interp(outside, points, heights)
+    to_x, to_v, to_w = tg.grad(y.sum(), [x, v, w])
+    assert (to_x.tolist(), to_v.any()) == ([0.0], False)
+    assert np.array_equal(to_w, heights == y.data)
+
+
+@pytest.mark.parametrize(
     ("call", "error", "message"),
     [
         (lambda: np.diff(U, -1), OptionError, "n must be at least 0, got -1"),

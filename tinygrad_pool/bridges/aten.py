@@ -161,11 +161,12 @@ def var(x: Any, axes: Axes = None, correction: Any = 1, keepdim: bool = False) -
 
 
 @translates("aten.sort")
-def sort(x: Any, axis: int = -1, descending: bool = False) -> Any:
-    """Sort along an axis; also return where each came from."""
+def sort(x: Any, dim: int = -1, descending: bool = False, *, stable: Any = None) -> Any:
+    """Sort along an axis; also return where each came from. Equal ones always stay in order."""
+    del stable
     sign = -1 if descending else 1
-    order = np.argsort(sign * data_of(x), axis=axis, kind="stable")
-    return sign * np.sort(sign * x, axis=axis), order
+    order = np.argsort(sign * data_of(x), axis=dim, kind="stable")
+    return sign * np.sort(sign * x, axis=dim), order
 
 
 @translates("aten.topk")

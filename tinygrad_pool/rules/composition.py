@@ -36,6 +36,7 @@ ufunc_methods
 HINTS = {
     "out": "results are new Values: a = a + v, not a += v",
     "order": "in Fortran's order it is v.T.reshape(shape[::-1]).T",
+    **dict.fromkeys(("correction", "unbiased"), "ddof= is the correction here, 0 unless given"),
     "dtype": "v.astype(dtype) converts",
     "dim": "axis= names an axis here",
     "keepdim": "keepdims= keeps axes here",

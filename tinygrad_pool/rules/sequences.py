@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from tinygrad_pool.errors import OptionError, ShapeError, UnsupportedError
 from tinygrad_pool.rules.arguments import axes_of, whole
 from tinygrad_pool.rules.composition import asked, composes, constant, dtype_of, operand
-from tinygrad_pool.rules.powers import whether
+from tinygrad_pool.rules.masks import choose
+from tinygrad_pool.rules.powers import is_0, whether
 from tinygrad_pool.rules.primitive import observation, primitive
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 from tinygrad_pool.rules.shaping import scatter
@@ -190,7 +191,7 @@ def interpolate(
 def on_lines(x: Array, xp: Array, fp: Array) -> Array:
     """Find the height at x of the lines through the points (xp, fp)."""
     k = _piece(x, xp)
-    return fp[k] + (x - xp[k]) * ((fp[k + 1] - fp[k]) / (xp[k + 1] - xp[k]))
+    return fp[k] + (x - xp[k]) * ((fp[k + 1] - fp[k]) / _gap(xp, k))
 
 
 @implements(on_lines)
@@ -208,7 +209,7 @@ def interp(x: Array, v: Array, w: Array) -> tuple[Array, Backward]:
     (2.0, [4.0, [0.0, -2.0, -2.0], [0.0, 1.0, 1.0]])
     """
     k = _piece(x, v)
-    gap = v[k + 1] - v[k]
+    gap = _gap(v, k)
     s, t = (w[k + 1] - w[k]) / gap, (x - v[k]) / gap
 
     def at_points(low: Array, high: Array) -> Array:
@@ -222,6 +223,12 @@ def interp(x: Array, v: Array, w: Array) -> tuple[Array, Backward]:
         return to_x, to_v, to_w
 
     return on_lines(x, v, w), interp_backward
+
+
+def _gap(xp: Array, k: NDArray[np.int64]) -> Array:
+    """Measure lines along x; upright ones, on which nothing lies, count as endless."""
+    gap = xp[k + 1] - xp[k]
+    return choose(is_0(gap), np.inf, gap)
 
 
 @observation
