@@ -311,6 +311,17 @@ def test_a_replay_stays_at_the_place_and_revert_goes_back(run):
     assert shown.endswith("3 of 5 steps taken\n")
 
 
+def test_revert_goes_back_to_before_what_was_set(run):
+    said = run("set a = 5; replay; revert; set; set b = 4; replay; p a.data")
+    assert said.splitlines()[-1] == "2"
+    assert "nothing is set\n" in said
+
+
+def test_a_warning_of_a_replay_is_told_once(run):
+    x = tg.Value(2.0, label="x")
+    assert run("set x = 0; replay", x.log()).count("divide by zero encountered in log") == 1
+
+
 def test_breakpoints_stop_in_a_replay(run):
     shown = run("b m if g > 5; c; set b = 4; replay; restart; c")
     assert "breakpoint 1: m if g > 5, met 0 times" in shown
