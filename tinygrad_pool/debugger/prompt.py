@@ -90,7 +90,6 @@ class Prompt(cmd.Cmd):
             raise
         except KeyboardInterrupt:
             self.cmdqueue.clear()
-            self.passed.settle()
             self.say(f"interrupted, after {self.passed.position} of {len(self.passed)} steps")
         except TinygradPoolError as error:
             self.say(in_a_line(str(error)), MISTAKE)

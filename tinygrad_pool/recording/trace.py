@@ -114,14 +114,18 @@ class Trace(Named):
         with TURN:
             if n != self.position and self.position in (0, len(self)):
                 self._set_out()
-            while self.position < n:
-                for node, _, after in self._sums().of(self.position):
-                    node._grad = after
-                self._position += 1
-            while self.position > n:
-                self._position -= 1
-                for node, before, _ in reversed(self._sums().of(self.position)):
-                    node._grad = before
+            try:
+                while self.position < n:
+                    for node, _, after in self._sums().of(self.position):
+                        node._grad = after
+                    self._position += 1
+                while self.position > n:
+                    self._position -= 1
+                    for node, before, _ in reversed(self._sums().of(self.position)):
+                        node._grad = before
+            except KeyboardInterrupt:
+                self._settle()
+                raise
             if n in (0, len(self)):
                 self._arrive()
         return self.step
@@ -159,12 +163,11 @@ class Trace(Named):
         if 0 < self.position < len(self):
             self.give_way(self.loss)
 
-    def settle(self) -> None:
+    def _settle(self) -> None:
         """Restore every gradient at this position, after a step was interrupted midway."""
-        if self._before is not None:
-            position, self._position = self.position, 0
-            _give(self.nodes, self._before)
-            self.seek(position)
+        position, self._position = self.position, 0
+        _give(self.nodes, self._before or [])
+        self.seek(position)
 
     def next(self) -> Step | None:
         """Take a step, and return it; at the end stay, and return None."""
