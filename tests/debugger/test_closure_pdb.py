@@ -246,7 +246,7 @@ class TestNodeByName:
         printed = run(f"node {name}; q", E, names={"v": power})
         assert [number for number, _ in stops(printed)] == ["1", step]
 
-    @pytest.mark.parametrize("command", ["restart", "run"])
+    @pytest.mark.parametrize("command", ["restart", "run", "back"])
     def test_it_does_not_begin_anew(self, run, command):
         printed = run(f"node; {command}; node; q")
         assert "*** in pdb a pass only runs forwards; q leaves it, and the next begins" in printed
