@@ -87,10 +87,10 @@ def test_a_module_of_a_package_is_run_as_python_does(
     write(f"from .ending import w\nloss = w * 3.0\n{end}", file, start="")
     assert main(["tree", name, "--value", "loss"]) == 0
     assert capsys.readouterr().out.startswith("loss: × = 6")
-    assert main(["tree", file]) == 1
+    assert main(["tree", str(tmp_path / file)]) == 1
     assert capsys.readouterr().err.splitlines()[1:] == [
         "ImportError: attempted relative import with no known parent package",
-        f"a module of a package goes by its name, as for python -m: {file[:-3].replace('/', '.')}",
+        f"from the folder above, give its name, as to python -m: {file[:-3].replace('/', '.')}",
     ]
     assert main(["tree", "part.nothing"]) == 1
     assert capsys.readouterr().err == "tinygrad-pool: tree: there is no script part.nothing\n"

@@ -62,8 +62,8 @@ def _run(script: Path, arguments: Sequence[str], frames: bool) -> dict[str, Any]
         return _made_before(ended.__traceback__)
     except Exception as error:
         if "no known parent package" in str(error):
-            module = ".".join(script.with_suffix("").parts)
-            error.add_note(f"a module of a package goes by its name, as for python -m: {module}")
+            module = f"{script.resolve().parent.name}.{script.stem}"
+            error.add_note(f"from the folder above, give its name, as to python -m: {module}")
         said = told(error) or f"{script}: {type(error).__name__}: {error}"
         raise ScriptError(said) from error
     finally:
