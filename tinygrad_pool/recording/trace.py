@@ -288,7 +288,8 @@ class Trace(Named):
     @property
     def left(self) -> dict[Node, Any]:
         """What earlier passes left in the gradients of leaves: this one adds to it."""
-        ran = self._before is None and self.loss._grad is not None
+        computed = self.loss.is_interior  # into a leaf's gradient others add, too
+        ran = computed and self._before is None and self.loss._grad is not None
         before = [node._grad for node in self.nodes] if self._before is None else self._before
         return left_before(dict(zip(self.nodes, before, strict=True)), self.gradients, ran)
 
