@@ -73,6 +73,13 @@ def test_an_exit_with_0_ends_a_script_as_its_last_line_does(write, end):
     assert not sys.stdin.closed
 
 
+def test_a_notebook_is_no_script(write, capsys):
+    assert main(["debug", str(write("", "net.ipynb"))]) == 1
+    assert (
+        "net.ipynb is a notebook: ask in a cell of it, as with tg.debug(" in capsys.readouterr().err
+    )
+
+
 @pytest.mark.parametrize("end", ["", "import sys\nsys.exit()\n"])
 @pytest.mark.parametrize("name", ["part.net", "part"])
 def test_a_module_of_a_package_is_run_as_python_does(

@@ -38,6 +38,8 @@ def run(script: Path, arguments: Sequence[str] = (), frames: bool = False) -> di
     exit and for every error of the script, with the lines that led there, and if it closed standard
     output.
     """
+    if script.suffix == ".ipynb":
+        raise ScriptError(f"{script} is a notebook: ask in a cell of it, as with tg.debug(loss)")
     made = _run(script, arguments, frames)
     if sys.stdout is not None and sys.stdout.closed:
         raise ScriptError(f"{script}: it closed standard output, which the command prints to")
