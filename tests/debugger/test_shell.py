@@ -38,6 +38,14 @@ def test_a_node_is_known_by_what_the_program_calls_it(run):
     assert said.startswith("grad of 1.weight is not computed")
 
 
+def test_a_label_comes_before_what_the_program_calls_by_that_name(run):
+    w, v = tg.Value(2.0, label="w"), tg.Value(3.0, label="v")
+    assert run("why w; why u", w * v, w=v, u=v).splitlines() == [
+        *("grad of w is 3", "  from mul#2: 1 × 3 = 3"),
+        *("grad of v is 2", "  from mul#2: 1 × 2 = 2"),
+    ]
+
+
 def test_where_shows_the_path_of_the_gradient(run):
     assert run("finish; where").splitlines()[-3:] == [
         "   add#6 gets 1",
