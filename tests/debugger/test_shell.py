@@ -330,6 +330,16 @@ def test_a_warning_of_a_replay_is_told_once(run):
     assert run("set x = 0; replay", x.log()).count("divide by zero encountered in log") == 1
 
 
+def test_a_breakpoint_that_has_no_place_in_another_pass_holds_nothing_up(run):
+    what_if = "set m = 7; replay; b m as computed; b mul; revert; c; c"
+    said = run(what_if).splitlines()
+    assert "this pass has no place for breakpoint 1: m as computed, met 0 times" in said
+    assert "breakpoint 2: mul, met once" in said
+    assert said[-1] == "no breakpoint was met: this is the end"
+    again = run(f"{what_if}; set m = 7; replay; restart; c")
+    assert "breakpoint 1: m as computed, met once" in again
+
+
 def test_breakpoints_stop_in_a_replay(run):
     shown = run("b m if g > 5; c; set b = 4; replay; restart; c")
     assert "breakpoint 1: m if g > 5, met 0 times" in shown

@@ -249,7 +249,11 @@ class Shell(SteppingCommands):
         self.passed = passed
         passed.seek(min(position, len(passed)))
         for b in self.breaks.values():
-            b.arm(passed)
+            try:
+                b.arm(passed)
+            except OptionError:
+                b.holds = lambda _: False
+                self.say(f"this pass has no place for breakpoint {b}")
         self.here()
 
     def do_save(self, argument: str) -> None:
