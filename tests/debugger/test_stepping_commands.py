@@ -18,6 +18,19 @@ def test_node_and_goto_take_a_name(run):
     assert run("goto y", x.exp()) == "goto: needs a whole number from 0, got 'y'\n"
 
 
+def test_break_alone_lists_the_breakpoints(run):
+    said = run("b m; bnan; b").splitlines()
+    assert (
+        said[:2]
+        == said[2:]
+        == [
+            "breakpoint 1: m, met 0 times",
+            "breakpoint 2: a NaN or an infinity, met 0 times",
+        ]
+    )
+    assert run("b").startswith("break: needs the name of a node or a rule")
+
+
 def test_where_no_breakpoint_is_met_it_says_so(run):
     end = "no breakpoint was met: this is the end"
     assert run("bnan; c").splitlines()[-1] == end

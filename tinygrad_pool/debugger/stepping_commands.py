@@ -142,9 +142,12 @@ class SteppingCommands(Prompt):
         """break NAME [if EXPR] or break FILE:LINE: stop at a node, a rule, or what a line made.
 
         A node is named by its label, its variable, or op#number. EXPR may use g, the gradient that
-        arrived, data, op, label and np: break mul if abs(g) > 1
+        arrived, data, op, label and np: break mul if abs(g) > 1. Alone it lists what there is.
         """
-        self._break(argument, once=False)
+        if self.breaks and not argument:
+            self.say("\n".join(f"breakpoint {b}" for b in self.breaks.values()))
+        else:
+            self._break(argument, once=False)
 
     def do_tbreak(self, argument: str) -> None:
         """tbreak NAME [if EXPR]: as break, but stop once."""
