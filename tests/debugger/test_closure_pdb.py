@@ -439,7 +439,8 @@ class TestWithoutATracer:
     def test_it_does_not_begin_anew(self, debugger):
         debugger.do_run("")
         debugger.do_restart("x")
-        assert debugger.stdout.getvalue().count("q leaves it, and the next begins anew") == 2
+        debugger.do_back("")
+        assert debugger.stdout.getvalue().count("q leaves it, and the next begins anew") == 3
 
     def test_a_node_is_found_by_number_or_name_and_not_twice(self, debugger):
         a, b, E = network()
