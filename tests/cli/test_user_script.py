@@ -73,6 +73,13 @@ def test_an_exit_with_0_ends_a_script_as_its_last_line_does(write, end):
     assert not sys.stdin.closed
 
 
+def test_a_notebook_is_no_script(write, capsys):
+    assert main(["debug", str(write("", "net.ipynb"))]) == 1
+    assert (
+        "net.ipynb is a notebook: ask in a cell of it, as with tg.debug(" in capsys.readouterr().err
+    )
+
+
 @pytest.mark.parametrize("end", ["", "import sys\nsys.exit()\n"])
 @pytest.mark.parametrize("name", ["part.net", "part"])
 def test_a_module_of_a_package_is_run_as_python_does(
@@ -87,10 +94,10 @@ def test_a_module_of_a_package_is_run_as_python_does(
     write(f"from .ending import w\nloss = w * 3.0\n{end}", file, start="")
     assert main(["tree", name, "--value", "loss"]) == 0
     assert capsys.readouterr().out.startswith("loss: × = 6")
-    assert main(["tree", file]) == 1
+    assert main(["tree", str(tmp_path / file)]) == 1
     assert capsys.readouterr().err.splitlines()[1:] == [
         "ImportError: attempted relative import with no known parent package",
-        f"a module of a package goes by its name, as for python -m: {file[:-3].replace('/', '.')}",
+        f"from the folder above, give its name, as to python -m: {file[:-3].replace('/', '.')}",
     ]
     assert main(["tree", "part.nothing"]) == 1
     assert capsys.readouterr().err == "tinygrad-pool: tree: there is no script part.nothing\n"

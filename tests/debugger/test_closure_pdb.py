@@ -246,7 +246,7 @@ class TestNodeByName:
         printed = run(f"node {name}; q", E, names={"v": power})
         assert [number for number, _ in stops(printed)] == ["1", step]
 
-    @pytest.mark.parametrize("command", ["restart", "run"])
+    @pytest.mark.parametrize("command", ["restart", "run", "back"])
     def test_it_does_not_begin_anew(self, run, command):
         printed = run(f"node; {command}; node; q")
         assert "*** in pdb a pass only runs forwards; q leaves it, and the next begins" in printed
@@ -439,7 +439,8 @@ class TestWithoutATracer:
     def test_it_does_not_begin_anew(self, debugger):
         debugger.do_run("")
         debugger.do_restart("x")
-        assert debugger.stdout.getvalue().count("q leaves it, and the next begins anew") == 2
+        debugger.do_back("")
+        assert debugger.stdout.getvalue().count("q leaves it, and the next begins anew") == 3
 
     def test_a_node_is_found_by_number_or_name_and_not_twice(self, debugger):
         a, b, E = network()

@@ -6,6 +6,31 @@ import pytest
 import tinygrad_pool as tg
 
 
+def test_node_and_goto_take_a_name(run):
+    assert run("node relu; node") == run("until relu; node")
+    assert run("finish; goto m") == run("finish; goto 3")
+    assert run("n; goto mul#2") == run("n; finish")
+    assert run("goto m; goto a").splitlines()[-1] == (
+        "goto: a takes no step; until goes to where its grad grows"
+    )
+    x = tg.Value(2.0, label="x")
+    assert "'exp' is the name of 2 nodes: exp#1, exp#2" in run("goto exp", x.exp().exp())
+    assert run("goto y", x.exp()) == "goto: needs a whole number from 0, got 'y'\n"
+
+
+def test_break_alone_lists_the_breakpoints(run):
+    said = run("b m; bnan; b").splitlines()
+    assert (
+        said[:2]
+        == said[2:]
+        == [
+            "breakpoint 1: m, met 0 times",
+            "breakpoint 2: a NaN or an infinity, met 0 times",
+        ]
+    )
+    assert run("b").startswith("break: needs the name of a node or a rule")
+
+
 def test_where_no_breakpoint_is_met_it_says_so(run):
     end = "no breakpoint was met: this is the end"
     assert run("bnan; c").splitlines()[-1] == end

@@ -321,6 +321,12 @@ def test_what_its_own_run_left_is_from_before_where_the_pass_adds_to_it_again():
     ]
 
 
+def test_what_others_left_in_a_leaf_from_which_a_pass_begins_is_all_from_before():
+    w = tg.Value(2.0, label="w")
+    (w * 3.0).backward()
+    assert tg.record(w).left == {w: 3.0}
+
+
 def test_the_gradient_of_this_very_pass_is_no_news():
     w = tg.Value([1.0, np.nan], label="w")
     E = (w * w).sum()

@@ -188,11 +188,38 @@ class TestHalfDone:
             passed.seek(0)
             x.grad[:] = 10.0
 
+    @pytest.mark.parametrize(("goal", "left_at"), [(6, 4), (0, 3)])
+    def test_an_interrupt_leaves_no_step_half_done(self, monkeypatch, goal, left_at):
+        class Half(list):
+            def __iter__(self):
+                yield self[0]
+                raise KeyboardInterrupt
+
+            def __reversed__(self):
+                yield self[-1]
+                raise KeyboardInterrupt
+
+        def once(step):
+            monkeypatch.undo()
+            return Half(of(step))
+
+        passed = tg.record(network()[1])
+        at_start = grads(passed.nodes)
+        passed.seek(left_at)
+        expected = grads(passed.nodes)
+        passed.seek(4)
+        of = passed._sums().of
+        monkeypatch.setattr(passed._sums(), "of", once)
+        with pytest.raises(KeyboardInterrupt):
+            passed.seek(goal)
+        assert (passed.position, grads(passed.nodes)) == (left_at, expected)
+        passed.seek(0)
+        assert grads(passed.nodes) == at_start
+
     def test_a_pass_without_steps_is_never_half_done(self):
         w = tg.Value(3.0)
         passed = tg.record(w)
         passed.seek(0)
-        passed.settle()
         assert (passed.last, w.has_grad) == ({}, False)
 
 

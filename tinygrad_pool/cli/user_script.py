@@ -38,6 +38,8 @@ def run(script: Path, arguments: Sequence[str] = (), frames: bool = False) -> di
     exit and for every error of the script, with the lines that led there, and if it closed standard
     output.
     """
+    if script.suffix == ".ipynb":
+        raise ScriptError(f"{script} is a notebook: ask in a cell of it, as with tg.debug(loss)")
     made = _run(script, arguments, frames)
     if sys.stdout is not None and sys.stdout.closed:
         raise ScriptError(f"{script}: it closed standard output, which the command prints to")
@@ -62,8 +64,8 @@ def _run(script: Path, arguments: Sequence[str], frames: bool) -> dict[str, Any]
         return _made_before(ended.__traceback__)
     except Exception as error:
         if "no known parent package" in str(error):
-            module = ".".join(script.with_suffix("").parts)
-            error.add_note(f"a module of a package goes by its name, as for python -m: {module}")
+            module = f"{script.resolve().parent.name}.{script.stem}"
+            error.add_note(f"from the folder above, give its name, as to python -m: {module}")
         said = told(error) or f"{script}: {type(error).__name__}: {error}"
         raise ScriptError(said) from error
     finally:

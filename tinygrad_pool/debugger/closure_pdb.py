@@ -204,6 +204,10 @@ class ClosurePdb(pdb.Pdb):
         """restart: as run."""
         self.do_run(arg)
 
+    def do_back(self, arg: str) -> None:
+        """back: as run."""
+        self.do_run(arg)
+
     def _targets(self, name: str) -> set[Node]:
         """Find the nodes of a name that are still to come. Raises OptionError if there are none."""
         rule = name.removesuffix("_backward")

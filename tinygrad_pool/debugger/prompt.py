@@ -90,7 +90,6 @@ class Prompt(cmd.Cmd):
             raise
         except KeyboardInterrupt:
             self.cmdqueue.clear()
-            self.passed.settle()
             self.say(f"interrupted, after {self.passed.position} of {len(self.passed)} steps")
         except TinygradPoolError as error:
             self.say(in_a_line(str(error)), MISTAKE)
@@ -215,11 +214,14 @@ class Prompt(cmd.Cmd):
 
     def called(self, name: str) -> str:
         """Return what a node is called here that the program calls otherwise: net[0].weight."""
-        if self.names and name not in self.passed.known():
+        found = None
+        if self.names:
             with suppress(OptionError):
                 found = evaluate(name, self.names)
-                if isinstance(found, Node) and found in self.recorded.nodes:
-                    return self.recorded.call(found)
+        if isinstance(found, Node) and found in self.recorded.nodes:
+            called = self.recorded.call(found)
+            if called != name and name not in self.passed.known():
+                return called
         return name
 
     def _parted(self, argument: str, separator: str) -> tuple[str, str]:

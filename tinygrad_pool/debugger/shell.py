@@ -230,10 +230,11 @@ class Shell(SteppingCommands):
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
             after = before.replay()
+        before._noted.clear()  # it was for this replay; revert goes back to a pass without it
         self._go_on_with(after)
         self.say(str(compare_passes(before, after)))
-        for warning in told:
-            self.say(str(warning.message))
+        for message in dict.fromkeys(str(warning.message) for warning in told):
+            self.say(message)
         if not any(node.about.line for node in after.nodes if node.parents):
             self.say("not looked at: choices of Python's if and max; build it under tg.traced()")
 
@@ -248,7 +249,11 @@ class Shell(SteppingCommands):
         self.passed = passed
         passed.seek(min(position, len(passed)))
         for b in self.breaks.values():
-            b.arm(passed)
+            try:
+                b.arm(passed)
+            except OptionError:
+                b.holds = lambda _: False
+                self.say(f"this pass has no place for breakpoint {b}")
         self.here()
 
     def do_save(self, argument: str) -> None:

@@ -29,8 +29,14 @@ class SteppingCommands(Prompt):
         self.numbers = count(1)
 
     def do_node(self, argument: str) -> None:
-        """node [N]: take the next step, or N of them. One step is one node."""
-        self._seek(self.passed.position + natural(argument, "node"))
+        """node [N] or node NAME: take the next step, or N of them; or go on, as until NAME.
+
+        One step is one node.
+        """
+        if self._is_name(argument):
+            self.do_until(argument)
+        else:
+            self._seek(self.passed.position + natural(argument, "node"))
 
     def do_back(self, argument: str) -> None:
         """back [N]: undo a step, exactly, or N of them."""
@@ -57,10 +63,18 @@ class SteppingCommands(Prompt):
             self.say(f"{argument} was not met: this is the end")
 
     def do_goto(self, argument: str) -> None:
-        """goto N: go to the place after N steps, forwards or backwards."""
+        """goto N or goto NAME: go to the place after N steps, or to a node's step; both ways."""
         if not argument:
             raise OptionError("goto: needs a number of steps, as in goto 3; p g shows the gradient")
-        self.passed.seek(natural(argument, "goto", least=0))
+        if self._is_name(argument):
+            node = self._node(argument)
+            n = next((i for i, step in enumerate(self.passed, 1) if step.node is node), None)
+            if n is None:
+                who = views.title(self.passed, node)
+                raise OptionError(f"goto: {who} takes no step; until goes to where its grad grows")
+        else:
+            n = natural(argument, "goto", least=0)
+        self.passed.seek(n)
         self.here()
 
     def do_finish(self, _: str) -> None:
@@ -76,6 +90,12 @@ class SteppingCommands(Prompt):
     def do_quit(self, _: str) -> bool:
         """quit: leave. Gradients are as before; at the end of the pass, as it leaves them."""
         return True
+
+    def _is_name(self, argument: str) -> bool:
+        """Return whether an argument is no number but what a node or a rule is called."""
+        if not argument or whole_number(argument) is not None:
+            return False
+        return self.called(argument) in self.completedefault("")
 
     def _seek(self, position: int) -> None:
         """Go to a position, at most to the end, and show where we are."""
@@ -122,9 +142,12 @@ class SteppingCommands(Prompt):
         """break NAME [if EXPR] or break FILE:LINE: stop at a node, a rule, or what a line made.
 
         A node is named by its label, its variable, or op#number. EXPR may use g, the gradient that
-        arrived, data, op, label and np: break mul if abs(g) > 1
+        arrived, data, op, label and np: break mul if abs(g) > 1. Alone it lists what there is.
         """
-        self._break(argument, once=False)
+        if self.breaks and not argument:
+            self.say("\n".join(f"breakpoint {b}" for b in self.breaks.values()))
+        else:
+            self._break(argument, once=False)
 
     def do_tbreak(self, argument: str) -> None:
         """tbreak NAME [if EXPR]: as break, but stop once."""

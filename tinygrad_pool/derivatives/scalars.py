@@ -114,10 +114,11 @@ def _needed(
 def _check(value: Value, nodes: list[Node], count: int, limit: int, name: str) -> None:
     """Raise ShapeError for more units than the limit."""
     if count > limit:
+        instead = "ask record(loss).why(v)" if name == "derive" else "raise the limit"
         raise ShapeError(
             f"{name}: {name_of(value)} depends on more than limit={limit:,} of the "
             f"{sum(n.size for n in nodes):,} units in its graph; "
-            "take one unit of it, a smaller input, or raise the limit"
+            f"take one unit of it, a smaller input, or {instead}"
         )
 
 

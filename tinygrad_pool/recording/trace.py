@@ -114,14 +114,18 @@ class Trace(Named):
         with TURN:
             if n != self.position and self.position in (0, len(self)):
                 self._set_out()
-            while self.position < n:
-                for node, _, after in self._sums().of(self.position):
-                    node._grad = after
-                self._position += 1
-            while self.position > n:
-                self._position -= 1
-                for node, before, _ in reversed(self._sums().of(self.position)):
-                    node._grad = before
+            try:
+                while self.position < n:
+                    for node, _, after in self._sums().of(self.position):
+                        node._grad = after
+                    self._position += 1
+                while self.position > n:
+                    self._position -= 1
+                    for node, before, _ in reversed(self._sums().of(self.position)):
+                        node._grad = before
+            except KeyboardInterrupt:
+                self._settle()
+                raise
             if n in (0, len(self)):
                 self._arrive()
         return self.step
@@ -159,12 +163,11 @@ class Trace(Named):
         if 0 < self.position < len(self):
             self.give_way(self.loss)
 
-    def settle(self) -> None:
+    def _settle(self) -> None:
         """Restore every gradient at this position, after a step was interrupted midway."""
-        if self._before is not None:
-            position, self._position = self.position, 0
-            _give(self.nodes, self._before)
-            self.seek(position)
+        position, self._position = self.position, 0
+        _give(self.nodes, self._before or [])
+        self.seek(position)
 
     def next(self) -> Step | None:
         """Take a step, and return it; at the end stay, and return None."""
@@ -285,7 +288,8 @@ class Trace(Named):
     @property
     def left(self) -> dict[Node, Any]:
         """What earlier passes left in the gradients of leaves: this one adds to it."""
-        ran = self._before is None and self.loss._grad is not None
+        computed = self.loss.is_interior  # into a leaf's gradient others add, too
+        ran = computed and self._before is None and self.loss._grad is not None
         before = [node._grad for node in self.nodes] if self._before is None else self._before
         return left_before(dict(zip(self.nodes, before, strict=True)), self.gradients, ran)
 

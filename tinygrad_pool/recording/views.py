@@ -18,6 +18,7 @@ from tinygrad_pool.recording.trace import Trace
 
 LISTED = 16
 ENDS = 8
+WIDE = 24
 Item = TypeVar("Item")
 
 
@@ -43,7 +44,10 @@ def here(recording: Trace) -> str:
     some, more = few([(p, c) for p, c in sent if isinstance(p, Node)], first=_sends)
     for p, c in some:
         sends = "nothing" if c is None else on_a_line(c)
-        lines.append(f"  sends {sends} to {title(recording, p)}, whose grad is {grad_of(p)} now")
+        now = grad_of(p)
+        if len(now) > WIDE and np.array_equal(np.asarray(c), p.grad, equal_nan=True):
+            now = "the same"  # an array twice in a line is hard to read
+        lines.append(f"  sends {sends} to {title(recording, p)}, whose grad is {now} now")
     return "\n".join(lines + more)
 
 
