@@ -7,6 +7,7 @@ def test_draw_writes_the_graph_with_this_step_lit(run, tmp_path):
     assert "#FFE08A" in out.read_text(encoding="utf-8")
     assert "shows the graph after 0 steps" in run(f"draw {out}")
     assert "#FFE08A" not in out.read_text(encoding="utf-8")
+    assert "shows the graph after 1 step;" in run(f"goto 1; draw {out}")
 
 
 def test_a_pass_is_saved_as_a_page_or_as_text(run, tmp_path):

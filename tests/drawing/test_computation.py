@@ -281,11 +281,13 @@ def test_operands_stand_in_order_from_the_top_or_the_left(scope, label, directio
     assert leaves == ["n0", "n1", "n2", "n4c3", "n3"]  # w1, w2, x1, a constant, b
 
 
+@pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("show", ["data", "data,grad,contribution"])
 @pytest.mark.parametrize(("direction", "axis"), [("LR", "y"), ("TB", "x")])
-def test_units_that_share_nothing_stand_in_order(show, direction, axis):
-    z = [tg.weighted_sum([Value(0.1 * i) for _ in "123"], [1.0] * 3).relu() for i in range(3)]
-    top = tg.maximum(*z)
+def test_units_below_a_maximum_stand_in_order(shared, show, direction, axis):
+    x = [Value(i) if shared else i for i in (1.0, 2.0, 3.0)]
+    z = [tg.weighted_sum([Value(0.1 * i) for _ in x], x).relu() for i in range(3 + shared)]
+    top = tg.maximum(*z) - 1.0
     top.backward()
     passed = tg.record(top)
     units = [f"n{passed.number(v)}" for v in z]

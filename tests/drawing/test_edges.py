@@ -187,3 +187,15 @@ def test_a_gradient_that_is_not_the_sum_of_its_arrows_is_told():
     assert "grad of a, the mul node: not" in told()[0]
     assert tg.draw(E, show="grad,contribution", depth=1).source.count("grad of") == 1
     assert tg.draw(E, show="grad").source.count("earlier passes") == 0
+
+
+def test_local_derivatives_are_told():
+    a = Value(2.0, label="a")
+    E = a * 3.0
+    told = "×: the local derivative"
+    assert told in tg.draw(E, show="local").source
+    assert told in tg.draw(E, show="local,contribution").source
+    E.backward()
+    assert told not in tg.draw(E, show="local,contribution").source
+    assert told not in tg.draw(E).source
+    assert told not in tg.draw(Value([1.0, 2.0]) @ np.ones((2, 2)), show="local").source

@@ -27,6 +27,7 @@ def test_f3_is_flat_then_the_identity_with_slopes_zero_and_one():
 def test_a_loss_curve_shows_every_epoch():
     (only,) = loss_curve([3.0, 2.0, 1.0]).axes
     assert list(only.lines[0].get_ydata()) == [3.0, 2.0, 1.0]
+    assert all(tick == round(tick) for tick in only.get_xticks())
     _, below = loss_curve([3.0, 2.0], [0.5, 0.9]).axes
     assert list(below.lines[0].get_ydata()) == [50.0, 90.0]
 

@@ -76,8 +76,8 @@ def _report(unit: "PoolingUnit", console: "Console") -> None:
     inside = unit.inside
     console.print(
         f"The hardest of them is a {inside.label}, with a loss of {inside.loss.item():.2f}. "
-        f"Of its pooling units over four different numbers, number {unit.row}, {unit.column} of "
-        f"channel {unit.channel} takes part in that the most:\n"
+        f"Of its inner pooling units over four different numbers, the one in row {unit.row} and "
+        f"column {unit.column} of channel {unit.channel} has the largest δ:\n"
     )
     table = _table(
         "", "unit l", "row, column", "z_l", "weight", "δ_l by backward", "δ_l by weights"

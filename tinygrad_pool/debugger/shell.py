@@ -157,7 +157,8 @@ class Shell(SteppingCommands):
             return
         path = draw_step(self.passed, words[0])
         self.drawn = words[0]
-        self.say(f"{path} shows the graph after {self.passed.position} steps; it follows each step")
+        taken = counted(self.passed.position, "step")
+        self.say(f"{path} shows the graph after {taken}; it follows each step")
 
     def do_pdb(self, argument: str) -> None:
         """pdb [NAME]: enter a node's closure in Python's own debugger.

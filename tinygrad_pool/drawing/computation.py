@@ -32,6 +32,7 @@ DIRECTIONS = ("LR", "TB", "RL", "BT")
 DETAILS = ("auto", "full", "ops", *WAYS)
 SHOWN = ("data", "grad", "shape", "dtype", "heat", "magnitude", "local", "contribution")
 FULL = 300
+LOCAL = "×: the local derivative, which the gradient is multiplied by"
 MORE = "not from these arrows alone, but from earlier passes or nodes not drawn"
 
 
@@ -101,9 +102,12 @@ def draw(
         sent = largest_in(arrays)
         more = [picture.name(p) or name_of(p) for p in not_summed(arrays) if p in picture.ids]
         told = [f"grad of {several(more, 3)}: {MORE}"] if more else []
+        styles = edge_styles(nodes, shown, sent)
+        labels = [style.get("label", "") for some in styles.values() for style in some]
+        told += [LOCAL] if any("×" in label for label in labels) else []
         for line in (*legend(sent).splitlines(), *told, *picture.notes):
             write_on(graph, line)
-        draw_nodes(graph, picture, edge_styles(nodes, shown, sent))
+        draw_nodes(graph, picture, styles)
     return in_theme(graph, theme)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.boxes import constant_box, name_box, node_box
-from tinygrad_pool.drawing.edges import Style
+from tinygrad_pool.drawing.edges import CHOICES, Style
 from tinygrad_pool.drawing.frames import VISIT, Use
 from tinygrad_pool.drawing.heat import heat
 from tinygrad_pool.drawing.layout import Layout
@@ -60,17 +60,21 @@ class Picture(NamedTuple):
 def draw_nodes(graph: Digraph, picture: Picture, styles: Mapping[Node, list[Style]]) -> None:
     """Draw a box for each node, in frames for its scopes, and an edge for each operand.
 
-    Operands stand in order, the first on top or on the left; but outside frames Graphviz may turn
-    them around where several nodes use one, since then fewer edges cross. Where layers are columns,
-    it turns around all, but not what is in a frame: there they are written backwards.
+    Operands stand in order, the first on top or on the left. But outside frames, where several
+    nodes use one, Graphviz may turn around all but units below a maximum: fewer edges cross then.
+    Where layers are columns, it turns around all, but not what is in a frame: there they are
+    written backwards.
     """
     scopes, rows = picture.layout.scopes, picture.layout.rows
     several = len(rows.first) > 1
     links = {(picture.tail(n, i), n) for n in picture.nodes for i, _ in enumerate(n.parents)}
+    contests: list[Node] = []
     if any(scopes.values()):
         graph.attr(**AS_WRITTEN)
     elif not several and len({tail for tail, _ in links}) == len(links):  # a tree
         graph.attr(ordering="in")
+    elif not several:
+        contests = [node for node in picture.nodes if node.op in CHOICES and _of_units(node)]
     if several:  # each is a frame, too, but one that is not seen
         graph.attr(nodesep="0.1")
         scopes = {node: f"{rows.row[node]}/{scope}".rstrip("/") for node, scope in scopes.items()}
@@ -84,8 +88,14 @@ def draw_nodes(graph: Digraph, picture: Picture, styles: Mapping[Node, list[Styl
         for i, style in enumerate(styles[node]):
             name = f"{end}e{i}"
             graph.edge(picture.tail(node, i), end, id=name, **style, **picture.at(name))
+    for node in contests:
+        graph.node(picture.ids[node], ordering="in")
     for p, (number, far) in picture.layout.breaks.items():
         _go_on(graph, picture, p, number, [styles[node][i] for node, i in far])
+
+
+def _of_units(node: Node) -> bool:
+    return all(isinstance(p, Node) and p.parents for p in node.parents)
 
 
 def _go_on(

@@ -62,6 +62,7 @@ def loss_curve(
         axes[1].plot(epochs, np.multiply(accuracies, 100), marker="o", color=look.INK)
         axes[1].set_ylabel("test accuracy, %")
     axes[-1].set_xlabel("epoch")
+    axes[-1].locator_params(axis="x", integer=True)
     return plot_in_theme(figure, theme)
 
 

@@ -265,7 +265,15 @@ def _signed(slope: float, spell: Callable[[float], str] = number) -> str:
 
 
 def _digits(x: float) -> str:
-    return f"{x:.4g}".replace("inf", r"\infty").replace("nan", r"\mathrm{nan}")
+    r"""Write a number as LaTeX sets it.
+
+    >>> print(_digits(0.5), _digits(-3e-60))
+    0.5 -3 \times 10^{-60}
+    """
+    digits, e, power = f"{x:.4g}".partition("e")
+    if e:
+        return rf"{digits} \times 10^{{{int(power)}}}"
+    return digits.replace("inf", r"\infty").replace("nan", r"\mathrm{nan}")
 
 
 def _in_latex(name: str) -> str:

@@ -529,6 +529,11 @@ class TestInABrowser:
         page.get_by_role("button", name="Check").click()
         assert re.search(r"and one of many: it is ", page.locator("#guess li").text_content())
 
+    def test_a_kink_that_rounding_moves_from_0_is_at_0(self, opened):
+        a = Value(1.0, label="a")
+        page = opened(tg.maximum(a * 0.1 + (0.7 + 0.1), a * 0.2 + 0.8))
+        assert "at a = 0 (maximum#5, " in page.locator("#turns").text_content()
+
     def test_a_nan_and_an_infinity_are_not_asked_for(self, opened):
         with np.errstate(divide="ignore"):
             page = opened(np.sqrt(Value(0.0, label="a")) + Value(2.0, label="b"), start="predict")

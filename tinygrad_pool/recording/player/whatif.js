@@ -8,6 +8,7 @@ let given = recorded;
 let done = compute(engine, given);
 let [leaf, cell] = [leaves[0], 0]; // which number of which leaf is changed
 let range;
+let span; // half of it
 let turns = [];
 let [drawing, least, most] = [];
 
@@ -43,7 +44,7 @@ const firstTurn = (a, b) => a.marks.find(([, choice], i) => choice !== b.marks[i
 
 /** Return whether a slope jumps, by more than rounding and the last halving leave. */
 const jumps = ({ slopes: [low, high] }) => (
-  Math.abs(low - high) > 1e-9 * (most - least) / (range[1] - range[0]));
+  Math.abs(low - high) > 1e-9 * (most - least) / span);
 
 /** Find where the slope may jump: between two numbers that decide otherwise, halved to the last bit. */
 function turnsBetween(low, high, most = 3) {
@@ -55,7 +56,7 @@ function turnsBetween(low, high, most = 3) {
     if (firstTurn(low, middle) === undefined) low = middle;
     else high = middle;
   }
-  const at = low.x <= 0 && high.x >= 0 ? 0 : high.x; // halves come near 0, and no nearer
+  const at = Math.abs(high.x) < 1e-12 * span ? 0 : high.x; // halves come near 0, and no nearer
   const later = most > 1 && firstTurn(high, end) !== undefined ? turnsBetween(high, end, most - 1) : [];
   try {
     const sides = [low, high].map(({ x }) => compute(engine, withNumber(x)));
@@ -68,7 +69,7 @@ function turnsBetween(low, high, most = 3) {
 /** Make one kink of two turns in one place: a tie that is shared is decided in a way of its own. */
 function withTurn(some, turn) {
   const last = some.at(-1);
-  if (last === undefined || turn.x - last.x > 1e-6 * (range[1] - range[0])) return [...some, turn];
+  if (last === undefined || turn.x - last.x > 1e-6 * span) return [...some, turn];
   const [sides, slopes] = ["sides", "slopes"].map((both) => [last[both][0], turn[both][1]]);
   return [...some.slice(0, -1), { ...last, sides, slopes }];
 }
@@ -225,7 +226,7 @@ function give(x) {
 /** Settle how far the slider reaches: three times the number on both sides. */
 function reach() {
   const [x, was] = [numberOf(given), numberOf(recorded)].map((one) => (Number.isFinite(one) ? one : 0));
-  const span = Math.max(1, 3 * Math.abs(was), 1.5 * Math.abs(x - was));
+  span = Math.max(1, 3 * Math.abs(was), 1.5 * Math.abs(x - was));
   range = [was - span, was + span];
   [part("slide").min, part("slide").max] = range;
   part("slide").step = span / 100;
