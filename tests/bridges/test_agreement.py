@@ -417,3 +417,11 @@ def test_what_rounding_leaves_near_a_limit_is_no_difference(dtype):
     for f in SATURATING:
         for x in np.linspace(-9.0, 9.0, 25, dtype=dtype):
             assert tg.bridges.crosscheck(f(tg.Value(x))).ok
+
+
+@pytest.mark.usefixtures("torch")
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("x", [1e-3, 5e-6, 1e-12, 1e-30])
+def test_digits_that_pytorch_loses_of_a_slope_near_0_are_no_difference(dtype, x):
+    v = tg.Value(np.array([x, 0.0, -x], dtype))
+    assert tg.bridges.crosscheck(np.sinc(v).sum()).ok

@@ -25,6 +25,7 @@ from tinygrad_pool.formatting import counted, number, several, subscript
 from tinygrad_pool.nn.module import Module
 from tinygrad_pool.recording.recording import Recording, record
 from tinygrad_pool.recording.source import made_at
+from tinygrad_pool.rules import trigonometry
 from tinygrad_pool.rules.traits import traits_of
 
 LISTED = 8
@@ -217,6 +218,9 @@ def _rounding(node: Node, operand: Node, g: Any) -> float:
     if operand.shape != node.shape and traits_of(node.rule).sparsity == "elementwise":
         # it was broadcast, and what it is sent is added up
         bound *= node.size * max(float(np.abs(data_of(p)).max(initial=1.0)) for p in node.parents)
+    if node.rule is trigonometry.sinc:  # PyTorch's slope, (cos u − y) / x, cancels near 0
+        sizes = np.abs(operand._numbers)
+        bound /= max(np.min(sizes, initial=1.0, where=sizes > 0), np.finfo(node.dtype).eps)
     return bound if np.isfinite(bound) else 0.0
 
 
