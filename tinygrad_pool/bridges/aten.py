@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
+from math import log
 from typing import Any
 
 import numpy as np
 
 from tinygrad_pool.bridges.translations import TRANSLATIONS, data_of, translates
 from tinygrad_pool.engine.value import Value
+from tinygrad_pool.errors import UnsupportedError
 from tinygrad_pool.functional import operations
 
 Axes = int | Sequence[int] | None
@@ -54,20 +56,17 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     "bitwise_or": operator.or_,
     "reciprocal": lambda x: np.divide(1.0, x),
     "rsqrt": lambda x: 1.0 / np.sqrt(x),
-    "log2": lambda x: np.log(x) * (1 / np.log(2.0)),  # ONNX has no log2
-    "log10": lambda x: np.log(x) * (1 / np.log(10.0)),
-    "clamp": lambda x, min=None, max=None: np.clip(x, data_of(min), data_of(max)),
-    "clamp_min": lambda x, min: np.clip(x, data_of(min), None),
-    "clamp_max": lambda x, max: np.clip(x, None, data_of(max)),
+    "log2": lambda x: np.log(x) * (1 / log(2.0)),  # ONNX has no log2
+    "log10": lambda x: np.log(x) * (1 / log(10.0)),
     "maximum": lambda x, y: _between(operations.maximum, np.maximum, x, y),
     "minimum": lambda x, y: _between(operations.minimum, np.minimum, x, y),
-    "where": lambda mask, x, y: np.where(data_of(mask) != 0, x, y),
+    "where": lambda mask, x, y: np.where(data_of(mask) != 0, *_of_one_dtype(x, y)),
     "masked_fill": lambda x, mask, y: np.where(data_of(mask), y, x),
     "sym_size": lambda x, axis: x.shape[axis],
     "numel": lambda x: x.size,
     "detach": lambda x: x.detach() if isinstance(x, Value) else x,
     "t": lambda x: x if np.ndim(x) < 2 else x.T,
-    "embedding": lambda w, i, padding=-1, *_: _embedding(w, i, padding),
+    "embedding": lambda w, i, padding=-1, *given: _embedding(w, i, padding, *given),
     "tril": lambda x, k=0: np.where(_below(x, k), x, 0.0),
     "triu": lambda x, k=0: np.where(_below(x, k - 1), 0.0, x),
     "sum": lambda x, axes=None, keepdim=False, dtype=None: cast(
@@ -101,7 +100,27 @@ def _between(on_values: Any, on_arrays: Any, x: Any, y: Any) -> Any:
     return on_arrays(x, y)
 
 
-def _embedding(w: Any, index: Any, padding: int) -> Any:
+@translates("aten.clamp", "aten.clamp_min")
+def clamp(x: Any, min: Any = None, max: Any = None) -> Any:
+    """Limit x; a bound that a gradient reaches gets it where it holds."""
+    if not isinstance(min, Value) and not isinstance(max, Value):
+        return np.clip(x, min, max)
+    y = x if min is None else np.maximum(x, min)
+    return y if max is None else np.minimum(y, max)
+
+
+TRANSLATIONS["aten.clamp_max"] = lambda x, max: clamp(x, None, max)
+
+
+def _of_one_dtype(*xs: Any) -> Any:
+    """Make single precision of Python's numbers, as PyTorch does, if there is nothing else."""
+    alone = all(isinstance(x, int | float) for x in xs)
+    return [*map(np.float32, xs)] if alone and float in map(type, xs) else xs
+
+
+def _embedding(w: Any, index: Any, padding: int, by_frequency: bool = False, *_: Any) -> Any:
+    if by_frequency:
+        raise UnsupportedError("embedding: scale_grad_by_freq=True is not translated")
     rows = w[data_of(index)]
     if padding < 0:
         return rows
@@ -129,6 +148,20 @@ REDUCTIONS = {
     "logsumexp": _over(operations.logsumexp),
 }
 TRANSLATIONS.update({f"aten.{name}": f for name, f in REDUCTIONS.items()})
+
+
+@translates("aten.linalg_vector_norm")
+def vector_norm(
+    x: Any, order: float = 2, axes: Axes = None, keepdim: bool = False, dtype: Any = None
+) -> Any:
+    """Compute a p-norm; PyTorch's own way, by a root, has no slope where all are 0."""
+    x, over = cast(x, dtype), axes_of(axes)
+    if order == 0:
+        return np.sum(data_of(x) != 0, axis=over, keepdims=keepdim).astype(x.dtype)
+    if np.isinf(order):
+        return REDUCTIONS["amax" if order > 0 else "amin"](np.abs(x), axes, keepdim)
+    norm: Any = np.linalg.vector_norm
+    return norm(x, ord=order, axis=over, keepdims=keepdim)
 
 
 def _extreme(name: str) -> Callable[..., Any]:
@@ -183,6 +216,14 @@ def _shares(f: Callable[..., Any]) -> Callable[..., Any]:
 for _name in ("softmax", "log_softmax"):
     for _called in (_name, f"_{_name}"):
         TRANSLATIONS[f"aten.{_called}"] = _shares(getattr(operations, _name))
+
+
+@translates("aten._safe_softmax")
+def safe_softmax(x: Any, axis: int, dtype: Any = None) -> Any:
+    """Compute softmax; where all is masked, by −∞, it is 0, and nothing is sent back."""
+    masked = np.all(data_of(x) == -np.inf, axis=axis, keepdims=True)
+    shares = operations.softmax(np.where(masked, 0.0, cast(x, dtype)), axis=axis)
+    return np.where(masked, 0.0, shares)
 
 
 def cast(x: Any, dtype: Any) -> Any:

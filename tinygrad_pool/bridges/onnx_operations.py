@@ -60,8 +60,8 @@ def div(x: Any, y: Any) -> Any:
 @translates("onnx.Clip")
 def clip(x: Any, low: Any = None, high: Any = None, min: Any = None, max: Any = None) -> Any:
     """Limit x."""
-    low, high = (data_of(b) if b is not None else c for b, c in ((low, min), (high, max)))
-    return x if low is None and high is None else np.clip(x, low, high)
+    low, high = (b if b is not None else c for b, c in ((low, min), (high, max)))
+    return x if low is None and high is None else aten.clamp(x, low, high)
 
 
 @translates("onnx.Gemm")
