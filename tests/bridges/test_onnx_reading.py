@@ -304,3 +304,26 @@ def test_every_truncation_and_many_damages_end_in_words(onnx, tmp_path):
         path.write_bytes(content)
         with suppress(TinygradPoolError), np.errstate(all="ignore"):
             tg.from_onnx(path)(X)
+
+
+def test_a_bound_or_an_exponent_that_is_a_number_is_not_learnt(write):
+    path = write(
+        [
+            ("Clip", ["x", "low", "high"], ["a"]),
+            ("Pow", ["a", "two"], ["b"]),
+            ("Abs", ["alpha"], ["bound"]),
+            ("Pow", ["b", "p"], ["c"]),
+            ("Clip", ["c", "", "bound"], ["y"]),
+        ],
+        {
+            **{name: np.float32(n) for name, n in (("low", 1.5), ("high", 4), ("two", 2))},
+            **{"alpha": np.float32(-3), "p": np.ones(1, np.float32)},
+        },
+    )
+    network = tg.from_onnx(path)
+    assert [n for n, _ in network.named_parameters()] == ["alpha", "p"]
+    assert [n for n, _ in network.named_buffers()] == ["low", "high", "two"]
+    y = network(X)
+    np.testing.assert_allclose(y.data, [[2.25, 2.25, 3], [3, 3, 3]])
+    y.sum().backward()
+    assert network.alpha.grad == -4.0
