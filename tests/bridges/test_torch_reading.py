@@ -384,3 +384,112 @@ def test_torch_is_not_imported_before_it_is_asked_for():
         "assert not {'torch', 'onnx', 'onnxruntime'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def block(torch, f):
+    with torch.no_grad():
+        return f() * 2.0, f()
+
+
+def decorated(torch, f):
+    return torch.no_grad()(f)(), f().detach()
+
+
+def nested(torch, f):
+    with torch.no_grad():
+        y = f()
+        with torch.enable_grad():
+            z = f()
+    return y, z
+
+
+@pytest.mark.parametrize("way", cases([block, decorated, nested], {nested}))
+def test_no_gradient_passes_a_block_without_grad(torch, same, way):
+    class Gated(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = torch.nn.Linear(3, 3), torch.nn.Linear(3, 3)
+
+        def forward(self, x):
+            one, other = way(torch, lambda: self.a(x))
+            return self.b(x) * one + other, one
+
+    module, x = Gated().double(), torch.randn(4, 3).double()
+    same(tg.from_torch(module, x), module, x)
+
+
+def of_own_backward(torch):
+    class Rounded(torch.autograd.Function):
+        @staticmethod
+        def forward(_, x):
+            return torch.round(x)
+
+        @staticmethod
+        def backward(_, g):
+            return g
+
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = torch.nn.Linear(3, 3)
+
+        def forward(self, x):
+            return Rounded.apply(self.a(x)) + self.dropped(x)
+
+        def dropped(self, x):
+            return torch.nn.functional.dropout(x, 0.5, self.training)
+
+    return Net()
+
+
+def test_a_gradient_that_is_not_pytorchs_is_told(torch):
+    module, x = of_own_backward(torch).eval(), torch.randn(4, 3)
+    with pytest.warns(UserWarning, match=r"gradient of a.weight.* is -?0 here and .* in PyTorch"):
+        tg.from_torch(module, x)
+
+
+def test_nothing_is_told_where_numbers_are_random_or_pytorch_has_no_slope(torch, of_function):
+    x = torch.randn(4, 6)
+    tg.from_torch(of_own_backward(torch), x[:, :3])
+    tg.from_torch(of_function(lambda x: torch.floor_divide(x, 2.0) + x), x)
+    tg.from_torch(of_function(lambda x: x.norm()), torch.zeros(4, 6))
+
+
+def test_a_module_that_changes_its_parameters_is_refused(torch, of_function):
+    module = of_function(lambda x: x)
+
+    def clamped(x):
+        with torch.no_grad():
+            module.w.clamp_(-0.1, 0.1)
+        return x
+
+    module.f = clamped
+    with pytest.raises(UnsupportedError, match=r"changes its parameters in place in forward.*: w$"):
+        tg.from_torch(module, torch.randn(4, 6))
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
+def test_weights_that_a_module_computed_before_are_no_obstacle(torch, same):
+    module = torch.nn.utils.weight_norm(torch.nn.Linear(3, 4).double())
+    x = torch.randn(2, 3).double()
+    network = tg.from_torch(module, x)
+    assert [n for n, _ in network.named_parameters()] == ["bias", "weight_g", "weight_v"]
+    module(x).sum().backward()
+    with torch.no_grad():
+        module(x)  # it can be copied now
+    same(network, module, x)
+
+
+@pytest.mark.parametrize("option", ["max_norm", "scale_grad_by_freq"])
+def test_what_an_embedding_does_besides_is_refused(torch, option):
+    module = torch.nn.Embedding(3, 2, **{option: True})
+    with pytest.raises(UnsupportedError, match=r"weight|scale_grad_by_freq=True"):
+        tg.from_torch(module, torch.tensor([0, 1, 1]))(np.array([0, 1, 1]))
+
+
+def test_single_precision_stays_what_it_is(torch, of_function):
+    def logarithms(x):
+        return (x * x).log2(), (x * x).log10(), torch.where(x > 0, 1.0, 0.0) * x
+
+    module, x = of_function(logarithms).float(), torch.rand(2, 6) + 0.5
+    assert {str(y.dtype) for y in tg.from_torch(module, x)(x)} == {"float32"}
