@@ -327,3 +327,34 @@ def test_a_bound_or_an_exponent_that_is_a_number_is_not_learnt(write):
     np.testing.assert_allclose(y.data, [[2.25, 2.25, 3], [3, 3, 3]])
     y.sum().backward()
     assert network.alpha.grad == -4.0
+
+
+@pytest.mark.parametrize("dimensions", [1, 2])
+def test_a_transposed_convolution_of_pytorchs(onnx, peer, tmp_path, dimensions):
+    torch = peer("torch")
+    kind = getattr(torch.nn, f"ConvTranspose{dimensions}d")
+    module = kind(4, 6, 3, stride=2, padding=1, output_padding=1, groups=2, dilation=2)
+    x = torch.randn(2, 4, *[3, 4][:dimensions])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(module, (x,), tmp_path / "net.onnx", dynamo=False)
+    network = tg.from_onnx(tmp_path / "net.onnx")
+    y, expected = network(x), module(x)
+    np.testing.assert_allclose(y.data, expected.detach(), 1e-4, 1e-6)
+    (y * y).sum().backward()
+    (expected * expected).sum().backward()
+    np.testing.assert_allclose(network.weight.grad, module.weight.grad, 1e-4, 1e-4)
+
+
+def test_a_transposed_convolution_of_uneven_pads(peer, write):
+    w = np.arange(12, dtype=np.float32).reshape(1, 2, 2, 3)
+    pads = {"pads": [1, 0, 0, 2], "strides": [1, 2], "output_padding": [0, 1]}
+    path = write([("ConvTranspose", ["x", "w"], ["y"], pads)], {"w": w}, shape=(1, 1, 2, 3))
+    x = X.reshape(1, 1, 2, 3)
+    theirs = peer("onnxruntime").InferenceSession(path.read_bytes()).run(None, {"x": x})[0]
+    np.testing.assert_allclose(tg.from_onnx(path)(x).data, theirs)
+
+
+def test_a_triangle(write):
+    path = write([("Trilu", ["x", "one"], ["y"])], {"one": np.array(1)})
+    assert tg.from_onnx(path)(X).data.tolist() == [[0, 1, 2], [0, 0, 5]]

@@ -21,8 +21,9 @@ from tinygrad_pool.functional import operations
 Axes = int | Sequence[int] | None
 
 NUMPY = """
-abs ceil cos cosh exp exp2 expm1 floor floor_divide fmod hypot isinf isnan log log1p logical_and
-logical_not logical_or logical_xor remainder round sign sin sinh sqrt square stack tan tanh trunc
+abs ceil copysign cos cosh exp exp2 expm1 floor floor_divide fmod hypot isinf isnan log log1p
+logical_and logical_not logical_or logical_xor remainder round sign sin sinh sqrt square stack tan
+tanh trunc
 """
 RENAMED = {
     **{"acos": "arccos", "acosh": "arccosh", "asin": "arcsin", "asinh": "arcsinh"},
@@ -67,8 +68,8 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     "detach": lambda x: x.detach() if isinstance(x, Value) else x,
     "t": lambda x: x if np.ndim(x) < 2 else x.T,
     "embedding": lambda w, i, padding=-1, *given: _embedding(w, i, padding, *given),
-    "tril": lambda x, k=0: np.where(_below(x, k), x, 0.0),
-    "triu": lambda x, k=0: np.where(_below(x, k - 1), 0.0, x),
+    "tril": lambda x, k=0: triangle(x, k, upper=False),
+    "triu": lambda x, k=0: triangle(x, k, upper=True),
     "sum": lambda x, axes=None, keepdim=False, dtype=None: cast(
         np.sum(x, axis=axes_of(axes), keepdims=keepdim), dtype
     ),
@@ -78,6 +79,7 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     "prod": lambda x, axis=None, keepdim=False, dtype=None: np.prod(
         cast(x, dtype), axis=axis, keepdims=keepdim
     ),
+    "cumsum": lambda x, axis, dtype=None: np.cumsum(cast(x, dtype), axis=axis),
     "cumprod": lambda x, axis, dtype=None: np.cumprod(cast(x, dtype), axis=axis),
     "type_as": lambda x, other: cast(x, other.dtype),
     "arange": lambda *bounds, dtype=None: np.arange(*bounds, dtype=dtype),
@@ -88,10 +90,11 @@ TRANSLATIONS.update({f"aten.{name}": f for name, f in SIMPLE.items()})
 TRANSLATIONS["torch.sym_float"] = float
 
 
-def _below(x: Any, k: int) -> Any:
-    """Return which cells of a matrix are on its k-th diagonal or below."""
+def triangle(x: Any, k: int, upper: bool) -> Any:
+    """Keep the cells of matrices on the k-th diagonal, and above or below it."""
     rows, columns = x.shape[-2:]
-    return np.tri(rows, columns, k, dtype=bool)
+    below = np.tri(rows, columns, k - upper, dtype=bool)
+    return np.where(below != upper, x, data_of(x).dtype.type(0))
 
 
 def _between(on_values: Any, on_arrays: Any, x: Any, y: Any) -> Any:

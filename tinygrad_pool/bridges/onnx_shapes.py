@@ -134,6 +134,7 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     "Flatten": lambda x, axis=1: np.reshape(x, (prod(x.shape[:axis]), prod(x.shape[axis:]))),
     "Transpose": lambda x, perm=None: np.transpose(x, perm),
     "Unsqueeze": lambda x, at=None, axes=None: np.expand_dims(x, _places(at, axes) or ()),
+    "Trilu": lambda x, k=0, upper=1: aten.triangle(x, int(np.asarray(k)), bool(upper)),
     "Squeeze": lambda x, at=None, axes=None: np.squeeze(x, axis=_places(at, axes)),
     "Concat": lambda *xs, axis: np.concatenate(xs, axis=axis),
     "Gather": lambda x, at, axis=0: aten_shapes.select(x, axis, np.asarray(data_of(at))),
