@@ -358,3 +358,22 @@ def test_a_transposed_convolution_of_uneven_pads(peer, write):
 def test_a_triangle(write):
     path = write([("Trilu", ["x", "one"], ["y"])], {"one": np.array(1)})
     assert tg.from_onnx(path)(X).data.tolist() == [[0, 1, 2], [0, 0, 5]]
+
+
+@pytest.mark.parametrize("start", [10, 2, -1, -3, -10])
+@pytest.mark.parametrize("end", [10, 1, -2, -3, -10])
+def test_a_slice_that_goes_back_begins_within(peer, write, start, end):
+    key = {"start": start, "end": end, "axis": 1, "step": -2}
+    path = write([("Slice", ["x", *key], ["y"])], {name: np.array([n]) for name, n in key.items()})
+    theirs = peer("onnxruntime").InferenceSession(path.read_bytes()).run(None, {"x": X})[0]
+    assert np.array_equal(tg.from_onnx(path)(X).data, theirs)
+
+
+@pytest.mark.parametrize("names", [("a", "a.b"), ("a.b", "a")])
+def test_a_parameter_in_a_parameter_is_refused(write, names):
+    path = write(
+        [("Add", ["x", "a"], ["z"]), ("Add", ["z", "a.b"], ["y"])],
+        {name: np.ones(3, np.float32) for name in names},
+    )
+    with pytest.raises(OptionError, match="cannot be the name of a parameter: "):
+        tg.from_onnx(path)

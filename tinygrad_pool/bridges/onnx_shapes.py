@@ -85,7 +85,8 @@ def sliced(
     key = [slice(None)] * x.ndim
     for axis, i, j, s in zip(over, first.tolist(), last.tolist(), steps.tolist(), strict=True):
         n = x.shape[axis]
-        key[axis] = slice(i, None if s < 0 and j < -n else j, s)
+        back = (max(i, -n), None if j < -n else j)  # what begins before the first, begins with it
+        key[axis] = slice(*(back if s < 0 else (i, j)), s)
     return x[tuple(key)]
 
 
