@@ -142,11 +142,10 @@ FUNCTIONS = {
     "arithmetic": "x ** 2, 2 ** x, x / (1 + x * x), 1 - x, (x * x + 1).rsqrt(), x.abs(), x.exp()",
     "bounds": "torch.clamp(y, x), torch.clamp(y, max=x[0, 0]), torch.clamp(x, y, x * x + y)",
     "masked": "F.scaled_dot_product_attention(x[None], x[None], x[None], y[:, :3].tril(-1) != 0)",
-    "orders": "x.sort(1)[0], x.sort(0, descending=True)[0], x.topk(2)[0], x.topk(3, 0, False)[0]",
     "places of an order": "x.argsort(1) * x, x.sort(stable=True, dim=0)[1] * x, x.topk(2)[1] * 1.5",
-    "products so far": "x.cumsum(1), x.cumprod(0), x.prod(1), x.prod(), x.prod(0, keepdim=True)",
-    "remainders": "x % 0.7, torch.remainder(x, y), torch.fmod(x, 0.3), torch.fmod(x, y)",
-    "of two": "torch.atan2(x, y), torch.hypot(x, y), torch.copysign(x, y)",
+    "so far": "x.cumsum(1), x.cumsum(0).cumprod(1), torch.copysign(x, y), torch.remainder(x, y)",
+    "cells that are set": "x.index_put((torch.tensor([0, 2]), torch.tensor([1, 0])), y[0, :2]), "
+    "torch.zeros_like(x).scatter(1, k[:, None], x[:, 3:4]), x.scatter(0, k[None, :1], 2.0)",
     "norms": "x.norm(), (x * 0).norm(), x.norm(p=3, dim=0), x.norm(p=0, dim=1).abs(), x.norm(1, 1)",
     "ends": "x.norm(p=float('inf'), dim=1), x.norm(p=-float('inf')), (x > 0).double().norm(dim=0)",
     "kinks": "torch.clamp(x, -0.5, 0.5), torch.where(x > 0, x, -x), x.masked_fill(x > 0, 0.0)",
@@ -421,6 +420,41 @@ def test_no_gradient_passes_a_block_without_grad(torch, same, way):
 
     module, x = Gated().double(), torch.randn(4, 3).double()
     same(tg.from_torch(module, x), module, x)
+
+
+def rows(torch, x, y, k):
+    x[:, 0] = 0
+    x[1] = y[2]
+    x[:, 2:4] = y[:, :2] * x[:, 1:2]
+    return x
+
+
+def masks(torch, x, y, k):
+    x[y > 0] = 0.25
+    x[k < 3] = y[0]
+    x[:, k] = y[:, :3]
+    return x
+
+
+def columns(torch, x, y, k):
+    z = torch.empty(3, 4).double()
+    for t in range(4):
+        z[:, t] = x[:, t] + y.sum(1)
+    x.clamp_(max=1).mul_(2)[0].add_(3)
+    return z, x
+
+
+@pytest.mark.parametrize("change", [rows, masks, columns])
+def test_what_is_set_in_place(torch, same, of_function, change):
+    module = of_function(lambda *inputs: change(torch, *inputs))
+    inputs = [torch.randn(3, 6).double(), torch.randn(3, 6).double(), torch.tensor([0, 2, 5])]
+    same(tg.from_torch(module, *inputs), module, *inputs)
+
+
+def test_cells_that_are_added_to_are_refused(torch, of_function):
+    module = of_function(lambda x: x.index_put((torch.tensor([0]),), x[1], accumulate=True))
+    with pytest.raises(UnsupportedError, match="accumulate=True is not translated"):
+        tg.from_torch(module, torch.randn(3, 6).double())
 
 
 def of_own_backward(torch):

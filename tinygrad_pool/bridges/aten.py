@@ -256,7 +256,7 @@ def _new(value: Any, like: bool) -> Callable[..., Any]:
     return new
 
 
-for _name, _fill in {"zeros": 0.0, "ones": 1.0, "full": None}.items():
+for _name, _fill in {"empty": 0.0, "zeros": 0.0, "ones": 1.0, "full": None}.items():
     TRANSLATIONS[f"aten.{_name}"] = _new(_fill, like=False)
     TRANSLATIONS[f"aten.{_name}_like"] = _new(_fill, like=True)
 
