@@ -494,6 +494,15 @@ def test_nothing_is_told_where_numbers_are_random_or_pytorch_has_no_slope(torch,
     tg.from_torch(of_function(lambda x: x.norm()), torch.zeros(4, 6))
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_nothing_is_told_of_a_kink_that_rounding_decides(torch, seed):
+    torch.manual_seed(seed)
+    nn = torch.nn
+    layers = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 8, 3), nn.BatchNorm2d(8), nn.ReLU()
+    module = nn.Sequential(*layers, nn.Flatten(), nn.Linear(128, 2))
+    tg.from_torch(module, torch.zeros(2, 3, 8, 8))
+
+
 def test_a_module_that_changes_its_parameters_is_refused(torch, of_function):
     module = of_function(lambda x: x)
 

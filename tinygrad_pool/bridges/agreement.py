@@ -343,7 +343,7 @@ def _of_parameters(
     slopes = torch.autograd.grad(their_total, [theirs[n] for n in learnt], **options)
     largest = max(np.abs(g).max(initial=0.0) for g in gradients)
     for name, g, slope in zip(learnt, gradients, slopes, strict=True):
-        rounding = 32 * float(np.finfo(ours[name].dtype).eps * largest)
+        rounding = 256 * float(np.finfo(ours[name].dtype).eps * largest)
         yield from _compared(None, f"gradient of {name}", g, slope, rounding)
 
 
