@@ -304,3 +304,76 @@ def test_every_truncation_and_many_damages_end_in_words(onnx, tmp_path):
         path.write_bytes(content)
         with suppress(TinygradPoolError), np.errstate(all="ignore"):
             tg.from_onnx(path)(X)
+
+
+def test_a_bound_or_an_exponent_that_is_a_number_is_not_learnt(write):
+    path = write(
+        [
+            ("Clip", ["x", "low", "high"], ["a"]),
+            ("Pow", ["a", "two"], ["b"]),
+            ("Abs", ["alpha"], ["bound"]),
+            ("Pow", ["b", "p"], ["c"]),
+            ("Clip", ["c", "", "bound"], ["y"]),
+        ],
+        {
+            **{name: np.float32(n) for name, n in (("low", 1.5), ("high", 4), ("two", 2))},
+            **{"alpha": np.float32(-3), "p": np.ones(1, np.float32)},
+        },
+    )
+    network = tg.from_onnx(path)
+    assert [n for n, _ in network.named_parameters()] == ["alpha", "p"]
+    assert [n for n, _ in network.named_buffers()] == ["low", "high", "two"]
+    y = network(X)
+    np.testing.assert_allclose(y.data, [[2.25, 2.25, 3], [3, 3, 3]])
+    y.sum().backward()
+    assert network.alpha.grad == -4.0
+
+
+@pytest.mark.parametrize("dimensions", [1, 2])
+def test_a_transposed_convolution_of_pytorchs(onnx, peer, tmp_path, dimensions):
+    torch = peer("torch")
+    kind = getattr(torch.nn, f"ConvTranspose{dimensions}d")
+    module = kind(4, 6, 3, stride=2, padding=1, output_padding=1, groups=2, dilation=2)
+    x = torch.randn(2, 4, *[3, 4][:dimensions])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(module, (x,), tmp_path / "net.onnx", dynamo=False)
+    network = tg.from_onnx(tmp_path / "net.onnx")
+    y, expected = network(x), module(x)
+    np.testing.assert_allclose(y.data, expected.detach(), 1e-4, 1e-6)
+    (y * y).sum().backward()
+    (expected * expected).sum().backward()
+    np.testing.assert_allclose(network.weight.grad, module.weight.grad, 1e-4, 1e-4)
+
+
+def test_a_transposed_convolution_of_uneven_pads(peer, write):
+    w = np.arange(12, dtype=np.float32).reshape(1, 2, 2, 3)
+    pads = {"pads": [1, 0, 0, 2], "strides": [1, 2], "output_padding": [0, 1]}
+    path = write([("ConvTranspose", ["x", "w"], ["y"], pads)], {"w": w}, shape=(1, 1, 2, 3))
+    x = X.reshape(1, 1, 2, 3)
+    theirs = peer("onnxruntime").InferenceSession(path.read_bytes()).run(None, {"x": x})[0]
+    np.testing.assert_allclose(tg.from_onnx(path)(x).data, theirs)
+
+
+def test_a_triangle(write):
+    path = write([("Trilu", ["x", "one"], ["y"])], {"one": np.array(1)})
+    assert tg.from_onnx(path)(X).data.tolist() == [[0, 1, 2], [0, 0, 5]]
+
+
+@pytest.mark.parametrize("start", [10, 2, -1, -3, -10])
+@pytest.mark.parametrize("end", [10, 1, -2, -3, -10])
+def test_a_slice_that_goes_back_begins_within(peer, write, start, end):
+    key = {"start": start, "end": end, "axis": 1, "step": -2}
+    path = write([("Slice", ["x", *key], ["y"])], {name: np.array([n]) for name, n in key.items()})
+    theirs = peer("onnxruntime").InferenceSession(path.read_bytes()).run(None, {"x": X})[0]
+    assert np.array_equal(tg.from_onnx(path)(X).data, theirs)
+
+
+@pytest.mark.parametrize("names", [("a", "a.b"), ("a.b", "a")])
+def test_a_parameter_in_a_parameter_is_refused(write, names):
+    path = write(
+        [("Add", ["x", "a"], ["z"]), ("Add", ["z", "a.b"], ["y"])],
+        {name: np.ones(3, np.float32) for name in names},
+    )
+    with pytest.raises(OptionError, match="cannot be the name of a parameter: "):
+        tg.from_onnx(path)

@@ -376,3 +376,12 @@ def test_without_the_package_the_error_says_how_to_get_it():
             ("to_torch", "torch"),
         )
     ]
+
+
+def test_a_network_in_training_keeps_its_running_means(tmp_path, peer):
+    peer("onnx")
+    net = nn.Sequential(nn.Linear(2, 3, rng=0), nn.BatchNorm1d(3))
+    before = net.state_dict()
+    x = np.random.default_rng(0).standard_normal((4, 2)).astype(np.float32)
+    tg.to_onnx(net, tmp_path / "net.onnx", x)
+    assert all(np.array_equal(a, before[name]) for name, a in net.state_dict().items())

@@ -140,6 +140,14 @@ FUNCTIONS = {
     "triangles": "x.tril(), x.triu(1), x.tril(-1)",
     "sums": "x.std(1), x.var(), x.norm(dim=1), x.sum(0, keepdim=True), x.logsumexp(1), x.mean()",
     "arithmetic": "x ** 2, 2 ** x, x / (1 + x * x), 1 - x, (x * x + 1).rsqrt(), x.abs(), x.exp()",
+    "bounds": "torch.clamp(y, x), torch.clamp(y, max=x[0, 0]), torch.clamp(x, y, x * x + y)",
+    "masked": "F.scaled_dot_product_attention(x[None], x[None], x[None], y[:, :3].tril(-1) != 0)",
+    "places of an order": "x.argsort(1) * x, x.sort(stable=True, dim=0)[1] * x, x.topk(2)[1] * 1.5",
+    "so far": "x.cumsum(1), x.cumsum(0).cumprod(1), torch.copysign(x, y), torch.remainder(x, y)",
+    "cells that are set": "x.index_put((torch.tensor([0, 2]), torch.tensor([1, 0])), y[0, :2]), "
+    "torch.zeros_like(x).scatter(1, k[:, None], x[:, 3:4]), x.scatter(0, k[None, :1], 2.0)",
+    "norms": "x.norm(), (x * 0).norm(), x.norm(p=3, dim=0), x.norm(p=0, dim=1).abs(), x.norm(1, 1)",
+    "ends": "x.norm(p=float('inf'), dim=1), x.norm(p=-float('inf')), (x > 0).double().norm(dim=0)",
     "kinks": "torch.clamp(x, -0.5, 0.5), torch.where(x > 0, x, -x), x.masked_fill(x > 0, 0.0)",
     "trigonometry": "x.sin(), x.cos(), x.erf(), (x * x + 1).log(), x.expm1(), x.sigmoid()",
     "shapes": "x.reshape(-1, 2), x.flatten(), x.unsqueeze(1).expand(-1, 4, -1), x.split([2, 4], 1)",
@@ -380,3 +388,156 @@ def test_torch_is_not_imported_before_it_is_asked_for():
         "assert not {'torch', 'onnx', 'onnxruntime'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def block(torch, f):
+    with torch.no_grad():
+        return f() * 2.0, f()
+
+
+def decorated(torch, f):
+    return torch.no_grad()(f)(), f().detach()
+
+
+def nested(torch, f):
+    with torch.no_grad():
+        y = f()
+        with torch.enable_grad():
+            z = f()
+    return y, z
+
+
+@pytest.mark.parametrize("way", cases([block, decorated, nested], {nested}))
+def test_no_gradient_passes_a_block_without_grad(torch, same, way):
+    class Gated(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = torch.nn.Linear(3, 3), torch.nn.Linear(3, 3)
+
+        def forward(self, x):
+            one, other = way(torch, lambda: self.a(x))
+            return self.b(x) * one + other, one
+
+    module, x = Gated().double(), torch.randn(4, 3).double()
+    same(tg.from_torch(module, x), module, x)
+
+
+def rows(torch, x, y, k):
+    x[:, 0] = 0
+    x[1] = y[2]
+    x[:, 2:4] = y[:, :2] * x[:, 1:2]
+    return x
+
+
+def masks(torch, x, y, k):
+    x[y > 0] = 0.25
+    x[k < 3] = y[0]
+    x[:, k] = y[:, :3]
+    return x
+
+
+def columns(torch, x, y, k):
+    z = torch.empty(3, 4).double()
+    for t in range(4):
+        z[:, t] = x[:, t] + y.sum(1)
+    x.clamp_(max=1).mul_(2)[0].add_(3)
+    return z, x
+
+
+@pytest.mark.parametrize("change", [rows, masks, columns])
+def test_what_is_set_in_place(torch, same, of_function, change):
+    module = of_function(lambda *inputs: change(torch, *inputs))
+    inputs = [torch.randn(3, 6).double(), torch.randn(3, 6).double(), torch.tensor([0, 2, 5])]
+    same(tg.from_torch(module, *inputs), module, *inputs)
+
+
+def test_cells_that_are_added_to_are_refused(torch, of_function):
+    module = of_function(lambda x: x.index_put((torch.tensor([0]),), x[1], accumulate=True))
+    with pytest.raises(UnsupportedError, match="accumulate=True is not translated"):
+        tg.from_torch(module, torch.randn(3, 6).double())
+
+
+def of_own_backward(torch):
+    class Rounded(torch.autograd.Function):
+        @staticmethod
+        def forward(_, x):
+            return torch.round(x)
+
+        @staticmethod
+        def backward(_, g):
+            return g
+
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = torch.nn.Linear(3, 3)
+
+        def forward(self, x):
+            return Rounded.apply(self.a(x)) + self.dropped(x)
+
+        def dropped(self, x):
+            return torch.nn.functional.dropout(x, 0.5, self.training)
+
+    return Net()
+
+
+def test_a_gradient_that_is_not_pytorchs_is_told(torch):
+    module, x = of_own_backward(torch).eval(), torch.randn(4, 3)
+    with pytest.warns(UserWarning, match=r"gradient of a.weight.* is -?0 here and .* in PyTorch"):
+        tg.from_torch(module, x)
+
+
+def test_nothing_is_told_where_numbers_are_random_or_pytorch_has_no_slope(torch, of_function):
+    x = torch.randn(4, 6)
+    tg.from_torch(of_own_backward(torch), x[:, :3])
+    tg.from_torch(of_function(lambda x: torch.floor_divide(x, 2.0) + x), x)
+    tg.from_torch(of_function(lambda x: x.norm()), torch.zeros(4, 6))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_nothing_is_told_of_a_kink_that_rounding_decides(torch, seed):
+    torch.manual_seed(seed)
+    nn = torch.nn
+    layers = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 8, 3), nn.BatchNorm2d(8), nn.ReLU()
+    module = nn.Sequential(*layers, nn.Flatten(), nn.Linear(128, 2))
+    tg.from_torch(module, torch.zeros(2, 3, 8, 8))
+
+
+def test_a_module_that_changes_its_parameters_is_refused(torch, of_function):
+    module = of_function(lambda x: x)
+
+    def clamped(x):
+        with torch.no_grad():
+            module.w.clamp_(-0.1, 0.1)
+        return x
+
+    module.f = clamped
+    with pytest.raises(UnsupportedError, match=r"changes its parameters in place in forward.*: w$"):
+        tg.from_torch(module, torch.randn(4, 6))
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
+def test_weights_that_a_module_computed_before_are_no_obstacle(torch, same):
+    module = torch.nn.utils.weight_norm(torch.nn.Linear(3, 4).double())
+    x = torch.randn(2, 3).double()
+    network = tg.from_torch(module, x)
+    assert [n for n, _ in network.named_parameters()] == ["bias", "weight_g", "weight_v"]
+    module(x).sum().backward()
+    with torch.no_grad():
+        module(x)  # it can be copied now
+    same(network, module, x)
+
+
+@pytest.mark.parametrize("option", ["max_norm", "scale_grad_by_freq"])
+def test_what_an_embedding_does_besides_is_refused(torch, option):
+    module = torch.nn.Embedding(3, 2, **{option: True})
+    with pytest.raises(UnsupportedError, match=r"weight|scale_grad_by_freq=True"):
+        tg.from_torch(module, torch.tensor([0, 1, 1]))(np.array([0, 1, 1]))
+
+
+def test_single_precision_stays_what_it_is(torch, of_function):
+    def logarithms(x):
+        return (x * x).log2(), (x * x).log10(), torch.where(x > 0, 1.0, 0.0) * x
+
+    module, x = of_function(logarithms).float(), torch.rand(2, 6) + 0.5
+    assert {str(y.dtype) for y in tg.from_torch(module, x)(x)} == {"float32"}

@@ -204,3 +204,23 @@ def test_a_number_of_a_wider_dtype_widens_as_it_does_in_numpy(torch):
     assert ours.dtype == np.float64
     assert str(theirs.dtype) == "torch.float64"
     np.testing.assert_allclose(theirs.numpy(), ours.data, rtol=1e-15)
+
+
+def test_a_name_that_pytorch_cannot_hold_is_refused(torch):
+    class Typed(nn.Module):
+        def __init__(self, name):
+            setattr(self, name, tg.Value(np.ones(3)))
+
+        def forward(self, x):
+            return x * self.parameters()[0]
+
+    x = np.ones(3)
+    assert torch.equal(Typed("held").to_torch(x)(torch.ones(3)), torch.ones(3).double())
+    with pytest.raises(UnsupportedError, match=r"'type' cannot be a parameter: .* already exists"):
+        Typed("type").to_torch(x)
+
+
+def test_a_whole_network_is_in_evaluation_as_it_was():
+    net = nn.Sequential(nn.Linear(2, 2, rng=0), nn.ReLU())
+    assert not net.eval().to_torch().training
+    assert net.train().to_torch().training

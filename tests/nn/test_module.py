@@ -309,6 +309,17 @@ class TestState:
             net.load_state_dict({"weight": before["weight"] + 1, "bias": bias})
         assert np.array_equal(net.weight.data, before["weight"])
 
+    @pytest.mark.parametrize("count", [np.nan, np.inf, 1e30, 2.5])
+    def test_a_count_that_is_no_whole_number_changes_nothing(self, count):
+        net = nn.Sequential(nn.Linear(2, 2, rng=0), nn.BatchNorm1d(2))
+        before = net.state_dict()
+        new = {name: array + 1 for name, array in before.items()}
+        with pytest.raises(DataError, match=r"1\.num_batches_tracked needs int64, got "):
+            net.load_state_dict(new | {"1.num_batches_tracked": count})
+        assert all(np.array_equal(a, before[name]) for name, a in net.state_dict().items())
+        net.load_state_dict(new | {"1.num_batches_tracked": 2.0})
+        assert net[1].num_batches_tracked == 2
+
     def test_a_state_is_a_mapping(self):
         with pytest.raises(OptionError, match="needs names and arrays, got list"):
             nn.ReLU().load_state_dict([1])

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_pool.bridges.counterparts import NoCounterpartError, constant, in_torch
+from tinygrad_pool.bridges.graph import buffers_kept
 from tinygrad_pool.bridges.torch_writing import to_torch
-from tinygrad_pool.bridges.translations import as_operand, data_of, returned
+from tinygrad_pool.bridges.translations import as_operand, copied, data_of, returned
 from tinygrad_pool.derivatives.candidates import candidates_of
 from tinygrad_pool.derivatives.ties import tied_units
 from tinygrad_pool.engine.functions import leaves_of
@@ -19,7 +20,7 @@ from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.rerun import check_value
 from tinygrad_pool.engine.staleness import check_not_stale
 from tinygrad_pool.engine.value import Value
-from tinygrad_pool.errors import DataError, OptionError
+from tinygrad_pool.errors import DataError, OptionError, ShapeError
 from tinygrad_pool.extras import extra
 from tinygrad_pool.formatting import counted, number, several, subscript
 from tinygrad_pool.nn.module import Module
@@ -46,6 +47,11 @@ class Difference(NamedTuple):
     ours: float
     theirs: float
     choice: str = ""
+
+    @property
+    def sides(self) -> str:
+        """The two numbers, in words."""
+        return f"{number(self.ours)} here and {number(self.theirs)} in PyTorch"
 
 
 class Crosscheck:
@@ -101,14 +107,12 @@ class Crosscheck:
         return f"{', '.join(parts)}: {found}"
 
     def _written(self, found: Difference) -> str:
-        what, at = found.what, subscript(found.place)
-        sides = f"{number(found.ours)} here and {number(found.theirs)} in PyTorch"
+        what = f"{found.what}{subscript(found.place)}"
         if found.node is None:
-            return f"  {what}{at}: {sides}"
+            return f"  {what}: {found.sides}"
         rule = getattr(found.node.rule, "__name__", "")
-        line = (
-            f"  {self._call(found.node)} (rule {rule}): {what}{at} is {sides}{made_at(found.node)}"
-        )
+        line = f"  {self._call(found.node)} (rule {rule}): {what} is {found.sides}"
+        line += made_at(found.node)
         return f"{line}\n    {found.choice}" if found.choice else line
 
 
@@ -282,42 +286,65 @@ def _of_networks(torch: Any, network: Module, module: Any, example: Sequence[Any
     if module is None:
         module = to_torch(network, *example)
     given = [as_operand(x, "crosscheck: an input") for x in example]
-    ours = [*outputs_of(network(*given))]
     tensors = [torch.as_tensor(np.array(data_of(x))) for x in given]
-    theirs = [*outputs_of(returned("crosscheck", module, tensors))]
+    total, found = compared(torch, network, module, given, tensors)
+    result = _of_graph(torch, total)
+    result.add(iter(found))
+    result.parameters = len([*network.named_parameters()])
+    return result
+
+
+def compared(
+    torch: Any, network: Module, module: Any, given: Sequence[Any], tensors: Sequence[Any]
+) -> tuple[Value, list[Difference]]:
+    """Compare outputs and parameters' gradients; return also our sum that was differentiated."""
+    with buffers_kept(network):
+        ours = [*outputs_of(network(*given))]
+    theirs_own = copied(torch, module)
+    theirs = [*outputs_of(returned("crosscheck", theirs_own, tensors))]
     if len(ours) != len(theirs):
         raise OptionError(
             f"crosscheck: the network returns {counted(len(ours), 'output')}, the module "
             f"{len(theirs)}"
         )
+    for i, (y, t) in enumerate(zip(ours, theirs, strict=True)):
+        if y.shape != tuple(t.shape):
+            raise ShapeError(
+                f"crosscheck: output {i} has shape {y.shape} here, and {tuple(t.shape)} in PyTorch"
+            )
     rng = np.random.default_rng(0)
     weights = [rng.standard_normal(y.shape).astype(y.dtype) for y in ours]
     total: Any = sum((y * w).sum() for y, w in zip(ours, weights, strict=True))
     pairs = zip(theirs, weights, strict=True)
-    their_total = sum((y * torch.as_tensor(np.asarray(w))).sum() for y, w in pairs)
-    result = _of_graph(torch, total)
-    for i, (y, t) in enumerate(zip(ours, theirs, strict=True)):
-        result.add(_compared(None, f"output {i}", y._numbers, t))
-    result.add(_of_parameters(torch, network, module, total, their_total))
-    result.parameters = len([*network.named_parameters()])
-    return result
+    their_total: Any = sum((y * torch.as_tensor(np.asarray(w))).sum() for y, w in pairs)
+    found = [
+        difference
+        for i, (y, t) in enumerate(zip(ours, theirs, strict=True))
+        for difference in _compared(None, f"output {i}", y._numbers, t)
+    ]
+    return total, [*found, *_of_parameters(torch, network, theirs_own, total, their_total)]
 
 
 def _of_parameters(
     torch: Any, network: Module, module: Any, total: Value, their_total: Any
 ) -> Iterator[Difference]:
-    """Compare the parameters' gradients, by their names."""
+    """Compare the parameters' gradients, by their names; PyTorch has none of what is frozen."""
     ours, theirs = dict(network.named_parameters()), dict(module.named_parameters())
     if ours.keys() != theirs.keys():
         only = several(sorted(map(str, ours.keys() ^ theirs.keys())))
         raise OptionError(f"crosscheck: only one of network and module has {only}")
-    if not ours:
+    learnt = [n for n in ours if theirs[n].requires_grad]
+    if not learnt:
         return
-    gradients = grad(total, [*ours.values()])
+    gradients = grad(total, [ours[n] for n in learnt])
     options = {"allow_unused": True, "materialize_grads": True}
-    slopes = torch.autograd.grad(their_total, [theirs[n] for n in ours], **options)
-    for name, g, slope in zip(ours, gradients, slopes, strict=True):
-        yield from _compared(None, f"gradient of {name}", g, slope)
+    if not their_total.requires_grad:
+        their_total = their_total + 0 * theirs[learnt[0]].sum()
+    slopes = torch.autograd.grad(their_total, [theirs[n] for n in learnt], **options)
+    largest = max(np.abs(g).max(initial=0.0) for g in gradients)
+    for name, g, slope in zip(learnt, gradients, slopes, strict=True):
+        rounding = 256 * float(np.finfo(ours[name].dtype).eps * largest)
+        yield from _compared(None, f"gradient of {name}", g, slope, rounding)
 
 
 def outputs_of(result: Any) -> Iterator[Any]:

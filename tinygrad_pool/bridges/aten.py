@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
+from math import log
 from typing import Any
 
 import numpy as np
 
 from tinygrad_pool.bridges.translations import TRANSLATIONS, data_of, translates
 from tinygrad_pool.engine.value import Value
+from tinygrad_pool.errors import UnsupportedError
 from tinygrad_pool.functional import operations
 
 Axes = int | Sequence[int] | None
 
 NUMPY = """
-abs ceil cos cosh exp exp2 expm1 floor floor_divide fmod hypot isinf isnan log log1p logical_and
-logical_not logical_or logical_xor remainder round sign sin sinh sqrt square stack tan tanh trunc
+abs ceil copysign cos cosh exp exp2 expm1 floor floor_divide fmod hypot isinf isnan log log1p
+logical_and logical_not logical_or logical_xor remainder round sign sin sinh sqrt square stack tan
+tanh trunc
 """
 RENAMED = {
     **{"acos": "arccos", "acosh": "arccosh", "asin": "arcsin", "asinh": "arcsinh"},
@@ -54,22 +57,19 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     "bitwise_or": operator.or_,
     "reciprocal": lambda x: np.divide(1.0, x),
     "rsqrt": lambda x: 1.0 / np.sqrt(x),
-    "log2": lambda x: np.log(x) * (1 / np.log(2.0)),  # ONNX has no log2
-    "log10": lambda x: np.log(x) * (1 / np.log(10.0)),
-    "clamp": lambda x, min=None, max=None: np.clip(x, data_of(min), data_of(max)),
-    "clamp_min": lambda x, min: np.clip(x, data_of(min), None),
-    "clamp_max": lambda x, max: np.clip(x, None, data_of(max)),
+    "log2": lambda x: np.log(x) * (1 / log(2.0)),  # ONNX has no log2
+    "log10": lambda x: np.log(x) * (1 / log(10.0)),
     "maximum": lambda x, y: _between(operations.maximum, np.maximum, x, y),
     "minimum": lambda x, y: _between(operations.minimum, np.minimum, x, y),
-    "where": lambda mask, x, y: np.where(data_of(mask) != 0, x, y),
+    "where": lambda mask, x, y: np.where(data_of(mask) != 0, *_of_one_dtype(x, y)),
     "masked_fill": lambda x, mask, y: np.where(data_of(mask), y, x),
     "sym_size": lambda x, axis: x.shape[axis],
     "numel": lambda x: x.size,
     "detach": lambda x: x.detach() if isinstance(x, Value) else x,
     "t": lambda x: x if np.ndim(x) < 2 else x.T,
-    "embedding": lambda w, i, padding=-1, *_: _embedding(w, i, padding),
-    "tril": lambda x, k=0: np.where(_below(x, k), x, 0.0),
-    "triu": lambda x, k=0: np.where(_below(x, k - 1), 0.0, x),
+    "embedding": lambda w, i, padding=-1, *given: _embedding(w, i, padding, *given),
+    "tril": lambda x, k=0: triangle(x, k, upper=False),
+    "triu": lambda x, k=0: triangle(x, k, upper=True),
     "sum": lambda x, axes=None, keepdim=False, dtype=None: cast(
         np.sum(x, axis=axes_of(axes), keepdims=keepdim), dtype
     ),
@@ -79,6 +79,7 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     "prod": lambda x, axis=None, keepdim=False, dtype=None: np.prod(
         cast(x, dtype), axis=axis, keepdims=keepdim
     ),
+    "cumsum": lambda x, axis, dtype=None: np.cumsum(cast(x, dtype), axis=axis),
     "cumprod": lambda x, axis, dtype=None: np.cumprod(cast(x, dtype), axis=axis),
     "type_as": lambda x, other: cast(x, other.dtype),
     "arange": lambda *bounds, dtype=None: np.arange(*bounds, dtype=dtype),
@@ -89,10 +90,11 @@ TRANSLATIONS.update({f"aten.{name}": f for name, f in SIMPLE.items()})
 TRANSLATIONS["torch.sym_float"] = float
 
 
-def _below(x: Any, k: int) -> Any:
-    """Return which cells of a matrix are on its k-th diagonal or below."""
+def triangle(x: Any, k: int, upper: bool) -> Any:
+    """Keep the cells of matrices on the k-th diagonal, and above or below it."""
     rows, columns = x.shape[-2:]
-    return np.tri(rows, columns, k, dtype=bool)
+    below = np.tri(rows, columns, k - upper, dtype=bool)
+    return np.where(below != upper, x, data_of(x).dtype.type(0))
 
 
 def _between(on_values: Any, on_arrays: Any, x: Any, y: Any) -> Any:
@@ -101,7 +103,27 @@ def _between(on_values: Any, on_arrays: Any, x: Any, y: Any) -> Any:
     return on_arrays(x, y)
 
 
-def _embedding(w: Any, index: Any, padding: int) -> Any:
+@translates("aten.clamp", "aten.clamp_min")
+def clamp(x: Any, min: Any = None, max: Any = None) -> Any:
+    """Limit x; a bound that a gradient reaches gets it where it holds."""
+    if not isinstance(min, Value) and not isinstance(max, Value):
+        return np.clip(x, min, max)
+    y = x if min is None else np.maximum(x, min)
+    return y if max is None else np.minimum(y, max)
+
+
+TRANSLATIONS["aten.clamp_max"] = lambda x, max: clamp(x, None, max)
+
+
+def _of_one_dtype(*xs: Any) -> Any:
+    """Make single precision of Python's numbers, as PyTorch does, if there is nothing else."""
+    alone = all(isinstance(x, int | float) for x in xs)
+    return [*map(np.float32, xs)] if alone and float in map(type, xs) else xs
+
+
+def _embedding(w: Any, index: Any, padding: int, by_frequency: bool = False, *_: Any) -> Any:
+    if by_frequency:
+        raise UnsupportedError("embedding: scale_grad_by_freq=True is not translated")
     rows = w[data_of(index)]
     if padding < 0:
         return rows
@@ -129,6 +151,20 @@ REDUCTIONS = {
     "logsumexp": _over(operations.logsumexp),
 }
 TRANSLATIONS.update({f"aten.{name}": f for name, f in REDUCTIONS.items()})
+
+
+@translates("aten.linalg_vector_norm")
+def vector_norm(
+    x: Any, order: float = 2, axes: Axes = None, keepdim: bool = False, dtype: Any = None
+) -> Any:
+    """Compute a p-norm; PyTorch's own way, by a root, has no slope where all are 0."""
+    x, over = cast(x, dtype), axes_of(axes)
+    if order == 0:
+        return np.sum(data_of(x) != 0, axis=over, keepdims=keepdim).astype(x.dtype)
+    if np.isinf(order):
+        return REDUCTIONS["amax" if order > 0 else "amin"](np.abs(x), axes, keepdim)
+    norm: Any = np.linalg.vector_norm
+    return norm(x, ord=order, axis=over, keepdims=keepdim)
 
 
 def _extreme(name: str) -> Callable[..., Any]:
@@ -185,6 +221,14 @@ for _name in ("softmax", "log_softmax"):
         TRANSLATIONS[f"aten.{_called}"] = _shares(getattr(operations, _name))
 
 
+@translates("aten._safe_softmax")
+def safe_softmax(x: Any, axis: int, dtype: Any = None) -> Any:
+    """Compute softmax; where all is masked, by −∞, it is 0, and nothing is sent back."""
+    masked = np.all(data_of(x) == -np.inf, axis=axis, keepdims=True)
+    shares = operations.softmax(np.where(masked, 0.0, cast(x, dtype)), axis=axis)
+    return np.where(masked, 0.0, shares)
+
+
 def cast(x: Any, dtype: Any) -> Any:
     """Convert to a dtype; of a Value, to a floating one. None keeps it."""
     if not isinstance(dtype, np.dtype) or dtype == x.dtype:
@@ -212,7 +256,7 @@ def _new(value: Any, like: bool) -> Callable[..., Any]:
     return new
 
 
-for _name, _fill in {"zeros": 0.0, "ones": 1.0, "full": None}.items():
+for _name, _fill in {"empty": 0.0, "zeros": 0.0, "ones": 1.0, "full": None}.items():
     TRANSLATIONS[f"aten.{_name}"] = _new(_fill, like=False)
     TRANSLATIONS[f"aten.{_name}_like"] = _new(_fill, like=True)
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.bridges.aten import Axes
+from tinygrad_pool.bridges.aten import Axes, cast
 from tinygrad_pool.bridges.translations import TRANSLATIONS, data_of, translates
 from tinygrad_pool.engine.value import Value
-from tinygrad_pool.errors import ShapeError
+from tinygrad_pool.errors import ShapeError, UnsupportedError
 
 
 @translates("aten.view", "aten.reshape", "aten._unsafe_view", "aten._reshape_copy")
@@ -95,9 +95,44 @@ def split(x: Any, sizes: int | Sequence[int], axis: int = 0) -> list[Any]:
 @translates("aten.gather")
 def gather(x: Any, axis: int, places: Any, sparse_grad: bool = False) -> Any:  # noqa: ARG001
     """Take, for each place in `places`, the element of x there along one axis."""
+    return x[_along(axis, places)]
+
+
+def _along(axis: int, places: Any) -> tuple[Any, ...]:
+    """Return the key of the elements at places along one axis."""
     key = list(np.indices(np.shape(places), sparse=True))
     key[axis] = np.asarray(places)
-    return x[tuple(key)]
+    return tuple(key)
+
+
+def _put(x: Any, key: Any, new: Any) -> Any:
+    """Set the elements that a key selects: each cell of the result is one of x or of `new`."""
+    places = np.arange(x.size).reshape(x.shape)[key].reshape(-1)
+    cells = np.arange(x.size)
+    cells[places] = x.size + np.arange(places.size)
+    return np.concatenate([np.reshape(x, -1), np.reshape(new, -1)])[cells].reshape(x.shape)
+
+
+@translates("aten.scatter")
+def scatter(x: Any, axis: int, places: Any, new: Any) -> Any:
+    """Set, for each place in `places`, the element of x there along one axis."""
+    return _put(x, _along(axis, places), copy(places, new, x.dtype))
+
+
+@translates("aten.index_put")
+def index_put(x: Any, at: Sequence[Any], new: Any, accumulate: bool = False) -> Any:
+    """Set what indices or a mask select. Raises UnsupportedError for sums."""
+    if accumulate:
+        raise UnsupportedError("index_put: accumulate=True is not translated")
+    key = tuple(slice(None) if i is None else data_of(i) for i in at)
+    return _put(x, key, copy(data_of(x)[key], new, x.dtype))
+
+
+@translates("aten.copy")
+def copy(x: Any, new: Any, dtype: Any = None, **_: Any) -> Any:
+    """Return new numbers in the shape of x, and in its dtype."""
+    own = np.dtype(dtype) if isinstance(dtype, np.dtype) else x.dtype
+    return np.broadcast_to(cast(new if isinstance(new, Value) else np.asarray(new), own), x.shape)
 
 
 @translates("aten.roll")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,10 +70,11 @@ def _of_network(name: str, network: Module, example: Sequence[Any]) -> Graph:
     if not example:
         raise OptionError(f"{name}: a network needs example inputs: {name}(net, …, x)")
     given = [as_operand(x, f"{name}: an input") for x in example]
-    first = _recorded(name, network, given)
-    other = _recorded(name, network, [*map(_moved, given)])
-    _check_constants(name, first, other)
-    longer = _longer(name, network, given)
+    with buffers_kept(network):
+        first = _recorded(name, network, given)
+        other = _recorded(name, network, [*map(_moved, given)])
+        _check_constants(name, first, other)
+        longer = _longer(name, network, given)
     if longer is None or (shapes := _free_shapes(first, longer)) is None:
         return first
     ends = zip(_ends(first), _ends(longer), strict=True)
@@ -80,6 +82,17 @@ def _of_network(name: str, network: Module, example: Sequence[Any]) -> Graph:
         a: tuple(n != m for n, m in zip(a.shape, b.shape, strict=True)) for a, b in ends
     }
     return first._replace(shapes=shapes, free=True, batch=grows)
+
+
+@contextmanager
+def buffers_kept(network: Module) -> Iterator[None]:
+    """Give buffers their numbers back afterwards: a call in training moves running means."""
+    kept = [(own, own.copy()) for own in network.buffers()]
+    try:
+        yield
+    finally:
+        for own, numbers in kept:
+            own[...] = numbers
 
 
 def _ends(graph: Graph) -> list[Value]:

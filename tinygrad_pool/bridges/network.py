@@ -172,6 +172,8 @@ def hang(root: Module, name: str, part: Any) -> None:
         root = vars(root)[step]
         if not isinstance(root, Module):
             raise OptionError(f"{name!r} cannot be the name of a parameter: {step!r} is one")
+    if last in vars(root):
+        raise OptionError(f"{name!r} cannot be the name of a parameter: others begin with it")
     if isinstance(part, np.ndarray):
         root.register_buffer(last, part)
     else:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool import functional
-from tinygrad_pool.bridges import aten
+from tinygrad_pool.bridges import aten, aten_layers
 from tinygrad_pool.bridges.translations import TRANSLATIONS, data_of, translates
 from tinygrad_pool.engine.value import Value, lift
 from tinygrad_pool.errors import UnsupportedError
@@ -60,8 +60,8 @@ def div(x: Any, y: Any) -> Any:
 @translates("onnx.Clip")
 def clip(x: Any, low: Any = None, high: Any = None, min: Any = None, max: Any = None) -> Any:
     """Limit x."""
-    low, high = (data_of(b) if b is not None else c for b, c in ((low, min), (high, max)))
-    return x if low is None and high is None else np.clip(x, low, high)
+    low, high = (b if b is not None else c for b, c in ((low, min), (high, max)))
+    return x if low is None and high is None else aten.clamp(x, low, high)
 
 
 @translates("onnx.Gemm")
@@ -123,6 +123,29 @@ def conv(
     """Slide weights over the last axes."""
     slide, windows = _sliding("conv", x, w.shape[2:], strides, pads, dilations, auto_pad)
     return slide(x, w, b, groups=group, **windows)
+
+
+@translates("onnx.ConvTranspose")
+def conv_transpose(
+    x: Any,
+    w: Any,
+    b: Any = None,
+    kernel_shape: Any = None,  # noqa: ARG001  # the weights have it
+    strides: Any = None,
+    pads: Any = None,
+    dilations: Any = None,
+    group: int = 1,
+    output_padding: Any = None,
+    **asked: Any,
+) -> Any:
+    """Send each cell to all that the weights reach; a longer end is output padding."""
+    if asked.get("auto_pad", "NOTSET") != "NOTSET" or "output_shape" in asked:
+        raise UnsupportedError("onnx.ConvTranspose: is translated with pads, not by output_shape")
+    n = len(w.shape) - 2
+    sides = np.reshape(pads or [0] * 2 * n, (2, n))
+    added = sides[0] - sides[1] + (output_padding or 0)
+    windows = strides or [1] * n, sides[0].tolist(), dilations or [1] * n
+    return aten_layers.convolution(x, w, b, *windows, True, added.tolist(), group)
 
 
 def _pool(kind: str) -> Callable[..., Any]:

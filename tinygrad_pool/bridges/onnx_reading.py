@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,9 @@ FLATTENS = ("Softmax", "LogSoftmax")
 
 RUNNING = {"BatchNormalization": (3, 4)}
 """Operands that are statistics and not learnt."""
+
+SCALARS = {"Clip": (1, 2), "Dropout": (1,), "Pad": (2,), "Pow": (1,)}
+"""Operands that are not learnt if they are a number, without an axis."""
 
 
 def from_onnx(path: str | os.PathLike[str]) -> Network:
@@ -109,17 +112,13 @@ def _network(onnx: Any, model: Any, path: Path) -> Network:
             f"from_onnx: {path} is of opset {opset}, newer than the package onnx that is installed"
         )
     array = onnx.numpy_helper.to_array
-    running = {
-        node.input[i]
-        for node in graph.node
-        for i in RUNNING.get(node.op_type, ())
-        if i < len(node.input)
-    }
+    running, scalars = (_operands(graph, table) for table in (RUNNING, SCALARS))
     held: dict[str, Any] = {}
     constants: dict[str, Any] = {}
     for tensor in graph.initializer:
         numbers = np.array(array(tensor))
-        if numbers.dtype.kind == "f" and tensor.name not in running:
+        fixed = tensor.name in (running if numbers.ndim else scalars)
+        if numbers.dtype.kind == "f" and not fixed:
             held[tensor.name] = Value(numbers, label=tensor.name)
         elif numbers.dtype.kind == "f":
             held[tensor.name] = numbers
@@ -143,6 +142,16 @@ def _network(onnx: Any, model: Any, path: Path) -> Network:
         updates={},
     )
     return Network(program, held, graph.name or path.stem)
+
+
+def _operands(graph: Any, table: Mapping[str, Sequence[int]]) -> set[str]:
+    """Name the operands that stand at some places of some operations."""
+    return {
+        node.input[i]
+        for node in graph.node
+        for i in table.get(node.op_type, ())
+        if i < len(node.input)
+    }
 
 
 def _constant(onnx: Any, node: Any) -> Any:

@@ -85,7 +85,8 @@ def sliced(
     key = [slice(None)] * x.ndim
     for axis, i, j, s in zip(over, first.tolist(), last.tolist(), steps.tolist(), strict=True):
         n = x.shape[axis]
-        key[axis] = slice(i, None if s < 0 and j < -n else j, s)
+        back = (max(i, -n), None if j < -n else j)  # what begins before the first, begins with it
+        key[axis] = slice(*(back if s < 0 else (i, j)), s)
     return x[tuple(key)]
 
 
@@ -134,6 +135,7 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     "Flatten": lambda x, axis=1: np.reshape(x, (prod(x.shape[:axis]), prod(x.shape[axis:]))),
     "Transpose": lambda x, perm=None: np.transpose(x, perm),
     "Unsqueeze": lambda x, at=None, axes=None: np.expand_dims(x, _places(at, axes) or ()),
+    "Trilu": lambda x, k=0, upper=1: aten.triangle(x, int(np.asarray(k)), bool(upper)),
     "Squeeze": lambda x, at=None, axes=None: np.squeeze(x, axis=_places(at, axes)),
     "Concat": lambda *xs, axis: np.concatenate(xs, axis=axis),
     "Gather": lambda x, at, axis=0: aten_shapes.select(x, axis, np.asarray(data_of(at))),

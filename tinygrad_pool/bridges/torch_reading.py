@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 import logging
 import operator
@@ -16,12 +15,14 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_pool.bridges.agreement import Difference, compared, outputs_of
 from tinygrad_pool.bridges.network import MOST, Call, Input, Network, Program, Ref, check_known
-from tinygrad_pool.bridges.translations import TRANSLATIONS, data_of, returned
+from tinygrad_pool.bridges.translations import TRANSLATIONS, copied, data_of, returned
 from tinygrad_pool.engine.context import Line, no_grad
 from tinygrad_pool.engine.value import Value
-from tinygrad_pool.errors import DataError, ShapeError, UnsupportedError
+from tinygrad_pool.errors import DataError, OptionError, ShapeError, UnsupportedError
 from tinygrad_pool.extras import extra
+from tinygrad_pool.formatting import several
 
 LEFT_OUT = {"device", "layout", "memory_format", "pin_memory", "non_blocking", "generator"}
 """Options that say where a tensor lies, and not what is in it."""
@@ -36,9 +37,11 @@ def from_torch(module: Any, *example: Any) -> Network:
     is called as the module is, and returns what it returns. Its parameters are copies under their
     own names, which are labels too; nodes have the layers as scopes and remember the module's lines
     of source. Axes keep the example's lengths only where the module's code needs them, so another
-    batch size works for ordinary nets. Training or evaluation, as the module is now, stays.
+    batch size works for ordinary nets. Training or evaluation, as the module is now, stays. What
+    is frozen in the module gets a gradient, too.
 
-    Ties are settled as in PyTorch: the first unit of a pool, half each at torch.maximum.
+    Ties are settled as in PyTorch: the first unit of a pool, half each at torch.maximum. Outputs
+    and gradients of the example that are not PyTorch's end in a warning.
 
     Raises ToolError without PyTorch; DataError for anything but a module; OptionError if the module
     fails on the example; UnsupportedError for an operation that is not known, or a module that
@@ -49,7 +52,7 @@ def from_torch(module: Any, *example: Any) -> Network:
         raise DataError(f"from_torch: needs a torch.nn.Module, got {type(module).__name__}")
     given = torch.utils._pytree.tree_map(partial(_tensor, torch), example)
     with torch.no_grad(), torch.random.fork_rng():
-        expected = returned("from_torch", copy.deepcopy(module), given)
+        expected = returned("from_torch", copied(torch, module), given)
     refused: list[Exception] = []
     for traced_with, free in ((_two_rows(torch, given), True), (given, True), (given, False)):
         try:
@@ -59,7 +62,8 @@ def from_torch(module: Any, *example: Any) -> Network:
             continue
         network = _network(torch, exported, module)
         if not free or _shapes_agree(torch, network, given, expected):
-            network._origin = copy.deepcopy(module)
+            network._origin = copied(torch, module)
+            _warn_of_differences(torch, network, module, given)
             return network
     raise _untraceable(torch, module, refused[-1]) from refused[-1]
 
@@ -76,6 +80,51 @@ def _shapes_agree(torch: Any, network: Network, given: tuple[Any, ...], expected
         [tuple(getattr(y, "shape", ())) for y in flatten(ys)] for ys in (made, expected)
     )
     return ours == theirs
+
+
+def _warn_of_differences(torch: Any, network: Network, module: Any, given: tuple[Any, ...]) -> None:
+    """Warn where the example's outputs or gradients are others than PyTorch's own."""
+    with torch.random.fork_rng(), warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        if _is_random(torch, module, given):
+            return
+        found = _differences(torch, network, module, given)
+        near = torch.utils._pytree.tree_map(partial(_jolted, torch), given)
+        if not found or not _differences(torch, network, module, near):  # else it was at a kink
+            return
+    first = found[0]
+    warnings.warn(
+        f"from_torch: on the example, {first.what} is {first.sides}: what torch.export does "
+        "not show is not translated, such as a torch.autograd.Function's backward, or a hook; "
+        "tg.crosscheck(net, module, x) lists all that differs",
+        stacklevel=3,
+    )
+
+
+def _differences(
+    torch: Any, network: Network, module: Any, given: tuple[Any, ...]
+) -> list[Difference]:
+    """List what differs; nothing where PyTorch has no slope, or no outputs are alike."""
+    try:
+        _, found = compared(torch, network, module, given, given)
+    except (RuntimeError, OptionError, ShapeError):
+        return []
+    return [difference for difference in found if np.isfinite(difference.theirs)]
+
+
+def _jolted(torch: Any, x: Any) -> Any:
+    floats = isinstance(x, torch.Tensor) and x.is_floating_point()
+    return x + 0.01 * torch.randn_like(x) if floats else x
+
+
+def _is_random(torch: Any, module: Any, given: tuple[Any, ...]) -> bool:
+    """Return whether a module makes other numbers of the same inputs, as dropout does."""
+    made = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        with torch.no_grad():
+            made.append([*outputs_of(copied(torch, module)(*given))])
+    return not all(torch.equal(one, other) for one, other in zip(*made, strict=True))
 
 
 def _tensor(torch: Any, given: Any) -> Any:
@@ -124,6 +173,7 @@ def _traced(torch: Any, module: Any, example: tuple[Any, ...], free: bool) -> An
     shapes = torch.utils._pytree.tree_map(lengths, dict(bound))
     with _quietly():
         exported = torch.export.export(module, example, dynamic_shapes=shapes)
+        _cut_without_grad(torch, exported.graph_module)
         table = torch.export.default_decompositions()
         while table:
             for operation in list(table):
@@ -132,6 +182,18 @@ def _traced(torch: Any, module: Any, example: tuple[Any, ...], free: bool) -> An
             exported = exported.run_decompositions(table)
             table = _more_decompositions(torch, exported)
     return exported
+
+
+def _cut_without_grad(torch: Any, graph_module: Any) -> None:
+    """Detach what a block under torch.no_grad() makes, whose borders are lost later."""
+    for node in graph_module.graph.nodes:
+        if node.target is torch.ops.higher_order.wrap_with_set_grad_enabled and not node.args[0]:
+            graph = getattr(graph_module, node.args[1].target).graph
+            output = graph.output_node()
+            with graph.inserting_before(output):
+                made = output.all_input_nodes
+                cut = {x: graph.call_function(torch.ops.aten.detach.default, (x,)) for x in made}
+            output.args = torch.fx.map_arg(output.args, cut.__getitem__)
 
 
 def _more_decompositions(torch: Any, exported: Any) -> dict[Any, Any]:
@@ -157,6 +219,11 @@ def _quietly() -> Iterator[None]:
 
 def _network(torch: Any, exported: Any, module: Any) -> Network:
     signature, kind = exported.graph_signature, type(module).__name__
+    if changed := [*signature.parameters_to_mutate.values()]:
+        raise UnsupportedError(
+            f"from_torch: {kind} changes its parameters in place in forward, which is not "
+            f"translated: {several(changed)}"
+        )
     *nodes, output = exported.graph.nodes
     lifted = signature.inputs_to_lifted_tensor_constants
     renamed = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}

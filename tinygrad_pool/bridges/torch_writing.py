@@ -90,6 +90,7 @@ def _layer(torch: Any, module: Module, known: dict[Any, Any]) -> Any:
                 if part not in known:
                     known[part] = _layer(torch, part, known)
                 made.add_module(name, known[part])
+        made.training = module.training
         return made
     theirs = getattr(torch.nn, kind.__name__, None)
     if theirs is None or not kind.__module__.startswith("tinygrad_pool.nn."):
@@ -172,7 +173,6 @@ def _replayed(torch: Any, graph: Graph) -> Any:
 
         def __init__(self) -> None:
             super().__init__()
-            self.held: dict[Node, Any] = {}
             for name, value in graph.parameters.items():
                 tensor = torch.nn.Parameter(_tensor(torch, value._numbers))
                 _hang(torch, self, name, tensor)
@@ -218,8 +218,11 @@ def _computed(node: Node, xs: list[Any], graph: Graph) -> Any:
 
 def _hang(torch: Any, root: Any, name: str, parameter: Any) -> None:
     *path, last = name.split(".")
-    for step in path:
-        if step not in root._modules:
-            root.add_module(step, torch.nn.Module())
-        root = root._modules[step]
-    root.register_parameter(last, parameter)
+    try:
+        for step in path:
+            if step not in root._modules:
+                root.add_module(step, torch.nn.Module())
+            root = root._modules[step]
+        root.register_parameter(last, parameter)
+    except KeyError as error:
+        raise UnsupportedError(f"to_torch: {name!r} cannot be a parameter: {error}") from error

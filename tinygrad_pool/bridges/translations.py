@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -57,6 +58,13 @@ def returned(name: str, module: Any, given: Any) -> Any:
             f"{name}: {type(module).__name__} fails on these example inputs: {error}; "
             "give those that it takes, in order"
         ) from error
+
+
+def copied(torch: Any, module: Any) -> Any:
+    """Copy a module; a tensor that it computed, as torch.nn.utils.weight_norm does, is cut off."""
+    held = (t for part in module.modules() for t in vars(part).values())
+    computed = (t for t in held if isinstance(t, torch.Tensor) and not t.is_leaf)
+    return copy.deepcopy(module, {id(t): t.detach() for t in computed})
 
 
 def as_operand(given: Any, name: str) -> Any:

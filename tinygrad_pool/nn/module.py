@@ -18,7 +18,7 @@ from tinygrad_pool.engine.habits import OF_NETWORKS
 from tinygrad_pool.engine.numpy_protocol import Habit, WithHabits
 from tinygrad_pool.engine.signature import reject_foreign_options
 from tinygrad_pool.engine.value import Value
-from tinygrad_pool.errors import OptionError
+from tinygrad_pool.errors import DataError, OptionError
 from tinygrad_pool.formatting import Table, counted, shape
 from tinygrad_pool.nn.saving import Saved
 from tinygrad_pool.rules.arguments import Shape, flag, text
@@ -163,11 +163,16 @@ class Module(Saved, WithHabits):
         return {name: part.shape for name, part in self._by_name().items()}
 
     def _restore(self, state: Mapping[str, Any]) -> None:
-        for name, part in self._by_name().items():
+        parts = self._by_name()
+        new = {
+            name: state[name] if isinstance(part, Value) else _as_kept(name, part, state[name])
+            for name, part in parts.items()
+        }
+        for name, part in parts.items():
             if isinstance(part, Value):
-                part.data = state[name]
+                part.data = new[name]
             else:
-                part[...] = state[name]
+                part[...] = new[name]
 
     def to_torch(self, *example: Any) -> Any:
         """Make a torch.nn.Module with equal outputs and gradients; see `bridges.to_torch`.
@@ -232,6 +237,15 @@ class CallsFunction(Module):
 
     def _called_with(self, *inputs: Any) -> Value:
         return self._function(*inputs, *(getattr(self, option) for option in self._options))
+
+
+def _as_kept(name: str, buffer: Buffer, given: Any) -> Buffer:
+    """Convert to a buffer's dtype. Raises DataError where whole numbers would become others."""
+    with np.errstate(invalid="ignore"):
+        new = np.asarray(given).astype(buffer.dtype)
+    if buffer.dtype.kind != "f" and not np.array_equal(new, given):
+        raise DataError(f"load_state_dict: {name} needs {buffer.dtype}, got {given!r:.80}")
+    return new
 
 
 def _name_parts(name: str, value: Any) -> None:
