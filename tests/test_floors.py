@@ -23,6 +23,7 @@ ELSEWHERE = {
     "bridges.aten_shapes": "bridges/test_aten.py",
     "bridges.counterparts": "bridges/test_agreement.py",
     "extras": "bridges/test_onnx_writing.py",
+    "bridges.differences": "bridges/test_agreement.py",
     "bridges.graph": "bridges/test_onnx_writing.py",
     "bridges.onnx_reduced": "bridges/test_onnx_writing.py",
     "bridges.onnx_reductions": "bridges/test_onnx_operations.py",

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from tinygrad_pool.bridges.counterparts import NoCounterpartError, constant, in_torch
-from tinygrad_pool.bridges.graph import buffers_kept
+from tinygrad_pool.bridges.differences import Difference, largest_difference
+from tinygrad_pool.bridges.network_agreement import compared
 from tinygrad_pool.bridges.torch_writing import to_torch
-from tinygrad_pool.bridges.translations import as_operand, copied, data_of, returned
+from tinygrad_pool.bridges.translations import as_operand, data_of
 from tinygrad_pool.derivatives.candidates import candidates_of
 from tinygrad_pool.derivatives.ties import tied_units
-from tinygrad_pool.engine.functions import leaves_of
-from tinygrad_pool.engine.gradients import grad
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.rerun import check_value
 from tinygrad_pool.engine.staleness import check_not_stale
 from tinygrad_pool.engine.value import Value
-from tinygrad_pool.errors import DataError, OptionError, ShapeError
+from tinygrad_pool.errors import DataError, OptionError
 from tinygrad_pool.extras import extra
-from tinygrad_pool.formatting import counted, number, several, subscript
+from tinygrad_pool.formatting import counted, several, subscript
 from tinygrad_pool.nn.module import Module
 from tinygrad_pool.recording.recording import Recording, record
 from tinygrad_pool.recording.source import made_at
@@ -30,28 +29,6 @@ from tinygrad_pool.rules import trigonometry
 from tinygrad_pool.rules.traits import traits_of
 
 LISTED = 8
-TOLERANCE = {2: 1e-2, 4: 1e-4, 8: 1e-9}
-"""How much two results may differ, relative to the largest number, by the bytes of their dtype."""
-
-
-class Difference(NamedTuple):
-    """Where ours and PyTorch's differ most: in a node's data, or in what it sends to an operand.
-
-    `what` says which, and of what; `place` is an index. `choice` says which documented choice makes
-    the difference, and is "" where it is an error.
-    """
-
-    node: Node | None
-    what: str
-    place: tuple[int, ...]
-    ours: float
-    theirs: float
-    choice: str = ""
-
-    @property
-    def sides(self) -> str:
-        """The two numbers, in words."""
-        return f"{number(self.ours)} here and {number(self.theirs)} in PyTorch"
 
 
 class Crosscheck:
@@ -80,8 +57,8 @@ class Crosscheck:
 
     def add(self, found: Iterator[Difference]) -> None:
         """Sort what was found: errors, and documented choices."""
-        for difference in found:
-            (self.choices if difference.choice else self.differences).append(difference)
+        for one in found:
+            (self.choices if one.choice else self.differences).append(one)
 
     def __repr__(self) -> str:
         lines = [self._summary()]
@@ -151,9 +128,9 @@ def crosscheck(loss: Value | Module, module: Any = None, *example: Any) -> Cross
         result.parameters = len(named)
         for name, theirs in named.items():
             ours = leaves[name]
-            result.add(_compared(None, f"data of {name}", ours._numbers, theirs))
+            result.add(largest_difference(None, f"data of {name}", ours._numbers, theirs))
             if theirs.grad is not None:
-                result.add(_compared(None, f"gradient of {name}", ours.grad, theirs.grad))
+                result.add(largest_difference(None, f"gradient of {name}", ours.grad, theirs.grad))
     return result
 
 
@@ -191,7 +168,7 @@ def _of_node(torch: Any, node: Node, step: Any) -> Iterator[Difference]:
     if not isinstance(y, torch.Tensor):
         raise NoCounterpartError(node.op)
     size = max((np.abs(data_of(p)).max(initial=0.0) for p in node.parents), default=0.0)
-    yield from _compared(node, "its data", node._numbers, y, _units_of(node, size))
+    yield from largest_difference(node, "its data", node._numbers, y, _units_of(node, size))
     wanted = [x for x in xs if getattr(x, "requires_grad", False)]
     if step is None or not wanted or not y.requires_grad:
         return
@@ -205,7 +182,9 @@ def _of_node(torch: Any, node: Node, step: Any) -> Iterator[Difference]:
             continue
         theirs = torch.zeros(p.shape) if theirs is None else theirs
         what = f"what it sends to {p.label or p.op or f'operand {i + 1}'}"
-        for found in _compared(node, what, ours, theirs, _rounding(node, p, step.upstream)):
+        for found in largest_difference(
+            node, what, ours, theirs, _rounding(node, p, step.upstream)
+        ):
             yield found._replace(choice=_choice(node, i, np.asarray(ours), theirs.numpy()))
 
 
@@ -232,27 +211,6 @@ def _units_of(node: Node, size: Any) -> float:
     """Return a few units in the last place of a number of this size."""
     units = 4 * float(np.finfo(node.dtype).eps * size)
     return units if np.isfinite(units) else 0.0
-
-
-def _compared(
-    node: Node | None, what: str, ours: Any, theirs: Any, rounding: float = 0.0
-) -> Iterator[Difference]:
-    """Yield the largest difference, if it is one."""
-    ours, theirs = np.asarray(ours), theirs.detach().cpu().numpy()
-    if ours.shape != theirs.shape:
-        raise NoCounterpartError(what)
-    operands = [p.dtype for p in (() if node is None else node.parents) if isinstance(p, Node)]
-    least = min(dtype.itemsize for dtype in (ours.dtype, theirs.dtype, *operands))
-    rough = TOLERANCE.get(least, 1e-9)
-    finite = theirs[np.isfinite(theirs)]
-    scale = np.abs(finite).max(initial=np.finfo(ours.dtype).tiny)
-    near = max(rough * scale, rounding)
-    away = ~np.isclose(ours, theirs, rtol=rough, atol=near, equal_nan=True)
-    if away.any():
-        distance = np.where(away, np.nan_to_num(np.abs(ours - theirs), nan=np.inf), -1.0)
-        place = np.unravel_index(int(np.argmax(distance)), ours.shape)
-        at = tuple(int(i) for i in place)
-        yield Difference(node, what, at, float(ours[at]), float(theirs[at]))
 
 
 def _choice(node: Node, operand: int, ours: Any, theirs: Any) -> str:
@@ -292,65 +250,3 @@ def _of_networks(torch: Any, network: Module, module: Any, example: Sequence[Any
     result.add(iter(found))
     result.parameters = len([*network.named_parameters()])
     return result
-
-
-def compared(
-    torch: Any, network: Module, module: Any, given: Sequence[Any], tensors: Sequence[Any]
-) -> tuple[Value, list[Difference]]:
-    """Compare outputs and parameters' gradients; return also our sum that was differentiated."""
-    with buffers_kept(network):
-        ours = [*outputs_of(network(*given))]
-    theirs_own = copied(torch, module)
-    theirs = [*outputs_of(returned("crosscheck", theirs_own, tensors))]
-    if len(ours) != len(theirs):
-        raise OptionError(
-            f"crosscheck: the network returns {counted(len(ours), 'output')}, the module "
-            f"{len(theirs)}"
-        )
-    for i, (y, t) in enumerate(zip(ours, theirs, strict=True)):
-        if y.shape != tuple(t.shape):
-            raise ShapeError(
-                f"crosscheck: output {i} has shape {y.shape} here, and {tuple(t.shape)} in PyTorch"
-            )
-    rng = np.random.default_rng(0)
-    weights = [rng.standard_normal(y.shape).astype(y.dtype) for y in ours]
-    total: Any = sum((y * w).sum() for y, w in zip(ours, weights, strict=True))
-    pairs = zip(theirs, weights, strict=True)
-    their_total: Any = sum((y * torch.as_tensor(np.asarray(w))).sum() for y, w in pairs)
-    found = [
-        difference
-        for i, (y, t) in enumerate(zip(ours, theirs, strict=True))
-        for difference in _compared(None, f"output {i}", y._numbers, t)
-    ]
-    return total, [*found, *_of_parameters(torch, network, theirs_own, total, their_total)]
-
-
-def _of_parameters(
-    torch: Any, network: Module, module: Any, total: Value, their_total: Any
-) -> Iterator[Difference]:
-    """Compare the parameters' gradients, by their names; PyTorch has none of what is frozen."""
-    ours, theirs = dict(network.named_parameters()), dict(module.named_parameters())
-    if ours.keys() != theirs.keys():
-        only = several(sorted(map(str, ours.keys() ^ theirs.keys())))
-        raise OptionError(f"crosscheck: only one of network and module has {only}")
-    learnt = [n for n in ours if theirs[n].requires_grad]
-    if not learnt:
-        return
-    gradients = grad(total, [ours[n] for n in learnt])
-    options = {"allow_unused": True, "materialize_grads": True}
-    if not their_total.requires_grad:
-        their_total = their_total + 0 * theirs[learnt[0]].sum()
-    slopes = torch.autograd.grad(their_total, [theirs[n] for n in learnt], **options)
-    largest = max(np.abs(g).max(initial=0.0) for g in gradients)
-    for name, g, slope in zip(learnt, gradients, slopes, strict=True):
-        rounding = 256 * float(np.finfo(ours[name].dtype).eps * largest)
-        yield from _compared(None, f"gradient of {name}", g, slope, rounding)
-
-
-def outputs_of(result: Any) -> Iterator[Any]:
-    """Iterate over the numbers in what a network returns, in lists, tuples and dicts."""
-    return (
-        x
-        for x in leaves_of(result)
-        if isinstance(x, Value) or getattr(x, "is_floating_point", bool)()
-    )

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.bridges.agreement import Difference, compared, outputs_of
+from tinygrad_pool.bridges.differences import Difference
 from tinygrad_pool.bridges.network import MOST, Call, Input, Network, Program, Ref, check_known
+from tinygrad_pool.bridges.network_agreement import compared, outputs_of
 from tinygrad_pool.bridges.translations import TRANSLATIONS, copied, data_of, returned
 from tinygrad_pool.engine.context import Line, no_grad
 from tinygrad_pool.engine.value import Value
