@@ -53,6 +53,13 @@ def read(space, kernel_size, stride, padding, dilation):
     return kernel, stride, sides, dilation
 
 
+def sides_of(kernel_size, stride, padding, dilation):
+    """Read a convolution's padding: "same" keeps the lengths of the axes, with stride 1."""
+    if padding != "same" or pair(stride) != (1, 1):
+        return padding
+    return tuple(((n - 1) // 2, n // 2) for n in extents(pair(kernel_size), pair(dilation)))
+
+
 def extents(kernel, dilation):
     return [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
 
@@ -123,6 +130,8 @@ def test_convolutions_compute_what_loops_compute_or_say_why_not(
 ):
     divides = type(groups) is int and groups > 0 and shape[1] % groups == filters % groups == 0
     channels = shape[1] // groups if divides else 1
+    spelled = options["padding"]
+    options["padding"] = sides_of(**options)
     given = read(shape[2:], **options)
     kernel = given[0] if given else (2, 1)
     options.pop("kernel_size")
@@ -131,10 +140,10 @@ def test_convolutions_compute_what_loops_compute_or_say_why_not(
     w = tg.Value(rng.integers(-2, 3, (filters, channels, *kernel)).astype(float))
     if not (read(shape[2:], kernel, **options) and divides):
         with pytest.raises(TinygradPoolError, match="conv2d: "):
-            tg.conv2d(x, w, **options, groups=groups)
+            tg.conv2d(x, w, **{**options, "padding": spelled}, groups=groups)
         return
 
-    y = tg.conv2d(x, w, **options, groups=groups)
+    y = tg.conv2d(x, w, **{**options, "padding": spelled}, groups=groups)
     count, windows = windows_by_hand(shape[2:], *read(shape[2:], kernel, **options))
     assert y.shape == (shape[0], filters, *count)
     sides = [pair(side) for side in pair(options["padding"])]
