@@ -30,6 +30,24 @@ def test_a_row_is_a_plane_of_one_row():
     assert (found.chooses, found.rims) == (False, ((0, 0), (0, 0)))
 
 
+@pytest.mark.parametrize(
+    ("options", "rims"),
+    [
+        ({"kernel_size": 2, "ceil_mode": True}, ((0, 0), (0, 1))),
+        ({"kernel_size": 2, "padding": 1, "ceil_mode": True}, ((1, 1), (1, 1))),
+        ({"kernel_size": (2, 3), "stride": 2}, ((0, 0), (0, 0))),
+        ({"kernel_size": 3, "stride": 3, "dilation": 2, "ceil_mode": True}, ((0, 2), (0, 0))),
+    ],
+)
+def test_the_rims_are_what_windows_see_beyond_the_input(options, rims):
+    y = tg.max_pool2d(Value(np.arange(30.0).reshape(6, 5)), **options)
+    found = plane_of(y, ())
+    assert found.rims == rims
+    for axis, n in enumerate(found.x.shape):
+        last = max(found.spans(unit)[axis][1] for unit in range(y.size))
+        assert last < n + rims[axis][1]
+
+
 def test_only_what_is_pooled_from_a_value_is_a_pool():
     x = Value(SQUARE)
     with tg.no_grad():

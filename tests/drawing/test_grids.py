@@ -95,6 +95,17 @@ def test_each_window_is_outlined_padding_included():
     assert "dotted: padding" in legend(figure)
 
 
+def test_a_window_that_hangs_over_the_edge_is_drawn_whole():
+    figure = tg.draw_windows(tg.max_pool2d(Value(np.eye(3)), 2, ceil_mode=True))
+    left = figure.axes[0]
+    assert (2, 2, 2, 2) in boxes(left)
+    for box in left.patches:
+        assert box.get_x() + box.get_width() < left.get_xlim()[1]
+        assert box.get_y() + box.get_height() < left.get_ylim()[0]
+    assert "dotted: beyond the input" in legend(figure)
+    assert "dotted" not in legend(tg.draw_windows(tg.max_pool2d(Value(np.eye(2)), 2)))
+
+
 def test_of_many_windows_that_overlap_one_is_outlined_and_wins_are_counted():
     x = np.zeros((4, 4))
     x[1, 1] = 9.0
