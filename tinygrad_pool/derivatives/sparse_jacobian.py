@@ -21,6 +21,7 @@ from tinygrad_pool.engine.staleness import check_not_stale, set_since
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.engine.vjp import vjp, vjp_by_operand
 from tinygrad_pool.errors import DataError, GraphError, OptionError
+from tinygrad_pool.formatting import counted
 from tinygrad_pool.rules.cells import cells_of, counts_of
 from tinygrad_pool.rules.pooling import winning_links
 from tinygrad_pool.rules.sparse_weights import Weights
@@ -93,10 +94,10 @@ def _place(node: Node, parent: int | Node, name: str) -> int:
         if isinstance(p, Node) and (p is parent or (type(parent) is int and i == parent)):
             return i
     places = [i for i, p in enumerate(node.parents) if isinstance(p, Node)]
+    got = name_of(parent) if isinstance(parent, Node) else f"{parent!r:.80}"
     raise OptionError(
-        f"{name}: {name_of(node)} has {len(node.parents)} operands, Values at the "
-        f"places {places}; parent must be one of these places or Values, "
-        f"got {parent!r:.80}"
+        f"{name}: {name_of(node)} has {counted(len(node.parents), 'operand')}, Values at the "
+        f"places {places}; parent must be one of these places or Values, got {got}"
     )
 
 
