@@ -202,6 +202,29 @@ def test_too_many_paths_are_counted():
     assert written.latex().endswith(r"= 1.074 \times 10^{9}")
 
 
+@pytest.mark.parametrize("losers", [12, 13])
+def test_of_many_paths_those_with_a_factor_0_are_counted(losers):
+    x, y = tg.Value(2.0, label="x"), tg.Value(3.0, label="y")
+    one = tg.maximum(*(x * float(i) for i in range(losers)))
+    written = tg.derive((one - y) ** 2, x)
+    assert (written.total, len(written.paths)) == (losers, 12 if losers == 12 else 1)
+    assert written.value == pytest.approx(tg.grad((one - y) ** 2, x)[0])
+    if losers == 12:
+        assert "factor 0" not in str(written)
+        return
+    assert str(written).splitlines() == [
+        "∂E/∂x = 2 (maximum − y) · 1 · [(12 x) wins] · 12 = 42 · 1 · 1 · 12 = 504",
+        "        12 other paths have a factor 0",
+    ]
+    assert written.latex().endswith(r" = 42 \cdot 1 \cdot 1 \cdot 12 = 504")
+    both = str(tg.derive(tg.maximum(*(x * float(i) for i in range(13))) + x * 0.5, x))
+    assert both.splitlines()[-2:] == ["      = 12.5", "        12 other paths have a factor 0"]
+    nothing = tg.derive(tg.relu(-tg.maximum(*(x * float(i) for i in range(13)))), x)
+    assert (str(nothing), nothing.paths) == ("∂E/∂x = 0, a sum over 13 paths", [])
+    alone = sum(x * float(i) for i in range(1, 13)) + x * 0.0
+    assert str(tg.derive(alone, x)).endswith("= 78\n        1 other path has a factor 0")
+
+
 def test_latex_sets_indices_and_layers():
     net = derivation.example()
     tex = tg.derive(net.pooled, net.weights[1][3]).latex()

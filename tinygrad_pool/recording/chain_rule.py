@@ -16,7 +16,7 @@ from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.rerun import check_value, run_forward
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
-from tinygrad_pool.formatting import number, plain, subscript
+from tinygrad_pool.formatting import counted, number, plain, subscript
 from tinygrad_pool.recording.naming import Named
 from tinygrad_pool.rules.arguments import place_of
 
@@ -58,10 +58,10 @@ class Derivation(NamedTuple):
 
     def __str__(self) -> str:
         head = f"∂{self.loss}/∂{self.of}"
-        if self.total > len(self.paths):
-            return f"{head} = {number(self.value)}, a sum over {self.total:,} paths"
-        if not self.paths:
+        if not self.total:
             return f"{head} = 0, for no path leads there"
+        if not self.paths:
+            return f"{head} = {number(self.value)}, a sum over {self.total:,} paths"
         if self.paths == [[]]:
             return f"{head} = 1"
         symbols = [_product([f.symbol for f in path]) for path in self.paths]
@@ -69,9 +69,10 @@ class Derivation(NamedTuple):
         indent = "\n" + " " * len(head)
         between = f"{indent} + "
         shown = [between.join(symbols), between.join(slopes), number(self.value)]
-        if len(self.paths) == 1:
-            return f"{head} = " + " = ".join(shown)
-        return f"{head} = " + f"{indent} = ".join(shown)
+        equals = " = " if len(self.paths) == 1 else f"{indent} = "
+        rest = self.total - len(self.paths)
+        more = f"{counted(rest, 'other path')} {'has' if rest == 1 else 'have'} a factor 0"
+        return f"{head} = {equals.join(shown)}" + f"{indent}   {more}" * bool(rest)
 
     def __repr__(self) -> str:
         return str(self)
@@ -88,7 +89,7 @@ class Derivation(NamedTuple):
         """
         loss, of = map(_in_latex, (self.loss, self.of))
         head = rf"\frac{{\partial {_latex(loss)}}}{{\partial {_latex(of)}}}"
-        if self.total > len(self.paths) or self.paths in ([], [[]]):
+        if self.paths in ([], [[]]):
             return f"{head} = {_digits(self.value)}"
         dots = r" \cdot ", r"\dots"
         symbols = [_product([f.latex for f in path], *dots) for path in self.paths]
@@ -106,8 +107,9 @@ def derive(
     """Write out the chain rule for one gradient: the product of local derivatives on each path.
 
     Factors stand in the order from the loss to v; where several paths lead there, they add up. Of
-    an array, `index` says which element, and the network is taken apart into its units. More than
-    12 paths are counted, and their sum given. `.latex()` is for slides.
+    an array, `index` says which element, and the network is taken apart into its units. Of more
+    than 12 paths those that carry something are written, without a factor 0; where these are more
+    than 12, too, they are counted, and their sum given. `.latex()` is for slides.
 
     Raises DataError if `loss` or `v` is not a Value; OptionError if there is no such element, or
     the loss does not depend on v; ShapeError if the loss is an array, or there are too many units.
@@ -134,7 +136,9 @@ def derive(
         called = _of_units(units, called)
     sums = _sums(loss, of)
     count, slope = sums[loss]
-    paths = list(_paths(loss, of, sums, called)) if count <= LISTED else []
+    if not (zeros := count <= LISTED):
+        sums = _sums(loss, of, zeros)
+    paths = list(_paths(loss, of, sums, called, zeros)) if sums[loss][0] <= LISTED else []
     return Derivation(top, _name(of, called) or "v", paths, count, slope)
 
 
@@ -148,8 +152,11 @@ def _of_units(units: Mapping[Node, Mapping[int, Any]], called: Mapping[int, str]
     return names
 
 
-def _sums(loss: Node, of: Node) -> dict[Node, tuple[int, float]]:
-    """Count the paths from each node down to `of`, and add up their products."""
+def _sums(loss: Node, of: Node, zeros: bool = True) -> dict[Node, tuple[int, float]]:
+    """Count the paths from each node down to `of`, and add up their products.
+
+    Without `zeros` a path with a factor 0 is none.
+    """
 
     def add_up(node: Node, operands: list[Any]) -> tuple[int, float]:
         if node is of:
@@ -157,21 +164,25 @@ def _sums(loss: Node, of: Node) -> dict[Node, tuple[int, float]]:
         below = [p if type(p) is tuple else (0, 0.0) for p in operands]
         if not any(count for count, _ in below):
             return 0, 0.0
-        ends = zip(below, slopes_of(node) or [], strict=True)
+        ends = [*zip(below, slopes_of(node) or [], strict=True)]
         products = [slope * local for (count, slope), local in ends if count]
         try:
             total = fsum(products)
         except (ValueError, OverflowError):  # of ∞ − ∞, and beyond the largest float
             total = sum(products)
-        return sum(count for count, _ in below), total
+        return sum(count for (count, _), local in ends if zeros or local), total
 
     return run_forward(loss, add_up)
 
 
 def _paths(
-    loss: Node, of: Node, sums: dict[Node, tuple[int, float]], called: Mapping[int, str]
+    loss: Node,
+    of: Node,
+    sums: dict[Node, tuple[int, float]],
+    called: Mapping[int, str],
+    zeros: bool,
 ) -> Iterator[list[Factor]]:
-    """List the factors of each path, in the order of operands."""
+    """List the factors of each path, in the order of operands; without `zeros` as in `_sums`."""
     waiting: list[tuple[Node, Any]] = [(loss, None)]  # and its factors, the last one first
     while waiting:
         node, so_far = waiting.pop()
@@ -185,7 +196,7 @@ def _paths(
         local = slopes_of(node) or []
         for i in range(len(local) - 1, -1, -1):
             p = node.parents[i]
-            if isinstance(p, Node) and sums[p][0]:
+            if isinstance(p, Node) and sums[p][0] and (zeros or local[i]):
                 latex = _latex(symbol_of(node, i, called, _in_latex))
                 factor = Factor(symbol_of(node, i, called), local[i], latex)
                 waiting.append((p, (factor, so_far)))
