@@ -121,8 +121,8 @@ class Comparison(NamedTuple):
         title = (
             f"Nodes: {len(self.differences):,}; layers of weights: {len(self.layers):,}; "
             f"data and gradients {verdict} (largest differences {worst[0]:.3g} and {worst[1]:.3g})."
-            f"\nExact while no unit below these layers moves by more than {_length(self.radius)}."
         )
+        title += f"\nThe weights {_how_far(self.radius)}." if self.layers else ""
         several = len(self.layers) > ROWS
         groups = [list(g) for _, g in groupby(sorted(self.layers, key=_kind), _kind)]
         shown = groups if several else [[layer] for layer in self.layers]
@@ -159,7 +159,7 @@ def compare_weight_layer(loss: Value, gradient: Any = None) -> Comparison:
     where they are equal to 32 units in the last place of the largest, in the lowest precision of
     the graph. No `.grad` changes. `gradient` is what arrives at an array.
 
-    The picture is exact while no unit below a layer moves by more than the `radius`: half of the
+    The picture is exact while all units below a layer move by less than the `radius`: half of the
     smallest margin between a winner and the next, or at a ReLU, whose 0 does not move, the distance
     from it.
 
@@ -257,6 +257,14 @@ def _equal(a: Any, b: Any, slack: float) -> bool:
 
 def _kind(layer: WeightLayer) -> tuple[str, str]:
     return layer.node.about.scope, layer.node.op
+
+
+def _how_far(radius: float) -> str:
+    if radius == 0:
+        return "can change with any move: units tie"
+    if radius == np.inf:
+        return "stay the same however far the units below these layers move"
+    return f"stay the same while all units below these layers move by less than {_length(radius)}"
 
 
 def _length(radius: float) -> str:
