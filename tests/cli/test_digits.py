@@ -199,7 +199,8 @@ class TestEquivalence:
         out = tmp_path / "equal.dot"
         assert main(["equivalence", script, "--value", "x", "-o", str(out)]) == 1
         assert capsys.readouterr().err == (
-            "tinygrad-pool: equivalence: nothing in this network chooses a winner\n"
+            "tinygrad-pool: equivalence: nothing in this network is a layer of weights: "
+            "no max, ReLU or average pool\n"
         )
         assert not out.exists()
 

@@ -344,12 +344,12 @@ class TestBadInput:
 
     def test_there_is_nothing_to_draw(self):
         x = Value([1.0, 3.0])
-        with pytest.raises(OptionError, match="nothing in this network chooses a winner"):
+        with pytest.raises(OptionError, match="nothing in this network is a layer of weights"):
             tg.compare_weight_layer(x.sum()).draw()
-        average = tg.avg_pool1d(x, 2, 1)
-        found = tg.compare_weight_layer(x.max() + average.sum())
-        for node, what in ((x, "the leaf"), (average, "the avg_pool1d node"), ("max", "'max'")):
-            with pytest.raises(OptionError, match=f"draw: {what} is not one of the layers"):
+        total = x.sum()
+        found = tg.compare_weight_layer(x.max() + total)
+        for node, what in ((x, "the leaf"), (total, "the sum node"), ("max", "'max'")):
+            with pytest.raises(OptionError, match=f"draw: {what} is not one of the layers of w"):
                 found.draw(node)
 
     @pytest.mark.parametrize("unit", [-1, 2, 0.5, "first"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.derivatives.candidates import Candidates, candidates_of
+from tinygrad_pool.derivatives.candidates import Candidates, candidates_of, links_of
 from tinygrad_pool.derivatives.sparse_jacobian import pooling_weights
 from tinygrad_pool.derivatives.ties import affects_gradient, random_tangents, tied_units
 from tinygrad_pool.engine.context import with_graph
@@ -22,6 +22,7 @@ from tinygrad_pool.formatting import Table, shape
 from tinygrad_pool.pooling_as_weights.weight_layers import operations_of
 from tinygrad_pool.rules.sparse_weights import Weights
 from tinygrad_pool.rules.tie_breaking import Mask
+from tinygrad_pool.rules.traits import traits_of
 
 if TYPE_CHECKING:
     from graphviz import Digraph
@@ -84,7 +85,7 @@ class Comparison(NamedTuple):
     ) -> Digraph:
         """Draw a window, and others that its winner takes part in, in both networks side by side.
 
-        `node` is one of the layers that choose a winner, by default the first but ReLUs; `unit` is
+        `node` is one of the layers, by default the first that chooses a winner but ReLUs; `unit` is
         the flat index of the window, by default one whose winner won most windows, and of these
         the one that most error arrives at. `narrow` draws that window alone, and one network above
         the other, as it fits a phone. `theme` is "light" or "dark".
@@ -94,15 +95,15 @@ class Comparison(NamedTuple):
         from tinygrad_pool.drawing.theme import in_theme
         from tinygrad_pool.pooling_as_weights.side_by_side import draw_side_by_side
 
-        choosing = [c for layer in self.layers if (c := candidates_of(layer.node))]
-        choosing.sort(key=lambda c: c.node.op == "relu")
-        chosen = [c for c in choosing if node is None or c.node is node]
+        layers = [links for layer in self.layers if (links := links_of(layer.node))]
+        layers.sort(key=lambda c: c.node.op == "relu" or 2 * (not traits_of(c.node.rule).chooses))
+        chosen = [links for links in layers if node is None or links.node is node]
         if not chosen:
             what = name_of(node) if isinstance(node, Node) else repr(node)
             raise OptionError(
-                "draw: nothing in this network chooses a winner"
+                "draw: nothing in this network is a layer of weights: no max, ReLU or average pool"
                 if node is None
-                else f"draw: {what:.80} is not one of the layers that choose a winner"
+                else f"draw: {what:.80} is not one of the layers of weights"
             )
         node = next(layer.node for layer in self.layers if layer.node is chosen[0].node)
         g = np.reshape(self.gradients[node], -1)
