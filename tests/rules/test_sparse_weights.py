@@ -148,6 +148,8 @@ def test_a_small_layer_prints_as_its_matrix_and_a_large_one_by_its_counts():
     ]
     shares = str(tg.weights_of(tg.avg_pool1d(Value([1.0, 3.0, 5.0]), 3))).splitlines()
     assert shares[1:] == [" 0.333 0.333 0.333"]
+    kernel = str(tg.weights_of(tg.conv1d(Value([[1.0, 2.0]]), [[[-0.5, 0.125]]])))
+    assert kernel.splitlines()[1:] == ["  −0.5 0.125"]
     large = tg.weights_of(tg.relu(Value(np.ones(17))))
     assert str(large) == repr(large)
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.errors import ShapeError, ToolError
-from tinygrad_pool.formatting import counted
+from tinygrad_pool.formatting import counted, number
 from tinygrad_pool.rules.arguments import Shape, flag
 from tinygrad_pool.rules.primitive import primitive
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
@@ -184,7 +184,7 @@ class Weights:
         """Write the matrix of a small layer line by line."""
         rows = [[""] * self.shape[1] for _ in range(self.shape[0])]
         for unit, cell, weight in zip(self.unit, self.cell, self.weight, strict=True):
-            rows[unit][cell] = f"{weight:.3g}" if weight else "·"
+            rows[unit][cell] = number(weight, digits=3) if weight else "·"
         wide = 1 + max((len(text) for row in rows for text in row), default=0)
         return ["".join(text.rjust(wide) for text in row).rstrip() for row in rows]
 
