@@ -199,8 +199,7 @@ class TestEquivalence:
         out = tmp_path / "equal.dot"
         assert main(["equivalence", script, "--value", "x", "-o", str(out)]) == 1
         assert capsys.readouterr().err == (
-            "tinygrad-pool: equivalence: nothing in this network is a layer of weights: "
-            "no max, ReLU or average pool\n"
+            "tinygrad-pool: equivalence: no max, ReLU or average pool in this network has a unit\n"
         )
         assert not out.exists()
 

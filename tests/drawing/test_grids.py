@@ -172,6 +172,8 @@ def test_a_plane_is_chosen_by_its_index():
         tg.draw_windows(y, (2, 0))
     with pytest.raises(OptionError, match="got 1"):
         tg.draw_windows(y, 1)
+    with pytest.raises(OptionError, match=r"leading axes of \(0,\) have no plane"):
+        tg.draw_windows(tg.max_pool1d(Value(np.ones((0, 4))), 2))
 
 
 def test_it_is_rendered_as_any_picture(tmp_path):

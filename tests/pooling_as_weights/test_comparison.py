@@ -344,8 +344,10 @@ class TestBadInput:
 
     def test_there_is_nothing_to_draw(self):
         x = Value([1.0, 3.0])
-        with pytest.raises(OptionError, match="nothing in this network is a layer of weights"):
+        with pytest.raises(OptionError, match="draw: no max, ReLU or average pool in"):
             tg.compare_weight_layer(x.sum()).draw()
+        with pytest.raises(OptionError, match="in this network has a unit"):
+            tg.compare_weight_layer(x[:0].relu().sum()).draw()
         total = x.sum()
         found = tg.compare_weight_layer(x.max() + total)
         for node, what in ((x, "the leaf"), (total, "the sum node"), ("max", "'max'")):

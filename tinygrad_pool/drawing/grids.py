@@ -89,6 +89,8 @@ def draw_windows(
 
 
 def _index(plane: int | Sequence[int] | None, lead: Shape) -> Shape:
+    if 0 in lead:
+        raise OptionError(f"draw_windows: leading axes of {lead} have no plane")
     given = (0,) * len(lead) if plane is None else plane
     with suppress(AxisError):
         if (place := place_of(given, lead, "draw_windows: plane")) is not None:

@@ -101,7 +101,7 @@ class Comparison(NamedTuple):
         if not chosen:
             what = name_of(node) if isinstance(node, Node) else repr(node)
             raise OptionError(
-                "draw: nothing in this network is a layer of weights: no max, ReLU or average pool"
+                "draw: no max, ReLU or average pool in this network has a unit"
                 if node is None
                 else f"draw: {what:.80} is not one of the layers of weights"
             )
