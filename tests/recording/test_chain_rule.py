@@ -238,7 +238,23 @@ def test_latex_sets_indices_and_layers():
 
 NAMES = [
     *("50%", "a&b", "#1", "w_in", "{x}", "$x$", "x^2", "a~b", "C:\\New", r"\Gamma", "two words"),
-    *("σx", "δ", "δ1(1)", "x}{", "%", "^", "~", "_", "\\", "w12", "conv1.weight", "a(b)", "ln("),
+    *(
+        "σx",
+        "δ",
+        "δ1(1)",
+        "x}{",
+        "%",
+        "^",
+        "~",
+        "_",
+        "\\",
+        "w12",
+        "conv1.weight",
+        "a(b)",
+        "ln(",
+        "1e-5",
+        "a wins]",
+    ),
 ]
 
 
@@ -272,6 +288,13 @@ def test_latex_sets_what_belongs_together_in_braces():
     assert r"2 (x - n) \cdot 1 = " in tg.derive((x - n) ** 2, x).latex()
 
 
+def test_latex_keeps_a_number_together():
+    x = tg.Value(2.0, label="x")
+    assert r" = 1/(1 \times 10^{-5}) = " in tg.derive(x / 1e-5, x).latex()
+    of_power = tg.derive(2.5e9**x, x).latex()
+    assert r" = \mathrm{ln}((2.5 \times 10^{9})) (2.5 \times 10^{9})^{x} = " in of_power
+
+
 def test_latex_takes_the_name_of_a_rule_letter_by_letter():
     def twice_of(x):
         return 2 * x, lambda g: (2 * g,)
@@ -293,7 +316,7 @@ def test_latex_sets_greek_letters_indices_and_words(name, tex):
     x = tg.Value(2.0, label=name)
     E = x * 1e-7
     assert tg.derive(E, x).latex() == (
-        rf"\frac{{\partial E}}{{\partial {tex}}} = 1 \times 10^{{-7}} = 1 \times 10^{{-7}}"
+        rf"\frac{{\partial E}}{{\partial {tex}}} = (1 \times 10^{{-7}}) = 1 \times 10^{{-7}}"
         r" = 1 \times 10^{-7}"
     )
     assert (

@@ -33,7 +33,7 @@ _GREEK = (
     "sigma tau upsilon phi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega partial"
 )
 _COMMANDS = dict(zip("αβγδεζηθικλμνξοπρςστυφχψωΓΔΘΛΞΠΣΦΨΩ∂", _GREEK.split(), strict=True))
-_POWER_OF_TEN, _TIMES = re.compile(r"(?<=\d)e\+?(-?)0*(\d+)"), r" \\times 10^{\1\2}"
+_POWER_OF_TEN, _TIMES = re.compile(r"([\d.]*\d)e\+?(-?)0*(\d+)"), r"\1 \\times 10^{\2\3}"
 _LOW = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _BRACES, _NO_BRACES = str.maketrans("\2\3", "{}"), str.maketrans("", "", "\2\3")
 """Stand around an exponent, and in no name."""
@@ -351,11 +351,11 @@ def _in_latex(name: str) -> str:
 
 def _latex(symbol: str) -> str:
     """Write a symbol, whose names are in LaTeX already, in LaTeX as a whole."""
-    symbol = _POWER_OF_TEN.sub(_TIMES, symbol.replace("−", "-"))
+    symbol = _POWER_OF_TEN.sub(f"({_TIMES})", symbol.replace("−", "-"))
     symbol = re.sub("(\\w+_\\{[\\d,]+\\}\\^\\{\\(\\d+\\)\\})\\^\2", "{\\1}^\2", symbol)
     symbol = re.sub(r"(?<![\\A-Za-z])[A-Za-z]{2,}", r"\\mathrm{\g<0>}", symbol.translate(_BRACES))
     return re.sub(
         rf"([{''.join(_COMMANDS)}])(?=(\w?))",  # a letter would belong to the command before it
         lambda found: f"\\{_COMMANDS[found[1]]}" + " " * found[2].isalpha(),
-        symbol.replace(r" \mathrm{wins}]", r"\text{ wins}]"),
+        re.sub(r"(?<!\\) \\mathrm\{wins\}\]", r"\\text{ wins}]", symbol),
     )
