@@ -29,6 +29,17 @@ def test_a_loser_has_a_factor_0():
     assert str(tg.derive(tg.maximum(a, b) * 5.0, a)) == "∂E/∂a = 5 · [a wins] = 5 · 0 = 0"
 
 
+def test_a_share_of_a_tie_is_1_by_n():
+    a, b = tg.Value(3.0, label="a"), tg.Value(3.0, label="b")
+    written = tg.derive(tg.maximum(a, b, 1.0, ties="even") * 5.0, a)
+    assert str(written) == "∂E/∂a = 5 · [a wins]/n = 5 · 0.5 = 2.5"
+    assert r"5 \cdot [a\text{ wins}]/n = " in written.latex()
+    x = tg.Value([[2.0, 2.0, 1.0, 0.0]], label="x")
+    assert "1 · [x[0, 1] wins]/n = 1 · 0.5" in str(
+        tg.derive(tg.max_pool1d(x, 4, ties="even").sum(), x, (0, 1))
+    )
+
+
 def test_several_paths_add_up():
     a, b = tg.Value(2.0, label="a"), tg.Value(3.0, label="b")
     E = a * b + a.exp() - a

@@ -213,6 +213,7 @@ def symbol_of(
     names = [_said(p, called, spell) for p in node.parents]
     write = _WRITTEN.get(node.op)
     symbol = write(names, i) if write else f"∂{spell(_name(node, called) or node.op)}/∂{names[i]}"
+    symbol += "/n" if node.options.get("ties") == "even" else ""  # n of them share the maximum
     return _signed(symbol if spell is _in_latex else symbol.translate(_NO_BRACES))
 
 
