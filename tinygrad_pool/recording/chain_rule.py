@@ -329,10 +329,8 @@ def _digits(x: float) -> str:
     >>> print(_digits(0.5), _digits(-3e-60))
     0.5 -3 \times 10^{-60}
     """
-    digits, e, power = f"{x:.4g}".partition("e")
-    if e:
-        return rf"{digits} \times 10^{{{int(power)}}}"
-    return digits.replace("inf", r"\infty").replace("nan", r"\mathrm{nan}")
+    shown = f"{x:.4g}".replace("inf", r"\infty").replace("nan", r"\mathrm{nan}")
+    return _POWER_OF_TEN.sub(_TIMES, shown)
 
 
 def _in_latex(name: str) -> str:
