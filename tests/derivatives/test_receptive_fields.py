@@ -151,5 +151,5 @@ def test_a_field_is_refused_where_data_changed_since():
     x = tg.Value([1.0, 2.0], label="x")
     y = x * x
     x.data = [5.0, 6.0]
-    with pytest.raises(GraphError, match="the data of the leaf 'x' changed"):
+    with pytest.raises(GraphError, match=r"^receptive_field: the data of the leaf 'x' changed"):
         tg.receptive_field(y)
