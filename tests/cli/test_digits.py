@@ -199,7 +199,7 @@ class TestEquivalence:
         out = tmp_path / "equal.dot"
         assert main(["equivalence", script, "--value", "x", "-o", str(out)]) == 1
         assert capsys.readouterr().err == (
-            "tinygrad-pool: equivalence: nothing in this network chooses a winner\n"
+            "tinygrad-pool: equivalence: no max, ReLU or average pool in this network has a unit\n"
         )
         assert not out.exists()
 

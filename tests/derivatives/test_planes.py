@@ -30,6 +30,24 @@ def test_a_row_is_a_plane_of_one_row():
     assert (found.chooses, found.rims) == (False, ((0, 0), (0, 0)))
 
 
+@pytest.mark.parametrize(
+    ("options", "rims"),
+    [
+        ({"kernel_size": 2, "ceil_mode": True}, ((0, 0), (0, 1))),
+        ({"kernel_size": 2, "padding": 1, "ceil_mode": True}, ((1, 1), (1, 1))),
+        ({"kernel_size": (2, 3), "stride": 2}, ((0, 0), (0, 0))),
+        ({"kernel_size": 3, "stride": 3, "dilation": 2, "ceil_mode": True}, ((0, 2), (0, 0))),
+    ],
+)
+def test_the_rims_are_what_windows_see_beyond_the_input(options, rims):
+    y = tg.max_pool2d(Value(np.arange(30.0).reshape(6, 5)), **options)
+    found = plane_of(y, ())
+    assert found.rims == rims
+    for axis, n in enumerate(found.x.shape):
+        last = max(found.spans(unit)[axis][1] for unit in range(y.size))
+        assert last < n + rims[axis][1]
+
+
 def test_only_what_is_pooled_from_a_value_is_a_pool():
     x = Value(SQUARE)
     with tg.no_grad():
@@ -44,5 +62,5 @@ def test_data_that_changed_since_is_refused():
     x = Value(np.eye(4), label="x")
     y = tg.max_pool2d(x, 2)
     x.data = np.ones((4, 4))
-    with pytest.raises(GraphError, match="the data of the leaf 'x' changed"):
+    with pytest.raises(GraphError, match=r"^draw_windows: the data of the leaf 'x' changed"):
         plane_of(y, ())

@@ -99,6 +99,21 @@ def test_weights_are_no_inputs_unless_asked_for():
     assert tg.receptive_field(y, (1, 0), of=layer.bias).mask.tolist() == [True, False]
 
 
+def test_a_map_on_the_way_is_seen_as_an_input_is():
+    x = tg.Value(np.ones((1, 6, 6)), label="x")
+    z = tg.relu(tg.conv2d(x, np.ones((2, 1, 3, 3))))
+    y = tg.max_pool2d(z, 2)
+    of_map = tg.receptive_field(y, (1, 0, 1), of=z)
+    assert str(of_map) == (
+        "unit (1, 0, 1) of the max_pool2d node sees the relu node[1:2, 0:2, 2:4], 4 cells"
+    )
+    z.label = "z"
+    assert "sees z[1:2" in str(of_map)
+    assert tg.receptive_field(y, (1, 0, 1), of=y).mask.sum() == 1
+    with pytest.raises(OptionError, match="does not depend on the max_pool2d node"):
+        tg.receptive_field(z, (0, 0, 0), of=y)
+
+
 def test_a_leaf_sees_itself_and_a_constant_graph_nothing():
     x = tg.Value([1.0, 2.0], label="x")
     assert str(tg.receptive_field(x, 1)) == "unit (1,) of the leaf 'x' sees x[1:2], 1 cell"
@@ -136,5 +151,5 @@ def test_a_field_is_refused_where_data_changed_since():
     x = tg.Value([1.0, 2.0], label="x")
     y = x * x
     x.data = [5.0, 6.0]
-    with pytest.raises(GraphError, match="the data of the leaf 'x' changed"):
+    with pytest.raises(GraphError, match=r"^receptive_field: the data of the leaf 'x' changed"):
         tg.receptive_field(y)

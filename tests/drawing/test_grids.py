@@ -95,6 +95,17 @@ def test_each_window_is_outlined_padding_included():
     assert "dotted: padding" in legend(figure)
 
 
+def test_a_window_that_hangs_over_the_edge_is_drawn_whole():
+    figure = tg.draw_windows(tg.max_pool2d(Value(np.eye(3)), 2, ceil_mode=True))
+    left = figure.axes[0]
+    assert (2, 2, 2, 2) in boxes(left)
+    for box in left.patches:
+        assert box.get_x() + box.get_width() < left.get_xlim()[1]
+        assert box.get_y() + box.get_height() < left.get_ylim()[0]
+    assert "dotted: beyond the input" in legend(figure)
+    assert "dotted" not in legend(tg.draw_windows(tg.max_pool2d(Value(np.eye(2)), 2)))
+
+
 def test_of_many_windows_that_overlap_one_is_outlined_and_wins_are_counted():
     x = np.zeros((4, 4))
     x[1, 1] = 9.0
@@ -161,6 +172,8 @@ def test_a_plane_is_chosen_by_its_index():
         tg.draw_windows(y, (2, 0))
     with pytest.raises(OptionError, match="got 1"):
         tg.draw_windows(y, 1)
+    with pytest.raises(OptionError, match=r"leading axes of \(0,\) have no plane"):
+        tg.draw_windows(tg.max_pool1d(Value(np.ones((0, 4))), 2))
 
 
 def test_it_is_rendered_as_any_picture(tmp_path):

@@ -66,6 +66,8 @@ def test_a_graph_is_recorded_even_where_none_is_wanted():
         (lambda: tg.value_and_grad(3), DataError, "value_and_grad: needs a function, got int"),
         (lambda: tg.grad(np.sin, "x"), OptionError, "argnums must be a whole number or several"),
         (lambda: tg.grad(np.sin, [0.5]), OptionError, "argnums must be"),
+        (lambda: tg.grad(np.sin, 0.5), OptionError, r"got 0.5; .* is returned: grad\(f\)\(x\)"),
+        (lambda: tg.hessian(np.sin, 0.5), OptionError, r"^hessian: .*: hessian\(f\)\(x\)$"),
         (lambda: tg.grad(np.sin, has_aux=1), OptionError, "has_aux must be True or False"),
         (lambda: tg.grad(np.sin, has_aux=True)(1.0), OptionError, "f returns a pair, got Value"),
         (lambda: tg.grad(lambda x: (x, x))(1.0), DataError, "must return a Value, got tuple"),

@@ -145,9 +145,20 @@ class TestTheVerdict:
         assert (found.holds, found.layers, found.radius) == (True, [], inf)
         assert str(found) == (
             "Nodes: 2; layers of weights: 0; data and gradients are equal bit for bit "
-            "(largest differences 0 and 0).\n"
-            "Exact while no unit below these layers moves by more than ∞."
+            "(largest differences 0 and 0)."
         )
+
+    @pytest.mark.parametrize(
+        ("x", "said"),
+        [
+            ([3.0, 1.0], "stay the same while all units below these layers move by less than 1."),
+            ([3.0, 3.0], "can change with any move: units tie."),
+            ([3.0], "stay the same however far the units below these layers move."),
+        ],
+    )
+    def test_it_says_how_far_the_weights_stay(self, x, said):
+        found = tg.compare_weight_layer(Value(x).max())
+        assert str(found).splitlines()[1] == f"The weights {said}"
 
     def test_it_changes_no_gradient_and_works_inside_no_grad(self):
         x = Value([1.0, 3.0])
@@ -267,7 +278,7 @@ class TestTheTable:
             z = tg.max_pool2d(x.relu(), 2, 1)
         title, exact, _, _, *rows = str(tg.compare_weight_layer(z.min())).splitlines()
         assert title.startswith("Nodes: 4; layers of weights: 3; data and gradients are")
-        assert exact.endswith("moves by more than 1.")
+        assert exact.endswith("move by less than 1.")
         assert [re.split(r"\s{2,}", row.strip())[:6] for row in rows] == [
             ["pool1", "relu", "2 × 2", "4", "4", "0"],
             ["pool1", "max_pool2d", "1 × 1", "4", "1", "0"],
@@ -328,17 +339,21 @@ class TestBadInput:
         x = Value([1.0, 3.0])
         y = x.max()
         x.data = [3.0, 1.0]
-        with pytest.raises(GraphError, match="changed"):
+        with pytest.raises(
+            GraphError, match=r"^compare_weight_layer: the data of the leaf changed"
+        ):
             tg.compare_weight_layer(y)
 
     def test_there_is_nothing_to_draw(self):
         x = Value([1.0, 3.0])
-        with pytest.raises(OptionError, match="nothing in this network chooses a winner"):
+        with pytest.raises(OptionError, match="draw: no max, ReLU or average pool in"):
             tg.compare_weight_layer(x.sum()).draw()
-        average = tg.avg_pool1d(x, 2, 1)
-        found = tg.compare_weight_layer(x.max() + average.sum())
-        for node, what in ((x, "the leaf"), (average, "the avg_pool1d node"), ("max", "'max'")):
-            with pytest.raises(OptionError, match=f"draw: {what} is not one of the layers"):
+        with pytest.raises(OptionError, match="in this network has a unit"):
+            tg.compare_weight_layer(x[:0].relu().sum()).draw()
+        total = x.sum()
+        found = tg.compare_weight_layer(x.max() + total)
+        for node, what in ((x, "the leaf"), (total, "the sum node"), ("max", "'max'")):
+            with pytest.raises(OptionError, match=f"draw: {what} is not one of the layers of w"):
                 found.draw(node)
 
     @pytest.mark.parametrize("unit", [-1, 2, 0.5, "first"])

@@ -101,6 +101,18 @@ def test_by_default_a_pool_is_drawn_and_a_relu_on_request_or_alone():
     assert [on for *_, on, _ in links(graph, 1)] == [["1", "0"], ["0", "0"], ["0", "0"], ["1", "1"]]
 
 
+def test_an_average_is_drawn_on_request_or_alone():
+    x = Value([1.0, 5.0, 2.0])
+    average = tg.avg_pool1d(x, 2, 1)
+    alone = drawn(average, [10.0, 20.0])
+    assert [on for *_, on, _ in links(alone, 1)] == [["0.5", "5"]] * 2 + [["0.5", "10"]] * 2
+    assert circles(alone, 0)["c1"][-1] == "∂E/∂z = 15"
+    assert "the same as a layer of weights, y = P z" in alone.source
+    found = tg.compare_weight_layer(x.relu().max() + average.sum())
+    assert circles(found.draw(), 0)["u0"][1] == "max"
+    assert circles(found.draw(average), 0)["u0"][1] == "avg pool1d 2"
+
+
 def test_a_graph_of_numbers_has_names_and_no_places():
     z1, z2 = Value(0.5, label="z1"), Value(0.25, label="z2")
     graph = drawn(tg.maximum(z1, z2 * 3.0, 0.1, z1.exp() * 0.0))

@@ -19,7 +19,7 @@ def test_the_derivations_gradient_is_written_with_its_letters():
     E.label = "E"
     written = tg.derive(E, w)
     assert str(written).startswith(
-        "∂E/∂w23 = ∂E/∂power · 2 (z1(2) − 1) · 1 · [z2(1) wins] · σ'(a2(1)) · x3 = 0.5 · "
+        "∂E/∂w23 = 1/2 · 2 (z1(2) − 1) · 1 · [z2(1) wins] · σ'(a2(1)) · x3 = 0.5 · "
     )
     assert written.value == pytest.approx(tg.grad(E, w)[0])
 
@@ -27,6 +27,17 @@ def test_the_derivations_gradient_is_written_with_its_letters():
 def test_a_loser_has_a_factor_0():
     a, b = tg.Value(2.0, label="a"), tg.Value(3.0, label="b")
     assert str(tg.derive(tg.maximum(a, b) * 5.0, a)) == "∂E/∂a = 5 · [a wins] = 5 · 0 = 0"
+
+
+def test_a_share_of_a_tie_is_1_by_n():
+    a, b = tg.Value(3.0, label="a"), tg.Value(3.0, label="b")
+    written = tg.derive(tg.maximum(a, b, 1.0, ties="even") * 5.0, a)
+    assert str(written) == "∂E/∂a = 5 · [a wins]/n = 5 · 0.5 = 2.5"
+    assert r"5 \cdot [a\text{ wins}]/n = " in written.latex()
+    x = tg.Value([[2.0, 2.0, 1.0, 0.0]], label="x")
+    assert "1 · [x[0, 1] wins]/n = 1 · 0.5" in str(
+        tg.derive(tg.max_pool1d(x, 4, ties="even").sum(), x, (0, 1))
+    )
 
 
 def test_several_paths_add_up():
@@ -39,7 +50,7 @@ def test_several_paths_add_up():
     assert str(written).splitlines() == [
         "∂E/∂a = 1 · 1 · b",
         "      + 1 · 1 · exp(a)",
-        "      + −1",
+        "      + (−1)",
         "      = 1 · 1 · 3",
         "      + 1 · 1 · 7.389",
         "      + (−1)",
@@ -116,7 +127,9 @@ def test_an_operand_used_twice_is_two_paths():
         (lambda x: x**3, "3 x^(3−1)"),
         (lambda x: 2.0**x, "ln(2) 2^x"),
         (lambda x: tg.minimum(x, 9.0), "[x wins]"),
-        (lambda x: 1.0 - x, "−1"),
+        (lambda x: 1.0 - x, "(−1)"),
+        (lambda x: x / 2.0, "1/2"),
+        (lambda x: 3.0 / x, "(−3/x^2)"),
         (tg.sin, "∂sin/∂x"),
         (lambda x: tg.weighted_sum([2.0], [x], 1.0), "2"),
         (lambda x: tg.weighted_sum([x], [5.0]), "5"),
@@ -134,11 +147,40 @@ def test_each_local_derivative_has_its_symbol(f, symbol):
 def test_what_has_no_name_is_written_out_if_it_is_short():
     a, b = tg.Value(2.0, label="a"), tg.Value(3.0, label="b")
     assert "2 (a + b)" in str(tg.derive((a + b) ** 2, a))
-    assert "σ'((a b) − 1)" in str(tg.derive((a * b - 1.0).sigmoid(), a))
-    deep = (((a * b) * b) * b).sigmoid()
-    assert "mul" in str(tg.derive(deep, a))
+    assert "σ'(a b − 1)" in str(tg.derive((a * b - 1.0).sigmoid(), a))
+    deep = (((((a * b) * b) * b) * b) * b).sigmoid()
+    assert "σ'((((mul b) b) b) b)" in str(tg.derive(deep, a))
     lone = tg.Value(1.0)
     assert "leaf" in str(tg.derive(lone * a, a))
+
+
+READ = {  # what stands for what, when a symbol is read
+    "−": "-",
+    "\\^": "**",
+    r"σ'\((.*)\)$": r"(σ(\1) * (1 - σ(\1)))",
+    r"tanh'\((.*)\)$": r"(1 - tanh(\1)**2)",
+    r"(?<=[\w)]) (?=[\w(])": " * ",
+}
+
+
+def test_each_symbol_is_the_slope_when_it_is_read_as_mathematics():
+    numbers = {"x": 2.0, "w": -3.0, "b": 0.5}
+    x, w, b = (tg.Value(number, label=name) for name, number in numbers.items())
+    known = numbers | {"ln": np.log, "log": np.log, "exp": np.exp, "tanh": np.tanh}
+    known["σ"] = lambda a: 1 / (1 + np.exp(-a))
+    losses = [
+        *[(w * x + b) * (x - b * w) / (b / x), (x * -3.0) ** 2, (x - -1.5) ** 2, x**2 / b],
+        *[(-3.0 + x * 2.0) ** 3, (x - (b - w)) ** -1, (x + b) ** w, (-w) ** (x / 4.0)],
+        *[np.exp(-x * w), np.log(np.log(x + 2.0) * x), np.log((x + b) / (x * x)), -(x - w) / -b],
+        *[(w * x + b).sigmoid() ** 2, ((x - w / x).tanh() - b) ** 2, 1.0 / (1.0 + np.exp(-x))],
+        *[(x * w + b * b + b * x).sigmoid(), -(x - w) / (x**2 + 1.0), (x**b) ** 2, 1e-7 - x],
+    ]
+    for loss in losses:
+        for factor in (f for path in tg.derive(loss, x).paths for f in path):
+            read = factor.symbol
+            for pattern, sign in READ.items():
+                read = re.sub(pattern, sign, read)
+            assert eval(read, known) == pytest.approx(factor.slope), factor.symbol
 
 
 def test_an_element_of_an_array_is_derived_through_its_units():
@@ -171,6 +213,29 @@ def test_too_many_paths_are_counted():
     assert written.latex().endswith(r"= 1.074 \times 10^{9}")
 
 
+@pytest.mark.parametrize("losers", [12, 13])
+def test_of_many_paths_those_with_a_factor_0_are_counted(losers):
+    x, y = tg.Value(2.0, label="x"), tg.Value(3.0, label="y")
+    one = tg.maximum(*(x * float(i) for i in range(losers)))
+    written = tg.derive((one - y) ** 2, x)
+    assert (written.total, len(written.paths)) == (losers, 12 if losers == 12 else 1)
+    assert written.value == pytest.approx(tg.grad((one - y) ** 2, x)[0])
+    if losers == 12:
+        assert "factor 0" not in str(written)
+        return
+    assert str(written).splitlines() == [
+        "∂E/∂x = 2 (maximum − y) · 1 · [(12 x) wins] · 12 = 42 · 1 · 1 · 12 = 504",
+        "        12 other paths have a factor 0",
+    ]
+    assert written.latex().endswith(r" = 42 \cdot 1 \cdot 1 \cdot 12 = 504")
+    both = str(tg.derive(tg.maximum(*(x * float(i) for i in range(13))) + x * 0.5, x))
+    assert both.splitlines()[-2:] == ["      = 12.5", "        12 other paths have a factor 0"]
+    nothing = tg.derive(tg.relu(-tg.maximum(*(x * float(i) for i in range(13)))), x)
+    assert (str(nothing), nothing.paths) == ("∂E/∂x = 0, a sum over 13 paths", [])
+    alone = sum(x * float(i) for i in range(1, 13)) + x * 0.0
+    assert str(tg.derive(alone, x)).endswith("= 78\n        1 other path has a factor 0")
+
+
 def test_latex_sets_indices_and_layers():
     net = derivation.example()
     tex = tg.derive(net.pooled, net.weights[1][3]).latex()
@@ -184,7 +249,23 @@ def test_latex_sets_indices_and_layers():
 
 NAMES = [
     *("50%", "a&b", "#1", "w_in", "{x}", "$x$", "x^2", "a~b", "C:\\New", r"\Gamma", "two words"),
-    *("σx", "δ", "δ1(1)", "x}{", "%", "^", "~", "_", "\\", "w12", "conv1.weight", "a(b)", "ln("),
+    *(
+        "σx",
+        "δ",
+        "δ1(1)",
+        "x}{",
+        "%",
+        "^",
+        "~",
+        "_",
+        "\\",
+        "w12",
+        "conv1.weight",
+        "a(b)",
+        "ln(",
+        "1e-5",
+        "a wins]",
+    ),
 ]
 
 
@@ -214,8 +295,15 @@ def test_latex_sets_powers_of_ten():
 def test_latex_sets_what_belongs_together_in_braces():
     x, n = tg.Value(2.0, label="x"), tg.Value(12.0, label="n")
     assert r" = 12 x^{(12-1)} = " in tg.derive(x**12, x).latex()
-    assert r" = ln(x) x^{n} = " in tg.derive(x**n, n).latex()
+    assert r" = \mathrm{ln}(x) x^{n} = " in tg.derive(x**n, n).latex()
     assert r"2 (x - n) \cdot 1 = " in tg.derive((x - n) ** 2, x).latex()
+
+
+def test_latex_keeps_a_number_together():
+    x = tg.Value(2.0, label="x")
+    assert r" = 1/(1 \times 10^{-5}) = " in tg.derive(x / 1e-5, x).latex()
+    of_power = tg.derive(2.5e9**x, x).latex()
+    assert r" = \mathrm{ln}((2.5 \times 10^{9})) (2.5 \times 10^{9})^{x} = " in of_power
 
 
 def test_latex_takes_the_name_of_a_rule_letter_by_letter():
@@ -224,7 +312,29 @@ def test_latex_takes_the_name_of_a_rule_letter_by_letter():
 
     x = tg.Value(2.0, label="x")
     tex = tg.derive(tg.lift(twice_of)(x).sigmoid(), x).latex()
-    assert r"= \sigma'(twice\_of) \cdot \partial twice\_of/\partial x = " in tex
+    assert r"= \sigma'(\mathrm{twice}\_\mathrm{of}(x)) \cdot " in tex
+    assert r" \cdot \partial\mathrm{twice}\_\mathrm{of}/\partial x = " in tex
+
+
+@pytest.mark.parametrize(
+    ("name", "tex"),
+    [
+        *(("γ", r"\gamma"), ("Δw", r"\Delta w"), ("θ1", r"\theta_{1}"), ("w₁₂", "w_{12}")),
+        *(("loss", r"\mathrm{loss}"), ("conv1.weight", r"\mathrm{conv}_{1}.\mathrm{weight}")),
+    ],
+)
+def test_latex_sets_greek_letters_indices_and_words(name, tex):
+    x = tg.Value(2.0, label=name)
+    E = x * 1e-7
+    assert tg.derive(E, x).latex() == (
+        rf"\frac{{\partial E}}{{\partial {tex}}} = (1 \times 10^{{-7}}) = 1 \times 10^{{-7}}"
+        r" = 1 \times 10^{-7}"
+    )
+    assert (
+        tg.derive(x * -3.0 * x, x)
+        .latex()
+        .startswith(rf"\frac{{\partial E}}{{\partial {tex}}} = {tex} \cdot (-3) + ((-3) {tex}) = ")
+    )
 
 
 def test_latex_has_a_sign_for_what_is_not_finite():

@@ -56,7 +56,7 @@ def test_just_below_the_margin_no_gradient_changes_and_just_above_all_of_it_move
 def test_equal_passes_say_so():
     passed = tg.record(net())
     found = tg.compare_passes(passed, passed.replay())
-    assert str(found) == "No difference: 6 nodes have equal numbers."
+    assert str(found) == "No difference in 6 nodes."
     assert [row.change for row in found.rows] == [0.0] * 6
     assert str(tg.compare_passes(net(), net())) == str(found)
 
@@ -212,3 +212,10 @@ def test_passes_that_have_no_node_in_common_are_not_called_equal():
     found = tg.compare_passes(tg.Value(1.0, label="a").exp(), tg.Value(2.0, label="b") * 3.0)
     assert str(found).splitlines()[0] == "Not compared: no node is known to be in both passes."
     assert "only in the first pass: a" in found.notes()
+
+
+def test_one_node_is_singular():
+    x = tg.Value(2.0, label="x")
+    found = tg.compare_passes(tg.record(x + 1.0), tg.record(x + 2.0))
+    assert str(found).startswith("Of 2 nodes, 1 has other data, 0 another gradient:\n")
+    assert str(tg.compare_passes(*[tg.record(x)] * 2)) == "No difference in 1 node."

@@ -54,6 +54,36 @@ def test_what_does_not_fit_is_named(shape):
         W @ np.ones(shape)
 
 
+def test_two_layers_in_a_row_are_one():
+    x = Value(np.random.default_rng(0).integers(0, 9, (2, 7, 6)))
+    z = tg.conv2d(x, np.random.default_rng(1).standard_normal((3, 2, 2, 2)))
+    y = tg.max_pool2d(z, 3, stride=1)
+    top = tg.avg_pool2d(tg.max_pool2d(y, 2, stride=1, ties="even"), 2)
+    layers = [tg.weights_of(node) for node in (top, top.parents[0], y, z)]
+    whole = layers[0] @ layers[1] @ layers[2] @ layers[3]
+    assert (whole.y_shape, whole.x_shape) == (top.shape, x.shape)
+    np.testing.assert_allclose(whole @ x.data, top.data)
+    dense = np.linalg.multi_dot([layer.dense() for layer in layers])
+    np.testing.assert_allclose(whole.dense(), dense)
+    assert len(whole.links(zeros=True)) == np.count_nonzero(dense)
+    pools = tg.weights_of(tg.max_pool2d(y, 2)) @ layers[2]
+    assert set(pools.weight) == {1.0}
+    assert pools.unit.tolist() == list(range(pools.shape[0]))
+    none = Weights(*np.zeros((2, 0), int), np.zeros(0), (2,), (0,))
+    assert (none.T @ none).shape == (0, 0)
+    assert (W @ none).links() == []
+
+
+def test_layers_that_do_not_fit_are_named():
+    with pytest.raises(ShapeError, match="2 × 3 weights need weights of 3 units before them"):
+        P @ W
+
+
+def test_as_an_array_it_is_the_whole_matrix():
+    assert np.asarray(W).tolist() == np.array(W, copy=True).tolist() == W.dense().tolist()
+    assert np.asarray(W, np.float32).dtype == np.float32
+
+
 def test_an_array_does_not_multiply_from_the_left():
     with pytest.raises(TypeError):
         np.ones(2) @ W
@@ -102,7 +132,7 @@ def test_it_shows_how_many_links_of_each_weight_it_has():
     assert repr(W) == "Weights(2 units × 2 cells, links: 2 of weight 1, 1 of other weights)"
     assert repr(P) == "Weights(2 units × 3 cells, links: 1 of weight 1, 2 of weight 0)"
     none = Weights(*np.zeros((2, 0), int), np.zeros(0), (1,), (1,))
-    assert repr(none) == "Weights(1 units × 1 cells, links: none)"
+    assert repr(none) == "Weights(1 unit × 1 cell, links: none)"
 
 
 def test_half_precision_stays():
@@ -118,6 +148,8 @@ def test_a_small_layer_prints_as_its_matrix_and_a_large_one_by_its_counts():
     ]
     shares = str(tg.weights_of(tg.avg_pool1d(Value([1.0, 3.0, 5.0]), 3))).splitlines()
     assert shares[1:] == [" 0.333 0.333 0.333"]
+    kernel = str(tg.weights_of(tg.conv1d(Value([[1.0, 2.0]]), [[[-0.5, 0.125]]])))
+    assert kernel.splitlines()[1:] == ["  −0.5 0.125"]
     large = tg.weights_of(tg.relu(Value(np.ones(17))))
     assert str(large) == repr(large)
 

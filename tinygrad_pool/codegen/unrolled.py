@@ -24,6 +24,7 @@ from tinygrad_pool.engine.rerun import changed, check_value, rerun
 from tinygrad_pool.engine.staleness import check_not_stale
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
+from tinygrad_pool.formatting import counted
 from tinygrad_pool.recording.forks import choices_undone
 
 
@@ -70,10 +71,8 @@ class Unrolled:
         return self.source
 
     def __repr__(self) -> str:
-        n = len(self.leaves)
-        return (
-            f"Unrolled({self.name}: {self._count:,} nodes, {n:,} {'leaf' if n == 1 else 'leaves'})"
-        )
+        leaves = counted(len(self.leaves), "leaf", "leaves")
+        return f"Unrolled({self.name}: {counted(self._count, 'node')}, {leaves})"
 
     def __call__(self, changes: Mapping[Value, Any] | None = None, /, **leaves: Any) -> Outcome:
         """Run both passes, optionally with other data for some leaves, by leaf or by name.

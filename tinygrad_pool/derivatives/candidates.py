@@ -72,8 +72,13 @@ class Candidates(NamedTuple):
 
 def candidates_of(node: Node) -> Candidates | None:
     """List the candidates of a node that is a max or a min; None for any other, or an empty one."""
+    return links_of(node) if traits_of(node.rule).chooses else None
+
+
+def links_of(node: Node) -> Candidates | None:
+    """List all inputs of each window in the same way, also where an average chooses none."""
     traits = traits_of(node.rule)
-    if not traits.chooses or node.is_leaf or not node.size:
+    if node.is_leaf or not node.size:
         return None
     numbers: list[NDArray[Any]] = [*map(np.asarray, operands_of(node))]
     links = [sparse_jacobian(node, i) for i in range(len(numbers))]

@@ -41,9 +41,10 @@ class Plane(NamedTuple):
 
     @property
     def rims(self) -> tuple[tuple[int, int], ...]:
-        """The padding before and after each axis."""
-        rims = self.windows.padding
-        return ((0, 0), *rims) if len(rims) == 1 else rims
+        """How far windows reach beyond each axis: padding, and after it the end of `ceil_mode`."""
+        padding = ((0, 0), *self.windows.padding)[-2:]
+        ends = zip(padding, self.spans(self.y.size - 1), self.x.shape, strict=True)
+        return tuple((p, max(q, last + 1 - n)) for (p, q), (_, last), n in ends)
 
 
 def is_pool(node: Node) -> bool:
@@ -57,7 +58,7 @@ def plane_of(node: Node, place: Shape) -> Plane:
 
     Raises GraphError if data changed since.
     """
-    check_not_stale([node], create_graph=True)
+    check_not_stale([node], True, "draw_windows")
     windows, x = node.options["windows"], node.parents[0]
     ndim = len(windows.axes)
     lead, space, out = x.shape[:-ndim], x.shape[-ndim:], node.shape[-ndim:]

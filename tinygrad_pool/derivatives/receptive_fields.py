@@ -44,7 +44,9 @@ class ReceptiveField(NamedTuple):
         return tuple(slice(int(at.min()), int(at.max()) + 1) for at in places)
 
     def __str__(self) -> str:
-        name = getattr(self.operand, "label", "") or "the input"
+        computed = getattr(self.operand, "parents", ())
+        name = getattr(self.operand, "label", "")
+        name = name or (name_of(self.operand) if computed else "the input")
         box = ", ".join(f"{s.start}:{s.stop}" for s in self.region)
         count = counted(len(self.cells), "cell")
         return f"{name}[{box}], {count}" if box else name
@@ -95,8 +97,8 @@ def receptive_field(
 
     `unit` is an index into the node, by default the middle one. Inputs are the leaves and the
     constant arrays behind it, weights left out: those of conv and weighted_sum, the second factor
-    of a product of matrices, and a leaf that is added to what was computed. `of` asks for one leaf,
-    whatever its part.
+    of a product of matrices, and a leaf that is added to what was computed. `of` asks for one
+    Value, whatever its part: a leaf, or a map that was computed on the way.
 
     Every link counts, also one of weight 0; padding is no cell.
 
@@ -112,15 +114,15 @@ def receptive_field(
     for given in (node,) if of is None else (node, of):
         check_value(given, "receptive_field")
     nodes = topological_order(node)
-    check_not_stale(nodes, create_graph=True)
+    check_not_stale(nodes, True, "receptive_field")
     place = _unit(node, unit)
     seen: dict[Node, Indices] = {node: np.array([np.ravel_multi_index(place, node.shape)], int)}
     fields: list[ReceptiveField] = []
     for n in reversed(nodes):
         units = seen.get(n, np.zeros(0, int))
-        if n.is_leaf and units.size and of in (None, n):
+        if units.size and (n is of or (n.is_leaf and of is None)):
             fields.append(ReceptiveField(n, units))
-        if n.is_leaf or not units.size:
+        if n.is_leaf or not units.size or n is of:
             continue
         for i, p in enumerate(n.parents):
             if of is None and is_weight(n, i):

@@ -21,6 +21,7 @@ from tinygrad_pool.engine.staleness import check_not_stale, set_since
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.engine.vjp import vjp, vjp_by_operand
 from tinygrad_pool.errors import DataError, GraphError, OptionError
+from tinygrad_pool.formatting import counted
 from tinygrad_pool.rules.cells import cells_of, counts_of
 from tinygrad_pool.rules.pooling import winning_links
 from tinygrad_pool.rules.sparse_weights import Weights
@@ -72,7 +73,7 @@ def pooling_weights(loss: Value, name: str) -> dict[Value, list[Weights]]:
     """
     check_value(loss, name)
     nodes: list[Any] = topological_order(loss)
-    check_not_stale(nodes, create_graph=True)
+    check_not_stale(nodes, True, name)
     pools = (node for node in nodes if node.is_interior and traits_of(node.rule).pools)
     return {node: [sparse_jacobian(node, i) for i in range(len(node.parents))] for node in pools}
 
@@ -88,15 +89,15 @@ def _place(node: Node, parent: int | Node, name: str) -> int:
         raise DataError(f"{name}: needs a Value that was computed, got {type(node).__name__}")
     if node.is_leaf:
         raise GraphError(f"{name}: {name_of(node)} has no graph: it was not computed from Values")
-    check_not_stale([node], create_graph=True)
+    check_not_stale([node], True, name)
     for i, p in enumerate(node.parents):
         if isinstance(p, Node) and (p is parent or (type(parent) is int and i == parent)):
             return i
     places = [i for i, p in enumerate(node.parents) if isinstance(p, Node)]
+    got = name_of(parent) if isinstance(parent, Node) else f"{parent!r:.80}"
     raise OptionError(
-        f"{name}: {name_of(node)} has {len(node.parents)} operands, Values at the "
-        f"places {places}; parent must be one of these places or Values, "
-        f"got {parent!r:.80}"
+        f"{name}: {name_of(node)} has {counted(len(node.parents), 'operand')}, Values at the "
+        f"places {places}; parent must be one of these places or Values, got {got}"
     )
 
 

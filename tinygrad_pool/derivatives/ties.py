@@ -14,7 +14,7 @@ from tinygrad_pool.engine.gradients import grad
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.staleness import check_not_stale
 from tinygrad_pool.errors import DataError
-from tinygrad_pool.formatting import Table
+from tinygrad_pool.formatting import Table, number
 from tinygrad_pool.rules.arguments import Shape
 from tinygrad_pool.rules.rule import is_ours
 from tinygrad_pool.rules.tie_breaking import Mask
@@ -83,7 +83,7 @@ def find_ties(node: Node) -> Ties:
     if not isinstance(node, Node):
         raise DataError(f"find_ties: needs a Value that was computed, got {type(node).__name__}")
     nodes = topological_order(node)
-    check_not_stale(nodes, create_graph=True)
+    check_not_stale(nodes, True, "find_ties")
     found = [c for n in nodes if _may_tie(n) and (c := candidates_of(n))]
     tied = [(c, ties) for c in found if (ties := tied_units(c)).any()]
     if not tied:
@@ -168,4 +168,4 @@ def _tie(candidates: Candidates, unit: int, tied: list[int]) -> Tie:
 
 def _shown(tie: Tie) -> tuple[str, str]:
     places = ", ".join(map(str, tie.places[:4])) + (" …" if len(tie.places) > 4 else "")
-    return places, f"{tie.value:.4g}"
+    return places, number(tie.value)

@@ -90,6 +90,7 @@ def hessian(
     array([[ 6.,  0.],
            [ 0., 12.]])
     """
+    places_of("hessian", f, argnums)
     return jacobian(jacobian(f, argnums, has_aux), argnums, has_aux)
 
 

@@ -40,9 +40,9 @@ def draw_windows(
 
     A cell shows its number and, after a backward pass, below it what came back into it. A window
     has a colour and a letter, which its unit has too. A winner is filled with it, and says which
-    windows it won, and how many if there are several. Padding is dashed; a cell that no window sees
-    is hatched. `plane` is an index into the leading axes, by default the first one. `theme` is
-    "light" or "dark".
+    windows it won, and how many if there are several. Padding is dotted, and what windows see
+    beyond it by `ceil_mode`; a cell that no window sees is hatched. `plane` is an index into the
+    leading axes, by default the first one. `theme` is "light" or "dark".
 
     Raises DataError for anything but a Value, OptionError for what is not pooled, a plane that
     there is not or an unknown theme, ShapeError for three axes or more than 12 cells on one,
@@ -89,6 +89,8 @@ def draw_windows(
 
 
 def _index(plane: int | Sequence[int] | None, lead: Shape) -> Shape:
+    if 0 in lead:
+        raise OptionError(f"draw_windows: leading axes of {lead} have no plane")
     given = (0,) * len(lead) if plane is None else plane
     with suppress(AxisError):
         if (place := place_of(given, lead, "draw_windows: plane")) is not None:
@@ -198,7 +200,9 @@ def _legend(shown: Plane) -> str:
     said = [boxed, "a unit has its window's colour and letter"]
     said += ["a filled cell won"] if shown.chooses else []
     said += ["×2: it won two windows"] if shown.chooses and wins.max(initial=0) > 1 else []
-    said += ["dotted: padding"] if any(sum(rim) for rim in shown.rims) else []
+    if any(map(any, shown.rims)):
+        padded = any(map(any, shown.windows.padding))
+        said += ["dotted: padding" if padded else "dotted: beyond the input"]
     said += ["hatched: no window sees it"] if len(seen) < shown.x.size else []
     backward = any(g is not None for g in shown.grads)
     said += ["below a number its gradient, blue above 0, orange below"] if backward else []

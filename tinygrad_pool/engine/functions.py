@@ -96,7 +96,8 @@ def places_of(name: str, f: object, argnums: Any) -> tuple[int, ...]:
         return tuple(whole(i, "argnums") for i in places)
     except AxisError:
         raise OptionError(
-            f"{name}: argnums must be a whole number or several, got {argnums!r:.80}"
+            f"{name}: argnums must be a whole number or several, got {argnums!r:.80}; what f is "
+            f"called with goes into the function that is returned: {name}(f)(x)"
         ) from None
 
 

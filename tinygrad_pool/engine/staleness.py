@@ -14,8 +14,8 @@ from tinygrad_pool.errors import GraphError
 from tinygrad_pool.rules.rule import Array, Backward, Contributions
 
 
-def check_not_stale(nodes: list[Node], create_graph: bool) -> None:
-    """Raise GraphError if an operand's data changed after a node used it.
+def check_not_stale(nodes: list[Node], create_graph: bool, name: str = "backward") -> None:
+    """Raise GraphError, which says `name`, if an operand's data changed after a node used it.
 
     An ordinary pass works with the arrays of the forward pass, so only a change in place harms it;
     a higher-order pass runs the rules again, on the data of now. Arrays that were handed out are
@@ -33,7 +33,7 @@ def check_not_stale(nodes: list[Node], create_graph: bool) -> None:
                 if changed > node._order and not (in_place and _same_again(node, p)):
                     kept = "detach() what is kept from before, as a hidden state, or "
                     raise GraphError(
-                        f"backward: the data of {name_of(p)} changed "
+                        f"{name}: the data of {name_of(p)} changed "
                         f"{'in place ' if in_place else ''}after {name_of(node)} "
                         f"was computed from it; {kept if used_after(nodes, p) else ''}"
                         "run the forward pass again"

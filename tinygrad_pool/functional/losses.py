@@ -112,7 +112,7 @@ def binary_cross_entropy(
 ) -> Value:
     """Average −t ln p − (1 − t) ln(1 − p) for probabilities p; a logarithm is at least −100.
 
-    ∂E/∂p_i = (p_i − t_i) / (p_i (1 − p_i)) / n, the divisor at least 1e−12
+    ∂E/∂p_i = (p_i − t_i) / (p_i (1 − p_i)) / n, the divisor at least 10⁻¹²
 
     binary_cross_entropy_with_logits takes what comes before a sigmoid, and loses no digits.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.derivatives.candidates import Candidates, candidates_of
+from tinygrad_pool.derivatives.candidates import Candidates, candidates_of, links_of
 from tinygrad_pool.derivatives.sparse_jacobian import pooling_weights
 from tinygrad_pool.derivatives.ties import affects_gradient, random_tangents, tied_units
 from tinygrad_pool.engine.context import with_graph
@@ -22,6 +22,7 @@ from tinygrad_pool.formatting import Table, shape
 from tinygrad_pool.pooling_as_weights.weight_layers import operations_of
 from tinygrad_pool.rules.sparse_weights import Weights
 from tinygrad_pool.rules.tie_breaking import Mask
+from tinygrad_pool.rules.traits import traits_of
 
 if TYPE_CHECKING:
     from graphviz import Digraph
@@ -84,7 +85,7 @@ class Comparison(NamedTuple):
     ) -> Digraph:
         """Draw a window, and others that its winner takes part in, in both networks side by side.
 
-        `node` is one of the layers that choose a winner, by default the first but ReLUs; `unit` is
+        `node` is one of the layers, by default the first that chooses a winner but ReLUs; `unit` is
         the flat index of the window, by default one whose winner won most windows, and of these
         the one that most error arrives at. `narrow` draws that window alone, and one network above
         the other, as it fits a phone. `theme` is "light" or "dark".
@@ -94,15 +95,15 @@ class Comparison(NamedTuple):
         from tinygrad_pool.drawing.theme import in_theme
         from tinygrad_pool.pooling_as_weights.side_by_side import draw_side_by_side
 
-        choosing = [c for layer in self.layers if (c := candidates_of(layer.node))]
-        choosing.sort(key=lambda c: c.node.op == "relu")
-        chosen = [c for c in choosing if node is None or c.node is node]
+        layers = [links for layer in self.layers if (links := links_of(layer.node))]
+        layers.sort(key=lambda c: c.node.op == "relu" or 2 * (not traits_of(c.node.rule).chooses))
+        chosen = [links for links in layers if node is None or links.node is node]
         if not chosen:
             what = name_of(node) if isinstance(node, Node) else repr(node)
             raise OptionError(
-                "draw: nothing in this network chooses a winner"
+                "draw: no max, ReLU or average pool in this network has a unit"
                 if node is None
-                else f"draw: {what:.80} is not one of the layers that choose a winner"
+                else f"draw: {what:.80} is not one of the layers of weights"
             )
         node = next(layer.node for layer in self.layers if layer.node is chosen[0].node)
         g = np.reshape(self.gradients[node], -1)
@@ -121,8 +122,8 @@ class Comparison(NamedTuple):
         title = (
             f"Nodes: {len(self.differences):,}; layers of weights: {len(self.layers):,}; "
             f"data and gradients {verdict} (largest differences {worst[0]:.3g} and {worst[1]:.3g})."
-            f"\nExact while no unit below these layers moves by more than {_length(self.radius)}."
         )
+        title += f"\nThe weights {_how_far(self.radius)}." if self.layers else ""
         several = len(self.layers) > ROWS
         groups = [list(g) for _, g in groupby(sorted(self.layers, key=_kind), _kind)]
         shown = groups if several else [[layer] for layer in self.layers]
@@ -159,7 +160,7 @@ def compare_weight_layer(loss: Value, gradient: Any = None) -> Comparison:
     where they are equal to 32 units in the last place of the largest, in the lowest precision of
     the graph. No `.grad` changes. `gradient` is what arrives at an array.
 
-    The picture is exact while no unit below a layer moves by more than the `radius`: half of the
+    The picture is exact while all units below a layer move by less than the `radius`: half of the
     smallest margin between a winner and the next, or at a ReLU, whose 0 does not move, the distance
     from it.
 
@@ -257,6 +258,14 @@ def _equal(a: Any, b: Any, slack: float) -> bool:
 
 def _kind(layer: WeightLayer) -> tuple[str, str]:
     return layer.node.about.scope, layer.node.op
+
+
+def _how_far(radius: float) -> str:
+    if radius == 0:
+        return "can change with any move: units tie"
+    if radius == np.inf:
+        return "stay the same however far the units below these layers move"
+    return f"stay the same while all units below these layers move by less than {_length(radius)}"
 
 
 def _length(radius: float) -> str:

@@ -10,7 +10,7 @@ from tinygrad_pool.engine.data import abs_difference
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import GraphError
-from tinygrad_pool.formatting import Table, number
+from tinygrad_pool.formatting import Table, counted, number
 from tinygrad_pool.recording.matching import matched, own_name
 from tinygrad_pool.recording.moved_winners import Moved, moved_between
 from tinygrad_pool.recording.recording import Recording, record
@@ -53,11 +53,12 @@ class Difference(NamedTuple):
         if not self.rows:
             return Table("Not compared: no node is known to be in both passes.", (), [])
         if not rows:
-            return Table(f"No difference: {len(self.rows):,} nodes have equal numbers.", (), [])
+            return Table(f"No difference in {counted(len(self.rows), 'node')}.", (), [])
         data = sum(_far(row.before, row.after) > 0 for row in rows)
         grads = sum(_far(row.grad_before, row.grad_after) > 0 for row in rows)
         return Table(
-            f"Of {len(self.rows):,} nodes, {data:,} have other data, {grads:,} another gradient:",
+            f"Of {counted(len(self.rows), 'node')}, {data:,} {'has' if data == 1 else 'have'} "
+            f"other data, {grads:,} another gradient:",
             ("node", "data", "gradient"),
             [
                 (r.name, _cell(r.before, r.after), _cell(r.grad_before, r.grad_after))
@@ -74,7 +75,9 @@ class Difference(NamedTuple):
                 more = ", …" if len(names) > LISTED else ""
                 lines.append(f"only in the {which} pass: {', '.join(names[:LISTED])}{more}")
         if self.left_out:
-            lines.append(f"not compared: {self.left_out:,} nodes without a name or a partner")
+            lines.append(
+                f"not compared: {counted(self.left_out, 'node')} without a name or a partner"
+            )
         return lines
 
     def __str__(self) -> str:

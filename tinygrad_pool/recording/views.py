@@ -63,7 +63,7 @@ def where(recording: Trace) -> str:
         g = recording.gradients[node]
         lines.append(f"{mark} {title(recording, node)} gets {on_a_line(g)}")
     if len(path) > len(lines):
-        lines.insert(ENDS, f"   … {len(path) - len(lines):,} nodes")
+        lines.insert(ENDS, f"   … {counted(len(path) - len(lines), 'node')}")
     return "\n".join(lines)
 
 

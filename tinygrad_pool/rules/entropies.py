@@ -20,7 +20,7 @@ def binary_cross_entropy(p: Array, t: Array) -> tuple[Array, Backward]:
     """Compare probabilities p with targets t, elementwise; a logarithm is at least −100.
 
     y = −t ln p − (1 − t) ln(1 − p)
-    ∂E/∂p = g (p − t) / (p (1 − p)), the divisor at least 1e−12     ∂E/∂t = g (ln(1 − p) − ln p)
+    ∂E/∂p = g (p − t) / (p (1 − p)), the divisor at least 10⁻¹²     ∂E/∂t = g (ln(1 − p) − ln p)
 
     >>> y, backward = binary_cross_entropy(0.5, 1.0)
     >>> round(y, 4), backward(1.0)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.errors import ShapeError, ToolError
+from tinygrad_pool.formatting import counted, number
 from tinygrad_pool.rules.arguments import Shape, flag
 from tinygrad_pool.rules.primitive import primitive
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
@@ -69,7 +70,15 @@ class Weights:
         """Send x through the links: an array of x's shape, a flat one, or columns of flat ones.
 
         A link of weight 1 copies; a unit without links is 0; several links add up in their order.
+        Of two layers in a row, W2 @ W1 is the one that does the same, without links of weight 0.
+
+        >>> W1 = Weights(np.array([0, 1]), np.array([2, 0]), np.array([1.0, 1.0]), (2,), (3,))
+        >>> W2 = Weights(np.array([0]), np.array([1]), np.array([5.0]), (1,), (2,))
+        >>> (W2 @ W1).links()
+        [(0, 0, 5.0)]
         """
+        if isinstance(x, Weights):
+            return self._after(x)
         if isinstance(x, list | tuple):
             x = np.asarray(x)
         units, cells = self.shape
@@ -84,6 +93,31 @@ class Weights:
             f"weights: {units} × {cells} weights need an operand of shape {self.x_shape}, "
             f"({cells},) or ({cells}, n), got {shape}"
         )
+
+    def _after(self, first: Weights) -> Weights:
+        """Join each link with the links of `first` to its cell, and add up those that are alike."""
+        (units, cells), (n, m) = self.shape, first.shape
+        if cells != n:
+            raise ShapeError(
+                f"weights: {units} × {cells} weights need weights of {counted(cells, 'unit')} "
+                f"before them, got {n} × {m} weights"
+            )
+        second, first = self.carrying(), first.carrying()
+        order = np.argsort(first.unit, kind="stable")
+        start = np.searchsorted(first.unit, second.cell, sorter=order)
+        several = np.searchsorted(first.unit, second.cell, "right", sorter=order) - start
+        after = np.repeat(np.arange(len(several)), several)
+        skipped = np.cumsum(several) - several - start
+        before = order[np.arange(len(after)) - np.repeat(skipped, several)]
+        places = second.unit[after] * m + first.cell[before]
+        place, at = np.unique(places, return_inverse=True)
+        weight = np.zeros(place.shape, np.result_type(second.weight, first.weight))
+        np.add.at(weight, at, second.weight[after] * first.weight[before])
+        unit, cell = np.divmod(place, max(m, 1))
+        return Weights(unit, cell, weight, self.y_shape, first.x_shape)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.asarray(self.dense(), dtype)
 
     def dense(self) -> NDArray[Any]:
         """Write out the whole matrix, (units, cells)."""
@@ -133,7 +167,7 @@ class Weights:
         others = len(self.weight) - ones - zeros
         counts = [(ones, "weight 1"), (zeros, "weight 0"), (others, "other weights")]
         listed = ", ".join(f"{n} of {what}" for n, what in counts if n) or "none"
-        return f"Weights({units} units × {cells} cells, links: {listed})"
+        return f"Weights({counted(units, 'unit')} × {counted(cells, 'cell')}, links: {listed})"
 
     def __str__(self) -> str:
         """Show a small layer as the matrix that it is: a dot is a link of weight 0, a gap is none.
@@ -150,7 +184,7 @@ class Weights:
         """Write the matrix of a small layer line by line."""
         rows = [[""] * self.shape[1] for _ in range(self.shape[0])]
         for unit, cell, weight in zip(self.unit, self.cell, self.weight, strict=True):
-            rows[unit][cell] = f"{weight:.3g}" if weight else "·"
+            rows[unit][cell] = number(weight, digits=3) if weight else "·"
         wide = 1 + max((len(text) for row in rows for text in row), default=0)
         return ["".join(text.rjust(wide) for text in row).rstrip() for row in rows]
 
