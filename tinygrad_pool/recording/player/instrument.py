@@ -12,10 +12,10 @@ from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import plain
 from tinygrad_pool.javascript import program_of
 from tinygrad_pool.javascript.tracing import as_json
-from tinygrad_pool.recording.chain_rule import symbol_of
 from tinygrad_pool.recording.forks import deciding
 from tinygrad_pool.recording.ledger import UNDERFLOW, flat
 from tinygrad_pool.recording.source import quoted
+from tinygrad_pool.recording.symbols import symbol_of
 from tinygrad_pool.recording.trace import Trace
 from tinygrad_pool.rules.arithmetic import power
 from tinygrad_pool.rules.elementwise import relu
