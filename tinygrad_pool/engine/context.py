@@ -60,10 +60,11 @@ class About(NamedTuple):
 class Setting:
     """Whether operations record a graph, whether they guard it, and what they write beside it.
 
-    `plain` is what each operation asks first: a graph is recorded, and nothing is guarded.
+    `plain` is what each operation asks first: a graph is recorded, and nothing is guarded. `rule`
+    names a user's rule that runs on Values.
     """
 
-    __slots__ = ("about", "checked", "frames", "graph", "plain", "traced")
+    __slots__ = ("about", "checked", "frames", "graph", "plain", "rule", "traced")
 
     def __init__(
         self,
@@ -72,9 +73,10 @@ class Setting:
         traced: bool = False,
         about: About = About(),  # noqa: B008  # a NamedTuple
         frames: bool = False,
+        rule: str = "",
     ) -> None:
         self.graph, self.checked, self.traced, self.about = graph, checked, traced, about
-        self.frames = frames
+        self.frames, self.rule = frames, rule
         self.plain = graph and not checked
 
 
@@ -238,6 +240,13 @@ def scope(name: str) -> Iterator[None]:
 
 
 @contextmanager
+def on_values(rule: str) -> Iterator[None]:
+    """Run a user's rule on Values: whoever takes one of them for a number loses the graph."""
+    with _changed(rule=rule):
+        yield
+
+
+@contextmanager
 def made_at(scope: str, line: Line | None) -> Iterator[None]:
     """Say in which scope the nodes inside are, and which line of source they stand for, if one.
 
@@ -277,7 +286,7 @@ def text(given: object, what: str) -> str:
 @contextmanager
 def _changed(**changes: Any) -> Iterator[None]:
     now = SETTING.get()
-    kept = {name: getattr(now, name) for name in ("graph", "checked", "traced", "about", "frames")}
+    kept = {name: getattr(now, name) for name in Setting.__slots__ if name != "plain"}
     token = SETTING.set(Setting(**kept | changes))
     try:
         yield
