@@ -123,7 +123,8 @@ OF_MODULES = _by_name(
         "jacfwd": "tg.jacobian(lambda x: x * w)(x)",
         "vmap": "x * y  # operations broadcast: the batch is an axis",
         "jit compile": "tg.unroll(loss)",
-        "inference_mode enable_grad set_grad_enabled": "tg.no_grad()",
+        "inference_mode set_grad_enabled": "tg.no_grad()",
+        "enable_grad": "there is none here; a graph is recorded where no tg.no_grad() is around",
         **{name: f"np.{name}" for name in ("float16", "float32", "float64")},
         "cuda device": "there are no devices",
         "MultiStepLR MultiplicativeLR ConstantLR LinearLR PolynomialLR CyclicLR OneCycleLR "
