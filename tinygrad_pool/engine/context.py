@@ -62,9 +62,12 @@ class Setting:
 
     `plain` is what each operation asks first: a graph is recorded, and nothing is guarded. `rule`
     names a user's rule that runs on Values.
+
+    `outer` holds again where the block of this one ends. Blocks of generators may end in another
+    order than they began; one that has `ended` before those in it is passed over then.
     """
 
-    __slots__ = ("about", "checked", "frames", "graph", "plain", "rule", "traced")
+    __slots__ = ("about", "checked", "ended", "frames", "graph", "outer", "plain", "rule", "traced")
 
     def __init__(
         self,
@@ -74,10 +77,12 @@ class Setting:
         about: About = About(),  # noqa: B008  # a NamedTuple
         frames: bool = False,
         rule: str = "",
+        outer: Any = None,
     ) -> None:
         self.graph, self.checked, self.traced, self.about = graph, checked, traced, about
         self.frames, self.rule = frames, rule
         self.plain = graph and not checked
+        self.outer, self.ended = outer, False
 
 
 SETTING: ContextVar[Setting] = ContextVar("SETTING", default=Setting())  # noqa: B039  # never changed
@@ -285,10 +290,18 @@ def text(given: object, what: str) -> str:
 
 @contextmanager
 def _changed(**changes: Any) -> Iterator[None]:
-    now = SETTING.get()
-    kept = {name: getattr(now, name) for name in Setting.__slots__ if name != "plain"}
-    token = SETTING.set(Setting(**kept | changes))
+    outer = SETTING.get()
+    kept = {name: getattr(outer, name) for name in _KEPT}
+    inner = Setting(**kept | changes, outer=outer)
+    SETTING.set(inner)
     try:
         yield
     finally:
-        SETTING.reset(token)
+        inner.ended = SETTING.get() is not inner
+        if not inner.ended:
+            while outer.ended:
+                outer = outer.outer
+            SETTING.set(outer)
+
+
+_KEPT = ("graph", "checked", "traced", "about", "frames", "rule")
