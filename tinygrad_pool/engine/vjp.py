@@ -110,7 +110,7 @@ def unbroadcast(node: Node, i: int, p: Any, c: Any) -> Any:
     """Bring a contribution to its operand's shape and dtype: sum where the operand was repeated."""
     if c is None or not isinstance(p, Node):
         return None
-    if not isinstance(c, Node) and getattr(getattr(c, "dtype", None), "kind", None) != "f":
+    if not isinstance(c, Node | np.floating) and (type(c) is not np.ndarray or c.dtype.kind != "f"):
         c = to_data(c, f"{node.op}: the contribution to operand {i}")
     shape = np.shape(c)
     if shape != p.shape:
