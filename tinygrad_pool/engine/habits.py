@@ -146,6 +146,9 @@ OF_NETWORKS = _by_name(
     {
         "register_parameter": "setattr(net, name, tg.Value(numbers))",
         "add_module register_module": "setattr(net, name, nn.Linear(3, 2))",
+        "register_forward_hook register_full_backward_hook": (
+            "[s for s in tg.backward_steps(loss) if s.node.about.scope == name]"
+        ),
         "to cpu cuda compile": "net  # there are no devices",
         "double": "nn.Linear(3, 2, dtype=np.float64)",
         "float": "nn.Linear(3, 2, dtype=np.float32)",
