@@ -293,15 +293,18 @@ def _changed(**changes: Any) -> Iterator[None]:
     outer = SETTING.get()
     kept = {name: getattr(outer, name) for name in _KEPT}
     inner = Setting(**kept | changes, outer=outer)
-    SETTING.set(inner)
     try:
+        SETTING.set(inner)
         yield
     finally:
-        inner.ended = SETTING.get() is not inner
-        if not inner.ended:
+        token = SETTING.set(outer)  # at once: whatever is before it may be interrupted
+        if token.old_value is not inner:
+            inner.ended = True
+            SETTING.reset(token)
+        else:
             while outer.ended:
                 outer = outer.outer
-            SETTING.set(outer)
+                SETTING.set(outer)
 
 
 _KEPT = ("graph", "checked", "traced", "about", "frames", "rule")
