@@ -240,7 +240,14 @@ class TestAFolder:
             fail()
 
 
-@pytest.mark.parametrize("path", [3, None, b"run.svg", ["a.svg"]])
+class OfBytes:
+    """A path as an entry of os.scandir(b".") is."""
+
+    def __fspath__(self):
+        return b"run.svg"
+
+
+@pytest.mark.parametrize("path", [3, None, b"run.svg", ["a.svg"], OfBytes()])
 def test_what_is_no_path_is_said(path):
     y = tg.Value(1.0).exp()
     for write in (lambda p: tg.render(y, p), tg.record(y).to_html, tg.nn.Linear(1, 1).save):

@@ -94,7 +94,7 @@ def path_of(path: object) -> Path:
     Traceback (most recent call last):
     tinygrad_pool.errors.OutputError: a file needs a path, got 3
     """
-    if not isinstance(path, str | os.PathLike):
+    if not isinstance(path, str | os.PathLike) or isinstance(os.fspath(path), bytes):
         raise OutputError(f"a file needs a path, got {path!r:.80}")
     return Path(path)
 

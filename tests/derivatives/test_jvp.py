@@ -6,7 +6,7 @@ import pytest
 import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.derivatives.jvp import jvp
-from tinygrad_pool.errors import GraphError
+from tinygrad_pool.errors import GraphError, RuleError
 
 
 def assert_adjoint(y, leaves):
@@ -101,3 +101,16 @@ def test_data_that_changed_since_is_an_error():
     x.data = [3.0, 4.0]
     with pytest.raises(GraphError, match="changed"):
         jvp(y, {})
+
+
+def keeps_the_largest(x):
+    on = x == np.max(x)
+    return np.where(on, x, 0.0), lambda g: (np.where(on, g, 0.0),)
+
+
+def test_through_a_rule_that_sends_other_numbers_on_values_they_are_those_of_its_links():
+    x = Value([2.0, 3.0])
+    y = tg.lift(keeps_the_largest)(x)
+    assert jvp(y, {x: np.array([5.0, 7.0])})[y].tolist() == [0.0, 7.0]
+    with pytest.raises(RuleError, match="keeps_the_largest: on Values"):
+        tg.jvp(tg.lift(keeps_the_largest), (np.array([2.0, 3.0]),), (np.array([5.0, 7.0]),))

@@ -208,3 +208,34 @@ class TestTraced:
         monkeypatch.setattr("tinygrad_pool.engine.context._PACKAGE", "")
         with tg.traced():
             assert Value(2.0).about.line is None
+
+
+def in_a_block():
+    with tg.no_grad(), tg.scope("a"):
+        yield from range(2)
+
+
+def test_blocks_of_generators_end_whatever_their_order():
+    before = SETTING.get()
+    for _ in zip(in_a_block(), in_a_block(), in_a_block(), strict=False):
+        assert not SETTING.get().graph
+    assert SETTING.get() is before
+    first, second, third = in_a_block(), in_a_block(), in_a_block()
+    assert [next(first), next(second), next(third)] == [0, 0, 0]
+    second.close()
+    first.close()
+    assert not SETTING.get().graph
+    third.close()
+    assert SETTING.get() is before
+
+
+def test_a_block_may_end_in_another_context_and_what_began_there_goes_on():
+    before = SETTING.get()
+    generator = in_a_block()
+    contextvars.Context().run(next, generator)
+    generator.close()
+    assert SETTING.get() is before
+    with tg.no_grad():
+        inherited = contextvars.copy_context()
+    inherited.run(lambda: list(in_a_block()))
+    assert not inherited[SETTING].graph

@@ -117,6 +117,19 @@ def test_a_leaf_copies_and_pickles_with_all_it_has(how, data, kind):
     assert np.all(v.grad == 3.0)
 
 
+class Measured(Value):
+    def __init__(self, data, *, unit):
+        super().__init__(data, label="length")
+        self.unit = unit
+
+
+@pytest.mark.parametrize("how", [copy.copy, copy.deepcopy, lambda v: pickle.loads(pickle.dumps(v))])
+def test_a_leaf_copies_whatever_its_class_asks_for(how):
+    twin = how(Measured([1.0, 2.0], unit="m"))
+    assert isinstance(twin, Measured)
+    assert (twin.data.tolist(), twin.unit, twin.label) == ([1.0, 2.0], "m", "length")
+
+
 def test_modules_and_optimisers_pickle():
     net = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(3, 1))
     descent = optim.Adam(net.parameters(), lr=0.1)

@@ -88,8 +88,28 @@ class TestLift:
 
     @pytest.mark.parametrize("rule", [3, None, "exp", partial(pow, 2), max, Value(1.0)])
     def test_only_a_function_can_be_lifted(self, rule):
-        with pytest.raises(RuleError, match="lift: needs a rule, a function with a name, got"):
+        with pytest.raises(RuleError, match=r"lift: needs .* got .*; def rule.x.: return it"):
             tg.lift(rule)
+
+    @pytest.mark.parametrize("masked", ["result", "contribution"])
+    def test_a_rule_with_masked_arrays_is_told_to_fill_them(self, masked):
+        def hidden(x):
+            y = np.ma.masked_less(x, 2.0) if masked == "result" else x * 2.0
+            return y, lambda g: (np.ma.masked_less(g, 2.0),)
+
+        with pytest.raises(DataError, match=r"hidden.*: masked elements have no number; fill them"):
+            tg.lift(hidden)(Value([1.0, 2.0])).sum().backward()
+
+    def test_a_contribution_that_is_a_matrix_is_an_array_for_the_closures_below(self):
+        class Matrix(np.ndarray):
+            __mul__ = __rmul__ = np.ndarray.__matmul__
+
+        def matrices(x):
+            return x * 2.0, lambda g: ((g * 2.0).view(Matrix),)
+
+        x = Value(np.eye(2) + 1.0)
+        tg.lift(matrices)(x * x).sum().backward()
+        assert x.grad.tolist() == [[8.0, 4.0], [4.0, 8.0]]
 
     def test_an_operation_is_not_lifted_again(self):
         with pytest.raises(RuleError, match="lift: exp is an operation already"):

@@ -1,12 +1,14 @@
 """What a node's closure makes of a gradient."""
 
+import math
+
 import numpy as np
 import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.engine.vjp import vjp, vjp_by_operand
-from tinygrad_pool.errors import GraphError, RuleError
+from tinygrad_pool.errors import GraphError, RuleError, UnsupportedError
 
 
 def test_a_vjp_has_the_shape_and_the_dtype_of_each_operand_and_none_of_a_constant():
@@ -54,3 +56,51 @@ def test_an_error_of_arithmetic_is_named_whatever_the_numbers_are(x):
     with pytest.raises(ZeroDivisionError) as raised:
         y.sum().backward()
     assert raised.value.__notes__ == ["in the backward closure of the refusing node"]
+
+
+def by_math(x):
+    def by_math_backward(g):
+        to_x = g / (1 + math.exp(-x))
+        return (to_x,)
+
+    return np.log1p(np.exp(x)), by_math_backward
+
+
+def by_item(x):
+    return np.exp(x), lambda g: (g * np.exp(x.item()),)
+
+
+def all_by_math(x):
+    return math.exp(x), lambda g: (g * np.exp(x),)
+
+
+@pytest.mark.parametrize("rule", [by_math, by_item, all_by_math])
+def test_a_rule_of_ones_own_that_takes_a_value_for_a_number_has_no_second_derivative(rule):
+    x = Value(np.float64(2.0), label="x")
+    y = tg.lift(rule)(x) * x
+    with pytest.raises(UnsupportedError, match=rf"{rule.__name__}: .* np\.exp for math\.exp"):
+        tg.grad(y, x, create_graph=True)
+    y.backward()
+    assert float(x) == 2.0
+    assert math.exp(x) == math.exp(2.0)
+
+
+def equals(x):
+    y = np.max(x)
+    on = x == y
+    return y, lambda g: (np.where(on, g, 0.0),)
+
+
+def draws(x):
+    k = np.random.default_rng().random(np.shape(x))
+    return x * k, lambda g: (g * k,)
+
+
+@pytest.mark.parametrize("rule", [equals, draws])
+@pytest.mark.parametrize("data", [2.0, [2.0, 3.0]])
+def test_a_rule_of_ones_own_that_sends_other_numbers_on_values_is_named(rule, data):
+    x = Value(data, label="x")
+    y = tg.lift(rule)(x).sum() ** 2
+    with pytest.raises(RuleError, match=f"{rule.__name__}: .* np.equal"):
+        tg.grad(y, x, create_graph=True)
+    tg.grad(y, x)

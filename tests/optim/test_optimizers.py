@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from itertools import product
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from tinygrad_pool import Value, nn, optim
 from tinygrad_pool.errors import DataError, GraphError, OptionError, ShapeError
 from tinygrad_pool.optim import SGD, Adam, AdamW, optimizers
+from tinygrad_pool.optim.lr_scheduler import StepLR
 
 
 def test_sgd_follows_the_gradient():
@@ -429,3 +431,42 @@ def test_a_name_of_another_library_says_what_to_write_here():
 def test_pytorchs_ways_of_calling_are_answered(call, said):
     with pytest.raises(OptionError, match=said):
         call(SGD([Value(1.0)], lr=0.1))
+
+
+class Averaging(SGD):
+    """Follow the mean of the gradients so far."""
+
+    def _move(self, kept, g):
+        kept["total"] = kept.get("total", 0.0) + g
+        kept["step"] = kept.get("step", 0) + 1
+        return self.lr * kept["total"] / kept["step"]
+
+
+class Listed(Averaging):
+    _known = MappingProxyType({"step": "", "total": ""})
+
+
+def test_what_an_optimizer_of_ones_own_keeps_is_saved_or_named():
+    w, twin = Value([1.0, 2.0]), Value([1.0, 2.0])
+    w.grad = 1.0
+    own = Averaging([w], lr=0.5)
+    assert "momentum" in own.state_dict()
+    own.step()
+    with pytest.raises(OptionError, match=r"Averaging: keeps \['step', 'total'\], which"):
+        own.state_dict()
+    listed, loaded = Listed([w], lr=0.5), Listed([twin])
+    listed.step()
+    loaded.load_state_dict(listed.state_dict())
+    twin.data, twin.grad = w.data.copy(), w.grad
+    listed.step()
+    loaded.step()
+    assert twin.data.tolist() == w.data.tolist() == [-0.5, 0.5]
+
+
+def test_the_repr_shows_the_options():
+    optimizer = Adam([Value(1.0)], lr=0.5)
+    said = "Adam(lr=0.5, weight_decay=0.0, betas=(0.9, 0.999), eps=1e-08, amsgrad=False)"
+    assert repr(optimizer) == said
+    schedule = StepLR(optimizer, 3)
+    shown = f"StepLR(step_size=3, gamma=0.1, optimizer={said}, base_lr=0.5, last_epoch=0)"
+    assert repr(schedule) == shown

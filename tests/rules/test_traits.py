@@ -127,11 +127,23 @@ def test_what_only_moves_has_each_cell_once(rule):
     [
         ({"foo": "x"}, r"no trait 'foo' \(traits: sparsity, unit, sign"),
         ({"sign": 3}, "sign must be text, got 3"),
+        ({"paid": "x"}, "paid must be three texts, for PyTorch, JAX and TensorFlow, got 'x'"),
+        ({"paid": ("x", "y", 3)}, "paid must be text, got 3"),
     ],
 )
 def test_a_trait_that_there_is_not_or_that_is_no_text_is_refused(more, message):
     with pytest.raises(OptionError, match=f"with_traits: {message}"):
         with_traits("elementwise", **more)
+
+
+def test_who_is_paid_at_a_tie_in_three_libraries_is_told_of_a_rule_of_ones_own(table):
+    @with_traits("elementwise", "largest", paid=("half each", "half each", "the first"))
+    def larger(x, w):
+        on = x >= w
+        return np.where(on, x, w), lambda g: (np.where(on, g, 0.0), np.where(on, 0.0, g))
+
+    tied = tg.lift(larger)(Value([1.0, 2.0], label="a"), Value([1.0, 0.0], label="b"))
+    assert "half each" in str(tg.find_ties(tied))
 
 
 def test_traits_are_those_of_a_rule_and_not_of_its_operation():

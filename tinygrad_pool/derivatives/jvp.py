@@ -13,10 +13,9 @@ from tinygrad_pool.engine.context import with_graph
 from tinygrad_pool.engine.gradients import grad
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.rerun import run_forward
-from tinygrad_pool.engine.running import run_again
 from tinygrad_pool.engine.staleness import check_not_stale
 from tinygrad_pool.engine.value import Value
-from tinygrad_pool.engine.vjp import vjp_by_operand
+from tinygrad_pool.engine.vjp import closure_on_values, vjp_by_operand
 from tinygrad_pool.errors import TinygradPoolError
 from tinygrad_pool.rules.rule import Contributions
 
@@ -56,9 +55,9 @@ def _push_forward(node: Node, tangents: list[Any]) -> Any:
         sent = vjp_by_operand(node, np.ones(node.shape, node.dtype))
         return np.reshape(sum(map(np.sum, _products(sent, tangents))), node.shape)
     operands = [Value(p._numbers) if isinstance(p, Node) else p for p in node.parents]
-    g = Value(np.zeros(node.shape))
+    g = Value(np.ones(node.shape))
     try:
-        sent = run_again(node, operands)[1](g)
+        sent = closure_on_values(node, operands)(g)
         sums = [np.sum(product) for product in _products(sent, tangents)]
         return grad(sum(sums[1:], sums[0]), g)[0] if sums else np.zeros(node.shape)
     except (TinygradPoolError, AttributeError, TypeError):  # a user's rule, for arrays only

@@ -145,7 +145,7 @@ def jvp(
     pairs = _paired("jvp: a tangent", found.xs, tangents)
 
     def pushed(y: Value) -> Any:
-        g = Value(np.zeros(y.shape, y.dtype) if y.shape else y.data)
+        g = Value(np.ones(y.shape, y.dtype) if y.shape else type(y.data)(1))
         sent = gradients(y, wanted, g, create_graph=True)
         moves = [np.sum(c * t) for c, (_, t) in zip(sent, pairs, strict=True)]
         return gradients(reduce(add, moves), [g], create_graph=found.graph)[0]

@@ -60,10 +60,14 @@ class About(NamedTuple):
 class Setting:
     """Whether operations record a graph, whether they guard it, and what they write beside it.
 
-    `plain` is what each operation asks first: a graph is recorded, and nothing is guarded.
+    `plain` is what each operation asks first: a graph is recorded, and nothing is guarded. `rule`
+    names a user's rule that runs on Values.
+
+    `outer` holds again where the block of this one ends. Blocks of generators may end in another
+    order than they began; one that has `ended` before those in it is passed over then.
     """
 
-    __slots__ = ("about", "checked", "frames", "graph", "plain", "traced")
+    __slots__ = ("about", "checked", "ended", "frames", "graph", "outer", "plain", "rule", "traced")
 
     def __init__(
         self,
@@ -72,10 +76,13 @@ class Setting:
         traced: bool = False,
         about: About = About(),  # noqa: B008  # a NamedTuple
         frames: bool = False,
+        rule: str = "",
+        outer: Any = None,
     ) -> None:
         self.graph, self.checked, self.traced, self.about = graph, checked, traced, about
-        self.frames = frames
+        self.frames, self.rule = frames, rule
         self.plain = graph and not checked
+        self.outer, self.ended = outer, False
 
 
 SETTING: ContextVar[Setting] = ContextVar("SETTING", default=Setting())  # noqa: B039  # never changed
@@ -238,6 +245,13 @@ def scope(name: str) -> Iterator[None]:
 
 
 @contextmanager
+def on_values(rule: str) -> Iterator[None]:
+    """Run a user's rule on Values: whoever takes one of them for a number loses the graph."""
+    with _changed(rule=rule):
+        yield
+
+
+@contextmanager
 def made_at(scope: str, line: Line | None) -> Iterator[None]:
     """Say in which scope the nodes inside are, and which line of source they stand for, if one.
 
@@ -276,10 +290,21 @@ def text(given: object, what: str) -> str:
 
 @contextmanager
 def _changed(**changes: Any) -> Iterator[None]:
-    now = SETTING.get()
-    kept = {name: getattr(now, name) for name in ("graph", "checked", "traced", "about", "frames")}
-    token = SETTING.set(Setting(**kept | changes))
+    outer = SETTING.get()
+    kept = {name: getattr(outer, name) for name in _KEPT}
+    inner = Setting(**kept | changes, outer=outer)
     try:
+        SETTING.set(inner)
         yield
     finally:
-        SETTING.reset(token)
+        token = SETTING.set(outer)  # at once: whatever is before it may be interrupted
+        if token.old_value is not inner:
+            inner.ended = True
+            SETTING.reset(token)
+        else:
+            while outer.ended:
+                outer = outer.outer
+                SETTING.set(outer)
+
+
+_KEPT = ("graph", "checked", "traced", "about", "frames", "rule")

@@ -32,9 +32,10 @@ def deep_copy(root: Node, memo: dict[int, Any]) -> Any:
 
 
 def _leaf(node: Any, memo: dict[int, Any]) -> Any:
-    twin = type(node)(node._numbers)
+    make, (kind,), (given, grad, own) = node.__reduce_ex__(4)
+    twin = make(kind)
+    twin.__setstate__((given, grad, copy.deepcopy(own, memo)))
     twin.about, twin.rule, twin.options = node.about, node.rule, node.options
-    vars(twin).update(copy.deepcopy(vars(node), memo))
     return twin
 
 

@@ -109,8 +109,8 @@ def to_result(y: Any, data: Sequence[Any], what: str) -> Data:
         y = to_data(y, what)
         return y if np.ndim(y) else float(y)
     array = np.asarray(y)
-    if array.dtype.kind != "f":
-        return to_data(array, what)
+    if array.dtype.kind != "f" or isinstance(y, np.ma.MaskedArray):
+        return to_data(y, what)
     number: Data = array if array.ndim else array[()]
     return number
 

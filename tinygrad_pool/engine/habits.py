@@ -123,7 +123,8 @@ OF_MODULES = _by_name(
         "jacfwd": "tg.jacobian(lambda x: x * w)(x)",
         "vmap": "x * y  # operations broadcast: the batch is an axis",
         "jit compile": "tg.unroll(loss)",
-        "inference_mode enable_grad set_grad_enabled": "tg.no_grad()",
+        "inference_mode set_grad_enabled": "tg.no_grad()",
+        "enable_grad": "there is none here; a graph is recorded where no tg.no_grad() is around",
         **{name: f"np.{name}" for name in ("float16", "float32", "float64")},
         "cuda device": "there are no devices",
         "MultiStepLR MultiplicativeLR ConstantLR LinearLR PolynomialLR CyclicLR OneCycleLR "
@@ -145,6 +146,9 @@ OF_NETWORKS = _by_name(
     {
         "register_parameter": "setattr(net, name, tg.Value(numbers))",
         "add_module register_module": "setattr(net, name, nn.Linear(3, 2))",
+        "register_forward_hook register_full_backward_hook": (
+            "[s for s in tg.backward_steps(loss) if s.node.about.scope == name]"
+        ),
         "to cpu cuda compile": "net  # there are no devices",
         "double": "nn.Linear(3, 2, dtype=np.float64)",
         "float": "nn.Linear(3, 2, dtype=np.float32)",

@@ -49,6 +49,7 @@ class AnswersPython(Node):
 
     def item(self) -> float:
         """Return the only element as a Python float. Raises ShapeError if there are several."""
+        _refuse_in_rule("item")
         number = _number(self, "item")
         self._take("item")
         return number
@@ -59,6 +60,7 @@ class AnswersPython(Node):
                 "np.mean of an array of Values would lose the graph: "
                 "np.stack(list_of_values) makes one Value of them, which has a mean"
             )
+        _refuse_in_rule("float")
         number = _number(self, "float")
         self._take("float")
         return number
@@ -161,6 +163,15 @@ class AnswersPython(Node):
         raise UnsupportedError(
             "_backward: an operation of your own is a rule, y = tg.lift(rule)(x), "
             "which returns its result and its backward closure"
+        )
+
+
+def _refuse_in_rule(how: str) -> None:
+    """Raise UnsupportedError where a user's rule that runs on Values takes one for a number."""
+    if rule := SETTING.get().rule:
+        raise UnsupportedError(
+            f"{rule}: in a higher-order pass a rule runs on Values, and {how}(x) loses the graph; "
+            "write np.exp for math.exp, and so on"
         )
 
 

@@ -86,7 +86,7 @@ def recovered(
     if isinstance(error, ArithmeticError) and not any(isinstance(d, np.ndarray) for d in data):
         return _on_numpy(rule, data, options)
     if error.__traceback__ is not None and error.__traceback__.tb_next is None:
-        raise RuleError(f"{name}: a rule must return its result and a closure") from error
+        raise RuleError(f"{name}: a rule must return its result and a closure: {error}") from error
     ours = isinstance(error, TinygradPoolError)
     if isinstance(error, ValueError) and not ours and not fits_together(data):
         raise broadcast_error(name, data) from error

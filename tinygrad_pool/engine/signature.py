@@ -82,7 +82,10 @@ def signature_of(rule: Rule) -> Signature:
     Raises RuleError if `rule` is not a function, or is an operation already.
     """
     if not isinstance(rule, FunctionType):
-        raise RuleError(f"lift: needs a rule, a function with a name, got {rule!r:.80}")
+        raise RuleError(
+            f"lift: needs a rule, a function with a name, got {rule!r:.80}; "
+            "def rule(x): return it(x) makes one of a method or a partial"
+        )
     if isinstance(getattr(rule, "signature", None), Signature):
         raise RuleError(f"lift: {rule.__name__} is an operation already")
     function = inspect.unwrap(rule)

@@ -173,12 +173,13 @@ class Leaf(LeafNode, Value):
     __slots__ = ("__dict__",)  # for attributes of yours
 
     def __reduce_ex__(self, _: Any) -> Any:
-        kind = type(self).__bases__[1]  # Value, or a subclass of it
-        return kind, (self._numbers, self.label), (self._grad, vars(self))
+        kind = type(self).__bases__[1]  # Value or a subclass
+        return Value.__new__, (kind,), ((self._numbers, self.label), self._grad, vars(self))
 
-    def __setstate__(self, state: tuple[Any, dict[str, Any]]) -> None:
-        self._grad = state[0]
-        vars(self).update(state[1])
+    def __setstate__(self, state: Any) -> None:
+        Value.__init__(self, *state[0])
+        self._grad = state[1]
+        vars(self).update(state[2])
 
 
 @cache

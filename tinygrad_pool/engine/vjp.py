@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from tinygrad_pool.engine.context import on_values
 from tinygrad_pool.engine.data import dtype_of, same_dtype, to_data, unbroadcast_axes
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.running import data_of, no_closure, run_again
@@ -13,7 +15,7 @@ from tinygrad_pool.engine.staleness import check_not_stale
 from tinygrad_pool.errors import RuleError, TinygradPoolError
 from tinygrad_pool.rules.arguments import Shape
 from tinygrad_pool.rules.reductions import add_up
-from tinygrad_pool.rules.rule import Backward, Contributions
+from tinygrad_pool.rules.rule import Backward, Contributions, is_ours
 from tinygrad_pool.rules.shaping import cast
 
 
@@ -71,14 +73,44 @@ def vjp_on_values(node: Node) -> Backward:
     guard = getattr(node._closure, "guard", None)
     if guard is not None:  # recorded under tg.checked()
         guard()
-    return run_again(node, node.parents)[1]
+    return closure_on_values(node, node.parents)
+
+
+def closure_on_values(node: Node, operands: Sequence[Any]) -> Backward:
+    """Run a node's rule again on Values, and return its closure. A user's is compared.
+
+    Raises RuleError if it sends other numbers than the node's own: `==` of Values is identity.
+    """
+    if is_ours(node.rule):
+        return run_again(node, operands)[1]
+    with on_values(node.op):
+        closure = run_again(node, operands)[1]
+
+    def compared(g: Any) -> Contributions:
+        wanted = vjp(node, *data_of([g]))
+        with on_values(node.op):
+            sent = closure(g)
+        for i, (c, own) in enumerate(zip(data_of(sent), wanted, strict=False)):
+            if not (c is None or own is None or _alike(c, own)):
+                raise RuleError(
+                    f"{node.op}: on Values, as in a higher-order pass, its closure sends {c!r:.80} "
+                    f"to operand {i}, and else {own!r:.80}; np.equal compares numbers, == does "
+                    "not, and random numbers are drawn before the rule"
+                )
+        return sent
+
+    return compared
+
+
+def _alike(a: Any, b: Any) -> bool:
+    return np.shape(a) == np.shape(b) and np.allclose(a, b, equal_nan=True)
 
 
 def unbroadcast(node: Node, i: int, p: Any, c: Any) -> Any:
     """Bring a contribution to its operand's shape and dtype: sum where the operand was repeated."""
     if c is None or not isinstance(p, Node):
         return None
-    if not isinstance(c, Node) and getattr(getattr(c, "dtype", None), "kind", None) != "f":
+    if not isinstance(c, Node | np.floating) and (type(c) is not np.ndarray or c.dtype.kind != "f"):
         c = to_data(c, f"{node.op}: the contribution to operand {i}")
     shape = np.shape(c)
     if shape != p.shape:

@@ -32,6 +32,11 @@ class Saved(ABC):
     def _restore(self, state: Mapping[str, Any]) -> None:
         """Set the state, whose names and shapes fit."""
 
+    def __repr__(self) -> str:
+        own = {name: part for name, part in vars(self).items() if name[0] != "_"}
+        shown = [f"{name}={part!r}" for name, part in own.items() if name != "parameters"]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Set the state from a `state_dict`; nothing changes unless all of it fits.
 

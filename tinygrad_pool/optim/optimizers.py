@@ -37,6 +37,9 @@ class Optimizer(Saved, WithHabits):
 
     Its state is its options and what it keeps of each parameter, "0.exp_avg" of the first: a
     training that is loaded goes on as if it had not stopped, bit for bit.
+
+    One of your own has `_move(kept, g)`, which returns what to subtract from a parameter whose
+    gradient is g. It may keep arrays of that parameter in the dict `kept`, by names of `_known`.
     """
 
     param_groups = Habit("an optimizer", "param_groups")
@@ -86,7 +89,7 @@ class Optimizer(Saved, WithHabits):
         """Compute what to subtract from a part of a parameter whose gradient is g."""
 
     _known: ClassVar[Mapping[str, str]] = MappingProxyType({})
-    """What may be kept, and the option without which it is not."""
+    """What may be kept, and the option without which it is not, or ""."""
 
     def _options(self) -> dict[str, Any]:
         names = [*signature(type(self)).parameters][1:]
@@ -103,6 +106,10 @@ class Optimizer(Saved, WithHabits):
         ['lr', 'momentum', 'dampening', 'weight_decay', 'nesterov', '0.momentum_buffer']
         """
         state = {name: np.array(option) for name, option in self._options().items()}
+        if strange := {name for kept in self._kept.values() for name in kept} - {*self._known}:
+            raise OptionError(
+                f"{type(self).__name__}: keeps {sorted(strange)}, which its _known does not list"
+            )
         for name in self._keeps():
             blocks: dict[int, list[Any]] = {}
             for (i, _), kept in self._kept.items():

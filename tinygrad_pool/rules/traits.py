@@ -171,7 +171,9 @@ def traits_of(rule: Rule | None) -> Traits:
 
 
 def with_traits(sparsity: str = "", unit: str = "", **more: Any) -> Callable[[Function], Function]:
-    """Give a rule of your own its traits, as a decorator: see `Traits`. `gradcheck` checks them.
+    """Give a rule of your own its traits, as a decorator: see `Traits`.
+
+    `gradcheck` checks the sparsity, and takes your word for the rest.
 
     Raises OptionError if there is no such trait, sparsity or unit; RuleError for anything but a
     rule.
@@ -186,7 +188,13 @@ def with_traits(sparsity: str = "", unit: str = "", **more: Any) -> Callable[[Fu
         if trait not in Traits._fields:
             listed = ", ".join(Traits._fields)
             raise OptionError(f"with_traits: no trait {trait!r} (traits: {listed})")
-        text(said, f"with_traits: {trait}")
+        if trait == "paid" and not (isinstance(said, tuple) and len(said) == 3):
+            raise OptionError(
+                "with_traits: paid must be three texts, for PyTorch, JAX and TensorFlow, "
+                f"got {said!r:.80}"
+            )
+        for one in said if trait == "paid" else (said,):
+            text(one, f"with_traits: {trait}")
     traits = Traits(sparsity, unit, **more)
     choice(sparsity, PATTERNS, "with_traits: sparsity")
     choice(unit, UNITS, "with_traits: unit")
