@@ -379,3 +379,12 @@ def test_weights_of_two_layers_are_told_apart():
 def test_what_cannot_be_derived_is_named(ask, error, message):
     with pytest.raises(error, match=message):
         ask(tg.Value(2.0, label="a"))
+
+
+def test_a_constant_among_the_units_of_an_array_is_named():
+    joined = np.append(tg.Value(2.0), 3.0)
+    joined.label = "joined"
+    E = (joined * joined).sum()
+    assert tg.derive(E, joined, 0).value == 4.0
+    with pytest.raises(OptionError, match=r"derive: joined\[1\] is a constant, 3$"):
+        tg.derive(E, joined, 1)

@@ -105,8 +105,9 @@ def derive(
     than 12 paths those that carry something are written, without a factor 0; where these are more
     than 12, too, they are counted, and their sum given. `.latex()` is for slides.
 
-    Raises DataError if `loss` or `v` is not a Value; OptionError if there is no such element, or
-    the loss does not depend on v; ShapeError if the loss is an array, or there are too many units.
+    Raises DataError if `loss` or `v` is not a Value; OptionError if there is no such element, if it
+    is a constant, or if the loss does not depend on v; ShapeError if the loss is an array, or there
+    are too many units.
 
     >>> w, x = Value(0.5, label="w"), Value(3.0, label="x")
     >>> print(derive((w * x).sigmoid(), w))
@@ -127,6 +128,9 @@ def derive(
         if cell not in units.get(v, {}):
             return Derivation(top, name_of_node(v, called), [], 0, 0.0)
         loss, of = units[loss][0], units[v][cell]
+        if not isinstance(of, Node):
+            name, at = name_of_node(v, called) or name_of(v), np.unravel_index(cell, v.shape)
+            raise OptionError(f"derive: {name}{subscript(at)} is a constant, {number(of)}")
         called = _of_units(units, called)
     sums = _sums(loss, of)
     count, slope = sums[loss]
