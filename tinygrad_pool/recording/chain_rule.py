@@ -129,7 +129,7 @@ def derive(
             return Derivation(top, name_of_node(v, called), [], 0, 0.0)
         loss, of = units[loss][0], units[v][cell]
         if not isinstance(of, Node):
-            name, at = name_of_node(v, called) or name_of(v), np.unravel_index(cell, v.shape)
+            name, at = name_of_node(v, called) or v.op, np.unravel_index(cell, v.shape)
             raise OptionError(f"derive: {name}{subscript(at)} is a constant, {number(of)}")
         called = _of_units(units, called)
     sums = _sums(loss, of)
