@@ -220,6 +220,7 @@ def test_a_name_that_pytorch_cannot_hold_is_refused(torch):
         Typed("type").to_torch(x)
 
 
+@pytest.mark.usefixtures("torch")
 def test_a_whole_network_is_in_evaluation_as_it_was():
     net = nn.Sequential(nn.Linear(2, 2, rng=0), nn.ReLU())
     assert not net.eval().to_torch().training
