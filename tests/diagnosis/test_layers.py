@@ -125,3 +125,15 @@ def test_a_gradient_that_is_a_rounding_error_is_not_said_to_vanish():
     scores = np.cos(np.arange(8.0)).reshape(4, 2) @ w
     found = tg.diagnose(tg.softmax(scores).sum() * 0.7, parameters=[w]).findings
     assert [f.kind for f in found] == ["cancels"]
+
+
+def test_an_attention_that_is_sure_is_what_loses_the_gradient_of_its_scores():
+    rng = np.random.default_rng(1)
+    q, k, v = (tg.Value(rng.standard_normal((4, 4)), label=name) for name in "qkv")
+    x = rng.standard_normal((5, 4))
+    scores = (x @ q) @ (x @ k).T * 100.0
+    E = ((tg.softmax(scores, axis=1) @ (x @ v) - 1.0) ** 2).mean()
+    (finding,) = tg.diagnose(E, parameters=[q, k, v]).findings
+    assert (finding.kind, finding.name) == ("vanishing", "q … v")
+    assert finding.why.endswith(": the local derivative of softmax is nearly 0 there")
+    assert "help" not in finding.why

@@ -82,7 +82,7 @@ def layers_of(survey: Survey, gates: list[Gate], slopes: dict[str, Slopes]) -> l
     ]
 
 
-def trend(layers: list[Layer]) -> Iterator[Finding]:
+def trend(survey: Survey, layers: list[Layer]) -> Iterator[Finding]:
     """Report gradients that vanish or explode from the last layer with parameters to the first."""
     held = [layer for layer in layers if layer.of_parameters and layer.size > 0]
     if any(node.ndim > 1 for layer in held for node in layer.nodes):
@@ -99,6 +99,9 @@ def trend(layers: list[Layer]) -> Iterator[Finding]:
     kind, help_ = "vanishing", "steeper activations, larger initial weights or shortcuts help"
     if ratio < 1:
         kind, help_ = "exploding", "smaller initial weights, or clipped gradients, help"
+    else:
+        path = survey.ledger.strongest.gains(survey.loss, first.nodes[0], survey.call)
+        help_ = path.flattest() or help_
     says = (
         f"gradients are {number(max(ratio, 1 / ratio))} times "
         f"{'smaller' if ratio > 1 else 'larger'} in {first.name} than in {last.name}: "

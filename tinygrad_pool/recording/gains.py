@@ -134,7 +134,7 @@ class GainPath:
     def _flat(self, s: Gain, constants: bool) -> str:
         """Write that a local derivative is nearly 0; "" if it is not."""
         of, operands = traits_of(s.node.rule), s.node.parents
-        if of.vanishes and of.sparsity == "elementwise":
+        if of.vanishes and (of.sparsity == "elementwise" or of.unit == "softmax"):
             return f"the local derivative of {s.node.op} is nearly 0"
         others = [p for p in operands if p is not s.below] if of.unit == "product" else []
         if len(others) != 1 or len(operands) != 2:  # a square has none
