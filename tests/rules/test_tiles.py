@@ -1,5 +1,6 @@
 """Tiles: every window seen at every offset, and the way back."""
 
+import pickle
 from itertools import product
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from tinygrad_pool.rules.cells import cells_of
-from tinygrad_pool.rules.tiles import cut, is_whole, tiled, tiles
+from tinygrad_pool.rules.tiles import cut, is_whole, tiled, tiles, wide_of
 from tinygrad_pool.rules.windows import adaptive_windows_of, windows_of
 
 
@@ -96,3 +97,15 @@ def test_what_lies_between_windows_is_set_too(monkeypatch, kernel):
     windows = windows_of("p", 2, kernel, stride=3)
     for _, tile in tiles(windows, (5, 5), 1):
         assert np.isfinite(tile.lay_out(np.ones((1, 5, 5)), 0.0, np.dtype(float))).all()
+
+
+@pytest.mark.parametrize("name", ["f4", "f8", "g"])
+def test_the_dtype_to_compute_with_is_numpys_own_object(name):
+    dtype = np.dtype(name)
+    for equal in (
+        dtype,
+        dtype.newbyteorder("="),
+        dtype.newbyteorder(),
+        pickle.loads(pickle.dumps(dtype)),
+    ):
+        assert wide_of(equal) is dtype

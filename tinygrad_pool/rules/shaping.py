@@ -305,7 +305,7 @@ def astype(x: Array, dtype: Any = np.float64) -> tuple[Array, Backward]:
     dtype('float32')
     """
     try:
-        new = np.dtype(dtype).newbyteorder("=")
+        new = np.dtype(np.dtype(dtype).type)
     except TypeError:
         raise OptionError(f"astype: needs a floating-point dtype, got {dtype!r}") from None
     if new.kind != "f":

@@ -129,10 +129,12 @@ def _few_tiles(
 def wide_of(dtype: Any) -> np.dtype[Any]:
     """Name the dtype to compute with: half precision is slow, overflows, and drops what is small.
 
+    It is NumPy's own object, and no equal one: np.add.at takes 36 times as long for two of these.
+
     >>> wide_of(np.float16), wide_of(np.dtype(">f8"))
     (dtype('float32'), dtype('float64'))
     """
-    return np.dtype(np.float32) if dtype == np.float16 else np.dtype(dtype).newbyteorder("=")
+    return np.dtype(np.float32) if dtype == np.float16 else np.dtype(np.dtype(dtype).type)
 
 
 def cut(shape: Shape, limit: int) -> Iterator[Ranges]:
