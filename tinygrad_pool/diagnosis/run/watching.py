@@ -181,11 +181,14 @@ class Run:
         return str(recording.why(node))
 
     def _large_step(self) -> str:
-        """Tell of the last update, if it was larger than the weights."""
+        """Tell of the last update, if it was larger than the weights; at 0 any one is."""
         last = self._history.last
-        if last is None or not max(last.norms[UPDATE]) > max(last.norms[WEIGHT]):
+        if last is None:
             return ""
-        times = number(max(last.norms[UPDATE]) / max(last.norms[WEIGHT]), digits=3)
+        update, weight = max(last.norms[UPDATE]), max(last.norms[WEIGHT])
+        if not update > weight > 0:
+            return ""
+        times = number(update / weight, digits=3)
         return (
             f"\nupdate {last.step:,} was {times} times as large as the weights: take smaller steps"
         )
