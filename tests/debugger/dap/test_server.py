@@ -197,7 +197,7 @@ class TestWhileItRuns:
         for _ in range(200):
             x = x.tanh()
         client = stand(x)
-        slow = {"name": "tanh", "condition": "sum(range(300_000))", "logMessage": "on the way"}
+        slow = {"name": "tanh", "condition": "sum(range(3_000_000))", "logMessage": "on the way"}
         client.ask("setFunctionBreakpoints", breakpoints=[slow])
         client.ask("continue", threadId=1)
         while client.event("output")["output"] != "on the way\n":
