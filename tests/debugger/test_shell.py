@@ -38,6 +38,17 @@ def test_a_node_is_known_by_what_the_program_calls_it(run):
     assert said.startswith("grad of 1.weight is not computed")
 
 
+def test_what_is_called_at_the_prompt_is_called_once(network):
+    numbers = iter(range(9))
+    out = io.StringIO()
+    shell = tg.debugger.shell.Shell(
+        tg.record(network()[2]), {"numbers": numbers, "next": next}, stdout=out
+    )
+    for line in ("next(numbers)", "print next(numbers)", "next(numbers)"):
+        shell.onecmd(shell.precmd(line))
+    assert [line for line in out.getvalue().splitlines() if line.isdecimal()] == ["0", "1", "2"]
+
+
 def test_a_label_comes_before_what_the_program_calls_by_that_name(run):
     w, v = tg.Value(2.0, label="w"), tg.Value(3.0, label="v")
     assert run("why w; why u", w * v, w=v, u=v).splitlines() == [

@@ -126,7 +126,7 @@ class Prompt(cmd.Cmd):
 
     def default(self, line: str) -> None:
         """Show the node or the expression that was typed; or handle an unknown command."""
-        if self.called(line) in self.completedefault(""):
+        if "(" not in line and self.called(line) in self.completedefault(""):  # a call is made once
             self.onecmd(f"show {line}")
         elif line in ("data", "op", "label") or line in self.names:
             self.onecmd(f"print {line}")
