@@ -112,5 +112,5 @@ def test_through_a_rule_that_sends_other_numbers_on_values_they_are_those_of_its
     x = Value([2.0, 3.0])
     y = tg.lift(keeps_the_largest)(x)
     assert jvp(y, {x: np.array([5.0, 7.0])})[y].tolist() == [0.0, 7.0]
-    with pytest.raises(RuleError, match="keeps_the_largest: on Values"):
+    with pytest.raises(RuleError, match="keeps_the_largest: to operand 0 its closure sends"):
         tg.jvp(tg.lift(keeps_the_largest), (np.array([2.0, 3.0]),), (np.array([5.0, 7.0]),))

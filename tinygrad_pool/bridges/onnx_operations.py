@@ -140,7 +140,9 @@ def conv_transpose(
 ) -> Any:
     """Send each cell to all that the weights reach; a longer end is output padding."""
     if asked.get("auto_pad", "NOTSET") != "NOTSET" or "output_shape" in asked:
-        raise UnsupportedError("onnx.ConvTranspose: is translated with pads, not by output_shape")
+        raise UnsupportedError(
+            "onnx.ConvTranspose: needs pads; auto_pad and output_shape are not translated"
+        )
     n = len(w.shape) - 2
     sides = np.reshape(pads or [0] * 2 * n, (2, n))
     added = sides[0] - sides[1] + (output_padding or 0)

@@ -93,9 +93,9 @@ def closure_on_values(node: Node, operands: Sequence[Any]) -> Backward:
         for i, (c, own) in enumerate(zip(data_of(sent), wanted, strict=False)):
             if not (c is None or own is None or _alike(c, own)):
                 raise RuleError(
-                    f"{node.op}: on Values, as in a higher-order pass, its closure sends {c!r:.80} "
-                    f"to operand {i}, and else {own!r:.80}; np.equal compares numbers, == does "
-                    "not, and random numbers are drawn before the rule"
+                    f"{node.op}: to operand {i} its closure sends {own!r:.80} of numbers, and "
+                    f"{c!r:.80} of Values, as in a higher-order pass; np.equal compares numbers, "
+                    "== does not, and random numbers are drawn before the rule"
                 )
         return sent
 
