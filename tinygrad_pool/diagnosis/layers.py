@@ -12,7 +12,7 @@ from tinygrad_pool.diagnosis.dead_units import Gate, Slopes
 from tinygrad_pool.diagnosis.findings import FEW, PARTLY_LOST, Finding
 from tinygrad_pool.diagnosis.survey import Survey
 from tinygrad_pool.engine.node import Node
-from tinygrad_pool.formatting import Table, counted, number
+from tinygrad_pool.formatting import Table, counted, joined, number
 from tinygrad_pool.recording.gains import TREND
 from tinygrad_pool.recording.reasons import explain
 from tinygrad_pool.recording.rounding import behind_rounding
@@ -117,11 +117,7 @@ def trend(survey: Survey, layers: list[Layer]) -> Iterator[Finding]:
 
 def huge(layers: list[Layer]) -> Iterator[Finding]:
     """Report gradients that dwarf their parameters, in the first such layer."""
-    found = []
-    for layer in layers:
-        size = rms(np.concatenate([np.ravel(v._numbers) for v in layer.nodes]))
-        if layer.of_parameters and 0 < size * HUGE < layer.size:
-            found.append((layer, size))
+    found = [(of, size) for of, size in _sized(layers) if 0 < size * HUGE < of.size]
     for layer, size in found[:1]:
         says = f"gradients are {number(layer.size / size)} times as large as the parameters"
         says += f", and likewise in {counted(len(found) - 1, 'other layer')}" if found[1:] else ""
@@ -134,11 +130,7 @@ def huge(layers: list[Layer]) -> Iterator[Finding]:
 
 def tiny(survey: Survey, layers: list[Layer]) -> Iterator[Finding]:
     """Report gradients that their parameters dwarf, in the first such layer, if it is known why."""
-    found = []
-    for layer in layers:
-        size = rms(np.concatenate([np.ravel(v._numbers) for v in layer.nodes]))
-        if layer.of_parameters and 0 < layer.size < size / TINY:
-            found.append((layer, size))
+    found = [(of, size) for of, size in _sized(layers) if 0 < of.size < size / TINY]
     for layer, size in found[:1]:
         says = f"gradients are {number(size / layer.size)} times smaller than the parameters"
         says += f", and likewise in {counted(len(found) - 1, 'other layer')}" if found[1:] else ""
@@ -148,6 +140,13 @@ def tiny(survey: Survey, layers: list[Layer]) -> Iterator[Finding]:
         if causes and behind_rounding(survey.ledger, node) is None:  # `cancelling` reports those
             why += f". {causes[0]}"
             yield Finding("vanishing", PARTLY_LOST, layer.name, says, why, layer.nodes)
+
+
+def _sized(layers: list[Layer]) -> Iterator[tuple[Layer, float]]:
+    """Measure the parameters of each layer that has some, as its gradients are."""
+    for layer in layers:
+        if layer.of_parameters:
+            yield layer, rms(joined([v._numbers for v in layer.nodes]))
 
 
 def table_of(layers: list[Layer], most: int) -> Table:
