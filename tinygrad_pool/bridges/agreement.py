@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -55,7 +55,7 @@ class Crosscheck:
         """The first difference."""
         return next(iter(self.differences), None)
 
-    def add(self, found: Iterator[Difference]) -> None:
+    def add(self, found: Iterable[Difference]) -> None:
         """Sort what was found: errors, and documented choices."""
         for one in found:
             (self.choices if one.choice else self.differences).append(one)
@@ -150,7 +150,7 @@ def _of_graph(torch: Any, loss: Value) -> Crosscheck:
                 result.unknown.append(node)
                 continue
             result.compared += 1
-            result.add(iter(found))
+            result.add(found)
     return result
 
 
@@ -182,9 +182,8 @@ def _of_node(torch: Any, node: Node, step: Any) -> Iterator[Difference]:
             continue
         theirs = torch.zeros(p.shape) if theirs is None else theirs
         what = f"what it sends to {p.label or p.op or f'operand {i + 1}'}"
-        for found in largest_difference(
-            node, what, ours, theirs, _rounding(node, p, step.upstream)
-        ):
+        near = _rounding(node, p, step.upstream)
+        for found in largest_difference(node, what, ours, theirs, near):
             yield found._replace(choice=_choice(node, i, np.asarray(ours), theirs.numpy()))
 
 
@@ -247,6 +246,6 @@ def _of_networks(torch: Any, network: Module, module: Any, example: Sequence[Any
     tensors = [torch.as_tensor(np.array(data_of(x))) for x in given]
     total, found = compared(torch, network, module, given, tensors)
     result = _of_graph(torch, total)
-    result.add(iter(found))
+    result.add(found)
     result.parameters = len([*network.named_parameters()])
     return result

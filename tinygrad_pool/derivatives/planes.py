@@ -58,7 +58,7 @@ def plane_of(node: Node, place: Shape) -> Plane:
 
     Raises GraphError if data changed since.
     """
-    check_not_stale([node], True, "draw_windows")
+    check_not_stale([node], create_graph=True, name="draw_windows")
     windows, x = node.options["windows"], node.parents[0]
     ndim = len(windows.axes)
     lead, space, out = x.shape[:-ndim], x.shape[-ndim:], node.shape[-ndim:]

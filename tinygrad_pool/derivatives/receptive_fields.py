@@ -114,7 +114,7 @@ def receptive_field(
     for given in (node,) if of is None else (node, of):
         check_value(given, "receptive_field")
     nodes = topological_order(node)
-    check_not_stale(nodes, True, "receptive_field")
+    check_not_stale(nodes, create_graph=True, name="receptive_field")
     place = _unit(node, unit)
     seen: dict[Node, Indices] = {node: np.array([np.ravel_multi_index(place, node.shape)], int)}
     fields: list[ReceptiveField] = []

@@ -75,7 +75,7 @@ def units_of(value: Value, limit: int, name: str) -> dict[Node, dict[int, Any]]:
             f"{name}: needs a number, got {name_of(value)} of shape {value.shape}; "
             "reduce it, or take one unit by its index"
         )
-    check_not_stale(topological_order(value), True, name)
+    check_not_stale(topological_order(value), create_graph=True, name=name)
     twins = rewritten(value)
     value = twins[value]
     needed, links = _needed(value, topological_order(value), limit, name)

@@ -73,7 +73,7 @@ def pooling_weights(loss: Value, name: str) -> dict[Value, list[Weights]]:
     """
     check_value(loss, name)
     nodes: list[Any] = topological_order(loss)
-    check_not_stale(nodes, True, name)
+    check_not_stale(nodes, create_graph=True, name=name)
     pools = (node for node in nodes if node.is_interior and traits_of(node.rule).pools)
     return {node: [sparse_jacobian(node, i) for i in range(len(node.parents))] for node in pools}
 
@@ -89,7 +89,7 @@ def _place(node: Node, parent: int | Node, name: str) -> int:
         raise DataError(f"{name}: needs a Value that was computed, got {type(node).__name__}")
     if node.is_leaf:
         raise GraphError(f"{name}: {name_of(node)} has no graph: it was not computed from Values")
-    check_not_stale([node], True, name)
+    check_not_stale([node], create_graph=True, name=name)
     for i, p in enumerate(node.parents):
         if isinstance(p, Node) and (p is parent or (type(parent) is int and i == parent)):
             return i

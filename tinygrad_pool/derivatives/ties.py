@@ -83,7 +83,7 @@ def find_ties(node: Node) -> Ties:
     if not isinstance(node, Node):
         raise DataError(f"find_ties: needs a Value that was computed, got {type(node).__name__}")
     nodes = topological_order(node)
-    check_not_stale(nodes, True, "find_ties")
+    check_not_stale(nodes, create_graph=True, name="find_ties")
     found = [c for n in nodes if _may_tie(n) and (c := candidates_of(n))]
     tied = [(c, ties) for c in found if (ties := tied_units(c)).any()]
     if not tied:

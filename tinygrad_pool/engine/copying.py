@@ -22,7 +22,7 @@ def deep_copy(root: Node, memo: dict[int, Any]) -> Any:
     shared. Raises GraphError if data changed since, or if a rule gives other numbers now.
     """
     nodes = topological_order(root)
-    check_not_stale(nodes, True, "copy.deepcopy")
+    check_not_stale(nodes, create_graph=True, name="copy.deepcopy")
     for node in nodes:
         if id(node) not in memo:
             twin = _leaf(node, memo) if isinstance(node, LeafNode) else _interior(node, memo)

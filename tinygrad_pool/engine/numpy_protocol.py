@@ -31,18 +31,7 @@ QUESTIONS: set[Callable[..., Any]] = {getattr(np, n) for n in ASKED.split() if h
 
 QUESTIONS |= {np.linalg.matrix_rank}
 
-STEPS = {
-    "around",
-    "ceil",
-    "fix",
-    "floor",
-    "floor_divide",
-    "heaviside",
-    "rint",
-    "round",
-    "sign",
-    "trunc",
-}
+STEPS = "around ceil fix floor floor_divide heaviside rint round sign trunc"
 """Questions whose answer may stand in for the Value, as in a layer that rounds."""
 
 SLOPED = {
@@ -218,7 +207,7 @@ def _ask(question: Callable[..., Any], inputs: Any, options: dict[str, Any]) -> 
             constant(f"{name}: {what}", given)
     for option in options.keys() & OPTIONS_REFUSED:
         raise OptionError(f"{name}: no option {option!r} on Values")
-    for given in inputs if question.__name__ in STEPS else ():
+    for given in inputs if question.__name__ in STEPS.split() else ():
         if isinstance(given, AnswersNumPy):
             given._take(name)
     plain = {option: _plain(given) for option, given in options.items()}
