@@ -34,6 +34,15 @@ def test_a_quantile_among_infinities_is_one_of_them_or_a_number():
         assert tg.grad(y[2], x)[0].tolist() == [0.0, 0.5, 0.5, 0.0]
 
 
+def test_an_infinite_gradient_goes_only_to_cells_that_have_a_share():
+    x = Value([4.0, 1.0, 3.0])
+    np.quantile(x, [0.5, 0.75]).backward([np.inf, 1.0])
+    assert x.grad.tolist() == [0.5, 0.0, np.inf]
+    one = Value(0.0)
+    np.quantile(one, 0.3).backward(np.inf)
+    assert one.grad == np.inf
+
+
 def test_a_quantile_with_nan_is_nan_and_beside_nan_a_number():
     x = Value([[3.0, np.nan, 1.0], [1.0, 2.0, 9.0]])
     assert np.array_equal(np.median(x, axis=1).data, [np.nan, 2.0], equal_nan=True)

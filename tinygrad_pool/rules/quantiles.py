@@ -13,6 +13,7 @@ from tinygrad_pool.errors import ShapeError
 from tinygrad_pool.rules.accumulations import rows_of
 from tinygrad_pool.rules.arguments import Axis, axes_of, flag, kept
 from tinygrad_pool.rules.composition import composes, constant, dtype_of
+from tinygrad_pool.rules.masks import keep
 from tinygrad_pool.rules.moves import order_of
 from tinygrad_pool.rules.powers import double, floats
 from tinygrad_pool.rules.primitive import observation, primitive
@@ -119,7 +120,8 @@ def quantile(x: Array, *, q: Any, of: str, method: str) -> tuple[Array, Backward
 
     def quantile_backward(g: Array) -> Contributions:
         to_row = scatter(g * (1 - share), key=low, shape=size)
-        to_row = to_row + scatter(g * share, key=high, shape=size)
+        if share.any():
+            to_row = to_row + scatter(keep(g, share > 0) * share, key=high, shape=size)
         to_x = np.reshape(to_row, shape)
         return (to_x,)
 
