@@ -68,7 +68,7 @@ OTHER_NAME = {
 }
 OTHER_CONSTANT = {True: False, False: True, "first": "last", "last": "first"}
 KEEPS_THE_VALUE = {"unbroadcast", "copy", "deepcopy", "array", "cast_like", "sorted"}
-ONLY_SPEED = {"FEW", "CELLS", "UNITS", "BLOCK", "maxsize"}
+ONLY_SPEED = {"FEW", "CELLS", "UNITS", "NUMBERS", "ZEROS", "BLOCK", "maxsize"}
 """Where these decide, two ways lead to the same numbers; tests of speed have no place here."""
 
 ONLY_TYPES = {"TypeVar", "ParamSpec", "NewType", "cast", "overload"}

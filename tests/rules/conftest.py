@@ -34,6 +34,7 @@ from tinygrad_pool.rules import (
     trigonometry,
     unfolding,
     unpooling,
+    window_matrices,
 )
 from tinygrad_pool.rules.pool_checks import check_pool
 from tinygrad_pool.rules.sparse_weights import Weights, weight_layer
@@ -511,7 +512,7 @@ def sized(cells, few):
     """Cut arrays into tiles of so many cells; take up to so `few` cells by lists."""
     remembered = (
         *(tiles._few_tiles, tiles.tiled, fast_pooling._tiling, fast_pooling._few_lists),
-        *(range_sums._few_lists, range_sums._few_ranges),
+        *(range_sums._few_ranges, window_matrices.matrices_of),
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tiles, "UNITS", 2)
@@ -519,6 +520,7 @@ def sized(cells, few):
             patch.setattr(module, "CELLS", cells)
         for module in (fast_pooling, range_sums):
             patch.setattr(module, "FEW", few)
+        patch.setattr(window_matrices, "NUMBERS", few)
         for function in remembered:
             function.cache_clear()
         yield

@@ -1,9 +1,10 @@
 """Average pooling at speed: sums over windows, and their adjoint.
 
-A window is a box, and its sum a sum of sums: along the last axis first, and then those row by row,
-which is the order in which NumPy adds up what `unfold` lays out. Back go contributions in row-major
-order of the windows, as `fold` adds them. So both are those of `avg_pool_by_unfolding`, mostly to
-the last bit.
+A window is a box, and its sum a sum of sums, one axis after another. Short windows are cut into
+tiles: their sums are taken along the last axis first, and then row by row, which is the order in
+which NumPy adds up what `unfold` lays out, and back go contributions in row-major order of the
+windows, as `fold` adds them. So both are those of `avg_pool_by_unfolding`, to the last bit. Longer
+windows are multiplied as matrices, and the longest are ranges; their sums are as exact.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from tinygrad_pool.rules.arguments import Key, Shape
 from tinygrad_pool.rules.range_sums import spread_ranges, sum_ranges
 from tinygrad_pool.rules.rule import Array, Backward, Contributions
 from tinygrad_pool.rules.tiles import Tile, is_whole, tiled, tiles
+from tinygrad_pool.rules.window_matrices import spread_by_matrices, sums_by_matrices
 from tinygrad_pool.rules.windows import AnyWindows, Windows
 
 Floats: TypeAlias = NDArray[np.floating[Any]]
@@ -60,6 +62,9 @@ def box_sums(planes: Floats, windows: AnyWindows, dtype: np.dtype[Any]) -> Float
     if is_whole(windows, space):
         total = _sums_of_all(planes.reshape(len(planes), prod(space)), dtype)
         return total.reshape(len(planes), *(1 for _ in space))
+    product = sums_by_matrices(planes, windows, dtype)
+    if product is not None:
+        return product
     y = np.empty((len(planes), *windows.over(space)), dtype)
     tiling = _tiling(windows, space)
     if tiling is None:
@@ -78,11 +83,16 @@ def spread(g: Floats, windows: AnyWindows, space: Shape) -> Floats:
     >>> spread(np.array([[10.0, 20.0]]), windows_of("", 1, 2, 1), (3,))
     array([[10., 30., 20.]])
     """
-    shape, tiling = (len(g), *space), _tiling(windows, space)
+    shape = (len(g), *space)
     if is_whole(windows, space):
         to_x = np.empty(shape, g.dtype)
         to_x[...] = g + 0.0  # where −0.0 is sent, 0.0 arrives
-    elif tiling is None:
+        return to_x
+    product = spread_by_matrices(g, windows, space)
+    if product is not None:
+        return product
+    tiling = _tiling(windows, space)
+    if tiling is None:
         to_x = np.empty(shape, g.dtype)
         spread_ranges(g + 0.0, windows, to_x)
     else:

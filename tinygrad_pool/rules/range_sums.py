@@ -13,13 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.rules.arguments import Key, Shape
-from tinygrad_pool.rules.cells import FEW, cells_of
+from tinygrad_pool.rules.cells import FEW
 from tinygrad_pool.rules.tiles import CELLS
-from tinygrad_pool.rules.windows import AdaptiveWindows, AnyWindows, Units
+from tinygrad_pool.rules.windows import AnyWindows, Units
 
 Floats: TypeAlias = NDArray[np.floating[Any]]
-Lists: TypeAlias = tuple[Units, Units]
-"""Numbers, list after list, and where each list starts."""
 
 SHORT = 16
 """Up to so many cells a range, they are added one after another for all ranges at once."""
@@ -53,11 +51,6 @@ def spread_ranges(g: Floats, windows: AnyWindows, to_x: Floats) -> None:
 
 
 def _sum(x: Floats, windows: AnyWindows, space: Shape, out: Floats, back: bool) -> None:
-    if isinstance(windows, AdaptiveWindows) and len(x) * _cells_of_all(windows, space) <= FEW:
-        numbers, starts = _few_lists(windows, space)[back]
-        seen = x.reshape(len(x), prod(x.shape[1:])).take(numbers, axis=1)
-        np.add.reduceat(seen, starts, axis=1, dtype=out.dtype, out=out.reshape(len(x), len(starts)))
-        return
     few = sum(space) + sum(windows.over(space)) <= FEW
     ranges = (_few_ranges if few else _ranges)(windows, space)[back]
     step = max(1, CELLS // max(prod(x.shape[1:]), prod(out.shape[1:]), 1))
@@ -65,22 +58,6 @@ def _sum(x: Floats, windows: AnyWindows, space: Shape, out: Floats, back: bool) 
         some = slice(start, start + step)
         sums = reduce(_sum_along, ranges[:-1], x[some].astype(out.dtype, copy=False))
         _sum_along(sums, ranges[-1], out[some])
-
-
-@lru_cache(maxsize=256)
-def _cells_of_all(windows: AdaptiveWindows, space: Shape) -> int:
-    return prod(windows.over(space)) * prod(windows.kernel)
-
-
-@lru_cache(maxsize=64)
-def _few_lists(windows: AdaptiveWindows, space: Shape) -> tuple[Lists, Lists]:
-    """List the cells of each window, and the windows of each cell, in order: none has none."""
-    cells = cells_of(windows, space).reshape(prod(windows.over(space)), prod(windows.kernel))
-    unit, offset = np.nonzero(cells >= 0)
-    cell = cells[unit, offset]
-    by_cell = np.argsort(cell, kind="stable")
-    starts = np.flatnonzero(np.diff(unit, prepend=-1))
-    return (cell, starts), (unit[by_cell], np.flatnonzero(np.diff(cell[by_cell], prepend=-1)))
 
 
 class Ranges(NamedTuple):

@@ -1,0 +1,100 @@
+"""Windows as matrices of 0s and 1s, one along each axis: their sums, and the adjoint, as products.
+
+A[l, k] is 1 if window k sees cell l. The sums of the windows are x A along one axis after another,
+and back goes g Aᵀ. Many of the products are with 0, and still this is the faster way, unless
+windows are short on a long axis.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import isfinite, prod
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_pool.rules.arguments import Shape
+from tinygrad_pool.rules.windows import AnyWindows
+
+Floats: TypeAlias = NDArray[np.floating[Any]]
+Matrices: TypeAlias = list[Floats]
+
+NUMBERS = 2**14
+"""The most numbers of a matrix."""
+
+ZEROS = 10
+"""An axis is at most so many times as long as a window: else too much of its matrix is 0."""
+
+
+def sums_by_matrices(planes: Floats, windows: AnyWindows, dtype: np.dtype[Any]) -> Floats | None:
+    """Sum up each window of some planes; None where other ways are faster, or a cell not finite.
+
+    >>> from tinygrad_pool.rules.windows import windows_of
+    >>> sums_by_matrices(np.array([[1.0, 2.0, 4.0]]), windows_of("", 1, 2, 1), np.dtype(float))
+    array([[3., 6.]])
+    """
+    matrices = matrices_of(windows, planes.shape[1:], dtype)
+    if matrices is None:
+        return None
+    to_units, to_cells = matrices
+    with np.errstate(invalid="ignore", over="ignore"):  # ∞ · 0: it shows in the sums
+        y = planes.astype(dtype, copy=False)
+        for axis in range(len(to_units) - 1):
+            y = _multiply_along(axis + 1, to_cells[axis], y)
+        y = np.matmul(y, to_units[-1])
+    return y if _is_finite(y) else None
+
+
+def spread_by_matrices(g: Floats, windows: AnyWindows, space: Shape) -> Floats | None:
+    """Add up what windows send to their cells: the adjoint of `sums_by_matrices`.
+
+    >>> from tinygrad_pool.rules.windows import windows_of
+    >>> spread_by_matrices(np.array([[10.0, 20.0]]), windows_of("", 1, 2, 1), (3,))
+    array([[10., 30., 20.]])
+    """
+    matrices = matrices_of(windows, space, g.dtype)
+    if matrices is None or not _is_finite(g):
+        return None
+    to_units, to_cells = matrices
+    to_x: Floats = np.matmul(g, to_cells[-1])
+    for axis in reversed(range(len(to_units) - 1)):
+        to_x = _multiply_along(axis + 1, to_units[axis], to_x)
+    return to_x
+
+
+@lru_cache(maxsize=64)
+def matrices_of(
+    windows: AnyWindows, space: Shape, dtype: np.dtype[Any]
+) -> tuple[Matrices, Matrices] | None:
+    """Return A along each axis, and Aᵀ; None if they are large, or 0 nearly everywhere.
+
+    >>> from tinygrad_pool.rules.windows import windows_of
+    >>> (A,), _ = matrices_of(windows_of("", 1, 2), (4,), np.dtype(int))
+    >>> A
+    array([[1, 0],
+           [1, 0],
+           [0, 1],
+           [0, 1]])
+    """
+    lengths = list(zip(space, windows.over(space), windows.kernel, strict=True))
+    if any(n * m > NUMBERS or n > ZEROS * k for n, m, k in lengths):
+        return None
+    to_units, to_cells = [], []
+    for axis, (n, m, _) in enumerate(lengths):
+        looks = windows.look(axis, np.arange(m))[..., None] == np.arange(n)
+        to_cells.append(looks.any(axis=1).astype(dtype))
+        to_units.append(np.ascontiguousarray(to_cells[-1].T))
+    return to_units, to_cells
+
+
+def _multiply_along(axis: int, A: Floats, x: Floats) -> Floats:
+    """Multiply along an axis other than the last one."""
+    before, n, after = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
+    product: Floats = np.matmul(A, x.reshape(prod(before), n, prod(after)))
+    return product.reshape(*before, len(A), *after)
+
+
+def _is_finite(x: Floats) -> bool:
+    """Return whether all of x is finite, and so is the sum of its squares: one call finds both."""
+    return isfinite(np.vdot(x, x))
