@@ -6,7 +6,7 @@ settings or a mistake, goes the general way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tinygrad_pool.engine.context import SETTING
@@ -15,20 +15,21 @@ from tinygrad_pool.engine.node import NO_OPTIONS, NOTHING, Node, record
 from tinygrad_pool.engine.running import REFUSED, recovered, settled
 from tinygrad_pool.engine.signature import Signature
 from tinygrad_pool.rules.rule import Rule
+from tinygrad_pool.rules.windows import AdaptiveWindows, Windows
 
 Operation = Callable[..., Any]
 
-_ATOMS = frozenset({float, int, bool, str, type(None)})
+_ATOMS = frozenset({float, int, bool, str, type(None), Windows, AdaptiveWindows})
 
 
 def short_way(rule: Rule, signature: Signature, general: Operation) -> Operation:
     """Return the operation of a rule that takes its usual calls the short way, if it has one."""
+    if signature.arity == 1 and not signature.wants:
+        return _unary(rule, general, signature)
     if signature.required:
         return general
     if signature.arity == 2:
         return _binary(rule, general, signature.wants)
-    if signature.arity == 1 and not signature.wants:
-        return _unary(rule, general, signature.options)
     if signature.arity is None and not signature.wants:
         return _many(rule, general, _binary(rule, general))
     return general
@@ -65,21 +66,28 @@ def _binary(rule: Rule, general: Operation, asks: bool = False) -> Operation:
     return operation
 
 
-def _unary(rule: Rule, general: Operation, names: Sequence[str]) -> Operation:
-    """Take numbers as options by position, too."""
+def _unary(rule: Rule, general: Operation, signature: Signature) -> Operation:
+    """Take options, too, by position or by name, if they are of kinds that cannot be changed."""
+    names, known, required = signature.options, {*signature.options}, {*signature.required}
 
     def operation(x: Any = NOTHING, *more: Any, **options: Any) -> Any:
         setting = SETTING.get()
-        if options or not setting.plain or not isinstance(x, Node):
+        if not setting.plain or not isinstance(x, Node):
             return general(*_given(x), *more, **options)
         given: Mapping[str, Any] = NO_OPTIONS
         if more:
-            if len(more) > len(names) or not _ATOMS.issuperset(map(type, more)):
-                return general(x, *more)
-            given = dict(zip(names, more, strict=False))
+            if options or len(more) > len(names) or not _ATOMS.issuperset(map(type, more)):
+                return general(x, *more, **options)
+            given = dict(zip(names, more))  # noqa: B905  # there may be fewer options
+        elif options:
+            if not known.issuperset(options) or not _ATOMS.issuperset(map(type, options.values())):
+                return general(x, **options)
+            given = options
+        if required and not required.issubset(given):
+            return general(x, *more, **options)
         a = x._numbers
         try:
-            y, closure = rule(a, **given) if more else rule(a)
+            y, closure = rule(a, **given) if given else rule(a)
         except REFUSED as error:
             y, closure = recovered(rule, (a,), given, error)
         if type(y) is not float or closure is None:
