@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -262,8 +263,10 @@ def clip(
     >>> float(y), float(backward(5.0)[0])
     (1.0, 0.0)
     """
-    low = _bound(x, -np.inf if min is None else min, "min")
-    high = _bound(x, np.inf if max is None else max, "max")
+    low, high = -inf if min is None else min, inf if max is None else max
+    numbers = type(x) is type(low) is type(high) is float
+    if not (numbers and low == low and high == high):  # noqa: PLR0124  # NaN is not itself
+        low, high = _bound(x, low, "min"), _bound(x, high, "max")
     inside = (x >= low) & (x <= high)
 
     def clip_backward(g: Array, inside: Any = inside) -> Contributions:
