@@ -627,8 +627,8 @@ def deviations(root, gradient, xs, roundings):
 
     Every operand and every contribution is moved at random by so much of the largest number beside
     it, there and back, some times. So numbers that are ill-conditioned, and kinks nearby, allow
-    much; all if shapes change, as those of np.trim_zeros do. Returns the largest change of the data,
-    and of the gradient by each x; inf if not finite.
+    much; shapes that change, as those of np.trim_zeros do, allow all. Returns the largest change of
+    the data, and of the gradient by each x; inf if not finite.
     """
     with np.errstate(all="ignore"):
         exact = _jolted(root, gradient, xs, 0.0, 0)
