@@ -119,6 +119,13 @@ def test_the_table_of_the_design_has_the_rooms_of_each_floor():
     assert listed == [set(rooms.split()) for rooms in FLOORS]
 
 
+@pytest.mark.parametrize("room", ["rules", "engine"])
+def test_the_table_of_the_design_has_every_module_of(room):
+    rows = re.search(rf"^\| \d \| `{room}/` \|.*\n(?:\| \| \| .*\n)*", DESIGN, re.M)[0]
+    named = re.findall(r"`(\w+)`", rows)
+    assert sorted(named) == sorted({p.stem for p in (PACKAGE / room).glob("*.py")} - {"__init__"})
+
+
 def test_the_engine_can_be_read_aloud_in_a_quarter_of_an_hour():
     paths = ["rules/rule.py", "engine/value.py", "engine/lift.py", "engine/backward.py"]
     assert sum(len((PACKAGE / path).read_text("utf-8").split()) for path in paths) <= 2_600
