@@ -116,7 +116,7 @@ def grad(  # type: ignore[misc]  # by position, xs may be the argnums of a funct
     for v in (y, *wanted):
         if not isinstance(v, Value):
             raise DataError(
-                "grad: needs a Value that was computed and the Values to differentiate it by, "
+                "grad: needs a Value that was computed and those to differentiate with respect to, "
                 f"as in grad(y, [x, w]), or a function, got {type(v).__name__}"
             )
     return gradients(y, wanted, gradient, create_graph)
