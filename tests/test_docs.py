@@ -1,6 +1,7 @@
 """The README and the docs beyond their examples, which run as doctests."""
 
 import doctest
+import linecache
 import re
 import runpy
 import shlex
@@ -155,6 +156,14 @@ def test_the_sessions_are_as_they_run(program, command, printed, monkeypatch, ca
     else:
         assert main(shlex.split(command)) == 0
     assert shown(capsys.readouterr().out) == shown(printed)
+
+
+def test_the_program_that_unroll_runs_has_the_line_that_is_shown():
+    line = re.search(r"as in `(a1 = [^`]+)`", (DOCS / "stepping.md").read_text("utf-8"))[1]
+    program = tg.unroll(runpy.run_path(str(ROOT / "examples" / "06_lost_gradient.py"))["E"])
+    program()
+    programs = [text for name, (_, _, text, _) in linecache.cache.items() if "<unrolled E" in name]
+    assert f"    {line}\n" in programs[-1]
 
 
 def shown(printed):
