@@ -31,6 +31,7 @@ ELSEWHERE = {
     "bridges.onnx_shapes": "bridges/test_onnx_operations.py",
     "bridges.onnx_writer": "bridges/test_onnx_writing.py",
     "bridges.row_counterparts": "bridges/test_agreement.py",
+    "bridges.torch_tracing": "bridges/test_torch_reading.py",
     "bridges.translations": "bridges/test_network.py",
     "debugger.dap.breakpoint_requests": "debugger/dap/test_stops.py",
     "debugger.dap.requests": "debugger/dap/test_server.py",
