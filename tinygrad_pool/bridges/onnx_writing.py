@@ -75,6 +75,7 @@ class _Model(Writer):
 
     def _written(self, node: Any) -> str:
         self.at = node.label or f"{node.about.scope}/{node.op}".strip("/")
+        self.dtype = node.dtype
         inputs = [self._operand(p, node) for p in node.parents]
         return written(self, node, inputs)
 
