@@ -1,5 +1,7 @@
 """ONNX's operations on Values: inputs in order, attributes by name.
 
+A parameter that was an attribute in older versions has the name that it has as an input today, too.
+
 NumPy's functions are used where they can be, since they work on Values and on arrays alike: shapes,
 places and masks stay arrays.
 """
@@ -16,7 +18,7 @@ import numpy as np
 from tinygrad_pool import functional
 from tinygrad_pool.bridges import aten, aten_layers
 from tinygrad_pool.bridges.translations import TRANSLATIONS, data_of, translates
-from tinygrad_pool.engine.value import Value, lift
+from tinygrad_pool.engine.value import lift
 from tinygrad_pool.errors import UnsupportedError
 from tinygrad_pool.functional import activations, layers, operations
 from tinygrad_pool.rules import activations as rules
@@ -37,31 +39,17 @@ LOGIC = {"And": "logical_and", "Or": "logical_or", "Not": "logical_not", "Xor": 
 POOLS = {"MaxPool": "max_pool", "AveragePool": "avg_pool", "LpPool": "lp_pool"}
 
 
-def _fold(name: str) -> Callable[..., Any]:
-    """Return a maximum or minimum of any number of operands; the first wins a tie."""
-    on_values, on_arrays = getattr(operations, name), getattr(np, name)
-
-    def largest(*xs: Any) -> Any:
-        if any(isinstance(x, Value) for x in xs):
-            return on_values(*xs)
-        return xs[0] if len(xs) == 1 else on_arrays.reduce(np.broadcast_arrays(*xs))
-
-    return largest
-
-
 @translates("onnx.Div")
 def div(x: Any, y: Any) -> Any:
     """Divide; whole numbers are rounded towards 0."""
-    if all(np.asarray(data_of(v)).dtype.kind in "iu" for v in (x, y)):
-        return np.trunc(np.divide(x, y)).astype(np.int64)
-    return np.divide(x, y)  # of two Python floats, too
+    whole = np.result_type(data_of(x), data_of(y)).kind in "iu"
+    return aten.div(x, y, "trunc" if whole else None)
 
 
 @translates("onnx.Clip")
-def clip(x: Any, low: Any = None, high: Any = None, min: Any = None, max: Any = None) -> Any:
+def clip(x: Any, min: Any = None, max: Any = None) -> Any:
     """Limit x."""
-    low, high = (b if b is not None else c for b, c in ((low, min), (high, max)))
-    return x if low is None and high is None else aten.clamp(x, low, high)
+    return x if min is None and max is None else aten.clamp(x, min, max)
 
 
 @translates("onnx.Gemm")
@@ -223,7 +211,7 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     **{onnx: getattr(np, name) for onnx, name in NUMPY.items() if name[-3:] != "mum"},
     **{onnx: getattr(np, name) for onnx, name in {**DATA, **ASKED, **LOGIC}.items()},
     **{onnx: getattr(operator, name) for onnx, name in OPERATORS.items()},
-    **{onnx: _fold(NUMPY[onnx]) for onnx in ("Max", "Min")},
+    **{onnx: aten.folded(NUMPY[onnx]) for onnx in ("Max", "Min")},
     **{onnx: _pool(ours) for onnx, ours in POOLS.items()},
     "Relu": operations.relu,
     "Sigmoid": operations.sigmoid,
