@@ -26,6 +26,7 @@ abs ceil copysign cos cosh exp exp2 expm1 floor floor_divide fmod hypot isinf is
 logical_and logical_not logical_or logical_xor remainder round sign sin sinh sqrt square stack tan
 tanh trunc
 """
+REDUCTIONS = "all any argmax argmin mean prod sum"
 RENAMED = {
     **{"acos": "arccos", "acosh": "arccosh", "asin": "arcsin", "asinh": "arcsinh"},
     **{"atan": "arctan", "atan2": "arctan2", "atanh": "arctanh"},
@@ -84,9 +85,8 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     "rsqrt": lambda x: 1.0 / np.sqrt(x),
     "log2": lambda x: np.log(x) * (1 / log(2.0)),  # ONNX has no log2
     "log10": lambda x: np.log(x) * (1 / log(10.0)),
-    **{
-        name: folded(name, ties="even") for name in ("maximum", "minimum")
-    },  # PyTorch pays half each
+    "maximum": folded("maximum", ties="even"),  # PyTorch pays half each
+    "minimum": folded("minimum", ties="even"),
     "where": lambda mask, x, y: np.where(data_of(mask) != 0, *_of_one_dtype(x, y)),
     "masked_fill": lambda x, mask, y: np.where(data_of(mask), y, x),
     "sym_size": lambda x, axis: x.shape[axis],
@@ -96,8 +96,7 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     "embedding": lambda w, i, padding=-1, *given: _embedding(w, i, padding, *given),
     "tril": lambda x, k=0: triangle(x, k, upper=False),
     "triu": lambda x, k=0: triangle(x, k, upper=True),
-    **{name: _over(getattr(np, name)) for name in ("any", "all", "argmax", "argmin")},
-    **{name: _over(getattr(np, name)) for name in ("sum", "mean", "prod")},
+    **{name: _over(getattr(np, name)) for name in REDUCTIONS.split()},
     "amax": _over(Value.max, ties="even"),
     "amin": _over(Value.min, ties="even"),
     "logsumexp": _over(operations.logsumexp),

@@ -59,10 +59,8 @@ def expand(x: Any, shape: Any) -> Any:
 @translates("onnx.Split")
 def split(x: Any, split: Any = None, axis: int = 0, num_outputs: Any = None) -> Any:
     """Cut into parts along an axis."""
-    even = split is None
-    return aten_shapes.split(
-        x, -(-x.shape[axis] // num_outputs) if even else np.asarray(split).tolist(), axis
-    )
+    given: Any = -(-x.shape[axis] // num_outputs) if split is None else places_of(split)
+    return aten_shapes.split(x, given, axis)
 
 
 @translates("onnx.Slice")
