@@ -123,11 +123,15 @@ def _check_whole(name: str, nodes: Sequence[Any]) -> None:
     """Raise GraphError where a graph was cut: what came before would become a constant."""
     for node in nodes:
         if node.is_leaf and node.rule is not None:
-            at = f", at {node.about.line}" if node.about.line else ""
             raise GraphError(
-                f"{name}: the graph was cut at {name_of(node)}{at}, by detach or no_grad; an "
+                f"{name}: the graph was cut at {_placed(node)}, by detach or no_grad; an "
                 "exported graph would keep the present numbers"
             )
+
+
+def _placed(node: Node) -> str:
+    """Name a node, and the line of source that made it if that is known."""
+    return f"{name_of(node)}, at {node.about.line}" if node.about.line else name_of(node)
 
 
 def _argument(network: Module, i: int) -> str:
@@ -182,9 +186,8 @@ def _check_constants(name: str, one: Graph, other: Graph) -> None:
     same = len(one.nodes) == len(other.nodes)
     for a, b in zip(one.nodes, other.nodes, strict=False):
         if not same or not _alike(a, b, one):
-            at = f", at {a.about.line}" if a.about.line else ""
             raise GraphError(
-                f"{name}: {name_of(a)}{at} has a constant that was computed from the numbers of an "
+                f"{name}: {_placed(a)} has a constant that was computed from the numbers of an "
                 "input: a mask, an index, or something random; an exported graph would keep it"
             )
 
