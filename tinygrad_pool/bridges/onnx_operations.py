@@ -84,7 +84,13 @@ def _pads(
 
 
 def _sliding(
-    kind: str, x: Any, kernel: Sequence[int], strides: Any, pads: Any, dilations: Any, auto_pad: str
+    kind: str,
+    x: Any,
+    kernel: Sequence[int],
+    strides: Any = None,
+    pads: Any = None,
+    dilations: Any = None,
+    auto_pad: str = "NOTSET",
 ) -> tuple[Callable[..., Any], dict[str, Any]]:
     """Return what slides over so many axes, and where its windows look."""
     n = len(kernel)
@@ -98,19 +104,12 @@ def _sliding(
 
 @translates("onnx.Conv")
 def conv(
-    x: Any,
-    w: Any,
-    b: Any = None,
-    kernel_shape: Any = None,  # noqa: ARG001  # the weights have it
-    strides: Any = None,
-    pads: Any = None,
-    dilations: Any = None,
-    group: int = 1,
-    auto_pad: str = "NOTSET",
+    x: Any, w: Any, b: Any = None, kernel_shape: Any = None, group: int = 1, **windows: Any
 ) -> Any:
     """Slide weights over the last axes."""
-    slide, windows = _sliding("conv", x, w.shape[2:], strides, pads, dilations, auto_pad)
-    return slide(x, w, b, groups=group, **windows)
+    del kernel_shape  # the weights have it
+    slide, options = _sliding("conv", x, w.shape[2:], **windows)
+    return slide(x, w, b, groups=group, **options)
 
 
 @translates("onnx.ConvTranspose")
@@ -118,7 +117,6 @@ def conv_transpose(
     x: Any,
     w: Any,
     b: Any = None,
-    kernel_shape: Any = None,  # noqa: ARG001  # the weights have it
     strides: Any = None,
     pads: Any = None,
     dilations: Any = None,
@@ -142,22 +140,19 @@ def _pool(kind: str) -> Callable[..., Any]:
     def pool(
         x: Any,
         kernel_shape: Sequence[int],
-        strides: Any = None,
-        pads: Any = None,
-        dilations: Any = None,
         ceil_mode: int = 0,
         count_include_pad: int = 0,
-        auto_pad: str = "NOTSET",
         storage_order: int = 0,  # noqa: ARG001  # of the places, which are not read
         p: int = 2,
+        **windows: Any,
     ) -> Any:
-        f, windows = _sliding(kind, x, kernel_shape, strides, pads, dilations, auto_pad)
-        windows["ceil_mode"] = bool(ceil_mode)
+        f, options = _sliding(kind, x, kernel_shape, **windows)
+        options["ceil_mode"] = bool(ceil_mode)
         if kind == "lp_pool":
-            return f(x, float(p), tuple(kernel_shape), **windows)
+            return f(x, float(p), tuple(kernel_shape), **options)
         if kind == "avg_pool":
-            windows["count_include_pad"] = bool(count_include_pad)
-        return f(x, tuple(kernel_shape), **windows)
+            options["count_include_pad"] = bool(count_include_pad)
+        return f(x, tuple(kernel_shape), **options)
 
     return pool
 
