@@ -23,6 +23,7 @@ from tinygrad_pool.rules import (
     shaping,
 )
 from tinygrad_pool.rules.arguments import axes_of
+from tinygrad_pool.rules.cells import counts_of
 from tinygrad_pool.rules.primitive import PYTHON
 from tinygrad_pool.rules.quantiles import quantile
 from tinygrad_pool.rules.rule import Rule, is_ours
@@ -228,11 +229,8 @@ def _first_windows(y: Any, windows: Any, x: Any) -> Any:
 
 
 def _counts(windows: Any, x: Any, padding: bool) -> Any:
-    space = x.shape[x.ndim - len(windows.kernel) :]
-    K = np.ones(())
-    for axis, (n, o) in enumerate(zip(space, windows.over(tuple(x.shape)), strict=True)):
-        K = K[..., None] * windows.counts(axis, n, np.arange(o), padding)
-    return torch().as_tensor(K, dtype=x.dtype)
+    space = tuple(x.shape[x.ndim - len(windows.kernel) :])
+    return torch().as_tensor(counts_of(windows, space, padding), dtype=x.dtype)
 
 
 def _lp_pool(options: Options, x: Any) -> Any:

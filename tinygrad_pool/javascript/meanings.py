@@ -5,6 +5,7 @@ A function that only moves numbers is carried out here, on their places: what is
 
 from __future__ import annotations
 
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -12,10 +13,8 @@ import numpy as np
 
 from tinygrad_pool.javascript.tracing import (
     SEEN,
-    Choice,
     NotTraced,
     Places,
-    Traced,
     bare,
     handles,
     moved,
@@ -133,22 +132,11 @@ def _getitem(x: Any, key: Any) -> Any:
     return moved(x, places(x)[key])
 
 
-@handles(np.concatenate)
-def _concatenate(xs: Any, axis: int = 0) -> Any:
-    return _joined(np.concatenate, xs, axis)
-
-
-@handles(np.stack)
-def stacked(xs: Any, axis: int = 0) -> Any:
-    """Join along a new axis."""
-    return _joined(np.stack, xs, axis)
-
-
-def _joined(function: Any, xs: Any, axis: int) -> Any:
+def joined(function: Any, xs: Any, axis: int = 0) -> Any:
     """Write the numbers of several arrays one after the other, and move them to their places."""
     tape, numbers = tape_of(xs), [np.asarray(bare(x)) for x in xs]
     texts = [
-        whole(x, np.shape(x), tape) if x.shape else spread(x, (), tape) for x in map(_kept, xs)
+        (whole if n.shape else spread)(x, n.shape, tape) for x, n in zip(xs, numbers, strict=True)
     ]
     flat = np.concatenate([n.reshape(-1) for n in numbers])
     starts = np.cumsum([0, *(n.size for n in numbers[:-1])])
@@ -156,8 +144,8 @@ def _joined(function: Any, xs: Any, axis: int) -> Any:
     return moved(result(tape, f"join({', '.join(texts)})", flat), function(cells, axis=axis))
 
 
-def _kept(x: Any) -> Any:
-    return x if isinstance(x, Traced | Choice) else np.asarray(x)
+for _function in (np.concatenate, np.stack):
+    handles(_function)(partial(joined, _function))
 
 
 # -- reductions

@@ -7,12 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_pool.javascript.meanings import applied, rows_of, stacked
+from tinygrad_pool.javascript.meanings import applied, joined, rows_of
 from tinygrad_pool.javascript.tracing import (
     SEEN,
     Choice,
     Places,
-    Tape,
     Traced,
     bare,
     behind,
@@ -132,20 +131,13 @@ def _found(
 def _winners_among(*xs: Any, ties: Ties, name: str, least: bool = False) -> tuple[list[Any], Any]:
     won, n = behind(winners_among)(*map(bare, xs), ties=ties, name=name, least=least)
     shape = np.shape(won[0])
-    side_by_side = stacked([_wide(x, shape, tape_of(xs)) for x in xs], axis=-1)
+    side_by_side = joined(np.stack, [np.broadcast_to(x, shape) for x in xs], axis=-1)
     rows = shaped(side_by_side, (side_by_side.size,))
     flat = np.stack(won, axis=-1).reshape(-1)
     mask, n = _found(rows, len(xs), ties, least, flat, n)
     at = places(np.zeros((*shape, len(xs))))
     masks = [moved(mask, at[..., i]) for i in range(len(xs))]
     return masks, n if isinstance(n, int) else shaped(n, shape)
-
-
-def _wide(x: Any, shape: Shape, tape: Tape) -> Any:
-    """Bring an operand to a shape."""
-    if isinstance(x, Traced):
-        return moved(x, np.broadcast_to(places(x), shape))
-    return Traced(tape, tape.constant(np.broadcast_to(x, shape)), np.broadcast_to(x, shape))
 
 
 class Links(NamedTuple):
