@@ -173,14 +173,14 @@ def _of_node(torch: Any, node: Node, step: Any) -> Iterator[Difference]:
     if step is None or not wanted or not y.requires_grad:
         return
     g = torch.as_tensor(np.array(step.upstream)).to(y.dtype).reshape(y.shape)
-    slopes = iter(torch.autograd.grad(y, wanted, g, allow_unused=True))
+    options = {"allow_unused": True, "materialize_grads": True}
+    slopes = iter(torch.autograd.grad(y, wanted, g, **options))
     for i, (p, ours) in enumerate(zip(node.parents, step.contributions, strict=True)):
         if not isinstance(p, Node):
             continue
         theirs = next(slopes)
         if ours is None:
             continue
-        theirs = torch.zeros(p.shape) if theirs is None else theirs
         what = f"what it sends to {p.label or p.op or f'operand {i + 1}'}"
         near = _rounding(node, p, step.upstream)
         for found in largest_difference(node, what, ours, theirs, near):

@@ -135,11 +135,6 @@ def _transpose(options: Options, x: Any) -> Any:
     return torch().permute(x, tuple(range(x.ndim)[::-1] if axes is None else axes))
 
 
-def _expand_dims(options: Options, x: Any) -> Any:
-    new = np.expand_dims(np.empty(tuple(x.shape), bool), options.get("axis", 0))
-    return x.reshape(new.shape)
-
-
 def _shape(options: Options) -> tuple[int, ...]:
     shape = options.get("shape", -1)
     return tuple(map(int, shape)) if isinstance(shape, Sequence) else (int(shape),)
@@ -262,19 +257,17 @@ COUNTERPARTS: dict[Rule, Counterpart] = {
     linear.weighted_sum: _weighted_sum,
     linear.matmul: _plain(lambda x, w: x @ w),
     convolution.conv: _conv,
-    reductions.sum: _over("sum"),
-    reductions.mean: _over("mean"),
+    **{getattr(reductions, n): _over(n) for n in ("sum", "mean", "logsumexp")},
     reductions.max: _over("amax"),
     reductions.min: _over("amin"),
-    reductions.maximum: _fold_of_two("maximum"),
-    reductions.minimum: _fold_of_two("minimum"),
-    reductions.logsumexp: _over("logsumexp"),
-    reductions.softmax: _shares("softmax"),
-    reductions.log_softmax: _shares("log_softmax"),
+    **{getattr(reductions, n): _fold_of_two(n) for n in ("maximum", "minimum")},
+    **{getattr(reductions, n): _shares(n) for n in ("softmax", "log_softmax")},
     shaping.reshape: lambda options, x: x.reshape(_shape(options)),
     shaping.broadcast_to: lambda options, x: x.expand(_shape(options)),
     shaping.transpose: _transpose,
-    shaping.expand_dims: _expand_dims,
+    shaping.expand_dims: lambda options, x: x.reshape(
+        np.expand_dims(np.empty(tuple(x.shape), bool), options.get("axis", 0)).shape
+    ),
     shaping.squeeze: lambda options, x: x.squeeze(
         axes_of(tuple(x.shape), options.get("axis"), "crosscheck")
     ),

@@ -68,6 +68,7 @@ class Writer:
             if node.is_leaf and node not in self.grads:
                 self._nothing(node)
         self._closures.clear()
+        self.grads.clear()
 
     @property
     def forward_lines(self) -> list[str]:

@@ -13,11 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinygrad_pool.derivatives.slopes import largest_of
 from tinygrad_pool.drawing import theme as look
-from tinygrad_pool.drawing.computation import (
-    Direction,
-    check_drawable,
-    picture_of,
-)
+from tinygrad_pool.drawing.computation import Direction, check_drawable, picture_of
 from tinygrad_pool.drawing.dot_program import picture
 from tinygrad_pool.drawing.edges import Style, signs_told
 from tinygrad_pool.drawing.labels import sign

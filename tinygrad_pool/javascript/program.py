@@ -15,15 +15,7 @@ from tinygrad_pool.engine.running import call_options
 from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.formatting import several
-from tinygrad_pool.javascript.tracing import (
-    Choice,
-    NotTraced,
-    Tape,
-    Traced,
-    as_json,
-    bare,
-    tidied,
-)
+from tinygrad_pool.javascript.tracing import Choice, NotTraced, Tape, Traced, as_json, bare, tidied
 from tinygrad_pool.rules.reductions import add_up
 from tinygrad_pool.rules.shaping import cast
 
