@@ -158,30 +158,26 @@ def _is_all(part: Any) -> bool:
 
 def _sliced(writer: Writer, parts: Any, x: str) -> str:
     """Slice along each axis, drop those of a number, and insert those of None."""
-    ranges, dropped, new, axis, out = [], [], [], 0, 0
-    for part in parts:
-        if part is None:
-            new.append(out)
-            out += 1
-            continue
-        if not isinstance(part, slice):
-            place = int(part)
-            ranges.append((place, place + 1 if place != -1 else LAST, axis, 1))
-            dropped.append(axis)
-        else:
-            out += 1
-            if not _is_all(part):
-                step = int(part.step or 1)
-                ends = (0, LAST) if step > 0 else (LAST, -LAST)
-                first = ends[0] if part.start is None else int(part.start)
-                last = ends[1] if part.stop is None else int(part.stop)
-                ranges.append((first, last, axis, step))
-        axis += 1
+    looked_at = [p for p in parts if p is not None]
+    ranges = [_range(axis, p) for axis, p in enumerate(looked_at) if not _is_all(p)]
+    dropped = [axis for axis, p in enumerate(looked_at) if not isinstance(p, slice)]
+    left = [p for p in parts if p is None or isinstance(p, slice)]
+    new = [axis for axis, p in enumerate(left) if p is None]
     if ranges:
         x = writer.operation("Slice", x, *zip(*ranges, strict=True))
     if dropped:
         x = writer.operation("Squeeze", x, dropped)
     return writer.operation("Unsqueeze", x, new) if new else x
+
+
+def _range(axis: int, part: Any) -> tuple[int, int, int, int]:
+    """Write a number or a slice as ONNX does: start, end, axis and step."""
+    if not isinstance(part, slice):
+        return int(part), int(part) + 1 or LAST, axis, 1
+    step = int(part.step or 1)
+    first, last = (0, LAST) if step > 0 else (LAST, -LAST)
+    first = first if part.start is None else int(part.start)
+    return first, last if part.stop is None else int(part.stop), axis, step
 
 
 LAST = 2**31 - 1
