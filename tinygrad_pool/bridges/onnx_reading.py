@@ -75,7 +75,6 @@ def _read(onnx: Any, path: Path) -> Any:
 
 
 def _tensors(graph: Any) -> Iterator[Any]:
-    """Iterate over all tensors of a graph."""
     yield from graph.initializer
     for node in graph.node:
         for attribute in node.attribute:

@@ -100,7 +100,6 @@ class Program:
         return texts
 
     def _given(self, name: str, x: Any) -> Text:
-        """Name an object that a rule uses."""
         if x is float or type(x) is float:
             return literal(spelled(x) or "")
         if vars(np).get(name, self) is x:
@@ -177,7 +176,6 @@ class Program:
 
 
 def _printed(rule: Inlined) -> Printed:
-    """Print a rule that is written out."""
     forward = {name: form_of(x) for name, x in rule.forward.items()}
     backward = {name: form_of(x) for name, x in rule.backward.items()}
     y, sent = form_of(rule.y), [None if x is None else form_of(x) for x in rule.contributions]

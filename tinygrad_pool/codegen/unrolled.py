@@ -130,7 +130,6 @@ class Unrolled:
         return "\n".join(_lines(writer, body, self.name, self._given))
 
     def _refuse(self, given: Any) -> NoReturn:
-        """Raise OptionError: not a leaf."""
         who = name_of(given) if isinstance(given, Value) else repr(given)
         near = get_close_matches(str(given), self.leaves, n=4) or list(self.leaves)[:6]
         raise OptionError(
@@ -179,7 +178,6 @@ def unroll(
 
 
 def _lines(writer: Writer, body: list[str], name: str, given: Mapping[str, Any]) -> Iterator[str]:
-    """Assemble the program text."""
     keepers = [KEEPERS[keeper] for keeper in sorted(writer.keepers)]
     yield f'"""Compute {name}, and its gradient by every leaf: a line for each node."""\n'
     if any("np." in line for line in (*body, *keepers)):

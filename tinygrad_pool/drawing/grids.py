@@ -192,7 +192,6 @@ def _letter(unit: int) -> str:
 
 
 def _legend(shown: Plane) -> str:
-    """Write the legend: what occurs in the picture."""
     wins, seen = shown.links.wins(), np.unique(shown.links.cell)
     all_boxed = len(_outlined(shown)) == shown.y.size
     boxed = "a box is a window" if all_boxed else "the box is the first window"

@@ -236,7 +236,6 @@ def _fit(graph: Digraph, bb: str, opaque: bool, kind: str) -> None:
 
 
 def _zoom(bb: str) -> float:
-    """Return how much a picture can be enlarged."""
     left, bottom, right, top = map(float, bb.split(","))
     return min(0.96 * WIDE / (right - left), 0.96 * HIGH / (top - bottom))
 
