@@ -225,7 +225,7 @@ def _first_windows(y: Any, windows: Any, x: Any) -> Any:
 
 def _counts(windows: Any, x: Any, padding: bool) -> Any:
     space = tuple(x.shape[x.ndim - len(windows.kernel) :])
-    return torch().as_tensor(counts_of(windows, space, padding), dtype=x.dtype)
+    return torch().tensor(counts_of(windows, space, padding), dtype=x.dtype)
 
 
 def _lp_pool(options: Options, x: Any) -> Any:
