@@ -17,8 +17,8 @@ def text_of(rule, *constants, **options):
     if lines is None:
         return None
     parts = [*lines.forward.items(), ("y", lines.y), *lines.backward.items()]
-    sent = [ast.unparse(x.tree) for x in lines.contributions if x is not None]
-    return [*(f"{name} = {ast.unparse(x.tree)}" for name, x in parts), *sent]
+    sent = [ast.unparse(x.symbol.tree) for x in lines.contributions if x is not None]
+    return [*(f"{name} = {ast.unparse(x.symbol.tree)}" for name, x in parts), *sent]
 
 
 def sends(x):
