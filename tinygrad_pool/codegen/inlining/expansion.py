@@ -71,10 +71,8 @@ def inlined(rule: Any, constants: list[Any], options: Mapping[str, Any]) -> Inli
     before, (result,) = tidy.stage(forward, [y])
     after, contributions = tidy.stage([n for n in draft.bound if n not in forward], sent)
     there = Counter(name for form in (*before.values(), result) for name in form.names)
-    back = (form for form in (*after.values(), *contributions) if form is not None)
-    uses = there + Counter(name for form in back for name in form.names)
-    given = {name: x for name, x in draft.given.items() if name in uses}
-    return Inlined(before, result, after, contributions, given, draft.decided, there, uses)
+    given = {name: x for name, x in draft.given.items() if name in tidy.uses}
+    return Inlined(before, result, after, contributions, given, draft.decided, there, tidy.uses)
 
 
 class _Tidy(ast.NodeTransformer):
