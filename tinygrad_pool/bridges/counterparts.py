@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from tinygrad_pool.bridges.row_counterparts import METHODS, ROW_COUNTERPARTS, rows_of, torch
+from tinygrad_pool.bridges.row_counterparts import METHODS, ROW_COUNTERPARTS, torch
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.rules import (
     activations,
@@ -98,30 +98,8 @@ def _softplus(options: Options, x: Any) -> Any:
     return -functional.logsigmoid(-beta * x) / beta
 
 
-def _over(name: str) -> Counterpart:
-    """Return a reduction over the axes; amax and amin pay all evenly at a tie."""
-
-    def reduced(options: Options, x: Any) -> Any:
-        axes = axes_of(tuple(x.shape), options.get("axis"), "crosscheck")
-        return getattr(x, name)(axes, options.get("keepdims", False)) if axes else x.clone()
-
-    return reduced
-
-
 def _fold_of_two(name: str) -> Counterpart:
     return lambda _, *xs: reduce(getattr(torch(), name), xs)
-
-
-def _shares(name: str) -> Counterpart:
-    """Return softmax or its logarithm over one axis, or over several as one."""
-
-    def shares(options: Options, x: Any) -> Any:
-        axes = axes_of(tuple(x.shape), options.get("axis", -1), "crosscheck")
-        order = [*(i for i in range(x.ndim) if i not in axes), *axes]
-        y = getattr(torch(), name)(rows_of(x, axes), -1).reshape([x.shape[i] for i in order])
-        return y.permute(sorted(range(x.ndim), key=order.__getitem__))
-
-    return shares
 
 
 def _clip(options: Options, x: Any) -> Any:
@@ -257,11 +235,7 @@ COUNTERPARTS: dict[Rule, Counterpart] = {
     linear.weighted_sum: _weighted_sum,
     linear.matmul: _plain(lambda x, w: x @ w),
     convolution.conv: _conv,
-    **{getattr(reductions, n): _over(n) for n in ("sum", "mean", "logsumexp")},
-    reductions.max: _over("amax"),
-    reductions.min: _over("amin"),
     **{getattr(reductions, n): _fold_of_two(n) for n in ("maximum", "minimum")},
-    **{getattr(reductions, n): _shares(n) for n in ("softmax", "log_softmax")},
     shaping.reshape: lambda options, x: x.reshape(_shape(options)),
     shaping.broadcast_to: lambda options, x: x.expand(_shape(options)),
     shaping.transpose: _transpose,

@@ -1,4 +1,4 @@
-"""What PyTorch has for rules that take rows together: products, norms, orders; and for matrices."""
+"""What PyTorch has for rules that take rows together: sums, norms, orders; and for matrices."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.extras import extra
-from tinygrad_pool.rules import accumulations, contractions, inverses, moves, powers, quantiles
+from tinygrad_pool.rules import (
+    accumulations,
+    contractions,
+    inverses,
+    moves,
+    powers,
+    quantiles,
+    reductions,
+)
 from tinygrad_pool.rules.arguments import axes_of, kept
 from tinygrad_pool.rules.rule import Rule
 
@@ -27,23 +35,36 @@ def torch() -> Any:
     return extra("torch", "crosscheck")
 
 
-def rows_of(x: Any, axes: Sequence[int]) -> Any:
+def _rows_of(x: Any, axes: Sequence[int]) -> Any:
     """Return an array whose last axis holds the given axes, one behind the other."""
     rest = [i for i in range(x.ndim) if i not in axes]
     rows = [x.shape[i] for i in rest]
     return x.permute([*rest, *axes]).reshape([*rows, math.prod(x.shape[i] for i in axes)])
 
 
-def _of_rows(of_row: Callable[[Mapping[str, Any], Any], Any]) -> Callable[..., Any]:
-    """Reduce the last axis of rows that hold the given axes, one behind the other."""
+def _of_rows(reduce: str | Callable[[Mapping[str, Any], Any], Any]) -> Callable[..., Any]:
+    """Reduce the last axis of rows that hold the given axes: by a method, or by a function."""
 
     def reduced(options: Mapping[str, Any], x: Any) -> Any:
         shape = tuple(x.shape)
         axes = axes_of(shape, options.get("axis"), "crosscheck")
-        y = of_row(options, rows_of(x, axes))
+        rows = _rows_of(x, axes)
+        y = getattr(rows, reduce)(-1) if isinstance(reduce, str) else reduce(options, rows)
         return y.reshape(kept(shape, axes)) if options.get("keepdims") else y
 
     return reduced
+
+
+def _shares(name: str) -> Callable[..., Any]:
+    """Return softmax or its logarithm over one axis, or over several as one."""
+
+    def shares(options: Mapping[str, Any], x: Any) -> Any:
+        axes = axes_of(tuple(x.shape), options.get("axis", -1), "crosscheck")
+        order = [*(i for i in range(x.ndim) if i not in axes), *axes]
+        y = getattr(torch(), name)(_rows_of(x, axes), -1).reshape([x.shape[i] for i in order])
+        return y.permute(sorted(range(x.ndim), key=order.__getitem__))
+
+    return shares
 
 
 def _so_far(name: str) -> Callable[..., Any]:
@@ -94,7 +115,11 @@ def _cbrt(_: Mapping[str, Any], x: Any) -> Any:
 
 
 ROW_COUNTERPARTS: dict[Rule, Callable[..., Any]] = {
-    accumulations.prod: _of_rows(lambda _, x: x.prod(-1)),
+    **{getattr(reductions, n): _of_rows(n) for n in ("sum", "mean", "logsumexp")},
+    reductions.max: _of_rows("amax"),  # it pays all evenly at a tie
+    reductions.min: _of_rows("amin"),
+    **{getattr(reductions, n): _shares(n) for n in ("softmax", "log_softmax")},
+    accumulations.prod: _of_rows("prod"),
     accumulations.var: _of_rows(lambda o, x: x.var(-1, correction=o.get("ddof", 0))),
     accumulations.vector_norm: _of_rows(
         lambda o, x: torch().linalg.vector_norm(x, o.get("ord", 2), -1)
