@@ -145,12 +145,10 @@ def _of_graph(torch: Any, loss: Value) -> Crosscheck:
             if node.is_leaf:
                 continue
             try:
-                found = [*_of_node(torch, node, steps.get(node))]
+                result.add([*_of_node(torch, node, steps.get(node))])
+                result.compared += 1
             except Exception:  # noqa: BLE001  # PyTorch may refuse what a rule of the user's does
                 result.unknown.append(node)
-                continue
-            result.compared += 1
-            result.add(found)
     return result
 
 

@@ -26,7 +26,7 @@ from tinygrad_pool.javascript.tracing import (
     tape_of,
     whole,
 )
-from tinygrad_pool.rules.arguments import Axis, Shape, axes_of, kept
+from tinygrad_pool.rules.arguments import Axis, Shape, axes_of
 
 ELEMENTWISE: dict[Any, str] = {
     np.add: "{} + {}",
@@ -147,12 +147,12 @@ for _function in (np.concatenate, np.stack):
 # -- reductions
 
 
-def rows_of(x: Any, axis: Axis) -> tuple[Any, Shape, Shape]:
-    """Lay out what is reduced together side by side; return it, the shape kept, and the axes."""
+def rows_of(x: Any, axis: Axis) -> tuple[Any, Any, Shape]:
+    """Lay out side by side what is reduced together; return it, the cells in order, the axes."""
     axes = axes_of(x.shape, axis, "reduce")
     others = [i for i in range(x.ndim) if i not in axes]
-    rows = moved(x, np.transpose(places(x), (*others, *axes)).reshape(-1))
-    return rows, kept(x.shape, axes), axes
+    order = np.transpose(places(x), (*others, *axes)).reshape(-1)
+    return moved(x, order), order, axes
 
 
 def _reduction(function: Any, text: str) -> Any:
@@ -163,12 +163,12 @@ def _reduction(function: Any, text: str) -> Any:
             return x
         with np.errstate(all="ignore"):
             numbers = function(x.numbers, axis=axis, keepdims=keepdims)
-        rows, column, axes = rows_of(x, axis)
+        rows, _, axes = rows_of(x, axis)
         n = prod(x.shape[i] for i in axes)
         run = _run(x.shape, axes)
         said = text.format(rows.text, n, run, rounding(x.numbers))
         flat = result(x.tape, said, np.reshape(np.asarray(numbers), -1))
-        return shaped(flat, np.shape(numbers)) if column else flat
+        return shaped(flat, np.shape(numbers))
 
     return reduce
 
@@ -189,16 +189,15 @@ handles(np.prod)(_reduction(np.prod, "best({0}, {1}, (x, w) => x * w)"))
 
 def _running(function: Any, sign: str) -> Any:
     def run(x: Any, axis: int) -> Any:
-        rows, _, (at,) = rows_of(x, axis)
-        order = np.moveaxis(places(x), at, -1)
+        rows, order, (at,) = rows_of(x, axis)
         with np.errstate(all="ignore"):
             numbers = function(x.numbers, axis=axis)
         join = f"(a, b) => a {sign} b"
         if rounding(numbers):
             join = f"(a, b) => Math.fround(a {sign} b)"
         text = f"running({rows.text}, {x.shape[at]}, {join})"
-        flat = result(x.tape, text, np.reshape(np.moveaxis(numbers, at, -1), -1))
-        return moved(flat, np.argsort(order.reshape(-1)).reshape(x.shape))
+        flat = result(x.tape, text, np.reshape(numbers, -1)[order])
+        return moved(flat, np.argsort(order).reshape(x.shape))
 
     return run
 

@@ -24,7 +24,7 @@ from tinygrad_pool.javascript.tracing import (
     tape_of,
     whole,
 )
-from tinygrad_pool.rules.arguments import Key, Shape
+from tinygrad_pool.rules.arguments import Key, Shape, kept
 from tinygrad_pool.rules.cells import cells_of
 from tinygrad_pool.rules.masks import keep_elements, truth
 from tinygrad_pool.rules.pooling import winning_links
@@ -106,14 +106,11 @@ def _weigh(*xs: Any, weights: tuple[Weights, ...]) -> Any:
 @handles(winners)
 def _winners(x: Any, axes: Shape, *, ties: Ties, name: str, least: bool = False) -> tuple[Any, Any]:
     won, n = behind(winners)(x.numbers, axes, ties=ties, name=name, least=least)
-    rows, column, _axes = rows_of(x, axes)
+    rows, order, axes = rows_of(x, axes)
     each = prod(x.shape[i] for i in axes)
-    others = [i for i in range(x.ndim) if i not in axes]
-    back = np.transpose(places(x), (*others, *axes)).reshape(-1)
-    flat = np.reshape(won, -1)[back]
-    mask, n = _found(rows, each, ties, least, flat, n)
-    mask = moved(mask, np.argsort(back).reshape(x.shape))
-    return mask, n if isinstance(n, int) else shaped(n, column)
+    mask, n = _found(rows, each, ties, least, np.reshape(won, -1)[order], n)
+    mask = moved(mask, np.argsort(order).reshape(x.shape))
+    return mask, n if isinstance(n, int) else shaped(n, kept(x.shape, axes))
 
 
 def _found(
