@@ -27,8 +27,9 @@ NUMPY = {
     **{"Exp": "exp", "Log": "log", "Sqrt": "sqrt", "Sin": "sin", "Cos": "cos", "Tanh": "tanh"},
     **{name.title(): name for name in ("tan", "sinh", "cosh")},
     **{f"A{n}": f"arc{n}" for n in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
-    **{"Abs": "abs", "Max": "maximum", "Min": "minimum", "Pow": "power"},
+    **{"Abs": "abs", "Pow": "power"},
 }
+EXTREMES = {"Max": "maximum", "Min": "minimum"}
 DATA = {"Floor": "floor", "Ceil": "ceil", "Round": "round", "Sign": "sign", "IsNaN": "isnan"}
 OPERATORS = {"Add": "add", "Sub": "sub", "Mul": "mul", "MatMul": "matmul", "Neg": "neg"}
 ASKED = {
@@ -203,10 +204,9 @@ def dropout(x: Any, ratio: Any = None, training: Any = None, **_: Any) -> Any:
 
 
 SIMPLE: dict[str, Callable[..., Any]] = {
-    **{onnx: getattr(np, name) for onnx, name in NUMPY.items() if name[-3:] != "mum"},
-    **{onnx: getattr(np, name) for onnx, name in {**DATA, **ASKED, **LOGIC}.items()},
+    **{onnx: getattr(np, name) for onnx, name in (NUMPY | DATA | ASKED | LOGIC).items()},
     **{onnx: getattr(operator, name) for onnx, name in OPERATORS.items()},
-    **{onnx: aten.folded(NUMPY[onnx]) for onnx in ("Max", "Min")},
+    **{onnx: aten.folded(name) for onnx, name in EXTREMES.items()},
     **{onnx: _pool(ours) for onnx, ours in POOLS.items()},
     "Relu": operations.relu,
     "Sigmoid": operations.sigmoid,

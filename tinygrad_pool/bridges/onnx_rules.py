@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.bridges.onnx_operations import NUMPY, OPERATORS
+from tinygrad_pool.bridges.onnx_operations import EXTREMES, NUMPY, OPERATORS
 from tinygrad_pool.bridges.onnx_reduced import REDUCTIONS
 from tinygrad_pool.bridges.onnx_writer import Writer, Written, refused
 from tinygrad_pool.bridges.translations import data_of
@@ -15,7 +15,7 @@ from tinygrad_pool.rules.arguments import axes_of
 from tinygrad_pool.rules.rule import is_ours
 from tinygrad_pool.rules.windows import AdaptiveWindows, Windows
 
-PLAIN = {ours: kind for kind, ours in (NUMPY | OPERATORS).items()}
+PLAIN = {ours: kind for kind, ours in (NUMPY | EXTREMES | OPERATORS).items()}
 PLAIN |= {"div": "Div", "sigmoid": "Sigmoid", "relu": "Relu", "erf": "Erf", "det": "Det"}
 PLAIN |= {"leaky_relu": "PRelu"}
 """Rules that are one operation with the same operands and no options."""
