@@ -461,7 +461,7 @@ def test_its_road_leads_from_what_is_decided_by_the_layout_to_what_is_written():
     z.backward()
     tg.draw(z)  # imports are no part of it
     assert road(lambda: tg.draw(z)) == [
-        *("computation", "engine", "rules"),
+        *("computation", "engine", "computation", "engine", "rules"),
         *("theme", "dot_program", "rules", "words", "formatting", "engine", "formatting"),
         *("computation", "variables", "labels", "derivatives", "labels", "engine"),
         *("layout", "formatting", "frames", "wrapping", "edges"),

@@ -145,12 +145,10 @@ def _of_graph(torch: Any, loss: Value) -> Crosscheck:
             if node.is_leaf:
                 continue
             try:
-                found = [*_of_node(torch, node, steps.get(node))]
+                result.add([*_of_node(torch, node, steps.get(node))])
+                result.compared += 1
             except Exception:  # noqa: BLE001  # PyTorch may refuse what a rule of the user's does
                 result.unknown.append(node)
-                continue
-            result.compared += 1
-            result.add(found)
     return result
 
 
@@ -173,14 +171,14 @@ def _of_node(torch: Any, node: Node, step: Any) -> Iterator[Difference]:
     if step is None or not wanted or not y.requires_grad:
         return
     g = torch.as_tensor(np.array(step.upstream)).to(y.dtype).reshape(y.shape)
-    slopes = iter(torch.autograd.grad(y, wanted, g, allow_unused=True))
+    options = {"allow_unused": True, "materialize_grads": True}
+    slopes = iter(torch.autograd.grad(y, wanted, g, **options))
     for i, (p, ours) in enumerate(zip(node.parents, step.contributions, strict=True)):
         if not isinstance(p, Node):
             continue
         theirs = next(slopes)
         if ours is None:
             continue
-        theirs = torch.zeros(p.shape) if theirs is None else theirs
         what = f"what it sends to {p.label or p.op or f'operand {i + 1}'}"
         near = _rounding(node, p, step.upstream)
         for found in largest_difference(node, what, ours, theirs, near):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
+from functools import reduce
 from math import log
 from typing import Any
 
@@ -25,6 +26,7 @@ abs ceil copysign cos cosh exp exp2 expm1 floor floor_divide fmod hypot isinf is
 logical_and logical_not logical_or logical_xor remainder round sign sin sinh sqrt square stack tan
 tanh trunc
 """
+REDUCTIONS = "all any argmax argmin mean prod sum"
 RENAMED = {
     **{"acos": "arccos", "acosh": "arccosh", "asin": "arcsin", "asinh": "arcsinh"},
     **{"atan": "arctan", "atan2": "arctan2", "atanh": "arctanh"},
@@ -38,6 +40,30 @@ RENAMED = {
 def same(x: Any, *_: Any, **__: Any) -> Any:
     """Return x itself."""
     return x
+
+
+def folded(name: str, **options: Any) -> Callable[..., Any]:
+    """Return a maximum or minimum of any number of operands, of Values or of arrays."""
+    on_values, on_arrays = getattr(operations, name), getattr(np, name)
+
+    def fold(*xs: Any) -> Any:
+        if any(isinstance(x, Value) for x in xs):
+            return on_values(*xs, **options)
+        return reduce(on_arrays, xs)
+
+    return fold
+
+
+def _along(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function of rows along an axis."""
+    return lambda x, axis, dtype=None: f(cast(x, dtype), axis=axis)
+
+
+def _over(f: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+    """Return a reduction over axes; none or an empty list means all."""
+    return lambda x, axes=None, keepdim=False, dtype=None: f(
+        cast(x, dtype), axis=axes_of(axes), keepdims=keepdim, **options
+    )
 
 
 SIMPLE: dict[str, Callable[..., Any]] = {
@@ -59,8 +85,8 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     "rsqrt": lambda x: 1.0 / np.sqrt(x),
     "log2": lambda x: np.log(x) * (1 / log(2.0)),  # ONNX has no log2
     "log10": lambda x: np.log(x) * (1 / log(10.0)),
-    "maximum": lambda x, y: _between(operations.maximum, np.maximum, x, y),
-    "minimum": lambda x, y: _between(operations.minimum, np.minimum, x, y),
+    "maximum": folded("maximum", ties="even"),  # PyTorch pays half each
+    "minimum": folded("minimum", ties="even"),
     "where": lambda mask, x, y: np.where(data_of(mask) != 0, *_of_one_dtype(x, y)),
     "masked_fill": lambda x, mask, y: np.where(data_of(mask), y, x),
     "sym_size": lambda x, axis: x.shape[axis],
@@ -70,17 +96,13 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     "embedding": lambda w, i, padding=-1, *given: _embedding(w, i, padding, *given),
     "tril": lambda x, k=0: triangle(x, k, upper=False),
     "triu": lambda x, k=0: triangle(x, k, upper=True),
-    "sum": lambda x, axes=None, keepdim=False, dtype=None: cast(
-        np.sum(x, axis=axes_of(axes), keepdims=keepdim), dtype
-    ),
-    "mean": lambda x, axes=None, keepdim=False, dtype=None: np.mean(
-        cast(x, dtype), axis=axes_of(axes), keepdims=keepdim
-    ),
-    "prod": lambda x, axis=None, keepdim=False, dtype=None: np.prod(
-        cast(x, dtype), axis=axis, keepdims=keepdim
-    ),
-    "cumsum": lambda x, axis, dtype=None: np.cumsum(cast(x, dtype), axis=axis),
-    "cumprod": lambda x, axis, dtype=None: np.cumprod(cast(x, dtype), axis=axis),
+    **{name: _over(getattr(np, name)) for name in REDUCTIONS.split()},
+    "amax": _over(Value.max, ties="even"),
+    "amin": _over(Value.min, ties="even"),
+    "logsumexp": _over(operations.logsumexp),
+    **{name: _along(getattr(np, name)) for name in ("cumsum", "cumprod")},
+    **dict.fromkeys(("softmax", "_softmax"), _along(operations.softmax)),
+    **dict.fromkeys(("log_softmax", "_log_softmax"), _along(operations.log_softmax)),
     "type_as": lambda x, other: cast(x, other.dtype),
     "arange": lambda *bounds, dtype=None: np.arange(*bounds, dtype=dtype),
     "scalar_tensor": np.asarray,
@@ -95,12 +117,6 @@ def triangle(x: Any, k: int, upper: bool) -> Any:
     rows, columns = x.shape[-2:]
     below = np.tri(rows, columns, k - upper, dtype=bool)
     return np.where(below != upper, x, data_of(x).dtype.type(0))
-
-
-def _between(on_values: Any, on_arrays: Any, x: Any, y: Any) -> Any:
-    if isinstance(x, Value) or isinstance(y, Value):
-        return on_values(x, y, ties="even")  # PyTorch pays half each
-    return on_arrays(x, y)
 
 
 @translates("aten.clamp", "aten.clamp_min")
@@ -139,20 +155,6 @@ def div(x: Any, y: Any, rounding_mode: str | None = None) -> Any:
     return quotient.astype(np.int64) if np.result_type(x, y).kind in "iu" else quotient
 
 
-def _over(f: Callable[..., Any], **options: Any) -> Callable[..., Any]:
-    """Return a reduction over axes; none or an empty list means all."""
-    return lambda x, axes=None, keepdim=False: f(x, axis=axes_of(axes), keepdims=keepdim, **options)
-
-
-REDUCTIONS = {
-    **{name: _over(getattr(np, name)) for name in ("any", "all", "argmax", "argmin")},
-    "amax": _over(Value.max, ties="even"),
-    "amin": _over(Value.min, ties="even"),
-    "logsumexp": _over(operations.logsumexp),
-}
-TRANSLATIONS.update({f"aten.{name}": f for name, f in REDUCTIONS.items()})
-
-
 @translates("aten.linalg_vector_norm")
 def vector_norm(
     x: Any, order: float = 2, axes: Axes = None, keepdim: bool = False, dtype: Any = None
@@ -162,7 +164,7 @@ def vector_norm(
     if order == 0:
         return np.sum(data_of(x) != 0, axis=over, keepdims=keepdim).astype(x.dtype)
     if np.isinf(order):
-        return REDUCTIONS["amax" if order > 0 else "amin"](np.abs(x), axes, keepdim)
+        return SIMPLE["amax" if order > 0 else "amin"](np.abs(x), axes, keepdim)
     norm: Any = np.linalg.vector_norm
     return norm(x, ord=order, axis=over, keepdims=keepdim)
 
@@ -210,15 +212,6 @@ def topk(x: Any, k: int, axis: int = -1, largest: bool = True, _: bool = True) -
     """Take the k largest along an axis, or the smallest; also return where each came from."""
     cut = (slice(None),) * (axis % np.ndim(x)) + (slice(k),)
     return tuple(part[cut] for part in sort(x, axis, largest))
-
-
-def _shares(f: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda x, axis, dtype=None: f(cast(x, dtype), axis=axis)
-
-
-for _name in ("softmax", "log_softmax"):
-    for _called in (_name, f"_{_name}"):
-        TRANSLATIONS[f"aten.{_called}"] = _shares(getattr(operations, _name))
 
 
 @translates("aten._safe_softmax")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool import functional
-from tinygrad_pool.bridges.aten_shapes import pad, sliced
+from tinygrad_pool.bridges.aten_shapes import flatten, pad, sliced
 from tinygrad_pool.bridges.translations import TRANSLATIONS, data_of, translates
 from tinygrad_pool.errors import UnsupportedError
 from tinygrad_pool.functional import activations, layers, losses
@@ -72,11 +72,9 @@ def _spread(x: Any, axis: int, stride: int) -> Any:
     """Put stride − 1 zeros between the cells of an axis."""
     if stride == 1:
         return x
-    shape = x.shape
-    zeros = np.zeros((*shape[: axis + 1], stride - 1, *shape[axis + 1 :]), data_of(x).dtype)
-    wide = np.concatenate([np.expand_dims(x, axis + 1), zeros], axis=axis + 1)
-    merged = np.reshape(wide, (*shape[:axis], shape[axis] * stride, *shape[axis + 1 :]))
-    return sliced(merged, axis, 0, (shape[axis] - 1) * stride + 1)
+    behind = [0, 0] * (x.ndim - axis - 1)
+    wide = flatten(pad(np.expand_dims(x, axis + 1), [*behind, 0, stride - 1]), axis, axis + 1)
+    return sliced(wide, axis, 0, (x.shape[axis] - 1) * stride + 1)
 
 
 def _each(given: Any) -> Any:

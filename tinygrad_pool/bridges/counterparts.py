@@ -9,9 +9,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from tinygrad_pool.bridges.row_counterparts import METHODS, ROW_COUNTERPARTS, rows_of
+from tinygrad_pool.bridges.row_counterparts import METHODS, ROW_COUNTERPARTS, torch
 from tinygrad_pool.engine.node import Node
-from tinygrad_pool.extras import extra
 from tinygrad_pool.rules import (
     activations,
     arithmetic,
@@ -24,6 +23,7 @@ from tinygrad_pool.rules import (
     shaping,
 )
 from tinygrad_pool.rules.arguments import axes_of
+from tinygrad_pool.rules.cells import counts_of
 from tinygrad_pool.rules.primitive import PYTHON
 from tinygrad_pool.rules.quantiles import quantile
 from tinygrad_pool.rules.rule import Rule, is_ours
@@ -48,7 +48,7 @@ def in_torch(node: Node, xs: Sequence[Any]) -> Any:
     given = [p._numbers if isinstance(p, Node) else p for p in node.parents]
     dtypes = [x.dtype for p, x in zip(given, xs, strict=True) if type(p) not in PYTHON]
     if len(xs) > 1 and dtypes:
-        dtype = reduce(_torch().promote_types, dtypes)
+        dtype = reduce(torch().promote_types, dtypes)
         xs = [x.to(dtype) for x in xs]
     return counterpart_of(node)(node.options, *xs)
 
@@ -64,7 +64,7 @@ def counterpart_of(node: Node) -> Counterpart:
     if rule in COUNTERPARTS:
         return COUNTERPARTS[rule]
     ours = is_ours(rule)
-    found = getattr(extra("torch", "crosscheck"), rule.__name__, None)
+    found = getattr(torch(), rule.__name__, None)
     if ours and found and not node.options and traits_of(rule).sparsity == "elementwise":
         return lambda _, *xs: found(*xs)
     if ours:
@@ -74,11 +74,7 @@ def counterpart_of(node: Node) -> Counterpart:
 
 def constant(x: Any, dtype: Any) -> Any:
     """Return a constant operand, a mask too, as a tensor of a dtype."""
-    return _torch().as_tensor(np.array(x, dtype))
-
-
-def _torch() -> Any:
-    return extra("torch", "crosscheck")
+    return torch().as_tensor(np.array(x, dtype))
 
 
 def _plain(f: Callable[..., Any]) -> Counterpart:
@@ -86,72 +82,35 @@ def _plain(f: Callable[..., Any]) -> Counterpart:
     return lambda _, *xs: f(*xs)
 
 
-def _function(name: str) -> Counterpart:
-    """Return a function of torch.nn.functional that has our options."""
-    return lambda options, x: getattr(_torch().nn.functional, name)(x, **options)
-
-
 def _gelu(options: Options, x: Any) -> Any:
     """Compute x Φ(x) by erfc: PyTorch's own sum of 1 and erf leaves nothing far below 0."""
     if options.get("approximate", "none") != "none":
-        return _torch().nn.functional.gelu(x, **options)
-    return x / 2 * _torch().erfc(x * -(0.5**0.5))
+        return torch().nn.functional.gelu(x, **options)
+    return x / 2 * torch().erfc(x * -(0.5**0.5))
 
 
 def _softplus(options: Options, x: Any) -> Any:
     """Compute softplus; without a threshold, PyTorch's own overflows."""
-    functional = _torch().nn.functional
+    functional = torch().nn.functional
     if options.get("threshold") != np.inf:
         return functional.softplus(x, **options)
     beta = options.get("beta", 1.0)
     return -functional.logsigmoid(-beta * x) / beta
 
 
-def _over(name: str) -> Counterpart:
-    """Return a reduction over the axes; amax and amin pay all evenly at a tie."""
-
-    def reduced(options: Options, x: Any) -> Any:
-        axes = axes_of(tuple(x.shape), options.get("axis"), "crosscheck")
-        return getattr(x, name)(axes, options.get("keepdims", False)) if axes else x.clone()
-
-    return reduced
-
-
 def _fold_of_two(name: str) -> Counterpart:
-    return lambda _, *xs: reduce(getattr(_torch(), name), xs)
-
-
-def _shares(name: str) -> Counterpart:
-    """Return softmax or its logarithm over one axis, or over several as one."""
-
-    def shares(options: Options, x: Any) -> Any:
-        axes = axes_of(tuple(x.shape), options.get("axis", -1), "crosscheck")
-        order = [*(i for i in range(x.ndim) if i not in axes), *axes]
-        y = getattr(_torch(), name)(rows_of(x, axes), -1).reshape([x.shape[i] for i in order])
-        return y.permute(sorted(range(x.ndim), key=order.__getitem__))
-
-    return shares
+    return lambda _, *xs: reduce(getattr(torch(), name), xs)
 
 
 def _clip(options: Options, x: Any) -> Any:
     bounds = [options.get(name) for name in ("min", "max")]
-    low, high = (b if b is None else _torch().as_tensor(np.array(b), dtype=x.dtype) for b in bounds)
-    return x.clone() if low is high is None else _torch().clamp(x, low, high)
+    low, high = (b if b is None else torch().as_tensor(np.array(b), dtype=x.dtype) for b in bounds)
+    return x.clone() if low is high is None else torch().clamp(x, low, high)
 
 
 def _transpose(options: Options, x: Any) -> Any:
     axes = options.get("axes")
-    return _torch().permute(x, tuple(range(x.ndim)[::-1] if axes is None else axes))
-
-
-def _squeeze(options: Options, x: Any) -> Any:
-    axes = axes_of(tuple(x.shape), options.get("axis"), "crosscheck")
-    return x.reshape([n for i, n in enumerate(x.shape) if n != 1 or i not in axes])
-
-
-def _expand_dims(options: Options, x: Any) -> Any:
-    new = np.expand_dims(np.empty(tuple(x.shape), bool), options.get("axis", 0))
-    return x.reshape(new.shape)
+    return torch().permute(x, tuple(range(x.ndim)[::-1] if axes is None else axes))
 
 
 def _shape(options: Options) -> tuple[int, ...]:
@@ -162,7 +121,7 @@ def _shape(options: Options) -> tuple[int, ...]:
 def _getitem(options: Options, x: Any) -> Any:
     """Select by the flat places of the cells: one index, whatever the key was."""
     places = np.arange(x.numel()).reshape(tuple(x.shape))[options.get("key", ())]
-    return x.reshape(-1)[_torch().as_tensor(np.array(places))]
+    return x.reshape(-1)[torch().as_tensor(np.array(places))]
 
 
 def _weighted_sum(_: Options, *terms: Any) -> Any:
@@ -175,7 +134,7 @@ def _weighted_sum(_: Options, *terms: Any) -> Any:
 
 def _padded(x: Any, sides: Sequence[tuple[int, int]], value: float = 0.0) -> Any:
     flat = [n for pair in reversed(sides) for n in pair]
-    return _torch().nn.functional.pad(x, flat, value=value)
+    return torch().nn.functional.pad(x, flat, value=value)
 
 
 def _batched(x: Any, axes: int) -> Any:
@@ -187,7 +146,7 @@ def _batched(x: Any, axes: int) -> Any:
 def _conv(options: Options, x: Any, w: Any, *b: Any) -> Any:
     windows, ndim = options["windows"], len(options["windows"].kernel)
     lead = x.shape[: -ndim - 1]
-    convolve = getattr(_torch().nn.functional, f"conv{ndim}d")
+    convolve = getattr(torch().nn.functional, f"conv{ndim}d")
     x = _batched(_padded(x, windows.padding), ndim + 1)
     y = convolve(
         x, w, *(b or (None,)), windows.stride, 0, windows.dilation, options.get("groups", 1)
@@ -201,7 +160,7 @@ def _pool(kind: str, slide: Counterpart) -> Counterpart:
     def pool(options: Options, x: Any) -> Any:
         windows, ndim = options["windows"], len(options["windows"].kernel)
         if isinstance(windows, AdaptiveWindows):
-            adaptive = getattr(_torch().nn.functional, f"adaptive_{kind}_pool{ndim}d")
+            adaptive = getattr(torch().nn.functional, f"adaptive_{kind}_pool{ndim}d")
             y = adaptive(_batched(x, ndim)[None], windows.wanted)
         else:
             y = slide(options, x)
@@ -214,7 +173,7 @@ def _max_pool(options: Options, x: Any) -> Any:
     """Pad with −∞ beforehand: what PyTorch pads itself is at most half a window, and even."""
     windows, ndim = options["windows"], len(options["windows"].kernel)
     wide = _batched(_padded(x, windows.overhang(tuple(x.shape)), -np.inf), ndim)[None]
-    pool = getattr(_torch().nn.functional, f"max_pool{ndim}d")
+    pool = getattr(torch().nn.functional, f"max_pool{ndim}d")
     return _first_windows(
         pool(wide, windows.kernel, windows.stride, 0, windows.dilation), windows, x
     )
@@ -231,8 +190,8 @@ def _window_sums(windows: Any, x: Any) -> Any:
     """Add up each window: a convolution with ones, which knows dilation and uneven padding."""
     ndim = len(windows.kernel)
     wide = _batched(_padded(x, windows.overhang(tuple(x.shape))), ndim)[:, None]
-    ones = _torch().ones((1, 1, *windows.kernel), dtype=x.dtype)
-    convolve = getattr(_torch().nn.functional, f"conv{ndim}d")
+    ones = torch().ones((1, 1, *windows.kernel), dtype=x.dtype)
+    convolve = getattr(torch().nn.functional, f"conv{ndim}d")
     y = convolve(wide, ones, None, windows.stride, 0, windows.dilation)[:, 0]
     return _first_windows(y, windows, x)
 
@@ -243,11 +202,8 @@ def _first_windows(y: Any, windows: Any, x: Any) -> Any:
 
 
 def _counts(windows: Any, x: Any, padding: bool) -> Any:
-    space = x.shape[x.ndim - len(windows.kernel) :]
-    K = np.ones(())
-    for axis, (n, o) in enumerate(zip(space, windows.over(tuple(x.shape)), strict=True)):
-        K = K[..., None] * windows.counts(axis, n, np.arange(o), padding)
-    return _torch().as_tensor(K, dtype=x.dtype)
+    space = tuple(x.shape[x.ndim - len(windows.kernel) :])
+    return torch().tensor(counts_of(windows, space, padding), dtype=x.dtype)
 
 
 def _lp_pool(options: Options, x: Any) -> Any:
@@ -258,51 +214,42 @@ def _lp_pool(options: Options, x: Any) -> Any:
 def _weight_layer(options: Options, *xs: Any) -> Any:
     y: Any = 0.0
     for x, W in zip(xs, options["weights"], strict=True):
-        links = x.reshape(-1)[_torch().as_tensor(W.cell)] * _torch().as_tensor(W.weight)
-        flat = _torch().zeros(W.shape[0], dtype=x.dtype)
-        y = y + flat.index_add(0, _torch().as_tensor(W.unit), links).reshape(W.y_shape)
+        links = x.reshape(-1)[torch().as_tensor(W.cell)] * torch().as_tensor(W.weight)
+        flat = torch().zeros(W.shape[0], dtype=x.dtype)
+        y = y + flat.index_add(0, torch().as_tensor(W.unit), links).reshape(W.y_shape)
     return y
 
 
 COUNTERPARTS: dict[Rule, Counterpart] = {
-    arithmetic.add: _plain(lambda x, w: x + w),
-    arithmetic.sub: _plain(lambda x, w: x - w),
-    arithmetic.mul: _plain(lambda x, w: x * w),
-    arithmetic.div: _plain(lambda x, w: x / w),
     arithmetic.power: _plain(lambda x, n: x**n),
-    arithmetic.neg: _plain(lambda x: -x),
     arithmetic.nudge: _plain(lambda x, old, new: x - old + new),
-    activations.leaky_relu: _plain(lambda x, w: _torch().where(x > 0, x, x * w)),
-    activations.elu: _function("elu"),
+    activations.leaky_relu: _plain(lambda x, w: torch().where(x > 0, x, x * w)),
+    activations.elu: lambda options, x: torch().nn.functional.elu(x, **options),
     activations.gelu: _gelu,
     activations.softplus: _softplus,
     entropies.binary_cross_entropy: _plain(
-        lambda p, t: _torch().nn.functional.binary_cross_entropy(p, t, reduction="none")
+        lambda p, t: torch().nn.functional.binary_cross_entropy(p, t, reduction="none")
     ),
     elementwise.clip: _clip,
-    elementwise.where: _plain(lambda holds, x, w: _torch().where(holds != 0, x, w)),
+    elementwise.where: _plain(lambda holds, x, w: torch().where(holds != 0, x, w)),
     linear.weighted_sum: _weighted_sum,
     linear.matmul: _plain(lambda x, w: x @ w),
     convolution.conv: _conv,
-    reductions.sum: _over("sum"),
-    reductions.mean: _over("mean"),
-    reductions.max: _over("amax"),
-    reductions.min: _over("amin"),
-    reductions.maximum: _fold_of_two("maximum"),
-    reductions.minimum: _fold_of_two("minimum"),
-    reductions.logsumexp: _over("logsumexp"),
-    reductions.softmax: _shares("softmax"),
-    reductions.log_softmax: _shares("log_softmax"),
+    **{getattr(reductions, n): _fold_of_two(n) for n in ("maximum", "minimum")},
     shaping.reshape: lambda options, x: x.reshape(_shape(options)),
     shaping.broadcast_to: lambda options, x: x.expand(_shape(options)),
     shaping.transpose: _transpose,
-    shaping.expand_dims: _expand_dims,
-    shaping.squeeze: _squeeze,
-    shaping.concatenate: lambda options, *xs: _torch().cat(xs, options.get("axis", 0)),
-    shaping.stack: lambda options, *xs: _torch().stack(xs, options.get("axis", 0)),
+    shaping.expand_dims: lambda options, x: x.reshape(
+        np.expand_dims(np.empty(tuple(x.shape), bool), options.get("axis", 0)).shape
+    ),
+    shaping.squeeze: lambda options, x: x.squeeze(
+        axes_of(tuple(x.shape), options.get("axis"), "crosscheck")
+    ),
+    shaping.concatenate: lambda options, *xs: torch().cat(xs, options.get("axis", 0)),
+    shaping.stack: lambda options, *xs: torch().stack(xs, options.get("axis", 0)),
     shaping.getitem: _getitem,
     shaping.astype: lambda options, x: x.to(
-        getattr(_torch(), np.dtype(options.get("dtype", np.float64)).name)
+        getattr(torch(), np.dtype(options.get("dtype", np.float64)).name)
     ),
     shaping.detach: _plain(lambda x: x.detach()),
     pooling.max_pool: _pool("max", _max_pool),

@@ -24,16 +24,15 @@ class Graph(NamedTuple):
     """A recorded graph: its nodes from the leaves on, and what each leaf is.
 
     `inputs` and `parameters` are leaves by their names. `shapes` are what a reshape or a broadcast
-    makes, where −1 stands for the batch. `free` says whether the batch size may be any; `batch`
-    then says of each axis of the inputs and outputs whether it grows with it. `returns` is what the
-    network returned, Values in lists, tuples and dicts.
+    makes, where −1 stands for the batch. If the batch size may be any, `batch` says of each axis of
+    the inputs and outputs whether it grows with it. `returns` is what the network returned, Values
+    in lists, tuples and dicts.
     """
 
     nodes: list[Any]
     inputs: dict[str, Value]
     parameters: dict[str, Value]
     shapes: Mapping[Node, Shape]
-    free: bool
     returns: Any
     batch: Mapping[Node, tuple[bool, ...]] = {}
 
@@ -59,11 +58,8 @@ def graph_of(name: str, made_of: Any, inputs: Sequence[Any]) -> Graph:
         if not isinstance(given, Node) or given not in nodes or not given.is_leaf:
             who = name_of(given) if isinstance(given, Node) else f"{given!r:.80}"
             raise OptionError(f"{name}: an input must be a leaf of this graph, which {who} is not")
-    _check_whole(name, nodes)
     named = _names(inputs, [v.label for v in inputs], "x")
-    others = [v for v in nodes if v.is_leaf and v not in inputs]
-    parameters = _names(others, [v.label for v in others], "w", taken=named)
-    return Graph(nodes, named, parameters, _shapes_of(nodes), False, made_of)
+    return _read(name, nodes, named, {}, made_of)
 
 
 def _of_network(name: str, network: Module, example: Sequence[Any]) -> Graph:
@@ -81,7 +77,7 @@ def _of_network(name: str, network: Module, example: Sequence[Any]) -> Graph:
     grows: dict[Node, Any] = {
         a: tuple(n != m for n, m in zip(a.shape, b.shape, strict=True)) for a, b in ends
     }
-    return first._replace(shapes=shapes, free=True, batch=grows)
+    return first._replace(shapes=shapes, batch=grows)
 
 
 @contextmanager
@@ -109,25 +105,32 @@ def _recorded(name: str, network: Module, given: Sequence[Any]) -> Graph:
         raise DataError(f"{name}: the network returns no Value, but {returns!r:.80}")
     nodes = list(dict.fromkeys(n for y in outputs for n in topological_order(y)))
     nodes.sort(key=lambda n: n._order)
-    _check_whole(name, nodes)
     floats = [v for v in leaves if isinstance(v, Value)]
     inputs = _names(floats, [_argument(network, i) for i in range(len(floats))], "x")
     own = {n: v for n, v in network.named_parameters() if v in set(nodes)}
-    known = {*own.values(), *floats}
-    others = [v for v in nodes if v.is_leaf and v not in known]
-    own |= _names(others, [v.label for v in others], "w", taken={**inputs, **own})
-    return Graph(nodes, inputs, own, _shapes_of(nodes), False, returns)
+    return _read(name, nodes, inputs, own, returns)
 
 
-def _check_whole(name: str, nodes: Sequence[Any]) -> None:
-    """Raise GraphError where a graph was cut: what came before would become a constant."""
+def _read(
+    name: str, nodes: list[Any], inputs: dict[str, Any], own: dict[str, Any], returns: Any
+) -> Graph:
+    """Name all leaves. Raises GraphError where a graph was cut: what came before is no constant."""
     for node in nodes:
         if node.is_leaf and node.rule is not None:
-            at = f", at {node.about.line}" if node.about.line else ""
             raise GraphError(
-                f"{name}: the graph was cut at {name_of(node)}{at}, by detach or no_grad; an "
+                f"{name}: the graph was cut at {_placed(node)}, by detach or no_grad; an "
                 "exported graph would keep the present numbers"
             )
+    known = {*inputs.values(), *own.values()}
+    others = [v for v in nodes if v.is_leaf and v not in known]
+    own |= _names(others, [v.label for v in others], "w", taken=inputs | own)
+    shapes = {n: n.shape for n in nodes if n.rule in (shaping.reshape, shaping.broadcast_to)}
+    return Graph(nodes, inputs, own, shapes, returns)
+
+
+def _placed(node: Node) -> str:
+    """Name a node, and the line of source that made it if that is known."""
+    return f"{name_of(node)}, at {node.about.line}" if node.about.line else name_of(node)
 
 
 def _argument(network: Module, i: int) -> str:
@@ -182,9 +185,8 @@ def _check_constants(name: str, one: Graph, other: Graph) -> None:
     same = len(one.nodes) == len(other.nodes)
     for a, b in zip(one.nodes, other.nodes, strict=False):
         if not same or not _alike(a, b, one):
-            at = f", at {a.about.line}" if a.about.line else ""
             raise GraphError(
-                f"{name}: {name_of(a)}{at} has a constant that was computed from the numbers of an "
+                f"{name}: {_placed(a)} has a constant that was computed from the numbers of an "
                 "input: a mask, an index, or something random; an exported graph would keep it"
             )
 
@@ -209,10 +211,6 @@ def _equal(a: Any, b: Any) -> bool:
     if isinstance(a, np.ndarray):
         return np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
     return bool(a == b) or a is b
-
-
-def _shapes_of(nodes: Sequence[Any]) -> dict[Node, Shape]:
-    return {n: n.shape for n in nodes if n.rule in (shaping.reshape, shaping.broadcast_to)}
 
 
 def _free_shapes(one: Graph, longer: Graph) -> dict[Node, Shape] | None:

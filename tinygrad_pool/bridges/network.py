@@ -111,14 +111,15 @@ class Network(Part):
     def forward(self, *inputs: Any, **named: Any) -> Any:
         """Carry out the steps."""
         result, updates = self.run(inputs, named)
+        held = dict(leaves_of(self))
         for name, new in updates.items():
-            self._set_buffer(name, new)
+            held[name][...] = new
         return result
 
     def run(self, inputs: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Carry out the steps, and return also what each buffer is to be set to."""
         program = self._program
-        made = {**program.constants, **dict(leaves_of(self, "")), **self._read(inputs, named)}
+        made = {**program.constants, **dict(leaves_of(self)), **self._read(inputs, named)}
         for call in program.calls:
             made.update(zip(call.makes, _carried_out(call, made), strict=False))
         updates = {name: data_of(made[new]) for name, new in program.updates.items()}
@@ -133,13 +134,6 @@ class Network(Part):
         read = {name: as_operand(x, f"input {name}") for name, x in given.items()}
         _check_lengths(self._program.inputs, read)
         return read
-
-    def _set_buffer(self, name: str, new: Any) -> None:
-        *path, last = name.split(".")
-        part: Any = self
-        for step in path:
-            part = getattr(part, step)
-        getattr(part, last)[...] = new
 
     def train(self, mode: bool = True) -> Self:
         """Return this network, which is in training or not as it was when it was translated.
@@ -180,7 +174,7 @@ def hang(root: Module, name: str, part: Any) -> None:
         setattr(root, last, part)
 
 
-def leaves_of(part: Module, prefix: str) -> Iterator[tuple[str, Any]]:
+def leaves_of(part: Module, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Iterate over all that was hung into a network, by its full name."""
     for name, held in vars(part).items():
         if isinstance(held, Module):

@@ -31,19 +31,18 @@ def compared(
             f"crosscheck: the network returns {counted(len(ours), 'output')}, the module "
             f"{len(theirs)}"
         )
+    found: list[Difference] = []
     for i, (y, t) in enumerate(zip(ours, theirs, strict=True)):
         if y.shape != tuple(t.shape):
             raise ShapeError(
                 f"crosscheck: output {i} has shape {y.shape} here, and {tuple(t.shape)} in PyTorch"
             )
+        found += largest_difference(None, f"output {i}", y._numbers, t)
     rng = np.random.default_rng(0)
     weights = [rng.standard_normal(y.shape).astype(y.dtype) for y in ours]
     total: Any = sum((y * w).sum() for y, w in zip(ours, weights, strict=True))
     pairs = zip(theirs, weights, strict=True)
     their_total: Any = sum((y * torch.as_tensor(np.asarray(w))).sum() for y, w in pairs)
-    found: list[Difference] = []
-    for i, (y, t) in enumerate(zip(ours, theirs, strict=True)):
-        found += largest_difference(None, f"output {i}", y._numbers, t)
     return total, [*found, *_of_parameters(torch, network, theirs_own, total, their_total)]
 
 

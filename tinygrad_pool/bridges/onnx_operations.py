@@ -1,5 +1,7 @@
 """ONNX's operations on Values: inputs in order, attributes by name.
 
+A parameter that was an attribute in older versions has the name that it has as an input today, too.
+
 NumPy's functions are used where they can be, since they work on Values and on arrays alike: shapes,
 places and masks stay arrays.
 """
@@ -16,7 +18,7 @@ import numpy as np
 from tinygrad_pool import functional
 from tinygrad_pool.bridges import aten, aten_layers
 from tinygrad_pool.bridges.translations import TRANSLATIONS, data_of, translates
-from tinygrad_pool.engine.value import Value, lift
+from tinygrad_pool.engine.value import lift
 from tinygrad_pool.errors import UnsupportedError
 from tinygrad_pool.functional import activations, layers, operations
 from tinygrad_pool.rules import activations as rules
@@ -25,8 +27,9 @@ NUMPY = {
     **{"Exp": "exp", "Log": "log", "Sqrt": "sqrt", "Sin": "sin", "Cos": "cos", "Tanh": "tanh"},
     **{name.title(): name for name in ("tan", "sinh", "cosh")},
     **{f"A{n}": f"arc{n}" for n in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
-    **{"Abs": "abs", "Max": "maximum", "Min": "minimum", "Pow": "power"},
+    **{"Abs": "abs", "Pow": "power"},
 }
+EXTREMES = {"Max": "maximum", "Min": "minimum"}
 DATA = {"Floor": "floor", "Ceil": "ceil", "Round": "round", "Sign": "sign", "IsNaN": "isnan"}
 OPERATORS = {"Add": "add", "Sub": "sub", "Mul": "mul", "MatMul": "matmul", "Neg": "neg"}
 ASKED = {
@@ -37,31 +40,17 @@ LOGIC = {"And": "logical_and", "Or": "logical_or", "Not": "logical_not", "Xor": 
 POOLS = {"MaxPool": "max_pool", "AveragePool": "avg_pool", "LpPool": "lp_pool"}
 
 
-def _fold(name: str) -> Callable[..., Any]:
-    """Return a maximum or minimum of any number of operands; the first wins a tie."""
-    on_values, on_arrays = getattr(operations, name), getattr(np, name)
-
-    def largest(*xs: Any) -> Any:
-        if any(isinstance(x, Value) for x in xs):
-            return on_values(*xs)
-        return xs[0] if len(xs) == 1 else on_arrays.reduce(np.broadcast_arrays(*xs))
-
-    return largest
-
-
 @translates("onnx.Div")
 def div(x: Any, y: Any) -> Any:
     """Divide; whole numbers are rounded towards 0."""
-    if all(np.asarray(data_of(v)).dtype.kind in "iu" for v in (x, y)):
-        return np.trunc(np.divide(x, y)).astype(np.int64)
-    return np.divide(x, y)  # of two Python floats, too
+    whole = np.result_type(data_of(x), data_of(y)).kind in "iu"
+    return aten.div(x, y, "trunc" if whole else None)
 
 
 @translates("onnx.Clip")
-def clip(x: Any, low: Any = None, high: Any = None, min: Any = None, max: Any = None) -> Any:
+def clip(x: Any, min: Any = None, max: Any = None) -> Any:
     """Limit x."""
-    low, high = (b if b is not None else c for b, c in ((low, min), (high, max)))
-    return x if low is None and high is None else aten.clamp(x, low, high)
+    return x if min is None and max is None else aten.clamp(x, min, max)
 
 
 @translates("onnx.Gemm")
@@ -96,7 +85,13 @@ def _pads(
 
 
 def _sliding(
-    kind: str, x: Any, kernel: Sequence[int], strides: Any, pads: Any, dilations: Any, auto_pad: str
+    kind: str,
+    x: Any,
+    kernel: Sequence[int],
+    strides: Any = None,
+    pads: Any = None,
+    dilations: Any = None,
+    auto_pad: str = "NOTSET",
 ) -> tuple[Callable[..., Any], dict[str, Any]]:
     """Return what slides over so many axes, and where its windows look."""
     n = len(kernel)
@@ -110,19 +105,12 @@ def _sliding(
 
 @translates("onnx.Conv")
 def conv(
-    x: Any,
-    w: Any,
-    b: Any = None,
-    kernel_shape: Any = None,  # noqa: ARG001  # the weights have it
-    strides: Any = None,
-    pads: Any = None,
-    dilations: Any = None,
-    group: int = 1,
-    auto_pad: str = "NOTSET",
+    x: Any, w: Any, b: Any = None, kernel_shape: Any = None, group: int = 1, **windows: Any
 ) -> Any:
     """Slide weights over the last axes."""
-    slide, windows = _sliding("conv", x, w.shape[2:], strides, pads, dilations, auto_pad)
-    return slide(x, w, b, groups=group, **windows)
+    del kernel_shape  # the weights have it
+    slide, options = _sliding("conv", x, w.shape[2:], **windows)
+    return slide(x, w, b, groups=group, **options)
 
 
 @translates("onnx.ConvTranspose")
@@ -130,7 +118,6 @@ def conv_transpose(
     x: Any,
     w: Any,
     b: Any = None,
-    kernel_shape: Any = None,  # noqa: ARG001  # the weights have it
     strides: Any = None,
     pads: Any = None,
     dilations: Any = None,
@@ -154,22 +141,19 @@ def _pool(kind: str) -> Callable[..., Any]:
     def pool(
         x: Any,
         kernel_shape: Sequence[int],
-        strides: Any = None,
-        pads: Any = None,
-        dilations: Any = None,
         ceil_mode: int = 0,
         count_include_pad: int = 0,
-        auto_pad: str = "NOTSET",
         storage_order: int = 0,  # noqa: ARG001  # of the places, which are not read
         p: int = 2,
+        **windows: Any,
     ) -> Any:
-        f, windows = _sliding(kind, x, kernel_shape, strides, pads, dilations, auto_pad)
-        windows["ceil_mode"] = bool(ceil_mode)
+        f, options = _sliding(kind, x, kernel_shape, **windows)
+        options["ceil_mode"] = bool(ceil_mode)
         if kind == "lp_pool":
-            return f(x, float(p), tuple(kernel_shape), **windows)
+            return f(x, float(p), tuple(kernel_shape), **options)
         if kind == "avg_pool":
-            windows["count_include_pad"] = bool(count_include_pad)
-        return f(x, tuple(kernel_shape), **windows)
+            options["count_include_pad"] = bool(count_include_pad)
+        return f(x, tuple(kernel_shape), **options)
 
     return pool
 
@@ -220,10 +204,9 @@ def dropout(x: Any, ratio: Any = None, training: Any = None, **_: Any) -> Any:
 
 
 SIMPLE: dict[str, Callable[..., Any]] = {
-    **{onnx: getattr(np, name) for onnx, name in NUMPY.items() if name[-3:] != "mum"},
-    **{onnx: getattr(np, name) for onnx, name in {**DATA, **ASKED, **LOGIC}.items()},
+    **{onnx: getattr(np, name) for onnx, name in (NUMPY | DATA | ASKED | LOGIC).items()},
     **{onnx: getattr(operator, name) for onnx, name in OPERATORS.items()},
-    **{onnx: _fold(NUMPY[onnx]) for onnx in ("Max", "Min")},
+    **{onnx: aten.folded(name) for onnx, name in EXTREMES.items()},
     **{onnx: _pool(ours) for onnx, ours in POOLS.items()},
     "Relu": operations.relu,
     "Sigmoid": operations.sigmoid,

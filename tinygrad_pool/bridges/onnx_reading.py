@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,6 @@ def _read(onnx: Any, path: Path) -> Any:
 
 
 def _tensors(graph: Any) -> Iterator[Any]:
-    """Iterate over all tensors of a graph."""
     yield from graph.initializer
     for node in graph.node:
         for attribute in node.attribute:
@@ -91,14 +91,12 @@ def _check_tensor(onnx: Any, path: Path, tensor: Any) -> None:
         )
     if tensor.data_type == onnx.TensorProto.STRING:
         raise OutputError(f"{path}: {tensor.name!r} holds text, not numbers")
-    count = 1
-    for n in tensor.dims:
-        count *= n
+    count = prod(tensor.dims)
     held = len(tensor.raw_data) + sum(
         len(getattr(tensor, f"{kind}_data")) * 8
         for kind in ("float", "double", "int32", "int64", "uint64")
     )
-    if count < 0 or count > max(held, 0) * 8:
+    if count < 0 or count > held * 8:
         raise OutputError(f"{path}: {tensor.name!r} says it has {count:,} numbers, and has fewer")
 
 

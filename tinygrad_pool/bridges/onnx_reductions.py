@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_pool.bridges.onnx_shapes import places_of
 from tinygrad_pool.bridges.translations import TRANSLATIONS, data_of, translates
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.functional import operations
@@ -15,17 +16,11 @@ from tinygrad_pool.functional import operations
 def _reduced(reduce: Callable[..., Any]) -> Callable[..., Any]:
     """Return a reduction whose axes are an attribute, or in later versions an input."""
 
-    def reduced(
-        x: Any,
-        over: Any = None,
-        axes: Any = None,
-        keepdims: int = 1,
-        noop_with_empty_axes: int = 0,
-    ) -> Any:
-        given = axes if over is None else np.asarray(over).tolist()
-        if not given and noop_with_empty_axes:
+    def reduced(x: Any, axes: Any = None, keepdims: int = 1, noop_with_empty_axes: int = 0) -> Any:
+        over = places_of(axes)
+        if not over and noop_with_empty_axes:
             return x
-        return reduce(x, axis=tuple(given) if given else None, keepdims=bool(keepdims))
+        return reduce(x, axis=over or None, keepdims=bool(keepdims))
 
     return reduced
 

@@ -44,9 +44,9 @@ def reshape(x: Any, shape: Any, allowzero: int = 0) -> Any:
     )
 
 
-def _places(given: Any, axes: Any) -> tuple[int, ...] | None:
-    found = axes if given is None else np.asarray(given).reshape(-1).tolist()
-    return None if found is None else tuple(found)
+def places_of(given: Any) -> tuple[int, ...] | None:
+    """Read axes or other places out of an array or a list, if there are any."""
+    return None if given is None else tuple(np.asarray(given).reshape(-1).tolist())
 
 
 @translates("onnx.Expand")
@@ -57,33 +57,19 @@ def expand(x: Any, shape: Any) -> Any:
 
 
 @translates("onnx.Split")
-def split(
-    x: Any, sizes: Any = None, axis: int = 0, split: Any = None, num_outputs: Any = None
-) -> Any:
+def split(x: Any, split: Any = None, axis: int = 0, num_outputs: Any = None) -> Any:
     """Cut into parts along an axis."""
-    given = split if sizes is None else np.asarray(sizes).tolist()
-    if given is None:
-        return aten_shapes.split(x, -(-x.shape[axis] // num_outputs), axis)
+    given: Any = -(-x.shape[axis] // num_outputs) if split is None else places_of(split)
     return aten_shapes.split(x, given, axis)
 
 
 @translates("onnx.Slice")
-def sliced(
-    x: Any,
-    start: Any = None,
-    end: Any = None,
-    at: Any = None,
-    step: Any = None,
-    starts: Any = None,
-    ends: Any = None,
-    axes: Any = None,
-) -> Any:
+def sliced(x: Any, starts: Any, ends: Any, axes: Any = None, steps: Any = None) -> Any:
     """Take ranges along axes."""
-    first, last = (np.asarray(a if a is not None else b) for a, b in ((start, starts), (end, ends)))
-    over = _places(at, axes) or range(len(first))
-    steps = np.ones(len(first), int) if step is None else np.asarray(step)
+    first, last = (np.asarray(given).tolist() for given in (starts, ends))
+    over = places_of(axes) or range(len(first))
     key = [slice(None)] * x.ndim
-    for axis, i, j, s in zip(over, first.tolist(), last.tolist(), steps.tolist(), strict=True):
+    for axis, i, j, s in zip(over, first, last, places_of(steps) or [1] * len(first), strict=True):
         n = x.shape[axis]
         back = (max(i, -n), None if j < -n else j)  # what begins before the first, begins with it
         key[axis] = slice(*(back if s < 0 else (i, j)), s)
@@ -91,23 +77,16 @@ def sliced(
 
 
 @translates("onnx.Pad")
-def pad(
-    x: Any,
-    sides: Any = None,
-    value: Any = 0.0,
-    at: Any = None,
-    mode: str = "constant",
-    pads: Any = None,
-) -> Any:
+def pad(x: Any, pads: Any, value: Any = None, axes: Any = None, mode: str = "constant") -> Any:
     """Add a constant on each side."""
     if mode != "constant":
         raise UnsupportedError(f"onnx.Pad: mode {mode!r} is not translated, only 'constant'")
-    given = list(pads) if sides is None else _lengths(sides)
+    given = _lengths(pads)
     n = len(given) // 2
-    over = _places(at, None) or tuple(range(n))
+    over = places_of(axes) or range(n)
     by_axis = {axis % x.ndim: (given[i], given[i + n]) for i, axis in enumerate(over)}
     flat = [k for axis in reversed(range(x.ndim)) for k in by_axis.get(axis, (0, 0))]
-    return aten_shapes.pad(x, flat, float(np.asarray(value)) if value is not None else 0.0)
+    return aten_shapes.pad(x, flat, 0.0 if value is None else float(np.asarray(value)))
 
 
 @translates("onnx.Tile")
@@ -134,9 +113,9 @@ def cast(x: Any, to: Any, saturate: int = 1) -> Any:  # noqa: ARG001  # of 8-bit
 SIMPLE: dict[str, Callable[..., Any]] = {
     "Flatten": lambda x, axis=1: np.reshape(x, (prod(x.shape[:axis]), prod(x.shape[axis:]))),
     "Transpose": lambda x, perm=None: np.transpose(x, perm),
-    "Unsqueeze": lambda x, at=None, axes=None: np.expand_dims(x, _places(at, axes) or ()),
+    "Unsqueeze": lambda x, axes: np.expand_dims(x, places_of(axes) or ()),
     "Trilu": lambda x, k=0, upper=1: aten.triangle(x, int(np.asarray(k)), bool(upper)),
-    "Squeeze": lambda x, at=None, axes=None: np.squeeze(x, axis=_places(at, axes)),
+    "Squeeze": lambda x, axes=None: np.squeeze(x, axis=places_of(axes)),
     "Concat": lambda *xs, axis: np.concatenate(xs, axis=axis),
     "Gather": lambda x, at, axis=0: aten_shapes.select(x, axis, np.asarray(data_of(at))),
     "GatherElements": lambda x, at, axis=0: aten_shapes.gather(x, axis, np.asarray(at)),

@@ -24,16 +24,24 @@ class Writer:
         self.names |= {v: n for n, v in graph.parameters.items()}
         self.taken = set(self.names.values())
         self.at = ""  # what the operations are named after
+        self.dtype: Any = None  # of the node that is written
 
-    def operation(self, kind: str, inputs: list[str], *, more: int = 0, **attributes: Any) -> str:
-        """Write one operation and return the name of its first result; it may have `more`."""
+    def operation(self, kind: str, *inputs: Any, more: int = 0, **attributes: Any) -> str:
+        """Write one operation and return the name of its first result; it may have `more`.
+
+        An input is a name, a float of the node's dtype, or whole numbers.
+        """
+        given = [x if isinstance(x, str) else self._number(x) for x in inputs]
         name = self.new(self.at or kind)
         names = [name, *(self.new(name) for _ in range(more))]
-        made = self.onnx.helper.make_node(kind, inputs, names, name=name, **attributes)
+        made = self.onnx.helper.make_node(kind, given, names, name=name, **attributes)
         self.nodes.append(made)
         return name
 
-    def constant(self, numbers: Any, dtype: Any = None) -> str:
+    def _number(self, x: Any) -> str:
+        return self.constant(x, self.dtype if isinstance(x, float) else np.int64)
+
+    def constant(self, numbers: Any, dtype: Any) -> str:
         """Write a constant and return its name."""
         name = self.new("constant")
         tensor = self.onnx.numpy_helper.from_array(np.asarray(numbers, dtype), name)
@@ -44,7 +52,7 @@ class Writer:
     def cast(self, name: str, dtype: Any) -> str:
         """Write a conversion to another dtype."""
         kind = self.onnx.helper.np_dtype_to_tensor_dtype(dtype)
-        return self.operation("Cast", [name], to=kind)
+        return self.operation("Cast", name, to=kind)
 
     def shape_of(self, node: Node) -> Shape:
         """Return a node's shape, with −1 for the batch where it may be any."""
@@ -60,7 +68,8 @@ class Writer:
         return name
 
 
-Written = Callable[[Writer, Any, list[str]], str]
+Written = Callable[..., str]
+"""Takes the writer, a node and the names of its operands; returns the name of its result."""
 
 
 def refused(node: Node, why: str) -> UnsupportedError:

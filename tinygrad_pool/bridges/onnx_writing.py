@@ -75,6 +75,7 @@ class _Model(Writer):
 
     def _written(self, node: Any) -> str:
         self.at = node.label or f"{node.about.scope}/{node.op}".strip("/")
+        self.dtype = node.dtype
         inputs = [self._operand(p, node) for p in node.parents]
         return written(self, node, inputs)
 
@@ -97,8 +98,6 @@ class _Model(Writer):
     def _described(self, name: str, value: Value) -> Any:
         helper = self.onnx.helper
         kind = helper.np_dtype_to_tensor_dtype(value.dtype)
-        shape: list[int | str | None] = list(value.shape)
-        if self.graph.free:
-            batch = self.graph.batch
-            shape = [BATCH if free else n for n, free in zip(shape, batch[value], strict=True)]
+        free = self.graph.batch.get(value, (False,) * value.ndim)
+        shape = [BATCH if grows else n for n, grows in zip(value.shape, free, strict=True)]
         return helper.make_tensor_value_info(name, kind, shape)

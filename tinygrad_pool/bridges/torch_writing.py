@@ -53,7 +53,7 @@ def to_torch(network: Module, *example: Any) -> Any:
 def _original(torch: Any, network: Network) -> Any:
     """Copy the module that was translated, and give it the present numbers."""
     module: Any = copy.deepcopy(network._origin)
-    module.load_state_dict(_tensors(torch, dict(leaves_of(network, ""))), strict=False)
+    module.load_state_dict(_tensors(torch, dict(leaves_of(network))), strict=False)
     return module
 
 
@@ -211,9 +211,7 @@ def _computed(node: Node, xs: list[Any], graph: Graph) -> Any:
     shape = graph.shapes.get(node)
     if shape is None:
         return in_torch(node, xs)
-    if node.rule is shaping.reshape:
-        return xs[0].reshape(shape)
-    return xs[0].expand(shape)
+    return xs[0].reshape(shape) if node.rule is shaping.reshape else xs[0].expand(shape)
 
 
 def _hang(torch: Any, root: Any, name: str, parameter: Any) -> None:

@@ -11,6 +11,7 @@ from tinygrad_pool.engine.data import unbroadcast_axes
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.rules.arguments import Shape
 from tinygrad_pool.rules.arithmetic import power
+from tinygrad_pool.rules.reductions import add_up
 from tinygrad_pool.rules.rule import is_ours
 
 KEEPERS = {
@@ -56,7 +57,7 @@ def fitted(text: str, c: Any, p: Node) -> str:
     if shape != p.shape:
         axes = unbroadcast_axes(p.shape, shape)
         assert axes is not None
-        text, c = _summed(text, c, axes)
+        text, c = _summed(text, c.dtype, axes), add_up(c, axes)
         if np.shape(c) != p.shape:
             text, c = f"np.reshape({text}, {p.shape})", np.reshape(c, p.shape)
     if type(p._numbers) is float:
@@ -68,12 +69,8 @@ def fitted(text: str, c: Any, p: Node) -> str:
     return f"np.asarray({text}, {dtype_of(p.dtype)})"
 
 
-def _summed(text: str, c: Any, axes: Shape) -> tuple[str, Any]:
+def _summed(text: str, dtype: Any, axes: Shape) -> str:
     """Write a sum as the engine computes it: half precision adds up in float32."""
     axis = axes if len(axes) != 1 else axes[0]
-    if c.dtype != np.float16:
-        return f"np.sum({text}, axis={axis})", np.sum(c, axis=axis)
-    return (
-        f"np.sum({text}, axis={axis}, dtype=np.float32).astype(np.float16)",
-        np.sum(c, axis=axis, dtype=np.float32).astype(np.float16),
-    )
+    rounded = ", dtype=np.float32).astype(np.float16)" if dtype == np.float16 else ")"
+    return f"np.sum({text}, axis={axis}{rounded}"

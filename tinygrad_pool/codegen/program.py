@@ -7,29 +7,16 @@ not too long. Everything is computed as the rules do it, and added up in the ord
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.codegen.inlining import LARGE, Form, Inlined, Text, form_of, inlined, literal
+from tinygrad_pool.codegen.inlining import LARGE, Inlined, Text, inlined, literal
 from tinygrad_pool.codegen.spelling import spelled
 from tinygrad_pool.codegen.writer import Writer
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.running import call_options
 from tinygrad_pool.rules.primitive import PYTHON
-
-
-class Printed(NamedTuple):
-    """A rule that is written out, with names to be filled in, and how often each is used."""
-
-    forward: dict[str, Form]
-    y: Form
-    backward: dict[str, Form]
-    contributions: list[Form | None]
-    given: Mapping[str, Any]
-    uses_forward: Counter[str]
-    uses: Counter[str]
 
 
 class Program:
@@ -42,7 +29,7 @@ class Program:
         self.forward_lines: list[str] = []
         self.backward_lines = [*writer.seed]
         self._given_names: dict[int, str] = {}
-        self._printed: dict[Any, Printed | None] = {}
+        self._inlined: dict[Any, Inlined | None] = {}
         self._rules = {node: rule for node in nodes if (rule := self._rule(node))}
         self._uses = self._counted(nodes, loss)
         self._values = {node: Text(name) for node, name in writer.name.items()}
@@ -58,7 +45,7 @@ class Program:
 
     # -- rules
 
-    def _rule(self, node: Node) -> Printed | None:
+    def _rule(self, node: Node) -> Inlined | None:
         """Inline the rule of a node that computes with Python's numbers alone."""
         if node.is_leaf or node in self.writer.helped or type(node._numbers) is not float:
             return None
@@ -70,14 +57,14 @@ class Program:
             return None
         texts = self.writer.calls[node][1]
         key = node.rule, *texts[len(fixed) :], *[x is not None and type(x) for x in fixed]
-        if key in self._printed:
-            return self._printed[key]
+        if key in self._inlined:
+            return self._inlined[key]
         exact = *key, *[text for text, x in zip(texts, fixed, strict=False) if x is not None]
-        if exact not in self._printed:
+        if exact not in self._inlined:
             found = inlined(node.rule, fixed, options)
             exact = exact if found and found.decided else key
-            self._printed[exact] = found and _printed(found)
-        return self._printed[exact]
+            self._inlined[exact] = found
+        return self._inlined[exact]
 
     def _counted(self, nodes: list[Node], loss: Node) -> Counter[Node]:
         """Count how often each number is used: at least twice if it needs its name."""
@@ -90,7 +77,7 @@ class Program:
                     counted[p] += 2 if uses is None else uses[f"x{i}"]
         return counted
 
-    def _texts(self, node: Node, rule: Printed) -> dict[str, Text]:
+    def _texts(self, node: Node, rule: Inlined) -> dict[str, Text]:
         """Collect the texts of a rule's operands and constants."""
         texts = self._kept.get(node, {})
         for i, (p, text) in enumerate(zip(node.parents, self.writer.calls[node][1], strict=False)):
@@ -100,7 +87,6 @@ class Program:
         return texts
 
     def _given(self, name: str, x: Any) -> Text:
-        """Name an object that a rule uses."""
         if x is float or type(x) is float:
             return literal(spelled(x) or "")
         if vars(np).get(name, self) is x:
@@ -174,15 +160,3 @@ class Program:
         if self._grads[leaf].size:
             self._settle(leaf)
         return self._grads[leaf].text
-
-
-def _printed(rule: Inlined) -> Printed:
-    """Print a rule that is written out."""
-    forward = {name: form_of(x) for name, x in rule.forward.items()}
-    backward = {name: form_of(x) for name, x in rule.backward.items()}
-    y, sent = form_of(rule.y), [None if x is None else form_of(x) for x in rule.contributions]
-    there = Counter(name for form in (*forward.values(), y) for name in form.names)
-    back = Counter(
-        name for form in (*backward.values(), *filter(None, sent)) for name in form.names
-    )
-    return Printed(forward, y, backward, sent, rule.given, there, there + back)

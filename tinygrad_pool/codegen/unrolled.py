@@ -7,6 +7,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
+from functools import cached_property
 from itertools import count
 from typing import Any, NamedTuple, NoReturn
 
@@ -54,8 +55,7 @@ class Unrolled:
             writer.write(nodes, loss, seed)
         self._loss, self._gradient, self._count = loss, gradient, len(nodes)
         self._traced = any(node.about.line for node in nodes)
-        self._writer: Writer | None = writer  # until it is compiled
-        self._compiled: Callable[..., tuple[Any, dict[str, Any]]] | None = None
+        self._writer = writer
         self.name = writer.name[loss]
         self.leaves: dict[str, Any] = {writer.name[n]: n for n in nodes if n.is_leaf}
         self._called = {of: name for name, leaf in self.leaves.items() for of in (name, leaf)}
@@ -130,25 +130,16 @@ class Unrolled:
         return "\n".join(_lines(writer, body, self.name, self._given))
 
     def _refuse(self, given: Any) -> NoReturn:
-        """Raise OptionError: not a leaf."""
         who = name_of(given) if isinstance(given, Value) else repr(given)
         near = get_close_matches(str(given), self.leaves, n=4) or list(self.leaves)[:6]
         raise OptionError(
             f"unrolled: {who:.80} is not a leaf of {self.name}; it has {', '.join(near) or 'none'}"
         )
 
-    @property
+    @cached_property
     def _run(self) -> Callable[..., tuple[Any, dict[str, Any]]]:
-        """Compile the text, with rules written out in line, when it is called first."""
-        writer, run = self._writer, self._compiled  # in this order: another thread may be at it
-        if run is None:
-            assert writer is not None
-            run = self._compiled = self._compile(writer)
-            self._writer = None
-        return run
-
-    def _compile(self, writer: Writer) -> Callable[..., tuple[Any, dict[str, Any]]]:
-        """Compile the text, so that pdb can list it."""
+        """Compile the text, with rules written out in line, so that pdb can list it."""
+        writer = self._writer
         program = Program(writer)
         text = self._text(writer, program.forward_lines, program.backward_lines, program.gradients)
         file = f"<unrolled {self.name} {next(Unrolled.numbers)}>"
@@ -187,7 +178,6 @@ def unroll(
 
 
 def _lines(writer: Writer, body: list[str], name: str, given: Mapping[str, Any]) -> Iterator[str]:
-    """Assemble the program text."""
     keepers = [KEEPERS[keeper] for keeper in sorted(writer.keepers)]
     yield f'"""Compute {name}, and its gradient by every leaf: a line for each node."""\n'
     if any("np." in line for line in (*body, *keepers)):

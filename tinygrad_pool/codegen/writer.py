@@ -68,6 +68,7 @@ class Writer:
             if node.is_leaf and node not in self.grads:
                 self._nothing(node)
         self._closures.clear()
+        self.grads.clear()
 
     @property
     def forward_lines(self) -> list[str]:
@@ -206,7 +207,6 @@ class Writer:
         return targets
 
     def _added(self, p: Node, text: str, c: Any) -> str:
-        """Add a contribution to a node's gradient."""
         g, total = f"g_{self.name[p]}", c
         if p in self.grads:
             total, text = self.grads[p] + c, f"{g} + {text}"
@@ -236,7 +236,6 @@ def unpacked(targets: list[str], call: str) -> list[str]:
 
 @lru_cache(maxsize=256)
 def _defaults(rule: Rule) -> dict[str, str | None]:
-    """Write the defaults of a rule's options."""
     return {name: spelled(p.default) for name, p in signature(rule).parameters.items()}
 
 

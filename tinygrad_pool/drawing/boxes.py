@@ -90,7 +90,6 @@ def _cell(word: str) -> str:
 
 
 def _colour(shown: str) -> str:
-    """Choose the colour of a number that is written."""
     if shown in ("0", "−0", "…"):
         return theme.SOFT
     return theme.NEGATIVE if shown.startswith("−") else theme.POSITIVE

@@ -18,8 +18,8 @@ from tinygrad_pool.drawing.variables import held_by
 from tinygrad_pool.drawing.words import graph_in_words
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node, name_of
+from tinygrad_pool.engine.rerun import check_value
 from tinygrad_pool.engine.value import Value
-from tinygrad_pool.errors import DataError
 from tinygrad_pool.formatting import several
 from tinygrad_pool.rules.arguments import choice, count_of, listed
 
@@ -113,8 +113,7 @@ def draw(
 
 def check_drawable(value: Any, direction: str | None, name: str) -> None:
     """Raise DataError for anything but a Value, OptionError for an unknown direction."""
-    if not isinstance(value, Value):
-        raise DataError(f"{name}: needs a Value, got {type(value).__name__}")
+    check_value(value, name)
     if direction is not None:
         choice(direction, DIRECTIONS, f"{name}: direction")
 

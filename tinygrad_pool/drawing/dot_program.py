@@ -20,7 +20,6 @@ INSTALL = (
     "'tinygrad_pool[pdf]' for PDF too; DOT text needs nothing: render(v, 'graph.dot')"
 )
 
-
 TIMEOUT = 30.0
 SLOW = (
     "detail='layers' or 'ops' draws less, depth=3 only the last few nodes, timeout= waits longer, "
@@ -98,8 +97,7 @@ def _run(program: str, source: str, kind: str, engine: str, timeout: float) -> b
 def _with_pygraphviz(source: str, kind: str, engine: str, _: float) -> bytes:
     import pygraphviz
 
-    drawn = pygraphviz.AGraph(string=source).draw(format=kind, prog=engine)
-    return bytes(drawn)
+    return bytes(pygraphviz.AGraph(string=source).draw(format=kind, prog=engine))
 
 
 def _is_whole(drawn: bytes, kind: str) -> bool:

@@ -63,8 +63,7 @@ def by_scopes(nodes: list[Node]) -> list[Group]:
 
 
 def by_layers(
-    nodes: list[Node],
-    layer: Callable[[Node], str] = lambda node: node.about.scope.split("/")[0],
+    nodes: list[Node], layer: Callable[[Node], str] = lambda node: node.about.scope.split("/")[0]
 ) -> list[Group]:
     """Fold what was recorded in one go in one outermost scope; the rest stays as it is.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import product
 from string import ascii_lowercase
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
@@ -15,8 +16,9 @@ from tinygrad_pool.derivatives.planes import Plane, is_pool, plane_of
 from tinygrad_pool.drawing import theme as look
 from tinygrad_pool.drawing.plots import empty_figure, plot_in_theme
 from tinygrad_pool.engine.node import name_of
+from tinygrad_pool.engine.rerun import check_value
 from tinygrad_pool.engine.value import Value
-from tinygrad_pool.errors import AxisError, DataError, OptionError, ShapeError
+from tinygrad_pool.errors import AxisError, OptionError, ShapeError
 from tinygrad_pool.formatting import number, plain, shape
 from tinygrad_pool.rules.arguments import Shape, place_of
 
@@ -53,8 +55,7 @@ def draw_windows(
     >>> [axes.get_title() for axes in figure.axes]
     ['x, 4 × 4', 'max_pool2d, 2 × 2']
     """
-    if not isinstance(node, Value):
-        raise DataError(f"draw_windows: needs a Value, got {type(node).__name__}")
+    check_value(node, "draw_windows")
     if not is_pool(node):
         raise OptionError(f"draw_windows: needs a pooled Value, got {name_of(node)}")
     x, ndim = node.parents[0], len(node.options["windows"].axes)
@@ -104,24 +105,24 @@ def _draw_cells(axes: Axes, shown: Plane) -> None:
     (top, bottom), (left, right) = shown.rims
     wins, seen = shown.links.wins(), np.isin(np.arange(shown.x.size), shown.links.cell)
     carrying = shown.links.carrying()
-    for i in range(-top, rows + bottom):
-        for j in range(-left, columns + right):
-            if not (0 <= i < rows and 0 <= j < columns):
-                _square(axes, i, j, linestyle=":", edgecolor=look.FAINT)
-                continue
-            k = i * columns + j
-            won = shown.chooses and wins[k]
-            winner = carrying.unit[carrying.cell == k]
-            fill = _pale(int(winner[0])) if won else look.PAPER
-            hatch = None if seen[k] else "////"
-            _square(axes, i, j, facecolor=fill, edgecolor=look.FAINT, hatch=hatch)
-            _write(axes, i, j, shown.x[i, j], shown.grads[0], bold=bool(won))
-            if won:
-                names = "".join(_letter(int(unit)) for unit in winner[:FEW])
-                _tag(axes, i, j, names + "…" * (len(winner) > FEW))
-            if won and wins[k] > 1:
-                place: dict[str, Any] = {"ha": "right", "va": "bottom", "zorder": 4}
-                axes.text(j + 0.38, i + 0.4, f"×{wins[k]}", fontsize=11, **place)
+    for i, j in product(range(-top, rows + bottom), range(-left, columns + right)):
+        if not (0 <= i < rows and 0 <= j < columns):
+            _square(axes, i, j, linestyle=":", edgecolor=look.FAINT)
+            continue
+        k = i * columns + j
+        won = shown.chooses and wins[k]
+        winner = carrying.unit[carrying.cell == k]
+        fill = _pale(int(winner[0])) if won else look.PAPER
+        hatch = None if seen[k] else "////"
+        _square(axes, i, j, facecolor=fill, edgecolor=look.FAINT, hatch=hatch)
+        _write(axes, i, j, shown.x[i, j], shown.grads[0], bold=bool(won))
+        if won:
+            names = "".join(_letter(int(unit)) for unit in winner[:FEW])
+            _tag(axes, i, j, names + "…" * (len(winner) > FEW))
+        if won and wins[k] > 1:
+            axes.text(
+                j + 0.38, i + 0.4, f"×{wins[k]}", ha="right", va="bottom", fontsize=11, zorder=4
+            )
     for unit in _outlined(shown):
         _outline(axes, shown, unit)
     axes.set_xlim(-left - 0.6, columns + right - 0.4)
@@ -149,14 +150,12 @@ def _outline(axes: Axes, shown: Plane, unit: int) -> None:
 def _draw_units(axes: Axes, shown: Plane) -> None:
     """Draw the pooled units, each in the colour of its window."""
     rows, columns = shown.y.shape
-    for i in range(rows):
-        for j in range(columns):
-            unit = i * columns + j
-            paint: dict[str, Any] = {"facecolor": _pale(unit), "edgecolor": _colour(unit)}
-            _square(axes, i, j, size=0.84, linewidth=2.4, **paint)
-            _write(axes, i, j, shown.y[i, j], shown.grads[1], bold=True)
-            if shown.y.size > 1:
-                _tag(axes, i, j, _letter(unit))
+    for unit, (i, j) in enumerate(np.ndindex(rows, columns)):
+        paint: dict[str, Any] = {"facecolor": _pale(unit), "edgecolor": _colour(unit)}
+        _square(axes, i, j, size=0.84, linewidth=2.4, **paint)
+        _write(axes, i, j, float(shown.y[i, j]), shown.grads[1], bold=True)
+        if shown.y.size > 1:
+            _tag(axes, i, j, _letter(unit))
     axes.set_xlim(-0.6, columns - 0.4)
     axes.set_ylim(rows - 0.4, -0.6)
 
@@ -193,7 +192,6 @@ def _letter(unit: int) -> str:
 
 
 def _legend(shown: Plane) -> str:
-    """Write the legend: what occurs in the picture."""
     wins, seen = shown.links.wins(), np.unique(shown.links.cell)
     all_boxed = len(_outlined(shown)) == shown.y.size
     boxed = "a box is a window" if all_boxed else "the box is the first window"

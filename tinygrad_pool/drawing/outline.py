@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_pool.drawing.computation import check_depth
 from tinygrad_pool.drawing.edges import shares_of
 from tinygrad_pool.drawing.labels import set_note, sign
 from tinygrad_pool.drawing.variables import held_by
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.rerun import check_value
 from tinygrad_pool.engine.value import Value
-from tinygrad_pool.errors import DataError
 from tinygrad_pool.formatting import Text, is_large, number, numbers, plain
 from tinygrad_pool.rules.arguments import count_of
 
@@ -41,11 +42,9 @@ def tree(
        ├─ a = 2, grad 1210
        └─ b = 3, grad 806.9
     """
-    if not isinstance(value, Value):
-        raise DataError(f"tree: needs a Value, got {type(value).__name__}")
-    for option, given, least in (("depth", depth, 0), ("limit", limit, 1)):
-        if option != "depth" or given is not None:
-            count_of(given, f"tree: {option}", least)
+    check_value(value, "tree")
+    check_depth(depth, "tree")
+    count_of(limit, "tree: limit", 1)
     called = held_by(names)
     lines: list[str] = []
     written: set[Node] = set()

@@ -112,7 +112,6 @@ def _laid_out(drawn: "Digraph | Figure", kind: str, dpi: int, timeout: float, si
 
 
 def _sized(svg: str, size: Size) -> str:
-    """Give an SVG its size in pixels."""
     _, _, *own = map(float, re.findall(r'viewBox="([^"]*)"', svg)[0].split())
     scale = min(side / length for side, length in zip(size, own, strict=True) if side)
     wide, high = (f"{length * scale:.0f}px" for length in own)

@@ -13,11 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinygrad_pool.derivatives.slopes import largest_of
 from tinygrad_pool.drawing import theme as look
-from tinygrad_pool.drawing.computation import (
-    Direction,
-    check_drawable,
-    picture_of,
-)
+from tinygrad_pool.drawing.computation import Direction, check_drawable, picture_of
 from tinygrad_pool.drawing.dot_program import picture
 from tinygrad_pool.drawing.edges import Style, signs_told
 from tinygrad_pool.drawing.labels import sign
@@ -240,7 +236,6 @@ def _fit(graph: Digraph, bb: str, opaque: bool, kind: str) -> None:
 
 
 def _zoom(bb: str) -> float:
-    """Return how much a picture can be enlarged."""
     left, bottom, right, top = map(float, bb.split(","))
     return min(0.96 * WIDE / (right - left), 0.96 * HIGH / (top - bottom))
 

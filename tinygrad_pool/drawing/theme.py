@@ -134,13 +134,7 @@ def canvas(name: str, direction: str, title: str = "") -> Digraph:
         ) from None
     lend_to_graphviz()
     graph = Drawing(name, graph_attr={"rankdir": direction})
-    graph.attr(
-        ranksep="0.3",
-        nodesep="0.2",
-        fontname=FONT,
-        fontcolor=INK,
-        bgcolor=PAPER,
-    )
+    graph.attr(ranksep="0.3", nodesep="0.2", fontname=FONT, fontcolor=INK, bgcolor=PAPER)
     if text(title, "title"):
         printable = "".join(c if c.isprintable() or c == "\n" else " " for c in title)
         graph.graph_attr.update(label=literal(printable), labelloc="t", fontsize="18")

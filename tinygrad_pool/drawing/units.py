@@ -202,7 +202,6 @@ def width_of(lines: Iterable[str]) -> float:
 
 
 def _shape(unit: Unit, faint: bool) -> dict[str, str]:
-    """Choose the fill and the rim of a unit."""
     if faint:
         paper = {"style": "filled,dashed", "fillcolor": look.PAPER}
         return {**paper, "color": look.FAINT, "fontcolor": look.SOFT}

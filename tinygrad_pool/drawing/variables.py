@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tinygrad_pool.engine.functions import parts_of
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
@@ -46,16 +47,10 @@ def values_in(variables: Mapping[str, Any]) -> Iterator[tuple[str, Node]]:
     for part, name in held_by_modules(public).items():
         yield name, part
     for name, some in public.items():
-        for key, v in _items(some):
+        parts = parts_of(some) if isinstance(some, list | tuple | dict) else None
+        for key, v in (parts or {}).items():
             if isinstance(v, Value):
                 yield f"{name}[{key!r}]", v
-
-
-def _items(some: Any) -> Iterator[tuple[Any, Any]]:
-    if isinstance(some, list | tuple):
-        yield from enumerate(some)
-    elif isinstance(some, dict):
-        yield from some.items()
 
 
 def held_by_modules(variables: Mapping[str, Any]) -> dict[Node, str]:

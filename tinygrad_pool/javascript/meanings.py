@@ -5,6 +5,7 @@ A function that only moves numbers is carried out here, on their places: what is
 
 from __future__ import annotations
 
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -12,10 +13,8 @@ import numpy as np
 
 from tinygrad_pool.javascript.tracing import (
     SEEN,
-    Choice,
     NotTraced,
     Places,
-    Traced,
     bare,
     handles,
     moved,
@@ -27,7 +26,7 @@ from tinygrad_pool.javascript.tracing import (
     tape_of,
     whole,
 )
-from tinygrad_pool.rules.arguments import Axis, Shape, axes_of, kept
+from tinygrad_pool.rules.arguments import Axis, Shape, axes_of
 
 ELEMENTWISE: dict[Any, str] = {
     np.add: "{} + {}",
@@ -45,20 +44,16 @@ ELEMENTWISE: dict[Any, str] = {
     np.greater_equal: "{} >= {}",
     np.equal: "{} === {}",
     np.not_equal: "{} !== {}",
-    np.logical_not: "!{}",
-    np.invert: "!{}",
-    np.logical_or: "!!({} || {})",
-    np.bitwise_or: "!!({} || {})",
-    np.logical_and: "!!({} && {})",
-    np.bitwise_and: "!!({} && {})",
+    **dict.fromkeys((np.logical_not, np.invert), "!{}"),
+    **dict.fromkeys((np.logical_or, np.bitwise_or), "!!({} || {})"),
+    **dict.fromkeys((np.logical_and, np.bitwise_and), "!!({} && {})"),
     np.maximum: "max({}, {})",
     np.minimum: "min({}, {})",
     np.clip: "min(max({}, {}), {})",
     np.where: "{} ? {} : {}",
     np.isnan: "Number.isNaN({})",
     np.isfinite: "Number.isFinite({})",
-    np.absolute: "Math.abs({})",
-    np.fabs: "Math.abs({})",
+    **dict.fromkeys((np.absolute, np.fabs), "Math.abs({})"),
     np.arctan2: "Math.atan2({}, {})",
     np.hypot: "Math.hypot({}, {})",
     np.exp2: "2 ** {}",
@@ -133,22 +128,11 @@ def _getitem(x: Any, key: Any) -> Any:
     return moved(x, places(x)[key])
 
 
-@handles(np.concatenate)
-def _concatenate(xs: Any, axis: int = 0) -> Any:
-    return _joined(np.concatenate, xs, axis)
-
-
-@handles(np.stack)
-def stacked(xs: Any, axis: int = 0) -> Any:
-    """Join along a new axis."""
-    return _joined(np.stack, xs, axis)
-
-
-def _joined(function: Any, xs: Any, axis: int) -> Any:
+def joined(function: Any, xs: Any, axis: int = 0) -> Any:
     """Write the numbers of several arrays one after the other, and move them to their places."""
     tape, numbers = tape_of(xs), [np.asarray(bare(x)) for x in xs]
     texts = [
-        whole(x, np.shape(x), tape) if x.shape else spread(x, (), tape) for x in map(_kept, xs)
+        (whole if n.shape else spread)(x, n.shape, tape) for x, n in zip(xs, numbers, strict=True)
     ]
     flat = np.concatenate([n.reshape(-1) for n in numbers])
     starts = np.cumsum([0, *(n.size for n in numbers[:-1])])
@@ -156,19 +140,19 @@ def _joined(function: Any, xs: Any, axis: int) -> Any:
     return moved(result(tape, f"join({', '.join(texts)})", flat), function(cells, axis=axis))
 
 
-def _kept(x: Any) -> Any:
-    return x if isinstance(x, Traced | Choice) else np.asarray(x)
+for _function in (np.concatenate, np.stack):
+    handles(_function)(partial(joined, _function))
 
 
 # -- reductions
 
 
-def rows_of(x: Any, axis: Axis) -> tuple[Any, Shape, Shape]:
-    """Lay out what is reduced together side by side; return it, the shape kept, and the axes."""
+def rows_of(x: Any, axis: Axis) -> tuple[Any, Any, Shape]:
+    """Lay out side by side what is reduced together; return it, the cells in order, the axes."""
     axes = axes_of(x.shape, axis, "reduce")
     others = [i for i in range(x.ndim) if i not in axes]
-    rows = moved(x, np.transpose(places(x), (*others, *axes)).reshape(-1))
-    return rows, kept(x.shape, axes), axes
+    order = np.transpose(places(x), (*others, *axes)).reshape(-1)
+    return moved(x, order), order, axes
 
 
 def _reduction(function: Any, text: str) -> Any:
@@ -179,12 +163,12 @@ def _reduction(function: Any, text: str) -> Any:
             return x
         with np.errstate(all="ignore"):
             numbers = function(x.numbers, axis=axis, keepdims=keepdims)
-        rows, column, axes = rows_of(x, axis)
+        rows, _, axes = rows_of(x, axis)
         n = prod(x.shape[i] for i in axes)
         run = _run(x.shape, axes)
         said = text.format(rows.text, n, run, rounding(x.numbers))
         flat = result(x.tape, said, np.reshape(np.asarray(numbers), -1))
-        return shaped(flat, np.shape(numbers)) if column else flat
+        return shaped(flat, np.shape(numbers))
 
     return reduce
 
@@ -205,16 +189,15 @@ handles(np.prod)(_reduction(np.prod, "best({0}, {1}, (x, w) => x * w)"))
 
 def _running(function: Any, sign: str) -> Any:
     def run(x: Any, axis: int) -> Any:
-        rows, _, (at,) = rows_of(x, axis)
-        order = np.moveaxis(places(x), at, -1)
+        rows, order, (at,) = rows_of(x, axis)
         with np.errstate(all="ignore"):
             numbers = function(x.numbers, axis=axis)
         join = f"(a, b) => a {sign} b"
         if rounding(numbers):
             join = f"(a, b) => Math.fround(a {sign} b)"
         text = f"running({rows.text}, {x.shape[at]}, {join})"
-        flat = result(x.tape, text, np.reshape(np.moveaxis(numbers, at, -1), -1))
-        return moved(flat, np.argsort(order.reshape(-1)).reshape(x.shape))
+        flat = result(x.tape, text, np.reshape(numbers, -1)[order])
+        return moved(flat, np.argsort(order).reshape(x.shape))
 
     return run
 

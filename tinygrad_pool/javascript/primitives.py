@@ -7,12 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_pool.javascript.meanings import applied, rows_of, stacked
+from tinygrad_pool.javascript.meanings import applied, joined, rows_of
 from tinygrad_pool.javascript.tracing import (
     SEEN,
     Choice,
     Places,
-    Tape,
     Traced,
     bare,
     behind,
@@ -25,7 +24,7 @@ from tinygrad_pool.javascript.tracing import (
     tape_of,
     whole,
 )
-from tinygrad_pool.rules.arguments import Key, Shape
+from tinygrad_pool.rules.arguments import Key, Shape, kept
 from tinygrad_pool.rules.cells import cells_of
 from tinygrad_pool.rules.masks import keep_elements, truth
 from tinygrad_pool.rules.pooling import winning_links
@@ -107,14 +106,11 @@ def _weigh(*xs: Any, weights: tuple[Weights, ...]) -> Any:
 @handles(winners)
 def _winners(x: Any, axes: Shape, *, ties: Ties, name: str, least: bool = False) -> tuple[Any, Any]:
     won, n = behind(winners)(x.numbers, axes, ties=ties, name=name, least=least)
-    rows, column, _axes = rows_of(x, axes)
+    rows, order, axes = rows_of(x, axes)
     each = prod(x.shape[i] for i in axes)
-    others = [i for i in range(x.ndim) if i not in axes]
-    back = np.transpose(places(x), (*others, *axes)).reshape(-1)
-    flat = np.reshape(won, -1)[back]
-    mask, n = _found(rows, each, ties, least, flat, n)
-    mask = moved(mask, np.argsort(back).reshape(x.shape))
-    return mask, n if isinstance(n, int) else shaped(n, column)
+    mask, n = _found(rows, each, ties, least, np.reshape(won, -1)[order], n)
+    mask = moved(mask, np.argsort(order).reshape(x.shape))
+    return mask, n if isinstance(n, int) else shaped(n, kept(x.shape, axes))
 
 
 def _found(
@@ -132,20 +128,13 @@ def _found(
 def _winners_among(*xs: Any, ties: Ties, name: str, least: bool = False) -> tuple[list[Any], Any]:
     won, n = behind(winners_among)(*map(bare, xs), ties=ties, name=name, least=least)
     shape = np.shape(won[0])
-    side_by_side = stacked([_wide(x, shape, tape_of(xs)) for x in xs], axis=-1)
+    side_by_side = joined(np.stack, [np.broadcast_to(x, shape) for x in xs], axis=-1)
     rows = shaped(side_by_side, (side_by_side.size,))
     flat = np.stack(won, axis=-1).reshape(-1)
     mask, n = _found(rows, len(xs), ties, least, flat, n)
     at = places(np.zeros((*shape, len(xs))))
     masks = [moved(mask, at[..., i]) for i in range(len(xs))]
     return masks, n if isinstance(n, int) else shaped(n, shape)
-
-
-def _wide(x: Any, shape: Shape, tape: Tape) -> Any:
-    """Bring an operand to a shape."""
-    if isinstance(x, Traced):
-        return moved(x, np.broadcast_to(places(x), shape))
-    return Traced(tape, tape.constant(np.broadcast_to(x, shape)), np.broadcast_to(x, shape))
 
 
 class Links(NamedTuple):

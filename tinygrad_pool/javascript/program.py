@@ -15,15 +15,7 @@ from tinygrad_pool.engine.running import call_options
 from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.formatting import several
-from tinygrad_pool.javascript.tracing import (
-    Choice,
-    NotTraced,
-    Tape,
-    Traced,
-    as_json,
-    bare,
-    tidied,
-)
+from tinygrad_pool.javascript.tracing import Choice, NotTraced, Tape, Traced, as_json, bare, tidied
 from tinygrad_pool.rules.reductions import add_up
 from tinygrad_pool.rules.shaping import cast
 
@@ -148,11 +140,9 @@ class _Writer:
             y, closure = node.rule(*operands, **call_options(node))
             y_text = _written(y, node, node._numbers, tape)
             forth = len(tape.lines)
-            g = Traced(tape, "g", np.ones(node.shape, node.dtype))
             step = self.steps.get(node)
-            if step is not None:
-                g = Traced(tape, "g", np.asarray(step.upstream, node.dtype))
-            sent = closure(g)
+            upstream = np.ones(node.shape) if step is None else step.upstream
+            sent = closure(Traced(tape, "g", np.asarray(upstream, node.dtype)))
             texts = [
                 _contribution(tape, p, c, step and step.contributions[i])
                 for i, (p, c) in enumerate(zip(node.parents, sent, strict=True))

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from math import isfinite
+from operator import attrgetter
 from typing import Any, NoReturn
 
 import numpy as np
@@ -88,25 +89,9 @@ class Traced(Followed, NDArrayOperatorsMixin):
     def __init__(self, tape: Tape, text: str, numbers: Any) -> None:
         self.tape, self.text, self.numbers = tape, text, np.asarray(numbers)
 
-    @property
-    def shape(self) -> Shape:
-        """The shape of the numbers."""
-        return self.numbers.shape
-
-    @property
-    def ndim(self) -> int:
-        """How many axes there are."""
-        return self.numbers.ndim
-
-    @property
-    def size(self) -> int:
-        """How many numbers there are."""
-        return self.numbers.size
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The dtype of the numbers."""
-        return self.numbers.dtype
+    shape, ndim, size, dtype = (
+        property(attrgetter(f"numbers.{name}")) for name in ("shape", "ndim", "size", "dtype")
+    )
 
     def astype(self, dtype: Any) -> Any:
         """Convert to another floating dtype."""
@@ -177,10 +162,15 @@ def tape_of(xs: Any) -> Tape:
     return next(x.tape for x in xs if isinstance(x, Traced | Choice))
 
 
+def known(tape: Tape, text: str, numbers: Any) -> Any:
+    """Return numbers that are known as an expression; where they are truths, they are a choice."""
+    kind = Choice.of if np.asarray(numbers).dtype == bool else Traced
+    return kind(tape, text, numbers)
+
+
 def result(tape: Tape, text: str, numbers: Any) -> Any:
     """Name a result."""
-    kind = Choice.of if np.asarray(numbers).dtype == bool else Traced
-    return kind(tape, tape.line(text), numbers)
+    return known(tape, tape.line(text), numbers)
 
 
 def rounding(numbers: Any) -> str:
@@ -193,8 +183,7 @@ def shaped(x: Any, shape: Shape) -> Any:
     text = x.text
     if bool(shape) != bool(np.shape(bare(x))):
         text = x.tape.line(f"[{text}]" if shape else f"{text}[0]")
-    kind = Choice.of if isinstance(x, Choice) else Traced
-    return kind(x.tape, text, np.reshape(x.numbers, shape))
+    return known(x.tape, text, np.reshape(x.numbers, shape))
 
 
 def moved(x: Any, cells: Any) -> Any:
@@ -203,16 +192,14 @@ def moved(x: Any, cells: Any) -> Any:
     numbers, flat = np.reshape(x.numbers, -1), np.reshape(cells, -1)
     if flat.size == numbers.size and (flat == np.arange(flat.size)).all():
         return shaped(x, cells.shape)
-    kind = Choice.of if isinstance(x, Choice) else Traced
-    new = np.where(cells >= 0, numbers[cells], numbers.dtype.type(0))
+    text = x.text
     if not cells.shape:
-        return kind(x.tape, x.tape.line(f"{x.text}[{int(cells)}]"), new)
-    text, tape = x.text, x.tape
-    if numbers.size == 1 and (flat == 0).all():
+        text = f"{text}[{int(cells)}]"
+    elif numbers.size == 1 and (flat == 0).all():
         text = f"Array({flat.size}).fill({text if not x.shape else f'{text}[0]'})"
     else:
-        text = f"take({text if x.shape else f'[{text}]'}, {tape.constant(cells)})"
-    return kind(tape, tape.line(text), new)
+        text = f"take({text if x.shape else f'[{text}]'}, {x.tape.constant(cells)})"
+    return result(x.tape, text, np.where(cells >= 0, numbers[cells], numbers.dtype.type(0)))
 
 
 def places(x: Any) -> Any:
@@ -263,9 +250,6 @@ def tidied(lines: dict[str, str], results: list[str]) -> tuple[dict[str, str], l
 def as_json(x: float) -> Any:
     """Write a number for JSON, which knows no infinity and no NaN."""
     if isfinite(x):
-        return int(x) if float(x).is_integer() and abs(x) < 1e15 and not _is_negative_0(x) else x
+        whole = float(x).is_integer() and abs(x) < 1e15 and str(x) != "-0.0"
+        return int(x) if whole else x
     return "NaN" if x != x else "Infinity" if x > 0 else "-Infinity"  # noqa: PLR0124
-
-
-def _is_negative_0(x: float) -> bool:
-    return x == 0 and bool(np.signbit(x))

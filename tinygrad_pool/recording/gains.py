@@ -257,7 +257,7 @@ class GainPath:
 
         `theme` is "light" or "dark". Raises OptionError for another, ToolError without matplotlib.
         """
-        from tinygrad_pool.drawing.depth import by_depth
+        from tinygrad_pool.drawing.plots import by_depth
 
         scopes: dict[str, int] = {}
         for i, node in enumerate(self.nodes):

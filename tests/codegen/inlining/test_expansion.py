@@ -52,10 +52,10 @@ CALLS = {  # what is written out with calls in it, of more than NumPy's function
 def written(rule, *constants, **options):
     """Write a rule out as text."""
     lines = inlined(rule, list(constants), options)
-    forward = [f"{name} = {ast.unparse(x.tree)}" for name, x in lines.forward.items()]
-    backward = [f"{name} = {ast.unparse(x.tree)}" for name, x in lines.backward.items()]
-    sent = [None if x is None else ast.unparse(x.tree) for x in lines.contributions]
-    return [*forward, ast.unparse(lines.y.tree), *backward, *sent]
+    forward = [f"{name} = {ast.unparse(x.symbol.tree)}" for name, x in lines.forward.items()]
+    backward = [f"{name} = {ast.unparse(x.symbol.tree)}" for name, x in lines.backward.items()]
+    sent = [None if x is None else ast.unparse(x.symbol.tree) for x in lines.contributions]
+    return [*forward, ast.unparse(lines.y.symbol.tree), *backward, *sent]
 
 
 def compiled(lines):
@@ -71,7 +71,7 @@ def compiled(lines):
 
 
 def evaluated(x, names):
-    return eval(ast.unparse(x.tree), {}, names)
+    return eval(ast.unparse(x.symbol.tree), {}, names)
 
 
 def bits(xs):
@@ -160,8 +160,8 @@ def test_a_constant_decides_only_where_its_value_matters():
 
 def test_a_long_expression_is_cut():
     long = inlined(weighted_sum, [None] * 61, {})
-    assert [x.size for x in long.forward.values()] == [32]
-    assert long.y.size == 28
+    assert [x.symbol.size for x in long.forward.values()] == [32]
+    assert long.y.symbol.size == 28
     assert inlined(weighted_sum, [None] * 65, {}) is None
 
 

@@ -17,8 +17,8 @@ def text_of(rule, *constants, **options):
     if lines is None:
         return None
     parts = [*lines.forward.items(), ("y", lines.y), *lines.backward.items()]
-    sent = [ast.unparse(x.tree) for x in lines.contributions if x is not None]
-    return [*(f"{name} = {ast.unparse(x.tree)}" for name, x in parts), *sent]
+    sent = [ast.unparse(x.symbol.tree) for x in lines.contributions if x is not None]
+    return [*(f"{name} = {ast.unparse(x.symbol.tree)}" for name, x in parts), *sent]
 
 
 def sends(x):
@@ -33,7 +33,7 @@ def sends(x):
 def assigned_twice(x):
     a = b = x * x
     a, b = b + 1.0, a
-    y: float = a * b
+    y = a * b
     return y, sends(x)
 
 
@@ -48,14 +48,13 @@ def of_options(x, *, slope=0.5, name="leaky", double=False):
 
 def of_items(*xs, start=0):
     last, *_ = (xs[-1],) if len(xs) > 1 else (xs[0],)
-    return last, lambda g: tuple([g for _ in xs])
+    return last, lambda g: (g,) * len(xs)
 
 
 def of_several(*xs):
-    first, others = xs[0], [x for i, x in enumerate(xs) if i]
-    pairs = [a * b for a in others[:1] for b in others[1:]]
-    y = reduce(lambda a, b: a + b, pairs, first)
-    return y, lambda g, scale=2.0: tuple(g * scale for _ in xs)
+    first, others = xs[0], xs[1:]
+    y = reduce(lambda a, b: a + b, [others[0] * others[1]], first)
+    return y, lambda g, scale=2.0: (g * scale, g * scale, None)
 
 
 @primitive
@@ -66,14 +65,14 @@ def dispatched(x):
 def of_functions(x):
     one = dispatched(x)
     none = None
-    assert_like = x is not None and none is None
+    assert_like = dispatched is not None and none is None
     y = one if assert_like else none
     return y + max(1, 2) + abs(x), sends(-x)
 
 
 def of_logic(x):
     on = x > 0 and x < 2.0 and True
-    none, sure = None, x is not None
+    none, sure = None, sends is not None
     sure = sure and (none or 3.0)
     either = x > 3.0 or True
     y = sure if on or x != 2.0 else 0.0
@@ -87,8 +86,19 @@ def of_types(x):
 
 
 def of_an_index(*xs):
-    best = [x > 0 for x in xs].index(True)
-    return xs[best], lambda g: tuple(g if i == best else 0.0 for i in range(len(xs)))
+    best = list(map(is_positive, xs)).index(True)
+
+    def backward(g):
+        def share(i):
+            return g if i == best else 0.0
+
+        return tuple(map(share, range(len(xs))))
+
+    return xs[best], backward
+
+
+def is_positive(x):
+    return x > 0
 
 
 def of_a_pole(x):
@@ -119,7 +129,7 @@ def of_a_slope(x):
 
 
 def of_items_changed(*xs):
-    k = [x > 0 for x in xs].index(True)
+    k = list(map(is_positive, xs)).index(True)
     sent = same = [0.0] * len(xs)
     sent[1] = -1.0
 
@@ -334,8 +344,23 @@ def pole(x):
 
 
 def with_a_thousand_lines(x):
-    ys = [x * i for i in range(1000)]
-    return ys[-1], sends(x)
+    y = x
+    for i in range(1000):
+        y = y * i
+    return y, sends(x)
+
+
+def with_a_comprehension(x):
+    return [x * i for i in range(3)][1], sends(x)
+
+
+def with_an_annotation(x):
+    y: float = x * 2.0
+    return y, sends(x)
+
+
+def with_a_number_that_is_no_object(x):
+    return x if x is not None else 0.0, sends(x)
 
 
 def with_itself(x):

@@ -7,6 +7,6 @@ derivative is written once, in its rule, whatever language it is printed in late
 """
 
 from tinygrad_pool.codegen.inlining.expansion import LARGE, Inlined, inlined
-from tinygrad_pool.codegen.inlining.printing import Form, Text, form_of, literal
+from tinygrad_pool.codegen.inlining.printing import Text, literal
 
-__all__ = ["LARGE", "Form", "Inlined", "Text", "form_of", "inlined", "literal"]
+__all__ = ["LARGE", "Inlined", "Text", "inlined", "literal"]

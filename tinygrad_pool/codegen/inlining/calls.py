@@ -107,7 +107,6 @@ def _holds(x: Any) -> bool:
 
 
 def _is_pure(function: Any) -> bool:
-    """Return whether a function is known to be pure."""
     items = getattr(function, "__self__", None)
     if type(items) in (frozenset, tuple, str):
         return not _holds(items)

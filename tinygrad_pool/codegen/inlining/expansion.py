@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_pool.codegen.inlining.printing import Form, form_of
 from tinygrad_pool.codegen.inlining.reading import REFUSALS, called, followed
 from tinygrad_pool.codegen.inlining.symbols import Constant, Draft, Symbol, number
 
@@ -26,14 +27,17 @@ class Inlined(NamedTuple):
 
     `forward` and `backward` name parts of them. A contribution is None where the operand is a
     constant, or the closure returns None. `given` are functions and other objects, by name.
+    `uses_forward` and `uses` count how often a name is used, without the closure and in all.
     """
 
-    forward: Lines
-    y: Symbol
-    backward: Lines
-    contributions: list[Symbol | None]
+    forward: dict[str, Form]
+    y: Form
+    backward: dict[str, Form]
+    contributions: list[Form | None]
     given: Mapping[str, Any]
     decided: bool  # whether the value of a constant decided something
+    uses_forward: Counter[str]
+    uses: Counter[str]
 
 
 def inlined(rule: Any, constants: list[Any], options: Mapping[str, Any]) -> Inlined | None:
@@ -43,8 +47,8 @@ def inlined(rule: Any, constants: list[Any], options: Mapping[str, Any]) -> Inli
 
     >>> from tinygrad_pool.rules.arithmetic import power
     >>> square = inlined(power, [None, 2], {"wants": (True, False)})
-    >>> ast.unparse(square.y.tree), ast.unparse(square.contributions[0].tree)
-    ('x0 ** 2', 'g * x1 * x0 ** 1')
+    >>> square.y.text, square.contributions[0].text
+    ('{x0} ** 2', '{g} * {x1} * {x0} ** 1')
     """
     if len(constants) > MOST:
         return None
@@ -64,12 +68,11 @@ def inlined(rule: Any, constants: list[Any], options: Mapping[str, Any]) -> Inli
     except REFUSALS:
         return None
     tidy = _Tidy(draft.bound, [y, *(x for x in sent if x is not None)])
-    before, (y,) = tidy.stage(forward, [y])
-    after, sent = tidy.stage([name for name in draft.bound if name not in forward], sent)
-    symbols = [*before.values(), y, *after.values(), *(x for x in sent if x is not None)]
-    used = {name for x in symbols for name in names_in(x)}
-    given = {name: x for name, x in draft.given.items() if name in used}
-    return Inlined(before, y, after, sent, given, draft.decided)
+    before, (result,) = tidy.stage(forward, [y])
+    after, contributions = tidy.stage([n for n in draft.bound if n not in forward], sent)
+    there = Counter(name for form in (*before.values(), result) for name in form.names)
+    given = {name: x for name, x in draft.given.items() if name in tidy.uses}
+    return Inlined(before, result, after, contributions, given, draft.decided, there, tidy.uses)
 
 
 class _Tidy(ast.NodeTransformer):
@@ -83,8 +86,8 @@ class _Tidy(ast.NodeTransformer):
             if self.uses[name] or not x.free:
                 self.uses.update(names_in(x))
 
-    def stage(self, names: list[str], results: list[Any]) -> tuple[Lines, list[Any]]:
-        """Tidy the numbers of one pass and its results."""
+    def stage(self, names: list[str], results: list[Any]) -> tuple[dict[str, Form], list[Any]]:
+        """Tidy the numbers of one pass and its results, and print them."""
         self.lines = {}
         for name in names:
             x = self.bound[name]
@@ -95,7 +98,8 @@ class _Tidy(ast.NodeTransformer):
         results = [None if x is None else self._whole(x) for x in results]
         for name in [name for name, x in self.waiting.items() if not x.free]:
             self.lines[name] = self.waiting.pop(name)
-        return self.lines, results
+        lines = {name: form_of(x) for name, x in self.lines.items()}
+        return lines, [None if x is None else form_of(x) for x in results]
 
     def _whole(self, x: Symbol) -> Symbol:
         """Put the parts of an expression into it that wait for that."""

@@ -60,8 +60,6 @@ def run(draft: Draft, body: list[ast.stmt], scope: Scope) -> Any:
                 result = _repeated(draft, statement, scope)
             case ast.Assign(targets=targets, value=ast.expr() as tree):
                 _assign(draft, targets, value(draft, tree, scope), scope)
-            case ast.AnnAssign(target=target, value=ast.expr() as tree):
-                _assign(draft, [target], value(draft, tree, scope), scope)
             case ast.FunctionDef(decorator_list=[], args=ast.arguments(kwonlyargs=[]) as takes):
                 defaults = tuple(_several(draft, takes.defaults, scope))
                 follow = partial(run, draft, statement.body)
@@ -120,8 +118,6 @@ def value(draft: Draft, tree: ast.expr, scope: Scope) -> Any:
             x = tuple(_several(draft, tree.elts, scope))
         case ast.List():
             x = _several(draft, tree.elts, scope)
-        case ast.GeneratorExp() | ast.ListComp():
-            x = [*_comprehended(draft, tree.elt, tree.generators, scope)]
         case ast.Lambda(args=ast.arguments(kwonlyargs=[]) as takes):
             defaults = tuple(_several(draft, takes.defaults, scope))
             x = Function(draft, partial(value, draft, tree.body), takes, defaults, scope)
@@ -168,20 +164,6 @@ def _several(draft: Draft, trees: list[ast.expr], scope: Scope) -> list[Any]:
     return found
 
 
-def _comprehended(
-    draft: Draft, tree: ast.expr, generators: list[ast.comprehension], scope: Scope
-) -> Iterator[Any]:
-    if not generators:
-        yield draft.named(value(draft, tree, scope), "part")
-        return
-    first, *others = generators
-    for x in value(draft, first.iter, scope):
-        inner = scope.new_child()
-        _assign(draft, [first.target], x, inner)
-        if all(_decided(draft, test, inner) for test in first.ifs):
-            yield from _comprehended(draft, tree, others, inner)
-
-
 def _conditional(draft: Draft, tree: ast.IfExp, scope: Scope) -> Any:
     test = value(draft, tree.test, scope)
     if not is_open(test):
@@ -213,10 +195,8 @@ def _operator(draft: Draft, tree: ast.expr, scope: Scope) -> Any:
     trees = [part for part in ast.iter_child_nodes(tree) if isinstance(part, ast.expr)]
     parts = [value(draft, part, scope) for part in trees]
     match tree:
-        case ast.Compare(ops=[ast.Is() | ast.IsNot() as op]) if is_open(parts[0]):
-            if parts[1] is not None:
-                raise InliningError("the identity of a number")
-            return isinstance(op, ast.IsNot)
+        case ast.Compare(ops=[ast.Is() | ast.IsNot()]) if is_open(parts[0]):
+            raise InliningError("the identity of a number")
         case ast.BinOp(op=ast.Pow()):
             parts[1] = draft.known(parts[1])
     if not any(map(is_open, parts)):

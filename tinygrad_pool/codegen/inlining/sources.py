@@ -9,12 +9,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from threading import Lock
 from types import CodeType, FunctionType
-from typing import Any
 
 PARSING = Lock()
 """Python 3.11 counts in one place how deep it is in a tree, for all threads."""
-
-_SAME = ("co_code", "co_names", "co_varnames", "co_freevars", "co_cellvars")
 
 
 def definition_of(function: FunctionType) -> ast.FunctionDef:
@@ -26,7 +23,7 @@ def definition_of(function: FunctionType) -> ast.FunctionDef:
     code = function.__code__
     source = "".join(linecache.getlines(code.co_filename, function.__globals__))
     definition, compiled = _definitions(source)[code.co_name, code.co_firstlineno]
-    if code.co_freevars or not _same(code, compiled):
+    if code.co_freevars or code != compiled:
         raise LookupError(f"the source of {function.__name__} is not what runs")
     return definition
 
@@ -53,12 +50,3 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
         if isinstance(constant, CodeType):
             yield constant
             yield from _codes(constant)
-
-
-def _same(code: Any, other: Any) -> bool:
-    """Return whether two pieces of code, or two constants in them, do the same."""
-    if not isinstance(code, CodeType) or not isinstance(other, CodeType):
-        return type(code) is type(other) and repr(code) == repr(other)
-    if any(getattr(code, name) != getattr(other, name) for name in _SAME):
-        return False
-    return all(map(_same, code.co_consts, other.co_consts))
