@@ -11,19 +11,16 @@ from __future__ import annotations
 
 from functools import lru_cache
 from math import gcd, prod
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_pool.rules.arguments import Key, Shape
 from tinygrad_pool.rules.range_sums import spread_ranges, sum_ranges
 from tinygrad_pool.rules.rule import Array, Backward, Contributions
 from tinygrad_pool.rules.tiles import Tile, is_whole, tiled, tiles
 from tinygrad_pool.rules.window_matrices import spread_by_matrices, sums_by_matrices
-from tinygrad_pool.rules.windows import AnyWindows, Windows
-
-Floats: TypeAlias = NDArray[np.floating[Any]]
+from tinygrad_pool.rules.windows import AnyWindows, Floats, Windows
 
 
 def fast_avg_pool(

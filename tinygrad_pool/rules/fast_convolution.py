@@ -18,16 +18,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 from math import ceil, isfinite, prod
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_pool.rules.arguments import Shape
 from tinygrad_pool.rules.rule import Array, Backward, Contributions
-from tinygrad_pool.rules.windows import Windows
+from tinygrad_pool.rules.windows import Floats, Windows
 
-Floats: TypeAlias = NDArray[np.floating[Any]]
 Block: TypeAlias = tuple[slice, ...]
 """Some images, and on each axis some windows."""
 

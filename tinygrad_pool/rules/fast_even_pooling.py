@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import reduce
 from math import prod
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,7 @@ from tinygrad_pool.rules.cells import counts_of
 from tinygrad_pool.rules.masks import keep
 from tinygrad_pool.rules.rule import Array, Backward, Contributions
 from tinygrad_pool.rules.tiles import Tile, tiles, wide_of
-from tinygrad_pool.rules.windows import Windows
-
-Floats: TypeAlias = NDArray[np.floating[Any]]
+from tinygrad_pool.rules.windows import Floats, Windows
 
 
 def fast_even_max_pool(x: Floats, windows: Windows) -> tuple[Floats, Backward]:

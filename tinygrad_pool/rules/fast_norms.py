@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from functools import reduce
 from math import prod
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_pool.rules.rule import Array, Backward, Contributions
 from tinygrad_pool.rules.tiles import tiles
-from tinygrad_pool.rules.windows import Windows
-
-Floats: TypeAlias = NDArray[np.floating[Any]]
+from tinygrad_pool.rules.windows import Floats, Windows
 
 
 def fast_lp_pool(

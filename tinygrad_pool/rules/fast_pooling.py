@@ -24,9 +24,8 @@ from tinygrad_pool.rules.arguments import Shape
 from tinygrad_pool.rules.cells import cells_of
 from tinygrad_pool.rules.rule import Array, Backward, Contributions
 from tinygrad_pool.rules.tiles import CELLS, Flat, Tile, cut, is_whole, tiled, tiles, wide_of
-from tinygrad_pool.rules.windows import AnyWindows, Windows
+from tinygrad_pool.rules.windows import AnyWindows, Floats, Windows
 
-Floats: TypeAlias = NDArray[np.floating[Any]]
 Places: TypeAlias = NDArray[np.intp]
 Beats: TypeAlias = Callable[[Flat, Flat], NDArray[np.bool_]]
 

@@ -7,17 +7,14 @@ from __future__ import annotations
 
 from functools import lru_cache, reduce
 from math import prod
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_pool.rules.arguments import Key, Shape
 from tinygrad_pool.rules.cells import FEW
 from tinygrad_pool.rules.tiles import CELLS
-from tinygrad_pool.rules.windows import AnyWindows, Units
-
-Floats: TypeAlias = NDArray[np.floating[Any]]
+from tinygrad_pool.rules.windows import AnyWindows, Floats, Units
 
 SHORT = 16
 """Up to so many cells a range, they are added one after another for all ranges at once."""

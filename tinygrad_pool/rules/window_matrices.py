@@ -12,12 +12,10 @@ from math import isfinite, prod
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_pool.rules.arguments import Shape
-from tinygrad_pool.rules.windows import AnyWindows
+from tinygrad_pool.rules.windows import AnyWindows, Floats
 
-Floats: TypeAlias = NDArray[np.floating[Any]]
 Matrices: TypeAlias = list[Floats]
 
 NUMBERS = 2**14
