@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from math import prod
 
 import numpy as np
@@ -70,17 +69,11 @@ def fold(g: Array, *, windows: AnyWindows, shape: Shape) -> Array:
     if all(map(int.__le__, windows.extent, windows.stride)):  # no two windows share a cell
         _view(padded, windows, shape, writeable=True)[...] = g + 0.0  # a sum has no −0.0
         return padded[inner]
-    for offset in _offsets_backwards(windows.kernel):
+    for offset in reversed([*np.ndindex(windows.kernel)]):  # earlier windows see a cell later
         steps = zip(offset, windows.dilation, windows.over(shape), windows.stride, strict=True)
         into: Key = (..., *(slice(i * d, i * d + (o - 1) * s + 1, s) for i, d, o, s in steps))
         padded[into] += g[(..., *offset)]
     return padded[inner]
-
-
-def _offsets_backwards(kernel: Shape) -> Iterator[Shape]:
-    """Walk the kernel from its last cell: an earlier window meets a shared cell later in itself."""
-    for flat in reversed(range(prod(kernel))):
-        yield tuple(int(i) for i in np.unravel_index(flat, kernel))
 
 
 @implements(unfold)
