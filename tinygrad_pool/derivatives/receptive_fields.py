@@ -43,16 +43,13 @@ class ReceptiveField(NamedTuple):
         places = np.unravel_index(self.cells, shape) if shape else ()
         return tuple(slice(int(at.min()), int(at.max()) + 1) for at in places)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         computed = getattr(self.operand, "parents", ())
         name = getattr(self.operand, "label", "")
         name = name or (name_of(self.operand) if computed else "the input")
         box = ", ".join(f"{s.start}:{s.stop}" for s in self.region)
         count = counted(len(self.cells), "cell")
         return f"{name}[{box}], {count}" if box else name
-
-    def __repr__(self) -> str:
-        return str(self)
 
 
 class ReceptiveFields(NamedTuple):
@@ -81,13 +78,10 @@ class ReceptiveFields(NamedTuple):
             )
         return self.fields[0]
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         seen = "; ".join(map(str, self.fields)) or "no input"
         unit = f"unit {self.unit} of " if self.unit else ""
         return f"{unit}{name_of(self.node)} sees {seen}"
-
-    def __repr__(self) -> str:
-        return str(self)
 
 
 def receptive_field(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.errors import AxisError, OptionError, ShapeError
-from tinygrad_pool.rules.arguments import axes_of, whole
+from tinygrad_pool.rules.arguments import Shape, axes_of, whole
 from tinygrad_pool.rules.composition import composes, operand
 from tinygrad_pool.rules.primitive import primitive
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
@@ -142,7 +142,7 @@ def tensordot(a: Array, b: Array, axes: Any = 2) -> Array:
     """Multiply and sum over axes of both: as many of the last and the first, or those named."""
     a, b = operand(a), operand(b)
     of_a, of_b = _paired(np.ndim(a), np.ndim(b), axes)
-    in_a, in_b = axes_in_order(np.shape(a), of_a), axes_in_order(np.shape(b), of_b)
+    in_a, in_b = _axes_in_order(np.shape(a), of_a), _axes_in_order(np.shape(b), of_b)
     lengths = [np.shape(a)[i] for i in in_a]
     if lengths != [np.shape(b)[i] for i in in_b]:
         raise ShapeError(
@@ -170,12 +170,8 @@ def _paired(a: int, b: int, axes: Any) -> tuple[list[int], list[int]]:
     return of_a, of_b
 
 
-def axes_in_order(shape: tuple[int, ...], axes: list[int]) -> list[int]:
-    """List axes from 0, in the order that they are given in. Raises AxisError.
-
-    >>> axes_in_order((2, 3, 4), [-1, 0])
-    [2, 0]
-    """
+def _axes_in_order(shape: Shape, axes: list[int]) -> list[int]:
+    """List axes from 0, in the order that they are given in. Raises AxisError."""
     axes_of(shape, axes, "np.tensordot")
     return [int(i) % len(shape) for i in axes]
 

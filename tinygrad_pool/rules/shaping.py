@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.errors import AxisError, OptionError, ShapeError, SubscriptError
-from tinygrad_pool.rules.arguments import Axis, Key, Shape, axes_of, whole
+from tinygrad_pool.rules.arguments import Axis, Key, Shape, axes_of, listed, whole
 from tinygrad_pool.rules.composition import is_value
 from tinygrad_pool.rules.primitive import primitive
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
@@ -31,7 +31,7 @@ def reshape(x: Array, shape: int | Shape = -1) -> tuple[Array, Backward]:
     ((2, 1), (array([1., 1.]),))
     """
     old = np.shape(x)
-    new = tuple(whole(n, "reshape: shape") for n in _sequence(shape))
+    new = tuple(whole(n, "reshape: shape") for n in listed(shape))
     free = prod(n for n in new if n != -1)
     fits = free == prod(old) if -1 not in new else free > 0 and prod(old) % free == 0
     if min(new, default=0) < -1 or new.count(-1) > 1 or not fits:
@@ -57,7 +57,7 @@ def transpose(x: Array, axes: Shape | None = None) -> tuple[Array, Backward]:
     ((2, 1), (array([[1., 2.]]),))
     """
     ndim = np.ndim(x)
-    order = tuple(range(ndim))[::-1] if axes is None else _sequence(axes)
+    order = tuple(range(ndim))[::-1] if axes is None else tuple(listed(axes))
     if axes_of(np.shape(x), order, "transpose") != tuple(range(ndim)):
         raise AxisError(f"transpose: axes {axes} must name each of the {ndim} axes once")
     back = tuple(int(i) for i in np.argsort([i % ndim for i in order]))
@@ -81,7 +81,7 @@ def expand_dims(x: Array, axis: Axis = 0) -> tuple[Array, Backward]:
     array([[1., 2.]])
     """
     old = np.shape(x)
-    given = _sequence(axis)
+    given = listed(axis)
     axes = axes_of((1,) * (len(old) + len(given)), given, "expand_dims")
     lengths = iter(old)
     new = tuple(1 if i in axes else next(lengths) for i in range(len(old) + len(given)))
@@ -131,7 +131,7 @@ def broadcast_to(x: Array, shape: int | Shape = ()) -> tuple[Array, Backward]:
            [1., 2.]])
     """
     old = np.shape(x)
-    new = tuple(whole(n, "broadcast_to: shape") for n in _sequence(shape))
+    new = tuple(whole(n, "broadcast_to: shape") for n in listed(shape))
     aligned = new[len(new) - len(old) :]
     if (
         len(old) > len(new)
@@ -334,14 +334,6 @@ def detach(x: Array) -> tuple[Array, Backward]:
         return (None,)
 
     return x, detach_backward
-
-
-def _sequence(given: Any) -> tuple[Any, ...]:
-    """Read one item, or several, as a tuple."""
-    try:
-        return tuple(given)
-    except TypeError:
-        return (given,)
 
 
 def _is_basic(key: Key) -> bool:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.errors import ShapeError, ToolError
-from tinygrad_pool.formatting import counted, number
+from tinygrad_pool.formatting import Table, counted, number
 from tinygrad_pool.rules.arguments import Shape, flag
 from tinygrad_pool.rules.primitive import primitive
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
@@ -192,8 +192,6 @@ class Weights:
         if max(self.shape) <= LONGEST:
             shown = re.sub(r"(?m)(?<= )1(?= |$)", "<b>1</b>", escape("\n".join(self._matrix())))
             return f"<p>{escape(repr(self))}</p><pre>{shown}</pre>"
-        from tinygrad_pool.formatting import Table
-
         columns = {name: getattr(self, name) for name in ("unit", "cell", "weight")}
         rows = [*zip(*(column[:LISTED].tolist() for column in columns.values()), strict=True)]
         return Table(repr(self), [*columns], rows).with_count(len(self.weight)).html()
