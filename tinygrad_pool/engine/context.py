@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
-from tinygrad_pool.errors import OptionError
+from tinygrad_pool.rules.arguments import text
 
 _SEPARATOR = re.compile(r"[/\\]")
 
@@ -267,25 +267,6 @@ def made_at(scope: str, line: Line | None) -> Iterator[None]:
     place = "/".join(filter(None, (now.about.scope, scope)))
     with _changed(about=About(scope=place, line=line), traced=now.traced and line is None):
         yield
-
-
-def text(given: object, what: str) -> str:
-    """Read a name. Raises OptionError, which names `what`, for anything but text (3, None).
-
-    Half of a surrogate pair is no character: nothing could print it or write it to a file.
-
-    >>> text("x1", "label")
-    'x1'
-    """
-    if not isinstance(given, str):
-        raise OptionError(f"{what} must be text, got {given!r:.80}")
-    try:
-        given.encode()
-    except UnicodeEncodeError:
-        raise OptionError(
-            f"{what} must be text without lone surrogates, got {given!r:.80}"
-        ) from None
-    return given
 
 
 @contextmanager

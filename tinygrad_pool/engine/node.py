@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tinygrad_pool.engine.context import About, Setting, placed, text
+from tinygrad_pool.engine.context import About, Setting, placed
 from tinygrad_pool.engine.data import Data, cast_like, dtype_of, zeros
 from tinygrad_pool.engine.numpy_protocol import AnswersNumPy
 from tinygrad_pool.errors import GraphError
-from tinygrad_pool.rules.arguments import Shape
+from tinygrad_pool.rules.arguments import Shape, text
 from tinygrad_pool.rules.rule import Backward, Rule
 
 NO_OPTIONS: Mapping[str, Any] = {}

@@ -118,13 +118,21 @@ def choice(given: object, among: Iterable[str], what: str) -> str:
 
 
 def text(given: object, what: str) -> str:
-    """Read text. Raises OptionError, which names `what`, for anything else.
+    """Read text. Raises OptionError, which names `what`, for anything else (3, None).
+
+    Half of a surrogate pair is no character: nothing could print it or write it to a file.
 
     >>> text("A neuron", "draw: title")
     'A neuron'
     """
     if not isinstance(given, str):
         raise OptionError(f"{what} must be text, got {given!r:.80}")
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        raise OptionError(
+            f"{what} must be text without lone surrogates, got {given!r:.80}"
+        ) from None
     return given
 
 
