@@ -247,8 +247,7 @@ def _slopes_then(node: Node, i: int, unit: Indices, cell: Indices) -> NDArray[An
     n = operands_of(node)[i].size
     known, wanted = np.append(units * n + cells, -1), unit * n + cell
     at = np.searchsorted(known[:-1], wanted)
-    slopes: NDArray[Any] = np.where(known[at] == wanted, np.append(weight, 0)[at], 0)
-    return slopes
+    return np.where(known[at] == wanted, np.append(weight, 0)[at], 0)
 
 
 _POOLED: dict[str, Callable[..., NDArray[Any]]]

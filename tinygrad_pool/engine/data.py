@@ -111,8 +111,7 @@ def to_result(y: Any, data: Sequence[Any], what: str) -> Data:
     array = np.asarray(y)
     if array.dtype.kind != "f" or isinstance(y, np.ma.MaskedArray):
         return to_data(y, what)
-    number: Data = array if array.ndim else array[()]
-    return number
+    return array if array.ndim else array[()]
 
 
 def cast_like(old: Data, given: Any, what: str) -> Data:

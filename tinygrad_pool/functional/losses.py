@@ -335,15 +335,13 @@ def _pair(name: str, y: Any, target: Any) -> tuple[Value, Value]:
 
 
 def _difference(name: str, y: Any, target: Any) -> Value:
-    y, target = _pair(name, y, target)
-    difference: Value = y - target
-    return difference
+    a, b = _pair(name, y, target)
+    return a - b
 
 
 def _huber(difference: Value, delta: float) -> Value:
     near = clip(difference, -delta, delta)
-    losses: Value = near * (difference - 0.5 * near)
-    return losses
+    return near * (difference - 0.5 * near)
 
 
 def _weighted(name: str, losses: Value, weight: Any, what: str = "weight") -> Value:
@@ -357,8 +355,7 @@ def _weighted(name: str, losses: Value, weight: Any, what: str = "weight") -> Va
         fits = False
     if not fits:
         raise ShapeError(f"{name}: a {what} of shape {w.shape} does not fit {losses.shape}")
-    weighted: Value = losses * w
-    return weighted
+    return losses * w
 
 
 def _check_some(name: str, scores: Value) -> None:

@@ -106,8 +106,7 @@ def keep_largest(x: Any, windows: AnyWindows, return_indices: bool, ties: Ties) 
 
 def shape_of(x: Any) -> Shape:
     """Return the shape of an operand without handing out its data, as np.shape(v) would."""
-    shape: Shape = getattr(x, "shape", ())
-    return shape
+    return getattr(x, "shape", ())
 
 
 def _max_pool(

@@ -67,8 +67,7 @@ def _scale(magnitudes: list[Floats]) -> Floats:
 def _total(parts: list[Floats], row: int) -> Floats:
     """Add up row by row, as NumPy does over windows that are laid out."""
     rows = [reduce(np.add, parts[start : start + row]) for start in range(0, len(parts), row)]
-    total: Floats = reduce(np.add, rows)
-    return total
+    return reduce(np.add, rows)
 
 
 def _slope(seen: Floats, scale: Floats, root: Floats, p: float) -> Floats:

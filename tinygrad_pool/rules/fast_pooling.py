@@ -174,8 +174,7 @@ def _outermost_units(
         inside = (look >= 0) & (look < n)
         last = look.shape[1] - 1 - inside[:, ::-1].argmax(axis=1)
         along.append((last if ties == "last" else inside.argmax(axis=1)) * step)
-    places: Places = reduce(np.add.outer, along)
-    return places
+    return reduce(np.add.outer, along)
 
 
 def _winning_cells(
