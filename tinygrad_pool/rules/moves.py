@@ -8,8 +8,8 @@ those of an index: one cell a unit.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
-from functools import partial, reduce
+from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 from tinygrad_pool.errors import OptionError, ShapeError, UnsupportedError
 from tinygrad_pool.rules.arguments import Axis, axes_of
 from tinygrad_pool.rules.composition import (
-    COMPOSED,
-    asked,
     composes,
     constant,
     dtype_of,
@@ -116,15 +114,6 @@ def picked(x: Array, at: Any, numbers: Any = None) -> Any:
     return row[at - 1]
 
 
-COMPOSED.update(
-    {
-        function: partial(asked, f"np.{name}", moved, name, place)
-        for name, place in MOVED.items()
-        if (function := found(name))
-    }
-)
-
-
 def reordered(name: str, x: Array, *more: Any, **options: Any) -> Array:
     """Let NumPy reorder the axes of an empty array, whose lengths are their numbers.
 
@@ -136,13 +125,16 @@ def reordered(name: str, x: Array, *more: Any, **options: Any) -> Array:
     return np.transpose(x, function(np.empty(range(np.ndim(x))), *more, **options).shape)
 
 
-COMPOSED.update(
-    {
-        function: partial(asked, f"np.{name}", reordered, name)
-        for name in REORDERED.split()
-        if (function := found(name))
-    }
-)
+def _composes(function: Callable[..., Any], name: str, *more: Any) -> None:
+    @composes(name)
+    def move(*operands: Any, **options: Any) -> Any:
+        return function(name, *more, *operands, **options)
+
+
+for _name, _place in MOVED.items():
+    _composes(moved, _name, _place)
+for _name in REORDERED.split():
+    _composes(reordered, _name)
 
 
 @composes("flip")
