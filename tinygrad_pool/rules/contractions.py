@@ -222,12 +222,6 @@ def vecmat(x1: Array, x2: Array) -> Array:
     return np.squeeze(np.expand_dims(operand(x1), -2) @ operand(x2), axis=-2)
 
 
-@composes("linalg.matmul")
-def matmul(x1: Array, x2: Array) -> Array:
-    """Multiply matrices."""
-    return operand(x1) @ operand(x2)
-
-
 @composes("outer")
 def outer(a: Array, b: Array) -> Array:
     """Multiply each of one by each of the other."""

@@ -16,18 +16,6 @@ from tinygrad_pool.rules.powers import double, whether
 from tinygrad_pool.rules.rule import Array
 
 
-@composes("amax")
-def amax(a: Array, axis: Axis = None, keepdims: bool = False) -> Array:
-    """Keep the largest over the axes."""
-    return np.max(a, axis=axis, keepdims=keepdims)
-
-
-@composes("amin")
-def amin(a: Array, axis: Axis = None, keepdims: bool = False) -> Array:
-    """Keep the smallest over the axes."""
-    return np.min(a, axis=axis, keepdims=keepdims)
-
-
 @composes("ptp")
 def ptp(a: Array, axis: Axis = None, keepdims: bool = False) -> Array:
     """Take the largest less the smallest."""
