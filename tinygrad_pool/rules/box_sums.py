@@ -26,14 +26,7 @@ from tinygrad_pool.rules.windows import AnyWindows, Floats, Windows
 def fast_avg_pool(
     x: Floats, windows: AnyWindows, K: Any, dtype: np.dtype[Any]
 ) -> tuple[Floats, Backward]:
-    """Average each window over K, one number or one a window, computing with `dtype`.
-
-    >>> from tinygrad_pool.rules.windows import windows_of
-    >>> x, windows = np.array([1.0, 3.0]), windows_of("avg_pool1d", 1, 2)
-    >>> y, backward = fast_avg_pool(x, windows, 2, x.dtype)
-    >>> y, backward(np.array([5.0]))
-    (array([2.]), (array([2.5, 2.5]),))
-    """
+    """Average each window over K, one number or one a window, computing with `dtype`."""
     shape, lead, x_dtype = x.shape, x.ndim - len(windows.kernel), x.dtype
     space = shape[lead:]
     y = box_sums(x.reshape(prod(shape[:lead]), *space), windows, dtype)

@@ -55,13 +55,6 @@ def conv_by_unfolding(
     """Slide weights as one product of matrices, with all that the windows see laid out beside it.
 
     Readable, and right on Values too; but it holds the input as often as the kernel has cells.
-
-    >>> from tinygrad_pool.rules.windows import windows_of
-    >>> x, w = np.array([[1.0, 2.0, 4.0]]), np.array([[[-1.0, 1.0]]])
-    >>> windows = windows_of("conv1d", 1, 2, stride=1)
-    >>> y, backward = conv_by_unfolding(x, w, windows=windows, groups=1, wants=(True, False))
-    >>> y, backward(np.array([[1.0, 3.0]]))
-    (array([[1., 2.]]), (array([[-1., -2.,  3.]]), None))
     """
     x_shape, w_shape = np.shape(x), np.shape(w)
     ndim = len(windows.kernel)

@@ -42,13 +42,6 @@ def fast_conv(
     """Slide shared weights over windows of the input, as `conv` does, which checks the shapes.
 
     Half precision is summed in single.
-
-    >>> from tinygrad_pool.rules.windows import windows_of
-    >>> x, w = np.array([[1.0, 2.0, 4.0]]), np.array([[[-1.0, 1.0]]])
-    >>> windows = windows_of("conv1d", 1, 2, stride=1)
-    >>> y, backward = fast_conv(x, w, windows=windows, groups=1, wants=(True, False))
-    >>> y, backward(np.array([[1.0, 3.0]]))
-    (array([[1., 2.]]), (array([[-1., -2.,  3.]]), None))
     """
     dtype = np.result_type(x, w, *b)
     wide, filters = np.result_type(dtype, np.float32), len(w) // groups

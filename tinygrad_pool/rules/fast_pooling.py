@@ -37,11 +37,6 @@ def fast_max_pool(x: Floats, windows: AnyWindows, ties: str) -> tuple[Floats, Ba
     """Keep the largest unit of each window; the whole gradient goes back to the winner.
 
     Every window has to hold a unit. Where 0.0 and −0.0 tie, y may have either sign.
-
-    >>> from tinygrad_pool.rules.windows import windows_of
-    >>> y, backward = fast_max_pool(np.array([1.0, 3.0, 2.0]), windows_of("", 1, 2, 1), "first")
-    >>> y, backward(np.array([5.0, 7.0]))
-    (array([3., 3.]), (array([ 0., 12.,  0.]),))
     """
     tiling = _tiling(windows, x.shape)
     if tiling is None:

@@ -185,14 +185,7 @@ def avg_pool(
 def avg_pool_by_unfolding(
     x: Array, windows: AnyWindows, K: Any, dtype: Any
 ) -> tuple[Array, Backward]:
-    """Average what each window sees, laid out: readable, and slower on arrays.
-
-    >>> from tinygrad_pool.rules.windows import windows_of
-    >>> x, windows = np.array([1.0, 3.0]), windows_of("avg_pool1d", 1, 2)
-    >>> y, backward = avg_pool_by_unfolding(x, windows, 2, x.dtype)
-    >>> y, backward(np.array([5.0]))
-    (array([2.]), (array([2.5, 2.5]),))
-    """
+    """Average what each window sees, laid out: readable, and slower on arrays."""
     shape = np.shape(x)
     units = (*shape[: len(shape) - len(windows.kernel)], *windows.over(shape))
 
@@ -233,14 +226,7 @@ def lp_pool(x: Array, *, windows: Windows, norm_type: float = 2.0) -> tuple[Arra
 def lp_pool_by_unfolding(
     x: Array, windows: Windows, p: float, dtype: Any
 ) -> tuple[Array, Backward]:
-    """Take the norm of what each window sees, laid out: readable, and slower on most arrays.
-
-    >>> from tinygrad_pool.rules.windows import windows_of
-    >>> x, windows = np.array([3.0, -4.0]), windows_of("lp_pool1d", 1, 2)
-    >>> y, backward = lp_pool_by_unfolding(x, windows, 2.0, x.dtype)
-    >>> y, backward(np.array([10.0]))
-    (array([5.]), (array([ 6., -8.]),))
-    """
+    """Take the norm of what each window sees, laid out: readable, and slower on most arrays."""
     shape = np.shape(x)
     units = (*shape[: len(shape) - len(windows.kernel)], *windows.over(shape))
     seen = unfold(cast(x, dtype=dtype), windows=windows)

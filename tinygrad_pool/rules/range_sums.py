@@ -24,26 +24,12 @@ ROW = 128
 
 
 def sum_ranges(planes: Floats, windows: AnyWindows, y: Floats) -> None:
-    """Write the sum of each window into y, computing with its dtype.
-
-    >>> from tinygrad_pool.rules.windows import adaptive_windows_of
-    >>> y = np.empty((1, 2))
-    >>> sum_ranges(np.array([[1.0, 2.0, 4.0]]), adaptive_windows_of("", 1, 2, (3,)), y)
-    >>> y
-    array([[3., 6.]])
-    """
+    """Write the sum of each window into y, computing with its dtype."""
     _sum(planes, windows, planes.shape[1:], y, back=False)
 
 
 def spread_ranges(g: Floats, windows: AnyWindows, to_x: Floats) -> None:
-    """Write into to_x the sum of what the windows of each cell send: the adjoint of `sum_ranges`.
-
-    >>> from tinygrad_pool.rules.windows import adaptive_windows_of
-    >>> to_x = np.empty((1, 3))
-    >>> spread_ranges(np.array([[10.0, 20.0]]), adaptive_windows_of("", 1, 2, (3,)), to_x)
-    >>> to_x
-    array([[10., 30., 20.]])
-    """
+    """Write into to_x, summed, what windows send to each cell: the adjoint of `sum_ranges`."""
     _sum(g, windows, to_x.shape[1:], to_x, back=True)
 
 
