@@ -306,7 +306,6 @@ def _of_probabilities(
 
 def _averaged(name: str, losses: Value, counts: Any, reduction: Reduction) -> Value:
     """Reduce losses; their mean is by what each counts."""
-    check_reduction(name, reduction)
     if reduction == "mean":
         return _divided(losses, float(widened(counts).sum()))
     return _reduced(name, losses, reduction)

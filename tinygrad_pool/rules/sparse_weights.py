@@ -9,6 +9,7 @@ single 1 in each row, at the winner.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from html import escape
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ LONGEST = 16
 """The most units, or cells, of a layer that is printed as a matrix."""
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Weights:
     """Sparse weights from the cells of x to the units of y, one link an entry, in row-major order.
 
@@ -42,19 +44,13 @@ class Weights:
     (array([7.]), array([[0., 0., 1.]]))
     """
 
-    __slots__ = ("cell", "unit", "weight", "x_shape", "y_shape")
-    __array_ufunc__ = None  # x @ W is no product here, W.T @ x is
+    unit: NDArray[np.int64]
+    cell: NDArray[np.int64]
+    weight: NDArray[Any]
+    y_shape: Shape
+    x_shape: Shape
 
-    def __init__(
-        self,
-        unit: NDArray[np.int64],
-        cell: NDArray[np.int64],
-        weight: NDArray[Any],
-        y_shape: Shape,
-        x_shape: Shape,
-    ) -> None:
-        self.unit, self.cell, self.weight = unit, cell, weight
-        self.y_shape, self.x_shape = y_shape, x_shape
+    __array_ufunc__ = None  # x @ W is no product here, W.T @ x is
 
     @property
     def shape(self) -> tuple[int, int]:
