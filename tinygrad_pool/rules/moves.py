@@ -22,11 +22,10 @@ from tinygrad_pool.rules.composition import (
     constant,
     dtype_of,
     found,
-    is_value,
     operand,
 )
 from tinygrad_pool.rules.powers import floats
-from tinygrad_pool.rules.primitive import observation, primitive
+from tinygrad_pool.rules.primitive import is_value, observation, primitive
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 from tinygrad_pool.rules.shaping import scatter
 

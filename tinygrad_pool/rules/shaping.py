@@ -10,8 +10,7 @@ import numpy as np
 
 from tinygrad_pool.errors import AxisError, OptionError, ShapeError, SubscriptError
 from tinygrad_pool.rules.arguments import Axis, Key, Shape, axes_of, listed, whole
-from tinygrad_pool.rules.composition import is_value
-from tinygrad_pool.rules.primitive import primitive
+from tinygrad_pool.rules.primitive import is_value, primitive
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 
 LARGEST = 2**59
