@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.rules.arguments import Key, Shape
-from tinygrad_pool.rules.range_sums import spread_ranges, sum_ranges
+from tinygrad_pool.rules.range_sums import sum_ranges
 from tinygrad_pool.rules.rule import Array, Backward, Contributions
 from tinygrad_pool.rules.tiles import Tile, is_whole, tiled, tiles
 from tinygrad_pool.rules.window_matrices import spread_by_matrices, sums_by_matrices
@@ -58,7 +58,7 @@ def box_sums(planes: Floats, windows: AnyWindows, dtype: np.dtype[Any]) -> Float
     y = np.empty((len(planes), *windows.over(space)), dtype)
     tiling = _tiling(windows, space)
     if tiling is None:
-        sum_ranges(planes, windows, y)
+        sum_ranges(planes, windows, space, y)
     else:
         for key, tile in tiles(tiling, space, len(planes)):
             sums = _sums_apart if tile.apart and tile.full else _sums
@@ -84,7 +84,7 @@ def spread(g: Floats, windows: AnyWindows, space: Shape) -> Floats:
     tiling = _tiling(windows, space)
     if tiling is None:
         to_x = np.empty(shape, g.dtype)
-        spread_ranges(g + 0.0, windows, to_x)
+        sum_ranges(g + 0.0, windows, space, to_x, back=True)
     else:
         to_x = (np.empty if _is_paved(tiling, space) else np.zeros)(shape, g.dtype)
         for key, tile in tiles(tiling, space, len(g)):

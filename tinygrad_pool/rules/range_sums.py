@@ -23,17 +23,13 @@ ROW = 128
 """From so many cells in a row on, few ranges of rows are summed one by one, as they lie."""
 
 
-def sum_ranges(planes: Floats, windows: AnyWindows, y: Floats) -> None:
-    """Write the sum of each window into y, computing with its dtype."""
-    _sum(planes, windows, planes.shape[1:], y, back=False)
+def sum_ranges(
+    x: Floats, windows: AnyWindows, space: Shape, out: Floats, back: bool = False
+) -> None:
+    """Write into `out`, computing with its dtype, the sum of what each window sees of some planes.
 
-
-def spread_ranges(g: Floats, windows: AnyWindows, to_x: Floats) -> None:
-    """Write into to_x, summed, what windows send to each cell: the adjoint of `sum_ranges`."""
-    _sum(g, windows, to_x.shape[1:], to_x, back=True)
-
-
-def _sum(x: Floats, windows: AnyWindows, space: Shape, out: Floats, back: bool) -> None:
+    With `back`, x is what windows send, and each cell of the planes gets what arrives: the adjoint.
+    """
     few = sum(space) + sum(windows.over(space)) <= FEW
     ranges = (_few_ranges if few else _ranges)(windows, space)[back]
     step = max(1, CELLS // max(prod(x.shape[1:]), prod(out.shape[1:]), 1))
