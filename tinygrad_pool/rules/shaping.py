@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from math import prod
 from typing import Any
 
@@ -15,6 +14,9 @@ from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 
 LARGEST = 2**59
 """NumPy cannot count as many elements, of up to 16 bytes each."""
+
+BASIC = (int, np.integer, slice, type(None), type(Ellipsis))
+"""What stands in a key that takes no cell twice."""
 
 
 @implements(np.reshape)
@@ -337,16 +339,5 @@ def detach(x: Array) -> tuple[Array, Backward]:
 
 def _is_basic(key: Key) -> bool:
     """Return whether a key takes each cell at most once: numbers, slices, None, ... ."""
-    return all(
-        part is None or part is Ellipsis or isinstance(part, slice) or _is_integer(part)
-        for part in (key if isinstance(key, tuple) else (key,))
-    )
-
-
-def _is_integer(part: object) -> bool:
-    if isinstance(part, bool | np.bool_):  # older NumPys call it an integer
-        return False
-    try:
-        return operator.index(part) is not None  # type: ignore[arg-type]  # that is the question
-    except TypeError:
-        return False
+    parts = key if isinstance(key, tuple) else (key,)
+    return all(isinstance(part, BASIC) and not isinstance(part, bool) for part in parts)
