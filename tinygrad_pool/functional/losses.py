@@ -10,13 +10,7 @@ from tinygrad_pool.engine.data import to_constant, to_data
 from tinygrad_pool.engine.value import Value, lift
 from tinygrad_pool.errors import DataError, ShapeError, SubscriptError
 from tinygrad_pool.functional.activations import softplus
-from tinygrad_pool.functional.operations import (
-    abs as magnitude,
-    clip,
-    exp,
-    log_softmax,
-    value,
-)
+from tinygrad_pool.functional.operations import abs as magnitude, clip, exp, log_softmax, value
 from tinygrad_pool.rules import entropies
 from tinygrad_pool.rules.arguments import choice, count_of, flag, real
 from tinygrad_pool.rules.reductions import as_given, widened

@@ -17,13 +17,7 @@ from numpy.typing import NDArray
 
 from tinygrad_pool.errors import OptionError, ShapeError, UnsupportedError
 from tinygrad_pool.rules.arguments import Axis, axes_of
-from tinygrad_pool.rules.composition import (
-    composes,
-    constant,
-    dtype_of,
-    found,
-    operand,
-)
+from tinygrad_pool.rules.composition import composes, constant, dtype_of, found, operand
 from tinygrad_pool.rules.powers import floats
 from tinygrad_pool.rules.primitive import is_value, observation, primitive
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
