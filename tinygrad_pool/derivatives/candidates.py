@@ -15,6 +15,13 @@ from tinygrad_pool.rules.tie_breaking import Mask
 from tinygrad_pool.rules.traits import traits_of
 
 
+class Cell(NamedTuple):
+    """A cell of an operand; −1 is the constant of a ReLU."""
+
+    operand: int
+    cell: int
+
+
 class Candidates(NamedTuple):
     """The candidates of every unit of a node, unit by unit, in the order that settles a tie.
 
@@ -60,9 +67,9 @@ class Candidates(NamedTuple):
         first, last = np.searchsorted(self.unit, (unit, unit + 1))
         return range(int(first), int(last))
 
-    def at(self, i: int) -> tuple[int, int]:
+    def at(self, i: int) -> Cell:
         """Return the operand of a candidate, and its flat cell in it."""
-        return int(self.operand[i]), int(self.cell[i])
+        return Cell(int(self.operand[i]), int(self.cell[i]))
 
     def place(self, i: int) -> Shape:
         """Return the index of a candidate in its operand."""

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.errors import DataError, OptionError, ShapeError, TinygradPoolError
+from tinygrad_pool.errors import DataError, ShapeError, TinygradPoolError
 from tinygrad_pool.rules.arguments import Shape
 from tinygrad_pool.rules.primitive import PYTHON
 
@@ -82,21 +82,6 @@ def own(given: Any) -> Any:
     if type(given) in (list, tuple):
         return type(given)(map(own, given))
     return given
-
-
-def floating(dtype: Any, what: str) -> np.dtype[Any]:
-    """Read a floating dtype. Raises OptionError, which names `what`, for any other.
-
-    >>> floating("float32", "digits: dtype")
-    dtype('float32')
-    """
-    try:
-        read: np.dtype[Any] = np.dtype(dtype)
-    except TypeError:
-        read = np.dtype(object)
-    if read.kind != "f":
-        raise OptionError(f"{what} must be a floating-point type, got {dtype!r}")
-    return read
 
 
 def to_result(y: Any, data: Sequence[Any], what: str) -> Data:

@@ -27,9 +27,8 @@ setdiff1d setxor1d shape sign signbit size tril_indices_from triu_indices_from t
 unique_all unique_counts unique_inverse unique_values zeros_like
 """
 QUESTIONS: set[Callable[..., Any]] = {getattr(np, n) for n in ASKED.split() if hasattr(np, n)}
+QUESTIONS.add(np.linalg.matrix_rank)
 """Functions that are answered from the data, with plain numbers: their slopes are 0 or none."""
-
-QUESTIONS |= {np.linalg.matrix_rank}
 
 STEPS = "around ceil fix floor floor_divide heaviside rint round sign trunc"
 """Questions whose answer may stand in for the Value, as in a layer that rounds."""

@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from tinygrad_pool.engine.data import to_constant, to_data
+from tinygrad_pool.engine.data import to_constant, to_data, unbroadcast_axes
 from tinygrad_pool.engine.value import Value, lift
 from tinygrad_pool.errors import DataError, ShapeError, SubscriptError
 from tinygrad_pool.functional.activations import softplus
@@ -342,11 +342,7 @@ def _weighted(name: str, losses: Value, weight: Any, what: str = "weight") -> Va
     if weight is None:
         return losses
     w = np.asarray(to_constant(weight, f"{name}: {what}"), losses.dtype)
-    try:
-        fits = np.broadcast_shapes(losses.shape, w.shape) == losses.shape
-    except ValueError:
-        fits = False
-    if not fits:
+    if unbroadcast_axes(w.shape, losses.shape) is None:
         raise ShapeError(f"{name}: a {what} of shape {w.shape} does not fit {losses.shape}")
     return losses * w
 

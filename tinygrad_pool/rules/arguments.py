@@ -193,6 +193,21 @@ def real(given: object, what: str, least: float = -np.inf, most: float = np.inf)
     return read
 
 
+def floating(dtype: Any, what: str) -> np.dtype[Any]:
+    """Read a floating dtype. Raises OptionError, which names `what`, for any other.
+
+    >>> floating("float32", "digits: dtype")
+    dtype('float32')
+    """
+    try:
+        read: np.dtype[Any] = np.dtype(dtype)
+    except TypeError:
+        read = np.dtype(object)
+    if read.kind != "f":
+        raise OptionError(f"{what} must be a floating-point type, got {dtype!r}")
+    return read
+
+
 def generator(rng: Any, name: str) -> "np.random.Generator":
     """Return a random generator, of a seed or the one given; None is a new one.
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.errors import AxisError, OptionError, ShapeError, SubscriptError
-from tinygrad_pool.rules.arguments import Axis, Key, Shape, axes_of, listed, whole
+from tinygrad_pool.errors import AxisError, ShapeError, SubscriptError
+from tinygrad_pool.rules.arguments import Axis, Key, Shape, axes_of, floating, listed, whole
 from tinygrad_pool.rules.primitive import is_value, primitive
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 
@@ -305,12 +305,7 @@ def astype(x: Array, dtype: Any = np.float64) -> tuple[Array, Backward]:
     >>> astype(np.array([1.0]), np.float32)[0].dtype
     dtype('float32')
     """
-    try:
-        new = np.dtype(np.dtype(dtype).type)
-    except TypeError:
-        raise OptionError(f"astype: needs a floating-point dtype, got {dtype!r}") from None
-    if new.kind != "f":
-        raise OptionError(f"astype: needs a floating-point dtype, got {dtype!r}")
+    new = np.dtype(floating(dtype, "astype: dtype").type)
     old = getattr(x, "dtype", float)
 
     def astype_backward(g: Array) -> Contributions:
