@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.derivatives.sparse_jacobian import Indices, operands_of, sparse_jacobian
-from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.node import Node, shape_of
 from tinygrad_pool.rules.arguments import Shape
 from tinygrad_pool.rules.elementwise import relu
 from tinygrad_pool.rules.tie_breaking import Mask
@@ -73,8 +73,9 @@ class Candidates(NamedTuple):
 
     def place(self, i: int) -> Shape:
         """Return the index of a candidate in its operand."""
-        shape = np.shape(operands_of(self.node)[self.operand[i]])
-        return tuple(int(k) for k in np.unravel_index(self.cell[i], shape))
+        operand, cell = self.at(i)
+        places = np.unravel_index(cell, shape_of(self.node.parents[operand]))
+        return tuple(map(int, places))
 
 
 def candidates_of(node: Node) -> Candidates | None:

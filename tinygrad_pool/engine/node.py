@@ -243,6 +243,11 @@ def cut_off(rule: Rule, y: Data, options: Mapping[str, Any], setting: Setting) -
     return leaf
 
 
+def shape_of(operand: Any) -> Shape:
+    """Return the shape of an operand without handing out its data, as np.shape(v) would."""
+    return getattr(operand, "shape", ())
+
+
 def name_of(node: Node) -> str:
     """Name a node in a message: what made it, and its label."""
     made = f"the {node.op} node" if node.op else "the leaf"

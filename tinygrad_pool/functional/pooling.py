@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.engine.data import to_constant
+from tinygrad_pool.engine.node import shape_of
 from tinygrad_pool.engine.value import Value, lift
 from tinygrad_pool.errors import ShapeError
 from tinygrad_pool.functional.operations import Numbers, operand
@@ -102,11 +103,6 @@ def keep_largest(x: Any, windows: AnyWindows, return_indices: bool, ties: Ties) 
         return y
     numbers = x._numbers if isinstance(x, Value) else x  # v.data would hand it out
     return y, pooling.winning_cells(numbers, windows=windows, ties=ties)
-
-
-def shape_of(x: Any) -> Shape:
-    """Return the shape of an operand without handing out its data, as np.shape(v) would."""
-    return getattr(x, "shape", ())
 
 
 def _max_pool(
