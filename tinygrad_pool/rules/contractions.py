@@ -65,7 +65,7 @@ def sum_of_products(subscripts: str, *operands: Array, optimize: Any = False) ->
     terms, out = _spelled(subscripts, xs)
     for i, letters in enumerate(terms):
         xs[i], terms[i] = _diagonals(xs[i], letters)
-    xs, terms = _without_ones(xs, terms)
+    xs = _in_full(xs, terms)
     others = [set(out).union(*terms[:i], *terms[i + 1 :]) for i in range(len(terms))]
     for i, letters in enumerate(terms):
         alone = tuple(k for k, c in enumerate(letters) if c not in others[i])
@@ -121,20 +121,17 @@ def _diagonals(x: Array, letters: str) -> tuple[Array, str]:
     return x, letters
 
 
-def _without_ones(xs: list[Array], terms: list[str]) -> tuple[list[Array], list[str]]:
-    """Drop axes of length 1 that broadcast. Raises ShapeError unless each letter has one length."""
+def _in_full(xs: list[Array], terms: list[str]) -> list[Array]:
+    """Repeat axes of length 1 that broadcast. Raises ShapeError unless each letter has one length."""
     lengths: dict[str, int] = {}
     for x, letters in zip(xs, terms, strict=True):
         for c, n in zip(letters, np.shape(x), strict=True):
             if lengths.setdefault(c, n) not in (1, n) and n != 1:
                 raise ShapeError(f"np.einsum: {c!r} is {lengths[c]} long, but {n} in {np.shape(x)}")
             lengths[c] = n if lengths[c] == 1 else lengths[c]
-    kept = []
-    for i, (x, letters) in enumerate(zip(xs, terms, strict=True)):
-        ones = tuple(k for k, n in enumerate(np.shape(x)) if n == 1 != lengths[letters[k]])
-        xs[i] = np.squeeze(x, axis=ones) if ones else x
-        kept.append("".join(c for k, c in enumerate(letters) if k not in ones))
-    return xs, kept
+    shapes = [tuple(lengths[c] for c in letters) for letters in terms]
+    pairs = zip(xs, shapes, strict=True)
+    return [x if np.shape(x) == shape else np.broadcast_to(x, shape) for x, shape in pairs]
 
 
 @composes("tensordot", "linalg.tensordot")
