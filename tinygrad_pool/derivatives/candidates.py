@@ -46,8 +46,7 @@ class Candidates(NamedTuple):
     @property
     def top(self) -> NDArray[Any]:
         """The largest value of each unit, repeated for every candidate of it; NaN wins."""
-        tops: NDArray[Any] = np.maximum.reduceat(self.value, self.starts)
-        return tops[self.unit]
+        return np.maximum.reduceat(self.value, self.starts)[self.unit]
 
     @property
     def tied(self) -> Mask:

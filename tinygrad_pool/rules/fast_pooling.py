@@ -57,12 +57,7 @@ def fast_max_pool(x: Floats, windows: AnyWindows, ties: str) -> tuple[Floats, Ba
 
 
 def fast_winners(x: Floats, windows: AnyWindows, ties: str) -> Places:
-    """List the winner of each window, in row-major order of the windows, as a flat index into x.
-
-    >>> from tinygrad_pool.rules.windows import windows_of
-    >>> fast_winners(np.array([1.0, 3.0, 2.0]), windows_of("", 1, 2, 1), "first")
-    array([1, 1])
-    """
+    """List the winner of each window, in row-major order of the windows, as a flat index into x."""
     space = x.shape[x.ndim - len(windows.kernel) :]
     planes, tiling = x.reshape(-1, *space), _tiling(windows, x.shape)
     if tiling is None:
@@ -73,12 +68,7 @@ def fast_winners(x: Floats, windows: AnyWindows, ties: str) -> Places:
 
 
 def has_ties(x: Floats, windows: AnyWindows) -> bool:
-    """Return whether two units of some window share its maximum.
-
-    >>> from tinygrad_pool.rules.windows import windows_of
-    >>> has_ties(np.array([1.0, 3.0, 3.0]), windows_of("", 1, 2, 1))
-    True
-    """
+    """Return whether two units of some window share its maximum."""
     first, last = (fast_winners(x, windows, ties) for ties in ("first", "last"))
     return not np.array_equal(first, last)
 

@@ -255,10 +255,6 @@ def scatter_rule(g: Array, *, key: Key, shape: Shape) -> tuple[Array, Backward]:
     """Differentiate scatter: its adjoint is indexing.
 
     y[key] += g            ∂E/∂g = h[key], where h is the gradient of y
-
-    >>> y, backward = scatter_rule(np.array([5.0]), key=[1], shape=(2,))
-    >>> y, backward(np.array([3.0, 4.0]))
-    (array([0., 5.]), (array([4.]),))
     """
 
     def scatter_backward(h: Array) -> Contributions:
@@ -280,12 +276,7 @@ def cast(x: Array, *, dtype: Any) -> Array:
 
 @implements(cast)
 def cast_rule(x: Array, *, dtype: Any) -> tuple[Array, Backward]:
-    """Differentiate cast: its adjoint casts back.
-
-    >>> y, backward = cast_rule(np.float32(3.0), dtype=float)
-    >>> y, backward(1.0)
-    (3.0, (np.float32(1.0),))
-    """
+    """Differentiate cast: its adjoint casts back."""
     old = getattr(x, "dtype", float)
 
     def cast_backward(g: Array) -> Contributions:
