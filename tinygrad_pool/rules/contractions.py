@@ -122,7 +122,7 @@ def _diagonals(x: Array, letters: str) -> tuple[Array, str]:
 
 
 def _in_full(xs: list[Array], terms: list[str]) -> list[Array]:
-    """Repeat axes of length 1 that broadcast. Raises ShapeError unless each letter has one length."""
+    """Repeat axes of length 1 that broadcast. Raises ShapeError if a letter has two lengths."""
     lengths: dict[str, int] = {}
     for x, letters in zip(xs, terms, strict=True):
         for c, n in zip(letters, np.shape(x), strict=True):
