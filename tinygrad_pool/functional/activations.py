@@ -6,16 +6,7 @@ import numpy as np
 
 from tinygrad_pool.engine.value import Value, lift
 from tinygrad_pool.errors import ShapeError
-from tinygrad_pool.functional.operations import (
-    abs as magnitude,
-    maximum,
-    minimum,
-    operand,
-    shown,
-    sigmoid,
-    tanh,
-    value,
-)
+from tinygrad_pool.functional.operations import maximum, minimum, operand, shown, value
 from tinygrad_pool.rules import activations
 from tinygrad_pool.rules.arguments import real
 
@@ -101,7 +92,7 @@ def silu(x: Any) -> Value:
     array([   0., 1000.])
     """
     v = value(x, "silu")
-    return v * sigmoid(v)
+    return v * v.sigmoid()
 
 
 def mish(x: Any) -> Value:
@@ -113,7 +104,7 @@ def mish(x: Any) -> Value:
     array([   0., 1000.])
     """
     v = value(x, "mish")
-    return v * tanh(softplus(v))
+    return v * softplus(v).tanh()
 
 
 def logsigmoid(x: Any) -> Value:
@@ -136,7 +127,7 @@ def softsign(x: Any) -> Value:
     array([-0.5 ,  0.75])
     """
     v = value(x, "softsign")
-    return v / (1.0 + magnitude(v))
+    return v / (1.0 + v.abs())
 
 
 def hardtanh(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Value:
