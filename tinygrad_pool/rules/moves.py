@@ -23,20 +23,16 @@ from tinygrad_pool.rules.primitive import is_value, observation, primitive
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 from tinygrad_pool.rules.shaping import scatter
 
-FIRST = """
+MOVED: dict[int | None, str] = {
+    0: """
 array_split copy delete diag diagflat diagonal dsplit fft.fftshift fft.ifftshift hsplit
 lib.stride_tricks.sliding_window_view ravel repeat resize roll rot90 split take take_along_axis tile
 tril triu unstack vsplit
-"""
-SECOND = "choose compress extract"
-EACH = "atleast_1d atleast_2d atleast_3d block meshgrid"
-
-MOVED: dict[str, int | None] = {
-    **dict.fromkeys(FIRST.split(), 0),
-    **dict.fromkeys(SECOND.split(), 1),
-    **dict.fromkeys(EACH.split(), None),
+""",
+    1: "choose compress extract",
+    None: "atleast_1d atleast_2d atleast_3d block meshgrid",
 }
-"""The place of the operand whose cells are moved by each function; None is every one."""
+"""Functions by the place of the operand whose cells they move; None is every one."""
 
 REORDERED = "matrix_transpose moveaxis rollaxis swapaxes linalg.matrix_transpose"
 """Functions that reorder axes."""
@@ -124,8 +120,9 @@ def _composes(function: Callable[..., Any], name: str, *more: Any) -> None:
         return function(name, *more, *operands, **options)
 
 
-for _name, _place in MOVED.items():
-    _composes(moved, _name, _place)
+for _place, _names in MOVED.items():
+    for _name in _names.split():
+        _composes(moved, _name, _place)
 for _name in REORDERED.split():
     _composes(reordered, _name)
 

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 from math import isfinite, prod
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from tinygrad_pool.rules.arguments import Shape
 from tinygrad_pool.rules.windows import AnyWindows, Floats
-
-Matrices: TypeAlias = list[Floats]
 
 NUMBERS = 2**14
 """The most numbers of a matrix."""
@@ -54,7 +52,7 @@ def spread_by_matrices(g: Floats, windows: AnyWindows, space: Shape) -> Floats |
 @lru_cache(maxsize=64)
 def matrices_of(
     windows: AnyWindows, space: Shape, dtype: np.dtype[Any]
-) -> tuple[Matrices, Matrices] | None:
+) -> tuple[list[Floats], list[Floats]] | None:
     """Return A along each axis, and Aᵀ; None if they are large, or 0 nearly everywhere.
 
     >>> from tinygrad_pool.rules.windows import windows_of
