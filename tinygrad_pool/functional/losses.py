@@ -269,7 +269,7 @@ def _class_weights(name: str, y: Value, weight: Any) -> Any:
     w = np.ones(classes) if weight is None else np.asarray(to_data(weight, f"{name}: weight"))
     if w.shape != (classes,):
         raise ShapeError(
-            f"{name}: weight needs {classes} numbers, one a class, got shape {w.shape}"
+            f"{name}: weight needs {classes} numbers, one per class, got shape {w.shape}"
         )
     return w.astype(y.dtype).reshape(-1, *(1,) * (y.ndim - 1 - axis))
 

@@ -26,7 +26,7 @@ from tinygrad_pool.rules.windows import AnyWindows, Floats, Windows
 def fast_avg_pool(
     x: Floats, windows: AnyWindows, K: Any, dtype: np.dtype[Any]
 ) -> tuple[Floats, Backward]:
-    """Average each window over K, one number or one a window, computing with `dtype`."""
+    """Average each window over K, one number or one per window, computing with `dtype`."""
     shape, lead, x_dtype = x.shape, x.ndim - len(windows.kernel), x.dtype
     space = shape[lead:]
     y = box_sums(x.reshape(prod(shape[:lead]), *space), windows, dtype)
