@@ -182,11 +182,8 @@ def _misfit(slope: float, noise: float, taken: Iterator[tuple[float, Slopes]]) -
 
     If there is none, the longest step decides.
     """
-    h, slopes = next(taken)
-    while noise / h > TOLERANCE * max(map(abs, slopes)):
-        try:
-            h, slopes = next(taken)
-        except StopIteration:
+    for h, slopes in taken:
+        if not noise / h > TOLERANCE * max(map(abs, slopes)):
             break
     return None if slopes.admit(slope, noise / h) else slopes
 

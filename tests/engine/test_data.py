@@ -1,7 +1,5 @@
 """What a Value may hold."""
 
-import re
-
 import numpy as np
 import pytest
 
@@ -9,7 +7,6 @@ from tinygrad_pool import Value
 from tinygrad_pool.engine.data import (
     cast_like,
     dtype_of,
-    floating,
     same_dtype,
     to_constant,
     to_data,
@@ -17,7 +14,7 @@ from tinygrad_pool.engine.data import (
     unbroadcast_axes,
     zeros,
 )
-from tinygrad_pool.errors import DataError, OptionError, ShapeError
+from tinygrad_pool.errors import DataError, ShapeError
 
 
 @pytest.mark.parametrize(
@@ -108,16 +105,3 @@ def test_kinds():
 )
 def test_axes_along_which_a_shape_was_repeated(shape, wide, axes):
     assert unbroadcast_axes(shape, wide) == axes
-
-
-@pytest.mark.parametrize("dtype", [float, "float32", np.float16, np.dtype(np.float64)])
-def test_a_floating_dtype_is_read_however_it_is_said(dtype):
-    assert floating(dtype, "here") == np.dtype(dtype)
-
-
-@pytest.mark.parametrize("dtype", [int, "uint8", complex, object, "no dtype", 3.5])
-def test_another_dtype_is_named(dtype):
-    with pytest.raises(
-        OptionError, match=re.escape(f"here must be a floating-point type, got {dtype!r}")
-    ):
-        floating(dtype, "here")

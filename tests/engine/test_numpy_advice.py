@@ -8,8 +8,7 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
-from tinygrad_pool.engine.numpy_advice import HINTS, IN_PLACE
-from tinygrad_pool.engine.numpy_protocol import QUESTIONS, answer
+from tinygrad_pool.engine.numpy_protocol import IN_PLACE, INSTEAD, QUESTIONS, answer
 from tinygrad_pool.errors import TinygradPoolError, UnsupportedError
 from tinygrad_pool.rules.composition import COMPOSED, load
 from tinygrad_pool.rules.rule import IMPLEMENTED
@@ -62,7 +61,7 @@ def same(instead, expected, a, b, **more):
 
 
 @pytest.mark.parametrize("ndim", [1, 2])
-@pytest.mark.parametrize("name", sorted(HINTS))
+@pytest.mark.parametrize("name", sorted(INSTEAD))
 def test_advice_gives_numpys_numbers(name, ndim):
     f, a, b = operator.attrgetter(name)(np), ONE[ndim], OTHER[ndim]
     if name == "vander":
@@ -96,8 +95,8 @@ def test_every_function_of_numpys_is_answered_or_refused_with_advice_that_is_tes
         return
     instead = refused(answer, function, (Value(A),), {}, tg.lift)
     name = function.__name__
-    assert instead == (UNCHANGED if name in IN_PLACE else f"write {HINTS.get(name)}") or (
-        instead == GENERAL and name not in HINTS
+    assert instead == (UNCHANGED if name in IN_PLACE else f"write {INSTEAD.get(name)}") or (
+        instead == GENERAL and name not in INSTEAD
     )
 
 

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -6,6 +8,7 @@ from tinygrad_pool.rules.arguments import (
     axes_of,
     choice,
     flag,
+    floating,
     kept,
     listed,
     place_of,
@@ -125,3 +128,16 @@ def test_text_is_text():
 def test_what_cannot_be_listed_is_one_thing():
     assert listed(iter([1, 2])) == [1, 2]
     assert listed(np.array(3.0)) == [3.0]
+
+
+@pytest.mark.parametrize("dtype", [float, "float32", np.float16, np.dtype(np.float64)])
+def test_a_floating_dtype_is_read_however_it_is_said(dtype):
+    assert floating(dtype, "here") == np.dtype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [int, "uint8", complex, object, "no dtype", 3.5])
+def test_another_dtype_is_named(dtype):
+    with pytest.raises(
+        OptionError, match=re.escape(f"here must be a floating-point type, got {dtype!r}")
+    ):
+        floating(dtype, "here")

@@ -108,3 +108,16 @@ def test_an_average_keeps_nothing_of_its_input():
     x = np.ones((4, 8, 8))
     _, backward = fast_avg_pool(x, windows_of("p", 2, 2), 4, x.dtype)
     assert not any(isinstance(cell.cell_contents, np.ndarray) for cell in backward.__closure__)
+
+
+@pytest.mark.parametrize(
+    "windows",
+    [adaptive_windows_of("p", 1, 30, (64,)), windows_of("p", 1, 2, 1, 1, dilation=2)],
+    ids=["several lengths", "dilated"],
+)
+def test_short_windows_on_a_long_axis_are_neither_matrices_nor_always_tiles(windows):
+    x = np.random.default_rng(0).integers(-9, 9, (3, 64)).astype(float)
+    y, backward = fast_avg_pool(x, windows, 2, x.dtype)
+    expected, readable_backward = avg_pool_by_unfolding(x, windows, 2, x.dtype)
+    np.testing.assert_array_equal(y, expected)
+    np.testing.assert_array_equal(backward(y)[0], readable_backward(y)[0])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tinygrad_pool.rules import range_sums
-from tinygrad_pool.rules.range_sums import spread_ranges, sum_ranges
+from tinygrad_pool.rules.range_sums import sum_ranges
 from tinygrad_pool.rules.unfolding import fold, unfold
 from tinygrad_pool.rules.windows import adaptive_windows_of, windows_of
 
@@ -30,11 +30,11 @@ def test_sums_are_those_of_what_is_laid_out_and_back_goes_what_is_folded(pool, d
     rng = np.random.default_rng(0)
     x = rng.integers(-9, 9, (planes, *space)).astype(np.float32)
     y = np.empty((planes, *windows.over(space)), dtype)
-    sum_ranges(x, windows, y)
+    sum_ranges(x, windows, space, y)
     np.testing.assert_array_equal(y, unfold(x, windows=windows).sum(axis=windows.axes))
     g = rng.integers(-9, 9, y.shape).astype(dtype)
     to_x = np.empty(x.shape, dtype)
-    spread_ranges(g, windows, to_x)
+    sum_ranges(g, windows, space, to_x, back=True)
     column = g.reshape(*g.shape, *(1 for _ in space))
     to_seen = np.broadcast_to(column, (*g.shape, *windows.kernel))
     np.testing.assert_array_equal(to_x, fold(to_seen, windows=windows, shape=x.shape))
@@ -47,7 +47,7 @@ def test_rows_that_are_summed_as_they_lie_have_the_same_bits(monkeypatch):
     for row in (1, range_sums.ROW, 10**9):
         monkeypatch.setattr(range_sums, "ROW", row)
         sums.append(np.empty((3, 7, 9)))
-        sum_ranges(x, windows, sums[-1])
+        sum_ranges(x, windows, (75, 200), sums[-1])
     np.testing.assert_array_equal(sums[1], sums[2])
     np.testing.assert_allclose(sums[0], sums[2], rtol=1e-12, atol=1e-12)
 
@@ -55,14 +55,15 @@ def test_rows_that_are_summed_as_they_lie_have_the_same_bits(monkeypatch):
 def test_no_planes_and_no_cells_have_no_sums():
     windows = adaptive_windows_of("p", 1, 7, (9999,))
     y = np.empty((0, 7))
-    sum_ranges(np.empty((0, 9999)), windows, y)
+    sum_ranges(np.empty((0, 9999)), windows, (9999,), y)
     y = np.empty((2, 1))
-    sum_ranges(np.empty((2, 0)), windows_of("p", 1, 40, padding=20), y)
+    sum_ranges(np.empty((2, 0)), windows_of("p", 1, 40, padding=20), (0,), y)
     assert y.tolist() == [[0.0], [0.0]]
 
 
 def test_only_what_is_small_is_remembered():
     range_sums._few_ranges.cache_clear()
     for n, remembered in [(9999, 0), (999, 1)]:
-        sum_ranges(np.zeros((9, n)), adaptive_windows_of("p", 1, 7, (n,)), np.empty((9, 7)))
+        windows = adaptive_windows_of("p", 1, 7, (n,))
+        sum_ranges(np.zeros((9, n)), windows, (n,), np.empty((9, 7)))
         assert range_sums._few_ranges.cache_info().currsize == remembered

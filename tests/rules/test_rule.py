@@ -13,12 +13,14 @@ from tinygrad_pool.rules import shaping
 
 
 def all_rules():
+    """List the rules; ways to carry one out, as `avg_pool_by_unfolding`, are parts of it."""
     modules = [import_module(f"{rules.__name__}.{m.name}") for m in iter_modules(rules.__path__)]
     return {
         f
         for module in modules
         for _, f in inspect.getmembers(module, inspect.isfunction)
-        if f.__annotations__.get("return") == "tuple[Array, Backward]" and f.__name__[0] != "_"
+        if f.__annotations__.get("return") == "tuple[Array, Backward]"
+        if f.__name__[0] != "_" and "_by_" not in f.__name__
     }
 
 

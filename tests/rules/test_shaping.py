@@ -93,12 +93,16 @@ SQUARE = tg.Value(np.arange(6.0).reshape(2, 3))
         (
             lambda v: v.astype(int),
             OptionError,
-            "astype: needs a floating-point dtype, got <class 'int'>",
+            "astype: dtype must be a floating-point type, got <class 'int'>",
         ),
         (lambda v: v[tg.Value(0)], SubscriptError, r"not a Value: v\.data\.astype\(int\)"),
         (lambda v: v[:, tg.Value([0, 1])], SubscriptError, "an index must be whole numbers"),
         (lambda v: v.astype("complex64"), OptionError, "astype: .* got 'complex64'"),
-        (lambda v: v.astype("foo"), OptionError, "astype: needs a floating-point dtype, got 'foo'"),
+        (
+            lambda v: v.astype("foo"),
+            OptionError,
+            "astype: dtype must be a floating-point type, got 'foo'",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named(call, error, message):

@@ -11,9 +11,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.engine.data import floating
 from tinygrad_pool.errors import DataError, OptionError, ShapeError
-from tinygrad_pool.rules.arguments import Rng, flag, generator, numbers
+from tinygrad_pool.rules.arguments import Rng, flag, floating, generator, numbers
 
 Images = NDArray[np.floating[Any]]
 Labels = NDArray[np.int64]

@@ -8,11 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.derivatives.sparse_jacobian import Indices, operands_of, sparse_jacobian
-from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.node import Node, shape_of
 from tinygrad_pool.rules.arguments import Shape
 from tinygrad_pool.rules.elementwise import relu
 from tinygrad_pool.rules.tie_breaking import Mask
 from tinygrad_pool.rules.traits import traits_of
+
+
+class Cell(NamedTuple):
+    """A cell of an operand; −1 is the constant of a ReLU."""
+
+    operand: int
+    cell: int
 
 
 class Candidates(NamedTuple):
@@ -39,8 +46,7 @@ class Candidates(NamedTuple):
     @property
     def top(self) -> NDArray[Any]:
         """The largest value of each unit, repeated for every candidate of it; NaN wins."""
-        tops: NDArray[Any] = np.maximum.reduceat(self.value, self.starts)
-        return tops[self.unit]
+        return np.maximum.reduceat(self.value, self.starts)[self.unit]
 
     @property
     def tied(self) -> Mask:
@@ -60,14 +66,15 @@ class Candidates(NamedTuple):
         first, last = np.searchsorted(self.unit, (unit, unit + 1))
         return range(int(first), int(last))
 
-    def at(self, i: int) -> tuple[int, int]:
+    def at(self, i: int) -> Cell:
         """Return the operand of a candidate, and its flat cell in it."""
-        return int(self.operand[i]), int(self.cell[i])
+        return Cell(int(self.operand[i]), int(self.cell[i]))
 
     def place(self, i: int) -> Shape:
         """Return the index of a candidate in its operand."""
-        shape = np.shape(operands_of(self.node)[self.operand[i]])
-        return tuple(int(k) for k in np.unravel_index(self.cell[i], shape))
+        operand, cell = self.at(i)
+        places = np.unravel_index(cell, shape_of(self.node.parents[operand]))
+        return tuple(map(int, places))
 
 
 def candidates_of(node: Node) -> Candidates | None:

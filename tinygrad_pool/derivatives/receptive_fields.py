@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tinygrad_pool.derivatives.sparse_jacobian import Indices, sparse_jacobian
 from tinygrad_pool.engine.backward import topological_order
-from tinygrad_pool.engine.node import Node, name_of
+from tinygrad_pool.engine.node import Node, name_of, shape_of
 from tinygrad_pool.engine.rerun import check_value
 from tinygrad_pool.engine.staleness import check_not_stale
 from tinygrad_pool.engine.value import Value
@@ -32,27 +32,24 @@ class ReceptiveField(NamedTuple):
     @property
     def mask(self) -> NDArray[np.bool_]:
         """Which cells are seen, in the input's shape: the derivation's m_li = [i in R_l]."""
-        seen = np.zeros(prod(_shape(self.operand)), bool)
+        seen = np.zeros(prod(shape_of(self.operand)), bool)
         seen[self.cells] = True
-        return seen.reshape(_shape(self.operand))
+        return seen.reshape(shape_of(self.operand))
 
     @property
     def region(self) -> tuple[slice, ...]:
         """The smallest box around the cells, to be used as an index."""
-        shape = _shape(self.operand)
+        shape = shape_of(self.operand)
         places = np.unravel_index(self.cells, shape) if shape else ()
         return tuple(slice(int(at.min()), int(at.max()) + 1) for at in places)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         computed = getattr(self.operand, "parents", ())
         name = getattr(self.operand, "label", "")
         name = name or (name_of(self.operand) if computed else "the input")
         box = ", ".join(f"{s.start}:{s.stop}" for s in self.region)
         count = counted(len(self.cells), "cell")
         return f"{name}[{box}], {count}" if box else name
-
-    def __repr__(self) -> str:
-        return str(self)
 
 
 class ReceptiveFields(NamedTuple):
@@ -81,13 +78,10 @@ class ReceptiveFields(NamedTuple):
             )
         return self.fields[0]
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         seen = "; ".join(map(str, self.fields)) or "no input"
         unit = f"unit {self.unit} of " if self.unit else ""
         return f"{unit}{name_of(self.node)} sees {seen}"
-
-    def __repr__(self) -> str:
-        return str(self)
 
 
 def receptive_field(
@@ -182,7 +176,3 @@ def is_weight(node: Node, i: int) -> bool:
         return added and isinstance(other, Node) and bool(other.parents)
     traits = traits_of(node.rule)
     return i > 0 and traits.unit == "product" and traits.sparsity != "elementwise"
-
-
-def _shape(operand: Any) -> Shape:
-    return np.shape(operand._numbers if isinstance(operand, Node) else operand)

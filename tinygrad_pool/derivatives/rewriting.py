@@ -81,20 +81,12 @@ def _einsum(*xs: Any, subscripts: str) -> Any:
     return np.sum(reduce(mul, spread), axis=tuple(range(len(out), len(letters))))
 
 
-def _interp(*operands: Any) -> Any:
-    return sequences.on_lines.__wrapped__(*operands)  # type: ignore[attr-defined]  # by its body
-
-
-def _unwrap(x: Any, **options: Any) -> Any:
-    return sequences.unwrap(x, **options)[0]
-
-
 SIMPLER: dict[Rule | None, Callable[..., Any]] = {
     accumulations.prod: _prod,
     accumulations.cumprod: _cumprod,
     accumulations.var: _var,
     contractions.einsum: _einsum,
-    sequences.interp: _interp,
-    sequences.unwrap: _unwrap,
+    sequences.interp: sequences.on_lines.__wrapped__,  # type: ignore[attr-defined]  # its body
+    sequences.unwrap: lambda x, **options: sequences.unwrap(x, **options)[0],
 }
 """What a rule is made of."""

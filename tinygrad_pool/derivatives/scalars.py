@@ -145,8 +145,7 @@ def _rows(node: Node) -> Indices:
     column = kept(node.shape, axes)
     row = np.broadcast_to(np.arange(prod(column)).reshape(column), node.shape).reshape(-1)
     rows = prod(column), node.size // max(prod(column), 1)
-    cells: Indices = np.argsort(row, kind="stable").reshape(rows)[row]
-    return cells
+    return np.argsort(row, kind="stable").reshape(rows)[row]
 
 
 def _unit(node: Node, unit: int, operands: list[Any], links: list[Weights]) -> Any:
@@ -210,8 +209,7 @@ def _logsumexp(_: Node, seen: Seen, __: int) -> Value:
     top = max(float(x) for x in seen.all)
     top = top if isfinite(top) else 0.0
     powers = [operations.exp(x - top) for x in seen.all]
-    total: Value = operations.log(operations.weighted_sum([1.0] * len(powers), powers)) + top
-    return total
+    return operations.log(operations.weighted_sum([1.0] * len(powers), powers)) + top
 
 
 def _soft(node: Node, seen: Seen, unit: int) -> Value:

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.engine.backward import topological_order
-from tinygrad_pool.engine.node import Node, name_of
+from tinygrad_pool.engine.node import Node, name_of, shape_of
 from tinygrad_pool.engine.rerun import check_value
+from tinygrad_pool.engine.running import data_of
 from tinygrad_pool.engine.staleness import check_not_stale, set_since
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.engine.vjp import vjp, vjp_by_operand
@@ -62,8 +63,8 @@ def sparse_jacobian(node: Node, i: int, units: Indices | None = None) -> Weights
     unit, cell, weight = pattern(node, i, units)
     if pattern in (_pool, _conv, _matmul) and set_since([node]):
         weight = _slopes_then(node, i, unit, cell)
-    shapes = node.shape, np.shape(operands_of(node)[i])
-    return Weights(unit, cell, np.asarray(weight, node.dtype), *shapes)
+    x_shape = shape_of(node.parents[i])
+    return Weights(unit, cell, np.asarray(weight, node.dtype), node.shape, x_shape)
 
 
 def pooling_weights(loss: Value, name: str) -> dict[Value, list[Weights]]:
@@ -80,7 +81,7 @@ def pooling_weights(loss: Value, name: str) -> dict[Value, list[Weights]]:
 
 def operands_of(node: Node) -> list[Any]:
     """List the numbers that a node was computed from."""
-    return [p._numbers if isinstance(p, Node) else p for p in node.parents]
+    return data_of(node.parents)
 
 
 def _place(node: Node, parent: int | Node, name: str) -> int:
@@ -139,8 +140,7 @@ def _selection(node: Node, i: int, units: Indices) -> Links:
 
 def _numbered(operand: Any) -> Indices:
     """Give each cell of an operand its number, in the operand's shape."""
-    shape = np.shape(operand._numbers if isinstance(operand, Node) else operand)
-    return np.arange(prod(shape)).reshape(shape)
+    return np.arange(prod(shape_of(operand))).reshape(shape_of(operand))
 
 
 def _pool(node: Node, i: int, units: Indices) -> Links:
@@ -247,8 +247,7 @@ def _slopes_then(node: Node, i: int, unit: Indices, cell: Indices) -> NDArray[An
     n = operands_of(node)[i].size
     known, wanted = np.append(units * n + cells, -1), unit * n + cell
     at = np.searchsorted(known[:-1], wanted)
-    slopes: NDArray[Any] = np.where(known[at] == wanted, np.append(weight, 0)[at], 0)
-    return slopes
+    return np.where(known[at] == wanted, np.append(weight, 0)[at], 0)
 
 
 _POOLED: dict[str, Callable[..., NDArray[Any]]]

@@ -14,7 +14,7 @@ from tinygrad_pool.engine.gradients import grad
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.staleness import check_not_stale
 from tinygrad_pool.errors import DataError
-from tinygrad_pool.formatting import Table, number
+from tinygrad_pool.formatting import Table, counted, number
 from tinygrad_pool.rules.arguments import Shape
 from tinygrad_pool.rules.rule import is_ours
 from tinygrad_pool.rules.tie_breaking import Mask
@@ -48,8 +48,7 @@ class Ties(NamedTuple):
     def table(self) -> Table:
         """Lay out the first of the others."""
         n = len(self.others)
-        title = f"{n} {'tie that matters' if n == 1 else 'ties that matter'}, "
-        title += f"{self.harmless} harmless"
+        title = f"{counted(n, 'tie that matters', 'ties that matter')}, {self.harmless} harmless"
         title += f"; the first {LISTED} that matter:" if n > LISTED else ":" if n else ""
         rows = [
             (t.node.label or t.node.op, t.window, *_shown(t), t.torch, t.jax, t.tensorflow)

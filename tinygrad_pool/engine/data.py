@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.errors import DataError, OptionError, ShapeError, TinygradPoolError
+from tinygrad_pool.errors import DataError, ShapeError, TinygradPoolError
 from tinygrad_pool.rules.arguments import Shape
 from tinygrad_pool.rules.primitive import PYTHON
 
@@ -84,21 +84,6 @@ def own(given: Any) -> Any:
     return given
 
 
-def floating(dtype: Any, what: str) -> np.dtype[Any]:
-    """Read a floating dtype. Raises OptionError, which names `what`, for any other.
-
-    >>> floating("float32", "digits: dtype")
-    dtype('float32')
-    """
-    try:
-        read: np.dtype[Any] = np.dtype(dtype)
-    except TypeError:
-        read = np.dtype(object)
-    if read.kind != "f":
-        raise OptionError(f"{what} must be a floating-point type, got {dtype!r}")
-    return read
-
-
 def to_result(y: Any, data: Sequence[Any], what: str) -> Data:
     """Bring the result of a rule into the form that a Value holds.
 
@@ -111,8 +96,7 @@ def to_result(y: Any, data: Sequence[Any], what: str) -> Data:
     array = np.asarray(y)
     if array.dtype.kind != "f" or isinstance(y, np.ma.MaskedArray):
         return to_data(y, what)
-    number: Data = array if array.ndim else array[()]
-    return number
+    return array if array.ndim else array[()]
 
 
 def cast_like(old: Data, given: Any, what: str) -> Data:

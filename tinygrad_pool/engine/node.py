@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tinygrad_pool.engine.context import About, Setting, placed, text
+from tinygrad_pool.engine.context import About, Setting, placed
 from tinygrad_pool.engine.data import Data, cast_like, dtype_of, zeros
 from tinygrad_pool.engine.numpy_protocol import AnswersNumPy
 from tinygrad_pool.errors import GraphError
-from tinygrad_pool.rules.arguments import Shape
+from tinygrad_pool.rules.arguments import Shape, text
 from tinygrad_pool.rules.rule import Backward, Rule
 
 NO_OPTIONS: Mapping[str, Any] = {}
@@ -241,6 +241,11 @@ def cut_off(rule: Rule, y: Data, options: Mapping[str, Any], setting: Setting) -
     leaf.rule, leaf.options = rule, options
     leaf.about = placed(setting.about) if setting.traced else setting.about
     return leaf
+
+
+def shape_of(operand: Any) -> Shape:
+    """Return the shape of an operand without handing out its data, as np.shape(v) would."""
+    return getattr(operand, "shape", ())
 
 
 def name_of(node: Node) -> str:

@@ -27,9 +27,8 @@ setdiff1d setxor1d shape sign signbit size tril_indices_from triu_indices_from t
 unique_all unique_counts unique_inverse unique_values zeros_like
 """
 QUESTIONS: set[Callable[..., Any]] = {getattr(np, n) for n in ASKED.split() if hasattr(np, n)}
+QUESTIONS.add(np.linalg.matrix_rank)
 """Functions that are answered from the data, with plain numbers: their slopes are 0 or none."""
-
-QUESTIONS |= {np.linalg.matrix_rank}
 
 STEPS = "around ceil fix floor floor_divide heaviside rint round sign trunc"
 """Questions whose answer may stand in for the Value, as in a layer that rounds."""
@@ -45,6 +44,17 @@ SLOPED = {
 
 OPTIONS_REFUSED = ("out", "where", "subok", "like")
 """Options of questions that would write to an array, or leave answers unset."""
+
+INSTEAD = {
+    "linspace": "a + (b - a) * np.linspace(0, 1).reshape(-1, *[1] * a.ndim)",
+    "logaddexp.reduce": "tg.logsumexp(v, axis=axis)",
+    "piecewise": "np.where(mask, a, b)",
+    "vander": "np.stack([v**k for k in range(v.size)[::-1]], axis=-1)",
+}
+"""What gives the same numbers as a function without a rule, of one operand, v, or two, a and b."""
+
+IN_PLACE = {"copyto", "fill_diagonal", "place", "put", "put_along_axis", "putmask"}
+"""Functions that change the array they are given, as a method of ufuncs does: `at`."""
 
 
 class Habit:
@@ -191,10 +201,16 @@ def answer(
 
 def refuse(function: Callable[..., Any]) -> NoReturn:
     """Raise UnsupportedError for a function of NumPy's, saying what gives the same numbers."""
-    from tinygrad_pool.engine.numpy_advice import instead_of
-
     called = _name_of(function)
-    instead = instead_of(called)
+    name = called.removeprefix("np.")
+    instead = "v.data holds its numbers, and tg.lift makes an operation of a rule of your own"
+    if name in INSTEAD:
+        instead = f"write {INSTEAD[name]}"
+    elif name in IN_PLACE or name.endswith(".at"):
+        instead = (
+            "a Value does not change: np.where(mask, new, v) makes another, "
+            "and v.data[...] = new changes the numbers of a leaf"
+        )
     raise UnsupportedError(f"{called} has no rule for Values; {instead}")
 
 

@@ -50,9 +50,7 @@ class AnswersPython(Node):
     def item(self) -> float:
         """Return the only element as a Python float. Raises ShapeError if there are several."""
         _refuse_in_rule("item")
-        number = _number(self, "item")
-        self._take("item")
-        return number
+        return self._taken("item")
 
     def __float__(self) -> float:
         if sys._getframe(1).f_globals.get("__name__") == "numpy._core._methods":
@@ -61,21 +59,15 @@ class AnswersPython(Node):
                 "np.stack(list_of_values) makes one Value of them, which has a mean"
             )
         _refuse_in_rule("float")
-        number = _number(self, "float")
-        self._take("float")
-        return number
+        return self._taken("float")
 
     def __int__(self) -> int:
-        number = int(_number(self, "int"))
-        self._take("int")
-        return number
+        return int(self._taken("int"))
 
     __trunc__ = __int__
 
     def __round__(self, digits: int | None = None) -> float:
-        number = round(_number(self, "round"), digits)
-        self._take("round")
-        return number
+        return round(self._taken("round"), digits)
 
     def __pos__(self) -> Self:
         return self
@@ -131,6 +123,12 @@ class AnswersPython(Node):
 
     def __format__(self, spec: str) -> str:
         return format(_number(self, "format"), spec) if spec else str(self)
+
+    def _taken(self, how: str) -> float:
+        """Return the only element, and note that it was taken for a number."""
+        number = _number(self, how)
+        self._take(how)
+        return number
 
     def _take(self, how: str) -> None:
         """Note on a Value, and on the leaves below it, that it was taken for a number.

@@ -47,12 +47,11 @@ def rerun(loss: Value, changes: Mapping[Node, Any]) -> dict[Value, Value]:
         who = name_of(given) if isinstance(given, Node) else repr(given)
         raise OptionError(f"rerun: {name_of(loss)} does not depend on {who:.80}")
 
-    def make(node: Value, operands: list[Any]) -> Value:
+    def make(node: Value, operands: list[Any]) -> Any:
         if node._closure is None:
             return _leaf(node, changes.get(node, {}))
         if node not in changes:
-            again: Value = reapply(node, operands)
-            return again
+            return reapply(node, operands)
         return _moved(node, operands, changes[node])
 
     with with_graph():
@@ -92,12 +91,11 @@ def replaced(loss: Value, operations: Mapping[Node, Callable[..., Value]]) -> di
     Returns each node's twin. A leaf is its own.
     """
 
-    def make(node: Value, operands: list[Any]) -> Value:
+    def make(node: Value, operands: list[Any]) -> Any:
         if node.is_leaf:
             return node
         if node not in operations:
-            again: Value = reapply(node, operands)
-            return again
+            return reapply(node, operands)
         twin = operations[node](*operands)
         twin.about = node.about
         return twin

@@ -16,7 +16,7 @@ from typing import Any, ParamSpec, TypeAlias, cast
 
 from tinygrad_pool.engine.array_methods import HasArrayMethods
 from tinygrad_pool.engine.backward import start
-from tinygrad_pool.engine.context import SETTING, About, here, no_grad, text
+from tinygrad_pool.engine.context import SETTING, About, here, no_grad
 from tinygrad_pool.engine.data import to_data
 from tinygrad_pool.engine.lift import operation_of
 from tinygrad_pool.engine.node import NO_OPTIONS, NOTHING, LeafNode, Node, bind, next_id
@@ -24,6 +24,7 @@ from tinygrad_pool.engine.signature import reject_foreign_options
 from tinygrad_pool.engine.turns import TURN
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.rules import arithmetic, elementwise, linear, reductions, shaping
+from tinygrad_pool.rules.arguments import text
 from tinygrad_pool.rules.rule import Backward
 
 P = ParamSpec("P")

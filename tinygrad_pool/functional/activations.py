@@ -6,16 +6,7 @@ import numpy as np
 
 from tinygrad_pool.engine.value import Value, lift
 from tinygrad_pool.errors import ShapeError
-from tinygrad_pool.functional.operations import (
-    abs as magnitude,
-    maximum,
-    minimum,
-    operand,
-    shown,
-    sigmoid,
-    tanh,
-    value,
-)
+from tinygrad_pool.functional.operations import maximum, minimum, operand, shown, value
 from tinygrad_pool.rules import activations
 from tinygrad_pool.rules.arguments import real
 
@@ -78,8 +69,7 @@ def celu(x: Any, alpha: float = 1.0) -> Value:
     array([-0.5,  3. ])
     """
     alpha = real(alpha, "celu: alpha", least=np.finfo(float).tiny)
-    y: Value = elu(value(x, "celu") / alpha) * alpha
-    return y
+    return elu(value(x, "celu") / alpha) * alpha
 
 
 def selu(x: Any) -> Value:
@@ -90,8 +80,7 @@ def selu(x: Any) -> Value:
     >>> selu([0.0, 1.0]).data.round(4)
     array([0.    , 1.0507])
     """
-    y: Value = elu(x, alpha=SELU_ALPHA) * SELU_SCALE
-    return y
+    return elu(x, alpha=SELU_ALPHA) * SELU_SCALE
 
 
 def silu(x: Any) -> Value:
@@ -102,9 +91,8 @@ def silu(x: Any) -> Value:
     >>> silu([0.0, 1000.0]).data
     array([   0., 1000.])
     """
-    x = value(x, "silu")
-    y: Value = x * sigmoid(x)
-    return y
+    v = value(x, "silu")
+    return v * v.sigmoid()
 
 
 def mish(x: Any) -> Value:
@@ -115,9 +103,8 @@ def mish(x: Any) -> Value:
     >>> mish([0.0, 1000.0]).data
     array([   0., 1000.])
     """
-    x = value(x, "mish")
-    y: Value = x * tanh(softplus(x))
-    return y
+    v = value(x, "mish")
+    return v * softplus(v).tanh()
 
 
 def logsigmoid(x: Any) -> Value:
@@ -128,8 +115,7 @@ def logsigmoid(x: Any) -> Value:
     >>> logsigmoid([-1000.0, 1000.0]).data
     array([-1000.,    -0.])
     """
-    y: Value = -softplus(-value(x, "logsigmoid"), threshold=np.inf)
-    return y
+    return -softplus(-value(x, "logsigmoid"), threshold=np.inf)
 
 
 def softsign(x: Any) -> Value:
@@ -140,9 +126,8 @@ def softsign(x: Any) -> Value:
     >>> softsign([-1.0, 3.0]).data
     array([-0.5 ,  0.75])
     """
-    x = value(x, "softsign")
-    y: Value = x / (1.0 + magnitude(x))
-    return y
+    v = value(x, "softsign")
+    return v / (1.0 + v.abs())
 
 
 def hardtanh(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Value:
@@ -181,8 +166,7 @@ def hardsigmoid(x: Any) -> Value:
     >>> hardsigmoid([-4.0, 0.0, 4.0]).data
     array([0. , 0.5, 1. ])
     """
-    y: Value = relu6(value(x, "hardsigmoid") + 3.0) / 6.0
-    return y
+    return relu6(value(x, "hardsigmoid") + 3.0) / 6.0
 
 
 def hardswish(x: Any) -> Value:
@@ -193,6 +177,5 @@ def hardswish(x: Any) -> Value:
     >>> hardswish([-4.0, 0.0, 3.0]).data
     array([-0.,  0.,  3.])
     """
-    x = value(x, "hardswish")
-    y: Value = x * hardsigmoid(x)
-    return y
+    v = value(x, "hardswish")
+    return v * hardsigmoid(v)

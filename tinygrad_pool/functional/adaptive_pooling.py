@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, Protocol, TypeAlias, cast, overload
 
+from tinygrad_pool.engine.node import shape_of
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.functional.operations import operand
-from tinygrad_pool.functional.pooling import Indices, average, keep_largest, over_axes, shape_of
+from tinygrad_pool.functional.pooling import Indices, average, keep_largest, over_axes
 from tinygrad_pool.rules.tie_breaking import Ties
 from tinygrad_pool.rules.windows import adaptive_windows_of
 

@@ -57,8 +57,7 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, rng: Rng = None) -> V
         return v
     on = generator(rng, "dropout").random(v.shape) >= p
     mask = np.asarray(on / (1.0 - p) if p < 1 else np.zeros(v.shape), v.dtype)
-    y: Value = v * (mask if v.shape else float(mask))
-    return y
+    return v * (mask if v.shape else float(mask))
 
 
 def batch_norm(

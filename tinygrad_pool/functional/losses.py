@@ -6,17 +6,11 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from tinygrad_pool.engine.data import to_constant, to_data
+from tinygrad_pool.engine.data import to_constant, to_data, unbroadcast_axes
 from tinygrad_pool.engine.value import Value, lift
 from tinygrad_pool.errors import DataError, ShapeError, SubscriptError
 from tinygrad_pool.functional.activations import softplus
-from tinygrad_pool.functional.operations import (
-    abs as magnitude,
-    clip,
-    exp,
-    log_softmax,
-    value,
-)
+from tinygrad_pool.functional.operations import abs as magnitude, clip, exp, log_softmax, value
 from tinygrad_pool.rules import entropies
 from tinygrad_pool.rules.arguments import choice, count_of, flag, real
 from tinygrad_pool.rules.reductions import as_given, widened
@@ -195,11 +189,11 @@ def cross_entropy(
     y = log_softmax(scores, axis=axis)
     if not smoothing:
         return _picked(name, y, labels, weight, ignore_index, reduction)
-    w, counts = _weights_of(name, y, labels, weight, ignore_index)
+    w = _class_weights(name, y, weight)
     spread = -(y * w).sum(axis=axis) if weight is not None else -y.sum(axis=axis)
     even = np.where(labels == ignore_index, 0.0, spread) * (smoothing / y.shape[axis])
     sure = _picked(name, y, labels, weight, ignore_index, "none") * (1.0 - smoothing)
-    return _averaged(name, sure + even, counts, reduction)
+    return _averaged(name, sure + even, _counts(w, labels, ignore_index), reduction)
 
 
 def nll_loss(
@@ -263,31 +257,27 @@ def _picked(
     chosen = y[tuple(places)]
     if alike:
         return -chosen.mean() if reduction == "mean" else _reduced(name, -chosen, reduction)
-    counts = _weights_of(name, y, labels, weight, ignore_index)[1]
+    counts = _counts(_class_weights(name, y, weight), labels, ignore_index)
     losses = np.where(left_out, 0.0, -chosen) * counts
     return _averaged(name, losses, counts, reduction)
 
 
-def _weights_of(
-    name: str, y: Value, labels: Any, weight: Any, ignore_index: int
-) -> tuple[Any, Any]:
-    """Return the weights of the classes, laid along their axis, and what each example counts."""
-    w, axis = _class_weights(name, y, weight), min(1, y.ndim - 1)
-    left_out = labels == ignore_index
-    counts = np.where(left_out, 0, w.reshape(-1)[np.where(left_out, 0, labels)])
-    return w.reshape(-1, *(1,) * (y.ndim - 1 - axis)), counts
-
-
 def _class_weights(name: str, y: Value, weight: Any) -> Any:
-    classes = y.shape[min(1, y.ndim - 1)]
-    if weight is None:
-        return np.ones(classes, y.dtype)
-    w = np.asarray(to_data(weight, f"{name}: weight"), y.dtype)
+    """Return the weights of the classes, laid along their axis."""
+    axis = min(1, y.ndim - 1)
+    classes = y.shape[axis]
+    w = np.ones(classes) if weight is None else np.asarray(to_data(weight, f"{name}: weight"))
     if w.shape != (classes,):
         raise ShapeError(
             f"{name}: weight needs {classes} numbers, one per class, got shape {w.shape}"
         )
-    return w
+    return w.astype(y.dtype).reshape(-1, *(1,) * (y.ndim - 1 - axis))
+
+
+def _counts(weights: Any, labels: Any, ignore_index: int) -> Any:
+    """Return what each example counts: the weight of its class, or 0 where it is left out."""
+    left_out = labels == ignore_index
+    return np.where(left_out, 0, weights.reshape(-1)[np.where(left_out, 0, labels)])
 
 
 def _of_probabilities(
@@ -299,14 +289,13 @@ def _of_probabilities(
     t = value(target, f"{name}: labels")
     if smoothing:
         t = t * (1.0 - smoothing) + smoothing / scores.shape[axis]
-    w = _class_weights(name, scores, weight).reshape(-1, *(1,) * (scores.ndim - 1 - axis))
+    w = _class_weights(name, scores, weight)
     y = log_softmax(scores, axis=axis) * t
     return _reduced(name, -(y if weight is None else y * w).sum(axis=axis), reduction)
 
 
 def _averaged(name: str, losses: Value, counts: Any, reduction: Reduction) -> Value:
     """Reduce losses; their mean is by what each counts."""
-    check_reduction(name, reduction)
     if reduction == "mean":
         return _divided(losses, float(widened(counts).sum()))
     return _reduced(name, losses, reduction)
@@ -335,15 +324,13 @@ def _pair(name: str, y: Any, target: Any) -> tuple[Value, Value]:
 
 
 def _difference(name: str, y: Any, target: Any) -> Value:
-    y, target = _pair(name, y, target)
-    difference: Value = y - target
-    return difference
+    a, b = _pair(name, y, target)
+    return a - b
 
 
 def _huber(difference: Value, delta: float) -> Value:
     near = clip(difference, -delta, delta)
-    losses: Value = near * (difference - 0.5 * near)
-    return losses
+    return near * (difference - 0.5 * near)
 
 
 def _weighted(name: str, losses: Value, weight: Any, what: str = "weight") -> Value:
@@ -351,14 +338,9 @@ def _weighted(name: str, losses: Value, weight: Any, what: str = "weight") -> Va
     if weight is None:
         return losses
     w = np.asarray(to_constant(weight, f"{name}: {what}"), losses.dtype)
-    try:
-        fits = np.broadcast_shapes(losses.shape, w.shape) == losses.shape
-    except ValueError:
-        fits = False
-    if not fits:
+    if unbroadcast_axes(w.shape, losses.shape) is None:
         raise ShapeError(f"{name}: a {what} of shape {w.shape} does not fit {losses.shape}")
-    weighted: Value = losses * w
-    return weighted
+    return losses * w
 
 
 def _check_some(name: str, scores: Value) -> None:

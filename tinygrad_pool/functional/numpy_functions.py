@@ -41,8 +41,7 @@ def _operation(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         result = answer(function, operands, options, operation_of)
         return result if function in QUESTIONS else mapped(lambda x: _value(x, name), result)
 
-    meant = COMPOSED.get(function)
-    doc = getattr(meant, "__doc__", None) if hasattr(meant, "__name__") else None
     operation.__name__ = operation.__qualname__ = name
-    operation.__doc__ = doc or f"Call `np.{name}` on Values."
+    said = getattr(COMPOSED.get(function), "__doc__", None)
+    operation.__doc__ = said or f"Call `np.{name}` on Values."
     return operation

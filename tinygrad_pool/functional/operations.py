@@ -1,15 +1,13 @@
 """Elementwise operations, reductions, shapes and products under their public names."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ParamSpec, TypeAlias
+from typing import Any, TypeAlias
 
 from tinygrad_pool.engine.data import to_constant, to_data
-from tinygrad_pool.engine.value import Value, lift
+from tinygrad_pool.engine.value import P, Value, lift
 from tinygrad_pool.errors import DataError, ShapeError
 from tinygrad_pool.rules import elementwise, linear, reductions, shaping
 from tinygrad_pool.rules.rule import Backward
-
-P = ParamSpec("P")
 
 Numbers: TypeAlias = int | Sequence[int]
 """One integer, or one per axis."""

@@ -8,23 +8,14 @@ import inspect
 from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from types import FunctionType
-from typing import (
-    Any,
-    Concatenate,
-    Literal,
-    ParamSpec,
-    Protocol,
-    TypeAlias,
-    TypeVar,
-    cast,
-    overload,
-)
+from typing import Any, Concatenate, Literal, Protocol, TypeAlias, TypeVar, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.engine.data import to_constant
-from tinygrad_pool.engine.value import Value, lift
+from tinygrad_pool.engine.node import shape_of
+from tinygrad_pool.engine.value import P, Value, lift
 from tinygrad_pool.errors import ShapeError
 from tinygrad_pool.functional.operations import Numbers, operand
 from tinygrad_pool.rules import pooling, unpooling
@@ -33,7 +24,6 @@ from tinygrad_pool.rules.tie_breaking import Ties
 from tinygrad_pool.rules.windows import AnyWindows, Padding, windows_of
 
 Indices: TypeAlias = NDArray[np.int64]
-P = ParamSpec("P")
 R = TypeVar("R")
 
 _largest = lift(pooling.max_pool)
@@ -102,12 +92,6 @@ def keep_largest(x: Any, windows: AnyWindows, return_indices: bool, ties: Ties) 
         return y
     numbers = x._numbers if isinstance(x, Value) else x  # v.data would hand it out
     return y, pooling.winning_cells(numbers, windows=windows, ties=ties)
-
-
-def shape_of(x: Any) -> Shape:
-    """Return the shape of an operand without handing out its data, as np.shape(v) would."""
-    shape: Shape = getattr(x, "shape", ())
-    return shape
 
 
 def _max_pool(

@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.engine.data import floating
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.functional import activations, operations
 from tinygrad_pool.nn.module import CallsFunction
-from tinygrad_pool.rules.arguments import numbers, real, whole
+from tinygrad_pool.rules.arguments import floating, numbers, real, whole
 
 
 class _Activation(CallsFunction):

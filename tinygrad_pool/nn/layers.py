@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.engine.data import floating
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.functional.convolution import conv1d, conv2d, conv3d
 from tinygrad_pool.functional.layers import affine
 from tinygrad_pool.functional.operations import Numbers, operand
 from tinygrad_pool.nn.module import CallsFunction, Module
-from tinygrad_pool.rules.arguments import Rng, each, flag, generator, numbers, whole
+from tinygrad_pool.rules.arguments import Rng, each, flag, floating, generator, numbers, whole
 from tinygrad_pool.rules.windows import Padding, sides_of, windows_of
 
 

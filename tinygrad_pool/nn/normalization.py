@@ -7,14 +7,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tinygrad_pool.engine.data import floating
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.functional import layers
 from tinygrad_pool.functional.operations import value
 from tinygrad_pool.nn.activations import not_in_place
 from tinygrad_pool.nn.module import Buffer, Module
-from tinygrad_pool.rules.arguments import Rng, Shape, flag, generator, numbers, real
+from tinygrad_pool.rules.arguments import Rng, Shape, flag, floating, generator, numbers, real
 
 
 class Dropout(Module):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_pool.derivatives.candidates import Candidates
+from tinygrad_pool.derivatives.candidates import Candidates, Cell
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.labels import sign
 from tinygrad_pool.drawing.nodes import in_line
@@ -25,13 +25,6 @@ TITLES = (("as it is:", "links without weights"), ("the same as a layer", "of {}
 """In two parts, which are two lines in a narrow picture; the weights are 0 and 1, unless shared."""
 
 
-class Cell(NamedTuple):
-    """A circle of the lower row: a cell of an operand, or a constant."""
-
-    operand: int
-    cell: int
-
-
 def draw_side_by_side(
     contest: Candidates, unit: int, data: Any, g: Any, to_operands: Any, narrow: bool
 ) -> Digraph:
@@ -44,7 +37,7 @@ def draw_side_by_side(
     """
     units = [unit] if narrow else _windows(contest, unit)
     members = {u: [*contest.within(u)] for u in units}
-    cells = sorted({_cell(contest, i) for u in units for i in members[u]})
+    cells = sorted({contest.at(i) for u in units for i in members[u]})
     graph = theme.canvas("side_by_side", "LR" if narrow else "BT")
     graph.attr(nodesep="0.12", ranksep="0.55")
     got = {cell: _got(contest, cell, to_operands) for cell in cells}
@@ -70,7 +63,7 @@ def draw_side_by_side(
             _draw_unit(graph, name, contest.node, u, data, g, weighted=panel == 1)
             for i in members[u]:
                 style = _link(contest.weight[i], g[u], back, weighted=panel == 1)
-                graph.edge(names[_cell(contest, i)], name, **style)
+                graph.edge(names[contest.at(i)], name, **style)
             if not narrow:
                 graph.edge(name, f"title{panel}", style="invis")
         heading = title if narrow else [" ".join(title)]
@@ -96,19 +89,15 @@ def draw_side_by_side(
 
 def _windows(contest: Candidates, unit: int) -> list[int]:
     """Choose the window, and with it the others that its winner wins or loses, while they fit."""
-    here = _cell(contest, next(i for i in contest.within(unit) if contest.weight[i]))
+    here = contest.at(next(i for i in contest.within(unit) if contest.weight[i]))
     same = (contest.operand == here.operand) & (contest.cell == here.cell)
     others = [int(u) for u in contest.unit[same][:TRIED] if u != unit]
     chosen = [unit]
     for other in others:
-        seen = {_cell(contest, i) for u in (*chosen, other) for i in contest.within(u)}
+        seen = {contest.at(i) for u in (*chosen, other) for i in contest.within(u)}
         if len(chosen) < WINDOWS and len(seen) <= CELLS:
             chosen.append(other)
     return sorted(chosen)
-
-
-def _cell(contest: Candidates, i: int) -> Cell:
-    return Cell(int(contest.operand[i]), int(contest.cell[i]))
 
 
 def _got(contest: Candidates, cell: Cell, to_operands: Any) -> float | None:
@@ -125,7 +114,7 @@ def _others(
     drawn = dict.fromkeys(got, 0.0)
     for u, some in members.items():
         for i in some:
-            drawn[_cell(contest, i)] += _carried(contest.weight[i], g[u])
+            drawn[contest.at(i)] += _carried(contest.weight[i], g[u])
     return {
         cell: total - drawn[cell]
         for cell, total in got.items()

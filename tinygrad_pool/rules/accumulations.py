@@ -100,8 +100,7 @@ def _to_factors(x: NDArray[Any], g: NDArray[Any]) -> NDArray[Any]:
     to_0 = np.where(past, g * np.cumprod(others, axis=-1), 0)
     before = _flipped(np.cumsum(_flipped(g * np.cumprod(x, axis=-1)), axis=-1))
     at_0 = np.where(first, np.sum(to_0, axis=-1, keepdims=True), 0)
-    to_x: NDArray[Any] = np.where(past, at_0, before / np.where(past, 1, x))
-    return to_x
+    return np.where(past, at_0, before / np.where(past, 1, x))
 
 
 def _to_factors_of_values(x: Array, g: Array) -> Array:

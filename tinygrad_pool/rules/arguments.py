@@ -118,13 +118,21 @@ def choice(given: object, among: Iterable[str], what: str) -> str:
 
 
 def text(given: object, what: str) -> str:
-    """Read text. Raises OptionError, which names `what`, for anything else.
+    """Read text. Raises OptionError, which names `what`, for anything else (3, None).
+
+    Half of a surrogate pair is no character: nothing could print it or write it to a file.
 
     >>> text("A neuron", "draw: title")
     'A neuron'
     """
     if not isinstance(given, str):
         raise OptionError(f"{what} must be text, got {given!r:.80}")
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        raise OptionError(
+            f"{what} must be text without lone surrogates, got {given!r:.80}"
+        ) from None
     return given
 
 
@@ -182,6 +190,21 @@ def real(given: object, what: str, least: float = -np.inf, most: float = np.inf)
         bounds = f", {least:g} … {most:g}" if most < np.inf else f" of at least {least:g}"
         wanted = "" if least == -np.inf else bounds
         raise OptionError(f"{what} must be a number{wanted}, got {given!r:.80}")
+    return read
+
+
+def floating(dtype: Any, what: str) -> np.dtype[Any]:
+    """Read a floating dtype. Raises OptionError, which names `what`, for any other.
+
+    >>> floating("float32", "digits: dtype")
+    dtype('float32')
+    """
+    try:
+        read: np.dtype[Any] = np.dtype(dtype)
+    except TypeError:
+        read = np.dtype(object)
+    if read.kind != "f":
+        raise OptionError(f"{what} must be a floating-point type, got {dtype!r}")
     return read
 
 

@@ -11,32 +11,22 @@ from __future__ import annotations
 
 from functools import lru_cache
 from math import gcd, prod
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_pool.rules.arguments import Key, Shape
-from tinygrad_pool.rules.range_sums import spread_ranges, sum_ranges
+from tinygrad_pool.rules.range_sums import sum_ranges
 from tinygrad_pool.rules.rule import Array, Backward, Contributions
 from tinygrad_pool.rules.tiles import Tile, is_whole, tiled, tiles
 from tinygrad_pool.rules.window_matrices import spread_by_matrices, sums_by_matrices
-from tinygrad_pool.rules.windows import AnyWindows, Windows
-
-Floats: TypeAlias = NDArray[np.floating[Any]]
+from tinygrad_pool.rules.windows import AnyWindows, Floats, Windows
 
 
 def fast_avg_pool(
     x: Floats, windows: AnyWindows, K: Any, dtype: np.dtype[Any]
 ) -> tuple[Floats, Backward]:
-    """Average each window over K, one number or one per window, computing with `dtype`.
-
-    >>> from tinygrad_pool.rules.windows import windows_of
-    >>> x, windows = np.array([1.0, 3.0]), windows_of("avg_pool1d", 1, 2)
-    >>> y, backward = fast_avg_pool(x, windows, 2, x.dtype)
-    >>> y, backward(np.array([5.0]))
-    (array([2.]), (array([2.5, 2.5]),))
-    """
+    """Average each window over K, one number or one per window, computing with `dtype`."""
     shape, lead, x_dtype = x.shape, x.ndim - len(windows.kernel), x.dtype
     space = shape[lead:]
     y = box_sums(x.reshape(prod(shape[:lead]), *space), windows, dtype)
@@ -68,7 +58,7 @@ def box_sums(planes: Floats, windows: AnyWindows, dtype: np.dtype[Any]) -> Float
     y = np.empty((len(planes), *windows.over(space)), dtype)
     tiling = _tiling(windows, space)
     if tiling is None:
-        sum_ranges(planes, windows, y)
+        sum_ranges(planes, windows, space, y)
     else:
         for key, tile in tiles(tiling, space, len(planes)):
             sums = _sums_apart if tile.apart and tile.full else _sums
@@ -94,7 +84,7 @@ def spread(g: Floats, windows: AnyWindows, space: Shape) -> Floats:
     tiling = _tiling(windows, space)
     if tiling is None:
         to_x = np.empty(shape, g.dtype)
-        spread_ranges(g + 0.0, windows, to_x)
+        sum_ranges(g + 0.0, windows, space, to_x, back=True)
     else:
         to_x = (np.empty if _is_paved(tiling, space) else np.zeros)(shape, g.dtype)
         for key, tile in tiles(tiling, space, len(g)):

@@ -21,7 +21,7 @@ from tinygrad_pool.errors import (
     SubscriptError,
     TinygradPoolError,
 )
-from tinygrad_pool.rules.primitive import PYTHON
+from tinygrad_pool.rules.primitive import PYTHON, is_value
 from tinygrad_pool.rules.rule import Function
 
 COMPOSED: dict[Callable[..., Any], Callable[..., Any]] = {}
@@ -125,11 +125,6 @@ def operand(x: Any) -> Any:
     (array([1, 2]), 2.0)
     """
     return x if hasattr(x, "__array_function__") or type(x) in PYTHON else np.asarray(x)
-
-
-def is_value(x: Any) -> bool:
-    """Return whether an operand is no array and no number, but answers for NumPy's functions."""
-    return hasattr(x, "__array_function__") and not isinstance(x, np.ndarray | np.generic)
 
 
 def constant(what: str, x: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.errors import AxisError, OptionError, ShapeError
-from tinygrad_pool.rules.arguments import axes_of, whole
+from tinygrad_pool.rules.arguments import Shape, axes_of, whole
 from tinygrad_pool.rules.composition import composes, operand
 from tinygrad_pool.rules.primitive import primitive
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
@@ -65,7 +65,7 @@ def sum_of_products(subscripts: str, *operands: Array, optimize: Any = False) ->
     terms, out = _spelled(subscripts, xs)
     for i, letters in enumerate(terms):
         xs[i], terms[i] = _diagonals(xs[i], letters)
-    xs, terms = _without_ones(xs, terms)
+    xs = _in_full(xs, terms)
     others = [set(out).union(*terms[:i], *terms[i + 1 :]) for i in range(len(terms))]
     for i, letters in enumerate(terms):
         alone = tuple(k for k, c in enumerate(letters) if c not in others[i])
@@ -121,20 +121,17 @@ def _diagonals(x: Array, letters: str) -> tuple[Array, str]:
     return x, letters
 
 
-def _without_ones(xs: list[Array], terms: list[str]) -> tuple[list[Array], list[str]]:
-    """Drop axes of length 1 that broadcast. Raises ShapeError unless each letter has one length."""
+def _in_full(xs: list[Array], terms: list[str]) -> list[Array]:
+    """Repeat axes of length 1 that broadcast. Raises ShapeError if a letter has two lengths."""
     lengths: dict[str, int] = {}
     for x, letters in zip(xs, terms, strict=True):
         for c, n in zip(letters, np.shape(x), strict=True):
             if lengths.setdefault(c, n) not in (1, n) and n != 1:
                 raise ShapeError(f"np.einsum: {c!r} is {lengths[c]} long, but {n} in {np.shape(x)}")
             lengths[c] = n if lengths[c] == 1 else lengths[c]
-    kept = []
-    for i, (x, letters) in enumerate(zip(xs, terms, strict=True)):
-        ones = tuple(k for k, n in enumerate(np.shape(x)) if n == 1 != lengths[letters[k]])
-        xs[i] = np.squeeze(x, axis=ones) if ones else x
-        kept.append("".join(c for k, c in enumerate(letters) if k not in ones))
-    return xs, kept
+    shapes = [tuple(lengths[c] for c in letters) for letters in terms]
+    pairs = zip(xs, shapes, strict=True)
+    return [x if np.shape(x) == shape else np.broadcast_to(x, shape) for x, shape in pairs]
 
 
 @composes("tensordot", "linalg.tensordot")
@@ -142,7 +139,7 @@ def tensordot(a: Array, b: Array, axes: Any = 2) -> Array:
     """Multiply and sum over axes of both: as many of the last and the first, or those named."""
     a, b = operand(a), operand(b)
     of_a, of_b = _paired(np.ndim(a), np.ndim(b), axes)
-    in_a, in_b = axes_in_order(np.shape(a), of_a), axes_in_order(np.shape(b), of_b)
+    in_a, in_b = _axes_in_order(np.shape(a), of_a), _axes_in_order(np.shape(b), of_b)
     lengths = [np.shape(a)[i] for i in in_a]
     if lengths != [np.shape(b)[i] for i in in_b]:
         raise ShapeError(
@@ -170,12 +167,8 @@ def _paired(a: int, b: int, axes: Any) -> tuple[list[int], list[int]]:
     return of_a, of_b
 
 
-def axes_in_order(shape: tuple[int, ...], axes: list[int]) -> list[int]:
-    """List axes from 0, in the order that they are given in. Raises AxisError.
-
-    >>> axes_in_order((2, 3, 4), [-1, 0])
-    [2, 0]
-    """
+def _axes_in_order(shape: Shape, axes: list[int]) -> list[int]:
+    """List axes from 0, in the order that they are given in. Raises AxisError."""
     axes_of(shape, axes, "np.tensordot")
     return [int(i) % len(shape) for i in axes]
 
@@ -224,12 +217,6 @@ def matvec(x1: Array, x2: Array) -> Array:
 def vecmat(x1: Array, x2: Array) -> Array:
     """Multiply vectors by matrices."""
     return np.squeeze(np.expand_dims(operand(x1), -2) @ operand(x2), axis=-2)
-
-
-@composes("linalg.matmul")
-def matmul(x1: Array, x2: Array) -> Array:
-    """Multiply matrices."""
-    return operand(x1) @ operand(x2)
 
 
 @composes("outer")

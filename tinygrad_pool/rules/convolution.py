@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import reduce
 from math import prod
-from typing import TypeAlias
 
 import numpy as np
 
@@ -15,9 +14,6 @@ from tinygrad_pool.rules.linear import transposed
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, new_arrays
 from tinygrad_pool.rules.unfolding import fold, unfold
 from tinygrad_pool.rules.windows import Windows
-
-Convolved: TypeAlias = tuple[Array, Backward]
-"""What a rule returns: its result, and its closure."""
 
 
 @new_arrays
@@ -55,17 +51,10 @@ def conv(
 
 def conv_by_unfolding(
     x: Array, w: Array, *b: Array, windows: Windows, groups: int, wants: tuple[bool, ...]
-) -> Convolved:
+) -> tuple[Array, Backward]:
     """Slide weights as one product of matrices, with all that the windows see laid out beside it.
 
     Readable, and right on Values too; but it holds the input as often as the kernel has cells.
-
-    >>> from tinygrad_pool.rules.windows import windows_of
-    >>> x, w = np.array([[1.0, 2.0, 4.0]]), np.array([[[-1.0, 1.0]]])
-    >>> windows = windows_of("conv1d", 1, 2, stride=1)
-    >>> y, backward = conv_by_unfolding(x, w, windows=windows, groups=1, wants=(True, False))
-    >>> y, backward(np.array([[1.0, 3.0]]))
-    (array([[1., 2.]]), (array([[-1., -2.,  3.]]), None))
     """
     x_shape, w_shape = np.shape(x), np.shape(w)
     ndim = len(windows.kernel)

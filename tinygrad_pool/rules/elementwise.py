@@ -246,11 +246,7 @@ def abs(x: Array) -> tuple[Array, Backward]:
 
 
 @implements(np.clip)
-def clip(
-    x: Array,
-    min: float | None = None,
-    max: float | None = None,
-) -> tuple[Array, Backward]:
+def clip(x: Array, min: float | None = None, max: float | None = None) -> tuple[Array, Backward]:
     """Limit to the closed interval [min, max]; None is no limit.
 
     y = x inside, the bound outside            ∂E/∂x = g inside and at a bound, 0 outside

@@ -18,16 +18,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 from math import ceil, isfinite, prod
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_pool.rules.arguments import Shape
 from tinygrad_pool.rules.rule import Array, Backward, Contributions
-from tinygrad_pool.rules.windows import Windows
+from tinygrad_pool.rules.windows import Floats, Windows
 
-Floats: TypeAlias = NDArray[np.floating[Any]]
 Block: TypeAlias = tuple[slice, ...]
 """Some images, and on each axis some windows."""
 
@@ -44,13 +42,6 @@ def fast_conv(
     """Slide shared weights over windows of the input, as `conv` does, which checks the shapes.
 
     Half precision is summed in single.
-
-    >>> from tinygrad_pool.rules.windows import windows_of
-    >>> x, w = np.array([[1.0, 2.0, 4.0]]), np.array([[[-1.0, 1.0]]])
-    >>> windows = windows_of("conv1d", 1, 2, stride=1)
-    >>> y, backward = fast_conv(x, w, windows=windows, groups=1, wants=(True, False))
-    >>> y, backward(np.array([[1.0, 3.0]]))
-    (array([[1., 2.]]), (array([[-1., -2.,  3.]]), None))
     """
     dtype = np.result_type(x, w, *b)
     wide, filters = np.result_type(dtype, np.float32), len(w) // groups

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import reduce
 from math import prod
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,19 +17,11 @@ from tinygrad_pool.rules.cells import counts_of
 from tinygrad_pool.rules.masks import keep
 from tinygrad_pool.rules.rule import Array, Backward, Contributions
 from tinygrad_pool.rules.tiles import Tile, tiles, wide_of
-from tinygrad_pool.rules.windows import Windows
-
-Floats: TypeAlias = NDArray[np.floating[Any]]
+from tinygrad_pool.rules.windows import Floats, Windows
 
 
 def fast_even_max_pool(x: Floats, windows: Windows) -> tuple[Floats, Backward]:
-    """Keep the largest unit of each window; the gradient is split between all n that are as large.
-
-    >>> from tinygrad_pool.rules.windows import windows_of
-    >>> y, backward = fast_even_max_pool(np.array([3.0, 3.0, 2.0]), windows_of("", 1, 3))
-    >>> y, backward(np.array([6.0]))
-    (array([3.]), (array([3., 3., 0.]),))
-    """
+    """Keep the largest unit of each window; all that are as large share the gradient."""
     shape, lead = x.shape, x.ndim - len(windows.kernel)
     planes = x.reshape(prod(shape[:lead]), *shape[lead:])
     y = np.empty((len(planes), *windows.over(shape)), x.dtype)

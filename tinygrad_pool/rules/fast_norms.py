@@ -8,29 +8,19 @@ from __future__ import annotations
 
 from functools import reduce
 from math import prod
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_pool.rules.rule import Array, Backward, Contributions
 from tinygrad_pool.rules.tiles import tiles
-from tinygrad_pool.rules.windows import Windows
-
-Floats: TypeAlias = NDArray[np.floating[Any]]
+from tinygrad_pool.rules.windows import Floats, Windows
 
 
 def fast_lp_pool(
     x: Floats, windows: Windows, p: float, dtype: np.dtype[Any]
 ) -> tuple[Floats, Backward]:
-    """Take the p-norm of each window, computing with `dtype`.
-
-    >>> from tinygrad_pool.rules.windows import windows_of
-    >>> x, windows = np.array([3.0, -4.0]), windows_of("lp_pool1d", 1, 2)
-    >>> y, backward = fast_lp_pool(x, windows, 2.0, x.dtype)
-    >>> y, backward(np.array([10.0]))
-    (array([5.]), (array([ 6., -8.]),))
-    """
+    """Take the p-norm of each window, computing with `dtype`."""
     shape, lead, x_dtype = x.shape, x.ndim - len(windows.kernel), x.dtype
     planes = x.reshape(prod(shape[:lead]), *shape[lead:])
     scale = np.empty((len(planes), *windows.over(shape)), dtype)
@@ -70,8 +60,7 @@ def _scale(magnitudes: list[Floats]) -> Floats:
 def _total(parts: list[Floats], row: int) -> Floats:
     """Add up row by row, as NumPy does over windows that are laid out."""
     rows = [reduce(np.add, parts[start : start + row]) for start in range(0, len(parts), row)]
-    total: Floats = reduce(np.add, rows)
-    return total
+    return reduce(np.add, rows)
 
 
 def _slope(seen: Floats, scale: Floats, root: Floats, p: float) -> Floats:

@@ -24,9 +24,8 @@ from tinygrad_pool.rules.arguments import Shape
 from tinygrad_pool.rules.cells import cells_of
 from tinygrad_pool.rules.rule import Array, Backward, Contributions
 from tinygrad_pool.rules.tiles import CELLS, Flat, Tile, cut, is_whole, tiled, tiles, wide_of
-from tinygrad_pool.rules.windows import AnyWindows, Windows
+from tinygrad_pool.rules.windows import AnyWindows, Floats, Windows
 
-Floats: TypeAlias = NDArray[np.floating[Any]]
 Places: TypeAlias = NDArray[np.intp]
 Beats: TypeAlias = Callable[[Flat, Flat], NDArray[np.bool_]]
 
@@ -38,11 +37,6 @@ def fast_max_pool(x: Floats, windows: AnyWindows, ties: str) -> tuple[Floats, Ba
     """Keep the largest unit of each window; the whole gradient goes back to the winner.
 
     Every window has to hold a unit. Where 0.0 and −0.0 tie, y may have either sign.
-
-    >>> from tinygrad_pool.rules.windows import windows_of
-    >>> y, backward = fast_max_pool(np.array([1.0, 3.0, 2.0]), windows_of("", 1, 2, 1), "first")
-    >>> y, backward(np.array([5.0, 7.0]))
-    (array([3., 3.]), (array([ 0., 12.,  0.]),))
     """
     tiling = _tiling(windows, x.shape)
     if tiling is None:
@@ -63,12 +57,7 @@ def fast_max_pool(x: Floats, windows: AnyWindows, ties: str) -> tuple[Floats, Ba
 
 
 def fast_winners(x: Floats, windows: AnyWindows, ties: str) -> Places:
-    """List the winner of each window, in row-major order of the windows, as a flat index into x.
-
-    >>> from tinygrad_pool.rules.windows import windows_of
-    >>> fast_winners(np.array([1.0, 3.0, 2.0]), windows_of("", 1, 2, 1), "first")
-    array([1, 1])
-    """
+    """List the winner of each window, in row-major order of the windows, as a flat index into x."""
     space = x.shape[x.ndim - len(windows.kernel) :]
     planes, tiling = x.reshape(-1, *space), _tiling(windows, x.shape)
     if tiling is None:
@@ -79,12 +68,7 @@ def fast_winners(x: Floats, windows: AnyWindows, ties: str) -> Places:
 
 
 def has_ties(x: Floats, windows: AnyWindows) -> bool:
-    """Return whether two units of some window share its maximum.
-
-    >>> from tinygrad_pool.rules.windows import windows_of
-    >>> has_ties(np.array([1.0, 3.0, 3.0]), windows_of("", 1, 2, 1))
-    True
-    """
+    """Return whether two units of some window share its maximum."""
     first, last = (fast_winners(x, windows, ties) for ties in ("first", "last"))
     return not np.array_equal(first, last)
 
@@ -175,8 +159,7 @@ def _outermost_units(
         inside = (look >= 0) & (look < n)
         last = look.shape[1] - 1 - inside[:, ::-1].argmax(axis=1)
         along.append((last if ties == "last" else inside.argmax(axis=1)) * step)
-    places: Places = reduce(np.add.outer, along)
-    return places
+    return reduce(np.add.outer, along)
 
 
 def _winning_cells(

@@ -40,7 +40,7 @@ def weighted_sum(*terms: Array) -> tuple[Array, Backward]:
 
 
 @new_arrays
-@implements(np.matmul)
+@implements(np.matmul, np.linalg.matmul)
 def matmul(
     x: Array, w: Array, *, wants: tuple[bool, bool] = (True, True)
 ) -> tuple[Array, Backward]:

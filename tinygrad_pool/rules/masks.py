@@ -72,10 +72,6 @@ def keep_rule(x: Array, *, mask: Any) -> tuple[Array, Backward]:
     """Differentiate keep: what was dropped gets nothing.
 
     y = x [mask]            ∂E/∂x = g [mask]
-
-    >>> y, backward = keep_rule(np.array([1.0, 2.0]), mask=np.array([True, False]))
-    >>> backward(np.array([5.0, 7.0]))[0]
-    array([5., 0.])
     """
 
     def keep_backward(g: Array) -> Contributions:

@@ -8,8 +8,8 @@ those of an index: one cell a unit.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
-from functools import partial, reduce
+from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -17,35 +17,22 @@ from numpy.typing import NDArray
 
 from tinygrad_pool.errors import OptionError, ShapeError, UnsupportedError
 from tinygrad_pool.rules.arguments import Axis, axes_of
-from tinygrad_pool.rules.composition import (
-    COMPOSED,
-    asked,
-    composes,
-    constant,
-    dtype_of,
-    found,
-    is_value,
-    operand,
-)
+from tinygrad_pool.rules.composition import composes, constant, dtype_of, found, operand
 from tinygrad_pool.rules.powers import floats
-from tinygrad_pool.rules.primitive import observation, primitive
+from tinygrad_pool.rules.primitive import is_value, observation, primitive
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 from tinygrad_pool.rules.shaping import scatter
 
-FIRST = """
+MOVED: dict[int | None, str] = {
+    0: """
 array_split copy delete diag diagflat diagonal dsplit fft.fftshift fft.ifftshift hsplit
 lib.stride_tricks.sliding_window_view ravel repeat resize roll rot90 split take take_along_axis tile
 tril triu unstack vsplit
-"""
-SECOND = "choose compress extract"
-EACH = "atleast_1d atleast_2d atleast_3d block meshgrid"
-
-MOVED: dict[str, int | None] = {
-    **dict.fromkeys(FIRST.split(), 0),
-    **dict.fromkeys(SECOND.split(), 1),
-    **dict.fromkeys(EACH.split(), None),
+""",
+    1: "choose compress extract",
+    None: "atleast_1d atleast_2d atleast_3d block meshgrid",
 }
-"""The place of the operand whose cells are moved by each function; None is every one."""
+"""Functions by the place of the operand whose cells they move; None is every one."""
 
 REORDERED = "matrix_transpose moveaxis rollaxis swapaxes linalg.matrix_transpose"
 """Functions that reorder axes."""
@@ -116,15 +103,6 @@ def picked(x: Array, at: Any, numbers: Any = None) -> Any:
     return row[at - 1]
 
 
-COMPOSED.update(
-    {
-        function: partial(asked, f"np.{name}", moved, name, place)
-        for name, place in MOVED.items()
-        if (function := found(name))
-    }
-)
-
-
 def reordered(name: str, x: Array, *more: Any, **options: Any) -> Array:
     """Let NumPy reorder the axes of an empty array, whose lengths are their numbers.
 
@@ -136,13 +114,17 @@ def reordered(name: str, x: Array, *more: Any, **options: Any) -> Array:
     return np.transpose(x, function(np.empty(range(np.ndim(x))), *more, **options).shape)
 
 
-COMPOSED.update(
-    {
-        function: partial(asked, f"np.{name}", reordered, name)
-        for name in REORDERED.split()
-        if (function := found(name))
-    }
-)
+def _composes(function: Callable[..., Any], name: str, *more: Any) -> None:
+    @composes(name)
+    def move(*operands: Any, **options: Any) -> Any:
+        return function(name, *more, *operands, **options)
+
+
+for _place, _names in MOVED.items():
+    for _name in _names.split():
+        _composes(moved, _name, _place)
+for _name in REORDERED.split():
+    _composes(reordered, _name)
 
 
 @composes("flip")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +22,6 @@ from tinygrad_pool.rules.tie_breaking import Mask, Ties, check_ties, winners
 from tinygrad_pool.rules.tiles import tiled, wide_of
 from tinygrad_pool.rules.unfolding import fold, unfold
 from tinygrad_pool.rules.windows import AnyWindows, Windows
-
-Pooled: TypeAlias = tuple[Array, Backward]
-"""What a rule returns: its result, and its closure."""
 
 
 class Winners(NamedTuple):
@@ -128,7 +125,7 @@ def max_pool(x: Array, *, windows: AnyWindows, ties: Ties = "first") -> tuple[Ar
     return fast_max_pool(x, windows, "last" if ties == "last" else "first")
 
 
-def max_pool_by_links(x: Array, windows: AnyWindows, ties: Ties) -> Pooled:
+def max_pool_by_links(x: Array, windows: AnyWindows, ties: Ties) -> tuple[Array, Backward]:
     """Pool as the matrix P says, y = P x and ∂E/∂x = Pᵀ g: readable, and slower on arrays.
 
     >>> from tinygrad_pool.rules.windows import windows_of
@@ -185,15 +182,10 @@ def avg_pool(
     return avg_pool_by_unfolding(x, windows, K, wide)
 
 
-def avg_pool_by_unfolding(x: Array, windows: AnyWindows, K: Any, dtype: Any) -> Pooled:
-    """Average what each window sees, laid out: readable, and slower on arrays.
-
-    >>> from tinygrad_pool.rules.windows import windows_of
-    >>> x, windows = np.array([1.0, 3.0]), windows_of("avg_pool1d", 1, 2)
-    >>> y, backward = avg_pool_by_unfolding(x, windows, 2, x.dtype)
-    >>> y, backward(np.array([5.0]))
-    (array([2.]), (array([2.5, 2.5]),))
-    """
+def avg_pool_by_unfolding(
+    x: Array, windows: AnyWindows, K: Any, dtype: Any
+) -> tuple[Array, Backward]:
+    """Average what each window sees, laid out: readable, and slower on arrays."""
     shape = np.shape(x)
     units = (*shape[: len(shape) - len(windows.kernel)], *windows.over(shape))
 
@@ -231,15 +223,10 @@ def lp_pool(x: Array, *, windows: Windows, norm_type: float = 2.0) -> tuple[Arra
     return lp_pool_by_unfolding(x, windows, p, wide)
 
 
-def lp_pool_by_unfolding(x: Array, windows: Windows, p: float, dtype: Any) -> Pooled:
-    """Take the norm of what each window sees, laid out: readable, and slower on most arrays.
-
-    >>> from tinygrad_pool.rules.windows import windows_of
-    >>> x, windows = np.array([3.0, -4.0]), windows_of("lp_pool1d", 1, 2)
-    >>> y, backward = lp_pool_by_unfolding(x, windows, 2.0, x.dtype)
-    >>> y, backward(np.array([10.0]))
-    (array([5.]), (array([ 6., -8.]),))
-    """
+def lp_pool_by_unfolding(
+    x: Array, windows: Windows, p: float, dtype: Any
+) -> tuple[Array, Backward]:
+    """Take the norm of what each window sees, laid out: readable, and slower on most arrays."""
     shape = np.shape(x)
     units = (*shape[: len(shape) - len(windows.kernel)], *windows.over(shape))
     seen = unfold(cast(x, dtype=dtype), windows=windows)

@@ -7,11 +7,12 @@ reads facts off the data.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
+
+from tinygrad_pool.rules.rule import Function
 
 PYTHON = frozenset({float, int, bool})
 """The types of Python's own numbers; NumPy's float64 is a float, too, and is none of them."""
@@ -19,23 +20,19 @@ PYTHON = frozenset({float, int, bool})
 PLAIN = frozenset({float, np.ndarray, int, bool, tuple})
 """Types that answer for no function, the most frequent ones."""
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+
+def is_value(x: Any) -> bool:
+    """Return whether an operand is no array and no number, but answers for NumPy's functions."""
+    return hasattr(x, "__array_function__") and not isinstance(x, np.ndarray | np.generic)
 
 
 def primitive(function: Function) -> Function:
-    """Let an operand answer for a function of ours, as NumPy lets it for its own (NEP 18).
-
-    An operand that has `__array_function__` and is no array decides; else the function runs.
-    """
+    """Let the first Value among the operands answer for a function of ours; else it runs."""
 
     @wraps(function)
     def dispatch(*operands: Any, **options: Any) -> Any:
         for x in operands:
-            if (
-                type(x) not in PLAIN
-                and hasattr(x, "__array_function__")
-                and not isinstance(x, np.ndarray | np.generic)
-            ):
+            if type(x) not in PLAIN and is_value(x):
                 return x.__array_function__(dispatch, (type(x),), operands, options)
         return function(*operands, **options)
 

@@ -33,36 +33,20 @@ def nanmedian(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     return _quantile(np.nanquantile, a, 0.5, axis, keepdims)
 
 
-@composes("quantile")
-def quantile_of(
-    a: Array, q: Any, axis: Axis = None, *, method: str = "linear", keepdims: bool = False
-) -> Array:
-    """Take quantiles: q is a constant, a number in [0, 1] or an array of them."""
-    return _quantile(np.quantile, a, q, axis, keepdims, method)
+def _takes_quantiles(function: Callable[..., Any]) -> None:
+    @composes(function.__name__)
+    def quantiles(
+        a: Array, q: Any, axis: Axis = None, *, method: str = "linear", keepdims: bool = False
+    ) -> Array:
+        """Take quantiles: q is a constant, a number in [0, 1] or an array of them.
+
+        Percentiles take q in [0, 100]; what begins with nan leaves NaN out.
+        """
+        return _quantile(function, a, q, axis, keepdims, method)
 
 
-@composes("nanquantile")
-def nanquantile(
-    a: Array, q: Any, axis: Axis = None, *, method: str = "linear", keepdims: bool = False
-) -> Array:
-    """Take quantiles of the numbers that are not NaN."""
-    return _quantile(np.nanquantile, a, q, axis, keepdims, method)
-
-
-@composes("percentile")
-def percentile(
-    a: Array, q: Any, axis: Axis = None, *, method: str = "linear", keepdims: bool = False
-) -> Array:
-    """Take percentiles: q is a constant, a number in [0, 100] or an array of them."""
-    return _quantile(np.percentile, a, q, axis, keepdims, method)
-
-
-@composes("nanpercentile")
-def nanpercentile(
-    a: Array, q: Any, axis: Axis = None, *, method: str = "linear", keepdims: bool = False
-) -> Array:
-    """Take percentiles of the numbers that are not NaN."""
-    return _quantile(np.nanpercentile, a, q, axis, keepdims, method)
+for _function in (np.quantile, np.nanquantile, np.percentile, np.nanpercentile):
+    _takes_quantiles(_function)
 
 
 def _quantile(

@@ -7,17 +7,14 @@ from __future__ import annotations
 
 from functools import lru_cache, reduce
 from math import prod
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_pool.rules.arguments import Key, Shape
 from tinygrad_pool.rules.cells import FEW
 from tinygrad_pool.rules.tiles import CELLS
-from tinygrad_pool.rules.windows import AnyWindows, Units
-
-Floats: TypeAlias = NDArray[np.floating[Any]]
+from tinygrad_pool.rules.windows import AnyWindows, Floats, Units
 
 SHORT = 16
 """Up to so many cells a range, they are added one after another for all ranges at once."""
@@ -26,31 +23,13 @@ ROW = 128
 """From so many cells in a row on, few ranges of rows are summed one by one, as they lie."""
 
 
-def sum_ranges(planes: Floats, windows: AnyWindows, y: Floats) -> None:
-    """Write the sum of each window into y, computing with its dtype.
+def sum_ranges(
+    x: Floats, windows: AnyWindows, space: Shape, out: Floats, back: bool = False
+) -> None:
+    """Write into `out`, computing with its dtype, the sum of what each window sees of some planes.
 
-    >>> from tinygrad_pool.rules.windows import adaptive_windows_of
-    >>> y = np.empty((1, 2))
-    >>> sum_ranges(np.array([[1.0, 2.0, 4.0]]), adaptive_windows_of("", 1, 2, (3,)), y)
-    >>> y
-    array([[3., 6.]])
+    With `back`, x is what windows send, and each cell of the planes gets what arrives: the adjoint.
     """
-    _sum(planes, windows, planes.shape[1:], y, back=False)
-
-
-def spread_ranges(g: Floats, windows: AnyWindows, to_x: Floats) -> None:
-    """Write into to_x the sum of what the windows of each cell send: the adjoint of `sum_ranges`.
-
-    >>> from tinygrad_pool.rules.windows import adaptive_windows_of
-    >>> to_x = np.empty((1, 3))
-    >>> spread_ranges(np.array([[10.0, 20.0]]), adaptive_windows_of("", 1, 2, (3,)), to_x)
-    >>> to_x
-    array([[10., 30., 20.]])
-    """
-    _sum(g, windows, to_x.shape[1:], to_x, back=True)
-
-
-def _sum(x: Floats, windows: AnyWindows, space: Shape, out: Floats, back: bool) -> None:
     few = sum(space) + sum(windows.over(space)) <= FEW
     ranges = (_few_ranges if few else _ranges)(windows, space)[back]
     step = max(1, CELLS // max(prod(x.shape[1:]), prod(out.shape[1:]), 1))

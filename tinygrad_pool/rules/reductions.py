@@ -93,7 +93,7 @@ def mean(x: Array, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Ba
     return np.mean(x, axis=axes, keepdims=flag(keepdims, "mean: keepdims")), mean_backward
 
 
-@implements(np.max)
+@implements(np.max, np.amax)
 def max(
     x: Array, axis: Axis = None, keepdims: bool = False, ties: Ties = "first"
 ) -> tuple[Array, Backward]:
@@ -124,7 +124,7 @@ def max(
     return in_rows(y), max_backward
 
 
-@implements(np.min)
+@implements(np.min, np.amin)
 def min(
     x: Array, axis: Axis = None, keepdims: bool = False, ties: Ties = "first"
 ) -> tuple[Array, Backward]:

@@ -9,6 +9,7 @@ single 1 in each row, at the winner.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from html import escape
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.errors import ShapeError, ToolError
-from tinygrad_pool.formatting import counted, number
+from tinygrad_pool.formatting import Table, counted, number
 from tinygrad_pool.rules.arguments import Shape, flag
 from tinygrad_pool.rules.primitive import primitive
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
@@ -31,6 +32,7 @@ LONGEST = 16
 """The most units, or cells, of a layer that is printed as a matrix."""
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Weights:
     """Sparse weights from the cells of x to the units of y, one link an entry, in row-major order.
 
@@ -42,19 +44,13 @@ class Weights:
     (array([7.]), array([[0., 0., 1.]]))
     """
 
-    __slots__ = ("cell", "unit", "weight", "x_shape", "y_shape")
-    __array_ufunc__ = None  # x @ W is no product here, W.T @ x is
+    unit: NDArray[np.int64]
+    cell: NDArray[np.int64]
+    weight: NDArray[Any]
+    y_shape: Shape
+    x_shape: Shape
 
-    def __init__(
-        self,
-        unit: NDArray[np.int64],
-        cell: NDArray[np.int64],
-        weight: NDArray[Any],
-        y_shape: Shape,
-        x_shape: Shape,
-    ) -> None:
-        self.unit, self.cell, self.weight = unit, cell, weight
-        self.y_shape, self.x_shape = y_shape, x_shape
+    __array_ufunc__ = None  # x @ W is no product here, W.T @ x is
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -192,8 +188,6 @@ class Weights:
         if max(self.shape) <= LONGEST:
             shown = re.sub(r"(?m)(?<= )1(?= |$)", "<b>1</b>", escape("\n".join(self._matrix())))
             return f"<p>{escape(repr(self))}</p><pre>{shown}</pre>"
-        from tinygrad_pool.formatting import Table
-
         columns = {name: getattr(self, name) for name in ("unit", "cell", "weight")}
         rows = [*zip(*(column[:LISTED].tolist() for column in columns.values()), strict=True)]
         return Table(repr(self), [*columns], rows).with_count(len(self.weight)).html()

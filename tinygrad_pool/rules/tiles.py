@@ -116,7 +116,8 @@ def _limits(windows: Windows, space: Shape) -> tuple[int, int]:
 
 def _tiles(windows: Windows, space: Shape, planes: int, limit: int) -> Iterator[tuple[Key, Tile]]:
     for some, *units in cut((planes, *windows.over(space)), limit):
-        yield keys_to((some, *units)), _tile(windows, space, some[1] - some[0], tuple(units))
+        key = tuple([slice(*ends) for ends in (some, *units)])
+        yield key, _tile(windows, space, some[1] - some[0], tuple(units))
 
 
 @lru_cache(maxsize=32)
@@ -148,11 +149,6 @@ def cut(shape: Shape, limit: int) -> Iterator[Ranges]:
         step = max(1, limit // max(1, prod(shape[axis + 1 :])))
         ranges.append([(start, min(n, start + step)) for start in range(0, n, step)])
     return product(*ranges)
-
-
-def keys_to(units: Ranges) -> Key:
-    """Turn a range on each axis into a key."""
-    return tuple([slice(start, stop) for start, stop in units])
 
 
 @lru_cache(maxsize=256)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from math import prod
 
 import numpy as np
@@ -70,29 +69,16 @@ def fold(g: Array, *, windows: AnyWindows, shape: Shape) -> Array:
     if all(map(int.__le__, windows.extent, windows.stride)):  # no two windows share a cell
         _view(padded, windows, shape, writeable=True)[...] = g + 0.0  # a sum has no −0.0
         return padded[inner]
-    for offset in _offsets_backwards(windows.kernel):
+    for offset in reversed([*np.ndindex(windows.kernel)]):  # earlier windows see a cell later
         steps = zip(offset, windows.dilation, windows.over(shape), windows.stride, strict=True)
         into: Key = (..., *(slice(i * d, i * d + (o - 1) * s + 1, s) for i, d, o, s in steps))
         padded[into] += g[(..., *offset)]
     return padded[inner]
 
 
-def _offsets_backwards(kernel: Shape) -> Iterator[Shape]:
-    """Walk the kernel from its last cell: an earlier window meets a shared cell later in itself."""
-    for flat in reversed(range(prod(kernel))):
-        yield tuple(int(i) for i in np.unravel_index(flat, kernel))
-
-
 @implements(unfold)
 def unfold_rule(x: Array, *, windows: AnyWindows) -> tuple[Array, Backward]:
-    """Differentiate unfold: its adjoint is fold.
-
-    >>> from tinygrad_pool.rules.windows import windows_of
-    >>> windows = windows_of("conv1d", 1, 2, stride=1)
-    >>> y, backward = unfold_rule(np.array([1.0, 2.0, 3.0]), windows=windows)
-    >>> backward(np.ones((2, 2)))
-    (array([1., 2., 1.]),)
-    """
+    """Differentiate unfold: its adjoint is fold."""
     shape = np.shape(x)
 
     def unfold_backward(g: Array) -> Contributions:
@@ -104,15 +90,7 @@ def unfold_rule(x: Array, *, windows: AnyWindows) -> tuple[Array, Backward]:
 
 @implements(fold)
 def fold_rule(g: Array, *, windows: AnyWindows, shape: Shape) -> tuple[Array, Backward]:
-    """Differentiate fold: its adjoint is unfold.
-
-    >>> from tinygrad_pool.rules.windows import windows_of
-    >>> windows = windows_of("conv1d", 1, 2, stride=1)
-    >>> y, backward = fold_rule(np.ones((2, 2)), windows=windows, shape=(3,))
-    >>> backward(np.array([5.0, 6.0, 7.0]))[0]
-    array([[5., 6.],
-           [6., 7.]])
-    """
+    """Differentiate fold: its adjoint is unfold."""
 
     def fold_backward(h: Array) -> Contributions:
         to_g = unfold(h, windows=windows)

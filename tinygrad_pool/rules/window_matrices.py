@@ -9,16 +9,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 from math import isfinite, prod
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_pool.rules.arguments import Shape
-from tinygrad_pool.rules.windows import AnyWindows
-
-Floats: TypeAlias = NDArray[np.floating[Any]]
-Matrices: TypeAlias = list[Floats]
+from tinygrad_pool.rules.windows import AnyWindows, Floats
 
 NUMBERS = 2**14
 """The most numbers of a matrix."""
@@ -28,12 +24,7 @@ ZEROS = 10
 
 
 def sums_by_matrices(planes: Floats, windows: AnyWindows, dtype: np.dtype[Any]) -> Floats | None:
-    """Sum up each window of some planes; None where other ways are faster, or a cell not finite.
-
-    >>> from tinygrad_pool.rules.windows import windows_of
-    >>> sums_by_matrices(np.array([[1.0, 2.0, 4.0]]), windows_of("", 1, 2, 1), np.dtype(float))
-    array([[3., 6.]])
-    """
+    """Sum up each window of some planes; None where other ways are faster, or a cell not finite."""
     matrices = matrices_of(windows, planes.shape[1:], dtype)
     if matrices is None:
         return None
@@ -47,12 +38,7 @@ def sums_by_matrices(planes: Floats, windows: AnyWindows, dtype: np.dtype[Any]) 
 
 
 def spread_by_matrices(g: Floats, windows: AnyWindows, space: Shape) -> Floats | None:
-    """Add up what windows send to their cells: the adjoint of `sums_by_matrices`.
-
-    >>> from tinygrad_pool.rules.windows import windows_of
-    >>> spread_by_matrices(np.array([[10.0, 20.0]]), windows_of("", 1, 2, 1), (3,))
-    array([[10., 30., 20.]])
-    """
+    """Add up what windows send to their cells: the adjoint of `sums_by_matrices`."""
     matrices = matrices_of(windows, space, g.dtype)
     if matrices is None or not _is_finite(g):
         return None
@@ -66,7 +52,7 @@ def spread_by_matrices(g: Floats, windows: AnyWindows, space: Shape) -> Floats |
 @lru_cache(maxsize=64)
 def matrices_of(
     windows: AnyWindows, space: Shape, dtype: np.dtype[Any]
-) -> tuple[Matrices, Matrices] | None:
+) -> tuple[list[Floats], list[Floats]] | None:
     """Return A along each axis, and Aᵀ; None if they are large, or 0 nearly everywhere.
 
     >>> from tinygrad_pool.rules.windows import windows_of

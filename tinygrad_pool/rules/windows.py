@@ -26,7 +26,7 @@ from tinygrad_pool.rules.arguments import Shape, choice, each, flag, numbers
 Padding: TypeAlias = int | Sequence[int | tuple[int, int]]
 """One number for all sides, one per axis, or a pair (before, after) per axis."""
 
-
+Floats: TypeAlias = NDArray[np.floating[Any]]
 Units: TypeAlias = NDArray[np.int64]
 Ranges: TypeAlias = tuple[tuple[int, int], ...]
 """A range (start, stop) on each axis."""
