@@ -7,13 +7,13 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from html import escape
+from io import StringIO
 from typing import Any, NamedTuple
 
 import numpy as np
 
 LONGEST = 40
 LISTED = 4
-WIDEST = 1000
 DIGIT = "\N{FIGURE SPACE}"
 """As wide as a digit, so that columns of numbers align."""
 BETWEEN = "\N{NO-BREAK SPACE} "
@@ -205,13 +205,21 @@ class Table(NamedTuple):
 
     def text(self) -> str:
         """Format the table as lines of text, as wide as its cells and not as the terminal."""
-        if not self.rows:
-            return self.title.rstrip()
-        cells = [[plain(str(cell), WIDEST) for cell in row] for row in (self.columns, *self.rows)]
-        wide = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        lines = [" ".join(f" {c:{n}} " for c, n in zip(row, wide, strict=True)) for row in cells]
-        lines.insert(1, "─" * len(lines[0]))
-        return "\n".join(line.rstrip() for line in (self.title, *lines))
+        from rich import box
+        from rich.console import Console
+        from rich.table import Table as Rich
+        from rich.text import Text
+
+        table = Rich(box=box.SIMPLE_HEAD, show_edge=False, header_style="")
+        for column in self.columns:
+            table.add_column(Text(column), no_wrap=True)
+        for row in self.rows:
+            table.add_row(*(Text(str(cell)) for cell in row))
+        console = Console(file=StringIO(), width=1000, color_system=None, force_jupyter=False)
+        with console.capture() as captured:
+            console.print(table)
+        lines = [self.title, *captured.get().splitlines()] if self.rows else [self.title]
+        return "\n".join(line.rstrip() for line in lines)
 
     def with_count(self, n: int) -> Table:
         """Return the table with a last line that counts what it leaves out of n rows."""
