@@ -501,6 +501,14 @@ def test_a_pool_names_itself_and_the_input_that_is_wrong(pools, x, error, messag
 # -- norms
 
 
+def test_sums_of_whole_magnitudes_are_whole():
+    x = np.random.default_rng(0).integers(-50, 50, (9, 40)).astype(float)
+    y = tg.lp_pool1d(x, 1, 4)
+    assert np.array_equal(y.data, np.abs(x).reshape(9, 10, 4).sum(axis=-1))
+    long = tg.lp_pool1d(np.tile(x, 20), 1, 400)  # these are laid out
+    assert np.array_equal(long.data, np.abs(np.tile(x, 20)).reshape(9, 2, 400).sum(axis=-1))
+
+
 def test_norms_between_the_sum_and_the_maximum_of_magnitudes():
     x = tg.Value([3.0, -4.0, 0.0])
     assert tg.lp_pool1d(x, 1, 3).data.tolist() == [7.0]
