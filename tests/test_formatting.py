@@ -65,6 +65,7 @@ def test_text_is_one_line_and_cut():
         (np.nan, "nan"),
         (-np.inf, "−inf"),
         (1e-9, "1e-09"),
+        (np.float16(2000), "2000"),
     ],
 )
 def test_numbers_have_four_digits_and_a_real_minus(x, shown):

@@ -53,7 +53,7 @@ def number(x: float, digits: int = 4) -> str:
     >>> number(-0.123456), number(-0.0), number(12345.6), number(1e9)
     ('−0.1235', '0', '12346', '1e+09')
     """
-    if 1e3 <= abs(x) < 1e6:
+    if 1e3 <= abs(float(x)) < 1e6:  # half precision knows no million
         digits = max(digits, len(f"{abs(x):.0f}"))
     return f"{x + 0.0:.{digits}g}".replace("-", "−").replace("e−", "e-")
 

@@ -112,6 +112,9 @@ FUNCTIONS = {
     "products": lambda x: x @ drawn(4, 3) + (x @ tg.Value(drawn(4, 3), label="v")),
     "broadcast": lambda x: np.broadcast_to(x[:, None], (len(x), 3, 4)),
     "pools": lambda x: F.adaptive_avg_pool1d(x[:, None], 2) + F.adaptive_max_pool1d(x[:, None], 2),
+    "overlapping pools": lambda x: (
+        F.adaptive_avg_pool1d(x[:, None], 3) * F.adaptive_max_pool1d(x[:, None], 3)
+    ),
     "norms": lambda x: (
         F.lp_pool1d(x[:, None], 2, 2)
         + F.avg_pool1d(x[:, None], 2, padding=[(1, 0)], stride=2, ceil_mode=False)[..., :2]
@@ -220,8 +223,11 @@ REFUSED = {
     r"ONNX knows Softmax over one axis, not over \(0, 1\)": lambda x: tg.softmax(x, axis=(0, 1)),
     "ONNX takes whole numbers for norm_type, got 2.5": lambda x: F.lp_pool1d(x[:, None], 2.5, 2),
     "ONNX has no divisor_override": lambda x: F.avg_pool1d(x[:, None], 2, divisor_override=3.0),
-    r"windows of several lengths: \(4,\) cells into \(3,\)": lambda x: F.adaptive_avg_pool1d(
-        x[:, None], 3
+    r"windows of several lengths, .* apart: \(4,\) cells into \(8,\)": lambda x: (
+        F.adaptive_avg_pool1d(x[:, None], 8)
+    ),
+    r"windows of several lengths, .* apart: \(4,\) cells into \(5,\)": lambda x: (
+        F.adaptive_avg_pool1d(x[:, None], 5)
     ),
     "ONNX has the norms of p = 1 and 2, not of 3": lambda x: np.linalg.norm(x, ord=3, axis=1),
     "ONNX sorts a whole axis; it has no kth": lambda x: np.partition(x, 1),

@@ -24,6 +24,16 @@ class TestLift:
         assert (y.data, y.parents) == (1.0, (0.0,))
         assert tg.maximum(1, 2).data == 2.0
 
+    def test_an_option_of_a_users_rule_may_be_called_as_an_operand_is_elsewhere(self):
+        def tilt(v, x=2.0):
+            return v * x, lambda g: (g * x,)
+
+        def blend(a, b, w=0.5):
+            return w * a + (1 - w) * b, lambda g: (w * g, (1 - w) * g)
+
+        assert tg.grad(tg.lift(tilt)(v := Value(3.0), x=5.0), [v]) == (5.0,)
+        assert tg.grad(tg.lift(blend)(v, 2.0, w=0.25), [v]) == (0.25,)
+
     def test_it_has_the_name_and_the_docstring_of_its_rule(self):
         assert tg.exp.__name__ == "exp"
         assert tg.exp.__doc__.startswith("Take e to the power x.")

@@ -99,6 +99,7 @@ def test_padding_can_be_more_than_half_of_a_window_but_not_all_of_it(ndim):
         (6, 3, 2, 1, False, 3),
         (6, 3, 2, 1, True, 4),  # the last one starts at cell 5, before n + p
         (5, 2, 3, 1, True, 2),  # a third one would start at cell 5 + p, and is dropped
+        (2, 3, 2, 0, True, 1),  # longer than the axis, and hangs over it
     ],
 )
 @every_family
@@ -442,6 +443,7 @@ BAD_OPTIONS = [
         ShapeError,
         "window (0, 0) holds no unit of the input of shape (2, 4)",
     ),
+    ({"kernel_size": 4, "ceil_mode": True, "stride": 2}, ShapeError, "a window of 4 cells"),
     ({"ceil_mode": "no"}, OptionError, "ceil_mode must be True or False, got 'no'"),
 ]
 
@@ -497,6 +499,14 @@ def test_a_pool_names_itself_and_the_input_that_is_wrong(pools, x, error, messag
 
 
 # -- norms
+
+
+def test_sums_of_whole_magnitudes_are_whole():
+    x = np.random.default_rng(0).integers(-50, 50, (9, 40)).astype(float)
+    y = tg.lp_pool1d(x, 1, 4)
+    assert np.array_equal(y.data, np.abs(x).reshape(9, 10, 4).sum(axis=-1))
+    long = tg.lp_pool1d(np.tile(x, 20), 1, 400)  # these are laid out
+    assert np.array_equal(long.data, np.abs(np.tile(x, 20)).reshape(9, 2, 400).sum(axis=-1))
 
 
 def test_norms_between_the_sum_and_the_maximum_of_magnitudes():

@@ -102,6 +102,18 @@ def test_of_several_nan_the_first_wins_here_and_the_last_there(torch):
     assert (winners.tolist(), indices.tolist()) == ([[1]], [[2]])
 
 
+@pytest.mark.parametrize("kind", ["max", "avg"])
+def test_a_window_longer_than_a_small_map_hangs_over_it_with_ceil_mode(torch, kind):
+    """As in the last pools of SqueezeNet and GoogLeNet where images are small."""
+    x = np.random.default_rng(0).standard_normal((1, 2, 2, 5))
+    options = {"stride": 2, "ceil_mode": True}
+    tensor = torch.tensor(x, requires_grad=True)
+    theirs = getattr(torch.nn.functional, f"{kind}_pool2d")(tensor, 3, **options)
+    ours = getattr(tg, f"{kind}_pool2d")(tg.Value(x), 3, **options)
+    close(ours.data, theirs.detach().numpy())
+    close(*slopes(torch, ours, theirs, x, tensor))
+
+
 @grid
 @given(data=st.data())
 def test_average_pools(torch, data):

@@ -133,6 +133,28 @@ class TestTheVerdict:
         wrong_layers(lambda W: Weights(W.unit, W.cell, W.weight * dtype(1.1), W.y_shape, W.x_shape))
         assert not compared(y).holds
 
+    @pytest.mark.parametrize(
+        "pool",
+        [
+            lambda x: tg.adaptive_avg_pool2d(x, (9, 20)),  # of one cell each, and many to a cell
+            lambda x: tg.adaptive_max_pool2d(x, (9, 20), ties="even"),
+            lambda x: tg.adaptive_max_pool2d(x, (9, 20)),
+        ],
+    )
+    def test_what_many_windows_send_to_one_cell_may_be_added_in_another_order(self, pool):
+        y = pool(Value(np.float32([[1, 2]])))
+        w = np.random.default_rng(0).standard_normal(y.shape).astype(np.float32)
+        found = compared(y * w)
+        assert found.holds
+        assert found.exact == (found.differences[y.parents[0]].grad == 0)
+
+    def test_a_sum_that_cancels_is_as_uncertain_as_its_terms(self):
+        x = Value([[2.0, 1, -2], [0, -1, 1], [-2, 0, 0], [-1, 0, -2], [-1, 2, -2], [2, 2, 1]])
+        y = tg.adaptive_avg_pool2d(x, 1)
+        found = compared(y)
+        assert found.holds
+        assert found.differences[y].data > 0 == y.item()
+
     def test_the_lowest_precision_counts(self):
         x = Value(np.linspace(1, 2, 27))
         w = np.random.default_rng(0).standard_normal(25).astype(np.float32)

@@ -1,5 +1,7 @@
 """Sums over windows as matrix products, beside what is laid out and folded."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from tinygrad_pool.rules.windows import adaptive_windows_of, windows_of
 
 POOLS = {
     "one axis": (windows_of("p", 1, 4, stride=3, padding=1), (12,)),
+    "a long axis": (windows_of("p", 1, 8, stride=3), (60,)),
     "two axes": (windows_of("p", 2, (3, 4), stride=(2, 1), padding=1), (9, 20)),
     "three axes": (windows_of("p", 3, 2, ceil_mode=True), (3, 5, 4)),
     "dilated": (windows_of("p", 2, 3, stride=1, padding=1, dilation=2), (7, 8)),
@@ -60,3 +63,13 @@ def test_large_matrices_and_those_of_zeros_are_not_made():
     assert matrices_of(windows_of("p", 2, 2), (20, 20), np.dtype(float)) is not None
     assert matrices_of(windows_of("p", 2, 2), (20, 21), np.dtype(float)) is None
     assert matrices_of(windows_of("p", 1, 99, stride=1), (200,), np.dtype(float)) is None
+
+
+def test_making_a_matrix_takes_no_more_memory_than_what_windows_see_and_itself():
+    matrices_of.cache_clear()
+    tracemalloc.start()
+    try:
+        assert matrices_of(windows_of("p", 1, 15_999), (16_000,), np.dtype(float)) is not None
+        assert tracemalloc.get_traced_memory()[1] < 100 * 16_000  # and not 16,000²
+    finally:
+        tracemalloc.stop()

@@ -238,15 +238,17 @@ def _pool(kind: str) -> Written:
 
 
 def _adaptive(writer: Writer, node: Any, kind: str, x: str) -> str:
-    """Write an adaptive pool whose windows are all of one length, side by side."""
+    """Write an adaptive pool whose windows are all of one length, and as far apart."""
     windows = node.options["windows"]
-    lengths = [divmod(n, m) for n, m in zip(windows.space, windows.wanted, strict=True)]
-    if any(rest for _, rest in lengths):
-        raise refused(
-            node, f"windows of several lengths: {windows.space} cells into {windows.wanted}"
-        )
-    kernel = [k for k, _ in lengths]
-    return writer.operation(kind, x, kernel_shape=kernel, strides=kernel)
+    strides: list[int] = []
+    for axis, (k, m) in enumerate(zip(windows.kernel, windows.wanted, strict=True)):
+        start, stop = windows.bounds(axis, np.arange(m))
+        steps = {*np.diff(start).tolist()} or {k}
+        if (stop - start < k).any() or len(steps) > 1 or 0 in steps:
+            how = f"{windows.space} cells into {windows.wanted}"
+            raise refused(node, f"windows of several lengths, or unevenly apart: {how}")
+        strides += steps
+    return writer.operation(kind, x, kernel_shape=[*windows.kernel], strides=strides)
 
 
 WRITTEN: dict[str, Written] = {

@@ -1,7 +1,7 @@
 """The usual calls of an operation, on the short way: Values and Python's numbers, and nothing else.
 
-They end as `lift.py` has it, in the same node. Whatever else comes, options by name, arrays,
-settings or a mistake, goes the general way.
+They end as `lift.py` has it, in the same node. Whatever else comes, arrays, settings or a mistake,
+goes the general way.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ _ATOMS = frozenset({float, int, bool, str, type(None), Windows, AdaptiveWindows}
 
 def short_way(rule: Rule, signature: Signature, general: Operation) -> Operation:
     """Return the operation of a rule that takes its usual calls the short way, if it has one."""
+    if not {"x", "w"}.isdisjoint(signature.options):  # the short ways have operands of these names
+        return general
     if signature.arity == 1 and not signature.wants:
         return _unary(rule, general, signature)
     if signature.required:

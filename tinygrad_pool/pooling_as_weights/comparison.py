@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -157,8 +158,9 @@ def compare_weight_layer(loss: Value, gradient: Any = None) -> Comparison:
 
     The twin is what as_weight_layer makes. The equivalence holds where all are equal bit for bit,
     but for the sign of a zero and a NaN's payload; where a layer averages, or shares ties evenly,
-    where they are equal to 32 units in the last place of the largest, in the lowest precision of
-    the graph. No `.grad` changes. `gradient` is what arrives at an array.
+    where they are equal to 32 units in the last place of the largest number in them and in what
+    they are sums of, in the lowest precision of the graph. No `.grad` changes. `gradient` is what
+    arrives at an array.
 
     The picture is exact while all units below a layer move by less than the `radius`: half of the
     smallest margin between a winner and the next, or at a ReLU, whose 0 does not move, the distance
@@ -175,11 +177,11 @@ def compare_weight_layer(loss: Value, gradient: Any = None) -> Comparison:
     tangents = random_tangents(loss)
     layers = [_layer(node, Ws, tangents) for node, Ws in weights.items()]
     operations = operations_of(weights)
+    exact = all(layer.binary and _has_one_winner(layer.node) for layer in layers)
     with with_graph():
         twins = replaced(loss, operations)
     gradients = grad(loss, twins.keys(), gradient)
     of_twins = grad(twins[loss], twins.values(), gradient)
-    exact = all(layer.binary for layer in layers)
     slack = 0.0 if exact else SLACK * max(float(np.finfo(node.dtype).eps) for node in twins)
     pairs = [
         ((node._numbers, twin._numbers), (g, h))
@@ -188,13 +190,22 @@ def compare_weight_layer(loss: Value, gradient: Any = None) -> Comparison:
     return Comparison(
         loss,
         twins[loss],
-        all(_equal(a, b, slack) for pair in pairs for a, b in pair),
+        all(
+            _equal(a, b, slack * size)
+            for pair, sizes in zip(pairs, _summed(twins, gradients), strict=True)
+            for (a, b), size in zip(pair, sizes, strict=True)
+        ),
         exact,
         layers,
         {n: Distance(*(_apart(*p) for p in pair)) for n, pair in zip(twins, pairs, strict=True)},
         dict(zip(twins, gradients, strict=True)),
         min((layer.radius for layer in layers), default=np.inf),
     )
+
+
+def _has_one_winner(node: Node) -> bool:
+    """Return whether each unit has one. Averages and even shares are added up in other orders."""
+    return traits_of(node.rule).chooses and node.options.get("ties") != "even"
 
 
 def _layer(
@@ -250,10 +261,29 @@ def _apart(a: Any, b: Any) -> float:
 
 
 def _equal(a: Any, b: Any, slack: float) -> bool:
-    """Return whether arrays are of one dtype, and differ by `slack` of the largest at most."""
-    a, b = np.asarray(a), np.asarray(b)
-    largest = float(np.abs(a[np.isfinite(a)]).max(initial=0.0))
-    return a.dtype == b.dtype and _apart(a, b) <= slack * largest
+    """Return whether arrays are of one dtype, and differ by `slack` at most."""
+    return np.asarray(a).dtype == np.asarray(b).dtype and _apart(a, b) <= slack
+
+
+def _summed(nodes: Iterable[Node], gradients: Iterable[Any]) -> list[list[float]]:
+    """Find the largest number in each node's data and gradient, and in what these are sums of.
+
+    A sum that cancels is small, and yet rounded as its terms are.
+    """
+    pairs = zip(nodes, gradients, strict=True)
+    own = {node: [_largest(node._numbers), _largest(g)] for node, g in pairs}
+    sizes = {node: [*both] for node, both in own.items()}
+    for node in own:
+        for p in node.parents:
+            if isinstance(p, Node):
+                sizes[node][0] = max(sizes[node][0], own[p][0])
+                sizes[p][1] = max(sizes[p][1], own[node][1])
+    return [*sizes.values()]
+
+
+def _largest(numbers: Any) -> float:
+    a = np.abs(numbers)
+    return float(a.max(initial=0.0, where=np.isfinite(a)))
 
 
 def _kind(layer: WeightLayer) -> tuple[str, str]:

@@ -126,7 +126,8 @@ def derive(
     if any(node.shape for node in nodes):
         units = units_of(loss, MOST, "derive")
         if cell not in units.get(v, {}):
-            return Derivation(top, name_of_node(v, called), [], 0, 0.0)
+            name = name_of_node(v, called) or "v"
+            return Derivation(top, name + subscript(np.unravel_index(cell, v.shape)), [], 0, 0.0)
         loss, of = units[loss][0], units[v][cell]
         if not isinstance(of, Node):
             name, at = name_of_node(v, called) or v.op, np.unravel_index(cell, v.shape)

@@ -27,7 +27,7 @@ def fast_lp_pool(
     root = np.empty_like(scale)
     for key, tile in tiles(windows, planes.shape[1:], len(planes)):
         seen = tile.seen(np.abs(tile.lay_out(planes[key[0]], 0.0, dtype)))
-        scale[key] = _scale(seen)
+        scale[key] = 1 if p == 1 else _scale(seen)  # a sum of magnitudes needs none
         root[key] = _total(
             [_power(cells / scale[key], p) for cells in seen], windows.kernel[-1]
         ) ** (1 / p)

@@ -231,6 +231,7 @@ def lp_pool_by_unfolding(
     units = (*shape[: len(shape) - len(windows.kernel)], *windows.over(shape))
     seen = unfold(cast(x, dtype=dtype), windows=windows)
     largest, still, dead, silent = _magnitude(seen, axes=windows.axes)
+    largest = 1.0 if p == 1 else largest  # a sum of magnitudes needs no scale
     ratio = np.abs(seen) / largest
     total = np.where(dead, 1.0, np.sum(ratio**p, axis=windows.axes, keepdims=True))
     root = np.where(dead, 0.0, total ** (1 / p))

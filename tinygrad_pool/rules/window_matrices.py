@@ -1,7 +1,7 @@
 """Windows as matrices of 0s and 1s, one along each axis: their sums, and the adjoint, as products.
 
-A[l, k] is 1 if window k sees cell l. The sums of the windows are x A along one axis after another,
-and back goes g Aᵀ. Many of the products are with 0, and still this is the faster way, unless
+A[k, l] is 1 if window k sees cell l. The sums of the windows are A x along one axis after another,
+and back goes Aᵀ g. Many of the products are with 0, and still this is the faster way, unless
 windows are short on a long axis.
 """
 
@@ -28,12 +28,11 @@ def sums_by_matrices(planes: Floats, windows: AnyWindows, dtype: np.dtype[Any]) 
     matrices = matrices_of(windows, planes.shape[1:], dtype)
     if matrices is None:
         return None
-    to_units, to_cells = matrices
     with np.errstate(invalid="ignore", over="ignore"):  # ∞ · 0: it shows in the sums
         y = planes.astype(dtype, copy=False)
-        for axis in range(len(to_units) - 1):
-            y = _multiply_along(axis + 1, to_cells[axis], y)
-        y = np.matmul(y, to_units[-1])
+        for axis, A in enumerate(matrices[:-1]):
+            y = _multiply_along(axis + 1, A, y)
+        y = _multiply_rows(y, matrices[-1].T)
     return y if _is_finite(y) else None
 
 
@@ -42,36 +41,31 @@ def spread_by_matrices(g: Floats, windows: AnyWindows, space: Shape) -> Floats |
     matrices = matrices_of(windows, space, g.dtype)
     if matrices is None or not _is_finite(g):
         return None
-    to_units, to_cells = matrices
-    to_x: Floats = np.matmul(g, to_cells[-1])
-    for axis in reversed(range(len(to_units) - 1)):
-        to_x = _multiply_along(axis + 1, to_units[axis], to_x)
+    to_x = _multiply_rows(g, matrices[-1])
+    for axis in reversed(range(len(matrices) - 1)):
+        to_x = _multiply_along(axis + 1, matrices[axis].T, to_x)
     return to_x
 
 
 @lru_cache(maxsize=64)
-def matrices_of(
-    windows: AnyWindows, space: Shape, dtype: np.dtype[Any]
-) -> tuple[list[Floats], list[Floats]] | None:
-    """Return A along each axis, and Aᵀ; None if they are large, or 0 nearly everywhere.
+def matrices_of(windows: AnyWindows, space: Shape, dtype: np.dtype[Any]) -> list[Floats] | None:
+    """Return A along each axis; None if they are large, or 0 nearly everywhere.
 
     >>> from tinygrad_pool.rules.windows import windows_of
-    >>> (A,), _ = matrices_of(windows_of("", 1, 2), (4,), np.dtype(int))
-    >>> A
-    array([[1, 0],
-           [1, 0],
-           [0, 1],
-           [0, 1]])
+    >>> matrices_of(windows_of("", 1, 2), (4,), np.dtype(int))
+    [array([[1, 1, 0, 0],
+           [0, 0, 1, 1]])]
     """
     lengths = list(zip(space, windows.over(space), windows.kernel, strict=True))
     if any(n * m > NUMBERS or n > ZEROS * k for n, m, k in lengths):
         return None
-    to_units, to_cells = [], []
+    matrices = []
     for axis, (n, m, _) in enumerate(lengths):
-        looks = windows.look(axis, np.arange(m))[..., None] == np.arange(n)
-        to_cells.append(looks.any(axis=1).astype(dtype))
-        to_units.append(np.ascontiguousarray(to_cells[-1].T))
-    return to_units, to_cells
+        cells = windows.look(axis, np.arange(m))
+        unit, tap = np.nonzero((cells >= 0) & (cells < n))
+        matrices.append(np.zeros((m, n), dtype))
+        matrices[axis][unit, cells[unit, tap]] = 1
+    return matrices
 
 
 def _multiply_along(axis: int, A: Floats, x: Floats) -> Floats:
@@ -79,6 +73,12 @@ def _multiply_along(axis: int, A: Floats, x: Floats) -> Floats:
     before, n, after = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
     product: Floats = np.matmul(A, x.reshape(prod(before), n, prod(after)))
     return product.reshape(*before, len(A), *after)
+
+
+def _multiply_rows(x: Floats, A: Floats) -> Floats:
+    """Multiply along the last axis, plane by plane: the others do not change how one is rounded."""
+    product: Floats = np.matmul(x[:, None], A)[:, 0]
+    return product
 
 
 def _is_finite(x: Floats) -> bool:

@@ -110,14 +110,16 @@ def _over(windows: Windows, shape: Shape) -> Shape:
         space, windows.extent, windows.stride, windows.padding, strict=True
     ):
         room = n + p + q - extent
-        if room < 0:
+        count = (-(-room // s) if windows.ceil_mode else room // s) + 1
+        if windows.ceil_mode and (count - 1) * s >= n + p:
+            count -= 1
+        if count < 1:
             raise ShapeError(
                 f"{windows.name}: a window of {extent} cells (kernel_size={windows.kernel}, "
                 f"dilation={windows.dilation}) is longer than an axis of {n} with padding "
                 f"{p} + {q}; the input has shape {shape}"
             )
-        last = -(-room // s) if windows.ceil_mode else room // s
-        counts.append(last if windows.ceil_mode and last * s >= n + p else last + 1)
+        counts.append(count)
     return tuple(counts)
 
 
