@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import tabulate_rules
 import tiny
-from hypothesis import given, strategies as st
+from hypothesis import assume, given, strategies as st
 
 import tinygrad_pool as tg
 from tinygrad_pool.cli.main import main
@@ -88,6 +88,8 @@ class TestTheTutorial:
         ours, theirs = list(map(tiny.Number, drawn)), list(map(tg.Value, drawn))
         for step in steps:
             i, j = data.draw(st.tuples(*[st.integers(0, len(ours) - 1)] * 2))
+            tops = [max((i, j), key=lambda k: numbers[k].data) for numbers in (ours, theirs)]
+            assume(step != "max" or tops[0] == tops[1])  # else rounding decides who wins
             ours.append(OPERATIONS[step](ours[i], ours[j], tiny_maximum))
             theirs.append(OPERATIONS[step](theirs[i], theirs[j], tg.maximum))
         tiny.backward(ours[-1])
@@ -163,7 +165,7 @@ def test_the_program_that_unroll_runs_has_the_line_that_is_shown():
     program = tg.unroll(runpy.run_path(str(ROOT / "examples" / "06_lost_gradient.py"))["E"])
     program()
     programs = [text for name, (_, _, text, _) in linecache.cache.items() if "<unrolled E" in name]
-    assert f"    {line}\n" in programs[-1]
+    assert any(f"    {line}\n" in text for text in programs)
 
 
 def shown(printed):
