@@ -9,6 +9,7 @@ from matplotlib.mathtext import MathTextParser
 import tinygrad_pool as tg
 from tinygrad_pool.errors import DataError, OptionError, ShapeError
 from tinygrad_pool.pooling_as_weights import derivation
+from tinygrad_pool.recording.symbols import symbol_of
 
 
 def test_the_derivations_gradient_is_written_with_its_letters():
@@ -152,6 +153,14 @@ def test_what_has_no_name_is_written_out_if_it_is_short():
     assert "σ'((((mul b) b) b) b)" in str(tg.derive(deep, a))
     lone = tg.Value(1.0)
     assert "leaf" in str(tg.derive(lone * a, a))
+
+
+def test_an_array_of_constants_is_called_so():
+    """In a page, whose symbols a number below a sum has, too."""
+    x, t = tg.Value([1.0, 3.0], label="x"), np.array([0.0, 1.0])
+    E = ((x - t) ** 2).sum() * tg.Value(0.5, label="k")
+    assert symbol_of(E, 1, {}) == "sum((x − constant)^2)"
+    assert symbol_of(tg.exp((x * t).sum()), 0, {}) == "exp(sum(constant x))"
 
 
 READ = {  # what stands for what, when a symbol is read

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import number, plain
 
@@ -48,7 +50,7 @@ def _said(
 ) -> str:
     """Name an operand; one without a name by what it was computed as, if that is short."""
     if not isinstance(operand, Node):
-        return signed(number(float(operand)))
+        return spell("constant") if np.ndim(operand) else signed(number(float(operand)))
     if name := name_of_node(operand, called):
         return spell(name)
     op, parents = operand.op, operand.parents
