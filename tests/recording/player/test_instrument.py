@@ -10,6 +10,7 @@ from graphs import network, pooled
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
+from tinygrad_pool.derivatives.slopes import largest_of
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import number, numbers, on_a_line, plain
 from tinygrad_pool.javascript import runtime
@@ -81,6 +82,13 @@ def underflowing():
     return x**n * 2.0 + 1.0 / y
 
 
+def vanishing():
+    v = Value(0.5, label="v")
+    for _ in range(20):
+        v = (v * 0.9).sigmoid()
+    return v
+
+
 def deciding():
     """Compute with a rule that looks at its numbers."""
 
@@ -94,6 +102,7 @@ def deciding():
 GRAPHS = [
     *(network, held, tied, pooled, convolved, single, tiny, canceled, averaged, without_gradient),
     underflowing,
+    vanishing,
 ]
 
 
@@ -194,12 +203,14 @@ def test_numbers_are_written_as_python_writes_them(node_js):
         f"{script('numbers')}\nconst xs = {listed}.map(Number);\n"
         f"const arrays = {flat}.map(([x, shape]) => [x.map(Number), shape]);\n"
         "console.log(JSON.stringify([xs.map((x) => number(x)), xs.map((x) => number(x, 3)),"
-        " arrays.map((a) => numbers(...a)), arrays.map((a) => onALine(...a))]));"
+        " arrays.map((a) => numbers(...a)), arrays.map((a) => onALine(...a)),"
+        " arrays.map(([x]) => number(largestOf(x)))]));"
     )
     assert said[0] == [number(x) for x in xs]
     assert said[1] == [number(x, 3) for x in xs]
     assert said[2] == [numbers(a) for a in arrays]
     assert said[3] == [on_a_line(a) for a in arrays]
+    assert said[4] == [number(largest_of(a)) for a in arrays]
 
 
 @pytest.mark.parametrize(
