@@ -14,7 +14,7 @@ from tinygrad_pool.formatting import number, plain
 DEEP = 4
 """The most operations in a row that the name of an operand is made of."""
 
-_INDEXED = re.compile(r"([^\W\d_]+)_?(\d+(?:,\d+)?)(\(\d+\))?|(.)", re.DOTALL)
+_INDEXED = re.compile(r"([^\W\d_]+)_?(\d+(?:,\d+)?)(?:\^?(\(\d+\)))?|(.)", re.DOTALL)
 _LATEX = {c: f"\\{c}" for c in "%&#_{}$ "}
 _LATEX |= {"\\": r"{\backslash}", "^": r"{\wedge}", "~": r"{\sim}"}
 _GREEK = (
@@ -154,7 +154,7 @@ def digits_in_latex(x: float) -> str:
 def name_in_latex(name: str) -> str:
     r"""Set a name with index and layer as LaTeX does, and any other letter by letter.
 
-    >>> print(name_in_latex("w12"), name_in_latex("z1(2)"), name_in_latex("50% of a_b"))
+    >>> print(name_in_latex("w12"), name_in_latex("z_1^(2)"), name_in_latex("50% of a_b"))
     w_{12} z_{1}^{(2)} 50\%\ of\ a\_b
     """
 
