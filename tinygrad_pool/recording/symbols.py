@@ -23,6 +23,10 @@ _GREEK = (
 )
 _COMMANDS = dict(zip("αβγδεζηθικλμνξοπρςστυφχψωΓΔΘΛΞΠΣΦΨΩ∂", _GREEK.split(), strict=True))
 _POWER_OF_TEN, _TIMES = re.compile(r"([\d.]*\d)e\+?(-?)0*(\d+)"), r"\1 \\times 10^{\2\3}"
+_PRODUCT = re.compile(
+    r"((?<=[\w}']) (?=\\mathrm)|(?<=[A-Za-z]{2}}) (?=[\w(\\]))(?!\\mathrm{wins}])"
+)
+"""A space beside a word, which LaTeX would leave out."""
 _LOW = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _BRACES, _NO_BRACES = str.maketrans("\2\3", "{}"), str.maketrans("", "", "\2\3")
 """Stand around an exponent, and in no name."""
@@ -171,6 +175,7 @@ def in_latex(symbol: str) -> str:
     symbol = _POWER_OF_TEN.sub(f"({_TIMES})", symbol.replace("−", "-"))
     symbol = re.sub("(\\w+_\\{[\\d,]+\\}\\^\\{\\(\\d+\\)\\})\\^\2", "{\\1}^\2", symbol)
     symbol = re.sub(r"(?<![\\A-Za-z])[A-Za-z]{2,}", r"\\mathrm{\g<0>}", symbol.translate(_BRACES))
+    symbol = _PRODUCT.sub(r"\\, ", symbol)
     return re.sub(
         rf"([{''.join(_COMMANDS)}])(?=(\w?))",  # a letter would belong to the command before it
         lambda found: f"\\{_COMMANDS[found[1]]}" + " " * found[2].isalpha(),
