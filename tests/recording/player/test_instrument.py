@@ -448,6 +448,10 @@ class TestInABrowser:
         assert ask.text_content() == "1 of 5: E (+) gets 1. What does it send?"
         assert not page.locator("#whatif").is_visible()
         assert not page.locator("#sends").is_visible()
+        button, steps = (page.locator(name) for name in ("#guess button", "#controls"))
+        button.scroll_into_view_if_needed()
+        free = button.bounding_box()["y"] + button.bounding_box()["height"]
+        assert free <= steps.bounding_box()["y"]
         answers = [["1", "1"], ["4"], ["4", "4"], ["0"], ["0", "0", "4", "-0"]]
         for expected in answers:
             assert page.locator("#guess input").count() == len(expected)
