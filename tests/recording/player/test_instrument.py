@@ -549,6 +549,18 @@ class TestInABrowser:
         page = opened(tg.maximum(a * 0.1 + (0.7 + 0.1), a * 0.2 + 0.8))
         assert "at a = 0 (maximum#5, " in page.locator("#turns").text_content()
 
+    def test_an_array_with_a_nan_is_not_asked_for(self, opened):
+        """Its cells would stand in the wrong columns, and at the first one questions ended."""
+        x = Value([[np.nan, 2.0], [3.0, 4.0]], label="x")
+        page = opened((x * x).sum() * Value(2.0, label="k"), start="predict")
+        asked = []
+        for _ in range(2):
+            asked.append(page.locator("#guess input").count())
+            page.get_by_role("button", name="Check").click()
+            page.locator("#guess button").click()
+        assert asked == [1, 4]
+        assert page.locator("#guess .ask").text_content() == "You predicted 0 of 5."
+
     def test_a_nan_and_an_infinity_are_not_asked_for(self, opened):
         with np.errstate(divide="ignore"):
             page = opened(np.sqrt(Value(0.0, label="a")) + Value(2.0, label="b"), start="predict")
