@@ -448,6 +448,8 @@ class TestInABrowser:
         assert ask.text_content() == "1 of 5: E (+) gets 1. What does it send?"
         assert not page.locator("#whatif").is_visible()
         assert not page.locator("#sends").is_visible()
+        off = page.locator("#controls button:disabled")
+        assert off.evaluate_all("all => all.map((e) => getComputedStyle(e).opacity)") == ["0.5"] * 5
         button, steps = (page.locator(name) for name in ("#guess button", "#controls"))
         button.scroll_into_view_if_needed()
         free = button.bounding_box()["y"] + button.bounding_box()["height"]
