@@ -35,6 +35,9 @@ from tinygrad_pool.formatting import (
     ("label", "shown"),
     [
         ("z1(2)", "z₁⁽²⁾"),
+        ("w_23^(1)", "w₂₃⁽¹⁾"),
+        ("x^", "x^"),
+        ("x1^", "x1^"),
         ("x0", "x₀"),
         ("w_12", "w₁₂"),
         ("w1,10", "w₁,₁₀"),

@@ -19,7 +19,7 @@ DIGIT = "\N{FIGURE SPACE}"
 BETWEEN = "\N{NO-BREAK SPACE} "
 """Between the columns of an array."""
 
-_NAME = re.compile(r"([^\W\d_]+)_?(\d+(?:,\d+)?)?(\(\d+\))?")
+_NAME = re.compile(r"([^\W\d_]+)_?(\d+(?:,\d+)?)?(?:\^?(\(\d+\)))?")
 _LOW = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _HIGH = str.maketrans("()0123456789", "⁽⁾⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -37,8 +37,8 @@ def plain(text: str, longest: int = LONGEST) -> str:
 def typeset(label: str) -> str:
     """Format a name as the derivation does: w12 with an index, z1(2) with an index and a layer.
 
-    >>> typeset("z1(2)"), typeset("w12"), typeset("loss")
-    ('z₁⁽²⁾', 'w₁₂', 'loss')
+    >>> typeset("z1(2)"), typeset("z_1^(2)"), typeset("w12"), typeset("loss")
+    ('z₁⁽²⁾', 'z₁⁽²⁾', 'w₁₂', 'loss')
     """
     match = _NAME.fullmatch(label)
     if match is None or not (match[2] or match[3]):

@@ -10,7 +10,7 @@ from tinygrad_pool.derivatives.slopes import largest_of, slopes_of
 
 @pytest.mark.parametrize(
     ("c", "largest"),
-    [([1.0, -3.0], -3), ([[2.0, np.nan]], 2), (4.0, 4), ([np.inf, 1.0], np.inf), ([0.0, -0.0], 0)],
+    [([1.0, -3.0], -3), ([], 0), (4.0, 4), ([np.inf, 1.0], np.inf), ([0.0, -0.0], 0)],
 )
 def test_the_largest_of_an_array(c, largest):
     assert largest_of(np.array(c)) == largest
@@ -22,9 +22,9 @@ def test_the_largest_of_a_number_is_a_python_float(c):
     assert type(largest_of(c)) is float
 
 
-@pytest.mark.parametrize("c", [None, np.zeros(0), np.nan])
-def test_where_there_is_none_it_is_nan(c):
-    assert np.isnan(largest_of(c))
+@pytest.mark.parametrize("c", [np.nan, [[2.0, np.nan]], [np.inf, np.nan, -1.0]])
+def test_nan_is_the_largest(c):
+    assert np.isnan(largest_of(np.array(c)))
 
 
 def test_slopes_are_those_of_numbers_alone():

@@ -32,7 +32,7 @@ def test_contributions_are_what_a_node_sends_to_each_operand():
     product = E.parents[0]
     sent = contributions_of(topological_order(E))
     assert sent[product] == [-3, 2]
-    np.testing.assert_equal(sent[E], [1, np.nan])
+    assert sent[E] == [1, None]
 
 
 def test_of_an_array_the_largest_counts_with_its_sign():
@@ -59,8 +59,20 @@ def test_no_scale_spoils_a_width(c, width):
     assert carrying(0.0, 0.0)["penwidth"] == "0.80"
 
 
-def test_an_unknown_contribution_has_no_look():
-    assert carrying(np.nan, 1.0) == {}
+def test_what_sends_nothing_has_no_look():
+    assert carrying(None, 1.0) == {}
+
+
+@pytest.mark.parametrize("data", [0.0, [0.0, 1.0]])
+def test_nan_goes_back_as_what_is_sent_and_not_as_what_is_still_to_be_sent(data):
+    v = Value(data)
+    with np.errstate(all="ignore"):
+        E = (v * Value(np.inf)).sum()
+        E.backward(0.0)
+    nodes = topological_order(E)
+    back, _ = edge_styles(nodes, set(), contributions_of(nodes))[E.parents[0]]
+    assert (back["dir"], back["label"].strip(), back["penwidth"]) == ("back", "nan", "5.00")
+    assert back["color"] == back["fontcolor"] == theme.NOT_A_NUMBER
 
 
 def test_the_legend_tells_the_scale():
@@ -77,7 +89,7 @@ def test_the_legend_tells_the_scale():
     told = legend(contributions_of(topological_order(loss)))
     assert told.endswith("\n" + second + ", of an array by its largest")
     assert legend({}) == ""
-    assert legend({E: [np.inf, np.nan]}) == ""
+    assert legend({E: [np.inf, np.nan, None]}) == ""
 
 
 def test_local_derivatives_stand_on_the_edges_of_numbers():

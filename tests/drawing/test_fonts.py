@@ -27,6 +27,7 @@ def test_a_text_is_as_wide_as_helvetica_writes_it():
     assert width("il", 100) == pytest.approx(44.4)
     assert width("W…%", 100) == pytest.approx(94.4 + 100 + 88.9)
     assert width("δ0", 100) == pytest.approx(2 * 55.6)
+    assert width('^"{|}', 100) == pytest.approx(46.9 + 35.5 + 33.3 + 26 + 33.3)
 
 
 def test_each_text_of_an_svg_is_given_its_width():

@@ -159,6 +159,20 @@ def test_titles_and_the_legend_are_not_cut(size, pool, kernel):
     assert not any(a.overlaps(b) for a, b in combinations(places, 2))
 
 
+def test_no_number_stands_on_another_or_on_letters_or_leaves_its_unit():
+    x = Value([[1e300, 2.0, -3.0], [1.0, 1.76, -0.0558], [0.0, -1.0, -2e-7]], label="x")
+    y = tg.max_pool2d(x, 2, stride=1)
+    y.backward([[-1.5e-5, 1.0], [1.0, -0.0123]])
+    figure = tg.draw_windows(y)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    for axes in figure.axes:
+        written = [text.get_window_extent(canvas.get_renderer()) for text in axes.texts]
+        assert not any(a.overlaps(b) for a, b in combinations(written, 2))
+    units = [box.get_window_extent() for box in axes.patches]
+    assert all(any(u.x0 < t.x0 and t.x1 < u.x1 for u in units) for t in written)
+
+
 def test_a_plane_is_chosen_by_its_index():
     x = Value(np.arange(16.0).reshape(2, 2, 2, 2))
     y = tg.max_pool2d(x, 2)

@@ -204,6 +204,16 @@ def test_a_unit_that_is_used_twice_gets_from_no_others_in_a_half_done_pass():
     assert "others" not in tg.draw_units(E).source
 
 
+def test_nan_that_comes_along_links_that_are_drawn_is_not_from_others():
+    x = tg.Value(0.0, label="x")
+    with np.errstate(all="ignore"):
+        E = x * np.inf * 0.0 + x
+        E.backward()
+    source = tg.draw_units(E).source
+    assert "δ = nan" in source
+    assert "others" not in source
+
+
 def test_what_earlier_passes_left_in_a_leaf_is_told_as_such():
     x = tg.Value(2.0, label="x")
     E = x * x

@@ -1,10 +1,13 @@
 """Losses."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value, nn
+from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.errors import DataError, OptionError, ShapeError, SubscriptError
 
 SCORES = [[1.0, 2.0, 3.0], [0.0, 0.0, 5.0]]
@@ -284,3 +287,27 @@ def test_what_is_ignored_is_left_out_of_the_mean():
 def test_what_does_not_fit_is_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        nn.mse_loss,
+        nn.l1_loss,
+        nn.huber_loss,
+        nn.smooth_l1_loss,
+        nn.kl_div,
+        partial(nn.kl_div, log_target=True),
+        nn.binary_cross_entropy,
+        nn.binary_cross_entropy_with_logits,
+    ],
+)
+def test_a_target_that_is_no_value_is_a_constant(loss):
+    y, t = Value([0.25, 0.5], label="y"), np.array([1.0, 0.5])
+    (leaf,) = [node for node in topological_order(loss(y, t)) if node.is_leaf]
+    assert leaf is y
+    target = Value(t)
+    both = loss(y, target)
+    assert target in topological_order(both)
+    assert both.item() == loss(y, t).item()
+    assert tg.grad(both, [y])[0].tolist() == tg.grad(loss(y, t), [y])[0].tolist()

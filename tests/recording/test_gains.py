@@ -48,6 +48,13 @@ def test_a_path_that_changes_nothing_neither_shrinks_nor_grows():
     ]
 
 
+def test_half_and_twice_are_told():
+    q = tg.Value(1.0, label="q")
+    for factor in (0.5, 2.0):
+        said = str(tg.record(q * factor).gains("q")).splitlines()[1]
+        assert said.startswith(f"mul once × {factor:g}; sharpest at mul#1 → q")
+
+
 def test_paths_that_cancel_are_told_apart_from_the_rules():
     x = tg.Value(2.0, label="x")
     path = tg.record(x * 3.0 - x * 2.999).gains("x")

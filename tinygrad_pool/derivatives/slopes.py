@@ -24,8 +24,8 @@ def slopes_of(node: Node) -> list[float] | None:
 
 
 def largest_of(c: Any) -> float:
-    """Find the element of largest magnitude, with its sign; NaN where there is none."""
+    """Find the element of largest magnitude, with its sign: a NaN if there is one, 0 of nothing."""
     if isinstance(c, float | np.generic):
         return float(c)
-    flat = np.asarray(np.nan if c is None else c, float).reshape(-1)
-    return float(flat[np.abs(np.nan_to_num(flat)).argmax()]) if flat.size else np.nan
+    flat = np.asarray(c, float).reshape(-1)
+    return float(flat[np.abs(flat).argmax()]) if flat.size else 0.0

@@ -15,7 +15,7 @@ from tinygrad_pool.formatting import number
 SIGNS = "blue above 0, orange and double below, dashed 0"
 CHOICES = ("maximum", "minimum")
 Style: TypeAlias = dict[str, str]
-Contributions: TypeAlias = dict[Node, list[float]]
+Contributions: TypeAlias = dict[Node, list[float | None]]
 
 
 def contributions_of(nodes: list[Node]) -> Contributions:
@@ -24,8 +24,8 @@ def contributions_of(nodes: list[Node]) -> Contributions:
 
 
 def largest_in(sent: Mapping[Node, Sequence[Any]]) -> Contributions:
-    """Take of each contribution its largest element; a constant has none: NaN."""
-    return {node: [largest_of(c) for c in cs] for node, cs in sent.items()}
+    """Take of each contribution its largest element; a constant has none."""
+    return {node: [None if c is None else largest_of(c) for c in cs] for node, cs in sent.items()}
 
 
 def sent_by(nodes: Iterable[Node]) -> dict[Node, Sequence[Any]]:
@@ -60,7 +60,7 @@ def edge_styles(
     nodes: Iterable[Node], show: Collection[str], sent: Contributions
 ) -> dict[Node, list[Style]]:
     """Style the edges into each node, in the order of its operands."""
-    largest = max((abs(c) for cs in sent.values() for c in cs if np.isfinite(c)), default=0.0)
+    largest = max(_finite(sent), default=0.0)
     styles: dict[Node, list[Style]] = {}
     for node in nodes:
         shares = shares_of(node)
@@ -76,12 +76,12 @@ def edge_styles(
     return styles
 
 
-def carrying(c: float, largest: float) -> Style:
+def carrying(c: float | None, largest: float) -> Style:
     """Draw what flows back along an edge, its head at the end: width by magnitude, hue by sign.
 
-    Below 0 the line is double, each half as wide.
+    Below 0 the line is double, each half as wide. A NaN is as wide as the widest.
     """
-    if np.isnan(c):
+    if c is None:
         return {}
     share = min(1.0, abs(c) / largest) if largest else float(c != 0)
     width = 0.8 + 4.2 * share
@@ -95,9 +95,14 @@ def carrying(c: float, largest: float) -> Style:
     }
 
 
+def _finite(sent: Contributions) -> list[float]:
+    """List the sizes of the contributions that are finite."""
+    return [abs(c) for cs in sent.values() for c in cs if c is not None and np.isfinite(c)]
+
+
 def legend(sent: Contributions) -> str:
     """Write the legend of widths and hues, with the scale; "" where there are none."""
-    known = [abs(c) for cs in sent.values() for c in cs if np.isfinite(c)]
+    known = _finite(sent)
     if not known:
         return ""
     widest = number(max(known), digits=3)

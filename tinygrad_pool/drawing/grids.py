@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 LARGEST, FEW = 12, 4
 LINE, A_LETTER = 70, 0.13
 """How many letters of the legend stand in a line; how wide one of a title is, in cells."""
+WITHIN = 70
+"""Within a cell, a number of n letters has at most this, over n, as its size."""
 TAG = "window"
 """The gid of a text that names a window."""
 COLOURS = ("#009E73", "#CC79A7", "#5D3A9B", "#8C8C00", "#00A0A8", "#7A4A2B", "#4D4D4D", "#C2185B")
@@ -120,9 +122,8 @@ def _draw_cells(axes: Axes, shown: Plane) -> None:
             names = "".join(_letter(int(unit)) for unit in winner[:FEW])
             _tag(axes, i, j, names + "…" * (len(winner) > FEW))
         if won and wins[k] > 1:
-            axes.text(
-                j + 0.38, i + 0.4, f"×{wins[k]}", ha="right", va="bottom", fontsize=11, zorder=4
-            )
+            place: dict[str, Any] = {"ha": "right", "va": "bottom", "zorder": 4}
+            axes.text(j + 0.38, i + 0.44, f"×{wins[k]}", fontsize=11, **place)
     for unit in _outlined(shown):
         _outline(axes, shown, unit)
     axes.set_xlim(-left - 0.6, columns + right - 0.4)
@@ -171,13 +172,15 @@ def _write(
     axes: Axes, i: int, j: int, value: float, grads: NDArray[Any] | None, bold: bool
 ) -> None:
     """Write a number into a cell, and under it the gradient if there is one."""
-    weight = "bold" if bold else "normal"
-    up = 0.0 if grads is None else 0.12
-    centre: dict[str, Any] = {"ha": "center", "va": "center", "zorder": 4}
-    axes.text(j, i - up, number(float(value), 3), fontsize=13, fontweight=weight, **centre)
+
+    def write(down: float, x: float, size: float, **options: Any) -> None:
+        shown = number(float(x), 3)
+        size = min(size, WITHIN / len(shown))
+        axes.text(j, i + down, shown, fontsize=size, ha="center", va="center", zorder=4, **options)
+
+    write(0.0 if grads is None else -0.05, value, 13, fontweight="bold" if bold else "normal")
     if grads is not None:
-        shown = number(float(grads[i, j]), 3)
-        axes.text(j, i + 0.2, shown, fontsize=11, color=look.of_sign(grads[i, j]), **centre)
+        write(0.17, grads[i, j], 11, color=look.of_sign(grads[i, j]))
 
 
 def _tag(axes: Axes, i: int, j: int, name: str) -> None:

@@ -25,14 +25,14 @@ Weight: TypeAlias = Any
 class Link(NamedTuple):
     """A link into a unit: from a unit, or from the bias unit where `source` is None.
 
-    `slope` is what it multiplies an error by, and `sent` what went back along it, NaN before a
+    `slope` is what it multiplies an error by, and `sent` what went back along it, None before a
     backward pass.
     """
 
     source: Node | None
     weight: Weight
     slope: float
-    sent: float
+    sent: float | None
 
 
 class Unit(NamedTuple):
@@ -101,10 +101,10 @@ def others_of(layers: list[list[Unit]]) -> dict[Node, float]:
     sent: dict[Node, list[float]] = {}
     for link in (link for layer in layers for unit in layer for link in unit.links):
         if link.source is not None:
-            sent.setdefault(link.source, []).append(link.sent)
+            sent.setdefault(link.source, []).append(link.sent or 0.0)
     others = {}
     for node, parts in sent.items():
-        got, known = float(node.grad), float(np.nansum(parts))
+        got, known = float(node.grad), float(np.sum(parts))
         if node.has_grad and not np.isclose(got, known, rtol=1e-5, equal_nan=True):
             others[node] = got - known
     return others
@@ -129,7 +129,7 @@ def _unit(z: Node, a: Node | None, with_links: bool) -> Unit:
     node = a or z
     if not (with_links and node.parents):
         return Unit(z, a, [])
-    sent = contributions_of([node]).get(node, [np.nan] * len(node.parents))
+    sent = contributions_of([node]).get(node, [None] * len(node.parents))
     columns = (node.parents, slopes_of(node) or [], sent)
     operands = [Link(p, None, slope, c) for p, slope, c in zip(*columns, strict=True)]
     if a is None:

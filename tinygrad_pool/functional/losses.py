@@ -10,7 +10,7 @@ from tinygrad_pool.engine.data import to_constant, to_data, unbroadcast_axes
 from tinygrad_pool.engine.value import Value, lift
 from tinygrad_pool.errors import DataError, ShapeError, SubscriptError
 from tinygrad_pool.functional.activations import softplus
-from tinygrad_pool.functional.operations import abs as magnitude, clip, exp, log_softmax, value
+from tinygrad_pool.functional.operations import abs as magnitude, clip, log_softmax, value
 from tinygrad_pool.rules import entropies
 from tinygrad_pool.rules.arguments import choice, count_of, flag, real
 from tinygrad_pool.rules.reductions import as_given, widened
@@ -92,7 +92,7 @@ def kl_div(y: Any, target: Any, reduction: str = "mean", log_target: bool = Fals
     y, t = _pair("kl_div", y, target)
     check_reduction("kl_div", reduction, "batchmean")
     if flag(log_target, "kl_div: log_target"):
-        losses = exp(t) * (t - y)
+        losses = np.exp(t) * (t - y)
     else:
         some = t > 0
         losses = np.where(some, t * np.log(np.where(some, t, 1.0)), 0.0) - t * y
@@ -120,7 +120,7 @@ def binary_cross_entropy(
     for x, what in ((p, "probabilities"), (target, "targets")):
         out = np.asarray((x < 0) | (x > 1))
         if out.any():
-            wrong = np.asarray(x.data)[out][0]
+            wrong = np.asarray(x.data if isinstance(x, Value) else x)[out][0]
             raise DataError(f"{name}: {what} must be in 0 … 1, got {wrong:g}")
     return _reduced(name, _weighted(name, _binary_cross_entropy(p, target), weight), reduction)
 
@@ -314,18 +314,19 @@ def _reduced(name: str, losses: Value, reduction: str) -> Value:
     return losses.mean() if reduction == "mean" else losses.sum()
 
 
-def _pair(name: str, y: Any, target: Any) -> tuple[Value, Value]:
-    """Read what is compared: two of one shape."""
-    y, target = value(y, f"{name}: y"), value(target, f"{name}: target")
-    if target.shape != y.shape:
-        raise ShapeError(f"{name}: y and target need one shape, got {y.shape} and {target.shape}")
+def _pair(name: str, y: Any, target: Any) -> tuple[Value, Any]:
+    """Read what is compared: two of one shape; a target that is no Value is a constant."""
+    y, t = value(y, f"{name}: y"), value(target, f"{name}: target")
+    if t.shape != y.shape:
+        raise ShapeError(f"{name}: y and target need one shape, got {y.shape} and {t.shape}")
     _check_some(name, y)
-    return y, target
+    return y, t if isinstance(target, Value) else t.data
 
 
 def _difference(name: str, y: Any, target: Any) -> Value:
     a, b = _pair(name, y, target)
-    return a - b
+    difference: Value = a - b
+    return difference
 
 
 def _huber(difference: Value, delta: float) -> Value:

@@ -60,7 +60,7 @@ class Derivation(NamedTuple):
         slopes = [_product([signed(number(f.slope)) for f in path]) for path in self.paths]
         indent = "\n" + " " * len(head)
         between = f"{indent} + "
-        shown = [between.join(symbols), between.join(slopes), number(self.value)]
+        shown = _stages(between.join(symbols), between.join(slopes), number(self.value))
         equals = " = " if len(self.paths) == 1 else f"{indent} = "
         rest = self.total - len(self.paths)
         more = f"{counted(rest, 'other path')} {'has' if rest == 1 else 'have'} a factor 0"
@@ -77,7 +77,7 @@ class Derivation(NamedTuple):
 
         >>> w, x = Value(2.0, label="w1"), Value(3.0, label="x1")
         >>> print(derive(w * x, w).latex())
-        \frac{\partial E}{\partial w_{1}} = x_{1} = 3 = 3
+        \frac{\partial E}{\partial w_{1}} = x_{1} = 3
         """
         loss, of = map(name_in_latex, (self.loss, self.of))
         head = rf"\frac{{\partial {in_latex(loss)}}}{{\partial {in_latex(of)}}}"
@@ -88,7 +88,7 @@ class Derivation(NamedTuple):
         symbols = [_product([f.latex for f in path], *dots) for path in self.paths]
         numbers = [[signed(digits_in_latex(f.slope)) for f in path] for path in self.paths]
         slopes = [_product(some, *dots) for some in numbers]
-        return f"{head} = {' + '.join(symbols)} = {' + '.join(slopes)} = {value}"
+        return " = ".join([head, *_stages(" + ".join(symbols), " + ".join(slopes), value)])
 
 
 def derive(
@@ -208,6 +208,12 @@ def _cell(v: Value, index: int | Sequence[int] | None) -> int:
             f"derive: {name_of(v)} of shape {v.shape} needs an index into it, got {index!r}"
         )
     return int(np.ravel_multi_index(place, v.shape)) if place else 0
+
+
+def _stages(symbols: str, slopes: str, value: str) -> list[str]:
+    """List what a gradient is equal to, in letters and in numbers, and its value once."""
+    once = value, f"({value})"
+    return [*(stage for stage in (symbols, slopes) if stage not in once), value]
 
 
 def _product(factors: list[str], dot: str = " · ", rest: str = "…") -> str:

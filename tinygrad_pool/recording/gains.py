@@ -212,7 +212,7 @@ class GainPath:
         told = [
             f"{op} {often(len(some))} {times(sum(some) / len(some))}"
             for op, some in groups
-            if abs(sum(some)) > log10(2)
+            if abs(sum(some)) > log10(2) - SAME
         ]
         worst = [f"sharpest at {self.place(s)}" for s in self.sharpest(1)]
         if not told:

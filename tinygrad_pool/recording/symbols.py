@@ -6,13 +6,15 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import number, plain
 
 DEEP = 4
 """The most operations in a row that the name of an operand is made of."""
 
-_INDEXED = re.compile(r"([^\W\d_]+)_?(\d+(?:,\d+)?)(\(\d+\))?|(.)", re.DOTALL)
+_INDEXED = re.compile(r"([^\W\d_]+)_?(\d+(?:,\d+)?)(?:\^?(\(\d+\)))?|(.)", re.DOTALL)
 _LATEX = {c: f"\\{c}" for c in "%&#_{}$ "}
 _LATEX |= {"\\": r"{\backslash}", "^": r"{\wedge}", "~": r"{\sim}"}
 _GREEK = (
@@ -21,6 +23,10 @@ _GREEK = (
 )
 _COMMANDS = dict(zip("αβγδεζηθικλμνξοπρςστυφχψωΓΔΘΛΞΠΣΦΨΩ∂", _GREEK.split(), strict=True))
 _POWER_OF_TEN, _TIMES = re.compile(r"([\d.]*\d)e\+?(-?)0*(\d+)"), r"\1 \\times 10^{\2\3}"
+_PRODUCT = re.compile(
+    r"((?<=[\w}']) (?=\\mathrm)|(?<=[A-Za-z]{2}}) (?=[\w(\\]))(?!\\mathrm{wins}])"
+)
+"""A space beside a word, which LaTeX would leave out."""
 _LOW = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _BRACES, _NO_BRACES = str.maketrans("\2\3", "{}"), str.maketrans("", "", "\2\3")
 """Stand around an exponent, and in no name."""
@@ -48,7 +54,7 @@ def _said(
 ) -> str:
     """Name an operand; one without a name by what it was computed as, if that is short."""
     if not isinstance(operand, Node):
-        return signed(number(float(operand)))
+        return spell("constant") if np.ndim(operand) else signed(number(float(operand)))
     if name := name_of_node(operand, called):
         return spell(name)
     op, parents = operand.op, operand.parents
@@ -152,7 +158,7 @@ def digits_in_latex(x: float) -> str:
 def name_in_latex(name: str) -> str:
     r"""Set a name with index and layer as LaTeX does, and any other letter by letter.
 
-    >>> print(name_in_latex("w12"), name_in_latex("z1(2)"), name_in_latex("50% of a_b"))
+    >>> print(name_in_latex("w12"), name_in_latex("z_1^(2)"), name_in_latex("50% of a_b"))
     w_{12} z_{1}^{(2)} 50\%\ of\ a\_b
     """
 
@@ -169,6 +175,7 @@ def in_latex(symbol: str) -> str:
     symbol = _POWER_OF_TEN.sub(f"({_TIMES})", symbol.replace("−", "-"))
     symbol = re.sub("(\\w+_\\{[\\d,]+\\}\\^\\{\\(\\d+\\)\\})\\^\2", "{\\1}^\2", symbol)
     symbol = re.sub(r"(?<![\\A-Za-z])[A-Za-z]{2,}", r"\\mathrm{\g<0>}", symbol.translate(_BRACES))
+    symbol = _PRODUCT.sub(r"\\, ", symbol)
     return re.sub(
         rf"([{''.join(_COMMANDS)}])(?=(\w?))",  # a letter would belong to the command before it
         lambda found: f"\\{_COMMANDS[found[1]]}" + " " * found[2].isalpha(),

@@ -134,6 +134,16 @@ class TestInABrowser:
         run.step(E)
         assert opened(run).locator("#says").text_content() == "Step 0: loss 2"
 
+    def test_powers_of_ten_are_written_as_in_the_text(self, opened):
+        w = Value(-2.5e-9, label="w")
+        run = tg.watch(w)
+        E = w * 1e-17
+        E.backward()
+        run.step(E)
+        page = opened(run)
+        assert page.locator("#says").text_content() == "Step 0: loss −2.5e-26"
+        assert "1e-17" in page.locator("#rows").text_content()
+
     def test_a_hostile_name_is_shown_as_it_is(self, opened):
         run = tg.watch(Value(1.0, label=HOSTILE))
         page = opened(run)

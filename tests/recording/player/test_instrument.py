@@ -10,6 +10,7 @@ from graphs import network, pooled
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
+from tinygrad_pool.derivatives.slopes import largest_of
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import number, numbers, on_a_line, plain
 from tinygrad_pool.javascript import runtime
@@ -81,6 +82,13 @@ def underflowing():
     return x**n * 2.0 + 1.0 / y
 
 
+def vanishing():
+    v = Value(0.5, label="v")
+    for _ in range(20):
+        v = (v * 0.9).sigmoid()
+    return v
+
+
 def deciding():
     """Compute with a rule that looks at its numbers."""
 
@@ -94,6 +102,7 @@ def deciding():
 GRAPHS = [
     *(network, held, tied, pooled, convolved, single, tiny, canceled, averaged, without_gradient),
     underflowing,
+    vanishing,
 ]
 
 
@@ -194,12 +203,14 @@ def test_numbers_are_written_as_python_writes_them(node_js):
         f"{script('numbers')}\nconst xs = {listed}.map(Number);\n"
         f"const arrays = {flat}.map(([x, shape]) => [x.map(Number), shape]);\n"
         "console.log(JSON.stringify([xs.map((x) => number(x)), xs.map((x) => number(x, 3)),"
-        " arrays.map((a) => numbers(...a)), arrays.map((a) => onALine(...a))]));"
+        " arrays.map((a) => numbers(...a)), arrays.map((a) => onALine(...a)),"
+        " arrays.map(([x]) => number(largestOf(x)))]));"
     )
     assert said[0] == [number(x) for x in xs]
     assert said[1] == [number(x, 3) for x in xs]
     assert said[2] == [numbers(a) for a in arrays]
     assert said[3] == [on_a_line(a) for a in arrays]
+    assert said[4] == [number(largest_of(a)) for a in arrays]
 
 
 @pytest.mark.parametrize(
@@ -437,6 +448,12 @@ class TestInABrowser:
         assert ask.text_content() == "1 of 5: E (+) gets 1. What does it send?"
         assert not page.locator("#whatif").is_visible()
         assert not page.locator("#sends").is_visible()
+        off = page.locator("#controls button:disabled")
+        assert off.evaluate_all("all => all.map((e) => getComputedStyle(e).opacity)") == ["0.5"] * 5
+        button, steps = (page.locator(name) for name in ("#guess button", "#controls"))
+        button.scroll_into_view_if_needed()
+        free = button.bounding_box()["y"] + button.bounding_box()["height"]
+        assert free <= steps.bounding_box()["y"]
         answers = [["1", "1"], ["4"], ["4", "4"], ["0"], ["0", "0", "4", "-0"]]
         for expected in answers:
             assert page.locator("#guess input").count() == len(expected)
@@ -533,6 +550,18 @@ class TestInABrowser:
         a = Value(1.0, label="a")
         page = opened(tg.maximum(a * 0.1 + (0.7 + 0.1), a * 0.2 + 0.8))
         assert "at a = 0 (maximum#5, " in page.locator("#turns").text_content()
+
+    def test_an_array_with_a_nan_is_not_asked_for(self, opened):
+        """Its cells would stand in the wrong columns, and at the first one questions ended."""
+        x = Value([[np.nan, 2.0], [3.0, 4.0]], label="x")
+        page = opened((x * x).sum() * Value(2.0, label="k"), start="predict")
+        asked = []
+        for _ in range(2):
+            asked.append(page.locator("#guess input").count())
+            page.get_by_role("button", name="Check").click()
+            page.locator("#guess button").click()
+        assert asked == [1, 4]
+        assert page.locator("#guess .ask").text_content() == "You predicted 0 of 5."
 
     def test_a_nan_and_an_infinity_are_not_asked_for(self, opened):
         with np.errstate(divide="ignore"):

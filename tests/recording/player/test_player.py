@@ -258,7 +258,7 @@ class TestInABrowser:
 
     def test_it_plays_to_the_end_pauses_and_begins_again(self, play):
         page = play(crowd(40))
-        page.get_by_label("Speed").select_option("20")
+        page.get_by_label("Steps per second").select_option("20")
         page.get_by_role("button", name="Play").click()
         until(page, "at >= 3")
         page.get_by_role("button", name="Pause").click()
@@ -266,7 +266,7 @@ class TestInABrowser:
         page.wait_for_timeout(200)
         assert page.evaluate("at") == paused
         assert page.url.endswith(f"#step={paused}")
-        page.get_by_label("Speed").select_option("60")
+        page.get_by_label("Steps per second").select_option("60")
         page.get_by_role("button", name="Play").click()
         until(page, "at === end && !timer")
         page.get_by_role("button", name="Play").click()
@@ -502,7 +502,7 @@ class TestInABrowser:
 
     def test_who_listens_is_told_of_stops_and_not_of_each_step_that_plays(self, play):
         page = play(crowd(60))
-        page.get_by_label("Speed").select_option("20")
+        page.get_by_label("Steps per second").select_option("20")
         page.keyboard.press(" ")
         until(page, "at > 1")
         assert page.locator("#says").get_attribute("aria-live") == "off"
@@ -597,8 +597,25 @@ class TestInABrowser:
             assert min(box["width"], box["height"]) >= 44
         page.get_by_role("button", name="Step", exact=True).tap()
         assert self.says(page).startswith("4 of 5")
+        sent, play_ = page.locator("#sends"), page.get_by_role("button", name="Play", exact=True)
+        top = play_.bounding_box()["y"]
+        assert sent.bounding_box()["y"] < top  # what a step says is beside it
+        page.evaluate("scrollTo(0, 60)")
+        assert play_.bounding_box()["y"] == pytest.approx(top, abs=30)  # and controls stay
         page.locator("#n1").tap()
         assert page.locator("#who").input_value() == "1"
+
+    def test_on_paper_nothing_of_a_step_is_cut_off(self, play):
+        x = Value(np.ones((1, 1, 4, 4)), label="x")
+        y = tg.max_pool2d(tg.conv2d(x, np.ones((2, 1, 2, 2))), 2, stride=1)
+        page = play(y.sum(), "#step=3", viewport={"width": 1047, "height": 600})
+        page.emulate_media(media="print")
+        cut = "e => [e, ...e.querySelectorAll('p, li')].some((p) => "
+        cut += "p.scrollHeight > p.clientHeight + 3 || p.scrollWidth > p.clientWidth + 1)"
+        assert not page.locator("#story").evaluate(cut)
+        above, below = (page.locator(name).bounding_box() for name in ("main", "#story"))
+        assert below["y"] >= above["y"] + above["height"]
+        assert below["width"] > 900
 
     @pytest.mark.parametrize("label", HOSTILE)
     def test_labels_are_shown_as_they_are_and_run_nothing(self, play, label):

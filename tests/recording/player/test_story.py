@@ -41,6 +41,8 @@ def test_constants_and_empty_arrays_are_no_trouble():
     empty = told(x * 2.0, np.zeros((0, 3)))
     assert empty["boxes"][0]["data"] == "(0, 3) empty"
     assert "format" not in empty["boxes"][0]
+    (sent,) = empty["moves"][0]["sends"]
+    assert (sent["short"], "size" in sent) == ("0", False)
     assert empty["boxes"][0]["because"] == ["it has no elements"]
 
 
@@ -85,6 +87,8 @@ def test_sizes_compare_with_the_largest_of_the_pass():
     a = Value(1.0, label="a")
     sizes = {c["lines"][0]: c["size"] for m in told(a * -4.0)["moves"] for c in m["changes"]}
     assert sizes == {"1": 0.5, "−4": -1.0}
+    tiny = told(a * 1e-9)["moves"][0]
+    assert [tiny["changes"][1]["size"], tiny["sends"][0]["size"]] == [0.001, 0.001]  # and not 0
     zero = told(a * 0.0, 0.0)
     assert {c["size"] for m in zero["moves"] for c in m["changes"]} == {0.0}
 

@@ -28,7 +28,7 @@ def plot_of(run: Summary, name: str = "light") -> Figure:
     figure = empty_figure(9.0, 8.0)
     from matplotlib import colormaps
 
-    colours = colormaps["viridis"](np.linspace(0.0, 0.9, len(run.names)))
+    colours = colormaps["viridis"](np.linspace(0.0, 0.7, len(run.names)))
     axes = figure.subplots(3, sharex=True)
     names, steps = run.names, [point.step for point in run.points]
     g, _, w = run.norms

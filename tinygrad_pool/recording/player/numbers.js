@@ -52,11 +52,10 @@ function onALine(x, shape) {
   return shape.length && isLarge(shape, x.length) ? `${listed} ${shown}` : shown;
 }
 
-/** Find the element of largest magnitude, with its sign. */
+/** Find the element of largest magnitude, with its sign: a NaN if there is one, 0 of nothing. */
 function largestOf(x) {
-  if (!Array.isArray(x)) return x;
-  const size = (one) => (Number.isNaN(one) ? 0 : Math.abs(one));
-  return x.length ? x.reduce((best, one) => (size(one) > size(best) ? one : best)) : NaN;
+  return flat(x).reduce((best, one) => (
+    Number.isNaN(best) || Math.abs(one) <= Math.abs(best) ? best : one), 0);
 }
 
 const largestIn = (x) => flat(x).reduce((best, one) => (Number.isFinite(one) ? Math.max(best, Math.abs(one)) : best), 0);

@@ -269,8 +269,9 @@ function ask(i) {
 
 /** Answer where the finger is, if the ledger is out of sight. */
 function answer(i, { clientX, clientY }) {
-  const [bubble, told] = [part("answer"), part("ledger").getBoundingClientRect()];
-  bubble.hidden = !matchMedia("(max-width: 50rem)").matches || told.bottom <= innerHeight;
+  const bubble = part("answer");
+  const edge = (id, side) => part(id).getBoundingClientRect()[side];
+  bubble.hidden = !matchMedia("(max-width: 50rem)").matches || edge("ledger", "bottom") <= edge("controls", "top");
   bubble.replaceChildren();
   element("b", {}, bubble, `${boxes[i].name} ${part("sum").textContent}`);
   for (const item of part("entries").children) bubble.append(item.cloneNode(true));

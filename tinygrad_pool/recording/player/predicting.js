@@ -20,14 +20,14 @@ function questionsOf(n) {
   const { of } = engine.nodes[step.node];
   const asked_ = of.flatMap((p, k) => {
     const c = step.sent[k];
-    if (c === null || !flat(c).length) return [];
+    if (c === null || !flat(c).length || !flat(c).every(isFinite)) return [];
     const all = [...flat(c).keys()];
     const some = all.length <= FEW ? all : [all.reduce((a, b) => (Math.abs(c[b]) > Math.abs(c[a]) ? b : a))];
     return some.map((j) => ({ step, n, p, k, j, right: flat(c)[j], whole: all.length === some.length }));
   });
   const sums = [...new Set(of)].filter((p) => !engine.nodes[p].shape.length && into(p).length > 1
-    && into(p).every(({ n: other }) => other <= n) && engine.nodes[p].kept === undefined);
-  return [...asked_, ...sums.map((p) => ({ step, n, p, j: 0, right: done.grads[p], whole: true }))].filter(({ right }) => isFinite(right));
+    && into(p).every(({ n: other }) => other <= n) && engine.nodes[p].kept === undefined && isFinite(done.grads[p]));
+  return [...asked_, ...sums.map((p) => ({ step, n, p, j: 0, right: done.grads[p], whole: true }))];
 }
 
 /** List what arrives at a node, step by step. */

@@ -128,7 +128,7 @@ function retold(done) {
     if (flat(g).some(Number.isNaN)) return null;
     if (!Number.isFinite(x)) return Math.sign(x);
     const share = greatest ? Math.min(1, Math.sqrt(Math.abs(x) / greatest)) : 0;
-    return Math.sign(x) * Math.round(1000 * share) / 1000;
+    return Math.sign(x) * Math.max(1, Math.round(1000 * share)) / 1000;
   };
   const told = {
     ...pass,

@@ -108,14 +108,17 @@ class Story:
         return told
 
     def _size(self, g: Any) -> float | None:
-        """Compare the largest element with the largest of the pass: from −1 to 1, None for NaN."""
+        """Compare the largest element with the largest of the pass: from −1 to 1, None for NaN.
+
+        Only 0 is 0: what has nearly vanished is shown as sent.
+        """
         if np.isnan(g).any():
             return None
         x = largest_of(g)
         if np.isinf(x):
             return float(np.sign(x))
         share = min(1.0, (abs(x) / self.largest) ** 0.5) if self.largest else 0.0
-        return round(float(np.copysign(share, x)), 3)
+        return float(np.sign(x)) * max(0.001, round(share, 3))
 
     def _steps(self) -> Iterator[Json]:
         """Describe each step."""
