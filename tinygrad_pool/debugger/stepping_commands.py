@@ -27,6 +27,7 @@ class SteppingCommands(Prompt):
         self.breaks: dict[int, Breakpoint] = {}
         self.met: list[Breakpoint] = []  # at the last stop
         self.numbers = count(1)
+        self.asked_to_stop: Callable[[], bool] = lambda: False  # a prompt has Ctrl-C
 
     def do_node(self, argument: str) -> None:
         """node [N] or node NAME: take the next step, or N of them; or go on, as until NAME.
@@ -106,10 +107,6 @@ class SteppingCommands(Prompt):
     def _undo(self) -> Step | None:
         self.passed.back()
         return self.passed.step
-
-    def asked_to_stop(self) -> bool:
-        """Return whether to stop at the next step, whatever is there. A prompt has Ctrl-C."""
-        return False
 
     def _run(self, move: Callable[[], Step | None], more: tuple[Breakpoint, ...]) -> None:
         """Move until a breakpoint stops, or to the end."""

@@ -20,13 +20,7 @@ from tinygrad_pool.diagnosis.findings import SEVERITIES, WRONG_NUMBERS, Finding
 from tinygrad_pool.diagnosis.layers import Layer, huge, layers_of, table_of, tiny, trend
 from tinygrad_pool.diagnosis.limits import limits_of
 from tinygrad_pool.diagnosis.numbers import taken_for_numbers
-from tinygrad_pool.diagnosis.numerics import (
-    cancelling,
-    not_finite,
-    ties,
-    underflow,
-    wrong_rules,
-)
+from tinygrad_pool.diagnosis.numerics import cancelling, not_finite, ties, underflow, wrong_rules
 from tinygrad_pool.diagnosis.python_branches import choices_of_python
 from tinygrad_pool.diagnosis.survey import ROWS, Survey
 from tinygrad_pool.diagnosis.training import (

@@ -110,11 +110,7 @@ def _wrong(recording: Trace, step: Step, rng: np.random.Generator) -> Iterator[W
 
 
 def _compared(
-    step: Step,
-    data: list[Any],
-    towards: dict[int, Any],
-    middle: Any,
-    operands: tuple[int, ...],
+    step: Step, data: list[Any], towards: dict[int, Any], middle: Any, operands: tuple[int, ...]
 ) -> WrongClosure | None:
     """Compare Σ c d with the bounds of Σ g ∂y/∂d, in a direction d of some operands."""
     node, g = step.node, _wide(step.upstream)

@@ -24,12 +24,8 @@ class Console(Shell):
     ) -> None:
         self.written = io.StringIO()
         super().__init__(passed, names, stdin=io.StringIO(), stdout=self.written)
-        self._asked_to_stop = asked_to_stop
+        self.asked_to_stop = asked_to_stop
         self.left = False
-
-    def asked_to_stop(self) -> bool:
-        """Return whether the editor asked to stop."""
-        return self._asked_to_stop()
 
     def do_pdb(self, _: str) -> None:
         """Pdb NAME: enter a node's closure in Python's own debugger, at a terminal."""

@@ -25,10 +25,7 @@ def frames_of(passed: Trace, node: Node, start: int, levels: int, first: int) ->
 def _frame(passed: Trace, node: Node, first: int) -> dict[str, Any]:
     """Describe a node as a frame, in the place of its line; lines are counted from `first`."""
     line = node.about.line
-    frame: dict[str, Any] = {
-        "id": passed.number(node) + 1,
-        "name": views.title(passed, node),
-    }
+    frame: dict[str, Any] = {"id": passed.number(node) + 1, "name": views.title(passed, node)}
     if line is None:
         return frame | {"line": 0, "column": 0, "presentationHint": "subtle"}
     frame["name"] += f", in {line.function}"

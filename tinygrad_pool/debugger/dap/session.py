@@ -10,11 +10,7 @@ from tinygrad_pool.debugger import breakpoints
 from tinygrad_pool.debugger.breakpoints import Breakpoint
 from tinygrad_pool.debugger.dap.console import Console
 from tinygrad_pool.debugger.dap.frames import frames_of
-from tinygrad_pool.debugger.dap.stops import (
-    EditorBreakpoint,
-    Stops,
-    known_path,
-)
+from tinygrad_pool.debugger.dap.stops import EditorBreakpoint, Stops, known_path
 from tinygrad_pool.debugger.dap.variables import Variables, numbers_in, part_of
 from tinygrad_pool.debugger.dap.wire import Wire
 from tinygrad_pool.engine.node import Node
@@ -50,7 +46,6 @@ class Session:
         self.variables = Variables(passed)
         self.met: list[Breakpoint] = []
         self.over = False
-        self.asked_to_stop = asked_to_stop
 
     @property
     def passed(self) -> Recording:
@@ -94,7 +89,7 @@ class Session:
 
     def _move(self, command: str, reason: str) -> None:
         said = self.console.answer(command)
-        self._stopped("pause" if self.asked_to_stop() else reason, said)
+        self._stopped("pause" if self.console.asked_to_stop() else reason, said)
 
     def _will(self, command: str, reason: str = "step") -> None:
         self._then = partial(self._move, command, reason)
@@ -129,7 +124,7 @@ class Session:
         about = self.passed.node.about
         call = about.line and about.line.function, about.callers
         position = self.passed.position
-        while position < len(self.passed) and not self.asked_to_stop():
+        while position < len(self.passed) and not self.console.asked_to_stop():
             position += 1
             made = self.passed.steps[position - 1].node.about
             if (made.line and made.line.function, made.callers) != call:
