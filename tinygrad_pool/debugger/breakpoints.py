@@ -118,38 +118,21 @@ def at_name(passed: Trace, name: str) -> Test:
     return lambda step: step.node in wanted
 
 
-def at_nan() -> Test:
-    """Stop where a NaN or an infinity arrives or is sent."""
-    return at_numbers(lambda x: ~np.isfinite(x))
-
-
 def at_numbers(kind: Callable[[Any], Any]) -> Test:
     """Stop where numbers of a kind arrive or are sent, such as np.isinf."""
     return lambda step: any(np.any(kind(x)) for x in _numbers_of(step))
 
 
-def at_vanishing() -> Test:
-    """Stop where less than a thousandth of what arrived is sent on, and not nothing."""
-
-    def vanishes(step: Step) -> bool:
-        arrived, *sent = (np.max(np.abs(x), initial=0.0) for x in _numbers_of(step))
-        return bool(0.0 < max(sent, default=0.0) < arrived / VANISHING)
-
-    return vanishes
+def vanishes(step: Step) -> bool:
+    """Return whether less than a thousandth of what arrived is sent on, and not nothing."""
+    arrived, *sent = (np.max(np.abs(x), initial=0.0) for x in _numbers_of(step))
+    return bool(0.0 < max(sent, default=0.0) < arrived / VANISHING)
 
 
-def at_zero() -> Test:
-    """Stop where a gradient arrives, and only zeros are sent."""
-    return lambda step: (
-        bool(np.any(step.upstream))
-        and not any(np.any(c) for c in step.contributions if c is not None)
-    )
-
-
-def at_gradient(expression: str) -> Test:
-    """Stop where an expression of g, the gradient that arrived, holds."""
-    check_condition(expression)
-    return lambda step: is_true(expression, step)
+def stays(step: Step) -> bool:
+    """Return whether a gradient arrives, and only zeros are sent."""
+    arrived, *sent = map(np.any, _numbers_of(step))
+    return bool(arrived) and not any(sent)
 
 
 def at_change(passed: Trace, name: str) -> Test:

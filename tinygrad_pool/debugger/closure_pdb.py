@@ -200,7 +200,7 @@ class ClosurePdb(pdb.Pdb):
         """run, restart and back: go back or begin anew; not in a pass, which only runs forwards."""
         self.error("in pdb a pass only runs forwards; q leaves it, and the next begins anew")
 
-    do_restart = do_back = do_run
+    do_restart = do_back = do_run  # type: ignore[assignment]  # Pdb says arg
 
     def _targets(self, name: str) -> set[Node]:
         """Find the nodes of a name that are still to come. Raises OptionError if there are none."""

@@ -13,6 +13,7 @@ from tinygrad_pool.debugger.prompt import Prompt
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.recording import views
+from tinygrad_pool.recording.infinities import not_finite
 from tinygrad_pool.recording.recording import Recording
 from tinygrad_pool.recording.trace import Trace
 
@@ -152,17 +153,18 @@ class SteppingCommands(Prompt):
 
     def do_bnan(self, _: str) -> None:
         """bnan: stop where a NaN or an infinity arrives or is sent."""
-        self._add("a NaN or an infinity", lambda _: breakpoints.at_nan())
+        self._add("a NaN or an infinity", lambda _: breakpoints.at_numbers(not_finite))
 
     def do_bzero(self, _: str) -> None:
         """bzero: stop where something arrives and nothing but zeros is sent."""
-        self._add("nothing sent", lambda _: breakpoints.at_zero())
+        self._add("nothing sent", lambda _: breakpoints.stays)
 
     def do_bgrad(self, argument: str) -> None:
         """bgrad EXPR: stop where an expression of the gradient that arrived holds: abs(g) > 10."""
         if not argument:
             raise OptionError("bgrad: needs an expression of g, as in bgrad abs(g) > 10")
-        self._add(argument, lambda _: breakpoints.at_gradient(argument))
+        breakpoints.check_condition(argument)
+        self._add(argument, lambda _: partial(breakpoints.is_true, argument))
 
     def do_watch(self, argument: str) -> None:
         """watch NAME: stop where a node's gradient grows, and show old -> new."""

@@ -134,7 +134,7 @@ def _looked_at(node: Node, unit: int) -> Iterator[_Looked]:
 
 def _worst(arrivals: list[Arrival], nan: bool) -> Entry | None:
     """Choose the contribution that made a sum bad: a NaN first, unless infinities cancelled."""
-    for test in (np.isnan if nan else np.isinf, _not_finite):
+    for test in (np.isnan if nan else np.isinf, not_finite):
         for arrival in arrivals:
             bad = np.flatnonzero(test(arrival.sent))
             if len(bad):
@@ -150,7 +150,7 @@ def _behind_step(ledger: GradientExplainer, entry: Entry) -> Culprit:
         how = f": {number(entry.upstream)} × {slope} is more than {node.dtype} holds"
     else:
         own = np.reshape(node._numbers, -1)[unit]
-        for bad in (np.isnan if np.isnan(local) else np.isinf, _not_finite):
+        for bad in (np.isnan if np.isnan(local) else np.isinf, not_finite):
             others = _below(node, unit, bad, entry.operand)
             below = others or _below(node, unit, bad) or ((node, unit) if bad(own) else None)
             if below is not None:
@@ -159,7 +159,8 @@ def _behind_step(ledger: GradientExplainer, entry: Entry) -> Culprit:
     return Culprit(node, made + how + made_at(node))
 
 
-def _not_finite(x: Any) -> Any:
+def not_finite(x: Any) -> Any:
+    """Find the elements that are NaN or infinite."""
     return ~np.isfinite(x)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_pool.debugger import breakpoints
-from tinygrad_pool.debugger.dap.stops import FILTERS, files_of, known_path, places_at_lines
+from tinygrad_pool.debugger.breakpoints import Test
+from tinygrad_pool.debugger.dap.stops import FILTERS, files_of, known_path
 from tinygrad_pool.errors import OptionError
+from tinygrad_pool.recording.trace import Trace
 
 if TYPE_CHECKING:
     from tinygrad_pool.debugger.dap.session import Session
@@ -21,9 +24,20 @@ def set_lines(session: Session, arguments: Arguments) -> Body:
     """Set the breakpoints of a file."""
     path = arguments["source"]["path"]
     given = arguments.get("breakpoints") or ()
-    set_now = session.stops.set("breakpoint", places_at_lines(path, given, session.first), path)
-    lines = [{"line": b["line"]} for b in given]
-    return {"breakpoints": [b | line for b, line in zip(set_now, lines, strict=True)]}
+    places = []
+    for b in given:
+        number = b["line"] + 1 - session.first
+        test = partial(_at_line, path=path, number=number)
+        places.append((f"{os.path.basename(path)}:{number}", test, b))  # noqa: PTH119
+    set_now = session.stops.set("breakpoint", places, path)
+    return {
+        "breakpoints": [b | {"line": own["line"]} for b, own in zip(set_now, given, strict=True)]
+    }
+
+
+def _at_line(passed: Trace, path: str, number: int) -> Test:
+    """Stop at a line of a file, which an editor may know by another path than Python does."""
+    return breakpoints.at_line(passed, known_path(passed, path), number)
 
 
 def set_functions(session: Session, arguments: Arguments) -> Body:

@@ -6,7 +6,6 @@ import operator
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,8 +24,8 @@ Place = tuple[str, Callable[[Trace], Test], Mapping[str, Any]]
 FILTERS: dict[str, tuple[str, Callable[[Trace], Test]]] = {
     "nan": ("a NaN", lambda _: breakpoints.at_numbers(np.isnan)),
     "infinity": ("an infinity", lambda _: breakpoints.at_numbers(np.isinf)),
-    "zero": ("nothing but zeros sent", lambda _: breakpoints.at_zero()),
-    "vanishing": ("less than 1/1000 sent on", lambda _: breakpoints.at_vanishing()),
+    "zero": ("nothing but zeros sent", lambda _: breakpoints.stays),
+    "vanishing": ("less than 1/1000 sent on", lambda _: breakpoints.vanishes),
 }
 """What counts as an exception in a pass."""
 
@@ -99,11 +98,6 @@ class Stops:
         return {"verified": True, "id": b.number}
 
 
-def at_source(passed: Trace, path: str, line: int) -> Test:
-    """Stop at a line of a file, which an editor may know by another path than Python does."""
-    return breakpoints.at_line(passed, known_path(passed, path), line)
-
-
 def known_path(passed: Trace, path: str) -> str:
     """Return the path under which the nodes of a pass know a file.
 
@@ -123,18 +117,6 @@ def files_of(passed: Trace) -> dict[str, set[int]]:
         for line in filter(None, (about.line, *about.callers)):
             found.setdefault(line.file, set()).add(line.number)
     return found
-
-
-def places_at_lines(path: str, given: Iterable[Mapping[str, Any]], first: int) -> list[Place]:
-    """Read the breakpoints of a file, in which the editor counts lines from `first`."""
-    return [
-        (
-            f"{os.path.basename(path)}:{b['line'] + 1 - first}",  # noqa: PTH119
-            partial(at_source, path=path, line=b["line"] + 1 - first),
-            b,
-        )
-        for b in given
-    ]
 
 
 def counted_hits(text: str) -> Callable[[int], bool]:
