@@ -4,14 +4,17 @@ import numpy as np
 import pytest
 
 from tinygrad_pool.diagnosis.run.events import Event, Limits
+from tinygrad_pool.diagnosis.run.history import Point
 from tinygrad_pool.diagnosis.run.rows import ABSENT
 
 LIMITS = Limits(1e-8, 1e4)
 
 
 def broken(g, w=(1.0, 1.0, 1.0), loss=1.0, updated=False):
-    norms = np.array([g, [ABSENT] * len(g), w[: len(g)]])
-    return [tuple(bad) for bad in LIMITS.broken(loss, norms, updated)]
+    point = Point(7, loss, np.array([g, [ABSENT] * len(g), w[: len(g)]]))
+    events = [*LIMITS.broken(point, "abc", updated)]
+    assert all((event.step, event.why, event.recording) == (7, "", None) for event in events)
+    return [event[1:6] for event in events]
 
 
 def test_a_calm_step_has_nothing_to_tell():
@@ -21,11 +24,11 @@ def test_a_calm_step_has_nothing_to_tell():
 @pytest.mark.parametrize(
     ("g", "found"),
     [
-        ([1.0, np.nan, np.nan], ("NaN", "gradient", 1, np.nan, 1)),
-        ([1.0, np.inf, 1.0], ("infinite", "gradient", 1, np.inf, 0)),
-        ([1.0, 1e-9, 0.0], ("vanished", "gradient", 2, 0.0, 1)),
-        ([1e5, 1.0, 1e6], ("exploded", "gradient", 2, 1e6, 1)),
-        ([ABSENT, ABSENT, ABSENT], ("missing", "gradient", None, ABSENT, 0)),
+        ([1.0, np.nan, np.nan], ("NaN", "gradient", "b", np.nan, 1)),
+        ([1.0, np.inf, 1.0], ("infinite", "gradient", "b", np.inf, 0)),
+        ([1.0, 1e-9, 0.0], ("vanished", "gradient", "c", 0.0, 1)),
+        ([1e5, 1.0, 1e6], ("exploded", "gradient", "c", 1e6, 1)),
+        ([ABSENT, ABSENT, ABSENT], ("missing", "gradient", "", ABSENT, 0)),
     ],
 )
 def test_each_kind_names_the_worst_parameter_and_counts_the_others(g, found):
@@ -40,7 +43,7 @@ def test_what_comes_first_in_a_step_is_named():
     assert [b[1] for b in broken(bad, nan, np.nan, updated=True)] == ["loss"]
     assert [b[1] for b in broken(bad, nan, updated=True)] == ["gradient"]
     assert [b[1] for b in broken([1.0, 1.0], nan, updated=True)] == ["weight"]
-    assert [b[:3] for b in broken([1.0, 1.0], loss=np.inf)] == [("infinite", "loss", None)]
+    assert [b[:3] for b in broken([1.0, 1.0], loss=np.inf)] == [("infinite", "loss", "")]
 
 
 def test_a_step_can_have_several_kinds():
@@ -54,7 +57,7 @@ def test_a_step_can_have_several_kinds():
 
 
 def test_a_net_without_parameters_misses_its_gradients():
-    assert broken([], ()) == [("missing", "gradient", None, ABSENT, 0)]
+    assert broken([], ()) == [("missing", "gradient", "", ABSENT, 0)]
 
 
 @pytest.mark.parametrize(

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from math import isfinite
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.diagnosis.run.history import Norms
+from tinygrad_pool.diagnosis.run.history import Point
 from tinygrad_pool.diagnosis.run.rows import ABSENT
 from tinygrad_pool.formatting import counted, number
 from tinygrad_pool.recording.recording import Recording
 
 NAN, INFINITE, VANISHED, EXPLODED, MISSING = "NaN", "infinite", "vanished", "exploded", "missing"
-KINDS = (NAN, INFINITE, VANISHED, EXPLODED, MISSING)
 
 
 class Event(NamedTuple):
@@ -32,8 +31,8 @@ class Event(NamedTuple):
     name: str
     size: float
     others: int
-    why: str
-    recording: Recording | None
+    why: str = ""
+    recording: Recording | None = None
 
     @property
     def says(self) -> str:
@@ -48,37 +47,26 @@ class Event(NamedTuple):
         return "\n  ".join([self.says, *self.why.splitlines()])
 
 
-class Bad(NamedTuple):
-    """What is bad at a step, before it is explained; `row` is the worst of its parameters."""
-
-    kind: str
-    what: str
-    row: int | None
-    size: float
-    others: int
-
-
 class Limits(NamedTuple):
     """Gradients vanish below the norm `vanish`; they, and weights, explode above `explode`."""
 
     vanish: float
     explode: float
 
-    def hold(self, loss: float, norms: Norms) -> bool:
+    def hold(self, point: Point) -> bool:
         """Return whether surely nothing is bad: no norm is NaN, infinite or beyond a limit."""
-        g, _, w = norms
+        g, _, w = point.norms
         within = g and min(g) >= self.vanish and max(g) <= self.explode >= max(w)
-        return bool(within) and isfinite(loss + sum(g) + sum(w))
+        return bool(within) and isfinite(point.loss + sum(g) + sum(w))
 
-    def broken(self, loss: float, norms: Norms, updated: bool) -> Iterator[Bad]:
+    def broken(self, point: Point, names: Sequence[str], updated: bool) -> Iterator[Event]:
         """List what is bad at a step, each kind once, where it comes first in the step.
 
-        `norms` are those of gradients, updates and weights; `updated` tells whether the weights
-        are those after the step or those it began with.
+        The parameter is named that is worst; of those that are not finite the first. `updated`
+        tells whether the weights are those after the step or those it began with.
         """
-        g, _, w = np.array(norms)
-        there = g[g != ABSENT]
-        places = [("loss", np.array([loss])), ("gradient", g)]
+        g, _, w = np.array(point.norms)
+        places = [("loss", np.array([point.loss])), ("gradient", g)]
         places.insert(2 if updated else 0, ("weight", w))
         tests: dict[str, Callable[[str, NDArray[Any]], Any]] = {
             NAN: lambda _, sizes: np.isnan(sizes),
@@ -94,14 +82,11 @@ class Limits(NamedTuple):
             for what, sizes in places:
                 found = np.flatnonzero(test(what, sizes))
                 if found.size:
-                    yield _bad(kind, what, found, sizes)
+                    some = sizes[found]
+                    worst = found[some.argmin() if kind == VANISHED else some.argmax()]
+                    name = "" if what == "loss" else names[worst]
+                    size, others = float(sizes[worst]), found.size - 1
+                    yield Event(point.step, kind, what, name, size, others)
                     break
-        if not there.size:
-            yield Bad(MISSING, "gradient", None, ABSENT, 0)
-
-
-def _bad(kind: str, what: str, found: NDArray[Any], sizes: NDArray[Any]) -> Bad:
-    """Name the parameter that is worst; of those that are not finite the first."""
-    worst = found[sizes[found].argmin() if kind == VANISHED else sizes[found].argmax()]
-    row = None if what == "loss" else int(worst)
-    return Bad(kind, what, row, float(sizes[worst]), len(found) - 1)
+        if np.all(g == ABSENT):
+            yield Event(point.step, MISSING, "gradient", "", ABSENT, 0)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tinygrad_pool.diagnosis.diagnosis import diagnose
 from tinygrad_pool.diagnosis.findings import NOT_FINITE
-from tinygrad_pool.diagnosis.run.events import MISSING, VANISHED, Bad, Event, Limits
+from tinygrad_pool.diagnosis.run.events import MISSING, VANISHED, Event, Limits
 from tinygrad_pool.diagnosis.run.history import GRADIENT, MEASURES, UPDATE, WEIGHT, History, Point
 from tinygrad_pool.diagnosis.run.rows import ABSENT, Row, rows_of
 from tinygrad_pool.diagnosis.run.summary import Summary
@@ -136,15 +136,15 @@ class Run:
 
     def _found(self, loss: Value, point: Point, updated: bool) -> list[Event]:
         """Explain what is bad for the first time, and record the pass if it is asked for."""
-        if self._limits.hold(point.loss, point.norms) and self.steps not in self._recorded:
+        if self._limits.hold(point) and self.steps not in self._recorded:
             return []
         with np.errstate(all="ignore"):
             return self._events(loss, point, updated)
 
     def _events(self, loss: Value, point: Point, updated: bool) -> list[Event]:
         known = {event.kind for event in self.events}
-        broken = self._limits.broken(point.loss, point.norms, updated)
-        bad = [one for one in broken if one.kind not in known]
+        broken = self._limits.broken(point, self.names, updated)
+        bad = [event for event in broken if event.kind not in known]
         why = ""
         if bad or self.steps in self._recorded:
             named = {row.name: row.values[0] for row in self._rows if len(row.values) == 1}
@@ -154,20 +154,19 @@ class Run:
                 why = f"not recorded, call step(loss) before the update: {error}"
         if bad:
             self._history.kept.add(self.steps)
-        return [self._explained(loss, one, point, why) for one in bad]
+        return [self._explained(loss, event, point, why) for event in bad]
 
-    def _explained(self, loss: Value, bad: Bad, point: Point, why: str) -> Event:
-        recording = self.recordings.get(self.steps)
-        name = "" if bad.row is None else self.names[bad.row]
-        if bad.kind == MISSING:
+    def _explained(self, loss: Value, event: Event, point: Point, why: str) -> Event:
+        recording, lost = self.recordings.get(self.steps), event.kind == VANISHED
+        if event.kind == MISSING:
             why = "the loss depends on no parameter, or zero_grad() was called after backward()"
-        elif bad.what == "weight":
-            why = self._growth(bad.row or 0, point)
+        elif event.what == "weight":
+            why = self._growth(self._history.names[event.name], point)
         elif recording is not None:
             rows = {row.name: row for row in self._rows}
-            node = rows[name].worst(smallest=bad.kind == VANISHED) if name else loss
-            why = self._reason(recording, node, lost=bad.kind == VANISHED) + self._large_step()
-        return Event(self.steps, bad.kind, bad.what, name, bad.size, bad.others, why, recording)
+            node = rows[event.name].worst(smallest=lost) if event.name else loss
+            why = self._reason(recording, node, lost) + self._large_step()
+        return event._replace(why=why, recording=recording)
 
     def _reason(self, recording: Recording, node: Value, lost: bool) -> str:
         """Explain a loss, or a gradient that was lost, as a diagnosis does, if it knows."""
