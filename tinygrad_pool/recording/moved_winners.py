@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -87,22 +85,15 @@ def _computed(node: Node) -> Node:
 
 def _sides(recording: Recording, nodes: list[Node]) -> list[_Side | None]:
     """Find the winners of nodes in the data that was recorded; None for a node without units."""
-    with _as_recorded(recording):
-        found = [candidates_of(node) for node in nodes]
-    return [c and _Side(recording, c.winners) for c in found]
-
-
-@contextmanager
-def _as_recorded(recording: Recording) -> Iterator[None]:
-    """Give nodes their recorded data within a `with` block."""
     now = {node: node._numbers for node in recording.nodes}
     try:
         for node in recording.nodes:
             node._numbers = recording.data_of(node)
-        yield
+        found = [candidates_of(node) for node in nodes]
     finally:
         for node, data in now.items():
             node._numbers = data
+    return [c and _Side(recording, c.winners) for c in found]
 
 
 def _other_winners(x: _Side, y: _Side) -> list[int]:

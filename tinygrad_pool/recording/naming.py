@@ -20,8 +20,6 @@ _NUMBERED = re.compile(r"(.*)#(\d{1,18})")
 class Named:
     """Nodes with their names: labels, variables, parts of modules, operations and numbers."""
 
-    nodes: list[Node]
-
     def __init__(self, nodes: list[Node], variables: Mapping[str, Any]) -> None:
         self.nodes = nodes
         self.names = held_by(variables)

@@ -44,8 +44,10 @@ class Trace(Named):
         check_value(loss, "record")
         super().__init__(topological_order(loss), {} if names is None else names)
         self.loss, self.gradient = loss, gradient
-        self._kept = {
-            node: changed(node._numbers, {}, "") for node in self.nodes if _may_change(node)
+        self._kept = {  # of what can be set, or may be a view of such
+            node: changed(node._numbers, {}, "")
+            for node in self.nodes
+            if node.is_leaf or getattr(node._numbers, "base", None) is not None
         }
         self._before: list[Any] | None = None  # the gradients at position 0, while at another
         self._known: Sums | None = None
@@ -310,8 +312,3 @@ def _give(nodes: list[Node], grads: list[Any]) -> None:
 def _is_same(before: Any, known: Any) -> bool:
     """Return whether a gradient is surely what it was: an array may have been written to."""
     return before is known and not isinstance(before, np.ndarray)
-
-
-def _may_change(node: Node) -> bool:
-    """Return whether a node's data can be set, or may be a view of what can."""
-    return node.is_leaf or getattr(node._numbers, "base", None) is not None
