@@ -18,7 +18,6 @@ from tinygrad_pool.diagnosis.dead_units import (
 )
 from tinygrad_pool.diagnosis.findings import SEVERITIES, WRONG_NUMBERS, Finding
 from tinygrad_pool.diagnosis.layers import Layer, huge, layers_of, table_of, tiny, trend
-from tinygrad_pool.diagnosis.limits import limits_of
 from tinygrad_pool.diagnosis.numbers import taken_for_numbers
 from tinygrad_pool.diagnosis.numerics import cancelling, not_finite, ties, underflow, wrong_rules
 from tinygrad_pool.diagnosis.python_branches import choices_of_python
@@ -39,9 +38,10 @@ from tinygrad_pool.diagnosis.unreached import (
 )
 from tinygrad_pool.diagnosis.vanishing import by_degrees
 from tinygrad_pool.diagnosis.zero_gradients import Zeros, zero_gradients
+from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError
-from tinygrad_pool.formatting import counted
+from tinygrad_pool.formatting import counted, several
 from tinygrad_pool.recording.recording import record
 
 LISTED = 12
@@ -58,7 +58,7 @@ class Diagnosis:
         self, loss: Value, findings: list[Finding], layers: list[Layer], survey: Survey | None
     ) -> None:
         self.loss, self.findings, self.layers = loss, findings, layers
-        self.limits = limits_of(survey, findings) if survey else []
+        self.limits = [*_limits(survey, findings)] if survey else []
         name = survey.passed.names.get(id(loss)) if survey else None
         self._name = loss.label or name or "the loss"
         self._counts = (len(survey.nodes), len(survey.wanted)) if survey else (1, 0)
@@ -154,3 +154,16 @@ def _lost(survey: Survey, gates: list[Gate]) -> Iterator[Finding]:
         explained |= bool(cited)
         yield finding._replace(why=why)
     yield from together([(gate, f) for gate, f in dead if not (explained and gate.whole)])
+
+
+def _limits(survey: Survey, findings: list[Finding]) -> Iterator[str]:
+    """List what was not checked, and why."""
+    if not any(node.about.line for node in survey.nodes if node.parents):
+        yield "what Python's max, min, if and float() did (build the graph under tg.traced())"
+    if not survey.given:
+        yield "parameters that the loss does not depend on (none were given)"
+    if any(f.severity == WRONG_NUMBERS for f in findings):
+        yield "dead units, zeros, trends and ties (first the numbers have to be finite)"
+    elif stale := set_since(survey.nodes):
+        names = several([survey.call(leaf) for leaf in stale])
+        yield f"ties, and data as it is now (set after the forward pass: {names})"

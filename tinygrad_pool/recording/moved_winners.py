@@ -9,7 +9,6 @@ import numpy as np
 from tinygrad_pool.derivatives.candidates import Candidates, candidates_of
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import number
-from tinygrad_pool.recording.matching import Matched
 from tinygrad_pool.recording.recording import Recording
 from tinygrad_pool.rules import elementwise
 from tinygrad_pool.rules.arithmetic import nudge
@@ -35,9 +34,9 @@ class Moved(NamedTuple):
         return f"{self.name}: {self.before}, now {self.after}; {self.goes}"
 
 
-def moved_between(a: Recording, b: Recording, found: Matched) -> list[Moved]:
+def moved_between(a: Recording, b: Recording, pairs: list[tuple[str, Node, Node]]) -> list[Moved]:
     """List the units of max, min, maximum, minimum, relu and max pool that another wins in b."""
-    nodes = [(_computed(x), _computed(y)) for _, x, y in found.pairs]
+    nodes = [(_computed(x), _computed(y)) for _, x, y in pairs]
     nodes = [(x, y) for x, y in nodes if x.rule is y.rule and traits_of(x.rule).chooses]
     before, after = _sides(a, [x for x, _ in nodes]), _sides(b, [y for _, y in nodes])
     sides = zip(before, after, strict=True)
