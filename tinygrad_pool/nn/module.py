@@ -235,6 +235,10 @@ class CallsFunction(Module):
             if given:
                 setattr(cls, name, given)
 
+    def forward(self, x: Any) -> Any:
+        """Call the function."""
+        return self._called_with(x)
+
     def _called_with(self, *inputs: Any) -> Value:
         return self._function(*inputs, *(getattr(self, option) for option in self._options))
 
