@@ -60,8 +60,25 @@ def train(net: DigitsNet, epochs: int, seed: int, batch: int = 32) -> Iterator[P
     Runs on one thread if threadpoolctl is installed: the matrices are so small that a second thread
     only waits, on a busy machine ten times as long as the work takes.
     """
+    (x, labels), (x_test, labels_test) = datasets.digits()
+    optimizer = optim.Adam(net.parameters())
+    progress, rng = Progress(0.0, [], []), np.random.default_rng(seed)
     with _one_thread():
-        yield from _train(net, epochs, np.random.default_rng(seed), batch)
+        for epoch in range(epochs):
+            optimizer.lr = 5e-3 * (1 - epoch / epochs)
+            order = rng.permutation(len(x))
+            total = 0.0
+            for start in range(0, len(x), batch):
+                chosen = order[start : start + batch]
+                loss = nn.cross_entropy(net(x[chosen]), labels[chosen])
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                total += loss.item() * len(chosen)
+                yield progress._replace(share=(epoch + start / len(x)) / epochs)
+            progress.losses.append(total / len(x))
+            progress.accuracies.append(accuracy(net, x_test, labels_test))
+    yield progress._replace(share=1.0)
 
 
 def _one_thread() -> AbstractContextManager[Any]:
@@ -71,27 +88,6 @@ def _one_thread() -> AbstractContextManager[Any]:
         return nullcontext()
     limit: AbstractContextManager[Any] = threadpool_limits(1)
     return limit
-
-
-def _train(net: DigitsNet, epochs: int, rng: np.random.Generator, batch: int) -> Iterator[Progress]:
-    (x, labels), (x_test, labels_test) = datasets.digits()
-    optimizer = optim.Adam(net.parameters())
-    progress = Progress(0.0, [], [])
-    for epoch in range(epochs):
-        optimizer.lr = 5e-3 * (1 - epoch / epochs)
-        order = rng.permutation(len(x))
-        total = 0.0
-        for start in range(0, len(x), batch):
-            chosen = order[start : start + batch]
-            loss = nn.cross_entropy(net(x[chosen]), labels[chosen])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            total += loss.item() * len(chosen)
-            yield progress._replace(share=(epoch + start / len(x)) / epochs)
-        progress.losses.append(total / len(x))
-        progress.accuracies.append(accuracy(net, x_test, labels_test))
-    yield progress._replace(share=1.0)
 
 
 def accuracy(net: DigitsNet, x: Array, labels: NDArray[np.int64]) -> float:

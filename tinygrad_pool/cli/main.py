@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
@@ -159,19 +160,16 @@ def _add_out(
     command.add_argument("-o", "--out", help=DEFAULT + more, **options)
 
 
-def _natural(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"needs a whole number, 0 or more, got {text!r}")
+def _natural(text: str, least: int = 0) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"needs a whole number, {least} or more, got {text!r}")
     return int(text)
+
+
+_positive = partial(_natural, least=1)
 
 
 def _port(text: str) -> int:
     if _natural(text) > 65535:
         raise argparse.ArgumentTypeError(f"needs a port, 0 to 65535, got {text!r}")
-    return int(text)
-
-
-def _positive(text: str) -> int:
-    if _natural(text) == 0:
-        raise argparse.ArgumentTypeError("needs a whole number, 1 or more, got '0'")
     return int(text)

@@ -16,7 +16,7 @@ from tinygrad_pool.engine.staleness import check_not_stale
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import GraphError, OptionError
 from tinygrad_pool.files import check_folder
-from tinygrad_pool.formatting import counted
+from tinygrad_pool.formatting import counted, written
 
 if TYPE_CHECKING:
     from tinygrad_pool.recording.recording import Recording
@@ -57,7 +57,6 @@ def debug(options: argparse.Namespace) -> None:
     """Step through the backward pass of a script, apart from what the script printed."""
     from tinygrad_pool import debugger
     from tinygrad_pool.debugger.colours import coloured
-    from tinygrad_pool.formatting import written
 
     value, made = fresh_from(options, "debug")
     gradient = _ones_of(value)
@@ -77,8 +76,6 @@ def diagnose(options: argparse.Namespace) -> None:
 
 def play(options: argparse.Namespace) -> None:
     """Write a page that plays the backward pass of a script."""
-    from tinygrad_pool.formatting import counted
-
     check_folder(options.out)
     value, made = fresh_from(options, "play")
     passed = recorded(value, made)
