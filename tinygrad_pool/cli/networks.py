@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.cli import scripts, user_script
+from tinygrad_pool.cli import scripts
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import GradientError, OptionError
 from tinygrad_pool.files import check_folder
@@ -20,9 +20,7 @@ def export(options: argparse.Namespace) -> None:
     from tinygrad_pool.bridges import to_onnx
 
     check_folder(options.out)
-    if not user_script.is_there(options.script):
-        raise OptionError(f"export: there is no script {options.script}")
-    made = user_script.run(options.script, options.arguments)
+    made = scripts.made_by(options, "export")
     network = _network(made, options)
     inputs = [_input(made, name, options) for name in options.inputs.split(",") if name]
     if isinstance(network, Module) and not inputs:

@@ -49,7 +49,7 @@ def frames(options: argparse.Namespace) -> None:
     check_folder(options.out)
     value, made = fresh_from(options, "frames")
     looks = {"format": options.format, "theme": options.theme}
-    files = drawing.frames(value, options.out, gradient=_ones_of(value), names=made, **looks)
+    files = drawing.frames(value, options.out, gradient=ones_of(value), names=made, **looks)
     print(f"{counted(len(files), 'file')} in {options.out}, from {files[0].name} on")
 
 
@@ -59,7 +59,7 @@ def debug(options: argparse.Namespace) -> None:
     from tinygrad_pool.debugger.colours import coloured
 
     value, made = fresh_from(options, "debug")
-    gradient = _ones_of(value)
+    gradient = ones_of(value)
     _forget_own(value, gradient)
     ends = f"── {options.script.name} has run; its backward pass follows ──"
     print(coloured(written(ends, sys.stdout), sys.stdout))
@@ -71,7 +71,7 @@ def diagnose(options: argparse.Namespace) -> None:
     from tinygrad_pool import diagnosis
 
     value, made = fresh_from(options, "diagnose")
-    print(diagnosis.diagnose(value, _ones_of(value), names=made))
+    print(diagnosis.diagnose(value, ones_of(value), names=made))
 
 
 def play(options: argparse.Namespace) -> None:
@@ -89,12 +89,12 @@ def recorded(value: Value, made: dict[str, Any]) -> Recording:
     """Record the pass of a script's Value, as at its first; where it is an array, of its sum."""
     from tinygrad_pool.recording import record
 
-    gradient = _ones_of(value)
+    gradient = ones_of(value)
     _forget_own(value, gradient)
     return record(value, gradient, names=made)
 
 
-def _ones_of(value: Value) -> Any:
+def ones_of(value: Value) -> Any:
     """Return the gradient a pass from a Value starts with: ones where it is an array."""
     return None if value.size == 1 else np.ones(value.shape)
 
@@ -115,10 +115,15 @@ def _forget_own(value: Value, gradient: Any) -> None:
 
 def value_from(options: argparse.Namespace, command: str) -> tuple[Value, dict[str, Any]]:
     """Run a script; return one of the Values that it made, and all its names."""
+    made = made_by(options, command)
+    return value_of(made, options.value, str(options.script)), made
+
+
+def made_by(options: argparse.Namespace, command: str) -> dict[str, Any]:
+    """Run a script; return all names of its top level."""
     if not user_script.is_there(options.script):
         raise OptionError(f"{command}: there is no script {options.script}")
-    made = user_script.run(options.script, options.arguments)
-    return value_of(made, options.value, str(options.script)), made
+    return user_script.run(options.script, options.arguments)
 
 
 def fresh_from(options: argparse.Namespace, command: str) -> tuple[Value, dict[str, Any]]:
@@ -168,4 +173,4 @@ def unroll(options: argparse.Namespace) -> None:
     from tinygrad_pool.codegen import unrolled
 
     value, made = fresh_from(options, "unroll")
-    print(unrolled.unroll(value, _ones_of(value), names=made))
+    print(unrolled.unroll(value, ones_of(value), names=made))

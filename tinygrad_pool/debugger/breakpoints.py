@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import builtins
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from types import CodeType
 from typing import Any
@@ -150,10 +151,8 @@ def is_true(expression: str, step: Step) -> bool:
     Raises OptionError, which says what is wrong with it.
     """
     found = evaluate(expression, of_step(step))
-    try:
+    with _naming(expression):
         return bool(np.any(found))
-    except Exception as error:  # noqa: BLE001  # of whatever a user's expression made
-        raise OptionError(f"{expression!r}: {type(error).__name__}: {error}") from None
 
 
 def of_step(step: Step) -> dict[str, Any]:
@@ -190,12 +189,9 @@ def names_at(recording: Trace, step: Step) -> dict[str, Any]:
 @lru_cache(maxsize=64)
 def check(expression: str) -> CodeType:
     """Compile an expression. Raises OptionError, which says what is wrong with it."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)  # such as: "is" with a literal
-            return compile(expression, "the expression", "eval")
-    except Exception as error:  # noqa: BLE001  # SyntaxError, and where it is deep, MemoryError
-        raise OptionError(f"{expression!r}: {type(error).__name__}: {error}") from None
+    with _naming(expression), warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)  # such as: "is" with a literal
+        return compile(expression, "the expression", "eval")
 
 
 def evaluate(expression: str, names: Mapping[str, Any]) -> Any:
@@ -205,9 +201,16 @@ def evaluate(expression: str, names: Mapping[str, Any]) -> Any:
     """
     code = check(expression)
     given = {name: locked(x) for name, x in names.items()}
-    try:
+    with _naming(expression):
         return eval(code, {**ALWAYS, **given})  # it is the user's own
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever the user's raises
+
+
+@contextmanager
+def _naming(expression: str) -> Iterator[None]:
+    """Raise OptionError, which names the expression, for whatever goes wrong with it."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # MemoryError of a deep one, too
         raise OptionError(f"{expression!r}: {type(error).__name__}: {error}") from None
 
 

@@ -180,8 +180,8 @@ class Shell(SteppingCommands):
     def _closures_from(self, node: Node) -> Iterator[Stop]:
         """Go through the steps from a node on, and call each closure once more."""
         steps = self.passed.steps
-        first = next(i for i, step in enumerate(steps) if step.node is node)
-        for i, step in enumerate(steps[first:], first + 1):
+        first = self.passed.positions[node]
+        for i, step in enumerate(steps[first - 1 :], first):
             self.passed.seek(i)
             closure, g = step.node._closure, step.upstream
             assert closure is not None

@@ -70,7 +70,7 @@ class SteppingCommands(Prompt):
             raise OptionError("goto: needs a number of steps, as in goto 3; p g shows the gradient")
         if self._is_name(argument):
             node = self._node(argument)
-            n = next((i for i, step in enumerate(self.passed, 1) if step.node is node), None)
+            n = self.passed.positions.get(node)
             if n is None:
                 who = views.title(self.passed, node)
                 raise OptionError(f"goto: {who} takes no step; until goes to where its grad grows")

@@ -187,13 +187,13 @@ class Trace(Named):
 
     def step_of(self, node: Node) -> Step | None:
         """Return the step in which a node hands on its gradient; None if it has none."""
-        position = self._positions.get(node)
-        return None if position is None else self.steps[position]
+        n = self.positions.get(node)
+        return None if n is None else self.steps[n - 1]
 
     def changed_by(self, node: Node) -> list[Change]:
         """List the gradients that a node's step changes, in the order of its operands."""
-        position = self._positions.get(node)
-        return [] if position is None else self._sums().of(position)
+        n = self.positions.get(node)
+        return [] if n is None else self._sums().of(n - 1)
 
     def accumulations(self) -> Iterator[list[Change]]:
         """List what each step changes, in order; the first begins with what the pass forgot."""
@@ -216,8 +216,9 @@ class Trace(Named):
         return self._known
 
     @cached_property
-    def _positions(self) -> dict[Node, int]:
-        return {step.node: i for i, step in enumerate(self.steps)}
+    def positions(self) -> dict[Node, int]:
+        """The position to which each node's step leads; a node that takes none is not there."""
+        return {step.node: n for n, step in enumerate(self.steps, 1)}
 
     @cached_property
     def above(self) -> dict[Node, Node]:

@@ -133,9 +133,7 @@ class Session:
 
     def restart_frame(self, arguments: Arguments) -> None:
         """Go to the step of a frame's node."""
-        node = self._frame(arguments)
-        position = next(i for i, step in enumerate(self.passed, 1) if step.node is node)
-        self._will(f"goto {position}", "goto")
+        self._will(f"goto {self.passed.positions[self._frame(arguments)]}", "goto")
 
     def goto_targets(self, arguments: Arguments) -> Body:
         """List the steps of what a line made."""

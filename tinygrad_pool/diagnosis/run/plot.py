@@ -51,7 +51,8 @@ def plot_of(run: Summary, name: str = "light") -> Figure:
             panel.axvline(event.step, color=theme.NOT_A_NUMBER, linestyle="--", linewidth=1)
         panel.set_ylabel(what, fontsize=13)
         panel.spines[["top", "right"]].set_visible(False)
-    for step, kinds in _kinds(run).items():
+    for step in {event.step for event in run.events}:
+        kinds = ", ".join(event.kind for event in run.events if event.step == step)
         across = axes[0].get_xaxis_transform()
         style = {"color": theme.NOT_A_NUMBER, "ha": "right", "va": "top", "transform": across}
         axes[0].text(step, 1.0, f"{kinds} ", **style)
@@ -62,12 +63,3 @@ def plot_of(run: Summary, name: str = "light") -> Figure:
     )
     axes[-1].xaxis.get_major_locator().set_params(integer=True)
     return plot_in_theme(figure, name)
-
-
-def _kinds(run: Summary) -> dict[int, str]:
-    """List what happened, by step."""
-    kinds: dict[int, str] = {}
-    for event in run.events:
-        before = kinds.get(event.step)
-        kinds[event.step] = f"{before}, {event.kind}" if before else event.kind
-    return kinds
