@@ -119,7 +119,8 @@ class SteppingCommands(Prompt):
                 if b not in more:
                     self.say(f"breakpoint {b}")
                 if b.watched:
-                    self.say(views.accumulated(self.passed, self.passed.all_called(b.watched)))
+                    nodes = self.passed.all_called(b.watched)
+                    self.say(views.listed(self.passed, self.passed.changed(), nodes))
                 if b.once:
                     self.breaks.pop(b.number, None)
             if met:

@@ -80,20 +80,15 @@ def not_finite(survey: Survey) -> Iterator[Finding]:
             node, why = behind_gradient(ledger, p, _worst(g), known)
             found.setdefault(node, (why, []))[1].append(p)
     for node, (why, reached) in found.items():
-        yield _bad_number(survey, node, why, reached)
-
-
-def _bad_number(survey: Survey, node: Node | None, why: str, reached: list[Node]) -> Finding:
-    """Report a node that made a NaN or an infinity, and what it reaches."""
-    bad = len([v for v in reached if v is not survey.loss])
-    says = f"{survey.call(survey.loss)} is {on_a_line(survey.loss.data)}"
-    if bad:
-        says += (
-            f", and the gradients of {bad:,} of {len(survey.wanted):,} parameters are not finite"
-        )
-    if node is None:
-        return Finding(NOT_FINITE, WRONG_NUMBERS, "the gradient that was given", says, why)
-    return Finding(NOT_FINITE, WRONG_NUMBERS, survey.call(node), says, why + _help(node), (node,))
+        says = f"{survey.call(loss)} is {on_a_line(loss.data)}"
+        if bad := len([v for v in reached if v is not loss]):
+            of = f"{bad:,} of {len(survey.wanted):,} parameters"
+            says += f", and the gradients of {of} are not finite"
+        if node is None:
+            yield Finding(NOT_FINITE, WRONG_NUMBERS, "the gradient that was given", says, why)
+        else:
+            name, helps = survey.call(node), _help(node)
+            yield Finding(NOT_FINITE, WRONG_NUMBERS, name, says, why + helps, (node,))
 
 
 def _help(node: Node) -> str:

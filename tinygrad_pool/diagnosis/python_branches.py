@@ -30,7 +30,9 @@ def choices_of_python(survey: Survey) -> Iterator[Finding]:
     for line, some in seen.items():
         asked = [(node, choice) for node, choice in some if choice.other != THROUGH]
         through = not asked
-        asked = asked or _topmost(some)
+        if through:  # leave out what others of these were computed from
+            below = {p for node, _ in some for p in node.parents if isinstance(p, Node)}
+            asked = [(node, choice) for node, choice in some if node not in below]
         alone = [node for node, choice in asked if choice.rival not in times]
         nodes = alone or [node for node, _ in asked]
         source = source_of(line.file)
@@ -48,12 +50,6 @@ def choices_of_python(survey: Survey) -> Iterator[Finding]:
     for file, fork in forks_by_data(survey.nodes):
         if (file, fork.first) not in known:
             yield _finding(survey, Line(file, fork.first, ""), fork.what, [])
-
-
-def _topmost(asked: list[tuple[Node, Choice]]) -> list[tuple[Node, Choice]]:
-    """Leave out what others of these were computed from."""
-    below = {p for node, _ in asked for p in node.parents if isinstance(p, Node)}
-    return [(node, choice) for node, choice in asked if node not in below]
 
 
 def _finding(

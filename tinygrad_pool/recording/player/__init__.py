@@ -16,7 +16,7 @@ from tinygrad_pool.drawing.words import Caption, graph_in_words, with_caption
 from tinygrad_pool.errors import ToolError
 from tinygrad_pool.formatting import Text, plain
 from tinygrad_pool.javascript import runtime
-from tinygrad_pool.recording.player.instrument import Instrument, instrument_of
+from tinygrad_pool.recording.player.instrument import instrument_of
 from tinygrad_pool.recording.player.stage import stage_of
 from tinygrad_pool.recording.player.story import Story
 from tinygrad_pool.recording.trace import Trace
@@ -50,7 +50,11 @@ def page_of(
     story |= {"engine": instrument.told, "fixed": instrument.fixed, "opens": start}
     told = json.dumps(story, ensure_ascii=False, separators=(",", ":"))
     markup, style, script = map(read, ("player.html", "player.css", "player.js"))
-    script += _computing(instrument) + read("start.js")
+    if instrument.told is not None:
+        functions = ",\n".join(instrument.functions)
+        own = map(read, ("numbers.js", "retelling.js", "whatif.js", "predicting.js"))
+        script += "".join([f"\nconst functions = [\n{functions},\n];\n", runtime(), *own])
+    script += read("start.js")
     harmless = re.sub("[<>&\u2028\u2029]", lambda c: f"\\u{ord(c[0]):04x}", told)
     markup = Template(markup).substitute(story=harmless)
     counted = graph_in_words(passed.loss, passed.nodes).text.partition(". ")[0]
@@ -59,15 +63,6 @@ def page_of(
     caption = Caption(heading, f"{counted}. Click a node for what its gradient is made of.")
     extra = Extra("player", markup, style + _dark(), script)
     return page(with_caption(stage.svg, caption), caption, extra)
-
-
-def _computing(instrument: Instrument) -> str:
-    """Return the scripts that a page needs to compute, if it can."""
-    if instrument.told is None:
-        return ""
-    functions = ",\n".join(instrument.functions)
-    own = map(read, ("numbers.js", "retelling.js", "whatif.js", "predicting.js"))
-    return "".join([f"\nconst functions = [\n{functions},\n];\n", runtime(), *own])
 
 
 def read(name: str) -> str:
