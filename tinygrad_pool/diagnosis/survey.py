@@ -47,7 +47,6 @@ class Survey:
         self.ledger = GradientExplainer(self.loss, self.nodes, self.steps, self.grads, brief)
         self.users = self.ledger.users
         self.inside = set(self.nodes)
-        self._labels = Counter(node.label for node in self.nodes)
         self._homes = homes_of(self.nodes)
         self.weights_on_the_left = _stand_left(self.nodes)
         self.wanted: dict[Node, str] = {}
@@ -68,8 +67,6 @@ class Survey:
         if node in self.wanted:
             return self.wanted[node]
         scope = self.scope(node)
-        if node.label and self._labels[node.label] > 1 and scope:
-            return f"{scope.replace('/', '.')}.{node.label}"
         name = self.passed.call(node)
         return f"{name} in {scope}" if scope and node.rule and "#" in name else name
 
