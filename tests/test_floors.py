@@ -33,7 +33,6 @@ ELSEWHERE = {
     "bridges.row_counterparts": "bridges/test_agreement.py",
     "bridges.translations": "bridges/test_network.py",
     "debugger.dap.breakpoint_requests": "debugger/dap/test_stops.py",
-    "debugger.dap.requests": "debugger/dap/test_server.py",
     "diagnosis.findings": "diagnosis/test_diagnosis.py",
     "drawing.boxes": "drawing/test_computation.py",
     "drawing.layout": "drawing/test_wrapping.py",

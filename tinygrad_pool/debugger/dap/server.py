@@ -11,8 +11,8 @@ from queue import Queue
 from threading import Lock, Thread
 from typing import Any, TypeAlias
 
-from tinygrad_pool.debugger.dap.requests import REQUESTS
-from tinygrad_pool.debugger.dap.session import Session
+from tinygrad_pool.debugger.dap import breakpoint_requests
+from tinygrad_pool.debugger.dap.session import Arguments, Body, Session
 from tinygrad_pool.debugger.dap.stops import FILTERS
 from tinygrad_pool.debugger.dap.wire import Request, Wire
 from tinygrad_pool.errors import OptionError, TinygradPoolError
@@ -56,6 +56,35 @@ CAPABILITIES: dict[str, Any] = {
     "supportsTerminateRequest": True,
 }
 """What this server can do, for a client that asks."""
+
+
+REQUESTS: dict[str, Callable[[Session, Arguments], Body | None]] = {
+    "breakpointLocations": breakpoint_requests.lines_with_nodes,
+    "completions": Session.completions,
+    "continue": Session.go_on,
+    "dataBreakpointInfo": breakpoint_requests.data_info,
+    "evaluate": Session.evaluate,
+    "exceptionInfo": Session.exception,
+    "goto": Session.goto,
+    "gotoTargets": Session.goto_targets,
+    "next": Session.step,
+    "pause": Session.pause,
+    "restartFrame": Session.restart_frame,
+    "reverseContinue": Session.run_back,
+    "scopes": Session.scopes,
+    "setBreakpoints": breakpoint_requests.set_lines,
+    "setDataBreakpoints": breakpoint_requests.set_data,
+    "setExceptionBreakpoints": breakpoint_requests.set_filters,
+    "setFunctionBreakpoints": breakpoint_requests.set_functions,
+    "setVariable": Session.set_variable,
+    "stackTrace": Session.stack,
+    "stepBack": Session.step_back,
+    "stepIn": Session.step,
+    "stepOut": Session.step_out,
+    "threads": Session.threads,
+    "variables": Session.list_variables,
+}
+"""What a session answers, by the names of the protocol."""
 
 
 class Server:
