@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterable
-from importlib.resources import files
-from string import Template
 from typing import Any
 
 import numpy as np
 
 from tinygrad_pool.diagnosis.run.rows import ABSENT
 from tinygrad_pool.diagnosis.run.summary import Summary
-from tinygrad_pool.drawing.page import Extra, page
+from tinygrad_pool.drawing.page import extra_of, page
 from tinygrad_pool.drawing.words import Caption, with_caption
 from tinygrad_pool.formatting import LONGEST, counted, plain
 from tinygrad_pool.rules.arguments import text
@@ -26,14 +22,8 @@ WIDE, HIGH = 640, 400
 def page_of(run: Summary, title: str) -> str:
     """Write the page of a run."""
     text(title, "to_html: title")
-    told = json.dumps(_told(run), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    folder = files(__name__.rpartition(".")[0])
-    markup, style, script = (
-        folder.joinpath(f"run.{kind}").read_text("utf-8") for kind in ("html", "css", "js")
-    )
-    harmless = re.sub("[<>&\u2028\u2029]", lambda c: f"\\u{ord(c[0]):04x}", told)
     caption = Caption(plain(title, 4 * LONGEST), f"{_counts(run)} √(Σ x² / n) is what |x| means.")
-    extra = Extra("run", Template(markup).substitute(run=harmless), style, script)
+    extra = extra_of(__name__.rpartition(".")[0], "run", _told(run))
     return page(with_caption(FRAME.format(WIDE, HIGH), caption), caption, extra)
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from html import escape
 from importlib.resources import files
-from string import Template
 from typing import Literal, TypeAlias, get_args
 
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.computation import FULL, Direction, check_drawable
-from tinygrad_pool.drawing.page import Extra, page
+from tinygrad_pool.drawing.page import extra_of, page
 from tinygrad_pool.drawing.words import Caption, graph_in_words, with_caption
 from tinygrad_pool.errors import ToolError
 from tinygrad_pool.formatting import Text, plain
@@ -48,20 +46,18 @@ def page_of(
     stage, instrument = stage_of(passed, direction), instrument_of(passed)
     story = Story(passed, stage).told()
     story |= {"engine": instrument.told, "fixed": instrument.fixed, "opens": start}
-    told = json.dumps(story, ensure_ascii=False, separators=(",", ":"))
-    markup, style, script = map(read, ("player.html", "player.css", "player.js"))
+    extra = extra_of(__name__, "player", story)
+    script = extra.script
     if instrument.told is not None:
         functions = ",\n".join(instrument.functions)
         own = map(read, ("numbers.js", "retelling.js", "whatif.js", "predicting.js"))
         script += "".join([f"\nconst functions = [\n{functions},\n];\n", runtime(), *own])
     script += read("start.js")
-    harmless = re.sub("[<>&\u2028\u2029]", lambda c: f"\\u{ord(c[0]):04x}", told)
-    markup = Template(markup).substitute(story=harmless)
     counted = graph_in_words(passed.loss, passed.nodes).text.partition(". ")[0]
     name = passed.loss.label or passed.names.get(id(passed.loss), "")
     heading = title or f"Backward pass{f' from {plain(name)}' if name else ''}"
     caption = Caption(heading, f"{counted}. Click a node for what its gradient is made of.")
-    extra = Extra("player", markup, style + _dark(), script)
+    extra = extra._replace(style=extra.style + _dark(), script=script)
     return page(with_caption(stage.svg, caption), caption, extra)
 
 
