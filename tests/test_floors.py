@@ -32,7 +32,6 @@ ELSEWHERE = {
     "bridges.onnx_writer": "bridges/test_onnx_writing.py",
     "bridges.row_counterparts": "bridges/test_agreement.py",
     "bridges.translations": "bridges/test_network.py",
-    "debugger.dap.breakpoint_requests": "debugger/dap/test_stops.py",
     "diagnosis.findings": "diagnosis/test_diagnosis.py",
     "drawing.boxes": "drawing/test_computation.py",
     "drawing.layout": "drawing/test_wrapping.py",

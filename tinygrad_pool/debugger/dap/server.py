@@ -11,9 +11,8 @@ from queue import Queue
 from threading import Lock, Thread
 from typing import Any, TypeAlias
 
-from tinygrad_pool.debugger.dap import breakpoint_requests
-from tinygrad_pool.debugger.dap.session import Arguments, Body, Session
-from tinygrad_pool.debugger.dap.stops import FILTERS
+from tinygrad_pool.debugger.dap.session import Session
+from tinygrad_pool.debugger.dap.stops import FILTERS, Arguments, Body
 from tinygrad_pool.debugger.dap.wire import Request, Wire
 from tinygrad_pool.errors import OptionError, TinygradPoolError
 from tinygrad_pool.recording.freshness import before_a_pass
@@ -59,10 +58,10 @@ CAPABILITIES: dict[str, Any] = {
 
 
 REQUESTS: dict[str, Callable[[Session, Arguments], Body | None]] = {
-    "breakpointLocations": breakpoint_requests.lines_with_nodes,
+    "breakpointLocations": lambda session, given: session.stops.lines_with_nodes(given),
     "completions": Session.completions,
     "continue": Session.go_on,
-    "dataBreakpointInfo": breakpoint_requests.data_info,
+    "dataBreakpointInfo": Session.data_info,
     "evaluate": Session.evaluate,
     "exceptionInfo": Session.exception,
     "goto": Session.goto,
@@ -72,10 +71,10 @@ REQUESTS: dict[str, Callable[[Session, Arguments], Body | None]] = {
     "restartFrame": Session.restart_frame,
     "reverseContinue": Session.run_back,
     "scopes": Session.scopes,
-    "setBreakpoints": breakpoint_requests.set_lines,
-    "setDataBreakpoints": breakpoint_requests.set_data,
-    "setExceptionBreakpoints": breakpoint_requests.set_filters,
-    "setFunctionBreakpoints": breakpoint_requests.set_functions,
+    "setBreakpoints": lambda session, given: session.stops.set_lines(given),
+    "setDataBreakpoints": lambda session, given: session.stops.set_data(given),
+    "setExceptionBreakpoints": lambda session, given: session.stops.set_filters(given),
+    "setFunctionBreakpoints": lambda session, given: session.stops.set_functions(given),
     "setVariable": Session.set_variable,
     "stackTrace": Session.stack,
     "stepBack": Session.step_back,

@@ -10,7 +10,7 @@ from tinygrad_pool.debugger import breakpoints
 from tinygrad_pool.debugger.breakpoints import Breakpoint
 from tinygrad_pool.debugger.dap.console import Console
 from tinygrad_pool.debugger.dap.frames import frames_of
-from tinygrad_pool.debugger.dap.stops import EditorBreakpoint, Stops, known_path
+from tinygrad_pool.debugger.dap.stops import Arguments, Body, EditorBreakpoint, Stops, known_path
 from tinygrad_pool.debugger.dap.variables import Variables, numbers_in, part_of
 from tinygrad_pool.debugger.dap.wire import Wire
 from tinygrad_pool.engine.node import Node
@@ -20,8 +20,6 @@ from tinygrad_pool.recording import views
 from tinygrad_pool.recording.recording import Recording
 
 THREAD = 1
-Arguments = Mapping[str, Any]
-Body = dict[str, Any]
 
 
 class Session:
@@ -37,7 +35,7 @@ class Session:
     ) -> None:
         self.wire, self.first = wire, first
         self.console = Console(passed, names, asked_to_stop)
-        self.stops = Stops(self.console, lambda line: self.wire.output(f"{line}\n"))
+        self.stops = Stops(self.console, first, lambda line: self.wire.output(f"{line}\n"))
         self._then: Callable[[], None] | None = None
         passed.seek(min(1, len(passed)))  # sums and names are made now, not at the first step
         views.contributions(passed, passed.node)
@@ -175,6 +173,16 @@ class Session:
             arguments = {"variablesReference": arguments["variablesReference"]}
         found = self.variables.children(arguments["variablesReference"], part_of(arguments))
         return {"variables": found}
+
+    def data_info(self, arguments: Arguments) -> Body:
+        """Return which gradient to watch at a variable, or at a name."""
+        name, reference = arguments["name"], arguments.get("variablesReference")
+        node = self.variables.find(reference, name).node if reference else self.passed.find(name)
+        if node is None:
+            return {"dataId": None, "description": f"{name} has no gradient to watch"}
+        called = self.passed.call(node)
+        told = f"what is added to the gradient of {called}"
+        return {"dataId": called, "description": told, "accessTypes": ["write"]}
 
     def exception(self, _: Arguments) -> Body:
         """Return what made an exception, and why."""
