@@ -45,7 +45,6 @@ ELSEWHERE = {
     "nn.saving": "nn/test_npz.py",
     "recording.player.stage": "recording/player/test_player.py",
     "recording.steps": "recording/test_recording.py",
-    "recording.symbols": "recording/test_chain_rule.py",
     "recording.trace": "recording/test_recording.py",
 }
 """Modules that are tested with what they are a part of: it is all that uses them."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
 from tinygrad_pool import __version__
-from tinygrad_pool.cli import digits, editor, networks, scripts, user_script
+from tinygrad_pool.cli import digits, editor, scripts, user_script
 from tinygrad_pool.errors import TinygradPoolError
 from tinygrad_pool.formatting import PLAINLY
 
@@ -127,11 +127,11 @@ def _parser() -> _Parser:
     )
     _add_out(same, "equivalence.svg")
 
-    onnx = for_script(networks.export, "run a script and write its network as an ONNX file")
+    onnx = for_script(scripts.export, "run a script and write its network as an ONNX file")
     onnx.add_argument("out", type=Path, metavar="FILE.onnx")
     onnx.add_argument("--inputs", default="", metavar="x,y", help="what the network is called with")
 
-    for_script(networks.crosscheck, "compare a script's nodes with PyTorch's, one by one")
+    for_script(scripts.crosscheck, "compare a script's nodes with PyTorch's, one by one")
 
     vscode = _add(commands, "vscode", "write how VS Code steps from closure to closure")
     vscode.add_argument("folder", type=Path, nargs="?", default=Path(), metavar="FOLDER")

@@ -24,13 +24,12 @@ from tinygrad_pool.formatting import (
     range_of,
     shape,
 )
-from tinygrad_pool.recording.equations import equations_of
 from tinygrad_pool.recording.player.instrument import kept_by
 from tinygrad_pool.recording.player.stage import LABELLED, Box, Stage
 from tinygrad_pool.recording.player.thumbnails import Format, cells_of, format_of, largest_in
 from tinygrad_pool.recording.source import quoted
 from tinygrad_pool.recording.steps import Change
-from tinygrad_pool.recording.symbols import symbol_of
+from tinygrad_pool.recording.symbols import equations_of, symbol_of
 from tinygrad_pool.recording.trace import Trace
 
 EXPLAINED = 300
