@@ -11,9 +11,8 @@ import numpy as np
 from tinygrad_pool.diagnosis import dead_units, training, unreached
 from tinygrad_pool.diagnosis.findings import SEVERITIES, WRONG_NUMBERS, Finding
 from tinygrad_pool.diagnosis.layers import Layer, by_degrees, huge, layers_of, table_of, tiny, trend
-from tinygrad_pool.diagnosis.numbers import taken_for_numbers
 from tinygrad_pool.diagnosis.numerics import cancelling, not_finite, ties, underflow, wrong_rules
-from tinygrad_pool.diagnosis.python_branches import choices_of_python
+from tinygrad_pool.diagnosis.python_branches import choices_of_python, taken_for_numbers
 from tinygrad_pool.diagnosis.survey import ROWS, Survey
 from tinygrad_pool.diagnosis.zero_gradients import Zeros, zero_gradients
 from tinygrad_pool.engine.staleness import set_since
