@@ -13,7 +13,7 @@ from tinygrad_pool.debugger.prompt import Prompt
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.recording import views
-from tinygrad_pool.recording.infinities import not_finite
+from tinygrad_pool.recording.origins import not_finite
 from tinygrad_pool.recording.recording import Recording
 from tinygrad_pool.recording.trace import Trace
 

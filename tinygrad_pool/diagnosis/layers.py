@@ -15,8 +15,8 @@ from tinygrad_pool.diagnosis.survey import Survey
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import Table, counted, joined, number
 from tinygrad_pool.recording.gains import TREND, GainPath, decades_between
+from tinygrad_pool.recording.origins import behind_rounding
 from tinygrad_pool.recording.reasons import explain
-from tinygrad_pool.recording.rounding import behind_rounding
 from tinygrad_pool.recording.strongest_paths import LEAST, Depth, rms
 
 HUGE = 1e6

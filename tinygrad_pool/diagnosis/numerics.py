@@ -21,8 +21,7 @@ from tinygrad_pool.engine.node import Node
 from tinygrad_pool.errors import GraphError
 from tinygrad_pool.formatting import counted, number, on_a_line, several
 from tinygrad_pool.recording.closures import ClosureCheck, WrongClosure
-from tinygrad_pool.recording.infinities import Culprit, behind_data, behind_gradient
-from tinygrad_pool.recording.rounding import behind_rounding
+from tinygrad_pool.recording.origins import Culprit, behind_data, behind_gradient, behind_rounding
 from tinygrad_pool.recording.source import defined_at, made_at
 from tinygrad_pool.rules.rule import is_ours
 from tinygrad_pool.rules.traits import EVENLY, FIRST, HALF

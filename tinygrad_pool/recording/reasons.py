@@ -14,9 +14,8 @@ from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import number, several, subscript
 from tinygrad_pool.recording.freshness import numbers_taken, was_set
 from tinygrad_pool.recording.gains import TREND
-from tinygrad_pool.recording.infinities import behind_data, behind_gradient
 from tinygrad_pool.recording.ledger import Entry, GradientExplainer, Known, flat
-from tinygrad_pool.recording.rounding import behind_rounding, cancelled
+from tinygrad_pool.recording.origins import behind_data, behind_gradient, behind_rounding, cancelled
 from tinygrad_pool.recording.source import made_at
 from tinygrad_pool.rules.arguments import place_of
 from tinygrad_pool.rules.traits import traits_of

@@ -9,9 +9,8 @@ from typing import Any
 from tinygrad_pool.debugger import breakpoints
 from tinygrad_pool.debugger.breakpoints import Breakpoint
 from tinygrad_pool.debugger.dap.console import Console
-from tinygrad_pool.debugger.dap.frames import frames_of
 from tinygrad_pool.debugger.dap.stops import Arguments, Body, EditorBreakpoint, Stops, known_path
-from tinygrad_pool.debugger.dap.variables import Variables, numbers_in, part_of
+from tinygrad_pool.debugger.dap.variables import Variables, frames_of, numbers_in, part_of
 from tinygrad_pool.debugger.dap.wire import Wire
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.steps import Step
