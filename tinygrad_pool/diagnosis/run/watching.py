@@ -17,10 +17,20 @@ from numpy.typing import NDArray
 
 from tinygrad_pool.diagnosis.diagnosis import diagnose
 from tinygrad_pool.diagnosis.findings import NOT_FINITE
-from tinygrad_pool.diagnosis.run.events import MISSING, VANISHED, Event, Limits
-from tinygrad_pool.diagnosis.run.history import GRADIENT, MEASURES, UPDATE, WEIGHT, History, Point
+from tinygrad_pool.diagnosis.run.history import (
+    GRADIENT,
+    MEASURES,
+    MISSING,
+    UPDATE,
+    VANISHED,
+    WEIGHT,
+    Event,
+    History,
+    Limits,
+    Point,
+)
 from tinygrad_pool.diagnosis.run.rows import ABSENT, Row, rows_of
-from tinygrad_pool.diagnosis.run.summary import Summary
+from tinygrad_pool.diagnosis.run.summary import Summary, page_of, plot_of
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import name_of
 from tinygrad_pool.engine.value import Value
@@ -265,8 +275,6 @@ class Run:
 
         `theme` is "light" or "dark". Raises OptionError for another, ToolError without matplotlib.
         """
-        from tinygrad_pool.diagnosis.run.plot import plot_of
-
         return plot_of(self.summary(), theme)
 
     def to_html(self, path: str | os.PathLike[str], *, title: str = "Training run") -> Path:
@@ -274,8 +282,6 @@ class Run:
 
         Raises OutputError if the file cannot be written, or has another suffix.
         """
-        from tinygrad_pool.diagnosis.run.page import page_of
-
         return write_whole(html_path(path), page_of(self.summary(), title))
 
     def to_csv(self, path: str | os.PathLike[str]) -> Path:
