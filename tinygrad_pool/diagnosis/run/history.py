@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from math import isfinite
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +14,15 @@ from tinygrad_pool.diagnosis.run.rows import ABSENT
 from tinygrad_pool.formatting import counted, number
 from tinygrad_pool.recording.recording import Recording
 
-GRADIENT, UPDATE, WEIGHT = range(3)
-MEASURES = ("gradient", "update", "weight")
 NAN, INFINITE, VANISHED, EXPLODED, MISSING = "NaN", "infinite", "vanished", "exploded", "missing"
 
-Norms: TypeAlias = "tuple[array[float], array[float], array[float]]"
-"""Those of gradient, update and weight, by parameter; −1 where there is none."""
+
+class Norms(NamedTuple):
+    """The norms of a step by parameter; −1 where there is none."""
+
+    gradient: array[float]
+    update: array[float]
+    weight: array[float]
 
 
 class Point(NamedTuple):
@@ -65,7 +68,7 @@ class History:
     def table(self) -> NDArray[np.float64]:
         """Return all norms, of shape (3, steps, parameters)."""
         points = self.points
-        wide = np.full((len(MEASURES), len(points), len(self.names)), ABSENT)
+        wide = np.full((len(Norms._fields), len(points), len(self.names)), ABSENT)
         for i, point in enumerate(points):
             wide[:, i, : len(point.norms[0])] = point.norms
         return wide

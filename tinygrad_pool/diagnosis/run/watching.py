@@ -18,15 +18,12 @@ from numpy.typing import NDArray
 from tinygrad_pool.diagnosis.diagnosis import diagnose
 from tinygrad_pool.diagnosis.findings import NOT_FINITE
 from tinygrad_pool.diagnosis.run.history import (
-    GRADIENT,
-    MEASURES,
     MISSING,
-    UPDATE,
     VANISHED,
-    WEIGHT,
     Event,
     History,
     Limits,
+    Norms,
     Point,
 )
 from tinygrad_pool.diagnosis.run.rows import ABSENT, Row, rows_of
@@ -139,10 +136,10 @@ class Run:
             g[i], moved[i], w[i] = sizes
         if not updated:
             if self._open and last is not None:
-                last.norms[UPDATE][:] = moved[: len(last.norms[UPDATE])]
+                last.norms.update[:] = moved[: len(last.norms.update)]
             moved = none
         self._open = not updated
-        return Point(self.steps, _mean(loss), (g, moved, w))
+        return Point(self.steps, _mean(loss), Norms(g, moved, w))
 
     def _found(self, loss: Value, point: Point, updated: bool) -> list[Event]:
         """Explain what is bad for the first time, and record the pass if it is asked for."""
@@ -194,7 +191,7 @@ class Run:
         last = self._history.last
         if last is None:
             return ""
-        update, weight = max(last.norms[UPDATE]), max(last.norms[WEIGHT])
+        update, weight = max(last.norms.update), max(last.norms.weight)
         if not update > weight > 0:
             return ""
         times = number(update / weight, digits=3)
@@ -205,10 +202,10 @@ class Run:
     def _growth(self, i: int, point: Point) -> str:
         """Tell what the last update did to a weight."""
         last = self._history.last
-        if last is None or i >= len(last.norms[WEIGHT]):
+        if last is None or i >= len(last.norms.weight):
             return "it was like that when it was first measured"
         by = last if self._open else point
-        sizes = (last.norms[WEIGHT][i], by.norms[GRADIENT][i], by.norms[UPDATE][i])
+        sizes = (last.norms.weight[i], by.norms.gradient[i], by.norms.update[i])
         before, g, update = ("–" if x == ABSENT else number(float(x), digits=3) for x in sizes)
         return f"update {by.step:,} made it: |weight| {before}, |gradient| {g}, |update| {update}"
 
@@ -238,7 +235,7 @@ class Run:
         return {
             "step": np.array([p.step for p in shown.points], float),
             "loss": np.array([p.loss for p in shown.points], float),
-            **dict(zip(MEASURES, known, strict=True)),
+            **dict(zip(Norms._fields, known, strict=True)),
         }
 
     @property
@@ -253,7 +250,7 @@ class Run:
             moved = [(self._history.names[row.name], row.distance()) for row in self._rows]
             if any(distance > 0 for _, distance in moved):
                 for i, distance in moved:
-                    last.norms[UPDATE][i] = distance
+                    last.norms.update[i] = distance
         points, norms = self._history.points, self._history.table()
         return Summary(self.steps, self.names, points, norms, self.events)
 
@@ -291,7 +288,7 @@ class Run:
         """
         shown, lines = self.summary(), StringIO()
         writer = csv.writer(lines, lineterminator="\n")
-        writer.writerow(["step", "loss", "parameter", *MEASURES])
+        writer.writerow(["step", "loss", "parameter", *Norms._fields])
         for i, point in enumerate(shown.points):
             for k, name in enumerate(shown.names):
                 norms = ["" if x == ABSENT else repr(float(x)) for x in shown.norms[:, i, k]]
