@@ -25,9 +25,10 @@ from tinygrad_pool.formatting import counted, is_large, on_a_line, several
 from tinygrad_pool.recording import views
 from tinygrad_pool.recording.difference import compare_passes
 from tinygrad_pool.recording.freshness import before_a_pass
+from tinygrad_pool.recording.naming import place_in
 from tinygrad_pool.recording.recording import Recording, record
 from tinygrad_pool.recording.source import listing
-from tinygrad_pool.rules.arguments import flag, place_of
+from tinygrad_pool.rules.arguments import flag
 
 LISTED = 300
 """The most numbers of an array that print shows; of more, those at its ends."""
@@ -205,7 +206,9 @@ class Shell(SteppingCommands):
         if not name or not expression:
             raise OptionError("set: needs a name and a value, as in set w12 = 0.5")
         node, index = self.element(name)
-        now = node.data if index is None else self._element_of(node, index)
+        now = node.data
+        if index is not None:
+            now = float(np.asarray(now)[place_in(node, [*index], "set", self.passed.call(node))])
         then = self.note(node, index, expression, now)
         self.say(f"{name} is {then} at the next replay; it was {on_a_line(now)}")
 
@@ -215,13 +218,6 @@ class Shell(SteppingCommands):
         value = value.data if isinstance(value, Value) else value
         self.passed.set(node, value, index)
         return on_a_line(now if value is None else np.asarray(value, float))
-
-    def _element_of(self, node: Node, index: tuple[int, ...]) -> float:
-        place = place_of(index, node.shape, "set: index")
-        if place is None:
-            called = self.passed.call(node)
-            raise OptionError(f"set: {called} of shape {node.shape} has no element {list(index)}")
-        return float(np.asarray(node.data)[place])
 
     def do_replay(self, _: str) -> None:
         """replay: run both passes with what is set, and show what changed."""
