@@ -126,11 +126,14 @@ class Prompt(cmd.Cmd):
 
     def default(self, line: str) -> None:
         """Show the node or the expression that was typed; or handle an unknown command."""
+        shown = line in ("data", "op", "label") or line in self.names
+        with suppress(OptionError):
+            shown |= not line.isidentifier() and bool(check(line))
         if "(" not in line and self.called(line) in self.completedefault(""):  # a call is made once
             self.onecmd(f"show {line}")
-        elif line in ("data", "op", "label") or line in self.names:
+        elif shown:
             self.onecmd(f"print {line}")
-        elif line.isidentifier() or not is_expression(line):
+        else:
             name, value = self._parted(line, "=")
             what = name.removesuffix(".data")
             if value and what.partition("[")[0] in self.passed.known():
@@ -138,8 +141,6 @@ class Prompt(cmd.Cmd):
                     f"numbers are given by set, for the next replay: set {what} = {value}"
                 )
             self.unknown(line.split(maxsplit=1)[0])
-        else:
-            self.onecmd(f"print {line}")
 
     def unknown(self, command: str) -> None:
         """Raise OptionError for an unknown command, with the nearest one."""
@@ -273,19 +274,6 @@ def in_a_line(text: str, longest: int = 300) -> str:
         return line
     half = (longest - 2) // 2
     return f"{line[:half]} … {line[-half + 1 :]}"
-
-
-def is_expression(line: str) -> bool:
-    """Return whether a line is an expression of Python's.
-
-    >>> is_expression("w.grad * 2"), is_expression("brek mul")
-    (True, False)
-    """
-    try:
-        check(line)
-    except OptionError:
-        return False
-    return True
 
 
 def split(argument: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from html import escape
 from importlib.resources import files
 from typing import Literal, TypeAlias, get_args
@@ -68,13 +69,10 @@ def read(name: str) -> str:
 
 def frame_of(passed: Trace) -> str:
     """Return the page in a frame of its own; the recording's text if that takes long or fails."""
-    try:
-        page = page_of(passed, "LR") if len(passed.nodes) <= FULL else ""
-    except ToolError:
-        page = ""
-    if not page:
-        return Text(repr(passed))._repr_html_()
-    return framed(page)
+    with suppress(ToolError):
+        if len(passed.nodes) <= FULL:
+            return framed(page_of(passed, "LR"))
+    return Text(repr(passed))._repr_html_()
 
 
 def framed(page: str) -> str:
