@@ -88,7 +88,8 @@ class Session:
         said = self.console.answer(command)
         self._stopped("pause" if self.console.asked_to_stop() else reason, said)
 
-    def _will(self, command: str, reason: str = "step") -> None:
+    def will(self, command: str, reason: str = "step") -> None:
+        """Run a command of the prompt when the request is answered."""
         self._then = partial(self._move, command, reason)
 
     # -- moving
@@ -98,20 +99,8 @@ class Session:
         if self.passed.position == len(self.passed):
             self._then = self.end
         else:
-            self._will("continue")
+            self.will("continue")
         return {"allThreadsContinued": True}
-
-    def run_back(self, _: Arguments) -> None:
-        """Undo steps to the last breakpoint, or to the start."""
-        self._will("run-back")
-
-    def step(self, _: Arguments) -> None:
-        """Take a step: one node."""
-        self._will("node")
-
-    def step_back(self, _: Arguments) -> None:
-        """Undo a step."""
-        self._will("back")
 
     def step_out(self, _: Arguments) -> None:
         """Go on to the next node that another call of a function made."""
@@ -130,7 +119,7 @@ class Session:
 
     def restart_frame(self, arguments: Arguments) -> None:
         """Go to the step of a frame's node."""
-        self._will(f"goto {self.passed.positions[self._frame(arguments)]}", "goto")
+        self.will(f"goto {self.passed.positions[self._frame(arguments)]}", "goto")
 
     def goto_targets(self, arguments: Arguments) -> Body:
         """List the steps of what a line made."""
@@ -145,10 +134,7 @@ class Session:
 
     def goto(self, arguments: Arguments) -> None:
         """Go to one of the steps that were listed."""
-        self._will(f"goto {arguments['targetId']}", "goto")
-
-    def pause(self, _: Arguments) -> None:
-        """Do nothing: a run that was asked to stop has stopped already."""
+        self.will(f"goto {arguments['targetId']}", "goto")
 
     # -- looking
 

@@ -145,23 +145,20 @@ class Run:
         """Explain what is bad for the first time, and record the pass if it is asked for."""
         if self._limits.hold(point) and self.steps not in self._recorded:
             return []
-        with np.errstate(all="ignore"):
-            return self._events(loss, point, updated)
-
-    def _events(self, loss: Value, point: Point, updated: bool) -> list[Event]:
         known = {event.kind for event in self.events}
-        broken = self._limits.broken(point, self.names, updated)
-        bad = [event for event in broken if event.kind not in known]
-        why = ""
-        if bad or self.steps in self._recorded:
-            named = {row.name: row.values[0] for row in self._rows if len(row.values) == 1}
-            try:
-                self.recordings[self.steps] = record(loss, loss.grad, names=named)
-            except GraphError as error:
-                why = f"not recorded, call step(loss) before the update: {error}"
-        if bad:
-            self._history.kept.add(self.steps)
-        return [self._explained(loss, event, point, why) for event in bad]
+        with np.errstate(all="ignore"):
+            broken = self._limits.broken(point, self.names, updated)
+            bad = [event for event in broken if event.kind not in known]
+            why = ""
+            if bad or self.steps in self._recorded:
+                named = {row.name: row.values[0] for row in self._rows if len(row.values) == 1}
+                try:
+                    self.recordings[self.steps] = record(loss, loss.grad, names=named)
+                except GraphError as error:
+                    why = f"not recorded, call step(loss) before the update: {error}"
+            if bad:
+                self._history.kept.add(self.steps)
+            return [self._explained(loss, event, point, why) for event in bad]
 
     def _explained(self, loss: Value, event: Event, point: Point, why: str) -> Event:
         recording, lost = self.recordings.get(self.steps), event.kind == VANISHED
