@@ -178,25 +178,23 @@ class SteppingCommands(Prompt):
     def do_condition(self, argument: str) -> None:
         """condition N [EXPR]: let breakpoint N stop only where EXPR holds; without EXPR always."""
         which, _, expression = argument.partition(" ")
-        self._need_number(which, "condition 1 g > 0")
+        b = self._breakpoint(which, "condition 1 g > 0")
         if expression:
             breakpoints.check_condition(expression)
-        b = self._breakpoint(which)
         b.condition = expression
         self.say(f"breakpoint {b}")
 
     def do_ignore(self, argument: str) -> None:
         """ignore N TIMES: skip breakpoint N that many times."""
         which, _, times = argument.partition(" ")
-        self._need_number(which, "ignore 1 3")
-        b = self._breakpoint(which)
+        b = self._breakpoint(which, "ignore 1 3")
         b.ignored = natural(times, "ignore", least=0)
         self.say(f"breakpoint {b}")
 
     def do_delete(self, argument: str) -> None:
         """delete [N]: forget breakpoint N, or all of them."""
         if argument:
-            del self.breaks[self._breakpoint(argument).number]
+            del self.breaks[self._breakpoint(argument, "delete 1").number]
         else:
             self.breaks.clear()
 
@@ -228,12 +226,10 @@ class SteppingCommands(Prompt):
         b.number = next(self.numbers)
         self.breaks[b.number] = b
 
-    def _need_number(self, which: str, example: str) -> None:
+    def _breakpoint(self, which: str, example: str) -> Breakpoint:
         if not which:
             command, *_ = example.split()
             raise OptionError(f"{command}: needs the number of a breakpoint, as in {example}")
-
-    def _breakpoint(self, which: str) -> Breakpoint:
         found = self.breaks.get(whole_number(which) or 0)
         if found is None:
             listed = ", ".join(map(str, self.breaks)) or "none"
