@@ -71,11 +71,11 @@ def not_finite(survey: Survey) -> Iterator[Finding]:
     loss, ledger = survey.loss, survey.ledger
     found: dict[Node | None, tuple[str, list[Node]]] = {}
     known: dict[tuple[Node, int], Culprit] = {}
-    if not _finite(loss._numbers):
+    if not np.isfinite(loss._numbers).all():
         node, why = behind_data(ledger, loss, _worst(loss._numbers))
         found[node] = why, [loss]
     for p in survey.wanted:
-        if not _finite(g := survey.grads.get(p, 0.0)):
+        if not np.isfinite(g := survey.grads.get(p, 0.0)).all():
             node, why = behind_gradient(ledger, p, _worst(g), known)
             found.setdefault(node, (why, []))[1].append(p)
     for node, (why, reached) in found.items():
@@ -167,7 +167,3 @@ def _paid(tie: Tie) -> str:
     here, same = PAID[tie.node.options.get("ties", "first")]
     too = tie.torch in same
     return f"here{', as in PyTorch,' * too} {here}{f', in PyTorch {tie.torch}' * (not too)}"
-
-
-def _finite(x: Any) -> bool:
-    return bool(np.isfinite(x).all())
