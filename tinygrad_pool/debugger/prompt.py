@@ -12,14 +12,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from importlib.util import find_spec
+from pathlib import Path
 from shutil import get_terminal_size
 from typing import Any
 
 from tinygrad_pool.debugger.breakpoints import check, evaluate
 from tinygrad_pool.debugger.colours import MISTAKE, STYLES, coloured
-from tinygrad_pool.debugger.saving import draw_step
+from tinygrad_pool.drawing import draw, render
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError, TinygradPoolError
+from tinygrad_pool.files import kind_of, write_whole
 from tinygrad_pool.formatting import written
 from tinygrad_pool.recording import views
 from tinygrad_pool.recording.recording import Recording
@@ -52,6 +55,8 @@ GROUPS = {
     "to leave": "save help quit",
 }
 _ELEMENT = re.compile(r"(.+?) *\[([^\[\]]*)\]?")
+
+AGAIN = '<meta http-equiv="refresh" content="1">'
 
 REPEATED = ("node", "back", "continue", "run_back", "up", "down")
 """What an empty line repeats."""
@@ -236,6 +241,20 @@ class Prompt(cmd.Cmd):
                 return name, rest
         name, _, rest = argument.partition(separator)
         return name.strip(), rest.strip()
+
+
+def draw_step(passed: Recording, file: str) -> Path:
+    """Draw the graph at this position, with the last step highlighted.
+
+    A page reloads itself every second, to show the next drawing.
+    """
+    step = passed.step
+    lit = [step.node] if step and isinstance(step.node, Value) else []
+    path = render(draw(passed.loss, highlight=lit, names=passed.variables), file)
+    if kind_of(path) == "html":
+        page = path.read_text("utf-8").replace("<title>", f"{AGAIN}\n<title>", 1)
+        write_whole(path, page)
+    return path
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from tinygrad_pool.debugger.breakpoints import Breakpoint, Test, whole_number
 from tinygrad_pool.debugger.prompt import Prompt
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.errors import OptionError
+from tinygrad_pool.formatting import on_a_line
 from tinygrad_pool.recording import views
 from tinygrad_pool.recording.origins import not_finite
 from tinygrad_pool.recording.recording import Recording
@@ -197,6 +198,17 @@ class SteppingCommands(Prompt):
             del self.breaks[self._breakpoint(argument, "delete 1").number]
         else:
             self.breaks.clear()
+
+    def do_info(self, _: str) -> None:
+        """info: list the breakpoints and what is set, and show where we are."""
+        for b in self.breaks.values():
+            self.say(f"breakpoint {b}")
+        for name, data in self.passed.changes.items():
+            self.say(f"set for the next replay: {name} = {on_a_line(data)}")
+        if self.drawn:
+            self.say(f"{self.drawn} follows each step; draw off ends that")
+        of = "" if self.passed is self.recorded else " of a replay; revert leaves it"
+        self.say(f"{self.passed.position} of {len(self.passed)} steps taken{of}")
 
     def _break(self, argument: str, once: bool) -> None:
         name, condition = self._parted(argument, " if ")
