@@ -50,7 +50,7 @@ class ClosurePdb(pdb.Pdb):
     closure to closure.
     """
 
-    def __init__(self, named: Named | None = None, **streams: Any) -> None:
+    def __init__(self, named: Named, **streams: Any) -> None:
         engine = [
             name
             for name in sys.modules
@@ -58,7 +58,7 @@ class ClosurePdb(pdb.Pdb):
             and (not name.startswith("tinygrad_pool.rules") or name.rpartition(".")[2] in AIDS)
         ]
         super().__init__(skip=engine, **streams)
-        self.named = named or Named([], {})
+        self.named = named
         self.by_node = True
         self.waits: Stop | None = None  # for its closure to be called
         self.taking: Stop | None = None
