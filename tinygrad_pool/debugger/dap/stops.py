@@ -33,9 +33,7 @@ FILTERS: dict[str, tuple[str, Callable[[Trace], Test]]] = {
 """What counts as an exception in a pass."""
 
 _COMPARED: dict[str, Callable[[int, int], Any]] = {
-    "": operator.eq,
-    "=": operator.eq,
-    "==": operator.eq,
+    **dict.fromkeys(("", "=", "=="), operator.eq),
     ">": operator.gt,
     ">=": operator.ge,
     "<": operator.lt,
