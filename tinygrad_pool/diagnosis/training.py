@@ -119,10 +119,10 @@ def squashed_twice(survey: Survey) -> Iterator[Finding]:
     }
     if found:
         node, below = next(iter(found.items()))
-        says = f"{node.op} is taken of what {survey.call(below)} made: of numbers from 0 to 1"
+        says = f"{node.op} is applied to {survey.call(below)}: to numbers from 0 to 1"
         why = (
             f"losses such as cross_entropy take scores{made_at(node)}: what came before "
-            f"{below.op}. Of probabilities they stay away from 0, with small gradients"
+            f"{below.op}. Given probabilities they cannot get near 0, and gradients are small"
         )
         yield Finding("squashed twice", SUSPICIOUS, survey.call(node), says, why, tuple(found))
 
