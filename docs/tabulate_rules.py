@@ -8,7 +8,7 @@ from typing import Any
 
 import equations
 
-from tinygrad_pool.recording.equations import equations_of
+from tinygrad_pool.recording.symbols import equations_of
 from tinygrad_pool.rules.rule import Rule
 from tinygrad_pool.rules.traits import TRAITS
 

@@ -33,8 +33,6 @@ ELSEWHERE = {
     "bridges.row_counterparts": "bridges/test_agreement.py",
     "bridges.torch_tracing": "bridges/test_torch_reading.py",
     "bridges.translations": "bridges/test_network.py",
-    "debugger.dap.breakpoint_requests": "debugger/dap/test_stops.py",
-    "debugger.dap.requests": "debugger/dap/test_server.py",
     "diagnosis.findings": "diagnosis/test_diagnosis.py",
     "drawing.boxes": "drawing/test_computation.py",
     "drawing.layout": "drawing/test_wrapping.py",
@@ -48,7 +46,6 @@ ELSEWHERE = {
     "nn.saving": "nn/test_npz.py",
     "recording.player.stage": "recording/player/test_player.py",
     "recording.steps": "recording/test_recording.py",
-    "recording.symbols": "recording/test_chain_rule.py",
     "recording.trace": "recording/test_recording.py",
 }
 """Modules that are tested with what they are a part of: it is all that uses them."""

@@ -12,7 +12,6 @@ from tinygrad_pool.cli.demo import (
     hardest,
     look_inside,
     train,
-    zero_one_weights,
 )
 from tinygrad_pool.drawing.fields import LEGEND
 
@@ -55,12 +54,6 @@ def test_the_hardest_image_has_the_largest_loss(trained):
     _, (x, labels) = datasets.digits()
     losses = [look_inside(net, x[i], int(labels[i])).loss.item() for i in range(40)]
     assert hardest(net, x[:40], labels[:40]) == int(np.argmax(losses))
-
-
-def test_p_has_a_single_one_in_each_row():
-    P = zero_one_weights(np.array([[[1, 2]], [[0, 3]]]), cells=8)
-    assert np.argmax(P, axis=1).tolist() == [1, 2, 4, 7]
-    assert np.array_equal(P.sum(axis=1), np.ones(4))
 
 
 def test_delta_by_the_zero_one_weights_is_equal_bit_for_bit(unit):

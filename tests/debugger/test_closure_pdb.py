@@ -365,7 +365,7 @@ class TestWithoutATracer:
 
     @pytest.fixture
     def debugger(self):
-        debugger = ClosurePdb(stdin=io.StringIO("p 1\n"), stdout=io.StringIO())
+        debugger = ClosurePdb(Named([], {}), stdin=io.StringIO("p 1\n"), stdout=io.StringIO())
         debugger.reset()
         return debugger
 

@@ -9,7 +9,7 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool.errors import DataError, ShapeError
-from tinygrad_pool.recording.equations import equations_of
+from tinygrad_pool.recording.symbols import equations_of
 
 # -- units
 

@@ -274,7 +274,11 @@ def test_a_pass_that_breaks_leaves_everything_as_it_was():
         (lambda: tg.record(network()[1]).seek(99), OptionError, r"seek: position must be in 0 … "),
         (lambda: tg.record(network()[1]).seek(-1), OptionError, "got -1"),
         (lambda: tg.record(network()[1]).set("q", 1.0), OptionError, "no node is called 'q'"),
-        (lambda: tg.record(network()[1]).set("x", 1.0, 3), OptionError, r"set x: shape \(3,\) has"),
+        (
+            lambda: tg.record(network()[1]).set("x", 1.0, 3),
+            OptionError,
+            r"set: x of shape \(3,\) has",
+        ),
         (lambda: tg.record(network()[1]).set("x", [1.0]), ShapeError, r"set x: needs shape \(3,\)"),
         (lambda: tg.record(network()[1]).set("a", "b"), DataError, "set a: needs real numbers"),
         (lambda: tg.record(network()[1]).set("x", [1.0], 0), ShapeError, "set x: an element: need"),
@@ -382,7 +386,7 @@ def test_one_element_is_taken_back_and_the_others_stay():
     passed.set("x", [9.0, 9.0, 9.0])
     passed.set("x", None, -2)
     assert passed.changes["x"].tolist() == [9.0, 5.0, 9.0]
-    with pytest.raises(OptionError, match=r"set x: shape \(3,\) has no element 3"):
+    with pytest.raises(OptionError, match=r"set: x of shape \(3,\) has no element 3"):
         passed.set("x", None, 3)
 
 

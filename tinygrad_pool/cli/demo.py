@@ -8,15 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool import datasets, nn, optim
+from tinygrad_pool.derivatives.sparse_jacobian import weights_of
 from tinygrad_pool.drawing.computation import draw
 from tinygrad_pool.drawing.legible import SLIDE
 from tinygrad_pool.drawing.plots import loss_curve
 from tinygrad_pool.drawing.rendering import Drawn, Size, contents
-from tinygrad_pool.engine.context import no_grad, scope
+from tinygrad_pool.engine.context import no_grad
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import ToolError
 from tinygrad_pool.functional.operations import log_softmax, relu
-from tinygrad_pool.functional.pooling import max_pool2d
 from tinygrad_pool.pooling_as_weights.derivation import Network, figures, network
 
 Array = NDArray[np.float32]
@@ -60,8 +60,23 @@ def train(net: DigitsNet, epochs: int, seed: int, batch: int = 32) -> Iterator[P
     Runs on one thread if threadpoolctl is installed: the matrices are so small that a second thread
     only waits, on a busy machine ten times as long as the work takes.
     """
+    (x, labels), (x_test, labels_test) = datasets.digits()
+    optimizer = optim.Adam(net.parameters())
+    progress, rng = Progress(0.0, [], []), np.random.default_rng(seed)
     with _one_thread():
-        yield from _train(net, epochs, np.random.default_rng(seed), batch)
+        for epoch in range(epochs):
+            optimizer.lr = 5e-3 * (1 - epoch / epochs)
+            total = 0.0
+            for i, (images, of) in enumerate(datasets.batches(x, labels, batch, rng)):
+                loss = nn.cross_entropy(net(images), of)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                total += loss.item() * len(of)
+                yield progress._replace(share=(epoch + i * batch / len(x)) / epochs)
+            progress.losses.append(total / len(x))
+            progress.accuracies.append(accuracy(net, x_test, labels_test))
+    yield progress._replace(share=1.0)
 
 
 def _one_thread() -> AbstractContextManager[Any]:
@@ -71,27 +86,6 @@ def _one_thread() -> AbstractContextManager[Any]:
         return nullcontext()
     limit: AbstractContextManager[Any] = threadpool_limits(1)
     return limit
-
-
-def _train(net: DigitsNet, epochs: int, rng: np.random.Generator, batch: int) -> Iterator[Progress]:
-    (x, labels), (x_test, labels_test) = datasets.digits()
-    optimizer = optim.Adam(net.parameters())
-    progress = Progress(0.0, [], [])
-    for epoch in range(epochs):
-        optimizer.lr = 5e-3 * (1 - epoch / epochs)
-        order = rng.permutation(len(x))
-        total = 0.0
-        for start in range(0, len(x), batch):
-            chosen = order[start : start + batch]
-            loss = nn.cross_entropy(net(x[chosen]), labels[chosen])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            total += loss.item() * len(chosen)
-            yield progress._replace(share=(epoch + start / len(x)) / epochs)
-        progress.losses.append(total / len(x))
-        progress.accuracies.append(accuracy(net, x_test, labels_test))
-    yield progress._replace(share=1.0)
 
 
 def accuracy(net: DigitsNet, x: Array, labels: NDArray[np.int64]) -> float:
@@ -129,33 +123,16 @@ def look_inside(net: DigitsNet, image: Array, label: int) -> Inside:
     """Run one image forward and backward, and compute δ below the first pool in two ways."""
     a = net.conv1(image[None])
     z = net.relu1(a)
-    with scope("pool1"):
-        pooled, winners = max_pool2d(z, 2, return_indices=True)
+    pooled = net.pool1(z)
     loss = nn.cross_entropy(net.above_pool1(pooled), [label])
     loss.label = "loss"
     loss.backward()
-    P = zero_one_weights(winners[0], a.data[0].size)
+    P = weights_of(pooled).dense()
     through = (P.T @ pooled.grad.reshape(-1)).reshape(a.shape[1:])
     by_weights = np.where(a.data[0] > 0, through, np.float32(0))
     return Inside(
         image[0], label, loss, a.data[0], z.data[0], a.grad[0], pooled.grad[0], by_weights
     )
-
-
-def zero_one_weights(winners: NDArray[np.int64], cells: int) -> Array:
-    """Write the matrix P of a max-pooling layer: (units, cells), one 1 a row, at the winner.
-
-    `winners` (channels, h, w) holds the winner of each window as an index into its channel's plane.
-
-    >>> zero_one_weights(np.array([[[1]], [[0]]]), 4)
-    array([[0., 1., 0., 0.],
-           [0., 0., 1., 0.]], dtype=float32)
-    """
-    plane = cells // len(winners)
-    rows = winners.reshape(len(winners), -1) + np.arange(len(winners))[:, None] * plane
-    P = np.zeros((winners.size, cells), np.float32)
-    P[np.arange(winners.size), rows.reshape(-1)] = 1
-    return P
 
 
 class PoolingUnit(NamedTuple):

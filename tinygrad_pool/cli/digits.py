@@ -4,9 +4,7 @@ import argparse
 import time
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from tinygrad_pool.cli.scripts import fresh_from
+from tinygrad_pool.cli.scripts import fresh_from, ones_of
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import GradientError, OptionError
 from tinygrad_pool.files import check_folder, whole_folder
@@ -120,8 +118,7 @@ def equivalence(options: argparse.Namespace) -> None:
 
     check_folder(options.out)
     loss = fresh_from(options, "equivalence")[0] if options.script else _loss_on_digits()
-    gradient = None if loss.size == 1 else np.ones(loss.shape)
-    found = compare_weight_layer(loss, gradient)
+    found = compare_weight_layer(loss, ones_of(loss))
     try:
         picture = found.draw()
     except OptionError as error:

@@ -24,15 +24,14 @@ LOOPBACK = "127.0.0.1"
 def vscode(options: argparse.Namespace) -> None:
     """Write how VS Code steps from closure to closure, or an extension of it that steps back."""
     from tinygrad_pool import __version__
-    from tinygrad_pool.debugger.dap.extension import write_extension
-    from tinygrad_pool.debugger.vscode import HOW, launch_json, write_launch_json
+    from tinygrad_pool.debugger import vscode as files
 
     if options.extension:
-        print(f"{write_extension(options.folder, __version__)} is an extension for VS Code.")
+        print(f"{files.write_extension(options.folder, __version__)} is an extension for VS Code.")
     elif options.print:
-        print(launch_json(), end="")
+        print(files.launch_json(), end="")
     else:
-        print(f"{write_launch_json(options.folder)} is written.\n{HOW}")
+        print(f"{files.write_launch_json(options.folder)} is written.\n{files.HOW}")
 
 
 def dap(options: argparse.Namespace) -> None:

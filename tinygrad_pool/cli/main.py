@@ -4,11 +4,12 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
 from tinygrad_pool import __version__
-from tinygrad_pool.cli import digits, editor, networks, scripts, user_script
+from tinygrad_pool.cli import digits, editor, scripts, user_script
 from tinygrad_pool.errors import TinygradPoolError
 from tinygrad_pool.formatting import PLAINLY
 
@@ -126,11 +127,11 @@ def _parser() -> _Parser:
     )
     _add_out(same, "equivalence.svg")
 
-    onnx = for_script(networks.export, "run a script and write its network as an ONNX file")
+    onnx = for_script(scripts.export, "run a script and write its network as an ONNX file")
     onnx.add_argument("out", type=Path, metavar="FILE.onnx")
     onnx.add_argument("--inputs", default="", metavar="x,y", help="what the network is called with")
 
-    for_script(networks.crosscheck, "compare a script's nodes with PyTorch's, one by one")
+    for_script(scripts.crosscheck, "compare a script's nodes with PyTorch's, one by one")
 
     vscode = _add(commands, "vscode", "write settings with which VS Code steps through closures")
     vscode.add_argument(
@@ -161,19 +162,16 @@ def _add_out(
     command.add_argument("-o", "--out", help=DEFAULT + more, **options)
 
 
-def _natural(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"needs a whole number, 0 or more, got {text!r}")
+def _natural(text: str, least: int = 0) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"needs a whole number, {least} or more, got {text!r}")
     return int(text)
+
+
+_positive = partial(_natural, least=1)
 
 
 def _port(text: str) -> int:
     if _natural(text) > 65535:
         raise argparse.ArgumentTypeError(f"needs a port, 0 to 65535, got {text!r}")
-    return int(text)
-
-
-def _positive(text: str) -> int:
-    if _natural(text) == 0:
-        raise argparse.ArgumentTypeError("needs a whole number, 1 or more, got '0'")
     return int(text)

@@ -14,9 +14,10 @@ from tinygrad_pool.cli import user_script
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.staleness import check_not_stale
 from tinygrad_pool.engine.value import Value
-from tinygrad_pool.errors import GraphError, OptionError
+from tinygrad_pool.errors import GradientError, GraphError, OptionError
 from tinygrad_pool.files import check_folder
-from tinygrad_pool.formatting import counted
+from tinygrad_pool.formatting import counted, written
+from tinygrad_pool.nn.module import Module
 
 if TYPE_CHECKING:
     from tinygrad_pool.recording.recording import Recording
@@ -49,7 +50,7 @@ def frames(options: argparse.Namespace) -> None:
     check_folder(options.out)
     value, made = fresh_from(options, "frames")
     looks = {"format": options.format, "theme": options.theme}
-    files = drawing.frames(value, options.out, gradient=_ones_of(value), names=made, **looks)
+    files = drawing.frames(value, options.out, gradient=ones_of(value), names=made, **looks)
     print(f"{counted(len(files), 'file')} in {options.out}, from {files[0].name} on")
 
 
@@ -57,10 +58,9 @@ def debug(options: argparse.Namespace) -> None:
     """Step through the backward pass of a script, apart from what the script printed."""
     from tinygrad_pool import debugger
     from tinygrad_pool.debugger.colours import coloured
-    from tinygrad_pool.formatting import written
 
     value, made = fresh_from(options, "debug")
-    gradient = _ones_of(value)
+    gradient = ones_of(value)
     _forget_own(value, gradient)
     ends = f"── {options.script.name} has run; its backward pass follows ──"
     print(coloured(written(ends, sys.stdout), sys.stdout))
@@ -72,13 +72,11 @@ def diagnose(options: argparse.Namespace) -> None:
     from tinygrad_pool import diagnosis
 
     value, made = fresh_from(options, "diagnose")
-    print(diagnosis.diagnose(value, _ones_of(value), names=made))
+    print(diagnosis.diagnose(value, ones_of(value), names=made))
 
 
 def play(options: argparse.Namespace) -> None:
     """Write a page that plays the backward pass of a script."""
-    from tinygrad_pool.formatting import counted
-
     check_folder(options.out)
     value, made = fresh_from(options, "play")
     passed = recorded(value, made)
@@ -92,12 +90,12 @@ def recorded(value: Value, made: dict[str, Any]) -> Recording:
     """Record the pass of a script's Value, as at its first; where it is an array, of its sum."""
     from tinygrad_pool.recording import record
 
-    gradient = _ones_of(value)
+    gradient = ones_of(value)
     _forget_own(value, gradient)
     return record(value, gradient, names=made)
 
 
-def _ones_of(value: Value) -> Any:
+def ones_of(value: Value) -> Any:
     """Return the gradient a pass from a Value starts with: ones where it is an array."""
     return None if value.size == 1 else np.ones(value.shape)
 
@@ -118,10 +116,15 @@ def _forget_own(value: Value, gradient: Any) -> None:
 
 def value_from(options: argparse.Namespace, command: str) -> tuple[Value, dict[str, Any]]:
     """Run a script; return one of the Values that it made, and all its names."""
+    made = made_by(options, command)
+    return value_of(made, options.value, str(options.script)), made
+
+
+def made_by(options: argparse.Namespace, command: str) -> dict[str, Any]:
+    """Run a script; return all names of its top level."""
     if not user_script.is_there(options.script):
         raise OptionError(f"{command}: there is no script {options.script}")
-    made = user_script.run(options.script, options.arguments)
-    return value_of(made, options.value, str(options.script)), made
+    return user_script.run(options.script, options.arguments)
 
 
 def fresh_from(options: argparse.Namespace, command: str) -> tuple[Value, dict[str, Any]]:
@@ -171,4 +174,60 @@ def unroll(options: argparse.Namespace) -> None:
     from tinygrad_pool.codegen import unrolled
 
     value, made = fresh_from(options, "unroll")
-    print(unrolled.unroll(value, _ones_of(value), names=made))
+    print(unrolled.unroll(value, ones_of(value), names=made))
+
+
+def export(options: argparse.Namespace) -> None:
+    """Write a network of a script, or the graph of a Value, as an ONNX file."""
+    from tinygrad_pool.bridges import to_onnx
+
+    check_folder(options.out)
+    made = made_by(options, "export")
+    network = _network(made, options)
+    inputs = [_input(made, name, options) for name in options.inputs.split(",") if name]
+    if isinstance(network, Module) and not inputs:
+        raise OptionError(
+            "export: a network needs example inputs: --inputs x names arrays or Values that the "
+            f"script made; it has {', '.join(_numbers_in(made)) or 'none'}"
+        )
+    path = to_onnx(network, options.out, *inputs)
+    print(f"{path} has {type(network).__name__} of {options.script}")
+
+
+def _network(made: dict[str, Any], options: argparse.Namespace) -> Module | Value:
+    """Choose what is called so; else the last network; else the last number."""
+    networks = {n: v for n, v in made.items() if isinstance(v, Module)}
+    if options.value in networks:
+        return networks[options.value]
+    if options.value is None and networks:
+        return [*networks.values()][-1]
+    return value_of(made, options.value, str(options.script))
+
+
+def _numbers_in(made: dict[str, Any]) -> list[str]:
+    return [n for n, v in made.items() if isinstance(v, Value | np.ndarray)]
+
+
+def _input(made: dict[str, Any], name: str, options: argparse.Namespace) -> Any:
+    name = name.strip()
+    if name not in _numbers_in(made):
+        known = ", ".join(_numbers_in(made)) or "none"
+        raise OptionError(
+            f"export: {options.script} has no array or Value called {name!r}; it has {known}"
+        )
+    return made[name]
+
+
+def crosscheck(options: argparse.Namespace) -> None:
+    """Compute each node of a script's graph in PyTorch, too, and compare.
+
+    Raises GradientError if something differs.
+    """
+    from tinygrad_pool import bridges
+
+    value, _ = fresh_from(options, "crosscheck")
+    result = bridges.crosscheck(value)
+    print(result)
+    if not result.ok:
+        n = len(result.differences)
+        raise GradientError(f"crosscheck: {counted(n, 'difference')} from PyTorch")

@@ -40,13 +40,6 @@ def run(script: Path, arguments: Sequence[str] = (), frames: bool = False) -> di
     """
     if script.suffix == ".ipynb":
         raise ScriptError(f"{script} is a notebook: ask in a cell of it, as with tg.debug(loss)")
-    made = _run(script, arguments, frames)
-    if sys.stdout is not None and sys.stdout.closed:
-        raise ScriptError(f"{script}: it closed standard output, which the command prints to")
-    return made
-
-
-def _run(script: Path, arguments: Sequence[str], frames: bool) -> dict[str, Any]:
     sys.argv[:] = [str(script), *arguments]
     is_file = script.is_file()
     sys.path.insert(0, str(script.resolve().parent))  # of a module, this folder
@@ -54,14 +47,15 @@ def _run(script: Path, arguments: Sequence[str], frames: bool) -> dict[str, Any]
     try:
         with chdir("."), traced(frames=frames):
             if is_file:
-                return runpy.run_path(str(script), run_name="__main__")
-            return runpy.run_module(str(script), run_name="__main__", alter_sys=True)
+                made = runpy.run_path(str(script), run_name="__main__")
+            else:
+                made = runpy.run_module(str(script), run_name="__main__", alter_sys=True)
     except (KeyboardInterrupt, BrokenPipeError):
         raise
     except SystemExit as ended:
         if ended.code not in (None, 0):
             raise ScriptError(told(ended)) from ended
-        return _made_before(ended.__traceback__)
+        made = _made_before(ended.__traceback__)
     except Exception as error:
         if "no known parent package" in str(error):
             module = f"{script.resolve().parent.name}.{script.stem}"
@@ -70,6 +64,9 @@ def _run(script: Path, arguments: Sequence[str], frames: bool) -> dict[str, Any]
         raise ScriptError(said) from error
     finally:
         sys.stdout, sys.stderr = streams
+    if sys.stdout is not None and sys.stdout.closed:
+        raise ScriptError(f"{script}: it closed standard output, which the command prints to")
+    return made
 
 
 def _made_before(end: TracebackType | None) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import builtins
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from types import CodeType
 from typing import Any
@@ -118,38 +119,21 @@ def at_name(passed: Trace, name: str) -> Test:
     return lambda step: step.node in wanted
 
 
-def at_nan() -> Test:
-    """Stop where a NaN or an infinity arrives or is sent."""
-    return at_numbers(lambda x: ~np.isfinite(x))
-
-
 def at_numbers(kind: Callable[[Any], Any]) -> Test:
     """Stop where numbers of a kind arrive or are sent, such as np.isinf."""
     return lambda step: any(np.any(kind(x)) for x in _numbers_of(step))
 
 
-def at_vanishing() -> Test:
-    """Stop where less than a thousandth of what arrived is sent on, and not nothing."""
-
-    def vanishes(step: Step) -> bool:
-        arrived, *sent = (np.max(np.abs(x), initial=0.0) for x in _numbers_of(step))
-        return bool(0.0 < max(sent, default=0.0) < arrived / VANISHING)
-
-    return vanishes
+def vanishes(step: Step) -> bool:
+    """Return whether less than a thousandth of what arrived is sent on, and not nothing."""
+    arrived, *sent = (np.max(np.abs(x), initial=0.0) for x in _numbers_of(step))
+    return bool(0.0 < max(sent, default=0.0) < arrived / VANISHING)
 
 
-def at_zero() -> Test:
-    """Stop where a gradient arrives, and only zeros are sent."""
-    return lambda step: (
-        bool(np.any(step.upstream))
-        and not any(np.any(c) for c in step.contributions if c is not None)
-    )
-
-
-def at_gradient(expression: str) -> Test:
-    """Stop where an expression of g, the gradient that arrived, holds."""
-    check_condition(expression)
-    return lambda step: is_true(expression, step)
+def stays(step: Step) -> bool:
+    """Return whether a gradient arrives, and only zeros are sent."""
+    arrived, *sent = map(np.any, _numbers_of(step))
+    return bool(arrived) and not any(sent)
 
 
 def at_change(passed: Trace, name: str) -> Test:
@@ -167,10 +151,8 @@ def is_true(expression: str, step: Step) -> bool:
     Raises OptionError, which says what is wrong with it.
     """
     found = evaluate(expression, of_step(step))
-    try:
+    with _naming(expression):
         return bool(np.any(found))
-    except Exception as error:  # noqa: BLE001  # of whatever a user's expression made
-        raise OptionError(f"{expression!r}: {type(error).__name__}: {error}") from None
 
 
 def of_step(step: Step) -> dict[str, Any]:
@@ -207,12 +189,9 @@ def names_at(recording: Trace, step: Step) -> dict[str, Any]:
 @lru_cache(maxsize=64)
 def check(expression: str) -> CodeType:
     """Compile an expression. Raises OptionError, which says what is wrong with it."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)  # such as: "is" with a literal
-            return compile(expression, "the expression", "eval")
-    except Exception as error:  # noqa: BLE001  # SyntaxError, and where it is deep, MemoryError
-        raise OptionError(f"{expression!r}: {type(error).__name__}: {error}") from None
+    with _naming(expression), warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)  # such as: "is" with a literal
+        return compile(expression, "the expression", "eval")
 
 
 def evaluate(expression: str, names: Mapping[str, Any]) -> Any:
@@ -222,9 +201,16 @@ def evaluate(expression: str, names: Mapping[str, Any]) -> Any:
     """
     code = check(expression)
     given = {name: locked(x) for name, x in names.items()}
-    try:
+    with _naming(expression):
         return eval(code, {**ALWAYS, **given})  # it is the user's own
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever the user's raises
+
+
+@contextmanager
+def _naming(expression: str) -> Iterator[None]:
+    """Raise OptionError, which names the expression, for whatever goes wrong with it."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # MemoryError of a deep one, too
         raise OptionError(f"{expression!r}: {type(error).__name__}: {error}") from None
 
 

@@ -50,7 +50,7 @@ class ClosurePdb(pdb.Pdb):
     closure to closure.
     """
 
-    def __init__(self, named: Named | None = None, **streams: Any) -> None:
+    def __init__(self, named: Named, **streams: Any) -> None:
         engine = [
             name
             for name in sys.modules
@@ -58,7 +58,7 @@ class ClosurePdb(pdb.Pdb):
             and (not name.startswith("tinygrad_pool.rules") or name.rpartition(".")[2] in AIDS)
         ]
         super().__init__(skip=engine, **streams)
-        self.named = named or Named([], {})
+        self.named = named
         self.by_node = True
         self.waits: Stop | None = None  # for its closure to be called
         self.taking: Stop | None = None
@@ -197,16 +197,10 @@ class ClosurePdb(pdb.Pdb):
         return True
 
     def do_run(self, _: str) -> None:
-        """run: begin a script anew; not in a pass, which only runs forwards."""
+        """run, restart and back: go back or begin anew; not in a pass, which only runs forwards."""
         self.error("in pdb a pass only runs forwards; q leaves it, and the next begins anew")
 
-    def do_restart(self, arg: str) -> None:
-        """restart: as run."""
-        self.do_run(arg)
-
-    def do_back(self, arg: str) -> None:
-        """back: as run."""
-        self.do_run(arg)
+    do_restart = do_back = do_run  # type: ignore[assignment]  # Pdb says arg
 
     def _targets(self, name: str) -> set[Node]:
         """Find the nodes of a name that are still to come. Raises OptionError if there are none."""

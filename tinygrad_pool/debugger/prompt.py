@@ -12,14 +12,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from importlib.util import find_spec
+from pathlib import Path
 from shutil import get_terminal_size
 from typing import Any
 
 from tinygrad_pool.debugger.breakpoints import check, evaluate
 from tinygrad_pool.debugger.colours import MISTAKE, STYLES, coloured
-from tinygrad_pool.debugger.saving import draw_step
+from tinygrad_pool.drawing import draw, render
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError, TinygradPoolError
+from tinygrad_pool.files import kind_of, write_whole
 from tinygrad_pool.formatting import written
 from tinygrad_pool.recording import views
 from tinygrad_pool.recording.recording import Recording
@@ -52,6 +55,8 @@ GROUPS = {
     "to leave": "save help quit",
 }
 _ELEMENT = re.compile(r"(.+?) *\[([^\[\]]*)\]?")
+
+AGAIN = '<meta http-equiv="refresh" content="1">'
 
 REPEATED = ("node", "back", "continue", "run_back", "up", "down")
 """What an empty line repeats."""
@@ -126,11 +131,14 @@ class Prompt(cmd.Cmd):
 
     def default(self, line: str) -> None:
         """Show the node or the expression that was typed; or handle an unknown command."""
+        shown = line in ("data", "op", "label") or line in self.names
+        with suppress(OptionError):
+            shown |= not line.isidentifier() and bool(check(line))
         if "(" not in line and self.called(line) in self.completedefault(""):  # a call is made once
             self.onecmd(f"show {line}")
-        elif line in ("data", "op", "label") or line in self.names:
+        elif shown:
             self.onecmd(f"print {line}")
-        elif line.isidentifier() or not is_expression(line):
+        else:
             name, value = self._parted(line, "=")
             what = name.removesuffix(".data")
             if value and what.partition("[")[0] in self.passed.known():
@@ -138,8 +146,6 @@ class Prompt(cmd.Cmd):
                     f"numbers are given by set, for the next replay: set {what} = {value}"
                 )
             self.unknown(line.split(maxsplit=1)[0])
-        else:
-            self.onecmd(f"print {line}")
 
     def unknown(self, command: str) -> None:
         """Raise OptionError for an unknown command, with the nearest one."""
@@ -237,6 +243,20 @@ class Prompt(cmd.Cmd):
         return name.strip(), rest.strip()
 
 
+def draw_step(passed: Recording, file: str) -> Path:
+    """Draw the graph at this position, with the last step highlighted.
+
+    A page reloads itself every second, to show the next drawing.
+    """
+    step = passed.step
+    lit = [step.node] if step and isinstance(step.node, Value) else []
+    path = render(draw(passed.loss, highlight=lit, names=passed.variables), file)
+    if kind_of(path) == "html":
+        page = path.read_text("utf-8").replace("<title>", f"{AGAIN}\n<title>", 1)
+        write_whole(path, page)
+    return path
+
+
 @contextmanager
 def completing() -> Iterator[None]:
     """Complete a name such as mul#2 or conv1/w as one word, until a prompt is left."""
@@ -273,19 +293,6 @@ def in_a_line(text: str, longest: int = 300) -> str:
         return line
     half = (longest - 2) // 2
     return f"{line[:half]} … {line[-half + 1 :]}"
-
-
-def is_expression(line: str) -> bool:
-    """Return whether a line is an expression of Python's.
-
-    >>> is_expression("w.grad * 2"), is_expression("brek mul")
-    (True, False)
-    """
-    try:
-        check(line)
-    except OptionError:
-        return False
-    return True
 
 
 def split(argument: str) -> list[str]:

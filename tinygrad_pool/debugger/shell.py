@@ -13,21 +13,28 @@ import numpy as np
 from tinygrad_pool.debugger import breakpoints
 from tinygrad_pool.debugger.closure_pdb import ClosurePdb, Stop, debug_in_pdb, says
 from tinygrad_pool.debugger.colours import coloured, wants_colours
-from tinygrad_pool.debugger.prompt import can_ask, commands_in, completing, in_a_line, split
-from tinygrad_pool.debugger.saving import draw_step, save
+from tinygrad_pool.debugger.prompt import (
+    can_ask,
+    commands_in,
+    completing,
+    draw_step,
+    in_a_line,
+    split,
+)
 from tinygrad_pool.debugger.stepping_commands import SteppingCommands, natural
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError, ToolError
-from tinygrad_pool.files import kind_of
+from tinygrad_pool.files import check_folder, kind_of, write_whole
 from tinygrad_pool.formatting import counted, is_large, on_a_line, several
 from tinygrad_pool.recording import views
 from tinygrad_pool.recording.difference import compare_passes
 from tinygrad_pool.recording.freshness import before_a_pass
+from tinygrad_pool.recording.naming import place_in
 from tinygrad_pool.recording.recording import Recording, record
 from tinygrad_pool.recording.source import listing
-from tinygrad_pool.rules.arguments import flag, place_of
+from tinygrad_pool.rules.arguments import flag
 
 LISTED = 300
 """The most numbers of an array that print shows; of more, those at its ends."""
@@ -35,17 +42,6 @@ LISTED = 300
 
 class Shell(SteppingCommands):
     """All commands: those that step, those that look around, and those that ask what if."""
-
-    def do_info(self, _: str) -> None:
-        """info: list the breakpoints and what is set, and show where we are."""
-        for b in self.breaks.values():
-            self.say(f"breakpoint {b}")
-        for name, data in self.passed.changes.items():
-            self.say(f"set for the next replay: {name} = {on_a_line(data)}")
-        if self.drawn:
-            self.say(f"{self.drawn} follows each step; draw off ends that")
-        of = "" if self.passed is self.recorded else " of a replay; revert leaves it"
-        self.say(f"{self.passed.position} of {len(self.passed)} steps taken{of}")
 
     # -- looking
 
@@ -180,8 +176,8 @@ class Shell(SteppingCommands):
     def _closures_from(self, node: Node) -> Iterator[Stop]:
         """Go through the steps from a node on, and call each closure once more."""
         steps = self.passed.steps
-        first = next(i for i, step in enumerate(steps) if step.node is node)
-        for i, step in enumerate(steps[first:], first + 1):
+        first = self.passed.positions[node]
+        for i, step in enumerate(steps[first - 1 :], first):
             self.passed.seek(i)
             closure, g = step.node._closure, step.upstream
             assert closure is not None
@@ -205,7 +201,9 @@ class Shell(SteppingCommands):
         if not name or not expression:
             raise OptionError("set: needs a name and a value, as in set w12 = 0.5")
         node, index = self.element(name)
-        now = node.data if index is None else self._element_of(node, index)
+        now = node.data
+        if index is not None:
+            now = float(np.asarray(now)[place_in(node, [*index], "set", self.passed.call(node))])
         then = self.note(node, index, expression, now)
         self.say(f"{name} is {then} at the next replay; it was {on_a_line(now)}")
 
@@ -215,13 +213,6 @@ class Shell(SteppingCommands):
         value = value.data if isinstance(value, Value) else value
         self.passed.set(node, value, index)
         return on_a_line(now if value is None else np.asarray(value, float))
-
-    def _element_of(self, node: Node, index: tuple[int, ...]) -> float:
-        place = place_of(index, node.shape, "set: index")
-        if place is None:
-            called = self.passed.call(node)
-            raise OptionError(f"set: {called} of shape {node.shape} has no element {list(index)}")
-        return float(np.asarray(node.data)[place])
 
     def do_replay(self, _: str) -> None:
         """replay: run both passes with what is set, and show what changed."""
@@ -262,7 +253,17 @@ class Shell(SteppingCommands):
         words = split(argument)
         if len(words) != 1 or kind_of(words[0]) not in ("html", "htm", "txt"):
             raise OptionError(f"save: needs a file name ending in .html or .txt, got {argument!r}")
-        self.say(f"{save(self.passed, words[0])} holds the pass")
+        path, position = check_folder(words[0]), self.passed.position
+        if kind_of(path) == "txt":
+            told = []
+            for place in range(len(self.passed) + 1):
+                self.passed.seek(place)
+                told.append(views.here(self.passed))
+            self.passed.seek(position)
+            write_whole(path, "\n".join(told) + "\n")
+        else:
+            self.passed.to_html(path)
+        self.say(f"{path} holds the pass")
 
 
 def _first_words(shell: Shell) -> str:

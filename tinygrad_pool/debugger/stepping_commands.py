@@ -12,7 +12,9 @@ from tinygrad_pool.debugger.breakpoints import Breakpoint, Test, whole_number
 from tinygrad_pool.debugger.prompt import Prompt
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.errors import OptionError
+from tinygrad_pool.formatting import on_a_line
 from tinygrad_pool.recording import views
+from tinygrad_pool.recording.origins import not_finite
 from tinygrad_pool.recording.recording import Recording
 from tinygrad_pool.recording.trace import Trace
 
@@ -27,6 +29,7 @@ class SteppingCommands(Prompt):
         self.breaks: dict[int, Breakpoint] = {}
         self.met: list[Breakpoint] = []  # at the last stop
         self.numbers = count(1)
+        self.asked_to_stop: Callable[[], bool] = lambda: False  # a prompt has Ctrl-C
 
     def do_node(self, argument: str) -> None:
         """node [N] or node NAME: take the next step, or N of them; or go on, as until NAME.
@@ -68,7 +71,7 @@ class SteppingCommands(Prompt):
             raise OptionError("goto: needs a number of steps, as in goto 3; p g shows the gradient")
         if self._is_name(argument):
             node = self._node(argument)
-            n = next((i for i, step in enumerate(self.passed, 1) if step.node is node), None)
+            n = self.passed.positions.get(node)
             if n is None:
                 who = views.title(self.passed, node)
                 raise OptionError(f"goto: {who} takes no step; until goes to where its grad grows")
@@ -107,10 +110,6 @@ class SteppingCommands(Prompt):
         self.passed.back()
         return self.passed.step
 
-    def asked_to_stop(self) -> bool:
-        """Return whether to stop at the next step, whatever is there. A prompt has Ctrl-C."""
-        return False
-
     def _run(self, move: Callable[[], Step | None], more: tuple[Breakpoint, ...]) -> None:
         """Move until a breakpoint stops, or to the end."""
         self.met = []
@@ -121,7 +120,8 @@ class SteppingCommands(Prompt):
                 if b not in more:
                     self.say(f"breakpoint {b}")
                 if b.watched:
-                    self.say(views.accumulated(self.passed, self.passed.all_called(b.watched)))
+                    nodes = self.passed.all_called(b.watched)
+                    self.say(views.listed(self.passed, self.passed.changed(), nodes))
                 if b.once:
                     self.breaks.pop(b.number, None)
             if met:
@@ -155,17 +155,18 @@ class SteppingCommands(Prompt):
 
     def do_bnan(self, _: str) -> None:
         """bnan: stop where a NaN or an infinity arrives or is sent."""
-        self._add("a NaN or an infinity", lambda _: breakpoints.at_nan())
+        self._add("a NaN or an infinity", lambda _: breakpoints.at_numbers(not_finite))
 
     def do_bzero(self, _: str) -> None:
         """bzero: stop where something arrives and nothing but zeros is sent."""
-        self._add("nothing sent", lambda _: breakpoints.at_zero())
+        self._add("nothing sent", lambda _: breakpoints.stays)
 
     def do_bgrad(self, argument: str) -> None:
         """bgrad EXPR: stop where an expression of the gradient that arrived holds: abs(g) > 10."""
         if not argument:
             raise OptionError("bgrad: needs an expression of g, as in bgrad abs(g) > 10")
-        self._add(argument, lambda _: breakpoints.at_gradient(argument))
+        breakpoints.check_condition(argument)
+        self._add(argument, lambda _: partial(breakpoints.is_true, argument))
 
     def do_watch(self, argument: str) -> None:
         """watch NAME: stop where a node's gradient grows, and show old -> new."""
@@ -178,27 +179,36 @@ class SteppingCommands(Prompt):
     def do_condition(self, argument: str) -> None:
         """condition N [EXPR]: let breakpoint N stop only where EXPR holds; without EXPR always."""
         which, _, expression = argument.partition(" ")
-        self._need_number(which, "condition 1 g > 0")
+        b = self._breakpoint(which, "condition 1 g > 0")
         if expression:
             breakpoints.check_condition(expression)
-        b = self._breakpoint(which)
         b.condition = expression
         self.say(f"breakpoint {b}")
 
     def do_ignore(self, argument: str) -> None:
         """ignore N TIMES: skip breakpoint N that many times."""
         which, _, times = argument.partition(" ")
-        self._need_number(which, "ignore 1 3")
-        b = self._breakpoint(which)
+        b = self._breakpoint(which, "ignore 1 3")
         b.ignored = natural(times, "ignore", least=0)
         self.say(f"breakpoint {b}")
 
     def do_delete(self, argument: str) -> None:
         """delete [N]: forget breakpoint N, or all of them."""
         if argument:
-            del self.breaks[self._breakpoint(argument).number]
+            del self.breaks[self._breakpoint(argument, "delete 1").number]
         else:
             self.breaks.clear()
+
+    def do_info(self, _: str) -> None:
+        """info: list the breakpoints and what is set, and show where we are."""
+        for b in self.breaks.values():
+            self.say(f"breakpoint {b}")
+        for name, data in self.passed.changes.items():
+            self.say(f"set for the next replay: {name} = {on_a_line(data)}")
+        if self.drawn:
+            self.say(f"{self.drawn} follows each step; draw off ends that")
+        of = "" if self.passed is self.recorded else " of a replay; revert leaves it"
+        self.say(f"{self.passed.position} of {len(self.passed)} steps taken{of}")
 
     def _break(self, argument: str, once: bool) -> None:
         name, condition = self._parted(argument, " if ")
@@ -228,12 +238,10 @@ class SteppingCommands(Prompt):
         b.number = next(self.numbers)
         self.breaks[b.number] = b
 
-    def _need_number(self, which: str, example: str) -> None:
+    def _breakpoint(self, which: str, example: str) -> Breakpoint:
         if not which:
             command, *_ = example.split()
             raise OptionError(f"{command}: needs the number of a breakpoint, as in {example}")
-
-    def _breakpoint(self, which: str) -> Breakpoint:
         found = self.breaks.get(whole_number(which) or 0)
         if found is None:
             listed = ", ".join(map(str, self.breaks)) or "none"

@@ -93,7 +93,7 @@ def gates_of(survey: Survey) -> list[Gate]:
     return found + [_of_scalars(survey, nodes) for nodes in scalars.values()]
 
 
-def dead_units(gates: list[Gate]) -> list[tuple[Gate, Finding]]:
+def always_shut(gates: list[Gate]) -> list[tuple[Gate, Finding]]:
     """Report units that were shut in every example, if there were enough examples."""
     return [(gate, _dead(gate)) for gate in gates if gate.dead and gate.evidence >= FEW]
 

@@ -8,46 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.diagnosis.dead_units import (
-    Gate,
-    dead_units,
-    gates_of,
-    saturated,
-    slopes_by_row,
-    together,
-)
+from tinygrad_pool.diagnosis import dead_units, training, unreached
 from tinygrad_pool.diagnosis.findings import SEVERITIES, WRONG_NUMBERS, Finding
-from tinygrad_pool.diagnosis.layers import Layer, huge, layers_of, table_of, tiny, trend
-from tinygrad_pool.diagnosis.limits import limits_of
-from tinygrad_pool.diagnosis.numbers import taken_for_numbers
-from tinygrad_pool.diagnosis.numerics import (
-    cancelling,
-    not_finite,
-    ties,
-    underflow,
-    wrong_rules,
-)
-from tinygrad_pool.diagnosis.python_branches import choices_of_python
+from tinygrad_pool.diagnosis.layers import Layer, by_degrees, huge, layers_of, table_of, tiny, trend
+from tinygrad_pool.diagnosis.numerics import cancelling, not_finite, ties, underflow, wrong_rules
+from tinygrad_pool.diagnosis.python_branches import choices_of_python, taken_for_numbers
 from tinygrad_pool.diagnosis.survey import ROWS, Survey
-from tinygrad_pool.diagnosis.training import (
-    broadcast,
-    data_set_since,
-    gradients_left,
-    made_anew,
-    squashed_twice,
-)
-from tinygrad_pool.diagnosis.unreached import (
-    cut_off,
-    never_taken,
-    no_graph,
-    not_reached,
-    nothing_to_learn,
-)
-from tinygrad_pool.diagnosis.vanishing import by_degrees
 from tinygrad_pool.diagnosis.zero_gradients import Zeros, zero_gradients
+from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError
-from tinygrad_pool.formatting import counted
+from tinygrad_pool.formatting import counted, several
 from tinygrad_pool.recording.recording import record
 
 LISTED = 12
@@ -64,7 +35,7 @@ class Diagnosis:
         self, loss: Value, findings: list[Finding], layers: list[Layer], survey: Survey | None
     ) -> None:
         self.loss, self.findings, self.layers = loss, findings, layers
-        self.limits = limits_of(survey, findings) if survey else []
+        self.limits = [*_limits(survey, findings)] if survey else []
         name = survey.passed.names.get(id(loss)) if survey else None
         self._name = loss.label or name or "the loss"
         self._counts = (len(survey.nodes), len(survey.wanted)) if survey else (1, 0)
@@ -115,14 +86,14 @@ def diagnose(
     if not isinstance(loss, Value):
         raise DataError(f"diagnose: needs a Value that was computed, got {type(loss).__name__}")
     if not loss.parents:
-        return Diagnosis(loss, [no_graph(loss)], [], None)
+        return Diagnosis(loss, [unreached.no_graph(loss)], [], None)
     with np.errstate(all="ignore"):
         survey = Survey(record(loss, gradient, names=names), parameters, names)
-        gates, slopes = gates_of(survey), slopes_by_row(survey)
+        gates, slopes = dead_units.gates_of(survey), dead_units.slopes_by_row(survey)
         layers = layers_of(survey, gates, slopes)
         found = [*_wherever(survey)]
         if all(f.severity != WRONG_NUMBERS for f in found):  # else all is meaningless
-            found += [*_lost(survey, gates), *saturated(survey, slopes)]
+            found += [*_lost(survey, gates), *dead_units.saturated(survey, slopes)]
             sizes = [*trend(survey, layers)] or [*huge(layers)] or [*tiny(survey, layers)]
             found += by_degrees(survey, sizes)
             found += [*wrong_rules(survey), *underflow(survey), *cancelling(survey), *ties(survey)]
@@ -133,22 +104,22 @@ def diagnose(
 def _wherever(survey: Survey) -> Iterator[Finding]:
     """Report what does not depend on the numbers, and numbers that are not finite."""
     yield from not_finite(survey)
-    yield from not_reached(survey)
-    yield from cut_off(survey)
-    yield from never_taken(survey)
-    yield from nothing_to_learn(survey)
+    yield from unreached.not_reached(survey)
+    yield from unreached.cut_off(survey)
+    yield from unreached.never_taken(survey)
+    yield from unreached.nothing_to_learn(survey)
     yield from choices_of_python(survey)
     yield from taken_for_numbers(survey)
-    yield from gradients_left(survey)
-    yield from data_set_since(survey)
-    yield from made_anew(survey)
-    yield from broadcast(survey)
-    yield from squashed_twice(survey)
+    yield from training.gradients_left(survey)
+    yield from training.data_set_since(survey)
+    yield from training.made_anew(survey)
+    yield from training.broadcast(survey)
+    yield from training.squashed_twice(survey)
 
 
-def _lost(survey: Survey, gates: list[Gate]) -> Iterator[Finding]:
+def _lost(survey: Survey, gates: list[dead_units.Gate]) -> Iterator[Finding]:
     """Report zero gradients and dead units, each cause once."""
-    dead = dead_units(gates)
+    dead = dead_units.always_shut(gates)
     whole = [gate for gate, _ in dead if gate.whole]
     scopes = frozenset(scope for gate, _ in dead for scope in gate.scopes)
     explained = False
@@ -159,4 +130,18 @@ def _lost(survey: Survey, gates: list[Gate]) -> Iterator[Finding]:
             why += f". The first that is off as a whole is {whole[0].name}{whole[0].inputs}"
         explained |= bool(cited)
         yield finding._replace(why=why)
-    yield from together([(gate, f) for gate, f in dead if not (explained and gate.whole)])
+    alone = [(gate, f) for gate, f in dead if not (explained and gate.whole)]
+    yield from dead_units.together(alone)
+
+
+def _limits(survey: Survey, findings: list[Finding]) -> Iterator[str]:
+    """List what was not checked, and why."""
+    if not any(node.about.line for node in survey.nodes if node.parents):
+        yield "what Python's max, min, if and float() did (build the graph under tg.traced())"
+    if not survey.given:
+        yield "parameters that the loss does not depend on (none were given)"
+    if any(f.severity == WRONG_NUMBERS for f in findings):
+        yield "dead units, zeros, trends and ties (first the numbers have to be finite)"
+    elif stale := set_since(survey.nodes):
+        names = several([survey.call(leaf) for leaf in stale])
+        yield f"ties, and data as it is now (set after the forward pass: {names})"

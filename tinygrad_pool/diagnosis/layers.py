@@ -1,9 +1,10 @@
-"""The size of the gradients in each layer of a network."""
+"""The size of the gradients in each layer, and where they vanish or explode on the way down."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
 from itertools import pairwise
+from math import isfinite
 from typing import NamedTuple
 
 import numpy as np
@@ -13,16 +14,21 @@ from tinygrad_pool.diagnosis.findings import FEW, PARTLY_LOST, Finding
 from tinygrad_pool.diagnosis.survey import Survey
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import Table, counted, joined, number
-from tinygrad_pool.recording.gains import TREND
+from tinygrad_pool.recording.gains import TREND, GainPath, decades_between
+from tinygrad_pool.recording.origins import behind_rounding
 from tinygrad_pool.recording.reasons import explain
-from tinygrad_pool.recording.rounding import behind_rounding
-from tinygrad_pool.recording.strongest_paths import LEAST, rms
+from tinygrad_pool.recording.strongest_paths import LEAST, Depth, rms
 
 HUGE = 1e6
 """Gradients this many times larger than their parameters are too large for any usual step."""
 
 TINY = 1e12
 """Gradients this many times smaller than their parameters change nothing, with any usual step."""
+
+HELP = {
+    "vanishing": "steeper activations, larger initial weights, shortcuts or gates help",
+    "exploding": "smaller initial weights, or clipped gradients, help",
+}
 
 
 class Layer(NamedTuple):
@@ -96,10 +102,9 @@ def trend(survey: Survey, layers: list[Layer]) -> Iterator[Finding]:
     each = ratio ** (1 / (len(held) - 1))
     factors = [after.size / before.size for before, after in pairwise(held)]
     worst = int(np.argmax(np.log(factors) * np.sign(np.log(ratio))))
-    kind, help_ = "vanishing", "steeper activations, larger initial weights or shortcuts help"
-    if ratio < 1:
-        kind, help_ = "exploding", "smaller initial weights, or clipped gradients, help"
-    else:
+    kind = "vanishing" if ratio > 1 else "exploding"
+    help_ = HELP[kind]
+    if ratio > 1:
         path = survey.ledger.strongest.gains(survey.loss, first.nodes[0], survey.call)
         help_ = path.flattest() or help_
     says = (
@@ -147,6 +152,63 @@ def _sized(layers: list[Layer]) -> Iterator[tuple[Layer, float]]:
     for layer in layers:
         if layer.of_parameters:
             yield layer, rms(joined([v._numbers for v in layer.nodes]))
+
+
+def by_degrees(survey: Survey, found: list[Finding]) -> list[Finding]:
+    """Add the path along which gradients vanish or explode: to what was `found`, or as a finding.
+
+    A path begins where the first parameter is used, since what is above, such as a mean over the
+    batch, all gradients have in common. It is taken to the largest gradient of each depth.
+    """
+    paths = {"exploding" if p.decades > 0 else "vanishing": p for p in _paths(survey)}
+    told = [
+        f._replace(why=f"{f.why}. {paths[f.kind].summary()}: {paths[f.kind].reasons()}")
+        if f.kind in paths
+        else f
+        for f in found
+    ]
+    known = {f.kind for f in found}
+    for kind, path in paths.items():
+        if kind not in known:
+            ends = path.nodes[0], path.nodes[-1]
+            name = " … ".join(map(path.call, ends))
+            why = f"{path.reasons()}. {HELP[kind].capitalize()}"
+            told.append(Finding(kind, PARTLY_LOST, name, path.summary(names=False), why, ends))
+    return told
+
+
+def _paths(survey: Survey) -> Iterator[GainPath]:
+    """Find the path that shrinks most, and the one that grows most, if they do so much."""
+    strongest = survey.ledger.strongest
+    deep = _deep(survey, strongest.layers(_leaves(survey)))
+    size = strongest.size
+    found = {n: decades_between(size(top), size(n)) for n, top in deep.items()}
+    decades = {n: x for n, x in found.items() if isfinite(x)}
+    ends = (min, max) if decades else ()
+    for end in dict.fromkeys(pick(decades, key=decades.__getitem__) for pick in ends):
+        path = strongest.gains(deep[end], end, survey.call)
+        if path.by_degrees:
+            yield path.between_names()
+
+
+def _leaves(survey: Survey) -> Set[Node]:
+    """Collect the parameters; if none were given, all leaves that cannot be inputs."""
+    if survey.given:
+        return survey.wanted.keys()
+    inputs = set(survey.inputs())
+    return {v for v in survey.nodes if v.rule is None and v not in inputs}
+
+
+def _deep(survey: Survey, depths: Mapping[Node, Depth]) -> dict[Node, Node]:
+    """Choose the node of the largest gradient of each row and depth, and the top of its path."""
+    largest: dict[tuple[str, int], tuple[float, Node]] = {}
+    for node, (layers, _) in depths.items():
+        key = survey.row(node), layers
+        if layers >= LEAST:
+            size = survey.ledger.strongest.size(node)
+            if size > largest.get(key, (0.0,))[0]:
+                largest[key] = size, node
+    return {node: top for _, node in largest.values() if (top := depths[node].top) is not None}
 
 
 def table_of(layers: list[Layer], most: int) -> Table:

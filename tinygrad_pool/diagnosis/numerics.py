@@ -21,8 +21,7 @@ from tinygrad_pool.engine.node import Node
 from tinygrad_pool.errors import GraphError
 from tinygrad_pool.formatting import counted, number, on_a_line, several
 from tinygrad_pool.recording.closures import ClosureCheck, WrongClosure
-from tinygrad_pool.recording.infinities import Culprit, behind_data, behind_gradient
-from tinygrad_pool.recording.rounding import behind_rounding
+from tinygrad_pool.recording.origins import Culprit, behind_data, behind_gradient, behind_rounding
 from tinygrad_pool.recording.source import defined_at, made_at
 from tinygrad_pool.rules.rule import is_ours
 from tinygrad_pool.rules.traits import EVENLY, FIRST, HALF
@@ -72,28 +71,23 @@ def not_finite(survey: Survey) -> Iterator[Finding]:
     loss, ledger = survey.loss, survey.ledger
     found: dict[Node | None, tuple[str, list[Node]]] = {}
     known: dict[tuple[Node, int], Culprit] = {}
-    if not _finite(loss._numbers):
+    if not np.isfinite(loss._numbers).all():
         node, why = behind_data(ledger, loss, _worst(loss._numbers))
         found[node] = why, [loss]
     for p in survey.wanted:
-        if not _finite(g := survey.grads.get(p, 0.0)):
+        if not np.isfinite(g := survey.grads.get(p, 0.0)).all():
             node, why = behind_gradient(ledger, p, _worst(g), known)
             found.setdefault(node, (why, []))[1].append(p)
     for node, (why, reached) in found.items():
-        yield _bad_number(survey, node, why, reached)
-
-
-def _bad_number(survey: Survey, node: Node | None, why: str, reached: list[Node]) -> Finding:
-    """Report a node that made a NaN or an infinity, and what it reaches."""
-    bad = len([v for v in reached if v is not survey.loss])
-    says = f"{survey.call(survey.loss)} is {on_a_line(survey.loss.data)}"
-    if bad:
-        says += (
-            f", and the gradients of {bad:,} of {len(survey.wanted):,} parameters are not finite"
-        )
-    if node is None:
-        return Finding(NOT_FINITE, WRONG_NUMBERS, "the gradient that was given", says, why)
-    return Finding(NOT_FINITE, WRONG_NUMBERS, survey.call(node), says, why + _help(node), (node,))
+        says = f"{survey.call(loss)} is {on_a_line(loss.data)}"
+        if bad := len([v for v in reached if v is not loss]):
+            of = f"{bad:,} of {len(survey.wanted):,} parameters"
+            says += f", and the gradients of {of} are not finite"
+        if node is None:
+            yield Finding(NOT_FINITE, WRONG_NUMBERS, "the gradient that was given", says, why)
+        else:
+            name, helps = survey.call(node), _help(node)
+            yield Finding(NOT_FINITE, WRONG_NUMBERS, name, says, why + helps, (node,))
 
 
 def _help(node: Node) -> str:
@@ -173,7 +167,3 @@ def _paid(tie: Tie) -> str:
     here, same = PAID[tie.node.options.get("ties", "first")]
     too = tie.torch in same
     return f"here{', as in PyTorch,' * too} {here}{f', in PyTorch {tie.torch}' * (not too)}"
-
-
-def _finite(x: Any) -> bool:
-    return bool(np.isfinite(x).all())

@@ -1,18 +1,27 @@
-"""Choices that plain Python made from the data of Values, which no gradient sees."""
+"""Choices and numbers that plain Python made of the data of Values, which no gradient sees."""
 
 from __future__ import annotations
 
 import linecache
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from tinygrad_pool.diagnosis.findings import PARTLY_LOST, SUSPICIOUS, Finding
+from tinygrad_pool.diagnosis.findings import NO_GRADIENT, PARTLY_LOST, SUSPICIOUS, Finding
 from tinygrad_pool.diagnosis.survey import Survey
 from tinygrad_pool.engine.context import THROUGH, Choice, Line
 from tinygrad_pool.engine.node import Node
-from tinygrad_pool.formatting import LISTED
+from tinygrad_pool.engine.python_protocol import TAKEN
+from tinygrad_pool.formatting import LISTED, several
 from tinygrad_pool.recording.flow import Source, source_of
-from tinygrad_pool.recording.forks import PICKING, Fork, fork_at, forks_by_data, lines_of
-from tinygrad_pool.recording.freshness import takes_number
+from tinygrad_pool.recording.forks import (
+    PICKING,
+    Fork,
+    fork_at,
+    forks_by_data,
+    has_constant,
+    lines_of,
+)
+from tinygrad_pool.recording.freshness import made_plain, takes_number
+from tinygrad_pool.recording.source import quoted
 
 
 def choices_of_python(survey: Survey) -> Iterator[Finding]:
@@ -30,7 +39,9 @@ def choices_of_python(survey: Survey) -> Iterator[Finding]:
     for line, some in seen.items():
         asked = [(node, choice) for node, choice in some if choice.other != THROUGH]
         through = not asked
-        asked = asked or _topmost(some)
+        if through:  # leave out what others of these were computed from
+            below = {p for node, _ in some for p in node.parents if isinstance(p, Node)}
+            asked = [(node, choice) for node, choice in some if node not in below]
         alone = [node for node, choice in asked if choice.rival not in times]
         nodes = alone or [node for node, _ in asked]
         source = source_of(line.file)
@@ -50,12 +61,6 @@ def choices_of_python(survey: Survey) -> Iterator[Finding]:
             yield _finding(survey, Line(file, fork.first, ""), fork.what, [])
 
 
-def _topmost(asked: list[tuple[Node, Choice]]) -> list[tuple[Node, Choice]]:
-    """Leave out what others of these were computed from."""
-    below = {p for node, _ in asked for p in node.parents if isinstance(p, Node)}
-    return [(node, choice) for node, choice in asked if node not in below]
-
-
 def _finding(
     survey: Survey,
     line: Line,
@@ -69,13 +74,13 @@ def _finding(
     node = PICKING.get(what, "")
     says = f"Python's {what} chose by the data of {'what came of ' * through}{names}"
     code = linecache.getline(line.file, line.number).strip()
-    quoted = f"`{code}`: " if code else ""
+    code = f"`{code}`: " if code else ""
     why = "what was not chosen is not in the graph, and no gradient will ever reach it"
     if all_inside:
         why = "the choice is not in the graph, and stays as it is when data changes"
     helps = f"{node} is the node that keeps all" if node else "tg.where and tg.maximum are nodes"
     severity = PARTLY_LOST if node and not all_inside else SUSPICIOUS
-    why = f"{quoted}{why}; {helps}"
+    why = f"{code}{why}; {helps}"
     return Finding("python choice", severity, str(line), says, why, tuple(nodes))
 
 
@@ -88,3 +93,50 @@ def _goes_on(survey: Survey, source: Source, fork: Fork, made: list[int]) -> boo
     if fork.what != "while" and loss in source.made_by(*lines):
         return True
     return bool(source.reached(*lines, made))
+
+
+def taken_for_numbers(survey: Survey) -> Iterator[Finding]:
+    """Report lines where a Value was turned into a number that entered the graph as a constant.
+
+    That is severe if a parameter is nowhere else in the graph; otherwise it may be intended.
+    """
+    constants: dict[Line, Node] = {}
+    for node in survey.nodes:
+        if node.about.line and has_constant(node):
+            constants.setdefault(node.about.line, node)
+    asked = [*survey.wanted, *survey.nodes, *sorted(TAKEN, key=lambda v: v._order)]
+    for (line, how), nodes in _by_line(asked).items():
+        user = next((constants[made] for made in _lines_from(line, constants)), None)
+        if user is None:
+            continue
+        leaves = [node for node in nodes if not node.parents]
+        lost = [leaf for leaf in leaves if leaf not in survey.inside]
+        leaves = lost or leaves
+        says = f"{made_plain(how)} of it, which went into {survey.call(user)}"
+        helps = "v.exp(), np.exp(v) and the like are nodes"
+        if how.startswith("np."):
+            helps = "v + (y - v.data) has the numbers of such a result y, and the gradient of v"
+        helps = helps if lost else "that may be intended"
+        why = f"no gradient goes back through a number, at {quoted(line)}; {helps}"
+        severity = NO_GRADIENT if lost else SUSPICIOUS
+        names = several([survey.call(leaf) for leaf in leaves])
+        yield Finding("cut off", severity, names, says, why, tuple(leaves))
+
+
+def _by_line(nodes: list[Node]) -> dict[tuple[Line, str], list[Node]]:
+    """Group Values by the line that turned them, or what was computed from them, into a number."""
+    found: dict[tuple[Line, str], list[Node]] = {}
+    for node in dict.fromkeys(nodes):
+        for choice in node.about.choices:
+            if takes_number(choice) and choice.line:
+                found.setdefault((choice.line, choice.relation), []).append(node)
+    return found
+
+
+def _lines_from(line: Line, made: Iterable[Line]) -> list[Line]:
+    """Return the lines that use the result of a line; without its source, the line itself."""
+    source = source_of(line.file)
+    if source is None:
+        return [other for other in made if other == line]
+    here = {other.number: other for other in made if other.file == line.file}
+    return [here[n] for n in source.reached(*source.statement_of(line.number), here)]

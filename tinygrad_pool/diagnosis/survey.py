@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Set
 from functools import cached_property
 from typing import Any
-from weakref import proxy
 
 import numpy as np
 
@@ -39,25 +38,21 @@ class Survey:
         self.passed = passed
         self.loss, self.nodes, self.steps = passed.loss, passed.nodes, passed.steps
         self.grads = passed.gradients
-        me: Survey = proxy(self)  # avoids a reference cycle
-
-        def brief(node: Node) -> str:
-            return me.brief(node)
-
-        self.ledger = GradientExplainer(self.loss, self.nodes, self.steps, self.grads, brief)
+        wanted = self.wanted = dict[Node, str]()
+        self.ledger = GradientExplainer(
+            self.loss, self.nodes, self.steps, self.grads, lambda v: wanted.get(v) or passed.call(v)
+        )
         self.users = self.ledger.users
         self.inside = set(self.nodes)
-        self._labels = Counter(node.label for node in self.nodes)
         self._homes = homes_of(self.nodes)
         self.weights_on_the_left = _stand_left(self.nodes)
-        self.wanted: dict[Node, str] = {}
         if parameters is None:
-            self.wanted = held_by_modules({} if names is None else names)
-            self.given = bool(self.wanted)
-            self.wanted |= self._guessed()
+            wanted |= held_by_modules({} if names is None else names)
+            self.given = bool(wanted)
+            wanted |= self._guessed()
         else:
             self.given = True
-            self.wanted = self._named(parameters)
+            wanted |= self._named(parameters)
         self.rows = self._rows()
         homes = {self._homes[p] for p in self.wanted if p in self._homes}
         held, last = {self.rows[v] for v in homes}, max((v._order for v in homes), default=-1)
@@ -68,14 +63,12 @@ class Survey:
         if node in self.wanted:
             return self.wanted[node]
         scope = self.scope(node)
-        if node.label and self._labels[node.label] > 1 and scope:
-            return f"{scope.replace('/', '.')}.{node.label}"
         name = self.passed.call(node)
         return f"{name} in {scope}" if scope and node.rule and "#" in name else name
 
     def brief(self, node: Node) -> str:
         """Name a node as `call` does, without its scope."""
-        return self.passed.call(node) if node.rule else self.call(node)
+        return self.ledger.call(node)
 
     def scope(self, node: Node) -> str:
         """Return the scope that made a node, or that uses a leaf first."""

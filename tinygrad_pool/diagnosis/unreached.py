@@ -24,25 +24,23 @@ def not_reached(survey: Survey) -> Iterator[Finding]:
     """Report parameters that the loss does not depend on, or that get no gradient."""
     lost = unreached(survey)
     strangers = [p for p in lost if p not in survey.inside]
+    taken = (how for p in strangers for how in numbers_taken(p))
+    unused = "no path leads there: " + next(
+        taken,
+        "it was not used, or what came of it was detached, computed under no_grad, or rebuilt "
+        "from plain numbers, such as v.data, v > 0 and np.sign(v)",
+    )
     unpaid = [p for p in lost if p in survey.inside]
-    of = f"of {len(survey.wanted):,} parameters"
-    if strangers:
-        says = f"the loss does not depend on {len(strangers):,} {of}"
-        taken = (how for p in strangers for how in numbers_taken(p))
-        why = "no path leads there: " + next(
-            taken,
-            "it was not used, or what came of it was detached, computed under no_grad, or rebuilt "
-            "from plain numbers, such as v.data, v > 0 and np.sign(v)",
-        )
-        yield _finding("not reached", survey, strangers, says, why)
-    if unpaid:
-        says = f"no gradient is computed for {len(unpaid):,} {of}"
-        why = "no node that got a gradient hands one on"
-        yield _finding("not reached", survey, unpaid, says, why)
-    if survey.decayed:
-        says = f"the loss depends on the size alone of {len(survey.decayed):,} {of}"
-        why = "weight decay reaches them, and no error does: nothing else is computed from them"
-        yield _finding("not reached", survey, survey.decayed, says, why)
+    decays = "weight decay reaches them, and no error does: nothing else is computed from them"
+    for some, says, why in (
+        (strangers, "the loss does not depend on", unused),
+        (unpaid, "no gradient is computed for", "no node that got a gradient hands one on"),
+        (survey.decayed, "the loss depends on the size alone of", decays),
+    ):
+        if some:
+            counts = f"{says} {len(some):,} of {len(survey.wanted):,} parameters"
+            name, nodes = survey.listed(some), tuple(some)
+            yield Finding("not reached", NO_GRADIENT, name, counts, why, nodes)
 
 
 def cut_off(survey: Survey) -> Iterator[Finding]:
@@ -112,7 +110,3 @@ def nothing_to_learn(survey: Survey) -> Iterator[Finding]:
         says = "it depends on no Value that could learn"
         why = "it was computed from constants, or from what was cut off"
         yield Finding("no graph", NO_GRADIENT, name, says, why, (survey.loss,))
-
-
-def _finding(kind: str, survey: Survey, some: list[Node], says: str, why: str) -> Finding:
-    return Finding(kind, NO_GRADIENT, survey.listed(some), says, why, tuple(some))

@@ -34,10 +34,7 @@ from tinygrad_pool.nn.activations import (
     Softsign as Softsign,
     Tanh as Tanh,
 )
-from tinygrad_pool.nn.containers import (
-    ModuleList as ModuleList,
-    Sequential as Sequential,
-)
+from tinygrad_pool.nn.containers import ModuleList as ModuleList, Sequential as Sequential
 from tinygrad_pool.nn.layers import (
     Conv1d as Conv1d,
     Conv2d as Conv2d,
@@ -57,9 +54,7 @@ from tinygrad_pool.nn.losses import (
     NLLLoss as NLLLoss,
     SmoothL1Loss as SmoothL1Loss,
 )
-from tinygrad_pool.nn.module import (
-    Module as Module,
-)
+from tinygrad_pool.nn.module import Module as Module
 from tinygrad_pool.nn.normalization import (
     BatchNorm1d as BatchNorm1d,
     BatchNorm2d as BatchNorm2d,
@@ -91,10 +86,6 @@ from tinygrad_pool.nn.pools import (
     MaxUnpool2d as MaxUnpool2d,
     MaxUnpool3d as MaxUnpool3d,
 )
-from tinygrad_pool.nn.scalar import (
-    MLP as MLP,
-    Layer as Layer,
-    Neuron as Neuron,
-)
+from tinygrad_pool.nn.scalar import MLP as MLP, Layer as Layer, Neuron as Neuron
 
 utils = clipping

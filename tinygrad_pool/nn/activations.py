@@ -19,10 +19,6 @@ class _Activation(CallsFunction):
     def __init__(self, inplace: bool = False) -> None:
         not_in_place(type(self).__name__, inplace)
 
-    def forward(self, x: Any) -> Value:
-        """Call the function."""
-        return self._called_with(x)
-
 
 def not_in_place(name: str, inplace: object) -> None:
     """Raise OptionError if a result should overwrite what came in."""
@@ -102,7 +98,6 @@ class GELU(_Activation, function=activations.gelu, options=("approximate",)):
     """x Φ(x), elementwise: tg.gelu."""
 
     def __init__(self, approximate: str = "none") -> None:
-        super().__init__()
         self._function(0.0, approximate)
         self.approximate = approximate
 
@@ -111,7 +106,6 @@ class Softplus(_Activation, function=activations.softplus, options=("beta", "thr
     """ln(1 + exp β x) / β, elementwise: tg.softplus."""
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
-        super().__init__()
         self._function(0.0, beta, threshold)
         self.beta, self.threshold = beta, threshold
 
@@ -134,7 +128,6 @@ class PReLU(_Activation, function=activations.prelu, options=("weight",)):
     def __init__(
         self, num_parameters: int = 1, init: float = 0.25, dtype: Any = np.float32
     ) -> None:
-        super().__init__()
         (n,) = numbers("PReLU", "num_parameters", num_parameters, 1, least=1)
         start, kind = real(init, "PReLU: init"), floating(dtype, "PReLU: dtype")
         self.weight = Value(np.full(n, start, kind))
@@ -148,7 +141,6 @@ class Softmax(_Activation, function=operations.softmax, options=("dim",)):
     """Shares that add up to 1 along an axis, the last one unless told: tg.softmax."""
 
     def __init__(self, dim: int = -1) -> None:
-        super().__init__()
         self.dim = whole(dim, f"{type(self).__name__}: dim")
 
 

@@ -44,11 +44,7 @@ class _Numbered(Module):
     def __getitem__(self, i: slice) -> Self: ...
     def __getitem__(self, i: int | slice) -> Any:
         modules = list(self)
-        return type(self)._of(modules[i]) if isinstance(i, slice) else modules[i]
-
-    @classmethod
-    def _of(cls, modules: list[Module]) -> Self:
-        return cls().extend(modules)
+        return type(self)().extend(modules[i]) if isinstance(i, slice) else modules[i]
 
 
 class Sequential(_Numbered):

@@ -47,7 +47,7 @@ def constant_(w: Value, val: float) -> Value:
     >>> constant_(Value([1.0, 2.0]), 3.0).data
     array([3., 3.])
     """
-    return _filled("constant_", w, np.full(_shape("constant_", w), real(val, "constant_: val")))
+    return _filled(w, np.full(_shape("constant_", w), real(val, "constant_: val")))
 
 
 def zeros_(w: Value) -> Value:
@@ -64,13 +64,13 @@ def uniform_(w: Value, a: float = 0.0, b: float = 1.0, rng: Rng = None) -> Value
     """Draw from a … b, evenly."""
     a, b = real(a, "uniform_: a"), real(b, "uniform_: b", least=a)
     real(b - a, "uniform_: b - a", most=np.finfo(float).max)
-    return _filled("uniform_", w, generator(rng, "uniform_").uniform(a, b, _shape("uniform_", w)))
+    return _filled(w, generator(rng, "uniform_").uniform(a, b, _shape("uniform_", w)))
 
 
 def normal_(w: Value, mean: float = 0.0, std: float = 1.0, rng: Rng = None) -> Value:
     """Draw from a normal distribution."""
     mean, std = real(mean, "normal_: mean"), real(std, "normal_: std", 0.0)
-    return _filled("normal_", w, generator(rng, "normal_").normal(mean, std, _shape("normal_", w)))
+    return _filled(w, generator(rng, "normal_").normal(mean, std, _shape("normal_", w)))
 
 
 def xavier_uniform_(w: Value, gain: float = 1.0, rng: Rng = None) -> Value:
@@ -140,7 +140,6 @@ def _shape(name: str, w: Any) -> tuple[int, ...]:
     return w.shape
 
 
-def _filled(name: str, w: Value, numbers: Any) -> Value:
-    _shape(name, w)
+def _filled(w: Value, numbers: Any) -> Value:
     w.data = numbers
     return w

@@ -87,10 +87,6 @@ class _Conv(CallsFunction, options=("weight", "bias", "stride", "padding", "dila
         self.bias = Value(draw(f)) if flag(bias, f"{name}: bias") else None
         self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
 
-    def forward(self, x: Any) -> Value:
-        """Slide the weights over x."""
-        return self._called_with(x)
-
     def extra_repr(self) -> str:
         """List the channels, the kernel and the options, as PyTorch does."""
         f, c, *kernel = self.weight.shape

@@ -20,7 +20,7 @@ class _Loss(CallsFunction):
     def __init__(self, reduction: Reduction = "mean") -> None:
         self.reduction = check_reduction(type(self).__name__, reduction)
 
-    def forward(self, y: Any, target: Any) -> Value:
+    def forward(self, y: Any, target: Any) -> Value:  # type: ignore[override]  # it takes two
         """Compare y with a target, or with labels."""
         return self._called_with(y, target)
 

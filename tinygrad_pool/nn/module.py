@@ -194,12 +194,13 @@ class Module(Saved, WithHabits):
 
     def extra_repr(self) -> str:
         """List what the repr shows between the brackets: attributes that are not modules."""
-        shown = {
-            name: part
-            for name, part in vars(self).items()
-            if not (name.startswith("_") or name == "training" or _is_module(part))
-        }
-        return ", ".join(f"{name}={_shown(part)}" for name, part in shown.items())
+        shown = []
+        for name, part in vars(self).items():
+            holds = isinstance(part, Module) or _holds_modules(part)
+            if not (name.startswith("_") or name == "training" or holds):
+                shape = part.shape if isinstance(part, Value | np.ndarray) else part
+                shown.append(f"{name}={shape!r}")
+        return ", ".join(shown)
 
     @recursive_repr("…")
     def __repr__(self) -> str:
@@ -234,6 +235,10 @@ class CallsFunction(Module):
         for name, given in own.items():
             if given:
                 setattr(cls, name, given)
+
+    def forward(self, x: Any) -> Any:
+        """Call the function."""
+        return self._called_with(x)
 
     def _called_with(self, *inputs: Any) -> Value:
         return self._function(*inputs, *(getattr(self, option) for option in self._options))
@@ -296,14 +301,6 @@ def _children(
             yield f"{prefix}{name}", part
         elif id(part) not in around:  # a list that holds itself
             yield from _children(part, f"{prefix}{name}.", (*around, id(part)))
-
-
-def _is_module(part: Any) -> bool:
-    return isinstance(part, Module) or _holds_modules(part)
-
-
-def _shown(part: Any) -> str:
-    return repr(part.shape if isinstance(part, Value | np.ndarray) else part)
 
 
 def _parts_of(value: Any) -> Mapping[Any, Any]:

@@ -22,10 +22,6 @@ class _Pool(CallsFunction):
 
     _always: ClassVar[tuple[str, ...]] = ("kernel_size", "stride", "padding", "output_size")
 
-    def forward(self, x: Any) -> Any:
-        """Pool each window; with return_indices, also say which unit won it."""
-        return self._called_with(x)
-
     def extra_repr(self) -> str:
         """List what PyTorch does, and every other option that was chosen."""
         usual, shown = signature(type(self).__init__).parameters, []

@@ -110,11 +110,7 @@ def _wrong(recording: Trace, step: Step, rng: np.random.Generator) -> Iterator[W
 
 
 def _compared(
-    step: Step,
-    data: list[Any],
-    towards: dict[int, Any],
-    middle: Any,
-    operands: tuple[int, ...],
+    step: Step, data: list[Any], towards: dict[int, Any], middle: Any, operands: tuple[int, ...]
 ) -> WrongClosure | None:
     """Compare Σ c d with the bounds of Σ g ∂y/∂d, in a direction d of some operands."""
     node, g = step.node, _wide(step.upstream)
@@ -125,12 +121,9 @@ def _compared(
         for i in operands:
             moved[i] = data[i] + h * towards[i]
         slopes.append(g * ((_result(node, moved) - middle) / h))
-    if isinstance(slopes[0], float) and all(isinstance(share, float) for share in shares):
-        ours, effect, least, most = sum(shares), sum(map(abs, shares)), min(slopes), max(slopes)
-    else:
-        ours = sum(float(np.sum(share)) for share in shares)
-        effect = sum(float(np.sum(np.abs(share))) for share in shares)
-        least, most = float(np.sum(np.minimum(*slopes))), float(np.sum(np.maximum(*slopes)))
+    ours = sum(float(np.sum(share)) for share in shares)
+    effect = sum(float(np.sum(np.abs(share))) for share in shares)
+    least, most = float(np.sum(np.minimum(*slopes))), float(np.sum(np.maximum(*slopes)))
     slack = _precision(node, step.contributions) * max(effect, abs(least), abs(most))
     if not isfinite(least + most):
         return None

@@ -39,9 +39,10 @@ def left_before(before: Mapping[Node, Any], own: Mapping[Node, Any], ran: bool) 
 
     If the pass `ran` before, its own gradients are in there, too.
     """
-    leaves = {node: g for node, g in before.items() if node.is_leaf and g is not None}
+    left = {node: g for node, g in before.items() if node.is_leaf and g is not None}
     with np.errstate(all="ignore"):
-        left = {v: _without(g, own[v]) if ran and v in own else g for v, g in leaves.items()}
+        for v in left.keys() & own if ran else ():
+            left[v] = 0.0 if np.array_equal(left[v], own[v], equal_nan=True) else left[v] - own[v]
     return {v: g for v, g in left.items() if np.any(g)}
 
 
@@ -67,7 +68,3 @@ def made_plain(how: str) -> str:
     ('float() made a plain number', 'np.sign() made plain numbers')
     """
     return f"{how}() made {'plain numbers' if how.startswith('np.') else 'a plain number'}"
-
-
-def _without(g: Any, own: Any) -> Any:
-    return 0.0 if np.array_equal(g, own, equal_nan=True) else g - own

@@ -174,7 +174,9 @@ class GradientExplainer:
     def _reason(self, link: Link, upstream: float, local: float) -> str:
         """Explain why nothing came through one link."""
         if local and upstream:
-            return f"underflow: {upstream:.3g} × {local:.3g} is too small for {_narrower(link)}"
+            dtypes = link.node.dtype, link.node.parents[link.i].dtype  # of these it has the smaller
+            own = min(dtypes, key=lambda dtype: dtype.itemsize)
+            return f"underflow: {upstream:.3g} × {local:.3g} is too small for {own}"
         if local:
             return "nothing arrived there"
         if stale := set_since([link.node]):
@@ -297,12 +299,6 @@ def _sent(step: Step, i: int, cell: int, units: Indices, weights: NDArray[Any]) 
     if total == 0 and not (np.any(sent < 0) and np.any(sent > 0)):  # they underflow, none cancels
         sent[:] = 0
     return sent
-
-
-def _narrower(link: Link) -> np.dtype[Any]:
-    """Return the dtype in which a contribution is rounded: its own, if that is smaller."""
-    dtypes = link.node.dtype, link.node.parents[link.i].dtype
-    return min(dtypes, key=lambda dtype: dtype.itemsize)
 
 
 def flat(node: Node, seen: Sequence[Any] = ()) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +9,6 @@ import numpy as np
 from tinygrad_pool.derivatives.candidates import Candidates, candidates_of
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import number
-from tinygrad_pool.recording.matching import Matched
 from tinygrad_pool.recording.recording import Recording
 from tinygrad_pool.rules import elementwise
 from tinygrad_pool.rules.arithmetic import nudge
@@ -37,9 +34,9 @@ class Moved(NamedTuple):
         return f"{self.name}: {self.before}, now {self.after}; {self.goes}"
 
 
-def moved_between(a: Recording, b: Recording, found: Matched) -> list[Moved]:
+def moved_between(a: Recording, b: Recording, pairs: list[tuple[str, Node, Node]]) -> list[Moved]:
     """List the units of max, min, maximum, minimum, relu and max pool that another wins in b."""
-    nodes = [(_computed(x), _computed(y)) for _, x, y in found.pairs]
+    nodes = [(_computed(x), _computed(y)) for _, x, y in pairs]
     nodes = [(x, y) for x, y in nodes if x.rule is y.rule and traits_of(x.rule).chooses]
     before, after = _sides(a, [x for x, _ in nodes]), _sides(b, [y for _, y in nodes])
     sides = zip(before, after, strict=True)
@@ -87,22 +84,15 @@ def _computed(node: Node) -> Node:
 
 def _sides(recording: Recording, nodes: list[Node]) -> list[_Side | None]:
     """Find the winners of nodes in the data that was recorded; None for a node without units."""
-    with _as_recorded(recording):
-        found = [candidates_of(node) for node in nodes]
-    return [c and _Side(recording, c.winners) for c in found]
-
-
-@contextmanager
-def _as_recorded(recording: Recording) -> Iterator[None]:
-    """Give nodes their recorded data within a `with` block."""
     now = {node: node._numbers for node in recording.nodes}
     try:
         for node in recording.nodes:
             node._numbers = recording.data_of(node)
-        yield
+        found = [candidates_of(node) for node in nodes]
     finally:
         for node, data in now.items():
             node._numbers = data
+    return [c and _Side(recording, c.winners) for c in found]
 
 
 def _other_winners(x: _Side, y: _Side) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -13,14 +13,13 @@ from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import several
+from tinygrad_pool.rules.arguments import Shape, place_of
 
 _NUMBERED = re.compile(r"(.*)#(\d{1,18})")
 
 
 class Named:
     """Nodes with their names: labels, variables, parts of modules, operations and numbers."""
-
-    nodes: list[Node]
 
     def __init__(self, nodes: list[Node], variables: Mapping[str, Any]) -> None:
         self.nodes = nodes
@@ -132,6 +131,14 @@ class Named:
         placed = {n: f"{s.replace('/', '.')}.{n.label}" for n, s in scopes.items() if s}
         times = Counter(placed.values())
         return {node: name for node, name in placed.items() if times[name] == 1}
+
+
+def place_in(node: Node, index: int | Sequence[int], what: str, called: str) -> Shape:
+    """Read the index of one element of a node. Raises OptionError if there is no such element."""
+    place = place_of(index, node.shape, f"{what}: index")
+    if place is None:
+        raise OptionError(f"{what}: {called} of shape {node.shape} has no element {index!r}")
+    return place
 
 
 def homes_of(nodes: list[Node]) -> dict[Node, Node]:

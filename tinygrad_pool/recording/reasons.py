@@ -10,15 +10,13 @@ import numpy as np
 
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.staleness import set_since
-from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import number, several, subscript
 from tinygrad_pool.recording.freshness import numbers_taken, was_set
 from tinygrad_pool.recording.gains import TREND
-from tinygrad_pool.recording.infinities import behind_data, behind_gradient
 from tinygrad_pool.recording.ledger import Entry, GradientExplainer, Known, flat
-from tinygrad_pool.recording.rounding import behind_rounding, cancelled
+from tinygrad_pool.recording.naming import place_in
+from tinygrad_pool.recording.origins import behind_data, behind_gradient, behind_rounding, cancelled
 from tinygrad_pool.recording.source import made_at
-from tinygrad_pool.rules.arguments import place_of
 from tinygrad_pool.rules.traits import traits_of
 
 LISTED = 8
@@ -210,11 +208,7 @@ def _cell(ledger: GradientExplainer, node: Node, index: int | Sequence[int] | No
     if index is None:
         flat = np.reshape(np.zeros(node.shape) if g is None else g, -1)
         return int(np.abs(np.nan_to_num(flat, nan=np.inf)).argmax())
-    place = place_of(index, node.shape, "why: index")
-    if place is None:
-        raise OptionError(
-            f"why: {ledger.call(node)} of shape {node.shape} has no element {index!r}"
-        )
+    place = place_in(node, index, "why", ledger.call(node))
     return int(np.ravel_multi_index(place, node.shape)) if place else 0
 
 

@@ -20,8 +20,8 @@ from tinygrad_pool.files import html_path, write_whole
 from tinygrad_pool.formatting import subscript
 from tinygrad_pool.recording.closures import ClosureCheck
 from tinygrad_pool.recording.forks import choices_undone
+from tinygrad_pool.recording.naming import place_in
 from tinygrad_pool.recording.trace import Trace
-from tinygrad_pool.rules.arguments import place_of
 from tinygrad_pool.rules.arithmetic import nudge
 
 if TYPE_CHECKING:
@@ -57,9 +57,7 @@ class Recording(Trace):
             if value is not None:
                 self._noted[found] = changed(found._numbers, value, what)
             return
-        place = place_of(index, found.shape, f"{what}: index")
-        if place is None:
-            raise OptionError(f"{what}: shape {found.shape} has no element {index!r}")
+        place = place_in(found, index, "set", self.call(found))
         some = isinstance(noted, Mapping)
         if value is None and some:
             self._noted[found] = {k: x for k, x in noted.items() if k != place}

@@ -96,7 +96,7 @@ class StrongestPaths:
         found: dict[Node, Depth] = {}
         for node, _, _ in self._steps:
             above = self.above.get(node)
-            depth = _TOP if above is None else found.get(above)
+            depth = Depth(0, None) if above is None else found.get(above)
             if depth is None or node not in nodes:
                 continue
             if node in layers:
@@ -105,9 +105,6 @@ class StrongestPaths:
                 depth = Depth(n if biased else n + 1, node if top is None else top)
             found[node] = depth
         return found
-
-
-_TOP = Depth(0, None)
 
 
 def _layers_among(nodes: list[Node], leaves: Set[Node]) -> tuple[set[Node], set[Node], set[Node]]:

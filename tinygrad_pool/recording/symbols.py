@@ -1,7 +1,8 @@
-"""A local derivative in the letters of the derivation, as text and as LaTeX sets it."""
+"""A rule's equations, and its local derivatives in the letters of the derivation, in LaTeX too."""
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,6 +15,7 @@ from tinygrad_pool.formatting import number, plain
 DEEP = 4
 """The most operations in a row that the name of an operand is made of."""
 
+_EQUATION = re.compile(r"(?:[ayY](?:_\w+)?(?:\(\w+\)|\[.*\])?|∂E/∂\S+) \+?= ")
 _INDEXED = re.compile(r"([^\W\d_]+)_?(\d+(?:,\d+)?)(?:\^?(\(\d+\)))?|(.)", re.DOTALL)
 _LATEX = {c: f"\\{c}" for c in "%&#_{}$ "}
 _LATEX |= {"\\": r"{\backslash}", "^": r"{\wedge}", "~": r"{\sim}"}
@@ -181,3 +183,18 @@ def in_latex(symbol: str) -> str:
         lambda found: f"\\{_COMMANDS[found[1]]}" + " " * found[2].isalpha(),
         re.sub(r"(?<!\\) \\mathrm\{wins\}\]", r"\\text{ wins}]", symbol),
     )
+
+
+def equations_of(node: Node) -> list[str]:
+    """List the equations of the rule that made a node: forward, and one for each operand.
+
+    They are the lines of the rule's docstring that begin with `y = ` or `∂E/∂`; a rule of your own
+    is read in the same way.
+
+    >>> from tinygrad_pool import Value
+    >>> equations_of(Value(2.0) * Value(3.0))
+    ['y = x w', '∂E/∂x = g w', '∂E/∂w = g x']
+    """
+    lines = (inspect.getdoc(node.rule) or "").splitlines() if node.rule else []
+    stated = [line.strip() for line in lines if _EQUATION.match(line.strip())]
+    return [part for line in stated for part in re.split(r" {4,}", line)]

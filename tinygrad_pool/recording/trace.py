@@ -44,8 +44,10 @@ class Trace(Named):
         check_value(loss, "record")
         super().__init__(topological_order(loss), {} if names is None else names)
         self.loss, self.gradient = loss, gradient
-        self._kept = {
-            node: changed(node._numbers, {}, "") for node in self.nodes if _may_change(node)
+        self._kept = {  # of what can be set, or may be a view of such
+            node: changed(node._numbers, {}, "")
+            for node in self.nodes
+            if node.is_leaf or getattr(node._numbers, "base", None) is not None
         }
         self._before: list[Any] | None = None  # the gradients at position 0, while at another
         self._known: Sums | None = None
@@ -185,13 +187,13 @@ class Trace(Named):
 
     def step_of(self, node: Node) -> Step | None:
         """Return the step in which a node hands on its gradient; None if it has none."""
-        position = self._positions.get(node)
-        return None if position is None else self.steps[position]
+        n = self.positions.get(node)
+        return None if n is None else self.steps[n - 1]
 
     def changed_by(self, node: Node) -> list[Change]:
         """List the gradients that a node's step changes, in the order of its operands."""
-        position = self._positions.get(node)
-        return [] if position is None else self._sums().of(position)
+        n = self.positions.get(node)
+        return [] if n is None else self._sums().of(n - 1)
 
     def accumulations(self) -> Iterator[list[Change]]:
         """List what each step changes, in order; the first begins with what the pass forgot."""
@@ -214,8 +216,9 @@ class Trace(Named):
         return self._known
 
     @cached_property
-    def _positions(self) -> dict[Node, int]:
-        return {step.node: i for i, step in enumerate(self.steps)}
+    def positions(self) -> dict[Node, int]:
+        """The position to which each node's step leads; a node that takes none is not there."""
+        return {step.node: n for n, step in enumerate(self.steps, 1)}
 
     @cached_property
     def above(self) -> dict[Node, Node]:
@@ -310,8 +313,3 @@ def _give(nodes: list[Node], grads: list[Any]) -> None:
 def _is_same(before: Any, known: Any) -> bool:
     """Return whether a gradient is surely what it was: an array may have been written to."""
     return before is known and not isinstance(before, np.ndarray)
-
-
-def _may_change(node: Node) -> bool:
-    """Return whether a node's data can be set, or may be a view of what can."""
-    return node.is_leaf or getattr(node._numbers, "base", None) is not None

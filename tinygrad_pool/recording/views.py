@@ -89,17 +89,13 @@ def contributions(recording: Trace, node: Node) -> str:
     """List each operand's gradient before and after a node's step."""
     if recording.step_of(node) is None:
         return f"{title(recording, node)} has no step: nothing is sent from it"
-    return _listed(
+    return listed(
         recording, recording.changed_by(node), {p for p in node.parents if isinstance(p, Node)}
     )
 
 
-def accumulated(recording: Trace, nodes: Collection[Node]) -> str:
-    """List some gradients before and after the last step."""
-    return _listed(recording, recording.changed(), nodes)
-
-
-def _listed(recording: Trace, changes: list[Change], nodes: Collection[Node]) -> str:
+def listed(recording: Trace, changes: list[Change], nodes: Collection[Node]) -> str:
+    """List the gradients of some nodes before and after a step that changes them."""
     made = [c for c in changes if c.node in nodes and c.after is not None]
     some, more = few(made, first=lambda c: c.before is not c.after)
     lines = []

@@ -1,10 +1,17 @@
-"""The table of a run."""
+"""What is shown of a run: its table, its plot, and how its page behaves in a browser."""
+
+import json
+import re
 
 import numpy as np
+import pytest
 
+import tinygrad_pool as tg
+from tinygrad_pool import Value
 from tinygrad_pool.diagnosis.run.history import Point
 from tinygrad_pool.diagnosis.run.rows import ABSENT
-from tinygrad_pool.diagnosis.run.summary import LISTED, Summary
+from tinygrad_pool.diagnosis.run.summary import LISTED, NAMED, Summary
+from tinygrad_pool.errors import OptionError, OutputError
 
 
 def test_it_shows_first_and_last_smallest_and_largest_and_the_median_share():
@@ -42,3 +49,229 @@ def test_a_run_that_did_not_begin_and_one_of_many_parameters():
     table = nothing._replace(names=names, norms=np.full((3, 0, len(names)), ABSENT)).table({})
     assert len(table.rows) == LISTED + 1
     assert table.rows[-1][0] == "… 5 more"
+
+
+# -- the plot
+
+
+def run_of(n, steps=3):
+    ws = [Value(np.ones(2), label=f"w{i}") for i in range(n)]
+    run = tg.watch(ws, explode=3.0)
+    for i in range(steps):
+        for w in ws:
+            w.zero_grad()
+        E = sum((w * w).sum() for w in ws) * (0.0 if i == 2 else 1.0 + i)
+        E.backward()
+        run.step(E)
+        for w in ws:
+            w.data -= 0.1 * w.grad
+    return run
+
+
+@pytest.mark.covered
+def test_it_has_a_line_for_each_parameter_and_a_dash_for_each_event():
+    figure = run_of(2).plot()
+    gradient, share, weight = figure.axes
+    assert [axis.get_ylabel() for axis in figure.axes] == [
+        *("|gradient|", "|update| / |weight|", "|weight|"),
+    ]
+    lines = {line.get_label(): line.get_ydata() for line in gradient.get_lines()}
+    zero = next(text.get_position()[1] for text in gradient.texts if text.get_text() == "0")
+    np.testing.assert_allclose(lines["w0"], [2.0, 3.2, zero])
+    low, high = gradient.get_ylim()
+    assert low < zero < 2.0
+    assert high > 3.2
+    assert not np.isclose(gradient.get_yticks(), zero, rtol=0.1).any()
+    assert [axis.get_yscale() for axis in figure.axes] == ["log"] * 3
+    dashed = [line.get_xdata()[0] for line in share.get_lines() if line.get_linestyle() == "--"]
+    assert dashed == [1, 2]
+    told = [text.get_text().strip() for text in gradient.texts]
+    assert told == ["0", "exploded", "vanished"]
+    assert len(weight.get_lines()) == 4
+    assert not weight.texts  # no weight is 0
+    assert "<svg" in figure._repr_svg_()
+
+
+def test_events_of_one_step_are_written_together():
+    w = Value(np.array([1e9, 1.0]), label="w")
+    run = tg.watch(w)
+    E = (w * 0.0).sum()
+    E.backward()
+    run.step(E)
+    told = [text.get_text().strip() for text in run.plot().axes[0].texts]
+    assert told == ["0", "vanished, exploded"]
+
+
+def test_a_lone_step_between_others_that_are_not_finite_is_seen():
+    w = Value(np.ones(2), label="w")
+    run = tg.watch(w)
+    for factor in (np.nan, 1.0, np.nan):
+        w.zero_grad()
+        E = (w * factor).sum()
+        E.backward()
+        run.step(E)
+    line = run.plot().axes[0].get_lines()[0]
+    assert np.isfinite(line.get_ydata()).tolist() == [False, True, False]
+    assert line.get_marker() == "."
+
+
+def test_a_theme_is_dark_or_refused():
+    run = run_of(1)
+    assert run.plot(theme="dark").get_facecolor() != run.plot().get_facecolor()
+    with pytest.raises(OptionError, match="theme must be"):
+        run.plot(theme="pink")
+
+
+@pytest.mark.parametrize(("n", "more"), [(NAMED, ""), (NAMED + 3, "and 3 more")])
+def test_the_legend_names_some_and_counts_the_others(n, more):
+    (legend,) = run_of(n, 1).plot().legends
+    assert len(legend.get_texts()) == NAMED
+    assert legend.get_title().get_text() == more
+
+
+@pytest.mark.covered
+def test_an_empty_run_can_be_plotted():
+    assert "<svg" in tg.watch(Value(1.0, label="w")).plot()._repr_svg_()
+
+
+# -- the page
+
+HOSTILE = "</script><script>document.title = 'hacked'</script><!--"
+
+
+@pytest.fixture
+def run():
+    """Watch six steps of w and b: b gets a gradient from the third on, the fifth is infinite."""
+    w, b = Value(np.ones(2), label="w"), Value(np.ones(2), label="b")
+    run = tg.watch([w, b])
+    for i in range(6):
+        E = (w * w).sum() * (np.inf if i == 4 else 1.0) + (b.sum() * 0.5 if i > 1 else 0.0)
+        w.zero_grad(), b.zero_grad()
+        E.backward()
+        run.step(E)
+        if i < 4:
+            w.data -= 0.1 * w.grad
+    return run
+
+
+def told(path):
+    (data,) = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', path.read_text())
+    return json.loads(data)
+
+
+def test_it_holds_the_numbers_of_each_step(run, tmp_path):
+    data = told(run.to_html(tmp_path / "run.html"))
+    assert data["names"] == ["w", "b"]
+    assert data["steps"] == [*range(6)]
+    assert data["loss"][0] == 2.0
+    assert data["loss"][4] == "inf"
+    assert data["gradient"][0] == [2.0, None]
+    assert data["gradient"][4] == ["inf", 0.5]
+    assert data["share"][1] == [0.2, 0.0]
+    assert data["share"][5] == [None, None]
+    assert data["weight"][0] == [1.0, 1.0]
+    assert [event["step"] for event in data["events"]] == [4]
+
+
+def test_it_needs_nothing_from_elsewhere_and_is_written_whole(run, tmp_path):
+    page = run.to_html(tmp_path / "run.html", title="My run").read_text()
+    assert "<title>My run</title>" in page
+    assert not re.findall(r'(?:src|href)="(?!#)', page)
+    assert "default-src 'none'" in page
+    with pytest.raises(OutputError, match="does not exist"):
+        run.to_html(tmp_path / "missing" / "run.html")
+    with pytest.raises(OutputError, match=r"to_html: .*run\.txt needs the suffix \.html"):
+        run.to_html(tmp_path / "run.txt")
+
+
+@pytest.mark.peer
+@pytest.mark.browser
+class TestInABrowser:
+    @pytest.fixture
+    def opened(self, browser, tmp_path):
+        """Open the page of a run; whatever it complains of, or asks the network for, fails."""
+        wrong, asked = [], []
+
+        def go(run, **window):
+            page = browser.new_context(**window).new_page()
+            page.on("console", lambda message: wrong.append(message.text))
+            page.on("pageerror", lambda error: wrong.append(str(error)))
+            page.on("request", lambda request: asked.append(request.url))
+            page.goto(run.to_html(tmp_path / "run.html").as_uri())
+            return page
+
+        yield go
+        assert wrong == []
+        assert {url[:5] for url in asked} <= {"file:", "data:"}
+
+    def cells(self, page):
+        return [row.split("\t") for row in page.locator("#rows tr").all_inner_texts()]
+
+    def test_it_begins_where_it_went_wrong_and_says_why(self, opened, run):
+        page = opened(run)
+        assert page.locator("#says").text_content() == "Step 4: loss inf"
+        assert "step 4: the loss is infinite" in page.locator("#why").text_content()
+        assert page.locator("#rows td.bad").first.text_content() == "inf"
+
+    def test_slider_buttons_and_keys_move_through_the_steps(self, opened, run):
+        page = opened(run)
+        page.get_by_role("slider").fill("1")
+        assert page.locator("#says").text_content().startswith("Step 1: loss 1.28")
+        assert self.cells(page) == [["w", "1.6", "0.2", "0.8"], ["b", "–", "0", "1"]]
+        assert page.locator("#why").is_hidden()
+        at = lambda: page.locator("#says").text_content().split(":")[0]  # noqa: E731
+        for name, step in (("Step", 2), ("Back", 1), ("To the end", 5), ("To the start", 0)):
+            page.get_by_role("button", name=name, exact=True).click()
+            assert at() == f"Step {step}"
+        page.locator("main").press("ArrowRight")
+        assert at() == "Step 1"
+        page.get_by_role("button", name="step 4: the loss is infinite").click()
+        assert at() == "Step 4"
+
+    def test_the_picture_shows_what_is_chosen_with_a_line_for_each_parameter(self, opened, run):
+        page = opened(run)
+        lines = page.locator("main polyline")
+        for what, n in (("gradient", 2), ("weight", 2), ("share", 2), ("loss", 1)):
+            page.locator("#what").select_option(what)
+            assert lines.count() == n, what
+        place = page.locator("#cursor").get_attribute("x1")
+        page.get_by_role("slider").fill("0")
+        assert float(page.locator("#cursor").get_attribute("x1")) < float(place)
+
+    @pytest.mark.parametrize("size", [(1920, 1080), (1000, 900), (390, 844)])
+    def test_nothing_sticks_out_of_the_window(self, opened, run, size):
+        page = opened(run, viewport={"width": size[0], "height": size[1]})
+        assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+        box = page.locator("main svg").bounding_box()
+        assert box["width"] <= size[0]
+        story = page.locator("#story")
+        assert story.evaluate("e => e.scrollWidth") <= story.evaluate("e => e.clientWidth")
+        size = page.locator("main text").first.evaluate("e => getComputedStyle(e).fontSize")
+        scale = page.locator("main svg").evaluate("e => e.getScreenCTM().a")
+        assert 12.5 <= float(size.removesuffix("px")) * scale <= 13.5
+
+    def test_an_empty_run_and_one_of_a_single_step_are_shown(self, opened):
+        page = opened(tg.watch(Value(1.0, label="w")))
+        assert page.locator("#says").text_content() == "No step was watched."
+        w = Value(1.0, label="w")
+        run = tg.watch(w)
+        E = w * 2.0
+        E.backward()
+        run.step(E)
+        assert opened(run).locator("#says").text_content() == "Step 0: loss 2"
+
+    def test_powers_of_ten_are_written_as_in_the_text(self, opened):
+        w = Value(-2.5e-9, label="w")
+        run = tg.watch(w)
+        E = w * 1e-17
+        E.backward()
+        run.step(E)
+        page = opened(run)
+        assert page.locator("#says").text_content() == "Step 0: loss −2.5e-26"
+        assert "1e-17" in page.locator("#rows").text_content()
+
+    def test_a_hostile_name_is_shown_as_it_is(self, opened):
+        run = tg.watch(Value(1.0, label=HOSTILE))
+        page = opened(run)
+        assert page.title() == "Training run"
+        assert page.locator("#rows td").first.text_content().startswith("</script>")

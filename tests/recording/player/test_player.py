@@ -10,6 +10,7 @@ from graphs import network, pooled
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
+from tinygrad_pool.drawing.computation import FULL
 from tinygrad_pool.errors import OptionError, OutputError
 from tinygrad_pool.formatting import numbers
 
@@ -35,6 +36,13 @@ def crowd(n):
 def write(tmp_path):
     """Write the page of a loss; return its path."""
     return lambda loss, **options: tg.record(loss).to_html(tmp_path / "pass.html", **options)
+
+
+def test_a_recording_of_more_nodes_than_are_drawn_is_text_in_a_notebook():
+    x = Value(1.0)
+    for _ in range(FULL):
+        x = x + 1.0
+    assert tg.record(x)._repr_html_() == f"<pre>Recording({FULL} steps, at 0)</pre>"
 
 
 def test_only_texts_that_stay_as_they_are_are_given_a_width(write):

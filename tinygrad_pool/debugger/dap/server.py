@@ -11,9 +11,8 @@ from queue import Queue
 from threading import Lock, Thread
 from typing import Any, TypeAlias
 
-from tinygrad_pool.debugger.dap.requests import REQUESTS
 from tinygrad_pool.debugger.dap.session import Session
-from tinygrad_pool.debugger.dap.stops import FILTERS
+from tinygrad_pool.debugger.dap.stops import FILTERS, Arguments, Body
 from tinygrad_pool.debugger.dap.wire import Request, Wire
 from tinygrad_pool.errors import OptionError, TinygradPoolError
 from tinygrad_pool.recording.freshness import before_a_pass
@@ -56,6 +55,35 @@ CAPABILITIES: dict[str, Any] = {
     "supportsTerminateRequest": True,
 }
 """What this server can do, for a client that asks."""
+
+
+REQUESTS: dict[str, Callable[[Session, Arguments], Body | None]] = {
+    "breakpointLocations": lambda session, given: session.stops.lines_with_nodes(given),
+    "completions": Session.completions,
+    "continue": Session.go_on,
+    "dataBreakpointInfo": Session.data_info,
+    "evaluate": Session.evaluate,
+    "exceptionInfo": Session.exception,
+    "goto": Session.goto,
+    "gotoTargets": Session.goto_targets,
+    "next": lambda session, _: session.will("node"),
+    "pause": lambda *_: None,  # a run that was asked to stop has stopped already
+    "restartFrame": Session.restart_frame,
+    "reverseContinue": lambda session, _: session.will("run-back"),
+    "scopes": Session.scopes,
+    "setBreakpoints": lambda session, given: session.stops.set_lines(given),
+    "setDataBreakpoints": lambda session, given: session.stops.set_data(given),
+    "setExceptionBreakpoints": lambda session, given: session.stops.set_filters(given),
+    "setFunctionBreakpoints": lambda session, given: session.stops.set_functions(given),
+    "setVariable": Session.set_variable,
+    "stackTrace": Session.stack,
+    "stepBack": lambda session, _: session.will("back"),
+    "stepIn": lambda session, _: session.will("node"),
+    "stepOut": Session.step_out,
+    "threads": Session.threads,
+    "variables": Session.list_variables,
+}
+"""What a session answers, by the names of the protocol."""
 
 
 class Server:

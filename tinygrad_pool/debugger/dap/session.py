@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 from tinygrad_pool.debugger import breakpoints
 from tinygrad_pool.debugger.breakpoints import Breakpoint
-from tinygrad_pool.debugger.dap.console import Console
-from tinygrad_pool.debugger.dap.frames import frames_of
-from tinygrad_pool.debugger.dap.stops import (
-    EditorBreakpoint,
-    Stops,
-    known_path,
-)
-from tinygrad_pool.debugger.dap.variables import Variables, numbers_in, part_of
+from tinygrad_pool.debugger.dap.stops import Arguments, Body, EditorBreakpoint, Stops, known_path
+from tinygrad_pool.debugger.dap.variables import Variables, frames_of, numbers_in, part_of
 from tinygrad_pool.debugger.dap.wire import Wire
+from tinygrad_pool.debugger.prompt import SHORT, commands_in
+from tinygrad_pool.debugger.shell import Shell
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.errors import OptionError, TinygradPoolError
@@ -24,8 +22,51 @@ from tinygrad_pool.recording import views
 from tinygrad_pool.recording.recording import Recording
 
 THREAD = 1
-Arguments = Mapping[str, Any]
-Body = dict[str, Any]
+
+MOST = 200
+"""The most completions that are offered."""
+
+
+class Console(Shell):
+    """The prompt of a pass, whose answers are returned."""
+
+    def __init__(
+        self, passed: Recording, names: Mapping[str, Any], asked_to_stop: Callable[[], bool]
+    ) -> None:
+        self.written = io.StringIO()
+        super().__init__(passed, names, stdin=io.StringIO(), stdout=self.written)
+        self.asked_to_stop = asked_to_stop
+        self.left = False
+
+    def do_pdb(self, _: str) -> None:
+        """Pdb NAME: enter a node's closure in Python's own debugger, at a terminal."""
+        raise OptionError("pdb asks at a terminal: tinygrad-pool debug SCRIPT.py, then pdb NAME")
+
+    def answer(self, text: str) -> str:
+        """Run commands, and return what they said."""
+        self.met = []
+        for line in commands_in(text):
+            if self.onecmd(self.precmd(line)):
+                self.left = True
+                break
+        said = self.written.getvalue()
+        self.written.seek(0)
+        self.written.truncate()
+        return said
+
+    def completions(self, text: str, end: int) -> list[dict[str, Any]]:
+        """List what can stand before a column of a line: commands, or names of nodes."""
+        before = text[:end]
+        word = re.split(r"[ \t\n=\[]", before)[-1]
+        begun = before[: len(before) - len(word)].strip()
+        if begun:
+            command = SHORT.get(begun.split()[0], begun.split()[0])
+            complete = getattr(self, f"complete_{command}", self.completedefault)
+            names = complete(word, before, len(before) - len(word), len(before))
+        else:
+            names = self.completenames(word)
+        start = len(before) - len(word)
+        return [{"label": name, "start": start, "length": len(word)} for name in names[:MOST]]
 
 
 class Session:
@@ -41,7 +82,7 @@ class Session:
     ) -> None:
         self.wire, self.first = wire, first
         self.console = Console(passed, names, asked_to_stop)
-        self.stops = Stops(self.console, lambda line: self.wire.output(f"{line}\n"))
+        self.stops = Stops(self.console, first, lambda line: self.wire.output(f"{line}\n"))
         self._then: Callable[[], None] | None = None
         passed.seek(min(1, len(passed)))  # sums and names are made now, not at the first step
         views.contributions(passed, passed.node)
@@ -50,7 +91,6 @@ class Session:
         self.variables = Variables(passed)
         self.met: list[Breakpoint] = []
         self.over = False
-        self.asked_to_stop = asked_to_stop
 
     @property
     def passed(self) -> Recording:
@@ -94,9 +134,10 @@ class Session:
 
     def _move(self, command: str, reason: str) -> None:
         said = self.console.answer(command)
-        self._stopped("pause" if self.asked_to_stop() else reason, said)
+        self._stopped("pause" if self.console.asked_to_stop() else reason, said)
 
-    def _will(self, command: str, reason: str = "step") -> None:
+    def will(self, command: str, reason: str = "step") -> None:
+        """Run a command of the prompt when the request is answered."""
         self._then = partial(self._move, command, reason)
 
     # -- moving
@@ -106,20 +147,8 @@ class Session:
         if self.passed.position == len(self.passed):
             self._then = self.end
         else:
-            self._will("continue")
+            self.will("continue")
         return {"allThreadsContinued": True}
-
-    def run_back(self, _: Arguments) -> None:
-        """Undo steps to the last breakpoint, or to the start."""
-        self._will("run-back")
-
-    def step(self, _: Arguments) -> None:
-        """Take a step: one node."""
-        self._will("node")
-
-    def step_back(self, _: Arguments) -> None:
-        """Undo a step."""
-        self._will("back")
 
     def step_out(self, _: Arguments) -> None:
         """Go on to the next node that another call of a function made."""
@@ -129,7 +158,7 @@ class Session:
         about = self.passed.node.about
         call = about.line and about.line.function, about.callers
         position = self.passed.position
-        while position < len(self.passed) and not self.asked_to_stop():
+        while position < len(self.passed) and not self.console.asked_to_stop():
             position += 1
             made = self.passed.steps[position - 1].node.about
             if (made.line and made.line.function, made.callers) != call:
@@ -138,9 +167,7 @@ class Session:
 
     def restart_frame(self, arguments: Arguments) -> None:
         """Go to the step of a frame's node."""
-        node = self._frame(arguments)
-        position = next(i for i, step in enumerate(self.passed, 1) if step.node is node)
-        self._will(f"goto {position}", "goto")
+        self.will(f"goto {self.passed.positions[self._frame(arguments)]}", "goto")
 
     def goto_targets(self, arguments: Arguments) -> Body:
         """List the steps of what a line made."""
@@ -155,10 +182,7 @@ class Session:
 
     def goto(self, arguments: Arguments) -> None:
         """Go to one of the steps that were listed."""
-        self._will(f"goto {arguments['targetId']}", "goto")
-
-    def pause(self, _: Arguments) -> None:
-        """Do nothing: a run that was asked to stop has stopped already."""
+        self.will(f"goto {arguments['targetId']}", "goto")
 
     # -- looking
 
@@ -182,6 +206,16 @@ class Session:
             arguments = {"variablesReference": arguments["variablesReference"]}
         found = self.variables.children(arguments["variablesReference"], part_of(arguments))
         return {"variables": found}
+
+    def data_info(self, arguments: Arguments) -> Body:
+        """Return which gradient to watch at a variable, or at a name."""
+        name, reference = arguments["name"], arguments.get("variablesReference")
+        node = self.variables.find(reference, name).node if reference else self.passed.find(name)
+        if node is None:
+            return {"dataId": None, "description": f"{name} has no gradient to watch"}
+        called = self.passed.call(node)
+        told = f"what is added to the gradient of {called}"
+        return {"dataId": called, "description": told, "accessTypes": ["write"]}
 
     def exception(self, _: Arguments) -> Body:
         """Return what made an exception, and why."""

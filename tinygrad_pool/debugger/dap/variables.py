@@ -1,11 +1,17 @@
-"""Variables of a frame: what arrived at its node, what it sent, its local derivatives, and why."""
+"""Stack frames, the path up to the loss; and the variables of each: what arrived, what was sent.
+
+A frame is at the line of source that made its node.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from itertools import islice
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +28,8 @@ DENSE = 64
 
 MOST = 1000
 """The most children that are listed; an editor may ask for fewer."""
+
+MOST_FRAMES = 200
 
 ALL = slice(None)
 
@@ -218,3 +226,33 @@ def _written(x: Any) -> str:
     return (
         on_a_line(x) if isinstance(x, int | float | np.ndarray | np.generic) else in_a_line(str(x))
     )
+
+
+def frames_of(passed: Trace, node: Node, start: int, levels: int, first: int) -> dict[str, Any]:
+    """Return some frames of a node's path; by default as many as an editor can show."""
+    wanted = levels if levels > 0 else MOST_FRAMES
+    found = list(islice(views.up(passed, node), start, start + wanted + 1))
+    shown = [_frame(passed, n, first) for n in found[:wanted]]
+    return {"stackFrames": shown, "totalFrames": start + len(found)}
+
+
+def _frame(passed: Trace, node: Node, first: int) -> dict[str, Any]:
+    """Describe a node as a frame, in the place of its line; lines are counted from `first`."""
+    line = node.about.line
+    frame: dict[str, Any] = {"id": passed.number(node) + 1, "name": views.title(passed, node)}
+    if line is None:
+        return frame | {"line": 0, "column": 0, "presentationHint": "subtle"}
+    frame["name"] += f", in {line.function}"
+    if callers := node.about.callers:
+        frame["name"] += f" called at {', '.join(map(str, callers))}"
+    return frame | source_of(line.file) | {"line": line.number - 1 + first, "column": first}
+
+
+def source_of(file: str) -> dict[str, Any]:
+    """Name a file of source, if there is one: code may come from a prompt.
+
+    >>> source_of("<stdin>")
+    {}
+    """
+    path = Path(os.path.abspath(file))  # noqa: PTH100  # resolve() would follow links
+    return {"source": {"name": path.name, "path": str(path)}} if path.is_file() else {}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container
+from itertools import chain, count
 from math import gcd, nan, prod
 from operator import attrgetter
 from typing import Any, TypeAlias, cast
@@ -141,10 +142,8 @@ def rows_of(parameters: Any) -> list[Row]:
 
     Raises DataError for anything else.
     """
-    seen: set[int] = set()
-    arrays: dict[str, Value] = {}
-    scalars: dict[str, list[Value]] = {}
-    order: dict[str, None] = {}
+    rows: dict[str, list[Value]] = {}
+    arrays, seen = set[str](), set[int]()
     for name, v in parts_of("watch", parameters):
         if id(v) in seen or not v.size:
             continue
@@ -152,14 +151,12 @@ def rows_of(parameters: Any) -> list[Row]:
         if v.is_interior:
             raise DataError(f"watch: {name_of(v)} was computed; only leaves can be parameters")
         if v.shape:
-            row = _free(name or v.label or "parameter", arrays.keys() | scalars.keys())
-            arrays[row] = v
+            row = _free(name or v.label or "parameter", rows)
+            arrays.add(row)
         else:
-            row = _layer(name) if name else v.label or "numbers"
-            row = _free(row, arrays.keys())
-            scalars.setdefault(row, []).append(v)
-        order[row] = None
-    return [Row(name, [arrays[name]] if name in arrays else scalars[name]) for name in order]
+            row = _free(_layer(name) if name else v.label or "numbers", arrays)
+        rows.setdefault(row, []).append(v)
+    return [Row(row, values) for row, values in rows.items()]
 
 
 def _layer(name: str) -> str:
@@ -172,14 +169,11 @@ def _layer(name: str) -> str:
     return (found[1] or found[2]) if found else name
 
 
-def _free(name: str, taken: Iterable[str]) -> str:
+def _free(name: str, taken: Container[str]) -> str:
     """Return a name that is not taken, by a number where it is.
 
     >>> _free("w", {"w", "w (2)"})
     'w (3)'
     """
-    used, free, i = set(taken), name, 1
-    while free in used:
-        i += 1
-        free = f"{name} ({i})"
-    return free
+    more = (f"{name} ({i})" for i in count(2))
+    return next(free for free in chain([name], more) if free not in taken)

@@ -1,17 +1,24 @@
-"""What is shown of a run, and its table."""
+"""What is shown of a run: its table, its plot, and its page with a slider over the steps."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.diagnosis.run.events import Event
-from tinygrad_pool.diagnosis.run.history import Point
+from tinygrad_pool.diagnosis.run.history import Event, Point
 from tinygrad_pool.diagnosis.run.rows import ABSENT
-from tinygrad_pool.formatting import Table, counted, number
+from tinygrad_pool.drawing import theme
+from tinygrad_pool.drawing.page import extra_of, page
+from tinygrad_pool.drawing.plots import empty_figure, plot_in_theme
+from tinygrad_pool.drawing.words import Caption, with_caption
+from tinygrad_pool.formatting import LONGEST, Table, counted, number, plain
+from tinygrad_pool.rules.arguments import text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 LISTED = 40
 COLUMNS = (
@@ -23,6 +30,14 @@ COLUMNS = (
     "update / weight",
     "|weight|",
 )
+
+FRAME = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {0} {1}"></svg>'
+WIDE, HIGH = 640, 400
+"""The picture's units, in which the script draws."""
+
+WHAT = ("|gradient|", "|update| / |weight|", "|weight|")
+NAMED = 14
+"""How many parameters have their name in the legend."""
 
 
 class Summary(NamedTuple):
@@ -80,3 +95,83 @@ def _from_to(sizes: Any) -> str:
         return "–"
     last = "–" if sizes[-1] == ABSENT else number(float(sizes[-1]), digits=3)
     return f"{number(float(there[0]), digits=3)} → {last}"
+
+
+def plot_of(run: Summary, name: str = "light") -> Figure:
+    """Plot the norms of a run in a theme: the first parameter is the darkest, dashes are events.
+
+    Zeros, which no log scale has, lie on a line below the others.
+    """
+    figure = empty_figure(9.0, 8.0)
+    from matplotlib import colormaps
+
+    colours = colormaps["viridis"](np.linspace(0.0, 0.7, len(run.names)))
+    axes = figure.subplots(3, sharex=True)
+    names, steps = run.names, [point.step for point in run.points]
+    g, _, w = run.norms
+    panels = zip(axes, WHAT, (g, run.shares, w), strict=True)
+    for panel, what, lines in panels:
+        positive = lines[np.isfinite(lines) & (lines > 0)]
+        zero = 10.0 ** (np.floor(np.log10(positive.min(initial=1.0))) - 1.5)  # at no tick
+        shown = np.where(np.isfinite(lines) & (lines >= 0), np.maximum(lines, zero), np.nan)
+        panel.set_yscale("log")
+        for i, parameter in enumerate(names):
+            label = plain(parameter) if i < NAMED else "_"
+            style = {"linewidth": 1.5, "marker": ".", "markersize": 3}  # a lone point is seen, too
+            panel.plot(steps, shown[:, i], color=colours[i], label=label, **style)
+        if np.any(lines == 0):
+            panel.axhline(zero, color=theme.FAINT, linewidth=1)
+            across = panel.get_yaxis_transform()
+            panel.text(-0.012, zero, "0", ha="right", va="center", transform=across)
+            panel.set_ylim(bottom=zero / 2)
+        for event in run.events:
+            panel.axvline(event.step, color=theme.NOT_A_NUMBER, linestyle="--", linewidth=1)
+        panel.set_ylabel(what, fontsize=13)
+        panel.spines[["top", "right"]].set_visible(False)
+    for step in {event.step for event in run.events}:
+        kinds = ", ".join(event.kind for event in run.events if event.step == step)
+        across = axes[0].get_xaxis_transform()
+        style = {"color": theme.NOT_A_NUMBER, "ha": "right", "va": "top", "transform": across}
+        axes[0].text(step, 1.0, f"{kinds} ", **style)
+    axes[-1].set_xlabel("step", fontsize=13)
+    more = f"and {len(names) - NAMED:,} more" if len(names) > NAMED else None
+    figure.legend(
+        *axes[0].get_legend_handles_labels(), loc="outside right upper", frameon=False, title=more
+    )
+    axes[-1].xaxis.get_major_locator().set_params(integer=True)
+    return plot_in_theme(figure, name)
+
+
+def page_of(run: Summary, title: str) -> str:
+    """Write the page of a run."""
+    text(title, "to_html: title")
+    caption = Caption(plain(title, 4 * LONGEST), f"{_counts(run)} √(Σ x² / n) is what |x| means.")
+    extra = extra_of(__package__ or "", "run", _told(run))
+    return page(with_caption(FRAME.format(WIDE, HIGH), caption), caption, extra)
+
+
+def _counts(run: Summary) -> str:
+    rows, steps = counted(len(run.names), "parameter"), counted(run.steps, "step")
+    found = "; ".join(event.says for event in run.events) or "nothing went wrong"
+    return f"{steps}, {rows}: {found}."
+
+
+def _told(run: Summary) -> dict[str, Any]:
+    """Write out the run for the script."""
+    g, _, w = run.norms
+    return {
+        "names": [plain(name) for name in run.names],
+        "steps": [point.step for point in run.points],
+        "loss": _numbers([point.loss for point in run.points]),
+        "gradient": [_numbers(row, ABSENT) for row in g],
+        "share": [_numbers(row, ABSENT) for row in run.shares],
+        "weight": [_numbers(row, ABSENT) for row in w],
+        "events": [{"step": e.step, "says": e.says, "why": e.why} for e in run.events],
+    }
+
+
+def _numbers(row: Iterable[float], absent: float = np.nan) -> list[float | str | None]:
+    """Round numbers to four digits; those that JSON lacks are words, what is absent is null."""
+    return [
+        None if x == absent else float(f"{x:.4g}") if np.isfinite(x) else str(float(x)) for x in row
+    ]

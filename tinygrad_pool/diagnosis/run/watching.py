@@ -17,10 +17,17 @@ from numpy.typing import NDArray
 
 from tinygrad_pool.diagnosis.diagnosis import diagnose
 from tinygrad_pool.diagnosis.findings import NOT_FINITE
-from tinygrad_pool.diagnosis.run.events import MISSING, VANISHED, Bad, Event, Limits
-from tinygrad_pool.diagnosis.run.history import GRADIENT, MEASURES, UPDATE, WEIGHT, History, Point
+from tinygrad_pool.diagnosis.run.history import (
+    MISSING,
+    VANISHED,
+    Event,
+    History,
+    Limits,
+    Norms,
+    Point,
+)
 from tinygrad_pool.diagnosis.run.rows import ABSENT, Row, rows_of
-from tinygrad_pool.diagnosis.run.summary import Summary
+from tinygrad_pool.diagnosis.run.summary import Summary, page_of, plot_of
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import name_of
 from tinygrad_pool.engine.value import Value
@@ -129,45 +136,41 @@ class Run:
             g[i], moved[i], w[i] = sizes
         if not updated:
             if self._open and last is not None:
-                last.norms[UPDATE][:] = moved[: len(last.norms[UPDATE])]
+                last.norms.update[:] = moved[: len(last.norms.update)]
             moved = none
         self._open = not updated
-        return Point(self.steps, _mean(loss), (g, moved, w))
+        return Point(self.steps, _mean(loss), Norms(g, moved, w))
 
     def _found(self, loss: Value, point: Point, updated: bool) -> list[Event]:
         """Explain what is bad for the first time, and record the pass if it is asked for."""
-        if self._limits.hold(point.loss, point.norms) and self.steps not in self._recorded:
+        if self._limits.hold(point) and self.steps not in self._recorded:
             return []
-        with np.errstate(all="ignore"):
-            return self._events(loss, point, updated)
-
-    def _events(self, loss: Value, point: Point, updated: bool) -> list[Event]:
         known = {event.kind for event in self.events}
-        broken = self._limits.broken(point.loss, point.norms, updated)
-        bad = [one for one in broken if one.kind not in known]
-        why = ""
-        if bad or self.steps in self._recorded:
-            named = {row.name: row.values[0] for row in self._rows if len(row.values) == 1}
-            try:
-                self.recordings[self.steps] = record(loss, loss.grad, names=named)
-            except GraphError as error:
-                why = f"not recorded, call step(loss) before the update: {error}"
-        if bad:
-            self._history.kept.add(self.steps)
-        return [self._explained(loss, one, point, why) for one in bad]
+        with np.errstate(all="ignore"):
+            broken = self._limits.broken(point, self.names, updated)
+            bad = [event for event in broken if event.kind not in known]
+            why = ""
+            if bad or self.steps in self._recorded:
+                named = {row.name: row.values[0] for row in self._rows if len(row.values) == 1}
+                try:
+                    self.recordings[self.steps] = record(loss, loss.grad, names=named)
+                except GraphError as error:
+                    why = f"not recorded, call step(loss) before the update: {error}"
+            if bad:
+                self._history.kept.add(self.steps)
+            return [self._explained(loss, event, point, why) for event in bad]
 
-    def _explained(self, loss: Value, bad: Bad, point: Point, why: str) -> Event:
-        recording = self.recordings.get(self.steps)
-        name = "" if bad.row is None else self.names[bad.row]
-        if bad.kind == MISSING:
+    def _explained(self, loss: Value, event: Event, point: Point, why: str) -> Event:
+        recording, lost = self.recordings.get(self.steps), event.kind == VANISHED
+        if event.kind == MISSING:
             why = "the loss depends on no parameter, or zero_grad() was called after backward()"
-        elif bad.what == "weight":
-            why = self._growth(bad.row or 0, point)
+        elif event.what == "weight":
+            why = self._growth(self._history.names[event.name], point)
         elif recording is not None:
             rows = {row.name: row for row in self._rows}
-            node = rows[name].worst(smallest=bad.kind == VANISHED) if name else loss
-            why = self._reason(recording, node, lost=bad.kind == VANISHED) + self._large_step()
-        return Event(self.steps, bad.kind, bad.what, name, bad.size, bad.others, why, recording)
+            node = rows[event.name].worst(smallest=lost) if event.name else loss
+            why = self._reason(recording, node, lost) + self._large_step()
+        return event._replace(why=why, recording=recording)
 
     def _reason(self, recording: Recording, node: Value, lost: bool) -> str:
         """Explain a loss, or a gradient that was lost, as a diagnosis does, if it knows."""
@@ -185,7 +188,7 @@ class Run:
         last = self._history.last
         if last is None:
             return ""
-        update, weight = max(last.norms[UPDATE]), max(last.norms[WEIGHT])
+        update, weight = max(last.norms.update), max(last.norms.weight)
         if not update > weight > 0:
             return ""
         times = number(update / weight, digits=3)
@@ -196,10 +199,10 @@ class Run:
     def _growth(self, i: int, point: Point) -> str:
         """Tell what the last update did to a weight."""
         last = self._history.last
-        if last is None or i >= len(last.norms[WEIGHT]):
+        if last is None or i >= len(last.norms.weight):
             return "it was like that when it was first measured"
         by = last if self._open else point
-        sizes = (last.norms[WEIGHT][i], by.norms[GRADIENT][i], by.norms[UPDATE][i])
+        sizes = (last.norms.weight[i], by.norms.gradient[i], by.norms.update[i])
         before, g, update = ("–" if x == ABSENT else number(float(x), digits=3) for x in sizes)
         return f"update {by.step:,} made it: |weight| {before}, |gradient| {g}, |update| {update}"
 
@@ -229,7 +232,7 @@ class Run:
         return {
             "step": np.array([p.step for p in shown.points], float),
             "loss": np.array([p.loss for p in shown.points], float),
-            **dict(zip(MEASURES, known, strict=True)),
+            **dict(zip(Norms._fields, known, strict=True)),
         }
 
     @property
@@ -244,7 +247,7 @@ class Run:
             moved = [(self._history.names[row.name], row.distance()) for row in self._rows]
             if any(distance > 0 for _, distance in moved):
                 for i, distance in moved:
-                    last.norms[UPDATE][i] = distance
+                    last.norms.update[i] = distance
         points, norms = self._history.points, self._history.table()
         return Summary(self.steps, self.names, points, norms, self.events)
 
@@ -266,8 +269,6 @@ class Run:
 
         `theme` is "light" or "dark". Raises OptionError for another, ToolError without matplotlib.
         """
-        from tinygrad_pool.diagnosis.run.plot import plot_of
-
         return plot_of(self.summary(), theme)
 
     def to_html(self, path: str | os.PathLike[str], *, title: str = "Training run") -> Path:
@@ -275,8 +276,6 @@ class Run:
 
         Raises OutputError if the file cannot be written, or has another suffix.
         """
-        from tinygrad_pool.diagnosis.run.page import page_of
-
         return write_whole(html_path(path), page_of(self.summary(), title))
 
     def to_csv(self, path: str | os.PathLike[str]) -> Path:
@@ -286,7 +285,7 @@ class Run:
         """
         shown, lines = self.summary(), StringIO()
         writer = csv.writer(lines, lineterminator="\n")
-        writer.writerow(["step", "loss", "parameter", *MEASURES])
+        writer.writerow(["step", "loss", "parameter", *Norms._fields])
         for i, point in enumerate(shown.points):
             for k, name in enumerate(shown.names):
                 norms = ["" if x == ABSENT else repr(float(x)) for x in shown.norms[:, i, k]]

@@ -1,12 +1,13 @@
 """One HTML file that shows a picture to pan and zoom, and needs nothing from anywhere else."""
 
 import base64
+import json
 import re
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
 from string import Template
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.words import Caption
@@ -27,15 +28,28 @@ class Extra(NamedTuple):
     script: str = ""
 
 
+def extra_of(package: str, name: str, told: Any) -> Extra:
+    """Read `name`.html, .css and .js of a package, with what is told as JSON in the place of $told.
+
+    Nothing in it can end the script element that it stands in.
+    """
+    markup, style, script = _read(package, name)
+    words = json.dumps(told, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    harmless = re.sub("[<>&\u2028\u2029]", lambda c: f"\\u{ord(c[0]):04x}", words)
+    return Extra(name, Template(markup).substitute(told=harmless), style, script)
+
+
+def _read(package: str, name: str) -> list[str]:
+    folder = files(package)
+    return [folder.joinpath(f"{name}.{kind}").read_text("utf-8") for kind in ("html", "css", "js")]
+
+
 def page(svg: str, caption: Caption, extra: Extra = Extra()) -> str:  # noqa: B008  # a NamedTuple
     """Put an SVG on a page of its own, with the style and the script inside.
 
     The page forbids itself the network and every script but its own.
     """
-    folder = files(__name__)
-    html, style, script = (
-        folder.joinpath(f"page.{kind}").read_text("utf-8") for kind in ("html", "css", "js")
-    )
+    html, style, script = _read(__name__, "page")
     style, script = thin(style + extra.style), thin(script + extra.script)
     digest = sha256(f"\n{script}".encode()).digest()
     return Template(html).substitute(

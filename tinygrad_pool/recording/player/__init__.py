@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
+from contextlib import suppress
 from html import escape
 from importlib.resources import files
-from string import Template
 from typing import Literal, TypeAlias, get_args
 
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.computation import FULL, Direction, check_drawable
-from tinygrad_pool.drawing.page import Extra, page
+from tinygrad_pool.drawing.page import extra_of, page
 from tinygrad_pool.drawing.words import Caption, graph_in_words, with_caption
 from tinygrad_pool.errors import ToolError
 from tinygrad_pool.formatting import Text, plain
 from tinygrad_pool.javascript import runtime
-from tinygrad_pool.recording.player.instrument import Instrument, instrument_of
+from tinygrad_pool.recording.player.instrument import instrument_of
 from tinygrad_pool.recording.player.stage import stage_of
 from tinygrad_pool.recording.player.story import Story
 from tinygrad_pool.recording.trace import Trace
@@ -48,26 +47,19 @@ def page_of(
     stage, instrument = stage_of(passed, direction), instrument_of(passed)
     story = Story(passed, stage).told()
     story |= {"engine": instrument.told, "fixed": instrument.fixed, "opens": start}
-    told = json.dumps(story, ensure_ascii=False, separators=(",", ":"))
-    markup, style, script = map(read, ("player.html", "player.css", "player.js"))
-    script += _computing(instrument) + read("start.js")
-    harmless = re.sub("[<>&\u2028\u2029]", lambda c: f"\\u{ord(c[0]):04x}", told)
-    markup = Template(markup).substitute(story=harmless)
+    extra = extra_of(__name__, "player", story)
+    script = extra.script
+    if instrument.told is not None:
+        functions = ",\n".join(instrument.functions)
+        own = map(read, ("numbers.js", "retelling.js", "whatif.js", "predicting.js"))
+        script += "".join([f"\nconst functions = [\n{functions},\n];\n", runtime(), *own])
+    script += read("start.js")
     counted = graph_in_words(passed.loss, passed.nodes).text.partition(". ")[0]
     name = passed.loss.label or passed.names.get(id(passed.loss), "")
     heading = title or f"Backward pass{f' from {plain(name)}' if name else ''}"
     caption = Caption(heading, f"{counted}. Click a node to see what its gradient is made of.")
-    extra = Extra("player", markup, style + _dark(), script)
+    extra = extra._replace(style=extra.style + _dark(), script=script)
     return page(with_caption(stage.svg, caption), caption, extra)
-
-
-def _computing(instrument: Instrument) -> str:
-    """Return the scripts that a page needs to compute, if it can."""
-    if instrument.told is None:
-        return ""
-    functions = ",\n".join(instrument.functions)
-    own = map(read, ("numbers.js", "retelling.js", "whatif.js", "predicting.js"))
-    return "".join([f"\nconst functions = [\n{functions},\n];\n", runtime(), *own])
 
 
 def read(name: str) -> str:
@@ -77,13 +69,10 @@ def read(name: str) -> str:
 
 def frame_of(passed: Trace) -> str:
     """Return the page in a frame of its own; the recording's text if that takes long or fails."""
-    try:
-        page = page_of(passed, "LR") if len(passed.nodes) <= FULL else ""
-    except ToolError:
-        page = ""
-    if not page:
-        return Text(repr(passed))._repr_html_()
-    return framed(page)
+    with suppress(ToolError):
+        if len(passed.nodes) <= FULL:
+            return framed(page_of(passed, "LR"))
+    return Text(repr(passed))._repr_html_()
 
 
 def framed(page: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,10 +72,8 @@ def _forks(passed: Trace, names: Mapping[Node, str]) -> Iterator[dict[str, Any]]
 
 def kept_by(passed: Trace) -> dict[Node, Any]:
     """Find the gradients that leaves had before the pass, which adds to them."""
-    first: dict[Node, Any] = {}
-    for some in passed.accumulations():
-        for change in some:
-            first.setdefault(change.node, change.before)
+    changes = [*chain(*passed.accumulations())]
+    first = {change.node: change.before for change in reversed(changes)}
     return {node: g for node, g in first.items() if g is not None and node.is_leaf}
 
 

@@ -24,13 +24,12 @@ from tinygrad_pool.formatting import (
     range_of,
     shape,
 )
-from tinygrad_pool.recording.equations import equations_of
 from tinygrad_pool.recording.player.instrument import kept_by
 from tinygrad_pool.recording.player.stage import LABELLED, Box, Stage
 from tinygrad_pool.recording.player.thumbnails import Format, cells_of, format_of, largest_in
 from tinygrad_pool.recording.source import quoted
 from tinygrad_pool.recording.steps import Change
-from tinygrad_pool.recording.symbols import symbol_of
+from tinygrad_pool.recording.symbols import equations_of, symbol_of
 from tinygrad_pool.recording.trace import Trace
 
 EXPLAINED = 300
@@ -48,7 +47,7 @@ class Story:
     def __init__(self, passed: Trace, stage: Stage) -> None:
         self.passed, self.stage = passed, stage
         self.home = {node: i for i, box in enumerate(stage.boxes) for node in box.nodes}
-        self.folded = stage.folded
+        self.folded, self.in_full = stage.folded, len(passed.nodes) <= EXPLAINED
         self.last = passed.last
         self.formats = {} if self.folded else {n: self._format(n) for n in self.last}
         known = [g for g in self.last.values() if g is not None]
@@ -82,19 +81,12 @@ class Story:
 
     def _format(self, node: Node) -> Format | None:
         """Settle how an array is shown; none whose numbers are written out, nor in large graphs."""
-        return format_of(node.shape) if is_large(node.data) and self._in_full else None
-
-    @property
-    def _in_full(self) -> bool:
-        return len(self.passed.nodes) <= EXPLAINED
-
-    def _name(self, node: Node) -> str:
-        return self.stage.boxes[self.home[node]].name
+        return format_of(node.shape) if is_large(node.data) and self.in_full else None
 
     def _because(self, node: Node) -> list[str]:
         """Explain a gradient that is zero, not finite, not computed, or where the pass begins."""
         g, plain = self.last.get(node), node is not self.passed.loss
-        if not self._in_full or (plain and g is not None and np.any(g) and np.isfinite(g).all()):
+        if not self.in_full or (plain and g is not None and np.any(g) and np.isfinite(g).all()):
             return []
         return self.passed.why(node).causes
 
@@ -124,9 +116,10 @@ class Story:
         """Describe each step."""
         for step, changes in zip(self.passed.steps, self.passed.accumulations(), strict=True):
             known = [c for c in changes if c.after is not None]
+            i = self.home[step.node]
             told: Json = {
-                "box": self.home[step.node],
-                "says": f"{self._name(step.node)} gets {on_a_line(step.upstream)}",
+                "box": i,
+                "says": f"{self.stage.boxes[i].name} gets {on_a_line(step.upstream)}",
                 "sends": list(self._sends(step)),
                 "changes": [self._change(c) for c in known],
             }
@@ -139,7 +132,7 @@ class Story:
     def _sends(self, step: Step) -> Iterator[Json]:
         """Describe what goes to each operand: upstream × local = contribution."""
         node = step.node
-        local = slopes_of(node) if self._in_full else None
+        local = slopes_of(node) if self.in_full else None
         for i, (p, c) in enumerate(zip(node.parents, step.contributions, strict=True)):
             if not isinstance(p, Node):
                 continue

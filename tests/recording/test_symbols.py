@@ -4,7 +4,7 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
-from tinygrad_pool.recording.equations import equations_of
+from tinygrad_pool.recording.symbols import equations_of
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
-"""Trace a NaN or an infinity back to where it began."""
+"""Trace a NaN, an infinity, or a rounding error that is all that is left, to where it began."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from math import inf
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -15,6 +16,12 @@ from tinygrad_pool.recording.ledger import Arrival, Entry, GradientExplainer, ro
 from tinygrad_pool.recording.source import made_at
 
 Test: TypeAlias = Callable[[Any], Any]
+
+ROUNDING = 32
+"""A sum below this many units in the last place of its terms is a rounding error."""
+
+SMALL = 1e4
+"""One is looked for where a gradient is below this many units in the last place of that above."""
 
 
 class Culprit(NamedTuple):
@@ -134,7 +141,7 @@ def _looked_at(node: Node, unit: int) -> Iterator[_Looked]:
 
 def _worst(arrivals: list[Arrival], nan: bool) -> Entry | None:
     """Choose the contribution that made a sum bad: a NaN first, unless infinities cancelled."""
-    for test in (np.isnan if nan else np.isinf, _not_finite):
+    for test in (np.isnan if nan else np.isinf, not_finite):
         for arrival in arrivals:
             bad = np.flatnonzero(test(arrival.sent))
             if len(bad):
@@ -150,7 +157,7 @@ def _behind_step(ledger: GradientExplainer, entry: Entry) -> Culprit:
         how = f": {number(entry.upstream)} × {slope} is more than {node.dtype} holds"
     else:
         own = np.reshape(node._numbers, -1)[unit]
-        for bad in (np.isnan if np.isnan(local) else np.isinf, _not_finite):
+        for bad in (np.isnan if np.isnan(local) else np.isinf, not_finite):
             others = _below(node, unit, bad, entry.operand)
             below = others or _below(node, unit, bad) or ((node, unit) if bad(own) else None)
             if below is not None:
@@ -159,7 +166,8 @@ def _behind_step(ledger: GradientExplainer, entry: Entry) -> Culprit:
     return Culprit(node, made + how + made_at(node))
 
 
-def _not_finite(x: Any) -> Any:
+def not_finite(x: Any) -> Any:
+    """Find the elements that are NaN or infinite."""
     return ~np.isfinite(x)
 
 
@@ -184,3 +192,47 @@ def _operands(ledger: GradientExplainer, node: Node, unit: int) -> str:
             x = f"{ledger.at(p, of.cells[0]) if one else ledger.call(p)} = {x}"
         shown.append(x)
     return f": {node.op} of {', '.join(shown)}"
+
+
+class Cancelled(NamedTuple):
+    """A node that got a rounding error, how, and what its terms sum to without their signs."""
+
+    node: Node
+    says: str
+    terms: float
+
+
+def cancelled(
+    ledger: GradientExplainer, node: Node, cell: int, sent: Iterable[float]
+) -> Cancelled | None:
+    """Return how contributions to an element cancel; None if more than a rounding error is left."""
+    left = float(np.reshape(ledger.grads[node], -1)[cell])
+    sizes = [*map(abs, sent)]
+    terms = sum(sizes)
+    if not sizes[1:] or not abs(left) <= ROUNDING * np.finfo(node.dtype).eps * terms < inf:
+        return None
+    says = f"{len(sizes):,} contributions to {ledger.at(node, cell)} cancel to {number(left, 2)}"
+    return Cancelled(node, f"{says}, a rounding error", terms)
+
+
+def behind_rounding(ledger: GradientExplainer, node: Node) -> Cancelled | None:
+    """Find where a gradient began as a rounding error, on the strongest path down to a node."""
+    known, above, way = ledger.cancelled, ledger.strongest.above, list[Node]()
+    while node not in known and node in above:
+        way.append(node)
+        node = above[node]
+    found = known.get(node)
+    for below in reversed(way):
+        found = known[below] = found or _of_node(ledger, below, above[below])
+    return found
+
+
+def _of_node(ledger: GradientExplainer, node: Node, above: Node) -> Cancelled | None:
+    """Return how contributions cancel at the element of a node with a gradient of median size."""
+    size, least = ledger.strongest.size(node), SMALL * np.finfo(node.dtype).eps
+    if not 0 < size < least * ledger.strongest.size(above):
+        return None
+    sizes = np.abs(np.reshape(ledger.grads[node], -1))
+    cell = int(np.argsort(sizes)[-(np.count_nonzero(sizes) + 1) // 2])
+    sent = (x for arrival in ledger.arrivals(node, cell) for x in arrival.sent.tolist())
+    return cancelled(ledger, node, cell, sent)
