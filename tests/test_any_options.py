@@ -39,7 +39,7 @@ def pair(option):
     return option if isinstance(option, tuple) else (option, option)
 
 
-def read(space, kernel_size, stride, padding, dilation):
+def read(space, kernel_size, stride, padding, dilation, ceil_mode=False):
     """Read options for two axes as pairs of whole numbers; None if they are anything else."""
     kernel, dilation = pair(kernel_size), pair(dilation)
     stride, sides = pair(stride), tuple(map(pair, pair(padding)))
@@ -48,7 +48,8 @@ def read(space, kernel_size, stride, padding, dilation):
     numbers = [*kernel, *stride, *dilation, *(n for side in sides for n in side)]
     if any(type(n) is not int or n < 0 for n in numbers) or 0 in (*kernel, *stride, *dilation):
         return None
-    if any(e > n + sum(s) for e, n, s in zip(extents(kernel, dilation), space, sides, strict=True)):
+    axes = zip(extents(kernel, dilation), space, sides, stride, strict=True)
+    if any(e > n + sum(side) + ceil_mode * (s - 1) for e, n, side, s in axes):
         return None
     return kernel, stride, sides, dilation
 
@@ -79,7 +80,7 @@ def test_pools_compute_what_loops_compute_or_say_why_not(
     space = shape[1:]
     if options["stride"] is None:
         options["stride"] = options["kernel_size"]
-    given = read(space, **options)
+    given = read(space, **options, ceil_mode=ceil_mode)
     if given:
         kernel, _, sides, dilation = given
         count, windows = windows_by_hand(space, *given, ceil_mode)
