@@ -221,11 +221,65 @@ def test_weights_that_begin_at_0_are_named():
     w1, w2 = tg.Value(np.ones((3, 3)), label="w1"), tg.Value(np.zeros((3, 1)), label="w2")
     E = (((X @ w1).tanh() @ w2 - 1.0) ** 2).sum()
     (finding,) = zeros(E)
-    assert (finding.name, finding.severity) == ("w1", "no gradient")
+    assert (finding.name, finding.severity) == ("w1", "suspicious")
     assert "the other factor, w2, is 0" in finding.why
     assert finding.why.endswith(" pass nothing down, until their own gradient moves them")
     (of_both,) = zeros((((X * 0.0 @ w1).tanh() @ w2 - 1.0) ** 2).sum())  # w2 gets none, either
     assert of_both.why.endswith(" pass nothing down")
+    assert of_both.severity == "no gradient"
+
+
+@pytest.mark.parametrize(
+    ("loss", "cause"),
+    [
+        (lambda a, b: X @ a @ b, ", b, is 0"),  # as low-rank updates begin
+        (lambda a, b: X @ a @ (b * 2.0), " is 0, for b is 0"),
+        (lambda a, b: (X @ a) * b[[0, 1, 0, 1]], " is 0, for b is 0"),
+        (lambda a, b: a[0, 0] * b[0, 0], " is 0"),
+    ],
+)
+def test_what_is_below_weights_of_0_that_will_move_is_not_lost(loss, cause):
+    a, b = tg.Value(np.ones((3, 2)), label="a"), tg.Value(np.zeros((2, 1)), label="b")
+    (finding,) = zeros(((loss(a, b) - 1.0) ** 2).mean(), parameters=[a, b])
+    assert (finding.name, finding.severity) == ("a", "suspicious")
+    says = f"the other factor{cause}: weights that start at 0 pass nothing down, until their own"
+    assert finding.why.endswith(f"{says} gradient moves them")
+    some = (loss(a, b) - 1.0) ** 2 + (a * 0.0).sum()  # which is 0 for another reason, too
+    assert zeros(some.mean(), parameters=[a, b])[0].severity == "no gradient"
+
+
+def test_what_cancels_in_a_parameter_itself_while_others_learn_is_no_fault():
+    w, b = tg.Value(np.ones((3, 1)), label="w"), tg.Value(np.zeros(1), label="b")
+    y = X @ w + b
+    (finding,) = zeros(((y[:2] - y[2:]) ** 2).mean(), parameters=[w, b])
+    assert (finding.name, finding.severity) == ("b", "suspicious")
+    assert finding.why.startswith("what reaches b cancels: so it is at a minimum, or where the ")
+    (finding,) = zeros(((w - w) * 1.0).sum() + b.sum(), parameters=[w, b])
+    assert (finding.name, finding.severity) == ("w", "suspicious")
+    (finding,) = zeros(((b * 1e-200) * 1e-200).sum() + w.sum(), parameters=[w, b])
+    assert (finding.name, finding.severity) == ("b", "no gradient")
+
+
+def test_a_norm_of_one_number_at_a_time_is_named():
+    w, gain = tg.Value(np.ones((3, 1)), label="w"), tg.Value(np.ones(1), label="gain")
+    y = X @ w
+    same = y - y.mean(axis=1, keepdims=True)
+    of_w, of_gain = zeros(((same * gain - X[:, :1]) ** 2).mean())
+    alone = ": the mean taken from each number is of that number alone"
+    assert of_w.why == f"what reaches matmul#2 cancels{alone}"
+    assert of_gain.why.endswith(f"the other factor is 0{alone}")
+    off = (X[:1] @ np.ones((3, 2)) * gain).relu()
+    (of_off,) = zeros((off - off.mean(axis=0)).relu().sum())
+    assert of_off.why.endswith(f"inputs 0{alone}")
+    (finding,) = zeros(((y - y.mean()) * 0.0).sum())
+    assert alone not in finding.why
+
+
+def test_a_line_is_quoted_once():
+    w = tg.Value(np.ones(3), label="w")
+    with tg.traced():
+        loss = tg.stack([w * 2.0, X[0]])[1].sum()
+    assert zeros(loss, parameters=[w])[0].why.count(", at test_zero") == 1
 
 
 def neurons(biases, n, loss=lambda z: z * 1.0):

@@ -13,6 +13,7 @@ from tinygrad_pool.diagnosis.findings import (
     LOST_FOR_ALL,
     MANY,
     NO_GRADIENT,
+    STATIONARY,
     SUSPICIOUS,
     Finding,
     by_chance,
@@ -27,14 +28,14 @@ from tinygrad_pool.recording.gains import leaf_below
 from tinygrad_pool.recording.ledger import flat
 from tinygrad_pool.recording.reasons import explain
 from tinygrad_pool.recording.source import made_at
-from tinygrad_pool.rules import elementwise, linear, reductions
+from tinygrad_pool.rules import arithmetic, elementwise, linear, reductions
 from tinygrad_pool.rules.rule import Rule
 from tinygrad_pool.rules.tie_breaking import Mask
 from tinygrad_pool.rules.traits import traits_of
 
 FAR = 16
 
-NO_INPUT = "inputs 0"
+NO_INPUT, NO_PART = "inputs 0", "nothing arrives at its part"
 
 
 class Key(NamedTuple):
@@ -124,28 +125,53 @@ class Zeros:
                 groups.setdefault(self.began[parameter], []).append(parameter)
         return [Lost(some, keys) for keys, some in groups.items()]
 
+    def settled(self, group: Lost) -> bool:
+        """Return whether contributions cancel in the parameters themselves, while others learn."""
+        learns = any(p not in self.began for p in self.survey.wanted)
+        paid = (paid for p in group.parameters for paid in self._paid(p))
+        return learns and all(
+            step.node not in self.began and (np.any(step.contributions[i]) or _cancels(step, i))
+            for step, i in paid
+        )
+
+    def starts(self, group: Lost) -> bool:
+        """Return whether all are below weights of 0, which their own gradient will move."""
+        origins = [self._first(group, key) for key in group.keys if key.rule is not None]
+        starts = [_start_of(self.survey, step.node, i) for _, step, i in origins]
+        return len(starts) == len(group.keys) > 0 and all(
+            leaf is not None and leaf not in self.began for leaf in starts
+        )
+
+    def _first(self, group: Lost, key: Key) -> Origin:
+        return self._origin(next(p for p in group.parameters if key in self.began[p]), key)
+
     def why(self, group: Lost, severity: str) -> str:
         """Describe where zeros began, naming two places: those that made it so severe first."""
+        if self.settled(group):
+            names = self.survey.listed(group.parameters)
+            return f"what reaches {names} cancels: so it is {STATIONARY}"
         keys = [key for key in reversed(self.counts) if key in group.keys]
         keys.sort(key=lambda key: key.in_loss != (severity == SUSPICIOUS))
-        told = []
-        for key in keys[:2]:
-            parameter = next(p for p in group.parameters if key in self.began[p])
-            told.append(self._reason(self._origin(parameter, key), key))
+        told = [self._reason(self._first(group, key), key) for key in keys[:2]]
         more = f"; likewise at {counted(len(keys) - 2, 'more place')}" if len(keys) > 2 else ""
         return "; ".join(told) + more if told else "the pass began with the gradient 0"
 
     def _reason(self, origin: Origin, key: Key) -> str:
         survey, (below, step, i) = self.survey, origin
         if key.rule is None:
-            return f"what reaches {survey.call(below)} cancels"
+            less = (_less_itself(s.node, below) for s, _ in survey.users.get(below, ()))
+            return f"what reaches {survey.call(below)} cancels{next(filter(None, less), '')}"
         place = f"in {step.node.about.scope}, " if step.node.about.scope else ""
         scalars = not step.node.shape and not below.shape
         cause = self._cause(origin) if scalars else self._cause_of_arrays(origin)
         factor = _began_at(step, i)
         if factor is not step.node:
             cause += f", for {survey.brief(factor)} is off"
-        cause += made_at(step.node)
+        start = _start_of(survey, step.node, i)
+        if start is not None:
+            cause += ": weights that start at 0 pass nothing down"
+            cause += "" if start in self.began else ", until their own gradient moves them"
+        cause += "" if NO_PART in cause else made_at(step.node)
         if key.in_loss and key.rule is not elementwise.relu:
             cause += "; the error is 0 there: the fit is exact"
         elif key.in_loss:
@@ -181,7 +207,8 @@ def zero_gradients(zeros: Zeros, dead: frozenset[str]) -> Iterator[tuple[Finding
         if any(p.shape for p in group.parameters) or any(own[row] == rows[row] for row in own):
             content = bool(group.keys) and all(key.in_loss for key in group.keys)
             cells = sum(zeros.counts[key] for key in group.keys)
-            severity = SUSPICIOUS if content else NO_GRADIENT
+            fine = content or zeros.settled(group) or zeros.starts(group)
+            severity = SUSPICIOUS if fine else NO_GRADIENT
             yield _finding(zeros, group, severity, cells), group.keys
         elif not group.decided:
             yield _finding(zeros, group, LOST_FOR_ALL), group.keys
@@ -255,19 +282,65 @@ def _off_below(factor: Any) -> Node | None:
     return None
 
 
-def _why_zero(survey: Survey, zero: Node) -> str:
-    """Follow zeros down to the weight, the constant or the unit that made them; "" if it did."""
+def _made_0(zero: Node) -> tuple[Node, bool]:
+    """Follow zeros down to the node that made them, and whether it multiplies by a constant 0."""
     node = zero
     while True:
         operands, product = node.parents, traits_of(node.rule).unit == "product"
         factors = operands[: len(operands) // 2 * 2] if product else operands
         zeros = [p for p, x in zip(factors, operands_of(node), strict=False) if not np.any(x)]
         if product and any(not isinstance(p, Node) for p in zeros):
-            return f", for {survey.brief(node)} multiplies by a constant 0"
+            return node, True
         below = next((p for p in zeros if isinstance(p, Node)), None)
         if below is None:
-            return "" if node is zero else f", for {survey.brief(node)} is 0"
+            return node, False
         node = below
+
+
+def _why_zero(survey: Survey, zero: Node) -> str:
+    """Describe the weight, the constant or the unit that made a zero; "" if it did itself."""
+    node, constant = _made_0(zero)
+    if constant:
+        return f", for {survey.brief(node)} multiplies by a constant 0"
+    less = _less_itself(node, node.parents[0]) if node.parents else ""
+    return less if node is zero else f", for {survey.brief(node)} is 0{less}"
+
+
+def _less_itself(node: Node, x: Any) -> str:
+    """Describe x − mean(x), as in a norm, where each mean is of one number; "" for other nodes."""
+    mean: Any = node.parents[1] if node.rule is arithmetic.sub else None
+    while isinstance(mean, Node) and traits_of(mean.rule).unit in ("move", "copy"):
+        mean = mean.parents[0]
+    if not isinstance(mean, Node) or mean.rule is not reductions.mean or mean.size != x.size:
+        return ""
+    own = mean.parents[0] is x is node.parents[0]
+    return ": the mean taken from each number is of that number alone" if own else ""
+
+
+def _start_of(survey: Survey, node: Node, i: int) -> Node | None:
+    """Return the parameter of zeros that is, or made, the factor beside operand i, if one did."""
+    if traits_of(node.rule).unit != "product" or node.rule is linear.weighted_sum or i > 1:
+        return None
+    other = node.parents[1 - i]
+    if not isinstance(other, Node) or np.any(operands_of(node)[1 - i]):
+        return None
+    made, constant = _made_0(other)
+    square = node.parents[0] is node.parents[1]
+    return None if constant or square or made not in survey.wanted else made
+
+
+def _cancels(step: Step, i: int) -> bool:
+    """Return whether what arrives at the units of an operand cancels, and does not underflow."""
+    g = np.asarray(step.upstream)
+    if _sends(step.node, i, _scaled(g)):
+        return False
+    slopes = np.random.default_rng(0).uniform(1, 2, g.shape)
+    return _sends(step.node, i, np.where(g != 0, slopes, 0))
+
+
+def _scaled(g: Any) -> Any:
+    """Scale a gradient to about 1, exactly, so that what cancels still does."""
+    return np.ldexp(g, -np.frexp(np.abs(g).max(initial=0.0))[1])
 
 
 def _of_array(survey: Survey, step: Step, i: int) -> str:
@@ -275,13 +348,11 @@ def _of_array(survey: Survey, step: Step, i: int) -> str:
     node, g = step.node, np.asarray(step.upstream)
     if not g.size:
         return "it has no elements"
-    arrived, largest = g != 0, np.abs(g).max()
-    if _sends(node, i, np.ldexp(g, -np.frexp(largest)[1])):  # exact, so that what cancels does
-        return f"underflow: gradients of up to {largest:.3g} are too small"
-    slopes = np.random.default_rng(0).uniform(1, 2, g.shape)
-    if _sends(node, i, np.where(arrived, slopes, 0)):
+    if _cancels(step, i):
         return "what arrives at its units cancels"
-    return _flat(survey, node, i, arrived)
+    if _sends(node, i, _scaled(g)):
+        return f"underflow: gradients of up to {np.abs(g).max():.3g} are too small"
+    return _flat(survey, node, i, g != 0)
 
 
 def _flat(survey: Survey, node: Node, i: int, arrived: Mask) -> str:
@@ -296,20 +367,17 @@ def _flat(survey: Survey, node: Node, i: int, arrived: Mask) -> str:
     traits = traits_of(node.rule)
     if traits.unit == "copy":
         first, *_ = explain(survey.ledger, node.parents[i], None).causes
-        return f"nothing arrives at its part, for {first}"
+        return f"{NO_PART}, for {first}"
     if traits.unit == "product" and node.rule is not linear.weighted_sum:
         other = node.parents[1 - i]
         if np.any(operands_of(node)[1 - i]):
             return f"the other factor is 0 {where}"
         if not isinstance(other, Node):
             return "the other factor is 0"
-        leaf = leaf_below(other)
-        helps = ": weights that start at 0 pass nothing down" if leaf in survey.wanted else ""
-        if helps and not survey.is_zero(leaf):
-            helps += ", until their own gradient moves them"
-        name = f", {survey.call(leaf)}," if leaf.label or helps else ""
-        made = _why_zero(survey, other) if _off_below(other) is None else ""
-        return f"the other factor{name} is 0{helps}{made}"
+        own = other.label or leaf_below(other) is _start_of(survey, node, i)
+        name = f", {survey.call(leaf_below(other))}," if own else ""
+        made = "" if own or _off_below(other) is not None else _why_zero(survey, other)
+        return f"the other factor{name} is 0{made}"
     off, _, _ = traits.off.partition(":")
     slope = flat(node, operands_of(node))
     return f"{'it loses' if traits.chooses else off or slope} {where}"
