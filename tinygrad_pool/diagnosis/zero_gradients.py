@@ -20,6 +20,13 @@ from tinygrad_pool.diagnosis.findings import (
     in_all,
 )
 from tinygrad_pool.diagnosis.survey import Survey, is_size_of
+from tinygrad_pool.diagnosis.zero_factors import (
+    began_at,
+    less_itself,
+    off_below,
+    start_of,
+    why_zero,
+)
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.engine.vjp import vjp_by_operand
@@ -28,12 +35,10 @@ from tinygrad_pool.recording.gains import leaf_below
 from tinygrad_pool.recording.ledger import flat
 from tinygrad_pool.recording.reasons import explain
 from tinygrad_pool.recording.source import made_at
-from tinygrad_pool.rules import arithmetic, elementwise, linear, reductions
+from tinygrad_pool.rules import elementwise, linear
 from tinygrad_pool.rules.rule import Rule
 from tinygrad_pool.rules.tie_breaking import Mask
 from tinygrad_pool.rules.traits import traits_of
-
-FAR = 16
 
 NO_INPUT, NO_PART = "inputs 0", "nothing arrives at its part"
 
@@ -102,7 +107,7 @@ class Zeros:
     def _key(self, origin: Origin) -> Key:
         below, step, i = origin
         cancels = bool(np.any(step.contributions[i]))
-        node = below if cancels else _began_at(step, i)
+        node = below if cancels else began_at(step, i)
         fits = node is step.node and self.survey.fits(below, step)
         in_loss = not cancels and (self.survey.in_loss(node) or fits)
         return Key(None if cancels else node.rule, self.survey.row(node), in_loss)
@@ -137,7 +142,7 @@ class Zeros:
     def starts(self, group: Lost) -> bool:
         """Return whether all are below weights of 0, which their own gradient will move."""
         origins = [self._first(group, key) for key in group.keys if key.rule is not None]
-        starts = [_start_of(self.survey, step.node, i) for _, step, i in origins]
+        starts = [start_of(self.survey, step.node, i) for _, step, i in origins]
         return len(starts) == len(group.keys) > 0 and all(
             leaf is not None and leaf not in self.began for leaf in starts
         )
@@ -159,15 +164,15 @@ class Zeros:
     def _reason(self, origin: Origin, key: Key) -> str:
         survey, (below, step, i) = self.survey, origin
         if key.rule is None:
-            less = (_less_itself(s.node, below) for s, _ in survey.users.get(below, ()))
+            less = (less_itself(s.node, below) for s, _ in survey.users.get(below, ()))
             return f"what reaches {survey.call(below)} cancels{next(filter(None, less), '')}"
         place = f"in {step.node.about.scope}, " if step.node.about.scope else ""
         scalars = not step.node.shape and not below.shape
         cause = self._cause(origin) if scalars else self._cause_of_arrays(origin)
-        factor = _began_at(step, i)
+        factor = began_at(step, i)
         if factor is not step.node:
             cause += f", for {survey.brief(factor)} is off"
-        start = _start_of(survey, step.node, i)
+        start = start_of(survey, step.node, i)
         if start is not None:
             cause += ": weights that start at 0 pass nothing down"
             cause += "" if start in self.began else ", until their own gradient moves them"
@@ -255,80 +260,6 @@ def _multiplies(survey: Survey, parameter: Node) -> bool:
     return False
 
 
-def _began_at(step: Step, i: int) -> Node:
-    """Return the node where a zero begins: also a relu that is 0 as a factor."""
-    node, n = step.node, len(step.node.parents) // 2
-    unit, other = traits_of(node.rule).unit, node
-    if node.rule is linear.weighted_sum:
-        other = node.parents[i + n if i < n else i - n] if i < 2 * n else node
-    elif unit == "product" and i < 2:
-        other = node.parents[1 - i]
-    elif unit == "power":
-        other = node.parents[0]
-    off = None if other is node else _off_below(other)
-    return node if off is None else off
-
-
-def _off_below(factor: Any) -> Node | None:
-    """Follow a 0 down to the relu, or maximum(x, 0), that made it; None if there is none."""
-    for _ in range(FAR):
-        if not isinstance(factor, Node) or np.any(factor._numbers):
-            return None
-        constants = [p for p in factor.parents if not isinstance(p, Node)]
-        if factor.rule is elementwise.relu or (factor.rule is reductions.maximum and constants):
-            return factor
-        zeros = (p for p in factor.parents if isinstance(p, Node) and not np.any(p._numbers))
-        factor = next(zeros, None)
-    return None
-
-
-def _made_0(zero: Node) -> tuple[Node, bool]:
-    """Follow zeros down to the node that made them, and whether it multiplies by a constant 0."""
-    node = zero
-    while True:
-        operands, product = node.parents, traits_of(node.rule).unit == "product"
-        factors = operands[: len(operands) // 2 * 2] if product else operands
-        zeros = [p for p, x in zip(factors, operands_of(node), strict=False) if not np.any(x)]
-        if product and any(not isinstance(p, Node) for p in zeros):
-            return node, True
-        below = next((p for p in zeros if isinstance(p, Node)), None)
-        if below is None:
-            return node, False
-        node = below
-
-
-def _why_zero(survey: Survey, zero: Node) -> str:
-    """Describe the weight, the constant or the unit that made a zero; "" if it did itself."""
-    node, constant = _made_0(zero)
-    if constant:
-        return f", for {survey.brief(node)} multiplies by a constant 0"
-    less = _less_itself(node, node.parents[0]) if node.parents else ""
-    return less if node is zero else f", for {survey.brief(node)} is 0{less}"
-
-
-def _less_itself(node: Node, x: Any) -> str:
-    """Describe x − mean(x), as in a norm, where each mean is of one number; "" for other nodes."""
-    mean: Any = node.parents[1] if node.rule is arithmetic.sub else None
-    while isinstance(mean, Node) and traits_of(mean.rule).unit in ("move", "copy"):
-        mean = mean.parents[0]
-    if not isinstance(mean, Node) or mean.rule is not reductions.mean or mean.size != x.size:
-        return ""
-    own = mean.parents[0] is x is node.parents[0]
-    return ": the mean taken from each number is of that number alone" if own else ""
-
-
-def _start_of(survey: Survey, node: Node, i: int) -> Node | None:
-    """Return the parameter of zeros that is, or made, the factor beside operand i, if one did."""
-    if traits_of(node.rule).unit != "product" or node.rule is linear.weighted_sum or i > 1:
-        return None
-    other = node.parents[1 - i]
-    if not isinstance(other, Node) or np.any(operands_of(node)[1 - i]):
-        return None
-    made, constant = _made_0(other)
-    square = node.parents[0] is node.parents[1]
-    return None if constant or square or made not in survey.wanted else made
-
-
 def _cancels(step: Step, i: int) -> bool:
     """Return whether what arrives at the units of an operand cancels, and does not underflow."""
     g = np.asarray(step.upstream)
@@ -362,7 +293,7 @@ def _flat(survey: Survey, node: Node, i: int, arrived: Mask) -> str:
         at = np.asarray(operands_of(node)[i])[arrived]
         inputs = f"inputs {number(at.min())} … {number(at.max())}"
         if not np.any(node.parents[i]._numbers):
-            inputs = NO_INPUT + _why_zero(survey, node.parents[i])
+            inputs = NO_INPUT + why_zero(survey, node.parents[i])
         return f"the relu is off {where}: {inputs}"
     traits = traits_of(node.rule)
     if traits.unit == "copy":
@@ -374,9 +305,9 @@ def _flat(survey: Survey, node: Node, i: int, arrived: Mask) -> str:
             return f"the other factor is 0 {where}"
         if not isinstance(other, Node):
             return "the other factor is 0"
-        own = other.label or leaf_below(other) is _start_of(survey, node, i)
+        own = other.label or leaf_below(other) is start_of(survey, node, i)
         name = f", {survey.call(leaf_below(other))}," if own else ""
-        made = "" if own or _off_below(other) is not None else _why_zero(survey, other)
+        made = "" if own or off_below(other) is not None else why_zero(survey, other)
         return f"the other factor{name} is 0{made}"
     off, _, _ = traits.off.partition(":")
     slope = flat(node, operands_of(node))
