@@ -69,6 +69,11 @@ def test_a_norm_of_one_number_at_a_time_is_named():
     assert f"inputs 0{alone}" in of_off.why
     (finding,) = zeros(((y - y.mean()) * 0.0).sum())
     assert alone not in finding.why
+    y = X @ w
+    (finding,) = zeros((y - y.mean(axis=1)[:, None]).sum(), parameters=w)
+    assert finding.why.endswith(alone)
+    (finding,) = zeros(((y - y.mean()) * 0.0).sum(), parameters=w)
+    assert alone not in finding.why
 
 
 def test_a_factor_or_an_input_of_0_is_followed_to_what_made_it_0():

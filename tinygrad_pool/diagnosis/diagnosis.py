@@ -19,6 +19,7 @@ from tinygrad_pool.diagnosis.dead_units import (
 from tinygrad_pool.diagnosis.findings import SEVERITIES, WRONG_NUMBERS, Finding
 from tinygrad_pool.diagnosis.layers import Layer, huge, layers_of, table_of, tiny, trend
 from tinygrad_pool.diagnosis.limits import limits_of
+from tinygrad_pool.diagnosis.losses import given_to_losses
 from tinygrad_pool.diagnosis.numbers import taken_for_numbers
 from tinygrad_pool.diagnosis.numerics import (
     cancelling,
@@ -30,11 +31,9 @@ from tinygrad_pool.diagnosis.numerics import (
 from tinygrad_pool.diagnosis.python_branches import choices_of_python
 from tinygrad_pool.diagnosis.survey import ROWS, Survey
 from tinygrad_pool.diagnosis.training import (
-    broadcast,
     data_set_since,
     gradients_left,
     made_anew,
-    squashed_twice,
 )
 from tinygrad_pool.diagnosis.unreached import (
     cut_off,
@@ -142,8 +141,7 @@ def _wherever(survey: Survey) -> Iterator[Finding]:
     yield from gradients_left(survey)
     yield from data_set_since(survey)
     yield from made_anew(survey)
-    yield from broadcast(survey)
-    yield from squashed_twice(survey)
+    yield from given_to_losses(survey)
 
 
 def _lost(survey: Survey, gates: list[Gate]) -> Iterator[Finding]:
