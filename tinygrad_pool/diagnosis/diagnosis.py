@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_pool.diagnosis.alike import units_alike
 from tinygrad_pool.diagnosis.dead_units import (
     Gate,
     dead_units,
@@ -121,7 +122,7 @@ def diagnose(
         layers = layers_of(survey, gates, slopes)
         found = [*_wherever(survey)]
         if all(f.severity != WRONG_NUMBERS for f in found):  # else all is meaningless
-            found += [*_lost(survey, gates), *saturated(survey, slopes)]
+            found += [*_lost(survey, gates), *saturated(survey, slopes), *units_alike(survey)]
             sizes = [*trend(survey, layers)] or [*huge(layers)] or [*tiny(survey, layers)]
             found += by_degrees(survey, sizes)
             found += [*wrong_rules(survey), *underflow(survey), *cancelling(survey), *ties(survey)]
