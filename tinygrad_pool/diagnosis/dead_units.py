@@ -258,6 +258,7 @@ def saturated(survey: Survey, rows: dict[str, Slopes]) -> Iterator[Finding]:
         says += f" in {len(some)} layers" if some[1:] else ""
         why = (
             f"the local derivative of {op} is below {FLAT:.0%} of its largest there, and the "
-            f"gradient pulls {pulled:,} of them back. Smaller weights or inputs keep it steep"
+            f"gradient pulls {pulled:,} of them back. Smaller weights, biases or inputs keep it "
+            "steep"
         )
         yield Finding("saturated", PARTLY_LOST, name, says, why, nodes)

@@ -37,6 +37,10 @@ HELPS = {
     "div": "keep the divisor away from 0",
     "sqrt": "add a small number under the root",
     "power": ABOVE_0,
+    **dict.fromkeys(
+        ("softmax", "log_softmax", "logsumexp"),
+        "leave one number at least above −inf in each row, and none at inf",
+    ),
 }
 
 PAID = {

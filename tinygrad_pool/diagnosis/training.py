@@ -26,7 +26,7 @@ def gradients_left(survey: Survey) -> Iterator[Finding]:
         now = g + survey.grads.get(p, 0.0)
         says = f"gradients of earlier passes are in {counted(len(left), 'parameter')}: they left "
         says += f"{on_a_line(g)} in {survey.call(p)}.grad, which is {on_a_line(now)} with this one"
-        why = "backward() adds to what earlier passes left; zero_grad() before it forgets that"
+        why = "backward() adds to what earlier passes left, unless zero_grad() is called before it"
         yield Finding("gradient left", SUSPICIOUS, survey.listed(left), says, why, tuple(left))
 
 
