@@ -98,6 +98,32 @@ class TestSquashedTwice:
         assert self.of(lambda x: tg.nn.kl_div(tg.log_softmax(x), target)) == []
 
 
+class TestOutOfReach:
+    @pytest.mark.parametrize(
+        ("f", "target", "says"),
+        [
+            (tg.sigmoid, -1.0, "sigmoid#2 makes numbers from 0 to 1"),
+            (tg.tanh, 90.0, "tanh#2 makes numbers from −1 to 1"),
+            (tg.relu, -0.5, "relu#2 makes numbers from 0 up"),
+        ],
+    )
+    @pytest.mark.parametrize("loss", [tg.nn.mse_loss, lambda y, t: np.abs(t - y).sum()])
+    def test_targets_beyond_the_last_activation(self, f, target, says, loss):
+        targets = np.where(np.arange(18).reshape(6, 3) % 2, target, 0.5)
+        (finding,) = of_kind("out of reach", loss(f(scores()), targets))
+        assert finding.says == f"9 of 18 targets are out of reach: {says}"
+        assert finding.why.startswith("targets go from ")
+        assert f": scale them, or leave {f.__name__} out" in finding.why
+        assert of_kind("out of reach", loss(f(scores()), np.clip(targets, 0.0, 1.0))) == []
+        assert of_kind("out of reach", loss(scores(), targets)) == []
+
+    def test_a_margin_and_what_is_computed_are_none(self):
+        y = scores().relu()
+        assert of_kind("out of reach", ((y - (-1.0)) ** 2).mean()) == []
+        assert of_kind("out of reach", ((y - scores()) ** 2).mean()) == []
+        assert of_kind("out of reach", ((y - tg.Value(-np.ones(3), label="b")) ** 2).mean()) == []
+
+
 class TestOverExamples:
     def test_a_softmax_along_the_axis_of_examples(self):
         (finding,) = of_kind("wrong axis", -tg.log_softmax(scores(), axis=0)[N, LABELS].mean())
@@ -133,6 +159,7 @@ class TestNoLogarithm:
         [
             (lambda y: tg.nn.nll_loss(tg.softmax(y), LABELS), "probabilities of softmax#2"),
             (lambda y: tg.nn.nll_loss(y, LABELS), "scores of matmul#1"),
+            (lambda y: -(y + tg.Value(np.ones(3)))[N, LABELS].mean(), "scores of add#3"),
             (lambda y: -(tg.softmax(y)[N, LABELS] * N).mean() / 2.0, "probabilities of softmax#2"),
         ],
     )
@@ -152,6 +179,8 @@ class TestNoLogarithm:
             lambda y: -y[N, LABELS].mean() - y[N, LABELS[::-1]].mean() * 2.0,
             lambda y: -np.square(tg.softmax(y)[N, LABELS] * 2.0).sum(),
             lambda y: sum([(p := tg.softmax(y)[N, LABELS]) * 2.0, p]).sum(),
+            lambda y: -(y - 0.5)[N, LABELS].mean(),  # a logarithm of a density may be above 0
+            lambda y: -tg.log(tg.softmax(y) + 1.0)[N, LABELS].mean(),
             lambda y: -y[0, 1],
             lambda y: -y[[0, 1]].mean(),
         ],

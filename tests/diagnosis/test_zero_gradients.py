@@ -54,7 +54,12 @@ X = np.arange(12.0).reshape(4, 3) - 4
         ),
         (
             lambda w: tg.maximum(X * w, 99.0).sum(),
-            "mul#1 gets nothing from maximum#2: it loses wherever a gradient arrives, at 12 units",
+            "mul#1 gets nothing from maximum#2: it loses to a constant wherever a gradient "
+            "arrives, at 12 units",
+        ),
+        (
+            lambda w: tg.maximum(X * w, X + 99.0 + w[0] * 0.0).sum(),
+            "mul#1 gets nothing from maximum#5: it loses wherever a gradient arrives, at 12 units",
         ),
         (
             lambda w: (X * w @ tg.Value(np.zeros((3, 2)), label="U")).sum(),

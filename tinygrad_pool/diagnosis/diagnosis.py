@@ -150,12 +150,17 @@ def _lost(survey: Survey, gates: list[Gate]) -> Iterator[Finding]:
     dead = dead_units(gates)
     whole = [gate for gate, _ in dead if gate.whole]
     scopes = frozenset(scope for gate, _ in dead for scope in gate.scopes)
-    explained = False
+    explained, rows = False, set[str]()
     for finding, keys in zero_gradients(Zeros(survey), scopes):
         cited = [gate for gate in whole if gate.row in {key.row for key in keys}]
         why = finding.why
         if cited and cited[0] is not whole[0]:
             why += f". The first that is off as a whole is {whole[0].name}{whole[0].inputs}"
         explained |= bool(cited)
+        rows |= {key.row for key in keys}
         yield finding._replace(why=why)
-    yield from together([(gate, f) for gate, f in dead if not (explained and gate.whole)])
+
+    def known(gate: Gate) -> bool:
+        return gate.all_dead and (gate.row in rows or (explained and gate.rectifies))
+
+    yield from together([(gate, f) for gate, f in dead if not known(gate)])

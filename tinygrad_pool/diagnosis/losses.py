@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.derivatives.sparse_jacobian import operands_of
-from tinygrad_pool.diagnosis.findings import SUSPICIOUS, Finding
+from tinygrad_pool.diagnosis.dead_units import SHARE
+from tinygrad_pool.diagnosis.findings import FEW, SUSPICIOUS, Finding
 from tinygrad_pool.diagnosis.survey import Survey
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import counted, number
 from tinygrad_pool.recording.source import made_at
-from tinygrad_pool.rules import activations, arithmetic, elementwise, reductions, shaping
+from tinygrad_pool.rules import activations, arithmetic, elementwise, linear, reductions, shaping
 from tinygrad_pool.rules.arguments import axes_of
 from tinygrad_pool.rules.rule import Rule
 from tinygrad_pool.rules.traits import traits_of
@@ -27,6 +28,14 @@ SQUASHED: dict[Any, tuple[Rule, ...]] = {
 }
 """What makes probabilities, or losses, of scores; and of what it is given by mistake."""
 
+RANGES: dict[Any, tuple[float, float]] = {
+    reductions.softmax: (0.0, 1.0),
+    elementwise.sigmoid: (0.0, 1.0),
+    elementwise.tanh: (-1.0, 1.0),
+    elementwise.relu: (0.0, np.inf),
+}
+"""What activations make."""
+
 LINEAR = (arithmetic.neg, arithmetic.mul, arithmetic.div, reductions.sum, reductions.mean)
 
 
@@ -34,6 +43,7 @@ def given_to_losses(survey: Survey) -> Iterator[Finding]:
     """Report what a loss is given by mistake."""
     yield from broadcast(survey)
     yield from squashed_twice(survey)
+    yield from out_of_reach(survey)
     yield from over_examples(survey)
     yield from no_logarithm(survey)
     yield from labels_below_0(survey)
@@ -106,6 +116,32 @@ def squashed_twice(survey: Survey) -> Iterator[Finding]:
         yield Finding("squashed twice", SUSPICIOUS, survey.call(node), says, why, tuple(found))
 
 
+def out_of_reach(survey: Survey) -> Iterator[Finding]:
+    """Report targets that the last activation cannot make, such as −1 of a sigmoid."""
+    for node in survey.nodes:
+        if node.rule is not arithmetic.sub or node not in survey.after:
+            continue
+        for y, t in (node.parents, node.parents[::-1]):
+            given = not isinstance(t, Node) or (t.is_leaf and t not in survey.wanted)
+            if not isinstance(y, Node) or not given or np.size(targets := _numbers(t)) < FEW:
+                continue
+            low, high = RANGES.get((made := _made_of(y)).rule, (-np.inf, np.inf))
+            beyond = np.sum((targets < low) | (targets > high))
+            if beyond >= SHARE * targets.size:
+                to = f"{number(low)} to {number(high)}" if high < np.inf else f"{number(low)} up"
+                says = (
+                    f"{beyond:,} of {targets.size:,} targets are out of reach: {survey.call(made)} "
+                )
+                says += f"makes numbers from {to}"
+                why = f"targets go from {number(targets.min())} to {number(targets.max())}"
+                why += f"{made_at(node)}: scale them, or leave {made.op} out"
+                yield Finding("out of reach", SUSPICIOUS, survey.call(node), says, why, (node,))
+
+
+def _numbers(given: Any) -> Any:
+    return np.asarray(given._numbers if isinstance(given, Node) else given)
+
+
 def over_examples(survey: Survey) -> Iterator[Finding]:
     """Report a loss of probabilities that sum to 1 over the examples, not over the classes."""
     axis = survey.batch_axis(2)
@@ -142,13 +178,20 @@ def no_logarithm(survey: Survey) -> Iterator[Finding]:
         if _by_label(node) and node in survey.after and _linear(survey, node):
             y = _made_of(node)
             probable = y.rule in SQUASHES
-            alone = probable or len(survey.users[node.parents[0]]) == 1
-            if alone and np.any(np.asarray(node.parents[0]._numbers) > 0):
+            alone = _is_layer(y) and len(survey.users[node.parents[0]]) == 1
+            if (probable or alone) and np.any(np.asarray(node.parents[0]._numbers) > 0):
                 what = "probabilities" if probable else "scores"
                 says = f"the loss sums {what} of {survey.call(y)}, and not their logarithms"
                 why = f"they are taken by labels{made_at(node)}: nll_loss, −y[i, label] and policy "
                 why += "gradients need log_softmax of the scores; cross_entropy takes the scores"
                 yield Finding("no logarithm", SUSPICIOUS, survey.call(node), says, why, (node,))
+
+
+def _is_layer(node: Node) -> bool:
+    """Return whether a node is x W, or x W + b."""
+    if node.rule is arithmetic.add:
+        return any(isinstance(p, Node) and p.rule is linear.matmul for p in node.parents)
+    return node.rule is linear.matmul
 
 
 def _by_label(node: Node) -> bool:

@@ -310,8 +310,10 @@ def _flat(survey: Survey, node: Node, i: int, arrived: Mask) -> str:
         made = "" if own or off_below(other) is not None else why_zero(survey, other)
         return f"the other factor{name} is 0{made}"
     off, _, _ = traits.off.partition(":")
+    others = [p for k, p in enumerate(node.parents) if k != i] or [node]
     slope = flat(node, operands_of(node))
-    return f"{'it loses' if traits.chooses else off or slope} {where}"
+    loses = "it loses" + " to a constant" * all(not isinstance(p, Node) for p in others)
+    return f"{loses if traits.chooses else off or slope} {where}"
 
 
 def _sends(node: Node, i: int, g: Any) -> bool:

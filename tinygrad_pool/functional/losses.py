@@ -123,11 +123,8 @@ def binary_cross_entropy(
     """
     name = "binary_cross_entropy"
     p, target = _pair(name, p, target)
-    for x, what in ((p, "probabilities"), (target, "targets")):
-        out = np.asarray((x < 0) | (x > 1))
-        if out.any():
-            wrong = np.asarray(x.data)[out][0]
-            raise DataError(f"{name}: {what} must be in 0 … 1, got {wrong:g}")
+    _check_shares(name, p, "probabilities")
+    _check_shares(name, target, "targets")
     return _reduced(name, _weighted(name, _binary_cross_entropy(p, target), weight), reduction)
 
 
@@ -146,13 +143,14 @@ def binary_cross_entropy_with_logits(
 
     `pos_weight` multiplies what a target of 1 adds; `weight` each loss.
 
-    Raises as mse_loss does, also for weights that do not broadcast.
+    Raises as mse_loss does, also for a target outside 0 … 1, or weights that do not broadcast.
 
     >>> binary_cross_entropy_with_logits(Value([-1000.0, 1000.0]), [0.0, 1.0]).item()
     0.0
     """
     name = "binary_cross_entropy_with_logits"
     x, t = _pair(name, scores, target)
+    _check_shares(name, t, "targets")
     of_1 = _weighted(name, softplus(-x, threshold=np.inf) * t, pos_weight, "pos_weight")
     losses = of_1 + softplus(x, threshold=np.inf) * (1 - t)
     return _reduced(name, _weighted(name, losses, weight), reduction)
@@ -332,6 +330,14 @@ def _pair(name: str, y: Any, target: Any) -> tuple[Value, Value]:
         raise ShapeError(f"{name}: y and target need one shape, got {y.shape} and {target.shape}")
     _check_some(name, y)
     return y, target
+
+
+def _check_shares(name: str, x: Value, what: str) -> None:
+    """Raise DataError unless all numbers are from 0 to 1."""
+    out = np.asarray((x < 0) | (x > 1))
+    if out.any():
+        wrong = np.asarray(x.data)[out][0]
+        raise DataError(f"{name}: {what} must be in 0 … 1, got {wrong:g}")
 
 
 def _difference(name: str, y: Any, target: Any) -> Value:
