@@ -123,7 +123,7 @@ def diagnose(
         found = [*_wherever(survey)]
         if all(f.severity != WRONG_NUMBERS for f in found):  # else all is meaningless
             found += [*_lost(survey, gates), *saturated(survey, slopes), *units_alike(survey)]
-            sizes = [*trend(survey, layers)] or [*huge(layers)] or [*tiny(survey, layers)]
+            sizes = [*trend(survey, layers)] or [*huge(survey, layers)] or [*tiny(survey, layers)]
             found += by_degrees(survey, sizes)
             found += [*wrong_rules(survey), *underflow(survey), *cancelling(survey), *ties(survey)]
     found.sort(key=lambda f: SEVERITIES.index(f.severity))
