@@ -300,6 +300,26 @@ def test_an_exact_fit_is_no_fault(loss):
     assert finding.severity != "suspicious"  # no error is looked at
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda y: tg.nn.cross_entropy(y, [0, 1, 1]),
+        lambda y: tg.nn.binary_cross_entropy_with_logits(y[:, :1], [[1.0], [0.0], [0.0]]),
+        lambda y: tg.nn.binary_cross_entropy(tg.sigmoid(y[:, :2]).abs(), np.eye(2)[[0, 1, 1]]),
+    ],
+)
+def test_answers_that_are_right_and_sure_are_no_fault(loss, sign):
+    y = np.array([[1.0, -1.0], [-1.0, 1.0], [-1.0, 1.0]]) @ tg.Value(np.eye(2) * 2e3, label="w")
+    (finding,) = zeros(loss(y) * sign)
+    assert finding.severity == ("suspicious" if sign > 0 else "no gradient")
+    assert finding.why.endswith("; the error is 0 there: the fit is exact") == (sign > 0)
+    (finding,) = zeros(loss(y) + 1.0)  # and what is not an error alone may not be
+    assert finding.severity == "no gradient"
+    (finding,) = zeros(tg.nn.cross_entropy(y[:, :1], [0, 0, 0]))
+    assert finding.severity == "no gradient"
+
+
 def test_an_exact_fit_is_known_after_a_norm_by_hand():
     x, w = tg.Value([1.0, 2.0, 3.0]), scalar()
     apart = x - x.mean()

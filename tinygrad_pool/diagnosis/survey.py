@@ -21,10 +21,25 @@ from tinygrad_pool.recording.gains import leaf_below
 from tinygrad_pool.recording.ledger import GradientExplainer
 from tinygrad_pool.recording.naming import homes_of
 from tinygrad_pool.recording.recording import Recording
-from tinygrad_pool.rules import arithmetic, convolution, elementwise, linear
+from tinygrad_pool.rules import (
+    activations,
+    arithmetic,
+    convolution,
+    elementwise,
+    entropies,
+    linear,
+    reductions,
+)
 from tinygrad_pool.rules.traits import traits_of
 
 ROWS = 24
+
+SURE: dict[Any, int] = {
+    reductions.log_softmax: -1,
+    activations.softplus: 1,
+    entropies.binary_cross_entropy: 1,
+}
+"""Rules of cross entropies, which are 0 where all answers are right and sure; and their signs."""
 
 
 class Survey:
@@ -112,8 +127,13 @@ class Survey:
     def fits(self, error: Node, step: Step) -> bool:
         """Return whether a node after all parameters measures errors, all of which are 0.
 
-        A gradient below 0 asks for more of what is measured, as of a distance to be kept.
+        A gradient below 0 asks for more of what is measured, as of a distance to be kept; of the
+        logarithms of probabilities it asks for probabilities of 1.
         """
+        sign = SURE.get(step.node.rule)
+        if sign and (sign > 0 or np.any(step.node._numbers)):  # a softmax of one number is no fit
+            sure = not np.any(self.loss._numbers) and not np.any(step.upstream * sign < 0)
+            return sure and step.node in self.after
         none = not (np.any(error._numbers) or np.any(step.node._numbers))
         return none and not np.any(step.upstream < 0) and step.node in self.after
 
