@@ -52,6 +52,8 @@ def test_what_is_below_weights_of_0_that_will_move_is_not_lost(loss, cause):
     assert (finding.name, finding.severity) == ("a", "suspicious")
     says = f"the other factor{cause}: weights that start at 0 pass nothing down, until their own"
     assert finding.why.endswith(f"{says} gradient moves them")
+    x = tg.Value(0.0, label="x")  # which may be an input
+    assert "start at 0" not in zeros(tg.Value(2.0, label="w") * x + 1.0)[0].why
     some = (loss(a, b) - 1.0) ** 2 + (a * 0.0).sum()  # which is 0 for another reason, too
     assert zeros(some.mean(), parameters=[a, b])[0].severity == "no gradient"
 
@@ -128,3 +130,9 @@ def test_a_weight_of_a_unit_that_is_off_is_explained_by_that_unit():
     assert finding.name == "w, u"
     of_u = zeros(E, parameters=[w[1], w[2]])[0].why
     assert of_u.startswith("u gets nothing from weighted_sum#5: the other factor is 0, for relu#")
+
+
+def test_numbers_below_others_that_will_move_are_not_lost_either():
+    w = [scalar(2.0, "w"), scalar(0.0, "gain"), scalar(3.0, "u")]
+    (finding,) = zeros(w[0] * w[1] + w[2] * 2.0, parameters=w)
+    assert (finding.name, finding.severity) == ("w", "suspicious")

@@ -65,6 +65,7 @@ class Survey:
         self._labels = Counter(node.label for node in self.nodes)
         self._homes = homes_of(self.nodes)
         self.weights_on_the_left = _stand_left(self.nodes)
+        self.weights = weights_among(self.nodes)
         self.wanted: dict[Node, str] = {}
         if parameters is None:
             self.wanted = held_by_modules({} if names is None else names)
@@ -169,7 +170,7 @@ class Survey:
 
         If any of the others has a name, only those with names.
         """
-        weights, inputs = weights_among(self.nodes), set(self.inputs())
+        weights, inputs = self.weights, set(self.inputs())
         leaves = [v for v in self.nodes if v.rule is None and (v in weights or v not in inputs)]
         called = [v for v in leaves if v in weights or v.label or id(v) in self.passed.names]
         some = called or ([] if self.wanted else leaves)

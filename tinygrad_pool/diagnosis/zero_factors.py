@@ -87,4 +87,5 @@ def start_of(survey: Survey, node: Node, i: int) -> Node | None:
         return None
     made, constant = _made_0(other)
     square = node.parents[0] is node.parents[1]
-    return None if constant or square or made not in survey.wanted else made
+    known = made in survey.wanted and (survey.given or made in survey.weights)
+    return made if known and not (constant or square) else None

@@ -209,14 +209,14 @@ def zero_gradients(zeros: Zeros, dead: frozenset[str]) -> Iterator[tuple[Finding
     partly: dict[str, list[Lost]] = {}
     for group in zeros.lost():
         own = Counter(survey.row(p) for p in group.parameters)
+        passes = zeros.settled(group) or zeros.starts(group)
         if any(p.shape for p in group.parameters) or any(own[row] == rows[row] for row in own):
             content = bool(group.keys) and all(key.in_loss for key in group.keys)
             cells = sum(zeros.counts[key] for key in group.keys)
-            fine = content or zeros.settled(group) or zeros.starts(group)
-            severity = SUSPICIOUS if fine else NO_GRADIENT
+            severity = SUSPICIOUS if content or passes else NO_GRADIENT
             yield _finding(zeros, group, severity, cells), group.keys
         elif not group.decided:
-            yield _finding(zeros, group, LOST_FOR_ALL), group.keys
+            yield _finding(zeros, group, SUSPICIOUS if passes else LOST_FOR_ALL), group.keys
         else:
             hinge = any(key.in_loss for key in group.keys)
             some = [p for p in group.parameters if survey.scope(p) not in dead]
