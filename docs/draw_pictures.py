@@ -27,6 +27,7 @@ def pictures() -> dict[str, bytes]:
     """Draw every picture: file name and contents."""
     drawn = {name: contents(figure(), "svg") for name, figure in figures(example()).items()}
     drawn["expression"] = contents(tg.draw(expression()), "svg")
+    drawn["by_hand"] = contents(tg.draw(neuron(), show="data,grad,local", rows=1), "svg")
     drawn["side_by_side"] = contents(tg.compare_weight_layer(overlapping()).draw(), "svg")
     narrow = tg.compare_weight_layer(overlapping()).draw(narrow=True)
     drawn["side_by_side_narrow"] = contents(narrow, "svg")
@@ -52,6 +53,17 @@ def expression() -> Value:
         for example in DocTestParser().get_examples(page):
             exec(example.source, names)  # our own, above the picture
     return cast(Value, names["E"])
+
+
+def neuron() -> Value:
+    """Compute the neuron of the tutorial's first part, and its gradients."""
+    w, x, b = Value(2.0, label="w"), Value(3.0, label="x"), Value(-5.5, label="b")
+    a = w * x + b
+    z = a.tanh()
+    E = (z - 1.0) ** 2
+    a.label, z.label, E.label = "a", "z", "E"
+    E.backward()
+    return E
 
 
 def overlapping() -> Value:

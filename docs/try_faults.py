@@ -929,7 +929,7 @@ def threads() -> str:
 def page() -> str:
     """Try everything, and write the page."""
     lines = [
-        "# Faults",
+        "# Failures that were tried",
         "",
         "What was tried, and what happens. `python docs/try_faults.py` tries it and writes this",
         "page, and a test tries it again. An error of the package's own says what was asked, what",

@@ -168,7 +168,7 @@ def built(folder: Path) -> tuple[Path, Path]:
 def page(rows: list[Tried]) -> str:
     """Write the page."""
     lines = [
-        "# Installs",
+        "# Installations that were tried",
         "",
         "What was installed, and what came of it: `python docs/try_installs.py` writes this page.",
         "Wheel and source distribution are built apart from the tree, and pass",

@@ -20,7 +20,7 @@ from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.lift import reapply
 from tinygrad_pool.engine.rerun import run_forward
 from tinygrad_pool.engine.vjp import vjp_by_operand
-from tinygrad_pool.errors import TinygradPoolError
+from tinygrad_pool.errors import ShapeError, TinygradPoolError
 
 
 class Operation(NamedTuple):
@@ -627,14 +627,18 @@ def deviations(root, gradient, xs, roundings):
 
     Every operand and every contribution is moved at random by so much of the largest number beside
     it, there and back, some times. So numbers that are ill-conditioned, and kinks nearby, allow
-    much. Returns the largest change of the data, and of the gradient by each x; inf if not finite.
+    much; shapes that change, as those of np.trim_zeros do, allow all. Returns the largest change of
+    the data, and of the gradient by each x; inf if not finite.
     """
     with np.errstate(all="ignore"):
         exact = _jolted(root, gradient, xs, 0.0, 0)
         most = [0.0] * len(exact)
         for sample in range(SAMPLES):
             for size in (MARGIN * roundings, -MARGIN * roundings):
-                moved = _jolted(root, gradient, xs, size, sample)
+                try:
+                    moved = _jolted(root, gradient, xs, size, sample)
+                except ShapeError:
+                    return [np.inf] * len(exact)
                 pairs = zip(most, moved, exact, strict=True)
                 most = [max(m, _apart(a, b)) for m, a, b in pairs]
         most[0] += MARGIN * roundings * float(np.max(np.abs(exact[0]), initial=0.0))

@@ -78,7 +78,7 @@ MISTAKES = [
     ("out of a question", lambda: np.less(V, 1.0, out=V), OptionError, "np.less: no option 'out'"),
     ("list to NumPy", lambda: np.max([V, V]), UnsupportedError, r"np\.stack"),
     ("grad of a number", lambda: tg.grad(2.0), DataError, "grad: needs a Value that was"),
-    ("grad by text", lambda: tg.grad(np.sin)("x"), DataError, "grad: an argument to .* numbers"),
+    ("grad by text", lambda: tg.grad(np.sin)("x"), DataError, "grad: an argument in .* numbers"),
     ("grad of numbers", lambda: tg.grad(lambda x: 2.0)(1.0), DataError, "f must return a Value"),
     ("grad of an array", lambda: tg.grad(np.sin)(V), ShapeError, r"one number, got shape \(2, 3\)"),
     ("no argument", lambda: tg.grad(np.sin, 1)(2.0), OptionError, "argnums=1 of a call with 1"),

@@ -1,6 +1,7 @@
 """The README and the docs beyond their examples, which run as doctests."""
 
 import doctest
+import linecache
 import re
 import runpy
 import shlex
@@ -157,9 +158,17 @@ def test_the_sessions_are_as_they_run(program, command, printed, monkeypatch, ca
     assert shown(capsys.readouterr().out) == shown(printed)
 
 
+def test_the_program_that_unroll_runs_has_the_line_that_is_shown():
+    line = re.search(r"as in `(a1 = [^`]+)`", (DOCS / "stepping.md").read_text("utf-8"))[1]
+    program = tg.unroll(runpy.run_path(str(ROOT / "examples" / "06_lost_gradient.py"))["E"])
+    program()
+    programs = [text for name, (_, _, text, _) in linecache.cache.items() if "<unrolled E" in name]
+    assert f"    {line}\n" in programs[-1]
+
+
 def shown(printed):
     """Leave out where the package is, and the numbers of its lines."""
-    return re.sub(r"(> ).*(tinygrad_pool/rules/\w+\.py)\(\d+\)", r"\1\2", printed)
+    return re.sub(r"(> ).*(tinygrad_pool/rules/\w+\.py)\((?:\d+|…)\)", r"\1\2", printed)
 
 
 def words(svg):

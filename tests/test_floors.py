@@ -31,6 +31,7 @@ ELSEWHERE = {
     "bridges.onnx_shapes": "bridges/test_onnx_operations.py",
     "bridges.onnx_writer": "bridges/test_onnx_writing.py",
     "bridges.row_counterparts": "bridges/test_agreement.py",
+    "bridges.torch_tracing": "bridges/test_torch_reading.py",
     "bridges.translations": "bridges/test_network.py",
     "debugger.dap.breakpoint_requests": "debugger/dap/test_stops.py",
     "debugger.dap.requests": "debugger/dap/test_server.py",
@@ -67,7 +68,8 @@ LOOKED_UP = {
 """What modules look up by name while they run: no arrow of the picture shows it."""
 
 DOCS = TESTS.parent / "docs"
-DESIGN = (DOCS / "design.md").read_text("utf-8").partition("\n## Floors\n")[2].partition("\n## ")[0]
+DESIGN = (DOCS / "design.md").read_text("utf-8").partition("## The package, floor by floor")[2]
+DESIGN = DESIGN.partition("\n## ")[0]
 PICTURE = (DOCS / "pictures" / "floors.svg").read_text("utf-8")
 
 
@@ -117,6 +119,13 @@ def test_the_table_of_the_design_has_the_rooms_of_each_floor():
         floor = int(number or floor)
         listed[floor - 1] |= set(re.findall(r"`(\w+)/?`", rooms))
     assert listed == [set(rooms.split()) for rooms in FLOORS]
+
+
+@pytest.mark.parametrize("room", ["rules", "engine"])
+def test_the_table_of_the_design_has_every_module_of(room):
+    rows = re.search(rf"^\| \d \| `{room}/` \|.*\n(?:\| \| \| .*\n)*", DESIGN, re.M)[0]
+    named = re.findall(r"`(\w+)`", rows)
+    assert sorted(named) == sorted({p.stem for p in (PACKAGE / room).glob("*.py")} - {"__init__"})
 
 
 def test_the_engine_can_be_read_aloud_in_a_quarter_of_an_hour():

@@ -93,21 +93,21 @@ def test_the_pass_can_be_taken_one_node_at_a_time():
 
 def test_a_recorded_pass_goes_both_ways_and_says_why_a_gradient_is_zero():
     a, b = Value(2.0, label="a"), Value(3.0, label="b")
-    passed = tg.record(tg.maximum(a, b) ** 2)
-    passed.seek(2)
+    recording = tg.record(tg.maximum(a, b) ** 2)
+    recording.seek(2)
     assert b.grad == 6.0
-    passed.back()
+    recording.back()
     assert not b.has_grad
-    assert passed.why("a").causes == ["a gets nothing from maximum#2: it lost to b, by 1"]
+    assert recording.why("a").causes == ["a gets nothing from maximum#2: it lost to b, by 1"]
 
 
 def test_what_if_it_were_another_number():
     a, b = Value(2.0, label="a"), Value(3.0, label="b")
-    passed = tg.record(tg.maximum(a, b) ** 2)
-    passed.set("a", 4.0)
-    again = passed.replay()
-    assert (passed.gradients[a], again.gradients[again.find("a")]) == (0.0, 8.0)
-    assert str(tg.compare_passes(passed, again).moved[0]).startswith(
+    recording = tg.record(tg.maximum(a, b) ** 2)
+    recording.set("a", 4.0)
+    again = recording.replay()
+    assert (recording.gradients[a], again.gradients[again.find("a")]) == (0.0, 8.0)
+    assert str(tg.compare_passes(recording, again).moved[0]).startswith(
         "maximum#2: b (3) won, now a (4) does"
     )
 

@@ -1,4 +1,4 @@
-"""Automatic differentiation to look at: build small networks, draw them, step through backward.
+"""Automatic differentiation that you can watch: build small networks, draw and step through them.
 
 >>> import tinygrad_pool as tg
 >>> x1, x2 = tg.Value(1.0, label="x1"), tg.Value(3.0, label="x2")

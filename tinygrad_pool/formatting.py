@@ -145,7 +145,7 @@ def counted(n: int, what: str, plural: str = "") -> str:
 
 
 def often(n: int) -> str:
-    """Say how often something was.
+    """Write how often something was.
 
     >>> often(1), often(2000)
     ('once', '2,000 times')

@@ -27,7 +27,7 @@ def test_version_and_help(capsys):
     [
         ("demo", "Train on real digits", "default: tinygrad_pool_demo"),
         ("draw", "Run a script and draw one of its Values.", "default: graph.svg; or .png"),
-        ("frames", "a slide each step.", "default: slides"),
+        ("frames", "one slide per step.", "default: slides"),
         ("export", "write its network as an ONNX file.", ""),
     ],
 )

@@ -70,8 +70,7 @@ class TestSquashedTwice:
     def test_a_loss_that_is_given_probabilities(self):
         (finding,) = self.of(lambda x: tg.nn.cross_entropy(tg.softmax(x), [0, 1, 2, 0]))
         assert str(finding) == (
-            "suspicious: log_softmax#3: log_softmax is taken of what softmax#2 made: of numbers "
-            "from 0 to 1"
+            "suspicious: log_softmax#3: log_softmax is applied to softmax#2: to numbers from 0 to 1"
         )
         assert "take scores: what came before softmax." in finding.why
         bce = tg.functional.binary_cross_entropy_with_logits
@@ -83,7 +82,7 @@ class TestSquashedTwice:
 
     def test_scores_of_a_relu(self):
         (finding,) = self.of(lambda x: tg.nn.cross_entropy(x.relu(), [0, 1, 2, 0]))
-        assert finding.says.endswith("of what relu#2 made: of numbers from 0 up")
+        assert finding.says.endswith("applied to relu#2: to numbers from 0 up")
         assert finding.why.endswith(
             "what came before relu. Scores below 0 are lost, and get no gradient"
         )

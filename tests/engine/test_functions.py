@@ -74,7 +74,7 @@ def test_a_graph_is_recorded_even_where_none_is_wanted():
         (
             lambda: tg.grad(lambda x: x.data)(1.0),
             DataError,
-            r"got float; .* of v\.data",
+            r"got float; .* from v\.data",
         ),
         (lambda: tg.grad(np.sin, -2)(1.0), OptionError, "argnums=-2 of a call with 1"),
     ],

@@ -264,7 +264,7 @@ def test_what_is_ignored_is_left_out_of_the_mean():
         (
             lambda: of.cross_entropy(Y, [0, 1, 2], weight=[1.0]),
             ShapeError,
-            r"weight needs 4 numbers, one a class, got shape \(1,\)",
+            r"weight needs 4 numbers, one per class, got shape \(1,\)",
         ),
         (
             lambda: of.cross_entropy(Y, [0, 1, 2], label_smoothing=2),

@@ -291,9 +291,9 @@ class TestState:
         before = net.state_dict()
         with pytest.raises(OptionError, match=r"missing \['bias'\], unknown \['other'\]"):
             net.load_state_dict({"weight": before["weight"] + 1, "other": 0.0})
-        with pytest.raises(OptionError, match=r"missing \['bias', 'weight'\], unknown nothing"):
+        with pytest.raises(OptionError, match=r"missing \['bias', 'weight'\], unknown none"):
             net.load_state_dict({})
-        with pytest.raises(OptionError, match=r"missing nothing, unknown \['other'\]"):
+        with pytest.raises(OptionError, match=r"missing none, unknown \['other'\]"):
             net.load_state_dict({name: array + 1 for name, array in before.items()} | {"other": 0})
         with pytest.raises(ShapeError, match=r"bias needs shape \(3,\), got \(2,\)"):
             net.load_state_dict({"weight": before["weight"] + 1, "bias": np.ones(2)})

@@ -92,8 +92,8 @@ def test_a_lone_array_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("members", "error", "message"),
     [
-        ({"extra": np.zeros(1)}, OptionError, r"missing nothing, unknown \['extra'\]"),
-        ({"extra": None}, OptionError, r"missing nothing, unknown \['extra'\]"),
+        ({"extra": np.zeros(1)}, OptionError, r"missing none, unknown \['extra'\]"),
+        ({"extra": None}, OptionError, r"missing none, unknown \['extra'\]"),
         ({"bias": None}, ShapeError, r"bias needs shape \(3,\), got \(8388608,\)"),
         ({"bias": np.array(["a" * 5_000_000] * 3)}, OutputError, "is not an .npz file of plain"),
     ],

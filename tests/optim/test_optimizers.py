@@ -166,11 +166,11 @@ def test_options_that_were_changed_on_the_way_are_saved():
 @pytest.mark.parametrize(
     ("change", "error", "says"),
     [
-        ({"0.exp_avg": None}, OptionError, "missing ['0.exp_avg'], unknown nothing"),
-        ({"lr": None}, OptionError, "missing ['lr'], unknown nothing"),
-        ({"0.exp": 1.0}, OptionError, "missing nothing, unknown ['0.exp']"),
-        ({"1.exp_avg": 1.0}, OptionError, "missing nothing, unknown ['1.exp_avg']"),
-        ({"amsgrad": True}, OptionError, "missing ['0.max_exp_avg_sq'], unknown nothing"),
+        ({"0.exp_avg": None}, OptionError, "missing ['0.exp_avg'], unknown none"),
+        ({"lr": None}, OptionError, "missing ['lr'], unknown none"),
+        ({"0.exp": 1.0}, OptionError, "missing none, unknown ['0.exp']"),
+        ({"1.exp_avg": 1.0}, OptionError, "missing none, unknown ['1.exp_avg']"),
+        ({"amsgrad": True}, OptionError, "missing ['0.max_exp_avg_sq'], unknown none"),
         ({"0.exp_avg": np.ones(3)}, ShapeError, "0.exp_avg needs shape (2,), got (3,)"),
         ({"lr": [0.1, 0.2]}, ShapeError, "lr needs shape (), got (2,)"),
         ({"lr": -0.5}, OptionError, "Adam: lr must be a non-negative number, got -0.5"),

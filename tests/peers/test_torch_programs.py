@@ -89,14 +89,14 @@ def test_a_module_of_it_computes_the_same(torch, program):
             module = tg.bridges.to_torch(Running(program), *(x.data for x in xs))
         except TinygradPoolError:
             return
+        if has_no_channels(y):
+            return
         tensors = [torch.tensor(x.data, requires_grad=True) for x in xs]
         try:
             theirs = module(*tensors)
         except RuntimeError as error:  # PyTorch refuses convolutions and pools of nothing
             if not REFUSED.search(str(error)):
                 raise
-            return
-        if has_no_channels(y):
             return
         compare(torch, (y, xs, np.asarray(program.gradient, y.dtype)), (theirs, tensors))
 

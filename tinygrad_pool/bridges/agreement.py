@@ -103,7 +103,7 @@ def crosscheck(loss: Value | Module, module: Any = None, *example: Any) -> Cross
     a maximum, the result says so, and is `ok`. All numbers and gradients stay as they are.
 
     With a torch.nn.Module, after a pass of its own, its parameters and their `.grad` are compared
-    with the leaves of their names. Of a network and example inputs, the outputs and the parameters'
+    with the leaves of their names. With a network and example inputs, outputs and the parameters'
     gradients are compared with those of `module`, or of `network.to_torch()`, as well.
 
     Raises ToolError without PyTorch; DataError for what is neither a Value nor a network;

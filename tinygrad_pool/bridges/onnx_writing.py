@@ -27,8 +27,8 @@ BATCH = "batch"
 def to_onnx(network: Module | Value, path: str | os.PathLike[str], *inputs: Any) -> Path:
     """Write a network, or a graph, as an ONNX file, and return its path.
 
-    Of a network, `inputs` are an example to record; the batch size, their first axis, may be any
-    where no operation depends on it. Of a Value, they are the leaves that become inputs; the other
+    For a network, `inputs` are an example to record; the batch size, their first axis, may be any
+    where no operation depends on it. For a Value, they are the leaves that become inputs; the other
     leaves are parameters. Parameters keep their names. The file is checked by ONNX itself, and
     written whole or not at all.
 

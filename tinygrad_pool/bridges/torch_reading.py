@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
-import logging
-import operator
 import re
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Mapping
 from functools import partial
-from io import StringIO
 from typing import Any
 
 import numpy as np
@@ -18,8 +13,15 @@ import numpy as np
 from tinygrad_pool.bridges.differences import Difference
 from tinygrad_pool.bridges.network import MOST, Call, Input, Network, Program, Ref, check_known
 from tinygrad_pool.bridges.network_agreement import compared, outputs_of
-from tinygrad_pool.bridges.translations import TRANSLATIONS, copied, data_of, returned
-from tinygrad_pool.engine.context import Line, no_grad
+from tinygrad_pool.bridges.torch_tracing import (
+    name_of_target,
+    own_lines,
+    traced,
+    two_rows,
+    untraceable,
+)
+from tinygrad_pool.bridges.translations import copied, data_of, returned
+from tinygrad_pool.engine.context import no_grad
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError, ShapeError, UnsupportedError
 from tinygrad_pool.extras import extra
@@ -27,8 +29,6 @@ from tinygrad_pool.formatting import several
 
 LEFT_OUT = {"device", "layout", "memory_format", "pin_memory", "non_blocking", "generator"}
 """Options that say where a tensor lies, and not what is in it."""
-
-_FRAME = re.compile(r'File "([^"\n]+)", line (\d+), in (\S+)')
 
 
 def from_torch(module: Any, *example: Any) -> Network:
@@ -55,9 +55,9 @@ def from_torch(module: Any, *example: Any) -> Network:
     with torch.no_grad(), torch.random.fork_rng():
         expected = returned("from_torch", copied(torch, module), given)
     refused: list[Exception] = []
-    for traced_with, free in ((_two_rows(torch, given), True), (given, True), (given, False)):
+    for traced_with, free in ((two_rows(torch, given), True), (given, True), (given, False)):
         try:
-            exported = _traced(torch, module, traced_with, free)
+            exported = traced(torch, module, traced_with, free)
         except Exception as error:  # noqa: BLE001  # torch.export raises many kinds
             refused.append(error)
             continue
@@ -66,7 +66,7 @@ def from_torch(module: Any, *example: Any) -> Network:
             network._origin = copied(torch, module)
             _warn_of_differences(torch, network, module, given)
             return network
-    raise _untraceable(torch, module, refused[-1]) from refused[-1]
+    raise untraceable(torch, module, refused[-1]) from refused[-1]
 
 
 def _shapes_agree(torch: Any, network: Network, given: tuple[Any, ...], expected: Any) -> bool:
@@ -133,89 +133,6 @@ def _tensor(torch: Any, given: Any) -> Any:
     if isinstance(given, Value | np.ndarray):
         return torch.tensor(data_of(given))
     return given.detach().clone() if isinstance(given, torch.Tensor) else given
-
-
-def _untraceable(torch: Any, module: Any, error: Exception) -> UnsupportedError:
-    said = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    lines = _own_lines(torch, str(error))
-    at = f", at {lines[-1]}" if lines else ""
-    return UnsupportedError(
-        f"from_torch: torch.export cannot trace this {type(module).__name__}{at}: {said:.300}; "
-        "a branch on the numbers in a tensor has no graph: translate the parts around it"
-    )
-
-
-def _own_lines(torch: Any, trace: str) -> list[Line]:
-    """List the lines of a trace that are not PyTorch's own, the innermost last."""
-    frames = _FRAME.findall(trace)
-    home = str(torch.__file__).removesuffix("__init__.py")
-    return [Line(f, int(n), where) for f, n, where in frames if not f.startswith(home)]
-
-
-def _two_rows(torch: Any, example: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Give each tensor two rows where it has one: torch.export takes a length of 1 for fixed."""
-
-    def twice(x: Any) -> Any:
-        if isinstance(x, torch.Tensor) and x.ndim and x.shape[0] == 1:
-            return torch.cat([x, x])
-        return x
-
-    mapped: tuple[Any, ...] = torch.utils._pytree.tree_map(twice, example)
-    return mapped
-
-
-def _traced(torch: Any, module: Any, example: tuple[Any, ...], free: bool) -> Any:
-    def lengths(x: Any) -> Any:
-        if isinstance(x, torch.Tensor) and free:
-            return dict.fromkeys(range(x.ndim), torch.export.Dim.AUTO)
-        return None
-
-    bound = inspect.signature(module.forward).bind(*example).arguments
-    shapes = torch.utils._pytree.tree_map(lengths, dict(bound))
-    with _quietly():
-        exported = torch.export.export(module, example, dynamic_shapes=shapes)
-        _cut_without_grad(torch, exported.graph_module)
-        table = torch.export.default_decompositions()
-        while table:
-            for operation in list(table):
-                if _name(operation) in TRANSLATIONS:
-                    del table[operation]
-            exported = exported.run_decompositions(table)
-            table = _more_decompositions(torch, exported)
-    return exported
-
-
-def _cut_without_grad(torch: Any, graph_module: Any) -> None:
-    """Detach what a block under torch.no_grad() makes, whose borders are lost later."""
-    for node in graph_module.graph.nodes:
-        if node.target is torch.ops.higher_order.wrap_with_set_grad_enabled and not node.args[0]:
-            graph = getattr(graph_module, node.args[1].target).graph
-            output = graph.output_node()
-            with graph.inserting_before(output):
-                made = output.all_input_nodes
-                cut = {x: graph.call_function(torch.ops.aten.detach.default, (x,)) for x in made}
-            output.args = torch.fx.map_arg(output.args, cut.__getitem__)
-
-
-def _more_decompositions(torch: Any, exported: Any) -> dict[Any, Any]:
-    """Find how PyTorch itself would take apart what is left and is not known."""
-    left = {n.target for n in exported.graph.nodes if n.op == "call_function"}
-    unknown = [t for t in left if hasattr(t, "_schema") and _name(t) not in TRANSLATIONS]
-    found: dict[Any, Any] = torch._decomp.get_decompositions(unknown)
-    return found
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Silence what torch.export prints for its own users."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
 
 
 def _network(torch: Any, exported: Any, module: Any) -> Network:
@@ -312,10 +229,10 @@ class _Reader:
     def call(self, node: Any) -> Call:
         """Read one node: what it calls, on what, and where that is in the module's source."""
         options = {k: self.refs(v) for k, v in node.kwargs.items() if k not in LEFT_OUT}
-        lines = _own_lines(self.torch, node.meta.get("stack_trace") or "")
+        lines = own_lines(self.torch, node.meta.get("stack_trace") or "")
         line = lines[-1] if lines else None
         operands, scope = self.refs(node.args), self._scope(node)
-        return Call((node.name,), _name(node.target), operands, options, scope, line)
+        return Call((node.name,), name_of_target(node.target), operands, options, scope, line)
 
     def refs(self, given: Any) -> Any:
         """Read operands: nodes by name, dtypes as NumPy's, lists as lists."""
@@ -334,12 +251,3 @@ class _Reader:
         stack = [*(node.meta.get("nn_module_stack") or {}).values()]
         path = stack[-1][0] if stack else ""
         return re.sub(r"@\d+", "", path).replace(".", "/") or self.lone
-
-
-def _name(target: Any) -> str:
-    """Name an operation without its overload: aten.conv2d, python.mul, mylib.myop."""
-    if hasattr(target, "_schema"):
-        return str(target._schema.name).replace("::", ".")
-    name = getattr(target, "__name__", str(target))
-    library = "python" if getattr(operator, name, None) is target else "torch"
-    return f"{library}.{name}"

@@ -142,7 +142,7 @@ def _options(torch: Any, theirs: Any, held: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _another_norm(p: float, ceil_mode: bool) -> str:
-    """Say what PyTorch's p-norm of a window does otherwise; "" where it is the same."""
+    """Return how PyTorch's p-norm of a window differs; "" where it is the same."""
     if p % 2:
         return f"takes no magnitudes, and is another below 0 for norm_type={p!r}"
     return "scales up windows that end outside, with ceil_mode=True" if ceil_mode else ""

@@ -18,11 +18,11 @@ TRANSLATIONS: dict[str, Translation] = {}
 
 
 def translates(*operations: str) -> Callable[[Function], Function]:
-    """Say what an operation of another library is on Values, as a decorator of a function.
+    """Translate an operation of another library to Values: a decorator of a function.
 
     The function takes what the operation takes, in its order: Values for the tensors that a
-    gradient reaches, arrays for the others, and options as they are. Of PyTorch, the name is as
-    `aten.roll`, or `mylib.myop` for an operation of yours, without the overload; of ONNX,
+    gradient reaches, arrays for the others, and options as they are. For PyTorch, the name is as
+    `aten.roll`, or `mylib.myop` for an operation of yours, without the overload; for ONNX,
     `onnx.Roll`, and attributes are keyword arguments. What is entered here comes before what
     PyTorch would make of the operation itself.
 

@@ -95,21 +95,21 @@ def _parser() -> _Parser:
     draw.add_argument("--show", default="data,grad,heat", help="data,grad,local,contribution …")
     draw.add_argument("--theme", default="light", help="light or dark")
     for side in ("--width", "--height"):
-        draw.add_argument(side, type=int, metavar="PIXELS", help="default: as it needs")
+        draw.add_argument(side, type=int, metavar="PIXELS", help="default: as large as needed")
 
     for_script(scripts.tree, "run a script and write one of its Values as text")
     for_script(scripts.unroll, "write a script's two passes as a straight-line program")
 
-    slides = for_script(scripts.frames, "draw a script's backward pass, a slide each step")
+    slides = for_script(scripts.frames, "draw a script's backward pass, one slide per step")
     _add_out(slides, "slides", "FOLDER")
     slides.add_argument("--format", default="svg", help="svg, png, pdf or gif")
     slides.add_argument("--theme", default="light", help="light or dark")
 
     steps = for_script(scripts.debug, "step through a script's backward pass at a prompt")
     steps.add_argument("-c", "--commands", default="", help="run these first, separated by ;")
-    steps.add_argument("--pdb", action="store_true", help="in Python's own debugger, a stop a node")
+    steps.add_argument("--pdb", action="store_true", help="in pdb, with one stop per node")
 
-    for_script(scripts.diagnose, "say what keeps a script's network from learning")
+    for_script(scripts.diagnose, "find out why a script's network does not learn")
 
     player = for_script(scripts.play, "write a page that plays a script's backward pass")
     _add_out(player, "backward.html")
@@ -132,15 +132,17 @@ def _parser() -> _Parser:
 
     for_script(networks.crosscheck, "compare a script's nodes with PyTorch's, one by one")
 
-    vscode = _add(commands, "vscode", "write how VS Code steps from closure to closure")
-    vscode.add_argument("folder", type=Path, nargs="?", default=Path(), metavar="FOLDER")
-    vscode.add_argument("--print", action="store_true", help="write nothing, print it")
+    vscode = _add(commands, "vscode", "write settings with which VS Code steps through closures")
     vscode.add_argument(
-        "--extension", action="store_true", help="write the extension that steps back, instead"
+        "folder", type=Path, nargs="?", default=Path(), metavar="FOLDER", help="default: here"
+    )
+    vscode.add_argument("--print", action="store_true", help="print the settings, write nothing")
+    vscode.add_argument(
+        "--extension", action="store_true", help="write an extension instead, which also steps back"
     )
     vscode.set_defaults(run=editor.vscode)
 
-    adapter = _add(commands, "dap", "let an editor step back and forth: a debug adapter")
+    adapter = _add(commands, "dap", "run a debug adapter: an editor steps back and forth")
     adapter.add_argument("--port", type=_port, metavar="N", help="0: any; default: stdin, stdout")
     adapter.set_defaults(run=editor.dap)
     return parser

@@ -44,7 +44,7 @@ class Stop(NamedTuple):
 
 
 class ClosurePdb(pdb.Pdb):
-    """Pdb over a backward pass: it stops once a node, in the first line of its closure.
+    """Pdb over a backward pass: it stops once per node, in the first line of its closure.
 
     Modules of this package other than rules are skipped, so that `step` and `next` also go from
     closure to closure.

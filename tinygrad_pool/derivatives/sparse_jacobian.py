@@ -40,8 +40,8 @@ def weights_of(node: Node, parent: int | Node = 0) -> Weights:
     """Return what a node is at its present value: a layer of sparse weights on one operand.
 
     y ≈ y₀ + W (x − x₀), with W the local Jacobian ∂y/∂x. `parent` is the operand, or its place
-    among `node.parents`. Of max pooling, W is the derivation's P: 1 on the winners' links and 0 on
-    the losers'; of a product, W is the other factor.
+    among `node.parents`. For max pooling, W is the derivation's P: 1 on the winners' links and 0 on
+    the losers'; for a product, W is the other factor.
 
     Raises DataError if `node` is not a Value; OptionError if there is no such operand, or it is a
     constant; GraphError for a leaf, or if data changed since.

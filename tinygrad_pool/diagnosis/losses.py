@@ -107,10 +107,13 @@ def squashed_twice(survey: Survey) -> Iterator[Finding]:
     }
     if found:
         node, below = next(iter(found.items()))
-        of, kept = "from 0 to 1", "Of probabilities they stay away from 0, with small gradients"
+        of, kept = (
+            "from 0 to 1",
+            "Given probabilities they cannot get near 0, and gradients are small",
+        )
         if below.rule is elementwise.relu:
             of, kept = "from 0 up", "Scores below 0 are lost, and get no gradient"
-        says = f"{node.op} is taken of what {survey.call(below)} made: of numbers {of}"
+        says = f"{node.op} is applied to {survey.call(below)}: to numbers {of}"
         why = f"losses such as cross_entropy take scores{made_at(node)}: what came before "
         why += f"{below.op}. {kept}"
         yield Finding("squashed twice", SUSPICIOUS, survey.call(node), says, why, tuple(found))

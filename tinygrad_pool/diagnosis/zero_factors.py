@@ -14,6 +14,7 @@ from tinygrad_pool.rules import arithmetic, elementwise, linear, reductions
 from tinygrad_pool.rules.traits import traits_of
 
 FAR = 16
+"""So many nodes down is a relu looked for that made a factor 0."""
 
 
 def began_at(step: Step, i: int) -> Node:
@@ -58,7 +59,7 @@ def _made_0(zero: Node) -> tuple[Node, bool]:
         node = below
 
 
-def why_zero(survey: Survey, zero: Node) -> str:
+def made_by(survey: Survey, zero: Node) -> str:
     """Describe the weight, the constant or the unit that made a zero; "" if it did itself."""
     node, constant = _made_0(zero)
     if constant:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from tinygrad_pool.derivatives.sparse_jacobian import operands_of
+from tinygrad_pool.diagnosis.array_zeros import NO_INPUT, NO_PART, cancels, why_zero
 from tinygrad_pool.diagnosis.findings import (
     LOST_FOR_ALL,
     MANY,
@@ -20,27 +20,14 @@ from tinygrad_pool.diagnosis.findings import (
     in_all,
 )
 from tinygrad_pool.diagnosis.survey import Survey, is_size_of
-from tinygrad_pool.diagnosis.zero_factors import (
-    began_at,
-    less_itself,
-    off_below,
-    start_of,
-    why_zero,
-)
+from tinygrad_pool.diagnosis.zero_factors import began_at, less_itself, start_of
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.steps import Step
-from tinygrad_pool.engine.vjp import vjp_by_operand
-from tinygrad_pool.formatting import counted, number
-from tinygrad_pool.recording.gains import leaf_below
-from tinygrad_pool.recording.ledger import flat
-from tinygrad_pool.recording.reasons import explain
+from tinygrad_pool.formatting import counted
 from tinygrad_pool.recording.source import made_at
-from tinygrad_pool.rules import elementwise, linear
+from tinygrad_pool.rules import elementwise
 from tinygrad_pool.rules.rule import Rule
-from tinygrad_pool.rules.tie_breaking import Mask
 from tinygrad_pool.rules.traits import traits_of
-
-NO_INPUT, NO_PART = "inputs 0", "nothing arrives at its part"
 
 
 class Key(NamedTuple):
@@ -135,7 +122,7 @@ class Zeros:
         learns = any(p not in self.began for p in self.survey.wanted)
         paid = (paid for p in group.parameters for paid in self._paid(p))
         return learns and all(
-            step.node not in self.began and (np.any(step.contributions[i]) or _cancels(step, i))
+            step.node not in self.began and (np.any(step.contributions[i]) or cancels(step, i))
             for step, i in paid
         )
 
@@ -195,7 +182,7 @@ class Zeros:
     def _cause_of_arrays(self, origin: Origin) -> str:
         below, step, i = origin
         who = f"{self.survey.brief(below)} gets nothing from {self.survey.brief(step.node)}"
-        return f"{who}: {_of_array(self.survey, step, i)}"
+        return f"{who}: {why_zero(self.survey, step, i)}"
 
 
 def zero_gradients(zeros: Zeros, dead: frozenset[str]) -> Iterator[tuple[Finding, frozenset[Key]]]:
@@ -258,64 +245,3 @@ def _multiplies(survey: Survey, parameter: Node) -> bool:
         ):
             return True
     return False
-
-
-def _cancels(step: Step, i: int) -> bool:
-    """Return whether what arrives at the units of an operand cancels, and does not underflow."""
-    g = np.asarray(step.upstream)
-    if _sends(step.node, i, _scaled(g)):
-        return False
-    slopes = np.random.default_rng(0).uniform(1, 2, g.shape)
-    return _sends(step.node, i, np.where(g != 0, slopes, 0))
-
-
-def _scaled(g: Any) -> Any:
-    """Scale a gradient to about 1, exactly, so that what cancels still does."""
-    return np.ldexp(g, -np.frexp(np.abs(g).max(initial=0.0))[1])
-
-
-def _of_array(survey: Survey, step: Step, i: int) -> str:
-    """Explain why a step on arrays sends only zeros to an operand."""
-    node, g = step.node, np.asarray(step.upstream)
-    if not g.size:
-        return "it has no elements"
-    if _cancels(step, i):
-        return "what arrives at its units cancels"
-    if _sends(node, i, _scaled(g)):
-        return f"underflow: gradients of up to {np.abs(g).max():.3g} are too small"
-    return _flat(survey, node, i, g != 0)
-
-
-def _flat(survey: Survey, node: Node, i: int, arrived: Mask) -> str:
-    """Explain why a local derivative is 0 wherever a gradient arrives."""
-    where = f"wherever a gradient arrives, at {counted(int(arrived.sum()), 'unit')}"
-    if node.rule is elementwise.relu:
-        at = np.asarray(operands_of(node)[i])[arrived]
-        inputs = f"inputs {number(at.min())} … {number(at.max())}"
-        if not np.any(node.parents[i]._numbers):
-            inputs = NO_INPUT + why_zero(survey, node.parents[i])
-        return f"the relu is off {where}: {inputs}"
-    traits = traits_of(node.rule)
-    if traits.unit == "copy":
-        first, *_ = explain(survey.ledger, node.parents[i], None).causes
-        return f"{NO_PART}, for {first}"
-    if traits.unit == "product" and node.rule is not linear.weighted_sum:
-        other = node.parents[1 - i]
-        if np.any(operands_of(node)[1 - i]):
-            return f"the other factor is 0 {where}"
-        if not isinstance(other, Node):
-            return "the other factor is 0"
-        own = other.label or leaf_below(other) is start_of(survey, node, i)
-        name = f", {survey.call(leaf_below(other))}," if own else ""
-        made = "" if own or off_below(other) is not None else why_zero(survey, other)
-        return f"the other factor{name} is 0{made}"
-    off, _, _ = traits.off.partition(":")
-    others = [p for k, p in enumerate(node.parents) if k != i] or [node]
-    slope = flat(node, operands_of(node))
-    loses = "it loses" + " to a constant" * all(not isinstance(p, Node) for p in others)
-    return f"{loses if traits.chooses else off or slope} {where}"
-
-
-def _sends(node: Node, i: int, g: Any) -> bool:
-    with np.errstate(all="ignore"):
-        return bool(np.any(vjp_by_operand(node, np.asarray(g, node.dtype))[i]))

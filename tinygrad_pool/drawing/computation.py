@@ -51,8 +51,8 @@ def draw(
 ) -> Digraph:
     """Draw the graph that led to a Value, with data and gradients, as graphviz's Digraph.
 
-    One box a node: the operation's sign, the label, `data` and `grad` (– before any pass); one
-    edge an operand, in order. Constants are boxes of their own, weights are green, inputs yellow.
+    One box per node: the operation's sign, the label, `data` and `grad` (– before any pass); one
+    edge per operand, in order. Constants are boxes of their own, weights are green, inputs yellow.
     The edges of a `maximum` are solid where the gradient goes, with its share, and dashed to the
     losers. Scopes become frames. Equal programs give equal text.
 

@@ -63,7 +63,7 @@ def weights_in(nodes: list[Node], called: Mapping[int, str] = {}) -> set[Node]:
 
 
 def set_note(nodes: Sequence[Node], called: Mapping[int, str] = {}) -> list[str]:
-    """Say in a line which leaves were set since others were computed from them, if any were."""
+    """Name in a line the leaves that were set since others were computed from them, if any."""
     stale = [leaf.label or called.get(id(leaf), "") or "a leaf" for leaf in set_since(nodes)]
     if not stale:
         return []

@@ -39,7 +39,7 @@ def render(
 ) -> Path:
     """Write the picture of a Value, or one that was drawn already, to a file; return its path.
 
-    The suffix tells the format: .svg, .png (with `dpi` dots an inch), .pdf, .html (one file, to
+    The suffix tells the format: .svg, .png (with `dpi` dots per inch), .pdf, .html (one file, to
     pan and zoom), or .dot for the text. `width` and `height` are pixels: the picture is as large as
     it fits, and keeps its shape. The graph of a Value whose text would be below 16 pixels on a
     slide of 1920 × 1080 is folded then, and says so; `detail="full"` draws all of it. Options are

@@ -253,7 +253,7 @@ def on_values(rule: str) -> Iterator[None]:
 
 @contextmanager
 def made_at(scope: str, line: Line | None) -> Iterator[None]:
-    """Say in which scope the nodes inside are, and which line of source they stand for, if one.
+    """Set the scope of the nodes inside, and the line of source they stand for, if there is one.
 
     For a program that is carried out step by step: the line that carries it out says nothing.
 

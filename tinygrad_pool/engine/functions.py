@@ -26,7 +26,7 @@ INSIDE: ContextVar[bool] = ContextVar("INSIDE", default=False)
 
 
 class Called(NamedTuple):
-    """What a function returned, and its arguments to differentiate by, all made of Values."""
+    """What a function returned, and what it is differentiated with respect to, all of Values."""
 
     y: Any
     aux: Any
@@ -65,8 +65,8 @@ def called(
     for part in leaves_of(y):
         if not isinstance(part, Value):
             raise DataError(
-                f"{name}: f must return a Value, got {type(part).__name__}; what is computed of "
-                "v.data or float(v) has no slope, and a constant is tg.Value(1.0)"
+                f"{name}: f must return a Value, got {type(part).__name__}; what is computed from "
+                "v.data or float(v) has no gradient, and a constant is tg.Value(1.0)"
             )
     return Called(y, aux, [given[i] for i in places], graph or INSIDE.get())
 
@@ -189,7 +189,7 @@ def _value_of(name: str, x: Any, graph: bool) -> Value:
         try:
             return Value(x)
         except DataError as error:
-            raise DataError(f"{name}: an argument to differentiate by: {error}") from error
+            raise DataError(f"{name}: an argument in argnums: {error}") from error
     own: Value = cast("Value", np.reshape(x, x.shape)) if graph else Value(x._numbers)
     own.about = x.about
     return own

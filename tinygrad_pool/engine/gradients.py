@@ -91,7 +91,7 @@ def grad(  # type: ignore[misc]  # by position, xs may be the argnums of a funct
     With create_graph=True the gradients are Values with a graph of their own, so that they can be
     differentiated again: the rules are run once more, on the Values themselves.
 
-    Of a function, `grad(f, argnums=0, has_aux=False)`, it is the function that computes ∂f/∂x of
+    For a function, `grad(f, argnums=0, has_aux=False)` returns the function that computes ∂f/∂x for
     the arguments that `argnums` names: see `value_and_grad`. Inside a function that is itself
     differentiated its results are Values, so `grad(grad(f))` is the second derivative.
 
@@ -116,7 +116,7 @@ def grad(  # type: ignore[misc]  # by position, xs may be the argnums of a funct
     for v in (y, *wanted):
         if not isinstance(v, Value):
             raise DataError(
-                "grad: needs a Value that was computed and the Values to differentiate it by, "
+                "grad: needs a Value that was computed and those to differentiate with respect to, "
                 f"as in grad(y, [x, w]), or a function, got {type(v).__name__}"
             )
     return gradients(y, wanted, gradient, create_graph)

@@ -1,7 +1,7 @@
 """NumPy's own names on Values: `np.exp(v)`, `np.maximum(v, 0)`, `ndarray @ v`, `np.concatenate`.
 
-NumPy asks an operand that is no array what a function of NumPy's means for it (NEP 13 and NEP 18).
-The answer is the operation whose rule is marked as answering for that function; a question about
+NumPy asks an operand that is not an array what its function means for it (NEP 13 and NEP 18). The
+answer is the operation whose rule is marked as answering for that function; a question about
 the data, such as `np.argmax(v)`, is answered with plain numbers; all else is an error that says
 what gives the same numbers, where something does.
 """

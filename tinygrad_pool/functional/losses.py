@@ -283,7 +283,7 @@ def _class_weights(name: str, y: Value, weight: Any) -> Any:
     w = np.asarray(to_data(weight, f"{name}: weight"), y.dtype)
     if w.shape != (classes,):
         raise ShapeError(
-            f"{name}: weight needs {classes} numbers, one a class, got shape {w.shape}"
+            f"{name}: weight needs {classes} numbers, one per class, got shape {w.shape}"
         )
     return w
 

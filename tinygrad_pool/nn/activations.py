@@ -129,7 +129,7 @@ class Hardtanh(_Activation, function=activations.hardtanh, options=("min_val", "
 class PReLU(_Activation, function=activations.prelu, options=("weight",)):
     """x where it is positive, else w x with weights that are learnt: tg.prelu.
 
-    Raises OptionError for no parameters, or a start that is no number.
+    Raises OptionError for no parameters, or a start that is not a number.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class PReLU(_Activation, function=activations.prelu, options=("weight",)):
         self.weight = Value(np.full(n, start, kind))
 
     def extra_repr(self) -> str:
-        """Say the number of weights, as PyTorch does."""
+        """Give the number of weights, as PyTorch does."""
         return f"num_parameters={self.weight.size}"
 
 

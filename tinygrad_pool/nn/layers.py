@@ -51,7 +51,7 @@ class Linear(Module):
         return affine("Linear", x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
-        """Say the sizes, as PyTorch does."""
+        """List the sizes, as PyTorch does."""
         m, n = self.weight.shape
         return f"in_features={n}, out_features={m}, bias={self.bias is not None}"
 
@@ -93,7 +93,7 @@ class _Conv(CallsFunction, options=("weight", "bias", "stride", "padding", "dila
         return self._called_with(x)
 
     def extra_repr(self) -> str:
-        """Say the channels, the kernel and the options, as PyTorch does."""
+        """List the channels, the kernel and the options, as PyTorch does."""
         f, c, *kernel = self.weight.shape
         shown: dict[str, Any] = {
             "kernel_size": tuple(kernel),

@@ -193,7 +193,7 @@ class Module(Saved, WithHabits):
         return own
 
     def extra_repr(self) -> str:
-        """Say what the repr shows between the brackets: attributes that are no modules."""
+        """List what the repr shows between the brackets: attributes that are not modules."""
         shown = {
             name: part
             for name, part in vars(self).items()

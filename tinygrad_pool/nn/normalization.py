@@ -106,7 +106,7 @@ class _BatchNorm(Module):
         return x
 
     def extra_repr(self) -> str:
-        """Say the options, as PyTorch does."""
+        """List the options, as PyTorch does."""
         return (
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
             f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
@@ -218,7 +218,7 @@ class LayerNorm(Module):
         return layers.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        """Say the options, as PyTorch does."""
+        """List the options, as PyTorch does."""
         return (
             f"{self.normalized_shape}, eps={self.eps}, "
             f"elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
@@ -260,7 +260,7 @@ class GroupNorm(Module):
         return layers.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        """Say the options, as PyTorch does."""
+        """List the options, as PyTorch does."""
         return (
             f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, "
             f"bias={self.bias is not None}"

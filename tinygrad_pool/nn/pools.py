@@ -27,7 +27,7 @@ class _Pool(CallsFunction):
         return self._called_with(x)
 
     def extra_repr(self) -> str:
-        """Say what PyTorch does, and every other option that was chosen."""
+        """List what PyTorch does, and every other option that was chosen."""
         usual, shown = signature(type(self).__init__).parameters, []
         for name, option in vars(self).items():
             chosen = name in usual and option != usual[name].default

@@ -98,8 +98,8 @@ def check_names(own: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     missing, unknown = own.keys() - given.keys(), given.keys() - own.keys()
     if missing or unknown:
         raise OptionError(
-            f"load_state_dict: missing {sorted(missing) or 'nothing'}, "
-            f"unknown {sorted(map(str, unknown)) or 'nothing'}"
+            f"load_state_dict: missing {sorted(missing) or 'none'}, "
+            f"unknown {sorted(map(str, unknown)) or 'none'}"
         )
 
 

@@ -100,10 +100,10 @@ def derive(
 ) -> Derivation:
     """Write out the chain rule for one gradient: the product of local derivatives on each path.
 
-    Factors stand in the order from the loss to v; where several paths lead there, they add up. Of
-    an array, `index` says which element, and the network is taken apart into its units. Of more
-    than 12 paths those that carry something are written, without a factor 0; where these are more
-    than 12, too, they are counted, and their sum given. `.latex()` is for slides.
+    Factors stand in the order from the loss to v; where several paths lead there, they add up. For
+    an array, `index` says which element, and the network is taken apart into its units. If there
+    are more than 12 paths, those without a factor 0 are written; if there are more than 12 of
+    these, they are counted, and their sum is given. `.latex()` is for slides.
 
     Raises DataError if `loss` or `v` is not a Value; OptionError if there is no such element, if it
     is a constant, or if the loss does not depend on v; ShapeError if the loss is an array, or there

@@ -24,7 +24,7 @@ def prod(x: Array, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Ba
 
     y = Π_i x_i            ∂E/∂x_i = g Π_j x_j,  j ≠ i
 
-    Nothing is divided by x, so zeros are right, too. Of no elements it is 1. Raises AxisError.
+    Nothing is divided by x, so zeros are right, too. Without elements it is 1. Raises AxisError.
 
     >>> y, backward = prod(np.array([2.0, 0.0, 3.0]))
     >>> float(y), backward(1.0)

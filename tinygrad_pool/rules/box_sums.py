@@ -29,7 +29,7 @@ Floats: TypeAlias = NDArray[np.floating[Any]]
 def fast_avg_pool(
     x: Floats, windows: AnyWindows, K: Any, dtype: np.dtype[Any]
 ) -> tuple[Floats, Backward]:
-    """Average each window over K, one number or one a window, computing with `dtype`.
+    """Average each window over K, one number or one per window, computing with `dtype`.
 
     >>> from tinygrad_pool.rules.windows import windows_of
     >>> x, windows = np.array([1.0, 3.0]), windows_of("avg_pool1d", 1, 2)

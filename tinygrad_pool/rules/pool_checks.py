@@ -52,7 +52,7 @@ def _first_empty(windows: AnyWindows, space: Shape) -> Shape | None:
 
 
 def divisors(windows: AnyWindows, space: Shape, padding: bool, dtype: Any) -> Any:
-    """Count what each window averages: one number, or where they differ one a window.
+    """Count what each window averages: one number, or one per window where they differ.
 
     >>> from tinygrad_pool.rules.windows import windows_of
     >>> divisors(windows_of("", 1, 2, padding=1), (4,), True, float)

@@ -30,7 +30,7 @@ Pooled: TypeAlias = tuple[Array, Backward]
 class Winners(NamedTuple):
     """The winners of every window: where max pooling's matrix P has a 1.
 
-    `unit` and `cell` are flat indices into the pooled array and the input, one pair a link, in
+    `unit` and `cell` are flat indices into the pooled array and the input, one pair per link, in
     row-major order of the units; `n` is how many links share a unit, 1 or an array of y's shape.
     """
 

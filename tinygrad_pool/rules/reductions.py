@@ -298,7 +298,7 @@ def softmax(x: Array, axis: Axis = -1) -> tuple[Array, Backward]:
 
     y_i = exp x_i / Σ_j exp x_j            ∂E/∂x_i = y_i (g_i − Σ_j g_j y_j)
 
-    Of no elements it is none. Raises AxisError.
+    Without elements it is empty. Raises AxisError.
 
     >>> y, backward = softmax(np.array([0.0, 0.0]))
     >>> y, backward(np.array([1.0, 0.0]))
@@ -320,7 +320,7 @@ def log_softmax(x: Array, axis: Axis = -1) -> tuple[Array, Backward]:
 
     y_i = x_i − ln Σ_j exp x_j            ∂E/∂x_i = g_i − exp(y_i) Σ_j g_j
 
-    Of no elements it is none. Raises AxisError.
+    Without elements it is empty. Raises AxisError.
 
     >>> y, backward = log_softmax(np.array([0.0, 0.0]))
     >>> backward(np.array([1.0, 0.0]))

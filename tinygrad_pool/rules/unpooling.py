@@ -25,7 +25,7 @@ def max_unpool(
     the last is set; the others are gone, and get no gradient. (PyTorch's backward pays them, too.)
     Without output_size the plane is the smallest one: (o − 1) s + k − p − q cells on an axis.
 
-    Raises OptionError for indices that are no whole numbers or out of range; ShapeError unless
+    Raises OptionError for indices that are not integers or out of range; ShapeError unless
     there is one for each unit, or if the windows cannot make that many units of output_size.
 
     >>> from tinygrad_pool.rules.windows import windows_of

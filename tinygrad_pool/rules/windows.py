@@ -24,7 +24,7 @@ from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.rules.arguments import Shape, choice, each, flag, numbers
 
 Padding: TypeAlias = int | Sequence[int | tuple[int, int]]
-"""One number for all sides, one an axis, or a pair (before, after) an axis."""
+"""One number for all sides, one per axis, or a pair (before, after) per axis."""
 
 
 Units: TypeAlias = NDArray[np.int64]

@@ -75,7 +75,7 @@ def manifest(version: str) -> dict[str, Any]:
     return {
         "name": NAME,
         "displayName": "tinygrad_pool: the backward pass",
-        "description": "Step forth and back through a backward pass, on your own lines.",
+        "description": "Step back and forth through a backward pass, on your own lines.",
         "version": version.partition("+")[0],
         "publisher": "tinygrad-pool",
         "license": "MIT",

@@ -188,7 +188,7 @@ class Run:
         return str(recording.why(node))
 
     def _large_step(self) -> str:
-        """Tell of the last update, if it was larger than the weights; at 0 any one is."""
+        """Report the last update if it was larger than the weights; at 0 any is."""
         if self._direction.uphill:
             return f"\n{UPHILL}"
         last = self._history.last

@@ -56,7 +56,7 @@ def page_of(
     counted = graph_in_words(passed.loss, passed.nodes).text.partition(". ")[0]
     name = passed.loss.label or passed.names.get(id(passed.loss), "")
     heading = title or f"Backward pass{f' from {plain(name)}' if name else ''}"
-    caption = Caption(heading, f"{counted}. Click a node for what its gradient is made of.")
+    caption = Caption(heading, f"{counted}. Click a node to see what its gradient is made of.")
     extra = Extra("player", markup, style + _dark(), script)
     return page(with_caption(stage.svg, caption), caption, extra)
 

@@ -55,7 +55,7 @@ def instrument_of(passed: Trace) -> Instrument:
 
 
 def _forks(passed: Trace, names: Mapping[Node, str]) -> Iterator[dict[str, Any]]:
-    """Tell what Python's own `if` asked, so that the page sees when the answer would be another."""
+    """List what Python's own `if` asked, so that the page sees when the answer would differ."""
     asked = {choice.line: (node, choice, rival) for node, choice, rival in deciding(passed.nodes)}
     for node, choice, rival in asked.values():
         with suppress(ValueError):  # of what is not a number
@@ -81,7 +81,7 @@ def kept_by(passed: Trace) -> dict[Node, Any]:
 def _facts(
     passed: Trace, node: Node, names: Mapping[Node, str], called: Mapping[int, str]
 ) -> dict[str, Any]:
-    """Tell what the page has to say of a node."""
+    """Return what the page has to say about a node."""
     told: dict[str, Any] = {"name": plain(names[node])}
     if not node.is_interior:
         return told
@@ -108,7 +108,7 @@ def _facts(
 
 
 def _rival(passed: Trace, p: Any, names: Mapping[Node, str]) -> dict[str, Any]:
-    """Tell of one that competes for a maximum: a node by its number, or a constant."""
+    """Describe a candidate of a maximum: a node by its number, or a constant."""
     if isinstance(p, Node):
         return {"node": passed.number(p), "name": plain(names[p])}
     return {"constant": as_json(float(p)) if np.ndim(p) == 0 else None, "name": "a constant"}

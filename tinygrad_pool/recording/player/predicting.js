@@ -91,7 +91,7 @@ function misconception(question, x) {
   if (slope !== undefined && isNear(x, slope)) return ["forgets what arrived", `${number(slope)} is the slope alone; ${number(step.upstream)} arrived, and multiplies it`];
   if (g !== undefined && isNear(x, g)) return ["forgets the slope", "what arrived is multiplied by the local derivative"];
   if ([own, y].some((one) => isNear(x, one) || (g !== undefined && isNear(x, g * one)))) return ["uses the data instead of the local derivative", "the number itself is not its slope: see the rule"];
-  return ["another number", "what arrived, times the local derivative"];
+  return ["another number", "it is what arrived, times the local derivative"];
 }
 
 /** Add up what an element would get if every unit that shares a maximum got all of it. */

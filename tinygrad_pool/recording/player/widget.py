@@ -30,7 +30,7 @@ class PlayerWidget(anywidget.AnyWidget):
         self.set_trait("frame", framed(page))
 
     def __repr__(self) -> str:
-        """Say what to do where this text is all that is shown: in a front end without widgets."""
+        """Write what to do where only this text is shown: in a front end without widgets."""
         place = f"step {self.step} of {len(self.recording)}"
         return f"PlayerWidget at {place}; recording.to_html('pass.html') writes what it shows"
 
