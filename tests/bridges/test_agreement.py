@@ -310,6 +310,17 @@ def test_what_rounding_leaves_of_a_sum_that_cancels_is_no_difference(monkeypatch
         assert [d.what for d in result.differences] == ["what it sends to operand 2"]
 
 
+@pytest.mark.usefixtures("torch")
+def test_biases_before_a_norm_and_sums_that_cancel_in_single_precision_are_no_difference():
+    rng = np.random.default_rng(2)
+    x, w = (rng.normal(size=(32, k, 6, 6)).astype(np.float32) for k in (2, 3))
+    net = tg.nn.Sequential(tg.nn.Conv2d(2, 3, 3, padding=1, rng=2), tg.nn.BatchNorm2d(3))
+    assert tg.crosscheck((net(x) * w).mean()).ok
+    g = rng.normal(size=(4096, 1)).astype(np.float32)
+    column = np.ones((4096, 1), np.float32) @ tg.Value(np.full((1, 1), 1.5, np.float32))
+    assert tg.crosscheck((column * (g - g.mean())).sum()).ok
+
+
 def of_two_dtypes():
     rng = np.random.default_rng(0)
 

@@ -236,3 +236,12 @@ def test_one_gate_of_many_that_is_saturated_is_found():
         total = total + ((h - 2.0) ** 2).mean()
     (finding,) = [f for f in tg.diagnose(total).findings if f.kind == "saturated"]
     assert str(finding) == "partly lost: bf: saturated: 240 of 240 units of sigmoid"
+
+
+def test_units_beyond_a_bound_are_told_once_where_nothing_gets_through():
+    w = tg.Value(np.ones((1, 1)), label="w")
+    y = tg.minimum(tg.maximum(np.ones((20, 1)) @ w, 5.0), 10.0).sum()
+    (finding,) = tg.diagnose(y, parameters=w).findings
+    assert finding.kind == "zero gradient"
+    (finding,) = tg.diagnose(y + w.sum(), parameters=w).findings
+    assert finding.says == "no win in all 20 examples: its only unit"

@@ -139,6 +139,17 @@ def test_an_attention_that_is_sure_is_what_loses_the_gradient_of_its_scores():
     assert "help" not in finding.why
 
 
+def test_numbers_without_a_scope_are_named_and_not_their_operation():
+    k, y = tg.Value(-50.0, label="k"), tg.Value(1.0)
+    for _ in range(30):
+        y = y + 0.1 * k * y
+    found = [f for f in tg.diagnose(y * y, parameters=k).findings if f.kind == "exploding"]
+    assert [f.name for f in found] == ["k"]
+    u = tg.Value(1e20, label="u")
+    (finding,) = tg.diagnose(tg.exp(-(u * 1e-18)), parameters=u).findings
+    assert (finding.kind, finding.name) == ("vanishing", "u")
+
+
 # -- by degrees
 
 

@@ -172,55 +172,6 @@ class TestMadeAnew:
         assert all(f.kind != "made anew" for f in found((x - np.zeros(2)).sum() + (3.0 - x[0])))
 
 
-class TestBroadcast:
-    X, t = np.ones((5, 2)), np.arange(5.0)
-
-    def losses(self, loss):
-        y = self.X @ tg.Value(np.ones((2, 1)), label="w")
-        return [f for f in found(loss(y)) if f.kind == "broadcast"]
-
-    def test_a_column_less_a_row(self):
-        (finding,) = self.losses(lambda y: ((y - self.t) ** 2).mean())
-        assert str(finding) == "suspicious: sub#2: shapes (5, 1) and (5,) broadcast to (5, 5)"
-        assert finding.why.startswith("each of 5 examples is taken with every other. That is right")
-        (finding,) = self.losses(lambda y: (self.t * y + (1 - self.t) * (1 - y)).mean())
-        assert finding.says.endswith(", likewise in 1 other node")
-
-    @pytest.mark.parametrize(
-        "loss",
-        [
-            lambda y: ((y - np.arange(5.0).reshape(5, 1)) ** 2).mean(),
-            lambda y: ((y[:, 0] - np.arange(5.0)) ** 2).mean(),
-            lambda y: ((y - y[:, 0]) ** 2).mean(),
-            lambda y: ((y - np.arange(3.0)) ** 2).mean(),
-            lambda y: y.sum() * 2.0,
-        ],
-    )
-    def test_other_shapes_and_pairs_are_fine(self, loss):
-        assert self.losses(loss) == []
-
-
-class TestSquashedTwice:
-    def of(self, loss):
-        scores = np.ones((4, 2)) @ tg.Value(np.ones((2, 3)), label="w")
-        return [f for f in found(loss(scores)) if f.kind == "squashed twice"]
-
-    def test_a_loss_that_is_given_probabilities(self):
-        (finding,) = self.of(lambda x: tg.nn.cross_entropy(tg.softmax(x), [0, 1, 2, 0]))
-        assert str(finding) == (
-            "suspicious: log_softmax#3: log_softmax is applied to softmax#2: to numbers from 0 to 1"
-        )
-        assert "take scores: what came before softmax." in finding.why
-        bce = tg.functional.binary_cross_entropy_with_logits
-        assert self.of(lambda x: bce(tg.sigmoid(x).reshape(-1), np.ones(12)))
-
-    def test_one_that_is_given_scores_is_fine(self):
-        assert self.of(lambda x: tg.nn.cross_entropy(x.tanh(), [0, 1, 2, 0])) == []
-        assert (
-            self.of(lambda x: tg.softmax(x.sum(axis=0)).max() + tg.softmax(np.ones(3)).sum()) == []
-        )
-
-
 def test_a_sound_loop_of_any_order_leaves_nothing():
     random.seed(0)
     net = tg.nn.MLP(2, [4, 1])

@@ -115,7 +115,8 @@ def test_units_that_no_index_takes(take, said):
     found = tg.diagnose((take(h) * v).sum(), parameters=[w, v]).findings
     told = [f for f in found if f.kind == "never taken"]
     assert [f.says for f in told] == [said] * (said is not None)
-    assert all(f.name == "h" and "takes others; that is fine if" in f.why for f in told)
+    assert all((" take others" in f.why) == ("1 of 4" in f.says) for f in told)
+    assert all(f.name == "h" and " others; that is fine if" in f.why for f in told)
 
 
 def test_what_a_loss_picks_by_labels_is_its_own_affair():

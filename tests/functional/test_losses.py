@@ -248,6 +248,11 @@ def test_what_is_ignored_is_left_out_of_the_mean():
             DataError,
             "binary_cross_entropy: probabilities must be in 0 … 1, got -",
         ),
+        (
+            lambda: of.binary_cross_entropy_with_logits([2.0, -3.0], [1, -1]),
+            DataError,
+            "binary_cross_entropy_with_logits: targets must be in 0 … 1, got -1",
+        ),
         (lambda: of.binary_cross_entropy(SHARES, T), DataError, "targets must be in 0 … 1"),
         (
             lambda: of.binary_cross_entropy(SHARES, SHARES, weight=[1.0, 2.0]),
@@ -255,7 +260,7 @@ def test_what_is_ignored_is_left_out_of_the_mean():
             r"a weight of shape \(2,\) does not fit \(3, 4\)",
         ),
         (
-            lambda: of.binary_cross_entropy_with_logits(Y[0], T[0], weight=np.ones((3, 1))),
+            lambda: of.binary_cross_entropy_with_logits(Y[0], SHARES[0], weight=np.ones((3, 1))),
             ShapeError,
             r"a weight of shape \(3, 1\) does not fit \(4,\)",
         ),

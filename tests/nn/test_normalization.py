@@ -185,7 +185,7 @@ def test_diagnose_and_record_name_the_layers():
     x = Value(X.astype(np.float32), label="x")
     E = nn.mse_loss(net(x), np.ones((6, 1), np.float32))
     found = str(tg.diagnose(E, parameters=net.parameters()))
-    assert "no gradient: first.*, norm.*" in found
+    assert "suspicious: first.*, norm.*" in found  # the last weights are 0 at first
     assert {v.about.scope for v in tg.engine.backward.topological_order(E)} >= {
         "first", "norm", "act", "drop", "last",
     }  # fmt: skip

@@ -89,7 +89,10 @@ def test_in_a_matrix_product_only_the_row_that_has_it(x):
 
 def test_an_infinity_that_was_made_is_named_and_what_made_a_nan_of_it(x, z):
     loss = (x * 999.0).exp() * z
-    assert cause(loss, "x") == "exp#3 made it in the forward pass: exp of mul#2 = 1998"
+    assert (
+        cause(loss, "x")
+        == "exp#3 made it in the forward pass: exp of mul#2 = 1998: more than float64 holds"
+    )
     why = tg.record(loss).why(loss)
     assert why.causes[1].startswith("its data is nan: exp#3 made it in the forward pass")
     assert why.causes[1].endswith("; mul#4 made a NaN of it")
@@ -231,6 +234,26 @@ def test_of_any_network_the_culprit_made_it_of_finite_numbers_or_was_given(
             assert not np.isfinite(maker.data).all()
         else:
             assert "in the backward pass" in said or "more than float64 holds" in said
+
+
+@pytest.mark.parametrize(
+    ("f", "large"),
+    [
+        (lambda x: x * x, True),
+        (lambda x: (x + x).sum(), True),
+        (lambda x: x**2, True),
+        (lambda x: (x - x) ** -1, False),
+        (lambda x: 1.0 / (x - x), False),
+        (lambda x: (x - x).log(), False),
+        (lambda x: x - np.float16(np.inf), False),
+        (lambda x: x * 0.0 * np.inf, False),
+    ],
+)
+def test_what_is_too_large_for_its_dtype_is_said_to_be(f, large):
+    x = tg.Value(np.full(2, 6e4, np.float16), label="x")
+    with np.errstate(all="ignore"):
+        loss = f(x).sum()
+    assert ("more than float16 holds" in tg.record(loss).why(loss).causes[1]) == large
 
 
 # -- rounding errors

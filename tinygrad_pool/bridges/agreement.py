@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -166,6 +167,8 @@ def _of_node(torch: Any, node: Node, step: Any) -> Iterator[Difference]:
     if not isinstance(y, torch.Tensor):
         raise NoCounterpartError(node.op)
     size = max((np.abs(data_of(p)).max(initial=0.0) for p in node.parents), default=0.0)
+    if traits_of(node.rule).sparsity != "elementwise":  # a sum, perhaps, that may cancel
+        size *= sqrt(max((np.size(data_of(p)) for p in node.parents), default=1))
     yield from largest_difference(node, "its data", node._numbers, y, _units_of(node, size))
     wanted = [x for x in xs if getattr(x, "requires_grad", False)]
     if step is None or not wanted or not y.requires_grad:
@@ -195,8 +198,9 @@ def _tensor(torch: Any, operand: Any, dtype: Any) -> Any:
 def _rounding(node: Node, operand: Node, g: Any) -> float:
     """Bound what rounding leaves: of a result near a limit, as in 1 − y², or where sums cancel."""
     bound = _units_of(node, np.abs(g).max(initial=0.0))
-    if operand.shape != node.shape and traits_of(node.rule).sparsity == "elementwise":
-        # it was broadcast, and what it is sent is added up
+    sparsity = traits_of(node.rule).sparsity
+    broadcast = sparsity == "elementwise" and operand.shape != node.shape
+    if broadcast or sparsity in ("matmul", "conv"):  # what it is sent is added up
         bound *= node.size * max(float(np.abs(data_of(p)).max(initial=1.0)) for p in node.parents)
     if node.rule is trigonometry.sinc:  # PyTorch's slope, (cos u − y) / x, cancels near 0
         sizes = np.abs(operand._numbers)

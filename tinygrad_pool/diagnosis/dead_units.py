@@ -63,9 +63,14 @@ class Gate(NamedTuple):
     scopes: frozenset[str] = frozenset()
 
     @property
+    def all_dead(self) -> bool:
+        """Return whether every unit was shut in every example."""
+        return len(self.dead) == self.units
+
+    @property
     def whole(self) -> bool:
-        """Return whether relus are off as a whole: every unit in every example."""
-        return self.rectifies and len(self.dead) == self.units
+        """Return whether relus are off as a whole."""
+        return self.rectifies and self.all_dead
 
     @property
     def evidence(self) -> int:
@@ -101,7 +106,9 @@ def always_shut(gates: list[Gate]) -> list[tuple[Gate, Finding]]:
 def _dead(gate: Gate) -> Finding:
     n, units = len(gate.dead), gate.units
     what = counted(units, "unit" if gate.nodes[0].ndim < 3 else "channel")
-    which = f"all {what}" if n == units else f"{n:,} of {what} ({several(gate.dead)})"
+    which = f"{n:,} of {what} ({several(gate.dead)})"
+    if n == units:
+        which = f"all {what}" if n > 1 else f"its only {what[2:]}"
     kind, how = "never wins", "no win"
     why = "what loses wherever it competes gets no gradient that would change that"
     if gate.rectifies:
@@ -258,6 +265,7 @@ def saturated(survey: Survey, rows: dict[str, Slopes]) -> Iterator[Finding]:
         says += f" in {len(some)} layers" if some[1:] else ""
         why = (
             f"the local derivative of {op} is below {FLAT:.0%} of its largest there, and the "
-            f"gradient pulls {pulled:,} of them back. Smaller weights or inputs keep it steep"
+            f"gradient pulls {pulled:,} of them back. Smaller weights, biases or inputs keep it "
+            "steep"
         )
         yield Finding("saturated", PARTLY_LOST, name, says, why, nodes)

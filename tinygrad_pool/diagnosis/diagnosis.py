@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.diagnosis import dead_units, training, unreached
+from tinygrad_pool.diagnosis.alike import units_alike
 from tinygrad_pool.diagnosis.findings import SEVERITIES, WRONG_NUMBERS, Finding
 from tinygrad_pool.diagnosis.layers import Layer, by_degrees, huge, layers_of, table_of, tiny, trend
+from tinygrad_pool.diagnosis.losses import given_to_losses
 from tinygrad_pool.diagnosis.numerics import cancelling, not_finite, ties, underflow, wrong_rules
 from tinygrad_pool.diagnosis.python_branches import choices_of_python, taken_for_numbers
 from tinygrad_pool.diagnosis.survey import ROWS, Survey
@@ -93,8 +95,12 @@ def diagnose(
         layers = layers_of(survey, gates, slopes)
         found = [*_wherever(survey)]
         if all(f.severity != WRONG_NUMBERS for f in found):  # else all is meaningless
-            found += [*_lost(survey, gates), *dead_units.saturated(survey, slopes)]
-            sizes = [*trend(survey, layers)] or [*huge(layers)] or [*tiny(survey, layers)]
+            found += [
+                *_lost(survey, gates),
+                *dead_units.saturated(survey, slopes),
+                *units_alike(survey),
+            ]
+            sizes = [*trend(survey, layers)] or [*huge(survey, layers)] or [*tiny(survey, layers)]
             found += by_degrees(survey, sizes)
             found += [*wrong_rules(survey), *underflow(survey), *cancelling(survey), *ties(survey)]
     found.sort(key=lambda f: SEVERITIES.index(f.severity))
@@ -113,8 +119,7 @@ def _wherever(survey: Survey) -> Iterator[Finding]:
     yield from training.gradients_left(survey)
     yield from training.data_set_since(survey)
     yield from training.made_anew(survey)
-    yield from training.broadcast(survey)
-    yield from training.squashed_twice(survey)
+    yield from given_to_losses(survey)
 
 
 def _lost(survey: Survey, gates: list[dead_units.Gate]) -> Iterator[Finding]:
@@ -122,16 +127,20 @@ def _lost(survey: Survey, gates: list[dead_units.Gate]) -> Iterator[Finding]:
     dead = dead_units.always_shut(gates)
     whole = [gate for gate, _ in dead if gate.whole]
     scopes = frozenset(scope for gate, _ in dead for scope in gate.scopes)
-    explained = False
+    explained, rows = False, set[str]()
     for finding, keys in zero_gradients(Zeros(survey), scopes):
         cited = [gate for gate in whole if gate.row in {key.row for key in keys}]
         why = finding.why
         if cited and cited[0] is not whole[0]:
             why += f". The first that is off as a whole is {whole[0].name}{whole[0].inputs}"
         explained |= bool(cited)
+        rows |= {key.row for key in keys}
         yield finding._replace(why=why)
-    alone = [(gate, f) for gate, f in dead if not (explained and gate.whole)]
-    yield from dead_units.together(alone)
+
+    def known(gate: dead_units.Gate) -> bool:
+        return gate.all_dead and (gate.row in rows or (explained and gate.rectifies))
+
+    yield from dead_units.together([(gate, f) for gate, f in dead if not known(gate)])
 
 
 def _limits(survey: Survey, findings: list[Finding]) -> Iterator[str]:

@@ -17,6 +17,12 @@ SEVERITIES = (WRONG_NUMBERS, NO_GRADIENT, LOST_FOR_ALL, PARTLY_LOST, SUSPICIOUS)
 NOT_FINITE = "not finite"
 """The kind of a finding of NaN or infinities."""
 
+STATIONARY = (
+    "at a minimum, or where the loss stays the same: with a bias before a norm or a difference, or "
+    "the sum of a softmax or a norm"
+)
+"""Where contributions to a parameter cancel, exactly or but for rounding."""
+
 FEW = 4
 """With fewer examples, a unit that is off in all of them is not reported: by chance, 1 in 8 is."""
 

@@ -120,7 +120,7 @@ def trend(survey: Survey, layers: list[Layer]) -> Iterator[Finding]:
     yield Finding(kind, PARTLY_LOST, f"{first.name} … {last.name}", says, why, nodes)
 
 
-def huge(layers: list[Layer]) -> Iterator[Finding]:
+def huge(survey: Survey, layers: list[Layer]) -> Iterator[Finding]:
     """Report gradients that dwarf their parameters, in the first such layer."""
     found = [(of, size) for of, size in _sized(layers) if 0 < size * HUGE < of.size]
     for layer, size in found[:1]:
@@ -130,7 +130,7 @@ def huge(layers: list[Layer]) -> Iterator[Finding]:
             f"{layer.size:.2g} and {size:.2g}, by root mean square: almost any step is too "
             "large; smaller weights or inputs, or clipped gradients, help"
         )
-        yield Finding("exploding", PARTLY_LOST, layer.name, says, why, layer.nodes)
+        yield Finding("exploding", PARTLY_LOST, _called(survey, layer), says, why, layer.nodes)
 
 
 def tiny(survey: Survey, layers: list[Layer]) -> Iterator[Finding]:
@@ -144,7 +144,13 @@ def tiny(survey: Survey, layers: list[Layer]) -> Iterator[Finding]:
         causes = explain(survey.ledger, node, None).causes
         if causes and behind_rounding(survey.ledger, node) is None:  # `cancelling` reports those
             why += f". {causes[0]}"
-            yield Finding("vanishing", PARTLY_LOST, layer.name, says, why, layer.nodes)
+            yield Finding("vanishing", PARTLY_LOST, _called(survey, layer), says, why, layer.nodes)
+
+
+def _called(survey: Survey, layer: Layer) -> str:
+    """Name a layer; one that is called by an operation alone by its parameters."""
+    of_numbers = not layer.nodes[0].shape and not survey.scope(layer.nodes[0])
+    return survey.listed(layer.nodes) if of_numbers else layer.name
 
 
 def _sized(layers: list[Layer]) -> Iterator[tuple[Layer, float]]:

@@ -12,6 +12,7 @@ from tinygrad_pool.derivatives.ties import Tie, find_ties
 from tinygrad_pool.diagnosis.findings import (
     NOT_FINITE,
     PARTLY_LOST,
+    STATIONARY,
     SUSPICIOUS,
     WRONG_NUMBERS,
     Finding,
@@ -35,6 +36,10 @@ HELPS = {
     "div": "keep the divisor away from 0",
     "sqrt": "add a small number under the root",
     "power": ABOVE_0,
+    **dict.fromkeys(
+        ("softmax", "log_softmax", "logsumexp"),
+        "leave one number at least above −inf in each row, and none at inf",
+    ),
 }
 
 PAID = {
@@ -130,8 +135,7 @@ def cancelling(survey: Survey) -> Iterator[Finding]:
         first = next(iter(found.values()))
         why = (
             f"they sum to {number(first.terms)} without their signs: what one asks for, another "
-            "takes back. So it is at a minimum, or where the loss stays the same: with a bias "
-            "before a norm, or the sum of a softmax or a norm"
+            f"takes back. So it is {STATIONARY}"
         )
         yield Finding("cancels", SUSPICIOUS, survey.listed(found), first.says, why, tuple(found))
 

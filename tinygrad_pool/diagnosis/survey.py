@@ -20,10 +20,25 @@ from tinygrad_pool.recording.gains import leaf_below
 from tinygrad_pool.recording.ledger import GradientExplainer
 from tinygrad_pool.recording.naming import homes_of
 from tinygrad_pool.recording.recording import Recording
-from tinygrad_pool.rules import arithmetic, convolution, elementwise, linear
+from tinygrad_pool.rules import (
+    activations,
+    arithmetic,
+    convolution,
+    elementwise,
+    entropies,
+    linear,
+    reductions,
+)
 from tinygrad_pool.rules.traits import traits_of
 
 ROWS = 24
+
+SURE: dict[Any, int] = {
+    reductions.log_softmax: -1,
+    activations.softplus: 1,
+    entropies.binary_cross_entropy: 1,
+}
+"""Rules of cross entropies, which are 0 where all answers are right and sure; and their signs."""
 
 
 class Survey:
@@ -46,6 +61,7 @@ class Survey:
         self.inside = set(self.nodes)
         self._homes = homes_of(self.nodes)
         self.weights_on_the_left = _stand_left(self.nodes)
+        self.weights = weights_among(self.nodes)
         if parameters is None:
             wanted |= held_by_modules({} if names is None else names)
             self.given = bool(wanted)
@@ -105,8 +121,13 @@ class Survey:
     def fits(self, error: Node, step: Step) -> bool:
         """Return whether a node after all parameters measures errors, all of which are 0.
 
-        A gradient below 0 asks for more of what is measured, as of a distance to be kept.
+        A gradient below 0 asks for more of what is measured, as of a distance to be kept; of the
+        logarithms of probabilities it asks for probabilities of 1.
         """
+        sign = SURE.get(step.node.rule)
+        if sign and (sign > 0 or np.any(step.node._numbers)):  # a softmax of one number is no fit
+            sure = not np.any(self.loss._numbers) and not np.any(step.upstream * sign < 0)
+            return sure and step.node in self.after
         none = not (np.any(error._numbers) or np.any(step.node._numbers))
         return none and not np.any(step.upstream < 0) and step.node in self.after
 
@@ -142,7 +163,7 @@ class Survey:
 
         If any of the others has a name, only those with names.
         """
-        weights, inputs = weights_among(self.nodes), set(self.inputs())
+        weights, inputs = self.weights, set(self.inputs())
         leaves = [v for v in self.nodes if v.rule is None and (v in weights or v not in inputs)]
         called = [v for v in leaves if v in weights or v.label or id(v) in self.passed.names]
         some = called or ([] if self.wanted else leaves)

@@ -7,24 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.derivatives.sparse_jacobian import operands_of
 from tinygrad_pool.diagnosis.findings import SUSPICIOUS, Finding
 from tinygrad_pool.diagnosis.survey import Survey
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.staleness import set_since, used_after
 from tinygrad_pool.formatting import counted, on_a_line, several
 from tinygrad_pool.recording.flow import source_of
-from tinygrad_pool.recording.gains import leaf_below
 from tinygrad_pool.recording.source import made_at
-from tinygrad_pool.rules import activations, arithmetic, elementwise, reductions
-from tinygrad_pool.rules.rule import Rule
-
-SQUASHED: dict[Any, tuple[Rule, ...]] = {
-    reductions.log_softmax: (reductions.softmax, elementwise.sigmoid),
-    reductions.softmax: (reductions.softmax,),
-    activations.softplus: (elementwise.sigmoid,),
-}
-"""What makes probabilities, or losses, of scores; and of what it is given by mistake."""
+from tinygrad_pool.rules import arithmetic
 
 
 def gradients_left(survey: Survey) -> Iterator[Finding]:
@@ -36,7 +26,7 @@ def gradients_left(survey: Survey) -> Iterator[Finding]:
         now = g + survey.grads.get(p, 0.0)
         says = f"gradients of earlier passes are in {counted(len(left), 'parameter')}: they left "
         says += f"{on_a_line(g)} in {survey.call(p)}.grad, which is {on_a_line(now)} with this one"
-        why = "backward() adds to what earlier passes left; zero_grad() before it forgets that"
+        why = "backward() adds to what earlier passes left, unless zero_grad() is called before it"
         yield Finding("gradient left", SUSPICIOUS, survey.listed(left), says, why, tuple(left))
 
 
@@ -84,47 +74,6 @@ def made_anew(survey: Survey) -> Iterator[Finding]:
             "with each step, and the parameter itself stays. w.data -= lr * w.grad changes it"
         )
         yield Finding("made anew", SUSPICIOUS, names, says, why, (*last.values(),))
-
-
-def broadcast(survey: Survey) -> Iterator[Finding]:
-    """Report a loss that takes each prediction with every target: shapes (n, 1) and (n,)."""
-    found = [node for node in survey.nodes if node in survey.after and _each_with_every(node)]
-    if found:
-        node, n = found[0], f"{found[0].shape[0]:,}"
-        says = f"shapes ({n}, 1) and ({n},) broadcast to ({n}, {n})"
-        says += f", likewise in {counted(len(found) - 1, 'other node')}" if found[1:] else ""
-        why = (
-            f"each of {n} examples is taken with every other{made_at(node)}. That is right for "
-            "pairs; else give both one shape, as by t.reshape(-1, 1)"
-        )
-        yield Finding("broadcast", SUSPICIOUS, survey.call(node), says, why, tuple(found))
-
-
-def _each_with_every(node: Node) -> bool:
-    """Return whether a column meets a row, and one of them is given: else pairs are meant."""
-    if node.ndim != 2 or all(isinstance(p, Node) and p.is_interior for p in node.parents):
-        return False
-    n = node.shape[0]
-    return n > 1 and {np.shape(x) for x in operands_of(node)} - {()} == {(n,), (n, 1)}
-
-
-def squashed_twice(survey: Survey) -> Iterator[Finding]:
-    """Report a loss of scores that is given probabilities, as cross_entropy(softmax(x), t) is."""
-    found = {
-        node: below
-        for node in survey.nodes
-        if node.rule in SQUASHED
-        and isinstance(node.parents[0], Node)
-        and (below := leaf_below(node.parents[0])).rule in SQUASHED[node.rule]
-    }
-    if found:
-        node, below = next(iter(found.items()))
-        says = f"{node.op} is applied to {survey.call(below)}: to numbers from 0 to 1"
-        why = (
-            f"losses such as cross_entropy take scores{made_at(node)}: what came before "
-            f"{below.op}. Given probabilities they cannot get near 0, and gradients are small"
-        )
-        yield Finding("squashed twice", SUSPICIOUS, survey.call(node), says, why, tuple(found))
 
 
 def _updated(survey: Survey, node: Node) -> Node | None:

@@ -90,7 +90,8 @@ def never_taken(survey: Survey) -> Iterator[Finding]:
             which = f"{len(never):,} of {counted(taken.shape[1], 'unit')}"
             says = f"never taken: {which} ({several([*map(str, never)])})"
             takes = several([survey.brief(user) for user in users])
-            why = f"{takes} takes others{made_at(users[0])}; that is fine if it was intended"
+            verb = "take" if users[1:] else "takes"
+            why = f"{takes} {verb} others{made_at(users[0])}; that is fine if it was intended"
             yield Finding("never taken", SUSPICIOUS, survey.call(node), says, why, (node,))
 
 

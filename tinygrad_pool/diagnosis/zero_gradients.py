@@ -8,22 +8,24 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygrad_pool.diagnosis.array_zeros import NO_INPUT, off_below, why_zero
+from tinygrad_pool.diagnosis.array_zeros import NO_INPUT, NO_PART, cancels, why_zero
 from tinygrad_pool.diagnosis.findings import (
     LOST_FOR_ALL,
     MANY,
     NO_GRADIENT,
+    STATIONARY,
     SUSPICIOUS,
     Finding,
     by_chance,
     in_all,
 )
 from tinygrad_pool.diagnosis.survey import Survey, is_size_of
+from tinygrad_pool.diagnosis.zero_factors import began_at, less_itself, start_of
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.formatting import counted
 from tinygrad_pool.recording.source import made_at
-from tinygrad_pool.rules import elementwise, linear
+from tinygrad_pool.rules import elementwise
 from tinygrad_pool.rules.rule import Rule
 from tinygrad_pool.rules.traits import traits_of
 
@@ -92,7 +94,7 @@ class Zeros:
     def _key(self, origin: Origin) -> Key:
         below, step, i = origin
         cancels = bool(np.any(step.contributions[i]))
-        node = below if cancels else _began_at(step, i)
+        node = below if cancels else began_at(step, i)
         fits = node is step.node and self.survey.fits(below, step)
         in_loss = not cancels and (self.survey.in_loss(node) or fits)
         return Key(None if cancels else node.rule, self.survey.row(node), in_loss)
@@ -115,28 +117,53 @@ class Zeros:
                 groups.setdefault(self.began[parameter], []).append(parameter)
         return [Lost(some, keys) for keys, some in groups.items()]
 
+    def settled(self, group: Lost) -> bool:
+        """Return whether contributions cancel in the parameters themselves, while others learn."""
+        learns = any(p not in self.began for p in self.survey.wanted)
+        paid = (paid for p in group.parameters for paid in self._paid(p))
+        return learns and all(
+            step.node not in self.began and (np.any(step.contributions[i]) or cancels(step, i))
+            for step, i in paid
+        )
+
+    def starts(self, group: Lost) -> bool:
+        """Return whether all are below weights of 0, which their own gradient will move."""
+        origins = [self._first(group, key) for key in group.keys if key.rule is not None]
+        starts = [start_of(self.survey, step.node, i) for _, step, i in origins]
+        return len(starts) == len(group.keys) > 0 and all(
+            leaf is not None and leaf not in self.began for leaf in starts
+        )
+
+    def _first(self, group: Lost, key: Key) -> Origin:
+        return self._origin(next(p for p in group.parameters if key in self.began[p]), key)
+
     def why(self, group: Lost, severity: str) -> str:
         """Describe where zeros began, naming two places: those that made it so severe first."""
+        if self.settled(group):
+            names = self.survey.listed(group.parameters)
+            return f"what reaches {names} cancels: so it is {STATIONARY}"
         keys = [key for key in reversed(self.counts) if key in group.keys]
         keys.sort(key=lambda key: key.in_loss != (severity == SUSPICIOUS))
-        told = []
-        for key in keys[:2]:
-            parameter = next(p for p in group.parameters if key in self.began[p])
-            told.append(self._reason(self._origin(parameter, key), key))
+        told = [self._reason(self._first(group, key), key) for key in keys[:2]]
         more = f"; likewise at {counted(len(keys) - 2, 'more place')}" if len(keys) > 2 else ""
         return "; ".join(told) + more if told else "the pass began with the gradient 0"
 
     def _reason(self, origin: Origin, key: Key) -> str:
         survey, (below, step, i) = self.survey, origin
         if key.rule is None:
-            return f"what reaches {survey.call(below)} cancels"
+            less = (less_itself(s.node, below) for s, _ in survey.users.get(below, ()))
+            return f"what reaches {survey.call(below)} cancels{next(filter(None, less), '')}"
         place = f"in {step.node.about.scope}, " if step.node.about.scope else ""
         scalars = not step.node.shape and not below.shape
         cause = self._cause(origin) if scalars else self._cause_of_arrays(origin)
-        factor = _began_at(step, i)
+        factor = began_at(step, i)
         if factor is not step.node:
             cause += f", for {survey.brief(factor)} is off"
-        cause += made_at(step.node)
+        start = start_of(survey, step.node, i)
+        if start is not None:
+            cause += ": weights that start at 0 pass nothing down"
+            cause += "" if start in self.began else ", until their own gradient moves them"
+        cause += "" if NO_PART in cause else made_at(step.node)
         if key.in_loss and key.rule is not elementwise.relu:
             cause += "; the error is 0 there: the fit is exact"
         elif key.in_loss:
@@ -169,13 +196,14 @@ def zero_gradients(zeros: Zeros, dead: frozenset[str]) -> Iterator[tuple[Finding
     partly: dict[str, list[Lost]] = {}
     for group in zeros.lost():
         own = Counter(survey.row(p) for p in group.parameters)
+        passes = zeros.settled(group) or zeros.starts(group)
         if any(p.shape for p in group.parameters) or any(own[row] == rows[row] for row in own):
             content = bool(group.keys) and all(key.in_loss for key in group.keys)
             cells = sum(zeros.counts[key] for key in group.keys)
-            severity = SUSPICIOUS if content else NO_GRADIENT
+            severity = SUSPICIOUS if content or passes else NO_GRADIENT
             yield _finding(zeros, group, severity, cells), group.keys
         elif not group.decided:
-            yield _finding(zeros, group, LOST_FOR_ALL), group.keys
+            yield _finding(zeros, group, SUSPICIOUS if passes else LOST_FOR_ALL), group.keys
         else:
             hinge = any(key.in_loss for key in group.keys)
             some = [p for p in group.parameters if survey.scope(p) not in dead]
@@ -217,17 +245,3 @@ def _multiplies(survey: Survey, parameter: Node) -> bool:
         ):
             return True
     return False
-
-
-def _began_at(step: Step, i: int) -> Node:
-    """Return the node where a zero begins: also a relu that is 0 as a factor."""
-    node, n = step.node, len(step.node.parents) // 2
-    unit, other = traits_of(node.rule).unit, node
-    if node.rule is linear.weighted_sum:
-        other = node.parents[i + n if i < n else i - n] if i < 2 * n else node
-    elif unit == "product" and i < 2:
-        other = node.parents[1 - i]
-    elif unit == "power":
-        other = node.parents[0]
-    off = None if other is node else off_below(other)
-    return node if off is None else off

@@ -117,11 +117,8 @@ def binary_cross_entropy(
     """
     name = "binary_cross_entropy"
     p, target = _pair(name, p, target)
-    for x, what in ((p, "probabilities"), (target, "targets")):
-        out = np.asarray((x < 0) | (x > 1))
-        if out.any():
-            wrong = np.asarray(x.data if isinstance(x, Value) else x)[out][0]
-            raise DataError(f"{name}: {what} must be in 0 … 1, got {wrong:g}")
+    _check_shares(name, p, "probabilities")
+    _check_shares(name, target, "targets")
     return _reduced(name, _weighted(name, _binary_cross_entropy(p, target), weight), reduction)
 
 
@@ -140,13 +137,14 @@ def binary_cross_entropy_with_logits(
 
     `pos_weight` multiplies what a target of 1 adds; `weight` each loss.
 
-    Raises as mse_loss does, also for weights that do not broadcast.
+    Raises as mse_loss does, also for a target outside 0 … 1, or weights that do not broadcast.
 
     >>> binary_cross_entropy_with_logits(Value([-1000.0, 1000.0]), [0.0, 1.0]).item()
     0.0
     """
     name = "binary_cross_entropy_with_logits"
     x, t = _pair(name, scores, target)
+    _check_shares(name, t, "targets")
     of_1 = _weighted(name, softplus(-x, threshold=np.inf) * t, pos_weight, "pos_weight")
     losses = of_1 + softplus(x, threshold=np.inf) * (1 - t)
     return _reduced(name, _weighted(name, losses, weight), reduction)
@@ -321,6 +319,15 @@ def _pair(name: str, y: Any, target: Any) -> tuple[Value, Any]:
         raise ShapeError(f"{name}: y and target need one shape, got {y.shape} and {t.shape}")
     _check_some(name, y)
     return y, t if isinstance(target, Value) else t.data
+
+
+def _check_shares(name: str, x: Any, what: str) -> None:
+    """Raise DataError unless all numbers are from 0 to 1."""
+    shares = np.asarray(x._numbers if isinstance(x, Value) else x)
+    out = (shares < 0) | (shares > 1)
+    if out.any():
+        wrong = shares[out][0]
+        raise DataError(f"{name}: {what} must be in 0 … 1, got {wrong:g}")
 
 
 def _difference(name: str, y: Any, target: Any) -> Value:

@@ -14,8 +14,12 @@ from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import number, on_a_line
 from tinygrad_pool.recording.ledger import Arrival, Entry, GradientExplainer, row_of
 from tinygrad_pool.recording.source import made_at
+from tinygrad_pool.rules import arithmetic, elementwise
+from tinygrad_pool.rules.traits import traits_of
 
 Test: TypeAlias = Callable[[Any], Any]
+
+GROWING = (arithmetic.add, arithmetic.sub, elementwise.exp, elementwise.expm1)
 
 ROUNDING = 32
 """A sum below this many units in the last place of its terms is a rounding error."""
@@ -179,7 +183,17 @@ def _says(ledger: GradientExplainer, end: _End) -> str:
         x = float(np.reshape(node._numbers, -1)[end.cell])
         return f"{name} {how} {number(x)}{made_at(node)}"
     how = "made it" if end.made else "got it from a constant"
-    return f"{name} {how} in the forward pass{_operands(ledger, node, end.cell)}{made_at(node)}"
+    of = _operands(ledger, node, end.cell) + _overflow(end)
+    return f"{name} {how} in the forward pass{of}{made_at(node)}"
+
+
+def _overflow(end: _End) -> str:
+    """Write that a result is too large for its dtype; "" if it is not for that."""
+    node, unit = end.node, traits_of(end.node.rule).unit
+    grows = node.rule in GROWING or unit in ("product", "sum", "power", "norm")
+    inverse = unit == "power" and any(np.any(of.x == 0) for of in _looked_at(node, end.cell))
+    large = end.made and np.isinf(np.reshape(node._numbers, -1)[end.cell])
+    return f": more than {node.dtype} holds" if large and grows and not inverse else ""
 
 
 def _operands(ledger: GradientExplainer, node: Node, unit: int) -> str:

@@ -51,6 +51,22 @@ def test_a_run_that_did_not_begin_and_one_of_many_parameters():
     assert table.rows[-1][0] == "… 5 more"
 
 
+def test_parameters_that_no_update_moved_despite_a_gradient_are_named():
+    def told(update, g=(1.0,) * 5, names=("w",)):
+        norms = np.array([g, update, (1.0,) * 5])[:, :, None]
+        points = [Point(i, 1.0, norms[:, i]) for i in range(5)]
+        return Summary(5, list(names), points, norms, []).unmoved()
+
+    (note,) = told([ABSENT, 0.0, 0.0, 0.0, 0.0])
+    assert note.startswith(
+        "no update moved w, despite a gradient: frozen, replaced, not in the opt"
+    )
+    assert told([0.0, 0.0, 0.0, ABSENT, ABSENT]) == []  # too few
+    assert told([0.0, 0.0, 0.0, 0.0, 1e-9]) == []
+    assert told([0.0, 0.0, 0.0, 0.0, np.nan]) == []
+    assert told([0.0] * 5, [ABSENT, 0.0, 0.0, 0.0, ABSENT]) == []
+
+
 # -- the plot
 
 

@@ -64,7 +64,12 @@ class Row:
 
     def distance(self) -> float:
         """Measure how far the weights are from those that were kept last."""
-        return ABSENT if self._before is None else _apart(self._some(self.weights()), self._before)
+        return ABSENT if self._before is None else _apart(self.some(self.weights()), self._before)
+
+    def move(self) -> Numbers:
+        """Return how far each weight that is compared has gone since they were kept."""
+        now = self.some(self.weights())
+        return now - (now if self._before is None else np.asarray(self._before, float))
 
     def measured(self) -> tuple[float, float, float]:
         """Measure gradient, update and weight; keep the weights, for the update until next time.
@@ -87,11 +92,11 @@ class Row:
 
     def keep(self, weights: Numbers) -> Numbers:
         """Keep the present weights, from which the next update is measured."""
-        self._before = self._some(weights).copy()
+        self._before = self.some(weights).copy()
         return self._before
 
-    def _some(self, weights: Numbers) -> Numbers:
-        """Take the weights of which moves are measured: of many, some that are spread evenly."""
+    def some(self, weights: Numbers) -> Numbers:
+        """Take what moves are measured of: of many weights, some that are spread evenly."""
         return weights if self._every == 1 else weights.reshape(-1)[:: self._every]
 
     def go_on(self, old: Row) -> None:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_pool.diagnosis.findings import FEW
 from tinygrad_pool.diagnosis.run.history import Event, Point
 from tinygrad_pool.diagnosis.run.rows import ABSENT
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.page import extra_of, page
 from tinygrad_pool.drawing.plots import empty_figure, plot_in_theme
 from tinygrad_pool.drawing.words import Caption, with_caption
-from tinygrad_pool.formatting import LONGEST, Table, counted, number, plain
+from tinygrad_pool.formatting import LONGEST, Table, counted, number, plain, several
 from tinygrad_pool.rules.arguments import text
 
 if TYPE_CHECKING:
@@ -59,6 +60,16 @@ class Summary(NamedTuple):
         _, update, w = self.norms
         with np.errstate(all="ignore"):
             return np.where(update == ABSENT, ABSENT, update / w)
+
+    def unmoved(self) -> list[str]:
+        """Tell which parameters no update has moved, of FEW updates or more, despite a gradient."""
+        g, update, _ = self.norms
+        moved = (update != 0) & (update != ABSENT)
+        still = (np.sum(update == 0, axis=0) >= FEW) & ~moved.any(axis=0) & (g > 0).any(axis=0)
+        names = [self.names[i] for i in np.flatnonzero(still)]
+        why = "frozen, replaced, not in the optimizer (which keeps those that it was made with), "
+        why += "or moved by less than the dtype can tell"
+        return [f"no update moved {several(names)}, despite a gradient: {why}"] if names else []
 
     def table(self, sizes: Mapping[str, int]) -> Table:
         """Lay out each parameter: gradients and weights from the first step to the last.

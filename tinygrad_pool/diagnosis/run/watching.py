@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tinygrad_pool.diagnosis.diagnosis import diagnose
 from tinygrad_pool.diagnosis.findings import NOT_FINITE
+from tinygrad_pool.diagnosis.run.direction import Direction
 from tinygrad_pool.diagnosis.run.history import (
     MISSING,
     VANISHED,
@@ -45,6 +46,10 @@ EACH = 16
 """After how many steps parameters are read again, since some may have been added; of many, as in a
 network of scalars, less often, since it takes time."""
 
+UPHILL = (
+    "the first update went along the gradient, uphill: w.data -= lr * w.grad goes down; up is "
+    "right only if the loss is to grow"
+)
 
 STANDS = attrgetter("stands")
 
@@ -64,7 +69,7 @@ class Run:
         self.steps = 0
         self.events: list[Event] = []
         self.recordings: dict[int, Recording] = {}
-        self._history = History(points)
+        self._history, self._direction = History(points), Direction()
         self._rows: list[Row] = []
         self._open = False  # whether the last step still waits for its update
         self._read()
@@ -124,6 +129,8 @@ class Run:
 
     def _measured(self, loss: Value, updated: bool) -> Point:
         """Measure gradients and weights, and the update, of this step or of the last."""
+        with np.errstate(all="ignore"):
+            self._direction.look(self._rows, updated)
         found = {row: row.measured() for row in self._rows}
         if any(map(STANDS, self._rows)):
             self._read()
@@ -185,6 +192,8 @@ class Run:
 
     def _large_step(self) -> str:
         """Report the last update if it was larger than the weights; at 0 any is."""
+        if self._direction.uphill:
+            return f"\n{UPHILL}"
         last = self._history.last
         if last is None:
             return ""
@@ -251,18 +260,24 @@ class Run:
         points, norms = self._history.points, self._history.table()
         return Summary(self.steps, self.names, points, norms, self.events)
 
+    @property
+    def notes(self) -> list[str]:
+        """What else the run shows: parameters that no update moved, and updates that go uphill."""
+        uphill = self._direction.uphill and not self.events
+        return [*self.summary().unmoved(), *[UPHILL] * bool(uphill)]
+
     def table(self) -> Table:
         """Lay out each parameter with the norms of the run."""
         return self.summary().table({row.name: row.size for row in self._rows})
 
     def __str__(self) -> str:
-        return "\n".join([self.table().text(), *map(str, self.events)])
+        return "\n".join([self.table().text(), *map(str, self.events), *self.notes])
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        events = (Table(str(event), (), []).html() for event in self.events)
-        return self.table().html() + "".join(events)
+        told = (Table(str(one), (), []).html() for one in (*self.events, *self.notes))
+        return self.table().html() + "".join(told)
 
     def plot(self, *, theme: str = "light") -> Figure:
         """Plot the norms by step, on log scales, with a line for each parameter and event.

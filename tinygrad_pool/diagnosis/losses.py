@@ -1,0 +1,237 @@
+"""What a loss is given that it does not take: probabilities for scores, a row for a column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from tinygrad_pool.derivatives.sparse_jacobian import operands_of
+from tinygrad_pool.diagnosis.dead_units import SHARE
+from tinygrad_pool.diagnosis.findings import FEW, SUSPICIOUS, Finding
+from tinygrad_pool.diagnosis.survey import Survey
+from tinygrad_pool.engine.node import Node
+from tinygrad_pool.formatting import counted, number
+from tinygrad_pool.recording.source import made_at
+from tinygrad_pool.rules import activations, arithmetic, elementwise, linear, reductions, shaping
+from tinygrad_pool.rules.arguments import axes_of
+from tinygrad_pool.rules.rule import Rule
+from tinygrad_pool.rules.traits import traits_of
+
+SQUASHES = (reductions.softmax, elementwise.sigmoid)
+
+SQUASHED: dict[Any, tuple[Rule, ...]] = {
+    reductions.log_softmax: (*SQUASHES, elementwise.relu),
+    reductions.softmax: (reductions.softmax,),
+    activations.softplus: (elementwise.sigmoid, elementwise.relu),
+}
+"""What makes probabilities, or losses, of scores; and of what it is given by mistake."""
+
+RANGES: dict[Any, tuple[float, float]] = {
+    reductions.softmax: (0.0, 1.0),
+    elementwise.sigmoid: (0.0, 1.0),
+    elementwise.tanh: (-1.0, 1.0),
+    elementwise.relu: (0.0, np.inf),
+}
+"""What activations make."""
+
+LINEAR = (arithmetic.neg, arithmetic.mul, arithmetic.div, reductions.sum, reductions.mean)
+
+
+def given_to_losses(survey: Survey) -> Iterator[Finding]:
+    """Report what a loss is given by mistake."""
+    yield from broadcast(survey)
+    yield from squashed_twice(survey)
+    yield from out_of_reach(survey)
+    yield from over_examples(survey)
+    yield from no_logarithm(survey)
+    yield from labels_below_0(survey)
+
+
+def broadcast(survey: Survey) -> Iterator[Finding]:
+    """Report a loss that takes each prediction with every target: shapes (n, 1) and (n,)."""
+    found = [node for node in survey.nodes if node in survey.after and _each_with_every(node)]
+    if found:
+        node, n = found[0], f"{found[0].shape[0]:,}"
+        shapes = " and ".join(str(np.shape(x)) for x in operands_of(node))
+        says = f"shapes {shapes} broadcast to ({n}, {n})"
+        helps = "else give both one shape, as by t.reshape(-1, 1)"
+        if node.rule is shaping.getitem:
+            says = f"{n} labels are taken of each of {n} examples: shape ({n}, {n})"
+            helps = "y[np.arange(n), labels] takes one of each"
+        says += f", likewise in {counted(len(found) - 1, 'other node')}" if found[1:] else ""
+        why = f"each of {n} examples is taken with every other{made_at(node)}. That is right for "
+        yield Finding(
+            "broadcast", SUSPICIOUS, survey.call(node), says, f"{why}pairs; {helps}", tuple(found)
+        )
+
+
+def _each_with_every(node: Node) -> bool:
+    """Return whether a column meets a row, and one of them is given: else pairs are meant."""
+    n, y = node.shape[0] if node.shape else 0, node.parents[0] if node.parents else None
+    if node.shape != (n, n) or n < 2:
+        return False
+    if node.rule is shaping.getitem and isinstance(y, Node):
+        rows, *columns = _key(node)
+        whole = isinstance(rows, slice) and len(columns) == len(_arrays(node)) == 1
+        return whole and y.shape[0] == n != y.shape[1]
+    if all(isinstance(p, Node) and p.is_interior for p in node.parents):
+        return False
+    shapes = {np.shape(x) for x in operands_of(node)} - {()}
+    return shapes in ({(n,), (n, 1)}, {(1, n), (n, 1)})
+
+
+def _key(node: Node) -> tuple[Any, ...]:
+    """Return the index of a getitem, one for each axis; those that are arrays are lists or such."""
+    key = node.options.get("key", ())
+    return key if isinstance(key, tuple) else (key,)
+
+
+def _made_of(node: Node) -> Node:
+    """Follow nodes that reshape or select to what they were given."""
+    while traits_of(node.rule).unit in ("move", "copy") and len(node.parents) == 1:
+        node = node.parents[0]
+    return node
+
+
+def squashed_twice(survey: Survey) -> Iterator[Finding]:
+    """Report a loss of scores that is given probabilities, as cross_entropy(softmax(x), t) is."""
+    found = {
+        node: below
+        for node in survey.nodes
+        if node.rule in SQUASHED
+        and node.parents
+        and isinstance(node.parents[0], Node)
+        and (below := _made_of(node.parents[0])).rule in SQUASHED[node.rule]
+    }
+    if found:
+        node, below = next(iter(found.items()))
+        of, kept = (
+            "from 0 to 1",
+            "Given probabilities they cannot get near 0, and gradients are small",
+        )
+        if below.rule is elementwise.relu:
+            of, kept = "from 0 up", "Scores below 0 are lost, and get no gradient"
+        says = f"{node.op} is applied to {survey.call(below)}: to numbers {of}"
+        why = f"losses such as cross_entropy take scores{made_at(node)}: what came before "
+        why += f"{below.op}. {kept}"
+        yield Finding("squashed twice", SUSPICIOUS, survey.call(node), says, why, tuple(found))
+
+
+def out_of_reach(survey: Survey) -> Iterator[Finding]:
+    """Report targets that the last activation cannot make, such as −1 of a sigmoid."""
+    for node in survey.nodes:
+        if node.rule is not arithmetic.sub or node not in survey.after:
+            continue
+        for y, t in (node.parents, node.parents[::-1]):
+            given = not isinstance(t, Node) or (t.is_leaf and t not in survey.wanted)
+            if not isinstance(y, Node) or not given or np.size(targets := _numbers(t)) < FEW:
+                continue
+            low, high = RANGES.get((made := _made_of(y)).rule, (-np.inf, np.inf))
+            beyond = np.sum((targets < low) | (targets > high))
+            if beyond >= SHARE * targets.size:
+                to = f"{number(low)} to {number(high)}" if high < np.inf else f"{number(low)} up"
+                says = (
+                    f"{beyond:,} of {targets.size:,} targets are out of reach: {survey.call(made)} "
+                )
+                says += f"makes numbers from {to}"
+                why = f"targets go from {number(targets.min())} to {number(targets.max())}"
+                why += f"{made_at(node)}: scale them, or leave {made.op} out"
+                yield Finding("out of reach", SUSPICIOUS, survey.call(node), says, why, (node,))
+
+
+def _numbers(given: Any) -> Any:
+    return np.asarray(given._numbers if isinstance(given, Node) else given)
+
+
+def over_examples(survey: Survey) -> Iterator[Finding]:
+    """Report a loss of probabilities that sum to 1 over the examples, not over the classes."""
+    axis = survey.batch_axis(2)
+    for node in survey.nodes:
+        if (
+            node.rule not in (reductions.softmax, reductions.log_softmax)
+            or node not in survey.after
+            or node.ndim < 2
+            or axes_of(node.shape, node.options.get("axis", -1), node.op) != (axis,)
+            or len({1, *node.shape[:2]}) < 3  # pairs, or one of each
+            or not _logged(survey, node)
+        ):
+            continue
+        n, classes = node.shape[axis], node.shape[1 - axis]
+        says = f"{node.op} shares 1 among {n:,} examples, not among {classes:,} classes"
+        why = f"it goes along axis {axis}, that of the examples{made_at(node)}: each example's "
+        why += f"probabilities sum to 1 with axis={1 - axis}"
+        yield Finding("wrong axis", SUSPICIOUS, survey.call(node), says, why, (node,))
+
+
+def _logged(survey: Survey, node: Node) -> bool:
+    """Return whether logarithms are taken of probabilities, perhaps after a step or two."""
+    some = [node]
+    for _ in range(5):
+        if any(v.rule in (elementwise.log, reductions.log_softmax) for v in some):
+            return True
+        some = [step.node for v in some for step, _ in survey.users.get(v, ())]
+    return False
+
+
+def no_logarithm(survey: Survey) -> Iterator[Finding]:
+    """Report a loss that takes probabilities, or scores, by labels, and sums them as they are."""
+    for node in survey.nodes:
+        if _by_label(node) and node in survey.after and _linear(survey, node):
+            y = _made_of(node)
+            probable = y.rule in SQUASHES
+            alone = _is_layer(y) and len(survey.users[node.parents[0]]) == 1
+            if (probable or alone) and np.any(np.asarray(node.parents[0]._numbers) > 0):
+                what = "probabilities" if probable else "scores"
+                says = f"the loss sums {what} of {survey.call(y)}, and not their logarithms"
+                why = f"they are taken by labels{made_at(node)}: nll_loss, −y[i, label] and policy "
+                why += "gradients need log_softmax of the scores; cross_entropy takes the scores"
+                yield Finding("no logarithm", SUSPICIOUS, survey.call(node), says, why, (node,))
+
+
+def _is_layer(node: Node) -> bool:
+    """Return whether a node is x W, or x W + b."""
+    if node.rule is arithmetic.add:
+        return any(isinstance(p, Node) and p.rule is linear.matmul for p in node.parents)
+    return node.rule is linear.matmul
+
+
+def _by_label(node: Node) -> bool:
+    """Return whether a node takes one element of each example, by arrays of rows and labels."""
+    if node.rule is not shaping.getitem or not node.parents or not node.shape:
+        return False
+    return len(_arrays(node)) > 1
+
+
+def _arrays(node: Node) -> list[Any]:
+    """List the arrays of whole numbers in an index."""
+    found = (np.asarray(k) for k in _key(node) if isinstance(k, list | np.ndarray))
+    return [k for k in found if k.dtype.kind in "iu" and k.size > 1]
+
+
+def _linear(survey: Survey, node: Node) -> bool:
+    """Return whether a loss is a weighted sum of a node."""
+    while node is not survey.loss:
+        users = survey.users.get(node, [])
+        if len(users) != 1:
+            return False
+        node = users[0][0].node
+        others = [p for p in node.parents if isinstance(p, Node)]
+        if node.rule not in LINEAR or len(others) > 1:
+            return False
+    return True
+
+
+def labels_below_0(survey: Survey) -> Iterator[Finding]:
+    """Report labels below 0, which NumPy counts from the last class."""
+    for node in survey.nodes:
+        arrays = _arrays(node) if node in survey.after and _by_label(node) else []
+        for k in (k for k in arrays if np.any(k < 0)):
+            least = number(int(k.min()))
+            says = f"{np.sum(k < 0):,} of {k.size:,} labels are below 0, such as {least}"
+            why = (
+                f"NumPy counts them from the end, −1 is the last class{made_at(node)}. Labels go "
+                "from 0; examples without one are to be left out, as by ignore_index"
+            )
+            yield Finding("labels", SUSPICIOUS, survey.call(node), says, why, (node,))

@@ -1,0 +1,92 @@
+"""What made a factor, or an input, 0: a relu that is off, a weight, a constant, a norm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_pool.derivatives.sparse_jacobian import operands_of
+from tinygrad_pool.diagnosis.survey import Survey
+from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.steps import Step
+from tinygrad_pool.rules import arithmetic, elementwise, linear, reductions
+from tinygrad_pool.rules.traits import traits_of
+
+FAR = 16
+"""So many nodes down is a relu looked for that made a factor 0."""
+
+
+def began_at(step: Step, i: int) -> Node:
+    """Return the node where a zero begins: also a relu that is 0 as a factor."""
+    node, n = step.node, len(step.node.parents) // 2
+    unit, other = traits_of(node.rule).unit, node
+    if node.rule is linear.weighted_sum:
+        other = node.parents[i + n if i < n else i - n] if i < 2 * n else node
+    elif unit == "product" and i < 2:
+        other = node.parents[1 - i]
+    elif unit == "power":
+        other = node.parents[0]
+    off = None if other is node else off_below(other)
+    return node if off is None else off
+
+
+def off_below(factor: Any) -> Node | None:
+    """Follow a 0 down to the relu, or maximum(x, 0), that made it; None if there is none."""
+    for _ in range(FAR):
+        if not isinstance(factor, Node) or np.any(factor._numbers):
+            return None
+        constants = [p for p in factor.parents if not isinstance(p, Node)]
+        if factor.rule is elementwise.relu or (factor.rule is reductions.maximum and constants):
+            return factor
+        zeros = (p for p in factor.parents if isinstance(p, Node) and not np.any(p._numbers))
+        factor = next(zeros, None)
+    return None
+
+
+def _made_0(zero: Node) -> tuple[Node, bool]:
+    """Follow zeros down to the node that made them, and whether it multiplies by a constant 0."""
+    node = zero
+    while True:
+        operands, product = node.parents, traits_of(node.rule).unit == "product"
+        factors = operands[: len(operands) // 2 * 2] if product else operands
+        zeros = [p for p, x in zip(factors, operands_of(node), strict=False) if not np.any(x)]
+        if product and any(not isinstance(p, Node) for p in zeros):
+            return node, True
+        below = next((p for p in zeros if isinstance(p, Node)), None)
+        if below is None:
+            return node, False
+        node = below
+
+
+def made_by(survey: Survey, zero: Node) -> str:
+    """Describe the weight, the constant or the unit that made a zero; "" if it did itself."""
+    node, constant = _made_0(zero)
+    if constant:
+        return f", for {survey.brief(node)} multiplies by a constant 0"
+    less = less_itself(node, node.parents[0]) if node.parents else ""
+    return less if node is zero else f", for {survey.brief(node)} is 0{less}"
+
+
+def less_itself(node: Node, x: Any) -> str:
+    """Describe x − mean(x), as in a norm, where each mean is of one number; "" for other nodes."""
+    mean: Any = node.parents[1] if node.rule is arithmetic.sub else None
+    while isinstance(mean, Node) and traits_of(mean.rule).unit in ("move", "copy"):
+        mean = mean.parents[0]
+    if not isinstance(mean, Node) or mean.rule is not reductions.mean or mean.size != x.size:
+        return ""
+    own = mean.parents[0] is x is node.parents[0]
+    return ": the mean taken from each number is of that number alone" if own else ""
+
+
+def start_of(survey: Survey, node: Node, i: int) -> Node | None:
+    """Return the parameter of zeros that is, or made, the factor beside operand i, if one did."""
+    if traits_of(node.rule).unit != "product" or node.rule is linear.weighted_sum or i > 1:
+        return None
+    other = node.parents[1 - i]
+    if not isinstance(other, Node) or np.any(operands_of(node)[1 - i]):
+        return None
+    made, constant = _made_0(other)
+    square = node.parents[0] is node.parents[1]
+    known = made in survey.wanted and (survey.given or made in survey.weights)
+    return made if known and not (constant or square) else None
