@@ -88,7 +88,7 @@ def test_pools_compute_what_loops_compute_or_say_why_not(
             [p for p in places if all(0 <= i < n for i, n in zip(p, space, strict=True))]
             for places in windows
         ]
-        given = given if all(units) else None
+        given = given if units and all(units) else None
         fits = zip(sides, extents(kernel, dilation), strict=True)
         given = given if all(max(side) < extent for side, extent in fits) else None
     rng = np.random.default_rng(seed)
