@@ -17,6 +17,9 @@ from tinygrad_pool.rules.rule import Function
 PYTHON = frozenset({float, int, bool})
 """The types of Python's own numbers; NumPy's float64 is a float, too, and is none of them."""
 
+FIXED: set[type] = {*PYTHON, str, type(None)}
+"""Types of options that cannot be changed."""
+
 PLAIN = frozenset({float, np.ndarray, int, bool, tuple})
 """Types that answer for no function, the most frequent ones."""
 
