@@ -307,7 +307,7 @@ def test_what_does_not_fit_is_named(call, error, message):
         nn.binary_cross_entropy_with_logits,
     ],
 )
-def test_a_target_that_is_no_value_is_a_constant(loss):
+def test_a_target_that_is_not_a_value_is_a_constant(loss):
     y, t = Value([0.25, 0.5], label="y"), np.array([1.0, 0.5])
     (leaf,) = [node for node in topological_order(loss(y, t)) if node.is_leaf]
     assert leaf is y

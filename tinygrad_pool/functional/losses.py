@@ -313,7 +313,7 @@ def _reduced(name: str, losses: Value, reduction: str) -> Value:
 
 
 def _pair(name: str, y: Any, target: Any) -> tuple[Value, Any]:
-    """Read what is compared: two of one shape; a target that is no Value is a constant."""
+    """Read what is compared: two of one shape; a target that is not a Value is a constant."""
     y, t = value(y, f"{name}: y"), value(target, f"{name}: target")
     if t.shape != y.shape:
         raise ShapeError(f"{name}: y and target need one shape, got {y.shape} and {t.shape}")

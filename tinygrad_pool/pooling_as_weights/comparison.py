@@ -204,7 +204,7 @@ def compare_weight_layer(loss: Value, gradient: Any = None) -> Comparison:
 
 
 def _has_one_winner(node: Node) -> bool:
-    """Return whether each unit has one. Averages and even shares are added up in other orders."""
+    """Return whether each unit does. Averages and even shares are added up in other orders."""
     return traits_of(node.rule).chooses and node.options.get("ties") != "even"
 
 

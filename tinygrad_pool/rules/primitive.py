@@ -25,7 +25,7 @@ PLAIN = frozenset({float, np.ndarray, int, bool, tuple})
 
 
 def is_value(x: Any) -> bool:
-    """Return whether an operand is no array and no number, but answers for NumPy's functions."""
+    """Return whether an operand is neither array nor number, but answers for NumPy's functions."""
     return hasattr(x, "__array_function__") and not isinstance(x, np.ndarray | np.generic)
 
 

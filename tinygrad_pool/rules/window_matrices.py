@@ -24,7 +24,7 @@ ZEROS = 10
 
 
 def sums_by_matrices(planes: Floats, windows: AnyWindows, dtype: np.dtype[Any]) -> Floats | None:
-    """Sum up each window of some planes; None where other ways are faster, or a cell not finite."""
+    """Sum up each window of some planes; None where other ways are faster or one is not finite."""
     matrices = matrices_of(windows, planes.shape[1:], dtype)
     if matrices is None:
         return None
