@@ -78,7 +78,7 @@ def numbers(data: Any) -> str:
 
 
 def _range(data: Any) -> str:
-    """Format the ends of an array, and how many of it are no numbers."""
+    """Format the ends of an array, and how many of its elements are NaN."""
     known = data[~np.isnan(data)]
     ends = (
         [number(float(end), digits=3) for end in (known.min(), known.max())] if known.size else []

@@ -96,6 +96,8 @@ def test_a_question_takes_values_in_lists_and_by_name():
     assert np.isclose(Value(1.0), b=Value(1.0))
     with pytest.raises(OptionError, match=r"np\.any: no option 'where' on Values"):
         np.any(Value(A), where=A > 1)
+    with pytest.raises(OptionError, match="no option 'out' on Values"):  # the first, in any run
+        np.isnan(Value(A), out=A, where=A > 1, subok=False)
 
 
 @pytest.mark.parametrize("ours", [Value([3.0, 8.0]), Value(8.0), Value([1.0, 2.0]) * 2.0])

@@ -56,6 +56,9 @@ def test_a_rule_without_options_says_so():
 def test_an_option_given_twice_is_refused():
     with pytest.raises(OptionError, match="rule: option 'axis' is given twice"):
         signature_of(rule).sort((1, 2, 3), {"axis": 4})
+    several = signature_of(lambda x, a=1, b=2, c=3, d=4, e=5, f=6, g=7: None)
+    with pytest.raises(OptionError, match="option 'a' is given twice"):  # the first of them
+        several.sort(tuple(range(8)), dict.fromkeys("gfedcba"))
 
 
 def test_habits_of_other_libraries_get_a_hint():

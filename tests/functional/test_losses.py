@@ -307,7 +307,7 @@ def test_what_does_not_fit_is_named(call, error, message):
         nn.binary_cross_entropy_with_logits,
     ],
 )
-def test_a_target_that_is_no_value_is_a_constant(loss):
+def test_a_target_that_is_not_a_value_is_a_constant(loss):
     y, t = Value([0.25, 0.5], label="y"), np.array([1.0, 0.5])
     (leaf,) = [node for node in topological_order(loss(y, t)) if node.is_leaf]
     assert leaf is y
@@ -316,3 +316,9 @@ def test_a_target_that_is_no_value_is_a_constant(loss):
     assert target in topological_order(both)
     assert both.item() == loss(y, t).item()
     assert tg.grad(both, [y])[0].tolist() == tg.grad(loss(y, t), [y])[0].tolist()
+
+
+@pytest.mark.parametrize("y", [np.float16(-1.0), np.float32(-1.0), -1.0])
+@pytest.mark.parametrize(("t", "log_target"), [(0.5, False), (-0.5, True)])
+def test_a_number_for_a_target_does_not_change_the_dtype(y, t, log_target):
+    assert type(nn.kl_div(Value(y), t, log_target=log_target).data) is type(y)

@@ -30,6 +30,14 @@ def test_all_gradients_are_one_long_vector(p, norm):
     assert type(leaves[1].grad) is float
 
 
+@pytest.mark.parametrize(
+    ("p", "gradient", "norm"),
+    [(1, [13.0, -13.0, -17.0, 14.0, -20.0, 1.0], 78.0), (2, [-10.0, -2.0, -11.0], 15.0)],
+)
+def test_norms_of_whole_numbers_that_are_whole_are_exact(p, gradient, norm):
+    assert clip_grad_norm_(with_gradients(gradient), 100.0, p) == norm
+
+
 @pytest.mark.parametrize("p", [1, 2, 3])
 @pytest.mark.parametrize("size", [1e-200, 1e200])
 def test_a_norm_neither_overflows_nor_rounds_to_zero(p, size):

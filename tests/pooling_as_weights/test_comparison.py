@@ -148,6 +148,11 @@ class TestTheVerdict:
         assert found.holds
         assert found.exact == (found.differences[y.parents[0]].grad == 0)
 
+    def test_where_nothing_differs_the_verdict_is_bit_for_bit(self):
+        found = compared(tg.max_pool1d(Value([1.0, 3.0, 2.0]), 2, 1, ties="even"))
+        assert found.exact
+        assert "are equal bit for bit (largest differences 0 and 0)" in str(found)
+
     def test_a_sum_that_cancels_is_as_uncertain_as_its_terms(self):
         x = Value([[2.0, 1, -2], [0, -1, 1], [-2, 0, 0], [-1, 0, -2], [-1, 2, -2], [2, 2, 1]])
         y = tg.adaptive_avg_pool2d(x, 1)

@@ -80,6 +80,15 @@ def test_the_usual_pools_are_equal_to_the_last_bit(window, dtype):
     np.testing.assert_array_equal(backward(g)[0], readable_backward(g)[0])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_so_are_pairs_of_pairs_on_small_images(dtype):
+    x, windows = np.random.default_rng(0).standard_normal((9, 8, 8)), windows_of("p", 2, 2)
+    y, backward = fast_avg_pool(x.astype(dtype), windows, 4, np.dtype(dtype))
+    expected, readable_backward = avg_pool_by_unfolding(x.astype(dtype), windows, 4, dtype)
+    np.testing.assert_array_equal(y, expected)
+    np.testing.assert_array_equal(backward(y)[0], readable_backward(y)[0])
+
+
 @pytest.mark.parametrize("cells", [7, 99, 2**17])
 @every_window
 def test_tiles_make_no_difference(window, cells, at_random):

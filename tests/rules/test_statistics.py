@@ -60,3 +60,11 @@ def test_one_observation_of_several_variables_has_no_covariance():
     with np.errstate(invalid="ignore"):
         assert np.isnan(np.cov(one, rowvar=False).data).tolist() == [[True] * 2] * 2
     assert np.cov(one[0], rowvar=False).data == 2.0
+
+
+@pytest.mark.parametrize("f", [np.nansum, np.nanprod, np.nancumsum, np.nancumprod])
+def test_what_leaves_nan_out_says_so_under_its_own_name(f):
+    with pytest.raises(
+        OptionError, match=rf"np\.{f.__name__}: .* 'dtype' \(.* takes a, axis(, k.*)?\)"
+    ):
+        f(A, dtype=np.float32)

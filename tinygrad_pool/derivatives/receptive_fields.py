@@ -94,7 +94,7 @@ def receptive_field(
     of a product of matrices, and a leaf that is added to what was computed. `of` asks for one
     Value, whatever its part: a leaf, or a map that was computed on the way.
 
-    Every link counts, also one of weight 0; padding is no cell.
+    Every link counts, also one of weight 0; padding is not a cell.
 
     Raises DataError if `node` or `of` is not a Value; OptionError if there is no such unit, or it
     does not depend on `of`; GraphError if data changed since.

@@ -24,7 +24,7 @@ def slopes_of(node: Node) -> list[float] | None:
 
 
 def largest_of(c: Any) -> float:
-    """Find the element of largest magnitude, with its sign: a NaN if there is one, 0 of nothing."""
+    """Find the element of largest magnitude, with its sign: a NaN wins; 0 if there is none."""
     if isinstance(c, float | np.generic):
         return float(c)
     flat = np.asarray(c, float).reshape(-1)

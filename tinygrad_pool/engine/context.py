@@ -185,7 +185,8 @@ def placed(about: About) -> About:
         code = frame.f_code
         frames.append(frame)
         place += id(code), frame.f_lasti
-        if code.co_name == "<module>" if with_calls else not code.co_filename.startswith(_PACKAGE):
+        is_outside = not code.co_filename.startswith(_PACKAGE)
+        if is_outside and (not with_calls or code.co_name == "<module>"):
             break
         frame = frame.f_back
     if known := _PLACED.get(key := tuple(place)):

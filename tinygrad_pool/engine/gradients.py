@@ -150,8 +150,9 @@ def value_and_grad(
     `argnums` names; of several arguments it is a tuple; of a network a dict by the names of its
     parameters. With `has_aux`, f returns a pair, and the first result is that pair.
 
-    Raises DataError if f is no function or returns no Value, or an argument is not made of numbers;
-    ShapeError if it returns more than one element; OptionError for an argument that is not there.
+    Raises DataError if f is not a function, if it does not return a Value, or for an argument that
+    is not made of numbers; ShapeError if it returns more than one element; OptionError for an
+    argument that is not there.
 
     >>> value_and_grad(lambda x, w: (x * w["w"]).sum(), argnums=1)(np.ones(2), {"w": 3.0})
     (np.float64(6.0), {'w': 2.0})

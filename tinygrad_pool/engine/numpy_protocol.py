@@ -221,8 +221,8 @@ def _ask(question: Callable[..., Any], inputs: Any, options: dict[str, Any]) -> 
         what, place = SLOPED[question]
         for given in (*inputs[place : place + 1], options.get(what)):
             constant(f"{name}: {what}", given)
-    for option in options.keys() & OPTIONS_REFUSED:
-        raise OptionError(f"{name}: no option {option!r} on Values")
+    if refused := [option for option in OPTIONS_REFUSED if option in options]:
+        raise OptionError(f"{name}: no option {refused[0]!r} on Values")
     for given in inputs if question.__name__ in STEPS.split() else ():
         if isinstance(given, AnswersNumPy):
             given._take(name)

@@ -14,12 +14,10 @@ from tinygrad_pool.engine.data import LARGE
 from tinygrad_pool.engine.node import NO_OPTIONS, NOTHING, Node, record
 from tinygrad_pool.engine.running import REFUSED, recovered, settled
 from tinygrad_pool.engine.signature import Signature
+from tinygrad_pool.rules.primitive import FIXED
 from tinygrad_pool.rules.rule import Rule
-from tinygrad_pool.rules.windows import AdaptiveWindows, Windows
 
 Operation = Callable[..., Any]
-
-_ATOMS = frozenset({float, int, bool, str, type(None), Windows, AdaptiveWindows})
 
 
 def short_way(rule: Rule, signature: Signature, general: Operation) -> Operation:
@@ -78,11 +76,11 @@ def _unary(rule: Rule, general: Operation, signature: Signature) -> Operation:
             return general(*_given(x), *more, **options)
         given: Mapping[str, Any] = NO_OPTIONS
         if more:
-            if options or len(more) > len(names) or not _ATOMS.issuperset(map(type, more)):
+            if options or len(more) > len(names) or not FIXED.issuperset(map(type, more)):
                 return general(x, *more, **options)
             given = dict(zip(names, more))  # noqa: B905  # there may be fewer options
         elif options:
-            if not known.issuperset(options) or not _ATOMS.issuperset(map(type, options.values())):
+            if not known.issuperset(options) or not FIXED.issuperset(map(type, options.values())):
                 return general(x, **options)
             given = options
         if required and not required.issubset(given):

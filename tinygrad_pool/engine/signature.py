@@ -50,8 +50,8 @@ class Signature(NamedTuple):
             )
         if extras:
             placed = dict(zip(self.options, extras))  # noqa: B905  # there may be fewer extras
-            for option in placed.keys() & options.keys() if options else ():
-                raise OptionError(f"{self.name}: option {option!r} is given twice")
+            if twice := [option for option in placed if option in options]:
+                raise OptionError(f"{self.name}: option {twice[0]!r} is given twice")
             options = placed | options if options else placed
         for option in options:
             if option not in self.options:

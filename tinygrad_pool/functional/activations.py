@@ -27,7 +27,7 @@ def leaky_relu(x: Any, negative_slope: float = 0.01) -> Value:
 
     y = x where x > 0, else s x            ∂E/∂x = g where x > 0, else g s
 
-    At the kink, x = 0, the slope is s. Raises OptionError if s is no number.
+    At the kink, x = 0, the slope is s. Raises OptionError if s is not a number.
 
     >>> leaky_relu([-2.0, 3.0], 0.5).data
     array([-1.,  3.])
@@ -63,7 +63,7 @@ def celu(x: Any, alpha: float = 1.0) -> Value:
 
     y = x where x > 0, else α (exp(x / α) − 1)
 
-    Raises OptionError if α is no number or 0.
+    Raises OptionError if α is 0 or not a number.
 
     >>> celu([-1000.0, 3.0], 0.5).data
     array([-0.5,  3. ])

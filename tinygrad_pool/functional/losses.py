@@ -92,10 +92,10 @@ def kl_div(y: Any, target: Any, reduction: str = "mean", log_target: bool = Fals
     y, t = _pair("kl_div", y, target)
     check_reduction("kl_div", reduction, "batchmean")
     if flag(log_target, "kl_div: log_target"):
-        losses = np.exp(t) * (t - y)
+        losses = _like(t, np.exp(t)) * (t - y)
     else:
         some = t > 0
-        losses = np.where(some, t * np.log(np.where(some, t, 1.0)), 0.0) - t * y
+        losses = _like(t, np.where(some, t * np.log(np.where(some, t, 1.0)), 0.0)) - t * y
     if reduction == "batchmean":
         return _divided(losses, len(y) if y.ndim else 1)
     return _reduced("kl_div", losses, reduction)
@@ -313,12 +313,17 @@ def _reduced(name: str, losses: Value, reduction: str) -> Value:
 
 
 def _pair(name: str, y: Any, target: Any) -> tuple[Value, Any]:
-    """Read what is compared: two of one shape; a target that is no Value is a constant."""
+    """Read what is compared: two of one shape; a target that is not a Value is a constant."""
     y, t = value(y, f"{name}: y"), value(target, f"{name}: target")
     if t.shape != y.shape:
         raise ShapeError(f"{name}: y and target need one shape, got {y.shape} and {t.shape}")
     _check_some(name, y)
     return y, t if isinstance(target, Value) else t.data
+
+
+def _like(t: Any, x: Any) -> Any:
+    """Let what NumPy makes of a Python float be one: its own numbers would decide the dtype."""
+    return float(x) if type(t) is float else x
 
 
 def _check_shares(name: str, x: Any, what: str) -> None:

@@ -42,6 +42,6 @@ def _operation(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         return result if function in QUESTIONS else mapped(lambda x: _value(x, name), result)
 
     operation.__name__ = operation.__qualname__ = name
-    said = getattr(COMPOSED.get(function), "__doc__", None)
-    operation.__doc__ = said or f"Call `np.{name}` on Values."
+    meant = COMPOSED.get(function)
+    operation.__doc__ = (meant and meant.__doc__) or f"Call `np.{name}` on Values."
     return operation

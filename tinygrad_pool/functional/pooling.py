@@ -115,8 +115,8 @@ def _max_pool(
     "first" in row-major order, "last", "even" or "error". NaN propagates; a padded cell never
     wins.
 
-    Raises OptionError if an option is out of range; ShapeError if a window is longer than the
-    padded input or holds no unit; TieError if ties="error".
+    Raises OptionError if an option is out of range; ShapeError if no window fits or
+    one holds no unit; TieError if ties="error".
 
     >>> y, winners = max_pool2d([[1.0, 3.0], [2.0, 0.0]], 2, return_indices=True)
     >>> y.data, winners
@@ -146,8 +146,8 @@ def _avg_pool(
     K counts padded cells unless count_include_pad=False, and never the overhang of ceil_mode;
     divisor_override replaces K.
 
-    Raises OptionError if an option is out of range; ShapeError if a window is longer than the
-    padded input or holds no unit.
+    Raises OptionError if an option is out of range; ShapeError if no window fits or
+    one holds no unit.
 
     >>> avg_pool2d([[1.0, 3.0], [2.0, 0.0]], 2).data
     array([[1.5]])
@@ -180,8 +180,8 @@ def _lp_pool(
     odd p of negative units gives a negative sum, or NaN. And it scales up windows that end outside,
     with `ceil_mode`.)
 
-    Raises OptionError if an option is out of range, norm_type below 1; ShapeError if a window
-    is longer than the padded input or holds no unit.
+    Raises OptionError if an option is out of range, norm_type below 1; ShapeError if no window fits
+    or one holds no unit.
 
     >>> lp_pool2d([[3.0, 0.0], [-4.0, 0.0]], 2, kernel_size=2).data
     array([[5.]])

@@ -65,11 +65,12 @@ def clip_grad_value_(parameters: Value | Iterable[Value], clip_value: float) -> 
 
 def _norm(x: NDArray[np.float64], p: float) -> float:
     """Compute the p-norm of a vector; powers that are too large or too small do no harm."""
-    largest = float(np.abs(x).max(initial=0.0))
-    if not 0 < largest < np.inf:
-        return largest
     with np.errstate(over="ignore", under="ignore"):
-        return largest * float(np.linalg.norm(x / largest, p))
+        norm = float(np.linalg.norm(x, p))
+        largest = float(np.abs(x).max(initial=0.0))
+        if norm in (0, np.inf) and 0 < largest < np.inf:
+            norm = largest * float(np.linalg.norm(x / largest, p))
+    return norm
 
 
 def _with_gradient(name: str, parameters: Any) -> list[Value]:

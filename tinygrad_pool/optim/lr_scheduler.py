@@ -66,7 +66,7 @@ class LRScheduler(Saved):
 class LambdaLR(LRScheduler):
     """Multiply the base rate by a function of the epoch: lr = base · lr_lambda(t).
 
-    The function is no part of the state. Raises OptionError for anything but a function, or a rate
+    The function is not part of the state. Raises OptionError for anything but a function, or a rate
     that is not a number of at least 0.
 
     >>> from tinygrad_pool import Value

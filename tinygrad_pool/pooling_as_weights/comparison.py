@@ -177,16 +177,17 @@ def compare_weight_layer(loss: Value, gradient: Any = None) -> Comparison:
     tangents = random_tangents(loss)
     layers = [_layer(node, Ws, tangents) for node, Ws in weights.items()]
     operations = operations_of(weights)
-    exact = all(layer.binary and _has_one_winner(layer.node) for layer in layers)
+    chosen = all(layer.binary and _has_one_winner(layer.node) for layer in layers)
     with with_graph():
         twins = replaced(loss, operations)
     gradients = grad(loss, twins.keys(), gradient)
     of_twins = grad(twins[loss], twins.values(), gradient)
-    slack = 0.0 if exact else SLACK * max(float(np.finfo(node.dtype).eps) for node in twins)
+    slack = 0.0 if chosen else SLACK * max(float(np.finfo(node.dtype).eps) for node in twins)
     pairs = [
         ((node._numbers, twin._numbers), (g, h))
         for (node, twin), g, h in zip(twins.items(), gradients, of_twins, strict=True)
     ]
+    apart = [Distance(*(_apart(*p) for p in pair)) for pair in pairs]
     return Comparison(
         loss,
         twins[loss],
@@ -195,16 +196,16 @@ def compare_weight_layer(loss: Value, gradient: Any = None) -> Comparison:
             for pair, sizes in zip(pairs, _summed(twins, gradients), strict=True)
             for (a, b), size in zip(pair, sizes, strict=True)
         ),
-        exact,
+        not np.any(apart),
         layers,
-        {n: Distance(*(_apart(*p) for p in pair)) for n, pair in zip(twins, pairs, strict=True)},
+        dict(zip(twins, apart, strict=True)),
         dict(zip(twins, gradients, strict=True)),
         min((layer.radius for layer in layers), default=np.inf),
     )
 
 
 def _has_one_winner(node: Node) -> bool:
-    """Return whether each unit has one. Averages and even shares are added up in other orders."""
+    """Return whether each unit does. Averages and even shares are added up in other orders."""
     return traits_of(node.rule).chooses and node.options.get("ties") != "even"
 
 

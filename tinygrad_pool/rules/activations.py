@@ -46,7 +46,7 @@ def elu(x: Array, alpha: float = 1.0) -> tuple[Array, Backward]:
 
     y = x where x > 0, else α (eˣ − 1)            ∂E/∂x = g where x > 0, else g α eˣ
 
-    At 0 the slope is α. Raises OptionError if α is no number.
+    At 0 the slope is α. Raises OptionError if α is not a number.
 
     >>> y, backward = elu(0.0, 0.5)
     >>> y, backward(1.0)

@@ -120,7 +120,7 @@ def choice(given: object, among: Iterable[str], what: str) -> str:
 def text(given: object, what: str) -> str:
     """Read text. Raises OptionError, which names `what`, for anything else (3, None).
 
-    Half of a surrogate pair is no character: nothing could print it or write it to a file.
+    Half of a surrogate pair is not a character: nothing could print it or write it to a file.
 
     >>> text("A neuron", "draw: title")
     'A neuron'

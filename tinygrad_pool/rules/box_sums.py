@@ -1,10 +1,10 @@
 """Average pooling at speed: sums over windows, and their adjoint.
 
-A window is a box, and its sum a sum of sums, one axis after another. Short windows are cut into
-tiles: their sums are taken along the last axis first, and then row by row, which is the order in
-which NumPy adds up what `unfold` lays out, and back go contributions in row-major order of the
-windows, as `fold` adds them. So both are those of `avg_pool_by_unfolding`, to the last bit. Longer
-windows are multiplied as matrices, and the longest are ranges; their sums are as exact.
+A window is a box, and its sum a sum of sums, along the last axis first. Windows that are short on a
+long axis are cut into tiles, and added up row by row: that is the order in which NumPy adds up what
+`unfold` lays out, and back go contributions in row-major order of the windows, as `fold` adds them.
+So both are those of `avg_pool_by_unfolding`, mostly to the last bit. Others are multiplied as
+matrices, or are ranges where these would be large; their sums are rounded in another order.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ FEW = 2**13
 
 
 def cells_of(windows: AnyWindows, space: Shape, units: Ranges | None = None) -> Units:
-    """List the cells each window looks at, as flat indices into the plane; −1 is no unit.
+    """List the cells each window looks at, as flat indices into the plane; −1 is not a unit.
 
     Of all windows, or of some: `units` is a range on each axis, (start, stop). Returns an array of
     shape (windows on each axis ..., kernel ...).

@@ -253,7 +253,7 @@ def clip(x: Array, min: float | None = None, max: float | None = None) -> tuple[
 
     A bound is a constant, a number or an array that broadcasts. If min > max, y = max.
 
-    Raises OptionError if a bound is no number, ShapeError if it does not broadcast.
+    Raises OptionError if a bound is not a number, ShapeError if it does not broadcast.
 
     >>> y, backward = clip(2.0, 0.0, 1.0)
     >>> float(y), float(backward(5.0)[0])

@@ -97,7 +97,7 @@ def max_pool(x: Array, *, windows: AnyWindows, ties: Ties = "first") -> tuple[Ar
     y_k = x_l,  l = argmax over window k            ∂E/∂x_l = Σ_k g_k [l == l_max(k)]
 
     In matrix form y = P x and ∂E/∂x = Pᵀ g, with P sparse, 0/1, one 1 a row. Where windows overlap,
-    contributions add in row-major order of the windows. A padded cell is no unit: it never wins.
+    contributions add in row-major order of the windows. A padded cell is not a unit: it never wins.
 
     Ties: first in row-major order, last, even or error. NaN propagates; the first NaN wins. Where
     0.0 and −0.0 tie, y may have either sign.

@@ -17,12 +17,15 @@ from tinygrad_pool.rules.rule import Function
 PYTHON = frozenset({float, int, bool})
 """The types of Python's own numbers; NumPy's float64 is a float, too, and is none of them."""
 
+FIXED: set[type] = {*PYTHON, str, type(None)}
+"""Types of options that cannot be changed."""
+
 PLAIN = frozenset({float, np.ndarray, int, bool, tuple})
 """Types that answer for no function, the most frequent ones."""
 
 
 def is_value(x: Any) -> bool:
-    """Return whether an operand is no array and no number, but answers for NumPy's functions."""
+    """Return whether an operand is neither array nor number, but answers for NumPy's functions."""
     return hasattr(x, "__array_function__") and not isinstance(x, np.ndarray | np.generic)
 
 

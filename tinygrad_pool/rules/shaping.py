@@ -228,7 +228,7 @@ def getitem(x: Array, key: Key = ()) -> tuple[Array, Backward]:
 
     y = x[key]            ∂E/∂x[key] += g
 
-    Raises SubscriptError if the key is out of range or is no index.
+    Raises SubscriptError if the key is out of range or not an index.
 
     >>> y, backward = getitem(np.array([1.0, 2.0]), np.array([1, 1]))
     >>> y, backward(np.ones(2))

@@ -50,7 +50,7 @@ class Weights:
     y_shape: Shape
     x_shape: Shape
 
-    __array_ufunc__ = None  # x @ W is no product here, W.T @ x is
+    __array_ufunc__ = None  # x @ W is not a product here, W.T @ x is
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import inf
 from typing import Any
 
@@ -118,17 +118,28 @@ def _matrix_norm(x: Array, ord: Any, axes: list[int], keepdims: bool) -> Array:
 # -- beside NaN
 
 
-def _leaves_out_nan(function: Callable[..., Any], number: float) -> None:
-    """Let a number that changes nothing stand for NaN."""
-
-    @composes(f"nan{function.__name__}")
-    def of_numbers(a: Array, axis: Axis = None, **options: Any) -> Array:
-        """Add up, or multiply, what is not NaN."""
-        return function(_filled(a, number), axis=axis, **options)
+@composes("nansum")
+def nansum(a: Array, axis: Axis = None, keepdims: bool = False) -> Array:
+    """Add up what is not NaN."""
+    return np.sum(_filled(a, 0.0), axis=axis, keepdims=keepdims)
 
 
-for _function, _number in ((np.sum, 0.0), (np.cumsum, 0.0), (np.prod, 1.0), (np.cumprod, 1.0)):
-    _leaves_out_nan(_function, _number)
+@composes("nanprod")
+def nanprod(a: Array, axis: Axis = None, keepdims: bool = False) -> Array:
+    """Multiply what is not NaN."""
+    return np.prod(_filled(a, 1.0), axis=axis, keepdims=keepdims)
+
+
+@composes("nancumsum")
+def nancumsum(a: Array, axis: int | None = None) -> Array:
+    """Add up what is not NaN, so far."""
+    return np.cumsum(_filled(a, 0.0), axis=axis)
+
+
+@composes("nancumprod")
+def nancumprod(a: Array, axis: int | None = None) -> Array:
+    """Multiply what is not NaN, so far."""
+    return np.cumprod(_filled(a, 1.0), axis=axis)
 
 
 @composes("nanmax")
@@ -148,8 +159,7 @@ def nanmin(a: Array, axis: Axis = None, keepdims: bool = False) -> Array:
 @composes("nanmean")
 def nanmean(a: Array, axis: Axis = None, keepdims: bool = False) -> Array:
     """Average what is not NaN."""
-    total = np.sum(_filled(a, 0.0), axis=axis, keepdims=keepdims)
-    return total / _count(a, axis, keepdims)
+    return nansum(a, axis, keepdims) / _count(a, axis, keepdims)
 
 
 @composes("nanvar")

@@ -1,8 +1,8 @@
 """Windows as matrices of 0s and 1s, one along each axis: their sums, and the adjoint, as products.
 
 A[k, l] is 1 if window k sees cell l. The sums of the windows are A x along one axis after another,
-and back goes Aᵀ g. Many of the products are with 0, and still this is the faster way, unless
-windows are short on a long axis.
+the last one first, and back goes Aᵀ g. Many of the products are with 0, and still this is the
+faster way, unless windows are short on a long axis.
 """
 
 from __future__ import annotations
@@ -24,15 +24,14 @@ ZEROS = 10
 
 
 def sums_by_matrices(planes: Floats, windows: AnyWindows, dtype: np.dtype[Any]) -> Floats | None:
-    """Sum up each window of some planes; None where other ways are faster, or a cell not finite."""
+    """Sum up each window of some planes; None where other ways are faster or one is not finite."""
     matrices = matrices_of(windows, planes.shape[1:], dtype)
     if matrices is None:
         return None
     with np.errstate(invalid="ignore", over="ignore"):  # ∞ · 0: it shows in the sums
-        y = planes.astype(dtype, copy=False)
-        for axis, A in enumerate(matrices[:-1]):
-            y = _multiply_along(axis + 1, A, y)
-        y = _multiply_rows(y, matrices[-1].T)
+        y = _multiply_rows(planes.astype(dtype, copy=False), matrices[-1].T)
+        for axis in reversed(range(len(matrices) - 1)):
+            y = _multiply_along(axis + 1, matrices[axis], y)
     return y if _is_finite(y) else None
 
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.rules.arguments import Shape, choice, each, flag, numbers
+from tinygrad_pool.rules.primitive import FIXED
 
 Padding: TypeAlias = int | Sequence[int | tuple[int, int]]
 """One number for all sides, one per axis, or a pair (before, after) per axis."""
@@ -63,7 +64,8 @@ class Windows(NamedTuple):
     def over(self, shape: Shape) -> Shape:
         """Count the windows on each axis over the last axes of `shape`.
 
-        Raises ShapeError if there are too few axes, or if a window is longer than its padded axis.
+        Raises ShapeError if there are too few axes, or if a window is longer than its padded axis
+        and, with ceil_mode, cannot hang over it.
 
         >>> windows_of("max_pool2d", 2, 2).over((8, 1, 5, 4))
         (2, 2)
@@ -198,6 +200,7 @@ def _longest(space: Shape, wanted: Shape) -> Shape:
 
 
 AnyWindows: TypeAlias = Windows | AdaptiveWindows
+FIXED.update((Windows, AdaptiveWindows))
 
 
 def space_of(shape: Shape, ndim: int, name: str) -> Shape:
