@@ -1,6 +1,6 @@
 """Average pooling at speed: sums over windows, and their adjoint.
 
-A window is a box, and its sum a sum of sums, along the last axis first. Windows that are short on a
+A window is a box, and its sum a sum of sums, one axis after another. Windows that are short on a
 long axis are cut into tiles, and added up row by row: that is the order in which NumPy adds up what
 `unfold` lays out, and back go contributions in row-major order of the windows, as `fold` adds them.
 So both are those of `avg_pool_by_unfolding`, mostly to the last bit. Others are multiplied as

@@ -1,8 +1,8 @@
 """Windows as matrices of 0s and 1s, one along each axis: their sums, and the adjoint, as products.
 
 A[k, l] is 1 if window k sees cell l. The sums of the windows are A x along one axis after another,
-the last one first, and back goes Aᵀ g. Many of the products are with 0, and still this is the
-faster way, unless windows are short on a long axis.
+and back goes Aᵀ g. Many of the products are with 0, and still this is the faster way, unless
+windows are short on a long axis.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from tinygrad_pool.rules.windows import AnyWindows, Floats
 NUMBERS = 2**14
 """The most numbers of a matrix."""
 
+ROW = 8
+"""Shorter rows are summed first, in NumPy's order; of longer ones columns are, which is faster."""
+
 ZEROS = 10
 """An axis is at most so many times as long as a window: else too much of its matrix is 0."""
 
@@ -29,9 +32,12 @@ def sums_by_matrices(planes: Floats, windows: AnyWindows, dtype: np.dtype[Any]) 
     if matrices is None:
         return None
     with np.errstate(invalid="ignore", over="ignore"):  # ∞ · 0: it shows in the sums
-        y = _multiply_rows(planes.astype(dtype, copy=False), matrices[-1].T)
+        y, to_units = planes.astype(dtype, copy=False), matrices[-1].T
+        if rows_first := windows.kernel[-1] < ROW:
+            y = _multiply_rows(y, to_units)
         for axis in reversed(range(len(matrices) - 1)):
             y = _multiply_along(axis + 1, matrices[axis], y)
+        y = y if rows_first else _multiply_rows(y, to_units)
     return y if _is_finite(y) else None
 
 
