@@ -157,6 +157,37 @@ class TestNeverWins:
         assert tg.diagnose(z.sum()).findings == []
 
 
+OTHER_WAYS = {
+    "a leaky relu": lambda a: tg.maximum(a, 0.01 * a),
+    "one of two relus": lambda a: tg.maximum(a, 0.0) - 0.1 * tg.maximum(-a, 0.0),
+    "a shortcut": lambda a: tg.relu(a) + a,
+    "a softplus": lambda a: tg.maximum(a, 0.0) + np.log1p(np.exp(-abs(a))),
+    "scores less their largest": lambda a: np.exp(a - a.max(axis=1, keepdims=True)),
+}
+
+
+class TestOtherWays:
+    """What is shut, but gets a gradient by another way, is not dead."""
+
+    @pytest.mark.parametrize("f", OTHER_WAYS.values(), ids=OTHER_WAYS)
+    def test_of_an_array(self, f):
+        w = tg.Value(columns(20, -9, 0, 9), label="w")
+        assert tg.diagnose((f(w * 1.0) ** 2).sum()).findings == []
+
+    @pytest.mark.parametrize("f", [*OTHER_WAYS.values()][:3], ids=[*OTHER_WAYS][:3])
+    def test_of_scalars(self, f):
+        w = tg.Value(1.0, label="w")
+        with tg.scope("unit"):
+            zs = [f(w * x - 9.0) for x in np.linspace(-1.0, 1.0, 20).tolist()]
+        assert found("dead relus", sum(zs)) == found("never wins", sum(zs)) == []
+
+    def test_what_leads_nowhere_else_is_dead(self):
+        w, b = tg.Value(columns(20, -9, 0), label="w"), tg.Value([1.0, 2.0], label="b")
+        for losers in (w * 1.0, w + b, w * np.ones((20, 2)), tg.exp(1.0) * w):
+            (finding,) = found("dead relus", (losers * 1.0).relu().sum() + tg.exp(2.0).relu())
+            assert finding.says == "off in all 20 examples: 1 of 2 units (0)"
+
+
 class TestSaturated:
     @pytest.mark.parametrize(("squash", "far", "low"), [("sigmoid", 7.0, 0.0), ("tanh", 4.0, -1.0)])
     def test_units_that_are_flat_where_the_error_would_have_them_back(self, squash, far, low):

@@ -1,5 +1,6 @@
 """Many nodes become one, and what is left is still the graph."""
 
+import re
 from contextlib import nullcontext
 
 import numpy as np
@@ -262,3 +263,43 @@ def test_boxes_are_counted_before_they_are_made():
         y = (x * 3.0).exp()
     nodes = topological_order(y + 1.0)
     assert layer_count(nodes) == 2 == sum(bool(group.sources) for group in by_layers(nodes))
+
+
+class TestBoxes:
+    """What is written in a box that stands for several nodes."""
+
+    def loop(self, turns=4):
+        W, x = Value(np.full((2, 2), 0.5)), Value(np.full((3, 2), 4.0))
+        b, c, h = Value(np.full(2, -7.0)), Value(np.full((3, 2), 9.0)), x
+        for _ in range(turns):
+            h = tg.tanh(h @ W + b) + tg.tanh(h @ W + c)
+        return h.sum(), {"W": W, "x": x, "b": b, "c": c}
+
+    def titles(self, drawn):
+        return re.findall("<B>(.*?)</B>", drawn)
+
+    def test_leaves_are_called_by_their_variables(self):
+        E, names = self.loop()
+        drawn = tg.draw(E, detail="turns", names=names).source
+        assert self.titles(drawn) == ["W", "x", "b, c", "@ ×2", "loop ×6", "Σ"]
+
+    def test_a_variable_tells_an_input_from_a_weight(self):
+        W, x = Value(np.ones((2, 2))), Value(np.ones((2, 2)))
+        for called in ({id(x): "x"}, {id(W): "W"}):
+            for fold in WAYS.values():
+                groups = fold(topological_order((W @ x).sum()), called)
+                assert [group.kind for group in groups if group.nodes == [x]] == ["leaf"]
+
+    def test_several_arrays_show_the_numbers_of_all(self):
+        E, _ = self.loop()
+        E.backward()
+        drawn = tg.draw(E, detail="turns").source
+        assert "−7 … 9" in drawn  # of b and c
+        h = Value(np.array([1.0, 3.0]))
+        assert "2 … 24" in tg.draw(h * 2.0 * 2.0 * 2.0, detail="forms").source
+
+    def test_a_circle_that_is_gone_through_once_is_no_loop(self):
+        x = Value(2.0)
+        drawn = tg.draw((x * 3.0 + 1.0).exp() * x + 1.0, detail="turns").source
+        assert "4 operations" in self.titles(drawn)
+        assert "loop" not in drawn

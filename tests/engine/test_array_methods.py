@@ -61,3 +61,9 @@ def test_flatten_copies_and_ravel_does_not():
     x = Value(A)
     assert np.shares_memory(x.ravel()._numbers, x._numbers)
     assert not np.shares_memory(x.flatten()._numbers, x._numbers)
+
+
+@pytest.mark.parametrize("call", [lambda v: v.flatten(1), lambda v: v.flatten(start_dim=1)])
+def test_flatten_keeps_no_axis_and_says_what_does(call):
+    with pytest.raises(OptionError, match=r"v\.reshape\(len\(v\), -1\) keeps the first axis"):
+        call(Value(A))

@@ -8,7 +8,7 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
-from tinygrad_pool.engine.numpy_protocol import IN_PLACE, INSTEAD, QUESTIONS, answer
+from tinygrad_pool.engine.numpy_protocol import IN_PLACE, INSTEAD, OF_SCIPY, QUESTIONS, answer
 from tinygrad_pool.errors import TinygradPoolError, UnsupportedError
 from tinygrad_pool.rules.composition import COMPOSED, load
 from tinygrad_pool.rules.rule import IMPLEMENTED
@@ -76,6 +76,16 @@ def test_advice_gives_numpys_numbers(name, ndim):
         along = refused(lambda v, k=axis: f(v, axis=k), Value(a))
         same(along, f(a, axis=axis), a, b, axis=axis)
     return None
+
+
+@pytest.mark.parametrize("name", OF_SCIPY)
+def test_advice_gives_scipys_numbers(name, peer):
+    a, f = np.array([0.25, 0.5, 0.75]), getattr(peer("scipy.special"), name)
+    with pytest.raises(
+        UnsupportedError, match=rf"^{name} has no rule for Values; write "
+    ) as caught:
+        f(Value(a))
+    same(str(caught.value).partition("; ")[2], f(a), a, a)
 
 
 DISPATCHING = {

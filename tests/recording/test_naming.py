@@ -101,3 +101,36 @@ def test_a_name_that_nobody_has_is_answered_with_those_that_come_near(name):
     passed = tg.record(tg.Value(1.0, label="w").exp())
     with pytest.raises(OptionError, match=r"no node is called '.*'; known names: w"):
         passed.find(name)
+
+
+class TestElements:
+    """An element is asked for by the name that explanations give it."""
+
+    def recording(self):
+        x = tg.Value([[1.0, 5.0], [2.0, 0.0]], label="x")
+        return tg.record((x * 2.0).max(axis=1).sum())
+
+    def test_why_and_set_read_what_they_write(self):
+        passed = self.recording()
+        told = str(passed.why("x", (1, 1)))
+        assert told.startswith("grad of x[1, 1] is 0")
+        assert str(passed.why("x[1, 1]")) == told
+        assert str(passed.why("mul#1[1, 1]")).startswith("grad of mul#1[1, 1] is 0")
+        passed.set("x[1, 1]", 9.0)
+        passed.set("x[0, 0]", 7.0)
+        assert passed.changes == {"x[1, 1]": 9.0, "x[0, 0]": 7.0}
+        assert passed.replay().why("x[1, 1]").grad == 2.0
+
+    def test_what_is_no_index_or_no_name_is_refused(self):
+        passed = self.recording()
+        for name, said in (
+            ("x[one]", r"\[one\] is not an index"),
+            ("x[2, 0]", "x of shape .* has no element"),
+            ("y[0]", "no node is called 'y'"),
+        ):
+            with pytest.raises(OptionError, match=said):
+                passed.why(name)
+        with pytest.raises(OptionError, match="no node is called"):
+            passed.why("x[1, 1]", (0, 0))
+        with pytest.raises(OptionError, match="needs a Value or the name of a node, got 3"):
+            passed.why(3)

@@ -25,6 +25,7 @@ from tinygrad_pool.errors import OptionError, TinygradPoolError
 from tinygrad_pool.files import kind_of, write_whole
 from tinygrad_pool.formatting import written
 from tinygrad_pool.recording import views
+from tinygrad_pool.recording.naming import element_called
 from tinygrad_pool.recording.recording import Recording
 
 _NAMES = {
@@ -54,7 +55,6 @@ GROUPS = {
     "what if": "set replay revert pdb",
     "to leave": "save help quit",
 }
-_ELEMENT = re.compile(r"(.+?) *\[([^\[\]]*)\]?")
 
 AGAIN = '<meta http-equiv="refresh" content="1">'
 
@@ -201,16 +201,7 @@ class Prompt(cmd.Cmd):
 
     def element(self, argument: str) -> tuple[Node, tuple[int, ...] | None]:
         """Read NAME or NAME[i, j]; without a name, take the node of this step."""
-        try:
-            return self._node(argument), None
-        except OptionError:
-            if not (parts := _ELEMENT.fullmatch(argument)):
-                raise
-        node = self._node(parts[1])
-        try:
-            return node, tuple(map(int, parts[2].split(",")))
-        except ValueError:
-            raise OptionError(f"[{parts[2]}] is not an index, such as [0, 2]") from None
+        return element_called(argument, self._node)
 
     def _node(self, name: str) -> Node:
         """Find a node by its name, by default the selected one, or that of this step."""

@@ -48,7 +48,8 @@ class Gate(NamedTuple):
     """Units of one layer, and how many of them were shut on a batch of examples.
 
     `shut` of `tried` cells were shut: a relu that was off, or a cell of a maximum that won in no
-    example. Of the `units` that can be told apart, `dead` were shut in every example.
+    example. Of the `units` that can be told apart, `dead` were shut in every example, and got no
+    gradient by another way either.
     """
 
     row: str
@@ -143,32 +144,47 @@ def _of_array(survey: Survey, node: Node) -> Iterator[Gate]:
         if not isinstance(p, Node):
             continue
         if node.rule is elementwise.relu:
-            x = np.asarray(p._numbers)
-            axis = None if survey.in_loss(node) else _unit_axis(survey, x.ndim)
-            yield _gate(survey, node, ~(x <= 0), axis, node.about.scope or survey.call(node), x)
+            opens = ~(np.asarray(p._numbers) <= 0)
+            axis = None if survey.in_loss(node) else _unit_axis(survey, opens.ndim)
+            yield _gate(survey, node, p, opens, axis, node.about.scope or survey.call(node))
         else:
             won = np.asarray(unit_slopes(node, i)) != 0
             name = survey.call(p if node.parents[1:] else node)
-            yield _gate(survey, node, won, _contest_axis(survey, node, won.ndim), name)
+            yield _gate(survey, node, p, won, _contest_axis(survey, node, won.ndim), name)
 
 
-def _gate(
-    survey: Survey, node: Node, opens: Mask, axis: int | None, name: str, x: Any = None
-) -> Gate:
-    """Count where an array was shut; `axis` is its axis of units, if they can be told apart."""
+def _gate(survey: Survey, node: Node, p: Node, opens: Mask, axis: int | None, name: str) -> Gate:
+    """Count where operand p was shut; `axis` is its axis of units, if they can be told apart."""
     row, batch = survey.row(node), survey.batch_axis(opens.ndim)
+    relu = node.rule is elementwise.relu
     dead: Mask = np.zeros(0, bool)
     if axis is not None:
-        dead = ~np.any(opens, axis=tuple(k for k in range(opens.ndim) if k != axis))
+        others = tuple(k for k in range(opens.ndim) if k != axis)
+        dead = ~np.any(opens | _paid(survey, p), axis=others)
     inputs = ""
-    if x is not None and dead.any():
-        of_dead = np.compress(dead, x, axis=axis)
+    if relu and dead.any():
+        of_dead = np.compress(dead, p._numbers, axis=axis)
         inputs = f", with inputs of {number(of_dead.min())} … {number(of_dead.max())}"
-    cells = opens if x is not None or opens.ndim < 2 else opens.any(axis=batch)
+    cells = opens if relu or opens.ndim < 2 else opens.any(axis=batch)
     shut = cells.size - int(np.count_nonzero(cells))
     names = [str(k) for k in np.flatnonzero(dead)]
     examples = opens.shape[batch] if opens.ndim > 1 else 1
     return Gate(row, name, (node,), shut, cells.size, names, dead.size, examples, inputs)
+
+
+def _paid(survey: Survey, p: Node) -> Any:
+    """Tell where an operand got a gradient, or what alone it was computed from, by another way.
+
+    So do both sides of max(a, 0.1 a), and scores less their largest.
+    """
+    paid: Any = np.asarray(survey.grads.get(p, 0.0)) != 0
+    while traits_of(p.rule).sparsity == "elementwise":
+        below = {q for q in p.parents if isinstance(q, Node)}
+        if len(below) != 1 or not all(q.parents and q.shape == p.shape for q in below):
+            break
+        (p,) = below
+        paid = paid | (np.asarray(survey.grads.get(p, 0.0)) != 0)
+    return paid
 
 
 def _unit_axis(survey: Survey, ndim: int) -> int | None:
@@ -191,15 +207,18 @@ def _of_scalars(survey: Survey, nodes: list[Node]) -> Gate:
     Without a scope it is unknown which scalars are the same unit for another example.
     """
     tally: dict[tuple[str, int], list[bool]] = {}
+    paid: set[tuple[str, int]] = set()
     for node in nodes:
         for i, p in enumerate(node.parents):
             if isinstance(p, Node):
                 relu = node.rule is elementwise.relu
                 opens = not p._numbers <= 0 if relu else bool(np.any(unit_slopes(node, i)))
                 tally.setdefault((node.about.scope, i), []).append(opens)
+                if not opens and _paid(survey, p):
+                    paid.add((node.about.scope, i))
     row = survey.row(nodes[0])
     known = {unit: some for unit, some in tally.items() if unit[0]}
-    dead = [unit for unit, some in known.items() if not any(some)]
+    dead = [unit for unit, some in known.items() if not any(some) and unit not in paid]
     one = len(nodes[0].parents) == 1
     names = [
         scope.removeprefix(f"{row}/") + ("" if one else f", operand {i + 1}") for scope, i in dead

@@ -88,9 +88,10 @@ def draw(
     graph = canvas("computation", direction or "LR", title)
     graph.comment = graph_in_words(value, nodes, title).comment()
     if detail in WAYS or (detail == "auto" and len(nodes) > FULL):
-        less = folded(nodes, detail if detail in WAYS else "")
-        draw_groups(graph, less.groups, value, {*lit}, rows)
-        for line in (note(len(nodes), less), *set_note(nodes, held_by(names))):
+        called = held_by(names)
+        less = folded(nodes, detail if detail in WAYS else "", called)
+        draw_groups(graph, less.groups, value, {*lit}, rows, called)
+        for line in (note(len(nodes), less), *set_note(nodes, called)):
             write_on(graph, line)
     else:
         if detail == "ops":

@@ -8,7 +8,7 @@ are one. In each what is left has no circles, and every edge stands for edges of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from typing import Any, NamedTuple
 
 from tinygrad_pool.drawing.labels import weights_in
@@ -37,14 +37,18 @@ class Folded(NamedTuple):
     groups: list[Group]
 
 
-def folded(nodes: list[Node], by: str = "") -> Folded:
-    """Fold a graph in a way, or the first that leaves few boxes: by layers, by forms, by turns."""
+def folded(nodes: list[Node], by: str = "", called: Mapping[int, str] = {}) -> Folded:
+    """Fold a graph in a way, or the first that leaves few boxes: by layers, by forms, by turns.
+
+    `called` is how Values without a label are called, by their id.
+    """
     if not by and layer_count(nodes) <= FEW:
         by = "layers"
     if not by:
-        groups = by_form(nodes)
-        return Folded("forms", groups) if len(groups) <= FEW else Folded("turns", by_turns(nodes))
-    return Folded(by, WAYS[by](nodes))
+        if len(groups := by_form(nodes, called)) <= FEW:
+            return Folded("forms", groups)
+        by = "turns"
+    return Folded(by, WAYS[by](nodes, called))
 
 
 def coarser(nodes: list[Node]) -> Iterator[str]:
@@ -57,13 +61,15 @@ def coarser(nodes: list[Node]) -> Iterator[str]:
             yield way
 
 
-def by_scopes(nodes: list[Node]) -> list[Group]:
+def by_scopes(nodes: list[Node], called: Mapping[int, str] = {}) -> list[Group]:
     """Fold what was recorded in one go in one scope; the rest stays as it is."""
-    return by_layers(nodes, lambda node: node.about.scope)
+    return by_layers(nodes, called, lambda node: node.about.scope)
 
 
 def by_layers(
-    nodes: list[Node], layer: Callable[[Node], str] = lambda node: node.about.scope.split("/")[0]
+    nodes: list[Node],
+    called: Mapping[int, str] = {},
+    layer: Callable[[Node], str] = lambda node: node.about.scope.split("/")[0],
 ) -> list[Group]:
     """Fold what was recorded in one go in one outermost scope; the rest stays as it is.
 
@@ -77,7 +83,7 @@ def by_layers(
             visit += scope != last
             last = scope
             keys[node] = (scope, visit) if scope else node
-    weights = weights_in(nodes)
+    weights = weights_in(nodes, called)
     waiting = {*weights}
     for node in nodes:
         for p in node.parents:
@@ -101,7 +107,7 @@ def layer_count(nodes: list[Node]) -> int:
     return visits + alone
 
 
-def by_form(nodes: list[Node]) -> list[Group]:
+def by_form(nodes: list[Node], called: Mapping[int, str] = {}) -> list[Group]:
     """Fold nodes that were computed in the same way, and runs of one operation.
 
     A node joins the run of an operand that does the same on the same others, and that nobody else
@@ -130,10 +136,10 @@ def by_form(nodes: list[Node]) -> list[Group]:
             keys[node] = forms.setdefault((op, form), len(found))
             if keys[node] == len(found):
                 found.append((op, form))
-    return _grouped(nodes, keys, weights_in(nodes))
+    return _grouped(nodes, keys, weights_in(nodes, called))
 
 
-def by_turns(nodes: list[Node]) -> list[Group]:
+def by_turns(nodes: list[Node], called: Mapping[int, str] = {}) -> list[Group]:
     """Fold the turns of loops: nodes of the same operation on the same ones, round and round.
 
     These may lead to themselves by way of others, in a circle, which is then one group.
@@ -154,7 +160,7 @@ def by_turns(nodes: list[Node]) -> list[Group]:
         for step, ways in reached.items()
     }
     keys = {node: circle[step] for node, step in steps.items()}
-    return _grouped(nodes, keys, weights_in(nodes))
+    return _grouped(nodes, keys, weights_in(nodes, called))
 
 
 WAYS = {"scopes": by_scopes, "layers": by_layers, "turns": by_turns, "forms": by_form}

@@ -31,6 +31,7 @@ def draw_groups(
     root: Node,
     lit: set[Value],
     rows: int | None = None,
+    called: Mapping[int, str] = {},
     **style: str,
 ) -> None:
     """Draw the groups, and an edge for each two that edges of the graph join, styled as given.
@@ -52,7 +53,8 @@ def draw_groups(
                 part.attr(style="invis", margin="0")
             for i in members:
                 group = groups[i]
-                box = _box(group, root in group.nodes[-1:], not lit.isdisjoint(group.nodes))
+                is_root, is_lit = root in group.nodes[-1:], not lit.isdisjoint(group.nodes)
+                box = _box(group, title_of(group, called), is_root, is_lit)
                 part.node(f"g{i}", box, shape="plain", id=f"g{i}")
             _draw_links(part, groups, members, numbers, style)
     if several:
@@ -87,24 +89,23 @@ def note(nodes: int, folded: Folded) -> str:
     return f"{nodes:,} nodes folded into {boxes}; detail='full' draws them all"
 
 
-def _box(group: Group, is_root: bool, is_lit: bool) -> str:
+def _box(group: Group, title: str, is_root: bool, is_lit: bool) -> str:
     nodes = group.nodes
-    last = nodes[-1]
     computed = [node for node in nodes if node.parents]
+    shown = _shown(group, computed)
     fill = FILLS.get(group.kind, theme.OPERATION)
-    rows = [row(theme.LIT if is_lit else fill, f"<B>{text(title_of(group))}</B>")]
+    rows = [row(theme.LIT if is_lit else fill, f"<B>{text(title)}</B>")]
     made = [sign(node) for node in computed]
     if _scope(group) or len(set(made)) > 1:
         kinds = [f"{op} ×{n:,}" if n > 1 else op for op, n in Counter(made).items()]
         listed = ", ".join(kinds[:NAMED]) + (" …" if len(kinds) > NAMED else "")
         rows.append(row(theme.PAPER, text(listed), theme.SOFT))
-    sizes = {node.shape for node in nodes} if not computed else {last.shape}
-    if len(sizes) == 1 and last.shape:
-        rows.append(row(theme.PAPER, shape(last.shape), theme.SOFT))
+    size, *others = {node.shape for node in shown}
+    if size and not others:
+        rows.append(row(theme.PAPER, shape(size), theme.SOFT))
     weights = sum(node.size for node in nodes if not node.parents) if computed else 0
     if weights:
         rows.append(row(theme.PAPER, counted(weights, "weight"), theme.SOFT))
-    shown = _shown(group, computed)
     rows.append(row(theme.PAPER, range_of(joined([n.data for n in shown])), key="data"))
     gradients = [node.grad for node in shown if node.has_grad]
     g = joined(gradients) if gradients else 0.0
@@ -115,16 +116,17 @@ def _box(group: Group, is_root: bool, is_lit: bool) -> str:
 
 def _shown(group: Group, computed: list[Node]) -> list[Node]:
     """Choose whose numbers stand in a box: those that a layer hands on, or all that are alike."""
-    if group.nodes[-1].shape or len(group.nodes) == 1:
-        return group.nodes[-1:]
     if not _scope(group):
         return computed or group.nodes
+    if group.nodes[-1].shape:
+        return group.nodes[-1:]
     used = {p for node in computed for p in node.parents if isinstance(p, Node)}
     return [node for node in computed if node not in used]
 
 
-def title_of(group: Group) -> str:
+def title_of(group: Group, called: Mapping[int, str]) -> str:
     """Call a layer by its scope, one node by its label, and several by what they have in common."""
+    names = [node.label or called.get(id(node), "") for node in group.nodes]
     computed = [node for node in group.nodes if node.parents]
     several = computed or group.nodes
     count = f" ×{len(several):,}" if len(several) > 1 else ""
@@ -132,12 +134,12 @@ def title_of(group: Group) -> str:
         return scope
     made = Counter(sign(node) for node in computed)
     if len(made) > 1:
-        return f"loop ×{min(made.values()):,}"
+        turns = min(made.values())
+        return f"loop ×{turns:,}" if turns > 1 else counted(len(computed), "operation")
     if computed:
-        return sign(computed[0]) + (count or f"  {computed[0].label}").rstrip()
-    labels = dict.fromkeys(node.label for node in group.nodes)
-    if len(group.nodes) <= NAMED and all(labels):
-        return ", ".join(labels)
+        return sign(computed[0]) + (count or f"  {names[0]}").rstrip()
+    if len(names) <= NAMED and all(names):
+        return ", ".join(dict.fromkeys(names))
     return f"{group.kind}{count}"
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygrad_pool.engine.numpy_protocol import answer
 from tinygrad_pool.engine.python_protocol import AnswersPython
+from tinygrad_pool.errors import OptionError
 
 
 def _method(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -54,8 +55,13 @@ class HasArrayMethods(AnswersPython):
     round = _method(np.round)
     searchsorted = _method(np.searchsorted)
 
-    def flatten(self, order: Any = "C") -> Any:
+    def flatten(self, order: Any = "C", **habits: Any) -> Any:
         """Call `np.ravel` of a copy of this."""
+        if given := [*habits] or [order] * (not isinstance(order, str)):
+            raise OptionError(
+                f"flatten: takes an order alone, 'C' or 'F', got {given[0]!r:.80}; "
+                "v.reshape(len(v), -1) keeps the first axis"
+            )
         return np.ravel(np.copy(self), order)
 
     def compress(self, condition: Any, axis: int | None = None) -> Any:

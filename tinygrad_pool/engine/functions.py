@@ -66,7 +66,7 @@ def called(
         if not isinstance(part, Value):
             raise DataError(
                 f"{name}: f must return a Value, got {type(part).__name__}; what is computed from "
-                "v.data or float(v) has no gradient, and a constant is tg.Value(1.0)"
+                "v.data, float(v) or array[i] = v has no gradient, and a constant is tg.Value(1.0)"
             )
     return Called(y, aux, [given[i] for i in places], graph or INSIDE.get())
 

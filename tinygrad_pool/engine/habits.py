@@ -99,11 +99,14 @@ OF_MODULES = _by_name(
         "linspace": "tg.Value(np.linspace(0.0, 1.0, 11))",
         "rand": "tg.Value(np.random.default_rng(0).random(shape))",
         "randn normal": "tg.Value(np.random.default_rng(0).standard_normal(shape))",
+        "multinomial": "np.random.default_rng(0).choice(3, p=tg.softmax(v[0]).data)",
         "manual_seed seed random": "np.random.default_rng(0)  # layers take it as rng=",
         "transpose": "np.transpose(x)",
         "save": "net.save(path)",
         "load": "net.load(path)",
+        "numpy": "np.tanh(x)  # NumPy's own functions take Values",
         "reshape": "x.reshape(shape)",
+        "flatten": "x.reshape(len(x), -1)",
         "pad": "np.pad(x, 1)  # pools and conv take padding=",
         "one_hot": "np.eye(10)[labels]",
         "Embedding embedding": "weight[labels]",
@@ -132,7 +135,9 @@ OF_MODULES = _by_name(
             "there is none here; optim.lr_scheduler.LambdaLR takes any function of the epoch"
         ),
         "RMSprop Adagrad Adadelta LBFGS NAdam": "there is none here; optim has SGD and Adam",
-        "RNN LSTM GRU Transformer MultiheadAttention Upsample ConvTranspose1d ConvTranspose2d": (
+        "LazyLinear": "nn.Linear(3, 2)  # with the number of inputs, too",
+        "RNN LSTM GRU RNNCell LSTMCell GRUCell Transformer TransformerEncoderLayer "
+        "MultiheadAttention Upsample ConvTranspose1d ConvTranspose2d": (
             "there is none here; a Module of your own is a class with a forward"
         ),
         "conv_transpose1d conv_transpose2d custom_vjp custom_jvp custom_gradient Function": (

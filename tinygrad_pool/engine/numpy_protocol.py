@@ -53,6 +53,15 @@ INSTEAD = {
 }
 """What gives the same numbers as a function without a rule, of one operand, v, or two, a and b."""
 
+OF_SCIPY = {
+    "erf": "tg.erf(v)",
+    "erfc": "tg.erfc(v)",
+    "expit": "tg.sigmoid(v)",
+    "log_expit": "tg.logsigmoid(v)",
+    "logit": "np.log(v / (1 - v))",
+}
+"""What gives the same numbers as a ufunc of SciPy's, which asks as NumPy's do."""
+
 IN_PLACE = {"copyto", "fill_diagonal", "place", "put", "put_along_axis", "putmask"}
 """Functions that change the array they are given, as a method of ufuncs does: `at`."""
 
@@ -172,8 +181,9 @@ class AnswersNumPy(WithHabits):
     # an array of floats it takes `array @ v` for one.
     def __array__(self, *_: Any, **__: Any) -> NDArray[np.object_]:
         raise UnsupportedError(
-            "np.asarray(v) would lose the graph: v.data is the array of numbers. np.stack([a, b]) "
-            "makes one Value of several, and tg.maximum(a, b) takes the larger elements"
+            "np.asarray(v), which array.dot(v) and SciPy call, too, would lose the graph: v.data "
+            "is the array of numbers, array @ v a product. np.stack([a, b]) makes one Value of "
+            "several, and tg.maximum(a, b) takes the larger elements"
         )
 
 
@@ -204,8 +214,8 @@ def refuse(function: Callable[..., Any]) -> NoReturn:
     called = _name_of(function)
     name = called.removeprefix("np.")
     instead = "v.data holds its numbers, and tg.lift makes an operation of a rule of your own"
-    if name in INSTEAD:
-        instead = f"write {INSTEAD[name]}"
+    if way := INSTEAD.get(name) or OF_SCIPY.get(name):
+        instead = f"write {way}"
     elif name in IN_PLACE or name.endswith(".at"):
         instead = (
             "a Value does not change: np.where(mask, new, v) makes another, "
@@ -241,5 +251,8 @@ def _name_of(function: Callable[..., Any]) -> str:
     ufunc = getattr(function, "__self__", None)
     if isinstance(ufunc, np.ufunc):
         return f"np.{ufunc.__name__}.{function.__name__}"
+    name = function.__name__
+    if isinstance(function, np.ufunc) and not hasattr(np, name):
+        return name  # of SciPy's, say
     module = (getattr(function, "__module__", None) or "numpy").replace("numpy", "np", 1)
-    return f"{module}.{function.__name__}"
+    return f"{module}.{name}"

@@ -180,7 +180,8 @@ class GradientExplainer:
         if local:
             return "nothing arrived there"
         if stale := set_since([link.node]):
-            return f"{several([*map(self.call, stale)])} held other numbers then"
+            who = several([*map(self.call, stale)])
+            return f"{who} held other numbers then: run the forward pass again"
         if off := traits_of(link.node.rule).off:
             return off.format(x=link.value)
         return self._lost(link) or f"{flat(link.node, link.seen)} at {link.value}"

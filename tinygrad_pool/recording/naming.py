@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 from tinygrad_pool.drawing.variables import held_by, values_in
 from tinygrad_pool.engine.node import Node, name_of
@@ -15,6 +15,10 @@ from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import several
 from tinygrad_pool.rules.arguments import Shape, place_of
 
+Index: TypeAlias = int | Sequence[int] | None
+"""The place of one element of a node, if any is asked for."""
+
+_ELEMENT = re.compile(r"(.+?) *\[([^\[\]]*)\]?")
 _NUMBERED = re.compile(r"(.*)#(\d{1,18})")
 
 
@@ -81,6 +85,10 @@ class Named:
             raise OptionError(f"{name!r} is the name of {len(found)} nodes: {some}")
         return found[0]
 
+    def element(self, name: str | Node, index: Index) -> tuple[Node, Index]:
+        """Find a node, and the index of an element: the one given, or that in its name."""
+        return element_called(name, self.find) if index is None else (self.find(name), index)
+
     def all_called(self, name: str) -> list[Node]:
         """List the nodes of a label, a variable or a number; else those of an operation.
 
@@ -131,6 +139,25 @@ class Named:
         placed = {n: f"{s.replace('/', '.')}.{n.label}" for n, s in scopes.items() if s}
         times = Counter(placed.values())
         return {node: name for node, name in placed.items() if times[name] == 1}
+
+
+def element_called(
+    name: str | Node, find: Callable[[Any], Node]
+) -> tuple[Node, tuple[int, ...] | None]:
+    """Find a node by its name; or by that of an element, as texts write it, with the index in it.
+
+    Raises OptionError for what is not a name, as `find` does, nor a name with an index.
+    """
+    try:
+        return find(name), None
+    except OptionError:
+        if not (parts := _ELEMENT.fullmatch(str(name))):
+            raise
+    node = find(parts[1])
+    try:
+        return node, tuple(map(int, parts[2].split(",")))
+    except ValueError:
+        raise OptionError(f"[{parts[2]}] is not an index, such as [0, 2]") from None
 
 
 def place_in(node: Node, index: int | Sequence[int], what: str, called: str) -> Shape:

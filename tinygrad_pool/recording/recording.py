@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from tinygrad_pool.files import html_path, write_whole
 from tinygrad_pool.formatting import subscript
 from tinygrad_pool.recording.closures import ClosureCheck
 from tinygrad_pool.recording.forks import choices_undone
-from tinygrad_pool.recording.naming import place_in
+from tinygrad_pool.recording.naming import Index, place_in
 from tinygrad_pool.recording.trace import Trace
 from tinygrad_pool.rules.arithmetic import nudge
 
@@ -40,15 +40,16 @@ class Recording(Trace):
         self._noted: dict[Node, Any] = {}
         self.origin, self.time = object(), next_id()
 
-    def set(self, node: str | Node, value: Any, index: int | Sequence[int] | None = None) -> None:
+    def set(self, node: str | Node, value: Any, index: Index = None) -> None:
         """Set other numbers for a node in the next `replay`. Nothing changes until then.
 
-        `index` selects an element of an array. None as a value takes back what was noted of it.
+        `index` selects an element of an array, as "w[0, 2]" does. None as a value takes back what
+        was noted of it.
 
         Raises OptionError for a node or an element that does not exist; DataError and ShapeError
         for numbers that do not fit.
         """
-        found = self.find(node)
+        found, index = self.element(node, index)
         if found not in self._numbers:
             raise OptionError(f"set: {name_of(found)} is not in this pass")
         what, noted = f"set {self.call(found)}", self._noted.get(found, {})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from math import inf
 from operator import is_
@@ -22,7 +22,7 @@ from tinygrad_pool.formatting import counted
 from tinygrad_pool.recording.freshness import left_before
 from tinygrad_pool.recording.gains import GainPath
 from tinygrad_pool.recording.ledger import GradientExplainer
-from tinygrad_pool.recording.naming import Named
+from tinygrad_pool.recording.naming import Index, Named
 from tinygrad_pool.recording.reasons import Explanation, explain
 from tinygrad_pool.recording.steps import Change, Steps, Sums
 from tinygrad_pool.rules.arguments import whole
@@ -248,14 +248,15 @@ class Trace(Named):
                         found[p] = found[p] + c if p in found else c
         return found
 
-    def why(self, node: str | Node, index: int | Sequence[int] | None = None) -> Explanation:
+    def why(self, node: str | Node, index: Index = None) -> Explanation:
         """Explain a gradient of the whole pass: what arrived on each path, and why it is zero.
 
-        `index` selects an element of an array; by default, the one of largest gradient.
+        `index` selects an element of an array, as "w[0, 2]" does; by default, the one of largest
+        gradient.
 
         Raises OptionError for a node or an element that does not exist.
         """
-        return explain(self.ledger, self.find(node), index, self.left)
+        return explain(self.ledger, *self.element(node, index), self.left)
 
     def gains(self, node: str | Node) -> GainPath:
         """Measure the gain of each step on the strongest path from the loss down to a node.

@@ -60,7 +60,10 @@ def transpose(x: Array, axes: Shape | None = None) -> tuple[Array, Backward]:
     ndim = np.ndim(x)
     order = tuple(range(ndim))[::-1] if axes is None else tuple(listed(axes))
     if axes_of(np.shape(x), order, "transpose") != tuple(range(ndim)):
-        raise AxisError(f"transpose: axes {axes} must name each of the {ndim} axes once")
+        raise AxisError(
+            f"transpose: axes {axes} must name each of the {ndim} axes once; "
+            "np.swapaxes exchanges two"
+        )
     back = tuple(int(i) for i in np.argsort([i % ndim for i in order]))
 
     def transpose_backward(g: Array) -> Contributions:

@@ -178,6 +178,13 @@ def test_more_than_a_thousand_nodes_are_folded(write):
     assert "…" in last["lines"][0]
 
 
+def test_a_folded_page_calls_leaves_by_their_variables(tmp_path, monkeypatch):
+    monkeypatch.setattr("tinygrad_pool.recording.player.stage.UNFOLDED", 3)
+    w, x = Value(2.0), Value(3.0)
+    path = tg.record((w * x).tanh(), names={"w": w, "x": x}).to_html(tmp_path / "pass.html")
+    assert [box["name"] for box in story(path)["boxes"]][:2] == ["w", "x"]
+
+
 def contrast(*colours):
     """Compute the contrast of two colours, as WCAG 2.2 defines it."""
 

@@ -175,7 +175,8 @@ def test_a_loop_of_many_turns_is_told_in_one_move_and_a_graph_that_is_drawn_in_f
     assert len(loop["boxes"]) == 3
     monkeypatch.setattr("tinygrad_pool.recording.player.stage.UNFOLDED", 10)
     monkeypatch.setattr(
-        "tinygrad_pool.recording.player.stage.folded", lambda nodes: folded(nodes, "forms")
+        "tinygrad_pool.recording.player.stage.folded",
+        lambda nodes, called: folded(nodes, "forms", called),
     )
     story = turns(20)
     assert (len(story["moves"]), len(story["boxes"])) == (20, 21)

@@ -128,15 +128,15 @@ def _style(operand: Any, c: Any, labelled: bool) -> Style:
 def _draw_folded(graph: Any, passed: Trace) -> tuple[list[Box], dict[tuple[int, int], str]]:
     """Draw a box for each layer, or for each form of operation."""
     nodes = passed.nodes
-    less = folded(nodes)
+    less = folded(nodes, called=passed.names)
     groups = less.groups
     with holding(nodes, passed.last):
-        draw_groups(graph, groups, passed.loss, set(), dir="back")
+        draw_groups(graph, groups, passed.loss, set(), called=passed.names, dir="back")
     theme.write_on(graph, note(len(nodes), less).partition(";")[0])
     edges = {
         (i, k): f"g{i}e{j}" for i, group in enumerate(groups) for j, k in enumerate(group.sources)
     }
-    return [Box(f"g{i}", title_of(g), g.nodes) for i, g in enumerate(groups)], edges
+    return [Box(f"g{i}", title_of(g, passed.names), g.nodes) for i, g in enumerate(groups)], edges
 
 
 def _room(data: Any) -> str:
