@@ -6,6 +6,7 @@ import math
 import random
 import subprocess
 import sys
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from types import FunctionType
 
@@ -159,6 +160,14 @@ def test_two_threads_may_call_first():
     with ThreadPoolExecutor(2) as pool:
         first, second = (pool.submit(unrolled) for _ in range(2))
         assert first.result() == second.result() == unrolled()
+
+
+def test_what_wrote_the_program_goes_once_it_is_compiled():
+    unrolled = tg.unroll(three_units())
+    writer = weakref.ref(unrolled._writer)
+    unrolled()
+    assert writer() is None
+    assert unrolled() == unrolled()
 
 
 def make_checked():

@@ -7,7 +7,6 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
-from functools import cached_property
 from itertools import count
 from typing import Any, NamedTuple, NoReturn
 
@@ -55,7 +54,8 @@ class Unrolled:
             writer.write(nodes, loss, seed)
         self._loss, self._gradient, self._count = loss, gradient, len(nodes)
         self._traced = any(node.about.line for node in nodes)
-        self._writer = writer
+        self._writer: Any = writer  # until it is compiled
+        self._compiled: Callable[..., tuple[Any, dict[str, Any]]] | None = None
         self.name = writer.name[loss]
         self.leaves: dict[str, Any] = {writer.name[n]: n for n in nodes if n.is_leaf}
         self._called = {of: name for name, leaf in self.leaves.items() for of in (name, leaf)}
@@ -136,10 +136,17 @@ class Unrolled:
             f"unrolled: {who:.80} is not a leaf of {self.name}; it has {', '.join(near) or 'none'}"
         )
 
-    @cached_property
+    @property
     def _run(self) -> Callable[..., tuple[Any, dict[str, Any]]]:
-        """Compile the text, with rules written out in line, so that pdb can list it."""
-        writer = self._writer
+        """Compile the text, with rules written out in line, when it is called first."""
+        writer, run = self._writer, self._compiled  # in this order: another thread may be at it
+        if run is None:
+            run = self._compiled = self._compile(writer)
+            self._writer = None
+        return run
+
+    def _compile(self, writer: Writer) -> Callable[..., tuple[Any, dict[str, Any]]]:
+        """Compile the text, so that pdb can list it."""
         program = Program(writer)
         text = self._text(writer, program.forward_lines, program.backward_lines, program.gradients)
         file = f"<unrolled {self.name} {next(Unrolled.numbers)}>"

@@ -1,5 +1,7 @@
 """Source is taken for what runs only if it is."""
 
+import __future__
+
 import linecache
 
 import pytest
@@ -8,12 +10,12 @@ from tinygrad_pool.codegen.inlining.sources import definition_of
 from tinygrad_pool.rules import arithmetic, convolution, elementwise, reductions
 
 
-def planted(tmp_path, text, name="rule"):
+def planted(tmp_path, text, name="rule", flags=0):
     """Import a module from a text."""
     file = tmp_path / "planted.py"
     file.write_text(text, encoding="utf-8")
     names = {"__name__": "planted"}
-    exec(compile(text, str(file), "exec", dont_inherit=True), names)
+    exec(compile(text, str(file), "exec", flags, dont_inherit=True), names)
     return file, names[name]
 
 
@@ -34,6 +36,14 @@ def test_the_definition_of_a_rule_is_found(rule):
 def test_a_function_that_imports_decide_how_to_compile_is_found(tmp_path):
     text = "import math\n\ndef rule(x):\n    return math.exp(x) + len([0 for _ in 'ab'])\n"
     assert definition_of(planted(tmp_path, text)[1]).lineno == 3
+
+
+def test_a_function_of_a_cell_is_found_where_another_cell_puts_annotations_off(tmp_path):
+    text = (
+        "def rule(x: float):\n    def rule_backward(g: float): ...\n    return x, rule_backward\n"
+    )
+    later = __future__.annotations.compiler_flag
+    assert definition_of(planted(tmp_path, text, flags=later)[1]).lineno == 1
 
 
 def test_a_file_that_changed_is_not_what_runs(tmp_path):

@@ -1,6 +1,7 @@
 """The syntax tree of a function, if its source is what Python runs."""
 
 from __future__ import annotations
+import __future__
 
 import ast
 import linecache
@@ -22,21 +23,24 @@ def definition_of(function: FunctionType) -> ast.FunctionDef:
     """
     code = function.__code__
     source = "".join(linecache.getlines(code.co_filename, function.__globals__))
-    definition, compiled = _definitions(source)[code.co_name, code.co_firstlineno]
+    later = code.co_flags & __future__.annotations.compiler_flag  # of another cell of a notebook
+    definition, compiled = _definitions(source, later)[code.co_name, code.co_firstlineno]
     if code.co_freevars or code != compiled:
         raise LookupError(f"the source of {function.__name__} is not what runs")
     return definition
 
 
 @lru_cache(maxsize=32)
-def _definitions(source: str) -> dict[tuple[str, int], tuple[ast.FunctionDef, CodeType]]:
+def _definitions(
+    source: str, flags: int
+) -> dict[tuple[str, int], tuple[ast.FunctionDef, CodeType]]:
     """Map the name and the first line of every function to its tree, and to it as compiled.
 
     A module is compiled as a whole: what it imports decides how its functions are compiled.
     """
     with PARSING, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Python warned of the source when it was imported
-        tree, compiled = ast.parse(source), compile(source, "<source>", "exec", dont_inherit=True)
+        tree, compiled = ast.parse(source), compile(source, "<source>", "exec", flags, True)
     found, codes = {}, {(code.co_name, code.co_firstlineno): code for code in _codes(compiled)}
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
