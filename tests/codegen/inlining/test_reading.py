@@ -33,7 +33,7 @@ def sends(x):
 def assigned_twice(x):
     a = b = x * x
     a, b = b + 1.0, a
-    y = a * b
+    y: float = a * b
     return y, sends(x)
 
 
@@ -352,11 +352,6 @@ def with_a_thousand_lines(x):
 
 def with_a_comprehension(x):
     return [x * i for i in range(3)][1], sends(x)
-
-
-def with_an_annotation(x):
-    y: float = x * 2.0
-    return y, sends(x)
 
 
 def with_a_number_that_is_no_object(x):

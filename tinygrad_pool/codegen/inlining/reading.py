@@ -60,6 +60,8 @@ def run(draft: Draft, body: list[ast.stmt], scope: Scope) -> Any:
                 result = _repeated(draft, statement, scope)
             case ast.Assign(targets=targets, value=ast.expr() as tree):
                 _assign(draft, targets, value(draft, tree, scope), scope)
+            case ast.AnnAssign(target=target, value=ast.expr() as tree):
+                _assign(draft, [target], value(draft, tree, scope), scope)
             case ast.FunctionDef(decorator_list=[], args=ast.arguments(kwonlyargs=[]) as takes):
                 defaults = tuple(_several(draft, takes.defaults, scope))
                 follow = partial(run, draft, statement.body)
