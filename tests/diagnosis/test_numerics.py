@@ -108,6 +108,12 @@ class TestNotFinite:
         w = tg.Value(2.0, label="w")
         assert found("not finite", w + tg.minimum(w * 1e200 * 1e200, 5.0)) == []
 
+    def test_one_that_was_computed_under_no_grad(self):
+        with tg.no_grad():
+            root = tg.Value(-1.0).sqrt()
+        (finding,) = found("not finite", tg.Value(2.0, label="w") * root)
+        assert finding.why == "sqrt#0 is nan"
+
     def test_one_that_was_given(self):
         (finding,) = found("not finite", tg.Value(2.0, label="w") * 3.0, np.nan)
         assert (finding.name, finding.nodes) == ("the gradient that was given", ())

@@ -171,7 +171,7 @@ class Survey:
 
     def inputs(self) -> Iterator[Node]:
         """List what products take as their data."""
-        for node in self.nodes:
+        for node in (v for v in self.nodes if v.parents):
             operands = node.parents
             if node.rule is linear.weighted_sum:
                 n = len(operands) // 2
