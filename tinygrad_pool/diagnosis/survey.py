@@ -266,7 +266,8 @@ def _stand_left(nodes: list[Node]) -> bool:
     for node in nodes:
         if node.rule is linear.matmul and node.parents:
             x, w = (isinstance(p, Node) and leaf_below(p).rule is None for p in node.parents)
-            left += x - w
+            shape = np.shape(node.parents[0])
+            left += (x and (w or shape != 2 * shape[:1])) - w  # a square one may mix examples
     return left > 0
 
 
