@@ -121,6 +121,8 @@ class TestOutOfReach:
         assert of_kind("out of reach", ((y - (-1.0)) ** 2).mean()) == []
         assert of_kind("out of reach", ((y - scores()) ** 2).mean()) == []
         assert of_kind("out of reach", ((y - tg.Value(-np.ones(3), label="b")) ** 2).mean()) == []
+        clean = np.ones((6, 3))  # and what is taken from an input is no target
+        assert of_kind("out of reach", ((-2.0 * clean - y - clean) ** 2).mean()) == []
 
 
 class TestOverExamples:
@@ -137,12 +139,18 @@ class TestOverExamples:
         (finding,) = of_kind("wrong axis", -tg.log_softmax(y, axis=1)[LABELS, N].mean())
         assert finding.why.endswith("sum to 1 with axis=0")
 
+    def test_a_matrix_on_the_left_that_mixes_examples_holds_no_weights(self):
+        mix, x = tg.Value(np.ones((6, 6)) / 6), tg.Value(X)
+        y = mix @ (x @ tg.Value(np.ones((2, 3)), label="w"))
+        assert of_kind("wrong axis", -tg.log_softmax(y, axis=1)[N, LABELS].mean()) == []
+
     @pytest.mark.parametrize(
         "loss",
         [
             lambda y: -tg.log_softmax(y, axis=1)[N, LABELS].mean(),
             lambda y: -tg.log_softmax(y)[N, LABELS].mean(),
             lambda y: (tg.softmax(y, axis=0) * y).sum(),  # a pooling by attention
+            lambda y: tg.nn.cross_entropy((tg.softmax(y, axis=0) * y).sum(axis=0)[None], [1]),
             lambda y: -tg.log_softmax(y @ y.T, axis=0)[N, N].mean(),  # pairs
             lambda y: -tg.log_softmax(y[:, 0], axis=0)[2],
             lambda y: -tg.log_softmax(y[:1], axis=0).sum(),
@@ -180,6 +188,7 @@ class TestNoLogarithm:
             lambda y: sum([(p := tg.softmax(y)[N, LABELS]) * 2.0, p]).sum(),
             lambda y: -(y - 0.5)[N, LABELS].mean(),  # a logarithm of a density may be above 0
             lambda y: -tg.log(tg.softmax(y) + 1.0)[N, LABELS].mean(),
+            lambda y: -(tg.softmax(y)[N, LABELS] / np.full(6, 0.3) * N).mean(),  # by the old ones
             lambda y: -y[0, 1],
             lambda y: -y[[0, 1]].mean(),
         ],

@@ -122,7 +122,9 @@ def squashed_twice(survey: Survey) -> Iterator[Finding]:
 def out_of_reach(survey: Survey) -> Iterator[Finding]:
     """Report targets that the last activation cannot make, such as −1 of a sigmoid."""
     for node in survey.nodes:
-        if node.rule is not arithmetic.sub or node not in survey.after:
+        users = {step.node.rule for step, _ in survey.users.get(node, ())}
+        goes_on = users & {arithmetic.add, arithmetic.sub}  # a part of a result, and no error
+        if node.rule is not arithmetic.sub or node not in survey.after or goes_on:
             continue
         for y, t in (node.parents, node.parents[::-1]):
             given = not isinstance(t, Node) or (t.is_leaf and t not in survey.wanted)
@@ -169,10 +171,10 @@ def _logged(survey: Survey, node: Node) -> bool:
     """Return whether logarithms are taken of probabilities, perhaps after a step or two."""
     some = [node]
     for _ in range(5):
-        if any(v.rule in (elementwise.log, reductions.log_softmax) for v in some):
+        if any(v.rule is elementwise.log for v in some):
             return True
         some = [step.node for v in some for step, _ in survey.users.get(v, ())]
-    return False
+    return node.rule is reductions.log_softmax
 
 
 def no_logarithm(survey: Survey) -> Iterator[Finding]:
@@ -218,7 +220,8 @@ def _linear(survey: Survey, node: Node) -> bool:
             return False
         node = users[0][0].node
         others = [p for p in node.parents if isinstance(p, Node)]
-        if node.rule not in LINEAR or len(others) > 1:
+        ratio = node.rule is arithmetic.div and np.ndim(node.parents[1])  # to what was before
+        if node.rule not in LINEAR or len(others) > 1 or ratio:
             return False
     return True
 
