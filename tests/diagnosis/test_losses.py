@@ -172,7 +172,7 @@ class TestNoLogarithm:
     )
     def test_probabilities_and_scores_that_are_summed_as_they_are(self, loss, what):
         (finding,) = of_kind("no logarithm", loss(scores()))
-        assert finding.says == f"the loss sums {what}, and not their logarithms"
+        assert finding.says == f"the loss sums {what}, not logarithms of probabilities"
         assert "need log_softmax of the scores" in finding.why
 
     @pytest.mark.parametrize(
@@ -201,5 +201,5 @@ def test_labels_below_0():
     y = tg.log_softmax(scores())
     (finding,) = of_kind("labels", -y[N, LABELS - 1].mean())
     assert finding.says == "2 of 6 labels are below 0, such as −1"
-    assert finding.why.startswith("NumPy counts them from the end, −1 is the last class. Labels go")
+    assert finding.why.startswith("NumPy counts them from the end: −1 is the last class. Labels st")
     assert of_kind("labels", -y[N, LABELS].mean() - y[-1, -2] - y[:, [-1, -2]].mean()) == []

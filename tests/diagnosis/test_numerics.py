@@ -78,7 +78,7 @@ class TestNotFinite:
             (lambda w: (w - 300.0) ** 200, ", 200: more than float64 holds"),
             (
                 lambda w: tg.softmax(w - np.inf),
-                "; leave one number at least above −inf in each row, and none at inf",
+                "; keep at least one number above −inf in each row, and none at inf",
             ),
             (lambda w: 1.0 / w, "; keep the divisor away from 0"),
             (lambda w: (w + 1e300) / 1e-300, "; keep the divisor away from 0"),

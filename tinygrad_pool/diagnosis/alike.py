@@ -26,8 +26,7 @@ def units_alike(survey: Survey) -> Iterator[Finding]:
             found += _alike(survey, some)
     if found:
         says = "all units of the layer are alike: they have the same weights and the same gradient"
-        why = "so they stay alike, and do the work of one unit; first weights that are drawn at "
-        why += "random differ"
+        why = "so they stay alike, and do the work of one unit; draw the initial weights at random"
         yield Finding("alike", PARTLY_LOST, survey.listed(found), says, why, tuple(found))
 
 

@@ -1,4 +1,4 @@
-"""What a loss is given that it does not take: probabilities for scores, a row for a column."""
+"""Mistakes in what a loss is given: probabilities for scores, a row for a column."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ RANGES: dict[Any, tuple[float, float]] = {
     elementwise.tanh: (-1.0, 1.0),
     elementwise.relu: (0.0, np.inf),
 }
-"""What activations make."""
+"""The ranges of activations."""
 
 LINEAR = (arithmetic.neg, arithmetic.mul, arithmetic.div, reductions.sum, reductions.mean)
 
@@ -186,7 +186,7 @@ def no_logarithm(survey: Survey) -> Iterator[Finding]:
             alone = _is_layer(y) and len(survey.users[node.parents[0]]) == 1
             if (probable or alone) and np.any(np.asarray(node.parents[0]._numbers) > 0):
                 what = "probabilities" if probable else "scores"
-                says = f"the loss sums {what} of {survey.call(y)}, and not their logarithms"
+                says = f"the loss sums {what} of {survey.call(y)}, not logarithms of probabilities"
                 why = f"they are taken by labels{made_at(node)}: nll_loss, −y[i, label] and policy "
                 why += "gradients need log_softmax of the scores; cross_entropy takes the scores"
                 yield Finding("no logarithm", SUSPICIOUS, survey.call(node), says, why, (node,))
@@ -234,7 +234,7 @@ def labels_below_0(survey: Survey) -> Iterator[Finding]:
             least = number(int(k.min()))
             says = f"{np.sum(k < 0):,} of {k.size:,} labels are below 0, such as {least}"
             why = (
-                f"NumPy counts them from the end, −1 is the last class{made_at(node)}. Labels go "
-                "from 0; examples without one are to be left out, as by ignore_index"
+                f"NumPy counts them from the end: −1 is the last class{made_at(node)}. Labels "
+                "start at 0; leave out the examples that have none, as ignore_index does"
             )
             yield Finding("labels", SUSPICIOUS, survey.call(node), says, why, (node,))

@@ -38,7 +38,7 @@ HELPS = {
     "power": ABOVE_0,
     **dict.fromkeys(
         ("softmax", "log_softmax", "logsumexp"),
-        "leave one number at least above −inf in each row, and none at inf",
+        "keep at least one number above −inf in each row, and none at inf",
     ),
 }
 
