@@ -18,7 +18,7 @@ ALIKE = 1e-5
 
 def units_alike(survey: Survey) -> Iterator[Finding]:
     """Report layers, but for the last, of two units or more that are all alike."""
-    homes = {p: _use(survey, p)[0] for p in survey.wanted if p in survey.users}
+    homes = {p: _use(survey, p)[0] for p in survey.wanted if p in survey.grads}
     last = max(homes.values(), key=lambda node: node._order, default=None)
     found: list[Node] = []
     for row, some in _by_row(survey, [*homes]).items():
