@@ -60,6 +60,7 @@ class TestBroadcast:
         assert finding.why.endswith("; y[np.arange(n), labels] takes one of each")
         for key in ((np.arange(5), labels), (slice(None), slice(0, 2)), [0, 1, 2, 1, 0]):
             assert all(f.kind != "broadcast" for f in found(-y[key].mean()))
+        assert self.losses(lambda y: (y @ np.ones((1, 5)))[()].mean()) == []
 
 
 class TestSquashedTwice:

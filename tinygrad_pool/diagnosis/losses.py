@@ -73,8 +73,8 @@ def _each_with_every(node: Node) -> bool:
     if node.shape != (n, n) or n < 2:
         return False
     if node.rule is shaping.getitem and isinstance(y, Node):
-        rows, *columns = _key(node)
-        whole = isinstance(rows, slice) and len(columns) == len(_arrays(node)) == 1
+        key = _key(node)
+        whole = len(key) == 2 and isinstance(key[0], slice) and len(_arrays(node)) == 1
         return whole and y.shape[0] == n != y.shape[1]
     if all(isinstance(p, Node) and p.is_interior for p in node.parents):
         return False
