@@ -45,6 +45,7 @@ class TestBroadcast:
             lambda y: ((y - np.arange(5.0).reshape(5, 1)) ** 2).mean(),
             lambda y: ((y[:, 0] - np.arange(5.0)) ** 2).mean(),
             lambda y: ((y - y[:, 0]) ** 2).mean(),
+            lambda y: ((y @ np.ones((1, 5))) ** 2).mean(),
             lambda y: ((y - np.arange(3.0)) ** 2).mean(),
             lambda y: y.sum() * 2.0,
         ],
@@ -60,7 +61,7 @@ class TestBroadcast:
         assert finding.why.endswith("; y[np.arange(n), labels] takes one of each")
         for key in ((np.arange(5), labels), (slice(None), slice(0, 2)), [0, 1, 2, 1, 0]):
             assert all(f.kind != "broadcast" for f in found(-y[key].mean()))
-        assert self.losses(lambda y: (y @ np.ones((1, 5)))[()].mean()) == []
+        assert self.losses(lambda y: (y * np.ones((5, 5)))[()].mean()) == []
 
 
 class TestSquashedTwice:

@@ -70,7 +70,7 @@ def broadcast(survey: Survey) -> Iterator[Finding]:
 def _each_with_every(node: Node) -> bool:
     """Return whether a column meets a row, and one of them is given: else pairs are meant."""
     n, y = node.shape[0] if node.shape else 0, node.parents[0] if node.parents else None
-    if node.shape != (n, n) or n < 2:
+    if node.shape != (n, n) or n < 2 or node.rule is linear.matmul:
         return False
     if node.rule is shaping.getitem and isinstance(y, Node):
         key = _key(node)
