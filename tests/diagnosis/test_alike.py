@@ -94,6 +94,19 @@ def test_what_differs_or_is_no_layer_is_none(loss):
     assert alike(loss(w, u)) == []
 
 
+def test_parameters_without_a_gradient_are_left_out():
+    steep = tg.lift(lambda x, t: (x * t, lambda g: (g * t, None)))
+    units = []
+    for i in range(2):
+        with tg.scope("layer"), tg.scope(f"n{i}"):
+            w, b, t = (tg.Value(1.0, label=name) for name in "wbt")
+            units.append(steep(w * 2.0 + b, t))
+    with tg.scope("out"):
+        loss = (units[0] + units[1]) * tg.Value(2.0, label="v")
+    (finding,) = alike(loss)
+    assert finding.name == "layer.n0.w, layer.n0.b, layer.n1.w, layer.n1.b"
+
+
 def test_what_has_no_parameters_or_no_units_of_its_own_is_none():
     assert alike(tg.Value(2.0) * 3.0, parameters=[]) == []
     w = [tg.Value(1.0, label=f"w{i}") for i in range(3)]

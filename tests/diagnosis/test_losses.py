@@ -45,6 +45,7 @@ class TestBroadcast:
             lambda y: ((y - np.arange(5.0).reshape(5, 1)) ** 2).mean(),
             lambda y: ((y[:, 0] - np.arange(5.0)) ** 2).mean(),
             lambda y: ((y - y[:, 0]) ** 2).mean(),
+            lambda y: ((y @ np.ones((1, 5))) ** 2).mean(),
             lambda y: ((y - np.arange(3.0)) ** 2).mean(),
             lambda y: y.sum() * 2.0,
         ],
@@ -60,6 +61,7 @@ class TestBroadcast:
         assert finding.why.endswith("; y[np.arange(n), labels] takes one of each")
         for key in ((np.arange(5), labels), (slice(None), slice(0, 2)), [0, 1, 2, 1, 0]):
             assert all(f.kind != "broadcast" for f in found(-y[key].mean()))
+        assert self.losses(lambda y: (y * np.ones((5, 5)))[()].mean()) == []
 
 
 class TestSquashedTwice:
@@ -121,6 +123,8 @@ class TestOutOfReach:
         assert of_kind("out of reach", ((y - (-1.0)) ** 2).mean()) == []
         assert of_kind("out of reach", ((y - scores()) ** 2).mean()) == []
         assert of_kind("out of reach", ((y - tg.Value(-np.ones(3), label="b")) ** 2).mean()) == []
+        clean = np.ones((6, 3))  # and what is taken from an input is no target
+        assert of_kind("out of reach", ((-2.0 * clean - y - clean) ** 2).mean()) == []
 
 
 class TestOverExamples:
@@ -137,12 +141,18 @@ class TestOverExamples:
         (finding,) = of_kind("wrong axis", -tg.log_softmax(y, axis=1)[LABELS, N].mean())
         assert finding.why.endswith("sum to 1 with axis=0")
 
+    def test_a_matrix_on_the_left_that_mixes_examples_holds_no_weights(self):
+        mix, x = tg.Value(np.ones((6, 6)) / 6), tg.Value(X)
+        y = mix @ (x @ tg.Value(np.ones((2, 3)), label="w"))
+        assert of_kind("wrong axis", -tg.log_softmax(y, axis=1)[N, LABELS].mean()) == []
+
     @pytest.mark.parametrize(
         "loss",
         [
             lambda y: -tg.log_softmax(y, axis=1)[N, LABELS].mean(),
             lambda y: -tg.log_softmax(y)[N, LABELS].mean(),
             lambda y: (tg.softmax(y, axis=0) * y).sum(),  # a pooling by attention
+            lambda y: tg.nn.cross_entropy((tg.softmax(y, axis=0) * y).sum(axis=0)[None], [1]),
             lambda y: -tg.log_softmax(y @ y.T, axis=0)[N, N].mean(),  # pairs
             lambda y: -tg.log_softmax(y[:, 0], axis=0)[2],
             lambda y: -tg.log_softmax(y[:1], axis=0).sum(),
@@ -164,7 +174,7 @@ class TestNoLogarithm:
     )
     def test_probabilities_and_scores_that_are_summed_as_they_are(self, loss, what):
         (finding,) = of_kind("no logarithm", loss(scores()))
-        assert finding.says == f"the loss sums {what}, and not their logarithms"
+        assert finding.says == f"the loss sums {what}, not logarithms of probabilities"
         assert "need log_softmax of the scores" in finding.why
 
     @pytest.mark.parametrize(
@@ -180,6 +190,7 @@ class TestNoLogarithm:
             lambda y: sum([(p := tg.softmax(y)[N, LABELS]) * 2.0, p]).sum(),
             lambda y: -(y - 0.5)[N, LABELS].mean(),  # a logarithm of a density may be above 0
             lambda y: -tg.log(tg.softmax(y) + 1.0)[N, LABELS].mean(),
+            lambda y: -(tg.softmax(y)[N, LABELS] / np.full(6, 0.3) * N).mean(),  # by the old ones
             lambda y: -y[0, 1],
             lambda y: -y[[0, 1]].mean(),
         ],
@@ -192,5 +203,5 @@ def test_labels_below_0():
     y = tg.log_softmax(scores())
     (finding,) = of_kind("labels", -y[N, LABELS - 1].mean())
     assert finding.says == "2 of 6 labels are below 0, such as −1"
-    assert finding.why.startswith("NumPy counts them from the end, −1 is the last class. Labels go")
+    assert finding.why.startswith("NumPy counts them from the end: −1 is the last class. Labels st")
     assert of_kind("labels", -y[N, LABELS].mean() - y[-1, -2] - y[:, [-1, -2]].mean()) == []

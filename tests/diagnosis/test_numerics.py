@@ -78,7 +78,7 @@ class TestNotFinite:
             (lambda w: (w - 300.0) ** 200, ", 200: more than float64 holds"),
             (
                 lambda w: tg.softmax(w - np.inf),
-                "; leave one number at least above −inf in each row, and none at inf",
+                "; keep at least one number above −inf in each row, and none at inf",
             ),
             (lambda w: 1.0 / w, "; keep the divisor away from 0"),
             (lambda w: (w + 1e300) / 1e-300, "; keep the divisor away from 0"),
@@ -107,6 +107,12 @@ class TestNotFinite:
     def test_one_that_is_made_but_reaches_nothing_does_no_harm_either(self):
         w = tg.Value(2.0, label="w")
         assert found("not finite", w + tg.minimum(w * 1e200 * 1e200, 5.0)) == []
+
+    def test_one_that_was_computed_under_no_grad(self):
+        with tg.no_grad():
+            root = tg.Value(-1.0).sqrt()
+        (finding,) = found("not finite", tg.Value(2.0, label="w") * root)
+        assert finding.why == "sqrt#0 is nan"
 
     def test_one_that_was_given(self):
         (finding,) = found("not finite", tg.Value(2.0, label="w") * 3.0, np.nan)

@@ -81,6 +81,17 @@ class TestGuesses:
         w1, w2 = tg.Value(np.ones((3, 5)), label="w1"), tg.Value(np.ones((1, 3)), label="w2")
         assert wanted((w2 @ (w1 @ ONES).relu()).sum()) == ["w1", "w2"]
 
+    def test_a_square_one_on_the_left_may_mix_examples(self):
+        mix, x = tg.Value(np.ones((5, 5)), label="mix"), tg.Value(ONES, label="x")
+        w, v = tg.Value(np.ones((2, 3)), label="w"), tg.Value(np.ones((3, 2)), label="v")
+        assert wanted((mix @ ((mix @ (x @ w)).relu() @ v)).sum()) == ["w", "v"]
+
+    def test_what_was_computed_under_no_grad_has_no_inputs(self):
+        w, old = tg.Value(np.ones((2, 2)), label="w"), tg.Value(np.ones((2, 2)), label="old")
+        with tg.no_grad():
+            target = ONES @ old
+        assert wanted((ONES @ w - target).sum()) == ["w"]
+
     def test_inputs_of_weighted_sums_are_none_but_inner_ones(self):
         w, x = tg.Value(2.0, label="w"), tg.Value(3.0, label="x")
         assert wanted(tg.weighted_sum([w], [x], 1.0)) == ["w"]

@@ -35,6 +35,10 @@ def test_weights_that_begin_at_0_are_named():
     (of_both,) = zeros((((X * 0.0 @ w1).tanh() @ w2 - 1.0) ** 2).sum())  # w2 gets none, either
     assert of_both.why.endswith(" pass nothing down")
     assert of_both.severity == "no gradient"
+    none = tg.Value(np.ones((0, 3)), label="none")  # examples
+    (of_none,) = zeros((none @ w2).sum(), parameters=[none, w2])
+    assert of_none.severity == "no gradient"
+    assert of_none.why.endswith("it has no elements")
 
 
 @pytest.mark.parametrize(

@@ -149,7 +149,7 @@ def test_what_cancels_in_a_parameter_itself_while_others_learn_is_no_fault():
     y = X @ w + b
     (finding,) = zeros(((y[:2] - y[2:]) ** 2).mean(), parameters=[w, b])
     assert (finding.name, finding.severity) == ("b", "suspicious")
-    assert finding.why.startswith("what reaches b cancels: so it is at a minimum, or where the ")
+    assert finding.why.startswith("what reaches b cancels: so it is at a minimum, or the loss ")
     (finding,) = zeros(((w - w) * 1.0).sum() + b.sum(), parameters=[w, b])
     assert (finding.name, finding.severity) == ("w", "suspicious")
     (finding,) = zeros(((b * 1e-200) * 1e-200).sum() + w.sum(), parameters=[w, b])

@@ -133,7 +133,7 @@ def _parser() -> _Parser:
 
     for_script(scripts.crosscheck, "compare a script's nodes with PyTorch's, one by one")
 
-    vscode = _add(commands, "vscode", "write settings with which VS Code steps through closures")
+    vscode = _add(commands, "vscode", "write settings for VS Code to step through closures")
     vscode.add_argument(
         "folder", type=Path, nargs="?", default=Path(), metavar="FOLDER", help="default: here"
     )

@@ -18,7 +18,7 @@ ALIKE = 1e-5
 
 def units_alike(survey: Survey) -> Iterator[Finding]:
     """Report layers, but for the last, of two units or more that are all alike."""
-    homes = {p: _use(survey, p)[0] for p in survey.wanted if p in survey.users}
+    homes = {p: _use(survey, p)[0] for p in survey.wanted if p in survey.grads}
     last = max(homes.values(), key=lambda node: node._order, default=None)
     found: list[Node] = []
     for row, some in _by_row(survey, [*homes]).items():
@@ -26,8 +26,7 @@ def units_alike(survey: Survey) -> Iterator[Finding]:
             found += _alike(survey, some)
     if found:
         says = "all units of the layer are alike: they have the same weights and the same gradient"
-        why = "so they stay alike, and do the work of one unit; first weights that are drawn at "
-        why += "random differ"
+        why = "so they stay alike, and do the work of one unit; draw the initial weights at random"
         yield Finding("alike", PARTLY_LOST, survey.listed(found), says, why, tuple(found))
 
 

@@ -18,8 +18,8 @@ NOT_FINITE = "not finite"
 """The kind of a finding of NaN or infinities."""
 
 STATIONARY = (
-    "at a minimum, or where the loss stays the same: with a bias before a norm or a difference, or "
-    "the sum of a softmax or a norm"
+    "at a minimum, or the loss does not depend on it, as on a bias before a norm or a difference, "
+    "or in the sum of a softmax or a norm"
 )
 """Where contributions to a parameter cancel, exactly or but for rounding."""
 

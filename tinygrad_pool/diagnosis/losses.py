@@ -1,4 +1,4 @@
-"""What a loss is given that it does not take: probabilities for scores, a row for a column."""
+"""Mistakes in what a loss is given: probabilities for scores, a row for a column."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ RANGES: dict[Any, tuple[float, float]] = {
     elementwise.tanh: (-1.0, 1.0),
     elementwise.relu: (0.0, np.inf),
 }
-"""What activations make."""
+"""The ranges of activations."""
 
 LINEAR = (arithmetic.neg, arithmetic.mul, arithmetic.div, reductions.sum, reductions.mean)
 
@@ -70,11 +70,11 @@ def broadcast(survey: Survey) -> Iterator[Finding]:
 def _each_with_every(node: Node) -> bool:
     """Return whether a column meets a row, and one of them is given: else pairs are meant."""
     n, y = node.shape[0] if node.shape else 0, node.parents[0] if node.parents else None
-    if node.shape != (n, n) or n < 2:
+    if node.shape != (n, n) or n < 2 or node.rule is linear.matmul:
         return False
     if node.rule is shaping.getitem and isinstance(y, Node):
-        rows, *columns = _key(node)
-        whole = isinstance(rows, slice) and len(columns) == len(_arrays(node)) == 1
+        key = _key(node)
+        whole = len(key) == 2 and isinstance(key[0], slice) and len(_arrays(node)) == 1
         return whole and y.shape[0] == n != y.shape[1]
     if all(isinstance(p, Node) and p.is_interior for p in node.parents):
         return False
@@ -122,7 +122,9 @@ def squashed_twice(survey: Survey) -> Iterator[Finding]:
 def out_of_reach(survey: Survey) -> Iterator[Finding]:
     """Report targets that the last activation cannot make, such as −1 of a sigmoid."""
     for node in survey.nodes:
-        if node.rule is not arithmetic.sub or node not in survey.after:
+        users = {step.node.rule for step, _ in survey.users.get(node, ())}
+        goes_on = users & {arithmetic.add, arithmetic.sub}  # a part of a result, and no error
+        if node.rule is not arithmetic.sub or node not in survey.after or goes_on:
             continue
         for y, t in (node.parents, node.parents[::-1]):
             given = not isinstance(t, Node) or (t.is_leaf and t not in survey.wanted)
@@ -169,10 +171,10 @@ def _logged(survey: Survey, node: Node) -> bool:
     """Return whether logarithms are taken of probabilities, perhaps after a step or two."""
     some = [node]
     for _ in range(5):
-        if any(v.rule in (elementwise.log, reductions.log_softmax) for v in some):
+        if any(v.rule is elementwise.log for v in some):
             return True
         some = [step.node for v in some for step, _ in survey.users.get(v, ())]
-    return False
+    return node.rule is reductions.log_softmax
 
 
 def no_logarithm(survey: Survey) -> Iterator[Finding]:
@@ -184,7 +186,7 @@ def no_logarithm(survey: Survey) -> Iterator[Finding]:
             alone = _is_layer(y) and len(survey.users[node.parents[0]]) == 1
             if (probable or alone) and np.any(np.asarray(node.parents[0]._numbers) > 0):
                 what = "probabilities" if probable else "scores"
-                says = f"the loss sums {what} of {survey.call(y)}, and not their logarithms"
+                says = f"the loss sums {what} of {survey.call(y)}, not logarithms of probabilities"
                 why = f"they are taken by labels{made_at(node)}: nll_loss, −y[i, label] and policy "
                 why += "gradients need log_softmax of the scores; cross_entropy takes the scores"
                 yield Finding("no logarithm", SUSPICIOUS, survey.call(node), says, why, (node,))
@@ -218,7 +220,8 @@ def _linear(survey: Survey, node: Node) -> bool:
             return False
         node = users[0][0].node
         others = [p for p in node.parents if isinstance(p, Node)]
-        if node.rule not in LINEAR or len(others) > 1:
+        ratio = node.rule is arithmetic.div and np.ndim(node.parents[1])  # to what was before
+        if node.rule not in LINEAR or len(others) > 1 or ratio:
             return False
     return True
 
@@ -231,7 +234,7 @@ def labels_below_0(survey: Survey) -> Iterator[Finding]:
             least = number(int(k.min()))
             says = f"{np.sum(k < 0):,} of {k.size:,} labels are below 0, such as {least}"
             why = (
-                f"NumPy counts them from the end, −1 is the last class{made_at(node)}. Labels go "
-                "from 0; examples without one are to be left out, as by ignore_index"
+                f"NumPy counts them from the end: −1 is the last class{made_at(node)}. Labels "
+                "start at 0; leave out the examples that have none, as ignore_index does"
             )
             yield Finding("labels", SUSPICIOUS, survey.call(node), says, why, (node,))

@@ -38,7 +38,7 @@ HELPS = {
     "power": ABOVE_0,
     **dict.fromkeys(
         ("softmax", "log_softmax", "logsumexp"),
-        "leave one number at least above −inf in each row, and none at inf",
+        "keep at least one number above −inf in each row, and none at inf",
     ),
 }
 
@@ -98,7 +98,7 @@ def not_finite(survey: Survey) -> Iterator[Finding]:
 def _help(node: Node) -> str:
     """Write what helps where a node made what is not finite; "" if its numbers are just large."""
     y, i = np.asarray(node._numbers), int(node.op == "div")
-    if node.op not in HELPS:
+    if node.op not in HELPS or not node.parents:
         return ""
     x, wrong = np.broadcast_to(operands_of(node)[i], y.shape), ~np.isfinite(y)
     x, y = (x[wrong], y[wrong]) if wrong.any() else (x, y)

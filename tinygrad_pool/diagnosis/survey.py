@@ -171,7 +171,7 @@ class Survey:
 
     def inputs(self) -> Iterator[Node]:
         """List what products take as their data."""
-        for node in self.nodes:
+        for node in (v for v in self.nodes if v.parents):
             operands = node.parents
             if node.rule is linear.weighted_sum:
                 n = len(operands) // 2
@@ -266,7 +266,8 @@ def _stand_left(nodes: list[Node]) -> bool:
     for node in nodes:
         if node.rule is linear.matmul and node.parents:
             x, w = (isinstance(p, Node) and leaf_below(p).rule is None for p in node.parents)
-            left += x - w
+            shape = np.shape(node.parents[0])
+            left += (x and (w or shape != 2 * shape[:1])) - w  # a square one may mix examples
     return left > 0
 
 

@@ -84,7 +84,7 @@ def start_of(survey: Survey, node: Node, i: int) -> Node | None:
     if traits_of(node.rule).unit != "product" or node.rule is linear.weighted_sum or i > 1:
         return None
     other = node.parents[1 - i]
-    if not isinstance(other, Node) or np.any(operands_of(node)[1 - i]):
+    if not isinstance(other, Node) or not other.size or np.any(operands_of(node)[1 - i]):
         return None
     made, constant = _made_0(other)
     square = node.parents[0] is node.parents[1]

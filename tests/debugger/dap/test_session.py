@@ -94,6 +94,9 @@ def test_goto_lists_the_steps_of_a_line(net, line):
     assert net.ask("restartFrame", frameId=pooled["id"]) == {}
     assert net.stopped()[1]["name"] == "pooled (max), in <module>"
     assert net.position() == 3
+    assert net.ask("restartFrame", frameId=1) == {}  # of a leaf, which takes no step
+    net.stopped()
+    assert net.position() == 0
 
 
 def test_lines_at_which_a_breakpoint_would_stop_are_listed(net, line):

@@ -167,7 +167,7 @@ class Session:
 
     def restart_frame(self, arguments: Arguments) -> None:
         """Go to the step of a frame's node."""
-        self.will(f"goto {self.passed.positions[self._frame(arguments)]}", "goto")
+        self.will(f"goto {self.passed.positions.get(self._frame(arguments), 0)}", "goto")
 
     def goto_targets(self, arguments: Arguments) -> Body:
         """List the steps of what a line made."""
