@@ -12,7 +12,7 @@ import numpy as np
 
 from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.rules.arguments import Shape
-from tinygrad_pool.rules.cells import counts_of
+from tinygrad_pool.rules.cells import FEW, counts_of
 from tinygrad_pool.rules.windows import AnyWindows
 
 
@@ -62,7 +62,15 @@ def divisors(windows: AnyWindows, space: Shape, padding: bool, dtype: Any) -> An
     """
     if _is_even(windows, space, padding):
         return prod(windows.kernel)
+    few = prod(windows.over(space)) <= FEW
+    return (_few_divisors if few else _divisors)(windows, space, padding, dtype)
+
+
+def _divisors(windows: AnyWindows, space: Shape, padding: bool, dtype: Any) -> Any:
     return counts_of(windows, space, padding).astype(dtype)
+
+
+_few_divisors = lru_cache(maxsize=64)(_divisors)
 
 
 @lru_cache(maxsize=256)
