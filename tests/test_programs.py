@@ -278,9 +278,9 @@ def test_units_of_their_own_have_the_gradients_of_the_arrays(program):
         try:
             top = tg.explode(loss, 5000)
         except UnsupportedError:  # more units than the limit
-            tally("has units", False)
+            tally("has units", False, 0.5)
             return
-        tally("has units", True)
+        tally("has units", True, 0.5)
         units = [v for v in topological_order(top) if v.is_leaf]
         gradients = dict(zip((v.label for v in units), tg.grad(top, units), strict=True))
         to_loss, *to_leaves = deviations(loss, 1.0, leaves, 2.0**-53)
