@@ -666,6 +666,8 @@ def _jolted(root, gradient, xs, size, seed):
         )
 
     twins = run_forward(root, make)
+    if any(twin.shape != node.shape for node, twin in twins.items()):
+        raise ShapeError("numbers that moved changed a shape")
     gradients = {twins[root]: np.broadcast_to(np.asarray(gradient, float), root.shape)}
     for node in reversed(topological_order(twins[root])):
         if node.is_leaf or node not in gradients:
