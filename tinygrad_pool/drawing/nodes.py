@@ -142,6 +142,7 @@ def _draw_frames(
                     label=literal(plain(step.partition(VISIT)[0])),
                     fontsize="14",
                     fontcolor=theme.SOFT,
+                    labeljust="l",  # arrows enter in the middle
                 )
                 frame.attr(style="rounded", color=theme.FAINT, bgcolor=theme.PANEL)
                 frame.attr(margin="8", **picture.at(name))
