@@ -34,7 +34,6 @@ ELSEWHERE = {
     "bridges.torch_tracing": "bridges/test_torch_reading.py",
     "bridges.translations": "bridges/test_network.py",
     "diagnosis.findings": "diagnosis/test_diagnosis.py",
-    "drawing.boxes": "drawing/test_computation.py",
     "drawing.layout": "drawing/test_wrapping.py",
     "drawing.nodes": "drawing/test_computation.py",
     "drawing.overview": "drawing/test_computation.py",

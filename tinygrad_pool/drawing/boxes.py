@@ -41,7 +41,8 @@ def node_box(
     if any(kind):
         rows.append(row(theme.PAPER, " &nbsp;".join(part for part in kind if part), theme.SOFT))
     for key, shown, colour, picture in arrays:
-        content = lines(shown) if colour else by_sign(shown)
+        in_lines = colour and (width or "\n" not in shown)  # a page writes anew what has a width
+        content = lines(shown) if in_lines else in_columns(shown, colour)
         rows.append(row(theme.PAPER, content, colour or theme.SOFT, key))
         if picture:
             rows.append(f'<TR><TD COLSPAN="2" BGCOLOR="{theme.PAPER}">{picture}</TD></TR>')
@@ -52,14 +53,18 @@ def node_box(
 
 def name_box(name: str, leaf: Node, fill: str) -> str:
     """Write the name of a leaf that is drawn elsewhere, or its numbers if it has none."""
-    shown = f"<B>{text(name)}</B>" if name else lines(numbers(leaf.data))
+    shown = f"<B>{text(name)}</B>" if name else in_columns(numbers(leaf.data), theme.INK)
     return table([row(fill, shown)], 0)
 
 
 def constant_box(constant: Any, show: Collection[str]) -> str:
     """Write a constant operand: a grey box with its numbers."""
     size = [shape(np.shape(constant))] if is_large(constant) else []
-    rows = [row(theme.CONSTANT, lines("\n".join([*size, numbers(constant)])))]
+    numbers_shown = numbers(constant)
+    shown = (
+        lines("\n".join([*size, numbers_shown])) if size else in_columns(numbers_shown, theme.INK)
+    )
+    rows = [row(theme.CONSTANT, shown)]
     if "heat" in show and (picture := heat(constant)):
         rows.append(f'<TR><TD COLSPAN="2" BGCOLOR="{theme.CONSTANT}">{picture}</TD></TR>')
     return table(rows, 0)
@@ -74,19 +79,20 @@ def lines(given: str) -> str:
     return given.replace("\N{NO-BREAK SPACE}", "&nbsp;").replace("\n", "<BR/>")
 
 
-def by_sign(given: str) -> str:
-    """Write numbers, each in the colour of its sign, in columns, and as high as on plain lines."""
-    if "nan" in given:
+def in_columns(given: str, colour: str = "") -> str:
+    """Write numbers in columns, as high as on plain lines; without a colour each in its sign's."""
+    if "nan" in given or (colour and "\n" not in given):
         return lines(given)
     flat = given.replace(DIGIT, "").replace(" ", "\N{NO-BREAK SPACE}")
     rows = [re.findall(r"\s*\S+", line) for line in flat.split("\n")]
-    cells = "".join(f"<TR>{''.join(map(_cell, row))}</TR>" for row in rows)
+    cells = "".join(f"<TR>{''.join(_cell(word, colour) for word in row)}</TR>" for row in rows)
     return f'<TABLE BORDER="0" CELLSPACING="0" CELLPADDING="0">{cells}</TABLE>'
 
 
-def _cell(word: str) -> str:
+def _cell(word: str, colour: str) -> str:
     """Write a number with the space in front of it."""
-    return f'<TD ALIGN="RIGHT"><FONT COLOR="{_colour(word.strip())}">{word}</FONT></TD>'
+    colour = colour or _colour(word.strip())
+    return f'<TD ALIGN="RIGHT"><FONT COLOR="{colour}">{word}</FONT></TD>'
 
 
 def _colour(shown: str) -> str:

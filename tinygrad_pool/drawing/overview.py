@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from tinygrad_pool.drawing import theme
-from tinygrad_pool.drawing.boxes import by_sign, row, table
+from tinygrad_pool.drawing.boxes import in_columns, row, table
 from tinygrad_pool.drawing.folding import Folded, Group
 from tinygrad_pool.drawing.frames import shared
 from tinygrad_pool.drawing.labels import sign, text
@@ -110,7 +110,9 @@ def _box(group: Group, title: str, is_root: bool, is_lit: bool) -> str:
     gradients = [node.grad for node in shown if node.has_grad]
     g = joined(gradients) if gradients else 0.0
     reach = range_of(g) if gradients else "–"
-    rows.append(row(theme.PAPER, by_sign(reach) if gradients else reach, theme.of_sign(g), "grad"))
+    rows.append(
+        row(theme.PAPER, in_columns(reach) if gradients else reach, theme.of_sign(g), "grad")
+    )
     return table(rows, 3 if is_root else 1)
 
 
