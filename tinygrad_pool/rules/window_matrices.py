@@ -82,7 +82,7 @@ def _multiply_along(axis: int, A: Floats, x: Floats) -> Floats:
 
 def _multiply_rows(x: Floats, A: Floats) -> Floats:
     """Multiply along the last axis, plane by plane: the others do not change how one is rounded."""
-    product: Floats = np.matmul(x[:, None], A)[:, 0]
+    product: Floats = np.matmul(x, A) if x.ndim > 2 else np.matmul(x[:, None], A)[:, 0]
     return product
 
 
