@@ -169,7 +169,7 @@ def here() -> Line | None:
 
 
 def placed(about: About) -> About:
-    """Add the line of source that is carried out, and with frames=True those that called it.
+    """Add the line of source that is carried out: the nearest outside this package.
 
     What was made at one place of the source shares one object. Python finds the number of a line
     by reading through the code from its first line on, so it is asked for once.
@@ -178,27 +178,48 @@ def placed(about: About) -> About:
         frame: FrameType | None = sys._getframe(3)  # the nearer ones are of this package
     except ValueError:  # there is no more: the operation was called by no Python code
         return about
-    with_calls = SETTING.get().frames
+    if SETTING.get().frames:
+        return _with_calls(about, frame)
+    while frame is not None:
+        code = frame.f_code
+        place = about, id(code), frame.f_lasti
+        if known := _PLACED.get(place):
+            return known[0]
+        if not code.co_filename.startswith(_PACKAGE):
+            return _kept(place, about._replace(line=_line(frame)), [frame])
+        frame = frame.f_back
+    return about
+
+
+def _with_calls(about: About, frame: FrameType | None) -> About:
+    """Add the line that is carried out, and those that called it, up to the top level of a file."""
     frames: list[FrameType] = []
     place: list[Any] = [about]
-    while frame is not None and not (with_calls and len(frames) == MOST_FRAMES):
+    while frame is not None and len(frames) < MOST_FRAMES:
         code = frame.f_code
         frames.append(frame)
         place += id(code), frame.f_lasti
-        is_outside = not code.co_filename.startswith(_PACKAGE)
-        if is_outside and (not with_calls or code.co_name == "<module>"):
+        if code.co_name == "<module>":
             break
         frame = frame.f_back
     if known := _PLACED.get(key := tuple(place)):
         return known[0]
     outside = [f for f in frames if not f.f_code.co_filename.startswith(_PACKAGE)]
-    lines = [Line(f.f_code.co_filename, f.f_lineno, f.f_code.co_name) for f in outside]
-    if lines:
-        about = about._replace(line=lines[0], callers=tuple(lines[1:]))
+    lines = tuple(map(_line, outside))
+    made = about._replace(line=lines[0], callers=lines[1:]) if lines else about
+    return _kept(key, made, frames)
+
+
+def _line(frame: FrameType) -> Line:
+    return Line(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
+
+
+def _kept(place: tuple[Any, ...], made: About, frames: list[FrameType]) -> About:
+    """Keep what was made at a place, and the code that thus keeps its ids."""
     if len(_PLACED) >= MOST_PLACES:
         _PLACED.clear()
-    _PLACED[key] = about, [f.f_code for f in frames]  # code that is kept keeps its id
-    return about
+    _PLACED[place] = made, [frame.f_code for frame in frames]
+    return made
 
 
 _PACKAGE = __file__[: -len("engine/context.py")]  # with its separator; pathlib takes long to import
