@@ -26,8 +26,10 @@ logical_xor nanargmax nanargmin ndim nonzero not_equal ones_like result_type rin
 setdiff1d setxor1d shape sign signbit size tril_indices_from triu_indices_from trunc union1d unique
 unique_all unique_counts unique_inverse unique_values zeros_like
 """
-QUESTIONS: set[Callable[..., Any]] = {getattr(np, n) for n in ASKED.split() if hasattr(np, n)}
-QUESTIONS.add(np.linalg.matrix_rank)
+QUESTIONS: set[Callable[..., Any]] = {
+    np.linalg.matrix_rank,
+    *(getattr(np, name) for name in ASKED.split() if hasattr(np, name)),
+}
 """Functions that are answered from the data, with plain numbers: their slopes are 0 or none."""
 
 STEPS = "around ceil fix floor floor_divide heaviside rint round sign trunc"
