@@ -1,6 +1,6 @@
-"""What NumPy's functions do on Values: each is run, and reference/numpy.md says what came of it.
+"""Run NumPy's functions on Values, and list in reference/numpy.md which of them work.
 
-`python docs/numpy_coverage.py` writes the page anew.
+`python docs/numpy_coverage.py` rewrites the page.
 """
 
 import warnings
@@ -38,7 +38,7 @@ OTHERS = {
     "M": ARRAYS["a"] > 0,
     "Z": 1 - np.eye(2, 3),
 }
-"""What stands in the calls as it is: N is NaN once and else 1, Z is 0 once a row, M is a mask."""
+"""Constants in the calls: N has one NaN among 1s, Z has one 0 in each row, M is a mask."""
 
 ELEMENTWISE = """
 absolute:a deg2rad:a degrees:a rad2deg:a radians:a exp:a exp2:a expm1:a log:p log10:p log1p:p
@@ -273,7 +273,7 @@ CALLS = {
     "copyto": ["np.copyto(u, w)"],
     "fill_diagonal": ["np.fill_diagonal(m, 0.0)"],
 }
-"""The calls that are tried, of each function: with 0 to 3 axes, where it takes them."""
+"""The calls of each function, with 0 to 3 axes where it accepts them."""
 MORE = {
     "average": ["np.average(a, axis=-1, weights=x)", "np.average(a, weights=p, returned=True)"],
     "var": ["np.var(t, axis=(0, -1), ddof=1)"],
@@ -292,7 +292,7 @@ MORE = {
     "divmod": ["divmod(a, 0.3)"],
     "floor_divide": ["a // 0.3"],
 }
-"""What is tried besides, of functions that are tried with all the others of their kind."""
+"""Further calls of functions that are in the lists above."""
 
 
 def calls() -> dict[str, list[str]]:
@@ -312,7 +312,7 @@ def calls() -> dict[str, list[str]]:
 
 
 def there_is(name: str) -> bool:
-    """Return whether this NumPy has a function: unstack and cumulative_sum are of 2.1."""
+    """Return whether this NumPy has a function; unstack and cumulative_sum are new in 2.1."""
     owner: Any = np
     for part in name.split("."):
         owner = getattr(owner, part, None)
@@ -320,7 +320,7 @@ def there_is(name: str) -> bool:
 
 
 def evaluated(call: str, operands: dict[str, Any]) -> Any:
-    """Carry out a call, on arrays or on Values."""
+    """Evaluate a call on arrays or on Values."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return eval(call, OTHERS | operands)
@@ -339,16 +339,16 @@ def parts(result: Any) -> list[Any]:
 
 
 def joined(result: Any) -> Value:
-    """Lay all Values in a result out in one row."""
+    """Flatten all Values in a result, and join them in one row."""
     rows = [np.reshape(part, -1) for part in parts(result) if isinstance(part, Value)]
     row: Value = np.concatenate(rows)
     return row
 
 
 def tried(call: str, slopes: bool = True) -> str | TinygradPoolError:
-    """Carry out a call on Values; return "works", "answered", or the error that refused it.
+    """Evaluate a call on Values; return "works", "answered", or the error that refused it.
 
-    Raises AssertionError where numbers are not NumPy's, or slopes not those of differences.
+    Raises AssertionError if numbers differ from NumPy's, or slopes from finite differences.
     """
     letters = operands_in(call)
     expected = parts(evaluated(call, ARRAYS))
@@ -375,7 +375,7 @@ def tried(call: str, slopes: bool = True) -> str | TinygradPoolError:
 
 
 def table() -> dict[str, str | TinygradPoolError]:
-    """List each function, and what came of it: "works", "answered", or an error."""
+    """Return the outcome of each function: "works", "answered", or an error."""
     found = {}
     for name, ways in sorted(calls().items()):
         results = [tried(call) for call in ways]
@@ -387,37 +387,43 @@ def table() -> dict[str, str | TinygradPoolError]:
 
 HEAD = """# NumPy on Values
 
-A function of NumPy's that is called on a Value is one of three kinds. It *works*: its result is a
-Value, and gradients of first and second order are right. It is *answered* from the data, with plain
-numbers: its slopes are 0, or it asks what has none. Or it is *refused*, and the error says so.
-`python docs/numpy_coverage.py` runs each function below, compares its numbers with NumPy's and its
-slopes with differences, and writes this page; a test holds that it is so.
+Call one of NumPy's functions on a Value, and one of three things happens.
 
-Whatever only moves, repeats, drops or zero-fills cells is NumPy's own function on the numbers of
-the cells, and then one index. Most others are made of rules, and leave several nodes. What the data
-decide, such as the order of a median, is found anew when a graph is run again with other numbers;
-plain numbers that were answered stay, also those beside a Value: the whole part of `np.modf`, and
-how often of `np.divmod`. All of them are `tg.<name>` too, those of `np.linalg` without `linalg`;
-and a Value has the methods of arrays.
+- It *works*: the result is a Value, with correct first and second derivatives.
+- It is *answered* from the data with plain numbers, because its slopes are 0, or because it asks a
+  question that has no slope, such as a comparison.
+- It is *refused*, and the error says what to do.
+
+`python docs/numpy_coverage.py` runs each function below, and compares its numbers with NumPy's and
+its slopes with finite differences. It writes this page, and a test runs it again.
+
+All functions are also `tg.<name>`, those of `np.linalg` without `linalg`. A Value has the methods
+of arrays.
+
+A function that only moves, repeats, drops or zero-fills cells makes one node, an index. Most others
+are composed of rules, and make several nodes. When a graph runs again with other numbers, whatever
+the data decide, such as the order in a median, is determined again. Plain numbers that were
+answered remain as they were. This includes those that come with a Value: the whole part of
+`np.modf`, and the quotient of `np.divmod`.
 """
 
 
 def page() -> str:
-    """Write the page."""
+    """Return the page."""
     found = table()
     counts = [sum(result == kind for result in found.values()) for kind in ("works", "answered")]
     refused = {n: str(r) for n, r in found.items() if not isinstance(r, str)}
     rows = [
         HEAD,
-        f"Of {len(found)} functions {counts[0]} work, {counts[1]} are answered from the data, "
+        f"Of {len(found)} functions, {counts[0]} work, {counts[1]} are answered from the data, and "
         f"{len(refused)} are refused.\n",
     ]
     for title, kind in (("Works", "works"), ("Answered from the data", "answered")):
         rows += [f"## {title}\n", "| function | for example |", "| --- | --- |"]
         rows += [f"| `{name}` | `{calls()[name][0]}` |" for name, r in found.items() if r == kind]
         rows.append("")
-    rows += ["## Refused\n", "| function | what is said |", "| --- | --- |"]
-    rows += [f"| `{name}` | {said} |" for name, said in refused.items()]
+    rows += ["## Refused\n", "| function | error |", "| --- | --- |"]
+    rows += [f"| `{name}` | {message} |" for name, message in refused.items()]
     return "\n".join(rows) + "\n"
 
 

@@ -16,21 +16,21 @@ PAGE = Path(__file__).parent / "reference" / "rules.md"
 HEAD = """\
 # Rules and their derivatives
 
-`docs/tabulate_rules.py` writes this table from the rules: their equations, and what their
-docstrings say of kinks, ties and NaN. In each of them $g = \\partial E / \\partial y$ arrives
-from above. The operations that users call are these rules, lifted: see the
-[reference](../reference.md).
+These are the derivatives of all rules, and what each rule sends at a kink, a tie or a NaN.
+$g = \\partial E / \\partial y$ is the gradient that arrives from above. The operations that you
+call are these rules, lifted: see the [reference](../reference.md). `docs/tabulate_rules.py`
+writes the table from the docstrings of the rules.
 
 """
 COLUMNS = (
     "| rule | forward | what goes back | at a kink, a tie, a NaN |\n| --- | --- | --- | --- |\n"
 )
 SETTLED = re.compile(r"kink|\bties?\b|\bNaN\b|at 0|slope|never wins|as in max", re.IGNORECASE)
-"""What a sentence speaks of that settles a point without a derivative."""
+"""Matches a sentence that says what is sent where there is no derivative."""
 
 
 def page() -> str:
-    """Write the page: a section for each module of rules, a row for each rule."""
+    """Return the page: a section for each module of rules, a row for each rule."""
     sections: dict[str, list[str]] = {}
     for rule in filter(None, TRAITS):
         room, _, module = rule.__module__.rpartition(".")
@@ -44,7 +44,7 @@ def page() -> str:
 
 
 def row(rule: Rule) -> str:
-    """Write the row of a rule; nothing for one that states no equations."""
+    """Return the row of a rule, or "" if its docstring has no equations."""
     node: Any = SimpleNamespace(rule=rule)
     stated = [part for line in equations_of(node) for part in equations.parts(line)]
     back = [part for part in stated if part.startswith("∂E/∂")]
@@ -56,12 +56,12 @@ def row(rule: Rule) -> str:
 
 
 def formula(equation: str) -> str:
-    """Set an equation in a line of Markdown, in a cell of a table."""
+    """Return an equation as inline mathematics for a cell of a Markdown table."""
     return f"${equations.latex(equation)}$".replace("|", r"\vert ")
 
 
 def settled(rule: Rule) -> str:
-    """Collect the sentences of a docstring that settle a point without a derivative."""
+    """Return the sentences of a docstring about points without a derivative."""
     prose = (inspect.getdoc(rule) or "").partition(">>>")[0]
     text = " ".join(p for p in prose.split("\n\n") if not re.match(r"Raises|\S+ = ", p))
     sentences = re.split(r"(?<=[.)]) +(?=[A-Z(])", text.replace("\n", " "))

@@ -1,6 +1,6 @@
-"""What of PyTorch's torch.nn and torch.optim is here: each is run beside it, and compared.
+"""Compare every layer, loss, function, optimizer and schedule with PyTorch's.
 
-`python docs/torch_coverage.py` writes reference/nn.md anew; it needs PyTorch.
+`python docs/torch_coverage.py` rewrites reference/nn.md; it needs PyTorch.
 """
 
 import inspect
@@ -85,7 +85,7 @@ LAYERS = {
     "Sequential(nn.Linear(4, 3), nn.Tanh())": "row",
     "ModuleList([nn.Linear(4, 3)])": "row",
 }
-"""A call of each layer, and what it is called on."""
+"""A call that makes each layer, and the key of its input in X."""
 
 LOSSES = {
     "MSELoss()": "numbers",
@@ -128,7 +128,7 @@ OPTIMIZERS = {
     "AdamW(lr=0.1, weight_decay=0.2)": "clip_grad_norm_(0.5)",
     "SGD(lr=0.2)": "clip_grad_value_(0.1)",
 }
-"""Each moves numbers by 20 steps, after clipping where something stands beside it."""
+"""Each takes 20 steps, after the clipping that is given with it."""
 
 SCHEDULES = {
     "StepLR(step_size=3, gamma=0.5)": "",
@@ -136,34 +136,34 @@ SCHEDULES = {
     "CosineAnnealingLR(T_max=15, eta_min=0.01)": "",
     "LambdaLR(lr_lambda=lambda t: 1 / (1 + t))": "",
 }
-"""Each sets the rate of 20 epochs."""
+"""Each sets the learning rate of 20 epochs."""
 
 KNOWN = {
-    "Hardsigmoid": "equal to float32: PyTorch's backward takes 1/6 in it",
-    "hardsigmoid": "equal to float32: PyTorch's backward takes 1/6 in it",
-    "CELU": "equal to float32: PyTorch takes 1/α in it",
-    "LPPool1d": "equal; here magnitudes count, so that an odd power is a norm, too",
-    "LPPool2d": "equal; here magnitudes count, as in LPPool1d",
-    "LPPool3d": "equal; here magnitudes count, as in LPPool1d",
-    "Dropout": "equal after training; in training the masks are of NumPy's generator, `rng=`",
+    "Hardsigmoid": "equal to float32: PyTorch's backward computes 1/6 in float32",
+    "hardsigmoid": "equal to float32: PyTorch's backward computes 1/6 in float32",
+    "CELU": "equal to float32: PyTorch computes 1/α in float32",
+    "LPPool1d": "equal for positive numbers; here magnitudes are summed, so any power is a norm",
+    "LPPool2d": "equal; here magnitudes are summed, as in LPPool1d",
+    "LPPool3d": "equal; here magnitudes are summed, as in LPPool1d",
+    "Dropout": "equal in evaluation; in training the masks come from NumPy's generator, `rng=`",
 }
-"""What is to be said of some."""
+"""Remarks on some of them."""
 
 ONLY_FLOAT32 = {"Hardsigmoid", "hardsigmoid", "CELU"}
 
 
 def name_of(call: str) -> str:
-    """Read the name that is called."""
+    """Return the name in a call."""
     return call.partition("(")[0]
 
 
 def to_torch(x: Any) -> Any:
-    """Make a tensor of an array, and leave all else."""
+    """Convert an array to a tensor; return anything else unchanged."""
     return torch.tensor(x) if isinstance(x, np.ndarray) else x
 
 
 def made(call: str) -> tuple[Any, Any]:
-    """Make our layer and PyTorch's by the same call, in float64, with the same start."""
+    """Make our layer and PyTorch's by the same call, in float64, with the same parameters."""
     ours = eval(f"nn.{call}", {"nn": nn, **NAMES})
     theirs = eval(f"nn.{call}", {"nn": torch.nn, **{n: to_torch(x) for n, x in NAMES.items()}})
     for module in ours.modules():
@@ -177,14 +177,14 @@ def made(call: str) -> tuple[Any, Any]:
 
 
 def same(name: str, ours: Any, theirs: Any) -> None:
-    """Raise AssertionError unless numbers are those of a tensor."""
+    """Raise AssertionError unless our numbers equal those of a tensor."""
     rtol = 1e-6 if name in ONLY_FLOAT32 else RTOL
     got, expected = np.asarray(ours), theirs.detach().numpy()
     np.testing.assert_allclose(got, expected, rtol, rtol / 10, err_msg=name)
 
 
 def compare(name: str, ours: Any, theirs: Any, x: Any, *more: Any) -> None:
-    """Run both on x, and compare results and gradients by x and by the parameters."""
+    """Run both on x; compare results and the gradients of x and of the parameters."""
     v, t = Value(x), torch.tensor(x, requires_grad=True)
     y, z = ours(v, *more), theirs(t, *map(to_torch, more))
     same(name, y.data, z)
@@ -200,7 +200,7 @@ def compare(name: str, ours: Any, theirs: Any, x: Any, *more: Any) -> None:
 
 
 def unpooled(call: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Make functions that pool and unpool."""
+    """Return our function that pools and unpools, and PyTorch's."""
     pools = [eval(f"nn.{call.replace('Unp', 'P')[:-1]}, return_indices=True)", {"nn": part})
              for part in (nn, torch.nn)]  # fmt: skip
     ours, theirs = made(call)
@@ -223,7 +223,11 @@ def run_layer(call: str) -> None:
 def run_loss(call: str) -> None:
     """Compare a loss with PyTorch's."""
     x = X["row"]
-    if name_of(call) in ("BCELoss", "KLDivLoss", "NLLLoss"):  # of probabilities or logarithms
+    if name_of(call) in (
+        "BCELoss",
+        "KLDivLoss",
+        "NLLLoss",
+    ):
         x = 1 / (1 + np.exp(-x)) if call.startswith("BCE") else x - np.abs(x)
     compare(name_of(call), *made(call), x, TARGETS[LOSSES[call]])
 
@@ -277,8 +281,8 @@ def run_schedule(call: str) -> None:
         theirs.step()
 
 
-def those_of(part: Any, kind: type) -> list[str]:
-    """List the classes of a kind in a part of PyTorch."""
+def subclasses_in(part: Any, kind: type) -> list[str]:
+    """List the subclasses of a class in a module of PyTorch."""
     return [
         name
         for name, c in inspect.getmembers(part, inspect.isclass)
@@ -287,7 +291,7 @@ def those_of(part: Any, kind: type) -> list[str]:
 
 
 def table(title: str, calls: dict[str, str], run: Callable[[str], None]) -> Iterator[str]:
-    """Run each call, and yield a table of what came of it."""
+    """Run each call, and yield the lines of a table of results."""
     yield f"| {title} | called as | numbers and gradients |"
     yield "| --- | --- | --- |"
     for call in calls:
@@ -298,24 +302,25 @@ def table(title: str, calls: dict[str, str], run: Callable[[str], None]) -> Iter
         yield f"| `{name}` | `{shown}` | {KNOWN.get(name, 'equal')} |"
 
 
-HEAD = """# Networks beside PyTorch's
+HEAD = """# Networks compared with PyTorch's
 
-What has a name of PyTorch's here has its defaults and formulas. `python docs/torch_coverage.py`
-runs each of these in both, in float64 and from the same parameters, compares results, gradients and
-running statistics to 1e−12, and writes this page; a test holds that it is so. Optimizers and
-schedules are compared after each of 20 steps.
+Layers, losses and functions with a name from PyTorch have PyTorch's defaults and formulas.
+`python docs/torch_coverage.py` runs each of them in both libraries, in float64 and from the same
+parameters, and compares results, gradients and running statistics to 1e−12. Optimizers and
+schedules are compared after each of 20 steps. The script writes this page, and a test runs it
+again.
 
-What is ours: `rng=` is a NumPy generator or a seed, and `dtype` is float32 unless told; arguments
-that only concern devices, memory or older versions (`device`, `inplace`, `size_average`) are not
-there; at a tie, `ties=` chooses. A kink has PyTorch's slope.
+A few arguments differ. `rng=` is a NumPy generator or a seed, and `dtype` is float32 by default.
+Arguments that only concern devices, memory or older versions (`device`, `inplace`, `size_average`)
+do not exist. At a tie, `ties=` chooses. Slopes at kinks are PyTorch's.
 """
 
 
 def page() -> str:
-    """Run everything, and write the page."""
+    """Compare everything, and return the page."""
     here = {name_of(call) for call in (*LAYERS, *LOSSES)}
-    layers = those_of(torch.nn, torch.nn.Module)
-    steps = those_of(torch.optim, torch.optim.Optimizer)
+    layers = subclasses_in(torch.nn, torch.nn.Module)
+    steps = subclasses_in(torch.optim, torch.optim.Optimizer)
     missing = [f"`{name}`" for name in layers if name not in here]
     later = [f"`{n}`" for n in steps if n not in {name_of(c) for c in OPTIMIZERS}]
     lines = [HEAD, "## Layers and losses\n"]
@@ -325,8 +330,8 @@ def page() -> str:
     lines += ["", "## Optimizers\n", *table("`torch.optim`", OPTIMIZERS, run_optimizer)]
     lines += [
         "",
-        "Before two of them stands `nn.utils.clip_grad_norm_` or `clip_grad_value_`. Their state",
-        "is saved and loaded, under PyTorch's names, as that of a network is; so is a schedule's.",
+        "Two of them run after `nn.utils.clip_grad_norm_` or `clip_grad_value_`. The state of an",
+        "optimizer or schedule is saved and loaded as a network's, under PyTorch's names.",
         "",
         *table("`torch.optim.lr_scheduler`", SCHEDULES, run_schedule),
         "",
@@ -334,8 +339,8 @@ def page() -> str:
         f"Of the {len(layers)} layers and losses of `torch.nn` {len(here & {*layers})} are here.",
         fill(f"These are not: {', '.join(missing)}.", 100) + "\n",
         fill(f"Nor are these of the {len(steps)} optimizers: {', '.join(later)}.", 100) + "\n",
-        "To look one of them up says what to write here; a layer of your own is a `Module` with",
-        "a `forward`.",
+        "Using one of these names raises an error that says what to write instead. A layer of your",
+        "own is a `Module` with a `forward`.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -1,8 +1,8 @@
-"""Try faults of the world around, and write what happens into reference/faults.md.
+"""Cause faults outside the package, and write what happens to reference/faults.md.
 
     python docs/try_faults.py
 
-Each is tried in earnest: with a real limit, signal, file or program.
+Each fault is real: a limit, a signal, a damaged file or a broken program.
 """
 
 import contextlib
@@ -42,18 +42,18 @@ FAULTS: dict[str, dict[str, Fault]] = {}
 NOBODY = 65534
 
 
-def tried(group: str, what: str) -> Callable[[Fault], Fault]:
-    """Enter a fault; what it returns is what happens."""
+def register(group: str, title: str) -> Callable[[Fault], Fault]:
+    """Add a function that causes a fault and returns what happens."""
 
-    def enter(fault: Fault) -> Fault:
-        FAULTS.setdefault(group, {})[what] = fault
+    def add(fault: Fault) -> Fault:
+        FAULTS.setdefault(group, {})[title] = fault
         return fault
 
-    return enter
+    return add
 
 
-def told(act: Callable[[], object]) -> str:
-    """Return an error of ours in its words; any other kind is a failure of this script."""
+def outcome(act: Callable[[], object]) -> str:
+    """Return the message of a TinygradPoolError, or "works"; other errors end this script."""
     try:
         act()
     except TinygradPoolError as error:
@@ -62,33 +62,33 @@ def told(act: Callable[[], object]) -> str:
 
 
 def forked(act: Callable[[], str]) -> str:
-    """Run something in a child process, which may limit or lose itself, and return its words."""
+    """Run a function in a child process, which may set limits or die, and return its result."""
     read, write = os.pipe()
     if child := os.fork():
         os.close(write)
         with open(read, encoding="utf-8") as words:  # noqa: PTH123  # no path
-            said = words.read()
+            message = words.read()
         os.waitpid(child, 0)
-        return said
+        return message
     os.close(read)
     try:
-        said = act()
-    except BaseException:  # noqa: BLE001  # the parent has to be told
-        said = traceback.format_exc()
+        message = act()
+    except BaseException:  # noqa: BLE001  # the parent has to be outcome
+        message = traceback.format_exc()
     with open(write, "w", encoding="utf-8") as words:  # noqa: PTH123  # no path
-        words.write(said)
+        words.write(message)
     os._exit(0)
 
 
 @contextlib.contextmanager
 def folder() -> Iterator[Path]:
-    """Lend a folder, and stand in it."""
+    """Change into a temporary folder."""
     with TemporaryDirectory() as name, contextlib.chdir(name):
         yield Path()
 
 
 def network() -> Value:
-    """Return a small network, with a pooling."""
+    """Return the loss of a small network with a pool."""
     x = Value(np.arange(16.0).reshape(1, 1, 4, 4), label="x")
     loss = (tg.max_pool2d(x, 2) * 2.0).relu().sum()
     loss.label = "loss"
@@ -99,7 +99,7 @@ LAYER = tg.nn.Linear(2, 3, rng=0)
 
 
 def trained(layer: tg.nn.Linear = LAYER) -> tuple[tg.optim.Adam, tg.diagnosis.run.Run]:
-    """Train a copy of a layer for one step that is watched; return what did both."""
+    """Train a copy of a layer for one watched step; return the optimizer and the run."""
     net = copy.deepcopy(layer)
     optimizer, run = tg.optim.Adam(net.parameters()), tg.watch(net)
     loss = (net(np.ones((4, 2), np.float32)) ** 2).mean()
@@ -123,46 +123,46 @@ WRITERS: dict[str, Callable[[Value], object]] = {
 }
 
 
-def everywhere(act: Callable[[], object], said: Callable[[str], str] = str) -> str:
-    """Try each writer, and return what all of them say."""
-    words = set()
+def with_every_writer(act: Callable[[], object], form: Callable[[str], str] = str) -> str:
+    """Run each writer after `act`, and return the message, which must be the same for all."""
+    messages = set()
     for writer in WRITERS.values():
         with folder():
             loss = network()
-            writer(loss)  # where nothing is wrong it works
+            writer(loss)  # works without the fault
         with folder() as here:
 
             def limited(writer: Callable[[Value], object] = writer, loss: Value = loss) -> str:
                 act()
-                return told(lambda: writer(loss))
+                return outcome(lambda: writer(loss))
 
-            words.add(said(forked(limited)))
+            messages.add(form(forked(limited)))
             here.chmod(0o777)
             assert [*here.iterdir()] == [], [*here.iterdir()]
-    (word,) = words
-    return word
+    (message,) = messages
+    return message
 
 
-def named(word: str) -> str:
-    """Leave out which file it was."""
-    return re.sub(r"file(/[\w.]+|\.\w+)?", "FILE", word)
+def without_name(message: str) -> str:
+    """Replace the name of the file by FILE."""
+    return re.sub(r"file(/[\w.]+|\.\w+)?", "FILE", message)
 
 
 def fill_disk() -> None:
-    """Let no file be longer than 10 bytes."""
+    """Limit files to 10 bytes."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
 
 
-@tried("Files", f"a full disk (`RLIMIT_FSIZE`), by {len(WRITERS)} ways to write a file")
+@register("Files", f"a full disk (`RLIMIT_FSIZE`), for {len(WRITERS)} ways to write a file")
 def full_disk() -> str:
     """Write to each kind of file."""
-    return f"`{everywhere(fill_disk, named)}`; nothing is left behind"
+    return f"`{with_every_writer(fill_disk, without_name)}`; nothing is left behind"
 
 
-@tried("Files", "a folder that may not be written to, by a user who is not root")
+@register("Files", "a folder without write permission, for a user other than root")
 def read_only_folder() -> str:
-    """Take the right to write, and the rights of root, which would not mind."""
+    """Remove the permission to write, and the rights of root, who could still write."""
 
     def act() -> str:
         Path().chmod(0o555)
@@ -170,19 +170,19 @@ def read_only_folder() -> str:
             os.setgroups([])
             os.setgid(NOBODY)
             os.setuid(NOBODY)
-        return told(lambda: LAYER.save("file.npz"))
+        return outcome(lambda: LAYER.save("file.npz"))
 
     with folder() as here:
         LAYER.save("before.npz")
-        said = forked(act)
+        message = forked(act)
         here.chmod(0o700)
         assert [path.name for path in here.iterdir()] == ["before.npz"]
-    return f"`{named(said)}`"
+    return f"`{without_name(message)}`"
 
 
-@tried("Files", "a process that is killed while it writes, 50 times at random")
+@register("Files", "a process that is killed while it writes, at 50 random moments")
 def killed() -> str:
-    """Kill a child with SIGKILL, which nothing can catch; then look at what stands there."""
+    """Kill a child with SIGKILL, which nothing can catch; then examine the files."""
     chance, sizes = Random(0), {bytes([n]) * 2_000_000 for n in range(2)}
     from tinygrad_pool.files import whole_folder, write_whole
 
@@ -203,12 +203,10 @@ def killed() -> str:
         assert (here / "file.svg").exists()
         names = {p.name for p in here.iterdir() if not p.name.startswith(".tinygrad_pool.")}
         assert names <= {"file.svg", "out"}
-    return (
-        "under a file's own name stands the old or the new one, whole; a hidden draft may be left"
-    )
+    return "the complete old file or the complete new one; a hidden temporary file may remain"
 
 
-@tried("Files", "Ctrl-C while a file is written")
+@register("Files", "Ctrl-C while a file is written")
 def interrupted_write() -> str:
     """Interrupt the write itself."""
 
@@ -225,10 +223,10 @@ def interrupted_write() -> str:
 
     with folder() as here:
         (here / "file.svg").write_bytes(bytes(3_000_000))
-        said = forked(act)
+        message = forked(act)
         assert [path.name for path in here.iterdir()] == ["file.svg"]
         assert (here / "file.svg").stat().st_size == 3_000_000
-    return f"{said}; the old file or the new one, and no draft"
+    return f"{message}; the old file or the new one, and no temporary file"
 
 
 DOTS = {
@@ -243,7 +241,7 @@ DOTS = {
 
 
 def broken_dot(body: str) -> Fault:
-    """Draw by a program of these commands."""
+    """Draw with a `dot` that runs these commands."""
     seconds = 0.5 if "sleep" in body else 60
 
     def fault() -> str:
@@ -253,22 +251,24 @@ def broken_dot(body: str) -> Fault:
             program.chmod(stat.S_IRWXU if body else stat.S_IRUSR | stat.S_IWUSR)
             os.environ[VARIABLE] = str(program.resolve())
             try:
-                said = told(lambda: tg.render(Value(2.0).exp(), "file.svg", timeout=seconds))
+                message = outcome(lambda: tg.render(Value(2.0).exp(), "file.svg", timeout=seconds))
             finally:
                 del os.environ[VARIABLE]
             assert [path.name for path in here.iterdir()] == ["dot"]
-            return f"`{said.replace(str(program.resolve()), 'dot').partition('; install')[0]}`"
+            return f"`{message.replace(str(program.resolve()), 'dot').partition('; install')[0]}`"
 
     return fault
 
 
 for how, commands in DOTS.items():
-    tried("Graphviz", f"a `dot` that {how}")(broken_dot(commands))
+    register("Graphviz", f"a `dot` that {how}")(broken_dot(commands))
 
 
-@tried("Graphviz", "a broken `dot` on the PATH, beside the wheel of the extra `[render]`")
+@register(
+    "Graphviz", "a broken `dot` on the PATH, with the wheel of the extra `[render]` installed"
+)
 def gives_way() -> str:
-    """Put it first on the PATH."""
+    """Put the broken program first on the PATH."""
     with folder() as here:
         program = here / "dot"
         program.write_text("#!/bin/sh\nexit 1\n", "utf-8")
@@ -307,29 +307,29 @@ if {package!r} == "graphviz-pure":
     dot_program._programs_of_wheel = lambda _: iter(())
     dot_program.find_spec = lambda _: None
 with try_faults.folder():
-    print(try_faults.told(lambda: {program}))
+    print(try_faults.outcome(lambda: {program}))
 """
 
 
 def missing(package: str, program: str) -> Fault:
-    """Run a program where a package is missing, in a Python that has imported nothing of it."""
+    """Run a program without a package, in a fresh Python that has not imported it."""
 
     def fault() -> str:
         command = [sys.executable, "-c", WITHOUT.format(package=package, program=program)]
         path = os.pathsep.join([str(ROOT), str(ROOT / "docs")])
         environment = {**os.environ, "PYTHONPATH": path, "PYTHONUTF8": "1", "PATH": ""}
-        said = subprocess.check_output(command, encoding="utf-8", env=environment)
-        return f"`{said.strip()}`"
+        message = subprocess.check_output(command, encoding="utf-8", env=environment)
+        return f"`{message.strip()}`"
 
     return fault
 
 
 for name, (extra, program) in MISSING.items():
-    tried("Extras", f"`{name}` (extra `[{extra}]`) is not installed")(missing(name, program))
+    register("Extras", f"`{name}` (extra `[{extra}]`) is not installed")(missing(name, program))
 
 
 def weights(change: Callable[[bytes], bytes]) -> Fault:
-    """Load a file of weights that was changed."""
+    """Load a changed file of weights."""
 
     def fault() -> str:
         with folder() as here:
@@ -337,15 +337,15 @@ def weights(change: Callable[[bytes], bytes]) -> Fault:
             path.write_bytes(change(LAYER.to_npz()))
             net = tg.nn.Linear(2, 3, rng=1)
             before = net.state_dict()
-            said = told(lambda: net.load(path))
+            message = outcome(lambda: net.load(path))
             assert all(np.array_equal(before[n], a) for n, a in net.state_dict().items())
-            return f"`{said}`"
+            return f"`{message}`"
 
     return fault
 
 
 def packed(**arrays: object) -> bytes:
-    """Pack arrays as NumPy does, pickles among them."""
+    """Pack arrays as NumPy does, including pickles."""
     file = io.BytesIO()
     np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
     return file.getvalue()
@@ -359,13 +359,13 @@ class Malice:
 
 
 def flipped(whole: bytes, part: bytes) -> bytes:
-    """Change the first bit of a part."""
+    """Flip the first bit of a part."""
     at = whole.index(part)
     return whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
 
 
 def bomb(_: bytes) -> bytes:
-    """Pack an array of 16 GB of zeros into 16 kB, one that says its shape is right."""
+    """Pack an array that claims to have 16 GB of zeros into 16 kB."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, shape in (("weight", (3, 2)), ("bias", (2**31,))):
@@ -388,18 +388,18 @@ FILES: dict[str, Callable[[bytes], bytes]] = {
     ),
     "a zip bomb": bomb,
     "a wrong shape": lambda _: packed(weight=np.zeros((2, 3)), bias=np.zeros(3)),
-    "a name too few": lambda _: packed(weight=np.zeros((3, 2))),
-    "a name too many": lambda _: packed(
+    "a missing name": lambda _: packed(weight=np.zeros((3, 2))),
+    "an unexpected name": lambda _: packed(
         weight=np.zeros((3, 2)), bias=np.zeros(3), more=np.zeros(1)
     ),
     "complex numbers": lambda _: packed(weight=np.zeros((3, 2), complex), bias=np.zeros(3)),
-    "text for numbers": lambda _: packed(weight=np.full((3, 2), "a"), bias=np.zeros(3)),
+    "text instead of numbers": lambda _: packed(weight=np.full((3, 2), "a"), bias=np.zeros(3)),
 }
-for what, change in FILES.items():
-    tried("Files of weights, by `Module.load`", what)(weights(change))
+for title, change in FILES.items():
+    register("Files of weights, by `Module.load`", title)(weights(change))
 
 
-@tried("Files of weights, by `Module.load`", "every length that a file can be cut to")
+@register("Files of weights, by `Module.load`", "a file cut to every possible length")
 def cut() -> str:
     """Cut a file at each byte."""
     whole = LAYER.to_npz()
@@ -412,7 +412,7 @@ STATE_GROUP = "Files of an optimizer's state, by `Optimizer.load`"
 
 
 def states(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Fault:
-    """Load a state of an optimizer that was changed, into one that has gone another way."""
+    """Load a changed state into an optimizer that has a different one."""
 
     def fault() -> str:
         state = trained()[0].state_dict()
@@ -422,9 +422,9 @@ def states(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Fault:
         with folder() as here:
             path = here / "state.npz"
             path.write_bytes(packed(**change(state)))
-            said = told(lambda: optimizer.load(path))
+            message = outcome(lambda: optimizer.load(path))
         assert optimizer.to_npz() == before
-        return f"`{said}`"
+        return f"`{message}`"
 
     return fault
 
@@ -433,34 +433,34 @@ STATES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "the weights of a network": lambda _: LAYER.state_dict(),
     "the state of another optimizer": lambda _: tg.optim.SGD([Value(1.0)]).state_dict(),
     "the state of a schedule": lambda _: tg.optim.lr_scheduler.StepLR(trained()[0], 2).state_dict(),
-    "a parameter too many": lambda state: state | {"2.step": np.array(1)},
-    "half of what is kept of a parameter": lambda s: {n: s[n] for n in s if n != "0.exp_avg"},
+    "an additional parameter": lambda state: state | {"2.step": np.array(1)},
+    "half of the state of a parameter": lambda s: {n: s[n] for n in s if n != "0.exp_avg"},
     "a wrong shape": lambda state: state | {"0.exp_avg": np.zeros((2, 3))},
     "an array of Python objects, whose pickle ends the process": lambda state: (
         state | {"0.exp_avg": np.array([Malice()], dtype=object)}
     ),
-    "text for a learning rate": lambda state: state | {"lr": np.array("fast")},
-    "NaN for a learning rate": lambda state: state | {"lr": np.array(np.nan)},
+    "text as a learning rate": lambda state: state | {"lr": np.array("fast")},
+    "NaN as a learning rate": lambda state: state | {"lr": np.array(np.nan)},
     "betas out of range": lambda state: state | {"betas": np.array([0.9, 1.5])},
     "half a step": lambda state: state | {"0.step": np.array(0.5)},
     "-1 steps": lambda state: state | {"0.step": np.array(-1)},
 }
-for what, changed in STATES.items():
-    tried(STATE_GROUP, what)(states(changed))
+for title, changed in STATES.items():
+    register(STATE_GROUP, title)(states(changed))
 
 
-@tried(STATE_GROUP, "every length that a file can be cut to")
+@register(STATE_GROUP, "a file cut to every possible length")
 def cut_state() -> str:
     """Cut a file at each byte."""
     optimizer = trained()[0]
     whole = optimizer.to_npz()
-    said = set()
+    message = set()
     with folder() as here:
         for n in range(len(whole)):
             (here / "state.npz").write_bytes(whole[:n])
-            said.add(told(lambda: optimizer.load("state.npz")))
+            message.add(outcome(lambda: optimizer.load("state.npz")))
     assert optimizer.to_npz() == whole
-    (answer,) = said
+    (answer,) = message
     return f"`{answer}`"
 
 
@@ -472,7 +472,7 @@ PRODUCT: Step = ("MatMul", ["x", "w"], ["y"])
 
 
 def model(*steps: Step, domain: str = "", **tensors: object) -> Any:
-    """Return a model of some operations, which nobody checks; some tensors are ONNX's own."""
+    """Build a model of these operations without checking it; tensors may be arrays or ONNX's."""
     import onnx
 
     h, floats = onnx.helper, onnx.TensorProto.FLOAT
@@ -493,7 +493,7 @@ def model(*steps: Step, domain: str = "", **tensors: object) -> Any:
 
 
 def tensor(numbers: Any, **changed: object) -> Any:
-    """Return w as a tensor of ONNX's with some fields changed."""
+    """Return w as an ONNX tensor with some fields changed."""
     import onnx
 
     made = onnx.numpy_helper.from_array(numbers, "w")
@@ -506,7 +506,7 @@ def tensor(numbers: Any, **changed: object) -> Any:
 
 
 def elsewhere() -> Any:
-    """Keep the numbers of w in a file outside."""
+    """Say that the numbers of w are in another file."""
     import onnx
 
     made = tensor(W)
@@ -516,7 +516,7 @@ def elsewhere() -> Any:
 
 
 def branch() -> Any:
-    """Decide by w between two graphs."""
+    """Build a model that chooses between two graphs."""
     import onnx
 
     h, y = onnx.helper, onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, X.shape)
@@ -527,7 +527,7 @@ def branch() -> Any:
 
 
 def nested(_: bytes) -> bytes:
-    """Put 10,000 graphs into attributes of nodes of graphs: by hand, since ONNX refuses to."""
+    """Nest 10,000 graphs in attributes of nodes, byte by byte, since ONNX refuses to."""
     made = b""
     for _ in range(10_000):
         for field in (6, 5, 1):  # an attribute's graph, a node's attribute, a graph's node
@@ -541,19 +541,20 @@ def varint(n: int) -> bytes:
 
 
 def of_opset(version: int) -> Any:
-    """Claim to be of another version of ONNX."""
+    """Build a model that claims another version of ONNX."""
     made = model(PRODUCT, w=W)
     made.opset_import[0].version = version
     return made
 
 
 def loaded(content: bytes) -> str:
-    """Read a file of a network and run it; return what is said."""
+    """Read a file of a network and run it; return the outcome."""
     with folder() as here:
         path = here / "net.onnx"
         path.write_bytes(content)
-        said = told(lambda: tg.from_onnx(path)(X))
-    return re.sub("(not a sound ONNX model): .*", r"\1: …", said)  # in the words of ONNX's version
+        message = outcome(lambda: tg.from_onnx(path)(X))
+    # what follows is ONNX's own text, which differs between its versions
+    return re.sub("(not a sound ONNX model): .*", r"\1: …", message)
 
 
 MODELS: dict[str, Callable[[], Any]] = {
@@ -561,16 +562,16 @@ MODELS: dict[str, Callable[[], Any]] = {
     "a shape that claims 2⁴⁰ numbers": lambda: model(PRODUCT, w=tensor(W, dims=[2**40, 3])),
     "a shape that its numbers do not fill": lambda: model(PRODUCT, w=tensor(W, dims=[3, 4])),
     "a negative shape": lambda: model(PRODUCT, w=tensor(W, dims=[-3, -3])),
-    "a dtype that there is not": lambda: model(PRODUCT, w=tensor(W, data_type=99)),
-    "text for numbers": lambda: model(PRODUCT, w=np.full((3, 3), "a", object)),
+    "an unknown dtype": lambda: model(PRODUCT, w=tensor(W, data_type=99)),
+    "text instead of numbers": lambda: model(PRODUCT, w=np.full((3, 3), "a", object)),
     "a shape that does not fit its operation": lambda: model(PRODUCT, w=np.ones((2, 3), "f4")),
-    "operations in a circle": lambda: model(("Add", ["x", "y"], ["a"]), ("Add", ["a", "x"], ["y"])),
-    "a result that is made twice": lambda: model(("Exp", ["x"], ["y"]), ("Sin", ["x"], ["y"])),
-    "an operand that nothing makes": lambda: model(("Add", ["x", "absent"], ["y"])),
+    "operations in a cycle": lambda: model(("Add", ["x", "y"], ["a"]), ("Add", ["a", "x"], ["y"])),
+    "a result that is computed twice": lambda: model(("Exp", ["x"], ["y"]), ("Sin", ["x"], ["y"])),
+    "an operand that nothing computes": lambda: model(("Add", ["x", "absent"], ["y"])),
     "no operation at all": model,
-    "an operation that ONNX has not": lambda: model(("Twice", ["x"], ["y"])),
-    "an operation of one's own": lambda: model(("Twice", ["x"], ["y"]), domain="mylib"),
-    "a version of ONNX that there is not": lambda: of_opset(9999),
+    "an operation that ONNX does not have": lambda: model(("Twice", ["x"], ["y"])),
+    "a custom operation": lambda: model(("Twice", ["x"], ["y"]), domain="mylib"),
+    "a version of ONNX that does not exist": lambda: of_opset(9999),
     "an operation that makes 2⁴² numbers": lambda: model(
         ("ConstantOfShape", ["w"], ["y"]), w=np.array([2**40, 4])
     ),
@@ -579,8 +580,8 @@ MODELS: dict[str, Callable[[], Any]] = {
         ("Add", ["x", "__class__"], ["y"]), __class__=W
     ),
 }
-for what, made in MODELS.items():
-    tried(ONNX_GROUP, what)(lambda made=made: f"`{loaded(made().SerializeToString())}`")
+for title, made in MODELS.items():
+    register(ONNX_GROUP, title)(lambda made=made: f"`{loaded(made().SerializeToString())}`")
 
 
 CONTENTS: dict[str, Callable[[bytes], bytes]] = {
@@ -591,31 +592,31 @@ CONTENTS: dict[str, Callable[[bytes], bytes]] = {
     "the first bytes lost": lambda whole: whole[4:],
     "graphs in graphs, 10,000 deep": nested,
 }
-for what, change in CONTENTS.items():
+for title, change in CONTENTS.items():
 
     def content(change: Callable[[bytes], bytes] = change) -> str:
-        """Change a file's bytes."""
+        """Load a file with changed bytes."""
         return f"`{loaded(change(model(PRODUCT, w=W).SerializeToString()))}`"
 
-    tried(ONNX_GROUP, what)(content)
+    register(ONNX_GROUP, title)(content)
 
 
 def kinds(answers: Iterable[str]) -> str:
-    """List the kinds of errors, of many files, and whether some still work."""
+    """List the kinds of errors that many files raise, and "works" if some load."""
     found = sorted({answer.partition(":")[0] for answer in answers})
     return ", or ".join(f"`{kind}`" if kind != "works" else kind for kind in found)
 
 
-@tried(ONNX_GROUP, "every length that a file can be cut to")
+@register(ONNX_GROUP, "a file cut to every possible length")
 def cut_network() -> str:
     """Cut a file at each byte."""
     whole = model(PRODUCT, w=W).SerializeToString()
     return kinds(loaded(whole[:n]) for n in range(len(whole)))
 
 
-@tried(ONNX_GROUP, "every bit of a file changed, one at a time")
+@register(ONNX_GROUP, "every bit of a file flipped, one at a time")
 def changed_bits() -> str:
-    """Change each bit."""
+    """Flip each bit."""
     whole = model(("Relu", ["x"], ["a"]), ("Add", ["a", "w"], ["y"]), w=W[:1]).SerializeToString()
     flips = ((at, 1 << bit) for at in range(len(whole)) for bit in range(8))
     return kinds(
@@ -623,21 +624,21 @@ def changed_bits() -> str:
     )
 
 
-@tried(ONNX_GROUP, "a full disk (`RLIMIT_FSIZE`), while `to_onnx` writes one")
+@register(ONNX_GROUP, "a full disk (`RLIMIT_FSIZE`), while `to_onnx` writes one")
 def full_disk_for_network() -> str:
-    """Write it with and without a limit."""
+    """Write a network with and without a limit on the size of files."""
     x = Value(X, label="x")
     y = x.exp()
 
     def act() -> str:
         fill_disk()
-        return told(lambda: tg.to_onnx(y, "net.onnx", x))
+        return outcome(lambda: tg.to_onnx(y, "net.onnx", x))
 
     with folder() as here:
         tg.to_onnx(y, "before.onnx", x)
-        said = forked(act)
+        message = forked(act)
         assert [path.name for path in here.iterdir()] == ["before.onnx"]
-    return f"`{said}`; nothing is left behind"
+    return f"`{message}`; nothing is left behind"
 
 
 HOSTILE = [
@@ -679,9 +680,11 @@ def pages(here: Path) -> list[Path]:
     ]
 
 
-@tried("Hostile labels", f"{len(HOSTILE)} labels of markup, in SVG and in the SVG of pages, parsed")
+@register(
+    "Hostile labels", f"{len(HOSTILE)} labels of markup, in SVG and in the SVG of pages, parsed"
+)
 def parsed() -> str:
-    """Look for what is not drawn: scripts, links, handlers."""
+    """Look for scripts, links and handlers."""
     with folder() as here:
         for path in pages(here):
             (svg,) = re.findall(r"<svg.*?</svg>", path.read_text("utf-8"), re.DOTALL)
@@ -695,9 +698,9 @@ def parsed() -> str:
     return "well-formed XML, with the elements and attributes of a plain picture"
 
 
-@tried("Hostile labels", "the same in DOT text")
+@register("Hostile labels", "the same in DOT text")
 def in_dot() -> str:
-    """Let Graphviz read it, and count what it found."""
+    """Let Graphviz read the text, and count the nodes and edges that it finds."""
     plain, odd = (
         json.loads(picture(tg.draw(hostile(labels)).source, "json0"))
         for labels in ([f"a{i}" for i, _ in enumerate(HOSTILE)], HOSTILE)
@@ -706,25 +709,25 @@ def in_dot() -> str:
         assert len(plain[kind]) == len(odd[kind])
         assert {*plain[kind][0]} == {*odd[kind][0]}
         assert not any("URL" in found or "href" in found for found in odd[kind])
-    return "one string each; no attribute or node of their own"
+    return "each remains one string; none adds an attribute or a node"
 
 
-@tried("Hostile labels", "the same in the LaTeX of the chain rule")
+@register("Hostile labels", "the same in the LaTeX of the chain rule")
 def in_equations() -> str:
-    """Look for commands."""
+    """Look for LaTeX commands."""
     loss = hostile()
     latex = tg.derive(loss, next(v for v in loss.parents if isinstance(v, Value))).latex()
     assert not re.search(r"\\(input|write|include|openin|csname|def)\b", latex), latex
     return "letters, every command escaped"
 
 
-@tried(
+@register(
     "Hostile labels",
     "the same pages, with their MathML of each step, opened in Chromium under a policy that allows "
     "no network",
 )
 def in_chromium() -> str:
-    """Open each, and listen."""
+    """Open each page, and record dialogs, errors and requests."""
     from shutil import which
 
     from playwright.sync_api import sync_playwright
@@ -749,7 +752,7 @@ def in_chromium() -> str:
             assert (equations > 0) == (path.name == "pass.html")
             assert page.locator("img, iframe, object, embed, form").count() == 0
         assert wrong == [], wrong
-    return "nothing runs, nothing is asked for, no error is logged"
+    return "nothing runs, nothing is requested, no error is logged"
 
 
 FRONT_END = """async ([source, frame]) => {
@@ -761,9 +764,9 @@ FRONT_END = """async ([source, frame]) => {
 }"""
 
 
-@tried("Hostile labels", "the same in a widget, whose title is one of them, in Chromium")
+@register("Hostile labels", "the same in a widget, whose title is one of them, in Chromium")
 def in_a_widget() -> str:
-    """Show it as a front end does, and listen."""
+    """Display the widget as a front end does, and record dialogs and errors."""
     from shutil import which
 
     from playwright.sync_api import sync_playwright
@@ -793,16 +796,16 @@ SCRIPTS = {
     "exits with 3": "import sys; sys.exit(3)",
     "exits with 0": "import sys; sys.exit(0)",
     "ends without exit handlers": "import os; os._exit(7)",
-    "prints bytes that are no text": "import os; os.write(1, bytes([255, 254, 10]))",
+    "prints bytes that are not text": "import os; os.write(1, bytes([255, 254, 10]))",
     "closes standard output": "import sys; sys.stdout.close()",
-    "recurses for ever": "def f(): return f()\nf()",
-    "is no Python": "y = (2,",
+    "recurses forever": "def f(): return f()\nf()",
+    "is not Python": "y = (2,",
     "loops until Ctrl-C": "open('looping', 'w').close()\nwhile True: pass",
 }
 
 
 def scripted(body: str) -> Fault:
-    """Give a script to the command line, and interrupt it if it does not end."""
+    """Run a script by the command line, and interrupt it if it does not end."""
 
     def fault() -> str:
         with folder() as here:
@@ -820,21 +823,21 @@ def scripted(body: str) -> Fault:
                 out, err = running.communicate()
         words = err.decode(errors="replace").strip().splitlines()
         assert not any(line.startswith("Traceback") for line in words), err
-        said = f"exit {running.returncode}"
+        message = f"exit {running.returncode}"
         if words:
-            said += ": `" + re.sub(r"File \"\S*?net.py\"", "net.py", " ".join(words[:2])) + "`"
-        return said + ("; the tree is printed" if "**" in out.decode(errors="replace") else "")
+            message += ": `" + re.sub(r"File \"\S*?net.py\"", "net.py", " ".join(words[:2])) + "`"
+        return message + ("; the tree is printed" if "**" in out.decode(errors="replace") else "")
 
     return fault
 
 
-for what, body in SCRIPTS.items():
-    tried("A script for the command line that …", what)(scripted(body))
+for title, body in SCRIPTS.items():
+    register("A script for the command line that …", title)(scripted(body))
 
 
-@tried("The process", "Ctrl-C inside a backward closure")
+@register("The process", "Ctrl-C inside a backward closure")
 def interrupt_in_a_closure() -> str:
-    """Interrupt a pass half-way, and run it again."""
+    """Interrupt a pass halfway, and run it again."""
     stops = [True]
 
     def slow(x: float) -> object:
@@ -853,10 +856,10 @@ def interrupt_in_a_closure() -> str:
     stops.clear()
     loss.backward()
     assert x.grad == 4 * 3.0**3
-    return "`KeyboardInterrupt`; leaves are as they were, and the next pass is right"
+    return "`KeyboardInterrupt`; leaves are as they were, and the next pass is correct"
 
 
-@tried("The process", "Ctrl-C inside a closure that is stepped through")
+@register("The process", "Ctrl-C in a closure while stepping")
 def interrupt_in_a_step() -> str:
     """Interrupt `backward_steps`."""
 
@@ -871,9 +874,9 @@ def interrupt_in_a_step() -> str:
     return "`KeyboardInterrupt`; leaves are as they were"
 
 
-@tried("The process", "no memory for a result (`RLIMIT_AS`)")
+@register("The process", "no memory for a result (`RLIMIT_AS`)")
 def no_memory() -> str:
-    """Ask for far more than is allowed, then go on."""
+    """Allocate far more than is allowed, then continue."""
 
     def act() -> str:
         _, hard = resource.getrlimit(resource.RLIMIT_AS)
@@ -885,19 +888,19 @@ def no_memory() -> str:
             for _ in range(20):
                 y = y * y
         except MemoryError:
-            said = "`MemoryError`"
+            message = "`MemoryError`"
         w = Value(3.0)
         (w * w).backward()
         assert w.grad == 6.0
-        return said
+        return message
 
-    said = forked(act)
-    return f"{said}, as NumPy has it; what was computed stays usable, and the next pass is right"
+    message = forked(act)
+    return f"{message}, from NumPy; earlier results remain usable, and the next pass is correct"
 
 
-@tried("The process", "four threads, each with graphs of its own")
+@register("The process", "four threads, each with its own graphs")
 def threads() -> str:
-    """Train in four at once, and compare with one alone."""
+    """Train in four threads at once, and compare with one thread."""
 
     def train(seed: int, results: dict[int, bytes]) -> None:
         rng = np.random.default_rng(seed)
@@ -923,28 +926,28 @@ def threads() -> str:
     for thread in running:
         thread.join()
     assert together == alone
-    return "the same weights as one after another, to the last bit"
+    return "the same weights as one thread after another, to the last bit"
 
 
 def page() -> str:
-    """Try everything, and write the page."""
+    """Cause every fault, and write the page."""
     lines = [
-        "# Failures that were tried",
+        "# Faults, and what happens",
         "",
-        "What was tried, and what happens. `python docs/try_faults.py` tries it and writes this",
-        "page, and a test tries it again. An error of the package's own says what was asked, what",
-        "went wrong and, where it helps, what to do; a file is written whole or not at all.",
+        "`python docs/try_faults.py` causes each of these faults for real and writes this page.",
+        "A test causes them again. An error raised by the package says what was requested, what",
+        "went wrong and, where it helps, what to do. A file is written completely or not at all.",
     ]
     for group, faults in FAULTS.items():
-        lines += ["", f"## {group}", "", "| what was tried | what happens |", "| --- | --- |"]
-        for what, fault in faults.items():
-            print(what, flush=True)
-            lines.append(f"| {what} | {row(fault)} |")
+        lines += ["", f"## {group}", "", "| fault | what happens |", "| --- | --- |"]
+        for title, fault in faults.items():
+            print(title, flush=True)
+            lines.append(f"| {title} | {row(fault)} |")
     return "\n".join([*lines, ""])
 
 
 def row(fault: Fault) -> str:
-    """Try one fault, and return what happens in one line of a table."""
+    """Cause one fault, and return what happens, as a cell of a table."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", "This process .* multi-threaded", DeprecationWarning)

@@ -1,10 +1,10 @@
-"""Install what is built, in bare environments, and write what came of it: reference/installs.md.
+"""Install the built package in fresh environments, and write the results to reference/installs.md.
 
     pip install build twine uv pipx && python docs/try_installs.py
 
-Every CPython that is found and allowed is tried, with the lowest and the newest versions of what
-the package needs, from the wheel and from the source distribution, without extras, with [demo], and
-with what a widget takes.
+Every supported CPython on this machine is tested with the lowest and the newest versions of the
+dependencies, from the wheel and from the source distribution: without extras, with [demo], and with
+the extras of the widget.
 """
 
 import os
@@ -41,23 +41,23 @@ widget.step = 2
 assert "<iframe" in widget.get_state()["frame"]
 """
 EXTRAS = {"": (ASKED,), "demo": (ASKED, DRAWN), "render,widget": (ASKED, DRAWN, PLAYED)}
-"""What is run with each choice of extras."""
+"""The programs to run with each choice of extras."""
 
-TELLING = ("numpy", "graphviz", "rich", "graphviz-pure", "matplotlib", "anywidget")
-"""The packages whose versions are told."""
+LISTED = ("numpy", "graphviz", "rich", "graphviz-pure", "matplotlib", "anywidget")
+"""The packages whose versions are listed."""
 
 
-class Tried(NamedTuple):
-    """A row of the table."""
+class Row(NamedTuple):
+    """A row of the table: what was installed, and how that ended."""
 
     python: str
     how: str
     versions: str
-    came: str
+    result: str
 
 
 def run(*command: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a command apart from this process's environment; its words are told if it fails."""
+    """Run a command in a clean environment; raise RuntimeError with its output if it fails."""
     env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL_ENV"))}
     ran = subprocess.run(
         list(map(str, command)), cwd=cwd, env=env, capture_output=True, check=False, text=True
@@ -68,7 +68,7 @@ def run(*command: object, cwd: Path | None = None) -> subprocess.CompletedProces
 
 
 def tool(name: str) -> str:
-    """Find a tool beside this Python, or on the path."""
+    """Find a tool next to this Python, or on the PATH."""
     beside = Path(sys.executable).with_name(name)
     found = str(beside) if beside.exists() else shutil.which(name)
     if found is None:
@@ -77,7 +77,7 @@ def tool(name: str) -> str:
 
 
 def pythons() -> dict[str, str]:
-    """List one CPython of every minor version that the project allows."""
+    """Find one CPython of every minor version that the project allows."""
     paths = [shutil.which(f"python3.{minor}") for minor in range(11, 20)]
     paths += map(str, sorted(Path.home().glob(".pyenv/versions/*/bin/python")))
     ask = "import sys, venv; print(sys.implementation.name, *sys.version_info[:2])"
@@ -91,7 +91,7 @@ def pythons() -> dict[str, str]:
 
 
 def needed(extra: str) -> list[str]:
-    """List what the package asks for, by itself or with extras, extras of extras among them."""
+    """List the requirements of the package and its extras, including extras of extras."""
     listed = [*PROJECT["dependencies"]]
     for name in filter(None, extra.split(",")):
         for requirement in PROJECT["optional-dependencies"][name]:
@@ -101,13 +101,13 @@ def needed(extra: str) -> list[str]:
 
 
 def installed(python: str, built: Path, extra: str, resolution: str, folder: Path) -> str:
-    """Install into a bare environment, use what came, and return the versions that it had."""
+    """Install into a fresh environment, run the programs, and return the installed versions."""
     run(tool("uv"), "venv", "--quiet", "--clear", "--python", python, folder / "env")
     inside = folder / "env" / "bin" / "python"
     asked = f"{built}[{extra}]" if extra else str(built)
     run(
         *(tool("uv"), "pip", "install", "--quiet", "--python", inside, "--resolution", resolution),
-        *("--only-binary", "numpy", "--only-binary", "matplotlib"),  # what nobody builds by hand
+        *("--only-binary", "numpy", "--only-binary", "matplotlib"),  # too slow to build
         *(asked, *dict.fromkeys(needed(extra))),
     )
     (folder / "net.py").write_text(SCRIPT, encoding="utf-8")
@@ -116,11 +116,11 @@ def installed(python: str, built: Path, extra: str, resolution: str, folder: Pat
     run(folder / "env" / "bin" / "tinygrad-pool", "tree", "net.py", cwd=folder)
     listed = run(tool("uv"), "pip", "list", "--python", inside, "--format", "freeze").stdout
     versions = dict(line.split("==") for line in listed.split() if "==" in line)
-    return ", ".join(f"{name} {versions[name]}" for name in TELLING if name in versions)
+    return ", ".join(f"{name} {versions[name]}" for name in LISTED if name in versions)
 
 
-def environments(wheel: Path, source: Path, folder: Path) -> list[Tried]:
-    """Try every Python with every way to install."""
+def environments(wheel: Path, source: Path, folder: Path) -> list[Row]:
+    """Install for every Python in every way."""
     ways = [
         (wheel, "", "lowest-direct"),
         (wheel, "", "highest"),
@@ -137,13 +137,14 @@ def environments(wheel: Path, source: Path, folder: Path) -> list[Tried]:
             how = f"{kind} `[{extra}]`" if extra else kind
             print(version, how, resolution, flush=True)
             versions = installed(python, built, extra, resolution, folder)
-            what = ", ".join(["computes", "draws", "plays"][: len(EXTRAS[extra])])
-            rows.append(Tried(version, how, versions, f"{what}, and its command runs"))
+            does = ("computes", "computes and draws", "computes, draws and plays")
+            result = f"{does[len(EXTRAS[extra]) - 1]}; its command runs"
+            rows.append(Row(version, how, versions, result))
     return rows
 
 
-def runners(wheel: Path, folder: Path) -> list[Tried]:
-    """Run the command line without an environment of one's own."""
+def runners(wheel: Path, folder: Path) -> list[Row]:
+    """Run the command line by uvx and pipx, which make their own environments."""
     (folder / "net.py").write_text(SCRIPT, encoding="utf-8")
     ways = {
         "`uvx --from WHEEL tinygrad-pool`": [tool("uv"), "tool", "run", "--from", wheel],
@@ -153,38 +154,38 @@ def runners(wheel: Path, folder: Path) -> list[Tried]:
     for how, command in ways.items():
         printed = run(*command, "tinygrad-pool", "tree", "net.py", cwd=folder).stdout
         assert "max" in printed, printed
-        rows.append(Tried("", how, "", "its command runs"))
+        rows.append(Row("", how, "", "its command runs"))
     return rows
 
 
 def built(folder: Path) -> tuple[Path, Path]:
-    """Build both, as `python -m build` does: in an environment of their own; and check them."""
+    """Build wheel and source distribution with `python -m build`, and check them."""
     run(sys.executable, "-m", "build", "--outdir", folder, ROOT)
     (wheel,), (source,) = folder.glob("*.whl"), folder.glob("*.tar.gz")
     run(sys.executable, "-m", "twine", "check", "--strict", wheel, source)
     return wheel, source
 
 
-def page(rows: list[Tried]) -> str:
+def page(rows: list[Row]) -> str:
     """Write the page."""
     lines = [
-        "# Installations that were tried",
+        "# Tested installations",
         "",
-        "What was installed, and what came of it: `python docs/try_installs.py` writes this page.",
-        "Wheel and source distribution are built apart from the tree, and pass",
-        "`twine check --strict`. Each row is a bare environment, with the lowest or the newest",
+        "`python docs/try_installs.py` installs the package in each of these ways, and writes this",
+        "page. Wheel and source distribution are built outside the source tree, and pass",
+        "`twine check --strict`. Each row is a fresh environment, with the lowest or the newest",
         "versions that the package allows and that have a wheel for that Python.",
         "",
-        "| Python | from | with | |",
+        "| Python | from | with | result |",
         "| --- | --- | --- | --- |",
-        *(f"| {row.python} | {row.how} | {row.versions} | {row.came} |" for row in rows),
+        *(f"| {row.python} | {row.how} | {row.versions} | {row.result} |" for row in rows),
         "",
     ]
     return "\n".join(lines)
 
 
 def main() -> None:
-    """Try everything, and write the page."""
+    """Test every installation, and write the page."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         wheel, source = built(folder / "dist")

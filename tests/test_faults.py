@@ -1,4 +1,4 @@
-"""The table of faults in the docs is what happens: each is tried again."""
+"""The table of faults in the docs is true: each fault is caused again."""
 
 import os
 import re
@@ -9,7 +9,7 @@ import try_faults
 
 
 def rows():
-    """Read the page: what happens, by the group and what was tried."""
+    """Read the page: what happens, by group and fault."""
     group = ""
     for line in try_faults.PAGE.read_text("utf-8").splitlines():
         group = line.removeprefix("## ") if line.startswith("## ") else group
@@ -17,9 +17,9 @@ def rows():
             yield (group, found[1]), found[2]
 
 
-ROWS = {key: said for key, said in rows() if key[1] not in ("what was tried", "---")}
+ROWS = {key: outcome for key, outcome in rows() if key[1] not in ("fault", "---")}
 ALL = {
-    (group, what): f for group, faults in try_faults.FAULTS.items() for what, f in faults.items()
+    (group, title): f for group, faults in try_faults.FAULTS.items() for title, f in faults.items()
 }
 
 
@@ -35,14 +35,14 @@ def test_the_page_has_every_fault_and_no_other():
         for key in ALL
     ],
 )
-def test_it_happens_as_it_is_told(key, peer):
-    group, what = key
+def test_each_fault_has_the_outcome_on_the_page(key, peer):
+    group, title = key
     if group == try_faults.ONNX_GROUP:
         peer("onnx")
-    if "Chromium" in what:
+    if "Chromium" in title:
         peer("playwright.sync_api")
-        if "widget" in what:
+        if "widget" in title:
             peer("anywidget")
         if not (shutil.which("chromium") or shutil.which("google-chrome")):
-            (pytest.fail if "CI" in os.environ else pytest.skip)("there is no Chromium here")
+            (pytest.fail if "CI" in os.environ else pytest.skip)("Chromium is missing")
     assert try_faults.row(ALL[key]) == ROWS[key]
