@@ -223,11 +223,7 @@ def run_layer(call: str) -> None:
 def run_loss(call: str) -> None:
     """Compare a loss with PyTorch's."""
     x = X["row"]
-    if name_of(call) in (
-        "BCELoss",
-        "KLDivLoss",
-        "NLLLoss",
-    ):
+    if name_of(call) in ("BCELoss", "KLDivLoss", "NLLLoss"):
         x = 1 / (1 + np.exp(-x)) if call.startswith("BCE") else x - np.abs(x)
     compare(name_of(call), *made(call), x, TARGETS[LOSSES[call]])
 
