@@ -1,4 +1,4 @@
-"""Print, as constraints for pip, the lowest version of everything that pyproject.toml asks for."""
+"""Print the lowest versions that pyproject.toml allows, as constraints for pip."""
 
 import re
 import tomllib

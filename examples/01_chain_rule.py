@@ -1,6 +1,6 @@
-"""The chain rule by hand, beside what backward computes.
+"""Compute the chain rule by hand, and compare it with backward().
 
-E = (w x + b)² with w = 2, x = 3, b = 1. From the end to the start, one factor at a time:
+E = (w x + b)² with w = 2, x = 3, b = 1. Go from the end to the start, one factor at a time:
 
     ∂E/∂a = 2 a        ∂E/∂w = ∂E/∂a · x        ∂E/∂x = ∂E/∂a · w        ∂E/∂b = ∂E/∂a
 """

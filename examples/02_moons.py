@@ -1,4 +1,4 @@
-"""micrograd's demo: a 2-16-16-1 network of scalar units learns to tell two moons apart."""
+"""Train micrograd's demo: a 2-16-16-1 network of scalar units learns to separate two moons."""
 
 import random
 
@@ -30,4 +30,4 @@ for k in range(100):
         p.data -= (1.0 - 0.9 * k / 100) * p.grad
 
 picture = decision_boundary(model, points, labels)
-print("the boundary it found:", tg.render(picture, "moons.svg"))
+print("decision boundary:", tg.render(picture, "moons.svg"))

@@ -1,7 +1,7 @@
-"""Max pooling as what it is: a layer of weights, 1 on each winner's link and 0 on all others.
+"""Compute max pooling as a layer of weights: 1 on each winner's link and 0 on all others.
 
-y = P x and ∂E/∂x = Pᵀ ∂E/∂y, with a single 1 in each row of P. Forward and backward are compared
-bit for bit with max_pool2d. The windows overlap, so that a unit can win several.
+y = P x and ∂E/∂x = Pᵀ ∂E/∂y, with a single 1 in each row of P. Both passes are compared bit for
+bit with max_pool2d. The windows overlap, so a unit can win several of them.
 """
 
 import numpy as np
@@ -16,12 +16,12 @@ y.backward(gradient=g)
 
 P = np.zeros((y.size, x.size))
 P[np.arange(y.size), winners.reshape(-1)] = 1.0
-print("P, one row a pooling unit, one column a unit below:")
+print("P: one row per pooling unit, one column per unit below:")
 print("\n".join("".join("·1"[int(p)] for p in row) for row in P))
 
 forward = P @ x.data.reshape(-1)
 backward = np.zeros(x.size)
-for unit, cell in np.argwhere(P):  # Pᵀ g: in the order of the windows, as the closure adds
+for unit, cell in np.argwhere(P):  # Pᵀ g, in the order in which the closure adds
     backward[cell] += g.reshape(-1)[unit]
 
 print("\nforward  equal bit for bit:", np.array_equal(forward, y.data.reshape(-1)))

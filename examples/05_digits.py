@@ -1,4 +1,4 @@
-"""Train a convolutional network on real handwritten digits, then ask where one error went."""
+"""Train a convolutional network on handwritten digits, then find out where one error went."""
 
 import numpy as np
 
@@ -32,7 +32,7 @@ for epoch in range(1, 11):
         right = net(x_test).data.argmax(axis=1) == labels_test
     print(f"epoch {epoch:2d}   loss {np.mean(losses):.4f}   test accuracy {right.mean():.1%}")
 
-print("\nOne image, one backward pass: how many elements of each node an error reached.")
+print("\nOne image, one backward pass: how many elements of each node the error reached.")
 loss = tg.nn.cross_entropy(net(x_test[:1]), labels_test[:1])
 for step in tg.backward_steps(loss):
     reached = np.count_nonzero(step.upstream)

@@ -1,6 +1,6 @@
 """Find out why a gradient is zero: a network of 20 nodes with a dead relu and a losing unit.
 
-To look around in it: tinygrad-pool debug examples/06_lost_gradient.py
+Step through it with: tinygrad-pool debug examples/06_lost_gradient.py
 """
 
 from collections.abc import Callable

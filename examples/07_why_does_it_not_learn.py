@@ -1,7 +1,7 @@
-"""A network with three faults, and what tg.diagnose says of them.
+"""Let tg.diagnose find the three faults of a network.
 
-A layer whose relus are all off; a parameter that is detached; and Python's own max, which picks one
-of two Values and makes no node.
+Its hidden relus are all off, one parameter is detached, and Python's own max picks one of two
+Values and makes no node.
 """
 
 import numpy as np
@@ -21,13 +21,13 @@ class Faulty(tg.nn.Module):
         self.scale = tg.Value(0.5)
 
     def forward(self, x: object) -> tg.Value:
-        """Compute two layers, and scale what they give."""
+        """Compute two layers, and scale their output."""
         return self.out(self.relu(self.hidden(x))) * self.scale.detach()
 
 
 points, labels = tg.datasets.moons(100, noise=0.1, seed=0)
 net = Faulty()
-with tg.traced():  # so that nodes know their lines
+with tg.traced():  # so that nodes know their line
     error = net(points) - labels[:, None]
     square, absolute = (error**2).mean(), np.abs(error).mean()
     loss = max(square, absolute) * 0.5

@@ -24,7 +24,7 @@ optimizer = tg.optim.AdamW(net.parameters(), lr=3e-3, weight_decay=0.05)
 
 
 def accuracy() -> float:
-    """Return the share of test images that are read right."""
+    """Return the fraction of test images that are classified correctly."""
     net.eval()
     with tg.no_grad():
         scores = net(x_test)
@@ -47,6 +47,6 @@ for epoch in range(1, 9):
         f"test accuracy {accuracy():.1%}"
     )
 
-print("\nWhat was kept besides the weights, and is saved with them:")
+print("\nBuffers, which are saved with the weights:")
 for name, array in net.named_buffers():
     print(f"{name:24s} {np.round(array.reshape(-1)[:4], 2)}")

@@ -1,10 +1,10 @@
-"""A training step on several processes: pip install 'dask[distributed]'.
+"""Compute training steps in several processes: pip install 'dask[distributed]'.
 
-Each worker computes the gradient of its shard of a batch. Weighted by the shards' sizes, they add
-up to the gradient of the whole batch, so training is the same as in one process. It pays where a
-shard's forward and backward pass takes much longer than to send the parameters there and the
-gradients back, and where there are more cores than NumPy's own threads keep busy: on a machine with
-two cores, with this network, it was slower than one process.
+Each worker computes the gradient of its shard of a batch. Weighted by the sizes of the shards, the
+gradients add up to that of the whole batch, so training is the same as in one process. It is faster
+only if a shard's two passes take much longer than sending the parameters there and the gradients
+back, and if NumPy's own threads leave cores idle. With this network, on a machine with two cores,
+it was slower than one process.
 """
 
 from itertools import pairwise
@@ -39,7 +39,7 @@ def gradients(state: dict, images: np.ndarray, labels: np.ndarray) -> tuple[floa
 
 
 def weighted(shards: list[tuple[float, dict]], sizes: list[int]) -> tuple[float, dict]:
-    """Add up what the shards found, each by its part of the batch."""
+    """Return the mean loss and gradients of the shards, weighted by their sizes."""
     parts = [n / sum(sizes) for n in sizes]
     loss = sum(part * loss for part, (loss, _) in zip(parts, shards, strict=True))
     names = shards[0][1]
@@ -50,7 +50,7 @@ def weighted(shards: list[tuple[float, dict]], sizes: list[int]) -> tuple[float,
 
 
 def main() -> None:
-    """Train on the digits, a few steps, and compare each with one process."""
+    """Train on the digits for a few steps, and compare each step with one process."""
     (images, labels), _ = tg.datasets.digits()
     batch, classes = images[:500], labels[:500]
     cuts = [0, 220, 500]  # shards of several sizes
@@ -67,12 +67,12 @@ def main() -> None:
             sizes = [len(batch[s]) for s in shards]
             loss, slopes = weighted(client.gather(futures), sizes)
             _, whole = gradients(state, batch, classes)
-            apart = max(float(np.abs(slopes[name] - whole[name]).max()) for name in whole)
+            difference = max(float(np.abs(slopes[name] - whole[name]).max()) for name in whole)
             for name, parameter in net.named_parameters():
                 parameter.grad = slopes[name]
             optimizer.step()
-            print(f"step {step}  loss {loss:.4f}  farthest from one process {apart:.0e}")
-            assert apart < 1e-7
+            print(f"step {step}  loss {loss:.4f}  differs from one process by {difference:.0e}")
+            assert difference < 1e-7
 
 
 if __name__ == "__main__":  # a worker imports this file

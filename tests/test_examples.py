@@ -1,4 +1,4 @@
-"""Every example runs, and prints what it is there for."""
+"""Every example runs, and prints what it should show."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 EXAMPLES = Path(__file__).parent.parent / "examples"
 PRINTS = {
     "01_chain_rule.py": ["∂E/∂w      42.0       42.0", "mul    gets 14 and sends 42 to w, 28 to x"],
-    "02_moons.py": ["with 337 parameters", "accuracy 100%", "found: moons.svg"],
+    "02_moons.py": ["with 337 parameters", "accuracy 100%", "decision boundary: moons.svg"],
     "03_pooling_unit.py": ["won by unit 2", "2   0.7311            -0.105754         -0.105754"],
     "04_pooling_as_weights.py": [
         "forward  equal bit for bit: True",
@@ -30,7 +30,7 @@ PRINTS = {
         "test accuracy 9",
         "norm.num_batches_tracked [344]",
     ],
-    "09_data_parallel.py": ["step 4  loss 2.2", "farthest from one process"],
+    "09_data_parallel.py": ["step 4  loss 2.2", "differs from one process by"],
 }
 
 
@@ -41,7 +41,7 @@ def test_every_example_is_checked_here():
 SLOW = {"02_moons.py", "05_digits.py", "08_norms_and_dropout.py", "09_data_parallel.py"}
 
 NEEDS = {"09_data_parallel.py": ["dask.distributed"]}
-"""What an example says to install; it is one of the peers."""
+"""The peers that an example needs."""
 
 
 @pytest.mark.parametrize(
