@@ -1,11 +1,11 @@
-"""Time drawing a graph: until the DOT text, and until an SVG, beside torchviz on the same network.
+"""Time drawing a graph, to DOT text and to SVG, and compare it with torchviz.
 
     python benchmarks/drawing.py
 
-The networks: 100 points through an MLP with each product and sum a node of its own (64,705 nodes);
-a chain of 1,000,000 products; 60 doublings a = a + a; the digits network. torchviz draws the same
-network in PyTorch, where it is installed and can (pip install torchviz): text alone, since dot does
-not lay out such a graph. Each is timed once, for it takes seconds.
+The networks are an MLP on 100 points with one node per product and sum (64,705 nodes), a chain of
+1,000,000 products, 60 doublings a = a + a, and the digits network. If torchviz is installed (pip
+install torchviz), it draws the same network in PyTorch, as text only, since dot cannot lay out such
+a graph. Each is timed once, because it takes seconds.
 """
 
 import argparse
@@ -25,7 +25,7 @@ SIZES = (2, 16, 16, 1)
 
 
 def mlp(leaf: Callable[[float], Any], tanh: Callable[[Any], Any]) -> Any:
-    """Compute the loss of an MLP on 100 points, from single products and sums."""
+    """Compute the loss of an MLP on 100 points by single products and sums."""
     random.seed(0)
     layers = [
         [[leaf(random.uniform(-1, 1)) for _ in range(n)] for _ in range(m)]
@@ -41,7 +41,7 @@ def mlp(leaf: Callable[[float], Any], tanh: Callable[[Any], Any]) -> Any:
 
 
 def chain(leaf: Callable[[float], Any], length: int) -> Any:
-    """Multiply a number so many times."""
+    """Multiply a number `length` times."""
     y = leaf(1.0)
     for _ in range(length):
         y = y * 0.9999
@@ -63,14 +63,14 @@ def digits() -> Any:
 
 
 def seconds(f: Callable[[], Any]) -> tuple[float, Any]:
-    """Time one call."""
+    """Return the time of one call, and its result."""
     start = time.perf_counter()
     result = f()
     return time.perf_counter() - start, result
 
 
 def peer(length: int) -> dict[str, Callable[[], Any]]:
-    """Return what torchviz draws, by name; nothing where it is missing."""
+    """Return functions that draw with torchviz, by name; none if it is not installed."""
     if not (find_spec("torch") and find_spec("torchviz")):
         print("torchviz is not installed: pip install torchviz")
         return {}
@@ -105,14 +105,14 @@ def main() -> None:
         value = build()
         text, graph = seconds(lambda value=value: tg.draw(value))
         svg, _ = seconds(lambda graph=graph: contents(graph, "svg"))
-        said = "–"
+        peer_time = "–"
         if name in theirs:
             try:
-                said = f"{seconds(theirs[name])[0]:.2f} s"
+                peer_time = f"{seconds(theirs[name])[0]:.2f} s"
             except RecursionError:
-                said = "RecursionError"
+                peer_time = "RecursionError"
         count = len(topological_order(value))
-        print(f"{name:20}{count:>10,}{text:>7.2f} s{text + svg:>7.2f} s{said:>14}")
+        print(f"{name:20}{count:>10,}{text:>7.2f} s{text + svg:>7.2f} s{peer_time:>14}")
 
 
 if __name__ == "__main__":

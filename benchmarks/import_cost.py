@@ -1,6 +1,6 @@
-"""Time `import tinygrad_pool` beside `import numpy`, each in a fresh interpreter, byte code cached.
+"""Compare `import tinygrad_pool` with `import numpy`, in fresh interpreters with cached byte code.
 
-The two run in turn, and what counts is the ratio of the medians; it is to stay below 1.15.
+The two take turns. The figure is the ratio of the medians, which should remain below 1.15.
 
     python benchmarks/import_cost.py
 """
@@ -16,7 +16,7 @@ TIMED_IMPORT = "from time import time; start = time(); import {}; print(time() -
 
 
 def seconds(module: str) -> float:
-    """Time one import in an interpreter of its own."""
+    """Time one import in a fresh interpreter."""
     command = [sys.executable, "-c", TIMED_IMPORT.format(module)]
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)

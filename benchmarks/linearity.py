@@ -1,8 +1,8 @@
-"""Time a node and an element in graphs and arrays of many sizes, and draw both curves.
+"""Measure the time per node and per element in graphs and arrays of many sizes, and plot it.
 
-Forward and backward together, CPU time of this process. A line that is level means that cost grows
-linearly. A chain of scalars has 10³ to 10⁶ nodes; pools and a convolution have one image of 10⁴ to
-10⁸ elements (the convolution, whose result has four channels, to 10⁷).
+The time is the CPU time of both passes. A level line means that cost grows linearly. A chain of
+scalars has 10³ to 10⁶ nodes. Pools and a convolution run on one image of 10⁴ to 10⁸ elements (the
+convolution, whose result has four channels, up to 10⁷).
 
     pip install -e '.[plot]' && python benchmarks/linearity.py docs/measured/linearity.svg
 """
@@ -20,7 +20,7 @@ Curve = dict[int, float]
 
 
 def nanoseconds(step: Callable[[], None], size: int) -> float:
-    """Time a step, a node or an element: the best of some, without what the system takes."""
+    """Return the time per node or element: the best of several, user time only."""
     spent = []
     for _ in range(5 if size <= 10**6 else 2):
         start = resource.getrusage(resource.RUSAGE_SELF).ru_utime
@@ -31,7 +31,7 @@ def nanoseconds(step: Callable[[], None], size: int) -> float:
 
 
 def chain(n: int) -> Callable[[], None]:
-    """Return a step of a chain of n scalar nodes, made, walked and let go."""
+    """Return a step that builds a chain of n scalar nodes, goes backward and frees it."""
     w, b = tg.Value(0.999999), tg.Value(1e-6)
 
     def step() -> None:
@@ -44,7 +44,7 @@ def chain(n: int) -> Callable[[], None]:
 
 
 def image(operation: Callable[[tg.Value], tg.Value]) -> Callable[[int], Callable[[], None]]:
-    """Return what makes a step of an operation on one square image of n elements."""
+    """Return a function that makes the step of an operation on a square image of n elements."""
 
     def of(n: int) -> Callable[[], None]:
         side = round(n**0.5)
@@ -61,7 +61,7 @@ def image(operation: Callable[[tg.Value], tg.Value]) -> Callable[[int], Callable
 
 
 def measured(make: Callable[[int], Callable[[], None]], sizes: list[int]) -> Curve:
-    """Time a step of each size."""
+    """Time a step for each size."""
     curve = {}
     for n in sizes:
         gc.collect()
@@ -70,7 +70,7 @@ def measured(make: Callable[[int], Callable[[], None]], sizes: list[int]) -> Cur
 
 
 def curves(largest: int) -> tuple[dict[str, Curve], dict[str, Curve]]:
-    """Measure what a node costs, and what an element does."""
+    """Measure the cost of a node and of an element."""
     kernels = tg.Value(np.random.default_rng(1).standard_normal((4, 1, 3, 3), np.float32))
     images = {
         "maximum k2s2": lambda x: tg.max_pool2d(x, 2),
@@ -92,7 +92,7 @@ def curves(largest: int) -> tuple[dict[str, Curve], dict[str, Curve]]:
 
 
 def draw(parts: dict[str, dict[str, Curve]], path: str) -> None:
-    """Draw the curves beside each other, both axes logarithmic, and write them to a file."""
+    """Plot the curves side by side with logarithmic axes, and write them to a file."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12, 4), layout="constrained")
@@ -103,14 +103,14 @@ def draw(parts: dict[str, dict[str, Curve]], path: str) -> None:
         axes.set_ylim(low / 3, high * 3)
         axes.set(xlabel=f"{what}s", ylabel=f"ns for each {what}")
         axes.grid(alpha=0.3)
-        axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)  # beside the lines
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     tg.render(figure, path)
 
 
 def main() -> None:
-    """Print the figures, and draw them if a file is named."""
+    """Print the figures, and plot them if a file is named."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("picture", nargs="?", help="a file to draw the curves to")
+    parser.add_argument("picture", nargs="?", help="file for the plot")
     parser.add_argument("--quick", action="store_true", help="small sizes only: does it run?")
     options = parser.parse_args()
     nodes, elements = curves(5 if options.quick else 8)

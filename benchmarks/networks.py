@@ -1,9 +1,8 @@
-"""Time a training step of a small convolutional net and of an MLP, and a convolution by itself.
+"""Compare a convolutional net, an MLP and a convolution with torch and MyGrad.
 
-Beside us run torch and MyGrad, those that are installed, each in a process of its own, on one
-thread, in turn, on the same float32 numbers; they have to agree on the loss, or the sum of the
-gradients. What counts is the ratio of the medians of CPU time, theirs to ours: above 1 we are
-faster.
+A step of training is timed. Each library that is installed has its own process and takes turns with
+the others, on one thread and on the same float32 numbers. All must agree on the loss, or on the sum
+of the gradients. The figures are ratios of median CPU times, theirs to ours: above 1 we are faster.
 
     pip install -e '.[peers]' && python benchmarks/networks.py
 """
@@ -33,7 +32,7 @@ INPUTS = {"conv net": (64, 1, 28, 28), "MLP": (128, 784), "conv2d": (8, 16, 64, 
 
 
 def numbers(case: str) -> tuple[Any, Any, Arrays]:
-    """Draw an input (for conv2d: what arrives at the result), labels and parameters."""
+    """Draw an input (for conv2d: the upstream gradient), labels and parameters."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal(INPUTS[case], np.float32)
     drawn = [rng.standard_normal(shape, np.float32) * np.float32(0.1) for shape in SHAPES[case]]
@@ -41,7 +40,7 @@ def numbers(case: str) -> tuple[Any, Any, Arrays]:
 
 
 def ours(case: str) -> Step:
-    """Return a step of ours."""
+    """Return our step."""
     import tinygrad_pool as tg
 
     x, labels, drawn = numbers(case)
@@ -72,7 +71,7 @@ def ours(case: str) -> Step:
 
 
 def torchs(case: str) -> Step:
-    """Return a step of torch's."""
+    """Return torch's step."""
     import torch
 
     torch.set_num_threads(1)
@@ -106,7 +105,7 @@ def torchs(case: str) -> Step:
 
 
 def mygrads(case: str) -> Step:
-    """Return a step of MyGrad's."""
+    """Return MyGrad's step."""
     import mygrad
     from mygrad.nnet.activations import relu
     from mygrad.nnet.layers import conv_nd, max_pool
@@ -141,11 +140,11 @@ def mygrads(case: str) -> Step:
 
 
 SIDES = {"tinygrad_pool": ours, "torch": torchs, "mygrad": mygrads}
-HERE = [side for side in SIDES if find_spec(side)]
+INSTALLED = [side for side in SIDES if find_spec(side)]
 
 
 def answer(side: str, case: str) -> None:
-    """Be one side: for each line that comes in, take that many steps; print loss and seconds."""
+    """Run one side: for each number on standard input, take that many steps and print results."""
     step = SIDES[side](case)
     for line in sys.stdin:
         start = time.process_time()
@@ -156,7 +155,7 @@ def answer(side: str, case: str) -> None:
 
 
 class Racer:
-    """A side at work in a process of its own, on one thread."""
+    """A side that runs in its own process, on one thread."""
 
     def __init__(self, side: str, case: str) -> None:
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -168,7 +167,7 @@ class Racer:
         self.number, self.times = 0.0, list[float]()
 
     def run(self, steps: int) -> None:
-        """Take some steps, and note what one of them took."""
+        """Take some steps, and record the time of one."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         print(steps, file=self.process.stdin, flush=True)
@@ -178,35 +177,34 @@ class Racer:
 
 
 def race(case: str, rounds: int, steps: int) -> dict[str, float]:
-    """Let all sides run in turn; return the median milliseconds of each."""
-    racers = {side: Racer(side, case) for side in HERE}
+    """Run all sides in turn; return the median milliseconds of each."""
+    racers = {side: Racer(side, case) for side in INSTALLED}
     for i in range(rounds + 1):
         for racer in racers.values():
             racer.run(steps)
         numbers = {side: racer.number for side, racer in racers.items()}
-        if not all(math.isclose(n, numbers[HERE[0]], rel_tol=1e-3) for n in numbers.values()):
+        if not all(math.isclose(n, numbers[INSTALLED[0]], rel_tol=1e-3) for n in numbers.values()):
             sys.exit(f"{case}: the sides differ in round {i}: {numbers}")
     for racer in racers.values():
         racer.process.communicate()
-    return {
-        side: 1e3 * statistics.median(r.times[1:]) for side, r in racers.items()
-    }  # 1 to warm up
+    # the first round is a warm-up
+    return {side: 1e3 * statistics.median(r.times[1:]) for side, r in racers.items()}
 
 
 def main() -> None:
     """Print a row for each case."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=25)
-    parser.add_argument("--steps", type=int, default=5, help="how many a round")
-    parser.add_argument("--quick", action="store_true", help="one round of one step, to see it run")
+    parser.add_argument("--steps", type=int, default=5, help="steps per round")
+    parser.add_argument("--quick", action="store_true", help="one round of one step: does it run?")
     parser.add_argument("--answer", nargs=2, metavar=("SIDE", "CASE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.answer:
         answer(*options.answer)
         return
     rounds, steps = (1, 1) if options.quick else (options.rounds, options.steps)
-    print(f"{'':10s}" + "".join(f"{side:>17s}" for side in HERE), end="")
-    print("".join(f"{'× ' + side:>10s}" for side in HERE[1:]))
+    print(f"{'':10s}" + "".join(f"{side:>17s}" for side in INSTALLED), end="")
+    print("".join(f"{'× ' + side:>10s}" for side in INSTALLED[1:]))
     for case in SHAPES:
         medians = race(case, rounds, steps)
         mine, *others = medians.values()

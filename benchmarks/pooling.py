@@ -1,12 +1,12 @@
-"""Time pools, forward and backward, beside torch on one thread, and weigh what both allocate.
+"""Compare pools with torch's on one thread: time of both passes, and memory.
 
-Both run in one process, in turn, on the same float32 arrays, and have to agree on every gradient.
-A round is some steps of each (`--steps`), and who begins changes from round to round: a single step
-finds the processor's caches full of what the other side left there. What counts is the median of
-the ratios of CPU time, torch's to ours, round by round: above 1 we are faster.
+Both sides take turns in one process, on the same float32 arrays, and must agree on every gradient.
+A round is several steps of each (`--steps`), because a single step finds the processor's caches
+full of the other side's arrays. The sides alternate in who begins. The figure is the median over
+rounds of the ratio of CPU times, torch's to ours: above 1 we are faster.
 
-Memory is how far the peak resident set of a fresh process grows in the first step after a small
-one: everything but the input and what arrives at the result, which are there before.
+Memory is the growth of the peak resident set of a fresh process in its first step after a small
+one. It includes everything except the input and the upstream gradient, which exist before.
 
     pip install -e '.[peers]' && python benchmarks/pooling.py
 """
@@ -36,7 +36,7 @@ MIB = 2**20
 
 
 class Case(NamedTuple):
-    """A pool of both sides by its name and options, and the shape of the input."""
+    """A pool, by the name and options that both sides share, and the shape of its input."""
 
     pool: str
     options: tuple[Any, ...]
@@ -86,7 +86,7 @@ def ours(case: Case, x: Any, g: Any) -> Step:
 
 
 def theirs(case: Case, x: Any, g: Any) -> Step:
-    """Return the same of torch."""
+    """Return the same for torch."""
     torch.set_num_threads(1)
     pool, leaf = case.of(functional), torch.tensor(x, requires_grad=True)
     arriving = torch.from_numpy(g)
@@ -103,7 +103,7 @@ SIDES = {"tinygrad_pool": ours, "torch": theirs}
 
 
 def prepare(side: str, case: Case) -> Step:
-    """Make the arrays, the same for both sides; torch's odd norms need positive numbers."""
+    """Make the step of one side; both get the same arrays, positive for torch's odd norms."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal(case.shape, np.float32)
     x = np.abs(x) if case.pool == "lp_pool2d" else x
@@ -112,7 +112,7 @@ def prepare(side: str, case: Case) -> Step:
 
 
 def milliseconds(case: Case, rounds: int, count: int) -> list[tuple[float, ...]]:
-    """Time both sides in turn, `count` steps or more; return a pair for each round, ours first."""
+    """Time both sides in turn, `count` steps or more; return a pair per round, ours first."""
     steps = [prepare(side, case) for side in SIDES]
     mine, other = (step() for step in steps)
     if not np.allclose(mine, other, rtol=1e-5, atol=1e-6):
@@ -132,15 +132,15 @@ def milliseconds(case: Case, rounds: int, count: int) -> list[tuple[float, ...]]
 
 
 def peak() -> int:
-    """Return the most bytes that this process ever held in memory."""
+    """Return the peak memory of this process in bytes."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def growth(side: str, case: Case) -> float:
-    """Measure by how many MiB one step raises the peak of this process.
+    """Return by how many MiB one step raises the peak memory of this process.
 
-    Imports may have held more than is held now, so memory is filled up to the old peak before.
+    Imports may have used more memory than is in use now, so memory is first filled up to that peak.
     """
     if max(case.options, default=0) <= TINY[-1]:
         prepare(side, case._replace(shape=TINY))()
@@ -154,13 +154,13 @@ def growth(side: str, case: Case) -> float:
 
 
 def growth_in_a_fresh_process(side: str, name: str) -> float:
-    """Run `growth` in a process of its own."""
+    """Run `growth` in a fresh process."""
     command = [sys.executable, __file__, "--growth", side, name]
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 def print_ratios(
-    cases: dict[str, Case], rounds: int, steps: int, weighed: Callable[..., float]
+    cases: dict[str, Case], rounds: int, steps: int, memory: Callable[..., float]
 ) -> None:
     """Print a row for each case."""
     print(f"{'':28s} {'ours':>9s} {'torch':>9s} {'ratio':>7s} {'ours':>10s} {'torch':>10s}")
@@ -169,16 +169,16 @@ def print_ratios(
         mine, other = (statistics.median(taken) for taken in zip(*times, strict=True))
         ratio = statistics.median(b / a for a, b in times)
         row = f"{name:28s} {mine:6.3f} ms {other:6.3f} ms {ratio:5.2f} ×"
-        sizes = [] if case.shape == SMALL else [weighed(side, name) for side in SIDES]
+        sizes = [] if case.shape == SMALL else [memory(side, name) for side in SIDES]
         print(row + "".join(f" {size:6.1f} MiB" for size in sizes), flush=True)
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("begins", nargs="*", help="only the cases whose names begin so")
+    parser.add_argument("begins", nargs="*", help="only cases whose names begin with one of these")
     parser.add_argument("--rounds", type=int, default=31)
-    parser.add_argument("--steps", type=int, default=5, help="how many a round, at least")
+    parser.add_argument("--steps", type=int, default=5, help="minimal steps per round")
     parser.add_argument("--quick", action="store_true", help="once: does it run?")
     parser.add_argument("--growth", nargs=2, metavar=("SIDE", "CASE"), help=argparse.SUPPRESS)
     options = parser.parse_args()

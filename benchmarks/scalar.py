@@ -1,9 +1,9 @@
-"""Time networks of numbers, build and backward, beside micrograd, and small arrays beside torch.
+"""Compare networks of numbers with micrograd, and small arrays with torch, in both passes.
 
-The network is that of micrograd's demo: two moons, 2-16-16-1, a node for each operation. It is
-timed twice. Back to back, each implementation has a process of its own and the garbage collector
-runs when it likes, as in training; micrograd then pays for the circles of its last step. Collected
-between, both run in one process in turn, and are forgiven what they left behind.
+The network is that of micrograd's demo: two moons, 2-16-16-1, one node per operation. It is timed
+in two ways. "Back to back", each implementation has its own process, and the garbage collector runs
+when it likes, as in training; micrograd then pays for the cycles of its previous step. "Collected
+between", both take turns in one process, and collecting garbage between steps is not timed.
 
     pip install -e '.[peers]' && python benchmarks/scalar.py
 """
@@ -34,7 +34,7 @@ Step = Callable[[], Any]
 def network(number: type[Any], points: int, units: bool = False) -> Step:
     """Return a function that builds the loss of a 2-16-16-1 network.
 
-    Each operation is one node; with `units`, each unit's weighted sum is one.
+    Each operation is one node. With `units`, each unit's weighted sum is one node.
     """
     rng = random.Random(0)
     sizes = [2, 16, 16, 1]
@@ -68,14 +68,14 @@ def backward(loss: Step) -> Step:
 
 
 def seconds(step: Step) -> float:
-    """Time one step, in this process's own time."""
+    """Return the CPU time of one step."""
     start = time.process_time()
     step()
     return time.process_time() - start
 
 
 def medians(steps: list[Step], repeats: int) -> list[float]:
-    """Time several steps in turn, collected between, and return their medians."""
+    """Time several steps in turn, collecting garbage between them; return the median of each."""
     times: list[list[float]] = [[] for _ in steps]
     for _ in range(repeats):
         for step, taken in zip(steps, times, strict=True):
@@ -93,19 +93,19 @@ def chain(number: type[Any], length: int) -> None:
 
 
 def alone(side: str, what: str, size: int, repeats: int) -> list[float]:
-    """Time a step in a fresh process: the median in seconds, and the peak of its memory in MiB."""
+    """Time a step in a fresh process; return the median in seconds and the peak memory in MiB."""
     command = [sys.executable, __file__, "--alone", side, what, str(size), str(repeats)]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     return [float(word) for word in ran.stdout.split()]
 
 
 def report_alone(side: str, what: str, size: int, repeats: int) -> None:
-    """Be that fresh process."""
+    """Time a step in this process, which `alone` started, and print the results."""
     number = SIDES[side]
-    step: Step = lambda: chain(number, size)  # noqa: E731  # one of two
+    step: Step = lambda: chain(number, size)  # noqa: E731  # replaced below
     if what != "chain":
         step = backward(network(number, size, units=what == "units"))
-    sys.setrecursionlimit(10 * size + 10_000)  # micrograd's backward calls itself
+    sys.setrecursionlimit(10 * size + 10_000)  # micrograd's backward recurses
     threading.stack_size(2**30)
     times: list[float] = []
     thread = threading.Thread(target=lambda: times.extend(seconds(step) for _ in range(repeats)))
@@ -117,7 +117,7 @@ def report_alone(side: str, what: str, size: int, repeats: int) -> None:
 
 
 def operations() -> dict[str, Callable[[Any], Any]]:
-    """List operations on one number and others that are at hand."""
+    """Return operations on one number and on constants, by name."""
     b, c, *more = (tg.Value(i / 10) for i in range(1, 8))
     return {
         "add": lambda x: x + b,
@@ -133,7 +133,7 @@ def operations() -> dict[str, Callable[[Any], Any]]:
 
 
 def chained(operation: Callable[[Any], Any], length: int) -> Step:
-    """Return a step of one operation after another."""
+    """Return a step that applies an operation to its own result again and again."""
 
     def step() -> None:
         x = tg.Value(0.5)
@@ -145,8 +145,8 @@ def chained(operation: Callable[[Any], Any], length: int) -> Step:
 
 
 def small_arrays(length: int) -> tuple[Step, Step]:
-    """Return steps of sums, products and maxima of (4, 4) arrays: ours, and torch's."""
-    import torch  # here, since it would weigh on the memory of the processes above
+    """Return our step and torch's: sums, products and maxima of (4, 4) arrays."""
+    import torch  # not above, where it would count in the memory of the fresh processes
 
     rng = np.random.default_rng(0)
     spreads = ((0.1, 1.0), (0.01, 1.0), (0.01, 0.0))
@@ -174,7 +174,7 @@ def small_arrays(length: int) -> tuple[Step, Step]:
 
 
 def main() -> None:
-    """Print a row for each figure: a ratio, so that it holds on other machines."""
+    """Print a row for each figure, as a ratio, which other machines can reproduce."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="small sizes: does it run?")
     parser.add_argument("--alone", nargs=4, help=argparse.SUPPRESS)

@@ -1,17 +1,17 @@
-"""Measure what stepping costs: recording, lines, watching a run, pages, an editor's session.
+"""Measure the cost of stepping: recording, tracing, watching a run, pages, an editor's session.
 
     python benchmarks/stepping.py [--quick]
 
-The graph is the 2–16–16–1 network of micrograd's demo on 100 points, a node for each product and
-sum: 65,000. Recording is compared with building the graph and the pass itself, and building under
-`traced()` with building, in turn, in one process, by its CPU time, the garbage collector on. What
-counts are the medians of the ratios. A page is timed by the clock, Graphviz included. Watching is
-compared with the rest of a training step: of that network with a node for each unit, of a small
-convolutional net, and of a perceptron, 784–128–10 on 128 images.
+The graph is the 2–16–16–1 network of micrograd's demo on 100 points, one node per product and sum:
+65,000 nodes. Recording is compared with building the graph and going backward, and building under
+`traced()` with plain building. They take turns in one process, with the garbage collector on. The
+figures are median ratios of CPU times. Watching is compared with the rest of a training step, for
+that network with one node per unit, for a small convolutional net, and for a perceptron, 784–128–10
+on 128 images. Writing a page is timed by the clock, including Graphviz.
 
-An editor's session is timed as its client sees it, by the clock: `tinygrad-pool dap` in a process
-of its own, with a script that builds 47,000 nodes; beside the start, what the script alone takes. A
-step is taken, and everything is asked for that an editor shows after it.
+An editor's session is timed by the clock, as its client sees it. `tinygrad-pool dap` runs in its
+own process with a script that builds 47,000 nodes. The time of the script alone is listed with that
+of the start. After each step, the client requests everything that an editor shows.
 """
 
 import argparse
@@ -58,14 +58,14 @@ def network(points: int) -> Callable[[], tg.Value]:
 
 
 def seconds(work: Callable[[], object], clock: Callable[[], float] = time.process_time) -> float:
-    """Time one call."""
+    """Return the time of one call."""
     start = clock()
     work()
     return clock() - start
 
 
 def ratios(build: Callable[[], tg.Value], repeats: int) -> list[float]:
-    """Compare record with build and backward, and traced builds with a plain one."""
+    """Return the cost of record, of traced() and of traced(frames=True), as ratios."""
     recorded, traced, framed = [], [], []
     for _ in range(repeats):
         plain = seconds(build)
@@ -81,7 +81,7 @@ def ratios(build: Callable[[], tg.Value], repeats: int) -> list[float]:
 
 
 class Editor:
-    """A client of the debug adapter protocol, in as few lines as it can be."""
+    """A minimal client of the debug adapter protocol."""
 
     def __init__(self) -> None:
         command = [sys.executable, "-m", "tinygrad_pool", "dap"]
@@ -89,7 +89,7 @@ class Editor:
         self.sent = 0
 
     def ask(self, command: str, *, until: str = "", **arguments: Any) -> Any:
-        """Send a request, and return the answer; `until` waits for an event, too."""
+        """Send a request and return the answer; with `until`, also wait for that event."""
         self.sent += 1
         request = {"seq": self.sent, "type": "request", "command": command, "arguments": arguments}
         body = json.dumps(request).encode()
@@ -110,7 +110,7 @@ class Editor:
         return json.loads(self.adapter.stdout.read(length))
 
     def step(self, command: str) -> None:
-        """Take a step, and ask for what an editor shows: frames, scopes and open variables."""
+        """Take a step, and request what an editor shows: frames, scopes and open variables."""
         self.ask(command, until="stopped", threadId=1)
         frames = self.ask("stackTrace", threadId=1, levels=20)["stackFrames"]
         for scope in self.ask("scopes", frameId=frames[0]["id"])["scopes"]:
@@ -119,7 +119,7 @@ class Editor:
 
 
 def session(script: Path, points: int, steps: int) -> tuple[float, float, float, float]:
-    """Time an editor's session: the script alone, then start, the median and longest of steps."""
+    """Time a session: the script alone, the start, the median step and the longest step."""
     here = Path(__file__).parent
     script.write_text(
         f"import sys\nsys.path.insert(0, {str(here)!r})\n"
@@ -143,7 +143,7 @@ def session(script: Path, points: int, steps: int) -> tuple[float, float, float,
 
 
 def moons(points: int) -> tuple[tg.nn.Module, Callable[[], tg.Value]]:
-    """Return micrograd's demo, with a node for each unit, and a function that builds its loss."""
+    """Return micrograd's demo, with one node per unit, and a function that builds its loss."""
     net = tg.nn.MLP(2, [16, 16, 1])
     xs, labels = tg.datasets.moons(points, noise=0.1, seed=1337)
     pairs = [(list(map(float, x)), float(t)) for x, t in zip(xs, labels, strict=True)]
@@ -172,7 +172,7 @@ def perceptron(images: int) -> tuple[tg.nn.Module, Callable[[], tg.Value]]:
 
 
 def watched(net: tg.nn.Module, build: Callable[[], tg.Value], steps: int) -> float:
-    """Compare watching a step of training with the rest of the step."""
+    """Return the cost of watching a training step, as a fraction of the rest of the step."""
     run, optimizer = tg.watch(net), tg.optim.SGD(net.parameters(), lr=0.01)
     watching, rest = [], []
 
@@ -196,12 +196,12 @@ def watched(net: tg.nn.Module, build: Callable[[], tg.Value], steps: int) -> flo
 
 
 def main() -> None:
-    """Print the ratios, and how long pages take."""
+    """Print the ratios, and the times of sessions and pages."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="see that it runs, in a few seconds")
+    parser.add_argument("--quick", action="store_true", help="small sizes: does it run?")
     quick = parser.parse_args().quick
     build = network(2 if quick else 100)
-    tg.record(build())  # what is loaded on first use, is
+    tg.record(build())  # loads what is loaded on first use
     recorded, traced, framed = ratios(build, 1 if quick else 15)
     print(f"{len(topological_order(build())):,} nodes")
     print(f"record             {recorded:5.2f} × build + backward")

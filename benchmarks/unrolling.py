@@ -1,8 +1,8 @@
-"""Time an unrolled scalar network, called, beside micrograd's build and backward pass of it.
+"""Compare calling an unrolled scalar network with building it in micrograd and going backward.
 
-Both run in one process, in turn, with the garbage collector on, and CPU time is what is measured;
-what counts is the ratio. micrograd's cycles are collected between, untimed; five calls are made
-back to back. Unrolling and compiling are paid once, and shown by themselves.
+Both take turns in one process, with the garbage collector on. The figure is the ratio of CPU times.
+micrograd's cycles are collected between turns, which is not timed; five calls run back to back.
+Unrolling and compiling happen once, and are listed separately.
 
     pip install -e '.[peers]' && python benchmarks/unrolling.py
 """
@@ -21,7 +21,7 @@ import tinygrad_pool as tg
 
 
 def seconds(work: Callable[[], Any]) -> float:
-    """Time one call."""
+    """Return the CPU time of one call."""
     start = time.process_time()
     work()
     return time.process_time() - start
