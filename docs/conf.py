@@ -1,4 +1,4 @@
-"""How Sphinx builds these pages: `make docs`. No network is needed, here or by a reader."""
+"""Configure Sphinx (`make docs`). Neither the build nor a reader needs a network."""
 
 import inspect
 import re
@@ -14,7 +14,7 @@ from sphinx.pycode import ModuleAnalyzer
 import tinygrad_pool
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE / "tutorial")]  # what stands here, and what a reader types
+sys.path[:0] = [str(HERE), str(HERE / "tutorial")]  # for the scripts here, and tiny.py
 
 import equations  # noqa: E402  # from the folder above
 
@@ -33,26 +33,23 @@ html_math_renderer = "mathml"
 html_title = "tinygrad_pool"
 default_role = "code"  # docstrings write code between single backquotes
 autodoc_member_order = "bysource"
-autodoc_preserve_defaults = True  # np.float32, and not what it prints as
+autodoc_preserve_defaults = True  # np.float32, not its repr
 nitpick_ignore_regex = [
-    ("py:.*", r"(?!tinygrad_pool).*"),  # other projects' names cannot be looked up without network
-    (
-        "py:class",
-        r"tinygrad_pool\.engine\.node\.Node",
-    ),  # what a Value is to all others
-    ("py:class", r"tinygrad_pool\.diagnosis\.survey\.Survey"),  # its own business
-    ("py:class", r"tinygrad_pool\.bridges\.network\.Program"),  # its own business, too
+    ("py:.*", r"(?!tinygrad_pool).*"),  # other projects, which need a network to look up
+    ("py:class", r"tinygrad_pool\.engine\.node\.Node"),  # a private base of Value
+    ("py:class", r"tinygrad_pool\.diagnosis\.survey\.Survey"),  # private
+    ("py:class", r"tinygrad_pool\.bridges\.network\.Program"),  # private
     ("py:class", r"tinygrad_pool\.(datasets\.[XY]|rules\.rule\.Function)"),  # type variables
 ]
 
 INCLUDED = re.compile(r"^```\{include\} (\.\./\w+\.md)\n```$", re.MULTILINE)
 EQUATION = re.compile(r"\S+ [=←] ")
 OPTION = re.compile(r'(?<![`\w.])\w+="\w*"(?!`)')
-ASIDE = re.compile(r"(, \*)?, (wants|\*\*habits).*\)$")  # the engine's business, no user's
+ASIDE = re.compile(r"(, \*)?, (wants|\*\*habits).*\)$")  # arguments from the engine, not users
 
 
 def include(_app: Any, _page: str, source: list[str]) -> None:
-    """Put in the pages that stand above this folder; their links begin there."""
+    """Include pages from the folder above, and adapt their links."""
 
     def contents(found: re.Match[str]) -> str:
         text = (HERE / found[1]).read_text("utf-8")
@@ -62,14 +59,14 @@ def include(_app: Any, _page: str, source: list[str]) -> None:
 
 
 def close_examples(_app: Any, _page: str, source: list[str]) -> None:
-    """Drop the blank line before a closing fence, without which doctest would read the fence."""
+    """Remove the blank line before a closing fence, which only doctest needs."""
     source[0] = source[0].replace("\n\n```\n", "\n```\n")
 
 
 def show_docstring(
     _app: Any, _what: str, _name: str, of: Any, _options: Any, lines: list[str]
 ) -> None:
-    """Set each paragraph as it is to look, and leave out examples that call a bare rule."""
+    """Format each paragraph, and leave out examples that call a bare rule."""
     paragraphs = []
     for paragraph in "\n".join(lines).split("\n\n"):
         if is_operation(of) and paragraph.startswith(">>>"):
@@ -79,14 +76,14 @@ def show_docstring(
 
 
 def as_shown(paragraph: str) -> str:
-    """Set equations as mathematics, and options as code: else their quotes would be curled."""
+    """Format equations as mathematics, and options as code, which keeps their quotes straight."""
     if EQUATION.match(paragraph):
         return as_mathematics(paragraph)
     return paragraph if ">>>" in paragraph else OPTION.sub(r"``\g<0>``", paragraph)
 
 
 def as_mathematics(paragraph: str) -> str:
-    """Write a paragraph of equations as formulas that stand side by side where there is room."""
+    """Format equations as formulas, side by side where there is room."""
     stated, prose = equations.sentence(paragraph)
     formulas = [f":math:`{equations.latex(part)}`" for part in equations.parts(stated)]
     return f".. container:: equations\n\n    {' '.join(formulas)}\n\n{prose}"
@@ -95,14 +92,14 @@ def as_mathematics(paragraph: str) -> str:
 def show_signature(
     _app: Any, _what: str, _name: str, of: Any, _options: Any, signature: str, result: str
 ) -> tuple[str, str] | None:
-    """Show a lifted rule as the operation that it is: it returns a Value."""
+    """Show a lifted rule with the signature of an operation, which returns a Value."""
     if not signature:
         return None
     return ASIDE.sub(")", signature), "Value" if is_operation(of) else result
 
 
 def follow(_app: Any, module: str, name: str) -> str | None:
-    """Lead from an operation to the source of its rule, under the operation's name."""
+    """Link an operation to the source of its rule, under the name of the operation."""
     try:
         of = attrgetter(name)(import_module(module))
     except (AttributeError, ImportError):
@@ -117,19 +114,19 @@ def follow(_app: Any, module: str, name: str) -> str | None:
 
 
 def write_player(app: Any, error: Exception | None) -> None:
-    """Write the page that stepping.md shows, from the example that it is about."""
+    """Write the player that stepping.md embeds, from examples/06_lost_gradient.py."""
     if error is None and app.builder.format == "html":
         made = run_path(str(HERE.parent / "examples" / "06_lost_gradient.py"))
         tinygrad_pool.record(made["E"]).to_html(Path(app.outdir) / "backward.html")
 
 
 def is_operation(of: Any) -> bool:
-    """Tell an operation, which `lift` made of a rule, from any other function."""
+    """Return whether a function is an operation, made from a rule by `lift`."""
     return callable(of) and hasattr(of, "signature")
 
 
 def setup(app: Any) -> None:
-    """Let Sphinx call the functions above."""
+    """Register the functions above with Sphinx."""
     app.connect("source-read", include)
     app.connect("source-read", close_examples)
     app.connect("autodoc-process-docstring", show_docstring)

@@ -1,7 +1,7 @@
 """Draw the pictures of the docs and the README, from real Values: python docs/draw_pictures.py.
 
-They are drawn with the Graphviz of the extra [render], so that everyone gets the same bytes.
-That of the floors is drawn from what the modules import.
+They are drawn with the Graphviz of the extra [render], so that everyone gets the same bytes. The
+picture of the floors is drawn from the imports of the modules.
 """
 
 import re
@@ -24,7 +24,7 @@ FOLDER = Path(__file__).parent / "pictures"
 
 
 def pictures() -> dict[str, bytes]:
-    """Draw every picture: file name and contents."""
+    """Draw every picture; return the contents by file name."""
     drawn = {name: contents(figure(), "svg") for name, figure in figures(example()).items()}
     drawn["expression"] = contents(tg.draw(expression()), "svg")
     drawn["by_hand"] = contents(tg.draw(neuron(), show="data,grad,local", rows=1), "svg")
@@ -36,22 +36,22 @@ def pictures() -> dict[str, bytes]:
 
 
 def gallery() -> dict[str, bytes]:
-    """Run the scripts of gallery.md as they stand there, and keep the pictures that it shows."""
+    """Run the scripts in gallery.md, and return the pictures that the page shows."""
     page = (FOLDER.parent / "gallery.md").read_text(encoding="utf-8")
     shown = set(re.findall(r"\(pictures/([\w.]+)\)", page))
     with TemporaryDirectory() as folder, chdir(folder):
         for script in re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL):
-            exec(script, {})  # our own, above the picture
+            exec(script, {})  # our own code
         return {p.name: p.read_bytes() for p in sorted(Path().rglob("*.svg")) if p.name in shown}
 
 
 def expression() -> Value:
-    """Run the README's example, and return what it draws."""
+    """Run the README's example, and return the Value that it draws."""
     names: dict[str, Any] = {}
     page = (FOLDER.parents[1] / "README.md").read_text(encoding="utf-8")
     with TemporaryDirectory() as folder, chdir(folder), redirect_stdout(StringIO()):
         for example in DocTestParser().get_examples(page):
-            exec(example.source, names)  # our own, above the picture
+            exec(example.source, names)  # our own code
     return cast(Value, names["E"])
 
 

@@ -1,4 +1,4 @@
-"""Equations as docstrings write them, in plain text, set as mathematics: LaTeX, then MathML."""
+"""Convert equations in the plain text of docstrings to LaTeX, and LaTeX to MathML."""
 
 import re
 
@@ -39,7 +39,7 @@ TWO_TEXTS = re.compile(r"(\\text\{[^{}]*)\} *\\text\{")
 
 
 def latex(equation: str) -> str:
-    r"""Write a docstring's equation as LaTeX: words stay words, letters become variables.
+    r"""Convert an equation to LaTeX: words remain words, letters become variables.
 
     >>> latex("∂E/∂x_l = g [l == l_max]")
     '\\frac{\\partial E}{\\partial x_{l}} = g [l = l_{\\max}]'
@@ -50,14 +50,14 @@ def latex(equation: str) -> str:
 
 
 def mathml(tex: str, block: bool = False) -> str:
-    """Set LaTeX as MathML, which browsers show by themselves."""
+    """Convert LaTeX to MathML, which browsers display without scripts."""
     from docutils.utils.math import latex2mathml  # it comes with Sphinx
 
     return latex2mathml.tex2mathml(tex, as_block=block)
 
 
 def parts(paragraph: str) -> list[str]:
-    """Take apart the equations that stand side by side.
+    """Split a paragraph into its equations.
 
     >>> parts("y = x w            ∂E/∂x = g w")
     ['y = x w', '∂E/∂x = g w']
@@ -66,7 +66,7 @@ def parts(paragraph: str) -> list[str]:
 
 
 def sentence(paragraph: str) -> tuple[str, str]:
-    """Part the equations that a paragraph begins with from the words that follow them.
+    """Split a paragraph into the equations at its start and the text after them.
 
     >>> sentence("g = ∂E/∂w. With momentum, v stands for g.")
     ('g = ∂E/∂w', 'With momentum, v stands for g.')
@@ -76,7 +76,7 @@ def sentence(paragraph: str) -> tuple[str, str]:
 
 
 class _Writer:
-    """Write one equation; what `∂E/∂` stands before becomes the denominator, with its indices."""
+    """Convert one equation; the symbol after `∂E/∂` becomes the denominator, with its indices."""
 
     def write(self, equation: str) -> str:
         written, below = [], False
@@ -117,14 +117,14 @@ def _hangs_on(part: re.Match[str]) -> bool:
 
 
 def _is_function(found: list[re.Match[str]], i: int) -> bool:
-    """Return whether a part is a function's name, or an index of one."""
+    """Return whether a part is the name of a function, or an index of that name."""
     if not 0 <= i < len(found):
         return False
     return found[i][0] in FUNCTIONS or (_hangs_on(found[i]) and _is_function(found, i - 1))
 
 
 def _word(part: re.Match[str]) -> str:
-    """Write a word: a function upright, an index of two letters as letters, others as text."""
+    """Convert a word: to a function, to letters for an index of two letters, or to text."""
     word = part[0]
     if word in FUNCTIONS:
         return f"{FUNCTIONS[word]} "

@@ -1,4 +1,4 @@
-"""The floors of the package: its rooms, what imports what, and the picture in design.md."""
+"""List the floors of the package and its imports, and draw the picture in design.md."""
 
 import ast
 from functools import cache
@@ -24,7 +24,7 @@ FLOORS = [
     "debugger",
     "cli __main__",
 ]
-"""From the ground: a room, a folder or a file, imports what is on a lower floor or to its left."""
+"""From the ground up. A room is a folder or a file; it imports from lower floors or its left."""
 
 
 def modules(package: Path) -> dict[str, Path]:
@@ -56,7 +56,7 @@ def _imported(text: str, folder: tuple[str, ...]) -> list[str]:
 
 
 def _names(node: ast.AST, folder: tuple[str, ...]) -> list[str]:
-    """List the dotted names that a statement imports, relative ones too."""
+    """List the dotted names that a statement imports, including relative ones."""
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     if isinstance(node, ast.ImportFrom):
@@ -67,9 +67,9 @@ def _names(node: ast.AST, folder: tuple[str, ...]) -> list[str]:
 
 
 def looked_up(package: Path) -> dict[str, set[str]]:
-    """List what each module looks up by name, also in `sys.modules`: no import shows that.
+    """List the modules that each module looks up by name, which no import statement shows.
 
-    That is what `import_module` gets, up to where it is computed: "" is anything.
+    For `import_module` it is the argument up to its first computed part; "" may be any module.
     """
     found: dict[str, set[str]] = {}
     for name, path in modules(package).items():
@@ -101,7 +101,7 @@ def arrows(package: Path) -> dict[str, set[str]]:
 
 
 def without_shortcuts(arrows: dict[str, set[str]]) -> dict[str, set[str]]:
-    """Leave out each arrow whose end a longer way also leads to. There must be no circle.
+    """Leave out each arrow that follows from others. There must be no cycle.
 
     >>> without_shortcuts({"attic": {"hall", "cellar"}, "hall": {"cellar"}, "cellar": set()})
     {'attic': {'hall'}, 'hall': {'cellar'}, 'cellar': set()}
@@ -114,7 +114,7 @@ def without_shortcuts(arrows: dict[str, set[str]]) -> dict[str, set[str]]:
 
 
 def picture(package: Path = PACKAGE, floors: list[str] = FLOORS) -> Digraph:
-    """Draw a row for each floor, the ground at the bottom, and arrows to what a room imports."""
+    """Draw a row for each floor, the ground at the bottom, and arrows for imports."""
     every = arrows(package)
     drawn = without_shortcuts(every)
     shown, there = (sum(map(len, found.values())) for found in (drawn, every))

@@ -1,7 +1,7 @@
-"""Pages that answer: examples that run, the player of their own pass, a sheet of all exercises.
+"""Sphinx directives: `{player}` plays the pass of a page's examples, `{worksheet}` lists exercises.
 
-A page's examples are doctests, which the tests run. `{player} E` runs those above it once more when
-the page is built, and shows the pass of their Value `E`: in a frame, and on a page of its own.
+The examples on a page are doctests, which the tests run. `{player} E` also runs those above it when
+the page is built, and shows the pass of their Value `E`, in a frame and on a page of its own.
 """
 
 import random
@@ -25,7 +25,7 @@ from tinygrad_pool.engine.backward import topological_order
 
 PLAYER = re.compile(r"^```\{player\}", re.MULTILINE)
 PHONE, LETTERS = 358, 9.5
-"""How wide a column is on a phone, and how large letters are to be there at least, in pixels."""
+"""The width of a column on a phone, and the least size of letters there, in pixels."""
 EXERCISE = re.compile(
     r"^### Exercise (\d): ([^\n]+)\n(.*?)^<details>\n<summary>Answer</summary>\n(.*?)^</details>$",
     re.MULTILINE | re.DOTALL,
@@ -42,7 +42,7 @@ FRAME = """<figure class="player">
 
 
 class Player(SphinxDirective):
-    """Show the pass of a Value of this page's examples, as far as they stand above."""
+    """Show the pass of a Value from the examples above on the page."""
 
     required_arguments = 1
     option_spec: ClassVar = {"title": directives.unchanged, "start": directives.unchanged}
@@ -55,9 +55,9 @@ class Player(SphinxDirective):
         (name,) = self.arguments
         failed = run_examples(parts[state["shown"]], names, self.env.docname)
         if failed or not isinstance(names.get(name), tg.Value):
-            raise self.error(failed or f"player: the examples above make no Value {name}")
+            raise self.error(failed or f"player: the examples above define no Value {name}")
         state["shown"] += 1
-        self.env.metadata[self.env.docname]["hide-toc"] = True  # the player needs its room
+        self.env.metadata[self.env.docname]["hide-toc"] = True  # to leave more room for the player
         if self.env.app.builder.format != "html":
             return []
         file = f"{self.env.docname.replace('/', '-')}-{state['shown']}"
@@ -71,7 +71,7 @@ class Player(SphinxDirective):
 
 
 def run_examples(text: str, names: dict[str, Any], page: str) -> str:
-    """Run the examples of a text, in a folder that is thrown away; return what failed."""
+    """Run the examples of a text in a temporary folder; return a report of failures."""
     if not names:
         random.seed(0)  # as for every test
     report: list[str] = []
@@ -83,7 +83,7 @@ def run_examples(text: str, names: dict[str, Any], page: str) -> str:
 
 
 def write_player(names: dict[str, Any], name: str, file: Path, title: str, start: Any) -> None:
-    """Write the page that plays a pass, and beside it its picture, for who runs no scripts."""
+    """Write the page that plays a pass, and a picture for readers without JavaScript."""
     named = {name: v for name, v in names.items() if isinstance(v, tg.Value)}
     with without_gradients(named[name]), tg.record(named[name], names=named) as passed:
         passed.to_html(file.with_suffix(".html"), title=title, start=start)
@@ -94,7 +94,7 @@ def write_player(names: dict[str, Any], name: str, file: Path, title: str, start
 
 @contextmanager
 def without_gradients(end: tg.Value) -> Iterator[None]:
-    """Forget the gradients behind a Value for a while: the examples above may have left some."""
+    """Clear the gradients behind a Value temporarily; examples above may have left some."""
     nodes = topological_order(end)
     kept = [v.grad if v.has_grad else None for v in nodes]
     for v in nodes:
@@ -105,18 +105,18 @@ def without_gradients(end: tg.Value) -> Iterator[None]:
 
 
 def widen(app: Sphinx, page: nodes.document) -> None:
-    """Mark what is too small to read on a phone: it scrolls there, and leads to its file."""
+    """Make pictures that are too small to read on a phone scroll there, and link to their file."""
     for image in page.findall(nodes.image):
         svg = (Path(app.srcdir) / image["uri"]).read_text("utf-8", "replace")
         width = re.search(r'<svg[^>]* width="([\d.]+)pt"', svg)
         least = legible(svg, float(width[1])) if width else 0
         if least > PHONE:
             image["classes"].append("wide")
-            image["width"] = f"{least:.0f}"  # on a phone; and so Sphinx makes it a link
+            image["width"] = f"{least:.0f}"  # on a phone; it also makes Sphinx link the file
 
 
 def legible(svg: str, width: float) -> float:
-    """Return how wide a picture must be for its smallest text, in pixels."""
+    """Return the width in pixels at which the smallest text of a picture is legible."""
     zoom = float(re.findall(r"scale\(([\d.]+) \1\)|$", svg)[0] or 1)
     sizes = [zoom * float(size) for size in re.findall(r'font-size="([\d.]+)"', svg)]
     sizes += [100 * float(scale) for scale in re.findall(r"scale\(([\d.]+) -", svg)]  # of a plot
@@ -124,13 +124,13 @@ def legible(svg: str, width: float) -> float:
 
 
 class Worksheet(SphinxDirective):
-    """Gather the questions, or the answers, of the exercises on the pages that are named."""
+    """List the questions, or the answers, of the exercises on the given pages."""
 
     has_content = True
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        """Put the text together, and let it be read as this page's own."""
+        """Collect the text, and parse it as part of this page."""
         gathered = []
         for part, page in enumerate(self.content, 1):
             path = Path(self.env.srcdir) / f"{page}.md"
@@ -142,25 +142,25 @@ class Worksheet(SphinxDirective):
 
 
 def without_code(text: str) -> str:
-    """Leave out the examples, which check an answer and need no paper."""
+    """Remove the examples, which only check an answer."""
     return re.sub(r"^```python\n.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
 
 
 def set_inline(self: Any, node: nodes.math) -> None:
-    """Set a formula in a line."""
+    """Write an inline formula."""
     self.body.append(equations.mathml(node.astext()))
     raise nodes.SkipNode
 
 
 def set_block(self: Any, node: nodes.math_block) -> None:
-    """Set formulas on a line of their own; where the wide space is, they may stand on two."""
+    """Write displayed formulas; a line may break at a wide space."""
     formulas = [equations.mathml(part, block=True) for part in node.astext().split(r"\qquad")]
     self.body.append(f'<div class="math">{" ".join(formulas)}</div>\n')
     raise nodes.SkipNode
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Register the directives, and mathematics as MathML: no script and no font from elsewhere."""
+    """Register the directives, and MathML, which needs no script or font from a network."""
     app.add_directive("player", Player)
     app.add_directive("worksheet", Worksheet)
     app.add_html_math_renderer("mathml", (set_inline, None), (set_block, None))

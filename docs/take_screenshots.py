@@ -1,4 +1,4 @@
-"""Take the docs' pictures of the page that plays a pass: python docs/take_screenshots.py.
+"""Take the screenshot of the page that plays a pass: python docs/take_screenshots.py.
 
 It needs Chromium and Playwright, as the tests of the page do.
 """
@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 
 
 def main() -> None:
-    """Open the example's pass at its third step, and take a picture of the window."""
+    """Open the pass of an example at its third step, and take a screenshot."""
     from playwright.sync_api import sync_playwright
 
     loss = run_path(str(HERE.parent / "examples" / "06_lost_gradient.py"))["E"]
