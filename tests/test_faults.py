@@ -35,13 +35,13 @@ def test_the_page_has_every_fault_and_no_other():
         for key in ALL
     ],
 )
-def test_each_fault_has_the_outcome_on_the_page(key, peer):
-    group, title = key
+def test_each_fault_happens_as_described(key, peer):
+    group, what = key
     if group == try_faults.ONNX_GROUP:
         peer("onnx")
-    if "Chromium" in title:
+    if "Chromium" in what:
         peer("playwright.sync_api")
-        if "widget" in title:
+        if "widget" in what:
             peer("anywidget")
         if not (shutil.which("chromium") or shutil.which("google-chrome")):
             (pytest.fail if "CI" in os.environ else pytest.skip)("Chromium is missing")
