@@ -402,7 +402,7 @@ of arrays.
 
 A function that only moves, repeats, drops or zero-fills cells makes one node, an index. Most others
 are composed of rules, and make several nodes. When a graph runs again with other numbers, whatever
-the data decide, such as the order in a median, is determined again. Plain numbers that were
+depends on the data, such as the order in a median, is determined again. Plain numbers that were
 answered remain as they were. This includes those that come with a Value: the whole part of
 `np.modf`, and the quotient of `np.divmod`.
 """
