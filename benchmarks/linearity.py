@@ -60,7 +60,7 @@ def image(operation: Callable[[tg.Value], tg.Value]) -> Callable[[int], Callable
     return of
 
 
-def measured(make: Callable[[int], Callable[[], None]], sizes: list[int]) -> Curve:
+def measure(make: Callable[[int], Callable[[], None]], sizes: list[int]) -> Curve:
     """Time a step for each size."""
     curve = {}
     for n in sizes:
@@ -82,10 +82,10 @@ def curves(largest: int) -> tuple[dict[str, Curve], dict[str, Curve]]:
         "convolution 3×3, 1 → 4": lambda x: tg.conv2d(x, kernels, padding=1),
     }
     sizes = [10**e for e in range(4, largest + 1)]
-    nodes = {"chain of scalars": measured(chain, [10**e for e in range(3, min(largest, 6) + 1)])}
+    nodes = {"chain of scalars": measure(chain, [10**e for e in range(3, min(largest, 6) + 1)])}
     most = {"convolution 3×3, 1 → 4": 10**7}
     elements = {
-        name: measured(image(operation), [n for n in sizes if n <= most.get(name, n)])
+        name: measure(image(operation), [n for n in sizes if n <= most.get(name, n)])
         for name, operation in images.items()
     }
     return nodes, elements
@@ -96,12 +96,12 @@ def draw(parts: dict[str, dict[str, Curve]], path: str) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12, 4), layout="constrained")
-    for axes, (what, lines) in zip(figure.subplots(1, 2), parts.items(), strict=True):
+    for axes, (item, lines) in zip(figure.subplots(1, 2), parts.items(), strict=True):
         for name, curve in lines.items():
             axes.loglog([*curve], [*curve.values()], marker="o", label=name)
         low, high = axes.get_ylim()
         axes.set_ylim(low / 3, high * 3)
-        axes.set(xlabel=f"{what}s", ylabel=f"ns for each {what}")
+        axes.set(xlabel=f"{item}s", ylabel=f"ns for each {item}")
         axes.grid(alpha=0.3)
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     tg.render(figure, path)
@@ -114,10 +114,10 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="small sizes only: does it run?")
     options = parser.parse_args()
     nodes, elements = curves(5 if options.quick else 8)
-    for what, lines in (("node", nodes), ("element", elements)):
+    for item, lines in (("node", nodes), ("element", elements)):
         for name, curve in lines.items():
             costs = "".join(f"  {n:.0e}: {cost:,.1f}" for n, cost in curve.items())
-            print(f"{name:24s} ns of CPU for each {what}:{costs}")
+            print(f"{name:24s} ns of CPU for each {item}:{costs}")
     if options.picture:
         draw({"node": nodes, "element": elements}, options.picture)
 

@@ -92,19 +92,19 @@ def chain(number: type[Any], length: int) -> None:
     x.backward()
 
 
-def alone(side: str, what: str, size: int, repeats: int) -> list[float]:
+def time_alone(side: str, case: str, size: int, repeats: int) -> list[float]:
     """Time a step in a fresh process; return the median in seconds and the peak memory in MiB."""
-    command = [sys.executable, __file__, "--alone", side, what, str(size), str(repeats)]
+    command = [sys.executable, __file__, "--alone", side, case, str(size), str(repeats)]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     return [float(word) for word in ran.stdout.split()]
 
 
-def report_alone(side: str, what: str, size: int, repeats: int) -> None:
-    """Time a step in this process, which `alone` started, and print the results."""
+def run_alone(side: str, case: str, size: int, repeats: int) -> None:
+    """Time a step in this process, which `time_alone` started, and print the results."""
     number = SIDES[side]
     step: Step = lambda: chain(number, size)  # noqa: E731  # replaced below
-    if what != "chain":
-        step = backward(network(number, size, units=what == "units"))
+    if case != "chain":
+        step = backward(network(number, size, units=case == "units"))
     sys.setrecursionlimit(10 * size + 10_000)  # micrograd's backward recurses
     threading.stack_size(2**30)
     times: list[float] = []
@@ -180,8 +180,8 @@ def main() -> None:
     parser.add_argument("--alone", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.alone:
-        side, what, *numbers = options.alone
-        report_alone(side, what, *map(int, numbers))
+        side, case, *numbers = options.alone
+        run_alone(side, case, *map(int, numbers))
         return
     quick = options.quick
     points, repeats, length = (5, 2, 1_000) if quick else (100, 9, 1_000_000)
@@ -189,13 +189,13 @@ def main() -> None:
     ours, theirs = (backward(network(number, points)) for number in SIDES.values())
     units = backward(network(tg.Value, points, units=True))
     mine, other, by_units = medians([ours, theirs, units], repeats)
-    apart = [alone(side, "moons", points, repeats) for side in SIDES]
-    units_apart = alone("tinygrad_pool", "units", points, repeats)
-    print(f"moons, back to back          {apart[1][0] / apart[0][0]:6.2f} × micrograd")
-    print(f"  by weighted_sum            {apart[1][0] / units_apart[0]:6.2f} × micrograd")
+    sides_alone = [time_alone(side, "moons", points, repeats) for side in SIDES]
+    units_alone = time_alone("tinygrad_pool", "units", points, repeats)
+    print(f"moons, back to back          {sides_alone[1][0] / sides_alone[0][0]:6.2f} × micrograd")
+    print(f"  by weighted_sum            {sides_alone[1][0] / units_alone[0]:6.2f} × micrograd")
     print(f"moons, collected between     {other / mine:6.2f} × micrograd")
     print(f"  by weighted_sum            {other / by_units:6.2f} × micrograd")
-    chains = [alone(side, "chain", length, 1) for side in SIDES]
+    chains = [time_alone(side, "chain", length, 1) for side in SIDES]
     name = f"chain of {length:,}"
     print(f"{name:28s} {chains[1][0] / chains[0][0]:6.2f} × micrograd")
     print(f"{'  peak memory':28s} {chains[0][1] / chains[1][1]:6.2f} of micrograd's")
