@@ -96,7 +96,7 @@ def test_the_fast_form_is_the_readable_one(grid, any_blocks):
 
 def test_rows_of_the_kernel_are_apart_and_are_not():
     apart = {
-        name: len(cut_of(*operands(grid)[:2], **options_of(grid[4], **grid[5])).moves) > 1
+        name: len(cut_of(*operands(grid)[:2], **options_of(grid[4], **grid[5])).shifts) > 1
         for name, grid in GRID.items()
     }
     assert [apart[name] for name in ("one axis", "two axes", "three axes")] == [True] * 3

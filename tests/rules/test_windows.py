@@ -39,7 +39,7 @@ def test_a_plane_is_cut_into_the_windows_that_a_loop_finds(
 ):
     windows, space = plane
     if isinstance(windows, AdaptiveWindows):
-        count, places = adaptive_windows_by_hand(space, windows.wanted)
+        count, places = adaptive_windows_by_hand(space, windows.output_size)
     else:
         count, places = windows_by_hand(space, *windows[1:])
     flat = np.arange(np.prod(space)).reshape(space)
