@@ -52,7 +52,7 @@ def test_what_has_no_answer_is_named(call, error, message):
 @pytest.mark.parametrize("f", [np.linalg.inv, np.linalg.det, np.linalg.cholesky])
 def test_long_doubles_are_beyond_lapack(f):
     if np.finfo(np.longdouble).nmant > 52:
-        with pytest.raises(DataError, match=r"np\.float64 is the longest that LAPACK knows"):
+        with pytest.raises(DataError, match=r"np\.float64 is the widest dtype of LAPACK"):
             f(Value(np.eye(2, dtype=np.longdouble)))
 
 

@@ -94,7 +94,7 @@ def test_zeros_are_trimmed_from_either_end_and_from_nothing():
         (lambda: np.pad(V, 1, "linear_ramp"), UnsupportedError, "not 'linear_ramp'; np.concat"),
         (lambda: np.pad(V, 1, "reflect", reflect_type="odd"), UnsupportedError, "reflect_type="),
         (lambda: np.pad(V, 1, lambda *_: None), UnsupportedError, "np.pad on Values copies"),
-        (lambda: np.take(V, Value([0.0])), OptionError, "an index is a constant, not a Value"),
+        (lambda: np.take(V, Value([0.0])), OptionError, "an index must be a constant, not a Value"),
         (lambda: V.take([0], out=np.zeros(1)), OptionError, "no option 'out' on Values"),
         (lambda: np.take(V, [0], None, np.zeros(1)), OptionError, "np.take: no option 'out' on"),
         (lambda: np.select([V.data > 0], [V, V]), OptionError, "got 2 and 1"),
@@ -120,7 +120,7 @@ def test_what_cannot_be_put_in_order_or_trimmed_is_refused():
             np.trim_zeros(V[0], trim)
     with pytest.raises(AxisError, match=r"np\.sort: "):
         np.sort(Value(1.0))
-    with pytest.raises(OptionError, match=r"np\.partition: kth is a constant"):
+    with pytest.raises(OptionError, match=r"np\.partition: kth must be a constant"):
         np.partition(V, V[0, 0])
 
 

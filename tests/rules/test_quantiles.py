@@ -52,7 +52,7 @@ def test_a_quantile_with_nan_is_nan_and_beside_nan_a_number():
 
 
 def test_what_does_not_fit_is_named():
-    with pytest.raises(OptionError, match=r"np\.quantile: q is a constant, not a Value"):
+    with pytest.raises(OptionError, match=r"np\.quantile: q must be a constant, not a Value"):
         np.quantile(Value([1.0]), Value(0.5))
     with pytest.raises(ShapeError, match=r"np\.quantile: nothing to choose from"):
         np.median(Value(np.ones((0, 2))))

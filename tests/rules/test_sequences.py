@@ -51,9 +51,9 @@ def test_beyond_points_that_begin_or_end_with_a_step_a_line_is_flat_too(points, 
         (lambda: np.gradient(U, [0, 1, 2, 3]), UnsupportedError, "needs one step, or one for each"),
         (lambda: np.gradient(U, edge_order=3), ShapeError, "edge_order must be 1 or 2"),
         (lambda: np.gradient(U[:1]), ShapeError, "axes longer than that"),
-        (lambda: np.convolve(A, U), ShapeError, "needs two rows that are not empty"),
+        (lambda: np.convolve(A, U), ShapeError, "needs two vectors that are not empty"),
         (lambda: np.convolve(U, U, "all"), OptionError, "mode must be 'full', 'same' or 'valid'"),
-        (lambda: np.interp(U, [0.0], [1.0, 2.0]), ShapeError, "two rows of equal length"),
+        (lambda: np.interp(U, [0.0], [1.0, 2.0]), ShapeError, "two vectors of equal length"),
     ],
 )
 def test_what_does_not_fit_is_named(call, error, message):

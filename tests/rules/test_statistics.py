@@ -36,8 +36,8 @@ def test_weights_lie_along_the_axes_they_are_given_for():
         (lambda: np.average(A, weights=[1.0]), ShapeError, r"weights of shape \(1,\) fit neither"),
         (lambda: np.linalg.norm(T, 1), ShapeError, "ord=1 needs one axis or two, got 3"),
         (lambda: np.linalg.norm(A[0], 0), OptionError, r"np.count_nonzero\(v\) counts"),
-        (lambda: np.linalg.norm(A[0], "fro"), OptionError, "of vectors, ord must be above 0"),
-        (lambda: np.linalg.norm(A, 2), OptionError, "of matrices, ord must be 'fro', 1"),
+        (lambda: np.linalg.norm(A[0], "fro"), OptionError, "for vectors, ord must be > 0"),
+        (lambda: np.linalg.norm(A, 2), OptionError, "for matrices, ord must be 'fro', 1"),
         (lambda: np.cov(T), ShapeError, "needs at most two axes"),
     ],
 )

@@ -151,7 +151,7 @@ def test_traits_are_those_of_a_rule_and_not_of_its_operation():
         return 2.0 * x, lambda g: (2.0 * g,)
 
     for what in (3, tg.lift(double)):
-        with pytest.raises(RuleError, match=r"with_traits: needs a rule, before tg\.lift"):
+        with pytest.raises(RuleError, match=r"needs a rule, decorated before tg\.lift"):
             with_traits("elementwise")(what)
 
 

@@ -1,4 +1,4 @@
-"""Products of arrays that sum over axes: einsum, and what NumPy has beside it."""
+"""Products of arrays that sum over axes: einsum, tensordot, dot and related functions."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 
 @primitive
 def contracted(*xs: Array, subscripts: str) -> Array:
-    """Multiply operands and sum over letters; none has a letter twice, or one of its own."""
+    """Compute an einsum without repeated letters in an operand or letters of one operand only."""
     return np.einsum(subscripts, *xs, optimize=len(xs) > 1)
 
 
 @implements(contracted)
 def einsum(*xs: Array, subscripts: str) -> tuple[Array, Backward]:
-    """Differentiate a product that is summed over letters: each operand gets the others' product.
+    """Differentiate einsum: each operand gets g times the product of the others, summed.
 
     y_out = Σ x_1 x_2 …            ∂E/∂x_i = Σ g_out Π_j x_j,  j ≠ i,  over all other letters
 
@@ -38,8 +38,8 @@ def einsum(*xs: Array, subscripts: str) -> tuple[Array, Backward]:
         to_xs = []
         for i, letters in enumerate(terms):
             others = [*xs[:i], *xs[i + 1 :]]
-            way = ",".join([out, *terms[:i], *terms[i + 1 :]])
-            to_xs.append(contracted(g, *others, subscripts=f"{way}->{letters}"))
+            inputs = ",".join([out, *terms[:i], *terms[i + 1 :]])
+            to_xs.append(contracted(g, *others, subscripts=f"{inputs}->{letters}"))
         return tuple(to_xs)
 
     return contracted(*xs, subscripts=subscripts), einsum_backward
@@ -52,20 +52,20 @@ def _terms(subscripts: str) -> tuple[list[str], str]:
 
 @composes("einsum")
 def sum_of_products(subscripts: str, *operands: Array, optimize: Any = False) -> Array:
-    """Multiply operands and sum over the letters that the result lacks, as "ij,jk->ik".
+    """Multiply operands and sum over the letters that the result lacks, as in "ij,jk->ik".
 
-    A letter that one operand has twice is its diagonal; one that it alone has is summed at once.
+    For a letter twice in one operand, take its diagonal. Letters of one operand are summed first.
     """
-    del optimize  # the order of products is not the caller's business
+    del optimize  # the order of the products is chosen here
     if not isinstance(subscripts, str):
         raise OptionError(
             "np.einsum: on Values the subscripts come first, as text: np.einsum('ij,jk->ik', x, w)"
         )
     xs = list(map(operand, operands))
-    terms, out = _spelled(subscripts, xs)
+    terms, out = _explicit(subscripts, xs)
     for i, letters in enumerate(terms):
         xs[i], terms[i] = _diagonals(xs[i], letters)
-    xs = _in_full(xs, terms)
+    xs = _broadcast(xs, terms)
     others = [set(out).union(*terms[:i], *terms[i + 1 :]) for i in range(len(terms))]
     for i, letters in enumerate(terms):
         alone = tuple(k for k, c in enumerate(letters) if c not in others[i])
@@ -77,8 +77,8 @@ def sum_of_products(subscripts: str, *operands: Array, optimize: Any = False) ->
     return contracted(*xs, subscripts=f"{','.join(terms)}->{out}")
 
 
-def _spelled(subscripts: str, xs: list[Array]) -> tuple[list[str], str]:
-    """Write out what is left out: the result, and letters for an ellipsis."""
+def _explicit(subscripts: str, xs: list[Array]) -> tuple[list[str], str]:
+    """Make subscripts explicit: add the result, and letters for an ellipsis."""
     text = subscripts.replace(" ", "")
     terms, out = _terms(text)
     spare = "".join(c for c in LETTERS if c not in text)
@@ -109,7 +109,7 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 def _diagonals(x: Array, letters: str) -> tuple[Array, str]:
-    """Take the diagonal wherever a letter comes twice."""
+    """Take the diagonal for each letter that comes twice."""
     for c in set(letters):
         while letters.count(c) > 1:
             i = letters.index(c)
@@ -121,13 +121,15 @@ def _diagonals(x: Array, letters: str) -> tuple[Array, str]:
     return x, letters
 
 
-def _in_full(xs: list[Array], terms: list[str]) -> list[Array]:
+def _broadcast(xs: list[Array], terms: list[str]) -> list[Array]:
     """Repeat axes of length 1 that broadcast. Raises ShapeError if a letter has two lengths."""
     lengths: dict[str, int] = {}
     for x, letters in zip(xs, terms, strict=True):
         for c, n in zip(letters, np.shape(x), strict=True):
             if lengths.setdefault(c, n) not in (1, n) and n != 1:
-                raise ShapeError(f"np.einsum: {c!r} is {lengths[c]} long, but {n} in {np.shape(x)}")
+                raise ShapeError(
+                    f"np.einsum: {c!r} has length {lengths[c]}, but {n} in shape {np.shape(x)}"
+                )
             lengths[c] = n if lengths[c] == 1 else lengths[c]
     shapes = [tuple(lengths[c] for c in letters) for letters in terms]
     pairs = zip(xs, shapes, strict=True)
@@ -136,7 +138,7 @@ def _in_full(xs: list[Array], terms: list[str]) -> list[Array]:
 
 @composes("tensordot", "linalg.tensordot")
 def tensordot(a: Array, b: Array, axes: Any = 2) -> Array:
-    """Multiply and sum over axes of both: as many of the last and the first, or those named."""
+    """Multiply and sum over the axes that `axes` names, or over a's last and b's first ones."""
     a, b = operand(a), operand(b)
     of_a, of_b = _paired(np.ndim(a), np.ndim(b), axes)
     in_a, in_b = _axes_in_order(np.shape(a), of_a), _axes_in_order(np.shape(b), of_b)
@@ -168,14 +170,14 @@ def _paired(a: int, b: int, axes: Any) -> tuple[list[int], list[int]]:
 
 
 def _axes_in_order(shape: Shape, axes: list[int]) -> list[int]:
-    """List axes from 0, in the order that they are given in. Raises AxisError."""
+    """Return the axes as indices from 0, in the given order. Raises AxisError."""
     axes_of(shape, axes, "np.tensordot")
     return [int(i) % len(shape) for i in axes]
 
 
 @composes("dot")
 def dot(a: Array, b: Array) -> Array:
-    """Multiply numbers, vectors or matrices; of more axes, the last by the last but one."""
+    """Multiply numbers, vectors or matrices; otherwise sum over the last and second-last axis."""
     a, b = operand(a), operand(b)
     if not np.ndim(a) or not np.ndim(b):
         return a * b
@@ -193,13 +195,13 @@ def inner(a: Array, b: Array) -> Array:
 
 @composes("vdot")
 def vdot(a: Array, b: Array) -> Array:
-    """Multiply and sum over all cells, in a row."""
+    """Flatten both, multiply, and sum."""
     return np.reshape(operand(a), -1) @ np.reshape(operand(b), -1)
 
 
 @composes("vecdot", "linalg.vecdot")
 def vecdot(x1: Array, x2: Array, axis: int = -1) -> Array:
-    """Multiply elementwise, broadcasting, and sum over an axis, of the same length in both."""
+    """Multiply elementwise, broadcasting, and sum over an axis of the same length in both."""
     x1, x2 = operand(x1), operand(x2)
     n, m = (np.shape(x)[axis] for x in (x1, x2))
     if n != m:
@@ -221,13 +223,13 @@ def vecmat(x1: Array, x2: Array) -> Array:
 
 @composes("outer")
 def outer(a: Array, b: Array) -> Array:
-    """Multiply each of one by each of the other."""
+    """Multiply each element of one by each element of the other."""
     return np.reshape(operand(a), (-1, 1)) * np.reshape(operand(b), -1)
 
 
 @composes("linalg.outer")
 def outer_of_vectors(x1: Array, x2: Array) -> Array:
-    """Multiply each of one vector by each of the other."""
+    """Multiply each element of one vector by each element of the other."""
     if np.ndim(x1) != 1 or np.ndim(x2) != 1:
         raise ShapeError(
             f"np.linalg.outer: needs two vectors, got shapes {np.shape(x1)} and {np.shape(x2)}"
@@ -237,7 +239,7 @@ def outer_of_vectors(x1: Array, x2: Array) -> Array:
 
 @composes("kron")
 def kron(a: Array, b: Array) -> Array:
-    """Put a multiple of b in place of each cell of a."""
+    """Replace each element of a by b times that element."""
     a, b = operand(a), operand(b)
     ndim = max(np.ndim(a), np.ndim(b))
     of_a, of_b = ((1,) * (ndim - np.ndim(x)) + np.shape(x) for x in (a, b))
@@ -248,19 +250,19 @@ def kron(a: Array, b: Array) -> Array:
 
 @composes("trace")
 def trace(a: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
-    """Add up diagonals."""
+    """Sum the diagonals."""
     return np.sum(np.diagonal(a, offset, axis1, axis2), axis=-1)
 
 
 @composes("linalg.trace")
 def last_trace(x: Array, offset: int = 0) -> Array:
-    """Add up diagonals of the last two axes."""
+    """Sum the diagonals of the last two axes."""
     return trace(x, offset, -2, -1)
 
 
 @composes("linalg.multi_dot")
 def multi_dot(arrays: Any) -> Array:
-    """Multiply several matrices, the first with the second, and so on."""
+    """Multiply several matrices, from left to right."""
     if len(arrays) < 2:
         raise OptionError(f"np.linalg.multi_dot: needs at least two matrices, got {len(arrays)}")
     ndims = [np.ndim(x) for x in arrays]
@@ -276,7 +278,7 @@ def multi_dot(arrays: Any) -> Array:
 def cross(
     a: Array, b: Array, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
 ) -> Array:
-    """Take the cross product of vectors of three cells, broadcasting."""
+    """Compute the cross product of vectors of three elements, broadcasting."""
     axisa, axisb, axisc = (axisa, axisb, axisc) if axis is None else (axis, axis, axis)
     a, b = np.moveaxis(operand(a), axisa, -1), np.moveaxis(operand(b), axisb, -1)
     if np.shape(a)[-1] != 3 or np.shape(b)[-1] != 3:

@@ -1,4 +1,4 @@
-"""Medians, quantiles and percentiles: places in order, and an index."""
+"""Medians, quantiles and percentiles, by the order of the numbers."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from tinygrad_pool.rules.shaping import scatter
 
 @composes("median")
 def median(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
-    """Take the number in the middle, or the mean of the two."""
+    """Compute the median: the middle number, or the mean of the two middle ones."""
     return _quantile(np.quantile, a, 0.5, axis, keepdims)
 
 
 @composes("nanmedian")
 def nanmedian(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
-    """Take the median of the numbers that are not NaN."""
+    """Compute the median of the numbers that are not NaN."""
     return _quantile(np.nanquantile, a, 0.5, axis, keepdims)
 
 
@@ -38,9 +38,9 @@ def _takes_quantiles(function: Callable[..., Any]) -> None:
     def quantiles(
         a: Array, q: Any, axis: Axis = None, *, method: str = "linear", keepdims: bool = False
     ) -> Array:
-        """Take quantiles: q is a constant, a number in [0, 1] or an array of them.
+        """Compute quantiles: q is a constant, a number in [0, 1] or an array of them.
 
-        Percentiles take q in [0, 100]; what begins with nan leaves NaN out.
+        For percentiles, q is in [0, 100]. Functions with names in nan… ignore NaN.
         """
         return _quantile(function, a, q, axis, keepdims, method)
 
@@ -72,15 +72,15 @@ def _quantile(
 
 @primitive
 def placed(x: Array, *, q: Any, of: str, method: str) -> Array:
-    """Take of rows what NumPy's function `of` that name takes.
+    """Compute quantiles of rows as the NumPy function with the name `of`.
 
     >>> float(placed(np.array([3.0, 1.0]), q=25, of="percentile", method="linear"))
     1.5
     """
-    return _mixed(x, *_between(x, of, q, method))
+    return _interpolated(x, *_between(x, of, q, method))
 
 
-def _mixed(x: Array, low: Any, high: Any, share: Any) -> Array:
+def _interpolated(x: Array, low: Any, high: Any, share: Any) -> Array:
     row = np.reshape(x, -1)
     y = row[low] if share.dtype == dtype_of(x) else double(row[low])
     if share.any():
@@ -91,7 +91,7 @@ def _mixed(x: Array, low: Any, high: Any, share: Any) -> Array:
 
 @implements(placed)
 def quantile(x: Array, *, q: Any, of: str, method: str) -> tuple[Array, Backward]:
-    """Differentiate placed: the two cells that a quantile lies between share what arrives.
+    """Differentiate placed: the two cells that a quantile lies between share the gradient.
 
     y = (1 − t) x_i + t x_j            ∂E/∂x_i = (1 − t) g,  ∂E/∂x_j = t g
 
@@ -109,7 +109,7 @@ def quantile(x: Array, *, q: Any, of: str, method: str) -> tuple[Array, Backward
         to_x = np.reshape(to_row, shape)
         return (to_x,)
 
-    return _mixed(x, low, high, share), quantile_backward
+    return _interpolated(x, low, high, share), quantile_backward
 
 
 @observation
@@ -118,13 +118,13 @@ def _between(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[Any]]:
     """Find the two cells that each quantile lies between, and how far it is from the first.
 
-    NumPy takes the quantile of the places in order: 1.25 lies between the cells 1 and 2. NaN comes
-    last, and where one is among the numbers, the last cell is the answer.
+    NumPy computes the quantile of the places 0, 1, 2, …: 1.25 lies between the places 1 and 2. NaN
+    is sorted last; if a row contains NaN, its last cell is the result.
     """
     *lead, n = rows.shape
     order = order_of(rows, -1)
-    gone = np.isnan(np.take_along_axis(rows, order, axis=-1))
-    places = getattr(np, of)(np.where(gone, np.nan, np.arange(n)), q, axis=-1, method=method)
+    is_nan = np.isnan(np.take_along_axis(rows, order, axis=-1))
+    places = getattr(np, of)(np.where(is_nan, np.nan, np.arange(n)), q, axis=-1, method=method)
     places = np.where(np.isnan(places), n - 1, places)
     cells = order + np.arange(prod(lead)).reshape(*lead, 1) * n
     cells = np.broadcast_to(cells, (*places.shape, n))
