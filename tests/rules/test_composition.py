@@ -1,4 +1,4 @@
-"""Compositions: what they are called with, and what they say where NumPy says something else."""
+"""Compositions: their arguments, and the errors they raise in place of NumPy's."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ from tinygrad_pool.rules.composition import (
 V = Value([[1.0, 2.0], [3.0, 4.0]])
 
 
-def test_a_composition_answers_for_a_function_and_for_none_that_numpy_lacks():
+def test_composes_registers_functions_that_numpy_has():
     @composes("i0", "absent")
     def i0(x):
         return x * 2.0
@@ -43,7 +43,7 @@ def test_a_composition_answers_for_a_function_and_for_none_that_numpy_lacks():
         (lambda: np.trace(V, dtype=float), "np.trace: got an unexpected keyword"),
     ],
 )
-def test_options_that_are_not_there_are_named(call, message):
+def test_unknown_options_are_named(call, message):
     with pytest.raises(OptionError, match=message):
         call()
 
@@ -61,7 +61,7 @@ def test_options_that_are_not_there_are_named(call, message):
         (ShapeError("ours"), ShapeError),
     ],
 )
-def test_an_error_of_numpys_is_one_of_ours(error, kind):
+def test_errors_of_numpy_become_errors_of_this_package(error, kind):
     def f():
         raise error
 
@@ -69,7 +69,7 @@ def test_an_error_of_numpys_is_one_of_ours(error, kind):
         call_numpy("np.f", f)
 
 
-def test_operands_are_read_as_they_are():
+def test_operands_are_converted_only_from_lists():
     assert operand(V) is V
     assert operand([1, 2]).tolist() == [1, 2]
     assert (is_value(V), is_value(V.data), is_value(np.float64(1.0))) == (True, False, False)
@@ -93,12 +93,12 @@ def test_operands_are_read_as_they_are():
         lambda: np.histogramdd(V.data, weights=V[0]),
     ],
 )
-def test_no_value_becomes_a_constant_in_silence(call):
+def test_a_value_in_place_of_a_constant_is_an_error(call):
     with pytest.raises(OptionError, match=r"np\.\w+: .* must be a constant, not a Value; v.data"):
         call()
 
 
-def test_what_is_rare_is_loaded_when_it_is_asked_for():
+def test_rarer_functions_are_loaded_on_first_use():
     program = (
         "import sys, numpy as np, tinygrad_pool as tg\n"
         "v = tg.Value([1.0, 2.0])\n"
