@@ -75,3 +75,10 @@ def test_a_matrix_that_is_not_finite_gets_nan_and_others_in_the_stack_their_grad
 def test_a_matrix_power_equals_numpys(n):
     y = np.linalg.matrix_power(Value(M), n)
     np.testing.assert_allclose(y.data, np.linalg.matrix_power(M, n), 1e-12, 1e-12)
+
+
+def test_the_matrix_power_0_is_the_identity_with_gradient_0():
+    x = Value(np.full((2, 2), np.inf))
+    y = np.linalg.matrix_power(x, 0)
+    assert y.data.tolist() == np.eye(2).tolist()
+    assert not tg.grad(y.sum(), x)[0].any()

@@ -210,7 +210,7 @@ def matrix_power(a: Array, n: int) -> Array:
     if count < 0:
         a, count = np.linalg.inv(a), -count
     if not count:
-        return a * 0.0 + np.eye(np.shape(a)[-1], dtype=dtype_of(a))
+        return np.where(False, a, np.eye(np.shape(a)[-1], dtype=dtype_of(a)))  # not 0 · ∞
     y = None
     while count:
         count, odd = divmod(count, 2)
