@@ -64,7 +64,8 @@ A, T = Value(np.ones((2, 3))), Value(np.ones((2, 3, 4)))
         (lambda: np.tensordot(A, A, 5), AxisError, "needs 5 axes, got operands with 2 and 2"),
         (lambda: np.tensordot(A, T, ([0], [2])), ShapeError, r"axes \[0\] of \(2, 3\) .* differ"),
         (lambda: np.linalg.outer(A, A), ShapeError, "needs two vectors"),
-        (lambda: np.vecdot(A, A[:, :1]), ShapeError, "vectors of one length, got 3 and 1"),
+        (lambda: np.vecdot(A, A[:, :1]), ShapeError, r"of one length, got \(3,\) and \(1,\)"),
+        (lambda: np.vecdot(A, 2.0), ShapeError, r"of one length, got \(3,\) and \(\)"),
         (lambda: np.linalg.multi_dot([A]), OptionError, "at least two matrices, got 1"),
         (lambda: np.linalg.multi_dot([A, A[0], A]), ShapeError, r"got \[2, 1, 2\] axes"),
         (lambda: np.cross(A[:, :2], A), ShapeError, "three elements, got 2 and 3"),
@@ -73,6 +74,15 @@ A, T = Value(np.ones((2, 3))), Value(np.ones((2, 3, 4)))
 def test_invalid_operands_are_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("axis", [-1, 0, 1, -2])
+@pytest.mark.parametrize("shape", [(3, 3), (4, 3, 3)])
+def test_vecdot_sums_over_the_same_axis_of_each_operand(axis, shape):
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=shape), rng.normal(size=(3, 3) if axis else shape[:1])
+    y = np.vecdot(Value(x), Value(w), axis=axis)
+    np.testing.assert_allclose(y.data, np.vecdot(x, w, axis=axis))
 
 
 def test_dot_and_einsum_are_single_nodes_where_possible():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from functools import reduce
 from math import prod
+from string import ascii_letters
 from typing import Any
 
 import numpy as np
@@ -81,7 +82,7 @@ def _explicit(subscripts: str, xs: list[Array]) -> tuple[list[str], str]:
     """Make subscripts explicit: add the result, and letters for an ellipsis."""
     text = subscripts.replace(" ", "")
     terms, out = _terms(text)
-    spare = "".join(c for c in LETTERS if c not in text)
+    spare = "".join(c for c in ascii_letters if c not in text)
     wide = 0
     if len(terms) != len(xs):
         raise OptionError(
@@ -100,12 +101,9 @@ def _explicit(subscripts: str, xs: list[Array]) -> tuple[list[str], str]:
         seen = Counter("".join(term.replace("...", "") for term in _terms(text)[0]))
         out = dots + "".join(sorted(c for c in seen if seen[c] == 1))
     out = out.replace("...", dots)
-    if len(set(out)) < len(out) or not set(out) <= set("".join(terms)) <= set(LETTERS):
+    if len(set(out)) < len(out) or not set(out) <= set("".join(terms)) <= set(ascii_letters):
         raise OptionError(f"np.einsum: {subscripts!r} are not valid subscripts")
     return terms, out
-
-
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 def _diagonals(x: Array, letters: str) -> tuple[Array, str]:
@@ -202,11 +200,11 @@ def vdot(a: Array, b: Array) -> Array:
 @composes("vecdot", "linalg.vecdot")
 def vecdot(x1: Array, x2: Array, axis: int = -1) -> Array:
     """Multiply elementwise, broadcasting, and sum over an axis of the same length in both."""
-    x1, x2 = operand(x1), operand(x2)
-    n, m = (np.shape(x)[axis] for x in (x1, x2))
-    if n != m:
+    x1, x2 = (operand(x) if axis == -1 else np.moveaxis(operand(x), axis, -1) for x in (x1, x2))
+    n, m = np.shape(x1)[-1:], np.shape(x2)[-1:]
+    if not n or n != m:
         raise ShapeError(f"np.vecdot: needs vectors of one length, got {n} and {m}")
-    return np.sum(x1 * x2, axis=axis)
+    return np.sum(x1 * x2, axis=-1)
 
 
 @composes("matvec")
