@@ -67,6 +67,13 @@ def test_cumulative_sum_of_several_axes_needs_axis():
             np.cumulative_sum(A)
 
 
+def test_gradients_come_in_the_order_of_the_axes():
+    x = np.random.default_rng(0).normal(size=(2, 3, 4))
+    slopes = np.gradient(Value(x), 1.0, 2.0, axis=(-1, 0))
+    for actual, expected in zip(slopes, np.gradient(x, 1.0, 2.0, axis=(-1, 0)), strict=True):
+        np.testing.assert_allclose(actual.data, expected)
+
+
 def test_a_polynomial_without_coefficients_is_0():
     assert np.polyval([], U).tolist() == [0.0] * 4
     assert np.polyval([], Value(np.ones(2, np.float32))).dtype == np.float32

@@ -27,6 +27,15 @@ def axes_of(shape: Shape, axis: Axis, name: str) -> Shape:
     >>> axes_of((2, 3, 4), (-1, 0), "sum")
     (0, 2)
     """
+    return tuple(sorted(named_axes(shape, axis, name)))
+
+
+def named_axes(shape: Shape, axis: Axis, name: str) -> Shape:
+    """Return the axes that `axis` names, like `axes_of`, but in the given order.
+
+    >>> named_axes((2, 3, 4), (-1, 0), "gradient")
+    (2, 0)
+    """
     if axis is None:
         return tuple(range(len(shape)))
     axes = []
@@ -37,7 +46,7 @@ def axes_of(shape: Shape, axis: Axis, name: str) -> Shape:
         axes.append(number % len(shape))
     if len(set(axes)) < len(axes):
         raise AxisError(f"{name}: axis {axis} names an axis of shape {shape} twice")
-    return tuple(sorted(axes))
+    return tuple(axes)
 
 
 def kept(shape: Shape, axes: Shape) -> Shape:

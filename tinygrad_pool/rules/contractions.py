@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.errors import AxisError, OptionError, ShapeError
-from tinygrad_pool.rules.arguments import Shape, axes_of, whole
+from tinygrad_pool.rules.arguments import named_axes, whole
 from tinygrad_pool.rules.composition import composes, operand
 from tinygrad_pool.rules.primitive import primitive
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
@@ -139,7 +139,8 @@ def tensordot(a: Array, b: Array, axes: Any = 2) -> Array:
     """Multiply and sum over the axes that `axes` names, or over a's last and b's first ones."""
     a, b = operand(a), operand(b)
     of_a, of_b = _paired(np.ndim(a), np.ndim(b), axes)
-    in_a, in_b = _axes_in_order(np.shape(a), of_a), _axes_in_order(np.shape(b), of_b)
+    in_a = list(named_axes(np.shape(a), of_a, "np.tensordot"))
+    in_b = list(named_axes(np.shape(b), of_b, "np.tensordot"))
     lengths = [np.shape(a)[i] for i in in_a]
     if lengths != [np.shape(b)[i] for i in in_b]:
         raise ShapeError(
@@ -165,12 +166,6 @@ def _paired(a: int, b: int, axes: Any) -> tuple[list[int], list[int]]:
         return list(range(a - count, a)), list(range(count))
     of_a, of_b = (list(np.atleast_1d(one)) for one in axes)
     return of_a, of_b
-
-
-def _axes_in_order(shape: Shape, axes: list[int]) -> list[int]:
-    """Return the axes as indices from 0, in the given order. Raises AxisError."""
-    axes_of(shape, axes, "np.tensordot")
-    return [int(i) % len(shape) for i in axes]
 
 
 @composes("dot")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.errors import OptionError, ShapeError, UnsupportedError
-from tinygrad_pool.rules.arguments import axes_of, whole
+from tinygrad_pool.rules.arguments import axes_of, named_axes, whole
 from tinygrad_pool.rules.composition import call_numpy, composes, constant, dtype_of, operand
 from tinygrad_pool.rules.masks import choose
 from tinygrad_pool.rules.powers import is_0, whether
@@ -67,7 +67,7 @@ def gradient(f: Array, *varargs: Any, axis: Any = None, edge_order: int = 1) -> 
     The step is a number, one for all axes or one per axis.
     """
     f = operand(f)
-    axes = axes_of(np.shape(f), axis, "np.gradient")
+    axes = named_axes(np.shape(f), axis, "np.gradient")
     steps = varargs * len(axes) if len(varargs) == 1 else varargs or (1.0,) * len(axes)
     if len(steps) != len(axes) or any(np.ndim(h) for h in steps):
         raise UnsupportedError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import inf
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.rules.accumulations import freedom_of, p_norm
-from tinygrad_pool.rules.arguments import Axis, axes_of
+from tinygrad_pool.rules.arguments import Axis, Shape, named_axes
 from tinygrad_pool.rules.composition import composes, dtype_of, operand
 from tinygrad_pool.rules.powers import double, whether
 from tinygrad_pool.rules.rule import Array
@@ -45,20 +44,18 @@ def average(
     return (y, total) if returned else y
 
 
-def _spread(weights: Array, shape: tuple[int, ...], axis: Axis) -> Array:
+def _spread(weights: Array, shape: Shape, axis: Axis) -> Array:
     """Broadcast weights to `shape`, along the axes that are averaged over."""
     if np.shape(weights) == shape:
         return weights
-    axes = axes_of(shape, axis, "np.average") if axis is not None else ()
-    named = axis if isinstance(axis, Sequence) else [axis or 0]
-    order = [int(i) % max(len(shape), 1) for i in named]
-    if not axes or np.shape(weights) != tuple(shape[i] for i in order):
+    axes = named_axes(shape, axis, "np.average") if axis is not None else ()
+    if not axes or np.shape(weights) != tuple(shape[i] for i in axes):
         raise ShapeError(
             f"np.average: weights of shape {np.shape(weights)} fit neither {shape} nor its "
             f"axis {axis}"
         )
     column = tuple(n if i in axes else 1 for i, n in enumerate(shape))
-    in_order = np.transpose(weights, tuple(int(i) for i in np.argsort(order)))
+    in_order = np.transpose(weights, tuple(int(i) for i in np.argsort(axes)))
     return np.broadcast_to(np.reshape(in_order, column), shape)
 
 
@@ -71,12 +68,11 @@ def norm(x: Array, ord: Any = None, axis: Axis = None, keepdims: bool = False) -
     x = operand(x)
     if ord is None:
         return p_norm(x, axis=axis, keepdims=keepdims)
-    axes = axes_of(np.shape(x), axis, "np.linalg.norm")
+    axes = named_axes(np.shape(x), axis, "np.linalg.norm")
     if len(axes) == 1:
         return vector_norm(x, axes, keepdims, ord)
     if len(axes) == 2:
-        rows = tuple(range(np.ndim(x))) if axis is None else tuple(np.atleast_1d(axis))
-        return _matrix_norm(x, ord, [int(i) % np.ndim(x) for i in rows], keepdims)
+        return _matrix_norm(x, ord, axes, keepdims)
     raise ShapeError(f"np.linalg.norm: ord={ord!r} needs one axis or two, got {len(axes)}")
 
 
@@ -97,10 +93,10 @@ def vector_norm(x: Array, axis: Axis = None, keepdims: bool = False, ord: Any = 
 def matrix_norm(x: Array, keepdims: bool = False, ord: Any = "fro") -> Array:
     """Compute the norm of matrices in the last two axes."""
     ndim = np.ndim(x)
-    return _matrix_norm(operand(x), ord, [ndim - 2, ndim - 1], keepdims)
+    return _matrix_norm(operand(x), ord, (ndim - 2, ndim - 1), keepdims)
 
 
-def _matrix_norm(x: Array, ord: Any, axes: list[int], keepdims: bool) -> Array:
+def _matrix_norm(x: Array, ord: Any, axes: Shape, keepdims: bool) -> Array:
     if ord == "fro":
         return p_norm(x, axis=axes, keepdims=keepdims)
     if ord not in (1, -1, inf, -inf):
@@ -112,7 +108,7 @@ def _matrix_norm(x: Array, ord: Any, axes: list[int], keepdims: bool) -> Array:
     added, compared = (row, column) if ord in (1, -1) else (column, row)
     sums = np.sum(np.abs(x), axis=added, keepdims=True)
     y = (np.max if ord > 0 else np.min)(sums, axis=compared, keepdims=True)
-    return y if keepdims else np.squeeze(y, axis=tuple(axes))
+    return y if keepdims else np.squeeze(y, axis=axes)
 
 
 # -- ignoring NaN
