@@ -18,12 +18,12 @@ from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 
 
 @primitive
-def contracted(*xs: Array, subscripts: str) -> Array:
+def contract(*xs: Array, subscripts: str) -> Array:
     """Compute an einsum without repeated letters in an operand or letters of one operand only."""
     return np.einsum(subscripts, *xs, optimize=len(xs) > 1)
 
 
-@implements(contracted)
+@implements(contract)
 def einsum(*xs: Array, subscripts: str) -> tuple[Array, Backward]:
     """Differentiate einsum: each operand gets g times the product of the others, summed.
 
@@ -40,10 +40,10 @@ def einsum(*xs: Array, subscripts: str) -> tuple[Array, Backward]:
         for i, letters in enumerate(terms):
             others = [*xs[:i], *xs[i + 1 :]]
             inputs = ",".join([out, *terms[:i], *terms[i + 1 :]])
-            to_xs.append(contracted(g, *others, subscripts=f"{inputs}->{letters}"))
+            to_xs.append(contract(g, *others, subscripts=f"{inputs}->{letters}"))
         return tuple(to_xs)
 
-    return contracted(*xs, subscripts=subscripts), einsum_backward
+    return contract(*xs, subscripts=subscripts), einsum_backward
 
 
 def _terms(subscripts: str) -> tuple[list[str], str]:
@@ -75,7 +75,7 @@ def sum_of_products(subscripts: str, *operands: Array, optimize: Any = False) ->
             terms[i] = "".join(c for c in letters if c in others[i])
     if len(xs) == 1:
         return np.transpose(xs[0], [terms[0].index(c) for c in out])
-    return contracted(*xs, subscripts=f"{','.join(terms)}->{out}")
+    return contract(*xs, subscripts=f"{','.join(terms)}->{out}")
 
 
 def _explicit(subscripts: str, xs: list[Array]) -> tuple[list[str], str]:

@@ -38,12 +38,12 @@ def inv(x: Array) -> tuple[Array, Backward]:
 
 
 @primitive
-def solved(x: Array, w: Array) -> Array:
+def solve_matrix(x: Array, w: Array) -> Array:
     """Solve X Y = W for matrices."""
     return _of_matrices("solve", np.linalg.solve, x, w)
 
 
-@implements(solved)
+@implements(solve_matrix)
 def solve(x: Array, w: Array) -> tuple[Array, Backward]:
     """Solve the linear systems X Y = W, for each column of W.
 
@@ -55,10 +55,10 @@ def solve(x: Array, w: Array) -> tuple[Array, Backward]:
     >>> y, backward(np.array([[1.0]]))
     (array([[1.5]]), (array([[-0.75]]), array([[0.5]])))
     """
-    y = solved(x, w)
+    y = solve_matrix(x, w)
 
     def solve_backward(g: Array) -> Contributions:
-        to_w = solved(np.matrix_transpose(x), g)
+        to_w = solve_matrix(np.matrix_transpose(x), g)
         to_x = -(to_w @ np.matrix_transpose(y))
         return to_x, to_w
 
@@ -70,8 +70,8 @@ def systems(a: Array, b: Array) -> Array:
     """Solve A x = b for a vector, or for each column of matrices."""
     a, b = operand(a), operand(b)
     if np.ndim(b) != 1:
-        return solved(a, b)
-    return np.squeeze(solved(a, np.expand_dims(b, -1)), axis=-1)
+        return solve_matrix(a, b)
+    return np.squeeze(solve_matrix(a, np.expand_dims(b, -1)), axis=-1)
 
 
 @implements(np.linalg.det)

@@ -41,28 +41,28 @@ COMPUTED = ("empty", "linear_ramp", "maximum", "mean", "median", "minimum")
 """Modes of np.pad that compute new numbers."""
 
 
-def moved(name: str, place: int | None, *operands: Any, **options: Any) -> Any:
+def move_cells(name: str, place: int | None, *operands: Any, **options: Any) -> Any:
     """Let NumPy move the numbers of the cells, then pick the cells with these numbers.
 
-    >>> moved("roll", 0, np.array([1.0, 2.0, 4.0]), 1)
+    >>> move_cells("roll", 0, np.array([1.0, 2.0, 4.0]), 1)
     array([4., 1., 2.])
     """
     function: Any = numpy_function(name)
     if place is None:
-        at, flat = _numbered(list(operands))
-        return picked(flat, function(*at, **options))
+        at, flat = _number_cells(list(operands))
+        return pick_cells(flat, function(*at, **options))
     bound = inspect.signature(function).bind(*operands, **options)
     if bound.arguments.get("out") is not None:
         raise OptionError(f"np.{name}: no option 'out' on Values; results are new Values")
     rest = [x for i, x in enumerate(bound.args) if i != place]
     for x in (*rest, *bound.kwargs.values()):
         constant(f"np.{name}: an index", x)
-    at, flat = _numbered(bound.args[place])
+    at, flat = _number_cells(bound.args[place])
     rest.insert(place, at)
-    return picked(flat, function(*rest, **bound.kwargs), at)
+    return pick_cells(flat, function(*rest, **bound.kwargs), at)
 
 
-def _numbered(x: Any) -> tuple[Any, Array]:
+def _number_cells(x: Any) -> tuple[Any, Array]:
     """Assign numbers to the cells of an operand or of nested lists, and flatten them."""
     leaves: list[Any] = []
     count = 1
@@ -81,16 +81,16 @@ def _numbered(x: Any) -> tuple[Any, Array]:
     return numbers, np.concatenate([np.reshape(leaf, -1) for leaf in leaves])
 
 
-def picked(x: Array, at: Any, numbers: Any = None) -> Any:
+def pick_cells(x: Array, at: Any, numbers: Any = None) -> Any:
     """Pick cells by their numbers, where 0 means a new cell of 0.0; for lists of numbers, a list.
 
     All cells in order are a view of x, unless NumPy has copied `numbers`.
 
-    >>> picked(np.array([5.0, 7.0]), np.array([2, 0]))
+    >>> pick_cells(np.array([5.0, 7.0]), np.array([2, 0]))
     array([7., 0.])
     """
     if isinstance(at, list | tuple):
-        return type(at)([picked(x, part, numbers) for part in at])
+        return type(at)([pick_cells(x, part, numbers) for part in at])
     flat = np.reshape(at, -1)
     copied = np.ndim(x) and type(numbers) is np.ndarray and not np.may_share_memory(at, numbers)
     if not copied and np.array_equal(flat, np.arange(1, np.size(x) + 1)):
@@ -102,10 +102,10 @@ def picked(x: Array, at: Any, numbers: Any = None) -> Any:
     return row[at - 1]
 
 
-def reordered(name: str, x: Array, *more: Any, **options: Any) -> Array:
+def reorder_axes(name: str, x: Array, *more: Any, **options: Any) -> Array:
     """Let NumPy reorder the axes of an empty array whose lengths number them, then transpose x.
 
-    >>> reordered("swapaxes", np.ones((2, 3)), 0, 1).shape
+    >>> reorder_axes("swapaxes", np.ones((2, 3)), 0, 1).shape
     (3, 2)
     """
     function: Any = numpy_function(name)
@@ -121,9 +121,9 @@ def _composes(function: Callable[..., Any], name: str, *more: Any) -> None:
 
 for _place, _names in MOVED.items():
     for _name in _names.split():
-        _composes(moved, _name, _place)
+        _composes(move_cells, _name, _place)
 for _name in REORDERED.split():
-    _composes(reordered, _name)
+    _composes(reorder_axes, _name)
 
 
 @composes("flip")
@@ -161,9 +161,9 @@ def pad(array: Array, pad_width: Any, mode: Any = "constant", **options: Any) ->
             "np.concatenate([...]) joins any computed cells"
         )
     constants = options.pop("constant_values", 0)
-    numbers, row = _numbered(array)
+    numbers, row = _number_cells(array)
     at = np.pad(numbers, pad_width, mode, **options)
-    y: Array = picked(row, at)
+    y: Array = pick_cells(row, at)
     if np.any(constants):
         frame = np.zeros(np.shape(array), dtype_of(array))
         frame = np.pad(frame, pad_width, constant_values=constants)
@@ -178,8 +178,8 @@ def insert(arr: Array, obj: Any, values: Array, axis: int | None = None) -> Arra
     arr, values = floats(arr), operand(values)
     if dtype_of(values) != dtype_of(arr):
         values = (values if is_value(values) else np.asarray(values)).astype(dtype_of(arr))
-    (at, new), row = _numbered([arr, values])
-    return picked(row, np.insert(at, obj, new, axis))
+    (at, new), row = _number_cells([arr, values])
+    return pick_cells(row, np.insert(at, obj, new, axis))
 
 
 @composes("append")

@@ -64,23 +64,23 @@ def _quantile(
     rows = rows_of(a, axes)
     if not np.shape(rows)[-1]:
         raise ShapeError(f"{name}: nothing to choose from over axes {axes} of shape {shape}")
-    y = placed(rows, q=q, of=function.__name__, method=method)
+    y = row_quantiles(rows, q=q, of=function.__name__, method=method)
     if flag(keepdims, f"{name}: keepdims"):
         y = np.reshape(y, (*np.shape(q), *kept(shape, axes)))
     return y
 
 
 @primitive
-def placed(x: Array, *, q: Any, of: str, method: str) -> Array:
+def row_quantiles(x: Array, *, q: Any, of: str, method: str) -> Array:
     """Compute quantiles of rows as the NumPy function with the name `of`.
 
-    >>> float(placed(np.array([3.0, 1.0]), q=25, of="percentile", method="linear"))
+    >>> float(row_quantiles(np.array([3.0, 1.0]), q=25, of="percentile", method="linear"))
     1.5
     """
-    return _interpolated(x, *_between(x, of, q, method))
+    return _interpolate(x, *_between(x, of, q, method))
 
 
-def _interpolated(x: Array, low: Any, high: Any, share: Any) -> Array:
+def _interpolate(x: Array, low: Any, high: Any, share: Any) -> Array:
     row = np.reshape(x, -1)
     y = row[low] if share.dtype == dtype_of(x) else double(row[low])
     if share.any():
@@ -89,9 +89,9 @@ def _interpolated(x: Array, low: Any, high: Any, share: Any) -> Array:
     return y
 
 
-@implements(placed)
+@implements(row_quantiles)
 def quantile(x: Array, *, q: Any, of: str, method: str) -> tuple[Array, Backward]:
-    """Differentiate placed: the two cells that a quantile lies between share the gradient.
+    """Differentiate row_quantiles: the two cells that a quantile lies between share the gradient.
 
     y = (1 − t) x_i + t x_j            ∂E/∂x_i = (1 − t) g,  ∂E/∂x_j = t g
 
@@ -109,7 +109,7 @@ def quantile(x: Array, *, q: Any, of: str, method: str) -> tuple[Array, Backward
         to_x = np.reshape(to_row, shape)
         return (to_x,)
 
-    return _interpolated(x, low, high, share), quantile_backward
+    return _interpolate(x, low, high, share), quantile_backward
 
 
 @observation
