@@ -116,11 +116,11 @@ def _to_factors_of_values(x: Array, g: Array) -> Array:
 def var(
     x: Array, axis: Axis = None, ddof: float = 0, keepdims: bool = False
 ) -> tuple[Array, Backward]:
-    """Compute the variance, the mean squared distance from the mean; None means all axes.
+    """Compute the variance over the axes, the mean squared deviation; None means all of them.
 
     y = Σ_i (x_i − m)² / n,  n = K − ddof,  m = Σ_i x_i / K            ∂E/∂x_i = 2 g (x_i − m) / n
 
-    Raises AxisError, OptionError if ddof is not a number, ShapeError if x has no elements.
+    Raises AxisError, OptionError if ddof is not a number, ShapeError if an axis is empty.
 
     >>> y, backward = var(np.array([1.0, 3.0]))
     >>> float(y), backward(1.0)
@@ -141,7 +141,7 @@ def var(
 
 @composes("std")
 def std(a: Array, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Array:
-    """Compute the standard deviation. At the kink, where all elements are equal, slopes are 0."""
+    """Compute the standard deviation. At the kink, where all are equal, the slopes are 0."""
     freedom = freedom_of(np.shape(a), axes_of(np.shape(a), axis, "std"), ddof, "std")
     deviation = a - np.mean(a, axis=axis, keepdims=True)
     return p_norm(deviation, axis=axis, keepdims=keepdims) / freedom**0.5

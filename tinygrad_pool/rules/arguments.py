@@ -61,7 +61,7 @@ def kept(shape: Shape, axes: Shape) -> Shape:
 def whole(number: object, name: str) -> int:
     """Return a whole number as an int. Raises AxisError for anything else (NaN, 1.5, "1").
 
-    `name` says in the message which argument it is, here and below.
+    Error messages begin with `name`, here and below.
 
     >>> whole(2, "sum: axis")
     2

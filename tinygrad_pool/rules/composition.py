@@ -97,7 +97,7 @@ def _with_our_errors(name: str, composition: Callable[..., Any]) -> Callable[...
 
 
 def call_numpy(name: str, function: Callable[..., Any], *operands: Any, **options: Any) -> Any:
-    """Call a function. Raises NumPy's errors as errors of this package, which begin with `name`."""
+    """Call a function; raise NumPy's errors as errors of this package that begin with `name`."""
     try:
         return function(*operands, **options)
     except TinygradPoolError:
@@ -127,10 +127,10 @@ def operand(x: Any) -> Any:
     return x if hasattr(x, "__array_function__") or type(x) in PYTHON else np.asarray(x)
 
 
-def constant(what: str, x: Any) -> None:
-    """Raise OptionError, which begins with `what`, if x is a Value or a list with Values."""
+def constant(name: str, x: Any) -> None:
+    """Raise OptionError if x is a Value or a list with Values; the message begins with `name`."""
     if any(map(is_value, x if isinstance(x, list | tuple) else [x])):
-        raise OptionError(f"{what} must be a constant, not a Value; v.data has its numbers")
+        raise OptionError(f"{name} must be a constant, not a Value; v.data has its numbers")
 
 
 def dtype_of(x: Any) -> Any:

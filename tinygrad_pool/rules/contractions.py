@@ -19,7 +19,7 @@ from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 
 @primitive
 def contract(*xs: Array, subscripts: str) -> Array:
-    """Compute an einsum without repeated letters in an operand or letters of one operand only."""
+    """Compute an einsum in which no operand repeats a letter or has one that only it has."""
     return np.einsum(subscripts, *xs, optimize=len(xs) > 1)
 
 
@@ -55,7 +55,7 @@ def _terms(subscripts: str) -> tuple[list[str], str]:
 def sum_of_products(subscripts: str, *operands: Array, optimize: Any = False) -> Array:
     """Multiply operands and sum over the letters that the result lacks, as in "ij,jk->ik".
 
-    For a letter twice in one operand, take its diagonal. Letters of one operand are summed first.
+    A letter that an operand repeats means its diagonal. Letters of one operand are summed first.
     """
     del optimize  # the order of the products is chosen here
     if not isinstance(subscripts, str):

@@ -20,7 +20,7 @@ from tinygrad_pool.rules.windows import Floats, Windows
 def fast_lp_pool(
     x: Floats, windows: Windows, p: float, dtype: np.dtype[Any]
 ) -> tuple[Floats, Backward]:
-    """Compute the p-norm of each window, computing with `dtype`."""
+    """Compute the p-norm of each window in `dtype`."""
     shape, lead, x_dtype = x.shape, x.ndim - len(windows.kernel), x.dtype
     planes = x.reshape(prod(shape[:lead]), *shape[lead:])
     scale = np.empty((len(planes), *windows.over(shape)), dtype)

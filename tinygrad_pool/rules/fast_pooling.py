@@ -95,7 +95,7 @@ def _maxima(planes: Floats, windows: Windows, ties: str) -> tuple[Floats, NDArra
     """Find the maximum of each window, and the winner's distance from the window's corner."""
     space = planes.shape[1:]
     far = [
-        d * prod(space[axis + 1 :]) if k > 1 else 0  # an unused step must not exceed a byte
+        d * prod(space[axis + 1 :]) if k > 1 else 0  # 0 where unused, so that more fit a byte
         for axis, (k, d) in enumerate(zip(windows.kernel, windows.dilation, strict=True))
     ]
     furthest = sum((k - 1) * step for k, step in zip(windows.kernel, far, strict=True))
@@ -229,8 +229,8 @@ def _listed_winners(planes: Floats, windows: AnyWindows, ties: str) -> Places:
 def _lists_of(windows: AnyWindows, space: Shape, ties: str) -> Iterable[tuple[Places, Places]]:
     """Yield the cells of some windows at a time, one row each, and the indices where rows start.
 
-    A row has the unit that wins a tie first. It is padded with its first unit: where that is the
-    largest, it has won before its copies.
+    A row lists units in the order in which they win ties. It is padded with its first unit: where
+    that is the largest, it has won before its copies.
     """
     few = prod(windows.over(space)) * prod(windows.kernel) <= FEW
     return (_few_lists if few else _lists)(windows, space, ties)

@@ -111,7 +111,7 @@ def _cofactors(x: Array) -> Array:
 
 
 class SlogdetResult(NamedTuple):
-    """The sign of a determinant, which is constant, and the logarithm of its absolute value."""
+    """The sign of a determinant, without gradient, and the logarithm of its absolute value."""
 
     sign: Any
     logabsdet: Array

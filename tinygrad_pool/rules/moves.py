@@ -147,7 +147,7 @@ def flipud(m: Array) -> Array:
 
 @composes("linalg.diagonal")
 def diagonal(x: Array, offset: int = 0) -> Array:
-    """Compute the diagonals of the last two axes."""
+    """Take the diagonals of the last two axes."""
     return np.diagonal(x, offset, -2, -1)
 
 

@@ -206,13 +206,13 @@ def _whole_parts(x: Array, w: Array, *, cut: bool = False) -> Any:
 
 @composes("divmod")
 def divmod(x: Array, w: Array) -> tuple[Any, Array]:
-    """Return the whole part of x / w, which is constant, and the remainder."""
+    """Return the whole part of x / w, without gradient, and the remainder."""
     return _whole_parts(x, w), np.remainder(x, w)
 
 
 @composes("modf")
 def modf(x: Array) -> tuple[Array, Any]:
-    """Return the fractional part, and the whole part, which is constant."""
+    """Return the fractional part, and the whole part, without gradient."""
     return np.fmod(x, 1.0), np.trunc(x)
 
 

@@ -50,7 +50,7 @@ class Ranges(NamedTuple):
     picks: list[tuple[Key, Units]]  # for each i: ranges with an i-th cell, and it; [] if long
 
     def transposed(self, n: int, ndim: int) -> Ranges:
-        """Return, for each of n cells, the range of these ranges that contain it."""
+        """Return for each of n cells which ranges contain it: they are a range, too."""
         cells = np.arange(n)
         first = np.searchsorted(self.stops, cells, side="right")
         last = np.searchsorted(self.starts, cells, side="right")

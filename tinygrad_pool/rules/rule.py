@@ -60,7 +60,8 @@ def is_ours(rule: Callable[..., Any] | None) -> bool:
 def new_arrays(rule: Function) -> Function:
     """Mark a rule whose contributions are new arrays, which nothing else holds or views.
 
-    The engine then keeps a leaf's contribution instead of a copy. Use it where copies take time.
+    The engine then keeps such an array as a leaf's gradient, without a copy. Use it where copies
+    take time.
     """
     rule.new_arrays = True  # type: ignore[attr-defined]  # a function may carry attributes
     return rule

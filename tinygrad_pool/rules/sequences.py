@@ -54,7 +54,7 @@ def _end(x: Array, a: Array, axis: int) -> Array:
 
 @composes("ediff1d")
 def ediff1d(ary: Array, to_end: Array | None = None, to_begin: Array | None = None) -> Array:
-    """Subtract from each number of the flattened array the one before it, and add both ends."""
+    """Subtract from each number of the flattened array the one before it; join the given ends."""
     y = diff(np.reshape(operand(ary), -1))
     parts = [np.reshape(operand(x), -1) for x in (to_begin, y, to_end) if x is not None]
     return np.concatenate(parts) if len(parts) > 1 else y
@@ -256,7 +256,7 @@ def unwrap(
 
     y = x + n period            ∂E/∂x = g
 
-    The number of periods is piecewise constant.
+    The number of periods is piecewise constant, so the slope is 1.
 
     >>> y, backward = unwrap(np.array([0.0, 6.0]), period=4.0)
     >>> y, backward(np.ones(2))

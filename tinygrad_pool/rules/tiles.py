@@ -37,7 +37,7 @@ FEW = 64
 
 
 class Part(NamedTuple):
-    """A group that contains a tap, its part inside the planes, and that part of the planes."""
+    """A group that contains a tap, the place in it of cells of the planes, and these cells."""
 
     group: Shape
     place: Key
@@ -72,7 +72,7 @@ class Tile(NamedTuple):
         groups = np.empty(self.grouped, dtype)
         places = [groups[group][place] for group, place, _ in self.parts]
         if sum([place.size for place in places]) < groups.size:
-            groups.fill(fill)  # also between windows, since it is computed with
+            groups.fill(fill)  # also between windows: these cells are computed with
         for place, (_, _, cells) in zip(places, self.parts, strict=True):
             place[...] = planes[cells]
         return groups.reshape(-1)

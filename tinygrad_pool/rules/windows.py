@@ -300,7 +300,7 @@ def _adaptive_windows(name: str, space: Shape, output_size: Any) -> AdaptiveWind
 
 
 def _is_plain(option: Any) -> bool:
-    """Return whether an option is an int, a tuple of ints or None, and not a number equal to it."""
+    """Return whether an option is exactly an int, a tuple of ints or None, as the cache needs."""
     kind = type(option)
     return kind is int or option is None or (kind is tuple and all(type(n) is int for n in option))
 
