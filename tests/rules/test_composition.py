@@ -1,5 +1,6 @@
 """Compositions: their arguments, and the errors they raise in place of NumPy's."""
 
+import re
 import subprocess
 import sys
 
@@ -7,7 +8,14 @@ import numpy as np
 import pytest
 
 from tinygrad_pool import Value
-from tinygrad_pool.errors import AxisError, DataError, OptionError, ShapeError, SubscriptError
+from tinygrad_pool.errors import (
+    AxisError,
+    DataError,
+    OptionError,
+    ShapeError,
+    SubscriptError,
+    TinygradPoolError,
+)
 from tinygrad_pool.rules.composition import (
     COMPOSED,
     call_numpy,
@@ -108,3 +116,25 @@ def test_rarer_functions_are_loaded_on_first_use():
         "assert 'tinygrad_pool.rules.moves' in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda: np.partition(V, 0, axis=5), "np.partition"),
+        (lambda: np.median(V, axis=5), "np.median"),
+        (lambda: np.nanmedian(V, axis=5), "np.nanmedian"),
+        (lambda: np.percentile(V, 5, axis=5), "np.percentile"),
+        (lambda: np.nanstd(V, ddof="one"), "np.nanstd"),
+        (lambda: np.dot(V[None], V[:1]), "np.dot"),
+        (lambda: np.dot(V[None], V[None, :1]), "np.dot"),
+        (lambda: np.inner(V, V[0, :1]), "np.inner"),
+        (lambda: np.linalg.vector_norm(V, ord=0), "np.linalg.vector_norm"),
+        (lambda: np.linalg.matrix_norm(V, ord=2), "np.linalg.matrix_norm"),
+        (lambda: np.linalg.norm(V, 2), "np.linalg.norm"),
+        (lambda: np.linalg.norm(V[0], 0), "np.linalg.norm"),
+    ],
+)
+def test_an_error_names_the_function_that_was_called(call, name):
+    with pytest.raises(TinygradPoolError, match=rf"^{re.escape(name)}: "):
+        call()

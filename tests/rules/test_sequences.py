@@ -63,8 +63,10 @@ def test_invalid_operands_are_named(call, error, message):
 
 def test_cumulative_sum_of_several_axes_needs_axis():
     if hasattr(np, "cumulative_sum"):
-        with pytest.raises(OptionError, match="need axis= for several axes"):
+        with pytest.raises(OptionError, match=r"^np\.cumulative_sum: needs axis= for several axes"):
             np.cumulative_sum(A)
+        with pytest.raises(AxisError, match=r"^np\.cumulative_prod: axis 5 is out of range"):
+            np.cumulative_prod(A, axis=5)
 
 
 def test_gradients_come_in_the_order_of_the_axes():

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.errors import AxisError, OptionError, ShapeError
-from tinygrad_pool.rules.arguments import named_axes, whole
+from tinygrad_pool.rules.arguments import axes_of, named_axes, whole
 from tinygrad_pool.rules.composition import composes, operand
 from tinygrad_pool.rules.primitive import primitive
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
@@ -137,15 +137,17 @@ def _broadcast(xs: list[Array], terms: list[str]) -> list[Array]:
 @composes("tensordot", "linalg.tensordot")
 def tensordot(a: Array, b: Array, axes: Any = 2) -> Array:
     """Multiply and sum over the axes that `axes` names, or over a's last and b's first ones."""
+    return _sum_over("np.tensordot", a, b, *_paired(np.ndim(a), np.ndim(b), axes))
+
+
+def _sum_over(name: str, a: Array, b: Array, of_a: list[int], of_b: list[int]) -> Array:
+    """Multiply and sum over pairs of axes, one of a and one of b."""
     a, b = operand(a), operand(b)
-    of_a, of_b = _paired(np.ndim(a), np.ndim(b), axes)
-    in_a = list(named_axes(np.shape(a), of_a, "np.tensordot"))
-    in_b = list(named_axes(np.shape(b), of_b, "np.tensordot"))
+    in_a = list(named_axes(np.shape(a), of_a, name))
+    in_b = list(named_axes(np.shape(b), of_b, name))
     lengths = [np.shape(a)[i] for i in in_a]
     if lengths != [np.shape(b)[i] for i in in_b]:
-        raise ShapeError(
-            f"np.tensordot: axes {in_a} of {np.shape(a)} and {in_b} of {np.shape(b)} differ"
-        )
+        raise ShapeError(f"{name}: axes {in_a} of {np.shape(a)} and {in_b} of {np.shape(b)} differ")
     rest_a = [i for i in range(np.ndim(a)) if i not in in_a]
     rest_b = [i for i in range(np.ndim(b)) if i not in in_b]
     count = prod(lengths)
@@ -176,14 +178,14 @@ def dot(a: Array, b: Array) -> Array:
         return a * b
     if max(np.ndim(a), np.ndim(b)) < 3:
         return a @ b
-    return tensordot(a, b, ([-1], [max(np.ndim(b) - 2, 0)]))
+    return _sum_over("np.dot", a, b, [-1], [max(np.ndim(b) - 2, 0)])
 
 
 @composes("inner")
 def inner(a: Array, b: Array) -> Array:
     """Multiply and sum over the last axes of both."""
     a, b = operand(a), operand(b)
-    return tensordot(a, b, ([-1], [-1])) if np.ndim(a) and np.ndim(b) else a * b
+    return _sum_over("np.inner", a, b, [-1], [-1]) if np.ndim(a) and np.ndim(b) else a * b
 
 
 @composes("vdot")
@@ -195,10 +197,11 @@ def vdot(a: Array, b: Array) -> Array:
 @composes("vecdot", "linalg.vecdot")
 def vecdot(x1: Array, x2: Array, axis: int = -1) -> Array:
     """Multiply elementwise, broadcasting, and sum over an axis of the same length in both."""
-    x1, x2 = (operand(x) if axis == -1 else np.moveaxis(operand(x), axis, -1) for x in (x1, x2))
-    n, m = np.shape(x1)[-1:], np.shape(x2)[-1:]
-    if not n or n != m:
+    xs = [operand(x1), operand(x2)]
+    n, m = (np.shape(x)[axes_of(np.shape(x), axis, "np.vecdot")[0]] for x in xs)
+    if n != m:
         raise ShapeError(f"np.vecdot: needs vectors of one length, got {n} and {m}")
+    x1, x2 = xs if axis == -1 else [np.moveaxis(x, axis, -1) for x in xs]
     return np.sum(x1 * x2, axis=-1)
 
 

@@ -251,21 +251,21 @@ def order_of(x: Array, axis: int, kth: Any = None) -> NDArray[np.int64]:
 def sort_along(a: Array, axis: int | None = -1, kind: Any = None, stable: Any = None) -> Array:
     """Sort along an axis; equal numbers keep their order, for any `kind`."""
     del kind, stable
-    return _by_order(a, axis)
+    return _by_order("np.sort", a, axis)
 
 
 @composes("partition")
 def partition(a: Array, kth: Any, axis: int | None = -1) -> Array:
     """Move the kth smallest number to index kth, smaller ones before it and larger ones after."""
     constant("np.partition: kth", kth)
-    return _by_order(a, axis, kth)
+    return _by_order("np.partition", a, axis, kth)
 
 
-def _by_order(a: Array, axis: int | None, kth: Any = None) -> Array:
+def _by_order(name: str, a: Array, axis: int | None, kth: Any = None) -> Array:
     x = operand(a)
     if axis is None:
         x, axis = np.reshape(x, -1), -1
-    axes_of(np.shape(x), axis, "np.sort")
+    axes_of(np.shape(x), axis, name)
     return in_order(x, axis=axis, kth=kth)
 
 

@@ -338,11 +338,7 @@ def _beats(x: Array, w: Array, *, least: bool) -> Any:
 
 @implements(np.nan_to_num)
 def nan_to_num(
-    x: Array,
-    copy: bool = True,
-    nan: Any = 0.0,
-    posinf: Any = None,
-    neginf: Any = None,
+    x: Array, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None
 ) -> tuple[Array, Backward]:
     """Replace NaN and infinities by numbers; None means the largest finite number, or the smallest.
 

@@ -24,13 +24,13 @@ from tinygrad_pool.rules.shaping import scatter
 @composes("median")
 def median(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     """Compute the median: the middle number, or the mean of the two middle ones."""
-    return _quantile(np.quantile, a, 0.5, axis, keepdims)
+    return _quantile("np.median", np.quantile, a, 0.5, axis, keepdims)
 
 
 @composes("nanmedian")
 def nanmedian(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     """Compute the median of the numbers that are not NaN."""
-    return _quantile(np.nanquantile, a, 0.5, axis, keepdims)
+    return _quantile("np.nanmedian", np.nanquantile, a, 0.5, axis, keepdims)
 
 
 def _takes_quantiles(function: Callable[..., Any]) -> None:
@@ -42,7 +42,7 @@ def _takes_quantiles(function: Callable[..., Any]) -> None:
 
         For percentiles, q is in [0, 100]. Functions with names in nan… ignore NaN.
         """
-        return _quantile(function, a, q, axis, keepdims, method)
+        return _quantile(f"np.{function.__name__}", function, a, q, axis, keepdims, method)
 
 
 for _function in (np.quantile, np.nanquantile, np.percentile, np.nanpercentile):
@@ -50,14 +50,8 @@ for _function in (np.quantile, np.nanquantile, np.percentile, np.nanpercentile):
 
 
 def _quantile(
-    function: Callable[..., Any],
-    a: Array,
-    q: Any,
-    axis: Axis,
-    keepdims: bool,
-    method: str = "linear",
+    name: str, function: Any, a: Array, q: Any, axis: Axis, keepdims: bool, method: str = "linear"
 ) -> Array:
-    name = f"np.{function.__name__}"
     constant(f"{name}: q", q)
     a = floats(a)
     shape, axes = np.shape(a), axes_of(np.shape(a), axis, name)

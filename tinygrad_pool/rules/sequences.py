@@ -112,25 +112,25 @@ def trapezoid(y: Array, x: Array | None = None, dx: Array = 1.0, axis: int = -1)
 @composes("cumulative_sum")
 def cumulative_sum(x: Array, axis: int | None = None, include_initial: bool = False) -> Array:
     """Compute running sums, which begin with 0 if `include_initial`."""
-    return _running(np.cumsum, x, axis, include_initial, 0.0)
+    return _running("np.cumulative_sum", np.cumsum, x, axis, 0.0 if include_initial else None)
 
 
 @composes("cumulative_prod")
 def cumulative_prod(x: Array, axis: int | None = None, include_initial: bool = False) -> Array:
     """Compute running products, which begin with 1 if `include_initial`."""
-    return _running(np.cumprod, x, axis, include_initial, 1.0)
+    return _running("np.cumulative_prod", np.cumprod, x, axis, 1.0 if include_initial else None)
 
 
-def _running(function: Any, x: Array, axis: int | None, initial: bool, number: float) -> Array:
+def _running(name: str, function: Any, x: Array, axis: int | None, initial: float | None) -> Array:
     x = operand(x)
     if axis is None and np.ndim(x) > 1:
-        raise OptionError("np.cumulative_sum, np.cumulative_prod: need axis= for several axes")
-    at = _axis_of(x, 0 if axis is None else axis, "np.cumulative_sum")
+        raise OptionError(f"{name}: needs axis= for several axes")
+    at = _axis_of(x, 0 if axis is None else axis, name)
     y = function(x, axis=at)
-    if not initial:
+    if initial is None:
         return y
     shape = tuple(1 if i == at else n for i, n in enumerate(np.shape(y)))
-    return np.concatenate([np.full(shape, number, dtype_of(x)), y], axis=at)
+    return np.concatenate([np.full(shape, initial, dtype_of(x)), y], axis=at)
 
 
 @composes("convolve")

@@ -254,13 +254,7 @@ def sides_of(
 
 
 def _windows(
-    name: str,
-    ndim: int,
-    kernel_size: Any,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
-    ceil_mode: Any,
+    name: str, ndim: int, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: Any
 ) -> Windows:
     kernel = numbers(name, "kernel_size", kernel_size, ndim, least=1)
     pads = each(padding, ndim)
