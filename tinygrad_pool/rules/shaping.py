@@ -84,11 +84,11 @@ def expand_dims(x: Array, axis: Axis = 0) -> tuple[Array, Backward]:
     >>> expand_dims(np.array([1.0, 2.0]), 0)[0]
     array([[1., 2.]])
     """
-    old = np.shape(x)
-    given = listed(axis)
-    axes = axes_of((1,) * (len(old) + len(given)), given, "expand_dims")
+    old, named = np.shape(x), listed(axis)
+    ndim = len(old) + len(named)
+    axes = axes_of((1,) * ndim, named, "expand_dims")
     lengths = iter(old)
-    new = tuple(1 if i in axes else next(lengths) for i in range(len(old) + len(given)))
+    new = tuple(1 if i in axes else next(lengths) for i in range(ndim))
 
     def expand_dims_backward(g: Array) -> Contributions:
         to_x = np.reshape(g, old)

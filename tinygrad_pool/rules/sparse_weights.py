@@ -162,7 +162,7 @@ class Weights:
         ones, zeros = (int((self.weight == w).sum()) for w in (1, 0))
         others = len(self.weight) - ones - zeros
         counts = [(ones, "weight 1"), (zeros, "weight 0"), (others, "other weights")]
-        listed = ", ".join(f"{n} of {what}" for n, what in counts if n) or "none"
+        listed = ", ".join(f"{n} of {weight}" for n, weight in counts if n) or "none"
         return f"Weights({counted(units, 'unit')} × {counted(cells, 'cell')}, links: {listed})"
 
     def __str__(self) -> str:

@@ -109,8 +109,8 @@ def winners_among(
     best, *others = [np.asarray(x, np.result_type(*xs)) for x in xs]
     k = np.zeros(best.shape, np.intp)
     for i, x in enumerate(others, 1):
-        stays = _first_wins(best, x, least)
-        k, best = np.where(stays, k, i), np.where(stays, best, x)
+        best_wins = _first_wins(best, x, least)
+        k, best = np.where(best_wins, k, i), np.where(best_wins, best, x)
     return [k == i for i in range(len(xs))], 1
 
 

@@ -188,12 +188,12 @@ def _tile(windows: Windows, space: Shape, planes: int, units: Ranges) -> Tile:
     counts = (planes, *[stop - start for start, stop in units])
     frames = [_frame(windows, axis, n, *units[axis]) for axis, n in enumerate(space)]
     groups, spans, offsets, parts = zip(*frames, strict=True)
-    taps, cells, behind = [], counts[0] * prod(spans), 0
+    taps, cells, beyond = [], counts[0] * prod(spans), 0
     for axis in reversed(range(len(space))):
         group, size = prod(groups[:axis]) * cells, prod(spans[axis + 1 :])
         starts = [at * group + cell * size for cell, at in offsets[axis]]
-        behind += offsets[axis][-1][0] * size
-        taps.append(tuple([slice(start, start + group - behind) for start in starts]))
+        beyond += offsets[axis][-1][0] * size
+        taps.append(tuple([slice(start, start + group - beyond) for start in starts]))
     picked = [zip(*along, strict=True) for along in product(*parts)]
     out = windows.over(space)
     reach = zip(windows.extent, windows.stride, out, strict=True)
@@ -219,7 +219,7 @@ def _tile(windows: Windows, space: Shape, planes: int, units: Ranges) -> Tile:
         whole=counts[1:] == out,
         disjoint=disjoint and list(offsets) == [[(0, at) for at in range(s)] for s in groups],
         taps=tuple(taps[::-1]),
-        rows=_over(taps[:0:-1], cells - behind),
+        rows=_over(taps[:0:-1], cells - beyond),
         all_taps=_over(taps[::-1], taps[-1][0].stop),
         steps=tuple([prod(spans[axis:]) for axis in range(len(counts))]),
     )

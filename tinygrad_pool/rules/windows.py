@@ -82,17 +82,17 @@ class Windows(NamedTuple):
         return tuple(sides)
 
     def look(self, axis: int, units: Units) -> Units:
-        """List the cells that some windows look at on one axis, one row per window."""
+        """List the cells that the given windows look at on one axis, one row per window."""
         start, _ = self.bounds(axis, units)
         return start[:, None] + np.arange(self.kernel[axis]) * self.dilation[axis]
 
     def bounds(self, axis: int, units: Units) -> tuple[Units, Units]:
-        """List the first cell of some windows on one axis, and the cell after the last one."""
+        """List the first cell of the given windows on one axis, and the cell after the last one."""
         start = units * self.stride[axis] - self.padding[axis][0]
         return start, start + self.extent[axis]
 
     def counts(self, axis: int, n: int, units: Units, padding: bool) -> Units:
-        """Count the cells that some windows look at on one axis; with `padding`, padded ones too.
+        """Count the cells that windows look at on one axis; with `padding`, include padded cells.
 
         >>> windows_of("avg_pool1d", 1, 2, padding=1).counts(0, 3, np.arange(2), padding=False)
         array([1, 2])
@@ -166,7 +166,7 @@ class AdaptiveWindows(NamedTuple):
         return self.output_size
 
     def look(self, axis: int, units: Units) -> Units:
-        """List the cells that some windows look at on one axis; −1 past the end of a shorter one.
+        """List the cells that the given windows look at on one axis; −1 past the end of short ones.
 
         >>> AdaptiveWindows("adaptive_max_pool1d", (5,), (3,)).look(0, np.arange(3))
         array([[ 0,  1, -1],
@@ -178,12 +178,12 @@ class AdaptiveWindows(NamedTuple):
         return np.where(at < stop[:, None], at, -1)
 
     def bounds(self, axis: int, units: Units) -> tuple[Units, Units]:
-        """List the first cell of some windows on one axis, and the cell after the last one."""
+        """List the first cell of the given windows on one axis, and the cell after the last one."""
         n, m = self.space[axis], self.output_size[axis]
         return units * n // m, -((units + 1) * -n // m)
 
     def counts(self, axis: int, n: int, units: Units, padding: bool) -> Units:  # noqa: ARG002
-        """Count the cells that some windows look at on one axis. There is no padding."""
+        """Count the cells that the given windows look at on one axis. There is no padding."""
         start, stop = self.bounds(axis, units)
         return stop - start
 
