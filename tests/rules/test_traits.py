@@ -2,6 +2,7 @@
 
 import inspect
 import pkgutil
+import sys
 from importlib import import_module
 from types import ModuleType
 
@@ -34,11 +35,12 @@ def rules_in(*modules):
     return {f for part in modules for f in vars(part).values() if is_rule(f, part)}
 
 
-def test_every_rule_has_its_traits():
+def test_every_rule_has_its_traits_and_is_in_the_table_of_tests(tabled_rules):
     names = [part.name for part in pkgutil.iter_modules(rules.__path__)]
-    assert rules_in(*(import_module(f"tinygrad_pool.rules.{name}") for name in names)) == set(
-        TRAITS
-    )
+    all_rules = rules_in(*(import_module(f"tinygrad_pool.rules.{name}") for name in names))
+    assert tabled_rules == all_rules
+    local = {r for r in TRAITS if not hasattr(sys.modules.get(r.__module__), r.__name__)}
+    assert set(TRAITS) - local == all_rules  # doctests define local rules
     operations = (getattr(owner, n, None) for owner in (Value, tg.functional) for n in dir(owner))
     lifted = {f.__wrapped__ for f in operations if hasattr(f, "signature")}
     assert len(lifted) > 30
