@@ -84,7 +84,7 @@ MISTAKES = [
     ("no argument", lambda: tg.grad(np.sin, 1)(2.0), OptionError, "argnums=1 of a call with 1"),
     ("inverse", lambda: np.linalg.inv(V), ShapeError, r"inv: needs square .* \(2, 3\)"),
     ("singular", lambda: np.linalg.inv(V[:, :2] * 0.0), DataError, "inv: singular matrix"),
-    ("einsum", lambda: np.einsum("ij,jk", V, V), ShapeError, "np.einsum: 'j' is 3 long, but 2"),
+    ("einsum", lambda: np.einsum("ij,jk", V, V), ShapeError, "np.einsum: 'j' has length 3, but 2"),
     ("dot", lambda: np.dot(V, V), ShapeError, "matmul: shapes"),
     ("quantile", lambda: np.quantile(V, 2.0), OptionError, "np.quantile: Quantiles must be in"),
     ("split", lambda: np.split(V, 4), OptionError, "np.split: array split does not result in"),
@@ -128,8 +128,8 @@ def test_backward_through_no_grad_and_after_a_change_in_place():
 @pytest.mark.parametrize(
     ("call", "hint"),
     [
-        (lambda v: v.sum(dim=0), "sum: no option 'dim' .* axis= names an axis here"),
-        (lambda v: v.max(keepdim=True), "keepdims= keeps axes here"),
+        (lambda v: v.sum(dim=0), "sum: no option 'dim' .* use axis= here"),
+        (lambda v: v.max(keepdim=True), "use keepdims= here"),
         (lambda v: np.clip(v, a_min=0, a_max=1), "the bounds are min= and max="),
         (lambda v: v.backward(retain_graph=True), "a graph lives as long as you hold it"),
         (lambda v: Value(1.0, requires_grad=True), "every Value takes part"),

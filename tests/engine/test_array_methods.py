@@ -42,7 +42,7 @@ def test_options_are_numpys_and_others_are_named():
     v = Value(A)
     assert v.std(axis=-1, ddof=1, keepdims=True).shape == (2, 1)
     assert v.flatten("F").data.tolist() == A.flatten("F").tolist()
-    with pytest.raises(OptionError, match=r"prod: no option 'dim' .* axis= names an axis here"):
+    with pytest.raises(OptionError, match=r"prod: no option 'dim' .* use axis= here"):
         v.prod(dim=0)
     with pytest.raises(HabitError, match=r"a Value has no sort: write np\.sort\(v\)"):
         v.sort()

@@ -36,7 +36,7 @@ class TestLift:
 
     def test_it_has_the_name_and_the_docstring_of_its_rule(self):
         assert tg.exp.__name__ == "exp"
-        assert tg.exp.__doc__.startswith("Take e to the power x.")
+        assert tg.exp.__doc__.startswith("Compute e to the power x.")
 
     def test_an_integer_too_large_for_numpy_is_a_number_still(self):
         assert (Value([1.0]) * 10**30).data == [1e30]

@@ -159,9 +159,9 @@ def test_options_of_numpys_that_are_not_ours_are_named():
     with pytest.raises(OptionError, match=r"add: no option 'where' .* np\.where\(mask, v, 0\.0\)"):
         np.add(Value(A), 1.0, where=True)
     for habit in ({"correction": 1}, {"unbiased": True}):
-        with pytest.raises(OptionError, match=r"var: .*; ddof= is the correction here"):
+        with pytest.raises(OptionError, match=r"var: .*; use ddof= here"):
             Value(A).var(**habit)
-        with pytest.raises(OptionError, match=r"np\.std: .*; ddof= is the correction"):
+        with pytest.raises(OptionError, match=r"np\.std: .*; use ddof= here"):
             Value(A).std(**habit)
     with pytest.raises(OptionError, match=r"reshape: .* v\.T\.reshape\(shape\[::-1\]\)\.T"):
         np.reshape(Value(A), (3, 2), order="F")

@@ -29,7 +29,7 @@ def test_positional_options_follow_the_operands():
         ((1,), {}, "rule: needs 2 operands and at most 2 options, got 1 arguments"),
         ((1, 2, 3, 4, 5), {}, "got 5 arguments"),
         ((1, 2), {"wants": ()}, r"rule: no option 'wants' \(options: axis, key\)"),
-        ((1, 2), {"dim": 0}, "no option 'dim' .*; axis= names an axis here"),
+        ((1, 2), {"dim": 0}, "no option 'dim' .*; use axis= here"),
         ((1, 2), {"axis": 0}, "rule: missing the option 'key'"),
         ((1, 2, 3), {}, "rule: missing the option 'key'"),
     ],

@@ -1,4 +1,4 @@
-"""A table of every rule: the NumPy that computes the same, and operands of many shapes."""
+"""A table of every rule: a NumPy reference, and operands of many shapes."""
 
 import math
 from contextlib import contextmanager
@@ -40,7 +40,7 @@ from tinygrad_pool.rules.pool_checks import check_pool
 from tinygrad_pool.rules.sparse_weights import Weights, weight_layer
 from tinygrad_pool.rules.windows import adaptive_windows_of, windows_of
 
-FLOAT = None  # the shape of a Python float, beside () for an array without axes
+FLOAT = None  # the shape of a Python float; () is an array without axes
 ONE = [(FLOAT,), ((),), ((3,),), ((2, 3),), ((0, 3),)]
 TWO = [
     (FLOAT, FLOAT),
@@ -64,10 +64,10 @@ PLANES = [
     ((4, 5), 2, None, 0, 1, False),
     ((5, 4), (3, 2), (2, 1), (1, 0), 1, True),
     ((6, 5), 2, (1, 3), ((0, 1), (1, 0)), (2, 1), False),
-    ((5, 5), 2, 3, 0, 1, False),  # cells between windows that no window sees
+    ((5, 5), 2, 3, 0, 1, False),  # with cells that no window sees
     ((3, 4, 5), (1, 2, 3), 1, (0, 1, 1), 1, False),
     ((3, 3, 4), 2, 2, 1, 1, True),
-    ((2, 2), (1, 1), 1, 1, 1, False),  # windows in the padding alone
+    ((2, 2), (1, 1), 1, 1, 1, False),  # windows in the padding only
 ]
 ADAPTIVE = [
     # space, output_size
@@ -83,7 +83,7 @@ rng = np.random.default_rng(0)
 
 
 class Case(NamedTuple):
-    """One rule, the NumPy that computes the same, and operands in a range."""
+    """One rule, its NumPy reference, and operands in a range."""
 
     name: str
     rule: object
@@ -100,14 +100,13 @@ lifted = cache(tg.lift)
 
 
 def cases(rule, reference, shapes, low=-2.0, high=2.0, constants=(), **options):
-    for some in shapes:
+    for row in shapes:
         operands = [
-            rng.uniform(low, high) if s is FLOAT else rng.uniform(low, high, s) for s in some
+            rng.uniform(low, high) if s is FLOAT else rng.uniform(low, high, s) for s in row
         ]
-        operands = [np.array(x) if s == () else x for x, s in zip(operands, some, strict=True)]
-        listed = ",".join("float" if s is FLOAT else str(s) for s in some)
-        given = ",".join(options)
-        name = f"{rule.__name__}[{listed}]{given}"
+        operands = [np.array(x) if s == () else x for x, s in zip(operands, row, strict=True)]
+        listed = ",".join("float" if s is FLOAT else str(s) for s in row)
+        name = f"{rule.__name__}[{listed}]{','.join(options)}"
         yield Case(name, rule, reference, operands, options, constants)
 
 
@@ -416,7 +415,7 @@ TABLE = [
 
 
 def pytest_generate_tests(metafunc):
-    """Give `case` all cases of one rule after another, `sloped_case` those that have a gradient."""
+    """Pass `case` the cases of one rule at a time, and `sloped_case` those with a gradient."""
     for name in {"case", "sloped_case"} & {*metafunc.fixturenames}:
         of_rules = {
             case.rule: [] for case in TABLE if name == "case" or case.rule is not shaping.detach
@@ -428,20 +427,20 @@ def pytest_generate_tests(metafunc):
 
 @pytest.fixture
 def tabled_rules():
-    """List the rules that the table holds."""
+    """Return the rules in the table."""
     return {case.rule for case in TABLE}
 
 
 @pytest.fixture(params=[*PLANES, *ADAPTIVE], ids=str)
 def plane(request):
-    """Windows of many kinds, and a plane that they look at."""
+    """Return windows of many kinds, and the plane that they look at."""
     space, *options = request.param
     if len(options) == 1:
         return adaptive_windows_of("pool", len(space), *options, space), space
     return windows_of("pool", len(space), *options), space
 
 
-# -- pools at random: the fast forms against the readable ones
+# -- random pools, for comparing the fast forms with the readable ones
 
 nan, inf = np.nan, np.inf
 KINDS = {
@@ -490,7 +489,7 @@ def pools(draw, adaptive=True):
 
 @st.composite
 def cases_of_pools(draw, adaptive=True, kinds=tuple(KINDS), gradients=tuple(GRADIENTS)):
-    """Draw an array, windows over it, and a function that draws what arrives at the result."""
+    """Draw an array, windows over it, and a function that makes a gradient for the result."""
     shape, windows = draw(pools(adaptive).filter(is_sound))
     rng, dtype = np.random.default_rng(draw(st.integers(0, 99))), draw(st.sampled_from(DTYPES))
     layouts = [LAYOUTS[draw(st.sampled_from([*LAYOUTS]))] for _ in "xg"]
@@ -499,7 +498,7 @@ def cases_of_pools(draw, adaptive=True, kinds=tuple(KINDS), gradients=tuple(GRAD
 
 
 def is_sound(pool):
-    """Tell whether every window holds a unit."""
+    """Return whether every window contains a unit."""
     try:
         check_pool(*pool)
     except tg.errors.TinygradPoolError:
@@ -509,8 +508,8 @@ def is_sound(pool):
 
 @contextmanager
 def sized(cells, few):
-    """Cut arrays into tiles of so many cells; take up to so `few` cells by lists."""
-    remembered = (
+    """Cut arrays into tiles of `cells` cells; use lists for up to `few` cells."""
+    caches = (
         *(tiles._few_tiles, tiles.tiled, fast_pooling._tiling, fast_pooling._few_lists),
         *(range_sums._few_ranges, window_matrices.matrices_of),
     )
@@ -521,10 +520,10 @@ def sized(cells, few):
         for module in (fast_pooling, range_sums):
             patch.setattr(module, "FEW", few)
         patch.setattr(window_matrices, "NUMBERS", few)
-        for function in remembered:
+        for function in caches:
             function.cache_clear()
         yield
-    for function in remembered:
+    for function in caches:
         function.cache_clear()
 
 
@@ -534,7 +533,7 @@ sizes = st.tuples(st.sampled_from([1, 7, 60, 2**17]), st.sampled_from([0, 0, 2**
 def assert_same(actual, expected):
     """Compare to the last bit: equal numbers, signs of zeros too, dtype and shape.
 
-    The sign of a NaN, such as ∞ − ∞ makes, says nothing.
+    The sign of a NaN, such as that of ∞ − ∞, is not compared.
     """
     assert (actual.dtype, actual.shape) == (expected.dtype, expected.shape)
     np.testing.assert_array_equal(actual, expected)
@@ -544,12 +543,12 @@ def assert_same(actual, expected):
 
 @pytest.fixture(scope="session")
 def at_random():
-    """What tests of pools at random are made of."""
+    """Return the strategies and helpers for tests of random pools."""
     return Random()
 
 
 class Random:
-    """Strategies, and what is done with what they draw."""
+    """Strategies and helpers for tests of random pools."""
 
     cases = staticmethod(cases_of_pools)
     finite = FINITE

@@ -1,4 +1,4 @@
-"""Products, running products, variances and norms, where they are awkward: zeros, kinks, halves."""
+"""Products, running products, variances and norms at zeros, at kinks and in float16."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from tinygrad_pool.errors import OptionError, ShapeError
 
 
 @given(st.lists(st.sampled_from([0.0, 1.0, -2.0, 0.5, 3.0]), max_size=6))
-def test_slopes_of_products_are_right_with_any_number_of_zeros(numbers):
+def test_gradients_of_products_are_right_with_any_number_of_zeros(numbers):
     x = Value(numbers)
     for f in (np.prod, np.cumprod):
         y = f(x)
@@ -19,7 +19,7 @@ def test_slopes_of_products_are_right_with_any_number_of_zeros(numbers):
         expected = np.zeros(len(numbers))
         for i in range(len(numbers)):
             one, two = ([*numbers[:i], n, *numbers[i + 1 :]] for n in (0.0, 1.0))
-            expected[i] = np.sum(g * (f(two) - f(one)))  # it is linear in each
+            expected[i] = np.sum(g * (f(two) - f(one)))  # y is linear in each number
         np.testing.assert_allclose(got, expected, atol=1e-12)
 
 
@@ -37,7 +37,7 @@ def test_second_derivatives_of_products_are_right_with_zeros(f, numbers):
         assert H[i, k] == pytest.approx(0.0 if i == k else a - b - c + d)
 
 
-def test_halves_are_added_up_in_float32():
+def test_float16_is_summed_in_float32():
     x = Value(np.ones(4096, np.float16))
     assert np.cumsum(x).data[-1] == 4096.0
     wide = Value(np.array([300.0, -300.0], np.float16))
@@ -47,7 +47,7 @@ def test_halves_are_added_up_in_float32():
 
 
 @pytest.mark.parametrize("f", [np.cumsum, np.cumprod])
-def test_so_is_what_goes_back_from_what_came_so_far(f):
+def test_gradients_of_running_sums_and_products_are_summed_in_float32(f):
     x = Value(np.ones(5000, np.float16))
     f(x).mean().backward()
     np.testing.assert_allclose(x.grad, np.arange(5000, 0, -1) / 5000, 1e-2)
@@ -73,17 +73,17 @@ def test_a_norm_of_zeros_has_a_slope_of_0():
         lambda x: np.arctan2(x[0], x[1]),
     ],
 )
-def test_at_a_kink_the_slopes_of_the_slope_are_0_too(f):
+def test_second_derivatives_at_a_kink_are_0(f):
     assert not tg.hessian(f)(np.zeros(2)).any()
 
 
-def test_a_norm_over_no_axes_is_the_size_of_each():
+def test_a_norm_over_no_axes_is_the_absolute_value():
     x = Value([3.0, -4.0])
     assert np.linalg.vector_norm(x, axis=()).data.tolist() == [3.0, 4.0]
 
 
 @pytest.mark.parametrize("f", [np.var, np.std])
-def test_what_is_no_variance_is_refused(f):
+def test_invalid_variances_are_rejected(f):
     with pytest.raises(OptionError, match="ddof must be a number, got 'one'"):
         f(Value([1.0]), ddof="one")
     with pytest.raises(OptionError, match="ddof must be a number, got nan"):
@@ -92,6 +92,6 @@ def test_what_is_no_variance_is_refused(f):
         f(Value(np.ones((0, 2))), axis=0)
 
 
-def test_a_variance_without_freedom_is_numpys_nan():
+def test_a_variance_without_degrees_of_freedom_is_nan_as_in_numpy():
     with np.errstate(all="ignore"):
         assert np.isnan(np.var(Value([2.0]), ddof=1).data)

@@ -1,4 +1,4 @@
-"""Rules of activations, on numbers; tests/functional/test_activations.py has the rest."""
+"""Rules of activations on numbers; more tests are in tests/functional/test_activations.py."""
 
 import math
 
@@ -9,7 +9,7 @@ from tinygrad_pool.rules import activations
 
 
 @pytest.mark.parametrize("name", ["erf", "erfc"])
-def test_the_error_functions_are_pythons_own(name):
+def test_the_error_functions_equal_those_of_pythons_math(name):
     rule, function = getattr(activations, name), getattr(math, name)
     x = np.linspace(-6.0, 6.0, 101).reshape(-1, 1)
     y, backward = rule(x)
@@ -21,7 +21,7 @@ def test_the_error_functions_are_pythons_own(name):
     assert rule(np.float32(1.0))[0].dtype == np.float32
 
 
-def test_what_is_kept_does_not_overflow_in_the_other_branch():
+def test_large_inputs_do_not_overflow_in_the_unused_branch():
     with np.errstate(all="raise", under="ignore"):
         for rule in (activations.elu, activations.softplus):
             y, backward = rule(np.array([1e300, 5.0]))
@@ -29,14 +29,14 @@ def test_what_is_kept_does_not_overflow_in_the_other_branch():
             assert backward(np.ones(2))[0][0] == 1.0
 
 
-def test_softplus_is_exact_below_the_threshold_and_x_above_it():
+def test_softplus_is_accurate_below_the_threshold_and_x_above_it():
     y, _ = activations.softplus(np.array([-30.0, 19.0, 21.0]))
     assert y[0] == pytest.approx(math.exp(-30), rel=1e-12)
     assert y[1] == 19.0 + math.log1p(math.exp(-19.0))
     assert y[2] == 21.0
 
 
-def test_leaky_relu_pays_the_slope_what_it_scaled():
+def test_leaky_relu_sends_its_weight_the_scaled_inputs():
     _, backward = activations.leaky_relu(np.array([-2.0, 0.0, 3.0]), np.array([0.5, 0.5, 0.5]))
     to_x, to_w = backward(np.ones(3))
     assert to_x.tolist() == [0.5, 0.5, 1.0]

@@ -63,15 +63,15 @@ def test_a_whole_number_becomes_a_python_int(number):
     assert whole(number, "n") == 3
 
 
-@pytest.mark.parametrize("given", [True, np.True_])
-def test_a_flag_is_true_or_false(given):
-    assert flag(given, "keepdims") is True
+@pytest.mark.parametrize("value", [True, np.True_])
+def test_a_flag_is_true_or_false(value):
+    assert flag(value, "keepdims") is True
 
 
-@pytest.mark.parametrize("given", [1, 0.0, None, "no", np.float32, np.array([True, False])])
-def test_a_flag_is_nothing_else(given):
+@pytest.mark.parametrize("value", [1, 0.0, None, "no", np.float32, np.array([True, False])])
+def test_other_values_are_not_flags(value):
     with pytest.raises(OptionError, match="sum: keepdims must be True or False, got"):
-        flag(given, "sum: keepdims")
+        flag(value, "sum: keepdims")
 
 
 @pytest.mark.parametrize(
@@ -89,54 +89,54 @@ def test_a_flag_is_nothing_else(given):
         (0, (), None),
     ],
 )
-def test_a_place_is_the_index_of_one_element(index, shape, place):
+def test_place_of_reads_the_index_of_one_element(index, shape, place):
     assert place_of(index, shape, "index") == place
 
 
-def test_a_place_is_made_of_whole_numbers():
+def test_place_of_needs_whole_numbers():
     with pytest.raises(AxisError, match=r"why: index must be a whole number, got 0\.5"):
         place_of((0, 0.5), (2, 2), "why: index")
 
 
 @pytest.mark.parametrize(
-    ("bounds", "said"),
+    ("bounds", "message"),
     [
         ((), "f: p must be a number, got 'x'"),
         ((0.0,), "f: p must be a number of at least 0, got 'x'"),
         ((0.0, 1.0), "f: p must be a number, 0 … 1, got 'x'"),
     ],
 )
-def test_a_number_is_asked_for_with_its_bounds(bounds, said):
-    with pytest.raises(OptionError, match=rf"^{said}$"):
+def test_real_names_its_bounds(bounds, message):
+    with pytest.raises(OptionError, match=rf"^{message}$"):
         real("x", "f: p", *bounds)
     assert real(1, "f: p", *bounds) == 1.0
 
 
-@pytest.mark.parametrize("given", ["c", None, 1, np.array(["a", "b"]), ["a"]])
-def test_a_choice_is_one_of_its_words(given):
+@pytest.mark.parametrize("value", ["c", None, 1, np.array(["a", "b"]), ["a"]])
+def test_choice_needs_one_of_its_words(value):
     assert choice("b", ("a", "b"), "f: way") == "b"
     with pytest.raises(OptionError, match=r"^f: way must be one of 'a', 'b', got "):
-        choice(given, ("a", "b"), "f: way")
+        choice(value, ("a", "b"), "f: way")
 
 
-def test_text_is_text():
+def test_text_rejects_other_types():
     assert text("", "f: title") == ""
     with pytest.raises(OptionError, match="f: title must be text, got 3"):
         text(3, "f: title")
 
 
-def test_what_cannot_be_listed_is_one_thing():
+def test_listed_turns_iterables_into_lists():
     assert listed(iter([1, 2])) == [1, 2]
     assert listed(np.array(3.0)) == [3.0]
 
 
 @pytest.mark.parametrize("dtype", [float, "float32", np.float16, np.dtype(np.float64)])
-def test_a_floating_dtype_is_read_however_it_is_said(dtype):
+def test_floating_reads_every_spelling_of_a_dtype(dtype):
     assert floating(dtype, "here") == np.dtype(dtype)
 
 
 @pytest.mark.parametrize("dtype", [int, "uint8", complex, object, "no dtype", 3.5])
-def test_another_dtype_is_named(dtype):
+def test_floating_rejects_other_dtypes(dtype):
     with pytest.raises(
         OptionError, match=re.escape(f"here must be a floating-point type, got {dtype!r}")
     ):

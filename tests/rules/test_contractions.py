@@ -1,4 +1,4 @@
-"""Products that sum over axes: any einsum, and what is refused."""
+"""Products that sum over axes: random einsums, and invalid operands."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ LENGTHS = {"i": 2, "j": 3, "k": 1, "l": 2}
 
 @st.composite
 def einsums(draw):
-    """Draw subscripts for one to three operands, with letters repeated at will."""
+    """Draw subscripts for one to three operands, with repeated letters."""
     terms = draw(st.lists(st.text("ijkl", max_size=3), min_size=1, max_size=3))
     letters = sorted(set("".join(terms)))
     out = "".join(draw(st.permutations(letters))[: draw(st.integers(0, len(letters)))])
@@ -22,7 +22,7 @@ def einsums(draw):
 
 @settings(max_examples=60)
 @given(einsums(), st.sampled_from(["", "i", "jl"]))
-def test_any_einsum_is_numpys_with_its_gradients(subscripts, narrow):
+def test_any_einsum_equals_numpys_and_has_its_gradients(subscripts, narrow):
     """Letters of `narrow` have one cell in the first term, which is broadcast."""
     rng = np.random.default_rng(0)
     terms = subscripts.partition("->")[0].split(",")
@@ -65,17 +65,27 @@ A, T = Value(np.ones((2, 3))), Value(np.ones((2, 3, 4)))
         (lambda: np.tensordot(A, T, ([0], [2])), ShapeError, r"axes \[0\] of \(2, 3\) .* differ"),
         (lambda: np.linalg.outer(A, A), ShapeError, "needs two vectors"),
         (lambda: np.vecdot(A, A[:, :1]), ShapeError, "vectors of one length, got 3 and 1"),
+        (lambda: np.vecdot(A, 2.0), AxisError, r"np\.vecdot: axis -1 is out of range .* \(\)"),
         (lambda: np.linalg.multi_dot([A]), OptionError, "at least two matrices, got 1"),
         (lambda: np.linalg.multi_dot([A, A[0], A]), ShapeError, r"got \[2, 1, 2\] axes"),
         (lambda: np.cross(A[:, :2], A), ShapeError, "three elements, got 2 and 3"),
     ],
 )
-def test_what_does_not_fit_is_named(call, error, message):
+def test_invalid_operands_are_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
 
 
-def test_dot_and_einsum_are_single_nodes_where_they_can_be():
+@pytest.mark.parametrize("axis", [-1, 0, 1, -2])
+@pytest.mark.parametrize("shape", [(3, 3), (4, 3, 3)])
+def test_vecdot_sums_over_the_same_axis_of_each_operand(axis, shape):
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=shape), rng.normal(size=(3, 3) if axis else shape[:1])
+    y = np.vecdot(Value(x), Value(w), axis=axis)
+    np.testing.assert_allclose(y.data, np.vecdot(x, w, axis=axis))
+
+
+def test_dot_and_einsum_are_single_nodes_where_possible():
     w = Value(np.ones((3, 2)))
     assert np.dot(A, w).op == "matmul"
     assert np.einsum("ij,jk->ik", A, w).op == "einsum"

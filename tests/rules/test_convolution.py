@@ -43,7 +43,7 @@ def read(kernel, groups=1, stride=1, padding=0, dilation=1):
 
 
 @every_grid
-def test_a_convolution_is_what_loops_compute(grid, windows_by_hand):
+def test_a_convolution_equals_loops(grid, windows_by_hand):
     x, w, b = operands(*grid)
     options = read(grid[4], **grid[5])
     y, closure = conv(x, w, b, **options)
@@ -73,7 +73,7 @@ def test_a_convolution_is_what_loops_compute(grid, windows_by_hand):
 
 @pytest.mark.long
 @every_grid
-def test_a_convolution_has_slopes_to_the_second_order(
+def test_a_convolution_has_first_and_second_derivatives(
     grid, check_gradient, check_second_derivative
 ):
     options = read(grid[4], **grid[5])
@@ -85,7 +85,7 @@ def test_a_convolution_has_slopes_to_the_second_order(
     check_second_derivative(f, *operands(*grid), rtol=1e-4, atol=1e-6)
 
 
-def test_nobody_is_sent_what_nobody_wants():
+def test_unwanted_contributions_are_none():
     x, w, b = operands(*GRID["plain"])
     options = read((2, 3))
     y, closure = conv(x, w, b, **options, wants=(False, True, True))
@@ -160,7 +160,7 @@ def test_a_convolution_keeps_its_dtype(dtype):
         ((1, 3, 3), (1, 1, 2, 2), None, "1", OptionError, "groups must be whole numbers, got '1'"),
     ],
 )
-def test_what_does_not_fit_a_convolution_is_named(x, w, b, groups, error, message):
+def test_invalid_convolutions_are_named(x, w, b, groups, error, message):
     biases = [] if b is None else [np.ones(b)]
     with pytest.raises(error, match=rf"^conv2d: .*{re.escape(message)}"):
         conv(np.ones(x), np.ones(w), *biases, **read((2, 2), groups=groups))

@@ -30,28 +30,28 @@ def slope(f, x):
         (tg.clip, 5.0, 1.0),
     ],
 )
-def test_a_kink_has_the_slope_that_is_written_at_its_rule(f, x, expected, kind):
+def test_slopes_at_kinks_are_those_of_the_docstrings(f, x, expected, kind):
     assert slope(f, kind(x)) == expected
 
 
-def test_relu_is_a_plain_0_for_everything_that_is_not_positive():
+def test_relu_is_positive_zero_for_everything_not_positive():
     y = tg.relu(tg.Value([-1.0, -0.0, -np.inf]))
     assert y.data.tolist() == [0.0, 0.0, 0.0]
     assert not np.signbit(y.data).any()
 
 
 @pytest.mark.parametrize("f", [tg.relu, tg.abs, lambda x: tg.clip(x, -1, 1), tg.sigmoid, tg.tanh])
-def test_nan_stays_nan(f):
+def test_nan_propagates(f):
     assert np.isnan(f(tg.Value(np.nan)).data)
     assert np.isnan(f(tg.Value([np.nan])).data).all()
 
 
 @pytest.mark.parametrize("f", [tg.abs, lambda x: tg.clip(x, -1, 1)])
-def test_nan_has_slope_0_where_the_slope_is_a_choice(f):
+def test_abs_and_clip_have_slope_0_at_nan(f):
     assert slope(f, np.nan) == 0.0
 
 
-def test_nan_wins_a_relu_as_it_wins_every_maximum():
+def test_nan_wins_a_relu_like_every_maximum():
     assert np.isnan(tg.relu(np.nan).data)
     assert slope(tg.relu, np.nan) == 1.0
     assert slope(lambda x: tg.maximum(0.0, x), np.nan) == 1.0
@@ -59,7 +59,7 @@ def test_nan_wins_a_relu_as_it_wins_every_maximum():
 
 @pytest.mark.parametrize("f", [tg.relu, lambda x: tg.clip(x, 0, 9), lambda x: tg.where([0], x, 0)])
 @pytest.mark.parametrize("g", [np.inf, -np.inf, np.nan])
-def test_a_unit_that_is_off_lets_not_even_infinity_through(f, g):
+def test_a_unit_that_is_off_blocks_infinite_gradients(f, g):
     x = tg.Value([-1.0])
     (to_x,) = tg.grad(f(x), x, gradient=np.array([g]))
     assert to_x.tolist() == [0.0]
@@ -76,7 +76,7 @@ def test_a_unit_that_is_off_lets_not_even_infinity_through(f, g):
     ],
 )
 @pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning")
-def test_at_the_edge_of_a_domain_the_slope_is_infinite(f, x, y, g, kind):
+def test_slopes_at_the_edge_of_a_domain_are_infinite(f, x, y, g, kind):
     assert f(tg.Value(kind(x))).data == y
     assert slope(f, kind(x)) == g
 
@@ -95,7 +95,7 @@ def test_at_the_edge_of_a_domain_the_slope_is_infinite(f, x, y, g, kind):
         (tg.cos, np.inf, "invalid value"),
     ],
 )
-def test_outside_a_domain_numpy_warns_and_computes(f, x, warning, kind):
+def test_outside_their_domain_functions_warn_as_in_numpy(f, x, warning, kind):
     with pytest.warns(RuntimeWarning, match=warning):
         y = f(tg.Value(kind(x)))
     assert not np.isfinite(y.data).any()
@@ -111,7 +111,7 @@ def test_a_slope_at_the_edge_warns_too(f, kind):
         tg.grad(y, x)
 
 
-def test_sigmoid_is_exact_far_out():
+def test_sigmoid_is_accurate_for_large_inputs():
     x = tg.Value([-1000.0, -40.0, 0.0, 40.0, 1000.0])
     y = tg.sigmoid(x)
     np.testing.assert_allclose(y.data, [0.0, np.exp(-40), 0.5, 1.0, 1.0], rtol=1e-15)
@@ -143,12 +143,12 @@ def test_bounds_are_compared_in_the_dtype_of_the_array():
 
 
 @pytest.mark.parametrize("bound", [np.nan, [0.0, np.nan], "1", 1j, object(), [[1], [1, 2]], True])
-def test_a_bound_of_clip_is_a_number(bound):
+def test_a_bound_of_clip_must_be_a_number(bound):
     with pytest.raises(OptionError, match="clip: max must be a number or an array of numbers"):
         tg.Value([1.0, 2.0]).clip(0, bound)
 
 
-def test_a_value_as_a_bound_is_sent_to_maximum():
+def test_a_value_as_a_bound_of_clip_is_an_error_that_names_maximum():
     with pytest.raises(OptionError, match=r"clip: min must be .* got Value\(.*tg.maximum"):
         tg.Value(1.0).clip(tg.Value(0.0))
 
@@ -158,7 +158,7 @@ def test_a_bound_of_another_shape_is_named():
         tg.Value([1.0, 2.0]).clip(np.zeros(3))
 
 
-def test_where_lets_no_gradient_into_its_condition():
+def test_the_condition_of_where_gets_no_gradient():
     condition, x, w = tg.Value([1.0, 0.0]), tg.Value(2.0), tg.Value([3.0, 4.0])
     y = tg.where(condition, x, w)
     assert y.data.tolist() == [2.0, 4.0]
@@ -168,6 +168,6 @@ def test_where_lets_no_gradient_into_its_condition():
 
 @pytest.mark.parametrize("f", [tg.exp, tg.sqrt, tg.relu, tg.sigmoid, tg.abs])
 @pytest.mark.parametrize("x", ["1", 1j, [[1], [1, 2]], None])
-def test_what_is_no_number_is_refused_by_name(f, x):
+def test_operands_that_are_not_numbers_are_errors(f, x):
     with pytest.raises(DataError, match=f"{f.signature.name}: needs .* got"):
         f(x)

@@ -1,4 +1,4 @@
-"""Cross entropy of probabilities, on numbers; tests/functional/test_losses.py has the rest."""
+"""Cross entropy of probabilities on numbers; more tests are in tests/functional/test_losses.py."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from tinygrad_pool.rules.entropies import binary_cross_entropy
 
 
-def test_it_is_the_formula_where_nothing_is_sure():
+def test_it_equals_the_formula_for_probabilities_inside_0_and_1():
     p, t = np.array([0.2, 0.9]), np.array([0.3, 1.0])
     y, backward = binary_cross_entropy(p, t)
     assert y == pytest.approx(-t * np.log(p) - (1 - t) * np.log(1 - p))
@@ -24,7 +24,7 @@ def test_logarithms_and_divisors_are_limited(p, t, cost, slope):
 
 
 @pytest.mark.parametrize("t", [0.0, 0.5, 1.0])
-def test_nan_is_not_taken_for_a_mistake(t):
+def test_nan_is_not_limited(t):
     for kind in (float, np.array):
         y, backward = binary_cross_entropy(kind(np.nan), kind(t))
         assert np.isnan(y)

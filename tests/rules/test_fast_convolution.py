@@ -64,7 +64,7 @@ def gradient_of(y, seed=1):
     return np.random.default_rng(seed).standard_normal(y.shape).astype(y.dtype)
 
 
-def assert_twins(xs, options, wants=(True, True, True), g=None, **tolerances):
+def assert_same(xs, options, wants=(True, True, True), g=None, **tolerances):
     """Compare results and contributions of both forms; return those of the fast one."""
     y, backward = fast_conv(*xs, **options, wants=wants)
     expected, readable_backward = conv_by_unfolding(*xs, **options, wants=wants)
@@ -80,41 +80,41 @@ def assert_twins(xs, options, wants=(True, True, True), g=None, **tolerances):
 
 @pytest.fixture(params=[(1, 1), (100, 1), (1000, 10), (2**19, 2**9)], ids=str)
 def any_blocks(request, monkeypatch):
-    """Cut into windows one at a time, into some at a time, and not at all."""
+    """Cut into blocks of one window, into blocks of several windows, and not at all."""
     for name, number in zip(("NUMBERS", "WINDOWS"), request.param, strict=True):
         monkeypatch.setattr(fast_convolution, name, number)
 
 
 @pytest.mark.long
 @every_grid
-def test_the_fast_form_is_the_readable_one(grid, any_blocks):
+def test_the_fast_form_equals_the_readable_one(grid, any_blocks):
     options = options_of(grid[4], **grid[5])
     x, w, b = operands(grid)
-    assert_twins((x, w, b), options)
-    assert_twins((x, w), options, wants=(True, True))
+    assert_same((x, w, b), options)
+    assert_same((x, w), options, wants=(True, True))
 
 
-def test_rows_of_the_kernel_are_apart_and_are_not():
-    apart = {
-        name: len(cut_of(*operands(grid)[:2], **options_of(grid[4], **grid[5])).moves) > 1
+def test_when_rows_of_the_kernel_are_left_out_of_the_columns():
+    by_rows = {
+        name: len(cut_of(*operands(grid)[:2], **options_of(grid[4], **grid[5])).shifts) > 1
         for name, grid in GRID.items()
     }
-    assert [apart[name] for name in ("one axis", "two axes", "three axes")] == [True] * 3
-    assert [apart[name] for name in ("stride", "whole image", "one cell")] == [False] * 3
-    assert apart["two axes, many filters"] is False
-    assert apart["dilation"] is True
+    assert [by_rows[name] for name in ("one axis", "two axes", "three axes")] == [True] * 3
+    assert [by_rows[name] for name in ("stride", "whole image", "one cell")] == [False] * 3
+    assert by_rows["two axes, many filters"] is False
+    assert by_rows["dilation"] is True
 
 
 @pytest.mark.parametrize("wants", list(product([True, False], repeat=3)), ids=str)
-def test_nobody_is_sent_what_nobody_wants(wants):
+def test_unwanted_contributions_are_none(wants):
     grid = GRID["two axes"]
-    _, contributions = assert_twins(operands(grid), options_of(grid[4], **grid[5]), wants)
+    _, contributions = assert_same(operands(grid), options_of(grid[4], **grid[5]), wants)
     assert [c is None for c in contributions[:2]] == [not wanted for wanted in wants[:2]]
 
 
 @pytest.mark.long
 @given(st.data())
-def test_any_convolution_is_the_readable_one(data):
+def test_any_convolution_equals_the_readable_one(data):
     draw = data.draw
     ndim, groups = draw(st.integers(1, 3)), draw(st.integers(1, 3))
     few, side = st.integers(1, 3), st.integers(0, 2)
@@ -142,39 +142,39 @@ def test_any_convolution_is_the_readable_one(data):
     with pytest.MonkeyPatch.context() as patch:
         for name, number in zip(("NUMBERS", "WINDOWS"), blocks, strict=True):
             patch.setattr(fast_convolution, name, number)
-        assert_twins(operands(grid), options)
+        assert_same(operands(grid), options)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("name", ["two axes", "stride", "depthwise"])
-def test_any_layout_of_memory_is_right(name, layout):
+def test_any_memory_layout_gives_the_same_result(name, layout):
     grid = GRID[name]
     x, w, b = operands(grid)
     arrange = LAYOUTS[layout]
     options = options_of(grid[4], **grid[5])
-    y, _ = assert_twins((arrange(x), arrange(w), arrange(b[:, None])[:, 0]), options)
-    assert_twins((x, w, b), options, g=arrange(gradient_of(y)))
+    y, _ = assert_same((arrange(x), arrange(w), arrange(b[:, None])[:, 0]), options)
+    assert_same((x, w, b), options, g=arrange(gradient_of(y)))
     assert y.dtype.isnative
 
 
-def test_nothing_that_was_given_is_written_to():
+def test_operands_are_not_written_to():
     grid = GRID["two axes"]
     xs = operands(grid)
     before = [v.copy() for v in xs]
     for v in xs:
         v.flags.writeable = False
-    assert_twins(xs, options_of(grid[4], **grid[5]))
+    assert_same(xs, options_of(grid[4], **grid[5]))
     for v, old in zip(xs, before, strict=True):
         np.testing.assert_array_equal(v, old)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("odd", [inf, -inf, nan])
+@pytest.mark.parametrize("special", [inf, -inf, nan])
 @pytest.mark.parametrize("operand", ["x", "w", "b", "g"])
 @pytest.mark.parametrize("name", ["two axes", "three axes", "dilation", "stride", "one axis"])
 @pytest.mark.filterwarnings("ignore:invalid value encountered")
-def test_infinities_and_nans_stay_where_they_belong(name, operand, odd, any_blocks):
-    """A row of cells that a row of the kernel does not look at must not send 0 · ∞."""
+def test_infinities_and_nans_do_not_spread_to_other_windows(name, operand, special, any_blocks):
+    """A row of cells outside a row of the kernel must not contribute 0 · ∞."""
     grid = GRID[name]
     x, w, b = operands(grid)
     options = options_of(grid[4], **grid[5])
@@ -182,8 +182,8 @@ def test_infinities_and_nans_stay_where_they_belong(name, operand, odd, any_bloc
     g = gradient_of(y)
     place = {"x": x, "w": w, "b": b, "g": g}[operand]
     for corner in (0, -1):
-        old, place.flat[corner] = place.flat[corner], odd
-        assert_twins((x, w, b), options, g=g)
+        old, place.flat[corner] = place.flat[corner], special
+        assert_same((x, w, b), options, g=g)
         place.flat[corner] = old
 
 
@@ -192,7 +192,7 @@ def test_infinities_and_nans_stay_where_they_belong(name, operand, odd, any_bloc
 def test_nothing_overflows_where_there_is_no_window(size):
     x, w = np.full((2, 1, 9, 1), size, np.float32), np.full((1, 1, 3, 1), 3e38 / size, np.float32)
     x[1] *= -1
-    w[:, :, 1] *= -1  # what lies between both images would add up
+    w[:, :, 1] *= -1  # the cells between both images would add up
     y, backward = fast_conv(x, w, **options_of((3, 1)), wants=(True, False))
     assert np.isfinite(y).all()
     assert np.isfinite(backward(y / np.float32(1e38))[0]).all()
@@ -200,7 +200,7 @@ def test_nothing_overflows_where_there_is_no_window(size):
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @every_grid
-def test_a_dtype_stays(grid, dtype):
+def test_the_dtype_is_kept(grid, dtype):
     xs = operands(grid, dtype)
     y, backward = fast_conv(*xs, **options_of(grid[4], **grid[5]), wants=(True, True, True))
     assert [v.dtype for v in (y, *backward(gradient_of(y)))] == [dtype] * 4
@@ -216,15 +216,15 @@ def test_dtypes_mix_as_in_numpy():
 
 
 def half(form, x, w, *b):
-    """Convolve along one axis in half precision, and send back ones."""
+    """Convolve along one axis in float16, and backpropagate ones."""
     xs = [np.asarray(v, np.float16) for v in (x, w, *b)]
     y, backward = form(*xs, **options_of(np.shape(w)[2:]), wants=(True,) * len(xs))
     return y, *backward(np.ones_like(y))
 
 
 @pytest.mark.long
-def test_half_precision_is_summed_in_single(any_blocks):
-    # 2048 is where half precision has no room for 1 more.
+def test_float16_is_summed_in_float32(any_blocks):
+    # From 2048 on, float16 cannot represent a sum that is larger by 1.
     _, _, to_w, to_b = half(fast_conv, np.ones((2, 1, 3600)), np.ones((1, 1, 1)), np.zeros(1))
     assert (to_w.item(), to_b.item()) == (7200.0, 7200.0)
     y, to_x, _ = half(fast_conv, np.ones((1, 1, 9)), [[[2048.0, 1.0, 1.0]]])
@@ -237,10 +237,10 @@ def test_half_precision_is_summed_in_single(any_blocks):
 
 
 @pytest.mark.parametrize("name", ["two axes", "stride", "dilation", "depthwise"])
-def test_single_precision_is_as_exact_as_one_product_of_matrices(name):
-    lead, channels, space, filters, kernel, some = GRID[name]
-    grid = (lead, channels * 8, [n * 8 for n in space], filters * 8, kernel, some)
-    options = options_of(kernel, **some)
+def test_float32_is_as_accurate_as_one_matrix_product(name):
+    lead, channels, space, filters, kernel, options_of_grid = GRID[name]
+    grid = (lead, channels * 8, [n * 8 for n in space], filters * 8, kernel, options_of_grid)
+    options = options_of(kernel, **options_of_grid)
     exact, single = operands(grid), operands(grid, np.float32)
     wanted = {"wants": (True, True, True)}
     errors = []
@@ -264,19 +264,19 @@ def test_a_large_bias_gradient_is_summed_pairwise():
 
 
 def peak(function):
-    """Measure how many bytes a call holds at most beyond what was there, and what it returns."""
+    """Return the peak number of bytes that a call allocates, and its result."""
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
-        kept = function()
-        return tracemalloc.get_traced_memory()[1] - before, kept
+        result = function()
+        return tracemalloc.get_traced_memory()[1] - before, result
     finally:
         tracemalloc.stop()
 
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("shape", "filters", "kernel", "some"),
+    ("shape", "filters", "kernel", "options_of_grid"),
     [
         ((16, 8, 96, 96), 8, (5, 5), {"padding": 2}),
         ((1, 8, 400, 400), 8, (5, 5), {"padding": 2}),
@@ -286,12 +286,12 @@ def peak(function):
         ((64, 8, 96, 96), 8, (5, 5), {"padding": 2, "stride": 2}),
     ],
 )
-def test_what_the_windows_see_never_lies_in_memory_at_once(shape, filters, kernel, some):
-    grid = (shape[:1], shape[1], shape[2:], filters, kernel, some)
+def test_the_unfolded_windows_are_never_in_memory_at_once(shape, filters, kernel, options_of_grid):
+    grid = (shape[:1], shape[1], shape[2:], filters, kernel, options_of_grid)
     x, w, b = operands(grid, np.float32)
-    options = options_of(kernel, **some)
+    options = options_of(kernel, **options_of_grid)
     held, (y, backward) = peak(lambda: fast_conv(x, w, b, **options, wants=(True, True, True)))
-    workspace = 5 * 2**20  # bytes: NUMBERS, and what little more there is
+    workspace = 5 * 2**20  # bytes: NUMBERS, and a little more
     assert held < y.nbytes + workspace
     g = gradient_of(y)
     held, _ = peak(lambda: backward(g))
@@ -299,7 +299,7 @@ def test_what_the_windows_see_never_lies_in_memory_at_once(shape, filters, kerne
     assert x.nbytes * np.prod(kernel) / 4 > 2 * (x.nbytes + workspace)
 
 
-def test_nothing_is_kept_from_one_call_to_the_next():
+def test_no_memory_is_kept_between_calls():
     x, w, b = operands(((8,), 16, (32, 32), 16, (3, 3), {}), np.float32)
 
     def step():
@@ -314,7 +314,7 @@ def test_nothing_is_kept_from_one_call_to_the_next():
     assert left < 20_000
 
 
-def test_threads_do_not_meet():
+def test_threads_do_not_interfere():
     grids = [GRID[name] for name in ("two axes", "stride", "depthwise", "three axes")] * 8
 
     def gradients(grid):
@@ -326,12 +326,12 @@ def test_threads_do_not_meet():
     alone = [gradients(grid) for grid in grids]
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(gradients, grids))
-    for some, others in zip(alone, together, strict=True):
-        for a, b in zip(some, others, strict=True):
+    for expected, actual in zip(alone, together, strict=True):
+        for a, b in zip(actual, expected, strict=True):
             np.testing.assert_array_equal(a, b)
 
 
-def test_a_gradient_of_its_own_becomes_the_leafs():
+def test_a_new_contribution_becomes_the_leafs_gradient_without_a_copy():
     x, w = tg.Value(np.ones((1, 1, 4, 4))), tg.Value(np.ones((1, 1, 2, 2)))
     y = tg.conv2d(x, w)
     y.backward(np.ones(y.shape))

@@ -1,4 +1,4 @@
-"""The fast form of max pooling with shared maxima against the readable one, to the last bit."""
+"""The fast form of max pooling with ties="even" against the readable one, to the last bit."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from tinygrad_pool.rules.windows import windows_of
 @pytest.mark.long
 @settings(deadline=None)
 @given(st.data())
-def test_the_fast_form_is_the_readable_one_for_any_pool(at_random, data):
+def test_the_fast_form_equals_the_readable_one_for_any_pool(at_random, data):
     x, windows, g_of = data.draw(at_random.cases(adaptive=False))
     expected, readable_backward = max_pool_by_links(x, windows, "even")
     g = g_of(expected)
@@ -24,7 +24,7 @@ def test_the_fast_form_is_the_readable_one_for_any_pool(at_random, data):
     at_random.assert_same(to_x, readable_to_x)
 
 
-def test_padding_has_no_share_where_all_units_are_infinitely_small(at_random):
+def test_padding_gets_no_share_where_all_units_are_minus_infinity(at_random):
     x = np.full((2, 3), -np.inf)
     for cells in (1, 99):
         with at_random.sized(cells, few=0):

@@ -18,7 +18,7 @@ both_ties = pytest.mark.parametrize("ties", ["first", "last"])
 @pytest.mark.slow
 @settings(deadline=None)
 @given(st.data())
-def test_the_fast_form_is_the_readable_one_for_any_pool(at_random, data):
+def test_the_fast_form_equals_the_readable_one_for_any_pool(at_random, data):
     x, windows, g_of = data.draw(at_random.cases())
     ties = data.draw(st.sampled_from(["first", "last"]))
     expected, readable_backward = max_pool_by_links(x, windows, ties)
@@ -29,7 +29,7 @@ def test_the_fast_form_is_the_readable_one_for_any_pool(at_random, data):
         winners = fast_winners(x, windows, ties)
         tied = has_ties(x, windows)
     assert (y.dtype, y.shape) == (expected.dtype, expected.shape)
-    np.testing.assert_array_equal(y, expected)  # where zeros tie, y may have the other's sign
+    np.testing.assert_array_equal(y, expected)  # where 0.0 and −0.0 tie, y may have either sign
     at_random.assert_same(to_x, readable_to_x)
     links = winning_links(x, windows=windows, ties=ties)
     np.testing.assert_array_equal(winners, links.first)
@@ -37,43 +37,45 @@ def test_the_fast_form_is_the_readable_one_for_any_pool(at_random, data):
 
 
 @pytest.fixture
-def taken(monkeypatch):
-    """List which ways are taken, by tiles and by lists."""
-    taken = []
+def calls(monkeypatch):
+    """Record which function finds the winners: by tiles or by lists."""
+    calls = []
 
-    def note(name):
-        way = getattr(fast_pooling, name)
-        monkeypatch.setattr(fast_pooling, name, lambda *args: (taken.append(name), way(*args))[1])
+    def record(name):
+        function = getattr(fast_pooling, name)
+        monkeypatch.setattr(
+            fast_pooling, name, lambda *args: (calls.append(name), function(*args))[1]
+        )
 
-    note("_maxima")
-    note("_listed_winners")
-    return taken
+    record("_maxima")
+    record("_listed_winners")
+    return calls
 
 
 @pytest.mark.parametrize(
-    ("shape", "windows", "way"),
+    ("shape", "windows", "function"),
     [
         ((2, 3, 8, 16), windows_of("p", 2, 2), "_listed_winners"),  # small
         ((8, 16, 64, 64), windows_of("p", 2, 2), "_maxima"),
         ((8, 16, 64, 64), windows_of("p", 2, 3, 1, 1), "_maxima"),
         ((8, 16, 64, 64), windows_of("p", 2, 64), "_listed_winners"),  # a whole plane
-        ((1, 300, 300), windows_of("p", 2, 17, 1), "_maxima"),  # long, but not apart
+        ((1, 300, 300), windows_of("p", 2, 17, 1), "_maxima"),  # long, but overlapping
         ((1, 300, 300), windows_of("p", 2, 17), "_listed_winners"),
-        ((99, 40, 40), adaptive_windows_of("p", 2, 20, (40, 40)), "_maxima"),  # as with a kernel
+        ((99, 40, 40), adaptive_windows_of("p", 2, 20, (40, 40)), "_maxima"),  # like a kernel
         ((99, 40, 40), adaptive_windows_of("p", 2, 7, (40, 40)), "_listed_winners"),
     ],
     ids=str,
 )
-def test_the_way_that_costs_least_is_taken(shape, windows, way, taken):
+def test_the_faster_of_tiles_and_lists_is_used(shape, windows, function, calls):
     x = np.random.default_rng(0).standard_normal(shape)
     y, backward = fast_max_pool(x, windows, "first")
-    assert taken == [way]
+    assert calls == [function]
     assert backward(y)[0].sum() == pytest.approx(y.sum())
 
 
 @both_ties
 @pytest.mark.parametrize("width", range(1, 8))
-def test_windows_wider_than_the_plane_find_their_winners(width, ties, at_random):
+def test_winners_of_windows_wider_than_the_plane(width, ties, at_random):
     x = np.random.default_rng(width).integers(0, 3, (3, width)).astype(float)
     windows = windows_of("max_pool2d", 2, (3, 4), 1, ((2, 0), (0, 2)), (1, 2), ceil_mode=False)
     if windows.padding[1][1] + width < windows.extent[1]:
@@ -87,7 +89,7 @@ def test_windows_wider_than_the_plane_find_their_winners(width, ties, at_random)
 @pytest.mark.parametrize(
     ("shape", "kernel", "padding"), [((40, 300), (1, 2), (0, 1)), ((5, 40, 50), (1, 2, 2), 0)]
 )
-def test_an_axis_along_which_windows_are_one_cell_long_may_have_long_steps(
+def test_winners_with_a_kernel_of_one_cell_along_an_axis_with_large_steps(
     shape, kernel, padding, ties
 ):
     x = np.random.default_rng(0).integers(0, 3, shape).astype(float)
@@ -97,7 +99,7 @@ def test_an_axis_along_which_windows_are_one_cell_long_may_have_long_steps(
 
 
 @both_ties
-def test_a_gradient_broadcast_from_one_number_is_sent_back_whole(ties, at_random):
+def test_a_gradient_broadcast_from_one_number_is_sent_back(ties, at_random):
     x = np.random.default_rng(0).integers(0, 3, (2, 7, 7)).astype(float)
     windows = windows_of("max_pool2d", 2, 3, stride=2, padding=1)
     y, readable_backward = max_pool_by_links(x, windows, ties)
@@ -117,7 +119,7 @@ def test_winners_of_overlapping_windows_add_up_in_row_major_order(few, at_random
 
 
 @pytest.mark.parametrize("few", [0, 2**13])
-def test_no_infinity_or_nan_leaks_to_a_loser(few, at_random):
+def test_losers_get_0_for_infinite_and_nan_gradients(few, at_random):
     x = np.array([[1.0, 2.0, 4.0, 3.0]])
     with at_random.sized(99, few):
         _, backward = fast_max_pool(x, windows_of("max_pool1d", 1, 2), "first")
@@ -125,7 +127,7 @@ def test_no_infinity_or_nan_leaks_to_a_loser(few, at_random):
 
 
 @pytest.mark.parametrize(("width", "place"), [(32, np.uint8), (300, np.uint16)])
-def test_a_closure_makes_a_new_array_each_time_and_keeps_only_where_winners_are(width, place):
+def test_a_closure_returns_new_arrays_and_holds_only_the_places_of_winners(width, place):
     x = np.random.default_rng(0).standard_normal((9, 32, width))
     y, backward = fast_max_pool(x, windows_of("max_pool2d", 2, 2), "first")
     g = np.ones_like(y)
@@ -148,19 +150,19 @@ def test_a_closure_makes_a_new_array_each_time_and_keeps_only_where_winners_are(
     ],
     ids=str,
 )
-def test_max_pool_takes_the_fast_form_of_arrays_of_floats(x, ties, module):
+def test_max_pool_uses_the_fast_form_for_arrays_of_floats(x, ties, module):
     _, backward = max_pool(x, windows=windows_of("max_pool1d", 1, 2), ties=ties)
     assert backward.__name__ == "max_pool_backward"
     assert backward.__module__ == f"tinygrad_pool.rules.{module}"
 
 
 @pytest.mark.parametrize("ties", ["none", ["first"], None])
-def test_ties_are_one_of_four(ties):
+def test_an_unknown_ties_option_is_an_error(ties):
     with pytest.raises(OptionError, match="p: ties must be one of 'first'"):
         max_pool(np.zeros(3), windows=windows_of("p", 1, 2), ties=ties)
 
 
-def test_a_tie_anywhere_is_found_and_named_by_its_place():
+def test_a_tie_is_found_anywhere_and_named_by_its_indices():
     x = np.arange(4.0 * 9 * 32 * 32).reshape(4, 9, 32, 32)
     assert max_pool(x, windows=windows_of("p", 2, 3, 1, 1), ties="error")[0].shape == x.shape
     x[3, 8, 30, 31] = x[3, 8, 31, 31]
@@ -168,7 +170,7 @@ def test_a_tie_anywhere_is_found_and_named_by_its_place():
         max_pool(x, windows=windows_of("p", 2, 3, 1, 1), ties="error")
 
 
-def test_what_is_remembered_between_calls_is_small():
+def test_only_small_lists_are_cached():
     x = np.zeros((1, 300, 300), np.float32)
     fast_pooling._few_lists.cache_clear()
     fast_max_pool(x, windows_of("p", 2, 60), "first")
@@ -180,7 +182,7 @@ def test_what_is_remembered_between_calls_is_small():
 @pytest.mark.parametrize("ties", ["first", "last"])
 @pytest.mark.parametrize("options", [(3, 2, 1), (3, 1, 1), ((2, 3), 2, (1, 1)), (2, 2, 0)])
 @pytest.mark.parametrize("few", [0, 10**6])
-def test_where_all_is_minus_infinity_a_unit_wins_and_no_padding(options, ties, few, at_random):
+def test_in_a_window_of_minus_infinity_a_unit_wins_over_padding(options, ties, few, at_random):
     x = np.full((2, 1, 5, 6), -np.inf)
     x[1, 0, 2, 3] = 1.0
     windows = windows_of("max_pool2d", 2, *options)

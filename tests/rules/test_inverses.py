@@ -1,4 +1,4 @@
-"""Matrices: singular ones, stacks of them, and what is no matrix."""
+"""Singular matrices, stacks of matrices, and invalid operands."""
 
 import numpy as np
 import pytest
@@ -13,20 +13,20 @@ SINGULAR += [np.array([[1.0, 2.0], [2.0, 4.0]])]
 
 
 @pytest.mark.parametrize("x", SINGULAR)
-def test_a_determinant_has_its_slopes_where_there_is_no_inverse(x):
+def test_a_determinant_has_slopes_for_singular_matrices(x):
     assert tg.gradcheck(np.linalg.det, x)
     with pytest.raises(DataError, match="inv: singular matrix"):
         tg.hessian(np.linalg.det)(x)
 
 
-def test_second_derivatives_of_stacks():
+def test_second_derivatives_of_stacked_matrices():
     for f in (np.linalg.inv, np.linalg.det, lambda x: np.linalg.slogdet(x).logabsdet):
         assert tg.gradcheck(
             lambda x, f=f: tg.grad(lambda x: (f(x) ** 2).sum(), create_graph=True)(x), M
         )
 
 
-def test_a_cholesky_root_has_numpys_slopes_in_the_lower_triangle():
+def test_a_cholesky_factor_has_slopes_in_the_lower_triangle():
     x = M[0] @ M[0].T
     assert tg.gradcheck(np.linalg.cholesky, x)
     (g,) = tg.grad(np.linalg.cholesky(v := Value(x)), v, np.tri(3))
@@ -44,15 +44,15 @@ def test_a_cholesky_root_has_numpys_slopes_in_the_lower_triangle():
         (lambda: np.linalg.matrix_power(Value(M), 0.5), AxisError, "n must be a whole number"),
     ],
 )
-def test_what_has_no_answer_is_named(call, error, message):
+def test_matrices_without_a_result_are_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
 
 
 @pytest.mark.parametrize("f", [np.linalg.inv, np.linalg.det, np.linalg.cholesky])
-def test_long_doubles_are_beyond_lapack(f):
+def test_lapack_rejects_long_doubles(f):
     if np.finfo(np.longdouble).nmant > 52:
-        with pytest.raises(DataError, match=r"np\.float64 is the longest that LAPACK knows"):
+        with pytest.raises(DataError, match=r"np\.float64 is the widest dtype of LAPACK"):
             f(Value(np.eye(2, dtype=np.longdouble)))
 
 
@@ -61,9 +61,9 @@ def test_a_sign_gets_no_gradient():
     assert (sign.data, logarithm.data) == (-1.0, 0.0)
 
 
-@pytest.mark.parametrize("odd", [np.inf, np.nan])
-def test_a_determinant_of_what_is_not_finite_sends_nan_and_its_neighbour_what_it_should(odd):
-    x = tg.Value(np.array([[[odd, 0.0], [0.0, 1.0]], [[2.0, 0.0], [0.0, 3.0]]]))
+@pytest.mark.parametrize("special", [np.inf, np.nan])
+def test_a_matrix_that_is_not_finite_gets_nan_and_others_in_the_stack_their_gradients(special):
+    x = tg.Value(np.array([[[special, 0.0], [0.0, 1.0]], [[2.0, 0.0], [0.0, 3.0]]]))
     with np.errstate(invalid="ignore"):
         y = np.linalg.det(x)
         (to_x,) = tg.grad(y, x, np.ones(2))
@@ -72,6 +72,13 @@ def test_a_determinant_of_what_is_not_finite_sends_nan_and_its_neighbour_what_it
 
 
 @pytest.mark.parametrize("n", [-2, -1, 0, 1, 2, 3, 5])
-def test_a_power_of_a_matrix_is_numpys(n):
+def test_a_matrix_power_equals_numpys(n):
     y = np.linalg.matrix_power(Value(M), n)
     np.testing.assert_allclose(y.data, np.linalg.matrix_power(M, n), 1e-12, 1e-12)
+
+
+def test_the_matrix_power_0_is_the_identity_with_gradient_0():
+    x = Value(np.full((2, 2), np.inf))
+    y = np.linalg.matrix_power(x, 0)
+    assert y.data.tolist() == np.eye(2).tolist()
+    assert not tg.grad(y.sum(), x)[0].any()

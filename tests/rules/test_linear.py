@@ -14,7 +14,7 @@ from tinygrad_pool.rules.linear import matmul, weighted_sum
         (lambda x, n: x**n, [(2,), (2,)]),
     ],
 )
-def test_beside_constants_a_value_gets_the_same_gradient(f, shapes):
+def test_an_operand_gets_the_same_gradient_if_the_others_are_constants(f, shapes):
     arrays = [np.random.default_rng(0).uniform(1, 2, shape) for shape in shapes]
     xs = [tg.Value(a) for a in arrays]
     gradients = tg.grad(f(*xs).sum(), xs)
@@ -23,7 +23,7 @@ def test_beside_constants_a_value_gets_the_same_gradient(f, shapes):
         np.testing.assert_array_equal(tg.grad(alone, xs[i])[0], to_x)
 
 
-def test_no_matrix_is_sent_what_it_does_not_want():
+def test_matmul_skips_unwanted_contributions():
     y, closure = matmul(np.ones((2, 2)), np.ones(2), wants=(False, False))
     assert closure(y) == (None, None)
 
@@ -47,12 +47,12 @@ def test_no_matrix_is_sent_what_it_does_not_want():
         ((2, 3, 4), (5, 4, 6), r"shapes \(2, 3, 4\) and \(5, 4, 6\) do not broadcast"),
     ],
 )
-def test_matrices_that_do_not_fit_are_named(x, w, message):
+def test_matrices_that_do_not_match_are_named(x, w, message):
     with pytest.raises(ShapeError, match=f"matmul: {message}"):
         tg.Value(np.ones(x)) @ tg.Value(np.ones(w))
 
 
-def test_a_vector_is_sent_a_vector():
+def test_a_vector_gets_a_vector_as_contribution():
     x, w = tg.Value([1.0, 2.0]), tg.Value([[3.0, 4.0], [5.0, 6.0]])
     steps = list(tg.backward_steps((x @ w @ x).sum()))
     assert [
@@ -76,7 +76,7 @@ def test_a_vector_of_length_1_is_a_vector(x, w, check_gradient, check_second_der
     check_second_derivative(tg.matmul, x, w)
 
 
-def test_a_product_in_half_precision_is_summed_in_single():
+def test_a_product_in_float16_is_summed_in_float32():
     x, w = np.ones((2, 4096), np.float16), np.ones((4096, 2), np.float16)
     y, closure = matmul(x, w)
     assert (y == 4096).all()  # not 2048, where 1 more is lost
@@ -84,7 +84,7 @@ def test_a_product_in_half_precision_is_summed_in_single():
     assert closure(np.ones((4096, 1), np.float16))[1].tolist() == [[4096.0], [4096.0]]
 
 
-def test_what_a_product_sends_to_a_leaf_is_the_leafs_own():
+def test_a_contribution_of_matmul_becomes_the_leafs_gradient_without_a_copy():
     x, w = tg.Value(np.ones((2, 3))), tg.Value(np.ones((3, 2)))
     y = x @ w
     y.backward(np.ones((2, 2)))

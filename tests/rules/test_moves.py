@@ -1,4 +1,4 @@
-"""What only moves cells: links of weight 1, results in order, and what is no move."""
+"""Functions that only move cells: their links, sorted results, and unsupported options."""
 
 import numpy as np
 import pytest
@@ -21,13 +21,13 @@ V = Value([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], label="v")
         lambda v: np.sort(v, axis=0),
     ],
 )
-def test_links_are_those_of_an_index(call):
+def test_moves_have_the_links_of_an_index(call):
     W = tg.weights_of(call(V))
     assert (W.weight == 1.0).all()
     assert np.array_equal(np.bincount(W.unit), np.ones(call(V).size))
 
 
-def test_what_stays_in_order_is_a_reshape_and_what_swaps_axes_a_transpose():
+def test_moves_in_order_are_reshapes_and_swapped_axes_are_transposes():
     assert np.ravel(V).op == np.atleast_3d(V).op == np.copy(Value(2.0)).op == "reshape"
     assert np.moveaxis(V, 0, 1).op == V.mT.op == "transpose"
     assert np.ravel(V).parents == (V,)
@@ -44,7 +44,7 @@ def test_what_stays_in_order_is_a_reshape_and_what_swaps_axes_a_transpose():
         lambda v: np.tile(v, 1),
     ],
 )
-def test_what_numpy_copies_does_not_follow_a_step_in_place(call):
+def test_copies_do_not_change_with_a_step_in_place(call):
     w = Value([1.0, 2.0])
     before = call(w)
     (w * w).sum().backward()
@@ -52,7 +52,7 @@ def test_what_numpy_copies_does_not_follow_a_step_in_place(call):
     assert (w.data.tolist(), before.data.tolist()) == ([0.0, 0.0], [1.0, 2.0])
 
 
-def test_cells_that_are_filled_get_no_gradient():
+def test_filled_cells_get_no_gradient():
     y = np.pad(V, 1, constant_values=7.0)
     assert y.data[0, 0] == 7.0
     assert np.array_equal(tg.grad(y.sum(), V)[0], np.ones((2, 3)))
@@ -60,20 +60,20 @@ def test_cells_that_are_filled_get_no_gradient():
     assert np.pad(Value(np.ones(0)), 1).data.tolist() == [0.0, 0.0]
 
 
-def test_equal_numbers_stay_in_order_and_nan_comes_last():
+def test_equal_numbers_keep_their_order_and_nan_comes_last():
     v = Value([2.0, np.nan, 1.0, 2.0])
     assert np.array_equal(np.sort(v).data, [1.0, 2.0, 2.0, np.nan], equal_nan=True)
     assert np.array_equal(tg.grad(np.sort(v)[1], v)[0], [1.0, 0.0, 0.0, 0.0])
 
 
-def test_a_value_is_inserted_into_whole_numbers():
+def test_a_value_can_be_inserted_into_an_integer_array():
     w = Value(0.5)
     y = np.insert(np.array([1, 2]), 1, w)
     assert np.array_equal(y.data, [1.0, 0.5, 2.0])
     assert tg.grad(y.sum(), w) == (1.0,)
 
 
-def test_inserted_numbers_take_the_dtype_of_the_array():
+def test_inserted_numbers_get_the_dtype_of_the_array():
     v = Value(np.ones(2, np.float32))
     assert np.insert(v, 0, 0.5).dtype == np.float32
     w = Value(2.0)
@@ -81,7 +81,7 @@ def test_inserted_numbers_take_the_dtype_of_the_array():
     assert tg.grad(np.insert(v, 1, w).sum(), w) == (1.0,)
 
 
-def test_zeros_are_trimmed_from_either_end_and_from_nothing():
+def test_zeros_are_trimmed_from_either_end_or_all():
     assert np.trim_zeros(Value([0.0, 0.0])).shape == (0,)
     v = Value([0.0, 1.0, 0.0, 2.0, 0.0])
     for trim in ("fb", "f", "b"):
@@ -94,25 +94,25 @@ def test_zeros_are_trimmed_from_either_end_and_from_nothing():
         (lambda: np.pad(V, 1, "linear_ramp"), UnsupportedError, "not 'linear_ramp'; np.concat"),
         (lambda: np.pad(V, 1, "reflect", reflect_type="odd"), UnsupportedError, "reflect_type="),
         (lambda: np.pad(V, 1, lambda *_: None), UnsupportedError, "np.pad on Values copies"),
-        (lambda: np.take(V, Value([0.0])), OptionError, "an index is a constant, not a Value"),
+        (lambda: np.take(V, Value([0.0])), OptionError, "an index must be a constant, not a Value"),
         (lambda: V.take([0], out=np.zeros(1)), OptionError, "no option 'out' on Values"),
         (lambda: np.take(V, [0], None, np.zeros(1)), OptionError, "np.take: no option 'out' on"),
         (lambda: np.select([V.data > 0], [V, V]), OptionError, "got 2 and 1"),
     ],
 )
-def test_what_is_no_move_is_refused(call, error, message):
+def test_operations_that_are_not_moves_are_rejected(call, error, message):
     with pytest.raises(error, match=message):
         call()
 
 
-def test_a_trim_that_leaves_another_shape_is_computed_anew():
+def test_a_rerun_may_trim_to_another_shape():
     x = Value([0.0, 2.0, 0.0], label="x")
     passed = tg.record((np.trim_zeros(x) ** 2).sum())
     passed.set("x", [3.0, 4.0, 0.0])
     assert passed.replay().loss.data == 25.0
 
 
-def test_what_cannot_be_put_in_order_or_trimmed_is_refused():
+def test_operands_that_cannot_be_sorted_or_trimmed_are_rejected():
     with pytest.raises(ShapeError, match=r"np\.trim_zeros: needs one axis .*, got shape \(2, 3\)"):
         np.trim_zeros(V)
     for trim in ("x", 3):
@@ -120,11 +120,11 @@ def test_what_cannot_be_put_in_order_or_trimmed_is_refused():
             np.trim_zeros(V[0], trim)
     with pytest.raises(AxisError, match=r"np\.sort: "):
         np.sort(Value(1.0))
-    with pytest.raises(OptionError, match=r"np\.partition: kth is a constant"):
+    with pytest.raises(OptionError, match=r"np\.partition: kth must be a constant"):
         np.partition(V, V[0, 0])
 
 
 @pytest.mark.parametrize("join", [np.hstack, np.vstack, np.dstack, np.column_stack])
-def test_joins_are_along_the_axis_of_numpys(join):
+def test_joins_use_the_same_axis_as_numpy(join):
     for x in (V, V[0]):
         np.testing.assert_array_equal(join([x, 2 * x]).data, join([x.data, 2 * x.data]))

@@ -8,7 +8,7 @@ from tinygrad_pool.rules.windows import windows_of
 
 
 @pytest.mark.parametrize("padding", [True, False])
-def test_one_divisor_does_where_all_windows_count_as_many_cells(plane, padding):
+def test_divisors_are_one_number_if_all_windows_count_their_whole_kernel(plane, padding):
     windows, space = plane
     counts = counts_of(windows, space, padding)
     K = divisors(windows, space, padding, float)

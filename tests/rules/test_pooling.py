@@ -32,7 +32,7 @@ def read(space, options):
 
 @pytest.mark.parametrize("ties", ["first", "last", "even"])
 @every_grid
-def test_max_pooling_is_what_loops_compute_to_the_last_bit(space, options, ties, max_pool_by_hand):
+def test_max_pooling_equals_loops_to_the_last_bit(space, options, ties, max_pool_by_hand):
     windows = read(space, options)
     rng = np.random.default_rng(0)
     x = rng.choice([-3.0, 0.0, 1.0, 2.0, -inf, nan], space, p=[0.2, 0.2, 0.3, 0.1, 0.1, 0.1])
@@ -70,7 +70,7 @@ def test_planes_are_pooled_one_by_one(space, options):
     ],
 )
 @every_grid
-def test_pools_have_the_first_and_second_slopes_of_finite_differences(
+def test_pools_have_the_first_and_second_derivatives_of_finite_differences(
     space, options, rule, more, check_gradient, check_second_derivative
 ):
     pool = partial(tg.lift(rule), windows=read(space, options), **more)
@@ -81,7 +81,7 @@ def test_pools_have_the_first_and_second_slopes_of_finite_differences(
 
 @pytest.mark.parametrize("padding", [True, False])
 @every_grid
-def test_average_pooling_is_what_loops_compute(space, options, padding, windows_by_hand):
+def test_average_pooling_equals_loops(space, options, padding, windows_by_hand):
     windows = read(space, options)
     x = np.random.default_rng(0).standard_normal(space)
     y, closure = avg_pool(x, windows=windows, count_include_pad=padding)
@@ -117,13 +117,13 @@ def test_a_unit_that_wins_two_windows_gets_the_sum_and_losers_get_zero():
         ("even", [[0, 2, 0], [2, 0, 0], [0, 2, 0]]),
     ],
 )
-def test_ties_in_a_window_go_by_row_major_order(ties, to_x):
+def test_ties_in_a_window_are_broken_in_row_major_order(ties, to_x):
     x = np.array([[0.0, 3.0, 1.0], [3.0, 0.0, 0.0], [0.0, 3.0, 2.0]])
     y, closure = max_pool(x, windows=windows_of("max_pool2d", 2, 3), ties=ties)
     assert closure(np.full_like(y, 6.0))[0].tolist() == to_x
 
 
-def test_padding_never_wins_not_even_among_minus_infinities():
+def test_padding_never_wins_even_against_minus_infinity():
     windows = windows_of("max_pool2d", 2, 2, padding=1)
     for x in (np.full((2, 2), -inf), np.full((2, 2), -5.0)):
         y, closure = max_pool(x, windows=windows)
@@ -132,7 +132,7 @@ def test_padding_never_wins_not_even_among_minus_infinities():
 
 
 @pytest.mark.parametrize("ties", ["first", "last", "even"])
-def test_padding_takes_no_share_of_a_tie(ties):
+def test_padding_gets_no_share_of_a_tie(ties):
     windows = windows_of("max_pool1d", 1, 3, stride=1, padding=1)
     _, closure = max_pool(np.full(2, -inf), windows=windows, ties=ties)
     (to_x,) = closure(np.array([6.0, 12.0]))
@@ -146,12 +146,12 @@ def test_nan_propagates_and_the_first_nan_wins():
     assert closure(np.array([5.0]))[0].tolist() == [0.0, 5.0, 0.0, 0.0]
 
 
-def test_losers_get_zero_whatever_arrives():
+def test_losers_get_zero_for_any_gradient():
     _, closure = max_pool(np.array([1.0, 2.0]), windows=windows_of("max_pool1d", 1, 2))
     np.testing.assert_array_equal(closure(np.array([nan]))[0], [0.0, nan])
 
 
-def test_a_tie_that_is_an_error_names_the_units_by_their_place_in_the_input():
+def test_a_tie_error_names_the_units_by_their_indices_in_the_input():
     x = np.arange(32.0).reshape(2, 1, 4, 4)
     x[1, 0, :2, 2:] = [[7.0, 9.0], [9.0, 0.0]]
     message = r"max_pool2d: units \(1, 0, 0, 3\), \(1, 0, 1, 2\) share the maximum 9, and ties='err"
@@ -159,7 +159,7 @@ def test_a_tie_that_is_an_error_names_the_units_by_their_place_in_the_input():
         max_pool(x, windows=windows_of("max_pool2d", 2, 2), ties="error")
 
 
-def test_no_tie_is_no_error():
+def test_without_ties_there_is_no_error():
     x = np.arange(16.0).reshape(4, 4)
     for padding in (0, 1):
         windows = windows_of("max_pool2d", 2, 3, stride=1, padding=padding)
@@ -188,7 +188,7 @@ def test_an_average_keeps_its_dtype(dtype, more):
     assert closure(y)[0].dtype == dtype
 
 
-def test_a_divisor_of_ones_own_makes_any_k():
+def test_divisor_override_sets_the_divisor():
     windows = windows_of("avg_pool1d", 1, 2)
     y, closure = avg_pool(np.array([1.0, 3.0]), windows=windows, divisor_override=0.5)
     assert (y.tolist(), closure(y)[0].tolist()) == ([8.0], [16.0, 16.0])
@@ -198,7 +198,7 @@ def test_a_divisor_of_ones_own_makes_any_k():
 
 
 @pytest.mark.parametrize("divisor", [0, 0.0, nan, inf, "2", True, 1j, [2.0]])
-def test_a_divisor_is_a_finite_number_other_than_0(divisor):
+def test_a_divisor_must_be_finite_and_not_0(divisor):
     windows = windows_of("avg_pool2d", 2, 1)
     message = "avg_pool2d: divisor_override must be a finite number other than 0, got"
     with pytest.raises(OptionError, match=message):
@@ -215,7 +215,7 @@ def test_a_divisor_is_a_finite_number_other_than_0(divisor):
         ({"kernel_size": 2, "dilation": 2, "padding": 3}, 3),
     ],
 )
-def test_padding_is_smaller_than_the_window(rule, options, padding):
+def test_padding_must_be_smaller_than_the_window(rule, options, padding):
     message = rf"pool2d: padding {padding} needs a window longer than {padding}, got kernel_size="
     with pytest.raises(OptionError, match=message):
         rule(np.ones((9, 9)), windows=windows_of("pool2d", 2, **options))
@@ -240,12 +240,12 @@ def test_a_window_without_a_unit_is_named(rule, shape, options, window):
     assert f"kernel_size={windows.kernel}, stride={windows.stride}" in str(raised.value)
 
 
-def test_with_a_divisor_of_ones_own_a_window_may_hold_no_unit():
+def test_with_divisor_override_a_window_may_contain_no_unit():
     windows = windows_of("avg_pool1d", 1, 2, stride=1, padding=1, dilation=2)
     y, closure = avg_pool(np.array([4.0]), windows=windows, divisor_override=2)
     assert (y.tolist(), closure(y)[0].tolist()) == ([0.0], [0.0])
 
 
-def test_whether_padding_counts_is_yes_or_no():
+def test_count_include_pad_must_be_a_bool():
     with pytest.raises(OptionError, match="count_include_pad must be True or False, got 0"):
         avg_pool(np.ones(2), windows=windows_of("avg_pool1d", 1, 2), count_include_pad=0)

@@ -1,4 +1,4 @@
-"""Powers, remainders and what is made of them: kinks, NaN and dtypes."""
+"""Powers, remainders and functions composed of them: kinks, NaN and dtypes."""
 
 import numpy as np
 import pytest
@@ -15,13 +15,13 @@ def slopes(f, *numbers):
 def test_slopes_at_kinks():
     assert slopes(np.hypot, 0.0, 0.0) == (0.0, 0.0)
     assert slopes(np.copysign, 0.0, -1.0) == (0.0, 0.0)
-    assert slopes(np.fmax, 2.0, 2.0) == (1.0, 0.0)  # the first, as at np.maximum
+    assert slopes(np.fmax, 2.0, 2.0) == (1.0, 0.0)  # the first, as in np.maximum
     with np.errstate(all="ignore"):
         assert slopes(np.cbrt, 0.0) == (np.inf,)
 
 
 @pytest.mark.parametrize("mask", [True, np.True_, np.array([True, False])])
-def test_a_mask_can_be_given_a_sign(mask):
+def test_copysign_accepts_bools(mask):
     w = Value([-2.0, 3.0])
     y = np.copysign(mask, w)
     y.sum().backward()
@@ -29,7 +29,7 @@ def test_a_mask_can_be_given_a_sign(mask):
     assert not w.grad.any()
 
 
-def test_of_a_number_and_nan_the_number_gets_the_gradient():
+def test_a_number_wins_over_nan_and_gets_the_gradient():
     assert slopes(np.fmax, np.nan, 2.0) == (0.0, 1.0)
     assert slopes(np.fmin, 2.0, np.nan) == (1.0, 0.0)
     assert np.isnan(np.fmin(Value(np.nan), np.nan).data)
@@ -49,7 +49,7 @@ def test_nothing_overflows(far):
     assert slopes(np.hypot, 1e200, 1e200) == pytest.approx((0.5**0.5, 0.5**0.5))
 
 
-def test_rests_and_whole_parts_belong_together():
+def test_remainders_and_quotients_are_consistent():
     for f, whole in ((np.remainder, np.floor), (np.fmod, np.trunc)):
         for x in (7.5, -7.5):
             for w in (2.0, -2.0):
@@ -60,7 +60,7 @@ def test_rests_and_whole_parts_belong_together():
     assert (rest.data, float(k)) == (-0.5, -1.0)
 
 
-def test_double_precision_is_kept_and_made():
+def test_functions_that_convert_to_double_precision_or_keep_the_dtype():
     v = Value(np.ones(2, np.float32))
     assert np.float_power(v, 2).dtype == np.float64
     assert np.float_power(Value(2.0), 3.0).data == 8.0

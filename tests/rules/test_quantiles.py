@@ -21,20 +21,20 @@ linear median_unbiased normal_unbiased lower higher midpoint nearest
     st.sampled_from(METHODS.split()),
     st.floats(0, 1),
 )
-def test_a_quantile_is_numpys_by_every_method(x, method, q):
+def test_quantiles_equal_numpys_for_every_method(x, method, q):
     y = np.quantile(Value(x), q, method=method)
     np.testing.assert_allclose(y.data, np.quantile(x, q, method=method), atol=1e-12)
 
 
-def test_a_quantile_among_infinities_is_one_of_them_or_a_number():
+def test_quantiles_with_infinities_are_not_nan():
     x = Value([-np.inf, 0.0, 1.0, np.inf])
     y = np.quantile(x, [0.0, 0.1, 0.5, 1.0])
     assert y.data.tolist() == [-np.inf, -np.inf, 0.5, np.inf]
-    with np.errstate(invalid="ignore"):  # 0 * inf, of which a constant would get the gradient
+    with np.errstate(invalid="ignore"):  # 0 * inf
         assert tg.grad(y[2], x)[0].tolist() == [0.0, 0.5, 0.5, 0.0]
 
 
-def test_an_infinite_gradient_goes_only_to_cells_that_have_a_share():
+def test_an_infinite_gradient_reaches_only_cells_with_a_share():
     x = Value([4.0, 1.0, 3.0])
     np.quantile(x, [0.5, 0.75]).backward([np.inf, 1.0])
     assert x.grad.tolist() == [0.5, 0.0, np.inf]
@@ -43,7 +43,7 @@ def test_an_infinite_gradient_goes_only_to_cells_that_have_a_share():
     assert one.grad == np.inf
 
 
-def test_a_quantile_with_nan_is_nan_and_beside_nan_a_number():
+def test_median_propagates_nan_and_nanmedian_ignores_it():
     x = Value([[3.0, np.nan, 1.0], [1.0, 2.0, 9.0]])
     assert np.array_equal(np.median(x, axis=1).data, [np.nan, 2.0], equal_nan=True)
     y = np.nanmedian(x, axis=1)
@@ -51,8 +51,8 @@ def test_a_quantile_with_nan_is_nan_and_beside_nan_a_number():
     assert tg.grad(y.sum(), x)[0].tolist() == [[0.5, 0.0, 0.5], [0.0, 1.0, 0.0]]
 
 
-def test_what_does_not_fit_is_named():
-    with pytest.raises(OptionError, match=r"np\.quantile: q is a constant, not a Value"):
+def test_invalid_operands_are_named():
+    with pytest.raises(OptionError, match=r"np\.quantile: q must be a constant, not a Value"):
         np.quantile(Value([1.0]), Value(0.5))
-    with pytest.raises(ShapeError, match=r"np\.quantile: nothing to choose from"):
+    with pytest.raises(ShapeError, match=r"np\.median: nothing to choose from"):
         np.median(Value(np.ones((0, 2))))

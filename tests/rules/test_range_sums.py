@@ -1,4 +1,4 @@
-"""Sums over ranges along one axis after another, by each of the ways to take them."""
+"""Sums over ranges along one axis after another, by each of the methods."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ POOLS = {
     "few ranges of long rows": (adaptive_windows_of("p", 2, (3, 9), (80, 200)), (80, 200), 3),
     "one axis": (adaptive_windows_of("p", 1, 7, (9999,)), (9999,), 2),
     "three axes": (adaptive_windows_of("p", 3, (2, 3, 5), (9, 64, 64)), (9, 64, 64), 1),
-    "apart": (windows_of("p", 2, 20, stride=31), (99, 70), 2),
+    "with gaps": (windows_of("p", 2, 20, stride=31), (99, 70), 2),
     "padded": (windows_of("p", 1, 50, padding=(9,)), (999,), 2),
     "next to each other": (windows_of("p", 1, 40), (400,), 2),
     "overlapping a little": (windows_of("p", 1, 80, stride=60, ceil_mode=True), (1000,), 2),
@@ -25,7 +25,7 @@ POOLS = {
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("pool", POOLS.values(), ids=POOLS)
-def test_sums_are_those_of_what_is_laid_out_and_back_goes_what_is_folded(pool, dtype):
+def test_sums_equal_unfolding_and_the_adjoint_equals_folding(pool, dtype):
     windows, space, planes = pool
     rng = np.random.default_rng(0)
     x = rng.integers(-9, 9, (planes, *space)).astype(np.float32)
@@ -40,7 +40,7 @@ def test_sums_are_those_of_what_is_laid_out_and_back_goes_what_is_folded(pool, d
     np.testing.assert_array_equal(to_x, fold(to_seen, windows=windows, shape=x.shape))
 
 
-def test_rows_that_are_summed_as_they_lie_have_the_same_bits(monkeypatch):
+def test_rows_summed_one_by_one_have_the_same_bits(monkeypatch):
     windows = adaptive_windows_of("p", 2, (7, 9), (75, 200))
     x = np.random.default_rng(0).standard_normal((3, 75, 200))
     sums = []
@@ -52,7 +52,7 @@ def test_rows_that_are_summed_as_they_lie_have_the_same_bits(monkeypatch):
     np.testing.assert_allclose(sums[0], sums[2], rtol=1e-12, atol=1e-12)
 
 
-def test_no_planes_and_no_cells_have_no_sums():
+def test_sums_without_planes_or_cells():
     windows = adaptive_windows_of("p", 1, 7, (9999,))
     y = np.empty((0, 7))
     sum_ranges(np.empty((0, 9999)), windows, (9999,), y)
@@ -61,9 +61,9 @@ def test_no_planes_and_no_cells_have_no_sums():
     assert y.tolist() == [[0.0], [0.0]]
 
 
-def test_only_what_is_small_is_remembered():
+def test_only_small_ranges_are_cached():
     range_sums._few_ranges.cache_clear()
-    for n, remembered in [(9999, 0), (999, 1)]:
+    for n, cached in [(9999, 0), (999, 1)]:
         windows = adaptive_windows_of("p", 1, 7, (n,))
         sum_ranges(np.zeros((9, n)), windows, (n,), np.empty((9, 7)))
-        assert range_sums._few_ranges.cache_info().currsize == remembered
+        assert range_sums._few_ranges.cache_info().currsize == cached

@@ -29,7 +29,7 @@ def gradient(f, *operands, **options):
     [("first", [0, 6, 0, 0]), ("last", [0, 0, 0, 6]), ("even", [0, 2, 2, 2])],
 )
 @pytest.mark.parametrize("sign", [1, -1])
-def test_a_tie_is_settled_as_asked(ties, shares, sign):
+def test_a_tie_is_broken_by_the_ties_option(ties, shares, sign):
     x = sign * np.array([1.0, 3.0, 3.0, 3.0])
     reduction, n_ary = (tg.Value.max, tg.maximum) if sign == 1 else (tg.Value.min, tg.minimum)
     assert gradient(reduction, x, ties=ties) == [shares]
@@ -45,7 +45,7 @@ def test_a_tie_is_settled_as_asked(ties, shares, sign):
     ],
 )
 @pytest.mark.parametrize("sign", [1, -1])
-def test_a_tie_over_several_axes_is_settled_in_row_major_order(ties, shares, sign):
+def test_a_tie_over_several_axes_is_broken_in_row_major_order(ties, shares, sign):
     x = sign * np.array([[[1.0, 3.0], [3.0, 0.0]], [[3.0, 2.0], [0.0, 3.0]]])
     reduction = tg.Value.max if sign == 1 else tg.Value.min
     assert gradient(reduction, x, axis=(2, 0), ties=ties) == [shares]
@@ -54,7 +54,7 @@ def test_a_tie_over_several_axes_is_settled_in_row_major_order(ties, shares, sig
 @pytest.mark.parametrize(
     ("f", "name", "loser"), [(tg.maximum, "maximum", -9.0), (tg.minimum, "minimum", 9.0)]
 )
-def test_a_tie_that_is_an_error_names_operand_and_place(f, name, loser):
+def test_a_tie_error_names_operand_and_indices(f, name, loser):
     message = rf"{name}: units \(0, 1\), \(2, 1\) share the {name} 2,"
     with pytest.raises(TieError, match=message):
         f(tg.Value([0.0, 2.0]), loser, [5.0, 2.0], ties="error")
@@ -80,7 +80,7 @@ def test_of_two_operands_the_first_wins_and_nan_beats_all(f, x, w, to_x, to_w, k
     assert [np.unique(g).tolist() for g in gradient(f, kind(x), kind(w))] == [[to_x], [to_w]]
 
 
-def test_maximum_with_0_pays_x_at_0_and_relu_pays_nobody():
+def test_at_0_maximum_sends_the_gradient_to_x_and_relu_to_none():
     assert gradient(lambda x: tg.maximum(x, 0), 0.0) == [6.0]
     assert gradient(lambda x: np.maximum(x, 0), [0.0]) == [[6.0]]
     assert gradient(lambda x: tg.maximum(0, x), 0.0) == [0.0]
@@ -89,7 +89,7 @@ def test_maximum_with_0_pays_x_at_0_and_relu_pays_nobody():
 
 @pytest.mark.parametrize("f", [tg.maximum, tg.minimum])
 def test_operands_tie_in_the_dtype_of_the_result(f):
-    x = np.array([0.7, 0.1], np.float32)  # not 0.7 and 0.1, but in float32 they are
+    x = np.array([0.7, 0.1], np.float32)  # equal to 0.7 and 0.1 only in float32
     assert gradient(lambda x: f(x, 0.7), x[:1]) == [[6.0]]
     assert gradient(lambda x: f(0.1, x), x[1:]) == [[0.0]]
 
@@ -101,12 +101,12 @@ def test_nan_propagates_and_the_first_nan_wins(f):
     assert gradient(f, x) == [[0.0, 6.0, 0.0, 0.0]]
 
 
-def test_of_infinities_the_first_wins():
+def test_the_first_of_equal_infinities_wins():
     assert gradient(tg.Value.max, [-inf, -inf]) == [[6.0, 0.0]]
     assert gradient(tg.Value.min, [inf, inf]) == [[6.0, 0.0]]
 
 
-def test_losers_of_a_max_get_zero_whatever_arrives():
+def test_losers_of_a_max_get_zero_for_any_gradient():
     x = tg.Value([1.0, 2.0])
     (to_x,) = tg.grad(x.max(), x, gradient=nan)
     np.testing.assert_array_equal(to_x, [0.0, nan])
@@ -122,7 +122,7 @@ def test_the_softmax_family_does_not_overflow(f):
     assert np.isfinite(gradient(f, x, axis=1)).all()
 
 
-def test_a_score_of_minus_infinity_has_no_share():
+def test_a_score_of_minus_infinity_has_probability_0():
     x = [-inf, 1.0]
     assert tg.softmax(tg.Value(x)).data.tolist() == [0.0, 1.0]
     assert tg.log_softmax(tg.Value(x)).data.tolist() == [-inf, 0.0]
@@ -130,24 +130,24 @@ def test_a_score_of_minus_infinity_has_no_share():
     assert gradient(tg.logsumexp, x) == [[0.0, 6.0]]
 
 
-def test_shares_of_nothing_but_minus_infinity_are_nan():
+def test_softmax_of_only_minus_infinity_is_nan():
     with pytest.warns(RuntimeWarning, match="invalid value"):
         assert np.isnan(tg.softmax(tg.Value([-inf, -inf])).data).all()
     with pytest.warns(RuntimeWarning, match="divide by zero"):
         assert tg.logsumexp(tg.Value([-inf, -inf])).data == -inf
 
 
-def test_a_mean_of_many_halves_does_not_overflow():
+def test_a_mean_of_many_float16_does_not_overflow():
     assert tg.Value(np.ones(100_000, np.float16)).mean().data == 1.0
 
 
-def test_a_sum_of_nothing_is_0():
+def test_an_empty_sum_is_0():
     assert tg.Value(np.zeros((0, 3))).sum().data == 0.0
     assert gradient(tg.Value.sum, np.zeros((0, 3))) == [[]]
 
 
 @every_reduction
-def test_an_axis_that_does_not_exist_is_refused_by_name(name):
+def test_an_axis_that_does_not_exist_is_an_error(name):
     x = tg.Value(np.ones((2, 3)))
     with pytest.raises(AxisError, match=rf"{name}: axis 2 is out of range for shape \(2, 3\)"):
         REDUCTIONS[name](x, axis=2)
@@ -159,7 +159,7 @@ def test_an_axis_that_does_not_exist_is_refused_by_name(name):
 
 @pytest.mark.parametrize("name", ["sum", "mean", "max", "min", "logsumexp"])
 @pytest.mark.parametrize("keepdims", [1, "no", None])
-def test_a_second_axis_is_not_taken_for_keepdims(name, keepdims):
+def test_a_second_axis_is_not_mistaken_for_keepdims(name, keepdims):
     message = f"{name}: keepdims must be True or False, got {keepdims!r}"
     with pytest.raises(OptionError, match=message):
         REDUCTIONS[name](tg.Value(np.ones((2, 3))), 0, keepdims)
@@ -167,15 +167,15 @@ def test_a_second_axis_is_not_taken_for_keepdims(name, keepdims):
 
 @pytest.mark.parametrize("f", [tg.softmax, tg.log_softmax])
 @pytest.mark.parametrize(("shape", "axis"), [((0, 3), 0), ((0,), -1), ((3, 0), (0, 1))])
-def test_shares_of_nothing_are_nothing(f, shape, axis):
+def test_softmax_of_an_empty_array_is_empty(f, shape, axis):
     x = tg.Value(np.zeros(shape, np.float32))
     y = f(x, axis=axis)
     y.sum().backward()
     assert (y.shape, y.dtype, x.grad.shape) == (shape, np.float32, shape)
 
 
-class TestHalves:
-    """Sums of halves are taken in float32, as PyTorch takes them."""
+class TestFloat16:
+    """Float16 is summed in float32, as in PyTorch."""
 
     def test_a_bias_of_many_rows(self):
         b = tg.Value(np.zeros(3, np.float16))
@@ -194,12 +194,12 @@ class TestHalves:
         assert np.allclose(x.grad, np.float16(1 / 70_000), rtol=0.01, atol=0)
 
     @pytest.mark.parametrize("f", [tg.softmax, lambda x: np.exp(tg.log_softmax(x))])
-    def test_shares_of_many(self, f):
+    def test_a_softmax_of_many(self, f):
         y = f(tg.Value(np.ones(70_000, np.float16))).data
         assert y.dtype == np.float16
         assert np.allclose(y, 1 / 70_000, rtol=0.05, atol=0)
 
-    def test_a_logarithm_of_many(self):
+    def test_a_logsumexp_of_many(self):
         y = tg.logsumexp(tg.Value(np.ones(70_000, np.float16)))
         assert y.dtype == np.float16
         assert np.isclose(float(y), 1 + np.log(70_000), rtol=0.01)
@@ -207,19 +207,19 @@ class TestHalves:
 
 @pytest.mark.parametrize("name", ["mean", "max", "min", "logsumexp"])
 @pytest.mark.parametrize(("shape", "axis"), [((0, 3), 0), ((0,), None), ((0, 0), 1)])
-def test_nothing_cannot_be_reduced(name, shape, axis):
+def test_reducing_an_empty_axis_is_an_error(name, shape, axis):
     with pytest.raises(ShapeError, match=rf"{name}: nothing to reduce over axes .* of shape \(0"):
         REDUCTIONS[name](tg.Value(np.zeros(shape)), axis=axis)
 
 
 @pytest.mark.parametrize("f", [tg.Value.max, tg.Value.min, tg.maximum, tg.minimum])
-def test_an_unknown_way_to_settle_ties_is_refused(f):
+def test_an_unknown_ties_option_is_rejected(f):
     with pytest.raises(OptionError, match=r"ties must be one of .* got 'frist'"):
         f(tg.Value([1.0]), ties="frist")
 
 
 @pytest.mark.parametrize(("f", "name"), [(tg.maximum, "maximum"), (tg.minimum, "minimum")])
-def test_the_largest_of_nothing_is_an_error(f, name):
+def test_a_maximum_without_operands_is_an_error(f, name):
     with pytest.raises(OptionError, match=f"{name}: needs at least one operand, got none"):
         f()
 

@@ -1,4 +1,4 @@
-"""Numbers that follow each other: ends, options, and what is refused."""
+"""Functions of sequences: ends, options, and invalid operands."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ U, A = Value([1.0, 3.0, 2.0, 5.0]), Value(np.arange(6.0).reshape(2, 3))
 @pytest.mark.long
 @pytest.mark.parametrize("mode", ["full", "same", "valid"])
 @pytest.mark.parametrize(("n", "m"), [(4, 1), (4, 2), (4, 3), (3, 4), (2, 5), (4, 4)])
-def test_convolution_and_correlation_are_numpys_in_every_mode(mode, n, m):
+def test_convolution_and_correlation_equal_numpys_in_every_mode(mode, n, m):
     rng = np.random.default_rng(0)
     a, v = rng.normal(size=n), rng.normal(size=m)
     for f in (np.convolve, np.correlate):
@@ -21,7 +21,7 @@ def test_convolution_and_correlation_are_numpys_in_every_mode(mode, n, m):
         assert tg.gradcheck(lambda a, v, f=f: f(a, v, mode), a, v)
 
 
-def test_beyond_the_points_a_line_is_flat():
+def test_interp_is_flat_beyond_the_points():
     x = Value([-1.0, 0.0, 0.5, 2.0, 9.0])
     y = np.interp(x, [0.0, 1.0, 2.0], [1.0, 3.0, 4.0])
     assert y.data.tolist() == [1.0, 1.0, 2.0, 4.0, 4.0]
@@ -33,7 +33,7 @@ def test_beyond_the_points_a_line_is_flat():
 @pytest.mark.parametrize(
     ("points", "outside"), [([0.0, 0.0, 1.0], -1.0), ([0.0, 1.0, 1.0], 2.0), ([0.0, 0.0], 3.0)]
 )
-def test_beyond_points_that_begin_or_end_with_a_step_a_line_is_flat_too(points, outside):
+def test_interp_is_flat_beyond_points_that_begin_or_end_with_a_step(points, outside):
     heights = np.arange(1.0, 1.0 + len(points))
     x, v, w = Value([outside]), Value(points), Value(heights)
     y = np.interp(x, v, w)
@@ -51,20 +51,29 @@ def test_beyond_points_that_begin_or_end_with_a_step_a_line_is_flat_too(points, 
         (lambda: np.gradient(U, [0, 1, 2, 3]), UnsupportedError, "needs one step, or one for each"),
         (lambda: np.gradient(U, edge_order=3), ShapeError, "edge_order must be 1 or 2"),
         (lambda: np.gradient(U[:1]), ShapeError, "axes longer than that"),
-        (lambda: np.convolve(A, U), ShapeError, "needs two rows that are not empty"),
+        (lambda: np.convolve(A, U), ShapeError, "needs two vectors that are not empty"),
         (lambda: np.convolve(U, U, "all"), OptionError, "mode must be 'full', 'same' or 'valid'"),
-        (lambda: np.interp(U, [0.0], [1.0, 2.0]), ShapeError, "two rows of equal length"),
+        (lambda: np.interp(U, [0.0], [1.0, 2.0]), ShapeError, "two vectors of equal length"),
     ],
 )
-def test_what_does_not_fit_is_named(call, error, message):
+def test_invalid_operands_are_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
 
 
-def test_cumulative_sums_of_more_axes_need_one():
+def test_cumulative_sum_of_several_axes_needs_axis():
     if hasattr(np, "cumulative_sum"):
-        with pytest.raises(OptionError, match="need axis= for several axes"):
+        with pytest.raises(OptionError, match=r"^np\.cumulative_sum: needs axis= for several axes"):
             np.cumulative_sum(A)
+        with pytest.raises(AxisError, match=r"^np\.cumulative_prod: axis 5 is out of range"):
+            np.cumulative_prod(A, axis=5)
+
+
+def test_gradients_come_in_the_order_of_the_axes():
+    x = np.random.default_rng(0).normal(size=(2, 3, 4))
+    slopes = np.gradient(Value(x), 1.0, 2.0, axis=(-1, 0))
+    for actual, expected in zip(slopes, np.gradient(x, 1.0, 2.0, axis=(-1, 0)), strict=True):
+        np.testing.assert_allclose(actual.data, expected)
 
 
 def test_a_polynomial_without_coefficients_is_0():
@@ -73,7 +82,7 @@ def test_a_polynomial_without_coefficients_is_0():
     assert np.trapezoid(A, axis=0).data.tolist() == [1.5, 2.5, 3.5]
 
 
-def test_no_difference_at_all_leaves_out_what_would_be_joined():
+def test_diff_with_n_0_ignores_prepend_and_append():
     x = Value([1.0, 3.0])
     assert np.array_equal(
         np.diff(x, 0, prepend=0.0, append=x).data, np.diff(x.data, 0, prepend=0.0)

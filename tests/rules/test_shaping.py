@@ -109,7 +109,7 @@ SQUARE = tg.Value(np.arange(6.0).reshape(2, 3))
         ),
     ],
 )
-def test_what_does_not_fit_is_named(call, error, message):
+def test_invalid_operands_are_named(call, error, message):
     with pytest.raises(error, match=message):
         call(SQUARE)
 
@@ -138,11 +138,11 @@ def test_what_does_not_fit_is_named(call, error, message):
         (lambda v: tg.broadcast_to(v[0, 0], 0), (0,)),
     ],
 )
-def test_a_shape_can_be_said_in_every_way_of_numpys(call, shape):
+def test_shapes_can_be_written_in_every_way_of_numpy(call, shape):
     assert call(SQUARE).shape == shape
 
 
-def test_a_shape_that_is_not_said_is_the_plainest():
+def test_defaults_of_the_shaping_rules():
     x = np.ones((2, 3))
     assert shaping.reshape(x)[0].shape == (6,)
     assert shaping.expand_dims(x)[0].shape == (1, 2, 3)
@@ -151,13 +151,13 @@ def test_a_shape_that_is_not_said_is_the_plainest():
 
 
 @pytest.mark.parametrize("f", [lambda v: v[np.zeros(5000, int)], lambda v: np.repeat(v, 5000)])
-def test_a_half_that_is_taken_many_times_gets_all_gradients(f):
+def test_a_float16_cell_selected_many_times_gets_all_gradients(f):
     v = tg.Value(np.ones(1, np.float16))
     f(v).sum().backward()
     assert (v.grad.dtype, v.grad[0]) == (np.float16, 5000)
 
 
-def test_a_cell_that_is_taken_twice_gets_both_gradients_in_order():
+def test_a_cell_selected_several_times_gets_all_gradients_in_order():
     x = tg.Value([1.0, 2.0, 3.0])
     y = x[[2, 0, 2, 2]]
     (to_x,) = tg.grad(y, x, gradient=np.array([0.1, 5.0, 0.2, 0.3]))
@@ -189,7 +189,7 @@ KEYS = {
 
 
 @pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
-def test_every_key_of_numpys_has_a_gradient(key, check_gradient, check_second_derivative):
+def test_every_kind_of_index_has_a_gradient(key, check_gradient, check_second_derivative):
     x = np.random.default_rng(0).standard_normal((3, 4))
     np.testing.assert_array_equal(tg.Value(x)[key].data, x[key])
     check_gradient(lambda v: v[key], x)
@@ -197,7 +197,7 @@ def test_every_key_of_numpys_has_a_gradient(key, check_gradient, check_second_de
 
 
 @pytest.mark.parametrize("dtype", [float, np.float64, "f8", np.float32, np.float16, "float16"])
-def test_astype_takes_every_floating_dtype_and_sends_the_old_one_back(dtype):
+def test_astype_accepts_every_floating_dtype_and_its_gradient_has_the_old_one(dtype):
     x = tg.Value(np.array([[1.5], [2.5]], np.float32))
     y = x.astype(dtype)
     assert (y.dtype, y.shape) == (np.dtype(dtype), (2, 1))
@@ -206,13 +206,13 @@ def test_astype_takes_every_floating_dtype_and_sends_the_old_one_back(dtype):
     assert to_x.tolist() == [[3.0], [5.0]]
 
 
-def test_astype_keeps_this_machines_byte_order():
+def test_astype_keeps_the_native_byte_order():
     x = tg.Value([1.5])
     assert x.astype(x.dtype.newbyteorder()).dtype is x.dtype
-    assert x.astype(x.dtype.newbyteorder("=")).dtype is x.dtype  # np.add.at is slow for equal ones
+    assert x.astype(x.dtype.newbyteorder("=")).dtype is x.dtype  # equal ones slow np.add.at down
 
 
-def test_a_float_that_is_rounded_to_another_dtype_stays_a_python_float():
+def test_a_python_float_rounded_by_astype_remains_a_python_float():
     y = tg.Value(0.1).astype(np.float16)
     assert type(y.data) is float
     assert y.data == np.float16(0.1)

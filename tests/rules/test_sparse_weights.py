@@ -12,7 +12,7 @@ from tinygrad_pool.rules.sparse_weights import Weights, weigh
 
 inf, nan = np.inf, np.nan
 
-#     0  1  0          two units, three cells; unit 1 has no link that carries anything
+#     0  1  0          two units, three cells; unit 1 has only a link of weight 0
 #     0  0  0
 P = Weights(np.array([0, 0, 1]), np.array([0, 1, 2]), np.array([0.0, 1.0, 0.0]), (2,), (3,))
 #     2  1
@@ -20,13 +20,13 @@ P = Weights(np.array([0, 0, 1]), np.array([0, 1, 2]), np.array([0.0, 1.0, 0.0]),
 W = Weights(np.array([0, 0, 1]), np.array([0, 1, 1]), np.array([2.0, 1.0, 1.0]), (2,), (2,))
 
 
-def test_a_matrix_can_be_written_out_and_turned():
+def test_dense_and_transposed_matrices():
     assert P.dense().tolist() == [[0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]
     assert W.T.dense().tolist() == W.dense().T.tolist() == [[2.0, 0.0], [1.0, 1.0]]
     assert (P.shape, P.T.shape) == ((2, 3), (3, 2))
 
 
-def test_a_link_of_weight_1_copies_and_one_of_weight_0_carries_not_even_an_infinity():
+def test_a_link_of_weight_1_copies_and_one_of_weight_0_ignores_infinities():
     np.testing.assert_array_equal(P @ np.array([inf, nan, inf]), [nan, 0.0])
     np.testing.assert_array_equal(P.T @ np.array([-inf, nan]), [0.0, -inf, 0.0])
 
@@ -48,13 +48,13 @@ def test_it_multiplies_arrays_flat_vectors_and_columns():
 
 
 @pytest.mark.parametrize("shape", [(), (3,), (3, 2), (1, 2)])
-def test_what_does_not_fit_is_named(shape):
+def test_invalid_operands_are_named(shape):
     message = f"weights: 2 × 2 weights need an operand of shape (2,), (2,) or (2, n), got {shape}"
     with pytest.raises(ShapeError, match=re.escape(message)):
         W @ np.ones(shape)
 
 
-def test_two_layers_in_a_row_are_one():
+def test_the_product_of_layers_is_one_layer():
     x = Value(np.random.default_rng(0).integers(0, 9, (2, 7, 6)))
     z = tg.conv2d(x, np.random.default_rng(1).standard_normal((3, 2, 2, 2)))
     y = tg.max_pool2d(z, 3, stride=1)
@@ -74,12 +74,12 @@ def test_two_layers_in_a_row_are_one():
     assert (W @ none).links() == []
 
 
-def test_layers_that_do_not_fit_are_named():
+def test_layers_that_do_not_match_are_named():
     with pytest.raises(ShapeError, match="2 × 3 weights need weights of 3 units before them"):
         P @ W
 
 
-def test_as_an_array_it_is_the_whole_matrix():
+def test_asarray_returns_the_dense_matrix():
     assert np.asarray(W).tolist() == np.array(W, copy=True).tolist() == W.dense().tolist()
     assert np.asarray(W, np.float32).dtype == np.float32
 
@@ -89,7 +89,7 @@ def test_an_array_does_not_multiply_from_the_left():
         np.ones(2) @ W
 
 
-def test_on_a_value_it_is_a_layer_that_can_be_differentiated_twice():
+def test_weights_times_a_value_can_be_differentiated_twice():
     x = tg.Value([3.0, 5.0])
     y = W @ x
     assert (y.op, y.data.tolist()) == ("weight_layer", [11.0, 5.0])
@@ -110,7 +110,7 @@ def test_column_sums_count_the_windows_that_a_unit_won():
     assert wins.tolist() == [[0.0, 2.0, 0.0]]
 
 
-def test_scipy_gets_the_links_that_carry_something():
+def test_to_scipy_keeps_the_links_of_nonzero_weight():
     sparse = P.to_scipy()
     assert (sparse.nnz, sparse.toarray().tolist()) == (1, P.dense().tolist())
 
@@ -128,19 +128,19 @@ def test_without_scipy_the_error_says_what_to_install(monkeypatch):
         P.to_scipy()
 
 
-def test_it_shows_how_many_links_of_each_weight_it_has():
+def test_repr_counts_the_links_of_each_weight():
     assert repr(W) == "Weights(2 units × 2 cells, links: 2 of weight 1, 1 of other weights)"
     assert repr(P) == "Weights(2 units × 3 cells, links: 1 of weight 1, 2 of weight 0)"
     none = Weights(*np.zeros((2, 0), int), np.zeros(0), (1,), (1,))
     assert repr(none) == "Weights(1 unit × 1 cell, links: none)"
 
 
-def test_half_precision_stays():
+def test_float16_is_kept():
     x = np.ones(3, np.float16)
     assert (P @ x).dtype == weigh(x, weights=(P,)).dtype == np.float16
 
 
-def test_a_small_layer_prints_as_its_matrix_and_a_large_one_by_its_counts():
+def test_a_small_layer_prints_as_a_matrix_and_a_large_one_as_counts():
     x = Value([[1.0, 3.0, 2.0, 0.0], [0.0, 2.0, 5.0, 4.0]])
     assert str(tg.weights_of(tg.max_pool2d(x, 2))).splitlines()[1:] == [
         " · 1     · ·",
@@ -154,5 +154,5 @@ def test_a_small_layer_prints_as_its_matrix_and_a_large_one_by_its_counts():
     assert str(large) == repr(large)
 
 
-def test_scipy_is_imported_when_it_is_asked_for():
+def test_scipy_is_imported_on_use():
     assert not hasattr(sparse_weights, "csr_array")

@@ -1,4 +1,4 @@
-"""Means, norms, medians: NaN, infinities, weights, and what is refused."""
+"""Means, norms, medians: NaN, infinities, weights, and invalid operands."""
 
 import warnings
 
@@ -11,7 +11,7 @@ from tinygrad_pool.errors import OptionError, ShapeError
 A, T = Value(np.arange(6.0).reshape(2, 3)), Value(np.ones((2, 3, 4)))
 
 
-def test_rows_of_nan_alone_are_nan():
+def test_rows_of_only_nan_are_nan():
     x = Value([[np.nan, np.nan], [1.0, 3.0]])
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
@@ -20,7 +20,7 @@ def test_rows_of_nan_alone_are_nan():
             np.testing.assert_allclose(got, expected)
 
 
-def test_weights_lie_along_the_axes_they_are_given_for():
+def test_weights_of_average_apply_to_their_axes():
     x, w = np.random.default_rng(0).normal(size=(2, 2, 3)), np.array([[1.0, 2.0], [3.0, 5.0]])
     for axis in ((0, 1), (1, 0)):
         y = np.average(Value(x), axis=axis, weights=w)
@@ -36,12 +36,12 @@ def test_weights_lie_along_the_axes_they_are_given_for():
         (lambda: np.average(A, weights=[1.0]), ShapeError, r"weights of shape \(1,\) fit neither"),
         (lambda: np.linalg.norm(T, 1), ShapeError, "ord=1 needs one axis or two, got 3"),
         (lambda: np.linalg.norm(A[0], 0), OptionError, r"np.count_nonzero\(v\) counts"),
-        (lambda: np.linalg.norm(A[0], "fro"), OptionError, "of vectors, ord must be above 0"),
-        (lambda: np.linalg.norm(A, 2), OptionError, "of matrices, ord must be 'fro', 1"),
+        (lambda: np.linalg.norm(A[0], "fro"), OptionError, "for vectors, ord must be > 0"),
+        (lambda: np.linalg.norm(A, 2), OptionError, "for matrices, ord must be 'fro', 1"),
         (lambda: np.cov(T), ShapeError, "needs at most two axes"),
     ],
 )
-def test_what_does_not_fit_is_named(call, error, message):
+def test_invalid_operands_are_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
 
@@ -50,7 +50,7 @@ def test_a_correlation_with_itself_is_1():
     assert np.corrcoef(A[0]).data == 1.0
 
 
-def test_a_norm_of_infinite_order_is_the_largest_size_or_the_least():
+def test_a_norm_of_infinite_order_is_the_largest_or_smallest_magnitude():
     x = Value([3.0, -4.0])
     assert [np.linalg.vector_norm(x, ord=p).data for p in (np.inf, -np.inf)] == [4.0, 3.0]
 
@@ -63,7 +63,7 @@ def test_one_observation_of_several_variables_has_no_covariance():
 
 
 @pytest.mark.parametrize("f", [np.nansum, np.nanprod, np.nancumsum, np.nancumprod])
-def test_what_leaves_nan_out_says_so_under_its_own_name(f):
+def test_functions_that_ignore_nan_name_themselves_in_errors(f):
     with pytest.raises(
         OptionError, match=rf"np\.{f.__name__}: .* 'dtype' \(.* takes a, axis(, k.*)?\)"
     ):

@@ -19,7 +19,7 @@ SQUARE = np.array([[1.0, 3.0, 2.0], [3.0, 0.0, 3.0]])
         ("first", (), [[1, 1, 1], [1, 1, 1]]),
     ],
 )
-def test_a_tie_goes_by_row_major_order(ties, axes, won):
+def test_a_tie_is_broken_in_row_major_order(ties, axes, won):
     mask, n = winners(SQUARE, axes, ties=ties, name="max")
     assert mask.astype(int).tolist() == won
     assert np.all(n == (3 if ties == "even" else 1))
@@ -28,7 +28,7 @@ def test_a_tie_goes_by_row_major_order(ties, axes, won):
 @pytest.mark.parametrize("axes", [(0, 2), (0, 1), (1, 2), (1,), (0,), (0, 1, 2)])
 @pytest.mark.parametrize("ties", ["first", "last"])
 @pytest.mark.parametrize("least", [False, True])
-def test_the_winner_over_several_axes_is_numpys_argmax_of_them_flattened(axes, ties, least):
+def test_the_winner_over_several_axes_equals_argmax_of_them_flattened(axes, ties, least):
     x = np.random.default_rng(0).integers(0, 3, (3, 4, 5)).astype(float)
     mask, _ = winners(x, axes, ties=ties, name="max", least=least)
     others = [i for i in range(3) if i not in axes]
@@ -59,7 +59,7 @@ def test_nan_beats_every_number_and_infinities_tie(x, first, last, least):
         assert np.flatnonzero(mask).tolist() == [winner]
 
 
-def test_where_there_is_no_unit_nobody_wins():
+def test_places_without_a_unit_never_win():
     units = np.array([False, True, True])
     for ties, won in (("first", [1]), ("last", [2]), ("even", [1, 2])):
         mask, _ = winners(np.full(3, -inf), (0,), ties=ties, name="max_pool1d", units=units)
@@ -81,25 +81,25 @@ def test_an_empty_batch_has_no_winners(ties):
         ([nan, 1.0, nan], (0,), False, r"max: units \(0,\), \(2,\) share the maximum nan,"),
     ],
 )
-def test_a_tie_that_is_an_error_names_its_units(x, axes, least, message):
+def test_a_tie_error_names_its_units(x, axes, least, message):
     with pytest.raises(TieError, match=message + " and ties='error' allows one winner"):
         winners(np.array(x), axes, ties="error", name="max", least=least)
 
 
-def test_of_very_many_tied_units_the_first_are_named():
+def test_a_tie_error_names_the_first_of_many_units():
     with pytest.raises(
         TieError, match=r"units \(0,\), .*, \(7,\) and 992 more share the maximum 0"
     ):
         winners(np.zeros(1000), (0,), ties="error", name="max")
 
 
-def test_no_tie_is_no_error():
+def test_without_ties_there_is_no_error():
     mask, n = winners(np.array([1.0, 3.0, 1.0]), (0,), ties="error", name="max")
     assert (mask.tolist(), n) == ([False, True, False], 1)
 
 
 @pytest.mark.parametrize("ties", ["middle", None, 0, ["first"], np.array(["first", "last"])])
-def test_an_unknown_way_to_settle_ties_is_refused(ties):
+def test_an_unknown_ties_option_is_rejected(ties):
     with pytest.raises(OptionError, match="max: ties must be one of 'first', 'last', 'even', 'err"):
         check_ties(ties, "max")
 

@@ -1,7 +1,8 @@
-"""What rules are like: every rule says it, and what it says is so."""
+"""Traits of rules: every rule has them, and they are right."""
 
 import inspect
 import pkgutil
+import sys
 from importlib import import_module
 from types import ModuleType
 
@@ -19,33 +20,34 @@ Returned = tuple[Array, Backward]
 RETURNED = "tuple[Array, Backward]"
 
 PARTS = ("_by_unfolding", "_by_links", "fast_")
-"""Ways to carry out a rule: parts of it, and no rules of their own."""
+"""Marks in the names of implementations, which are parts of rules."""
 
 
 def is_rule(f, part):
     """Return whether a function of a module returns a result and a closure, as rules do."""
     own = inspect.isfunction(f) and f.__module__ == part.__name__
     returned = own and f.__annotations__.get("return")
-    way = own and (f.__name__[0] == "_" or any(way in f.__name__ for way in PARTS))
-    return returned in (Returned, RETURNED) and not way
+    is_part = own and (f.__name__[0] == "_" or any(mark in f.__name__ for mark in PARTS))
+    return returned in (Returned, RETURNED) and not is_part
 
 
 def rules_in(*modules):
     return {f for part in modules for f in vars(part).values() if is_rule(f, part)}
 
 
-def test_every_rule_has_its_traits():
+def test_every_rule_has_its_traits_and_is_in_the_table_of_tests(tabled_rules):
     names = [part.name for part in pkgutil.iter_modules(rules.__path__)]
-    assert rules_in(*(import_module(f"tinygrad_pool.rules.{name}") for name in names)) == set(
-        TRAITS
-    )
+    all_rules = rules_in(*(import_module(f"tinygrad_pool.rules.{name}") for name in names))
+    assert tabled_rules == all_rules
+    local = {r for r in TRAITS if not hasattr(sys.modules.get(r.__module__), r.__name__)}
+    assert set(TRAITS) - local == all_rules  # doctests define local rules
     operations = (getattr(owner, n, None) for owner in (Value, tg.functional) for n in dir(owner))
     lifted = {f.__wrapped__ for f in operations if hasattr(f, "signature")}
     assert len(lifted) > 30
     assert lifted <= set(TRAITS)
 
 
-def test_a_rule_that_is_planted_is_found():
+def test_a_new_rule_without_traits_is_found():
     def halve(x) -> Returned:
         return x / 2, lambda g: (g / 2,)
 
@@ -57,11 +59,11 @@ def test_a_rule_that_is_planted_is_found():
 
 @pytest.fixture
 def table(monkeypatch):
-    """Take back what is entered."""
+    """Undo changes of the table of traits."""
     monkeypatch.setattr(module, "TRAITS", dict(TRAITS))
 
 
-def test_a_rule_of_your_own_without_traits_is_unknown_and_with_traits_is_known(table):
+def test_traits_of_a_users_rule(table):
     def cube(x):
         return x**3, lambda g: (3 * g * x**2,)
 
@@ -78,7 +80,7 @@ def test_a_rule_of_your_own_without_traits_is_unknown_and_with_traits_is_known(t
     assert "x³" in tg.draw(y).source
 
 
-def test_a_maximum_of_your_own_has_candidates(table):
+def test_a_users_maximum_has_candidates(table):
     @with_traits("elementwise", "largest")
     def larger(x, w):
         first = x >= w
@@ -87,12 +89,12 @@ def test_a_maximum_of_your_own_has_candidates(table):
     y = tg.lift(larger)(Value([1.0, 5.0], label="x"), Value([3.0, 2.0], label="w"))
     passed = tg.record(y.sum(), names={"y": y})
     assert "it lost to w[0], by 2" in str(passed.why("x", 0))
-    found = tg.compare_weight_layer(y.sum())
-    assert (found.holds, found.exact, len(found.layers)) == (True, True, 1)
+    report = tg.compare_weight_layer(y.sum())
+    assert (report.holds, report.exact, len(report.layers)) == (True, True, 1)
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("arguments", "message"),
     [
         (("elementwize",), "sparsity must be one of '', 'elementwise', 'reduction', .*, got 'elem"),
         (("pool",), "got 'pool'"),
@@ -100,21 +102,21 @@ def test_a_maximum_of_your_own_has_candidates(table):
         (("reduction", "most"), "unit must be one of '', 'copy', .*, got 'most'"),
     ],
 )
-def test_traits_that_there_are_not_are_named(given, message):
+def test_unknown_sparsities_and_units_are_named(arguments, message):
     with pytest.raises(OptionError, match=message):
-        with_traits(*given)
+        with_traits(*arguments)
 
 
-def test_what_chooses_and_what_pools():
-    some = {rule.__name__: t for rule, t in TRAITS.items()}
-    chooses = {name for name, t in some.items() if t.chooses}
+def test_the_rules_that_choose_and_those_that_pool():
+    traits = {rule.__name__: t for rule, t in TRAITS.items()}
+    chooses = {name for name, t in traits.items() if t.chooses}
     assert chooses == {"relu", "maximum", "minimum", "max", "min", "max_pool"}
-    assert {name for name, t in some.items() if t.pools} == {*chooses, "avg_pool"}
-    assert {name for name, t in some.items() if t.paid} == chooses - {"relu"}
+    assert {name for name, t in traits.items() if t.pools} == {*chooses, "avg_pool"}
+    assert {name for name, t in traits.items() if t.paid} == chooses - {"relu"}
 
 
 @pytest.mark.parametrize("rule", [r for r, t in TRAITS.items() if t.unit == "move"])
-def test_what_only_moves_has_each_cell_once(rule):
+def test_a_move_contains_each_cell_once(rule):
     x = Value(np.arange(6.0).reshape(2, 1, 3))
     options = {"reshape": (3, 2), "expand_dims": 0}
     y = tg.lift(rule)(x, *[options[rule.__name__]] if rule.__name__ in options else [])
@@ -131,12 +133,12 @@ def test_what_only_moves_has_each_cell_once(rule):
         ({"paid": ("x", "y", 3)}, "paid must be text, got 3"),
     ],
 )
-def test_a_trait_that_there_is_not_or_that_is_no_text_is_refused(more, message):
+def test_unknown_traits_and_traits_that_are_not_text_are_rejected(more, message):
     with pytest.raises(OptionError, match=f"with_traits: {message}"):
         with_traits("elementwise", **more)
 
 
-def test_who_is_paid_at_a_tie_in_three_libraries_is_told_of_a_rule_of_ones_own(table):
+def test_find_ties_names_who_is_paid_for_a_users_rule(table):
     @with_traits("elementwise", "largest", paid=("half each", "half each", "the first"))
     def larger(x, w):
         on = x >= w
@@ -146,16 +148,16 @@ def test_who_is_paid_at_a_tie_in_three_libraries_is_told_of_a_rule_of_ones_own(t
     assert "half each" in str(tg.find_ties(tied))
 
 
-def test_traits_are_those_of_a_rule_and_not_of_its_operation():
+def test_with_traits_rejects_anything_but_a_rule():
     def double(x):
         return 2.0 * x, lambda g: (2.0 * g,)
 
-    for what in (3, tg.lift(double)):
-        with pytest.raises(RuleError, match=r"with_traits: needs a rule, before tg\.lift"):
-            with_traits("elementwise")(what)
+    for operation in (3, tg.lift(double)):
+        with pytest.raises(RuleError, match=r"needs a rule, decorated before tg\.lift"):
+            with_traits("elementwise")(operation)
 
 
-def test_ties_of_a_rule_of_ones_own_that_chooses_are_found():
+def test_ties_of_a_users_maximum_are_found():
     @with_traits("elementwise", "largest")
     def larger(x, w):
         x_wins = x >= w
@@ -165,7 +167,7 @@ def test_ties_of_a_rule_of_ones_own_that_chooses_are_found():
     assert (tie.window, tie.torch) == ((0,), "–")
 
 
-def test_a_reduction_has_keepdims():
+def test_a_reduction_needs_keepdims():
     with pytest.raises(OptionError, match="largest_of needs the option keepdims to be a 'reduc"):
 
         @with_traits("reduction", "largest")

@@ -1,4 +1,4 @@
-"""Angles: the origin, the ends of domains, and sinc about 0."""
+"""Trigonometric functions: the origin, the ends of domains, and sinc around 0."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ import tinygrad_pool as tg
 from tinygrad_pool import Value
 
 
-def test_at_the_origin_there_is_no_angle_and_no_slope():
+def test_the_slopes_of_arctan2_at_the_origin_are_0():
     x, w = Value(0.0), Value(0.0)
     assert tg.grad(np.arctan2(x, w), [x, w]) == (0.0, 0.0)
 
@@ -19,14 +19,14 @@ def test_angles_of_tiny_and_huge_points_do_not_overflow(x):
 
 
 @pytest.mark.parametrize("f", [np.arcsin, np.arccosh, np.arctanh])
-def test_at_the_end_of_its_domain_a_slope_is_infinite(f):
+def test_slopes_at_the_end_of_a_domain_are_infinite(f):
     with np.errstate(all="ignore"):
         assert tg.grad(f(v := Value(1.0)), v) == (np.inf,)
         assert np.isnan(f(Value(-2.0)).data)
 
 
 @pytest.mark.parametrize("x", [0.0, 1e-9, 0.1591, 0.1592, 0.5, 1.0, 3.7])
-def test_sinc_has_right_slopes_of_three_orders_about_0(x):
+def test_sinc_has_derivatives_of_three_orders_around_0(x):
     f = np.sinc
     for _ in range(3):
         g = tg.grad(f)

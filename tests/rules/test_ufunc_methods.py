@@ -1,4 +1,4 @@
-"""Methods of NumPy's ufuncs on Values: their numbers, their slopes, and what is refused."""
+"""Methods of NumPy's ufuncs on Values: results, slopes, and errors."""
 
 import numpy as np
 import pytest
@@ -12,8 +12,8 @@ A = np.array([[0.5, -1.5, 2.5], [3.5, 0.25, -0.75]])
 U = np.array([1.5, -0.5, 2.0, 0.75])
 
 
-def same(f, *arrays):
-    """Compare a function's numbers on Values with NumPy's, and its slopes with differences."""
+def assert_same(f, *arrays):
+    """Compare a function on Values with NumPy, and its slopes with finite differences."""
     y = f(*map(Value, arrays))
     assert isinstance(y, Value)
     np.testing.assert_allclose(y.data, f(*arrays), 1e-14)
@@ -22,33 +22,33 @@ def same(f, *arrays):
 
 @pytest.mark.parametrize("name", REDUCED)
 @pytest.mark.parametrize("options", [{}, {"axis": 1}, {"axis": -1, "keepdims": True}])
-def test_reduce_is_the_reduction_along_the_first_axis_or_another(name, options):
-    same(lambda x: getattr(np, name).reduce(x, **options), A)
+def test_reduce_reduces_along_the_first_axis_by_default(name, options):
+    assert_same(lambda x: getattr(np, name).reduce(x, **options), A)
     assert np.add.reduce(Value(A), 1).shape == (2,)
     assert np.add.reduce(Value(A), axis=None).shape == ()
 
 
 @pytest.mark.parametrize("name", ACCUMULATED)
 @pytest.mark.parametrize("options", [{}, {"axis": 1}])
-def test_accumulate_keeps_every_sum_or_product_on_the_way(name, options):
-    same(lambda x: getattr(np, name).accumulate(x, **options), A)
+def test_accumulate_returns_running_sums_and_products(name, options):
+    assert_same(lambda x: getattr(np, name).accumulate(x, **options), A)
 
 
 @pytest.mark.parametrize("name", ["add", "subtract", "multiply", "divide", "maximum", "arctan2"])
-def test_outer_takes_every_pair(name):
+def test_outer_computes_every_pair(name):
     outer = getattr(np, name).outer
-    same(outer, A, U)
-    same(lambda x: outer(x, [1.0, 2.5]), A)
-    same(lambda x: outer([[1.0, 2.5]], x), A)
+    assert_same(outer, A, U)
+    assert_same(lambda x: outer(x, [1.0, 2.5]), A)
+    assert_same(lambda x: outer([[1.0, 2.5]], x), A)
 
 
-def test_outer_of_a_question_answers_with_plain_numbers():
+def test_outer_of_a_comparison_returns_plain_bools():
     answer = np.less.outer(Value(U), Value(A))
     assert not isinstance(answer, Value)
     np.testing.assert_array_equal(answer, np.less.outer(U, A))
 
 
-def test_what_is_refused():
+def test_unsupported_methods_and_options_are_rejected():
     with pytest.raises(
         OptionError, match=r"np\.add\.reduce: .*'initial' \(on Values it takes array"
     ):

@@ -7,7 +7,7 @@ from tinygrad_pool.rules.windows import windows_of
 
 
 @pytest.mark.parametrize("lead", [(), (2,), (2, 3), (0,)])
-def test_unfold_lays_out_what_the_windows_see(plane, lead):
+def test_unfold_lays_out_the_cells_of_each_window(plane, lead):
     windows, space = plane
     x = np.random.default_rng(0).standard_normal((*lead, *space))
     cells = cells_of(windows, space)
@@ -35,9 +35,9 @@ def test_overlapping_windows_add_up_in_row_major_order(plane):
     )
 
 
-def test_the_order_of_adding_is_seen_in_the_last_bit():
+def test_the_order_of_summation_changes_the_last_bits():
     windows = windows_of("pool", 1, 3, stride=1)
     g = np.zeros((3, 3))
-    g[0, 2], g[1, 1], g[2, 0] = 1e16, -1e16, 1.0  # all for cell 2, in the order of the windows
+    g[0, 2], g[1, 1], g[2, 0] = 1e16, -1e16, 1.0  # all for cell 2, in order of the windows
     assert fold(g, windows=windows, shape=(5,))[2] == (1e16 - 1e16) + 1.0
-    assert (1.0 + -1e16) + 1e16 == 0.0  # what the other order adds up to
+    assert (1.0 + -1e16) + 1e16 == 0.0  # the sum in the other order

@@ -13,7 +13,7 @@ def test_each_plane_has_its_own_indices():
 
 
 @pytest.mark.parametrize("lead", [(3,), (3, 1), (2, 2)])
-def test_three_planes_and_more_are_unpooled_each_by_itself(lead):
+def test_several_planes_are_unpooled_separately(lead):
     rng = np.random.default_rng(0)
     x = rng.standard_normal((*lead, 2, 2))
     indices = rng.permuted(np.tile(np.arange(16), (*lead, 1)), axis=-1)[..., :4].reshape(x.shape)
@@ -28,7 +28,7 @@ def test_three_planes_and_more_are_unpooled_each_by_itself(lead):
         assert to_x[unit] == g[plane].flat[indices[unit]]
 
 
-def test_the_last_of_equal_indices_is_set_in_row_major_order():
+def test_the_last_of_equal_indices_in_row_major_order_wins():
     windows = windows_of("max_unpool2d", 2, 1)
     x, indices = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[3, 1], [1, 3]])
     y, closure = max_unpool(x, windows=windows, indices=indices)

@@ -1,4 +1,4 @@
-"""Sums over windows as matrix products, beside what is laid out and folded."""
+"""Sums over windows as matrix products, compared with unfolding and folding."""
 
 import tracemalloc
 
@@ -23,7 +23,7 @@ every_pool = pytest.mark.parametrize(("windows", "space"), POOLS.values(), ids=P
 
 
 @every_pool
-def test_sums_are_those_of_what_is_laid_out_and_back_goes_what_is_folded(windows, space):
+def test_sums_equal_unfolding_and_the_adjoint_equals_folding(windows, space):
     rng = np.random.default_rng(0)
     x = rng.integers(-9, 9, (3, *space)).astype(float)
     y = sums_by_matrices(x, windows, x.dtype)
@@ -36,18 +36,18 @@ def test_sums_are_those_of_what_is_laid_out_and_back_goes_what_is_folded(windows
 
 
 @every_pool
-def test_planes_do_not_change_each_others_bits(windows, space):
+def test_planes_do_not_change_the_rounding_of_other_planes(windows, space):
     x = np.random.default_rng(0).standard_normal((5, *space))
     y = sums_by_matrices(x, windows, x.dtype)
     to_x = spread_by_matrices(y, windows, space)
     for i in range(5):
-        some = slice(i, i + 1)
-        np.testing.assert_array_equal(sums_by_matrices(x[some], windows, x.dtype), y[some])
-        np.testing.assert_array_equal(spread_by_matrices(y[some], windows, space), to_x[some])
+        plane = slice(i, i + 1)
+        np.testing.assert_array_equal(sums_by_matrices(x[plane], windows, x.dtype), y[plane])
+        np.testing.assert_array_equal(spread_by_matrices(y[plane], windows, space), to_x[plane])
 
 
 @pytest.mark.parametrize("number", [np.inf, -np.inf, np.nan, 1e308])
-def test_numbers_that_zeros_would_not_keep_apart_are_summed_in_other_ways(number):
+def test_sums_that_are_not_finite_are_computed_without_matrices(number):
     windows = windows_of("p", 1, 3, stride=2)
     x = np.array([[1.0, number, number, 2.0, 3.0]])
     assert sums_by_matrices(x, windows, x.dtype) is None
@@ -59,13 +59,13 @@ def test_numbers_that_zeros_would_not_keep_apart_are_summed_in_other_ways(number
     np.testing.assert_array_equal(spread(g, windows, (5,)), [[number, number, number + 1, 1, 1]])
 
 
-def test_large_matrices_and_those_of_zeros_are_not_made():
+def test_large_and_mostly_zero_matrices_are_not_made():
     assert matrices_of(windows_of("p", 2, 2), (20, 20), np.dtype(float)) is not None
     assert matrices_of(windows_of("p", 2, 2), (20, 21), np.dtype(float)) is None
     assert matrices_of(windows_of("p", 1, 99, stride=1), (200,), np.dtype(float)) is None
 
 
-def test_making_a_matrix_takes_no_more_memory_than_what_windows_see_and_itself():
+def test_making_a_matrix_needs_little_memory():
     matrices_of.cache_clear()
     tracemalloc.start()
     try:

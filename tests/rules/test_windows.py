@@ -16,11 +16,11 @@ ONE_AXIS = [
     for q in (0, 1, 3)
     for d in (1, 2)
     for ceil in (False, True)
-    if n + p + q > d * (k - 1) and (q <= d * (k - 1) or not ceil)  # as every pool asks
+    if n + p + q > d * (k - 1) and (q <= d * (k - 1) or not ceil)  # as every pool requires
 ]
 
 
-def test_one_axis_is_cut_into_the_windows_that_a_loop_finds(windows_by_hand):
+def test_windows_on_one_axis_equal_those_of_a_loop(windows_by_hand):
     assert len(ONE_AXIS) > 900
     for n, k, s, p, q, d, ceil in ONE_AXIS:
         windows = windows_of("pool", 1, k, s, ((p, q),), d, ceil)
@@ -34,12 +34,12 @@ def test_one_axis_is_cut_into_the_windows_that_a_loop_finds(windows_by_hand):
         assert counts_of(windows, (n,), padding=True).tolist() == padded
 
 
-def test_a_plane_is_cut_into_the_windows_that_a_loop_finds(
+def test_windows_over_a_plane_equal_those_of_a_loop(
     plane, windows_by_hand, adaptive_windows_by_hand
 ):
     windows, space = plane
     if isinstance(windows, AdaptiveWindows):
-        count, places = adaptive_windows_by_hand(space, windows.wanted)
+        count, places = adaptive_windows_by_hand(space, windows.output_size)
     else:
         count, places = windows_by_hand(space, *windows[1:])
     flat = np.arange(np.prod(space)).reshape(space)
@@ -53,7 +53,7 @@ def test_a_plane_is_cut_into_the_windows_that_a_loop_finds(
     assert [row[row >= 0].tolist() for row in rows] == looks
 
 
-def test_counts_over_a_plane_are_the_cells_that_are_units(plane):
+def test_counts_over_a_plane_equal_the_number_of_units(plane):
     windows, space = plane
     kernel_axes = tuple(range(len(space), 2 * len(space)))
     units = (cells_of(windows, space) >= 0).sum(axis=kernel_axes)
@@ -63,7 +63,7 @@ def test_counts_over_a_plane_are_the_cells_that_are_units(plane):
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("options", "message"),
     [
         ({"kernel_size": 0}, "kernel_size must be at least 1, got 0"),
         ({"kernel_size": (2, -1)}, r"kernel_size must be at least 1, got \(2, -1\)"),
@@ -93,13 +93,13 @@ def test_counts_over_a_plane_are_the_cells_that_are_units(plane):
         ),
     ],
 )
-def test_an_option_out_of_its_range_is_named(given, message):
+def test_an_option_out_of_its_range_is_named(options, message):
     with pytest.raises(OptionError, match=f"max_pool2d: {message}"):
-        windows_of("max_pool2d", 2, **({"kernel_size": 2} | given))
+        windows_of("max_pool2d", 2, **({"kernel_size": 2} | options))
 
 
 @pytest.mark.parametrize("two", [np.int64(2), [2, 2], (np.int8(2), 2), np.array(2)])
-def test_numpys_whole_numbers_are_whole_numbers(two):
+def test_numpy_integers_are_accepted(two):
     assert windows_of("max_pool2d", 2, two) == windows_of("max_pool2d", 2, 2)
     assert hash(windows_of("max_pool2d", 2, two)) == hash(windows_of("max_pool2d", 2, (2, 2)))
 
@@ -135,7 +135,7 @@ def test_an_output_size_out_of_its_range_is_named(output_size, message):
         adaptive_windows_of("adaptive_max_pool2d", 2, output_size, (4, 4))
 
 
-def test_adaptive_windows_need_their_axes():
+def test_adaptive_windows_need_enough_axes():
     message = r"adaptive_max_pool2d: needs at least 2 axes, got shape \(4,\)"
     with pytest.raises(ShapeError, match=message):
         adaptive_windows_of("adaptive_max_pool2d", 2, 1, (4,))
@@ -143,11 +143,11 @@ def test_adaptive_windows_need_their_axes():
         adaptive_windows_of("adaptive_max_pool2d", 2, 1, (4, 4)).over((4,))
 
 
-def test_what_was_read_before_is_not_taken_for_what_only_equals_it():
+def test_cached_options_are_not_returned_for_equal_but_invalid_ones():
     windows_of("max_pool2d", 2, 1, (1, 1), ceil_mode=True)
-    for odd in [{"kernel_size": True}, {"kernel_size": 1, "stride": (1, True)}]:
+    for invalid in [{"kernel_size": True}, {"kernel_size": 1, "stride": (1, True)}]:
         with pytest.raises(OptionError, match="must be whole numbers"):
-            windows_of("max_pool2d", 2, **odd)
+            windows_of("max_pool2d", 2, **invalid)
     with pytest.raises(OptionError, match="ceil_mode must be True or False, got 1"):
         windows_of("max_pool2d", 2, 1, (1, 1), ceil_mode=1)
     assert windows_of("max_pool2d", 2, [1, 1]) == windows_of("max_pool2d", 2, (1, 1))

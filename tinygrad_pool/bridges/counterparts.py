@@ -161,7 +161,7 @@ def _pool(kind: str, slide: Counterpart) -> Counterpart:
         windows, ndim = options["windows"], len(options["windows"].kernel)
         if isinstance(windows, AdaptiveWindows):
             adaptive = getattr(torch().nn.functional, f"adaptive_{kind}_pool{ndim}d")
-            y = adaptive(_batched(x, ndim)[None], windows.wanted)
+            y = adaptive(_batched(x, ndim)[None], windows.output_size)
         else:
             y = slide(options, x)
         return y.reshape(*x.shape[: x.ndim - ndim], *windows.over(tuple(x.shape)))

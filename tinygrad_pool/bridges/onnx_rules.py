@@ -241,11 +241,11 @@ def _adaptive(writer: Writer, node: Any, kind: str, x: str) -> str:
     """Write an adaptive pool whose windows are all of one length, and as far apart."""
     windows = node.options["windows"]
     strides: list[int] = []
-    for axis, (k, m) in enumerate(zip(windows.kernel, windows.wanted, strict=True)):
+    for axis, (k, m) in enumerate(zip(windows.kernel, windows.output_size, strict=True)):
         start, stop = windows.bounds(axis, np.arange(m))
         steps = {*np.diff(start).tolist()} or {k}
         if (stop - start < k).any() or len(steps) > 1 or 0 in steps:
-            how = f"{windows.space} cells into {windows.wanted}"
+            how = f"{windows.space} cells into {windows.output_size}"
             raise refused(node, f"windows of several lengths, or unevenly apart: {how}")
         strides += steps
     return writer.operation(kind, x, kernel_shape=[*windows.kernel], strides=strides)

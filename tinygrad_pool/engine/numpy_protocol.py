@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.errors import OptionError, UnsupportedError
-from tinygrad_pool.rules.composition import COMPOSED, asked, constant, load
+from tinygrad_pool.rules.composition import COMPOSED, call_numpy, constant, load
 from tinygrad_pool.rules.rule import IMPLEMENTED, Rule
 
 ASKED = """
@@ -239,7 +239,7 @@ def _ask(question: Callable[..., Any], inputs: Any, options: dict[str, Any]) -> 
         if isinstance(given, AnswersNumPy):
             given._take(name)
     plain = {option: _plain(given) for option, given in options.items()}
-    return asked(name, question, *map(_plain, inputs), **plain)
+    return call_numpy(name, question, *map(_plain, inputs), **plain)
 
 
 def _plain(given: Any) -> Any:

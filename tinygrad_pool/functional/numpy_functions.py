@@ -12,7 +12,7 @@ from tinygrad_pool.engine.functions import mapped
 from tinygrad_pool.engine.lift import operation_of
 from tinygrad_pool.engine.numpy_protocol import QUESTIONS, answer
 from tinygrad_pool.functional.operations import value as _value
-from tinygrad_pool.rules.composition import COMPOSED, found, load
+from tinygrad_pool.rules.composition import COMPOSED, load, numpy_function
 from tinygrad_pool.rules.rule import IMPLEMENTED
 
 
@@ -24,7 +24,7 @@ def __getattr__(name: str) -> Callable[..., Any]:
     np.float64(11.0)
     """
     load()
-    for function in (found(name), found(f"linalg.{name}")):
+    for function in (numpy_function(name), numpy_function(f"linalg.{name}")):
         if function in IMPLEMENTED or function in COMPOSED or function in QUESTIONS:
             operation = _operation(name, function)
             globals()[name] = operation

@@ -1,1 +1,1 @@
-"""Calculus: rules of arrays, which know of no graph."""
+"""Calculus: rules on arrays. Nothing here knows about graphs."""

@@ -1,4 +1,4 @@
-"""Rules that run over an axis: products, running sums and products, variances and norms."""
+"""Reductions and running totals: products, cumulative sums and products, variances, norms."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def prod(x: Array, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Ba
 
     y = Π_i x_i            ∂E/∂x_i = g Π_j x_j,  j ≠ i
 
-    Nothing is divided by x, so zeros are right, too. Without elements it is 1. Raises AxisError.
+    Zeros are handled: nothing is divided by x. An empty product is 1. Raises AxisError.
 
     >>> y, backward = prod(np.array([2.0, 0.0, 3.0]))
     >>> float(y), backward(1.0)
@@ -45,7 +45,7 @@ def prod(x: Array, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Ba
 
 @implements(np.cumsum)
 def cumsum(x: Array, axis: int | None = None) -> tuple[Array, Backward]:
-    """Add up what came so far along an axis; None lays all out in a row.
+    """Compute running sums along an axis; None flattens x first.
 
     y_k = Σ_i x_i,  i ≤ k            ∂E/∂x_i = Σ_k g_k,  k ≥ i
 
@@ -66,7 +66,7 @@ def cumsum(x: Array, axis: int | None = None) -> tuple[Array, Backward]:
 
 @implements(np.cumprod)
 def cumprod(x: Array, axis: int | None = None) -> tuple[Array, Backward]:
-    """Multiply what came so far along an axis; None lays all out in a row.
+    """Compute running products along an axis; None flattens x first.
 
     y_k = Π_i x_i,  i ≤ k            ∂E/∂x_i = Σ_k g_k Π_j x_j,  k ≥ i,  i ≠ j ≤ k
 
@@ -80,19 +80,19 @@ def cumprod(x: Array, axis: int | None = None) -> tuple[Array, Backward]:
     rows = rows_of(np.reshape(x, shape), (at,))
 
     def cumprod_backward(g: Array) -> Contributions:
-        sent = rows_of(widened(g), (at,))
-        way = _to_factors if isinstance(rows, np.ndarray) else _to_factors_of_values
-        to_x = out_of_rows(way(rows, sent), shape, (at,))
+        g_rows = rows_of(widened(g), (at,))
+        to_factors = _to_factors if isinstance(rows, np.ndarray) else _to_factors_of_values
+        to_x = out_of_rows(to_factors(rows, g_rows), shape, (at,))
         return (np.reshape(to_x, np.shape(x)),)
 
     return np.cumprod(np.reshape(x, shape), axis=at), cumprod_backward
 
 
 def _to_factors(x: NDArray[Any], g: NDArray[Any]) -> NDArray[Any]:
-    """Send what running products get to their factors, row by row.
+    """Compute the gradient of the factors of running products, row by row.
 
-    Up to the first 0 in a row that is Σ_k g_k y_k / x_i; to the 0 itself go the products in which a
-    1 stands for it; behind it all are 0.
+    Before the first 0 of a row it is Σ_k g_k y_k / x_i. At that 0, the 0 is left out of the
+    products. After it, the gradient is 0.
     """
     first = (np.cumsum(x == 0, axis=-1) == 1) & (x == 0)
     past = np.cumsum(x == 0, axis=-1) > 0
@@ -104,7 +104,7 @@ def _to_factors(x: NDArray[Any], g: NDArray[Any]) -> NDArray[Any]:
 
 
 def _to_factors_of_values(x: Array, g: Array) -> Array:
-    """Do the same for Values, whose slopes are wanted, too: each factor has a row of its own."""
+    """Do the same on Values, so that it can be differentiated: with one row per factor."""
     n = np.shape(x)[-1]
     own = np.eye(n, dtype=bool)
     others = np.where(own, 1.0, np.expand_dims(x, -2))
@@ -116,11 +116,11 @@ def _to_factors_of_values(x: Array, g: Array) -> Array:
 def var(
     x: Array, axis: Axis = None, ddof: float = 0, keepdims: bool = False
 ) -> tuple[Array, Backward]:
-    """Take the mean of the squared distances from the mean, over the axes; None means all of them.
+    """Compute the variance over the axes, the mean squared deviation; None means all of them.
 
     y = Σ_i (x_i − m)² / n,  n = K − ddof,  m = Σ_i x_i / K            ∂E/∂x_i = 2 g (x_i − m) / n
 
-    Raises AxisError, OptionError if ddof is no number; ShapeError if there is nothing to average.
+    Raises AxisError, OptionError if ddof is not a number, ShapeError if an axis is empty.
 
     >>> y, backward = var(np.array([1.0, 3.0]))
     >>> float(y), backward(1.0)
@@ -129,26 +129,26 @@ def var(
     shape = np.shape(x)
     axes = axes_of(shape, axis, "var")
     column, freedom = kept(shape, axes), freedom_of(shape, axes, ddof, "var")
-    away = widened(x) - np.mean(widened(x), axis=axes, keepdims=True)
+    deviation = widened(x) - np.mean(widened(x), axis=axes, keepdims=True)
 
     def var_backward(g: Array) -> Contributions:
-        to_x = np.reshape(g, column) * (away * 2.0 / freedom)
+        to_x = np.reshape(g, column) * (deviation * 2.0 / freedom)
         return (to_x,)
 
-    total = np.sum(np.square(away), axis=axes, keepdims=flag(keepdims, "var: keepdims"))
+    total = np.sum(np.square(deviation), axis=axes, keepdims=flag(keepdims, "var: keepdims"))
     return as_given(total / freedom, x), var_backward
 
 
 @composes("std")
 def std(a: Array, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Array:
-    """Take the root of the variance. Where all are equal, a kink, its slopes are 0."""
+    """Compute the standard deviation. At the kink, where all are equal, the slopes are 0."""
     freedom = freedom_of(np.shape(a), axes_of(np.shape(a), axis, "std"), ddof, "std")
-    away = a - np.mean(a, axis=axis, keepdims=True)
-    return p_norm(away, axis=axis, keepdims=keepdims) / freedom**0.5
+    deviation = a - np.mean(a, axis=axis, keepdims=True)
+    return p_norm(deviation, axis=axis, keepdims=keepdims) / freedom**0.5
 
 
 def freedom_of(shape: Shape, axes: Shape, ddof: Any, name: str) -> float:
-    """Return the divisor of a variance; 0 where too few are left, which gives NaN or inf.
+    """Return the divisor of a variance, the count less ddof, or 0 if that is negative.
 
     >>> freedom_of((2, 3), (1,), 1, "var")
     2.0
@@ -163,9 +163,9 @@ def freedom_of(shape: Shape, axes: Shape, ddof: Any, name: str) -> float:
 
 @primitive
 def p_norm(x: Array, *, ord: float = 2, axis: Axis = None, keepdims: bool = False) -> Array:
-    """Take the p-norm over the axes: (Σ_i |x_i|ᵖ)^(1/p) for p = ord > 0."""
+    """Compute the p-norm over the axes: (Σ_i |x_i|ᵖ)^(1/p) for p = ord > 0."""
     axes = axes_of(np.shape(x), axis, "norm")
-    if not axes:  # which NumPy takes for none given
+    if not axes:  # NumPy treats () as None
         return np.abs(x)
     return as_given(np.linalg.vector_norm(widened(x), axis=axes, ord=ord, keepdims=keepdims), x)
 
@@ -178,7 +178,7 @@ def vector_norm(
 
     y = (Σ_i |x_i|ᵖ)^(1/p)            ∂E/∂x_i = g sign x_i (|x_i| / y)ᵖ⁻¹
 
-    Where all are 0, a kink, the slopes are 0. Raises AxisError.
+    At the kink, where all elements are 0, the slopes are 0. Raises AxisError.
 
     >>> y, backward = vector_norm(np.array([3.0, -4.0]))
     >>> float(y), backward(5.0)
@@ -202,7 +202,7 @@ def vector_norm(
 
 
 def rows_of(x: Array, axes: Shape) -> Array:
-    """Lay the given axes out in rows, one behind the other: they become the last one.
+    """Flatten the given axes, in order, into one last axis.
 
     >>> rows_of(np.array([[1.0, 2.0], [3.0, 4.0]]), (0,))
     array([[1., 3.],
@@ -215,14 +215,14 @@ def rows_of(x: Array, axes: Shape) -> Array:
 
 
 def out_of_rows(rows: Array, shape: Shape, axes: Shape) -> Array:
-    """Bring rows back to the shape that they were made from."""
+    """Undo `rows_of`, given the original shape."""
     order = (*(i for i in range(len(shape)) if i not in axes), *axes)
     back = tuple(int(i) for i in np.argsort(order))
     return np.transpose(np.reshape(rows, tuple(shape[i] for i in order)), back)
 
 
 def _before(rows: Array) -> Array:
-    """Multiply, for each place in a row, all that stand before it."""
+    """Compute, for each element of a row, the product of all elements before it."""
     *lead, n = np.shape(rows)
     ones = np.ones((*lead, min(n, 1)), dtype_of(rows))
     return np.concatenate([ones, np.cumprod(rows[..., : max(n - 1, 0)], axis=-1)], axis=-1)
@@ -233,7 +233,7 @@ def _flipped(rows: Array) -> Array:
 
 
 def _along(x: Array, axis: Any, name: str) -> tuple[Shape, int]:
-    """Return the shape and the axis to run along; None is all in a row."""
+    """Return the shape and the axis to accumulate along; for None, of the flattened x."""
     if axis is None:
         return (np.size(x),), 0
     (at,) = axes_of(np.shape(x), whole(axis, f"{name}: axis"), name)

@@ -1,4 +1,4 @@
-"""Rules of activations that composition would make unstable, slow or hard to read."""
+"""Activations that would be unstable, slow or hard to read if composed of other rules."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CUBIC = 0.044715
 
 
 def leaky_relu(x: Array, w: Array) -> tuple[Array, Backward]:
-    """Keep what is positive, and scale the rest by w.
+    """Keep positive x, and multiply the rest by w.
 
     y = x where x > 0, else w x      ∂E/∂x = g or g w, ∂E/∂w = 0 or g x
 
@@ -42,7 +42,7 @@ def leaky_relu(x: Array, w: Array) -> tuple[Array, Backward]:
 
 
 def elu(x: Array, alpha: float = 1.0) -> tuple[Array, Backward]:
-    """Keep what is positive, and bend the rest towards −α.
+    """Keep positive x, and let the rest approach −α.
 
     y = x where x > 0, else α (eˣ − 1)            ∂E/∂x = g where x > 0, else g α eˣ
 
@@ -54,7 +54,7 @@ def elu(x: Array, alpha: float = 1.0) -> tuple[Array, Backward]:
     """
     alpha = real(alpha, "elu: alpha")
     on = x > 0
-    low = keep(x, opposite(on))  # so that nothing overflows where x is kept
+    low = keep(x, opposite(on))  # so that exp does not overflow where x is kept
 
     def elu_backward(g: Array, on: Any = on) -> Contributions:
         to_x = choose(on, g, g * alpha * plain(np.exp(low), x))
@@ -64,11 +64,11 @@ def elu(x: Array, alpha: float = 1.0) -> tuple[Array, Backward]:
 
 
 def softplus(x: Array, beta: float = 1.0, threshold: float = 20.0) -> tuple[Array, Backward]:
-    """Smooth the relu, without overflow; where β x is above the threshold, y = x.
+    """Compute a smooth relu without overflow; where β x is above the threshold, y = x.
 
     y = ln(1 + exp β x) / β            ∂E/∂x = g / (1 + exp −β x)
 
-    Raises OptionError unless β and the threshold are numbers, β not 0.
+    Raises OptionError unless β and the threshold are numbers and β is not 0.
 
     >>> y, backward = softplus(1000.0)
     >>> y, backward(1.0)
@@ -96,13 +96,13 @@ def area_below(x: Array) -> Array:
 
 @primitive
 def area_above(x: Array) -> Array:
-    """Compute erfc x = 1 − erf x, exact also where that is small."""
+    """Compute erfc x = 1 − erf x, accurate also where it is small."""
     return _each(math.erfc, x)
 
 
 @implements(area_below)
 def erf(x: Array) -> tuple[Array, Backward]:
-    """Take the error function.
+    """Compute the error function.
 
     y = 2/√π ∫₀ˣ exp(−t²) dt            ∂E/∂x = 2 g exp(−x²) / √π
 
@@ -120,7 +120,7 @@ def erf(x: Array) -> tuple[Array, Backward]:
 
 @implements(area_above)
 def erfc(x: Array) -> tuple[Array, Backward]:
-    """Take 1 − erf x, exact also where that is small.
+    """Compute 1 − erf x, accurate also where it is small.
 
     y = 1 − erf x            ∂E/∂x = −2 g exp(−x²) / √π
 
@@ -137,11 +137,11 @@ def erfc(x: Array) -> tuple[Array, Backward]:
 
 
 def gelu(x: Array, approximate: str = "none") -> tuple[Array, Backward]:
-    """Scale x by the probability that a standard normal number is below it.
+    """Multiply x by the probability that a standard normal variable is below x.
 
     y = x Φ(x)            ∂E/∂x = g (Φ(x) + x φ(x)),  φ = Φ′
 
-    Φ(x) = erfc(−x / √2) / 2; approximate="tanh" takes ½ + ½ tanh(√(2/π) (x + 0.044715 x³)) for it.
+    Φ(x) = erfc(−x / √2) / 2, or ½ + ½ tanh(√(2/π) (x + 0.044715 x³)) with approximate="tanh".
 
     Raises OptionError if `approximate` is neither "none" nor "tanh".
 
@@ -167,7 +167,7 @@ def gelu(x: Array, approximate: str = "none") -> tuple[Array, Backward]:
 
 
 def _each(function: Callable[[float], float], x: Array) -> Array:
-    """Call a function of Python's on each number."""
+    """Apply a Python function to each number."""
     if type(x) is float:
         return function(x)
     return np.asarray(np.frompyfunc(function, 1, 1)(x), x.dtype)

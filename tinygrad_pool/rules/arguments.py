@@ -1,4 +1,4 @@
-"""Read what users pass: axes, indices, flags and whole numbers, one or one per axis."""
+"""Check and convert arguments from users: axes, indices, flags and numbers."""
 
 import operator
 from collections.abc import Iterable, Sequence
@@ -13,35 +13,44 @@ from tinygrad_pool.errors import AxisError, OptionError
 Shape: TypeAlias = tuple[int, ...]
 Axis: TypeAlias = int | Sequence[int] | None
 Rng: TypeAlias = "np.random.Generator | int | None"  # in quotes: NumPy loads np.random on use
-"""A random generator, a seed, or None for numbers that nobody chose."""
+"""A random generator, a seed, or None for a random seed."""
 
 Key: TypeAlias = Any
-"""Whatever NumPy takes between square brackets."""
+"""Any index that NumPy accepts between square brackets."""
 
 
 def axes_of(shape: Shape, axis: Axis, name: str) -> Shape:
-    """List the axes that `axis` names, counted from 0, in order; None names all.
+    """Return the axes that `axis` names, counted from 0, in increasing order; None names all.
 
     Raises AxisError if one is out of range or named twice.
 
     >>> axes_of((2, 3, 4), (-1, 0), "sum")
     (0, 2)
     """
+    return tuple(sorted(named_axes(shape, axis, name)))
+
+
+def named_axes(shape: Shape, axis: Axis, name: str) -> Shape:
+    """Return the axes that `axis` names, like `axes_of`, but in the given order.
+
+    >>> named_axes((2, 3, 4), (-1, 0), "gradient")
+    (2, 0)
+    """
     if axis is None:
         return tuple(range(len(shape)))
     axes = []
-    for given in axis if isinstance(axis, Sequence) else (axis,):
-        number = whole(given, f"{name}: axis")
+    for item in axis if isinstance(axis, Sequence) else (axis,):
+        number = whole(item, f"{name}: axis")
         if not -len(shape) <= number < len(shape):
             raise AxisError(f"{name}: axis {number} is out of range for shape {shape}")
         axes.append(number % len(shape))
     if len(set(axes)) < len(axes):
         raise AxisError(f"{name}: axis {axis} names an axis of shape {shape} twice")
-    return tuple(sorted(axes))
+    return tuple(axes)
 
 
 def kept(shape: Shape, axes: Shape) -> Shape:
-    """Shrink the given axes to length 1: the shape of a reduction that keeps its axes.
+    """Return the shape of a reduction over `axes` with keepdims=True.
 
     >>> kept((2, 3, 4), (0, 2))
     (1, 3, 1)
@@ -49,169 +58,169 @@ def kept(shape: Shape, axes: Shape) -> Shape:
     return tuple(1 if i in axes else length for i, length in enumerate(shape))
 
 
-def whole(number: object, what: str) -> int:
-    """Read a whole number. Raises AxisError, which names `what`, for anything else (NaN, 1.5, "1").
+def whole(number: object, name: str) -> int:
+    """Return a whole number as an int. Raises AxisError for anything else (NaN, 1.5, "1").
+
+    Error messages begin with `name`, here and below.
 
     >>> whole(2, "sum: axis")
     2
     """
     if not isinstance(number, bool):
         with suppress(TypeError):
-            return operator.index(number)  # type: ignore[arg-type]  # anything may come
-    raise AxisError(f"{what} must be a whole number, got {number!r}")
+            return operator.index(number)  # type: ignore[arg-type]  # raises TypeError
+    raise AxisError(f"{name} must be a whole number, got {number!r}")
 
 
-def count_of(given: object, what: str, least: float = -np.inf, most: float = np.inf) -> int:
-    """Read a whole number from `least` to `most`, NumPy's too.
-
-    Raises OptionError, which names `what`, for anything else.
+def count_of(value: object, name: str, least: float = -np.inf, most: float = np.inf) -> int:
+    """Return a whole number from `least` to `most` as an int. Raises OptionError for anything else.
 
     >>> count_of(np.int64(2), "draw: rows", 1)
     2
     """
     with suppress(AxisError):
-        if least <= (number := whole(given, what)) <= most:
+        if least <= (number := whole(value, name)) <= most:
             return number
-    wanted = f" of at least {least}" if least > -np.inf else ""
-    wanted = f" from {least} to {most:,}" if most < np.inf else wanted
-    raise OptionError(f"{what} must be a whole number{wanted}, got {given!r:.80}")
+    bounds = f" of at least {least}" if least > -np.inf else ""
+    bounds = f" from {least} to {most:,}" if most < np.inf else bounds
+    raise OptionError(f"{name} must be a whole number{bounds}, got {value!r:.80}")
 
 
-def place_of(index: Any, shape: Shape, what: str) -> Shape | None:
-    """Read the index of one element, counted from the end where it is negative; None if out of it.
+def place_of(index: Any, shape: Shape, name: str) -> Shape | None:
+    """Return the index of one element without negative numbers; None if it is out of range.
 
-    Raises AxisError, which names `what`, if it is not an integer.
+    Raises AxisError if it is not made of whole numbers.
 
     >>> place_of((0, -1), (2, 3), "why: index"), place_of(3, (3,), "why: index")
     ((0, 2), None)
     """
     several = isinstance(index, Sequence) or np.ndim(index) == 1
-    place = tuple(whole(k, what) for k in (index if several else (index,)))
+    place = tuple(whole(k, name) for k in (index if several else (index,)))
     if len(place) != len(shape) or any(not -n <= k < n for k, n in zip(place, shape, strict=True)):
         return None
     return tuple(k % n for k, n in zip(place, shape, strict=True))
 
 
-def flag(given: object, what: str) -> bool:
-    """Read True or False. Raises OptionError, which names `what`, for anything else (1, "no").
+def flag(value: object, name: str) -> bool:
+    """Return True or False. Raises OptionError for anything else (1, "no").
 
     >>> flag(True, "sum: keepdims")
     True
     """
-    if not isinstance(given, bool | np.bool_):
-        raise OptionError(f"{what} must be True or False, got {given!r}")
-    return bool(given)
+    if not isinstance(value, bool | np.bool_):
+        raise OptionError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
 
 
-def choice(given: object, among: Iterable[str], what: str) -> str:
-    """Read one of some words. Raises OptionError, which names `what`, for anything else.
+def choice(value: object, among: Iterable[str], name: str) -> str:
+    """Return `value` if it is one of the words `among`. Raises OptionError for anything else.
 
     >>> choice("up", ("LR", "TB"), "draw: direction")
     Traceback (most recent call last):
     tinygrad_pool.errors.OptionError: draw: direction must be one of 'LR', 'TB', got 'up'
     """
     words = tuple(among)
-    if not isinstance(given, str) or given not in words:
+    if not isinstance(value, str) or value not in words:
         listed = ", ".join(map(repr, words))
-        raise OptionError(f"{what} must be one of {listed}, got {given!r:.80}")
-    return given
+        raise OptionError(f"{name} must be one of {listed}, got {value!r:.80}")
+    return value
 
 
-def text(given: object, what: str) -> str:
-    """Read text. Raises OptionError, which names `what`, for anything else (3, None).
+def text(value: object, name: str) -> str:
+    """Return text. Raises OptionError for anything else (3, None).
 
-    Half of a surrogate pair is not a character: nothing could print it or write it to a file.
+    Lone surrogates are rejected: they cannot be printed or written to a file.
 
     >>> text("A neuron", "draw: title")
     'A neuron'
     """
-    if not isinstance(given, str):
-        raise OptionError(f"{what} must be text, got {given!r:.80}")
+    if not isinstance(value, str):
+        raise OptionError(f"{name} must be text, got {value!r:.80}")
     try:
-        given.encode()
+        value.encode()
     except UnicodeEncodeError:
         raise OptionError(
-            f"{what} must be text without lone surrogates, got {given!r:.80}"
+            f"{name} must be text without lone surrogates, got {value!r:.80}"
         ) from None
-    return given
+    return value
 
 
-def numbers(name: str, option: str, given: Any, count: int, least: int) -> Shape:
-    """Read one whole number for all of `count`, or one each.
+def numbers(name: str, option: str, value: Any, count: int, least: int) -> Shape:
+    """Return `count` whole numbers, given as one for all or one each.
 
-    Raises OptionError below `least`, and where NumPy could not count as far.
+    Raises OptionError for a number below `least` or above 2³¹ − 1, or a wrong count.
 
     >>> numbers("conv2d", "stride", 3, 2, least=1)
     (3, 3)
     """
-    numbers = each(given, count)
-    if len(numbers) != count:
-        raise OptionError(f"{name}: {option} needs one number or {count}, got {given!r}")
+    items = each(value, count)
+    if len(items) != count:
+        raise OptionError(f"{name}: {option} needs one number or {count}, got {value!r}")
     try:
-        whole_numbers = tuple(whole(n, option) for n in numbers)
+        whole_numbers = tuple(whole(n, option) for n in items)
     except AxisError:
-        raise OptionError(f"{name}: {option} must be whole numbers, got {given!r}") from None
+        raise OptionError(f"{name}: {option} must be whole numbers, got {value!r}") from None
     if any(n < least for n in whole_numbers):
-        raise OptionError(f"{name}: {option} must be at least {least}, got {given!r}")
+        raise OptionError(f"{name}: {option} must be at least {least}, got {value!r}")
     if any(n >= 2**31 for n in whole_numbers):
-        raise OptionError(f"{name}: {option} must be below 2**31, got {given!r:.80}")
+        raise OptionError(f"{name}: {option} must be below 2**31, got {value!r:.80}")
     return whole_numbers
 
 
-def listed(given: Any) -> list[Any]:
-    """List what was given; what cannot be listed is one thing.
+def listed(value: Any) -> list[Any]:
+    """Return the items of an iterable as a list; anything else as a list of one item.
 
     >>> listed("ab"), listed(3)
     (['a', 'b'], [3])
     """
     try:
-        return list(given)
+        return list(value)
     except TypeError:
-        return [given]
+        return [value]
 
 
-def each(given: Any, count: int) -> Sequence[Any]:
-    """Return what was given for each of `count`: one thing is repeated; text is one thing."""
-    several = isinstance(given, Sequence) and not isinstance(given, str | bytes)
-    return given if several else (given,) * count
+def each(value: Any, count: int) -> Sequence[Any]:
+    """Return a sequence as it is; repeat anything else, text included, `count` times."""
+    several = isinstance(value, Sequence) and not isinstance(value, str | bytes)
+    return value if several else (value,) * count
 
 
-def real(given: object, what: str, least: float = -np.inf, most: float = np.inf) -> float:
-    """Read a number from `least` to `most`. Raises OptionError, which names `what`, for any other.
+def real(value: object, name: str, least: float = -np.inf, most: float = np.inf) -> float:
+    """Return a number from `least` to `most` as a float. Raises OptionError for anything else.
 
     >>> real(1, "softplus: beta", least=0.0)
     1.0
     """
-    read = np.nan
-    if isinstance(given, Real) and not isinstance(given, bool):
+    number = np.nan
+    if isinstance(value, Real) and not isinstance(value, bool):
         with suppress(OverflowError):
-            read = float(given)
-    if not least <= read <= most:
+            number = float(value)
+    if not least <= number <= most:
         bounds = f", {least:g} … {most:g}" if most < np.inf else f" of at least {least:g}"
-        wanted = "" if least == -np.inf else bounds
-        raise OptionError(f"{what} must be a number{wanted}, got {given!r:.80}")
-    return read
+        bounds = "" if least == -np.inf else bounds
+        raise OptionError(f"{name} must be a number{bounds}, got {value!r:.80}")
+    return number
 
 
-def floating(dtype: Any, what: str) -> np.dtype[Any]:
-    """Read a floating dtype. Raises OptionError, which names `what`, for any other.
+def floating(dtype: Any, name: str) -> np.dtype[Any]:
+    """Return a floating-point dtype. Raises OptionError for anything else.
 
     >>> floating("float32", "digits: dtype")
     dtype('float32')
     """
     try:
-        read: np.dtype[Any] = np.dtype(dtype)
+        result: np.dtype[Any] = np.dtype(dtype)
     except TypeError:
-        read = np.dtype(object)
-    if read.kind != "f":
-        raise OptionError(f"{what} must be a floating-point type, got {dtype!r}")
-    return read
+        result = np.dtype(object)
+    if result.kind != "f":
+        raise OptionError(f"{name} must be a floating-point type, got {dtype!r}")
+    return result
 
 
 def generator(rng: Any, name: str) -> "np.random.Generator":
-    """Return a random generator, of a seed or the one given; None is a new one.
+    """Return a random generator: `rng` itself, or a new one from a seed or None.
 
-    Raises OptionError, which names who asks, for anything else.
+    Raises OptionError for anything else.
     """
     try:
         return np.random.default_rng(rng)

@@ -1,4 +1,4 @@
-"""Rules behind the operators. Operands broadcast; the engine sums a contribution back to shape."""
+"""Rules of the operators. Operands broadcast; the engine sums contributions to operand shapes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 
 
 def add_backward(g: Array) -> Contributions:
-    """Pass the gradient on to both. It captures nothing, so one closure serves all sums."""
+    """Pass the gradient to both operands. It captures nothing, so one closure serves all sums."""
     to_x = g
     to_w = g
     return to_x, to_w
@@ -28,7 +28,7 @@ def add(x: Array, w: Array) -> tuple[Array, Backward]:
 
 
 def sub_backward(g: Array) -> Contributions:
-    """Pass the gradient on, and its negative."""
+    """Pass the gradient to x, and its negative to w."""
     to_x = g
     to_w = -g
     return to_x, to_w
@@ -70,7 +70,7 @@ def mul(x: Array, w: Array) -> tuple[Array, Backward]:
 
 @implements(np.divide)
 def div(x: Array, w: Array) -> tuple[Array, Backward]:
-    """Divide elementwise, broadcasting. By zero: inf or NaN, as NumPy.
+    """Divide elementwise, broadcasting. Dividing by zero gives inf or NaN, as in NumPy.
 
     y = x / w            ∂E/∂x = g / w            ∂E/∂w = −g y / w
 
@@ -94,8 +94,8 @@ def power(x: Array, n: Array, *, wants: tuple[bool, bool] = (True, True)) -> tup
 
     y = xⁿ            ∂E/∂x = g n xⁿ⁻¹            ∂E/∂n = g y ln x
 
-    At n = 0 the slope in x is 0 for every x; at x = 0 the slope in n counts as 0 for n ≥ 0. The
-    power of a negative number is NaN unless n is a whole number, and so is its slope in n.
+    At n = 0 the slope in x is 0 for every x; at x = 0 the slope in n counts as 0 for n ≥ 0. For
+    negative x, y is NaN unless n is a whole number, and the slope in n is NaN.
 
     >>> y, backward = power(3.0, 2.0, wants=(True, False))
     >>> y, backward(1.0)
@@ -140,7 +140,7 @@ def neg(x: Array) -> tuple[Array, Backward]:
 
 
 def nudge(x: Array, old: Array, new: Array) -> tuple[Array, Backward]:
-    """Move elementwise by a constant, broadcasting: where x is `old`, y is `new` to the last bit.
+    """Shift elementwise by a constant, broadcasting: where x equals `old`, y is exactly `new`.
 
     y = (x − old) + new            ∂E/∂x = g            ∂E/∂old = −g            ∂E/∂new = g
 

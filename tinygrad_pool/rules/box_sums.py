@@ -1,10 +1,10 @@
-"""Average pooling at speed: sums over windows, and their adjoint.
+"""Fast average pooling: sums over windows, and their adjoint.
 
-A window is a box, and its sum a sum of sums, one axis after another. Windows that are short on a
-long axis are cut into tiles, and added up row by row: that is the order in which NumPy adds up what
-`unfold` lays out, and back go contributions in row-major order of the windows, as `fold` adds them.
-So both are those of `avg_pool_by_unfolding`, mostly to the last bit. Others are multiplied as
-matrices, or are ranges where these would be large; their sums are rounded in another order.
+A window is a box, so it is summed one axis after another. Windows that are short on a long axis are
+cut into tiles and summed row by row, in the order in which NumPy sums unfolded windows; gradients
+are added in row-major order of the windows, as in `fold`. So both agree with
+`avg_pool_by_unfolding`, mostly to the last bit. Other windows are summed by matrix products or,
+where the matrices would be large, over ranges; these round in another order.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tinygrad_pool.rules.windows import AnyWindows, Floats, Windows
 def fast_avg_pool(
     x: Floats, windows: AnyWindows, K: Any, dtype: np.dtype[Any]
 ) -> tuple[Floats, Backward]:
-    """Average each window over K, one number or one per window, computing with `dtype`."""
+    """Divide the sum of each window by K, one number or one per window, computing with `dtype`."""
     shape, lead, x_dtype = x.shape, x.ndim - len(windows.kernel), x.dtype
     space = shape[lead:]
     y = box_sums(x.reshape(prod(shape[:lead]), *space), windows, dtype)
@@ -61,13 +61,13 @@ def box_sums(planes: Floats, windows: AnyWindows, dtype: np.dtype[Any]) -> Float
         sum_ranges(planes, windows, space, y)
     else:
         for key, tile in tiles(tiling, space, len(planes)):
-            sums = _sums_apart if tile.apart and tile.full else _sums
+            sums = _sums_disjoint if tile.disjoint and tile.full else _sums
             y[key] = sums(tile, planes[key[0]], dtype)
     return y
 
 
 def spread(g: Floats, windows: AnyWindows, space: Shape) -> Floats:
-    """Add up what windows send to their cells, the same to each: the adjoint of `box_sums`.
+    """Add the contribution of each window to all its cells: the adjoint of `box_sums`.
 
     >>> from tinygrad_pool.rules.windows import windows_of
     >>> spread(np.array([[10.0, 20.0]]), windows_of("", 1, 2, 1), (3,))
@@ -76,7 +76,7 @@ def spread(g: Floats, windows: AnyWindows, space: Shape) -> Floats:
     shape = (len(g), *space)
     if is_whole(windows, space):
         to_x = np.empty(shape, g.dtype)
-        to_x[...] = g + 0.0  # where −0.0 is sent, 0.0 arrives
+        to_x[...] = g + 0.0  # a sum has no −0.0
         return to_x
     product = spread_by_matrices(g, windows, space)
     if product is not None:
@@ -86,32 +86,32 @@ def spread(g: Floats, windows: AnyWindows, space: Shape) -> Floats:
         to_x = np.empty(shape, g.dtype)
         sum_ranges(g + 0.0, windows, space, to_x, back=True)
     else:
-        to_x = (np.empty if _is_paved(tiling, space) else np.zeros)(shape, g.dtype)
+        to_x = (np.empty if _is_partition(tiling, space) else np.zeros)(shape, g.dtype)
         for key, tile in tiles(tiling, space, len(g)):
-            if tile.apart and tile.full:
-                _spread_apart(tile, g[key] + 0.0, to_x[key[0]])
+            if tile.disjoint and tile.full:
+                _spread_disjoint(tile, g[key] + 0.0, to_x[key[0]])
             else:
                 _spread(tile, g[key], to_x[key[0]])
     return to_x
 
 
 def _tiling(windows: AnyWindows, space: Shape) -> Windows | None:
-    """Return windows to be cut into tiles; None for ranges, where they do and are faster."""
+    """Return the windows to cut into tiles; None where ranges are possible and faster."""
     if isinstance(windows, Windows) and max(windows.dilation) > 1:
         return windows
     return tiled(windows, space)
 
 
 @lru_cache(maxsize=256)
-def _is_paved(windows: Windows, space: Shape) -> bool:
-    """Return whether every cell is seen by one window."""
+def _is_partition(windows: Windows, space: Shape) -> bool:
+    """Return whether every cell is in exactly one window."""
     seen = tuple(map(int.__mul__, windows.over(space), windows.kernel))
     side_by_side = windows.extent == windows.kernel == windows.stride
     return side_by_side and seen == space and not any(map(any, windows.padding))
 
 
 def _sums_of_all(rows: Floats, dtype: np.dtype[Any]) -> Floats:
-    """Sum up rows: by pieces if they are long, which einsum adds up faster than sum."""
+    """Sum each row. Long rows are summed in pieces by einsum, which is faster than np.sum."""
     piece = gcd(rows.shape[1], 256)
     if piece >= 64 and rows.dtype == dtype:
         pieces = np.einsum("ij->i", rows.reshape(rows.size // piece, piece))
@@ -130,8 +130,8 @@ def _sums(tile: Tile, planes: Floats, dtype: np.dtype[Any]) -> Floats:
     return tile.units(flat)
 
 
-def _sums_apart(tile: Tile, planes: Floats, dtype: np.dtype[Any]) -> Floats:
-    """Sum up windows that share no cell and leave none out, as they stand."""
+def _sums_disjoint(tile: Tile, planes: Floats, dtype: np.dtype[Any]) -> Floats:
+    """Sum windows that cover the cells without overlap or gaps, without laying them out."""
     cells, s = planes[tile.inside], tile.groups[-1]
     rows = _add_up([cells[..., i::s] for i in range(s)], dtype)
     return _add_up([rows[key] for key in _steps(tile.groups[:-1])], dtype)
@@ -149,7 +149,7 @@ def _add_up(parts: list[Floats], dtype: np.dtype[Any]) -> Floats:
 
 @lru_cache(maxsize=256)
 def _steps(strides: Shape) -> list[Key]:
-    """List the keys to every s-th cell on some axes, from each of the first ones on."""
+    """List the keys of every s-th cell along some axes, one for each first cell."""
     return [
         (slice(None), *[slice(i, None, s) for i, s in zip(at, strides, strict=True)])
         for at in np.ndindex(strides)
@@ -157,8 +157,8 @@ def _steps(strides: Shape) -> list[Key]:
 
 
 def _spread(tile: Tile, g: Floats, to_x: Floats) -> None:
-    """Add what the windows of a tile send to their cells."""
-    to_cells = tile.so_far(to_x)
+    """Add the contributions of the windows of a tile to their cells."""
+    to_cells = tile.gradients_so_far(to_x)
     taps = tile.all_taps
     sent = np.zeros(taps[0].stop, g.dtype)
     tile.units(sent)[...] = g
@@ -167,8 +167,8 @@ def _spread(tile: Tile, g: Floats, to_x: Floats) -> None:
     tile.put_back(to_cells, to_x)
 
 
-def _spread_apart(tile: Tile, g: Floats, to_x: Floats) -> None:
-    """Send to cells that one window each sees, all that there are: along the last axis first."""
+def _spread_disjoint(tile: Tile, g: Floats, to_x: Floats) -> None:
+    """Copy the contributions of windows that do not overlap to their cells, last axis first."""
     s = tile.groups[-1]
     rows = np.empty((*g.shape[:-1], g.shape[-1] * s), g.dtype)
     for i in range(s):

@@ -12,14 +12,14 @@ from tinygrad_pool.rules.arguments import Shape
 from tinygrad_pool.rules.windows import AnyWindows, Ranges, Units
 
 FEW = 2**13
-"""The most numbers that are remembered of one kind of windows."""
+"""Arrays of up to this many numbers are cached."""
 
 
 def cells_of(windows: AnyWindows, space: Shape, units: Ranges | None = None) -> Units:
-    """List the cells each window looks at, as flat indices into the plane; −1 is not a unit.
+    """List the cells that each window looks at, as flat indices into the plane; −1 is not a unit.
 
-    Of all windows, or of some: `units` is a range on each axis, (start, stop). Returns an array of
-    shape (windows on each axis ..., kernel ...).
+    `units` selects windows by a range (start, stop) on each axis; None selects all. Returns an
+    array of shape (windows on each axis ..., kernel ...).
 
     >>> from tinygrad_pool.rules.windows import windows_of
     >>> cells_of(windows_of("max_pool1d", 1, 3, stride=1, padding=1), (3,))
@@ -27,9 +27,9 @@ def cells_of(windows: AnyWindows, space: Shape, units: Ranges | None = None) -> 
            [ 0,  1,  2],
            [ 1,  2, -1]])
     """
-    some = all_units(windows, space) if units is None else units
-    few = prod(windows.kernel) * prod(stop - start for start, stop in some) <= FEW
-    return (_few_cells if few else _cells)(windows, space, some)
+    ranges = all_units(windows, space) if units is None else units
+    few = prod(windows.kernel) * prod(stop - start for start, stop in ranges) <= FEW
+    return (_few_cells if few else _cells)(windows, space, ranges)
 
 
 def _cells(windows: AnyWindows, space: Shape, units: Ranges) -> Units:
@@ -51,15 +51,15 @@ def _cells(windows: AnyWindows, space: Shape, units: Ranges) -> Units:
 def counts_of(
     windows: AnyWindows, space: Shape, padding: bool, units: Ranges | None = None
 ) -> Units:
-    """Count the cells each window looks at; with `padding`, padded cells too, overhang never.
+    """Count the cells that each window looks at; with `padding`, padded cells too; never overhang.
 
     >>> from tinygrad_pool.rules.windows import windows_of
     >>> counts_of(windows_of("avg_pool1d", 1, 2, padding=1), (3,), padding=False)
     array([1, 2])
     """
-    some = all_units(windows, space) if units is None else units
-    few = prod(stop - start for start, stop in some) <= FEW
-    return (_few_counts if few else _counts)(windows, space, padding, some)
+    ranges = all_units(windows, space) if units is None else units
+    few = prod(stop - start for start, stop in ranges) <= FEW
+    return (_few_counts if few else _counts)(windows, space, padding, ranges)
 
 
 def _counts(windows: AnyWindows, space: Shape, padding: bool, units: Ranges) -> Units:

@@ -1,6 +1,6 @@
-"""Functions of NumPy's that are made of others, which have rules: what they mean on a Value.
+"""NumPy functions that are composed of functions with rules, so that they work on Values.
 
-A composition is a plain function of arrays. On Values each function it calls records its own node.
+A composition is a plain function of arrays. On Values, every function it calls records a node.
 """
 
 from __future__ import annotations
@@ -25,52 +25,52 @@ from tinygrad_pool.rules.primitive import PYTHON, is_value
 from tinygrad_pool.rules.rule import Function
 
 COMPOSED: dict[Callable[..., Any], Callable[..., Any]] = {}
-"""What a function of NumPy's is made of, where it has no rule of its own."""
+"""The composition for each NumPy function that has no rule."""
 
 SUBJECTS = """
 accumulations contractions inverses moves powers quantiles sequences statistics trigonometry
 ufunc_methods
 """
-"""The modules that answer for NumPy's rarer functions; they are loaded when one is called."""
+"""The modules for NumPy's rarer functions, loaded when one is first called."""
 
 HINTS = {
     "out": "results are new Values: a = a + v, not a += v",
-    "order": "in Fortran's order it is v.T.reshape(shape[::-1]).T",
-    **dict.fromkeys(("correction", "unbiased"), "ddof= is the correction here, 0 unless given"),
+    "order": "for Fortran order write v.T.reshape(shape[::-1]).T",
+    **dict.fromkeys(("correction", "unbiased"), "use ddof= here, which is 0 by default"),
     "dtype": "v.astype(dtype) converts",
-    "dim": "axis= names an axis here",
-    "keepdim": "keepdims= keeps axes here",
-    "where": "np.where(mask, v, 0.0) leaves numbers out of a sum",
+    "dim": "use axis= here",
+    "keepdim": "use keepdims= here",
+    "where": "np.where(mask, v, 0.0) leaves elements out of a sum",
 }
 
 
 @cache
 def load() -> None:
-    """Load the rules and the compositions that are not needed to begin with."""
+    """Load the modules of rarer rules and compositions."""
     for subject in SUBJECTS.split():
         import_module(f"tinygrad_pool.rules.{subject}")
 
 
 def composes(*names: str) -> Callable[[Function], Function]:
-    """Let a composition answer for functions of NumPy's, by their names: "std", "linalg.norm".
+    """Return a decorator that registers a composition for NumPy functions, by their names.
 
-    Those that an older NumPy has not are left out. The composition is called with what it takes,
-    and what NumPy refuses inside is refused in words.
+    Names, such as "std" or "linalg.norm", that an older NumPy lacks are skipped. Wrong arguments,
+    and errors that NumPy raises inside, become errors of this package.
     """
 
     def enter(composition: Function) -> Function:
         for name in names:
-            if function := found(name):
-                COMPOSED[function] = _refusing(name, composition)
+            if function := numpy_function(name):
+                COMPOSED[function] = _with_our_errors(name, composition)
         return composition
 
     return enter
 
 
-def found(name: str) -> Callable[..., Any] | None:
-    """Find a function of NumPy's by its name; None if it has none of that name.
+def numpy_function(name: str) -> Callable[..., Any] | None:
+    """Return the NumPy function of this name; None if there is none.
 
-    >>> found("linalg.norm") is np.linalg.norm, found("absent")
+    >>> numpy_function("linalg.norm") is np.linalg.norm, numpy_function("absent")
     (True, None)
     """
     owner: Any = np
@@ -80,34 +80,34 @@ def found(name: str) -> Callable[..., Any] | None:
     return function
 
 
-def _refusing(name: str, composition: Callable[..., Any]) -> Callable[..., Any]:
-    takes = inspect.signature(composition)
+def _with_our_errors(name: str, composition: Callable[..., Any]) -> Callable[..., Any]:
+    signature = inspect.signature(composition)
 
     @wraps(composition)
-    def called(*operands: Any, **options: Any) -> Any:
+    def call(*operands: Any, **options: Any) -> Any:
         try:
-            given = takes.bind(*operands, **options)
+            bound = signature.bind(*operands, **options)
         except TypeError as error:
             hint = next((f"; {HINTS[option]}" for option in HINTS if option in options), "")
-            listed = ", ".join(takes.parameters)
+            listed = ", ".join(signature.parameters)
             raise OptionError(f"np.{name}: {error} (on Values it takes {listed}){hint}") from None
-        return asked(f"np.{name}", composition, *given.args, **given.kwargs)
+        return call_numpy(f"np.{name}", composition, *bound.args, **bound.kwargs)
 
-    return called
+    return call
 
 
-def asked(name: str, function: Callable[..., Any], *operands: Any, **options: Any) -> Any:
-    """Call a function. Raises an error of this package, by its name, for what NumPy refuses."""
+def call_numpy(name: str, function: Callable[..., Any], *operands: Any, **options: Any) -> Any:
+    """Call a function; raise NumPy's errors as errors of this package that begin with `name`."""
     try:
         return function(*operands, **options)
     except TinygradPoolError:
         raise
     except (ArithmeticError, AttributeError, TypeError, ValueError, IndexError) as error:
-        raise _kind_of(error)(f"{name}: {error}") from error
+        raise _error_class(error)(f"{name}: {error}") from error
 
 
-def _kind_of(error: Exception) -> type[TinygradPoolError]:
-    """Return which error of this package says what one of NumPy's says."""
+def _error_class(error: Exception) -> type[TinygradPoolError]:
+    """Return the class of this package's error for an error of NumPy's."""
     if isinstance(error, ValueError) and isinstance(error, IndexError):
         return AxisError
     if isinstance(error, IndexError):
@@ -119,7 +119,7 @@ def _kind_of(error: Exception) -> type[TinygradPoolError]:
 
 
 def operand(x: Any) -> Any:
-    """Return what may be a list of numbers as an array; arrays, Values and numbers as they are.
+    """Return lists of numbers as an array; arrays, Values and numbers unchanged.
 
     >>> operand([1, 2]), operand(2.0)
     (array([1, 2]), 2.0)
@@ -127,12 +127,12 @@ def operand(x: Any) -> Any:
     return x if hasattr(x, "__array_function__") or type(x) in PYTHON else np.asarray(x)
 
 
-def constant(what: str, x: Any) -> None:
-    """Raise OptionError for a Value, or a list of them, where only a constant can stand."""
+def constant(name: str, x: Any) -> None:
+    """Raise OptionError if x is a Value or a list with Values; the message begins with `name`."""
     if any(map(is_value, x if isinstance(x, list | tuple) else [x])):
-        raise OptionError(f"{what} is a constant, not a Value; v.data has its numbers")
+        raise OptionError(f"{name} must be a constant, not a Value; v.data has its numbers")
 
 
 def dtype_of(x: Any) -> Any:
-    """Return the dtype of an operand, float64 of Python's own numbers."""
+    """Return the dtype of an operand; float64 for Python numbers."""
     return getattr(x, "dtype", np.dtype(float))

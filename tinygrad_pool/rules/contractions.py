@@ -1,30 +1,31 @@
-"""Products of arrays that sum over axes: einsum, and what NumPy has beside it."""
+"""Products of arrays that sum over axes: einsum, tensordot, dot and related functions."""
 
 from __future__ import annotations
 
 from collections import Counter
 from functools import reduce
 from math import prod
+from string import ascii_letters
 from typing import Any
 
 import numpy as np
 
 from tinygrad_pool.errors import AxisError, OptionError, ShapeError
-from tinygrad_pool.rules.arguments import Shape, axes_of, whole
+from tinygrad_pool.rules.arguments import axes_of, named_axes, whole
 from tinygrad_pool.rules.composition import composes, operand
 from tinygrad_pool.rules.primitive import primitive
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 
 
 @primitive
-def contracted(*xs: Array, subscripts: str) -> Array:
-    """Multiply operands and sum over letters; none has a letter twice, or one of its own."""
+def contract(*xs: Array, subscripts: str) -> Array:
+    """Compute an einsum in which no operand repeats a letter or has one that only it has."""
     return np.einsum(subscripts, *xs, optimize=len(xs) > 1)
 
 
-@implements(contracted)
+@implements(contract)
 def einsum(*xs: Array, subscripts: str) -> tuple[Array, Backward]:
-    """Differentiate a product that is summed over letters: each operand gets the others' product.
+    """Differentiate einsum: each operand gets g times the product of the others, summed.
 
     y_out = Σ x_1 x_2 …            ∂E/∂x_i = Σ g_out Π_j x_j,  j ≠ i,  over all other letters
 
@@ -38,11 +39,11 @@ def einsum(*xs: Array, subscripts: str) -> tuple[Array, Backward]:
         to_xs = []
         for i, letters in enumerate(terms):
             others = [*xs[:i], *xs[i + 1 :]]
-            way = ",".join([out, *terms[:i], *terms[i + 1 :]])
-            to_xs.append(contracted(g, *others, subscripts=f"{way}->{letters}"))
+            inputs = ",".join([out, *terms[:i], *terms[i + 1 :]])
+            to_xs.append(contract(g, *others, subscripts=f"{inputs}->{letters}"))
         return tuple(to_xs)
 
-    return contracted(*xs, subscripts=subscripts), einsum_backward
+    return contract(*xs, subscripts=subscripts), einsum_backward
 
 
 def _terms(subscripts: str) -> tuple[list[str], str]:
@@ -52,20 +53,20 @@ def _terms(subscripts: str) -> tuple[list[str], str]:
 
 @composes("einsum")
 def sum_of_products(subscripts: str, *operands: Array, optimize: Any = False) -> Array:
-    """Multiply operands and sum over the letters that the result lacks, as "ij,jk->ik".
+    """Multiply operands and sum over the letters that the result lacks, as in "ij,jk->ik".
 
-    A letter that one operand has twice is its diagonal; one that it alone has is summed at once.
+    A letter that an operand repeats means its diagonal. Letters of one operand are summed first.
     """
-    del optimize  # the order of products is not the caller's business
+    del optimize  # the order of the products is chosen here
     if not isinstance(subscripts, str):
         raise OptionError(
             "np.einsum: on Values the subscripts come first, as text: np.einsum('ij,jk->ik', x, w)"
         )
     xs = list(map(operand, operands))
-    terms, out = _spelled(subscripts, xs)
+    terms, out = _explicit(subscripts, xs)
     for i, letters in enumerate(terms):
         xs[i], terms[i] = _diagonals(xs[i], letters)
-    xs = _in_full(xs, terms)
+    xs = _broadcast(xs, terms)
     others = [set(out).union(*terms[:i], *terms[i + 1 :]) for i in range(len(terms))]
     for i, letters in enumerate(terms):
         alone = tuple(k for k, c in enumerate(letters) if c not in others[i])
@@ -74,14 +75,14 @@ def sum_of_products(subscripts: str, *operands: Array, optimize: Any = False) ->
             terms[i] = "".join(c for c in letters if c in others[i])
     if len(xs) == 1:
         return np.transpose(xs[0], [terms[0].index(c) for c in out])
-    return contracted(*xs, subscripts=f"{','.join(terms)}->{out}")
+    return contract(*xs, subscripts=f"{','.join(terms)}->{out}")
 
 
-def _spelled(subscripts: str, xs: list[Array]) -> tuple[list[str], str]:
-    """Write out what is left out: the result, and letters for an ellipsis."""
+def _explicit(subscripts: str, xs: list[Array]) -> tuple[list[str], str]:
+    """Make subscripts explicit: add the result, and letters for an ellipsis."""
     text = subscripts.replace(" ", "")
     terms, out = _terms(text)
-    spare = "".join(c for c in LETTERS if c not in text)
+    spare = "".join(c for c in ascii_letters if c not in text)
     wide = 0
     if len(terms) != len(xs):
         raise OptionError(
@@ -100,16 +101,13 @@ def _spelled(subscripts: str, xs: list[Array]) -> tuple[list[str], str]:
         seen = Counter("".join(term.replace("...", "") for term in _terms(text)[0]))
         out = dots + "".join(sorted(c for c in seen if seen[c] == 1))
     out = out.replace("...", dots)
-    if len(set(out)) < len(out) or not set(out) <= set("".join(terms)) <= set(LETTERS):
+    if len(set(out)) < len(out) or not set(out) <= set("".join(terms)) <= set(ascii_letters):
         raise OptionError(f"np.einsum: {subscripts!r} are not valid subscripts")
     return terms, out
 
 
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-
-
 def _diagonals(x: Array, letters: str) -> tuple[Array, str]:
-    """Take the diagonal wherever a letter comes twice."""
+    """Take the diagonal for each letter that comes twice."""
     for c in set(letters):
         while letters.count(c) > 1:
             i = letters.index(c)
@@ -121,13 +119,15 @@ def _diagonals(x: Array, letters: str) -> tuple[Array, str]:
     return x, letters
 
 
-def _in_full(xs: list[Array], terms: list[str]) -> list[Array]:
+def _broadcast(xs: list[Array], terms: list[str]) -> list[Array]:
     """Repeat axes of length 1 that broadcast. Raises ShapeError if a letter has two lengths."""
     lengths: dict[str, int] = {}
     for x, letters in zip(xs, terms, strict=True):
         for c, n in zip(letters, np.shape(x), strict=True):
             if lengths.setdefault(c, n) not in (1, n) and n != 1:
-                raise ShapeError(f"np.einsum: {c!r} is {lengths[c]} long, but {n} in {np.shape(x)}")
+                raise ShapeError(
+                    f"np.einsum: {c!r} has length {lengths[c]}, but {n} in shape {np.shape(x)}"
+                )
             lengths[c] = n if lengths[c] == 1 else lengths[c]
     shapes = [tuple(lengths[c] for c in letters) for letters in terms]
     pairs = zip(xs, shapes, strict=True)
@@ -136,15 +136,18 @@ def _in_full(xs: list[Array], terms: list[str]) -> list[Array]:
 
 @composes("tensordot", "linalg.tensordot")
 def tensordot(a: Array, b: Array, axes: Any = 2) -> Array:
-    """Multiply and sum over axes of both: as many of the last and the first, or those named."""
+    """Multiply and sum over the axes that `axes` names, or over a's last and b's first ones."""
+    return _sum_over("np.tensordot", a, b, *_paired(np.ndim(a), np.ndim(b), axes))
+
+
+def _sum_over(name: str, a: Array, b: Array, of_a: list[int], of_b: list[int]) -> Array:
+    """Multiply and sum over pairs of axes, one of a and one of b."""
     a, b = operand(a), operand(b)
-    of_a, of_b = _paired(np.ndim(a), np.ndim(b), axes)
-    in_a, in_b = _axes_in_order(np.shape(a), of_a), _axes_in_order(np.shape(b), of_b)
+    in_a = list(named_axes(np.shape(a), of_a, name))
+    in_b = list(named_axes(np.shape(b), of_b, name))
     lengths = [np.shape(a)[i] for i in in_a]
     if lengths != [np.shape(b)[i] for i in in_b]:
-        raise ShapeError(
-            f"np.tensordot: axes {in_a} of {np.shape(a)} and {in_b} of {np.shape(b)} differ"
-        )
+        raise ShapeError(f"{name}: axes {in_a} of {np.shape(a)} and {in_b} of {np.shape(b)} differ")
     rest_a = [i for i in range(np.ndim(a)) if i not in in_a]
     rest_b = [i for i in range(np.ndim(b)) if i not in in_b]
     count = prod(lengths)
@@ -167,44 +170,39 @@ def _paired(a: int, b: int, axes: Any) -> tuple[list[int], list[int]]:
     return of_a, of_b
 
 
-def _axes_in_order(shape: Shape, axes: list[int]) -> list[int]:
-    """List axes from 0, in the order that they are given in. Raises AxisError."""
-    axes_of(shape, axes, "np.tensordot")
-    return [int(i) % len(shape) for i in axes]
-
-
 @composes("dot")
 def dot(a: Array, b: Array) -> Array:
-    """Multiply numbers, vectors or matrices; of more axes, the last by the last but one."""
+    """Multiply numbers, vectors or matrices; otherwise sum over the last and second-last axis."""
     a, b = operand(a), operand(b)
     if not np.ndim(a) or not np.ndim(b):
         return a * b
     if max(np.ndim(a), np.ndim(b)) < 3:
         return a @ b
-    return tensordot(a, b, ([-1], [max(np.ndim(b) - 2, 0)]))
+    return _sum_over("np.dot", a, b, [-1], [max(np.ndim(b) - 2, 0)])
 
 
 @composes("inner")
 def inner(a: Array, b: Array) -> Array:
     """Multiply and sum over the last axes of both."""
     a, b = operand(a), operand(b)
-    return tensordot(a, b, ([-1], [-1])) if np.ndim(a) and np.ndim(b) else a * b
+    return _sum_over("np.inner", a, b, [-1], [-1]) if np.ndim(a) and np.ndim(b) else a * b
 
 
 @composes("vdot")
 def vdot(a: Array, b: Array) -> Array:
-    """Multiply and sum over all cells, in a row."""
+    """Flatten both, multiply, and sum."""
     return np.reshape(operand(a), -1) @ np.reshape(operand(b), -1)
 
 
 @composes("vecdot", "linalg.vecdot")
 def vecdot(x1: Array, x2: Array, axis: int = -1) -> Array:
-    """Multiply elementwise, broadcasting, and sum over an axis, of the same length in both."""
-    x1, x2 = operand(x1), operand(x2)
-    n, m = (np.shape(x)[axis] for x in (x1, x2))
+    """Multiply elementwise, broadcasting, and sum over an axis of the same length in both."""
+    xs = [operand(x1), operand(x2)]
+    n, m = (np.shape(x)[axes_of(np.shape(x), axis, "np.vecdot")[0]] for x in xs)
     if n != m:
         raise ShapeError(f"np.vecdot: needs vectors of one length, got {n} and {m}")
-    return np.sum(x1 * x2, axis=axis)
+    x1, x2 = xs if axis == -1 else [np.moveaxis(x, axis, -1) for x in xs]
+    return np.sum(x1 * x2, axis=-1)
 
 
 @composes("matvec")
@@ -221,13 +219,13 @@ def vecmat(x1: Array, x2: Array) -> Array:
 
 @composes("outer")
 def outer(a: Array, b: Array) -> Array:
-    """Multiply each of one by each of the other."""
+    """Multiply each element of one by each element of the other."""
     return np.reshape(operand(a), (-1, 1)) * np.reshape(operand(b), -1)
 
 
 @composes("linalg.outer")
 def outer_of_vectors(x1: Array, x2: Array) -> Array:
-    """Multiply each of one vector by each of the other."""
+    """Multiply each element of one vector by each element of the other."""
     if np.ndim(x1) != 1 or np.ndim(x2) != 1:
         raise ShapeError(
             f"np.linalg.outer: needs two vectors, got shapes {np.shape(x1)} and {np.shape(x2)}"
@@ -237,7 +235,7 @@ def outer_of_vectors(x1: Array, x2: Array) -> Array:
 
 @composes("kron")
 def kron(a: Array, b: Array) -> Array:
-    """Put a multiple of b in place of each cell of a."""
+    """Replace each element of a by b times that element."""
     a, b = operand(a), operand(b)
     ndim = max(np.ndim(a), np.ndim(b))
     of_a, of_b = ((1,) * (ndim - np.ndim(x)) + np.shape(x) for x in (a, b))
@@ -248,19 +246,19 @@ def kron(a: Array, b: Array) -> Array:
 
 @composes("trace")
 def trace(a: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
-    """Add up diagonals."""
+    """Sum the diagonals."""
     return np.sum(np.diagonal(a, offset, axis1, axis2), axis=-1)
 
 
 @composes("linalg.trace")
 def last_trace(x: Array, offset: int = 0) -> Array:
-    """Add up diagonals of the last two axes."""
+    """Sum the diagonals of the last two axes."""
     return trace(x, offset, -2, -1)
 
 
 @composes("linalg.multi_dot")
 def multi_dot(arrays: Any) -> Array:
-    """Multiply several matrices, the first with the second, and so on."""
+    """Multiply several matrices, from left to right."""
     if len(arrays) < 2:
         raise OptionError(f"np.linalg.multi_dot: needs at least two matrices, got {len(arrays)}")
     ndims = [np.ndim(x) for x in arrays]
@@ -276,7 +274,7 @@ def multi_dot(arrays: Any) -> Array:
 def cross(
     a: Array, b: Array, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
 ) -> Array:
-    """Take the cross product of vectors of three cells, broadcasting."""
+    """Compute the cross product of vectors of three elements, broadcasting."""
     axisa, axisb, axisc = (axisa, axisb, axisc) if axis is None else (axis, axis, axis)
     a, b = np.moveaxis(operand(a), axisa, -1), np.moveaxis(operand(b), axisb, -1)
     if np.shape(a)[-1] != 3 or np.shape(b)[-1] != 3:

@@ -31,11 +31,12 @@ def conv(
 
     ∂E/∂w_fc(i) = Σ_o g_f(o) x_c(o s − p + i d)            ∂E/∂b_f = Σ_o g_f(o)
 
-    and ∂E/∂x adds, for each window, g_f(o) w_fc(i) into the cell it looked at. Shapes: x is
+    and ∂E/∂x adds, for each window, g_f(o) w_fc(i) to the cell it looked at. Shapes: x is
     (..., C, *space), w is (F, C / groups, *kernel), b is (F,), y is (..., F, *windows). It is a
-    cross-correlation: the kernel is not flipped, as everywhere in deep learning.
+    cross-correlation: the kernel is not flipped, as usual in deep learning.
 
-    Raises ShapeError if channels, groups or bias do not fit, or a window is longer than the input.
+    Raises ShapeError if channels or bias do not match, or a window is longer than the input, and
+    OptionError if `groups` does not divide the channels and the filters.
 
     >>> from tinygrad_pool.rules.windows import windows_of
     >>> x, w = np.array([[1.0, 2.0, 4.0]]), np.array([[[-1.0, 1.0]]])
@@ -52,9 +53,9 @@ def conv(
 def conv_by_unfolding(
     x: Array, w: Array, *b: Array, windows: Windows, groups: int, wants: tuple[bool, ...]
 ) -> tuple[Array, Backward]:
-    """Slide weights as one product of matrices, with all that the windows see laid out beside it.
+    """Convolve by one matrix product of the weights and the unfolded windows.
 
-    Readable, and right on Values too; but it holds the input as often as the kernel has cells.
+    Readable, and works on Values too; but it copies the input once per cell of the kernel.
     """
     x_shape, w_shape = np.shape(x), np.shape(w)
     ndim = len(windows.kernel)
@@ -63,7 +64,7 @@ def conv_by_unfolding(
     channels, features = w_shape[1], w_shape[0] // groups
     split = (batch, groups, channels, positions, taps)
 
-    # For each group a matrix of weights (F, C·K) and one of what the windows see (C·K, N·O).
+    # For each group, a matrix of weights (F, C·K) and one of the cells of windows (C·K, N·O).
     seen = np.reshape(unfold(x, windows=windows), split)
     seen = np.reshape(
         np.transpose(seen, (1, 2, 4, 0, 3)), (groups, channels * taps, batch * positions)

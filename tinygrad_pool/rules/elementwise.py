@@ -1,4 +1,4 @@
-"""Rules that act on each element by itself: the activations σ of the derivation, and their kin."""
+"""Elementwise rules: the activations σ of the derivation, and related functions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 
 @implements(np.exp)
 def exp(x: Array) -> tuple[Array, Backward]:
-    """Take e to the power x.
+    """Compute e to the power x.
 
     y = eˣ            ∂E/∂x = g y
 
@@ -35,7 +35,7 @@ def exp(x: Array) -> tuple[Array, Backward]:
 
 @implements(np.expm1)
 def expm1(x: Array) -> tuple[Array, Backward]:
-    """Take eˣ − 1, exact for small x.
+    """Compute eˣ − 1, accurate for small x.
 
     y = eˣ − 1            ∂E/∂x = g (y + 1)
 
@@ -54,7 +54,7 @@ def expm1(x: Array) -> tuple[Array, Backward]:
 
 @implements(np.log)
 def log(x: Array) -> tuple[Array, Backward]:
-    """Take the natural logarithm. Below 0 it is NaN, at 0 it is −inf, as NumPy.
+    """Compute the natural logarithm. It is NaN below 0 and −inf at 0, as in NumPy.
 
     y = ln x            ∂E/∂x = g / x
 
@@ -72,7 +72,7 @@ def log(x: Array) -> tuple[Array, Backward]:
 
 @implements(np.log1p)
 def log1p(x: Array) -> tuple[Array, Backward]:
-    """Take ln(1 + x), exact for small x.
+    """Compute ln(1 + x), accurate for small x.
 
     y = ln(1 + x)            ∂E/∂x = g / (1 + x)
 
@@ -90,7 +90,7 @@ def log1p(x: Array) -> tuple[Array, Backward]:
 
 @implements(np.sqrt)
 def sqrt(x: Array) -> tuple[Array, Backward]:
-    """Take the square root. At 0 the slope is inf; below 0 the root is NaN, as NumPy.
+    """Compute the square root. At 0 the slope is inf; below 0 the root is NaN, as in NumPy.
 
     y = √x            ∂E/∂x = g / 2y
 
@@ -109,7 +109,7 @@ def sqrt(x: Array) -> tuple[Array, Backward]:
 
 @implements(np.square)
 def square(x: Array) -> tuple[Array, Backward]:
-    """Multiply by itself.
+    """Square each element.
 
     y = x²            ∂E/∂x = 2 g x
 
@@ -127,7 +127,7 @@ def square(x: Array) -> tuple[Array, Backward]:
 
 @implements(np.sin)
 def sin(x: Array) -> tuple[Array, Backward]:
-    """Take the sine; x in radians.
+    """Compute the sine; x in radians.
 
     y = sin x            ∂E/∂x = g cos x
 
@@ -145,7 +145,7 @@ def sin(x: Array) -> tuple[Array, Backward]:
 
 @implements(np.cos)
 def cos(x: Array) -> tuple[Array, Backward]:
-    """Take the cosine; x in radians.
+    """Compute the cosine; x in radians.
 
     y = cos x            ∂E/∂x = −g sin x
 
@@ -207,12 +207,12 @@ def sigmoid(x: Array) -> tuple[Array, Backward]:
 
 
 def relu(x: Array) -> tuple[Array, Backward]:
-    """Keep what is positive.
+    """Keep positive x, and replace the rest by 0.
 
     y = max(0, x)            ∂E/∂x = g [x > 0]
 
-    At the kink, x = 0, the slope is 0: in max(0, x) the constant comes first and wins the tie.
-    (`maximum(x, 0)` at 0 pays x, which comes first there.) NaN wins, as in every maximum here.
+    At the kink, x = 0, the slope is 0: in max(0, x) the constant comes first and wins the tie. (In
+    `maximum(x, 0)` x comes first, and gets the gradient at 0.) NaN wins, as in every maximum here.
 
     >>> y, backward = relu(-2.0)
     >>> float(y), float(backward(5.0)[0])
@@ -247,11 +247,11 @@ def abs(x: Array) -> tuple[Array, Backward]:
 
 @implements(np.clip)
 def clip(x: Array, min: float | None = None, max: float | None = None) -> tuple[Array, Backward]:
-    """Limit to the closed interval [min, max]; None is no limit.
+    """Limit to the closed interval [min, max]; None means no limit.
 
     y = x inside, the bound outside            ∂E/∂x = g inside and at a bound, 0 outside
 
-    A bound is a constant, a number or an array that broadcasts. If min > max, y = max.
+    A bound is a constant: a number, or an array that broadcasts. If min > max, y = max.
 
     Raises OptionError if a bound is not a number, ShapeError if it does not broadcast.
 
@@ -277,11 +277,11 @@ def clip(x: Array, min: float | None = None, max: float | None = None) -> tuple[
 
 @implements(np.where)
 def where(condition: Array, x: Array, w: Array) -> tuple[Array, Backward]:
-    """Choose elementwise, broadcasting: x where the condition holds, else w.
+    """Choose elementwise, broadcasting: x where the condition is true, w elsewhere.
 
     y = x or w            ∂E/∂x = g [condition]            ∂E/∂w = g [not condition]
 
-    The condition is a fact, not a quantity: no gradient flows to it.
+    The condition is not differentiated: no gradient flows to it.
 
     >>> y, backward = where(True, 2.0, 3.0)
     >>> float(y), [None if c is None else float(c) for c in backward(5.0)]
@@ -296,16 +296,16 @@ def where(condition: Array, x: Array, w: Array) -> tuple[Array, Backward]:
     return choose(holds, x, w), where_backward
 
 
-def _bound(x: Array, given: Any, name: str) -> Any:
-    """Read a bound of clip: real numbers, no NaN, that broadcast to x."""
-    if type(given) in (float, int) and given == given:  # noqa: PLR0124  # NaN is not itself
-        return float(given)
+def _bound(x: Array, value: Any, name: str) -> Any:
+    """Check a bound of clip: real numbers without NaN that broadcast to x."""
+    if type(value) in (float, int) and value == value:  # noqa: PLR0124  # NaN is not itself
+        return float(value)
     bound = np.asarray("")
     with suppress(TypeError, ValueError):
-        bound = np.asarray(given)
+        bound = np.asarray(value)
     if bound.dtype.kind not in "fiu" or np.isnan(bound).any():
         raise OptionError(
-            f"clip: {name} must be a number or an array of numbers, got {given!r:.80}; "
+            f"clip: {name} must be a number or an array of numbers, got {value!r:.80}; "
             "tg.maximum and tg.minimum limit a Value by a Value"
         )
     try:
@@ -314,4 +314,4 @@ def _bound(x: Array, given: Any, name: str) -> Any:
         raise ShapeError(
             f"clip: {name} of shape {bound.shape} does not broadcast to {np.shape(x)}"
         ) from None
-    return bound if bound.ndim else given
+    return bound if bound.ndim else value

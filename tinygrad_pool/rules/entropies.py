@@ -1,4 +1,4 @@
-"""Rules of losses that composition would make unstable."""
+"""Losses that would be unstable if composed of other rules."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from tinygrad_pool.rules.masks import choose, plain
 from tinygrad_pool.rules.rule import Array, Backward, Contributions
 
 LEAST = -100.0
-"""The least logarithm, as in PyTorch: a sure mistake costs 100 and not infinity."""
+"""The smallest logarithm, as in PyTorch: a confident mistake costs 100 and not infinity."""
 
 NEAR = 1e-12
-"""The least divisor of a slope, as in PyTorch."""
+"""The smallest divisor of a slope, as in PyTorch."""
 
 
 def binary_cross_entropy(p: Array, t: Array) -> tuple[Array, Backward]:
-    """Compare probabilities p with targets t, elementwise; a logarithm is at least −100.
+    """Compute the cross entropy of probabilities p and targets t; logarithms are at least −100.
 
     y = −t ln p − (1 − t) ln(1 − p)
     ∂E/∂p = g (p − t) / (p (1 − p)), the divisor at least 10⁻¹²     ∂E/∂t = g (ln(1 − p) − ln p)
@@ -37,5 +37,5 @@ def binary_cross_entropy(p: Array, t: Array) -> tuple[Array, Backward]:
 
 
 def _logarithm(p: Array) -> Array:
-    least = p <= exp(LEAST)  # and not of NaN
+    least = p <= exp(LEAST)  # False for NaN
     return choose(least, LEAST, plain(np.log(choose(least, 1.0, p)), p))

@@ -1,16 +1,16 @@
-"""Convolution at speed: what `conv_by_unfolding` computes, a block of windows at a time.
+"""Fast convolution: the results of `conv_by_unfolding`, one block of windows at a time.
 
-What the windows of a block see is laid out in columns, multiplied while it is in the processor's
-cache, and forgotten; the backward pass lays it out again. So no array of the size of the unfolded
-input ever lives, and nothing is kept from one call to the next.
+The cells that the windows of a block see are laid out in columns, multiplied while they are in the
+processor's cache, and discarded. The backward pass lays them out again. So there is never an array
+of the size of the unfolded input, and nothing is kept between calls.
 
-Where windows move cell by cell along the first axis, the rows of the kernel may stay out of the
-columns. Each row i then has results z of its own, one for each row r of cells,
+Where the stride along the first axis is 1, the columns may leave out that axis of the kernel. Each
+row i of the kernel then has separate results z, one for each row r of cells,
 
     z_fi(r, o) = Σ_c Σ_j w_fc(i, j) x_c(r − p, o s − p + j d)
 
-and y adds them up, moved by i d rows: y_f(r, o) = Σ_i z_fi(r + i d, o). It is done where that is
-cheaper, and x and w are finite: where row i has no window, its products with 0 have to be 0.
+and y is their sum, shifted by i d rows: y_f(r, o) = Σ_i z_fi(r + i d, o). This is done where it is
+cheaper and x and w are finite: where row i has no window, its products with 0 have to be 0.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from tinygrad_pool.rules.rule import Array, Backward, Contributions
 from tinygrad_pool.rules.windows import Floats, Windows
 
 Block: TypeAlias = tuple[slice, ...]
-"""Some images, and on each axis some windows."""
+"""A range of images, and a range of windows on each axis."""
 
 NUMBERS = 2**19
-"""About how many columns and results a block has, in numbers: of float32, 2 MiB."""
+"""About how many numbers the columns and results of a block hold: 2 MiB of float32."""
 
 WINDOWS = 2**9
-"""How many windows a block has at least, if there are so many: a product of few is slow."""
+"""The fewest windows of a block, if there are as many: products of narrow matrices are slow."""
 
 
 def fast_conv(
     x: Floats, w: Floats, *b: Floats, windows: Windows, groups: int, wants: tuple[bool, ...]
 ) -> tuple[Floats, Backward]:
-    """Slide shared weights over windows of the input, as `conv` does, which checks the shapes.
+    """Slide shared weights over windows of the input; `conv` has checked the shapes.
 
-    Half precision is summed in single.
+    Float16 is summed in float32.
     """
     dtype = np.result_type(x, w, *b)
     wide, filters = np.result_type(dtype, np.float32), len(w) // groups
@@ -56,7 +56,7 @@ def fast_conv(
         to_w = np.zeros(weights.shape, wide) if wants[1] else None
         to_b = [np.zeros((groups, filters), wide) for _ in b]
         cells, units = cut.by_group(np.ascontiguousarray(x, wide)), cut.by_group(g)
-        columns, results = cut.rooms(weights)
+        columns, results = cut.buffers(weights)
         for block in cut.blocks():
             rows = cut.spread(units, block, results)
             if to_w is not None:
@@ -76,29 +76,29 @@ def fast_conv(
 
 def _slide(cells: Floats, weights: Floats, b: tuple[Floats, ...], cut: Cut, units: Floats) -> None:
     """Compute the result of every window, block by block."""
-    columns, results = cut.rooms(weights)
+    columns, results = cut.buffers(weights)
     filters = units.shape[1]
     for block in cut.blocks():
         seen = cut.lay_out(cells, block, columns)
         z = np.matmul(weights, seen, out=cut.fit(results, block))
         for v in b:
             z[:, :filters] += np.reshape(v, (cut.groups, filters, 1))
-        units[:, :, *block] = cut.add_moved(z, block)
+        units[:, :, *block] = cut.add_shifted(z, block)
 
 
 class Cut(NamedTuple):
     """How a convolution is cut into blocks, and where the numbers of a block lie."""
 
-    windows: Windows  # with those axes of the kernel that are laid out in columns
-    moves: Shape  # by how many rows the results of each row of the kernel are moved
+    windows: Windows  # with the axes of the kernel that are laid out in columns
+    shifts: Shape  # by how many rows the results of each row of the kernel are shifted
     groups: int
     space: Shape
     counts: Shape  # images, and windows on each axis
-    box: Shape  # the same of a block
-    cost: float  # of a window
+    box: Shape  # the same for a block
+    cost: float  # of one window
 
     def blocks(self) -> Iterator[Block]:
-        """Walk through all windows of all images."""
+        """Iterate over blocks that cover all windows of all images."""
         axes = [
             [slice(i, min(i + size, n)) for i in range(0, n, size)]
             for n, size in zip(self.counts, self.box, strict=True)
@@ -112,85 +112,85 @@ class Cut(NamedTuple):
         return np.moveaxis(np.reshape(v, split), 0, 2)
 
     def matrices(self, w: Floats) -> Floats:
-        """Lay out weights as a matrix for each group: (rows apart · filters, channels · taps)."""
+        """Lay out weights as a matrix for each group: (shifts · filters, channels · taps)."""
         filters, channels = len(w) // self.groups, w.shape[1]
-        apart, taps = len(self.moves), prod(self.windows.kernel)
-        parts = np.moveaxis(np.reshape(w, (self.groups, filters, channels, apart, taps)), 3, 1)
-        return np.reshape(parts, (self.groups, apart * filters, channels * taps))
+        count, taps = len(self.shifts), prod(self.windows.kernel)
+        parts = np.moveaxis(np.reshape(w, (self.groups, filters, channels, count, taps)), 3, 1)
+        return np.reshape(parts, (self.groups, count * filters, channels * taps))
 
     def weights(self, matrices: Floats, shape: Shape) -> Floats:
-        """Bring such matrices back into the shape of weights."""
+        """Reshape such matrices back to the shape of the weights."""
         filters, channels = shape[0] // self.groups, shape[1]
-        apart, taps = len(self.moves), prod(self.windows.kernel)
-        parts = np.reshape(matrices, (self.groups, apart, filters, channels, taps))
+        count, taps = len(self.shifts), prod(self.windows.kernel)
+        parts = np.reshape(matrices, (self.groups, count, filters, channels, taps))
         return np.reshape(np.moveaxis(parts, 1, 3), shape)
 
-    def rooms(self, matrices: Floats) -> tuple[Floats, Floats]:
+    def buffers(self, matrices: Floats) -> tuple[Floats, Floats]:
         """Allocate memory for the columns and the results of a block; all blocks use it in turn."""
-        most = self.box[0] * (self.box[1] + self.moves[-1]) * prod(self.box[2:])
+        most = self.box[0] * (self.box[1] + self.shifts[-1]) * prod(self.box[2:])
         columns, results = (
             np.empty((self.groups * n, most), matrices.dtype) for n in matrices.shape[:0:-1]
         )
         return columns, results
 
-    def fit(self, room: Floats, block: Block) -> Floats:
-        """View the start of a room as a matrix for each group, with a column for each window."""
+    def fit(self, buffer: Floats, block: Block) -> Floats:
+        """View the start of a buffer as a matrix for each group, with a column for each window."""
         windows = prod(self._shape(block))
-        start = np.reshape(room, -1)[: len(room) * windows]
-        return np.reshape(start, (self.groups, len(room) // self.groups, windows))
+        start = np.reshape(buffer, -1)[: len(buffer) * windows]
+        return np.reshape(start, (self.groups, len(buffer) // self.groups, windows))
 
-    def lay_out(self, cells: Floats, block: Block, room: Floats) -> Floats:
-        """Lay out what the windows of a block see, a column each; 0 where there is no cell."""
-        columns = self.fit(room, block)
+    def lay_out(self, cells: Floats, block: Block, buffer: Floats) -> Floats:
+        """Copy the cells of each window of a block to a column, 0 where there is no cell."""
+        columns = self.fit(buffer, block)
         columns.fill(0)
         for seen, place in self._taps(cells, columns, block):
             place[...] = seen
         return columns
 
     def add_columns(self, columns: Floats, cells: Floats, block: Block) -> None:
-        """Add what columns send back into the cells that they were taken from."""
+        """Add columns to the cells that they were copied from."""
         for seen, place in self._taps(cells, columns, block):
             np.add(seen, place, out=seen)
 
-    def add_moved(self, results: Floats, block: Block) -> Floats:
-        """Add up the results of all rows of the kernel; return a view of the windows' sums."""
-        apart = len(self.moves)
-        z = np.reshape(results, (self.groups, apart, prod(results.shape[1:]) // apart))
-        for i, move in enumerate(self.moves[1:], 1):
-            step = move * prod(self._shape(block)[2:])
-            # All at once, since NumPy is slow on short rows. What comes into the last rows of an
-            # image from the next one is no window's.
+    def add_shifted(self, results: Floats, block: Block) -> Floats:
+        """Add the results of all rows of the kernel; return a view with one sum per window."""
+        count = len(self.shifts)
+        z = np.reshape(results, (self.groups, count, prod(results.shape[1:]) // count))
+        for i, shift in enumerate(self.shifts[1:], 1):
+            step = shift * prod(self._shape(block)[2:])
+            # All at once, since NumPy is slow on short rows. This also adds numbers of the next
+            # image to the last rows of an image, which belong to no window.
             z[:, 0, :-step] += z[:, i, step:]
-        return self._moved(results, block)[0]
+        return self._shifted(results, block)[0]
 
-    def spread(self, units: Floats, block: Block, room: Floats) -> Floats:
-        """Lay out what arrives at a block's windows, for each row of the kernel in its place."""
-        rows = self.fit(room, block)
+    def spread(self, units: Floats, block: Block, buffer: Floats) -> Floats:
+        """Lay out the gradients of the windows of a block, shifted for each row of the kernel."""
+        rows = self.fit(buffer, block)
         rows.fill(0)
-        for part in self._moved(rows, block):
+        for part in self._shifted(rows, block):
             part[...] = units[:, :, *block]
         return rows
 
-    def _moved(self, results: Floats, block: Block) -> list[Floats]:
+    def _shifted(self, results: Floats, block: Block) -> list[Floats]:
         """View the windows of a block among the results of each row of the kernel."""
-        apart, windows = len(self.moves), block[1].stop - block[1].start
-        split = (self.groups, apart, results.shape[1] // apart, *self._shape(block))
+        count, windows = len(self.shifts), block[1].stop - block[1].start
+        split = (self.groups, count, results.shape[1] // count, *self._shape(block))
         z = np.reshape(results, split)
-        return [z[:, i, :, :, move : move + windows] for i, move in enumerate(self.moves)]
+        return [z[:, i, :, :, shift : shift + windows] for i, shift in enumerate(self.shifts)]
 
     def _shape(self, block: Block) -> Shape:
         """Count the images of a block, and along each axis the windows that have results."""
-        images, windows, *others = (some.stop - some.start for some in block)
-        return (images, windows + self.moves[-1], *others)
+        images, windows, *others = (part.stop - part.start for part in block)
+        return (images, windows + self.shifts[-1], *others)
 
     def _taps(
         self, cells: Floats, columns: Floats, block: Block
     ) -> Iterator[tuple[Floats, Floats]]:
-        """View, for each tap, the cells that windows of a block see there, and their columns."""
+        """View, for each tap, the cells that the windows of a block see, and their columns."""
         axes = []
         for axis, (k, s, (p, _), d) in enumerate(zip(*self.windows[1:5], strict=True)):
             start, stop = block[1 + axis].start, block[1 + axis].stop
-            stop += self.moves[-1] if axis == 0 else 0
+            stop += self.shifts[-1] if axis == 0 else 0
             axes.append([_look(start, stop, s, i * d - p, self.space[axis]) for i in range(k)])
         split = (*cells.shape[:2], prod(self.windows.kernel), *self._shape(block))
         place = np.reshape(columns, split)
@@ -212,29 +212,29 @@ def _look(start: int, stop: int, stride: int, shift: int, n: int) -> tuple[slice
 
 
 def cut_of(x: Floats, w: Floats, windows: Windows, groups: int) -> Cut:
-    """Choose what is laid out in columns: all of the kernel, or all but its first axis."""
+    """Choose what columns hold: all axes of the kernel, or all but the first."""
     plain = _cut(x.shape, w.shape, windows, (0,), groups)
-    # With finite squares, |Σ w x| is finite, too, of any cells (Cauchy–Schwarz).
+    # If the sums of squares are finite, so is |Σ w x| of any cells (Cauchy–Schwarz).
     if windows.stride[0] > 1 or not isfinite(float(np.vdot(x, x)) + float(np.vdot(w, w))):
         return plain
     k, d = windows.kernel[0], windows.dilation[0]
     others = windows._replace(kernel=(1, *windows.kernel[1:]))
-    apart = _cut(x.shape, w.shape, others, tuple(range(0, k * d, d)), groups)
-    return min(plain, apart, key=lambda cut: cut.cost)
+    by_rows = _cut(x.shape, w.shape, others, tuple(range(0, k * d, d)), groups)
+    return min(plain, by_rows, key=lambda cut: cut.cost)
 
 
-def _cut(x: Shape, w: Shape, windows: Windows, moves: Shape, groups: int) -> Cut:
-    """Choose how many windows a block has: all of an image if they fit, and as many images."""
+def _cut(x: Shape, w: Shape, windows: Windows, shifts: Shape, groups: int) -> Cut:
+    """Choose the size of a block: all windows of an image if they fit, then several images."""
     ndim, out = len(windows.kernel), windows.over(x)
-    counts = (prod(x[: -ndim - 1]), out[0] - moves[-1], *out[1:])
-    columns, results = groups * w[1] * prod(windows.kernel), w[0] * len(moves)
-    room = max(NUMBERS // max(1, columns + results), WINDOWS)
+    counts = (prod(x[: -ndim - 1]), out[0] - shifts[-1], *out[1:])
+    columns, results = groups * w[1] * prod(windows.kernel), w[0] * len(shifts)
+    limit = max(NUMBERS // max(1, columns + results), WINDOWS)
     box: list[int] = []
     for axis in reversed(range(1 + ndim)):
-        over = moves[-1] if axis == 1 else 0
+        over = shifts[-1] if axis == 1 else 0
         n = max(1, counts[axis])
-        box.insert(0, ceil(n / ceil(n / max(1, room - over))))  # blocks of about one size
-        room //= box[0] + over
-    # In units of a number moved: a column is laid out, and again inside the product. Measured.
-    cost = (2 * columns + results + columns * results / groups / 32) * (1 + moves[-1] / box[1])
-    return Cut(windows, moves, groups, x[-ndim:], counts, tuple(box), cost)
+        box.insert(0, ceil(n / ceil(n / max(1, limit - over))))  # blocks of about one size
+        limit //= box[0] + over
+    # In units of one number copied: columns are laid out, and again by matmul. Measured.
+    cost = (2 * columns + results + columns * results / groups / 32) * (1 + shifts[-1] / box[1])
+    return Cut(windows, shifts, groups, x[-ndim:], counts, tuple(box), cost)

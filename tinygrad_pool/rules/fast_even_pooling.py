@@ -1,6 +1,6 @@
-"""Max pooling at speed where units that share a maximum share its gradient, too.
+"""Fast max pooling with ties="even", where tied units share the gradient.
 
-The numbers of `max_pool_by_links` with ties="even", one offset of the kernel after another.
+It returns the numbers of `max_pool_by_links`, and works on one offset of the kernel at a time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tinygrad_pool.rules.windows import Floats, Windows
 
 
 def fast_even_max_pool(x: Floats, windows: Windows) -> tuple[Floats, Backward]:
-    """Keep the largest unit of each window; all that are as large share the gradient."""
+    """Keep the largest unit of each window; tied units share its gradient evenly."""
     shape, lead = x.shape, x.ndim - len(windows.kernel)
     planes = x.reshape(prod(shape[:lead]), *shape[lead:])
     y = np.empty((len(planes), *windows.over(shape)), x.dtype)
@@ -37,7 +37,7 @@ def fast_even_max_pool(x: Floats, windows: Windows) -> tuple[Floats, Backward]:
         share = g.reshape(y.shape) / n.astype(np.int64)
         to_planes = np.zeros(planes.shape, share.dtype)
         for key, tile in tiles(windows, planes.shape[1:], len(planes)):
-            to_cells = tile.so_far(to_planes[key[0]])
+            to_cells = tile.gradients_so_far(to_planes[key[0]])
             hits = _hits(_seen(tile, planes[key[0]]), y[key])
             for to_seen, won in zip(tile.seen(to_cells)[::-1], hits[::-1], strict=True):
                 np.add(to_seen, keep(share[key], won), out=to_seen)
@@ -49,19 +49,19 @@ def fast_even_max_pool(x: Floats, windows: Windows) -> tuple[Floats, Backward]:
 
 
 def _seen(tile: Tile, planes: Floats) -> list[Floats]:
-    """List what all windows see at each offset; a padded cell is −∞."""
+    """List the cells that all windows see at each offset; padded cells are −∞."""
     return tile.seen(tile.lay_out(planes, -np.inf, wide_of(planes.dtype)))
 
 
 def _hits(seen: list[Floats], top: Floats) -> list[NDArray[np.bool_]]:
-    """Find what is as large as the maximum, at each offset."""
+    """Return where the cells at each offset equal the maximum."""
     if np.isnan(top.max()):
         return [(cells == top) | (np.isnan(cells) & np.isnan(top)) for cells in seen]
     return [cells == top for cells in seen]
 
 
 def _count_units(windows: Windows, space: Shape, key: Key, y: Floats, n: NDArray[Any]) -> None:
-    """Leave padded cells out where they are as large as units: all of the window's units share."""
-    units = tuple([(some.start, some.stop) for some in key[1:]])
+    """Correct the counts of windows of −∞, where padded cells are equal too: only units share."""
+    units = tuple([(part.start, part.stop) for part in key[1:]])
     counts = counts_of(windows, space, padding=False, units=units).astype(n.dtype)
     np.copyto(n[key], counts, where=y[key] == -np.inf)

@@ -1,7 +1,7 @@
-"""p-norm pooling at speed: the numbers of `lp_pool_by_unfolding`, one offset after another.
+"""Fast p-norm pooling: the numbers of `lp_pool_by_unfolding`, one kernel offset at a time.
 
-What all windows see at one offset of the kernel is a slice of a tile, so that nothing as large as
-all windows together is ever laid out.
+The cells that all windows see at one offset are a slice of a tile. So the cells of all windows
+together are never in memory.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from tinygrad_pool.rules.windows import Floats, Windows
 def fast_lp_pool(
     x: Floats, windows: Windows, p: float, dtype: np.dtype[Any]
 ) -> tuple[Floats, Backward]:
-    """Take the p-norm of each window, computing with `dtype`."""
+    """Compute the p-norm of each window in `dtype`."""
     shape, lead, x_dtype = x.shape, x.ndim - len(windows.kernel), x.dtype
     planes = x.reshape(prod(shape[:lead]), *shape[lead:])
     scale = np.empty((len(planes), *windows.over(shape)), dtype)
     root = np.empty_like(scale)
     for key, tile in tiles(windows, planes.shape[1:], len(planes)):
         seen = tile.seen(np.abs(tile.lay_out(planes[key[0]], 0.0, dtype)))
-        scale[key] = 1 if p == 1 else _scale(seen)  # a sum of magnitudes needs none
+        scale[key] = 1 if p == 1 else _scale(seen)  # a sum of magnitudes needs no scaling
         root[key] = _total(
             [_power(cells / scale[key], p) for cells in seen], windows.kernel[-1]
         ) ** (1 / p)
@@ -35,7 +35,7 @@ def fast_lp_pool(
     def lp_pool_backward(g: Array) -> Contributions:
         upstream, to_planes = g.reshape(scale.shape), np.zeros(planes.shape, dtype)
         for key, tile in tiles(windows, planes.shape[1:], len(planes)):
-            to_cells = tile.so_far(to_planes[key[0]])
+            to_cells = tile.gradients_so_far(to_planes[key[0]])
             seen = tile.seen(tile.lay_out(planes[key[0]], 0.0, dtype))
             for cells, to_seen in zip(seen[::-1], tile.seen(to_cells)[::-1], strict=True):
                 sent = upstream[key] * _slope(cells, scale[key], root[key], p)
@@ -49,7 +49,7 @@ def fast_lp_pool(
 
 
 def _scale(magnitudes: list[Floats]) -> Floats:
-    """Find the largest magnitude in each window, to scale by; 1 where it is 0 or not finite."""
+    """Return the largest magnitude of each window, to divide by; 1 where it is 0 or not finite."""
     largest: Floats = reduce(np.maximum, magnitudes)
     scale: Floats = largest + (largest == 0)
     if not np.isfinite(largest.max()):
@@ -58,13 +58,13 @@ def _scale(magnitudes: list[Floats]) -> Floats:
 
 
 def _total(parts: list[Floats], row: int) -> Floats:
-    """Add up row by row, as NumPy does over windows that are laid out."""
+    """Add row by row, in the order of np.sum over unfolded windows."""
     rows = [reduce(np.add, parts[start : start + row]) for start in range(0, len(parts), row)]
     return reduce(np.add, rows)
 
 
 def _slope(seen: Floats, scale: Floats, root: Floats, p: float) -> Floats:
-    """Find sign(x) (|x| / y)ᵖ⁻¹ where x is what is seen; 0 where that is 0."""
+    """Compute sign(x) (|x| / y)ᵖ⁻¹ for the cells x that are seen; 0 where x is 0."""
     if p == 1:
         return np.sign(seen)
     share = seen / scale / (root + (root == 0))

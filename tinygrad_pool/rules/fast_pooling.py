@@ -1,13 +1,13 @@
-"""Max pooling at speed: the same numbers as `max_pool_by_links`, without the links.
+"""Fast max pooling: the same numbers as `max_pool_by_links`, without listing the links.
 
-Where windows are short or overlap, a window's maximum is one of maxima: along the last axis first,
-then along the one before it, up to the first. A pass over an axis takes the cells of all windows
-tap by tap, and a later one wins only if it is larger (with ties="last", at least as large); so, of
-equal units, the first in row-major order stays. Beside each maximum goes how far in the plane its
-winner lies behind the window's corner, mostly one byte, and the backward pass needs no more.
+Where windows are short or overlap, maxima are taken along one axis after another, the last axis
+first. Along an axis, the cells of all windows are compared tap by tap, and a later cell wins only
+if it is larger (with ties="last", at least as large). So the first of equal units in row-major
+order wins. The winner is stored as its distance from the window's corner in the flat plane, mostly
+in one byte. The backward pass needs nothing else.
 
-Where windows are long and apart, or of several lengths, or few, the cells of each are gathered in a
-row, and the place of the largest is found there.
+Where windows are few, differ in length, or are long and do not overlap, the cells of each window
+are gathered in a row, and argmax finds the winner.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ Places: TypeAlias = NDArray[np.intp]
 Beats: TypeAlias = Callable[[Flat, Flat], NDArray[np.bool_]]
 
 FEW = 2**13
-"""Of so few cells in all windows together, lists are faster than tiles."""
+"""Up to this many cells in all windows together, lists are faster than tiles."""
 
 
 def fast_max_pool(x: Floats, windows: AnyWindows, ties: str) -> tuple[Floats, Backward]:
     """Keep the largest unit of each window; the whole gradient goes back to the winner.
 
-    Every window has to hold a unit. Where 0.0 and −0.0 tie, y may have either sign.
+    Every window must contain a unit. Where 0.0 and −0.0 tie, y may have either sign.
     """
     tiling = _tiling(windows, x.shape)
     if tiling is None:
@@ -75,15 +75,15 @@ def has_ties(x: Floats, windows: AnyWindows) -> bool:
 
 @lru_cache(maxsize=256)
 def _tiling(windows: AnyWindows, shape: Shape) -> Windows | None:
-    """Return the windows to be cut into tiles; None where lists are faster, or needed.
+    """Return the windows to cut into tiles; None where lists are faster or required.
 
-    In a window longer than an axis, a padded cell may lie further on in the plane than what beats
-    it, so that `_pool` would keep the wrong place.
+    Lists are required for a window longer than an axis: there a padded cell may lie later in the
+    flat plane than the unit that beats it, and `_pool` would keep the wrong place.
     """
     ndim = len(windows.kernel)
     space = shape[-ndim:]
-    of_all = prod(shape[:-ndim]) * prod(windows.over(shape)) * prod(windows.kernel)
-    tiling = None if of_all <= FEW else tiled(windows, space)
+    cells = prod(shape[:-ndim]) * prod(windows.over(shape)) * prod(windows.kernel)
+    tiling = None if cells <= FEW else tiled(windows, space)
     fits = tiling is not None and all(map(int.__le__, tiling.extent[1:], space[1:]))
     return tiling if fits else None
 
@@ -92,17 +92,17 @@ def _tiling(windows: AnyWindows, shape: Shape) -> Windows | None:
 
 
 def _maxima(planes: Floats, windows: Windows, ties: str) -> tuple[Floats, NDArray[Any]]:
-    """Find the maximum of each window, and how far from the window's corner the winner lies."""
+    """Find the maximum of each window, and the winner's distance from the window's corner."""
     space = planes.shape[1:]
     far = [
-        d * prod(space[axis + 1 :]) if k > 1 else 0  # so that a byte holds steps that are taken
+        d * prod(space[axis + 1 :]) if k > 1 else 0  # 0 where unused, so that more fit a byte
         for axis, (k, d) in enumerate(zip(windows.kernel, windows.dilation, strict=True))
     ]
     furthest = sum((k - 1) * step for k, step in zip(windows.kernel, far, strict=True))
-    places = np.min_scalar_type(furthest)
-    steps = [places.type(step) for step in far]
+    place_dtype = np.min_scalar_type(furthest)
+    steps = [place_dtype.type(step) for step in far]
     y = np.empty((len(planes), *windows.over(space)), planes.dtype)
-    winners = np.empty(y.shape, places)
+    winners = np.empty(y.shape, place_dtype)
     beats, beats_or_nan = BEATS[ties]
     dtype = wide_of(planes.dtype)
     for key, tile in tiles(windows, space, len(planes)):
@@ -112,18 +112,18 @@ def _maxima(planes: Floats, windows: Windows, ties: str) -> tuple[Floats, NDArra
             top, won = _pool(tile, cells, steps, beats_or_nan)
         y[key], winners[key] = tile.units(top), tile.units(won)
         if not tile.full:
-            least = y[key] == -np.inf  # as padded cells are, which may have won
-            if least.any():
-                units = _outermost_units(windows, space, key[1:], ties, far).astype(places)
-                np.copyto(winners[key], units, where=least)
+            lowest = y[key] == -np.inf  # there a padded cell may have won
+            if lowest.any():
+                units = _outermost_units(windows, space, key[1:], ties, far)
+                np.copyto(winners[key], units.astype(place_dtype), where=lowest)
     return y, winners
 
 
 def _pool(tile: Tile, top: Flat, steps: list[np.integer[Any]], beats: Beats) -> tuple[Flat, Flat]:
-    """Take the maxima of a tile: along each axis, the last one first, and where the winners are.
+    """Find the maxima of a tile, along one axis after another, the last one first; and the winners.
 
-    A window begins with its first cell, and later ones contest. What wins is further on than what
-    it beats, so that its place is the larger one.
+    The first cell of a window wins until a later one beats it. A cell lies after those that it
+    beats, so its place is the larger number.
     """
     won: Flat | None = None
     for taps, step in zip(tile.taps[::-1], steps[::-1], strict=True):
@@ -152,10 +152,10 @@ BEATS: dict[str, tuple[Beats, Beats]] = {
 def _outermost_units(
     windows: Windows, space: Shape, units: tuple[slice, ...], ties: str, steps: list[int]
 ) -> Places:
-    """Find how far from the corner the first unit of each window lies, or the last one."""
+    """Find the distance of the first or last unit of each window from the window's corner."""
     along = []
-    for axis, (some, n, step) in enumerate(zip(units, space, steps, strict=True)):
-        look = windows.look(axis, np.arange(some.start, some.stop))
+    for axis, (part, n, step) in enumerate(zip(units, space, steps, strict=True)):
+        look = windows.look(axis, np.arange(part.start, part.stop))
         inside = (look >= 0) & (look < n)
         last = look.shape[1] - 1 - inside[:, ::-1].argmax(axis=1)
         along.append((last if ties == "last" else inside.argmax(axis=1)) * step)
@@ -165,15 +165,15 @@ def _outermost_units(
 def _winning_cells(
     winners: NDArray[Any], windows: Windows, space: Shape
 ) -> Iterator[tuple[int, Places]]:
-    """List the flat cell of every winner, in row-major order of the units, tile by tile.
+    """Yield the flat cells of the winners, in row-major order of the units, tile by tile.
 
-    Cells are counted from one that comes with them: so most tiles have corners in common.
+    They are counted from a first cell, yielded with them, so that most tiles share their corners.
     """
     sizes = [prod(space[axis + 1 :]) for axis in range(len(space))]
     moves = [prod(space), *(s * size for s, size in zip(windows.stride, sizes, strict=True))]
     padding = sum(p * size for (p, _), size in zip(windows.padding, sizes, strict=True))
     for key, tile in tiles(windows, space, len(winners)):
-        corner = sum(some.start * move for some, move in zip(key, moves, strict=True)) - padding
+        corner = sum(part.start * move for part, move in zip(key, moves, strict=True)) - padding
         cells = winners[key].reshape(-1).astype(np.intp)
         cells += _corners(tile.counts, tuple(moves), min(corner, 0))
         yield max(corner, 0), cells
@@ -210,8 +210,8 @@ def _listed_winners(planes: Floats, windows: AnyWindows, ties: str) -> Places:
     space, size = planes.shape[1:], prod(planes.shape[1:])
     flat = planes.reshape(len(planes), size)
     if is_whole(windows, space):
-        turned = flat[:, ::-1] if ties == "last" else flat
-        at = turned.argmax(axis=1)
+        reversed_rows = flat[:, ::-1] if ties == "last" else flat
+        at = reversed_rows.argmax(axis=1)
         at = size - 1 - at if ties == "last" else at
         return np.asarray(at + np.arange(0, flat.size, size))
     winners = np.empty((len(planes), prod(windows.over(space))), np.intp)
@@ -227,10 +227,10 @@ def _listed_winners(planes: Floats, windows: AnyWindows, ties: str) -> Places:
 
 
 def _lists_of(windows: AnyWindows, space: Shape, ties: str) -> Iterable[tuple[Places, Places]]:
-    """List the cells of some windows, one row each, and where the rows start; then of more.
+    """Yield the cells of some windows at a time, one row each, and the indices where rows start.
 
-    A row is in the order in which units win. It is filled up with its first unit: where that is the
-    largest, it has won already.
+    A row lists units in the order in which they win ties. It is padded with its first unit: where
+    that is the largest, it has won before its copies.
     """
     few = prod(windows.over(space)) * prod(windows.kernel) <= FEW
     return (_few_lists if few else _lists)(windows, space, ties)

@@ -1,4 +1,4 @@
-"""Rules of square matrices: inverses, linear systems, determinants, Cholesky's root."""
+"""Rules of square matrices: inverses, linear systems, determinants, Cholesky factors."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 
 @implements(np.linalg.inv)
 def inv(x: Array) -> tuple[Array, Backward]:
-    """Invert matrices, the last two axes.
+    """Invert the matrices in the last two axes.
 
     Y = X⁻¹            ∂E/∂X = −Yᵀ G Yᵀ
 
-    Raises ShapeError unless they are square, DataError for one that has no inverse.
+    Raises ShapeError unless they are square, DataError if one is singular.
 
     >>> y, backward = inv(np.array([[2.0]]))
     >>> y, backward(np.array([[1.0]]))
@@ -30,35 +30,35 @@ def inv(x: Array) -> tuple[Array, Backward]:
     y = _inverse(x)
 
     def inv_backward(g: Array) -> Contributions:
-        across = np.matrix_transpose(y)
-        to_x = -(across @ g @ across)
+        transposed = np.matrix_transpose(y)
+        to_x = -(transposed @ g @ transposed)
         return (to_x,)
 
     return y, inv_backward
 
 
 @primitive
-def solved(x: Array, w: Array) -> Array:
+def solve_matrix(x: Array, w: Array) -> Array:
     """Solve X Y = W for matrices."""
     return _of_matrices("solve", np.linalg.solve, x, w)
 
 
-@implements(solved)
+@implements(solve_matrix)
 def solve(x: Array, w: Array) -> tuple[Array, Backward]:
-    """Solve linear systems, for each column of W.
+    """Solve the linear systems X Y = W, for each column of W.
 
     Y = X⁻¹ W            ∂E/∂X = −(X⁻ᵀ G) Yᵀ            ∂E/∂W = X⁻ᵀ G
 
-    Raises ShapeError if they do not fit, DataError if X has no inverse.
+    Raises ShapeError if the shapes do not match, DataError if X is singular.
 
     >>> y, backward = solve(np.array([[2.0]]), np.array([[3.0]]))
     >>> y, backward(np.array([[1.0]]))
     (array([[1.5]]), (array([[-0.75]]), array([[0.5]])))
     """
-    y = solved(x, w)
+    y = solve_matrix(x, w)
 
     def solve_backward(g: Array) -> Contributions:
-        to_w = solved(np.matrix_transpose(x), g)
+        to_w = solve_matrix(np.matrix_transpose(x), g)
         to_x = -(to_w @ np.matrix_transpose(y))
         return to_x, to_w
 
@@ -70,18 +70,17 @@ def systems(a: Array, b: Array) -> Array:
     """Solve A x = b for a vector, or for each column of matrices."""
     a, b = operand(a), operand(b)
     if np.ndim(b) != 1:
-        return solved(a, b)
-    return np.squeeze(solved(a, np.expand_dims(b, -1)), axis=-1)
+        return solve_matrix(a, b)
+    return np.squeeze(solve_matrix(a, np.expand_dims(b, -1)), axis=-1)
 
 
 @implements(np.linalg.det)
 def det(x: Array) -> tuple[Array, Backward]:
-    """Take determinants of matrices, the last two axes; of singular ones the slopes are right, too.
+    """Compute determinants over the last two axes. Slopes are right for singular matrices, too.
 
     y = det X            ∂E/∂X = g adj(X)ᵀ, which is g y X⁻ᵀ where there is an inverse
 
-    Raises ShapeError unless they are square; DataError for the slope of the slope where there is no
-    inverse.
+    Raises ShapeError unless they are square; DataError in a higher-order pass if one is singular.
 
     >>> y, backward = det(np.array([[2.0, 0.0], [0.0, 0.0]]))
     >>> float(y), backward(1.0)[0].round(6) + 0.0
@@ -102,7 +101,7 @@ def det(x: Array) -> tuple[Array, Backward]:
 
 
 def _cofactors(x: Array) -> Array:
-    """Compute adj(X)ᵀ by singular values, which divides by none of them; NaN of infinite ones."""
+    """Compute adj(X)ᵀ by singular values, without dividing by them; NaN where X is not finite."""
     finite = np.isfinite(x).all(axis=(-2, -1), keepdims=True)
     u, s, vt = np.linalg.svd(widened(np.where(finite, x, np.eye(x.shape[-1], dtype=x.dtype))))
     n = s.shape[-1]
@@ -112,7 +111,7 @@ def _cofactors(x: Array) -> Array:
 
 
 class SlogdetResult(NamedTuple):
-    """The sign of a determinant, a plain number, and the logarithm of its size."""
+    """The sign of a determinant, without gradient, and the logarithm of its absolute value."""
 
     sign: Any
     logabsdet: Array
@@ -120,13 +119,13 @@ class SlogdetResult(NamedTuple):
 
 @primitive
 def log_of_det(x: Array) -> Array:
-    """Take ln |det X|."""
+    """Compute ln |det X|."""
     return _of_matrices("slogdet", lambda x: np.linalg.slogdet(x)[1], x)
 
 
 @implements(log_of_det)
 def logabsdet(x: Array) -> tuple[Array, Backward]:
-    """Differentiate the logarithm of the size of a determinant.
+    """Differentiate the logarithm of the absolute value of a determinant.
 
     y = ln |det X|            ∂E/∂X = g X⁻ᵀ
 
@@ -144,19 +143,19 @@ def logabsdet(x: Array) -> tuple[Array, Backward]:
 
 @composes("linalg.slogdet")
 def slogdet(a: Array) -> SlogdetResult:
-    """Take the sign of a determinant and the logarithm of its size, without overflow."""
+    """Compute the sign of a determinant and the logarithm of its absolute value."""
     return SlogdetResult(sign_of(a), log_of_det(a))
 
 
 @primitive
 def sign_of(x: Array) -> Array:
-    """Take the sign of det X."""
+    """Compute the sign of det X."""
     return _of_matrices("slogdet", lambda x: np.linalg.slogdet(x)[0], x)
 
 
 @implements(sign_of)
 def sign_of_det(x: Array) -> tuple[Array, Backward]:
-    """Differentiate the sign of a determinant: it is a fact, to which no gradient flows.
+    """Differentiate the sign of a determinant: it is piecewise constant, so no gradient flows.
 
     y = sgn det X            ∂E/∂X = 0
 
@@ -173,13 +172,13 @@ def sign_of_det(x: Array) -> tuple[Array, Backward]:
 
 @implements(np.linalg.cholesky)
 def cholesky(x: Array) -> tuple[Array, Backward]:
-    """Take the lower triangle Y of X = Y Yᵀ, for symmetric, positive matrices.
+    """Compute the lower triangular Y with X = Y Yᵀ, for symmetric positive definite matrices.
 
-    As NumPy it looks at the lower triangle of X only, and so only that gets a gradient.
+    Like NumPy it reads only the lower triangle of X, so only that gets a gradient.
 
     Y = chol X            ∂E/∂X = Φ(S + Sᵀ),  S = Y⁻ᵀ Φ(Yᵀ G) Y⁻¹
 
-    Φ keeps the lower triangle, and halves the diagonal. Raises ShapeError unless they are square,
+    Φ keeps the lower triangle and halves the diagonal. Raises ShapeError unless they are square,
     DataError unless they are positive definite.
 
     >>> y, backward = cholesky(np.array([[4.0]]))
@@ -198,20 +197,20 @@ def cholesky(x: Array) -> tuple[Array, Backward]:
 
 
 def _lower(x: Array) -> Array:
-    """Keep the lower triangle, and halve the diagonal."""
+    """Keep the lower triangle and halve the diagonal."""
     n = np.shape(x)[-1]
     return np.tril(x) * (1.0 - np.eye(n, dtype=dtype_of(x)) / 2)
 
 
 @composes("linalg.matrix_power")
 def matrix_power(a: Array, n: int) -> Array:
-    """Multiply a matrix by itself, n times; if n < 0, its inverse."""
+    """Raise a square matrix to the power n; for n < 0, its inverse to the power −n."""
     a, count = operand(a), whole(n, "np.linalg.matrix_power: n")
     _check_square(np.shape(a), "matrix_power")
     if count < 0:
         a, count = np.linalg.inv(a), -count
     if not count:
-        return a * 0.0 + np.eye(np.shape(a)[-1], dtype=dtype_of(a))
+        return np.where(False, a, np.eye(np.shape(a)[-1], dtype=dtype_of(a)))  # not 0 · ∞
     y = None
     while count:
         count, odd = divmod(count, 2)
@@ -226,10 +225,10 @@ def _inverse(x: Array) -> Array:
 
 
 def _of_matrices(name: str, function: Callable[..., Any], *xs: Array) -> Any:
-    """Call a function of square matrices, of halves in float32, which is the least LAPACK knows.
+    """Call a LAPACK function of square matrices; float16 is computed in float32.
 
-    Raises ShapeError unless they are square, DataError where there is no answer, or for a dtype
-    longer than LAPACK knows.
+    Raises ShapeError unless they are square, DataError if there is no result, or for a dtype wider
+    than float64.
     """
     shape = np.shape(xs[0])
     _check_square(shape, name)
@@ -240,7 +239,7 @@ def _of_matrices(name: str, function: Callable[..., Any], *xs: Array) -> Any:
     except DataError:
         raise
     except TypeError as error:
-        raise DataError(f"{name}: {error}; np.float64 is the longest that LAPACK knows") from error
+        raise DataError(f"{name}: {error}; np.float64 is the widest dtype of LAPACK") from error
 
 
 def _check_square(shape: Shape, name: str) -> None:

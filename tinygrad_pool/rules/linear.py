@@ -1,4 +1,4 @@
-"""Rules that are linear in each operand: a unit's weighted sum, and matrix products."""
+"""Rules that are linear in each operand: the weighted sum of a unit, and matrix products."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def matmul(
 
 
 def transposed(x: Array) -> Array:
-    """Swap the last two axes: matrices are transposed."""
+    """Transpose matrices: swap the last two axes."""
     ndim = np.ndim(x)
     return np.transpose(x, (*range(ndim - 2), ndim - 1, ndim - 2))
 

@@ -1,4 +1,4 @@
-"""Keep some numbers and drop the others: what every kink does to a gradient."""
+"""Keep some numbers and set the others to 0, as kinks do with gradients."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from tinygrad_pool.rules.primitive import PYTHON, observation, primitive
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 
 BITS = {2: np.int16, 4: np.int32, 8: np.int64}
-"""Integers of as many bytes as a float."""
+"""For each size of a float in bytes, the integer of the same size."""
 
 FEW = 1024
-"""Up to so many elements, np.where is as fast."""
+"""Up to this many elements, np.where is as fast."""
 
 
 def keep(x: Array, mask: Any) -> Array:
-    """Keep x where the mask holds; elsewhere it is 0.0, whatever stands there: inf, NaN, −0.0.
+    """Keep x where the mask is True, and replace the rest by 0.0, also inf, NaN and −0.0.
 
     >>> keep(2.0, True), keep(np.array([1.0, np.inf]), np.array([True, False]))
     (2.0, array([1., 0.]))
@@ -31,7 +31,7 @@ def keep(x: Array, mask: Any) -> Array:
 
 
 def split(x: Array, mask: Any) -> tuple[Array, Array]:
-    """Keep x where the mask holds, and where it does not.
+    """Return x kept where the mask is True, and x kept where it is False.
 
     >>> split(2.0, True), split(np.array([1.0, np.inf]), np.array([True, False]))
     ((2.0, 0.0), (array([1., 0.]), array([ 0., inf])))
@@ -47,7 +47,7 @@ def split(x: Array, mask: Any) -> tuple[Array, Array]:
 
 
 def in_rows(x: Array) -> Array:
-    """Lay an array out in row-major order, as weights lay out what they send: sums stay equal."""
+    """Return an array in row-major order, as weight layers do, so that sums round equally."""
     if type(x) is not np.ndarray or x.flags.c_contiguous:
         return x
     return np.ascontiguousarray(x)
@@ -56,20 +56,20 @@ def in_rows(x: Array) -> Array:
 def _have_bits(x: Array, mask: Any) -> bool:
     """Return whether the bits of x, read as integers, can be multiplied by a mask of 0 and 1.
 
-    That gives the numbers of `np.where`, which takes 15 times as long where a mask is irregular.
+    This gives the numbers of `np.where`, which takes 15 times as long for irregular masks.
     """
     return type(x) is type(mask) is np.ndarray and x.shape == mask.shape and x.itemsize in BITS
 
 
 @primitive
 def keep_elements(x: Array, *, mask: Any) -> Array:
-    """Keep x where the mask holds, elementwise."""
+    """Keep x where the mask is True, elementwise."""
     return np.where(mask, x, 0.0)
 
 
 @implements(keep_elements)
 def keep_rule(x: Array, *, mask: Any) -> tuple[Array, Backward]:
-    """Differentiate keep: what was dropped gets nothing.
+    """Differentiate keep: only kept elements get a gradient.
 
     y = x [mask]            ∂E/∂x = g [mask]
     """
@@ -82,7 +82,7 @@ def keep_rule(x: Array, *, mask: Any) -> tuple[Array, Backward]:
 
 
 def choose(mask: Any, x: Array, w: Array) -> Array:
-    """Choose x where the mask holds, else w, as np.where does; of two floats as Python does.
+    """Choose x where the mask is True, w elsewhere, like np.where; floats remain Python floats.
 
     >>> choose(True, 2.0, 3.0), choose(np.array([True, False]), 2.0, 3.0)
     (2.0, array([2., 3.]))
@@ -93,16 +93,16 @@ def choose(mask: Any, x: Array, w: Array) -> Array:
 
 
 def plain(y: Array, x: Array) -> Array:
-    """Return y, which NumPy computed, as a Python float where x is one: those are faster."""
+    """Return y, computed by NumPy, as a Python float if x is one: they are faster."""
     return float(y) if type(x) is float else y
 
 
 def opposite(mask: Any) -> Any:
-    """Return where a mask does not hold."""
+    """Negate a mask."""
     return np.logical_not(mask) if isinstance(mask, np.ndarray) else not mask
 
 
 @observation
 def truth(mask: Array) -> Any:
-    """Return where a condition holds: where it is not 0."""
+    """Return a condition as bools: True where it is not 0."""
     return bool(mask) if type(mask) in PYTHON else np.asarray(mask, bool)

@@ -1,8 +1,8 @@
-"""What only moves, repeats, drops or zero-fills cells: NumPy's own function on the cells' numbers.
+"""NumPy functions that only move, repeat, drop or zero-fill cells, by running them on indices.
 
-`np.tile` of a Value is `np.tile` of its cells numbered 1, 2, 3, …, where 0 is a cell that holds
-0.0, and then one index. So each of these functions takes what NumPy's takes, and its links are
-those of an index: one cell a unit.
+`np.tile` of a Value numbers its cells 1, 2, 3, …, calls `np.tile` on these numbers, and indexes the
+Value with the result, where 0 stands for a new cell of 0.0. So each function has the parameters of
+NumPy's, and the links of indexing: one cell per unit.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tinygrad_pool.errors import OptionError, ShapeError, UnsupportedError
 from tinygrad_pool.rules.arguments import Axis, axes_of
-from tinygrad_pool.rules.composition import composes, constant, dtype_of, found, operand
+from tinygrad_pool.rules.composition import composes, constant, dtype_of, numpy_function, operand
 from tinygrad_pool.rules.powers import floats
 from tinygrad_pool.rules.primitive import is_value, observation, primitive
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
@@ -32,39 +32,38 @@ tril triu unstack vsplit
     1: "choose compress extract",
     None: "atleast_1d atleast_2d atleast_3d block meshgrid",
 }
-"""Functions by the place of the operand whose cells they move; None is every one."""
+"""Functions by the position of the operand whose cells they move; None means all operands."""
 
 REORDERED = "matrix_transpose moveaxis rollaxis swapaxes linalg.matrix_transpose"
 """Functions that reorder axes."""
 
 COMPUTED = ("empty", "linear_ramp", "maximum", "mean", "median", "minimum")
-"""Modes of np.pad that are more than a move."""
+"""Modes of np.pad that compute new numbers."""
 
 
-def moved(name: str, place: int | None, *operands: Any, **options: Any) -> Any:
-    """Let NumPy move the numbers of the cells, and pick the cells.
+def move_cells(name: str, place: int | None, *operands: Any, **options: Any) -> Any:
+    """Let NumPy move the numbers of the cells, then pick the cells with these numbers.
 
-    >>> moved("roll", 0, np.array([1.0, 2.0, 4.0]), 1)
+    >>> move_cells("roll", 0, np.array([1.0, 2.0, 4.0]), 1)
     array([4., 1., 2.])
     """
-    function: Any = found(name)
-    called = f"np.{name}"
+    function: Any = numpy_function(name)
     if place is None:
-        at, flat = _numbered(list(operands))
-        return picked(flat, function(*at, **options))
-    given = inspect.signature(function).bind(*operands, **options)
-    if given.arguments.get("out") is not None:
-        raise OptionError(f"{called}: no option 'out' on Values; results are new Values")
-    rest = [x for i, x in enumerate(given.args) if i != place]
-    for x in (*rest, *given.kwargs.values()):
-        constant(f"{called}: an index", x)
-    at, flat = _numbered(given.args[place])
+        at, flat = _number_cells(list(operands))
+        return pick_cells(flat, function(*at, **options))
+    bound = inspect.signature(function).bind(*operands, **options)
+    if bound.arguments.get("out") is not None:
+        raise OptionError(f"np.{name}: no option 'out' on Values; results are new Values")
+    rest = [x for i, x in enumerate(bound.args) if i != place]
+    for x in (*rest, *bound.kwargs.values()):
+        constant(f"np.{name}: an index", x)
+    at, flat = _number_cells(bound.args[place])
     rest.insert(place, at)
-    return picked(flat, function(*rest, **given.kwargs), at)
+    return pick_cells(flat, function(*rest, **bound.kwargs), at)
 
 
-def _numbered(x: Any) -> tuple[Any, Array]:
-    """Give the cells of an operand their numbers, or of a nest of lists; and lay all in a row."""
+def _number_cells(x: Any) -> tuple[Any, Array]:
+    """Assign numbers to the cells of an operand or of nested lists, and flatten them."""
     leaves: list[Any] = []
     count = 1
 
@@ -82,16 +81,16 @@ def _numbered(x: Any) -> tuple[Any, Array]:
     return numbers, np.concatenate([np.reshape(leaf, -1) for leaf in leaves])
 
 
-def picked(x: Array, at: Any, numbers: Any = None) -> Any:
-    """Pick cells by their numbers, where 0 is a cell that holds 0.0; lists of them for lists.
+def pick_cells(x: Array, at: Any, numbers: Any = None) -> Any:
+    """Pick cells by their numbers, where 0 means a new cell of 0.0; for lists of numbers, a list.
 
-    All in order is a view, but a copy where NumPy has copied their own numbers.
+    All cells in order are a view of x, unless NumPy has copied `numbers`.
 
-    >>> picked(np.array([5.0, 7.0]), np.array([2, 0]))
+    >>> pick_cells(np.array([5.0, 7.0]), np.array([2, 0]))
     array([7., 0.])
     """
     if isinstance(at, list | tuple):
-        return type(at)([picked(x, part, numbers) for part in at])
+        return type(at)([pick_cells(x, part, numbers) for part in at])
     flat = np.reshape(at, -1)
     copied = np.ndim(x) and type(numbers) is np.ndarray and not np.may_share_memory(at, numbers)
     if not copied and np.array_equal(flat, np.arange(1, np.size(x) + 1)):
@@ -103,13 +102,13 @@ def picked(x: Array, at: Any, numbers: Any = None) -> Any:
     return row[at - 1]
 
 
-def reordered(name: str, x: Array, *more: Any, **options: Any) -> Array:
-    """Let NumPy reorder the axes of an empty array, whose lengths are their numbers.
+def reorder_axes(name: str, x: Array, *more: Any, **options: Any) -> Array:
+    """Let NumPy reorder the axes of an empty array whose lengths number them, then transpose x.
 
-    >>> reordered("swapaxes", np.ones((2, 3)), 0, 1).shape
+    >>> reorder_axes("swapaxes", np.ones((2, 3)), 0, 1).shape
     (3, 2)
     """
-    function: Any = found(name)
+    function: Any = numpy_function(name)
     x = operand(x)
     return np.transpose(x, function(np.empty(range(np.ndim(x))), *more, **options).shape)
 
@@ -122,9 +121,9 @@ def _composes(function: Callable[..., Any], name: str, *more: Any) -> None:
 
 for _place, _names in MOVED.items():
     for _name in _names.split():
-        _composes(moved, _name, _place)
+        _composes(move_cells, _name, _place)
 for _name in REORDERED.split():
-    _composes(reordered, _name)
+    _composes(reorder_axes, _name)
 
 
 @composes("flip")
@@ -154,17 +153,17 @@ def diagonal(x: Array, offset: int = 0) -> Array:
 
 @composes("pad")
 def pad(array: Array, pad_width: Any, mode: Any = "constant", **options: Any) -> Array:
-    """Add cells on the sides: copies of others, or constants."""
+    """Add cells at the ends of axes: copies of other cells, or constants."""
     if callable(mode) or mode in COMPUTED or options.get("reflect_type", "even") != "even":
         raise UnsupportedError(
             "np.pad on Values copies cells or adds constants: mode 'constant', 'edge', 'reflect', "
             f"'symmetric' or 'wrap', with reflect_type='even', not {mode!r:.80}; "
-            "np.concatenate([...]) joins whatever you compute"
+            "np.concatenate([...]) joins any computed cells"
         )
     constants = options.pop("constant_values", 0)
-    numbers, row = _numbered(array)
+    numbers, row = _number_cells(array)
     at = np.pad(numbers, pad_width, mode, **options)
-    y: Array = picked(row, at)
+    y: Array = pick_cells(row, at)
     if np.any(constants):
         frame = np.zeros(np.shape(array), dtype_of(array))
         frame = np.pad(frame, pad_width, constant_values=constants)
@@ -179,13 +178,13 @@ def insert(arr: Array, obj: Any, values: Array, axis: int | None = None) -> Arra
     arr, values = floats(arr), operand(values)
     if dtype_of(values) != dtype_of(arr):
         values = (values if is_value(values) else np.asarray(values)).astype(dtype_of(arr))
-    (at, new), row = _numbered([arr, values])
-    return picked(row, np.insert(at, obj, new, axis))
+    (at, new), row = _number_cells([arr, values])
+    return pick_cells(row, np.insert(at, obj, new, axis))
 
 
 @composes("append")
 def append(arr: Array, values: Array, axis: int | None = None) -> Array:
-    """Join two along an axis; None lays both out in a row."""
+    """Join two along an axis; None flattens both."""
     arr, values = operand(arr), operand(values)
     if axis is None:
         return np.concatenate([np.reshape(arr, -1), np.reshape(values, -1)])
@@ -194,13 +193,13 @@ def append(arr: Array, values: Array, axis: int | None = None) -> Array:
 
 @composes("vstack")
 def vstack(tup: Sequence[Array]) -> Array:
-    """Join along axis 0; one axis counts as a row."""
+    """Join along axis 0; an operand with one axis counts as a row."""
     return np.concatenate([np.atleast_2d(operand(x)) for x in tup], axis=0)
 
 
 @composes("hstack")
 def hstack(tup: Sequence[Array]) -> Array:
-    """Join along axis 1, or axis 0 if there is no other."""
+    """Join along axis 1, or along axis 0 if it is the only one."""
     parts = [np.atleast_1d(operand(x)) for x in tup]
     return np.concatenate(parts, axis=min(1, np.ndim(parts[0]) - 1))
 
@@ -213,14 +212,14 @@ def dstack(tup: Sequence[Array]) -> Array:
 
 @composes("column_stack")
 def column_stack(tup: Sequence[Array]) -> Array:
-    """Join along axis 1; one axis counts as a column."""
+    """Join along axis 1; an operand with one axis counts as a column."""
     columns = [np.reshape(x, (-1, 1)) if np.ndim(x) < 2 else x for x in map(operand, tup)]
     return np.concatenate(columns, axis=1)
 
 
 @composes("broadcast_arrays")
 def broadcast_arrays(*args: Array) -> tuple[Array, ...]:
-    """Repeat each until all have the same shape."""
+    """Broadcast each to the shape of all."""
     shape = np.broadcast_shapes(*map(np.shape, args))
     return tuple([np.broadcast_to(operand(x), shape) for x in args])
 
@@ -242,7 +241,7 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Array], default: Array 
 
 @observation
 def order_of(x: Array, axis: int, kth: Any = None) -> NDArray[np.int64]:
-    """List the places of the numbers by size; equal ones stay in order, NaN comes last."""
+    """Return the indices that sort the numbers; equal numbers keep their order, NaN comes last."""
     if kth is not None:
         return np.argpartition(x, kth, axis=axis)
     return np.argsort(x, axis=axis, kind="stable")
@@ -250,39 +249,39 @@ def order_of(x: Array, axis: int, kth: Any = None) -> NDArray[np.int64]:
 
 @composes("sort")
 def sort_along(a: Array, axis: int | None = -1, kind: Any = None, stable: Any = None) -> Array:
-    """Sort along an axis; equal ones stay in order, whatever the kind."""
+    """Sort along an axis; equal numbers keep their order, for any `kind`."""
     del kind, stable
-    return _by_order(a, axis)
+    return _by_order("np.sort", a, axis)
 
 
 @composes("partition")
 def partition(a: Array, kth: Any, axis: int | None = -1) -> Array:
-    """Put the k-th number by size where it belongs, smaller ones before, larger ones behind it."""
+    """Move the kth smallest number to index kth, smaller ones before it and larger ones after."""
     constant("np.partition: kth", kth)
-    return _by_order(a, axis, kth)
+    return _by_order("np.partition", a, axis, kth)
 
 
-def _by_order(a: Array, axis: int | None, kth: Any = None) -> Array:
+def _by_order(name: str, a: Array, axis: int | None, kth: Any = None) -> Array:
     x = operand(a)
     if axis is None:
         x, axis = np.reshape(x, -1), -1
-    axes_of(np.shape(x), axis, "np.sort")
+    axes_of(np.shape(x), axis, name)
     return in_order(x, axis=axis, kth=kth)
 
 
 @primitive
 def in_order(x: Array, *, axis: int = -1, kth: Any = None) -> Array:
-    """Bring numbers into order along an axis, or only the kth ones to their places."""
+    """Sort along an axis, or move only the kth numbers to their places."""
     return np.take_along_axis(x, order_of(x, axis, kth), axis=axis)
 
 
 @implements(in_order)
 def sort(x: Array, *, axis: int = -1, kth: Any = None) -> tuple[Array, Backward]:
-    """Differentiate in_order: what arrives goes back to where each number came from.
+    """Differentiate in_order: each gradient goes back to where its number came from.
 
     y = x[o]            ∂E/∂x[o] = g
 
-    o is the order of x, found anew in a rerun; at ties, equal ones stay in order. NaN comes last.
+    o sorts x; a rerun computes it again. At ties, equal numbers keep their order. NaN comes last.
 
     >>> y, backward = sort(np.array([3.0, 1.0, 2.0]))
     >>> y, backward(np.array([5.0, 6.0, 7.0]))
@@ -299,11 +298,11 @@ def sort(x: Array, *, axis: int = -1, kth: Any = None) -> tuple[Array, Backward]
 
 @implements(np.trim_zeros)
 def trim_zeros(x: Array, trim: str = "fb") -> tuple[Array, Backward]:
-    """Drop zeros at the ends of a row: at its front "f", its back "b" or both.
+    """Drop zeros at the front ("f"), the back ("b") or both ends of a vector.
 
     y = x[i:j]            ∂E/∂x[i:j] = g
 
-    What was dropped gets nothing. Raises ShapeError unless there is one axis; OptionError.
+    Dropped zeros get no gradient. Raises ShapeError unless x has one axis; OptionError.
 
     >>> y, backward = trim_zeros(np.array([0.0, 2.0, 0.0]))
     >>> y, backward(np.array([5.0]))
@@ -320,7 +319,7 @@ def trim_zeros(x: Array, trim: str = "fb") -> tuple[Array, Backward]:
 
 @observation
 def _middle(x: Array, trim: Any) -> slice:
-    """Find what is left of a row when zeros are dropped at its ends."""
+    """Return the slice of a vector without the zeros at its ends."""
     if np.ndim(x) != 1:
         raise ShapeError(f"np.trim_zeros: needs one axis on Values, got shape {np.shape(x)}")
     if not isinstance(trim, str) or set(trim.lower()) - set("fb"):

@@ -1,4 +1,4 @@
-"""What pooling asks of its options, and what it makes of them."""
+"""Check the options of pooling, and count the cells that averages divide by."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from tinygrad_pool.rules.windows import AnyWindows
 
 @lru_cache(maxsize=256)
 def check_pool(shape: Shape, windows: AnyWindows, units: bool = True) -> Shape:
-    """Return the shape of the pooled array, after checking that every window is sound.
+    """Check that windows fit an input, and return the shape of the pooled array.
 
-    Raises OptionError or ShapeError; the latter, unless `units` is False, names a window that holds
-    no unit.
+    Raises OptionError if the padding is not smaller than the window; ShapeError if windows are too
+    long or, unless `units` is False, if one contains no unit.
     """
     name, ndim = windows.name, len(windows.kernel)
     for sides, extent in zip(windows.padding, windows.extent, strict=True):
@@ -40,19 +40,19 @@ def check_pool(shape: Shape, windows: AnyWindows, units: bool = True) -> Shape:
 
 
 def _first_empty(windows: AnyWindows, space: Shape) -> Shape | None:
-    """Find the first window that holds no unit."""
-    found = []
+    """Return the first window that contains no unit; None if all contain one."""
+    empty = []
     for axis, (n, count) in enumerate(zip(space, windows.over(space), strict=True)):
         if n and windows.kernel[axis] == windows.extent[axis]:
             continue  # not dilated, and longer than the padding
         cells = windows.counts(axis, n, np.arange(count), padding=False)
         if not cells.all():
-            found.append((*(0,) * axis, int(cells.argmin()), *(0,) * (len(space) - axis - 1)))
-    return min(found, default=None)
+            empty.append((*(0,) * axis, int(cells.argmin()), *(0,) * (len(space) - axis - 1)))
+    return min(empty, default=None)
 
 
 def divisors(windows: AnyWindows, space: Shape, padding: bool, dtype: Any) -> Any:
-    """Count what each window averages: one number, or one per window where they differ.
+    """Return the divisor of each average: one number, or one per window where they differ.
 
     >>> from tinygrad_pool.rules.windows import windows_of
     >>> divisors(windows_of("", 1, 2, padding=1), (4,), True, float)
@@ -75,7 +75,7 @@ _few_divisors = lru_cache(maxsize=64)(_divisors)
 
 @lru_cache(maxsize=256)
 def _is_even(windows: AnyWindows, space: Shape, padding: bool) -> bool:
-    """Return whether all windows count as many cells: then the outermost ones have all theirs."""
+    """Return whether all windows count their whole kernel: they do if the outermost ones do."""
     ends = zip(space, windows.over(space), windows.kernel, strict=True)
     return all(
         (windows.counts(axis, n, np.array([0, count - 1]), padding) == k).all()
@@ -83,27 +83,27 @@ def _is_even(windows: AnyWindows, space: Shape, padding: bool) -> bool:
     )
 
 
-def check_norm(given: Any, name: str) -> float:
-    """Read the p of a p-norm. Raises OptionError unless it is finite and at least 1."""
-    p = _finite(given)
+def check_norm(value: Any, name: str) -> float:
+    """Return the p of a p-norm. Raises OptionError unless it is finite and at least 1."""
+    p = _finite(value)
     if p is not None and p >= 1:
         return p
-    raise OptionError(f"{name}: norm_type must be a finite number of at least 1, got {given!r:.80}")
+    raise OptionError(f"{name}: norm_type must be a finite number of at least 1, got {value!r:.80}")
 
 
-def check_divisor(given: Any, name: str) -> float:
-    """Read the divisor of an average. Raises OptionError unless it is finite and not 0."""
-    divisor = _finite(given)
+def check_divisor(value: Any, name: str) -> float:
+    """Return the divisor of an average. Raises OptionError unless it is finite and not 0."""
+    divisor = _finite(value)
     if divisor:
         return divisor
     raise OptionError(
-        f"{name}: divisor_override must be a finite number other than 0, got {given!r:.80}"
+        f"{name}: divisor_override must be a finite number other than 0, got {value!r:.80}"
     )
 
 
-def _finite(given: Any) -> float | None:
-    """Return a finite number as a float; None for all else."""
-    if isinstance(given, Real) and not isinstance(given, bool):
+def _finite(value: Any) -> float | None:
+    """Return a finite number as a float; None for anything else."""
+    if isinstance(value, Real) and not isinstance(value, bool):
         with suppress(OverflowError):
-            return float(given) if isfinite(given) else None
+            return float(value) if isfinite(value) else None
     return None

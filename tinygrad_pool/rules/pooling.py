@@ -1,4 +1,4 @@
-"""Rules that pool: one unit stands for a window of units, and the links carry no weights."""
+"""Pooling: each result summarizes a window of units, without trained weights."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Winners(NamedTuple):
 
 @observation
 def winning_links(x: Array, *, windows: AnyWindows, ties: Ties = "first") -> Winners:
-    """Find l_max of every window.
+    """Find the winners l_max of every window.
 
     >>> from tinygrad_pool.rules.windows import windows_of
     >>> winning_links(np.array([1.0, 3.0, 2.0, 0.0]), windows=windows_of("max_pool1d", 1, 2)).cell
@@ -96,14 +96,15 @@ def max_pool(x: Array, *, windows: AnyWindows, ties: Ties = "first") -> tuple[Ar
 
     y_k = x_l,  l = argmax over window k            ∂E/∂x_l = Σ_k g_k [l == l_max(k)]
 
-    In matrix form y = P x and ∂E/∂x = Pᵀ g, with P sparse, 0/1, one 1 a row. Where windows overlap,
-    contributions add in row-major order of the windows. A padded cell is not a unit: it never wins.
+    In matrix form y = P x and ∂E/∂x = Pᵀ g, with one 1 in each row of P, 0 elsewhere. Where windows
+    overlap, contributions add in row-major order of the windows. A padded cell is not a unit: it
+    never wins.
 
     Ties: first in row-major order, last, even or error. NaN propagates; the first NaN wins. Where
     0.0 and −0.0 tie, y may have either sign.
 
     Raises OptionError if the padding is not smaller than the window, ShapeError if a window is
-    longer than the padded input or has no unit in it, TieError if ties="error".
+    longer than the padded input or contains no unit, TieError if ties="error".
 
     >>> from tinygrad_pool.rules.windows import windows_of
     >>> x, windows = np.array([1.0, 3.0, 2.0, 0.0]), windows_of("max_pool1d", 1, 2)
@@ -121,12 +122,12 @@ def max_pool(x: Array, *, windows: AnyWindows, ties: Ties = "first") -> tuple[Ar
             return max_pool_by_links(x, windows, ties)
         return fast_even_max_pool(x, tiling)
     if ties == "error" and has_ties(x, windows):
-        winning_links(x, windows=windows, ties=ties)  # it says where
+        winning_links(x, windows=windows, ties=ties)  # raises an error that names the units
     return fast_max_pool(x, windows, "last" if ties == "last" else "first")
 
 
 def max_pool_by_links(x: Array, windows: AnyWindows, ties: Ties) -> tuple[Array, Backward]:
-    """Pool as the matrix P says, y = P x and ∂E/∂x = Pᵀ g: readable, and slower on arrays.
+    """Pool by the matrix P, y = P x and ∂E/∂x = Pᵀ g: readable, but slower on arrays.
 
     >>> from tinygrad_pool.rules.windows import windows_of
     >>> x, windows = np.array([1.0, 3.0, 3.0, 0.0]), windows_of("max_pool1d", 1, 4)
@@ -154,12 +155,12 @@ def avg_pool(
     count_include_pad: bool = True,
     divisor_override: float | None = None,
 ) -> tuple[Array, Backward]:
-    """Average each window: the weighted layer whose links all have weight 1 / K.
+    """Average each window: a layer of weights that are all 1 / K.
 
     y_k = Σ_l x_l / K,  l in window k            ∂E/∂x_l = Σ_k g_k [l in window k] / K
 
     K counts padded cells unless count_include_pad=False, and never the overhang of ceil_mode;
-    divisor_override is a K of your own.
+    divisor_override replaces K.
 
     Raises OptionError if the padding is not smaller than the window or the divisor is 0 or not
     finite, ShapeError if a window is longer than the padded input or has nothing to average.
@@ -185,7 +186,7 @@ def avg_pool(
 def avg_pool_by_unfolding(
     x: Array, windows: AnyWindows, K: Any, dtype: Any
 ) -> tuple[Array, Backward]:
-    """Average what each window sees, laid out: readable, and slower on arrays."""
+    """Average the unfolded windows: readable, but slower on arrays."""
     shape = np.shape(x)
     units = (*shape[: len(shape) - len(windows.kernel)], *windows.over(shape))
 
@@ -201,14 +202,14 @@ def avg_pool_by_unfolding(
 
 @new_arrays
 def lp_pool(x: Array, *, windows: Windows, norm_type: float = 2.0) -> tuple[Array, Backward]:
-    """Take the p-norm of each window: p = 1 sums magnitudes, p → ∞ is the largest one.
+    """Compute the p-norm of each window: p = 1 sums magnitudes, p → ∞ is the largest magnitude.
 
     y_k = (Σ_l |x_l|ᵖ)^(1/p),  l in window k        ∂E/∂x_l = Σ_k g_k sign(x_l) (|x_l| / y_k)ᵖ⁻¹
 
-    Where all of a window is 0, so is the gradient. A padded cell adds nothing.
+    Where a window is all 0, so is its gradient. Padded cells add nothing.
 
-    Raises OptionError unless norm_type is a finite number of at least 1, or if the padding is not
-    smaller than the window; ShapeError if a window is longer than the padded input or has no unit.
+    Raises OptionError unless norm_type is finite and at least 1, or if the padding is not smaller
+    than the window; ShapeError if a window is longer than the padded input or contains no unit.
 
     >>> from tinygrad_pool.rules.windows import windows_of
     >>> y, backward = lp_pool(np.array([3.0, -4.0]), windows=windows_of("lp_pool1d", 1, 2))
@@ -226,20 +227,20 @@ def lp_pool(x: Array, *, windows: Windows, norm_type: float = 2.0) -> tuple[Arra
 def lp_pool_by_unfolding(
     x: Array, windows: Windows, p: float, dtype: Any
 ) -> tuple[Array, Backward]:
-    """Take the norm of what each window sees, laid out: readable, and slower on most arrays."""
+    """Compute the norm of the unfolded windows: readable, but slower on most arrays."""
     shape = np.shape(x)
     units = (*shape[: len(shape) - len(windows.kernel)], *windows.over(shape))
     seen = unfold(cast(x, dtype=dtype), windows=windows)
-    largest, still, dead, silent = _magnitude(seen, axes=windows.axes)
-    largest = 1.0 if p == 1 else largest  # a sum of magnitudes needs no scale
+    largest, zero, all_zero, no_slope = _magnitude(seen, axes=windows.axes)
+    largest = 1.0 if p == 1 else largest  # a sum of magnitudes needs no scaling
     ratio = np.abs(seen) / largest
-    total = np.where(dead, 1.0, np.sum(ratio**p, axis=windows.axes, keepdims=True))
-    root = np.where(dead, 0.0, total ** (1 / p))
+    total = np.where(all_zero, 1.0, np.sum(ratio**p, axis=windows.axes, keepdims=True))
+    root = np.where(all_zero, 0.0, total ** (1 / p))
 
     def lp_pool_backward(g: Array) -> Contributions:
-        slope = share = seen / largest / np.where(silent, np.inf, root)
+        slope = share = seen / largest / np.where(no_slope, np.inf, root)
         if p != 2:
-            slope = np.sign(seen) * np.abs(np.where(still, 1.0, share)) ** (p - 1)
+            slope = np.sign(seen) * np.abs(np.where(zero, 1.0, share)) ** (p - 1)
         to_seen = np.reshape(cast(g, dtype=dtype), (*units, *(1 for _ in windows.kernel))) * slope
         to_x = fold(to_seen, windows=windows, shape=shape)
         return (cast(to_x, dtype=x.dtype),)
@@ -249,16 +250,17 @@ def lp_pool_by_unfolding(
 
 @observation
 def _magnitude(seen: Array, *, axes: Shape) -> tuple[Array, Mask, Mask, Mask]:
-    """Find the largest magnitude in each window, to scale by; the zeros, and the all-0 windows.
+    """Return the largest magnitude of each window, to divide by, and three masks.
 
-    Last come the zeros that send nothing back: those of all-0 windows, and those beside NaN.
+    They mark the zeros, the windows that are all 0, and the zeros that get no gradient: those in
+    such windows, and those beside NaN.
     """
     largest = np.max(np.abs(seen), axis=axes, keepdims=True)
-    still, dead = seen == 0, largest == 0
-    scale = np.where(dead | ~np.isfinite(largest), 1, largest).astype(seen.dtype)
-    return scale, still, dead, still & (dead | np.isnan(largest))
+    zero, all_zero = seen == 0, largest == 0
+    scale = np.where(all_zero | ~np.isfinite(largest), 1, largest).astype(seen.dtype)
+    return scale, zero, all_zero, zero & (all_zero | np.isnan(largest))
 
 
 def _is_floats(x: object) -> bool:
-    """Return whether x is an array of floats: the fast forms know no others."""
+    """Return whether x is an array of floats, as the fast forms require."""
     return isinstance(x, np.ndarray) and x.dtype.kind == "f"

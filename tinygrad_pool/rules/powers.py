@@ -1,4 +1,4 @@
-"""Rules of powers and logarithms to any base, of remainders, and what is made of them."""
+"""Powers and logarithms to other bases, remainders, and functions composed of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.rules.composition import asked, composes, constant, dtype_of, operand
+from tinygrad_pool.rules.composition import call_numpy, composes, constant, dtype_of, operand
 from tinygrad_pool.rules.elementwise import logistic
 from tinygrad_pool.rules.masks import choose, keep, plain, split
 from tinygrad_pool.rules.primitive import PYTHON, observation, primitive
@@ -19,7 +19,7 @@ LN_2, LN_10 = log(2.0), log(10.0)
 
 @implements(np.exp2)
 def exp2(x: Array) -> tuple[Array, Backward]:
-    """Take 2 to the power x.
+    """Compute 2 to the power x.
 
     y = 2ˣ            ∂E/∂x = g y ln 2
 
@@ -37,7 +37,7 @@ def exp2(x: Array) -> tuple[Array, Backward]:
 
 @implements(np.log2)
 def log2(x: Array) -> tuple[Array, Backward]:
-    """Take the logarithm to base 2. Below 0 it is NaN, at 0 it is −inf, as NumPy.
+    """Compute the logarithm to base 2. Below 0 it is NaN, at 0 it is −inf, as in NumPy.
 
     y = log₂ x            ∂E/∂x = g / (x ln 2)
 
@@ -54,7 +54,7 @@ def log2(x: Array) -> tuple[Array, Backward]:
 
 @implements(np.log10)
 def log10(x: Array) -> tuple[Array, Backward]:
-    """Take the logarithm to base 10. Below 0 it is NaN, at 0 it is −inf, as NumPy.
+    """Compute the logarithm to base 10. Below 0 it is NaN, at 0 it is −inf, as in NumPy.
 
     y = log₁₀ x            ∂E/∂x = g / (x ln 10)
 
@@ -71,7 +71,7 @@ def log10(x: Array) -> tuple[Array, Backward]:
 
 @implements(np.cbrt)
 def cbrt(x: Array) -> tuple[Array, Backward]:
-    """Take the cube root, of negative numbers too. At 0 the slope is inf.
+    """Compute the cube root, of negative numbers too. At 0 the slope is inf.
 
     y = ∛x            ∂E/∂x = g / 3y²
 
@@ -89,17 +89,17 @@ def cbrt(x: Array) -> tuple[Array, Backward]:
 
 @observation
 def is_0(x: Array) -> Any:
-    """Return where a number is 0."""
+    """Return where x is 0."""
     return x == 0
 
 
 @implements(np.hypot)
 def hypot(x: Array, w: Array) -> tuple[Array, Backward]:
-    """Take the length of the way to a point, elementwise, broadcasting, without overflow.
+    """Compute the length of the vector (x, w), elementwise, broadcasting, without overflow.
 
     y = √(x² + w²)            ∂E/∂x = g x / y            ∂E/∂w = g w / y
 
-    At the origin, a kink, both slopes are 0.
+    At the kink, the origin, both slopes are 0.
 
     >>> y, backward = hypot(3.0, 4.0)
     >>> float(y), [float(c) for c in backward(5.0)]
@@ -118,7 +118,7 @@ def hypot(x: Array, w: Array) -> tuple[Array, Backward]:
 
 @implements(np.logaddexp)
 def logaddexp(x: Array, w: Array) -> tuple[Array, Backward]:
-    """Take ln(eˣ + eʷ) elementwise, broadcasting, without overflow.
+    """Compute ln(eˣ + eʷ) elementwise, broadcasting, without overflow.
 
     y = ln(eˣ + eʷ)            ∂E/∂x = g σ(x − w)            ∂E/∂w = g σ(w − x)
 
@@ -140,7 +140,7 @@ def logaddexp(x: Array, w: Array) -> tuple[Array, Backward]:
 
 @implements(np.logaddexp2)
 def logaddexp2(x: Array, w: Array) -> tuple[Array, Backward]:
-    """Take log₂(2ˣ + 2ʷ) elementwise, broadcasting, without overflow.
+    """Compute log₂(2ˣ + 2ʷ) elementwise, broadcasting, without overflow.
 
     y = log₂(2ˣ + 2ʷ)            ∂E/∂x = g / (1 + 2ʷ⁻ˣ)            ∂E/∂w = g / (1 + 2ˣ⁻ʷ)
 
@@ -160,7 +160,7 @@ def logaddexp2(x: Array, w: Array) -> tuple[Array, Backward]:
 
 @implements(np.remainder)
 def remainder(x: Array, w: Array) -> tuple[Array, Backward]:
-    """Take the rest of a division, with the sign of w, elementwise, broadcasting; by 0 it is NaN.
+    """Compute the remainder of x / w with the sign of w, broadcasting. For w = 0 it is NaN.
 
     y = x − k w,  k = ⌊x / w⌋            ∂E/∂x = g            ∂E/∂w = −g k
 
@@ -180,9 +180,9 @@ def remainder(x: Array, w: Array) -> tuple[Array, Backward]:
 
 @implements(np.fmod)
 def fmod(x: Array, w: Array) -> tuple[Array, Backward]:
-    """Take the rest of a division, with the sign of x, elementwise, broadcasting; by 0 it is NaN.
+    """Compute the remainder of x / w with the sign of x, broadcasting. For w = 0 it is NaN.
 
-    y = x − k w,  k = x / w, cut towards 0            ∂E/∂x = g            ∂E/∂w = −g k
+    y = x − k w,  k = x / w, rounded towards 0            ∂E/∂x = g            ∂E/∂w = −g k
 
     >>> y, backward = fmod(-7.0, 2.0)
     >>> float(y), [float(c) for c in backward(1.0)]
@@ -200,19 +200,19 @@ def fmod(x: Array, w: Array) -> tuple[Array, Backward]:
 
 @observation
 def _whole_parts(x: Array, w: Array, *, cut: bool = False) -> Any:
-    """Count how often w goes into x."""
+    """Return the whole part of x / w, rounded down or, with `cut`, towards 0."""
     return np.rint((x - np.fmod(x, w)) / w) if cut else np.floor_divide(x, w)
 
 
 @composes("divmod")
 def divmod(x: Array, w: Array) -> tuple[Any, Array]:
-    """Return how often w goes into x, plain numbers, and the remainder."""
+    """Return the whole part of x / w, without gradient, and the remainder."""
     return _whole_parts(x, w), np.remainder(x, w)
 
 
 @composes("modf")
 def modf(x: Array) -> tuple[Array, Any]:
-    """Return the part after the point, and the whole number before it, a plain one."""
+    """Return the fractional part, and the whole part, without gradient."""
     return np.fmod(x, 1.0), np.trunc(x)
 
 
@@ -224,18 +224,18 @@ def reciprocal(x: Array) -> Array:
 
 @composes("positive", "conjugate", "real", "real_if_close")
 def same(x: Array) -> Array:
-    """Return what is there: these functions do nothing to real numbers."""
+    """Return x: these functions do not change real numbers."""
     return operand(x)
 
 
 @composes("float_power")
 def float_power(x: Array, n: Array) -> Array:
-    """Raise to a power in double precision at least."""
+    """Raise to a power in at least double precision."""
     return np.power(double(x), double(n))
 
 
 def double(x: Array) -> Array:
-    """Convert to double precision at least; Python's own numbers have it.
+    """Convert to at least double precision, which Python numbers have.
 
     >>> double(np.ones(1, np.float32)).dtype
     dtype('float64')
@@ -247,7 +247,7 @@ def double(x: Array) -> Array:
 
 
 def floats(x: Array) -> Array:
-    """Return whole numbers in double precision, and floats as they are.
+    """Convert integers to double precision; return floats unchanged.
 
     >>> floats([1, 2])
     array([1., 2.])
@@ -265,37 +265,37 @@ def ldexp(x: Array, n: Array) -> Array:
 
 @implements(np.copysign)
 def copysign(x: Array, w: Array) -> tuple[Array, Backward]:
-    """Give x the sign of w, elementwise, broadcasting.
+    """Combine the magnitude of x with the sign of w, elementwise, broadcasting.
 
     y = ±|x|            ∂E/∂x = ±g            ∂E/∂w = 0
 
-    The sign of w is a fact: no gradient flows to it. At x = 0, a kink, the slope is 0.
+    The sign of w is piecewise constant: w gets no gradient. At the kink, x = 0, the slope is 0.
 
     >>> y, backward = copysign(3.0, -2.0)
     >>> float(y), float(backward(1.0)[0])
     (-3.0, -1.0)
     """
-    turned = _turned(x, w)
+    sign = _relative_sign(x, w)
 
     def copysign_backward(g: Array) -> Contributions:
-        to_x = g * turned
+        to_x = g * sign
         return to_x, None
 
     return np.copysign(x, w), copysign_backward
 
 
 @observation
-def _turned(x: Array, w: Array) -> Any:
-    return np.sign(1.0 * x) * np.copysign(np.ones((), dtype_of(x)), w)  # a mask has no sign
+def _relative_sign(x: Array, w: Array) -> Any:
+    return np.sign(1.0 * x) * np.copysign(np.ones((), dtype_of(x)), w)  # np.sign rejects bools
 
 
 @implements(np.fmax)
 def fmax(x: Array, w: Array) -> tuple[Array, Backward]:
-    """Keep the larger, elementwise, broadcasting; of a number and NaN the number.
+    """Keep the larger operand, elementwise, broadcasting. A number wins over NaN.
 
     y = max(x, w)            ∂E/∂x = g [x wins]            ∂E/∂w = g [w wins]
 
-    At a tie the first wins.
+    At a tie the first operand wins.
 
     >>> y, backward = fmax(float("nan"), 2.0)
     >>> float(y), backward(5.0)
@@ -311,11 +311,11 @@ def fmax(x: Array, w: Array) -> tuple[Array, Backward]:
 
 @implements(np.fmin)
 def fmin(x: Array, w: Array) -> tuple[Array, Backward]:
-    """Keep the smaller, elementwise, broadcasting; of a number and NaN the number.
+    """Keep the smaller operand, elementwise, broadcasting. A number wins over NaN.
 
     y = min(x, w)            ∂E/∂x = g [x wins]            ∂E/∂w = g [w wins]
 
-    At a tie the first wins.
+    At a tie the first operand wins.
 
     >>> y, backward = fmin(1.0, 1.0)
     >>> float(y), backward(5.0)
@@ -331,37 +331,33 @@ def fmin(x: Array, w: Array) -> tuple[Array, Backward]:
 
 @observation
 def _beats(x: Array, w: Array, *, least: bool) -> Any:
-    """Return where the first of two wins, or the second is NaN."""
+    """Return where the first operand wins, or the second is NaN."""
     won = (np.less_equal if least else np.greater_equal)(x, w) | np.isnan(w)
     return bool(won) if type(x) is float and type(w) is float else won
 
 
 @implements(np.nan_to_num)
 def nan_to_num(
-    x: Array,
-    copy: bool = True,
-    nan: Any = 0.0,
-    posinf: Any = None,
-    neginf: Any = None,
+    x: Array, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None
 ) -> tuple[Array, Backward]:
-    """Put numbers in place of NaN and infinities; None is the largest there is, or the least.
+    """Replace NaN and infinities by numbers; None means the largest finite number, or the smallest.
 
     y = x or a number            ∂E/∂x = g [y is x]
 
-    What was put in place gets nothing.
+    Replaced elements get no gradient.
 
     >>> y, backward = nan_to_num(np.array([np.nan, 2.0]))
     >>> y, backward(np.ones(2))
     (array([0., 2.]), (array([0., 1.]),))
     """
-    del copy  # a result is always another Value
+    del copy  # the result is always a new Value
     numbers = {"nan": nan, "posinf": posinf, "neginf": neginf}
-    constant("np.nan_to_num: what fills in", [*numbers.values()])
-    y = plain(asked("np.nan_to_num", np.nan_to_num, x, **numbers), x)
-    same = np.equal(x, y)
+    constant("np.nan_to_num: a replacement", [*numbers.values()])
+    y = plain(call_numpy("np.nan_to_num", np.nan_to_num, x, **numbers), x)
+    unchanged = np.equal(x, y)
 
     def nan_to_num_backward(g: Array) -> Contributions:
-        to_x = keep(g, same)
+        to_x = keep(g, unchanged)
         return (to_x,)
 
     return y, nan_to_num_backward
@@ -369,13 +365,13 @@ def nan_to_num(
 
 @primitive
 def whether(*xs: Array, test: str) -> Array:
-    """Ask a question of NumPy's, such as "isnan" or "less": 1 where the answer is yes, else 0."""
+    """Run a test of NumPy's, such as "isnan" or "less": 1 where it is true, 0 elsewhere."""
     return cast(np.where(getattr(np, test)(*xs), 1.0, 0.0), dtype=np.result_type(*xs))
 
 
 @implements(whether)
 def ask(*xs: Array, test: str) -> tuple[Array, Backward]:
-    """Differentiate whether: the answer is a fact, of which a rerun asks anew.
+    """Differentiate whether: it is piecewise constant. A rerun runs the test again.
 
     y = [test x]            ∂E/∂x = 0
 
@@ -393,5 +389,5 @@ def ask(*xs: Array, test: str) -> tuple[Array, Backward]:
 @composes("astype")
 def astype(x: Array, dtype: Any, copy: bool = True) -> Array:
     """Convert to another floating dtype."""
-    del copy  # a result is always another Value
+    del copy  # the result is always a new Value
     return operand(x).astype(dtype)

@@ -1,8 +1,8 @@
-"""Functions of ours that operands answer for, as they do for NumPy's own (NEP 18).
+"""Functions of this package that Values override as they override NumPy's (NEP 18).
 
 A rule also runs on Values, in a higher-order pass. Where it needs a function that NumPy does not
-have, that function is marked `@primitive`, and has a rule of its own; or `@observation`, if it only
-reads facts off the data.
+have, that function is marked `@primitive` and has its own rule. If it only reads facts off the
+data, it is marked `@observation`.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ import numpy as np
 from tinygrad_pool.rules.rule import Function
 
 PYTHON = frozenset({float, int, bool})
-"""The types of Python's own numbers; NumPy's float64 is a float, too, and is none of them."""
+"""The types of Python's numbers, compared exactly: np.float64 is a subclass of float."""
 
 FIXED: set[type] = {*PYTHON, str, type(None)}
-"""Types of options that cannot be changed."""
+"""Immutable types of options."""
 
 PLAIN = frozenset({float, np.ndarray, int, bool, tuple})
-"""Types that answer for no function, the most frequent ones."""
+"""The most frequent types that do not override functions."""
 
 
 def is_value(x: Any) -> bool:
-    """Return whether an operand is neither array nor number, but answers for NumPy's functions."""
+    """Return whether an operand overrides NumPy's functions and is not an array or number."""
     return hasattr(x, "__array_function__") and not isinstance(x, np.ndarray | np.generic)
 
 
 def primitive(function: Function) -> Function:
-    """Let the first Value among the operands answer for a function of ours; else it runs."""
+    """Let the first Value among the operands override a function; without Values it just runs."""
 
     @wraps(function)
     def dispatch(*operands: Any, **options: Any) -> Any:
@@ -43,10 +43,10 @@ def primitive(function: Function) -> Function:
 
 
 def observation(function: Function) -> Function:
-    """Mark a function that reads facts off the data: winners, signs, shapes. Never differentiated.
+    """Mark a function that reads facts off the data, such as winners and signs.
 
-    On Values it sees their data, and what it returns is a constant.
+    It is not differentiated: on Values it sees their data, and returns constants.
     """
     dispatch = primitive(function)
-    dispatch.observes = function  # type: ignore[attr-defined]  # read by who dispatches
+    dispatch.observes = function  # type: ignore[attr-defined]  # read where Values dispatch
     return dispatch

@@ -1,4 +1,4 @@
-"""Medians, quantiles and percentiles: places in order, and an index."""
+"""Medians, quantiles and percentiles, by the order of the numbers."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from tinygrad_pool.rules.shaping import scatter
 
 @composes("median")
 def median(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
-    """Take the number in the middle, or the mean of the two."""
-    return _quantile(np.quantile, a, 0.5, axis, keepdims)
+    """Compute the median: the middle number, or the mean of the two middle ones."""
+    return _quantile("np.median", np.quantile, a, 0.5, axis, keepdims)
 
 
 @composes("nanmedian")
 def nanmedian(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
-    """Take the median of the numbers that are not NaN."""
-    return _quantile(np.nanquantile, a, 0.5, axis, keepdims)
+    """Compute the median of the numbers that are not NaN."""
+    return _quantile("np.nanmedian", np.nanquantile, a, 0.5, axis, keepdims)
 
 
 def _takes_quantiles(function: Callable[..., Any]) -> None:
@@ -38,11 +38,11 @@ def _takes_quantiles(function: Callable[..., Any]) -> None:
     def quantiles(
         a: Array, q: Any, axis: Axis = None, *, method: str = "linear", keepdims: bool = False
     ) -> Array:
-        """Take quantiles: q is a constant, a number in [0, 1] or an array of them.
+        """Compute quantiles: q is a constant, a number in [0, 1] or an array of them.
 
-        Percentiles take q in [0, 100]; what begins with nan leaves NaN out.
+        For percentiles, q is in [0, 100]. Functions with names in nan… ignore NaN.
         """
-        return _quantile(function, a, q, axis, keepdims, method)
+        return _quantile(f"np.{function.__name__}", function, a, q, axis, keepdims, method)
 
 
 for _function in (np.quantile, np.nanquantile, np.percentile, np.nanpercentile):
@@ -50,37 +50,31 @@ for _function in (np.quantile, np.nanquantile, np.percentile, np.nanpercentile):
 
 
 def _quantile(
-    function: Callable[..., Any],
-    a: Array,
-    q: Any,
-    axis: Axis,
-    keepdims: bool,
-    method: str = "linear",
+    name: str, function: Any, a: Array, q: Any, axis: Axis, keepdims: bool, method: str = "linear"
 ) -> Array:
-    name = f"np.{function.__name__}"
     constant(f"{name}: q", q)
     a = floats(a)
     shape, axes = np.shape(a), axes_of(np.shape(a), axis, name)
     rows = rows_of(a, axes)
     if not np.shape(rows)[-1]:
         raise ShapeError(f"{name}: nothing to choose from over axes {axes} of shape {shape}")
-    y = placed(rows, q=q, of=function.__name__, method=method)
+    y = row_quantiles(rows, q=q, of=function.__name__, method=method)
     if flag(keepdims, f"{name}: keepdims"):
         y = np.reshape(y, (*np.shape(q), *kept(shape, axes)))
     return y
 
 
 @primitive
-def placed(x: Array, *, q: Any, of: str, method: str) -> Array:
-    """Take of rows what NumPy's function `of` that name takes.
+def row_quantiles(x: Array, *, q: Any, of: str, method: str) -> Array:
+    """Compute quantiles of rows as the NumPy function with the name `of`.
 
-    >>> float(placed(np.array([3.0, 1.0]), q=25, of="percentile", method="linear"))
+    >>> float(row_quantiles(np.array([3.0, 1.0]), q=25, of="percentile", method="linear"))
     1.5
     """
-    return _mixed(x, *_between(x, of, q, method))
+    return _interpolate(x, *_between(x, of, q, method))
 
 
-def _mixed(x: Array, low: Any, high: Any, share: Any) -> Array:
+def _interpolate(x: Array, low: Any, high: Any, share: Any) -> Array:
     row = np.reshape(x, -1)
     y = row[low] if share.dtype == dtype_of(x) else double(row[low])
     if share.any():
@@ -89,9 +83,9 @@ def _mixed(x: Array, low: Any, high: Any, share: Any) -> Array:
     return y
 
 
-@implements(placed)
+@implements(row_quantiles)
 def quantile(x: Array, *, q: Any, of: str, method: str) -> tuple[Array, Backward]:
-    """Differentiate placed: the two cells that a quantile lies between share what arrives.
+    """Differentiate row_quantiles: the two cells that a quantile lies between share the gradient.
 
     y = (1 − t) x_i + t x_j            ∂E/∂x_i = (1 − t) g,  ∂E/∂x_j = t g
 
@@ -109,7 +103,7 @@ def quantile(x: Array, *, q: Any, of: str, method: str) -> tuple[Array, Backward
         to_x = np.reshape(to_row, shape)
         return (to_x,)
 
-    return _mixed(x, low, high, share), quantile_backward
+    return _interpolate(x, low, high, share), quantile_backward
 
 
 @observation
@@ -118,13 +112,13 @@ def _between(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[Any]]:
     """Find the two cells that each quantile lies between, and how far it is from the first.
 
-    NumPy takes the quantile of the places in order: 1.25 lies between the cells 1 and 2. NaN comes
-    last, and where one is among the numbers, the last cell is the answer.
+    NumPy computes the quantile of the places 0, 1, 2, …: 1.25 lies between the places 1 and 2. NaN
+    is sorted last; if a row contains NaN, its last cell is the result.
     """
     *lead, n = rows.shape
     order = order_of(rows, -1)
-    gone = np.isnan(np.take_along_axis(rows, order, axis=-1))
-    places = getattr(np, of)(np.where(gone, np.nan, np.arange(n)), q, axis=-1, method=method)
+    is_nan = np.isnan(np.take_along_axis(rows, order, axis=-1))
+    places = getattr(np, of)(np.where(is_nan, np.nan, np.arange(n)), q, axis=-1, method=method)
     places = np.where(np.isnan(places), n - 1, places)
     cells = order + np.arange(prod(lead)).reshape(*lead, 1) * n
     cells = np.broadcast_to(cells, (*places.shape, n))

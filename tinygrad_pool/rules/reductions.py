@@ -1,4 +1,4 @@
-"""Rules that make one number of many: sums, means, maxima and the softmax family."""
+"""Reductions: sums, means, maxima and the softmax family."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tinygrad_pool.rules.tie_breaking import Ties, first_winner, first_wins, win
 
 
 def add_up(x: Array, axes: Shape, keepdims: bool = False) -> Array:
-    """Add up over axes as np.sum does, but halves in float32: a sum of halves stands still at 2048.
+    """Sum over axes like np.sum, but float16 in float32: a float16 sum of ones stops at 2048.
 
     >>> float(add_up(np.ones(4096, np.float16), (0,)))
     4096.0
@@ -29,7 +29,7 @@ def add_up(x: Array, axes: Shape, keepdims: bool = False) -> Array:
 
 
 def widened(x: Array) -> Array:
-    """Return halves as float32, to add them up.
+    """Convert float16 to float32, to sum without losing digits.
 
     >>> widened(np.ones(2, np.float16)).dtype
     dtype('float32')
@@ -38,7 +38,7 @@ def widened(x: Array) -> Array:
 
 
 def as_given(y: Array, x: Array) -> Array:
-    """Return a result as halves where the operand held halves.
+    """Convert a result to float16 if the operand is float16.
 
     >>> as_given(np.float32(1.0), np.ones(2, np.float16)).dtype
     dtype('float16')
@@ -48,7 +48,7 @@ def as_given(y: Array, x: Array) -> Array:
 
 @implements(np.sum)
 def sum(x: Array, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Backward]:
-    """Add up over the axes; None means all of them.
+    """Sum over the axes; None means all of them.
 
     y = Σ_i x_i            ∂E/∂x_i = g
 
@@ -128,7 +128,7 @@ def max(
 def min(
     x: Array, axis: Axis = None, keepdims: bool = False, ties: Ties = "first"
 ) -> tuple[Array, Backward]:
-    """Keep the smallest over the axes; the whole gradient goes to the winner. All as in max.
+    """Keep the smallest over the axes; the winner gets the whole gradient. Ties and NaN as in max.
 
     y = x_k,  k = argmin_l x_l            ∂E/∂x_l = g [l == k]
 
@@ -158,8 +158,8 @@ def maximum(*xs: Array, ties: Ties = "first") -> tuple[Array, Backward]:
 
     y = x_k,  k = argmax_i x_i            ∂E/∂x_i = g [i == k]
 
-    Ties: the first operand wins, or the last, or they share evenly, or it is an error. (JAX and
-    PyTorch pay half to each of two.) NaN propagates, and the first NaN is the winner.
+    Ties: the first operand wins, or the last, or they share evenly, or it is an error. (In JAX
+    and PyTorch two tied operands get half each.) NaN propagates, and the first NaN is the winner.
 
     Raises TieError if ties="error".
 
@@ -207,7 +207,7 @@ def _maximum_of_numbers(xs: Sequence[float]) -> tuple[Array, Backward]:
 
 @implements(np.minimum)
 def minimum(*xs: Array, ties: Ties = "first") -> tuple[Array, Backward]:
-    """Keep the smallest operand; the whole gradient goes to the winner. All as in maximum.
+    """Keep the smallest operand; the whole gradient goes to the winner. Ties and NaN as in maximum.
 
     y = x_k,  k = argmin_i x_i            ∂E/∂x_i = g [i == k]
 
@@ -257,7 +257,7 @@ def _minimum_of_numbers(xs: Sequence[float]) -> tuple[Array, Backward]:
 
 @observation
 def peak(x: Array, axes: Shape) -> NDArray[np.float64]:
-    """Find the maximum over `axes`, kept, as a constant to shift by: 0 where it is not finite."""
+    """Return the maximum over `axes`, with keepdims, as a constant; 0 where it is not finite."""
     if not np.size(x):
         return np.zeros(kept(x.shape, axes), x.dtype)
     top = np.max(x, axis=axes, keepdims=True)
@@ -266,7 +266,7 @@ def peak(x: Array, axes: Shape) -> NDArray[np.float64]:
 
 
 def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Backward]:
-    """Take the logarithm of the sum of eˣ over the axes, without overflow.
+    """Compute the logarithm of the sum of eˣ over the axes, without overflow.
 
     y = ln Σ_i exp x_i            ∂E/∂x_i = g exp(x_i − y)
 
@@ -294,11 +294,11 @@ def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> tuple[Arra
 
 
 def softmax(x: Array, axis: Axis = -1) -> tuple[Array, Backward]:
-    """Turn scores into shares that add up to 1 over the axes, without overflow.
+    """Convert scores to probabilities, which add up to 1 over the axes, without overflow.
 
     y_i = exp x_i / Σ_j exp x_j            ∂E/∂x_i = y_i (g_i − Σ_j g_j y_j)
 
-    Without elements it is empty. Raises AxisError.
+    The result for an empty array is empty. Raises AxisError.
 
     >>> y, backward = softmax(np.array([0.0, 0.0]))
     >>> y, backward(np.array([1.0, 0.0]))
@@ -316,11 +316,11 @@ def softmax(x: Array, axis: Axis = -1) -> tuple[Array, Backward]:
 
 
 def log_softmax(x: Array, axis: Axis = -1) -> tuple[Array, Backward]:
-    """Take the logarithm of the softmax over the axes, without overflow or underflow.
+    """Compute the logarithm of the softmax over the axes, without overflow or underflow.
 
     y_i = x_i − ln Σ_j exp x_j            ∂E/∂x_i = g_i − exp(y_i) Σ_j g_j
 
-    Without elements it is empty. Raises AxisError.
+    The result for an empty array is empty. Raises AxisError.
 
     >>> y, backward = log_softmax(np.array([0.0, 0.0]))
     >>> backward(np.array([1.0, 0.0]))
@@ -345,5 +345,5 @@ def _count(shape: Shape, axes: Shape, name: str) -> int:
 
 
 def _arrays_first(xs: tuple[Array, ...]) -> list[Array]:
-    """Put Python numbers last: two of them make a float64, which would widen what comes after."""
+    """Put Python numbers last: two of them make a float64, which would widen float32 operands."""
     return sorted(xs, key=lambda x: type(x) in PYTHON)

@@ -11,11 +11,11 @@ the gradient of the result, `g`, into one contribution per operand:
 
         return x * w, mul_backward
 
-Parameters without a default are operands: what is differentiated. Keyword-only parameters and
-parameters with a default are options. An expensive rule may take `wants`, one bool per operand, and
-return None for a contribution that nobody wants.
+Parameters without a default are operands, which are differentiated. Keyword-only parameters and
+parameters with a default are options. An expensive rule may accept `wants`, one bool per operand,
+and return None for a contribution that is not needed.
 
-Rules know of no graph. In a higher-order pass the same rule is run on Values instead of arrays, so
+Rules do not know about graphs. In a higher-order pass a rule runs on Values instead of arrays, so
 it is written with operators, NumPy's functions and those of `primitive.py`.
 """
 
@@ -34,7 +34,7 @@ Rule: TypeAlias = Callable[..., tuple[Array, Backward]]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 IMPLEMENTED: dict[Callable[..., Any], Rule] = {}
-"""The rule that each function means on a Value: a function of NumPy's, or a primitive of ours."""
+"""The rule that each function of NumPy's, or primitive of this package, runs on a Value."""
 
 
 def implements(*functions: Callable[..., Any]) -> Callable[[Function], Function]:
@@ -43,7 +43,7 @@ def implements(*functions: Callable[..., Any]) -> Callable[[Function], Function]
 
 
 def entering(table: dict[Any, Any], keys: Iterable[Any]) -> Callable[[Function], Function]:
-    """Return a decorator that enters a function in a table, and leaves it as it is."""
+    """Return a decorator that enters a function in a table under `keys`."""
 
     def enter(function: Function) -> Function:
         table.update(dict.fromkeys(keys, function))
@@ -53,14 +53,15 @@ def entering(table: dict[Any, Any], keys: Iterable[Any]) -> Callable[[Function],
 
 
 def is_ours(rule: Callable[..., Any] | None) -> bool:
-    """Return whether a rule is this package's; code that was made by `exec` has no module."""
+    """Return whether a rule is defined in this package. Code run by `exec` may have no module."""
     return str(getattr(rule, "__module__", None)).startswith("tinygrad_pool.")
 
 
 def new_arrays(rule: Function) -> Function:
-    """Mark a rule whose contributions are arrays of their own, which nothing else holds or views.
+    """Mark a rule whose contributions are new arrays, which nothing else holds or views.
 
-    The engine then keeps the one for a leaf instead of a copy. Use it where the copy takes time.
+    The engine then keeps such an array as a leaf's gradient, without a copy. Use it where copies
+    take time.
     """
     rule.new_arrays = True  # type: ignore[attr-defined]  # a function may carry attributes
     return rule

@@ -1,4 +1,4 @@
-"""What NumPy makes of numbers that follow each other: differences, integrals, convolution."""
+"""NumPy functions of sequences: differences, integrals, convolution, interpolation."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.errors import OptionError, ShapeError, UnsupportedError
-from tinygrad_pool.rules.arguments import axes_of, whole
-from tinygrad_pool.rules.composition import asked, composes, constant, dtype_of, operand
+from tinygrad_pool.rules.arguments import axes_of, named_axes, whole
+from tinygrad_pool.rules.composition import call_numpy, composes, constant, dtype_of, operand
 from tinygrad_pool.rules.masks import choose
 from tinygrad_pool.rules.powers import is_0, whether
 from tinygrad_pool.rules.primitive import observation, primitive
@@ -18,7 +18,7 @@ from tinygrad_pool.rules.shaping import scatter
 
 
 def _part(x: Array, axis: int, part: Any) -> Array:
-    """Take a part of an axis, a slice or a place."""
+    """Index one axis with a slice or an integer."""
     return x[(slice(None),) * (axis % np.ndim(x)) + (part,)]
 
 
@@ -35,7 +35,7 @@ def diff(
     at, times = _axis_of(a, axis, "np.diff"), whole(n, "np.diff: n")
     if times < 0:
         raise OptionError(f"np.diff: n must be at least 0, got {n}")
-    if not times:  # then NumPy joins nothing, either
+    if not times:  # NumPy ignores prepend and append here, too
         return a
     ends = [None if x is None else _end(operand(x), a, at) for x in (prepend, append)]
     parts = [x for x in (ends[0], a, ends[1]) if x is not None]
@@ -46,7 +46,7 @@ def diff(
 
 
 def _end(x: Array, a: Array, axis: int) -> Array:
-    """Bring a number that is to be joined to the shape of one place along an axis."""
+    """Broadcast a number to the shape of a, with length 1 along an axis."""
     if np.ndim(x):
         return x
     return np.broadcast_to(x, (*np.shape(a)[:axis], 1, *np.shape(a)[axis + 1 :]))
@@ -54,7 +54,7 @@ def _end(x: Array, a: Array, axis: int) -> Array:
 
 @composes("ediff1d")
 def ediff1d(ary: Array, to_end: Array | None = None, to_begin: Array | None = None) -> Array:
-    """Subtract from each number, in a row, the one before it; and join numbers to both ends."""
+    """Subtract from each number of the flattened array the one before it; join the given ends."""
     y = diff(np.reshape(operand(ary), -1))
     parts = [np.reshape(operand(x), -1) for x in (to_begin, y, to_end) if x is not None]
     return np.concatenate(parts) if len(parts) > 1 else y
@@ -62,17 +62,17 @@ def ediff1d(ary: Array, to_end: Array | None = None, to_begin: Array | None = No
 
 @composes("gradient")
 def gradient(f: Array, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
-    """Take slopes by central differences, and one-sided ones at the ends.
+    """Compute slopes by central differences, and one-sided differences at the ends.
 
-    Steps between the places are numbers, one for all axes or one each.
+    The step is a number, one for all axes or one per axis.
     """
     f = operand(f)
-    axes = axes_of(np.shape(f), axis, "np.gradient")
+    axes = named_axes(np.shape(f), axis, "np.gradient")
     steps = varargs * len(axes) if len(varargs) == 1 else varargs or (1.0,) * len(axes)
     if len(steps) != len(axes) or any(np.ndim(h) for h in steps):
         raise UnsupportedError(
             f"np.gradient on Values needs one step, or one for each of {len(axes)} axes, "
-            "as numbers; np.diff(f) / np.diff(x) are the slopes between places x"
+            "as numbers; np.diff(f) / np.diff(x) gives the slopes between places x"
         )
     if edge_order not in (1, 2) or any(np.shape(f)[i] <= edge_order for i in axes):
         raise ShapeError(
@@ -111,50 +111,50 @@ def trapezoid(y: Array, x: Array | None = None, dx: Array = 1.0, axis: int = -1)
 
 @composes("cumulative_sum")
 def cumulative_sum(x: Array, axis: int | None = None, include_initial: bool = False) -> Array:
-    """Add up what came so far, after a 0 if `include_initial`."""
-    return _so_far(np.cumsum, x, axis, include_initial, 0.0)
+    """Compute running sums, which begin with 0 if `include_initial`."""
+    return _running("np.cumulative_sum", np.cumsum, x, axis, 0.0 if include_initial else None)
 
 
 @composes("cumulative_prod")
 def cumulative_prod(x: Array, axis: int | None = None, include_initial: bool = False) -> Array:
-    """Multiply what came so far, after a 1 if `include_initial`."""
-    return _so_far(np.cumprod, x, axis, include_initial, 1.0)
+    """Compute running products, which begin with 1 if `include_initial`."""
+    return _running("np.cumulative_prod", np.cumprod, x, axis, 1.0 if include_initial else None)
 
 
-def _so_far(function: Any, x: Array, axis: int | None, initial: bool, number: float) -> Array:
+def _running(name: str, function: Any, x: Array, axis: int | None, initial: float | None) -> Array:
     x = operand(x)
     if axis is None and np.ndim(x) > 1:
-        raise OptionError("np.cumulative_sum, np.cumulative_prod: need axis= for several axes")
-    at = _axis_of(x, 0 if axis is None else axis, "np.cumulative_sum")
+        raise OptionError(f"{name}: needs axis= for several axes")
+    at = _axis_of(x, 0 if axis is None else axis, name)
     y = function(x, axis=at)
-    if not initial:
+    if initial is None:
         return y
     shape = tuple(1 if i == at else n for i, n in enumerate(np.shape(y)))
-    return np.concatenate([np.full(shape, number, dtype_of(x)), y], axis=at)
+    return np.concatenate([np.full(shape, initial, dtype_of(x)), y], axis=at)
 
 
 @composes("convolve")
 def convolve(a: Array, v: Array, mode: str = "full") -> Array:
-    """Slide one row over the other, turned round: y_k = Σ_i a_i v_(k−i)."""
+    """Slide one vector, reversed, over the other: y_k = Σ_i a_i v_(k−i)."""
     a, v = operand(a), operand(v)
     if np.size(v) > np.size(a):
         a, v = v, a
-    return _slid(a, v[::-1] if np.ndim(v) else v, mode, "np.convolve")
+    return _slide(a, v[::-1] if np.ndim(v) else v, mode, "np.convolve")
 
 
 @composes("correlate")
 def correlate(a: Array, v: Array, mode: str = "valid") -> Array:
-    """Slide one row over the other: y_k = Σ_i a_(i+k) v_i."""
+    """Slide one vector over the other: y_k = Σ_i a_(i+k) v_i."""
     a, v = operand(a), operand(v)
     if np.size(v) > np.size(a):
-        return _slid(v, a, mode, "np.correlate")[::-1]
-    return _slid(a, v, mode, "np.correlate")
+        return _slide(v, a, mode, "np.correlate")[::-1]
+    return _slide(a, v, mode, "np.correlate")
 
 
-def _slid(a: Array, v: Array, mode: str, name: str) -> Array:
+def _slide(a: Array, v: Array, mode: str, name: str) -> Array:
     if np.ndim(a) > 1 or np.ndim(v) > 1 or not np.size(v):
         raise ShapeError(
-            f"{name}: needs two rows that are not empty, got shapes {np.shape(a)} and {np.shape(v)}"
+            f"{name}: needs two vectors that are not empty, got {np.shape(a)} and {np.shape(v)}"
         )
     a, v, n = np.atleast_1d(a), np.atleast_1d(v), np.size(v)
     sides = {"full": (n - 1, n - 1), "same": (n // 2, (n - 1) // 2), "valid": (0, 0)}
@@ -168,14 +168,14 @@ def _slid(a: Array, v: Array, mode: str, name: str) -> Array:
 def interpolate(
     x: Array, xp: Array, fp: Array, left: Array | None = None, right: Array | None = None
 ) -> Array:
-    """Interpolate between the points (xp, fp) by lines; beyond them fp's ends, or left and right.
+    """Interpolate linearly between the points (xp, fp); beyond them, use fp's ends, left or right.
 
-    At a point, a kink, the slope is that of the line on its right.
+    At a kink, one of the points, the slope is that of the line on its right.
     """
     x, xp, fp = operand(x), operand(xp), operand(fp)
     if np.ndim(xp) != 1 or np.shape(xp) != np.shape(fp) or not np.size(xp):
         raise ShapeError(
-            "np.interp: needs points in two rows of equal length, got shapes "
+            "np.interp: needs xp and fp as two vectors of equal length, got shapes "
             f"{np.shape(xp)} and {np.shape(fp)}"
         )
     below = whether(x, xp[0], test="less")
@@ -189,7 +189,7 @@ def interpolate(
 
 @primitive
 def on_lines(x: Array, xp: Array, fp: Array) -> Array:
-    """Find the height at x of the lines through the points (xp, fp)."""
+    """Evaluate the lines between the points (xp, fp) at x."""
     k = _piece(x, xp)
     return fp[k] + (x - xp[k]) * ((fp[k + 1] - fp[k]) / _gap(xp, k))
 
@@ -202,7 +202,7 @@ def interp(x: Array, v: Array, w: Array) -> tuple[Array, Backward]:
 
     ∂E/∂x = g s            ∂E/∂w_k = g (1 − t),  ∂E/∂w_j = g t            ∂E/∂v = −s ∂E/∂w
 
-    At a point, a kink, the slope is that of the line on its right.
+    At a kink, one of the points, the slope is that of the line on its right.
 
     >>> y, backward = interp(1.5, np.array([0.0, 1.0, 2.0]), np.array([0.0, 1.0, 3.0]))
     >>> float(y), [np.asarray(c).tolist() for c in backward(2.0)]
@@ -226,21 +226,21 @@ def interp(x: Array, v: Array, w: Array) -> tuple[Array, Backward]:
 
 
 def _gap(xp: Array, k: NDArray[np.int64]) -> Array:
-    """Measure lines along x; upright ones, on which nothing lies, count as endless."""
+    """Return the length of each line along x; inf for vertical lines, on which no x lies."""
     gap = xp[k + 1] - xp[k]
     return choose(is_0(gap), np.inf, gap)
 
 
 @observation
 def _piece(x: Array, xp: Array) -> NDArray[np.int64]:
-    """Find which line each x lies on."""
+    """Return the index of the line that each x lies on."""
     after = np.asarray(np.searchsorted(xp, x, side="right"))
     return np.clip(after - 1, 0, len(xp) - 2)
 
 
 @composes("polyval")
 def polyval(p: Array, x: Array) -> Array:
-    """Evaluate a polynomial, whose highest coefficient comes first."""
+    """Evaluate a polynomial; its highest coefficient comes first."""
     p, x = operand(p), operand(x)
     y = np.broadcast_to(p[0], np.shape(x)) if np.size(p) else np.zeros_like(x)
     for k in range(1, np.size(p)):
@@ -252,11 +252,11 @@ def polyval(p: Array, x: Array) -> Array:
 def unwrap(
     x: Array, discont: float | None = None, axis: int = -1, period: float = 2 * np.pi
 ) -> tuple[Array, Backward]:
-    """Add whole periods, so that no step along an axis is longer than half of one.
+    """Add whole periods so that no step along an axis is longer than half a period.
 
     y = x + n period            ∂E/∂x = g
 
-    How many are added is a fact.
+    The number of periods is piecewise constant, so the slope is 1.
 
     >>> y, backward = unwrap(np.array([0.0, 6.0]), period=4.0)
     >>> y, backward(np.ones(2))
@@ -273,4 +273,4 @@ def unwrap(
 
 @observation
 def _periods(x: Array, **options: Any) -> Any:
-    return asked("np.unwrap", np.unwrap, x, **options) - x
+    return call_numpy("np.unwrap", np.unwrap, x, **options) - x

@@ -1,4 +1,4 @@
-"""Rules that move numbers without changing them: every contribution is the same move backwards."""
+"""Rules that move numbers without changing them; gradients move back the same way."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from tinygrad_pool.rules.primitive import is_value, primitive
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 
 LARGEST = 2**59
-"""NumPy cannot count as many elements, of up to 16 bytes each."""
+"""NumPy cannot address this many elements of up to 16 bytes."""
 
 BASIC = (int, np.integer, slice, type(None), type(Ellipsis))
-"""What stands in a key that takes no cell twice."""
+"""The types in a key of basic indexing, which selects no cell twice."""
 
 
 @implements(np.reshape)
 def reshape(x: Array, shape: int | Shape = -1) -> tuple[Array, Backward]:
-    """Give the same numbers another shape, in row-major order; one length may be −1.
+    """Change the shape, in row-major order; one length may be −1.
 
     y_j = x_j            ∂E/∂x_j = g_j
 
@@ -84,11 +84,11 @@ def expand_dims(x: Array, axis: Axis = 0) -> tuple[Array, Backward]:
     >>> expand_dims(np.array([1.0, 2.0]), 0)[0]
     array([[1., 2.]])
     """
-    old = np.shape(x)
-    given = listed(axis)
-    axes = axes_of((1,) * (len(old) + len(given)), given, "expand_dims")
+    old, named = np.shape(x), listed(axis)
+    ndim = len(old) + len(named)
+    axes = axes_of((1,) * ndim, named, "expand_dims")
     lengths = iter(old)
-    new = tuple(1 if i in axes else next(lengths) for i in range(len(old) + len(given)))
+    new = tuple(1 if i in axes else next(lengths) for i in range(ndim))
 
     def expand_dims_backward(g: Array) -> Contributions:
         to_x = np.reshape(g, old)
@@ -154,7 +154,7 @@ def broadcast_to(x: Array, shape: int | Shape = ()) -> tuple[Array, Backward]:
 
 @implements(np.concatenate)
 def concatenate(*xs: Array, axis: int = 0) -> tuple[Array, Backward]:
-    """Join along an axis that exists.
+    """Join along an existing axis.
 
     y = x_1, x_2, …            ∂E/∂x_i = the part of g that x_i filled
 
@@ -211,8 +211,8 @@ def stack(*xs: Array, axis: int = 0) -> tuple[Array, Backward]:
 def scatter(g: Array, *, key: Key, shape: Shape) -> Array:
     """Add each element of g to the cell of a zero array that x[key] took it from.
 
-    The adjoint of indexing: a cell that was taken twice gets both, in order; halves are added in
-    float32.
+    The adjoint of indexing: a cell that was selected twice gets both, in order. Float16 is summed
+    in float32.
 
     >>> scatter(np.array([1.0, 2.0, 3.0]), key=np.array([0, 2, 0]), shape=(3,))
     array([4., 0., 2.])
@@ -227,7 +227,7 @@ def scatter(g: Array, *, key: Key, shape: Shape) -> Array:
 
 
 def getitem(x: Array, key: Key = ()) -> tuple[Array, Backward]:
-    """Select cells, by NumPy's basic and advanced indexing.
+    """Select cells by NumPy's basic or advanced indexing.
 
     y = x[key]            ∂E/∂x[key] += g
 
@@ -241,10 +241,10 @@ def getitem(x: Array, key: Key = ()) -> tuple[Array, Backward]:
     try:
         y = (np.asarray(x) if type(x) is float else x)[key]
     except (IndexError, TypeError, ValueError) as error:
-        why: Any = error
+        reason: Any = error
         if any(map(is_value, key if isinstance(key, tuple) else (key,))):
-            why = "an index must be whole numbers, not a Value: v.data.astype(int)"
-        raise SubscriptError(f"getitem: shape {shape} has no element [{key}]: {why}") from error
+            reason = "an index must be whole numbers, not a Value: v.data.astype(int)"
+        raise SubscriptError(f"getitem: shape {shape} has no element [{key}]: {reason}") from error
 
     def getitem_backward(g: Array) -> Contributions:
         to_x = scatter(g, key=key, shape=shape)
@@ -269,7 +269,7 @@ def scatter_rule(g: Array, *, key: Key, shape: Shape) -> tuple[Array, Backward]:
 
 @primitive
 def cast(x: Array, *, dtype: Any) -> Array:
-    """Convert to another floating dtype; `float` itself stands for a Python float."""
+    """Convert to another floating dtype; `float` means a Python float."""
     if dtype is float:
         return float(x)
     if isinstance(x, np.ndarray):
@@ -311,7 +311,7 @@ def astype(x: Array, dtype: Any = np.float64) -> tuple[Array, Backward]:
 
 
 def detach(x: Array) -> tuple[Array, Backward]:
-    """Keep the number and forget where it came from.
+    """Return the same numbers, and pass no gradient on.
 
     y = x            ∂E/∂x is not passed on
 
@@ -327,6 +327,6 @@ def detach(x: Array) -> tuple[Array, Backward]:
 
 
 def _is_basic(key: Key) -> bool:
-    """Return whether a key takes each cell at most once: numbers, slices, None, ... ."""
+    """Return whether a key selects each cell at most once: integers, slices, None, ... ."""
     parts = key if isinstance(key, tuple) else (key,)
     return all(isinstance(part, BASIC) and not isinstance(part, bool) for part in parts)

@@ -1,9 +1,9 @@
-"""A layer of sparse weights: what any node is at its present value, pooling too.
+"""Sparse weights: any node, pooling too, as a linear layer at its current value.
 
     y = W x            ∂E/∂x = Wᵀ g
 
-One link is one weight: from a cell of x to a unit of y. Pooling's W is the derivation's P, with a
-single 1 in each row, at the winner.
+Each link is one weight from a cell of x to a unit of y. For max pooling, W is the P of the
+derivation, with a single 1 in each row, at the winner.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 LISTED = 20
-"""How many links are listed where weights end a notebook's cell."""
+"""How many links a notebook lists."""
 LONGEST = 16
-"""The most units, or cells, of a layer that is printed as a matrix."""
+"""The most units or cells of a layer that is printed as a matrix."""
 
 
 @dataclass(slots=True, eq=False, repr=False)
 class Weights:
-    """Sparse weights from the cells of x to the units of y, one link an entry, in row-major order.
+    """Sparse weights from the cells of x to the units of y, one entry per link, in row-major order.
 
-    `unit` and `cell` are flat indices into y and x, `weight` is what the link weighs. Links of
-    weight 0 are kept, since a picture draws them, and carry nothing, not even an infinity.
+    `unit` and `cell` are flat indices into y and x, `weight` holds the weights. Links
+    of weight 0 are kept, since pictures draw them, and contribute 0, also for an infinite cell.
 
     >>> W = Weights(np.array([0, 0]), np.array([0, 2]), np.array([0.0, 1.0]), (1,), (3,))
     >>> W @ np.array([5.0, 6.0, 7.0]), W.dense()
@@ -59,14 +59,14 @@ class Weights:
 
     @property
     def T(self) -> Weights:  # noqa: N802  # as NumPy writes it
-        """The same links the other way, in the same order: what a gradient goes through."""
+        """The links in the same order and the opposite direction, as gradients pass them."""
         return Weights(self.cell, self.unit, self.weight, self.x_shape, self.y_shape)
 
     def __matmul__(self, x: Array) -> Any:
-        """Send x through the links: an array of x's shape, a flat one, or columns of flat ones.
+        """Multiply an array of x's shape, a flat array, or a matrix with flat arrays as columns.
 
-        A link of weight 1 copies; a unit without links is 0; several links add up in their order.
-        Of two layers in a row, W2 @ W1 is the one that does the same, without links of weight 0.
+        A link of weight 1 copies. A unit adds up its links in order; without links it is 0. W2 @ W1
+        is the one layer equal to W1 and then W2, without links of weight 0.
 
         >>> W1 = Weights(np.array([0, 1]), np.array([2, 0]), np.array([1.0, 1.0]), (2,), (3,))
         >>> W2 = Weights(np.array([0]), np.array([1]), np.array([5.0]), (1,), (2,))
@@ -91,7 +91,7 @@ class Weights:
         )
 
     def _after(self, first: Weights) -> Weights:
-        """Join each link with the links of `first` to its cell, and add up those that are alike."""
+        """Join each link with the links of `first` to its cell; add those with the same ends."""
         (units, cells), (n, m) = self.shape, first.shape
         if cells != n:
             raise ShapeError(
@@ -133,17 +133,17 @@ class Weights:
         return list(zip(*columns, strict=True))
 
     def column_sums(self) -> NDArray[Any]:
-        """Add up what each cell gives away, in x's shape: how many windows a unit won."""
+        """Sum the weights of each cell, in x's shape: for max pooling, the windows that it won."""
         sums: NDArray[Any] = self.T @ np.ones(self.y_shape, self.weight.dtype)
         return sums
 
     def wins(self) -> NDArray[np.intp]:
-        """Count, for each flat cell, the links that carry something: of a max, what it won."""
-        cell = self.carrying().cell.astype(np.intp, copy=False)  # has 32 bits in WebAssembly
+        """Count the links of each flat cell whose weight is not 0: for a maximum, its wins."""
+        cell = self.carrying().cell.astype(np.intp, copy=False)  # intp has 32 bits in WebAssembly
         return np.bincount(cell, minlength=self.shape[1])
 
     def to_scipy(self) -> csr_array:
-        """Make a scipy.sparse.csr_array of the links that carry something (extra [sparse]).
+        """Convert the links whose weight is not 0 to a scipy.sparse.csr_array (extra [sparse]).
 
         Raises ToolError without SciPy.
         """
@@ -152,7 +152,7 @@ class Weights:
         except ImportError:
             raise ToolError(
                 "to_scipy: needs SciPy: pip install 'tinygrad_pool[sparse]'; "
-                "links() and dense() need nothing"
+                "links() and dense() work without it"
             ) from None
         kept = self.carrying()
         return csr_array((kept.weight, (kept.unit, kept.cell)), shape=self.shape)
@@ -162,11 +162,11 @@ class Weights:
         ones, zeros = (int((self.weight == w).sum()) for w in (1, 0))
         others = len(self.weight) - ones - zeros
         counts = [(ones, "weight 1"), (zeros, "weight 0"), (others, "other weights")]
-        listed = ", ".join(f"{n} of {what}" for n, what in counts if n) or "none"
+        listed = ", ".join(f"{n} of {weight}" for n, weight in counts if n) or "none"
         return f"Weights({counted(units, 'unit')} × {counted(cells, 'cell')}, links: {listed})"
 
     def __str__(self) -> str:
-        """Show a small layer as the matrix that it is: a dot is a link of weight 0, a gap is none.
+        """Show a small layer as a matrix: a dot is a link of weight 0, a gap is no link.
 
         >>> W = Weights(np.array([0, 0, 1]), np.array([0, 1, 2]), np.array([0, 1, 1]), (2,), (3,))
         >>> print(W)
@@ -193,11 +193,11 @@ class Weights:
         return Table(repr(self), [*columns], rows).with_count(len(self.weight)).html()
 
     def diagonal(self) -> Weights:
-        """Return the same weights as a diagonal, for an operand as wide as the result."""
+        """Return the weights as a diagonal matrix, for an operand of the result's shape."""
         return Weights(self.unit, self.unit, self.weight, self.y_shape, self.y_shape)
 
     def carrying(self) -> Weights:
-        """Leave out the links of weight 0."""
+        """Return the links whose weight is not 0."""
         kept = self.weight != 0
         return Weights(
             self.unit[kept], self.cell[kept], self.weight[kept], self.y_shape, self.x_shape
@@ -206,9 +206,9 @@ class Weights:
 
 @primitive
 def weigh(*xs: Array, weights: tuple[Weights, ...]) -> Array:
-    """Send operands through layers of weights, and add: Σ_i W_i x_i, each broadcast to its layer.
+    """Compute Σ_i W_i x_i, where each operand broadcasts to its layer.
 
-    Halves add up in single precision.
+    Float16 is summed in float32.
 
     >>> W = Weights(np.array([0, 1]), np.array([1, 1]), np.ones(2), (3,), (2,))
     >>> weigh(np.array([5.0, np.inf]), weights=(W,))
@@ -225,7 +225,7 @@ def weigh(*xs: Array, weights: tuple[Weights, ...]) -> Array:
 
 @implements(weigh)
 def weight_layer(*xs: Array, weights: tuple[Weights, ...]) -> tuple[Array, Backward]:
-    """Send operands through layers of fixed weights, and add.
+    """Multiply each operand by fixed sparse weights, and add.
 
     y = Σ_i W_i x_i            ∂E/∂x_i = W_iᵀ g
 

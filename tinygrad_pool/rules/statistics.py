@@ -1,8 +1,7 @@
-"""Means and norms, made of rules; also of what is left beside NaN."""
+"""Means, norms, covariances, and reductions that ignore NaN, composed of rules."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import inf
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.rules.accumulations import freedom_of, p_norm
-from tinygrad_pool.rules.arguments import Axis, axes_of
+from tinygrad_pool.rules.arguments import Axis, Shape, named_axes
 from tinygrad_pool.rules.composition import composes, dtype_of, operand
 from tinygrad_pool.rules.powers import double, whether
 from tinygrad_pool.rules.rule import Array
@@ -18,7 +17,7 @@ from tinygrad_pool.rules.rule import Array
 
 @composes("ptp")
 def ptp(a: Array, axis: Axis = None, keepdims: bool = False) -> Array:
-    """Take the largest less the smallest."""
+    """Compute the largest minus the smallest."""
     return np.max(a, axis=axis, keepdims=keepdims) - np.min(a, axis=axis, keepdims=keepdims)
 
 
@@ -31,7 +30,7 @@ def average(
     *,
     keepdims: bool = False,
 ) -> Any:
-    """Take the mean, weighted: Σ w x / Σ w; with `returned` also the sum of the weights."""
+    """Compute the weighted mean Σ w x / Σ w; with `returned` also the sum of the weights."""
     a = operand(a)
     if weights is None:
         y = np.mean(a, axis=axis, keepdims=keepdims)
@@ -45,20 +44,18 @@ def average(
     return (y, total) if returned else y
 
 
-def _spread(weights: Array, shape: tuple[int, ...], axis: Axis) -> Array:
-    """Lay weights along the axes that are averaged over."""
+def _spread(weights: Array, shape: Shape, axis: Axis) -> Array:
+    """Broadcast weights to `shape`, along the axes that are averaged over."""
     if np.shape(weights) == shape:
         return weights
-    axes = axes_of(shape, axis, "np.average") if axis is not None else ()
-    named = axis if isinstance(axis, Sequence) else [axis or 0]
-    given = [int(i) % max(len(shape), 1) for i in named]
-    if not axes or np.shape(weights) != tuple(shape[i] for i in given):
+    axes = named_axes(shape, axis, "np.average") if axis is not None else ()
+    if not axes or np.shape(weights) != tuple(shape[i] for i in axes):
         raise ShapeError(
             f"np.average: weights of shape {np.shape(weights)} fit neither {shape} nor its "
             f"axis {axis}"
         )
     column = tuple(n if i in axes else 1 for i, n in enumerate(shape))
-    in_order = np.transpose(weights, tuple(int(i) for i in np.argsort(given)))
+    in_order = np.transpose(weights, tuple(int(i) for i in np.argsort(axes)))
     return np.broadcast_to(np.reshape(in_order, column), shape)
 
 
@@ -67,145 +64,147 @@ def _spread(weights: Array, shape: tuple[int, ...], axis: Axis) -> Array:
 
 @composes("linalg.norm")
 def norm(x: Array, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Array:
-    """Take the norm of vectors or matrices. Where all are 0, a kink, its slopes are 0."""
+    """Compute the norm of vectors or matrices. At the kink, where all are 0, the slopes are 0."""
     x = operand(x)
     if ord is None:
         return p_norm(x, axis=axis, keepdims=keepdims)
-    axes = axes_of(np.shape(x), axis, "np.linalg.norm")
+    axes = named_axes(np.shape(x), axis, "np.linalg.norm")
     if len(axes) == 1:
-        return vector_norm(x, axes, keepdims, ord)
+        return _vector_norm("np.linalg.norm", x, axes, keepdims, ord)
     if len(axes) == 2:
-        rows = tuple(range(np.ndim(x))) if axis is None else tuple(np.atleast_1d(axis))
-        return _matrix_norm(x, ord, [int(i) % np.ndim(x) for i in rows], keepdims)
+        return _matrix_norm("np.linalg.norm", x, ord, axes, keepdims)
     raise ShapeError(f"np.linalg.norm: ord={ord!r} needs one axis or two, got {len(axes)}")
 
 
 @composes("linalg.vector_norm")
 def vector_norm(x: Array, axis: Axis = None, keepdims: bool = False, ord: Any = 2) -> Array:
-    """Take the p-norm over the axes; of infinite order, the largest size or the least."""
+    """Compute the p-norm over the axes; for ord=±inf, the largest or the smallest magnitude."""
+    return _vector_norm("np.linalg.vector_norm", x, axis, keepdims, ord)
+
+
+def _vector_norm(name: str, x: Array, axis: Axis, keepdims: bool, ord: Any) -> Array:
     if ord in (inf, -inf):
         return (np.max if ord > 0 else np.min)(np.abs(x), axis=axis, keepdims=keepdims)
     if not isinstance(ord, int | float | np.number) or ord <= 0:
         raise OptionError(
-            f"np.linalg.norm: of vectors, ord must be above 0, inf or -inf on Values, got {ord!r}; "
-            "np.count_nonzero(v) counts"
+            f"{name}: for vectors, ord must be > 0, inf or -inf on Values, got {ord!r}; "
+            "np.count_nonzero(v) counts what is not 0"
         )
     return p_norm(operand(x), ord=float(ord), axis=axis, keepdims=keepdims)
 
 
 @composes("linalg.matrix_norm")
 def matrix_norm(x: Array, keepdims: bool = False, ord: Any = "fro") -> Array:
-    """Take the norm of matrices, the last two axes."""
+    """Compute the norm of matrices in the last two axes."""
     ndim = np.ndim(x)
-    return _matrix_norm(operand(x), ord, [ndim - 2, ndim - 1], keepdims)
+    return _matrix_norm("np.linalg.matrix_norm", operand(x), ord, (ndim - 2, ndim - 1), keepdims)
 
 
-def _matrix_norm(x: Array, ord: Any, axes: list[int], keepdims: bool) -> Array:
+def _matrix_norm(name: str, x: Array, ord: Any, axes: Shape, keepdims: bool) -> Array:
     if ord == "fro":
         return p_norm(x, axis=axes, keepdims=keepdims)
     if ord not in (1, -1, inf, -inf):
         raise OptionError(
-            "np.linalg.norm: of matrices, ord must be 'fro', 1, -1, inf or -inf on Values, "
-            f"got {ord!r}"
+            f"{name}: for matrices, ord must be 'fro', 1, -1, inf or -inf on Values, got {ord!r}"
         )
     row, column = axes
     added, compared = (row, column) if ord in (1, -1) else (column, row)
     sums = np.sum(np.abs(x), axis=added, keepdims=True)
     y = (np.max if ord > 0 else np.min)(sums, axis=compared, keepdims=True)
-    return y if keepdims else np.squeeze(y, axis=tuple(axes))
+    return y if keepdims else np.squeeze(y, axis=axes)
 
 
-# -- beside NaN
+# -- ignoring NaN
 
 
 @composes("nansum")
 def nansum(a: Array, axis: Axis = None, keepdims: bool = False) -> Array:
-    """Add up what is not NaN."""
+    """Sum the elements that are not NaN."""
     return np.sum(_filled(a, 0.0), axis=axis, keepdims=keepdims)
 
 
 @composes("nanprod")
 def nanprod(a: Array, axis: Axis = None, keepdims: bool = False) -> Array:
-    """Multiply what is not NaN."""
+    """Multiply the elements that are not NaN."""
     return np.prod(_filled(a, 1.0), axis=axis, keepdims=keepdims)
 
 
 @composes("nancumsum")
 def nancumsum(a: Array, axis: int | None = None) -> Array:
-    """Add up what is not NaN, so far."""
+    """Compute running sums; NaN counts as 0."""
     return np.cumsum(_filled(a, 0.0), axis=axis)
 
 
 @composes("nancumprod")
 def nancumprod(a: Array, axis: int | None = None) -> Array:
-    """Multiply what is not NaN, so far."""
+    """Compute running products; NaN counts as 1."""
     return np.cumprod(_filled(a, 1.0), axis=axis)
 
 
 @composes("nanmax")
 def nanmax(a: Array, axis: Axis = None, keepdims: bool = False) -> Array:
-    """Keep the largest that is not NaN; NaN where there is none."""
+    """Keep the largest element that is not NaN; NaN if all are NaN."""
     y = np.max(_filled(a, -inf), axis=axis, keepdims=keepdims)
     return _nan_where_all(y, a, axis, keepdims)
 
 
 @composes("nanmin")
 def nanmin(a: Array, axis: Axis = None, keepdims: bool = False) -> Array:
-    """Keep the smallest that is not NaN; NaN where there is none."""
+    """Keep the smallest element that is not NaN; NaN if all are NaN."""
     y = np.min(_filled(a, inf), axis=axis, keepdims=keepdims)
     return _nan_where_all(y, a, axis, keepdims)
 
 
 @composes("nanmean")
 def nanmean(a: Array, axis: Axis = None, keepdims: bool = False) -> Array:
-    """Average what is not NaN."""
+    """Average the elements that are not NaN."""
     return nansum(a, axis, keepdims) / _count(a, axis, keepdims)
 
 
 @composes("nanvar")
 def nanvar(a: Array, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Array:
-    """Take the variance of what is not NaN."""
-    total = np.sum(np.square(_away(a, axis)), axis=axis, keepdims=keepdims)
-    return total / _freedom(a, axis, ddof, keepdims)
+    """Compute the variance of the elements that are not NaN."""
+    total = np.sum(np.square(_deviation(a, axis)), axis=axis, keepdims=keepdims)
+    return total / _freedom("np.nanvar", a, axis, ddof, keepdims)
 
 
 @composes("nanstd")
 def nanstd(a: Array, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Array:
-    """Take the root of the variance of what is not NaN."""
-    length = p_norm(_away(a, axis), axis=axis, keepdims=keepdims)
-    return length / np.sqrt(_freedom(a, axis, ddof, keepdims))
+    """Compute the standard deviation of the elements that are not NaN."""
+    length = p_norm(_deviation(a, axis), axis=axis, keepdims=keepdims)
+    return length / np.sqrt(_freedom("np.nanstd", a, axis, ddof, keepdims))
 
 
 def _filled(a: Array, number: float) -> Array:
-    """Put a number in place of NaN."""
+    """Replace NaN by a number."""
     return np.nan_to_num(operand(a), nan=number, posinf=inf, neginf=-inf)
 
 
 def _nan_where_all(y: Array, a: Array, axis: Axis, keepdims: bool) -> Array:
-    gone = whether(operand(a), test="isnan")
-    return np.where(np.min(gone, axis=axis, keepdims=keepdims), np.nan, y)
+    is_nan = whether(operand(a), test="isnan")
+    return np.where(np.min(is_nan, axis=axis, keepdims=keepdims), np.nan, y)
 
 
-def _away(a: Array, axis: Axis) -> Array:
-    """Take the distances from the mean; of NaN it is 0."""
-    gone = whether(operand(a), test="isnan")
-    return np.where(gone, 0.0, _filled(a, 0.0) - nanmean(a, axis, True))
+def _deviation(a: Array, axis: Axis) -> Array:
+    """Compute the deviations from the mean; 0 for NaN."""
+    is_nan = whether(operand(a), test="isnan")
+    return np.where(is_nan, 0.0, _filled(a, 0.0) - nanmean(a, axis, True))
 
 
 def _count(a: Array, axis: Axis, keepdims: bool) -> Any:
-    """Count what is not NaN, in the dtype of the numbers."""
-    there = 1.0 - whether(operand(a), test="isnan")
-    return np.sum(there, axis=axis, keepdims=keepdims)
+    """Count the elements that are not NaN, in their dtype."""
+    valid = 1.0 - whether(operand(a), test="isnan")
+    return np.sum(valid, axis=axis, keepdims=keepdims)
 
 
-def _freedom(a: Array, axis: Axis, ddof: float, keepdims: bool) -> Any:
-    """Return the divisor of a variance: NaN where too few are left."""
-    freedom_of((1,), (0,), ddof, "np.nanvar")  # which looks at ddof
+def _freedom(name: str, a: Array, axis: Axis, ddof: float, keepdims: bool) -> Any:
+    """Return the divisor of a variance; NaN where it is not positive."""
+    freedom_of((1,), (0,), ddof, name)  # checks ddof
     left = _count(a, axis, keepdims) - ddof
     return np.where(whether(left, 0.0, test="greater"), left, np.nan)
 
 
-# -- together
+# -- covariances
 
 
 @composes("cov")
@@ -216,14 +215,14 @@ def cov(
     bias: bool = False,
     ddof: float | None = None,
 ) -> Array:
-    """Take the covariances of the rows, or with rowvar=False of the columns."""
+    """Compute the covariances of the rows or, with rowvar=False, of the columns."""
     rows = _variables(m, rowvar)
     if y is not None:
         rows = np.concatenate([rows, _variables(y, rowvar)])
     count = np.shape(rows)[1]
     freedom = freedom_of((count,), (0,), int(not bias) if ddof is None else ddof, "np.cov")
-    away = rows - np.mean(rows, axis=1, keepdims=True)
-    return np.squeeze((away @ away.T) / freedom)
+    deviation = rows - np.mean(rows, axis=1, keepdims=True)
+    return np.squeeze((deviation @ deviation.T) / freedom)
 
 
 def _variables(m: Array, rowvar: bool) -> Array:
@@ -236,7 +235,7 @@ def _variables(m: Array, rowvar: bool) -> Array:
 
 @composes("corrcoef")
 def corrcoef(x: Array, y: Array | None = None, rowvar: bool = True) -> Array:
-    """Take the correlations of the rows, or with rowvar=False of the columns."""
+    """Compute the correlations of the rows or, with rowvar=False, of the columns."""
     c = cov(x, y, rowvar)
     if not np.ndim(c):
         return c / c

@@ -1,4 +1,4 @@
-"""Who wins a maximum, and who wins it when several units share it."""
+"""The winners of a maximum, also where several units tie."""
 
 from collections.abc import Callable, Sequence
 from math import isnan, prod
@@ -37,12 +37,12 @@ def winners(
 ) -> tuple[Mask, NDArray[np.int64] | int]:
     """Find the winners of the maximum over `axes`, or of the minimum, in row-major order.
 
-    Returns the mask [l == l_max], of x's shape, and how many share each maximum: the number n of
-    winners that split a gradient, 1 unless ties="even". A NaN beats every number. Where `units` is
-    False stands no unit: it never wins.
+    Returns the mask [l == l_max], of x's shape, and the number n of winners that share each
+    gradient, 1 unless ties="even". NaN beats every number. Places where `units` is False are not
+    units and never win.
 
-    Raises TieError if ties="error" and two units share a maximum; it names them by what `unit_at`
-    makes of their places in x.
+    Raises TieError if ties="error" and two units share a maximum; the message names each unit by
+    `unit_at(place in x)`.
 
     >>> winners(np.array([1.0, 3.0, 3.0]), (0,), ties="first", name="max")[0]
     array([False,  True, False])
@@ -52,7 +52,7 @@ def winners(
     if units is not None:
         x = np.where(units, x, -np.inf)
     elif ties in ("first", "last"):
-        return _only(x, axes, ties, least), 1
+        return _single_winners(x, axes, ties, least), 1
     top = (np.min if least else np.max)(x, axis=axes, keepdims=True)
     hits = (x == top) | (np.isnan(x) & np.isnan(top))
     if units is not None:
@@ -68,11 +68,11 @@ def winners(
             f"{name}: units {listed}{more} share {shared}, and ties='error' allows one winner; "
             "ties='first', 'last' or 'even' breaks the tie"
         )
-    return _only(hits, axes, ties, least=False), 1
+    return _single_winners(hits, axes, ties, least=False), 1
 
 
 def first_wins(x: Array, w: Array, least: bool = False) -> Any:
-    """Return where the first of two wins: where it is as large, or with `least` as small, or NaN.
+    """Return where x wins: where it is at least as large as w (with `least`, as small), or NaN.
 
     >>> first_wins(2.0, 2.0), first_wins(np.array([1.0, np.nan]), 2.0)
     (True, array([False,  True]))
@@ -95,7 +95,7 @@ def _first_wins(x: Array, w: Array, least: bool) -> Any:
 def winners_among(
     *xs: Array, ties: Ties, name: str, least: bool = False
 ) -> tuple[Sequence[Any], NDArray[np.int64] | int]:
-    """Find where each of several operands wins, as `winners` does for the elements of one.
+    """Find where each of several operands wins, like `winners` for the elements of one array.
 
     >>> winners_among(np.array([1.0, 3.0]), 3.0, ties="first", name="maximum")
     ([array([False,  True]), array([ True, False])], 1)
@@ -109,13 +109,13 @@ def winners_among(
     best, *others = [np.asarray(x, np.result_type(*xs)) for x in xs]
     k = np.zeros(best.shape, np.intp)
     for i, x in enumerate(others, 1):
-        stays = _first_wins(best, x, least)
-        k, best = np.where(stays, k, i), np.where(stays, best, x)
+        best_wins = _first_wins(best, x, least)
+        k, best = np.where(best_wins, k, i), np.where(best_wins, best, x)
     return [k == i for i in range(len(xs))], 1
 
 
 def first_winner(xs: Sequence[float], least: bool = False) -> int:
-    """Find the first NaN or, where there is none, the first of the largest, or of the smallest.
+    """Return the index of the first NaN or, if there is none, of the first largest or smallest.
 
     >>> first_winner([1.0, 3.0, 3.0]), first_winner([1.0, 3.0], least=True)
     (1, 0)
@@ -127,8 +127,8 @@ def first_winner(xs: Sequence[float], least: bool = False) -> int:
     return xs.index(min(xs) if least else max(xs))
 
 
-def _only(x: Array, axes: Shape, ties: Ties, least: bool) -> Mask:
-    """Find the first winner over `axes`, or the last, in row-major order; a NaN beats the rest."""
+def _single_winners(x: Array, axes: Shape, ties: Ties, least: bool) -> Mask:
+    """Find the first or the last winner over `axes`, in row-major order; NaN beats numbers."""
     others = [i for i in range(x.ndim) if i not in axes]
     rows = x.transpose(*others, *axes)
     flat = rows.reshape([x.shape[i] for i in others] + [prod(x.shape[i] for i in axes)])

@@ -1,11 +1,12 @@
 """Cut a pooling into tiles, and lay out a tile so that its windows are slices of a flat array.
 
 Along an axis, window o looks at the cells o s − p + i d. Counted from the corner of a tile's first
-window, take the cells 0, s, 2 s … first, then 1, s + 1 … and so on: s groups of cells. What the
-windows see at offset i now stands in a row, one cell a window, from cell ⌊i d / s⌋ of group
-i d mod s on. With all axes laid out like this, what all windows of all planes see at one offset is
-one slice of one flat array: a *tap*. Between its rows a tap holds cells that belong to no window.
-They are computed with, for that is faster than to go around them, and cut off in the end.
+window, the cells 0, s, 2 s … are stored first, then 1, s + 1 … and so on: s groups of cells. The
+cells that the windows see at offset i are then consecutive, one per window, and start at cell
+⌊i d / s⌋ of group i d mod s. With all axes laid out like this, the cells that all windows of all
+planes see at one offset are one slice of a flat array: a *tap*. Between its rows, a tap contains
+cells that belong to no window. Computing with them and dropping the results is faster than skipping
+them.
 """
 
 from __future__ import annotations
@@ -26,17 +27,17 @@ from tinygrad_pool.rules.windows import AnyWindows, Ranges, Windows
 Flat: TypeAlias = NDArray[Any]
 
 CELLS = 2**17
-"""About how many cells of the input make a tile: with what is computed from them, a cache full."""
+"""About how many cells of the input a tile has: with its results, it fits the cache."""
 
 UNITS = 2**12
-"""The fewest units of a tile, where there are as many: of less, NumPy's calls cost the most."""
+"""The fewest units of a tile, if there are as many: with fewer, calls of NumPy cost the most."""
 
 FEW = 64
-"""Of about so many tiles, how they lie is remembered."""
+"""The layouts of up to about this many tiles are cached."""
 
 
 class Part(NamedTuple):
-    """A group that some tap lies in: which, the cells of it that the planes have, and where."""
+    """A group that contains a tap, the place in it of cells of the planes, and these cells."""
 
     group: Shape
     place: Key
@@ -44,63 +45,63 @@ class Part(NamedTuple):
 
 
 class Tile(NamedTuple):
-    """Some windows over some planes, and how their cells are laid out."""
+    """A block of windows over some planes, and the layout of their cells."""
 
     counts: Shape  # planes, windows on each axis
     groups: Shape  # groups on each axis,
     spans: Shape  # and cells of each
-    inside: Key  # the cells from the first window's corner on, if the planes have them all
+    inside: Key  # all cells from the first window's corner on, if all are in the planes
     parts: tuple[Part, ...]
-    full: bool  # whether the planes have all cells of all parts
+    full: bool  # whether all cells of all parts are in the planes
     whole: bool  # whether these are all windows of the planes
-    apart: bool  # whether every group is one tap, and no cell is seen by two windows
-    taps: tuple[tuple[slice, ...], ...]  # along each axis, when those behind it are done
-    rows: tuple[slice, ...]  # over all axes but the last, when that is done
+    disjoint: bool  # whether every group is one tap, and no two windows share a cell
+    taps: tuple[tuple[slice, ...], ...]  # along each axis, when all later axes are done
+    rows: tuple[slice, ...]  # over all axes but the last, when the last is done
     all_taps: tuple[slice, ...]  # over all axes, in row-major order of the offsets
     steps: Shape  # from unit to unit, along each axis
 
     @property
     def grouped(self) -> Shape:
-        """The groups on each axis, the last one first; planes; the cells of a group."""
+        """The shape of the layout: groups (last axis first), planes, cells of a group."""
         return (*self.groups[::-1], self.counts[0], *self.spans)
 
     def lay_out(self, planes: NDArray[Any], fill: float, dtype: np.dtype[Any]) -> Flat:
-        """Copy the cells of the planes into groups; `fill` stands where there is none."""
+        """Copy the cells of the planes into groups, with `fill` where there is no cell."""
         if self.full and prod(self.groups) == 1:
             return np.ascontiguousarray(planes[self.parts[0].cells], dtype).reshape(-1)
         groups = np.empty(self.grouped, dtype)
         places = [groups[group][place] for group, place, _ in self.parts]
         if sum([place.size for place in places]) < groups.size:
-            groups.fill(fill)  # also what lies between windows, since it is added up
+            groups.fill(fill)  # also between windows: these cells are computed with
         for place, (_, _, cells) in zip(places, self.parts, strict=True):
             place[...] = planes[cells]
         return groups.reshape(-1)
 
     def put_back(self, flat: Flat, planes: NDArray[Any]) -> None:
-        """Copy the cells from their groups to where they belong."""
+        """Copy the cells from their groups back to the planes."""
         groups = flat.reshape(self.grouped)
         for group, place, cells in self.parts:
             planes[cells] = groups[group][place]
 
-    def so_far(self, planes: NDArray[Any]) -> Flat:
-        """Lay out what cells have got from the tiles before, to be added to and put back."""
+    def gradients_so_far(self, planes: NDArray[Any]) -> Flat:
+        """Lay out the gradients from earlier tiles, to be added to and put back."""
         size = prod(self.grouped)
         return np.zeros(size, planes.dtype) if self.whole else self.lay_out(planes, 0, planes.dtype)
 
     def seen(self, flat: Flat) -> list[NDArray[Any]]:
-        """List what all windows see at each offset, in row-major order."""
+        """List the cells that all windows see at each offset, in row-major order."""
         return [self.units(flat[tap]) for tap in self.all_taps]
 
     def units(self, flat: Flat) -> NDArray[Any]:
-        """View what was computed of the windows, without what lies between."""
+        """View the results of the windows, without the cells between windows."""
         strides = [flat.itemsize * step for step in self.steps]
         return np.ndarray(self.counts, flat.dtype, flat, 0, strides)
 
 
 def tiles(windows: Windows, space: Shape, planes: int) -> Iterable[tuple[Key, Tile]]:
-    """Cut the windows over some planes into tiles: each one's key to the units, and itself.
+    """Cut the windows over some planes into tiles, and return (key of its units, tile) for each.
 
-    Units are taken in row-major order, from tile to tile too. A tile is the same for any planes.
+    Units are in row-major order, also from tile to tile. A tile is the same for any planes.
     """
     limit, few = _limits(windows, space)
     return (_few_tiles if planes <= few else _tiles)(windows, space, planes, limit)
@@ -108,16 +109,16 @@ def tiles(windows: Windows, space: Shape, planes: int) -> Iterable[tuple[Key, Ti
 
 @lru_cache(maxsize=256)
 def _limits(windows: Windows, space: Shape) -> tuple[int, int]:
-    """Return the most units of a tile, and of how many planes the tiles are remembered."""
+    """Return the most units of a tile, and the most planes whose tiles are cached."""
     cells = prod(windows.stride)
     limit = max(CELLS // cells, min(UNITS, 8 * CELLS // cells), 1)
     return limit, FEW * limit // max(1, prod(windows.over(space)))
 
 
 def _tiles(windows: Windows, space: Shape, planes: int, limit: int) -> Iterator[tuple[Key, Tile]]:
-    for some, *units in cut((planes, *windows.over(space)), limit):
-        key = tuple([slice(*ends) for ends in (some, *units)])
-        yield key, _tile(windows, space, some[1] - some[0], tuple(units))
+    for images, *units in cut((planes, *windows.over(space)), limit):
+        key = tuple([slice(*ends) for ends in (images, *units)])
+        yield key, _tile(windows, space, images[1] - images[0], tuple(units))
 
 
 @lru_cache(maxsize=32)
@@ -128,9 +129,9 @@ def _few_tiles(
 
 
 def wide_of(dtype: Any) -> np.dtype[Any]:
-    """Name the dtype to compute with: half precision is slow, overflows, and drops what is small.
+    """Return the dtype to compute with: half precision is slow, overflows and underflows.
 
-    It is NumPy's own object, and no equal one: np.add.at takes 36 times as long for two of these.
+    It is NumPy's own dtype object; with an equal object, np.add.at takes 36 times as long.
 
     >>> wide_of(np.float16), wide_of(np.dtype(">f8"))
     (dtype('float32'), dtype('float64'))
@@ -153,9 +154,9 @@ def cut(shape: Shape, limit: int) -> Iterator[Ranges]:
 
 @lru_cache(maxsize=256)
 def tiled(windows: AnyWindows, space: Shape) -> Windows | None:
-    """Return windows to be cut into tiles; None where it costs less to take the windows one by one.
+    """Return the windows to cut into tiles; None where it is faster to handle windows one by one.
 
-    That is so for windows of several lengths, and for long ones that are apart.
+    It is faster for windows that differ in length, and for long ones that do not overlap.
 
     >>> from tinygrad_pool.rules.windows import adaptive_windows_of, windows_of
     >>> tiled(adaptive_windows_of("", 1, 4, (8,)), (8,)).kernel
@@ -163,7 +164,7 @@ def tiled(windows: AnyWindows, space: Shape) -> Windows | None:
     >>> tiled(adaptive_windows_of("", 1, 3, (8,)), (8,)), tiled(windows_of("", 1, 99), (999,))
     (None, None)
     """
-    even = isinstance(windows, Windows) or not any(map(int.__mod__, space, windows.wanted))
+    even = isinstance(windows, Windows) or not any(map(int.__mod__, space, windows.output_size))
     if not even or is_whole(windows, space):
         return None
     units = prod(windows.over(space))
@@ -178,8 +179,8 @@ def tiled(windows: AnyWindows, space: Shape) -> Windows | None:
 @lru_cache(maxsize=256)
 def is_whole(windows: AnyWindows, space: Shape) -> bool:
     """Return whether there is one window, and it sees the whole plane."""
-    alone = prod(windows.over(space)) == 1
-    return alone and counts_of(windows, space, padding=False).item() == prod(space)
+    is_single = prod(windows.over(space)) == 1
+    return is_single and counts_of(windows, space, padding=False).item() == prod(space)
 
 
 @lru_cache(maxsize=32)
@@ -187,16 +188,16 @@ def _tile(windows: Windows, space: Shape, planes: int, units: Ranges) -> Tile:
     counts = (planes, *[stop - start for start, stop in units])
     frames = [_frame(windows, axis, n, *units[axis]) for axis, n in enumerate(space)]
     groups, spans, offsets, parts = zip(*frames, strict=True)
-    taps, cells, behind = [], counts[0] * prod(spans), 0
+    taps, cells, beyond = [], counts[0] * prod(spans), 0
     for axis in reversed(range(len(space))):
         group, size = prod(groups[:axis]) * cells, prod(spans[axis + 1 :])
         starts = [at * group + cell * size for cell, at in offsets[axis]]
-        behind += offsets[axis][-1][0] * size
-        taps.append(tuple([slice(start, start + group - behind) for start in starts]))
+        beyond += offsets[axis][-1][0] * size
+        taps.append(tuple([slice(start, start + group - beyond) for start in starts]))
     picked = [zip(*along, strict=True) for along in product(*parts)]
     out = windows.over(space)
     reach = zip(windows.extent, windows.stride, out, strict=True)
-    alone = all(extent <= s or count == 1 for extent, s, count in reach)
+    disjoint = all(extent <= s or count == 1 for extent, s, count in reach)
     corners = zip([along[0][2].start for along in parts], groups, spans, strict=True)
     frame = [slice(at, at + s * span) for at, s, span in corners]
     return Tile(
@@ -216,16 +217,16 @@ def _tile(windows: Windows, space: Shape, planes: int, units: Ranges) -> Tile:
             for _, place, _ in along
         ),
         whole=counts[1:] == out,
-        apart=alone and list(offsets) == [[(0, at) for at in range(s)] for s in groups],
+        disjoint=disjoint and list(offsets) == [[(0, at) for at in range(s)] for s in groups],
         taps=tuple(taps[::-1]),
-        rows=_over(taps[:0:-1], cells - behind),
+        rows=_over(taps[:0:-1], cells - beyond),
         all_taps=_over(taps[::-1], taps[-1][0].stop),
         steps=tuple([prod(spans[axis:]) for axis in range(len(counts))]),
     )
 
 
 class _Frame(NamedTuple):
-    """Groups of cells along one axis, and a part for each that some tap lies in."""
+    """Groups of cells along one axis, and a part for each group that contains a tap."""
 
     groups: int
     span: int
@@ -234,7 +235,7 @@ class _Frame(NamedTuple):
 
 
 def _frame(windows: Windows, axis: int, n: int, start: int, stop: int) -> _Frame:
-    """Frame the windows from start to stop on one axis of n cells."""
+    """Group the cells of the windows from start to stop on one axis of n cells."""
     s = windows.stride[axis] if stop - start > 1 else windows.extent[axis]
     offsets = [divmod(i * windows.dilation[axis], s) for i in range(windows.kernel[axis])]
     span = stop - start + offsets[-1][0]

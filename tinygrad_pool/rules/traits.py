@@ -1,4 +1,4 @@
-"""What each rule is like: facts that pictures, explanations and rewritings need, stated once."""
+"""Traits of rules: facts that pictures, explanations and rewriting need, in one place."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from tinygrad_pool.rules.rule import Function, Rule
 from tinygrad_pool.rules.sparse_weights import weight_layer
 
 PATTERNS = ("", "elementwise", "reduction", "selection")
-"""The sparsities that a rule of your own can have; others go with the options of our rules."""
+"""The sparsities that a user's rule can have; others depend on options of rules in this package."""
 
 UNITS = (
     *("", "copy", "move", "sum", "product", "power", "largest", "least", "squash"),
@@ -44,19 +44,19 @@ UNITS = (
 
 
 class Traits(NamedTuple):
-    """What is known of a rule.
+    """Facts about a rule.
 
-    `sparsity` is which cells of an operand each unit of the result looks at: "elementwise" the one
-    that is broadcast to it, "reduction" those of its row, "selection" one that it copies, or none.
-    Where it is "", unknown, the Jacobian is found by calling the closure for each unit.
+    `sparsity` says which cells of an operand each unit of the result depends on: "elementwise", the
+    one that is broadcast to it; "reduction", those of its row; "selection", one that it copies, or
+    none. If it is "", unknown, the Jacobian is computed by calling the closure for each unit.
 
-    `unit` is what a unit makes of them: a "copy"; a "move", which copies each cell once; a weighted
-    "sum"; a "product" of two operands; a "power", flat where its operand is 0; the "largest" or the
-    "least"; a "squash" into bounds, where it saturates; or what its name says.
+    `unit` says what a unit computes from them: a "copy"; a "move", which copies each cell once; a
+    weighted "sum"; a "product" of two operands; a "power", flat where its operand is 0; the
+    "largest" or the "least"; a "squash" into bounds, where it saturates; or what its name says.
 
-    `sign` is written in pictures instead of the rule's name. `off` says why a slope is 0 at an
-    input {x}; `vanishes` what a slope does that is 0 because digits end. `paid` says who is paid at
-    a tie in PyTorch, in JAX and in TensorFlow.
+    `sign` replaces the rule's name in pictures. `off` says why a slope is 0 at an input {x};
+    `vanishes` says how rounding makes a slope 0. `paid` says which units get the gradient at a tie
+    in PyTorch, in JAX and in TensorFlow.
     """
 
     sparsity: str = ""
@@ -68,12 +68,12 @@ class Traits(NamedTuple):
 
     @property
     def chooses(self) -> bool:
-        """Whether each unit is one of the cells that it looks at: a maximum or a minimum."""
+        """Whether each unit is one of the cells it depends on: a maximum or a minimum."""
         return self.unit in ("largest", "least")
 
     @property
     def pools(self) -> bool:
-        """Whether each unit is one of the cells that it looks at, or the mean of its window."""
+        """Whether each unit is one of the cells it depends on, or the mean of its window."""
         return self.chooses or (self.unit == "sum" and self.sparsity == "pool")
 
 
@@ -134,10 +134,8 @@ TRAITS: dict[Rule | None, Traits] = {
     accumulations.var: Traits("reduction"),
     accumulations.vector_norm: Traits("reduction", "norm"),
     accumulations.cumsum: Traits("", "sum"),
-    accumulations.cumprod: UNKNOWN,
-    contractions.einsum: UNKNOWN,
-    **dict.fromkeys((inverses.inv, inverses.solve, inverses.det, inverses.logabsdet), UNKNOWN),
-    inverses.cholesky: UNKNOWN,
+    **dict.fromkeys((accumulations.cumprod, contractions.einsum, inverses.inv), UNKNOWN),
+    **dict.fromkeys((inverses.solve, inverses.det, inverses.logabsdet, inverses.cholesky), UNKNOWN),
     **dict.fromkeys((elementwise.log, elementwise.log1p), ELEMENTWISE),
     **dict.fromkeys((powers.log2, powers.log10, powers.cbrt, powers.fmod), ELEMENTWISE),
     **dict.fromkeys((powers.hypot, powers.logaddexp, powers.logaddexp2), ELEMENTWISE),
@@ -162,21 +160,20 @@ TRAITS: dict[Rule | None, Traits] = {
     **dict.fromkeys((sequences.interp, sequences.unwrap), UNKNOWN),
     powers.ask: ELEMENTWISE,
 }
-"""The traits of every rule here; `with_traits` enters those of a rule of your own."""
+"""The traits of every rule of this package; `with_traits` adds those of your rules."""
 
 
 def traits_of(rule: Rule | None) -> Traits:
-    """Return what is known of a rule: nothing of one that has no traits, or of a leaf's None."""
+    """Return the traits of a rule; UNKNOWN for a rule without traits, and for a leaf's None."""
     return TRAITS.get(rule, UNKNOWN)
 
 
 def with_traits(sparsity: str = "", unit: str = "", **more: Any) -> Callable[[Function], Function]:
-    """Give a rule of your own its traits, as a decorator: see `Traits`.
+    """Return a decorator that declares the traits of your rule: see `Traits`.
 
-    `gradcheck` checks the sparsity, and takes your word for the rest.
+    `gradcheck` checks the sparsity, and trusts the rest.
 
-    Raises OptionError if there is no such trait, sparsity or unit; RuleError for anything but a
-    rule.
+    Raises OptionError for an unknown trait, sparsity or unit; RuleError for anything but a rule.
 
     >>> @with_traits("elementwise", sign="x/2")
     ... def half(x):
@@ -184,17 +181,17 @@ def with_traits(sparsity: str = "", unit: str = "", **more: Any) -> Callable[[Fu
     >>> traits_of(half).sign
     'x/2'
     """
-    for trait, said in more.items():
+    for trait, value in more.items():
         if trait not in Traits._fields:
             listed = ", ".join(Traits._fields)
             raise OptionError(f"with_traits: no trait {trait!r} (traits: {listed})")
-        if trait == "paid" and not (isinstance(said, tuple) and len(said) == 3):
+        if trait == "paid" and not (isinstance(value, tuple) and len(value) == 3):
             raise OptionError(
                 "with_traits: paid must be three texts, for PyTorch, JAX and TensorFlow, "
-                f"got {said!r:.80}"
+                f"got {value!r:.80}"
             )
-        for one in said if trait == "paid" else (said,):
-            text(one, f"with_traits: {trait}")
+        for item in value if trait == "paid" else (value,):
+            text(item, f"with_traits: {trait}")
     traits = Traits(sparsity, unit, **more)
     choice(sparsity, PATTERNS, "with_traits: sparsity")
     choice(unit, UNITS, "with_traits: unit")
@@ -202,7 +199,7 @@ def with_traits(sparsity: str = "", unit: str = "", **more: Any) -> Callable[[Fu
     def enter(rule: Function) -> Function:
         if not isinstance(rule, FunctionType) or hasattr(rule, "signature"):
             raise RuleError(
-                "with_traits: needs a rule, before tg.lift makes an operation of it, "
+                "with_traits: needs a rule, decorated before tg.lift makes it an operation, "
                 f"got {rule!r:.80}"
             )
         if sparsity == "reduction" and "keepdims" not in signature(rule).parameters:

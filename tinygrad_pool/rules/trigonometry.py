@@ -1,4 +1,4 @@
-"""Rules of angles: the trigonometric and hyperbolic functions, and their inverses."""
+"""Trigonometric and hyperbolic functions, and their inverses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 
 @implements(np.tan)
 def tan(x: Array) -> tuple[Array, Backward]:
-    """Take the tangent; x in radians.
+    """Compute the tangent; x in radians.
 
     y = tan x            ∂E/∂x = g (1 + y²)
 
@@ -31,7 +31,7 @@ def tan(x: Array) -> tuple[Array, Backward]:
 
 @implements(np.arcsin)
 def arcsin(x: Array) -> tuple[Array, Backward]:
-    """Take the angle in [−π/2, π/2] whose sine is x. Beyond ±1 it is NaN, as NumPy.
+    """Compute the angle in [−π/2, π/2] whose sine is x. Beyond ±1 it is NaN, as in NumPy.
 
     y = arcsin x            ∂E/∂x = g / √(1 − x²)
 
@@ -49,7 +49,7 @@ def arcsin(x: Array) -> tuple[Array, Backward]:
 
 @implements(np.arccos)
 def arccos(x: Array) -> tuple[Array, Backward]:
-    """Take the angle in [0, π] whose cosine is x. Beyond ±1 it is NaN, as NumPy.
+    """Compute the angle in [0, π] whose cosine is x. Beyond ±1 it is NaN, as in NumPy.
 
     y = arccos x            ∂E/∂x = −g / √(1 − x²)
 
@@ -67,7 +67,7 @@ def arccos(x: Array) -> tuple[Array, Backward]:
 
 @implements(np.arctan)
 def arctan(x: Array) -> tuple[Array, Backward]:
-    """Take the angle in (−π/2, π/2) whose tangent is x.
+    """Compute the angle in (−π/2, π/2) whose tangent is x.
 
     y = arctan x            ∂E/∂x = g / (1 + x²)
 
@@ -85,7 +85,7 @@ def arctan(x: Array) -> tuple[Array, Backward]:
 
 @implements(np.sinh)
 def sinh(x: Array) -> tuple[Array, Backward]:
-    """Take the hyperbolic sine.
+    """Compute the hyperbolic sine.
 
     y = (eˣ − e⁻ˣ) / 2            ∂E/∂x = g cosh x
 
@@ -103,7 +103,7 @@ def sinh(x: Array) -> tuple[Array, Backward]:
 
 @implements(np.cosh)
 def cosh(x: Array) -> tuple[Array, Backward]:
-    """Take the hyperbolic cosine.
+    """Compute the hyperbolic cosine.
 
     y = (eˣ + e⁻ˣ) / 2            ∂E/∂x = g sinh x
 
@@ -175,7 +175,7 @@ def arctanh(x: Array) -> tuple[Array, Backward]:
 
 @implements(np.arctan2)
 def arctan2(x: Array, w: Array) -> tuple[Array, Backward]:
-    """Take the angle of the point with height x and width w, in [−π, π], broadcasting.
+    """Compute the angle of the point (w, x), in [−π, π], broadcasting.
 
     y = arctan x / w            ∂E/∂x = g w / r²            ∂E/∂w = −g x / r²,  r² = x² + w²
 
@@ -198,19 +198,19 @@ def arctan2(x: Array, w: Array) -> tuple[Array, Backward]:
 
 @composes("deg2rad", "radians")
 def deg2rad(x: Array) -> Array:
-    """Turn degrees into radians: x π / 180."""
+    """Convert degrees to radians: x π / 180."""
     return operand(x) * (np.pi / 180)
 
 
 @composes("rad2deg", "degrees")
 def rad2deg(x: Array) -> Array:
-    """Turn radians into degrees: 180 x / π."""
+    """Convert radians to degrees: 180 x / π."""
     return operand(x) * (180 / np.pi)
 
 
 @implements(np.sinc)
 def sinc(x: Array) -> tuple[Array, Backward]:
-    """Compute sin(πx) / πx, 1 at 0.
+    """Compute sin(πx) / πx, which is 1 at 0.
 
     y = sin u / u,  u = π x            ∂E/∂x = g (cos u − y) / x
 

@@ -1,4 +1,4 @@
-"""The methods of NumPy's ufuncs, such as `np.add.outer`: what else does the same."""
+"""Methods of NumPy's ufuncs, such as `np.add.outer`, by functions that compute the same."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _accumulates(name: str, function: Any) -> None:
 
 def _pairs(ufunc: Any) -> None:
     @composes(f"{ufunc.__name__}.outer")
-    def outer(A: Array, B: Array) -> Any:  # NumPy's names
+    def outer(A: Array, B: Array) -> Any:  # parameter names as in NumPy
         return ufunc(np.reshape(operand(A), (*np.shape(A), *[1] * np.ndim(B))), operand(B))
 
 

@@ -1,4 +1,4 @@
-"""Lay out what each window sees, and its adjoint: add what each window sends back."""
+"""Unfolding, which lays out the cells of each window, and folding, its adjoint."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tinygrad_pool.rules.windows import AdaptiveWindows, AnyWindows, Windows
 
 @primitive
 def unfold(x: Array, *, windows: AnyWindows) -> Array:
-    """Lay out what each window sees, 0 where there is no unit: (..., *windows, *kernel).
+    """Lay out the cells of each window, 0 where there is no unit: (..., *windows, *kernel).
 
     >>> from tinygrad_pool.rules.windows import windows_of
     >>> windows = windows_of("max_pool1d", 1, 2, stride=1)
@@ -35,7 +35,7 @@ def unfold(x: Array, *, windows: AnyWindows) -> Array:
 
 
 def _view(padded: Array, windows: Windows, shape: Shape, writeable: bool = False) -> Array:
-    """View what each window sees of an array of a shape that has been padded."""
+    """View the cells of each window in a padded array, which had `shape` before."""
     views = sliding_window_view(padded, windows.extent, axis=windows.axes, writeable=writeable)
     moves = zip(windows.over(shape), windows.stride, strict=True)
     steps = (slice(0, (o - 1) * s + 1, s) for o, s in moves)
@@ -46,9 +46,9 @@ def _view(padded: Array, windows: Windows, shape: Shape, writeable: bool = False
 
 @primitive
 def fold(g: Array, *, windows: AnyWindows, shape: Shape) -> Array:
-    """Add what each window sends back into the cells it looked at: the adjoint of unfold.
+    """Add the contributions of each window to the cells it looked at: the adjoint of unfold.
 
-    Where windows overlap, a cell adds up in row-major order of the windows.
+    Where windows overlap, contributions add in row-major order of the windows.
 
     >>> from tinygrad_pool.rules.windows import windows_of
     >>> windows = windows_of("max_pool1d", 1, 2, stride=1)

@@ -1,4 +1,4 @@
-"""Put pooled units back to where they came from."""
+"""Max unpooling: put pooled units back to where they came from."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from tinygrad_pool.rules.windows import Windows, space_of
 def max_unpool(
     x: Array, *, windows: Windows, indices: NDArray[np.int64], output_size: Shape | None = None
 ) -> tuple[Array, Backward]:
-    """Set each unit at its index in a plane of zeros, the one that `windows` pooled.
+    """Put each unit at its index in a plane of zeros, the plane that `windows` pooled.
 
     y[index_k] = x_k, 0 elsewhere            ∂E/∂x_k = g[index_k]
 
-    An index is flat within its plane, as max pooling returns it. Where several units have one index
-    the last is set; the others are gone, and get no gradient. (PyTorch's backward pays them, too.)
-    Without output_size the plane is the smallest one: (o − 1) s + k − p − q cells on an axis.
+    An index is flat within its plane, as max pooling returns it. If several units have the
+    same index, the last one is used, and the others get no gradient. (In PyTorch all of them do.)
+    Without output_size the plane is the smallest possible: (o − 1) s + k − p − q cells on an axis.
 
-    Raises OptionError for indices that are not integers or out of range; ShapeError unless
-    there is one for each unit, or if the windows cannot make that many units of output_size.
+    Raises OptionError for indices that are not integers or out of range; ShapeError unless there is
+    one index per unit, or if the windows would not pool output_size to x's shape.
 
     >>> from tinygrad_pool.rules.windows import windows_of
     >>> windows = windows_of("max_unpool1d", 1, 2)
@@ -50,7 +50,7 @@ def max_unpool(
 def _cells(
     shape: Shape, indices: NDArray[np.int64], space: Shape, name: str
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """List the flat cells that are set, and the flat unit that each one is set to: the last."""
+    """List the flat cells that are set, and the flat index of the unit that each one gets."""
     indices = np.asarray(indices)
     if indices.size and indices.dtype.kind not in "iu":
         raise OptionError(f"{name}: indices must be whole numbers, got {indices.dtype}")
@@ -77,7 +77,7 @@ def _cells(
 
 
 def _space(windows: Windows, shape: Shape, output_size: Shape | None) -> Shape:
-    """Find the shape of the plane to unpool to."""
+    """Return the shape of the plane to unpool to."""
     name, pooled = windows.name, space_of(shape, len(windows.kernel), windows.name)
     least = tuple(
         (o - 1) * s + k - p - q

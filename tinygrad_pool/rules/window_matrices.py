@@ -1,8 +1,8 @@
-"""Windows as matrices of 0s and 1s, one along each axis: their sums, and the adjoint, as products.
+"""Sums over windows, and their adjoint, as products with matrices of 0 and 1, one along each axis.
 
 A[k, l] is 1 if window k sees cell l. The sums of the windows are A x along one axis after another,
-and back goes Aᵀ g. Many of the products are with 0, and still this is the faster way, unless
-windows are short on a long axis.
+and the adjoint is Aᵀ g. Most terms are multiplied by 0, but unless windows are short on a long axis
+it is still faster.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from tinygrad_pool.rules.arguments import Shape
 from tinygrad_pool.rules.windows import AnyWindows, Floats
 
 NUMBERS = 2**14
-"""The most numbers of a matrix."""
+"""The most elements of a matrix."""
 
 ROW = 8
-"""Shorter rows are summed first, in NumPy's order; of longer ones columns are, which is faster."""
+"""Shorter rows are summed first, in NumPy's order. For longer rows columns first is faster."""
 
 ZEROS = 10
-"""An axis is at most so many times as long as a window: else too much of its matrix is 0."""
+"""The most times an axis may be as long as a window: beyond, its matrix is mostly 0."""
 
 
 def sums_by_matrices(planes: Floats, windows: AnyWindows, dtype: np.dtype[Any]) -> Floats | None:
-    """Sum up each window of some planes; None where other ways are faster or one is not finite."""
+    """Sum each window of some planes; None where another way is faster, or a sum is not finite."""
     matrices = matrices_of(windows, planes.shape[1:], dtype)
     if matrices is None:
         return None
-    with np.errstate(invalid="ignore", over="ignore"):  # ∞ · 0: it shows in the sums
+    with np.errstate(invalid="ignore", over="ignore"):  # ∞ · 0 makes the sums NaN
         y, to_units = planes.astype(dtype, copy=False), matrices[-1].T
         if rows_first := windows.kernel[-1] < ROW:
             y = _multiply_rows(y, to_units)
@@ -42,7 +42,7 @@ def sums_by_matrices(planes: Floats, windows: AnyWindows, dtype: np.dtype[Any]) 
 
 
 def spread_by_matrices(g: Floats, windows: AnyWindows, space: Shape) -> Floats | None:
-    """Add up what windows send to their cells: the adjoint of `sums_by_matrices`."""
+    """Add the contribution of each window to its cells: the adjoint of `sums_by_matrices`."""
     matrices = matrices_of(windows, space, g.dtype)
     if matrices is None or not _is_finite(g):
         return None
@@ -54,7 +54,7 @@ def spread_by_matrices(g: Floats, windows: AnyWindows, space: Shape) -> Floats |
 
 @lru_cache(maxsize=64)
 def matrices_of(windows: AnyWindows, space: Shape, dtype: np.dtype[Any]) -> list[Floats] | None:
-    """Return A along each axis; None if they are large, or 0 nearly everywhere.
+    """Return A for each axis; None if one is large or almost all 0.
 
     >>> from tinygrad_pool.rules.windows import windows_of
     >>> matrices_of(windows_of("", 1, 2), (4,), np.dtype(int))
@@ -81,11 +81,11 @@ def _multiply_along(axis: int, A: Floats, x: Floats) -> Floats:
 
 
 def _multiply_rows(x: Floats, A: Floats) -> Floats:
-    """Multiply along the last axis, plane by plane: the others do not change how one is rounded."""
+    """Multiply along the last axis, plane by plane: rounding must not depend on other planes."""
     product: Floats = np.matmul(x, A) if x.ndim > 2 else np.matmul(x[:, None], A)[:, 0]
     return product
 
 
 def _is_finite(x: Floats) -> bool:
-    """Return whether all of x is finite, and so is the sum of its squares: one call finds both."""
+    """Return whether x is finite, and so is the sum of its squares: one call tests both."""
     return isfinite(np.vdot(x, x))

@@ -1,13 +1,13 @@
-"""Where a window looks: index arithmetic for pooling and convolution in any number of axes.
+"""The cells of windows: index arithmetic for pooling and convolution in any number of axes.
 
 Along one axis of length n, with kernel k, stride s, padding p before and q after, and dilation d,
 window o looks at the cells o s − p + i d for i = 0 … k−1. There are
 
     floor((n + p + q − d (k − 1) − 1) / s) + 1
 
-windows; with `ceil_mode` the ceiling, less one where the last window would start past n + p.
+windows; with `ceil_mode` the ceiling, less one if the last window would start past n + p.
 
-Adaptive pooling asks for m windows instead: window o looks at ⌊o n / m⌋ … ⌈(o + 1) n / m⌉ − 1.
+Adaptive pooling has m windows instead: window o looks at ⌊o n / m⌋ … ⌈(o + 1) n / m⌉ − 1.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Windows(NamedTuple):
 
     @property
     def options(self) -> str:
-        """What was asked for, as messages say it."""
+        """The options of the windows, for messages."""
         return (
             f"kernel_size={self.kernel}, stride={self.stride}, padding={self.padding}, "
             f"dilation={self.dilation}"
@@ -64,8 +64,7 @@ class Windows(NamedTuple):
     def over(self, shape: Shape) -> Shape:
         """Count the windows on each axis over the last axes of `shape`.
 
-        Raises ShapeError if there are too few axes, or if a window is longer than its padded axis
-        and, with ceil_mode, cannot hang over it.
+        Raises ShapeError if there are too few axes, or no window fits on one of them.
 
         >>> windows_of("max_pool2d", 2, 2).over((8, 1, 5, 4))
         (2, 2)
@@ -73,7 +72,7 @@ class Windows(NamedTuple):
         return _over(self, shape)
 
     def overhang(self, shape: Shape) -> tuple[tuple[int, int], ...]:
-        """List the cells on each side of the input that the windows touch: padding and overhang."""
+        """Count the cells of windows beyond each side of the input: padding and overhang."""
         space = shape[len(shape) - len(self.kernel) :]
         sides = []
         for n, o, extent, s, (p, q) in zip(
@@ -83,17 +82,17 @@ class Windows(NamedTuple):
         return tuple(sides)
 
     def look(self, axis: int, units: Units) -> Units:
-        """List where some windows look on one axis."""
+        """List the cells that the given windows look at on one axis, one row per window."""
         start, _ = self.bounds(axis, units)
         return start[:, None] + np.arange(self.kernel[axis]) * self.dilation[axis]
 
     def bounds(self, axis: int, units: Units) -> tuple[Units, Units]:
-        """List the first cell of some windows on one axis, and the one behind the last."""
+        """List the first cell of the given windows on one axis, and the cell after the last one."""
         start = units * self.stride[axis] - self.padding[axis][0]
         return start, start + self.extent[axis]
 
     def counts(self, axis: int, n: int, units: Units, padding: bool) -> Units:
-        """Count the cells that some windows look at on one axis; with `padding`, padded ones too.
+        """Count the cells that windows look at on one axis; with `padding`, include padded cells.
 
         >>> windows_of("avg_pool1d", 1, 2, padding=1).counts(0, 3, np.arange(2), padding=False)
         array([1, 2])
@@ -126,16 +125,16 @@ def _over(windows: Windows, shape: Shape) -> Shape:
 
 
 class AdaptiveWindows(NamedTuple):
-    """As many windows as asked for, `wanted` on each axis of a plane of shape `space`."""
+    """A given number of windows, `output_size` on each axis of a plane of shape `space`."""
 
     name: str
     space: Shape
-    wanted: Shape
+    output_size: Shape
 
     @property
     def kernel(self) -> Shape:
         """The cells of the longest window on each axis."""
-        return _longest(self.space, self.wanted)
+        return _longest(self.space, self.output_size)
 
     @property
     def axes(self) -> Shape:
@@ -149,12 +148,12 @@ class AdaptiveWindows(NamedTuple):
 
     @property
     def options(self) -> str:
-        """What was asked for, as messages say it."""
-        return f"output_size={self.wanted}"
+        """The options of the windows, for messages."""
+        return f"output_size={self.output_size}"
 
     @property
     def padding(self) -> tuple[tuple[int, int], ...]:
-        """None on any side."""
+        """Adaptive windows have no padding."""
         return ((0, 0),) * len(self.space)
 
     def over(self, shape: Shape) -> Shape:
@@ -164,10 +163,10 @@ class AdaptiveWindows(NamedTuple):
         (2,)
         """
         space_of(shape, len(self.space), self.name)
-        return self.wanted
+        return self.output_size
 
     def look(self, axis: int, units: Units) -> Units:
-        """List where some windows look on one axis; −1 past the end of a shorter one.
+        """List the cells that the given windows look at on one axis; −1 past the end of short ones.
 
         >>> AdaptiveWindows("adaptive_max_pool1d", (5,), (3,)).look(0, np.arange(3))
         array([[ 0,  1, -1],
@@ -179,21 +178,21 @@ class AdaptiveWindows(NamedTuple):
         return np.where(at < stop[:, None], at, -1)
 
     def bounds(self, axis: int, units: Units) -> tuple[Units, Units]:
-        """List the first cell of some windows on one axis, and the one behind the last."""
-        n, m = self.space[axis], self.wanted[axis]
+        """List the first cell of the given windows on one axis, and the cell after the last one."""
+        n, m = self.space[axis], self.output_size[axis]
         return units * n // m, -((units + 1) * -n // m)
 
     def counts(self, axis: int, n: int, units: Units, padding: bool) -> Units:  # noqa: ARG002
-        """Count the cells that some windows look at on one axis. There is no padding."""
+        """Count the cells that the given windows look at on one axis. There is no padding."""
         start, stop = self.bounds(axis, units)
         return stop - start
 
 
 @lru_cache(maxsize=256)
-def _longest(space: Shape, wanted: Shape) -> Shape:
+def _longest(space: Shape, output_size: Shape) -> Shape:
     """Count the cells of the longest of m windows over n cells; they start at ⌊o n / m⌋."""
     lengths = []
-    for n, m in zip(space, wanted, strict=True):
+    for n, m in zip(space, output_size, strict=True):
         cells, rest = divmod(n, m)
         lengths.append(cells + (rest > 0) + (rest > gcd(rest, m)))
     return tuple(lengths)
@@ -204,7 +203,7 @@ FIXED.update((Windows, AdaptiveWindows))
 
 
 def space_of(shape: Shape, ndim: int, name: str) -> Shape:
-    """Return the last `ndim` lengths: the plane. Raises ShapeError if there are too few axes."""
+    """Return the shape of the plane, the last `ndim` axes. Raises ShapeError if there are fewer."""
     if len(shape) < ndim:
         raise ShapeError(f"{name}: needs at least {ndim} axes, got shape {shape}")
     return shape[len(shape) - ndim :]
@@ -219,23 +218,23 @@ def windows_of(
     dilation: int | Sequence[int] = 1,
     ceil_mode: bool = False,
 ) -> Windows:
-    """Read the options of a pooling or convolution; `stride=None` means the kernel's own size.
+    """Read the options of a pooling or convolution; `stride=None` means the kernel size.
 
     Raises OptionError, which names the option and its range.
 
     >>> windows_of("max_pool2d", 2, (3, 2), padding=1).padding
     ((1, 1), (1, 1))
     """
-    given = (kernel_size, stride, padding, dilation)
-    known = all(map(_is_plain, given)) and isinstance(ceil_mode, bool)
-    read = _known_windows if known else _windows
+    options = (kernel_size, stride, padding, dilation)
+    cacheable = all(map(_is_plain, options)) and isinstance(ceil_mode, bool)
+    read = _cached_windows if cacheable else _windows
     return read(name, ndim, kernel_size, stride, padding, dilation, ceil_mode)
 
 
 def sides_of(
     name: str, ndim: int, kernel_size: Any, stride: Any, padding: Any, dilation: Any
 ) -> Any:
-    """Read the padding of a convolution: "valid" is none, "same" keeps the lengths of the axes.
+    """Read the padding of a convolution: "valid" means none, "same" keeps the axes' lengths.
 
     Raises OptionError for another word, or for "same" with a stride.
 
@@ -255,13 +254,7 @@ def sides_of(
 
 
 def _windows(
-    name: str,
-    ndim: int,
-    kernel_size: Any,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
-    ceil_mode: Any,
+    name: str, ndim: int, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: Any
 ) -> Windows:
     kernel = numbers(name, "kernel_size", kernel_size, ndim, least=1)
     pads = each(padding, ndim)
@@ -283,11 +276,11 @@ def adaptive_windows_of(name: str, ndim: int, output_size: Any, shape: Shape) ->
 
     Raises OptionError, which names the option; ShapeError if there are too few axes.
 
-    >>> adaptive_windows_of("adaptive_max_pool2d", 2, (1, None), (3, 7, 5)).wanted
+    >>> adaptive_windows_of("adaptive_max_pool2d", 2, (1, None), (3, 7, 5)).output_size
     (1, 5)
     """
     space = space_of(shape, ndim, name)
-    read = _known_adaptive_windows if _is_plain(output_size) else _adaptive_windows
+    read = _cached_adaptive_windows if _is_plain(output_size) else _adaptive_windows
     return read(name, space, output_size)
 
 
@@ -300,11 +293,11 @@ def _adaptive_windows(name: str, space: Shape, output_size: Any) -> AdaptiveWind
     return AdaptiveWindows(name, space, numbers(name, "output_size", sizes, ndim, least=1))
 
 
-def _is_plain(given: Any) -> bool:
-    """Return whether an option is one integer, several or None, and equal to none but itself."""
-    kind = type(given)
-    return kind is int or given is None or (kind is tuple and all(type(n) is int for n in given))
+def _is_plain(option: Any) -> bool:
+    """Return whether an option is exactly an int, a tuple of ints or None, as the cache needs."""
+    kind = type(option)
+    return kind is int or option is None or (kind is tuple and all(type(n) is int for n in option))
 
 
-_known_windows = lru_cache(maxsize=256)(_windows)
-_known_adaptive_windows = lru_cache(maxsize=256)(_adaptive_windows)
+_cached_windows = lru_cache(maxsize=256)(_windows)
+_cached_adaptive_windows = lru_cache(maxsize=256)(_adaptive_windows)
