@@ -23,7 +23,7 @@ def test_a_loser_raised_past_the_winner_makes_the_whole_gradient_jump():
     passed.set("z1", 5.0)
     found = tg.compare_passes(passed, passed.replay())
     assert str(found).splitlines() == [
-        "Of 6 nodes, 4 have other data, 4 another gradient:",
+        "6 nodes compared: the data of 4 and the gradients of 4 differ:",
         " node     data        gradient",
         "───────────────────────────────",
         " E        2.25 → 16   1",
@@ -148,7 +148,7 @@ def test_names_that_only_one_has_are_listed_and_the_nameless_counted():
     assert str(found).splitlines()[-3:] == [
         "only in the first pass: b",
         "only in the second pass: c",
-        "not compared: 3 nodes without a name or a partner",
+        "not compared: 3 unnamed nodes without a partner",
     ]
     many = tg.maximum(*(Value(1.0, label=f"v{i}") for i in range(25)))
     assert "only in the second pass: v0, v1, v2, " in str(tg.compare_passes(a, many))
@@ -188,7 +188,9 @@ def test_a_leaf_set_before_its_pass_was_recorded_is_an_error():
     w = Value(3.0, label="w")
     E = w * w
     w.data = 4.0
-    with pytest.raises(GraphError, match=r"'w' changed after the mul node .* record it earlier"):
+    with pytest.raises(
+        GraphError, match=r"'w' changed after the mul node .* call record before changing data"
+    ):
         tg.compare_passes(E, w * w)
 
 
@@ -211,14 +213,16 @@ def test_what_cannot_be_compared_is_said_as_by_record():
 
 def test_passes_that_have_no_node_in_common_are_not_called_equal():
     found = tg.compare_passes(tg.Value(1.0, label="a").exp(), tg.Value(2.0, label="b") * 3.0)
-    assert str(found).splitlines()[0] == "Not compared: no node is known to be in both passes."
+    assert (
+        str(found).splitlines()[0] == "Nothing to compare: no node is known to be in both passes."
+    )
     assert "only in the first pass: a" in found.notes()
 
 
 def test_one_node_is_singular():
     x = tg.Value(2.0, label="x")
     found = tg.compare_passes(tg.record(x + 1.0), tg.record(x + 2.0))
-    assert str(found).startswith("Of 2 nodes, 1 has other data, 0 another gradient:\n")
+    assert str(found).startswith("2 nodes compared: the data of 1 and the gradients of 0 differ:\n")
     assert str(tg.compare_passes(*[tg.record(x)] * 2)) == "No difference in 1 node."
 
 

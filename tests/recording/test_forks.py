@@ -64,7 +64,7 @@ def test_a_choice_that_would_be_another_is_warned_of(replayed, program, way):
     assert told.startswith("replay: " if way == "record" else "unrolled: ")
     assert "Python chose by the data of the leaf '" in told
     assert " at net.py:" in told
-    assert told.endswith("; now it would choose otherwise, but what it chose stays")
+    assert told.endswith("; it would now choose differently, but the replay keeps the old choice")
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_number_that_was_taken_stays(replayed):
     (told,) = replayed("E = b * math.exp(b)", b=3.0)
     assert told == (
         "replay: float() made a plain number of the leaf 'b' at net.py:4: E = b * math.exp(b); "
-        "it stays as it was"
+        "the replay keeps the old number"
     )
     assert replayed("E = b * math.exp(b) + a", a=3.0) == []
     (told,) = replayed("E = b * 2 if float(b) > 0 else b * -7", b=-1.0)
@@ -101,7 +101,7 @@ def test_what_asked_for_data_cannot_be_asked_again(replayed, way):
     (told,) = replayed("E = b * 2 if b.data > 0 else b * -7", way, b=-1.0)
     assert told.endswith(
         ": Python's if chose by the .data of a Value at net.py:4: E = b * 2 if b.data > 0 else "
-        "b * -7; what it chose stays"
+        "b * -7; the replay keeps that choice"
     )
 
 
@@ -117,13 +117,13 @@ def test_a_leaf_that_was_made_of_a_number_stays(replayed):
 
 def test_a_rival_outside_the_graph_cannot_be_asked(replayed):
     (told,) = replayed("E = max(a * 1.0, b * 1.0) + b", b=9.0)
-    assert told.endswith("; it stays, for it was against a Value that is not in this graph")
+    assert told.endswith(", compared with a Value outside this graph; the replay keeps that choice")
 
 
 def test_a_replay_of_a_replay_asks_its_own_numbers(replayed):
     program = "E = max(a, b) * c + a * b"
     (told,) = replayed(program, "twice", b=1.5)  # then b = 7 beats a = 2
-    assert "now it would choose otherwise" in told
+    assert "it would now choose differently" in told
     assert replayed(program, "twice", a=20.0) == []
 
 

@@ -50,10 +50,10 @@ def test_before_a_pass_all_is_told_that_is_there():
     held, stale, more = before_a_pass(lambda v: v.label or v.op, [a, b, c, *E.parents[:1], E])
     assert held == (
         "before this pass, which adds to it: 1.grad = 6, 2.grad = 3, 3.grad = 2; zero_grad() "
-        "forgets it"
+        "clears it"
     )
     assert stale.startswith("1 was set after mul was computed from it")
-    assert more == "… and so 2 other leaves"
+    assert more == "… and 2 other leaves set since"
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_number_that_was_taken_is_remembered_by_all_behind_it(take, how):
     assert type(number) is type(take(tg.Value(6.0)))
     assert numbers_taken(y)[0].startswith(f"{how}() made a plain number of it at test_freshness.py")
     for leaf in (x, w):
-        assert numbers_taken(leaf)[0].startswith(f"{how}() made a plain number of what came of it")
+        assert numbers_taken(leaf)[0].startswith(f"{how}() made a plain number of a result of it")
 
 
 def test_what_is_only_shown_or_compared_is_not():
@@ -109,5 +109,5 @@ def test_why_something_lost_is_not_read_off_numbers_that_were_set_since():
     assert "lost to x" in str(tg.record(y).why("x", 0))
     x.data = np.array([9.0, 5.0, 2.0, 3.0])
     told = str(tg.record(y).why("x", 0))
-    assert "from max#4: 1 × 0 = 0   x held other numbers then: run the forward pass again" in told
+    assert "from max#4: 1 × 0 = 0   x was set after the forward pass: run it again" in told
     assert "it lost to getitem#1[0, 1], by 4" in told  # whose numbers are those of then

@@ -76,7 +76,7 @@ def test_a_value_outside_the_graph_is_found_by_any_of_its_names():
     assert passed.find("v") is passed.find("again") is passed.find("vs[0]") is v
     assert passed.find("label") is v
     assert passed.call(v) == "label"
-    with pytest.raises(OptionError, match="v is not in this graph; why v says more"):
+    with pytest.raises(OptionError, match="v is not in this graph; why v explains that"):
         passed.all_called("v")
 
 
@@ -89,7 +89,9 @@ def test_one_without_a_name_is_called_what_it_is():
 
 def test_without_names_it_says_how_variables_are_asked_for():
     passed = tg.record(tg.Value(1.0, label="w").exp())
-    with pytest.raises(OptionError, match=r"; names=locals\(\) also finds variables$"):
+    with pytest.raises(
+        OptionError, match=r"; pass names=locals\(\) to use the names of variables$"
+    ):
         passed.find("v")
     known = tg.record(tg.Value(1.0, label="w").exp(), names={"w": tg.Value(2.0)})
     with pytest.raises(OptionError, match=r"known names: w, exp#1$"):

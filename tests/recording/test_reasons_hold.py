@@ -32,7 +32,7 @@ def test_entries_add_up_and_zeros_have_true_reasons(program):
         if node is loss:
             continue
         if why.grad is None:
-            assert why.causes == ["no node that got a gradient hands one on to it"]
+            assert why.causes == ["no node that uses it sends it a gradient"]
             assert node not in passed.gradients
             continue
         sent = [entry.contribution for entry in why.entries]
@@ -96,7 +96,7 @@ def by_degrees(passed, cause):
 
 def is_true_of(passed, node, entry):
     """Check the reason of one entry that is 0: nothing arrived, or the node sends nothing on."""
-    if entry.reason == "nothing arrived there":
+    if entry.reason == "the upstream gradient is 0":
         return entry.upstream == 0 and passed.gradients[entry.node] == 0
     return entry.local == 0 and holds(passed, node, entry.node, entry.reason)
 
@@ -106,7 +106,7 @@ def is_true(passed, node, cause):
     value = {passed.call(v): v for v in passed.nodes}
     if cause == "the contributions cancel":
         return cancels(passed, node)
-    if met := re.fullmatch(r"what reaches (\S+) cancels", cause):
+    if met := re.fullmatch(r"the contributions to (\S+) cancel", cause):
         return cancels(passed, value[met[1]])
     if re.fullmatch(r"… and \d+ more", cause):
         return len(passed.why(node).causes) == 9  # those that are shown, and this line

@@ -91,8 +91,8 @@ def test_each_step_quotes_its_line(run):
     assert run("node").splitlines() == [
         "1 of 5: E (+) gets 1",
         "  net.py:13: E = off + m**2",
-        "  sends 1 to off (relu), whose grad is 1 now",
-        "  sends 1 to power#5, whose grad is 1 now",
+        "  sends 1 to off (relu), whose grad is now 1",
+        "  sends 1 to power#5, whose grad is now 1",
     ]
 
 
@@ -137,7 +137,7 @@ def test_without_lines_it_says_how_to_have_them():
 def test_reasons_quote_the_line_where_it_began(run):
     off = "  because mul#2 gets nothing from off: the relu is off: its input is −6, "
     assert run("why mul#2").splitlines()[-1] == off + "at net.py:8: return (x * b).relu()"
-    nan = "  because bad made it in the forward pass: sqrt of mul#2 = −6, "
+    nan = "  because bad made nan in the forward pass: sqrt of mul#2 = −6, "
     assert run("why a", "bad").splitlines()[-1] == nan + "at net.py:14: bad = (a * b).sqrt()"
 
 
@@ -145,7 +145,7 @@ def test_a_file_that_is_gone_is_named(script):
     line = Line("gone.py", 3, "f")
     assert quoted(line) == "gone.py:3"
     assert quoted(None) == ""
-    assert listing(line, coloured=False) == "gone.py:3, in f; its source cannot be read"
+    assert listing(line, coloured=False) == "gone.py:3, in f (the source cannot be read)"
 
 
 def test_a_rule_of_the_users_has_a_place_and_others_have_none():

@@ -23,13 +23,13 @@ def test_an_array_is_written_once_in_a_line_if_it_is_all_of_the_gradient():
     passed = tg.record((x * 2.3456).sum() + (x * 1.0).sum())
     passed.seek(3)
     assert views.here(passed).endswith(
-        "sends 1 1 1 1; 1 1 1 1 to x, whose grad is 1 1 1 1; 1 1 1 1 now"
+        "sends 1 1 1 1; 1 1 1 1 to x, whose grad is now 1 1 1 1; 1 1 1 1"
     )
     passed.seek(5)
     sent = "2.346 2.346 2.346 2.346; 2.346 2.346 2.346 2.346"
     total = sent.replace("2.346", "3.346")
-    assert views.here(passed).endswith(f"sends {sent} to x, whose grad is {total} now")
+    assert views.here(passed).endswith(f"sends {sent} to x, whose grad is now {total}")
     passed.seek(0)
     again = tg.record((x * 2.3456).sum())
     again.seek(2)
-    assert views.here(again).endswith(f"sends {sent} to x, whose grad is the same now")
+    assert views.here(again).endswith(f"sends {sent} to x, whose grad is now the same")

@@ -67,7 +67,7 @@ class Difference(NamedTuple):
         )
 
     def notes(self) -> list[str]:
-        """List changed winners, nodes that could not be compared, and counts of what is not shown."""
+        """List changed winners, nodes that could not be compared, and how much is not shown."""
         lines = _more(sum(row.change > 0 for row in self.rows))
         lines += [*map(str, self.moved[:LISTED]), *_more(len(self.moved))]
         for which, names in (("first", self.only_before), ("second", self.only_after)):

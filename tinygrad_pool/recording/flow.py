@@ -50,7 +50,7 @@ class Source:
         return min(here, key=lambda lines: lines[1] - lines[0], default=(number, number))
 
     def reached(self, first: int, last: int, numbers: Iterable[int]) -> list[int]:
-        """List those lines of `numbers` that depend on the lines first … last, or are among them."""
+        """List the lines of `numbers` that depend on the lines first … last, or are among these."""
         names = self.made_by(first, last)
         found = []
         for number in numbers:

@@ -29,7 +29,7 @@ update that changes one layer by a hundredth then changes the other not at all, 
 Different widths and inputs alone cause factors of 10 to 100."""
 
 ALIKE = 1.1
-"""A step stands out if its power of ten is so many times that of the step a quarter down the list."""
+"""A step stands out if its power of ten is so many times that of the step at the top quarter."""
 
 SAME = 0.005
 """Smaller powers of ten are written as × 1."""

@@ -183,7 +183,7 @@ class GradientExplainer:
             return "the upstream gradient is 0"
         if stale := set_since([link.node]):
             names = several([*map(self.call, stale)])
-            return f"{names} was set after the forward pass: run that again"
+            return f"{names} was set after the forward pass: run it again"
         if off := traits_of(link.node.rule).off:
             return off.format(x=link.value)
         return self._lost(link) or f"{flat(link.node, link.seen)} at {link.value}"
@@ -278,7 +278,7 @@ def _listed(node: Node, i: int, units: Indices, known: Known | None) -> Weights:
 
 
 def row_of(node: Node, cell: int) -> Indices | None:
-    """List the units of a softmax in the row of a cell, which all look at it; None for other rules."""
+    """List the units of a softmax in the row of a cell, which all see it; None for other rules."""
     if traits_of(node.rule).unit != "softmax":
         return None
     place: list[Any] = [*np.unravel_index(cell, node.shape)]

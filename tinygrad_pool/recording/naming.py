@@ -64,7 +64,7 @@ class Named:
         return {id(v): self.call(v) for v in self.nodes if v.label or id(v) in self.names}
 
     def number(self, node: Node) -> int:
-        """Return the number of a node, counted from the oldest, by which unlabelled nodes are named."""
+        """Return the number of a node, counted from the oldest; it names unlabelled nodes."""
         return self._numbers[node]
 
     def find(self, name: str | Node) -> Node:
@@ -90,7 +90,7 @@ class Named:
         return element_called(name, self.find) if index is None else (self.find(name), index)
 
     def all_called(self, name: str) -> list[Node]:
-        """List the nodes with a name: as a label, otherwise as a variable, a number or an operation.
+        """List the nodes with a name, which is a label, a variable, a number or an operation.
 
         Raises OptionError, which lists similar names, if there is none.
         """

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Recording(Trace):
-    """A backward pass that can be stepped through, replayed with other numbers, or shown on a page."""
+    """A backward pass to step through, to replay with other numbers, and to show on a page."""
 
     def __init__(
         self, loss: Value, gradient: Any = None, names: Mapping[str, Any] | None = None

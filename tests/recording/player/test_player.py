@@ -425,7 +425,7 @@ class TestInABrowser:
         assert page.locator("#who").input_value() == "1"
         assert page.locator("#entries li").all_text_contents() == [
             "from m (max): g · [b wins] = 4 · 0 = 0",
-            "1 still to come",
+            "1 more to come",
         ]
         assert page.locator("#because li").count() == 0
         page.keyboard.press("End")

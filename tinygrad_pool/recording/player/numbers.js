@@ -1,7 +1,7 @@
 
 // ---- numbers as text, as Python's `formatting` writes them
 
-/** Round a magnitude to so many digits, halves to the even one; return them and the exponent. */
+/** Round a magnitude to `digits` digits, halves to even; return the digits and the exponent. */
 function digitsOf(size, digits) {
   const [rounded, exponent] = size.toExponential(digits - 1).split("e");
   const exact = size.toExponential(Math.min(100, digits + 30)).replace(/\.|e.*/g, "");
@@ -52,7 +52,7 @@ function onALine(x, shape) {
   return shape.length && isLarge(shape, x.length) ? `${listed} ${shown}` : shown;
 }
 
-/** Find the element of largest magnitude, with its sign: a NaN if there is one, 0 of nothing. */
+/** Find the element of largest magnitude, with its sign: a NaN if there is one, 0 if there are none. */
 function largestOf(x) {
   return flat(x).reduce((best, one) => (
     Number.isNaN(best) || Math.abs(one) <= Math.abs(best) ? best : one), 0);

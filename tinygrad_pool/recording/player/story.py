@@ -84,7 +84,7 @@ class Story:
         return format_of(node.shape) if is_large(node.data) and self.in_full else None
 
     def _because(self, node: Node) -> list[str]:
-        """Explain a gradient that is zero, not finite, not computed, or where the pass begins."""
+        """Explain a gradient that is zero, not finite, not computed, or where the pass starts."""
         g, plain = self.last.get(node), node is not self.passed.loss
         if not self.in_full or (plain and g is not None and np.any(g) and np.isfinite(g).all()):
             return []
