@@ -102,7 +102,11 @@ def test_they_nest():
         (lambda: vjp(np.sin, X)[1](1.0), ShapeError, r"a gradient needs shape \(3,\), got \(\)"),
         (lambda: jvp(np.sin, (X,), (1.0,)), ShapeError, r"a tangent needs shape \(3,\)"),
         (lambda: jvp(np.sin, (X,), ()), OptionError, r"a tangent needs the parts \[0\], got \[\]"),
-        (lambda: jvp(np.sin, X, X), OptionError, r"in tuples: jvp\(f, \(x,\), \(t,\)\)"),
+        (
+            lambda: jvp(np.sin, X, X),
+            OptionError,
+            r"needs tuples of arguments and of tangents: jvp\(f, \(x,\), \(t,\)\)",
+        ),
         (lambda: jvp(np.sin, (X,), X), OptionError, r"the parts \[0\], got ndarray"),
         (lambda: vjp(lambda x: {"y": x}, X)[1]({"z": X}), OptionError, r"\['y'\], got \['z'\]"),
     ],

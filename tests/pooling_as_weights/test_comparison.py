@@ -179,7 +179,7 @@ class TestTheVerdict:
         ("x", "said"),
         [
             ([3.0, 1.0], "stay the same while all units below these layers move by less than 1."),
-            ([3.0, 3.0], "can change with any move: units tie."),
+            ([3.0, 3.0], "may change with any move, as units tie."),
             ([3.0], "stay the same however far the units below these layers move."),
         ],
     )

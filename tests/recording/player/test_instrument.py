@@ -523,7 +523,7 @@ class TestInABrowser:
             (lambda: (Value(2.0, label="a") ** 2) * 3.0, 1, 0, "3", "forgot the slope"),
             (
                 lambda: (Value(5.0, label="a") * 2.0) * 3.0,
-                *(1, 0, "15", "used the data instead of the local derivative"),
+                *(1, 0, "15", "used the data as the slope"),
             ),
             (
                 lambda: tg.maximum(Value(0.0, label="a"), Value(-1.0)) * 3.0,

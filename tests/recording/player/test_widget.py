@@ -87,7 +87,7 @@ class TestInPython:
     def test_its_text_says_what_to_do_where_no_widget_is_shown(self):
         widget = recorded().widget()
         widget.step = 2
-        says = "PlayerWidget at step 2 of 2; recording.to_html('pass.html') writes what it shows"
+        says = "PlayerWidget at step 2 of 2; recording.to_html('pass.html') writes the same page"
         assert repr(widget) == says
         bundle = widget._repr_mimebundle_()
         shown = bundle[0] if isinstance(bundle, tuple) else bundle

@@ -1,4 +1,4 @@
-"""A page that plays a backward pass: one file, for a browser, without a network."""
+"""A page that plays a backward pass: one file for a browser, which needs no network."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from tinygrad_pool.recording.trace import Trace
 from tinygrad_pool.rules.arguments import choice, text
 
 FIELD = (700, 260, 560)
-"""How wide the picture's field is in a notebook, and how high at least and at most."""
+"""In a notebook, the width of the picture's field, and its least and greatest height."""
 
 AROUND = 320
-"""How much of a frame's height is beside the picture."""
+"""The height of a frame without the picture."""
 
 Start: TypeAlias = Literal["play", "predict"]
 
@@ -68,7 +68,7 @@ def read(name: str) -> str:
 
 
 def frame_of(passed: Trace) -> str:
-    """Return the page in a frame of its own; the recording's text if that takes long or fails."""
+    """Return the page in a frame; of a large graph, or without Graphviz, the recording as text."""
     with suppress(ToolError):
         if len(passed.nodes) <= FULL:
             return framed(page_of(passed, "LR"))
@@ -84,14 +84,14 @@ def framed(page: str) -> str:
 
 
 def _height(page: str) -> int:
-    """Return how high a frame is that a page's picture fills, where a notebook is 1,000 wide."""
+    """Return the height of a frame that fits a page's picture, in a notebook 1,000 pixels wide."""
     _, _, wide, high = map(float, re.findall(r'<svg[^>]*viewBox="([^"]*)"', page)[0].split())
     field, lowest, highest = FIELD
     return round(AROUND + min(highest, max(lowest, min(field / wide, 2) * high)))
 
 
 def _dark() -> str:
-    """Turn the colours of the picture where the reader's system is dark."""
+    """Return the style that recolours the picture in dark mode."""
     rules = "".join(
         f'main svg [{what}="{light.lower()}"] {{ {what}: {dark}; }}\n'
         for light, dark in theme.DARK.items()

@@ -1,4 +1,4 @@
-"""What a page needs to compute a pass by itself: a program, and facts about its nodes."""
+"""What a page needs to compute a pass: a program, and facts about its nodes."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from tinygrad_pool.rules.elementwise import relu
 from tinygrad_pool.rules.traits import traits_of
 
 MOST = 300
-"""In graphs of so many nodes numbers can be changed: in larger ones, boxes do not show any."""
+"""The most nodes of a graph whose numbers can be changed; boxes of larger ones show none."""
 
 
 class Instrument(NamedTuple):
-    """The functions of a page that computes, and what it is told; or why its numbers are fixed."""
+    """The functions and data of a page that computes, or the reason why its numbers are fixed."""
 
     functions: list[str]
     told: dict[str, Any] | None
@@ -35,7 +35,7 @@ class Instrument(NamedTuple):
 
 
 def instrument_of(passed: Trace) -> Instrument:
-    """Make a program of a recorded pass, or say why a page cannot compute it."""
+    """Return the program of a recorded pass, or why a page cannot compute it."""
     if len(passed.nodes) > MOST:
         return Instrument([], None, f"the graph has more than {MOST} nodes")
     if not len(passed):
@@ -56,10 +56,10 @@ def instrument_of(passed: Trace) -> Instrument:
 
 
 def _forks(passed: Trace, names: Mapping[Node, str]) -> Iterator[dict[str, Any]]:
-    """List what Python's own `if` asked, so that the page sees when the answer would differ."""
+    """List the comparisons made by Python's `if`, so that the page can warn of other outcomes."""
     asked = {choice.line: (node, choice, rival) for node, choice, rival in deciding(passed.nodes)}
     for node, choice, rival in asked.values():
-        with suppress(ValueError):  # of what is not a number
+        with suppress(ValueError):  # compared with something that is not a number
             yield {
                 "node": passed.number(node),
                 "relation": choice.relation,
@@ -71,7 +71,7 @@ def _forks(passed: Trace, names: Mapping[Node, str]) -> Iterator[dict[str, Any]]
 
 
 def kept_by(passed: Trace) -> dict[Node, Any]:
-    """Find the gradients that leaves had before the pass, which adds to them."""
+    """Return the gradients that leaves had before the pass, which adds to them."""
     changes = [*chain(*passed.accumulations())]
     first = {change.node: change.before for change in reversed(changes)}
     return {node: g for node, g in first.items() if g is not None and node.is_leaf}
@@ -80,7 +80,7 @@ def kept_by(passed: Trace) -> dict[Node, Any]:
 def _facts(
     passed: Trace, node: Node, names: Mapping[Node, str], called: Mapping[int, str]
 ) -> dict[str, Any]:
-    """Return what the page has to say about a node."""
+    """Return the facts about a node that the page needs for its explanations."""
     told: dict[str, Any] = {"name": plain(names[node])}
     if not node.is_interior:
         return told

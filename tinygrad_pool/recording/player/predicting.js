@@ -90,9 +90,9 @@ function misconception(question, x) {
   if (sent.length > 1 && isOneOf(x, sent)) return [`forgot to add up all ${moves[n].grid ? "windows" : "uses"}`, `${sent.length} units look at it, and their contributions ${sumOf(sent)}`];
   if (fact.bends && g !== undefined && isNear(x, g)) return ["forgot σ′", `multiply the upstream gradient by the slope of the activation at ${number(own)}`];
   if (slope !== undefined && isNear(x, slope)) return ["forgot the upstream gradient", `${number(slope)} is the slope alone; multiply it by the upstream gradient ${number(step.upstream)}`];
-  if (g !== undefined && isNear(x, g)) return ["forgot the slope", "multiply the upstream gradient by the local derivative"];
-  if ([own, y].some((one) => isNear(x, one) || (g !== undefined && isNear(x, g * one)))) return ["used the data instead of the local derivative", "a number is not its slope; see the rule below"];
-  return ["wrong number", "multiply the upstream gradient by the local derivative"];
+  const isSlopeless = g !== undefined && isNear(x, g);
+  if (!isSlopeless && [own, y].some((one) => isNear(x, one) || (g !== undefined && isNear(x, g * one)))) return ["used the data as the slope", "a number is not its slope; see the rule below"];
+  return [isSlopeless ? "forgot the slope" : "wrong number", "multiply the upstream gradient by the local derivative"];
 }
 
 /** Add up what an element would get if every unit that ties for a maximum got all of it. */

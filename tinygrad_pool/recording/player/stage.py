@@ -1,4 +1,4 @@
-"""The picture that a page plays on: laid out once, with room for every number that will come."""
+"""The picture on the page: laid out once, with room for every number that it will show."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ LONG = re.compile(r"(\d\.\d)\d+")
 LABELLED = 80
 UNFOLDED = 1000
 PANEL = (900, 420)
-"""The room for the picture on a screen of 1280 × 720, above the numbers that can be changed."""
+"""The size of the picture's panel on a screen of 1280 × 720."""
 
 ROOMY = -8.88
-"""A number as wide as the least room that any number gets."""
+"""A number whose width is the least room that any number gets."""
 
 ROOM = "#fefefd"
-"""A fill that nothing else has: it marks where the page paints an array."""
+"""A fill used for nothing else: it marks where the page paints an array."""
 
 
 class Box(NamedTuple):
-    """A box of the picture, and the nodes that it stands for, oldest first."""
+    """A box of the picture, and its nodes, oldest first."""
 
     id: str
     name: str
@@ -49,9 +49,9 @@ class Box(NamedTuple):
 
 
 class Stage(NamedTuple):
-    """A picture as SVG, its boxes, and the ids of edges, by the box and the place of the operand.
+    """A picture as SVG, its boxes, and the ids of its edges by box and place of the operand.
 
-    Of a folded picture by the box, and the one that its operands are in.
+    In a folded picture, edges are keyed by box and the box of the operands.
     """
 
     svg: str
@@ -61,10 +61,10 @@ class Stage(NamedTuple):
 
 
 def stage_of(passed: Trace, direction: Direction | None = None) -> Stage:
-    """Draw the graph of a pass as `draw` would, folded where it would fold.
+    """Draw the graph of a pass as `draw` does, folded if it is large.
 
-    Without a direction, a small graph takes the one that fits better beside the story: from left to
-    right, or from the bottom to the top.
+    Without a direction, a small graph is drawn in the one that fits the panel better: left to
+    right, or bottom to top.
     """
     if direction is None and len(passed.nodes) <= LABELLED:
         return max((stage_of(passed, way) for way in ("LR", "BT")), key=_fit)
@@ -86,7 +86,7 @@ def _fit(stage: Stage) -> float:
 
 
 def _draw_nodes(graph: Any, passed: Trace) -> tuple[list[Box], dict[tuple[int, int], str]]:
-    """Draw a box a node, as wide as its longest gradient, and edges with room for what is sent."""
+    """Draw a box per node, as wide as its longest gradient, and edges with room for numbers."""
     nodes = passed.nodes
     show = {"data", "grad", "heat"}
     if len(nodes) > FULL:
@@ -111,14 +111,14 @@ def _draw_nodes(graph: Any, passed: Trace) -> tuple[list[Box], dict[tuple[int, i
 
 
 def _with_room(nodes: list[Node], longest: dict[Node, Any]) -> dict[Node, Any]:
-    """Keep room for other numbers than those of the pass, where these are short."""
+    """Keep room for other numbers where those of the pass are short."""
     alone = [node for node in nodes if not node.shape]
     short = [n for n in alone if len(number(float(longest.get(n, 0.0)))) < len(number(ROOMY))]
     return longest | dict.fromkeys(short, ROOMY)
 
 
 def _style(operand: Any, c: Any, labelled: bool) -> Style:
-    """Point an edge to where its contribution goes; from a constant, to where that is used."""
+    """Point an edge to the operand that receives its contribution; from a constant, to its user."""
     style = {"dir": "back"} if isinstance(operand, Node) else {}
     if c is None or not labelled:
         return style
@@ -126,7 +126,7 @@ def _style(operand: Any, c: Any, labelled: bool) -> Style:
 
 
 def _draw_folded(graph: Any, passed: Trace) -> tuple[list[Box], dict[tuple[int, int], str]]:
-    """Draw a box for each layer, or for each form of operation."""
+    """Draw a box for each layer, or each kind of operation."""
     nodes = passed.nodes
     less = folded(nodes, called=passed.names)
     groups = less.groups
@@ -140,7 +140,7 @@ def _draw_folded(graph: Any, passed: Trace) -> tuple[list[Box], dict[tuple[int, 
 
 
 def _room(data: Any) -> str:
-    """Keep room for the picture of an array, which the page paints."""
+    """Keep room for an array that the page paints."""
     shown = format_of(data.shape)
     if shown is None:
         return ""
@@ -153,13 +153,13 @@ def _room(data: Any) -> str:
 
 
 def _lines(passed: Trace, node: Node) -> list[str]:
-    """Write what a node's gradient is in the end: what the page shows where no script runs."""
+    """Write the final gradient of a node, which the page shows if scripts are disabled."""
     g = passed.last.get(node)
     return ["–"] if g is None else numbers(g).split("\n")
 
 
 def _marked(svg: str, last: Mapping[str, list[str]]) -> str:
-    """Name what the page will change, and drop what it need not repeat."""
+    """Mark what the page changes, and remove redundant attributes."""
     ET.register_namespace("", SVG)
     root = ET.fromstring(svg[svg.index("<svg") :])
     for group in root.iter(f"{{{SVG}}}g"):
@@ -170,7 +170,7 @@ def _marked(svg: str, last: Mapping[str, list[str]]) -> str:
             _write(group, last.get(group.get("id", ""), []))
         for text in group.findall(f"{{{SVG}}}text"):
             if group.get("class") == "edge" or text.get("class"):
-                for key in FIXED:  # what is written there will change
+                for key in FIXED:  # the page changes these texts
                     text.attrib.pop(key, None)
     for part in root.iter():
         for key in REPEATED:
@@ -182,11 +182,11 @@ def _marked(svg: str, last: Mapping[str, list[str]]) -> str:
 
 
 def _mark_box(group: ET.Element) -> None:
-    """Mark the lines of the data and of the gradient, which end at the right edge, and pictures.
+    """Mark the data and gradient lines, aligned at the right edge, and the painted arrays.
 
-    Numbers that stand beside each other, each in the colour of its sign, become one line.
+    Adjacent numbers, which are separate texts in the colours of their signs, become one line.
     """
-    pictures, beside = [], []
+    pictures, adjacent = [], []
     right, kind, height = "0", "", ""
     for child in group:
         fill = child.get("fill", "").lower()
@@ -195,24 +195,24 @@ def _mark_box(group: ET.Element) -> None:
             right = f"{max(xs) - 4:.1f}"
             if fill == ROOM:
                 pictures.append(child)
-        elif child.text in ("data", "grad") and fill == theme.SOFT.lower():  # as no title is
+        elif child.text in ("data", "grad") and fill == theme.SOFT.lower():  # unlike a title
             kind = child.text
             height = ""
         elif child.tag == f"{{{SVG}}}text" and kind and child.get("y") == height:
-            beside.append(child)
+            adjacent.append(child)
         elif child.tag == f"{{{SVG}}}text" and kind:
             height = child.get("y", "")
             child.attrib |= {"class": kind, "x": right, "text-anchor": "end"}
             if kind == "grad":
                 child.attrib.pop("fill", None)
-    for child in beside:
+    for child in adjacent:
         group.remove(child)
     for name, child in zip(("data-cells", "grad-cells"), pictures, strict=False):
         child.set("class", name)
 
 
 def _write(group: ET.Element, lines: list[str]) -> None:
-    """Write the lines of a gradient into its texts."""
+    """Write the lines of a gradient into the texts of its box."""
     texts = [child for child in group if child.get("class") == "grad"]
     for text, line in zip_longest(texts, lines[: len(texts)], fillvalue=""):
         assert isinstance(text, ET.Element)

@@ -1,4 +1,4 @@
-"""What a page says of a pass, step by step: numbers as text, ready to be shown."""
+"""What a page shows of a pass, step by step: numbers as text, ready for display."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ from tinygrad_pool.recording.symbols import equations_of, symbol_of
 from tinygrad_pool.recording.trace import Trace
 
 EXPLAINED = 300
-"""In graphs of up to so many nodes zeros are explained; in others the debugger's `why` does it."""
+"""In graphs of up to so many nodes zeros are explained on the page, in others only by `why`."""
 
 Json = dict[str, Any]
 
 
 class Story:
-    """A pass as plain data: the boxes, the gradients at first, and what each move does.
+    """A pass as plain data: the boxes, the initial gradients, and the moves.
 
-    A move is a step; where the picture is folded, all steps of a box.
+    A move is one step; in a folded picture, all steps of a box.
     """
 
     def __init__(self, passed: Trace, stage: Stage) -> None:
@@ -57,7 +57,7 @@ class Story:
         self.called = passed.given
 
     def told(self) -> Json:
-        """Return all of it, to be written as JSON."""
+        """Return the story, ready to be written as JSON."""
         kept = {} if self.folded else kept_by(self.passed)
         return {
             "boxes": [self._box(box) for box in self.stage.boxes],
@@ -80,11 +80,11 @@ class Story:
         return told
 
     def _format(self, node: Node) -> Format | None:
-        """Settle how an array is shown; none whose numbers are written out, nor in large graphs."""
+        """Return how to paint an array; None if its numbers are written out, or in large graphs."""
         return format_of(node.shape) if is_large(node.data) and self.in_full else None
 
     def _because(self, node: Node) -> list[str]:
-        """Explain a gradient that is zero, not finite, not computed, or where the pass starts."""
+        """Explain a gradient that is zero, not finite, not computed, or that of the loss."""
         g, plain = self.last.get(node), node is not self.passed.loss
         if not self.in_full or (plain and g is not None and np.any(g) and np.isfinite(g).all()):
             return []
@@ -100,9 +100,9 @@ class Story:
         return told
 
     def _size(self, g: Any) -> float | None:
-        """Compare the largest element with the largest of the pass: from −1 to 1, None for NaN.
+        """Return ±√ of the largest element relative to the largest of the pass; None for NaN.
 
-        Only 0 is 0: what has nearly vanished is shown as sent.
+        Only 0 has size 0: a tiny gradient remains visible.
         """
         if np.isnan(g).any():
             return None
@@ -130,7 +130,7 @@ class Story:
             yield told
 
     def _sends(self, step: Step) -> Iterator[Json]:
-        """Describe what goes to each operand: upstream × local = contribution."""
+        """Describe the contribution to each operand: upstream × local = contribution."""
         node = step.node
         local = slopes_of(node) if self.in_full else None
         for i, (p, c) in enumerate(zip(node.parents, step.contributions, strict=True)):
@@ -158,9 +158,9 @@ class Story:
             yield told
 
     def _folded(self) -> Iterator[Json]:
-        """Describe the steps of each box as one, in the order in which boxes are reached.
+        """Describe the steps of each box as one move, in the order in which the pass reaches boxes.
 
-        The gradients of a box are shown when nothing more arrives there.
+        The gradients of a box are shown once they are complete.
         """
         steps: Counter[int] = Counter(self.home[step.node] for step in self.passed.steps)
         largest = self._largest_between()
@@ -176,7 +176,7 @@ class Story:
             }
 
     def _largest_between(self) -> dict[int, dict[int, float]]:
-        """Find the largest that goes from each box to each other; NaN counts as that."""
+        """Return the largest contribution from each box to each other; NaN counts as largest."""
         found: dict[int, dict[int, float]] = {}
         for node, _, contributions in self.passed.steps:
             i = self.home[node]
@@ -202,10 +202,10 @@ class Story:
 
 
 def grid_of(step: Step) -> Json | None:
-    """Describe the windows of a pooling: cells, units, who looks at whom, and what lands where.
+    """Describe the windows of a pooling: cells, units, links, and the gradients of both.
 
-    Of several planes, the one is shown in which the largest gradient arrives. None unless it
-    is a pooling of planes of at most 12 × 12 cells, and of one at least.
+    Of several planes, the one with the largest gradient is shown. None if the node is not a pooling
+    of planes of at most 12 × 12 cells, or is empty.
     """
     node = step.node
     if not is_pool(node):
