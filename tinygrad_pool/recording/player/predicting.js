@@ -76,7 +76,8 @@ function misconception(question, x) {
   const parts = partsOf(question);
   const seen_ = lookersAt(question, parts);
   const own = flat(done.values[p])[j];
-  const y = flat(done.values[step.node])[flat(done.values[step.node]).length === 1 ? 0 : j];
+  const ys = flat(done.values[step.node]);
+  const y = ys[ys.length === 1 ? 0 : j];
   const sent = parts.filter(Boolean);
   const g = seen_.length === 1 ? seen_[0] : undefined;
   const all = seen_.reduce((sum, one) => sum + one, 0);
@@ -88,8 +89,8 @@ function misconception(question, x) {
   }
   if (x === 0 && right && own === 0) return ["took the value 0 for the slope", fact.chooses ? `${name} is 0, but it won, so it gets the gradient` : `the slope with respect to ${name} counts, not ${name} itself`];
   if (sent.length > 1 && isOneOf(x, sent)) return [`forgot to add up all ${moves[n].grid ? "windows" : "uses"}`, `${sent.length} units look at it, and their contributions ${sumOf(sent)}`];
-  if (fact.bends && g !== undefined && isNear(x, g)) return ["forgot σ′", `multiply the upstream gradient by the slope of the activation at ${number(own)}`];
-  if (slope !== undefined && isNear(x, slope)) return ["forgot the upstream gradient", `${number(slope)} is the slope alone; multiply it by the upstream gradient ${number(step.upstream)}`];
+  if (fact.bends && g !== undefined && isNear(x, g)) return ["forgot σ′", `multiply by the slope of the activation at ${number(own)}`];
+  if (slope !== undefined && isNear(x, slope)) return ["forgot the upstream gradient", `multiply the slope ${number(slope)} by the upstream gradient ${number(step.upstream)}`];
   const isSlopeless = g !== undefined && isNear(x, g);
   if (!isSlopeless && [own, y].some((one) => isNear(x, one) || (g !== undefined && isNear(x, g * one)))) return ["used the data as the slope", "a number is not its slope; see the rule below"];
   return [isSlopeless ? "forgot the slope" : "wrong number", "multiply the upstream gradient by the local derivative"];

@@ -155,18 +155,16 @@ function showTurns() {
 function marginOf(step) {
   const { node } = step;
   const fact = engine.facts[node];
-  if (fact.rivals) {
-    const { values, best: most, winner } = contest(done, node);
-    const others = [...values.keys()].filter((k) => k !== winner);
-    const next = others.reduce((k, other) => (values[other] > values[k] ? other : k), others[0]);
-    if (next === undefined || engine.nodes[node].shape.length || [most, values[next]].some(Number.isNaN)) return "";
-    if (fact.bends && !values[1]) return "Exactly at the kink at 0.";
-    if (fact.bends) return `${number(Math.abs(values[1]))} ${values[1] > 0 ? "above" : "below"} the kink at 0.`;
-    const names = [winner, next].map((k) => rivalSaid(fact.rivals[k]));
-    return most === values[next] ? `${names[0]} and ${names[1]} tie: there is a kink here.`
-      : `${names[0]} wins by ${number(most - values[next])} over ${names[1]}.`;
-  }
-  return "";
+  if (!fact.rivals || engine.nodes[node].shape.length) return "";
+  const { values, winner } = contest(done, node);
+  const others = [...values.keys()].filter((k) => k !== winner);
+  const next = others.reduce((k, other) => (values[other] > values[k] ? other : k), others[0]);
+  const margin = values[winner] - values[next];
+  if (!(margin >= 0)) return "";
+  if (fact.bends && !margin) return "Exactly at the kink at 0.";
+  if (fact.bends) return `${number(margin)} ${winner ? "above" : "below"} the kink at 0.`;
+  const names = [winner, next].map((k) => rivalSaid(fact.rivals[k]));
+  return margin ? `${names[0]} wins by ${number(margin)} over ${names[1]}.` : `${names[0]} and ${names[1]} tie: there is a kink here.`;
 }
 
 /** Describe the window that is closest to another winner. */
