@@ -111,10 +111,8 @@ class Comparison(NamedTuple):
         unit = _window_to_draw(chosen[0], g) if unit is None else unit
         if unit not in range(g.size):
             raise OptionError(f"draw: unit must be in 0 … {g.size - 1}, got {unit!r}")
-        to_operands = [self.gradients.get(p) for p in node.parents]
-        drawn = draw_side_by_side(
-            chosen[0], unit, np.reshape(node.data, -1), g, to_operands, narrow
-        )
+        grads = [self.gradients.get(p) for p in node.parents]
+        drawn = draw_side_by_side(chosen[0], unit, np.reshape(node.data, -1), g, grads, narrow)
         return in_theme(drawn, theme)
 
     def table(self) -> Table:

@@ -48,7 +48,7 @@ class Derivation(NamedTuple):
     total: int
     value: float
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         head = f"∂{self.loss}/∂{self.of}"
         if not self.total:
             return f"{head} = 0, as there is no path from {self.loss} to {self.of}"
@@ -65,9 +65,6 @@ class Derivation(NamedTuple):
         rest = self.total - len(self.paths)
         more = f"{counted(rest, 'other path')} {'has' if rest == 1 else 'have'} a factor 0"
         return f"{head} = {equals.join(shown)}" + f"{indent}   {more}" * bool(rest)
-
-    def __repr__(self) -> str:
-        return str(self)
 
     def _repr_latex_(self) -> str:
         return f"${self.latex()}$"

@@ -80,11 +80,8 @@ class Difference(NamedTuple):
             )
         return lines
 
-    def __str__(self) -> str:
-        return "\n".join([self.table().text(), *self.notes()])
-
     def __repr__(self) -> str:
-        return str(self)
+        return "\n".join([self.table().text(), *self.notes()])
 
     def _repr_html_(self) -> str:
         notes = (Table(note, (), []).html() for note in self.notes())

@@ -39,29 +39,27 @@ class Explanation(NamedTuple):
     notes: list[str]
     call: Callable[[Node], str]
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         shown = "not computed" if self.grad is None else number(self.grad)
         lines = [f"grad of {self.name} is {shown}"]
-        entries = self.entries
-        if len(entries) > LISTED:  # zeros come last
-            entries = [e for e in entries[:LISTED] if e.contribution] or entries[:LISTED]
+        entries = self.entries[:LISTED]
+        if len(self.entries) > LISTED:  # zeros come last
+            entries = [e for e in entries if e.contribution] or entries
+        hidden = self.entries[len(entries) :]
         if len(self.entries) > 1:
             first, *others = (number(e.contribution) for e in entries)
             added = (f" − {x[1:]}" if x.startswith("−") else f" + {x}" for x in others)
-            more = f" + … ({len(self.entries)} in all)" if entries is not self.entries else ""
+            more = f" + … ({len(self.entries)} in all)" if hidden else ""
             lines[0] += f" = {first}{''.join(added)}{more}"
         for e in entries:
             sent = f"{number(e.upstream)} × {number(e.local)} = {number(e.contribution)}"
             why = f"   {e.reason}" if e.reason else ""
             lines.append(f"  from {self.call(e.node)}{subscript(e.unit)}: {sent}{why}")
-        if hidden := self.entries[len(entries) :]:
+        if hidden:
             zeros = "" if any(e.contribution for e in hidden) else ", all 0"
             lines.append(f"  … and {len(hidden):,} more{zeros}")
         because = (f"  {'' if c.startswith('…') else 'because '}{c}" for c in self.causes)
         return "\n".join([*lines, *because, *(f"  but {note}" for note in self.notes)])
-
-    def __repr__(self) -> str:
-        return str(self)
 
 
 def explain(

@@ -29,7 +29,7 @@ function contest(done, i) {
   const values = rivals.map((p) => sign * valueOf(done, p));
   const best = values.reduce(max);
   const hits = [...values.keys()].filter((k) => Object.is(values[k], best) || values[k] === best);
-  return { values, best, winner: ties === "last" ? hits.at(-1) : hits[0], hits };
+  return { values, best, winner: ties === "last" ? hits.at(-1) : hits[0] };
 }
 
 /** Say that a slope is 0, or underflows to 0. */
