@@ -106,7 +106,7 @@ def test_weights_are_the_local_jacobian_that_backward_goes_through(make):
             assert (np.diff(W.unit) >= 0).all()
 
 
-def test_every_sparsity_is_met_by_a_node():
+def test_every_sparsity_occurs_in_a_node():
     rules = {make().rule for make in NODES.values()}
     assert {traits_of(rule).sparsity for rule in rules} - {""} == SPARSITY.keys()
 
@@ -157,7 +157,7 @@ def test_the_links_of_losers_are_there_with_weight_0():
     assert P.links(zeros=True) == [(0, 0, 0.0), (0, 1, 1.0), (1, 2, 1.0), (1, 3, 0.0)]
 
 
-def test_an_operand_is_named_by_its_place_or_by_itself():
+def test_an_operand_is_selected_by_place_or_value():
     x, w = tg.Value([1.0, 2.0]), tg.Value([3.0, 4.0])
     y = x * w
     for parent, other in ((0, w), (x, w), (1, x), (w, x)):
@@ -185,12 +185,12 @@ def test_a_weight_has_the_dtype_of_the_node():
         (lambda: tg.weights_of(array(2) * 2.0) @ np.ones(3), ShapeError, "2 × 2 weights need an"),
     ],
 )
-def test_what_has_no_weights_is_named(ask, error, message):
+def test_nodes_and_operands_without_weights_are_named(ask, error, message):
     with pytest.raises(error, match=message):
         ask()
 
 
-def test_weights_are_refused_where_data_changed_since():
+def test_weights_are_refused_after_data_changed():
     x = tg.Value([1.0, 2.0], label="x")
     y = x * x
     x.data = [5.0, 6.0]
@@ -203,12 +203,12 @@ def test_weights_are_refused_where_data_changed_since():
 @pytest.mark.parametrize(
     ("f", "slope"), [(tg.Value.log, np.inf), (tg.sqrt, np.inf), (lambda x: x**-1, -np.inf)]
 )
-def test_where_pythons_numbers_refuse_the_slope_is_numpys(f, slope):
+def test_the_slope_is_numpys_where_python_raises(f, slope):
     with np.errstate(divide="ignore"):
         assert tg.weights_of(f(tg.Value(0.0))).links() == [(0, 0, slope)]
 
 
-def test_an_operand_that_a_rule_sends_nothing_to_has_no_links():
+def test_an_operand_without_gradient_has_no_links():
     def first(x, w):
         def first_backward(g):
             return g * 1.0, None

@@ -111,7 +111,7 @@ def test_they_nest():
         (lambda: vjp(lambda x: {"y": x}, X)[1]({"z": X}), OptionError, r"\['y'\], got \['z'\]"),
     ],
 )
-def test_what_does_not_fit_is_named(call, error, message):
+def test_mismatched_arguments_are_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
 

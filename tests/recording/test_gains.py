@@ -48,14 +48,14 @@ def test_a_path_that_changes_nothing_neither_shrinks_nor_grows():
     ]
 
 
-def test_half_and_twice_are_told():
+def test_factors_of_2_are_listed():
     q = tg.Value(1.0, label="q")
     for factor in (0.5, 2.0):
         said = str(tg.record(q * factor).gains("q")).splitlines()[1]
         assert said.startswith(f"mul × {factor:g}; sharpest at mul#1 → q")
 
 
-def test_paths_that_cancel_are_told_apart_from_the_rules():
+def test_cancelling_paths_are_listed_apart_from_rules():
     x = tg.Value(2.0, label="x")
     path = tg.record(x * 3.0 - x * 2.999).gains("x")
     told = path.by("rule")
@@ -67,7 +67,7 @@ def test_paths_that_cancel_are_told_apart_from_the_rules():
     assert "cancel" not in str(tg.record(x * 3.0 - x * 1.0).gains("x"))
 
 
-def test_of_a_value_outside_gains_says_what_why_says():
+def test_gains_of_a_value_outside_the_graph_explain_it_as_why_does():
     v, x = tg.Value(1.0, label="v"), tg.Value(2.0, label="x")
     passed = tg.record(x * 2.0, names={"v": v})
     because = "the loss does not depend on it: it was not used, or it was detached"
@@ -111,7 +111,7 @@ def test_a_path_without_a_loop_has_no_turns():
     assert path.place(path.steps[-1]) == "tanh#1 → x, × 0.79"
 
 
-def test_what_happens_twice_beside_a_long_loop_does_not_make_two_turns():
+def test_a_step_repeated_twice_next_to_a_long_loop_does_not_make_two_turns():
     w, c = tg.Value(0.3, label="w"), tg.Value(0.1, label="c")
     h = tg.sigmoid(tg.sigmoid(c.reshape(1)[0].reshape(1)[0]))
     for _ in range(12):  # as in an LSTM: its products and sums are repeated, the rest is not
@@ -122,7 +122,7 @@ def test_what_happens_twice_beside_a_long_loop_does_not_make_two_turns():
     }
 
 
-def test_no_step_stands_out_where_all_do_the_same():
+def test_no_step_stands_out_where_all_gains_are_equal():
     z = tg.Value(0.0, label="x")
     for _ in range(8):
         z = (z * 0.25).tanh()
@@ -131,7 +131,7 @@ def test_no_step_stands_out_where_all_do_the_same():
     assert path.reasons() == "mul × 0.25 (8 times); no step stands out"
 
 
-def test_of_few_steps_the_largest_can_stand_out():
+def test_the_largest_of_few_steps_can_stand_out():
     x = tg.Value(2.0, label="x")
     only = tg.record(x * 8.0).gains("x")
     assert [s.node.op for s in only.sharpest()] == ["mul"]
@@ -167,7 +167,7 @@ def test_the_ends_between_names():
         ([1.0, 0.0, 1e-9], False),  # a rule may send what it did not get
     ],
 )
-def test_by_degrees_takes_a_factor_of_a_thousand_of_finite_steps(sizes, expected):
+def test_by_degrees_needs_a_factor_of_a_thousand_in_finite_steps(sizes, expected):
     z, nodes = tg.Value(1.0), []
     for _ in sizes:
         z = z.tanh()
@@ -175,7 +175,7 @@ def test_by_degrees_takes_a_factor_of_a_thousand_of_finite_steps(sizes, expected
     assert GainPath(nodes, sizes, lambda _: "tanh#1").by_degrees is expected
 
 
-def test_one_steep_step_is_no_degrees():
+def test_one_steep_step_is_not_by_degrees():
     x = tg.Value(0.5)
     a = x.exp()
     b = a * 1e-9
@@ -210,7 +210,7 @@ def test_a_nan_on_the_way_is_named():
         passed.gains("x")
 
 
-def test_why_says_how_a_gradient_vanishes():
+def test_why_explains_how_a_gradient_vanishes():
     w, z = tg.Value(0.5, label="w"), tg.Value(0.1, label="x")
     for t in range(20):
         z = tg.tanh(z * w)
@@ -250,7 +250,7 @@ def test_why_names_a_weight_that_is_tiny():
     assert tg.record((tg.tanh(h) @ u * np.array([1.0, -1.0])).mean()).why("w").causes == []
 
 
-def test_why_of_what_no_layer_is_above_stays_short():
+def test_why_of_a_node_above_all_layers_is_short():
     x = tg.Value(0.5, label="x")
     a = x * 1e-9
     a.label = "a"
@@ -266,7 +266,7 @@ def test_factors_as_text():
     ]
 
 
-def test_the_leaf_below_what_changes_the_shape():
+def test_the_leaf_below_a_reshape():
     w = tg.Value(np.ones((2, 3)))
     assert leaf_below(w.T.reshape(6)) is w
     assert leaf_below(w) is w

@@ -63,7 +63,7 @@ def all_kinds():
 
 
 @given(st.lists(st.sampled_from([0.01, 0.5, 1.0, 3.0, 40.0]), min_size=3, max_size=12))
-def test_a_gradient_that_is_lost_or_grows_by_degrees_does_so_as_is_said(factors):
+def test_explanations_of_vanishing_and_exploding_gradients_are_true(factors):
     x = Value(1.0, label="x")
     h = x
     for i, factor in enumerate(factors):

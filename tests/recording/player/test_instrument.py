@@ -144,7 +144,7 @@ def stories(passed, other=None):
 
 @pytest.mark.covered
 @pytest.mark.parametrize("graph", GRAPHS)
-def test_the_page_tells_of_the_recorded_numbers_what_python_tells(graph, node_js):
+def test_the_page_describes_the_recorded_numbers_as_python_does(graph, node_js):
     known, program = stories(tg.record(graph()))
     scalars = not any("cells" in box or ";" in box["data"] for box in known["boxes"])
     told = node_js(program)
@@ -165,7 +165,7 @@ def test_the_page_tells_of_the_recorded_numbers_what_python_tells(graph, node_js
         (underflowing, {"n": 0.0, "y": 2.0}),
     ],
 )
-def test_the_page_tells_of_other_numbers_what_python_tells_of_a_replay(make, change, node_js):
+def test_the_page_describes_other_numbers_as_python_describes_a_replay(make, change, node_js):
     """Also whether a slope of 0 is exact, or too small."""
     passed = tg.record(make())
     for name, x in change.items():
@@ -174,7 +174,7 @@ def test_the_page_tells_of_other_numbers_what_python_tells_of_a_replay(make, cha
     assert rounded(node_js(program)) == rounded(known)
 
 
-def test_windows_of_other_numbers_are_told_as_of_a_replay(node_js):
+def test_windows_with_other_numbers_are_described_as_in_a_replay(node_js):
     passed = tg.record(pooled())
     passed.set("x", 9.0, (0, 3))
     passed.set("x", 0.0, (1, 1))
@@ -220,7 +220,7 @@ def test_numbers_are_written_as_python_writes_them(node_js):
         (deciding, "decides"),
     ],
 )
-def test_why_numbers_are_fixed_is_said(graph, says):
+def test_the_page_says_why_numbers_are_fixed(graph, says):
     made = instrument_of(tg.record(graph()))
     assert made.told is None
     assert says in made.fixed
@@ -231,13 +231,13 @@ def test_an_unknown_start_is_refused(tmp_path):
         tg.record(network()).to_html(tmp_path / "pass.html", start="end")
 
 
-def test_a_page_without_numbers_to_change_holds_no_program(tmp_path):
+def test_a_page_with_fixed_numbers_contains_no_program(tmp_path):
     text = tg.record(deciding()).to_html(tmp_path / "pass.html").read_text("utf-8")
     assert "the rule of kinked#1 cannot be written: it decides by the numbers" in text
     assert "const functions" not in text
 
 
-def test_what_python_chose_is_told():
+def test_choices_by_python_are_listed():
     def chosen():
         a, b = Value(2.0, label="a"), Value(3.0, label="b")
         y = a * b if a < b else a + b
@@ -295,7 +295,7 @@ class TestInABrowser:
     def texts(page, node, kind):
         return [t.text_content() for t in page.locator(f"#{node} .{kind}").all()]
 
-    def test_another_number_turns_the_winner_the_edges_and_the_reasons(self, opened):
+    def test_another_number_changes_the_winner_the_edges_and_the_reasons(self, opened):
         page = opened(network(), "#step=3")
         assert page.locator("#margin").text_content() == "a wins by 5 over b."
         page.get_by_label("a were").fill("-4")
@@ -316,7 +316,7 @@ class TestInABrowser:
         assert page.get_by_role("button", name="Reset").is_disabled()
         assert page.get_by_label("a were").input_value() == "2"
 
-    def test_kinks_are_drawn_and_said_and_the_tangent_is_the_gradient(self, opened):
+    def test_kinks_are_drawn_and_described_and_the_tangent_is_the_gradient(self, opened):
         page = opened(network())
         assert page.locator("#turns").text_content() == (
             "Nearest kink of E: a = 0, where off switches from mul#2 to 0 and the slope jumps from "
@@ -336,12 +336,12 @@ class TestInABrowser:
         "f",
         [lambda a: tg.relu(a) ** 2, lambda a: tg.lp_pool1d(tg.stack([a, Value(2.0)]), 2, 2).sum()],
     )
-    def test_a_decision_at_which_no_slope_jumps_is_no_kink(self, opened, f):
+    def test_a_choice_without_a_jump_of_the_slope_is_not_a_kink(self, opened, f):
         page = opened(f(Value(1.0, label="a")))
         assert page.locator("#turns").text_content() == ""
         assert page.locator("#curve .turn").count() == 0
 
-    def test_a_nan_is_told_as_python_tells_it_and_wins_with_other_numbers_too(self, opened):
+    def test_a_nan_is_explained_as_in_python_and_wins_with_other_numbers_too(self, opened):
         a, b = Value(np.nan, label="a"), Value(1.0, label="b")
         page = opened(tg.maximum(a, b) * b)
         page.get_by_role("button", name="To the end").click()
@@ -354,7 +354,7 @@ class TestInABrowser:
         page.get_by_label("b were").fill("5")
         assert "it lost to a, which is nan" in page.locator("#sends").text_content()
 
-    def test_it_is_said_where_the_pass_begins(self, opened):
+    def test_the_page_says_where_the_pass_starts(self, opened):
         page = opened(Value(2.0, label="a") * 3.0)
         page.get_by_label("Gradient of").select_option(label="mul#1")
         begins = "because the backward pass starts here"
@@ -378,7 +378,7 @@ class TestInABrowser:
             (lambda a: tg.leaky_relu(a, 0.0) * 3.0, "0, where leaky_relu#1 has a kink:"),
         ],
     )
-    def test_a_tie_that_is_shared_is_one_kink_and_one_at_0_is_there(self, opened, f, kinks):
+    def test_a_shared_tie_is_one_kink_and_a_kink_at_0_is_found(self, opened, f, kinks):
         page = opened(f(Value(2.0, label="a")))
         said = page.locator("#turns").text_content()
         assert f": a = {kinks}" in said
@@ -417,7 +417,7 @@ class TestInABrowser:
         page.keyboard.press("Enter")
         assert page.locator("#leaf").input_value() == "0"
 
-    def test_what_cannot_be_computed_is_refused_and_said(self, opened):
+    def test_the_page_says_why_it_cannot_compute_a_graph(self, opened):
         a, b = Value(1.0, label="a"), Value(2.0, label="b")
         page = opened(tg.maximum(a, b, ties="error"))
         page.get_by_label("a were").fill("2")
@@ -434,7 +434,7 @@ class TestInABrowser:
         assert not page.locator("#whatif").is_visible()
         assert not page.get_by_role("button", name="Predict").is_visible()
 
-    def test_what_python_chose_stays_and_is_said(self, opened):
+    def test_the_page_warns_of_choices_by_python(self, opened):
         def chosen():
             a, b = Value(2.0, label="a"), Value(3.0, label="b")
             return a * b if a < b else a + b
@@ -490,7 +490,7 @@ class TestInABrowser:
         assert page.locator("#whatif").is_visible()
         assert page.get_by_role("button", name="Step", exact=True).is_enabled()
 
-    def test_nothing_is_given_away_before_the_check(self, opened):
+    def test_answers_are_hidden_before_the_check(self, opened):
         page = opened(pooled(), start="predict")
         page.evaluate("arrive(2); question()")
         assert page.locator("#grid .winner").count() == 0
@@ -542,7 +542,7 @@ class TestInABrowser:
             (lambda: Value([1.0, 1.0, 0.0]).max() * 2.0, 1, 1, "2", "sent all of it to every tie"),
         ],
     )  # fmt: skip
-    def test_the_misconception_behind_a_wrong_number_is_named(
+    def test_the_mistake_behind_a_wrong_number_is_named(
         self, opened, make, step, field, answer, names
     ):
         page = opened(make(), start="predict")
@@ -568,7 +568,7 @@ class TestInABrowser:
         page = opened(tg.maximum(a * 0.1 + (0.7 + 0.1), a * 0.2 + 0.8))
         assert ": a = 0, where maximum#5 " in page.locator("#turns").text_content()
 
-    def test_an_array_with_a_nan_is_not_asked_for(self, opened):
+    def test_no_question_asks_for_an_array_with_a_nan(self, opened):
         """Its cells would stand in the wrong columns, and at the first one questions ended."""
         x = Value([[np.nan, 2.0], [3.0, 4.0]], label="x")
         page = opened((x * x).sum() * Value(2.0, label="k"), start="predict")
@@ -580,7 +580,7 @@ class TestInABrowser:
         assert asked == [1, 4]
         assert page.locator("#guess .ask").text_content() == "You predicted 0 of 5."
 
-    def test_a_nan_and_an_infinity_are_not_asked_for(self, opened):
+    def test_no_question_asks_for_a_nan_or_an_infinity(self, opened):
         with np.errstate(divide="ignore"):
             page = opened(np.sqrt(Value(0.0, label="a")) + Value(2.0, label="b"), start="predict")
         assert page.locator("#guess label").all_text_contents() == [
@@ -593,7 +593,7 @@ class TestInABrowser:
             page.get_by_role("button", name=name).click()
         assert page.locator("#guess .ask").text_content() == "You predicted 2 of 2."
 
-    def test_a_graph_where_nothing_is_sent_has_no_questions(self, opened):
+    def test_a_graph_without_steps_has_no_questions(self, opened):
         page = opened(tg.lift(lambda x: (x * 2.0, lambda _: (None,)))(Value(2.0)), start="predict")
         assert page.locator("#guess .ask").text_content() == "You predicted 0 of 0."
 

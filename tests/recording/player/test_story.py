@@ -26,7 +26,7 @@ def test_small_arrays_are_written_out_and_large_ones_by_their_range():
     assert large["boxes"][0]["format"] == (1, 1, 9)
 
 
-def test_a_rule_that_sends_nothing_says_so():
+def test_a_rule_that_sends_nothing_is_explained():
     def stop(x, w):
         return x * w, lambda g: (g * w, None)
 
@@ -36,7 +36,7 @@ def test_a_rule_that_sends_nothing_says_so():
     assert "size" not in sends[1]
 
 
-def test_constants_and_empty_arrays_are_no_trouble():
+def test_constants_and_empty_arrays_have_a_story():
     x = Value(np.zeros((0, 3)), label="x")
     empty = told(x * 2.0, np.zeros((0, 3)))
     assert empty["boxes"][0]["data"] == "(0, 3) empty"
@@ -62,7 +62,7 @@ def test_only_planes_of_a_pooling_have_a_grid(pool):
     assert grid_of(step) is None
 
 
-def test_the_plane_is_shown_where_most_arrives():
+def test_the_plane_with_the_largest_gradient_is_shown():
     x = Value(np.arange(24.0).reshape(2, 1, 12), label="x")
     y = tg.max_pool1d(x, 2, stride=6)
     (step,) = tg.record(y, [[[0.0, 1.0]], [[-3.0, 0.5]]])
@@ -93,7 +93,7 @@ def test_sizes_compare_with_the_largest_of_the_pass():
     assert {c["size"] for m in zero["moves"] for c in m["changes"]} == {0.0}
 
 
-def test_a_folded_graph_tells_all_steps_of_a_box_at_once():
+def test_a_folded_graph_makes_one_move_of_all_steps_of_a_box():
     w = Value(0.5, label="v")
     with tg.scope("first"):
         xs = [(w * float(i)).tanh() for i in range(400)]
@@ -114,7 +114,7 @@ def test_a_folded_graph_tells_all_steps_of_a_box_at_once():
 
 
 @pytest.mark.slow
-def test_hundreds_of_nodes_are_told_in_short():
+def test_hundreds_of_nodes_are_described_briefly():
     x = v = Value(0.5, label="v")
     for _ in range(160):
         x = (x * v).tanh()
@@ -139,7 +139,7 @@ def test_a_long_name_is_cut_as_in_pictures():
     assert page["boxes"][0]["name"] == "x" * 39 + "…"
 
 
-def test_a_folded_box_shows_its_gradient_when_all_of_it_has_arrived():
+def test_a_folded_box_shows_its_gradient_once_it_is_complete():
     w = Value(0.5, label="v")
     with tg.scope("first"):
         xs = [(w * float(i)).tanh() for i in range(400)]
@@ -153,7 +153,7 @@ def test_a_folded_box_shows_its_gradient_when_all_of_it_has_arrived():
     assert [("v" in changed) for changed in shown] == [False, False, True]
 
 
-def test_nan_is_the_largest_that_goes_along_an_edge():
+def test_nan_is_the_largest_contribution_of_an_edge():
     w = Value(0.0, label="w")
     with np.errstate(all="ignore"):
         roots = [(w * float(i)).sqrt() * 0.0 for i in range(400)]
@@ -161,7 +161,7 @@ def test_nan_is_the_largest_that_goes_along_an_edge():
     assert None in [sent["size"] for move in page["moves"] for sent in move["sends"]]
 
 
-def test_a_loop_of_many_turns_is_told_in_one_move_and_a_graph_that_is_drawn_in_full_step_by_step(
+def test_a_folded_loop_is_one_move_and_an_unfolded_graph_has_a_move_per_step(
     monkeypatch,
 ):
     def turns(n):
