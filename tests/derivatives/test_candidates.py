@@ -1,4 +1,4 @@
-"""Who competes at a maximum."""
+"""The candidates of a maximum."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ inf, nan = np.inf, np.nan
 
 
 def listed(candidates, unit):
-    """List operand, place, value, weight of a unit's contestants."""
+    """List operand, place, value and weight of a unit's candidates."""
     return [
         (
             int(candidates.operand[i]),

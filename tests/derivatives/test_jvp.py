@@ -1,4 +1,4 @@
-"""How everything moves when the leaves do."""
+"""Forward-mode derivatives through a recorded graph."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from tinygrad_pool.errors import GraphError, RuleError
 
 
 def assert_adjoint(y, leaves):
-    """Check <r, ẏ> = Σ <∂<r, y>/∂x, ẋ>, for r and ẋ at random."""
+    """Check <r, ẏ> = Σ <∂<r, y>/∂x, ẋ>, for random r and ẋ."""
     rng = np.random.default_rng(3)
     moves = {x: rng.standard_normal(x.shape) for x in leaves}
     r = rng.standard_normal(y.shape)
@@ -61,9 +61,7 @@ def test_zero_tangents_give_zero():
 
 
 def test_inside_no_grad_they_are_the_same(monkeypatch):
-    monkeypatch.setattr(
-        "tinygrad_pool.derivatives.jvp.sparse_jacobian", None
-    )  # the rule itself will do
+    monkeypatch.setattr("tinygrad_pool.derivatives.jvp.sparse_jacobian", None)  # a plain rule
     x = Value([1.0, 2.0])
     y = x * x
     with tg.no_grad():

@@ -10,7 +10,7 @@ from tinygrad_pool.pooling_as_weights import derivation
 
 
 def moved_cells(f, x, unit):
-    """Find by trying which cells of x a unit depends on."""
+    """Find, by changing each cell of x, those that a unit depends on."""
     base, found = f(x).data[unit], []
     for place in np.ndindex(x.shape):
         for step in (1e6, -1e6):
@@ -66,7 +66,7 @@ def test_through_the_digits_net_the_field_grows_layer_by_layer():
         nn.Conv2d(4, 4, 3, padding=1, rng=0),
         nn.MaxPool2d(2),
     )
-    h = np.zeros((2, 1, 16, 16))  # a constant: nothing but the data is an input
+    h = np.zeros((2, 1, 16, 16))  # a constant, so that the data alone is an input
     sides = []
     for layer in conv:
         h = layer(h)

@@ -1,4 +1,4 @@
-"""Rules written out by simpler ones: the same numbers and the same slopes."""
+"""Rules expressed by simpler ones have the same results and slopes."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""An array graph, taken apart into the scalars that it stands for."""
+"""Array graphs split into scalars."""
 
 import re
 
@@ -19,7 +19,7 @@ def called(label, *shape):
 
 
 def gathered(top, leaf):
-    """Assemble the gradient of an array from those of its units, each found by its label."""
+    """Assemble the gradient of an array from those of its units, found by label."""
     gradient = np.zeros(leaf.shape)
     for unit in topological_order(top):
         if match := re.fullmatch(re.escape(leaf.label) + r"\[([\d, ]+)\]", unit.label):
@@ -41,7 +41,7 @@ def check(y, *leaves):
 
 
 def tied(label="x"):
-    """An image whose windows all have ties."""
+    """Return an image whose windows all have ties."""
     return Value(np.array([[1.0, 1, 0, 2], [1, 0, 2, 2], [3, 3, 3, 3], [0, 3, 0, 3]]), label=label)
 
 

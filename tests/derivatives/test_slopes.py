@@ -1,4 +1,4 @@
-"""The local derivatives of a number by its operands."""
+"""Local derivatives of a number with respect to its operands."""
 
 import numpy as np
 import pytest

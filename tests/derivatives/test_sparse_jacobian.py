@@ -1,4 +1,4 @@
-"""The links of nodes: their weights at the present value."""
+"""Sparse Jacobians of nodes at their present value."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ rng = np.random.default_rng(0)
 
 
 def array(*shape):
-    """Draw numbers that no two of are equal, all above 0.2, so that every rule takes them."""
+    """Draw distinct numbers above 0.2, which every rule accepts."""
     return tg.Value(rng.permutation(np.prod(shape, dtype=int)).reshape(shape) / 7 + 0.2)
 
 
@@ -145,7 +145,7 @@ def test_cells_are_counted_where_an_index_has_32_bits(monkeypatch):
     loss = (tg.maximum(pooled, 3.0) ** 2).sum()
     before = tg.compare_weight_layer(loss).layers
     texts = [text.get_text() for text in tg.draw_windows(pooled).axes[0].texts]
-    monkeypatch.setattr(np, "intp", np.int32)  # as WebAssembly has it
+    monkeypatch.setattr(np, "intp", np.int32)  # as in WebAssembly
     monkeypatch.setattr(np, "bincount", narrow)
     assert tg.compare_weight_layer(loss).layers == before
     assert [text.get_text() for text in tg.draw_windows(pooled).axes[0].texts] == texts

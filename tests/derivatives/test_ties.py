@@ -1,4 +1,4 @@
-"""Where several units share a maximum, and whether it matters who wins."""
+"""Ties: where several units share a maximum, and whether the winner matters."""
 
 import re
 
@@ -25,7 +25,7 @@ def found(node):
 
 @pytest.fixture
 def gradients_if(monkeypatch):
-    """Compute the leaves' gradients as they are if another contestant wins one window."""
+    """Compute the leaves' gradients if another candidate wins one window."""
 
     def force(y, leaves, gradient, candidates, i):
         usual = weight_layers.pooling_weights
@@ -71,7 +71,7 @@ def test_a_tie_is_harmless_only_if_no_leafs_gradient_depends_on_the_winner(
 ):
     y, leaves = random_net(seed, "tied")
     rng = np.random.default_rng(seed)
-    if number:  # half of the units hear nothing from above
+    if number:  # half of the units get no gradient
         y = (y * (rng.standard_normal(y.shape) * rng.integers(0, 2, y.shape))).sum()
     gradient = rng.standard_normal(y.shape)
     ties = find_ties(y)
@@ -245,6 +245,6 @@ def test_other_objects_and_changed_data_are_errors():
         find_ties(3)
     x = Value([1.0, 3.0, 3.0])
     y = x.max()
-    x.data = [1.0, 2.0, 3.0]  # the tie is gone, but was there
+    x.data = [1.0, 2.0, 3.0]  # there is no tie any more, but there was one
     with pytest.raises(GraphError, match=r"^find_ties: the data of the leaf changed"):
         find_ties(y)

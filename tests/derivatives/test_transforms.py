@@ -1,4 +1,4 @@
-"""Derivatives of functions: against differences, nested, and against torch.func."""
+"""Derivatives of functions compared with finite differences and torch.func, and nested."""
 
 import numpy as np
 import pytest
@@ -85,7 +85,7 @@ def test_they_nest():
     assert tg.grad(outer)(3.0) == 24.0
     assert tg.grad(tg.grad(tg.grad(lambda x: x**4)))(2.0) == 48.0
     t = np.array([1.0, 0.5, -2.0])
-    by_jvp = jvp(tg.grad(scalar), (X,), (t,))[1]  # forward over reverse, as JAX users write it
+    by_jvp = jvp(tg.grad(scalar), (X,), (t,))[1]  # forward over reverse
     np.testing.assert_allclose(by_jvp, hessian(scalar)(X) @ t, atol=1e-12)
     by_vjp = tg.grad(lambda x: (vjp(scalar, x)[1](1.0)[0] * t).sum())(X)
     np.testing.assert_allclose(by_vjp, by_jvp, atol=1e-12)

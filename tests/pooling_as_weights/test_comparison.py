@@ -1,4 +1,4 @@
-"""Pooling and a layer of 0/1 weights: the same data, the same gradients, and for how long."""
+"""Pooling and layers of 0/1 weights: equal data, equal gradients, and the radius of validity."""
 
 import re
 import sys
@@ -31,7 +31,7 @@ def layer_of(y):
 
 @pytest.fixture
 def wrong_layers(monkeypatch):
-    """Make every layer of weights a wrong one."""
+    """Make every layer of weights wrong."""
 
     def spoil(how):
         right = equivalence.operations_of
@@ -53,7 +53,7 @@ def scaled(W):
 
 
 def swapped(W):
-    """Pay the first cell of a window; where all are equal, the data does not show it."""
+    """Send the gradient to the first cell of a window; with equal cells, data does not show it."""
     first = np.diff(W.unit, prepend=-1) > 0
     return Weights(W.unit, W.cell, first.astype(float), W.y_shape, W.x_shape)
 
@@ -138,7 +138,9 @@ class TestTheVerdict:
     @pytest.mark.parametrize(
         "pool",
         [
-            lambda x: tg.adaptive_avg_pool2d(x, (9, 20)),  # of one cell each, and many to a cell
+            lambda x: tg.adaptive_avg_pool2d(
+                x, (9, 20)
+            ),  # one cell per unit, and many units per cell
             lambda x: tg.adaptive_max_pool2d(x, (9, 20), ties="even"),
             lambda x: tg.adaptive_max_pool2d(x, (9, 20)),
         ],
@@ -207,7 +209,7 @@ class TestALayer:
 
     def test_a_cell_that_is_broadcast_may_win_several_units(self):
         assert layer_of(tg.maximum(Value([5.0, 1.0]), [[1.0, 2.0], [1.0, 2.0]])).overlap == 1
-        assert layer_of(tg.maximum(Value([5.0, 1.0]), 6.0)).overlap == 0  # a constant is no cell
+        assert layer_of(tg.maximum(Value([5.0, 1.0]), 6.0)).overlap == 0  # a constant is not a cell
         assert layer_of(tg.avg_pool1d(Value([5.0, 1.0, 0.0]), 2, 1)).overlap == 1
 
     def test_a_share_of_a_tie_is_not_a_1(self):
@@ -278,7 +280,7 @@ def values_of(node):
 
 
 def losers_that_win(candidates, moves):
-    """Move operands, choose again, and tell which of those that lost have the largest value now."""
+    """Move operands, choose again, and return the losers that now have the largest value."""
     node = candidates.node
     moved = {p: Value(p.data + moves[p]) for p in values_of(node)}
     operands = [moved[p] if isinstance(p, Value) else p for p in node.parents]
@@ -286,7 +288,7 @@ def losers_that_win(candidates, moves):
 
 
 def opposite_moves(candidates, radius):
-    """Move a loser towards its winners and these towards it by a bit more, the closest first."""
+    """Move a loser and its winners towards each other by a little more, the closest first."""
     node, sign = candidates.node, -1 if candidates.node.op in ("min", "minimum") else 1
     with np.errstate(invalid="ignore"):
         margins = np.where(candidates.tied, inf, candidates.top - candidates.value)
@@ -406,18 +408,18 @@ PACKAGE = Path(tg.__file__).parent
 
 
 def room_of(frame):
-    """Return the folder of the package that a frame's function stands in, or "" outside of it."""
+    """Return the folder of the package with a frame's function; "" outside the package."""
     path = Path(frame.f_code.co_filename) if frame else PACKAGE.parent
     return path.relative_to(PACKAGE).parts[0] if path.is_relative_to(PACKAGE) else ""
 
 
 def road(f):
-    """List the rooms whose functions the flagship calls, in order, and those that call it back."""
+    """List the folders whose functions are called, in order, and those that call back."""
     entered, back = [], set()
 
     def look(frame, event, _):
         home, here, by = "pooling_as_weights", room_of(frame), room_of(frame.f_back)
-        if event == "call" and here and "." not in frame.f_code.co_qualname:  # of no object
+        if event == "call" and here and "." not in frame.f_code.co_qualname:  # not a method
             if by == home != here:
                 entered.append(here)
             elif here == home != by:
@@ -434,6 +436,6 @@ def road(f):
 def test_the_call_path_enters_no_folder_twice():
     x, w = Value(np.eye(6)[None], label="x"), Value(np.ones((2, 1, 3, 3)), label="w")
     loss = tg.maximum(tg.max_pool2d(tg.conv2d(x, w).relu(), 2), 0.5).mean().max()
-    tg.compare_weight_layer(loss)  # imports are no part of it
+    tg.compare_weight_layer(loss)  # import first
     assert road(lambda: tg.compare_weight_layer(loss)) == (["derivatives", "rules", "engine"], {""})
     assert road(lambda: tg.as_weight_layer(loss)) == (["derivatives", "rules", "engine"], {""})

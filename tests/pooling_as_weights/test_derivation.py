@@ -1,4 +1,4 @@
-"""Every line of the lecturer's derivation, as a test on real numbers. See docs/derivation.md."""
+"""Every line of the derivation in docs/derivation.md, tested on real numbers."""
 
 import numpy as np
 import pytest
@@ -53,7 +53,7 @@ class TestTheUnits:
         deltas = [z.parents[0].grad for z in net.units]
         assert deltas[WINNER] != 0
         for ws, delta in zip(net.weights, deltas, strict=True):
-            assert ws[0].grad == 2 * delta  # two passes: a leaf adds up, δ is of the last one
+            assert ws[0].grad == 2 * delta  # a leaf adds up two passes, δ is that of the last
 
     @pytest.mark.parametrize("name", ACTIVATIONS)
     def test_the_activation_may_be_any(self, name):

@@ -1,4 +1,4 @@
-"""A window in both networks: as it is, and with 0/1 weights."""
+"""A window in both networks, without and with 0/1 weights."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -26,7 +26,7 @@ def circles(graph, panel):
 
 
 def links(graph, panel):
-    """List cell, unit, numbers on the link and its style, in order."""
+    """List cell, unit, numbers and style of each link, in order."""
     pattern = rf"p{panel}(\w+) -> p{panel}(\w+) \[label=<(.*)> (color.*)\]"
     return [
         (cell, unit, re.findall(r"&nbsp;([^<&↓]+)<", label), style)
@@ -36,7 +36,7 @@ def links(graph, panel):
 
 @pytest.fixture
 def overlapping():
-    """Two windows that share their winner, and one that does not."""
+    """Return two windows that share their winner, and one that does not."""
     y = tg.max_pool1d(Value([1.0, 5.0, 2.0, 0.5], label="z"), 2, 1)
     return drawn(y, [3.0, -4.0, 7.0])
 

@@ -1,4 +1,4 @@
-"""A graph once more, with weights wherever a winner was chosen."""
+"""Graphs with weights wherever a winner was chosen."""
 
 import re
 
@@ -20,7 +20,7 @@ ULPS = 32
 
 
 def gradients_of_both(y):
-    """Pair data and gradients of every node with its twin's, for a gradient at random."""
+    """Pair data and gradients of every node with its twin's, for a random gradient."""
     twins = replaced(y, operations_of(pooling_weights(y, "test")))
     g = np.random.default_rng(5).standard_normal(y.shape)
     arrive = tg.grad(y, twins, gradient=g)

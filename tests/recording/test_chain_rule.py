@@ -173,14 +173,14 @@ def test_short_unnamed_operands_are_written_out():
 
 
 def test_an_array_of_constants_is_called_so():
-    """In a page, whose symbols a number below a sum has, too."""
+    """The page uses this symbol for a number below a sum."""
     x, t = tg.Value([1.0, 3.0], label="x"), np.array([0.0, 1.0])
     E = ((x - t) ** 2).sum() * tg.Value(0.5, label="k")
     assert symbol_of(E, 1, {}) == "sum((x − constant)^2)"
     assert symbol_of(tg.exp((x * t).sum()), 0, {}) == "exp(sum(constant x))"
 
 
-READ = {  # what stands for what, when a symbol is read
+READ = {  # how to evaluate a symbol
     "−": "-",
     "\\^": "**",
     r"σ'\((.*)\)$": r"(σ(\1) * (1 - σ(\1)))",
@@ -309,7 +309,7 @@ def test_latex_escapes_any_name(name):
         tex = derived.latex()
         assert not re.search(r"(?<!\\)[%&#$~]|(?<!\\)_(?!{)|(?<!\\)\^(?!{)", tex)
         assert tex.count("{") == tex.count("}")
-        shown = derived._repr_latex_().replace(r"\&", r"\%")  # which matplotlib does not know
+        shown = derived._repr_latex_().replace(r"\&", r"\%")  # unknown to matplotlib
         MathTextParser("path").parse(shown)
 
 

@@ -1,4 +1,4 @@
-"""Closures of a pass against the slopes of their rules."""
+"""Closures of a pass compared with finite differences of their rules."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Two passes compared: which nodes match, what the table shows, and what is left out."""
+"""Two passes compared: matching nodes, the table, and what it leaves out."""
 
 import numpy as np
 import pytest

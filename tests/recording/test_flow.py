@@ -1,4 +1,4 @@
-"""Names followed through a file: where what a line gives goes on to."""
+"""Data flow through a file, followed by names."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Choices of Python that a replay keeps: where it would choose otherwise, it warns."""
+"""Choices by Python that a replay keeps, and the warnings where they would now differ."""
 
 import runpy
 import warnings
@@ -18,7 +18,7 @@ a, b, c = tg.Value(2.0, label="a"), tg.Value(1.0, label="b"), tg.Value(-1.0, lab
 
 @pytest.fixture
 def replayed(tmp_path):
-    """Run a program that makes E, replay it with other numbers, and return what is warned of."""
+    """Run a program that makes E, replay it with other numbers, and return the warnings."""
 
     def run(program, way="record", **numbers):
         path = tmp_path / "net.py"

@@ -1,4 +1,4 @@
-"""What is not as it was when a pass was computed, and what was there before it."""
+"""Data set after a pass was computed, and gradients from before it."""
 
 import numpy as np
 import pytest
@@ -110,4 +110,4 @@ def test_the_reason_of_a_loser_does_not_use_data_set_since():
     x.data = np.array([9.0, 5.0, 2.0, 3.0])
     told = str(tg.record(y).why("x", 0))
     assert "from max#4: 1 × 0 = 0   x was set after the forward pass: run it again" in told
-    assert "it lost to getitem#1[0, 1], by 4" in told  # whose numbers are those of then
+    assert "it lost to getitem#1[0, 1], by 4" in told  # recorded before the change

@@ -1,4 +1,4 @@
-"""The gains of a path: their product, by rule and turn, and where they are sharpest."""
+"""The gains of a path: their product, by rule and turn, and the sharpest steps."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from tinygrad_pool.recording.gains import GainPath, leaf_below, times
 
 @pytest.fixture
 def loop():
-    """A loop of ten turns, of which the fourth divides by more."""
+    """Return a loop of ten turns, the fourth of which divides by more."""
     w, z = tg.Value(0.5, label="w"), tg.Value(0.1, label="x")
     for t in range(10):
         z = tg.sin(z * w)
@@ -153,7 +153,7 @@ def test_the_ends_between_names():
 
     assert cut(1, 3) == sizes[1:4]
     assert cut(0, 2, 4) == cut(1) == cut() == sizes
-    assert cut(0, 1) == sizes  # what is to be shown happens below
+    assert cut(0, 1) == sizes  # the trend is below
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_the_ends_between_names():
         ([1.0, 0.1, 0.02], False),
         ([1.0, np.inf, 1e-9], False),
         ([np.inf, 1.0, 1e-9], False),
-        ([1.0, 0.0, 1e-9], False),  # a rule may send what it did not get
+        ([1.0, 0.0, 1e-9], False),  # a rule may send a gradient though it received none
     ],
 )
 def test_by_degrees_needs_a_factor_of_a_thousand_in_finite_steps(sizes, expected):
@@ -202,7 +202,7 @@ def test_gains_needs_a_gradient(name, said):
 
 def test_a_nan_on_the_way_is_named():
     x = tg.Value([2.0, 0.5], label="x")
-    y = x.clip(-1.0, 1.0)  # sends 0 where it cuts off, whatever arrives
+    y = x.clip(-1.0, 1.0)  # sends 0 where it clips
     y.label = "y"
     passed = tg.record(y * 1.0, np.array([np.nan, 3.0]))
     assert passed.gradients[x].tolist() == [0.0, 3.0]
@@ -232,7 +232,7 @@ def test_why_names_one_step_that_is_flat():
         "|grad| shrinks from 0.87 at gate to 4.6e-17 at sub#2, × 5.3e-17 in 1 step: the "
         "local derivative of sigmoid is nearly 0 there"
     )
-    assert tg.record(tg.log(gate).sum()).why("w").causes == []  # what a logarithm makes up for
+    assert tg.record(tg.log(gate).sum()).why("w").causes == []  # a logarithm makes up for it
     assert tg.record((gate + w * 1e-9 * np.arange(3.0)).sum()).why("w").causes == []
 
 
@@ -245,7 +245,9 @@ def test_why_names_a_weight_that_is_tiny():
     u = tg.Value(np.ones((4, 2)), label="u")
     (cause,) = tg.record(((tg.tanh(h) * 1e-6) @ u).mean()).why("w").causes
     assert cause.endswith(" in 1 step: the other factor is no larger than 1e-06 there")
-    assert tg.record((tg.tanh(h) @ u * 1e-6).mean()).why("w").causes == []  # it scales the loss
+    assert (
+        tg.record((tg.tanh(h) @ u * 1e-6).mean()).why("w").causes == []
+    )  # 1e-6 only scales the loss
     u = tg.Value(np.array([[1.0, 0.99999]] * 4), label="u")  # here it cancels
     assert tg.record((tg.tanh(h) @ u * np.array([1.0, -1.0])).mean()).why("w").causes == []
 

@@ -1,4 +1,4 @@
-"""What was sent along each link: in its own dtype, and as much as there is."""
+"""The contribution of each link, in its own dtype."""
 
 import math
 

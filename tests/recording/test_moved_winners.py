@@ -1,4 +1,4 @@
-"""Who wins in one pass and not in another."""
+"""Winners that differ between two passes."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from tinygrad_pool import Value
 
 
 def moved(build, before, after):
-    """Write what moved between the passes of a network with these numbers."""
+    """List the winners that moved between the passes of a network with these numbers."""
     a, b = (
         tg.record(build(*(Value(x, label=n) for x, n in zip(xs, "xyzw", strict=False))), gradient)
         for xs, gradient in (before, after)

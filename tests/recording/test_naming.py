@@ -1,4 +1,4 @@
-"""What nodes are called, and which of them a name means."""
+"""The names of nodes, and nodes found by name."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from tinygrad_pool.errors import OptionError
 
 
 class Two(tg.nn.Module):
-    """Two layers, whose parameters have the same labels."""
+    """Return two layers whose parameters have the same labels."""
 
     def __init__(self):
         rng = np.random.default_rng(0)
@@ -106,7 +106,7 @@ def test_an_unknown_name_is_answered_with_similar_names(name):
 
 
 class TestElements:
-    """An element is asked for by the name that explanations give it."""
+    """An element is found by the name that explanations give it."""
 
     def recording(self):
         x = tg.Value([[1.0, 5.0], [2.0, 0.0]], label="x")

@@ -1,4 +1,4 @@
-"""NaN, infinity and rounding errors: what made them, followed from what was asked for."""
+"""NaN, infinity and rounding errors, traced to their origin."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
 
 def cause(loss, node, index=None, gradient=None):
-    """Say what is behind a gradient that is not finite."""
+    """Return the cause of a gradient that is not finite."""
     why = tg.record(loss, gradient).why(node, index)
     assert not np.isfinite(why.grad)
     (said,) = why.causes
@@ -167,7 +167,7 @@ def test_users_rules_are_followed_too(x, z):
 
 
 def test_a_nan_is_traced_through_a_saturated_softmax(z):
-    """Every slope of it is 0, and 0 × NaN is one."""
+    """All its slopes are 0, and 0 × NaN is NaN."""
     q = tg.Value(np.array([[1000.0, 0.0]]), label="q")
     p = tg.softmax(q + np.array([[0.0, -np.inf]]), axis=1)
     for loss in ((p * (z / z)).sum(), (tg.log(p) * np.array([0.0, 1.0])).sum()):
@@ -262,7 +262,7 @@ def test_overflows_are_named(f, large):
 
 
 def softmax_that_is_added_up():
-    """Return a loss that depends on its scores by rounding errors alone."""
+    """Return a loss whose gradient by its scores is a rounding error."""
     W = tg.Value(np.sin(np.arange(6.0)).reshape(2, 3), label="W")
     scores = np.cos(np.arange(8.0)).reshape(4, 2) @ W
     scores.label = "scores"

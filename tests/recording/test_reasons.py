@@ -1,4 +1,4 @@
-"""Why: the ledger of a gradient, and where a zero, a NaN or an infinity began."""
+"""Explanations: contributions to a gradient, and the origin of a zero, NaN or infinity."""
 
 import math
 
@@ -298,7 +298,7 @@ def test_a_gradient_from_earlier_passes_is_noted_where_this_one_sends_none():
     w = tg.Value([1.0, 2.0], label="w")
     (w * 3.0).sum().backward()
     passed = tg.record(tg.Value(2.0) * 3.0, names={"w": w})
-    assert passed.why("w").notes == []  # it is no part of this pass
+    assert passed.why("w").notes == []  # w is not in this pass
     left = tg.record((w * 0.0 + w[0]).sum())
     assert (
         left.why("w", 1).notes[0].startswith("earlier passes left 3 in w[1].grad, so that it is 3")

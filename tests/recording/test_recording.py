@@ -1,4 +1,4 @@
-"""A recorded pass: every position is what backward would have left there."""
+"""A recorded pass: at every position, gradients are those of so many backward steps."""
 
 import copy
 import gc
@@ -37,7 +37,7 @@ def test_recording_changes_nothing_until_it_is_moved():
 def test_the_position_is_read_only():
     passed = tg.record(network()[1])
     with pytest.raises(AttributeError, match="position"):
-        passed.position = 2  # which would move no gradient
+        passed.position = 2  # would not change any gradient
     assert passed.position == 0
 
 
@@ -115,7 +115,7 @@ def test_a_recording_of_numbers_has_few_objects_for_the_garbage_collector():
 
 
 class TestHalfDone:
-    """A recording that stands between its start and its end is a pass that is half done."""
+    """A recording between its start and its end is a half done pass."""
 
     def cube(self):
         w = tg.Value(3.0, label="w")
@@ -130,7 +130,7 @@ class TestHalfDone:
         two.seek(1)
         assert (one.position, two.position, w.grad) == (0, 1, 9.0)
         two.seek(2)
-        one.seek(1)  # the other is done, and this adds to it
+        one.seek(1)  # the other is done, so this one adds to it
         assert (two.position, w.grad) == (2, 36.0)
         one.seek(0)
         assert w.grad == 27.0
@@ -314,7 +314,7 @@ def test_nodes_are_found_by_label_variable_number_and_operation():
 
 
 def three_units():
-    """Build the page's network: three units, the largest of which is kept."""
+    """Build a network whose maximum keeps the largest of three units."""
     x1, x2 = tg.Value(1.0, label="x1"), tg.Value(-2.0, label="x2")
     ws = [tg.Value(n, label=f"w{i}") for i, n in enumerate([0.5, 1.0, -1.0, 0.3, 0.9, -0.8])]
     zs = []
@@ -464,7 +464,7 @@ def test_the_chain_rule_passes_through_changed_nodes():
 
 
 class Walk(RuleBasedStateMachine):
-    """Whatever the way, a position has the gradients that going there directly gives."""
+    """The gradients at a position do not depend on the path to it."""
 
     @initialize()
     def start(self):

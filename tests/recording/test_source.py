@@ -1,4 +1,4 @@
-"""Lines of the user's source in the debugger: listed, stopped at, and quoted with reasons."""
+"""Lines of the user's source in the debugger: listings, breakpoints and quotes."""
 
 import io
 import re

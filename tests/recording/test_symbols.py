@@ -1,4 +1,4 @@
-"""A rule's equations are those of its docstring."""
+"""Equations from the docstrings of rules, and symbols of local derivatives."""
 
 import pytest
 

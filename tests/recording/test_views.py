@@ -1,4 +1,4 @@
-"""What is told of a step and of a node, in a few lines."""
+"""Steps and nodes described in a few lines."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The page as an instrument: other numbers, computed in the page, and predictions of steps."""
+"""Passes with other numbers, computed by the page, and predictions of steps."""
 
 import json
 from importlib.resources import files
@@ -27,7 +27,7 @@ def script(*names):
 
 
 def held():
-    """Return the same, after an earlier pass that left gradients."""
+    """Return the network after an earlier pass that left gradients."""
     E = network()
     E.backward()
     return E
@@ -89,7 +89,7 @@ def vanishing():
 
 
 def deciding():
-    """Compute with a rule that looks at its numbers."""
+    """Apply a rule with an if that tests its numbers."""
 
     def kinked(x):
         slope = 2.0 if x > 1 else 1.0
@@ -106,7 +106,7 @@ GRAPHS = [
 
 
 def rounded(x):
-    """Make sizes comparable: one of 0 need not be there, and Python rounds them."""
+    """Make sizes comparable: a size of 0 may be missing, and Python rounds sizes."""
     if isinstance(x, dict):
         size = x.get("size", 0)
         kept = {k: rounded(v) for k, v in x.items() if k != "size" and v is not None}
@@ -115,7 +115,7 @@ def rounded(x):
 
 
 def stage(passed):
-    """Set a stage without a picture, whose layout takes time."""
+    """Return a stage without a picture, to save the time of its layout."""
     boxes = [Box(f"n{i}", plain(title(passed, n)), [n]) for i, n in enumerate(passed.nodes)]
     edges = {
         (k, i): f"n{k}e{i}" for k, n in enumerate(passed.nodes) for i, _ in enumerate(n.parents)
@@ -124,7 +124,7 @@ def stage(passed):
 
 
 def stories(passed, other=None):
-    """Return the story that Python tells, and the one that the page tells of its own numbers."""
+    """Return the story by Python, and the one by the page."""
     other = passed if other is None else other
     told, known = (json.loads(json.dumps(Story(p, stage(p)).told())) for p in (passed, other))
     made = instrument_of(passed)
@@ -148,7 +148,7 @@ def test_the_page_describes_the_recorded_numbers_as_python_does(graph, node_js):
     known, program = stories(tg.record(graph()))
     scalars = not any("cells" in box or ";" in box["data"] for box in known["boxes"])
     told = node_js(program)
-    if not scalars:  # the page explains zeros of numbers only
+    if not scalars:  # the page only explains zeros of numbers
         for story in (known, told):
             for box in story["boxes"]:
                 box["because"] = []
@@ -166,7 +166,7 @@ def test_the_page_describes_the_recorded_numbers_as_python_does(graph, node_js):
     ],
 )
 def test_the_page_describes_other_numbers_as_python_describes_a_replay(make, change, node_js):
-    """Also whether a slope of 0 is exact, or too small."""
+    """It also distinguishes a slope of exactly 0 from an underflow."""
     passed = tg.record(make())
     for name, x in change.items():
         passed.set(name, x)
@@ -253,7 +253,7 @@ def test_choices_by_python_are_listed():
 
 
 def until(page, holds):
-    """Wait until something holds on a page that forbids evaluating text by itself."""
+    """Wait for a condition on a page whose policy forbids evaluating text."""
     for _ in range(100):
         if page.evaluate(holds):
             return
@@ -262,7 +262,7 @@ def until(page, holds):
 
 
 def overlapping():
-    """Windows that overlap: the 3 wins two of them, and ties with another 3 in the third."""
+    """Return overlapping windows: a 3 wins two of them, and ties with another 3 in the third."""
     x = Value([1.0, 3.0, 2.0, 3.0, 0.0, 5.0], label="x")
     p = tg.max_pool1d(x, 3, stride=1)
     p.label = "p"
@@ -274,7 +274,7 @@ def overlapping():
 class TestInABrowser:
     @pytest.fixture
     def opened(self, browser, tmp_path):
-        """Open the page of a loss; whatever it complains of, or asks the network for, fails."""
+        """Open the page of a loss; errors and network requests fail the test."""
         wrong = []
 
         def play(loss, link="", start="play", **window):
@@ -569,7 +569,7 @@ class TestInABrowser:
         assert ": a = 0, where maximum#5 " in page.locator("#turns").text_content()
 
     def test_no_question_asks_for_an_array_with_a_nan(self, opened):
-        """Its cells would stand in the wrong columns, and at the first one questions ended."""
+        """Its fields were in the wrong columns, and the first such array ended the questions."""
         x = Value([[np.nan, 2.0], [3.0, 4.0]], label="x")
         page = opened((x * x).sum() * Value(2.0, label="k"), start="predict")
         asked = []

@@ -1,4 +1,4 @@
-"""The page that plays a pass: what it holds, and how it behaves in a browser."""
+"""The page that plays a pass: its contents, and its behaviour in a browser."""
 
 import json
 import random
@@ -24,7 +24,7 @@ HOSTILE = [
 
 
 def crowd(n):
-    """Return the end of n nodes, of which few are like each other."""
+    """Return the last of n nodes, few of which are alike."""
     v = Value(0.5, label="v")
     x = v
     for i in range((n - 1) // 2):
@@ -55,7 +55,7 @@ def test_only_fixed_texts_have_a_width(write):
 
 
 def story(path):
-    """Read the data that a page holds."""
+    """Read the data of a page."""
     (told,) = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', path.read_text())
     return json.loads(told)
 
@@ -186,7 +186,7 @@ def test_a_folded_page_names_leaves_by_their_variables(tmp_path, monkeypatch):
 
 
 def contrast(*colours):
-    """Compute the contrast of two colours, as WCAG 2.2 defines it."""
+    """Compute the contrast of two colours as defined by WCAG 2.2."""
 
     def luminance(colour):
         shares = [c / 255 for c in colour]
@@ -198,7 +198,7 @@ def contrast(*colours):
 
 
 def until(page, holds):
-    """Wait until something holds on a page that forbids evaluating text by itself."""
+    """Wait for a condition on a page whose policy forbids evaluating text."""
     for _ in range(200):
         if page.evaluate(holds):
             return
@@ -211,7 +211,7 @@ def until(page, holds):
 class TestInABrowser:
     @pytest.fixture
     def play(self, browser, write):
-        """Open the page of a loss; whatever it complains of, or asks the network for, fails."""
+        """Open the page of a loss; errors and network requests fail the test."""
         wrong, asked = [], []
 
         def opened(loss, link="", **window):
@@ -614,9 +614,11 @@ class TestInABrowser:
         assert self.says(page).startswith("4 of 5")
         sent, play_ = page.locator("#sends"), page.get_by_role("button", name="Play", exact=True)
         top = play_.bounding_box()["y"]
-        assert sent.bounding_box()["y"] < top  # what a step says is beside it
+        assert sent.bounding_box()["y"] < top  # the step is described next to it
         page.evaluate("scrollTo(0, 60)")
-        assert play_.bounding_box()["y"] == pytest.approx(top, abs=30)  # and controls stay
+        assert play_.bounding_box()["y"] == pytest.approx(
+            top, abs=30
+        )  # and the controls do not move
         page.locator("#n1").tap()
         assert page.locator("#who").input_value() == "1"
 

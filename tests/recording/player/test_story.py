@@ -1,4 +1,4 @@
-"""What a page tells: arrays, poolings, detached operands, folded graphs."""
+"""The story of a page: arrays, poolings, detached operands, folded graphs."""
 
 import numpy as np
 import pytest

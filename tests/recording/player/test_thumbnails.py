@@ -1,4 +1,4 @@
-"""Arrays as bytes: which cells are shown, and what each byte says."""
+"""Arrays as bytes: the cells shown, and the value of each byte."""
 
 from base64 import b64decode
 

@@ -1,4 +1,4 @@
-"""The widget: a step that Python and the page share."""
+"""The widget, whose step is shared by Python and the page."""
 
 import re
 import sys
@@ -91,7 +91,7 @@ class TestInPython:
         assert repr(widget) == says
         bundle = widget._repr_mimebundle_()
         shown = bundle[0] if isinstance(bundle, tuple) else bundle
-        assert shown["text/plain"] == says  # and not cut, as long texts are
+        assert shown["text/plain"] == says  # not cut, unlike long texts
 
     def test_a_step_must_be_an_integer(self):
         widget = recorded().widget()
@@ -132,7 +132,7 @@ MODEL = """async ([source, frame, step]) => {
 class TestInABrowser:
     @pytest.fixture
     def shown(self, peer, browser):
-        """Render a widget, as a front end does; whatever the page complains of fails."""
+        """Render a widget as a front end does; errors on the page fail the test."""
         peer("anywidget")
         wrong = []
 
@@ -152,7 +152,7 @@ class TestInABrowser:
 
     @staticmethod
     def stands(page, step, frame="iframe"):
-        """Wait until a page and the model both stand at a step."""
+        """Wait until the page and the model are both at a step."""
         page.frame_locator(frame).locator(f"#count:text-is('{step} of 2')").wait_for()
         page.wait_for_function(f"model.get('step') === {step}")
 
@@ -216,7 +216,7 @@ class TestInABrowser:
             page.evaluate(
                 f"document.querySelector('iframe').contentWindow.postMessage({said}, '*')"
             )
-        page.evaluate("postMessage({ step: 2 }, '*')")  # from another window than the page's
+        page.evaluate("postMessage({ step: 2 }, '*')")  # not from the window of the page
         page.evaluate("model.set('step', 2)")
         self.stands(page, 2)
         assert page.evaluate("saved") == []
