@@ -11,9 +11,7 @@ from tinygrad_pool.engine.vjp import vjp_by_operand
 
 
 def slopes_of(node: Node) -> list[float] | None:
-    """Compute ∂y/∂p of a number y for each operand p, the largest if p is an array.
-
-    None if y is an array or a leaf.
+    """Compute ∂y/∂p of a number y for each operand p, the largest of an array; None if y has axes.
 
     >>> from tinygrad_pool import Value
     >>> slopes_of(Value(2.0) * 3.0)

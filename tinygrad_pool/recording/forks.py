@@ -148,14 +148,12 @@ def _decides(nodes: Iterable[Node], line: Line) -> bool:
 
 def _makes_constant(nodes: Iterable[Node], line: Line) -> bool:
     """Return whether the result of a line reaches a node that was computed with a constant."""
-    with_constant = [node for node in nodes if has_constant(node)]
+    made = [node for node in nodes if has_constant(node)]
     source = source_of(line.file)
     if source is None:
-        return any(v.about.line == line for v in with_constant)
+        return any(v.about.line == line for v in made)
     return bool(
-        source.reached(
-            *source.statement_of(line.number), lines_of(with_constant, line.file, leaves=True)
-        )
+        source.reached(*source.statement_of(line.number), lines_of(made, line.file, leaves=True))
     )
 
 

@@ -49,10 +49,9 @@ def left_before(before: Mapping[Node, Any], own: Mapping[Node, Any], ran: bool) 
 
 def numbers_taken(node: Node) -> list[str]:
     """List where a Value was turned into a plain number, as recorded under `traced`."""
-    source = ("it", "a result of it")
+    what = ("it", "a result of it")
     return [
-        f"{made_plain(choice.relation)} of {source[choice.other == THROUGH]} at "
-        f"{quoted(choice.line)}"
+        f"{made_plain(choice.relation)} of {what[choice.other == THROUGH]} at {quoted(choice.line)}"
         for choice in node.about.choices
         if takes_number(choice)
     ]

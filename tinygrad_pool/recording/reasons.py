@@ -58,8 +58,8 @@ class Explanation(NamedTuple):
         if hidden:
             zeros = "" if any(e.contribution for e in hidden) else ", all 0"
             lines.append(f"  … and {len(hidden):,} more{zeros}")
-        because = (f"  {'' if c.startswith('…') else 'because '}{c}" for c in self.causes)
-        return "\n".join([*lines, *because, *(f"  but {note}" for note in self.notes)])
+        lines += [f"  {'' if c.startswith('…') else 'because '}{c}" for c in self.causes]
+        return "\n".join([*lines, *(f"  but {note}" for note in self.notes)])
 
 
 def explain(
@@ -126,7 +126,7 @@ def _by_degrees(ledger: GradientExplainer, node: Node) -> list[str]:
             return [f"{path.summary()}: {path.reasons()}"]
     strongest = ledger.strongest
     if not strongest.size(node) * TREND < strongest.size(ledger.loss):
-        return []  # what a step loses, a logarithm above or below it makes up for
+        return []  # another factor on the path, as of a logarithm, makes up for a small one
     flattest = strongest.gains(ledger.loss, node, ledger.call).flattest()
     return [flattest] if flattest else []
 
@@ -211,8 +211,7 @@ def _shortened(causes: Mapping[str, str], searched: int) -> list[str]:
 def _cell(ledger: GradientExplainer, node: Node, index: int | Sequence[int] | None, g: Any) -> int:
     """Return the flat index of an element, by default the one with the largest gradient."""
     if index is None:
-        flat = np.reshape(np.zeros(node.shape) if g is None else g, -1)
-        return int(np.abs(np.nan_to_num(flat, nan=np.inf)).argmax())
+        return 0 if g is None else int(np.abs(np.nan_to_num(g, nan=np.inf)).argmax())
     place = place_in(node, index, "why", ledger.call(node))
     return int(np.ravel_multi_index(place, node.shape)) if place else 0
 
