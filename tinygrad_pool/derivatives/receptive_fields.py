@@ -105,8 +105,8 @@ def receptive_field(
     >>> print(receptive_field(z, (0, 1, 2)))
     unit (0, 1, 2) of the max_pool2d node sees x[0:1, 2:6, 4:8], 16 cells
     """
-    for given in (node,) if of is None else (node, of):
-        check_value(given, "receptive_field")
+    for value in (node,) if of is None else (node, of):
+        check_value(value, "receptive_field")
     nodes = topological_order(node)
     check_not_stale(nodes, create_graph=True, name="receptive_field")
     place = _unit(node, unit)

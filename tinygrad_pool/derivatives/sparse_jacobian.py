@@ -245,9 +245,9 @@ def _slopes_then(node: Node, i: int, unit: Indices, cell: Indices) -> NDArray[An
     """Return weights from the closure, which holds the data from before operands were set."""
     units, cells, weight = dense_rows(node, i, np.unique(unit))
     n = operands_of(node)[i].size
-    known, wanted = np.append(units * n + cells, -1), unit * n + cell
-    at = np.searchsorted(known[:-1], wanted)
-    return np.where(known[at] == wanted, np.append(weight, 0)[at], 0)
+    known, asked = np.append(units * n + cells, -1), unit * n + cell
+    at = np.searchsorted(known[:-1], asked)
+    return np.where(known[at] == asked, np.append(weight, 0)[at], 0)
 
 
 _POOLED: dict[str, Callable[..., NDArray[Any]]]

@@ -50,10 +50,10 @@ def jacobian(
 
     def jacobian_of_f(*args: Any, **options: Any) -> Any:
         found = called("jacobian", f, args, options, places, has_aux)
-        wanted = leaves_of(found.xs)
+        leaves = leaves_of(found.xs)
 
         def of_part(y: Value) -> Any:
-            parts = iter(_rows(y, wanted, found.graph))
+            parts = iter(_rows(y, leaves, found.graph))
             return one_or_all(argnums, filled(found.xs, parts))
 
         J = filled(found.y, iter([of_part(y) for y in leaves_of(found.y)]))
@@ -109,12 +109,12 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[An
     places_of("vjp", f, 0)
     flag(has_aux, "vjp: has_aux")
     found = called("vjp", f, primals, {}, range(len(primals)), has_aux)
-    wanted = leaves_of(found.xs)
+    leaves = leaves_of(found.xs)
 
     def pull(g: Any) -> tuple[Any, ...]:
         graph = found.graph or INSIDE.get()
         pairs = _paired("vjp: a gradient", found.y, g)
-        sent = [gradients(y, wanted, part, graph) for y, part in pairs]
+        sent = [gradients(y, leaves, part, graph) for y, part in pairs]
         total = iter([reduce(add, parts) for parts in zip(*sent, strict=True)])
         return tuple(filled(found.xs, total))
 
@@ -141,12 +141,12 @@ def jvp(
     if not isinstance(primals, tuple | list):
         raise OptionError("jvp: needs tuples of arguments and of tangents: jvp(f, (x,), (t,))")
     found = called("jvp", f, primals, {}, range(len(primals)), has_aux)
-    wanted = leaves_of(found.xs)
+    leaves = leaves_of(found.xs)
     pairs = _paired("jvp: a tangent", found.xs, tangents)
 
     def pushed(y: Value) -> Any:
         g = Value(np.ones(y.shape, y.dtype) if y.shape else type(y.data)(1))
-        sent = gradients(y, wanted, g, create_graph=True)
+        sent = gradients(y, leaves, g, create_graph=True)
         moves = [np.sum(c * t) for c, (_, t) in zip(sent, pairs, strict=True)]
         return gradients(reduce(add, moves), [g], create_graph=found.graph)[0]
 
@@ -155,17 +155,17 @@ def jvp(
     return (y, out, plain(found.aux, found.graph)) if has_aux else (y, out)
 
 
-def _paired(what: str, tree: Any, given: Any) -> list[tuple[Any, Any]]:
+def _paired(what: str, tree: Any, other: Any) -> list[tuple[Any, Any]]:
     """Pair each leaf of a structure with the corresponding part of another one.
 
     Raises OptionError and ShapeError if it does not fit.
     """
     if (parts := parts_of(tree)) is None:
-        if np.shape(given) != tree.shape:
-            raise ShapeError(f"{what} needs shape {tree.shape}, got {np.shape(given)}")
-        return [(tree, given)]
-    others = parts_of(given)
+        if np.shape(other) != tree.shape:
+            raise ShapeError(f"{what} needs shape {tree.shape}, got {np.shape(other)}")
+        return [(tree, other)]
+    others = parts_of(other)
     if others is None or parts.keys() != others.keys():
-        got = f"{type(given).__name__}" if others is None else f"{list(others)}"
+        got = f"{type(other).__name__}" if others is None else f"{list(others)}"
         raise OptionError(f"{what} needs the parts {list(parts)}, got {got}")
     return [pair for key, part in parts.items() for pair in _paired(what, part, others[key])]

@@ -110,11 +110,11 @@ def derive(
     >>> print(derive((w * x).sigmoid(), w))
     ∂E/∂w = σ'(w x) · x = 0.1491 · 3 = 0.4474
     """
-    for given in (loss, v):
-        check_value(given, "derive")
+    for value in (loss, v):
+        check_value(value, "derive")
     nodes = topological_order(loss)
     named = Named(nodes, {} if names is None else names)
-    called = named.names | named.given
+    called = named.names | named.names_by_id
     if v not in nodes:
         ends = [name_of_node(end, called) or name_of(end) for end in (loss, v)]
         raise OptionError(f"derive: {ends[0]} does not depend on {ends[1]}")

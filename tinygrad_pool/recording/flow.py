@@ -75,8 +75,8 @@ class Source:
         if isinstance(call.func, ast.Name) and call.func.id in self._functions:
             of = self._functions[call.func.id].args
             parameters = [*of.posonlyargs, *of.args]
-            for given, parameter in zip(call.args, parameters, strict=False):
-                yield _reading(given, given, {parameter.arg})
+            for argument, parameter in zip(call.args, parameters, strict=False):
+                yield _reading(argument, argument, {parameter.arg})
             for word in call.keywords:
                 yield _reading(word.value, word.value, {word.arg or ""})
 

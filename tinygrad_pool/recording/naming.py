@@ -59,7 +59,7 @@ class Named:
         return {n: v for n, v in held if n and isinstance(v, Value)}
 
     @property
-    def given(self) -> dict[int, str]:
+    def names_by_id(self) -> dict[int, str]:
         """Map the ids of nodes with a label or a variable to their names."""
         return {id(v): self.call(v) for v in self.nodes if v.label or id(v) in self.names}
 

@@ -126,14 +126,14 @@ def stage(passed):
 def stories(passed, other=None):
     """Return the story by Python, and the one by the page."""
     other = passed if other is None else other
-    told, known = (json.loads(json.dumps(Story(p, stage(p)).told())) for p in (passed, other))
+    told, known = (json.loads(json.dumps(Story(p, stage(p)).to_json())) for p in (passed, other))
     made = instrument_of(passed)
     assert not made.fixed, made.fixed
     leaves = json.dumps(
         [np.ravel(n.data).tolist() if n.shape else float(n.data) for n in other.nodes]
     )
     program = (
-        f"{CLAMP}const pass = {json.dumps(told | {'engine': made.told})};\n"
+        f"{CLAMP}const pass = {json.dumps(told | {'engine': made.data})};\n"
         f"const functions = [{', '.join(made.functions)}];\n"
         f"{runtime()}{script('numbers', 'retelling')}\n"
         f"const {{ boxes, start, moves }} = retold(compute(engine, {leaves}));\n"
@@ -222,7 +222,7 @@ def test_numbers_are_written_as_python_writes_them(node_js):
 )
 def test_the_page_says_why_numbers_are_fixed(graph, says):
     made = instrument_of(tg.record(graph()))
-    assert made.told is None
+    assert made.data is None
     assert says in made.fixed
 
 
@@ -247,7 +247,7 @@ def test_choices_by_python_are_listed():
 
     with tg.traced():
         loss = chosen()
-    forks = instrument_of(tg.record(loss)).told["forks"]
+    forks = instrument_of(tg.record(loss)).data["forks"]
     assert [(fork["relation"], fork["answer"]) for fork in forks] == [(">", True), ("bool", True)]
     assert "Python chose by the data of b at test_instrument.py:" in forks[0]["says"]
 

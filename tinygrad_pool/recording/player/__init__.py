@@ -45,11 +45,11 @@ def page_of(
     choice(start, get_args(Start), f"{name}: start")
     text(title, f"{name}: title")
     stage, instrument = stage_of(passed, direction), instrument_of(passed)
-    story = Story(passed, stage).told()
-    story |= {"engine": instrument.told, "fixed": instrument.fixed, "opens": start}
+    story = Story(passed, stage).to_json()
+    story |= {"engine": instrument.data, "fixed": instrument.fixed, "opens": start}
     extra = extra_of(__name__, "player", story)
     script = extra.script
-    if instrument.told is not None:
+    if instrument.data is not None:
         functions = ",\n".join(instrument.functions)
         own = map(read, ("numbers.js", "retelling.js", "whatif.js", "predicting.js"))
         script += "".join([f"\nconst functions = [\n{functions},\n];\n", runtime(), *own])

@@ -30,7 +30,7 @@ class Instrument(NamedTuple):
     """The functions and data of a page that computes, or the reason why its numbers are fixed."""
 
     functions: list[str]
-    told: dict[str, Any] | None
+    data: dict[str, Any] | None
     fixed: str
 
 
@@ -45,14 +45,14 @@ def instrument_of(passed: Trace) -> Instrument:
     program = program_of(passed.nodes, passed.steps, data, names)
     if program.refused:
         return Instrument([], None, program.refused)
-    called = passed.given
+    called = passed.names_by_id
     kept = kept_by(passed)
     facts = [_facts(passed, node, names, called) for node in passed.nodes]
-    for node, told in zip(passed.nodes, program.told["nodes"], strict=True):
+    for node, entry in zip(passed.nodes, program.told["nodes"], strict=True):
         if node in kept:
-            told["kept"] = [as_json(float(x)) for x in np.ravel(kept[node])]
-    told = {"program": program.told, "facts": facts, "forks": [*_forks(passed, names)]}
-    return Instrument(program.functions, told, "")
+            entry["kept"] = [as_json(float(x)) for x in np.ravel(kept[node])]
+    page = {"program": program.told, "facts": facts, "forks": [*_forks(passed, names)]}
+    return Instrument(program.functions, page, "")
 
 
 def _forks(passed: Trace, names: Mapping[Node, str]) -> Iterator[dict[str, Any]]:
@@ -81,29 +81,29 @@ def _facts(
     passed: Trace, node: Node, names: Mapping[Node, str], called: Mapping[int, str]
 ) -> dict[str, Any]:
     """Return the facts about a node that the page needs for its explanations."""
-    told: dict[str, Any] = {"name": plain(names[node])}
+    fact: dict[str, Any] = {"name": plain(names[node])}
     if not node.is_interior:
-        return told
+        return fact
     traits = traits_of(node.rule)
     variables = [i for i, p in enumerate(node.parents) if isinstance(p, Node)]
-    told["flat"] = flat(node)
+    fact["flat"] = flat(node)
     if node.rule in UNDERFLOW and not node.shape:
-        told["factors"] = [_rival(passed, p, names) for p in node.parents]
-        told["ones"] = node.rule is not power
+        fact["factors"] = [_rival(passed, p, names) for p in node.parents]
+        fact["ones"] = node.rule is not power
     if traits.off:
-        told["off"] = traits.off
+        fact["off"] = traits.off
     if not node.shape:
         alone = [not np.shape(p._numbers if isinstance(p, Node) else p) for p in node.parents]
-        told["symbols"] = [symbol_of(node, i, called) if alone[i] else "" for i in variables]
+        fact["symbols"] = [symbol_of(node, i, called) if alone[i] else "" for i in variables]
     if traits.unit in ("squash", "largest") and len(node.parents) == 1 and not traits.paid:
-        told["bends"] = True
+        fact["bends"] = True
     if traits.chooses:
-        told["chooses"], told["ties"] = traits.unit, node.options.get("ties", "first")
+        fact["chooses"], fact["ties"] = traits.unit, node.options.get("ties", "first")
     if traits.chooses and traits.sparsity == "elementwise":
         rivals: list[Any] = [*node.parents] if node.rule is not relu else [0.0, *node.parents]
-        told["rivals"] = [_rival(passed, p, names) for p in rivals]
-        told["places"] = [i + (node.rule is relu) for i in variables]
-    return told
+        fact["rivals"] = [_rival(passed, p, names) for p in rivals]
+        fact["places"] = [i + (node.rule is relu) for i in variables]
+    return fact
 
 
 def _rival(passed: Trace, p: Any, names: Mapping[Node, str]) -> dict[str, Any]:

@@ -16,10 +16,10 @@ function number(x, digits = 4) {
   if (Number.isNaN(x)) return "nan";
   if (size === Infinity) return `${sign}inf`;
   if (size === 0) return "0";
-  const wanted = size >= 1e3 && size < 1e6 ? Math.max(digits, size.toFixed(0).length) : digits;
-  const [all, exponent] = digitsOf(size, wanted);
+  const precision = size >= 1e3 && size < 1e6 ? Math.max(digits, size.toFixed(0).length) : digits;
+  const [all, exponent] = digitsOf(size, precision);
   const kept = all.replace(/0+$/, "");
-  if (exponent < -4 || exponent >= wanted) {
+  if (exponent < -4 || exponent >= precision) {
     const power = String(Math.abs(exponent)).padStart(2, "0");
     return `${sign}${kept[0]}${kept[1] ? "." : ""}${kept.slice(1)}e${exponent < 0 ? "-" : "+"}${power}`;
   }

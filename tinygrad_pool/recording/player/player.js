@@ -18,10 +18,10 @@ let tell = () => {}; // reports the step to the surrounding page
 let guessing = false; // in predict mode, which disables the steps
 
 /** Load a story: the recorded one, or one with other numbers. */
-function load(told) {
-  moves = told.moves;
-  told.boxes.forEach((box, i) => Object.assign(boxes[i], box, { history: [], arrived: [] }));
-  for (const change of told.start) boxes[change.box].history.push({ ...change, at: 0 });
+function load(story) {
+  moves = story.moves;
+  story.boxes.forEach((box, i) => Object.assign(boxes[i], box, { history: [], arrived: [] }));
+  for (const change of story.start) boxes[change.box].history.push({ ...change, at: 0 });
   moves.forEach((move, i) => {
     for (const change of move.changes) boxes[change.box].history.push({ ...change, at: i + 1 });
     for (const sent of move.sends) boxes[sent.to].arrived.push({ ...sent, at: i + 1, from: move.box });
@@ -285,16 +285,16 @@ function answer(i, { clientX, clientY }) {
 const SIDE = 52;
 let grid;
 
-function showGrid(told) {
+function showGrid(data) {
   const figure = part("grid");
-  figure.hidden = !told;
-  if (!told || grid === told) return;
-  grid = told;
+  figure.hidden = !data;
+  if (!data || grid === data) return;
+  grid = data;
   figure.replaceChildren();
-  const [rows, columns] = [told.cells.length, told.cells[0].length];
-  const [tall, wide] = [told.units.length, told.units[0].length];
+  const [rows, columns] = [data.cells.length, data.cells[0].length];
+  const [tall, wide] = [data.units.length, data.units[0].length];
   const width = (columns + wide + 1) * SIDE;
-  const [[top, bottom], [left, right]] = told.rims.map((rim) => rim.map((n) => n * SIDE));
+  const [[top, bottom], [left, right]] = data.rims.map((rim) => rim.map((n) => n * SIDE));
   const height = top + Math.max(rows * SIDE, tall * SIDE) + bottom + 24;
   const frame = `${-left - 2} ${-top - 22} ${left + width + right + 4} ${height}`;
   const drawing = element("svg", { viewBox: frame, role: "img" }, figure);
@@ -302,33 +302,33 @@ function showGrid(told) {
     x: -left, y: -top, class: "padding",
     width: left + columns * SIDE + right, height: top + rows * SIDE + bottom,
   }, drawing);
-  drawing.setAttribute("aria-label", `Windows: ${told.plane}`);
-  element("text", { x: columns * SIDE / 2, y: -top - 6 }, drawing, told.plane ? `cells, ${told.plane}` : "cells");
+  drawing.setAttribute("aria-label", `Windows: ${data.plane}`);
+  element("text", { x: columns * SIDE / 2, y: -top - 6 }, drawing, data.plane ? `cells, ${data.plane}` : "cells");
   element("text", { x: right + (columns + 1 + wide / 2) * SIDE, y: -6 }, drawing, "units");
-  const wins = new Set(told.windows.flat().filter(([, weight]) => weight !== "0").map(([cell]) => cell));
-  const cells = told.cells.flat().map((number, i) => {
+  const wins = new Set(data.windows.flat().filter(([, weight]) => weight !== "0").map(([cell]) => cell));
+  const cells = data.cells.flat().map((number, i) => {
     const [x, y] = [(i % columns) * SIDE, Math.floor(i / columns) * SIDE];
     const group = element("g", {}, drawing);
-    group.addEventListener("click", () => onCell(told.at * rows * columns + i));
-    const kind = wins.has(i) && !told.weighs ? "cell winner" : "cell";
+    group.addEventListener("click", () => onCell(data.at * rows * columns + i));
+    const kind = wins.has(i) && !data.weighs ? "cell winner" : "cell";
     const square = element("rect", { x, y, width: SIDE, height: SIDE, class: kind }, group);
     squeeze(element("text", { x: x + SIDE / 2, y: y + 22 }, group, number), SIDE - 4);
-    const landed = told.landed.flat()[i];
+    const landed = data.landed.flat()[i];
     if (landed !== "0") {
       squeeze(element("text", { x: x + SIDE / 2, y: y + 42, class: `landed ${signOfText(landed)}` }, group, landed), SIDE - 4);
     }
     return square;
   });
-  told.units.flat().forEach((number, i) => {
+  data.units.flat().forEach((number, i) => {
     const [x, y] = [right + (columns + 1 + (i % wide)) * SIDE, Math.floor(i / wide) * SIDE];
     const group = element("g", {}, drawing);
     const square = element("rect", { x, y, width: SIDE, height: SIDE, class: "cell" }, group);
     squeeze(element("text", { x: x + SIDE / 2, y: y + 22 }, group, number), SIDE - 4);
-    const error = told.arrived.flat()[i];
+    const error = data.arrived.flat()[i];
     squeeze(element("text", { x: x + SIDE / 2, y: y + 42, class: `landed ${signOfText(error)}` }, group, `δ ${error}`), SIDE - 4);
     const outline = (on) => {
       square.classList.toggle("seen", on);
-      for (const [cell] of told.windows[i]) cells[cell].classList.toggle("seen", on);
+      for (const [cell] of data.windows[i]) cells[cell].classList.toggle("seen", on);
     };
     group.addEventListener("pointerenter", () => outline(true));
     group.addEventListener("pointerleave", () => outline(false));

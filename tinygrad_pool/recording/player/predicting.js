@@ -148,10 +148,10 @@ function question() {
     ...windows, landed: windows.landed.map((row) => row.map(() => "0")),
     windows: windows.windows.map((links) => links.map(([c]) => [c, "0"])),
   });
-  const told = element("ul", { "aria-live": "polite" }, form);
+  const answers = element("ul", { "aria-live": "polite" }, form);
   const button = element("button", { type: "button" }, element("p", {}, form), "Check");
   button.addEventListener("click", () => {
-    if (button.textContent === "Check") check(asked_, fields, told, button);
+    if (button.textContent === "Check") check(asked_, fields, answers, button);
     else question();
   });
   for (const field of fields) {
@@ -165,7 +165,7 @@ function question() {
   light(done.steps[at].node);
 }
 
-function check(asked_, fields, told, button) {
+function check(asked_, fields, answers, button) {
   asked_.forEach((one, i) => {
     const x = read(fields[i].value);
     const right = isNear(x, one.right);
@@ -177,9 +177,9 @@ function check(asked_, fields, told, button) {
     if (right) return;
     const [name, instead] = misconception(one, x);
     score.reasons[name] = (score.reasons[name] ?? 0) + 1;
-    element("li", {}, told, `${label(one)}: the answer is ${number(one.right)}. ${name[0].toUpperCase()}${name.slice(1)}: ${instead}.`);
+    element("li", {}, answers, `${label(one)}: the answer is ${number(one.right)}. ${name[0].toUpperCase()}${name.slice(1)}: ${instead}.`);
   });
-  if (!told.children.length) element("li", {}, told, "Right.");
+  if (!answers.children.length) element("li", {}, answers, "Right.");
   document.body.classList.remove("asking");
   arrive(at + 1);
   button.textContent = at < end ? "Next" : "Score";

@@ -93,22 +93,22 @@ function becauseOf(done, i) {
 }
 
 /** Describe the windows of a pooling; a unit's weights are its contributions for g = 1. */
-function gridOf(done, step, told) {
+function gridOf(done, step, old) {
   const { node: i, upstream, sent } = step;
   const p = engine.nodes[i].of[0];
-  const [rows, columns] = [told.cells.length, told.cells[0].length];
-  const [tall, wide] = [told.units.length, told.units[0].length];
-  const [cell, unit] = [told.at * rows * columns, told.at * tall * wide];
+  const [rows, columns] = [old.cells.length, old.cells[0].length];
+  const [tall, wide] = [old.units.length, old.units[0].length];
+  const [cell, unit] = [old.at * rows * columns, old.at * tall * wide];
   const table = (x, from, high, n) => Array.from({ length: high }, (_, r) => (
     x.slice(from + r * n, from + (r + 1) * n).map((one) => number(one, 3))));
-  const windows = told.windows.map((links, u) => {
+  const windows = old.windows.map((links, u) => {
     const one = Array(engine.nodes[i].shape.reduce((a, b) => a * b, 1)).fill(0);
     one[unit + u] = 1;
     const [weights] = done.backs[i](one);
     return links.map(([c]) => [c, number(weights[cell + c], 3)]);
   });
   return {
-    ...told,
+    ...old,
     cells: table(done.values[p], cell, rows, columns),
     units: table(done.values[i], unit, tall, wide),
     arrived: table(upstream, unit, tall, wide),
@@ -130,7 +130,7 @@ function retold(done) {
     const share = greatest ? Math.min(1, Math.sqrt(Math.abs(x) / greatest)) : 0;
     return Math.sign(x) * Math.max(1, Math.round(1000 * share)) / 1000;
   };
-  const told = {
+  const story = {
     ...pass,
     boxes: pass.boxes.map((box, i) => ({
       ...box,
@@ -146,7 +146,7 @@ function retold(done) {
     return { box: i, lines: numbers(now[i], shape(i)).split("\n"), size: size(now[i]), ...(cells && { cells }) };
   };
   now[engine.nodes.length - 1] ??= engine.seed;
-  told.moves = pass.moves.map((move, n) => {
+  story.moves = pass.moves.map((move, n) => {
     const step = done.steps[n];
     const { of } = engine.nodes[step.node];
     of.forEach((p, k) => {
@@ -179,5 +179,5 @@ function retold(done) {
       ...(move.grid && { grid: gridOf(done, step, move.grid) }),
     };
   });
-  return told;
+  return story;
 }

@@ -98,9 +98,9 @@ def _draw_nodes(graph: Any, passed: Trace) -> tuple[list[Box], dict[tuple[int, i
     sent = {step.node: step.contributions for step in passed.steps}
     styles = {}
     for node in nodes:
-        given = sent.get(node, (None,) * len(node.parents))
+        sends = sent.get(node, (None,) * len(node.parents))
         styles[node] = [
-            _style(p, c, len(nodes) <= LABELLED) for p, c in zip(node.parents, given, strict=True)
+            _style(p, c, len(nodes) <= LABELLED) for p, c in zip(node.parents, sends, strict=True)
         ]
     computed = ((c.node, c.after) for c in chain(*passed.accumulations()) if c.after is not None)
     with holding(nodes, _with_room(nodes, longest_of(computed))):

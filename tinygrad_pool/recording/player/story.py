@@ -54,9 +54,9 @@ class Story:
         alone = [g for g in known if isinstance(g, float | np.generic)]
         arrays = [g for g in known if not isinstance(g, float | np.generic)]
         self.largest = max(map(largest_in, [alone, *arrays]))
-        self.called = passed.given
+        self.called = passed.names_by_id
 
-    def told(self) -> Json:
+    def to_json(self) -> Json:
         """Return the story, ready to be written as JSON."""
         kept = {} if self.folded else kept_by(self.passed)
         return {
@@ -69,15 +69,15 @@ class Story:
         if self.folded:
             return {"id": box.id, "name": box.name, "because": []}
         (node,) = box.nodes
-        told: Json = {"id": box.id, "name": box.name}
-        told["data"] = on_a_line(node.data)
-        told["because"] = self._because(node)
+        json: Json = {"id": box.id, "name": box.name}
+        json["data"] = on_a_line(node.data)
+        json["because"] = self._because(node)
         if line := quoted(node.about.line):
-            told["line"] = line
+            json["line"] = line
         if shown := self.formats.get(node) or self._format(node):
-            told["format"] = shown[:3]
-            told["cells"] = cells_of(node.data, shown, largest_in(node.data))
-        return told
+            json["format"] = shown[:3]
+            json["cells"] = cells_of(node.data, shown, largest_in(node.data))
+        return json
 
     def _format(self, node: Node) -> Format | None:
         """Return how to paint an array; None if its numbers are written out, or in large graphs."""
@@ -94,10 +94,10 @@ class Story:
         """Describe a gradient: its box, lines of text, size, sign and cells."""
         node, g = change.node, change.after
         lines = numbers(g).split("\n")
-        told: Json = {"box": self.home[node], "lines": lines, "size": self._size(g)}
+        json: Json = {"box": self.home[node], "lines": lines, "size": self._size(g)}
         if shown := self.formats.get(node):
-            told["cells"] = cells_of(g, shown, largest_in(self.last[node]))
-        return told
+            json["cells"] = cells_of(g, shown, largest_in(self.last[node]))
+        return json
 
     def _size(self, g: Any) -> float | None:
         """Return ±√ of the largest element relative to the largest of the pass; None for NaN.
@@ -117,17 +117,17 @@ class Story:
         for step, changes in zip(self.passed.steps, self.passed.accumulations(), strict=True):
             known = [c for c in changes if c.after is not None]
             i = self.home[step.node]
-            told: Json = {
+            json: Json = {
                 "box": i,
                 "says": f"{self.stage.boxes[i].name} gets {on_a_line(step.upstream)}",
                 "sends": list(self._sends(step)),
                 "changes": [self._change(c) for c in known],
             }
             if rules := equations_of(step.node):
-                told["equations"] = rules
+                json["equations"] = rules
             if grid := grid_of(step):
-                told["grid"] = grid
-            yield told
+                json["grid"] = grid
+            yield json
 
     def _sends(self, step: Step) -> Iterator[Json]:
         """Describe the contribution to each operand: upstream × local = contribution."""
@@ -136,9 +136,9 @@ class Story:
         for i, (p, c) in enumerate(zip(node.parents, step.contributions, strict=True)):
             if not isinstance(p, Node):
                 continue
-            told: Json = {"edge": self.stage.edges[self.home[node], i], "to": self.home[p]}
+            json: Json = {"edge": self.stage.edges[self.home[node], i], "to": self.home[p]}
             if c is None:
-                yield told | {"says": "nothing"}
+                yield json | {"says": "nothing"}
                 continue
             says = on_a_line(c)
             if local is not None and not p.shape:
@@ -146,16 +146,16 @@ class Story:
                 symbol = symbol_of(node, i, self.called)
                 says = f"g · {symbol} = {number(step.upstream)} · {slope} = {says}"
                 if not c:
-                    told["reason"] = self.passed.ledger.reason(step, i)
+                    json["reason"] = self.passed.ledger.reason(step, i)
             elif p.shape:
                 says = f"{says}, of shape {shape(p.shape)}" if not is_large(c) else says
-            told["says"] = says
+            json["says"] = says
             size = self._size(c)
             if size != 0:
-                told["size"] = size
+                json["size"] = size
             if len(self.passed.nodes) <= LABELLED:
-                told["short"] = number(largest_of(c), digits=3)
-            yield told
+                json["short"] = number(largest_of(c), digits=3)
+            yield json
 
     def _folded(self) -> Iterator[Json]:
         """Describe the steps of each box as one move, in the order in which the pass reaches boxes.
@@ -191,8 +191,8 @@ class Story:
     def _sent(self, i: int, to: int, x: float) -> Json:
         """Return the largest contribution along an edge."""
         says = f"at most {number(abs(x))} in magnitude"
-        told = {"edge": self.stage.edges[i, to], "to": to, "size": self._size(x), "says": says}
-        return told | {"short": number(x, digits=3)}
+        json = {"edge": self.stage.edges[i, to], "to": to, "size": self._size(x), "says": says}
+        return json | {"short": number(x, digits=3)}
 
     def _range_of(self, i: int) -> Json:
         """Return the range of the gradients of a box."""
