@@ -113,15 +113,12 @@ function showCurve() {
   const picture = element("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, role: "img" }, figure);
   const { name } = engine.facts.at(-1);
   picture.setAttribute("aria-label", `${name} from ${number(least)} to ${number(most)} over ${called()} from ${number(low)} to ${number(high)}`);
-  const clip = element("clipPath", { id: "inside" }, picture);
-  element("rect", { x: 0, y: 0, width: WIDE, height: HIGH }, clip);
   for (const { x } of turns) element("line", { x1: across(x), x2: across(x), y1: 0, y2: HIGH, class: "turn" }, picture);
   element("polyline", { points: drawing.map(({ x, loss }) => `${across(x)},${up(loss)}`).join(" ") }, picture);
   const [x, y, slope] = [numberOf(given), lossOf(done), slopeOf(done)];
   if (![x, y, slope].every(Number.isFinite)) return;
-  const line = [low, high].map((end) => [across(end), up(y + slope * (end - x))]);
-  const [[x1, y1], [x2, y2]] = line;
-  element("line", { x1, y1, x2, y2, class: `tangent ${signOf(slope)}`, "clip-path": "url(#inside)" }, picture);
+  const [[x1, y1], [x2, y2]] = [low, high].map((end) => [across(end), up(y + slope * (end - x))]);
+  element("line", { x1, y1, x2, y2, class: `tangent ${signOf(slope)}` }, picture);
   element("circle", { cx: across(x), cy: up(y), r: 5, class: signOf(slope) }, picture);
   element("text", { x: RIM, y: 12 }, picture, `${name} = ${number(y)}, slope ${number(slope)}`);
 }
