@@ -39,7 +39,7 @@ def numbers(build, before, after):
             lambda x: tg.maximum(x, 0.5),
             (1.0,),
             (-1.0,),
-            "maximum#1: x (1) won, now the constant 0.5 does; the whole δ = 1 goes to no node",
+            "maximum#1: x (1) won, now the constant 0.5 does; δ = 1 stops there",
         ),
         (
             lambda x: tg.maximum(x, np.array([0.5, 9.0])).sum(),

@@ -107,7 +107,7 @@ class GainPath:
 
     @property
     def by_degrees(self) -> bool:
-        """Whether the gradient vanishes or explodes, and rules that are repeated make it."""
+        """Whether the gradient vanishes or explodes, and repeated rules cause it."""
         repeated = sum(sum(gains) for gains in self._groups("rule").values() if gains[1:])
         found = (self.decades * self._sign, repeated * self._sign)
         return all(log10(TREND) < x < inf for x in found)  # not if one is NaN

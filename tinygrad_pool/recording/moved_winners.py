@@ -139,4 +139,5 @@ def _winner(side: _Side, unit: int, verbs: tuple[str, str]) -> tuple[str, str]:
     more = f" and {len(winners) - NAMED} more" if len(winners) > NAMED else ""
     if len(winners) > 1:
         return f"{' and '.join(listed)}{more} {verbs[1]}", "δ is split between them"
-    return f"{listed[0]} {verbs[0]}", f"the whole δ goes to {names[0] or 'no node'}"
+    goes = f"the whole δ goes to {names[0]}" if names[0] else "δ stops there"
+    return f"{listed[0]} {verbs[0]}", goes
