@@ -37,8 +37,7 @@ def before_a_pass(call: Callable[[Node], str], nodes: Sequence[Node]) -> list[st
 def left_before(before: Mapping[Node, Any], own: Mapping[Node, Any], ran: bool) -> dict[Node, Any]:
     """Return what earlier passes left in the gradients of leaves.
 
-    `before` are all gradients now. If the pass has already run, they include its `own`, which are
-    subtracted.
+    `before` are all present gradients, which include the pass's `own` if it already `ran`.
     """
     left = {node: g for node, g in before.items() if node.is_leaf and g is not None}
     with np.errstate(all="ignore"):

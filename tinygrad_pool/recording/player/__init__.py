@@ -31,7 +31,7 @@ Start: TypeAlias = Literal["play", "predict"]
 
 
 def page_of(
-    passed: Trace,
+    recording: Trace,
     direction: Direction | None = None,
     title: str = "",
     start: Start = "play",
@@ -41,11 +41,11 @@ def page_of(
 
     Raises OptionError for an unknown direction or start.
     """
-    check_drawable(passed.loss, direction, name)
+    check_drawable(recording.loss, direction, name)
     choice(start, get_args(Start), f"{name}: start")
     text(title, f"{name}: title")
-    stage, instrument = stage_of(passed, direction), instrument_of(passed)
-    story = Story(passed, stage).to_json()
+    stage, instrument = stage_of(recording, direction), instrument_of(recording)
+    story = Story(recording, stage).to_json()
     story |= {"engine": instrument.data, "fixed": instrument.fixed, "opens": start}
     extra = extra_of(__name__, "player", story)
     script = extra.script
@@ -54,8 +54,8 @@ def page_of(
         own = map(read, ("numbers.js", "retelling.js", "whatif.js", "predicting.js"))
         script += "".join([f"\nconst functions = [\n{functions},\n];\n", runtime(), *own])
     script += read("start.js")
-    counted = graph_in_words(passed.loss, passed.nodes).text.partition(". ")[0]
-    name = passed.loss.label or passed.names.get(id(passed.loss), "")
+    counted = graph_in_words(recording.loss, recording.nodes).text.partition(". ")[0]
+    name = recording.loss.label or recording.names.get(id(recording.loss), "")
     heading = title or f"Backward pass{f' from {plain(name)}' if name else ''}"
     caption = Caption(heading, f"{counted}. Click a node to see what its gradient is made of.")
     extra = extra._replace(style=extra.style + _dark(), script=script)
@@ -67,12 +67,12 @@ def read(name: str) -> str:
     return files(__name__).joinpath(name).read_text("utf-8")
 
 
-def frame_of(passed: Trace) -> str:
+def frame_of(recording: Trace) -> str:
     """Return the page in a frame; of a large graph, or without Graphviz, the recording as text."""
     with suppress(ToolError):
-        if len(passed.nodes) <= FULL:
-            return framed(page_of(passed, "LR"))
-    return Text(repr(passed))._repr_html_()
+        if len(recording.nodes) <= FULL:
+            return framed(page_of(recording, "LR"))
+    return Text(repr(recording))._repr_html_()
 
 
 def framed(page: str) -> str:

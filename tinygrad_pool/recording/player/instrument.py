@@ -34,51 +34,51 @@ class Instrument(NamedTuple):
     fixed: str
 
 
-def instrument_of(passed: Trace) -> Instrument:
+def instrument_of(recording: Trace) -> Instrument:
     """Return the program of a recorded pass, or why a page cannot compute it."""
-    if len(passed.nodes) > MOST:
+    if len(recording.nodes) > MOST:
         return Instrument([], None, f"the graph has more than {MOST} nodes")
-    if not len(passed):
+    if not len(recording):
         return Instrument([], None, "there is nothing to compute")
-    names = {node: passed.call(node) for node in passed.nodes}
-    data = {node: passed.data_of(node) for node in passed.nodes}
-    program = program_of(passed.nodes, passed.steps, data, names)
+    names = {node: recording.call(node) for node in recording.nodes}
+    data = {node: recording.data_of(node) for node in recording.nodes}
+    program = program_of(recording.nodes, recording.steps, data, names)
     if program.refused:
         return Instrument([], None, program.refused)
-    called = passed.names_by_id
-    kept = kept_by(passed)
-    facts = [_facts(passed, node, names, called) for node in passed.nodes]
-    for node, entry in zip(passed.nodes, program.told["nodes"], strict=True):
+    called = recording.names_by_id
+    kept = kept_by(recording)
+    facts = [_facts(recording, node, names, called) for node in recording.nodes]
+    for node, entry in zip(recording.nodes, program.told["nodes"], strict=True):
         if node in kept:
             entry["kept"] = [as_json(float(x)) for x in np.ravel(kept[node])]
-    page = {"program": program.told, "facts": facts, "forks": [*_forks(passed, names)]}
+    page = {"program": program.told, "facts": facts, "forks": [*_forks(recording, names)]}
     return Instrument(program.functions, page, "")
 
 
-def _forks(passed: Trace, names: Mapping[Node, str]) -> Iterator[dict[str, Any]]:
+def _forks(recording: Trace, names: Mapping[Node, str]) -> Iterator[dict[str, Any]]:
     """List the comparisons made by Python's `if`, so that the page can warn of other outcomes."""
-    asked = {choice.line: (node, choice, rival) for node, choice, rival in deciding(passed.nodes)}
-    for node, choice, rival in asked.values():
+    by_line = {found[1].line: found for found in deciding(recording.nodes)}
+    for node, choice, rival in by_line.values():
         with suppress(ValueError):  # compared with something that is not a number
             yield {
-                "node": passed.number(node),
+                "node": recording.number(node),
                 "relation": choice.relation,
                 "answer": choice.answer,
                 "other": as_json(float(choice.other or 0)) if rival is None else None,
-                "rival": None if rival is None else passed.number(rival),
+                "rival": None if rival is None else recording.number(rival),
                 "says": f"Python chose by the data of {names[node]} at {quoted(choice.line)}",
             }
 
 
-def kept_by(passed: Trace) -> dict[Node, Any]:
+def kept_by(recording: Trace) -> dict[Node, Any]:
     """Return the gradients that leaves had before the pass, which adds to them."""
-    changes = [*chain(*passed.accumulations())]
+    changes = [*chain(*recording.accumulations())]
     first = {change.node: change.before for change in reversed(changes)}
     return {node: g for node, g in first.items() if g is not None and node.is_leaf}
 
 
 def _facts(
-    passed: Trace, node: Node, names: Mapping[Node, str], called: Mapping[int, str]
+    recording: Trace, node: Node, names: Mapping[Node, str], called: Mapping[int, str]
 ) -> dict[str, Any]:
     """Return the facts about a node that the page needs for its explanations."""
     fact: dict[str, Any] = {"name": plain(names[node])}
@@ -88,7 +88,7 @@ def _facts(
     variables = [i for i, p in enumerate(node.parents) if isinstance(p, Node)]
     fact["flat"] = flat(node)
     if node.rule in UNDERFLOW and not node.shape:
-        fact["factors"] = [_rival(passed, p, names) for p in node.parents]
+        fact["factors"] = [_rival(recording, p, names) for p in node.parents]
         fact["ones"] = node.rule is not power
     if traits.off:
         fact["off"] = traits.off
@@ -101,13 +101,13 @@ def _facts(
         fact["chooses"], fact["ties"] = traits.unit, node.options.get("ties", "first")
     if traits.chooses and traits.sparsity == "elementwise":
         rivals: list[Any] = [*node.parents] if node.rule is not relu else [0.0, *node.parents]
-        fact["rivals"] = [_rival(passed, p, names) for p in rivals]
+        fact["rivals"] = [_rival(recording, p, names) for p in rivals]
         fact["places"] = [i + (node.rule is relu) for i in variables]
     return fact
 
 
-def _rival(passed: Trace, p: Any, names: Mapping[Node, str]) -> dict[str, Any]:
+def _rival(recording: Trace, p: Any, names: Mapping[Node, str]) -> dict[str, Any]:
     """Describe a candidate of a maximum: a node by its number, or a constant."""
     if isinstance(p, Node):
-        return {"node": passed.number(p), "name": plain(names[p])}
+        return {"node": recording.number(p), "name": plain(names[p])}
     return {"constant": as_json(float(p)) if np.ndim(p) == 0 else None, "name": "a constant"}

@@ -60,22 +60,22 @@ class Stage(NamedTuple):
     folded: bool
 
 
-def stage_of(passed: Trace, direction: Direction | None = None) -> Stage:
+def stage_of(recording: Trace, direction: Direction | None = None) -> Stage:
     """Draw the graph of a pass as `draw` does, folded if it is large.
 
     Without a direction, a small graph is drawn in the one that fits the panel better: left to
     right, or bottom to top.
     """
-    if direction is None and len(passed.nodes) <= LABELLED:
-        return max((stage_of(passed, way) for way in ("LR", "BT")), key=_fit)
+    if direction is None and len(recording.nodes) <= LABELLED:
+        return max((stage_of(recording, way) for way in ("LR", "BT")), key=_fit)
     direction = direction or "LR"
-    folded = len(passed.nodes) > UNFOLDED
+    folded = len(recording.nodes) > UNFOLDED
     graph = theme.canvas("backward", direction)
-    boxes, edges = (_draw_folded if folded else _draw_nodes)(graph, passed)
-    for line in set_note(passed.nodes, passed.names):
+    boxes, edges = (_draw_folded if folded else _draw_nodes)(graph, recording)
+    for line in set_note(recording.nodes, recording.names):
         theme.write_on(graph, line)
     svg = picture(graph.source, "svg", timeout=120.0).decode()
-    last = {} if folded else {box.id: _lines(passed, box.nodes[0]) for box in boxes}
+    last = {} if folded else {box.id: _lines(recording, box.nodes[0]) for box in boxes}
     return Stage(_marked(svg, last), boxes, edges, folded)
 
 
@@ -85,29 +85,29 @@ def _fit(stage: Stage) -> float:
     return min(PANEL[0] / wide, PANEL[1] / high)
 
 
-def _draw_nodes(graph: Any, passed: Trace) -> tuple[list[Box], dict[tuple[int, int], str]]:
+def _draw_nodes(graph: Any, recording: Trace) -> tuple[list[Box], dict[tuple[int, int], str]]:
     """Draw a box per node, as wide as its longest gradient, and edges with room for numbers."""
-    nodes = passed.nodes
+    nodes = recording.nodes
     show = {"data", "grad", "heat"}
     if len(nodes) > FULL:
         show = set()
         graph.attr(splines="line", nslimit="2", mclimit="0.5")
-    names = {passed.names.get(id(node)) or f"#{passed.number(node)}": node for node in nodes}
+    names = {recording.names.get(id(node)) or f"#{recording.number(node)}": node for node in nodes}
     direction = graph.graph_attr["rankdir"]
-    shown = picture_of(passed.loss, nodes, show, names, direction=direction)._replace(heat=_room)
-    sent = {step.node: step.contributions for step in passed.steps}
+    shown = picture_of(recording.loss, nodes, show, names, direction=direction)._replace(heat=_room)
+    sent = {step.node: step.contributions for step in recording.steps}
     styles = {}
     for node in nodes:
         sends = sent.get(node, (None,) * len(node.parents))
         styles[node] = [
             _style(p, c, len(nodes) <= LABELLED) for p, c in zip(node.parents, sends, strict=True)
         ]
-    computed = ((c.node, c.after) for c in chain(*passed.accumulations()) if c.after is not None)
+    computed = ((c.node, c.after) for c in chain(*recording.accumulations()) if c.after is not None)
     with holding(nodes, _with_room(nodes, longest_of(computed))):
         draw_nodes(graph, shown, styles)
     ids = shown.ids
     edges = {(k, i): f"{ids[n]}e{i}" for k, n in enumerate(nodes) for i, _ in enumerate(n.parents)}
-    return [Box(ids[node], plain(title(passed, node)), [node]) for node in nodes], edges
+    return [Box(ids[node], plain(title(recording, node)), [node]) for node in nodes], edges
 
 
 def _with_room(nodes: list[Node], longest: dict[Node, Any]) -> dict[Node, Any]:
@@ -125,18 +125,18 @@ def _style(operand: Any, c: Any, labelled: bool) -> Style:
     return style | {"label": f" {number(largest_of(c), digits=3)} "}
 
 
-def _draw_folded(graph: Any, passed: Trace) -> tuple[list[Box], dict[tuple[int, int], str]]:
+def _draw_folded(graph: Any, recording: Trace) -> tuple[list[Box], dict[tuple[int, int], str]]:
     """Draw a box for each layer, or each kind of operation."""
-    nodes = passed.nodes
-    less = folded(nodes, called=passed.names)
+    nodes, names = recording.nodes, recording.names
+    less = folded(nodes, called=names)
     groups = less.groups
-    with holding(nodes, passed.last):
-        draw_groups(graph, groups, passed.loss, set(), called=passed.names, dir="back")
+    with holding(nodes, recording.last):
+        draw_groups(graph, groups, recording.loss, set(), called=names, dir="back")
     theme.write_on(graph, note(len(nodes), less).partition(";")[0])
     edges = {
         (i, k): f"g{i}e{j}" for i, group in enumerate(groups) for j, k in enumerate(group.sources)
     }
-    return [Box(f"g{i}", title_of(g, passed.names), g.nodes) for i, g in enumerate(groups)], edges
+    return [Box(f"g{i}", title_of(g, names), g.nodes) for i, g in enumerate(groups)], edges
 
 
 def _room(data: Any) -> str:
@@ -152,9 +152,9 @@ def _room(data: Any) -> str:
     )
 
 
-def _lines(passed: Trace, node: Node) -> list[str]:
+def _lines(recording: Trace, node: Node) -> list[str]:
     """Write the final gradient of a node, which the page shows if scripts are disabled."""
-    g = passed.last.get(node)
+    g = recording.last.get(node)
     return ["–"] if g is None else numbers(g).split("\n")
 
 

@@ -44,21 +44,21 @@ class Story:
     A move is one step; in a folded picture, all steps of a box.
     """
 
-    def __init__(self, passed: Trace, stage: Stage) -> None:
-        self.passed, self.stage = passed, stage
+    def __init__(self, recording: Trace, stage: Stage) -> None:
+        self.recording, self.stage = recording, stage
         self.home = {node: i for i, box in enumerate(stage.boxes) for node in box.nodes}
-        self.folded, self.in_full = stage.folded, len(passed.nodes) <= EXPLAINED
-        self.last = passed.last
+        self.folded, self.in_full = stage.folded, len(recording.nodes) <= EXPLAINED
+        self.last = recording.last
         self.formats = {} if self.folded else {n: self._format(n) for n in self.last}
         known = [g for g in self.last.values() if g is not None]
         alone = [g for g in known if isinstance(g, float | np.generic)]
         arrays = [g for g in known if not isinstance(g, float | np.generic)]
         self.largest = max(map(largest_in, [alone, *arrays]))
-        self.called = passed.names_by_id
+        self.called = recording.names_by_id
 
     def to_json(self) -> Json:
         """Return the story, ready to be written as JSON."""
-        kept = {} if self.folded else kept_by(self.passed)
+        kept = {} if self.folded else kept_by(self.recording)
         return {
             "boxes": [self._box(box) for box in self.stage.boxes],
             "start": [self._change(Change(v, None, g)) for v, g in kept.items()],
@@ -85,10 +85,10 @@ class Story:
 
     def _because(self, node: Node) -> list[str]:
         """Explain a gradient that is zero, not finite, not computed, or that of the loss."""
-        g, plain = self.last.get(node), node is not self.passed.loss
+        g, plain = self.last.get(node), node is not self.recording.loss
         if not self.in_full or (plain and g is not None and np.any(g) and np.isfinite(g).all()):
             return []
-        return self.passed.why(node).causes
+        return self.recording.why(node).causes
 
     def _change(self, change: Change) -> Json:
         """Describe a gradient: its box, lines of text, size, sign and cells."""
@@ -114,7 +114,7 @@ class Story:
 
     def _steps(self) -> Iterator[Json]:
         """Describe each step."""
-        for step, changes in zip(self.passed.steps, self.passed.accumulations(), strict=True):
+        for step, changes in zip(self.recording.steps, self.recording.accumulations(), strict=True):
             known = [c for c in changes if c.after is not None]
             i = self.home[step.node]
             json: Json = {
@@ -146,14 +146,14 @@ class Story:
                 symbol = symbol_of(node, i, self.called)
                 says = f"g · {symbol} = {number(step.upstream)} · {slope} = {says}"
                 if not c:
-                    json["reason"] = self.passed.ledger.reason(step, i)
+                    json["reason"] = self.recording.ledger.reason(step, i)
             elif p.shape:
                 says = f"{says}, of shape {shape(p.shape)}" if not is_large(c) else says
             json["says"] = says
             size = self._size(c)
             if size != 0:
                 json["size"] = size
-            if len(self.passed.nodes) <= LABELLED:
+            if len(self.recording.nodes) <= LABELLED:
                 json["short"] = number(largest_of(c), digits=3)
             yield json
 
@@ -162,7 +162,7 @@ class Story:
 
         The gradients of a box are shown once they are complete.
         """
-        steps: Counter[int] = Counter(self.home[step.node] for step in self.passed.steps)
+        steps: Counter[int] = Counter(self.home[step.node] for step in self.recording.steps)
         largest = self._largest_between()
         settled: dict[int, int] = {}
         for move, i in enumerate(steps):
@@ -178,7 +178,7 @@ class Story:
     def _largest_between(self) -> dict[int, dict[int, float]]:
         """Return the largest contribution from each box to each other; NaN counts as largest."""
         found: dict[int, dict[int, float]] = {}
-        for node, _, contributions in self.passed.steps:
+        for node, _, contributions in self.recording.steps:
             i = self.home[node]
             sent = found.setdefault(i, {})
             for p, c in zip(node.parents, contributions, strict=True):
