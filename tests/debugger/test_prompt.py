@@ -174,7 +174,10 @@ def test_a_breakpoint_has_a_name(name):
 
 
 def test_an_empty_line_moves_again_and_repeats_nothing_else(run):
-    assert run("n; ; ; rs; ; rs").splitlines()[-1] == "before the first of 2 steps; node takes it"
+    assert (
+        run("n; ; ; rs; ; rs").splitlines()[-1]
+        == "before the first of 2 steps; type node to take it"
+    )
     assert run("p 7; ; ").splitlines() == ["7"]
 
 

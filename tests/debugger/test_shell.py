@@ -304,7 +304,7 @@ def test_set_and_replay_ask_what_if(run):
     assert shown[:3] == [
         "b is 4 at the next replay; it was −3",
         "b = 4",
-        "before the first of 5 steps; node takes it",
+        "before the first of 5 steps; type node to take it",
     ]
     assert shown[3] == "7 nodes compared: the data of 6 and the gradients of 3 differ:"
     assert "m: a (2) won, now b (4) does; the whole δ = 8 goes to b" in shown
@@ -668,7 +668,7 @@ def test_draw_writes_the_graph_with_this_step_lit(run, tmp_path):
 def test_a_pass_is_saved_as_a_page_or_as_text(run, tmp_path):
     run(f"goto 2; save {tmp_path}/pass.txt; save {tmp_path}/pass.html; info")
     told = (tmp_path / "pass.txt").read_text().splitlines()
-    assert told[0] == "before the first of 5 steps; node takes it"
+    assert told[0] == "before the first of 5 steps; type node to take it"
     assert told[-3:] == run("finish").splitlines()
     assert "<title>Backward pass</title>" in (tmp_path / "pass.html").read_text()
     run(f"save {tmp_path}/PASS.HTML; save {tmp_path}/pass.htm; draw {tmp_path}/NOW.HTML")

@@ -49,7 +49,7 @@ def test_steps_are_taken_and_undone(run):
         "  sends 0 to b, whose grad is now 0",
         "2 of 5: power#5 gets 1",
         "  sends 4 to m (max), whose grad is now 4",
-        "before the first of 5 steps; node takes it",
+        "before the first of 5 steps; type node to take it",
         "5 of 5, the last: mul#2 gets 0",
         "  sends 0 to a, whose grad is now 4",
         "  sends 0 to b, whose grad is now 0",

@@ -305,7 +305,7 @@ def debug(
     grad of a is 0
       from mul#2: 0 × −3 = 0   the upstream gradient is 0
       because mul#2 gets nothing from relu#3: the relu is off: its input is −6
-    before the first of 2 steps; node takes it
+    before the first of 2 steps; type node to take it
     """
     if not isinstance(commands, str):
         raise OptionError(

@@ -34,7 +34,7 @@ def here(recording: Trace) -> str:
     if not len(recording):
         return f"this pass has no steps: {title(recording, recording.loss)} is a leaf"
     if step is None:
-        return f"before the first of {counted(len(recording), 'step')}; node takes it"
+        return f"before the first of {counted(len(recording), 'step')}; type node to take it"
     end = ", the last" if recording.position == len(recording) else ""
     arrived = f"{title(recording, step.node)} gets {on_a_line(step.upstream)}"
     lines = [f"{recording.position} of {len(recording)}{end}: {arrived}"]
