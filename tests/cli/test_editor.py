@@ -86,7 +86,7 @@ def check(found):
     events, output, answers = told(found)
     assert events == ["initialized", *["stopped"] * 4]
     assert output["stdout"] == "['1', '2']\n"
-    assert output["console"].endswith("sends 2 to y (×), whose grad is 2 now\n")
+    assert output["console"].endswith("sends 2 to y (×), whose grad is now 2\n")
     names = [frame["name"] for frame in answers["stackTrace"]["body"]["stackFrames"]]
     assert names == ["y (×), in double called at net.py:8", "E (×), in double called at net.py:9"]
     assert all(answer["success"] for answer in answers.values())

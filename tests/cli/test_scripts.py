@@ -230,7 +230,7 @@ class TestGradientsOfTheScript:
 
     def test_its_own_is(self, debug):
         said = debug("w.zero_grad()", "-c", "finish; why w")
-        assert "whose grad is −13.54 now" in said
+        assert "whose grad is now −13.54" in said
         assert "earlier" not in said
         assert "before this pass" not in said.replace("w was set", "")
 
@@ -239,8 +239,8 @@ class TestGradientsOfTheScript:
         assert said.splitlines()[1].startswith(
             "before this pass, which adds to it: w.grad = −30.72; zero_grad()"
         )
-        assert "whose grad is −42.98 now" in said
-        assert "earlier passes left −30.72 in w.grad, too: with this one it is −42.98" in said
+        assert "whose grad is now −42.98" in said
+        assert "earlier passes left −30.72 in w.grad, so that it is −42.98" in said
         assert "before this pass, which adds to it: w.grad = −30.72" in debug(
             "pass", "--pdb", "-c", "c"
         )

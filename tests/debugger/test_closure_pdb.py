@@ -292,9 +292,9 @@ def test_gradients_and_data_from_before_are_said_at_first(run):
     a.grad = 7.0
     a.data = 3.0
     said = run("q", E).splitlines()
-    assert said[1] == "before this pass, which adds to it: a.grad = 7; zero_grad() forgets it"
+    assert said[1] == "before this pass, which adds to it: a.grad = 7; zero_grad() clears it"
     assert said[2].startswith(
-        "a was set after m was computed from it: the numbers here are from before"
+        "a was set after m was computed from it, so these numbers are out of date"
     )
 
 

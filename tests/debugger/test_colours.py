@@ -7,7 +7,7 @@ import pytest
 
 from tinygrad_pool.debugger.colours import MISTAKE, coloured, wants_colours
 
-ANSWER = "3 of 9: pooled (max) gets 3\n  sends 0 to z1, whose grad is 0 now\n  because it lost\n"
+ANSWER = "3 of 9: pooled (max) gets 3\n  sends 0 to z1, whose grad is now 0\n  because it lost\n"
 
 
 class Terminal(io.StringIO):

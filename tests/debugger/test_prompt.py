@@ -142,8 +142,8 @@ def test_gains_tabulates_the_strongest_path_and_says_where_it_is_sharpest(run):
     assert said[0] == f"{tg.record(h).gains(x)}".partition("\n")[0] + ":"
     assert any(line.split()[:2] == ["mul", "9"] for line in said)
     assert said[-2:] == [
-        "mul 9 times × 0.1; no step stands out",
-        "gains: needs a node below tanh#18, where the pass begins",
+        "mul × 0.1 (9 times); no step stands out",
+        "gains: needs a node below tanh#18, where the pass starts",
     ]
 
 
@@ -151,7 +151,7 @@ def test_check_compares_closures_with_slopes_and_data_with_the_leaves(run):
     a = tg.Value(2.0, label="a")
     E = a * 3.0
     a.data = 5.0
-    assert run("check").splitlines() == ["2 closures compared with slopes: none wrong"]
+    assert run("check").splitlines() == ["2 closures compared with finite differences: none wrong"]
     assert run("check", E).splitlines()[-1] == "set since this pass: a"
 
 
@@ -174,7 +174,10 @@ def test_a_breakpoint_has_a_name(name):
 
 
 def test_an_empty_line_moves_again_and_repeats_nothing_else(run):
-    assert run("n; ; ; rs; ; rs").splitlines()[-1] == "before the first of 2 steps; node takes it"
+    assert (
+        run("n; ; ; rs; ; rs").splitlines()[-1]
+        == "before the first of 2 steps; type node to take it"
+    )
     assert run("p 7; ; ").splitlines() == ["7"]
 
 

@@ -82,7 +82,7 @@ def test_show_jac_and_list(run):
     shown = run("jac mul; show mul; contrib big", big)
     assert "Weights(20 units × 20 cells, links: 20 of other weights)" in shown
     assert "(20,) 2 … 2" in shown
-    assert "big has no step: nothing is sent from it" in shown
+    assert "big has no step: it sends nothing" in shown
 
 
 def test_why_explains(run):
@@ -280,7 +280,7 @@ def test_a_session_at_a_terminal(tmp_path):
 
 def test_a_leaf_has_no_steps(run):
     shown = run("node; where; back; steps; show; info", tg.Value(2.0, label="a")).splitlines()
-    assert shown[:4] == ["no step leads back from a: it is a leaf"] * 4
+    assert shown[:4] == ["this pass has no steps: a is a leaf"] * 4
     assert shown[4:] == ["a = 2, grad –", "0 of 0 steps taken"]
 
 
@@ -304,9 +304,9 @@ def test_set_and_replay_ask_what_if(run):
     assert shown[:3] == [
         "b is 4 at the next replay; it was −3",
         "b = 4",
-        "before the first of 5 steps; node takes it",
+        "before the first of 5 steps; type node to take it",
     ]
-    assert shown[3] == "Of 7 nodes, 6 have other data, 3 another gradient:"
+    assert shown[3] == "7 nodes compared: the data of 6 and the gradients of 3 differ:"
     assert "m: a (2) won, now b (4) does; the whole δ = 8 goes to b" in shown
     assert shown[-1] == "nothing is set"
 
@@ -529,8 +529,8 @@ def test_what_is_there_before_a_pass_is_said_at_first(run, network):
     E.backward()
     a.data = 7.0
     said = run("show a; show m", E).splitlines()
-    assert said[0] == "before this pass, which adds to it: a.grad = 4; zero_grad() forgets it"
-    stale = "a was set after mul#2 was computed from it: the numbers here are from before; "
+    assert said[0] == "before this pass, which adds to it: a.grad = 4; zero_grad() clears it"
+    stale = "a was set after mul#2 was computed from it, so these numbers are out of date: "
     assert said[1].startswith(stale)
     assert said[3].startswith(f"  but {stale}")
     assert said[-1].startswith(f"  but {stale}")
@@ -541,8 +541,8 @@ def test_a_value_outside_the_graph_is_answered_by_every_command(run):
     said = run("why v; break v; watch v; until v; paths v; show v; pdb v", v=v).splitlines()
     assert said == [
         "grad of v is not computed",
-        "  because the loss does not depend on it: no path leads to it, or it was detached",
-        *["v is not in this graph; why v says more"] * 3,
+        "  because the loss does not depend on it: it was not used, or it was detached",
+        *["v is not in this graph; why v explains that"] * 3,
         "derive: the add node does not depend on v",
         "v = 2, grad –",
         "pdb: v takes no step in this pass, so it has no closure to enter",
@@ -668,7 +668,7 @@ def test_draw_writes_the_graph_with_this_step_lit(run, tmp_path):
 def test_a_pass_is_saved_as_a_page_or_as_text(run, tmp_path):
     run(f"goto 2; save {tmp_path}/pass.txt; save {tmp_path}/pass.html; info")
     told = (tmp_path / "pass.txt").read_text().splitlines()
-    assert told[0] == "before the first of 5 steps; node takes it"
+    assert told[0] == "before the first of 5 steps; type node to take it"
     assert told[-3:] == run("finish").splitlines()
     assert "<title>Backward pass</title>" in (tmp_path / "pass.html").read_text()
     run(f"save {tmp_path}/PASS.HTML; save {tmp_path}/pass.htm; draw {tmp_path}/NOW.HTML")

@@ -42,17 +42,17 @@ def test_where_no_breakpoint_is_met_it_says_so(run):
 def test_steps_are_taken_and_undone(run):
     assert run("node; node 2; back; goto 0; finish").splitlines() == [
         "1 of 5: add#6 gets 1",
-        "  sends 1 to relu#3, whose grad is 1 now",
-        "  sends 1 to power#5, whose grad is 1 now",
+        "  sends 1 to relu#3, whose grad is now 1",
+        "  sends 1 to power#5, whose grad is now 1",
         "3 of 5: m (max) gets 4",
-        "  sends 4 to a, whose grad is 4 now",
-        "  sends 0 to b, whose grad is 0 now",
+        "  sends 4 to a, whose grad is now 4",
+        "  sends 0 to b, whose grad is now 0",
         "2 of 5: power#5 gets 1",
-        "  sends 4 to m (max), whose grad is 4 now",
-        "before the first of 5 steps; node takes it",
+        "  sends 4 to m (max), whose grad is now 4",
+        "before the first of 5 steps; type node to take it",
         "5 of 5, the last: mul#2 gets 0",
-        "  sends 0 to a, whose grad is 4 now",
-        "  sends 0 to b, whose grad is 0 now",
+        "  sends 0 to a, whose grad is now 4",
+        "  sends 0 to b, whose grad is now 0",
     ]
 
 

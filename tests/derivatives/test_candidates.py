@@ -1,4 +1,4 @@
-"""Who competes at a maximum."""
+"""The candidates of a maximum."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ inf, nan = np.inf, np.nan
 
 
 def listed(candidates, unit):
-    """List operand, place, value, weight of a unit's contestants."""
+    """List operand, place, value and weight of a unit's candidates."""
     return [
         (
             int(candidates.operand[i]),
@@ -72,7 +72,7 @@ def test_nan_beats_every_number_and_ties_with_nan():
     assert candidates.top[:3].tolist() == pytest.approx([nan] * 3, nan_ok=True)
 
 
-def test_what_chooses_no_winner_has_no_contest():
+def test_nodes_without_a_choice_have_no_candidates():
     x = Value([1.0, 2.0])
     with tg.no_grad():
         cut = x.max()

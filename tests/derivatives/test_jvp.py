@@ -1,4 +1,4 @@
-"""How everything moves when the leaves do."""
+"""Forward-mode derivatives through a recorded graph."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from tinygrad_pool.errors import GraphError, RuleError
 
 
 def assert_adjoint(y, leaves):
-    """Check <r, ẏ> = Σ <∂<r, y>/∂x, ẋ>, for r and ẋ at random."""
+    """Check <r, ẏ> = Σ <∂<r, y>/∂x, ẋ>, for random r and ẋ."""
     rng = np.random.default_rng(3)
     moves = {x: rng.standard_normal(x.shape) for x in leaves}
     r = rng.standard_normal(y.shape)
@@ -25,7 +25,7 @@ def assert_adjoint(y, leaves):
 @pytest.mark.covered
 @pytest.mark.parametrize("ties", ["first", "last", "even"])
 @pytest.mark.parametrize("seed", range(20))
-def test_they_are_what_the_gradients_say(random_net, seed, ties):
+def test_jvps_agree_with_gradients(random_net, seed, ties):
     assert_adjoint(*random_net(seed, "tied", ties=ties))
 
 
@@ -45,7 +45,7 @@ def test_half_precision_does_not_round_them():
     assert len(np.unique(moved)) == 4000
 
 
-def test_what_is_not_moved_and_what_was_cut_off_stands_still():
+def test_unchanged_leaves_and_detached_values_have_tangent_0():
     x, w = Value([1.0, 2.0]), Value([5.0, 7.0])
     y = x * w + x.detach() * 3.0 + np.array([1.0, 2.0])
     moved = jvp(y, {x: np.array([1.0, 10.0])})
@@ -54,23 +54,21 @@ def test_what_is_not_moved_and_what_was_cut_off_stands_still():
     assert jvp(x, {})[x].tolist() == [0.0, 0.0]
 
 
-def test_where_nothing_moves_nothing_does():
+def test_zero_tangents_give_zero():
     y = Value([1.0, 2.0]) * 3.0
     assert jvp(y, {})[y].tolist() == [0.0, 0.0]
     assert jvp(y.sum(), {})[y.parents[0]].tolist() == [0.0, 0.0]
 
 
 def test_inside_no_grad_they_are_the_same(monkeypatch):
-    monkeypatch.setattr(
-        "tinygrad_pool.derivatives.jvp.sparse_jacobian", None
-    )  # the rule itself will do
+    monkeypatch.setattr("tinygrad_pool.derivatives.jvp.sparse_jacobian", None)  # a plain rule
     x = Value([1.0, 2.0])
     y = x * x
     with tg.no_grad():
         assert jvp(y, {x: np.array([1.0, 1.0])})[y].tolist() == [2.0, 4.0]
 
 
-def test_where_pythons_numbers_refuse_numpys_answer():
+def test_slopes_follow_numpy_where_python_raises():
     x = Value(0.0)
     with np.errstate(divide="ignore"):
         y = x.log()
@@ -87,7 +85,7 @@ def cube_of_arrays(x, _):
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (3,), (2, 2)])
-def test_a_rule_for_arrays_only_and_one_that_sends_nothing_to_an_operand(shape):
+def test_a_rule_for_arrays_only_and_one_without_gradient_for_an_operand(shape):
     x, w = Value(np.full(shape, 2.0)), Value(np.ones(shape))
     y = tg.lift(cube_of_arrays)(x, w)
     move = np.reshape(np.arange(1.0, x.size + 1), shape)
@@ -95,7 +93,7 @@ def test_a_rule_for_arrays_only_and_one_that_sends_nothing_to_an_operand(shape):
     np.testing.assert_array_equal(jvp(y, {x: move})[y], 12 * move)
 
 
-def test_data_that_changed_since_is_an_error():
+def test_changed_data_is_an_error():
     x = Value([1.0, 2.0])
     y = x * x
     x.data = [3.0, 4.0]
@@ -108,7 +106,7 @@ def keeps_the_largest(x):
     return np.where(on, x, 0.0), lambda g: (np.where(on, g, 0.0),)
 
 
-def test_through_a_rule_that_sends_other_numbers_on_values_they_are_those_of_its_links():
+def test_a_rule_that_differs_on_values_uses_its_links():
     x = Value([2.0, 3.0])
     y = tg.lift(keeps_the_largest)(x)
     assert jvp(y, {x: np.array([5.0, 7.0])})[y].tolist() == [0.0, 7.0]

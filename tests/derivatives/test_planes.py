@@ -39,7 +39,7 @@ def test_a_row_is_a_plane_of_one_row():
         ({"kernel_size": 3, "stride": 3, "dilation": 2, "ceil_mode": True}, ((0, 2), (0, 0))),
     ],
 )
-def test_the_rims_are_what_windows_see_beyond_the_input(options, rims):
+def test_rims_are_how_far_windows_reach_beyond_the_input(options, rims):
     y = tg.max_pool2d(Value(np.arange(30.0).reshape(6, 5)), **options)
     found = plane_of(y, ())
     assert found.rims == rims
@@ -48,7 +48,7 @@ def test_the_rims_are_what_windows_see_beyond_the_input(options, rims):
         assert last < n + rims[axis][1]
 
 
-def test_only_what_is_pooled_from_a_value_is_a_pool():
+def test_only_a_pooling_of_a_value_is_a_pool():
     x = Value(SQUARE)
     with tg.no_grad():
         cut = tg.max_pool2d(x, 2)
@@ -58,7 +58,7 @@ def test_only_what_is_pooled_from_a_value_is_a_pool():
     assert is_pool(tg.lp_pool2d(x, 2, 2))
 
 
-def test_data_that_changed_since_is_refused():
+def test_changed_data_is_refused():
     x = Value(np.eye(4), label="x")
     y = tg.max_pool2d(x, 2)
     x.data = np.ones((4, 4))

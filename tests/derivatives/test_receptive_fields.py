@@ -10,7 +10,7 @@ from tinygrad_pool.pooling_as_weights import derivation
 
 
 def moved_cells(f, x, unit):
-    """Find by trying which cells of x a unit depends on."""
+    """Find, by changing each cell of x, those that a unit depends on."""
     base, found = f(x).data[unit], []
     for place in np.ndindex(x.shape):
         for step in (1e6, -1e6):
@@ -51,7 +51,7 @@ def test_a_unit_sees_the_cells_that_move_it(net):
         )
 
 
-def test_losers_and_units_that_are_off_are_in_the_field():
+def test_losers_and_dead_units_are_in_the_field():
     x = tg.Value(-np.arange(16.0).reshape(4, 4))
     field = tg.receptive_field(tg.max_pool2d(x.relu(), 2), (1, 1))
     assert field.region == (slice(2, 4), slice(2, 4))
@@ -66,7 +66,7 @@ def test_through_the_digits_net_the_field_grows_layer_by_layer():
         nn.Conv2d(4, 4, 3, padding=1, rng=0),
         nn.MaxPool2d(2),
     )
-    h = np.zeros((2, 1, 16, 16))  # a constant: nothing but the data is an input
+    h = np.zeros((2, 1, 16, 16))  # a constant, so that the data alone is an input
     sides = []
     for layer in conv:
         h = layer(h)
@@ -87,7 +87,7 @@ def test_the_derivations_network_has_the_fields_it_was_built_with():
     assert seen == "the sigmoid node 'z1(1)' sees x1; x2"
 
 
-def test_weights_are_no_inputs_unless_asked_for():
+def test_weights_are_not_inputs_unless_requested():
     layer = nn.Linear(3, 2, rng=0)
     x = tg.Value(np.ones((4, 3)), label="x")
     y = layer(x)
@@ -99,7 +99,7 @@ def test_weights_are_no_inputs_unless_asked_for():
     assert tg.receptive_field(y, (1, 0), of=layer.bias).mask.tolist() == [True, False]
 
 
-def test_a_map_on_the_way_is_seen_as_an_input_is():
+def test_an_intermediate_map_can_be_the_input():
     x = tg.Value(np.ones((1, 6, 6)), label="x")
     z = tg.relu(tg.conv2d(x, np.ones((2, 1, 3, 3))))
     y = tg.max_pool2d(z, 2)
@@ -142,12 +142,12 @@ def test_several_inputs_are_listed():
         (lambda x: tg.receptive_field(x[:0]), OptionError, r"of shape \(0,\) has no units"),
     ],
 )
-def test_what_has_no_field_is_named(ask, error, message):
+def test_unsupported_units_are_named(ask, error, message):
     with pytest.raises(error, match=message):
         ask(tg.Value([1.0, 2.0]))
 
 
-def test_a_field_is_refused_where_data_changed_since():
+def test_a_field_is_refused_after_data_changed():
     x = tg.Value([1.0, 2.0], label="x")
     y = x * x
     x.data = [5.0, 6.0]

@@ -1,4 +1,4 @@
-"""Rules written out by simpler ones: the same numbers and the same slopes."""
+"""Rules expressed by simpler ones have the same results and slopes."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ CALLS = [
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_what_is_written_out_is_the_same(call):
+def test_rewritten_expressions_are_equal(call):
     x, w = Value(A), Value(B)
     y = call(x, w).sum()
     twin = rewritten(y)[y]
@@ -33,12 +33,12 @@ def test_what_is_written_out_is_the_same(call):
         np.testing.assert_allclose(one, other, atol=1e-12)
 
 
-def test_what_is_simple_already_stays():
+def test_simple_expressions_are_unchanged():
     y = (x := Value(A)).sum()
     assert rewritten(y) == {x: x, y: y}
 
 
-def test_a_product_is_taken_apart_and_derived():
+def test_a_product_is_split_into_units_and_derived():
     x = Value([2.0, 3.0, 5.0], label="x")
     y = np.prod(x)
     assert [node.op for node in topological_order(tg.explode(y))].count("mul") == 2

@@ -1,4 +1,4 @@
-"""The local derivatives of a number by its operands."""
+"""Local derivatives of a number with respect to its operands."""
 
 import numpy as np
 import pytest
@@ -12,12 +12,12 @@ from tinygrad_pool.derivatives.slopes import largest_of, slopes_of
     ("c", "largest"),
     [([1.0, -3.0], -3), ([], 0), (4.0, 4), ([np.inf, 1.0], np.inf), ([0.0, -0.0], 0)],
 )
-def test_the_largest_of_an_array(c, largest):
+def test_largest_of_an_array(c, largest):
     assert largest_of(np.array(c)) == largest
 
 
 @pytest.mark.parametrize("c", [-3.0, np.float64(-3.0), np.float32(-3.0), np.array(-3.0)])
-def test_the_largest_of_a_number_is_a_python_float(c):
+def test_largest_of_a_number_is_a_python_float(c):
     assert largest_of(c) == -3.0
     assert type(largest_of(c)) is float
 

@@ -1,4 +1,4 @@
-"""The links of nodes: their weights at the present value."""
+"""Sparse Jacobians of nodes at their present value."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ rng = np.random.default_rng(0)
 
 
 def array(*shape):
-    """Draw numbers that no two of are equal, all above 0.2, so that every rule takes them."""
+    """Draw distinct numbers above 0.2, which every rule accepts."""
     return tg.Value(rng.permutation(np.prod(shape, dtype=int)).reshape(shape) / 7 + 0.2)
 
 
@@ -106,7 +106,7 @@ def test_weights_are_the_local_jacobian_that_backward_goes_through(make):
             assert (np.diff(W.unit) >= 0).all()
 
 
-def test_every_sparsity_is_met_by_a_node():
+def test_every_sparsity_occurs_in_a_node():
     rules = {make().rule for make in NODES.values()}
     assert {traits_of(rule).sparsity for rule in rules} - {""} == SPARSITY.keys()
 
@@ -145,7 +145,7 @@ def test_cells_are_counted_where_an_index_has_32_bits(monkeypatch):
     loss = (tg.maximum(pooled, 3.0) ** 2).sum()
     before = tg.compare_weight_layer(loss).layers
     texts = [text.get_text() for text in tg.draw_windows(pooled).axes[0].texts]
-    monkeypatch.setattr(np, "intp", np.int32)  # as WebAssembly has it
+    monkeypatch.setattr(np, "intp", np.int32)  # as in WebAssembly
     monkeypatch.setattr(np, "bincount", narrow)
     assert tg.compare_weight_layer(loss).layers == before
     assert [text.get_text() for text in tg.draw_windows(pooled).axes[0].texts] == texts
@@ -157,7 +157,7 @@ def test_the_links_of_losers_are_there_with_weight_0():
     assert P.links(zeros=True) == [(0, 0, 0.0), (0, 1, 1.0), (1, 2, 1.0), (1, 3, 0.0)]
 
 
-def test_an_operand_is_named_by_its_place_or_by_itself():
+def test_an_operand_is_selected_by_place_or_value():
     x, w = tg.Value([1.0, 2.0]), tg.Value([3.0, 4.0])
     y = x * w
     for parent, other in ((0, w), (x, w), (1, x), (w, x)):
@@ -173,20 +173,24 @@ def test_a_weight_has_the_dtype_of_the_node():
     [
         (lambda: tg.weights_of(3.0), DataError, "weights_of: needs a Value that was computed, got"),
         (lambda: tg.weights_of(tg.Value(1.0, "x")), GraphError, "the leaf 'x' has no graph"),
-        (lambda: tg.weights_of(array(2) * 2.0, 1), OptionError, r"at the places \[0\]; parent"),
+        (lambda: tg.weights_of(array(2) * 2.0, 1), OptionError, r"Values at \[0\]; parent"),
         (lambda: tg.weights_of(array(2) * 2.0, array(2)), OptionError, "Values, got the leaf$"),
-        (lambda: tg.weights_of(tg.exp(array(2)), 1), OptionError, "exp node has 1 operand, Values"),
+        (
+            lambda: tg.weights_of(tg.exp(array(2)), 1),
+            OptionError,
+            "exp node has 1 operand, with Values",
+        ),
         (lambda: tg.weights_of(array(2) * 2.0, -1), OptionError, "got -1"),
         (lambda: tg.weights_of(array(2) * 2.0, True), OptionError, "got True"),
         (lambda: tg.weights_of(array(2) * 2.0) @ np.ones(3), ShapeError, "2 × 2 weights need an"),
     ],
 )
-def test_what_has_no_weights_is_named(ask, error, message):
+def test_nodes_and_operands_without_weights_are_named(ask, error, message):
     with pytest.raises(error, match=message):
         ask()
 
 
-def test_weights_are_refused_where_data_changed_since():
+def test_weights_are_refused_after_data_changed():
     x = tg.Value([1.0, 2.0], label="x")
     y = x * x
     x.data = [5.0, 6.0]
@@ -199,12 +203,12 @@ def test_weights_are_refused_where_data_changed_since():
 @pytest.mark.parametrize(
     ("f", "slope"), [(tg.Value.log, np.inf), (tg.sqrt, np.inf), (lambda x: x**-1, -np.inf)]
 )
-def test_where_pythons_numbers_refuse_the_slope_is_numpys(f, slope):
+def test_the_slope_is_numpys_where_python_raises(f, slope):
     with np.errstate(divide="ignore"):
         assert tg.weights_of(f(tg.Value(0.0))).links() == [(0, 0, slope)]
 
 
-def test_an_operand_that_a_rule_sends_nothing_to_has_no_links():
+def test_an_operand_without_gradient_has_no_links():
     def first(x, w):
         def first_backward(g):
             return g * 1.0, None

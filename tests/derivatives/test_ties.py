@@ -1,4 +1,4 @@
-"""Where several units share a maximum, and whether it matters who wins."""
+"""Ties: where several units share a maximum, and whether the winner matters."""
 
 import re
 
@@ -25,7 +25,7 @@ def found(node):
 
 @pytest.fixture
 def gradients_if(monkeypatch):
-    """Compute the leaves' gradients as they are if another contestant wins one window."""
+    """Compute the leaves' gradients if another candidate wins one window."""
 
     def force(y, leaves, gradient, candidates, i):
         usual = weight_layers.pooling_weights
@@ -66,12 +66,12 @@ def differ(results):
 @pytest.mark.long
 @pytest.mark.parametrize("number", [True, False])
 @pytest.mark.parametrize("seed", range(25))
-def test_a_tie_is_harmless_exactly_where_no_leafs_gradient_depends_on_the_winner(
+def test_a_tie_is_harmless_only_if_no_leafs_gradient_depends_on_the_winner(
     random_net, gradients_if, seed, number
 ):
     y, leaves = random_net(seed, "tied")
     rng = np.random.default_rng(seed)
-    if number:  # half of the units hear nothing from above
+    if number:  # half of the units get no gradient
         y = (y * (rng.standard_normal(y.shape) * rng.integers(0, 2, y.shape))).sum()
     gradient = rng.standard_normal(y.shape)
     ties = find_ties(y)
@@ -107,7 +107,7 @@ def test_equal_zeros_after_a_relu_are_harmless():
     np.testing.assert_allclose(gradients[2], gradients[0], rtol=1e-12)
 
 
-def test_units_that_are_one_unit_twice_are_harmless():
+def test_a_unit_that_ties_with_itself_is_harmless():
     x = Value([1.0, 2.0])
     assert found(np.concatenate([x, x]).max()) == (1, [])
     assert found(tg.maximum(x, x)) == (2, [])
@@ -115,7 +115,7 @@ def test_units_that_are_one_unit_twice_are_harmless():
     assert found(tg.maximum(x, x * 1.0 + 0.0, x * x)) == (0, [((0,), [(0, 0), (1, 0), (2, 0)])])
 
 
-def test_what_stands_still_can_tie_with_its_like_but_not_with_a_value():
+def test_constants_tie_harmlessly_only_with_constants():
     x = Value([1.0, 2.0])
     assert found(tg.maximum(x, 2.0)) == (0, [((1,), [(0, 1), (1,)])])
     assert found(tg.maximum(2.0, x.detach(), [2.0, 1.0]) * x) == (2, [])
@@ -127,7 +127,7 @@ def test_what_stands_still_can_tie_with_its_like_but_not_with_a_value():
 
 @pytest.mark.parametrize("ties", ["first", "last", "even"])
 @pytest.mark.parametrize("reduce", [Value.max, Value.min])
-def test_it_does_not_depend_on_how_ties_are_settled(reduce, ties):
+def test_it_does_not_depend_on_how_ties_are_broken(reduce, ties):
     x = Value([[3.0, 3.0, 3.0], [1.0, 2.0, 3.0], [-0.0, 0.0, 0.0]])
     assert found(reduce(x, axis=1, ties=ties)) == (
         0,
@@ -135,7 +135,7 @@ def test_it_does_not_depend_on_how_ties_are_settled(reduce, ties):
     )
 
 
-def test_where_nothing_arrives_a_tie_is_harmless_whatever_is_sent_from_an_array():
+def test_a_tie_without_gradient_is_harmless():
     y = tg.max_pool1d(Value([1.0, 1.0, 2.0, 2.0]), 2)
     assert found((y * [0.0, 5.0]).sum()) == (1, [((1,), [(2,), (3,)])])
     assert found(y * [0.0, 5.0]) == (1, [((1,), [(2,), (3,)])])
@@ -157,16 +157,16 @@ def test_nan_and_infinities_tie_too(x, value, torch, tensorflow):
     assert len(tie.places) == (2 if value != -inf else 3)
 
 
-def test_a_single_nan_and_a_nan_beside_infinities_are_no_tie():
+def test_a_single_nan_is_not_a_tie():
     assert found(tg.max_pool1d(Value([nan, inf, inf]), 3)) == (0, [])
 
 
-def test_infinite_slopes_are_not_alike():
+def test_infinite_slopes_are_not_equal():
     with np.errstate(all="ignore"):
         assert len(found(tg.max_pool1d(Value(np.zeros(12)).sqrt(), 2).sum())[1]) == 6
 
 
-def test_half_precision_tells_moves_apart():
+def test_half_precision_distinguishes_tangents():
     x = Value(np.ones(4000, np.float16))
     assert found(tg.max_pool1d(x * 1.0, 2))[0] == 0
     assert found(tg.max_pool1d(x * 40000.0, 2))[0] == 0
@@ -183,7 +183,7 @@ def test_a_leaf_and_a_graph_without_ties_have_none():
     assert found(Value(3.0)) == found(Value([1.0, 2.0]).relu().max()) == (0, [])
 
 
-def test_inside_no_grad_it_finds_the_same():
+def test_it_finds_the_same_inside_no_grad():
     y = tg.max_pool1d(Value([1.0, 1.0]) * 1.0, 2).sum()
     with tg.no_grad():
         assert found(y) == (0, [((0,), [(0,), (1,)])])
@@ -232,7 +232,7 @@ def test_the_first_are_shown_as_a_table():
     assert "<top>" not in ties._repr_html_()
 
 
-def test_many_are_cut_short_one_is_singular_and_none_is_a_line():
+def test_the_table_is_cut_and_counts_in_singular_and_plural():
     many = str(find_ties(tg.max_pool1d(Value(np.ones(50)), 2)))
     assert many.startswith("25 ties that matter, 0 harmless; the first 20 that matter:\n")
     assert len(many.splitlines()) == 1 + 2 + 20
@@ -240,11 +240,11 @@ def test_many_are_cut_short_one_is_singular_and_none_is_a_line():
     assert str(find_ties(Value(3.0))) == "0 ties that matter, 0 harmless"
 
 
-def test_what_is_no_node_and_what_changed_since_are_errors():
+def test_other_objects_and_changed_data_are_errors():
     with pytest.raises(DataError, match="find_ties: needs a Value that was computed, got int"):
         find_ties(3)
     x = Value([1.0, 3.0, 3.0])
     y = x.max()
-    x.data = [1.0, 2.0, 3.0]  # the tie is gone, but was there
+    x.data = [1.0, 2.0, 3.0]  # there is no tie any more, but there was one
     with pytest.raises(GraphError, match=r"^find_ties: the data of the leaf changed"):
         find_ties(y)

@@ -1,4 +1,4 @@
-"""Derivatives of functions: against differences, nested, and against torch.func."""
+"""Derivatives of functions compared with finite differences and torch.func, and nested."""
 
 import numpy as np
 import pytest
@@ -85,7 +85,7 @@ def test_they_nest():
     assert tg.grad(outer)(3.0) == 24.0
     assert tg.grad(tg.grad(tg.grad(lambda x: x**4)))(2.0) == 48.0
     t = np.array([1.0, 0.5, -2.0])
-    by_jvp = jvp(tg.grad(scalar), (X,), (t,))[1]  # forward over reverse, as JAX users write it
+    by_jvp = jvp(tg.grad(scalar), (X,), (t,))[1]  # forward over reverse
     np.testing.assert_allclose(by_jvp, hessian(scalar)(X) @ t, atol=1e-12)
     by_vjp = tg.grad(lambda x: (vjp(scalar, x)[1](1.0)[0] * t).sum())(X)
     np.testing.assert_allclose(by_vjp, by_jvp, atol=1e-12)
@@ -102,12 +102,16 @@ def test_they_nest():
         (lambda: vjp(np.sin, X)[1](1.0), ShapeError, r"a gradient needs shape \(3,\), got \(\)"),
         (lambda: jvp(np.sin, (X,), (1.0,)), ShapeError, r"a tangent needs shape \(3,\)"),
         (lambda: jvp(np.sin, (X,), ()), OptionError, r"a tangent needs the parts \[0\], got \[\]"),
-        (lambda: jvp(np.sin, X, X), OptionError, r"in tuples: jvp\(f, \(x,\), \(t,\)\)"),
+        (
+            lambda: jvp(np.sin, X, X),
+            OptionError,
+            r"needs tuples of arguments and of tangents: jvp\(f, \(x,\), \(t,\)\)",
+        ),
         (lambda: jvp(np.sin, (X,), X), OptionError, r"the parts \[0\], got ndarray"),
         (lambda: vjp(lambda x: {"y": x}, X)[1]({"z": X}), OptionError, r"\['y'\], got \['z'\]"),
     ],
 )
-def test_what_does_not_fit_is_named(call, error, message):
+def test_mismatched_arguments_are_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
 

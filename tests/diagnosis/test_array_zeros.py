@@ -59,7 +59,7 @@ def zeros(loss, gradient=None, **options):
         (
             lambda w: tg.stack([w * X, X], axis=1)[:, 1].sum(),
             "mul#1 gets nothing from stack#2: nothing arrives at its part, for stack#2[0, 0, 0] "
-            "takes no part in getitem#3",
+            "is not used by getitem#3",
         ),
         (lambda w: (w - w).sum(), "what reaches w cancels"),
         (

@@ -229,7 +229,7 @@ def test_through_time_the_rules_the_turns_and_the_sharpest_step_are_named():
     assert finding.name == "h48 … h0"
     assert finding.says.startswith("|grad| shrinks from ")
     assert finding.says.endswith(" in 144 steps")
-    assert finding.why.startswith("matmul 48 times × 0.41, tanh 48 times × 0.66; ")
+    assert finding.why.startswith("matmul × 0.41 (48 times), tanh × 0.66 (48 times); ")
     assert "; sharpest at h34 → h33, × 0.11, through U, in turn 34 of 48. " in finding.why
     assert [node.label for node in finding.nodes] == ["h48", "h0"]
 
@@ -301,7 +301,7 @@ def test_what_layers_show_is_explained_by_the_path_and_not_found_twice():
     (finding,) = found(mlp(8, 0.3, tg.sigmoid))
     assert finding.name == "W0 … W7"
     assert "gates help. |grad| shrinks from " in finding.why
-    assert ": sigmoid 7 times × 0.22" in finding.why
+    assert ": sigmoid × 0.22 (7 times)" in finding.why
 
 
 def test_one_large_weight_among_others_is_the_sharpest_step():

@@ -59,7 +59,7 @@ def test_a_line_of_source_is_quoted():
 
 def test_a_pass_that_begins_with_0_says_so():
     (finding,) = zeros(scalar() * 3.0, 0.0)
-    assert finding.why == "the pass began with the gradient 0"
+    assert finding.why == "the backward pass started with gradient 0"
     assert finding.severity == "no gradient"
 
 

@@ -1,4 +1,4 @@
-"""Pooling and a layer of 0/1 weights: the same data, the same gradients, and for how long."""
+"""Pooling and layers of 0/1 weights: equal data, equal gradients, and the radius of validity."""
 
 import re
 import sys
@@ -31,7 +31,7 @@ def layer_of(y):
 
 @pytest.fixture
 def wrong_layers(monkeypatch):
-    """Make every layer of weights a wrong one."""
+    """Make every layer of weights wrong."""
 
     def spoil(how):
         right = equivalence.operations_of
@@ -53,7 +53,7 @@ def scaled(W):
 
 
 def swapped(W):
-    """Pay the first cell of a window; where all are equal, the data does not show it."""
+    """Send the gradient to the first cell of a window; with equal cells, data does not show it."""
     first = np.diff(W.unit, prepend=-1) > 0
     return Weights(W.unit, W.cell, first.astype(float), W.y_shape, W.x_shape)
 
@@ -81,7 +81,9 @@ class TestTheVerdict:
 
     @pytest.mark.parametrize("numbers", [[1.0, 5.0, 2.0, 4.0], [inf, -inf, nan, 1.0]])
     @pytest.mark.parametrize("wrong", [shifted, scaled])
-    def test_it_fails_on_wrong_weights_and_says_by_how_much(self, wrong_layers, wrong, numbers):
+    def test_it_fails_on_wrong_weights_and_reports_the_difference(
+        self, wrong_layers, wrong, numbers
+    ):
         y = tg.max_pool1d(Value(numbers), 2)
         assert compared(y).holds
         wrong_layers(wrong)
@@ -90,14 +92,14 @@ class TestTheVerdict:
         assert max(max(d) for d in found.differences.values()) > 0
         assert "data and gradients DIFFER" in str(found)
 
-    def test_it_says_which_node_differs_by_how_much(self, wrong_layers):
+    def test_it_reports_which_node_differs_and_by_how_much(self, wrong_layers):
         x = Value([1.0, 5.0, 2.0, 4.0])
         y = tg.max_pool1d(x, 2)
         wrong_layers(shifted)
         found = compared(y)
         assert found.differences == {x: (0.0, 1.0), y: (4.0, 0.0)}
 
-    def test_a_wrong_gradient_alone_is_enough(self, wrong_layers):
+    def test_a_wrong_gradient_alone_fails(self, wrong_layers):
         x = Value([3.0, 3.0, 1.0, 1.0])
         y = tg.max_pool1d(x, 2, ties="last")
         wrong_layers(swapped)
@@ -105,7 +107,7 @@ class TestTheVerdict:
         assert not found.holds
         assert found.differences == {x: (0.0, 1.0), y: (0.0, 0.0)}
 
-    def test_wrong_data_alone_is_enough_and_nan_is_infinitely_far_from_a_number(self, wrong_layers):
+    def test_wrong_data_alone_fails_and_nan_differs_from_any_number(self, wrong_layers):
         y = tg.max_pool1d(Value([nan, 1.0]), 2)
         wrong_layers(shifted)
         found = tg.compare_weight_layer(y, gradient=[0.0])
@@ -136,19 +138,21 @@ class TestTheVerdict:
     @pytest.mark.parametrize(
         "pool",
         [
-            lambda x: tg.adaptive_avg_pool2d(x, (9, 20)),  # of one cell each, and many to a cell
+            lambda x: tg.adaptive_avg_pool2d(
+                x, (9, 20)
+            ),  # one cell per unit, and many units per cell
             lambda x: tg.adaptive_max_pool2d(x, (9, 20), ties="even"),
             lambda x: tg.adaptive_max_pool2d(x, (9, 20)),
         ],
     )
-    def test_what_many_windows_send_to_one_cell_may_be_added_in_another_order(self, pool):
+    def test_contributions_of_many_windows_may_be_added_in_another_order(self, pool):
         y = pool(Value(np.float32([[1, 2]])))
         w = np.random.default_rng(0).standard_normal(y.shape).astype(np.float32)
         found = compared(y * w)
         assert found.holds
         assert found.exact == (found.differences[y.parents[0]].grad == 0)
 
-    def test_where_nothing_differs_the_verdict_is_bit_for_bit(self):
+    def test_equal_networks_are_equal_bit_for_bit(self):
         found = compared(tg.max_pool1d(Value([1.0, 3.0, 2.0]), 2, 1, ties="even"))
         assert found.exact
         assert "are equal bit for bit (largest differences 0 and 0)" in str(found)
@@ -167,7 +171,7 @@ class TestTheVerdict:
         assert found.holds
         assert 0 < found.differences[x].grad < 1e-6
 
-    def test_a_graph_without_layers_is_its_own_twin(self):
+    def test_a_graph_without_layers_is_unchanged(self):
         found = tg.compare_weight_layer(Value(2.0).exp())
         assert (found.holds, found.layers, found.radius) == (True, [], inf)
         assert str(found) == (
@@ -179,11 +183,11 @@ class TestTheVerdict:
         ("x", "said"),
         [
             ([3.0, 1.0], "stay the same while all units below these layers move by less than 1."),
-            ([3.0, 3.0], "can change with any move: units tie."),
+            ([3.0, 3.0], "may change with any move, as units tie."),
             ([3.0], "stay the same however far the units below these layers move."),
         ],
     )
-    def test_it_says_how_far_the_weights_stay(self, x, said):
+    def test_it_reports_how_far_the_weights_are_valid(self, x, said):
         found = tg.compare_weight_layer(Value(x).max())
         assert str(found).splitlines()[1] == f"The weights {said}"
 
@@ -205,7 +209,7 @@ class TestALayer:
 
     def test_a_cell_that_is_broadcast_may_win_several_units(self):
         assert layer_of(tg.maximum(Value([5.0, 1.0]), [[1.0, 2.0], [1.0, 2.0]])).overlap == 1
-        assert layer_of(tg.maximum(Value([5.0, 1.0]), 6.0)).overlap == 0  # a constant is no cell
+        assert layer_of(tg.maximum(Value([5.0, 1.0]), 6.0)).overlap == 0  # a constant is not a cell
         assert layer_of(tg.avg_pool1d(Value([5.0, 1.0, 0.0]), 2, 1)).overlap == 1
 
     def test_a_share_of_a_tie_is_not_a_1(self):
@@ -241,10 +245,10 @@ class TestTheRadius:
             (lambda: tg.max_pool1d(Value([1.0, 2.0, 9.0, 9.5]), 2), 0.25),
         ],
     )
-    def test_it_is_half_the_margin_or_all_of_it_to_what_stands_still(self, make, radius):
+    def test_it_is_half_the_margin_or_all_of_it_to_a_constant(self, make, radius):
         assert compared(make()).radius == radius
 
-    def test_harmless_ties_are_apart_and_the_smallest_layer_counts(self):
+    def test_harmless_ties_are_ignored_and_the_smallest_layer_counts(self):
         z = Value([-1.0, -2.0, 3.0, -8.0]).relu()
         relu, pool = compared(tg.max_pool1d(z, 2)).layers
         assert (relu.radius, pool.radius) == (1.0, 1.5)
@@ -255,7 +259,7 @@ class TestTheRadius:
     @pytest.mark.long
     @pytest.mark.parametrize("kind", ["random", "infinite", "nan"])
     @pytest.mark.parametrize("seed", range(25))
-    def test_within_it_no_loser_wins_and_just_beyond_it_one_does(self, random_net, kind, seed):
+    def test_a_loser_wins_only_beyond_the_radius(self, random_net, kind, seed):
         rng = np.random.default_rng(seed)
         choices = ["pool", "adaptive", "oppose", "reduce", "relu"]
         with np.errstate(all="ignore"):
@@ -276,7 +280,7 @@ def values_of(node):
 
 
 def losers_that_win(candidates, moves):
-    """Move operands, choose again, and tell which of those that lost have the largest value now."""
+    """Move operands, choose again, and return the losers that now have the largest value."""
     node = candidates.node
     moved = {p: Value(p.data + moves[p]) for p in values_of(node)}
     operands = [moved[p] if isinstance(p, Value) else p for p in node.parents]
@@ -284,7 +288,7 @@ def losers_that_win(candidates, moves):
 
 
 def opposite_moves(candidates, radius):
-    """Move a loser towards its winners and these towards it by a bit more, the closest first."""
+    """Move a loser and its winners towards each other by a little more, the closest first."""
     node, sign = candidates.node, -1 if candidates.node.op in ("min", "minimum") else 1
     with np.errstate(invalid="ignore"):
         margins = np.where(candidates.tied, inf, candidates.top - candidates.value)
@@ -348,7 +352,7 @@ class TestTheTable:
 
 
 class TestBadInput:
-    def test_what_is_no_value(self):
+    def test_a_loss_must_be_a_value(self):
         with pytest.raises(DataError, match="compare_weight_layer: needs a Value, got list"):
             tg.compare_weight_layer([Value(1.0)])
 
@@ -360,7 +364,7 @@ class TestBadInput:
             tg.compare_weight_layer(y, gradient=[1.0, 2.0, 3.0])
         assert tg.compare_weight_layer(y, gradient=[1.0, 2.0]).gradients[y].tolist() == [1.0, 2.0]
 
-    def test_what_was_cut_off_and_what_changed_since(self):
+    def test_detached_values_and_changed_data(self):
         with pytest.raises(GraphError, match="detached"):
             tg.compare_weight_layer((Value(1.0) * 2.0).detach())
         x = Value([1.0, 3.0])
@@ -404,18 +408,18 @@ PACKAGE = Path(tg.__file__).parent
 
 
 def room_of(frame):
-    """Return the folder of the package that a frame's function stands in, or "" outside of it."""
+    """Return the folder of the package with a frame's function; "" outside the package."""
     path = Path(frame.f_code.co_filename) if frame else PACKAGE.parent
     return path.relative_to(PACKAGE).parts[0] if path.is_relative_to(PACKAGE) else ""
 
 
 def road(f):
-    """List the rooms whose functions the flagship calls, in order, and those that call it back."""
+    """List the folders whose functions are called, in order, and those that call back."""
     entered, back = [], set()
 
     def look(frame, event, _):
         home, here, by = "pooling_as_weights", room_of(frame), room_of(frame.f_back)
-        if event == "call" and here and "." not in frame.f_code.co_qualname:  # of no object
+        if event == "call" and here and "." not in frame.f_code.co_qualname:  # not a method
             if by == home != here:
                 entered.append(here)
             elif here == home != by:
@@ -429,9 +433,9 @@ def road(f):
     return [room for room, _ in groupby(entered)], back
 
 
-def test_its_road_enters_no_room_twice():
+def test_the_call_path_enters_no_folder_twice():
     x, w = Value(np.eye(6)[None], label="x"), Value(np.ones((2, 1, 3, 3)), label="w")
     loss = tg.maximum(tg.max_pool2d(tg.conv2d(x, w).relu(), 2), 0.5).mean().max()
-    tg.compare_weight_layer(loss)  # imports are no part of it
+    tg.compare_weight_layer(loss)  # import first
     assert road(lambda: tg.compare_weight_layer(loss)) == (["derivatives", "rules", "engine"], {""})
     assert road(lambda: tg.as_weight_layer(loss)) == (["derivatives", "rules", "engine"], {""})

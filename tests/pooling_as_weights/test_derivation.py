@@ -1,4 +1,4 @@
-"""Every line of the lecturer's derivation, as a test on real numbers. See docs/derivation.md."""
+"""Every line of the derivation in docs/derivation.md, tested on real numbers."""
 
 import numpy as np
 import pytest
@@ -53,7 +53,7 @@ class TestTheUnits:
         deltas = [z.parents[0].grad for z in net.units]
         assert deltas[WINNER] != 0
         for ws, delta in zip(net.weights, deltas, strict=True):
-            assert ws[0].grad == 2 * delta  # two passes: a leaf adds up, δ is of the last one
+            assert ws[0].grad == 2 * delta  # a leaf adds up two passes, δ is that of the last
 
     @pytest.mark.parametrize("name", ACTIVATIONS)
     def test_the_activation_may_be_any(self, name):
@@ -95,7 +95,7 @@ class TestTheGradientOfAWeight:
         E.backward()
         assert net.pooled.grad == pytest.approx(2 * (net.pooled.data - 3.0))
 
-    def test_delta_comes_down_in_three_factors(self, net):
+    def test_delta_has_three_factors(self, net):
         E = net.pooled * 5.0
         E.backward()
         for k, (z, a) in enumerate(zip(net.units, sums(net), strict=True)):
@@ -117,7 +117,7 @@ class TestTheKink:
     """F3: max(x1, x2) against x1, with x2 = 1 held fixed."""
 
     @pytest.mark.parametrize(("x1", "value", "slope"), [(0.4, 1.0, 0.0), (1.7, 1.7, 1.0)])
-    def test_flat_on_the_left_and_the_identity_on_the_right(self, x1, value, slope):
+    def test_max_is_flat_on_the_left_and_the_identity_on_the_right(self, x1, value, slope):
         v = Value(x1)
         y = tg.maximum(v, 1.0)
         y.backward()
@@ -130,7 +130,7 @@ class TestTheKink:
         assert (y(1.0) - y(1.0 - 2**-20)) * 2**20 == 0.0
         assert (y(1.0 + 2**-20) - y(1.0)) * 2**20 == 1.0
 
-    def test_elsewhere_the_gradient_is_the_slope(self):
+    def test_away_from_ties_the_gradient_is_the_slope(self):
         x1 = np.random.default_rng(0).uniform(-2, 4, 200)
         v = Value(x1)
         tg.maximum(v, 1.0).sum().backward()
@@ -234,7 +234,7 @@ class TestWhatTheNotesLeaveOpen:
         assert np.isnan(y.data)
         assert np.array_equal(x.grad, [0.0, 1.0, 0.0, 0.0])
 
-    def test_a_padded_cell_is_no_unit(self):
+    def test_a_padded_cell_is_not_a_unit(self):
         x = Value([[-5.0, -6.0], [-7.0, -8.0]])
         y = tg.max_pool2d(x, 2, padding=1)
         y.sum().backward()

@@ -1,4 +1,4 @@
-"""A window in both networks: as it is, and with 0/1 weights."""
+"""A window in both networks, without and with 0/1 weights."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -26,7 +26,7 @@ def circles(graph, panel):
 
 
 def links(graph, panel):
-    """List cell, unit, numbers on the link and its style, in order."""
+    """List cell, unit, numbers and style of each link, in order."""
     pattern = rf"p{panel}(\w+) -> p{panel}(\w+) \[label=<(.*)> (color.*)\]"
     return [
         (cell, unit, re.findall(r"&nbsp;([^<&↓]+)<", label), style)
@@ -36,7 +36,7 @@ def links(graph, panel):
 
 @pytest.fixture
 def overlapping():
-    """Two windows that share their winner, and one that does not."""
+    """Return two windows that share their winner, and one that does not."""
     y = tg.max_pool1d(Value([1.0, 5.0, 2.0, 0.5], label="z"), 2, 1)
     return drawn(y, [3.0, -4.0, 7.0])
 
@@ -61,7 +61,7 @@ def test_it_may_be_dark():
     assert theme.PAPER not in drawn(y, theme="dark").source
 
 
-def test_on_the_left_links_carry_no_weight_but_what_goes_back(overlapping):
+def test_links_on_the_left_have_no_weight_but_a_gradient(overlapping):
     assert [(a, b, on) for a, b, on, _ in links(overlapping, 0)] == [
         ("c0", "u0", ["0"]),
         ("c1", "u0", ["3"]),
@@ -71,7 +71,7 @@ def test_on_the_left_links_carry_no_weight_but_what_goes_back(overlapping):
     assert ["dashed" in style for *_, style in links(overlapping, 0)] == [True, False, False, True]
 
 
-def test_on_the_right_winners_are_solid_with_1_and_losers_dashed_with_0(overlapping):
+def test_links_on_the_right_are_solid_with_1_or_dashed_with_0(overlapping):
     assert [(a, b, on) for a, b, on, _ in links(overlapping, 1)] == [
         ("c0", "u0", ["0", "0"]),
         ("c1", "u0", ["1", "3"]),
@@ -83,7 +83,7 @@ def test_on_the_right_winners_are_solid_with_1_and_losers_dashed_with_0(overlapp
     assert ["penwidth=2.6" in style for style in styles] == [False, True, True, False]
 
 
-def test_without_a_choice_most_wins_and_then_most_error_decide():
+def test_the_default_window_has_most_wins_and_then_the_largest_gradient():
     y = tg.max_pool1d(Value([1.0, 2.0, 5.0, 3.0, 4.0, 0.0]), 2)
     assert circles(drawn(y, [1.0, 2.0, -3.0]), 0)["u2"][0] == "y[2] = 4"
     assert list(circles(drawn(y, [nan, 2.0, 1.0]), 0)) == ["c0", "c1", "u1"]
@@ -131,7 +131,7 @@ def test_shares_of_a_tie_are_their_weights():
     assert [on for *_, on, _ in links(drawn(y, [6.0]), 1)] == [["0.333", "2"]] * 3 + [["0", "0"]]
 
 
-def test_only_weights_that_are_0_and_1_are_called_so(overlapping):
+def test_only_0_1_weights_are_called_so(overlapping):
     tied = tg.max_pool1d(Value([1.0, 1.0]), 2, ties="even")
     assert "the same as a layer of weights, y = P z" in drawn(tied, [1.0]).source
     assert "the same as a layer of 0/1 weights, y = P z" in overlapping.source
@@ -146,12 +146,12 @@ def test_infinities_and_nan_are_drawn():
     assert loser[2] == ["0", "0"]
 
 
-def test_a_winner_that_loses_elsewhere_shows_that_window_too():
+def test_a_window_where_the_winner_loses_is_shown_too():
     y = tg.max_pool1d(Value([1.0, 3.0, 5.0, 0.0]), 2, 1)
     assert list(circles(drawn(y, unit=0), 0)) == ["c0", "c1", "c2", "u0", "u1"]
 
 
-def test_of_several_operands_only_the_winners_windows_are_drawn():
+def test_with_several_operands_only_the_winners_windows_are_drawn():
     y = tg.maximum(Value([5.0, 6.0], label="a"), Value([[1.0], [2.0]], label="b"))
     found = circles(drawn(y, unit=0), 0)
     assert [lines[0] for lines in found.values()] == [
@@ -160,7 +160,7 @@ def test_of_several_operands_only_the_winners_windows_are_drawn():
     assert list(found)[3:] == ["u0", "u2"]
 
 
-def test_of_many_windows_only_a_few_are_drawn_and_large_ones_alone():
+def test_few_windows_are_drawn_and_a_large_one_alone():
     peak = Value([[0.0] * 7, [0.0, 0.0, 1.0, 9.0, 2.0, 0.0, 0.0], [0.0] * 7])
     few = circles(drawn(tg.max_pool2d(peak, (1, 5), 1)), 0)
     assert [name for name in few if name[0] == "u"] == ["u3", "u4", "u5"]
@@ -168,7 +168,7 @@ def test_of_many_windows_only_a_few_are_drawn_and_large_ones_alone():
     assert [name for name in large if name[0] == "u"] == ["u0"]
 
 
-def test_narrow_panels_stand_beside_each_other_and_wide_ones_above():
+def test_narrow_panels_are_side_by_side_and_wide_ones_stacked():
     narrow = drawn(tg.max_pool1d(Value(np.arange(6.0)), 6)).source
     wide = drawn(tg.max_pool1d(Value(np.arange(7.0)), 7)).source
     assert "p0c5 -> gap" in narrow
@@ -218,7 +218,7 @@ def test_a_large_layer_is_no_more_work_than_a_small_one(count_calls):
     assert count_calls(drawn, large) < 1.1 * count_calls(drawn, layer(100))
 
 
-def test_a_narrow_one_is_one_window_and_stands_above_itself_with_weights():
+def test_a_narrow_picture_has_one_window_above_its_twin():
     graph = drawn(tg.max_pool1d(Value([1.0, 5.0, 2.0, 0.5], label="z"), 2, 1), narrow=True)
     assert len(circles(graph, 0)) == len(circles(graph, 1)) == 3
     svg = ET.fromstring(picture(graph.source, "svg"))
@@ -227,5 +227,5 @@ def test_a_narrow_one_is_one_window_and_stands_above_itself_with_weights():
     assert high > wide
 
 
-def test_what_keeps_the_panels_apart_is_not_seen(overlapping):
+def test_spacers_between_panels_are_invisible(overlapping):
     assert re.search(r"^\s*gap \[style=invis", overlapping.source, re.M)

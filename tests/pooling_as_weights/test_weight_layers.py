@@ -1,4 +1,4 @@
-"""A graph once more, with weights wherever a winner was chosen."""
+"""Graphs with weights wherever a winner was chosen."""
 
 import re
 
@@ -20,7 +20,7 @@ ULPS = 32
 
 
 def gradients_of_both(y):
-    """Pair data and gradients of every node with its twin's, for a gradient at random."""
+    """Pair data and gradients of every node with its twin's, for a random gradient."""
     twins = replaced(y, operations_of(pooling_weights(y, "test")))
     g = np.random.default_rng(5).standard_normal(y.shape)
     arrive = tg.grad(y, twins, gradient=g)
@@ -57,7 +57,7 @@ def assert_twin_is_close(y, dtype):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("ties", ["first", "last"])
-def test_all_data_and_every_gradient_are_equal_bit_for_bit(random_net, kind, dtype, ties):
+def test_all_data_and_gradients_are_equal_bit_for_bit(random_net, kind, dtype, ties):
     replaced = 0
     for seed in range(20):
         with np.errstate(all="ignore"):
@@ -93,7 +93,7 @@ def test_a_large_average_in_half_precision_does_not_get_stuck():
     assert_twin_is_close(tg.avg_pool1d(rising, 33, 1), np.float16)
 
 
-def test_nodes_that_choose_become_weights_and_lp_pooling_stays():
+def test_nodes_that_choose_become_weights_and_lp_pooling_is_kept():
     x = Value(np.arange(8.0))
     y = tg.lp_pool1d(tg.max_pool1d(x.relu(), 2), 2.0, 2).max() + tg.avg_pool1d(x, 8).min()
     ops = [node.op for node in topological_order(tg.as_weight_layer(y))]
@@ -114,7 +114,7 @@ def test_leaves_are_shared_labels_and_scopes_are_kept():
     assert tg.as_weight_layer(x) is x
 
 
-def test_what_is_no_layer_keeps_its_label_and_scope_too():
+def test_other_nodes_keep_their_label_and_scope():
     x = Value([1.0, 2.0], label="x")
     with tg.scope("top"):
         y = tg.maximum(x, 1.5) * x
@@ -159,7 +159,7 @@ def test_odd_graphs_have_an_equal_twin(make):
     assert_twin_is_equal(make())
 
 
-def test_what_was_cut_off_is_a_leaf_of_both():
+def test_a_detached_value_is_a_leaf_of_both():
     x = Value([1.0, 3.0, 2.0])
     with tg.no_grad():
         top = x.max()
@@ -188,7 +188,7 @@ def test_second_order_goes_through_the_twin_too():
     assert seconds[0].any()
 
 
-def test_the_twin_stays_linear_where_the_graph_would_choose_anew():
+def test_the_twin_is_linear_where_the_graph_would_choose_again():
     x = Value([1.0, 5.0, 2.0])
     twin = tg.as_weight_layer(x.max())
     moved = Value([9.0, 4.0, 2.0])
@@ -196,7 +196,7 @@ def test_the_twin_stays_linear_where_the_graph_would_choose_anew():
     assert (tg.weights_of(twin) @ moved.data).item() == 4.0
 
 
-def test_what_is_no_value_and_what_changed_since_are_errors():
+def test_other_objects_and_changed_data_are_refused():
     with pytest.raises(DataError, match=re.escape("as_weight_layer: needs a Value, got int")):
         tg.as_weight_layer(3)
     x = Value([1.0, 3.0])
@@ -206,7 +206,7 @@ def test_what_is_no_value_and_what_changed_since_are_errors():
         tg.as_weight_layer(y)
 
 
-def test_a_rule_that_answers_for_numpy_goes_on_to_do_so():
+def test_a_rule_that_implements_a_numpy_function_is_kept():
     def exp(x):
         def exp_backward(g):
             return (0.0 * g,)

@@ -12,7 +12,7 @@ from tinygrad_pool.pooling_as_weights import derivation
 from tinygrad_pool.recording.symbols import symbol_of
 
 
-def test_the_derivations_gradient_is_written_with_its_letters():
+def test_the_derivations_gradient_is_written_in_its_notation():
     net = derivation.example()
     E = (net.pooled - 1.0) ** 2 / 2
     winner = max(range(3), key=lambda i: net.units[i].data)
@@ -59,7 +59,7 @@ def test_several_paths_add_up():
     ]
 
 
-def test_of_a_long_path_the_ends_are_written():
+def test_a_long_path_is_written_by_its_ends():
     x = h = tg.Value(0.5, label="x")
     for _ in range(3000):
         h = h.tanh() + 0.5
@@ -72,7 +72,7 @@ def test_of_a_long_path_the_ends_are_written():
     MathTextParser("agg").parse(f"${written.latex()}$")
 
 
-def test_what_is_a_number_at_once_is_written_once():
+def test_a_number_is_written_once():
     x = tg.Value(2.0, label="x")
     assert str(tg.derive(x * 3.0, x)) == "∂E/∂x = 3"
     assert str(tg.derive(-x, x)) == "∂E/∂x = −1"
@@ -89,7 +89,7 @@ def test_latex_keeps_words_of_a_product_apart():
     assert r"(x\, \mathrm{lr})" in tg.derive((x * lr).tanh(), lr).latex()
 
 
-def test_a_value_by_itself_is_1():
+def test_the_derivative_of_a_value_by_itself_is_1():
     a = tg.Value(2.0, label="a")
     E = a * 3.0
     E.label = "E"
@@ -101,14 +101,14 @@ def test_a_value_by_itself_is_1():
     assert str(tg.derive(s, s)) == "∂s/∂s = 1"
 
 
-def test_what_a_loss_does_not_depend_on_is_named_by_its_variable():
+def test_values_outside_the_graph_are_named_by_their_variables():
     v, w = tg.Value(1.0), tg.Value(2.0)
     with pytest.raises(OptionError, match="derive: the mul node does not depend on v"):
         tg.derive(w * 2.0, v, names={"v": v})
 
 
 @pytest.mark.parametrize("f", [lambda x: x.sum(), lambda x: x.mean(), lambda x: x.max()])
-def test_too_much_is_refused_at_once(f, count_calls):
+def test_too_many_units_are_refused_at_once(f, count_calls):
     x = tg.Value(np.ones((2000, 1000)), label="x")
     E = f(tg.tanh(x) * x)
 
@@ -122,7 +122,7 @@ def test_too_much_is_refused_at_once(f, count_calls):
     assert count_calls(refused) < 2_000
 
 
-def test_sums_of_infinities_and_beyond_the_largest_float_are_what_they_are():
+def test_sums_of_infinities_and_overflows_do_not_raise():
     x, z = tg.Value(np.inf, label="x"), tg.Value(1.0, label="z")
     v = x.exp()
     assert str(tg.derive(v - v, x)).endswith("= nan")
@@ -162,7 +162,7 @@ def test_each_local_derivative_has_its_symbol(f, symbol):
     assert written.value == pytest.approx(tg.grad(y, x)[0])
 
 
-def test_what_has_no_name_is_written_out_if_it_is_short():
+def test_short_unnamed_operands_are_written_out():
     a, b = tg.Value(2.0, label="a"), tg.Value(3.0, label="b")
     assert "2 (a + b)" in str(tg.derive((a + b) ** 2, a))
     assert "σ'(a b − 1)" in str(tg.derive((a * b - 1.0).sigmoid(), a))
@@ -173,14 +173,14 @@ def test_what_has_no_name_is_written_out_if_it_is_short():
 
 
 def test_an_array_of_constants_is_called_so():
-    """In a page, whose symbols a number below a sum has, too."""
+    """The page uses this symbol for a number below a sum."""
     x, t = tg.Value([1.0, 3.0], label="x"), np.array([0.0, 1.0])
     E = ((x - t) ** 2).sum() * tg.Value(0.5, label="k")
     assert symbol_of(E, 1, {}) == "sum((x − constant)^2)"
     assert symbol_of(tg.exp((x * t).sum()), 0, {}) == "exp(sum(constant x))"
 
 
-READ = {  # what stands for what, when a symbol is read
+READ = {  # how to evaluate a symbol
     "−": "-",
     "\\^": "**",
     r"σ'\((.*)\)$": r"(σ(\1) * (1 - σ(\1)))",
@@ -224,9 +224,9 @@ def test_an_element_of_an_array_is_derived_through_its_units():
     assert "[sigmoid wins]" in str(written)
 
 
-def test_an_element_that_no_path_leads_to():
+def test_an_element_without_a_path_has_derivative_0():
     x = tg.Value([1.0, 2.0], label="x")
-    assert str(tg.derive(x[0] * 2.0, x, 1)) == "∂E/∂x[1] = 0, for no path leads there"
+    assert str(tg.derive(x[0] * 2.0, x, 1)) == "∂E/∂x[1] = 0, as there is no path from E to x[1]"
     assert tg.derive(x[0] * 2.0, x, 1).latex().endswith("= 0")
     unnamed = tg.Value([[1.0, 2.0]])
     assert tg.derive(unnamed[0, 0] * 2.0, unnamed, (0, 1)).of == "v[0, 1]"
@@ -242,7 +242,7 @@ def test_too_many_paths_are_counted():
 
 
 @pytest.mark.parametrize("losers", [12, 13])
-def test_of_many_paths_those_with_a_factor_0_are_counted(losers):
+def test_paths_with_a_factor_0_are_counted_if_there_are_many(losers):
     x, y = tg.Value(2.0, label="x"), tg.Value(3.0, label="y")
     one = tg.maximum(*(x * float(i) for i in range(losers)))
     written = tg.derive((one - y) ** 2, x)
@@ -299,7 +299,7 @@ NAMES = [
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
-def test_latex_takes_any_name_letter_by_letter(name):
+def test_latex_escapes_any_name(name):
     x, n = tg.Value(2.0, label=name), tg.Value(3.0, label=f"{name} too")
     z = tg.Value(9.0, label=f"not {name}")
     E = (tg.maximum(x**n, z) * tg.sin(n) + (x - z) ** 2).sigmoid()
@@ -309,7 +309,7 @@ def test_latex_takes_any_name_letter_by_letter(name):
         tex = derived.latex()
         assert not re.search(r"(?<!\\)[%&#$~]|(?<!\\)_(?!{)|(?<!\\)\^(?!{)", tex)
         assert tex.count("{") == tex.count("}")
-        shown = derived._repr_latex_().replace(r"\&", r"\%")  # which matplotlib does not know
+        shown = derived._repr_latex_().replace(r"\&", r"\%")  # unknown to matplotlib
         MathTextParser("path").parse(shown)
 
 
@@ -320,7 +320,7 @@ def test_latex_sets_powers_of_ten():
     MathTextParser("path").parse(f"${tex}$")
 
 
-def test_latex_sets_what_belongs_together_in_braces():
+def test_latex_braces_names_with_exponents():
     x, n = tg.Value(2.0, label="x"), tg.Value(12.0, label="n")
     assert r" = 12 x^{(12-1)} = " in tg.derive(x**12, x).latex()
     assert r" = \mathrm{ln}(x) x^{n} = " in tg.derive(x**n, n).latex()
@@ -334,7 +334,7 @@ def test_latex_keeps_a_number_together():
     assert r" = \mathrm{ln}((2.5 \times 10^{9})) (2.5 \times 10^{9})^{x} = " in of_power
 
 
-def test_latex_takes_the_name_of_a_rule_letter_by_letter():
+def test_latex_escapes_the_name_of_a_rule():
     def twice_of(x):
         return 2 * x, lambda g: (2 * g,)
 
@@ -378,7 +378,7 @@ def test_variables_give_names():
     assert str(tg.derive(E, a)) == "∂E/∂v = leaf = 3"
 
 
-def test_weights_of_two_layers_are_told_apart():
+def test_weights_of_two_layers_are_distinguished():
     net = tg.nn.MLP(2, [2, 1])
     E = net([1.0, -2.0])
     (path,) = tg.derive(E, net.parameters()[0], names={"net": net}).paths
@@ -403,7 +403,7 @@ def test_weights_of_two_layers_are_told_apart():
         (lambda a: tg.derive(tg.Value([1.0, 2.0]) * a, a), ShapeError, "derive: needs a number"),
     ],
 )
-def test_what_cannot_be_derived_is_named(ask, error, message):
+def test_derive_raises_for_unsupported_arguments(ask, error, message):
     with pytest.raises(error, match=message):
         ask(tg.Value(2.0, label="a"))
 

@@ -1,4 +1,4 @@
-"""Closures of a pass against the slopes of their rules."""
+"""Closures of a pass compared with finite differences of their rules."""
 
 import numpy as np
 import pytest
@@ -37,17 +37,17 @@ def forgets_a_cell(x):
 
 @pytest.mark.parametrize("rule", [wrong_factor, wrong_sign, swapped, pays_every_tie])
 @pytest.mark.parametrize("arrays", [True, False])
-def test_a_wrong_closure_is_found_among_right_ones(rule, arrays):
+def test_a_wrong_closure_is_found_among_correct_ones(rule, arrays):
     place = slice(None) if arrays else int(rule is swapped)  # 0 is a tie
     x, w = Value(X[place], label="x"), Value(W[place], label="w")
     y = tg.lift(rule)(*(x, w)[: rule.__code__.co_argcount])
     found = tg.record((tg.relu(y) + x * w + y).sum()).check()
     assert not found.holds
     assert {wrong.node for wrong in found.wrong} == {y}
-    assert f"by the slopes of {rule.__name__} it is " in str(found)
+    assert f"finite differences of {rule.__name__} give " in str(found)
 
 
-def test_the_operand_is_named_if_it_is_one_alone():
+def test_a_single_operand_is_named():
     x, w = Value(X, label="x"), Value(W, label="w")
     (wrong,) = tg.record(tg.lift(wrong_sign)(x, w).sum()).check().wrong
     assert wrong.operands == (1,)
@@ -57,7 +57,7 @@ def test_the_operand_is_named_if_it_is_one_alone():
 
 @pytest.mark.parametrize("factor", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("data", [2.0, [1.0, 2.0]])
-def test_numbers_that_are_not_finite_are_wrong_where_the_slopes_are_finite(factor, data):
+def test_contributions_that_are_not_finite_are_wrong_where_slopes_are_finite(factor, data):
     def scaled(x):
         return 2.0 * x, lambda g: (g * factor,)
 
@@ -65,29 +65,29 @@ def test_numbers_that_are_not_finite_are_wrong_where_the_slopes_are_finite(facto
         assert not tg.record(tg.lift(scaled)(Value(data)), np.ones(np.shape(data))).check().holds
 
 
-def test_an_operand_to_which_no_gradient_is_to_go_is_left_alone():
+def test_an_operand_without_gradient_is_not_checked():
     x = Value(2.0)
     assert tg.record(tg.lift(lambda x: (x**3, lambda g: (None,)))(x)).check().holds
 
 
-def test_a_closure_that_is_wrong_for_two_operands_names_both():
+def test_a_closure_wrong_for_two_operands_names_both():
     def swap(x, w):
         return x - w, lambda g: (-g, g)
 
     found = tg.record(tg.lift(swap)(Value(2.0, label="p"), Value(5.0, label="q"))).check()
     assert str(found).splitlines()[1::2] == [
-        "  swap#2: its closure sends −1 to p, and by the slopes of swap it is 1",
-        "  swap#2: its closure sends 1 to q, and by the slopes of swap it is −1",
+        "  swap#2: its closure sends −1 to p, but finite differences of swap give 1",
+        "  swap#2: its closure sends 1 to q, but finite differences of swap give −1",
     ]
     assert str(found).splitlines()[2].startswith("    swap is defined at test_closures.py:")
 
 
-def test_a_cell_that_gets_nothing_is_found():
+def test_a_cell_without_gradient_is_found():
     assert not tg.record(tg.lift(forgets_a_cell)(Value(X))).check().holds
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
-def test_right_closures_are_right_at_ties_kinks_and_poles_in_every_dtype(dtype):
+def test_correct_closures_pass_at_ties_kinks_and_poles_in_every_dtype(dtype):
     x, w = Value(np.array(X, dtype), label="x"), Value(np.array(W, dtype), label="w")
     with np.errstate(all="ignore"):
         y = tg.maximum(x, w) + tg.relu(x) + abs(x) + x.clip(0.0, 2.0) + tg.sqrt(abs(x)) + 1 / w
@@ -107,7 +107,7 @@ def test_numbers_outside_a_rules_domain_are_left_alone():
     assert (found.holds, found.unchecked) == (True, [])
 
 
-def test_a_rule_that_draws_or_fails_is_not_checked():
+def test_a_random_or_failing_rule_is_not_checked():
     rng = np.random.default_rng(0)
 
     def noise(x):
@@ -120,19 +120,19 @@ def test_a_rule_that_draws_or_fails_is_not_checked():
 
     found = tg.record(tg.lift(noise)(Value(1.0)) + tg.lift(once)(Value(3.0))).check()
     assert (found.holds, len(found.unchecked)) == (True, 2)
-    assert "not checked, since the rule gives other numbers now, or an error: " in str(found)
+    assert "not checked, as the rule now fails or computes other numbers: " in str(found)
 
 
-def test_many_wrong_ones_are_counted_and_lines_are_quoted():
+def test_many_wrong_closures_are_counted_with_their_lines():
     with tg.traced():
         y = sum(tg.lift(wrong_factor)(Value(float(i))) for i in range(1, 15))
     said = str(tg.record(y).check()).splitlines()
-    assert said[0] == "28 closures compared with slopes: 14 wrong"
+    assert said[0] == "28 closures compared with finite differences: 14 wrong"
     assert said[-1] == "… and 2 more, in .wrong"
     assert "y = sum(tg.lift(wrong_factor)" in said[2]
 
 
-def test_leaves_that_were_set_since_are_listed():
+def test_stale_leaves_are_listed():
     w, x, b = (Value(n, label=name) for n, name in ((2.0, "w"), ([1.0, 2.0], "x"), (0.5, "b")))
     recording = tg.record((w * x + b).sum())
     assert recording.stale() == []
@@ -143,12 +143,12 @@ def test_leaves_that_were_set_since_are_listed():
     assert recorded.stale() == [w]
 
 
-def test_a_rule_without_a_place_is_named_alone():
+def test_a_rule_without_a_location_is_named_alone():
     def cube(x):
         return x**3, lambda g: (g,)
 
     cube.__module__ = "tinygrad_pool.rules.elementwise"  # as if it were the package's own
     found = tg.record(tg.lift(cube)(Value(2.0, label="x"))).check()
     assert str(found).splitlines()[1:] == [
-        "  cube#1: its closure sends 1 to x, and by the slopes of cube it is 12"
+        "  cube#1: its closure sends 1 to x, but finite differences of cube give 12"
     ]

@@ -1,4 +1,4 @@
-"""Two passes compared: which nodes match, what the table shows, and what is left out."""
+"""Two passes compared: matching nodes, the table, and what it leaves out."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def test_a_loser_raised_past_the_winner_makes_the_whole_gradient_jump():
     passed.set("z1", 5.0)
     found = tg.compare_passes(passed, passed.replay())
     assert str(found).splitlines() == [
-        "Of 6 nodes, 4 have other data, 4 another gradient:",
+        "6 nodes compared: the data of 4 and the gradients of 4 differ:",
         " node     data        gradient",
         "───────────────────────────────",
         " E        2.25 → 16   1",
@@ -39,7 +39,7 @@ def test_a_loser_raised_past_the_winner_makes_the_whole_gradient_jump():
 @pytest.mark.parametrize(
     ("z1", "jumps"), [(np.nextafter(2.5, 0), False), (np.nextafter(2.5, 9), True)]
 )
-def test_just_below_the_margin_no_gradient_changes_and_just_above_all_of_it_moves(z1, jumps):
+def test_gradients_change_only_beyond_the_margin(z1, jumps):
     passed = tg.record(net())
     passed.set("z1", z1)
     found = tg.compare_passes(passed, passed.replay())
@@ -72,7 +72,7 @@ def test_nan_is_equal_to_nan_and_infinitely_far_from_a_number():
     assert [row.change for row in rows] == [np.inf] * 3
 
 
-def test_of_an_array_the_table_has_the_shape_and_the_largest_change_with_its_place():
+def test_the_table_shows_an_arrays_shape_and_largest_change():
     def build(x, k):
         v = Value(x, label="x")
         return (v * k).sum()
@@ -88,12 +88,12 @@ def test_of_an_array_the_table_has_the_shape_and_the_largest_change_with_its_pla
     ]
 
 
-def test_a_change_that_four_digits_do_not_show_is_written_beside_them():
+def test_a_change_smaller_than_four_digits_is_written_as_a_difference():
     lines = str(tg.compare_passes(net(z1=1.0), net(z1=1.0 + 1e-9))).splitlines()
     assert " z1     1 → 1 (by 1e-09)   0" in lines
 
 
-def test_what_is_not_computed_is_a_dash_and_counts_as_0():
+def test_a_gradient_that_is_not_computed_is_a_dash_and_counts_as_0():
     def build(*, lost):
         x = Value([1.0, 2.0], label="x")
         y, k = x * 1.0, Value(3.0, label="k")
@@ -141,21 +141,21 @@ def test_another_shape_is_shown_as_such_and_comes_first():
     assert "shape (2,) → (1, 2)" in str(found)
 
 
-def test_names_that_only_one_has_are_listed_and_the_nameless_counted():
+def test_names_in_one_pass_only_are_listed_and_unnamed_nodes_counted():
     a, b = Value(1.0, label="a"), Value(2.0, label="b")
     found = tg.compare_passes(a * b, (a + Value(3.0, label="c")).exp())
     assert (found.only_before, found.only_after, found.left_out) == (["b"], ["c"], 3)
     assert str(found).splitlines()[-3:] == [
         "only in the first pass: b",
         "only in the second pass: c",
-        "not compared: 3 nodes without a name or a partner",
+        "not compared: 3 unnamed nodes without a partner",
     ]
     many = tg.maximum(*(Value(1.0, label=f"v{i}") for i in range(25)))
     assert "only in the second pass: v0, v1, v2, " in str(tg.compare_passes(a, many))
     assert "v19, …\n" in str(tg.compare_passes(a, many))
 
 
-def test_of_many_nodes_the_table_has_twenty():
+def test_the_table_has_at_most_twenty_nodes():
     def build(k):
         xs = Value(np.arange(32.0) * k, label="x")
         y = tg.maximum(*(xs[i] * (i + k) for i in range(32)), *xs.relu())
@@ -169,7 +169,7 @@ def test_of_many_nodes_the_table_has_twenty():
     assert len(lines) == 3 + 20 + 1 + 20 + 1
 
 
-def test_a_step_of_an_optimiser_between_two_recordings_is_seen():
+def test_an_optimizer_step_between_two_recordings_is_noticed():
     w = Value([1.0, 2.0], label="w")
 
     def build():
@@ -188,7 +188,9 @@ def test_a_leaf_set_before_its_pass_was_recorded_is_an_error():
     w = Value(3.0, label="w")
     E = w * w
     w.data = 4.0
-    with pytest.raises(GraphError, match=r"'w' changed after the mul node .* record it earlier"):
+    with pytest.raises(
+        GraphError, match=r"'w' changed after the mul node .* call record before changing data"
+    ):
         tg.compare_passes(E, w * w)
 
 
@@ -202,23 +204,25 @@ def test_notebooks_get_a_table_whose_names_are_escaped():
     assert "<p>pooled: z3 (2.5) won" in html
 
 
-def test_what_cannot_be_compared_is_said_as_by_record():
+def test_compare_passes_raises_as_record_does():
     with pytest.raises(DataError, match="record: needs a Value, got int"):
         tg.compare_passes(net(), 3)
     with pytest.raises(ShapeError, match="pass gradient="):
         tg.compare_passes(net(), Value([1.0, 2.0]))
 
 
-def test_passes_that_have_no_node_in_common_are_not_called_equal():
+def test_passes_without_a_common_node_are_not_called_equal():
     found = tg.compare_passes(tg.Value(1.0, label="a").exp(), tg.Value(2.0, label="b") * 3.0)
-    assert str(found).splitlines()[0] == "Not compared: no node is known to be in both passes."
+    assert (
+        str(found).splitlines()[0] == "Nothing to compare: no node is known to be in both passes."
+    )
     assert "only in the first pass: a" in found.notes()
 
 
 def test_one_node_is_singular():
     x = tg.Value(2.0, label="x")
     found = tg.compare_passes(tg.record(x + 1.0), tg.record(x + 2.0))
-    assert str(found).startswith("Of 2 nodes, 1 has other data, 0 another gradient:\n")
+    assert str(found).startswith("2 nodes compared: the data of 1 and the gradients of 0 differ:\n")
     assert str(tg.compare_passes(*[tg.record(x)] * 2)) == "No difference in 1 node."
 
 
@@ -233,7 +237,7 @@ def names(found):
     return [name for name, _, _ in found.pairs]
 
 
-def test_labels_match_whatever_the_form_of_the_graphs():
+def test_labels_match_whatever_the_structure_of_the_graphs():
     x, y = tg.Value(1.0, label="x"), tg.Value(1.0, label="y")
     v = tg.Value(1.0, label="x")
     found = both(x * y, (v + v).exp())
@@ -242,7 +246,7 @@ def test_labels_match_whatever_the_form_of_the_graphs():
     assert [node.op for node in found.only_b] == ["add", "exp"]
 
 
-def test_nodes_without_a_name_match_by_number_if_the_forms_are_equal():
+def test_unnamed_nodes_match_by_number_in_equal_structures():
     def build(x):
         return (tg.Value(x, label="x") * 2.0).exp()
 
@@ -251,7 +255,7 @@ def test_nodes_without_a_name_match_by_number_if_the_forms_are_equal():
     assert names(both(build(1.0), (tg.Value(1.0, label="x") + 2.0).exp())) == ["x"]
 
 
-def test_a_name_that_one_of_them_has_not_is_made_up_for_by_the_number():
+def test_a_name_missing_in_one_pass_is_matched_by_number():
     E, F = (tg.Value(x, label="x").exp() * 2.0 for x in (1.0, 3.0))
     F.label = "F"
     a, b = tg.record(E, names={"E": E}), tg.record(F)
@@ -261,7 +265,7 @@ def test_a_name_that_one_of_them_has_not_is_made_up_for_by_the_number():
     assert own_name(a, E.parents[0]) == ""
 
 
-def test_several_of_one_name_match_in_order():
+def test_nodes_of_equal_name_match_in_order():
     def build(*xs):
         return tg.maximum(*(tg.Value(x, label="x") for x in xs))
 
@@ -273,7 +277,7 @@ def test_several_of_one_name_match_in_order():
     assert [node.data for node in found.only_b] == [5.0, 5.0, 10.0]
 
 
-def test_equal_forms_match_named_nodes_by_name_first():
+def test_named_nodes_match_by_name_first_in_equal_structures():
     a1, b1, b2, a2 = (
         tg.Value(x, label=n) for x, n in zip((1.0, 2.0, 3.0, 4.0), "abba", strict=True)
     )

@@ -1,4 +1,4 @@
-"""Names followed through a file: where what a line gives goes on to."""
+"""Data flow through a file, followed by names."""
 
 import pytest
 
@@ -29,7 +29,7 @@ from tinygrad_pool.recording.flow import Source, source_of
         ("h = lambda v: f(v)\nb = h(1)\nc = 1", {1, 2}),
     ],
 )
-def test_names_move_on(text, reached):
+def test_names_are_followed_through_the_source(text, reached):
     source = Source(text)
     (number,) = [n for n, line in enumerate(text.splitlines(), 1) if "f(" in line]
     lines = range(1, len(text.splitlines()) + 1)
@@ -45,7 +45,7 @@ def test_a_statement_of_several_lines_is_found_from_each():
     ]
 
 
-def test_what_is_no_python_is_none(tmp_path):
+def test_a_file_that_is_not_python_has_no_source(tmp_path):
     file = tmp_path / "odd.py"
     file.write_text("a = = 1")
     assert source_of(str(file)) is None

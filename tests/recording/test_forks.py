@@ -1,4 +1,4 @@
-"""Choices of Python that a replay keeps: where it would choose otherwise, it warns."""
+"""Choices by Python that a replay keeps, and the warnings where they would now differ."""
 
 import runpy
 import warnings
@@ -18,7 +18,7 @@ a, b, c = tg.Value(2.0, label="a"), tg.Value(1.0, label="b"), tg.Value(-1.0, lab
 
 @pytest.fixture
 def replayed(tmp_path):
-    """Run a program that makes E, replay it with other numbers, and return what is warned of."""
+    """Run a program that makes E, replay it with other numbers, and return the warnings."""
 
     def run(program, way="record", **numbers):
         path = tmp_path / "net.py"
@@ -56,7 +56,7 @@ def replayed(tmp_path):
         "E = sum(x for x in (a, b, c) if x > 0) * b",
     ],
 )
-def test_a_choice_that_would_be_another_is_warned_of(replayed, program, way):
+def test_a_choice_that_would_now_differ_is_warned_of(replayed, program, way):
     turned = {"b": 0.0} if "if b else" in program else {"b": -1.0}
     if "max" in program:
         turned = {"b": 9.0}
@@ -64,7 +64,7 @@ def test_a_choice_that_would_be_another_is_warned_of(replayed, program, way):
     assert told.startswith("replay: " if way == "record" else "unrolled: ")
     assert "Python chose by the data of the leaf '" in told
     assert " at net.py:" in told
-    assert told.endswith("; now it would choose otherwise, but what it chose stays")
+    assert told.endswith("; it would now choose differently, but the replay keeps the old choice")
 
 
 @pytest.mark.parametrize(
@@ -81,15 +81,15 @@ def test_a_choice_that_would_be_another_is_warned_of(replayed, program, way):
     ],
 )
 @pytest.mark.parametrize("way", ["record", "unroll"])
-def test_what_stays_true_or_decides_nothing_is_not(replayed, program, numbers, way):
+def test_choices_that_do_not_change_are_not_warned_of(replayed, program, numbers, way):
     assert replayed(program, way, **numbers) == []
 
 
-def test_a_number_that_was_taken_stays(replayed):
+def test_a_replay_keeps_a_number_taken_from_a_value(replayed):
     (told,) = replayed("E = b * math.exp(b)", b=3.0)
     assert told == (
         "replay: float() made a plain number of the leaf 'b' at net.py:4: E = b * math.exp(b); "
-        "it stays as it was"
+        "the replay keeps the old number"
     )
     assert replayed("E = b * math.exp(b) + a", a=3.0) == []
     (told,) = replayed("E = b * 2 if float(b) > 0 else b * -7", b=-1.0)
@@ -97,33 +97,33 @@ def test_a_number_that_was_taken_stays(replayed):
 
 
 @pytest.mark.parametrize("way", ["record", "unroll"])
-def test_what_asked_for_data_cannot_be_asked_again(replayed, way):
+def test_a_choice_by_data_is_warned_of_whatever_the_numbers(replayed, way):
     (told,) = replayed("E = b * 2 if b.data > 0 else b * -7", way, b=-1.0)
     assert told.endswith(
         ": Python's if chose by the .data of a Value at net.py:4: E = b * 2 if b.data > 0 else "
-        "b * -7; what it chose stays"
+        "b * -7; the replay keeps that choice"
     )
 
 
 @pytest.mark.parametrize("way", ["record", "unroll"])
-def test_what_asked_for_data_and_decided_nothing_is_none(replayed, way):
+def test_a_test_of_data_without_effect_on_the_graph_is_not_a_choice(replayed, way):
     assert replayed("E = a * b\nright = 0\nif b.data > 0:\n    right += 1", way, b=-1.0) == []
 
 
-def test_a_leaf_that_was_made_of_a_number_stays(replayed):
+def test_a_leaf_made_from_a_number_of_a_value_is_warned_of(replayed):
     (told,) = replayed("u = tg.Value(math.exp(b))\nE = u * b", b=3.0)
     assert "float() made a plain number of the leaf 'b' at net.py:4" in told
 
 
-def test_a_rival_outside_the_graph_cannot_be_asked(replayed):
+def test_a_comparison_with_a_value_outside_the_graph_is_warned_of(replayed):
     (told,) = replayed("E = max(a * 1.0, b * 1.0) + b", b=9.0)
-    assert told.endswith("; it stays, for it was against a Value that is not in this graph")
+    assert told.endswith(", compared with a Value outside this graph; the replay keeps that choice")
 
 
-def test_a_replay_of_a_replay_asks_its_own_numbers(replayed):
+def test_a_replay_of_a_replay_compares_its_own_numbers(replayed):
     program = "E = max(a, b) * c + a * b"
     (told,) = replayed(program, "twice", b=1.5)  # then b = 7 beats a = 2
-    assert "now it would choose otherwise" in told
+    assert "it would now choose differently" in told
     assert replayed(program, "twice", a=20.0) == []
 
 
@@ -136,7 +136,7 @@ def test_at_the_prompt_it_is_said(capsys):
     assert last.startswith("replay: Python chose by the data of the leaf 'b' at <typed>:1")
 
 
-def test_what_was_not_traced_cannot_be_looked_at(capsys):
+def test_choices_of_python_are_unknown_without_traced(capsys):
     b = tg.Value(1.0, label="b")
     tg.debug(b * 2, commands="set b = -1; replay")
     assert capsys.readouterr().out.splitlines()[-1] == (

@@ -1,4 +1,4 @@
-"""What is not as it was when a pass was computed, and what was there before it."""
+"""Data set after a pass was computed, and gradients from before it."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.recording.freshness import before_a_pass, left_before, numbers_taken
 
 
-def test_leaves_that_were_set_are_mapped_to_their_first_user():
+def test_stale_leaves_are_mapped_to_their_first_user():
     w, x = tg.Value(2.0, label="w"), tg.Value(3.0, label="x")
     first = w * x
     E = first * w
@@ -19,7 +19,7 @@ def test_leaves_that_were_set_are_mapped_to_their_first_user():
     assert set_since([w, x, again]) == {}
 
 
-def test_where_no_leaf_was_ever_set_nothing_is_looked_for(monkeypatch):
+def test_no_search_for_stale_leaves_if_none_was_set(monkeypatch):
     w = tg.Value(2.0)
     y = w * 3.0
     monkeypatch.setattr("tinygrad_pool.engine.node.Node.last_change", 0)
@@ -33,7 +33,7 @@ def test_an_array_too_and_a_leaf_that_was_detached():
     assert set_since([w, y]) == {w: y}
 
 
-def test_only_what_other_passes_left_counts():
+def test_only_gradients_left_by_other_passes_count():
     w, u, node = tg.Value(1.0), tg.Value(2.0), tg.Value(3.0).exp()
     before = {w: 4.0, u: 5.0, node: 6.0, tg.Value(0.0): None, tg.Value(1.0): 0.0}
     assert left_before(before, {w: 4.0, u: 1.0}, ran=True) == {u: 4.0}
@@ -41,7 +41,7 @@ def test_only_what_other_passes_left_counts():
     assert left_before({w: np.array([np.nan, 1.0])}, {w: np.array([np.nan, 1.0])}, ran=True) == {}
 
 
-def test_before_a_pass_all_is_told_that_is_there():
+def test_warnings_before_a_pass_list_held_gradients_and_stale_data():
     a, b, c = (tg.Value(float(n), label=n) for n in "123")
     E = a * b * c
     assert before_a_pass(str, [a, b, c, E]) == []
@@ -50,17 +50,17 @@ def test_before_a_pass_all_is_told_that_is_there():
     held, stale, more = before_a_pass(lambda v: v.label or v.op, [a, b, c, *E.parents[:1], E])
     assert held == (
         "before this pass, which adds to it: 1.grad = 6, 2.grad = 3, 3.grad = 2; zero_grad() "
-        "forgets it"
+        "clears it"
     )
     assert stale.startswith("1 was set after mul was computed from it")
-    assert more == "… and so 2 other leaves"
+    assert more == "… and 2 other leaves set since"
 
 
 @pytest.mark.parametrize(
     ("take", "how"),
     [(float, "float"), (int, "int"), (lambda v: v.item(), "item"), (round, "round")],
 )
-def test_a_number_that_was_taken_is_remembered_by_all_behind_it(take, how):
+def test_a_conversion_to_a_number_is_known_to_all_nodes_behind_it(take, how):
     with tg.traced():
         x, w = tg.Value(2.0), tg.Value(3.0)
         y = x * w
@@ -69,10 +69,10 @@ def test_a_number_that_was_taken_is_remembered_by_all_behind_it(take, how):
     assert type(number) is type(take(tg.Value(6.0)))
     assert numbers_taken(y)[0].startswith(f"{how}() made a plain number of it at test_freshness.py")
     for leaf in (x, w):
-        assert numbers_taken(leaf)[0].startswith(f"{how}() made a plain number of what came of it")
+        assert numbers_taken(leaf)[0].startswith(f"{how}() made a plain number of a result of it")
 
 
-def test_what_is_only_shown_or_compared_is_not():
+def test_printing_or_comparing_a_value_is_not_a_conversion():
     with tg.traced():
         x = tg.Value(2.0)
         _ = f"{x:.2f}", x > 1, bool(x), repr(x)
@@ -91,7 +91,7 @@ def test_what_is_only_shown_or_compared_is_not():
         (lambda w, x: tg.avg_pool1d(w, 2), (2, 2)),
     ],
 )
-def test_what_was_sent_adds_up_though_data_was_set_since(make, shape):
+def test_contributions_add_up_though_data_was_set_since(make, shape):
     w, x = tg.Value(np.arange(1.0, 1 + np.prod(shape)).reshape(shape)), tg.Value([1.0, 2.0])
     y = make(w, x).sum()
     w.data, x.data = np.full(shape, -7.0), np.array([9.0, -9.0])
@@ -103,11 +103,11 @@ def test_what_was_sent_adds_up_though_data_was_set_since(make, shape):
                 assert sum(entry.contribution for entry in why.entries) == why.grad
 
 
-def test_why_something_lost_is_not_read_off_numbers_that_were_set_since():
+def test_the_reason_of_a_loser_does_not_use_data_set_since():
     x = tg.Value([1.0, 5.0, 2.0, 3.0], label="x")
     y = tg.max_pool1d(x[None], 2).sum() + x.max()
     assert "lost to x" in str(tg.record(y).why("x", 0))
     x.data = np.array([9.0, 5.0, 2.0, 3.0])
     told = str(tg.record(y).why("x", 0))
-    assert "from max#4: 1 × 0 = 0   x held other numbers then: run the forward pass again" in told
-    assert "it lost to getitem#1[0, 1], by 4" in told  # whose numbers are those of then
+    assert "from max#4: 1 × 0 = 0   x was set after the forward pass: run it again" in told
+    assert "it lost to getitem#1[0, 1], by 4" in told  # recorded before the change

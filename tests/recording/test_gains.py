@@ -1,4 +1,4 @@
-"""The gains of a path: their product, by rule and turn, and where they are sharpest."""
+"""The gains of a path: their product, by rule and turn, and the sharpest steps."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from tinygrad_pool.recording.gains import GainPath, leaf_below, times
 
 @pytest.fixture
 def loop():
-    """A loop of ten turns, of which the fourth divides by more."""
+    """Return a loop of ten turns, the fourth of which divides by more."""
     w, z = tg.Value(0.5, label="w"), tg.Value(0.1, label="x")
     for t in range(10):
         z = tg.sin(z * w)
@@ -36,41 +36,41 @@ def test_it_prints_which_rules_do_it_and_where_it_is_sharpest(loop):
     first, second = shown.splitlines()
     assert first.startswith("|grad| shrinks from 1 at E to ")
     assert first.endswith(" in 22 steps")
-    assert second.startswith("mul 12 times × 0.")
+    assert second.startswith("mul × 0.")
     assert "; sharpest at z4 → z3, × 0.0005, through w, in turn 5 of 10" in second
 
 
 def test_a_path_that_changes_nothing_neither_shrinks_nor_grows():
     q = tg.Value(1.0, label="q")
     assert str(tg.record(q * 1.0).gains("q")).splitlines() == [
-        "|grad| goes from 1 at mul#1 to 1 at q, × 1 in 1 step",
-        "no rule changes it by half or more",
+        "|grad| changes from 1 at mul#1 to 1 at q, × 1 in 1 step",
+        "no rule changes it by a factor of 2 or more",
     ]
 
 
-def test_half_and_twice_are_told():
+def test_factors_of_2_are_listed():
     q = tg.Value(1.0, label="q")
     for factor in (0.5, 2.0):
         said = str(tg.record(q * factor).gains("q")).splitlines()[1]
-        assert said.startswith(f"mul once × {factor:g}; sharpest at mul#1 → q")
+        assert said.startswith(f"mul × {factor:g}; sharpest at mul#1 → q")
 
 
-def test_paths_that_cancel_are_told_apart_from_the_rules():
+def test_cancelling_paths_are_listed_apart_from_rules():
     x = tg.Value(2.0, label="x")
     path = tg.record(x * 3.0 - x * 2.999).gains("x")
     told = path.by("rule")
     assert [row[0] for row in told.rows] == ["sub", "mul", "paths that cancel"]
     assert [row[2] for row in told.rows[1:]] == ["× 3", "× 0.00033"]
     assert ["paths that cancel", 1, "× 0.00033", "× 0.00033"] in path.by("node").rows
-    assert "paths that cancel once × 0.00033" in str(path)
+    assert "paths that cancel × 0.00033" in str(path)
     assert len(path.by("line").rows) == 1
     assert "cancel" not in str(tg.record(x * 3.0 - x * 1.0).gains("x"))
 
 
-def test_of_a_value_outside_gains_says_what_why_says():
+def test_gains_of_a_value_outside_the_graph_explain_it_as_why_does():
     v, x = tg.Value(1.0, label="v"), tg.Value(2.0, label="x")
     passed = tg.record(x * 2.0, names={"v": v})
-    because = "the loss does not depend on it: no path leads to it, or it was detached"
+    because = "the loss does not depend on it: it was not used, or it was detached"
     with pytest.raises(OptionError, match=f"gains: grad of v is not computed because {because}"):
         passed.gains("v")
     assert str(passed.why("v")) == f"grad of v is not computed\n  because {because}"
@@ -111,7 +111,7 @@ def test_a_path_without_a_loop_has_no_turns():
     assert path.place(path.steps[-1]) == "tanh#1 → x, × 0.79"
 
 
-def test_what_happens_twice_beside_a_long_loop_does_not_make_two_turns():
+def test_a_step_repeated_twice_next_to_a_long_loop_does_not_make_two_turns():
     w, c = tg.Value(0.3, label="w"), tg.Value(0.1, label="c")
     h = tg.sigmoid(tg.sigmoid(c.reshape(1)[0].reshape(1)[0]))
     for _ in range(12):  # as in an LSTM: its products and sums are repeated, the rest is not
@@ -122,22 +122,22 @@ def test_what_happens_twice_beside_a_long_loop_does_not_make_two_turns():
     }
 
 
-def test_no_step_stands_out_where_all_do_the_same():
+def test_no_step_stands_out_where_all_gains_are_equal():
     z = tg.Value(0.0, label="x")
     for _ in range(8):
         z = (z * 0.25).tanh()
     path = tg.record(z).gains("x")
     assert path.sharpest() == []
-    assert path.reasons() == "mul 8 times × 0.25; no step stands out"
+    assert path.reasons() == "mul × 0.25 (8 times); no step stands out"
 
 
-def test_of_few_steps_the_largest_can_stand_out():
+def test_the_largest_of_few_steps_can_stand_out():
     x = tg.Value(2.0, label="x")
     only = tg.record(x * 8.0).gains("x")
     assert [s.node.op for s in only.sharpest()] == ["mul"]
     path = tg.record(tg.tanh(x * 8.0 + 1.0)).gains("x")
     assert [s.node.op for s in path.sharpest(1)] == ["tanh"]
-    assert path.reasons().startswith("tanh once × ")
+    assert path.reasons().startswith("tanh × ")
 
 
 def test_the_ends_between_names():
@@ -153,7 +153,7 @@ def test_the_ends_between_names():
 
     assert cut(1, 3) == sizes[1:4]
     assert cut(0, 2, 4) == cut(1) == cut() == sizes
-    assert cut(0, 1) == sizes  # what is to be shown happens below
+    assert cut(0, 1) == sizes  # the trend is below
 
 
 @pytest.mark.parametrize(
@@ -164,10 +164,10 @@ def test_the_ends_between_names():
         ([1.0, 0.1, 0.02], False),
         ([1.0, np.inf, 1e-9], False),
         ([np.inf, 1.0, 1e-9], False),
-        ([1.0, 0.0, 1e-9], False),  # a rule may send what it did not get
+        ([1.0, 0.0, 1e-9], False),  # a rule may send a gradient though it received none
     ],
 )
-def test_by_degrees_takes_a_factor_of_a_thousand_of_finite_steps(sizes, expected):
+def test_by_degrees_needs_a_factor_of_a_thousand_in_finite_steps(sizes, expected):
     z, nodes = tg.Value(1.0), []
     for _ in sizes:
         z = z.tanh()
@@ -175,7 +175,7 @@ def test_by_degrees_takes_a_factor_of_a_thousand_of_finite_steps(sizes, expected
     assert GainPath(nodes, sizes, lambda _: "tanh#1").by_degrees is expected
 
 
-def test_one_steep_step_is_no_degrees():
+def test_one_steep_step_is_not_by_degrees():
     x = tg.Value(0.5)
     a = x.exp()
     b = a * 1e-9
@@ -185,7 +185,7 @@ def test_one_steep_step_is_no_degrees():
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("E", "gains: needs a node below E, where the pass begins"),
+        ("E", "gains: needs a node below E, where the pass starts"),
         ("off", r"gains: the gradient of off is 0 or not finite; why\('off'\)"),
         ("bad", "gains: the gradient of bad is 0 or not finite"),
     ],
@@ -202,7 +202,7 @@ def test_gains_needs_a_gradient(name, said):
 
 def test_a_nan_on_the_way_is_named():
     x = tg.Value([2.0, 0.5], label="x")
-    y = x.clip(-1.0, 1.0)  # sends 0 where it cuts off, whatever arrives
+    y = x.clip(-1.0, 1.0)  # sends 0 where it clips
     y.label = "y"
     passed = tg.record(y * 1.0, np.array([np.nan, 3.0]))
     assert passed.gradients[x].tolist() == [0.0, 3.0]
@@ -210,7 +210,7 @@ def test_a_nan_on_the_way_is_named():
         passed.gains("x")
 
 
-def test_why_says_how_a_gradient_vanishes():
+def test_why_explains_how_a_gradient_vanishes():
     w, z = tg.Value(0.5, label="w"), tg.Value(0.1, label="x")
     for t in range(20):
         z = tg.tanh(z * w)
@@ -218,7 +218,7 @@ def test_why_says_how_a_gradient_vanishes():
     passed = tg.record(z * 1e-9)
     (cause,) = passed.why("z0").causes
     assert cause.startswith("|grad| shrinks from 5e-10 at z18 to ")
-    assert ": mul 18 times × 0.5; no step stands out" in cause
+    assert ": mul × 0.5 (18 times); no step stands out" in cause
     assert passed.why("x").causes[0].startswith("|grad| shrinks from ")
     assert (passed.why("z17").causes, passed.why("w").causes) == ([], [])
 
@@ -232,7 +232,7 @@ def test_why_names_one_step_that_is_flat():
         "|grad| shrinks from 0.87 at gate to 4.6e-17 at sub#2, × 5.3e-17 in 1 step: the "
         "local derivative of sigmoid is nearly 0 there"
     )
-    assert tg.record(tg.log(gate).sum()).why("w").causes == []  # what a logarithm makes up for
+    assert tg.record(tg.log(gate).sum()).why("w").causes == []  # a logarithm makes up for it
     assert tg.record((gate + w * 1e-9 * np.arange(3.0)).sum()).why("w").causes == []
 
 
@@ -245,12 +245,14 @@ def test_why_names_a_weight_that_is_tiny():
     u = tg.Value(np.ones((4, 2)), label="u")
     (cause,) = tg.record(((tg.tanh(h) * 1e-6) @ u).mean()).why("w").causes
     assert cause.endswith(" in 1 step: the other factor is no larger than 1e-06 there")
-    assert tg.record((tg.tanh(h) @ u * 1e-6).mean()).why("w").causes == []  # it scales the loss
+    assert (
+        tg.record((tg.tanh(h) @ u * 1e-6).mean()).why("w").causes == []
+    )  # 1e-6 only scales the loss
     u = tg.Value(np.array([[1.0, 0.99999]] * 4), label="u")  # here it cancels
     assert tg.record((tg.tanh(h) @ u * np.array([1.0, -1.0])).mean()).why("w").causes == []
 
 
-def test_why_of_what_no_layer_is_above_stays_short():
+def test_why_of_a_node_above_all_layers_is_short():
     x = tg.Value(0.5, label="x")
     a = x * 1e-9
     a.label = "a"
@@ -266,7 +268,7 @@ def test_factors_as_text():
     ]
 
 
-def test_the_leaf_below_what_changes_the_shape():
+def test_the_leaf_below_a_reshape():
     w = tg.Value(np.ones((2, 3)))
     assert leaf_below(w.T.reshape(6)) is w
     assert leaf_below(w) is w

@@ -1,4 +1,4 @@
-"""What was sent along each link: in its own dtype, and as much as there is."""
+"""The contribution of each link, in its own dtype."""
 
 import math
 
@@ -19,7 +19,7 @@ def values(dtype, shape, **numbers):
 
 @pytest.mark.parametrize("shape", [(), (3,)])
 @pytest.mark.parametrize("dtype", TINY)
-def test_a_product_that_is_below_its_dtype_underflows_and_does_not_cancel(dtype, shape):
+def test_a_product_too_small_for_its_dtype_is_an_underflow_not_a_cancellation(dtype, shape):
     x, y, z = values(dtype, shape, x=3.0, y=TINY[dtype], z=TINY[dtype])
     why = tg.record(((x * y) * z).sum()).why("x")
     assert [e.contribution for e in why.entries] == [0.0]
@@ -28,20 +28,20 @@ def test_a_product_that_is_below_its_dtype_underflows_and_does_not_cancel(dtype,
     assert cause.endswith(f"is too small for {np.dtype(dtype)}")
 
 
-def test_what_is_cast_to_a_narrower_dtype_underflows_there():
+def test_a_cast_to_a_narrower_dtype_underflows():
     x = tg.Value(np.float32(3.0), label="x")
     why = tg.record(x.astype(np.float64) * 1e-60).why("x")
     assert why.causes[0].endswith("underflow: 1e-60 × 1 is too small for float32")
 
 
-def test_many_links_of_one_step_that_underflow_are_no_cancelling():
+def test_many_underflowing_links_of_a_step_are_not_a_cancellation():
     x, w = values(np.float32, (4, 4), x=1e-30, w=1.0)
     why = tg.record((x @ w * np.float32(1e-30)).sum()).why("w", (0, 0))
     assert why.grad == 0
     assert all("underflow" in cause for cause in why.causes)
 
 
-def test_what_does_cancel_is_said_to():
+def test_cancelling_contributions_are_named():
     x = tg.Value(np.float32(3.0), label="x")
     why = tg.record(x * np.float32(2.0) - x * np.float32(2.0)).why("x")
     assert why.causes == ["the contributions cancel"]
@@ -54,7 +54,7 @@ def test_one_link_sends_what_the_step_sent_whatever_slope_is_shown():
     assert entry.contribution == entry.node.parents[1].grad * 0 + -1e300 * (1e300 / 1e200) / 1e200
 
 
-def test_infinity_times_a_slope_of_0_is_what_the_rule_makes_of_it():
+def test_infinity_times_a_slope_of_0_is_as_the_rule_computes_it():
     x, off = tg.Value([1.0, 2.0], label="x"), tg.Value([1.0, -1.0], label="off")
     g = np.array([1.0, np.inf])
     why = tg.record(off.relu(), g).why("off", 1)
@@ -65,7 +65,7 @@ def test_infinity_times_a_slope_of_0_is_what_the_rule_makes_of_it():
     assert math.isnan(zero.grad)
 
 
-def test_where_nothing_else_made_a_nan_it_was_infinity_times_0():
+def test_a_nan_without_other_origin_is_infinity_times_0():
     w = tg.Value(2.0, label="w")
     why = tg.record(w * np.array([2.0, 0.0]), np.array([1.0, np.inf])).why("w")
     assert math.isnan(why.grad)
@@ -74,7 +74,7 @@ def test_where_nothing_else_made_a_nan_it_was_infinity_times_0():
     assert math.isnan(of_0)
 
 
-def test_of_a_sum_only_what_was_chosen_away_sends_nothing():
+def test_in_a_sum_only_masked_terms_send_nothing():
     w = tg.Value(2.0, label="w")
     E = tg.where(np.array([True, False]), w, 1.0) * np.array([1.0, np.inf])
     why = tg.record(E.sum()).why("w")
@@ -102,7 +102,7 @@ def test_a_softmax_over_several_axes_looks_at_all_of_them():
     assert math.isclose(math.fsum(e.contribution for e in why.entries), why.grad)
 
 
-def test_what_a_rule_hands_to_nobody_is_no_entry():
+def test_operands_without_a_contribution_have_no_entry():
     def half_deaf(x, w):
         return x * w, lambda g: (g * w, None)
 

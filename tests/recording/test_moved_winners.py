@@ -1,4 +1,4 @@
-"""Who wins in one pass and not in another."""
+"""Winners that differ between two passes."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from tinygrad_pool import Value
 
 
 def moved(build, before, after):
-    """Write what moved between the passes of a network with these numbers."""
+    """List the winners that moved between the passes of a network with these numbers."""
     a, b = (
         tg.record(build(*(Value(x, label=n) for x, n in zip(xs, "xyzw", strict=False))), gradient)
         for xs, gradient in (before, after)
@@ -39,7 +39,7 @@ def numbers(build, before, after):
             lambda x: tg.maximum(x, 0.5),
             (1.0,),
             (-1.0,),
-            "maximum#1: x (1) won, now the constant 0.5 does; the whole δ = 1 goes to no node",
+            "maximum#1: x (1) won, now the constant 0.5 does; δ = 1 stops there",
         ),
         (
             lambda x: tg.maximum(x, np.array([0.5, 9.0])).sum(),
@@ -104,11 +104,11 @@ def numbers(build, before, after):
         ),
     ],
 )
-def test_what_moved_is_said_with_both_units_and_their_numbers(build, before, after, said):
+def test_a_moved_winner_names_both_units_and_their_numbers(build, before, after, said):
     assert numbers(build, before, after) == ([] if said is None else [said])
 
 
-def test_a_relu_of_a_constant_and_a_unit_that_nothing_reaches():
+def test_a_relu_of_a_constant_and_a_unit_without_gradient():
     def build(x):
         lost = tg.maximum(x, 2.0)
         return tg.where(np.array(False), lost.astype(float), tg.relu(x.data)) * x
@@ -125,7 +125,7 @@ def test_a_relu_of_a_constant_and_a_unit_that_nothing_reaches():
     assert (only.name, only.gradient) == ("relu#0", 1.0)
 
 
-def test_where_no_gradient_arrives():
+def test_moved_winners_without_a_gradient():
     def silent(x):
         def silent_backward(_):
             return (None,)
@@ -140,7 +140,7 @@ def test_where_no_gradient_arrives():
     ]
 
 
-def test_operands_in_another_order_move_nothing_and_new_ones_are_named():
+def test_reordered_operands_are_not_moved_winners_and_new_ones_are_named():
     a, b, c = ((Value(x, label=n)) for x, n in ((1.0, "a"), (3.0, "b"), (5.0, "c")))
 
     def top(*xs):
@@ -173,7 +173,7 @@ def test_winners_are_those_of_the_recorded_pass_when_the_leaves_have_changed_sin
     assert x.data.tolist() == [10.0, 5.0, 2.0]
 
 
-def test_what_a_replay_moved_is_compared_as_it_was_computed():
+def test_nodes_changed_by_a_replay_are_compared_as_computed():
     x = Value(-1.0, label="x")
     z = x.relu()
     z.label = "z"

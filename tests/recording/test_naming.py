@@ -1,4 +1,4 @@
-"""What nodes are called, and which of them a name means."""
+"""The names of nodes, and nodes found by name."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from tinygrad_pool.errors import OptionError
 
 
 class Two(tg.nn.Module):
-    """Two layers, whose parameters have the same labels."""
+    """Return two layers whose parameters have the same labels."""
 
     def __init__(self):
         rng = np.random.default_rng(0)
@@ -26,7 +26,7 @@ def test_a_label_that_is_unique_comes_first():
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_parts_of_a_network_are_told_apart_by_their_place_in_it(known):
+def test_parts_of_a_network_are_distinguished_by_their_place(known):
     net = Two()
     E = net(tg.Value([[1.0, -2.0]]))
     passed = tg.record(E, names={"net": net} if known else None)
@@ -55,14 +55,14 @@ def test_equal_labels_in_one_scope_have_a_number():
     assert [passed.call(v) for v in (a, b)] == ["a#1", "a#2"]
 
 
-def test_what_is_found_needs_no_search():
+def test_an_exact_name_needs_no_search():
     w = tg.Value(1.0)
     passed = tg.record(w)
     assert passed.find(w) is w
     assert passed.variables == {}
 
 
-def test_an_element_of_a_list_is_asked_for_as_in_python(capsys):
+def test_an_element_of_a_list_is_named_as_in_python(capsys):
     xs = [tg.Value(2.0), tg.Value(3.0)]
     tg.debug(xs[0] * xs[1], names={"xs": xs}, commands="why xs[1]; break xs[0]; c")
     said = capsys.readouterr().out
@@ -76,20 +76,22 @@ def test_a_value_outside_the_graph_is_found_by_any_of_its_names():
     assert passed.find("v") is passed.find("again") is passed.find("vs[0]") is v
     assert passed.find("label") is v
     assert passed.call(v) == "label"
-    with pytest.raises(OptionError, match="v is not in this graph; why v says more"):
+    with pytest.raises(OptionError, match="v is not in this graph; why v explains that"):
         passed.all_called("v")
 
 
-def test_one_without_a_name_is_called_what_it_is():
+def test_an_unnamed_node_is_named_by_its_operation():
     passed = tg.record(tg.Value(3.0) * 2.0)
     assert passed.call(tg.Value(1.0)) == "the leaf"
     assert passed.call(tg.Value(1.0).exp()) == "the exp node"
     assert passed.why(tg.Value(1.0)).name == "the leaf"
 
 
-def test_without_names_it_says_how_variables_are_asked_for():
+def test_without_names_it_suggests_them():
     passed = tg.record(tg.Value(1.0, label="w").exp())
-    with pytest.raises(OptionError, match=r"; names=locals\(\) also finds variables$"):
+    with pytest.raises(
+        OptionError, match=r"; pass names=locals\(\) to use the names of variables$"
+    ):
         passed.find("v")
     known = tg.record(tg.Value(1.0, label="w").exp(), names={"w": tg.Value(2.0)})
     with pytest.raises(OptionError, match=r"known names: w, exp#1$"):
@@ -97,20 +99,20 @@ def test_without_names_it_says_how_variables_are_asked_for():
 
 
 @pytest.mark.parametrize("name", ["", "w#7", "mul#0", "#", "leaf#99999999999999999999", "wa"])
-def test_a_name_that_nobody_has_is_answered_with_those_that_come_near(name):
+def test_an_unknown_name_is_answered_with_similar_names(name):
     passed = tg.record(tg.Value(1.0, label="w").exp())
     with pytest.raises(OptionError, match=r"no node is called '.*'; known names: w"):
         passed.find(name)
 
 
 class TestElements:
-    """An element is asked for by the name that explanations give it."""
+    """An element is found by the name that explanations give it."""
 
     def recording(self):
         x = tg.Value([[1.0, 5.0], [2.0, 0.0]], label="x")
         return tg.record((x * 2.0).max(axis=1).sum())
 
-    def test_why_and_set_read_what_they_write(self):
+    def test_why_and_set_accept_the_names_that_they_print(self):
         passed = self.recording()
         told = str(passed.why("x", (1, 1)))
         assert told.startswith("grad of x[1, 1] is 0")
@@ -121,7 +123,7 @@ class TestElements:
         assert passed.changes == {"x[1, 1]": 9.0, "x[0, 0]": 7.0}
         assert passed.replay().why("x[1, 1]").grad == 2.0
 
-    def test_what_is_no_index_or_no_name_is_refused(self):
+    def test_invalid_indices_and_names_are_refused(self):
         passed = self.recording()
         for name, said in (
             ("x[one]", r"\[one\] is not an index"),

@@ -1,4 +1,4 @@
-"""Why: the ledger of a gradient, and where a zero, a NaN or an infinity began."""
+"""Explanations: contributions to a gradient, and the origin of a zero, NaN or infinity."""
 
 import math
 
@@ -24,7 +24,7 @@ def test_contributions_add_up_to_the_gradient():
     )
 
 
-def test_a_loser_is_told_who_won_and_by_how_much():
+def test_a_loser_names_the_winner_and_the_margin():
     z = [tg.Value(x, label=f"z{i}") for i, x in enumerate((0.2, 0.9, 0.5))]
     E = tg.maximum(*z)
     assert why(E, "z0").causes == ["z0 gets nothing from maximum#3: it lost to z1, by 0.7"]
@@ -46,7 +46,7 @@ def test_a_loser_is_told_who_won_and_by_how_much():
         (np.inf, 1.0, ", by inf"),
     ],
 )
-def test_what_is_not_finite_wins_by_no_number_that_is_not_one(won, lost, how):
+def test_margins_of_winners_that_are_not_finite(won, lost, how):
     for best, least in ((tg.maximum, False), (tg.minimum, True)):
         numbers = (-won, -lost) if least else (won, lost)
         a, b = (tg.Value(n, label=name) for n, name in zip(numbers, "ab", strict=True))
@@ -65,13 +65,13 @@ def test_in_a_pool_the_winner_is_named_by_its_place():
     ]
 
 
-def test_a_zero_is_followed_to_where_it_began():
+def test_a_zero_is_traced_to_its_origin():
     w, x = tg.Value(2.0, label="w"), tg.Value(-1.0, label="x")
     a = w * x
     a.label = "a"
     E = a.relu().exp() * 3.0
     found = why(E, "w")
-    assert found.entries[0].reason == "nothing arrived there"
+    assert found.entries[0].reason == "the upstream gradient is 0"
     assert found.causes == ["a gets nothing from relu#3: the relu is off: its input is −2"]
 
 
@@ -103,14 +103,14 @@ def test_each_kind_of_zero_has_its_reason(f, reason):
     assert cause.endswith(reason)
 
 
-def test_what_cancels_above_is_found_from_below():
+def test_a_cancellation_above_is_found_from_below():
     w = tg.Value(2.0, label="w")
     h = w * 3.0
     h.label = "h"
-    assert why(h - h, "w").causes == ["what reaches h cancels"]
+    assert why(h - h, "w").causes == ["the contributions to h cancel"]
 
 
-def test_of_many_places_links_are_listed_once(monkeypatch, count_calls):
+def test_links_of_many_elements_are_listed_once(monkeypatch, count_calls):
     x = tg.Value(np.arange(400.0).reshape(20, 20), label="x")
     passed = tg.record((x.T @ np.ones((20, 40))).max())
     said, work = [], []
@@ -128,7 +128,7 @@ def test_of_many_places_links_are_listed_once(monkeypatch, count_calls):
     assert work[1] < 0.6 * work[2]
 
 
-def test_two_ways_to_one_zero_are_one_cause():
+def test_two_paths_to_one_zero_are_one_cause():
     w = tg.Value(2.0, label="w")
     a = w * 2.0 + w * 3.0
     a.label = "a"
@@ -138,7 +138,7 @@ def test_two_ways_to_one_zero_are_one_cause():
     ]
 
 
-def test_what_a_leaf_had_from_an_earlier_pass_is_no_part_of_the_explanation():
+def test_explanations_exclude_gradients_of_earlier_passes():
     a, b = tg.Value(2.0, label="a"), tg.Value(3.0, label="b")
     (a * b).backward()
     lost, won = (why(tg.maximum(a, b) * 5.0, name) for name in "ab")
@@ -147,19 +147,19 @@ def test_what_a_leaf_had_from_an_earlier_pass_is_no_part_of_the_explanation():
     assert (a.grad, b.grad) == (3.0, 2.0)
 
 
-def test_a_pass_that_begins_with_0():
+def test_a_pass_that_starts_with_0():
     a = tg.Value(2.0, label="a")
     found = tg.record(a * 3.0, 0.0).why("a")
-    assert found.causes == ["the pass began with the gradient 0"]
+    assert found.causes == ["the backward pass started with gradient 0"]
 
 
-def test_the_loss_itself_a_stranger_and_what_gets_nothing():
+def test_the_loss_a_value_outside_and_a_node_without_gradient():
     a, other = tg.Value(2.0, label="a"), tg.Value(1.0, label="other")
     E = a * 3.0
     passed = tg.record(E)
-    assert passed.why(E).causes == ["the pass begins here, with the gradient that it was given"]
+    assert passed.why(E).causes == ["the backward pass starts here"]
     assert passed.why(other).causes == [
-        "the loss does not depend on it: no path leads to it, or it was detached"
+        "the loss does not depend on it: it was not used, or it was detached"
     ]
     assert str(passed.why(other)).startswith("grad of other is not computed")
 
@@ -169,19 +169,19 @@ def test_the_loss_itself_a_stranger_and_what_gets_nothing():
 
         return x * 2, deaf_backward
 
-    assert why(tg.lift(deaf)(a), "a").causes == ["no node that got a gradient hands one on to it"]
+    assert why(tg.lift(deaf)(a), "a").causes == ["no node that uses it sends it a gradient"]
 
 
-def test_infinity_is_traced_to_the_first_that_made_one():
+def test_infinity_is_traced_to_the_first_node_that_made_one():
     x = tg.Value(0.0, label="x")
     with np.errstate(all="ignore"):
         forward = why(tg.log(x * 2.0) + 1.0, "x")
         backward = why(tg.sqrt(x * 2.0), "x")
         given = tg.record(x * 2.0, np.inf).why("x")
         leaf = why(tg.Value(np.nan, label="bad") * x, "x")
-    assert forward.causes == ["log#2 made it in the forward pass: log of mul#1 = 0"]
-    assert backward.causes == ["sqrt#2 made it in the backward pass: sqrt of mul#1 = 0"]
-    assert given.causes == ["it came with the gradient that the pass was given"]
+    assert forward.causes == ["log#2 made −inf in the forward pass: log of mul#1 = 0"]
+    assert backward.causes == ["sqrt#2 made inf in the backward pass: sqrt of mul#1 = 0"]
+    assert given.causes == ["the backward pass started with this gradient"]
     assert leaf.causes == ["bad was set to nan"]
 
 
@@ -214,7 +214,7 @@ def test_the_element_and_the_units_above_it_are_those_of_its_row_and_column():
             assert (above.node, above.unit) == (y, (j, i))
 
 
-def test_a_cause_names_the_element_that_is_off_and_the_one_that_won():
+def test_a_cause_names_the_dead_element_and_the_winner():
     x = tg.Value([[1.0, 2.0, -3.0], [6.0, 5.0, -1.0], [0.0, 4.0, 2.0]], label="x")
     y = x.relu()
     y.label = "y"
@@ -226,16 +226,24 @@ def test_a_cause_names_the_element_that_is_off_and_the_one_that_won():
     assert off == "x[0, 2] gets nothing from y[0, 2]: the relu is off: its input is −3"
 
 
-def test_many_entries_are_counted_and_those_that_send_something_come_first():
+def test_many_entries_are_counted_and_nonzero_ones_come_first():
     x = tg.Value(np.arange(12.0), label="x")
     w = tg.Value(2.0, label="w")
     said = str(why((x * w).relu().sum(), "w"))
     assert "(12 in all)" in said.splitlines()[0]
-    assert len(said.splitlines()) == 9
+    assert len(said.splitlines()) == 10
     assert "= 1" in said.splitlines()[1]
+    assert said.splitlines()[-1] == "  … and 4 more"
+    zero = (x * w).relu() * np.where(np.arange(12) % 6 == 2, 1.0, 0.0)
+    assert str(why(zero.sum(), "w")).splitlines() == [
+        "grad of w is 10 = 2 + 8 + … (12 in all)",
+        "  from mul#2[2]: 1 × 2 = 2",
+        "  from mul#2[8]: 1 × 8 = 8",
+        "  … and 10 more, all 0",
+    ]
 
 
-def test_causes_that_are_left_out_are_counted_and_each_kind_is_shown():
+def test_omitted_causes_are_counted_and_each_kind_is_shown():
     w = tg.Value(0.7, label="w")
     parts = [(w * -(1.0 + i)).relu() for i in range(11)]
     parts.append(tg.maximum(w * 2.0, tg.Value(99.0, label="big")))
@@ -254,118 +262,120 @@ def test_eight_causes_are_all_shown():
     assert not any("more" in cause for cause in causes)
 
 
-def test_where_there_are_too_many_places_it_says_so(monkeypatch):
+def test_a_search_of_too_many_elements_is_cut_and_says_so(monkeypatch):
     monkeypatch.setattr(reasons, "PLACES", 5)
     v = tg.Value(1.0, label="v")
     chain = v
     for _ in range(9):
         chain = chain * 2.0
-    assert why((-chain).relu(), "v").causes == ["… 5 places were looked at, and there are more"]
+    assert why((-chain).relu(), "v").causes == [
+        "… there may be more: the search stopped after 5 elements"
+    ]
 
 
-def test_many_users_of_an_element_that_takes_no_part_are_counted():
+def test_many_users_that_do_not_use_an_element_are_counted():
     x = tg.Value(np.ones(3), label="x")
     E = sum((x[:2].sum() for _ in range(10)), 0.0)
     (cause,) = why(E, "x", 2).causes
-    assert cause.startswith("x[2] takes no part in getitem#")
+    assert cause.startswith("x[2] is not used by getitem#")
     assert cause.endswith(" and 2 more")
 
 
-def test_a_gradient_from_before_is_told_beside():
+def test_a_gradient_from_earlier_passes_is_noted():
     w = tg.Value(1.0, label="w")
     for _ in range(4):
         ((w * 2 - 6) ** 2).backward()
     passed = tg.record((w * 2 - 6) ** 2)
     assert passed.why("w").notes == [
-        "earlier passes left −64 in w.grad, too: with this one it is −80; zero_grad() forgets it"
+        "earlier passes left −64 in w.grad, so that it is −80 after this one; zero_grad() clears it"
     ]
     passed.seek(len(passed))
     assert (w.grad, len(passed.why("w").notes)) == (-80.0, 1)
     assert str(passed.why("w")).splitlines()[-1].startswith("  but earlier passes left −64 in w.gr")
 
 
-def test_a_gradient_from_before_of_what_gets_none_now():
+def test_a_gradient_from_earlier_passes_is_noted_where_this_one_sends_none():
     w = tg.Value([1.0, 2.0], label="w")
     (w * 3.0).sum().backward()
     passed = tg.record(tg.Value(2.0) * 3.0, names={"w": w})
-    assert passed.why("w").notes == []  # it is no part of this pass
+    assert passed.why("w").notes == []  # w is not in this pass
     left = tg.record((w * 0.0 + w[0]).sum())
     assert (
-        left.why("w", 1).notes[0].startswith("earlier passes left 3 in w[1].grad, too: with this")
+        left.why("w", 1).notes[0].startswith("earlier passes left 3 in w[1].grad, so that it is 3")
     )
 
 
-def test_of_a_pass_that_was_run_only_what_others_left_is_told():
+def test_after_a_run_only_gradients_of_other_passes_are_noted():
     w = tg.Value(1.0, label="w")
     for _ in range(4):
         E = (w * 2 - 6) ** 2
         E.backward()
     assert why(E, "w").notes == [
-        "earlier passes left −48 in w.grad, too: with this one it is −64; zero_grad() forgets it"
+        "earlier passes left −48 in w.grad, so that it is −64 after this one; zero_grad() clears it"
     ]
 
 
-def test_what_its_own_run_left_is_from_before_where_the_pass_adds_to_it_again():
+def test_the_gradient_of_its_own_run_counts_if_the_pass_adds_to_it_again():
     w = tg.Value(2.0, label="w")
     E = w * 3.0
     E.backward()
     E.backward()
     passed = tg.record(E)
     assert passed.why("w").notes == [
-        "earlier passes left 3 in w.grad, too: with this one it is 6; zero_grad() forgets it"
+        "earlier passes left 3 in w.grad, so that it is 6 after this one; zero_grad() clears it"
     ]
     passed.seek(1)
     assert w.grad == 9.0
     assert passed.why("w").notes == [
-        "earlier passes left 6 in w.grad, too: with this one it is 9; zero_grad() forgets it"
+        "earlier passes left 6 in w.grad, so that it is 9 after this one; zero_grad() clears it"
     ]
 
 
-def test_what_others_left_in_a_leaf_from_which_a_pass_begins_is_all_from_before():
+def test_the_gradient_of_a_leaf_that_is_the_loss_is_from_earlier_passes():
     w = tg.Value(2.0, label="w")
     (w * 3.0).backward()
     assert tg.record(w).left == {w: 3.0}
 
 
-def test_the_gradient_of_this_very_pass_is_no_news():
+def test_the_gradient_of_this_pass_is_not_noted():
     w = tg.Value([1.0, np.nan], label="w")
     E = (w * w).sum()
     E.backward()
     assert why(E, "w", 0).notes == []
 
 
-def test_data_that_was_set_since_is_told_beside():
+def test_data_set_since_is_noted():
     w, x = tg.Value(2.0, label="w"), tg.Value(3.0, label="x")
     E = w * x
     E.label = "E"
     w.data = 5.0
-    note = "w was set after E was computed from it: the numbers here are from before; " + (
+    note = "w was set after E was computed from it, so these numbers are out of date: " + (
         "run the forward pass again"
     )
     assert why(E, "w").notes == why(E, "x").notes == [note]
     assert why(w * x, "w").notes == []
 
 
-def test_what_python_took_for_a_number_is_told_of_a_stranger():
+def test_conversions_to_numbers_are_named_for_a_value_outside():
     with tg.traced():
         v, w = tg.Value(2.0, label="v"), tg.Value(3.0, label="w")
         h = v * 2.0
         E = w * math.exp(h)
     passed = tg.record(E, names={"v": v, "h": h})
     (of_v,), (of_h,) = passed.why("v").causes, passed.why("h").causes
-    assert "; float() made a plain number of what came of it at test_reasons.py:" in of_v
+    assert "; float() made a plain number of a result of it at test_reasons.py:" in of_v
     assert "; float() made a plain number of it at test_reasons.py:" in of_h
     assert of_h.endswith(": E = w * math.exp(h)")
 
 
-def test_a_batch_without_examples_says_so():
+def test_an_empty_batch_is_explained():
     w = tg.Value(np.ones((2, 2)), label="w")
     found = why((np.zeros((0, 2)) @ w).sum(), "w", (0, 1))
     assert found.causes == ["w[0, 1] gets nothing from matmul#1: it has no elements"]
     assert repr(found) == str(found)
 
 
-def test_a_rule_of_ones_own_whose_slope_is_0():
+def test_a_users_rule_with_slope_0():
     def step(x):
         return x * 0.0, lambda g: (0.0 * g,)
 
@@ -382,7 +392,7 @@ def test_a_product_of_many_small_numbers_underflows_and_one_of_zeros_is_0(many, 
     assert cause == f"x[2] gets nothing from prod#1: the local derivative of prod {how} at 0.1"
 
 
-def test_a_softmax_that_is_sure_is_the_reason_and_not_what_another_unit_got():
+def test_a_saturated_softmax_is_the_cause_whatever_other_units_get():
     for softmax in (tg.softmax, tg.log_softmax):
         scores = tg.Value([[1000.0, 0.0], [0.0, 0.0]], label="scores")
         E = softmax(scores)[0, 0] * 1.0
@@ -394,7 +404,7 @@ def test_a_softmax_that_is_sure_is_the_reason_and_not_what_another_unit_got():
             ]
 
 
-def test_a_softmax_of_one_number_is_said_to_be():
+def test_a_softmax_of_one_number_is_explained():
     for softmax, always in ((tg.softmax, 1), (tg.log_softmax, 0)):
         scores = tg.Value([[3.0], [5.0]], label="scores")
         found = why(softmax(scores).sum(), "scores", (1, 0))
@@ -403,7 +413,7 @@ def test_a_softmax_of_one_number_is_said_to_be():
         )
 
 
-def test_what_is_no_name_is_answered():
+def test_a_name_that_is_not_text_is_an_error():
     passed = tg.record(tg.Value(2.0) * 3.0)
     for odd in (3, None, 2.5, np.ones(2)):
         with pytest.raises(OptionError, match="needs a Value or the name of a node, got "):
@@ -424,17 +434,17 @@ def test_an_empty_array_has_no_gradient_to_explain():
     assert str(why) == "grad of x is not computed\n  because it has no elements"
 
 
-def test_an_element_that_is_left_out_is_told():
+def test_an_element_that_is_not_used_is_explained():
     x = tg.Value([1.0, 2.0, 3.0], label="x")
     y = x * 2.0
     y.label = "y"
     left = tg.record((y[1:] * 1.0).sum())
-    assert left.why("y", 0).causes == ["y[0] takes no part in getitem#2"]
-    assert left.why("x", 0).causes == ["y[0] takes no part in getitem#2"]
+    assert left.why("y", 0).causes == ["y[0] is not used by getitem#2"]
+    assert left.why("x", 0).causes == ["y[0] is not used by getitem#2"]
     assert left.why("y", 1).causes == []
 
 
-def test_the_gradient_of_a_gradient_behind_a_relu_that_is_off():
+def test_the_gradient_of_a_gradient_behind_a_dead_relu():
     x, v = tg.Value([-1.0, -2.0], label="x"), tg.Value([2.0, 3.0], label="v")
     (g,) = tg.grad((x.relu() * v).sum(), [x], create_graph=True)
     (cause, *_) = tg.record((g * 2.0).sum()).why("v").causes

@@ -1,4 +1,4 @@
-"""Of any network: every zero gradient has a reason, every reason is true, entries add up."""
+"""In any network, every zero gradient has a cause, every cause is true, and entries add up."""
 
 import math
 import re
@@ -13,7 +13,7 @@ import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.formatting import number
 
-LOSING = [  # gradients, in every way
+LOSING = [  # losing gradients in every way
     *("{0}.relu() + 0.0 * {1}", "tg.maximum({0}, {1})", "tg.minimum({0}, {1}, 0.25)"),
     *("{0} * {1}", "{0} - {1}", "{0}.clip(-1.0, 1.0)", "np.where({0}.data > 0, {0}, {1})"),
     *("{0} ** 2", "abs({0})", "tg.weighted_sum([{0}, {1}], [{1}, 2.0], {0})"),
@@ -32,7 +32,7 @@ def test_entries_add_up_and_zeros_have_true_reasons(program):
         if node is loss:
             continue
         if why.grad is None:
-            assert why.causes == ["no node that got a gradient hands one on to it"]
+            assert why.causes == ["no node that uses it sends it a gradient"]
             assert node not in passed.gradients
             continue
         sent = [entry.contribution for entry in why.entries]
@@ -56,14 +56,14 @@ kinds: Counter[str] = Counter()
 
 @pytest.fixture(scope="module", autouse=True)
 def all_kinds():
-    """Require that causes of each kind were seen, so that each check below has checked some."""
+    """Require causes of each kind, so that each check below was used."""
     yield
-    if kinds.total() > 300:  # it did not fail before
+    if kinds.total() > 300:  # unless a test failed early
         assert {"relu", "lost", "tie", "factor", "chosen", "clipped", "slope", "cancel"} <= {*kinds}
 
 
 @given(st.lists(st.sampled_from([0.01, 0.5, 1.0, 3.0, 40.0]), min_size=3, max_size=12))
-def test_a_gradient_that_is_lost_or_grows_by_degrees_does_so_as_is_said(factors):
+def test_explanations_of_vanishing_and_exploding_gradients_are_true(factors):
     x = Value(1.0, label="x")
     h = x
     for i, factor in enumerate(factors):
@@ -77,14 +77,14 @@ def test_a_gradient_that_is_lost_or_grows_by_degrees_does_so_as_is_said(factors)
 
 
 def kind_of(cause):
-    """Name what a cause is about."""
+    """Return the kind of a cause."""
     words = ("relu", "tie", "lost", "factor", "chosen", "clipped", "local derivative", "cancel")
     found = next((word for word in words if word in cause), cause)
     return "slope" if found == "local derivative" else found
 
 
 def by_degrees(passed, cause):
-    """Check that a gradient shrank or grew by as much as is said."""
+    """Check that a gradient shrank or grew by the stated factor."""
     said = re.match(r"\|grad\| (shrinks|grows) from (\S+) at (\S+) to (\S+) at (\S+), ", cause)
     value = {passed.call(v): v for v in passed.nodes}
     top, end = (float(np.abs(passed.gradients[value[said[k]]])) for k in (3, 5))
@@ -95,27 +95,27 @@ def by_degrees(passed, cause):
 
 
 def is_true_of(passed, node, entry):
-    """Check the reason of one entry that is 0: nothing arrived, or the node sends nothing on."""
-    if entry.reason == "nothing arrived there":
+    """Check the reason of an entry that is 0: its upstream gradient or local derivative is 0."""
+    if entry.reason == "the upstream gradient is 0":
         return entry.upstream == 0 and passed.gradients[entry.node] == 0
     return entry.local == 0 and holds(passed, node, entry.node, entry.reason)
 
 
 def is_true(passed, node, cause):
-    """Check a cause by the data, and by what the steps sent."""
+    """Check a cause by the data and the contributions."""
     value = {passed.call(v): v for v in passed.nodes}
     if cause == "the contributions cancel":
         return cancels(passed, node)
-    if met := re.fullmatch(r"what reaches (\S+) cancels", cause):
+    if met := re.fullmatch(r"the contributions to (\S+) cancel", cause):
         return cancels(passed, value[met[1]])
     if re.fullmatch(r"… and \d+ more", cause):
-        return len(passed.why(node).causes) == 9  # those that are shown, and this line
+        return len(passed.why(node).causes) == 9  # eight causes, and this line
     said = re.fullmatch(r"(\S+) gets nothing from (\S+): (.*)", cause)
     return holds(passed, value[said[1]], value[said[2]], said[3])
 
 
 def cancels(passed, node):
-    """Return whether what the steps sent to a node is not 0, but adds up to it."""
+    """Return whether the contributions to a node are not 0 but add up to 0."""
     sent = [
         c
         for step in passed.steps
@@ -125,8 +125,8 @@ def cancels(passed, node):
     return any(sent) and passed.gradients[node] == 0
 
 
-def holds(passed, below, above, reason):  # a kind of reason each
-    """Check by the data alone why one node sends nothing to another."""
+def holds(passed, below, above, reason):  # one branch for each kind of reason
+    """Check, by the data alone, why one node sends nothing to another."""
     value = {passed.call(v): v for v in passed.nodes}
     if match := re.fullmatch(r"the relu is off: its input is (.*)", reason):
         return above.op == "relu" and below.data <= 0 and number(below.data) == match[1]

@@ -1,4 +1,4 @@
-"""A recorded pass: every position is what backward would have left there."""
+"""A recorded pass: at every position, gradients are those of so many backward steps."""
 
 import copy
 import gc
@@ -34,10 +34,10 @@ def test_recording_changes_nothing_until_it_is_moved():
     assert repr(passed) == f"Recording({len(passed)} steps, at 0)"
 
 
-def test_the_position_is_read_and_changed_by_seek_alone():
+def test_the_position_is_read_only():
     passed = tg.record(network()[1])
     with pytest.raises(AttributeError, match="position"):
-        passed.position = 2  # which would move no gradient
+        passed.position = 2  # would not change any gradient
     assert passed.position == 0
 
 
@@ -68,7 +68,7 @@ def test_every_position_is_what_stepping_leaves_there():
         assert grads(nodes) == states[position]
 
 
-def test_position_0_has_the_gradients_of_before():
+def test_position_0_has_the_original_gradients():
     _, E = network()
     E.backward()
     before = grads(tg.record(E).nodes)
@@ -102,7 +102,7 @@ def test_the_steps_are_a_sequence():
         steps[len(steps)]
 
 
-def test_a_recording_of_numbers_gives_the_collector_next_to_nothing_to_visit():
+def test_a_recording_of_numbers_has_few_objects_for_the_garbage_collector():
     y = x = tg.Value(1.0)
     for _ in range(1000):
         y = y * x + 0.5
@@ -115,13 +115,13 @@ def test_a_recording_of_numbers_gives_the_collector_next_to_nothing_to_visit():
 
 
 class TestHalfDone:
-    """A recording that stands between its start and its end is a pass that is half done."""
+    """A recording between its start and its end is a half done pass."""
 
     def cube(self):
         w = tg.Value(3.0, label="w")
         return w, (w * w) * w
 
-    def test_another_that_moves_in_the_same_graph_sends_it_back(self):
+    def test_moving_another_recording_of_the_graph_rewinds_this_one(self):
         w, E = self.cube()
         one = tg.record(E)
         one.seek(1)
@@ -130,14 +130,14 @@ class TestHalfDone:
         two.seek(1)
         assert (one.position, two.position, w.grad) == (0, 1, 9.0)
         two.seek(2)
-        one.seek(1)  # the other is done, and this adds to it
+        one.seek(1)  # the other is done, so this one adds to it
         assert (two.position, w.grad) == (2, 36.0)
         one.seek(0)
         assert w.grad == 27.0
         two.seek(0)
         assert not w.has_grad
 
-    def test_backward_adds_nothing_to_a_half(self):
+    def test_backward_rewinds_a_half_done_recording(self):
         w, E = self.cube()
         w.grad = 1.0
         passed = tg.record(E)
@@ -148,7 +148,7 @@ class TestHalfDone:
         (w * 2.0).backward()
         assert (w.grad, passed.position) == (30.0, 0)
 
-    def test_one_that_nobody_holds_any_more_takes_its_half_back(self):
+    def test_a_deleted_half_done_recording_is_undone(self):
         w, E = self.cube()
         tg.record(E).seek(1)
         assert not w.has_grad
@@ -160,7 +160,7 @@ class TestHalfDone:
         passed.seek(1)
         assert w.grad == 36.0
 
-    def test_what_somebody_else_set_stays_when_it_gives_way(self):
+    def test_gradients_set_by_others_survive_a_rewind(self):
         w, E = self.cube()
         passed = tg.record(E)
         passed.seek(1)
@@ -168,7 +168,7 @@ class TestHalfDone:
         del passed
         assert w.grad == 5.0
 
-    def test_it_adds_to_the_gradients_that_are_there_when_it_sets_out(self):
+    def test_a_pass_adds_to_the_gradients_present_when_it_starts(self):
         w, E = self.cube()
         passed = tg.record(E)
         E.backward()
@@ -189,7 +189,7 @@ class TestHalfDone:
             x.grad[:] = 10.0
 
     @pytest.mark.parametrize(("goal", "left_at"), [(6, 4), (0, 3)])
-    def test_an_interrupt_leaves_no_step_half_done(self, monkeypatch, goal, left_at):
+    def test_an_interrupted_step_is_undone(self, monkeypatch, goal, left_at):
         class Half(list):
             def __iter__(self):
                 yield self[0]
@@ -232,7 +232,7 @@ class TestHalfDone:
         (lambda passed: passed.steps[1], "a step"),
     ],
 )
-def test_a_recording_is_not_copied_and_says_what_keeps_it(copied, part, name):
+def test_copying_a_recording_raises_and_names_it(copied, part, name):
     given = part(tg.record(network()[1]))
     if copied is copy.copy and isinstance(given, dict):
         given = given["kept"]
@@ -240,7 +240,7 @@ def test_a_recording_is_not_copied_and_says_what_keeps_it(copied, part, name):
         copied(given)
 
 
-def test_what_a_refused_copy_names_keeps_the_pass(tmp_path):
+def test_alternatives_to_copying_keep_the_pass(tmp_path):
     leaves, E = network()
     passed = tg.record(E)
     assert passed.to_html(tmp_path / "pass.html").stat().st_size > 10_000
@@ -251,7 +251,7 @@ def test_what_a_refused_copy_names_keeps_the_pass(tmp_path):
         assert np.array_equal(gradients[leaf.label], passed.gradients[leaf])
 
 
-def test_a_pass_that_breaks_leaves_everything_as_it_was():
+def test_a_failing_pass_leaves_all_gradients_unchanged():
     def broken(x):
         def broken_backward(g):
             raise ZeroDivisionError("on purpose")
@@ -295,7 +295,7 @@ def test_a_pass_that_breaks_leaves_everything_as_it_was():
         (lambda: tg.record(network()[1]).find("mul"), OptionError, "'mul' is the name of 4 nodes:"),
     ],
 )
-def test_what_cannot_be_is_named(start, error, message):
+def test_wrong_arguments_are_named(start, error, message):
     with pytest.raises(error, match=message):
         start()
 
@@ -314,7 +314,7 @@ def test_nodes_are_found_by_label_variable_number_and_operation():
 
 
 def three_units():
-    """Build the page's network: three units, the largest of which is kept."""
+    """Build a network whose maximum keeps the largest of three units."""
     x1, x2 = tg.Value(1.0, label="x1"), tg.Value(-2.0, label="x2")
     ws = [tg.Value(n, label=f"w{i}") for i, n in enumerate([0.5, 1.0, -1.0, 0.3, 0.9, -0.8])]
     zs = []
@@ -327,7 +327,7 @@ def three_units():
     return {"E": E, "pooled": pooled, "sub": E.parents[0], "w": ws}
 
 
-def test_what_is_set_shows_in_a_replay_and_nowhere_else():
+def test_set_affects_only_replays():
     net = three_units()
     passed = tg.record(net["E"])
     passed.set("z1", 5)
@@ -374,7 +374,7 @@ def test_one_element_is_set_and_the_rest_of_it_later():
     passed.set("x", None)
 
 
-def test_one_element_is_taken_back_and_the_others_stay():
+def test_one_element_is_withdrawn_and_the_others_are_kept():
     x = tg.Value([1.0, 5.0, 2.0], label="x")
     passed = tg.record((x * 2.0).max())
     passed.set("x", 6.0, 0)
@@ -412,14 +412,14 @@ def test_replays_chain_and_keep_the_names_of_labels_variables_and_numbers():
     assert back.find("weighted_sum#8").op == "weighted_sum"
 
 
-def test_a_replay_knows_what_is_outside_of_it():
+def test_a_replay_knows_values_outside_the_graph():
     w, b = tg.Value(2.0), tg.Value(1.0)
     passed = tg.record(w * 3.0, names={"w": w, "b": b})
     assert str(passed.replay().why("b")) == str(passed.why("b"))
     assert "the loss does not depend on it" in str(passed.why("b"))
 
 
-def test_a_replay_takes_the_same_gradient_and_the_data_of_now():
+def test_a_replay_uses_the_same_initial_gradient_and_present_data():
     x = tg.Value([1.0, 2.0], label="x")
     passed = tg.record(x * x, [1.0, 10.0])
     assert passed.gradients[x].tolist() == [2.0, 40.0]
@@ -429,7 +429,7 @@ def test_a_replay_takes_the_same_gradient_and_the_data_of_now():
     assert passed.data_of(x).tolist() == [1.0, 2.0]
 
 
-def test_the_data_of_a_pass_stays_when_leaves_change_in_place():
+def test_the_data_of_a_pass_survives_in_place_changes():
     w = tg.Value([[1.0, 2.0]], label="w")
     turned = w.T
     passed = tg.record((turned * 2.0).sum())
@@ -439,7 +439,7 @@ def test_the_data_of_a_pass_stays_when_leaves_change_in_place():
     assert turned.data.tolist() == [[6.0], [7.0]]
 
 
-def test_the_gradients_of_a_pass_are_its_own_whatever_was_there_before():
+def test_the_gradients_of_a_pass_exclude_earlier_ones():
     leaves, E = network()
     E.backward()
     expected = grads(leaves)
@@ -452,7 +452,7 @@ def test_the_gradients_of_a_pass_are_its_own_whatever_was_there_before():
     assert type(tg.record(y).gradients[alone]) is np.float32
 
 
-def test_the_chain_rule_goes_through_what_was_moved():
+def test_the_chain_rule_passes_through_changed_nodes():
     passed = tg.record(three_units()["E"])
     passed.set("z2", 5.0)
     again = passed.replay()
@@ -464,7 +464,7 @@ def test_the_chain_rule_goes_through_what_was_moved():
 
 
 class Walk(RuleBasedStateMachine):
-    """Whatever the way, a position has the gradients that going there directly gives."""
+    """The gradients at a position do not depend on the path to it."""
 
     @initialize()
     def start(self):
@@ -503,7 +503,7 @@ TestWalk = Walk.TestCase
 TestWalk.settings = settings(max_examples=40, stateful_step_count=25)
 
 
-def test_an_array_that_was_written_to_at_the_start_is_what_the_pass_adds_to():
+def test_a_pass_adds_to_a_gradient_written_to_in_place():
     x = tg.Value([1.0, 2.0], label="x")
     x.grad = np.zeros(2)
     passed = tg.record((x * 2.0).sum())
@@ -514,7 +514,7 @@ def test_an_array_that_was_written_to_at_the_start_is_what_the_pass_adds_to():
     assert x.grad.tolist() == [12.0, 12.0]
 
 
-def test_sums_are_kept_where_nothing_was_set_since(count_calls):
+def test_sums_are_reused_if_no_gradient_was_set(count_calls):
     y = tg.Value(0.5, label="x")
     for _ in range(300):
         y = y.tanh()

@@ -1,4 +1,4 @@
-"""Lines of the user's source in the debugger: listed, stopped at, and quoted with reasons."""
+"""Lines of the user's source in the debugger: listings, breakpoints and quotes."""
 
 import io
 import re
@@ -91,12 +91,12 @@ def test_each_step_quotes_its_line(run):
     assert run("node").splitlines() == [
         "1 of 5: E (+) gets 1",
         "  net.py:13: E = off + m**2",
-        "  sends 1 to off (relu), whose grad is 1 now",
-        "  sends 1 to power#5, whose grad is 1 now",
+        "  sends 1 to off (relu), whose grad is now 1",
+        "  sends 1 to power#5, whose grad is now 1",
     ]
 
 
-def test_until_and_break_take_lines(run):
+def test_until_and_break_accept_lines(run):
     assert "4 of 5: off (relu)" in run("until 8")
     assert "3 of 5: m (max)" in run("until net.py:12")
     stops = run("break net.py:8; continue; continue; info")
@@ -106,7 +106,7 @@ def test_until_and_break_take_lines(run):
     assert "1 of 5" in run("tbreak 13 if g > 0; continue")
 
 
-def test_lines_that_made_nothing_are_told_with_those_near(run):
+def test_lines_that_made_no_node_are_answered_with_nearby_ones(run):
     near = "nearby lines that made one: net.py:8, net.py:12, net.py:13"
     assert run("until 7") == f"no node was made at line 7; {near}\n"
     assert "no node was made at line 8" in run("break other.py:8")
@@ -119,7 +119,7 @@ def test_a_label_that_is_a_number_comes_first():
     assert "2 of 2" in shell.stdout.getvalue()
 
 
-def test_without_lines_it_says_how_to_have_them():
+def test_without_lines_it_suggests_traced():
     shell = Shell(tg.record(tg.Value(1.0).exp()), stdout=io.StringIO())
     shell.onecmd("until 7")
     shell.onecmd("node")
@@ -134,21 +134,21 @@ def test_without_lines_it_says_how_to_have_them():
     ]
 
 
-def test_reasons_quote_the_line_where_it_began(run):
+def test_reasons_quote_the_line_of_the_origin(run):
     off = "  because mul#2 gets nothing from off: the relu is off: its input is −6, "
     assert run("why mul#2").splitlines()[-1] == off + "at net.py:8: return (x * b).relu()"
-    nan = "  because bad made it in the forward pass: sqrt of mul#2 = −6, "
+    nan = "  because bad made nan in the forward pass: sqrt of mul#2 = −6, "
     assert run("why a", "bad").splitlines()[-1] == nan + "at net.py:14: bad = (a * b).sqrt()"
 
 
-def test_a_file_that_is_gone_is_named(script):
+def test_a_deleted_source_file_is_named(script):
     line = Line("gone.py", 3, "f")
     assert quoted(line) == "gone.py:3"
     assert quoted(None) == ""
-    assert listing(line, coloured=False) == "gone.py:3, in f; its source cannot be read"
+    assert listing(line, coloured=False) == "gone.py:3, in f (the source cannot be read)"
 
 
-def test_a_rule_of_the_users_has_a_place_and_others_have_none():
+def test_only_users_rules_have_a_location():
     def cube(x):
         return x**3, lambda g: (g,)
 

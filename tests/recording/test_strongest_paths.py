@@ -13,7 +13,7 @@ def paths_of(loss):
     return StrongestPaths(passed.steps, passed.gradients), passed
 
 
-def test_of_two_ways_the_one_that_sends_more():
+def test_the_path_with_the_larger_contribution_is_strongest():
     x = tg.Value(1.0, label="x")
     weak, strong = x * 0.1, x * -3.0
     strongest, passed = paths_of(weak + strong)
@@ -21,7 +21,7 @@ def test_of_two_ways_the_one_that_sends_more():
     assert [n for n in path.nodes if n is strong or n is weak] == [strong]
 
 
-def test_nan_is_no_way():
+def test_no_path_follows_a_nan():
     x = tg.Value(1.0, label="x")
     with np.errstate(all="ignore"):
         strongest, _ = paths_of(x * float("nan") + x * 2.0)
@@ -72,7 +72,7 @@ def test_transposed_weights_are_weights():
     assert not [n for n in depths if n.op == "transpose"]
 
 
-def test_a_gate_is_a_layer_and_what_depends_on_no_leaf_is_none():
+def test_a_gate_is_a_layer_but_nodes_without_leaves_are_not():
     w, x = tg.Value(0.5, label="w"), tg.Value(2.0, label="x")
     c = x * 1e-6
     for _ in range(3):

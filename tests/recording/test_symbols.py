@@ -1,4 +1,4 @@
-"""A rule's equations are those of its docstring."""
+"""Equations from the docstrings of rules, and symbols of local derivatives."""
 
 import pytest
 
@@ -18,11 +18,11 @@ from tinygrad_pool.recording.symbols import equations_of
         (lambda v: tg.stack([v, v])[0], ["y = x[key]", "∂E/∂x[key] += g"]),
     ],
 )
-def test_forward_and_one_for_each_operand(make, stated):
+def test_equations_are_forward_and_one_per_operand(make, stated):
     assert equations_of(make(Value(2.0))) == stated
 
 
-def test_convolution_says_what_it_sums():
+def test_the_equations_of_a_convolution_state_what_it_sums():
     y = tg.conv2d(Value([[[1.0, 2.0]]]), Value([[[[3.0]]]]))
     assert equations_of(y)[:2] == [
         "y_f(o) = Σ_c Σ_i w_fc(i) x_c(o s − p + i d) + b_f",
@@ -30,7 +30,7 @@ def test_convolution_says_what_it_sums():
     ]
 
 
-def test_a_rule_of_ones_own_is_read_too_and_one_without_words_has_none():
+def test_a_users_rule_has_the_equations_of_its_docstring():
     def cube(x):
         """Raise to the third power.
 
@@ -47,7 +47,7 @@ def test_a_rule_of_ones_own_is_read_too_and_one_without_words_has_none():
 
 
 @pytest.mark.parametrize("pool", [tg.max_pool1d, tg.avg_pool1d, lambda x, n: tg.lp_pool1d(x, 2, n)])
-def test_pools_say_what_they_look_at_in_signs_that_a_page_can_set(pool):
+def test_equations_of_pools_can_be_typeset(pool):
     stated = " ".join(equations_of(pool(Value([1.0, 2.0]), 2)))
     assert "window k" in stated
     assert not set("{}") & set(stated)

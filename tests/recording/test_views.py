@@ -1,4 +1,4 @@
-"""What is told of a step and of a node, in a few lines."""
+"""Steps and nodes described in a few lines."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from tinygrad_pool import Value
 from tinygrad_pool.recording import views
 
 
-def test_of_many_operands_those_that_get_something_come_first():
+def test_operands_with_a_nonzero_contribution_come_first():
     xs = [Value(float(i), label=f"x{i}") for i in range(30)]
     passed = tg.record(tg.maximum(*xs))
     passed.seek(1)
@@ -18,18 +18,18 @@ def test_of_many_operands_those_that_get_something_come_first():
         assert last == "  … and 14 more"
 
 
-def test_an_array_is_written_once_in_a_line_if_it_is_all_of_the_gradient():
+def test_an_array_is_not_repeated_if_it_is_the_whole_gradient():
     x = tg.Value(np.full((2, 4), 1.2345), label="x")
     passed = tg.record((x * 2.3456).sum() + (x * 1.0).sum())
     passed.seek(3)
     assert views.here(passed).endswith(
-        "sends 1 1 1 1; 1 1 1 1 to x, whose grad is 1 1 1 1; 1 1 1 1 now"
+        "sends 1 1 1 1; 1 1 1 1 to x, whose grad is now 1 1 1 1; 1 1 1 1"
     )
     passed.seek(5)
     sent = "2.346 2.346 2.346 2.346; 2.346 2.346 2.346 2.346"
     total = sent.replace("2.346", "3.346")
-    assert views.here(passed).endswith(f"sends {sent} to x, whose grad is {total} now")
+    assert views.here(passed).endswith(f"sends {sent} to x, whose grad is now {total}")
     passed.seek(0)
     again = tg.record((x * 2.3456).sum())
     again.seek(2)
-    assert views.here(again).endswith(f"sends {sent} to x, whose grad is the same now")
+    assert views.here(again).endswith(f"sends {sent} to x, whose grad is now the same")

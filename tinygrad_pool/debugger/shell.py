@@ -301,11 +301,11 @@ def debug(
     >>> a, b = Value(2.0, label="a"), Value(-3.0, label="b")
     >>> debug((a * b).relu(), commands="node; why a; back")
     1 of 2: relu#3 gets 1
-      sends 0 to mul#2, whose grad is 0 now
+      sends 0 to mul#2, whose grad is now 0
     grad of a is 0
-      from mul#2: 0 × −3 = 0   nothing arrived there
+      from mul#2: 0 × −3 = 0   the upstream gradient is 0
       because mul#2 gets nothing from relu#3: the relu is off: its input is −6
-    before the first of 2 steps; node takes it
+    before the first of 2 steps; type node to take it
     """
     if not isinstance(commands, str):
         raise OptionError(

@@ -1,4 +1,4 @@
-"""The candidates of every max: all inputs of each window, and the 0 of a ReLU; and who won."""
+"""The candidates and winners of every max: all inputs of each window, and the 0 of a ReLU."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from tinygrad_pool.rules.traits import traits_of
 
 
 class Cell(NamedTuple):
-    """A cell of an operand; −1 is the constant of a ReLU."""
+    """A cell of an operand; operand −1 is the constant 0 of a ReLU."""
 
     operand: int
     cell: int
 
 
 class Candidates(NamedTuple):
-    """The candidates of every unit of a node, unit by unit, in the order that settles a tie.
+    """The candidates of every unit of a node, unit by unit, in the order that breaks ties.
 
-    `operand` and `cell` say where a candidate stands, operand −1 being the constant of a ReLU;
-    `value` is what it competes with, negated where the least wins; `weight` is its share of the
-    unit's gradient; `is_variable` distinguishes Values from constants.
+    `operand` and `cell` locate a candidate; operand −1 is the constant 0 of a ReLU. `value` is its
+    data, negated for a minimum. `weight` is its share of the unit's gradient. `is_variable`
+    distinguishes Values from constants.
     """
 
     node: Node
@@ -40,12 +40,12 @@ class Candidates(NamedTuple):
 
     @property
     def starts(self) -> Indices:
-        """Where the candidates of each unit begin."""
+        """The index of the first candidate of each unit."""
         return np.flatnonzero(np.diff(self.unit, prepend=-1))
 
     @property
     def top(self) -> NDArray[Any]:
-        """The largest value of each unit, repeated for every candidate of it; NaN wins."""
+        """The largest value of each unit, repeated for each of its candidates; NaN wins."""
         return np.maximum.reduceat(self.value, self.starts)[self.unit]
 
     @property
@@ -62,12 +62,12 @@ class Candidates(NamedTuple):
         return self._replace(**{name: getattr(self, name)[won] for name in self._fields[1:]})
 
     def within(self, unit: int) -> range:
-        """List the candidates of one unit."""
+        """Return the range of candidates of one unit."""
         first, last = np.searchsorted(self.unit, (unit, unit + 1))
         return range(int(first), int(last))
 
     def at(self, i: int) -> Cell:
-        """Return the operand of a candidate, and its flat cell in it."""
+        """Return the operand of a candidate, and its flat index there."""
         return Cell(int(self.operand[i]), int(self.cell[i]))
 
     def place(self, i: int) -> Shape:
@@ -78,12 +78,12 @@ class Candidates(NamedTuple):
 
 
 def candidates_of(node: Node) -> Candidates | None:
-    """List the candidates of a node that is a max or a min; None for any other, or an empty one."""
+    """List the candidates of a max or a min; None for other nodes and empty ones."""
     return links_of(node) if traits_of(node.rule).chooses else None
 
 
 def links_of(node: Node) -> Candidates | None:
-    """List all inputs of each window in the same way, also where an average chooses none."""
+    """List all inputs of each window in the same form, for averages, too."""
     traits = traits_of(node.rule)
     if node.is_leaf or not node.size:
         return None

@@ -23,7 +23,7 @@ from tinygrad_pool.rules.rule import Contributions
 def jvp(root: Node, of_leaves: Mapping[Node, Any]) -> dict[Node, Any]:
     """Compute ẏ = Σ_p (∂y/∂p) ṗ for every node that `root` depends on, from ṗ of the leaves.
 
-    The tangent of a leaf that is not in `of_leaves`, and of what was cut off, is 0.
+    Leaves that are not in `of_leaves`, and constants, have the tangent 0.
 
     Raises GraphError if data changed since.
 
@@ -47,9 +47,9 @@ def jvp(root: Node, of_leaves: Mapping[Node, Any]) -> dict[Node, Any]:
 def _push_forward(node: Node, tangents: list[Any]) -> Any:
     """Push the operands' tangents through a node: the transpose of its VJP.
 
-    The VJP is linear in g, so Σ_p c_p(g) ṗ has the gradient ẏ by g. For a number that is one call
-    with g = 1; for an array the rule is run on Values once more or, where it cannot be, the links
-    are listed.
+    The VJP is linear in g, so ẏ is the gradient of Σ_p c_p(g) ṗ with respect to g. For a number
+    this takes one call with g = 1. For an array the rule is run again on Values or, if it cannot
+    be, the sparse Jacobian is used.
     """
     if node.size == 1:
         sent = vjp_by_operand(node, np.ones(node.shape, node.dtype))
@@ -66,6 +66,6 @@ def _push_forward(node: Node, tangents: list[Any]) -> Any:
 
 
 def _products(sent: Contributions, tangents: list[Any]) -> list[Any]:
-    """Multiply what goes back to each operand by its tangent, where neither is 0 throughout."""
+    """Multiply the contribution to each operand by its tangent, skipping those that are 0."""
     pairs = zip(sent, tangents, strict=True)
     return [c * t for c, t in pairs if c is not None and np.any(t)]

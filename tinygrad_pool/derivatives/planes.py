@@ -1,4 +1,4 @@
-"""One plane of a pooling: its cells, the windows over them, and who won."""
+"""One plane of a pooling: its cells, the windows over them, and the winners."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Plane(NamedTuple):
 
     @property
     def rims(self) -> tuple[tuple[int, int], ...]:
-        """How far windows reach beyond each axis: padding, and after it the end of `ceil_mode`."""
+        """How far windows reach beyond each axis: padding and, at the end, that of `ceil_mode`."""
         padding = ((0, 0), *self.windows.padding)[-2:]
         ends = zip(padding, self.spans(self.y.size - 1), self.x.shape, strict=True)
         return tuple((p, max(q, last + 1 - n)) for (p, q), (_, last), n in ends)

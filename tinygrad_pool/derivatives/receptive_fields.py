@@ -1,4 +1,4 @@
-"""Receptive fields: which cells of the input a unit can see, through all the layers between."""
+"""Receptive fields: the cells of the input that a unit depends on, through all layers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tinygrad_pool.rules.traits import traits_of
 
 
 class ReceptiveField(NamedTuple):
-    """The cells of one input that a unit sees: flat indices, in order."""
+    """The cells of one input that a unit sees, as flat indices in order."""
 
     operand: Any
     cells: Indices
@@ -38,7 +38,7 @@ class ReceptiveField(NamedTuple):
 
     @property
     def region(self) -> tuple[slice, ...]:
-        """The smallest box around the cells, to be used as an index."""
+        """The smallest box around the cells, as an index."""
         shape = shape_of(self.operand)
         places = np.unravel_index(self.cells, shape) if shape else ()
         return tuple(slice(int(at.min()), int(at.max()) + 1) for at in places)
@@ -53,7 +53,7 @@ class ReceptiveField(NamedTuple):
 
 
 class ReceptiveFields(NamedTuple):
-    """What one unit of a node sees: a field in each input."""
+    """The receptive field of one unit of a node, in each input."""
 
     node: Node
     unit: Shape
@@ -89,12 +89,12 @@ def receptive_field(
 ) -> ReceptiveFields:
     """Find the receptive field of a unit: the derivation's R_l, in the coordinates of the input.
 
-    `unit` is an index into the node, by default the middle one. Inputs are the leaves and the
-    constant arrays behind it, weights left out: those of conv and weighted_sum, the second factor
-    of a product of matrices, and a leaf that is added to what was computed. `of` asks for one
-    Value, whatever its part: a leaf, or a map that was computed on the way.
+    `unit` is an index into the node, by default the middle. Inputs are all leaves and constant
+    arrays that the node depends on, except weights: those of conv and weighted_sum, the second
+    factor of a matrix product, and a leaf added to a computed Value. `of` selects one Value
+    instead: any leaf, or an intermediate result.
 
-    Every link counts, also one of weight 0; padding is not a cell.
+    Links of weight 0 count, too. Padding is not a cell.
 
     Raises DataError if `node` or `of` is not a Value; OptionError if there is no such unit, or it
     does not depend on `of`; GraphError if data changed since.
@@ -105,8 +105,8 @@ def receptive_field(
     >>> print(receptive_field(z, (0, 1, 2)))
     unit (0, 1, 2) of the max_pool2d node sees x[0:1, 2:6, 4:8], 16 cells
     """
-    for given in (node,) if of is None else (node, of):
-        check_value(given, "receptive_field")
+    for value in (node,) if of is None else (node, of):
+        check_value(value, "receptive_field")
     nodes = topological_order(node)
     check_not_stale(nodes, create_graph=True, name="receptive_field")
     place = _unit(node, unit)
@@ -133,14 +133,14 @@ def receptive_field(
 
 
 def _distinct(cells: Indices, size: int) -> Indices:
-    """List some of `size` cells in order, each once; np.unique takes seconds for a million."""
+    """Sort cells below `size` and drop duplicates; np.unique takes seconds for a million."""
     there = np.zeros(size, bool)
     there[cells] = True
     return np.flatnonzero(there)
 
 
 def _unit(node: Value, unit: int | Sequence[int] | None) -> Shape:
-    """Read an index into a node, each axis counted from 0; None is the middle."""
+    """Check an index into a node, and count each axis from 0; None is the middle."""
     if unit is None:
         if not node.size:
             raise OptionError(
@@ -156,7 +156,7 @@ def _unit(node: Value, unit: int | Sequence[int] | None) -> Shape:
 
 
 def weights_among(nodes: list[Node]) -> set[Node]:
-    """Find the leaves among some nodes, in order, that are weights of another, also transposed."""
+    """Return the leaves of `nodes`, in order, that are weights of others, possibly transposed."""
     weights: set[int] = set()
     for node in reversed(nodes):
         for i, p in enumerate(node.parents):
@@ -166,7 +166,7 @@ def weights_among(nodes: list[Node]) -> set[Node]:
 
 
 def is_weight(node: Node, i: int) -> bool:
-    """Return whether an operand is a weight, and no input, by its part in the rule."""
+    """Return whether an operand is a weight, not an input, by its role in the rule."""
     if node.rule is weighted_sum:
         n = len(node.parents) // 2
         return i < n or i == 2 * n

@@ -1,4 +1,4 @@
-"""Rules written out by simpler ones: what a product or a variance is made of, on Values."""
+"""Rules expressed by simpler ones, such as a product or a variance, on Values."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from tinygrad_pool.rules.rule import Rule
 
 
 def rewritten(value: Value) -> dict[Value, Value]:
-    """Run a graph again with simpler rules where a rule is made of some; map each node to its twin.
+    """Run a graph again with simpler rules where possible, and map each node to its twin.
 
-    Where there is nothing to write out, every node is its own twin.
+    If there is nothing to rewrite, every node is its own twin.
 
     >>> y = np.prod(Value([2.0, 3.0]))
     >>> rewritten(y)[y].data, [node.op for node in topological_order(rewritten(y)[y])][-2:]
@@ -55,7 +55,7 @@ def _cumprod(x: Value, axis: int | None = None) -> Any:
 
 
 def _columns(rows: Any) -> list[Any]:
-    """List the products of the first columns: of none, which is 1, of one, of two, and so on."""
+    """List the cumulative products of columns; None comes first, or 1 if there are no columns."""
     *lead, n = rows.shape
     return (
         [np.ones(lead) + 0.0 * np.sum(rows, axis=-1)]
@@ -89,4 +89,4 @@ SIMPLER: dict[Rule | None, Callable[..., Any]] = {
     sequences.interp: sequences.on_lines.__wrapped__,  # type: ignore[attr-defined]  # its body
     sequences.unwrap: lambda x, **options: sequences.unwrap(x, **options)[0],
 }
-"""What a rule is made of."""
+"""The simpler form of each rule."""

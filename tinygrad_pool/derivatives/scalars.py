@@ -1,4 +1,4 @@
-"""An array graph as a scalar graph: each unit a Value of its own."""
+"""An array graph as a scalar graph, in which each unit is a Value."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NONE = np.zeros(0, int)
 
 
 class Seen(NamedTuple):
-    """The scalars that one unit looks at in each operand, and the weights of its links to them."""
+    """The scalars that one unit looks at in each operand, and the weights of these links."""
 
     scalars: list[list[Any]]
     weights: list[list[float]]
@@ -42,19 +42,19 @@ class Seen(NamedTuple):
 
 
 Builder: TypeAlias = Callable[[Node, Seen, int], Any]
-"""How one unit of a node is computed from the scalars that it looks at."""
+"""Computes one unit of a node from the scalars that it looks at."""
 
 
 def explode(value: Value, limit: int = MOST) -> Value:
-    """Re-compute a number with every unit that it depends on as a Value of its own.
+    """Compute a number again with each unit that it depends on as a scalar Value.
 
-    Sums become `weighted_sum`, pools `maximum`, and so on; what only moves numbers, as reshape and
-    sort do, becomes nothing. A unit is called by its array's label and its place in it. Gradients
-    are those of the arrays; only units that the number depends on are there. Units are Python
+    Sums become `weighted_sum`, pools `maximum`, and so on; operations that only move numbers, such
+    as reshape and sort, disappear. A unit's label is that of its array with its index. Gradients
+    are those of the arrays. Only units that the number depends on are included. Units are Python
     floats, in double precision.
 
     Raises DataError if it is not a Value; ShapeError for an array, or if there would be more than
-    `limit` units; UnsupportedError for inverses, determinants, or a rule of your own, of arrays;
+    `limit` units; UnsupportedError for inverses, determinants and your own rules, of arrays;
     GraphError if data changed.
 
     >>> x = Value([1.0, 3.0, 2.0], label="x")
@@ -67,7 +67,7 @@ def explode(value: Value, limit: int = MOST) -> Value:
 
 
 def units_of(value: Value, limit: int, name: str) -> dict[Node, dict[int, Any]]:
-    """Make a scalar of every unit that a number depends on, by its node and its flat place."""
+    """Make a scalar of every unit that a number depends on, keyed by node and flat index."""
     check_value(value, name)
     limit = count_of(limit, f"{name}: limit", 1)
     if value.size != 1:
@@ -92,7 +92,7 @@ def units_of(value: Value, limit: int, name: str) -> dict[Node, dict[int, Any]]:
 def _needed(
     value: Value, nodes: list[Node], limit: int, name: str
 ) -> tuple[dict[Node, Indices], dict[Node, list[Weights]]]:
-    """Find the units of every node that the number depends on, and the links into them."""
+    """Return the units of each node that the number depends on, and the links into them."""
     needed: dict[Node, Indices] = {value: np.zeros(1, int)}
     links: dict[Node, list[Weights]] = {}
     count = 0
@@ -101,7 +101,7 @@ def _needed(
         _check(value, nodes, count, limit, name)
         if node.is_leaf or node not in needed:
             continue
-        if traits_of(node.rule).sparsity == "reduction":  # before too many are listed
+        if traits_of(node.rule).sparsity == "reduction":  # before listing too many
             x = operands_of(node)[0]
             _check(value, nodes, len(needed[node]) * np.size(x) // max(node.size, 1), limit, name)
         links[node] = [_links(node, i, needed[node], name) for i, _ in enumerate(node.parents)]
@@ -112,7 +112,7 @@ def _needed(
 
 
 def _check(value: Value, nodes: list[Node], count: int, limit: int, name: str) -> None:
-    """Raise ShapeError for more units than the limit."""
+    """Raise ShapeError if there are more units than the limit."""
     if count > limit:
         instead = "ask record(loss).why(v)" if name == "derive" else "raise the limit"
         raise ShapeError(
@@ -123,13 +123,13 @@ def _check(value: Value, nodes: list[Node], count: int, limit: int, name: str) -
 
 
 def _links(node: Node, i: int, units: Indices, name: str) -> Weights:
-    """List the links into some units; each unit of a softmax looks at all of its row."""
+    """List the links into some units; a unit of a softmax looks at its whole row."""
     x_shape = np.shape(operands_of(node)[i])
     if _builder(node) is None:
         if any(np.ndim(x) for x in (node._numbers, *operands_of(node))):
             raise UnsupportedError(
-                f"{name}: {name_of(node)} has no scalar form; on numbers a rule of your "
-                "own stays as it is, on arrays it cannot be taken apart"
+                f"{name}: {name_of(node)} has no scalar form, so its arrays cannot be split into "
+                "units; apply rules of your own to numbers instead"
             )
         return Weights(units, np.zeros(1, int), np.ones(1), node.shape, x_shape)
     if traits_of(node.rule).unit != "softmax":
@@ -140,7 +140,7 @@ def _links(node: Node, i: int, units: Indices, name: str) -> Weights:
 
 
 def _rows(node: Node) -> Indices:
-    """List, for each unit of a softmax, the cells that it shares 1 with, itself among them."""
+    """List, for each unit of a softmax, the cells of its row, including itself."""
     axes = axes_of(node.shape, node.options.get("axis", -1), node.op)
     column = kept(node.shape, axes)
     row = np.broadcast_to(np.arange(prod(column)).reshape(column), node.shape).reshape(-1)
@@ -165,7 +165,7 @@ def _unit(node: Node, unit: int, operands: list[Any], links: list[Weights]) -> A
 
 
 def _called(scalar: Value, node: Node, unit: int) -> Value:
-    """Call a unit by its array's label and its place, and put it into its scope."""
+    """Give a unit the scope of its array, and its label with an index."""
     place = subscript(np.unravel_index(unit, node.shape))
     scalar.about = node.about._replace(label=node.label and node.label + place)
     return scalar
@@ -198,7 +198,7 @@ def _product(_: Node, seen: Seen, __: int) -> Value:
 
 def _norm(node: Node, seen: Seen, _: int) -> Value:
     p = node.options.get("norm_type", node.options.get("ord", 2.0))
-    if not any(float(x) for x in seen.all):  # 0, and so are its slopes
+    if not any(float(x) for x in seen.all):  # the slopes are 0, too
         return operations.weighted_sum([0.0] * len(seen.all), seen.all)
     powers = [operations.abs(x) ** p for x in seen.all]
     norm: Value = operations.weighted_sum([1.0] * len(powers), powers) ** (1 / p)
@@ -219,7 +219,7 @@ def _soft(node: Node, seen: Seen, unit: int) -> Value:
 
 
 def _builder(node: Node) -> Builder | None:
-    """Return how a unit of a node is built; None if that is not known."""
+    """Return how to build a unit of a node; None if that is not known."""
     sparsity, unit, *_ = traits_of(node.rule)
     same = sparsity == "elementwise" and unit != "copy"
     return _same_rule if same else BUILDERS.get(unit)

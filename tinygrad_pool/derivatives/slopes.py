@@ -1,4 +1,4 @@
-"""The local derivatives of a number by its operands."""
+"""The local derivatives of a number with respect to its operands."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tinygrad_pool.engine.vjp import vjp_by_operand
 
 
 def slopes_of(node: Node) -> list[float] | None:
-    """Compute ∂y/∂p of a number for each operand p, of an array the largest; None of an array y.
+    """Compute ∂y/∂p of a number y for each operand p, the largest of an array; None if y has axes.
 
     >>> from tinygrad_pool import Value
     >>> slopes_of(Value(2.0) * 3.0)
@@ -24,7 +24,7 @@ def slopes_of(node: Node) -> list[float] | None:
 
 
 def largest_of(c: Any) -> float:
-    """Find the element of largest magnitude, with its sign: a NaN wins; 0 if there is none."""
+    """Return the element of largest magnitude: a NaN if there is one, 0 if the array is empty."""
     if isinstance(c, float | np.generic):
         return float(c)
     flat = np.asarray(c, float).reshape(-1)

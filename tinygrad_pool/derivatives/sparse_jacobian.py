@@ -1,8 +1,7 @@
-"""The sparse Jacobian of a node: which cells of an operand each unit looks at, with which weight.
+"""The sparse Jacobian of a node: the cells of an operand that each unit looks at, with weights.
 
-At its present value any node is a layer of weights, its local Jacobian. Where the sparsity of its
-rule is known, the links are listed directly; else the gradient of one unit after another is pushed
-through the closure.
+Linearized at its present value, any node is a layer of weights. If the sparsity of its rule is
+known, the links are listed directly; otherwise the closure is called for each unit.
 """
 
 from __future__ import annotations
@@ -34,15 +33,15 @@ Links: TypeAlias = tuple[Indices, Indices, NDArray[Any]]
 """The flat unit, the flat cell and the weight of each link."""
 
 Pattern: TypeAlias = Callable[[Node, int, Indices], Links]
-"""How the links from operand i into the units asked for are listed, in row-major order."""
+"""Lists the links from operand i into the given units, in row-major order."""
 
 
 def weights_of(node: Node, parent: int | Node = 0) -> Weights:
-    """Return what a node is at its present value: a layer of sparse weights on one operand.
+    """Return the local Jacobian W = ∂y/∂x of a node, a layer of sparse weights on one operand.
 
-    y ≈ y₀ + W (x − x₀), with W the local Jacobian ∂y/∂x. `parent` is the operand, or its place
-    among `node.parents`. For max pooling, W is the derivation's P: 1 on the winners' links and 0 on
-    the losers'; for a product, W is the other factor.
+    y ≈ y₀ + W (x − x₀). `parent` is the operand x, or its place among `node.parents`. For max
+    pooling, W is the derivation's P: 1 on the winners' links and 0 on the losers'. For a product,
+    it is the other factor.
 
     Raises DataError if `node` is not a Value; OptionError if there is no such operand, or it is a
     constant; GraphError for a leaf, or if data changed since.
@@ -57,7 +56,7 @@ def weights_of(node: Node, parent: int | Node = 0) -> Weights:
 
 
 def sparse_jacobian(node: Node, i: int, units: Indices | None = None) -> Weights:
-    """List the links from operand i into all units of a node, or into some, unit by unit."""
+    """List the links from operand i into all units of a node, or the given ones, unit by unit."""
     units = np.arange(node.size) if units is None else units
     pattern = SPARSITY.get(traits_of(node.rule).sparsity, dense_rows)
     unit, cell, weight = pattern(node, i, units)
@@ -68,9 +67,10 @@ def sparse_jacobian(node: Node, i: int, units: Indices | None = None) -> Weights
 
 
 def pooling_weights(loss: Value, name: str) -> dict[Value, list[Weights]]:
-    """List the weights, by operand, of each node behind `loss` that pools: its winners, or a mean.
+    """List the weights, by operand, of each node below `loss` that chooses or averages.
 
-    Raises DataError, which says `name`, if `loss` is not a Value; GraphError if data changed since.
+    Raises DataError if `loss` is not a Value; GraphError if data changed since. Both begin with
+    `name`.
     """
     check_value(loss, name)
     nodes: list[Any] = topological_order(loss)
@@ -85,7 +85,7 @@ def operands_of(node: Node) -> list[Any]:
 
 
 def _place(node: Node, parent: int | Node, name: str) -> int:
-    """Find an operand's place among the parents, after checking that it has one."""
+    """Return an operand's place among the parents, or raise if there is no such Value."""
     if not isinstance(node, Node):
         raise DataError(f"{name}: needs a Value that was computed, got {type(node).__name__}")
     if node.is_leaf:
@@ -97,26 +97,26 @@ def _place(node: Node, parent: int | Node, name: str) -> int:
     places = [i for i, p in enumerate(node.parents) if isinstance(p, Node)]
     got = name_of(parent) if isinstance(parent, Node) else f"{parent!r:.80}"
     raise OptionError(
-        f"{name}: {name_of(node)} has {counted(len(node.parents), 'operand')}, Values at the "
-        f"places {places}; parent must be one of these places or Values, got {got}"
+        f"{name}: {name_of(node)} has {counted(len(node.parents), 'operand')}, with Values at "
+        f"{places}; parent must be one of these places or Values, got {got}"
     )
 
 
 def unit_slopes(node: Node, i: int) -> Any:
-    """Push a gradient of 1 from every unit at once: enough where no two share a cell."""
+    """Call the closure with 1 for every unit at once, which suffices if no two share a cell."""
     slopes = vjp(node, np.ones(node.shape, node.dtype))[i]
     return 0.0 if slopes is None else slopes
 
 
 def _elementwise(node: Node, i: int, units: Indices) -> Links:
-    """Each unit looks at one cell, the one that was broadcast to it."""
+    """Each unit looks at the one cell that is broadcast to it."""
     cell = np.broadcast_to(_numbered(node.parents[i]), node.shape).reshape(-1)[units]
     slopes = np.broadcast_to(unit_slopes(node, i), node.shape).reshape(-1)
     return units, cell, slopes[units]
 
 
 def _reduction(node: Node, i: int, units: Indices) -> Links:
-    """Each cell is looked at by one unit, the one that stands for its row."""
+    """Each cell is looked at by one unit, that of its row."""
     assert node.rule is not None
     x = operands_of(node)[i]
     column = np.shape(node.rule(x, **(dict(node.options) | {"keepdims": True}))[0])
@@ -127,7 +127,7 @@ def _reduction(node: Node, i: int, units: Indices) -> Links:
 
 
 def _selection(node: Node, i: int, units: Indices) -> Links:
-    """Each unit is a copy of a cell, or of none: the rule is run on the numbers of the cells."""
+    """Each unit is a copy of at most one cell: running the rule on cell numbers tells which."""
     assert node.rule is not None
     numbered = [
         _numbered(p) + 1 if j == i else np.zeros(np.shape(p), int)
@@ -139,7 +139,7 @@ def _selection(node: Node, i: int, units: Indices) -> Links:
 
 
 def _numbered(operand: Any) -> Indices:
-    """Give each cell of an operand its number, in the operand's shape."""
+    """Return the numbers of an operand's cells, in its shape."""
     return np.arange(prod(shape_of(operand))).reshape(shape_of(operand))
 
 
@@ -156,7 +156,7 @@ def _pool(node: Node, i: int, units: Indices) -> Links:
 
 
 def _won(node: Node, x: NDArray[Any], unit: Indices, cell: Indices) -> NDArray[Any]:
-    """Weigh the links of max pooling: 1 from the winner, or its share of a tie, 0 from losers."""
+    """Return the weights of max pooling: 1 for the winner, its share in a tie, 0 for losers."""
     options = {k: v for k, v in node.options.items() if k in ("windows", "ties")}
     won = winning_links(x, **options)
     shares = np.broadcast_to(1 / np.asarray(won.n), node.shape).reshape(-1)
@@ -164,7 +164,7 @@ def _won(node: Node, x: NDArray[Any], unit: Indices, cell: Indices) -> NDArray[A
 
 
 def _averaged(node: Node, x: NDArray[Any], unit: Indices, _: Indices) -> NDArray[Any]:
-    """Weigh the links of average pooling: 1 / K."""
+    """Return the weights of average pooling: 1 / K."""
     windows, padding = node.options["windows"], node.options.get("count_include_pad", True)
     space = x.shape[x.ndim - len(windows.kernel) :]
     counts = counts_of(windows, space, padding=padding).reshape(-1)
@@ -173,7 +173,7 @@ def _averaged(node: Node, x: NDArray[Any], unit: Indices, _: Indices) -> NDArray
 
 
 def _normed(node: Node, x: NDArray[Any], unit: Indices, cell: Indices) -> NDArray[Any]:
-    """Weigh the links of a p-norm: sign(x) (|x| / y)ᵖ⁻¹."""
+    """Return the weights of a p-norm: sign(x) (|x| / y)ᵖ⁻¹."""
     seen, y = x.reshape(-1)[cell], np.asarray(node._numbers).reshape(-1)[unit]
     share = np.abs(seen) / np.where(y == 0, 1, y)
     slope: NDArray[Any] = np.sign(seen) * share ** (node.options.get("norm_type", 2.0) - 1)
@@ -219,7 +219,7 @@ def _matmul(node: Node, i: int, units: Indices) -> Links:
 
 
 def _weights(node: Node, i: int, units: Indices) -> Links:
-    """Take the links that a layer of weights is given by."""
+    """Return the links of a layer of weights, which are among its options."""
     W: Weights = node.options["weights"][i]
     kept = np.isin(W.unit, units)
     cell = np.broadcast_to(_numbered(node.parents[i]), W.x_shape).reshape(-1)[W.cell[kept]]
@@ -227,7 +227,7 @@ def _weights(node: Node, i: int, units: Indices) -> Links:
 
 
 def dense_rows(node: Node, i: int, units: Indices) -> Links:
-    """Push the gradient of one unit after another through the closure."""
+    """Call the closure with the gradient of one unit after another."""
     parts = []
     for unit in units:
         g = np.zeros(node.shape, node.dtype)
@@ -242,12 +242,12 @@ def dense_rows(node: Node, i: int, units: Indices) -> Links:
 
 
 def _slopes_then(node: Node, i: int, unit: Indices, cell: Indices) -> NDArray[Any]:
-    """Weigh links by the closure, which knows the numbers from before operands were set."""
+    """Return weights from the closure, which holds the data from before operands were set."""
     units, cells, weight = dense_rows(node, i, np.unique(unit))
     n = operands_of(node)[i].size
-    known, wanted = np.append(units * n + cells, -1), unit * n + cell
-    at = np.searchsorted(known[:-1], wanted)
-    return np.where(known[at] == wanted, np.append(weight, 0)[at], 0)
+    known, asked = np.append(units * n + cells, -1), unit * n + cell
+    at = np.searchsorted(known[:-1], asked)
+    return np.where(known[at] == asked, np.append(weight, 0)[at], 0)
 
 
 _POOLED: dict[str, Callable[..., NDArray[Any]]]
@@ -261,4 +261,4 @@ SPARSITY: dict[str, Pattern] = {
     "matmul": _matmul,
     "weights": _weights,
 }
-"""The pattern of each sparsity that a rule can have."""
+"""How to list the links of each sparsity that a rule can have."""

@@ -1,4 +1,4 @@
-"""Where several units share a maximum, and whether it matters who wins."""
+"""Find maxima that several units share, and whether the choice of a winner matters."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ LISTED = 20
 
 
 class Tie(NamedTuple):
-    """Units that share a maximum: the window they share, their places, and who is paid where.
+    """Units that share a maximum: their window, their places, and who gets the gradient.
 
     `window` is an index into the node's data. A place is an index into the operand; with several
-    operands it begins with the operand's number. `torch`, `jax` and `tensorflow` say whom they pay.
+    operands it begins with the operand's number. `torch`, `jax` and `tensorflow` tell which of the
+    units gets the gradient there.
     """
 
     node: Node
@@ -40,13 +41,13 @@ class Tie(NamedTuple):
 
 
 class Ties(NamedTuple):
-    """What find_ties found: the harmless ties counted, the others listed."""
+    """The result of find_ties: the number of harmless ties, and a list of the others."""
 
     harmless: int
     others: list[Tie]
 
     def table(self) -> Table:
-        """Lay out the first of the others."""
+        """Tabulate the first ties that matter."""
         n = len(self.others)
         title = f"{counted(n, 'tie that matters', 'ties that matter')}, {self.harmless} harmless"
         title += f"; the first {LISTED} that matter:" if n > LISTED else ":" if n else ""
@@ -67,10 +68,10 @@ class Ties(NamedTuple):
 def find_ties(node: Node) -> Ties:
     """Find where two or more units share a maximum, in a node and in all that it depends on.
 
-    A tie is harmless if no leaf's gradient depends on who wins: the units that share move alike, or
-    not at all, when the leaves do, as equal zeros after a ReLU; or nothing arrives at the window,
-    whatever is sent from an array. Harmless ties are counted, the others listed, with whom PyTorch,
-    JAX and TensorFlow would pay.
+    A tie is harmless if no leaf's gradient depends on the winner. Either the tied units change by
+    the same amount whatever the leaves do, such as equal zeros after a ReLU; or no gradient reaches
+    the window. Harmless ties are counted. The others are listed, with the units that get the
+    gradient in PyTorch, JAX and TensorFlow.
 
     Raises DataError if `node` is not a Value; GraphError if data changed since.
 
@@ -102,7 +103,7 @@ def find_ties(node: Node) -> Ties:
 
 
 def _may_tie(node: Node) -> bool:
-    """Return whether a node chooses among cells. A relu, whose rival is a 0, is left out."""
+    """Return whether a node chooses among cells. A relu, which compares with 0, does not count."""
     traits = traits_of(node.rule)
     return bool(traits.paid) or (traits.chooses and not is_ours(node.rule))
 
@@ -114,26 +115,26 @@ def tied_units(candidates: Candidates) -> Mask:
 
 
 def random_tangents(node: Node) -> dict[Node, NDArray[np.float64]]:
-    """Compute JVPs of random tangents: units with equal gradients have equal ones."""
+    """Compute JVPs of random tangents, which are equal for units with equal gradients."""
     rng = np.random.default_rng(0)
     leaves = [leaf for leaf in topological_order(node) if leaf.rule is None]
     return jvp(node, {leaf: rng.standard_normal(leaf.shape) for leaf in leaves})
 
 
 def affects_gradient(candidates: Candidates, tangents: dict[Node, NDArray[np.float64]]) -> Mask:
-    """Return, for each unit, whether the candidates that share its maximum move differently."""
+    """Return, for each unit, whether the tangents of its tied candidates differ."""
     moves = tangents_of(candidates, tangents)
     tied = candidates.tied
     low = np.minimum.reduceat(np.where(tied, moves, np.inf), candidates.starts)
     high = np.maximum.reduceat(np.where(tied, moves, -np.inf), candidates.starts)
-    alike: Mask = (low == high) & np.isfinite(low)
-    return ~alike
+    equal: Mask = (low == high) & np.isfinite(low)
+    return ~equal
 
 
 def tangents_of(
     candidates: Candidates, tangents: dict[Node, NDArray[np.float64]]
 ) -> NDArray[np.float64]:
-    """Look up the tangent of each candidate; a constant's is 0."""
+    """Return the tangent of each candidate; 0 for constants."""
     found = np.zeros(candidates.unit.shape)
     for i, p in enumerate(candidates.node.parents):
         if isinstance(p, Node):
@@ -143,7 +144,7 @@ def tangents_of(
 
 
 def _arrivals(node: Node, nodes: list[Node]) -> list[NDArray[np.float64]]:
-    """Find the gradient that arrives at each of some nodes; an array is sent one at random."""
+    """Return the gradient of each of `nodes`; if `node` is an array, from a random gradient."""
     g = None if node.size == 1 else np.random.default_rng(1).standard_normal(node.shape)
     with np.errstate(all="ignore"):
         return [np.asarray(g) for g in grad(node, nodes, g)]  # type: ignore[call-overload]

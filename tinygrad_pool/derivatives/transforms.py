@@ -1,7 +1,7 @@
-"""Derivatives of functions, as JAX and torch.func have them: Jacobians, Hessians, products.
+"""Derivatives of functions, as in JAX and torch.func: Jacobians, Hessians, VJPs and JVPs.
 
-`tg.grad` and `tg.value_and_grad` are in `engine.gradients`. All of them nest: inside a function
-that is differentiated, derivatives are Values.
+`tg.grad` and `tg.value_and_grad` are in `engine.gradients`. All of them can be nested: inside a
+function that is being differentiated, derivatives are Values.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from tinygrad_pool.rules.arguments import flag
 def jacobian(
     f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
 ) -> Callable[..., Any]:
-    """Return a function that computes every ∂y_i/∂x_j, in an array of the shape of y, then of x.
+    """Return a function that computes all ∂y_i/∂x_j, in an array of shape y.shape + x.shape.
 
-    One backward pass for each element of y. Arguments and results may be tuples, lists and dicts:
-    the Jacobians have the structure of the results, and in it that of the arguments; see
-    `tg.value_and_grad` for those, for `argnums` and `has_aux`.
+    It takes one backward pass for each element of y. Arguments and results may be tuples, lists and
+    dicts: the result has the structure of y and, for each part of y, that of the arguments. For
+    these, `argnums` and `has_aux`, see `tg.value_and_grad`.
 
-    Raises DataError if f returns no Value, or an argument is not made of numbers; OptionError for
-    an argument that is not there.
+    Raises DataError if f does not return Values, or an argument is not made of numbers; OptionError
+    for an argument that does not exist.
 
     >>> jacobian(lambda x: x**2)(np.array([1.0, 3.0]))
     array([[2., 0.],
@@ -50,10 +50,10 @@ def jacobian(
 
     def jacobian_of_f(*args: Any, **options: Any) -> Any:
         found = called("jacobian", f, args, options, places, has_aux)
-        wanted = leaves_of(found.xs)
+        leaves = leaves_of(found.xs)
 
         def of_part(y: Value) -> Any:
-            parts = iter(_rows(y, wanted, found.graph))
+            parts = iter(_rows(y, leaves, found.graph))
             return one_or_all(argnums, filled(found.xs, parts))
 
         J = filled(found.y, iter([of_part(y) for y in leaves_of(found.y)]))
@@ -67,7 +67,7 @@ jacrev = jacobian
 
 
 def _rows(y: Value, xs: list[Any], graph: bool) -> list[Any]:
-    """List the Jacobian of y by each x: a backward pass for each element of y."""
+    """List the Jacobian of y with respect to each x, by one backward pass per element of y."""
     units = np.eye(y.size).reshape(y.size, *y.shape)
     rows = [gradients(y, xs, unit, graph) for unit in units]
     if y.shape == ():
@@ -84,7 +84,7 @@ def hessian(
 ) -> Callable[..., Any]:
     """Return a function that computes every ∂²y/∂x_i∂x_j: the Jacobian of the Jacobian.
 
-    Its shape is that of y, and twice that of x. All else is as in `jacobian`.
+    Its shape is y.shape + x.shape + x.shape. Everything else is as in `jacobian`.
 
     >>> hessian(lambda x: (x**3).sum())(np.array([1.0, 2.0]))
     array([[ 6.,  0.],
@@ -95,10 +95,10 @@ def hessian(
 
 
 def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
-    """Compute f, and return it with a function that pulls gradients back: (y, g ↦ (gᵀ ∂y/∂x, …)).
+    """Compute y = f(…) and its vector-Jacobian product: (y, g ↦ (gᵀ ∂y/∂x, …)).
 
-    That function takes a gradient of the structure of y, and returns a tuple with one for each
-    argument. With `has_aux`, f returns a pair, whose second part comes third.
+    The function takes a gradient with the structure of y, and returns a tuple with one gradient for
+    each argument. With `has_aux`, f returns a pair, and its second part is returned third.
 
     Raises as `jacobian` does; ShapeError for a gradient that does not fit.
 
@@ -109,12 +109,12 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[An
     places_of("vjp", f, 0)
     flag(has_aux, "vjp: has_aux")
     found = called("vjp", f, primals, {}, range(len(primals)), has_aux)
-    wanted = leaves_of(found.xs)
+    leaves = leaves_of(found.xs)
 
     def pull(g: Any) -> tuple[Any, ...]:
         graph = found.graph or INSIDE.get()
         pairs = _paired("vjp: a gradient", found.y, g)
-        sent = [gradients(y, wanted, part, graph) for y, part in pairs]
+        sent = [gradients(y, leaves, part, graph) for y, part in pairs]
         total = iter([reduce(add, parts) for parts in zip(*sent, strict=True)])
         return tuple(filled(found.xs, total))
 
@@ -125,11 +125,11 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[An
 def jvp(
     f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False
 ) -> tuple[Any, ...]:
-    """Compute f, and by how much it moves when its arguments move: (y, ∂y/∂x ẋ).
+    """Compute y = f(…) and its Jacobian-vector product: (y, ∂y/∂x ẋ).
 
-    Tangents have the structure of the arguments. What goes back is linear in the gradient g that it
-    begins with, and the slope of Σ gᵀ ∂y/∂x ẋ by g is what goes forward. With `has_aux`, f returns
-    a pair, whose second part comes third.
+    Tangents have the structure of the arguments. The result is the gradient of gᵀ ∂y/∂x ẋ, which is
+    linear in g, with respect to g. With `has_aux`, f returns a pair, and its second part is
+    returned third.
 
     Raises as `jacobian` does; ShapeError for a tangent that does not fit.
 
@@ -139,14 +139,14 @@ def jvp(
     places_of("jvp", f, 0)
     flag(has_aux, "jvp: has_aux")
     if not isinstance(primals, tuple | list):
-        raise OptionError("jvp: needs arguments and their tangents in tuples: jvp(f, (x,), (t,))")
+        raise OptionError("jvp: needs tuples of arguments and of tangents: jvp(f, (x,), (t,))")
     found = called("jvp", f, primals, {}, range(len(primals)), has_aux)
-    wanted = leaves_of(found.xs)
+    leaves = leaves_of(found.xs)
     pairs = _paired("jvp: a tangent", found.xs, tangents)
 
     def pushed(y: Value) -> Any:
         g = Value(np.ones(y.shape, y.dtype) if y.shape else type(y.data)(1))
-        sent = gradients(y, wanted, g, create_graph=True)
+        sent = gradients(y, leaves, g, create_graph=True)
         moves = [np.sum(c * t) for c, (_, t) in zip(sent, pairs, strict=True)]
         return gradients(reduce(add, moves), [g], create_graph=found.graph)[0]
 
@@ -155,17 +155,17 @@ def jvp(
     return (y, out, plain(found.aux, found.graph)) if has_aux else (y, out)
 
 
-def _paired(what: str, tree: Any, given: Any) -> list[tuple[Any, Any]]:
-    """Pair each leaf of a structure with what stands in its place in another one.
+def _paired(what: str, tree: Any, other: Any) -> list[tuple[Any, Any]]:
+    """Pair each leaf of a structure with the corresponding part of another one.
 
     Raises OptionError and ShapeError if it does not fit.
     """
     if (parts := parts_of(tree)) is None:
-        if np.shape(given) != tree.shape:
-            raise ShapeError(f"{what} needs shape {tree.shape}, got {np.shape(given)}")
-        return [(tree, given)]
-    others = parts_of(given)
+        if np.shape(other) != tree.shape:
+            raise ShapeError(f"{what} needs shape {tree.shape}, got {np.shape(other)}")
+        return [(tree, other)]
+    others = parts_of(other)
     if others is None or parts.keys() != others.keys():
-        got = f"{type(given).__name__}" if others is None else f"{list(others)}"
+        got = f"{type(other).__name__}" if others is None else f"{list(others)}"
         raise OptionError(f"{what} needs the parts {list(parts)}, got {got}")
     return [pair for key, part in parts.items() for pair in _paired(what, part, others[key])]

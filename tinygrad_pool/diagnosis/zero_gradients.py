@@ -146,7 +146,7 @@ class Zeros:
         keys.sort(key=lambda key: key.in_loss != (severity == SUSPICIOUS))
         told = [self._reason(self._first(group, key), key) for key in keys[:2]]
         more = f"; likewise at {counted(len(keys) - 2, 'more place')}" if len(keys) > 2 else ""
-        return "; ".join(told) + more if told else "the pass began with the gradient 0"
+        return "; ".join(told) + more if told else "the backward pass started with gradient 0"
 
     def _reason(self, origin: Origin, key: Key) -> str:
         survey, (below, step, i) = self.survey, origin

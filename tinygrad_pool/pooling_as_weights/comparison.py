@@ -1,4 +1,4 @@
-"""Compare a graph with its twin of 0/1 weight layers: data and every gradient."""
+"""Compare a graph with its twin of 0/1 weight layers: all data and every gradient."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from graphviz import Digraph
 
 SLACK = 32
-"""How many units in the last place averages, and even shares, may make a difference of."""
+"""Tolerance for averages and even shares, in units in the last place."""
 
 ROWS = 24
 
@@ -37,10 +37,10 @@ ROWS = 24
 class WeightLayer(NamedTuple):
     """One node as a layer of weights.
 
-    `links` counts all, `ones` those of weight 1, `overlap` the cells that won several windows,
-    `ties` and `harmless` the windows with several largest units. `radius` is how far every cell may
-    move, in sup-norm, before a winner changes, harmless ties apart. `binary` tells whether all
-    weights are 0 or 1.
+    `links` counts all links, `ones` those of weight 1, `overlap` the cells that won several
+    windows, `ties` the windows with several largest units, and `harmless` those of them whose
+    winner does not matter. `radius` is how far the cells may move, in sup-norm, before a winner
+    changes, ignoring harmless ties. `binary` tells whether all weights are 0 or 1.
     """
 
     node: Value
@@ -54,17 +54,17 @@ class WeightLayer(NamedTuple):
 
 
 class Distance(NamedTuple):
-    """The largest difference of a node's data and of its gradient between the two networks."""
+    """The largest differences between the two networks in a node's data and in its gradient."""
 
     data: float
     grad: float
 
 
 class Comparison(NamedTuple):
-    """What compare_weight_layer found.
+    """The result of compare_weight_layer.
 
-    `twin` is the loss of the network with weights. `holds` is the verdict, `exact` tells whether it
-    is one bit for bit, `radius` is the smallest of the layers'.
+    `twin` is the loss of the network with weights. `holds` tells whether both networks are equal,
+    and `exact` whether bit for bit. `radius` is the smallest of the layers' radii.
     """
 
     loss: Value
@@ -84,12 +84,12 @@ class Comparison(NamedTuple):
         narrow: bool = False,
         theme: str = "light",
     ) -> Digraph:
-        """Draw a window, and others that its winner takes part in, in both networks side by side.
+        """Draw a window, and others that contain its winner, in both networks side by side.
 
-        `node` is one of the layers, by default the first that chooses a winner but ReLUs; `unit` is
-        the flat index of the window, by default one whose winner won most windows, and of these
-        the one that most error arrives at. `narrow` draws that window alone, and one network above
-        the other, as it fits a phone. `theme` is "light" or "dark".
+        `node` is one of the layers, by default the first max or min that is not a ReLU. `unit` is
+        the flat index of the window, by default one whose winner won most windows, and among these
+        the one with the largest gradient. `narrow`, for phones, draws that window alone, and one
+        network above the other. `theme` is "light" or "dark".
 
         Raises OptionError if there is no such layer, window or theme.
         """
@@ -108,15 +108,15 @@ class Comparison(NamedTuple):
             )
         node = next(layer.node for layer in self.layers if layer.node is chosen[0].node)
         g = np.reshape(self.gradients[node], -1)
-        unit = _telling(chosen[0], g) if unit is None else unit
+        unit = _window_to_draw(chosen[0], g) if unit is None else unit
         if unit not in range(g.size):
             raise OptionError(f"draw: unit must be in 0 … {g.size - 1}, got {unit!r}")
-        got = [self.gradients.get(p) for p in node.parents]
-        drawn = draw_side_by_side(chosen[0], unit, np.reshape(node.data, -1), g, got, narrow)
+        grads = [self.gradients.get(p) for p in node.parents]
+        drawn = draw_side_by_side(chosen[0], unit, np.reshape(node.data, -1), g, grads, narrow)
         return in_theme(drawn, theme)
 
     def table(self) -> Table:
-        """Lay out a row for each layer; of many, one for each scope and operation."""
+        """Tabulate the layers; if there are many, by scope and operation."""
         worst = [max(column) for column in zip(*self.differences.values(), strict=True)]
         how = "bit for bit" if self.exact else f"within {SLACK} units in the last place"
         verdict = f"are equal {how}" if self.holds else "DIFFER"
@@ -156,15 +156,15 @@ class Comparison(NamedTuple):
 def compare_weight_layer(loss: Value, gradient: Any = None) -> Comparison:
     """Run a graph and its twin with weights, and compare all data and every gradient.
 
-    The twin is what as_weight_layer makes. The equivalence holds where all are equal bit for bit,
-    but for the sign of a zero and a NaN's payload; where a layer averages, or shares ties evenly,
-    where they are equal to 32 units in the last place of the largest number in them and in what
-    they are sums of, in the lowest precision of the graph. No `.grad` changes. `gradient` is what
-    arrives at an array.
+    The twin is the result of as_weight_layer. Both are equal if all numbers are, bit for bit except
+    for the sign of a zero and the payload of a NaN. If a layer averages, or shares ties evenly,
+    they may differ by 32 units in the last place, in the lowest precision of the graph, of the
+    largest number in the array and in its terms. No `.grad` changes. `gradient` is the initial
+    gradient if `loss` is an array.
 
-    The picture is exact while all units below a layer move by less than the `radius`: half of the
-    smallest margin between a winner and the next, or at a ReLU, whose 0 does not move, the distance
-    from it.
+    The weights remain valid while all units below a layer move by less than `radius`: half of the
+    smallest margin between a winner and the runner-up, or the distance of a ReLU's input from 0,
+    which does not move.
 
     Raises as as_weight_layer and Value.backward do.
 
@@ -187,7 +187,7 @@ def compare_weight_layer(loss: Value, gradient: Any = None) -> Comparison:
         ((node._numbers, twin._numbers), (g, h))
         for (node, twin), g, h in zip(twins.items(), gradients, of_twins, strict=True)
     ]
-    apart = [Distance(*(_apart(*p) for p in pair)) for pair in pairs]
+    distances = [Distance(*(_distance(*p) for p in pair)) for pair in pairs]
     return Comparison(
         loss,
         twins[loss],
@@ -196,16 +196,16 @@ def compare_weight_layer(loss: Value, gradient: Any = None) -> Comparison:
             for pair, sizes in zip(pairs, _summed(twins, gradients), strict=True)
             for (a, b), size in zip(pair, sizes, strict=True)
         ),
-        not np.any(apart),
+        not np.any(distances),
         layers,
-        dict(zip(twins, apart, strict=True)),
+        dict(zip(twins, distances, strict=True)),
         dict(zip(twins, gradients, strict=True)),
         min((layer.radius for layer in layers), default=np.inf),
     )
 
 
 def _has_one_winner(node: Node) -> bool:
-    """Return whether each unit does. Averages and even shares are added up in other orders."""
+    """Return whether each unit has one winner. Averages and even shares round differently."""
     return traits_of(node.rule).chooses and node.options.get("ties") != "even"
 
 
@@ -214,10 +214,10 @@ def _layer(
 ) -> WeightLayer:
     weight = np.concatenate([W.weight for W in weights])
     candidates = candidates_of(node)
-    tied = matter = np.zeros(0, bool)
+    tied = mattering = np.zeros(0, bool)
     if candidates is not None:
         tied = tied_units(candidates)
-        matter = tied & affects_gradient(candidates, tangents)
+        mattering = tied & affects_gradient(candidates, tangents)
     of_nodes = (W for W, p in zip(weights, node.parents, strict=True) if isinstance(p, Node))
     return WeightLayer(
         node,
@@ -225,14 +225,14 @@ def _layer(
         ones=int((weight == 1).sum()),
         overlap=sum(int((W.wins() > 1).sum()) for W in of_nodes),
         ties=int(tied.sum()),
-        harmless=int(tied.sum() - matter.sum()),
-        radius=np.inf if candidates is None else _radius(candidates, matter),
+        harmless=int(tied.sum() - mattering.sum()),
+        radius=np.inf if candidates is None else _radius(candidates, mattering),
         binary=bool(np.isin(weight, (0, 1)).all()),
     )
 
 
 def _radius(candidates: Candidates, mattering: Mask) -> float:
-    """Find how far all candidates may move before one that loses catches up with the winner."""
+    """Return how far all candidates may move before a loser catches up with the winner."""
     if mattering.any():
         return 0.0
     tied, top = candidates.tied, candidates.top
@@ -245,8 +245,8 @@ def _radius(candidates: Candidates, mattering: Mask) -> float:
     return float((margins / pace[behind]).min(initial=np.inf))
 
 
-def _telling(candidates: Candidates, g: NDArray[Any]) -> int:
-    """Choose the window to draw: where the winner won most windows, the one with most error."""
+def _window_to_draw(candidates: Candidates, g: NDArray[Any]) -> int:
+    """Choose a window whose winner won most windows; among these, one with the largest gradient."""
     won = candidates.winners
     places = np.stack([won.operand, won.cell])
     _, place, count = np.unique(places, axis=1, return_inverse=True, return_counts=True)
@@ -256,20 +256,20 @@ def _telling(candidates: Candidates, g: NDArray[Any]) -> int:
     return int(size.argmax())
 
 
-def _apart(a: Any, b: Any) -> float:
-    """Find the largest difference between two arrays; NaN is equal to NaN."""
+def _distance(a: Any, b: Any) -> float:
+    """Return the largest difference between two arrays; NaN equals NaN."""
     return float(abs_difference(a, b).max(initial=0.0))
 
 
 def _equal(a: Any, b: Any, slack: float) -> bool:
-    """Return whether arrays are of one dtype, and differ by `slack` at most."""
-    return np.asarray(a).dtype == np.asarray(b).dtype and _apart(a, b) <= slack
+    """Return whether arrays have the same dtype and differ by `slack` at most."""
+    return np.asarray(a).dtype == np.asarray(b).dtype and _distance(a, b) <= slack
 
 
 def _summed(nodes: Iterable[Node], gradients: Iterable[Any]) -> list[list[float]]:
-    """Find the largest number in each node's data and gradient, and in what these are sums of.
+    """Return the largest number in each node's data and gradient, and in the terms of both.
 
-    A sum that cancels is small, and yet rounded as its terms are.
+    A sum that cancels is small, but its rounding error is that of its terms.
     """
     pairs = zip(nodes, gradients, strict=True)
     own = {node: [_largest(node._numbers), _largest(g)] for node, g in pairs}
@@ -293,7 +293,7 @@ def _kind(layer: WeightLayer) -> tuple[str, str]:
 
 def _how_far(radius: float) -> str:
     if radius == 0:
-        return "can change with any move: units tie"
+        return "may change with any move, as units tie"
     if radius == np.inf:
         return "stay the same however far the units below these layers move"
     return f"stay the same while all units below these layers move by less than {_length(radius)}"

@@ -2,7 +2,7 @@
 
     z_l = σ(a_l)        a_l = Σ_{i in R_l} w_li x_i        z_1(2) = max_l z_l
 
-The notes draw it in four figures; `figures` draws the same four from a network at hand.
+The derivation has four figures of it; `figures` draws these of any such network.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Network(NamedTuple):
-    """One pooling unit: x_1 … x_D, w_li by unit and input, z_1 … z_L, and z_1(2) above them."""
+    """One pooling unit: inputs x_1 … x_D, weights w_li, units z_1 … z_L, and z_1(2) on top."""
 
     inputs: list[Value]
     weights: list[dict[int, Value]]
@@ -33,7 +33,7 @@ def network(
 ) -> Network:
     """Build the network from numbers: `weights[l]` maps each i in R_l to w_li; i = 0 is the bias.
 
-    The inputs count from 1, as in the derivation: x_1 is x[0], and x_0 = 1 is the bias unit.
+    Inputs are numbered from 1, as in the derivation: x_1 is x[0], and x_0 = 1 is the bias unit.
 
     >>> net = network([2.0, 3.0], [{0: 0.0, 1: 1.0}, {0: 0.0, 2: -1.0}], activation=abs)
     >>> net.pooled.backward()
@@ -62,7 +62,7 @@ def network(
 
 
 def example() -> Network:
-    """Build a small network with overlapping receptive fields, run backward from E = z_1(2)."""
+    """Build a small network with overlapping receptive fields, and run backward from E = z_1(2)."""
     net = network(
         [0.5, -1.0, 2.0, 0.3, 0.8],
         [{0: 0.1, 1: 0.4, 2: -0.6}, {0: 0.2, 2: 1.0, 3: 0.9}, {0: -0.1, 4: 0.7, 5: -0.3}],
@@ -74,9 +74,9 @@ def example() -> Network:
 def figures(
     net: Network, columns: int = 1, theme: Literal["light", "dark"] = "light"
 ) -> "dict[str, Callable[[], Digraph | Figure]]":
-    """List how the derivation's four figures are drawn from a network.
+    """Return functions that draw the derivation's four figures of a network.
 
-    Inputs that are a plane of several columns are drawn as one. `theme` is "light" or "dark".
+    `columns` is the width of the plane of inputs. `theme` is "light" or "dark".
 
     F1: the pooling unit over its feature-map units, links without weights. F2: the winner, with
     its receptive field among the inputs. F3: the kink of max, which raises ToolError without

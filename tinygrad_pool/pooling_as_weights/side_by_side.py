@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
 WINDOWS, CELLS, BESIDE = 3, 12, 6
 TRIED = 100
-SENT = (" goes back along a link: weight · δ", "all that comes to a unit is ∂E/∂z")
+SENT = (" sent back along a link: weight · δ", "the sum at a unit is ∂E/∂z")
 TITLES = (("as it is:", "links without weights"), ("the same as a layer", "of {}, y = P z"))
-"""In two parts, which are two lines in a narrow picture; the weights are 0 and 1, unless shared."""
+"""Each in two parts, which are two lines in a narrow picture; {} is the kind of weights."""
 
 
 def draw_side_by_side(
     contest: Candidates, unit: int, data: Any, g: Any, to_operands: Any, narrow: bool
 ) -> Digraph:
-    """Draw a window and the ones that its winner takes part in, without weights and with.
+    """Draw a window and others that contain its winner, without weights and with.
 
     `narrow` draws one window, with its cells below each other, and one network above the other.
 
-    `data` and `g` are the node's data and the gradient that arrived at it, flat; `to_operands` what
-    each operand got in all.
+    `data` and `g` are the node's data and upstream gradient, flat; `to_operands` the total gradient
+    of each operand.
     """
     units = [unit] if narrow else _windows(contest, unit)
     members = {u: [*contest.within(u)] for u in units}
@@ -43,13 +43,13 @@ def draw_side_by_side(
     got = {cell: _got(contest, cell, to_operands) for cell in cells}
     others = _others(contest, members, g, got)
     lines = {cell: _lines(contest, cell, got[cell], others.get(cell)) for cell in cells}
-    width = width_of(line for some in lines.values() for line in some)
+    width = width_of(line for texts in lines.values() for line in texts)
     rims = rims_told([*got.values(), *(g[u] for u in units)])
     back = "←" if narrow else "↓"
     sent = [back + SENT[0], SENT[1]] if narrow else [back + "; ".join(SENT)]
     for line in (*sent, *rims, *[OTHERS] * bool(others)):
         theme.write_on(graph, line)
-    drawn = {contest.weight[i] for some in members.values() for i in some}
+    drawn = {contest.weight[i] for candidates in members.values() for i in candidates}
     kind = "0/1 weights" if drawn <= {0, 1} else "weights"
     titles = [[part.format(kind) for part in title] for title in TITLES]
     column: list[str] = []
@@ -78,17 +78,17 @@ def draw_side_by_side(
     elif len(cells) <= BESIDE:
         graph.node("gap", style="invis", width="0.6")
         in_line(graph, [last, "gap", "p1c0"], "both")
-    else:  # too wide for one beside the other: the first goes above the second
+    else:  # too wide side by side: the first goes above the second
         graph.edge("title1", "p0c0", style="invis")
         graph.edge("title1", last, style="invis")
     size = f"{counted(len(units), 'unit')} over {counted(len(cells), 'cell')}"
-    said = f"{size}, {'; '.join(map(' '.join, titles))}."
-    graph.comment = Caption(f"{sign(contest.node)} beside a layer of weights", said).comment()
+    text = f"{size}, {'; '.join(map(' '.join, titles))}."
+    graph.comment = Caption(f"{sign(contest.node)} beside a layer of weights", text).comment()
     return graph
 
 
 def _windows(contest: Candidates, unit: int) -> list[int]:
-    """Choose the window, and with it the others that its winner wins or loses, while they fit."""
+    """Return a window and others that contain its winner, as many as fit."""
     here = contest.at(next(i for i in contest.within(unit) if contest.weight[i]))
     same = (contest.operand == here.operand) & (contest.cell == here.cell)
     others = [int(u) for u in contest.unit[same][:TRIED] if u != unit]
@@ -101,7 +101,7 @@ def _windows(contest: Candidates, unit: int) -> list[int]:
 
 
 def _got(contest: Candidates, cell: Cell, to_operands: Any) -> float | None:
-    """Read what a cell got in all; None of a constant."""
+    """Return the total gradient of a cell; None for a constant."""
     if cell.operand < 0 or not isinstance(contest.node.parents[cell.operand], Node):
         return None
     return float(np.reshape(to_operands[cell.operand], -1)[cell.cell])
@@ -110,10 +110,10 @@ def _got(contest: Candidates, cell: Cell, to_operands: Any) -> float | None:
 def _others(
     contest: Candidates, members: dict[int, list[int]], g: Any, got: dict[Cell, float | None]
 ) -> dict[Cell, float]:
-    """Find what arrived at cells from elsewhere than the windows that are drawn."""
+    """Return the gradients that cells got from windows that are not drawn, or from elsewhere."""
     drawn = dict.fromkeys(got, 0.0)
-    for u, some in members.items():
-        for i in some:
+    for u, candidates in members.items():
+        for i in candidates:
             drawn[contest.at(i)] += _carried(contest.weight[i], g[u])
     return {
         cell: total - drawn[cell]
@@ -127,7 +127,7 @@ def _carried(weight: float, g: float) -> float:
 
 
 def _lines(contest: Candidates, cell: Cell, got: float | None, others: float | None) -> list[str]:
-    """Write what stands in a cell; `got` is its gradient."""
+    """Return the lines of text in a cell; `got` is its gradient."""
     p = contest.node.parents[cell.operand] if cell.operand >= 0 else 0.0
     value = np.reshape(p._numbers if isinstance(p, Node) else p, -1)[cell.cell]
     lines = called(_place(p, cell.cell), value)
@@ -136,7 +136,7 @@ def _lines(contest: Candidates, cell: Cell, got: float | None, others: float | N
 
 
 def _place(p: Any, cell: int) -> str:
-    """Name a cell by its label, or by its place in the operand."""
+    """Name a cell by its label, or by its index in the operand."""
     if not isinstance(p, Node):
         return "constant"
     place = subscript(np.unravel_index(cell, p.shape))
@@ -155,7 +155,7 @@ def _draw_unit(
 
 
 def _link(weight: float, g: float, back: str, weighted: bool) -> dict[str, str]:
-    """Draw a link with what it carries back, and where it has one, its weight."""
+    """Return the style of a link, with the gradient that it carries back, and its weight."""
     carried = _carried(weight, g)
     colour = theme.of_sign(carried)
     shown = f'<FONT COLOR="{colour}">&nbsp;{back}&nbsp;{number(carried, digits=3)}</FONT>'

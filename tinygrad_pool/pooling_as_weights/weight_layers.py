@@ -1,4 +1,4 @@
-"""Re-run a graph with a layer of 0/1 weights in place of everything that chooses a winner."""
+"""Re-run a graph with layers of 0/1 weights in place of max, min, ReLU and pooling."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _layer = lift(weight_layer)
 
 
 def as_weight_layer(loss: Value) -> Value:
-    """Compute the same on the same leaves, with weights wherever a winner was chosen.
+    """Compute `loss` again on the same leaves, with weights wherever a winner was chosen.
 
-    Every max, min, maximum, minimum, relu, max pool and average pool becomes y = P x with the P
-    that it has now: the derivation's other picture. All else is run again. Backward through it is
-    the ordinary rule for weights, ∂E/∂x = Pᵀ g, and gives the same gradients: bit for bit, but for
-    the sign of a zero; with averages and ties="even", where P holds 1/n, to a few units in the last
-    place.
+    Every max, min, maximum, minimum, relu, max pool and average pool becomes y = P x with its
+    present P, as in the derivation. Everything else is run again. The backward pass is that of any
+    layer of weights, ∂E/∂x = Pᵀ g, and gives the same gradients, bit for bit except for the sign of
+    a zero. With averages and ties="even", where P holds 1/n, they may differ by a few units in the
+    last place.
 
     Raises DataError if `loss` is not a Value; GraphError if data changed since.
 
@@ -37,10 +37,10 @@ def as_weight_layer(loss: Value) -> Value:
 
 
 def operations_of(weights: Mapping[Value, list[Weights]]) -> dict[Node, Callable[..., Any]]:
-    """Make the layer of weights that stands for each node.
+    """Return the layer of weights that replaces each node.
 
-    Where each unit looks at one cell of an operand, the layer is a diagonal, as wide as the result:
-    the operand is broadcast before it, and what comes back is summed by the engine, as ever.
+    For an elementwise rule, the layer is a diagonal as wide as the result: the operand is broadcast
+    before it, and the engine sums its gradient as usual.
     """
     operations: dict[Node, Callable[..., Any]] = {}
     for node, Ws in weights.items():

@@ -28,11 +28,11 @@ from tinygrad_pool.recording.symbols import (
 from tinygrad_pool.rules.arguments import place_of
 
 LISTED = 12
-"""The most paths that are listed, and of a longer one the most factors from each of its ends."""
+"""At most so many paths are listed, and of a long path so many factors at each end."""
 
 
 class Factor(NamedTuple):
-    """One local derivative on a path: how it is written, its number, and how LaTeX writes it."""
+    """One local derivative on a path: its symbol, its number, and its symbol in LaTeX."""
 
     symbol: str
     slope: float
@@ -40,7 +40,7 @@ class Factor(NamedTuple):
 
 
 class Derivation(NamedTuple):
-    """∂E/∂v as a sum over the paths from E to v; `paths` holds those that are listed."""
+    """∂E/∂v as a sum over all paths from E to v, of which `paths` are listed."""
 
     loss: str
     of: str
@@ -48,10 +48,10 @@ class Derivation(NamedTuple):
     total: int
     value: float
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         head = f"∂{self.loss}/∂{self.of}"
         if not self.total:
-            return f"{head} = 0, for no path leads there"
+            return f"{head} = 0, as there is no path from {self.loss} to {self.of}"
         if not self.paths:
             return f"{head} = {number(self.value)}, a sum over {self.total:,} paths"
         if self.paths == [[]]:
@@ -65,9 +65,6 @@ class Derivation(NamedTuple):
         rest = self.total - len(self.paths)
         more = f"{counted(rest, 'other path')} {'has' if rest == 1 else 'have'} a factor 0"
         return f"{head} = {equals.join(shown)}" + f"{indent}   {more}" * bool(rest)
-
-    def __repr__(self) -> str:
-        return str(self)
 
     def _repr_latex_(self) -> str:
         return f"${self.latex()}$"
@@ -87,7 +84,7 @@ class Derivation(NamedTuple):
         dots = r" \cdot ", r"\dots"
         symbols = [_product([f.latex for f in path], *dots) for path in self.paths]
         numbers = [[signed(digits_in_latex(f.slope)) for f in path] for path in self.paths]
-        slopes = [_product(some, *dots) for some in numbers]
+        slopes = [_product(factors, *dots) for factors in numbers]
         return " = ".join([head, *_stages(" + ".join(symbols), " + ".join(slopes), value)])
 
 
@@ -100,10 +97,10 @@ def derive(
 ) -> Derivation:
     """Write out the chain rule for one gradient: the product of local derivatives on each path.
 
-    Factors stand in the order from the loss to v; where several paths lead there, they add up. For
-    an array, `index` says which element, and the network is taken apart into its units. If there
-    are more than 12 paths, those without a factor 0 are written; if there are more than 12 of
-    these, they are counted, and their sum is given. `.latex()` is for slides.
+    Factors are in the order from the loss to v, and the products of several paths add up. For an
+    array, `index` selects the element, and the network is split into its units. If there are more
+    than 12 paths, only those without a factor 0 are written; if these are more than 12, too, only
+    their number and sum. `.latex()` returns LaTeX, for slides.
 
     Raises DataError if `loss` or `v` is not a Value; OptionError if there is no such element, if it
     is a constant, or if the loss does not depend on v; ShapeError if the loss is an array, or there
@@ -113,11 +110,11 @@ def derive(
     >>> print(derive((w * x).sigmoid(), w))
     ∂E/∂w = σ'(w x) · x = 0.1491 · 3 = 0.4474
     """
-    for given in (loss, v):
-        check_value(given, "derive")
+    for value in (loss, v):
+        check_value(value, "derive")
     nodes = topological_order(loss)
     named = Named(nodes, {} if names is None else names)
-    called = named.names | named.given
+    called = named.names | named.names_by_id
     if v not in nodes:
         ends = [name_of_node(end, called) or name_of(end) for end in (loss, v)]
         raise OptionError(f"derive: {ends[0]} does not depend on {ends[1]}")
@@ -142,7 +139,7 @@ def derive(
 
 
 def _of_units(units: Mapping[Node, Mapping[int, Any]], called: Mapping[int, str]) -> dict[int, str]:
-    """Call the units of an array by its name and their places in it."""
+    """Name the units of each named array by its name and their index."""
     names: dict[int, str] = {}
     for node in units:
         if name := called.get(id(node)):
@@ -154,7 +151,7 @@ def _of_units(units: Mapping[Node, Mapping[int, Any]], called: Mapping[int, str]
 def _sums(loss: Node, of: Node, zeros: bool = True) -> dict[Node, tuple[int, float]]:
     """Count the paths from each node down to `of`, and add up their products.
 
-    Without `zeros` a path with a factor 0 is none.
+    Without `zeros`, paths with a factor 0 do not count.
     """
 
     def add_up(node: Node, operands: list[Any]) -> tuple[int, float]:
@@ -181,8 +178,8 @@ def _paths(
     called: Mapping[int, str],
     zeros: bool,
 ) -> Iterator[list[Factor]]:
-    """List the factors of each path, in the order of operands; without `zeros` as in `_sums`."""
-    waiting: list[tuple[Node, Any]] = [(loss, None)]  # and its factors, the last one first
+    """Yield the factors of each path, in the order of operands; for `zeros` see `_sums`."""
+    waiting: list[tuple[Node, Any]] = [(loss, None)]  # a node, and the factors above it
     while waiting:
         node, so_far = waiting.pop()
         if node is of:
@@ -211,13 +208,13 @@ def _cell(v: Value, index: int | Sequence[int] | None) -> int:
 
 
 def _stages(symbols: str, slopes: str, value: str) -> list[str]:
-    """List what a gradient is equal to, in letters and in numbers, and its value once."""
+    """List the forms of a gradient: in symbols, in numbers, and its value, without repetition."""
     once = value, f"({value})"
     return [*(stage for stage in (symbols, slopes) if stage not in once), value]
 
 
 def _product(factors: list[str], dot: str = " · ", rest: str = "…") -> str:
-    """Write a product, of a long one its ends."""
+    """Write a product; of a long one, both ends."""
     if len(factors) > 2 * LISTED:
         factors = [*factors[:LISTED], rest, *factors[-LISTED:]]
     return dot.join(factors)

@@ -1,4 +1,4 @@
-"""Compare the closures of a recorded pass with the slopes of their rules."""
+"""Compare the backward closures of a recorded pass with finite differences of their rules."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ LISTED = 12
 
 
 class WrongClosure(NamedTuple):
-    """A closure that does not send what its rule's slopes say.
+    """A closure whose contributions disagree with finite differences of its rule.
 
-    Of one operand that is a number, `sent` is its contribution; `least` and `most` bound g ∂y/∂x.
-    Else the `operands` are moved together in a random direction d: `sent` is Σ c d over their
+    For one scalar operand, `sent` is its contribution, and `least` and `most` bound g ∂y/∂x.
+    Otherwise the `operands` are moved together in a random direction d: `sent` is Σ c d over their
     contributions c, and `least` and `most` bound Σ g ∂y/∂d.
     """
 
@@ -36,15 +36,15 @@ class WrongClosure(NamedTuple):
 
     @property
     def slope(self) -> str:
-        """The slope, or at a kink its bounds, as text."""
+        """The slope as text; at a kink its bounds."""
         return " to ".join(dict.fromkeys([number(self.least), number(self.most)]))
 
 
 class ClosureCheck:
     """The result of `Recording.check`: `wrong` closures, and the `unchecked` nodes.
 
-    A node is not checked if its rule gives other numbers now, or fails on moved operands; nor is an
-    operand for which the closure returns None: a rule says so that no gradient goes there.
+    A node is unchecked if its rule now computes other numbers, or fails on moved operands. Operands
+    for which the closure returns None, that is no gradient, are skipped.
     """
 
     def __init__(self, recording: Trace, steps: Sequence[Step]) -> None:
@@ -61,19 +61,17 @@ class ClosureCheck:
 
     @property
     def holds(self) -> bool:
-        """Whether no closure was found wrong."""
+        """Whether no closure is wrong."""
         return not self.wrong
 
     def __repr__(self) -> str:
         checked = counted(self._steps - len(self.unchecked), "closure")
-        lines = [f"{checked} compared with slopes: {len(self.wrong) or 'none'} wrong"]
+        lines = [f"{checked} compared with finite differences: {len(self.wrong) or 'none'} wrong"]
         lines += [self._written(found) for found in self.wrong[:LISTED]]
         lines += [f"… and {len(self.wrong) - LISTED} more, in .wrong"][: len(self.wrong) > LISTED]
         if self.unchecked:
-            some = ", ".join(self._call(node) for node in self.unchecked[:LISTED])
-            lines.append(
-                f"not checked, since the rule gives other numbers now, or an error: {some}"
-            )
+            names = ", ".join(self._call(node) for node in self.unchecked[:LISTED])
+            lines.append(f"not checked, as the rule now fails or computes other numbers: {names}")
         return "\n".join(lines)
 
     def _written(self, found: WrongClosure) -> str:
@@ -81,20 +79,20 @@ class ClosureCheck:
         line = f"\n    {quoted(node.about.line)}" if node.about.line else ""
         if place := node.rule and defined_at(node.rule):
             line += f"\n    {node.op} is defined at {place}"
-        whom = " and ".join(self._call(node.parents[i]) for i in found.operands)
+        operands = " and ".join(self._call(node.parents[i]) for i in found.operands)
         alone = len(found.operands) == 1 and not np.shape(node.parents[found.operands[0]])
         along = "" if alone else ", along a random direction"
         return (
-            f"  {self._call(node)}: its closure sends {number(found.sent)} to {whom}, and by the "
-            f"slopes of {node.op} it is {found.slope}{along}{line}"
+            f"  {self._call(node)}: its closure sends {number(found.sent)} to {operands}, but "
+            f"finite differences of {node.op} give {found.slope}{along}{line}"
         )
 
 
 def _wrong(recording: Trace, step: Step, rng: np.random.Generator) -> Iterator[WrongClosure]:
-    """Compare a step's contributions with slopes, all operands moved at once.
+    """Compare a step's contributions with finite differences, moving all operands at once.
 
-    Directions are at random, so that errors do not cancel, and positive, so that units which share
-    a maximum cannot be paid twice unseen. Where all at once is wrong, one operand may be so alone.
+    Directions are random, so that errors do not cancel, and positive, so that paying each of
+    several tied units in full is detected. If the total is wrong, each operand is checked alone.
     """
     node, sent = step.node, step.contributions
     data = [_wide(recording.data_of(p) if isinstance(p, Node) else p) for p in node.parents]
@@ -102,7 +100,7 @@ def _wrong(recording: Trace, step: Step, rng: np.random.Generator) -> Iterator[W
     towards = {i: _direction(data[i], rng) for i in moving}
     middle = _result(node, data)
     if not _is_close(middle, node._numbers):
-        raise ArithmeticError("the rule gives other numbers each time")
+        raise ArithmeticError("the rule computes other numbers each time")
     together = _compared(step, data, towards, middle, (*moving,))
     if together is not None:
         alone = [_compared(step, data, towards, middle, (i,)) for i in moving]
@@ -139,8 +137,8 @@ def _result(node: Node, data: list[Any]) -> Any:
 
 
 def _wide(x: Any) -> Any:
-    """Return numbers in float64; Python's numbers, and constants of integers, as they are."""
-    if type(x) is complex:  # a power beyond its domain
+    """Convert to float64; Python floats and integer constants are returned unchanged."""
+    if type(x) is complex:  # a power outside its domain
         return nan
     if type(x) is float or getattr(x, "dtype", np.dtype(int)).kind != "f":
         return x
@@ -148,7 +146,7 @@ def _wide(x: Any) -> Any:
 
 
 def _direction(x: Any, rng: np.random.Generator) -> Any:
-    """Return a positive direction, in which each element moves by about its own size."""
+    """Return a random positive direction; each element moves by about its own magnitude."""
     if type(x) is float:
         return rng.uniform(0.5, 1.5) * (abs(x) or 1.0)
     size = np.abs(x)
@@ -163,6 +161,6 @@ def _is_close(x: Any, y: Any) -> bool:
 
 
 def _precision(node: Node, sent: tuple[Any, ...]) -> float:
-    """Return how precise numbers of a node are: by their dtypes, or by the step that is taken."""
+    """Return the relative precision of a comparison: that of the dtypes, or of the step taken."""
     dtypes = {c.dtype for c in (node._numbers, *sent) if isinstance(c, np.ndarray | np.generic)}
     return max([TOLERANCE, *(64 * float(np.finfo(dtype).eps) for dtype in dtypes)])

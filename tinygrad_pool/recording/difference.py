@@ -1,4 +1,4 @@
-"""Compare two passes: data, gradients and winners that differ."""
+"""Compare two backward passes: their data, gradients and winners."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ LISTED = 20
 
 
 class Row(NamedTuple):
-    """One node in both passes. A gradient is None where none is computed, which counts as 0.
+    """One node in both passes. A gradient is None if it is not computed, and then compares as 0.
 
-    `change` is the largest difference, of data or gradient: 0 where nothing differs, ∞ where the
-    shape does, or where one is NaN and the other is not.
+    `change` is the largest difference of data or gradient: 0 if nothing differs, ∞ if the shapes
+    differ or only one of two numbers is NaN.
     """
 
     name: str
@@ -34,11 +34,11 @@ class Row(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """What differs between two passes.
+    """The differences between two passes.
 
-    `rows` are the nodes that both have, those that differ first, by size. `moved` lists the units
-    that another wins. `only_before` and `only_after` name what one pass alone has; `left_out`
-    counts the nodes without a name that have no partner.
+    `rows` are the nodes in both, largest change first. `moved` lists the units whose winner
+    changed. `only_before` and `only_after` name the nodes of one pass only; `left_out` counts the
+    unnamed nodes without a partner.
     """
 
     rows: list[Row]
@@ -48,17 +48,17 @@ class Difference(NamedTuple):
     left_out: int
 
     def table(self) -> Table:
-        """Lay out the nodes that differ, those that differ most first."""
+        """Tabulate the nodes that differ, largest change first."""
         rows = [row for row in self.rows if row.change]
         if not self.rows:
-            return Table("Not compared: no node is known to be in both passes.", (), [])
+            return Table("Nothing to compare: no node is known to be in both passes.", (), [])
         if not rows:
             return Table(f"No difference in {counted(len(self.rows), 'node')}.", (), [])
         data = sum(_far(row.before, row.after) > 0 for row in rows)
         grads = sum(_far(row.grad_before, row.grad_after) > 0 for row in rows)
         return Table(
-            f"Of {counted(len(self.rows), 'node')}, {data:,} {'has' if data == 1 else 'have'} "
-            f"other data, {grads:,} another gradient:",
+            f"{counted(len(self.rows), 'node')} compared: the data of {data:,} and the gradients "
+            f"of {grads:,} differ:",
             ("node", "data", "gradient"),
             [
                 (r.name, _cell(r.before, r.after), _cell(r.grad_before, r.grad_after))
@@ -67,7 +67,7 @@ class Difference(NamedTuple):
         )
 
     def notes(self) -> list[str]:
-        """List what the table leaves out, changed winners, and what could not be compared."""
+        """List changed winners, nodes that could not be compared, and how much is not shown."""
         lines = _more(sum(row.change > 0 for row in self.rows))
         lines += [*map(str, self.moved[:LISTED]), *_more(len(self.moved))]
         for which, names in (("first", self.only_before), ("second", self.only_after)):
@@ -76,15 +76,12 @@ class Difference(NamedTuple):
                 lines.append(f"only in the {which} pass: {', '.join(names[:LISTED])}{more}")
         if self.left_out:
             lines.append(
-                f"not compared: {counted(self.left_out, 'node')} without a name or a partner"
+                f"not compared: {counted(self.left_out, 'unnamed node')} without a partner"
             )
         return lines
 
-    def __str__(self) -> str:
-        return "\n".join([self.table().text(), *self.notes()])
-
     def __repr__(self) -> str:
-        return str(self)
+        return "\n".join([self.table().text(), *self.notes()])
 
     def _repr_html_(self) -> str:
         notes = (Table(note, (), []).html() for note in self.notes())
@@ -92,11 +89,11 @@ class Difference(NamedTuple):
 
 
 def compare_passes(pass_a: Recording | Value, pass_b: Recording | Value) -> Difference:
-    """Compare two backward passes, node by node: data, gradients, and who wins each maximum.
+    """Compare two backward passes node by node: data, gradients, and the winner of each maximum.
 
-    Nodes are matched by label or variable; those without a name by number, if both graphs have the
-    same form or one is a replay of the other. NaN is equal to NaN. A Value is recorded first; a
-    leaf that changes between two passes is compared as it was when each was recorded.
+    Nodes are matched by label or variable. Nodes without a name are matched by number if both
+    graphs have the same structure, or one is a replay of the other. NaN equals NaN. A Value is
+    recorded first. Leaves are compared as they were when each pass was recorded.
 
     Raises as `record` does; GraphError if a leaf changed before its pass was recorded.
 
@@ -124,7 +121,7 @@ def compare_passes(pass_a: Recording | Value, pass_b: Recording | Value) -> Diff
 
 
 class Matched(NamedTuple):
-    """The nodes of two passes: pairs with a name, and those without a partner."""
+    """The nodes of two passes: named pairs, and the nodes without a partner."""
 
     pairs: list[tuple[str, Node, Node]]
     only_a: list[Node]
@@ -132,9 +129,9 @@ class Matched(NamedTuple):
 
 
 def matched(a: Recording, b: Recording) -> Matched:
-    """Pair nodes by label or variable; those without a name by number, if the forms are equal.
+    """Pair nodes by label or variable; unnamed ones by number, if the structures are equal.
 
-    Of replays, and what they replay, every node has a partner that goes by its name.
+    In a replay, every node is paired by name with the node that it replays.
 
     >>> from tinygrad_pool import Value
     >>> E, F = (Value(x, label="x").exp() * 2.0 for x in (1.0, 3.0))
@@ -161,12 +158,12 @@ def matched(a: Recording, b: Recording) -> Matched:
 
 
 def own_name(recording: Recording, node: Node) -> str:
-    """Return a node's label or variable, and "" if it has neither."""
+    """Return a node's label or variable; "" if it has neither."""
     return node.label or recording.names.get(id(node), "")
 
 
 def _keyed(recording: Recording, kin: bool) -> dict[tuple[str, int], Node]:
-    """Key nodes by their names, and by a count where several have one name."""
+    """Key nodes by name, and by a count where several share one."""
     keyed: dict[tuple[str, int], Node] = {}
     times: Counter[str] = Counter()
     for node in recording.nodes:
@@ -177,7 +174,7 @@ def _keyed(recording: Recording, kin: bool) -> dict[tuple[str, int], Node]:
 
 
 def _form(recording: Recording) -> list[Any]:
-    """Describe each node by its operation and the numbers of its operands."""
+    """Describe the structure of a graph: each node's operation and the numbers of its operands."""
     return [
         (n.op, [recording.number(p) if isinstance(p, Node) else None for p in n.parents])
         for n in recording.nodes
@@ -185,14 +182,14 @@ def _form(recording: Recording) -> list[Any]:
 
 
 def _refuse_changed(recording: Recording) -> None:
-    """Raise if a leaf had other data when it was recorded than when it was used."""
+    """Raise GraphError if a leaf was set after it was used and before the pass was recorded."""
     for node in recording.nodes:
         for p in node.parents:
             leaf = isinstance(p, Node) and p.is_leaf
             if leaf and node._order < p._assigned < recording.time:
                 raise GraphError(
                     f"compare_passes: the data of {name_of(p)} changed after {name_of(node)} "
-                    "was computed from it and before the pass was recorded; record it earlier"
+                    "was computed from it; call record before changing data"
                 )
 
 
@@ -203,7 +200,7 @@ def _row(name: str, a: Recording, x: Node, b: Recording, y: Node) -> Row:
 
 
 def _far(before: Any, after: Any) -> float:
-    """Find the largest difference; a gradient that is not computed counts as 0."""
+    """Return the largest difference; a gradient that is not computed counts as 0."""
     if type(before) is type(after) is float and before == after:
         return 0.0
     before, after = _same_shape(before, after)
@@ -213,14 +210,14 @@ def _far(before: Any, after: Any) -> float:
 
 
 def _same_shape(before: Any, after: Any) -> tuple[Any, Any]:
-    """Put zeros in the place of a gradient that is not computed."""
+    """Replace a gradient that is not computed by zeros."""
     if before is None:
         return np.zeros(np.shape(0.0 if after is None else after)), 0.0 if after is None else after
     return before, np.zeros(np.shape(before)) if after is None else after
 
 
 def _cell(before: Any, after: Any) -> str:
-    """Write a number before and after; of an array its shape, and where it differs most."""
+    """Write a number before and after; for an array its shape and the largest difference."""
     if before is None and after is None:
         return "–"
     dashes = [before is None, after is None]

@@ -1,6 +1,6 @@
-"""Data flow from a line of source, followed by names through one file.
+"""Data flow from a line of source through one file, followed by names.
 
-It is followed too far rather than not far enough: a name is one name, in whatever function.
+It overestimates: equal names in different functions count as one.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from functools import lru_cache
 from typing import NamedTuple
 
 OWN = frozenset({".data", ".grad"})
-"""Attributes that every Value has: they do not name one thing."""
+"""Attributes of every Value, too common to be followed."""
 
 CALLED = ("forward", "__call__")
-"""Methods that are called by the name of their object or class."""
+"""Methods that are called through the name of their object or class."""
 
 
 class Move(NamedTuple):
-    """A piece of source, from its first to its last line: names that it reads, and that it sets."""
+    """A piece of source, by its first and last line, with the names that it reads and sets."""
 
     first: int
     last: int
@@ -28,7 +28,7 @@ class Move(NamedTuple):
 
 
 class Source:
-    """A file that was read: its tree, and how names move on in it."""
+    """A parsed file: its syntax tree, and the moves of names in it."""
 
     def __init__(self, text: str) -> None:
         self.tree = ast.parse(text)
@@ -37,7 +37,7 @@ class Source:
         self.moves = [*self._moves(self.tree, "")]
 
     def made_by(self, first: int, last: int) -> frozenset[str]:
-        """List every name that what some lines set goes on to."""
+        """List every name that depends on what some lines set."""
         here = [m for m in self.moves if m.first <= last and first <= m.last]
         names = set().union(*(m.sets for m in here))
         while more := {n for m in self.moves if m.reads & names for n in m.sets} - names:
@@ -45,25 +45,25 @@ class Source:
         return frozenset(names)
 
     def statement_of(self, number: int) -> tuple[int, int]:
-        """Return the first and the last line of the innermost statement at a line."""
+        """Return the first and last line of the innermost statement at a line."""
         here = [(m.first, m.last) for m in self.moves if m.first <= number <= m.last]
         return min(here, key=lambda lines: lines[1] - lines[0], default=(number, number))
 
     def reached(self, first: int, last: int, numbers: Iterable[int]) -> list[int]:
-        """Choose the lines that what some lines give goes on to; those themselves, too."""
+        """List the lines of `numbers` that depend on the lines first … last, or are among these."""
         names = self.made_by(first, last)
         found = []
         for number in numbers:
             begin, end = self.statement_of(number)
-            some = (m for m in self.moves if m.first <= end and begin <= m.last)
-            if first <= number <= last or any(m.reads & names for m in some):
+            moves = (m for m in self.moves if m.first <= end and begin <= m.last)
+            if first <= number <= last or any(m.reads & names for m in moves):
                 found.append(number)
         return found
 
     def _moves(self, node: ast.AST, function: str) -> Iterator[Move]:
         for part in ast.iter_child_nodes(node):
             inner = function
-            if isinstance(part, ast.FunctionDef | ast.ClassDef):  # what is called: net(x) is Net's
+            if isinstance(part, ast.FunctionDef | ast.ClassDef):  # net(x) calls Net.forward
                 inner = function if part.name in CALLED else part.name
             yield from _move(part, inner)
             if isinstance(part, ast.Call):
@@ -71,18 +71,18 @@ class Source:
             yield from self._moves(part, inner)
 
     def _arguments(self, call: ast.Call) -> Iterator[Move]:
-        """Let names move on to the parameters of a function of the same file."""
+        """Pass names on to the parameters of a function in the same file."""
         if isinstance(call.func, ast.Name) and call.func.id in self._functions:
             of = self._functions[call.func.id].args
             parameters = [*of.posonlyargs, *of.args]
-            for given, parameter in zip(call.args, parameters, strict=False):
-                yield _reading(given, given, {parameter.arg})
+            for argument, parameter in zip(call.args, parameters, strict=False):
+                yield _reading(argument, argument, {parameter.arg})
             for word in call.keywords:
                 yield _reading(word.value, word.value, {word.arg or ""})
 
 
 def source_of(file: str) -> Source | None:
-    """Read a file; None if it cannot be read, or is no longer Python."""
+    """Parse a file; None if it cannot be read or parsed."""
     return _parsed("".join(linecache.getlines(file)))
 
 
@@ -95,14 +95,14 @@ def _parsed(text: str) -> Source | None:
 
 
 def names_in(*nodes: ast.AST | None) -> frozenset[str]:
-    """List the names in some nodes; attributes with their dot."""
+    """List the names in syntax nodes; attributes with a leading dot."""
     parts = [part for node in nodes if node is not None for part in ast.walk(node)]
     names = {part.id for part in parts if isinstance(part, ast.Name)}
     return frozenset(names | {f".{part.attr}" for part in parts if isinstance(part, ast.Attribute)})
 
 
 def _move(node: ast.AST, function: str) -> Iterator[Move]:
-    """List the names that a statement reads and sets."""
+    """Yield the names that a statement reads and sets."""
     match node:
         case ast.Assign(targets, value):
             yield _reading(node, value, _targets(*targets))
@@ -126,7 +126,7 @@ def _reading(node: ast.AST, value: ast.AST, sets: Iterable[str]) -> Move:
 
 
 def _targets(*targets: ast.AST) -> frozenset[str]:
-    """List what is set: of x.a the attribute, of x[i] and (x, y) the names."""
+    """List the assigned names: of x.a the attribute, of x[i] and (x, y) the names."""
     names: set[str] = set()
     for target in targets:
         match target:

@@ -1,6 +1,6 @@
-"""Places in the source where plain Python chooses: if, max, a filter.
+"""Places in the source where plain Python chooses by the data of a Value: if, max, a filter.
 
-A recorded choice is one only if what was chosen goes on to a line that made a node.
+A recorded comparison counts only if its outcome reaches a line that made a node.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ PICKING = {
     **dict.fromkeys(("max", "sorted", "sort", "nlargest"), "tg.maximum"),
     **dict.fromkeys(("min", "nsmallest"), "tg.minimum"),
 }
-"""Functions of Python that compare Values and return one, and what is a node."""
+"""Python functions that compare Values and return one of them, and the operation to use instead."""
 
 NUMBERS = ("data", "item", "grad", "detach")
-"""Attributes that make a number of what was chosen: no Value goes on."""
+"""Attributes that turn the chosen Value into a number, which ends its graph."""
 
 RELATIONS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 
 class Fork(NamedTuple):
-    """A fork in the source: its lines, and from `begin` to `end` those that give what is chosen.
+    """A fork in the source: the lines of its test, and from `begin` to `end` those it controls.
 
-    One that asks for v.data and not for v is made `by_data`: no Value remembers that.
+    `by_data` is True if the test compares v.data instead of v, which no Value records.
     """
 
     what: str
@@ -46,16 +46,16 @@ class Fork(NamedTuple):
 
 
 def fork_at(source: Source, number: int) -> Fork | None:
-    """Find the innermost fork that a line decides, if what was chosen is not made a number."""
+    """Find the innermost fork whose test is at a line; None if its result becomes a number."""
     here = [fork for fork in _forks(source) if fork.first <= number <= fork.last]
     inner = min(here, key=lambda fork: fork.last - fork.first, default=None)
     return None if inner is None or inner.what in NUMBERS else inner
 
 
 def forks_by_data(nodes: Iterable[Node]) -> Iterator[tuple[str, Fork]]:
-    """List forks that ask for v.data, and go on to lines that made nodes; with their file.
+    """List forks that test v.data and whose outcome reaches lines that made nodes, with their file.
 
-    A loop that runs until some number is reached is none.
+    `while` loops are skipped: they usually iterate until some number is reached.
     """
     files = dict.fromkeys(v.about.line.file for v in nodes if v.parents and v.about.line)
     for file in files:
@@ -71,34 +71,34 @@ def _forks(source: Source) -> list[Fork]:
 
 
 def lines_of(nodes: Iterable[Node], file: str, leaves: bool = False) -> list[int]:
-    """List the lines of a file that made nodes; or leaves, too."""
+    """List the lines of a file that made nodes; with `leaves`, also those that made leaves."""
     made = {v.about.line for v in nodes if (leaves or v.parents) and v.about.line}
     return [line.number for line in made if line.file == file]
 
 
 def choices_undone(twins: Mapping[Value, Value]) -> list[str]:
-    """List the choices of Python that a replay keeps, and that its numbers may turn round.
+    """List the choices of Python that a replay keeps though its numbers may call for others.
 
-    `twins` maps each node to what the replay made of it.
+    `twins` maps each node to its copy in the replay.
     """
     times = {node._order: twin for node, twin in twins.items()}
-    said: dict[tuple[Line, bool], str] = {}
+    warnings: dict[tuple[Line, bool], str] = {}
     for node, twin in twins.items():
         for choice in node.about.choices:
             if choice.line is not None and choice.other != THROUGH:
                 goes_on = _makes_constant if takes_number(choice) else _decides
                 undone = _undone(choice, node, twin, times.get(choice.rival))
                 if undone and goes_on(twins, choice.line):
-                    said.setdefault((choice.line, takes_number(choice)), undone)
+                    warnings.setdefault((choice.line, takes_number(choice)), undone)
     for file, fork in forks_by_data(twins):
         line = Line(file, fork.first, "")
         chose = f"Python's {fork.what} chose by the .data of a Value at {quoted(line)}"
-        said.setdefault((line, False), f"{chose}; what it chose stays")
-    return [*said.values()]
+        warnings.setdefault((line, False), f"{chose}; the replay keeps that choice")
+    return [*warnings.values()]
 
 
 def deciding(nodes: list[Node]) -> Iterator[tuple[Node, Choice, Node | None]]:
-    """List the comparisons that decided what nodes are made of: the Value, and its rival if any."""
+    """List comparisons that decided how nodes were made: Value, choice, and any rival Value."""
     times = {node._order: node for node in nodes}
     for node in nodes:
         for choice in node.about.choices:
@@ -110,22 +110,22 @@ def deciding(nodes: list[Node]) -> Iterator[tuple[Node, Choice, Node | None]]:
 
 
 def _undone(choice: Choice, node: Node, twin: Node, rival: Node | None) -> str:
-    """Write how other numbers change a choice; "" if they do not."""
-    who = f"{name_of(node)} at {quoted(choice.line)}"
+    """Write how other numbers affect a choice; "" if they do not."""
+    where = f"{name_of(node)} at {quoted(choice.line)}"
     if takes_number(choice):
         same = np.array_equal(node._numbers, twin._numbers, equal_nan=True)
-        taken = f"{made_plain(choice.relation)} of {who}"
-        return "" if same else f"{taken}; it stays as it was"
-    chose = f"Python chose by the data of {who}"
+        taken = f"{made_plain(choice.relation)} of {where}"
+        return "" if same else f"{taken}; the replay keeps the old number"
+    chose = f"Python chose by the data of {where}"
     if _answer(choice, twin, rival) != choice.answer:
-        return f"{chose}; now it would choose otherwise, but what it chose stays"
+        return f"{chose}; it would now choose differently, but the replay keeps the old choice"
     if choice.rival and rival is None:
-        return f"{chose}; it stays, for it was against a Value that is not in this graph"
+        return f"{chose}, compared with a Value outside this graph; the replay keeps that choice"
     return ""
 
 
 def _answer(choice: Choice, asked: Node, rival: Node | None) -> bool:
-    """Ask once more what Python asked."""
+    """Repeat the comparison of a choice with the present data."""
     if choice.relation == "bool":
         return bool(asked._numbers)
     try:
@@ -136,7 +136,7 @@ def _answer(choice: Choice, asked: Node, rival: Node | None) -> bool:
 
 
 def _decides(nodes: Iterable[Node], line: Line) -> bool:
-    """Return whether a line decides what nodes are made of; without its source it may."""
+    """Return whether a line decides how nodes are made; True if its source cannot be read."""
     source = source_of(line.file)
     if source is None:
         return True
@@ -147,13 +147,13 @@ def _decides(nodes: Iterable[Node], line: Line) -> bool:
 
 
 def _makes_constant(nodes: Iterable[Node], line: Line) -> bool:
-    """Return whether what a line gives goes on to a node that was computed with a constant."""
-    some = [node for node in nodes if has_constant(node)]
+    """Return whether the result of a line reaches a node that was computed with a constant."""
+    made = [node for node in nodes if has_constant(node)]
     source = source_of(line.file)
     if source is None:
-        return any(v.about.line == line for v in some)
+        return any(v.about.line == line for v in made)
     return bool(
-        source.reached(*source.statement_of(line.number), lines_of(some, line.file, leaves=True))
+        source.reached(*source.statement_of(line.number), lines_of(made, line.file, leaves=True))
     )
 
 
@@ -163,7 +163,7 @@ def has_constant(node: Node) -> bool:
 
 
 def _read(source: Source, node: ast.AST) -> Iterator[Fork]:
-    """Read the forks of one piece of source."""
+    """Yield the forks of one syntax node."""
     match node:
         case ast.If(test, body, orelse) | ast.While(test, body, orelse):
             what = "if" if isinstance(node, ast.If) else "while"
@@ -184,7 +184,7 @@ def _fork_of(what: str, test: ast.expr, begin: int, end: int) -> Fork:
 
 
 def _asks_for_data(test: ast.expr) -> bool:
-    """Return whether a test, or the key of a max, puts numbers in order that are some v.data."""
+    """Return whether a test, or the key of a max, compares the .data of a Value."""
     if isinstance(test, ast.Call) and _picks(test):
         return any(word.arg == "key" and ".data" in names_in(word.value) for word in test.keywords)
     orders = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
@@ -200,7 +200,7 @@ def _end(node: ast.stmt | ast.expr) -> int:
 
 
 def _picks(call: ast.Call) -> str:
-    """Name the function that picks, called or handed on: max(a, b), xs.sort(), reduce(max, xs)."""
+    """Name the picking function of a call: max(a, b), xs.sort(), reduce(max, xs); "" if none."""
     func = call.func
     own = func.id if isinstance(func, ast.Name) else getattr(func, "attr", "")
     handed = [a.id for a in call.args if isinstance(a, ast.Name)] if own == "reduce" else []

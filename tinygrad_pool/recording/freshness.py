@@ -1,4 +1,4 @@
-"""Whether a pass still fits its Values: data set since, gradients held before."""
+"""Warn of a pass that no longer fits its Values: data set since, gradients from earlier passes."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from tinygrad_pool.recording.source import quoted
 
 def was_set(call: Callable[[Node], str], leaf: Node, user: Node) -> str:
     """Write that a leaf was set after a node was computed from it."""
-    who = f"{call(leaf)} was set after {call(user)} was computed from it"
-    return f"{who}: the numbers here are from before; run the forward pass again"
+    changed = f"{call(leaf)} was set after {call(user)} was computed from it"
+    return f"{changed}, so these numbers are out of date: run the forward pass again"
 
 
 def before_a_pass(call: Callable[[Node], str], nodes: Sequence[Node]) -> list[str]:
-    """List notes to read before a pass: gradients that leaves hold, data set since."""
+    """List warnings to read before a pass: gradients that leaves already hold, data set since."""
     lines = []
     held = [v for v in nodes if v.is_leaf and np.any(v.grad)]
     if held:
-        some = several([f"{call(v)}.grad = {on_a_line(v.grad)}" for v in held])
-        lines.append(f"before this pass, which adds to it: {some}; zero_grad() forgets it")
+        grads = several([f"{call(v)}.grad = {on_a_line(v.grad)}" for v in held])
+        lines.append(f"before this pass, which adds to it: {grads}; zero_grad() clears it")
     stale = set_since(nodes)
     lines += [was_set(call, leaf, user) for leaf, user in list(stale.items())[:1]]
     if len(stale) > 1:
-        lines.append(f"… and so {counted(len(stale) - 1, 'other leaf', 'other leaves')}")
+        lines.append(f"… and {counted(len(stale) - 1, 'other leaf', 'other leaves')} set since")
     return lines
 
 
 def left_before(before: Mapping[Node, Any], own: Mapping[Node, Any], ran: bool) -> dict[Node, Any]:
-    """Find what earlier passes left in the gradients of leaves, of what was `before` a pass.
+    """Return what earlier passes left in the gradients of leaves.
 
-    If the pass `ran` before, its own gradients are in there, too.
+    `before` are all present gradients, which include the pass's `own` if it already `ran`.
     """
     left = {node: g for node, g in before.items() if node.is_leaf and g is not None}
     with np.errstate(all="ignore"):
@@ -47,22 +47,22 @@ def left_before(before: Mapping[Node, Any], own: Mapping[Node, Any], ran: bool) 
 
 
 def numbers_taken(node: Node) -> list[str]:
-    """List the places where a number was made of a Value: known under `traced`."""
-    of = ("it", "what came of it")
+    """List where a Value was turned into a plain number, as recorded under `traced`."""
+    what = ("it", "a result of it")
     return [
-        f"{made_plain(choice.relation)} of {of[choice.other == THROUGH]} at {quoted(choice.line)}"
+        f"{made_plain(choice.relation)} of {what[choice.other == THROUGH]} at {quoted(choice.line)}"
         for choice in node.about.choices
         if takes_number(choice)
     ]
 
 
 def takes_number(choice: Choice) -> bool:
-    """Return whether a Value was taken for a number, and not compared."""
+    """Return whether a Value was converted to a number, not compared."""
     return choice.relation not in ("bool", "<", "<=", ">", ">=")
 
 
 def made_plain(how: str) -> str:
-    """Write that a function made numbers of a Value.
+    """Write that a function made plain numbers of a Value.
 
     >>> made_plain("float"), made_plain("np.sign")
     ('float() made a plain number', 'np.sign() made plain numbers')

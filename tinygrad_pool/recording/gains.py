@@ -1,4 +1,4 @@
-"""Where a gradient is lost by degrees: the gain of each step of a path down from the loss."""
+"""Where a gradient vanishes or explodes: the gain of each step on a path down from the loss."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygrad_pool.engine.context import Line
 from tinygrad_pool.engine.node import Node
-from tinygrad_pool.formatting import Table, counted, number, often, several
+from tinygrad_pool.formatting import Table, counted, number, several
 from tinygrad_pool.recording.source import made_at, quoted
 from tinygrad_pool.rules.arguments import choice
 from tinygrad_pool.rules.traits import traits_of
@@ -24,29 +24,28 @@ if TYPE_CHECKING:
 NAMED = 3
 BY = ("node", "rule", "line", "turn")
 TREND = 1000.0
-"""Gradients vanish or explode if the first and the last layer's differ by this factor: a step that
-changes one by a hundredth changes the other by nothing, or by ten times its size. Different
-widths and inputs alone cause factors of 10 to 100."""
+"""Gradients vanish or explode if those of the first and the last layer differ by this factor: an
+update that changes one layer by a hundredth then changes the other not at all, or tenfold.
+Different widths and inputs alone cause factors of 10 to 100."""
 
 ALIKE = 1.1
-"""The sharpest step stands out if a quarter of the others, as powers of ten, is that much less."""
+"""A step stands out if its power of ten is so many times that of the step at the top quarter."""
 
 SAME = 0.005
-"""A power of ten that is written as × 1."""
+"""Smaller powers of ten are written as × 1."""
 
 LARGEST = 300
-"""A gain beyond 10 to this power does not fit a float, though the numbers at both ends do."""
+"""A gain beyond 10 to this power may not fit a float, though the gradients at both ends do."""
 
 PART = 0.25
-"""Steps that are repeated equally often are a loop if they are this part of the path."""
+"""Steps that are repeated equally often form a loop if they are this part of the path."""
 
 
 class Gain(NamedTuple):
-    """One step down a path: `|grad|`, √Σ g², of a node, `before`, and of the one `below`, `after`.
+    """One step down a path: `|grad|` = √Σ g² of a node, `before`, and of the one `below`, `after`.
 
-    What other paths bring to the lower one is in it; `sent` is what this one brings. `turn` counts
-    the repetitions of a loop, of which there are `turns`, from 1 in forward order; both are 0
-    outside of a loop.
+    `after` includes the contributions of other paths; `sent` is that of this path alone. `turn`
+    counts the `turns` of a loop from 1, in forward order; both are 0 outside a loop.
     """
 
     node: Node
@@ -59,7 +58,7 @@ class Gain(NamedTuple):
 
     @property
     def cancelled(self) -> float:
-        """What is lost where paths meet and cancel to less than half, as a power of ten, or 0."""
+        """The power of ten lost where paths meet and cancel; 0 if at least half is left."""
         lost = decades_between(self.sent, self.after)
         return lost if lost < -log10(2) else 0.0
 
@@ -83,7 +82,7 @@ class Gain(NamedTuple):
 
 
 class GainPath:
-    """How `|grad|` changes on the strongest path to a node, as `steps`; it prints a summary."""
+    """The `steps` of the strongest path to a node, and how `|grad|` changes. Prints a summary."""
 
     def __init__(
         self,
@@ -108,16 +107,16 @@ class GainPath:
 
     @property
     def by_degrees(self) -> bool:
-        """Whether the gradient vanishes or explodes by what rules do that are repeated."""
-        repeated = sum(sum(some) for some in self._groups("rule").values() if some[1:])
+        """Whether the gradient vanishes or explodes, and repeated rules cause it."""
+        repeated = sum(sum(gains) for gains in self._groups("rule").values() if gains[1:])
         found = (self.decades * self._sign, repeated * self._sign)
         return all(log10(TREND) < x < inf for x in found)  # not if one is NaN
 
     def flattest(self) -> str:
-        """Write which step above the last shrinks the gradient most, by a slope of nearly 0.
+        """Write which step, other than the last, shrinks the gradient most by a slope of nearly 0.
 
-        "" if none shrinks it by a trend. A constant factor above the first weight is left out: it
-        scales the loss.
+        "" if none shrinks it by a factor of TREND. Constant factors above the first weight are
+        skipped, as they only scale the loss.
         """
         least, under = -log10(TREND), False
         found: list[tuple[float, Gain, str]] = []
@@ -132,7 +131,7 @@ class GainPath:
         return f"{step.summary()}: {flat} there{made_at(s.node)}"
 
     def _flat(self, s: Gain, constants: bool) -> str:
-        """Write that a local derivative is nearly 0; "" if it is not."""
+        """Explain why a local derivative is nearly 0; "" if it is not."""
         of, operands = traits_of(s.node.rule), s.node.parents
         if of.vanishes and (of.sparsity == "elementwise" or of.unit == "softmax"):
             return f"the local derivative of {s.node.op} is nearly 0"
@@ -147,9 +146,9 @@ class GainPath:
         return ""
 
     def between_names(self) -> GainPath:
-        """Cut off what is above the first node that has a name, and below the last, of several.
+        """Return the part from the first to the last node with a name.
 
-        If the trend is outside of them, nothing is cut off.
+        The whole path if fewer than two have one, or if that part alone shows no trend.
         """
         named = self._named
         if not named[1:]:
@@ -160,18 +159,18 @@ class GainPath:
         return cut if cut.by_degrees else self
 
     def hops(self) -> list[Gain]:
-        """Join the steps between nodes that have a name; of a path without names, list each."""
+        """List the steps, those between two nodes with names joined into one."""
         last = len(self.steps)
         cuts = [i for i in self._named if 0 < i < last]
         if not cuts:
             return self.steps
-        some = (self.steps[i:k] for i, k in pairwise([0, *cuts, last]))
-        return [s[0]._replace(below=s[-1].below, after=s[-1].after) for s in some]
+        parts = (self.steps[i:k] for i, k in pairwise([0, *cuts, last]))
+        return [s[0]._replace(below=s[-1].below, after=s[-1].after) for s in parts]
 
     def sharpest(self, most: int = NAMED) -> list[Gain]:
-        """List the steps between named nodes that do most of what the whole path does.
+        """List the steps between named nodes that shrink or grow the gradient most.
 
-        Only those that stand out are listed: none if many do about the same.
+        Only steps that stand out are listed: none if many have about the same gain.
         """
         found = sorted(self.hops(), key=lambda s: -self._sign * s.decades)
         rivals = found[max(1, len(found) // 4) :][:1]
@@ -189,35 +188,35 @@ class GainPath:
         """
         choice(what, BY, "by:")
         rows = [
-            [name, len(some), times(sum(some) / len(some)), times(sum(some))]
-            for name, some in self._groups(what).items()
+            [name, len(gains), times(sum(gains) / len(gains)), times(sum(gains))]
+            for name, gains in self._groups(what).items()
         ]
         return Table(f"{self.summary()}:", [what, "steps", "each", "in all"], rows)
 
     def summary(self, names: bool = True) -> str:
         """Write `|grad|` at both ends of the path, and the gain between them."""
         at = [f" at {self.call(self.nodes[end])}" if names else "" for end in (0, -1)]
-        how = "grows" if self.decades > SAME else "shrinks" if self.decades < -SAME else "goes"
+        how = "grows" if self.decades > SAME else "shrinks" if self.decades < -SAME else "changes"
         return (
             f"|grad| {how} from {self.sizes[0]:.2g}{at[0]} to {self.sizes[-1]:.2g}{at[1]}, "
             f"{times(self.decades)} in {counted(len(self.steps), 'step')}"
         )
 
     def reasons(self) -> str:
-        """Write which rules do it, and where it is sharpest.
+        """Write which rules do it, and the sharpest step.
 
-        Rules that change `|grad|` by less than half in all are left out.
+        Rules that change `|grad|` by less than a factor of 2 in all are left out.
         """
         groups = sorted(self._groups("rule").items(), key=lambda group: -abs(sum(group[1])))
-        told = [
-            f"{op} {often(len(some))} {times(sum(some) / len(some))}"
-            for op, some in groups
-            if abs(sum(some)) > log10(2) - SAME
+        factors = [
+            f"{op} {times(sum(gains) / len(gains))}" + f" ({len(gains):,} times)" * (len(gains) > 1)
+            for op, gains in groups
+            if abs(sum(gains)) > log10(2) - SAME
         ]
-        worst = [f"sharpest at {self.place(s)}" for s in self.sharpest(1)]
-        if not told:
-            return "no rule changes it by half or more"
-        return "; ".join([several(told), *(worst or ["no step stands out"])])
+        if not factors:
+            return "no rule changes it by a factor of 2 or more"
+        sharpest = [f"sharpest at {self.place(s)}" for s in self.sharpest(1)]
+        return "; ".join([several(factors), *(sharpest or ["no step stands out"])])
 
     def place(self, s: Gain, source: bool = True) -> str:
         """Write where a step is: "h4 → h3, × 7100, through W4, in turn 4 of 50, at net.py:12"."""
@@ -235,7 +234,7 @@ class GainPath:
         return sum(leaf in s.leaves for s in self.steps)
 
     def _groups(self, what: str) -> dict[str, list[float]]:
-        """Collect the gains, as powers of ten, of the steps that belong together."""
+        """Group the gains of the steps, as powers of ten."""
         groups: dict[str, list[float]] = {}
         for s in self.steps:
             if what == "node":
@@ -246,10 +245,10 @@ class GainPath:
                 name = quoted(s.line) or "not known without tg.traced()"
             else:
                 name = f"{s.turn} of {s.turns}" if s.turn else "outside"
-            apart = s.cancelled if what in ("node", "rule") else 0.0
-            groups.setdefault(name, []).append(s.decades - apart)
-            if apart:
-                groups.setdefault("paths that cancel", []).append(apart)
+            cancelled = s.cancelled if what in ("node", "rule") else 0.0
+            groups.setdefault(name, []).append(s.decades - cancelled)
+            if cancelled:
+                groups.setdefault("paths that cancel", []).append(cancelled)
         return groups
 
     def plot(self, theme: str = "light") -> Figure:
@@ -276,7 +275,7 @@ class GainPath:
 
 
 def _in_turns(steps: list[Gain]) -> list[Gain]:
-    """Count the turns of a loop: as many as most steps of the path are repeated."""
+    """Find the loop, steps that are repeated equally often, and number its turns."""
     keys = [(s.node.rule, s.line) for s in steps]
     total = Counter(keys)
     often = Counter(n for n in total.values() if n > 1)
@@ -293,7 +292,7 @@ def _in_turns(steps: list[Gain]) -> list[Gain]:
 
 
 def decades_between(before: float, after: float) -> float:
-    """Compute by which power of ten a size changes; NaN if one is 0 or not finite.
+    """Return log₁₀(after / before); NaN if one of them is 0 or not finite.
 
     >>> decades_between(5e-324, 5e300) > 600, decades_between(0.0, 1.0)
     (True, nan)
@@ -313,7 +312,7 @@ def times(decades: float) -> str:
 
 
 def leaf_below(node: Node) -> Node:
-    """Follow nodes that only change the shape to what they reshape."""
+    """Skip nodes that only move numbers, such as reshape, down to their operand."""
     while traits_of(node.rule).unit == "move" and isinstance([*node.parents, None][0], Node):
         node = node.parents[0]
     return node

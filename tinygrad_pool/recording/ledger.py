@@ -1,4 +1,4 @@
-"""The contributions of a pass, link by link, and why some are zero."""
+"""The contributions of a pass, unit by unit, and why some are zero."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from tinygrad_pool.rules.sparse_weights import Weights
 from tinygrad_pool.rules.traits import UNDERFLOWS, traits_of
 
 BLOCK = 1 << 20
-"""How many links are listed at once."""
+"""How many links are listed at a time."""
 
 KEPT = 4 * BLOCK
-"""Of about so many links, lists are kept for the next element."""
+"""About how many links are kept for the next element."""
 
 Known: TypeAlias = dict[tuple[Node, int, int], Weights]
-"""Lists of links, by the node, the operand and the first unit."""
+"""Lists of links, keyed by node, operand and first unit."""
 
 UNDERFLOW = (arithmetic.power, arithmetic.div, accumulations.prod)
-"""Rules whose slope is 0 where a number is 0 or infinite, a power's where it is 1 too; elsewhere
-only if it is too small."""
+"""Rules whose slope is exactly 0 only where an operand is 0 or infinite, or the base of a power is
+1. Anywhere else a slope of 0 has underflowed."""
 
 
 class Link(NamedTuple):
-    """A link into a unit of a node, from a cell of operand i."""
+    """A link from a cell of operand i to a unit of a node."""
 
     node: Node
     i: int
@@ -45,12 +45,12 @@ class Link(NamedTuple):
 
     @property
     def value(self) -> str:
-        """The number at its lower end, as text."""
+        """The number in its cell, as text."""
         return number(_number_at(self.node, self.i, self.cell))
 
     @property
     def seen(self) -> list[Any]:
-        """The numbers that the unit looks at, by operand: its own, or all that it may look at."""
+        """The numbers that the unit may look at, by operand."""
         shape, xs = self.node.shape, operands_of(self.node)
         if traits_of(self.node.rule).sparsity != "elementwise":
             return xs
@@ -58,9 +58,10 @@ class Link(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """The contribution of one unit above: upstream × local, and why it is zero.
+    """The contribution of one unit above, upstream × local, and why it is zero.
 
-    The contribution is as it was sent, in its own dtype. `operand` says for which of the node's.
+    The contribution is as it was sent, in its own dtype. `operand` is its place among the operands
+    of the node.
     """
 
     node: Node
@@ -73,7 +74,7 @@ class Entry(NamedTuple):
 
     @property
     def cell(self) -> int:
-        """The flat place of the unit."""
+        """The flat index of the unit."""
         return int(np.ravel_multi_index(self.unit, self.node.shape)) if self.unit else 0
 
 
@@ -88,7 +89,7 @@ class Arrival(NamedTuple):
     sent: NDArray[Any]
 
     def entry(self, k: int, reason: str) -> Entry:
-        """Return one of the links as an Entry."""
+        """Return the contribution of link k."""
         unit = tuple(int(n) for n in np.unravel_index(self.units[k], self.node.shape))
         g, slope, sent = (float(x[k]) for x in (self.g, self.slopes, self.sent))
         return Entry(self.node, unit, g, slope, sent, reason, self.operand)
@@ -113,7 +114,7 @@ class GradientExplainer:
                     self.users.setdefault(p, []).append((step, i))
         self._candidates: dict[Node, Candidates | None] = {}
         self._winners: dict[tuple[Node, int], tuple[int, int]] = {}
-        self.cancelled: dict[Node, Any] = {}  # what `behind_rounding` found
+        self.cancelled: dict[Node, Any] = {}  # a cache of `behind_rounding`
 
     @cached_property
     def strongest(self) -> StrongestPaths:
@@ -122,13 +123,13 @@ class GradientExplainer:
 
     @cached_property
     def depths(self) -> dict[Node, Depth]:
-        """How deep each node is, in layers that use a leaf."""
+        """The depth of each node, counted in layers that use a leaf."""
         return self.strongest.layers({v for v in self.nodes if v.rule is None})
 
     def entries(self, node: Node, cell: int, known: Known | None = None) -> list[Entry]:
         """List the contribution of each unit above to one element, zeros last.
 
-        `known` keeps links on the way, for callers that ask for many elements.
+        `known` caches links, for callers that ask about many elements.
         """
         found = []
         for arrival in self.arrivals(node, cell, known):
@@ -148,10 +149,11 @@ class GradientExplainer:
                 yield _arrival(step, i, cell, *_and_flat(step, cell, *links))
 
     def bad_arrivals(self, node: Node, cell: int) -> Iterator[Arrival]:
-        """List the steps that sent what is not finite, from units that received such first.
+        """List the steps that sent a NaN or an infinity to one element.
 
-        One of these is enough; all units are looked at only if there is none. A rule may not show
-        a link of slope 0, through which ∞ made a NaN: then any such unit stands for it.
+        Units whose own gradient is not finite are searched first, as one is enough; the others only
+        if none of them has a link to the element. A link of slope 0 may be missing from the list,
+        though ∞ × 0 made a NaN there: then the first such unit is taken.
         """
         for step, i in self.users.get(node, ()):
             c = step.contributions[i]
@@ -167,36 +169,36 @@ class GradientExplainer:
                 yield _arrival(step, i, cell, *links)
 
     def reason(self, step: Step, i: int) -> str:
-        """Explain why a scalar node sends nothing to a scalar operand."""
+        """Explain why a scalar node sends 0 to a scalar operand."""
         local = sum(sparse_jacobian(step.node, i).weight.tolist())
         return self._reason(Link(step.node, i, 0, 0), float(step.upstream), local)
 
     def _reason(self, link: Link, upstream: float, local: float) -> str:
-        """Explain why nothing came through one link."""
+        """Explain why the contribution of one link is 0."""
         if local and upstream:
-            dtypes = link.node.dtype, link.node.parents[link.i].dtype  # of these it has the smaller
-            own = min(dtypes, key=lambda dtype: dtype.itemsize)
-            return f"underflow: {upstream:.3g} × {local:.3g} is too small for {own}"
+            dtypes = link.node.dtype, link.node.parents[link.i].dtype
+            narrower = min(dtypes, key=lambda dtype: dtype.itemsize)
+            return f"underflow: {upstream:.3g} × {local:.3g} is too small for {narrower}"
         if local:
-            return "nothing arrived there"
+            return "the upstream gradient is 0"
         if stale := set_since([link.node]):
-            who = several([*map(self.call, stale)])
-            return f"{who} held other numbers then: run the forward pass again"
+            names = several([*map(self.call, stale)])
+            return f"{names} was set after the forward pass: run it again"
         if off := traits_of(link.node.rule).off:
             return off.format(x=link.value)
         return self._lost(link) or f"{flat(link.node, link.seen)} at {link.value}"
 
     def cause(self, below: Node, cell: int, entry: Entry) -> str:
-        """Explain why one unit sends nothing to an element below it."""
-        who = f"{self.at(below, cell)} gets nothing from {self.at(entry.node, entry.cell)}"
-        return f"{who}: {entry.reason}"
+        """Explain why one unit sends 0 to an element below it."""
+        unit = self.at(entry.node, entry.cell)
+        return f"{self.at(below, cell)} gets nothing from {unit}: {entry.reason}"
 
     def at(self, node: Node, cell: int) -> str:
         """Name one element of a node."""
         return self.call(node) + subscript(np.unravel_index(cell, node.shape))
 
     def _lost(self, link: Link) -> str:
-        """Name the winner of a maximum, and by how much it won; "" where there is none."""
+        """Name the winner of a maximum, and its margin; "" if the node is not a max or a min."""
         node = link.node
         if node not in self._candidates:
             self._candidates[node] = candidates_of(node)
@@ -228,16 +230,17 @@ def _arrival(step: Step, i: int, cell: int, units: Indices, slopes: NDArray[Any]
 
 
 def _links_into(
-    node: Node, i: int, cell: int, some: Indices | None = None, known: Known | None = None
+    node: Node, i: int, cell: int, among: Indices | None = None, known: Known | None = None
 ) -> tuple[Indices, NDArray[Any]]:
-    """List the units of a node that look at one cell of operand i, and with which weight.
+    """List the units of a node that look at one cell of operand i, and the weights of these links.
 
-    Of `some` units, the first are enough. What all units look at may be `known`, and is kept there.
+    If the units to search `among` are given, the search stops at the first block with a link.
+    `known` caches the links into all units.
     """
     row = row_of(node, cell)
     asked = np.arange(node.size) if row is None else row
-    if some is not None:
-        asked = np.intersect1d(asked, some)
+    if among is not None:
+        asked = np.intersect1d(asked, among)
     each = len(sparse_jacobian(node, i, asked[:1]).unit) if len(asked) > 1 else 1
     block = max(1, BLOCK // max(1, each))
     units, weights = [np.zeros(0, int)], [np.zeros(0, node.dtype)]
@@ -246,7 +249,7 @@ def _links_into(
         here = W.cell == cell
         units.append(W.unit[here])
         weights.append(W.weight[here])
-        if some is not None and np.any(here):
+        if among is not None and np.any(here):
             break
     return np.concatenate(units), np.concatenate(weights)
 
@@ -254,7 +257,7 @@ def _links_into(
 def _and_flat(
     step: Step, cell: int, units: Indices, slopes: NDArray[Any]
 ) -> tuple[Indices, NDArray[Any]]:
-    """Add links of slope 0, as a sure softmax has them, of units at which a gradient arrived."""
+    """Add the links of a softmax whose slope rounds to 0, from units whose gradient is not 0."""
     row = row_of(step.node, cell)
     if row is None:
         return units, slopes
@@ -263,7 +266,7 @@ def _and_flat(
 
 
 def _listed(node: Node, i: int, units: Indices, known: Known | None) -> Weights:
-    """List the links into some units, which are those from the first on in whatever is `known`."""
+    """List the links into some units; `known` caches them by the first of these."""
     if known is None:
         return sparse_jacobian(node, i, units)
     key = node, i, int(units[0])
@@ -275,7 +278,7 @@ def _listed(node: Node, i: int, units: Indices, known: Known | None) -> Weights:
 
 
 def row_of(node: Node, cell: int) -> Indices | None:
-    """List the units of a softmax that look at a cell: those of its row. None for other rules."""
+    """List the units of a softmax in the row of a cell, which all see it; None for other rules."""
     if traits_of(node.rule).unit != "softmax":
         return None
     place: list[Any] = [*np.unravel_index(cell, node.shape)]
@@ -292,18 +295,18 @@ def _sent(step: Step, i: int, cell: int, units: Indices, weights: NDArray[Any]) 
         return np.array([total])
     own = step.node.parents[i].dtype
     sent: NDArray[Any] = (np.reshape(step.upstream, -1)[units] * weights).astype(own)
-    masked = (weights == 0) & ~np.isfinite(sent)  # ∞ through a slope of 0, and perhaps chosen away
+    masked = (weights == 0) & ~np.isfinite(sent)  # ∞ × 0, which the closure may have left out
     with np.errstate(all="ignore"):
         others = sent[~masked].sum()
     if np.isfinite(total) or (not np.isfinite(others) and np.isnan(others) == np.isnan(total)):
         sent[masked] = 0
-    if total == 0 and not (np.any(sent < 0) and np.any(sent > 0)):  # they underflow, none cancels
+    if total == 0 and not (np.any(sent < 0) and np.any(sent > 0)):  # underflow, not cancellation
         sent[:] = 0
     return sent
 
 
 def flat(node: Node, seen: Sequence[Any] = ()) -> str:
-    """Write that the slope of a node is 0, exactly or by rounding.
+    """Explain that the slope of a node is 0, exactly or after rounding.
 
     `seen` are the numbers that its units look at, by operand, if they are known.
     """
@@ -316,7 +319,7 @@ def flat(node: Node, seen: Sequence[Any] = ()) -> str:
 
 
 def _underflows(node: Node, seen: Sequence[Any]) -> bool:
-    """Return whether a slope that is 0 is not 0 exactly."""
+    """Return whether a slope of 0 is an underflow, and not exactly 0."""
     if node.rule not in UNDERFLOW or not seen:
         return False
     of_one = node.rule is arithmetic.power and np.any(np.equal(seen[0], 1))

@@ -1,4 +1,4 @@
-"""Maxima whose winner differs between two passes, and relus that went on or off."""
+"""Maxima whose winner differs between two passes, and relus that switched on or off."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ NAMED = 4
 
 
 class Moved(NamedTuple):
-    """A unit with another winner in the second pass, or a relu that went on or off there.
+    """A unit with another winner in the second pass, or a relu that switched on or off.
 
-    `before` and `after` say who won and who does, with their numbers; `gradient` is the δ that
-    arrives in the second pass, None if nothing does, and `goes` says where it goes.
+    `before` and `after` describe the winners, with their numbers. `gradient` is the δ that arrives
+    in the second pass, None if none does, and `goes` describes where it goes.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Moved(NamedTuple):
 
 
 def moved_between(a: Recording, b: Recording, pairs: list[tuple[str, Node, Node]]) -> list[Moved]:
-    """List the units of max, min, maximum, minimum, relu and max pool that another wins in b."""
+    """List the units of max, min, maximum, minimum, relu and max pool whose winner differs in b."""
     nodes = [(_computed(x), _computed(y)) for _, x, y in pairs]
     nodes = [(x, y) for x, y in nodes if x.rule is y.rule and traits_of(x.rule).chooses]
     before, after = _sides(a, [x for x, _ in nodes]), _sides(b, [y for _, y in nodes])
@@ -44,7 +44,7 @@ def moved_between(a: Recording, b: Recording, pairs: list[tuple[str, Node, Node]
 
 
 class _Side(NamedTuple):
-    """A node in one of the passes, and who wins each unit."""
+    """A node in one of the passes, and the winners of its units."""
 
     recording: Recording
     won: Candidates
@@ -58,7 +58,7 @@ class _Side(NamedTuple):
         return [self.won.at(k) for k in self.won.within(unit)]
 
     def name(self, i: int, cell: int) -> str:
-        """Name a cell of operand i; a constant has no name."""
+        """Name a cell of operand i; "" for a constant."""
         p = self.node.parents[i] if i >= 0 else None
         return self.recording.ledger.at(p, cell) if isinstance(p, Node) else ""
 
@@ -78,12 +78,12 @@ class _Side(NamedTuple):
 
 
 def _computed(node: Node) -> Node:
-    """Return what a node was before a replay moved it."""
+    """Return the computed node below the change that `set` made to it."""
     return node.parents[0] if node.rule is nudge else node
 
 
 def _sides(recording: Recording, nodes: list[Node]) -> list[_Side | None]:
-    """Find the winners of nodes in the data that was recorded; None for a node without units."""
+    """Find the winners of nodes with the data that was recorded; None for an empty node."""
     now = {node: node._numbers for node in recording.nodes}
     try:
         for node in recording.nodes:
@@ -113,24 +113,24 @@ def _moved(x: _Side, y: _Side, unit: int) -> Moved:
     name = y.recording.ledger.at(y.node, unit)
     g = y.recording.gradients.get(y.node)
     gradient = None if g is None else float(np.reshape(g, -1)[unit])
-    say = _state if y.node.rule is elementwise.relu else _who
-    before, _ = say(x, unit, ("won", "shared"))
-    after, goes = say(y, unit, ("does" if len(x.winners(unit)) == 1 else "wins", "share"))
+    describe = _state if y.node.rule is elementwise.relu else _winner
+    before, _ = describe(x, unit, ("won", "shared"))
+    after, goes = describe(y, unit, ("does" if len(x.winners(unit)) == 1 else "wins", "share"))
     if gradient is None:
         goes = "no gradient arrives there"
     return Moved(name, before, after, gradient, goes.replace("δ", f"δ = {number(gradient or 0.0)}"))
 
 
 def _state(side: _Side, unit: int, _: tuple[str, str]) -> tuple[str, str]:
-    """Return whether a relu is on, and where δ goes."""
+    """Describe whether a relu is on, and where δ goes."""
     name = side.name(0, unit)
     on = side.winners(unit) == [(0, unit)]
     where = f"{'on' if on else 'off'} at {name or 'a constant'} = {side.value(0, unit)}"
     return where, f"δ goes on to {name}" if on and name else "δ stops there"
 
 
-def _who(side: _Side, unit: int, verbs: tuple[str, str]) -> tuple[str, str]:
-    """Write who wins a maximum, and where δ goes."""
+def _winner(side: _Side, unit: int, verbs: tuple[str, str]) -> tuple[str, str]:
+    """Describe the winners of a maximum, and where δ goes."""
     winners, names = side.winners(unit), side.names(unit)
     listed = [
         f"{name} ({side.value(*winner)})" if name else f"the constant {side.value(*winner)}"
@@ -139,4 +139,5 @@ def _who(side: _Side, unit: int, verbs: tuple[str, str]) -> tuple[str, str]:
     more = f" and {len(winners) - NAMED} more" if len(winners) > NAMED else ""
     if len(winners) > 1:
         return f"{' and '.join(listed)}{more} {verbs[1]}", "δ is split between them"
-    return f"{listed[0]} {verbs[0]}", f"the whole δ goes to {names[0] or 'no node'}"
+    goes = f"the whole δ goes to {names[0]}" if names[0] else "δ stops there"
+    return f"{listed[0]} {verbs[0]}", goes

@@ -1,4 +1,4 @@
-"""The names of a graph's nodes, and the node that a name means."""
+"""The names of a graph's nodes, and how to find a node by its name."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tinygrad_pool.formatting import several
 from tinygrad_pool.rules.arguments import Shape, place_of
 
 Index: TypeAlias = int | Sequence[int] | None
-"""The place of one element of a node, if any is asked for."""
+"""The index of one element of a node, or None."""
 
 _ELEMENT = re.compile(r"(.+?) *\[([^\[\]]*)\]?")
 _NUMBERED = re.compile(r"(.*)#(\d{1,18})")
 
 
 class Named:
-    """Nodes with their names: labels, variables, parts of modules, operations and numbers."""
+    """Nodes with their names: labels, variables, module parts, or operation and number."""
 
     def __init__(self, nodes: list[Node], variables: Mapping[str, Any]) -> None:
         self.nodes = nodes
@@ -34,9 +34,9 @@ class Named:
         self._called: dict[Node, str] = {}
 
     def call(self, node: Node) -> str:
-        """Name a node: its label, if no other has it; the variable that holds it; or a number.
+        """Return the name of a node: its label if unique, its variable, or operation and number.
 
-        Of several with one label, a part of a module is called "conv1.weight".
+        A part of a module whose label is not unique is called, for example, "conv1.weight".
         """
         label = node.label
         if label and self._times[label] < 2:
@@ -47,7 +47,7 @@ class Named:
         return f"{label or node.op or 'leaf'}#{self.number(node)}"
 
     def _alone(self) -> Named:
-        """Return the names without the pass, so that what the pass holds does not hold the pass."""
+        """Return the names alone, so that the ledger of a pass does not refer back to the pass."""
         names = Named(self.nodes, {})
         names.names, names._called = self.names, self._called
         return names
@@ -59,18 +59,18 @@ class Named:
         return {n: v for n, v in held if n and isinstance(v, Value)}
 
     @property
-    def given(self) -> dict[int, str]:
-        """Map the nodes that have a label or a variable, by their id, to their names."""
+    def names_by_id(self) -> dict[int, str]:
+        """Map the ids of nodes with a label or a variable to their names."""
         return {id(v): self.call(v) for v in self.nodes if v.label or id(v) in self.names}
 
     def number(self, node: Node) -> int:
-        """Count a node from the oldest, so that one without a label can be asked for."""
+        """Return the number of a node, counted from the oldest; it names unlabelled nodes."""
         return self._numbers[node]
 
     def find(self, name: str | Node) -> Node:
-        """Find the node that a name means, or a Value of that name outside the graph.
+        """Find the node with a name, or a Value of that name outside the graph.
 
-        Raises OptionError if several have it; or none, with names that come near.
+        Raises OptionError if there are several, or none; the latter lists similar names.
         """
         if isinstance(name, Node):
             return name
@@ -81,33 +81,33 @@ class Named:
             return self._outside[name]
         found = found or self.all_called(name)
         if len(found) > 1:
-            some = several([self.call(n) for n in found], 6)
-            raise OptionError(f"{name!r} is the name of {len(found)} nodes: {some}")
+            names = several([self.call(n) for n in found], 6)
+            raise OptionError(f"{name!r} is the name of {len(found)} nodes: {names}")
         return found[0]
 
     def element(self, name: str | Node, index: Index) -> tuple[Node, Index]:
-        """Find a node, and the index of an element: the one given, or that in its name."""
+        """Find a node and the index of an element, which may be part of the name."""
         return element_called(name, self.find) if index is None else (self.find(name), index)
 
     def all_called(self, name: str) -> list[Node]:
-        """List the nodes of a label, a variable or a number; else those of an operation.
+        """List the nodes with a name, which is a label, a variable, a number or an operation.
 
-        Raises OptionError, which lists names that come near, if there is none.
+        Raises OptionError, which lists similar names, if there is none.
         """
         if found := self._called_so(name):
             return found
         if name in self._outside:
-            raise OptionError(f"{name} is not in this graph; why {name} says more")
+            raise OptionError(f"{name} is not in this graph; why {name} explains that")
         from difflib import get_close_matches
 
         near = get_close_matches(name, self.known(), n=4) or self.known()
-        more = "" if self.names else "; names=locals() also finds variables"
+        more = "" if self.names else "; pass names=locals() to use the names of variables"
         raise OptionError(
             f"no node is called {name!r}; known names: {several(near, 6) or 'none'}{more}"
         )
 
     def _called_so(self, name: str) -> list[Node]:
-        """List the nodes that a name means."""
+        """List the nodes that match a name."""
         known = (lambda n: n.label, lambda n: self.names.get(id(n)), self.call, lambda n: n.op)
         for means in known if name else ():
             if found := [node for node in self.nodes if means(node) == name]:
@@ -119,7 +119,7 @@ class Named:
         return []
 
     def known(self) -> list[str]:
-        """List the names that nodes can be asked for by, labels first."""
+        """List the names of all nodes, each once."""
         return list(dict.fromkeys(self.call(node) for node in self.nodes))
 
     @cached_property
@@ -132,10 +132,10 @@ class Named:
 
     @cached_property
     def _placed(self) -> dict[Node, str]:
-        """Name those whose labels are not their own by the scope that makes or first uses them."""
-        some = [node for node in self.nodes if node.label and self._times[node.label] > 1]
+        """Name nodes with a shared label by the scope that makes or first uses them."""
+        shared = [node for node in self.nodes if node.label and self._times[node.label] > 1]
         homes = homes_of(self.nodes)
-        scopes = {node: node.about.scope or homes.get(node, node).about.scope for node in some}
+        scopes = {node: node.about.scope or homes.get(node, node).about.scope for node in shared}
         placed = {n: f"{s.replace('/', '.')}.{n.label}" for n, s in scopes.items() if s}
         times = Counter(placed.values())
         return {node: name for node, name in placed.items() if times[name] == 1}
@@ -144,9 +144,9 @@ class Named:
 def element_called(
     name: str | Node, find: Callable[[Any], Node]
 ) -> tuple[Node, tuple[int, ...] | None]:
-    """Find a node by its name; or by that of an element, as texts write it, with the index in it.
+    """Find a node by its name, or by that of an element, such as "w[0, 2]", and return the index.
 
-    Raises OptionError for what is not a name, as `find` does, nor a name with an index.
+    Raises OptionError if `find` does, or for an index that is not made of integers.
     """
     try:
         return find(name), None
@@ -161,7 +161,7 @@ def element_called(
 
 
 def place_in(node: Node, index: int | Sequence[int], what: str, called: str) -> Shape:
-    """Read the index of one element of a node. Raises OptionError if there is no such element."""
+    """Check the index of one element of a node. Raises OptionError if there is no such element."""
     place = place_of(index, node.shape, f"{what}: index")
     if place is None:
         raise OptionError(f"{what}: {called} of shape {node.shape} has no element {index!r}")

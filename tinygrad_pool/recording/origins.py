@@ -1,4 +1,4 @@
-"""Trace a NaN, an infinity, or a rounding error that is all that is left, to where it began."""
+"""Trace a NaN, an infinity or a mere rounding error to its origin."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ ROUNDING = 32
 """A sum below this many units in the last place of its terms is a rounding error."""
 
 SMALL = 1e4
-"""One is looked for where a gradient is below this many units in the last place of that above."""
+"""The search is worthwhile where a gradient is below this many units in the last place of the one
+above it."""
 
 
 class Culprit(NamedTuple):
-    """The node where a number became NaN or infinite, None if it was given; and how."""
+    """The node where a number became NaN or infinite, None for the initial gradient; and how."""
 
     node: Node | None
     says: str
@@ -43,7 +44,7 @@ def behind_gradient(
 ) -> Culprit:
     """Trace a gradient that is not finite to the step that made it from finite numbers.
 
-    `known` keeps what is behind each place on the way, for callers that ask for several.
+    `known` caches the culprit of each element on the way, for callers that ask for several.
     """
     known = {} if known is None else known
     way: list[tuple[Node, int]] = []
@@ -61,20 +62,20 @@ def behind_gradient(
 def _above(ledger: GradientExplainer, node: Node, cell: int) -> Entry | Culprit:
     """Find the unit that sent a bad number to an element, or what made it bad there."""
     if node is ledger.loss:
-        return Culprit(None, "it came with the gradient that the pass was given")
+        return Culprit(None, "the backward pass started with this gradient")
     g = float(np.reshape(ledger.grads[node], -1)[cell])
     entry = _worst([*ledger.bad_arrivals(node, cell)], bool(np.isnan(g)))
     if entry is None:
-        most = f"the sum of what it gets is more than {node.dtype} holds"
-        return Culprit(node, f"the gradient of {ledger.at(node, cell)} is {number(g)}: {most}")
+        sums = f"the sum of its contributions overflows {node.dtype}"
+        return Culprit(node, f"the gradient of {ledger.at(node, cell)} is {number(g)}: {sums}")
     return entry if not np.isfinite(entry.upstream) else _behind_step(ledger, entry)
 
 
 def behind_data(ledger: GradientExplainer, node: Node, cell: int) -> Culprit:
     """Trace data that is not finite to the node that made it from finite numbers.
 
-    A NaN is followed as far as it is one. If infinities became one, it began where they were made;
-    but where they were given, as a mask is, at the node that made a NaN of them.
+    A NaN is followed down to the node that made it. If that made it from infinities which were
+    computed, they are the origin; if they were constants, as in a mask, the NaN is.
     """
     is_nan = np.isnan(np.reshape(node._numbers, -1)[cell])
     end = _end(node, cell, np.isnan if is_nan else np.isinf)
@@ -82,12 +83,12 @@ def behind_data(ledger: GradientExplainer, node: Node, cell: int) -> Culprit:
     began = _end(*infinite, np.isinf) if infinite else end
     if not began.made:
         return Culprit(end.node, _says(ledger, end))
-    became = f"; {ledger.at(end.node, end.cell)} made a NaN of it" if infinite else ""
+    became = f"; {ledger.at(end.node, end.cell)} made nan from it" if infinite else ""
     return Culprit(began.node, _says(ledger, began) + became)
 
 
 class _End(NamedTuple):
-    """The node that a bad number was traced to; `made` tells computed from given."""
+    """The node that a bad number was traced to; `made` is False if it got it from a constant."""
 
     node: Node
     cell: int
@@ -95,18 +96,17 @@ class _End(NamedTuple):
 
 
 def _end(node: Node, cell: int, bad: Test) -> _End:
-    """Follow a number down while an operand is as bad."""
+    """Follow a bad number down to the last node with no such operand."""
     while (below := _below(node, cell, bad)) is not None:
         node, cell = below
     constants = [of.x for of in _looked_at(node, cell) if not isinstance(of.operand, Node)]
-    given = not node.parents or any(bad(x).any() for x in constants)
-    return _End(node, cell, made=not given)
+    return _End(node, cell, made=bool(node.parents) and not any(bad(x).any() for x in constants))
 
 
 def _below(node: Node, unit: int, bad: Test, but: int | None = None) -> tuple[Node, int] | None:
     """Find a bad operand element that a unit looks at, preferably one with weight.
 
-    `but` is an operand that is left out.
+    Operand `but` is skipped.
     """
     found: list[tuple[bool, Node, int]] = []
     for of in _looked_at(node, unit):
@@ -122,7 +122,7 @@ def _below(node: Node, unit: int, bad: Test, but: int | None = None) -> tuple[No
 
 
 class _Looked(NamedTuple):
-    """The cells that one unit looks at in operand i, with their numbers and weights."""
+    """The cells of operand i that one unit looks at, with their numbers and weights."""
 
     i: int
     operand: Any
@@ -132,10 +132,10 @@ class _Looked(NamedTuple):
 
 
 def _looked_at(node: Node, unit: int) -> Iterator[_Looked]:
-    """List the cells that a unit looks at, by operand; all cells if no link is known."""
+    """List the cells that a unit looks at in each operand; all cells if it has no known link."""
     for i, (p, x) in enumerate(zip(node.parents, operands_of(node), strict=True)):
         W = sparse_jacobian(node, i, np.array([unit]))
-        row = row_of(node, unit)  # a NaN elsewhere makes links that there are not
+        row = row_of(node, unit)  # a NaN elsewhere makes spurious links
         near = slice(None) if row is None else np.isin(W.cell, row)
         cells, weights = W.cell[near], W.weight[near]
         if not len(cells):
@@ -144,7 +144,7 @@ def _looked_at(node: Node, unit: int) -> Iterator[_Looked]:
 
 
 def _worst(arrivals: list[Arrival], nan: bool) -> Entry | None:
-    """Choose the contribution that made a sum bad: a NaN first, unless infinities cancelled."""
+    """Return the contribution that made a sum bad: a NaN if there is one, otherwise an infinity."""
     for test in (np.isnan if nan else np.isinf, not_finite):
         for arrival in arrivals:
             bad = np.flatnonzero(test(arrival.sent))
@@ -154,11 +154,11 @@ def _worst(arrivals: list[Arrival], nan: bool) -> Entry | None:
 
 
 def _behind_step(ledger: GradientExplainer, entry: Entry) -> Culprit:
-    """Explain why a step sent a bad number though a finite one arrived."""
+    """Explain why a step sent a bad number though its upstream gradient is finite."""
     node, unit, local, how = entry.node, entry.cell, entry.local, ""
     if np.isfinite(local):
         slope = number(local)
-        how = f": {number(entry.upstream)} × {slope} is more than {node.dtype} holds"
+        how = f": {number(entry.upstream)} × {slope} overflows {node.dtype}"
     else:
         own = np.reshape(node._numbers, -1)[unit]
         for bad in (np.isnan if np.isnan(local) else np.isinf, not_finite):
@@ -166,38 +166,38 @@ def _behind_step(ledger: GradientExplainer, entry: Entry) -> Culprit:
             below = others or _below(node, unit, bad) or ((node, unit) if bad(own) else None)
             if below is not None:
                 return behind_data(ledger, *below)
-    made = f"{ledger.at(node, unit)} made it in the backward pass{_operands(ledger, node, unit)}"
-    return Culprit(node, made + how + made_at(node))
+    made = f"{ledger.at(node, unit)} made {number(entry.contribution)} in the backward pass"
+    return Culprit(node, made + _operands(ledger, node, unit) + how + made_at(node))
 
 
 def not_finite(x: Any) -> Any:
-    """Find the elements that are NaN or infinite."""
+    """Return which elements are NaN or infinite."""
     return ~np.isfinite(x)
 
 
 def _says(ledger: GradientExplainer, end: _End) -> str:
     """Write whether a node made a bad number or got it."""
     node, name = end.node, ledger.at(end.node, end.cell)
+    x = number(float(np.reshape(node._numbers, -1)[end.cell]))
     if not node.parents:
         how = "was set to" if node.rule is None else "is"  # a result may have no operands, too
-        x = float(np.reshape(node._numbers, -1)[end.cell])
-        return f"{name} {how} {number(x)}{made_at(node)}"
-    how = "made it" if end.made else "got it from a constant"
+        return f"{name} {how} {x}{made_at(node)}"
+    how = f"made {x}" if end.made else f"got {x} from a constant"
     of = _operands(ledger, node, end.cell) + _overflow(end)
     return f"{name} {how} in the forward pass{of}{made_at(node)}"
 
 
 def _overflow(end: _End) -> str:
-    """Write that a result is too large for its dtype; "" if it is not for that."""
+    """Write that a result overflows its dtype; "" if that is not why it is infinite."""
     node, unit = end.node, traits_of(end.node.rule).unit
     grows = node.rule in GROWING or unit in ("product", "sum", "power", "norm")
     inverse = unit == "power" and any(np.any(of.x == 0) for of in _looked_at(node, end.cell))
     large = end.made and np.isinf(np.reshape(node._numbers, -1)[end.cell])
-    return f": more than {node.dtype} holds" if large and grows and not inverse else ""
+    return f" overflows {node.dtype}" if large and grows and not inverse else ""
 
 
 def _operands(ledger: GradientExplainer, node: Node, unit: int) -> str:
-    """Write the numbers that a unit was computed from."""
+    """Write the operation and the numbers that a unit was computed from."""
     shown = []
     for of in _looked_at(node, unit):
         p, one = of.operand, len(of.cells) == 1
@@ -209,7 +209,7 @@ def _operands(ledger: GradientExplainer, node: Node, unit: int) -> str:
 
 
 class Cancelled(NamedTuple):
-    """A node that got a rounding error, how, and what its terms sum to without their signs."""
+    """A node whose gradient is a rounding error, how that came about, and the sum of |terms|."""
 
     node: Node
     says: str
@@ -219,7 +219,7 @@ class Cancelled(NamedTuple):
 def cancelled(
     ledger: GradientExplainer, node: Node, cell: int, sent: Iterable[float]
 ) -> Cancelled | None:
-    """Return how contributions to an element cancel; None if more than a rounding error is left."""
+    """Explain that contributions to an element cancel; None if more than rounding errors remain."""
     left = float(np.reshape(ledger.grads[node], -1)[cell])
     sizes = [*map(abs, sent)]
     terms = sum(sizes)
@@ -230,7 +230,7 @@ def cancelled(
 
 
 def behind_rounding(ledger: GradientExplainer, node: Node) -> Cancelled | None:
-    """Find where a gradient began as a rounding error, on the strongest path down to a node."""
+    """Find the first node on the strongest path to a node whose gradient is a rounding error."""
     known, above, way = ledger.cancelled, ledger.strongest.above, list[Node]()
     while node not in known and node in above:
         way.append(node)
@@ -242,7 +242,7 @@ def behind_rounding(ledger: GradientExplainer, node: Node) -> Cancelled | None:
 
 
 def _of_node(ledger: GradientExplainer, node: Node, above: Node) -> Cancelled | None:
-    """Return how contributions cancel at the element of a node with a gradient of median size."""
+    """Explain how contributions to a node cancel, at its element with the median gradient."""
     size, least = ledger.strongest.size(node), SMALL * np.finfo(node.dtype).eps
     if not 0 < size < least * ledger.strongest.size(above):
         return None

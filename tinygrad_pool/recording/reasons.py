@@ -1,4 +1,4 @@
-"""Explain a gradient: its contributions, and where a zero or a NaN began."""
+"""Explain a gradient: list its contributions, and trace a zero or a NaN to its origin."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ from tinygrad_pool.rules.traits import traits_of
 LISTED = 8
 
 PLACES = 2000
-"""How many places are searched for where zeros began; if there are more, that is said."""
+"""How many elements are searched for the origin of a zero; a cause says if there are more."""
 
 
 class Explanation(NamedTuple):
-    """One gradient explained: the entries add up to it, `causes` say where zeros began.
+    """The explanation of one gradient, which is the sum of its `entries`.
 
-    `notes` say what else to know: a gradient that was held before, data set since.
+    `causes` explain why it is zero, tiny, huge, not finite or not computed. `notes` warn of a
+    gradient left by earlier passes, and of data set since the forward pass.
     """
 
     name: str
@@ -38,23 +39,27 @@ class Explanation(NamedTuple):
     notes: list[str]
     call: Callable[[Node], str]
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         shown = "not computed" if self.grad is None else number(self.grad)
         lines = [f"grad of {self.name} is {shown}"]
+        entries = self.entries[:LISTED]
+        if len(self.entries) > LISTED:  # zeros come last
+            entries = [e for e in entries if e.contribution] or entries
+        hidden = self.entries[len(entries) :]
         if len(self.entries) > 1:
-            first, *others = (number(e.contribution) for e in self.entries[:LISTED])
+            first, *others = (number(e.contribution) for e in entries)
             added = (f" − {x[1:]}" if x.startswith("−") else f" + {x}" for x in others)
-            more = f" + … ({len(self.entries)} in all)" if len(self.entries) > LISTED else ""
+            more = f" + … ({len(self.entries)} in all)" if hidden else ""
             lines[0] += f" = {first}{''.join(added)}{more}"
-        for e in self.entries[:LISTED]:
+        for e in entries:
             sent = f"{number(e.upstream)} × {number(e.local)} = {number(e.contribution)}"
             why = f"   {e.reason}" if e.reason else ""
             lines.append(f"  from {self.call(e.node)}{subscript(e.unit)}: {sent}{why}")
-        because = (f"  {'' if c.startswith('…') else 'because '}{c}" for c in self.causes)
-        return "\n".join([*lines, *because, *(f"  but {note}" for note in self.notes)])
-
-    def __repr__(self) -> str:
-        return str(self)
+        if hidden:
+            zeros = "" if any(e.contribution for e in hidden) else ", all 0"
+            lines.append(f"  … and {len(hidden):,} more{zeros}")
+        lines += [f"  {'' if c.startswith('…') else 'because '}{c}" for c in self.causes]
+        return "\n".join([*lines, *(f"  but {note}" for note in self.notes)])
 
 
 def explain(
@@ -63,9 +68,9 @@ def explain(
     index: int | Sequence[int] | None,
     left: Mapping[Node, Any] | None = None,
 ) -> Explanation:
-    """Explain the gradient of one element of a node; by default, of the largest gradient.
+    """Explain the gradient of one element of a node, by default the one of largest magnitude.
 
-    `left` are gradients that earlier passes left.
+    `left` maps leaves to the gradients that earlier passes left in them.
 
     Raises OptionError if there is no such element.
     """
@@ -84,17 +89,17 @@ def explain(
 def _causes(
     ledger: GradientExplainer, node: Node, cell: int, grad: float | None, entries: list[Entry]
 ) -> list[str]:
-    """Explain why a gradient is not computed, not finite, or zero; [] for any other."""
+    """Explain why a gradient is not computed, not finite, zero, tiny or huge; [] otherwise."""
     if node not in ledger.nodes:
         taken = "".join(f"; {how}" for how in numbers_taken(node))
-        return [f"the loss does not depend on it: no path leads to it, or it was detached{taken}"]
+        return [f"the loss does not depend on it: it was not used, or it was detached{taken}"]
     if node is ledger.loss:
-        causes = ["the pass begins here, with the gradient that it was given"]
+        causes = ["the backward pass starts here"]
         if not np.isfinite(x := _at(node._numbers, cell)):
             causes.append(f"its data is {number(x)}: {behind_data(ledger, node, cell).says}")
         return causes
     if grad is None:
-        return ["no node that got a gradient hands one on to it"]
+        return ["no node that uses it sends it a gradient"]
     if not np.isfinite(grad):
         return [behind_gradient(ledger, node, cell).says]
     if not grad:
@@ -105,14 +110,14 @@ def _causes(
 def _by_rounding(
     ledger: GradientExplainer, node: Node, cell: int, entries: list[Entry]
 ) -> list[str]:
-    """Explain a gradient that is a rounding error of what cancels; [] for any other."""
+    """Explain a gradient that is only the rounding error of a cancellation; [] otherwise."""
     found = behind_rounding(ledger, ledger.strongest.above.get(node, node))
     found = found or cancelled(ledger, node, cell, [e.contribution for e in entries])
-    return [f"{found.says}; without their signs they sum to {number(found.terms)}"] if found else []
+    return [f"{found.says}; their magnitudes add up to {number(found.terms)}"] if found else []
 
 
 def _by_degrees(ledger: GradientExplainer, node: Node) -> list[str]:
-    """Explain by which steps a gradient vanishes or explodes on the way down; [] if it does not."""
+    """Explain which steps make a gradient vanish or explode on the way down; [] otherwise."""
     end = ledger.strongest.above.get(node) if node.is_leaf else node
     depth = None if end is None else ledger.depths.get(end)
     if end is not None and depth is not None and depth.top is not None:
@@ -121,7 +126,7 @@ def _by_degrees(ledger: GradientExplainer, node: Node) -> list[str]:
             return [f"{path.summary()}: {path.reasons()}"]
     strongest = ledger.strongest
     if not strongest.size(node) * TREND < strongest.size(ledger.loss):
-        return []  # a logarithm makes up for what is lost on the way, if something is
+        return []  # another factor on the path, as of a logarithm, makes up for a small one
     flattest = strongest.gains(ledger.loss, node, ledger.call).flattest()
     return [flattest] if flattest else []
 
@@ -129,17 +134,17 @@ def _by_degrees(ledger: GradientExplainer, node: Node) -> list[str]:
 def _left(
     ledger: GradientExplainer, node: Node, cell: int, grad: float | None, left: Mapping[Node, Any]
 ) -> list[str]:
-    """Write what earlier passes left in a gradient."""
+    """Note what earlier passes left in a gradient."""
     x = _at(left[node], cell) if node in left else 0.0
     if not x:
         return []
-    total = "" if grad is None else f": with this one it is {number(x + grad)}"
-    held = f"earlier passes left {number(x)} in {ledger.at(node, cell)}.grad, too"
-    return [f"{held}{total}; zero_grad() forgets it"]
+    total = "" if grad is None else f", so that it is {number(x + grad)} after this one"
+    held = f"earlier passes left {number(x)} in {ledger.at(node, cell)}.grad"
+    return [f"{held}{total}; zero_grad() clears it"]
 
 
 def _stale(ledger: GradientExplainer, node: Node, entries: list[Entry]) -> list[str]:
-    """Write which data near a node was set since."""
+    """Note data that was set after the nodes around this one were computed from it."""
     stale = set_since(ledger.nodes)
     users = dict.fromkeys(e.node for e in entries)
     near = dict.fromkeys([node, *(p for v in users for p in v.parents if isinstance(p, Node))])
@@ -147,10 +152,10 @@ def _stale(ledger: GradientExplainer, node: Node, entries: list[Entry]) -> list[
 
 
 def _origins(ledger: GradientExplainer, node: Node, cell: int, entries: list[Entry]) -> list[str]:
-    """Follow zeros upwards to where each began."""
+    """Follow zeros upwards to the origin of each."""
     if entries and any(e.contribution for e in entries):
         return ["the contributions cancel"]
-    causes: dict[str, str] = {}  # and the operation that it is about
+    causes: dict[str, str] = {}  # each with the operation that it is about
     known: Known = {}
     seen = {(node, cell)}
     waiting = [(node, cell, entries)]
@@ -162,33 +167,33 @@ def _origins(ledger: GradientExplainer, node: Node, cell: int, entries: list[Ent
             if e.upstream or not e.local:
                 causes[ledger.cause(below, at, e) + made_at(e.node)] = e.node.op
             elif e.node is ledger.loss:
-                causes["the pass began with the gradient 0"] = ""
+                causes["the backward pass started with gradient 0"] = ""
             elif (e.node, e.cell) not in seen:
                 seen.add((e.node, e.cell))
                 above = ledger.entries(e.node, e.cell, known)
                 if above and any(a.contribution for a in above):
-                    causes[f"what reaches {ledger.at(e.node, e.cell)} cancels"] = ""
+                    causes[f"the contributions to {ledger.at(e.node, e.cell)} cancel"] = ""
                 else:
                     waiting.append((e.node, e.cell, above))
     return _shortened(causes, len(seen) if waiting else 0)
 
 
 def _unseen(ledger: GradientExplainer, node: Node, cell: int) -> str:
-    """Write that an element takes no part in what is computed from its array."""
+    """Explain an element that receives no contribution, though its array is used."""
     users = list(dict.fromkeys(step.node for step, _ in ledger.users.get(node, ())))
     listed = several([*map(ledger.call, users)], LISTED)
     if not any(user.size for user in users):
         return f"{ledger.at(node, cell)} gets nothing from {listed}: it has no elements"
     if all(traits_of(user.rule).sparsity for user in users):
-        return f"{ledger.at(node, cell)} takes no part in {listed}{made_at(node)}"
+        return f"{ledger.at(node, cell)} is not used by {listed}{made_at(node)}"
     x = number(_at(node._numbers, cell))
     offs = (traits_of(user.rule).off.format(x=x) or f"{flat(user)} at {x}" for user in users)
-    said = f"{' and '.join(dict.fromkeys(offs))}{made_at(users[0])}"
-    return f"{ledger.at(node, cell)} gets nothing from {listed}: {said}"
+    reasons = f"{' and '.join(dict.fromkeys(offs))}{made_at(users[0])}"
+    return f"{ledger.at(node, cell)} gets nothing from {listed}: {reasons}"
 
 
 def _shortened(causes: Mapping[str, str], searched: int) -> list[str]:
-    """Shorten a list of causes: one of each operation first; count the rest."""
+    """Keep the first causes, at least one of each operation if they fit, and count the others."""
     times: Counter[str] = Counter()
     rank = {}
     for cause, op in causes.items():
@@ -199,15 +204,14 @@ def _shortened(causes: Mapping[str, str], searched: int) -> list[str]:
     if hidden := len(causes) - len(shown):
         shown.append(f"… and {hidden:,} more")
     if searched:
-        shown.append(f"… {searched:,} places were looked at, and there are more")
+        shown.append(f"… there may be more: the search stopped after {searched:,} elements")
     return shown
 
 
 def _cell(ledger: GradientExplainer, node: Node, index: int | Sequence[int] | None, g: Any) -> int:
-    """Read the index of an element; None is the one with the largest gradient."""
+    """Return the flat index of an element, by default the one with the largest gradient."""
     if index is None:
-        flat = np.reshape(np.zeros(node.shape) if g is None else g, -1)
-        return int(np.abs(np.nan_to_num(flat, nan=np.inf)).argmax())
+        return 0 if g is None else int(np.abs(np.nan_to_num(g, nan=np.inf)).argmax())
     place = place_in(node, index, "why", ledger.call(node))
     return int(np.ravel_multi_index(place, node.shape)) if place else 0
 

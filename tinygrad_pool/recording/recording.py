@@ -1,4 +1,4 @@
-"""Recording a backward pass."""
+"""Record a backward pass, replay it with other numbers, and show it on a page."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Recording(Trace):
-    """A backward pass, step by step, that can be replayed with other numbers, and on a page."""
+    """A backward pass to step through, to replay with other numbers, and to show on a page."""
 
     def __init__(
         self, loss: Value, gradient: Any = None, names: Mapping[str, Any] | None = None
@@ -43,8 +43,8 @@ class Recording(Trace):
     def set(self, node: str | Node, value: Any, index: Index = None) -> None:
         """Set other numbers for a node in the next `replay`. Nothing changes until then.
 
-        `index` selects an element of an array, as "w[0, 2]" does. None as a value takes back what
-        was noted of it.
+        `index` selects an element of an array, as "w[0, 2]" does. The value None withdraws an
+        earlier `set`.
 
         Raises OptionError for a node or an element that does not exist; DataError and ShapeError
         for numbers that do not fit.
@@ -52,24 +52,24 @@ class Recording(Trace):
         found, index = self.element(node, index)
         if found not in self._numbers:
             raise OptionError(f"set: {name_of(found)} is not in this pass")
-        what, noted = f"set {self.call(found)}", self._noted.get(found, {})
+        name, noted = f"set {self.call(found)}", self._noted.get(found, {})
         if index is None:
             self._noted.pop(found, None)
             if value is not None:
-                self._noted[found] = changed(found._numbers, value, what)
+                self._noted[found] = changed(found._numbers, value, name)
             return
         place = place_in(found, index, "set", self.call(found))
-        some = isinstance(noted, Mapping)
-        if value is None and some:
+        elements = isinstance(noted, Mapping)
+        if value is None and elements:
             self._noted[found] = {k: x for k, x in noted.items() if k != place}
             return
         own = float(np.asarray(found._numbers)[place])
-        more = {place: changed(0.0, own if value is None else value, f"{what}: an element")}
-        self._noted[found] = {**noted, **more} if some else changed(noted, more, what)
+        new = {place: changed(0.0, own if value is None else value, f"{name}: an element")}
+        self._noted[found] = {**noted, **new} if elements else changed(noted, new, name)
 
     @property
     def changes(self) -> dict[str, Any]:
-        """The numbers that were set for a replay, by name; one element as "w[0, 2]"."""
+        """The numbers set for the next replay, by name; an element as "w[0, 2]"."""
         listed: dict[str, Any] = {}
         for node, noted in self._noted.items():
             name = self.call(node)
@@ -82,9 +82,9 @@ class Recording(Trace):
     def replay(self) -> Recording:
         """Run the graph again, forward and backward, with the numbers that were `set`.
 
-        The graph is a fresh one: see `tinygrad_pool.engine.rerun`. Leaves have the data that they
-        have now, names are kept, and nothing in this recording changes. What was computed before it
-        was moved by `set` is called "z1 as computed".
+        The replay has new nodes: see `tinygrad_pool.engine.rerun`. Leaves have their present data,
+        names are kept, and this recording does not change. If `set` changes an interior node z1,
+        the node before that change is called "z1 as computed".
 
         >>> w, x = Value(2.0, label="w"), Value(3.0, label="x")
         >>> recording = record(w * x)
@@ -107,24 +107,24 @@ class Recording(Trace):
         return again
 
     def check(self) -> ClosureCheck:
-        """Compare every closure of this pass with the slopes of its rule.
+        """Compare every closure of this pass with finite differences of its rule.
 
-        A rule is run again in float64 on the numbers of this pass, with its operands moved a little
-        to either side, each alone and all at once. At a kink, whatever lies between the slopes from
-        the left and to the right is right. Returns which closures are wrong; prints as text.
+        Each rule is run again in float64 on the numbers of this pass, with its operands moved a
+        little to either side. At a kink, anything between the slopes on the left and on the right
+        is accepted. Returns the wrong closures, and prints as text.
 
         >>> from tinygrad_pool import lift
         >>> def cube(x):
         ...     return x**3, lambda g: (2 * g * x**2,)
         >>> x = Value(2.0, label="x")
         >>> record(lift(cube)(x)).check()
-        1 closure compared with slopes: 1 wrong
-          cube#1: its closure sends 8 to x, and by the slopes of cube it is 12
+        1 closure compared with finite differences: 1 wrong
+          cube#1: its closure sends 8 to x, but finite differences of cube give 12
         """
         return ClosureCheck(self, self.steps)
 
     def stale(self) -> list[Node]:
-        """List the leaves whose data are no longer what this pass was computed with.
+        """List the leaves whose data has changed since this pass was computed.
 
         >>> w = Value(2.0, label="w")
         >>> recording = record(w * 3.0)
@@ -148,16 +148,17 @@ class Recording(Trace):
         title: str = "",
         start: Start = "play",
     ) -> Path:
-        """Write a page that plays the pass: play, pause, step, back, and a ledger for each node.
+        """Write a page that plays the pass: play, pause, step, back, and each node's contributions.
 
-        In a graph of up to 300 nodes and 4,000 numbers, the reader can give leaves other numbers:
-        the page computes both passes again by the rules themselves, and shows kinks and margins.
-        What it cannot compute it says in words. The reader can also predict what each step
-        sends, and is told the mistake behind a wrong number; `start="predict"` opens it so.
+        In a graph of up to 300 nodes and 4,000 numbers, the reader can change the numbers of
+        leaves: the page then computes both passes again with the same rules, and shows kinks and
+        margins. If it cannot compute a graph, it says why. The reader can also predict what each
+        step sends, and learn which mistake leads to a wrong answer; `start="predict"` opens the
+        page in that mode.
 
-        One file, which needs no network, and fits the frame that it is put in. Directions and
-        folding are as in `tg.draw`; by default a small graph takes the direction that fits a screen
-        better. The file is written whole or not at all; the place in the recording stays.
+        The page is one file, needs no network, and fits any frame. Directions and folding are as in
+        `tg.draw`; by default a small graph is drawn in the direction that fits a screen better. The
+        file is written whole or not at all, and the position of the recording does not change.
 
         Raises OptionError for an unknown direction or start, OutputError if the file cannot be
         written, ToolError if no Graphviz can draw the graph.
@@ -169,11 +170,11 @@ class Recording(Trace):
     def widget(
         self, *, direction: Direction | None = None, title: str = "", start: Start = "play"
     ) -> PlayerWidget:
-        """Show the page of `to_html` in a notebook, and share its step with Python, both ways.
+        """Show the page of `to_html` in a notebook, and synchronize its step with Python.
 
-        `widget.step` is where the page stands, this recording's position at first. Set, the page
-        goes there; as the reader moves, it changes, and what observes it is called. The recording
-        stays where it is, unless that moves it:
+        `widget.step` is the step that the page shows, at first the position of this recording.
+        Setting it moves the page; when the reader moves the page, it changes and its observers are
+        called. The recording itself does not move, unless an observer moves it:
 
             widget.observe(lambda change: recording.seek(change.new), "step")
 
@@ -197,8 +198,9 @@ def record(
 ) -> Recording:
     """Record a backward pass, to step through it both ways and to explain its gradients.
 
-    Nothing changes until it is moved: then every `.grad` is as it is after that many steps, and at
-    the last position as `backward()` leaves it. `names=locals()` calls Values by their variables.
+    Recording leaves every `.grad` as it is. At position n, `.grad` is as it is after n steps, and
+    at the last position as `backward()` leaves it. `names=locals()` names Values by their
+    variables.
 
     Raises as `Value.backward` does.
 

@@ -1,4 +1,4 @@
-"""Lines of the user's source, as the debugger shows them."""
+"""Lines of the user's source, quoted for messages and the debugger."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ AROUND = 5
 
 
 def quoted(line: Line | None) -> str:
-    """Write a line with its place, `net.py:12: y = a * b`; "" if it is not known."""
+    """Quote a line with its location, `net.py:12: y = a * b`; "" for None."""
     if line is None:
         return ""
     code = linecache.getline(line.file, line.number).strip()
@@ -24,7 +24,7 @@ def quoted(line: Line | None) -> str:
 
 
 def defined_at(rule: Callable[..., Any]) -> str:
-    """Write the place of a rule of the user's, such as net.py:2; "" for one of the package's."""
+    """Return where a user's rule is defined, such as net.py:2; "" for a rule of the package."""
     code = getattr(inspect.unwrap(rule), "__code__", None)
     if code is None or is_ours(rule):
         return ""
@@ -32,24 +32,24 @@ def defined_at(rule: Callable[..., Any]) -> str:
 
 
 def made_at(node: Node) -> str:
-    """Quote the source line that made a node, as the end of a sentence; "" if it is not known."""
+    """Quote the line that made a node, as the end of a sentence; "" if it is not known."""
     return f", at {quoted_calls(node)}" if node.about.line else ""
 
 
 def quoted_calls(node: Node) -> str:
-    """Quote the line that made a node, and name those that called it, as far as they are kept."""
+    """Quote the line that made a node, and list its callers as far as they were recorded."""
     called = [f", called at {line}" for line in node.about.callers]
     return quoted(node.about.line) + "".join(called)
 
 
 def listing(line: Line, coloured: bool) -> str:
-    """Write the lines around one, which is marked; in the terminal's colours if they are wanted."""
+    """Show a line among its neighbours, with a mark; `coloured` in the terminal's colours."""
     from rich.console import Console
     from rich.syntax import Syntax
 
     known = linecache.getlines(line.file)
     if not known:
-        return f"{line}, in {line.function}; its source cannot be read"
+        return f"{line}, in {line.function} (the source cannot be read)"
     first = max(1, line.number - AROUND)
     code = Syntax("", "python", theme="ansi_dark").highlight("".join(known)).split("\n")
     console = Console(

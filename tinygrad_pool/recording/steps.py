@@ -12,7 +12,7 @@ from tinygrad_pool.engine.steps import Step, refuse_copy
 
 
 class Change(NamedTuple):
-    """A node's gradient before and after one step; None is "not computed"."""
+    """A node's gradient before and after one step; None if it is not computed."""
 
     node: Node
     before: Any
@@ -20,7 +20,7 @@ class Change(NamedTuple):
 
 
 class Steps(Sequence[Step]):
-    """Steps stored flat and built on access, so that a large pass takes little memory."""
+    """The steps of a pass, stored flat and built on access to save memory."""
 
     def __init__(self, flat: list[Any]) -> None:
         self._flat = flat  # node, upstream, contributions, node, …
@@ -44,20 +44,20 @@ class Steps(Sequence[Step]):
             return [self[i] for i in range(len(self))[place]]
         i = range(len(self))[place]
         known, step = self._last
-        if known != i or step is None:  # the same one, each time it is asked for
+        if known != i or step is None:  # the same object for repeated access
             step = Step(*self._flat[3 * i : 3 * i + 3])
             self._last = i, step
         return step
 
 
 class Sums:
-    """The gradients after each step, added up out of place; `before` are those at the start."""
+    """The gradients after each step, without changing any node; `before` are those at the start."""
 
     def __init__(self, nodes: list[Node], before: list[Any], seed: Any, steps: Steps) -> None:
         self.before = before
         self._now = dict(zip(nodes, before, strict=True))
         self._flat: list[Any] = []  # node, before, after, node, …
-        self._ends: list[int] = []  # of each step's part of it
+        self._ends: list[int] = []  # where each step's part of it ends
         root = steps[0].node if steps else None
         for node in nodes:
             if node.is_interior:
@@ -82,7 +82,7 @@ class Sums:
         return [Change(*own[i : i + 3]) for i in range(0, len(own), 3)]
 
     def at(self, position: int) -> list[Any]:
-        """List the gradients of all nodes, in order, as they are after so many steps."""
+        """List the gradients of all nodes after `position` steps, in the order of the nodes."""
         now = dict(zip(self._now, self.before, strict=True))
         for step in range(position):
             now.update((node, after) for node, _, after in self.of(step))
@@ -90,12 +90,12 @@ class Sums:
 
     @property
     def last(self) -> dict[Node, Any]:
-        """What is left in each gradient that is changed."""
+        """The final gradient of each node whose gradient changes."""
         return dict(zip(self._flat[::3], self._flat[2::3], strict=True))
 
 
 def _sum(node: Node, before: Any, c: Any) -> Any:
-    """Add a contribution, as a pass does; what a leaf gets may be written to, so it is a copy."""
+    """Add a contribution as a pass does. A leaf gets a copy, as its gradient may be written to."""
     if before is not None:
         with np.errstate(all="ignore"):  # the pass itself warned
             return before + c

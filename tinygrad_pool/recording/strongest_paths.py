@@ -1,4 +1,4 @@
-"""The strongest path from the loss to each node: from user to user by the largest contribution."""
+"""The strongest path from the loss to each node: it follows the largest contribution."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tinygrad_pool.rules.arithmetic import add, sub
 from tinygrad_pool.rules.traits import traits_of
 
 SAFE = 1e-30
-"""A sum of squares of this size lost nothing that counts to underflow, in single precision too."""
+"""In a sum of squares above this size, underflow is negligible, in single precision too."""
 
 LEAST = 3
 """How many layers a trend needs."""
 
 
 class Depth(NamedTuple):
-    """How deep a node is: how many nodes of its path take in a leaf, and the first, at the top."""
+    """The depth of a node: how many layers its path has, and the topmost of them."""
 
     layers: int
     top: Node | None
@@ -51,7 +51,7 @@ class StrongestPaths:
 
     @cached_property
     def least(self) -> dict[Node, float]:
-        """The smallest gradient on the way from the loss to each node, by root mean square."""
+        """The smallest root mean square gradient on the path from the loss to each node."""
         found: dict[Node, float] = {}
         for node, _, _ in self._steps:
             size = self.size(node) / sqrt(node.size) if node.size else inf
@@ -60,14 +60,14 @@ class StrongestPaths:
         return found
 
     def up(self, node: Node, top: Node) -> list[Node]:
-        """List the path from a node up to another, or to one that got nothing but NaN or 0."""
+        """List the path from a node up to `top`, or to a node that receives only NaN or 0."""
         path = [node]
         while path[-1] is not top and path[-1] in self.above:
             path.append(self.above[path[-1]])
         return path
 
     def gains(self, top: Node, node: Node, call: Callable[[Node], str]) -> GainPath:
-        """Measure `|grad|` on the strongest path to a node, from another above on."""
+        """Measure `|grad|` on the strongest path from `top` down to a node."""
         path = self.up(node, top)[::-1]
         held, sent = set(path), dict[Node, float]()
         for above, _, contributions in self._steps:
@@ -78,13 +78,13 @@ class StrongestPaths:
         return GainPath(path, [self.size(n) for n in path], call, [sent[p] for p in path[1:]])
 
     def layers(self, leaves: Set[Node]) -> dict[Node, Depth]:
-        """Measure how deep each node is, in layers: nodes that use one of the leaves, and gates.
+        """Return the depth of each node in layers: nodes that use one of the leaves, and gates.
 
-        A gate is a product of two nodes that depend on leaves. A bias that is added to a product
-        belongs to its layer. Left out is what depends on no leaf; and what is computed from leaves
-        alone, as the weight of a product with data: its gradient is a sum over the batch.
+        A gate is a product of two nodes that depend on leaves. A bias added to a product belongs to
+        the same layer. Nodes that depend on no leaf are skipped, and so are weights computed from
+        leaves alone, as their gradient is a sum over the batch.
 
-        Where there are few layers, each sigmoid and tanh counts as one.
+        If there are fewer than 3 layers, each sigmoid and tanh counts as one instead.
         """
         depend, layers, weights = _layers_among([node for node, _, _ in self._steps], leaves)
         found = self._depths(depend - weights, layers)
@@ -109,7 +109,7 @@ class StrongestPaths:
 
 def _layers_among(nodes: list[Node], leaves: Set[Node]) -> tuple[set[Node], set[Node], set[Node]]:
     """Collect the nodes that depend on leaves, the layers among them, and computed weights."""
-    moved = {*leaves}  # and what only changes the shape of a leaf
+    moved = {*leaves}  # and nodes that only reshape a leaf
     depend, layers, alone, weights = set[Node](), set[Node](), {*leaves}, set[Node]()
     for node in reversed(nodes):
         below = {p for p in node.parents if isinstance(p, Node)}
@@ -142,9 +142,9 @@ def length(g: Any) -> float:
 
 
 def rms(x: Any) -> float:
-    """Compute √(Σ x² / n) of an array; NaN if an element is, else ∞ if one is infinite; 0 of none.
+    """Compute √(Σ x² / n) of an array: NaN or ∞ if an element is, 0 if there are no elements.
 
-    Squares that are too small or too large for the dtype do no harm.
+    Squares beyond the range of the dtype do no harm.
 
     >>> rms(np.array([3.0, 4.0, 0.0, 0.0])), rms(np.full(9, 1e-30, np.float32)) > 0
     (2.5, True)

@@ -1,4 +1,4 @@
-"""A rule's equations, and its local derivatives in the letters of the derivation, in LaTeX too."""
+"""A rule's equations and local derivatives in the notation of the derivation, also in LaTeX."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import number, plain
 
 DEEP = 4
-"""The most operations in a row that the name of an operand is made of."""
+"""The name of an operand nests at most so many operations."""
 
 _EQUATION = re.compile(r"(?:[ayY](?:_\w+)?(?:\(\w+\)|\[.*\])?|∂E/∂\S+) \+?= ")
 _INDEXED = re.compile(r"([^\W\d_]+)_?(\d+(?:,\d+)?)(?:\^?(\(\d+\)))?|(.)", re.DOTALL)
@@ -28,22 +28,22 @@ _POWER_OF_TEN, _TIMES = re.compile(r"([\d.]*\d)e\+?(-?)0*(\d+)"), r"\1 \\times 1
 _PRODUCT = re.compile(
     r"((?<=[\w}']) (?=\\mathrm)|(?<=[A-Za-z]{2}}) (?=[\w(\\]))(?!\\mathrm{wins}])"
 )
-"""A space beside a word, which LaTeX would leave out."""
+"""A space next to a word, which LaTeX would drop."""
 _LOW = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _BRACES, _NO_BRACES = str.maketrans("\2\3", "{}"), str.maketrans("", "", "\2\3")
-"""Stand around an exponent, and in no name."""
+"""Mark the ends of an exponent; neither character is in a name."""
 
 
 def symbol_of(
     node: Node, i: int, called: Mapping[int, str], spell: Callable[[str], str] = str
 ) -> str:
-    """Write one local derivative in the letters of the derivation, with each name as `spell` does.
+    """Write one local derivative in the notation of the derivation; `spell` writes each name.
 
     >>> from tinygrad_pool.engine.value import Value
     >>> symbol_of(Value(2.0, label="w1") * Value(3.0, label="x1"), 0, {}, str.upper)
     'X1'
     """
-    names = [_said(p, called, spell) for p in node.parents]
+    names = [_name_operand(p, called, spell) for p in node.parents]
     write = _WRITTEN.get(node.op)
     y = name_of_node(node, called) or node.op
     symbol = write(names, i) if write else f"∂{spell(y)}/∂{names[i]}"
@@ -51,10 +51,10 @@ def symbol_of(
     return signed(symbol if spell is name_in_latex else symbol.translate(_NO_BRACES))
 
 
-def _said(
+def _name_operand(
     operand: Any, called: Mapping[int, str], spell: Callable[[str], str], depth: int = DEEP
 ) -> str:
-    """Name an operand; one without a name by what it was computed as, if that is short."""
+    """Name an operand; without a name, write how it was computed if that is short."""
     if not isinstance(operand, Node):
         return spell("constant") if np.ndim(operand) else signed(number(float(operand)))
     if name := name_of_node(operand, called):
@@ -62,9 +62,9 @@ def _said(
     op, parents = operand.op, operand.parents
     if not depth or not (op in _FORMS or _is_known(operand, called, depth)):
         return spell(op or "leaf")
-    if op == "mul":  # a number stands before a name
+    if op == "mul":  # numbers first
         parents = tuple(sorted(parents, key=lambda p: isinstance(p, Node)))
-    names = [_said(p, called, spell, depth - 1) for p in parents]
+    names = [_name_operand(p, called, spell, depth - 1) for p in parents]
     if op not in _FORMS:
         return _of("σ" if op == "sigmoid" else spell(op), names[0])
     if op in ("add", "sub"):
@@ -77,7 +77,7 @@ def _said(
 
 
 def _is_known(operand: Any, called: Mapping[int, str], depth: int) -> bool:
-    """Return whether an operand can be written by names and numbers alone."""
+    """Return whether an operand can be written with names and numbers alone."""
     if not isinstance(operand, Node) or name_of_node(operand, called):
         return True
     written = operand.op in _FORMS or len(operand.parents) == 1
@@ -92,7 +92,7 @@ def _of_power(names: list[str], i: int) -> str:
 
 
 def _raised(power: str) -> str:
-    """Mark an exponent, which LaTeX sets in braces."""
+    """Mark an exponent, which LaTeX needs in braces."""
     return f"\2{power}\3"
 
 
@@ -101,7 +101,7 @@ def _of(function: str, name: str) -> str:
 
 
 def _inside(name: str) -> str:
-    """Take off brackets."""
+    """Remove enclosing brackets."""
     return name[1:-1] if name.startswith("(") and name.endswith(")") else name
 
 
@@ -130,11 +130,11 @@ _WRITTEN: dict[str, Callable[[list[str], int], str]] = {
 _FORMS = {"add": "({} + {})", "sub": "({} − {})", "mul": "({} {})", "div": "({}/{})"}
 _FORMS |= {"neg": "(−{})", "power": f"({{}}^{_raised('{}')})"}
 _BARE = (("add", "sub", "mul", "div", "power"), ("mul", "div", "power"))
-"""What needs no brackets as the first, and as the second operand of a sum or a difference."""
+"""Operations without brackets as the first, and as the second operand of a sum or difference."""
 
 
 def signed(written: str) -> str:
-    """Put what is below 0 in brackets.
+    """Put a negative number or term in brackets.
 
     >>> signed("−2"), signed("2")
     ('(−2)', '2')
@@ -143,12 +143,12 @@ def signed(written: str) -> str:
 
 
 def name_of_node(node: Node, called: Mapping[int, str]) -> str:
-    """Return what a node is called, or its label, on one line; "" if it has no name."""
+    """Return the name or label of a node on one line; "" if it has none."""
     return plain(called.get(id(node)) or node.label)
 
 
 def digits_in_latex(x: float) -> str:
-    r"""Write a number as LaTeX sets it.
+    r"""Write a number in LaTeX.
 
     >>> print(digits_in_latex(0.5), digits_in_latex(-3e-60))
     0.5 -3 \times 10^{-60}
@@ -158,7 +158,7 @@ def digits_in_latex(x: float) -> str:
 
 
 def name_in_latex(name: str) -> str:
-    r"""Set a name with index and layer as LaTeX does, and any other letter by letter.
+    r"""Write a name in LaTeX, with index and layer if it has them, and escaped.
 
     >>> print(name_in_latex("w12"), name_in_latex("z_1^(2)"), name_in_latex("50% of a_b"))
     w_{12} z_{1}^{(2)} 50\%\ of\ a\_b
@@ -173,13 +173,13 @@ def name_in_latex(name: str) -> str:
 
 
 def in_latex(symbol: str) -> str:
-    """Write a symbol, whose names are in LaTeX already, in LaTeX as a whole."""
+    """Convert a symbol to LaTeX, whose names are in LaTeX already."""
     symbol = _POWER_OF_TEN.sub(f"({_TIMES})", symbol.replace("−", "-"))
     symbol = re.sub("(\\w+_\\{[\\d,]+\\}\\^\\{\\(\\d+\\)\\})\\^\2", "{\\1}^\2", symbol)
     symbol = re.sub(r"(?<![\\A-Za-z])[A-Za-z]{2,}", r"\\mathrm{\g<0>}", symbol.translate(_BRACES))
     symbol = _PRODUCT.sub(r"\\, ", symbol)
     return re.sub(
-        rf"([{''.join(_COMMANDS)}])(?=(\w?))",  # a letter would belong to the command before it
+        rf"([{''.join(_COMMANDS)}])(?=(\w?))",  # a letter would extend the command before it
         lambda found: f"\\{_COMMANDS[found[1]]}" + " " * found[2].isalpha(),
         re.sub(r"(?<!\\) \\mathrm\{wins\}\]", r"\\text{ wins}]", symbol),
     )
@@ -188,8 +188,8 @@ def in_latex(symbol: str) -> str:
 def equations_of(node: Node) -> list[str]:
     """List the equations of the rule that made a node: forward, and one for each operand.
 
-    They are the lines of the rule's docstring that begin with `y = ` or `∂E/∂`; a rule of your own
-    is read in the same way.
+    These are the lines of the rule's docstring that begin with `y = ` or `∂E/∂`. Your own rules are
+    read in the same way.
 
     >>> from tinygrad_pool import Value
     >>> equations_of(Value(2.0) * Value(3.0))

@@ -1,4 +1,4 @@
-"""A recorded backward pass: stepped through both ways, and explained."""
+"""A recorded backward pass that can be stepped through both ways, and explained."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from tinygrad_pool.rules.arguments import whole
 class Trace(Named):
     """A backward pass, step by step. At `position` n, every `.grad` is as it is after n steps.
 
-    Position 0 is before the pass: all gradients are what they were when it was left. The last
-    position is what `backward()` leaves, bit for bit. In between, the pass stands half done: where
-    another begins in the same nodes, or nobody holds this one, it goes back to position 0.
+    Position 0 is before the pass: all gradients are as they were before it left that position. The
+    last position is what `backward()` leaves, bit for bit. In between, the pass is half done: it
+    goes back to position 0 when another pass begins in the same nodes, or when it is deleted.
     """
 
     _position = 0
@@ -44,7 +44,7 @@ class Trace(Named):
         check_value(loss, "record")
         super().__init__(topological_order(loss), {} if names is None else names)
         self.loss, self.gradient = loss, gradient
-        self._kept = {  # of what can be set, or may be a view of such
+        self._kept = {  # data of leaves, and of nodes that may be views of them
             node: changed(node._numbers, {}, "")
             for node in self.nodes
             if node.is_leaf or getattr(node._numbers, "base", None) is not None
@@ -59,7 +59,7 @@ class Trace(Named):
                 _give(self.nodes, before)
 
     def _run(self) -> Steps:
-        """Carry out the pass once, and keep each step."""
+        """Run the pass once, and keep each step."""
         walk = start(self.loss, self.gradient, nodes=self.nodes)
         self._seed = self.loss._grad
         steps: list[Any] = []
@@ -92,21 +92,21 @@ class Trace(Named):
 
     @property
     def step(self) -> Step | None:
-        """The step that was taken last; None before the first."""
+        """The step taken last; None before the first."""
         return self.steps[self.position - 1] if self.position else None
 
     @property
     def node(self) -> Node:
-        """The node of that step; before the first, the loss."""
+        """The node of the last step; before the first, the loss."""
         return self.loss if self.step is None else self.step.node
 
     @property
     def position(self) -> int:
-        """How many steps are done: `seek` goes to another."""
+        """The number of steps done. `seek` changes it."""
         return self._position
 
     def seek(self, position: int) -> Step | None:
-        """Go to a position, forwards or backwards, and return the step that led there.
+        """Go to a position, forwards or backwards, and return the step that leads there.
 
         Raises OptionError for a position that does not exist.
         """
@@ -133,7 +133,7 @@ class Trace(Named):
         return self.step
 
     def _set_out(self) -> None:
-        """Leave the start or the end; the pass adds to the present gradients."""
+        """Leave the start or the end. The pass adds to the present gradients."""
         take_turn(self.loss, self.nodes, but=self)
         if self._before is None:
             self._before = [node._grad for node in self.nodes]
@@ -142,7 +142,7 @@ class Trace(Named):
         HALF_DONE.add(self)
 
     def _arrive(self) -> None:
-        """Arrive at the start or the end, where nothing is half done."""
+        """Arrive at the start or the end, where the pass is not half done."""
         HALF_DONE.discard(self)
         if not self.position:
             self._before = None
@@ -153,7 +153,7 @@ class Trace(Named):
         return [step.node for step in self.steps[self.position :]]
 
     def give_way(self, _: Node, /) -> None:
-        """Go back to position 0, since another pass begins; what was set by others stays."""
+        """Go back to position 0, as another pass begins. Gradients set by others are kept."""
         sums = self._sums()
         for node, before, left in zip(self.nodes, sums.before, sums.at(self.position), strict=True):
             if node._grad is left:
@@ -166,17 +166,17 @@ class Trace(Named):
             self.give_way(self.loss)
 
     def _settle(self) -> None:
-        """Restore every gradient at this position, after a step was interrupted midway."""
+        """Restore every gradient at this position after an interrupted step."""
         position, self._position = self.position, 0
         _give(self.nodes, self._before or [])
         self.seek(position)
 
     def next(self) -> Step | None:
-        """Take a step, and return it; at the end stay, and return None."""
+        """Take a step and return it; at the end, return None."""
         return self.seek(self.position + 1) if self.position < len(self) else None
 
     def back(self) -> Step | None:
-        """Undo a step, and return it; at the start stay, and return None."""
+        """Undo a step and return it; at the start, return None."""
         undone = self.step
         self.seek(max(0, self.position - 1))
         return undone
@@ -186,7 +186,7 @@ class Trace(Named):
         return self._sums().of(self.position - 1) if self.position else []
 
     def step_of(self, node: Node) -> Step | None:
-        """Return the step in which a node hands on its gradient; None if it has none."""
+        """Return the step in which a node sends its contributions; None if it has none."""
         n = self.positions.get(node)
         return None if n is None else self.steps[n - 1]
 
@@ -196,16 +196,16 @@ class Trace(Named):
         return [] if n is None else self._sums().of(n - 1)
 
     def accumulations(self) -> Iterator[list[Change]]:
-        """List what each step changes, in order; the first begins with what the pass forgot."""
+        """Yield what each step changes, in order. The first step also clears interior gradients."""
         return map(self._sums().of, range(len(self)))
 
     @property
     def last(self) -> dict[Node, Any]:
-        """What the pass leaves in each gradient that it changes."""
+        """The final value of each gradient that the pass changes."""
         return self._sums().last
 
     def _sums(self) -> Sums:
-        """Add up the contributions of the steps; at position 0, to the present gradients."""
+        """Return the gradients after each step. At position 0, they add to the present ones."""
         before = self._before
         if before is None:
             before = [node._grad for node in self.nodes]
@@ -217,12 +217,12 @@ class Trace(Named):
 
     @cached_property
     def positions(self) -> dict[Node, int]:
-        """The position to which each node's step leads; a node that takes none is not there."""
+        """The position after each node's step; nodes without a step are missing."""
         return {step.node: n for n, step in enumerate(self.steps, 1)}
 
     @cached_property
     def above(self) -> dict[Node, Node]:
-        """The first node that sent something to each one below it, or at least a 0."""
+        """The first node above each that sent it a nonzero contribution, or otherwise 0."""
         sent: dict[Node, Node] = {}
         nothing_sent: dict[Node, Node] = {}
         for node, _, contributions in self.steps:
@@ -233,12 +233,12 @@ class Trace(Named):
         return nothing_sent | sent
 
     def data_of(self, node: Node) -> Any:
-        """Return the data that a node had when the pass was recorded, whatever was set since."""
+        """Return the data of a node when the pass was recorded, whatever was set since."""
         return self._kept.get(node, node._numbers)
 
     @cached_property
     def gradients(self) -> dict[Node, Any]:
-        """The gradients of this pass alone, without what leaves had before; of no other node."""
+        """The gradients of this pass alone, of the nodes that it reaches."""
         seed = np.ones(self.loss.shape) if self.gradient is None else self.gradient
         found: dict[Node, Any] = {self.loss: self.steps[0].upstream if self.steps else seed}
         with np.errstate(all="ignore"):  # the pass itself warned
@@ -249,19 +249,19 @@ class Trace(Named):
         return found
 
     def why(self, node: str | Node, index: Index = None) -> Explanation:
-        """Explain a gradient of the whole pass: what arrived on each path, and why it is zero.
+        """Explain a gradient of the whole pass: each contribution, and the cause of a zero or NaN.
 
-        `index` selects an element of an array, as "w[0, 2]" does; by default, the one of largest
-        gradient.
+        `index` selects an element of an array, as "w[0, 2]" does; the default is the element with
+        the largest gradient.
 
         Raises OptionError for a node or an element that does not exist.
         """
         return explain(self.ledger, *self.element(node, index), self.left)
 
     def gains(self, node: str | Node) -> GainPath:
-        """Measure the gain of each step on the strongest path from the loss down to a node.
+        """Measure how much each step on the strongest path from the loss to a node scales `|grad|`.
 
-        At each node, the path comes from the one above that sends the largest contribution.
+        The path reaches each node from the one above that sends it the largest contribution.
 
         Raises OptionError for a node that does not exist, or where a gradient on the path is 0 or
         not finite.
@@ -271,12 +271,12 @@ class Trace(Named):
         ...     z = (w * z).tanh()
         >>> print(Trace(z).gains("x"))
         |grad| shrinks from 1 at tanh#41 to 7e-07 at x, × 7e-07 in 40 steps
-        mul 20 times × 0.5; no step stands out
+        mul × 0.5 (20 times); no step stands out
         """
         found = self.find(node)
         if found is self.loss:
             raise OptionError(
-                f"gains: needs a node below {self.call(found)}, where the pass begins"
+                f"gains: needs a node below {self.call(found)}, where the pass starts"
             )
         if found not in self.gradients:
             raise OptionError(f"gains: {' '.join(str(self.why(found)).split())}")
@@ -291,8 +291,8 @@ class Trace(Named):
 
     @property
     def left(self) -> dict[Node, Any]:
-        """What earlier passes left in the gradients of leaves: this one adds to it."""
-        computed = self.loss.is_interior  # into a leaf's gradient others add, too
+        """What earlier passes left in the gradients of leaves, to which this one adds."""
+        computed = self.loss.is_interior  # other passes add to the gradient of a leaf
         ran = computed and self._before is None and self.loss._grad is not None
         before = [node._grad for node in self.nodes] if self._before is None else self._before
         return left_before(dict(zip(self.nodes, before, strict=True)), self.gradients, ran)
@@ -312,5 +312,5 @@ def _give(nodes: list[Node], grads: list[Any]) -> None:
 
 
 def _is_same(before: Any, known: Any) -> bool:
-    """Return whether a gradient is surely what it was: an array may have been written to."""
+    """Return whether a gradient is certainly unchanged; an array may have been written to."""
     return before is known and not isinstance(before, np.ndarray)

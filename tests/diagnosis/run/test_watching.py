@@ -221,7 +221,7 @@ def test_the_step_at_which_a_run_dies_is_found_and_recorded_while_its_graph_is_a
     assert (bad.step, bad.kind) == (20, kind)
     assert bad.recording is run.recordings[20]
     assert sorted(run.recordings) == [0, 20]
-    assert "made it in the" in bad.why or "more than float64 holds" in bad.why
+    assert " in the forward pass: " in bad.why or "overflows float64" in bad.why
     assert f"step 20: the {bad.what}" in str(run)
     assert str(bad.recording.why("W1")) == bad.why or bad.name == ""
 
@@ -266,7 +266,7 @@ def test_a_loss_that_is_not_finite_has_the_reason_of_the_diagnosis():
     assert event.why.startswith(
         "wrong numbers: E: E is 0.6931 −inf 0, and the gradients of 1 of 1 "
     )
-    assert "\nE[1] made it in the forward pass: log of mul#1[1] = 0; keep its" in event.why
+    assert "\nE[1] made −inf in the forward pass: log of mul#1[1] = 0; keep its" in event.why
 
 
 def test_a_gradient_that_vanishes_by_degrees_and_one_that_explodes_are_found():
@@ -389,7 +389,7 @@ def test_two_steps_of_training_are_compared():
     rows = {row.name: row for row in found.rows}
     np.testing.assert_array_equal(rows["weight"].after, run.recordings[3].data_of(net.weight))
     assert rows["weight"].change > 0
-    assert found.table().title.startswith("Of ")
+    assert " nodes compared: " in found.table().title
     with pytest.raises(OptionError, match=r"step 4 was not recorded; recorded steps: 0, 3\. watch"):
         run.compare(0, 4)
 

@@ -1,4 +1,4 @@
-"""The page that plays a pass: what it holds, and how it behaves in a browser."""
+"""The page that plays a pass: its contents, and its behaviour in a browser."""
 
 import json
 import random
@@ -24,7 +24,7 @@ HOSTILE = [
 
 
 def crowd(n):
-    """Return the end of n nodes, of which few are like each other."""
+    """Return the last of n nodes, few of which are alike."""
     v = Value(0.5, label="v")
     x = v
     for i in range((n - 1) // 2):
@@ -38,14 +38,14 @@ def write(tmp_path):
     return lambda loss, **options: tg.record(loss).to_html(tmp_path / "pass.html", **options)
 
 
-def test_a_recording_of_more_nodes_than_are_drawn_is_text_in_a_notebook():
+def test_a_recording_too_large_to_draw_is_text_in_a_notebook():
     x = Value(1.0)
     for _ in range(FULL):
         x = x + 1.0
     assert tg.record(x)._repr_html_() == f"<pre>Recording({FULL} steps, at 0)</pre>"
 
 
-def test_only_texts_that_stay_as_they_are_are_given_a_width(write):
+def test_only_fixed_texts_have_a_width(write):
     page = write(network()).read_text("utf-8")
     changing = re.findall(r'<text[^>]*class="(?:data|grad)"[^>]*>', page)
     changing += re.findall(r'class="edge">.*?(<text[^>]*>)', page)
@@ -55,7 +55,7 @@ def test_only_texts_that_stay_as_they_are_are_given_a_width(write):
 
 
 def story(path):
-    """Read the data that a page holds."""
+    """Read the data of a page."""
     (told,) = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', path.read_text())
     return json.loads(told)
 
@@ -71,7 +71,7 @@ def test_the_file_is_written_whole_or_not_at_all(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_small_graph_lies_as_it_fits_a_screen(write):
+def test_a_small_graph_is_drawn_in_the_direction_that_fits_a_screen(write):
     def shape(loss, **options):
         frame = re.findall(r'<svg[^>]*viewBox="([^"]*)"', write(loss, **options).read_text())[0]
         _, _, wide, high = map(float, frame.split())
@@ -81,7 +81,7 @@ def test_a_small_graph_lies_as_it_fits_a_screen(write):
     assert [shape(many), shape(many, direction="LR"), shape(crowd(30))] == ["wide", "high", "wide"]
 
 
-def test_writing_leaves_the_recording_where_it_is(tmp_path):
+def test_writing_a_page_does_not_move_the_recording(tmp_path):
     loss = network()
     passed = tg.record(loss)
     passed.seek(2)
@@ -102,7 +102,7 @@ def test_it_needs_nothing_from_elsewhere(write):
     assert "default-src 'none'" in page
 
 
-def test_each_contribution_is_told_with_its_numbers_and_each_zero_with_its_reason(write):
+def test_each_contribution_has_its_numbers_and_each_zero_its_reason(write):
     told = story(write(network()))
     names = [box["name"] for box in told["boxes"]]
     sends = {
@@ -128,7 +128,7 @@ def test_each_contribution_is_told_with_its_numbers_and_each_zero_with_its_reaso
     assert because["a"] == []
 
 
-def test_boxes_have_the_names_that_the_text_calls_them(tmp_path):
+def test_boxes_have_the_names_used_in_the_text(tmp_path):
     x = Value(1.0, label="x")
     z, kept = x.tanh(), x.exp()
     passed = tg.record(z * kept + 1.0, names={"z": z, "_kept": kept})
@@ -137,7 +137,7 @@ def test_boxes_have_the_names_that_the_text_calls_them(tmp_path):
     assert " ".join(bold) == "x tanh z exp _kept × #3 + #4"
 
 
-def test_the_lines_of_source_are_told(write):
+def test_the_page_quotes_source_lines(write):
     with tg.traced():
         loss = network()
     told = story(write(loss))
@@ -145,7 +145,7 @@ def test_the_lines_of_source_are_told(write):
     assert line.endswith("m = tg.maximum(a, b)")
 
 
-def test_what_leaves_had_before_is_where_the_page_begins(write):
+def test_the_page_starts_with_the_gradients_of_earlier_passes(write):
     loss = network()
     loss.backward()
     told = story(write(loss))
@@ -153,7 +153,7 @@ def test_what_leaves_had_before_is_where_the_page_begins(write):
     assert {names[c["box"]]: c["lines"] for c in told["start"]} == {"a": ["4"], "b": ["0"]}
 
 
-def test_a_gradient_that_is_not_finite_is_told(write):
+def test_a_gradient_that_is_not_finite_is_explained(write):
     a = Value(0.0, label="a")
     with np.errstate(divide="ignore"):
         told = story(write(a.sqrt()))
@@ -178,7 +178,7 @@ def test_more_than_a_thousand_nodes_are_folded(write):
     assert "…" in last["lines"][0]
 
 
-def test_a_folded_page_calls_leaves_by_their_variables(tmp_path, monkeypatch):
+def test_a_folded_page_names_leaves_by_their_variables(tmp_path, monkeypatch):
     monkeypatch.setattr("tinygrad_pool.recording.player.stage.UNFOLDED", 3)
     w, x = Value(2.0), Value(3.0)
     path = tg.record((w * x).tanh(), names={"w": w, "x": x}).to_html(tmp_path / "pass.html")
@@ -186,7 +186,7 @@ def test_a_folded_page_calls_leaves_by_their_variables(tmp_path, monkeypatch):
 
 
 def contrast(*colours):
-    """Compute the contrast of two colours, as WCAG 2.2 defines it."""
+    """Compute the contrast of two colours as defined by WCAG 2.2."""
 
     def luminance(colour):
         shares = [c / 255 for c in colour]
@@ -198,7 +198,7 @@ def contrast(*colours):
 
 
 def until(page, holds):
-    """Wait until something holds on a page that forbids evaluating text by itself."""
+    """Wait for a condition on a page whose policy forbids evaluating text."""
     for _ in range(200):
         if page.evaluate(holds):
             return
@@ -211,7 +211,7 @@ def until(page, holds):
 class TestInABrowser:
     @pytest.fixture
     def play(self, browser, write):
-        """Open the page of a loss; whatever it complains of, or asks the network for, fails."""
+        """Open the page of a loss; errors and network requests fail the test."""
         wrong, asked = [], []
 
         def opened(loss, link="", **window):
@@ -330,7 +330,7 @@ class TestInABrowser:
         page.wait_for_timeout(100)
         assert 0 <= page.evaluate("at") <= 5
 
-    def test_the_step_is_lit_with_its_edges_winner_solid_losers_dashed(self, play):
+    def test_the_step_and_its_edges_are_marked_winner_solid_losers_dashed(self, play):
         page = play(network(), "#step=3")
         (lit,) = page.locator(".node.active").all()
         assert lit.get_attribute("id") == "n4"
@@ -374,7 +374,7 @@ class TestInABrowser:
         for kind, dash in dashes:
             assert looks.get(kind.split()[-1], "none") == dash, kind
 
-    def test_data_keeps_beside_its_key_in_a_folded_box(self, play):
+    def test_data_remains_next_to_its_key_in_a_folded_box(self, play):
         random.seed(1)
         net = tg.nn.MLP(2, [24, 24, 1])
         points = [[Value(0.1 * i), Value(0.2 * i)] for i in range(12)]
@@ -389,7 +389,7 @@ class TestInABrowser:
         for (_, key_ends), (begins, _) in spans:
             assert key_ends <= begins
 
-    def test_what_is_below_0_is_a_double_line(self, play):
+    def test_negative_contributions_have_a_double_line(self, play):
         page = play(Value(2.0) * -3.0 + Value(1.0), "#step=2")
         lines = page.evaluate(
             """() => [...document.querySelectorAll("main .edge")].map((edge) => [
@@ -419,13 +419,13 @@ class TestInABrowser:
         low = [abs(tip["y"] - y) for y in (a["y"], m["y"] + m["height"])]
         assert near[0] < near[1] or low[0] < low[1]
 
-    def test_a_node_that_is_clicked_shows_its_ledger_and_why(self, play):
+    def test_a_clicked_node_shows_its_contributions_and_causes(self, play):
         page = play(network(), "#step=3")
         page.locator("#n1").click()
         assert page.locator("#who").input_value() == "1"
         assert page.locator("#entries li").all_text_contents() == [
             "from m (max): g · [b wins] = 4 · 0 = 0",
-            "1 still to come",
+            "1 more to come",
         ]
         assert page.locator("#because li").count() == 0
         page.keyboard.press("End")
@@ -437,7 +437,7 @@ class TestInABrowser:
         page.get_by_label("Gradient of").select_option("a")
         assert page.locator("#sum").text_content() == "= 4"
 
-    def test_a_pooling_shows_its_windows_and_where_the_gradient_lands(self, play):
+    def test_a_pooling_shows_its_windows_and_the_gradients_of_its_cells(self, play):
         page = play(pooled(), "#step=3")
         cells = page.locator("#grid .cell")
         assert cells.count() == 16 + 4
@@ -468,7 +468,7 @@ class TestInABrowser:
         assert self.says(page) == "2 of 5: power#5 gets 1"
         assert "#5" in page.locator("#n5").text_content()
 
-    def test_a_node_is_asked_by_keyboard(self, play):
+    def test_a_node_is_selected_by_keyboard(self, play):
         page = play(network(), "#step=3")
         node = page.get_by_role("button", name="m (max)", exact=True)
         node.focus()
@@ -479,7 +479,7 @@ class TestInABrowser:
         assert page.locator("#who").input_value() == "1"
         assert page.evaluate("at") == 3  # the space does not play
 
-    def test_a_tap_is_answered_where_the_finger_is(self, play):
+    def test_a_tap_shows_the_answer_at_the_finger(self, play):
         page = play(network(), "#step=3", viewport={"width": 390, "height": 844}, has_touch=True)
         page.locator("#n4").tap()
         answer = page.locator("#answer")
@@ -515,7 +515,7 @@ class TestInABrowser:
         )
         assert rim["width"] / cell["width"] == pytest.approx(6, abs=0.2)
 
-    def test_who_listens_is_told_of_stops_and_not_of_each_step_that_plays(self, play):
+    def test_screen_readers_hear_stops_but_not_each_played_step(self, play):
         page = play(crowd(60))
         page.get_by_label("Steps per second").select_option("20")
         page.keyboard.press(" ")
@@ -578,7 +578,7 @@ class TestInABrowser:
         page.emulate_media(color_scheme="light")
         assert page.locator("#n0").evaluate(fill) == "rgb(255, 255, 255)"
 
-    def test_nothing_moves_by_itself_for_who_wants_that(self, play):
+    def test_nothing_is_animated_with_reduced_motion(self, play):
         page = play(network(), "#step=1")
         moving = "edge => getComputedStyle(edge.querySelector('path')).animationName"
         assert page.locator(".edge.active").first.evaluate(moving) == "none"
@@ -614,13 +614,15 @@ class TestInABrowser:
         assert self.says(page).startswith("4 of 5")
         sent, play_ = page.locator("#sends"), page.get_by_role("button", name="Play", exact=True)
         top = play_.bounding_box()["y"]
-        assert sent.bounding_box()["y"] < top  # what a step says is beside it
+        assert sent.bounding_box()["y"] < top  # the step is described next to it
         page.evaluate("scrollTo(0, 60)")
-        assert play_.bounding_box()["y"] == pytest.approx(top, abs=30)  # and controls stay
+        assert play_.bounding_box()["y"] == pytest.approx(
+            top, abs=30
+        )  # and the controls do not move
         page.locator("#n1").tap()
         assert page.locator("#who").input_value() == "1"
 
-    def test_on_paper_nothing_of_a_step_is_cut_off(self, play):
+    def test_printed_pages_are_not_cut_off(self, play):
         x = Value(np.ones((1, 1, 4, 4)), label="x")
         y = tg.max_pool2d(tg.conv2d(x, np.ones((2, 1, 2, 2))), 2, stride=1)
         page = play(y.sum(), "#step=3", viewport={"width": 1047, "height": 600})
@@ -662,7 +664,7 @@ class TestInABrowser:
         shown = page.evaluate("boxes.find((box) => box.name === 'v').history.at(-1).lines[0]")
         assert shown == numbers(v.grad)
 
-    def test_without_script_it_shows_the_gradients_in_the_end(self, browser, write):
+    def test_without_scripts_the_page_shows_the_final_gradients(self, browser, write):
         page = browser.new_context(java_script_enabled=False).new_page()
         page.goto(write(network()).as_uri())
         assert page.locator("#n0 .grad").text_content() == "4"

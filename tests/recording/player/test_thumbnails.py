@@ -1,4 +1,4 @@
-"""Arrays as bytes: which cells are shown, and what each byte says."""
+"""Arrays as bytes: the cells shown, and the value of each byte."""
 
 from base64 import b64decode
 
@@ -33,7 +33,7 @@ def test_numbers_and_empty_arrays_have_none():
     assert format_of((3, 0)) is None
 
 
-def test_each_byte_is_a_share_of_the_largest():
+def test_each_byte_is_relative_to_the_largest():
     data = np.array([[-2.0, 0.0, 1.0, 9.0], [np.nan, np.inf, -np.inf, 0.5]])
     cells = np.frombuffer(b64decode(cells_of(data, format_of(data.shape), 2.0)), np.int8)
     assert cells.tolist() == [-127, 0, 64, 127, -128, 127, -127, 32]
@@ -41,13 +41,13 @@ def test_each_byte_is_a_share_of_the_largest():
     assert set(b64decode(zeros)) == {0}
 
 
-def test_cells_are_taken_every_so_often():
+def test_cells_of_large_planes_are_sampled():
     data = np.arange(64.0)
     cells = np.frombuffer(b64decode(cells_of(data, format_of((64,)), 127.0)), np.int8)
     assert cells.tolist() == [*range(0, 64, 2)]
 
 
-def test_what_is_not_finite_is_not_the_largest():
+def test_the_largest_magnitude_is_finite():
     assert largest_in(np.array([1.0, -3.0, np.inf, np.nan])) == 3.0
     assert largest_in(np.array([np.nan])) == 0.0
     assert largest_in(2.0) == 2.0

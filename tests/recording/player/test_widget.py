@@ -1,4 +1,4 @@
-"""The widget: a step that Python and the page share."""
+"""The widget, whose step is shared by Python and the page."""
 
 import re
 import sys
@@ -38,7 +38,7 @@ class TestInPython:
         with pytest.raises(OptionError, match="widget: direction must be one of"):
             recorded().widget(direction="up")
 
-    def test_it_begins_where_the_recording_is(self):
+    def test_the_widget_starts_at_the_position_of_the_recording(self):
         recording = recorded()
         recording.seek(1)
         widget = recording.widget(title="A maximum")
@@ -46,7 +46,7 @@ class TestInPython:
         assert widget.recording is recording
         assert "A maximum" in widget.frame
 
-    def test_what_observes_the_step_is_told_and_may_move_the_recording(self):
+    def test_observers_of_the_step_may_move_the_recording(self):
         recording = recorded()
         widget, told = recording.widget(), []
         widget.observe(lambda change: told.append((change.old, change.new)), "step")
@@ -71,7 +71,7 @@ class TestInPython:
             (None, AxisError, "widget: step must be a whole number, got None"),
         ],
     )
-    def test_a_step_that_there_is_not_is_refused_in_words(self, step, error, says):
+    def test_a_step_that_does_not_exist_is_refused(self, step, error, says):
         widget = recorded().widget()
         with pytest.raises(error, match=re.escape(says)):
             widget.step = step
@@ -84,21 +84,21 @@ class TestInPython:
         with pytest.raises(TraitError, match="read-only"):
             widget.frame = "<p>another</p>"
 
-    def test_its_text_says_what_to_do_where_no_widget_is_shown(self):
+    def test_its_text_suggests_to_html_where_widgets_are_not_shown(self):
         widget = recorded().widget()
         widget.step = 2
-        says = "PlayerWidget at step 2 of 2; recording.to_html('pass.html') writes what it shows"
+        says = "PlayerWidget at step 2 of 2; recording.to_html('pass.html') writes the same page"
         assert repr(widget) == says
         bundle = widget._repr_mimebundle_()
         shown = bundle[0] if isinstance(bundle, tuple) else bundle
-        assert shown["text/plain"] == says  # and not cut, as long texts are
+        assert shown["text/plain"] == says  # not cut, unlike long texts
 
-    def test_a_step_is_pythons_whole_number(self):
+    def test_a_step_must_be_an_integer(self):
         widget = recorded().widget()
         widget.step = np.int64(2)
         assert type(widget.step) is int
 
-    def test_what_is_sent_is_the_step_the_frame_and_a_script(self):
+    def test_the_widget_syncs_its_step_frame_and_script(self):
         state = recorded().widget().get_state()
         assert state["step"] == 0
         assert state["frame"].startswith("<iframe srcdoc=")
@@ -132,7 +132,7 @@ MODEL = """async ([source, frame, step]) => {
 class TestInABrowser:
     @pytest.fixture
     def shown(self, peer, browser):
-        """Render a widget, as a front end does; whatever the page complains of fails."""
+        """Render a widget as a front end does; errors on the page fail the test."""
         peer("anywidget")
         wrong = []
 
@@ -152,7 +152,7 @@ class TestInABrowser:
 
     @staticmethod
     def stands(page, step, frame="iframe"):
-        """Wait until a page and the model both stand at a step."""
+        """Wait until the page and the model are both at a step."""
         page.frame_locator(frame).locator(f"#count:text-is('{step} of 2')").wait_for()
         page.wait_for_function(f"model.get('step') === {step}")
 
@@ -189,7 +189,7 @@ class TestInABrowser:
         self.stands(page, 2)
         assert page.evaluate("saved") == [1, 2]
 
-    def test_two_views_of_a_widget_stand_together(self, shown):
+    def test_two_views_of_a_widget_show_the_same_step(self, shown):
         page = shown()
         page.evaluate("document.body.append(document.createElement('p'))")
         page.evaluate("void show(document.body.lastChild)")
@@ -198,30 +198,30 @@ class TestInABrowser:
         page.frame_locator("div iframe").get_by_role("button", name="Back", exact=True).click()
         self.stands(page, 1, "p iframe")
 
-    def test_a_page_that_is_moved_in_the_document_begins_anew_where_it_was(self, shown):
+    def test_a_page_moved_in_the_document_reloads_at_its_step(self, shown):
         page = shown(step=1)
         page.evaluate("document.body.prepend(document.createElement('p'))")
         page.evaluate("document.body.firstChild.append(document.querySelector('div'))")
         self.stands(page, 1, "p iframe")
         assert page.evaluate("saved") == []
 
-    def test_who_predicts_is_not_moved(self, shown):
+    def test_predict_mode_ignores_steps_from_outside(self, shown):
         page = shown(start="predict")
         page.evaluate("model.set('step', 2)")
         self.stands(page, 0)
 
-    def test_what_is_no_step_is_not_heard(self, shown):
+    def test_messages_without_a_step_are_ignored(self, shown):
         page = shown(step=1)
         for said in ("null", "'step'", "{ step: '2' }", "{ step: 0.5 }"):
             page.evaluate(
                 f"document.querySelector('iframe').contentWindow.postMessage({said}, '*')"
             )
-        page.evaluate("postMessage({ step: 2 }, '*')")  # from another window than the page's
+        page.evaluate("postMessage({ step: 2 }, '*')")  # not from the window of the page
         page.evaluate("model.set('step', 2)")
         self.stands(page, 2)
         assert page.evaluate("saved") == []
 
-    def test_a_widget_that_is_closed_hears_no_more(self, shown):
+    def test_a_closed_widget_ignores_messages(self, shown):
         page = shown()
         assert page.evaluate("end() ?? heard") == []
         page.frame_locator("iframe").get_by_role("button", name="To the end").click()

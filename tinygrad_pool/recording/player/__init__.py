@@ -1,4 +1,4 @@
-"""A page that plays a backward pass: one file, for a browser, without a network."""
+"""A page that plays a backward pass: one file for a browser, which needs no network."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from tinygrad_pool.recording.trace import Trace
 from tinygrad_pool.rules.arguments import choice, text
 
 FIELD = (700, 260, 560)
-"""How wide the picture's field is in a notebook, and how high at least and at most."""
+"""In a notebook, the width of the picture's field, and its least and greatest height."""
 
 AROUND = 320
-"""How much of a frame's height is beside the picture."""
+"""The height of a frame without the picture."""
 
 Start: TypeAlias = Literal["play", "predict"]
 
 
 def page_of(
-    passed: Trace,
+    recording: Trace,
     direction: Direction | None = None,
     title: str = "",
     start: Start = "play",
@@ -41,21 +41,21 @@ def page_of(
 
     Raises OptionError for an unknown direction or start.
     """
-    check_drawable(passed.loss, direction, name)
+    check_drawable(recording.loss, direction, name)
     choice(start, get_args(Start), f"{name}: start")
     text(title, f"{name}: title")
-    stage, instrument = stage_of(passed, direction), instrument_of(passed)
-    story = Story(passed, stage).told()
-    story |= {"engine": instrument.told, "fixed": instrument.fixed, "opens": start}
+    stage, instrument = stage_of(recording, direction), instrument_of(recording)
+    story = Story(recording, stage).to_json()
+    story |= {"engine": instrument.data, "fixed": instrument.fixed, "opens": start}
     extra = extra_of(__name__, "player", story)
     script = extra.script
-    if instrument.told is not None:
+    if instrument.data is not None:
         functions = ",\n".join(instrument.functions)
         own = map(read, ("numbers.js", "retelling.js", "whatif.js", "predicting.js"))
         script += "".join([f"\nconst functions = [\n{functions},\n];\n", runtime(), *own])
     script += read("start.js")
-    counted = graph_in_words(passed.loss, passed.nodes).text.partition(". ")[0]
-    name = passed.loss.label or passed.names.get(id(passed.loss), "")
+    counted = graph_in_words(recording.loss, recording.nodes).text.partition(". ")[0]
+    name = recording.loss.label or recording.names.get(id(recording.loss), "")
     heading = title or f"Backward pass{f' from {plain(name)}' if name else ''}"
     caption = Caption(heading, f"{counted}. Click a node to see what its gradient is made of.")
     extra = extra._replace(style=extra.style + _dark(), script=script)
@@ -67,12 +67,12 @@ def read(name: str) -> str:
     return files(__name__).joinpath(name).read_text("utf-8")
 
 
-def frame_of(passed: Trace) -> str:
-    """Return the page in a frame of its own; the recording's text if that takes long or fails."""
+def frame_of(recording: Trace) -> str:
+    """Return the page in a frame; of a large graph, or without Graphviz, the recording as text."""
     with suppress(ToolError):
-        if len(passed.nodes) <= FULL:
-            return framed(page_of(passed, "LR"))
-    return Text(repr(passed))._repr_html_()
+        if len(recording.nodes) <= FULL:
+            return framed(page_of(recording, "LR"))
+    return Text(repr(recording))._repr_html_()
 
 
 def framed(page: str) -> str:
@@ -84,14 +84,14 @@ def framed(page: str) -> str:
 
 
 def _height(page: str) -> int:
-    """Return how high a frame is that a page's picture fills, where a notebook is 1,000 wide."""
+    """Return the height of a frame that fits a page's picture, in a notebook 1,000 pixels wide."""
     _, _, wide, high = map(float, re.findall(r'<svg[^>]*viewBox="([^"]*)"', page)[0].split())
     field, lowest, highest = FIELD
     return round(AROUND + min(highest, max(lowest, min(field / wide, 2) * high)))
 
 
 def _dark() -> str:
-    """Turn the colours of the picture where the reader's system is dark."""
+    """Return the style that recolours the picture in dark mode."""
     rules = "".join(
         f'main svg [{what}="{light.lower()}"] {{ {what}: {dark}; }}\n'
         for light, dark in theme.DARK.items()

@@ -1,4 +1,4 @@
-"""What a page needs to compute a pass by itself: a program, and facts about its nodes."""
+"""What a page needs to compute a pass: a program, and facts about its nodes."""
 
 from __future__ import annotations
 
@@ -23,91 +23,91 @@ from tinygrad_pool.rules.elementwise import relu
 from tinygrad_pool.rules.traits import traits_of
 
 MOST = 300
-"""In graphs of so many nodes numbers can be changed: in larger ones, boxes do not show any."""
+"""The most nodes of a graph whose numbers can be changed; boxes of larger ones show none."""
 
 
 class Instrument(NamedTuple):
-    """The functions of a page that computes, and what it is told; or why its numbers are fixed."""
+    """The functions and data of a page that computes, or the reason why its numbers are fixed."""
 
     functions: list[str]
-    told: dict[str, Any] | None
+    data: dict[str, Any] | None
     fixed: str
 
 
-def instrument_of(passed: Trace) -> Instrument:
-    """Make a program of a recorded pass, or say why a page cannot compute it."""
-    if len(passed.nodes) > MOST:
+def instrument_of(recording: Trace) -> Instrument:
+    """Return the program of a recorded pass, or why a page cannot compute it."""
+    if len(recording.nodes) > MOST:
         return Instrument([], None, f"the graph has more than {MOST} nodes")
-    if not len(passed):
+    if not len(recording):
         return Instrument([], None, "there is nothing to compute")
-    names = {node: passed.call(node) for node in passed.nodes}
-    data = {node: passed.data_of(node) for node in passed.nodes}
-    program = program_of(passed.nodes, passed.steps, data, names)
+    names = {node: recording.call(node) for node in recording.nodes}
+    data = {node: recording.data_of(node) for node in recording.nodes}
+    program = program_of(recording.nodes, recording.steps, data, names)
     if program.refused:
         return Instrument([], None, program.refused)
-    called = passed.given
-    kept = kept_by(passed)
-    facts = [_facts(passed, node, names, called) for node in passed.nodes]
-    for node, told in zip(passed.nodes, program.told["nodes"], strict=True):
+    called = recording.names_by_id
+    kept = kept_by(recording)
+    facts = [_facts(recording, node, names, called) for node in recording.nodes]
+    for node, entry in zip(recording.nodes, program.told["nodes"], strict=True):
         if node in kept:
-            told["kept"] = [as_json(float(x)) for x in np.ravel(kept[node])]
-    told = {"program": program.told, "facts": facts, "forks": [*_forks(passed, names)]}
-    return Instrument(program.functions, told, "")
+            entry["kept"] = [as_json(float(x)) for x in np.ravel(kept[node])]
+    page = {"program": program.told, "facts": facts, "forks": [*_forks(recording, names)]}
+    return Instrument(program.functions, page, "")
 
 
-def _forks(passed: Trace, names: Mapping[Node, str]) -> Iterator[dict[str, Any]]:
-    """List what Python's own `if` asked, so that the page sees when the answer would differ."""
-    asked = {choice.line: (node, choice, rival) for node, choice, rival in deciding(passed.nodes)}
-    for node, choice, rival in asked.values():
-        with suppress(ValueError):  # of what is not a number
+def _forks(recording: Trace, names: Mapping[Node, str]) -> Iterator[dict[str, Any]]:
+    """List the comparisons made by Python's `if`, so that the page can warn of other outcomes."""
+    by_line = {found[1].line: found for found in deciding(recording.nodes)}
+    for node, choice, rival in by_line.values():
+        with suppress(ValueError):  # compared with something that is not a number
             yield {
-                "node": passed.number(node),
+                "node": recording.number(node),
                 "relation": choice.relation,
                 "answer": choice.answer,
                 "other": as_json(float(choice.other or 0)) if rival is None else None,
-                "rival": None if rival is None else passed.number(rival),
+                "rival": None if rival is None else recording.number(rival),
                 "says": f"Python chose by the data of {names[node]} at {quoted(choice.line)}",
             }
 
 
-def kept_by(passed: Trace) -> dict[Node, Any]:
-    """Find the gradients that leaves had before the pass, which adds to them."""
-    changes = [*chain(*passed.accumulations())]
+def kept_by(recording: Trace) -> dict[Node, Any]:
+    """Return the gradients that leaves had before the pass, which adds to them."""
+    changes = [*chain(*recording.accumulations())]
     first = {change.node: change.before for change in reversed(changes)}
     return {node: g for node, g in first.items() if g is not None and node.is_leaf}
 
 
 def _facts(
-    passed: Trace, node: Node, names: Mapping[Node, str], called: Mapping[int, str]
+    recording: Trace, node: Node, names: Mapping[Node, str], called: Mapping[int, str]
 ) -> dict[str, Any]:
-    """Return what the page has to say about a node."""
-    told: dict[str, Any] = {"name": plain(names[node])}
+    """Return the facts about a node that the page needs for its explanations."""
+    fact: dict[str, Any] = {"name": plain(names[node])}
     if not node.is_interior:
-        return told
+        return fact
     traits = traits_of(node.rule)
     variables = [i for i, p in enumerate(node.parents) if isinstance(p, Node)]
-    told["flat"] = flat(node)
+    fact["flat"] = flat(node)
     if node.rule in UNDERFLOW and not node.shape:
-        told["factors"] = [_rival(passed, p, names) for p in node.parents]
-        told["ones"] = node.rule is not power
+        fact["factors"] = [_rival(recording, p, names) for p in node.parents]
+        fact["ones"] = node.rule is not power
     if traits.off:
-        told["off"] = traits.off
+        fact["off"] = traits.off
     if not node.shape:
         alone = [not np.shape(p._numbers if isinstance(p, Node) else p) for p in node.parents]
-        told["symbols"] = [symbol_of(node, i, called) if alone[i] else "" for i in variables]
+        fact["symbols"] = [symbol_of(node, i, called) if alone[i] else "" for i in variables]
     if traits.unit in ("squash", "largest") and len(node.parents) == 1 and not traits.paid:
-        told["bends"] = True
+        fact["bends"] = True
     if traits.chooses:
-        told["chooses"], told["ties"] = traits.unit, node.options.get("ties", "first")
+        fact["chooses"], fact["ties"] = traits.unit, node.options.get("ties", "first")
     if traits.chooses and traits.sparsity == "elementwise":
         rivals: list[Any] = [*node.parents] if node.rule is not relu else [0.0, *node.parents]
-        told["rivals"] = [_rival(passed, p, names) for p in rivals]
-        told["places"] = [i + (node.rule is relu) for i in variables]
-    return told
+        fact["rivals"] = [_rival(recording, p, names) for p in rivals]
+        fact["places"] = [i + (node.rule is relu) for i in variables]
+    return fact
 
 
-def _rival(passed: Trace, p: Any, names: Mapping[Node, str]) -> dict[str, Any]:
+def _rival(recording: Trace, p: Any, names: Mapping[Node, str]) -> dict[str, Any]:
     """Describe a candidate of a maximum: a node by its number, or a constant."""
     if isinstance(p, Node):
-        return {"node": passed.number(p), "name": plain(names[p])}
+        return {"node": recording.number(p), "name": plain(names[p])}
     return {"constant": as_json(float(p)) if np.ndim(p) == 0 else None, "name": "a constant"}

@@ -1,7 +1,7 @@
 
 // ---- numbers as text, as Python's `formatting` writes them
 
-/** Round a magnitude to so many digits, halves to the even one; return them and the exponent. */
+/** Round a magnitude to `digits` digits, halves to even; return the digits and the exponent. */
 function digitsOf(size, digits) {
   const [rounded, exponent] = size.toExponential(digits - 1).split("e");
   const exact = size.toExponential(Math.min(100, digits + 30)).replace(/\.|e.*/g, "");
@@ -16,10 +16,10 @@ function number(x, digits = 4) {
   if (Number.isNaN(x)) return "nan";
   if (size === Infinity) return `${sign}inf`;
   if (size === 0) return "0";
-  const wanted = size >= 1e3 && size < 1e6 ? Math.max(digits, size.toFixed(0).length) : digits;
-  const [all, exponent] = digitsOf(size, wanted);
+  const precision = size >= 1e3 && size < 1e6 ? Math.max(digits, size.toFixed(0).length) : digits;
+  const [all, exponent] = digitsOf(size, precision);
   const kept = all.replace(/0+$/, "");
-  if (exponent < -4 || exponent >= wanted) {
+  if (exponent < -4 || exponent >= precision) {
     const power = String(Math.abs(exponent)).padStart(2, "0");
     return `${sign}${kept[0]}${kept[1] ? "." : ""}${kept.slice(1)}e${exponent < 0 ? "-" : "+"}${power}`;
   }
@@ -52,7 +52,7 @@ function onALine(x, shape) {
   return shape.length && isLarge(shape, x.length) ? `${listed} ${shown}` : shown;
 }
 
-/** Find the element of largest magnitude, with its sign: a NaN if there is one, 0 of nothing. */
+/** Find the element of largest magnitude, with its sign: a NaN if there is one, 0 if there are none. */
 function largestOf(x) {
   return flat(x).reduce((best, one) => (
     Number.isNaN(best) || Math.abs(one) <= Math.abs(best) ? best : one), 0);

@@ -8,20 +8,20 @@ const boxes = pass.boxes.map((box) => ({ ...box, group: part(box.id) }));
 const [LISTED, TINY, LEGIBLE] = [12, 0.6, 0.9];
 const MATHML = "http://www.w3.org/1998/Math/MathML";
 let at = 0;
-let asked = boxes.length - 1; // whose ledger is shown
-let follows = true; // until the user asks for one
+let asked = boxes.length - 1; // the selected box
+let follows = true; // it is the box of the step
 let timer;
 let moves;
-let onAsk = () => {}; // what else happens to a node that is asked for, or a cell of a plane
+let onAsk = () => {}; // when a node or a cell is selected
 let onCell = () => {};
-let tell = () => {}; // the page around this one, if there is one, which step is shown
-let guessing = false; // whether the reader predicts what comes, and steps are not for the asking
+let tell = () => {}; // reports the step to the surrounding page
+let guessing = false; // in predict mode, which disables the steps
 
-/** Take in a story: the recorded one, or one of other numbers. */
-function load(told) {
-  moves = told.moves;
-  told.boxes.forEach((box, i) => Object.assign(boxes[i], box, { history: [], arrived: [] }));
-  for (const change of told.start) boxes[change.box].history.push({ ...change, at: 0 });
+/** Load a story: the recorded one, or one with other numbers. */
+function load(story) {
+  moves = story.moves;
+  story.boxes.forEach((box, i) => Object.assign(boxes[i], box, { history: [], arrived: [] }));
+  for (const change of story.start) boxes[change.box].history.push({ ...change, at: 0 });
   moves.forEach((move, i) => {
     for (const change of move.changes) boxes[change.box].history.push({ ...change, at: i + 1 });
     for (const sent of move.sends) boxes[sent.to].arrived.push({ ...sent, at: i + 1, from: move.box });
@@ -32,7 +32,7 @@ load(pass);
 
 const signOf = (size = 0) => (size === null ? "odd" : size > 0 ? "plus" : size < 0 ? "minus" : "zero");
 
-/** Find the sign that all numbers of a line share, leaving zeros out. */
+/** Find the sign that all numbers of a line share, ignoring zeros. */
 function signOfText(text) {
   if (text.includes("nan")) return "odd";
   const signs = new Set((text.match(/−?(?:[\d.e+-]+|inf)/g) ?? []).map((one) => (
@@ -52,12 +52,12 @@ function element(name, attributes, parent, text = "") {
   return made;
 }
 
-/** Fill a list, of a long one with its last items. */
+/** Fill a list; of a long one, show the last items. */
 function list(where, items) {
   const ul = part(where);
   ul.replaceChildren();
   const more = Math.max(0, items.length - LISTED);
-  if (more) element("li", {}, ul, `${more} more …`);
+  if (more) element("li", {}, ul, `… ${more} more`);
   for (const [text, kind = ""] of items.slice(more)) element("li", { class: kind }, ul, text);
 }
 
@@ -73,7 +73,7 @@ function symbol(text, parent) {
   return element("mi", {}, sub, index);
 }
 
-/** Set an equation as mathematics; what it says as a text is kept for those who cannot see it. */
+/** Typeset an equation; screen readers get its text. */
 function typeset(text, parent) {
   const math = element("math", { "aria-label": text }, parent);
   for (const [token, above, below] of text.matchAll(TOKEN)) {
@@ -94,9 +94,9 @@ function typeset(text, parent) {
   }
 }
 
-// ---- arrays, a pixel a cell
+// ---- arrays, one pixel per cell
 
-/** Colour a share between −127 and 127: blue above 0, orange below, paper at 0. */
+/** Return the colour of a share between −127 and 127: blue above 0, orange below 0. */
 function coloured(share, dark) {
   if (share === -128) return dark ? [240, 154, 196] : [168, 50, 110];
   const ends = share > 0 ? [[0, 114, 178], [108, 192, 245]] : [[184, 74, 0], [255, 157, 92]];
@@ -120,7 +120,7 @@ function painted([planes, rows, columns], cells) {
   return canvas.toDataURL();
 }
 
-/** Put a picture where the layout kept room for it. */
+/** Paint an array where the layout kept room for it. */
 function paint(box, name, cells) {
   const room = box.group.querySelector(`.${name}`);
   if (!room) return;
@@ -141,8 +141,8 @@ function now(box) {
   return box.history.findLast((change) => change.at <= at) ?? { lines: ["–"], size: 0 };
 }
 
-/** Keep texts within their room, where the reader's font is wider than the one reckoned with. */
-function squeezeAll(texts) { // all are measured at once, since a change makes a new layout
+/** Squeeze texts into their room if the reader's font is wider than expected. */
+function squeezeAll(texts) { // measured all at once, as each change forces a new layout
   for (const [text] of texts) text.removeAttribute("textLength");
   const long = texts.filter(([text, room]) => text.getComputedTextLength() > room);
   for (const [text, room] of long) {
@@ -163,7 +163,7 @@ function squeezeTitle(box, right) {
 
 const showBox = (i) => squeezeAll(writeBox(i));
 
-/** Write what a box shows now; return its texts, which may be too long. */
+/** Write what a box shows at this step; return its texts. */
 function writeBox(i) {
   const box = boxes[i];
   const state = now(box);
@@ -173,7 +173,7 @@ function writeBox(i) {
     const sign = signOfText(line);
     text.textContent = line;
     text.setAttribute("class", `grad ${sign}`);
-    if (/\S\s+\S/.test(line)) { // each number has the colour of its own sign
+    if (/\S\s+\S/.test(line)) { // colour each number by its sign
       text.textContent = "";
       for (const [one] of line.matchAll(/\s*\S+/g)) element("tspan", { class: signOfText(one) }, text, one);
     }
@@ -182,7 +182,7 @@ function writeBox(i) {
   paint(box, "grad-cells", state.cells);
   const length = Math.abs(state.size ?? 1) * box.wide;
   box.bar.setAttribute("width", length);
-  box.bar.setAttribute("x", box.left + (state.size < 0 ? box.wide - length : 0)); // below 0 from the right
+  box.bar.setAttribute("x", box.left + (state.size < 0 ? box.wide - length : 0)); // negative from the right
   box.bar.setAttribute("class", `bar ${signOf(state.size)}`);
   box.group.classList.toggle("active", at > 0 && moves[at - 1].box === i);
   box.group.classList.toggle("asked", !follows && asked === i);
@@ -200,7 +200,7 @@ function showEdges(n) {
   }
 }
 
-/** Let an edge be drawn as two lines: a wide one, and the ground in its middle. */
+/** Draw an edge as a double line: a wide one, and the background in its middle. */
 function makeDouble(group) {
   const line = group.querySelector("path");
   if (!line || group.querySelector(".middle")) return;
@@ -209,7 +209,7 @@ function makeDouble(group) {
   line.after(middle);
 }
 
-/** Move the picture so that a box is seen. */
+/** Pan the picture so that a box is visible. */
 function bringIn(box) {
   if (fitted) return;
   const [frame, window] = [box.group.getBoundingClientRect(), panel.getBoundingClientRect()];
@@ -225,13 +225,13 @@ function bringIn(box) {
 
 function showStory() {
   const move = moves[at - 1];
-  part("says").setAttribute("aria-live", timer ? "off" : "polite"); // who listens is told of stops
+  part("says").setAttribute("aria-live", timer ? "off" : "polite"); // announced by screen readers, but not while playing
   part("says").textContent = move ? `${at} of ${end}: ${move.says}` : `Before step 1 of ${end}`;
   part("line").textContent = (move && boxes[move.box].line) ?? "";
   part("equations").replaceChildren();
   for (const text of move?.equations ?? []) typeset(text, element("li", {}, part("equations")));
   list("sends", (move?.sends ?? []).map((sent) => [
-    `to ${boxes[sent.to].name}: ${sent.says}${sent.reason ? `: ${sent.reason}` : ""}`, signOf(sent.size),
+    `to ${boxes[sent.to].name}: ${sent.says}${sent.reason ? ` (${sent.reason})` : ""}`, signOf(sent.size),
   ]));
   showGrid(move?.grid);
   part("margin").textContent = move?.margin ?? "";
@@ -248,9 +248,9 @@ function showLedger() {
   const arrived = box.arrived.filter((sent) => sent.at <= at);
   const rest = box.arrived.length - arrived.length;
   list("entries", [
-    ...(kept ? [[`kept from before: ${kept.lines.join("; ")}`]] : []),
+    ...(kept ? [[`from earlier passes: ${kept.lines.join("; ")}`]] : []),
     ...arrived.map((sent) => [`from ${boxes[sent.from].name}: ${sent.says}`, signOf(sent.size)]),
-    ...(rest ? [[`${rest} still to come`, "nothing"]] : []),
+    ...(rest ? [[`${rest} more to come`, "nothing"]] : []),
   ]);
   const state = now(box);
   const total = state.lines.map((line) => line.replace(/[\u2007\u00a0 ]+/g, " ").trim()).join("; ");
@@ -267,7 +267,7 @@ function ask(i) {
   showLedger();
 }
 
-/** Answer where the finger is, if the ledger is out of sight. */
+/** Show contributions at the pointer if their list is out of sight. */
 function answer(i, { clientX, clientY }) {
   const bubble = part("answer");
   const edge = (id, side) => part(id).getBoundingClientRect()[side];
@@ -285,16 +285,16 @@ function answer(i, { clientX, clientY }) {
 const SIDE = 52;
 let grid;
 
-function showGrid(told) {
+function showGrid(data) {
   const figure = part("grid");
-  figure.hidden = !told;
-  if (!told || grid === told) return;
-  grid = told;
+  figure.hidden = !data;
+  if (!data || grid === data) return;
+  grid = data;
   figure.replaceChildren();
-  const [rows, columns] = [told.cells.length, told.cells[0].length];
-  const [tall, wide] = [told.units.length, told.units[0].length];
+  const [rows, columns] = [data.cells.length, data.cells[0].length];
+  const [tall, wide] = [data.units.length, data.units[0].length];
   const width = (columns + wide + 1) * SIDE;
-  const [[top, bottom], [left, right]] = told.rims.map((rim) => rim.map((n) => n * SIDE));
+  const [[top, bottom], [left, right]] = data.rims.map((rim) => rim.map((n) => n * SIDE));
   const height = top + Math.max(rows * SIDE, tall * SIDE) + bottom + 24;
   const frame = `${-left - 2} ${-top - 22} ${left + width + right + 4} ${height}`;
   const drawing = element("svg", { viewBox: frame, role: "img" }, figure);
@@ -302,33 +302,33 @@ function showGrid(told) {
     x: -left, y: -top, class: "padding",
     width: left + columns * SIDE + right, height: top + rows * SIDE + bottom,
   }, drawing);
-  drawing.setAttribute("aria-label", `Windows: ${told.plane}`);
-  element("text", { x: columns * SIDE / 2, y: -top - 6 }, drawing, told.plane ? `cells, ${told.plane}` : "cells");
+  drawing.setAttribute("aria-label", `Windows: ${data.plane}`);
+  element("text", { x: columns * SIDE / 2, y: -top - 6 }, drawing, data.plane ? `cells, ${data.plane}` : "cells");
   element("text", { x: right + (columns + 1 + wide / 2) * SIDE, y: -6 }, drawing, "units");
-  const wins = new Set(told.windows.flat().filter(([, weight]) => weight !== "0").map(([cell]) => cell));
-  const cells = told.cells.flat().map((number, i) => {
+  const wins = new Set(data.windows.flat().filter(([, weight]) => weight !== "0").map(([cell]) => cell));
+  const cells = data.cells.flat().map((number, i) => {
     const [x, y] = [(i % columns) * SIDE, Math.floor(i / columns) * SIDE];
     const group = element("g", {}, drawing);
-    group.addEventListener("click", () => onCell(told.at * rows * columns + i));
-    const kind = wins.has(i) && !told.weighs ? "cell winner" : "cell";
+    group.addEventListener("click", () => onCell(data.at * rows * columns + i));
+    const kind = wins.has(i) && !data.weighs ? "cell winner" : "cell";
     const square = element("rect", { x, y, width: SIDE, height: SIDE, class: kind }, group);
     squeeze(element("text", { x: x + SIDE / 2, y: y + 22 }, group, number), SIDE - 4);
-    const landed = told.landed.flat()[i];
+    const landed = data.landed.flat()[i];
     if (landed !== "0") {
       squeeze(element("text", { x: x + SIDE / 2, y: y + 42, class: `landed ${signOfText(landed)}` }, group, landed), SIDE - 4);
     }
     return square;
   });
-  told.units.flat().forEach((number, i) => {
+  data.units.flat().forEach((number, i) => {
     const [x, y] = [right + (columns + 1 + (i % wide)) * SIDE, Math.floor(i / wide) * SIDE];
     const group = element("g", {}, drawing);
     const square = element("rect", { x, y, width: SIDE, height: SIDE, class: "cell" }, group);
     squeeze(element("text", { x: x + SIDE / 2, y: y + 22 }, group, number), SIDE - 4);
-    const error = told.arrived.flat()[i];
+    const error = data.arrived.flat()[i];
     squeeze(element("text", { x: x + SIDE / 2, y: y + 42, class: `landed ${signOfText(error)}` }, group, `δ ${error}`), SIDE - 4);
     const outline = (on) => {
       square.classList.toggle("seen", on);
-      for (const [cell] of told.windows[i]) cells[cell].classList.toggle("seen", on);
+      for (const [cell] of data.windows[i]) cells[cell].classList.toggle("seen", on);
     };
     group.addEventListener("pointerenter", () => outline(true));
     group.addEventListener("pointerleave", () => outline(false));
@@ -363,7 +363,7 @@ function arrive(position) {
   if (!timer) remember();
 }
 
-/** Keep the step in the address, so that it can be linked to. */
+/** Keep the step in the address. */
 function remember() {
   try {
     history.replaceState(null, "", `#step=${at}`);
@@ -408,9 +408,9 @@ Object.assign(keys, {
   Home: "first", End: "last", " ": "play",
 });
 
-// ---- the first look
+// ---- the start
 
-/** Measure the picture, which needs a layout: a frame in a notebook has none at first. */
+/** Measure the picture, once it has a layout. */
 function measure() {
   boxes.forEach((box, i) => {
     const frame = box.group.querySelector("polygon").getBBox();
@@ -458,7 +458,7 @@ function showAll() {
   squeezeAll(boxes.flatMap((_, i) => writeBox(i)));
 }
 
-/** What cannot be read is followed, from where the pass begins. */
+/** Fit the picture; if it is too small to read, zoom in and follow the steps. */
 function look() {
   fit();
   if (view.scale < TINY) {
@@ -467,6 +467,6 @@ function look() {
   }
 }
 
-part("fixed").textContent = pass.fixed && `Numbers are fixed in this page: ${pass.fixed}.`;
+part("fixed").textContent = pass.fixed && `You cannot change numbers on this page: ${pass.fixed}.`;
 for (const name of ["whatif", "guess"]) part(name).hidden = true;
 buttonFor("guess").hidden = !pass.engine;

@@ -6,7 +6,7 @@ let score;
 
 const isNear = (x, w) => Math.abs(x - w) <= NEAR * Math.abs(w) + 1e-12;
 
-/** Read a number as people write it: 0,5 or −1/4 or 2*3. */
+/** Parse a number as people write it: 0,5 or −1/4 or 2*3. */
 function read(text) {
   const plain = text.trim().replaceAll("−", "-").replaceAll(",", ".").replaceAll(/[·×]/g, "*");
   if (!/^[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?(?:\s*[*/]\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)*$/i.test(plain)) return NaN;
@@ -14,7 +14,7 @@ function read(text) {
   return rest.reduce((x, part_) => (part_[0] === "*" ? x * +part_.slice(1) : x / +part_.slice(1)), +first);
 }
 
-/** List what is asked for at a step: each finite contribution, of a large array the largest element. */
+/** List the questions of a step: each finite contribution; of a large array, its largest element. */
 function questionsOf(n) {
   const step = done.steps[n];
   const { of } = engine.nodes[step.node];
@@ -30,11 +30,11 @@ function questionsOf(n) {
   return [...asked_, ...sums.map((p) => ({ step, n, p, j: 0, right: done.grads[p], whole: true }))];
 }
 
-/** List what arrives at a node, step by step. */
+/** List the contributions to a node, step by step. */
 const into = (p) => done.steps.flatMap((step, n) => engine.nodes[step.node].of.flatMap((q, k) => (
   q === p && step.sent[k] !== null ? [{ n, sent: step.sent[k] }] : [])));
 
-/** Split a contribution into what each unit above sends. */
+/** Split a contribution into the parts that each unit above sends. */
 function partsOf({ step, k, j }) {
   const g = step.upstream;
   if (!Array.isArray(g)) return [step.sent[k]].map((c) => flat(c)[j]);
@@ -46,7 +46,7 @@ function partsOf({ step, k, j }) {
   });
 }
 
-/** List the units that look at a cell, and what arrived at each of them. */
+/** List the upstream gradients of the units that look at a cell. */
 function lookersAt({ step, n, k, j, p }, parts) {
   const g = flat(step.upstream);
   const grid = moves[n].grid;
@@ -59,42 +59,44 @@ function lookersAt({ step, n, k, j, p }, parts) {
   return alike ? [g[j]] : g.length === 1 ? g : g.filter((_, u) => parts[u]);
 }
 
-/** Name the misconception behind a wrong answer; each is a short name and what is right instead. */
+const isOneOf = (x, some) => some.some((one) => isNear(x, one));
+const sumOf = (some) => `add up: ${some.map((one) => number(one)).join(" + ")}`;
+
+/** Name the mistake behind a wrong answer, and say what is right. */
 function misconception(question, x) {
   const { step, n, p, k, j, right } = question;
   const fact = engine.facts[step.node];
   const name = engine.facts[p].name;
-  if (Number.isNaN(x)) return ["no number", "write a number, such as 0.5 or −1/4"];
+  if (Number.isNaN(x)) return ["not a number", "type a number, such as 0.5 or −1/4"];
   if (k === undefined) {
-    const some = into(p).map(({ sent }) => sent);
-    if (some.some((one) => isNear(x, one))) return ["forgets the sum over uses", `${name} is used ${some.length} times, and what arrives adds up: ${some.map((one) => number(one)).join(" + ")}`];
-    return ["another sum", `what arrived adds up: ${some.map((one) => number(one)).join(" + ")}`];
+    const arrived = into(p).map(({ sent }) => sent);
+    if (isOneOf(x, arrived)) return ["forgot to add up all uses", `${name} is used ${arrived.length} times, and the contributions ${sumOf(arrived)}`];
+    return ["wrong sum", `the contributions ${sumOf(arrived)}`];
   }
   const parts = partsOf(question);
   const seen_ = lookersAt(question, parts);
   const own = flat(done.values[p])[j];
-  const y = flat(done.values[step.node])[flat(done.values[step.node]).length === 1 ? 0 : j];
+  const ys = flat(done.values[step.node]);
+  const y = ys[ys.length === 1 ? 0 : j];
   const sent = parts.filter(Boolean);
   const g = seen_.length === 1 ? seen_[0] : undefined;
   const all = seen_.reduce((sum, one) => sum + one, 0);
   const slope = !Array.isArray(step.upstream) && !engine.nodes[p].shape.length ? done.backs[step.node](1)[k] : undefined;
-  const paysIt = seen_.some((one) => isNear(x, one)) || isNear(x, all);
-  if (right && isNear(x, -right)) return ["sign", "the number is right, its sign is not"];
+  if (right && isNear(x, -right)) return ["wrong sign", "the magnitude is right"];
   if (fact.chooses && !(fact.off && right === 0)) {
-    if (Math.abs(x) > Math.abs(right) && isNear(x, paidToAll(question, own))) return ["adds 1 to every tie", `several share the maximum, and ties="${fact.ties}" pays ${fact.ties === "even" ? "each its share" : `the ${fact.ties} one alone`}`];
-    if (x && right === 0 && paysIt) return ["sends it to all", "a maximum hands the whole gradient to its winner, and nothing to the others"];
-    if (x === 0 && right && own === 0) return ["zero because the value is 0", `${name} is 0, but it won: the link weighs 1 whatever the value is`];
+    if (Math.abs(x) > Math.abs(right) && isNear(x, paidToAll(question, own))) return ["sent all of it to every tie", `several share the maximum, and ties="${fact.ties}" sends ${fact.ties === "even" ? "each an equal share" : `all of it to the ${fact.ties} one`}`];
+    if (x && right === 0 && isOneOf(x, [...seen_, all])) return ["sent it to a loser", "a maximum sends the whole gradient to its winner, and 0 to the others"];
   }
-  if (x === 0 && right && own === 0) return ["zero because the value is 0", `the slope by ${name} is what counts, not ${name} itself`];
-  if (sent.length > 1 && sent.some((one) => isNear(x, one))) return [moves[n].grid ? "forgets the sum over windows" : "forgets the sum over uses", `${sent.length} units look at it, and what they send adds up: ${sent.map((one) => number(one)).join(" + ")}`];
-  if (fact.bends && g !== undefined && isNear(x, g)) return ["forgets σ′", `what arrived is multiplied by the slope of the activation at ${number(own)}`];
-  if (slope !== undefined && isNear(x, slope)) return ["forgets what arrived", `${number(slope)} is the slope alone; ${number(step.upstream)} arrived, and multiplies it`];
-  if (g !== undefined && isNear(x, g)) return ["forgets the slope", "what arrived is multiplied by the local derivative"];
-  if ([own, y].some((one) => isNear(x, one) || (g !== undefined && isNear(x, g * one)))) return ["uses the data instead of the local derivative", "the number itself is not its slope: see the rule"];
-  return ["another number", "it is what arrived, times the local derivative"];
+  if (x === 0 && right && own === 0) return ["took the value 0 for the slope", fact.chooses ? `${name} is 0, but it won, so it gets the gradient` : `the slope with respect to ${name} counts, not ${name} itself`];
+  if (sent.length > 1 && isOneOf(x, sent)) return [`forgot to add up all ${moves[n].grid ? "windows" : "uses"}`, `${sent.length} units look at it, and their contributions ${sumOf(sent)}`];
+  if (fact.bends && g !== undefined && isNear(x, g)) return ["forgot σ′", `multiply by the slope of the activation at ${number(own)}`];
+  if (slope !== undefined && isNear(x, slope)) return ["forgot the upstream gradient", `multiply the slope ${number(slope)} by the upstream gradient ${number(step.upstream)}`];
+  const isSlopeless = g !== undefined && isNear(x, g);
+  if (!isSlopeless && [own, y].some((one) => isNear(x, one) || (g !== undefined && isNear(x, g * one)))) return ["used the data as the slope", "a number is not its slope; see the rule below"];
+  return [isSlopeless ? "forgot the slope" : "wrong number", "multiply the upstream gradient by the local derivative"];
 }
 
-/** Add up what an element would get if every unit that shares a maximum got all of it. */
+/** Add up what an element would get if every unit that ties for a maximum got all of it. */
 function paidToAll({ step, n, j, p }, own) {
   const [grid, g] = [moves[n].grid, flat(step.upstream)];
   if (!grid) return flat(done.values[step.node]).reduce((sum, y, u) => (y === own ? sum + g[u] : sum), 0);
@@ -111,10 +113,10 @@ function label({ p, j, k, whole }) {
   const { shape } = engine.nodes[p];
   const at_ = shape.length ? `[${places(shape)[j].join(", ")}]` : "";
   const value = number(flat(done.values[p])[j]);
-  return k === undefined ? `gradient of ${engine.facts[p].name}, all of it` : `to ${engine.facts[p].name}${at_}, which is ${value}${whole ? "" : " and one of many"}`;
+  return k === undefined ? `total gradient of ${engine.facts[p].name}` : `to ${engine.facts[p].name}${at_} (value ${value}${whole ? "" : ", one of many"})`;
 }
 
-/** Ask for the next step; steps where there is nothing to say are taken. */
+/** Ask about the next step; steps without a question are skipped. */
 function question() {
   const form = part("guess");
   while (at < end && !questionsOf(at).length) arrive(at + 1);
@@ -122,8 +124,8 @@ function question() {
   if (at >= end) {
     const reasons = Object.entries(score.reasons).map(([name, times]) => `${name}${times > 1 ? ` (${times})` : ""}`);
     element("p", { class: "ask", role: "status", tabindex: -1 }, form, `You predicted ${score.right} of ${score.asked}.`).focus();
-    if (reasons.length) element("p", {}, form, `What went wrong: ${reasons.join(", ")}.`);
-    element("button", { type: "button" }, element("p", {}, form), "Once more").addEventListener("click", () => begin());
+    if (reasons.length) element("p", {}, form, `Mistakes: ${reasons.join(", ")}.`);
+    element("button", { type: "button" }, element("p", {}, form), "Try again").addEventListener("click", () => begin());
     return;
   }
   const asked_ = questionsOf(at);
@@ -146,24 +148,24 @@ function question() {
     ...windows, landed: windows.landed.map((row) => row.map(() => "0")),
     windows: windows.windows.map((links) => links.map(([c]) => [c, "0"])),
   });
-  const told = element("ul", { "aria-live": "polite" }, form);
+  const answers = element("ul", { "aria-live": "polite" }, form);
   const button = element("button", { type: "button" }, element("p", {}, form), "Check");
   button.addEventListener("click", () => {
-    if (button.textContent === "Check") check(asked_, fields, told, button);
+    if (button.textContent === "Check") check(asked_, fields, answers, button);
     else question();
   });
   for (const field of fields) {
     field.addEventListener("keydown", (event) => {
       if (event.key !== "Enter") return;
-      event.preventDefault(); // the button has the focus next, and would take it, too
+      event.preventDefault(); // or the button, which is focused next, would receive it too
       button.click();
     });
   }
-  if (window === window.top || document.hasFocus()) fields[0].focus(); // or the page around would jump here
+  if (window === window.top || document.hasFocus()) fields[0].focus(); // or the surrounding page would scroll here
   light(done.steps[at].node);
 }
 
-function check(asked_, fields, told, button) {
+function check(asked_, fields, answers, button) {
   asked_.forEach((one, i) => {
     const x = read(fields[i].value);
     const right = isNear(x, one.right);
@@ -175,16 +177,16 @@ function check(asked_, fields, told, button) {
     if (right) return;
     const [name, instead] = misconception(one, x);
     score.reasons[name] = (score.reasons[name] ?? 0) + 1;
-    element("li", {}, told, `${label(one)}: it is ${number(one.right)}. ${name[0].toUpperCase()}${name.slice(1)}: ${instead}.`);
+    element("li", {}, answers, `${label(one)}: the answer is ${number(one.right)}. ${name[0].toUpperCase()}${name.slice(1)}: ${instead}.`);
   });
-  if (!told.children.length) element("li", {}, told, "Right.");
+  if (!answers.children.length) element("li", {}, answers, "Right.");
   document.body.classList.remove("asking");
   arrive(at + 1);
   button.textContent = at < end ? "Next" : "Score";
   button.focus();
 }
 
-/** Mark the node that is asked about. */
+/** Mark the node in question. */
 function light(i) {
   ask(i);
   follows = true;

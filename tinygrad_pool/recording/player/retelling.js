@@ -1,5 +1,5 @@
 
-// ---- the story anew, with other numbers
+// ---- the story of a pass with other numbers
 
 const engine = pass.engine && { ...pass.engine, ...loaded(pass.engine.program) };
 const LONGEST = 32;
@@ -22,24 +22,24 @@ function cellsOf(x, shape, [planes, rows, columns], largest) {
 
 const valueOf = (done, p) => (p.node === undefined ? Number(p.constant) : done.values[p.node]);
 
-/** Find who wins a maximum of numbers; where the least wins, their negatives compete. */
+/** Find the winner of a maximum of numbers; for a minimum, compare their negatives. */
 function contest(done, i) {
   const { chooses, ties, rivals } = engine.facts[i];
   const sign = chooses === "least" ? -1 : 1;
   const values = rivals.map((p) => sign * valueOf(done, p));
   const best = values.reduce(max);
   const hits = [...values.keys()].filter((k) => Object.is(values[k], best) || values[k] === best);
-  return { values, best, winner: ties === "last" ? hits.at(-1) : hits[0], hits };
+  return { values, best, winner: ties === "last" ? hits.at(-1) : hits[0] };
 }
 
-/** Say that a slope is 0: of a power, for one, exactly or by underflow. */
+/** Say that a slope is 0, or underflows to 0. */
 function flatOf(done, fact) {
   const xs = (fact.factors || [NaN]).map((p) => valueOf(done, p));
   const small = xs.every((x) => x && Number.isFinite(x)) && (fact.ones || xs[0] !== 1);
   return small ? fact.flat.replace("is 0", "underflows to 0") : fact.flat;
 }
 
-/** Say why nothing came through a link between numbers. */
+/** Explain why the contribution of one number to another is 0. */
 function reason(done, step, k) {
   const { node: i, upstream } = step;
   const fact = engine.facts[i];
@@ -50,7 +50,7 @@ function reason(done, step, k) {
     const narrower = engine.nodes[i].single || engine.nodes[at].single ? "float32" : "float64";
     return `underflow: ${number(upstream, 3)} × ${number(local, 3)} is too small for ${narrower}`.replaceAll("−", "-");
   }
-  if (local) return "nothing arrived there";
+  if (local) return "the upstream gradient is 0";
   if (fact.off) return fact.off.replace("{x}", x);
   if (!fact.rivals) return `${flatOf(done, fact)} at ${x}`;
   const { values, best, winner } = contest(done, i);
@@ -60,15 +60,15 @@ function reason(done, step, k) {
   return `it lost to ${fact.rivals[winner].name}${how}`;
 }
 
-/** Follow a gradient of 0 up to where it began, from number to number. */
+/** Trace a gradient of 0 upwards to its origin, among numbers. */
 function becauseOf(done, i) {
   const grad = done.grads[i];
   const names = engine.facts.map((fact) => fact.name);
-  if (grad === undefined) return ["no node that got a gradient hands one on to it"];
-  if (i === engine.nodes.length - 1) return pass.boxes[i].because.slice(0, 1); // the pass begins here
+  if (grad === undefined) return ["no node that uses it sends it a gradient"];
+  if (i === engine.nodes.length - 1) return pass.boxes[i].because.slice(0, 1); // the backward pass starts here
   if (flat(grad).every((g) => g !== 0 && Number.isFinite(g))) return [];
   if (engine.nodes.some((node) => node.shape.length) || flat(grad).some((g) => !Number.isFinite(g))) {
-    return flat(grad).some(Boolean) ? [] : ["the page explains zeros of numbers only: ask tg.record(…).why"];
+    return flat(grad).some(Boolean) ? [] : ["tg.record(…).why explains zeros in arrays"];
   }
   const into = (at) => done.steps.flatMap((step) => engine.nodes[step.node].of.flatMap((p, k) => (
     p === at && step.sent[k] !== null ? [{ step, k, sent: step.sent[k] }] : [])));
@@ -81,10 +81,10 @@ function becauseOf(done, i) {
       if (step.upstream || !done.backs[above](1)[k]) {
         causes.add(`${names[below]} gets nothing from ${names[above]}: ${reason(done, step, k)}`);
       } else if (above === engine.nodes.length - 1) {
-        causes.add("the pass began with the gradient 0");
+        causes.add("the backward pass started with gradient 0");
       } else if (!met.has(above)) {
         met.add(above);
-        if (into(above).some(({ sent }) => sent)) causes.add(`what reaches ${names[above]} cancels`);
+        if (into(above).some(({ sent }) => sent)) causes.add(`the contributions to ${names[above]} cancel`);
         else waiting.push(above);
       }
     }
@@ -92,23 +92,23 @@ function becauseOf(done, i) {
   return [...causes];
 }
 
-/** Tell the windows of a pooling: what each unit has of its cells is what comes back for a 1. */
-function gridOf(done, step, told) {
+/** Describe the windows of a pooling; a unit's weights are its contributions for g = 1. */
+function gridOf(done, step, old) {
   const { node: i, upstream, sent } = step;
   const p = engine.nodes[i].of[0];
-  const [rows, columns] = [told.cells.length, told.cells[0].length];
-  const [tall, wide] = [told.units.length, told.units[0].length];
-  const [cell, unit] = [told.at * rows * columns, told.at * tall * wide];
+  const [rows, columns] = [old.cells.length, old.cells[0].length];
+  const [tall, wide] = [old.units.length, old.units[0].length];
+  const [cell, unit] = [old.at * rows * columns, old.at * tall * wide];
   const table = (x, from, high, n) => Array.from({ length: high }, (_, r) => (
     x.slice(from + r * n, from + (r + 1) * n).map((one) => number(one, 3))));
-  const windows = told.windows.map((links, u) => {
+  const windows = old.windows.map((links, u) => {
     const one = Array(engine.nodes[i].shape.reduce((a, b) => a * b, 1)).fill(0);
     one[unit + u] = 1;
     const [weights] = done.backs[i](one);
     return links.map(([c]) => [c, number(weights[cell + c], 3)]);
   });
   return {
-    ...told,
+    ...old,
     cells: table(done.values[p], cell, rows, columns),
     units: table(done.values[i], unit, tall, wide),
     arrived: table(upstream, unit, tall, wide),
@@ -117,7 +117,7 @@ function gridOf(done, step, told) {
   };
 }
 
-/** Tell a pass as Python told the recorded one: the same steps, with these numbers. */
+/** Describe a pass as Python described the recorded one, with other numbers. */
 function retold(done) {
   const kept = engine.nodes.map((node) => node.kept);
   const grads = done.grads.map((g, i) => (g !== undefined && kept[i] !== undefined ? plus(g, kept[i], same) : g));
@@ -130,7 +130,7 @@ function retold(done) {
     const share = greatest ? Math.min(1, Math.sqrt(Math.abs(x) / greatest)) : 0;
     return Math.sign(x) * Math.max(1, Math.round(1000 * share)) / 1000;
   };
-  const told = {
+  const story = {
     ...pass,
     boxes: pass.boxes.map((box, i) => ({
       ...box,
@@ -146,7 +146,7 @@ function retold(done) {
     return { box: i, lines: numbers(now[i], shape(i)).split("\n"), size: size(now[i]), ...(cells && { cells }) };
   };
   now[engine.nodes.length - 1] ??= engine.seed;
-  told.moves = pass.moves.map((move, n) => {
+  story.moves = pass.moves.map((move, n) => {
     const step = done.steps[n];
     const { of } = engine.nodes[step.node];
     of.forEach((p, k) => {
@@ -179,5 +179,5 @@ function retold(done) {
       ...(move.grid && { grid: gridOf(done, step, move.grid) }),
     };
   });
-  return told;
+  return story;
 }

@@ -1,4 +1,4 @@
-"""The picture that a page plays on: laid out once, with room for every number that will come."""
+"""The picture on the page: laid out once, with room for every number that it will show."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ LONG = re.compile(r"(\d\.\d)\d+")
 LABELLED = 80
 UNFOLDED = 1000
 PANEL = (900, 420)
-"""The room for the picture on a screen of 1280 × 720, above the numbers that can be changed."""
+"""The size of the picture's panel on a screen of 1280 × 720."""
 
 ROOMY = -8.88
-"""A number as wide as the least room that any number gets."""
+"""A number whose width is the least room that any number gets."""
 
 ROOM = "#fefefd"
-"""A fill that nothing else has: it marks where the page paints an array."""
+"""A fill used for nothing else: it marks where the page paints an array."""
 
 
 class Box(NamedTuple):
-    """A box of the picture, and the nodes that it stands for, oldest first."""
+    """A box of the picture, and its nodes, oldest first."""
 
     id: str
     name: str
@@ -49,9 +49,9 @@ class Box(NamedTuple):
 
 
 class Stage(NamedTuple):
-    """A picture as SVG, its boxes, and the ids of edges, by the box and the place of the operand.
+    """A picture as SVG, its boxes, and the ids of its edges by box and place of the operand.
 
-    Of a folded picture by the box, and the one that its operands are in.
+    In a folded picture, edges are keyed by box and the box of the operands.
     """
 
     svg: str
@@ -60,22 +60,22 @@ class Stage(NamedTuple):
     folded: bool
 
 
-def stage_of(passed: Trace, direction: Direction | None = None) -> Stage:
-    """Draw the graph of a pass as `draw` would, folded where it would fold.
+def stage_of(recording: Trace, direction: Direction | None = None) -> Stage:
+    """Draw the graph of a pass as `draw` does, folded if it is large.
 
-    Without a direction, a small graph takes the one that fits better beside the story: from left to
-    right, or from the bottom to the top.
+    Without a direction, a small graph is drawn in the one that fits the panel better: left to
+    right, or bottom to top.
     """
-    if direction is None and len(passed.nodes) <= LABELLED:
-        return max((stage_of(passed, way) for way in ("LR", "BT")), key=_fit)
+    if direction is None and len(recording.nodes) <= LABELLED:
+        return max((stage_of(recording, way) for way in ("LR", "BT")), key=_fit)
     direction = direction or "LR"
-    folded = len(passed.nodes) > UNFOLDED
+    folded = len(recording.nodes) > UNFOLDED
     graph = theme.canvas("backward", direction)
-    boxes, edges = (_draw_folded if folded else _draw_nodes)(graph, passed)
-    for line in set_note(passed.nodes, passed.names):
+    boxes, edges = (_draw_folded if folded else _draw_nodes)(graph, recording)
+    for line in set_note(recording.nodes, recording.names):
         theme.write_on(graph, line)
     svg = picture(graph.source, "svg", timeout=120.0).decode()
-    last = {} if folded else {box.id: _lines(passed, box.nodes[0]) for box in boxes}
+    last = {} if folded else {box.id: _lines(recording, box.nodes[0]) for box in boxes}
     return Stage(_marked(svg, last), boxes, edges, folded)
 
 
@@ -85,62 +85,62 @@ def _fit(stage: Stage) -> float:
     return min(PANEL[0] / wide, PANEL[1] / high)
 
 
-def _draw_nodes(graph: Any, passed: Trace) -> tuple[list[Box], dict[tuple[int, int], str]]:
-    """Draw a box a node, as wide as its longest gradient, and edges with room for what is sent."""
-    nodes = passed.nodes
+def _draw_nodes(graph: Any, recording: Trace) -> tuple[list[Box], dict[tuple[int, int], str]]:
+    """Draw a box per node, as wide as its longest gradient, and edges with room for numbers."""
+    nodes = recording.nodes
     show = {"data", "grad", "heat"}
     if len(nodes) > FULL:
         show = set()
         graph.attr(splines="line", nslimit="2", mclimit="0.5")
-    names = {passed.names.get(id(node)) or f"#{passed.number(node)}": node for node in nodes}
+    names = {recording.names.get(id(node)) or f"#{recording.number(node)}": node for node in nodes}
     direction = graph.graph_attr["rankdir"]
-    shown = picture_of(passed.loss, nodes, show, names, direction=direction)._replace(heat=_room)
-    sent = {step.node: step.contributions for step in passed.steps}
+    shown = picture_of(recording.loss, nodes, show, names, direction=direction)._replace(heat=_room)
+    sent = {step.node: step.contributions for step in recording.steps}
     styles = {}
     for node in nodes:
-        given = sent.get(node, (None,) * len(node.parents))
+        sends = sent.get(node, (None,) * len(node.parents))
         styles[node] = [
-            _style(p, c, len(nodes) <= LABELLED) for p, c in zip(node.parents, given, strict=True)
+            _style(p, c, len(nodes) <= LABELLED) for p, c in zip(node.parents, sends, strict=True)
         ]
-    computed = ((c.node, c.after) for c in chain(*passed.accumulations()) if c.after is not None)
+    computed = ((c.node, c.after) for c in chain(*recording.accumulations()) if c.after is not None)
     with holding(nodes, _with_room(nodes, longest_of(computed))):
         draw_nodes(graph, shown, styles)
     ids = shown.ids
     edges = {(k, i): f"{ids[n]}e{i}" for k, n in enumerate(nodes) for i, _ in enumerate(n.parents)}
-    return [Box(ids[node], plain(title(passed, node)), [node]) for node in nodes], edges
+    return [Box(ids[node], plain(title(recording, node)), [node]) for node in nodes], edges
 
 
 def _with_room(nodes: list[Node], longest: dict[Node, Any]) -> dict[Node, Any]:
-    """Keep room for other numbers than those of the pass, where these are short."""
+    """Keep room for other numbers where those of the pass are short."""
     alone = [node for node in nodes if not node.shape]
     short = [n for n in alone if len(number(float(longest.get(n, 0.0)))) < len(number(ROOMY))]
     return longest | dict.fromkeys(short, ROOMY)
 
 
 def _style(operand: Any, c: Any, labelled: bool) -> Style:
-    """Point an edge to where its contribution goes; from a constant, to where that is used."""
+    """Point an edge to the operand that receives its contribution; from a constant, to its user."""
     style = {"dir": "back"} if isinstance(operand, Node) else {}
     if c is None or not labelled:
         return style
     return style | {"label": f" {number(largest_of(c), digits=3)} "}
 
 
-def _draw_folded(graph: Any, passed: Trace) -> tuple[list[Box], dict[tuple[int, int], str]]:
-    """Draw a box for each layer, or for each form of operation."""
-    nodes = passed.nodes
-    less = folded(nodes, called=passed.names)
+def _draw_folded(graph: Any, recording: Trace) -> tuple[list[Box], dict[tuple[int, int], str]]:
+    """Draw a box for each layer, or each kind of operation."""
+    nodes, names = recording.nodes, recording.names
+    less = folded(nodes, called=names)
     groups = less.groups
-    with holding(nodes, passed.last):
-        draw_groups(graph, groups, passed.loss, set(), called=passed.names, dir="back")
+    with holding(nodes, recording.last):
+        draw_groups(graph, groups, recording.loss, set(), called=names, dir="back")
     theme.write_on(graph, note(len(nodes), less).partition(";")[0])
     edges = {
         (i, k): f"g{i}e{j}" for i, group in enumerate(groups) for j, k in enumerate(group.sources)
     }
-    return [Box(f"g{i}", title_of(g, passed.names), g.nodes) for i, g in enumerate(groups)], edges
+    return [Box(f"g{i}", title_of(g, names), g.nodes) for i, g in enumerate(groups)], edges
 
 
 def _room(data: Any) -> str:
-    """Keep room for the picture of an array, which the page paints."""
+    """Keep room for an array that the page paints."""
     shown = format_of(data.shape)
     if shown is None:
         return ""
@@ -152,14 +152,14 @@ def _room(data: Any) -> str:
     )
 
 
-def _lines(passed: Trace, node: Node) -> list[str]:
-    """Write what a node's gradient is in the end: what the page shows where no script runs."""
-    g = passed.last.get(node)
+def _lines(recording: Trace, node: Node) -> list[str]:
+    """Write the final gradient of a node, which the page shows if scripts are disabled."""
+    g = recording.last.get(node)
     return ["–"] if g is None else numbers(g).split("\n")
 
 
 def _marked(svg: str, last: Mapping[str, list[str]]) -> str:
-    """Name what the page will change, and drop what it need not repeat."""
+    """Mark what the page changes, and remove redundant attributes."""
     ET.register_namespace("", SVG)
     root = ET.fromstring(svg[svg.index("<svg") :])
     for group in root.iter(f"{{{SVG}}}g"):
@@ -170,7 +170,7 @@ def _marked(svg: str, last: Mapping[str, list[str]]) -> str:
             _write(group, last.get(group.get("id", ""), []))
         for text in group.findall(f"{{{SVG}}}text"):
             if group.get("class") == "edge" or text.get("class"):
-                for key in FIXED:  # what is written there will change
+                for key in FIXED:  # the page changes these texts
                     text.attrib.pop(key, None)
     for part in root.iter():
         for key in REPEATED:
@@ -182,11 +182,11 @@ def _marked(svg: str, last: Mapping[str, list[str]]) -> str:
 
 
 def _mark_box(group: ET.Element) -> None:
-    """Mark the lines of the data and of the gradient, which end at the right edge, and pictures.
+    """Mark the data and gradient lines, aligned at the right edge, and the painted arrays.
 
-    Numbers that stand beside each other, each in the colour of its sign, become one line.
+    Adjacent numbers, which are separate texts in the colours of their signs, become one line.
     """
-    pictures, beside = [], []
+    pictures, adjacent = [], []
     right, kind, height = "0", "", ""
     for child in group:
         fill = child.get("fill", "").lower()
@@ -195,24 +195,24 @@ def _mark_box(group: ET.Element) -> None:
             right = f"{max(xs) - 4:.1f}"
             if fill == ROOM:
                 pictures.append(child)
-        elif child.text in ("data", "grad") and fill == theme.SOFT.lower():  # as no title is
+        elif child.text in ("data", "grad") and fill == theme.SOFT.lower():  # unlike a title
             kind = child.text
             height = ""
         elif child.tag == f"{{{SVG}}}text" and kind and child.get("y") == height:
-            beside.append(child)
+            adjacent.append(child)
         elif child.tag == f"{{{SVG}}}text" and kind:
             height = child.get("y", "")
             child.attrib |= {"class": kind, "x": right, "text-anchor": "end"}
             if kind == "grad":
                 child.attrib.pop("fill", None)
-    for child in beside:
+    for child in adjacent:
         group.remove(child)
     for name, child in zip(("data-cells", "grad-cells"), pictures, strict=False):
         child.set("class", name)
 
 
 def _write(group: ET.Element, lines: list[str]) -> None:
-    """Write the lines of a gradient into its texts."""
+    """Write the lines of a gradient into the texts of its box."""
     texts = [child for child in group if child.get("class") == "grad"]
     for text, line in zip_longest(texts, lines[: len(texts)], fillvalue=""):
         assert isinstance(text, ET.Element)

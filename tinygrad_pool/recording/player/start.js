@@ -1,5 +1,5 @@
 
-// ---- the start, when the page has a size
+// ---- run it, once the page has a size
 
 function start() {
   measure();
@@ -11,12 +11,12 @@ function start() {
   if (parent !== window) share();
 }
 
-/** Share the step with the page around this one: it is told, and may ask for another. */
+/** Synchronize the step with the surrounding page, which is told the step and may set it. */
 function share() {
   tell = (opened = false) => parent.postMessage({ step: at, opened }, "*");
   addEventListener("message", ({ source, data }) => {
     if (source !== parent || !Number.isInteger(data?.step)) return;
-    if (guessing) tell(); // and stays
+    if (guessing) tell(); // refused: tell it the present step
     else go(data.step);
   });
   tell(true);

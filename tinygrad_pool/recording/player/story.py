@@ -1,4 +1,4 @@
-"""What a page says of a pass, step by step: numbers as text, ready to be shown."""
+"""What a page shows of a pass, step by step: numbers as text, ready for display."""
 
 from __future__ import annotations
 
@@ -33,32 +33,32 @@ from tinygrad_pool.recording.symbols import equations_of, symbol_of
 from tinygrad_pool.recording.trace import Trace
 
 EXPLAINED = 300
-"""In graphs of up to so many nodes zeros are explained; in others the debugger's `why` does it."""
+"""In graphs of up to so many nodes zeros are explained on the page, in others only by `why`."""
 
 Json = dict[str, Any]
 
 
 class Story:
-    """A pass as plain data: the boxes, the gradients at first, and what each move does.
+    """A pass as plain data: the boxes, the initial gradients, and the moves.
 
-    A move is a step; where the picture is folded, all steps of a box.
+    A move is one step; in a folded picture, all steps of a box.
     """
 
-    def __init__(self, passed: Trace, stage: Stage) -> None:
-        self.passed, self.stage = passed, stage
+    def __init__(self, recording: Trace, stage: Stage) -> None:
+        self.recording, self.stage = recording, stage
         self.home = {node: i for i, box in enumerate(stage.boxes) for node in box.nodes}
-        self.folded, self.in_full = stage.folded, len(passed.nodes) <= EXPLAINED
-        self.last = passed.last
+        self.folded, self.in_full = stage.folded, len(recording.nodes) <= EXPLAINED
+        self.last = recording.last
         self.formats = {} if self.folded else {n: self._format(n) for n in self.last}
         known = [g for g in self.last.values() if g is not None]
         alone = [g for g in known if isinstance(g, float | np.generic)]
         arrays = [g for g in known if not isinstance(g, float | np.generic)]
         self.largest = max(map(largest_in, [alone, *arrays]))
-        self.called = passed.given
+        self.called = recording.names_by_id
 
-    def told(self) -> Json:
-        """Return all of it, to be written as JSON."""
-        kept = {} if self.folded else kept_by(self.passed)
+    def to_json(self) -> Json:
+        """Return the story, ready to be written as JSON."""
+        kept = {} if self.folded else kept_by(self.recording)
         return {
             "boxes": [self._box(box) for box in self.stage.boxes],
             "start": [self._change(Change(v, None, g)) for v, g in kept.items()],
@@ -69,40 +69,40 @@ class Story:
         if self.folded:
             return {"id": box.id, "name": box.name, "because": []}
         (node,) = box.nodes
-        told: Json = {"id": box.id, "name": box.name}
-        told["data"] = on_a_line(node.data)
-        told["because"] = self._because(node)
+        json: Json = {"id": box.id, "name": box.name}
+        json["data"] = on_a_line(node.data)
+        json["because"] = self._because(node)
         if line := quoted(node.about.line):
-            told["line"] = line
+            json["line"] = line
         if shown := self.formats.get(node) or self._format(node):
-            told["format"] = shown[:3]
-            told["cells"] = cells_of(node.data, shown, largest_in(node.data))
-        return told
+            json["format"] = shown[:3]
+            json["cells"] = cells_of(node.data, shown, largest_in(node.data))
+        return json
 
     def _format(self, node: Node) -> Format | None:
-        """Settle how an array is shown; none whose numbers are written out, nor in large graphs."""
+        """Return how to paint an array; None if its numbers are written out, or in large graphs."""
         return format_of(node.shape) if is_large(node.data) and self.in_full else None
 
     def _because(self, node: Node) -> list[str]:
-        """Explain a gradient that is zero, not finite, not computed, or where the pass begins."""
-        g, plain = self.last.get(node), node is not self.passed.loss
+        """Explain a gradient that is zero, not finite, not computed, or that of the loss."""
+        g, plain = self.last.get(node), node is not self.recording.loss
         if not self.in_full or (plain and g is not None and np.any(g) and np.isfinite(g).all()):
             return []
-        return self.passed.why(node).causes
+        return self.recording.why(node).causes
 
     def _change(self, change: Change) -> Json:
         """Describe a gradient: its box, lines of text, size, sign and cells."""
         node, g = change.node, change.after
         lines = numbers(g).split("\n")
-        told: Json = {"box": self.home[node], "lines": lines, "size": self._size(g)}
+        json: Json = {"box": self.home[node], "lines": lines, "size": self._size(g)}
         if shown := self.formats.get(node):
-            told["cells"] = cells_of(g, shown, largest_in(self.last[node]))
-        return told
+            json["cells"] = cells_of(g, shown, largest_in(self.last[node]))
+        return json
 
     def _size(self, g: Any) -> float | None:
-        """Compare the largest element with the largest of the pass: from −1 to 1, None for NaN.
+        """Return ±√ of the largest element relative to the largest of the pass; None for NaN.
 
-        Only 0 is 0: what has nearly vanished is shown as sent.
+        Only 0 has size 0: a tiny gradient remains visible.
         """
         if np.isnan(g).any():
             return None
@@ -114,31 +114,31 @@ class Story:
 
     def _steps(self) -> Iterator[Json]:
         """Describe each step."""
-        for step, changes in zip(self.passed.steps, self.passed.accumulations(), strict=True):
+        for step, changes in zip(self.recording.steps, self.recording.accumulations(), strict=True):
             known = [c for c in changes if c.after is not None]
             i = self.home[step.node]
-            told: Json = {
+            json: Json = {
                 "box": i,
                 "says": f"{self.stage.boxes[i].name} gets {on_a_line(step.upstream)}",
                 "sends": list(self._sends(step)),
                 "changes": [self._change(c) for c in known],
             }
             if rules := equations_of(step.node):
-                told["equations"] = rules
+                json["equations"] = rules
             if grid := grid_of(step):
-                told["grid"] = grid
-            yield told
+                json["grid"] = grid
+            yield json
 
     def _sends(self, step: Step) -> Iterator[Json]:
-        """Describe what goes to each operand: upstream × local = contribution."""
+        """Describe the contribution to each operand: upstream × local = contribution."""
         node = step.node
         local = slopes_of(node) if self.in_full else None
         for i, (p, c) in enumerate(zip(node.parents, step.contributions, strict=True)):
             if not isinstance(p, Node):
                 continue
-            told: Json = {"edge": self.stage.edges[self.home[node], i], "to": self.home[p]}
+            json: Json = {"edge": self.stage.edges[self.home[node], i], "to": self.home[p]}
             if c is None:
-                yield told | {"says": "nothing"}
+                yield json | {"says": "nothing"}
                 continue
             says = on_a_line(c)
             if local is not None and not p.shape:
@@ -146,23 +146,23 @@ class Story:
                 symbol = symbol_of(node, i, self.called)
                 says = f"g · {symbol} = {number(step.upstream)} · {slope} = {says}"
                 if not c:
-                    told["reason"] = self.passed.ledger.reason(step, i)
+                    json["reason"] = self.recording.ledger.reason(step, i)
             elif p.shape:
                 says = f"{says}, of shape {shape(p.shape)}" if not is_large(c) else says
-            told["says"] = says
+            json["says"] = says
             size = self._size(c)
             if size != 0:
-                told["size"] = size
-            if len(self.passed.nodes) <= LABELLED:
-                told["short"] = number(largest_of(c), digits=3)
-            yield told
+                json["size"] = size
+            if len(self.recording.nodes) <= LABELLED:
+                json["short"] = number(largest_of(c), digits=3)
+            yield json
 
     def _folded(self) -> Iterator[Json]:
-        """Describe the steps of each box as one, in the order in which boxes are reached.
+        """Describe the steps of each box as one move, in the order in which the pass reaches boxes.
 
-        The gradients of a box are shown when nothing more arrives there.
+        The gradients of a box are shown once they are complete.
         """
-        steps: Counter[int] = Counter(self.home[step.node] for step in self.passed.steps)
+        steps: Counter[int] = Counter(self.home[step.node] for step in self.recording.steps)
         largest = self._largest_between()
         settled: dict[int, int] = {}
         for move, i in enumerate(steps):
@@ -176,9 +176,9 @@ class Story:
             }
 
     def _largest_between(self) -> dict[int, dict[int, float]]:
-        """Find the largest that goes from each box to each other; NaN counts as that."""
+        """Return the largest contribution from each box to each other; NaN counts as largest."""
         found: dict[int, dict[int, float]] = {}
-        for node, _, contributions in self.passed.steps:
+        for node, _, contributions in self.recording.steps:
             i = self.home[node]
             sent = found.setdefault(i, {})
             for p, c in zip(node.parents, contributions, strict=True):
@@ -191,8 +191,8 @@ class Story:
     def _sent(self, i: int, to: int, x: float) -> Json:
         """Return the largest contribution along an edge."""
         says = f"at most {number(abs(x))} in magnitude"
-        told = {"edge": self.stage.edges[i, to], "to": to, "size": self._size(x), "says": says}
-        return told | {"short": number(x, digits=3)}
+        json = {"edge": self.stage.edges[i, to], "to": to, "size": self._size(x), "says": says}
+        return json | {"short": number(x, digits=3)}
 
     def _range_of(self, i: int) -> Json:
         """Return the range of the gradients of a box."""
@@ -202,10 +202,10 @@ class Story:
 
 
 def grid_of(step: Step) -> Json | None:
-    """Describe the windows of a pooling: cells, units, who looks at whom, and what lands where.
+    """Describe the windows of a pooling: cells, units, links, and the gradients of both.
 
-    Of several planes, the one is shown in which the largest gradient arrives. None unless it
-    is a pooling of planes of at most 12 × 12 cells, and of one at least.
+    Of several planes, the one with the largest gradient is shown. None if the node is not a pooling
+    of planes of at most 12 × 12 cells, or is empty.
     """
     node = step.node
     if not is_pool(node):

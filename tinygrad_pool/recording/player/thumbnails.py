@@ -1,4 +1,4 @@
-"""Small pictures of arrays as bytes, for a page to colour: a byte a cell, a row of planes."""
+"""Small pictures of arrays as bytes, one per cell, which a page colours."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ GAP = 3
 
 
 class Format(NamedTuple):
-    """How an array is shown: the planes, their rows and columns, and pixels a cell.
+    """How an array is painted: planes, rows, columns, and pixels per cell.
 
-    Of planes that are larger than 32 cells, every second or third cell is shown, and so on.
+    Of planes longer than 32 cells, only every second, third, … cell is shown.
     """
 
     planes: int
@@ -32,7 +32,7 @@ class Format(NamedTuple):
 
 
 def format_of(shape: tuple[int, ...]) -> Format | None:
-    """Settle how an array of a shape is shown; a number, and an empty array, are not.
+    """Return how to paint an array of a shape; None for a number or an empty array.
 
     >>> format_of((64, 1, 28, 28))
     Format(planes=1, rows=28, columns=28, every=1, side=3)
@@ -48,7 +48,7 @@ def format_of(shape: tuple[int, ...]) -> Format | None:
 
 
 def cells_of(data: Any, shown: Format, largest: float) -> str:
-    """Write the cells that are shown as bytes between −127 and 127, which is `largest`, in base64.
+    """Encode the shown cells in base64, as bytes from −127 to 127 for −`largest` to `largest`.
 
     >>> cells_of(np.array([-1.0, 0.0, 1.0]), format_of((3,)), 1.0)
     'gQB/'
@@ -62,6 +62,6 @@ def cells_of(data: Any, shown: Format, largest: float) -> str:
 
 
 def largest_in(data: Any) -> float:
-    """Find the largest finite magnitude in an array; 0 if there is none."""
+    """Return the largest finite magnitude in an array; 0 if there is none."""
     flat = np.abs(np.reshape(np.asarray(data, float), -1))
     return float(flat[np.isfinite(flat)].max(initial=0.0))

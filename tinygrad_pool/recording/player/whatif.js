@@ -1,5 +1,5 @@
 
-// ---- what if a leaf had another number
+// ---- what if a leaf had another value
 
 const [SAMPLES, HALVINGS, MOST_TURNS] = [96, 60, 8];
 const leaves = [...engine.nodes.keys()].filter((i) => engine.nodes[i].run === undefined && flat(engine.nodes[i].data).length);
@@ -17,7 +17,7 @@ const numberOf = (data) => flat(data[leaf])[cell];
 const places = (shape) => (shape.length ? places(shape.slice(0, -1)).flatMap((at) => (
   Array.from({ length: shape.at(-1) }, (_, i) => [...at, i]))) : [[]]);
 
-/** Return all leaves with another number in the place that is changed. */
+/** Return the data of all leaves, with another number in the chosen place. */
 function withNumber(x) {
   const number = engine.nodes[leaf].single ? Math.fround(x) : x;
   return given.map((data, i) => (i !== leaf ? data : Array.isArray(data) ? data.with(cell, number) : number));
@@ -26,7 +26,7 @@ function withNumber(x) {
 const lossOf = ({ values }) => flat(values.at(-1)).reduce((sum, y, i) => sum + y * flat(engine.seed)[i], 0);
 const slopeOf = ({ grads }) => (grads[leaf] === undefined ? 0 : flat(grads[leaf])[cell]);
 
-/** Compute with another number: the loss, and what is decided on the way. */
+/** Compute the loss with another number, and the choices made on the way. */
 function tried(x) {
   marks = [];
   try {
@@ -39,14 +39,14 @@ function tried(x) {
   }
 }
 
-/** Find the first node that decides otherwise. */
+/** Find the first node that chooses differently. */
 const firstTurn = (a, b) => a.marks.find(([, choice], i) => choice !== b.marks[i]?.[1])?.[0];
 
-/** Return whether a slope jumps, by more than rounding and the last halving leave. */
+/** Return whether a slope jumps by more than rounding and the bisection leave. */
 const jumps = ({ slopes: [low, high] }) => (
   Math.abs(low - high) > 1e-9 * (most - least) / span);
 
-/** Find where the slope may jump: between two numbers that decide otherwise, halved to the last bit. */
+/** Find where the slope may jump, by bisection between two numbers with different choices. */
 function turnsBetween(low, high, most = 3) {
   const end = high;
   for (let k = 0; k < HALVINGS && firstTurn(low, high) !== undefined; k += 1) {
@@ -56,7 +56,7 @@ function turnsBetween(low, high, most = 3) {
     if (firstTurn(low, middle) === undefined) low = middle;
     else high = middle;
   }
-  const at = Math.abs(high.x) < 1e-12 * span ? 0 : high.x; // halves come near 0, and no nearer
+  const at = Math.abs(high.x) < 1e-12 * span ? 0 : high.x; // bisection approaches 0 but does not reach it
   const later = most > 1 && firstTurn(high, end) !== undefined ? turnsBetween(high, end, most - 1) : [];
   try {
     const sides = [low, high].map(({ x }) => compute(engine, withNumber(x)));
@@ -66,7 +66,7 @@ function turnsBetween(low, high, most = 3) {
   }
 }
 
-/** Make one kink of two turns in one place: a tie that is shared is decided in a way of its own. */
+/** Merge two turns in one place: a shared tie is a third choice between two others. */
 function withTurn(some, turn) {
   const last = some.at(-1);
   if (last === undefined || turn.x - last.x > 1e-6 * span) return [...some, turn];
@@ -92,17 +92,17 @@ function survey() {
 
 const rivalSaid = (rival) => (rival.node === undefined ? number(Number(rival.constant)) : rival.name);
 
-/** Say what happens at a kink. */
+/** Describe a kink. */
 function turnSaid({ x, node, sides, slopes }) {
   const fact = engine.facts[node];
-  const who = sides.map((side) => fact.rivals && rivalSaid(fact.rivals[contest(side, node).winner]));
-  const flips = who[0] !== who[1] ? `, ${who[0]} wins below and ${who[1]} above` : "";
-  return `${number(x)} (${fact.name}${flips}: slope ${number(slopes[0])}, then ${number(slopes[1])})`;
+  const winners = sides.map((side) => fact.rivals && rivalSaid(fact.rivals[contest(side, node).winner]));
+  const switches = winners[0] !== winners[1] ? ` switches from ${winners[0]} to ${winners[1]} and` : " has a kink:";
+  return `${called()} = ${number(x)}, where ${fact.name}${switches} the slope jumps from ${number(slopes[0])} to ${number(slopes[1])}`;
 }
 
-const [WIDE, HIGH, RIM, TOP] = [260, 92, 6, 22]; // the words stand above the curve
+const [WIDE, HIGH, RIM, TOP] = [260, 92, 6, 22]; // the text is above the curve
 
-/** Draw the loss as the number changes, its kinks, and the tangent that the gradient is. */
+/** Draw the loss as a function of the number, with its kinks, and the gradient as a tangent. */
 function showCurve() {
   const [low, high] = range;
   const tall = most - least || 1;
@@ -113,15 +113,12 @@ function showCurve() {
   const picture = element("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, role: "img" }, figure);
   const { name } = engine.facts.at(-1);
   picture.setAttribute("aria-label", `${name} from ${number(least)} to ${number(most)} over ${called()} from ${number(low)} to ${number(high)}`);
-  const clip = element("clipPath", { id: "inside" }, picture);
-  element("rect", { x: 0, y: 0, width: WIDE, height: HIGH }, clip);
   for (const { x } of turns) element("line", { x1: across(x), x2: across(x), y1: 0, y2: HIGH, class: "turn" }, picture);
   element("polyline", { points: drawing.map(({ x, loss }) => `${across(x)},${up(loss)}`).join(" ") }, picture);
   const [x, y, slope] = [numberOf(given), lossOf(done), slopeOf(done)];
   if (![x, y, slope].every(Number.isFinite)) return;
-  const line = [low, high].map((end) => [across(end), up(y + slope * (end - x))]);
-  const [[x1, y1], [x2, y2]] = line;
-  element("line", { x1, y1, x2, y2, class: `tangent ${signOf(slope)}`, "clip-path": "url(#inside)" }, picture);
+  const [[x1, y1], [x2, y2]] = [low, high].map((end) => [across(end), up(y + slope * (end - x))]);
+  element("line", { x1, y1, x2, y2, class: `tangent ${signOf(slope)}` }, picture);
   element("circle", { cx: across(x), cy: up(y), r: 5, class: signOf(slope) }, picture);
   element("text", { x: RIM, y: 12 }, picture, `${name} = ${number(y)}, slope ${number(slope)}`);
 }
@@ -135,12 +132,12 @@ const RELATIONS = {
   "<": (x, w) => x < w, "<=": (x, w) => x <= w, ">": (x, w) => x > w, ">=": (x, w) => x >= w, bool: (x) => x !== 0,
 };
 
-/** Say which of Python's own choices would be others now: the page keeps what they chose. */
+/** Warn of choices by Python that would now differ: the page keeps the recorded ones. */
 function forksSaid() {
   return engine.forks.filter(({ node, relation, answer: was, other, rival }) => {
     const against = rival === null ? Number(other) : flat(done.values[rival])[0];
     return RELATIONS[relation]?.(flat(done.values[node])[0], against) !== was;
-  }).map(({ says }) => `${says}; now it would choose otherwise, but what it chose stays. `).join("");
+  }).map(({ says }) => `${says}; it would now choose differently, but the page keeps the old choice. `).join("");
 }
 
 function showTurns() {
@@ -148,27 +145,26 @@ function showTurns() {
   const changed = Object.is(x, was) ? "" : `${called()} was ${number(was)}. `;
   const near = [turns.findLast((turn) => turn.x < x), turns.find((turn) => turn.x >= x)].filter(Boolean);
   const listed = near.map(turnSaid).join("; ");
-  part("turns").textContent = changed + forksSaid() + (listed ? `Nearest kinks of ${engine.facts.at(-1).name}: at ${called()} = ${listed}.` : "");
+  part("turns").textContent = changed + forksSaid() + (listed ? `Nearest ${near.length > 1 ? "kinks" : "kink"} of ${engine.facts.at(-1).name}: ${listed}.` : "");
 }
 
-/** Say how near the nearest decision of a node is. */
+/** Describe how close a node is to another choice. */
 function marginOf(step) {
   const { node } = step;
   const fact = engine.facts[node];
-  if (fact.rivals) {
-    const { values, best: most, winner } = contest(done, node);
-    const others = [...values.keys()].filter((k) => k !== winner);
-    const next = others.reduce((k, other) => (values[other] > values[k] ? other : k), others[0]);
-    if (next === undefined || engine.nodes[node].shape.length || [most, values[next]].some(Number.isNaN)) return "";
-    if (fact.bends) return most === values[1] && values[1] ? `${number(most)} above the kink at 0.` : `${number(-values[1])} below the kink at 0.`;
-    const names = [winner, next].map((k) => rivalSaid(fact.rivals[k]));
-    return most === values[next] ? `${names[0]} and ${names[1]} tie: a kink.`
-      : `${names[0]} wins; margin ${number(most - values[next])} to ${names[1]}.`;
-  }
-  return "";
+  if (!fact.rivals || engine.nodes[node].shape.length) return "";
+  const { values, winner } = contest(done, node);
+  const others = [...values.keys()].filter((k) => k !== winner);
+  const next = others.reduce((k, other) => (values[other] > values[k] ? other : k), others[0]);
+  const margin = values[winner] - values[next];
+  if (!(margin >= 0)) return "";
+  if (fact.bends && !margin) return "Exactly at the kink at 0.";
+  if (fact.bends) return `${number(margin)} ${winner ? "above" : "below"} the kink at 0.`;
+  const names = [winner, next].map((k) => rivalSaid(fact.rivals[k]));
+  return margin ? `${names[0]} wins by ${number(margin)} over ${names[1]}.` : `${names[0]} and ${names[1]} tie: there is a kink here.`;
 }
 
-/** Say how near the nearest decision of a window is. */
+/** Describe the window that is closest to another winner. */
 function windowMargin(step, grid) {
   const { node } = step;
   if (!engine.facts[node].chooses) return "";
@@ -182,10 +178,10 @@ function windowMargin(step, grid) {
   if (!margins.length) return "";
   const { u, margin } = margins.reduce((a, b) => (b.margin < a.margin ? b : a));
   const unit = `[${Math.floor(u / wide)}, ${u % wide}]`;
-  return margin ? `Smallest margin: ${number(margin)}, in the window of unit ${unit}.` : `A tie in the window of unit ${unit}: a kink.`;
+  return margin ? `Smallest margin: ${number(margin)}, in the window of unit ${unit}.` : `There is a tie, and so a kink, in the window of unit ${unit}.`;
 }
 
-/** Show a pass with the numbers that are given now. */
+/** Show the pass with the present numbers. */
 function retell() {
   const story = unchanged() ? { ...pass, moves: pass.moves.map((move) => ({ ...move })) } : retold(done);
   story.moves.forEach((move, n) => {
@@ -206,7 +202,7 @@ function retell() {
   showStory();
 }
 
-/** Give the leaf another number; one that cannot be computed with is refused in words. */
+/** Give the chosen leaf another number, or say why the page cannot compute with it. */
 function give(x) {
   const before = given;
   given = withNumber(x);
@@ -223,7 +219,7 @@ function give(x) {
   showNumber();
 }
 
-/** Settle how far the slider reaches: three times the number on both sides. */
+/** Set the range of the slider: three times the number to both sides. */
 function reach() {
   const [x, was] = [numberOf(given), numberOf(recorded)].map((one) => (Number.isFinite(one) ? one : 0));
   span = Math.max(1, 3 * Math.abs(was), 1.5 * Math.abs(x - was));

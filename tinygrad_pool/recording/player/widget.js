@@ -1,8 +1,8 @@
-/** Show the page of a pass in a frame of its own, and share its step with the model. */
+/** Show the page of a pass in a frame, and synchronize its step with the model. */
 function render({ model, el }) {
   el.innerHTML = model.get("frame");
   const frame = el.querySelector("iframe");
-  let shown; // the step that the page told last
+  let shown; // the last step reported by the page
   const ask = () => frame.contentWindow.postMessage({ step: model.get("step") }, "*");
   const follow = () => {
     if (model.get("step") !== shown) ask();
@@ -11,7 +11,7 @@ function render({ model, el }) {
     if (source !== frame.contentWindow || !source) return;
     shown = data.step;
     if (data.opened) {
-      ask(); // also of a page that was moved in the document, and so begins anew
+      ask(); // also of a page that was moved in the document, and so reloaded
     } else if (shown !== model.get("step")) {
       model.set("step", shown);
       model.save_changes();

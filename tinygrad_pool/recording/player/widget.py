@@ -1,4 +1,4 @@
-"""The player as a widget: its step is shared between the page and Python."""
+"""The player as a notebook widget, whose step is shared between the page and Python."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tinygrad_pool.rules.arguments import whole
 
 
 class PlayerWidget(anywidget.AnyWidget):
-    """The page that plays a pass, for notebooks that know widgets.
+    """The page that plays a pass, for notebooks with widgets.
 
-    `step` is where the page stands: it follows when the reader moves, and the page when it is set.
-    What observes it may move the recording: `.grad` is then as it is after that many steps.
+    `step` is the step that the page shows: it changes when the reader moves the page, and setting
+    it moves the page. An observer may move the recording, so that `.grad` follows.
 
-    Raises OptionError for a step that does not exist, AxisError for one that is not a whole number.
+    Raises OptionError for a step that does not exist, AxisError for one that is not an integer.
     """
 
     _esm = read("widget.js")
@@ -30,9 +30,9 @@ class PlayerWidget(anywidget.AnyWidget):
         self.set_trait("frame", framed(page))
 
     def __repr__(self) -> str:
-        """Write what to do where only this text is shown: in a front end without widgets."""
+        """Return a text for front ends without widgets."""
         place = f"step {self.step} of {len(self.recording)}"
-        return f"PlayerWidget at {place}; recording.to_html('pass.html') writes what it shows"
+        return f"PlayerWidget at {place}; recording.to_html('pass.html') writes the same page"
 
     @traitlets.validate("step")
     def _check_step(self, proposal: traitlets.Bunch) -> int:
