@@ -257,6 +257,10 @@ def test_an_exact_fit_is_known_after_a_norm_by_hand():
         (lambda d: (np.zeros(3) * d**2).sum(), "power#3 gets nothing from mul#4: the other factor"),
         (lambda d: -(np.zeros(3) * d).mean(), "sub#2 gets nothing from mul#3: the other factor is"),
         (
+            lambda d: ((d - d.data) * 0.0).sum(),
+            "sub#3 gets nothing from mul#4: the other factor is 0",
+        ),
+        (
             lambda d: (1.0 - (d - d.data) ** 2).relu().sum(),
             "sub#3 gets nothing from power#4: the local derivative of power is 0",
         ),
@@ -305,6 +309,16 @@ def test_margins_that_all_examples_keep_are_no_fault_either():
     (finding,) = zeros((1.0 - np.ones((20, 2)) @ w).relu().sum())
     assert finding.severity == "suspicious"
     assert finding.why.endswith("; no error comes from 20 such relus in the loss")
+
+
+@pytest.mark.parametrize("hinge", [lambda m: tg.maximum(0.0, m), lambda m: tg.maximum(m, 0.0)])
+def test_margins_by_a_maximum_are_only_suspicious_too(hinge):
+    w = tg.Value(np.ones((2, 1)), label="w")
+    (finding,) = zeros(hinge(1.0 - np.ones((20, 2)) @ w).mean())
+    assert finding.severity == "suspicious"
+    assert finding.why.endswith("; no error comes from 20 such maximums in the loss")
+    (finding,) = zeros(tg.maximum(1.0 - np.ones((20, 2)) @ w, 5.0).mean())
+    assert finding.severity == "no gradient"
 
 
 def test_a_decay_of_0_is_no_cause():

@@ -128,17 +128,23 @@ class Survey:
         if sign and (sign > 0 or np.any(step.node._numbers)):  # a softmax of one number is no fit
             sure = not np.any(self.loss._numbers) and not np.any(step.upstream * sign < 0)
             return sure and step.node in self.after
+        of_constant = not all(isinstance(p, Node) for p in step.node.parents)
+        if of_constant and traits_of(step.node.rule).unit == "product":
+            return False  # a mask or a weight of 0
         none = not (np.any(error._numbers) or np.any(step.node._numbers))
         return none and not np.any(step.upstream < 0) and step.node in self.after
 
     def in_loss(self, node: Node) -> bool:
-        """Return whether a relu belongs to the loss, as in a hinge, where being off means no error.
+        """Return whether a relu or max(0, a) belongs to the loss, as in a hinge: off is no error.
 
-        Such a relu comes after all parameters, and after adding a constant, the margin.
+        It comes after all parameters, and its input adds a constant: the margin.
         """
-        if node.rule is not elementwise.relu or node not in self.after:
+        nodes = [p for p in node.parents if isinstance(p, Node)]
+        rivals = [p for p in node.parents if not isinstance(p, Node)]
+        rectifies = node.rule in (elementwise.relu, reductions.maximum) and node in self.after
+        if not rectifies or len(nodes) != 1 or any(np.any(x) for x in rivals):
             return False
-        a = node.parents[0]
+        (a,) = nodes
         margin = a.rule in (arithmetic.add, arithmetic.sub)
         return margin and not all(isinstance(p, Node) for p in a.parents)
 

@@ -164,10 +164,11 @@ class Zeros:
             cause += ": weights that start at 0 pass nothing down"
             cause += "" if start in self.began else ", until their own gradient moves them"
         cause += "" if NO_PART in cause else made_at(step.node)
-        if key.in_loss and key.rule is not elementwise.relu:
+        if key.in_loss and not traits_of(key.rule).chooses:
             cause += "; the error is 0 there: the fit is exact"
         elif key.in_loss:
-            cause += f"; no error comes from {counted(self.counts[key], 'such relu')} in the loss"
+            hinges = counted(self.counts[key], f"such {step.node.op}")
+            cause += f"; no error comes from {hinges} in the loss"
         return place + cause
 
     def _cause(self, origin: Origin) -> str:
