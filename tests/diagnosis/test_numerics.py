@@ -17,7 +17,7 @@ def found(kind, loss, gradient=None, **options):
 
 
 class TestWrongRule:
-    def test_a_rule_of_ones_own_is_compared_with_its_slopes_each_once(self):
+    def test_each_rule_of_the_user_is_compared_with_finite_differences(self):
         def cube(x):
             return x**3, lambda g: (2.0 * g * x**2,)
 
@@ -28,13 +28,11 @@ class TestWrongRule:
         (finding,) = found(
             "wrong rule", tg.lift(cube)(x) + tg.lift(square)(x) + tg.lift(cube)(x * 3.0)
         )
-        assert "its closure sends " in finding.says
         assert finding.says.endswith("; 1 other node of this rule too")
         assert [node.op for node in finding.nodes] == ["cube", "cube"]
-        begun = r"the rule, defined at test_numerics.py:\d+, is wrong, or differs on purpose"
-        assert re.match(begun, finding.why)
+        assert re.match(r"the closure of cube, defined at test_numerics.py:\d+, is n", finding.why)
         (finding,) = found("wrong rule", tg.lift(cube)(x))
-        assert finding.says == "its closure sends 8 where the slope of cube is 12"
+        assert finding.says == "its closure sends 8, but finite differences give 12"
 
 
 class TestNotFinite:
@@ -44,12 +42,12 @@ class TestNotFinite:
             (
                 lambda w: (w * 0.0).log() + w,
                 "log#2",
-                "log#2 made it in the forward pass: log of mul#1 = 0; keep its operand above 0",
+                "log#2 made it in the forward pass: log of mul#1 = 0. Keep its operand above 0",
             ),
             (
                 lambda w: (w * 0.0).sqrt() + w,
                 "sqrt#2",
-                "sqrt#2 made it in the backward pass: sqrt of mul#1 = 0; add a small number under",
+                "sqrt#2 made it in the backward pass: sqrt of mul#1 = 0. Add a small number under",
             ),
             (
                 lambda w: w / (w - w),
@@ -60,7 +58,7 @@ class TestNotFinite:
             (lambda w: w * tg.Value(np.inf, label="x"), "x", "x was set to inf"),
         ],
     )
-    def test_the_first_is_named_with_its_operands(self, f, name, why):
+    def test_the_node_that_made_it_is_named_with_its_operands(self, f, name, why):
         (finding,) = found("not finite", f(tg.Value(2.0, label="w")))
         assert (finding.severity, finding.name) == ("wrong numbers", name)
         assert finding.why.startswith(why)
@@ -69,52 +67,56 @@ class TestNotFinite:
     @pytest.mark.parametrize(
         ("f", "helps"),
         [
-            (lambda w: w**-1, "; keep its operand above 0"),
-            (lambda w: w**0.5, "; keep its operand above 0"),
-            (lambda w: (w - 2.0) ** 0.5, "; keep its operand above 0"),
-            (lambda w: (w - 2.0).sqrt(), "; keep its operand above 0"),
-            (lambda w: w.sqrt(), "; add a small number under the root"),
-            (lambda w: (w + 300.0) ** 200, ", 200: more than float64 holds"),
-            (lambda w: (w - 300.0) ** 200, ", 200: more than float64 holds"),
+            (lambda w: w**-1, ". Keep its operand above 0"),
+            (lambda w: w**0.5, ". Keep its operand above 0"),
+            (lambda w: (w - 2.0) ** 0.5, ". Keep its operand above 0"),
+            (lambda w: (w - 2.0).sqrt(), ". Keep its operand above 0"),
+            (lambda w: w.sqrt(), ". Add a small number under the root"),
+            (lambda w: (w + 300.0) ** 200, "more than float64 holds. Keep its numbers smaller"),
+            (lambda w: (w - 300.0) ** 200, "more than float64 holds. Keep its numbers smaller"),
             (
                 lambda w: tg.softmax(w - np.inf),
-                "; keep at least one number above −inf in each row, and none at inf",
+                ". Keep at least one number of each row above −inf, and all below inf",
             ),
-            (lambda w: 1.0 / w, "; keep the divisor away from 0"),
-            (lambda w: (w + 1e300) / 1e-300, "; keep the divisor away from 0"),
-            (lambda w: (w + np.inf) / (w + np.inf), "[0] = inf"),
+            (lambda w: 1.0 / w, ". Keep the divisor away from 0"),
+            (lambda w: (w + 1e300) / 1e-300, ". Keep the divisor away from 0"),
+            (
+                lambda w: (np.full((2, 2), 1e200) @ (w + 1e200).reshape(2, 1))[:, 0],
+                "more than float64 holds. Keep its numbers smaller",
+            ),
+            (lambda w: (w + np.inf) / (w + np.inf), "[0] = inf. Keep its numbers smaller"),
         ],
     )
-    def test_what_helps_is_said_where_it_does(self, f, helps):
+    def test_a_fix_is_given(self, f, helps):
         loss = f(tg.Value(np.zeros(2), label="w")).sum()
         assert found("not finite", loss)[0].why.endswith(helps)
 
-    def test_finite_numbers_are_none(self):
+    def test_finite_numbers_are_not_reported(self):
         w = tg.Value(2.0, label="w")
         assert found("not finite", (w * 3.0).log() + w.sqrt()) == []
 
-    def test_infinities_that_do_no_harm(self):
+    def test_a_harmless_mask_is_not_reported(self):
         w = tg.Value(np.array([1.0, 2.0]), label="w")
         masked = np.where(np.array([True, False]), w, -np.inf)
         assert found("not finite", tg.softmax(masked)[0] * 2.0) == []
 
-    def test_a_row_that_is_masked_as_a_whole_makes_the_first_nan(self):
+    def test_a_softmax_of_a_fully_masked_row_makes_nan(self):
         w = tg.Value(np.array([1.0, 2.0]), label="w")
         masked = np.where(np.array([False, False]), w, -np.inf)
         (finding,) = found("not finite", tg.softmax(masked)[0] * 2.0)
         assert finding.name == "softmax#2"
 
-    def test_one_that_is_made_but_reaches_nothing_does_no_harm_either(self):
+    def test_an_infinity_that_reaches_nothing_is_not_reported(self):
         w = tg.Value(2.0, label="w")
         assert found("not finite", w + tg.minimum(w * 1e200 * 1e200, 5.0)) == []
 
-    def test_one_that_was_computed_under_no_grad(self):
+    def test_a_nan_computed_under_no_grad(self):
         with tg.no_grad():
             root = tg.Value(-1.0).sqrt()
         (finding,) = found("not finite", tg.Value(2.0, label="w") * root)
-        assert finding.why == "sqrt#0 is nan"
+        assert finding.why == "sqrt#0 is nan. Make its numbers finite"
 
-    def test_one_that_was_given(self):
+    def test_a_nan_in_the_gradient_that_was_given(self):
         (finding,) = found("not finite", tg.Value(2.0, label="w") * 3.0, np.nan)
         assert (finding.name, finding.nodes) == ("the gradient that was given", ())
 
@@ -127,13 +129,13 @@ class TestNotFinite:
 
 
 class TestUnderflow:
-    def test_gradients_without_all_their_digits(self):
+    def test_subnormal_gradients(self):
         w = tg.Value(1.0, label="w")
         (finding,) = found("underflow", w * 1e-200 * 1e-115)
         assert finding.says == "gradients are 1e-315 at most, in 1 parameter"
         assert found("underflow", w * 1e-200 * 1e-100) == []
 
-    def test_float32_ends_earlier(self):
+    def test_float32_underflows_earlier(self):
         w = tg.Value(np.ones(2, np.float32), label="w")
         assert found("underflow", (w * np.float32(1e-40)).sum())
         assert found("underflow", (tg.Value(np.ones(2), label="w") * 1e-40).sum()) == []
@@ -145,10 +147,12 @@ class TestCancelling:
         loss = w * 0.1 + w * 0.2 - w * 0.3
         (finding,) = found("cancels", loss)
         assert finding.says == "3 contributions to w cancel to 2.8e-17, a rounding error"
-        assert finding.why.startswith("they sum to 0.6 without their signs: ")
+        assert finding.why.startswith(
+            "without their signs they sum to 0.6, so the true gradient is 0: "
+        )
         assert found("cancels", w * 0.1 + w * 0.2 - w * 0.2999) == []
 
-    def test_all_elements_have_to(self):
+    def test_all_elements_must_cancel(self):
         w = tg.Value(np.ones(2), label="w")
         assert found("cancels", (w * 0.1 + w * 0.2 - w * 0.3).sum())
         assert found("cancels", (w * 0.1 + w * 0.2 - w * np.array([0.3, 0.0])).sum()) == []
@@ -177,9 +181,11 @@ class TestTies:
         g = np.arange(4.0).reshape(1, 2, 2)
         (finding,) = found("ties", (tg.max_pool2d(w, 2) * g).sum())
         assert (finding.severity, finding.name) == ("suspicious", "max_pool2d#1")
-        assert finding.says == "3 ties in 4 windows of max_pool2d, where it matters who wins"
+        assert finding.says == (
+            "3 ties in 4 windows of max_pool2d, where the winner changes a parameter's gradient"
+        )
         assert (
-            "(0, 0, 2), (0, 0, 3), (0, 1, 2) and 1 more all hold 1: here, as in PyTorch"
+            "w[0, 0, 2], w[0, 0, 3], w[0, 1, 2] and 1 more are equal, 1: here, as in PyTorch"
             in finding.why
         )
 
@@ -191,32 +197,34 @@ class TestTies:
             ({"ties": "even"}, "here, as in PyTorch, all get an even share of the gradient"),
         ],
     )
-    def test_who_gets_the_gradient_is_as_it_was_settled(self, settled, said):
-        a, b = tg.Value(1.0), tg.Value(1.0)
+    def test_the_option_ties_says_who_gets_the_gradient(self, settled, said):
+        a, b = tg.Value(1.0, label="a"), tg.Value(1.0, label="b")
         (finding,) = found("ties", tg.maximum(a, b, **settled) * 3.0)
-        assert f"all hold 1: {said}. Equal" in finding.why
+        assert f"a, b are equal, 1: {said}. Equal" in finding.why
 
-    def test_a_rule_of_ones_own_decides(self, monkeypatch):
+    def test_a_rule_of_the_user_decides(self, monkeypatch):
         def later(x, y):
             return np.maximum(x, y), lambda g: (g * (x > y), g * (x <= y))
 
         monkeypatch.setitem(TRAITS, later, Traits("elementwise", "largest"))
         (finding,) = found("ties", tg.lift(later)(tg.Value(1.0), tg.Value(1.0)))
-        assert "all hold 1: the rule decides who gets the gradient. Equal" in finding.why
+        assert " are equal, 1: the rule decides who gets the gradient. Equal" in finding.why
 
     def test_equal_zeros_after_a_relu_are_harmless(self):
         w = tg.Value(np.full((1, 4, 4), -1.0), label="w")
         assert found("ties", tg.max_pool2d(w.relu(), 2).sum()) == []
 
-    def test_ties_of_scalars_are_told_together(self):
+    def test_ties_of_scalars_are_one_finding(self):
         w = [tg.Value(1.0, label=f"w{i}") for i in range(4)]
         with tg.scope("pool"):
             z = tg.maximum(w[0], w[1]) + tg.maximum(w[2], w[3])
         (finding,) = found("ties", z)
         assert (finding.name, len(finding.nodes)) == ("pool", 2)
-        assert finding.says == "2 ties in 2 windows of maximum, where it matters who wins"
+        assert finding.says == (
+            "2 ties in 2 windows of maximum, where the winner changes a parameter's gradient"
+        )
 
-    def test_numbers_that_were_assigned_since_cannot_be_asked(self):
+    def test_ties_are_not_looked_for_after_data_was_set(self):
         w = tg.Value(np.ones((1, 2, 2)), label="w")
         loss = tg.max_pool2d(w, 2).sum()
         assert found("ties", loss)
