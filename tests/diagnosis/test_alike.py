@@ -1,4 +1,4 @@
-"""Units that are all alike are found, whatever the layer, and no others."""
+"""Layers whose units are all alike are reported, and no others."""
 
 import random
 
@@ -16,10 +16,10 @@ def alike(loss, **options):
 
 
 def net(*layers):
-    found = tg.nn.Sequential(*layers)
-    for p in found.parameters():
+    made = tg.nn.Sequential(*layers)
+    for p in made.parameters():
         p.data = np.full(p.shape, 0.5, p.dtype)
-    return found
+    return made
 
 
 def loss_of(net, x=X):

@@ -13,8 +13,8 @@ def scalar(number=2.0, label="w"):
 
 
 def zeros(loss, gradient=None, **options):
-    found = tg.diagnose(loss, gradient, **options).findings
-    return [f for f in found if f.kind == "zero gradient"]
+    findings = tg.diagnose(loss, gradient, **options).findings
+    return [f for f in findings if f.kind == "zero gradient"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Units that are shut: relus that are off, operands that win nothing, slopes that are flat."""
+"""Dead relus, candidates that never win, and saturated units."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import given, settings, strategies as st
 import tinygrad_pool as tg
 
 
-def found(kind, loss, **options):
+def find(kind, loss, **options):
     return [f for f in tg.diagnose(loss, **options).findings if f.kind == kind]
 
 
@@ -16,7 +16,7 @@ def layer_of(loss, name, **options):
 
 
 def columns(n, *offsets):
-    """Return n examples of units that are on and off by turns, each moved by an offset."""
+    """Return n examples of units that alternate between 1 and −1, each plus an offset."""
     return np.resize([1.0, -1.0], (n, 1)) * np.ones(len(offsets)) + offsets
 
 
@@ -26,23 +26,23 @@ class TestDeadRelus:
     )
     def test_units_off_in_every_example_are_listed(self, n, severity):
         w = tg.Value(columns(n, 0, -5, 0, -7), label="w")
-        (finding,) = found("dead relus", (w * 1.0).relu().sum())
+        (finding,) = find("dead relus", (w * 1.0).relu().sum())
         assert finding.says == f"2 of 4 units (1, 3) are off in all {n} examples"
         assert finding.severity == severity
         assert "with inputs of −8 … −4" in finding.why
 
     def test_dead_units_of_many_layers_are_one_finding(self):
         offsets = [(0, -5), (0, -5, -7), (-5, 0), (0, 0, -9)]
-        layers = [tg.Value(columns(20, *some), label=f"w{i}") for i, some in enumerate(offsets)]
+        layers = [tg.Value(columns(20, *offset), label=f"w{i}") for i, offset in enumerate(offsets)]
         zs = [(w * 1.0).relu() for w in layers]
         for i, z in enumerate(zs):
             z.label = f"z{i}"
-        (finding,) = found("dead relus", sum(z.sum() for z in zs))
+        (finding,) = find("dead relus", sum(z.sum() for z in zs))
         assert finding.name == "z0, z1, z2, z3"
         says = "5 of 10 units in 4 layers are off in all 20 examples, most of all in z1: 2 of 3"
         assert finding.says == says
         assert finding.nodes == tuple(zs)
-        assert len(found("dead relus", sum(z.sum() for z in zs[:3]))) == 3
+        assert len(find("dead relus", sum(z.sum() for z in zs[:3]))) == 3
 
     def test_three_examples_are_too_few(self):
         w = tg.Value(columns(3, 0, -5), label="w")
@@ -51,11 +51,11 @@ class TestDeadRelus:
     def test_units_that_are_on_once_are_alive(self):
         x = columns(20, 0, -5)
         x[7, 1] = 0.1
-        assert found("dead relus", (tg.Value(x) * 1.0).relu().sum()) == []
+        assert find("dead relus", (tg.Value(x) * 1.0).relu().sum()) == []
 
     def test_a_small_share_is_suspicious(self):
         w = tg.Value(columns(20, -5, *[0] * 10))
-        (finding,) = found("dead relus", (w * 1.0).relu().sum())
+        (finding,) = find("dead relus", (w * 1.0).relu().sum())
         assert finding.severity == "suspicious"
 
     def test_feature_maps_are_dead_as_channels(self):
@@ -64,7 +64,7 @@ class TestDeadRelus:
         x[:, 2, 0, 0] = -1  # a corner that is always dark
         with tg.scope("maps"):
             z = (tg.Value(x) * 1.0).relu()
-        (finding,) = found("dead relus", z.sum())
+        (finding,) = find("dead relus", z.sum())
         assert finding.name == "maps"
         assert finding.says == "1 of 3 channels (1) is off in all 20 examples"
 
@@ -72,7 +72,7 @@ class TestDeadRelus:
         w1, w2 = tg.Value(np.ones((3, 2)), label="w1"), tg.Value(np.ones((1, 3)), label="w2")
         b = tg.Value([[0.0], [-9.0], [0.0]], label="b")
         x = columns(20, 0, 0).T
-        (finding,) = found("dead relus", (w2 @ (w1 @ x + b).relu()).sum())
+        (finding,) = find("dead relus", (w2 @ (w1 @ x + b).relu()).sum())
         assert finding.says == "1 of 3 units (1) is off in all 20 examples"
 
     def test_a_vector_has_no_examples(self):
@@ -82,7 +82,7 @@ class TestDeadRelus:
     def test_a_hinge_loss_that_is_0_has_no_dead_units(self):
         w = tg.Value(columns(20, 0.0, -9.0), label="w")
         scores = w @ tg.Value(np.eye(2), label="u")
-        assert found("dead relus", (scores + 1.0).relu().sum()) == []
+        assert find("dead relus", (scores + 1.0).relu().sum()) == []
 
     def test_scalars_without_a_scope_are_not_counted_as_units(self):
         w = tg.Value(1.0, label="w")
@@ -119,15 +119,15 @@ class TestDeadRelus:
 class TestNeverWins:
     def test_a_column_that_wins_for_no_example(self):
         x = np.random.default_rng(0).standard_normal((20, 4)) - [0, 9, 0, 0]
-        (finding,) = found("never wins", tg.Value(x, label="x").max(axis=1).sum())
+        (finding,) = find("never wins", tg.Value(x, label="x").max(axis=1).sum())
         assert finding.says == "1 of 4 units (1) loses in all 20 examples"
-        assert found("never wins", tg.Value(x + np.eye(4)[1] * 9).max(axis=1).sum()) == []
+        assert find("never wins", tg.Value(x + np.eye(4)[1] * 9).max(axis=1).sum()) == []
 
     def test_a_unit_of_one_operand(self):
         rng = np.random.default_rng(0)
         a, b = (tg.Value(rng.standard_normal((20, 3)), label=name) for name in "ab")
         a.data = a.data - [0, 0, 9]
-        (finding,) = found("never wins", tg.maximum(a, b).sum())
+        (finding,) = find("never wins", tg.maximum(a, b).sum())
         assert (finding.name, finding.nodes[0].op) == ("a", "maximum")
         assert finding.says == "1 of 3 units (2) loses in all 20 examples"
 
@@ -136,7 +136,7 @@ class TestNeverWins:
         x[..., 0, 0] = -9
         v = tg.Value(x, label="x")
         for loss in (v.max(axis=(2, 3)).sum(), tg.max_pool2d(v, 2).sum(), v.max()):
-            assert found("never wins", loss) == []
+            assert find("never wins", loss) == []
 
     def test_the_table_says_how_many_never_win(self):
         x = np.arange(32.0).reshape(2, 1, 4, 4)
@@ -149,7 +149,7 @@ class TestNeverWins:
         w = [tg.Value(1.0, label=f"w{i}") for i in range(3)]
         with tg.scope("pool"):
             z = [tg.maximum(w[0] * x, w[1] * y, w[2] - 9.0) for x, y in rng.uniform(0, 1, (20, 2))]
-        (finding,) = found("never wins", sum(z) + sum(w))
+        (finding,) = find("never wins", sum(z) + sum(w))
         assert finding.says == "1 of 3 units (pool, operand 3) loses in all 20 examples"
 
     def test_a_constant_is_not_a_unit(self):
@@ -167,7 +167,7 @@ OTHER_WAYS = {
 
 
 class TestOtherWays:
-    """What is shut, but gets a gradient by another way, is not dead."""
+    """A unit that gets a gradient on another path is not dead."""
 
     @pytest.mark.parametrize("f", OTHER_WAYS.values(), ids=OTHER_WAYS)
     def test_arrays(self, f):
@@ -179,12 +179,12 @@ class TestOtherWays:
         w = tg.Value(1.0, label="w")
         with tg.scope("unit"):
             zs = [f(w * x - 9.0) for x in np.linspace(-1.0, 1.0, 20).tolist()]
-        assert found("dead relus", sum(zs)) == found("never wins", sum(zs)) == []
+        assert find("dead relus", sum(zs)) == find("never wins", sum(zs)) == []
 
     def test_units_without_another_path_are_dead(self):
         w, b = tg.Value(columns(20, -9, 0), label="w"), tg.Value([1.0, 2.0], label="b")
         for losers in (w * 1.0, w + b, w * np.ones((20, 2)), tg.exp(1.0) * w):
-            (finding,) = found("dead relus", (losers * 1.0).relu().sum() + tg.exp(2.0).relu())
+            (finding,) = find("dead relus", (losers * 1.0).relu().sum() + tg.exp(2.0).relu())
             assert finding.says == "1 of 2 units (0) is off in all 20 examples"
 
 
@@ -193,21 +193,21 @@ class TestSaturated:
     def test_saturated_units_that_the_gradient_pulls_back(self, squash, far, low):
         w = tg.Value(np.full((4, 3), far), label="w")
         y = getattr(w * 1.0, squash)()
-        (finding,) = found("saturated", ((y - low) ** 2).sum())
+        (finding,) = find("saturated", ((y - low) ** 2).sum())
         assert (finding.severity, finding.says) == (
             "partly lost",
             f"12 of 12 units of {squash} are saturated",
         )
         assert "move 12 of them back" in finding.why
 
-    @pytest.mark.parametrize(("stuck", "told"), [(5, 1), (4, 0)])
-    def test_a_quarter_of_the_units_must_be_pulled_back(self, stuck, told):
+    @pytest.mark.parametrize(("stuck", "count"), [(5, 1), (4, 0)])
+    def test_a_quarter_of_the_units_must_be_pulled_back(self, stuck, count):
         y = tg.Value(np.where(np.arange(20) < stuck, 5.0, -5.0)).tanh()
-        assert len(found("saturated", y.sum())) == told  # −5 is where the error would have it
+        assert len(find("saturated", y.sum())) == count  # the error pulls towards −5
 
     def test_units_that_should_be_saturated_are_not_reported(self):
         y = tg.Value(np.full((4, 3), 7.0)).sigmoid()
-        assert found("saturated", -y.log().sum()) == []
+        assert find("saturated", -y.log().sum()) == []
         assert layer_of(-y.log().sum(), "sigmoid#1").flat == 1.0
 
     @pytest.mark.parametrize(
@@ -215,13 +215,13 @@ class TestSaturated:
     )
     def test_saturation_before_a_logarithm_is_not_reported(self, loss):
         y = tg.Value(np.full((4, 3), -8.0)).sigmoid()
-        assert found("saturated", loss(y)) == []
-        assert found("saturated", ((y - 1) ** 2).mean())
+        assert find("saturated", loss(y)) == []
+        assert find("saturated", ((y - 1) ** 2).mean())
 
-    @pytest.mark.parametrize(("x", "told"), [(2.0, 0), (20.0, 1)])
-    def test_arctan_saturates_later(self, x, told):
+    @pytest.mark.parametrize(("x", "count"), [(2.0, 0), (20.0, 1)])
+    def test_arctan_saturates_later(self, x, count):
         y = np.arctan(tg.Value(np.full((4, 3), x)))
-        assert len(found("saturated", (y**2).mean())) == told
+        assert len(find("saturated", (y**2).mean())) == count
 
     @pytest.mark.parametrize(("layers", "findings"), [(3, 3), (4, 1)])
     def test_many_layers_are_one_finding(self, layers, findings):
@@ -230,26 +230,28 @@ class TestSaturated:
             w = tg.Value(np.full((2, 2), 5.0), label=f"w{i}")
             with tg.scope(f"l{i}"):
                 h = (h @ w).tanh()
-        told = found("saturated", (h**2).sum())
-        assert len(told) == findings
-        assert told[0].says.endswith(" units of tanh in 4 layers are saturated") == (findings == 1)
+        reported = find("saturated", (h**2).sum())
+        assert len(reported) == findings
+        assert reported[0].says.endswith(" units of tanh in 4 layers are saturated") == (
+            findings == 1
+        )
 
     def test_a_few_saturated_units_are_not_reported(self):
         y = tg.Value(np.linspace(-3.5, 3.5, 40)).tanh()
-        assert found("saturated", (y**2).sum()) == []
+        assert find("saturated", (y**2).sum()) == []
 
     @pytest.mark.parametrize("squash", ["sigmoid", "tanh"])
     @pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0)])
     def test_an_empty_layer_is_not_reported(self, squash, shape):
         w = tg.Value(2.0, label="w")
         y = getattr(w * np.zeros(shape), squash)()
-        assert found("saturated", y.sum() + w) == []
+        assert find("saturated", y.sum() + w) == []
 
     def test_scalars_of_a_layer_are_counted_together(self):
         w = tg.Value(9.0, label="w")
         with tg.scope("out"):
             y = [(w * x).sigmoid() for x in (1.0, 2.0, 3.0, -0.1)]
-        (finding,) = found("saturated", sum(y))
+        (finding,) = find("saturated", sum(y))
         assert (finding.name, finding.says) == ("out", "3 of 4 units of sigmoid are saturated")
 
 

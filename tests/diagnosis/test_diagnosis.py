@@ -1,4 +1,4 @@
-"""A diagnosis: what is found in a network that does not learn, and that nothing is in a sound one.
+"""Diagnoses of networks that do not learn, and of sound ones, which have no findings.
 
 What each finding needs to be true is tested beside the module that finds it.
 """
@@ -21,7 +21,7 @@ def kinds(diagnosis):
 
 
 def faulty():
-    """Return a loss, and its network: one layer is off, one parameter unused, one sum cancels."""
+    """Return a loss and its network, in which one layer is off and one is unused."""
     rng = np.random.default_rng(0)
     net = tg.nn.Sequential(
         first=tg.nn.Linear(3, 4, rng=rng), relu=tg.nn.ReLU(), last=tg.nn.Linear(4, 2, rng=rng)
@@ -172,8 +172,8 @@ def test_zero_gradients_of_random_networks_are_found(random_net, seed, numbers):
         gradients = tg.grad(v, leaves, np.ones(v.shape))
     zero = {leaf for leaf, g in zip(leaves, gradients, strict=True) if not np.any(g)}
     diagnosis = tg.diagnose(v, np.ones(v.shape), parameters=leaves)
-    told = {"zero gradient", "not reached"}
-    found = {leaf for f in diagnosis.findings if f.kind in told for leaf in f.nodes}
+    expected = {"zero gradient", "not reached"}
+    found = {leaf for f in diagnosis.findings if f.kind in expected for leaf in f.nodes}
     assert found <= zero if "not finite" in kinds(diagnosis) else found == zero
     assert not any(leaf.has_grad for leaf in leaves)
     assert str(diagnosis).startswith("Diagnosis of the loss (")

@@ -45,7 +45,7 @@ def test_gradients_that_explode_towards_the_first_layer():
     x = np.full((3, 2), 1e-3)
     for v in w:
         x = (x @ v) * 30.0
-        x = x * 1.0 - x.detach() + 1e-3  # as large as before, whatever its slope
+        x = x * 1.0 - x.detach() + 1e-3  # keeps its size, whatever its slope
     diagnosis = tg.diagnose(x.sum(), parameters=w)
     finding = next(f for f in diagnosis.findings if f.kind == "exploding")
     assert " times larger in w0 than in w3: " in finding.says
@@ -107,8 +107,8 @@ def test_a_long_table_prefers_layers_with_parameters():
 def test_gradients_much_smaller_than_parameters_are_explained_by_a_step():
     w, u = tg.Value(np.ones((3, 4)), label="w"), tg.Value(np.ones((4, 2)), label="u")
     h = (np.ones((5, 3)) * 0.1 @ w).tanh() * 1e-20
-    found = tg.diagnose(((h @ u - 1.0) ** 2).mean(), parameters=[w, u]).findings
-    (finding,) = [f for f in found if f.kind == "vanishing"]
+    findings = tg.diagnose(((h @ u - 1.0) ** 2).mean(), parameters=[w, u]).findings
+    (finding,) = [f for f in findings if f.kind == "vanishing"]
     assert " times smaller than the parameters" in finding.says
     assert " (also in 1 other layer). |grad| shrinks from " in finding.why
     assert finding.why.endswith(
@@ -121,7 +121,7 @@ def test_small_weights_are_to_be_larger_and_not_the_inputs_of_activations_smalle
     h = np.ones((3, 8))
     for w in W:
         h = tg.tanh(h @ w)
-    (finding,) = found((h**2).mean(), parameters=W)
+    (finding,) = find((h**2).mean(), parameters=W)
     assert " times smaller than the parameters" in finding.says
     assert "matmul 19 times × 0.1" in finding.why
     assert finding.why.endswith(
@@ -139,8 +139,8 @@ def test_the_small_gradient_of_a_nearly_exact_fit_is_not_reported(square):
 def test_a_rounding_error_is_not_a_vanishing_gradient():
     w = tg.Value(np.sin(np.arange(6.0)).reshape(2, 3), label="w")
     scores = np.cos(np.arange(8.0)).reshape(4, 2) @ w
-    found = tg.diagnose(tg.softmax(scores).sum() * 0.7, parameters=[w]).findings
-    assert [f.kind for f in found] == ["cancels"]
+    findings = tg.diagnose(tg.softmax(scores).sum() * 0.7, parameters=[w]).findings
+    assert [f.kind for f in findings] == ["cancels"]
 
 
 def test_an_attention_that_is_nearly_one_hot_loses_the_gradient_of_its_scores():
@@ -159,8 +159,8 @@ def test_scalars_without_a_scope_are_named_themselves():
     k, y = tg.Value(-50.0, label="k"), tg.Value(1.0)
     for _ in range(30):
         y = y + 0.1 * k * y
-    found = [f for f in tg.diagnose(y * y, parameters=k).findings if f.kind == "exploding"]
-    assert [f.name for f in found] == ["k"]
+    findings = [f for f in tg.diagnose(y * y, parameters=k).findings if f.kind == "exploding"]
+    assert [f.name for f in findings] == ["k"]
     u = tg.Value(1e20, label="u")
     (finding,) = tg.diagnose(tg.exp(-(u * 1e-18)), parameters=u).findings
     assert (finding.kind, finding.name) == ("vanishing", "u")
@@ -169,7 +169,7 @@ def test_scalars_without_a_scope_are_named_themselves():
 # -- by degrees
 
 
-def found(loss, **more):
+def find(loss, **more):
     kinds = ("vanishing", "exploding")
     return [f for f in tg.diagnose(loss, **more).findings if f.kind in kinds]
 
@@ -240,7 +240,7 @@ def sigmoids(n):
 
 
 def test_a_recurrent_network_names_rules_turns_and_the_sharpest_step():
-    (finding,) = found(rnn(50, 0.15, labels=True))
+    (finding,) = find(rnn(50, 0.15, labels=True))
     assert (finding.kind, finding.severity) == ("vanishing", "partly lost")
     assert finding.name == "h48 … h0"
     assert finding.says.startswith("|grad| shrinks from ")
@@ -266,7 +266,7 @@ def test_a_recurrent_network_names_rules_turns_and_the_sharpest_step():
     ],
 )
 def test_each_kind_is_found_once(loss, kind):
-    assert [f.kind for f in found(loss())] == [kind]
+    assert [f.kind for f in find(loss())] == [kind]
 
 
 @pytest.mark.covered
@@ -275,7 +275,7 @@ def test_each_kind_is_found_once(loss, kind):
     [
         lambda: rnn(8, 0.5),
         lambda: mlp(10, 0.25, tg.tanh),
-        lambda: mlp(4, 0.25, tg.tanh, batch=65536),  # each |grad| is small by the mean alone
+        lambda: mlp(4, 0.25, tg.tanh, batch=65536),  # every |grad| is small because of the mean
         lambda: mlp(10, 0.35, tg.relu) * 1e-6,
         lambda: scalar_mlp(4, 0.6, tg.tanh),
         lambda: residual(30),
@@ -284,12 +284,12 @@ def test_each_kind_is_found_once(loss, kind):
     ],
 )
 def test_a_sound_network_has_no_finding(loss):
-    assert found(loss()) == []
+    assert find(loss()) == []
 
 
 @pytest.mark.covered
 def test_a_trained_network_whose_errors_are_small_has_no_finding():
-    """The factor p − y of a small error is in every gradient alike."""
+    """A small error p − y is a factor of every gradient."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(64, 2))
     Y = (X[:, 0] * X[:, 1] > 0).astype(float)
@@ -310,11 +310,11 @@ def test_a_trained_network_whose_errors_are_small_has_no_finding():
     optimizer.zero_grad()
     loss = forward()
     assert loss.data < 0.01
-    assert found(loss, parameters=net) == found(loss) == []
+    assert find(loss, parameters=net) == find(loss) == []
 
 
 def test_a_trend_of_layers_is_explained_by_its_path_in_one_finding():
-    (finding,) = found(mlp(8, 0.3, tg.sigmoid))
+    (finding,) = find(mlp(8, 0.3, tg.sigmoid))
     assert finding.name == "W0 … W7"
     assert "shortcuts or gates. |grad| shrinks from " in finding.why
     assert ": sigmoid 7 times × 0.22" in finding.why
@@ -328,23 +328,23 @@ def test_one_large_weight_among_others_is_the_sharpest_step():
         W.data = W.data * (7100.0 if i == 4 else 2.0)
         h = h @ W
         h.label = f"h{i}"
-    (finding,) = found(h.sum() * 1e-3)
+    (finding,) = find(h.sum() * 1e-3)
     assert finding.kind == "exploding"
     assert "; sharpest at h4 → h3, × 7100, through W4. Use smaller initial weights" in finding.why
 
 
 def test_computed_weights_are_not_layers():
-    """|grad| of a normalized weight is a sum over the batch: large, and nothing that explodes."""
+    """|grad| of a normalized weight is a sum over the batch: large, but not exploding."""
     rng = np.random.default_rng(0)
     h = 300.0 * rng.normal(size=(5000, 8))
     for i in range(4):
         V = tg.Value(np.linalg.qr(rng.normal(size=(8, 8)))[0], label=f"V{i}")
         h = h @ (V / tg.sqrt((V**2).sum(axis=0)))
-    assert [f for f in found(h.sum()) if "V" not in f.name] == []
+    assert [f for f in find(h.sum()) if "V" not in f.name] == []
 
 
 def test_given_parameters_are_the_layers():
     loss = mlp(8, 0.3, tg.sigmoid)
     leaves = [v for v in tg.record(loss).nodes if v.label.startswith("W")]
-    assert [f.kind for f in found(loss, parameters=leaves)] == ["vanishing"]
-    assert found(loss, parameters=leaves[-2:]) == []
+    assert [f.kind for f in find(loss, parameters=leaves)] == ["vanishing"]
+    assert find(loss, parameters=leaves[-2:]) == []

@@ -1,4 +1,4 @@
-"""What a loss is given by mistake is named, and what only looks like it is not."""
+"""Wrong inputs to a loss are reported; correct ones that look similar are not."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ LABELS = np.array([0, 1, 2, 1, 0, 2])
 X = np.cos(np.arange(12.0)).reshape(6, 2)
 
 
-def found(loss, **options):
+def find(loss, **options):
     return tg.diagnose(loss, **options).findings
 
 
@@ -20,7 +20,7 @@ def scores():
 
 
 def of_kind(kind, loss):
-    return [f for f in found(loss) if f.kind == kind]
+    return [f for f in find(loss) if f.kind == kind]
 
 
 class TestBroadcast:
@@ -28,7 +28,7 @@ class TestBroadcast:
 
     def losses(self, loss):
         y = self.X @ tg.Value(np.ones((2, 1)), label="w")
-        return [f for f in found(loss(y)) if f.kind == "broadcast"]
+        return [f for f in find(loss(y)) if f.kind == "broadcast"]
 
     def test_a_column_minus_a_row(self):
         (finding,) = self.losses(lambda y: ((y - self.t) ** 2).mean())
@@ -59,20 +59,20 @@ class TestBroadcast:
     def test_all_labels_of_each_example(self):
         y = tg.log_softmax(self.X @ tg.Value(np.ones((2, 3)), label="w"))
         labels = np.array([0, 1, 2, 1, 0])
-        (finding,) = [f for f in found(-y[:, labels].mean()) if f.kind == "broadcast"]
+        (finding,) = [f for f in find(-y[:, labels].mean()) if f.kind == "broadcast"]
         assert finding.says == "all 5 labels are taken of each of 5 examples: shape (5, 5)"
         assert finding.why.endswith(
             "; otherwise take one label of each with y[np.arange(n), labels]"
         )
         for key in ((np.arange(5), labels), (slice(None), slice(0, 2)), [0, 1, 2, 1, 0]):
-            assert all(f.kind != "broadcast" for f in found(-y[key].mean()))
+            assert all(f.kind != "broadcast" for f in find(-y[key].mean()))
         assert self.losses(lambda y: (y * np.ones((5, 5)))[()].mean()) == []
 
 
 class TestSquashedTwice:
     def of(self, loss):
         scores = np.ones((4, 2)) @ tg.Value(np.ones((2, 3)), label="w")
-        return [f for f in found(loss(scores)) if f.kind == "squashed twice"]
+        return [f for f in find(loss(scores)) if f.kind == "squashed twice"]
 
     def test_a_loss_of_probabilities(self):
         (finding,) = self.of(lambda x: tg.nn.cross_entropy(tg.softmax(x), [0, 1, 2, 0]))
@@ -127,7 +127,7 @@ class TestOutOfReach:
         assert of_kind("out of reach", ((y - (-1.0)) ** 2).mean()) == []
         assert of_kind("out of reach", ((y - scores()) ** 2).mean()) == []
         assert of_kind("out of reach", ((y - tg.Value(-np.ones(3), label="b")) ** 2).mean()) == []
-        clean = np.ones((6, 3))  # and what is taken from an input is no target
+        clean = np.ones((6, 3))  # and an input that is subtracted is not a target
         assert of_kind("out of reach", ((-2.0 * clean - y - clean) ** 2).mean()) == []
 
 
@@ -155,7 +155,7 @@ class TestOverExamples:
         [
             lambda y: -tg.log_softmax(y, axis=1)[N, LABELS].mean(),
             lambda y: -tg.log_softmax(y)[N, LABELS].mean(),
-            lambda y: (tg.softmax(y, axis=0) * y).sum(),  # a pooling by attention
+            lambda y: (tg.softmax(y, axis=0) * y).sum(),  # attention pooling
             lambda y: tg.nn.cross_entropy((tg.softmax(y, axis=0) * y).sum(axis=0)[None], [1]),
             lambda y: -tg.log_softmax(y @ y.T, axis=0)[N, N].mean(),  # pairs
             lambda y: -tg.log_softmax(y[:, 0], axis=0)[2],
@@ -192,9 +192,11 @@ class TestNoLogarithm:
             lambda y: -y[N, LABELS].mean() - y[N, LABELS[::-1]].mean() * 2.0,
             lambda y: -np.square(tg.softmax(y)[N, LABELS] * 2.0).sum(),
             lambda y: sum([(p := tg.softmax(y)[N, LABELS]) * 2.0, p]).sum(),
-            lambda y: -(y - 0.5)[N, LABELS].mean(),  # a logarithm of a density may be above 0
+            lambda y: -(y - 0.5)[N, LABELS].mean(),  # a log-density may be above 0
             lambda y: -tg.log(tg.softmax(y) + 1.0)[N, LABELS].mean(),
-            lambda y: -(tg.softmax(y)[N, LABELS] / np.full(6, 0.3) * N).mean(),  # by the old ones
+            lambda y: (
+                -(tg.softmax(y)[N, LABELS] / np.full(6, 0.3) * N).mean()
+            ),  # ratios to old probabilities
             lambda y: -y[0, 1],
             lambda y: -y[[0, 1]].mean(),
         ],

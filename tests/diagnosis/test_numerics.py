@@ -1,4 +1,4 @@
-"""Numbers that are wrong, rounded away, or paid to one of several equals."""
+"""Wrong rules, NaN and infinities, underflow, cancelling and ties."""
 
 import re
 
@@ -11,7 +11,7 @@ from tinygrad_pool.rules.traits import TRAITS, Traits
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
 
-def found(kind, loss, gradient=None, **options):
+def find(kind, loss, gradient=None, **options):
     findings = tg.diagnose(loss, gradient, **options).findings
     return [f for f in findings if f.kind == kind]
 
@@ -25,13 +25,13 @@ class TestWrongRule:
             return x * x, lambda g: (2.0 * g * x,)
 
         x = tg.Value(2.0, label="x")
-        (finding,) = found(
+        (finding,) = find(
             "wrong rule", tg.lift(cube)(x) + tg.lift(square)(x) + tg.lift(cube)(x * 3.0)
         )
         assert finding.says.endswith("; 1 other node of this rule too")
         assert [node.op for node in finding.nodes] == ["cube", "cube"]
         assert re.match(r"the closure of cube, defined at test_numerics.py:\d+, is n", finding.why)
-        (finding,) = found("wrong rule", tg.lift(cube)(x))
+        (finding,) = find("wrong rule", tg.lift(cube)(x))
         assert finding.says == "its closure sends 8, but finite differences give 12"
 
 
@@ -59,7 +59,7 @@ class TestNotFinite:
         ],
     )
     def test_the_node_that_made_it_is_named_with_its_operands(self, f, name, why):
-        (finding,) = found("not finite", f(tg.Value(2.0, label="w")))
+        (finding,) = find("not finite", f(tg.Value(2.0, label="w")))
         assert (finding.severity, finding.name) == ("wrong numbers", name)
         assert finding.why.startswith(why)
         assert "of 1 parameters are not finite" in finding.says or "of 2 para" in finding.says
@@ -89,35 +89,35 @@ class TestNotFinite:
     )
     def test_a_fix_is_given(self, f, helps):
         loss = f(tg.Value(np.zeros(2), label="w")).sum()
-        assert found("not finite", loss)[0].why.endswith(helps)
+        assert find("not finite", loss)[0].why.endswith(helps)
 
     def test_finite_numbers_are_not_reported(self):
         w = tg.Value(2.0, label="w")
-        assert found("not finite", (w * 3.0).log() + w.sqrt()) == []
+        assert find("not finite", (w * 3.0).log() + w.sqrt()) == []
 
     def test_a_harmless_mask_is_not_reported(self):
         w = tg.Value(np.array([1.0, 2.0]), label="w")
         masked = np.where(np.array([True, False]), w, -np.inf)
-        assert found("not finite", tg.softmax(masked)[0] * 2.0) == []
+        assert find("not finite", tg.softmax(masked)[0] * 2.0) == []
 
     def test_a_softmax_of_a_fully_masked_row_makes_nan(self):
         w = tg.Value(np.array([1.0, 2.0]), label="w")
         masked = np.where(np.array([False, False]), w, -np.inf)
-        (finding,) = found("not finite", tg.softmax(masked)[0] * 2.0)
+        (finding,) = find("not finite", tg.softmax(masked)[0] * 2.0)
         assert finding.name == "softmax#2"
 
     def test_an_infinity_that_reaches_nothing_is_not_reported(self):
         w = tg.Value(2.0, label="w")
-        assert found("not finite", w + tg.minimum(w * 1e200 * 1e200, 5.0)) == []
+        assert find("not finite", w + tg.minimum(w * 1e200 * 1e200, 5.0)) == []
 
     def test_a_nan_computed_under_no_grad(self):
         with tg.no_grad():
             root = tg.Value(-1.0).sqrt()
-        (finding,) = found("not finite", tg.Value(2.0, label="w") * root)
+        (finding,) = find("not finite", tg.Value(2.0, label="w") * root)
         assert finding.why == "sqrt#0 is nan. Make its numbers finite"
 
     def test_a_nan_in_the_gradient_that_was_given(self):
-        (finding,) = found("not finite", tg.Value(2.0, label="w") * 3.0, np.nan)
+        (finding,) = find("not finite", tg.Value(2.0, label="w") * 3.0, np.nan)
         assert (finding.name, finding.nodes) == ("the gradient that was given", ())
 
     def test_nothing_warns(self):
@@ -125,44 +125,44 @@ class TestNotFinite:
         with np.errstate(all="ignore"):
             loss = (w * 0.0).log() * w
         with np.errstate(all="raise"):
-            assert found("not finite", loss)
+            assert find("not finite", loss)
 
 
 class TestUnderflow:
     def test_subnormal_gradients(self):
         w = tg.Value(1.0, label="w")
-        (finding,) = found("underflow", w * 1e-200 * 1e-115)
+        (finding,) = find("underflow", w * 1e-200 * 1e-115)
         assert finding.says == "gradients are 1e-315 at most, in 1 parameter"
-        assert found("underflow", w * 1e-200 * 1e-100) == []
+        assert find("underflow", w * 1e-200 * 1e-100) == []
 
     def test_float32_underflows_earlier(self):
         w = tg.Value(np.ones(2, np.float32), label="w")
-        assert found("underflow", (w * np.float32(1e-40)).sum())
-        assert found("underflow", (tg.Value(np.ones(2), label="w") * 1e-40).sum()) == []
+        assert find("underflow", (w * np.float32(1e-40)).sum())
+        assert find("underflow", (tg.Value(np.ones(2), label="w") * 1e-40).sum()) == []
 
 
 class TestCancelling:
     def test_contributions_that_leave_a_rounding_error(self):
         w = tg.Value(1.0, label="w")
         loss = w * 0.1 + w * 0.2 - w * 0.3
-        (finding,) = found("cancels", loss)
+        (finding,) = find("cancels", loss)
         assert finding.says == "3 contributions to w cancel to 2.8e-17, a rounding error"
         assert finding.why.startswith(
             "without their signs they sum to 0.6, so the true gradient is 0: "
         )
-        assert found("cancels", w * 0.1 + w * 0.2 - w * 0.2999) == []
+        assert find("cancels", w * 0.1 + w * 0.2 - w * 0.2999) == []
 
     def test_all_elements_must_cancel(self):
         w = tg.Value(np.ones(2), label="w")
-        assert found("cancels", (w * 0.1 + w * 0.2 - w * 0.3).sum())
-        assert found("cancels", (w * 0.1 + w * 0.2 - w * np.array([0.3, 0.0])).sum()) == []
+        assert find("cancels", (w * 0.1 + w * 0.2 - w * 0.3).sum())
+        assert find("cancels", (w * 0.1 + w * 0.2 - w * np.array([0.3, 0.0])).sum()) == []
 
     @pytest.mark.parametrize("dtype", [np.float32, np.float64])
     def test_a_bias_before_a_norm(self, dtype):
         rng = np.random.default_rng(0)
         net = tg.nn.Sequential(tg.nn.Linear(3, 4, rng=0), tg.nn.BatchNorm1d(4))
         loss = (net(rng.random((8, 3)).astype(dtype)) ** 4).mean()
-        (finding,) = found("cancels", loss, parameters=net)
+        (finding,) = find("cancels", loss, parameters=net)
         assert finding.name == "0.bias"
         assert finding.says.startswith("8 contributions to 0.bias[")
 
@@ -170,7 +170,7 @@ class TestCancelling:
         W = tg.Value(np.sin(np.arange(6.0)).reshape(2, 3), label="W")
         scores = np.cos(np.arange(8.0)).reshape(4, 2) @ W
         scores.label = "scores"
-        (finding,) = found("cancels", tg.softmax(scores).sum() * 0.7)
+        (finding,) = find("cancels", tg.softmax(scores).sum() * 0.7)
         assert (finding.name, finding.nodes) == ("W", (W,))
         assert finding.says.startswith("3 contributions to scores[")
 
@@ -179,7 +179,7 @@ class TestTies:
     def test_a_tie_that_matters(self):
         w = tg.Value(np.ones((1, 4, 4)), label="w")
         g = np.arange(4.0).reshape(1, 2, 2)
-        (finding,) = found("ties", (tg.max_pool2d(w, 2) * g).sum())
+        (finding,) = find("ties", (tg.max_pool2d(w, 2) * g).sum())
         assert (finding.severity, finding.name) == ("suspicious", "max_pool2d#1")
         assert finding.says == (
             "3 ties in 4 windows of max_pool2d, where the winner changes a parameter's gradient"
@@ -190,35 +190,35 @@ class TestTies:
         )
 
     @pytest.mark.parametrize(
-        ("settled", "said"),
+        ("options", "text"),
         [
             ({}, "here the first gets the whole gradient, in PyTorch half each"),
             ({"ties": "last"}, "here the last gets the whole gradient, in PyTorch half each"),
             ({"ties": "even"}, "here, as in PyTorch, all get an even share of the gradient"),
         ],
     )
-    def test_the_option_ties_says_who_gets_the_gradient(self, settled, said):
+    def test_the_option_ties_says_who_gets_the_gradient(self, options, text):
         a, b = tg.Value(1.0, label="a"), tg.Value(1.0, label="b")
-        (finding,) = found("ties", tg.maximum(a, b, **settled) * 3.0)
-        assert f"a, b are equal, 1: {said}. Equal" in finding.why
+        (finding,) = find("ties", tg.maximum(a, b, **options) * 3.0)
+        assert f"a, b are equal, 1: {text}. Equal" in finding.why
 
     def test_a_rule_of_the_user_decides(self, monkeypatch):
         def later(x, y):
             return np.maximum(x, y), lambda g: (g * (x > y), g * (x <= y))
 
         monkeypatch.setitem(TRAITS, later, Traits("elementwise", "largest"))
-        (finding,) = found("ties", tg.lift(later)(tg.Value(1.0), tg.Value(1.0)))
+        (finding,) = find("ties", tg.lift(later)(tg.Value(1.0), tg.Value(1.0)))
         assert " are equal, 1: the rule decides who gets the gradient. Equal" in finding.why
 
     def test_equal_zeros_after_a_relu_are_harmless(self):
         w = tg.Value(np.full((1, 4, 4), -1.0), label="w")
-        assert found("ties", tg.max_pool2d(w.relu(), 2).sum()) == []
+        assert find("ties", tg.max_pool2d(w.relu(), 2).sum()) == []
 
     def test_ties_of_scalars_are_one_finding(self):
         w = [tg.Value(1.0, label=f"w{i}") for i in range(4)]
         with tg.scope("pool"):
             z = tg.maximum(w[0], w[1]) + tg.maximum(w[2], w[3])
-        (finding,) = found("ties", z)
+        (finding,) = find("ties", z)
         assert (finding.name, len(finding.nodes)) == ("pool", 2)
         assert finding.says == (
             "2 ties in 2 windows of maximum, where the winner changes a parameter's gradient"
@@ -227,6 +227,6 @@ class TestTies:
     def test_ties_are_not_looked_for_after_data_was_set(self):
         w = tg.Value(np.ones((1, 2, 2)), label="w")
         loss = tg.max_pool2d(w, 2).sum()
-        assert found("ties", loss)
+        assert find("ties", loss)
         w.data = np.zeros((1, 2, 2))
-        assert found("ties", loss) == []
+        assert find("ties", loss) == []

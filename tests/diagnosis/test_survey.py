@@ -156,8 +156,8 @@ class TestNames:
         assert survey.listed([net.a.weight, net.b.bias]) == "a.weight, b.bias"
         mlp = tg.nn.MLP(3, [1])
         survey = Survey(tg.record(mlp([1.0, 2.0, 3.0])), mlp)
-        some = mlp.layers[0].neurons[0].w[:2]
-        assert survey.listed(some) == "layers.0.neurons.0.w.0, layers.0.neurons.0.w.1"
+        weights = mlp.layers[0].neurons[0].w[:2]
+        assert survey.listed(weights) == "layers.0.neurons.0.w.0, layers.0.neurons.0.w.1"
 
     def test_names_of_nodes_include_their_scope(self):
         w = tg.Value(2.0, label="w")

@@ -1,4 +1,4 @@
-"""Parameters that no gradient reaches, and where the way down was cut."""
+"""Parameters that no gradient reaches, and where the graph was cut."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import given, settings, strategies as st
 import tinygrad_pool as tg
 
 
-def found(loss, **options):
+def find(loss, **options):
     return [(f.kind, f.severity, f.name) for f in tg.diagnose(loss, **options).findings]
 
 
@@ -44,7 +44,7 @@ class TestCutOff:
     def test_a_detached_value_is_severe_if_a_parameter_is_missing(self):
         w, b = tg.Value(2.0, label="w"), tg.Value(1.0, label="b")
         loss = (w * 3.0).detach() * b
-        assert found(loss, parameters=[w, b]) == [
+        assert find(loss, parameters=[w, b]) == [
             ("not reached", "no gradient", "w"),
             ("cut off", "no gradient", "detach#1"),
         ]
@@ -52,8 +52,8 @@ class TestCutOff:
     def test_a_detached_value_may_be_intended_if_none_is_missing(self):
         w = tg.Value(2.0, label="w")
         loss = (w * 3.0).detach() * w
-        assert found(loss, parameters=w) == [("cut off", "suspicious", "detach#1")]
-        assert found(loss) == [("cut off", "no gradient", "detach#1")]  # who knows
+        assert find(loss, parameters=w) == [("cut off", "suspicious", "detach#1")]
+        assert find(loss) == [("cut off", "no gradient", "detach#1")]  # parameters are not known
 
     def test_results_under_no_grad_may_be_inputs(self):
         w = tg.Value(2.0, label="w")
@@ -65,7 +65,7 @@ class TestCutOff:
         assert "That is fine for a target or a constant. " in finding.why
 
     def test_an_ordinary_graph_is_not_cut(self):
-        assert found(tg.Value(2.0, label="w") * 3.0) == []
+        assert find(tg.Value(2.0, label="w") * 3.0) == []
 
     def test_the_line_is_quoted(self):
         with tg.traced():
@@ -86,7 +86,7 @@ class TestNoGraph:
         (finding,) = diagnosis.findings
         assert (finding.kind, finding.severity, finding.says) == ("no graph", "no gradient", how)
         assert diagnosis.layers == []
-        assert str(diagnosis).endswith("outside no_grad")
+        assert "has no operands, so nothing flows back" in str(diagnosis)
 
     def test_a_loss_computed_under_no_grad(self):
         with tg.no_grad():
@@ -101,7 +101,7 @@ class TestNoGraph:
 
 
 @pytest.mark.parametrize(
-    ("take", "said"),
+    ("take", "says"),
     [
         (lambda h: h[:, :2], "an index never takes 2 of 4 units (2, 3)"),
         (
@@ -115,14 +115,14 @@ class TestNoGraph:
         (lambda h: h[0], None),
     ],
 )
-def test_units_that_no_index_takes_are_reported(take, said):
+def test_units_that_no_index_takes_are_reported(take, says):
     w, v = tg.Value(np.ones((3, 4)), label="w"), tg.Value(3.0, label="v")
     h = np.ones((6, 3)) @ w
     h.label = "h"
-    found = tg.diagnose((take(h) * v).sum(), parameters=[w, v]).findings
-    told = [f for f in found if f.kind == "never taken"]
-    assert [f.says for f in told] == [said] * (said is not None)
-    assert all(f.name == "h" and "leaves them out: they get no gradient" in f.why for f in told)
+    findings = tg.diagnose((take(h) * v).sum(), parameters=[w, v]).findings
+    reported = [f for f in findings if f.kind == "never taken"]
+    assert [f.says for f in reported] == [says] * (says is not None)
+    assert all(f.name == "h" and "leaves them out: they get no gradient" in f.why for f in reported)
 
 
 def test_an_index_by_labels_in_a_loss_is_not_reported():
@@ -139,5 +139,7 @@ def test_a_parameter_that_only_weight_decay_reaches():
         (finding,) = tg.diagnose(loss, parameters=[w, u, v]).findings
         assert (finding.severity, finding.name) == ("no gradient", "u, v")
         assert finding.says == "nothing but weight decay reaches 2 of 3 parameters"
-    assert found((u * u).sum() + v.abs().sum(), parameters=[u, v]) == []  # that is all there is
-    assert found(error + (u * w).sum() + (u * u).sum(), parameters=[w, u]) == []
+    assert (
+        find((u * u).sum() + v.abs().sum(), parameters=[u, v]) == []
+    )  # nothing else is in the loss
+    assert find(error + (u * w).sum() + (u * u).sum(), parameters=[w, u]) == []

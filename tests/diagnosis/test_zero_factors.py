@@ -7,8 +7,8 @@ import tinygrad_pool as tg
 
 
 def zeros(loss, gradient=None, **options):
-    found = tg.diagnose(loss, gradient, **options).findings
-    return [f for f in found if f.kind == "zero gradient"]
+    findings = tg.diagnose(loss, gradient, **options).findings
+    return [f for f in findings if f.kind == "zero gradient"]
 
 
 def scalar(number=2.0, label="w"):
@@ -33,9 +33,9 @@ def test_weights_that_start_at_0_are_named():
     assert "the other factor, w2, is 0" in finding.why
     assert finding.why.endswith(" pass no gradient down until their own moves them")
     (of_both,) = zeros((((X * 0.0 @ w1).tanh() @ w2 - 1.0) ** 2).sum())  # w2 gets none, either
-    assert of_both.why.endswith(" pass no gradient down. Do not start them at 0")
+    assert of_both.why.endswith(". Weights of 0 pass nothing on: do not start w2 at 0")
     assert of_both.severity == "no gradient"
-    none = tg.Value(np.ones((0, 3)), label="none")  # examples
+    none = tg.Value(np.ones((0, 3)), label="none")  # no examples
     (of_none,) = zeros((none @ w2).sum(), parameters=[none, w2])
     assert of_none.severity == "no gradient"
     assert of_none.why.endswith("it has no elements")
@@ -44,7 +44,7 @@ def test_weights_that_start_at_0_are_named():
 @pytest.mark.parametrize(
     ("loss", "cause"),
     [
-        (lambda a, b: X @ a @ b, ", b, is 0"),  # as low-rank updates begin
+        (lambda a, b: X @ a @ b, ", b, is 0"),  # as in a new low-rank update
         (lambda a, b: X @ a @ (b * 2.0), " is 0, because b is 0"),
         (lambda a, b: (X @ a) * b[[0, 1, 0, 1]], " is 0, because b is 0"),
         (lambda a, b: a[0, 0] * b[0, 0], " is 0"),
@@ -56,10 +56,10 @@ def test_parameters_below_weights_of_0_that_will_move_are_only_suspicious(loss, 
     assert (finding.name, finding.severity) == ("a", "suspicious")
     says = f"the other factor{cause}, and weights of 0 pass no gradient down until their own moves"
     assert finding.why.endswith(f"{says} them")
-    x = tg.Value(0.0, label="x")  # which may be an input
+    x = tg.Value(0.0, label="x")  # may be an input
     assert "weights of 0" not in zeros(tg.Value(2.0, label="w") * x + 1.0)[0].why
-    some = (loss(a, b) - 1.0) ** 2 + (a * 0.0).sum()  # which is 0 for another reason, too
-    assert zeros(some.mean(), parameters=[a, b])[0].severity == "no gradient"
+    both = (loss(a, b) - 1.0) ** 2 + (a * 0.0).sum()  # 0 for another reason, too
+    assert zeros(both.mean(), parameters=[a, b])[0].severity == "no gradient"
 
 
 def test_a_norm_of_one_number_at_a_time_is_named():

@@ -123,7 +123,7 @@ def taken_for_numbers(survey: Survey) -> Iterator[Finding]:
         says = f"{made_plain(how)} of it, which went into {survey.call(user)}"
         fix = "Use the Value itself, and functions that make nodes, such as v.exp() or np.exp(v)"
         if how.startswith("np."):
-            fix = "For its result y with the gradient of v, write v + (y - v.data)"
+            fix = f"To pass gradients through y = {how}(v), write v + (y - v.data)"
         fix = fix if lost else "That is fine if it is intended"
         why = f"no gradient flows back through a plain number, at {quoted(line)}. {fix}"
         severity = NO_GRADIENT if lost else SUSPICIOUS

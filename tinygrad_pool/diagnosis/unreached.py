@@ -105,10 +105,12 @@ def never_taken(survey: Survey) -> Iterator[Finding]:
 
 def no_graph(loss: Node) -> Finding:
     """Report that a loss has no graph."""
-    how = "is a leaf: it was not computed from other Values"
+    how, fix = "is a leaf: it was not computed from other Values", ""
     if loss.rule is not None:
-        how = "was detached" if loss.op == "detach" else "was computed under no_grad"
-    why = f"{name_of(loss)} has no operands: compute the loss from Values, outside no_grad"
+        how, fix = "was computed under no_grad", ", outside no_grad"
+    if loss.op == "detach":
+        how, fix = "was detached", ", without detach()"
+    why = f"{name_of(loss)} has no operands, so nothing flows back: compute it from Values{fix}"
     return Finding("no graph", NO_GRADIENT, loss.label or "the loss", f"it {how}", why, (loss,))
 
 

@@ -32,9 +32,11 @@ from tinygrad_pool.rules.rule import Rule
 from tinygrad_pool.rules.traits import traits_of
 
 FIXES = {elementwise.clip: "Widen its bounds", elementwise.where: "Check its condition"}
-"""What to do where a rule makes the whole gradient 0."""
-
-OF_ZEROS = ", and weights of 0 pass no gradient down"
+PHRASES = {
+    "underflow: ": "Scale the loss up, or use a wider dtype",
+    " of one number is always ": "Check its axis, or use a sigmoid",
+}
+"""What to do, by the rule at which zeros began, or a phrase in the reason."""
 
 
 class Key(NamedTuple):
@@ -162,8 +164,8 @@ class Zeros:
         factor = began_at(step, i)
         if factor is not step.node:
             cause += f", because {survey.brief(factor)} is off"
-        elif (start := start_of(survey, step.node, i)) is not None:
-            cause += OF_ZEROS + " until their own moves them" * (start not in self.began)
+        elif (start := start_of(survey, step.node, i)) is not None and start not in self.began:
+            cause += ", and weights of 0 pass no gradient down until their own moves them"
         cause += "" if NO_PART in cause else made_at(step.node)
         if key.in_loss and not traits_of(key.rule).chooses:
             cause += "; the error is 0 there: the fit is exact"
@@ -221,34 +223,39 @@ def zero_gradients(zeros: Zeros, dead: frozenset[str]) -> Iterator[tuple[Finding
 def _finding(zeros: Zeros, group: Lost, severity: str, cells: int = 0) -> Finding:
     """Report parameters; if a whole part is off, each of its `cells` counts against chance."""
     survey, parameters, seen = zeros.survey, group.parameters, ""
-    rules = {key.rule for key in group.keys}
     why = zeros.why(group, severity)
+    fix = "" if severity == SUSPICIOUS else _fix(zeros, group, why)
     if group.decided:
         examples = max(survey.examples(p) for p in parameters)
         evidence = max(examples, cells)
-        flat = (p for p in survey.wanted if p in zeros.began and not np.any(p._numbers))
-        still = [p for p in flat if _multiplies(survey, p)]
+        if evidence < MANY and severity != SUSPICIOUS:
+            fix = "With so few examples this may be chance: take more"
         severity, seen = by_chance(evidence, severity), f", {in_all(examples)}"
-        if evidence < MANY:
-            why += ". With so few examples this may be chance: take more"
-        elif still:
-            why += f". Weights of 0 pass nothing on: do not start {survey.listed(still)} at 0"
-        elif severity != SUSPICIOUS and elementwise.relu not in rules:
-            why += f". {LOSER}"
-        elif severity != SUSPICIOUS and NO_INPUT not in why:
-            why += ". Smaller steps and weights, or biases above 0, keep relus on"
-    else:
-        fixes = [fix for rule, fix in FIXES.items() if rule in rules]
-        fixes += ["Scale the loss up, or use a wider dtype"] * ("underflow: " in why)
-        fixes += ["Do not start them at 0"] * (OF_ZEROS in why and severity != SUSPICIOUS)
-        if " of one number is always " in why:
-            fixes += ["Check its axis, or use a sigmoid"]
-        elif severity != SUSPICIOUS and any(traits_of(rule).vanishes for rule in rules):
-            fixes += ["Inputs nearer to 0 make it steeper"]
-        why = ". ".join([why, *fixes])
     of = f" in {len(parameters):,} of {len(survey.wanted):,} parameters" if parameters[1:] else ""
     says, name = f"the whole gradient is 0{of}{seen}", survey.listed(parameters)
+    why = f"{why}. {fix}" if fix else why
     return Finding("zero gradient", severity, name, says, why, tuple(parameters))
+
+
+def _fix(zeros: Zeros, group: Lost, why: str) -> str:
+    """Write what to do about a zero gradient; "" if that is not known."""
+    survey, rules = zeros.survey, {key.rule for key in group.keys}
+    flat = (p for p in survey.wanted if p in zeros.began and not np.any(p._numbers))
+    still = [p for p in flat if _multiplies(survey, p)]
+    factor_is_0 = "the other factor" in why and ", a constant, is 0" not in why
+    if still and (group.decided or factor_is_0):
+        return f"Weights of 0 pass nothing on: do not start {survey.listed(still)} at 0"
+    if group.decided:
+        keep_on = (
+            "" if NO_INPUT in why else "Smaller steps and weights, or biases above 0, keep relus on"
+        )
+        return keep_on if elementwise.relu in rules else LOSER
+    fixes = [fix for phrase, fix in PHRASES.items() if phrase in why]
+    fixes += ["Inputs nearer to 0 make it steeper"] * any(
+        traits_of(rule).vanishes for rule in rules
+    )
+    fixes += [fix for rule, fix in FIXES.items() if rule in rules]
+    return fixes[0] if fixes else ""
 
 
 def _multiplies(survey: Survey, parameter: Node) -> bool:

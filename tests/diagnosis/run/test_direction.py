@@ -1,4 +1,4 @@
-"""The first update tells whether a loop goes down or up."""
+"""The first update shows whether a loop goes downhill or uphill."""
 
 import numpy as np
 import pytest

@@ -102,7 +102,7 @@ def test_a_large_array_is_sampled_in_all_rows_and_columns():
     row = Row("w", [w])
     row.measured()
     moves = rng.normal(size=w.shape)
-    moves[:100] = 0.0  # as pixels at a rim, which are always dark
+    moves[:100] = 0.0  # like pixels at the border, which are always dark
     w.data = w.data + moves
     assert row.measured()[1] == pytest.approx(rms(moves), rel=0.05)
     places = np.unravel_index(np.arange(0, w.size, row._every), w.shape)

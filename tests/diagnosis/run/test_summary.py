@@ -52,17 +52,17 @@ def test_an_empty_run_and_one_of_many_parameters():
 
 
 def test_parameters_that_no_update_moved_despite_a_gradient_are_named():
-    def told(update, g=(1.0,) * 5, names=("w",)):
+    def notes(update, g=(1.0,) * 5, names=("w",)):
         norms = np.array([g, update, (1.0,) * 5])[:, :, None]
         points = [Point(i, 1.0, norms[:, i]) for i in range(5)]
         return Summary(5, list(names), points, norms, []).unmoved()
 
-    (note,) = told([ABSENT, 0.0, 0.0, 0.0, 0.0])
+    (note,) = notes([ABSENT, 0.0, 0.0, 0.0, 0.0])
     assert note.startswith("no update moved w, despite a gradient: frozen, replaced, or not passed")
-    assert told([0.0, 0.0, 0.0, ABSENT, ABSENT]) == []  # too few
-    assert told([0.0, 0.0, 0.0, 0.0, 1e-9]) == []
-    assert told([0.0, 0.0, 0.0, 0.0, np.nan]) == []
-    assert told([0.0] * 5, [ABSENT, 0.0, 0.0, 0.0, ABSENT]) == []
+    assert notes([0.0, 0.0, 0.0, ABSENT, ABSENT]) == []  # too few
+    assert notes([0.0, 0.0, 0.0, 0.0, 1e-9]) == []
+    assert notes([0.0, 0.0, 0.0, 0.0, np.nan]) == []
+    assert notes([0.0] * 5, [ABSENT, 0.0, 0.0, 0.0, ABSENT]) == []
 
 
 # -- the plot
@@ -99,8 +99,8 @@ def test_it_has_a_line_for_each_parameter_and_a_dashed_one_for_each_event():
     assert [axis.get_yscale() for axis in figure.axes] == ["log"] * 3
     dashed = [line.get_xdata()[0] for line in share.get_lines() if line.get_linestyle() == "--"]
     assert dashed == [1, 2]
-    told = [text.get_text().strip() for text in gradient.texts]
-    assert told == ["0", "exploded", "vanished"]
+    labels = [text.get_text().strip() for text in gradient.texts]
+    assert labels == ["0", "exploded", "vanished"]
     assert len(weight.get_lines()) == 4
     assert not weight.texts  # no weight is 0
     assert "<svg" in figure._repr_svg_()
@@ -112,8 +112,8 @@ def test_events_of_one_step_share_a_label():
     E = (w * 0.0).sum()
     E.backward()
     run.step(E)
-    told = [text.get_text().strip() for text in run.plot().axes[0].texts]
-    assert told == ["0", "vanished, exploded"]
+    labels = [text.get_text().strip() for text in run.plot().axes[0].texts]
+    assert labels == ["0", "vanished, exploded"]
 
 
 def test_a_finite_step_between_others_that_are_not_is_visible():
@@ -168,13 +168,13 @@ def run():
     return run
 
 
-def told(path):
+def data_of(path):
     (data,) = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', path.read_text())
     return json.loads(data)
 
 
 def test_it_holds_the_numbers_of_each_step(run, tmp_path):
-    data = told(run.to_html(tmp_path / "run.html"))
+    data = data_of(run.to_html(tmp_path / "run.html"))
     assert data["names"] == ["w", "b"]
     assert data["steps"] == [*range(6)]
     assert data["loss"][0] == 2.0

@@ -1,4 +1,4 @@
-"""Training runs, watched: whatever the loop, the norms are those of its steps."""
+"""Watched training runs: norms, events and recordings of every kind of loop."""
 
 import csv
 import gc
@@ -240,8 +240,10 @@ def test_dead_relus_are_explained_by_a_diagnosis():
     assert "the relu is off" in event.why
 
 
-@pytest.mark.parametrize(("weight", "lr", "told"), [(1.0, 10.0, 1), (1.0, 1e-3, 0), (0.0, 10.0, 0)])
-def test_an_update_larger_than_the_weights_is_reported(weight, lr, told):
+@pytest.mark.parametrize(
+    ("weight", "lr", "count"), [(1.0, 10.0, 1), (1.0, 1e-3, 0), (0.0, 10.0, 0)]
+)
+def test_an_update_larger_than_the_weights_is_reported(weight, lr, count):
     w = Value(np.full(2, weight), label="w")
     run = tg.watch(w)
     for i in range(2):
@@ -250,8 +252,8 @@ def test_an_update_larger_than_the_weights_is_reported(weight, lr, told):
         E.backward()
         bad = run.step(E)
         w.data = w.data - lr * w.grad
-    said = "\nupdate 0 was 20 times as large as the weights: take smaller steps"
-    assert bad.why.count(said) == told
+    advice = "\nupdate 0 was 20 times as large as the weights: take smaller steps"
+    assert bad.why.count(advice) == count
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
