@@ -34,9 +34,13 @@ def units_alike(survey: Survey) -> Iterator[Finding]:
 
 def _alike(survey: Survey, parameters: list[Node]) -> list[Node]:
     """Return the arrays of a layer whose units are alike; and its numbers, if all its units are."""
-    arrays = [
-        p for p in parameters if (axis := _axis(survey, p)) is not None and _same(survey, p, axis)
-    ]
+    arrays = []
+    for p in parameters:
+        if (axis := _axis(survey, p)) is not None:
+            data, grads = (
+                np.moveaxis(np.asarray(x), axis, 0) for x in (p._numbers, survey.grads[p])
+            )
+            arrays += [p] * _equal(data, grads)
     units = grouped((p for p in parameters if not p.shape and survey.scope(p)), survey.scope)
     numbers = [p for unit in units.values() for p in unit]
     if len({len(unit) for unit in units.values()}) != 1 or len(numbers) < 2 * len(units):
@@ -60,11 +64,6 @@ def _axis(survey: Survey, p: Node) -> int | None:
     if user.rule is linear.matmul and p.ndim == 2:
         return (i + flips) % 2
     return 0 if user.rule is convolution.conv and i == 1 and not flips else None
-
-
-def _same(survey: Survey, p: Node, axis: int) -> bool:
-    data, grads = (np.asarray(x) for x in (p._numbers, survey.grads[p]))
-    return _equal(np.moveaxis(data, axis, 0), np.moveaxis(grads, axis, 0))
 
 
 def _equal(data: Any, grads: Any) -> bool:

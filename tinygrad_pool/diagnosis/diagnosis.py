@@ -48,7 +48,9 @@ class Diagnosis:
         nodes, parameters = self._counts
         counts = f"{counted(nodes, 'node')}, {counted(parameters, 'parameter')}"
         parts = [f"Diagnosis of {self._name} ({counts}): {result}."]
-        parts += [_written(i, f) for i, f in enumerate(self.findings[:LISTED], 1)]
+        for i, finding in enumerate(self.findings[:LISTED], 1):
+            lines = (f"{i}. {finding}", f"   {finding.why}")
+            parts.append("\n".join(fill(line, WIDTH, subsequent_indent="   ") for line in lines))
         if n > LISTED:
             parts.append(f"… and {n - LISTED} more, in .findings")
         if self.limits:
@@ -56,11 +58,6 @@ class Diagnosis:
         if self.layers:
             parts.append(table_of(self.layers, ROWS).text())
         return "\n\n".join(parts)
-
-
-def _written(i: int, finding: Finding) -> str:
-    lines = (f"{i}. {finding}", f"   {finding.why}")
-    return "\n".join(fill(line, WIDTH, subsequent_indent="   ") for line in lines)
 
 
 def diagnose(

@@ -57,11 +57,7 @@ def by_chance(examples: int, otherwise: str) -> str:
 
 
 def in_all(examples: int) -> str:
-    """Format "in all n examples".
-
-    >>> in_all(1), in_all(450)
-    ('in the only example', 'in all 450 examples')
-    """
+    """Format "in all n examples"; of one, "in the only example"."""
     return "in the only example" if examples == 1 else f"in all {examples:,} examples"
 
 

@@ -25,6 +25,8 @@ HUGE = 1e6
 TINY = 1e12
 """Gradients this many times smaller than their parameters change nothing in a usual step."""
 
+STEEPER = "Inputs nearer to 0 make it steeper"
+
 FIXES = {
     "vanishing": "Use steeper activations, larger initial weights, shortcuts or gates",
     "exploding": "Use smaller initial weights, or clip the gradients",
@@ -146,7 +148,7 @@ def _steeper(cause: str) -> str:
     if "the other factor" in cause:
         fix = "Scale that factor up"
     elif "the local derivative" in cause:
-        fix = "Inputs nearer to 0 make it steeper"
+        fix = STEEPER
     return f"{cause}. {fix}" if cause else fix
 
 
@@ -173,7 +175,10 @@ def by_degrees(survey: Survey, found: list[Finding]) -> list[Finding]:
 def _paths(survey: Survey) -> Iterator[GainPath]:
     """Find the path that shrinks most and the one that grows most, if they vanish or explode."""
     strongest = survey.ledger.strongest
-    deep = _deep(survey, strongest.layers(_leaves(survey)))
+    leaves: Set[Node] = survey.wanted.keys()
+    if not survey.given:
+        leaves = {v for v in survey.nodes if v.rule is None} - {*survey.inputs()}
+    deep = _deep(survey, strongest.layers(leaves))
     size = strongest.size
     changes = ((n, decades_between(size(top), size(n))) for n, top in deep.items())
     decades = {n: x for n, x in changes if isfinite(x)}
@@ -182,14 +187,6 @@ def _paths(survey: Survey) -> Iterator[GainPath]:
         path = strongest.gains(deep[end], end, survey.call)
         if path.by_degrees:
             yield path.between_names()
-
-
-def _leaves(survey: Survey) -> Set[Node]:
-    """Collect the parameters; if none were given, all leaves that cannot be inputs."""
-    if survey.given:
-        return survey.wanted.keys()
-    inputs = set(survey.inputs())
-    return {v for v in survey.nodes if v.rule is None and v not in inputs}
 
 
 def _deep(survey: Survey, depths: Mapping[Node, Depth]) -> dict[Node, Node]:

@@ -87,7 +87,7 @@ def not_finite(survey: Survey) -> Iterator[Finding]:
         says = f"{survey.call(loss)} is {on_a_line(loss.data)}"
         if bad := len([v for v in reached if v is not loss]):
             of = f"{bad:,} of {len(survey.wanted):,} parameters"
-            says += f", and the gradients of {of} are not finite"
+            says += f", {'and' if loss in reached else 'but'} the gradients of {of} are not finite"
         name = "the gradient that was given" if node is None else survey.call(node)
         nodes = () if node is None else (node,)
         yield Finding(NOT_FINITE, WRONG_NUMBERS, name, says, f"{why}. {_fix(node)}", nodes)

@@ -106,10 +106,10 @@ def never_taken(survey: Survey) -> Iterator[Finding]:
 def no_graph(loss: Node) -> Finding:
     """Report that a loss has no graph."""
     how, fix = "is a leaf: it was not computed from other Values", ""
-    if loss.rule is not None:
-        how, fix = "was computed under no_grad", ", outside no_grad"
     if loss.op == "detach":
         how, fix = "was detached", ", without detach()"
+    elif loss.rule is not None:
+        how, fix = "was computed under no_grad", ", outside no_grad"
     why = f"{name_of(loss)} has no operands, so nothing flows back: compute it from Values{fix}"
     return Finding("no graph", NO_GRADIENT, loss.label or "the loss", f"it {how}", why, (loss,))
 

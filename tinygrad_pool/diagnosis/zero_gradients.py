@@ -21,6 +21,7 @@ from tinygrad_pool.diagnosis.findings import (
     grouped,
     in_all,
 )
+from tinygrad_pool.diagnosis.layers import STEEPER
 from tinygrad_pool.diagnosis.survey import Survey, is_size_of
 from tinygrad_pool.diagnosis.zero_factors import began_at, less_itself, start_of
 from tinygrad_pool.engine.node import Node
@@ -114,11 +115,6 @@ class Zeros:
             if node not in self.began:
                 return origin
 
-    def lost(self) -> list[Lost]:
-        """Collect the parameters whose whole gradient is zero."""
-        groups = grouped((p for p in self.survey.wanted if p in self.began), self.began.__getitem__)
-        return [Lost(parameters, keys) for keys, parameters in groups.items()]
-
     def settled(self, group: Lost) -> bool:
         """Return whether contributions cancel in the parameters themselves, while others learn."""
         learns = any(p not in self.began for p in self.survey.wanted)
@@ -198,7 +194,8 @@ def zero_gradients(zeros: Zeros, dead: frozenset[str]) -> Iterator[tuple[Finding
     survey = zeros.survey
     rows = Counter(survey.row(p) for p in survey.wanted if p in survey.inside)
     partly: dict[str, list[Lost]] = {}
-    for group in zeros.lost():
+    groups = grouped((p for p in survey.wanted if p in zeros.began), zeros.began.__getitem__)
+    for group in (Lost(parameters, keys) for keys, parameters in groups.items()):
         own = Counter(survey.row(p) for p in group.parameters)
         harmless = zeros.settled(group) or zeros.starts(group)
         if any(p.shape for p in group.parameters) or any(own[row] == rows[row] for row in own):
@@ -214,9 +211,9 @@ def zero_gradients(zeros: Zeros, dead: frozenset[str]) -> Iterator[tuple[Finding
             severity = SUSPICIOUS if hinge else LOST_FOR_ALL
             if parameters:
                 partly.setdefault(severity, []).append(Lost(parameters, group.keys))
-    for severity, groups in partly.items():
-        parameters = [p for group in groups for p in group.parameters]
-        keys = frozenset(key for group in groups for key in group.keys)
+    for severity, parts in partly.items():
+        parameters = [p for part in parts for p in part.parameters]
+        keys = frozenset(key for part in parts for key in part.keys)
         yield _finding(zeros, Lost(parameters, keys), severity), keys
 
 
@@ -241,26 +238,21 @@ def _fix(zeros: Zeros, group: Lost, why: str) -> str:
     """Write what to do about a zero gradient; "" if that is not known."""
     survey, rules = zeros.survey, {key.rule for key in group.keys}
     flat = (p for p in survey.wanted if p in zeros.began and not np.any(p._numbers))
-    still = [p for p in flat if _multiplies(survey, p)]
+    still = [p for p in flat if any(_is_factor(node, i) for node, i in survey.uses(p))]
     factor_is_0 = "the other factor" in why and ", a constant, is 0" not in why
     if still and (group.decided or factor_is_0):
         return f"Weights of 0 pass nothing on: do not start {survey.listed(still)} at 0"
+    if group.decided and elementwise.relu not in rules:
+        return LOSER
     if group.decided:
-        keep_on = (
+        return (
             "" if NO_INPUT in why else "Smaller steps and weights, or biases above 0, keep relus on"
         )
-        return keep_on if elementwise.relu in rules else LOSER
     fixes = [fix for phrase, fix in PHRASES.items() if phrase in why]
-    fixes += ["Inputs nearer to 0 make it steeper"] * any(
-        traits_of(rule).vanishes for rule in rules
-    )
-    fixes += [fix for rule, fix in FIXES.items() if rule in rules]
-    return fixes[0] if fixes else ""
+    fixes += [STEEPER] * any(traits_of(rule).vanishes for rule in rules)
+    return next(iter(fixes + [fix for rule, fix in FIXES.items() if rule in rules]), "")
 
 
-def _multiplies(survey: Survey, parameter: Node) -> bool:
-    """Return whether a parameter, perhaps reshaped, is a factor and not a bias."""
-    return any(
-        traits_of(node.rule).unit == "product" and i < len(node.parents) // 2 * 2
-        for node, i in survey.uses(parameter)
-    )
+def _is_factor(node: Node, i: int) -> bool:
+    """Return whether operand i is a factor and not a bias."""
+    return traits_of(node.rule).unit == "product" and i < len(node.parents) // 2 * 2

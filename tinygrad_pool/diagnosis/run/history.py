@@ -76,12 +76,11 @@ class History:
 
 
 class Event(NamedTuple):
-    """The first step with trouble of one kind.
+    """The first step of one `kind`: "NaN", "infinite", "vanished", "exploded" or "missing".
 
-    `kind` is "NaN", "infinite", "vanished", "exploded" or "missing"; `what` is the "loss", a
-    "gradient" or a "weight"; `name` is its parameter, and `others` counts the other parameters with
-    the same trouble. `size` is the norm. `why` explains the trouble. `recording` is the pass of the
-    step, or None if data was changed in place before `step(loss)`.
+    `what` is the "loss", a "gradient" or a "weight", `name` its parameter, and `others` counts the
+    other parameters of which the same is true. `size` is the norm. `why` explains it, and
+    `recording` is the pass of the step; None if data was changed in place before `step(loss)`.
     """
 
     step: int
