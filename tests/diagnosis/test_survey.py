@@ -10,8 +10,8 @@ from tinygrad_pool.errors import DataError
 ONES = np.ones((5, 2))
 
 
-def wanted(loss, parameters=None, **names):
-    return list(Survey(tg.record(loss, names=names), parameters, names).wanted.values())
+def parameters_of(loss, parameters=None, **names):
+    return list(Survey(tg.record(loss, names=names), parameters, names).parameters.values())
 
 
 def rows(loss, **names):
@@ -22,14 +22,14 @@ class TestParameters:
     def test_parameters_of_a_module_have_their_names_in_it(self):
         net = tg.nn.Sequential(a=tg.nn.Linear(2, 3), b=tg.nn.Linear(3, 1))
         names = ["a.weight", "a.bias", "b.weight", "b.bias"]
-        assert wanted(net(ONES).sum(), net) == names
-        assert wanted(net(ONES).sum(), [net]) == names
+        assert parameters_of(net(ONES).sum(), net) == names
+        assert parameters_of(net(ONES).sum(), [net]) == names
 
     def test_values_without_a_name_are_named_after_their_scope(self):
         net = tg.nn.Sequential(a=tg.nn.Linear(2, 3), b=tg.nn.Linear(3, 1))
         names = ["a.weight", "a.bias", "b.weight", "b.bias"]
-        assert wanted(net(ONES).sum(), net.parameters()) == names
-        assert wanted(net(ONES).sum()) == names
+        assert parameters_of(net(ONES).sum(), net.parameters()) == names
+        assert parameters_of(net(ONES).sum()) == names
 
     def test_any_object_with_parameters_is_accepted(self):
         class Own:
@@ -40,8 +40,10 @@ class TestParameters:
                 return [self.w]
 
         own = Own()
-        assert wanted(own.w * 3.0, own) == ["leaf#0"]
-        assert wanted(tg.Value(1.0) * 3.0, [own, tg.Value(1.0), tg.Value(1.0, label="b")]) == [
+        assert parameters_of(own.w * 3.0, own) == ["leaf#0"]
+        assert parameters_of(
+            tg.Value(1.0) * 3.0, [own, tg.Value(1.0), tg.Value(1.0, label="b")]
+        ) == [
             "parameter 1",
             "parameter 2",
             "b",
@@ -49,58 +51,61 @@ class TestParameters:
 
     def test_a_single_value_is_accepted(self):
         w = tg.Value(2.0)
-        assert wanted(w * 3.0, w, w=w) == ["w"]
+        assert parameters_of(w * 3.0, w, w=w) == ["w"]
 
     def test_modules_among_the_variables_are_found_outermost_first(self):
         net = tg.nn.Sequential(a=tg.nn.Linear(2, 3), b=tg.nn.Linear(3, 1))
         layer = net.b
-        assert wanted(net(ONES).sum(), layer=layer, net=net, n=3)[-1] == "b.bias"
+        assert parameters_of(net(ONES).sum(), layer=layer, net=net, n=3)[-1] == "b.bias"
 
     def test_names_of_several_modules_begin_with_the_variable(self):
         first, last = tg.nn.Linear(2, 3, bias=False), tg.nn.Linear(3, 1, bias=False)
         loss = last(first(ONES)).sum()
-        assert sorted(wanted(loss, first=first, last=last)) == ["first.weight", "last.weight"]
+        assert sorted(parameters_of(loss, first=first, last=last)) == [
+            "first.weight",
+            "last.weight",
+        ]
 
     @pytest.mark.parametrize("given", [3.0, "ab", [1.0], {"w": 1}])
     def test_objects_without_parameters_are_rejected(self, given):
         with pytest.raises(DataError, match="diagnose: parameters must be Values, modules that "):
-            wanted(tg.Value(1.0) * 2.0, given)
+            parameters_of(tg.Value(1.0) * 2.0, given)
 
 
 class TestGuesses:
     def test_weights_are_parameters_but_not_their_inputs(self):
         x, w, b = (tg.Value(np.ones((2, 2)), label=name) for name in "xwb")
-        assert wanted((x @ w + b).sum()) == ["w", "b"]
+        assert parameters_of((x @ w + b).sum()) == ["w", "b"]
 
     def test_the_input_of_a_convolution_is_not_a_parameter(self):
         x, w = tg.Value(np.ones((1, 4, 4)), label="x"), tg.Value(np.ones((1, 1, 2, 2)), label="w")
-        assert wanted(tg.conv2d(x, w).sum()) == ["w"]
-        assert wanted(tg.conv2d(ONES[None], w).sum()) == ["w"]
+        assert parameters_of(tg.conv2d(x, w).sum()) == ["w"]
+        assert parameters_of(tg.conv2d(ONES[None], w).sum()) == ["w"]
 
     def test_weights_may_be_on_the_left(self):
         w1, w2 = tg.Value(np.ones((3, 5)), label="w1"), tg.Value(np.ones((1, 3)), label="w2")
-        assert wanted((w2 @ (w1 @ ONES).relu()).sum()) == ["w1", "w2"]
+        assert parameters_of((w2 @ (w1 @ ONES).relu()).sum()) == ["w1", "w2"]
 
     def test_a_square_matrix_on_the_left_may_mix_examples(self):
         mix, x = tg.Value(np.ones((5, 5)), label="mix"), tg.Value(ONES, label="x")
         w, v = tg.Value(np.ones((2, 3)), label="w"), tg.Value(np.ones((3, 2)), label="v")
-        assert wanted((mix @ ((mix @ (x @ w)).relu() @ v)).sum()) == ["w", "v"]
+        assert parameters_of((mix @ ((mix @ (x @ w)).relu() @ v)).sum()) == ["w", "v"]
 
     def test_results_under_no_grad_have_no_inputs(self):
         w, old = tg.Value(np.ones((2, 2)), label="w"), tg.Value(np.ones((2, 2)), label="old")
         with tg.no_grad():
             target = ONES @ old
-        assert wanted((ONES @ w - target).sum()) == ["w"]
+        assert parameters_of((ONES @ w - target).sum()) == ["w"]
 
     def test_inputs_of_weighted_sums_are_not_parameters(self):
         w, x = tg.Value(2.0, label="w"), tg.Value(3.0, label="x")
-        assert wanted(tg.weighted_sum([w], [x], 1.0)) == ["w"]
+        assert parameters_of(tg.weighted_sum([w], [x], 1.0)) == ["w"]
 
     def test_leaves_with_a_name_come_before_those_without(self):
         w, x = tg.Value(2.0, label="w"), tg.Value(3.0)
-        assert wanted(w * x) == ["w"]
-        assert wanted(tg.Value(2.0) * x) == ["leaf#0", "leaf#1"]
-        assert wanted(tg.Value(2.0) * x, scale=x) == ["scale"]
+        assert parameters_of(w * x) == ["w"]
+        assert parameters_of(tg.Value(2.0) * x) == ["leaf#0", "leaf#1"]
+        assert parameters_of(tg.Value(2.0) * x, scale=x) == ["scale"]
 
 
 class TestRows:

@@ -38,9 +38,9 @@ class Diagnosis:
     ) -> None:
         self.loss, self.findings, self.layers = loss, findings, layers
         self.limits = [*_limits(survey, findings)] if survey else []
-        name = survey.passed.names.get(id(loss)) if survey else None
+        name = survey.recording.names.get(id(loss)) if survey else None
         self._name = loss.label or name or "the loss"
-        self._counts = (len(survey.nodes), len(survey.wanted)) if survey else (1, 0)
+        self._counts = (len(survey.nodes), len(survey.parameters)) if survey else (1, 0)
 
     def __repr__(self) -> str:
         n = len(self.findings)

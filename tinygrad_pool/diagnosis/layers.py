@@ -73,7 +73,7 @@ class Layer(NamedTuple):
 
 def layers_of(survey: Survey, gates: list[Gate], slopes: dict[str, Slopes]) -> list[Layer]:
     """Measure each layer, in forward order."""
-    learning = (p for p in survey.wanted if p in survey.inside and p not in survey.decayed)
+    learning = (p for p in survey.parameters if p in survey.inside and p not in survey.decayed)
     parameters = grouped(learning, survey.row)
     by_row = grouped(gates, lambda gate: gate.row)
     return [
@@ -175,7 +175,7 @@ def by_degrees(survey: Survey, found: list[Finding]) -> list[Finding]:
 def _paths(survey: Survey) -> Iterator[GainPath]:
     """Find the path that shrinks most and the one that grows most, if they vanish or explode."""
     strongest = survey.ledger.strongest
-    leaves: Set[Node] = survey.wanted.keys()
+    leaves: Set[Node] = survey.parameters.keys()
     if not survey.given:
         leaves = {v for v in survey.nodes if v.rule is None} - {*survey.inputs()}
     deep = _deep(survey, strongest.layers(leaves))

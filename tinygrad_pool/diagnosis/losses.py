@@ -123,7 +123,7 @@ def out_of_reach(survey: Survey) -> Iterator[Finding]:
         if node.rule is not arithmetic.sub or node not in survey.after or is_term:
             continue
         for y, t in (node.parents, node.parents[::-1]):
-            given = not isinstance(t, Node) or (t.is_leaf and t not in survey.wanted)
+            given = not isinstance(t, Node) or (t.is_leaf and t not in survey.parameters)
             if not isinstance(y, Node) or not given or np.size(t) < FEW:
                 continue
             targets = np.asarray(t._numbers if isinstance(t, Node) else t)

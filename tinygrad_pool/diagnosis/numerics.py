@@ -55,7 +55,7 @@ PAID = {
 def wrong_rules(survey: Survey) -> Iterator[Finding]:
     """Report rules of the user's whose closures disagree with finite differences."""
     steps = [step for step in survey.steps if not is_ours(step.node.rule)]
-    by_rule = grouped(ClosureCheck(survey.passed, steps).wrong, lambda wrong: wrong.node.rule)
+    by_rule = grouped(ClosureCheck(survey.recording, steps).wrong, lambda wrong: wrong.node.rule)
     for closures in by_rule.values():
         first, nodes = closures[0], tuple(wrong.node for wrong in closures)
         says = f"its closure sends {number(first.sent)}, but finite differences give {first.slope}"
@@ -79,15 +79,15 @@ def not_finite(survey: Survey) -> Iterator[Finding]:
     if not np.isfinite(loss._numbers).all():
         node, why = behind_data(ledger, loss, _worst(loss._numbers))
         origins[node] = why, [loss]
-    for p in survey.wanted:
+    for p in survey.parameters:
         if not np.isfinite(g := survey.grads.get(p, 0.0)).all():
             node, why = behind_gradient(ledger, p, _worst(g), known)
             origins.setdefault(node, (why, []))[1].append(p)
     for node, (why, reached) in origins.items():
         says = f"{survey.call(loss)} is {on_a_line(loss.data)}"
-        if bad := len([v for v in reached if v is not loss]):
-            of = f"{bad:,} of {len(survey.wanted):,} parameters"
-            says += f", {'and' if loss in reached else 'but'} the gradients of {of} are not finite"
+        if bad := [v for v in reached if v is not loss]:
+            also = "and" if loss in reached else "but"
+            says += f", {also} the gradients of {survey.count(bad)} are not finite"
         name = "the gradient that was given" if node is None else survey.call(node)
         nodes = () if node is None else (node,)
         yield Finding(NOT_FINITE, WRONG_NUMBERS, name, says, f"{why}. {_fix(node)}", nodes)
@@ -119,7 +119,7 @@ def _worst(x: Any) -> int:
 def underflow(survey: Survey) -> Iterator[Finding]:
     """Report parameters whose whole gradient is too small for the full precision of its dtype."""
     sizes = {
-        p: np.abs(survey.grads[p]).max(initial=0.0) for p in survey.wanted if p in survey.grads
+        p: np.abs(survey.grads[p]).max(initial=0.0) for p in survey.parameters if p in survey.grads
     }
     small = [p for p, size in sizes.items() if 0 < size < np.finfo(p.dtype).tiny]
     if small:
@@ -132,7 +132,7 @@ def underflow(survey: Survey) -> Iterator[Finding]:
 
 def cancelling(survey: Survey) -> Iterator[Finding]:
     """Report parameters whose gradient is a rounding error, since contributions cancel."""
-    cancelled = {p: c for p in survey.wanted if (c := behind_rounding(survey.ledger, p))}
+    cancelled = {p: c for p in survey.parameters if (c := behind_rounding(survey.ledger, p))}
     if cancelled:
         first, name = next(iter(cancelled.values())), survey.listed(cancelled)
         why = (

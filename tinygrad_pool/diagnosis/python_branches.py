@@ -91,7 +91,7 @@ def _goes_on(survey: Survey, source: Source, fork: Fork, made: list[int]) -> boo
 
     A `while` that checks its loss does not choose the loss.
     """
-    lines, loss = (fork.begin, fork.end), survey.passed.names.get(id(survey.loss))
+    lines, loss = (fork.begin, fork.end), survey.recording.names.get(id(survey.loss))
     if fork.what != "while" and loss in source.made_by(*lines):
         return True
     return bool(source.reached(*lines, made))
@@ -106,7 +106,7 @@ def taken_for_numbers(survey: Survey) -> Iterator[Finding]:
     for node in survey.nodes:
         if node.about.line and has_constant(node):
             constants.setdefault(node.about.line, node)
-    asked = [*survey.wanted, *survey.nodes, *sorted(TAKEN, key=lambda v: v._order)]
+    asked = [*survey.parameters, *survey.nodes, *sorted(TAKEN, key=lambda v: v._order)]
     pairs = [
         (node, choice)
         for node in dict.fromkeys(asked)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from functools import cached_property
 from typing import Any
 
@@ -42,50 +42,48 @@ SURE: dict[Any, int] = {
 
 
 class Survey:
-    """A recorded pass: its parameters by name, `wanted`, and the layer, or row, of each node.
+    """A recorded pass: its `parameters` by name, and the layer, or row, of each node.
 
     The nodes `after` all layers with parameters measure the error.
     """
 
     def __init__(
-        self, passed: Recording, parameters: Any = None, names: Mapping[str, Any] | None = None
+        self, recording: Recording, parameters: Any = None, names: Mapping[str, Any] | None = None
     ) -> None:
-        self.passed = passed
-        self.loss, self.nodes, self.steps = passed.loss, passed.nodes, passed.steps
-        self.grads = passed.gradients
-        wanted = self.wanted = dict[Node, str]()
-        self.ledger = GradientExplainer(
-            self.loss, self.nodes, self.steps, self.grads, lambda v: wanted.get(v) or passed.call(v)
-        )
+        self.recording = recording
+        self.loss, self.nodes, self.steps = recording.loss, recording.nodes, recording.steps
+        self.grads = recording.gradients
+        named = self.parameters = dict[Node, str]()
+        self.ledger = GradientExplainer(self.loss, self.nodes, self.steps, self.grads, self.brief)
         self.users = self.ledger.users
         self.inside = set(self.nodes)
         self._homes = homes_of(self.nodes)
         self.weights_on_the_left = _has_weights_on_the_left(self.nodes)
         self.weights = weights_among(self.nodes)
         if parameters is None:
-            wanted |= held_by_modules({} if names is None else names)
-            self.given = bool(wanted)
-            wanted |= self._guessed()
+            named |= held_by_modules({} if names is None else names)
+            self.given = bool(named)
+            named |= self._guessed()
         else:
             self.given = True
-            wanted |= self._named(parameters)
-        self.missing = [p for p in wanted if p not in self.grads]
+            named |= self._named(parameters)
+        self.missing = [p for p in named if p not in self.grads]
         self.rows = self._rows()
-        users = {self._homes[p] for p in self.wanted if p in self._homes}
+        users = {self._homes[p] for p in self.parameters if p in self._homes}
         held, last = {self.rows[v] for v in users}, max((v._order for v in users), default=-1)
         self.after = {v for v, row in self.rows.items() if v._order > last and row not in held}
 
     def call(self, node: Node) -> str:
         """Name a node: as a parameter, by its label, or by operation, number and scope."""
-        if node in self.wanted:
-            return self.wanted[node]
+        if node in self.parameters:
+            return self.parameters[node]
         scope = self.scope(node)
-        name = self.passed.call(node)
+        name = self.recording.call(node)
         return f"{name} in {scope}" if scope and node.rule and "#" in name else name
 
     def brief(self, node: Node) -> str:
         """Name a node as `call` does, without its scope."""
-        return self.ledger.call(node)
+        return self.parameters.get(node) or self.recording.call(node)
 
     def scope(self, node: Node) -> str:
         """Return the scope of a node, or of the first user of a leaf."""
@@ -113,7 +111,7 @@ class Survey:
     @cached_property
     def decayed(self) -> list[Node]:
         """The parameters that only weight decay reaches; [] if those are all."""
-        reached = [p for p in self.wanted if p in self.users]
+        reached = [p for p in self.parameters if p in self.users]
         alone = [p for p in reached if all(is_size_of(step.node, p) for step, _ in self.users[p])]
         return alone if len(alone) < len(reached) else []
 
@@ -151,15 +149,19 @@ class Survey:
         """Return the axis of examples: the first, unless weights are left of their inputs."""
         return 1 if self.weights_on_the_left and ndim == 2 else 0
 
+    def count(self, parameters: Sequence[Node]) -> str:
+        """Format how many of all parameters these are."""
+        return f"{len(parameters):,} of {len(self.parameters):,} parameters"
+
     def listed(self, parameters: Iterable[Node]) -> str:
         """List the first parameters by name, with `conv1.*` for all parameters of a part."""
-        names = [self.wanted[node] for node in parameters]
-        return several(list(dict.fromkeys(_shortened(names, list(self.wanted.values())))))
+        names = [self.parameters[node] for node in parameters]
+        return several(list(dict.fromkeys(_shortened(names, list(self.parameters.values())))))
 
     def _named(self, parameters: Any) -> dict[Node, str]:
         names: dict[Node, str] = {}
         for name, v in parts_of("diagnose", parameters):
-            own = self.call(v) if v in self.inside else v.label or self.passed.names.get(id(v))
+            own = self.call(v) if v in self.inside else v.label or self.recording.names.get(id(v))
             names.setdefault(v, name or own or f"parameter {len(names) + 1}")
         return names
 
@@ -170,8 +172,8 @@ class Survey:
         """
         weights, inputs = self.weights, set(self.inputs())
         leaves = [v for v in self.nodes if v.rule is None and (v in weights or v not in inputs)]
-        named = [v for v in leaves if v in weights or v.label or id(v) in self.passed.names]
-        guessed = named or ([] if self.wanted else leaves)
+        named = [v for v in leaves if v in weights or v.label or id(v) in self.recording.names]
+        guessed = named or ([] if self.parameters else leaves)
         return {leaf: self.call(leaf) for leaf in guessed}
 
     def inputs(self) -> Iterator[Node]:
@@ -209,9 +211,9 @@ class Survey:
             return self.call(node)
         for p in node.parents if node.shape else ():
             if isinstance(p, Node):
-                if (leaf := leaf_below(p)) in self.wanted:
-                    return self.wanted[leaf]
-                if node in active and p not in active and rows.get(p) in self.wanted.values():
+                if (leaf := leaf_below(p)) in self.parameters:
+                    return self.parameters[leaf]
+                if node in active and p not in active and rows.get(p) in self.parameters.values():
                     return rows[p]
         return node.op or "leaf"
 

@@ -19,8 +19,8 @@ from tinygrad_pool.rules import arithmetic
 
 def gradients_left(survey: Survey) -> Iterator[Finding]:
     """Report parameters that hold gradients of earlier passes, to which this pass adds."""
-    of_leaves = survey.passed.left
-    left = {p: g for p in survey.wanted if (g := of_leaves.get(p)) is not None}
+    of_leaves = survey.recording.left
+    left = {p: g for p in survey.parameters if (g := of_leaves.get(p)) is not None}
     if left:
         p, g = next(iter(left.items()))
         now = g + survey.grads.get(p, 0.0)
@@ -68,7 +68,8 @@ def made_anew(survey: Survey) -> Iterator[Finding]:
             last[leaf] = node
     if last:
         node = next(iter(last.values()))
-        names = several([survey.passed.names.get(id(v)) or survey.call(v) for v in last.values()])
+        variables = survey.recording.names
+        names = several([variables.get(id(v)) or survey.call(v) for v in last.values()])
         says = f"no longer a leaf: it was computed from {several([survey.call(v) for v in last])}"
         why = (
             "an update such as w -= lr * w.grad makes a new Value: the graph grows with each step, "
@@ -93,7 +94,7 @@ def _updated(survey: Survey, node: Node) -> Node | None:
         number = node.about.line.number
         here = [m for m in source.moves if m.first <= number <= m.last]
         return leaf if any(m.sets & m.reads and ".grad" in m.reads for m in here) else None
-    name = survey.passed.names.get(id(node))
+    name = survey.recording.names.get(id(node))
     return leaf if (name and name == leaf.label) or _is_multiple(step, old._grad) else None
 
 

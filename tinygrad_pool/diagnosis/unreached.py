@@ -33,7 +33,7 @@ def not_reached(survey: Survey) -> Iterator[Finding]:
         (survey.decayed, "nothing but weight decay reaches", decays),
     ):
         if parameters:
-            says = f"{problem} {len(parameters):,} of {len(survey.wanted):,} parameters"
+            says = f"{problem} {survey.count(parameters)}"
             name, nodes = survey.listed(parameters), tuple(parameters)
             yield Finding("not reached", NO_GRADIENT, name, says, why, nodes)
 

@@ -88,5 +88,5 @@ def start_of(survey: Survey, node: Node, i: int) -> Node | None:
         return None
     made, constant = _made_0(other)
     square = node.parents[0] is node.parents[1]
-    known = made in survey.wanted and (survey.given or made in survey.weights)
+    known = made in survey.parameters and (survey.given or made in survey.weights)
     return made if known and not (constant or square) else None

@@ -117,7 +117,7 @@ class Zeros:
 
     def settled(self, group: Lost) -> bool:
         """Return whether contributions cancel in the parameters themselves, while others learn."""
-        learns = any(p not in self.began for p in self.survey.wanted)
+        learns = any(p not in self.began for p in self.survey.parameters)
         return learns and all(
             step.node not in self.began and (np.any(step.contributions[i]) or cancels(step, i))
             for p in group.parameters
@@ -192,9 +192,9 @@ def zero_gradients(zeros: Zeros, dead: frozenset[str]) -> Iterator[tuple[Finding
     or lose are reported together, except those in a `dead` scope.
     """
     survey = zeros.survey
-    rows = Counter(survey.row(p) for p in survey.wanted if p in survey.inside)
+    rows = Counter(survey.row(p) for p in survey.parameters if p in survey.inside)
     partly: dict[str, list[Lost]] = {}
-    groups = grouped((p for p in survey.wanted if p in zeros.began), zeros.began.__getitem__)
+    groups = grouped((p for p in survey.parameters if p in zeros.began), zeros.began.__getitem__)
     for group in (Lost(parameters, keys) for keys, parameters in groups.items()):
         own = Counter(survey.row(p) for p in group.parameters)
         harmless = zeros.settled(group) or zeros.starts(group)
@@ -228,7 +228,7 @@ def _finding(zeros: Zeros, group: Lost, severity: str, cells: int = 0) -> Findin
         if evidence < MANY and severity != SUSPICIOUS:
             fix = "With so few examples this may be chance: take more"
         severity, seen = by_chance(evidence, severity), f", {in_all(examples)}"
-    of = f" in {len(parameters):,} of {len(survey.wanted):,} parameters" if parameters[1:] else ""
+    of = f" in {survey.count(parameters)}" if parameters[1:] else ""
     says, name = f"the whole gradient is 0{of}{seen}", survey.listed(parameters)
     why = f"{why}. {fix}" if fix else why
     return Finding("zero gradient", severity, name, says, why, tuple(parameters))
@@ -237,7 +237,7 @@ def _finding(zeros: Zeros, group: Lost, severity: str, cells: int = 0) -> Findin
 def _fix(zeros: Zeros, group: Lost, why: str) -> str:
     """Write what to do about a zero gradient; "" if that is not known."""
     survey, rules = zeros.survey, {key.rule for key in group.keys}
-    flat = (p for p in survey.wanted if p in zeros.began and not np.any(p._numbers))
+    flat = (p for p in survey.parameters if p in zeros.began and not np.any(p._numbers))
     still = [p for p in flat if any(_is_factor(node, i) for node, i in survey.uses(p))]
     factor_is_0 = "the other factor" in why and ", a constant, is 0" not in why
     if still and (group.decided or factor_is_0):
