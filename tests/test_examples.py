@@ -21,7 +21,7 @@ PRINTS = {
     "07_why_does_it_not_learn.py": [
         "4 findings, worst first.",
         "1. no gradient: scale: the loss does not depend on 1 of 5 parameters",
-        "3. no gradient: hidden.*, out.weight: a gradient of 0 throughout in 3 of 5 parameters",
+        "3. no gradient: hidden.*, out.weight: the whole gradient is 0 in 3 of 5 parameters",
         "Python's max chose by the data of mean#15",
     ],
     "08_norms_and_dropout.py": [

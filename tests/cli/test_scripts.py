@@ -313,8 +313,8 @@ def test_a_training_script_is_told_to_compute_its_loss_once_more(
     [
         ("a recurrent net of 50 steps", "|grad| shrinks from "),
         ("a deep net that explodes", "times as large as the parameters"),
-        ("a wrong rule", "the rule, defined at net.py:3, is wrong"),
-        ("a stale graph", "suspicious: w: set after loss was computed from it"),
+        ("a wrong rule", "the closure of softsign, defined at net.py:3, is not the derivative"),
+        ("a stale graph", "suspicious: w: its data was set after loss was computed from it"),
     ],
 )
 def test_one_command_finds_it(script, says, tmp_path, capsys):

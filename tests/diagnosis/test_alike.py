@@ -1,4 +1,4 @@
-"""Units that are all alike are found, whatever the layer, and no others."""
+"""Layers whose units are all alike are reported, and no others."""
 
 import random
 
@@ -16,10 +16,10 @@ def alike(loss, **options):
 
 
 def net(*layers):
-    found = tg.nn.Sequential(*layers)
-    for p in found.parameters():
+    made = tg.nn.Sequential(*layers)
+    for p in made.parameters():
         p.data = np.full(p.shape, 0.5, p.dtype)
-    return found
+    return made
 
 
 def loss_of(net, x=X):
@@ -31,14 +31,17 @@ def perceptron():
     return net(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 1))
 
 
-def test_layers_of_equal_weights_are_named_but_for_the_last():
+def test_layers_of_equal_weights_are_named_except_the_last():
     (finding,) = alike(loss_of(made := perceptron()), parameters=made)
     assert (finding.name, finding.severity) == ("0.weight, 2.weight", "partly lost")
-    assert finding.says.startswith("all units of the layer are alike: they have the same weights")
-    assert finding.why.startswith("so they stay alike, and do the work of one unit; ")
+    assert (
+        finding.says
+        == "the units of a layer are all alike: they have the same weights and gradients"
+    )
+    assert finding.why.endswith(". Draw the initial weights at random")
 
 
-def test_they_stay_alike_and_random_ones_do_not():
+def test_training_keeps_them_alike_but_not_random_ones():
     made = perceptron()
     optimizer = tg.optim.Adam(made.parameters(), lr=0.05)
     for _ in range(5):
@@ -59,13 +62,13 @@ def test_they_stay_alike_and_random_ones_do_not():
         lambda w, u: (u.T @ (w.T @ X.T).tanh() - 1.0) ** 2,
     ],
 )
-def test_weights_stand_on_either_side(loss):
+def test_weights_may_be_left_or_right_of_their_input(loss):
     w, u = tg.Value(np.full((3, 2), 0.5), label="w"), tg.Value(np.ones((2, 1)), label="u")
     (finding,) = alike(loss(w, u).mean())
     assert finding.name == "w"
 
 
-def test_a_kernel_and_neurons_of_numbers():
+def test_kernels_and_scalar_neurons():
     conv = net(tg.nn.Conv1d(1, 2, 2), tg.nn.Tanh(), tg.nn.Flatten(), tg.nn.Linear(4, 1))
     (finding,) = alike(loss_of(conv, X[:, None]), parameters=conv)
     assert finding.name == "0.weight"
@@ -89,7 +92,7 @@ def test_a_kernel_and_neurons_of_numbers():
         lambda w, u: (w * 2.0).sum() + u.sum(),
     ],
 )
-def test_what_differs_or_is_no_layer_is_none(loss):
+def test_different_units_and_other_products_are_not_reported(loss):
     w, u = tg.Value(np.zeros((3, 2)), label="w"), tg.Value(np.ones((2, 1)), label="u")
     assert alike(loss(w, u)) == []
 
@@ -107,7 +110,7 @@ def test_parameters_without_a_gradient_are_left_out():
     assert finding.name == "layer.n0.w, layer.n0.b, layer.n1.w, layer.n1.b"
 
 
-def test_what_has_no_parameters_or_no_units_of_its_own_is_none():
+def test_networks_without_parameters_or_units_are_not_reported():
     assert alike(tg.Value(2.0) * 3.0, parameters=[]) == []
     w = [tg.Value(1.0, label=f"w{i}") for i in range(3)]
     with tg.scope("a"):

@@ -1,4 +1,4 @@
-"""Units that are shut: relus that are off, operands that win nothing, slopes that are flat."""
+"""Dead relus, candidates that never win, and saturated units."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import given, settings, strategies as st
 import tinygrad_pool as tg
 
 
-def found(kind, loss, **options):
+def find(kind, loss, **options):
     return [f for f in tg.diagnose(loss, **options).findings if f.kind == kind]
 
 
@@ -16,7 +16,7 @@ def layer_of(loss, name, **options):
 
 
 def columns(n, *offsets):
-    """Return n examples of units that are on and off by turns, each moved by an offset."""
+    """Return n examples of units that alternate between 1 and −1, each plus an offset."""
     return np.resize([1.0, -1.0], (n, 1)) * np.ones(len(offsets)) + offsets
 
 
@@ -26,23 +26,23 @@ class TestDeadRelus:
     )
     def test_units_off_in_every_example_are_listed(self, n, severity):
         w = tg.Value(columns(n, 0, -5, 0, -7), label="w")
-        (finding,) = found("dead relus", (w * 1.0).relu().sum())
-        assert finding.says == f"off in all {n} examples: 2 of 4 units (1, 3)"
+        (finding,) = find("dead relus", (w * 1.0).relu().sum())
+        assert finding.says == f"2 of 4 units (1, 3) are off in all {n} examples"
         assert finding.severity == severity
         assert "with inputs of −8 … −4" in finding.why
 
-    def test_those_of_many_layers_are_one_finding(self):
+    def test_dead_units_of_many_layers_are_one_finding(self):
         offsets = [(0, -5), (0, -5, -7), (-5, 0), (0, 0, -9)]
-        layers = [tg.Value(columns(20, *some), label=f"w{i}") for i, some in enumerate(offsets)]
+        layers = [tg.Value(columns(20, *offset), label=f"w{i}") for i, offset in enumerate(offsets)]
         zs = [(w * 1.0).relu() for w in layers]
         for i, z in enumerate(zs):
             z.label = f"z{i}"
-        (finding,) = found("dead relus", sum(z.sum() for z in zs))
+        (finding,) = find("dead relus", sum(z.sum() for z in zs))
         assert finding.name == "z0, z1, z2, z3"
-        says = "off in all 20 examples: 5 of 10 units in 4 layers, most of all in z1, 2 of 3"
+        says = "5 of 10 units in 4 layers are off in all 20 examples, most of all in z1: 2 of 3"
         assert finding.says == says
         assert finding.nodes == tuple(zs)
-        assert len(found("dead relus", sum(z.sum() for z in zs[:3]))) == 3
+        assert len(find("dead relus", sum(z.sum() for z in zs[:3]))) == 3
 
     def test_three_examples_are_too_few(self):
         w = tg.Value(columns(3, 0, -5), label="w")
@@ -51,11 +51,11 @@ class TestDeadRelus:
     def test_units_that_are_on_once_are_alive(self):
         x = columns(20, 0, -5)
         x[7, 1] = 0.1
-        assert found("dead relus", (tg.Value(x) * 1.0).relu().sum()) == []
+        assert find("dead relus", (tg.Value(x) * 1.0).relu().sum()) == []
 
     def test_a_small_share_is_suspicious(self):
         w = tg.Value(columns(20, -5, *[0] * 10))
-        (finding,) = found("dead relus", (w * 1.0).relu().sum())
+        (finding,) = find("dead relus", (w * 1.0).relu().sum())
         assert finding.severity == "suspicious"
 
     def test_feature_maps_are_dead_as_channels(self):
@@ -64,27 +64,27 @@ class TestDeadRelus:
         x[:, 2, 0, 0] = -1  # a corner that is always dark
         with tg.scope("maps"):
             z = (tg.Value(x) * 1.0).relu()
-        (finding,) = found("dead relus", z.sum())
+        (finding,) = find("dead relus", z.sum())
         assert finding.name == "maps"
-        assert finding.says == "off in all 20 examples: 1 of 3 channels (1)"
+        assert finding.says == "1 of 3 channels (1) is off in all 20 examples"
 
     def test_weights_on_the_left_have_examples_along_the_second_axis(self):
         w1, w2 = tg.Value(np.ones((3, 2)), label="w1"), tg.Value(np.ones((1, 3)), label="w2")
         b = tg.Value([[0.0], [-9.0], [0.0]], label="b")
         x = columns(20, 0, 0).T
-        (finding,) = found("dead relus", (w2 @ (w1 @ x + b).relu()).sum())
-        assert finding.says == "off in all 20 examples: 1 of 3 units (1)"
+        (finding,) = find("dead relus", (w2 @ (w1 @ x + b).relu()).sum())
+        assert finding.says == "1 of 3 units (1) is off in all 20 examples"
 
     def test_a_vector_has_no_examples(self):
         w = tg.Value(np.linspace(-3, 1, 20))
         assert tg.diagnose((w * 1.0).relu().sum()).findings == []
 
-    def test_classes_that_no_example_confuses_are_no_dead_units(self):
+    def test_a_hinge_loss_that_is_0_has_no_dead_units(self):
         w = tg.Value(columns(20, 0.0, -9.0), label="w")
         scores = w @ tg.Value(np.eye(2), label="u")
-        assert found("dead relus", (scores + 1.0).relu().sum()) == []
+        assert find("dead relus", (scores + 1.0).relu().sum()) == []
 
-    def test_scalars_without_a_scope_have_no_name_to_be_counted_by(self):
+    def test_scalars_without_a_scope_are_not_counted_as_units(self):
         w = tg.Value(1.0, label="w")
         E = sum((w * x).relu() for x in (-1.0, 1.0) * 10)
         assert tg.diagnose(E).findings == []
@@ -103,7 +103,7 @@ class TestDeadRelus:
     @pytest.mark.covered
     @given(st.integers(0, 10**6), st.integers(4, 12))
     @settings(max_examples=20)
-    def test_neurons_are_counted_alike(self, seed, n):
+    def test_scalar_neurons_are_counted_the_same_way(self, seed, n):
         rng = np.random.default_rng(seed)
         layer, points = tg.nn.Layer(2, 5), rng.uniform(-1, 1, (n, 2))
         for neuron in layer.neurons:
@@ -119,24 +119,24 @@ class TestDeadRelus:
 class TestNeverWins:
     def test_a_column_that_wins_for_no_example(self):
         x = np.random.default_rng(0).standard_normal((20, 4)) - [0, 9, 0, 0]
-        (finding,) = found("never wins", tg.Value(x, label="x").max(axis=1).sum())
-        assert finding.says == "no win in all 20 examples: 1 of 4 units (1)"
-        assert found("never wins", tg.Value(x + np.eye(4)[1] * 9).max(axis=1).sum()) == []
+        (finding,) = find("never wins", tg.Value(x, label="x").max(axis=1).sum())
+        assert finding.says == "1 of 4 units (1) loses in all 20 examples"
+        assert find("never wins", tg.Value(x + np.eye(4)[1] * 9).max(axis=1).sum()) == []
 
     def test_a_unit_of_one_operand(self):
         rng = np.random.default_rng(0)
         a, b = (tg.Value(rng.standard_normal((20, 3)), label=name) for name in "ab")
         a.data = a.data - [0, 0, 9]
-        (finding,) = found("never wins", tg.maximum(a, b).sum())
+        (finding,) = find("never wins", tg.maximum(a, b).sum())
         assert (finding.name, finding.nodes[0].op) == ("a", "maximum")
-        assert finding.says == "no win in all 20 examples: 1 of 3 units (2)"
+        assert finding.says == "1 of 3 units (2) loses in all 20 examples"
 
     def test_places_in_a_map_lose_without_a_finding(self):
         x = np.random.default_rng(0).standard_normal((20, 2, 8, 8))
         x[..., 0, 0] = -9
         v = tg.Value(x, label="x")
         for loss in (v.max(axis=(2, 3)).sum(), tg.max_pool2d(v, 2).sum(), v.max()):
-            assert found("never wins", loss) == []
+            assert find("never wins", loss) == []
 
     def test_the_table_says_how_many_never_win(self):
         x = np.arange(32.0).reshape(2, 1, 4, 4)
@@ -144,15 +144,15 @@ class TestNeverWins:
             y = tg.max_pool2d(tg.Value(x), 2)
         assert layer_of(y.sum(), "pool").idle == 0.75
 
-    def test_a_place_among_scalars_in_a_scope(self):
+    def test_an_operand_of_scalar_maxima_in_a_scope(self):
         rng = np.random.default_rng(0)
         w = [tg.Value(1.0, label=f"w{i}") for i in range(3)]
         with tg.scope("pool"):
             z = [tg.maximum(w[0] * x, w[1] * y, w[2] - 9.0) for x, y in rng.uniform(0, 1, (20, 2))]
-        (finding,) = found("never wins", sum(z) + sum(w))
-        assert finding.says == "no win in all 20 examples: 1 of 3 units (pool, operand 3)"
+        (finding,) = find("never wins", sum(z) + sum(w))
+        assert finding.says == "1 of 3 units (pool, operand 3) loses in all 20 examples"
 
-    def test_a_constant_is_no_unit(self):
+    def test_a_constant_is_not_a_unit(self):
         z = tg.maximum(tg.Value(np.ones((20, 3)), label="x"), 0.0)
         assert tg.diagnose(z.sum()).findings == []
 
@@ -167,93 +167,95 @@ OTHER_WAYS = {
 
 
 class TestOtherWays:
-    """What is shut, but gets a gradient by another way, is not dead."""
+    """A unit that gets a gradient on another path is not dead."""
 
     @pytest.mark.parametrize("f", OTHER_WAYS.values(), ids=OTHER_WAYS)
-    def test_of_an_array(self, f):
+    def test_arrays(self, f):
         w = tg.Value(columns(20, -9, 0, 9), label="w")
         assert tg.diagnose((f(w * 1.0) ** 2).sum()).findings == []
 
     @pytest.mark.parametrize("f", [*OTHER_WAYS.values()][:3], ids=[*OTHER_WAYS][:3])
-    def test_of_scalars(self, f):
+    def test_scalars(self, f):
         w = tg.Value(1.0, label="w")
         with tg.scope("unit"):
             zs = [f(w * x - 9.0) for x in np.linspace(-1.0, 1.0, 20).tolist()]
-        assert found("dead relus", sum(zs)) == found("never wins", sum(zs)) == []
+        assert find("dead relus", sum(zs)) == find("never wins", sum(zs)) == []
 
-    def test_what_leads_nowhere_else_is_dead(self):
+    def test_units_without_another_path_are_dead(self):
         w, b = tg.Value(columns(20, -9, 0), label="w"), tg.Value([1.0, 2.0], label="b")
         for losers in (w * 1.0, w + b, w * np.ones((20, 2)), tg.exp(1.0) * w):
-            (finding,) = found("dead relus", (losers * 1.0).relu().sum() + tg.exp(2.0).relu())
-            assert finding.says == "off in all 20 examples: 1 of 2 units (0)"
+            (finding,) = find("dead relus", (losers * 1.0).relu().sum() + tg.exp(2.0).relu())
+            assert finding.says == "1 of 2 units (0) is off in all 20 examples"
 
 
 class TestSaturated:
     @pytest.mark.parametrize(("squash", "far", "low"), [("sigmoid", 7.0, 0.0), ("tanh", 4.0, -1.0)])
-    def test_units_that_are_flat_where_the_error_would_have_them_back(self, squash, far, low):
+    def test_saturated_units_that_the_gradient_pulls_back(self, squash, far, low):
         w = tg.Value(np.full((4, 3), far), label="w")
         y = getattr(w * 1.0, squash)()
-        (finding,) = found("saturated", ((y - low) ** 2).sum())
+        (finding,) = find("saturated", ((y - low) ** 2).sum())
         assert (finding.severity, finding.says) == (
             "partly lost",
-            f"saturated: 12 of 12 units of {squash}",
+            f"12 of 12 units of {squash} are saturated",
         )
-        assert "pulls 12 of them back" in finding.why
+        assert "move 12 of them back" in finding.why
 
-    @pytest.mark.parametrize(("stuck", "told"), [(5, 1), (4, 0)])
-    def test_a_quarter_of_the_units_has_to_be_stuck(self, stuck, told):
+    @pytest.mark.parametrize(("stuck", "count"), [(5, 1), (4, 0)])
+    def test_a_quarter_of_the_units_must_be_pulled_back(self, stuck, count):
         y = tg.Value(np.where(np.arange(20) < stuck, 5.0, -5.0)).tanh()
-        assert len(found("saturated", y.sum())) == told  # −5 is where the error would have it
+        assert len(find("saturated", y.sum())) == count  # the error pulls towards −5
 
-    def test_where_they_should_be_flat_they_are_right(self):
+    def test_units_that_should_be_saturated_are_not_reported(self):
         y = tg.Value(np.full((4, 3), 7.0)).sigmoid()
-        assert found("saturated", -y.log().sum()) == []
+        assert find("saturated", -y.log().sum()) == []
         assert layer_of(-y.log().sum(), "sigmoid#1").flat == 1.0
 
     @pytest.mark.parametrize(
         "loss", [lambda y: -y.log().mean(), lambda y: -(1 - (1 - y)).log().sum()]
     )
-    def test_what_a_logarithm_makes_up_for_is_not_lost(self, loss):
+    def test_saturation_before_a_logarithm_is_not_reported(self, loss):
         y = tg.Value(np.full((4, 3), -8.0)).sigmoid()
-        assert found("saturated", loss(y)) == []
-        assert found("saturated", ((y - 1) ** 2).mean())
+        assert find("saturated", loss(y)) == []
+        assert find("saturated", ((y - 1) ** 2).mean())
 
-    @pytest.mark.parametrize(("x", "told"), [(2.0, 0), (20.0, 1)])
-    def test_the_slope_of_arctan_is_its_own(self, x, told):
+    @pytest.mark.parametrize(("x", "count"), [(2.0, 0), (20.0, 1)])
+    def test_arctan_saturates_later(self, x, count):
         y = np.arctan(tg.Value(np.full((4, 3), x)))
-        assert len(found("saturated", (y**2).mean())) == told
+        assert len(find("saturated", (y**2).mean())) == count
 
     @pytest.mark.parametrize(("layers", "findings"), [(3, 3), (4, 1)])
-    def test_many_layers_are_told_together(self, layers, findings):
+    def test_many_layers_are_one_finding(self, layers, findings):
         h = tg.Value(np.ones((5, 2)), label="x")
         for i in range(layers):
             w = tg.Value(np.full((2, 2), 5.0), label=f"w{i}")
             with tg.scope(f"l{i}"):
                 h = (h @ w).tanh()
-        told = found("saturated", (h**2).sum())
-        assert len(told) == findings
-        assert told[0].says.endswith(" units of tanh in 4 layers") == (findings == 1)
+        reported = find("saturated", (h**2).sum())
+        assert len(reported) == findings
+        assert reported[0].says.endswith(" units of tanh in 4 layers are saturated") == (
+            findings == 1
+        )
 
-    def test_a_few_flat_units_are_usual(self):
+    def test_a_few_saturated_units_are_not_reported(self):
         y = tg.Value(np.linspace(-3.5, 3.5, 40)).tanh()
-        assert found("saturated", (y**2).sum()) == []
+        assert find("saturated", (y**2).sum()) == []
 
     @pytest.mark.parametrize("squash", ["sigmoid", "tanh"])
     @pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0)])
-    def test_a_layer_without_units_is_no_finding(self, squash, shape):
+    def test_an_empty_layer_is_not_reported(self, squash, shape):
         w = tg.Value(2.0, label="w")
         y = getattr(w * np.zeros(shape), squash)()
-        assert found("saturated", y.sum() + w) == []
+        assert find("saturated", y.sum() + w) == []
 
     def test_scalars_of_a_layer_are_counted_together(self):
         w = tg.Value(9.0, label="w")
         with tg.scope("out"):
             y = [(w * x).sigmoid() for x in (1.0, 2.0, 3.0, -0.1)]
-        (finding,) = found("saturated", sum(y))
-        assert (finding.name, finding.says) == ("out", "saturated: 3 of 4 units of sigmoid")
+        (finding,) = find("saturated", sum(y))
+        assert (finding.name, finding.says) == ("out", "3 of 4 units of sigmoid are saturated")
 
 
-def test_one_gate_of_many_that_is_saturated_is_found():
+def test_one_saturated_gate_among_others_is_found():
     rng = np.random.default_rng(0)
     gates = {}
     for name, bias in (("i", 0.0), ("f", -40.0), ("o", 0.0)):
@@ -266,13 +268,13 @@ def test_one_gate_of_many_that_is_saturated_is_found():
         h = (f * h + i * o).tanh()
         total = total + ((h - 2.0) ** 2).mean()
     (finding,) = [f for f in tg.diagnose(total).findings if f.kind == "saturated"]
-    assert str(finding) == "partly lost: bf: saturated: 240 of 240 units of sigmoid"
+    assert str(finding) == "partly lost: bf: 240 of 240 units of sigmoid are saturated"
 
 
-def test_units_beyond_a_bound_are_told_once_where_nothing_gets_through():
+def test_units_beyond_a_bound_are_reported_once():
     w = tg.Value(np.ones((1, 1)), label="w")
     y = tg.minimum(tg.maximum(np.ones((20, 1)) @ w, 5.0), 10.0).sum()
     (finding,) = tg.diagnose(y, parameters=w).findings
     assert finding.kind == "zero gradient"
     (finding,) = tg.diagnose(y + w.sum(), parameters=w).findings
-    assert finding.says == "no win in all 20 examples: its only unit"
+    assert finding.says == "its only unit loses in all 20 examples"

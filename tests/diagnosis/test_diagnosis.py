@@ -1,4 +1,4 @@
-"""A diagnosis: what is found in a network that does not learn, and that nothing is in a sound one.
+"""Diagnoses of networks that do not learn, and of sound ones, which have no findings.
 
 What each finding needs to be true is tested beside the module that finds it.
 """
@@ -21,7 +21,7 @@ def kinds(diagnosis):
 
 
 def faulty():
-    """Return a loss, and its network: one layer is off, one parameter unused, one sum cancels."""
+    """Return a loss and its network, in which one layer is off and one is unused."""
     rng = np.random.default_rng(0)
     net = tg.nn.Sequential(
         first=tg.nn.Linear(3, 4, rng=rng), relu=tg.nn.ReLU(), last=tg.nn.Linear(4, 2, rng=rng)
@@ -35,7 +35,7 @@ def faulty():
     return (y**2).mean(), net
 
 
-def test_the_worst_comes_first_and_each_has_numbers_and_a_reason():
+def test_findings_are_sorted_and_have_numbers_and_a_reason():
     loss, net = faulty()
     found = tg.diagnose(loss, parameters=net).findings
     assert [f.severity for f in found] == ["no gradient", "no gradient"]
@@ -43,12 +43,12 @@ def test_the_worst_comes_first_and_each_has_numbers_and_a_reason():
     assert (unused.kind, unused.name) == ("not reached", "spare.*")
     assert unused.says == "the loss does not depend on 2 of 6 parameters"
     assert (off.kind, off.name) == ("zero gradient", "first.*, last.weight")
-    assert off.says == "a gradient of 0 throughout in 3 of 6 parameters, in all 20 examples"
-    assert "the relu is off wherever a gradient arrives, at 80 units: inputs −5" in off.why
+    assert off.says == "the whole gradient is 0 in 3 of 6 parameters, in all 20 examples"
+    assert "the relu is off at all 80 units where a gradient arrives, with inputs of −5" in off.why
     assert off.nodes == (net.first.weight, net.first.bias, net.last.weight)
 
 
-def test_wrong_numbers_come_before_all_else_and_hide_what_only_numbers_tell():
+def test_wrong_numbers_come_first_and_hide_findings_that_need_finite_numbers():
     w, u, spare = (tg.Value(x, label=n) for x, n in ((0.0, "w"), (1.0, "u"), (2.0, "spare")))
     with np.errstate(divide="ignore"):
         loss = w.log() * 0.0 + (u * -1.0).relu()
@@ -56,7 +56,7 @@ def test_wrong_numbers_come_before_all_else_and_hide_what_only_numbers_tell():
     assert [f.severity for f in found] == ["wrong numbers", "no gradient"]
 
 
-def test_what_is_only_suspicious_comes_last():
+def test_suspicious_findings_come_last():
     x = np.ones((20, 3)) * [1, 1, -1]
     w = tg.Value(np.eye(3), label="w")
     loss = ((x @ w).relu() * w.detach().sum()).sum()
@@ -74,9 +74,7 @@ def test_it_prints_findings_and_a_table():
     shown = str(tg.diagnose(loss, parameters=net, names={"loss": loss})).splitlines()
     assert shown[0] == "Diagnosis of loss (13 nodes, 6 parameters): 2 findings, worst first."
     assert shown[2] == "1. no gradient: spare.*: the loss does not depend on 2 of 6 parameters"
-    assert shown[3].startswith(
-        "   no path leads there: it was not used, or what came of it was det"
-    )
+    assert shown[3].startswith("   no path in the graph leads there: it is unused, or its results")
     relu = next(line for line in shown if line.startswith(" relu "))
     assert relu.split()[1:3] == ["80", "units"]
     assert "100% off, 4 always" in relu
@@ -96,7 +94,7 @@ def test_of_many_findings_the_first_are_printed():
     assert "… and 2 more, in .findings" in shown
 
 
-def test_no_gradient_changes():
+def test_gradients_are_unchanged():
     loss, net = faulty()
     net.first.weight.grad = np.full((4, 3), 7.0)
     tg.diagnose(loss, parameters=net)
@@ -113,7 +111,7 @@ def test_gradients_of_earlier_passes_are_not_counted():
 
 
 class TestSoundNetworks:
-    def test_a_network_on_the_digits_has_nothing_but_what_is_true(self):
+    def test_a_network_on_the_digits_has_no_finding(self):
         rng = np.random.default_rng(0)
         _, (x, labels) = tg.datasets.digits()
         net = tg.nn.Sequential(
@@ -129,7 +127,7 @@ class TestSoundNetworks:
         names = [layer.name for layer in diagnosis.layers]
         assert names[:5] == ["conv", "relu", "pool", "flatten", "linear"]
 
-    def test_one_image_is_too_few_to_call_a_unit_dead(self):
+    def test_one_example_is_too_few_for_dead_units(self):
         rng = np.random.default_rng(0)
         net = tg.nn.Sequential(
             tg.nn.Linear(4, 30, rng=rng), tg.nn.ReLU(), tg.nn.Linear(30, 2, rng=rng)
@@ -168,14 +166,14 @@ class TestSoundNetworks:
 @pytest.mark.long
 @pytest.mark.parametrize("numbers", ["random", "integers", "infinite", "nan"])
 @pytest.mark.parametrize("seed", range(15))
-def test_any_network_can_be_diagnosed_and_a_zero_is_a_zero(random_net, seed, numbers):
+def test_zero_gradients_of_random_networks_are_found(random_net, seed, numbers):
     with np.errstate(all="ignore"):
         v, leaves = random_net(seed, numbers)
         gradients = tg.grad(v, leaves, np.ones(v.shape))
     zero = {leaf for leaf, g in zip(leaves, gradients, strict=True) if not np.any(g)}
     diagnosis = tg.diagnose(v, np.ones(v.shape), parameters=leaves)
-    told = {"zero gradient", "not reached"}
-    found = {leaf for f in diagnosis.findings if f.kind in told for leaf in f.nodes}
+    expected = {"zero gradient", "not reached"}
+    found = {leaf for f in diagnosis.findings if f.kind in expected for leaf in f.nodes}
     assert found <= zero if "not finite" in kinds(diagnosis) else found == zero
     assert not any(leaf.has_grad for leaf in leaves)
     assert str(diagnosis).startswith("Diagnosis of the loss (")
@@ -184,7 +182,7 @@ def test_any_network_can_be_diagnosed_and_a_zero_is_a_zero(random_net, seed, num
 @pytest.mark.parametrize(
     ("given", "got"), [(3.0, "float"), (np.ones(2), "ndarray"), (None, "NoneType")]
 )
-def test_what_is_no_value_is_named(given, got):
+def test_anything_but_a_value_is_rejected(given, got):
     with pytest.raises(DataError, match=f"diagnose: needs a Value that was computed, got {got}"):
         tg.diagnose(given)
 
@@ -214,10 +212,10 @@ class TestCommand:
         shown = " ".join(capsys.readouterr().out.split())
         assert shown.startswith("Diagnosis of loss (9 nodes, 4 parameters): 3 findings, worst")
         assert "1. no gradient: first.*: the loss does not depend on 2 of 4 parameters" in shown
-        assert "it was detached, and used in last" in shown
+        assert "it was detached, then used in last" in shown
         assert "at net.py:6: loss = net.last(h.detach()).sum() + max(low, high).detach()" in shown
 
-    def test_it_takes_an_array_too(self, script, capsys):
+    def test_it_accepts_an_array(self, script, capsys):
         assert main(["diagnose", str(script), "--value", "table"]) == 0
         assert "Diagnosis of table (" in capsys.readouterr().out
 
@@ -240,43 +238,43 @@ class TestCommand:
         assert "diagnose: there is no script" in capsys.readouterr().err
 
 
-def test_without_traced_and_parameters_it_says_so_in_one_line():
+def test_checks_that_need_traced_or_parameters_are_listed_as_limits():
     w = tg.Value(2.0, label="w")
     diagnosis = tg.diagnose(w * 3.0)
     assert diagnosis.limits == [
-        "what Python's max, min, if and float() did (build the graph under tg.traced())",
-        "parameters that the loss does not depend on (none were given)",
+        "Python's own max, min, if and float() (build the graph under tg.traced())",
+        "parameters that the loss does not depend on (pass parameters=)",
     ]
-    said = " ".join(str(diagnosis).split())
-    assert "Not looked at: what Python's max, min, if and float() did (build" in said
+    text = " ".join(str(diagnosis).split())
+    assert "Not checked: Python's own max, min, if and float() (build" in text
 
 
-def test_where_all_was_looked_at_nothing_is_said():
+def test_there_are_no_limits_if_everything_was_checked():
     with tg.traced():
         w = tg.Value(2.0, label="w")
         loss = w * 3.0
     diagnosis = tg.diagnose(loss, parameters=[w])
     assert diagnosis.limits == []
-    assert "Not looked at" not in str(diagnosis)
+    assert "Not checked" not in str(diagnosis)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_numbers_that_are_wrong_hide_the_rest():
+def test_wrong_numbers_are_a_limit():
     with tg.traced():
         w = tg.Value(0.0, label="w")
         loss = w.log() + (w * -1.0).relu()
     assert tg.diagnose(loss, parameters=[w]).limits == [
-        "dead units, zeros, trends and ties (first the numbers have to be finite)"
+        "dead units, zero gradients, trends and ties (make all numbers finite first)"
     ]
 
 
-def test_ties_cannot_be_looked_for_once_data_was_set():
+def test_data_set_since_is_a_limit():
     with tg.traced():
         w = tg.Value(np.ones((1, 2, 2)), label="w")
         loss = tg.max_pool2d(w, 2).sum()
     w.data = np.zeros((1, 2, 2))
     assert tg.diagnose(loss, parameters=[w]).limits == [
-        "ties, and data as it is now (set after the forward pass: w)"
+        "ties, and the new data of w (run the forward pass again)"
     ]
 
 

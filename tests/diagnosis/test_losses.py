@@ -1,4 +1,4 @@
-"""What a loss is given by mistake is named, and what only looks like it is not."""
+"""Wrong inputs to a loss are reported; correct ones that look similar are not."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ LABELS = np.array([0, 1, 2, 1, 0, 2])
 X = np.cos(np.arange(12.0)).reshape(6, 2)
 
 
-def found(loss, **options):
+def find(loss, **options):
     return tg.diagnose(loss, **options).findings
 
 
@@ -20,7 +20,7 @@ def scores():
 
 
 def of_kind(kind, loss):
-    return [f for f in found(loss) if f.kind == kind]
+    return [f for f in find(loss) if f.kind == kind]
 
 
 class TestBroadcast:
@@ -28,16 +28,19 @@ class TestBroadcast:
 
     def losses(self, loss):
         y = self.X @ tg.Value(np.ones((2, 1)), label="w")
-        return [f for f in found(loss(y)) if f.kind == "broadcast"]
+        return [f for f in find(loss(y)) if f.kind == "broadcast"]
 
-    def test_a_column_less_a_row(self):
+    def test_a_column_minus_a_row(self):
         (finding,) = self.losses(lambda y: ((y - self.t) ** 2).mean())
         assert str(finding) == "suspicious: sub#2: shapes (5, 1) and (5,) broadcast to (5, 5)"
-        assert finding.why.startswith("each of 5 examples is taken with every other. That is right")
+        assert finding.why == (
+            "each of 5 examples is combined with every other. If every pair is intended, ignore "
+            "this; otherwise give both the same shape, for example with t.reshape(-1, 1)"
+        )
         (finding,) = self.losses(lambda y: ((self.t[None] - y) ** 2).mean())
         assert finding.says == "shapes (1, 5) and (5, 1) broadcast to (5, 5)"
         (finding,) = self.losses(lambda y: (self.t * y + (1 - self.t) * (1 - y)).mean())
-        assert finding.says.endswith(", likewise in 1 other node")
+        assert finding.says.endswith(", and the same in 1 other node")
 
     @pytest.mark.parametrize(
         "loss",
@@ -56,25 +59,28 @@ class TestBroadcast:
     def test_all_labels_of_each_example(self):
         y = tg.log_softmax(self.X @ tg.Value(np.ones((2, 3)), label="w"))
         labels = np.array([0, 1, 2, 1, 0])
-        (finding,) = [f for f in found(-y[:, labels].mean()) if f.kind == "broadcast"]
-        assert finding.says == "5 labels are taken of each of 5 examples: shape (5, 5)"
-        assert finding.why.endswith("; y[np.arange(n), labels] takes one of each")
+        (finding,) = [f for f in find(-y[:, labels].mean()) if f.kind == "broadcast"]
+        assert finding.says == "all 5 labels are taken of each of 5 examples: shape (5, 5)"
+        assert finding.why.endswith(
+            "; otherwise take one label of each with y[np.arange(n), labels]"
+        )
         for key in ((np.arange(5), labels), (slice(None), slice(0, 2)), [0, 1, 2, 1, 0]):
-            assert all(f.kind != "broadcast" for f in found(-y[key].mean()))
+            assert all(f.kind != "broadcast" for f in find(-y[key].mean()))
         assert self.losses(lambda y: (y * np.ones((5, 5)))[()].mean()) == []
 
 
 class TestSquashedTwice:
     def of(self, loss):
         scores = np.ones((4, 2)) @ tg.Value(np.ones((2, 3)), label="w")
-        return [f for f in found(loss(scores)) if f.kind == "squashed twice"]
+        return [f for f in find(loss(scores)) if f.kind == "squashed twice"]
 
-    def test_a_loss_that_is_given_probabilities(self):
+    def test_a_loss_of_probabilities(self):
         (finding,) = self.of(lambda x: tg.nn.cross_entropy(tg.softmax(x), [0, 1, 2, 0]))
         assert str(finding) == (
-            "suspicious: log_softmax#3: log_softmax is applied to softmax#2: to numbers from 0 to 1"
+            "suspicious: log_softmax#3: log_softmax needs scores, but its input softmax#2 is "
+            "between 0 and 1"
         )
-        assert "take scores: what came before softmax." in finding.why
+        assert finding.why.endswith(". Pass the loss what comes before softmax")
         bce = tg.functional.binary_cross_entropy_with_logits
         assert self.of(lambda x: bce(tg.sigmoid(x).reshape(-1), np.ones(12)))
 
@@ -84,12 +90,10 @@ class TestSquashedTwice:
 
     def test_scores_of_a_relu(self):
         (finding,) = self.of(lambda x: tg.nn.cross_entropy(x.relu(), [0, 1, 2, 0]))
-        assert finding.says.endswith("applied to relu#2: to numbers from 0 up")
-        assert finding.why.endswith(
-            "what came before relu. Scores below 0 are lost, and get no gradient"
-        )
+        assert finding.says.endswith("but its input relu#2 is never below 0")
+        assert finding.why.startswith("scores below 0 are lost, and get no gradient. Pass the loss")
 
-    def test_one_that_is_given_scores_is_fine(self):
+    def test_a_loss_of_scores_is_fine(self):
         assert self.of(lambda x: tg.nn.cross_entropy(x.tanh(), [0, 1, 2, 0])) == []
         assert (
             self.of(lambda x: tg.softmax(x.sum(axis=0)).max() + tg.softmax(np.ones(3)).sum()) == []
@@ -103,9 +107,9 @@ class TestOutOfReach:
     @pytest.mark.parametrize(
         ("f", "target", "says"),
         [
-            (tg.sigmoid, -1.0, "sigmoid#2 makes numbers from 0 to 1"),
-            (tg.tanh, 90.0, "tanh#2 makes numbers from −1 to 1"),
-            (tg.relu, -0.5, "relu#2 makes numbers from 0 up"),
+            (tg.sigmoid, -1.0, "sigmoid#2 outputs numbers from 0 to 1"),
+            (tg.tanh, 90.0, "tanh#2 outputs numbers from −1 to 1"),
+            (tg.relu, -0.5, "relu#2 outputs numbers from 0 up"),
         ],
     )
     @pytest.mark.parametrize("loss", [tg.nn.mse_loss, lambda y, t: np.abs(t - y).sum()])
@@ -113,33 +117,33 @@ class TestOutOfReach:
         targets = np.where(np.arange(18).reshape(6, 3) % 2, target, 0.5)
         (finding,) = of_kind("out of reach", loss(f(scores()), targets))
         assert finding.says == f"9 of 18 targets are out of reach: {says}"
-        assert finding.why.startswith("targets go from ")
-        assert f": scale them, or leave {f.__name__} out" in finding.why
+        assert finding.why.startswith("the targets range from ")
+        assert f". Scale them, or leave out {f.__name__}" in finding.why
         assert of_kind("out of reach", loss(f(scores()), np.clip(targets, 0.0, 1.0))) == []
         assert of_kind("out of reach", loss(scores(), targets)) == []
 
-    def test_a_margin_and_what_is_computed_are_none(self):
+    def test_margins_and_computed_targets_are_fine(self):
         y = scores().relu()
         assert of_kind("out of reach", ((y - (-1.0)) ** 2).mean()) == []
         assert of_kind("out of reach", ((y - scores()) ** 2).mean()) == []
         assert of_kind("out of reach", ((y - tg.Value(-np.ones(3), label="b")) ** 2).mean()) == []
-        clean = np.ones((6, 3))  # and what is taken from an input is no target
+        clean = np.ones((6, 3))  # and an input that is subtracted is not a target
         assert of_kind("out of reach", ((-2.0 * clean - y - clean) ** 2).mean()) == []
 
 
 class TestOverExamples:
     def test_a_softmax_along_the_axis_of_examples(self):
         (finding,) = of_kind("wrong axis", -tg.log_softmax(scores(), axis=0)[N, LABELS].mean())
-        assert finding.says == "log_softmax shares 1 among 6 examples, not among 3 classes"
-        assert finding.why.endswith("each example's probabilities sum to 1 with axis=1")
+        assert finding.says == "log_softmax is taken over 6 examples, not over 3 classes"
+        assert finding.why.endswith(". With axis=1 the probabilities of each example sum to 1")
         p = tg.softmax(scores(), axis=0)
         assert of_kind("wrong axis", -tg.log(p[N, LABELS] + 1e-9).mean())
 
-    def test_with_weights_on_the_left_it_is_the_other_axis(self):
+    def test_weights_on_the_left_mean_the_other_axis(self):
         y = tg.Value(np.ones((3, 2)), label="w") @ X.T
         assert of_kind("wrong axis", -tg.log_softmax(y, axis=0)[LABELS, N].mean()) == []
         (finding,) = of_kind("wrong axis", -tg.log_softmax(y, axis=1)[LABELS, N].mean())
-        assert finding.why.endswith("sum to 1 with axis=0")
+        assert ". With axis=0 the probabilities" in finding.why
 
     def test_a_matrix_on_the_left_that_mixes_examples_holds_no_weights(self):
         mix, x = tg.Value(np.ones((6, 6)) / 6), tg.Value(X)
@@ -151,7 +155,7 @@ class TestOverExamples:
         [
             lambda y: -tg.log_softmax(y, axis=1)[N, LABELS].mean(),
             lambda y: -tg.log_softmax(y)[N, LABELS].mean(),
-            lambda y: (tg.softmax(y, axis=0) * y).sum(),  # a pooling by attention
+            lambda y: (tg.softmax(y, axis=0) * y).sum(),  # attention pooling
             lambda y: tg.nn.cross_entropy((tg.softmax(y, axis=0) * y).sum(axis=0)[None], [1]),
             lambda y: -tg.log_softmax(y @ y.T, axis=0)[N, N].mean(),  # pairs
             lambda y: -tg.log_softmax(y[:, 0], axis=0)[2],
@@ -172,10 +176,10 @@ class TestNoLogarithm:
             (lambda y: -(tg.softmax(y)[N, LABELS] * N).mean() / 2.0, "probabilities of softmax#2"),
         ],
     )
-    def test_probabilities_and_scores_that_are_summed_as_they_are(self, loss, what):
+    def test_sums_of_probabilities_and_scores(self, loss, what):
         (finding,) = of_kind("no logarithm", loss(scores()))
         assert finding.says == f"the loss sums {what}, not logarithms of probabilities"
-        assert "need log_softmax of the scores" in finding.why
+        assert "Take log_softmax of the scores" in finding.why
 
     @pytest.mark.parametrize(
         "loss",
@@ -188,14 +192,16 @@ class TestNoLogarithm:
             lambda y: -y[N, LABELS].mean() - y[N, LABELS[::-1]].mean() * 2.0,
             lambda y: -np.square(tg.softmax(y)[N, LABELS] * 2.0).sum(),
             lambda y: sum([(p := tg.softmax(y)[N, LABELS]) * 2.0, p]).sum(),
-            lambda y: -(y - 0.5)[N, LABELS].mean(),  # a logarithm of a density may be above 0
+            lambda y: -(y - 0.5)[N, LABELS].mean(),  # a log-density may be above 0
             lambda y: -tg.log(tg.softmax(y) + 1.0)[N, LABELS].mean(),
-            lambda y: -(tg.softmax(y)[N, LABELS] / np.full(6, 0.3) * N).mean(),  # by the old ones
+            lambda y: (
+                -(tg.softmax(y)[N, LABELS] / np.full(6, 0.3) * N).mean()
+            ),  # ratios to old probabilities
             lambda y: -y[0, 1],
             lambda y: -y[[0, 1]].mean(),
         ],
     )
-    def test_what_is_no_sum_of_labels_is_fine(self, loss):
+    def test_other_losses_are_fine(self, loss):
         assert of_kind("no logarithm", loss(scores())) == []
 
 
@@ -203,5 +209,5 @@ def test_labels_below_0():
     y = tg.log_softmax(scores())
     (finding,) = of_kind("labels", -y[N, LABELS - 1].mean())
     assert finding.says == "2 of 6 labels are below 0, such as −1"
-    assert finding.why.startswith("NumPy counts them from the end: −1 is the last class. Labels st")
+    assert finding.why.startswith("NumPy counts them from the end: −1 is the last class. Number cl")
     assert of_kind("labels", -y[N, LABELS].mean() - y[-1, -2] - y[:, [-1, -2]].mean()) == []

@@ -10,8 +10,8 @@ from tinygrad_pool.errors import DataError
 ONES = np.ones((5, 2))
 
 
-def wanted(loss, parameters=None, **names):
-    return list(Survey(tg.record(loss, names=names), parameters, names).wanted.values())
+def parameters_of(loss, parameters=None, **names):
+    return list(Survey(tg.record(loss, names=names), parameters, names).parameters.values())
 
 
 def rows(loss, **names):
@@ -19,19 +19,19 @@ def rows(loss, **names):
 
 
 class TestParameters:
-    def test_those_of_a_module_are_called_as_in_it(self):
+    def test_parameters_of_a_module_have_their_names_in_it(self):
         net = tg.nn.Sequential(a=tg.nn.Linear(2, 3), b=tg.nn.Linear(3, 1))
         names = ["a.weight", "a.bias", "b.weight", "b.bias"]
-        assert wanted(net(ONES).sum(), net) == names
-        assert wanted(net(ONES).sum(), [net]) == names
+        assert parameters_of(net(ONES).sum(), net) == names
+        assert parameters_of(net(ONES).sum(), [net]) == names
 
-    def test_values_without_a_name_of_their_own_are_called_by_their_scope(self):
+    def test_values_without_a_name_are_named_after_their_scope(self):
         net = tg.nn.Sequential(a=tg.nn.Linear(2, 3), b=tg.nn.Linear(3, 1))
         names = ["a.weight", "a.bias", "b.weight", "b.bias"]
-        assert wanted(net(ONES).sum(), net.parameters()) == names
-        assert wanted(net(ONES).sum()) == names
+        assert parameters_of(net(ONES).sum(), net.parameters()) == names
+        assert parameters_of(net(ONES).sum()) == names
 
-    def test_anything_that_has_parameters_will_do(self):
+    def test_any_object_with_parameters_is_accepted(self):
         class Own:
             def __init__(self):
                 self.w = tg.Value(2.0)
@@ -40,67 +40,72 @@ class TestParameters:
                 return [self.w]
 
         own = Own()
-        assert wanted(own.w * 3.0, own) == ["leaf#0"]
-        assert wanted(tg.Value(1.0) * 3.0, [own, tg.Value(1.0), tg.Value(1.0, label="b")]) == [
+        assert parameters_of(own.w * 3.0, own) == ["leaf#0"]
+        assert parameters_of(
+            tg.Value(1.0) * 3.0, [own, tg.Value(1.0), tg.Value(1.0, label="b")]
+        ) == [
             "parameter 1",
             "parameter 2",
             "b",
         ]
 
-    def test_one_value_is_enough(self):
+    def test_a_single_value_is_accepted(self):
         w = tg.Value(2.0)
-        assert wanted(w * 3.0, w, w=w) == ["w"]
+        assert parameters_of(w * 3.0, w, w=w) == ["w"]
 
-    def test_modules_among_the_variables_are_found_and_the_whole_before_its_parts(self):
+    def test_modules_among_the_variables_are_found_outermost_first(self):
         net = tg.nn.Sequential(a=tg.nn.Linear(2, 3), b=tg.nn.Linear(3, 1))
         layer = net.b
-        assert wanted(net(ONES).sum(), layer=layer, net=net, n=3)[-1] == "b.bias"
+        assert parameters_of(net(ONES).sum(), layer=layer, net=net, n=3)[-1] == "b.bias"
 
-    def test_of_several_modules_the_variable_is_named_too(self):
+    def test_names_of_several_modules_begin_with_the_variable(self):
         first, last = tg.nn.Linear(2, 3, bias=False), tg.nn.Linear(3, 1, bias=False)
         loss = last(first(ONES)).sum()
-        assert sorted(wanted(loss, first=first, last=last)) == ["first.weight", "last.weight"]
+        assert sorted(parameters_of(loss, first=first, last=last)) == [
+            "first.weight",
+            "last.weight",
+        ]
 
     @pytest.mark.parametrize("given", [3.0, "ab", [1.0], {"w": 1}])
-    def test_what_has_none_is_named(self, given):
+    def test_objects_without_parameters_are_rejected(self, given):
         with pytest.raises(DataError, match="diagnose: parameters must be Values, modules that "):
-            wanted(tg.Value(1.0) * 2.0, given)
+            parameters_of(tg.Value(1.0) * 2.0, given)
 
 
 class TestGuesses:
-    def test_weights_are_parameters_and_what_they_multiply_is_none(self):
+    def test_weights_are_parameters_but_not_their_inputs(self):
         x, w, b = (tg.Value(np.ones((2, 2)), label=name) for name in "xwb")
-        assert wanted((x @ w + b).sum()) == ["w", "b"]
+        assert parameters_of((x @ w + b).sum()) == ["w", "b"]
 
-    def test_an_input_of_a_convolution_is_none(self):
+    def test_the_input_of_a_convolution_is_not_a_parameter(self):
         x, w = tg.Value(np.ones((1, 4, 4)), label="x"), tg.Value(np.ones((1, 1, 2, 2)), label="w")
-        assert wanted(tg.conv2d(x, w).sum()) == ["w"]
-        assert wanted(tg.conv2d(ONES[None], w).sum()) == ["w"]
+        assert parameters_of(tg.conv2d(x, w).sum()) == ["w"]
+        assert parameters_of(tg.conv2d(ONES[None], w).sum()) == ["w"]
 
-    def test_weights_may_stand_on_the_left(self):
+    def test_weights_may_be_on_the_left(self):
         w1, w2 = tg.Value(np.ones((3, 5)), label="w1"), tg.Value(np.ones((1, 3)), label="w2")
-        assert wanted((w2 @ (w1 @ ONES).relu()).sum()) == ["w1", "w2"]
+        assert parameters_of((w2 @ (w1 @ ONES).relu()).sum()) == ["w1", "w2"]
 
-    def test_a_square_one_on_the_left_may_mix_examples(self):
+    def test_a_square_matrix_on_the_left_may_mix_examples(self):
         mix, x = tg.Value(np.ones((5, 5)), label="mix"), tg.Value(ONES, label="x")
         w, v = tg.Value(np.ones((2, 3)), label="w"), tg.Value(np.ones((3, 2)), label="v")
-        assert wanted((mix @ ((mix @ (x @ w)).relu() @ v)).sum()) == ["w", "v"]
+        assert parameters_of((mix @ ((mix @ (x @ w)).relu() @ v)).sum()) == ["w", "v"]
 
-    def test_what_was_computed_under_no_grad_has_no_inputs(self):
+    def test_results_under_no_grad_have_no_inputs(self):
         w, old = tg.Value(np.ones((2, 2)), label="w"), tg.Value(np.ones((2, 2)), label="old")
         with tg.no_grad():
             target = ONES @ old
-        assert wanted((ONES @ w - target).sum()) == ["w"]
+        assert parameters_of((ONES @ w - target).sum()) == ["w"]
 
-    def test_inputs_of_weighted_sums_are_none_but_inner_ones(self):
+    def test_inputs_of_weighted_sums_are_not_parameters(self):
         w, x = tg.Value(2.0, label="w"), tg.Value(3.0, label="x")
-        assert wanted(tg.weighted_sum([w], [x], 1.0)) == ["w"]
+        assert parameters_of(tg.weighted_sum([w], [x], 1.0)) == ["w"]
 
     def test_leaves_with_a_name_come_before_those_without(self):
         w, x = tg.Value(2.0, label="w"), tg.Value(3.0)
-        assert wanted(w * x) == ["w"]
-        assert wanted(tg.Value(2.0) * x) == ["leaf#0", "leaf#1"]
-        assert wanted(tg.Value(2.0) * x, scale=x) == ["scale"]
+        assert parameters_of(w * x) == ["w"]
+        assert parameters_of(tg.Value(2.0) * x) == ["leaf#0", "leaf#1"]
+        assert parameters_of(tg.Value(2.0) * x, scale=x) == ["scale"]
 
 
 class TestRows:
@@ -108,7 +113,7 @@ class TestRows:
         net = tg.nn.Sequential(a=tg.nn.Linear(2, 3), r=tg.nn.ReLU(), b=tg.nn.Linear(3, 1))
         assert rows(net(ONES).sum()) == ["a", "r", "b", "sum"]
 
-    def test_neurons_of_a_layer_stay_together_and_layers_apart(self):
+    def test_neurons_of_a_layer_are_one_row_and_layers_are_several(self):
         class Whole(tg.nn.Module):
             def __init__(self):
                 self.mlp = tg.nn.MLP(2, [3, 2, 1])
@@ -125,41 +130,41 @@ class TestRows:
             "model",
         ]
 
-    def test_without_scopes_parameters_and_units_name_their_rows(self):
+    def test_rows_without_scopes_are_named_after_parameters_and_activations(self):
         w, b = tg.Value(np.ones((2, 3)), label="w"), tg.Value(np.ones(3), label="b")
         h = (ONES @ w + b).relu()
         assert rows((h * 2.0).sum(), h=h) == ["w", "b", "h", "mul", "sum"]
 
-    def test_many_units_without_scopes_are_one_row(self):
+    def test_many_activations_without_scopes_are_one_row(self):
         y = tg.Value(np.ones(2), label="x")
         for _ in range(30):
             y = y.relu()
         assert rows(y.sum()) == ["x", "relu", "sum"]
 
-    def test_many_units_belong_to_the_parameter_right_below(self):
+    def test_many_activations_belong_to_the_parameter_right_below(self):
         w, b = tg.Value(np.ones((3, 3)), label="w"), tg.Value(np.ones(3), label="b")
         h = ONES[:, :1] * np.ones(3)
         for _ in range(30):
             h = (tg.sigmoid(h @ w + b) * 2.0).relu()
         assert rows(h.sum()) == ["w", "b", "mul", "relu", "sum"]
 
-    def test_scalars_without_scopes_are_rows_by_operation(self):
+    def test_scalars_without_scopes_are_grouped_by_operation(self):
         w = tg.Value(2.0, label="w")
         assert rows((w * 3.0 + 1.0).relu() * 2.0) == ["mul", "add", "relu"]
 
 
 class TestNames:
-    def test_parts_of_which_all_are_meant_are_shortened(self):
+    def test_all_parameters_of_a_part_are_shortened(self):
         net = tg.nn.Sequential(a=tg.nn.Linear(2, 3), b=tg.nn.Linear(3, 1))
         survey = Survey(tg.record(net(ONES).sum()), net)
         assert survey.listed(net.a.parameters()) == "a.*"
         assert survey.listed([net.a.weight, net.b.bias]) == "a.weight, b.bias"
         mlp = tg.nn.MLP(3, [1])
         survey = Survey(tg.record(mlp([1.0, 2.0, 3.0])), mlp)
-        some = mlp.layers[0].neurons[0].w[:2]
-        assert survey.listed(some) == "layers.0.neurons.0.w.0, layers.0.neurons.0.w.1"
+        weights = mlp.layers[0].neurons[0].w[:2]
+        assert survey.listed(weights) == "layers.0.neurons.0.w.0, layers.0.neurons.0.w.1"
 
-    def test_nodes_are_called_with_their_scope(self):
+    def test_names_of_nodes_include_their_scope(self):
         w = tg.Value(2.0, label="w")
         with tg.scope("part"):
             y = w * 3.0

@@ -1,4 +1,4 @@
-"""What training loops leave behind: gradients, graphs that are stale, parameters that are nodes."""
+"""Mistakes in training loops: gradients left, stale graphs, parameters that became nodes."""
 
 import contextlib
 import random
@@ -11,7 +11,7 @@ from tinygrad_pool.errors import GraphError
 from tinygrad_pool.recording.trace import Trace
 
 
-def found(loss, **options):
+def find(loss, **options):
     return tg.diagnose(loss, **options).findings
 
 
@@ -26,67 +26,67 @@ class TestGradientsLeft:
             E = pass_of(w)
             E.backward()
             w.data = w.data - 0.01 * w.grad
-        (finding,) = found(pass_of(w))
+        (finding,) = find(pass_of(w))
         assert (finding.kind, finding.severity, finding.name) == (
             "gradient left",
             "suspicious",
             "w",
         )
         assert finding.says == (
-            "gradients of earlier passes are in 1 parameter: they left −51.81 in w.grad, which is "
-            "−56.49 with this one"
+            "gradients of earlier passes remain in 1 parameter: they left −51.81 in w.grad, which "
+            "is −56.49 with this one"
         )
         assert "zero_grad()" in finding.why
 
-    def test_the_loss_that_was_run_last_shows_it_too(self):
+    def test_the_loss_of_the_last_pass_has_the_finding_too(self):
         w = tg.Value(1.0, label="w")
         for _ in range(2):
             E = pass_of(w)
             E.backward()
-        assert [f.kind for f in found(E)] == ["gradient left"]
+        assert [f.kind for f in find(E)] == ["gradient left"]
 
-    def test_its_own_run_is_no_trouble(self):
+    def test_gradients_of_its_own_pass_are_not_reported(self):
         w = tg.Value(np.ones(2), label="w")
         E = pass_of(w).sum()
         E.backward()
-        assert found(E) == []
-        assert found(E, parameters=[]) == []
+        assert find(E) == []
+        assert find(E, parameters=[]) == []
 
-    def test_what_is_no_parameter_is_not_told(self):
+    def test_gradients_of_inputs_are_not_reported(self):
         w, x = tg.Value(np.ones((2, 2)), label="w"), tg.Value(np.ones((3, 2)), label="x")
         (x * 3.0).sum().backward()
-        assert found((x @ w).sum()) == []
+        assert find((x @ w).sum()) == []
 
-    def test_one_that_gets_no_gradient_now(self):
+    def test_a_parameter_without_a_gradient_now_is_not_reported(self):
         w, u = tg.Value(1.0, label="w"), tg.Value(2.0, label="u")
         u.grad = 3.0
-        kinds = [f.kind for f in found(w * 2.0, parameters=[w, u])]
+        kinds = [f.kind for f in find(w * 2.0, parameters=[w, u])]
         assert kinds == ["not reached"]
 
-    def test_the_pass_is_asked_once_and_not_once_a_parameter(self, monkeypatch):
+    def test_gradients_left_are_computed_once(self, monkeypatch):
         asked, left = [], Trace.left.fget
         monkeypatch.setattr(Trace, "left", property(lambda p: asked.append(p) or left(p)))
         w = [tg.Value(1.0, label=f"w{i}") for i in range(20)]
-        found(pass_of(sum(w)))
+        find(pass_of(sum(w)))
         assert len(asked) == 1
 
 
 class TestDataSetSince:
-    def test_a_state_that_is_kept_over_an_update(self):
+    def test_a_state_kept_over_an_update(self):
         w, h = tg.Value(np.ones((2, 2)), label="w"), tg.Value(np.ones((1, 2)), label="h")
         h = (h @ w).tanh()
         w.data = w.data * 0.5
         E = (h @ w).sum()
         E.backward()
-        (finding,) = [f for f in found(E) if f.kind == "stale graph"]
-        assert str(finding) == "suspicious: w: set while sum#5 was computed from it"
+        (finding,) = [f for f in find(E) if f.kind == "stale graph"]
+        assert str(finding) == "suspicious: w: its data was set while sum#5 was computed from it"
         assert finding.why == (
-            "matmul#2 was computed before, matmul#4 after: a state that is kept from one step to "
-            "the next needs detach()"
+            "matmul#2 was computed with the old data, matmul#4 with the new. A state kept from one "
+            "step to the next needs detach()"
         )
-        assert all(f.kind != "stale graph" for f in found((h.detach() @ w).sum()))
+        assert all(f.kind != "stale graph" for f in find((h.detach() @ w).sum()))
 
-    def test_after_an_update_in_place_the_pass_is_refused_with_the_way_out(self):
+    def test_after_an_update_in_place_the_error_says_what_to_do(self):
         w, h = tg.Value(np.ones((2, 2)), label="w"), tg.Value(np.ones((1, 2)), label="h")
         h = (h @ w).tanh()
         w.data *= 0.5
@@ -100,50 +100,48 @@ class TestDataSetSince:
         E = w * w
         E.label = "E"
         w.data = 5.0
-        (finding,) = found(E)
+        (finding,) = find(E)
         assert (finding.kind, finding.name) == ("stale graph", "w")
-        assert finding.says == "set after E was computed from it"
+        assert finding.says == "its data was set after E was computed from it"
         assert "Run the forward pass again" in finding.why
 
-    def test_a_training_step_is_right_and_is_said_beside(self):
+    def test_an_ordinary_update_is_a_limit_and_not_a_finding(self):
         w = tg.Value(2.0, label="w")
         E = w * w
         E.backward()
         w.data = w.data - 0.1 * w.grad
         diagnosis = tg.diagnose(E)
         assert diagnosis.findings == []
-        assert diagnosis.limits[-1] == (
-            "ties, and data as it is now (set after the forward pass: w)"
-        )
+        assert diagnosis.limits[-1] == "ties, and the new data of w (run the forward pass again)"
 
-    def test_arrays_and_constants_in_a_network(self):
+    def test_an_array_set_before_backward(self):
         net = tg.nn.Linear(2, 3, rng=0)
         loss = net(np.ones((4, 2))).sum()
         net.weight.data = net.weight.data * 2.0
-        kinds = [f.kind for f in found(loss, parameters=net)]
+        kinds = [f.kind for f in find(loss, parameters=net)]
         assert kinds == ["stale graph"]
 
 
 class TestMadeAnew:
     @pytest.mark.parametrize("traced", [True, False])
     @pytest.mark.parametrize("start", [1.0, np.array([1.0, 2.0])])
-    def test_an_update_that_makes_a_node(self, traced, start):
+    def test_an_update_that_makes_a_node_is_reported(self, traced, start):
         with tg.traced() if traced else contextlib.nullcontext():
             w = tg.Value(start, label="w")
             for _ in range(3):
                 pass_of(w).sum().backward()
                 w -= 0.01 * w.grad
             loss = pass_of(w).sum()
-        (finding,) = (f for f in found(loss, names={"w": w}) if f.kind == "made anew")
+        (finding,) = (f for f in find(loss, names={"w": w}) if f.kind == "made anew")
         assert (finding.name, finding.nodes) == ("w", (w,))
-        assert finding.says == "no longer a leaf: computed from w"
-        assert "w.data -= lr * w.grad changes it" in finding.why
+        assert finding.says == "no longer a leaf: it was computed from w"
+        assert finding.why.endswith(". Update its data instead: w.data -= lr * w.grad")
         assert ("test_training.py:" in finding.why) == traced
 
     @pytest.mark.parametrize(
         "update", ["w = w - 0.1 * w.grad", "ws[0] -= 0.1 * ws[0].grad", "o.w += -0.1 * o.w.grad"]
     )
-    def test_however_it_is_written(self, tmp_path, update):
+    def test_updates_written_in_other_ways_are_reported(self, tmp_path, update):
         import runpy
 
         path = tmp_path / "net.py"
@@ -154,25 +152,25 @@ class TestMadeAnew:
         )
         with tg.traced():
             made = runpy.run_path(str(path))
-        (finding,) = (f for f in found(made["E"], names=made) if f.kind == "made anew")
+        (finding,) = (f for f in find(made["E"], names=made) if f.kind == "made anew")
         assert f"at net.py:6: {update}" in finding.why
 
-    def test_a_difference_is_none(self):
+    def test_other_differences_are_not_reported(self):
         with tg.traced():
             w = tg.Value(2.0, label="w")
             (w * w).backward()
             d = w - 3.0
             E = d * d
-        assert all(f.kind != "made anew" for f in found(E, names={"d": d, "w": w}))
+        assert all(f.kind != "made anew" for f in find(E, names={"d": d, "w": w}))
         x = tg.Value([1.0, 2.0], label="x")
         (x * x).sum().backward()
         d = x - np.array([1.0, 1.0])
         F = (d * d).sum()
-        assert all(f.kind != "made anew" for f in found(F, names={"d": d}))
-        assert all(f.kind != "made anew" for f in found((x - np.zeros(2)).sum() + (3.0 - x[0])))
+        assert all(f.kind != "made anew" for f in find(F, names={"d": d}))
+        assert all(f.kind != "made anew" for f in find((x - np.zeros(2)).sum() + (3.0 - x[0])))
 
 
-def test_a_sound_loop_of_any_order_leaves_nothing():
+def test_sound_loops_have_no_findings():
     random.seed(0)
     net = tg.nn.MLP(2, [4, 1])
     for order in ("zero first", "zero last"):
@@ -185,5 +183,5 @@ def test_a_sound_loop_of_any_order_leaves_nothing():
                 p.data -= 0.05 * p.grad
             if order == "zero last":
                 net.zero_grad()
-        told = {finding.kind for finding in tg.diagnose(loss, parameters=net).findings}
-        assert not told & {"gradient left", "stale graph", "made anew"}
+        kinds = {finding.kind for finding in tg.diagnose(loss, parameters=net).findings}
+        assert not kinds & {"gradient left", "stale graph", "made anew"}

@@ -7,8 +7,8 @@ import tinygrad_pool as tg
 
 
 def zeros(loss, gradient=None, **options):
-    found = tg.diagnose(loss, gradient, **options).findings
-    return [f for f in found if f.kind == "zero gradient"]
+    findings = tg.diagnose(loss, gradient, **options).findings
+    return [f for f in findings if f.kind == "zero gradient"]
 
 
 def scalar(number=2.0, label="w"):
@@ -18,24 +18,24 @@ def scalar(number=2.0, label="w"):
 X = np.arange(12.0).reshape(4, 3) - 4
 
 
-def test_the_line_comes_after_the_relu_that_made_a_factor_0():
+def test_the_line_is_quoted_after_the_relu_that_made_a_factor_0():
     w, v = scalar(), scalar(-1.0, "v")
     with tg.traced():
         loss = (v - 5.0).relu() * w + v
-    assert ": the other factor is 0, for relu#3 is off, at test_zero" in zeros(loss)[0].why
+    assert ": the other factor is 0, because relu#3 is off, at test_zero" in zeros(loss)[0].why
 
 
-def test_weights_that_begin_at_0_are_named():
+def test_weights_that_start_at_0_are_named():
     w1, w2 = tg.Value(np.ones((3, 3)), label="w1"), tg.Value(np.zeros((3, 1)), label="w2")
     E = (((X @ w1).tanh() @ w2 - 1.0) ** 2).sum()
     (finding,) = zeros(E)
     assert (finding.name, finding.severity) == ("w1", "suspicious")
     assert "the other factor, w2, is 0" in finding.why
-    assert finding.why.endswith(" pass nothing down, until their own gradient moves them")
+    assert finding.why.endswith(" pass no gradient down until their own moves them")
     (of_both,) = zeros((((X * 0.0 @ w1).tanh() @ w2 - 1.0) ** 2).sum())  # w2 gets none, either
-    assert of_both.why.endswith(" pass nothing down")
+    assert of_both.why.endswith(". Weights of 0 pass nothing on: do not start w2 at 0")
     assert of_both.severity == "no gradient"
-    none = tg.Value(np.ones((0, 3)), label="none")  # examples
+    none = tg.Value(np.ones((0, 3)), label="none")  # no examples
     (of_none,) = zeros((none @ w2).sum(), parameters=[none, w2])
     assert of_none.severity == "no gradient"
     assert of_none.why.endswith("it has no elements")
@@ -44,22 +44,22 @@ def test_weights_that_begin_at_0_are_named():
 @pytest.mark.parametrize(
     ("loss", "cause"),
     [
-        (lambda a, b: X @ a @ b, ", b, is 0"),  # as low-rank updates begin
-        (lambda a, b: X @ a @ (b * 2.0), " is 0, for b is 0"),
-        (lambda a, b: (X @ a) * b[[0, 1, 0, 1]], " is 0, for b is 0"),
+        (lambda a, b: X @ a @ b, ", b, is 0"),  # as in a new low-rank update
+        (lambda a, b: X @ a @ (b * 2.0), " is 0, because b is 0"),
+        (lambda a, b: (X @ a) * b[[0, 1, 0, 1]], " is 0, because b is 0"),
         (lambda a, b: a[0, 0] * b[0, 0], " is 0"),
     ],
 )
-def test_what_is_below_weights_of_0_that_will_move_is_not_lost(loss, cause):
+def test_parameters_below_weights_of_0_that_will_move_are_only_suspicious(loss, cause):
     a, b = tg.Value(np.ones((3, 2)), label="a"), tg.Value(np.zeros((2, 1)), label="b")
     (finding,) = zeros(((loss(a, b) - 1.0) ** 2).mean(), parameters=[a, b])
     assert (finding.name, finding.severity) == ("a", "suspicious")
-    says = f"the other factor{cause}: weights that start at 0 pass nothing down, until their own"
-    assert finding.why.endswith(f"{says} gradient moves them")
-    x = tg.Value(0.0, label="x")  # which may be an input
-    assert "start at 0" not in zeros(tg.Value(2.0, label="w") * x + 1.0)[0].why
-    some = (loss(a, b) - 1.0) ** 2 + (a * 0.0).sum()  # which is 0 for another reason, too
-    assert zeros(some.mean(), parameters=[a, b])[0].severity == "no gradient"
+    says = f"the other factor{cause}, and weights of 0 pass no gradient down until their own moves"
+    assert finding.why.endswith(f"{says} them")
+    x = tg.Value(0.0, label="x")  # may be an input
+    assert "weights of 0" not in zeros(tg.Value(2.0, label="w") * x + 1.0)[0].why
+    both = (loss(a, b) - 1.0) ** 2 + (a * 0.0).sum()  # 0 for another reason, too
+    assert zeros(both.mean(), parameters=[a, b])[0].severity == "no gradient"
 
 
 def test_a_norm_of_one_number_at_a_time_is_named():
@@ -67,12 +67,12 @@ def test_a_norm_of_one_number_at_a_time_is_named():
     y = X @ w
     same = y - y.mean(axis=1, keepdims=True)
     of_w, of_gain = zeros(((same * gain - X[:, :1]) ** 2).mean())
-    alone = ": the mean taken from each number is of that number alone"
-    assert of_w.why == f"what reaches matmul#2 cancels{alone}"
+    alone = ": each number minus the mean of itself alone is 0"
+    assert of_w.why == f"the contributions to matmul#2 cancel{alone}"
     assert of_gain.why.endswith(f"the other factor is 0{alone}")
     y = X[:1] @ tg.Value(np.ones((3, 2)), label="w")
     (of_off,) = zeros(((y - y.mean(axis=0)).relu() @ np.ones((2, 1)) - 1.0).sum())
-    assert f"inputs 0{alone}" in of_off.why
+    assert f"with inputs of 0{alone}" in of_off.why
     (finding,) = zeros(((y - y.mean()) * 0.0).sum())
     assert alone not in finding.why
     y = X @ w
@@ -86,27 +86,27 @@ def test_a_factor_or_an_input_of_0_is_followed_to_what_made_it_0():
     w, v = tg.Value(np.ones((3, 2)), label="w"), tg.Value(np.ones((2, 1)), label="v")
     masked = (np.ones((20, 3)) @ w) * np.zeros((20, 1))
     of_w, of_v = zeros(((masked + 0.0) @ v - 1.0).sum(), parameters=[w, v])
-    assert of_w.why.endswith("matmul#2 gets nothing from mul#3: the other factor is 0")
-    assert of_v.why.endswith(": the other factor is 0, for mul#3 multiplies by a constant 0")
+    assert of_w.why.endswith("matmul#2 gets nothing from mul#3: the other factor, a constant, is 0")
+    assert of_v.why.endswith(": the other factor is 0, because mul#3 multiplies by a constant 0")
     (of_both,) = zeros(((masked.relu() @ v - 1.0) ** 2).sum(), parameters=[w, v])
-    assert of_both.why.endswith(" units: inputs 0, for mul#3 multiplies by a constant 0")
+    assert of_both.why.endswith(", with inputs of 0, because mul#3 multiplies by a constant 0")
     y = np.ones((20, 3)) @ w
     (of_v,) = zeros(((y - y.data) @ v).sum(), parameters=[w, v])
     assert of_v.why.endswith(": the other factor is 0")
 
 
-def test_a_constant_factor_is_not_called_as_the_product_is():
+def test_a_constant_factor_is_not_given_the_name_of_the_product():
     product = scalar() * np.zeros((2, 2))
     product.label = "scores"
     (finding,) = zeros((product**2 + product).sum())
-    assert finding.why == "w gets nothing from scores: the other factor is 0"
+    assert finding.why == "w gets nothing from scores: the other factor, a constant, is 0"
 
 
 @pytest.mark.parametrize("relu", [tg.relu, lambda x: tg.maximum(x, 0.0)])
 def test_zeros_are_followed_through_a_pool_to_the_relu(relu):
     w, u = tg.Value(-np.ones((20, 4)), label="w"), tg.Value(np.ones((2, 1)), label="u")
     (finding,) = zeros((tg.max_pool1d(relu(w * 1.0), 2) @ u).sum(), parameters=[u])
-    assert ", for " + ("relu#" if relu is tg.relu else "maximum#") in finding.why
+    assert ", because " + ("relu#" if relu is tg.relu else "maximum#") in finding.why
 
 
 def test_a_maximum_that_happens_to_be_0_is_not_off():
@@ -115,14 +115,14 @@ def test_a_maximum_that_happens_to_be_0_is_not_off():
     assert finding.why.endswith("the other factor is 0")
 
 
-def test_a_relu_far_below_is_not_sought_for():
+def test_a_relu_far_below_is_not_searched_for():
     w, u = scalar(1.0), scalar(2.0, "u")
     h = (w * -1.0).relu()
     near, far = h * u, h
     for _ in range(20):
         far = far * 1.0
     of_near, of_far = (zeros(z * 3.0 + w, parameters=[u])[0].why for z in (near, far * u))
-    assert ", for relu#" in of_near
+    assert ", because relu#" in of_near
     assert of_far.endswith("the other factor is 0")
 
 
@@ -133,10 +133,12 @@ def test_a_weight_of_a_unit_that_is_off_is_explained_by_that_unit():
     (finding,) = zeros(E, parameters=w)
     assert finding.name == "w, u"
     of_u = zeros(E, parameters=[w[1], w[2]])[0].why
-    assert of_u.startswith("u gets nothing from weighted_sum#5: the other factor is 0, for relu#")
+    assert of_u.startswith(
+        "u gets nothing from weighted_sum#5: the other factor is 0, because relu#"
+    )
 
 
-def test_numbers_below_others_that_will_move_are_not_lost_either():
+def test_scalars_below_others_that_will_move_are_only_suspicious():
     w = [scalar(2.0, "w"), scalar(0.0, "gain"), scalar(3.0, "u")]
     (finding,) = zeros(w[0] * w[1] + w[2] * 2.0, parameters=w)
     assert (finding.name, finding.severity) == ("w", "suspicious")

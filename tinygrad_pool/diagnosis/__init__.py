@@ -1,4 +1,4 @@
-"""Why a network does not learn: what is wrong with a pass, most severe first, or with a run."""
+"""Diagnose why a network does not learn, from one pass or from a training run."""
 
 from tinygrad_pool.diagnosis.diagnosis import Diagnosis, diagnose
 from tinygrad_pool.diagnosis.run import Run, watch

@@ -15,6 +15,7 @@ from tinygrad_pool.diagnosis.findings import (
     SUSPICIOUS,
     Finding,
     by_chance,
+    grouped,
     in_all,
 )
 from tinygrad_pool.diagnosis.survey import Survey
@@ -26,30 +27,31 @@ from tinygrad_pool.rules.tie_breaking import Mask
 from tinygrad_pool.rules.traits import traits_of
 
 FLAT = 0.01
-"""A sigmoid or tanh is saturated where its slope is below this share of the largest, which is from
-|a| = 6 and 3 on. What it passes down is then smaller than differences between weights and steps."""
+"""A sigmoid is saturated where its slope is below this share of the largest: beyond |a| = 6; a tanh
+beyond |a| = 3."""
 
 LOST = 0.1
-"""What a saturated unit sends down is lost if it is below this share of what arrives above it."""
+"""A saturated unit loses the gradient if it sends less than this share of what arrives above."""
 
 STUCK = 0.25
-"""A layer is saturated if this share of its units is and the gradient pulls them back. In a fully
-saturated layer with random errors it is half of them."""
+"""A layer is saturated if this share of its units is saturated and pulled back by the gradient. In
+a fully saturated layer with random errors, half of the units are pulled back."""
 
 SHARE = 0.1
 """A smaller share of dead units is only suspicious: the others can learn."""
 
+INPUTS = ", with inputs of {} … {}"
+LOSER = "Find out why it is smaller: its bias, its initial weights or its scale"
 
 LAYERS = 3
-"""Units of more layers than this are reported together."""
+"""Units of more layers than these are reported together."""
 
 
 class Gate(NamedTuple):
-    """Units of one layer, and how many of them were shut on a batch of examples.
+    """The relus of one layer, or the candidates of its maxima, and which pass no gradient.
 
-    `shut` of `tried` cells were shut: a relu that was off, or a cell of a maximum that won in no
-    example. Of the `units` that can be told apart, `dead` were shut in every example, and got no
-    gradient by another way either.
+    `shut` of `tried` cells pass none: relus that are off, or candidates that win in no example. Of
+    the `units` that can be identified, `dead` pass none in any example, and get none elsewhere.
     """
 
     row: str
@@ -69,34 +71,29 @@ class Gate(NamedTuple):
         return len(self.dead) == self.units
 
     @property
-    def whole(self) -> bool:
-        """Return whether relus are off as a whole."""
-        return self.rectifies and self.all_dead
-
-    @property
     def evidence(self) -> int:
-        """Count what rules out chance: the examples, and the units if all of them were shut."""
-        return self.examples * (self.units if self.whole else 1)
+        """Count the observations against chance: examples, times units if all of them are dead."""
+        return self.examples * (self.units if self.rectifies and self.all_dead else 1)
 
     @property
     def rectifies(self) -> bool:
-        """Return whether this is a relu, and not a maximum."""
+        """Return whether these are relus, and not candidates of a maximum."""
         return self.nodes[0].rule is elementwise.relu
 
 
 def gates_of(survey: Survey) -> list[Gate]:
     """List the gates of a network: every array of them, and all scalars of a layer together."""
     scalars: dict[tuple[Any, ...], list[Node]] = {}
-    found: list[Gate] = []
+    gates: list[Gate] = []
     for node in survey.nodes:
         if not traits_of(node.rule).chooses or not node.parents or not node.size:
             continue
         if any(np.shape(x) for x in operands_of(node)):
-            found += _of_array(survey, node)
+            gates += _of_array(survey, node)
         else:
             key = (survey.row(node), node.rule, len(node.parents))
             scalars.setdefault(key, []).append(node)
-    return found + [_of_scalars(survey, nodes) for nodes in scalars.values()]
+    return gates + [_of_scalars(survey, nodes) for nodes in scalars.values()]
 
 
 def always_shut(gates: list[Gate]) -> list[tuple[Gate, Finding]]:
@@ -110,31 +107,38 @@ def _dead(gate: Gate) -> Finding:
     which = f"{n:,} of {what} ({several(gate.dead)})"
     if n == units:
         which = f"all {what}" if n > 1 else f"its only {what[2:]}"
-    kind, how = "never wins", "no win"
-    why = "what loses wherever it competes gets no gradient that would change that"
+    kind = "never wins"
+    why = f"only the winner of a maximum gets a gradient, so a loser cannot learn to win. {LOSER}"
     if gate.rectifies:
-        kind, how = "dead relus", "off"
-        why = f"the relus are off{gate.inputs}, and get no gradient that would change that"
+        kind = "dead relus"
+        why = (
+            f"a relu passes no gradient while it is off{gate.inputs}: unless other examples turn "
+            "these units on, they are dead. Take smaller steps, biases above 0, or leaky_relu"
+        )
     severity = LOST_FOR_ALL if n >= SHARE * units else SUSPICIOUS
-    says = f"{how} {in_all(gate.examples)}: {which}"
-    return Finding(kind, by_chance(gate.evidence, severity), gate.name, says, why, gate.nodes)
+    severity = by_chance(gate.evidence, severity)
+    return Finding(kind, severity, gate.name, _says(gate, which, n), why, gate.nodes)
+
+
+def _says(gate: Gate, which: str, n: int) -> str:
+    """Write that n units are off, or lose, in every example."""
+    verbs = ("is off", "are off") if gate.rectifies else ("loses", "lose")
+    return f"{which} {verbs[n > 1]} {in_all(gate.examples)}"
 
 
 def together(dead: list[tuple[Gate, Finding]]) -> Iterator[Finding]:
-    """Report each gate; those of more than LAYERS layers, of one kind and severity, at once."""
-    kinds: dict[tuple[str, str], list[tuple[Gate, Finding]]] = {}
-    for gate, finding in dead:
-        kinds.setdefault((finding.kind, finding.severity), []).append((gate, finding))
-    for some in kinds.values():
-        yield from [_joined(some)] if len(some) > LAYERS else [finding for _, finding in some]
+    """Report each gate; more than LAYERS gates of one kind and severity as one finding."""
+    groups = grouped(dead, lambda pair: (pair[1].kind, pair[1].severity))
+    for group in groups.values():
+        yield from [_joined(group)] if len(group) > LAYERS else [finding for _, finding in group]
 
 
 def _joined(dead: list[tuple[Gate, Finding]]) -> Finding:
     worst, finding = max(dead, key=lambda pair: len(pair[0].dead) / pair[0].units)
     gates = [gate for gate, _ in dead]
     n, units = sum(len(gate.dead) for gate in gates), sum(gate.units for gate in gates)
-    how = f"{finding.says.partition(':')[0]}: {n:,} of {units:,} units in {len(dead)} layers"
-    says = f"{how}, most of all in {worst.name}, {len(worst.dead)} of {worst.units}"
+    says = _says(worst, f"{n:,} of {units:,} units in {len(dead)} layers", n)
+    says += f", most of all in {worst.name}: {len(worst.dead)} of {worst.units}"
     nodes = tuple(node for gate in gates for node in gate.nodes)
     return finding._replace(name=several([gate.name for gate in gates]), says=says, nodes=nodes)
 
@@ -154,7 +158,7 @@ def _of_array(survey: Survey, node: Node) -> Iterator[Gate]:
 
 
 def _gate(survey: Survey, node: Node, p: Node, opens: Mask, axis: int | None, name: str) -> Gate:
-    """Count where operand p was shut; `axis` is its axis of units, if they can be told apart."""
+    """Count where operand p was shut; `axis` is its axis of units, None if it is not known."""
     row, batch = survey.row(node), survey.batch_axis(opens.ndim)
     relu = node.rule is elementwise.relu
     dead: Mask = np.zeros(0, bool)
@@ -164,7 +168,7 @@ def _gate(survey: Survey, node: Node, p: Node, opens: Mask, axis: int | None, na
     inputs = ""
     if relu and dead.any():
         of_dead = np.compress(dead, p._numbers, axis=axis)
-        inputs = f", with inputs of {number(of_dead.min())} … {number(of_dead.max())}"
+        inputs = INPUTS.format(number(of_dead.min()), number(of_dead.max()))
     cells = opens if relu or opens.ndim < 2 else opens.any(axis=batch)
     shut = cells.size - int(np.count_nonzero(cells))
     names = [str(k) for k in np.flatnonzero(dead)]
@@ -173,9 +177,9 @@ def _gate(survey: Survey, node: Node, p: Node, opens: Mask, axis: int | None, na
 
 
 def _paid(survey: Survey, p: Node) -> Any:
-    """Tell where an operand got a gradient, or what alone it was computed from, by another way.
+    """Return where an operand, or the one node it was computed from, got a gradient by any path.
 
-    So do both sides of max(a, 0.1 a), and scores less their largest.
+    In max(a, 0.1 a) both operands do, through a; so do scores less their largest.
     """
     paid: Any = np.asarray(survey.grads.get(p, 0.0)) != 0
     while traits_of(p.rule).sparsity == "elementwise":
@@ -193,7 +197,7 @@ def _unit_axis(survey: Survey, ndim: int) -> int | None:
 
 
 def _contest_axis(survey: Survey, node: Node, ndim: int) -> int | None:
-    """Return the axis of the competitors; None for a pool, whose windows differ."""
+    """Return the axis of the candidates of a maximum; None for a pool, whose windows differ."""
     sparsity = traits_of(node.rule).sparsity
     if sparsity != "reduction":
         return _unit_axis(survey, ndim) if sparsity == "elementwise" else None
@@ -204,7 +208,7 @@ def _contest_axis(survey: Survey, node: Node, ndim: int) -> int | None:
 def _of_scalars(survey: Survey, nodes: list[Node]) -> Gate:
     """Count where scalars of a layer were shut; a unit is a scope, or a place in its maximum.
 
-    Without a scope it is unknown which scalars are the same unit for another example.
+    Without a scope it is unknown which scalars are the same unit in different examples.
     """
     tally: dict[tuple[str, int], list[bool]] = {}
     paid: set[tuple[str, int]] = set()
@@ -217,25 +221,25 @@ def _of_scalars(survey: Survey, nodes: list[Node]) -> Gate:
                 if not opens and _paid(survey, p):
                     paid.add((node.about.scope, i))
     row = survey.row(nodes[0])
-    known = {unit: some for unit, some in tally.items() if unit[0]}
-    dead = [unit for unit, some in known.items() if not any(some) and unit not in paid]
+    units = {unit: opened for unit, opened in tally.items() if unit[0]}
+    dead = [unit for unit, opened in units.items() if not any(opened) and unit not in paid]
     one = len(nodes[0].parents) == 1
     names = [
         scope.removeprefix(f"{row}/") + ("" if one else f", operand {i + 1}") for scope, i in dead
     ]
-    answers = [opens for some in tally.values() for opens in some]
-    examples = min((len(known[unit]) for unit in dead), default=0)
-    counts = (answers.count(False), len(answers), names, len(known), examples)
+    cells = [opens for opened in tally.values() for opens in opened]
+    examples = min((len(units[unit]) for unit in dead), default=0)
+    counts = (cells.count(False), len(cells), names, len(units), examples)
     if nodes[0].rule is not elementwise.relu:
         return Gate(row, row, tuple(nodes), *counts)
     scopes = frozenset(scope for scope, _ in dead)
     x = [operands_of(node)[0] for node in nodes if node.about.scope in scopes]
-    inputs = f", with inputs of {number(min(x))} … {number(max(x))}" if x else ""
+    inputs = INPUTS.format(number(min(x)), number(max(x))) if x else ""
     return Gate(row, row, tuple(nodes), *counts, inputs, scopes)
 
 
 class Slopes(NamedTuple):
-    """The sigmoids and tanhs of one layer: how many are saturated, and how many stuck."""
+    """The sigmoids and tanhs of one layer: how many are saturated, and how many of them stuck."""
 
     nodes: tuple[Node, ...]
     flat: int
@@ -244,12 +248,9 @@ class Slopes(NamedTuple):
 
 
 def slopes_by_row(survey: Survey) -> dict[str, Slopes]:
-    """Count the saturated units of each layer, and those that the gradient pulls back."""
-    rows: dict[str, list[Node]] = {}
-    for node in survey.nodes:
-        squash = traits_of(node.rule).unit == "squash"
-        if squash and node in survey.grads and node.parents and node.size:
-            rows.setdefault(survey.row(node), []).append(node)
+    """Count the saturated units of each layer, and how many of them the gradient pulls back."""
+    live = (v for v in survey.nodes if v in survey.grads and v.parents and v.size)
+    rows = grouped((v for v in live if traits_of(v.rule).unit == "squash"), survey.row)
     return {row: _slopes(survey, nodes) for row, nodes in rows.items()}
 
 
@@ -270,21 +271,20 @@ def saturated(survey: Survey, rows: dict[str, Slopes]) -> Iterator[Finding]:
     """Report layers of sigmoids or tanhs that are saturated although the gradient pulls them back.
 
     A layer that should be saturated, such as the output of a trained network, is not reported; nor
-    one that a logarithm makes up for, as in a cross entropy.
+    one followed by a logarithm whose slope makes up for it, as in a cross entropy.
     """
-    stuck = {row: of for row, of in rows.items() if of.stuck >= STUCK * of.units}
-    many = [[*stuck]] if len(stuck) > LAYERS else [[row] for row in stuck]
-    for some in many:
-        of = [stuck[row] for row in some]
-        nodes = tuple(node for one in of for node in one.nodes)
+    stuck = {row: slopes for row, slopes in rows.items() if slopes.stuck >= STUCK * slopes.units}
+    groups = [[*stuck]] if len(stuck) > LAYERS else [[row] for row in stuck]
+    for group in groups:
+        nodes = tuple(node for row in group for node in stuck[row].nodes)
         op = several(list(dict.fromkeys(node.op for node in nodes)))
-        name = survey.call(nodes[0]) if len(nodes) == 1 else several(some)
-        flat, pulled, units = (sum(x) for x in zip(*(one[1:] for one in of), strict=True))
-        says = f"saturated: {flat:,} of {counted(units, 'unit')} of {op}"
-        says += f" in {len(some)} layers" if some[1:] else ""
+        name = survey.call(nodes[0]) if len(nodes) == 1 else several(group)
+        flat, pulled, units = (sum(x) for x in zip(*(stuck[row][1:] for row in group), strict=True))
+        layers, are = f" in {len(group)} layers" * bool(group[1:]), "is" if flat == 1 else "are"
+        says = f"{flat:,} of {counted(units, 'unit')} of {op}{layers} {are} saturated"
         why = (
-            f"the local derivative of {op} is below {FLAT:.0%} of its largest there, and the "
-            f"gradient pulls {pulled:,} of them back. Smaller weights, biases or inputs keep it "
-            "steep"
+            f"there the slope of {op} is below {FLAT:.0%} of its largest, so hardly any gradient "
+            f"gets through, though it would move {pulled:,} of them back. Use smaller weights, "
+            "biases or inputs"
         )
         yield Finding("saturated", PARTLY_LOST, name, says, why, nodes)

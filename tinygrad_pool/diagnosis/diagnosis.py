@@ -1,4 +1,4 @@
-"""Diagnose why a network does not learn; most severe finding first."""
+"""Diagnose why a network does not learn."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 from tinygrad_pool.diagnosis import dead_units, training, unreached
 from tinygrad_pool.diagnosis.alike import units_alike
 from tinygrad_pool.diagnosis.findings import SEVERITIES, WRONG_NUMBERS, Finding
-from tinygrad_pool.diagnosis.layers import Layer, by_degrees, huge, layers_of, table_of, tiny, trend
-from tinygrad_pool.diagnosis.losses import given_to_losses
+from tinygrad_pool.diagnosis.layers import Layer, by_degrees, extreme, layers_of, table_of, trend
+from tinygrad_pool.diagnosis.losses import wrong_inputs
 from tinygrad_pool.diagnosis.numerics import cancelling, not_finite, ties, underflow, wrong_rules
 from tinygrad_pool.diagnosis.python_branches import choices_of_python, taken_for_numbers
 from tinygrad_pool.diagnosis.survey import ROWS, Survey
@@ -28,7 +28,7 @@ WIDTH = 100
 
 
 class Diagnosis:
-    """The result of diagnose: `findings`, most severe first, and figures of each of the `layers`.
+    """The result of `diagnose`: `findings`, most severe first, and measurements of the `layers`.
 
     `limits` lists what could not be checked.
     """
@@ -38,29 +38,26 @@ class Diagnosis:
     ) -> None:
         self.loss, self.findings, self.layers = loss, findings, layers
         self.limits = [*_limits(survey, findings)] if survey else []
-        name = survey.passed.names.get(id(loss)) if survey else None
+        name = survey.recording.names.get(id(loss)) if survey else None
         self._name = loss.label or name or "the loss"
-        self._counts = (len(survey.nodes), len(survey.wanted)) if survey else (1, 0)
+        self._counts = (len(survey.nodes), len(survey.parameters)) if survey else (1, 0)
 
     def __repr__(self) -> str:
         n = len(self.findings)
-        found = f"{counted(n, 'finding')}, worst first" if n else "nothing was found"
+        result = f"{counted(n, 'finding')}, worst first" if n else "nothing was found"
         nodes, parameters = self._counts
         counts = f"{counted(nodes, 'node')}, {counted(parameters, 'parameter')}"
-        parts = [f"Diagnosis of {self._name} ({counts}): {found}."]
-        parts += [_written(i, f) for i, f in enumerate(self.findings[:LISTED], 1)]
+        parts = [f"Diagnosis of {self._name} ({counts}): {result}."]
+        for i, finding in enumerate(self.findings[:LISTED], 1):
+            lines = (f"{i}. {finding}", f"   {finding.why}")
+            parts.append("\n".join(fill(line, WIDTH, subsequent_indent="   ") for line in lines))
         if n > LISTED:
             parts.append(f"… and {n - LISTED} more, in .findings")
         if self.limits:
-            parts.append(fill(f"Not looked at: {'; '.join(self.limits)}.", WIDTH))
+            parts.append(fill(f"Not checked: {'; '.join(self.limits)}.", WIDTH))
         if self.layers:
             parts.append(table_of(self.layers, ROWS).text())
         return "\n\n".join(parts)
-
-
-def _written(i: int, finding: Finding) -> str:
-    lines = (f"{i}. {finding}", f"   {finding.why}")
-    return "\n".join(fill(line, WIDTH, subsequent_indent="   ") for line in lines)
 
 
 def diagnose(
@@ -73,13 +70,14 @@ def diagnose(
     """Diagnose why a network does not learn; most severe finding first.
 
     `parameters` is a module, or Values and modules, or a dict of them by name; those that no
-    gradient reaches are reported.
-    `names=globals()` calls Values by their variables, and finds modules among them. Without either,
-    leaves used as weights are taken. Examples are along the first axis. No `.grad` changes.
+    gradient reaches are reported. `names=globals()` names Values after their variables, and finds
+    modules among them. Without either, leaves that are used as weights count as parameters.
+    Examples are along the first axis. No `.grad` changes.
 
-    A graph built under `tg.traced()` knows its lines, and where Python's max or if chose.
+    If the graph was built under `tg.traced()`, findings quote lines, and choices by Python's max
+    and if are reported.
 
-    Raises DataError if `loss` is not a Value; else as `Value.backward` does.
+    Raises DataError if `loss` is not a Value, and whatever `Value.backward` raises.
 
     >>> w, x = Value(2.0, label="w"), Value(0.0, label="x")
     >>> print(diagnose(w * x).findings[0].why)
@@ -93,22 +91,19 @@ def diagnose(
         survey = Survey(record(loss, gradient, names=names), parameters, names)
         gates, slopes = dead_units.gates_of(survey), dead_units.slopes_by_row(survey)
         layers = layers_of(survey, gates, slopes)
-        found = [*_wherever(survey)]
-        if all(f.severity != WRONG_NUMBERS for f in found):  # else all is meaningless
-            found += [
-                *_lost(survey, gates),
-                *dead_units.saturated(survey, slopes),
-                *units_alike(survey),
-            ]
-            sizes = [*trend(survey, layers)] or [*huge(survey, layers)] or [*tiny(survey, layers)]
-            found += by_degrees(survey, sizes)
-            found += [*wrong_rules(survey), *underflow(survey), *cancelling(survey), *ties(survey)]
-    found.sort(key=lambda f: SEVERITIES.index(f.severity))
-    return Diagnosis(loss, found, layers, survey)
+        findings = [*_independent_of_numbers(survey)]
+        if all(f.severity != WRONG_NUMBERS for f in findings):  # NaN makes the rest meaningless
+            findings += [*_lost(survey, gates), *dead_units.saturated(survey, slopes)]
+            findings += units_alike(survey)
+            findings += by_degrees(survey, [*trend(survey, layers)] or [*extreme(survey, layers)])
+            for check in (wrong_rules, underflow, cancelling, ties):
+                findings += check(survey)
+    findings.sort(key=lambda f: SEVERITIES.index(f.severity))
+    return Diagnosis(loss, findings, layers, survey)
 
 
-def _wherever(survey: Survey) -> Iterator[Finding]:
-    """Report what does not depend on the numbers, and numbers that are not finite."""
+def _independent_of_numbers(survey: Survey) -> Iterator[Finding]:
+    """Report numbers that are not finite, and what can be checked although they are not."""
     yield from not_finite(survey)
     yield from unreached.not_reached(survey)
     yield from unreached.cut_off(survey)
@@ -119,38 +114,39 @@ def _wherever(survey: Survey) -> Iterator[Finding]:
     yield from training.gradients_left(survey)
     yield from training.data_set_since(survey)
     yield from training.made_anew(survey)
-    yield from given_to_losses(survey)
+    yield from wrong_inputs(survey)
 
 
 def _lost(survey: Survey, gates: list[dead_units.Gate]) -> Iterator[Finding]:
     """Report zero gradients and dead units, each cause once."""
     dead = dead_units.always_shut(gates)
-    whole = [gate for gate, _ in dead if gate.whole]
+    whole = [gate for gate, _ in dead if gate.rectifies and gate.all_dead]
     scopes = frozenset(scope for gate, _ in dead for scope in gate.scopes)
     explained, rows = False, set[str]()
     for finding, keys in zero_gradients(Zeros(survey), scopes):
-        cited = [gate for gate in whole if gate.row in {key.row for key in keys}]
+        origins = {key.row for key in keys}
+        cited = [gate for gate in whole if gate.row in origins]
         why = finding.why
         if cited and cited[0] is not whole[0]:
-            why += f". The first that is off as a whole is {whole[0].name}{whole[0].inputs}"
+            why += f". The first layer with all relus off is {whole[0].name}{whole[0].inputs}"
         explained |= bool(cited)
-        rows |= {key.row for key in keys}
+        rows |= origins
         yield finding._replace(why=why)
 
-    def known(gate: dead_units.Gate) -> bool:
+    def is_known(gate: dead_units.Gate) -> bool:
         return gate.all_dead and (gate.row in rows or (explained and gate.rectifies))
 
-    yield from dead_units.together([(gate, f) for gate, f in dead if not known(gate)])
+    yield from dead_units.together([(gate, f) for gate, f in dead if not is_known(gate)])
 
 
 def _limits(survey: Survey, findings: list[Finding]) -> Iterator[str]:
     """List what was not checked, and why."""
     if not any(node.about.line for node in survey.nodes if node.parents):
-        yield "what Python's max, min, if and float() did (build the graph under tg.traced())"
+        yield "Python's own max, min, if and float() (build the graph under tg.traced())"
     if not survey.given:
-        yield "parameters that the loss does not depend on (none were given)"
+        yield "parameters that the loss does not depend on (pass parameters=)"
     if any(f.severity == WRONG_NUMBERS for f in findings):
-        yield "dead units, zeros, trends and ties (first the numbers have to be finite)"
+        yield "dead units, zero gradients, trends and ties (make all numbers finite first)"
     elif stale := set_since(survey.nodes):
         names = several([survey.call(leaf) for leaf in stale])
-        yield f"ties, and data as it is now (set after the forward pass: {names})"
+        yield f"ties, and the new data of {names} (run the forward pass again)"

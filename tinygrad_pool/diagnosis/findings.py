@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 from tinygrad_pool.engine.node import Node
 
@@ -18,24 +19,25 @@ NOT_FINITE = "not finite"
 """The kind of a finding of NaN or infinities."""
 
 STATIONARY = (
-    "at a minimum, or the loss does not depend on it, as on a bias before a norm or a difference, "
-    "or in the sum of a softmax or a norm"
+    "either it is at a minimum, or it has no effect on the loss, like a bias before a norm or a "
+    "difference (leave that bias out), or an input of a softmax or a norm whose outputs are summed"
 )
-"""Where contributions to a parameter cancel, exactly or but for rounding."""
+"""Why the contributions to a parameter cancel, exactly or up to rounding."""
 
 FEW = 4
-"""With fewer examples, a unit that is off in all of them is not reported: by chance, 1 in 8 is."""
+"""With fewer examples, a unit that is off in all of them is not reported: 1 in 8 is by chance."""
 
 MANY = 16
-"""From this many examples on, it is hardly chance: of 65,000 units that are off half of the time,
-one is off in 16 of 16."""
+"""With this many examples it is hardly chance: of 65,000 units that are off half of the time, one
+is off in 16 of 16."""
 
 
 class Finding(NamedTuple):
-    """One problem: its kind, its severity, the name of what it is about, what is wrong, and why.
+    """One problem: its kind, its severity, the name of what has it, what was measured, and why.
 
     `severity` is one of "wrong numbers", "no gradient", "lost for the whole batch", "partly lost"
-    and "suspicious". `nodes` are those that `name` names: `tg.record(loss).why(node)` explains one.
+    and "suspicious". `why` gives the cause and what to do. `nodes` are those that `name` lists:
+    `tg.record(loss).why(node)` explains one.
     """
 
     kind: str
@@ -50,14 +52,18 @@ class Finding(NamedTuple):
 
 
 def by_chance(examples: int, otherwise: str) -> str:
-    """Return the severity of what a unit did in every one of n examples."""
+    """Return the severity of what a unit did in all of n examples: lower if that may be chance."""
     return otherwise if examples >= MANY else SUSPICIOUS
 
 
 def in_all(examples: int) -> str:
-    """Format "in every example".
-
-    >>> in_all(1), in_all(450)
-    ('in the only example', 'in all 450 examples')
-    """
+    """Format "in all n examples"; of one, "in the only example"."""
     return "in the only example" if examples == 1 else f"in all {examples:,} examples"
+
+
+def grouped(items: Iterable[Any], key: Callable[[Any], Any]) -> dict[Any, list[Any]]:
+    """Group items by a key."""
+    groups: dict[Any, list[Any]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups

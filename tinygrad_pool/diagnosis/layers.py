@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinygrad_pool.diagnosis.dead_units import Gate, Slopes
-from tinygrad_pool.diagnosis.findings import FEW, PARTLY_LOST, Finding
+from tinygrad_pool.diagnosis.findings import FEW, PARTLY_LOST, Finding, grouped
 from tinygrad_pool.diagnosis.survey import Survey
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import Table, counted, joined, number
@@ -20,25 +20,27 @@ from tinygrad_pool.recording.reasons import explain
 from tinygrad_pool.recording.strongest_paths import LEAST, Depth, rms
 
 HUGE = 1e6
-"""Gradients this many times larger than their parameters are too large for any usual step."""
+"""Gradients this many times larger than their parameters are too large for a usual step."""
 
 TINY = 1e12
-"""Gradients this many times smaller than their parameters change nothing, with any usual step."""
+"""Gradients this many times smaller than their parameters change nothing in a usual step."""
 
-HELP = {
-    "vanishing": "steeper activations, larger initial weights, shortcuts or gates help",
-    "exploding": "smaller initial weights, or clipped gradients, help",
+STEEPER = "Inputs nearer to 0 make it steeper"
+
+FIXES = {
+    "vanishing": "Use steeper activations, larger initial weights, shortcuts or gates",
+    "exploding": "Use smaller initial weights, or clip the gradients",
 }
 
 
 class Layer(NamedTuple):
-    """One layer: quantiles of `|grad|` over its parameters, or else its units, and what was shut.
+    """One layer: quantiles of `|grad|` over its parameters, or its units if it has no parameters.
 
-    `low`, `median` and `high` are the 5, 50 and 95 % quantiles, `size` the root of the mean square,
-    of what is finite; `zeros` the share of zeros among its `elements`. `off` is the share of
-    relus off, `idle` of units that win in no example, `dead` counts relus off in every example,
-    `flat` is the share of saturated sigmoids and tanhs; None where there are none. `dtypes` are
-    those of data and gradients.
+    `low`, `median` and `high` are the 5, 50 and 95 % quantiles, and `size` the root mean square, of
+    finite gradients; `zeros` is the share of zeros among its `elements`. `off` is the share of
+    relus that are off, `idle` that of units that win in no example, `flat` that of saturated
+    sigmoids and tanhs; each is None if there are none. `dead` counts relus that are off in every
+    example. `dtypes` are those of data and gradients.
     """
 
     name: str
@@ -58,33 +60,25 @@ class Layer(NamedTuple):
 
     def cells(self) -> tuple[str, ...]:
         """Return this layer's row of the table."""
-        shut = [f"{self.off:.0%} off" if self.off is not None else ""]
-        shut += [f"{self.dead:,} always" if self.dead else ""]
-        shut += [f"{self.idle:.0%} never win" if self.idle is not None else ""]
-        shut += [f"{self.flat:.0%} saturated" if self.flat is not None else ""]
+        units = [
+            f"{self.off:.0%} off" if self.off is not None else "",
+            f"{self.dead:,} always" if self.dead else "",
+            f"{self.idle:.0%} never win" if self.idle is not None else "",
+            f"{self.flat:.0%} saturated" if self.flat is not None else "",
+        ]
         quantiles = (f"{x:.2g}" for x in (self.low, self.median, self.high))
         of = counted(self.elements, "parameter" if self.of_parameters else "unit")
-        return (
-            *(self.name, of, *quantiles, f"{self.zeros:.0%}"),
-            ", ".join(part for part in shut if part),
-        )
+        return self.name, of, *quantiles, f"{self.zeros:.0%}", ", ".join(filter(None, units))
 
 
 def layers_of(survey: Survey, gates: list[Gate], slopes: dict[str, Slopes]) -> list[Layer]:
     """Measure each layer, in forward order."""
-    members: dict[str, list[Node]] = {}
-    for node, row in survey.rows.items():
-        members.setdefault(row, []).append(node)
-    own: dict[str, list[Node]] = {}
-    for parameter in survey.wanted:
-        if parameter in survey.inside and parameter not in survey.decayed:
-            own.setdefault(survey.row(parameter), []).append(parameter)
-    shut: dict[str, list[Gate]] = {}
-    for gate in gates:
-        shut.setdefault(gate.row, []).append(gate)
+    learning = (p for p in survey.parameters if p in survey.inside and p not in survey.decayed)
+    parameters = grouped(learning, survey.row)
+    by_row = grouped(gates, lambda gate: gate.row)
     return [
-        _layer(survey, row, nodes, own.get(row, []), shut.get(row, []), slopes.get(row))
-        for row, nodes in members.items()
+        _layer(survey, row, nodes, parameters.get(row, []), by_row.get(row, []), slopes.get(row))
+        for row, nodes in grouped(survey.rows, survey.rows.__getitem__).items()
     ]
 
 
@@ -96,100 +90,98 @@ def trend(survey: Survey, layers: list[Layer]) -> Iterator[Finding]:
     if len(held) < LEAST:
         return
     first, last = held[0], held[-1]
-    ratio = last.size / first.size
-    if 1 / TREND < ratio < TREND:
+    vanishes = first.size < last.size
+    ratio = last.size / first.size if vanishes else first.size / last.size
+    if ratio < TREND:
         return
-    each = ratio ** (1 / (len(held) - 1))
-    factors = [after.size / before.size for before, after in pairwise(held)]
-    worst = int(np.argmax(np.log(factors) * np.sign(np.log(ratio))))
-    kind = "vanishing" if ratio > 1 else "exploding"
-    help_ = HELP[kind]
-    if ratio > 1:
+    sizes = [layer.size for layer in held]
+    factors = [b / a if vanishes else a / b for a, b in pairwise(sizes)]
+    worst = int(np.argmax(factors))
+    kind, change, fix = "exploding", "larger", FIXES["exploding"]
+    if vanishes:
         path = survey.ledger.strongest.gains(survey.loss, first.nodes[0], survey.call)
-        help_ = path.flattest() or help_
+        kind, change = "vanishing", "smaller"
+        fix = _steeper(path.flattest())
     says = (
-        f"gradients are {number(max(ratio, 1 / ratio))} times "
-        f"{'smaller' if ratio > 1 else 'larger'} in {first.name} than in {last.name}: "
+        f"gradients are {number(ratio)} times {change} in {first.name} than in {last.name}: "
         f"{first.size:.2g} and {last.size:.2g}, by root mean square"
     )
     why = (
-        f"from one of the {len(held)} layers to the next a factor of {each:.2g}, and of "
-        f"{factors[worst]:.2g} from {held[worst].name} to {held[worst + 1].name}; {help_}"
+        f"per layer they get {number(ratio ** (1 / len(factors)), 3)} times {change} on average, "
+        f"and {number(factors[worst], 3)} times from {held[worst + 1].name} to {held[worst].name}, "
+        f"the most. {fix}"
     )
     nodes = (*first.nodes, *last.nodes)
     yield Finding(kind, PARTLY_LOST, f"{first.name} … {last.name}", says, why, nodes)
 
 
-def huge(survey: Survey, layers: list[Layer]) -> Iterator[Finding]:
-    """Report gradients that dwarf their parameters, in the first such layer."""
-    found = [(of, size) for of, size in _sized(layers) if 0 < size * HUGE < of.size]
-    for layer, size in found[:1]:
-        says = f"gradients are {number(layer.size / size)} times as large as the parameters"
-        says += f", and likewise in {counted(len(found) - 1, 'other layer')}" if found[1:] else ""
-        why = (
-            f"{layer.size:.2g} and {size:.2g}, by root mean square: almost any step is too "
-            "large; smaller weights or inputs, or clipped gradients, help"
+def extreme(survey: Survey, layers: list[Layer]) -> Iterator[Finding]:
+    """Report the first layer whose gradients dwarf its parameters, or are dwarfed by them."""
+    sizes = {of: rms(joined([v._numbers for v in of.nodes])) for of in layers if of.of_parameters}
+    huge = [of for of, size in sizes.items() if 0 < size * HUGE < of.size]
+    tiny = [of for of, size in sizes.items() if 0 < of.size < size / TINY]
+    found = huge or tiny
+    for layer in found[:1]:
+        node, size = layer.nodes[0], sizes[layer]
+        kind, says = "exploding", f"{number(layer.size / size)} times as large as"
+        effect, fix = (
+            "almost any step is too large",
+            "Use smaller weights or inputs, or clip the gradients",
         )
-        yield Finding("exploding", PARTLY_LOST, _called(survey, layer), says, why, layer.nodes)
+        if not huge:
+            causes = explain(survey.ledger, node, None).causes
+            if not causes or behind_rounding(survey.ledger, node):  # `cancelling` reports those
+                return
+            kind, says = "vanishing", f"{number(size / layer.size)} times smaller than"
+            effect, fix = "no usual step changes the parameters", _steeper(causes[0])
+        others = f" (also in {counted(len(found) - 1, 'other layer')})" if found[1:] else ""
+        why = f"{layer.size:.2g} and {size:.2g}, by root mean square, so {effect}{others}. {fix}"
+        of_numbers = not node.shape and not survey.scope(node)
+        name = survey.listed(layer.nodes) if of_numbers else layer.name
+        says = f"gradients are {says} the parameters"
+        yield Finding(kind, PARTLY_LOST, name, says, why, layer.nodes)
 
 
-def tiny(survey: Survey, layers: list[Layer]) -> Iterator[Finding]:
-    """Report gradients that their parameters dwarf, in the first such layer, if it is known why."""
-    found = [(of, size) for of, size in _sized(layers) if 0 < of.size < size / TINY]
-    for layer, size in found[:1]:
-        says = f"gradients are {number(size / layer.size)} times smaller than the parameters"
-        says += f", and likewise in {counted(len(found) - 1, 'other layer')}" if found[1:] else ""
-        why = f"{layer.size:.2g} and {size:.2g}, by root mean square: no usual step changes them"
-        node = layer.nodes[0]
-        causes = explain(survey.ledger, node, None).causes
-        if causes and behind_rounding(survey.ledger, node) is None:  # `cancelling` reports those
-            why += f". {causes[0]}"
-            yield Finding("vanishing", PARTLY_LOST, _called(survey, layer), says, why, layer.nodes)
-
-
-def _called(survey: Survey, layer: Layer) -> str:
-    """Name a layer; one that is called by an operation alone by its parameters."""
-    of_numbers = not layer.nodes[0].shape and not survey.scope(layer.nodes[0])
-    return survey.listed(layer.nodes) if of_numbers else layer.name
-
-
-def _sized(layers: list[Layer]) -> Iterator[tuple[Layer, float]]:
-    """Measure the parameters of each layer that has some, as its gradients are."""
-    for layer in layers:
-        if layer.of_parameters:
-            yield layer, rms(joined([v._numbers for v in layer.nodes]))
+def _steeper(cause: str) -> str:
+    """Add what to do to the cause of a small gradient; without a cause, what usually helps."""
+    fix = FIXES["vanishing"]
+    if "the other factor" in cause:
+        fix = "Scale that factor up"
+    elif "the local derivative" in cause:
+        fix = STEEPER
+    return f"{cause}. {fix}" if cause else fix
 
 
 def by_degrees(survey: Survey, found: list[Finding]) -> list[Finding]:
-    """Add the path along which gradients vanish or explode: to what was `found`, or as a finding.
+    """Add the path along which gradients vanish or explode to a finding, or report it as one.
 
-    A path begins where the first parameter is used, since what is above, such as a mean over the
-    batch, all gradients have in common. It is taken to the largest gradient of each depth.
+    A path begins at the first use of a parameter: what is above, such as a mean over the batch,
+    is common to all gradients. It leads to the largest gradient of each depth.
     """
     paths = {"exploding" if p.decades > 0 else "vanishing": p for p in _paths(survey)}
-    told = [
-        f._replace(why=f"{f.why}. {paths[f.kind].summary()}: {paths[f.kind].reasons()}")
-        if f.kind in paths
+    findings = [
+        f._replace(why=f"{f.why}. {path.summary()}: {path.reasons()}")
+        if (path := paths.pop(f.kind, None)) and "|grad|" not in f.why
         else f
         for f in found
     ]
-    known = {f.kind for f in found}
     for kind, path in paths.items():
-        if kind not in known:
-            ends = path.nodes[0], path.nodes[-1]
-            name = " … ".join(map(path.call, ends))
-            why = f"{path.reasons()}. {HELP[kind].capitalize()}"
-            told.append(Finding(kind, PARTLY_LOST, name, path.summary(names=False), why, ends))
-    return told
+        ends = path.nodes[0], path.nodes[-1]
+        name, why = " … ".join(map(path.call, ends)), f"{path.reasons()}. {FIXES[kind]}"
+        findings.append(Finding(kind, PARTLY_LOST, name, path.summary(names=False), why, ends))
+    return findings
 
 
 def _paths(survey: Survey) -> Iterator[GainPath]:
-    """Find the path that shrinks most, and the one that grows most, if they do so much."""
+    """Find the path that shrinks most and the one that grows most, if they vanish or explode."""
     strongest = survey.ledger.strongest
-    deep = _deep(survey, strongest.layers(_leaves(survey)))
+    leaves: Set[Node] = survey.parameters.keys()
+    if not survey.given:
+        leaves = {v for v in survey.nodes if v.rule is None} - {*survey.inputs()}
+    deep = _deep(survey, strongest.layers(leaves))
     size = strongest.size
-    found = {n: decades_between(size(top), size(n)) for n, top in deep.items()}
-    decades = {n: x for n, x in found.items() if isfinite(x)}
+    changes = ((n, decades_between(size(top), size(n))) for n, top in deep.items())
+    decades = {n: x for n, x in changes if isfinite(x)}
     ends = (min, max) if decades else ()
     for end in dict.fromkeys(pick(decades, key=decades.__getitem__) for pick in ends):
         path = strongest.gains(deep[end], end, survey.call)
@@ -197,16 +189,8 @@ def _paths(survey: Survey) -> Iterator[GainPath]:
             yield path.between_names()
 
 
-def _leaves(survey: Survey) -> Set[Node]:
-    """Collect the parameters; if none were given, all leaves that cannot be inputs."""
-    if survey.given:
-        return survey.wanted.keys()
-    inputs = set(survey.inputs())
-    return {v for v in survey.nodes if v.rule is None and v not in inputs}
-
-
 def _deep(survey: Survey, depths: Mapping[Node, Depth]) -> dict[Node, Node]:
-    """Choose the node of the largest gradient of each row and depth, and the top of its path."""
+    """Map the node with the largest gradient of each row and depth to the top of its path."""
     largest: dict[tuple[str, int], tuple[float, Node]] = {}
     for node, (layers, _) in depths.items():
         key = survey.row(node), layers
@@ -218,7 +202,7 @@ def _deep(survey: Survey, depths: Mapping[Node, Depth]) -> dict[Node, Node]:
 
 
 def table_of(layers: list[Layer], most: int) -> Table:
-    """Lay out the layers in forward order; of many, prefer those with parameters."""
+    """Lay out at most `most` layers in forward order, preferably those with parameters."""
     first = sorted(range(len(layers)), key=lambda i: not layers[i].of_parameters)[:most]
     shown = [layers[i] for i in sorted(first)]
     columns = ["layer", "|grad| of", "5 %", "median", "95 %", "zero", "units"]
@@ -240,8 +224,8 @@ def _layer(
     slopes: Slopes | None,
 ) -> Layer:
     of = own or nodes
-    got = [np.reshape(g, -1) for v in of if (g := survey.grads.get(v)) is not None]
-    sizes = np.abs(np.concatenate(got)) if got else np.zeros(0)
+    grads = [np.reshape(g, -1) for v in of if (g := survey.grads.get(v)) is not None]
+    sizes = np.abs(np.concatenate(grads)) if grads else np.zeros(0)
     finite = sizes[np.isfinite(sizes)].astype(float)
     low, median, high = np.quantile(finite, (0.05, 0.5, 0.95)) if finite.size else (np.nan,) * 3
     relus = [gate for gate in gates if gate.rectifies]

@@ -1,4 +1,4 @@
-"""Mistakes in what a loss is given: probabilities for scores, a row for a column."""
+"""Wrong inputs to a loss: probabilities for scores, a row for a column."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SQUASHED: dict[Any, tuple[Rule, ...]] = {
     reductions.softmax: (reductions.softmax,),
     activations.softplus: (elementwise.sigmoid, elementwise.relu),
 }
-"""What makes probabilities, or losses, of scores; and of what it is given by mistake."""
+"""For each rule that needs scores: the activations whose output it must not be given."""
 
 RANGES: dict[Any, tuple[float, float]] = {
     reductions.softmax: (0.0, 1.0),
@@ -39,8 +39,8 @@ RANGES: dict[Any, tuple[float, float]] = {
 LINEAR = (arithmetic.neg, arithmetic.mul, arithmetic.div, reductions.sum, reductions.mean)
 
 
-def given_to_losses(survey: Survey) -> Iterator[Finding]:
-    """Report what a loss is given by mistake."""
+def wrong_inputs(survey: Survey) -> Iterator[Finding]:
+    """Report wrong inputs to a loss."""
     yield from broadcast(survey)
     yield from squashed_twice(survey)
     yield from out_of_reach(survey)
@@ -50,25 +50,24 @@ def given_to_losses(survey: Survey) -> Iterator[Finding]:
 
 
 def broadcast(survey: Survey) -> Iterator[Finding]:
-    """Report a loss that takes each prediction with every target: shapes (n, 1) and (n,)."""
-    found = [node for node in survey.nodes if node in survey.after and _each_with_every(node)]
-    if found:
-        node, n = found[0], f"{found[0].shape[0]:,}"
+    """Report a loss that combines each prediction with every target: shapes (n, 1) and (n,)."""
+    pairs = [node for node in survey.nodes if node in survey.after and _combines_all(node)]
+    if pairs:
+        node, n = pairs[0], f"{pairs[0].shape[0]:,}"
         shapes = " and ".join(str(np.shape(x)) for x in operands_of(node))
         says = f"shapes {shapes} broadcast to ({n}, {n})"
-        helps = "else give both one shape, as by t.reshape(-1, 1)"
+        fix = "give both the same shape, for example with t.reshape(-1, 1)"
         if node.rule is shaping.getitem:
-            says = f"{n} labels are taken of each of {n} examples: shape ({n}, {n})"
-            helps = "y[np.arange(n), labels] takes one of each"
-        says += f", likewise in {counted(len(found) - 1, 'other node')}" if found[1:] else ""
-        why = f"each of {n} examples is taken with every other{made_at(node)}. That is right for "
-        yield Finding(
-            "broadcast", SUSPICIOUS, survey.call(node), says, f"{why}pairs; {helps}", tuple(found)
-        )
+            says = f"all {n} labels are taken of each of {n} examples: shape ({n}, {n})"
+            fix = "take one label of each with y[np.arange(n), labels]"
+        says += f", and the same in {counted(len(pairs) - 1, 'other node')}" if pairs[1:] else ""
+        why = f"each of {n} examples is combined with every other{made_at(node)}. If every pair is "
+        why += f"intended, ignore this; otherwise {fix}"
+        yield Finding("broadcast", SUSPICIOUS, survey.call(node), says, why, tuple(pairs))
 
 
-def _each_with_every(node: Node) -> bool:
-    """Return whether a column meets a row, and one of them is given: else pairs are meant."""
+def _combines_all(node: Node) -> bool:
+    """Return whether a column is combined with a row, one of which was not computed."""
     n, y = node.shape[0] if node.shape else 0, node.parents[0] if node.parents else None
     if node.shape != (n, n) or n < 2 or node.rule is linear.matmul:
         return False
@@ -83,21 +82,21 @@ def _each_with_every(node: Node) -> bool:
 
 
 def _key(node: Node) -> tuple[Any, ...]:
-    """Return the index of a getitem, one for each axis; those that are arrays are lists or such."""
+    """Return the index of a getitem, as a tuple."""
     key = node.options.get("key", ())
     return key if isinstance(key, tuple) else (key,)
 
 
 def _made_of(node: Node) -> Node:
-    """Follow nodes that reshape or select to what they were given."""
+    """Return the node below those that only reshape or select."""
     while traits_of(node.rule).unit in ("move", "copy") and len(node.parents) == 1:
         node = node.parents[0]
     return node
 
 
 def squashed_twice(survey: Survey) -> Iterator[Finding]:
-    """Report a loss of scores that is given probabilities, as cross_entropy(softmax(x), t) is."""
-    found = {
+    """Report a loss of scores that receives probabilities, as in cross_entropy(softmax(x), t)."""
+    squashed = {
         node: below
         for node in survey.nodes
         if node.rule in SQUASHED
@@ -105,50 +104,42 @@ def squashed_twice(survey: Survey) -> Iterator[Finding]:
         and isinstance(node.parents[0], Node)
         and (below := _made_of(node.parents[0])).rule in SQUASHED[node.rule]
     }
-    if found:
-        node, below = next(iter(found.items()))
-        of, kept = (
-            "from 0 to 1",
-            "Given probabilities they cannot get near 0, and gradients are small",
-        )
+    if squashed:
+        node, below = next(iter(squashed.items()))
+        limits = "between 0 and 1"
+        why = "given probabilities, the loss cannot get near 0, and its gradients are small"
         if below.rule is elementwise.relu:
-            of, kept = "from 0 up", "Scores below 0 are lost, and get no gradient"
-        says = f"{node.op} is applied to {survey.call(below)}: to numbers {of}"
-        why = f"losses such as cross_entropy take scores{made_at(node)}: what came before "
-        why += f"{below.op}. {kept}"
-        yield Finding("squashed twice", SUSPICIOUS, survey.call(node), says, why, tuple(found))
+            limits, why = "never below 0", "scores below 0 are lost, and get no gradient"
+        says = f"{node.op} needs scores, but its input {survey.call(below)} is {limits}"
+        why += f"{made_at(node)}. Pass the loss what comes before {below.op}"
+        yield Finding("squashed twice", SUSPICIOUS, survey.call(node), says, why, tuple(squashed))
 
 
 def out_of_reach(survey: Survey) -> Iterator[Finding]:
-    """Report targets that the last activation cannot make, such as −1 of a sigmoid."""
+    """Report targets that the last activation cannot output, such as −1 of a sigmoid."""
     for node in survey.nodes:
         users = {step.node.rule for step, _ in survey.users.get(node, ())}
-        goes_on = users & {arithmetic.add, arithmetic.sub}  # a part of a result, and no error
-        if node.rule is not arithmetic.sub or node not in survey.after or goes_on:
+        is_term = users & {arithmetic.add, arithmetic.sub}  # of a result, and not an error
+        if node.rule is not arithmetic.sub or node not in survey.after or is_term:
             continue
         for y, t in (node.parents, node.parents[::-1]):
-            given = not isinstance(t, Node) or (t.is_leaf and t not in survey.wanted)
-            if not isinstance(y, Node) or not given or np.size(targets := _numbers(t)) < FEW:
+            given = not isinstance(t, Node) or (t.is_leaf and t not in survey.parameters)
+            if not isinstance(y, Node) or not given or np.size(t) < FEW:
                 continue
-            low, high = RANGES.get((made := _made_of(y)).rule, (-np.inf, np.inf))
+            targets = np.asarray(t._numbers if isinstance(t, Node) else t)
+            low, high = RANGES.get((last := _made_of(y)).rule, (-np.inf, np.inf))
             beyond = np.sum((targets < low) | (targets > high))
             if beyond >= SHARE * targets.size:
-                to = f"{number(low)} to {number(high)}" if high < np.inf else f"{number(low)} up"
-                says = (
-                    f"{beyond:,} of {targets.size:,} targets are out of reach: {survey.call(made)} "
-                )
-                says += f"makes numbers from {to}"
-                why = f"targets go from {number(targets.min())} to {number(targets.max())}"
-                why += f"{made_at(node)}: scale them, or leave {made.op} out"
+                to = f"to {number(high)}" if high < np.inf else "up"
+                says = f"{beyond:,} of {targets.size:,} targets are out of reach: "
+                says += f"{survey.call(last)} outputs numbers from {number(low)} {to}"
+                why = f"the targets range from {number(targets.min())} to {number(targets.max())}"
+                why += f"{made_at(node)}. Scale them, or leave out {last.op}"
                 yield Finding("out of reach", SUSPICIOUS, survey.call(node), says, why, (node,))
 
 
-def _numbers(given: Any) -> Any:
-    return np.asarray(given._numbers if isinstance(given, Node) else given)
-
-
 def over_examples(survey: Survey) -> Iterator[Finding]:
-    """Report a loss of probabilities that sum to 1 over the examples, not over the classes."""
+    """Report a loss whose softmax is taken over the examples instead of the classes."""
     axis = survey.batch_axis(2)
     for node in survey.nodes:
         if (
@@ -161,34 +152,38 @@ def over_examples(survey: Survey) -> Iterator[Finding]:
         ):
             continue
         n, classes = node.shape[axis], node.shape[1 - axis]
-        says = f"{node.op} shares 1 among {n:,} examples, not among {classes:,} classes"
-        why = f"it goes along axis {axis}, that of the examples{made_at(node)}: each example's "
-        why += f"probabilities sum to 1 with axis={1 - axis}"
+        says = f"{node.op} is taken over {n:,} examples, not over {classes:,} classes"
+        why = f"its axis {axis} is that of the examples{made_at(node)}. With axis={1 - axis} the "
+        why += "probabilities of each example sum to 1"
         yield Finding("wrong axis", SUSPICIOUS, survey.call(node), says, why, (node,))
 
 
 def _logged(survey: Survey, node: Node) -> bool:
-    """Return whether logarithms are taken of probabilities, perhaps after a step or two."""
-    some = [node]
+    """Return whether a softmax is followed by a logarithm, within a few nodes."""
+    nodes = [node]
     for _ in range(5):
-        if any(v.rule is elementwise.log for v in some):
+        if any(v.rule is elementwise.log for v in nodes):
             return True
-        some = [step.node for v in some for step, _ in survey.users.get(v, ())]
+        nodes = [step.node for v in nodes for step, _ in survey.users.get(v, ())]
     return node.rule is reductions.log_softmax
 
 
 def no_logarithm(survey: Survey) -> Iterator[Finding]:
-    """Report a loss that takes probabilities, or scores, by labels, and sums them as they are."""
+    """Report a loss that sums the probabilities, or scores, of the labels without a logarithm."""
     for node in survey.nodes:
         if _by_label(node) and node in survey.after and _linear(survey, node):
             y = _made_of(node)
             probable = y.rule in SQUASHES
             alone = _is_layer(y) and len(survey.users[node.parents[0]]) == 1
             if (probable or alone) and np.any(np.asarray(node.parents[0]._numbers) > 0):
-                what = "probabilities" if probable else "scores"
+                what, why = "scores", "such a loss can fall without end"
+                if probable:
+                    what, why = "probabilities", "its gradient is small where the network is wrong"
                 says = f"the loss sums {what} of {survey.call(y)}, not logarithms of probabilities"
-                why = f"they are taken by labels{made_at(node)}: nll_loss, −y[i, label] and policy "
-                why += "gradients need log_softmax of the scores; cross_entropy takes the scores"
+                why += (
+                    f"{made_at(node)}. Take log_softmax of the scores before nll_loss or an index "
+                )
+                why += "by labels, or pass the scores to cross_entropy"
                 yield Finding("no logarithm", SUSPICIOUS, survey.call(node), says, why, (node,))
 
 
@@ -207,9 +202,9 @@ def _by_label(node: Node) -> bool:
 
 
 def _arrays(node: Node) -> list[Any]:
-    """List the arrays of whole numbers in an index."""
-    found = (np.asarray(k) for k in _key(node) if isinstance(k, list | np.ndarray))
-    return [k for k in found if k.dtype.kind in "iu" and k.size > 1]
+    """List the arrays of integers in an index."""
+    arrays = (np.asarray(k) for k in _key(node) if isinstance(k, list | np.ndarray))
+    return [k for k in arrays if k.dtype.kind in "iu" and k.size > 1]
 
 
 def _linear(survey: Survey, node: Node) -> bool:
@@ -219,22 +214,22 @@ def _linear(survey: Survey, node: Node) -> bool:
         if len(users) != 1:
             return False
         node = users[0][0].node
-        others = [p for p in node.parents if isinstance(p, Node)]
-        ratio = node.rule is arithmetic.div and np.ndim(node.parents[1])  # to what was before
-        if node.rule not in LINEAR or len(others) > 1 or ratio:
+        operands = [p for p in node.parents if isinstance(p, Node)]
+        ratio = node.rule is arithmetic.div and np.ndim(node.parents[1])  # to old probabilities
+        if node.rule not in LINEAR or len(operands) > 1 or ratio:
             return False
     return True
 
 
 def labels_below_0(survey: Survey) -> Iterator[Finding]:
-    """Report labels below 0, which NumPy counts from the last class."""
+    """Report negative labels, which NumPy counts from the last class."""
     for node in survey.nodes:
         arrays = _arrays(node) if node in survey.after and _by_label(node) else []
         for k in (k for k in arrays if np.any(k < 0)):
             least = number(int(k.min()))
             says = f"{np.sum(k < 0):,} of {k.size:,} labels are below 0, such as {least}"
             why = (
-                f"NumPy counts them from the end: −1 is the last class{made_at(node)}. Labels "
-                "start at 0; leave out the examples that have none, as ignore_index does"
+                f"NumPy counts them from the end: −1 is the last class{made_at(node)}. Number "
+                "classes from 0, and leave out examples without one, as ignore_index does"
             )
             yield Finding("labels", SUSPICIOUS, survey.call(node), says, why, (node,))

@@ -1,9 +1,9 @@
-"""The data of a diagnosis: a recorded pass with its parameters and layers by name."""
+"""What a diagnosis reads: a recorded pass with its parameters and layers by name."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from functools import cached_property
 from typing import Any
 
@@ -38,107 +38,110 @@ SURE: dict[Any, int] = {
     activations.softplus: 1,
     entropies.binary_cross_entropy: 1,
 }
-"""Rules of cross entropies, which are 0 where all answers are right and sure; and their signs."""
+"""Rules of cross entropies, which are 0 if all answers are right and certain; and their signs."""
 
 
 class Survey:
-    """A recorded pass: its parameters by name, `wanted`, and the layer, or row, of each node.
+    """A recorded pass: its `parameters` by name, and the layer, or row, of each node.
 
     The nodes `after` all layers with parameters measure the error.
     """
 
     def __init__(
-        self, passed: Recording, parameters: Any = None, names: Mapping[str, Any] | None = None
+        self, recording: Recording, parameters: Any = None, names: Mapping[str, Any] | None = None
     ) -> None:
-        self.passed = passed
-        self.loss, self.nodes, self.steps = passed.loss, passed.nodes, passed.steps
-        self.grads = passed.gradients
-        wanted = self.wanted = dict[Node, str]()
-        self.ledger = GradientExplainer(
-            self.loss, self.nodes, self.steps, self.grads, lambda v: wanted.get(v) or passed.call(v)
-        )
+        self.recording = recording
+        self.loss, self.nodes, self.steps = recording.loss, recording.nodes, recording.steps
+        self.grads = recording.gradients
+        named = self.parameters = dict[Node, str]()
+        self.ledger = GradientExplainer(self.loss, self.nodes, self.steps, self.grads, self.brief)
         self.users = self.ledger.users
         self.inside = set(self.nodes)
         self._homes = homes_of(self.nodes)
-        self.weights_on_the_left = _stand_left(self.nodes)
+        self.weights_on_the_left = _has_weights_on_the_left(self.nodes)
         self.weights = weights_among(self.nodes)
         if parameters is None:
-            wanted |= held_by_modules({} if names is None else names)
-            self.given = bool(wanted)
-            wanted |= self._guessed()
+            named |= held_by_modules({} if names is None else names)
+            self.given = bool(named)
+            named |= self._guessed()
         else:
             self.given = True
-            wanted |= self._named(parameters)
+            named |= self._named(parameters)
+        self.missing = [p for p in named if p not in self.grads]
         self.rows = self._rows()
-        homes = {self._homes[p] for p in self.wanted if p in self._homes}
-        held, last = {self.rows[v] for v in homes}, max((v._order for v in homes), default=-1)
+        users = {self._homes[p] for p in self.parameters if p in self._homes}
+        held, last = {self.rows[v] for v in users}, max((v._order for v in users), default=-1)
         self.after = {v for v, row in self.rows.items() if v._order > last and row not in held}
 
     def call(self, node: Node) -> str:
         """Name a node: as a parameter, by its label, or by operation, number and scope."""
-        if node in self.wanted:
-            return self.wanted[node]
+        if node in self.parameters:
+            return self.parameters[node]
         scope = self.scope(node)
-        name = self.passed.call(node)
+        name = self.recording.call(node)
         return f"{name} in {scope}" if scope and node.rule and "#" in name else name
 
     def brief(self, node: Node) -> str:
         """Name a node as `call` does, without its scope."""
-        return self.ledger.call(node)
+        return self.parameters.get(node) or self.recording.call(node)
 
     def scope(self, node: Node) -> str:
-        """Return the scope that made a node, or that uses a leaf first."""
+        """Return the scope of a node, or of the first user of a leaf."""
         return node.about.scope or self._homes.get(node, node).about.scope
 
     def row(self, node: Node) -> str:
         """Return the layer that a node, or the first user of a leaf, belongs to."""
         return self.rows[self._homes.get(node, node)]
 
-    def is_zero(self, node: Node) -> bool:
-        """Return whether a gradient was computed and is 0 in all elements, at least one."""
-        g = self.grads.get(node)
-        return g is not None and node.size > 0 and not np.any(g)
+    def uses(self, parameter: Node) -> Iterator[tuple[Node, int]]:
+        """List the nodes that use a parameter, perhaps in another shape, and as which operand."""
+        waiting = [parameter]
+        while waiting:
+            for step, i in self.users.get(waiting.pop(), ()):
+                if traits_of(step.node.rule).unit == "move":
+                    waiting.append(step.node)
+                else:
+                    yield step.node, i
 
     def examples(self, parameter: Node) -> int:
         """Count the examples that a parameter was used for, over all its uses."""
-        total, waiting = 0, [parameter]
-        while waiting:
-            for step, _ in self.users.get(waiting.pop(), ()):
-                node = step.node
-                if traits_of(node.rule).unit == "move":
-                    waiting.append(node)
-                else:
-                    total += node.shape[self.batch_axis(node.ndim)] if node.ndim > 1 else 1
-        return total
+        nodes = [node for node, _ in self.uses(parameter)]
+        return sum(v.shape[self.batch_axis(v.ndim)] if v.ndim > 1 else 1 for v in nodes)
 
     @cached_property
     def decayed(self) -> list[Node]:
-        """The parameters whose size alone is in the loss, as by weight decay, if others do more."""
-        reached = [p for p in self.wanted if p in self.users]
+        """The parameters that only weight decay reaches; [] if those are all."""
+        reached = [p for p in self.parameters if p in self.users]
         alone = [p for p in reached if all(is_size_of(step.node, p) for step, _ in self.users[p])]
         return alone if len(alone) < len(reached) else []
 
     def fits(self, error: Node, step: Step) -> bool:
         """Return whether a node after all parameters measures errors, all of which are 0.
 
-        A gradient below 0 asks for more of what is measured, as of a distance to be kept; of the
-        logarithms of probabilities it asks for probabilities of 1.
+        A gradient below 0 means that the loss rewards what is measured, such as a distance, so that
+        0 is not a fit; for logarithms of probabilities the sign is the other way round.
         """
         sign = SURE.get(step.node.rule)
-        if sign and (sign > 0 or np.any(step.node._numbers)):  # a softmax of one number is no fit
-            sure = not np.any(self.loss._numbers) and not np.any(step.upstream * sign < 0)
-            return sure and step.node in self.after
-        none = not (np.any(error._numbers) or np.any(step.node._numbers))
-        return none and not np.any(step.upstream < 0) and step.node in self.after
+        if sign and (sign > 0 or np.any(step.node._numbers)):  # a softmax of one number is always 0
+            certain = not np.any(self.loss._numbers) and not np.any(step.upstream * sign < 0)
+            return certain and step.node in self.after
+        of_constant = not all(isinstance(p, Node) for p in step.node.parents)
+        if of_constant and traits_of(step.node.rule).unit == "product":
+            return False  # a mask or a weight of 0
+        no_error = not (np.any(error._numbers) or np.any(step.node._numbers))
+        return no_error and not np.any(step.upstream < 0) and step.node in self.after
 
     def in_loss(self, node: Node) -> bool:
-        """Return whether a relu belongs to the loss, as in a hinge, where being off means no error.
+        """Return whether a relu or max(0, a) belongs to the loss, as in a hinge: off is no error.
 
-        Such a relu comes after all parameters, and after adding a constant, the margin.
+        It comes after all parameters, and its input adds a constant: the margin.
         """
-        if node.rule is not elementwise.relu or node not in self.after:
+        nodes = [p for p in node.parents if isinstance(p, Node)]
+        rivals = [p for p in node.parents if not isinstance(p, Node)]
+        rectifies = node.rule in (elementwise.relu, reductions.maximum) and node in self.after
+        if not rectifies or len(nodes) != 1 or any(np.any(x) for x in rivals):
             return False
-        a = node.parents[0]
+        (a,) = nodes
         margin = a.rule in (arithmetic.add, arithmetic.sub)
         return margin and not all(isinstance(p, Node) for p in a.parents)
 
@@ -146,31 +149,35 @@ class Survey:
         """Return the axis of examples: the first, unless weights are left of their inputs."""
         return 1 if self.weights_on_the_left and ndim == 2 else 0
 
-    def listed(self, some: Iterable[Node]) -> str:
+    def count(self, parameters: Sequence[Node]) -> str:
+        """Format how many of all parameters these are."""
+        return f"{len(parameters):,} of {len(self.parameters):,} parameters"
+
+    def listed(self, parameters: Iterable[Node]) -> str:
         """List the first parameters by name, with `conv1.*` for all parameters of a part."""
-        names = [self.wanted[node] for node in some]
-        return several(list(dict.fromkeys(_shortened(names, list(self.wanted.values())))))
+        names = [self.parameters[node] for node in parameters]
+        return several(list(dict.fromkeys(_shortened(names, list(self.parameters.values())))))
 
     def _named(self, parameters: Any) -> dict[Node, str]:
-        found: dict[Node, str] = {}
+        names: dict[Node, str] = {}
         for name, v in parts_of("diagnose", parameters):
-            known = self.call(v) if v in self.inside else v.label or self.passed.names.get(id(v))
-            found.setdefault(v, name or known or f"parameter {len(found) + 1}")
-        return found
+            own = self.call(v) if v in self.inside else v.label or self.recording.names.get(id(v))
+            names.setdefault(v, name or own or f"parameter {len(names) + 1}")
+        return names
 
     def _guessed(self) -> dict[Node, str]:
         """Guess the parameters: leaves that are weights, and others that cannot be inputs.
 
-        If any of the others has a name, only those with names.
+        If there are weights, or any with a name, others without a name are left out.
         """
         weights, inputs = self.weights, set(self.inputs())
         leaves = [v for v in self.nodes if v.rule is None and (v in weights or v not in inputs)]
-        called = [v for v in leaves if v in weights or v.label or id(v) in self.passed.names]
-        some = called or ([] if self.wanted else leaves)
-        return {leaf: self.call(leaf) for leaf in some}
+        named = [v for v in leaves if v in weights or v.label or id(v) in self.recording.names]
+        guessed = named or ([] if self.parameters else leaves)
+        return {leaf: self.call(leaf) for leaf in guessed}
 
     def inputs(self) -> Iterator[Node]:
-        """List what products take as their data."""
+        """List the operands of products that are data rather than weights."""
         for node in (v for v in self.nodes if v.parents):
             operands = node.parents
             if node.rule is linear.weighted_sum:
@@ -184,10 +191,10 @@ class Survey:
                 yield from (p for p in operands[:1] if isinstance(p, Node))
 
     def _rows(self) -> dict[Node, str]:
-        """Name the layer of each node: its scope, down to where scopes follow each other.
+        """Name the layer of each node: the outermost scope that is not a sequence of layers.
 
-        Without a scope, a layer is called by the parameter array that it uses, units by their own
-        name, or many of them by the parameter right below, and all else by its operation.
+        Without a scope, a layer is named after the parameter array that it uses, an activation by
+        itself, or if there are many by the parameter right below, and all else by its operation.
         """
         made = [node for node in self.nodes if node.parents] or [self.loss]
         cut = _cut_scopes(made)
@@ -204,9 +211,9 @@ class Survey:
             return self.call(node)
         for p in node.parents if node.shape else ():
             if isinstance(p, Node):
-                if (leaf := leaf_below(p)) in self.wanted:
-                    return self.wanted[leaf]
-                if node in active and p not in active and rows.get(p) in self.wanted.values():
+                if (leaf := leaf_below(p)) in self.parameters:
+                    return self.parameters[leaf]
+                if node in active and p not in active and rows.get(p) in self.parameters.values():
                     return rows[p]
         return node.op or "leaf"
 
@@ -222,8 +229,8 @@ def is_size_of(node: Node, leaf: Node) -> bool:
 def parts_of(name: str, parameters: Any) -> Iterator[tuple[str, Value]]:
     """Read parameters: a Value, a module, several of them, or a dict with their names.
 
-    Yields each Value with its name, "" where it has none. Raises DataError for anything else, in
-    the name of the caller.
+    Yields each name, or "", and its Value. Raises DataError for anything else; the message begins
+    with `name`.
     """
     pairs: Iterable[tuple[Any, Any]] = [("", parameters)]
     one = isinstance(parameters, Value | str | np.ndarray) or hasattr(parameters, "parameters")
@@ -247,7 +254,7 @@ def parts_of(name: str, parameters: Any) -> Iterator[tuple[str, Value]]:
 
 
 def _shortened(names: list[str], known: list[str]) -> Iterator[str]:
-    """Return `part.*` for the largest part of a network whose parameters are all among some."""
+    """Replace names by `part.*` for the largest parts whose parameters are all among them."""
     own = Counter(prefix for name in names for prefix in _prefixes(name))
     all_of = Counter(prefix for name in known for prefix in _prefixes(name))
     for name in names:
@@ -260,7 +267,7 @@ def _prefixes(name: str) -> list[str]:
     return [".".join(parts[:i]) for i in range(1, len(parts))]
 
 
-def _stand_left(nodes: list[Node]) -> bool:
+def _has_weights_on_the_left(nodes: list[Node]) -> bool:
     """Return whether products are W @ x rather than x @ W: a leaf times a computed node."""
     left = 0
     for node in nodes:
@@ -272,9 +279,10 @@ def _stand_left(nodes: list[Node]) -> bool:
 
 
 def _cut_scopes(nodes: list[Node]) -> dict[str, str]:
-    """Map each scope to its layer: parts that begin at different depths follow each other.
+    """Map each scope to its layer.
 
-    Parts that begin at one depth, such as the neurons of a layer, stay together.
+    Parts of a scope that begin at different depths are layers of their own. Parts that begin at one
+    depth, such as the neurons of a layer, are one layer.
     """
     depth: dict[Node, int] = {}
     first: dict[str, int] = {}
@@ -290,12 +298,12 @@ def _cut_scopes(nodes: list[Node]) -> dict[str, str]:
     parts: dict[str, set[str]] = {}
     for path in begins:
         parts.setdefault(path.rpartition("/")[0], set()).add(path)
-    apart = {whole for whole, some in parts.items() if len({begins[p] for p in some}) > 1}
-    apart |= {path for whole in apart for path in _paths(whole)}
-    return {s: next((p for p in _paths(s) if p not in apart), s) for s in first}
+    split = {whole for whole, paths in parts.items() if len({begins[p] for p in paths}) > 1}
+    split |= {path for whole in split for path in _paths(whole)}
+    return {s: next((p for p in _paths(s) if p not in split), s) for s in first}
 
 
 def _paths(scope: str) -> list[str]:
-    """List a scope and those around it, the outermost first."""
+    """List the scopes around a scope, the outermost first, and the scope itself."""
     parts = scope.split("/")
     return ["/".join(parts[: i + 1]) for i in range(len(parts))]

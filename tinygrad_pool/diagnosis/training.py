@@ -1,4 +1,4 @@
-"""Mistakes of a training loop: gradients left over, data set too early, updates as nodes."""
+"""Mistakes in a training loop: no zero_grad(), data set too early, updates that make nodes."""
 
 from __future__ import annotations
 
@@ -18,23 +18,24 @@ from tinygrad_pool.rules import arithmetic
 
 
 def gradients_left(survey: Survey) -> Iterator[Finding]:
-    """Report parameters with gradients of earlier passes, to which this pass will add."""
-    known = survey.passed.left
-    left = {p: g for p in survey.wanted if (g := known.get(p)) is not None}
+    """Report parameters that hold gradients of earlier passes, to which this pass adds."""
+    of_leaves = survey.recording.left
+    left = {p: g for p in survey.parameters if (g := of_leaves.get(p)) is not None}
     if left:
         p, g = next(iter(left.items()))
         now = g + survey.grads.get(p, 0.0)
-        says = f"gradients of earlier passes are in {counted(len(left), 'parameter')}: they left "
+        says = (
+            f"gradients of earlier passes remain in {counted(len(left), 'parameter')}: they left "
+        )
         says += f"{on_a_line(g)} in {survey.call(p)}.grad, which is {on_a_line(now)} with this one"
-        why = "backward() adds to what earlier passes left, unless zero_grad() is called before it"
+        why = "backward() adds to .grad: call zero_grad() first, unless you accumulate on purpose"
         yield Finding("gradient left", SUSPICIOUS, survey.listed(left), says, why, tuple(left))
 
 
 def data_set_since(survey: Survey) -> Iterator[Finding]:
-    """Report leaves that were set after the loss was computed, but before its backward pass.
+    """Report leaves whose data was set while the loss was computed, or before its backward pass.
 
-    After its own backward() that is right: it is how a step is taken. Not while the graph was
-    built: then it holds on to an earlier step.
+    Data that is set after backward() is an ordinary update, and is not reported.
     """
     stale = set_since(survey.nodes)
     users = {leaf: [step.node for step, _ in survey.users.get(leaf, ())] for leaf in stale}
@@ -42,36 +43,38 @@ def data_set_since(survey: Survey) -> Iterator[Finding]:
     if between:
         leaf, (later, *_) = next(iter(between.items()))
         names = several([survey.call(one) for one in between])
-        says = f"set while {survey.call(survey.loss)} was computed from it"
+        says = f"its data was set while {survey.call(survey.loss)} was computed from it"
         why = (
-            f"{survey.call(stale[leaf])} was computed before, {survey.call(later)} after"
-            f"{made_at(later)}: a state that is kept from one step to the next needs detach()"
+            f"{survey.call(stale[leaf])} was computed with the old data, {survey.call(later)} with "
+            f"the new{made_at(later)}. A state kept from one step to the next needs detach()"
         )
         yield Finding("stale graph", SUSPICIOUS, names, says, why, (*between,))
     elif stale and not survey.loss.has_grad:
         user = next(iter(stale.values()))
         names = several([survey.call(leaf) for leaf in stale])
-        says = f"set after {survey.call(survey.loss)} was computed from it"
+        says = f"its data was set after {survey.call(survey.loss)} was computed from it"
         why = (
-            f"{survey.call(user)} was computed before{made_at(user)}: data and gradients are "
-            "from then. Run the forward pass again after a change"
+            f"{survey.call(user)} and the gradients belong to the old data{made_at(user)}. Run the "
+            "forward pass again after a change"
         )
         yield Finding("stale graph", SUSPICIOUS, names, says, why, (*stale,))
 
 
 def made_anew(survey: Survey) -> Iterator[Finding]:
-    """Report updates of a parameter that became nodes of the graph: w -= lr * g."""
+    """Report updates of a parameter that became nodes of the graph: w -= lr * w.grad."""
     last: dict[Node, Node] = {}
     for node in survey.nodes:
         if (leaf := _updated(survey, node)) is not None:
             last[leaf] = node
     if last:
         node = next(iter(last.values()))
-        names = several([survey.passed.names.get(id(v)) or survey.call(v) for v in last.values()])
-        says = f"no longer a leaf: computed from {several([survey.call(v) for v in last])}"
+        variables = survey.recording.names
+        names = several([variables.get(id(v)) or survey.call(v) for v in last.values()])
+        says = f"no longer a leaf: it was computed from {several([survey.call(v) for v in last])}"
         why = (
-            f"an update such as w -= lr * w.grad{made_at(node)} makes a new Value: the graph grows "
-            "with each step, and the parameter itself stays. w.data -= lr * w.grad changes it"
+            "an update such as w -= lr * w.grad makes a new Value: the graph grows with each step, "
+            f"and the parameter itself never changes{made_at(node)}. Update its data instead: "
+            "w.data -= lr * w.grad"
         )
         yield Finding("made anew", SUSPICIOUS, names, says, why, (*last.values(),))
 
@@ -91,12 +94,12 @@ def _updated(survey: Survey, node: Node) -> Node | None:
         number = node.about.line.number
         here = [m for m in source.moves if m.first <= number <= m.last]
         return leaf if any(m.sets & m.reads and ".grad" in m.reads for m in here) else None
-    held = survey.passed.names.get(id(node))
-    return leaf if (held and held == leaf.label) or _along(step, old._grad) else None
+    name = survey.recording.names.get(id(node))
+    return leaf if (name and name == leaf.label) or _is_multiple(step, old._grad) else None
 
 
-def _along(step: Any, g: Any) -> bool:
-    """Return whether an array is a multiple of a gradient, element by element."""
+def _is_multiple(step: Any, g: Any) -> bool:
+    """Return whether an array is a multiple of a gradient."""
     step, g = np.asarray(step), np.asarray(0.0 if g is None else g)
     if step.shape != g.shape or g.size < 2 or not np.any(step):
         return False

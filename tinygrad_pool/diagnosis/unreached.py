@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tinygrad_pool.diagnosis.findings import NO_GRADIENT, SUSPICIOUS, Finding
+from tinygrad_pool.diagnosis.findings import NO_GRADIENT, SUSPICIOUS, Finding, grouped
 from tinygrad_pool.diagnosis.survey import Survey
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.formatting import counted, several
@@ -14,58 +14,65 @@ from tinygrad_pool.recording.freshness import numbers_taken
 from tinygrad_pool.recording.source import made_at, quoted
 from tinygrad_pool.rules import shaping
 
-
-def unreached(survey: Survey) -> list[Node]:
-    """List the parameters that this pass computes no gradient for."""
-    return [parameter for parameter in survey.wanted if parameter not in survey.grads]
+UNUSED = (
+    "it is unused, or its results were detached, computed under no_grad or turned into plain "
+    "numbers, as by v.data, v > 0 or np.sign(v). Compute the loss from the Value itself"
+)
 
 
 def not_reached(survey: Survey) -> Iterator[Finding]:
     """Report parameters that the loss does not depend on, or that get no gradient."""
-    lost = unreached(survey)
-    strangers = [p for p in lost if p not in survey.inside]
-    taken = (how for p in strangers for how in numbers_taken(p))
-    unused = "no path leads there: " + next(
-        taken,
-        "it was not used, or what came of it was detached, computed under no_grad, or rebuilt "
-        "from plain numbers, such as v.data, v > 0 and np.sign(v)",
-    )
-    unpaid = [p for p in lost if p in survey.inside]
-    decays = "weight decay reaches them, and no error does: nothing else is computed from them"
-    for some, says, why in (
-        (strangers, "the loss does not depend on", unused),
-        (unpaid, "no gradient is computed for", "no node that got a gradient hands one on"),
-        (survey.decayed, "the loss depends on the size alone of", decays),
+    outside = [p for p in survey.missing if p not in survey.inside]
+    taken = (how for p in outside for how in numbers_taken(p))
+    unused = f"no path in the graph leads there: {next(taken, UNUSED)}"
+    inside = [p for p in survey.missing if p in survey.inside]
+    decays = "only their size is in the loss: use them in the forward pass, or leave them out"
+    for parameters, problem, why in (
+        (outside, "the loss does not depend on", unused),
+        (inside, "no gradient is computed for", _refused(survey) if inside else ""),
+        (survey.decayed, "nothing but weight decay reaches", decays),
     ):
-        if some:
-            counts = f"{says} {len(some):,} of {len(survey.wanted):,} parameters"
-            name, nodes = survey.listed(some), tuple(some)
-            yield Finding("not reached", NO_GRADIENT, name, counts, why, nodes)
+        if parameters:
+            says = f"{problem} {survey.count(parameters)}"
+            name, nodes = survey.listed(parameters), tuple(parameters)
+            yield Finding("not reached", NO_GRADIENT, name, says, why, nodes)
+
+
+def _refused(survey: Survey) -> str:
+    """Name the nodes whose closures return None for an operand that gets no other gradient."""
+    nodes = [
+        step.node
+        for step in survey.steps
+        for p, c in zip(step.node.parents, step.contributions, strict=True)
+        if c is None and isinstance(p, Node) and p in survey.inside and p not in survey.grads
+    ]
+    names = several([survey.call(node) for node in dict.fromkeys(nodes)])
+    return f"the closure of {names} returns None for an operand: return its gradient instead"
 
 
 def cut_off(survey: Survey) -> Iterator[Finding]:
-    """Report leaves that were computed, but cut off from what they were computed from.
+    """Report Values without a graph that were computed: detached, or under no_grad.
 
-    That is severe if a parameter is missing, or if that is unknown; else it may be intended.
+    That is severe if a parameter is missing, or may be; otherwise it may be intended.
     """
-    groups: dict[tuple[bool, str], list[Node]] = {}
-    for node in survey.nodes:
-        if node.rule is not None and not node.parents and node.is_leaf:
-            groups.setdefault((node.op == "detach", survey.row(node)), []).append(node)
-    missing = bool(unreached(survey))
+    cut = (node for node in survey.nodes if node.rule and not node.parents and node.is_leaf)
+    groups = grouped(cut, lambda node: (node.op == "detach", survey.row(node)))
     for (detached, row), nodes in groups.items():
-        severe = missing or (detached and not survey.given)
-        how = "detached" if detached else "computed under no_grad"
-        n = f"{len(nodes):,} Values were" if nodes[1:] else "it was"
+        severe = bool(survey.missing) or (detached and not survey.given)
+        how, fix = "detached", "leave out detach()"
+        if not detached:
+            how, fix = "computed under no_grad", "compute it outside no_grad"
+        subject = f"{len(nodes):,} Values were" if nodes[1:] else "it was"
         line = nodes[0].about.line
-        made = f", at {quoted(line)}" if line else ""
-        why = f"no gradient flows back through {'them' if nodes[1:] else 'it'}{made}"
+        place = f", at {quoted(line)}" if line else ""
+        why = f"no gradient flows back through {'them' if nodes[1:] else 'it'}{place}. "
+        why += "" if severe else "That is fine for a target or a constant. "
         yield Finding(
             "cut off",
             NO_GRADIENT if severe else SUSPICIOUS,
             several([survey.call(node) for node in nodes]),
-            f"{n} {how}, and used in {row}",
-            why if severe else f"{why}; that is fine if it was intended",
+            f"{subject} {how}, then used in {row}",
+            f"{why}If a parameter below has to learn, {fix}",
             tuple(nodes),
         )
 
@@ -73,7 +80,7 @@ def cut_off(survey: Survey) -> Iterator[Finding]:
 def never_taken(survey: Survey) -> Iterator[Finding]:
     """Report units of a layer that no index takes in any example, while it takes the others in all.
 
-    Units are along the last axis. What the loss picks, as by labels, is left out.
+    Units are along the last axis. Indices in the loss, as by labels, are not reported.
     """
     for node in survey.nodes:
         if node.is_leaf or node.ndim < 2 or not node.size or node in survey.after:
@@ -88,26 +95,28 @@ def never_taken(survey: Survey) -> Iterator[Finding]:
         never = np.flatnonzero(~taken.any(axis=0))
         if len(never) and taken[:, np.setdiff1d(np.arange(taken.shape[1]), never)].all():
             which = f"{len(never):,} of {counted(taken.shape[1], 'unit')}"
-            says = f"never taken: {which} ({several([*map(str, never)])})"
-            takes = several([survey.brief(user) for user in users])
-            verb = "take" if users[1:] else "takes"
-            why = f"{takes} {verb} others{made_at(users[0])}; that is fine if it was intended"
+            says = f"an index never takes {which} ({several([*map(str, never)])})"
+            names = several([survey.brief(user) for user in users])
+            why = (
+                f"{names} leaves them out: they get no gradient{made_at(users[0])}. Check the index"
+            )
             yield Finding("never taken", SUSPICIOUS, survey.call(node), says, why, (node,))
 
 
 def no_graph(loss: Node) -> Finding:
     """Report that a loss has no graph."""
-    how = "is a leaf: it was not computed from anything"
-    if loss.rule is not None:
-        how = "was detached" if loss.op == "detach" else "was computed under no_grad"
-    why = f"{name_of(loss)} has no operands: compute the loss from Values, outside no_grad"
+    how, fix = "is a leaf: it was not computed from other Values", ""
+    if loss.op == "detach":
+        how, fix = "was detached", ", without detach()"
+    elif loss.rule is not None:
+        how, fix = "was computed under no_grad", ", outside no_grad"
+    why = f"{name_of(loss)} has no operands, so nothing flows back: compute it from Values{fix}"
     return Finding("no graph", NO_GRADIENT, loss.label or "the loss", f"it {how}", why, (loss,))
 
 
 def nothing_to_learn(survey: Survey) -> Iterator[Finding]:
-    """Report a loss whose leaves are all constants or were cut off."""
+    """Report a loss whose leaves are all constants, detached, or computed under no_grad."""
     if all(node.rule is not None for node in survey.nodes):
-        name = survey.call(survey.loss)
-        says = "it depends on no Value that could learn"
-        why = "it was computed from constants, or from what was cut off"
-        yield Finding("no graph", NO_GRADIENT, name, says, why, (survey.loss,))
+        says = "it does not depend on any leaf Value, so there is nothing to learn"
+        why = "all it was computed from is constant or detached: compute it from a tg.Value"
+        yield Finding("no graph", NO_GRADIENT, survey.call(survey.loss), says, why, (survey.loss,))

@@ -1,4 +1,4 @@
-"""What made a factor, or an input, 0: a relu that is off, a weight, a constant, a norm."""
+"""Find what made a factor or an input 0: a relu that is off, a weight, a constant, a norm."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tinygrad_pool.rules import arithmetic, elementwise, linear, reductions
 from tinygrad_pool.rules.traits import traits_of
 
 FAR = 16
-"""So many nodes down is a relu looked for that made a factor 0."""
+"""How many nodes below a factor of 0 are searched for the relu that made it."""
 
 
 def began_at(step: Step, i: int) -> Node:
-    """Return the node where a zero begins: also a relu that is 0 as a factor."""
+    """Return the node where a zero begins: the step, or a relu that is off and its other factor."""
     node, n = step.node, len(step.node.parents) // 2
     unit, other = traits_of(node.rule).unit, node
     if node.rule is linear.weighted_sum:
@@ -32,7 +32,7 @@ def began_at(step: Step, i: int) -> Node:
 
 
 def off_below(factor: Any) -> Node | None:
-    """Follow a 0 down to the relu, or maximum(x, 0), that made it; None if there is none."""
+    """Return the relu, or maximum(x, 0), below that made a factor 0; None if there is none."""
     for _ in range(FAR):
         if not isinstance(factor, Node) or np.any(factor._numbers):
             return None
@@ -45,7 +45,7 @@ def off_below(factor: Any) -> Node | None:
 
 
 def _made_0(zero: Node) -> tuple[Node, bool]:
-    """Follow zeros down to the node that made them, and whether it multiplies by a constant 0."""
+    """Return the node below that made a zero, and whether it multiplied by a constant 0."""
     node = zero
     while True:
         operands, product = node.parents, traits_of(node.rule).unit == "product"
@@ -60,27 +60,27 @@ def _made_0(zero: Node) -> tuple[Node, bool]:
 
 
 def made_by(survey: Survey, zero: Node) -> str:
-    """Describe the weight, the constant or the unit that made a zero; "" if it did itself."""
+    """Describe the weight, the constant or the unit that made a zero; "" for the zero itself."""
     node, constant = _made_0(zero)
     if constant:
-        return f", for {survey.brief(node)} multiplies by a constant 0"
+        return f", because {survey.brief(node)} multiplies by a constant 0"
     less = less_itself(node, node.parents[0]) if node.parents else ""
-    return less if node is zero else f", for {survey.brief(node)} is 0{less}"
+    return less if node is zero else f", because {survey.brief(node)} is 0{less}"
 
 
 def less_itself(node: Node, x: Any) -> str:
-    """Describe x − mean(x), as in a norm, where each mean is of one number; "" for other nodes."""
+    """Describe x − mean(x), as in a norm, if each mean is of one number; "" for other nodes."""
     mean: Any = node.parents[1] if node.rule is arithmetic.sub else None
     while isinstance(mean, Node) and traits_of(mean.rule).unit in ("move", "copy"):
         mean = mean.parents[0]
     if not isinstance(mean, Node) or mean.rule is not reductions.mean or mean.size != x.size:
         return ""
     own = mean.parents[0] is x is node.parents[0]
-    return ": the mean taken from each number is of that number alone" if own else ""
+    return ": each number minus the mean of itself alone is 0" if own else ""
 
 
 def start_of(survey: Survey, node: Node, i: int) -> Node | None:
-    """Return the parameter of zeros that is, or made, the factor beside operand i, if one did."""
+    """Return the parameter that is, or made, the other factor of 0 of operand i; None if none."""
     if traits_of(node.rule).unit != "product" or node.rule is linear.weighted_sum or i > 1:
         return None
     other = node.parents[1 - i]
@@ -88,5 +88,5 @@ def start_of(survey: Survey, node: Node, i: int) -> Node | None:
         return None
     made, constant = _made_0(other)
     square = node.parents[0] is node.parents[1]
-    known = made in survey.wanted and (survey.given or made in survey.weights)
+    known = made in survey.parameters and (survey.given or made in survey.weights)
     return made if known and not (constant or square) else None

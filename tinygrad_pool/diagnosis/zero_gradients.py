@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinygrad_pool.diagnosis.array_zeros import NO_INPUT, NO_PART, cancels, why_zero
+from tinygrad_pool.diagnosis.dead_units import LOSER
 from tinygrad_pool.diagnosis.findings import (
     LOST_FOR_ALL,
     MANY,
@@ -17,8 +18,10 @@ from tinygrad_pool.diagnosis.findings import (
     SUSPICIOUS,
     Finding,
     by_chance,
+    grouped,
     in_all,
 )
+from tinygrad_pool.diagnosis.layers import STEEPER
 from tinygrad_pool.diagnosis.survey import Survey, is_size_of
 from tinygrad_pool.diagnosis.zero_factors import began_at, less_itself, start_of
 from tinygrad_pool.engine.node import Node
@@ -29,9 +32,16 @@ from tinygrad_pool.rules import elementwise
 from tinygrad_pool.rules.rule import Rule
 from tinygrad_pool.rules.traits import traits_of
 
+FIXES = {elementwise.clip: "Widen its bounds", elementwise.where: "Check its condition"}
+PHRASES = {
+    "underflow: ": "Scale the loss up, or use a wider dtype",
+    " of one number is always ": "Check its axis, or use a sigmoid",
+}
+"""What to do, by the rule at which zeros began, or a phrase in the reason."""
+
 
 class Key(NamedTuple):
-    """Where zeros begin: a layer, and a rule, or None where contributions cancel."""
+    """Where zeros begin: a layer and a rule, which is None where contributions cancel."""
 
     rule: Rule | None
     row: str
@@ -47,20 +57,15 @@ class Origin(NamedTuple):
 
 
 class Lost(NamedTuple):
-    """Parameters whose whole gradient is zero, and the places where that began."""
+    """Parameters whose whole gradient is zero, and the places where the zeros began."""
 
     parameters: list[Node]
     keys: frozenset[Key]
 
     @property
     def decided(self) -> bool:
-        """Return whether every zero comes from a unit that is off or that lost."""
+        """Return whether every zero comes from a relu that is off or a candidate that lost."""
         return bool(self.keys) and all(traits_of(key.rule).chooses for key in self.keys)
-
-    @property
-    def relus(self) -> bool:
-        """Return whether some zero comes from a relu that is off."""
-        return any(key.rule is elementwise.relu for key in self.keys)
 
 
 class Zeros:
@@ -71,23 +76,24 @@ class Zeros:
         self.counts: Counter[Key] = Counter()
         self.began: dict[Node, frozenset[Key]] = {}
         for node in reversed(survey.nodes):
-            if survey.is_zero(node):
+            g = survey.grads.get(node)
+            if g is not None and node.size and not np.any(g):
                 self.began[node] = self._keys(node)
 
     def _keys(self, node: Node) -> frozenset[Key]:
         """Find where the zeros of a node began: at its users, or where those of the users began."""
-        found: set[Key] = set()
-        of_itself: set[Key] = set()
-        for step, i in self._paid(node):
+        keys, of_decay = set[Key](), set[Key]()
+        for step, i in self._sent(node):
             if step.node in self.began:
-                found |= self.began[step.node]
+                keys |= self.began[step.node]
             else:
                 key = self._key(Origin(node, step, i))
-                (of_itself if is_size_of(step.node, node) else found).add(key)
+                (of_decay if is_size_of(step.node, node) else keys).add(key)
                 self.counts[key] += step.node.size
-        return frozenset(found or of_itself)  # w * w, as in weight decay, is not a cause
+        return frozenset(keys or of_decay)  # w * w, as in weight decay, is not a cause
 
-    def _paid(self, node: Node) -> Iterator[tuple[Step, int]]:
+    def _sent(self, node: Node) -> Iterator[tuple[Step, int]]:
+        """List the steps that sent a contribution to a node, and as which operand."""
         users = self.survey.users.get(node, ())
         return ((step, i) for step, i in users if step.contributions[i] is not None)
 
@@ -102,32 +108,24 @@ class Zeros:
     def _origin(self, node: Node, key: Key) -> Origin:
         """Return the path from a node up to one of the places where its zeros began."""
         while True:
-            above = (Origin(node, step, i) for step, i in self._paid(node))
+            above = (Origin(node, step, i) for step, i in self._sent(node))
             began = ((o, self.began.get(o.step.node) or (self._key(o),)) for o in above)
             origin = next(o for o, keys in began if key in keys)
             node = origin.step.node
             if node not in self.began:
                 return origin
 
-    def lost(self) -> list[Lost]:
-        """Collect the parameters whose whole gradient is zero."""
-        groups: dict[frozenset[Key], list[Node]] = {}
-        for parameter in self.survey.wanted:
-            if parameter in self.began:
-                groups.setdefault(self.began[parameter], []).append(parameter)
-        return [Lost(some, keys) for keys, some in groups.items()]
-
     def settled(self, group: Lost) -> bool:
         """Return whether contributions cancel in the parameters themselves, while others learn."""
-        learns = any(p not in self.began for p in self.survey.wanted)
-        paid = (paid for p in group.parameters for paid in self._paid(p))
+        learns = any(p not in self.began for p in self.survey.parameters)
         return learns and all(
             step.node not in self.began and (np.any(step.contributions[i]) or cancels(step, i))
-            for step, i in paid
+            for p in group.parameters
+            for step, i in self._sent(p)
         )
 
     def starts(self, group: Lost) -> bool:
-        """Return whether all are below weights of 0, which their own gradient will move."""
+        """Return whether all zeros come from weights of 0 that have a gradient themselves."""
         origins = [self._first(group, key) for key in group.keys if key.rule is not None]
         starts = [start_of(self.survey, step.node, i) for _, step, i in origins]
         return len(starts) == len(group.keys) > 0 and all(
@@ -138,36 +136,38 @@ class Zeros:
         return self._origin(next(p for p in group.parameters if key in self.began[p]), key)
 
     def why(self, group: Lost, severity: str) -> str:
-        """Describe where zeros began, naming two places: those that made it so severe first."""
+        """Describe two places where zeros began, first those that decide the severity."""
         if self.settled(group):
             names = self.survey.listed(group.parameters)
-            return f"what reaches {names} cancels: so it is {STATIONARY}"
+            return f"the contributions to {names} cancel: {STATIONARY}"
         keys = [key for key in reversed(self.counts) if key in group.keys]
         keys.sort(key=lambda key: key.in_loss != (severity == SUSPICIOUS))
-        told = [self._reason(self._first(group, key), key) for key in keys[:2]]
-        more = f"; likewise at {counted(len(keys) - 2, 'more place')}" if len(keys) > 2 else ""
-        return "; ".join(told) + more if told else "the backward pass started with gradient 0"
+        reasons = [self._reason(self._first(group, key), key) for key in keys[:2]]
+        more = f"; zeros began at {counted(len(keys) - 2, 'more place')}" if len(keys) > 2 else ""
+        if not reasons:
+            return "the pass began with the gradient 0. Pass another one"
+        return "; ".join(reasons) + more
 
     def _reason(self, origin: Origin, key: Key) -> str:
         survey, (below, step, i) = self.survey, origin
         if key.rule is None:
             less = (less_itself(s.node, below) for s, _ in survey.users.get(below, ()))
-            return f"what reaches {survey.call(below)} cancels{next(filter(None, less), '')}"
+            why = next(filter(None, less), f": {STATIONARY}")
+            return f"the contributions to {survey.call(below)} cancel{why}"
         place = f"in {step.node.about.scope}, " if step.node.about.scope else ""
         scalars = not step.node.shape and not below.shape
         cause = self._cause(origin) if scalars else self._cause_of_arrays(origin)
         factor = began_at(step, i)
         if factor is not step.node:
-            cause += f", for {survey.brief(factor)} is off"
-        start = start_of(survey, step.node, i)
-        if start is not None:
-            cause += ": weights that start at 0 pass nothing down"
-            cause += "" if start in self.began else ", until their own gradient moves them"
+            cause += f", because {survey.brief(factor)} is off"
+        elif (start := start_of(survey, step.node, i)) is not None and start not in self.began:
+            cause += ", and weights of 0 pass no gradient down until their own moves them"
         cause += "" if NO_PART in cause else made_at(step.node)
-        if key.in_loss and key.rule is not elementwise.relu:
+        if key.in_loss and not traits_of(key.rule).chooses:
             cause += "; the error is 0 there: the fit is exact"
         elif key.in_loss:
-            cause += f"; no error comes from {counted(self.counts[key], 'such relu')} in the loss"
+            hinges = counted(self.counts[key], f"such {step.node.op}")
+            cause += f"; no error comes from {hinges} in the loss"
         return place + cause
 
     def _cause(self, origin: Origin) -> str:
@@ -186,62 +186,73 @@ class Zeros:
 
 
 def zero_gradients(zeros: Zeros, dead: frozenset[str]) -> Iterator[tuple[Finding, frozenset[Key]]]:
-    """Report parameters whose whole gradient is zero, and the places where that began.
+    """Report parameters whose whole gradient is zero, and the places where the zeros began.
 
-    A loss without error is not a fault. Parts of layers whose units are off or lose are reported
-    together, except those in a `dead` scope.
+    A loss that is 0 because it has no error is only suspicious. Parts of layers whose units are off
+    or lose are reported together, except those in a `dead` scope.
     """
     survey = zeros.survey
-    rows = Counter(survey.row(p) for p in survey.wanted if p in survey.inside)
+    rows = Counter(survey.row(p) for p in survey.parameters if p in survey.inside)
     partly: dict[str, list[Lost]] = {}
-    for group in zeros.lost():
+    groups = grouped((p for p in survey.parameters if p in zeros.began), zeros.began.__getitem__)
+    for group in (Lost(parameters, keys) for keys, parameters in groups.items()):
         own = Counter(survey.row(p) for p in group.parameters)
-        passes = zeros.settled(group) or zeros.starts(group)
+        harmless = zeros.settled(group) or zeros.starts(group)
         if any(p.shape for p in group.parameters) or any(own[row] == rows[row] for row in own):
-            content = bool(group.keys) and all(key.in_loss for key in group.keys)
+            fits = bool(group.keys) and all(key.in_loss for key in group.keys)
             cells = sum(zeros.counts[key] for key in group.keys)
-            severity = SUSPICIOUS if content or passes else NO_GRADIENT
+            severity = SUSPICIOUS if fits or harmless else NO_GRADIENT
             yield _finding(zeros, group, severity, cells), group.keys
         elif not group.decided:
-            yield _finding(zeros, group, SUSPICIOUS if passes else LOST_FOR_ALL), group.keys
+            yield _finding(zeros, group, SUSPICIOUS if harmless else LOST_FOR_ALL), group.keys
         else:
             hinge = any(key.in_loss for key in group.keys)
-            some = [p for p in group.parameters if survey.scope(p) not in dead]
+            parameters = [p for p in group.parameters if survey.scope(p) not in dead]
             severity = SUSPICIOUS if hinge else LOST_FOR_ALL
-            if some:
-                partly.setdefault(severity, []).append(Lost(some, group.keys))
-    for severity, groups in partly.items():
-        some = [p for group in groups for p in group.parameters]
-        keys = frozenset(key for group in groups for key in group.keys)
-        yield _finding(zeros, Lost(some, keys), severity), keys
+            if parameters:
+                partly.setdefault(severity, []).append(Lost(parameters, group.keys))
+    for severity, parts in partly.items():
+        parameters = [p for part in parts for p in part.parameters]
+        keys = frozenset(key for part in parts for key in part.keys)
+        yield _finding(zeros, Lost(parameters, keys), severity), keys
 
 
 def _finding(zeros: Zeros, group: Lost, severity: str, cells: int = 0) -> Finding:
-    """Report parameters; in a part that is off as a whole, each of its cells counts."""
-    survey, some, seen = zeros.survey, group.parameters, ""
+    """Report parameters; if a whole part is off, each of its `cells` counts against chance."""
+    survey, parameters, seen = zeros.survey, group.parameters, ""
     why = zeros.why(group, severity)
+    fix = "" if severity == SUSPICIOUS else _fix(zeros, group, why)
     if group.decided:
-        examples = max(survey.examples(p) for p in some)
+        examples = max(survey.examples(p) for p in parameters)
         evidence = max(examples, cells)
-        still = [p for p in some if not np.any(p._numbers) and _multiplies(survey, p)]
+        if evidence < MANY and severity != SUSPICIOUS:
+            fix = "With so few examples this may be chance: take more"
         severity, seen = by_chance(evidence, severity), f", {in_all(examples)}"
-        if evidence < MANY:
-            why += ". With so few examples that may be chance"
-        elif still:
-            why += f". Weights that start at 0 pass nothing on: {survey.listed(still)}"
-        elif severity != SUSPICIOUS and group.relus and NO_INPUT not in why:
-            why += ". Smaller steps and weights, or biases above 0, keep relus on"
-    of = f" in {len(some):,} of {len(survey.wanted):,} parameters" if some[1:] else ""
-    says = f"a gradient of 0 throughout{of}{seen}"
-    return Finding("zero gradient", severity, survey.listed(some), says, why, tuple(some))
+    of = f" in {survey.count(parameters)}" if parameters[1:] else ""
+    says, name = f"the whole gradient is 0{of}{seen}", survey.listed(parameters)
+    why = f"{why}. {fix}" if fix else why
+    return Finding("zero gradient", severity, name, says, why, tuple(parameters))
 
 
-def _multiplies(survey: Survey, parameter: Node) -> bool:
-    """Return whether a parameter is a factor, perhaps in another shape, and no bias."""
-    for step, i in survey.users.get(parameter, ()):
-        unit, factors = traits_of(step.node.rule).unit, len(step.node.parents) // 2 * 2
-        if (unit == "product" and i < factors) or (
-            unit == "move" and _multiplies(survey, step.node)
-        ):
-            return True
-    return False
+def _fix(zeros: Zeros, group: Lost, why: str) -> str:
+    """Write what to do about a zero gradient; "" if that is not known."""
+    survey, rules = zeros.survey, {key.rule for key in group.keys}
+    flat = (p for p in survey.parameters if p in zeros.began and not np.any(p._numbers))
+    still = [p for p in flat if any(_is_factor(node, i) for node, i in survey.uses(p))]
+    factor_is_0 = "the other factor" in why and ", a constant, is 0" not in why
+    if still and (group.decided or factor_is_0):
+        return f"Weights of 0 pass nothing on: do not start {survey.listed(still)} at 0"
+    if group.decided and elementwise.relu not in rules:
+        return LOSER
+    if group.decided:
+        return (
+            "" if NO_INPUT in why else "Smaller steps and weights, or biases above 0, keep relus on"
+        )
+    fixes = [fix for phrase, fix in PHRASES.items() if phrase in why]
+    fixes += [STEEPER] * any(traits_of(rule).vanishes for rule in rules)
+    return next(iter(fixes + [fix for rule, fix in FIXES.items() if rule in rules]), "")
+
+
+def _is_factor(node: Node, i: int) -> bool:
+    """Return whether operand i is a factor and not a bias."""
+    return traits_of(node.rule).unit == "product" and i < len(node.parents) // 2 * 2

@@ -1,4 +1,4 @@
-"""The first update tells whether a loop goes down or up."""
+"""The first update shows whether a loop goes downhill or uphill."""
 
 import numpy as np
 import pytest
@@ -37,15 +37,17 @@ def by_hand(lr):
 
 
 @pytest.mark.parametrize("after", [True, False])
-def test_a_sign_that_is_wrong_is_told(after):
+def test_a_wrong_sign_is_reported(after):
     (note,) = trained(by_hand(-0.1), after).notes
-    assert note.startswith("the first update went along the gradient, uphill: w.data -= lr * ")
+    assert note.startswith(
+        "the first update went uphill, along the gradient: subtract it, as in w.d"
+    )
     assert note in str(run := trained(by_hand(-0.1), after))
     assert note in run._repr_html_()
     assert trained(by_hand(0.1), after).notes == []
 
 
-def test_it_takes_the_place_of_a_hint_to_smaller_steps():
+def test_a_wrong_sign_replaces_the_advice_of_smaller_steps():
     run = trained(by_hand(-10.0), steps=20)
     assert run.events
     assert run.notes == []
@@ -53,7 +55,7 @@ def test_it_takes_the_place_of_a_hint_to_smaller_steps():
     assert any("uphill" in event.why for event in run.events)
 
 
-def test_what_goes_up_only_in_part_is_not():
+def test_a_partly_uphill_update_is_not_reported():
     def both(net):
         by_hand(0.01)(net[0])
         by_hand(-0.1)(net[2])
@@ -61,7 +63,7 @@ def test_what_goes_up_only_in_part_is_not():
     assert trained(both).notes == []
 
 
-def test_random_moves_are_not():
+def test_random_updates_are_not_reported():
     rng = np.random.default_rng(1)
 
     def update(net):
@@ -76,7 +78,7 @@ def test_a_loop_without_updates_has_no_direction():
     assert note.startswith("no update moved 0.weight, 0.bias, 2.weight, 2.bias, despite a gradient")
 
 
-def test_numbers_have_one_too():
+def test_a_wrong_sign_is_reported_for_scalars():
     w = tg.Value(2.0, label="w")
     run = tg.watch(w)
     for _ in range(3):

@@ -18,20 +18,20 @@ def test_all_steps_are_kept_as_long_as_there_is_room():
     assert steps_of(History(8), 8) == [*range(8)]
 
 
-def test_then_every_second_goes_but_for_the_last_and_those_to_be_kept():
+def test_every_second_step_is_dropped_except_the_last_and_kept_ones():
     assert steps_of(History(8), 10) == [0, 2, 4, 6, 8, 9]
     history = History(8)
     history.kept |= {3, 13}
     assert steps_of(history, 19) == [0, 3, 4, 8, 12, 13, 16, 18]
 
 
-def test_it_never_grows_beyond_its_room():
+def test_its_size_is_bounded():
     history = History(50)
     history.kept |= {7}
     assert len(steps_of(history, 5000)) <= 52
 
 
-def test_a_parameter_that_comes_later_has_no_norms_before():
+def test_a_parameter_added_later_has_no_earlier_norms():
     history = History(8)
     history.names["a"] = 0
     history.add(Point(0, 1.0, np.ones((3, 1))))
@@ -52,7 +52,7 @@ def broken(g, w=(1.0, 1.0, 1.0), loss=1.0, updated=False):
     return [event[1:6] for event in events]
 
 
-def test_a_calm_step_has_nothing_to_tell():
+def test_an_ordinary_step_has_no_event():
     assert broken([1e-8, 1.0, 1e4]) == broken([ABSENT, 1.0, ABSENT]) == []
 
 
@@ -72,7 +72,7 @@ def test_each_kind_names_the_worst_parameter_and_counts_the_others(g, found):
     np.testing.assert_equal(bad[3], found[3])
 
 
-def test_what_comes_first_in_a_step_is_named():
+def test_what_was_computed_first_is_named():
     bad, nan = [np.nan, 1.0], (np.nan, 1.0)
     assert [b[1] for b in broken(bad, nan, np.nan)] == ["weight"]
     assert [b[1] for b in broken(bad, nan, np.nan, updated=True)] == ["loss"]
@@ -91,7 +91,7 @@ def test_a_step_can_have_several_kinds():
     ]
 
 
-def test_a_net_without_parameters_misses_its_gradients():
+def test_a_network_without_parameters_has_no_gradients():
     assert broken([], ()) == [("missing", "gradient", "", ABSENT, 0)]
 
 

@@ -25,7 +25,7 @@ def test_a_norm_neither_overflows_nor_rounds_to_zero(dtype):
     assert np.isnan(rms(np.array([np.inf, np.nan, 1.0], dtype)))
 
 
-def test_arrays_are_rows_and_the_numbers_of_a_layer_are_one():
+def test_arrays_are_rows_and_the_scalars_of_a_layer_are_one():
     net = tg.nn.Sequential(tg.nn.Linear(2, 3), tg.nn.ReLU(), tg.nn.Linear(3, 1))
     assert named(net) == dict.fromkeys(["0.weight", "0.bias", "2.weight", "2.bias"], 1)
     assert named(tg.nn.MLP(2, [4, 1])) == {"layers.0": 12, "layers.1": 5}
@@ -33,7 +33,7 @@ def test_arrays_are_rows_and_the_numbers_of_a_layer_are_one():
     assert named(tg.nn.Layer(2, 2)) == {"neurons.0": 3, "neurons.1": 3}
 
 
-def test_values_are_called_by_their_labels_or_the_keys_of_a_dict():
+def test_values_are_named_by_labels_or_the_keys_of_a_dict():
     w, b = Value(np.ones(2), label="w"), Value(1.0, label="b")
     assert named([w, b]) == named({"w": w, "b": b}) == {"w": 1, "b": 1}
     assert named(w) == {"w": 1}
@@ -48,7 +48,7 @@ def test_values_are_called_by_their_labels_or_the_keys_of_a_dict():
     assert named([Value(np.ones((0, 2)))]) == {}
 
 
-def test_a_module_of_another_kind_has_only_to_list_its_parameters():
+def test_any_object_with_parameters_is_accepted():
     class Net:
         def __init__(self):
             self.w = Value(np.ones(2), label="w")
@@ -63,12 +63,12 @@ def test_a_module_of_another_kind_has_only_to_list_its_parameters():
     ("parameters", "got"),
     [(3.0, "float"), ([1.0], "float"), ("w", "str"), (np.ones(2), "ndarray"), ({"w": 1}, "int")],
 )
-def test_anything_else_is_refused(parameters, got):
+def test_anything_else_is_rejected(parameters, got):
     with pytest.raises(DataError, match=rf"watch: parameters must be Values, .*, got {got}"):
         rows_of(parameters)
 
 
-def test_a_module_whose_parameters_are_of_another_library_is_refused():
+def test_parameters_of_another_library_are_rejected():
     class Net:
         def parameters(self):
             return [np.ones(2)]
@@ -77,14 +77,14 @@ def test_a_module_whose_parameters_are_of_another_library_is_refused():
         rows_of(Net())
 
 
-def test_what_was_computed_is_refused():
+def test_computed_values_are_rejected():
     h = Value(1.0).exp()
     h.label = "h"
     with pytest.raises(DataError, match=r"the exp node 'h' was computed; only leaves"):
         rows_of([h])
 
 
-def test_a_row_of_numbers_has_a_gradient_if_one_of_them_has():
+def test_a_row_of_scalars_has_a_gradient_if_one_of_them_has():
     a, b = Value(1.0), Value(2.0)
     row = Row("ab", [a, b])
     assert row.gradient() is None
@@ -96,13 +96,13 @@ def test_a_row_of_numbers_has_a_gradient_if_one_of_them_has():
     assert row.worst(smallest=False) is b
 
 
-def test_of_a_large_array_some_weights_in_all_rows_and_columns_are_compared():
+def test_a_large_array_is_sampled_in_all_rows_and_columns():
     rng = np.random.default_rng(0)
     w = Value(rng.normal(size=(784, 128)))
     row = Row("w", [w])
     row.measured()
     moves = rng.normal(size=w.shape)
-    moves[:100] = 0.0  # as pixels at a rim, which are always dark
+    moves[:100] = 0.0  # like pixels at the border, which are always dark
     w.data = w.data + moves
     assert row.measured()[1] == pytest.approx(rms(moves), rel=0.05)
     places = np.unravel_index(np.arange(0, w.size, row._every), w.shape)
@@ -143,18 +143,18 @@ def test_weights_that_are_not_finite_are_measured_without_a_warning():
 
 
 @pytest.mark.parametrize("data", [1.0, np.float32(1), np.ones(2)])
-def test_a_gradient_stands_when_none_comes_or_the_same_again_until_that_is_known(data):
+def test_a_gradient_is_stuck_when_it_is_newly_missing_or_unchanged(data):
     w = Value(data)
     row = Row("w", [w])
 
-    def stands():
+    def is_stuck():
         row.measured()
-        return row.stands
+        return row.is_stuck
 
-    assert [stands(), stands()] == [True, False]
+    assert [is_stuck(), is_stuck()] == [True, False]
     w.grad = data
-    assert [stands(), stands(), stands()] == [False, True, False]
+    assert [is_stuck(), is_stuck(), is_stuck()] == [False, True, False]
     w.grad = data * 2
-    assert not stands()
+    assert not is_stuck()
     w.zero_grad()
-    assert [stands(), stands()] == [False, True]
+    assert [is_stuck(), is_stuck()] == [False, True]

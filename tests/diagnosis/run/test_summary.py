@@ -14,7 +14,7 @@ from tinygrad_pool.diagnosis.run.summary import LISTED, NAMED, Summary
 from tinygrad_pool.errors import OptionError, OutputError
 
 
-def test_it_shows_first_and_last_smallest_and_largest_and_the_median_share():
+def test_a_row_shows_first_last_smallest_largest_and_the_median_share():
     norms = np.array([[[1.0], [9.0], [0.5]], [[0.1], [0.3], [ABSENT]], [[1.0], [1.0], [2.0]]])
     points = [Point(i, loss, norms[:, i]) for i, loss in enumerate((3.0, 2.0, 0.25))]
     table = Summary(3, ["w"], points, norms, []).table({"w": 1200})
@@ -22,7 +22,7 @@ def test_it_shows_first_and_last_smallest_and_largest_and_the_median_share():
     assert table.rows == [("w", "1,200", "1 → 0.5", "0.5", "9", "0.2", "1 → 2")]
 
 
-def test_what_is_not_known_is_a_dash_and_nan_is_not_the_largest():
+def test_missing_norms_are_dashes_and_nan_is_not_the_largest():
     norms = np.full((3, 2, 2), ABSENT)
     norms[0, :, 0] = 2.0, np.nan
     norms[1, :, 0] = np.nan, 0.5
@@ -35,14 +35,14 @@ def test_what_is_not_known_is_a_dash_and_nan_is_not_the_largest():
     ]
 
 
-def test_a_gradient_that_is_no_longer_there_is_a_dash():
+def test_a_gradient_missing_in_the_last_step_is_a_dash():
     norms = np.array([[[1.0], [ABSENT]], [[0.1], [0.1]], [[1.0], [1.0]]])
     points = [Point(i, 1.0, norms[:, i]) for i in range(2)]
     (row,) = Summary(2, ["w"], points, norms, []).table({"w": 1}).rows
     assert row[2] == "1 → –"
 
 
-def test_a_run_that_did_not_begin_and_one_of_many_parameters():
+def test_an_empty_run_and_one_of_many_parameters():
     nothing = Summary(0, ["w"], [], np.full((3, 0, 1), ABSENT), [])
     assert nothing.table({"w": 1}).title == "Watched 0 steps"
     names = [f"w{i}" for i in range(LISTED + 5)]
@@ -52,19 +52,17 @@ def test_a_run_that_did_not_begin_and_one_of_many_parameters():
 
 
 def test_parameters_that_no_update_moved_despite_a_gradient_are_named():
-    def told(update, g=(1.0,) * 5, names=("w",)):
+    def notes(update, g=(1.0,) * 5, names=("w",)):
         norms = np.array([g, update, (1.0,) * 5])[:, :, None]
         points = [Point(i, 1.0, norms[:, i]) for i in range(5)]
         return Summary(5, list(names), points, norms, []).unmoved()
 
-    (note,) = told([ABSENT, 0.0, 0.0, 0.0, 0.0])
-    assert note.startswith(
-        "no update moved w, despite a gradient: frozen, replaced, not in the opt"
-    )
-    assert told([0.0, 0.0, 0.0, ABSENT, ABSENT]) == []  # too few
-    assert told([0.0, 0.0, 0.0, 0.0, 1e-9]) == []
-    assert told([0.0, 0.0, 0.0, 0.0, np.nan]) == []
-    assert told([0.0] * 5, [ABSENT, 0.0, 0.0, 0.0, ABSENT]) == []
+    (note,) = notes([ABSENT, 0.0, 0.0, 0.0, 0.0])
+    assert note.startswith("no update moved w, despite a gradient: frozen, replaced, or not passed")
+    assert notes([0.0, 0.0, 0.0, ABSENT, ABSENT]) == []  # too few
+    assert notes([0.0, 0.0, 0.0, 0.0, 1e-9]) == []
+    assert notes([0.0, 0.0, 0.0, 0.0, np.nan]) == []
+    assert notes([0.0] * 5, [ABSENT, 0.0, 0.0, 0.0, ABSENT]) == []
 
 
 # -- the plot
@@ -85,7 +83,7 @@ def run_of(n, steps=3):
 
 
 @pytest.mark.covered
-def test_it_has_a_line_for_each_parameter_and_a_dash_for_each_event():
+def test_it_has_a_line_for_each_parameter_and_a_dashed_one_for_each_event():
     figure = run_of(2).plot()
     gradient, share, weight = figure.axes
     assert [axis.get_ylabel() for axis in figure.axes] == [
@@ -101,24 +99,24 @@ def test_it_has_a_line_for_each_parameter_and_a_dash_for_each_event():
     assert [axis.get_yscale() for axis in figure.axes] == ["log"] * 3
     dashed = [line.get_xdata()[0] for line in share.get_lines() if line.get_linestyle() == "--"]
     assert dashed == [1, 2]
-    told = [text.get_text().strip() for text in gradient.texts]
-    assert told == ["0", "exploded", "vanished"]
+    labels = [text.get_text().strip() for text in gradient.texts]
+    assert labels == ["0", "exploded", "vanished"]
     assert len(weight.get_lines()) == 4
     assert not weight.texts  # no weight is 0
     assert "<svg" in figure._repr_svg_()
 
 
-def test_events_of_one_step_are_written_together():
+def test_events_of_one_step_share_a_label():
     w = Value(np.array([1e9, 1.0]), label="w")
     run = tg.watch(w)
     E = (w * 0.0).sum()
     E.backward()
     run.step(E)
-    told = [text.get_text().strip() for text in run.plot().axes[0].texts]
-    assert told == ["0", "vanished, exploded"]
+    labels = [text.get_text().strip() for text in run.plot().axes[0].texts]
+    assert labels == ["0", "vanished, exploded"]
 
 
-def test_a_lone_step_between_others_that_are_not_finite_is_seen():
+def test_a_finite_step_between_others_that_are_not_is_visible():
     w = Value(np.ones(2), label="w")
     run = tg.watch(w)
     for factor in (np.nan, 1.0, np.nan):
@@ -131,7 +129,7 @@ def test_a_lone_step_between_others_that_are_not_finite_is_seen():
     assert line.get_marker() == "."
 
 
-def test_a_theme_is_dark_or_refused():
+def test_the_theme_is_checked():
     run = run_of(1)
     assert run.plot(theme="dark").get_facecolor() != run.plot().get_facecolor()
     with pytest.raises(OptionError, match="theme must be"):
@@ -170,13 +168,13 @@ def run():
     return run
 
 
-def told(path):
+def data_of(path):
     (data,) = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', path.read_text())
     return json.loads(data)
 
 
 def test_it_holds_the_numbers_of_each_step(run, tmp_path):
-    data = told(run.to_html(tmp_path / "run.html"))
+    data = data_of(run.to_html(tmp_path / "run.html"))
     assert data["names"] == ["w", "b"]
     assert data["steps"] == [*range(6)]
     assert data["loss"][0] == 2.0
@@ -189,7 +187,7 @@ def test_it_holds_the_numbers_of_each_step(run, tmp_path):
     assert [event["step"] for event in data["events"]] == [4]
 
 
-def test_it_needs_nothing_from_elsewhere_and_is_written_whole(run, tmp_path):
+def test_it_is_one_file_that_loads_nothing(run, tmp_path):
     page = run.to_html(tmp_path / "run.html", title="My run").read_text()
     assert "<title>My run</title>" in page
     assert not re.findall(r'(?:src|href)="(?!#)', page)
@@ -223,7 +221,7 @@ class TestInABrowser:
     def cells(self, page):
         return [row.split("\t") for row in page.locator("#rows tr").all_inner_texts()]
 
-    def test_it_begins_where_it_went_wrong_and_says_why(self, opened, run):
+    def test_it_begins_at_the_first_event_and_explains_it(self, opened, run):
         page = opened(run)
         assert page.locator("#says").text_content() == "Step 4: loss inf"
         assert "step 4: the loss is infinite" in page.locator("#why").text_content()
@@ -255,7 +253,7 @@ class TestInABrowser:
         assert float(page.locator("#cursor").get_attribute("x1")) < float(place)
 
     @pytest.mark.parametrize("size", [(1920, 1080), (1000, 900), (390, 844)])
-    def test_nothing_sticks_out_of_the_window(self, opened, run, size):
+    def test_everything_fits_into_the_window(self, opened, run, size):
         page = opened(run, viewport={"width": size[0], "height": size[1]})
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
         box = page.locator("main svg").bounding_box()

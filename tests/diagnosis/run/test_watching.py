@@ -1,4 +1,4 @@
-"""Training runs, watched: whatever the loop, the norms are those of its steps."""
+"""Watched training runs: norms, events and recordings of every kind of loop."""
 
 import csv
 import gc
@@ -58,7 +58,7 @@ UPDATES = {
 @pytest.mark.parametrize("zero", [True, False])
 @pytest.mark.parametrize("after", [True, False])
 @pytest.mark.parametrize("way", UPDATES)
-def test_norms_are_those_of_the_steps_whatever_the_loop(way, after, zero):
+def test_norms_are_right_for_every_kind_of_loop(way, after, zero):
     w = Value(np.full((3, 2), 0.1), label="w")
     run, update = tg.watch([w]), UPDATES[way]([w])
     weights, gradients = [w.data.copy()], []
@@ -85,7 +85,7 @@ def test_norms_are_those_of_the_steps_whatever_the_loop(way, after, zero):
     assert run.events == []
 
 
-def test_an_update_that_is_still_to_come_is_not_known():
+def test_an_update_to_come_is_not_known():
     w = Value(np.ones((3, 2)), label="w")
     run = tg.watch(w)
     E = loss_of(w)
@@ -155,7 +155,7 @@ def test_a_parameter_that_is_replaced_is_found_at_once():
     assert run.history["gradient"][:, 0].min() > 0
 
 
-def test_a_parameter_of_another_shape_begins_anew():
+def test_a_parameter_replaced_by_another_shape_has_no_update():
     net = {"w": Value(np.ones(2))}
     run = tg.watch(net)
     for i in range(5):
@@ -169,7 +169,7 @@ def test_a_parameter_of_another_shape_begins_anew():
     assert np.isnan(run.history["update"][:, 0]).tolist() == [False, False, True, False, False]
 
 
-def test_a_frozen_parameter_has_no_update_and_one_apart_no_gradient():
+def test_a_frozen_parameter_has_no_update_and_an_unused_one_no_gradient():
     net = tg.nn.Sequential(tg.nn.Linear(3, 2, rng=0), tg.nn.Linear(2, 1, rng=1))
     apart = Value(np.ones(2), label="apart")
     run, optimizer = tg.watch([net, apart]), tg.optim.SGD(net[1].parameters(), lr=0.1)
@@ -216,7 +216,7 @@ def died_at(step, kind):
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("kind", ["NaN", "infinite"])
-def test_the_step_at_which_a_run_dies_is_found_and_recorded_while_its_graph_is_alive(kind):
+def test_the_step_at_which_a_run_fails_is_recorded(kind):
     run, bad = died_at(20, kind)
     assert (bad.step, bad.kind) == (20, kind)
     assert bad.recording is run.recordings[20]
@@ -226,7 +226,7 @@ def test_the_step_at_which_a_run_dies_is_found_and_recorded_while_its_graph_is_a
     assert str(bad.recording.why("W1")) == bad.why or bad.name == ""
 
 
-def test_dead_relus_are_found_with_the_reason_of_the_diagnosis():
+def test_dead_relus_are_explained_by_a_diagnosis():
     net = tg.nn.Sequential(tg.nn.Linear(3, 4, rng=0), tg.nn.ReLU(), tg.nn.Linear(4, 1, rng=1))
     run = tg.watch(net)
 
@@ -240,8 +240,10 @@ def test_dead_relus_are_found_with_the_reason_of_the_diagnosis():
     assert "the relu is off" in event.why
 
 
-@pytest.mark.parametrize(("weight", "lr", "told"), [(1.0, 10.0, 1), (1.0, 1e-3, 0), (0.0, 10.0, 0)])
-def test_the_last_update_is_told_if_it_was_larger_than_the_weights(weight, lr, told):
+@pytest.mark.parametrize(
+    ("weight", "lr", "count"), [(1.0, 10.0, 1), (1.0, 1e-3, 0), (0.0, 10.0, 0)]
+)
+def test_an_update_larger_than_the_weights_is_reported(weight, lr, count):
     w = Value(np.full(2, weight), label="w")
     run = tg.watch(w)
     for i in range(2):
@@ -250,12 +252,12 @@ def test_the_last_update_is_told_if_it_was_larger_than_the_weights(weight, lr, t
         E.backward()
         bad = run.step(E)
         w.data = w.data - lr * w.grad
-    said = "\nupdate 0 was 20 times as large as the weights: take smaller steps"
-    assert bad.why.count(said) == told
+    advice = "\nupdate 0 was 20 times as large as the weights: take smaller steps"
+    assert bad.why.count(advice) == count
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_a_loss_that_is_not_finite_has_the_reason_of_the_diagnosis():
+def test_a_loss_that_is_not_finite_is_explained_by_a_diagnosis():
     w = Value(np.ones(3), label="w")
     run = tg.watch(w)
     E = (w * np.array([2.0, 0.0, 1.0])).log()
@@ -266,10 +268,10 @@ def test_a_loss_that_is_not_finite_has_the_reason_of_the_diagnosis():
     assert event.why.startswith(
         "wrong numbers: E: E is 0.6931 −inf 0, and the gradients of 1 of 1 "
     )
-    assert "\nE[1] made −inf in the forward pass: log of mul#1[1] = 0; keep its" in event.why
+    assert "\nE[1] made −inf in the forward pass: log of mul#1[1] = 0. Keep its" in event.why
 
 
-def test_a_gradient_that_vanishes_by_degrees_and_one_that_explodes_are_found():
+def test_vanishing_and_exploding_gradients_are_found():
     for slope, kind, name in ((1e-3, "vanished", "W0"), (1e2, "exploded", "W0")):
         W = [Value(np.eye(3) * slope, label=f"W{i}") for i in range(5)]
         run, h = tg.watch(W), X
@@ -283,7 +285,7 @@ def test_a_gradient_that_vanishes_by_degrees_and_one_that_explodes_are_found():
         assert f"grad of {bad.name}" in bad.why
 
 
-def test_each_kind_is_told_once():
+def test_each_kind_is_reported_once():
     w = Value(np.ones(2), label="w")
     run = tg.watch(w, explode=0.5, recorded=())
     for _ in range(3):
@@ -296,7 +298,7 @@ def test_each_kind_is_told_once():
 
 
 @pytest.mark.parametrize("after", [True, False])
-def test_a_weight_that_explodes_is_told_with_what_the_update_was(after):
+def test_an_exploding_weight_is_explained_by_its_update(after):
     w, v = Value(np.ones(2), label="w"), Value(np.ones(2), label="v")
     run = tg.watch([w, v])
     for i in range(3):
@@ -310,16 +312,19 @@ def test_a_weight_that_explodes_is_told_with_what_the_update_was(after):
             run.step(E)
     (event,) = run.events
     assert event.says == f"step {1 if after else 2}: the weight of w has exploded: 3e+06"
-    assert event.why == "update 1 made it: |weight| 0.7, |gradient| 3, |update| 3e+06"
+    assert event.why == (
+        "update 1 caused it: |weight| was 0.7, |gradient| 3, |update| 3e+06. Take smaller steps"
+    )
     assert str(event.recording.why("v")).startswith("grad of v[0] is 3")
 
 
-def test_a_weight_that_is_bad_from_the_start_and_one_that_is_added():
+def test_weights_that_are_bad_when_first_measured():
     w = Value(np.full(2, 1e6), label="w")
     run = tg.watch(w, explode=1e5)
     E = w.sum()
     E.backward()
-    assert run.step(E).why == "it was like that when it was first measured"
+    why = "it was like that when first measured: check its initial data"
+    assert run.step(E).why == why
     net = {"w": Value(np.ones(2))}
     run = tg.watch(net)
     for i in range(20):
@@ -331,10 +336,10 @@ def test_a_weight_that_is_bad_from_the_start_and_one_that_is_added():
         if i == 3:
             net["b"] = Value(np.full(2, 1e6))
     bad = next(event for event in run.events if event.what == "weight")
-    assert (bad.name, bad.why) == ("b", "it was like that when it was first measured")
+    assert (bad.name, bad.why) == ("b", why)
 
 
-def test_gradients_that_were_forgotten_are_missed():
+def test_missing_gradients_are_reported():
     w = Value(np.ones(2), label="w")
     run = tg.watch(w)
     E = (w * 3.0).sum()
@@ -345,7 +350,7 @@ def test_gradients_that_were_forgotten_are_missed():
     assert "zero_grad() was called" in bad.why
 
 
-def test_after_an_update_in_place_there_is_no_pass_to_record():
+def test_after_an_update_in_place_the_pass_is_not_recorded():
     w = Value(np.ones(2), label="w")
     run = tg.watch(w, vanish=10.0)
     E = (w * 3.0).sum()
@@ -358,7 +363,7 @@ def test_after_an_update_in_place_there_is_no_pass_to_record():
         run.compare(0, 0)
 
 
-def test_the_pass_of_an_array_is_recorded_with_the_gradient_that_it_was_given():
+def test_the_pass_of_an_array_is_recorded_with_its_gradient():
     w = Value(np.ones(2), label="w")
     run = tg.watch(w)
     y = w * 3.0
@@ -368,7 +373,7 @@ def test_the_pass_of_an_array_is_recorded_with_the_gradient_that_it_was_given():
     assert run.recordings[0].gradients[w].tolist() == [3.0, 15.0]
 
 
-def test_what_is_infinite_is_watched_without_a_warning():
+def test_infinities_are_watched_without_a_warning():
     w = Value(np.array([np.inf, -np.inf]), label="w")
     run = tg.watch(w)
     for factor in (1.0, 2.0):
@@ -464,7 +469,7 @@ def test_options_are_checked(options, says):
     assert str(caught.value) == says
 
 
-def test_a_step_needs_a_loss_that_was_gone_back_from():
+def test_step_needs_a_loss_after_its_backward_pass():
     run = tg.watch(Value(1.0, label="w"))
     with pytest.raises(DataError, match="watch: step: needs the loss, a Value, got float"):
         run.step(3.0)
@@ -476,7 +481,7 @@ def test_a_step_needs_a_loss_that_was_gone_back_from():
 
 
 @pytest.mark.peer
-def test_a_net_of_torchs_is_watched_in_a_loop_by_hand(peer):
+def test_norms_equal_those_of_pytorch_in_a_loop_by_hand(peer):
     torch = peer("torch")
     torch.manual_seed(0)
     layers = torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 1)
@@ -507,7 +512,7 @@ def test_a_net_of_torchs_is_watched_in_a_loop_by_hand(peer):
 
 
 @pytest.mark.parametrize("watched", [[], {}, tg.nn.ReLU()])
-def test_who_watches_nothing_is_told_so_in_the_first_step(watched):
+def test_watching_nothing_fails_in_the_first_step(watched):
     run = tg.watch(watched)
     E = Value(2.0) * 3.0
     E.backward()
@@ -515,7 +520,7 @@ def test_who_watches_nothing_is_told_so_in_the_first_step(watched):
         run.step(E)
 
 
-def test_a_loss_of_no_watched_parameter_is_refused():
+def test_a_loss_without_watched_parameters_is_rejected():
     v, w = Value(1.0, label="v"), Value(np.ones(2), label="w")
     run = tg.watch([v, w])
     E = Value(2.0) * 3.0

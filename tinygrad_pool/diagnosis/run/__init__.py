@@ -1,4 +1,4 @@
-"""A training run, watched: norms by step, the first bad step, a table, a plot and a page."""
+"""Watch a training run: norms by step, the first bad step, a table, a plot and a page."""
 
 from tinygrad_pool.diagnosis.run.watching import Run, watch
 

@@ -1,4 +1,4 @@
-"""Whether updates go down the gradient: the first one tells."""
+"""Check whether the first update goes down the gradient."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ALONG = 0.5
 class Direction:
     """The direction of the first update: `uphill` is True if it went along all gradients.
 
-    It is None before. Later updates of a momentum may rightly overshoot, and go uphill.
+    It is None before that update. Later ones are not checked: momentum may carry them uphill.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class Direction:
         self._slopes: dict[Row, Numbers] = {}
 
     def look(self, rows: Iterable[Row], updated: bool) -> None:
-        """Compare the first update with the gradients before it: those of now, if it is made."""
+        """Compare the first update with the gradients it used: if `updated`, the present ones."""
         if self.uphill is not None:
             return
         now = {row: row.some(g) for row in rows if (g := row.gradient()) is not None}
@@ -33,6 +33,6 @@ class Direction:
         self._slopes = {row: g.copy() for row, g in now.items()}
         if moves:
             self._slopes = {}
-            g, move = (joined(some) for some in zip(*moves, strict=True))
+            g, move = (joined(arrays) for arrays in zip(*moves, strict=True))
             along = np.vdot(g, move) > ALONG * np.linalg.norm(g) * np.linalg.norm(move)
             self.uphill = bool(along) and all(np.vdot(*pair) > 0 for pair in moves)

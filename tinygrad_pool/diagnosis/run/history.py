@@ -1,4 +1,4 @@
-"""The norms of a run by step, in memory that does not grow, and the first step that is bad."""
+"""The norms of a run by step, in bounded memory, and the first step in which something is wrong."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAN, INFINITE, VANISHED, EXPLODED, MISSING = "NaN", "infinite", "vanished", "exp
 
 
 class Norms(NamedTuple):
-    """The norms of a step by parameter; −1 where there is none."""
+    """The norms of a step by parameter; −1 if not computed."""
 
     gradient: array[float]
     update: array[float]
@@ -34,9 +34,9 @@ class Point(NamedTuple):
 
 
 class History:
-    """Steps, of which every second is forgotten whenever there are more than `most`.
+    """Steps, of which every second is dropped whenever there are more than `most`.
 
-    Steps in `kept` stay, and so does the last one.
+    Steps in `kept` and the last step are never dropped.
     """
 
     def __init__(self, most: int) -> None:
@@ -49,37 +49,38 @@ class History:
     def add(self, point: Point) -> None:
         """Add a step."""
         self.last = point
-        if not self._stays(point):
+        if not self._is_kept(point):
             return
         self._points.append(point)
         while len(self._points) > self.most + len(self.kept):
             self.stride *= 2
-            self._points = [p for p in self._points if self._stays(p)]
+            self._points = [p for p in self._points if self._is_kept(p)]
 
-    def _stays(self, point: Point) -> bool:
+    def _is_kept(self, point: Point) -> bool:
         return point.step % self.stride == 0 or point.step in self.kept
 
     @property
     def points(self) -> list[Point]:
         """The steps that are kept, and the last one."""
-        ends = self.last is None or (bool(self._points) and self._points[-1] is self.last)
-        return self._points if ends else [*self._points, *([self.last] if self.last else [])]
+        if self.last is None or self._points[-1:] == [self.last]:
+            return self._points
+        return [*self._points, self.last]
 
     def table(self) -> NDArray[np.float64]:
         """Return all norms, of shape (3, steps, parameters)."""
         points = self.points
-        wide = np.full((len(Norms._fields), len(points), len(self.names)), ABSENT)
+        table = np.full((len(Norms._fields), len(points), len(self.names)), ABSENT)
         for i, point in enumerate(points):
-            wide[:, i, : len(point.norms[0])] = point.norms
-        return wide
+            table[:, i, : len(point.norms[0])] = point.norms
+        return table
 
 
 class Event(NamedTuple):
-    """The first step of one kind: "NaN", "infinite", "vanished", "exploded" or "missing".
+    """The first step of one `kind`: "NaN", "infinite", "vanished", "exploded" or "missing".
 
     `what` is the "loss", a "gradient" or a "weight", `name` its parameter, and `others` counts the
-    parameters of which the same is true. `size` is the norm. `why` explains it, and `recording` is
-    the pass of that step; it is None if the data had been changed in place before `step(loss)`.
+    other parameters of which the same is true. `size` is the norm. `why` explains it, and
+    `recording` is the pass of the step; None if data was changed in place before `step(loss)`.
     """
 
     step: int
@@ -111,16 +112,16 @@ class Limits(NamedTuple):
     explode: float
 
     def hold(self, point: Point) -> bool:
-        """Return whether surely nothing is bad: no norm is NaN, infinite or beyond a limit."""
+        """Return whether no norm is NaN, infinite, missing or beyond a limit: the usual case."""
         g, _, w = point.norms
         within = g and min(g) >= self.vanish and max(g) <= self.explode >= max(w)
         return bool(within) and isfinite(point.loss + sum(g) + sum(w))
 
     def broken(self, point: Point, names: Sequence[str], updated: bool) -> Iterator[Event]:
-        """List what is bad at a step, each kind once, where it comes first in the step.
+        """List the troubles of a step, each kind once, in what was computed first.
 
-        The parameter is named that is worst; of those that are not finite the first. `updated`
-        tells whether the weights are those after the step or those it began with.
+        Each names the worst parameter, or the first that is not finite. `updated` says whether the
+        weights are those after the update, and so computed last.
         """
         g, _, w = np.array(point.norms)
         places = [("loss", np.array([point.loss])), ("gradient", g)]
@@ -137,12 +138,12 @@ class Limits(NamedTuple):
         }
         for kind, test in tests.items():
             for what, sizes in places:
-                found = np.flatnonzero(test(what, sizes))
-                if found.size:
-                    some = sizes[found]
-                    worst = found[some.argmin() if kind == VANISHED else some.argmax()]
+                bad = np.flatnonzero(test(what, sizes))
+                if bad.size:
+                    of_bad = sizes[bad]
+                    worst = bad[of_bad.argmin() if kind == VANISHED else of_bad.argmax()]
                     name = "" if what == "loss" else names[worst]
-                    size, others = float(sizes[worst]), found.size - 1
+                    size, others = float(sizes[worst]), bad.size - 1
                     yield Event(point.step, kind, what, name, size, others)
                     break
         if np.all(g == ABSENT):

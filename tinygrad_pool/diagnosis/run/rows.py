@@ -21,13 +21,13 @@ from tinygrad_pool.recording.strongest_paths import rms
 Numbers: TypeAlias = NDArray[np.floating[Any]]
 
 ABSENT = -1.0
-"""Stands for a norm that was not computed; NaN is one that was."""
+"""The norm of what was not computed; NaN is a norm that was."""
 
 CALM = 1e20
-"""Weights below can be subtracted from any others, in single precision too, without a warning."""
+"""Weights below this can be subtracted in float32 without overflow."""
 
 MOVES = 1 << 12
-"""Of an array, about this many weights are compared with those before: about two digits."""
+"""About how many weights of an array are compared with the previous ones: for two digits."""
 
 ASSIGNED = attrgetter("_assigned")
 LAYER = re.compile(r"(.*?\.\d+)\.|(.*)\.\d+$")
@@ -43,7 +43,7 @@ class Row:
         self._array: Any = values[0] if values[0].shape else None
         self._before: Numbers | None = None
         self._last, self._known = ABSENT, nan
-        self.stands = False
+        self.is_stuck = False
 
     def weights(self) -> Numbers:
         """Return the data as an array, which may be the parameter's own."""
@@ -52,7 +52,7 @@ class Row:
         return np.array([v._numbers for v in self.values])
 
     def gradient(self) -> Numbers | None:
-        """Return the gradient likewise; None if no parameter of the row has one."""
+        """Return the gradient as an array; None if no parameter of the row has one."""
         if self._array is not None:
             return cast("Numbers | None", self._array._grad)
         grads = [v._grad for v in self.values]
@@ -63,52 +63,52 @@ class Row:
         return np.array(grads)
 
     def distance(self) -> float:
-        """Measure how far the weights are from those that were kept last."""
-        return ABSENT if self._before is None else _apart(self.some(self.weights()), self._before)
+        """Measure how far the weights are from those kept last."""
+        return ABSENT if self._before is None else _moved(self.some(self.weights()), self._before)
 
     def move(self) -> Numbers:
-        """Return how far each weight that is compared has gone since they were kept."""
+        """Return how far each of the compared weights has moved since they were kept."""
         now = self.some(self.weights())
         return now - (now if self._before is None else np.asarray(self._before, float))
 
     def measured(self) -> tuple[float, float, float]:
-        """Measure gradient, update and weight; keep the weights, for the update until next time.
+        """Measure gradient, update and weight, and keep the weights to measure the next update.
 
-        Then `stands` tells whether the gradient has newly stayed what it was, or is still missing,
-        as it does when the parameter was replaced by another one.
+        Then `is_stuck` is True if the gradient did not change, or is still missing, and that is
+        new: the parameter may have been replaced by another one.
         """
         g, weights = self.gradient(), self.weights()
         size, weight = ABSENT if g is None else rms(g), rms(weights)
-        self.stands = self._known != size == self._last
-        if self.stands:
+        self.is_stuck = self._known != size == self._last
+        if self.is_stuck:
             self._known = size
         self._last = size
         before, now = self._before, self.keep(weights)
         if before is None:
             return size, ABSENT, weight
         if now.itemsize == 2 or not weight < CALM:
-            return size, _apart(now, before), weight
+            return size, _moved(now, before), weight
         return size, rms(np.subtract(now, before, out=before)), weight
 
     def keep(self, weights: Numbers) -> Numbers:
-        """Keep the present weights, from which the next update is measured."""
+        """Keep the present weights, to measure the next update."""
         self._before = self.some(weights).copy()
         return self._before
 
     def some(self, weights: Numbers) -> Numbers:
-        """Take what moves are measured of: of many weights, some that are spread evenly."""
+        """Return the weights that are compared: if there are many, evenly spread ones."""
         return weights if self._every == 1 else weights.reshape(-1)[:: self._every]
 
     def go_on(self, old: Row) -> None:
-        """Take over the weights that were kept of this row when it had other parameters."""
+        """Take over the weights kept by the row of a replaced parameter of the same shape."""
         if [v.shape for v in old.values] == [v.shape for v in self.values]:
             self._before = old._before
 
     def changed_after(self, time: int) -> bool:
-        """Return whether the data of a parameter were set after a time of the engine's."""
+        """Return whether the data of a parameter was set after a time, as the engine counts it."""
         if self._array is None:
             return bool(max(map(ASSIGNED, self.values)) > time)
-        if self._array._lent:  # an array that was handed out may have been written to
+        if self._array._lent:  # its array was handed out, so it may have been changed in place
             self._array.look()
         return bool(self._array._assigned > time)
 
@@ -121,14 +121,14 @@ class Row:
         return self.values[int(sizes.argmin() if smallest else sizes.argmax())]
 
 
-def _apart(now: Numbers, before: Numbers) -> float:
-    """Measure how far weights of any size are apart."""
+def _moved(now: Numbers, before: Numbers) -> float:
+    """Measure how far weights of any size have moved."""
     with np.errstate(all="ignore"):
         return rms(np.subtract(now, before, dtype=np.promote_types(now.dtype, np.float64)))
 
 
 def _spread(size: int, shape: tuple[int, ...]) -> int:
-    """Choose every how many weights are compared: of many about MOVES, in all rows and columns.
+    """Choose the stride of the weights that are compared: about MOVES, in all rows and columns.
 
     >>> _spread(1000, (10, 100)), _spread(100_000, (100, 1000)), _spread(105_000, (105, 1000))
     (1, 27, 29)
@@ -140,10 +140,10 @@ def _spread(size: int, shape: tuple[int, ...]) -> int:
 
 
 def rows_of(parameters: Any) -> list[Row]:
-    """Read parameters: each array is a row of its own, the numbers of one layer are one together.
+    """Read parameters: each array is a row, and the numbers of a layer are one row together.
 
-    They are a module, a Value, or several of them, in a dict with their names. A parameter that is
-    shared comes once.
+    They are a module, a Value, several of them, or a dict with their names. A shared parameter is
+    listed once.
 
     Raises DataError for anything else.
     """
@@ -165,7 +165,7 @@ def rows_of(parameters: Any) -> list[Row]:
 
 
 def _layer(name: str) -> str:
-    """Name the layer of a number: what comes before, or with, the first index.
+    """Return the layer in the name of a number: up to its first index.
 
     >>> _layer("layers.0.neurons.3.w.1"), _layer("w.1"), _layer("scale")
     ('layers.0', 'w', 'scale')
@@ -175,7 +175,7 @@ def _layer(name: str) -> str:
 
 
 def _free(name: str, taken: Container[str]) -> str:
-    """Return a name that is not taken, by a number where it is.
+    """Return a name, with a number if it is taken.
 
     >>> _free("w", {"w", "w (2)"})
     'w (3)'

@@ -1,4 +1,4 @@
-"""What is shown of a run: its table, its plot, and its page with a slider over the steps."""
+"""Show a run: its table, its plot, and its page with a slider over the steps."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ COLUMNS = (
 
 FRAME = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {0} {1}"></svg>'
 WIDE, HIGH = 640, 400
-"""The picture's units, in which the script draws."""
+"""The size of the picture, in the units in which the script draws."""
 
 WHAT = ("|gradient|", "|update| / |weight|", "|weight|")
 NAMED = 14
-"""How many parameters have their name in the legend."""
+"""How many parameters the legend names."""
 
 
 class Summary(NamedTuple):
-    """What is shown of a run: its steps in all, those that are kept, their norms, and the events.
+    """What is shown of a run: the number of steps, the steps kept, their norms, and the events.
 
-    `norms` are those of gradient, update and weight, of shape (3, steps, parameters), and −1 where
-    there is none.
+    `norms` are those of gradient, update and weight, of shape (3, steps, parameters), and −1 if not
+    computed.
     """
 
     steps: int
@@ -56,25 +56,25 @@ class Summary(NamedTuple):
 
     @property
     def shares(self) -> NDArray[np.float64]:
-        """The share of the weights that each update changes; −1 where there was no update."""
+        """The size of each update relative to the weights; −1 if there was no update."""
         _, update, w = self.norms
         with np.errstate(all="ignore"):
             return np.where(update == ABSENT, ABSENT, update / w)
 
     def unmoved(self) -> list[str]:
-        """Tell which parameters no update has moved, of FEW updates or more, despite a gradient."""
+        """Name the parameters that have a gradient, but that no update of FEW or more moved."""
         g, update, _ = self.norms
         moved = (update != 0) & (update != ABSENT)
         still = (np.sum(update == 0, axis=0) >= FEW) & ~moved.any(axis=0) & (g > 0).any(axis=0)
         names = [self.names[i] for i in np.flatnonzero(still)]
-        why = "frozen, replaced, not in the optimizer (which keeps those that it was made with), "
-        why += "or moved by less than the dtype can tell"
+        why = "frozen, replaced, or not passed to the optimizer, or the updates are below the "
+        why += "precision of the dtype"
         return [f"no update moved {several(names)}, despite a gradient: {why}"] if names else []
 
     def table(self, sizes: Mapping[str, int]) -> Table:
         """Lay out each parameter: gradients and weights from the first step to the last.
 
-        Of the share of the weights that an update changes, the median is shown.
+        "update / weight" is a median over the steps.
         """
         title = f"Watched {counted(self.steps, 'step')}"
         if self.points:
@@ -89,8 +89,7 @@ class Summary(NamedTuple):
 
 def _cells(norms: Any, shares: Any) -> tuple[str, ...]:
     g, _, w = norms
-    there = g[g != ABSENT]
-    finite = there[np.isfinite(there)]
+    finite = g[(g != ABSENT) & np.isfinite(g)]
     ends = ["–", "–"]
     if finite.size:
         ends = [number(float(end), digits=3) for end in (finite.min(), finite.max())]
@@ -100,18 +99,18 @@ def _cells(norms: Any, shares: Any) -> tuple[str, ...]:
 
 
 def _from_to(sizes: Any) -> str:
-    """Write the first size that there was, and the last, if there still is one."""
-    there = sizes[sizes != ABSENT]
-    if not there.size:
+    """Write the first size that was computed, and that of the last step."""
+    computed = sizes[sizes != ABSENT]
+    if not computed.size:
         return "–"
     last = "–" if sizes[-1] == ABSENT else number(float(sizes[-1]), digits=3)
-    return f"{number(float(there[0]), digits=3)} → {last}"
+    return f"{number(float(computed[0]), digits=3)} → {last}"
 
 
 def plot_of(run: Summary, name: str = "light") -> Figure:
-    """Plot the norms of a run in a theme: the first parameter is the darkest, dashes are events.
+    """Plot the norms of a run in a theme: the first parameter is darkest, dashed lines are events.
 
-    Zeros, which no log scale has, lie on a line below the others.
+    Zeros, which a log scale cannot show, lie on a line below the others.
     """
     figure = empty_figure(9.0, 8.0)
     from matplotlib import colormaps
@@ -156,19 +155,16 @@ def plot_of(run: Summary, name: str = "light") -> Figure:
 def page_of(run: Summary, title: str) -> str:
     """Write the page of a run."""
     text(title, "to_html: title")
-    caption = Caption(plain(title, 4 * LONGEST), f"{_counts(run)} √(Σ x² / n) is what |x| means.")
-    extra = extra_of(__package__ or "", "run", _told(run))
+    rows, steps = counted(len(run.names), "parameter"), counted(run.steps, "step")
+    events = "; ".join(event.says for event in run.events) or "nothing went wrong"
+    text_ = f"{steps}, {rows}: {events}. |x| is √(Σ x² / n)."
+    caption = Caption(plain(title, 4 * LONGEST), text_)
+    extra = extra_of(__package__ or "", "run", _to_json(run))
     return page(with_caption(FRAME.format(WIDE, HIGH), caption), caption, extra)
 
 
-def _counts(run: Summary) -> str:
-    rows, steps = counted(len(run.names), "parameter"), counted(run.steps, "step")
-    found = "; ".join(event.says for event in run.events) or "nothing went wrong"
-    return f"{steps}, {rows}: {found}."
-
-
-def _told(run: Summary) -> dict[str, Any]:
-    """Write out the run for the script."""
+def _to_json(run: Summary) -> dict[str, Any]:
+    """Return the data of the page's script."""
     g, _, w = run.norms
     return {
         "names": [plain(name) for name in run.names],
@@ -182,7 +178,7 @@ def _told(run: Summary) -> dict[str, Any]:
 
 
 def _numbers(row: Iterable[float], absent: float = np.nan) -> list[float | str | None]:
-    """Round numbers to four digits; those that JSON lacks are words, what is absent is null."""
+    """Round numbers to four digits; NaN and infinities become text, `absent` becomes null."""
     return [
         None if x == absent else float(f"{x:.4g}") if np.isfinite(x) else str(float(x)) for x in row
     ]

@@ -1,4 +1,4 @@
-"""Watching a training run: norms of every step, and a recording of the first bad one."""
+"""Watch a training run: the norms of every step, and a recording of the first bad one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from array import array
 from collections.abc import Container, Iterator
 from io import StringIO
 from numbers import Real
-from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,22 +42,20 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 EACH = 16
-"""After how many steps parameters are read again, since some may have been added; of many, as in a
-network of scalars, less often, since it takes time."""
+"""After how many steps parameters are listed again, since some may have been added. Thousands of
+scalars are listed less often, to save time."""
 
 UPHILL = (
-    "the first update went along the gradient, uphill: w.data -= lr * w.grad goes down; up is "
-    "right only if the loss is to grow"
+    "the first update went uphill, along the gradient: subtract it, as in w.data -= lr * w.grad, "
+    "unless the loss is to grow"
 )
-
-STANDS = attrgetter("stands")
 
 
 class Run:
-    """A training run that is watched: `step(loss)` in every step, then print it.
+    """A training run that is watched: call `step(loss)` in every step, then print the run.
 
-    `events` lists the first step of each kind of trouble; `recordings` maps steps to their passes:
-    those that were asked for, and those of events.
+    `events` lists the first step of each kind of trouble. `recordings` maps a step to its pass, for
+    the steps that were asked for and those with events.
     """
 
     def __init__(
@@ -71,20 +68,19 @@ class Run:
         self.recordings: dict[int, Recording] = {}
         self._history, self._direction = History(points), Direction()
         self._rows: list[Row] = []
-        self._open = False  # whether the last step still waits for its update
+        self._open = False  # whether the update of the last step is still to come
         self._read()
         for row in self._rows:
             row.keep(row.weights())
 
     def step(self, loss: Value) -> Event | None:
-        """Measure a step of training: between `loss.backward()` and the update of the weights.
+        """Measure a step of training: call it after `loss.backward()`, before the update.
 
-        Returns what went wrong for the first time, if something did, so that a loop can stop. After
-        the update it measures the same; but if that changed arrays in place, there is no pass left
-        to be recorded.
+        Returns the first event of this step, or None, so that a loop can stop. It may also be
+        called after the update; but if that changed arrays in place, the pass cannot be recorded.
 
         Raises DataError if `loss` is not a Value; GraphError before its backward pass, and in the
-        first step if the loss depends on no parameter.
+        first step if the loss depends on no watched parameter.
         """
         if not isinstance(loss, Value):
             raise DataError(f"watch: step: needs the loss, a Value, got {type(loss).__name__}")
@@ -115,7 +111,7 @@ class Run:
             )
 
     def _read(self) -> None:
-        """Read the parameters: some may have been added, or replaced, since."""
+        """List the parameters: some may have been added or replaced."""
         old = {row.name: row for row in self._rows}
         self._rows = rows_of(self._parameters)
         for i, row in enumerate(self._rows):
@@ -128,17 +124,17 @@ class Run:
         self._each = max(EACH, sum(len(row.values) for row in self._rows) // EACH)
 
     def _measured(self, loss: Value, updated: bool) -> Point:
-        """Measure gradients and weights, and the update, of this step or of the last."""
+        """Measure gradients, weights, and the update of this step or of the last."""
         with np.errstate(all="ignore"):
             self._direction.look(self._rows, updated)
-        found = {row: row.measured() for row in self._rows}
-        if any(map(STANDS, self._rows)):
+        measured = {row: row.measured() for row in self._rows}
+        if any(row.is_stuck for row in self._rows):
             self._read()
-            found = {row: found.get(row) or row.measured() for row in self._rows}
+            measured = {row: measured.get(row) or row.measured() for row in self._rows}
         names, last = self._history.names, self._history.last
         none = array("d", [ABSENT]) * len(names)
         g, moved, w = none[:], none[:], none[:]
-        for row, sizes in found.items():
+        for row, sizes in measured.items():
             i = names[row.name]
             g[i], moved[i], w[i] = sizes
         if not updated:
@@ -149,7 +145,7 @@ class Run:
         return Point(self.steps, _mean(loss), Norms(g, moved, w))
 
     def _found(self, loss: Value, point: Point, updated: bool) -> list[Event]:
-        """Explain what is bad for the first time, and record the pass if it is asked for."""
+        """Explain new kinds of trouble, and record the pass of such a step, or on request."""
         if self._limits.hold(point) and self.steps not in self._recorded:
             return []
         known = {event.kind for event in self.events}
@@ -170,7 +166,7 @@ class Run:
     def _explained(self, loss: Value, event: Event, point: Point, why: str) -> Event:
         recording, lost = self.recordings.get(self.steps), event.kind == VANISHED
         if event.kind == MISSING:
-            why = "the loss depends on no parameter, or zero_grad() was called after backward()"
+            why = "zero_grad() was called after backward(), or no watched parameter is in the loss"
         elif event.what == "weight":
             why = self._growth(self._history.names[event.name], point)
         elif recording is not None:
@@ -180,18 +176,17 @@ class Run:
         return event._replace(why=why, recording=recording)
 
     def _reason(self, recording: Recording, node: Value, lost: bool) -> str:
-        """Explain a loss, or a gradient that was lost, as a diagnosis does, if it knows."""
+        """Explain the loss, or a gradient that was lost, by a finding, or by `Recording.why`."""
         of_loss = node is recording.loss
         if lost or of_loss:
             parameters = [v for row in self._rows for v in row.values]
-            found = diagnose(recording.loss, recording.gradient, parameters=parameters).findings
-            about = [f for f in found if node in f.nodes or (of_loss and f.kind == NOT_FINITE)]
-            if about:
-                return f"{about[0]}\n{about[0].why}"
+            for f in diagnose(recording.loss, recording.gradient, parameters=parameters).findings:
+                if node in f.nodes or (of_loss and f.kind == NOT_FINITE):
+                    return f"{f}\n{f.why}"
         return str(recording.why(node))
 
     def _large_step(self) -> str:
-        """Report the last update if it was larger than the weights; at 0 any is."""
+        """Report the last update if it was larger than the weights and these are not all 0."""
         if self._direction.uphill:
             return f"\n{UPHILL}"
         last = self._history.last
@@ -206,20 +201,20 @@ class Run:
         )
 
     def _growth(self, i: int, point: Point) -> str:
-        """Tell what the last update did to a weight."""
+        """Describe the update that made a weight bad."""
         last = self._history.last
         if last is None or i >= len(last.norms.weight):
-            return "it was like that when it was first measured"
+            return "it was like that when first measured: check its initial data"
         by = last if self._open else point
-        sizes = (last.norms.weight[i], by.norms.gradient[i], by.norms.update[i])
-        before, g, update = ("–" if x == ABSENT else number(float(x), digits=3) for x in sizes)
-        return f"update {by.step:,} made it: |weight| {before}, |gradient| {g}, |update| {update}"
+        norms = (last.norms.weight[i], by.norms.gradient[i], by.norms.update[i])
+        before, g, update = ("–" if x == ABSENT else number(float(x), digits=3) for x in norms)
+        sizes = f"|weight| was {before}, |gradient| {g}, |update| {update}"
+        return f"update {by.step:,} caused it: {sizes}. Take smaller steps"
 
     def compare(self, step_a: int, step_b: int) -> Difference:
-        """Compare the passes of two steps that were recorded, node by node: see `compare_passes`.
+        """Compare the passes of two recorded steps, node by node: see `compare_passes`.
 
-        Raises OptionError for a step that was not recorded; AxisError for anything but a whole
-        number.
+        Raises OptionError if a step was not recorded; AxisError if it is not an integer.
         """
         for step in (step_a, step_b):
             if whole(step, "compare: step") not in self.recordings:
@@ -232,25 +227,25 @@ class Run:
 
     @property
     def history(self) -> dict[str, NDArray[np.float64]]:
-        """The steps that are kept: "step", "loss", and the norms, of shape (steps, parameters).
+        """The steps that are kept: "step", "loss", and norms of shape (steps, parameters).
 
-        Those are "gradient", "update" and "weight"; NaN also where there is none.
+        The norms are "gradient", "update" and "weight"; NaN if not computed.
         """
         shown = self.summary()
-        known = np.where(shown.norms == ABSENT, np.nan, shown.norms)
+        norms = np.where(shown.norms == ABSENT, np.nan, shown.norms)
         return {
             "step": np.array([p.step for p in shown.points], float),
             "loss": np.array([p.loss for p in shown.points], float),
-            **dict(zip(Norms._fields, known, strict=True)),
+            **dict(zip(Norms._fields, norms, strict=True)),
         }
 
     @property
     def names(self) -> list[str]:
-        """The names of the parameters, as `history` has them."""
+        """The names of the parameters, in the order of `history`."""
         return list(self._history.names)
 
     def summary(self) -> Summary:
-        """Return what is shown of the run. The last step has its update as far as it was made."""
+        """Return what is shown of the run, with the update since the last step if there was one."""
         last = self._history.last
         if self._open and last is not None:
             moved = [(self._history.names[row.name], row.distance()) for row in self._rows]
@@ -262,12 +257,12 @@ class Run:
 
     @property
     def notes(self) -> list[str]:
-        """What else the run shows: parameters that no update moved, and updates that go uphill."""
+        """Notes on parameters that no update moved, and on a first update that went uphill."""
         uphill = self._direction.uphill and not self.events
         return [*self.summary().unmoved(), *[UPHILL] * bool(uphill)]
 
     def table(self) -> Table:
-        """Lay out each parameter with the norms of the run."""
+        """Tabulate each parameter with its norms."""
         return self.summary().table({row.name: row.size for row in self._rows})
 
     def __str__(self) -> str:
@@ -276,25 +271,25 @@ class Run:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        told = (Table(str(one), (), []).html() for one in (*self.events, *self.notes))
-        return self.table().html() + "".join(told)
+        notes = (Table(str(note), (), []).html() for note in (*self.events, *self.notes))
+        return self.table().html() + "".join(notes)
 
     def plot(self, *, theme: str = "light") -> Figure:
         """Plot the norms by step, on log scales, with a line for each parameter and event.
 
-        `theme` is "light" or "dark". Raises OptionError for another, ToolError without matplotlib.
+        `theme` is "light" or "dark". Raises OptionError for others, ToolError without matplotlib.
         """
         return plot_of(self.summary(), theme)
 
     def to_html(self, path: str | os.PathLike[str], *, title: str = "Training run") -> Path:
-        """Write a page with a slider over the steps. One file, which needs no network.
+        """Write a page with a slider over the steps: one file, which needs no network.
 
-        Raises OutputError if the file cannot be written, or has another suffix.
+        Raises OutputError if the file cannot be written, or does not end in .html.
         """
         return write_whole(html_path(path), page_of(self.summary(), title))
 
     def to_csv(self, path: str | os.PathLike[str]) -> Path:
-        """Write the norms to a file, a line for each step and parameter; empty where there is none.
+        """Write the norms to a file, a line for each step and parameter; empty if not computed.
 
         Raises OutputError if the file cannot be written.
         """
@@ -325,15 +320,16 @@ def watch(
 ) -> Run:
     """Watch a training run: call `.step(loss)` on the result in every step, after backward().
 
-    `parameters` is a module, Values, or a dict of them; those that are added later are found within
-    16 steps. Measured are norms, √(Σ x² / n), of gradient, update and weight, of each array, and of
-    the numbers of each layer together; the update of an array above 8,192 numbers is measured on
-    some thousands of them, to about two digits.
-    The first step in which one is NaN or infinite, a gradient below `vanish`, or a gradient or a
-    weight above `explode`, is recorded and explained. The steps in `recorded` are recorded, too,
-    for `compare`. At most about `points` steps are kept: of a long run every second, fourth, …
+    `parameters` is a module, Values, or a dict of them; parameters added later are found within 16
+    steps. Each step measures the norms √(Σ x² / n) of gradient, update and weight, for each array,
+    and for the scalars of each layer together. The update of an array above 8,192 numbers is
+    measured on some thousands of them, to about two digits.
 
-    Raises DataError for what are not parameters; OptionError for options out of range.
+    The first step in which a norm is NaN or infinite, a gradient is below `vanish`, or a gradient
+    or a weight is above `explode`, is recorded and explained. The steps in `recorded` are recorded,
+    too, for `compare`. About `points` steps are kept: every second, fourth, … of a long run.
+
+    Raises DataError if something is not a parameter; OptionError for options out of range.
 
     >>> w = Value(2.0, label="w")
     >>> run = watch(w)
