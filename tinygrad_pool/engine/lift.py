@@ -1,6 +1,6 @@
-"""From a rule to an operation: it runs the rule on its operands' data and records a node.
+"""From a rule to an operation: it runs the rule on the data of its operands and records a node.
 
-This is the general way. `short_ways.py` has a faster one for Values and Python's numbers alone.
+This is the general path. `short_ways.py` has a faster one for Values and Python numbers.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from tinygrad_pool.rules.rule import Rule
 
 
 def operation_of(rule: Rule) -> Callable[..., Any]:
-    """Return the operation of a rule, which is made once and kept with it."""
+    """Return the operation of a rule, made once and kept as an attribute of the rule."""
     made: Any = getattr(rule, "operation", None)
-    if made is not None and made.__wrapped__ is rule:  # and not one that this rule wraps
-        return made  # type: ignore[no-any-return]  # a function may carry attributes
+    if made is not None and made.__wrapped__ is rule:  # functools.wraps copies the attribute
+        return made  # type: ignore[no-any-return]  # a function may have attributes
     signature = signature_of(rule)
     operation = short_way(rule, signature, _general(rule, signature))
     rule.operation = described(operation, rule, signature)  # type: ignore[attr-defined]  # as above
@@ -32,7 +32,7 @@ def operation_of(rule: Rule) -> Callable[..., Any]:
 
 
 def _general(rule: Rule, signature: Signature) -> Callable[..., Any]:
-    """Take any operands, options by position and by name, and every setting."""
+    """Return an operation that accepts any operands and options, under any setting."""
 
     def operation(*operands: Any, **options: Any) -> Any:
         operands, options = signature.sort(operands, options)
@@ -43,7 +43,7 @@ def _general(rule: Rule, signature: Signature) -> Callable[..., Any]:
 
 
 def apply(rule: Rule, operands: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-    """Run a rule on its operands' data, and return a node that remembers all of it."""
+    """Run a rule on the data of its operands, and return the node."""
     setting, data = SETTING.get(), data_of(operands)
     before = [np.copy(d) for d in data] if setting.checked else []
     y, closure = run(rule, operands, data, asked(rule, operands, options))
@@ -51,20 +51,20 @@ def apply(rule: Rule, operands: tuple[Any, ...], options: Mapping[str, Any]) -> 
         return cut_off(rule, y, options, setting)
     if setting.checked:
         closure = guarded(rule.__name__, closure, operands, [*data, y], [*before, np.copy(y)])
-    # a node has two slots for operands; other numbers of them are a tuple in the first
+    # two operands have a slot each; any other number of them is a tuple in the first
     x, w = operands if len(operands) == 2 else (operands, NOTHING)
     return record(rule, y, closure, x, w, options, setting)
 
 
 def _read(operands: tuple[Any, ...], name: str) -> tuple[Any, ...]:
-    """Read constants as they are; but where no Value decides the dtype, as a Value would."""
+    """Convert constants; without any Value to decide the dtype, as `Value` converts its data."""
     read = to_constant if any(isinstance(v, Node) for v in operands) else to_data
     return tuple([v if isinstance(v, Node) else own(read(v, name)) for v in operands])
 
 
 def reapply(node: Node, operands: Sequence[Any]) -> Any:
-    """Return what a node's rule makes of other operands, called by the node's name."""
+    """Apply the rule of a node to other operands, and return a node of the same name."""
     assert node.rule is not None
-    again = apply(node.rule, tuple(operands), node.options)
-    again.about = node.about
-    return again
+    twin = apply(node.rule, tuple(operands), node.options)
+    twin.about = node.about
+    return twin
