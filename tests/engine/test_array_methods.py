@@ -65,5 +65,7 @@ def test_flatten_copies_and_ravel_does_not():
 
 @pytest.mark.parametrize("call", [lambda v: v.flatten(1), lambda v: v.flatten(start_dim=1)])
 def test_flatten_keeps_no_axis_and_says_what_does(call):
-    with pytest.raises(OptionError, match=r"v\.reshape\(len\(v\), -1\) keeps the first axis"):
+    with pytest.raises(
+        OptionError, match=r"to keep the first axis, use v\.reshape\(len\(v\), -1\)"
+    ):
         call(Value(A))

@@ -44,7 +44,7 @@ def test_what_refuses_to_become_an_array_is_named():
 
 
 def test_values_in_a_list_get_a_hint():
-    with pytest.raises(DataError, match=r"got Values in a list; np.stack\(\[...\]\) makes one"):
+    with pytest.raises(DataError, match=r"got Values in a list; np.stack\(\[...\]\) combines"):
         Value([Value(1.0), Value(2.0)])
     with pytest.raises(DataError, match=r"got a Value; .* v.data has the numbers of one"):
         Value(Value(1.0))

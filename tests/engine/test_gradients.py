@@ -80,7 +80,7 @@ class TestGrad:
             tg.grad(x * x, x, gradient=[[1.0], [1.0, 2.0]])
 
     def test_a_number_is_refused(self):
-        with pytest.raises(DataError, match=r"grad: needs a Value .* got float"):
+        with pytest.raises(DataError, match=r"grad: needs a computed Value .* got float"):
             tg.grad(2.0, [])
         with pytest.raises(
             DataError, match=r"as in grad\(y, \[x, w\]\), or a function, got NoneType"

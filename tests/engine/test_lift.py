@@ -98,7 +98,7 @@ class TestLift:
 
     @pytest.mark.parametrize("rule", [3, None, "exp", partial(pow, 2), max, Value(1.0)])
     def test_only_a_function_can_be_lifted(self, rule):
-        with pytest.raises(RuleError, match=r"lift: needs .* got .*; def rule.x.: return it"):
+        with pytest.raises(RuleError, match=r"lift: needs .* got .*; .*: def rule.x.: return f"):
             tg.lift(rule)
 
     @pytest.mark.parametrize("masked", ["result", "contribution"])
@@ -122,7 +122,7 @@ class TestLift:
         assert x.grad.tolist() == [[8.0, 4.0], [4.0, 8.0]]
 
     def test_an_operation_is_not_lifted_again(self):
-        with pytest.raises(RuleError, match="lift: exp is an operation already"):
+        with pytest.raises(RuleError, match="lift: exp is already an operation"):
             tg.lift(tg.exp)
 
     def test_a_subclass_is_a_value(self):

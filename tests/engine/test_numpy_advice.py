@@ -15,10 +15,10 @@ from tinygrad_pool.rules.rule import IMPLEMENTED
 
 load()
 A = np.array([[0.5, 1.5, 2.5], [3.5, 0.25, 0.75]])
-GENERAL = "v.data holds its numbers, and tg.lift makes an operation of a rule of your own"
+GENERAL = "v.data holds its numbers, and tg.lift turns a rule that you write into an operation"
 UNCHANGED = (
-    "a Value does not change: np.where(mask, new, v) makes another, "
-    "and v.data[...] = new changes the numbers of a leaf"
+    "a Value cannot be changed in place: np.where(mask, new, v) makes another Value, "
+    "and v.data[...] = new changes the data of a leaf"
 )
 
 

@@ -63,7 +63,7 @@ def test_an_option_given_twice_is_refused():
 
 def test_habits_of_other_libraries_get_a_hint():
     reject_foreign_options("backward", {})
-    with pytest.raises(OptionError, match=r"^backward: no option 'retain_graph': a graph lives"):
+    with pytest.raises(OptionError, match=r"^backward: no option 'retain_graph': a graph is kept"):
         reject_foreign_options("backward", {"retain_graph": True})
     with pytest.raises(OptionError, match=r"^backward: no option 'inputs'$"):
         reject_foreign_options("backward", {"inputs": []})

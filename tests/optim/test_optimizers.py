@@ -423,7 +423,7 @@ def test_a_name_of_another_library_says_what_to_write_here():
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda o: o.zero_grad(set_to_none=True), "no option 'set_to_none': gradients are forgott"),
+        (lambda o: o.zero_grad(set_to_none=True), "no option 'set_to_none': gradients are reset"),
         (lambda o: nn.ReLU().zero_grad(set_to_none=True), "zero_grad: no option 'set_to_none'"),
         (lambda o: o.step(lambda: 1.0), "step: takes no closure; call loss.backward"),
     ],

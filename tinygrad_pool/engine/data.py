@@ -1,7 +1,7 @@
-"""What a Value holds: a number or an array of a floating dtype. Nothing else gets in.
+"""The data of a Value: a number or an array of a floating dtype, and nothing else.
 
-A Python number is a Python float inside. What else has no axes, such as a full reduction, is a
-NumPy scalar of its dtype. Neither can be changed, so who keeps one keeps what it saw.
+A Python number is stored as a Python float. Other data without axes, such as the result of a full
+reduction, is a NumPy scalar of its dtype. Both are immutable, so they can be shared.
 """
 
 from collections.abc import Sequence
@@ -16,15 +16,15 @@ from tinygrad_pool.rules.arguments import Shape
 from tinygrad_pool.rules.primitive import PYTHON
 
 LARGE = 2**63
-"""NumPy knows no integers as large."""
+"""Integers from here on do not fit in NumPy's int64."""
 
 Data: TypeAlias = float | np.floating[Any] | NDArray[np.floating[Any]]
 
 
 def to_data(given: Any, what: str) -> Data:
-    """Read numbers into data of their own: a Python float, a NumPy scalar, or a new array.
+    """Convert numbers to the data of a Value: a Python float, a NumPy scalar, or a new array.
 
-    Integers and bools become float64; floating dtypes stay, in this machine's byte order. Raises
+    Integers and bools become float64; floating dtypes are kept, in native byte order. Raises
     DataError for complex numbers, strings, ragged lists and objects.
 
     >>> to_data(2, "Value"), to_data([1, 2], "Value")
@@ -38,10 +38,10 @@ def to_data(given: Any, what: str) -> Data:
 
 
 def to_constant(given: Any, what: str) -> Any:
-    """Read a constant: a Python number, a NumPy scalar, or an array of real numbers of any dtype.
+    """Convert a constant to a Python number, a NumPy scalar, or an array of any real dtype.
 
-    Integers and bools stay what they are; fractions and decimals become floats. Raises DataError,
-    which names `what`, for anything else, and for an array with masked elements.
+    Integers and bools are kept; fractions and decimals become floats. Raises DataError, which names
+    `what`, for anything else, and for an array with masked elements.
     """
     if type(given) in PYTHON:
         return _number(given, what)
@@ -52,7 +52,7 @@ def to_constant(given: Any, what: str) -> Any:
         got = f"Values in a {type(given).__name__}" if several else "a Value"
         raise DataError(
             f"{what}: needs numbers, got {got}; "
-            "np.stack([...]) makes one Value of several, and v.data has the numbers of one"
+            "np.stack([...]) combines several Values into one, and v.data has the numbers of one"
         ) from None
     except (ValueError, TypeError) as error:
         raise DataError(f"{what}: needs numbers in a regular shape, got {given!r:.80}") from error
@@ -67,7 +67,7 @@ def to_constant(given: Any, what: str) -> Any:
 
 
 def own(given: Any) -> Any:
-    """Return a copy of an array, an index or a list of them that nobody else can change.
+    """Return a read-only copy of an array, also of arrays within a tuple or a list.
 
     >>> key = np.array([0, 1])
     >>> kept = own((key, None))
@@ -85,10 +85,10 @@ def own(given: Any) -> Any:
 
 
 def to_result(y: Any, data: Sequence[Any], what: str) -> Data:
-    """Bring the result of a rule into the form that a Value holds.
+    """Convert the result of a rule to the data of a Value.
 
-    Python numbers alone make a Python float; anything of NumPy's makes an array, or a NumPy scalar
-    where there are no axes. Raises DataError if the result is not made of real numbers.
+    If all operands are Python numbers, a number becomes a Python float. Otherwise the result is an
+    array, or a NumPy scalar without axes. Raises DataError if it does not consist of real numbers.
     """
     if PYTHON.issuperset(map(type, data)):
         y = to_data(y, what)
@@ -100,9 +100,9 @@ def to_result(y: Any, data: Sequence[Any], what: str) -> Data:
 
 
 def cast_like(old: Data, given: Any, what: str) -> Data:
-    """Read numbers of the shape and dtype of `old`; one number fills any shape.
+    """Convert numbers to the dtype of `old`; a single number is repeated to fill its shape.
 
-    Raises DataError, and ShapeError if the shape is another.
+    Raises DataError if they are not numbers, ShapeError if their shape differs.
 
     >>> cast_like(np.zeros(2), 1, "grad")
     array([1., 1.])
@@ -116,12 +116,12 @@ def cast_like(old: Data, given: Any, what: str) -> Data:
 
 
 def dtype_of(data: Data) -> Any:
-    """Return the dtype of NumPy's numbers, and `float` itself for a Python float."""
-    return float if type(data) is float else data.dtype  # type: ignore[union-attr]  # all else has one
+    """Return the dtype of NumPy data, and `float` itself for a Python float."""
+    return float if type(data) is float else data.dtype  # type: ignore[union-attr]  # NumPy data
 
 
 def same_dtype(a: Data, b: Data) -> bool:
-    """Return whether both are Python floats, or NumPy's numbers of one dtype."""
+    """Return whether both are Python floats, or NumPy data of one dtype."""
     if type(a) is float or type(b) is float:
         return type(a) is type(b)
     same: bool = dtype_of(a) == dtype_of(b)
@@ -129,14 +129,14 @@ def same_dtype(a: Data, b: Data) -> bool:
 
 
 def zeros(old: Data) -> Data:
-    """Make zeros of the shape and dtype of `old`; an array of them is read-only."""
+    """Return zeros of the shape and dtype of `old`; an array is read-only."""
     if isinstance(old, np.ndarray):
         return np.broadcast_to(old.dtype.type(0), old.shape)
     return type(old)(0)
 
 
 def unbroadcast_axes(shape: Shape, wide: Shape) -> Shape | None:
-    """List the axes of `wide` along which `shape` was repeated; None if it does not fit.
+    """List the axes along which `shape` was repeated to broadcast to `wide`; None if it cannot.
 
     >>> unbroadcast_axes((3, 1), (2, 3, 4))
     (0, 2)
@@ -151,12 +151,12 @@ def unbroadcast_axes(shape: Shape, wide: Shape) -> Shape | None:
 
 
 def _is_real(x: object) -> bool:
-    """Return whether float(x) is the number itself: a Fraction or a Decimal, nothing complex."""
+    """Return whether x is a real number, such as a Fraction or a Decimal."""
     return isinstance(x, Real) or (isinstance(x, Number) and not isinstance(x, Complex))
 
 
 def _number(given: float | int, what: str) -> float | int:
-    """Return a Python number, as a float where NumPy knows no integer as large."""
+    """Return a Python number; an integer too large for NumPy's int64 as a float."""
     try:
         if not -LARGE < float(given) < LARGE:
             return float(given)
@@ -187,9 +187,9 @@ def broadcast_error(name: str, data: Sequence[Any]) -> ShapeError:
 
 
 def same_bits(a: Any, b: Any) -> bool:
-    """Return whether numbers are the same to the last bit, signs of zeros too; NaN is NaN.
+    """Return whether numbers are equal to the last bit, including the signs of zeros; NaN is NaN.
 
-    Their bytes would not tell: a long double has some that mean nothing.
+    Comparing bytes would fail: a long double has padding.
 
     >>> same_bits(0.0, 0.0), same_bits(0.0, -0.0)
     (True, False)
@@ -201,7 +201,7 @@ def same_bits(a: Any, b: Any) -> bool:
 
 
 def abs_difference(a: Data, b: Data) -> NDArray[np.float64]:
-    """Find by how much numbers differ, elementwise: NaN is equal to NaN, and infinitely far else.
+    """Compute |a − b| elementwise: 0 for two NaNs, inf for a NaN and a number.
 
     >>> abs_difference(np.array([1.0, np.nan, np.nan]), np.array([3.0, np.nan, 1.0]))
     array([ 2.,  0., inf])

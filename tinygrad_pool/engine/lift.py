@@ -13,7 +13,7 @@ import numpy as np
 from tinygrad_pool.engine.context import SETTING
 from tinygrad_pool.engine.data import own, to_constant, to_data
 from tinygrad_pool.engine.node import NOTHING, Node, cut_off, record
-from tinygrad_pool.engine.running import asked, data_of, run
+from tinygrad_pool.engine.running import data_of, run, with_wants
 from tinygrad_pool.engine.short_ways import short_way
 from tinygrad_pool.engine.signature import Signature, described, signature_of
 from tinygrad_pool.engine.staleness import guarded
@@ -46,7 +46,7 @@ def apply(rule: Rule, operands: tuple[Any, ...], options: Mapping[str, Any]) -> 
     """Run a rule on the data of its operands, and return the node."""
     setting, data = SETTING.get(), data_of(operands)
     before = [np.copy(d) for d in data] if setting.checked else []
-    y, closure = run(rule, operands, data, asked(rule, operands, options))
+    y, closure = run(rule, operands, data, with_wants(rule, operands, options))
     if not setting.graph:
         return cut_off(rule, y, options, setting)
     if setting.checked:

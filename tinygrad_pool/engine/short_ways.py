@@ -1,7 +1,7 @@
-"""The usual calls of an operation, on the short way: Values and Python's numbers, and nothing else.
+"""Fast paths for the usual calls of an operation, with only Values and Python numbers.
 
-They end as `lift.py` has it, in the same node. Whatever else comes, arrays, settings or a mistake,
-goes the general way.
+They make the same nodes as `lift.py`. Other calls, with arrays, settings or mistakes, take the
+general path.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ Operation = Callable[..., Any]
 
 
 def short_way(rule: Rule, signature: Signature, general: Operation) -> Operation:
-    """Return the operation of a rule that takes its usual calls the short way, if it has one."""
-    if not {"x", "w"}.isdisjoint(signature.options):  # the short ways have operands of these names
+    """Return the operation of a rule, with a fast path if its signature allows one."""
+    if not {"x", "w"}.isdisjoint(signature.options):  # the operands below have these names
         return general
     if signature.arity == 1 and not signature.wants:
         return _unary(rule, general, signature)
@@ -67,7 +67,7 @@ def _binary(rule: Rule, general: Operation, asks: bool = False) -> Operation:
 
 
 def _unary(rule: Rule, general: Operation, signature: Signature) -> Operation:
-    """Take options, too, by position or by name, if they are of kinds that cannot be changed."""
+    """Return the fast path for one operand, with any options of immutable types."""
     names, known, required = signature.options, {*signature.options}, {*signature.required}
 
     def operation(x: Any = NOTHING, *more: Any, **options: Any) -> Any:
