@@ -410,9 +410,7 @@ def test_unpooling_names_what_cannot_be(indices, options, error, message):
 
 
 def test_unpooling_names_the_leading_axes_that_differ():
-    message = (
-        "max_unpool1d: output_size=(3, 4) must begin with (2,), as the shape of x does, (2, 1)"
-    )
+    message = "max_unpool1d: output_size=(3, 4) must begin with (2,), like the shape of x, (2, 1)"
     with pytest.raises(ShapeError, match=re.escape(message)):
         tg.max_unpool1d([[5.0], [7.0]], [[0], [1]], 4, output_size=(3, 4))
 

@@ -128,7 +128,7 @@ def test_instance_norm_is_over_each_plane(n, shape):
             layer(wrong)
     with pytest.raises(ShapeError, match=f"InstanceNorm{n}d: needs 4 channels, got shape"):
         kind(4)(x[:, :3])
-    with pytest.raises(OptionError, match=f"InstanceNorm{n}d: keeps no running statistics"):
+    with pytest.raises(OptionError, match=f"InstanceNorm{n}d: does not support running statistics"):
         kind(4, track_running_stats=True)
     same = "(4, eps=1e-05, momentum=None, affine=False, bias=False, track_running_stats=False)"
     assert repr(kind(4, momentum=None)) == f"InstanceNorm{n}d{same}"

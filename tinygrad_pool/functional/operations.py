@@ -16,7 +16,7 @@ Numbers: TypeAlias = int | Sequence[int]
 def shown(
     rule: Callable[P, tuple[Any, Backward]], call: str, result: str, module: str = __name__
 ) -> Callable[P, Value]:
-    """Make an operation of a rule, with an example after what the rule says of itself."""
+    """Turn a rule into an operation, with the rule's docstring and an example."""
     operation = lift(rule)
     operation.__doc__ = f"{operation.__doc__}\n    >>> {call}\n    {result}\n"
     operation.__module__ = module
@@ -69,11 +69,11 @@ _weighted_sum = lift(linear.weighted_sum)
 
 
 def weighted_sum(weights: Iterable[Any], inputs: Iterable[Any], bias: Any = 0.0) -> Value:
-    """Compute a unit's weighted sum, a = Σ_i w_i x_i + b, as a single node.
+    """Compute the weighted sum of a unit, a = Σ_i w_i x_i + b, as a single node.
 
     ∂E/∂w_i = g x_i            ∂E/∂x_i = g w_i            ∂E/∂b = g
 
-    Raises ShapeError unless there are as many weights as inputs; DataError if either is not a
+    Raises ShapeError if the numbers of weights and inputs differ; DataError if either is not a
     sequence.
 
     >>> from tinygrad_pool import Value
@@ -88,7 +88,7 @@ def weighted_sum(weights: Iterable[Any], inputs: Iterable[Any], bias: Any = 0.0)
     except (TypeError, ShapeError):  # a number, plain or a Value
         got = f"a {type(weights).__name__} and a {type(inputs).__name__}"
         raise DataError(
-            f"weighted_sum: needs a sequence of weights and one of inputs, got {got}"
+            f"weighted_sum: needs a sequence of weights and a sequence of inputs, got {got}"
         ) from None
     if len(weights) != len(inputs):
         raise ShapeError(
@@ -98,10 +98,10 @@ def weighted_sum(weights: Iterable[Any], inputs: Iterable[Any], bias: Any = 0.0)
 
 
 def operand(x: Any, name: str) -> Any:
-    """Return a Value as it is, and anything else as a constant."""
+    """Return a Value unchanged, and anything else as a constant."""
     return x if isinstance(x, Value) else to_constant(x, name)
 
 
 def value(x: Any, name: str) -> Value:
-    """Return a Value as it is, and a Value of anything else: it computes as a Value does."""
+    """Return a Value unchanged, and convert anything else to a Value."""
     return x if isinstance(x, Value) else Value(to_data(x, name))

@@ -154,7 +154,7 @@ class _InstanceNorm(_BatchNorm):
         super().__init__(num_features, eps, momentum, affine, track_running_stats, dtype, bias=bias)
         if track_running_stats:
             raise OptionError(
-                f"{type(self).__name__}: keeps no running statistics; a BatchNorm does"
+                f"{type(self).__name__}: does not support running statistics; a BatchNorm does"
             )
 
     def forward(self, x: Any) -> Value:
