@@ -122,7 +122,7 @@ def test_a_name_that_is_there_twice_is_refused(tmp_path, again):
         warnings.simplefilter("ignore", UserWarning)
         for name in (again, "other.npy"):
             archive.writestr(name, archive.read("bias.npy"))
-    with pytest.raises(OutputError, match=r"weights\.npz: holds '(bias|other)' twice"):
+    with pytest.raises(OutputError, match=r"weights\.npz: contains '(bias|other)' twice"):
         net.load(path)
 
 
