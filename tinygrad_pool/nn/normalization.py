@@ -179,11 +179,11 @@ class InstanceNorm1d(_InstanceNorm, axes=(3,)):
 
 
 class InstanceNorm2d(_InstanceNorm, axes=(4,)):
-    """Normalize each channel of each example separately: x is (n, c, h, w). As InstanceNorm1d."""
+    """Normalize each channel of each example separately: x is (n, c, h, w). As in 1d."""
 
 
 class InstanceNorm3d(_InstanceNorm, axes=(5,)):
-    """Normalize each channel of each example separately: x is (n, c, d, h, w). As InstanceNorm1d."""
+    """Normalize each channel of each example separately: x is (n, c, d, h, w). As in 1d."""
 
 
 class LayerNorm(Module):
