@@ -162,7 +162,7 @@ def calls(name, function):
 @pytest.mark.long
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_anything_for_an_argument_works_or_is_refused_in_words_of_ours(name, tmp_path, monkeypatch):
+def test_any_argument_works_or_raises_our_error(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     function = FUNCTIONS[name]
     wrong = []

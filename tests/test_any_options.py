@@ -74,7 +74,7 @@ def extents(kernel, dilation):
     ties=st.sampled_from(["first", "last", "even"]),
     seed=st.integers(0, 99),
 )
-def test_pools_compute_what_loops_compute_or_say_why_not(
+def test_pools_compute_what_loops_compute_or_raise_our_error(
     shape, options, ceil_mode, ties, seed, windows_by_hand, max_pool_by_hand
 ):
     space = shape[1:]
@@ -126,7 +126,7 @@ def test_pools_compute_what_loops_compute_or_say_why_not(
     groups=st.sampled_from([*[1, 2] * 8, 4, 0, -1, 2.0, nan, "2", None]),
     seed=st.integers(0, 99),
 )
-def test_convolutions_compute_what_loops_compute_or_say_why_not(
+def test_convolutions_compute_what_loops_compute_or_raise_our_error(
     shape, filters, options, groups, seed, windows_by_hand
 ):
     divides = type(groups) is int and groups > 0 and shape[1] % groups == filters % groups == 0

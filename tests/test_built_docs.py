@@ -84,7 +84,7 @@ def is_abroad(url):
 
 @pytest.mark.browser
 class TestTheBuiltDocs:
-    def test_every_page_keeps_to_itself_and_to_the_window(self, built, reader):
+    def test_no_page_loads_other_hosts_or_overflows_the_window(self, built, reader):
         """At 1280 and 390 pixels, light and dark; of the source that is quoted, one page."""
         pages = [p for p in built.rglob("*.html") if "_modules" not in p.parts]
         pages += sorted((built / "_modules").rglob("*.html"))[:1]
@@ -101,7 +101,7 @@ class TestTheBuiltDocs:
                 assert page.evaluate(WIDER) == [], (path.name, window)
             assert page.heard == [], path.name
 
-    def test_every_word_in_a_picture_can_be_read(self, built, reader):
+    def test_text_in_pictures_is_large_enough_to_read(self, built, reader):
         """At its size on the page: 9 pixels on a phone, and 8 beside a mouse that can open it."""
         page, seen = reader(), 0
         for window, least in zip(WINDOWS, (8, 9), strict=True):
@@ -131,7 +131,7 @@ class TestTheBuiltDocs:
             assert "viewcode-link" in entries[name], name
             assert 'class="equations' in entries[name], name
 
-    def test_no_player_begins_with_gradients_that_the_examples_above_left(self, built):
+    def test_no_player_begins_with_gradients_of_earlier_examples(self, built):
         begun = [path.read_text("utf-8") for path in sorted((built / "players").glob("*.html"))]
         assert len(begun) >= 4
         assert all('"start":[]' in text for text in begun)
@@ -159,7 +159,7 @@ class TestTheBuiltDocs:
         assert played >= 5
         assert page.heard == []
 
-    def test_a_player_that_asks_at_once_leaves_the_focus_to_the_page(self, built, reader):
+    def test_a_player_that_asks_at_once_does_not_take_the_focus(self, built, reader):
         page = reader(viewport=WINDOWS[0], reduced_motion="reduce")
         page.goto((built / "tutorial" / "one_neuron.html").as_uri())
         handle = page.query_selector(".player iframe")
@@ -173,7 +173,7 @@ class TestTheBuiltDocs:
         handle.content_frame().get_by_role("button", name="Next").wait_for()
 
     @pytest.mark.parametrize("scheme", ["light", "dark"])
-    def test_a_player_is_as_dark_as_its_page(self, built, reader, scheme):
+    def test_a_player_has_the_color_scheme_of_its_page(self, built, reader, scheme):
         page = reader(viewport=WINDOWS[0], color_scheme=scheme)
         page.goto((built / "index.html").as_uri())
         frame = page.query_selector(".player iframe")
@@ -183,7 +183,7 @@ class TestTheBuiltDocs:
             brightness = int(re.findall(r"\d+", shown.evaluate(ground))[0])
             assert (brightness < 128) == (scheme == "dark")
 
-    def test_without_scripts_the_recorded_picture_and_output_stand_there(self, built, reader):
+    def test_without_scripts_the_recorded_picture_and_output_are_shown(self, built, reader):
         page = reader(java_script_enabled=False)
         for name in ("index", "tutorial/zero_one_weights"):
             page.goto((built / f"{name}.html").as_uri())
@@ -213,7 +213,7 @@ class TestTheBuiltDocs:
 
 
 @pytest.mark.browser
-def test_the_pages_stand_in_the_order_of_their_purpose(built):
+def test_the_pages_are_ordered_by_purpose(built):
     text = (built / "index.html").read_text("utf-8")
     captions = re.findall(r'<span class="caption-text">([^<]*)</span>', text)
     assert captions == ["Tutorial", "How to", "Reference", "Explanation", "The project"]

@@ -25,7 +25,7 @@ def test_each_hook_before_a_commit_is_a_gate_of_make_check_and_fetches_nothing()
         assert target in targets()["check"]
 
 
-def test_help_tells_of_all_that_can_be_made():
+def test_make_help_lists_every_target():
     told = re.findall(r"^([a-z-]+(?: [a-z-]+)?):.*  ## \S", MAKEFILE, re.M)
     assert {name for names in told for name in names.split()} == {*targets()}
 
@@ -33,5 +33,5 @@ def test_help_tells_of_all_that_can_be_made():
 @pytest.mark.parametrize(
     "place", re.findall(r"`([a-z_]+/(?:\w+\.py)?)`", (ROOT / "CONTRIBUTING.md").read_text("utf-8"))
 )
-def test_every_place_that_is_named_is_there(place):
+def test_every_path_named_exists(place):
     assert (ROOT / "tinygrad_pool" / place).exists() or (ROOT / place).exists()

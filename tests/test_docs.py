@@ -40,7 +40,7 @@ def listed_in(page):
 
 
 @pytest.mark.parametrize("room", ROOMS)
-def test_each_room_has_its_page(room):
+def test_each_folder_has_a_reference_page(room):
     assert {*getattr(tg, room).__all__} <= listed_in(f"reference/{room}.md")
 
 
@@ -54,7 +54,7 @@ def test_the_reference_lists_every_public_name():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_link_to_a_file_leads_somewhere(page):
+def test_every_link_to_a_file_works(page):
     text = page.read_text("utf-8")
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text) + re.findall(
         r'<img src="([^"]+)"', text
@@ -74,7 +74,7 @@ TUTORIAL = [DOCS / "tutorial" / f"{name}.md" for name in PARTS]
 
 
 class TestTheTutorial:
-    def test_the_program_that_is_typed_has_at_most_100_lines_and_all_of_it_is_shown(self):
+    def test_the_typed_program_has_at_most_100_lines_all_shown(self):
         page = TUTORIAL[0].read_text("utf-8")
         typed = [b for b in re.findall(r"^```python\n(.*?)^```$", page, FENCES) if ">>>" not in b]
         assert "\n\n".join(typed) == (DOCS / "tutorial" / "tiny.py").read_text("utf-8")
@@ -83,7 +83,7 @@ class TestTheTutorial:
         assert f"{lines} lines" in page
 
     @given(st.lists(st.sampled_from(["+", "-", "*", "tanh", "max"]), max_size=8), st.data())
-    def test_it_agrees_with_the_package(self, steps, data):
+    def test_the_typed_program_agrees_with_the_package(self, steps, data):
         drawn = data.draw(st.lists(st.floats(-2, 2), min_size=3, max_size=3))
         ours, theirs = list(map(tiny.Number, drawn)), list(map(tg.Value, drawn))
         for step in steps:
@@ -122,11 +122,11 @@ OPERATIONS = {
 }
 
 
-def test_the_table_of_rules_is_what_the_rules_say_today():
+def test_the_table_of_rules_is_up_to_date():
     assert tabulate_rules.PAGE.read_text("utf-8") == tabulate_rules.page()
 
 
-def test_every_name_that_the_sheet_translates_to_exists():
+def test_every_name_in_the_translation_table_exists():
     text = (DOCS / "names.md").read_text("utf-8")
     names = set(re.findall(r"`tg\.([\w.]+)`", text))
     assert len(names) > 40
@@ -135,7 +135,7 @@ def test_every_name_that_the_sheet_translates_to_exists():
 
 
 @pytest.mark.long
-def test_the_pictures_show_what_the_engine_computes_today():
+def test_the_pictures_show_current_numbers():
     drawn = runpy.run_path(str(DOCS / "draw_pictures.py"))["pictures"]()
     folder = DOCS / "pictures"
     assert {path.name for path in folder.iterdir()} == set(drawn)
@@ -151,7 +151,7 @@ SESSIONS = re.findall(
 
 
 @pytest.mark.parametrize(("program", "command", "printed"), SESSIONS, ids=[s[1] for s in SESSIONS])
-def test_the_sessions_are_as_they_run(program, command, printed, monkeypatch, capsys):
+def test_the_sessions_show_actual_output(program, command, printed, monkeypatch, capsys):
     monkeypatch.chdir(ROOT / "examples")
     if program == "python":
         runpy.run_path(command, run_name="__main__")
@@ -160,7 +160,7 @@ def test_the_sessions_are_as_they_run(program, command, printed, monkeypatch, ca
     assert shown(capsys.readouterr().out) == shown(printed)
 
 
-def test_the_program_that_unroll_runs_has_the_line_that_is_shown():
+def test_the_unrolled_program_contains_the_line_shown():
     line = re.search(r"as in `(a1 = [^`]+)`", (DOCS / "stepping.md").read_text("utf-8"))[1]
     program = tg.unroll(runpy.run_path(str(ROOT / "examples" / "06_lost_gradient.py"))["E"])
     program()

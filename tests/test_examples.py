@@ -48,7 +48,7 @@ NEEDS = {"09_data_parallel.py": ["dask.distributed"]}
     "name",
     [pytest.param(n, marks=pytest.mark.long if n in SLOW else ()) for n in sorted(PRINTS)],
 )
-def test_it_runs_and_prints(name, tmp_path, peer):
+def test_each_example_runs_and_prints(name, tmp_path, peer):
     for package in NEEDS.get(name, ()):
         peer(package)
     ran = subprocess.run(

@@ -23,7 +23,7 @@ ALL = {
 }
 
 
-def test_the_page_has_every_fault_and_no_other():
+def test_the_page_lists_exactly_the_faults():
     assert [*ROWS] == [*ALL]
 
 

@@ -48,11 +48,11 @@ from tinygrad_pool.formatting import (
         ("", ""),
     ],
 )
-def test_names_are_set_as_the_derivation_sets_them(label, shown):
+def test_names_are_typeset_as_in_the_derivation(label, shown):
     assert typeset(label) == shown
 
 
-def test_text_is_one_line_and_cut():
+def test_plain_text_is_one_line_and_shortened():
     assert plain("a\nb\tc\x00") == "a b c "
     assert plain("x" * LONGEST) == "x" * LONGEST
     assert plain("x" * 10_000_000) == "x" * (LONGEST - 1) + "…"
@@ -93,7 +93,7 @@ def test_an_array_with_nan_shows_the_range_of_the_rest():
     assert numbers(np.full(5, np.nan)) == "5 nan"
 
 
-def test_columns_of_numbers_stand_below_each_other():
+def test_columns_of_numbers_are_aligned():
     rows = numbers(np.array([[1.0, -20.0], [300.0, 4.0]])).split("\n")
     assert rows == ["\u2007\u20071\u00a0 −20", "300\u00a0 \u2007\u20074"]
 
@@ -102,7 +102,7 @@ ARRAYS = arrays(np.float64, array_shapes(min_dims=0, max_dims=3, min_side=0, max
 
 
 @given(ARRAYS)
-def test_an_array_is_text_without_markup_and_on_a_line_without_breaks(data):
+def test_on_a_line_has_no_markup_and_no_line_breaks(data):
     shown, line = numbers(data), on_a_line(data)
     assert not set(shown) & set("&<>")
     assert shown.count("\n") == (len(data) - 1 if data.ndim == 2 and not is_large(data) else 0)
@@ -114,7 +114,7 @@ def test_an_array_is_text_without_markup_and_on_a_line_without_breaks(data):
 
 
 @given(st.lists(ARRAYS, min_size=1))
-def test_the_range_of_some_arrays_spans_all_their_numbers(some):
+def test_the_range_of_joined_arrays_spans_all_their_numbers(some):
     flat = joined([*some, 2.0])
     assert flat.shape == (sum(a.size for a in some) + 1,)
     shown = range_of(flat)
@@ -138,7 +138,7 @@ def test_shapes_counts_and_lists():
 WIDE = "x" * 300
 
 
-def test_columns_are_as_wide_as_what_is_in_them_however_wide_the_terminal_is(monkeypatch):
+def test_columns_fit_their_cells_whatever_the_terminal(monkeypatch):
     monkeypatch.setenv("COLUMNS", "20")
     title, head, rule, row = Table("Names", ["short", "b"], [[WIDE, 0.5]]).text().splitlines()
     assert (title, head.split()) == ("Names", ["short", "b"])
@@ -146,7 +146,7 @@ def test_columns_are_as_wide_as_what_is_in_them_however_wide_the_terminal_is(mon
     assert rule == "─" * (len(row) + 1)
 
 
-def test_what_looks_like_markup_stays_as_it_is():
+def test_text_that_looks_like_markup_is_unchanged():
     table = Table("a [b]", ["[red]"], [["[/bold] <script>"]])
     assert [line.strip() for line in table.text().splitlines()] == [
         "a [b]",
@@ -165,7 +165,7 @@ def test_html_is_escaped():
     )
 
 
-def test_without_rows_there_is_the_title_alone():
+def test_a_table_without_rows_is_its_title():
     table = Table("Nothing", ["a"], [])
     assert (table.text(), table.html()) == ("Nothing", "<p>Nothing</p>")
 
@@ -182,17 +182,17 @@ def test_without_rows_there_is_the_title_alone():
         ("1e−3", "1e-3"),
     ],
 )
-def test_signs_are_written_in_words(text, plain):
+def test_signs_are_replaced_by_words(text, plain):
     assert text.encode("ascii", PLAINLY).decode() == plain
 
 
-def test_what_an_encoding_has_stays():
+def test_characters_that_can_be_encoded_are_kept():
     assert "−2 × é".encode("latin-1", PLAINLY) == b"-2 \xd7 \xe9"
     assert "−2".encode("utf-8", PLAINLY) == "−2".encode()
     assert written("δ = −1", io.StringIO()) == "δ = −1"
 
 
-def test_bytes_that_are_no_letters_are_not_its_matter():
+def test_errors_of_decoding_are_not_handled():
     with pytest.raises(UnicodeDecodeError):
         b"\xff".decode("ascii", PLAINLY)
     with pytest.raises(UnicodeDecodeError):
@@ -219,7 +219,7 @@ E.label = 'E'
     ],
 )
 @pytest.mark.parametrize("encoding", ["ascii", "cp437"])
-def test_every_command_writes_it_so(tmp_path, arguments, said, encoding):
+def test_every_command_replaces_characters(tmp_path, arguments, said, encoding):
     script = tmp_path / "net.py"
     script.write_text(SCRIPT)
     command, *options = arguments
@@ -236,7 +236,7 @@ def test_every_command_writes_it_so(tmp_path, arguments, said, encoding):
 
 
 @pytest.mark.parametrize("pdb", [True, False])
-def test_a_program_s_own_debugger_does_so_too(monkeypatch, pdb):
+def test_the_debugger_within_a_program_replaces_characters(monkeypatch, pdb):
     stdout = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr("sys.stdout", stdout)
     x = tg.Value(2.0, label="x")

@@ -90,7 +90,7 @@ def whole_text():
 
 
 @pytest.mark.covered
-def test_the_text_has_every_message():
+def test_the_text_is_up_to_date():
     assert TEXT.read_text("utf-8") == whole_text(), "python tests/test_messages.py writes it anew"
 
 

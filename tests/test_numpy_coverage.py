@@ -45,7 +45,7 @@ def loss_of(call, leaves):
     return (row * np.random.default_rng(1).normal(size=row.shape)).sum()
 
 
-def test_at_least_150_functions_are_there_and_few_are_refused():
+def test_at_least_150_functions_work_and_few_are_rejected():
     counts = {kind: [*kinds().values()].count(kind) for kind in ("works", "answered", "refused")}
     assert counts["works"] >= 165
     assert counts["answered"] >= 40
@@ -60,13 +60,13 @@ def test_numbers_are_numpys_in_every_call(name):
 
 
 @pytest.mark.long
-def test_slopes_are_those_of_differences_and_the_page_says_what_came_of_it():
+def test_slopes_equal_finite_differences_and_the_page_lists_them():
     assert page() == PAGE.read_text("utf-8")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", working())
-def test_second_derivatives_are_those_of_differences(name):
+def test_second_derivatives_equal_finite_differences(name):
     for call in CALLS[name]:
         rng = np.random.default_rng(2)
         along = {letter: rng.normal(size=ARRAYS[letter].shape) for letter in leaves_of(call)}
@@ -108,7 +108,7 @@ def test_dtypes_are_numpys_and_gradients_have_those_of_their_operands(name, dtyp
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", working())
-def test_weights_are_what_the_closures_send(name):
+def test_weights_agree_with_the_closures(name):
     for call in CALLS[name][:3]:
         for node in topological_order(loss_of(call, leaves_of(call))):
             for i, p in enumerate(node.parents):
@@ -156,7 +156,7 @@ def test_an_unrolled_program_computes_the_same_bits(name):
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", [n for n in working() if n not in ("trim_zeros", "extract")])
-def test_every_way_to_look_at_a_graph_takes_it(name):
+def test_every_instrument_accepts_it(name):
     loss = loss_of(CALLS[name][0], leaves := leaves_of(CALLS[name][0]))
     v = next(iter(leaves.values()))
     passed = tg.record(loss)
@@ -187,7 +187,7 @@ def assert_replay_is_computing_anew(call, numbers):
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", working())
-def test_a_replay_with_other_numbers_is_computing_anew(name):
+def test_a_replay_with_other_numbers_equals_a_new_computation(name):
     for call in CALLS[name]:
         for seed in range(4):
             rng = np.random.default_rng(seed)
@@ -199,7 +199,7 @@ MINDS_NAN = ("sort", "partition", "median", "quantile", "percentile", "fmax", "f
 
 
 @pytest.mark.parametrize("name", [n for n in working() if n.startswith("nan") or n in MINDS_NAN])
-def test_a_replay_looks_for_nan_anew(name):
+def test_a_replay_checks_for_nan_again(name):
     for call in CALLS[name]:
         for cells in (1, 3, 99):
             numbers = {letter: ARRAYS[letter].copy() for letter in leaves_of(call)}

@@ -54,7 +54,7 @@ def debugger(tmp_path):
     child.close(force=True)
 
 
-def test_a_product_is_stepped_through(debugger):
+def test_pdb_steps_through_a_product(debugger):
     line = line_of("arithmetic.py", "to_x = g * w", after="def mul(")
     debugger(f"break {RULES / 'arithmetic.py'}:{line}")
     assert "to_x = g * w" in debugger("continue")
@@ -66,7 +66,7 @@ def test_a_product_is_stepped_through(debugger):
     assert "done 2.0 3.0" in debugger("continue")
 
 
-def test_a_maximum_shows_its_winners(debugger):
+def test_pdb_shows_the_winners_of_a_maximum(debugger):
     line = line_of("reductions.py", "return (to_x,)", after="def max_backward(")
     debugger(f"break {RULES / 'reductions.py'}:{line}")
     assert "return (to_x,)" in debugger("continue")

@@ -114,7 +114,7 @@ def test_stepping_is_running_bit_for_bit(program):
 @pytest.mark.long
 @given(program=tame)
 @settings(max_examples=60)
-def test_gradients_with_a_graph_are_the_same(program):
+def test_gradients_with_create_graph_are_the_same(program):
     with program.written_down("graphs"), np.errstate(all="ignore"):
         y, xs, g = program.root, program.inputs, program.gradient
         plain, slopes = tg.grad(y, xs, g), tg.grad(y, xs, g, create_graph=True)
@@ -127,7 +127,7 @@ def test_gradients_with_a_graph_are_the_same(program):
 @pytest.mark.slow
 @given(programs())
 @settings(max_examples=40)
-def test_what_runs_again_is_the_same_bit_for_bit(program):
+def test_running_a_graph_again_is_the_same_bit_for_bit(program):
     with program.written_down("again"), np.errstate(all="ignore"):
         nodes, ran = topological_order(program.root), left_by_backward(program)
         twins = rerun(program.root, {})
@@ -145,7 +145,7 @@ def test_what_runs_again_is_the_same_bit_for_bit(program):
 @pytest.mark.long
 @given(programs(operations=STEADY), st.data())
 @settings(max_examples=150)
-def test_unrolled_it_computes_of_other_numbers_what_the_program_does(program, data):
+def test_the_unrolled_program_computes_the_same_from_other_numbers(program, data):
     some = st.lists(st.sampled_from([*map(float, ODD), -0.3, 1e308, 5e-324]), min_size=9)
     with program.written_down("unrolled"), np.errstate(all="ignore"):
         unrolled = tg.unroll(program.root, program.gradient)
@@ -193,7 +193,7 @@ def test_weight_layers_are_the_same_but_for_the_sign_of_zeros(program):
 @pytest.mark.long
 @given(programs())
 @settings(max_examples=100)
-def test_whoever_looks_sees_something(program):
+def test_every_instrument_shows_something(program):
     with program.written_down("looking"):
         with np.errstate(all="ignore"):
             passed = tg.record(program.root, program.gradient, names=program.made)
@@ -215,7 +215,7 @@ LOOKING = "where up down show why paths gains contrib jac check list steps info"
 @pytest.mark.long
 @given(programs())
 @settings(max_examples=60)
-def test_every_command_answers_at_every_step(program):
+def test_every_debugger_command_answers_at_every_step(program):
     """A mistake of ours would end as "jac: ValueError: …"; errors in words have no such name."""
     with program.written_down("prompt"), np.errstate(all="ignore"):
         shell = Shell(tg.record(program.root, program.gradient), stdout=io.StringIO())
@@ -229,7 +229,7 @@ def test_every_command_answers_at_every_step(program):
 @pytest.mark.long
 @given(programs())
 @settings(max_examples=60)
-def test_units_are_drawn_or_refused_in_words(program):
+def test_units_are_drawn_or_rejected_with_our_error(program):
     with program.written_down("units"), np.errstate(all="ignore"):
         for draw in (tg.draw_units, tg.draw_windows, tg.receptive_field):
             with suppress(TinygradPoolError):
@@ -270,7 +270,7 @@ def telling(what, deviation, scale):
 @pytest.mark.long
 @given(program=programs(("tame",), UNITS, dtypes=DOUBLE))
 @settings(max_examples=60)
-def test_units_of_their_own_have_the_gradients_of_the_arrays(program):
+def test_exploded_units_have_the_gradients_of_the_arrays(program):
     leaves = [Value(v.data, label=f"x{i}") for i, v in enumerate(program.inputs)]
     with program.written_down("exploding"), np.errstate(all="ignore"):
         loss = (program.again(leaves) * np.asarray(program.gradient)).sum()
@@ -341,7 +341,7 @@ def test_gradients_are_slopes(program, second):
 
 
 @pytest.mark.long
-def test_programs_draw_every_rule_and_every_function_of_numpys():
+def test_programs_use_every_rule_and_every_numpy_function():
     """What a new rule needs, so that all of this is tried with it: a line in programs.py."""
     rules = set()
     for operation in ALL:

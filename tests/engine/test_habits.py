@@ -94,7 +94,7 @@ NAMES = [(owner, name) for owner, (_, names) in OWNERS.items() for name in sorte
 
 
 @pytest.mark.parametrize(("owner", "name"), NAMES)
-def test_every_answer_is_one_that_works(owner, name, tmp_path):
+def test_every_suggestion_runs(owner, name, tmp_path):
     of = OWNERS[owner][0]()
     if of is tg and hasattr(tg, name):
         of = optim if hasattr(nn, name) else nn
@@ -119,11 +119,11 @@ def plain(got):
         *(("float32", np.float32), ("float64", np.float64)),
     ],
 )
-def test_an_answer_of_the_package_makes_what_its_name_says(name, expected, tmp_path):
+def test_a_suggestion_for_the_package_computes_what_its_name_says(name, expected, tmp_path):
     assert np.array_equal(plain(done(said_of(tg, name), name, tmp_path)), expected)
 
 
-def test_an_answer_of_the_package_draws_from_its_distribution(tmp_path):
+def test_a_suggestion_for_the_package_draws_from_the_right_distribution(tmp_path):
     evenly, normally = (done(said_of(tg, n), n, tmp_path).data for n in ("rand", "randn"))
     assert 0 <= evenly.min() < evenly.max() < 1
     assert normally.min() < 0
@@ -132,14 +132,14 @@ def test_an_answer_of_the_package_draws_from_its_distribution(tmp_path):
 @pytest.mark.parametrize(
     ("name", "dtype"), [("double", np.float64), ("float", np.float32), ("half", np.float16)]
 )
-def test_a_networks_answer_has_the_dtype(name, dtype, tmp_path):
+def test_a_suggestion_for_a_network_has_the_dtype(name, dtype, tmp_path):
     assert done(said_of(Net(), name), name, tmp_path).weight.dtype == dtype
 
 
 @pytest.mark.parametrize(
     ("name", "expected"), [("add_", 2 * W), ("sub_", 0 * W), ("mul_", W * W), ("div_", W / W)]
 )
-def test_what_changes_a_leaf_does_so(name, expected, tmp_path):
+def test_suggestions_that_change_a_leaf_do_so(name, expected, tmp_path):
     assert np.array_equal(plain(done(said_of(Value(W), name), name, tmp_path)), expected)
 
 
@@ -149,7 +149,7 @@ NUMPY = {  # what a method of NumPy's arrays is called with
 
 
 @pytest.mark.parametrize("name", sorted({*ELSEWHERE.split()} & {*dir(np.ndarray)}))
-def test_an_answer_gives_what_numpys_method_gives(name, tmp_path):
+def test_suggestions_compute_what_numpys_methods_do(name, tmp_path):
     if not hasattr(V, name):  # NumPy 2.0 lists methods that it has no longer
         return
     if name in ("view", "device", "put"):  # other things of that name
@@ -181,7 +181,7 @@ TORCH = {  # what a method of PyTorch's tensors is called with
 
 @pytest.mark.peer
 @pytest.mark.parametrize("name", [name for name in TORCH if name not in ("dot", *dir(Value(V)))])
-def test_an_answer_gives_what_pytorchs_method_gives(name, tmp_path, peer):
+def test_suggestions_compute_what_pytorchs_methods_do(name, tmp_path, peer):
     torch = peer("torch")
     given, tensor = TORCH[name], torch.tensor(np.abs(V) if name in POSITIVE else V)
     arguments = (given,) if isinstance(given, np.ndarray) else given or ()
@@ -199,20 +199,20 @@ def test_an_answer_gives_what_pytorchs_method_gives(name, tmp_path, peer):
 
 
 @pytest.mark.peer
-def test_a_layers_answer_gives_what_pytorchs_layer_gives(tmp_path, peer):
+def test_the_suggestion_for_a_layer_computes_what_pytorchs_layer_does(tmp_path, peer):
     torch = peer("torch")
     expected = torch.nn.functional.embedding(torch.tensor(LABELS), torch.tensor(W))
     got = done(said_of(nn, "Embedding"), "Embedding", tmp_path)
     np.testing.assert_array_equal(got.data, expected.numpy())
 
 
-def test_derivatives_are_those_of_the_answers(tmp_path):
+def test_the_suggestion_for_autograd_is_the_derivative(tmp_path):
     d = 3 * V**2
     (slope,) = done(said_of(tg, "autograd"), "autograd", tmp_path)
     assert np.allclose(slope, d)
 
 
-def test_the_package_names_its_own_modules():
+def test_names_of_other_modules_of_the_package_are_suggested():
     assert said_of(tg, "Linear") == "write nn.Linear  # nn is tg.nn"
     assert said_of(nn, "sum") == "write tg.sum"
     assert said_of(nn, "tanh") == "write tg.tanh"
@@ -221,7 +221,7 @@ def test_the_package_names_its_own_modules():
 
 @pytest.mark.parametrize("owner", [tg, nn, optim])
 @pytest.mark.parametrize("name", ["absent", "typecodes", "core", "__wrapped__", "_private"])
-def test_a_name_of_nobodys_is_pythons_own_error(owner, name):
+def test_an_unknown_name_is_pythons_own_error(owner, name):
     with pytest.raises(AttributeError, match=rf"module '{owner.__name__}' has no .* '{name}'") as e:
         getattr(owner, name)
     assert type(e.value) is AttributeError
@@ -238,13 +238,13 @@ PROBES += [
 
 @pytest.mark.parametrize("name", PROBES)
 @pytest.mark.parametrize("make", [lambda: Value(V), lambda: Value(V) * 2.0, Net])
-def test_a_probe_gets_pythons_own_error(make, name):
+def test_probing_for_an_attribute_gets_pythons_own_error(make, name):
     with pytest.raises(AttributeError, match=f"has no attribute '{name}'") as caught:
         getattr(make(), name)
     assert type(caught.value) is AttributeError
 
 
-def test_no_answer_is_for_a_name_that_is_there():
+def test_no_suggestion_is_for_an_existing_name():
     for owner in (Value(V), Value(V) * 2.0, Net(), optim.SGD([Value(V)])):
         for name in dir(owner):
             getattr(owner, name)
@@ -264,14 +264,14 @@ def test_no_answer_is_for_a_name_that_is_there():
         (lr_scheduler, "stepLR", "StepLR"),
     ],
 )
-def test_python_can_say_which_name_was_meant(module, name, meant):
+def test_python_can_suggest_a_similar_name(module, name, meant):
     with pytest.raises(AttributeError) as caught:
         getattr(module, name)
     assert (caught.value.name, caught.value.obj) == (name, module)
     assert meant in dir(module)  # which Python compares it with
 
 
-def test_an_attribute_of_ones_own_may_have_any_of_the_names():
+def test_users_attributes_may_have_any_of_the_names():
     p, net = Value(1.0), Net()
     p.name, net.freeze = "mine", True
     assert (p.name, net.freeze) == ("mine", True)
@@ -286,13 +286,13 @@ def test_an_attribute_of_ones_own_may_have_any_of_the_names():
     assert "eval" in dir(Trained())
 
 
-def test_what_would_freeze_elsewhere_is_not_lost_in_silence():
+def test_setting_requires_grad_is_an_error():
     for v in (Value(1.0), Value(1.0) * 2.0):
         with pytest.raises(HabitError, match=r"no requires_grad: write v\.detach\(\)"):
             v.requires_grad = False
 
 
-def test_elements_are_not_written():
+def test_elements_cannot_be_assigned():
     v = Value(V)
     with pytest.raises(UnsupportedError, match=r"np\.where\(mask, new, v\) makes another"):
         v[0] = 1.0
@@ -302,14 +302,14 @@ def test_elements_are_not_written():
     assert (v.data[0] == 1.0).all()
 
 
-def test_copies_and_pickles_are_what_they_were():
+def test_copies_and_pickles_are_unaffected():
     v = Value(V, label="v")
     for again in (copy.copy(v), copy.deepcopy(v), pickle.loads(pickle.dumps(v))):
         assert np.array_equal(again.data, V)
         assert again.label == "v"
 
 
-def test_a_typing_error_is_still_met_with_a_suggestion():
+def test_python_still_suggests_names_after_a_typing_error():
     program = "import tinygrad_pool as tg\ntg.Value(1.0).rellu"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
     assert b"Did you mean: 'relu'?" in ran.stderr
@@ -321,7 +321,7 @@ def test_a_typing_error_is_still_met_with_a_suggestion():
     )
 
 
-def test_every_name_has_an_answer_and_none_is_read_before_it_is_asked_for():
+def test_every_name_has_a_suggestion_loaded_on_first_use():
     assert {*ELSEWHERE.split()} > {*habits.OF_VALUES}
     program = (
         "import sys, tinygrad_pool as tg\n"

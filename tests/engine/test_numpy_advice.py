@@ -43,7 +43,7 @@ def refused(call, *operands):
         (lambda v: np.add.at(v, 0, 1.0), UNCHANGED),
     ],
 )
-def test_what_has_no_rule_is_named_with_what_gives_its_numbers(call, instead):
+def test_functions_without_a_rule_are_named_with_an_equivalent(call, instead):
     assert refused(call, Value(A)) == instead
 
 
@@ -62,7 +62,7 @@ def same(instead, expected, a, b, **more):
 
 @pytest.mark.parametrize("ndim", [1, 2])
 @pytest.mark.parametrize("name", sorted(INSTEAD))
-def test_advice_gives_numpys_numbers(name, ndim):
+def test_equivalents_of_numpys_functions_compute_the_same(name, ndim):
     f, a, b = operator.attrgetter(name)(np), ONE[ndim], OTHER[ndim]
     if name == "vander":
         return same(refused(f, Value(ONE[1])), f(ONE[1]), ONE[1], ONE[1])
@@ -79,7 +79,7 @@ def test_advice_gives_numpys_numbers(name, ndim):
 
 
 @pytest.mark.parametrize("name", OF_SCIPY)
-def test_advice_gives_scipys_numbers(name, peer):
+def test_equivalents_of_scipys_functions_compute_the_same(name, peer):
     a, f = np.array([0.25, 0.5, 0.75]), getattr(peer("scipy.special"), name)
     with pytest.raises(
         UnsupportedError, match=rf"^{name} has no rule for Values; write "
@@ -100,7 +100,7 @@ DISPATCHING = {
     "function",
     sorted(DISPATCHING, key=lambda f: (getattr(f, "__module__", None) or "", f.__name__)),
 )
-def test_every_function_of_numpys_is_answered_or_refused_with_advice_that_is_tested(function):
+def test_every_numpy_function_works_or_is_rejected_with_tested_advice(function):
     if function in IMPLEMENTED or function in QUESTIONS or function in COMPOSED:
         return
     instead = refused(answer, function, (Value(A),), {}, tg.lift)
@@ -110,14 +110,14 @@ def test_every_function_of_numpys_is_answered_or_refused_with_advice_that_is_tes
     )
 
 
-def test_every_function_of_numpys_is_walked_through():
+def test_the_list_of_numpy_functions_is_complete():
     assert len(DISPATCHING) > 300
     assert {np.flip, np.median, np.log2, np.linalg.norm, np.fft.fft} <= DISPATCHING
     assert {getattr(np, name) for name in IN_PLACE} <= DISPATCHING
 
 
 @pytest.mark.parametrize("function", sorted(COMPOSED, key=lambda f: f.__name__))
-def test_a_composition_refuses_nonsense_in_words_of_ours(function):
+def test_compositions_reject_nonsense_with_our_errors(function):
     for junk in ((), (Value(A), "junk", "junk"), (Value(A),) * 9):
         with pytest.raises(TinygradPoolError):
             answer(function, junk, {"absent": 1}, tg.lift)

@@ -171,7 +171,7 @@ def seen():
 @pytest.mark.long
 @settings(max_examples=2000)
 @given(call=calls())
-def test_random_options_give_the_right_answer_or_an_error_that_names_the_pool(call, seen):
+def test_random_options_give_the_right_result_or_an_error_that_names_the_pool(call, seen):
     name, x, options = call
     v = tg.Value(x)
     try:
@@ -192,7 +192,7 @@ def test_random_options_give_the_right_answer_or_an_error_that_names_the_pool(ca
 @pytest.mark.long
 @settings(max_examples=500)
 @given(st.data())
-def test_random_indices_unpool_by_loops_or_end_in_an_error_that_names_the_pool(data):
+def test_random_indices_unpool_as_loops_do_or_raise_an_error_that_names_the_pool(data):
     ndim = data.draw(st.integers(1, 3))
     shape = tuple(data.draw(st.lists(st.integers(0, 3), min_size=ndim, max_size=ndim + 1)))
     x = np.arange(1.0, 1 + math.prod(shape)).reshape(shape)
