@@ -1,4 +1,4 @@
-"""Any options at all: pools and convolutions compute what loops compute, or say why not."""
+"""Pools and convolutions with any options compute what loops compute, or raise our error."""
 
 from itertools import product
 
@@ -16,7 +16,7 @@ SPOILERS = {"padding": ["same", ((0, 1), (1, -1)), ((0,), 1)]}
 
 @st.composite
 def window_options(draw):
-    """Draw options that may fit, and spoil one of them now and then."""
+    """Draw options that may fit, and sometimes spoil one of them."""
     side, some = st.sampled_from([0, 0, 1, 2]), st.integers(1, 3)
     either = some | st.tuples(some, some)
     drawn = {
@@ -40,7 +40,7 @@ def pair(option):
 
 
 def read(space, kernel_size, stride, padding, dilation, ceil_mode=False):
-    """Read options for two axes as pairs of whole numbers; None if they are anything else."""
+    """Read options for two axes as pairs of integers; None if they are anything else."""
     kernel, dilation = pair(kernel_size), pair(dilation)
     stride, sides = pair(stride), tuple(map(pair, pair(padding)))
     if any(len(option) != 2 for option in (kernel, stride, dilation, sides, *sides)):
@@ -55,7 +55,7 @@ def read(space, kernel_size, stride, padding, dilation, ceil_mode=False):
 
 
 def sides_of(kernel_size, stride, padding, dilation):
-    """Read a convolution's padding: "same" keeps the lengths of the axes, with stride 1."""
+    """Read the padding of a convolution: "same" keeps the lengths of the axes, with stride 1."""
     if padding != "same" or pair(stride) != (1, 1):
         return padding
     return tuple(((n - 1) // 2, n // 2) for n in extents(pair(kernel_size), pair(dilation)))

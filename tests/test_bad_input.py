@@ -1,4 +1,4 @@
-"""Every mistake gets an error of ours that names the operation, the need and what came."""
+"""Every mistake raises one of our errors: it names the operation, what it needs and what it got."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The docs as a reader has them: built, opened in a browser from a folder, and looked through."""
+"""The docs as a reader sees them: built, and opened from a folder in a browser."""
 
 import inspect
 import re
@@ -28,7 +28,7 @@ WIDER = """() => {
         .filter(e => e.getBoundingClientRect().width && outside(e.getBoundingClientRect()))
         .filter(e => !inside(e.parentElement)).map(e => e.outerHTML.slice(0, 200));
 }"""
-"""What of the article sticks out of the window, and of no box that scrolls."""
+"""Elements of the article that overflow the window outside of scrolling boxes."""
 PICTURES = """() => [...document.querySelectorAll("article img[src$='.svg']")]
     .filter(e => e.src.includes("/_images/"))
     .map(e => [e.src.split("/").pop(), e.getBoundingClientRect().width])"""
@@ -38,7 +38,7 @@ ROOMS += ["pooling_as_weights", "codegen", "bridges"]
 
 
 def entries_of(built):
-    """Read the entries of the reference: what stands there under each name."""
+    """Read the entries of the reference: the text under each name."""
     from sphinx.util.inventory import InventoryFile
 
     inventory = InventoryFile.loads((built / "objects.inv").read_bytes(), uri="").data
@@ -65,7 +65,7 @@ def built(peer, tmp_path_factory):
 
 @pytest.fixture
 def reader(browser):
-    """Open a page, and note what it says to the console and which hosts it asks."""
+    """Open a page, and note its console messages and the hosts it contacts."""
 
     def open_page(**options):
         page = browser.new_context(**options).new_page()
@@ -85,7 +85,7 @@ def is_abroad(url):
 @pytest.mark.browser
 class TestTheBuiltDocs:
     def test_no_page_loads_other_hosts_or_overflows_the_window(self, built, reader):
-        """At 1280 and 390 pixels, light and dark; of the source that is quoted, one page."""
+        """At widths of 1280 and 390 pixels, light and dark; of the source pages, only one."""
         pages = [p for p in built.rglob("*.html") if "_modules" not in p.parts]
         pages += sorted((built / "_modules").rglob("*.html"))[:1]
         assert len(pages) > 40
@@ -102,7 +102,7 @@ class TestTheBuiltDocs:
             assert page.heard == [], path.name
 
     def test_text_in_pictures_is_large_enough_to_read(self, built, reader):
-        """At its size on the page: 9 pixels on a phone, and 8 beside a mouse that can open it."""
+        """At least 9 pixels on a phone, and 8 on a desktop, where a click opens the picture."""
         page, seen = reader(), 0
         for window, least in zip(WINDOWS, (8, 9), strict=True):
             page.set_viewport_size(window)

@@ -1,4 +1,4 @@
-"""How the package is worked on: what CONTRIBUTING.md and the files beside it promise."""
+"""CONTRIBUTING.md, the Makefile and the hooks agree with each other."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
 
 
 def targets():
-    """Map what can be made to what is made before it."""
+    """Map each target of the Makefile to its prerequisites."""
     lines = re.findall(r"^([a-z-]+(?: [a-z-]+)?):([^#\n]*)", MAKEFILE, re.M)
     return {name: before.split() for names, before in lines for name in names.split()}
 

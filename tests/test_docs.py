@@ -1,4 +1,4 @@
-"""The README and the docs beyond their examples, which run as doctests."""
+"""The README and the docs, except their examples, which run as doctests."""
 
 import doctest
 import linecache
@@ -27,7 +27,7 @@ ROOMS += ["pooling_as_weights", "codegen", "bridges"]
 
 def test_the_readme_opens_with_two_commands():
     opening = README.partition("```\n")[2].partition("```")[0]
-    assert "```" not in README.partition("```\n")[0]  # CI runs what stands in the first fence
+    assert "```" not in README.partition("```\n")[0]  # CI runs the first code block
     assert opening.splitlines() == [
         "pip install '.[demo]' && tinygrad-pool demo",
         "pip install -e '.[test]' && pytest",
@@ -64,7 +64,7 @@ def test_every_link_to_a_file_works(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_example_ends_before_its_fence(page):
-    """Doctest would take a fence that follows at once for output."""
+    """Otherwise doctest would read the fence as output."""
     blocks = re.findall(r"^```python\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S)
     assert [block for block in blocks if ">>>" in block and not block.endswith("\n\n")] == []
 
@@ -89,7 +89,7 @@ class TestTheTutorial:
         for step in steps:
             i, j = data.draw(st.tuples(*[st.integers(0, len(ours) - 1)] * 2))
             tops = [max((i, j), key=lambda k: numbers[k].data) for numbers in (ours, theirs)]
-            assume(step != "max" or tops[0] == tops[1])  # else rounding decides who wins
+            assume(step != "max" or tops[0] == tops[1])  # otherwise rounding decides the winner
             ours.append(OPERATIONS[step](ours[i], ours[j], tiny_maximum))
             theirs.append(OPERATIONS[step](theirs[i], theirs[j], tg.maximum))
         tiny.backward(ours[-1])
@@ -169,10 +169,10 @@ def test_the_unrolled_program_contains_the_line_shown():
 
 
 def shown(printed):
-    """Leave out where the package is, and the numbers of its lines."""
+    """Remove the path of the package and its line numbers."""
     return re.sub(r"(> ).*(tinygrad_pool/rules/\w+\.py)\((?:\d+|…)\)", r"\1\2", printed)
 
 
 def words(svg):
-    """List what is written in a picture, wherever a Graphviz has put it."""
+    """List the texts in a picture, independent of their positions."""
     return sorted(re.findall(r"<(?:text|title)\b[^>]*>([^<]*)<", svg))

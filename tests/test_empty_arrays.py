@@ -1,4 +1,4 @@
-"""An array without elements, or a plane without cells: a right shape, or our own words."""
+"""Operations on empty arrays and planes return the right shape or raise our error."""
 
 from itertools import product
 
@@ -14,7 +14,7 @@ REDUCTIONS = ["sum", "mean", "max", "min", "logsumexp", "softmax", "log_softmax"
 
 
 def answers(name, f, *shapes):
-    """Run f on empty arrays, both passes and their derivative; tell if it refused, in its words."""
+    """Run f on empty arrays, forward, backward and to second order; return whether it works."""
     xs = [tg.Value(np.zeros(shape)) for shape in shapes]
     try:
         y = f(*xs)

@@ -1,4 +1,4 @@
-"""Errors are what a reader would expect them to be."""
+"""Errors are also built-in exceptions."""
 
 import inspect
 

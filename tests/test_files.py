@@ -1,4 +1,4 @@
-"""Files are written whole or not at all."""
+"""Files are written completely or not at all."""
 
 import os
 import stat
@@ -33,7 +33,7 @@ def test_an_existing_file_keeps_its_permissions(tmp_path):
 
 def test_a_read_only_file_is_unchanged(tmp_path, monkeypatch):
     (tmp_path / "kept").write_bytes(b"old")
-    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write any
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write to any file
     with pytest.raises(OutputError, match=r"kept: cannot be written: Permission denied"):
         write_whole(tmp_path / "kept", b"new")
     assert (tmp_path / "kept").read_bytes() == b"old"
@@ -65,7 +65,7 @@ def test_a_pipe_is_written_to(tmp_path):
 
 
 def test_an_invented_umask_does_not_make_files_unreadable(tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "umask", lambda _: 0o777)  # as WebAssembly answers
+    monkeypatch.setattr(os, "umask", lambda _: 0o777)  # as in WebAssembly
     assert write_whole(tmp_path / "file", b"1").read_bytes() == b"1"
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) & stat.S_IRUSR
     with whole_folder(tmp_path / "out") as files:
@@ -152,7 +152,7 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         write_whole(path, b"new")
     assert path.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["file"]  # noqa: PTH208  # the plainest listing there is
+    assert os.listdir(tmp_path) == ["file"]  # noqa: PTH208  # the simplest listing
 
 
 class TestAFolder:
@@ -241,7 +241,7 @@ class TestAFolder:
 
 
 class OfBytes:
-    """A path as an entry of os.scandir(b".") is."""
+    """A path like an entry of os.scandir(b".")."""
 
     def __fspath__(self):
         return b"run.svg"

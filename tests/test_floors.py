@@ -1,4 +1,4 @@
-"""Imports go downward only; and importing the package brings nothing heavy."""
+"""Imports go downward only, and importing the package loads nothing heavy."""
 
 import re
 import subprocess
@@ -47,21 +47,21 @@ ELSEWHERE = {
     "recording.steps": "recording/test_recording.py",
     "recording.trace": "recording/test_recording.py",
 }
-"""Modules that are tested with what they are a part of: it is all that uses them."""
+"""Modules without a test file of their own, and the file that tests them."""
 
 LOOKED_UP = {
-    "engine.lazy_names": {""},  # what the stubs of packages name, for the package and its layers
-    "": {"tinygrad_pool.drawing.display"},  # what a notebook shows of a Value
-    "functional": {""},  # what its stub names
+    "engine.lazy_names": {""},  # names in the stubs of packages
+    "": {"tinygrad_pool.drawing.display"},  # the picture of a Value in a notebook
+    "functional": {""},  # names in its stub
     "nn.module": {"tinygrad_pool.bridges"},  # net.to_torch()
-    "rules.composition": {"tinygrad_pool.rules."},  # what answers for NumPy's rarer functions
-    "extras": {""},  # packages of others
-    "engine.habits": {"sys.modules"},  # the module that has no such name
+    "rules.composition": {"tinygrad_pool.rules."},  # rules of NumPy's rarer functions
+    "extras": {""},  # optional packages
+    "engine.habits": {"sys.modules"},  # the module that lacks a name
     "codegen.writer": {"sys.modules"},  # the module of a user's rule
     "debugger.prompt": {"sys.modules"},  # IPython's, if it runs
-    "debugger.closure_pdb": {"sys.modules"},  # whose frames pdb skips
+    "debugger.closure_pdb": {"sys.modules"},  # modules whose frames pdb skips
 }
-"""What modules look up by name while they run: no arrow of the picture shows it."""
+"""Modules that are imported dynamically: the picture has no arrows for them."""
 
 DOCS = TESTS.parent / "docs"
 DESIGN = (DOCS / "design.md").read_text("utf-8").partition("## The package, floor by floor")[2]
@@ -70,7 +70,7 @@ PICTURE = (DOCS / "pictures" / "floors.svg").read_text("utf-8")
 
 
 def upward(package: Path, floors: list[str]) -> list[str]:
-    """List every import that leads neither down, nor to the left, nor to its own room."""
+    """List every import that leads neither down, nor to the left, nor within its room."""
     order = {room: i for i, room in enumerate(" ".join(floors).split())}
     return [
         f"{name} -> {target}"
@@ -81,7 +81,7 @@ def upward(package: Path, floors: list[str]) -> list[str]:
 
 
 def circle(package: Path) -> list[str]:
-    """Name the modules of an import circle, if there is one."""
+    """List the modules of an import cycle, if there is one."""
     try:
         TopologicalSorter(imports(package)).prepare()
     except CycleError as error:
@@ -162,7 +162,7 @@ def test_every_test_folder_mirrors_one_of_the_package():
 
 @pytest.fixture
 def house(tmp_path):
-    """Build a small package of three floors; `plant` writes a module of it anew."""
+    """Build a small package of three floors; `plant` rewrites one of its modules."""
     package = tmp_path / "house"
     (package / "cellar").mkdir(parents=True)
 

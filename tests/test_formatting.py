@@ -1,4 +1,4 @@
-"""Numbers, shapes, counts and tables as text; and where a terminal lacks a sign, words for it."""
+"""Numbers, shapes, counts and tables as text, and replacements for signs a terminal lacks."""
 
 import io
 import os

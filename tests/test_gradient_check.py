@@ -1,4 +1,4 @@
-"""A gradient check that passes right rules, at kinks too, and fails wrong ones."""
+"""The gradient check passes right rules, also at kinks, and fails wrong ones."""
 
 import numpy as np
 import pytest
@@ -52,7 +52,7 @@ def test_at_a_kink_any_gradient_between_the_slopes_passes(f, at):
 
 
 def wrong(name, result, *contributions):
-    """Make an operation of a rule whose contributions are wrong."""
+    """Lift a rule whose contributions are wrong."""
 
     def rule(x, w):
         return result(x, w), lambda g: tuple(c(g, x, w) for c in contributions)
@@ -70,7 +70,7 @@ def one_operand(name, result, contribution):
 
 
 def pooled(x, offset=0, overlap=True):
-    """Max-pool windows of two along a row, and scatter wrongly."""
+    """Max-pool windows of two along a row, with a wrong scatter."""
 
     def closure(g):
         to_x = np.zeros_like(x)
@@ -193,7 +193,7 @@ def test_other_arguments_are_named(call, message):
 
 
 class TestScale:
-    """Steps and tolerances go with the numbers."""
+    """Steps and tolerances scale with the numbers."""
 
     @pytest.mark.long
     @pytest.mark.parametrize(

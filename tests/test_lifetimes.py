@@ -1,4 +1,4 @@
-"""A graph dies with its last reference, by reference counting alone, whoever looked at it."""
+"""Reference counting alone frees a graph with its last reference, whatever instrument was used."""
 
 import contextlib
 import gc
@@ -101,7 +101,7 @@ INSTRUMENTS = {
 @pytest.mark.parametrize("graph", [numbers, arrays])
 def test_a_graph_dies_with_its_last_reference(look, graph, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    look(*graph())  # what is loaded on first use, is
+    look(*graph())  # loads what is loaded on first use
     gc.collect()
     gc.disable()
     try:
@@ -146,7 +146,7 @@ def test_memory_stays_flat_over_many_steps_of_training(steps, recorded):
         objects, before = len(gc.get_objects()), tracemalloc.get_traced_memory()[0]
         assert train(steps) < first
         assert len(gc.get_objects()) - objects < 100
-        gc.collect()  # of what Python keeps to use again, at most 2,000 tuples of each size
+        gc.collect()  # Python keeps up to 2,000 freed tuples of each size for reuse
         assert tracemalloc.get_traced_memory()[0] - before < 10_000
     finally:
         tracemalloc.stop()

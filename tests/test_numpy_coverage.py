@@ -19,14 +19,14 @@ from tinygrad_pool.rules.sparse_weights import Weights
 
 CALLS = calls()
 WHOLE = {"inv", "solve", "det", "logabsdet", "cholesky", "sign_of_det"}
-"""Rules that are not taken apart into scalars."""
+"""Rules that `explode` does not support."""
 
 
 @cache
 def kinds():
-    """Tell what comes of each function, by its first call."""
-    found = {name: tried(ways[0], slopes=False) for name, ways in CALLS.items()}
-    return {name: kind if isinstance(kind, str) else "refused" for name, kind in found.items()}
+    """Classify each function by its first call: works, answered or refused."""
+    results = {name: tried(ways[0], slopes=False) for name, ways in CALLS.items()}
+    return {name: kind if isinstance(kind, str) else "refused" for name, kind in results.items()}
 
 
 def working():
@@ -34,13 +34,13 @@ def working():
 
 
 def leaves_of(call, change=lambda x: x):
-    """Make a Value of each operand in a call, by its letter."""
+    """Map the letter of each operand in a call to a Value."""
     letters = sorted(set(operands_in(call)))
     return {name: Value(change(ARRAYS[name]), label=name) for name in letters}
 
 
 def loss_of(call, leaves):
-    """Weigh all that a call returns at random, and add it up."""
+    """Return a randomly weighted sum of everything that a call returns."""
     row = joined(evaluated(call, leaves))
     return (row * np.random.default_rng(1).normal(size=row.shape)).sum()
 
@@ -93,7 +93,7 @@ def test_dtypes_are_numpys_and_gradients_have_those_of_their_operands(name, dtyp
         got = parts(evaluated(call, leaves))
         try:
             expected = parts(evaluated(call, {k: v.data for k, v in leaves.items()}))
-        except TypeError:  # LAPACK has no halves
+        except TypeError:  # LAPACK has no float16
             assert dtype == np.float16
             continue
         for one, other in zip(got, expected, strict=True):
@@ -166,7 +166,7 @@ def test_every_instrument_accepts_it(name):
 
 
 def other_numbers(letter, rng):
-    """Shuffle the numbers of an operand, and turn their signs where it may be negative."""
+    """Shuffle the numbers of an operand, and flip their signs if it may be negative."""
     sign = -1.0 if letter not in "prx" and rng.integers(2) else 1.0
     return sign * rng.permutation(ARRAYS[letter].reshape(-1)).reshape(ARRAYS[letter].shape)
 

@@ -1,4 +1,4 @@
-"""What a user installs: built once, as pip builds it, and opened."""
+"""The wheel and the source distribution, built once, as pip builds them, and inspected."""
 
 import email
 import re
@@ -19,7 +19,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
 
 def build(target, folder):
-    """Build a wheel or sdist with hatchling, the backend that pip would call."""
+    """Build a wheel or sdist with hatchling, the backend that pip calls."""
     command = [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(folder)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     (built,) = folder.iterdir()
@@ -112,7 +112,7 @@ INSTALLS = (ROOT / "docs" / "reference" / "installs.md").read_text("utf-8")
 
 
 def test_the_table_of_installs_has_every_python_and_the_lowest_versions():
-    """`python docs/try_installs.py` made it, from bare environments."""
+    """`python docs/try_installs.py` writes the table, from bare environments."""
     ways = ("wheel", "wheel `[demo]`", "wheel `[render,widget]`", "source")
     tried = set(re.findall(r"^\| (3\.\d+) \| ([^|]*) \|", INSTALLS, re.M))
     named = re.findall(r"Python :: (3\.\d+)", "\n".join(PROJECT["classifiers"]))

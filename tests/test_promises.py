@@ -1,4 +1,4 @@
-"""What backward promises: section by section of docs/design.md, a test for each line.
+"""The promises of docs/design.md on backward, section by section, with a test for each line.
 
 That stepping equals running, and that a gradient has its value's shape and dtype, is tried with
 random programs in test_programs.py.
